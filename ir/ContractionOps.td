@@ -1,0 +1,27 @@
+//===- ContractionOps.td - matrix products --------------------------------===//
+#ifndef QUERN_IR_CONTRACTIONOPS_TD
+#define QUERN_IR_CONTRACTIONOPS_TD
+
+include "ir/NNBase.td"
+
+class NN_RootOp<string mnemonic> : NN_Op<mnemonic> {
+  code rootDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
+  }];
+  let extraClassDeclaration = rootDeclaration;
+}
+
+def NN_MatMulOp : NN_RootOp<"matmul"> {
+  let summary = "matrix product with NumPy batching and vector rules";
+  let arguments = (ins NN_Tensor:$a, NN_Tensor:$b);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_GemmOp : NN_RootOp<"gemm"> {
+  let summary = "alpha * op(a) * op(b) + beta * c on matrices; c broadcasts or is none";
+  let arguments = (ins NN_Tensor:$a, NN_Tensor:$b, NN_OptionalTensor:$c, F64Attr:$alpha,
+    F64Attr:$beta, BoolAttr:$trans_a, BoolAttr:$trans_b);
+  let results = (outs NN_Tensor:$result);
+}
+
+#endif // QUERN_IR_CONTRACTIONOPS_TD

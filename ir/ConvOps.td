@@ -1,0 +1,44 @@
+//===- ConvOps.td - convolution -------------------------------------------===//
+#ifndef QUERN_IR_CONVOPS_TD
+#define QUERN_IR_CONVOPS_TD
+
+include "ir/NNBase.td"
+
+def NN_ConvOp : NN_Op<"conv"> {
+  let summary = "N-D convolution (cross-correlation) of NCHW data";
+  let description = [{
+    `input`: [N, C, spatial...]; `weights`: [M, C/group, kernel...]; `bias`: [M] or none.
+    `pads` holds the begins of all spatial axes, then the ends (ONNX order); the
+    importer has resolved auto_pad where shapes are static, otherwise `auto_pad`
+    is "SAME_UPPER" or "SAME_LOWER" and pads are ignored.
+
+    With `input_block` = b > 0 the input is [N, C/b, spatial..., b]; with
+    `output_block` = b > 0 the result is [N, M/b, spatial..., b]. Weights stay
+    [M, C/group, kernel...]: packing is the backend's.
+  }];
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
+    DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
+    I64Attr:$group, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad,
+    DefaultValuedAttr<I64Attr, "0">:$input_block, DefaultValuedAttr<I64Attr, "0">:$output_block);
+  let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
+    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
+  }];
+}
+
+def NN_ConvTransposeOp : NN_Op<"conv_transpose"> {
+  let summary = "N-D transposed convolution of NCHW data";
+  let description = [{
+    `input`: [N, C, spatial...]; `weights`: [C, M/group, kernel...]; `bias`: [M] or none.
+    `output_shape` (spatial sizes) is empty unless given; then pads follow from it
+    by the ONNX rule, as they do when auto_pad is SAME_*.
+  }];
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
+    DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
+    DenseI64ArrayAttr:$output_padding, DenseI64ArrayAttr:$output_shape, I64Attr:$group,
+    DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad);
+  let results = (outs NN_Tensor:$result);
+}
+
+#endif // QUERN_IR_CONVOPS_TD

@@ -1,0 +1,120 @@
+//===- DataMovementOps.td - shapes, moves and copies ----------------------===//
+#ifndef QUERN_IR_DATAMOVEMENTOPS_TD
+#define QUERN_IR_DATAMOVEMENTOPS_TD
+
+include "ir/NNBase.td"
+
+// Shape, axes and index operands are int64 (or, where ONNX allows, int32)
+// tensors; negative axes count from the end, as in ONNX.
+
+def NN_CastOp : NN_Op<"cast"> {
+  let summary = "converts elements to type `to`; float to integer saturates, NaN gives 0";
+  let arguments = (ins NN_Tensor:$input, TypeAttr:$to);
+  let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Elementwise; }
+    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Agnostic; }
+  }];
+}
+
+def NN_ConcatOp : NN_Op<"concat"> {
+  let arguments = (ins Variadic<NN_Tensor>:$inputs, I64Attr:$axis);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_SplitOp : NN_Op<"split"> {
+  let summary = "sizes from `sizes`; equal parts (the last may be smaller) when none";
+  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$sizes, I64Attr:$axis);
+  let results = (outs Variadic<NN_Tensor>:$results);
+}
+
+def NN_SliceOp : NN_Op<"slice"> {
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$starts, NN_Tensor:$ends,
+    NN_OptionalTensor:$axes, NN_OptionalTensor:$steps);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_ReshapeOp : NN_Op<"reshape"> {
+  let summary = "-1 is inferred, 0 copies the input's dimension unless `allowzero`";
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$shape, BoolAttr:$allowzero);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_FlattenOp : NN_Op<"flatten"> {
+  let arguments = (ins NN_Tensor:$input, I64Attr:$axis);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_TransposeOp : NN_Op<"transpose"> {
+  let summary = "result dimension i is input dimension perm[i]; an empty perm reverses";
+  let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$perm);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_SqueezeOp : NN_Op<"squeeze"> {
+  let summary = "removes the dimensions in `axes`, or all of size 1 when none";
+  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$axes);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_UnsqueezeOp : NN_Op<"unsqueeze"> {
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$axes);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_ExpandOp : NN_Op<"expand"> {
+  let summary = "broadcasts to the common shape of input and `shape`";
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$shape);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_TileOp : NN_Op<"tile"> {
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$repeats);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_PadOp : NN_Op<"pad"> {
+  let summary = "`pads`: begins of all axes, then ends (negative crops); mode constant, reflect, edge";
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$pads, NN_OptionalTensor:$value,
+    StrAttr:$mode);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_GatherOp : NN_Op<"gather"> {
+  let summary = "NumPy take along `axis`; an index outside [-n, n) is an error";
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$indices, I64Attr:$axis);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_ShapeOp : NN_Op<"shape"> {
+  let summary = "dimensions [start, end) of the input as int64; negative counts from the end";
+  let arguments = (ins NN_Tensor:$input, I64Attr:$start, OptionalAttr<I64Attr>:$end);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_SizeOp : NN_Op<"size"> {
+  let arguments = (ins NN_Tensor:$input);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_ConstantOfShapeOp : NN_Op<"constant_of_shape"> {
+  let summary = "a tensor of shape `shape` filled with the one element of `value`";
+  let arguments = (ins NN_Tensor:$shape, ElementsAttr:$value);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_RangeOp : NN_Op<"range"> {
+  let arguments = (ins NN_Tensor:$start, NN_Tensor:$limit, NN_Tensor:$delta);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_ResizeOp : NN_Op<"resize"> {
+  let summary = "ONNX Resize (nearest, linear, cubic); exactly one of scales and sizes is given";
+  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$roi, NN_OptionalTensor:$scales,
+    NN_OptionalTensor:$sizes, StrAttr:$mode, StrAttr:$coordinate_transformation_mode,
+    StrAttr:$nearest_mode, F64Attr:$cubic_coeff_a, BoolAttr:$exclude_outside,
+    F64Attr:$extrapolation_value);
+  let results = (outs NN_Tensor:$result);
+}
+
+#endif // QUERN_IR_DATAMOVEMENTOPS_TD

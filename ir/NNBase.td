@@ -1,0 +1,60 @@
+//===- NNBase.td - dialect, types, interfaces and op base classes ---------===//
+#ifndef QUERN_IR_NNBASE_TD
+#define QUERN_IR_NNBASE_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "ir/NNInterfaces.td"
+
+def NN_Dialect : Dialect {
+  let name = "nn";
+  let cppNamespace = "::quern::nn";
+  let summary = "Neural-network graphs on tensors in SSA form";
+  let description = [{
+    A lean core opset that ONNX is imported into. Operands that ONNX leaves out
+    are `nn.none` values, so that operand positions are fixed. Weights are
+    references into the WeightStore of the context, never attributes.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
+  let extraClassDeclaration = [{
+    /// The weights that `nn.weight` ops of this context refer to.
+    WeightStore &getWeights() { return *weights; }
+  private:
+    std::shared_ptr<WeightStore> weights;
+  public:
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Attributes and types
+//===----------------------------------------------------------------------===//
+
+def NN_DimNamesAttr : AttrDef<NN_Dialect, "DimNames"> {
+  let mnemonic = "dims";
+  let summary = "names of the symbolic dimensions of a tensor type, one per dimension";
+  let description = [{
+    The encoding of a ranked tensor type: `tensor<?x3xf32, #nn.dims<"N", "">>`.
+    An empty name stands for a static or an unknown dimension.
+  }];
+  let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$names);
+  let assemblyFormat = "`<` $names `>`";
+}
+
+def NN_StringType : TypeDef<NN_Dialect, "String"> {
+  let mnemonic = "string";
+  let summary = "element type of ONNX string tensors";
+}
+
+/// Any ranked or unranked tensor.
+def NN_Tensor : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor]>;
+/// A tensor operand that may be left out (`nn.none`).
+def NN_OptionalTensor : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor, NoneType]>;
+
+class NN_Op<string mnemonic, list<Trait> traits = []>
+    : Op<NN_Dialect, mnemonic, traits # [DeclareOpInterfaceMethods<NN_GraphOpInterface>, Pure]> {
+  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+#endif // QUERN_IR_NNBASE_TD

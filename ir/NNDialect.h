@@ -1,0 +1,53 @@
+//===- NNDialect.h - the nn dialect ---------------------------------------===//
+#pragma once
+
+#include "ir/Elementwise.h"
+#include "ir/ScalarEmitter.h"
+#include "ir/ScalarMath.h"
+#include "ir/WeightStore.h"
+#include "quern/Shape.h"
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include <array>
+#include <memory>
+
+namespace quern::nn {
+
+/// How an op takes part in fusion.
+enum class FusionKind {
+  Opaque,      ///< never part of a group with others
+  Elementwise, ///< joins any group that iterates its result space
+  Root,        ///< starts a group and takes elementwise epilogues
+};
+
+/// Whether an op can work on channel-blocked (NCHWc) tensors.
+enum class LayoutKind {
+  Plain,     ///< only row-major tensors as in ONNX
+  Agnostic,  ///< indifferent: any layout, the same for all operands
+  Blockable, ///< has attributes that say which operands are blocked
+};
+
+namespace detail {
+/// Checks that the declared result types are compatible with the inferred ones.
+mlir::LogicalResult verifyResultTypes(mlir::Operation *op);
+/// Broadcasts the operands' shapes; the rule of every elementwise op.
+llvm::FailureOr<llvm::SmallVector<mlir::Type>> inferElementwiseTypes(mlir::Operation *op,
+                                                                     const ElementwiseInfo &info);
+} // namespace detail
+} // namespace quern::nn
+
+#include "ir/NNDialect.h.inc"
+#include "ir/NNInterfaces.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "ir/NNAttributes.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "ir/NNTypes.h.inc"
+#define GET_OP_CLASSES
+#include "ir/NNOps.h.inc"

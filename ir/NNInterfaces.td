@@ -1,0 +1,37 @@
+//===- NNInterfaces.td - what passes and backends ask of an op ------------===//
+#ifndef QUERN_IR_NNINTERFACES_TD
+#define QUERN_IR_NNINTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def NN_GraphOpInterface : OpInterface<"GraphOpInterface"> {
+  let cppNamespace = "::quern::nn";
+  let description = [{
+    What the passes ask of an op. `inferResultTypes` is both the shape rule and
+    the verifier: the declared result types must be compatible with what it returns.
+  }];
+  let methods = [
+    InterfaceMethod<[{
+      The most precise result types that operand types, constant operands and
+      attributes allow. Emits an error on the op and fails when they contradict
+      the op's rules. Operands may be unranked; then so may be the result.
+    }], "::llvm::FailureOr<::llvm::SmallVector<::mlir::Type>>", "inferResultTypes">,
+    InterfaceMethod<"How the op takes part in fusion.", "::quern::nn::FusionKind",
+      "getFusionKind", (ins), [{}], [{ return ::quern::nn::FusionKind::Opaque; }]>,
+    InterfaceMethod<"Whether the op can work on channel-blocked (NCHWc) tensors.",
+      "::quern::nn::LayoutKind", "getLayoutKind", (ins), [{}],
+      [{ return ::quern::nn::LayoutKind::Plain; }]>,
+  ];
+  let verify = [{ return ::quern::nn::detail::verifyResultTypes($_op); }];
+}
+
+def NN_ElementwiseOpInterface : OpInterface<"ElementwiseOpInterface"> {
+  let cppNamespace = "::quern::nn";
+  let methods = [
+    StaticInterfaceMethod<"The row of this op.", "const ::quern::nn::ElementwiseInfo &", "info">,
+    InterfaceMethod<"The values of the float parameters, in row order.",
+      "::llvm::SmallVector<double>", "getParams">,
+  ];
+}
+
+#endif // QUERN_IR_NNINTERFACES_TD

@@ -1,0 +1,10 @@
+//===- NNOps.td - all ops of the nn dialect -------------------------------===//
+include "ir/NNBase.td"
+include "ir/StructureOps.td"
+include "ir/ElementwiseOps.td"
+include "ir/ContractionOps.td"
+include "ir/ConvOps.td"
+include "ir/PoolOps.td"
+include "ir/ReductionOps.td"
+include "ir/NormalizationOps.td"
+include "ir/DataMovementOps.td"

@@ -1,0 +1,28 @@
+//===- NormalizationOps.td - normalizations -------------------------------===//
+#ifndef QUERN_IR_NORMALIZATIONOPS_TD
+#define QUERN_IR_NORMALIZATIONOPS_TD
+
+include "ir/NNBase.td"
+
+def NN_BatchNormOp : NN_Op<"batch_norm"> {
+  let summary = "inference batch normalization over channels (dimension 1)";
+  let description = "(x - mean) / sqrt(variance + epsilon) * scale + bias; parameters are [C].";
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$scale, NN_Tensor:$bias, NN_Tensor:$mean,
+    NN_Tensor:$variance, F64Attr:$epsilon);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_InstanceNormOp : NN_Op<"instance_norm"> {
+  let summary = "normalization over the spatial dimensions of each (n, c)";
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$scale, NN_Tensor:$bias, F64Attr:$epsilon);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_LrnOp : NN_Op<"lrn"> {
+  let summary = "local response normalization across channels";
+  let arguments = (ins NN_Tensor:$input, F64Attr:$alpha, F64Attr:$beta, F64Attr:$bias,
+    I64Attr:$size);
+  let results = (outs NN_Tensor:$result);
+}
+
+#endif // QUERN_IR_NORMALIZATIONOPS_TD

@@ -1,0 +1,38 @@
+//===- ReductionOps.td - reductions, softmax, arg max ---------------------===//
+#ifndef QUERN_IR_REDUCTIONOPS_TD
+#define QUERN_IR_REDUCTIONOPS_TD
+
+include "ir/NNBase.td"
+
+def NN_ReduceOp : NN_Op<"reduce"> {
+  let summary = "reduces the dimensions in `axes`";
+  let description = [{
+    `kind`: sum, mean, max, min, prod, l1, l2, log_sum, log_sum_exp, sum_square.
+    `axes`: integer vector, negative counts from the end; none or empty reduces all,
+    unless `noop_with_empty_axes`.
+  }];
+  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$axes, StrAttr:$kind,
+    BoolAttr:$keepdims, BoolAttr:$noop_with_empty_axes);
+  let results = (outs NN_Tensor:$result);
+}
+
+class NN_SoftmaxLikeOp<string mnemonic> : NN_Op<mnemonic> {
+  let description = [{
+    Along `axis`; with `trailing` along `axis` and all dimensions after it
+    together (the rule of ONNX before opset 13).
+  }];
+  let arguments = (ins NN_Tensor:$input, I64Attr:$axis, BoolAttr:$trailing);
+  let results = (outs NN_Tensor:$result);
+}
+def NN_SoftmaxOp : NN_SoftmaxLikeOp<"softmax">;
+def NN_LogSoftmaxOp : NN_SoftmaxLikeOp<"log_softmax">;
+
+class NN_ArgOp<string mnemonic> : NN_Op<mnemonic> {
+  let arguments = (ins NN_Tensor:$input, I64Attr:$axis, BoolAttr:$keepdims,
+    BoolAttr:$select_last_index);
+  let results = (outs NN_Tensor:$result);
+}
+def NN_ArgMaxOp : NN_ArgOp<"arg_max">;
+def NN_ArgMinOp : NN_ArgOp<"arg_min">;
+
+#endif // QUERN_IR_REDUCTIONOPS_TD

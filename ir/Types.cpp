@@ -1,0 +1,187 @@
+//===- Types.cpp - between quern types and MLIR types ---------------------===//
+#include "ir/Types.h"
+
+#include "ir/NNDialect.h"
+
+#include <cstring>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+
+Type nn::elementTypeOf(MLIRContext *context, DType dtype) {
+  Builder b(context);
+  switch (dtype) {
+  case DType::Float32:
+    return b.getF32Type();
+  case DType::Float64:
+    return b.getF64Type();
+  case DType::Float16:
+    return b.getF16Type();
+  case DType::BFloat16:
+    return b.getBF16Type();
+  case DType::Float8E4M3FN:
+    return b.getFloat8E4M3FNType();
+  case DType::Float8E4M3FNUZ:
+    return b.getFloat8E4M3FNUZType();
+  case DType::Float8E5M2:
+    return b.getFloat8E5M2Type();
+  case DType::Float8E5M2FNUZ:
+    return b.getFloat8E5M2FNUZType();
+  case DType::Bool:
+    return b.getI1Type();
+  case DType::String:
+    return StringType::get(context);
+  case DType::Complex64:
+    return ComplexType::get(b.getF32Type());
+  case DType::Complex128:
+    return ComplexType::get(b.getF64Type());
+  default:
+    break;
+  }
+  if (isSignedInteger(dtype))
+    return b.getIntegerType(dtypeBits(dtype));
+  if (isUnsignedInteger(dtype))
+    return b.getIntegerType(dtypeBits(dtype), /*isSigned=*/false);
+  return {};
+}
+
+DType nn::dtypeOf(Type elementType) {
+  for (int i = 1; i <= static_cast<int>(DType::Int4); ++i) {
+    auto dtype = static_cast<DType>(i);
+    if (elementTypeOf(elementType.getContext(), dtype) == elementType)
+      return dtype;
+  }
+  return DType::Undefined;
+}
+
+std::optional<Shape> nn::shapeOf(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return std::nullopt;
+  auto names = dyn_cast_if_present<DimNamesAttr>(tensor.getEncoding());
+  std::vector<Dim> dims;
+  for (int64_t i = 0; i < tensor.getRank(); ++i) {
+    if (!tensor.isDynamicDim(i))
+      dims.push_back(Dim(tensor.getDimSize(i)));
+    else if (names && i < (int64_t)names.getNames().size() && !names.getNames()[i].empty())
+      dims.push_back(Dim::symbol(names.getNames()[i].str()));
+    else
+      dims.push_back(Dim());
+  }
+  return Shape(std::move(dims));
+}
+
+RankedTensorType nn::tensorType(const Shape &shape, Type elementType) {
+  SmallVector<int64_t> sizes;
+  SmallVector<StringAttr> names;
+  bool symbolic = false;
+  for (const Dim &d : shape.dims()) {
+    sizes.push_back(d.isStatic() ? d.size() : ShapedType::kDynamic);
+    names.push_back(StringAttr::get(elementType.getContext(), d.symbolName()));
+    symbolic |= d.isSymbolic();
+  }
+  Attribute encoding;
+  if (symbolic)
+    encoding = DimNamesAttr::get(elementType.getContext(), names);
+  return RankedTensorType::get(sizes, elementType, encoding);
+}
+
+bool nn::isNone(Value value) { return isa<NoneType>(value.getType()); }
+
+/// The elements of an `nn.constant`. MLIR packs i1 into bits and splats into one
+/// element, so they are spelled out here.
+static std::optional<Tensor> tensorOfElements(ElementsAttr attr) {
+  auto type = cast<RankedTensorType>(attr.getShapedType());
+  auto dense = dyn_cast<DenseElementsAttr>(attr);
+  DType dtype = nn::dtypeOf(type.getElementType());
+  if (!dense || dtype == DType::Undefined)
+    return std::nullopt;
+  auto tensor = Tensor::allocate(dtype, Tensor::Dims(type.getShape()));
+  if (!tensor)
+    return std::nullopt;
+  if (auto strings = dyn_cast<DenseStringElementsAttr>(attr)) {
+    int64_t i = 0;
+    for (StringRef s : strings.getValues<StringRef>())
+      tensor->mutableData<std::string>()[i++] = s.str();
+    return tensor.take();
+  }
+  if (dtype == DType::Bool) {
+    int64_t i = 0;
+    for (bool b : dense.getValues<bool>())
+      tensor->mutableData<bool>()[i++] = b;
+    return tensor.take();
+  }
+  ArrayRef<char> raw = dense.getRawData();
+  auto *out = static_cast<char *>(tensor->mutableRawData());
+  int64_t bytes = dtypeBytes(dtype);
+  if (dense.isSplat())
+    for (int64_t i = 0; i < tensor->numElements(); ++i)
+      std::memcpy(out + i * bytes, raw.data(), bytes);
+  else if (!raw.empty())
+    std::memcpy(out, raw.data(), raw.size());
+  return tensor.take();
+}
+
+std::optional<Tensor> nn::constantTensor(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<ConstantOp>(op))
+    return tensorOfElements(constant.getValue());
+  auto weight = dyn_cast_or_null<WeightOp>(op);
+  if (!weight)
+    return std::nullopt;
+  auto type = cast<RankedTensorType>(weight.getType());
+  auto *dialect = op->getContext()->getLoadedDialect<NNDialect>();
+  auto tensor = dialect->getWeights().read(weight.getBlob().str(), weight.getOffset(),
+                                           nn::dtypeOf(type.getElementType()),
+                                           Tensor::Dims(type.getShape()));
+  return tensor ? std::optional(tensor.take()) : std::nullopt;
+}
+
+std::optional<std::vector<int64_t>> nn::constantInts(Value value) {
+  std::optional<Tensor> tensor = constantTensor(value);
+  if (!tensor || tensor->rank() > 1)
+    return std::nullopt;
+  if (tensor->dtype() == DType::Int64)
+    return std::vector<int64_t>(tensor->data<int64_t>(),
+                                tensor->data<int64_t>() + tensor->numElements());
+  if (tensor->dtype() == DType::Int32)
+    return std::vector<int64_t>(tensor->data<int32_t>(),
+                                tensor->data<int32_t>() + tensor->numElements());
+  return std::nullopt;
+}
+
+Value nn::createConstant(OpBuilder &builder, Location loc, const Tensor &tensor) {
+  constexpr int64_t kMaxInlineBytes = 1024;
+  MLIRContext *context = builder.getContext();
+  auto type = RankedTensorType::get(tensor.dims(), elementTypeOf(context, tensor.dtype()));
+  if (tensor.dtype() == DType::String) {
+    SmallVector<StringRef> strings;
+    for (const std::string &s : tensor.elementsAs<std::string>())
+      strings.push_back(s);
+    return builder.create<ConstantOp>(loc, type, DenseStringElementsAttr::get(type, strings));
+  }
+  if (tensor.numBytes() <= kMaxInlineBytes && !isa<ComplexType>(type.getElementType())) {
+    if (tensor.dtype() == DType::Bool)
+      return builder.create<ConstantOp>(
+          loc, type,
+          DenseElementsAttr::get(type, ArrayRef<bool>(tensor.data<bool>(), tensor.numElements())));
+    ArrayRef<char> raw(tensor.data<char>(), tensor.numBytes());
+    return builder.create<ConstantOp>(loc, type, DenseElementsAttr::getFromRawBuffer(type, raw));
+  }
+  auto *dialect = context->getOrLoadDialect<NNDialect>();
+  return builder.create<WeightOp>(loc, type, dialect->getWeights().addTensor(tensor),
+                                  /*offset=*/0);
+}
+
+std::string nn::nodeName(Location loc) {
+  if (auto name = dyn_cast<NameLoc>(loc))
+    return name.getName().str();
+  if (auto fused = dyn_cast<FusedLoc>(loc)) {
+    std::string text;
+    for (Location part : fused.getLocations())
+      text += (text.empty() ? "" : "+") + nodeName(part);
+    return text;
+  }
+  return "?";
+}

@@ -1,0 +1,38 @@
+//===- Types.h - between quern types and MLIR types -----------------------===//
+#pragma once
+
+#include "ir/WeightStore.h"
+#include "quern/DType.h"
+#include "quern/Shape.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Value.h"
+
+#include <optional>
+
+namespace quern::nn {
+
+/// The tensor element type of `dtype` (signless signed integers, ui8..ui64, i1, !nn.string).
+mlir::Type elementTypeOf(mlir::MLIRContext *context, DType dtype);
+/// The inverse; Undefined for types that are no ONNX element type.
+DType dtypeOf(mlir::Type elementType);
+
+/// The shape of a ranked tensor type, symbol names included; nullopt when unranked.
+std::optional<Shape> shapeOf(mlir::Type type);
+/// A ranked tensor type; symbol names become its encoding.
+mlir::RankedTensorType tensorType(const Shape &shape, mlir::Type elementType);
+
+/// Whether `value` is an `nn.none`.
+bool isNone(mlir::Value value);
+/// The elements of a value made by `nn.constant` or `nn.weight`; nullopt for
+/// other values, and when the weight store lacks the blob.
+std::optional<Tensor> constantTensor(mlir::Value value);
+/// As above for an integer vector or scalar (shapes, axes, pads).
+std::optional<std::vector<int64_t>> constantInts(mlir::Value value);
+/// An `nn.constant` when small, otherwise an `nn.weight` on a new blob.
+mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor);
+/// The node name of a location ("conv1"), "?" when it has none.
+std::string nodeName(mlir::Location loc);
+
+} // namespace quern::nn

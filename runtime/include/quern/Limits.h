@@ -1,0 +1,27 @@
+//===- Limits.h - bounds on untrusted work --------------------------------===//
+#pragma once
+
+#include <cstdint>
+
+namespace quern {
+
+/// Bounds that are threaded through reading, compiling and running a model.
+/// Exceeding one is StatusCode::ResourceLimit, with the limit named.
+struct Limits {
+  /// Nodes of the graph, all subgraphs included.
+  int64_t maxNodes = 1'000'000;
+  /// Depth of nested subgraphs and function calls.
+  int64_t maxNesting = 64;
+  /// Rank of a tensor.
+  int64_t maxRank = 64;
+  /// Bytes of one tensor.
+  int64_t maxTensorBytes = int64_t{16} << 30;
+  /// Bytes that constant folding may create in all.
+  int64_t maxFoldedBytes = int64_t{8} << 30;
+  /// Bytes of the model file itself.
+  int64_t maxModelBytes = int64_t{64} << 30;
+  /// Bytes one run may hold for activations.
+  int64_t maxActivationBytes = int64_t{64} << 30;
+};
+
+} // namespace quern

@@ -1,0 +1,82 @@
+//===- Tensor.cpp - dense tensors -----------------------------------------===//
+#include "quern/Tensor.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+using namespace quern;
+
+std::string quern::formatDims(std::span<const int64_t> dims) {
+  if (dims.empty())
+    return "scalar";
+  std::string text;
+  for (int64_t d : dims)
+    text += (text.empty() ? "" : "x") + std::to_string(d);
+  return text;
+}
+
+static Expected<Tensor> allocateTensor(DType dtype, Tensor::Dims dims, const Limits &limits,
+                                       bool zeroFill) {
+  CheckedSize count = CheckedSize::product(dims);
+  CheckedSize bytes = count * CheckedSize(dtypeBytes(dtype));
+  auto what = [&] { return std::string(dtypeName(dtype)) + " " + formatDims(dims); };
+  if (!bytes.valid())
+    return resourceLimit("size of tensor " + what() + " is negative or overflows");
+  if (bytes.value() > limits.maxTensorBytes)
+    return resourceLimit("tensor " + what() + " needs " + std::to_string(bytes.value()) +
+                         " bytes, the limit is " + std::to_string(limits.maxTensorBytes));
+  if (dtype == DType::String) {
+    auto strings = std::make_shared<std::vector<std::string>>(count.value());
+    return Tensor::borrow(dtype, std::move(dims), strings->data(), strings);
+  }
+  constexpr int64_t kAlignment = 64;
+  size_t rounded = static_cast<size_t>((bytes + CheckedSize(1)).alignedTo(kAlignment).value());
+  void *memory = std::aligned_alloc(kAlignment, rounded);
+  if (!memory)
+    return resourceLimit("out of memory for tensor " + what());
+  if (zeroFill)
+    std::memset(memory, 0, rounded);
+  std::shared_ptr<void> owner(memory, std::free);
+  return Tensor::borrow(dtype, std::move(dims), memory, owner);
+}
+
+Expected<Tensor> Tensor::allocate(DType dtype, Dims dims, const Limits &limits) {
+  return allocateTensor(dtype, std::move(dims), limits, /*zeroFill=*/true);
+}
+
+Expected<Tensor> Tensor::allocateUninitialized(DType dtype, Dims dims, const Limits &limits) {
+  return allocateTensor(dtype, std::move(dims), limits, /*zeroFill=*/false);
+}
+
+Tensor Tensor::borrow(DType dtype, Dims dims, const void *data, std::shared_ptr<const void> owner) {
+  Tensor t;
+  t.elementType = dtype;
+  t.sizes = std::move(dims);
+  t.elements = CheckedSize::product(t.sizes).value();
+  t.storage = data;
+  t.keepAlive = std::move(owner);
+  return t;
+}
+
+Tensor Tensor::reshaped(Dims dims) const {
+  assert(CheckedSize::product(dims).value() == elements);
+  Tensor t = *this;
+  t.sizes = std::move(dims);
+  return t;
+}
+
+Expected<Tensor> Tensor::clone() const {
+  QUERN_ASSIGN(Tensor copy, allocateUninitialized(elementType, sizes, Limits{.maxTensorBytes = INT64_MAX}));
+  if (elementType == DType::String) {
+    for (int64_t i = 0; i < elements; ++i)
+      copy.mutableData<std::string>()[i] = data<std::string>()[i];
+  } else if (elements > 0) {
+    std::memcpy(copy.mutableRawData(), storage, static_cast<size_t>(numBytes()));
+  }
+  return copy;
+}
+
+std::string Tensor::describe() const {
+  return std::string(dtypeName(elementType)) + " " + formatDims(sizes);
+}

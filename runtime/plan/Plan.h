@@ -1,0 +1,93 @@
+//===- Plan.h - what a compiled graph is at run time ----------------------===//
+#pragma once
+
+#include "quern/Tensor.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace quern {
+
+/// The signature of every emitted kernel: a sequential function over the tasks
+/// [taskBegin, taskEnd). `buffers` and `dims` are those of its plan step.
+using KernelFunction = void (*)(void *const *buffers, const int64_t *dims, int64_t taskBegin,
+                                int64_t taskEnd);
+
+/// Where a buffer starts.
+struct BufferRef {
+  enum class Space : uint8_t {
+    Arena,   ///< byte `offset` of the session's arena
+    Weights, ///< byte `offset` of the packed weights
+    Input,   ///< byte `offset` of graph input `index`
+    Output,  ///< byte `offset` of graph output `index`
+    Dynamic, ///< the tensor in dynamic slot `index` (a ReferenceStep's operand or result only)
+  };
+  Space space = Space::Arena;
+  uint32_t index = 0;
+  int64_t offset = 0;
+};
+
+/// Runs native code.
+struct KernelStep {
+  KernelFunction function = nullptr;
+  std::vector<BufferRef> buffers;
+  std::vector<int64_t> dims;
+  int64_t tasks = 1;
+  /// Tasks that are worth one unit of parallel work; `tasks <= grain` runs inline.
+  int64_t grain = 1;
+};
+
+/// An operand or result of a ReferenceStep. A Dynamic one has no dims: its size
+/// is known only when the step has run. An absent operand has dtype Undefined.
+struct TensorRef {
+  BufferRef buffer;
+  DType dtype = DType::Undefined;
+  Tensor::Dims dims;
+};
+
+/// Calls a reference kernel on tensors: the path of ops without native code.
+struct ReferenceStep {
+  std::function<Expected<std::vector<Tensor>>(std::span<const Tensor> inputs)> function;
+  std::vector<TensorRef> inputs;
+  std::vector<TensorRef> outputs;
+};
+
+struct PlanStep {
+  std::variant<KernelStep, ReferenceStep> work;
+  /// The ONNX nodes this step computes ("conv1+relu1").
+  std::string nodes;
+  /// The kernel's readable name ("dot_12x32_conv3x3_relu") or the op name.
+  std::string kernel;
+  /// Floating-point operations and bytes moved, estimated; 0 when unknown.
+  double flops = 0;
+  double bytes = 0;
+};
+
+struct PlanPort {
+  std::string name;
+  DType dtype = DType::Undefined;
+  /// Empty and `dynamic` when the size is known only after the run.
+  Tensor::Dims dims;
+  bool dynamic = false;
+  /// Of a dynamic output: its slot.
+  uint32_t slot = 0;
+};
+
+/// A graph compiled for one set of input shapes. Immutable; shared by sessions.
+struct Plan {
+  std::vector<PlanPort> inputs;
+  std::vector<PlanPort> outputs;
+  std::vector<PlanStep> steps;
+  int64_t arenaBytes = 0;
+  uint32_t dynamicSlots = 0;
+  /// 64-byte-aligned packed weights.
+  const void *weights = nullptr;
+  /// Keeps weights and code alive.
+  std::vector<std::shared_ptr<const void>> keepAlive;
+};
+
+} // namespace quern
