@@ -1,0 +1,24 @@
+//===- CodeGen.h - kernels to LLVM and to objects -------------------------===//
+#pragma once
+
+#include "backends/native/KernelBuilder.h"
+
+#include "llvm/ADT/SmallVector.h"
+
+#include <string>
+
+namespace quern::native {
+
+/// Object code of one kernel.
+using ObjectCode = llvm::SmallVector<char, 0>;
+
+/// Lowers an emitted kernel to the LLVM dialect, in place.
+Status lowerToLlvmDialect(mlir::ModuleOp module, const Target &target);
+
+/// Lowers and compiles an emitted kernel. Thread-safe: the kernel's context and
+/// an LLVMContext of its own are all it touches. With `assembly` set, its text
+/// is stored there as well.
+Expected<ObjectCode> compileKernel(KernelBuilder::Module kernel, const Target &target,
+                                   std::string *assembly = nullptr);
+
+} // namespace quern::native
