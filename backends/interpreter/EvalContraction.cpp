@@ -1,0 +1,210 @@
+//===- EvalContraction.cpp - reference kernels of matrix products ---------===//
+#include "backends/interpreter/DTypeDispatch.h"
+#include "backends/interpreter/Evaluator.h"
+#include "backends/interpreter/Indexing.h"
+
+#include <algorithm>
+
+using namespace quern;
+using namespace quern::interpreter;
+
+namespace {
+
+/// A matrix inside a tensor.
+template <typename T> struct MatrixView {
+  const T *data;
+  int64_t rowStride;
+  int64_t columnStride;
+
+  Wide<T> at(int64_t row, int64_t column) const {
+    return widen(data[row * rowStride + column * columnStride]);
+  }
+};
+
+/// The sizes of C[rows, columns] = A[rows, depth] * B[depth, columns].
+struct ProductSizes {
+  int64_t rows;
+  int64_t columns;
+  int64_t depth;
+};
+
+/// Edges of the blocks a product is computed in. Blocks hold wide values, so
+/// that conversions stay out of the innermost loop; two of them fit into L2.
+constexpr int64_t kBlockRows = 64;
+constexpr int64_t kBlockColumns = 256;
+constexpr int64_t kBlockDepth = 64;
+
+/// The part of B that multiplies one block of A, in wide values.
+template <typename T>
+void widenBlock(MatrixView<T> b, int64_t k0, int64_t depth, int64_t j0, int64_t columns,
+                std::vector<Wide<T>> &block) {
+  // Walk B along its rows in memory, whichever of its dimensions they are.
+  if (b.columnStride == 1) {
+    for (int64_t k = 0; k < depth; ++k)
+      for (int64_t j = 0; j < columns; ++j)
+        block[k * kBlockColumns + j] = b.at(k0 + k, j0 + j);
+  } else {
+    for (int64_t j = 0; j < columns; ++j)
+      for (int64_t k = 0; k < depth; ++k)
+        block[k * kBlockColumns + j] = b.at(k0 + k, j0 + j);
+  }
+}
+
+/// Calls store(i, j, sum) with every element of A * B. A sum runs over the depth
+/// in order, whatever the blocks.
+template <typename T, typename Store>
+void multiply(MatrixView<T> a, MatrixView<T> b, ProductSizes sizes, Store store) {
+  using W = Wide<T>;
+  std::vector<W> sums(kBlockRows * kBlockColumns);
+  std::vector<W> block(kBlockDepth * kBlockColumns);
+  for (int64_t i0 = 0; i0 < sizes.rows; i0 += kBlockRows) {
+    int64_t rows = std::min(kBlockRows, sizes.rows - i0);
+    for (int64_t j0 = 0; j0 < sizes.columns; j0 += kBlockColumns) {
+      int64_t columns = std::min(kBlockColumns, sizes.columns - j0);
+      std::fill(sums.begin(), sums.end(), W(0));
+      for (int64_t k0 = 0; k0 < sizes.depth; k0 += kBlockDepth) {
+        int64_t depth = std::min(kBlockDepth, sizes.depth - k0);
+        widenBlock(b, k0, depth, j0, columns, block);
+        for (int64_t i = 0; i < rows; ++i) {
+          W *sum = &sums[i * kBlockColumns];
+          for (int64_t k = 0; k < depth; ++k) {
+            W factor = a.at(i0 + i, k0 + k);
+            const W *row = &block[k * kBlockColumns];
+            for (int64_t j = 0; j < columns; ++j)
+              sum[j] += factor * row[j];
+          }
+        }
+      }
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j)
+          store(i0 + i, j0 + j, sums[i * kBlockColumns + j]);
+    }
+  }
+}
+
+/// The shapes of a NumPy matmul: a vector acts as a matrix of one row (a) or
+/// one column (b), and that dimension is dropped from the result.
+struct MatMulShapes {
+  ProductSizes sizes;
+  std::vector<int64_t> aBatch, bBatch, batch;
+  std::vector<int64_t> result;
+};
+
+} // namespace
+
+static Expected<MatMulShapes> matMulShapes(const Tensor &a, const Tensor &b) {
+  if (a.rank() == 0 || b.rank() == 0)
+    return invalidInput("operands need rank 1 or more, found " + a.describe() + " and " +
+                        b.describe());
+  bool vectorA = a.rank() == 1, vectorB = b.rank() == 1;
+  MatMulShapes shapes;
+  int64_t depth = a.dims().back();
+  int64_t depthB = b.dim(vectorB ? 0 : b.rank() - 2);
+  if (depth != depthB)
+    return invalidInput("inner dimensions differ: " + a.describe() + " and " + b.describe());
+  shapes.sizes = {vectorA ? 1 : a.dim(a.rank() - 2), vectorB ? 1 : b.dims().back(), depth};
+  if (!vectorA)
+    shapes.aBatch.assign(a.dims().begin(), a.dims().end() - 2);
+  if (!vectorB)
+    shapes.bBatch.assign(b.dims().begin(), b.dims().end() - 2);
+  QUERN_ASSIGN(shapes.batch, broadcastDims(shapes.aBatch, shapes.bBatch));
+  shapes.result = shapes.batch;
+  if (!vectorA)
+    shapes.result.push_back(shapes.sizes.rows);
+  if (!vectorB)
+    shapes.result.push_back(shapes.sizes.columns);
+  return shapes;
+}
+
+static Status checkSameType(const Tensor &a, const Tensor &b) {
+  if (a.dtype() == b.dtype())
+    return Status::ok();
+  return invalidInput("operand types differ: " + a.describe() + " and " + b.describe());
+}
+
+static Expected<std::vector<Tensor>> evalMatMul(const OpCall &call) {
+  const Tensor &a = call.inputs[0], &b = call.inputs[1];
+  QUERN_TRY(checkSameType(a, b));
+  QUERN_ASSIGN(MatMulShapes shapes, matMulShapes(a, b));
+  QUERN_ASSIGN(Tensor result, Tensor::allocate(a.dtype(), shapes.result, call.limits));
+  ProductSizes sizes = shapes.sizes;
+  // Walk matrices: their index in the batch, counted in matrices.
+  IndexWalk aWalk(shapes.batch, broadcastStrides(shapes.aBatch, shapes.batch));
+  IndexWalk bWalk(shapes.batch, broadcastStrides(shapes.bBatch, shapes.batch));
+  QUERN_TRY(visitNumber(a.dtype(), [&]<typename T>() {
+    T *out = result.mutableData<T>();
+    if (result.numElements() == 0)
+      return Status::ok();
+    for (; !aWalk.done(); aWalk.next(), bWalk.next(), out += sizes.rows * sizes.columns) {
+      MatrixView<T> aMatrix{a.data<T>() + aWalk.offset() * sizes.rows * sizes.depth, sizes.depth,
+                            1};
+      MatrixView<T> bMatrix{b.data<T>() + bWalk.offset() * sizes.depth * sizes.columns,
+                            sizes.columns, 1};
+      multiply(aMatrix, bMatrix, sizes, [&](int64_t i, int64_t j, Wide<T> sum) {
+        out[i * sizes.columns + j] = narrow<T>(sum);
+      });
+    }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
+static Expected<ProductSizes> gemmSizes(const OpCall &call, bool transA, bool transB) {
+  const Tensor &a = call.inputs[0], &b = call.inputs[1];
+  if (a.rank() != 2 || b.rank() != 2)
+    return invalidInput("operands must be matrices, found " + a.describe() + " and " +
+                        b.describe());
+  ProductSizes sizes{a.dim(transA ? 1 : 0), b.dim(transB ? 0 : 1), a.dim(transA ? 0 : 1)};
+  if (sizes.depth != b.dim(transB ? 1 : 0))
+    return invalidInput("inner dimensions differ: " + a.describe() + " and " + b.describe());
+  return sizes;
+}
+
+/// alpha * sum + beta * c. Among integers the factors are truncated to integers.
+template <typename W> static W scaledSum(W sum, W c, double alpha, double beta) {
+  if constexpr (std::is_same_v<W, double>)
+    return alpha * sum + beta * c;
+  else
+    return fromDouble<W>(alpha) * sum + fromDouble<W>(beta) * c;
+}
+
+static Expected<std::vector<Tensor>> evalGemm(const OpCall &call) {
+  const Tensor &a = call.inputs[0], &b = call.inputs[1], &c = call.inputs[2];
+  bool transA = call.attributes.getInt("trans_a"), transB = call.attributes.getInt("trans_b");
+  double alpha = call.attributes.getFloat("alpha", 1), beta = call.attributes.getFloat("beta", 1);
+  QUERN_TRY(checkSameType(a, b));
+  QUERN_ASSIGN(ProductSizes sizes, gemmSizes(call, transA, transB));
+  std::vector<int64_t> dims = {sizes.rows, sizes.columns};
+  std::vector<int64_t> cStrides = {0, 0};
+  if (c.isPresent()) {
+    QUERN_TRY(checkSameType(a, c));
+    QUERN_ASSIGN(std::vector<int64_t> common, broadcastDims(c.dims(), dims));
+    if (common != dims)
+      return invalidInput("c (" + c.describe() + ") does not broadcast to " + formatDims(dims));
+    cStrides = broadcastStrides(c.dims(), dims);
+  }
+  QUERN_ASSIGN(Tensor result, Tensor::allocate(a.dtype(), dims, call.limits));
+  QUERN_TRY(visitNumber(a.dtype(), [&]<typename T>() {
+    MatrixView<T> aMatrix{a.data<T>(), a.dim(1), 1}, bMatrix{b.data<T>(), b.dim(1), 1};
+    if (transA)
+      std::swap(aMatrix.rowStride, aMatrix.columnStride);
+    if (transB)
+      std::swap(bMatrix.rowStride, bMatrix.columnStride);
+    MatrixView<T> cMatrix{c.isPresent() ? c.data<T>() : nullptr, cStrides[0], cStrides[1]};
+    T *out = result.mutableData<T>();
+    multiply(aMatrix, bMatrix, sizes, [&](int64_t i, int64_t j, Wide<T> sum) {
+      Wide<T> addend = cMatrix.data ? cMatrix.at(i, j) : Wide<T>(0);
+      out[i * sizes.columns + j] = narrow<T>(scaledSum(sum, addend, alpha, beta));
+    });
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
+std::span<const EvaluatorRow> interpreter::contractionEvaluators() {
+  static constexpr EvaluatorRow rows[] = {
+      {"nn.gemm", evalGemm},
+      {"nn.matmul", evalMatMul},
+  };
+  return rows;
+}

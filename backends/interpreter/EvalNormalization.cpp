@@ -1,0 +1,149 @@
+//===- EvalNormalization.cpp - reference kernels of normalizations --------===//
+#include "backends/interpreter/DTypeDispatch.h"
+#include "backends/interpreter/Evaluator.h"
+#include "backends/interpreter/Indexing.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace quern;
+using namespace quern::interpreter;
+
+namespace {
+/// [N, C, spatial...] data as N images of C planes of `plane` elements.
+struct ChannelDims {
+  int64_t batch;
+  int64_t channels;
+  int64_t plane;
+};
+} // namespace
+
+/// A vector without channels, as ONNX allows for batch normalization, has one.
+static Expected<ChannelDims> channelDims(const Tensor &input) {
+  if (input.rank() == 0)
+    return invalidInput("input needs rank 1 or more");
+  std::span<const int64_t> dims = input.dims();
+  if (input.rank() == 1)
+    return ChannelDims{dims[0], 1, 1};
+  return ChannelDims{dims[0], dims[1], countOf(dims.subspan(2))};
+}
+
+/// A parameter with one value per channel.
+static Expected<std::vector<double>> channelValues(const Tensor &parameter, int64_t channels,
+                                                   std::string_view what) {
+  if (parameter.rank() != 1 || parameter.dim(0) != channels)
+    return invalidInput(std::string(what) + " must have shape " + std::to_string(channels) +
+                        ", found " + parameter.describe());
+  std::vector<double> values;
+  QUERN_TRY(visitFloat(parameter.dtype(), [&]<typename T>() {
+    for (T v : parameter.elementsAs<T>())
+      values.push_back(widen(v));
+    return Status::ok();
+  }));
+  return values;
+}
+
+/// One plane of normalized data: (x - mean) / deviation * scale + bias.
+template <typename T>
+static void normalizePlane(std::span<const T> in, T *out, double mean, double deviation,
+                           double scale, double bias) {
+  for (size_t i = 0; i < in.size(); ++i)
+    out[i] = narrow<T>((widen(in[i]) - mean) / deviation * scale + bias);
+}
+
+static Expected<std::vector<Tensor>> evalBatchNorm(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  QUERN_ASSIGN(ChannelDims dims, channelDims(input));
+  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale"));
+  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias"));
+  QUERN_ASSIGN(auto mean, channelValues(call.inputs[3], dims.channels, "mean"));
+  QUERN_ASSIGN(auto variance, channelValues(call.inputs[4], dims.channels, "variance"));
+  double epsilon = call.attributes.getFloat("epsilon", 1e-5);
+  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), input.dims(), call.limits));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
+    for (int64_t p = 0; p < dims.batch * dims.channels; ++p) {
+      int64_t c = p % dims.channels;
+      normalizePlane(input.elementsAs<T>().subspan(p * dims.plane, dims.plane),
+                     result.mutableData<T>() + p * dims.plane, mean[c],
+                     std::sqrt(variance[c] + epsilon), scale[c], bias[c]);
+    }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
+static Expected<std::vector<Tensor>> evalInstanceNorm(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  QUERN_ASSIGN(ChannelDims dims, channelDims(input));
+  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale"));
+  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias"));
+  double epsilon = call.attributes.getFloat("epsilon", 1e-5);
+  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), input.dims(), call.limits));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
+    auto count = static_cast<double>(dims.plane);
+    for (int64_t p = 0; p < dims.batch * dims.channels; ++p) {
+      std::span<const T> plane = input.elementsAs<T>().subspan(p * dims.plane, dims.plane);
+      double sum = 0, squares = 0;
+      for (T v : plane)
+        sum += widen(v);
+      double mean = sum / count;
+      for (T v : plane)
+        squares += (widen(v) - mean) * (widen(v) - mean);
+      int64_t c = p % dims.channels;
+      normalizePlane(plane, result.mutableData<T>() + p * dims.plane, mean,
+                     std::sqrt(squares / count + epsilon), scale[c], bias[c]);
+    }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
+/// x / (bias + alpha / size * sum of squares over `size` channels around x)^beta
+static Expected<std::vector<Tensor>> evalLrn(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  const Attributes &attributes = call.attributes;
+  double alpha = attributes.getFloat("alpha"), beta = attributes.getFloat("beta");
+  double bias = attributes.getFloat("bias");
+  int64_t size = attributes.getInt("size");
+  if (input.rank() < 2)
+    return invalidInput("input needs rank 2 or more, found " + input.describe());
+  if (size < 1)
+    return invalidInput("size must be positive, found " + std::to_string(size));
+  QUERN_ASSIGN(ChannelDims dims, channelDims(input));
+  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), input.dims(), call.limits));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  // Of an even window, the larger half lies after the channel.
+  int64_t before = std::min((size - 1) / 2, dims.channels),
+          after = std::min(size / 2, dims.channels);
+  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
+    for (int64_t n = 0; n < dims.batch; ++n)
+      for (int64_t c = 0; c < dims.channels; ++c)
+        for (int64_t i = 0; i < dims.plane; ++i) {
+          int64_t first = std::max<int64_t>(0, c - before);
+          int64_t last = std::min(dims.channels - 1, c + after);
+          const T *column = input.data<T>() + n * dims.channels * dims.plane + i;
+          double squares = 0;
+          for (int64_t k = first; k <= last; ++k)
+            squares += widen(column[k * dims.plane]) * widen(column[k * dims.plane]);
+          double scale = std::pow(bias + alpha / static_cast<double>(size) * squares, beta);
+          result.mutableData<T>()[(n * dims.channels + c) * dims.plane + i] =
+              narrow<T>(widen(column[c * dims.plane]) / scale);
+        }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
+std::span<const EvaluatorRow> interpreter::normalizationEvaluators() {
+  static constexpr EvaluatorRow rows[] = {
+      {"nn.batch_norm", evalBatchNorm},
+      {"nn.instance_norm", evalInstanceNorm},
+      {"nn.lrn", evalLrn},
+  };
+  return rows;
+}
