@@ -128,15 +128,16 @@ struct Epilogue {
   std::vector<Operand> operands;
 };
 
-/// The root of a group (its FusionKind::Root op), or null.
+/// The root of a group (its FusionKind::Root op), or null. A root op outside a
+/// group is its own root.
 mlir::Operation *groupRoot(mlir::Operation *group);
 /// The value outside `group` that its body value `inner` stands for; `inner`
 /// itself when it is defined in the body.
 mlir::Value outerValue(mlir::Operation *group, mlir::Value inner);
 /// The epilogue of a group with one root, one result and static types; nullopt
-/// with `reason` when an operand's access is none of OperandAccess.
-/// `channelDim` is the dimension of the result that Channel refers to (the
-/// lane dimension, if blocked, is the last and belongs to it).
+/// with `reason` when an operand's access is none of OperandAccess. `blocked`
+/// says that the result is [N, C/b, spatial..., b]; Channel then spans both its
+/// dimension 1 and the lanes.
 std::optional<Epilogue> buildEpilogue(mlir::Operation *group, bool blocked, std::string &reason);
 
 } // namespace quern::native

@@ -1,0 +1,119 @@
+//===- Lowering.cpp - from ops and fusion groups to plan steps ------------===//
+#include "backends/native/Lowering.h"
+
+#include "backends/native/GroupProgram.h"
+#include "ir/NNDialect.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+static nn::FusionKind fusionKindOf(Operation *op) {
+  auto graphOp = dyn_cast<nn::GraphOpInterface>(op);
+  return graphOp ? graphOp.getFusionKind() : nn::FusionKind::Opaque;
+}
+
+Operation *native::groupRoot(Operation *group) {
+  auto op = dyn_cast<nn::GroupOp>(group);
+  if (!op)
+    return fusionKindOf(group) == nn::FusionKind::Root ? group : nullptr;
+  for (Operation &inner : op.getBody().front())
+    if (fusionKindOf(&inner) == nn::FusionKind::Root)
+      return &inner;
+  return nullptr;
+}
+
+Value native::outerValue(Operation *group, Value inner) {
+  auto argument = dyn_cast<BlockArgument>(inner);
+  if (argument && argument.getOwner()->getParentOp() == group)
+    return group->getOperand(argument.getArgNumber());
+  return inner;
+}
+
+/// The lowering of the family that `op`, a root or an opaque op, belongs to.
+static LoweringFunction findLowering(Operation *op) {
+  return llvm::TypeSwitch<Operation *, LoweringFunction>(op)
+      .Case<nn::MatMulOp, nn::GemmOp>([](auto) { return lowerContraction; })
+      .Case<nn::ConvOp, nn::ConvTransposeOp>([](auto) { return lowerConv; })
+      .Case<nn::MaxPoolOp, nn::AveragePoolOp, nn::GlobalAveragePoolOp, nn::GlobalMaxPoolOp,
+            nn::MaxPoolWithIndicesOp>([](auto) { return lowerPool; })
+      .Case<nn::ReduceOp, nn::SoftmaxOp, nn::LogSoftmaxOp, nn::ArgMaxOp, nn::ArgMinOp>(
+          [](auto) { return lowerReduction; })
+      .Case<nn::BatchNormOp, nn::InstanceNormOp, nn::LrnOp>([](auto) { return lowerNormalization; })
+      .Case<nn::ConcatOp, nn::SplitOp, nn::SliceOp, nn::ReshapeOp, nn::FlattenOp, nn::TransposeOp,
+            nn::SqueezeOp, nn::UnsqueezeOp, nn::ExpandOp, nn::TileOp, nn::PadOp, nn::GatherOp,
+            nn::PackOp, nn::UnpackOp>([](auto) { return lowerDataMovement; })
+      .Default([](Operation *) -> LoweringFunction { return nullptr; });
+}
+
+LoweringResult native::lowerOperation(Operation *op, const LoweringContext &context) {
+  Operation *root = groupRoot(op);
+  bool isElementwise = isa<nn::GroupOp>(op) || fusionKindOf(op) == nn::FusionKind::Elementwise;
+  if (!root && isElementwise)
+    return lowerMapGroup(op, context);
+  Operation *decisive = root ? root : op;
+  if (LoweringFunction lower = findLowering(decisive))
+    return lower(op, context);
+  return LoweringResult::refuse("no native code for " + decisive->getName().getStringRef().str());
+}
+
+/// How an operand of shape `sizes` is read by a result of shape `result`;
+/// nullopt when it is none of OperandAccess.
+static std::optional<OperandAccess> accessOf(ArrayRef<int64_t> sizes, ArrayRef<int64_t> result,
+                                             bool blocked) {
+  if (sizes.size() > result.size())
+    return std::nullopt;
+  SmallVector<int64_t> aligned(result.size() - sizes.size(), 1);
+  aligned.append(sizes.begin(), sizes.end());
+  if (llvm::equal(aligned, result))
+    return OperandAccess::Full;
+  auto variesOnlyAlong = [&](ArrayRef<size_t> dims) {
+    for (size_t d = 0; d < aligned.size(); ++d)
+      if (aligned[d] != (llvm::is_contained(dims, d) ? result[d] : 1))
+        return false;
+    return true;
+  };
+  size_t last = result.size() - 1;
+  if (variesOnlyAlong({}))
+    return OperandAccess::Scalar;
+  if (blocked)
+    return variesOnlyAlong({1, last}) ? std::optional(OperandAccess::Channel) : std::nullopt;
+  if (variesOnlyAlong({last}))
+    return OperandAccess::Column;
+  if (last >= 1 && variesOnlyAlong({1}))
+    return OperandAccess::Channel;
+  return std::nullopt;
+}
+
+std::optional<Epilogue> native::buildEpilogue(Operation *group, bool blocked, std::string &reason) {
+  Operation *root = groupRoot(group);
+  if (!root || group->getNumResults() != 1 || root->getNumResults() != 1) {
+    reason = "an epilogue needs a group with one root and one result";
+    return std::nullopt;
+  }
+  for (Value operand : root->getOperands())
+    if (Operation *producer = operand.getDefiningOp();
+        producer && producer->getParentOp() == group && producer->getNumOperands() > 0) {
+      reason = "an operand of the root is computed inside the group";
+      return std::nullopt;
+    }
+  if (sizesOf(group->getResult(0)) != sizesOf(root->getResult(0))) {
+    reason = "the epilogue changes the shape of the root's result";
+    return std::nullopt;
+  }
+  std::optional<GroupProgram> program = buildGroupProgram(group, root, reason);
+  if (!program)
+    return std::nullopt;
+  Epilogue epilogue{std::move(program->program), {}};
+  for (Value input : llvm::drop_begin(program->inputs)) {
+    auto access = accessOf(sizesOf(input), sizesOf(group->getResult(0)), blocked);
+    if (!access) {
+      reason = "an operand of the epilogue is broadcast in a way without native code";
+      return std::nullopt;
+    }
+    epilogue.operands.push_back({input, *access});
+  }
+  return epilogue;
+}
