@@ -22,6 +22,11 @@ public:
 
   /// `value` in the current element type (splat over the lanes).
   mlir::Value constant(double value);
+  /// The same for integers and bool, whose values a double cannot all hold.
+  mlir::Value integerConstant(int64_t value);
+  /// `value` converted to `to` by the rules of `nn.cast`: float to integer
+  /// saturates with NaN giving 0, integers wrap, everything but 0 is true.
+  mlir::Value castTo(mlir::Value value, DType to);
 
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value sub(mlir::Value a, mlir::Value b);

@@ -1,0 +1,76 @@
+//===- ScalarCast.cpp - code of element type conversions ------------------===//
+#include "ir/ScalarEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/TypeUtilities.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+
+Value ScalarEmitter::integerConstant(int64_t value) {
+  Type type = typeOf(elementType);
+  TypedAttr attr = builder.getIntegerAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    attr = SplatElementsAttr::get(vector, attr);
+  return builder.create<arith::ConstantOp>(loc, attr);
+}
+
+static bool isUnsignedOrBool(DType dtype) {
+  return isUnsignedInteger(dtype) || dtype == DType::Bool;
+}
+
+/// Truncation towards zero; outside the range of `to` its nearest bound, NaN 0.
+static Value floatToInteger(OpBuilder &b, Location loc, ScalarEmitter &from, ScalarEmitter &to,
+                            Value value) {
+  bool isSigned = isSignedInteger(to.dtype());
+  int bits = dtypeBits(to.dtype()) - (isSigned ? 1 : 0);
+  int64_t highest = isSigned ? static_cast<int64_t>((uint64_t{1} << bits) - 1)
+                             : static_cast<int64_t>(~uint64_t{0} >> (64 - bits));
+  int64_t lowest = isSigned ? -highest - 1 : 0;
+  Type type = to.typeOf(to.dtype());
+  Value converted = isSigned ? Value(b.create<arith::FPToSIOp>(loc, type, value))
+                             : Value(b.create<arith::FPToUIOp>(loc, type, value));
+  Value tooLow = from.less(value, from.constant(isSigned ? std::ldexp(-1.0, bits) : 0.0));
+  Value tooHigh = b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::OGE, value,
+                                          from.constant(std::ldexp(1.0, bits)));
+  Value isNan = b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNO, value, value);
+  converted = to.select(tooLow, to.integerConstant(lowest), converted);
+  converted = to.select(tooHigh, to.integerConstant(highest), converted);
+  return to.select(isNan, to.integerConstant(0), converted);
+}
+
+Value ScalarEmitter::castTo(Value value, DType to) {
+  if (to == elementType)
+    return value;
+  ScalarEmitter target(builder, loc, to, laneCount);
+  Type type = typeOf(to);
+  int from = dtypeBits(elementType), wanted = dtypeBits(to);
+  if (to == DType::Bool) {
+    if (isFloatType())
+      return builder.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNE, value, constant(0));
+    return builder.create<arith::CmpIOp>(loc, arith::CmpIPredicate::ne, value, integerConstant(0));
+  }
+  if (isFloatType() && isFloat(to)) {
+    if (wanted > from)
+      return builder.create<arith::ExtFOp>(loc, type, value);
+    return builder.create<arith::TruncFOp>(loc, type, value);
+  }
+  if (isFloatType())
+    return floatToInteger(builder, loc, *this, target, value);
+  if (isFloat(to)) {
+    if (isUnsignedOrBool(elementType))
+      return builder.create<arith::UIToFPOp>(loc, type, value);
+    return builder.create<arith::SIToFPOp>(loc, type, value);
+  }
+  if (elementType == DType::Bool || (wanted > from && isUnsignedInteger(elementType)))
+    return builder.create<arith::ExtUIOp>(loc, type, value);
+  if (wanted > from)
+    return builder.create<arith::ExtSIOp>(loc, type, value);
+  if (wanted < from)
+    return builder.create<arith::TruncIOp>(loc, type, value);
+  return value;
+}
