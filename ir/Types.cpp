@@ -89,9 +89,8 @@ RankedTensorType nn::tensorType(const Shape &shape, Type elementType) {
 
 bool nn::isNone(Value value) { return isa<NoneType>(value.getType()); }
 
-/// The elements of an `nn.constant`. MLIR packs i1 into bits and splats into one
-/// element, so they are spelled out here.
-static std::optional<Tensor> tensorOfElements(ElementsAttr attr) {
+// MLIR packs i1 into bits and splats into one element; they are spelled out here.
+std::optional<Tensor> nn::tensorOfElements(ElementsAttr attr) {
   auto type = cast<RankedTensorType>(attr.getShapedType());
   auto dense = dyn_cast<DenseElementsAttr>(attr);
   DType dtype = nn::dtypeOf(type.getElementType());

@@ -6,6 +6,7 @@
 #include "quern/Shape.h"
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Value.h"
 
@@ -23,6 +24,8 @@ std::optional<Shape> shapeOf(mlir::Type type);
 /// A ranked tensor type; symbol names become its encoding.
 mlir::RankedTensorType tensorType(const Shape &shape, mlir::Type elementType);
 
+/// The elements of a dense attribute; nullopt for other attributes and element types.
+std::optional<Tensor> tensorOfElements(mlir::ElementsAttr attr);
 /// Whether `value` is an `nn.none`.
 bool isNone(mlir::Value value);
 /// The elements of a value made by `nn.constant` or `nn.weight`; nullopt for

@@ -1,0 +1,170 @@
+//===- Interpreter.cpp - runs nn graphs with the reference kernels --------===//
+#include "backends/interpreter/Interpreter.h"
+
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+
+#include <chrono>
+
+using namespace quern;
+using namespace quern::interpreter;
+
+static std::string nodeContext(const std::string &nodeName, const std::string &opName) {
+  return "node '" + nodeName + "' (" + opName + ")";
+}
+
+std::string interpreter::nodeContext(mlir::Operation *op) {
+  return ::nodeContext(nn::nodeName(op->getLoc()), op->getName().getStringRef().str());
+}
+
+//===----------------------------------------------------------------------===//
+// Creating a program
+//===----------------------------------------------------------------------===//
+
+Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block, const Limits &limits) {
+  ReferenceProgram program;
+  program.limits = limits;
+  llvm::DenseMap<mlir::Value, size_t> slotOf;
+  for (mlir::BlockArgument argument : block.getArguments()) {
+    slotOf[argument] = program.slotCount++;
+    Input input;
+    auto type = llvm::dyn_cast<mlir::TensorType>(argument.getType());
+    input.optional = !type;
+    input.dtype = type ? nn::dtypeOf(type.getElementType()) : DType::Undefined;
+    input.ranked = type && type.hasRank();
+    if (input.ranked)
+      input.dims = type.getShape().vec();
+    program.inputs.push_back(std::move(input));
+  }
+  auto slotsOf = [&](mlir::ValueRange values) {
+    std::vector<size_t> slots;
+    for (mlir::Value value : values)
+      slots.push_back(slotOf.at(value));
+    return slots;
+  };
+  for (mlir::Operation &op : block.without_terminator()) {
+    for (mlir::Value result : op.getResults())
+      slotOf[result] = program.slotCount++;
+    auto call = makeReferenceCall(&op, limits);
+    if (!call)
+      return call.status().withContext(interpreter::nodeContext(&op));
+    if (llvm::isa<nn::NoneOp, nn::ConstantOp, nn::WeightOp>(op)) {
+      QUERN_ASSIGN(std::vector<Tensor> values, (*call)({}));
+      program.constants.emplace_back(slotOf.at(op.getResult(0)), values[0]);
+      continue;
+    }
+    program.steps.push_back({.call = call.take(),
+                             .nodeName = nn::nodeName(op.getLoc()),
+                             .opName = op.getName().getStringRef().str(),
+                             .operands = slotsOf(op.getOperands()),
+                             .results = slotsOf(op.getResults()),
+                             .released = {}});
+  }
+  program.outputs = slotsOf(block.getTerminator()->getOperands());
+  program.findLastUses();
+  return program;
+}
+
+void ReferenceProgram::findLastUses() {
+  // Inputs and constants are never released: others hold them anyway.
+  std::vector<bool> kept(slotCount, true);
+  for (const Step &step : steps)
+    for (size_t slot : step.results)
+      kept[slot] = false;
+  for (size_t slot : outputs)
+    kept[slot] = true;
+  for (size_t i = steps.size(); i-- > 0;)
+    for (const std::vector<size_t> *slots : {&steps[i].results, &steps[i].operands})
+      for (size_t slot : *slots)
+        if (!kept[slot]) {
+          kept[slot] = true;
+          steps[i].released.push_back(slot);
+        }
+}
+
+//===----------------------------------------------------------------------===//
+// Running it
+//===----------------------------------------------------------------------===//
+
+Status ReferenceProgram::checkInputs(std::span<const Tensor> tensors) const {
+  if (tensors.size() != inputs.size())
+    return invalidInput("wanted " + std::to_string(inputs.size()) + " inputs, found " +
+                        std::to_string(tensors.size()));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Input &wanted = inputs[i];
+    const Tensor &found = tensors[i];
+    if (wanted.optional && !found.isPresent())
+      continue;
+    bool fits = found.dtype() == wanted.dtype;
+    if (wanted.ranked)
+      fits = fits && found.dims().size() == wanted.dims.size();
+    for (size_t d = 0; fits && d < wanted.dims.size(); ++d)
+      fits = wanted.dims[d] < 0 || wanted.dims[d] == found.dim(static_cast<int64_t>(d));
+    if (fits)
+      continue;
+    std::string shape;
+    for (int64_t d : wanted.dims)
+      shape += (shape.empty() ? " " : "x") + (d < 0 ? std::string("?") : std::to_string(d));
+    return invalidInput("input " + std::to_string(i) + ": wanted " +
+                        std::string(dtypeName(wanted.dtype)) + shape + ", found " +
+                        found.describe());
+  }
+  return Status::ok();
+}
+
+Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
+                                 const RunOptions &options) const {
+  if (options.cancelled && options.cancelled->load(std::memory_order_relaxed))
+    return resourceLimit("the run was cancelled");
+  std::vector<Tensor> operands;
+  for (size_t slot : step.operands)
+    operands.push_back(slots[slot]);
+  auto start = std::chrono::steady_clock::now();
+  QUERN_ASSIGN(std::vector<Tensor> results, step.call(operands));
+  std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
+  if (options.onTiming)
+    options.onTiming({step.nodeName, step.opName, elapsed.count()});
+  for (size_t i = 0; i < results.size(); ++i)
+    slots[step.results[i]] = std::move(results[i]);
+  return Status::ok();
+}
+
+Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> tensors,
+                                                    const RunOptions &options) const {
+  QUERN_TRY(checkInputs(tensors));
+  std::vector<Tensor> slots(tensors.begin(), tensors.end());
+  slots.resize(slotCount);
+  for (const auto &[slot, tensor] : constants)
+    slots[slot] = tensor;
+  // Tensors that share storage count twice: the limit errs on the safe side.
+  int64_t liveBytes = 0;
+  for (const Step &step : steps) {
+    Status status = runStep(step, slots, options);
+    if (!status.isOk())
+      return status.withContext(::nodeContext(step.nodeName, step.opName));
+    for (size_t slot : step.results)
+      liveBytes += slots[slot].numBytes();
+    if (liveBytes > limits.maxActivationBytes)
+      return resourceLimit("activations need " + std::to_string(liveBytes) +
+                           " bytes, the limit is " + std::to_string(limits.maxActivationBytes))
+          .withContext(::nodeContext(step.nodeName, step.opName));
+    for (size_t slot : step.released) {
+      liveBytes -= slots[slot].numBytes();
+      slots[slot] = Tensor();
+    }
+  }
+  std::vector<Tensor> results;
+  for (size_t slot : outputs)
+    results.push_back(slots[slot]);
+  return results;
+}
+
+Expected<std::vector<Tensor>> interpreter::interpret(mlir::func::FuncOp main,
+                                                     std::span<const Tensor> inputs,
+                                                     const InterpretOptions &options) {
+  if (main.isDeclaration())
+    return internalError("function '" + main.getName().str() + "' has no body");
+  QUERN_ASSIGN(ReferenceProgram program,
+               ReferenceProgram::create(main.getBody().front(), options.limits));
+  return program.run(inputs, options);
+}

@@ -1,0 +1,88 @@
+//===- Interpreter.h - runs nn graphs with the reference kernels ----------===//
+#pragma once
+
+#include "backends/interpreter/ReferenceCall.h"
+#include "quern/Limits.h"
+#include "quern/Tensor.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace quern::interpreter {
+
+/// How long one op took.
+struct OpTiming {
+  const std::string &nodeName;
+  const std::string &opName;
+  double milliseconds;
+};
+
+struct RunOptions {
+  /// Called after each op, when set.
+  std::function<void(const OpTiming &)> onTiming;
+  /// The run ends with an error before the next op once this is true.
+  const std::atomic<bool> *cancelled = nullptr;
+};
+
+/// A block of nn ops as calls of reference kernels, in order. Holds nothing of
+/// MLIR; immutable, so that several threads may run it.
+class ReferenceProgram {
+public:
+  /// Errors name the node that has no kernel.
+  static Expected<ReferenceProgram> create(mlir::Block &block, const Limits &limits);
+
+  /// The operands of the block's terminator. Inputs are checked against the
+  /// types of the block's arguments; tensors are released after their last use.
+  Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs,
+                                    const RunOptions &options = {}) const;
+
+private:
+  /// What a block argument must be.
+  struct Input {
+    DType dtype = DType::Undefined;
+    bool optional = false;
+    bool ranked = false;
+    /// Negative sizes may be anything.
+    std::vector<int64_t> dims;
+  };
+  /// One op; values live in numbered slots.
+  struct Step {
+    ReferenceCall call;
+    std::string nodeName;
+    std::string opName;
+    std::vector<size_t> operands;
+    std::vector<size_t> results;
+    /// Results of steps that no later step reads.
+    std::vector<size_t> released;
+  };
+
+  Status checkInputs(std::span<const Tensor> inputs) const;
+  Status runStep(const Step &step, std::vector<Tensor> &slots, const RunOptions &options) const;
+  void findLastUses();
+
+  Limits limits;
+  std::vector<Input> inputs;
+  std::vector<std::pair<size_t, Tensor>> constants;
+  std::vector<Step> steps;
+  std::vector<size_t> outputs;
+  /// The inputs are in the first slots.
+  size_t slotCount = 0;
+};
+
+struct InterpretOptions : RunOptions {
+  Limits limits;
+};
+
+/// Runs `main` op by op. Errors name the node they come from.
+Expected<std::vector<Tensor>> interpret(mlir::func::FuncOp main, std::span<const Tensor> inputs,
+                                        const InterpretOptions &options = {});
+
+/// "node 'conv1' (nn.conv)": how errors name an op.
+std::string nodeContext(mlir::Operation *op);
+
+} // namespace quern::interpreter
