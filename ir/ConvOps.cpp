@@ -1,64 +1,202 @@
 //===- ConvOps.cpp - rules of convolution ---------------------------------===//
 #include "ir/NNDialect.h"
-#include "ir/Types.h"
+#include "ir/TypeRules.h"
+#include "ir/WindowShape.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
+using namespace quern::nn::detail;
 
-/// Output size of one windowed axis; unknown when the input size is.
-static Dim windowedDim(const Dim &input, int64_t kernel, int64_t stride, int64_t dilation,
-                       int64_t padBegin, int64_t padEnd, bool same) {
-  if (!input.isStatic())
-    return stride == 1 && same ? input : Dim();
-  if (same)
-    return Dim((input.size() + stride - 1) / stride);
-  int64_t room = input.size() + padBegin + padEnd - ((kernel - 1) * dilation + 1);
-  return Dim(room < 0 ? 0 : room / stride + 1);
+/// What both convolutions check of types and attributes; gives auto_pad.
+template <typename Op> static FailureOr<AutoPad> verifyCommon(Op op) {
+  if (failed(requireNumbers(op, op.getInput(), "input")) ||
+      failed(requireSameElements(op, op.getWeights(), "weights", op.getInput())) ||
+      failed(requireSameElements(op, op.getBias(), "bias", op.getInput())))
+    return failure();
+  if (static_cast<int64_t>(op.getGroup()) < 1)
+    return op.emitOpError("group must be positive, found ") << op.getGroup();
+  std::optional<AutoPad> autoPad = parseAutoPad(op.getAutoPad().str());
+  if (!autoPad)
+    return op.emitOpError("auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, found ")
+           << op.getAutoPad();
+  return *autoPad;
+}
+
+/// Checks the lengths of the window attributes against the spatial rank.
+template <typename Op> static LogicalResult verifyWindowLengths(Op op, int64_t spatial) {
+  auto length = [](ArrayRef<int64_t> values) { return static_cast<int64_t>(values.size()); };
+  if (length(op.getStrides()) == spatial && length(op.getDilations()) == spatial &&
+      length(op.getPads()) == 2 * spatial)
+    return success();
+  return op.emitOpError("strides, dilations and pads must have ")
+         << spatial << ", " << spatial << " and " << 2 * spatial << " entries, found "
+         << op.getStrides().size() << ", " << op.getDilations().size() << " and "
+         << op.getPads().size();
+}
+
+/// The window of spatial axis `i`; an unknown size is taken as 1.
+template <typename Op>
+static WindowAxis windowOf(Op op, int64_t i, const Dim &in, const Dim &kernel) {
+  return {.input = in.isStatic() ? in.size() : 1,
+          .kernel = kernel.isStatic() ? kernel.size() : 1,
+          .stride = op.getStrides()[i],
+          .dilation = op.getDilations()[i],
+          .padBegin = op.getPads()[i],
+          .padEnd = op.getPads()[op.getPads().size() / 2 + i]};
+}
+
+/// The bias is [channels].
+static LogicalResult verifyBias(Operation *op, Value bias, const Dim &channels) {
+  std::optional<Shape> shape = shapeOf(bias);
+  if (!shape)
+    return success();
+  if (shape->rank() != 1)
+    return op->emitOpError("bias must have rank 1, found ") << shape->rank();
+  return requireDim(op, (*shape)[0], channels, "the size of the bias");
+}
+
+//===----------------------------------------------------------------------===//
+// conv
+//===----------------------------------------------------------------------===//
+
+static FailureOr<Dim> convolvedDim(ConvOp op, AutoPad autoPad, int64_t i, const Dim &input,
+                                   const Dim &kernel) {
+  WindowAxis axis = windowOf(op, i, input, kernel);
+  if (Status status = checkWindow(axis); !status.isOk())
+    return op.emitOpError(status.message());
+  bool same = autoPad == AutoPad::SameUpper || autoPad == AutoPad::SameLower;
+  if (!input.isStatic() || (!same && !kernel.isStatic())) {
+    int64_t padding = autoPad == AutoPad::Valid ? 0 : axis.padBegin + axis.padEnd;
+    bool keepsSize = same || (kernel.isStatic() && padding == windowExtent(axis) - 1);
+    return axis.stride == 1 && keepsSize ? input : Dim();
+  }
+  Expected<int64_t> size = windowOutputSize(axis, autoPad, /*ceilMode=*/false);
+  if (!size)
+    return op.emitOpError("spatial axis ") << i << ": " << size.status().message();
+  return Dim(*size);
+}
+
+/// Checks the channels of input and weights, blocked or not.
+static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Shape &weights) {
+  const Dim &perGroup = weights[1], &outputs = weights[0];
+  int64_t group = op.getGroup(), block = op.getInputBlock();
+  if (outputs.isStatic() && outputs.size() % group != 0)
+    return op.emitOpError("output channels must be a multiple of group ")
+           << group << ", found " << outputs.size();
+  if (!perGroup.isStatic())
+    return success();
+  CheckedSize channels = CheckedSize(perGroup.size()) * CheckedSize(group);
+  if (!(channels + CheckedSize(block)).valid())
+    return op.emitOpError("the number of input channels overflows");
+  if (block == 0)
+    return requireDim(op, input[1], Dim(channels.value()), "input channels");
+  return requireDim(op, input[1], Dim(channels.alignedTo(block).value() / block),
+                    "input channel blocks");
 }
 
 FailureOr<SmallVector<Type>> ConvOp::inferResultTypes() {
-  Type elementType = cast<TensorType>(getInput().getType()).getElementType();
-  auto input = shapeOf(getInput().getType());
-  auto weights = shapeOf(getWeights().getType());
+  FailureOr<AutoPad> autoPad = verifyCommon(*this);
+  if (failed(autoPad))
+    return failure();
+  int64_t inputBlock = getInputBlock(), outputBlock = getOutputBlock();
+  if (inputBlock < 0 || outputBlock < 0)
+    return emitOpError("blocks must not be negative, found ") << std::min(inputBlock, outputBlock);
+  Type elementType = elementTypeOf(getInput());
+  std::optional<Shape> input = shapeOf(getInput()), weights = shapeOf(getWeights());
   if (!input || !weights)
-    return SmallVector<Type>{UnrankedTensorType::get(elementType)};
+    return unrankedResult(elementType);
   int64_t spatial = weights->rank() - 2;
-  bool blockedInput = getInputBlock() > 0;
-  if (spatial < 1 || input->rank() != spatial + 2 + (blockedInput ? 1 : 0))
-    return emitOpError("input rank ") << input->rank() << " does not fit weights of rank "
-                                      << weights->rank();
-  if ((int64_t)getStrides().size() != spatial || (int64_t)getDilations().size() != spatial ||
-      (int64_t)getPads().size() != 2 * spatial)
-    return emitOpError("strides, dilations and pads must have ")
-           << spatial << ", " << spatial << " and " << 2 * spatial << " entries";
-  if (llvm::any_of(getStrides(), [](int64_t s) { return s <= 0; }) ||
-      llvm::any_of(getDilations(), [](int64_t d) { return d <= 0; }))
-    return emitOpError("strides and dilations must be positive");
-  if (getGroup() < 1)
-    return emitOpError("group must be positive, found ") << getGroup();
-  const Dim &channels = (*input)[1], &perGroup = (*weights)[1], &outputs = (*weights)[0];
-  if (channels.isStatic() && perGroup.isStatic() && !blockedInput &&
-      channels.size() != perGroup.size() * (int64_t)getGroup())
-    return emitOpError("input has ") << channels.size() << " channels, weights expect "
-                                     << perGroup.size() << " x group " << getGroup();
-  if (outputs.isStatic() && outputs.size() % (int64_t)getGroup() != 0)
-    return emitOpError("output channels ") << outputs.size() << " are not a multiple of group "
-                                           << getGroup();
-  std::vector<Dim> dims = {(*input)[0], outputs};
-  bool same = getAutoPad() != "NOTSET";
+  if (spatial < 1 || input->rank() != spatial + 2 + (inputBlock > 0))
+    return emitOpError("input rank ")
+           << input->rank() << " does not fit weights of rank " << weights->rank();
+  if (failed(verifyWindowLengths(*this, spatial)) ||
+      failed(verifyConvChannels(*this, *input, *weights)) ||
+      failed(verifyBias(*this, getBias(), (*weights)[0])))
+    return failure();
+  if (inputBlock > 0 &&
+      failed(requireDim(*this, (*input)[spatial + 2], Dim(inputBlock), "the last input dimension")))
+    return failure();
+  std::vector<Dim> dims = {(*input)[0], (*weights)[0]};
   for (int64_t i = 0; i < spatial; ++i) {
-    const Dim &kernel = (*weights)[2 + i];
-    if (!kernel.isStatic()) {
-      dims.push_back(Dim());
-      continue;
-    }
-    dims.push_back(windowedDim((*input)[2 + i], kernel.size(), getStrides()[i], getDilations()[i],
-                               getPads()[i], getPads()[spatial + i], same));
+    FailureOr<Dim> dim = convolvedDim(*this, *autoPad, i, (*input)[2 + i], (*weights)[2 + i]);
+    if (failed(dim))
+      return failure();
+    dims.push_back(*dim);
   }
-  if (int64_t block = getOutputBlock(); block > 0) {
-    dims[1] = outputs.isStatic() ? Dim((outputs.size() + block - 1) / block) : Dim();
-    dims.push_back(Dim(block));
+  if (outputBlock > 0) {
+    // ceil without the overflow of outputs + block - 1.
+    if (dims[1].isStatic())
+      dims[1] = Dim(dims[1].size() / outputBlock + (dims[1].size() % outputBlock != 0));
+    else
+      dims[1] = Dim();
+    dims.push_back(Dim(outputBlock));
   }
-  return SmallVector<Type>{tensorType(Shape(std::move(dims)), elementType)};
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
+}
+
+//===----------------------------------------------------------------------===//
+// conv_transpose
+//===----------------------------------------------------------------------===//
+
+static FailureOr<Dim> transposedDim(ConvTransposeOp op, AutoPad autoPad, int64_t i,
+                                    const Dim &input, const Dim &kernel) {
+  WindowAxis axis = windowOf(op, i, input, kernel);
+  std::optional<int64_t> wanted;
+  if (!op.getOutputShape().empty())
+    wanted = op.getOutputShape()[i];
+  if (Status status = checkWindow(axis); !status.isOk())
+    return op.emitOpError(status.message());
+  if (!input.isStatic() || !kernel.isStatic())
+    return wanted && *wanted >= 0 ? Dim(*wanted) : Dim();
+  Expected<int64_t> size = transposedOutputSize(axis, autoPad, op.getOutputPadding()[i], wanted);
+  if (!size)
+    return op.emitOpError("spatial axis ") << i << ": " << size.status().message();
+  return Dim(*size);
+}
+
+FailureOr<SmallVector<Type>> ConvTransposeOp::inferResultTypes() {
+  FailureOr<AutoPad> autoPad = verifyCommon(*this);
+  if (failed(autoPad))
+    return failure();
+  Type elementType = elementTypeOf(getInput());
+  std::optional<Shape> input = shapeOf(getInput()), weights = shapeOf(getWeights());
+  if (!input || !weights)
+    return unrankedResult(elementType);
+  int64_t spatial = weights->rank() - 2;
+  if (spatial < 1 || input->rank() != weights->rank())
+    return emitOpError("input rank ")
+           << input->rank() << " does not fit weights of rank " << weights->rank();
+  if (failed(verifyWindowLengths(*this, spatial)))
+    return failure();
+  auto outputShapeSize = static_cast<int64_t>(getOutputShape().size());
+  if (static_cast<int64_t>(getOutputPadding().size()) != spatial ||
+      (outputShapeSize != 0 && outputShapeSize != spatial))
+    return emitOpError("output_padding and output_shape must have ")
+           << spatial << " entries, found " << getOutputPadding().size() << " and "
+           << outputShapeSize;
+  const Dim &channels = (*input)[1], &perGroup = (*weights)[1];
+  int64_t group = getGroup();
+  if (failed(requireDim(*this, (*weights)[0], channels, "the first dimension of the weights")))
+    return failure();
+  if (channels.isStatic() && channels.size() % group != 0)
+    return emitOpError("input channels must be a multiple of group ")
+           << group << ", found " << channels.size();
+  Dim outputs;
+  if (perGroup.isStatic()) {
+    CheckedSize count = CheckedSize(perGroup.size()) * CheckedSize(group);
+    if (!count.valid())
+      return emitOpError("the number of output channels overflows");
+    outputs = Dim(count.value());
+  }
+  if (failed(verifyBias(*this, getBias(), outputs)))
+    return failure();
+  std::vector<Dim> dims = {(*input)[0], outputs};
+  for (int64_t i = 0; i < spatial; ++i) {
+    FailureOr<Dim> dim = transposedDim(*this, *autoPad, i, (*input)[2 + i], (*weights)[2 + i]);
+    if (failed(dim))
+      return failure();
+    dims.push_back(*dim);
+  }
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
 }

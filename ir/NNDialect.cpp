@@ -58,11 +58,11 @@ LogicalResult nn::detail::verifyResultTypes(Operation *op) {
   if (failed(inferred))
     return failure();
   if (inferred->size() != op->getNumResults())
-    return op->emitOpError("has ") << op->getNumResults() << " results, expected "
-                                   << inferred->size();
+    return op->emitOpError("has ")
+           << op->getNumResults() << " results, expected " << inferred->size();
   for (auto [declared, expected] : llvm::zip(op->getResultTypes(), *inferred))
     if (!compatibleTypes(declared, expected))
-      return op->emitOpError("result type ") << declared << " contradicts the inferred " << expected;
+      return op->emitOpError("result type ")
+             << declared << " contradicts the inferred " << expected;
   return success();
 }
-

@@ -37,8 +37,9 @@ Type ScalarEmitter::typeOf(DType dtype) const {
 Value ScalarEmitter::constant(double value) {
   Type type = typeOf(elementType);
   Type scalar = getElementTypeOrSelf(type);
-  TypedAttr attr = isFloatType() ? TypedAttr(builder.getFloatAttr(scalar, value))
-                                 : TypedAttr(builder.getIntegerAttr(scalar, static_cast<int64_t>(value)));
+  TypedAttr attr = isFloatType()
+                       ? TypedAttr(builder.getFloatAttr(scalar, value))
+                       : TypedAttr(builder.getIntegerAttr(scalar, static_cast<int64_t>(value)));
   if (auto vector = dyn_cast<VectorType>(type))
     attr = SplatElementsAttr::get(vector, attr);
   return builder.create<arith::ConstantOp>(loc, attr);
@@ -101,8 +102,8 @@ Value ScalarEmitter::max(Value a, Value b) {
 Value ScalarEmitter::less(Value a, Value b) {
   if (isFloatType())
     return builder.create<arith::CmpFOp>(loc, arith::CmpFPredicate::OLT, a, b);
-  auto predicate = isUnsignedInteger(elementType) ? arith::CmpIPredicate::ult
-                                                  : arith::CmpIPredicate::slt;
+  auto predicate =
+      isUnsignedInteger(elementType) ? arith::CmpIPredicate::ult : arith::CmpIPredicate::slt;
   return builder.create<arith::CmpIOp>(loc, predicate, a, b);
 }
 

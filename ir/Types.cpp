@@ -131,9 +131,9 @@ std::optional<Tensor> nn::constantTensor(Value value) {
     return std::nullopt;
   auto type = cast<RankedTensorType>(weight.getType());
   auto *dialect = op->getContext()->getLoadedDialect<NNDialect>();
-  auto tensor = dialect->getWeights().read(weight.getBlob().str(), weight.getOffset(),
-                                           nn::dtypeOf(type.getElementType()),
-                                           Tensor::Dims(type.getShape()));
+  auto tensor =
+      dialect->getWeights().read(weight.getBlob().str(), weight.getOffset(),
+                                 nn::dtypeOf(type.getElementType()), Tensor::Dims(type.getShape()));
   return tensor ? std::optional(tensor.take()) : std::nullopt;
 }
 

@@ -18,9 +18,15 @@ namespace quern::nn {
 mlir::Type elementTypeOf(mlir::MLIRContext *context, DType dtype);
 /// The inverse; Undefined for types that are no ONNX element type.
 DType dtypeOf(mlir::Type elementType);
+/// The element type of a tensor value.
+inline mlir::Type elementTypeOf(mlir::Value tensor) {
+  return mlir::cast<mlir::TensorType>(tensor.getType()).getElementType();
+}
 
 /// The shape of a ranked tensor type, symbol names included; nullopt when unranked.
 std::optional<Shape> shapeOf(mlir::Type type);
+/// The same of a value; also nullopt for `nn.none`.
+inline std::optional<Shape> shapeOf(mlir::Value value) { return shapeOf(value.getType()); }
 /// A ranked tensor type; symbol names become its encoding.
 mlir::RankedTensorType tensorType(const Shape &shape, mlir::Type elementType);
 

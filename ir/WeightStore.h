@@ -16,8 +16,7 @@ class WeightStore {
 public:
   /// Adds a blob of `size` bytes at `data`, kept alive by `owner`. Replaces a
   /// blob of the same name.
-  void addBlob(std::string name, const void *data, int64_t size,
-               std::shared_ptr<const void> owner);
+  void addBlob(std::string name, const void *data, int64_t size, std::shared_ptr<const void> owner);
   /// Adds a computed tensor as a blob of its own and returns the blob's name.
   std::string addTensor(const Tensor &tensor);
   /// The tensor at (blob, offset), borrowed from the blob; an error when it does

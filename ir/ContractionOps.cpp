@@ -1,0 +1,75 @@
+//===- ContractionOps.cpp - rules of matrix products ----------------------===//
+#include "ir/NNDialect.h"
+#include "ir/TypeRules.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::nn::detail;
+
+/// The dimensions before the last two (all of a vector's are gone).
+static Shape batchOf(const Shape &shape) {
+  if (shape.rank() <= 2)
+    return Shape();
+  return Shape({shape.dims().begin(), shape.dims().end() - 2});
+}
+
+FailureOr<SmallVector<Type>> MatMulOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getA());
+  if (failed(requireNumbers(*this, getA(), "a")) ||
+      failed(requireSameElements(*this, getB(), "b", getA())))
+    return failure();
+  std::optional<Shape> a = shapeOf(getA()), b = shapeOf(getB());
+  if ((a && a->rank() == 0) || (b && b->rank() == 0))
+    return emitOpError("operands must have rank 1 or more, found a scalar");
+  if (!a || !b)
+    return unrankedResult(elementType);
+  const Dim &innerA = (*a)[a->rank() - 1];
+  const Dim &innerB = (*b)[b->rank() == 1 ? 0 : b->rank() - 2];
+  if (failed(requireDim(*this, innerB, innerA, "the inner dimension of b")))
+    return failure();
+  Expected<Shape> batch = broadcastShapes(batchOf(*a), batchOf(*b));
+  if (!batch)
+    return emitOpError("batch dimensions: ") << batch.status().message();
+  std::vector<Dim> dims = batch->dims();
+  if (a->rank() > 1)
+    dims.push_back((*a)[a->rank() - 2]);
+  if (b->rank() > 1)
+    dims.push_back((*b)[b->rank() - 1]);
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
+}
+
+/// The addend of a gemm broadcasts to the result, never the other way round.
+static LogicalResult verifyAddend(GemmOp op, const Shape &result) {
+  std::optional<Shape> c = shapeOf(op.getC());
+  if (!c)
+    return success();
+  bool fits = c->rank() <= result.rank();
+  for (int64_t i = 1; fits && i <= c->rank(); ++i) {
+    const Dim &found = (*c)[c->rank() - i];
+    fits = found.isStatic(1) || found.compatibleWith(result[result.rank() - i]);
+  }
+  if (fits)
+    return success();
+  return op.emitOpError("c must broadcast to ") << result.str() << ", found " << c->str();
+}
+
+FailureOr<SmallVector<Type>> GemmOp::inferResultTypes() {
+  if (failed(requireNumbers(*this, getA(), "a")) ||
+      failed(requireSameElements(*this, getB(), "b", getA())) ||
+      failed(requireSameElements(*this, getC(), "c", getA())))
+    return failure();
+  std::optional<Shape> a = shapeOf(getA()), b = shapeOf(getB());
+  if ((a && a->rank() != 2) || (b && b->rank() != 2))
+    return emitOpError("a and b must be matrices, found rank ")
+           << (a && a->rank() != 2 ? a->rank() : b->rank());
+  Shape left = a ? *a : unknownShape(2), right = b ? *b : unknownShape(2);
+  const Dim &rows = left[getTransA() ? 1 : 0], &innerA = left[getTransA() ? 0 : 1];
+  const Dim &innerB = right[getTransB() ? 1 : 0], &columns = right[getTransB() ? 0 : 1];
+  if (failed(requireDim(*this, innerB, innerA, "the inner dimension of b")))
+    return failure();
+  Shape result({rows, columns});
+  if (failed(verifyAddend(*this, result)))
+    return failure();
+  return rankedResult(*this, result, elementTypeOf(getA()));
+}

@@ -1,0 +1,425 @@
+//===- DataMovementOps.cpp - rules of moves and copies --------------------===//
+#include "ir/NNDialect.h"
+#include "ir/TypeRules.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::nn::detail;
+
+FailureOr<SmallVector<Type>> CastOp::inferResultTypes() {
+  DType from = dtypeOf(elementTypeOf(getInput())), to = dtypeOf(getTo());
+  auto castable = [](DType t) {
+    return t != DType::Undefined && t != DType::Complex64 && t != DType::Complex128;
+  };
+  if (!castable(from) || !castable(to))
+    return emitOpError("cannot convert ") << elementTypeOf(getInput()) << " to " << getTo();
+  std::optional<Shape> shape = shapeOf(getInput());
+  return shape ? rankedResult(*this, *shape, getTo()) : unrankedResult(getTo());
+}
+
+//===----------------------------------------------------------------------===//
+// concat and split
+//===----------------------------------------------------------------------===//
+
+/// Merges the next input of a concat into the shape so far.
+static LogicalResult mergeInput(ConcatOp op, Shape &merged, const Shape &next, int64_t axis) {
+  if (next.rank() != merged.rank())
+    return op.emitOpError("inputs must have the same rank, found ")
+           << merged.rank() << " and " << next.rank();
+  for (int64_t i = 0; i < merged.rank(); ++i) {
+    if (i == axis)
+      continue;
+    if (failed(requireDim(op, next[i], merged[i], "dimension " + Twine(i) + " of every input")))
+      return failure();
+    merged[i] = mergeDims(merged[i], next[i]);
+  }
+  return success();
+}
+
+FailureOr<SmallVector<Type>> ConcatOp::inferResultTypes() {
+  if (getInputs().empty())
+    return emitOpError("needs at least one input");
+  Value first = getInputs().front();
+  std::optional<Shape> merged;
+  FailureOr<int64_t> axis = failure();
+  CheckedSize total;
+  bool known = true;
+  for (Value input : getInputs()) {
+    if (failed(requireSameElements(*this, input, "every input", first)))
+      return failure();
+    std::optional<Shape> next = shapeOf(input);
+    known &= next.has_value();
+    if (!next)
+      continue;
+    if (!merged) {
+      axis = resolveAxis(*this, getAxis(), next->rank());
+      if (failed(axis))
+        return failure();
+      merged = next;
+    } else if (failed(mergeInput(*this, *merged, *next, *axis))) {
+      return failure();
+    }
+    known &= (*next)[*axis].isStatic();
+    total += CheckedSize((*next)[*axis].isStatic() ? (*next)[*axis].size() : 0);
+  }
+  if (!merged)
+    return unrankedResult(elementTypeOf(first));
+  if (!total.valid())
+    return emitOpError("the size of axis ") << *axis << " overflows";
+  if (known)
+    (*merged)[*axis] = Dim(total.value());
+  else if (getInputs().size() > 1)
+    (*merged)[*axis] = Dim();
+  return rankedResult(*this, *merged, elementTypeOf(first));
+}
+
+/// The part sizes of a split whose `sizes` is constant.
+static FailureOr<std::vector<Dim>> givenParts(SplitOp op, ArrayRef<int64_t> sizes,
+                                              const Dim &whole) {
+  if (sizes.size() != op.getNumResults())
+    return op.emitOpError("has ") << op.getNumResults() << " results, but " << sizes.size()
+                                  << " sizes";
+  std::vector<Dim> parts;
+  CheckedSize total;
+  for (int64_t size : sizes) {
+    if (size < 0)
+      return op.emitOpError("sizes must not be negative, found ") << size;
+    parts.push_back(Dim(size));
+    total += CheckedSize(size);
+  }
+  if (!total.valid() || !whole.compatibleWith(Dim(total.value())))
+    return op.emitOpError("sizes must sum to ")
+           << whole.str() << ", found "
+           << (total.valid() ? std::to_string(total.value()) : "overflow");
+  return parts;
+}
+
+/// The sizes of `count` equal parts, of which the last may be smaller.
+static FailureOr<std::vector<Dim>> equalParts(SplitOp op, const Dim &whole) {
+  int64_t count = op.getNumResults();
+  if (count == 1)
+    return std::vector<Dim>{whole};
+  if (!whole.isStatic())
+    return std::vector<Dim>(count);
+  int64_t part = whole.size() / count + (whole.size() % count != 0);
+  CheckedSize last = CheckedSize(whole.size()) - CheckedSize(part) * CheckedSize(count - 1);
+  if (!last.valid())
+    return op.emitOpError("cannot split ") << whole.str() << " elements into " << count << " parts";
+  std::vector<Dim> parts(count, Dim(part));
+  parts.back() = Dim(last.value());
+  return parts;
+}
+
+FailureOr<SmallVector<Type>> SplitOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (getNumResults() == 0)
+    return emitOpError("needs at least one result");
+  if (failed(requireIndices(*this, getSizes(), "sizes", /*maxRank=*/1)))
+    return failure();
+  std::optional<Shape> input = shapeOf(getInput());
+  if (!input)
+    return SmallVector<Type>(getNumResults(), UnrankedTensorType::get(elementType));
+  FailureOr<int64_t> axis = resolveAxis(*this, getAxis(), input->rank());
+  if (failed(axis))
+    return failure();
+  FailureOr<std::vector<Dim>> parts = std::vector<Dim>(getNumResults());
+  if (isNone(getSizes()))
+    parts = equalParts(*this, (*input)[*axis]);
+  else if (std::optional<std::vector<int64_t>> sizes = constantInts(getSizes()))
+    parts = givenParts(*this, *sizes, (*input)[*axis]);
+  if (failed(parts))
+    return failure();
+  SmallVector<Type> types;
+  for (const Dim &part : *parts) {
+    (*input)[*axis] = part;
+    types.push_back(tensorType(*input, elementType));
+  }
+  return types;
+}
+
+//===----------------------------------------------------------------------===//
+// slice
+//===----------------------------------------------------------------------===//
+
+/// The elements that [start, end) with `step` selects of `size`, by the clamping rules of ONNX.
+static int64_t slicedSize(int64_t size, int64_t start, int64_t end, int64_t step) {
+  auto fromFront = [&](int64_t i, int64_t lowest, int64_t highest) {
+    return std::clamp(i < 0 ? i + size : i, lowest, highest);
+  };
+  if (step > 0) {
+    start = fromFront(start, 0, size);
+    end = fromFront(end, 0, size);
+    return start < end ? (end - start - 1) / step + 1 : 0;
+  }
+  if (size == 0)
+    return 0;
+  start = fromFront(start, 0, size - 1);
+  end = fromFront(end, -1, size - 1);
+  // Dividing by the negative step keeps the smallest integer harmless.
+  return start > end ? (end - start + 1) / step + 1 : 0;
+}
+
+/// The size of a sliced dimension; unknown ones survive only when nothing is cut off.
+static Dim slicedDim(const Dim &dim, int64_t start, int64_t end, int64_t step) {
+  constexpr int64_t kFar = std::numeric_limits<int32_t>::max();
+  if (dim.isStatic())
+    return Dim(slicedSize(dim.size(), start, end, step));
+  bool whole = (step == 1 && start == 0 && end >= kFar) ||
+               (step == -1 && (start == -1 || start >= kFar) && end <= -kFar);
+  return whole ? dim : Dim();
+}
+
+/// The axes that a slice cuts; nullopt when they are not constant.
+static FailureOr<std::optional<SmallVector<int64_t>>> slicedAxes(SliceOp op, int64_t rank) {
+  std::optional<std::vector<int64_t>> axes;
+  if (!isNone(op.getAxes())) {
+    axes = constantInts(op.getAxes());
+  } else if (std::optional<int64_t> count = lengthOf(op.getStarts())) {
+    if (*count > rank)
+      return op.emitOpError("starts must have at most ") << rank << " entries, found " << *count;
+    auto all = llvm::seq<int64_t>(0, *count);
+    axes.emplace(all.begin(), all.end());
+  }
+  if (!axes)
+    return std::optional<SmallVector<int64_t>>();
+  FailureOr<SmallVector<int64_t>> resolved = resolveAxes(op, *axes, rank);
+  if (failed(resolved))
+    return failure();
+  return std::optional(*resolved);
+}
+
+/// Checks that starts, ends, axes and steps are index vectors of one length.
+static LogicalResult verifySliceOperands(SliceOp op) {
+  std::optional<int64_t> length;
+  std::pair<Value, StringRef> operands[] = {{op.getStarts(), "starts"},
+                                            {op.getEnds(), "ends"},
+                                            {op.getAxes(), "axes"},
+                                            {op.getSteps(), "steps"}};
+  for (auto [operand, name] : operands) {
+    if (failed(requireIndices(op, operand, name, /*maxRank=*/1)))
+      return failure();
+    std::optional<int64_t> next = isNone(operand) ? std::nullopt : lengthOf(operand);
+    if (length && next && *length != *next)
+      return op.emitOpError() << name << " must have " << *length << " entries, found " << *next;
+    length = length ? length : next;
+  }
+  if (std::optional<std::vector<int64_t>> steps = constantInts(op.getSteps()))
+    if (llvm::is_contained(*steps, 0))
+      return op.emitOpError("steps must not be 0");
+  return success();
+}
+
+FailureOr<SmallVector<Type>> SliceOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (failed(verifySliceOperands(*this)))
+    return failure();
+  std::optional<Shape> shape = shapeOf(getInput());
+  if (!shape)
+    return unrankedResult(elementType);
+  FailureOr<std::optional<SmallVector<int64_t>>> axes = slicedAxes(*this, shape->rank());
+  if (failed(axes))
+    return failure();
+  if (!*axes)
+    return rankedResult(*this, unknownShape(shape->rank()), elementType);
+  std::optional<std::vector<int64_t>> starts = constantInts(getStarts()),
+                                      ends = constantInts(getEnds()), steps;
+  if (isNone(getSteps()))
+    steps.emplace((*axes)->size(), 1);
+  else
+    steps = constantInts(getSteps());
+  for (auto [i, axis] : llvm::enumerate(**axes)) {
+    bool known =
+        starts && ends && steps && i < starts->size() && i < ends->size() && i < steps->size();
+    (*shape)[axis] =
+        known ? slicedDim((*shape)[axis], (*starts)[i], (*ends)[i], (*steps)[i]) : Dim();
+  }
+  return rankedResult(*this, *shape, elementType);
+}
+
+//===----------------------------------------------------------------------===//
+// tile, pad, gather
+//===----------------------------------------------------------------------===//
+
+FailureOr<SmallVector<Type>> TileOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (failed(requireIndices(*this, getRepeats(), "repeats", /*maxRank=*/1)))
+    return failure();
+  std::optional<Shape> shape = shapeOf(getInput());
+  std::optional<int64_t> count = lengthOf(getRepeats());
+  if (!shape)
+    return count ? rankedResult(*this, unknownShape(*count), elementType)
+                 : unrankedResult(elementType);
+  if (count && *count != shape->rank())
+    return emitOpError("repeats must have ") << shape->rank() << " entries, found " << *count;
+  std::optional<std::vector<int64_t>> repeats = constantInts(getRepeats());
+  if (!repeats)
+    return rankedResult(*this, unknownShape(shape->rank()), elementType);
+  for (auto [i, repeat] : llvm::enumerate(*repeats)) {
+    if (repeat < 0)
+      return emitOpError("repeats must not be negative, found ") << repeat;
+    FailureOr<Dim> dim = productOf(*this, {(*shape)[i], Dim(repeat)});
+    if (failed(dim))
+      return failure();
+    (*shape)[i] = *dim;
+  }
+  return rankedResult(*this, *shape, elementType);
+}
+
+/// The size of a padded dimension; negative pads crop.
+static FailureOr<Dim> paddedDim(PadOp op, int64_t axis, const Dim &dim, int64_t begin,
+                                int64_t end) {
+  if (!dim.isStatic())
+    return begin == 0 && end == 0 ? dim : Dim();
+  int64_t size = 0;
+  if (__builtin_add_overflow(dim.size(), begin, &size) || __builtin_add_overflow(size, end, &size))
+    return op.emitOpError("the size of axis ") << axis << " overflows";
+  if (size < 0)
+    return op.emitOpError("pads ") << begin << " and " << end << " crop more than the "
+                                   << dim.size() << " elements of axis " << axis;
+  if (op.getMode() != "constant" && dim.size() == 0 && size > 0)
+    return op.emitOpError("mode ")
+           << op.getMode() << " has no element to repeat along axis " << axis;
+  return Dim(size);
+}
+
+FailureOr<SmallVector<Type>> PadOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (getMode() != "constant" && getMode() != "reflect" && getMode() != "edge")
+    return emitOpError("mode must be constant, reflect or edge, found '") << getMode() << "'";
+  if (failed(requireIndices(*this, getPads(), "pads", /*maxRank=*/1)) ||
+      failed(requireSameElements(*this, getValue(), "value", getInput())))
+    return failure();
+  if (!isNone(getValue()))
+    if (std::optional<int64_t> count = lengthOf(getValue()); count && *count != 1)
+      return emitOpError("value must have one element, found ") << *count;
+  std::optional<Shape> shape = shapeOf(getInput());
+  std::optional<int64_t> count = lengthOf(getPads());
+  if (count && *count % 2 != 0)
+    return emitOpError("pads must have an even number of entries, found ") << *count;
+  if (!shape)
+    return count ? rankedResult(*this, unknownShape(*count / 2), elementType)
+                 : unrankedResult(elementType);
+  if (count && *count != 2 * shape->rank())
+    return emitOpError("pads must have ") << 2 * shape->rank() << " entries, found " << *count;
+  std::optional<std::vector<int64_t>> pads = constantInts(getPads());
+  if (!pads)
+    return rankedResult(*this, unknownShape(shape->rank()), elementType);
+  for (int64_t i = 0; i < shape->rank(); ++i) {
+    FailureOr<Dim> dim = paddedDim(*this, i, (*shape)[i], (*pads)[i], (*pads)[shape->rank() + i]);
+    if (failed(dim))
+      return failure();
+    (*shape)[i] = *dim;
+  }
+  return rankedResult(*this, *shape, elementType);
+}
+
+FailureOr<SmallVector<Type>> GatherOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (failed(requireIndices(*this, getIndices(), "indices", std::numeric_limits<int64_t>::max())))
+    return failure();
+  std::optional<Shape> input = shapeOf(getInput()), indices = shapeOf(getIndices());
+  if (!input)
+    return unrankedResult(elementType);
+  FailureOr<int64_t> axis = resolveAxis(*this, getAxis(), input->rank());
+  if (failed(axis))
+    return failure();
+  if (!indices)
+    return unrankedResult(elementType);
+  std::vector<Dim> dims(input->dims().begin(), input->dims().begin() + *axis);
+  dims.insert(dims.end(), indices->dims().begin(), indices->dims().end());
+  dims.insert(dims.end(), input->dims().begin() + *axis + 1, input->dims().end());
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
+}
+
+//===----------------------------------------------------------------------===//
+// resize
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifyResizeAttributes(ResizeOp op) {
+  auto oneOf = [&](StringRef name, StringRef found, ArrayRef<StringRef> allowed) -> LogicalResult {
+    if (llvm::is_contained(allowed, found))
+      return success();
+    return op.emitOpError() << name << " must be one of " << llvm::join(allowed, ", ")
+                            << ", found '" << found << "'";
+  };
+  if (failed(oneOf("mode", op.getMode(), {"nearest", "linear", "cubic"})) ||
+      failed(oneOf("coordinate_transformation_mode", op.getCoordinateTransformationMode(),
+                   {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+                    "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"})) ||
+      failed(oneOf("nearest_mode", op.getNearestMode(),
+                   {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"})))
+    return failure();
+  if (isNone(op.getScales()) == isNone(op.getSizes()))
+    return op.emitOpError("exactly one of scales and sizes must be given");
+  bool crops = op.getCoordinateTransformationMode() == "tf_crop_and_resize";
+  if (crops && isNone(op.getRoi()))
+    return op.emitOpError("tf_crop_and_resize needs roi");
+  return success();
+}
+
+/// Checks the type and length of scales or roi: a float vector of `length`.
+static LogicalResult verifyFloatVector(ResizeOp op, Value vector, StringRef name, int64_t length) {
+  if (isNone(vector))
+    return success();
+  if (failed(requireFloats(op, vector, name)))
+    return failure();
+  std::optional<int64_t> found = lengthOf(vector);
+  // An empty roi is ONNX's way of leaving it out.
+  if (!found || *found == length || (name == "roi" && *found == 0))
+    return success();
+  return op.emitOpError() << name << " must have " << length << " entries, found " << *found;
+}
+
+/// floor(dim * scale) in the arithmetic of float32, as ONNX runtimes compute it.
+static FailureOr<Dim> scaledDim(ResizeOp op, const Dim &dim, float scale) {
+  if (!(scale > 0) || !std::isfinite(scale))
+    return op.emitOpError("scales must be positive and finite, found ") << scale;
+  if (!dim.isStatic())
+    return scale == 1 ? dim : Dim();
+  float size = std::floor(static_cast<float>(dim.size()) * scale);
+  if (size >= 0x1p62f)
+    return op.emitOpError("a size scaled by ") << scale << " overflows";
+  return scale == 1 ? dim : Dim(static_cast<int64_t>(size));
+}
+
+FailureOr<SmallVector<Type>> ResizeOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (failed(verifyResizeAttributes(*this)) || failed(requireNumbers(*this, getInput(), "input")) ||
+      failed(requireIndices(*this, getSizes(), "sizes", /*maxRank=*/1)))
+    return failure();
+  std::optional<Shape> shape = shapeOf(getInput());
+  if (!shape)
+    return unrankedResult(elementType);
+  int64_t rank = shape->rank();
+  if (failed(verifyFloatVector(*this, getScales(), "scales", rank)) ||
+      failed(verifyFloatVector(*this, getRoi(), "roi", 2 * rank)))
+    return failure();
+  if (!isNone(getSizes())) {
+    std::optional<int64_t> count = lengthOf(getSizes());
+    if (count && *count != rank)
+      return emitOpError("sizes must have ") << rank << " entries, found " << *count;
+    std::optional<std::vector<int64_t>> sizes = constantInts(getSizes());
+    if (!sizes)
+      return rankedResult(*this, unknownShape(rank), elementType);
+    if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
+      return emitOpError("sizes must not be negative, found ") << llvm::join(
+                 llvm::map_range(*sizes, [](int64_t s) { return std::to_string(s); }), ", ");
+    return rankedResult(*this, Shape::fromSizes(*sizes), elementType);
+  }
+  std::optional<Tensor> scales = constantTensor(getScales());
+  bool crops = getCoordinateTransformationMode() == "tf_crop_and_resize";
+  if (!scales || scales->dtype() != DType::Float32 || crops)
+    return rankedResult(*this, unknownShape(rank), elementType);
+  for (int64_t i = 0; i < rank; ++i) {
+    FailureOr<Dim> dim = scaledDim(*this, (*shape)[i], scales->data<float>()[i]);
+    if (failed(dim))
+      return failure();
+    (*shape)[i] = *dim;
+  }
+  return rankedResult(*this, *shape, elementType);
+}

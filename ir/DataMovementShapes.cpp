@@ -1,0 +1,350 @@
+//===- DataMovementShapes.cpp - rules of ops that view or make shapes -----===//
+//
+// The other half of DataMovementOps.td: ops that keep the order of elements
+// (reshape, squeeze, ...), expand, and ops on shapes (shape, size, range).
+//
+//===----------------------------------------------------------------------===//
+#include "ir/NNDialect.h"
+#include "ir/TypeRules.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::nn::detail;
+
+//===----------------------------------------------------------------------===//
+// reshape
+//===----------------------------------------------------------------------===//
+
+/// Resolves the -1 of a reshape, at position `open` of `result`: the one dimension that makes both
+/// sides have equally many elements. Dimensions in `copied` stand on both sides and cancel.
+static FailureOr<Dim> openDim(ReshapeOp op, const Shape &input, const Shape &result, int64_t open,
+                              ArrayRef<bool> copied) {
+  std::vector<Dim> left, right;
+  for (int64_t i = 0; i < input.rank(); ++i)
+    if (i >= static_cast<int64_t>(copied.size()) || !copied[i] || input[i].isStatic())
+      left.push_back(input[i]);
+  for (int64_t i = 0; i < result.rank(); ++i)
+    if (i != open && (!copied[i] || result[i].isStatic()))
+      right.push_back(result[i]);
+  FailureOr<Dim> divisor = productOf(op, right);
+  if (failed(divisor))
+    return failure();
+  if (divisor->isStatic(0))
+    return op.emitOpError("-1 cannot be inferred beside a dimension of size 0");
+  // N * 512 elements as [-1, 512]: the static factors of both sides cancel too.
+  CheckedSize known(1);
+  std::vector<Dim> rest;
+  for (const Dim &d : left) {
+    if (d.isStatic())
+      known *= CheckedSize(d.size());
+    else
+      rest.push_back(d);
+  }
+  if (!known.valid())
+    return op.emitOpError("the size of input ") << input.str() << " overflows";
+  if (!divisor->isStatic())
+    return Dim();
+  if (!rest.empty())
+    return rest.size() == 1 && known.value() == divisor->size() ? rest.front() : Dim();
+  if (known.value() % divisor->size() != 0)
+    return op.emitOpError("cannot reshape ")
+           << input.str() << " so that -1 stands beside " << divisor->str() << " elements";
+  return Dim(known.value() / divisor->size());
+}
+
+/// The result shape for the constant `sizes`.
+static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &input,
+                                   ArrayRef<int64_t> sizes) {
+  std::optional<int64_t> open;
+  SmallVector<bool> copied;
+  Shape result;
+  std::vector<Dim> dims;
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    bool copies = size == 0 && !op.getAllowzero();
+    copied.push_back(copies);
+    if (size < -1)
+      return op.emitOpError("shape entries must be -1 or more, found ") << size;
+    if (size == -1) {
+      if (open)
+        return op.emitOpError("shape must hold at most one -1");
+      open = i;
+      dims.push_back(Dim());
+    } else if (!copies) {
+      dims.push_back(Dim(size));
+    } else if (input && static_cast<int64_t>(i) >= input->rank()) {
+      return op.emitOpError("shape entry ")
+             << i << " is 0, but the input has rank " << input->rank();
+    } else {
+      dims.push_back(input ? (*input)[i] : Dim());
+    }
+  }
+  result = Shape(std::move(dims));
+  if (!input)
+    return result;
+  if (open) {
+    FailureOr<Dim> dim = openDim(op, *input, result, *open, copied);
+    if (failed(dim))
+      return failure();
+    result[*open] = *dim;
+  }
+  std::optional<int64_t> before = input->numElements(), after = result.numElements();
+  if (before && after && *before != *after)
+    return op.emitOpError("cannot reshape ") << input->str() << " to " << result.str();
+  return result;
+}
+
+FailureOr<SmallVector<Type>> ReshapeOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (failed(requireIndices(*this, getShape(), "shape", /*maxRank=*/1)))
+    return failure();
+  if (std::optional<std::vector<int64_t>> sizes = constantInts(getShape())) {
+    FailureOr<Shape> shape = reshapedTo(*this, shapeOf(getInput()), *sizes);
+    if (failed(shape))
+      return failure();
+    return rankedResult(*this, *shape, elementType);
+  }
+  std::optional<int64_t> rank = lengthOf(getShape());
+  return rank ? rankedResult(*this, unknownShape(*rank), elementType) : unrankedResult(elementType);
+}
+
+FailureOr<SmallVector<Type>> FlattenOp::inferResultTypes() {
+  std::optional<Shape> input = shapeOf(getInput());
+  int64_t axis = getAxis();
+  if (!input)
+    return rankedResult(*this, unknownShape(2), elementTypeOf(getInput()));
+  int64_t rank = input->rank();
+  if (axis < -rank || axis > rank)
+    return emitOpError("axis must be in [") << -rank << ", " << rank << "], found " << axis;
+  ArrayRef<Dim> dims = input->dims();
+  size_t split = axis < 0 ? axis + rank : axis;
+  FailureOr<Dim> outer = productOf(*this, dims.take_front(split));
+  FailureOr<Dim> inner = productOf(*this, dims.drop_front(split));
+  if (failed(outer) || failed(inner))
+    return failure();
+  return rankedResult(*this, Shape({*outer, *inner}), elementTypeOf(getInput()));
+}
+
+FailureOr<SmallVector<Type>> TransposeOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  std::optional<Shape> input = shapeOf(getInput());
+  ArrayRef<int64_t> perm = getPerm();
+  auto entries = static_cast<int64_t>(perm.size());
+  SmallVector<bool> seen(entries);
+  for (int64_t axis : perm) {
+    if (axis < 0 || axis >= entries || seen[axis])
+      return emitOpError("perm must be a permutation of 0 to ")
+             << entries - 1 << ", found " << axis << (axis >= 0 && axis < entries ? " twice" : "");
+    seen[axis] = true;
+  }
+  if (!input)
+    return perm.empty() ? unrankedResult(elementType)
+                        : rankedResult(*this, unknownShape(entries), elementType);
+  if (!perm.empty() && entries != input->rank())
+    return emitOpError("perm must have ") << input->rank() << " entries, found " << entries;
+  std::vector<Dim> dims;
+  for (int64_t i = 0; i < input->rank(); ++i)
+    dims.push_back((*input)[perm.empty() ? input->rank() - 1 - i : perm[i]]);
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
+}
+
+//===----------------------------------------------------------------------===//
+// squeeze, unsqueeze, expand
+//===----------------------------------------------------------------------===//
+
+/// Squeezes without axes: possible only when every size is known.
+static InferredTypes squeezeOnes(SqueezeOp op, const Shape &input) {
+  Type elementType = elementTypeOf(op.getInput());
+  if (!input.isStatic())
+    return unrankedResult(elementType);
+  std::vector<Dim> dims;
+  for (const Dim &d : input.dims())
+    if (!d.isStatic(1))
+      dims.push_back(d);
+  return rankedResult(op, Shape(std::move(dims)), elementType);
+}
+
+FailureOr<SmallVector<Type>> SqueezeOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (failed(requireIndices(*this, getAxes(), "axes", /*maxRank=*/1)))
+    return failure();
+  std::optional<Shape> input = shapeOf(getInput());
+  if (!input)
+    return unrankedResult(elementType);
+  if (isNone(getAxes()))
+    return squeezeOnes(*this, *input);
+  std::optional<std::vector<int64_t>> axes = constantInts(getAxes());
+  std::optional<int64_t> count = lengthOf(getAxes());
+  if (count && *count > input->rank())
+    return emitOpError("axes must have at most ") << input->rank() << " entries, found " << *count;
+  if (!axes)
+    return count ? rankedResult(*this, unknownShape(input->rank() - *count), elementType)
+                 : unrankedResult(elementType);
+  FailureOr<SmallVector<int64_t>> resolved = resolveAxes(*this, *axes, input->rank());
+  if (failed(resolved))
+    return failure();
+  std::vector<Dim> dims;
+  for (int64_t i = 0; i < input->rank(); ++i) {
+    if (!llvm::is_contained(*resolved, i))
+      dims.push_back((*input)[i]);
+    else if (failed(requireDim(*this, (*input)[i], Dim(1), "squeezed dimension " + Twine(i))))
+      return failure();
+  }
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
+}
+
+FailureOr<SmallVector<Type>> UnsqueezeOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (failed(requireIndices(*this, getAxes(), "axes", /*maxRank=*/1)))
+    return failure();
+  std::optional<Shape> input = shapeOf(getInput());
+  std::optional<int64_t> count = lengthOf(getAxes());
+  if (!input || !count)
+    return unrankedResult(elementType);
+  int64_t rank = input->rank() + *count;
+  std::optional<std::vector<int64_t>> axes = constantInts(getAxes());
+  if (!axes)
+    return rankedResult(*this, unknownShape(rank), elementType);
+  FailureOr<SmallVector<int64_t>> resolved = resolveAxes(*this, *axes, rank);
+  if (failed(resolved))
+    return failure();
+  std::vector<Dim> dims;
+  auto next = input->dims().begin();
+  for (int64_t i = 0; i < rank; ++i)
+    dims.push_back(llvm::is_contained(*resolved, i) ? Dim(1) : *next++);
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
+}
+
+FailureOr<SmallVector<Type>> ExpandOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getInput());
+  if (failed(requireIndices(*this, getShape(), "shape", /*maxRank=*/1)))
+    return failure();
+  std::optional<Shape> input = shapeOf(getInput());
+  std::optional<int64_t> count = lengthOf(getShape());
+  if (!input || !count)
+    return unrankedResult(elementType);
+  Shape target = unknownShape(*count);
+  if (std::optional<std::vector<int64_t>> sizes = constantInts(getShape())) {
+    if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
+      return emitOpError("shape entries must not be negative, found ")
+             << *llvm::min_element(*sizes);
+    target = Shape::fromSizes(*sizes);
+  }
+  Expected<Shape> result = broadcastShapes(*input, target);
+  if (!result)
+    return emitOpError(result.status().message());
+  return rankedResult(*this, *result, elementType);
+}
+
+//===----------------------------------------------------------------------===//
+// shape, size, constant_of_shape, range
+//===----------------------------------------------------------------------===//
+
+FailureOr<SmallVector<Type>> ShapeOp::inferResultTypes() {
+  Type elementType = IntegerType::get(getContext(), 64);
+  std::optional<Shape> input = shapeOf(getInput());
+  if (!input)
+    return rankedResult(*this, unknownShape(1), elementType);
+  int64_t rank = input->rank();
+  auto clamped = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
+  int64_t start = clamped(getStart()), end = getEnd() ? clamped(*getEnd()) : rank;
+  return rankedResult(*this, Shape({Dim(std::max<int64_t>(0, end - start))}), elementType);
+}
+
+FailureOr<SmallVector<Type>> SizeOp::inferResultTypes() {
+  return rankedResult(*this, Shape(), IntegerType::get(getContext(), 64));
+}
+
+FailureOr<SmallVector<Type>> ConstantOfShapeOp::inferResultTypes() {
+  auto value = dyn_cast<RankedTensorType>(getValue().getShapedType());
+  if (!value || !value.hasStaticShape() || value.getNumElements() != 1)
+    return emitOpError("value must have one element, found ") << getValue().getShapedType();
+  if (failed(requireIndices(*this, getShape(), "shape", /*maxRank=*/1)))
+    return failure();
+  if (std::optional<std::vector<int64_t>> sizes = constantInts(getShape())) {
+    if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
+      return emitOpError("shape entries must not be negative, found ")
+             << *llvm::min_element(*sizes);
+    return rankedResult(*this, Shape::fromSizes(*sizes), value.getElementType());
+  }
+  std::optional<int64_t> rank = lengthOf(getShape());
+  return rank ? rankedResult(*this, unknownShape(*rank), value.getElementType())
+              : unrankedResult(value.getElementType());
+}
+
+/// max(0, ceil((limit - start) / delta)) of floats.
+static FailureOr<Dim> floatRange(RangeOp op, double start, double limit, double delta) {
+  if (delta == 0)
+    return op.emitOpError("delta must not be 0");
+  double count = std::ceil((limit - start) / delta);
+  if (!(count < 0x1p62))
+    return op.emitOpError("has too many elements: from ")
+           << start << " to " << limit << " by " << delta;
+  return Dim(static_cast<int64_t>(std::max(0.0, count)));
+}
+
+/// The same of integers, whose difference may overflow 64 bits.
+static FailureOr<Dim> integerRange(RangeOp op, int64_t start, int64_t limit, int64_t delta) {
+  if (delta == 0)
+    return op.emitOpError("delta must not be 0");
+  __int128 distance = static_cast<__int128>(limit) - start;
+  __int128 count = distance / delta + (distance % delta != 0 && (distance < 0) == (delta < 0));
+  if (count > std::numeric_limits<int64_t>::max())
+    return op.emitOpError("has too many elements");
+  return Dim(static_cast<int64_t>(std::max<__int128>(0, count)));
+}
+
+/// The one element of a constant of type T; nullopt when the value is not constant.
+template <typename T> static std::optional<T> scalarOf(Value value) {
+  std::optional<Tensor> tensor = constantTensor(value);
+  if (!tensor || tensor->numElements() != 1)
+    return std::nullopt;
+  return tensor->data<T>()[0];
+}
+
+template <typename T> static FailureOr<Dim> rangeLength(RangeOp op) {
+  std::optional<T> start = scalarOf<T>(op.getStart()), limit = scalarOf<T>(op.getLimit()),
+                   delta = scalarOf<T>(op.getDelta());
+  if (!start || !limit || !delta)
+    return Dim();
+  if constexpr (std::is_integral_v<T>)
+    return integerRange(op, *start, *limit, *delta);
+  else
+    return floatRange(op, *start, *limit, *delta);
+}
+
+FailureOr<SmallVector<Type>> RangeOp::inferResultTypes() {
+  Type elementType = elementTypeOf(getStart());
+  if (failed(requireNumbers(*this, getStart(), "start")) ||
+      failed(requireSameElements(*this, getLimit(), "limit", getStart())) ||
+      failed(requireSameElements(*this, getDelta(), "delta", getStart())))
+    return failure();
+  for (Value operand : getOperands())
+    if (std::optional<int64_t> count = lengthOf(operand); count && *count != 1)
+      return emitOpError("start, limit and delta must be scalars, found ") << operand.getType();
+  FailureOr<Dim> length = Dim();
+  switch (dtypeOf(elementType)) {
+  case DType::Float32:
+    length = rangeLength<float>(*this);
+    break;
+  case DType::Float64:
+    length = rangeLength<double>(*this);
+    break;
+  case DType::Int16:
+    length = rangeLength<int16_t>(*this);
+    break;
+  case DType::Int32:
+    length = rangeLength<int32_t>(*this);
+    break;
+  case DType::Int64:
+    length = rangeLength<int64_t>(*this);
+    break;
+  default:
+    break;
+  }
+  if (failed(length))
+    return failure();
+  return rankedResult(*this, Shape({*length}), elementType);
+}

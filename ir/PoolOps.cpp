@@ -1,0 +1,145 @@
+//===- PoolOps.cpp - rules of pooling -------------------------------------===//
+#include "ir/NNDialect.h"
+#include "ir/TypeRules.h"
+#include "ir/WindowShape.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::nn::detail;
+
+namespace {
+/// The attributes of a pooling window.
+struct PoolWindow {
+  ArrayRef<int64_t> kernel, strides, dilations, pads;
+  bool ceilMode;
+  StringRef autoPad;
+  int64_t block;
+};
+} // namespace
+
+/// Checks the attributes that do not depend on the input's shape.
+static FailureOr<AutoPad> verifyWindow(Operation *op, const PoolWindow &w) {
+  size_t spatial = w.kernel.size();
+  if (spatial < 1)
+    return op->emitOpError("kernel must not be empty");
+  if (w.strides.size() != spatial || w.dilations.size() != spatial || w.pads.size() != 2 * spatial)
+    return op->emitOpError("strides, dilations and pads must have ")
+           << spatial << ", " << spatial << " and " << 2 * spatial << " entries, found "
+           << w.strides.size() << ", " << w.dilations.size() << " and " << w.pads.size();
+  std::optional<AutoPad> autoPad = parseAutoPad(w.autoPad.str());
+  if (!autoPad)
+    return op->emitOpError("auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, found ")
+           << w.autoPad;
+  return *autoPad;
+}
+
+static FailureOr<Dim> pooledDim(Operation *op, const PoolWindow &w, AutoPad autoPad, size_t i,
+                                const Dim &input) {
+  WindowAxis axis{.input = input.isStatic() ? input.size() : 1,
+                  .kernel = w.kernel[i],
+                  .stride = w.strides[i],
+                  .dilation = w.dilations[i],
+                  .padBegin = w.pads[i],
+                  .padEnd = w.pads[w.kernel.size() + i]};
+  if (Status status = checkWindow(axis); !status.isOk())
+    return op->emitOpError(status.message());
+  int64_t extent = windowExtent(axis);
+  // A window that lies in the padding has no maximum and no average.
+  if (autoPad == AutoPad::NotSet && std::max(axis.padBegin, axis.padEnd) >= extent)
+    return op->emitOpError("pads must be smaller than the window of ")
+           << extent << " elements, found " << std::max(axis.padBegin, axis.padEnd);
+  if (!input.isStatic()) {
+    bool same = autoPad == AutoPad::SameUpper || autoPad == AutoPad::SameLower;
+    int64_t padding = autoPad == AutoPad::Valid ? 0 : axis.padBegin + axis.padEnd;
+    return axis.stride == 1 && (same || padding == extent - 1) ? input : Dim();
+  }
+  Expected<int64_t> size = windowOutputSize(axis, autoPad, w.ceilMode);
+  if (!size)
+    return op->emitOpError("spatial axis ") << i << ": " << size.status().message();
+  return Dim(*size);
+}
+
+/// Checks the type and rank of pooled data: [N, C, `spatial` or any number of axes], blocked or
+/// not. An unranked input is fine.
+static LogicalResult verifyInput(Operation *op, Value input, int64_t block,
+                                 std::optional<int64_t> spatial) {
+  if (failed(requireNumbers(op, input, "input")))
+    return failure();
+  if (block < 0)
+    return op->emitOpError("block must not be negative, found ") << block;
+  std::optional<Shape> shape = shapeOf(input);
+  if (!shape)
+    return success();
+  int64_t blocked = block > 0;
+  if (spatial && shape->rank() != *spatial + 2 + blocked)
+    return op->emitOpError("input must have rank ")
+           << *spatial + 2 + blocked << ", found " << shape->rank();
+  if (failed(requireRankAtLeast(op, *shape, 2 + blocked)))
+    return failure();
+  if (block == 0)
+    return success();
+  return requireDim(op, (*shape)[shape->rank() - 1], Dim(block), "the last input dimension");
+}
+
+static InferredTypes inferWindowed(Operation *op, Value input, const PoolWindow &w) {
+  FailureOr<AutoPad> autoPad = verifyWindow(op, w);
+  if (failed(autoPad) || failed(verifyInput(op, input, w.block, w.kernel.size())))
+    return failure();
+  int64_t rank = w.kernel.size() + 2 + (w.block > 0);
+  Shape shape = shapeOf(input).value_or(unknownShape(rank));
+  for (size_t i = 0; i < w.kernel.size(); ++i) {
+    FailureOr<Dim> dim = pooledDim(op, w, *autoPad, i, shape[2 + i]);
+    if (failed(dim))
+      return failure();
+    shape[2 + i] = *dim;
+  }
+  if (w.block > 0)
+    shape[rank - 1] = Dim(w.block);
+  return rankedResult(op, shape, elementTypeOf(input));
+}
+
+static InferredTypes inferGlobal(Operation *op, Value input, int64_t block) {
+  if (failed(verifyInput(op, input, block, std::nullopt)))
+    return failure();
+  std::optional<Shape> shape = shapeOf(input);
+  if (!shape)
+    return unrankedResult(elementTypeOf(input));
+  for (int64_t i = 2; i < shape->rank() - (block > 0); ++i)
+    (*shape)[i] = Dim(1);
+  return rankedResult(op, *shape, elementTypeOf(input));
+}
+
+FailureOr<SmallVector<Type>> MaxPoolOp::inferResultTypes() {
+  return inferWindowed(*this, getInput(),
+                       {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(),
+                        getAutoPad(), static_cast<int64_t>(getBlock())});
+}
+
+FailureOr<SmallVector<Type>> AveragePoolOp::inferResultTypes() {
+  return inferWindowed(*this, getInput(),
+                       {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(),
+                        getAutoPad(), static_cast<int64_t>(getBlock())});
+}
+
+FailureOr<SmallVector<Type>> GlobalAveragePoolOp::inferResultTypes() {
+  return inferGlobal(*this, getInput(), getBlock());
+}
+
+FailureOr<SmallVector<Type>> GlobalMaxPoolOp::inferResultTypes() {
+  return inferGlobal(*this, getInput(), getBlock());
+}
+
+FailureOr<SmallVector<Type>> MaxPoolWithIndicesOp::inferResultTypes() {
+  if (getStorageOrder() > 1)
+    return emitOpError("storage_order must be 0 or 1, found ")
+           << static_cast<int64_t>(getStorageOrder());
+  InferredTypes types = inferWindowed(*this, getInput(),
+                                      {getKernel(), getStrides(), getDilations(), getPads(),
+                                       getCeilMode(), getAutoPad(), /*block=*/0});
+  if (failed(types))
+    return failure();
+  auto pooled = cast<RankedTensorType>(types->front());
+  types->push_back(tensorType(*nn::shapeOf(pooled), IntegerType::get(getContext(), 64)));
+  return types;
+}

@@ -1,0 +1,106 @@
+//===- ReductionOps.cpp - rules of reductions, softmax, arg max -----------===//
+#include "ir/NNDialect.h"
+#include "ir/TypeRules.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::nn::detail;
+
+/// `shape` with the dimensions in `axes` made 1 or removed.
+static Shape reducedShape(const Shape &shape, ArrayRef<int64_t> axes, bool keepdims) {
+  std::vector<Dim> dims;
+  for (int64_t i = 0; i < shape.rank(); ++i) {
+    if (!llvm::is_contained(axes, i))
+      dims.push_back(shape[i]);
+    else if (keepdims)
+      dims.push_back(Dim(1));
+  }
+  return Shape(std::move(dims));
+}
+
+/// The result of a reduction whose axes are not constant.
+static InferredTypes inferWithUnknownAxes(ReduceOp op, const Shape &input) {
+  Type elementType = elementTypeOf(op.getInput());
+  if (op.getKeepdims()) {
+    Shape shape = unknownShape(input.rank());
+    for (int64_t i = 0; i < input.rank(); ++i)
+      if (input[i].isStatic(1))
+        shape[i] = Dim(1);
+    return rankedResult(op, shape, elementType);
+  }
+  std::optional<int64_t> count = lengthOf(op.getAxes());
+  if (!count)
+    return unrankedResult(elementType);
+  if (*count > input.rank())
+    return op.emitOpError("axes must have at most ")
+           << input.rank() << " entries, found " << *count;
+  // No axes at all: everything or nothing is reduced.
+  if (*count == 0)
+    return rankedResult(op, op.getNoopWithEmptyAxes() ? input : Shape(), elementType);
+  return rankedResult(op, unknownShape(input.rank() - *count), elementType);
+}
+
+FailureOr<SmallVector<Type>> ReduceOp::inferResultTypes() {
+  static constexpr StringLiteral kKinds[] = {"sum", "mean", "max",     "min",         "prod",
+                                             "l1",  "l2",   "log_sum", "log_sum_exp", "sum_square"};
+  if (!llvm::is_contained(kKinds, getKind()))
+    return emitOpError("kind must be one of ")
+           << llvm::join(ArrayRef(kKinds), ", ") << ", found '" << getKind() << "'";
+  if (failed(requireNumbers(*this, getInput(), "input")) ||
+      failed(requireIndices(*this, getAxes(), "axes", /*maxRank=*/1)))
+    return failure();
+  Type elementType = elementTypeOf(getInput());
+  std::optional<Shape> input = shapeOf(getInput());
+  if (!input)
+    return unrankedResult(elementType);
+  std::optional<std::vector<int64_t>> axes;
+  if (isNone(getAxes()))
+    axes.emplace();
+  else
+    axes = constantInts(getAxes());
+  if (!axes)
+    return inferWithUnknownAxes(*this, *input);
+  if (axes->empty() && getNoopWithEmptyAxes())
+    return rankedResult(*this, *input, elementType);
+  FailureOr<SmallVector<int64_t>> resolved = resolveAxes(*this, *axes, input->rank());
+  if (failed(resolved))
+    return failure();
+  if (resolved->empty())
+    resolved = llvm::to_vector(llvm::seq<int64_t>(0, input->rank()));
+  return rankedResult(*this, reducedShape(*input, *resolved, getKeepdims()), elementType);
+}
+
+template <typename Op> static InferredTypes inferSoftmax(Op op) {
+  if (failed(requireFloats(op, op.getInput(), "input")))
+    return failure();
+  std::optional<Shape> input = shapeOf(op.getInput());
+  if (input && failed(resolveAxis(op, op.getAxis(), input->rank())))
+    return failure();
+  return SmallVector<Type>{op.getInput().getType()};
+}
+
+FailureOr<SmallVector<Type>> SoftmaxOp::inferResultTypes() { return inferSoftmax(*this); }
+
+FailureOr<SmallVector<Type>> LogSoftmaxOp::inferResultTypes() { return inferSoftmax(*this); }
+
+template <typename Op> static InferredTypes inferArg(Op op) {
+  Type elementType = IntegerType::get(op.getContext(), 64);
+  if (failed(requireNumbers(op, op.getInput(), "input")))
+    return failure();
+  std::optional<Shape> input = shapeOf(op.getInput());
+  if (!input)
+    return unrankedResult(elementType);
+  FailureOr<int64_t> axis = resolveAxis(op, op.getAxis(), input->rank());
+  if (failed(axis))
+    return failure();
+  if ((*input)[*axis].isStatic(0))
+    return op.emitOpError("has no element to choose along axis ") << *axis;
+  return rankedResult(op, reducedShape(*input, *axis, op.getKeepdims()), elementType);
+}
+
+FailureOr<SmallVector<Type>> ArgMaxOp::inferResultTypes() { return inferArg(*this); }
+
+FailureOr<SmallVector<Type>> ArgMinOp::inferResultTypes() { return inferArg(*this); }

@@ -1,0 +1,129 @@
+//===- TypeRules.cpp - pieces of the ops' shape rules ---------------------===//
+#include "ir/TypeRules.h"
+
+#include "quern/CheckedSize.h"
+
+#include "llvm/ADT/SmallSet.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+
+Shape nn::detail::unknownShape(int64_t rank) { return Shape(std::vector<Dim>(rank)); }
+
+nn::detail::InferredTypes nn::detail::unrankedResult(Type elementType) {
+  return SmallVector<Type>{UnrankedTensorType::get(elementType)};
+}
+
+nn::detail::InferredTypes nn::detail::rankedResult(Operation *op, const Shape &shape,
+                                                   Type elementType) {
+  CheckedSize bytes(dtypeBytes(dtypeOf(elementType)));
+  for (const Dim &d : shape.dims())
+    if (d.isStatic())
+      bytes *= CheckedSize(d.size());
+  if (!bytes.valid())
+    return op->emitOpError("the size of a result of shape ") << shape.str() << " overflows";
+  return SmallVector<Type>{tensorType(shape, elementType)};
+}
+
+LogicalResult nn::detail::requireNumbers(Operation *op, Value tensor, StringRef name) {
+  Type type = elementTypeOf(tensor);
+  DType dtype = dtypeOf(type);
+  if (isFloat(dtype) || isSignedInteger(dtype) || isUnsignedInteger(dtype))
+    return success();
+  return op->emitOpError() << name << " must hold numbers, found " << type;
+}
+
+LogicalResult nn::detail::requireFloats(Operation *op, Value tensor, StringRef name) {
+  Type type = elementTypeOf(tensor);
+  if (isFloat(dtypeOf(type)))
+    return success();
+  return op->emitOpError() << name << " must hold floats, found " << type;
+}
+
+LogicalResult nn::detail::requireSameElements(Operation *op, Value tensor, StringRef name,
+                                              Value like) {
+  if (isNone(tensor) || elementTypeOf(tensor) == elementTypeOf(like))
+    return success();
+  return op->emitOpError() << name << " must have element type " << elementTypeOf(like)
+                           << ", found " << elementTypeOf(tensor);
+}
+
+LogicalResult nn::detail::requireIndices(Operation *op, Value tensor, StringRef name,
+                                         int64_t maxRank) {
+  if (isNone(tensor))
+    return success();
+  Type type = elementTypeOf(tensor);
+  if (!type.isSignlessInteger(64) && !type.isSignlessInteger(32))
+    return op->emitOpError() << name << " must hold int32 or int64, found " << type;
+  std::optional<Shape> shape = shapeOf(tensor);
+  if (shape && shape->rank() > maxRank)
+    return op->emitOpError() << name << " must have rank " << maxRank << " or less, found "
+                             << shape->rank();
+  return success();
+}
+
+LogicalResult nn::detail::requireRankAtLeast(Operation *op, const Shape &shape, int64_t rank) {
+  if (shape.rank() >= rank)
+    return success();
+  return op->emitOpError("input needs rank ") << rank << " or more, found " << shape.rank();
+}
+
+LogicalResult nn::detail::requireDim(Operation *op, const Dim &found, const Dim &expected,
+                                     const Twine &what) {
+  if (found.compatibleWith(expected))
+    return success();
+  return op->emitOpError() << what << " must be " << expected.str() << ", found " << found.str();
+}
+
+FailureOr<int64_t> nn::detail::resolveAxis(Operation *op, int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank)
+    return op->emitOpError("axis must be in [") << -rank << ", " << rank << "), found " << axis;
+  return axis < 0 ? axis + rank : axis;
+}
+
+FailureOr<SmallVector<int64_t>> nn::detail::resolveAxes(Operation *op, ArrayRef<int64_t> axes,
+                                                        int64_t rank) {
+  SmallVector<int64_t> resolved;
+  llvm::SmallSet<int64_t, 8> seen;
+  for (int64_t axis : axes) {
+    FailureOr<int64_t> fromFront = resolveAxis(op, axis, rank);
+    if (failed(fromFront))
+      return failure();
+    if (!seen.insert(*fromFront).second)
+      return op->emitOpError("axis ") << *fromFront << " occurs twice";
+    resolved.push_back(*fromFront);
+  }
+  return resolved;
+}
+
+std::optional<int64_t> nn::detail::lengthOf(Value vector) {
+  std::optional<Shape> shape = shapeOf(vector);
+  return shape ? shape->numElements() : std::nullopt;
+}
+
+Dim nn::detail::mergeDims(const Dim &a, const Dim &b) {
+  if (a.isStatic() || b.isUnknown())
+    return a;
+  return b.isStatic() || a.isUnknown() ? b : a;
+}
+
+FailureOr<Dim> nn::detail::productOf(Operation *op, ArrayRef<Dim> dims) {
+  CheckedSize sizes(1);
+  std::optional<Dim> open;
+  bool severalOpen = false;
+  for (const Dim &d : dims) {
+    if (d.isStatic()) {
+      sizes *= CheckedSize(d.size());
+      continue;
+    }
+    severalOpen |= open.has_value();
+    open = d;
+  }
+  if (!sizes.valid())
+    return op->emitOpError("the product of dimensions ")
+           << Shape({dims.begin(), dims.end()}).str() << " overflows";
+  if (!open)
+    return Dim(sizes.value());
+  return !severalOpen && sizes.value() == 1 ? *open : Dim();
+}

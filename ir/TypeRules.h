@@ -1,0 +1,55 @@
+//===- TypeRules.h - pieces of the ops' shape rules -----------------------===//
+//
+// What the `inferResultTypes` of the op families have in common. Every check
+// emits an error on the op that says what was wanted and what was found.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "ir/Types.h"
+
+#include "mlir/IR/Operation.h"
+
+namespace quern::nn::detail {
+
+/// What `inferResultTypes` returns.
+using InferredTypes = llvm::FailureOr<llvm::SmallVector<mlir::Type>>;
+
+/// A shape of unknown dimensions.
+Shape unknownShape(int64_t rank);
+
+/// One result of unknown rank.
+InferredTypes unrankedResult(mlir::Type elementType);
+/// One result of this shape; an error when its static sizes overflow.
+InferredTypes rankedResult(mlir::Operation *op, const Shape &shape, mlir::Type elementType);
+
+/// Fails unless the elements are numbers (not bool, string or complex).
+mlir::LogicalResult requireNumbers(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name);
+/// Fails unless the elements are floats.
+mlir::LogicalResult requireFloats(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name);
+/// Fails unless `tensor` is none or has the element type of `like`.
+mlir::LogicalResult requireSameElements(mlir::Operation *op, mlir::Value tensor,
+                                        llvm::StringRef name, mlir::Value like);
+/// Fails unless `tensor` is none, or an integer (int32 or int64) of rank at most `maxRank`.
+mlir::LogicalResult requireIndices(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name,
+                                   int64_t maxRank);
+/// Fails unless `shape` has at least `rank` dimensions.
+mlir::LogicalResult requireRankAtLeast(mlir::Operation *op, const Shape &shape, int64_t rank);
+/// Fails when a dimension differs from `expected` for sure.
+mlir::LogicalResult requireDim(mlir::Operation *op, const Dim &found, const Dim &expected,
+                               const llvm::Twine &what);
+
+/// `axis` counted from the front; an error outside [-rank, rank).
+llvm::FailureOr<int64_t> resolveAxis(mlir::Operation *op, int64_t axis, int64_t rank);
+/// As above for a list, in which no axis may occur twice.
+llvm::FailureOr<llvm::SmallVector<int64_t>> resolveAxes(mlir::Operation *op,
+                                                        llvm::ArrayRef<int64_t> axes, int64_t rank);
+
+/// The static number of elements of an index vector (1 for a scalar).
+std::optional<int64_t> lengthOf(mlir::Value vector);
+/// The dimension that two tensors agree on: the better known of two compatible ones.
+Dim mergeDims(const Dim &a, const Dim &b);
+/// The product of some dimensions; unknown unless provable. An error on overflow.
+llvm::FailureOr<Dim> productOf(mlir::Operation *op, llvm::ArrayRef<Dim> dims);
+
+} // namespace quern::nn::detail
