@@ -26,6 +26,7 @@ enum class StatusCode : int {
   InvalidInput = 8,
   ResourceLimit = 9,
   Io = 10,
+  Cancelled = 130, ///< stopped on request; as a shell reports Ctrl-C
 };
 
 /// Success, or a code with a message that names what and where.
@@ -55,6 +56,7 @@ inline Status invalidModel(std::string m) { return {StatusCode::InvalidModel, st
 inline Status unsupported(std::string m) { return {StatusCode::Unsupported, std::move(m)}; }
 inline Status invalidInput(std::string m) { return {StatusCode::InvalidInput, std::move(m)}; }
 inline Status resourceLimit(std::string m) { return {StatusCode::ResourceLimit, std::move(m)}; }
+inline Status usageError(std::string m) { return {StatusCode::Usage, std::move(m)}; }
 inline Status ioError(std::string m) { return {StatusCode::Io, std::move(m)}; }
 
 /// A value, or the Status that says why there is none.

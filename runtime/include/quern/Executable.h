@@ -1,0 +1,61 @@
+//===- Executable.h - a compiled model ------------------------------------===//
+#pragma once
+
+#include "quern/Shape.h"
+#include "quern/Tensor.h"
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+struct Plan;
+
+/// The name, element type and shape of one graph input or output.
+struct PortSignature {
+  std::string name;
+  DType dtype = DType::Undefined;
+  Shape shape;
+
+  /// "float32 Nx3x224x224".
+  std::string describe() const;
+};
+
+/// A compiled model: immutable, shared by any number of sessions and threads.
+/// It plans once per set of input shapes and keeps the most recent plans.
+class Executable {
+public:
+  /// Makes the plan for the given dims, one entry per input, which agree with
+  /// the inputs' signature. Never called by two threads at once.
+  using Planner =
+      std::function<Expected<std::shared_ptr<const Plan>>(std::span<const Tensor::Dims> inputDims)>;
+  static constexpr size_t kDefaultPlanCapacity = 16;
+
+  Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs, Planner planner,
+             size_t planCapacity = kDefaultPlanCapacity);
+  ~Executable();
+
+  const std::vector<PortSignature> &inputs() const { return inputPorts; }
+  const std::vector<PortSignature> &outputs() const { return outputPorts; }
+
+  /// InvalidInput, naming the input, what was wanted and what was found, unless
+  /// `dims` agree with the signature; one symbol stands for one size everywhere.
+  Status checkInputDims(std::span<const Tensor::Dims> dims) const;
+  /// As checkInputDims, and for element types and presence too.
+  Status checkInputs(std::span<const Tensor> tensors) const;
+  /// The plan for these input dims, made now unless it is kept. Thread-safe.
+  Expected<std::shared_ptr<const Plan>> planFor(std::span<const Tensor::Dims> inputDims) const;
+
+private:
+  struct PlanCache;
+
+  std::vector<PortSignature> inputPorts;
+  std::vector<PortSignature> outputPorts;
+  Planner planner;
+  std::unique_ptr<PlanCache> cache;
+};
+
+} // namespace quern

@@ -1,0 +1,78 @@
+//===- Session.h - runs a compiled model ----------------------------------===//
+#pragma once
+
+#include "quern/Executable.h"
+#include "quern/Limits.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+struct SessionOptions {
+  /// Threads of a run, the caller's included; 0 is all CPUs this process may use
+  /// (affinity and cgroup quota). Results do not depend on it.
+  int threads = 0;
+  /// Flush subnormal numbers to zero during a run; they are slow.
+  bool flushDenormals = true;
+  /// Time every step.
+  bool profile = false;
+  Limits limits;
+};
+
+/// The time one plan step has taken, summed over `runs`.
+struct ProfileRow {
+  std::string nodes;
+  std::string kernel;
+  /// A reference kernel, not native code.
+  bool reference = false;
+  int64_t tasks = 1;
+  int64_t runs = 0;
+  int64_t nanoseconds = 0;
+  /// Per run, estimated; 0 when unknown.
+  double flops = 0;
+  double bytes = 0;
+};
+
+/// Runs an executable, with memory and threads of its own. One per thread: a
+/// call while another is running is an error. Memory is kept between runs.
+class Session {
+public:
+  /// Usage error when the options make no sense.
+  static Expected<Session> create(std::shared_ptr<const Executable> executable,
+                                  const SessionOptions &options = {});
+  ~Session();
+  Session(Session &&) noexcept;
+  Session &operator=(Session &&) noexcept;
+
+  const Executable &executable() const;
+  int threads() const;
+
+  /// Runs on `inputs`, one per executable().inputs(). InvalidInput names the
+  /// input, what was wanted and what was found.
+  Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs);
+  /// As above into `outputs`, one per executable().outputs(): a present tensor
+  /// must have the output's type and dims, must not overlap an input, and is
+  /// written in place; an absent one is allocated. An output whose size is known
+  /// only after the run is always replaced. Allocates nothing when all are
+  /// present, the input dims are those of the last run, and every step is native.
+  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+
+  /// Makes the current run (or the next one) end with StatusCode::Cancelled
+  /// within a step. May be called from any thread and from a signal handler.
+  void cancel();
+
+  /// The steps of the plan of the last run, in order; empty without `profile`.
+  std::vector<ProfileRow> profile() const;
+  /// Forgets the times so far, to leave out warm-up runs.
+  void clearProfile();
+
+private:
+  struct State;
+  explicit Session(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+} // namespace quern

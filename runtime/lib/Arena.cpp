@@ -1,0 +1,30 @@
+//===- Arena.cpp - one large aligned buffer -------------------------------===//
+#include "runtime/lib/Arena.h"
+
+#include <string>
+#include <sys/mman.h>
+
+using namespace quern;
+
+Expected<Arena> Arena::allocate(CheckedSize bytes, int64_t limit) {
+  constexpr int64_t kHugePage = int64_t{2} << 20;
+  bool large = bytes.value() >= 2 * kHugePage;
+  int64_t alignment = large ? kHugePage : kAlignment;
+  // Kernels may read one vector past the last element they use.
+  CheckedSize rounded = (bytes + CheckedSize(kAlignment)).alignedTo(alignment);
+  if (!rounded.valid())
+    return resourceLimit("the size of an arena is negative or overflows");
+  if (bytes.value() > limit)
+    return resourceLimit("an arena needs " + std::to_string(bytes.value()) +
+                         " bytes, the limit is " + std::to_string(limit));
+  auto size = static_cast<size_t>(rounded.value());
+  void *memory = std::aligned_alloc(static_cast<size_t>(alignment), size);
+  if (!memory)
+    return resourceLimit("out of memory for an arena of " + std::to_string(size) + " bytes");
+  if (large) // only advice: ordinary pages do as well
+    (void)madvise(memory, size, MADV_HUGEPAGE);
+  Arena arena;
+  arena.memory.reset(static_cast<std::byte *>(memory));
+  arena.bytes = bytes.value();
+  return arena;
+}

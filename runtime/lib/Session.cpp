@@ -1,0 +1,203 @@
+//===- Session.cpp - runs a compiled model --------------------------------===//
+#include "quern/Session.h"
+
+#include "runtime/lib/Arena.h"
+#include "runtime/plan/Executor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+
+using namespace quern;
+
+namespace {
+/// An executor with the profile of its runs.
+struct PlannedRun {
+  explicit PlannedRun(std::shared_ptr<const Plan> plan) : executor(std::move(plan)) {}
+  Executor executor;
+  std::vector<int64_t> stepNanoseconds;
+  int64_t runs = 0;
+};
+
+/// Input shapes whose executors a session keeps.
+constexpr size_t kKeptExecutors = 8;
+} // namespace
+
+struct Session::State {
+  State(std::shared_ptr<const Executable> executable, const SessionOptions &options)
+      : executable(std::move(executable)), options(options),
+        pool(options.threads, options.flushDenormals) {}
+
+  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+  Status selectPlan(std::span<const Tensor> inputs);
+  Status growArena(int64_t bytes);
+  Status bindOutputs(const Plan &plan, std::span<Tensor> outputs) const;
+
+  std::shared_ptr<const Executable> executable;
+  SessionOptions options;
+  TaskPool pool;
+  Arena arena;
+  /// Most recently used first.
+  std::vector<std::unique_ptr<PlannedRun>> planned;
+  std::atomic<bool> cancelled = false;
+  std::atomic<bool> running = false;
+};
+
+static bool matches(const Plan &plan, std::span<const Tensor> inputs) {
+  return std::equal(plan.inputs.begin(), plan.inputs.end(), inputs.begin(), inputs.end(),
+                    [](const PlanPort &port, const Tensor &tensor) {
+                      return port.dtype == tensor.dtype() && port.dims == tensor.dims();
+                    });
+}
+
+/// Kernels load whole elements: an element must not straddle its alignment.
+static Status checkStorage(const std::string &what, const Tensor &tensor) {
+  if (tensor.numElements() == 0)
+    return Status::ok();
+  if (!tensor.rawData())
+    return invalidInput(what + ": the tensor has no data");
+  auto alignment = static_cast<uintptr_t>(std::min<int64_t>(dtypeBytes(tensor.dtype()), 8));
+  if (reinterpret_cast<uintptr_t>(tensor.rawData()) % alignment != 0)
+    return invalidInput(what + ": the data is not aligned to its elements");
+  return Status::ok();
+}
+
+/// Brings the executor for these inputs to the front, planning when it is new.
+Status Session::State::selectPlan(std::span<const Tensor> inputs) {
+  auto at = std::find_if(planned.begin(), planned.end(), [&](const auto &candidate) {
+    return matches(candidate->executor.plan(), inputs);
+  });
+  if (at != planned.end()) {
+    std::rotate(planned.begin(), at, at + 1);
+    return Status::ok();
+  }
+  QUERN_TRY(executable->checkInputs(inputs));
+  std::vector<Tensor::Dims> dims;
+  for (const Tensor &input : inputs)
+    dims.push_back(input.dims());
+  QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable->planFor(dims));
+  if (!matches(*plan, inputs) || plan->outputs.size() != executable->outputs().size())
+    return internalError("the plan does not agree with the executable's signature");
+  planned.insert(planned.begin(), std::make_unique<PlannedRun>(std::move(plan)));
+  if (planned.size() > kKeptExecutors)
+    planned.pop_back();
+  return Status::ok();
+}
+
+Status Session::State::growArena(int64_t bytes) {
+  if (arena.data() && arena.size() >= bytes)
+    return Status::ok();
+  arena = Arena(); // free the old one before asking for more
+  auto grown = Arena::allocate(CheckedSize(bytes), options.limits.maxActivationBytes);
+  if (!grown)
+    return grown.status().withContext("activations");
+  arena = grown.take();
+  return Status::ok();
+}
+
+Status Session::State::bindOutputs(const Plan &plan, std::span<Tensor> outputs) const {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const PlanPort &port = plan.outputs[i];
+    Tensor &output = outputs[i];
+    if (port.dynamic) {
+      output = Tensor();
+      continue;
+    }
+    if (!output.isPresent()) {
+      QUERN_ASSIGN(output, Tensor::allocateUninitialized(port.dtype, port.dims, options.limits));
+      continue;
+    }
+    if (output.dtype() != port.dtype || output.dims() != port.dims)
+      return invalidInput("output '" + port.name + "': wanted " +
+                          std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims) +
+                          ", found " + output.describe());
+    QUERN_TRY(checkStorage("output '" + port.name + "'", output));
+  }
+  return Status::ok();
+}
+
+Status Session::State::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  if (outputs.size() != executable->outputs().size())
+    return invalidInput("wanted " + std::to_string(executable->outputs().size()) +
+                        " outputs, found " + std::to_string(outputs.size()));
+  QUERN_TRY(selectPlan(inputs));
+  for (size_t i = 0; i < inputs.size(); ++i)
+    QUERN_TRY(checkStorage("input '" + executable->inputs()[i].name + "'", inputs[i]));
+  PlannedRun &current = *planned.front();
+  const Plan &plan = current.executor.plan();
+  QUERN_TRY(growArena(plan.arenaBytes));
+  QUERN_TRY(bindOutputs(plan, outputs));
+
+  RunResources resources{.pool = pool,
+                         .arena = arena.data(),
+                         .flushSubnormals = options.flushDenormals,
+                         .cancelled = &cancelled,
+                         .stepNanoseconds = {}};
+  if (options.profile) {
+    current.stepNanoseconds.resize(plan.steps.size());
+    resources.stepNanoseconds = current.stepNanoseconds;
+  }
+  QUERN_TRY(current.executor.run(inputs, outputs, resources));
+  ++current.runs;
+  return Status::ok();
+}
+
+Session::Session(std::unique_ptr<State> s) : state(std::move(s)) {}
+Session::~Session() = default;
+Session::Session(Session &&) noexcept = default;
+Session &Session::operator=(Session &&) noexcept = default;
+
+Expected<Session> Session::create(std::shared_ptr<const Executable> executable,
+                                  const SessionOptions &options) {
+  if (options.threads < 0)
+    return usageError("the number of threads is " + std::to_string(options.threads) +
+                      "; wanted 1 or more, or 0 for all CPUs");
+  return Session(std::make_unique<State>(std::move(executable), options));
+}
+
+const Executable &Session::executable() const { return *state->executable; }
+int Session::threads() const { return state->pool.threads(); }
+void Session::cancel() { state->cancelled.store(true, std::memory_order_relaxed); }
+
+Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  if (state->running.exchange(true, std::memory_order_acquire))
+    return usageError("the session is in use by another thread; make one session per thread");
+  Status status = state->run(inputs, outputs);
+  state->cancelled.store(false, std::memory_order_relaxed);
+  state->running.store(false, std::memory_order_release);
+  return status;
+}
+
+Expected<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
+  std::vector<Tensor> outputs(executable().outputs().size());
+  QUERN_TRY(run(inputs, outputs));
+  return outputs;
+}
+
+std::vector<ProfileRow> Session::profile() const {
+  std::vector<ProfileRow> rows;
+  if (!state->options.profile || state->planned.empty())
+    return rows;
+  const PlannedRun &current = *state->planned.front();
+  const Plan &plan = current.executor.plan();
+  for (size_t i = 0; i < plan.steps.size() && i < current.stepNanoseconds.size(); ++i) {
+    const PlanStep &step = plan.steps[i];
+    auto *kernel = std::get_if<KernelStep>(&step.work);
+    rows.push_back({.nodes = step.nodes,
+                    .kernel = step.kernel,
+                    .reference = kernel == nullptr,
+                    .tasks = kernel ? kernel->tasks : 1,
+                    .runs = current.runs,
+                    .nanoseconds = current.stepNanoseconds[i],
+                    .flops = step.flops,
+                    .bytes = step.bytes});
+  }
+  return rows;
+}
+
+void Session::clearProfile() {
+  for (auto &run : state->planned) {
+    std::fill(run->stepNanoseconds.begin(), run->stepNanoseconds.end(), 0);
+    run->runs = 0;
+  }
+}

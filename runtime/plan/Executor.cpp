@@ -1,0 +1,147 @@
+//===- Executor.cpp - runs a plan -----------------------------------------===//
+#include "runtime/plan/Executor.h"
+
+#include "runtime/lib/FloatEnvironment.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+using namespace quern;
+using Space = BufferRef::Space;
+
+Executor::Executor(std::shared_ptr<const Plan> plan)
+    : compiled(std::move(plan)), slots(compiled->dynamicSlots) {
+  size_t widest = 0;
+  for (const PlanStep &step : compiled->steps)
+    if (auto *kernel = std::get_if<KernelStep>(&step.work))
+      widest = std::max(widest, kernel->buffers.size());
+  pointers.resize(widest);
+}
+
+void *Executor::resolve(const BufferRef &ref, const Binding &binding) const {
+  auto at = [&](const void *base) {
+    return const_cast<std::byte *>(static_cast<const std::byte *>(base)) + ref.offset;
+  };
+  switch (ref.space) {
+  case Space::Arena:
+    return at(binding.arena);
+  case Space::Weights:
+    return at(compiled->weights);
+  case Space::Input:
+    return at(binding.inputs[ref.index].rawData());
+  case Space::Output:
+    return at(binding.outputs[ref.index].rawData());
+  case Space::Dynamic:
+    break;
+  }
+  return nullptr;
+}
+
+void Executor::runKernel(const KernelStep &step, const Binding &binding, TaskPool &pool) {
+  for (size_t i = 0; i < step.buffers.size(); ++i)
+    pointers[i] = resolve(step.buffers[i], binding);
+  void *const *buffers = pointers.data();
+  if (step.tasks <= step.grain) {
+    if (step.tasks > 0)
+      step.function(buffers, step.dims.data(), 0, step.tasks);
+    return;
+  }
+  pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
+    step.function(buffers, step.dims.data(), begin, end);
+  });
+}
+
+Tensor Executor::operand(const TensorRef &ref, const Binding &binding) const {
+  if (ref.dtype == DType::Undefined)
+    return Tensor();
+  if (ref.buffer.space == Space::Dynamic)
+    return slots[ref.buffer.index];
+  return Tensor::borrow(ref.dtype, ref.dims, resolve(ref.buffer, binding));
+}
+
+/// Whether the storage of `a` starts inside that of `b`.
+static bool startsInside(const Tensor &a, const Tensor &b) {
+  auto *begin = static_cast<const std::byte *>(b.rawData());
+  auto *p = static_cast<const std::byte *>(a.rawData());
+  return b.isPresent() && std::less_equal<>()(begin, p) && std::less<>()(p, begin + b.numBytes());
+}
+
+Status Executor::storeResult(const TensorRef &ref, Tensor result, std::span<const Tensor> operands,
+                             const Binding &binding) {
+  if (result.dtype() != ref.dtype)
+    return internalError("a result has type " + std::string(dtypeName(result.dtype())) +
+                         ", planned was " + std::string(dtypeName(ref.dtype)));
+  if (ref.buffer.space == Space::Dynamic) {
+    // A result may share its operand's storage (a reshape). That outlives the
+    // step only when it is counted, and operands in static buffers are not.
+    auto borrowed = [&](const Tensor &t) { return startsInside(result, t); };
+    if (std::any_of(operands.begin(), operands.end(), borrowed)) {
+      QUERN_ASSIGN(result, result.clone());
+    }
+    slots[ref.buffer.index] = std::move(result);
+    return Status::ok();
+  }
+  if (result.dims() != ref.dims)
+    return internalError("a result has shape " + formatDims(result.dims()) + ", planned was " +
+                         formatDims(ref.dims));
+  void *target = resolve(ref.buffer, binding);
+  if (ref.dtype == DType::String) {
+    if (ref.buffer.space != Space::Output)
+      return internalError("a string result is planned in the arena");
+    std::copy_n(result.data<std::string>(), result.numElements(), static_cast<std::string *>(target));
+  } else if (result.numElements() > 0) {
+    std::memmove(target, result.rawData(), static_cast<size_t>(result.numBytes()));
+  }
+  return Status::ok();
+}
+
+Status Executor::runReference(const ReferenceStep &step, const Binding &binding) {
+  std::vector<Tensor> operands;
+  operands.reserve(step.inputs.size());
+  for (const TensorRef &ref : step.inputs)
+    operands.push_back(operand(ref, binding));
+  QUERN_ASSIGN(std::vector<Tensor> results, step.function(operands));
+  if (results.size() != step.outputs.size())
+    return internalError("computed " + std::to_string(results.size()) + " results, planned were " +
+                         std::to_string(step.outputs.size()));
+  for (size_t i = 0; i < results.size(); ++i)
+    QUERN_TRY(storeResult(step.outputs[i], std::move(results[i]), operands, binding));
+  return Status::ok();
+}
+
+Status Executor::runSteps(const Binding &binding, const RunResources &resources) {
+  using Clock = std::chrono::steady_clock;
+  bool profile = !resources.stepNanoseconds.empty();
+  for (size_t i = 0; i < compiled->steps.size(); ++i) {
+    if (resources.cancelled && resources.cancelled->load(std::memory_order_relaxed))
+      return Status(StatusCode::Cancelled, "the run was cancelled");
+    const PlanStep &step = compiled->steps[i];
+    Clock::time_point start = profile ? Clock::now() : Clock::time_point();
+    if (auto *kernel = std::get_if<KernelStep>(&step.work)) {
+      runKernel(*kernel, binding, resources.pool);
+    } else {
+      Status status = runReference(std::get<ReferenceStep>(step.work), binding);
+      if (!status.isOk())
+        return status.withContext(step.nodes + " (" + step.kernel + ")");
+    }
+    if (profile)
+      resources.stepNanoseconds[i] += std::chrono::nanoseconds(Clock::now() - start).count();
+  }
+  for (size_t i = 0; i < compiled->outputs.size(); ++i)
+    if (compiled->outputs[i].dynamic)
+      binding.outputs[i] = slots[compiled->outputs[i].slot];
+  return Status::ok();
+}
+
+Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs,
+                     const RunResources &resources) {
+  Binding binding{inputs, outputs, resources.arena};
+  Status status;
+  resources.pool.enter([&] {
+    FloatEnvironment environment(resources.flushSubnormals);
+    status = runSteps(binding, resources);
+  });
+  std::fill(slots.begin(), slots.end(), Tensor());
+  return status;
+}

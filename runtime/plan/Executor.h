@@ -1,0 +1,60 @@
+//===- Executor.h - runs a plan -------------------------------------------===//
+#pragma once
+
+#include "runtime/lib/TaskPool.h"
+#include "runtime/plan/Plan.h"
+
+#include <atomic>
+#include <cstddef>
+#include <span>
+
+namespace quern {
+
+/// What a run works with besides the plan and the tensors.
+struct RunResources {
+  TaskPool &pool;
+  /// At least plan.arenaBytes bytes, 64-byte aligned.
+  std::byte *arena = nullptr;
+  bool flushSubnormals = true;
+  /// Asked between two steps; the run then ends with StatusCode::Cancelled.
+  const std::atomic<bool> *cancelled = nullptr;
+  /// Nanoseconds of each step are added here, when it is not empty.
+  std::span<int64_t> stepNanoseconds;
+};
+
+/// Runs one plan again and again. All its memory is allocated at construction:
+/// a run of kernel steps alone allocates nothing. For one thread at a time.
+class Executor {
+public:
+  explicit Executor(std::shared_ptr<const Plan> plan);
+
+  const Plan &plan() const { return *compiled; }
+
+  /// `inputs` match plan().inputs. Outputs of a known size are present, match
+  /// plan().outputs and are written in place; dynamic ones are assigned.
+  /// Errors name the nodes of the step that failed.
+  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs,
+             const RunResources &resources);
+
+private:
+  /// The tensors of the current run.
+  struct Binding {
+    std::span<const Tensor> inputs;
+    std::span<Tensor> outputs;
+    std::byte *arena;
+  };
+  void *resolve(const BufferRef &ref, const Binding &binding) const;
+  Tensor operand(const TensorRef &ref, const Binding &binding) const;
+  void runKernel(const KernelStep &step, const Binding &binding, TaskPool &pool);
+  Status runReference(const ReferenceStep &step, const Binding &binding);
+  Status storeResult(const TensorRef &ref, Tensor result, std::span<const Tensor> operands,
+                     const Binding &binding);
+  Status runSteps(const Binding &binding, const RunResources &resources);
+
+  std::shared_ptr<const Plan> compiled;
+  /// The buffers of the running kernel step.
+  std::vector<void *> pointers;
+  std::vector<Tensor> slots;
+};
+
+} // namespace quern
