@@ -71,8 +71,8 @@ std::optional<int> quern::quotaCpus(const std::string &root, std::string_view pr
     bool v2 = controllers.empty();
     if (!v2 && ("," + controllers + ",").find(",cpu,") == std::string::npos)
       continue;
-    std::vector<std::string> mounts =
-        v2 ? std::vector{root, root + "/unified"} : std::vector{root + "/cpu", root + "/" + controllers};
+    std::vector<std::string> mounts = v2 ? std::vector{root, root + "/unified"}
+                                         : std::vector{root + "/cpu", root + "/" + controllers};
     // A quota of any ancestor binds. In a container the path may be the host's
     // and not exist; the walk then ends at the mount, which is the container's.
     while (true) {

@@ -67,8 +67,8 @@ static Status wrongCount(const std::vector<PortSignature> &ports, size_t found) 
   std::string names;
   for (const PortSignature &port : ports)
     names += (names.empty() ? "" : ", ") + port.name;
-  return invalidInput("wanted " + std::to_string(ports.size()) + " inputs (" + names +
-                      "), found " + std::to_string(found));
+  return invalidInput("wanted " + std::to_string(ports.size()) + " inputs (" + names + "), found " +
+                      std::to_string(found));
 }
 
 Status Executable::checkInputDims(std::span<const Tensor::Dims> dims) const {

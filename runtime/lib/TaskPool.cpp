@@ -46,8 +46,7 @@ void TaskPool::runChunks(int64_t tasks, int64_t grain, void (*body)(void *, int6
   if (threadCount == 1 || chunks == 1)
     return runRange(0, chunks);
   implementation->arena.execute([&] {
-    tbb::parallel_for(tbb::blocked_range<int64_t>(0, chunks), [&](const auto &range) {
-      runRange(range.begin(), range.end());
-    });
+    tbb::parallel_for(tbb::blocked_range<int64_t>(0, chunks),
+                      [&](const auto &range) { runRange(range.begin(), range.end()); });
   });
 }

@@ -25,11 +25,10 @@ public:
   /// the same bits for any number of threads. Returns when all have run.
   template <typename Body> void parallelFor(int64_t tasks, int64_t grain, Body &&body) {
     using Function = std::remove_reference_t<Body>;
-    runChunks(tasks, grain,
-              [](void *f, int64_t begin, int64_t end) {
-                (*static_cast<Function *>(f))(begin, end);
-              },
-              const_cast<void *>(static_cast<const void *>(&body)));
+    runChunks(
+        tasks, grain,
+        [](void *f, int64_t begin, int64_t end) { (*static_cast<Function *>(f))(begin, end); },
+        const_cast<void *>(static_cast<const void *>(&body)));
   }
 
   /// Calls `work` with the caller inside the pool, which makes the parallelFor
@@ -41,7 +40,8 @@ public:
   }
 
 private:
-  void runChunks(int64_t tasks, int64_t grain, void (*body)(void *, int64_t, int64_t), void *context);
+  void runChunks(int64_t tasks, int64_t grain, void (*body)(void *, int64_t, int64_t),
+                 void *context);
   void enterArena(void (*work)(void *), void *context);
 
   struct Implementation;

@@ -67,7 +67,8 @@ Tensor Tensor::reshaped(Dims dims) const {
 }
 
 Expected<Tensor> Tensor::clone() const {
-  QUERN_ASSIGN(Tensor copy, allocateUninitialized(elementType, sizes, Limits{.maxTensorBytes = INT64_MAX}));
+  QUERN_ASSIGN(Tensor copy,
+               allocateUninitialized(elementType, sizes, Limits{.maxTensorBytes = INT64_MAX}));
   if (elementType == DType::String) {
     for (int64_t i = 0; i < elements; ++i)
       copy.mutableData<std::string>()[i] = data<std::string>()[i];

@@ -89,7 +89,8 @@ Status Executor::storeResult(const TensorRef &ref, Tensor result, std::span<cons
   if (ref.dtype == DType::String) {
     if (ref.buffer.space != Space::Output)
       return internalError("a string result is planned in the arena");
-    std::copy_n(result.data<std::string>(), result.numElements(), static_cast<std::string *>(target));
+    std::copy_n(result.data<std::string>(), result.numElements(),
+                static_cast<std::string *>(target));
   } else if (result.numElements() > 0) {
     std::memmove(target, result.rawData(), static_cast<size_t>(result.numBytes()));
   }

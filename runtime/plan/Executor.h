@@ -19,7 +19,7 @@ struct RunResources {
   /// Asked between two steps; the run then ends with StatusCode::Cancelled.
   const std::atomic<bool> *cancelled = nullptr;
   /// Nanoseconds of each step are added here, when it is not empty.
-  std::span<int64_t> stepNanoseconds;
+  std::span<int64_t> stepNanoseconds = {};
 };
 
 /// Runs one plan again and again. All its memory is allocated at construction:

@@ -19,7 +19,7 @@ struct SessionOptions {
   bool flushDenormals = true;
   /// Time every step.
   bool profile = false;
-  Limits limits;
+  Limits limits = {};
 };
 
 /// The time one plan step has taken, summed over `runs`.

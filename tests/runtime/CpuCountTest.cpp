@@ -1,0 +1,88 @@
+//===- CpuCountTest.cpp ---------------------------------------------------===//
+#include "runtime/lib/CpuCount.h"
+
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <thread>
+
+using namespace quern;
+namespace fs = std::filesystem;
+
+namespace {
+/// A directory that stands for /sys/fs/cgroup.
+class CpuCount : public testing::Test {
+protected:
+  void SetUp() override {
+    std::string pattern = testing::TempDir() + "cgroupXXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    root = pattern;
+  }
+  void TearDown() override { fs::remove_all(root); }
+  void write(const std::string &path, const std::string &text) {
+    fs::create_directories((root / path).parent_path());
+    std::ofstream(root / path) << text;
+  }
+  std::optional<int> quota(std::string_view procCgroup) { return quotaCpus(root, procCgroup); }
+
+  fs::path root;
+};
+} // namespace
+
+TEST_F(CpuCount, NoQuotaIsNoLimit) {
+  EXPECT_EQ(quota(""), std::nullopt);
+  EXPECT_EQ(quota("0::/a/b\n"), std::nullopt);
+  write("a/b/cpu.max", "max 100000\n");
+  EXPECT_EQ(quota("0::/a/b\n"), std::nullopt);
+  write("cpu/cpu.cfs_quota_us", "-1\n");
+  write("cpu/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(quota("1:cpu:/\n"), std::nullopt);
+}
+
+TEST_F(CpuCount, VersionTwoRoundsDownButNotToNothing) {
+  write("a/cpu.max", "350000 100000\n");
+  EXPECT_EQ(quota("0::/a\n"), 3);
+  write("a/cpu.max", "50000 100000\n");
+  EXPECT_EQ(quota("0::/a\n"), 1);
+}
+
+TEST_F(CpuCount, TightestAncestorBinds) {
+  write("a/cpu.max", "200000 100000\n");
+  write("a/b/cpu.max", "900000 100000\n");
+  EXPECT_EQ(quota("0::/a/b\n"), 2);
+}
+
+TEST_F(CpuCount, VersionOneUnderEitherMount) {
+  write("cpu/job/cpu.cfs_quota_us", "400000\n");
+  write("cpu/job/cpu.cfs_period_us", "100000\n");
+  EXPECT_EQ(quota("4:memory:/x\n2:cpu:/job\n"), 4);
+  write("cpu,cpuacct/cpu.cfs_quota_us", "300000\n");
+  write("cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+  // The host's path, not visible here: the mount's own quota counts.
+  EXPECT_EQ(quota("2:cpu,cpuacct:/docker/123\n"), 3);
+  EXPECT_EQ(quota("4:memory:/x\n2:cpuset:/job\n"), std::nullopt);
+}
+
+TEST_F(CpuCount, GarbageIsNoLimit) {
+  write("a/cpu.max", "lots of it\n");
+  EXPECT_EQ(quota("0::/a\nnonsense\n1:cpu\n::\n"), std::nullopt);
+}
+
+TEST(AvailableCpus, FollowsTheAffinityMask) {
+  EXPECT_GE(availableCpus(), 1);
+  EXPECT_LE(availableCpus(), affinityCpus());
+  std::thread([] {
+    cpu_set_t all, one;
+    ASSERT_EQ(sched_getaffinity(0, sizeof all, &all), 0);
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &all)) {
+        CPU_SET(cpu, &one);
+        break;
+      }
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    EXPECT_EQ(affinityCpus(), 1);
+    EXPECT_EQ(availableCpus(), 1);
+  }).join();
+}

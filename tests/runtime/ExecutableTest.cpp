@@ -1,0 +1,110 @@
+//===- ExecutableTest.cpp -------------------------------------------------===//
+#include "quern/Executable.h"
+
+#include "runtime/plan/Plan.h"
+
+#include <atomic>
+#include <gtest/gtest.h>
+#include <thread>
+
+using namespace quern;
+
+namespace {
+Shape shape(std::vector<Dim> dims) { return Shape(std::move(dims)); }
+
+/// Inputs a: float32 Nx3, b: int64 Nx?, and a planner that counts its calls.
+struct Model {
+  explicit Model(size_t capacity = Executable::kDefaultPlanCapacity)
+      : executable(
+            {{"a", DType::Float32, shape({Dim::symbol("N"), 3})},
+             {"b", DType::Int64, shape({Dim::symbol("N"), Dim()})}},
+            {}, [this](std::span<const Tensor::Dims> dims) { return plan(dims); }, capacity) {}
+
+  Expected<std::shared_ptr<const Plan>> plan(std::span<const Tensor::Dims> dims) {
+    ++calls;
+    if (dims[0][0] == 13)
+      return unsupported("thirteen");
+    return std::shared_ptr<const Plan>(std::make_shared<Plan>());
+  }
+  std::shared_ptr<const Plan> planFor(int64_t n) {
+    std::vector<Tensor::Dims> dims = {{n, 3}, {n, 1}};
+    auto plan = executable.planFor(dims);
+    return plan ? plan.take() : nullptr;
+  }
+  std::string inputError(std::vector<Tensor> tensors) {
+    Status status = executable.checkInputs(tensors);
+    EXPECT_EQ(status.code(), StatusCode::InvalidInput);
+    return status.message();
+  }
+
+  std::atomic<int> calls = 0;
+  Executable executable;
+};
+
+Tensor floats(Tensor::Dims dims) { return Tensor::allocate(DType::Float32, dims).take(); }
+Tensor ints(Tensor::Dims dims) { return Tensor::allocate(DType::Int64, dims).take(); }
+} // namespace
+
+TEST(Executable, PlansOncePerShape) {
+  Model model;
+  auto two = model.planFor(2);
+  EXPECT_NE(model.planFor(3), two);
+  EXPECT_EQ(model.planFor(2), two);
+  EXPECT_EQ(model.calls, 2);
+}
+
+TEST(Executable, ForgetsTheLeastRecentlyUsedPlan) {
+  Model model(2);
+  auto one = model.planFor(1);
+  model.planFor(2);
+  model.planFor(1);
+  model.planFor(3); // drops 2
+  EXPECT_EQ(model.planFor(1), one);
+  EXPECT_EQ(model.calls, 3);
+  model.planFor(2);
+  EXPECT_EQ(model.calls, 4);
+}
+
+TEST(Executable, FailuresAreReportedAndNotKept) {
+  Model model;
+  std::vector<Tensor::Dims> dims = {{13, 3}, {13, 1}};
+  EXPECT_EQ(model.executable.planFor(dims).status().code(), StatusCode::Unsupported);
+  EXPECT_EQ(model.executable.planFor(dims).status().message(), "thirteen");
+  EXPECT_EQ(model.calls, 2);
+}
+
+TEST(Executable, ThreadsShareOnePlan) {
+  Model model;
+  std::vector<std::shared_ptr<const Plan>> plans(8);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < plans.size(); ++t)
+    threads.emplace_back([&, t] { plans[t] = model.planFor(5); });
+  for (std::thread &thread : threads)
+    thread.join();
+  for (auto &plan : plans)
+    EXPECT_EQ(plan, plans[0]);
+  EXPECT_EQ(model.calls, 1);
+}
+
+TEST(Executable, InputErrorsNameInputWantedAndFound) {
+  Model model;
+  EXPECT_TRUE(model.executable.checkInputs(std::vector{floats({2, 3}), ints({2, 7})}).isOk());
+  EXPECT_TRUE(model.executable.checkInputs(std::vector{floats({0, 3}), ints({0, 0})}).isOk());
+  EXPECT_EQ(model.inputError({floats({2, 3})}), "wanted 2 inputs (a, b), found 1");
+  EXPECT_EQ(model.inputError({floats({2, 3}), Tensor()}),
+            "input 'b': wanted int64 Nx?, found no tensor");
+  EXPECT_EQ(model.inputError({ints({2, 3}), ints({2, 3})}),
+            "input 'a': wanted float32 Nx3, found int64 2x3");
+  EXPECT_EQ(model.inputError({floats({2, 4}), ints({2, 3})}),
+            "input 'a': wanted shape Nx3, found 2x4");
+  EXPECT_EQ(model.inputError({floats({3}), ints({2, 3})}), "input 'a': wanted shape Nx3, found 3");
+  EXPECT_EQ(model.inputError({floats({2, 3}), ints({4, 3})}),
+            "input 'b': wanted shape Nx? with N = 2 as in input 'a', found 4x3");
+}
+
+TEST(Executable, NegativeDimsNeverReachThePlanner) {
+  Model model;
+  std::vector<Tensor::Dims> dims = {{-1, 3}, {-1, 3}};
+  EXPECT_EQ(model.executable.planFor(dims).status().code(), StatusCode::InvalidInput);
+  EXPECT_EQ(model.calls, 0);
+}

@@ -1,0 +1,172 @@
+//===- ExecutorTest.cpp ---------------------------------------------------===//
+#include "runtime/plan/Executor.h"
+
+#include "runtime/lib/Arena.h"
+#include "tests/runtime/PlanBuilder.h"
+
+#include <gtest/gtest.h>
+
+using namespace quern;
+using namespace quern::test;
+
+namespace {
+struct RunResult {
+  Status status;
+  std::vector<Tensor> outputs;
+};
+
+/// Runs a plan once, with outputs allocated from its ports.
+RunResult runOnce(std::shared_ptr<const Plan> plan, std::vector<Tensor> inputs, int threads = 0) {
+  Arena arena = Arena::allocate(CheckedSize(plan->arenaBytes)).take();
+  TaskPool pool(threads, true);
+  RunResult result;
+  for (const PlanPort &port : plan->outputs)
+    result.outputs.push_back(port.dynamic ? Tensor()
+                                          : Tensor::allocate(port.dtype, port.dims).take());
+  Executor executor(plan);
+  result.status = executor.run(inputs, result.outputs, {.pool = pool, .arena = arena.data()});
+  return result;
+}
+
+template <typename T> std::vector<T> valuesOf(const Tensor &t) {
+  return std::vector<T>(t.data<T>(), t.data<T>() + t.numElements());
+}
+
+PlanStep referenceStep(decltype(ReferenceStep::function) function, std::vector<TensorRef> inputs,
+                       std::vector<TensorRef> outputs) {
+  PlanStep step;
+  step.work = ReferenceStep{std::move(function), std::move(inputs), std::move(outputs)};
+  step.nodes = "node7";
+  step.kernel = "nn.some_op";
+  return step;
+}
+
+/// x (4 floats) -> one reference step -> y, as given.
+std::shared_ptr<Plan> referencePlan(decltype(ReferenceStep::function) function, TensorRef result) {
+  auto plan = std::make_shared<Plan>();
+  plan->inputs = {{.name = "x", .dtype = DType::Float32, .dims = {4}}};
+  bool dynamic = result.buffer.space == BufferRef::Space::Dynamic;
+  plan->outputs = {{.name = "y", .dtype = result.dtype, .dims = result.dims, .dynamic = dynamic}};
+  plan->dynamicSlots = 1;
+  plan->steps.push_back(
+      referenceStep(std::move(function), {{input(0), DType::Float32, {4}}}, {std::move(result)}));
+  return plan;
+}
+
+const Tensor kFour = Tensor::of<float>({4}, {1, 2, 3, 4});
+} // namespace
+
+TEST(Executor, RunsKernelsThroughArenaAndWeights) {
+  alignas(64) static const float weights[8] = {9, 9, 9, 9, 2, 3, 4, 5};
+  auto plan = addElevenPlan(4, 100);
+  plan->weights = weights;
+  plan->steps.push_back(
+      kernelStep("scale", multiplyKernel, {arena(0), test::weights(16), output(0)}, {}, 4));
+  for (int threads : {1, 0}) {
+    auto result = runOnce(plan, {kFour}, threads);
+    ASSERT_TRUE(result.status.isOk()) << result.status.message();
+    EXPECT_EQ(valuesOf<float>(result.outputs[0]), (std::vector<float>{4, 9, 16, 25}));
+  }
+}
+
+TEST(Executor, TasksUpToTheGrainAreOneCall) {
+  static std::vector<std::pair<int64_t, int64_t>> calls;
+  calls.clear();
+  auto record = [](void *const *, const int64_t *, int64_t begin, int64_t end) {
+    calls.emplace_back(begin, end);
+  };
+  auto plan = std::make_shared<Plan>();
+  plan->steps = {kernelStep("whole", record, {}, {}, 8, 8),
+                 kernelStep("split", record, {}, {}, 8, 6),
+                 kernelStep("empty", record, {}, {}, 0, 1)};
+  ASSERT_TRUE(runOnce(plan, {}, 1).status.isOk());
+  EXPECT_EQ(calls, (std::vector<std::pair<int64_t, int64_t>>{{0, 8}, {0, 6}, {6, 8}}));
+}
+
+TEST(Executor, ReferenceResultsAreCopiedToStaticBuffers) {
+  auto twice = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+    std::vector<float> values;
+    for (float v : in[0].elementsAs<float>())
+      values.push_back(2 * v);
+    return std::vector{Tensor::of<float>({2, 2}, values)};
+  };
+  auto result = runOnce(referencePlan(twice, {output(0), DType::Float32, {2, 2}}), {kFour});
+  ASSERT_TRUE(result.status.isOk()) << result.status.message();
+  EXPECT_EQ(valuesOf<float>(result.outputs[0]), (std::vector<float>{2, 4, 6, 8}));
+}
+
+TEST(Executor, ReferenceErrorsNameTheNode) {
+  auto fails = [](std::span<const Tensor>) -> Expected<std::vector<Tensor>> {
+    return invalidInput("index 9 is out of range");
+  };
+  auto result = runOnce(referencePlan(fails, {output(0), DType::Float32, {4}}), {kFour});
+  EXPECT_EQ(result.status.code(), StatusCode::InvalidInput);
+  EXPECT_EQ(result.status.message(), "node7 (nn.some_op): index 9 is out of range");
+}
+
+TEST(Executor, ReferenceResultsMustBeAsPlanned) {
+  auto giveBack = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+    return std::vector<Tensor>(in.begin(), in.end());
+  };
+  auto nothing = [](std::span<const Tensor>) -> Expected<std::vector<Tensor>> {
+    return std::vector<Tensor>();
+  };
+  auto message = [](auto function, TensorRef ref) {
+    auto result = runOnce(referencePlan(function, std::move(ref)), {kFour});
+    EXPECT_EQ(result.status.code(), StatusCode::Internal);
+    return result.status.message();
+  };
+  EXPECT_EQ(message(giveBack, {output(0), DType::Float32, {2, 2}}),
+            "node7 (nn.some_op): a result has shape 4, planned was 2x2");
+  EXPECT_EQ(message(giveBack, {output(0), DType::Int32, {4}}),
+            "node7 (nn.some_op): a result has type float32, planned was int32");
+  EXPECT_EQ(message(nothing, {output(0), DType::Float32, {4}}),
+            "node7 (nn.some_op): computed 0 results, planned were 1");
+}
+
+TEST(Executor, DynamicResultsFlowThroughSlots) {
+  auto firstTwo = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+    return std::vector{Tensor::of<float>({2}, {in[0].data<float>()[0], in[0].data<float>()[1]})};
+  };
+  auto negate = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+    EXPECT_FALSE(in[1].isPresent());
+    std::vector<float> values;
+    for (float v : in[0].elementsAs<float>())
+      values.push_back(-v);
+    return std::vector{Tensor::of<float>(in[0].dims(), values)};
+  };
+  auto plan = referencePlan(firstTwo, {slot(0), DType::Float32, {}});
+  plan->dynamicSlots = 2;
+  plan->outputs[0].slot = 1;
+  plan->steps.push_back(referenceStep(negate, {{slot(0), DType::Float32, {}}, TensorRef{}},
+                                      {{slot(1), DType::Float32, {}}}));
+  auto result = runOnce(plan, {kFour});
+  ASSERT_TRUE(result.status.isOk()) << result.status.message();
+  EXPECT_EQ(result.outputs[0].dims(), (Tensor::Dims{2}));
+  EXPECT_EQ(valuesOf<float>(result.outputs[0]), (std::vector<float>{-1, -2}));
+}
+
+TEST(Executor, DynamicResultsNeverShareBorrowedStorage) {
+  auto reshape = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+    return std::vector{in[0].reshaped({2, 2})};
+  };
+  auto result = runOnce(referencePlan(reshape, {slot(0), DType::Float32, {}}), {kFour});
+  ASSERT_TRUE(result.status.isOk()) << result.status.message();
+  EXPECT_NE(result.outputs[0].rawData(), kFour.rawData());
+  EXPECT_EQ(valuesOf<float>(result.outputs[0]), (std::vector<float>{1, 2, 3, 4}));
+}
+
+TEST(Executor, StringsAreCopiedAsObjects) {
+  auto name = [](std::span<const Tensor>) -> Expected<std::vector<Tensor>> {
+    Tensor t = Tensor::allocate(DType::String, {1}).take();
+    t.mutableData<std::string>()[0] = "a string that is too long for the small buffer";
+    return std::vector{t};
+  };
+  auto result = runOnce(referencePlan(name, {output(0), DType::String, {1}}), {kFour});
+  ASSERT_TRUE(result.status.isOk()) << result.status.message();
+  EXPECT_EQ(result.outputs[0].data<std::string>()[0],
+            "a string that is too long for the small buffer");
+  auto bad = referencePlan(name, {output(0), DType::String, {1}});
+  std::get<ReferenceStep>(bad->steps[0].work).outputs[0].buffer = arena(0);
+  EXPECT_EQ(runOnce(bad, {kFour}).status.code(), StatusCode::Internal);
+}
