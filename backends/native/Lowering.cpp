@@ -10,6 +10,19 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
+StepBuffer StepBuffer::packed(const Tensor &source, const std::string &how,
+                              std::function<Expected<Tensor>(const Tensor &)> pack) {
+  StepBuffer b;
+  b.kind = Kind::Weights;
+  b.pack = [source, pack = std::move(pack)] { return pack(source); };
+  // Small constants live in attributes and have no lasting address.
+  constexpr int64_t kAlwaysRepackBytes = 4096;
+  if (source.numBytes() > kAlwaysRepackBytes)
+    b.packKey = std::to_string(reinterpret_cast<uintptr_t>(source.rawData())) + ":" +
+                source.describe() + ":" + how;
+  return b;
+}
+
 static nn::FusionKind fusionKindOf(Operation *op) {
   auto graphOp = dyn_cast<nn::GraphOpInterface>(op);
   return graphOp ? graphOp.getFusionKind() : nn::FusionKind::Opaque;

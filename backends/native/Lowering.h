@@ -33,12 +33,16 @@ struct KernelSpec {
 struct StepBuffer {
   enum class Kind {
     Value,   ///< the graph value `value`, read or written
-    Weights, ///< the packed constant `tensor`
+    Weights, ///< the constant `tensor`, or what `pack` makes of one
     Scratch, ///< `bytes` that live during this op's steps only, numbered by `scratch`
   };
   Kind kind = Kind::Value;
   mlir::Value value;
   Tensor tensor;
+  /// Makes the packed tensor, in parallel with others and only when no tensor of
+  /// the same non-empty `packKey` exists.
+  std::function<Expected<Tensor>()> pack;
+  std::string packKey;
   int64_t bytes = 0;
   int scratch = 0;
   /// Bytes to skip at the start.
@@ -56,6 +60,9 @@ struct StepBuffer {
     b.tensor = std::move(t);
     return b;
   }
+  /// `source` is the unpacked constant; `how` names the packing.
+  static StepBuffer packed(const Tensor &source, const std::string &how,
+                           std::function<Expected<Tensor>(const Tensor &)> pack);
   static StepBuffer scratchSpace(int number, int64_t bytes) {
     StepBuffer b;
     b.kind = Kind::Scratch;
