@@ -1,0 +1,70 @@
+//===- FusionPolicy.h - which ops become one kernel -----------------------===//
+//
+// Plain C++ over plain structs; FormFusionGroups feeds it.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "quern/Shape.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace quern::passes {
+
+/// How one op may take part; mirrors nn::FusionKind.
+enum class FusionRole { Opaque, Elementwise, Root };
+
+/// The shape of an operand as seen from the result it is broadcast to.
+enum class OperandFooting {
+  Full,       ///< the same shape
+  PerChannel, ///< one value per channel of the root
+  Scalar,     ///< one element
+  Other,      ///< any other broadcast, or unknown
+};
+
+struct FusionOperand {
+  /// The node that makes it, or -1 for arguments and constants.
+  int64_t producer = -1;
+  /// nullopt when unranked.
+  std::optional<Shape> shape;
+};
+
+/// One op of the graph; nodes are in program order.
+struct FusionNode {
+  FusionRole role = FusionRole::Opaque;
+  /// Of its one result; nullopt when unranked or when there are several results.
+  std::optional<Shape> shape;
+  std::vector<FusionOperand> operands;
+  /// The nodes that use the result; the function's return is an opaque node.
+  std::vector<int64_t> users;
+  /// Of a root: the dimensions of its result that count channels.
+  std::vector<int64_t> channelAxes;
+};
+
+struct FusionLimits {
+  /// Ops of one group.
+  int64_t maxOps = 64;
+  /// Operands of full shape that an epilogue may read beside the root's result.
+  int64_t maxResiduals = 2;
+  /// Different values that a group of elementwise ops may read.
+  int64_t maxMapInputs = 16;
+};
+
+/// How `operand` is broadcast to `result`, whose channels lie in `channelAxes`.
+OperandFooting classifyOperand(const std::optional<Shape> &operand, const Shape &result,
+                               std::span<const int64_t> channelAxes);
+
+/// Groups in which only the last node's result is used outside, node indices
+/// ascending. Each root and each elementwise node is in exactly one:
+/// - A root takes the elementwise ops that follow it, as long as their shape is
+///   the root's, and their other operands exist before the root and are full,
+///   per channel or scalar.
+/// - Among the rest, an elementwise op joins its users when they are all in one
+///   group of its own shape.
+std::vector<std::vector<int64_t>> formGroups(std::span<const FusionNode> nodes,
+                                             const FusionLimits &limits = {});
+
+} // namespace quern::passes
