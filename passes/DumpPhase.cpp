@@ -1,0 +1,42 @@
+//===- DumpPhase.cpp - the module after a phase, as a file ----------------===//
+#include "passes/Passes.h"
+#include "passes/Pipelines.h"
+
+#include "mlir/Support/FileUtilities.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_DUMPPHASEPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+namespace {
+struct DumpPhasePass : passes::impl::DumpPhasePassBase<DumpPhasePass> {
+  using DumpPhasePassBase::DumpPhasePassBase;
+
+  void runOnOperation() override {
+    markAllAnalysesPreserved();
+    std::optional<Phase> ended = parsePhase(phase.getValue());
+    if (!ended) {
+      getOperation().emitError("no phase is named '") << phase << "'";
+      return signalPassFailure();
+    }
+    SmallString<128> path(directory.getValue());
+    llvm::sys::path::append(path, Twine(static_cast<int>(*ended)) + "-" + phase + ".mlir");
+    std::string error;
+    std::unique_ptr<llvm::ToolOutputFile> file = openOutputFile(path, &error);
+    if (!file) {
+      getOperation().emitError("cannot write the phase dump: ") << error;
+      return signalPassFailure();
+    }
+    getOperation().print(file->os(), OpPrintingFlags().useLocalScope());
+    file->os() << "\n";
+    file->keep();
+  }
+};
+} // namespace

@@ -1,0 +1,234 @@
+//===- FoldBatchNorm.cpp - per-channel scale and shift into weights -------===//
+//
+// y = (W x + b) * s + t is (W s) x + (b s + t) when s and t are constants of the
+// output channels. Sums are rounded in another order than in the model, as by
+// every compiler that does this; the new weights are rounded once, from double.
+//
+//===----------------------------------------------------------------------===//
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/ChannelConstants.h"
+#include "passes/Passes.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_FOLDBATCHNORMPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+namespace {
+/// y = x * scale + shift by channel.
+struct ChannelAffine {
+  std::vector<double> scale;
+  std::vector<double> shift;
+
+  static ChannelAffine identity(int64_t channels) {
+    return {std::vector<double>(channels, 1.0), std::vector<double>(channels, 0.0)};
+  }
+};
+
+/// A conv, conv_transpose or gemm whose weights and bias can be rewritten.
+struct Producer {
+  Operation *op = nullptr;
+  Tensor weights;
+  ChannelOrder order;
+  /// The bias per channel as it is added to the product (beta applied).
+  std::vector<double> bias;
+};
+
+constexpr unsigned kWeights = 1, kBias = 2;
+
+/// Where the channels lie in the weights of `op`; nullopt for other ops.
+std::optional<ChannelOrder> channelOrder(Operation *op, const Tensor &weights) {
+  auto kernelSize = [&] {
+    return CheckedSize::product(std::span(weights.dims()).subspan(2)).value();
+  };
+  if (isa<ConvOp>(op))
+    return ChannelOrder{.perGroup = weights.dim(0), .inner = weights.dim(1) * kernelSize()};
+  if (auto conv = dyn_cast<ConvTransposeOp>(op)) {
+    auto groups = static_cast<int64_t>(conv.getGroup());
+    return ChannelOrder{groups, weights.dim(0) / groups, weights.dim(1), kernelSize()};
+  }
+  if (auto gemm = dyn_cast<GemmOp>(op)) {
+    if (gemm.getTransB())
+      return ChannelOrder{.perGroup = weights.dim(0), .inner = weights.dim(1)};
+    return ChannelOrder{.repeats = weights.dim(0), .perGroup = weights.dim(1)};
+  }
+  return std::nullopt;
+}
+
+/// The producer of `value` when its weights may change: they are constant and
+/// only `consumer` sees the result.
+FailureOr<Producer> matchProducer(Value value, Operation *consumer, PatternRewriter &rewriter) {
+  Producer producer;
+  producer.op = value.getDefiningOp();
+  if (!isa_and_nonnull<ConvOp, ConvTransposeOp, GemmOp>(producer.op))
+    return rewriter.notifyMatchFailure(consumer, "input is no conv, conv_transpose or gemm");
+  if (!value.hasOneUse())
+    return rewriter.notifyMatchFailure(consumer, "the producer's result has other uses");
+  std::optional<Tensor> weights = constantTensor(producer.op->getOperand(kWeights));
+  if (!weights || !isFloat(weights->dtype()))
+    return rewriter.notifyMatchFailure(consumer, "the producer's weights are no float constant");
+  producer.weights = *weights;
+  producer.order = *channelOrder(producer.op, *weights);
+
+  int64_t channels = producer.order.channels();
+  Value bias = producer.op->getOperand(kBias);
+  auto gemm = dyn_cast<GemmOp>(producer.op);
+  if (isNone(bias)) {
+    producer.bias.assign(channels, 0.0);
+    return producer;
+  }
+  std::optional<std::vector<double>> values =
+      gemm ? channelValues(bias, /*rank=*/2, /*axis=*/1, channels)
+           : channelValues(bias, /*rank=*/1, /*axis=*/0, channels);
+  if (!values)
+    return rewriter.notifyMatchFailure(consumer, "the producer's bias is not constant by channel");
+  producer.bias = std::move(*values);
+  if (gemm)
+    for (double &b : producer.bias)
+      b *= gemm.getBeta().convertToDouble();
+  return producer;
+}
+
+/// Replaces producer and consumer by the producer with `affine` folded in.
+LogicalResult foldInto(const Producer &producer, const ChannelAffine &affine, Operation *consumer,
+                       PatternRewriter &rewriter) {
+  Expected<Tensor> weights = scaleChannels(producer.weights, producer.order, affine.scale);
+  std::vector<double> shifted(producer.bias.size());
+  for (size_t c = 0; c < shifted.size(); ++c)
+    shifted[c] = producer.bias[c] * affine.scale[c] + affine.shift[c];
+  DType dtype = producer.weights.dtype();
+  Expected<Tensor> bias = tensorFromDoubles(dtype, {static_cast<int64_t>(shifted.size())}, shifted);
+  if (!weights || !bias)
+    return rewriter.notifyMatchFailure(consumer, "the new weights cannot be computed");
+
+  rewriter.setInsertionPoint(consumer);
+  Location loc = rewriter.getFusedLoc({producer.op->getLoc(), consumer->getLoc()});
+  Operation *folded = rewriter.clone(*producer.op);
+  folded->setLoc(loc);
+  bool scales = llvm::any_of(affine.scale, [](double s) { return s != 1.0; });
+  rewriter.setInsertionPoint(folded);
+  if (scales)
+    folded->setOperand(kWeights, createConstant(rewriter, loc, *weights));
+  folded->setOperand(kBias, createConstant(rewriter, loc, *bias));
+  if (auto gemm = dyn_cast<GemmOp>(folded))
+    gemm.setBetaAttr(rewriter.getF64FloatAttr(1.0));
+  rewriter.replaceOp(consumer, folded);
+  return success();
+}
+
+/// scale / sqrt(variance + epsilon), and the shift that goes with it.
+std::optional<ChannelAffine> affineOf(BatchNormOp op) {
+  auto type = dyn_cast<RankedTensorType>(op.getScale().getType());
+  if (!type || !type.hasStaticShape() || type.getRank() != 1)
+    return std::nullopt;
+  int64_t channels = type.getDimSize(0);
+  auto scale = channelValues(op.getScale(), 1, 0, channels);
+  auto bias = channelValues(op.getBias(), 1, 0, channels);
+  auto mean = channelValues(op.getMean(), 1, 0, channels);
+  auto variance = channelValues(op.getVariance(), 1, 0, channels);
+  if (!scale || !bias || !mean || !variance)
+    return std::nullopt;
+  ChannelAffine affine = ChannelAffine::identity(channels);
+  double epsilon = op.getEpsilon().convertToDouble();
+  for (int64_t c = 0; c < channels; ++c) {
+    affine.scale[c] = (*scale)[c] / std::sqrt((*variance)[c] + epsilon);
+    affine.shift[c] = (*bias)[c] - (*mean)[c] * affine.scale[c];
+  }
+  return affine;
+}
+
+//===----------------------------------------------------------------------===//
+// Patterns
+//===----------------------------------------------------------------------===//
+
+/// batch_norm(producer(x)) with constant parameters becomes the producer.
+struct FoldBatchNormIntoProducer : OpRewritePattern<BatchNormOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(BatchNormOp op, PatternRewriter &rewriter) const override {
+    FailureOr<Producer> producer = matchProducer(op.getInput(), op, rewriter);
+    if (failed(producer))
+      return failure();
+    std::optional<ChannelAffine> affine = affineOf(op);
+    if (!affine || affine->scale.size() != producer->bias.size())
+      return rewriter.notifyMatchFailure(op, "the parameters are not constant");
+    return foldInto(*producer, *affine, op, rewriter);
+  }
+};
+
+/// producer(x) * c, producer(x) + c and producer(x) - c with a constant by
+/// channel become the producer.
+template <typename Op> struct FoldArithmeticIntoProducer : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    bool swapped = !std::is_same_v<Op, SubOp> && constantTensor(op.getA()).has_value();
+    Value x = swapped ? op.getB() : op.getA(), constant = swapped ? op.getA() : op.getB();
+    FailureOr<Producer> producer = matchProducer(x, op, rewriter);
+    if (failed(producer))
+      return failure();
+    auto type = dyn_cast<RankedTensorType>(x.getType());
+    if (!type || type != op.getType())
+      return rewriter.notifyMatchFailure(op, "the operation broadcasts the producer's result");
+    int64_t channels = producer->order.channels();
+    auto values = channelValues(constant, type.getRank(), /*axis=*/1, channels);
+    if (!values)
+      return rewriter.notifyMatchFailure(op, "no operand is constant by channel");
+    ChannelAffine affine = ChannelAffine::identity(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+      if (std::is_same_v<Op, MulOp>)
+        affine.scale[c] = (*values)[c];
+      else
+        affine.shift[c] = std::is_same_v<Op, SubOp> ? -(*values)[c] : (*values)[c];
+    }
+    return foldInto(*producer, affine, op, rewriter);
+  }
+};
+
+/// A batch_norm with constant parameters and no producer to fold into becomes a
+/// multiplication and an addition.
+struct DecomposeBatchNorm : OpRewritePattern<BatchNormOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(BatchNormOp op, PatternRewriter &rewriter) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getInput().getType());
+    std::optional<ChannelAffine> affine = affineOf(op);
+    if (!type || !affine)
+      return rewriter.notifyMatchFailure(op, "unknown rank, or parameters are not constant");
+    DType dtype = nn::dtypeOf(type.getElementType());
+    Tensor::Dims dims(type.getRank() - 1, 1);
+    dims[0] = static_cast<int64_t>(affine->scale.size());
+    Expected<Tensor> scale = tensorFromDoubles(dtype, dims, affine->scale);
+    Expected<Tensor> shift = tensorFromDoubles(dtype, dims, affine->shift);
+    if (!scale || !shift)
+      return rewriter.notifyMatchFailure(op, "the element type is not supported");
+    Value product = rewriter.create<MulOp>(op.getLoc(), op.getType(), op.getInput(),
+                                           createConstant(rewriter, op.getLoc(), *scale));
+    rewriter.replaceOpWithNewOp<AddOp>(op, op.getType(), product,
+                                       createConstant(rewriter, op.getLoc(), *shift));
+    return success();
+  }
+};
+
+struct FoldBatchNormPass : passes::impl::FoldBatchNormPassBase<FoldBatchNormPass> {
+  void runOnOperation() override {
+    // All folding first: what is decomposed too early would be folded in two steps.
+    RewritePatternSet folding(&getContext()), decomposition(&getContext());
+    folding.add<FoldBatchNormIntoProducer, FoldArithmeticIntoProducer<MulOp>,
+                FoldArithmeticIntoProducer<AddOp>, FoldArithmeticIntoProducer<SubOp>>(
+        &getContext());
+    decomposition.add<DecomposeBatchNorm>(&getContext());
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(folding))) ||
+        failed(applyPatternsAndFoldGreedily(getOperation(), std::move(decomposition))))
+      signalPassFailure();
+  }
+};
+} // namespace

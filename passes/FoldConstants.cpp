@@ -1,0 +1,192 @@
+//===- FoldConstants.cpp - evaluate what does not depend on the inputs ----===//
+//
+// Ops are evaluated by the interpreter's kernels. Small results become constants
+// at once, because shape rules read them; large ones are kept as tensors until
+// the end of the walk, so that intermediate weights never reach the weight store.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/interpreter/ReferenceCall.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/InferShapes.h"
+#include "passes/Passes.h"
+
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_FOLDCONSTANTSPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+namespace {
+/// Shapes, axes and scalars fit; they are needed as constants by shape rules.
+constexpr int64_t kMaxImmediateBytes = 1024;
+
+class ConstantFolder {
+public:
+  explicit ConstantFolder(int64_t maxFoldedBytes) : budget(maxFoldedBytes) {}
+
+  /// Refines the types of `op` and folds it if its operands allow. Fails when
+  /// the op's shape rule does.
+  LogicalResult visit(Operation *op);
+  /// Makes constants of the large results that are still used.
+  void materialize();
+
+private:
+  std::optional<SmallVector<Tensor>> constantOperands(Operation *op) const;
+  std::optional<std::vector<Tensor>> evaluate(Operation *op) const;
+  void record(Operation *op, ArrayRef<Tensor> results);
+
+  int64_t budget;
+  llvm::DenseSet<Operation *> folded;
+  llvm::MapVector<Value, Tensor> large;
+};
+
+/// What nn.shape and nn.size tell of a static type, whatever the elements are.
+std::optional<Tensor> valueFromType(Operation *op) {
+  if (!isa<ShapeOp, SizeOp>(op))
+    return std::nullopt;
+  std::optional<Shape> shape = shapeOf(op->getOperand(0).getType());
+  if (!shape)
+    return std::nullopt;
+  if (isa<SizeOp>(op)) {
+    std::optional<int64_t> elements = shape->numElements();
+    return elements ? std::optional(Tensor::of<int64_t>({}, {*elements})) : std::nullopt;
+  }
+  auto shapeOp = cast<ShapeOp>(op);
+  int64_t rank = shape->rank();
+  auto clamp = [rank](int64_t position) {
+    return std::clamp<int64_t>(position < 0 ? position + rank : position, 0, rank);
+  };
+  std::vector<int64_t> sizes;
+  int64_t end = clamp(shapeOp.getEnd().value_or(rank));
+  for (int64_t i = clamp(shapeOp.getStart()); i < end; ++i) {
+    if (!(*shape)[i].isStatic())
+      return std::nullopt;
+    sizes.push_back((*shape)[i].size());
+  }
+  return Tensor::ofInts(sizes);
+}
+
+/// Whether evaluating `op` on constants gives the same as running it.
+bool isFoldable(Operation *op) {
+  return isa<GraphOpInterface>(op) && !isa<NoneOp, ConstantOp, WeightOp>(op) &&
+         op->getNumRegions() == 0 && isMemoryEffectFree(op);
+}
+
+/// The bytes of the results by their types; nullopt when not static.
+std::optional<int64_t> resultBytes(Operation *op) {
+  CheckedSize total;
+  for (Type type : op->getResultTypes()) {
+    std::optional<Shape> shape = shapeOf(type);
+    std::optional<int64_t> elements = shape ? shape->numElements() : std::nullopt;
+    if (!elements)
+      return std::nullopt;
+    DType dtype = nn::dtypeOf(cast<TensorType>(type).getElementType());
+    total += CheckedSize(*elements) * CheckedSize(dtypeBytes(dtype));
+  }
+  return total.valid() ? std::optional(total.value()) : std::nullopt;
+}
+} // namespace
+
+std::optional<SmallVector<Tensor>> ConstantFolder::constantOperands(Operation *op) const {
+  SmallVector<Tensor> tensors;
+  for (Value operand : op->getOperands()) {
+    if (isNone(operand)) {
+      tensors.push_back(Tensor());
+    } else if (auto it = large.find(operand); it != large.end()) {
+      tensors.push_back(it->second);
+    } else if (std::optional<Tensor> constant = constantTensor(operand)) {
+      tensors.push_back(*constant);
+    } else {
+      return std::nullopt;
+    }
+  }
+  return tensors;
+}
+
+std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) const {
+  if (std::optional<Tensor> fromType = valueFromType(op))
+    return std::vector<Tensor>{*fromType};
+  if (!isFoldable(op))
+    return std::nullopt;
+  if (std::optional<int64_t> bytes = resultBytes(op); bytes && *bytes > budget)
+    return std::nullopt;
+  std::optional<SmallVector<Tensor>> operands = constantOperands(op);
+  if (!operands)
+    return std::nullopt;
+  Limits limits;
+  limits.maxTensorBytes = std::min(limits.maxTensorBytes, budget);
+  Expected<std::vector<Tensor>> results = interpreter::evaluateOp(op, *operands, limits);
+  // An error (an index out of range, say) is the run's to report, if it gets there.
+  return results ? std::optional(results.take()) : std::nullopt;
+}
+
+void ConstantFolder::record(Operation *op, ArrayRef<Tensor> results) {
+  OpBuilder builder(op);
+  folded.insert(op);
+  for (auto [result, tensor] : llvm::zip(op->getResults(), results)) {
+    budget -= tensor.numBytes();
+    if (tensor.numBytes() <= kMaxImmediateBytes)
+      result.replaceAllUsesWith(createConstant(builder, op->getLoc(), tensor));
+    else
+      large[result] = tensor;
+  }
+}
+
+LogicalResult ConstantFolder::visit(Operation *op) {
+  if (failed(refineResultTypes(op)))
+    return failure();
+  std::optional<std::vector<Tensor>> results = evaluate(op);
+  if (!results)
+    return success();
+  for (auto [type, tensor] : llvm::zip_equal(op->getResultTypes(), *results)) {
+    Type exact = RankedTensorType::get(tensor.dims(), cast<TensorType>(type).getElementType());
+    if (failed(verifyCompatibleShape(type, exact)))
+      return op->emitOpError("evaluates to ") << tensor.describe() << ", but its type is " << type;
+  }
+  record(op, *results);
+  return success();
+}
+
+void ConstantFolder::materialize() {
+  for (auto &[value, tensor] : large) {
+    Operation *op = value.getDefiningOp();
+    auto isFolded = [&](Operation *user) { return folded.contains(user); };
+    if (llvm::all_of(value.getUsers(), isFolded))
+      continue;
+    OpBuilder builder(op);
+    value.replaceAllUsesWith(createConstant(builder, op->getLoc(), tensor));
+  }
+}
+
+/// Erases what no result depends on, users before producers.
+static void eraseDeadOps(func::FuncOp func) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(func.getBody().front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+namespace {
+struct FoldConstantsPass : passes::impl::FoldConstantsPassBase<FoldConstantsPass> {
+  using FoldConstantsPassBase::FoldConstantsPassBase;
+
+  void runOnOperation() override {
+    ConstantFolder folder(maxFoldedBytes);
+    // New constants are put before the op that is visited: the walk does not see them.
+    WalkResult walked = getOperation().walk([&](Operation *op) {
+      return failed(folder.visit(op)) ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (walked.wasInterrupted())
+      return signalPassFailure();
+    folder.materialize();
+    eraseDeadOps(getOperation());
+    updateFunctionType(getOperation());
+  }
+};
+} // namespace

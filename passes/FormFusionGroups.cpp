@@ -1,0 +1,164 @@
+//===- FormFusionGroups.cpp - put ops into groups that become kernels -----===//
+//
+// FusionPolicy decides; this pass tells it the graph and builds the nn.group ops.
+//
+//===----------------------------------------------------------------------===//
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/FusionPolicy.h"
+#include "passes/Passes.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_FORMFUSIONGROUPSPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+/// Constants are there from the start, wherever their op stands.
+static bool isAlwaysAvailable(Operation *op) { return isa<NoneOp, ConstantOp, WeightOp>(op); }
+
+static FusionRole fusionRole(Operation *op) {
+  auto graphOp = dyn_cast<GraphOpInterface>(op);
+  if (!graphOp || op->getNumResults() != 1)
+    return FusionRole::Opaque;
+  switch (graphOp.getFusionKind()) {
+  case FusionKind::Opaque:
+    return FusionRole::Opaque;
+  case FusionKind::Elementwise:
+    return FusionRole::Elementwise;
+  case FusionKind::Root:
+    return FusionRole::Root;
+  }
+  llvm_unreachable("all kinds are handled");
+}
+
+/// Dimension 1 of ops on NCHW data, and the last as well when their result is
+/// blocked; the last of matrix products.
+static std::vector<int64_t> channelAxes(Operation *root, int64_t rank) {
+  if (cast<GraphOpInterface>(root).getLayoutKind() != LayoutKind::Blockable)
+    return {rank - 1};
+  for (StringRef name : {"output_block", "block"})
+    if (auto block = root->getAttrOfType<IntegerAttr>(name); block && block.getInt() > 0)
+      return {1, rank - 1};
+  return {1};
+}
+
+/// Describes the ops of a block to the policy.
+static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops) {
+  DenseMap<Operation *, int64_t> indexOf;
+  for (auto [i, op] : llvm::enumerate(ops))
+    indexOf[op] = static_cast<int64_t>(i);
+  std::vector<FusionNode> nodes(ops.size());
+  for (auto [op, node] : llvm::zip(ops, nodes)) {
+    node.role = fusionRole(op);
+    for (Value operand : op->getOperands()) {
+      if (isNone(operand))
+        continue;
+      Operation *producer = operand.getDefiningOp();
+      bool isNode = producer && producer->getBlock() == &block && !isAlwaysAvailable(producer);
+      node.operands.push_back({isNode ? indexOf[producer] : -1, shapeOf(operand.getType())});
+    }
+    for (Operation *user : op->getUsers())
+      node.users.push_back(indexOf[block.findAncestorOpInBlock(*user)]);
+    if (op->getNumResults() != 1)
+      continue;
+    node.shape = shapeOf(op->getResult(0).getType());
+    if (node.role == FusionRole::Root && node.shape)
+      node.channelAxes = channelAxes(op, node.shape->rank());
+  }
+  return nodes;
+}
+
+/// Omitted operands and single numbers are part of the kernel's code.
+static bool belongsInside(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<ConstantOp>(op))
+    return cast<RankedTensorType>(value.getType()).getNumElements() == 1;
+  return isa_and_nonnull<NoneOp>(op);
+}
+
+/// Replaces `members` (in program order, only the last used outside) by a group
+/// in the last one's place, where all operands are there.
+static void createGroup(ArrayRef<Operation *> members) {
+  llvm::SetVector<Value> produced, inputs, inside;
+  SmallVector<Location> locations;
+  for (Operation *op : members) {
+    for (Value operand : op->getOperands()) {
+      if (belongsInside(operand))
+        inside.insert(operand);
+      else if (!produced.contains(operand))
+        inputs.insert(operand);
+    }
+    produced.insert(op->result_begin(), op->result_end());
+    locations.push_back(op->getLoc());
+  }
+
+  Operation *last = members.back();
+  OpBuilder builder(last);
+  Location loc = builder.getFusedLoc(locations);
+  auto group = builder.create<GroupOp>(loc, last->getResultTypes(), inputs.getArrayRef());
+  Block &body = group.getBody().emplaceBlock();
+  builder.setInsertionPointToStart(&body);
+  IRMapping mapping;
+  for (Value input : inputs)
+    mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
+  for (Value value : inside)
+    builder.clone(*value.getDefiningOp(), mapping);
+  for (Operation *op : members)
+    builder.clone(*op, mapping);
+  SmallVector<Value> results;
+  for (Value result : last->getResults())
+    results.push_back(mapping.lookup(result));
+  builder.create<YieldOp>(loc, results);
+
+  last->replaceAllUsesWith(group);
+  for (Operation *op : llvm::reverse(members))
+    op->erase();
+}
+
+static void formGroupsIn(Block &block, const FusionLimits &limits) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : block)
+    ops.push_back(&op);
+  for (const std::vector<int64_t> &group : formGroups(describe(block, ops), limits)) {
+    SmallVector<Operation *> members;
+    for (int64_t index : group)
+      members.push_back(ops[index]);
+    createGroup(members);
+  }
+}
+
+/// Erases constants whose only uses have moved into groups.
+static void eraseUnusedConstants(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block))
+    if (isAlwaysAvailable(&op) && op.use_empty())
+      op.erase();
+}
+
+namespace {
+struct FormFusionGroupsPass : passes::impl::FormFusionGroupsPassBase<FormFusionGroupsPass> {
+  using FormFusionGroupsPassBase::FormFusionGroupsPassBase;
+
+  void runOnOperation() override {
+    FusionLimits limits;
+    limits.maxOps = maxOps;
+    // Groups that exist already are left alone.
+    SmallVector<Block *> blocks;
+    getOperation().walk([&](Block *block) {
+      if (!isa<GroupOp>(block->getParentOp()))
+        blocks.push_back(block);
+    });
+    for (Block *block : blocks) {
+      formGroupsIn(*block, limits);
+      eraseUnusedConstants(*block);
+    }
+  }
+};
+} // namespace

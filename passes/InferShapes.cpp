@@ -1,0 +1,74 @@
+//===- InferShapes.cpp - refining types by the ops' shape rules -----------===//
+//
+// Types flow forward through a graph in SSA form, so that one walk in program
+// order reaches the fixpoint.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/InferShapes.h"
+
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_INFERSHAPESPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+/// A size tells more than a symbol, a symbol more than nothing.
+static Dim refineDim(const Dim &declared, const Dim &inferred) {
+  if (declared.isStatic() || inferred.isUnknown())
+    return declared;
+  return inferred;
+}
+
+Type passes::refineType(Type declared, Type inferred) {
+  std::optional<Shape> a = shapeOf(declared), b = shapeOf(inferred);
+  if (!b)
+    return declared;
+  if (!a)
+    return inferred;
+  if (a->rank() != b->rank())
+    return declared;
+  std::vector<Dim> dims;
+  for (int64_t i = 0; i < a->rank(); ++i)
+    dims.push_back(refineDim((*a)[i], (*b)[i]));
+  return tensorType(Shape(std::move(dims)), cast<TensorType>(declared).getElementType());
+}
+
+LogicalResult passes::refineResultTypes(Operation *op) {
+  auto graphOp = dyn_cast<GraphOpInterface>(op);
+  if (!graphOp)
+    return success();
+  FailureOr<SmallVector<Type>> inferred = graphOp.inferResultTypes();
+  if (failed(inferred))
+    return failure();
+  for (auto [result, type] : llvm::zip(op->getResults(), *inferred))
+    if (isa<TensorType>(result.getType()))
+      result.setType(refineType(result.getType(), type));
+  return success();
+}
+
+void passes::updateFunctionType(func::FuncOp func) {
+  auto exit = cast<func::ReturnOp>(func.getBody().front().getTerminator());
+  func.setFunctionType(
+      FunctionType::get(func.getContext(), func.getArgumentTypes(), exit.getOperandTypes()));
+}
+
+namespace {
+struct InferShapesPass : passes::impl::InferShapesPassBase<InferShapesPass> {
+  void runOnOperation() override {
+    WalkResult walked = getOperation().walk([](Operation *op) {
+      return failed(refineResultTypes(op)) ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (walked.wasInterrupted())
+      return signalPassFailure();
+    updateFunctionType(getOperation());
+  }
+};
+} // namespace

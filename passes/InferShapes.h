@@ -1,0 +1,17 @@
+//===- InferShapes.h - refining types by the ops' shape rules -------------===//
+#pragma once
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Operation.h"
+
+namespace quern::passes {
+
+/// The more precise of two compatible tensor types, dimension by dimension;
+/// never less precise than `declared`.
+mlir::Type refineType(mlir::Type declared, mlir::Type inferred);
+/// Refines the result types of one op; fails when its shape rule emits an error.
+mlir::LogicalResult refineResultTypes(mlir::Operation *op);
+/// Makes the result types of `func` those of the values it returns.
+void updateFunctionType(mlir::func::FuncOp func);
+
+} // namespace quern::passes

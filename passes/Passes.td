@@ -1,0 +1,78 @@
+//===- Passes.td - the graph passes ---------------------------------------===//
+//
+// `def FooPass` is Foo.cpp, `--nn-foo` and tests/passes/foo.mlir. The order in
+// which they run is Pipelines.cpp.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_PASSES_PASSES_TD
+#define QUERN_PASSES_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def SpecializeInputsPass : Pass<"nn-specialize-inputs", "::mlir::ModuleOp"> {
+  let summary = "give the inputs of @main static shapes";
+  let options = [
+    ListOption<"shapes", "shapes", "std::string", "NAME=1x3x224x224, one per input">,
+    ListOption<"dims", "dims", "std::string", "N=1, one per symbolic dimension">,
+  ];
+}
+
+def InferShapesPass : Pass<"nn-infer-shapes", "::mlir::func::FuncOp"> {
+  let summary = "refine result types by the ops' shape rules; never widens";
+}
+
+def FoldConstantsPass : Pass<"nn-fold-constants", "::mlir::func::FuncOp"> {
+  let summary = "evaluate ops on constants, and shapes that types tell; erase dead ops";
+  let description = [{
+    Refines types on the way, because a folded shape operand makes the ops after
+    it static. Both facts flow forward only, so that one walk reaches the fixpoint.
+  }];
+  let options = [
+    Option<"maxFoldedBytes", "max-folded-bytes", "int64_t", "::quern::Limits().maxFoldedBytes",
+           "bytes that folding may create in all">,
+  ];
+}
+
+def SimplifyGraphPass : Pass<"nn-simplify-graph", "::mlir::func::FuncOp"> {
+  let summary = "one form for reshapes and global pools; remove what does nothing";
+}
+
+def FoldBatchNormPass : Pass<"nn-fold-batch-norm", "::mlir::func::FuncOp"> {
+  let summary = "fold per-channel scale and shift into weights and bias";
+  let description = [{
+    Folds nn.batch_norm, and nn.mul and nn.add by per-channel constants, into the
+    nn.conv, nn.conv_transpose or nn.gemm before them. An nn.batch_norm that has no
+    such producer becomes nn.mul and nn.add, which fuse.
+  }];
+}
+
+def AssignLayoutsPass : Pass<"nn-assign-layouts", "::mlir::func::FuncOp"> {
+  let summary = "put convolutions and what lies between them on channel-blocked tensors";
+  let options = [
+    Option<"block", "block", "int64_t", "16", "channels per block: 16, 8 or 4">,
+  ];
+}
+
+def FormFusionGroupsPass : Pass<"nn-form-fusion-groups", "::mlir::func::FuncOp"> {
+  let summary = "put every root and elementwise op into an nn.group";
+  let options = [
+    Option<"maxOps", "max-ops", "int64_t", "64", "ops of one group; 1 forms singletons">,
+  ];
+}
+
+def VerifyPhasePass : Pass<"nn-verify-phase", "::mlir::ModuleOp"> {
+  let summary = "check that only the legal ops of a phase are left";
+  let options = [
+    Option<"phase", "phase", "std::string", "\"imported\"", "imported, simplified, laid-out, fused">,
+  ];
+}
+
+def DumpPhasePass : Pass<"nn-dump-phase", "::mlir::ModuleOp"> {
+  let summary = "write the module to DIRECTORY/NUMBER-PHASE.mlir";
+  let options = [
+    Option<"phase", "phase", "std::string", "\"imported\"", "the phase that has ended">,
+    Option<"directory", "directory", "std::string", "\".\"", "an existing directory">,
+  ];
+}
+
+#endif // QUERN_PASSES_PASSES_TD

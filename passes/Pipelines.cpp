@@ -1,0 +1,108 @@
+//===- Pipelines.cpp - the phases of the graph compiler -------------------===//
+//
+// The table of contents of passes/. VerifyPhase checks what the comment above
+// each pipeline promises.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/Pipelines.h"
+
+#include "passes/Passes.h"
+
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+#include <array>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::passes;
+
+static constexpr std::array<std::string_view, 7> kPhaseNames = {
+    "imported", "simplified", "laid-out", "fused", "kernels", "llvm", "object"};
+
+std::string_view passes::phaseName(Phase phase) { return kPhaseNames[static_cast<size_t>(phase)]; }
+
+std::optional<Phase> passes::parsePhase(std::string_view name) {
+  for (size_t i = 0; i < kPhaseNames.size(); ++i)
+    if (kPhaseNames[i] == name)
+      return static_cast<Phase>(i);
+  return std::nullopt;
+}
+
+static void foldConstants(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addNestedPass<func::FuncOp>(createFoldConstantsPass({options.maxFoldedBytes}));
+}
+
+static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {
+  std::string name(phaseName(phase));
+  pm.addPass(createVerifyPhasePass({name}));
+  if (!options.dumpDirectory.empty())
+    pm.addPass(createDumpPhasePass({name, options.dumpDirectory}));
+}
+
+// Simplified: nn ops on plain tensors, no nn.pack, nn.unpack or nn.group; ops
+// whose operands are all constant only where folding them failed.
+void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &options) {
+  foldConstants(pm, options);
+  if (options.optLevel >= 1) {
+    pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
+    foldConstants(pm, options);
+    pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass());
+    pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
+    pm.addPass(createCSEPass());
+  }
+  endPhase(pm, Phase::Simplified, options);
+}
+
+// Laid out: as simplified; convolutions, pools, concatenations and elementwise
+// ops may be on blocked tensors, between nn.pack and nn.unpack.
+void passes::buildLayoutPipeline(OpPassManager &pm, const PipelineOptions &options) {
+  if (options.optLevel >= 3) {
+    pm.addNestedPass<func::FuncOp>(createAssignLayoutsPass({options.block}));
+    pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
+    foldConstants(pm, options);
+    pm.addPass(createCSEPass());
+  }
+  endPhase(pm, Phase::LaidOut, options);
+}
+
+// Fused: every root and elementwise op is in an nn.group; beside groups there are
+// constants, nn.none and opaque ops.
+void passes::buildFusionPipeline(OpPassManager &pm, const PipelineOptions &options) {
+  FormFusionGroupsPassOptions grouping;
+  if (options.optLevel < 2)
+    grouping.maxOps = 1;
+  pm.addNestedPass<func::FuncOp>(createFormFusionGroupsPass(grouping));
+  endPhase(pm, Phase::Fused, options);
+}
+
+void passes::buildGraphPipeline(OpPassManager &pm, const PipelineOptions &options, Phase last) {
+  endPhase(pm, Phase::Imported, options);
+  if (last >= Phase::Simplified)
+    buildSimplifyPipeline(pm, options);
+  if (last >= Phase::LaidOut)
+    buildLayoutPipeline(pm, options);
+  if (last >= Phase::Fused)
+    buildFusionPipeline(pm, options);
+}
+
+namespace {
+struct GraphPipelineOptions : PassPipelineOptions<GraphPipelineOptions> {
+  Option<int> optLevel{*this, "opt-level", llvm::cl::desc("0 to 3"), llvm::cl::init(3)};
+  Option<int64_t> block{*this, "block", llvm::cl::desc("channels per block"), llvm::cl::init(16)};
+  Option<std::string> last{*this, "to", llvm::cl::desc("the last phase"), llvm::cl::init("fused")};
+  Option<std::string> dump{*this, "dump-phases-to", llvm::cl::desc("directory of phase dumps")};
+};
+} // namespace
+
+void passes::registerQuernPipelines() {
+  PassPipelineRegistration<GraphPipelineOptions>(
+      "quern-graph", "all graph passes", [](OpPassManager &pm, const GraphPipelineOptions &given) {
+        PipelineOptions options;
+        options.optLevel = given.optLevel;
+        options.block = given.block;
+        options.dumpDirectory = given.dump;
+        buildGraphPipeline(pm, options, parsePhase(given.last.getValue()).value_or(Phase::Fused));
+      });
+}

@@ -1,0 +1,48 @@
+//===- Pipelines.h - the phases of the graph compiler ---------------------===//
+#pragma once
+
+#include "quern/Limits.h"
+
+#include "mlir/Pass/PassManager.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace quern::passes {
+
+/// The states a graph goes through, in order. The first four are MLIR of the nn
+/// dialect; the others are the native backend's.
+enum class Phase { Imported, Simplified, LaidOut, Fused, Kernels, Llvm, Object };
+
+/// "imported", "simplified", "laid-out", "fused", "kernels", "llvm", "object".
+std::string_view phaseName(Phase phase);
+/// The inverse of phaseName.
+std::optional<Phase> parsePhase(std::string_view name);
+
+struct PipelineOptions {
+  /// O0: shapes and constants only. O1: also simplification and folding into
+  /// weights. O2: also fusion. O3: also blocked layouts.
+  int optLevel = 3;
+  /// Channels per block, 16, 8 or 4: float32 lanes of the target's vectors.
+  int64_t block = 16;
+  /// Bytes that constant folding may create.
+  int64_t maxFoldedBytes = Limits().maxFoldedBytes;
+  /// Writes the module after each phase to this directory, unless empty.
+  std::string dumpDirectory;
+};
+
+// Each pipeline takes the module from the phase before to the named one, and
+// verifies it.
+void buildSimplifyPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
+void buildLayoutPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
+void buildFusionPipeline(mlir::OpPassManager &pm, const PipelineOptions &options);
+/// All of them, up to `last` at most.
+void buildGraphPipeline(mlir::OpPassManager &pm, const PipelineOptions &options,
+                        Phase last = Phase::Fused);
+
+/// Registers `--quern-graph` with the pipeline's options, for quern-opt.
+void registerQuernPipelines();
+
+} // namespace quern::passes

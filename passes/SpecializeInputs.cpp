@@ -1,0 +1,191 @@
+//===- SpecializeInputs.cpp - static shapes for the inputs of @main -------===//
+//
+// Only argument types change; InferShapes carries them through the graph.
+//
+//===----------------------------------------------------------------------===//
+#include "passes/SpecializeInputs.h"
+
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_SPECIALIZEINPUTSPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+func::FuncOp passes::findMain(ModuleOp module) { return module.lookupSymbol<func::FuncOp>("main"); }
+
+std::string passes::inputName(func::FuncOp main, unsigned index) {
+  if (auto name = main.getArgAttrOfType<StringAttr>(index, "nn.name"))
+    return name.str();
+  if (auto loc = dyn_cast<NameLoc>(main.getArgument(index).getLoc()))
+    return loc.getName().str();
+  return "input" + std::to_string(index);
+}
+
+namespace {
+/// The size of a symbol and the input (or request) it comes from.
+struct Binding {
+  int64_t size;
+  std::string origin;
+};
+using Bindings = std::map<std::string, Binding>;
+
+Status contradiction(const std::string &input, int64_t dim, const std::string &why) {
+  return invalidInput("input '" + input + "': dimension " + std::to_string(dim) + " " + why);
+}
+
+/// Binds `dim` to `size`, or says why it cannot have that size.
+Status bindDim(const std::string &input, int64_t position, const Dim &dim, int64_t size,
+               Bindings &bindings) {
+  if (size < 0)
+    return contradiction(input, position, "must not be negative, found " + std::to_string(size));
+  if (dim.isStatic() && dim.size() != size)
+    return contradiction(input, position,
+                         "is " + dim.str() + " in the model, found " + std::to_string(size));
+  if (!dim.isSymbolic())
+    return Status::ok();
+  auto [it, isNew] = bindings.try_emplace(dim.symbolName(), Binding{size, "input '" + input + "'"});
+  if (!isNew && it->second.size != size)
+    return contradiction(input, position,
+                         "('" + dim.symbolName() + "') is " + std::to_string(it->second.size) +
+                             " by " + it->second.origin + ", found " + std::to_string(size));
+  return Status::ok();
+}
+
+/// The shape of one input with the sizes requested for it by name.
+Status applyShape(const std::string &input, const std::vector<int64_t> &sizes, Type type,
+                  std::optional<Shape> &shape, Bindings &bindings) {
+  if (!isa<TensorType>(type))
+    return invalidInput("input '" + input + "' is not a tensor and has no shape");
+  if (!shape) {
+    shape = Shape::fromSizes(sizes);
+    return Status::ok();
+  }
+  if (shape->rank() != static_cast<int64_t>(sizes.size()))
+    return invalidInput("input '" + input + "' has rank " + std::to_string(shape->rank()) + " (" +
+                        shape->str() + "), found " + formatDims(sizes));
+  for (int64_t i = 0; i < shape->rank(); ++i) {
+    QUERN_TRY(bindDim(input, i, (*shape)[i], sizes[i], bindings));
+    (*shape)[i] = Dim(sizes[i]);
+  }
+  return Status::ok();
+}
+
+std::string listOf(const std::vector<std::string> &names) {
+  std::string text;
+  for (const std::string &name : names)
+    text += (text.empty() ? "" : ", ") + name;
+  return text.empty() ? "none" : text;
+}
+
+/// Sets argument types and the function's type.
+void setArgumentTypes(func::FuncOp main, ArrayRef<Type> types) {
+  for (auto [argument, type] : llvm::zip(main.getArguments(), types))
+    argument.setType(type);
+  main.setFunctionType(FunctionType::get(main.getContext(), types, main.getResultTypes()));
+}
+} // namespace
+
+Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
+  Bindings bindings;
+  for (const auto &[symbol, size] : sizes.dims) {
+    if (size < 0)
+      return invalidInput("dimension '" + symbol + "' must not be negative, found " +
+                          std::to_string(size));
+    bindings[symbol] = {size, "the given dimensions"};
+  }
+
+  std::vector<std::optional<Shape>> shapes;
+  std::vector<std::string> names;
+  std::vector<std::string> symbols;
+  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+    Type type = main.getArgument(i).getType();
+    names.push_back(inputName(main, i));
+    shapes.push_back(shapeOf(type));
+    if (shapes.back())
+      for (const Dim &dim : shapes.back()->dims())
+        if (dim.isSymbolic())
+          symbols.push_back(dim.symbolName());
+    auto request = sizes.shapes.find(names.back());
+    if (request != sizes.shapes.end())
+      QUERN_TRY(applyShape(names.back(), request->second, type, shapes.back(), bindings));
+  }
+  for (const auto &[name, shape] : sizes.shapes)
+    if (!llvm::is_contained(names, name))
+      return invalidInput("no input is named '" + name + "'; the inputs are " + listOf(names));
+  for (const auto &[symbol, size] : sizes.dims)
+    if (!llvm::is_contained(symbols, symbol))
+      return invalidInput("no input has a dimension '" + symbol + "'; the dimensions are " +
+                          listOf(symbols));
+
+  SmallVector<Type> types;
+  for (auto [argument, shape] : llvm::zip(main.getArguments(), shapes)) {
+    Type type = argument.getType();
+    if (shape) {
+      for (int64_t i = 0; i < shape->rank(); ++i)
+        if (auto it = bindings.find((*shape)[i].symbolName()); it != bindings.end())
+          (*shape)[i] = Dim(it->second.size);
+      type = tensorType(*shape, cast<TensorType>(type).getElementType());
+    }
+    types.push_back(type);
+  }
+  setArgumentTypes(main, types);
+  return Status::ok();
+}
+
+namespace {
+/// "1x3x224" or "scalar".
+Expected<std::vector<int64_t>> parseSizes(StringRef text) {
+  std::vector<int64_t> sizes;
+  if (text == "scalar")
+    return sizes;
+  SmallVector<StringRef> parts;
+  text.split(parts, 'x');
+  for (StringRef part : parts) {
+    int64_t size = 0;
+    if (part.getAsInteger(10, size))
+      return invalidInput("'" + text.str() + "' is not a shape like 1x3x224x224");
+    sizes.push_back(size);
+  }
+  return sizes;
+}
+
+struct SpecializeInputsPass : passes::impl::SpecializeInputsPassBase<SpecializeInputsPass> {
+  using SpecializeInputsPassBase::SpecializeInputsPassBase;
+
+  void runOnOperation() override {
+    func::FuncOp main = findMain(getOperation());
+    if (!main) {
+      getOperation().emitError("has no function @main");
+      return signalPassFailure();
+    }
+    Status status = specialize(main);
+    if (status.isOk())
+      return;
+    main.emitError(status.message());
+    signalPassFailure();
+  }
+
+private:
+  Status specialize(func::FuncOp main) {
+    InputSizes sizes;
+    for (StringRef entry : shapes) {
+      auto [name, text] = entry.rsplit('=');
+      QUERN_ASSIGN(sizes.shapes[name.str()], parseSizes(text));
+    }
+    for (StringRef entry : dims) {
+      auto [name, text] = entry.rsplit('=');
+      if (text.getAsInteger(10, sizes.dims[name.str()]))
+        return invalidInput("'" + entry.str() + "' is not a dimension like N=1");
+    }
+    return specializeInputs(main, sizes);
+  }
+};
+} // namespace

@@ -1,0 +1,32 @@
+//===- SpecializeInputs.h - static shapes for the inputs of @main ---------===//
+#pragma once
+
+#include "quern/Status.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace quern::passes {
+
+/// The sizes a caller asks for: by input name, by symbolic dimension, or both.
+struct InputSizes {
+  std::map<std::string, std::vector<int64_t>> shapes;
+  std::map<std::string, int64_t> dims;
+};
+
+/// The graph's function, @main; null when the module has none.
+mlir::func::FuncOp findMain(mlir::ModuleOp module);
+/// The name of an input: its `nn.name` attribute, else its location's name,
+/// else "input<index>".
+std::string inputName(mlir::func::FuncOp main, unsigned index);
+/// Makes the argument types of `main` as static as `sizes` tells. A size given
+/// for one use of a symbol holds for all inputs. InvalidInput, with the input
+/// named, when a name is unknown or sizes contradict; `main` is unchanged then.
+Status specializeInputs(mlir::func::FuncOp main, const InputSizes &sizes);
+
+} // namespace quern::passes

@@ -1,0 +1,67 @@
+//===- VerifyPhase.cpp - only the legal ops of a phase are left -----------===//
+//
+// The rules are stated above the pipelines in Pipelines.cpp.
+//
+//===----------------------------------------------------------------------===//
+#include "ir/NNDialect.h"
+#include "passes/Passes.h"
+#include "passes/Pipelines.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_VERIFYPHASEPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+/// Whether `op` has a blocked operand or result by its attributes.
+static bool isBlocked(Operation *op) {
+  for (StringRef name : {"input_block", "output_block", "block"})
+    if (auto block = op->getAttrOfType<IntegerAttr>(name); block && block.getInt() > 0)
+      return true;
+  return false;
+}
+
+/// Why `op` is illegal in `phase`; null when it is legal.
+static const char *reasonAgainst(Operation *op, Phase phase) {
+  if (isa<ModuleOp, func::FuncOp, func::ReturnOp>(op))
+    return nullptr;
+  if (!isa<NNDialect>(op->getDialect()))
+    return "is no op of the nn dialect";
+  if (phase < Phase::LaidOut && (isBlocked(op) || isa<PackOp, UnpackOp>(op)))
+    return "is blocked before layouts are assigned";
+  if (phase < Phase::Fused && isa<GroupOp>(op))
+    return "is a group before fusion";
+  auto graphOp = dyn_cast<GraphOpInterface>(op);
+  if (phase >= Phase::Fused && graphOp && graphOp.getFusionKind() != FusionKind::Opaque &&
+      !isa<GroupOp>(op->getParentOp()))
+    return "is outside a fusion group";
+  return nullptr;
+}
+
+namespace {
+struct VerifyPhasePass : passes::impl::VerifyPhasePassBase<VerifyPhasePass> {
+  using VerifyPhasePassBase::VerifyPhasePassBase;
+
+  void runOnOperation() override {
+    markAllAnalysesPreserved();
+    std::optional<Phase> verified = parsePhase(phase.getValue());
+    if (!verified || *verified > Phase::Fused) {
+      getOperation().emitError("no graph phase is named '") << phase << "'";
+      return signalPassFailure();
+    }
+    WalkResult walked = getOperation().walk([&](Operation *op) {
+      const char *reason = reasonAgainst(op, *verified);
+      if (!reason)
+        return WalkResult::advance();
+      op->emitOpError("is illegal after phase '") << phase << "': " << reason;
+      return WalkResult::interrupt();
+    });
+    if (walked.wasInterrupted())
+      signalPassFailure();
+  }
+};
+} // namespace
