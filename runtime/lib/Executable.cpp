@@ -45,7 +45,7 @@ struct Executable::PlanCache {
 };
 
 std::string PortSignature::describe() const {
-  return std::string(dtypeName(dtype)) + " " + shape.str();
+  return std::string(dtypeName(dtype)) + " " + (ranked ? shape.str() : "of any shape");
 }
 
 Executable::Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs,
@@ -63,7 +63,7 @@ static Status mismatch(const PortSignature &port, const std::string &wanted,
   return invalidInput("input '" + port.name + "': wanted " + wanted + ", found " + found);
 }
 
-static Status wrongCount(const std::vector<PortSignature> &ports, size_t found) {
+static Status wrongCount(std::span<const PortSignature> ports, size_t found) {
   std::string names;
   for (const PortSignature &port : ports)
     names += (names.empty() ? "" : ", ") + port.name;
@@ -71,57 +71,70 @@ static Status wrongCount(const std::vector<PortSignature> &ports, size_t found) 
                       std::to_string(found));
 }
 
-Status Executable::checkInputDims(std::span<const Tensor::Dims> dims) const {
-  if (dims.size() != inputPorts.size())
-    return wrongCount(inputPorts, dims.size());
-  struct Bound {
-    int64_t size;
-    const PortSignature *port;
-  };
-  std::map<std::string, Bound> symbols;
-  for (size_t i = 0; i < dims.size(); ++i) {
-    const PortSignature &port = inputPorts[i];
-    if (static_cast<int64_t>(dims[i].size()) != port.shape.rank())
-      return mismatch(port, "shape " + port.shape.str(), formatDims(dims[i]));
-    for (size_t d = 0; d < dims[i].size(); ++d) {
-      const Dim &wanted = port.shape[d];
-      int64_t found = dims[i][d];
-      if (found < 0 || (wanted.isStatic() && !wanted.isStatic(found)))
-        return mismatch(port, "shape " + port.shape.str(), formatDims(dims[i]));
-      if (!wanted.isSymbolic())
-        continue;
-      auto [bound, isNew] = symbols.try_emplace(wanted.symbolName(), Bound{found, &port});
-      if (!isNew && bound->second.size != found)
-        return mismatch(port,
-                        "shape " + port.shape.str() + " with " + wanted.symbolName() + " = " +
-                            std::to_string(bound->second.size) + " as in input '" +
-                            bound->second.port->name + "'",
-                        formatDims(dims[i]));
-    }
+namespace {
+/// The sizes that symbols stand for, and the input that said so first.
+struct BoundSymbol {
+  int64_t size;
+  const PortSignature *port;
+};
+using SymbolSizes = std::map<std::string, BoundSymbol>;
+} // namespace
+
+static Status checkDims(const PortSignature &port, const Tensor::Dims &dims, SymbolSizes &symbols) {
+  for (int64_t size : dims)
+    if (size < 0)
+      return mismatch(port, "shape " + port.shape.str(), formatDims(dims));
+  if (!port.ranked)
+    return Status::ok();
+  if (static_cast<int64_t>(dims.size()) != port.shape.rank())
+    return mismatch(port, "shape " + port.shape.str(), formatDims(dims));
+  for (int64_t d = 0; d < port.shape.rank(); ++d) {
+    const Dim &wanted = port.shape[d];
+    if (wanted.isStatic() && !wanted.isStatic(dims[d]))
+      return mismatch(port, "shape " + port.shape.str(), formatDims(dims));
+    if (!wanted.isSymbolic())
+      continue;
+    auto [bound, isNew] = symbols.try_emplace(wanted.symbolName(), BoundSymbol{dims[d], &port});
+    if (!isNew && bound->second.size != dims[d])
+      return mismatch(port,
+                      "shape " + port.shape.str() + " with " + wanted.symbolName() + " = " +
+                          std::to_string(bound->second.size) + " as in input '" +
+                          bound->second.port->name + "'",
+                      formatDims(dims));
   }
   return Status::ok();
 }
 
-Status Executable::checkInputs(std::span<const Tensor> tensors) const {
-  if (tensors.size() != inputPorts.size())
-    return wrongCount(inputPorts, tensors.size());
+Status quern::checkInputDims(std::span<const PortSignature> ports,
+                             std::span<const Tensor::Dims> dims) {
+  if (dims.size() != ports.size())
+    return wrongCount(ports, dims.size());
+  SymbolSizes symbols;
+  for (size_t i = 0; i < dims.size(); ++i)
+    QUERN_TRY(checkDims(ports[i], dims[i], symbols));
+  return Status::ok();
+}
+
+Status quern::checkInputs(std::span<const PortSignature> ports, std::span<const Tensor> tensors) {
+  if (tensors.size() != ports.size())
+    return wrongCount(ports, tensors.size());
   std::vector<Tensor::Dims> dims;
   for (size_t i = 0; i < tensors.size(); ++i) {
     const Tensor &tensor = tensors[i];
     if (!tensor.isPresent())
-      return mismatch(inputPorts[i], inputPorts[i].describe(), "no tensor");
-    if (tensor.dtype() != inputPorts[i].dtype)
-      return mismatch(inputPorts[i], inputPorts[i].describe(), tensor.describe());
+      return mismatch(ports[i], ports[i].describe(), "no tensor");
+    if (tensor.dtype() != ports[i].dtype)
+      return mismatch(ports[i], ports[i].describe(), tensor.describe());
     dims.push_back(tensor.dims());
   }
-  return checkInputDims(dims);
+  return checkInputDims(ports, dims);
 }
 
 Expected<std::shared_ptr<const Plan>>
 Executable::planFor(std::span<const Tensor::Dims> inputDims) const {
   if (auto plan = cache->find(inputDims))
     return plan;
-  QUERN_TRY(checkInputDims(inputDims));
+  QUERN_TRY(checkInputDims(inputPorts, inputDims));
   std::lock_guard lock(cache->planning);
   if (auto plan = cache->find(inputDims))
     return plan;

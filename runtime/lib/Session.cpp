@@ -71,7 +71,7 @@ Status Session::State::selectPlan(std::span<const Tensor> inputs) {
     std::rotate(planned.begin(), at, at + 1);
     return Status::ok();
   }
-  QUERN_TRY(executable->checkInputs(inputs));
+  QUERN_TRY(checkInputs(executable->inputs(), inputs));
   std::vector<Tensor::Dims> dims;
   for (const Tensor &input : inputs)
     dims.push_back(input.dims());

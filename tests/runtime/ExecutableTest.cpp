@@ -32,7 +32,7 @@ struct Model {
     return plan ? plan.take() : nullptr;
   }
   std::string inputError(std::vector<Tensor> tensors) {
-    Status status = executable.checkInputs(tensors);
+    Status status = checkInputs(executable.inputs(), tensors);
     EXPECT_EQ(status.code(), StatusCode::InvalidInput);
     return status.message();
   }
@@ -88,8 +88,10 @@ TEST(Executable, ThreadsShareOnePlan) {
 
 TEST(Executable, InputErrorsNameInputWantedAndFound) {
   Model model;
-  EXPECT_TRUE(model.executable.checkInputs(std::vector{floats({2, 3}), ints({2, 7})}).isOk());
-  EXPECT_TRUE(model.executable.checkInputs(std::vector{floats({0, 3}), ints({0, 0})}).isOk());
+  EXPECT_TRUE(
+      checkInputs(model.executable.inputs(), std::vector{floats({2, 3}), ints({2, 7})}).isOk());
+  EXPECT_TRUE(
+      checkInputs(model.executable.inputs(), std::vector{floats({0, 3}), ints({0, 0})}).isOk());
   EXPECT_EQ(model.inputError({floats({2, 3})}), "wanted 2 inputs (a, b), found 1");
   EXPECT_EQ(model.inputError({floats({2, 3}), Tensor()}),
             "input 'b': wanted int64 Nx?, found no tensor");
@@ -100,6 +102,15 @@ TEST(Executable, InputErrorsNameInputWantedAndFound) {
   EXPECT_EQ(model.inputError({floats({3}), ints({2, 3})}), "input 'a': wanted shape Nx3, found 3");
   EXPECT_EQ(model.inputError({floats({2, 3}), ints({4, 3})}),
             "input 'b': wanted shape Nx? with N = 2 as in input 'a', found 4x3");
+}
+
+TEST(Executable, UnrankedInputsTakeAnyShape) {
+  std::vector<PortSignature> ports{
+      {.name = "a", .dtype = DType::Float32, .shape = {}, .ranked = false}};
+  EXPECT_TRUE(checkInputs(ports, std::vector{floats({2, 3})}).isOk());
+  EXPECT_TRUE(checkInputs(ports, std::vector{floats({})}).isOk());
+  EXPECT_EQ(checkInputs(ports, std::vector{ints({2})}).message(),
+            "input 'a': wanted float32 of any shape, found int64 2");
 }
 
 TEST(Executable, NegativeDimsNeverReachThePlanner) {

@@ -19,10 +19,18 @@ struct PortSignature {
   std::string name;
   DType dtype = DType::Undefined;
   Shape shape;
+  /// False when a model declares no shape; `shape` says nothing then.
+  bool ranked = true;
 
   /// "float32 Nx3x224x224".
   std::string describe() const;
 };
+
+/// InvalidInput, naming the input, what was wanted and what was found, unless
+/// `dims` agree with `ports`; one symbol stands for one size everywhere.
+Status checkInputDims(std::span<const PortSignature> ports, std::span<const Tensor::Dims> dims);
+/// As checkInputDims, and for presence and element types too.
+Status checkInputs(std::span<const PortSignature> ports, std::span<const Tensor> tensors);
 
 /// A compiled model: immutable, shared by any number of sessions and threads.
 /// It plans once per set of input shapes and keeps the most recent plans.
@@ -41,11 +49,6 @@ public:
   const std::vector<PortSignature> &inputs() const { return inputPorts; }
   const std::vector<PortSignature> &outputs() const { return outputPorts; }
 
-  /// InvalidInput, naming the input, what was wanted and what was found, unless
-  /// `dims` agree with the signature; one symbol stands for one size everywhere.
-  Status checkInputDims(std::span<const Tensor::Dims> dims) const;
-  /// As checkInputDims, and for element types and presence too.
-  Status checkInputs(std::span<const Tensor> tensors) const;
   /// The plan for these input dims, made now unless it is kept. Thread-safe.
   Expected<std::shared_ptr<const Plan>> planFor(std::span<const Tensor::Dims> inputDims) const;
 

@@ -1,0 +1,97 @@
+//===- FileIo.cpp - whole files, bounded and atomic -----------------------===//
+#include "tools/quern/FileIo.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace quern;
+using namespace quern::cli;
+
+static Status systemError(const std::string &what, const std::string &path) {
+  return ioError("cannot " + what + " '" + path + "': " + std::strerror(errno));
+}
+
+Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
+  // A FIFO would block without O_NONBLOCK; it is refused below.
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0)
+    return systemError("open", path);
+  std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(fdopen(fd, "rb"), std::fclose);
+  struct stat info;
+  if (fstat(fd, &info) != 0)
+    return systemError("read", path);
+  if (!S_ISREG(info.st_mode))
+    return ioError("cannot read '" + path + "': not a regular file");
+  if (info.st_size > limit)
+    return resourceLimit("'" + path + "' has " + std::to_string(info.st_size) +
+                         " bytes, the limit is " + std::to_string(limit));
+  auto size = static_cast<size_t>(info.st_size);
+  auto *memory = static_cast<std::byte *>(std::aligned_alloc(64, (size + 64) / 64 * 64));
+  if (!memory)
+    return resourceLimit("out of memory for '" + path + "'");
+  std::shared_ptr<const std::byte> data(memory, [](const std::byte *p) {
+    std::free(const_cast<std::byte *>(p));
+  });
+  if (std::fread(memory, 1, size, file.get()) != size)
+    return systemError("read", path);
+  return FileBytes{std::move(data), size};
+}
+
+Expected<AtomicFile> AtomicFile::create(const std::string &path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    return ioError("cannot write '" + path + "': " +
+                   (S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
+  std::string temporary = path + ".XXXXXX";
+  int fd = mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0)
+    return systemError("write", path);
+  // mkstemp makes private files; what appears is as if created by open().
+  mode_t mask = umask(0);
+  umask(mask);
+  fchmod(fd, 0666 & ~mask);
+  return AtomicFile(path, std::move(temporary), fdopen(fd, "wb"));
+}
+
+AtomicFile::AtomicFile(std::string path, std::string temporary, std::FILE *file)
+    : path(std::move(path)), temporary(std::move(temporary)), file(file) {}
+
+AtomicFile::AtomicFile(AtomicFile &&other) noexcept
+    : path(std::move(other.path)), temporary(std::move(other.temporary)), file(other.file) {
+  other.file = nullptr;
+}
+
+AtomicFile::~AtomicFile() {
+  if (!file)
+    return;
+  std::fclose(file);
+  unlink(temporary.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  std::fwrite(bytes.data(), 1, bytes.size(), file);
+}
+
+Status AtomicFile::commit() {
+  bool failed = std::fflush(file) != 0 || std::ferror(file) != 0;
+  int reason = errno;
+  failed |= std::fclose(file) != 0;
+  file = nullptr;
+  if (failed || rename(temporary.c_str(), path.c_str()) != 0) {
+    if (failed)
+      errno = reason;
+    Status status = systemError("write", path);
+    unlink(temporary.c_str());
+    return status;
+  }
+  return Status::ok();
+}
+
+Status cli::checkWritable(const std::string &path) {
+  auto file = AtomicFile::create(path);
+  return file ? Status::ok() : file.status();
+}
