@@ -33,6 +33,9 @@ struct ProductSizes {
 constexpr int64_t kBlockRows = 64;
 constexpr int64_t kBlockColumns = 256;
 constexpr int64_t kBlockDepth = 64;
+/// Rows of a block of B lie a little apart, so that its columns, along which a
+/// transposed B is read, do not fall into the same few cache sets.
+constexpr int64_t kBlockStride = kBlockColumns + 8;
 
 /// The part of B that multiplies one block of A, in wide values.
 template <typename T>
@@ -42,11 +45,11 @@ void widenBlock(MatrixView<T> b, int64_t k0, int64_t depth, int64_t j0, int64_t 
   if (b.columnStride == 1) {
     for (int64_t k = 0; k < depth; ++k)
       for (int64_t j = 0; j < columns; ++j)
-        block[k * kBlockColumns + j] = b.at(k0 + k, j0 + j);
+        block[k * kBlockStride + j] = b.at(k0 + k, j0 + j);
   } else {
     for (int64_t j = 0; j < columns; ++j)
       for (int64_t k = 0; k < depth; ++k)
-        block[k * kBlockColumns + j] = b.at(k0 + k, j0 + j);
+        block[k * kBlockStride + j] = b.at(k0 + k, j0 + j);
   }
 }
 
@@ -56,7 +59,7 @@ template <typename T, typename Store>
 void multiply(MatrixView<T> a, MatrixView<T> b, ProductSizes sizes, Store store) {
   using W = Wide<T>;
   std::vector<W> sums(kBlockRows * kBlockColumns);
-  std::vector<W> block(kBlockDepth * kBlockColumns);
+  std::vector<W> block(kBlockDepth * kBlockStride);
   for (int64_t i0 = 0; i0 < sizes.rows; i0 += kBlockRows) {
     int64_t rows = std::min(kBlockRows, sizes.rows - i0);
     for (int64_t j0 = 0; j0 < sizes.columns; j0 += kBlockColumns) {
@@ -69,7 +72,7 @@ void multiply(MatrixView<T> a, MatrixView<T> b, ProductSizes sizes, Store store)
           W *sum = &sums[i * kBlockColumns];
           for (int64_t k = 0; k < depth; ++k) {
             W factor = a.at(i0 + i, k0 + k);
-            const W *row = &block[k * kBlockColumns];
+            const W *row = &block[k * kBlockStride];
             for (int64_t j = 0; j < columns; ++j)
               sum[j] += factor * row[j];
           }
