@@ -49,7 +49,10 @@ Status native::lowerToLlvmDialect(ModuleOp module, const Target &) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createExpandMathPass());
-  pm.addPass(arith::createArithExpandOpsPass());
+  // Rounding to bfloat16 would become library calls on most CPUs.
+  arith::ArithExpandOpsPassOptions expansion;
+  expansion.includeBf16 = true;
+  pm.addPass(arith::createArithExpandOpsPass(expansion));
   pm.addPass(createConvertSCFToCFPass());
   pm.addPass(createConvertVectorToLLVMPass());
   pm.addPass(createArithToLLVMConversionPass());
