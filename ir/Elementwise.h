@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ir/ScalarFunction.h"
+#include "quern/DType.h"
 
 #include "mlir/IR/Value.h"
 #include "mlir/IR/ValueRange.h"
@@ -21,12 +22,24 @@ struct ElementwiseParam {
 /// Whether the result has the element type of the operands or is bool.
 enum class ResultElement { Same, Bool };
 
+/// The classes of element types an op may work on, or'ed together.
+enum ElementClass : unsigned {
+  kFloatClass = 1,
+  kSignedClass = 2,
+  kUnsignedClass = 4,
+  kBoolClass = 8,
+  kStringClass = 16,
+};
+/// The class of `dtype`; 0 for types that no elementwise op takes.
+unsigned elementClassOf(DType dtype);
+
 /// One row of ElementwiseOps.td.
 struct ElementwiseInfo {
   llvm::StringRef opName;   ///< "nn.relu"
   llvm::StringRef onnxName; ///< "Relu"; empty when ONNX has no such op.
-  unsigned arity;
+  unsigned arity;           ///< Of three operands the first is bool: the condition of `where`.
   ResultElement result;
+  unsigned domain; ///< The ElementClasses of the data operands.
   llvm::ArrayRef<ElementwiseParam> params;
   /// Emits the op on scalars or vectors.
   mlir::Value (*emit)(ScalarEmitter &e, mlir::ValueRange args, llvm::ArrayRef<double> params);

@@ -1,6 +1,6 @@
 //===- ElementwiseOps.cpp - rows of elementwise ops -----------------------===//
 #include "ir/NNDialect.h"
-#include "ir/Types.h"
+#include "ir/TypeRules.h"
 
 #include <cmath>
 
@@ -9,8 +9,6 @@ using namespace quern;
 using namespace quern::nn;
 
 namespace {
-enum ElementClasses { kFloatClass = 1, kSignedClass = 2, kUnsignedClass = 4, kBoolClass = 8 };
-
 template <typename T> T load(Scalar s) {
   if constexpr (std::is_same_v<T, double>)
     return s.f;
@@ -48,28 +46,56 @@ template <typename Op, unsigned arity, unsigned classes> ScalarFunctions makeSca
 }
 } // namespace
 
+unsigned nn::elementClassOf(DType dtype) {
+  if (isFloat(dtype))
+    return kFloatClass;
+  if (isSignedInteger(dtype))
+    return kSignedClass;
+  if (isUnsignedInteger(dtype))
+    return kUnsignedClass;
+  if (dtype == DType::Bool)
+    return kBoolClass;
+  return dtype == DType::String ? kStringClass : 0;
+}
+
+/// Checks that the data operands have one element type, of the row's domain,
+/// and that a condition is bool.
+static LogicalResult verifyElements(Operation *op, const ElementwiseInfo &info) {
+  OperandRange data = op->getOperands();
+  if (info.arity == 3) {
+    Type condition = elementTypeOf(data.front());
+    if (!condition.isSignlessInteger(1))
+      return op->emitOpError("condition must hold i1, found ") << condition;
+    data = data.drop_front();
+  }
+  Type elementType = elementTypeOf(data.front());
+  for (Value operand : data.drop_front())
+    if (elementTypeOf(operand) != elementType)
+      return op->emitOpError("operands must have the same element type, found ")
+             << elementType << " and " << elementTypeOf(operand);
+  if ((elementClassOf(dtypeOf(elementType)) & info.domain) == 0)
+    return op->emitOpError("is not defined on elements of type ") << elementType;
+  return success();
+}
+
 FailureOr<SmallVector<Type>> nn::detail::inferElementwiseTypes(Operation *op,
                                                                const ElementwiseInfo &info) {
-  // The last operand is a data operand also in `where`, whose first is bool.
-  Type last = op->getOperand(op->getNumOperands() - 1).getType();
+  if (failed(verifyElements(op, info)))
+    return failure();
   Type elementType = info.result == ResultElement::Bool
                          ? Type(IntegerType::get(op->getContext(), 1))
-                         : cast<TensorType>(last).getElementType();
-  std::optional<Shape> shape;
+                         : elementTypeOf(op->getOperands().back());
+  Shape shape;
   for (Value operand : op->getOperands()) {
-    std::optional<Shape> next = shapeOf(operand.getType());
+    std::optional<Shape> next = shapeOf(operand);
     if (!next)
-      return SmallVector<Type>{UnrankedTensorType::get(elementType)};
-    if (!shape) {
-      shape = next;
-      continue;
-    }
-    auto broadcast = broadcastShapes(*shape, *next);
+      return unrankedResult(elementType);
+    Expected<Shape> broadcast = broadcastShapes(shape, *next);
     if (!broadcast)
       return op->emitOpError(broadcast.status().message());
     shape = broadcast.take();
   }
-  return SmallVector<Type>{tensorType(*shape, elementType)};
+  return rankedResult(op, shape, elementType);
 }
 
 #define GET_OP_CLASSES

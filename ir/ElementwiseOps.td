@@ -1,89 +1,14 @@
 //===- ElementwiseOps.td - one row per elementwise op ---------------------===//
 //
-// A row gives the ONNX name, the element types, the scalar code generator
-// (`emit`, against ScalarEmitter `e`) and the scalar reference (`eval`, plain
-// C++ on T = double, int64_t, uint64_t or bool). Importer, shape inference,
-// fusion, emission, folding and interpreter follow from the row.
+// See ElementwiseBase.td for what a row means. `emit` and `eval` treat NaN, -0,
+// overflow and division by zero alike. Rows without an ONNX name are chosen by
+// the importer from an attribute (Mod, BitShift).
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_IR_ELEMENTWISEOPS_TD
 #define QUERN_IR_ELEMENTWISEOPS_TD
 
-include "ir/NNBase.td"
-
-/// A float parameter (attribute) of an elementwise op and its ONNX default.
-class NN_Param<string name_, string default_> {
-  string name = name_;
-  string default = default_;
-}
-
-/// Which C++ types `eval` is instantiated for.
-class NN_Domain<string cpp> { string classes = cpp; }
-def NN_Float : NN_Domain<"kFloatClass">;
-def NN_Integer : NN_Domain<"kSignedClass | kUnsignedClass">;
-def NN_Numeric : NN_Domain<"kFloatClass | kSignedClass | kUnsignedClass">;
-def NN_Boolean : NN_Domain<"kBoolClass">;
-def NN_AnyElement : NN_Domain<"kFloatClass | kSignedClass | kUnsignedClass | kBoolClass">;
-
-class NN_ElementwiseOp<string mnemonic, string onnxName, NN_Domain domain, list<string> argNames,
-                       string emit, string eval, list<NN_Param> params, string resultElement>
-    : NN_Op<mnemonic, [DeclareOpInterfaceMethods<NN_ElementwiseOpInterface, ["info", "getParams"]>]> {
-  let results = (outs NN_Tensor:$result);
-
-  defvar argDecls = !interleave(
-      !foreach(i, !range(!size(argNames)), "[[maybe_unused]] auto " # argNames[i] # " = args[" # i # "];"), " ");
-  defvar paramDecls = !interleave(
-      !foreach(i, !range(!size(params)), "[[maybe_unused]] double " # params[i].name # " = params[" # i # "];"), " ");
-  defvar paramRows = !interleave(
-      !foreach(p, params, "{\"" # p.name # "\", " # p.default # "}"), ", ");
-  defvar paramReads = !interleave(
-      !foreach(p, params, "(*this)->getAttrOfType<::mlir::FloatAttr>(\"" # p.name # "\").getValueAsDouble()"), ", ");
-
-  let extraClassDeclaration = [{
-    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Elementwise; }
-    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Agnostic; }
-    static ::mlir::Value emitScalar(::quern::nn::ScalarEmitter &e, ::mlir::ValueRange args,
-                                    ::llvm::ArrayRef<double> params) {
-      }] # argDecls # " " # paramDecls # emit # [{
-    }
-    template <typename T> static auto evalScalar(const T *args, [[maybe_unused]] const double *params) {
-      }] # argDecls # " " # paramDecls # eval # [{
-    }
-  }];
-  let extraClassDefinition = [{
-    const ::quern::nn::ElementwiseInfo &$cppClass::info() {
-      static const std::array<::quern::nn::ElementwiseParam, }] # !size(params) # [{> params = {{}] # paramRows # [{}};
-      static const ::quern::nn::ElementwiseInfo row = {
-          $cppClass::getOperationName(), "}] # onnxName # [{", }] # !size(argNames) # [{,
-          ::quern::nn::ResultElement::}] # resultElement # [{, params, &$cppClass::emitScalar,
-          makeScalarFunctions<$cppClass, }] # !size(argNames) # ", " # domain.classes # [{>()};
-      return row;
-    }
-    ::llvm::SmallVector<double> $cppClass::getParams() { return {}] # paramReads # [{}; }
-    ::llvm::FailureOr<::llvm::SmallVector<::mlir::Type>> $cppClass::inferResultTypes() {
-      return ::quern::nn::detail::inferElementwiseTypes(*this, info());
-    }
-  }];
-}
-
-class NN_UnaryOp<string mnemonic, string onnxName, NN_Domain domain, string emit, string eval,
-                 string resultElement = "Same">
-    : NN_ElementwiseOp<mnemonic, onnxName, domain, ["x"], emit, eval, [], resultElement> {
-  let arguments = (ins NN_Tensor:$x);
-}
-
-class NN_BinaryOp<string mnemonic, string onnxName, NN_Domain domain, string emit, string eval,
-                  string resultElement = "Same">
-    : NN_ElementwiseOp<mnemonic, onnxName, domain, ["a", "b"], emit, eval, [], resultElement> {
-  let arguments = (ins NN_Tensor:$a, NN_Tensor:$b);
-}
-
-/// A unary op with one float parameter, `alpha`.
-class NN_UnaryAlphaOp<string mnemonic, string onnxName, string default, string emit, string eval>
-    : NN_ElementwiseOp<mnemonic, onnxName, NN_Float, ["x"], emit, eval,
-                       [NN_Param<"alpha", default>], "Same"> {
-  let arguments = (ins NN_Tensor:$x, F64Attr:$alpha);
-}
+include "ir/ElementwiseBase.td"
 
 //===----------------------------------------------------------------------===//
 // Arithmetic
@@ -98,26 +23,138 @@ def NN_MulOp : NN_BinaryOp<"mul", "Mul", NN_Numeric,
 // Integer division by zero gives 0, the smallest integer by -1 gives itself.
 def NN_DivOp : NN_BinaryOp<"div", "Div", NN_Numeric,
   [{ return e.div(a, b); }], [{ return scalar::div(a, b); }]>;
+// The sign of the divisor, as in Python; an integer modulo zero is 0.
+def NN_ModOp : NN_BinaryOp<"mod", "", NN_Numeric,
+  [{ return e.floorMod(a, b); }], [{ return scalar::floorMod(a, b); }]>;
+// The sign of the dividend, as in C; an integer modulo zero is 0.
+def NN_FmodOp : NN_BinaryOp<"fmod", "", NN_Numeric,
+  [{ return e.remainder(a, b); }], [{ return scalar::remainder(a, b); }]>;
+// Integers wrap; an integer to a negative power is 0 unless the base is 1 or -1.
+def NN_PowOp : NN_BinaryOp<"pow", "Pow", NN_Numeric,
+  [{ return e.power(a, b); }], [{ return scalar::power(a, b); }]>;
 def NN_MinOp : NN_BinaryOp<"min", "Min", NN_Numeric,
-  [{ return e.min(a, b); }], [{ return a != a ? a : (b != b || b < a) ? b : a; }]>;
+  [{ return e.min(a, b); }], [{ return a != a ? a : a < b ? a : b; }]>;
 def NN_MaxOp : NN_BinaryOp<"max", "Max", NN_Numeric,
-  [{ return e.max(a, b); }], [{ return a != a ? a : (b != b || b > a) ? b : a; }]>;
+  [{ return e.max(a, b); }], [{ return a != a ? a : a > b ? a : b; }]>;
+// A shift by the width of the type or more gives 0.
+def NN_ShiftLeftOp : NN_BinaryOp<"shift_left", "", NN_Unsigned,
+  [{ return e.shiftLeft(a, b); }], [{ return b < 64 ? a << b : 0; }]>;
+def NN_ShiftRightOp : NN_BinaryOp<"shift_right", "", NN_Unsigned,
+  [{ return e.shiftRight(a, b); }], [{ return b < 64 ? a >> b : 0; }]>;
+
+def NN_AbsOp : NN_UnaryOp<"abs", "Abs", NN_Numeric,
+  [{ return e.abs(x); }], [{ return scalar::abs(x); }]>;
+def NN_NegOp : NN_UnaryOp<"neg", "Neg", NN_Signed,
+  [{ return e.neg(x); }], [{ return -x; }]>;
+def NN_SignOp : NN_UnaryOp<"sign", "Sign", NN_Numeric,
+  [{ return e.select(e.greater(x, e.constant(0)), e.constant(1),
+                     e.select(e.less(x, e.constant(0)), e.constant(-1), x)); }],
+  [{ return x > T(0) ? T(1) : x < T(0) ? T(-1) : x; }]>;
+def NN_ReciprocalOp : NN_UnaryOp<"reciprocal", "Reciprocal", NN_Float,
+  [{ return e.div(e.constant(1), x); }], [{ return 1 / x; }]>;
+def NN_CeilOp : NN_MathOp<"ceil", "Ceil">;
+def NN_FloorOp : NN_MathOp<"floor", "Floor">;
+// Halves round to even.
+def NN_RoundOp : NN_UnaryOp<"round", "Round", NN_Float,
+  [{ return e.roundEven(x); }], [{ return std::nearbyint(x); }]>;
+
+//===----------------------------------------------------------------------===//
+// Elementary functions
+//===----------------------------------------------------------------------===//
+
+def NN_SqrtOp : NN_MathOp<"sqrt", "Sqrt">;
+def NN_ExpOp : NN_MathOp<"exp", "Exp">;
+def NN_LogOp : NN_MathOp<"log", "Log">;
+def NN_ErfOp : NN_MathOp<"erf", "Erf">;
+def NN_SinOp : NN_MathOp<"sin", "Sin">;
+def NN_CosOp : NN_MathOp<"cos", "Cos">;
+def NN_TanOp : NN_MathOp<"tan", "Tan">;
+def NN_AsinOp : NN_MathOp<"asin", "Asin">;
+def NN_AcosOp : NN_MathOp<"acos", "Acos">;
+def NN_AtanOp : NN_MathOp<"atan", "Atan">;
+def NN_SinhOp : NN_MathOp<"sinh", "Sinh">;
+def NN_CoshOp : NN_MathOp<"cosh", "Cosh">;
+def NN_TanhOp : NN_MathOp<"tanh", "Tanh">;
+def NN_AsinhOp : NN_MathOp<"asinh", "Asinh">;
+def NN_AcoshOp : NN_MathOp<"acosh", "Acosh">;
+def NN_AtanhOp : NN_MathOp<"atanh", "Atanh">;
 
 //===----------------------------------------------------------------------===//
 // Activations
 //===----------------------------------------------------------------------===//
 
-def NN_ReluOp : NN_UnaryOp<"relu", "Relu", NN_Numeric,
-  [{ return e.max(x, e.constant(0)); }], [{ return x < T(0) ? T(0) : x; }]>;
+def NN_ReluOp : NN_UnaryOp<"relu", "Relu", NN_Signed,
+  [{ return e.atLeast(x, 0); }], [{ return x < T(0) ? T(0) : x; }]>;
 def NN_LeakyReluOp : NN_UnaryAlphaOp<"leaky_relu", "LeakyRelu", "0.01",
   [{ return e.select(e.less(x, e.constant(0)), e.mul(x, e.constant(alpha)), x); }],
   [{ return x < 0 ? alpha * x : x; }]>;
+def NN_PReluOp : NN_BinaryOp<"prelu", "PRelu", NN_Numeric,
+  [{ return e.select(e.less(a, e.constant(0)), e.mul(a, b), a); }],
+  [{ return a < T(0) ? a * b : a; }]>;
+def NN_ThresholdedReluOp : NN_UnaryAlphaOp<"thresholded_relu", "ThresholdedRelu", "1.0",
+  [{ return e.select(e.greater(x, e.constant(alpha)), x, e.constant(0)); }],
+  [{ return x > alpha ? x : 0; }]>;
+def NN_EluOp : NN_UnaryAlphaOp<"elu", "Elu", "1.0",
+  [{ return e.select(e.less(x, e.constant(0)), e.mul(e.expm1(x), e.constant(alpha)), x); }],
+  [{ return x < 0 ? alpha * std::expm1(x) : x; }]>;
+def NN_CeluOp : NN_UnaryAlphaOp<"celu", "Celu", "1.0",
+  [{ auto scale = e.constant(alpha);
+     return e.select(e.less(x, e.constant(0)), e.mul(e.expm1(e.div(x, scale)), scale), x); }],
+  [{ return x < 0 ? alpha * std::expm1(x / alpha) : x; }]>;
+def NN_SeluOp : NN_UnaryTwoParamOp<"selu", "Selu",
+  NN_Param<"alpha", "1.67326319217681884765625">, NN_Param<"gamma", "1.05070102214813232421875">,
+  [{ auto negative = e.mul(e.expm1(x), e.constant(alpha));
+     return e.mul(e.select(e.less(x, e.constant(0)), negative, x), e.constant(gamma)); }],
+  [{ return gamma * (x < 0 ? alpha * std::expm1(x) : x); }]>;
+def NN_SigmoidOp : NN_UnaryOp<"sigmoid", "Sigmoid", NN_Float,
+  [{ auto one = e.constant(1);
+     return e.div(one, e.add(one, e.exp(e.neg(x)))); }],
+  [{ return 1 / (1 + std::exp(-x)); }]>;
+def NN_HardSigmoidOp : NN_UnaryTwoParamOp<"hard_sigmoid", "HardSigmoid",
+  NN_Param<"alpha", "0.2">, NN_Param<"beta", "0.5">,
+  [{ return e.atMost(e.atLeast(e.fma(x, e.constant(alpha), e.constant(beta)), 0), 1); }],
+  [{ return scalar::clamp01(alpha * x + beta); }]>;
+def NN_HardSwishOp : NN_UnaryOp<"hard_swish", "HardSwish", NN_Float,
+  [{ auto line = e.fma(x, e.constant(1.0 / 6), e.constant(0.5));
+     return e.mul(x, e.atMost(e.atLeast(line, 0), 1)); }],
+  [{ return x * scalar::clamp01(x / 6 + 0.5); }]>;
+// log(1 + exp(x)) without overflow.
+def NN_SoftplusOp : NN_UnaryOp<"softplus", "Softplus", NN_Float,
+  [{ return e.add(e.atLeast(x, 0), e.log1p(e.exp(e.neg(e.abs(x))))); }],
+  [{ return (x < 0 ? 0 : x) + std::log1p(std::exp(-std::abs(x))); }]>;
+def NN_SoftsignOp : NN_UnaryOp<"softsign", "Softsign", NN_Float,
+  [{ return e.div(x, e.add(e.constant(1), e.abs(x))); }], [{ return x / (1 + std::abs(x)); }]>;
 
 //===----------------------------------------------------------------------===//
-// Comparison and logic
+// Comparison, logic and choice
 //===----------------------------------------------------------------------===//
 
+def NN_EqualOp : NN_BinaryOp<"equal", "Equal", NN_AnyElement,
+  [{ return e.equal(a, b); }], [{ return a == b; }], "Bool">;
 def NN_LessOp : NN_BinaryOp<"less", "Less", NN_Numeric,
   [{ return e.less(a, b); }], [{ return a < b; }], "Bool">;
+def NN_LessOrEqualOp : NN_BinaryOp<"less_or_equal", "LessOrEqual", NN_Numeric,
+  [{ return e.lessOrEqual(a, b); }], [{ return a <= b; }], "Bool">;
+def NN_GreaterOp : NN_BinaryOp<"greater", "Greater", NN_Numeric,
+  [{ return e.greater(a, b); }], [{ return a > b; }], "Bool">;
+def NN_GreaterOrEqualOp : NN_BinaryOp<"greater_or_equal", "GreaterOrEqual", NN_Numeric,
+  [{ return e.greaterOrEqual(a, b); }], [{ return a >= b; }], "Bool">;
+def NN_IsNaNOp : NN_UnaryOp<"is_nan", "IsNaN", NN_Float,
+  [{ return e.isNan(x); }], [{ return x != x; }], "Bool">;
+// The parameters are flags: an infinity of that sign counts unless 0.
+def NN_IsInfOp : NN_UnaryTwoParamOp<"is_inf", "IsInf",
+  NN_Param<"detect_negative", "1">, NN_Param<"detect_positive", "1">,
+  [{ return e.isInfinite(x, detect_negative != 0, detect_positive != 0); }],
+  [{ return std::isinf(x) && (x < 0 ? detect_negative : detect_positive) != 0; }], "Bool">;
+def NN_AndOp : NN_BinaryOp<"and", "And", NN_Boolean,
+  [{ return e.logicalAnd(a, b); }], [{ return a && b; }]>;
+def NN_OrOp : NN_BinaryOp<"or", "Or", NN_Boolean,
+  [{ return e.logicalOr(a, b); }], [{ return a || b; }]>;
+def NN_XorOp : NN_BinaryOp<"xor", "Xor", NN_Boolean,
+  [{ return e.logicalXor(a, b); }], [{ return a != b; }]>;
+def NN_NotOp : NN_UnaryOp<"not", "Not", NN_Boolean,
+  [{ return e.logicalNot(x); }], [{ return !x; }]>;
+def NN_WhereOp : NN_TernaryOp<"where", "Where", NN_AnyElement,
+  [{ return e.select(condition, a, b); }], [{ return condition != T(0) ? a : b; }]>;
 
 #endif // QUERN_IR_ELEMENTWISEOPS_TD

@@ -4,6 +4,7 @@
 
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/OpBase.td"
+include "mlir/IR/TensorEncoding.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "ir/NNInterfaces.td"
 
@@ -18,6 +19,7 @@ def NN_Dialect : Dialect {
   }];
   let useDefaultAttributePrinterParser = 1;
   let useDefaultTypePrinterParser = 1;
+  let hasConstantMaterializer = 1;
   let extraClassDeclaration = [{
     /// The weights that `nn.weight` ops of this context refer to.
     WeightStore &getWeights() { return *weights; }
@@ -31,7 +33,8 @@ def NN_Dialect : Dialect {
 // Attributes and types
 //===----------------------------------------------------------------------===//
 
-def NN_DimNamesAttr : AttrDef<NN_Dialect, "DimNames"> {
+def NN_DimNamesAttr
+    : AttrDef<NN_Dialect, "DimNames", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let mnemonic = "dims";
   let summary = "names of the symbolic dimensions of a tensor type, one per dimension";
   let description = [{

@@ -35,6 +35,25 @@ void NNDialect::initialize() {
       >();
 }
 
+Operation *NNDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,
+                                          Location loc) {
+  auto elements = dyn_cast<ElementsAttr>(value);
+  if (!elements || elements.getShapedType() != type)
+    return nullptr;
+  return builder.create<ConstantOp>(loc, type, elements);
+}
+
+LogicalResult DimNamesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                           function_ref<InFlightDiagnostic()> emitError) const {
+  if (getNames().size() != shape.size())
+    return emitError() << "nn.dims must name " << shape.size() << " dimensions, found "
+                       << getNames().size();
+  for (auto [name, size] : llvm::zip(getNames(), shape))
+    if (!name.empty() && !ShapedType::isDynamic(size))
+      return emitError() << "nn.dims names a dimension of static size " << size << ": " << name;
+  return success();
+}
+
 /// Compatible: the same element type, and no dimension that differs for sure.
 static bool compatibleTypes(Type declared, Type inferred) {
   if (isa<NoneType>(declared) || isa<NoneType>(inferred))

@@ -46,6 +46,12 @@ static Value floatToInteger(OpBuilder &b, Location loc, ScalarEmitter &from, Sca
 Value ScalarEmitter::castTo(Value value, DType to) {
   if (to == elementType)
     return value;
+  // The halves convert through f32: their range is too small for the bounds of
+  // integers, and they do not convert into each other.
+  if (dtypeBits(elementType) == 16 && isFloatType() && to != DType::Float32) {
+    ScalarEmitter wide(builder, loc, DType::Float32, laneCount);
+    return wide.castTo(castTo(value, DType::Float32), to);
+  }
   ScalarEmitter target(builder, loc, to, laneCount);
   Type type = typeOf(to);
   int from = dtypeBits(elementType), wanted = dtypeBits(to);

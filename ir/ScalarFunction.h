@@ -14,7 +14,8 @@ union Scalar {
 };
 
 /// Evaluates one elementwise op on one element of each operand. `params` are
-/// the op's float attributes in row order. A comparison returns 0 or 1 in `u`.
+/// the op's float attributes in row order. A comparison returns 0 or 1 in `u`;
+/// the condition of `where` is passed as 0 or 1 in the class of the others.
 using ScalarFunction = Scalar (*)(const Scalar *args, const double *params);
 
 /// The functions for the element classes an op supports; null where it does not.
