@@ -52,6 +52,11 @@ ensurePackages() {
     die "apt-get install failed (Quern needs Debian 12 or newer); wanted: ${missing[*]}"
 }
 
+# Lets ccache keep what is compiled with a precompiled header, and share the rest
+# between check-outs in different folders.
+export CCACHE_BASEDIR="${CCACHE_BASEDIR:-$root}"
+export CCACHE_SLOPPINESS="${CCACHE_SLOPPINESS:-pch_defines,time_macros}"
+
 # configureAndBuild PRESET [CMAKE BUILD ARGUMENTS...]: incremental.
 configureAndBuild() {
   local preset=$1
