@@ -225,3 +225,25 @@ LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape 
                   std::move(from), std::move(to),
                   {s.batchStride, s.k, s.n, s.strideK, s.strideN, tiles}, tiles * s.batch, bytes);
 }
+
+//===----------------------------------------------------------------------===//
+// Plain copies
+//===----------------------------------------------------------------------===//
+
+/// A task is one piece of `kPieceBytes`; dim: bytes in all.
+static constexpr int64_t kPieceBytes = 1 << 16;
+
+static void emitCopyBytes(KernelBuilder &kb) {
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value first = kb.mul(task, kPieceBytes);
+    Value count = kb.minSigned(kb.sub(kb.dim(0), first), kb.index(kPieceBytes));
+    emitCopy(kb, kb.advance(kb.buffer(0), first, DType::UInt8),
+             kb.advance(kb.buffer(1), first, DType::UInt8), count, DType::UInt8);
+  });
+}
+
+LoweredStep native::copyBytes(StepBuffer from, StepBuffer to, int64_t bytes) {
+  int64_t pieces = (bytes + kPieceBytes - 1) / kPieceBytes;
+  return moveStep({"copy_bytes", "copy_bytes", emitCopyBytes}, std::move(from), std::move(to),
+                  {bytes}, pieces, 2.0 * static_cast<double>(bytes));
+}

@@ -32,4 +32,7 @@ struct PackShape {
 LoweredStep packColumns(StepBuffer from, StepBuffer to, const PackShape &shape, DType dtype,
                         const LoweringContext &context);
 
+/// Copies `bytes` bytes.
+LoweredStep copyBytes(StepBuffer from, StepBuffer to, int64_t bytes);
+
 } // namespace quern::native

@@ -27,7 +27,7 @@ void *Executor::resolve(const BufferRef &ref, const Binding &binding) const {
   case Space::Arena:
     return at(binding.arena);
   case Space::Weights:
-    return at(compiled->weights);
+    return at(compiled->weights[ref.index].rawData());
   case Space::Input:
     return at(binding.inputs[ref.index].rawData());
   case Space::Output:

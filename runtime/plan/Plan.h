@@ -21,7 +21,7 @@ using KernelFunction = void (*)(void *const *buffers, const int64_t *dims, int64
 struct BufferRef {
   enum class Space : uint8_t {
     Arena,   ///< byte `offset` of the session's arena
-    Weights, ///< byte `offset` of the packed weights
+    Weights, ///< byte `offset` of weight tensor `index`
     Input,   ///< byte `offset` of graph input `index`
     Output,  ///< byte `offset` of graph output `index`
     Dynamic, ///< the tensor in dynamic slot `index` (a ReferenceStep's operand or result only)
@@ -84,9 +84,9 @@ struct Plan {
   std::vector<PlanStep> steps;
   int64_t arenaBytes = 0;
   uint32_t dynamicSlots = 0;
-  /// 64-byte-aligned packed weights.
-  const void *weights = nullptr;
-  /// Keeps weights and code alive.
+  /// Packed weights and constants, shared with other plans of the executable.
+  std::vector<Tensor> weights;
+  /// Keeps code alive.
   std::vector<std::shared_ptr<const void>> keepAlive;
 };
 

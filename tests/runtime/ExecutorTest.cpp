@@ -57,9 +57,8 @@ const Tensor kFour = Tensor::of<float>({4}, {1, 2, 3, 4});
 } // namespace
 
 TEST(Executor, RunsKernelsThroughArenaAndWeights) {
-  alignas(64) static const float weights[8] = {9, 9, 9, 9, 2, 3, 4, 5};
   auto plan = addElevenPlan(4, 100);
-  plan->weights = weights;
+  plan->weights = {Tensor::of<float>({8}, {9, 9, 9, 9, 2, 3, 4, 5})};
   plan->steps.push_back(
       kernelStep("scale", multiplyKernel, {arena(0), test::weights(16), output(0)}, {}, 4));
   for (int threads : {1, 0}) {

@@ -1,0 +1,183 @@
+//===- Compiler.cpp - from an imported graph to something that runs -------===//
+#include "backends/native/Compiler.h"
+
+#include "backends/native/GroupProgram.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/SpecializeInputs.h"
+#include "runtime/lib/CpuCount.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+void native::loadDialects(MLIRContext &context) {
+  context.loadDialect<nn::NNDialect, func::FuncDialect>();
+}
+
+/// Runs the pipelines that `build` adds; diagnostics become the Status.
+static Status runPasses(ModuleOp module, const std::function<void(OpPassManager &)> &build) {
+  std::string errors;
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+      return success();
+    std::string node = nn::nodeName(diagnostic.getLocation());
+    errors += (errors.empty() ? "" : "; ") + (node == "?" ? "" : "node '" + node + "': ") +
+              diagnostic.str();
+    return success();
+  });
+  PassManager pm(module.getContext());
+  build(pm);
+  if (failed(pm.run(module)))
+    return invalidModel(errors.empty() ? "a graph pass failed" : errors);
+  return Status::ok();
+}
+
+static passes::PipelineOptions pipelineOptions(const CompileOptions &options,
+                                               const Target &target) {
+  passes::PipelineOptions result;
+  result.optLevel = options.optLevel;
+  result.block = target.channelBlock();
+  result.maxFoldedBytes = options.limits.maxFoldedBytes;
+  result.dumpDirectory = options.dumpPhasesTo;
+  return result;
+}
+
+static std::shared_ptr<KernelCache> createCache(const Target &target,
+                                                const CompileOptions &options) {
+  std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
+  return std::make_shared<KernelCache>(target, dump, options.compileThreads);
+}
+
+static int threadsOf(const CompileOptions &options) {
+  return options.compileThreads > 0 ? options.compileThreads : availableCpus();
+}
+
+/// Phases Simplified to Kernels of a module with the wanted input types.
+static Expected<UnlinkedPlan> planModule(ModuleOp module, KernelCache &cache,
+                                         const CompileOptions &options) {
+  QUERN_TRY(runPasses(module, [&](OpPassManager &pm) {
+    passes::buildGraphPipeline(pm, pipelineOptions(options, cache.target()));
+  }));
+  func::FuncOp main = passes::findMain(module);
+  LoweringContext context{cache.target(), threadsOf(options)};
+  QUERN_ASSIGN(LoweredGraph graph, lowerGraph(main, context, options.limits));
+  return buildPlan(main, graph, cache, options.limits);
+}
+
+Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &options) {
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  CompiledGraph result;
+  result.kernels = createCache(target, options);
+  QUERN_ASSIGN(result.plan, planModule(module, *result.kernels, options));
+  return std::move(result);
+}
+
+static PortSignature signatureOf(Type type, Attribute name, const std::string &otherwise) {
+  PortSignature port;
+  port.name = name ? cast<StringAttr>(name).str() : otherwise;
+  port.dtype = nn::dtypeOf(cast<TensorType>(type).getElementType());
+  port.ranked = isa<RankedTensorType>(type);
+  if (auto shape = nn::shapeOf(type))
+    port.shape = *shape;
+  return port;
+}
+
+Expected<std::shared_ptr<Executable>>
+native::compileForJit(OwningOpRef<ModuleOp> module, std::shared_ptr<MLIRContext> context,
+                      const CompileOptions &options) {
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  std::shared_ptr<KernelCache> cache = createCache(target, options);
+  // What does not depend on input shapes is done once, not at every new shape.
+  QUERN_TRY(runPasses(*module, [&](OpPassManager &pm) {
+    passes::PipelineOptions once = pipelineOptions(options, target);
+    once.dumpDirectory.clear();
+    passes::buildSimplifyPipeline(pm, once);
+  }));
+  func::FuncOp main = passes::findMain(*module);
+  std::vector<PortSignature> inputs, outputs;
+  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes()))
+    inputs.push_back(
+        signatureOf(type, main.getArgAttr(i, "nn.name"), "input" + std::to_string(i)));
+  for (auto [i, type] : llvm::enumerate(main.getResultTypes()))
+    outputs.push_back(
+        signatureOf(type, main.getResultAttr(i, "nn.name"), "output" + std::to_string(i)));
+
+  auto source = std::make_shared<OwningOpRef<ModuleOp>>(std::move(module));
+  // The module must be gone before its context.
+  std::shared_ptr<ModuleOp> kept(new ModuleOp(**source), [source, context](ModuleOp *p) mutable {
+    delete p;
+    source.reset();
+    context.reset();
+  });
+  source.reset();
+  auto planner = [kept, cache, options](std::span<const Tensor::Dims> dims)
+      -> Expected<std::shared_ptr<const Plan>> {
+    OwningOpRef<ModuleOp> copy(kept->clone());
+    func::FuncOp entry = passes::findMain(*copy);
+    passes::InputSizes sizes;
+    for (size_t i = 0; i < dims.size(); ++i)
+      sizes.shapes[passes::inputName(entry, i)] = dims[i];
+    QUERN_TRY(passes::specializeInputs(entry, sizes));
+    QUERN_ASSIGN(UnlinkedPlan plan, planModule(*copy, *cache, options));
+    return linkPlan(std::move(plan), *cache);
+  };
+  auto executable =
+      std::make_shared<Executable>(std::move(inputs), std::move(outputs), std::move(planner));
+
+  std::vector<Tensor::Dims> dims;
+  for (const PortSignature &port : executable->inputs())
+    if (auto sizes = port.shape.sizes(); sizes && port.ranked)
+      dims.push_back(*sizes);
+  if (dims.size() == executable->inputs().size()) {
+    auto plan = executable->planFor(dims);
+    if (!plan)
+      return plan.status();
+  }
+  return executable;
+}
+
+Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phase,
+                                             const CompileOptions &options) {
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  if (phase <= passes::Phase::Fused) {
+    QUERN_TRY(runPasses(module, [&](OpPassManager &pm) {
+      passes::buildGraphPipeline(pm, pipelineOptions(options, target), phase);
+    }));
+    module.print(stream, OpPrintingFlags().enableDebugInfo(true, /*prettyForm=*/true));
+    return text;
+  }
+  QUERN_TRY(runPasses(module, [&](OpPassManager &pm) {
+    passes::buildGraphPipeline(pm, pipelineOptions(options, target));
+  }));
+  LoweringContext context{target, threadsOf(options)};
+  QUERN_ASSIGN(LoweredGraph graph, lowerGraph(passes::findMain(module), context, options.limits));
+  std::map<std::string, const KernelSpec *> kernels;
+  for (const LoweredOp &op : graph.ops)
+    for (const LoweredStep &step : op.steps)
+      kernels.emplace(step.kernel.key, &step.kernel);
+  size_t number = 0;
+  for (auto &[key, spec] : kernels) {
+    KernelBuilder builder(target, "k" + std::to_string(number++) + "_" + spec->name);
+    spec->emit(builder);
+    KernelBuilder::Module kernel = builder.finish();
+    if (phase == passes::Phase::Object) {
+      std::string assembly;
+      auto object = compileKernel(std::move(kernel), target, &assembly);
+      if (!object)
+        return object.status();
+      stream << assembly;
+      continue;
+    }
+    if (phase == passes::Phase::Llvm)
+      QUERN_TRY(lowerToLlvmDialect(*kernel.module, target));
+    kernel.module->print(stream);
+    stream << "\n";
+  }
+  return text;
+}

@@ -1,0 +1,54 @@
+//===- Compiler.h - from an imported graph to something that runs ---------===//
+#pragma once
+
+#include "backends/native/PlanBuilder.h"
+#include "passes/Pipelines.h"
+#include "quern/Executable.h"
+#include "quern/Limits.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <memory>
+#include <string>
+
+namespace quern::native {
+
+struct CompileOptions {
+  /// "host", "baseline" or an LLVM CPU name.
+  std::string targetCpu = "host";
+  /// 0 to 3, see passes::PipelineOptions.
+  int optLevel = 3;
+  Limits limits;
+  /// Threads of the compiler; 0: all CPUs this process may use. Task sizes are
+  /// tuned for as many.
+  int compileThreads = 0;
+  /// Receives the module after each phase, and kernels/ with the MLIR and
+  /// assembly of each kernel; unless empty.
+  std::string dumpPhasesTo;
+};
+
+/// Dialects that modules given to the compiler use; load them before importing.
+void loadDialects(mlir::MLIRContext &context);
+
+/// Compiles for running in this process. Takes over the module, which is kept
+/// for planning at new input shapes; the plan is made at once when all input
+/// shapes are static. `context` must be the module's.
+Expected<std::shared_ptr<Executable>>
+compileForJit(mlir::OwningOpRef<mlir::ModuleOp> module, std::shared_ptr<mlir::MLIRContext> context,
+              const CompileOptions &options);
+
+/// A compiled graph that is not linked: for ahead-of-time output and `check`.
+struct CompiledGraph {
+  std::shared_ptr<KernelCache> kernels;
+  UnlinkedPlan plan;
+};
+/// Runs all phases on `module`, in place. Its input shapes should be static.
+Expected<CompiledGraph> compileGraph(mlir::ModuleOp module, const CompileOptions &options);
+
+/// The module after `phase` as text: MLIR up to Fused, then the kernels' MLIR,
+/// LLVM dialect or assembly. Changes `module`.
+Expected<std::string> compileToPhase(mlir::ModuleOp module, passes::Phase phase,
+                                     const CompileOptions &options);
+
+} // namespace quern::native

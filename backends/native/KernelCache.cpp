@@ -1,0 +1,140 @@
+//===- KernelCache.cpp - kernels emitted once, and packed weights ---------===//
+#include "backends/native/KernelCache.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+
+using namespace quern;
+using namespace quern::native;
+
+/// Runs `body(i)` for all i on `threads` threads (0: all there are) and returns
+/// the first error in index order.
+static Status forAll(size_t count, int threads, const std::function<Status(size_t)> &body) {
+  std::vector<Status> results(count);
+  oneapi::tbb::task_arena arena(threads > 0 ? threads : oneapi::tbb::task_arena::automatic);
+  arena.execute([&] {
+    oneapi::tbb::parallel_for(
+        size_t{0}, count, [&](size_t i) { results[i] = body(i); },
+        oneapi::tbb::simple_partitioner());
+  });
+  for (const Status &status : results)
+    QUERN_TRY(status);
+  return Status::ok();
+}
+
+static Status writeText(const std::string &path, llvm::StringRef text) {
+  std::error_code error;
+  llvm::raw_fd_ostream file(path, error);
+  if (error)
+    return ioError("cannot write " + path + ": " + error.message());
+  file << text;
+  return Status::ok();
+}
+
+Expected<CompiledKernel> KernelCache::compileOne(const KernelSpec &spec,
+                                                 const std::string &symbol) const {
+  KernelBuilder builder(cpu, symbol);
+  spec.emit(builder);
+  KernelBuilder::Module module = builder.finish();
+  std::string assembly;
+  if (!dumpDirectory.empty()) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    module.module->print(stream);
+    QUERN_TRY(writeText(dumpDirectory + "/" + symbol + ".mlir", text));
+  }
+  auto object =
+      compileKernel(std::move(module), cpu, dumpDirectory.empty() ? nullptr : &assembly);
+  if (!object)
+    return object.status().withContext("kernel " + spec.name);
+  if (!dumpDirectory.empty())
+    QUERN_TRY(writeText(dumpDirectory + "/" + symbol + ".s", assembly));
+  return CompiledKernel{symbol, spec.name, object.take()};
+}
+
+/// A symbol from a readable name: other characters become underscores.
+static std::string symbolName(const std::string &name, size_t number) {
+  constexpr size_t kMaxNameLength = 80;
+  std::string symbol = "quern_k" + std::to_string(number) + "_" + name.substr(0, kMaxNameLength);
+  for (char &c : symbol)
+    if (!isalnum(static_cast<unsigned char>(c)))
+      c = '_';
+  return symbol;
+}
+
+Status KernelCache::compile(const std::vector<const KernelSpec *> &specs) {
+  std::lock_guard lock(mutex);
+  if (!dumpDirectory.empty())
+    if (std::error_code error = llvm::sys::fs::create_directories(dumpDirectory))
+      return ioError("cannot create " + dumpDirectory + ": " + error.message());
+  std::map<std::string, std::pair<const KernelSpec *, std::string>> missing;
+  for (const KernelSpec *spec : specs)
+    if (!kernels.count(spec->key) && !missing.count(spec->key))
+      missing[spec->key] = {spec, symbolName(spec->name, kernels.size() + missing.size())};
+  std::vector<std::pair<const KernelSpec *, std::string>> jobs;
+  for (auto &entry : missing)
+    jobs.push_back(entry.second);
+  std::vector<CompiledKernel> results(jobs.size());
+  QUERN_TRY(forAll(jobs.size(), threads, [&](size_t i) -> Status {
+    QUERN_ASSIGN(results[i], compileOne(*jobs[i].first, jobs[i].second));
+    return Status::ok();
+  }));
+  for (size_t i = 0; i < jobs.size(); ++i)
+    kernels.emplace(jobs[i].first->key, std::move(results[i]));
+  return Status::ok();
+}
+
+const CompiledKernel &KernelCache::get(const std::string &key) const {
+  std::lock_guard lock(mutex);
+  return kernels.at(key);
+}
+
+size_t KernelCache::size() const {
+  std::lock_guard lock(mutex);
+  return kernels.size();
+}
+
+Expected<KernelFunction> KernelCache::link(const std::string &key) {
+  std::lock_guard lock(mutex);
+  if (auto it = linked.find(key); it != linked.end())
+    return it->second;
+  if (!loader) {
+    QUERN_ASSIGN(loader, Jit::create(cpu));
+  }
+  const CompiledKernel &kernel = kernels.at(key);
+  QUERN_TRY(loader->addObject(kernel.object));
+  QUERN_ASSIGN(KernelFunction function, loader->lookup(kernel.symbol));
+  linked[key] = function;
+  return function;
+}
+
+Expected<std::vector<Tensor>> KernelCache::pack(const std::vector<const StepBuffer *> &buffers) {
+  std::lock_guard lock(mutex);
+  std::vector<Tensor> results(buffers.size());
+  std::vector<size_t> missing;
+  std::map<std::string, size_t> firstWithKey;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    const StepBuffer &buffer = *buffers[i];
+    if (!buffer.pack)
+      results[i] = buffer.tensor;
+    else if (auto it = packed.find(buffer.packKey); !buffer.packKey.empty() && it != packed.end())
+      results[i] = it->second;
+    else if (buffer.packKey.empty() || firstWithKey.emplace(buffer.packKey, i).second)
+      missing.push_back(i);
+  }
+  QUERN_TRY(forAll(missing.size(), threads, [&](size_t job) -> Status {
+    size_t i = missing[job];
+    QUERN_ASSIGN(results[i], buffers[i]->pack());
+    return Status::ok();
+  }));
+  for (size_t i : missing)
+    if (!buffers[i]->packKey.empty())
+      packed[buffers[i]->packKey] = results[i];
+  for (size_t i = 0; i < buffers.size(); ++i)
+    if (!results[i].isPresent())
+      results[i] = packed.at(buffers[i]->packKey);
+  return results;
+}

@@ -1,0 +1,408 @@
+//===- PlanBuilder.cpp - from lowered steps to a plan ---------------------===//
+#include "backends/native/PlanBuilder.h"
+
+#include "backends/native/GroupProgram.h"
+#include "backends/native/MoveKernels.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/MemoryPlanner.h"
+
+#include "llvm/ADT/DenseSet.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+class PlanBuilder {
+public:
+  PlanBuilder(func::FuncOp main, const LoweredGraph &graph, KernelCache &cache,
+              const Limits &limits)
+      : main(main), graph(graph), cache(cache), limits(limits) {}
+
+  Expected<UnlinkedPlan> build();
+
+private:
+  /// Where the storage of a value is: a part of a base value's storage.
+  struct Place {
+    Value base;
+    int64_t offset = 0;
+  };
+  /// How long the storage of a base value, or a scratch buffer, is in use.
+  struct Storage {
+    int64_t first = -1, last = -1, bytes = 0;
+    /// Set for storage outside the arena.
+    std::optional<BufferRef> fixed;
+    void use(int64_t step) {
+      first = first < 0 ? step : std::min(first, step);
+      last = std::max(last, step);
+    }
+  };
+
+  Place placeOf(Value value) const;
+  void placeConcatOperands(const LoweredOp &op);
+  void bindPorts();
+  void addCopy(Value from, unsigned output);
+  Status collectLifetimes();
+  Status assignArena();
+  Status packWeights();
+  void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
+  Status addReferenceStep(const LoweredOp &op);
+  BufferRef refOf(Value value, int64_t offset = 0);
+  BufferRef refOf(const StepBuffer &buffer, size_t opIndex);
+  BufferRef constantRef(Value value);
+  bool isConstant(Value value) const {
+    return isa_and_nonnull<nn::ConstantOp, nn::WeightOp>(value.getDefiningOp());
+  }
+  uint32_t slotOf(Value value) {
+    return slots.try_emplace(value, static_cast<uint32_t>(slots.size())).first->second;
+  }
+
+  func::FuncOp main;
+  const LoweredGraph &graph;
+  KernelCache &cache;
+  const Limits &limits;
+  UnlinkedPlan result;
+
+  /// Values inside a concatenation's storage.
+  llvm::DenseMap<Value, Place> parts;
+  llvm::DenseMap<Value, Storage> storage;
+  /// Scratch buffers by (op index, scratch number).
+  std::map<std::pair<size_t, int>, Storage> scratch;
+  llvm::DenseMap<Value, uint32_t> slots;
+  llvm::DenseMap<Value, uint32_t> constantIndex;
+  std::map<const StepBuffer *, uint32_t> weightIndex;
+  /// Concatenations whose operands are all written in place.
+  llvm::DenseSet<Operation *> elided;
+  /// Copies of outputs that have no storage of their own.
+  std::vector<LoweredOp> copies;
+  std::vector<const LoweredOp *> order;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Places
+//===----------------------------------------------------------------------===//
+
+PlanBuilder::Place PlanBuilder::placeOf(Value value) const {
+  Place place{graph.resolve(value), 0};
+  for (auto it = parts.find(place.base); it != parts.end(); it = parts.find(place.base)) {
+    place.offset += it->second.offset;
+    place.base = graph.resolve(it->second.base);
+  }
+  return place;
+}
+
+/// Lets the producers of a concatenation's operands write into its result, when
+/// the operands lie there one after the other.
+void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
+  auto concat = dyn_cast<nn::ConcatOp>(lowered.op);
+  if (!concat || lowered.steps.empty() || !hasStaticPlace(concat.getResult()))
+    return;
+  ArrayRef<int64_t> sizes = sizesOf(concat.getResult());
+  int64_t axis = concat.getAxis() < 0 ? concat.getAxis() + sizes.size() : concat.getAxis();
+  for (int64_t d = 0; d < axis; ++d)
+    if (sizes[d] != 1)
+      return;
+  llvm::DenseSet<Value> seen;
+  for (Value operand : concat.getInputs()) {
+    Value base = graph.resolve(operand);
+    bool ownStorage = base.getDefiningOp() && !isConstant(base) && !parts.count(base) &&
+                      !storage.count(base) && seen.insert(base).second &&
+                      elementsOf(base) == elementsOf(operand);
+    if (!ownStorage)
+      return;
+  }
+  int64_t offset = 0;
+  for (Value operand : concat.getInputs()) {
+    parts[graph.resolve(operand)] = {concat.getResult(), offset};
+    offset += elementsOf(operand) * dtypeBytes(dtypeOfValue(operand));
+  }
+  elided.insert(lowered.op);
+}
+
+/// Inputs and outputs of the graph. An output has the caller's storage when it is
+/// a value of its own, and is copied at the end otherwise.
+void PlanBuilder::bindPorts() {
+  for (BlockArgument argument : main.getArguments()) {
+    if (!hasStaticPlace(argument) && dtypeOfValue(argument) != DType::String)
+      continue;
+    storage[argument].fixed = BufferRef{BufferRef::Space::Input, argument.getArgNumber(), 0};
+  }
+  auto terminator = main.getBody().front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
+    if (!hasStaticPlace(value))
+      continue;
+    Value base = graph.resolve(value);
+    bool canOwn = base.getDefiningOp() && !isConstant(base) && !storage.count(base) &&
+                  !isa_and_nonnull<nn::NoneOp>(base.getDefiningOp());
+    if (canOwn)
+      storage[base].fixed =
+          BufferRef{BufferRef::Space::Output, static_cast<uint32_t>(i), 0};
+    else
+      addCopy(value, static_cast<unsigned>(i));
+  }
+}
+
+void PlanBuilder::addCopy(Value from, unsigned output) {
+  LoweredOp copy;
+  copy.op = from.getDefiningOp() ? from.getDefiningOp() : main.getOperation();
+  copy.nodes = "output " + std::to_string(output);
+  int64_t bytes = elementsOf(from) * dtypeBytes(dtypeOfValue(from));
+  // The destination is filled in by refOf through this marker.
+  StepBuffer to = StepBuffer::scratchSpace(-1 - static_cast<int>(output), bytes);
+  copy.steps.push_back(copyBytes(StepBuffer::of(from), to, bytes));
+  copies.push_back(std::move(copy));
+}
+
+//===----------------------------------------------------------------------===//
+// Lifetimes and memory
+//===----------------------------------------------------------------------===//
+
+Status PlanBuilder::collectLifetimes() {
+  auto bytesOf = [](Value v) {
+    return (CheckedSize::product(sizesOf(v)) * CheckedSize(dtypeBytes(dtypeOfValue(v))));
+  };
+  int64_t stepIndex = 0;
+  for (auto [opIndex, op] : llvm::enumerate(order)) {
+    int64_t first = stepIndex;
+    int64_t last = first + std::max<int64_t>(op->steps.size(), 1) - 1;
+    auto use = [&](Value value) -> Status {
+      if (nn::isNone(value) || !hasStaticPlace(value))
+        return Status::ok();
+      Value base = placeOf(value).base;
+      if (isConstant(base))
+        return Status::ok();
+      Storage &entry = storage[base];
+      CheckedSize bytes = bytesOf(base);
+      if (!bytes.valid())
+        return resourceLimit("a value of node '" + op->nodes + "' is too large");
+      entry.bytes = bytes.value();
+      entry.use(first);
+      entry.use(last);
+      return Status::ok();
+    };
+    bool isCopy = opIndex >= order.size() - copies.size();
+    if (isCopy) {
+      QUERN_TRY(use(op->steps[0].buffers[0].value));
+    } else {
+      for (Value operand : op->op->getOperands())
+        QUERN_TRY(use(operand));
+      for (Value value : op->op->getResults())
+        QUERN_TRY(use(value));
+    }
+    for (const LoweredStep &step : op->steps)
+      for (const StepBuffer &buffer : step.buffers)
+        if (buffer.kind == StepBuffer::Kind::Scratch && buffer.scratch >= 0) {
+          Storage &entry = scratch[{opIndex, buffer.scratch}];
+          entry.bytes = std::max(entry.bytes, buffer.bytes);
+          entry.use(first);
+          entry.use(last);
+        }
+    stepIndex = last + 1;
+  }
+  return Status::ok();
+}
+
+Status PlanBuilder::assignArena() {
+  std::vector<Lifetime> lifetimes;
+  std::vector<Storage *> owners;
+  auto add = [&](Storage &entry) {
+    if (entry.fixed || entry.first < 0)
+      return;
+    lifetimes.push_back({entry.first, entry.last, entry.bytes});
+    owners.push_back(&entry);
+  };
+  // In program order, so that equal graphs get equal plans.
+  for (const LoweredOp *op : order)
+    if (op->op != main.getOperation())
+      for (Value value : op->op->getResults())
+        if (auto it = storage.find(value); it != storage.end() && !it->second.fixed)
+          add(it->second);
+  for (auto &[key, entry] : scratch)
+    add(entry);
+  QUERN_ASSIGN(MemoryPlan memory, planMemory(lifetimes));
+  if (memory.totalBytes > limits.maxActivationBytes)
+    return resourceLimit("activations need " + std::to_string(memory.totalBytes) +
+                         " bytes, the limit is " + std::to_string(limits.maxActivationBytes));
+  for (size_t i = 0; i < owners.size(); ++i)
+    owners[i]->fixed = BufferRef{BufferRef::Space::Arena, 0, memory.offsets[i]};
+  result.plan.arenaBytes = memory.totalBytes;
+  return Status::ok();
+}
+
+Status PlanBuilder::packWeights() {
+  std::vector<const StepBuffer *> buffers;
+  for (const LoweredOp *op : order)
+    for (const LoweredStep &step : op->steps)
+      for (const StepBuffer &buffer : step.buffers)
+        if (buffer.kind == StepBuffer::Kind::Weights) {
+          weightIndex[&buffer] = static_cast<uint32_t>(buffers.size());
+          buffers.push_back(&buffer);
+        }
+  QUERN_ASSIGN(result.plan.weights, cache.pack(buffers));
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+BufferRef PlanBuilder::constantRef(Value value) {
+  auto [it, isNew] =
+      constantIndex.try_emplace(value, static_cast<uint32_t>(result.plan.weights.size()));
+  if (isNew)
+    result.plan.weights.push_back(*nn::constantTensor(value));
+  return {BufferRef::Space::Weights, it->second, 0};
+}
+
+BufferRef PlanBuilder::refOf(Value value, int64_t offset) {
+  Place place = placeOf(value);
+  if (!hasStaticPlace(place.base) && !isa<BlockArgument>(place.base))
+    return {BufferRef::Space::Dynamic, slotOf(place.base), 0};
+  BufferRef ref = isConstant(place.base) ? constantRef(place.base) : *storage[place.base].fixed;
+  ref.offset += place.offset + offset;
+  return ref;
+}
+
+BufferRef PlanBuilder::refOf(const StepBuffer &buffer, size_t opIndex) {
+  switch (buffer.kind) {
+  case StepBuffer::Kind::Value:
+    return refOf(buffer.value, buffer.offset);
+  case StepBuffer::Kind::Weights:
+    return {BufferRef::Space::Weights, weightIndex[&buffer], buffer.offset};
+  case StepBuffer::Kind::Scratch:
+    break;
+  }
+  if (buffer.scratch < 0)
+    return {BufferRef::Space::Output, static_cast<uint32_t>(-1 - buffer.scratch), 0};
+  BufferRef ref = *scratch[{opIndex, buffer.scratch}].fixed;
+  ref.offset += buffer.offset;
+  return ref;
+}
+
+void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex) {
+  KernelStep work;
+  for (const StepBuffer &buffer : step.buffers)
+    work.buffers.push_back(refOf(buffer, opIndex));
+  work.dims = step.dims;
+  work.tasks = step.tasks;
+  work.grain = step.grain;
+  result.plan.steps.push_back({std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes});
+  result.kernelKeys.push_back(step.kernel.key);
+  result.refusals.emplace_back();
+}
+
+Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
+  ReferenceStep work;
+  // Constants are captured: strings, for one, have no place in a plan's memory.
+  std::vector<Tensor> captured;
+  for (Value operand : op.op->getOperands()) {
+    TensorRef ref;
+    Tensor constant;
+    Value base = graph.resolve(operand);
+    if (isConstant(base)) {
+      std::optional<Tensor> tensor = nn::constantTensor(base);
+      if (!tensor)
+        return internalError("a constant of node '" + op.nodes + "' has no data");
+      constant = hasStaticPlace(operand) ? tensor->reshaped(Tensor::Dims(sizesOf(operand)))
+                                         : *tensor;
+    } else if (!nn::isNone(operand)) {
+      ref.buffer = refOf(operand);
+      ref.dtype = dtypeOfValue(operand);
+      if (auto type = dyn_cast<RankedTensorType>(operand.getType());
+          type && type.hasStaticShape() && ref.buffer.space != BufferRef::Space::Dynamic)
+        ref.dims = Tensor::Dims(type.getShape());
+    }
+    work.inputs.push_back(std::move(ref));
+    captured.push_back(std::move(constant));
+  }
+  for (Value value : op.op->getResults()) {
+    TensorRef ref;
+    ref.dtype = dtypeOfValue(value);
+    if (hasStaticPlace(value)) {
+      ref.buffer = refOf(value);
+      ref.dims = Tensor::Dims(sizesOf(value));
+    } else {
+      ref.buffer = {BufferRef::Space::Dynamic, slotOf(value), 0};
+    }
+    work.outputs.push_back(std::move(ref));
+  }
+  work.function = [call = op.reference, captured](std::span<const Tensor> inputs) {
+    std::vector<Tensor> all(inputs.begin(), inputs.end());
+    for (size_t i = 0; i < all.size(); ++i)
+      if (captured[i].isPresent())
+        all[i] = captured[i];
+    return call(all);
+  };
+  std::string name = op.op->getName().getStringRef().str();
+  if (Operation *root = groupRoot(op.op))
+    name = root->getName().getStringRef().str();
+  result.plan.steps.push_back({std::move(work), op.nodes, name, 0, 0});
+  result.kernelKeys.emplace_back();
+  result.refusals.push_back(op.refusal);
+  return Status::ok();
+}
+
+Expected<UnlinkedPlan> PlanBuilder::build() {
+  bindPorts();
+  for (const LoweredOp &op : llvm::reverse(graph.ops))
+    placeConcatOperands(op);
+  for (const LoweredOp &op : graph.ops)
+    if (!elided.count(op.op))
+      order.push_back(&op);
+  for (const LoweredOp &copy : copies)
+    order.push_back(&copy);
+
+  std::vector<const KernelSpec *> kernels;
+  for (const LoweredOp *op : order)
+    for (const LoweredStep &step : op->steps)
+      kernels.push_back(&step.kernel);
+  QUERN_TRY(cache.compile(kernels));
+  QUERN_TRY(packWeights());
+  QUERN_TRY(collectLifetimes());
+  QUERN_TRY(assignArena());
+  for (auto [opIndex, op] : llvm::enumerate(order)) {
+    for (const LoweredStep &step : op->steps)
+      addKernelStep(*op, step, opIndex);
+    if (op->reference)
+      QUERN_TRY(addReferenceStep(*op));
+  }
+  auto port = [&](Value value, Attribute name, const std::string &otherwise) {
+    PlanPort p;
+    p.name = name ? cast<StringAttr>(name).str() : otherwise;
+    p.dtype = dtypeOfValue(value);
+    if (hasStaticPlace(value))
+      p.dims = Tensor::Dims(sizesOf(value));
+    return p;
+  };
+  for (auto [i, argument] : llvm::enumerate(main.getArguments())) {
+    result.plan.inputs.push_back(
+        port(argument, main.getArgAttr(i, "nn.name"), "input" + std::to_string(i)));
+    if (auto type = dyn_cast<RankedTensorType>(argument.getType()); type && type.hasStaticShape())
+      result.plan.inputs.back().dims = Tensor::Dims(type.getShape());
+  }
+  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
+    PlanPort p = port(value, main.getResultAttr(i, "nn.name"), "output" + std::to_string(i));
+    p.dynamic = !hasStaticPlace(value);
+    if (p.dynamic)
+      p.slot = slotOf(graph.resolve(value));
+    result.plan.outputs.push_back(std::move(p));
+  }
+  result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
+  return std::move(result);
+}
+
+Expected<UnlinkedPlan> native::buildPlan(func::FuncOp main, const LoweredGraph &graph,
+                                         KernelCache &cache, const Limits &limits) {
+  return PlanBuilder(main, graph, cache, limits).build();
+}
+
+Expected<std::shared_ptr<const Plan>> native::linkPlan(UnlinkedPlan plan, KernelCache &cache) {
+  for (size_t i = 0; i < plan.plan.steps.size(); ++i)
+    if (auto *work = std::get_if<KernelStep>(&plan.plan.steps[i].work)) {
+      QUERN_ASSIGN(work->function, cache.link(plan.kernelKeys[i]));
+    }
+  plan.plan.keepAlive.push_back(cache.jit());
+  return std::make_shared<const Plan>(std::move(plan.plan));
+}
