@@ -59,19 +59,15 @@ export CCACHE_SLOPPINESS="${CCACHE_SLOPPINESS:-pch_defines,time_macros}"
 
 # configureAndBuild PRESET [CMAKE BUILD ARGUMENTS...]: incremental.
 configureAndBuild() {
-  local preset=$1
+  local preset=$1 log="$root/build/configure-$1.log"
   shift
   cd "$root"
+  mkdir -p build
   say "configuring build/$preset"
-  cmake --preset "$preset" -Wno-dev >"$(configureLog "$preset")" 2>&1 || {
-    cat "$(configureLog "$preset")" >&2
+  cmake --preset "$preset" -Wno-dev >"$log" 2>&1 || {
+    cat "$log" >&2
     die "cmake could not configure preset $preset"
   }
   say "building build/$preset"
   cmake --build --preset "$preset" "$@" >&2 || die "the build of build/$preset failed"
-}
-
-configureLog() {
-  mkdir -p "$root/build/$1"
-  printf '%s' "$root/build/$1/configure.log"
 }
