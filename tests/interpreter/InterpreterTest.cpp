@@ -116,6 +116,22 @@ TEST_F(InterpreterTest, PassesAttributesAndLeftOutOperands) {
   expectTensor<float>((*results)[0], {1, 1}, {-5});
 }
 
+TEST_F(InterpreterTest, PassesTypesTensorsAndDefaults) {
+  auto results = interpret(parse(R"(
+    func.func @main(%shape: tensor<1xi64>, %x: tensor<1x1x2xf32>)
+        -> (tensor<?xi32>, tensor<1x1x1xf32>) {
+      %half = nn.constant_of_shape %shape {value = dense<2.5> : tensor<1xf32>}
+        : (tensor<1xi64>) -> tensor<?xf32>
+      %two = nn.cast %half {to = i32} : (tensor<?xf32>) -> tensor<?xi32>
+      %mean = nn.global_average_pool %x : (tensor<1x1x2xf32>) -> tensor<1x1x1xf32>
+      return %two, %mean : tensor<?xi32>, tensor<1x1x1xf32>
+    })"),
+                           std::vector{Tensor::ofInts({3}), Tensor::of<float>({1, 1, 2}, {1, 4})});
+  ASSERT_TRUE(results) << results.status().message();
+  expectTensor<int32_t>((*results)[0], {3}, {2, 2, 2});
+  expectTensor<float>((*results)[1], {1, 1, 1}, {2.5});
+}
+
 TEST_F(InterpreterTest, RunsFusionGroups) {
   auto results = interpret(parse(R"(
     func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
