@@ -2,6 +2,7 @@
 #include "backends/interpreter/Interpreter.h"
 
 #include "ir/NNDialect.h"
+#include "ir/Signature.h"
 #include "ir/Types.h"
 
 #include <chrono>
@@ -25,17 +26,9 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block, const Li
   ReferenceProgram program;
   program.limits = limits;
   llvm::DenseMap<mlir::Value, size_t> slotOf;
-  for (mlir::BlockArgument argument : block.getArguments()) {
+  for (mlir::BlockArgument argument : block.getArguments())
     slotOf[argument] = program.slotCount++;
-    Input input;
-    auto type = llvm::dyn_cast<mlir::TensorType>(argument.getType());
-    input.optional = !type;
-    input.dtype = type ? nn::dtypeOf(type.getElementType()) : DType::Undefined;
-    input.ranked = type && type.hasRank();
-    if (input.ranked)
-      input.dims = type.getShape().vec();
-    program.inputs.push_back(std::move(input));
-  }
+  program.inputCount = program.slotCount;
   auto slotsOf = [&](mlir::ValueRange values) {
     std::vector<size_t> slots;
     for (mlir::Value value : values)
@@ -86,32 +79,6 @@ void ReferenceProgram::findLastUses() {
 // Running it
 //===----------------------------------------------------------------------===//
 
-Status ReferenceProgram::checkInputs(std::span<const Tensor> tensors) const {
-  if (tensors.size() != inputs.size())
-    return invalidInput("wanted " + std::to_string(inputs.size()) + " inputs, found " +
-                        std::to_string(tensors.size()));
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const Input &wanted = inputs[i];
-    const Tensor &found = tensors[i];
-    if (wanted.optional && !found.isPresent())
-      continue;
-    bool fits = found.dtype() == wanted.dtype;
-    if (wanted.ranked)
-      fits = fits && found.dims().size() == wanted.dims.size();
-    for (size_t d = 0; fits && d < wanted.dims.size(); ++d)
-      fits = wanted.dims[d] < 0 || wanted.dims[d] == found.dim(static_cast<int64_t>(d));
-    if (fits)
-      continue;
-    std::string shape;
-    for (int64_t d : wanted.dims)
-      shape += (shape.empty() ? " " : "x") + (d < 0 ? std::string("?") : std::to_string(d));
-    return invalidInput("input " + std::to_string(i) + ": wanted " +
-                        std::string(dtypeName(wanted.dtype)) + shape + ", found " +
-                        found.describe());
-  }
-  return Status::ok();
-}
-
 Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
                                  const RunOptions &options) const {
   if (options.cancelled && options.cancelled->load(std::memory_order_relaxed))
@@ -129,10 +96,12 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
   return Status::ok();
 }
 
-Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> tensors,
+Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inputs,
                                                     const RunOptions &options) const {
-  QUERN_TRY(checkInputs(tensors));
-  std::vector<Tensor> slots(tensors.begin(), tensors.end());
+  if (inputs.size() != inputCount)
+    return internalError("wanted " + std::to_string(inputCount) + " inputs, found " +
+                         std::to_string(inputs.size()));
+  std::vector<Tensor> slots(inputs.begin(), inputs.end());
   slots.resize(slotCount);
   for (const auto &[slot, tensor] : constants)
     slots[slot] = tensor;
@@ -164,6 +133,7 @@ Expected<std::vector<Tensor>> interpreter::interpret(mlir::func::FuncOp main,
                                                      const InterpretOptions &options) {
   if (main.isDeclaration())
     return internalError("function '" + main.getName().str() + "' has no body");
+  QUERN_TRY(checkInputs(nn::inputSignature(main), inputs));
   QUERN_ASSIGN(ReferenceProgram program,
                ReferenceProgram::create(main.getBody().front(), options.limits));
   return program.run(inputs, options);

@@ -36,20 +36,12 @@ public:
   /// Errors name the node that has no kernel.
   static Expected<ReferenceProgram> create(mlir::Block &block, const Limits &limits);
 
-  /// The operands of the block's terminator. Inputs are checked against the
-  /// types of the block's arguments; tensors are released after their last use.
+  /// The operands of the block's terminator. Inputs must fit the types of the
+  /// block's arguments; tensors are released after their last use.
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs,
                                     const RunOptions &options = {}) const;
 
 private:
-  /// What a block argument must be.
-  struct Input {
-    DType dtype = DType::Undefined;
-    bool optional = false;
-    bool ranked = false;
-    /// Negative sizes may be anything.
-    std::vector<int64_t> dims;
-  };
   /// One op; values live in numbered slots.
   struct Step {
     ReferenceCall call;
@@ -61,16 +53,15 @@ private:
     std::vector<size_t> released;
   };
 
-  Status checkInputs(std::span<const Tensor> inputs) const;
   Status runStep(const Step &step, std::vector<Tensor> &slots, const RunOptions &options) const;
   void findLastUses();
 
   Limits limits;
-  std::vector<Input> inputs;
   std::vector<std::pair<size_t, Tensor>> constants;
   std::vector<Step> steps;
   std::vector<size_t> outputs;
   /// The inputs are in the first slots.
+  size_t inputCount = 0;
   size_t slotCount = 0;
 };
 
@@ -78,7 +69,8 @@ struct InterpretOptions : RunOptions {
   Limits limits;
 };
 
-/// Runs `main` op by op. Errors name the node they come from.
+/// Runs `main` op by op. Inputs are checked against its signature; errors name
+/// the node they come from.
 Expected<std::vector<Tensor>> interpret(mlir::func::FuncOp main, std::span<const Tensor> inputs,
                                         const InterpretOptions &options = {});
 
