@@ -64,13 +64,15 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quern", default="build/release/bin/quern", help="the program to show")
     args = parser.parse_args()
+    if not shutil.which(args.quern):
+        sys.exit(f"demo: no such program: {args.quern}; scripts/demo builds it")
 
     print(f"digits: a small convolutional network on {len(LABELS)} held-out images of digits\n")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for backend, word in BACKENDS.items():
             print(f"accuracy {word:<12} {accuracy(args.quern, backend, folder):.2%}", flush=True)
-        print(f"from C, ahead of time {accuracy_from_c(args.quern, folder)}\n", flush=True)
+        print(f"accuracy from C       {accuracy_from_c(args.quern, folder)}\n", flush=True)
 
     passed = True
     for batch in (1, len(LABELS)):
