@@ -11,6 +11,7 @@
 #include "quern/Status.h"
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -40,10 +41,21 @@ template <typename T> Wide<T> widen(T value) {
     return value;
 }
 
+/// A float whose rounding to a narrower type gives what rounding `value` at once
+/// would give: an inexact one ends in an odd bit, so that it never looks like a tie.
+inline float roundToOdd(double value) {
+  float nearest = static_cast<float>(value);
+  auto bits = std::bit_cast<uint32_t>(nearest);
+  if (nearest == value || value != value || (bits & 1) != 0)
+    return nearest;
+  bool tooSmall = (value < 0 ? -value : value) > (nearest < 0 ? -nearest : nearest);
+  return std::bit_cast<float>(tooSmall ? bits + 1 : bits - 1);
+}
+
 /// The element for a computed value: floats round, integers keep the low bits.
 template <typename T> T narrow(Wide<T> value) {
   if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>)
-    return T(static_cast<float>(value));
+    return T(roundToOdd(value));
   else
     return static_cast<T>(value);
 }

@@ -1,0 +1,102 @@
+//===- StridedCopy.cpp - moving elements between tensors ------------------===//
+#include "backends/interpreter/StridedCopy.h"
+
+#include "backends/interpreter/DTypeDispatch.h"
+#include "backends/interpreter/Indexing.h"
+
+#include <algorithm>
+
+using namespace quern;
+using namespace quern::interpreter;
+
+namespace {
+
+/// One dimension of a box in two tensors.
+struct BoxAxis {
+  int64_t size;
+  int64_t to;
+  int64_t from;
+};
+
+/// The box with its dimensions of size 1 left out and with those merged that
+/// are one run on both sides. Has at least one dimension.
+std::vector<BoxAxis> mergedAxes(std::span<const int64_t> dims, std::span<const int64_t> to,
+                                std::span<const int64_t> from) {
+  std::vector<BoxAxis> axes;
+  for (size_t d = 0; d < dims.size(); ++d) {
+    if (dims[d] == 1)
+      continue;
+    if (!axes.empty() && axes.back().to == dims[d] * to[d] && axes.back().from == dims[d] * from[d])
+      axes.back() = {axes.back().size * dims[d], to[d], from[d]};
+    else
+      axes.push_back({dims[d], to[d], from[d]});
+  }
+  if (axes.empty())
+    axes.push_back({1, 1, 1});
+  return axes;
+}
+
+template <typename T> void copyRow(T *to, const T *from, const BoxAxis &axis) {
+  if (axis.to == 1 && axis.from == 1) {
+    std::copy_n(from, axis.size, to);
+  } else if (axis.to == 1 && axis.from == 0) {
+    std::fill_n(to, axis.size, *from);
+  } else {
+    for (int64_t i = 0; i < axis.size; ++i)
+      to[i * axis.to] = from[i * axis.from];
+  }
+}
+
+/// Copies the box of axes[depth...]. A rank is at most a few dozen.
+template <typename T> void copyAxes(T *to, const T *from, std::span<const BoxAxis> axes) {
+  const BoxAxis &axis = axes.front();
+  if (axes.size() == 1)
+    return copyRow(to, from, axis);
+  for (int64_t i = 0; i < axis.size; ++i)
+    copyAxes(to + i * axis.to, from + i * axis.from, axes.subspan(1));
+}
+
+} // namespace
+
+Status interpreter::copyBox(Tensor &result, const StridedBox &to, const Tensor &source,
+                            const StridedBox &from, std::span<const int64_t> dims) {
+  if (std::find(dims.begin(), dims.end(), 0) != dims.end())
+    return Status::ok();
+  std::vector<BoxAxis> axes = mergedAxes(dims, to.strides, from.strides);
+  return visitStorage(result.dtype(), [&]<typename T>() {
+    copyAxes(result.mutableData<T>() + to.offset, source.data<T>() + from.offset,
+             std::span<const BoxAxis>(axes));
+    return Status::ok();
+  });
+}
+
+Status interpreter::fillWith(Tensor &result, const Tensor &value) {
+  return visitStorage(result.dtype(), [&]<typename T>() {
+    std::fill_n(result.mutableData<T>(), result.numElements(), *value.data<T>());
+    return Status::ok();
+  });
+}
+
+Status interpreter::takeByOffsets(Tensor &result, const Tensor &source,
+                                  std::span<const Tensor> offsets) {
+  if (result.numElements() == 0)
+    return Status::ok();
+  return visitStorage(result.dtype(), [&]<typename T>() {
+    if (offsets.empty()) {
+      *result.mutableData<T>() = *source.data<T>();
+      return Status::ok();
+    }
+    std::span<const int64_t> row = offsets.back().elementsAs<int64_t>();
+    std::vector<int64_t> outerDims(result.dims().begin(), result.dims().end() - 1);
+    T *out = result.mutableData<T>();
+    IndexWalk walk(outerDims, std::vector<int64_t>(outerDims.size(), 0));
+    for (; !walk.done(); walk.next()) {
+      const T *base = source.data<T>();
+      for (size_t d = 0; d < outerDims.size(); ++d)
+        base += offsets[d].data<int64_t>()[walk.index()[d]];
+      for (int64_t offset : row)
+        *out++ = base[offset];
+    }
+    return Status::ok();
+  });
+}
