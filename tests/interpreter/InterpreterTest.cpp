@@ -127,6 +127,19 @@ TEST_F(InterpreterTest, PassesDefaultAttributes) {
   expectTensor<float>((*results)[0], {1, 1, 1}, {2.5});
 }
 
+TEST_F(InterpreterTest, PassesTypesAndTensorsAsAttributes) {
+  auto results = interpret(parse(R"(
+    func.func @main(%shape: tensor<1xi64>) -> tensor<?xi32> {
+      %half = nn.constant_of_shape %shape {value = dense<2.5> : tensor<1xf32>}
+        : (tensor<1xi64>) -> tensor<?xf32>
+      %two = nn.cast %half {to = i32} : (tensor<?xf32>) -> tensor<?xi32>
+      return %two : tensor<?xi32>
+    })"),
+                           std::vector{Tensor::ofInts({3})});
+  ASSERT_TRUE(results) << results.status().message();
+  expectTensor<int32_t>((*results)[0], {3}, {2, 2, 2});
+}
+
 TEST_F(InterpreterTest, RunsFusionGroups) {
   auto results = interpret(parse(R"(
     func.func @main(%x: tensor<2xf32>) -> tensor<2xf32> {
