@@ -14,8 +14,8 @@ template <typename Op> static FailureOr<AutoPad> verifyCommon(Op op) {
       failed(requireSameElements(op, op.getWeights(), "weights", op.getInput())) ||
       failed(requireSameElements(op, op.getBias(), "bias", op.getInput())))
     return failure();
-  if (static_cast<int64_t>(op.getGroup()) < 1)
-    return op.emitOpError("group must be positive, found ") << op.getGroup();
+  if (int64_t group = op.getGroup(); group < 1)
+    return op.emitOpError("group must be positive, found ") << group;
   std::optional<AutoPad> autoPad = parseAutoPad(op.getAutoPad().str());
   if (!autoPad)
     return op.emitOpError("auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, found ")

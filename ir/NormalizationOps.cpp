@@ -58,8 +58,8 @@ FailureOr<SmallVector<Type>> InstanceNormOp::inferResultTypes() {
 FailureOr<SmallVector<Type>> LrnOp::inferResultTypes() {
   if (failed(requireFloats(*this, getInput(), "input")))
     return failure();
-  if (static_cast<int64_t>(getSize()) < 1)
-    return emitOpError("size must be positive, found ") << static_cast<int64_t>(getSize());
+  if (int64_t size = getSize(); size < 1)
+    return emitOpError("size must be positive, found ") << size;
   std::optional<Shape> input = shapeOf(getInput());
   if (input && failed(requireRankAtLeast(*this, *input, 2)))
     return failure();

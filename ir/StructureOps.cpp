@@ -1,12 +1,13 @@
 //===- StructureOps.cpp - constants, weights, fusion groups, layout -------===//
 #include "ir/NNDialect.h"
-#include "ir/Types.h"
+#include "ir/TypeRules.h"
 
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
+using namespace quern::nn::detail;
 
 FailureOr<SmallVector<Type>> NoneOp::inferResultTypes() {
   return SmallVector<Type>{NoneType::get(getContext())};
@@ -19,17 +20,26 @@ FailureOr<SmallVector<Type>> ConstantOp::inferResultTypes() {
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
 FailureOr<SmallVector<Type>> WeightOp::inferResultTypes() {
-  if (getOffset() < 0)
-    return emitOpError("offset must not be negative, found ") << getOffset();
+  if (int64_t offset = getOffset(); offset < 0)
+    return emitOpError("offset must not be negative, found ") << offset;
   if (!getType().hasStaticShape())
     return emitOpError("needs a static shape");
-  return SmallVector<Type>{getType()};
+  DType dtype = dtypeOf(getType().getElementType());
+  if (dtype == DType::Undefined || dtype == DType::String)
+    return emitOpError("cannot hold elements of type ") << getType().getElementType();
+  return rankedResult(*this, *shapeOf(getResult()), getType().getElementType());
 }
 
 LogicalResult GroupOp::verify() {
   Block &block = getBody().front();
   if (block.getArgumentTypes() != getInputs().getTypes())
     return emitOpError("block arguments must have the types of the inputs");
+  int64_t roots = llvm::count_if(block, [](Operation &op) {
+    auto graphOp = dyn_cast<GraphOpInterface>(op);
+    return graphOp && graphOp.getFusionKind() == FusionKind::Root;
+  });
+  if (roots > 1)
+    return emitOpError("must hold at most one root, found ") << roots;
   auto yield = dyn_cast<YieldOp>(block.getTerminator());
   if (!yield || yield.getValues().getTypes() != getResultTypes())
     return emitOpError("must yield values of its result types");
@@ -40,33 +50,41 @@ FailureOr<SmallVector<Type>> PackOp::inferResultTypes() {
   int64_t block = getBlock();
   if (block <= 0)
     return emitOpError("block must be positive, found ") << block;
-  Type elementType = cast<TensorType>(getInput().getType()).getElementType();
-  auto shape = shapeOf(getInput().getType());
+  Type elementType = elementTypeOf(getInput());
+  std::optional<Shape> shape = shapeOf(getInput());
   if (!shape)
-    return SmallVector<Type>{UnrankedTensorType::get(elementType)};
-  if (shape->rank() < 2)
-    return emitOpError("input needs rank 2 or more, found ") << shape->rank();
+    return unrankedResult(elementType);
+  if (failed(requireRankAtLeast(*this, *shape, 2)))
+    return failure();
   std::vector<Dim> dims = shape->dims();
-  dims[1] = dims[1].isStatic() ? Dim((dims[1].size() + block - 1) / block) : Dim();
+  // ceil without the overflow of size + block - 1.
+  if (dims[1].isStatic())
+    dims[1] = Dim(dims[1].size() / block + (dims[1].size() % block != 0));
+  else
+    dims[1] = Dim();
   dims.push_back(Dim(block));
-  return SmallVector<Type>{tensorType(Shape(std::move(dims)), elementType)};
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
 }
 
 FailureOr<SmallVector<Type>> UnpackOp::inferResultTypes() {
-  Type elementType = cast<TensorType>(getInput().getType()).getElementType();
-  auto shape = shapeOf(getInput().getType());
+  Type elementType = elementTypeOf(getInput());
+  int64_t channels = getChannels();
+  if (channels < 0)
+    return emitOpError("channels must not be negative, found ") << channels;
+  std::optional<Shape> shape = shapeOf(getInput());
   if (!shape)
-    return SmallVector<Type>{UnrankedTensorType::get(elementType)};
-  if (shape->rank() < 3)
-    return emitOpError("input needs rank 3 or more, found ") << shape->rank();
+    return unrankedResult(elementType);
+  if (failed(requireRankAtLeast(*this, *shape, 3)))
+    return failure();
   std::vector<Dim> dims = shape->dims();
-  if (dims[1].isStatic() && dims.back().isStatic() &&
-      (dims[1].size() * dims.back().size() < (int64_t)getChannels() || getChannels() == 0))
-    return emitOpError("channels must be 1 to ")
-           << dims[1].size() * dims.back().size() << ", found " << getChannels();
-  dims[1] = Dim(static_cast<int64_t>(getChannels()));
+  FailureOr<Dim> available = productOf(*this, {dims[1], dims.back()});
+  if (failed(available))
+    return failure();
+  if (available->isStatic() && channels > available->size())
+    return emitOpError("channels must be at most ") << available->size() << ", found " << channels;
+  dims[1] = Dim(channels);
   dims.pop_back();
-  return SmallVector<Type>{tensorType(Shape(std::move(dims)), elementType)};
+  return rankedResult(*this, Shape(std::move(dims)), elementType);
 }
 
 namespace {

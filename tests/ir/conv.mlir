@@ -1,0 +1,52 @@
+// RUN: quern-opt %s | quern-opt --nn-infer-shapes | FileCheck %s
+
+// CHECK-LABEL: @conv
+func.func @conv(%x: tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, %w: tensor<12x4x3x3xf32>, %b: tensor<12xf32>,
+                %h: tensor<1x8x?x?xf32, #nn.dims<"", "", "H", "W">>) {
+  %none = nn.none
+  // CHECK: nn.conv {{.*}} -> tensor<?x12x8x8xf32, #nn.dims<"N", "", "", "">>
+  %0 = nn.conv %x, %w, %b {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 2 : i64}
+    : (tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, tensor<12x4x3x3xf32>, tensor<12xf32>) -> tensor<*xf32>
+  // Dilation 2 makes a window of 5.
+  // CHECK: nn.conv {{.*}} -> tensor<?x12x11x14xf32, #nn.dims<"N", "", "", "">>
+  %1 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 2, 1>, pads = array<i64: 0, 0, 0, 0>, group = 2 : i64}
+    : (tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
+  // CHECK: nn.conv {{.*}} -> tensor<?x12x5x6xf32, #nn.dims<"N", "", "", "">>
+  %2 = nn.conv %x, %w, %none {strides = array<i64: 3, 3>, dilations = array<i64: 1, 1>, pads = array<i64: 9, 9, 9, 9>, group = 2 : i64, auto_pad = "SAME_UPPER"}
+    : (tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
+  // CHECK: nn.conv {{.*}} -> tensor<?x12x5x5xf32, #nn.dims<"N", "", "", "">>
+  %3 = nn.conv %x, %w, %none {strides = array<i64: 3, 3>, dilations = array<i64: 1, 1>, pads = array<i64: 9, 9, 9, 9>, group = 2 : i64, auto_pad = "VALID"}
+    : (tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
+  // Padding that makes up for the window keeps the size, so also its name.
+  // CHECK: nn.conv {{.*}} -> tensor<1x12x?x?xf32, #nn.dims<"", "", "H", "">>
+  %4 = nn.conv %h, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 0, 1, 0>, group = 2 : i64}
+    : (tensor<1x8x?x?xf32, #nn.dims<"", "", "H", "W">>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
+  return
+}
+
+// CHECK-LABEL: @blocked
+func.func @blocked(%x: tensor<1x2x7x7x16xf32>, %w: tensor<40x20x3x3xf32>, %plain: tensor<1x20x7x7xf32>) {
+  %none = nn.none
+  // CHECK: nn.conv {{.*}} -> tensor<1x3x7x7x16xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, input_block = 16 : i64, output_block = 16 : i64}
+    : (tensor<1x2x7x7x16xf32>, tensor<40x20x3x3xf32>, none) -> tensor<*xf32>
+  // CHECK: nn.conv {{.*}} -> tensor<1x5x7x7x8xf32>
+  %1 = nn.conv %plain, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, output_block = 8 : i64}
+    : (tensor<1x20x7x7xf32>, tensor<40x20x3x3xf32>, none) -> tensor<*xf32>
+  return
+}
+
+// CHECK-LABEL: @transposed
+func.func @transposed(%x: tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, %w: tensor<6x4x3x3xf32>) {
+  %none = nn.none
+  // CHECK: nn.conv_transpose {{.*}} -> tensor<?x8x10x9xf32, #nn.dims<"N", "", "", "">>
+  %0 = nn.conv_transpose %x, %w, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, output_padding = array<i64: 1, 0>, output_shape = array<i64>, group = 2 : i64}
+    : (tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, tensor<6x4x3x3xf32>, none) -> tensor<*xf32>
+  // CHECK: nn.conv_transpose {{.*}} -> tensor<?x8x10x12xf32, #nn.dims<"N", "", "", "">>
+  %1 = nn.conv_transpose %x, %w, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64: 10, 12>, group = 2 : i64}
+    : (tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, tensor<6x4x3x3xf32>, none) -> tensor<*xf32>
+  // CHECK: nn.conv_transpose {{.*}} -> tensor<?x8x15x10xf32, #nn.dims<"N", "", "", "">>
+  %2 = nn.conv_transpose %x, %w, %none {strides = array<i64: 3, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 2 : i64, auto_pad = "SAME_LOWER"}
+    : (tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, tensor<6x4x3x3xf32>, none) -> tensor<*xf32>
+  return
+}

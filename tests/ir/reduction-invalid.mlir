@@ -1,0 +1,74 @@
+// RUN: quern-opt %s --split-input-file --verify-diagnostics
+
+func.func @kind(%x: tensor<2x3xf32>) {
+  %axes = nn.none
+  // expected-error @+1 {{kind must be one of sum, mean, max, min, prod, l1, l2, log_sum, log_sum_exp, sum_square, found 'median'}}
+  %0 = nn.reduce %x, %axes {kind = "median", keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, none) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @axis_range(%x: tensor<2x3xf32>) {
+  %axes = nn.constant dense<2> : tensor<1xi64>
+  // expected-error @+1 {{axis must be in [-2, 2), found 2}}
+  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @axis_twice(%x: tensor<2x3xf32>) {
+  %axes = nn.constant dense<[1, -1]> : tensor<2xi64>
+  // expected-error @+1 {{axis 1 occurs twice}}
+  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<2xi64>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @too_many_axes(%x: tensor<2x3xf32>, %axes: tensor<3xi64>) {
+  // expected-error @+1 {{axes must have at most 2 entries, found 3}}
+  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<3xi64>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @axes_type(%x: tensor<2x3xf32>, %axes: tensor<1xf32>) {
+  // expected-error @+1 {{axes must hold int32 or int64, found 'f32'}}
+  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xf32>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @axes_rank(%x: tensor<2x3xf32>, %axes: tensor<1x1xi64>) {
+  // expected-error @+1 {{axes must have rank 1 or less, found 2}}
+  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1x1xi64>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @softmax_scalar(%x: tensor<f32>) {
+  // expected-error @+1 {{axis must be in [0, 0), found -1}}
+  %0 = nn.softmax %x {axis = -1 : i64, trailing = false} : (tensor<f32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @softmax_integers(%x: tensor<4xi32>) {
+  // expected-error @+1 {{input must hold floats, found 'i32'}}
+  %0 = nn.softmax %x {axis = 0 : i64, trailing = false} : (tensor<4xi32>) -> tensor<4xi32>
+  return
+}
+
+// -----
+
+func.func @arg_of_nothing(%x: tensor<2x0xf32>) {
+  // expected-error @+1 {{has no element to choose along axis 1}}
+  %0 = nn.arg_max %x {axis = 1 : i64, keepdims = true, select_last_index = false} : (tensor<2x0xf32>) -> tensor<*xi64>
+  return
+}

@@ -1,0 +1,44 @@
+// RUN: quern-opt %s | quern-opt --nn-infer-shapes | FileCheck %s
+
+// CHECK-LABEL: @reduce
+func.func @reduce(%x: tensor<?x3x4xf32, #nn.dims<"N", "", "">>, %axes: tensor<1xi64>, %dynamic: tensor<?xi64>) {
+  %none = nn.none
+  %last = nn.constant dense<-1> : tensor<1xi64>
+  %empty = nn.constant dense<> : tensor<0xi64>
+  // CHECK: nn.reduce {{.*}} -> tensor<?x3x1xf32, #nn.dims<"N", "", "">>
+  %0 = nn.reduce %x, %last {kind = "sum", keepdims = true, noop_with_empty_axes = false}
+    : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<1xi64>) -> tensor<*xf32>
+  // CHECK: nn.reduce {{.*}} -> tensor<?x3xf32, #nn.dims<"N", "">>
+  %1 = nn.reduce %x, %last {kind = "log_sum_exp", keepdims = false, noop_with_empty_axes = false}
+    : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<1xi64>) -> tensor<*xf32>
+  // CHECK: nn.reduce {{.*}} -> tensor<f32>
+  %2 = nn.reduce %x, %none {kind = "max", keepdims = false, noop_with_empty_axes = false}
+    : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, none) -> tensor<*xf32>
+  // CHECK: nn.reduce {{.*}} -> tensor<?x3x4xf32, #nn.dims<"N", "", "">>
+  %3 = nn.reduce %x, %empty {kind = "max", keepdims = false, noop_with_empty_axes = true}
+    : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<0xi64>) -> tensor<*xf32>
+  // The number of axes tells the rank, even when the axes are unknown.
+  // CHECK: nn.reduce {{.*}} -> tensor<?x?xf32>
+  %4 = nn.reduce %x, %axes {kind = "mean", keepdims = false, noop_with_empty_axes = false}
+    : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<1xi64>) -> tensor<*xf32>
+  // CHECK: nn.reduce {{.*}} -> tensor<?x?x?xf32>
+  %5 = nn.reduce %x, %dynamic {kind = "mean", keepdims = true, noop_with_empty_axes = false}
+    : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<?xi64>) -> tensor<*xf32>
+  // CHECK: nn.reduce {{.*}} -> tensor<*xf32>
+  %6 = nn.reduce %x, %dynamic {kind = "mean", keepdims = false, noop_with_empty_axes = false}
+    : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<?xi64>) -> tensor<*xf32>
+  return
+}
+
+// CHECK-LABEL: @along_axis
+func.func @along_axis(%x: tensor<2x3x4xf32>) {
+  // CHECK: nn.softmax {{.*}} -> tensor<2x3x4xf32>
+  %0 = nn.softmax %x {axis = -1 : i64, trailing = false} : (tensor<2x3x4xf32>) -> tensor<*xf32>
+  // CHECK: nn.log_softmax {{.*}} -> tensor<2x3x4xf32>
+  %1 = nn.log_softmax %x {axis = 1 : i64, trailing = true} : (tensor<2x3x4xf32>) -> tensor<*xf32>
+  // CHECK: nn.arg_max {{.*}} -> tensor<2x1x4xi64>
+  %2 = nn.arg_max %x {axis = 1 : i64, keepdims = true, select_last_index = false} : (tensor<2x3x4xf32>) -> tensor<*xi64>
+  // CHECK: nn.arg_min {{.*}} -> tensor<2x3xi64>
+  %3 = nn.arg_min %x {axis = -1 : i64, keepdims = false, select_last_index = true} : (tensor<2x3x4xf32>) -> tensor<*xi64>
+  return
+}
