@@ -1,0 +1,136 @@
+//===- ExternalData.cpp - weights in files beside the model ---------------===//
+#include "frontend/onnx/ExternalData.h"
+
+#include "frontend/onnx/FileDescriptor.h"
+#include "frontend/onnx/OnnxProto.h"
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <vector>
+
+using namespace quern;
+using namespace quern::onnx;
+
+static Expected<int64_t> parseNumber(const std::string &key, const std::string &text) {
+  int64_t number = -1;
+  const char *end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end || number < 0)
+    return invalidModel("external data: " + key + " '" + text + "' is no byte count");
+  return number;
+}
+
+Expected<ExternalLocation> quern::onnx::parseExternalLocation(const proto::TensorProto &tensor) {
+  ExternalLocation location;
+  for (const proto::StringStringEntryProto &entry : tensor.external_data()) {
+    if (entry.key() == "location") {
+      location.file = entry.value();
+    } else if (entry.key() == "offset") {
+      QUERN_ASSIGN(location.offset, parseNumber("offset", entry.value()));
+    } else if (entry.key() == "length") {
+      QUERN_ASSIGN(location.length, parseNumber("length", entry.value()));
+    }
+  }
+  if (location.file.empty())
+    return invalidModel("external data: no location");
+  return location;
+}
+
+MappedFile::~MappedFile() {
+  if (byteCount > 0)
+    ::munmap(const_cast<void *>(data), static_cast<size_t>(byteCount));
+}
+
+/// The path's components; refuses whatever could lead out of the directory.
+static Expected<std::vector<std::string>> componentsOf(const std::string &file) {
+  if (file.find('\0') != std::string::npos)
+    return invalidModel("the location contains a NUL byte");
+  if (file.front() == '/')
+    return invalidModel("the location is an absolute path");
+  std::vector<std::string> components;
+  for (size_t begin = 0; begin <= file.size();) {
+    size_t end = std::min(file.find('/', begin), file.size());
+    std::string component = file.substr(begin, end - begin);
+    if (component == "..")
+      return invalidModel("the location contains '..'");
+    if (!component.empty() && component != ".")
+      components.push_back(std::move(component));
+    begin = end + 1;
+  }
+  if (components.empty())
+    return invalidModel("the location names no file");
+  return components;
+}
+
+static Status openFailure() {
+  // O_NOFOLLOW gives ELOOP, with O_DIRECTORY ENOTDIR, on a symbolic link.
+  if (errno == ELOOP || errno == ENOTDIR)
+    return invalidModel("the location leads through a symbolic link or a file");
+  return ioError(std::string("cannot open: ") + std::strerror(errno));
+}
+
+/// Opens the file component by component, so that no link is followed even when
+/// somebody exchanges directories meanwhile.
+static Expected<FileDescriptor> openBeneath(const std::string &directory,
+                                            const std::vector<std::string> &components) {
+  FileDescriptor at(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!at.isOpen())
+    return ioError("cannot open the directory " + directory + ": " + std::strerror(errno));
+  for (size_t i = 0; i < components.size(); ++i) {
+    int kind = i + 1 < components.size() ? O_DIRECTORY : O_NONBLOCK;
+    FileDescriptor next(
+        ::openat(at.get(), components[i].c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | kind));
+    if (!next.isOpen())
+      return openFailure();
+    at = std::move(next);
+  }
+  return at;
+}
+
+static Expected<std::shared_ptr<const MappedFile>> mapFile(const std::string &directory,
+                                                           const std::string &file) {
+  QUERN_ASSIGN(std::vector<std::string> components, componentsOf(file));
+  QUERN_ASSIGN(FileDescriptor descriptor, openBeneath(directory, components));
+  struct stat info;
+  if (::fstat(descriptor.get(), &info) != 0)
+    return ioError(std::string("cannot stat: ") + std::strerror(errno));
+  if (!S_ISREG(info.st_mode))
+    return invalidModel("not a regular file");
+  if (info.st_nlink != 1)
+    return invalidModel("the file has " + std::to_string(info.st_nlink) +
+                        " hard links; it may belong to another directory");
+  if (info.st_size == 0)
+    return std::make_shared<const MappedFile>(nullptr, 0);
+  void *data = ::mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE,
+                      descriptor.get(), 0);
+  if (data == MAP_FAILED)
+    return ioError(std::string("cannot map: ") + std::strerror(errno));
+  return std::make_shared<const MappedFile>(data, info.st_size);
+}
+
+Expected<std::shared_ptr<const MappedFile>> ExternalFiles::map(const std::string &file) {
+  auto known = mapped.find(file);
+  if (known != mapped.end())
+    return known->second;
+  auto opened = directory.empty() ? Expected<std::shared_ptr<const MappedFile>>(invalidModel(
+                                        "a model in memory has no directory to look in"))
+                                  : mapFile(directory, file);
+  if (!opened)
+    return opened.status().withContext("external data '" + file + "'");
+  return mapped[file] = opened.take();
+}
+
+Expected<std::span<const std::byte>> quern::onnx::externalBytes(const MappedFile &file,
+                                                                const ExternalLocation &location) {
+  int64_t size = static_cast<int64_t>(file.bytes().size());
+  int64_t length = location.length < 0 ? size - location.offset : location.length;
+  if (location.offset > size || length > size - location.offset)
+    return invalidModel("external data '" + location.file + "': " + std::to_string(length) +
+                        " bytes at offset " + std::to_string(location.offset) +
+                        " do not lie in the file of " + std::to_string(size) + " bytes");
+  return file.bytes().subspan(static_cast<size_t>(location.offset), static_cast<size_t>(length));
+}

@@ -1,0 +1,64 @@
+//===- ExternalData.h - weights in files beside the model -----------------===//
+#pragma once
+
+#include "quern/Status.h"
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace onnx {
+class TensorProto;
+}
+
+namespace quern::onnx {
+
+/// Where a tensor's external data lies: the entries of its `external_data`.
+struct ExternalLocation {
+  std::string file;
+  int64_t offset = 0;
+  /// -1: to the end of the file.
+  int64_t length = -1;
+};
+
+/// Reads the entries; refuses unknown numbers, missing and empty locations.
+Expected<ExternalLocation> parseExternalLocation(const ::onnx::TensorProto &tensor);
+
+/// A file mapped into memory for reading. Unmapped when the last user lets go.
+class MappedFile {
+public:
+  MappedFile(const void *data, int64_t size) : data(data), byteCount(size) {}
+  MappedFile(const MappedFile &) = delete;
+  MappedFile &operator=(const MappedFile &) = delete;
+  ~MappedFile();
+
+  std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte *>(data), static_cast<size_t>(byteCount)};
+  }
+
+private:
+  const void *data;
+  int64_t byteCount;
+};
+
+/// Maps the files that a model names, each once. A model is untrusted: every file
+/// must be a regular one with a single link, reached from the model's directory
+/// without `..`, an absolute path or a symbolic link.
+class ExternalFiles {
+public:
+  explicit ExternalFiles(std::string directory) : directory(std::move(directory)) {}
+
+  Expected<std::shared_ptr<const MappedFile>> map(const std::string &file);
+
+private:
+  std::string directory;
+  std::map<std::string, std::shared_ptr<const MappedFile>> mapped;
+};
+
+/// The bytes [offset, offset + length) of a mapped file; an error when they do not lie in it.
+Expected<std::span<const std::byte>> externalBytes(const MappedFile &file,
+                                                   const ExternalLocation &location);
+
+} // namespace quern::onnx

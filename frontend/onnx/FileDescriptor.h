@@ -1,0 +1,40 @@
+//===- FileDescriptor.h - owned file descriptors --------------------------===//
+#pragma once
+
+#include "quern/Status.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace quern::onnx {
+
+/// An open file descriptor that is closed with its owner.
+class FileDescriptor {
+public:
+  explicit FileDescriptor(int fd = -1) : fd(fd) {}
+  FileDescriptor(FileDescriptor &&o) noexcept : fd(std::exchange(o.fd, -1)) {}
+  FileDescriptor &operator=(FileDescriptor &&o) noexcept {
+    std::swap(fd, o.fd);
+    return *this;
+  }
+  ~FileDescriptor();
+
+  bool isOpen() const { return fd >= 0; }
+  int get() const { return fd; }
+
+private:
+  int fd;
+};
+
+/// A regular file opened for reading.
+struct RegularFile {
+  FileDescriptor descriptor;
+  int64_t size = 0;
+};
+
+/// Opens a regular file; directories, FIFOs and devices are refused without
+/// blocking on them.
+Expected<RegularFile> openRegularFile(const std::string &path);
+
+} // namespace quern::onnx

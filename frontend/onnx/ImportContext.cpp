@@ -1,0 +1,199 @@
+//===- ImportContext.cpp - what the import of one node works with ---------===//
+#include "frontend/onnx/ImportContext.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using mlir::Operation;
+using mlir::Type;
+using mlir::Value;
+using proto::AttributeProto;
+
+NodeImport::NodeImport(GraphImport &graph, const proto::NodeProto &node, mlir::Location loc,
+                       int64_t opset)
+    : graphImport(graph), node(node), location(loc), opsetVersion(opset) {
+  for (const std::string &name : node.input()) {
+    auto value = graph.values.find(name);
+    inputs.push_back(value == graph.values.end() ? graph.none : value->second);
+  }
+  // Empty names at the end are operands left out: so the count has one meaning.
+  while (!inputs.empty() && node.input(static_cast<int>(inputs.size()) - 1).empty())
+    inputs.pop_back();
+}
+
+DType NodeImport::inputDType(int i) const {
+  auto tensor = mlir::dyn_cast<mlir::TensorType>(input(i).getType());
+  return tensor ? nn::dtypeOf(tensor.getElementType()) : DType::Undefined;
+}
+
+void NodeImport::setOutput(int i, Value value) {
+  if (hasOutput(i) && !failed())
+    graphImport.values[node.output(i)] = value;
+}
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+const AttributeProto *NodeImport::find(std::string_view name, AttributeProto::AttributeType type,
+                                       bool required) {
+  readAttributes.insert(name);
+  for (const AttributeProto &attribute : node.attribute()) {
+    if (attribute.name() != name)
+      continue;
+    if (attribute.type() == type)
+      return &attribute;
+    invalid("attribute '" + std::string(name) + "': expected " +
+            AttributeProto::AttributeType_Name(type) + ", found " +
+            AttributeProto::AttributeType_Name(attribute.type()));
+    return nullptr;
+  }
+  if (required)
+    invalid("required attribute '" + std::string(name) + "' is missing");
+  return nullptr;
+}
+
+bool NodeImport::hasAttribute(std::string_view name) {
+  return llvm::any_of(node.attribute(),
+                      [&](const AttributeProto &attribute) { return attribute.name() == name; });
+}
+
+int64_t NodeImport::getInt(std::string_view name, std::optional<int64_t> otherwise) {
+  const AttributeProto *found = find(name, AttributeProto::INT, !otherwise);
+  return found ? found->i() : otherwise.value_or(0);
+}
+
+double NodeImport::getFloat(std::string_view name, std::optional<double> otherwise) {
+  const AttributeProto *found = find(name, AttributeProto::FLOAT, !otherwise);
+  return found ? found->f() : otherwise.value_or(0);
+}
+
+double NodeImport::getNumber(std::string_view name, double otherwise) {
+  for (const AttributeProto &attribute : node.attribute())
+    if (attribute.name() == name && attribute.type() == AttributeProto::INT)
+      return static_cast<double>(getInt(name));
+  return getFloat(name, otherwise);
+}
+
+std::string NodeImport::getString(std::string_view name, std::optional<std::string> otherwise) {
+  const AttributeProto *found = find(name, AttributeProto::STRING, !otherwise);
+  return found ? found->s() : otherwise.value_or("");
+}
+
+std::vector<int64_t> NodeImport::getInts(std::string_view name) {
+  const AttributeProto *found = find(name, AttributeProto::INTS, /*required=*/false);
+  return found ? std::vector<int64_t>(found->ints().begin(), found->ints().end())
+               : std::vector<int64_t>();
+}
+
+std::vector<float> NodeImport::getFloats(std::string_view name) {
+  const AttributeProto *found = find(name, AttributeProto::FLOATS, /*required=*/false);
+  return found ? std::vector<float>(found->floats().begin(), found->floats().end())
+               : std::vector<float>();
+}
+
+std::vector<std::string> NodeImport::getStrings(std::string_view name) {
+  const AttributeProto *found = find(name, AttributeProto::STRINGS, /*required=*/false);
+  return found ? std::vector<std::string>(found->strings().begin(), found->strings().end())
+               : std::vector<std::string>();
+}
+
+const proto::TensorProto *NodeImport::getTensor(std::string_view name) {
+  const AttributeProto *found = find(name, AttributeProto::TENSOR, /*required=*/false);
+  return found ? &found->t() : nullptr;
+}
+
+std::optional<std::string> NodeImport::unreadAttribute() const {
+  for (const AttributeProto &attribute : node.attribute())
+    if (!readAttributes.count(attribute.name()))
+      return attribute.name();
+  return std::nullopt;
+}
+
+void NodeImport::fail(Status error) {
+  if (firstError.isOk())
+    firstError = std::move(error);
+}
+
+//===----------------------------------------------------------------------===//
+// Building
+//===----------------------------------------------------------------------===//
+
+Type NodeImport::placeholder() { return mlir::UnrankedTensorType::get(builder().getF32Type()); }
+
+void NodeImport::inferTypes(Operation *op) {
+  if (failed())
+    return;
+  graphImport.diagnostics.clear();
+  auto types = mlir::cast<nn::GraphOpInterface>(op).inferResultTypes();
+  if (mlir::failed(types))
+    return invalid(graphImport.diagnostics);
+  if (types->size() != op->getNumResults())
+    return invalid("has " + std::to_string(op->getNumResults()) + " outputs, expected " +
+                   std::to_string(types->size()));
+  for (auto [result, type] : llvm::zip(op->getResults(), *types))
+    result.setType(type);
+}
+
+Value NodeImport::inferred(Operation *op) {
+  inferTypes(op);
+  return op->getResult(0);
+}
+
+Value NodeImport::createElementwise(const nn::ElementwiseInfo &row, mlir::ValueRange operands,
+                                    llvm::ArrayRef<double> params) {
+  mlir::OperationState state(loc(), row.opName);
+  state.addOperands(operands);
+  for (auto [param, value] : llvm::zip(row.params, params))
+    state.addAttribute(param.name, builder().getF64FloatAttr(value));
+  state.addTypes(placeholder());
+  return inferred(builder().create(state));
+}
+
+Value NodeImport::constant(const Tensor &tensor) {
+  return nn::createConstant(builder(), loc(), tensor);
+}
+
+Value NodeImport::intsConstant(const std::vector<int64_t> &values) {
+  return constant(Tensor::ofInts(values));
+}
+
+mlir::ElementsAttr NodeImport::elementsAttr(const Tensor &tensor) {
+  // createConstant knows how MLIR stores each element type.
+  auto made = constant(tensor).getDefiningOp<nn::ConstantOp>();
+  if (!made)
+    return {};
+  mlir::ElementsAttr elements = made.getValue();
+  made.erase();
+  return elements;
+}
+
+Value NodeImport::createCast(Value value, DType dtype) {
+  return create<nn::CastOp>(value, nn::elementTypeOf(builder().getContext(), dtype));
+}
+
+template <typename T> static Tensor scalarOf(double value) {
+  if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>)
+    return Tensor::of<T>({}, {T(static_cast<float>(value))});
+  else
+    return Tensor::of<T>({}, {static_cast<T>(value)});
+}
+
+Value NodeImport::scalarConstant(double value, DType dtype) {
+  switch (dtype) {
+  case DType::Float16:
+    return constant(scalarOf<Float16>(value));
+  case DType::BFloat16:
+    return constant(scalarOf<BFloat16>(value));
+  case DType::Float64:
+    return constant(scalarOf<double>(value));
+  case DType::Int32:
+    return constant(scalarOf<int32_t>(value));
+  case DType::Int64:
+    return constant(scalarOf<int64_t>(value));
+  case DType::Float32:
+    break;
+  default:
+    unsupported("element type " + std::string(dtypeName(dtype)));
+  }
+  return constant(scalarOf<float>(value));
+}

@@ -1,0 +1,131 @@
+//===- ImportContext.h - what the import of one node works with -----------===//
+#pragma once
+
+#include "frontend/onnx/ExternalData.h"
+#include "frontend/onnx/OnnxProto.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "quern/Limits.h"
+
+#include "mlir/IR/Builders.h"
+
+#include <set>
+#include <string_view>
+#include <unordered_map>
+
+namespace quern::onnx {
+
+/// What the nodes of one graph share.
+struct GraphImport {
+  mlir::OpBuilder builder;
+  const Limits &limits;
+  /// Owns the raw_data that `nn.weight` ops refer to.
+  std::shared_ptr<const proto::ModelProto> model;
+  /// The start of the names of weight blobs.
+  std::string modelName;
+  ExternalFiles files;
+  /// The blobs of external files, by location.
+  std::map<std::string, std::string> externalBlobs;
+  /// The `nn.none` of the function.
+  mlir::Value none;
+  /// The values made so far, by ONNX name.
+  std::unordered_map<std::string, mlir::Value> values;
+  /// What the dialect has complained about since it was last cleared.
+  std::string diagnostics;
+};
+
+/// One node during its import. Errors are sticky: the first is kept, getters then
+/// return harmless defaults, so that an import function reads straight through.
+class NodeImport {
+public:
+  NodeImport(GraphImport &graph, const proto::NodeProto &node, mlir::Location loc, int64_t opset);
+
+  GraphImport &graph() { return graphImport; }
+  mlir::OpBuilder &builder() { return graphImport.builder; }
+  mlir::Location loc() const { return location; }
+  const std::string &op() const { return node.op_type(); }
+  int64_t opset() const { return opsetVersion; }
+
+  // Operands. The driver has checked the arity and that required ones are there.
+  int inputCount() const { return static_cast<int>(inputs.size()); }
+  bool hasInput(int i) const { return i < inputCount() && !node.input(i).empty(); }
+  /// The operand; `nn.none` when left out.
+  mlir::Value input(int i) const { return hasInput(i) ? inputs[i] : graphImport.none; }
+  mlir::ValueRange allInputs() const { return inputs; }
+  DType inputDType(int i) const;
+  /// The shape of an operand; nullopt when unranked or left out.
+  std::optional<Shape> inputShape(int i) const { return nn::shapeOf(input(i).getType()); }
+
+  // Results.
+  int outputCount() const { return node.output_size(); }
+  bool hasOutput(int i) const { return i < outputCount() && !node.output(i).empty(); }
+  void setOutput(int i, mlir::Value value);
+
+  // Attributes. Without a default they are required. One that nobody has asked
+  // for when the import function returns is an error.
+  bool hasAttribute(std::string_view name);
+  int64_t getInt(std::string_view name, std::optional<int64_t> otherwise = std::nullopt);
+  bool getBool(std::string_view name, bool otherwise) { return getInt(name, otherwise) != 0; }
+  double getFloat(std::string_view name, std::optional<double> otherwise = std::nullopt);
+  /// A float or an int attribute.
+  double getNumber(std::string_view name, double otherwise);
+  std::string getString(std::string_view name, std::optional<std::string> otherwise = std::nullopt);
+  std::vector<int64_t> getInts(std::string_view name);
+  std::vector<float> getFloats(std::string_view name);
+  std::vector<std::string> getStrings(std::string_view name);
+  const proto::TensorProto *getTensor(std::string_view name);
+  /// Reads an attribute that has no meaning for inference.
+  void ignoreAttribute(std::string_view name) { readAttributes.insert(name); }
+  /// An attribute that has not been read.
+  std::optional<std::string> unreadAttribute() const;
+
+  // Errors.
+  void fail(Status error);
+  void invalid(std::string message) { fail(invalidModel(std::move(message))); }
+  void unsupported(std::string message) { fail(quern::unsupported(std::move(message))); }
+  bool failed() const { return !firstError.isOk(); }
+  const Status &status() const { return firstError; }
+
+  // Building.
+  /// Builds an op with one result; the arguments are those of its ODS builder
+  /// after the result type, which the op infers.
+  template <typename Op, typename... Args> mlir::Value create(Args &&...args) {
+    return inferred(builder().create<Op>(loc(), placeholder(), std::forward<Args>(args)...));
+  }
+  /// As `create`, for ops with several results.
+  template <typename Op, typename... Args>
+  mlir::ResultRange createMulti(size_t results, Args &&...args) {
+    llvm::SmallVector<mlir::Type> types(results, placeholder());
+    mlir::Operation *op =
+        builder().create<Op>(loc(), mlir::TypeRange(types), std::forward<Args>(args)...);
+    inferTypes(op);
+    return op->getResults();
+  }
+  /// An op of the elementwise table.
+  mlir::Value createElementwise(const nn::ElementwiseInfo &row, mlir::ValueRange operands,
+                                llvm::ArrayRef<double> params = {});
+  mlir::Value constant(const Tensor &tensor);
+  mlir::Value intsConstant(const std::vector<int64_t> &values);
+  /// The elements as an attribute, for small tensors; null for complex ones.
+  mlir::ElementsAttr elementsAttr(const Tensor &tensor);
+  mlir::Value createCast(mlir::Value value, DType dtype);
+  /// A rank-0 constant.
+  mlir::Value scalarConstant(double value, DType dtype);
+
+private:
+  const proto::AttributeProto *find(std::string_view name,
+                                    proto::AttributeProto::AttributeType type, bool required);
+  mlir::Type placeholder();
+  void inferTypes(mlir::Operation *op);
+  mlir::Value inferred(mlir::Operation *op);
+
+  GraphImport &graphImport;
+  const proto::NodeProto &node;
+  mlir::Location location;
+  int64_t opsetVersion;
+  llvm::SmallVector<mlir::Value> inputs;
+  std::set<std::string_view> readAttributes;
+  Status firstError;
+};
+
+} // namespace quern::onnx

@@ -1,0 +1,44 @@
+//===- ImportConv.cpp - convolution ---------------------------------------===//
+#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/OpsetTable.h"
+#include "frontend/onnx/Window.h"
+
+using namespace quern;
+using namespace quern::onnx;
+
+static void importConv(NodeImport &node) {
+  Window window = readWindow(node, node.inputShape(1));
+  int64_t group = node.getInt("group", 1);
+  resolveAutoPad(window, node.inputShape(0));
+  node.setOutput(0, node.create<nn::ConvOp>(node.input(0), node.input(1), node.input(2),
+                                            window.strides, window.dilations, window.pads, group,
+                                            window.autoPad));
+}
+
+static void importConvTranspose(NodeImport &node) {
+  Window window = readWindow(node, node.inputShape(1));
+  size_t axes = window.strides.size();
+  int64_t group = node.getInt("group", 1);
+  std::vector<int64_t> outputPadding = node.getInts("output_padding");
+  std::vector<int64_t> outputShape = node.getInts("output_shape");
+  if (outputPadding.empty())
+    outputPadding.assign(axes, 0);
+  // Old exporters write the whole shape; ONNX means the spatial sizes.
+  if (outputShape.size() == axes + 2)
+    outputShape.erase(outputShape.begin(), outputShape.begin() + 2);
+  if (outputPadding.size() != axes || (!outputShape.empty() && outputShape.size() != axes))
+    return node.invalid("output_padding and output_shape need " + std::to_string(axes) +
+                        " entries");
+  node.setOutput(0, node.create<nn::ConvTransposeOp>(node.input(0), node.input(1), node.input(2),
+                                                     window.strides, window.dilations, window.pads,
+                                                     outputPadding, outputShape, group,
+                                                     window.autoPad));
+}
+
+std::span<const OpsetRow> quern::onnx::convImports() {
+  static constexpr OpsetRow rows[] = {
+      {"Conv", 1, kNewestOpset, 2, 3, 1, importConv},
+      {"ConvTranspose", 1, kNewestOpset, 2, 3, 1, importConvTranspose},
+  };
+  return rows;
+}

@@ -1,0 +1,69 @@
+//===- ImportReduction.cpp - reductions, softmax, arg max -----------------===//
+#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/OpsetTable.h"
+
+using namespace quern;
+using namespace quern::onnx;
+
+/// Builds `nn.reduce`. The axes became an operand in opset `axesInput`, an
+/// attribute before; absent axes mean all.
+static void importReduce(NodeImport &node, llvm::StringRef kind, int64_t axesInput) {
+  bool keepDims = node.getBool("keepdims", true);
+  bool noopWithEmptyAxes = false;
+  mlir::Value axes = node.input(1);
+  if (node.opset() >= axesInput) {
+    noopWithEmptyAxes = node.getBool("noop_with_empty_axes", false);
+  } else {
+    if (node.hasInput(1))
+      return node.invalid("axes are an attribute before opset " + std::to_string(axesInput));
+    if (std::vector<int64_t> list = node.getInts("axes"); !list.empty())
+      axes = node.intsConstant(list);
+  }
+  node.setOutput(0,
+                 node.create<nn::ReduceOp>(node.input(0), axes, kind, keepDims, noopWithEmptyAxes));
+}
+
+static void importReduceSum(NodeImport &node) { importReduce(node, "sum", 13); }
+static void importReduceMean(NodeImport &node) { importReduce(node, "mean", 18); }
+static void importReduceMax(NodeImport &node) { importReduce(node, "max", 18); }
+static void importReduceMin(NodeImport &node) { importReduce(node, "min", 18); }
+static void importReduceProd(NodeImport &node) { importReduce(node, "prod", 18); }
+static void importReduceL1(NodeImport &node) { importReduce(node, "l1", 18); }
+static void importReduceL2(NodeImport &node) { importReduce(node, "l2", 18); }
+static void importReduceLogSum(NodeImport &node) { importReduce(node, "log_sum", 18); }
+static void importReduceLogSumExp(NodeImport &node) { importReduce(node, "log_sum_exp", 18); }
+static void importReduceSumSquare(NodeImport &node) { importReduce(node, "sum_square", 18); }
+
+/// Before opset 13 softmax worked on all dimensions from `axis` on together.
+template <typename Op> static void importSoftmax(NodeImport &node) {
+  bool trailing = node.opset() < 13;
+  int64_t axis = node.getInt("axis", trailing ? 1 : -1);
+  node.setOutput(0, node.create<Op>(node.input(0), axis, trailing));
+}
+
+template <typename Op> static void importArg(NodeImport &node) {
+  int64_t axis = node.getInt("axis", 0);
+  bool keepDims = node.getBool("keepdims", true);
+  bool selectLast = node.opset() >= 12 && node.getBool("select_last_index", false);
+  node.setOutput(0, node.create<Op>(node.input(0), axis, keepDims, selectLast));
+}
+
+std::span<const OpsetRow> quern::onnx::reductionImports() {
+  static constexpr OpsetRow rows[] = {
+      {"ArgMax", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMaxOp>},
+      {"ArgMin", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMinOp>},
+      {"LogSoftmax", 1, kNewestOpset, 1, 1, 1, importSoftmax<nn::LogSoftmaxOp>},
+      {"ReduceL1", 1, kNewestOpset, 1, 2, 1, importReduceL1},
+      {"ReduceL2", 1, kNewestOpset, 1, 2, 1, importReduceL2},
+      {"ReduceLogSum", 1, kNewestOpset, 1, 2, 1, importReduceLogSum},
+      {"ReduceLogSumExp", 1, kNewestOpset, 1, 2, 1, importReduceLogSumExp},
+      {"ReduceMax", 1, kNewestOpset, 1, 2, 1, importReduceMax},
+      {"ReduceMean", 1, kNewestOpset, 1, 2, 1, importReduceMean},
+      {"ReduceMin", 1, kNewestOpset, 1, 2, 1, importReduceMin},
+      {"ReduceProd", 1, kNewestOpset, 1, 2, 1, importReduceProd},
+      {"ReduceSum", 1, kNewestOpset, 1, 2, 1, importReduceSum},
+      {"ReduceSumSquare", 1, kNewestOpset, 1, 2, 1, importReduceSumSquare},
+      {"Softmax", 1, kNewestOpset, 1, 1, 1, importSoftmax<nn::SoftmaxOp>},
+  };
+  return rows;
+}

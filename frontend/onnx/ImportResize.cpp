@@ -1,0 +1,93 @@
+//===- ImportResize.cpp - Upsample and Resize -----------------------------===//
+#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/OpsetTable.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using llvm::APFloat;
+using mlir::Value;
+
+/// Refuses a value that is none of `known`.
+static void requireOneOf(NodeImport &node, const char *attribute, const std::string &value,
+                         std::initializer_list<std::string_view> known) {
+  if (std::find(known.begin(), known.end(), value) == known.end())
+    node.unsupported(std::string(attribute) + " '" + value + "'");
+}
+
+/// The mode; before opset 11 "linear" could also be written "bilinear".
+static std::string readMode(NodeImport &node) {
+  std::string mode = node.getString("mode", "nearest");
+  if (node.opset() < 11 && mode == "bilinear")
+    mode = "linear";
+  requireOneOf(node, "mode", mode, {"nearest", "linear", "cubic"});
+  return mode;
+}
+
+/// Upsample, and Resize of opset 10, scale without an offset and round down.
+static void importAsymmetric(NodeImport &node, Value scales) {
+  Value none = node.graph().none;
+  std::string mode = readMode(node);
+  node.setOutput(0, node.create<nn::ResizeOp>(node.input(0), none, scales, none, mode, "asymmetric",
+                                              "floor", APFloat(-0.75), false, APFloat(0.0)));
+}
+
+static void importUpsampleV7(NodeImport &node) {
+  std::vector<float> scales = node.getFloats("scales");
+  if (scales.empty())
+    return node.invalid("required attribute 'scales' is missing");
+  importAsymmetric(node,
+                   node.constant(Tensor::of<float>({static_cast<int64_t>(scales.size())}, scales)));
+}
+
+static void importResizeV10(NodeImport &node) { importAsymmetric(node, node.input(1)); }
+
+/// The operand; `nn.none` also when it is an empty tensor, the way opset 11 leaves it out.
+static Value inputUnlessEmpty(NodeImport &node, int i) {
+  auto shape = node.inputShape(i);
+  bool empty = shape && shape->numElements() == 0;
+  return empty ? node.graph().none : node.input(i);
+}
+
+/// What opset 18 and 19 added is refused unless it says what was so before.
+static void refuseNewerAttributes(NodeImport &node) {
+  if (node.getBool("antialias", false))
+    node.unsupported("attribute 'antialias'");
+  if (!node.getInts("axes").empty())
+    node.unsupported("attribute 'axes'");
+  if (std::string policy = node.getString("keep_aspect_ratio_policy", "stretch");
+      policy != "stretch")
+    node.unsupported("keep_aspect_ratio_policy '" + policy + "'");
+}
+
+static void importResize(NodeImport &node) {
+  std::string mode = readMode(node);
+  std::string transformation = node.getString("coordinate_transformation_mode", "half_pixel");
+  std::string nearest = node.getString("nearest_mode", "round_prefer_floor");
+  double cubicCoeff = node.getFloat("cubic_coeff_a", -0.75);
+  bool excludeOutside = node.getBool("exclude_outside", false);
+  double extrapolation = node.getFloat("extrapolation_value", 0);
+  requireOneOf(node, "coordinate_transformation_mode", transformation,
+               {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
+                "tf_crop_and_resize", "tf_half_pixel_for_nn"});
+  requireOneOf(node, "nearest_mode", nearest,
+               {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"});
+  if (node.opset() >= 18)
+    refuseNewerAttributes(node);
+  Value roi = transformation == "tf_crop_and_resize" ? node.input(1) : node.graph().none;
+  Value scales = inputUnlessEmpty(node, 2), sizes = inputUnlessEmpty(node, 3);
+  if (nn::isNone(scales) == nn::isNone(sizes))
+    return node.invalid("exactly one of scales and sizes must be given");
+  node.setOutput(0, node.create<nn::ResizeOp>(node.input(0), roi, scales, sizes, mode,
+                                              transformation, nearest, APFloat(cubicCoeff),
+                                              excludeOutside, APFloat(extrapolation)));
+}
+
+std::span<const OpsetRow> quern::onnx::resizeImports() {
+  static constexpr OpsetRow rows[] = {
+      {"Resize", 10, 10, 2, 2, 1, importResizeV10},
+      {"Resize", 11, kNewestOpset, 1, 4, 1, importResize},
+      {"Upsample", 7, 8, 1, 1, 1, importUpsampleV7},
+      {"Upsample", 9, 9, 2, 2, 1, importResizeV10},
+  };
+  return rows;
+}

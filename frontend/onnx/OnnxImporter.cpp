@@ -1,0 +1,218 @@
+//===- OnnxImporter.cpp - ONNX models to the nn dialect -------------------===//
+#include "frontend/onnx/OnnxImporter.h"
+
+#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/OnnxReader.h"
+#include "frontend/onnx/OpsetTable.h"
+#include "frontend/onnx/UnsupportedOps.h"
+#include "frontend/onnx/ValidateModel.h"
+#include "frontend/onnx/WeightImport.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+
+#include <unordered_set>
+
+using namespace quern;
+using namespace quern::onnx;
+using mlir::func::FuncOp;
+using Module = mlir::OwningOpRef<mlir::ModuleOp>;
+
+namespace {
+/// Builds the module of one validated model.
+class ModelImport {
+public:
+  ModelImport(std::shared_ptr<const proto::ModelProto> model, const std::string &name,
+              const std::string &directory, mlir::MLIRContext &context, const Limits &limits)
+      : context(context), graphProto(model->graph()), opsets(opsetVersions(*model)),
+        graph{mlir::OpBuilder(&context), limits, std::move(model), name, ExternalFiles(directory)} {
+  }
+  Expected<Module> run();
+
+private:
+  Status createFunction();
+  Status importInitializers();
+  Status importNode(const proto::NodeProto &node, int64_t index);
+  Status checkArity(const NodeImport &node, const proto::NodeProto &proto, const OpsetRow &row);
+  Status createReturn();
+  mlir::Location namedLocation(const std::string &name) {
+    return mlir::NameLoc::get(graph.builder.getStringAttr(name));
+  }
+
+  mlir::MLIRContext &context;
+  const proto::GraphProto &graphProto;
+  std::map<std::string, int64_t> opsets;
+  GraphImport graph;
+  FuncOp function;
+};
+} // namespace
+
+/// The type a graph input or output declares.
+static Expected<mlir::TensorType> declaredType(mlir::MLIRContext &context,
+                                               const proto::ValueInfoProto &value) {
+  if (!value.has_type() || value.type().value_case() == proto::TypeProto::VALUE_NOT_SET)
+    return invalidModel("tensor '" + value.name() + "' has no type");
+  if (!value.type().has_tensor_type())
+    return unsupported("'" + value.name() + "' is a sequence, map, optional or sparse tensor");
+  const proto::TypeProto::Tensor &type = value.type().tensor_type();
+  mlir::Type element = nn::elementTypeOf(&context, static_cast<DType>(type.elem_type()));
+  if (!type.has_shape())
+    return mlir::TensorType(mlir::UnrankedTensorType::get(element));
+  std::vector<Dim> dims;
+  for (const auto &dim : type.shape().dim()) {
+    if (dim.has_dim_value())
+      dims.push_back(Dim(int64_t{dim.dim_value()}));
+    else
+      dims.push_back(dim.dim_param().empty() ? Dim() : Dim::symbol(dim.dim_param()));
+  }
+  return mlir::TensorType(nn::tensorType(Shape(std::move(dims)), element));
+}
+
+/// The function with its arguments; its results follow with the return.
+Status ModelImport::createFunction() {
+  std::unordered_set<std::string_view> initializers;
+  for (const proto::TensorProto &initializer : graphProto.initializer())
+    initializers.insert(initializer.name());
+  mlir::OpBuilder &builder = graph.builder;
+  llvm::SmallVector<mlir::Type> types;
+  llvm::SmallVector<mlir::Location> locations;
+  std::vector<const std::string *> names;
+  for (const proto::ValueInfoProto &input : graphProto.input()) {
+    if (initializers.count(input.name()))
+      continue;
+    QUERN_ASSIGN(mlir::TensorType type, declaredType(context, input));
+    types.push_back(type);
+    locations.push_back(namedLocation(input.name()));
+    names.push_back(&input.name());
+  }
+  function =
+      builder.create<FuncOp>(builder.getUnknownLoc(), "main", builder.getFunctionType(types, {}));
+  mlir::Block *body = builder.createBlock(&function.getBody(), {}, types, locations);
+  for (size_t i = 0; i < names.size(); ++i) {
+    graph.values[*names[i]] = body->getArgument(i);
+    function.setArgAttr(i, "nn.name", builder.getStringAttr(*names[i]));
+  }
+  graph.none = builder.create<nn::NoneOp>(builder.getUnknownLoc(), builder.getNoneType());
+  return Status::ok();
+}
+
+Status ModelImport::importInitializers() {
+  for (const proto::TensorProto &initializer : graphProto.initializer()) {
+    auto value = importTensor(graph, initializer, namedLocation(initializer.name()));
+    if (!value)
+      return value.status().withContext("initializer '" + initializer.name() + "'");
+    graph.values[initializer.name()] = *value;
+  }
+  return Status::ok();
+}
+
+Status ModelImport::checkArity(const NodeImport &node, const proto::NodeProto &proto,
+                               const OpsetRow &row) {
+  int found = node.inputCount();
+  if (found < row.minInputs || found > row.maxInputs)
+    return invalidModel("has " + std::to_string(found) + " inputs, expected " +
+                        std::to_string(row.minInputs) +
+                        (row.maxInputs == row.minInputs ? ""
+                         : row.maxInputs == kVariadic   ? " or more"
+                                                        : " to " + std::to_string(row.maxInputs)));
+  int required = row.maxInputs == kVariadic ? found : row.minInputs;
+  for (int i = 0; i < required; ++i)
+    if (!node.hasInput(i))
+      return invalidModel("input " + std::to_string(i) + " is required but left out");
+  if (proto.output_size() < 1 || proto.output_size() > row.maxOutputs)
+    return invalidModel("has " + std::to_string(proto.output_size()) + " outputs, expected 1" +
+                        (row.maxOutputs == 1 ? "" : " or more"));
+  return Status::ok();
+}
+
+Status ModelImport::importNode(const proto::NodeProto &proto, int64_t index) {
+  std::string domain = canonicalDomain(proto.domain());
+  int64_t opset = opsets[domain];
+  const OpsetRow *row = lookupOpset(domain, proto.op_type(), opset).row;
+  std::string label = nodeLabel(proto, index);
+  std::string where =
+      "node '" + label + "' (" + proto.op_type() + ", opset " + std::to_string(opset) + ")";
+  NodeImport node(graph, proto, namedLocation(label), opset);
+  QUERN_TRY(checkArity(node, proto, *row).withContext(where));
+  row->import(node);
+  QUERN_TRY(node.status().withContext(where));
+  if (auto unread = node.unreadAttribute())
+    return unsupported("attribute '" + *unread + "' is unknown").withContext(where);
+  for (int i = 0; i < node.outputCount(); ++i)
+    if (node.hasOutput(i) && !graph.values.count(proto.output(i)))
+      return unsupported("output " + std::to_string(i)).withContext(where);
+  return Status::ok();
+}
+
+Status ModelImport::createReturn() {
+  mlir::OpBuilder &builder = graph.builder;
+  llvm::SmallVector<mlir::Value> values;
+  for (const proto::ValueInfoProto &output : graphProto.output()) {
+    mlir::Value value = graph.values[output.name()];
+    // Declared shapes are often wrong or out of date; the element type must fit.
+    if (output.has_type()) {
+      QUERN_ASSIGN(mlir::TensorType declared, declaredType(context, output));
+      mlir::Type found = mlir::cast<mlir::TensorType>(value.getType()).getElementType();
+      if (declared.getElementType() != found)
+        return invalidModel("graph output '" + output.name() + "' is declared " +
+                            std::string(dtypeName(nn::dtypeOf(declared.getElementType()))) +
+                            " but computed as " + std::string(dtypeName(nn::dtypeOf(found))));
+    }
+    values.push_back(value);
+  }
+  builder.create<mlir::func::ReturnOp>(builder.getUnknownLoc(), values);
+  function.setFunctionType(
+      builder.getFunctionType(function.getArgumentTypes(), mlir::ValueRange(values).getTypes()));
+  for (int i = 0; i < graphProto.output_size(); ++i)
+    function.setResultAttr(i, "nn.name", builder.getStringAttr(graphProto.output(i).name()));
+  return Status::ok();
+}
+
+Expected<Module> ModelImport::run() {
+  context.loadDialect<nn::NNDialect, mlir::func::FuncDialect>();
+  mlir::ScopedDiagnosticHandler collect(&context, [&](mlir::Diagnostic &diagnostic) {
+    if (!graph.diagnostics.empty())
+      graph.diagnostics += "; ";
+    graph.diagnostics += diagnostic.str();
+    return mlir::success();
+  });
+  Module module(mlir::ModuleOp::create(namedLocation(graph.modelName)));
+  graph.builder.setInsertionPointToEnd(module->getBody());
+  QUERN_TRY(createFunction());
+  QUERN_TRY(importInitializers());
+  for (int i = 0; i < graphProto.node_size(); ++i)
+    QUERN_TRY(importNode(graphProto.node(i), i));
+  QUERN_TRY(createReturn());
+  graph.diagnostics.clear();
+  if (mlir::failed(mlir::verify(*module)))
+    return invalidModel(graph.diagnostics);
+  return module;
+}
+
+static Expected<Module> importModel(Expected<std::shared_ptr<const proto::ModelProto>> model,
+                                    const std::string &name, const std::string &directory,
+                                    mlir::MLIRContext &context, const Limits &limits) {
+  if (!model)
+    return model.status().withContext(name);
+  QUERN_TRY(validateModel(**model, limits).withContext(name));
+  QUERN_TRY(checkOpsSupported(**model).withContext(name));
+  auto module = ModelImport(model.take(), name, directory, context, limits).run();
+  if (!module)
+    return module.status().withContext(name);
+  return module;
+}
+
+Expected<Module> quern::onnx::importOnnxFile(const std::string &path, mlir::MLIRContext &context,
+                                             const ImportOptions &options) {
+  size_t slash = path.rfind('/');
+  std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return importModel(readModelFile(path, options.limits), path, directory, context, options.limits);
+}
+
+Expected<Module> quern::onnx::importOnnxBytes(std::span<const std::byte> bytes,
+                                              const std::string &name, mlir::MLIRContext &context,
+                                              const ImportOptions &options) {
+  return importModel(readModelBytes(bytes, options.limits), name, /*directory=*/"", context,
+                     options.limits);
+}

@@ -1,0 +1,37 @@
+//===- OnnxImporter.h - ONNX models to the nn dialect ---------------------===//
+#pragma once
+
+#include "quern/Limits.h"
+#include "quern/Status.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace quern::onnx {
+
+struct ImportOptions {
+  Limits limits;
+};
+
+/// Imports a model file. The result is a module with one function @main: its
+/// arguments are the graph inputs that are no initializers, its results the graph
+/// outputs, both with the ONNX name as `nn.name`. Locations carry node names.
+/// Weights stay in the file's bytes, which the weight store of `context` keeps.
+/// Every error names the file: InvalidModel for a broken model, Unsupported for
+/// ops or opsets (all of them listed at once), ResourceLimit, Io.
+Expected<mlir::OwningOpRef<mlir::ModuleOp>> importOnnxFile(const std::string &path,
+                                                           mlir::MLIRContext &context,
+                                                           const ImportOptions &options = {});
+
+/// As above, from memory. `name` stands for the file in messages; external data
+/// is refused, as there is no directory to look in.
+Expected<mlir::OwningOpRef<mlir::ModuleOp>> importOnnxBytes(std::span<const std::byte> bytes,
+                                                            const std::string &name,
+                                                            mlir::MLIRContext &context,
+                                                            const ImportOptions &options = {});
+
+} // namespace quern::onnx

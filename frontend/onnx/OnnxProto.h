@@ -1,0 +1,28 @@
+//===- OnnxProto.h - ONNX's generated protobuf classes --------------------===//
+//
+// The only place that includes them. Of libonnx nothing else is used: its
+// checker and its shape inference crash on bad input.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include <onnx/onnx_pb.h>
+
+#include <string>
+
+namespace quern::onnx {
+
+/// The generated classes; `onnx::` alone would mean quern::onnx here.
+namespace proto = ::onnx;
+
+/// How messages and locations name a node: its name, or "Conv_12" when it has none.
+inline std::string nodeLabel(const proto::NodeProto &node, int64_t index) {
+  return node.name().empty() ? node.op_type() + "_" + std::to_string(index) : node.name();
+}
+
+/// The domain with its alias resolved: "ai.onnx" is the default domain "".
+inline std::string canonicalDomain(const std::string &domain) {
+  return domain == "ai.onnx" ? std::string() : domain;
+}
+
+} // namespace quern::onnx

@@ -1,0 +1,44 @@
+//===- OpsetTable.cpp - (domain, op, opset version) to import function ----===//
+#include "frontend/onnx/OpsetTable.h"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+using namespace quern;
+using namespace quern::onnx;
+
+namespace {
+using Key = std::pair<std::string_view, std::string_view>;
+using Table = std::map<Key, std::vector<const OpsetRow *>>;
+} // namespace
+
+static const Table &table() {
+  static const Table rows = [] {
+    Table all;
+    for (auto family : {contractionImports(), convImports(), dataMovementImports(),
+                        elementwiseImports(), normalizationImports(), poolImports(),
+                        reductionImports(), resizeImports(), structureImports()})
+      for (const OpsetRow &row : family)
+        all[{row.domain, row.op}].push_back(&row);
+    return all;
+  }();
+  return rows;
+}
+
+OpsetLookup quern::onnx::lookupOpset(std::string_view domain, std::string_view op,
+                                     int64_t version) {
+  auto found = table().find({domain, op});
+  if (found == table().end())
+    return {nullptr, "op is not supported"};
+  int64_t newest = 0;
+  for (const OpsetRow *row : found->second) {
+    if (version >= row->since && version <= row->until)
+      return {row, {}};
+    newest = std::max(newest, row->until);
+  }
+  if (version > newest)
+    return {nullptr, "only known up to opset " + std::to_string(newest)};
+  // Rows of an op are written oldest first.
+  return {nullptr, "only known from opset " + std::to_string(found->second.front()->since)};
+}

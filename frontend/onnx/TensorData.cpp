@@ -1,0 +1,210 @@
+//===- TensorData.cpp - elements of TensorProtos --------------------------===//
+#include "frontend/onnx/TensorData.h"
+
+#include "frontend/onnx/OnnxReader.h"
+
+#include <cstring>
+
+using namespace quern;
+using namespace quern::onnx;
+
+static bool isInt4(DType dtype) { return dtype == DType::Int4 || dtype == DType::UInt4; }
+
+/// The number of entries the typed field of a TensorProto must have.
+static int64_t typedEntries(const TensorLayout &layout) {
+  if (layout.dtype == DType::Complex64 || layout.dtype == DType::Complex128)
+    return 2 * layout.elements;
+  return isInt4(layout.dtype) ? layout.rawBytes : layout.elements;
+}
+
+/// The number of entries in the typed field that ONNX prescribes for `dtype`.
+static int64_t typedFieldSize(const proto::TensorProto &tensor, DType dtype) {
+  switch (dtype) {
+  case DType::Float32:
+  case DType::Complex64:
+    return tensor.float_data_size();
+  case DType::Float64:
+  case DType::Complex128:
+    return tensor.double_data_size();
+  case DType::Int64:
+    return tensor.int64_data_size();
+  case DType::UInt32:
+  case DType::UInt64:
+    return tensor.uint64_data_size();
+  case DType::String:
+    return tensor.string_data_size();
+  default:
+    return tensor.int32_data_size();
+  }
+}
+
+/// All entries of all typed fields, to notice data in a field of another type.
+static int64_t allTypedFields(const proto::TensorProto &tensor) {
+  return int64_t{tensor.float_data_size()} + tensor.double_data_size() + tensor.int64_data_size() +
+         tensor.uint64_data_size() + tensor.string_data_size() + tensor.int32_data_size();
+}
+
+/// Type and dims alone.
+static Expected<TensorLayout> layoutOf(const proto::TensorProto &tensor, const Limits &limits) {
+  TensorLayout layout;
+  int type = tensor.data_type();
+  if (type <= 0 || type > static_cast<int>(DType::Int4))
+    return invalidModel("unknown data_type " + std::to_string(type));
+  layout.dtype = static_cast<DType>(type);
+  layout.dims.assign(tensor.dims().begin(), tensor.dims().end());
+  if (tensor.dims_size() > limits.maxRank)
+    return resourceLimit("rank " + std::to_string(tensor.dims_size()) + " exceeds maxRank " +
+                         std::to_string(limits.maxRank));
+  for (int64_t dim : layout.dims)
+    if (dim < 0)
+      return invalidModel("dims " + formatDims(layout.dims) + ": " + std::to_string(dim) +
+                          " is negative");
+  CheckedSize elements = CheckedSize::product(layout.dims);
+  CheckedSize bytes = elements * CheckedSize(dtypeBytes(layout.dtype));
+  if (!bytes.valid())
+    return invalidModel("dims " + formatDims(layout.dims) + " overflow");
+  if (bytes.value() > limits.maxTensorBytes)
+    return resourceLimit("dims " + formatDims(layout.dims) + " need " +
+                         std::to_string(bytes.value()) + " bytes, maxTensorBytes is " +
+                         std::to_string(limits.maxTensorBytes));
+  layout.elements = elements.value();
+  if (isInt4(layout.dtype))
+    layout.rawBytes = (layout.elements + 1) / 2;
+  else if (layout.dtype != DType::String)
+    layout.rawBytes = bytes.value();
+  return layout;
+}
+
+Expected<TensorLayout> quern::onnx::checkTensor(const proto::TensorProto &tensor,
+                                                const Limits &limits) {
+  QUERN_ASSIGN(TensorLayout layout, layoutOf(tensor, limits));
+  std::string what = std::string(dtypeName(layout.dtype)) + " " + formatDims(layout.dims);
+  if (tensor.has_segment())
+    return unsupported("segmented tensors");
+  int64_t typed = allTypedFields(tensor);
+  if (tensor.data_location() == proto::TensorProto::EXTERNAL) {
+    if (!tensor.raw_data().empty() || typed != 0)
+      return invalidModel("has both external data and data of its own");
+    if (layout.dtype == DType::String)
+      return invalidModel("strings cannot be external data");
+    return layout;
+  }
+  if (!tensor.raw_data().empty()) {
+    if (layout.dtype == DType::String)
+      return invalidModel("strings cannot be raw_data");
+    if (typed != 0)
+      return invalidModel("has both raw_data and typed data");
+    if (static_cast<int64_t>(tensor.raw_data().size()) != layout.rawBytes)
+      return invalidModel("raw_data has " + std::to_string(tensor.raw_data().size()) + " bytes, " +
+                          what + " needs " + std::to_string(layout.rawBytes));
+    return layout;
+  }
+  int64_t wanted = typedEntries(layout);
+  if (typed != wanted || typedFieldSize(tensor, layout.dtype) != wanted)
+    return invalidModel("holds " + std::to_string(typedFieldSize(tensor, layout.dtype)) +
+                        " values, " + what + " needs " + std::to_string(wanted));
+  return layout;
+}
+
+/// Spreads packed 4-bit values, the low nibble first, to one per byte.
+static void unpackInt4(DType dtype, int64_t elements, const uint8_t *packed, uint8_t *out) {
+  for (int64_t i = 0; i < elements; ++i) {
+    uint8_t nibble = i % 2 == 0 ? packed[i / 2] & 0xf : packed[i / 2] >> 4;
+    bool negative = dtype == DType::Int4 && nibble >= 8;
+    out[i] = negative ? nibble | 0xf0 : nibble;
+  }
+}
+
+Expected<Tensor> quern::onnx::decodeRawTensor(const TensorLayout &layout,
+                                              std::span<const std::byte> raw,
+                                              std::shared_ptr<const void> owner,
+                                              const Limits &limits) {
+  if (static_cast<int64_t>(raw.size()) != layout.rawBytes)
+    return invalidModel("found " + std::to_string(raw.size()) + " bytes of data, need " +
+                        std::to_string(layout.rawBytes));
+  bool sameForm = layout.dtype != DType::Bool && !isInt4(layout.dtype);
+  bool aligned = reinterpret_cast<uintptr_t>(raw.data()) % dtypeBytes(layout.dtype) == 0;
+  if (owner && sameForm && aligned)
+    return Tensor::borrow(layout.dtype, layout.dims, raw.data(), std::move(owner));
+  QUERN_ASSIGN(Tensor tensor, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
+  auto *from = reinterpret_cast<const uint8_t *>(raw.data());
+  auto *to = static_cast<uint8_t *>(tensor.mutableRawData());
+  if (isInt4(layout.dtype))
+    unpackInt4(layout.dtype, layout.elements, from, to);
+  else if (layout.dtype == DType::Bool)
+    for (int64_t i = 0; i < layout.elements; ++i)
+      to[i] = from[i] != 0; // a C++ bool must not hold anything else
+  else if (!raw.empty())
+    std::memcpy(to, from, raw.size());
+  return tensor;
+}
+
+/// Copies a typed field, narrowing each entry to the element's width.
+template <typename To, typename Field> static void copyField(const Field &field, Tensor &tensor) {
+  To *out = tensor.mutableData<To>();
+  for (auto value : field)
+    *out++ = static_cast<To>(value);
+}
+
+/// Fills `tensor` from int32_data, which stores all types of up to 32 bits.
+static void copyInt32Field(const proto::TensorProto &from, Tensor &tensor) {
+  if (tensor.dtype() == DType::Bool)
+    return copyField<bool>(from.int32_data(), tensor);
+  switch (dtypeBytes(tensor.dtype())) {
+  case 1:
+    return copyField<uint8_t>(from.int32_data(), tensor);
+  case 2:
+    return copyField<uint16_t>(from.int32_data(), tensor);
+  default:
+    return copyField<uint32_t>(from.int32_data(), tensor);
+  }
+}
+
+/// Fills `tensor` from the typed field of its type; checkTensor has passed.
+static void copyTypedField(const proto::TensorProto &from, Tensor &tensor) {
+  switch (tensor.dtype()) {
+  case DType::Float32:
+  case DType::Complex64:
+    return copyField<float>(from.float_data(), tensor);
+  case DType::Float64:
+  case DType::Complex128:
+    return copyField<double>(from.double_data(), tensor);
+  case DType::Int64:
+    return copyField<int64_t>(from.int64_data(), tensor);
+  case DType::UInt32:
+    return copyField<uint32_t>(from.uint64_data(), tensor);
+  case DType::UInt64:
+    return copyField<uint64_t>(from.uint64_data(), tensor);
+  case DType::String:
+    return copyField<std::string>(from.string_data(), tensor);
+  default:
+    return copyInt32Field(from, tensor);
+  }
+}
+
+Expected<Tensor> quern::onnx::decodeTensor(const proto::TensorProto &tensor, const Limits &limits,
+                                           std::shared_ptr<const void> owner) {
+  QUERN_ASSIGN(TensorLayout layout, checkTensor(tensor, limits));
+  if (tensor.data_location() == proto::TensorProto::EXTERNAL)
+    return invalidModel("external data is allowed only in a model file");
+  if (!tensor.raw_data().empty())
+    return decodeRawTensor(layout, std::as_bytes(std::span(tensor.raw_data())), std::move(owner),
+                           limits);
+  if (isInt4(layout.dtype)) {
+    std::string packed(tensor.int32_data().begin(), tensor.int32_data().end());
+    return decodeRawTensor(layout, std::as_bytes(std::span(packed)), nullptr, limits);
+  }
+  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
+  copyTypedField(tensor, result);
+  return result;
+}
+
+Expected<NamedTensor> quern::onnx::readTensorFile(const std::string &path, const Limits &limits) {
+  auto message = readTensorProtoFile(path, limits);
+  if (!message)
+    return message.status().withContext(path);
+  auto tensor = decodeTensor(**message, limits, *message);
+  if (!tensor)
+    return tensor.status().withContext(path);
+  return NamedTensor{(*message)->name(), tensor.take()};
+}

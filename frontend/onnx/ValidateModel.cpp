@@ -1,0 +1,187 @@
+//===- ValidateModel.cpp - is this a model at all? ------------------------===//
+#include "frontend/onnx/ValidateModel.h"
+
+#include "frontend/onnx/NodeOrder.h"
+#include "frontend/onnx/TensorData.h"
+#include "quern/CheckedSize.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <unordered_set>
+
+using namespace quern;
+using namespace quern::onnx;
+using proto::AttributeProto;
+
+namespace {
+class ModelValidator {
+public:
+  ModelValidator(const proto::ModelProto &model, const Limits &limits)
+      : model(model), limits(limits) {}
+  Status check();
+
+private:
+  Status checkOpsets();
+  Status checkGraph(const proto::GraphProto &graph, int64_t nesting);
+  Status checkNode(const proto::NodeProto &node, int64_t nesting);
+  Status checkAttribute(const AttributeProto &attribute, int64_t nesting);
+  Status checkTensorAttribute(const proto::TensorProto &tensor);
+  Status checkValueInfo(const proto::ValueInfoProto &value);
+  Status checkTensorType(const proto::TypeProto::Tensor &type);
+
+  const proto::ModelProto &model;
+  const Limits &limits;
+  std::unordered_set<std::string> domains;
+  int64_t nodeCount = 0;
+};
+} // namespace
+
+Status ModelValidator::check() {
+  if (!model.has_graph())
+    return invalidModel("not an ONNX model: no graph");
+  if (model.ir_version() < 1)
+    return invalidModel("ir_version is " + std::to_string(model.ir_version()) + ", need 1 or more");
+  QUERN_TRY(checkOpsets());
+  QUERN_TRY(checkGraph(model.graph(), /*nesting=*/0));
+  if (model.graph().output().empty())
+    return invalidModel("the graph has no outputs");
+  return checkNodeOrder(model.graph());
+}
+
+Status ModelValidator::checkOpsets() {
+  if (model.opset_import().empty())
+    return invalidModel("no opset_import: the meaning of the ops is undefined");
+  for (const proto::OperatorSetIdProto &opset : model.opset_import()) {
+    std::string domain = canonicalDomain(opset.domain());
+    if (!domains.insert(domain).second)
+      return invalidModel("opset_import: domain '" + domain + "' is imported twice");
+    if (opset.version() < 1)
+      return invalidModel("opset_import: domain '" + domain + "' has version " +
+                          std::to_string(opset.version()) + ", need 1 or more");
+  }
+  return Status::ok();
+}
+
+Status ModelValidator::checkGraph(const proto::GraphProto &graph, int64_t nesting) {
+  if (nesting > limits.maxNesting)
+    return resourceLimit("subgraphs nested deeper than maxNesting " +
+                         std::to_string(limits.maxNesting));
+  nodeCount += graph.node_size();
+  if (nodeCount > limits.maxNodes)
+    return resourceLimit("the graph has more nodes than maxNodes " +
+                         std::to_string(limits.maxNodes));
+  if (!graph.sparse_initializer().empty())
+    return unsupported("sparse initializer '" + graph.sparse_initializer(0).values().name() + "'");
+  for (const proto::TensorProto &initializer : graph.initializer())
+    if (auto layout = checkTensor(initializer, limits); !layout)
+      return layout.status().withContext("initializer '" + initializer.name() + "'");
+  for (const auto *values : {&graph.input(), &graph.output(), &graph.value_info()})
+    for (const proto::ValueInfoProto &value : *values)
+      QUERN_TRY(checkValueInfo(value).withContext("tensor '" + value.name() + "'"));
+  for (int i = 0; i < graph.node_size(); ++i) {
+    const proto::NodeProto &node = graph.node(i);
+    QUERN_TRY(checkNode(node, nesting)
+                  .withContext("node '" + nodeLabel(node, i) + "' (" + node.op_type() + ")"));
+  }
+  return Status::ok();
+}
+
+Status ModelValidator::checkTensorType(const proto::TypeProto::Tensor &type) {
+  if (type.elem_type() <= 0 || type.elem_type() > static_cast<int>(DType::Int4))
+    return invalidModel("unknown elem_type " + std::to_string(type.elem_type()));
+  if (type.shape().dim_size() > limits.maxRank)
+    return resourceLimit("rank " + std::to_string(type.shape().dim_size()) + " exceeds maxRank " +
+                         std::to_string(limits.maxRank));
+  CheckedSize bytes(dtypeBytes(static_cast<DType>(type.elem_type())));
+  for (const auto &dim : type.shape().dim()) {
+    if (!dim.has_dim_value())
+      continue;
+    if (dim.dim_value() < 0)
+      return invalidModel("dim " + std::to_string(dim.dim_value()) + " is negative");
+    bytes *= CheckedSize(int64_t{dim.dim_value()});
+  }
+  if (!bytes.valid())
+    return invalidModel("the product of its dims overflows");
+  if (bytes.value() > limits.maxTensorBytes)
+    return resourceLimit("needs " + std::to_string(bytes.value()) + " bytes, maxTensorBytes is " +
+                         std::to_string(limits.maxTensorBytes));
+  return Status::ok();
+}
+
+Status ModelValidator::checkValueInfo(const proto::ValueInfoProto &value) {
+  if (value.type().has_tensor_type())
+    return checkTensorType(value.type().tensor_type());
+  return Status::ok();
+}
+
+Status ModelValidator::checkNode(const proto::NodeProto &node, int64_t nesting) {
+  if (node.op_type().empty())
+    return invalidModel("has no op_type");
+  if (!domains.count(canonicalDomain(node.domain())))
+    return invalidModel("domain '" + node.domain() + "' is not in opset_import");
+  std::set<std::string_view> names;
+  for (const AttributeProto &attribute : node.attribute()) {
+    if (!names.insert(attribute.name()).second)
+      return invalidModel("attribute '" + attribute.name() + "' is given twice");
+    QUERN_TRY(
+        checkAttribute(attribute, nesting).withContext("attribute '" + attribute.name() + "'"));
+  }
+  return Status::ok();
+}
+
+/// Whether the attribute carries data of another type than the one it declares.
+/// Data of its own type may be missing: writers leave zeros and empty lists out.
+static bool carriesOtherType(const AttributeProto &a) {
+  const std::pair<bool, AttributeProto::AttributeType> payloads[] = {
+      {a.has_f(), AttributeProto::FLOAT},
+      {a.has_i(), AttributeProto::INT},
+      {a.has_s(), AttributeProto::STRING},
+      {a.has_t(), AttributeProto::TENSOR},
+      {a.has_g(), AttributeProto::GRAPH},
+      {a.has_sparse_tensor(), AttributeProto::SPARSE_TENSOR},
+      {a.has_tp(), AttributeProto::TYPE_PROTO},
+      {!a.floats().empty(), AttributeProto::FLOATS},
+      {!a.ints().empty(), AttributeProto::INTS},
+      {!a.strings().empty(), AttributeProto::STRINGS},
+      {!a.tensors().empty(), AttributeProto::TENSORS},
+      {!a.graphs().empty(), AttributeProto::GRAPHS},
+      {!a.sparse_tensors().empty(), AttributeProto::SPARSE_TENSORS},
+      {!a.type_protos().empty(), AttributeProto::TYPE_PROTOS}};
+  return std::any_of(std::begin(payloads), std::end(payloads),
+                     [&](auto payload) { return payload.first && payload.second != a.type(); });
+}
+
+Status ModelValidator::checkAttribute(const AttributeProto &attribute, int64_t nesting) {
+  if (attribute.name().empty())
+    return invalidModel("has no name");
+  if (!attribute.ref_attr_name().empty())
+    return invalidModel("refers to a function's attribute outside a function");
+  if (attribute.type() == AttributeProto::UNDEFINED)
+    return invalidModel("has no type");
+  if (carriesOtherType(attribute))
+    return invalidModel("is declared " + AttributeProto::AttributeType_Name(attribute.type()) +
+                        " but carries data of another type");
+  if (attribute.type() == AttributeProto::TENSOR && !attribute.has_t())
+    return invalidModel("has no tensor");
+  if (attribute.type() == AttributeProto::GRAPH && !attribute.has_g())
+    return invalidModel("has no graph");
+  if (attribute.has_t())
+    QUERN_TRY(checkTensorAttribute(attribute.t()));
+  for (const proto::TensorProto &tensor : attribute.tensors())
+    QUERN_TRY(checkTensorAttribute(tensor));
+  if (attribute.has_g())
+    QUERN_TRY(checkGraph(attribute.g(), nesting + 1));
+  for (const proto::GraphProto &graph : attribute.graphs())
+    QUERN_TRY(checkGraph(graph, nesting + 1));
+  return Status::ok();
+}
+
+Status ModelValidator::checkTensorAttribute(const proto::TensorProto &tensor) {
+  auto layout = checkTensor(tensor, limits);
+  return layout ? Status::ok() : layout.status();
+}
+
+Status quern::onnx::validateModel(const proto::ModelProto &model, const Limits &limits) {
+  return ModelValidator(model, limits).check();
+}

@@ -1,0 +1,16 @@
+//===- ValidateModel.h - is this a model at all? --------------------------===//
+#pragma once
+
+#include "frontend/onnx/OnnxProto.h"
+#include "quern/Limits.h"
+#include "quern/Status.h"
+
+namespace quern::onnx {
+
+/// Checks all that holds for every ONNX model whatever its ops mean, before any
+/// IR exists: versions, names in single-assignment form and in topological
+/// order, types, dims, data sizes, attribute types, limits. What ops want of
+/// their operands and attributes is the business of their importers.
+Status validateModel(const proto::ModelProto &model, const Limits &limits);
+
+} // namespace quern::onnx

@@ -1,0 +1,78 @@
+//===- WeightImport.cpp - TensorProtos to nn.constant and nn.weight -------===//
+#include "frontend/onnx/WeightImport.h"
+
+#include "frontend/onnx/TensorData.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using mlir::Value;
+
+/// From this size on a tensor is a reference instead of an attribute.
+static constexpr int64_t kReferenceBytes = 1024;
+
+/// Whether the elements in the file are those of a Tensor, byte for byte.
+static bool sameForm(DType dtype) {
+  return dtype != DType::Bool && dtype != DType::String && dtypeBits(dtype) >= 8;
+}
+
+/// A blob name that no other import into this context has used.
+static std::string freshBlobName(const nn::WeightStore &store, const std::string &wanted) {
+  std::string name = wanted;
+  for (int64_t i = 2; store.contains(name); ++i)
+    name = wanted + "#" + std::to_string(i);
+  return name;
+}
+
+static Value createReference(GraphImport &graph, mlir::Location loc, const TensorLayout &layout,
+                             const std::string &blob, int64_t offset) {
+  auto type = mlir::RankedTensorType::get(
+      layout.dims, nn::elementTypeOf(graph.builder.getContext(), layout.dtype));
+  return graph.builder.create<nn::WeightOp>(loc, type, blob, offset);
+}
+
+/// The blob of a mapped file, added at its first use.
+static std::string blobOfFile(GraphImport &graph, nn::WeightStore &store, const std::string &file,
+                              const std::shared_ptr<const MappedFile> &mapped) {
+  std::string &blob = graph.externalBlobs[file];
+  if (blob.empty()) {
+    blob = freshBlobName(store, graph.modelName + ":" + file);
+    store.addBlob(blob, mapped->bytes().data(), static_cast<int64_t>(mapped->bytes().size()),
+                  mapped);
+  }
+  return blob;
+}
+
+static Expected<Value> importExternal(GraphImport &graph, nn::WeightStore &store,
+                                      const proto::TensorProto &tensor, const TensorLayout &layout,
+                                      mlir::Location loc) {
+  QUERN_ASSIGN(ExternalLocation location, parseExternalLocation(tensor));
+  QUERN_ASSIGN(std::shared_ptr<const MappedFile> file, graph.files.map(location.file));
+  QUERN_ASSIGN(std::span<const std::byte> bytes, externalBytes(*file, location));
+  if (static_cast<int64_t>(bytes.size()) != layout.rawBytes)
+    return invalidModel("external data '" + location.file + "' gives " +
+                        std::to_string(bytes.size()) + " bytes, " +
+                        std::string(dtypeName(layout.dtype)) + " " + formatDims(layout.dims) +
+                        " needs " + std::to_string(layout.rawBytes));
+  if (sameForm(layout.dtype) && layout.rawBytes > kReferenceBytes)
+    return createReference(graph, loc, layout, blobOfFile(graph, store, location.file, file),
+                           location.offset);
+  QUERN_ASSIGN(Tensor decoded, decodeRawTensor(layout, bytes, nullptr, graph.limits));
+  return nn::createConstant(graph.builder, loc, decoded);
+}
+
+Expected<Value> quern::onnx::importTensor(GraphImport &graph, const proto::TensorProto &tensor,
+                                          mlir::Location loc) {
+  QUERN_ASSIGN(TensorLayout layout, checkTensor(tensor, graph.limits));
+  mlir::MLIRContext *context = graph.builder.getContext();
+  auto &store = context->getOrLoadDialect<nn::NNDialect>()->getWeights();
+  if (tensor.data_location() == proto::TensorProto::EXTERNAL)
+    return importExternal(graph, store, tensor, layout, loc);
+  const std::string &raw = tensor.raw_data();
+  if (sameForm(layout.dtype) && static_cast<int64_t>(raw.size()) > kReferenceBytes) {
+    std::string blob = freshBlobName(store, graph.modelName + ":" + tensor.name());
+    store.addBlob(blob, raw.data(), static_cast<int64_t>(raw.size()), graph.model);
+    return createReference(graph, loc, layout, blob, 0);
+  }
+  QUERN_ASSIGN(Tensor decoded, decodeTensor(tensor, graph.limits));
+  return nn::createConstant(graph.builder, loc, decoded);
+}

@@ -1,0 +1,109 @@
+//===- Window.cpp - the window attributes of convolution and pooling ------===//
+#include "frontend/onnx/Window.h"
+
+#include "frontend/onnx/ImportContext.h"
+#include "quern/CheckedSize.h"
+
+#include <algorithm>
+
+using namespace quern;
+using namespace quern::onnx;
+
+/// Sizes beyond this are refused, so that window arithmetic cannot overflow.
+static constexpr int64_t kMaxWindowValue = int64_t{1} << 31;
+
+/// The kernel that the weights [M, C, kernel...] have, when static.
+static std::optional<std::vector<int64_t>> kernelOfWeights(const std::optional<Shape> &weights) {
+  if (!weights || weights->rank() < 3)
+    return std::nullopt;
+  std::vector<int64_t> kernel;
+  for (int64_t i = 2; i < weights->rank(); ++i) {
+    if (!(*weights)[i].isStatic())
+      return std::nullopt;
+    kernel.push_back((*weights)[i].size());
+  }
+  return kernel;
+}
+
+/// The number of spatial axes; nullopt when nothing tells.
+static std::optional<int64_t> spatialRank(NodeImport &node, const std::vector<int64_t> &kernel,
+                                          const std::optional<Shape> &weights) {
+  if (!kernel.empty())
+    return static_cast<int64_t>(kernel.size());
+  for (const std::optional<Shape> &shape : {weights, node.inputShape(0)})
+    if (shape && shape->rank() >= 3)
+      return shape->rank() - 2;
+  return std::nullopt;
+}
+
+/// Reads a list attribute with one entry per axis, or `axes` times the default.
+static std::vector<int64_t> readAxesList(NodeImport &node, const char *name, int64_t axes,
+                                         int64_t otherwise, int64_t smallest) {
+  std::vector<int64_t> values = node.getInts(name);
+  if (values.empty())
+    return std::vector<int64_t>(axes, otherwise);
+  if (static_cast<int64_t>(values.size()) != axes)
+    node.invalid("attribute '" + std::string(name) + "' has " + std::to_string(values.size()) +
+                 " entries, need " + std::to_string(axes));
+  for (int64_t value : values)
+    if (value < smallest || value > kMaxWindowValue)
+      node.invalid("attribute '" + std::string(name) + "': " + std::to_string(value) +
+                   " is not in [" + std::to_string(smallest) + ", 2^31]");
+  return values;
+}
+
+Window quern::onnx::readWindow(NodeImport &node, const std::optional<Shape> &weights) {
+  Window window;
+  window.kernel = node.getInts("kernel_shape");
+  auto ofWeights = kernelOfWeights(weights);
+  if (ofWeights && window.kernel.empty())
+    window.kernel = *ofWeights;
+  if (ofWeights && window.kernel != *ofWeights)
+    node.invalid("kernel_shape " + formatDims(window.kernel) +
+                 " differs from that of the weights, " + formatDims(*ofWeights));
+  for (int64_t size : window.kernel)
+    if (size < 1 || size > kMaxWindowValue)
+      node.invalid("kernel_shape " + formatDims(window.kernel) + " is not in [1, 2^31]");
+  std::optional<int64_t> axes = spatialRank(node, window.kernel, weights);
+  if (!axes)
+    node.unsupported("a window whose number of spatial axes is unknown");
+  int64_t count = axes.value_or(1);
+  window.strides = readAxesList(node, "strides", count, 1, 1);
+  window.dilations = readAxesList(node, "dilations", count, 1, 1);
+  window.pads = readAxesList(node, "pads", 2 * count, 0, 0);
+  std::string autoPad = node.getString("auto_pad", "NOTSET");
+  if (autoPad == "VALID")
+    window.pads.assign(2 * count, 0);
+  else if (autoPad == "SAME_UPPER" || autoPad == "SAME_LOWER")
+    window.autoPad = autoPad;
+  else if (autoPad != "NOTSET" && !autoPad.empty())
+    node.invalid("attribute 'auto_pad': unknown value '" + autoPad + "'");
+  if (window.autoPad != "NOTSET")
+    window.pads.assign(2 * count, 0);
+  return window;
+}
+
+void quern::onnx::resolveAutoPad(Window &window, const std::optional<Shape> &input) {
+  int64_t axes = static_cast<int64_t>(window.kernel.size());
+  if (window.autoPad == "NOTSET" || axes == 0 || !input || input->rank() != axes + 2)
+    return;
+  std::vector<int64_t> pads(2 * axes, 0);
+  for (int64_t i = 0; i < axes; ++i) {
+    const Dim &dim = (*input)[2 + i];
+    if (!dim.isStatic())
+      return;
+    int64_t outputs = (dim.size() + window.strides[i] - 1) / window.strides[i];
+    CheckedSize reach = CheckedSize(outputs - 1) * CheckedSize(window.strides[i]) +
+                        CheckedSize(window.kernel[i] - 1) * CheckedSize(window.dilations[i]) +
+                        CheckedSize(1);
+    if (!reach.valid())
+      return;
+    int64_t total = std::max<int64_t>(reach.value() - dim.size(), 0);
+    // The odd element goes to the end in SAME_UPPER, to the begin in SAME_LOWER.
+    int64_t begin = window.autoPad == "SAME_UPPER" ? total / 2 : total - total / 2;
+    pads[i] = begin;
+    pads[axes + i] = total - begin;
+  }
+  window.pads = std::move(pads);
+  window.autoPad = "NOTSET";
+}
