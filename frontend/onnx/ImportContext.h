@@ -25,13 +25,13 @@ struct GraphImport {
   std::string modelName;
   ExternalFiles files;
   /// The blobs of external files, by location.
-  std::map<std::string, std::string> externalBlobs;
+  std::map<std::string, std::string> externalBlobs = {};
   /// The `nn.none` of the function.
-  mlir::Value none;
+  mlir::Value none = {};
   /// The values made so far, by ONNX name.
-  std::unordered_map<std::string, mlir::Value> values;
+  std::unordered_map<std::string, mlir::Value> values = {};
   /// What the dialect has complained about since it was last cleared.
-  std::string diagnostics;
+  std::string diagnostics = {};
 };
 
 /// One node during its import. Errors are sticky: the first is kept, getters then
