@@ -1,0 +1,145 @@
+//===- ImportDataMovementTest.cpp - moves and reductions over all opsets --===//
+#include "tests/frontend/ModelBuilder.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using namespace quern::onnx::test;
+
+using Ints = std::vector<int64_t>;
+static constexpr StatusCode kInvalid = StatusCode::InvalidModel;
+
+/// y = op(x [2, 3, 4], operands...).
+static ModelBuilder unary(const std::string &op, int64_t opset,
+                          std::vector<std::string> operands = {}) {
+  ModelBuilder b(opset);
+  operands.insert(operands.begin(), "x");
+  b.input("x", {2, 3, 4}).node(op, operands, {"y"}).output("y");
+  return b;
+}
+
+TEST(ImportDataMovement, AxesAsAttributeAndAsInput) {
+  EXPECT_EQ(Imported(unary("Unsqueeze", 11).attr("axes", Ints{0, 4})).outputType(),
+            "tensor<1x2x3x4x1xf32>");
+  EXPECT_EQ(Imported(unary("Unsqueeze", 13, {"a"}).ints("a", {0, -1})).outputType(),
+            "tensor<1x2x3x4x1xf32>");
+  ModelBuilder squeeze(9);
+  squeeze.input("x", {1, 3, 1}).node("Squeeze", {"x"}, {"y"}).output("y");
+  EXPECT_EQ(Imported(squeeze).outputType(), "tensor<3xf32>");
+  squeeze.attr("axes", Ints{2});
+  EXPECT_EQ(Imported(squeeze).outputType(), "tensor<1x3xf32>");
+  // The form of one opset is not accepted in the other.
+  expectError(unary("Unsqueeze", 11, {"a"}).ints("a", {0}), kInvalid, {"has 2 inputs"});
+  expectError(unary("Squeeze", 13).attr("axes", Ints{0}), StatusCode::Unsupported,
+              {"attribute 'axes' is unknown"});
+}
+
+TEST(ImportDataMovement, Slice) {
+  auto v1 = unary("Slice", 9);
+  v1.attr("starts", Ints{1}).attr("ends", Ints{3}).attr("axes", Ints{2});
+  EXPECT_EQ(Imported(v1).outputType(), "tensor<2x3x2xf32>");
+  auto v10 = unary("Slice", 13, {"s", "e", "", "t"});
+  v10.ints("s", {0, 2}).ints("e", {2, 0}).ints("t", {1, -1});
+  EXPECT_EQ(Imported(v10).outputType(), "tensor<2x2x4xf32>");
+  expectError(unary("Slice", 9).attr("starts", Ints{1}), kInvalid, {"'starts' and 'ends'"});
+}
+
+TEST(ImportDataMovement, Split) {
+  auto b = unary("Split", 11).attr("axis", int64_t{1}).attr("split", Ints{1, 2});
+  b.graph().mutable_node(0)->add_output("z");
+  b.output("z");
+  EXPECT_EQ(Imported(b).outputType(0), "tensor<2x1x4xf32>");
+  EXPECT_EQ(Imported(b).outputType(1), "tensor<2x2x4xf32>");
+  auto uneven = unary("Split", 13).attr("axis", int64_t{1});
+  uneven.graph().mutable_node(0)->add_output("z");
+  expectError(uneven, kInvalid, {"dimension 3 does not split into 2 equal parts"});
+  uneven.model.mutable_opset_import(0)->set_version(18);
+  uneven.attr("num_outputs", int64_t{2});
+  EXPECT_EQ(Imported(uneven).outputType(), "tensor<2x2x4xf32>");
+}
+
+TEST(ImportDataMovement, Pad) {
+  auto v2 = unary("Pad", 10).attr("pads", Ints{0, 0, 1, 0, 0, 2}).attr("value", 1.0f);
+  EXPECT_EQ(Imported(v2).outputType(), "tensor<2x3x7xf32>");
+  auto v11 = unary("Pad", 13, {"p"}).ints("p", {0, 0, 1, 0, 0, 2}).attr("mode", "reflect");
+  EXPECT_EQ(Imported(v11).outputType(), "tensor<2x3x7xf32>");
+  auto v18 = unary("Pad", 18, {"p", "", "a"}).ints("p", {1, 2}).ints("a", {-1});
+  EXPECT_EQ(Imported(v18).outputType(), "tensor<2x3x7xf32>");
+  expectError(unary("Pad", 19, {"p"}).ints("p", {0, 0, 1, 0, 0, 2}).attr("mode", "wrap"),
+              StatusCode::Unsupported, {"mode 'wrap'"});
+}
+
+TEST(ImportDataMovement, ReshapeFlattenTranspose) {
+  EXPECT_EQ(Imported(unary("Reshape", 13, {"s"}).ints("s", {0, -1})).outputType(),
+            "tensor<2x12xf32>");
+  EXPECT_EQ(Imported(unary("Flatten", 13)).outputType(), "tensor<2x12xf32>");
+  EXPECT_EQ(Imported(unary("Transpose", 13)).outputType(), "tensor<4x3x2xf32>");
+  EXPECT_EQ(Imported(unary("Transpose", 13).attr("perm", Ints{0, 2, 1})).outputType(),
+            "tensor<2x4x3xf32>");
+  expectError(unary("Transpose", 13).attr("perm", Ints{0, 0, 1}), kInvalid, {"Transpose"});
+}
+
+TEST(ImportDataMovement, ShapesAndMoves) {
+  EXPECT_EQ(Imported(unary("Shape", 13)).outputType(), "tensor<3xi64>");
+  EXPECT_EQ(Imported(unary("Shape", 15).attr("end", int64_t{-1})).outputType(), "tensor<2xi64>");
+  EXPECT_EQ(Imported(unary("Size", 13)).outputType(), "tensor<i64>");
+  EXPECT_EQ(
+      Imported(unary("Gather", 13, {"i"}).ints("i", {0}).attr("axis", int64_t{1})).outputType(),
+      "tensor<2x1x4xf32>");
+  EXPECT_EQ(Imported(unary("Expand", 13, {"s"}).ints("s", {5, 1, 1, 1})).outputType(),
+            "tensor<5x2x3x4xf32>");
+  EXPECT_EQ(Imported(unary("Tile", 13, {"r"}).ints("r", {1, 2, 3})).outputType(),
+            "tensor<2x6x12xf32>");
+  EXPECT_EQ(Imported(unary("Concat", 13, {"x"}).attr("axis", int64_t{-1})).outputType(),
+            "tensor<2x3x8xf32>");
+}
+
+TEST(ImportDataMovement, UpsampleAndResize) {
+  ModelBuilder v7(7);
+  v7.input("x", {1, 1, 2, 3}).node("Upsample", {"x"}, {"y"}).output("y");
+  auto &scales = v7.attribute("scales", proto::AttributeProto::FLOATS);
+  for (float scale : {1.0f, 1.0f, 2.0f, 3.0f})
+    scales.add_floats(scale);
+  Imported upsample(v7);
+  ASSERT_TRUE(upsample.find<nn::ResizeOp>()) << upsample.text();
+  EXPECT_EQ(upsample.find<nn::ResizeOp>().getCoordinateTransformationMode(), "asymmetric");
+  EXPECT_EQ(upsample.outputType(), "tensor<1x1x4x9xf32>");
+  ModelBuilder v11(11);
+  v11.input("x", {1, 1, 2, 3}).node("Resize", {"x", "e", "e", "s"}, {"y"}).output("y");
+  v11.initializer("e", Tensor::of<float>({0}, {}));
+  v11.ints("s", {1, 1, 7, 8});
+  Imported resize(v11);
+  EXPECT_EQ(resize.outputType(), "tensor<1x1x7x8xf32>");
+  EXPECT_EQ(resize.find<nn::ResizeOp>().getCoordinateTransformationMode(), "half_pixel");
+  v11.graph().mutable_node(0)->set_input(3, "e");
+  expectError(v11, kInvalid, {"exactly one of scales and sizes"});
+}
+
+TEST(ImportReduction, AxesAsAttributeAndAsInput) {
+  EXPECT_EQ(Imported(unary("ReduceSum", 11).attr("axes", Ints{1})).outputType(),
+            "tensor<2x1x4xf32>");
+  EXPECT_EQ(Imported(unary("ReduceSum", 13, {"a"}).ints("a", {1})).outputType(),
+            "tensor<2x1x4xf32>");
+  auto mean = unary("ReduceMean", 13).attr("axes", Ints{-1}).attr("keepdims", int64_t{0});
+  EXPECT_EQ(Imported(mean).outputType(), "tensor<2x3xf32>");
+  EXPECT_EQ(Imported(unary("ReduceMax", 18, {"a"}).ints("a", {0})).outputType(),
+            "tensor<1x3x4xf32>");
+  expectError(unary("ReduceMax", 13, {"a"}).ints("a", {0}), kInvalid, {"axes are an attribute"});
+  EXPECT_EQ(Imported(unary("ReduceSum", 13).attr("noop_with_empty_axes", int64_t{1})).outputType(),
+            "tensor<2x3x4xf32>");
+}
+
+TEST(ImportReduction, SoftmaxChangedItsMeaning) {
+  Imported before(unary("Softmax", 11));
+  ASSERT_TRUE(before.find<nn::SoftmaxOp>()) << before.text();
+  EXPECT_TRUE(before.find<nn::SoftmaxOp>().getTrailing());
+  EXPECT_EQ(static_cast<int64_t>(before.find<nn::SoftmaxOp>().getAxis()), 1);
+  Imported after(unary("LogSoftmax", 13));
+  ASSERT_TRUE(after.find<nn::LogSoftmaxOp>()) << after.text();
+  EXPECT_FALSE(after.find<nn::LogSoftmaxOp>().getTrailing());
+  EXPECT_EQ(static_cast<int64_t>(after.find<nn::LogSoftmaxOp>().getAxis()), -1);
+}
+
+TEST(ImportReduction, ArgMax) {
+  auto b = unary("ArgMax", 13).attr("axis", int64_t{2}).attr("keepdims", int64_t{0});
+  EXPECT_EQ(Imported(b).outputType(), "tensor<2x3xi64>");
+}

@@ -1,0 +1,103 @@
+//===- ImportElementwiseTest.cpp - ops on single elements -----------------===//
+#include "tests/frontend/ModelBuilder.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using namespace quern::onnx::test;
+
+static constexpr StatusCode kInvalid = StatusCode::InvalidModel;
+
+/// y = op(a, b) with the given element types.
+static ModelBuilder binary(const std::string &op, DType a, DType b, int64_t opset = 13) {
+  ModelBuilder m(opset);
+  m.input("a", {2, 3}, a).input("b", {3}, b).node(op, {"a", "b"}, {"y"}).output("y");
+  return m;
+}
+
+TEST(ImportElementwise, EveryRowOfTheTable) {
+  for (const nn::ElementwiseInfo *info : nn::elementwiseTable()) {
+    if (info->onnxName.empty())
+      continue;
+    bool accepted = false;
+    for (DType dtype : {DType::Float32, DType::Int32, DType::UInt8, DType::Bool}) {
+      ModelBuilder b(20);
+      std::vector<std::string> operands;
+      for (unsigned i = 0; i < info->arity; ++i) {
+        operands.push_back("x" + std::to_string(i));
+        b.input(operands.back(), {2, -1}, info->arity == 3 && i == 0 ? DType::Bool : dtype);
+      }
+      Imported m(b.node(info->onnxName.str(), operands, {"y"}).output("y"));
+      accepted |= static_cast<bool>(m.module);
+    }
+    EXPECT_TRUE(accepted) << info->onnxName.str();
+  }
+}
+
+TEST(ImportElementwise, BroadcastsAndParams) {
+  EXPECT_EQ(Imported(binary("Add", DType::Float32, DType::Float32)).outputType(),
+            "tensor<2x3xf32>");
+  EXPECT_EQ(Imported(binary("Less", DType::Int32, DType::Int32)).outputType(), "tensor<2x3xi1>");
+  ModelBuilder b;
+  b.input("x", {2}).node("LeakyRelu", {"x"}, {"y"}).attr("alpha", 0.25f).output("y");
+  Imported m(b);
+  ASSERT_TRUE(m.find<nn::LeakyReluOp>()) << m.text();
+  EXPECT_EQ(m.find<nn::LeakyReluOp>().getAlpha().convertToDouble(), 0.25);
+}
+
+TEST(ImportElementwise, OperandTypesMustAgree) {
+  expectError(binary("Add", DType::Float32, DType::Int32), kInvalid, {"'y_node' (Add, opset 13)"});
+}
+
+TEST(ImportElementwise, ClipInBothForms) {
+  ModelBuilder v6(6);
+  v6.input("x", {2}).node("Clip", {"x"}, {"y"}).attr("max", 6.0f).output("y");
+  Imported oneSided(v6);
+  EXPECT_EQ(oneSided.count<nn::MinOp>(), 1) << oneSided.text();
+  EXPECT_EQ(oneSided.count<nn::MaxOp>(), 0);
+  ModelBuilder v11(11);
+  v11.input("x", {2}).input("lo", {}).node("Clip", {"x", "lo"}, {"y"}).output("y");
+  Imported lower(v11);
+  EXPECT_EQ(lower.count<nn::MinOp>(), 0) << lower.text();
+  EXPECT_EQ(lower.count<nn::MaxOp>(), 1);
+}
+
+TEST(ImportElementwise, Chains) {
+  ModelBuilder b(8);
+  b.input("x", {2}).output("y").output("z").output("one");
+  b.node("Sum", {"x", "x", "x"}, {"y"}).node("Mean", {"x", "x"}, {"z"}).node("Max", {"x"}, {"one"});
+  Imported m(b);
+  EXPECT_EQ(m.count<nn::AddOp>(), 3) << m.text();
+  EXPECT_EQ(m.count<nn::DivOp>(), 1);
+  EXPECT_EQ(m.count<nn::MaxOp>(), 0);
+}
+
+TEST(ImportElementwise, PowConvertsTheExponent) {
+  EXPECT_EQ(Imported(binary("Pow", DType::Float32, DType::Int64)).outputType(), "tensor<2x3xf32>");
+  Imported fraction(binary("Pow", DType::Int32, DType::Float32));
+  EXPECT_EQ(fraction.outputType(), "tensor<2x3xi32>");
+  EXPECT_EQ(fraction.count<nn::CastOp>(), 3);
+  expectError(binary("Pow", DType::Float32, DType::Int64, 11), kInvalid, {"before opset 12"});
+}
+
+TEST(ImportElementwise, ModAndBitShift) {
+  EXPECT_EQ(Imported(binary("Mod", DType::Int32, DType::Int32)).outputType(), "tensor<2x3xi32>");
+  EXPECT_EQ(
+      Imported(binary("Mod", DType::Float32, DType::Float32).attr("fmod", int64_t{1})).outputType(),
+      "tensor<2x3xf32>");
+  expectError(binary("Mod", DType::Float32, DType::Float32), kInvalid, {"'fmod' = 1"});
+  auto shift = binary("BitShift", DType::UInt8, DType::UInt8);
+  expectError(shift, kInvalid, {"attribute 'direction' is missing"});
+  EXPECT_EQ(Imported(shift.attr("direction", "LEFT")).outputType(), "tensor<2x3xui8>");
+}
+
+TEST(ImportElementwise, Casts) {
+  ModelBuilder b(15);
+  b.input("x", {2}).input("like", {}, DType::Int8).output("y").output("z");
+  b.node("Cast", {"x"}, {"y"}).attr("to", int64_t{7}).node("CastLike", {"x", "like"}, {"z"});
+  Imported m(b);
+  EXPECT_EQ(m.outputType(0), "tensor<2xi64>");
+  EXPECT_EQ(m.outputType(1), "tensor<2xi8>");
+  ModelBuilder unknown;
+  unknown.input("x", {2}).node("Cast", {"x"}, {"y"}).attr("to", int64_t{50}).output("y");
+  expectError(unknown, kInvalid, {"'to': unknown type 50"});
+}

@@ -1,0 +1,150 @@
+//===- ImportStructureTest.cpp - the function, weights and constants ------===//
+#include "tests/frontend/ModelBuilder.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using namespace quern::onnx::test;
+using proto::AttributeProto;
+
+TEST(ImportFunction, ArgumentsResultsAndNames) {
+  ModelBuilder b;
+  b.input("x", {-1, 3}).input("w", {3}).input("z", {}).output("y").output("x");
+  b.initializer("w", Tensor::of<float>({3}, {1, 2, 3}));
+  b.graph().mutable_input(2)->mutable_type()->mutable_tensor_type()->clear_shape();
+  b.node("Add", {"x", "w"}, {"y"});
+  Imported m(b);
+  ASSERT_TRUE(m.module) << m.text();
+  auto main = (*m.module)->lookupSymbol<mlir::func::FuncOp>("main");
+  ASSERT_TRUE(main);
+  // The initializer is no argument.
+  ASSERT_EQ(main.getNumArguments(), 2u);
+  EXPECT_EQ(main.getArgAttrOfType<mlir::StringAttr>(0, "nn.name").getValue(), "x");
+  EXPECT_EQ(main.getArgAttrOfType<mlir::StringAttr>(1, "nn.name").getValue(), "z");
+  EXPECT_EQ(main.getResultAttrOfType<mlir::StringAttr>(0, "nn.name").getValue(), "y");
+  EXPECT_EQ(main.getResultAttrOfType<mlir::StringAttr>(1, "nn.name").getValue(), "x");
+  EXPECT_EQ(nn::shapeOf(main.getArgumentTypes()[0])->str(), "Nx3");
+  EXPECT_FALSE(nn::shapeOf(main.getArgumentTypes()[1]));
+}
+
+TEST(ImportFunction, LocationsCarryNodeNames) {
+  ModelBuilder b;
+  b.input("x", {2}).node("Relu", {"x"}, {"a"}).node("Abs", {"a"}, {"y"}).output("y");
+  b.graph().mutable_node(1)->clear_name();
+  Imported m(b);
+  ASSERT_TRUE(m.find<nn::ReluOp>()) << m.text();
+  EXPECT_EQ(nn::nodeName(m.find<nn::ReluOp>().getLoc()), "a_node");
+  EXPECT_EQ(nn::nodeName(m.find<nn::AbsOp>().getLoc()), "Abs_1");
+}
+
+TEST(ImportWeights, LargeOnesAreReferences) {
+  std::vector<float> values(1000, 0.5f);
+  values[999] = 7;
+  ModelBuilder b;
+  b.input("x", {1000}).node("Add", {"x", "w"}, {"y"}).output("y");
+  b.initializer("w", Tensor::of<float>({1000}, values));
+  Imported m(b);
+  auto weight = m.find<nn::WeightOp>();
+  ASSERT_TRUE(weight) << m.text();
+  EXPECT_EQ(nn::constantTensor(weight)->data<float>()[999], 7.0f);
+  // Twice the same elements: they are borrowed from the message, not copied.
+  EXPECT_EQ(nn::constantTensor(weight)->rawData(), nn::constantTensor(weight)->rawData());
+}
+
+TEST(ImportWeights, TwoModelsInOneContext) {
+  mlir::MLIRContext context;
+  std::vector<mlir::OwningOpRef<mlir::ModuleOp>> modules;
+  for (float value : {1.0f, 2.0f}) {
+    ModelBuilder b;
+    b.input("x", {1000}).node("Add", {"x", "w"}, {"y"}).output("y");
+    b.initializer("w", Tensor::of<float>({1000}, std::vector<float>(1000, value)));
+    std::string bytes = b.bytes();
+    auto module = importOnnxBytes(std::as_bytes(std::span(bytes)), "m.onnx", context);
+    ASSERT_TRUE(module) << module.status().message();
+    modules.push_back(module.take());
+  }
+  for (size_t i = 0; i < modules.size(); ++i)
+    modules[i]->walk([&](nn::WeightOp weight) {
+      EXPECT_EQ(nn::constantTensor(weight)->data<float>()[0], static_cast<float>(i + 1));
+    });
+}
+
+TEST(ImportWeights, AllElementTypes) {
+  for (int type = 1; type <= static_cast<int>(DType::Int4); ++type) {
+    auto dtype = static_cast<DType>(type);
+    ModelBuilder b(13);
+    b.node("Identity", {"w"}, {"y"}).output("y");
+    for (int64_t elements : {3, 3000}) {
+      b.graph().clear_initializer();
+      auto *w = b.graph().add_initializer();
+      w->set_name("w");
+      w->set_data_type(type);
+      w->add_dims(elements);
+      int64_t bytes = (elements * dtypeBits(dtype) + 7) / 8;
+      if (dtype == DType::String)
+        for (int64_t i = 0; i < elements; ++i)
+          w->add_string_data("s");
+      else
+        w->set_raw_data(std::string(static_cast<size_t>(bytes), '\1'));
+      Imported m(b);
+      EXPECT_TRUE(m.module) << dtypeName(dtype) << ": " << m.text();
+    }
+  }
+}
+
+TEST(ImportConstant, EveryForm) {
+  ModelBuilder b;
+  for (const char *name : {"a", "b", "c", "d", "e", "f"})
+    b.node("Constant", {}, {name}).output(name);
+  auto attribute = [&](int node, const char *name, AttributeProto::AttributeType type) {
+    auto *out = b.graph().mutable_node(node)->add_attribute();
+    out->set_name(name);
+    out->set_type(type);
+    return out;
+  };
+  attribute(0, "value_float", AttributeProto::FLOAT)->set_f(2);
+  attribute(1, "value_floats", AttributeProto::FLOATS)->add_floats(2);
+  attribute(2, "value_int", AttributeProto::INT)->set_i(2);
+  attribute(3, "value_ints", AttributeProto::INTS)->add_ints(2);
+  attribute(4, "value_strings", AttributeProto::STRINGS)->add_strings("s");
+  auto *tensor = attribute(5, "value", AttributeProto::TENSOR)->mutable_t();
+  tensor->set_data_type(static_cast<int>(DType::Float64));
+  tensor->add_double_data(3);
+  Imported m(b);
+  ASSERT_TRUE(m.module) << m.text();
+  const char *types[] = {"tensor<f32>",   "tensor<1xf32>",        "tensor<i64>",
+                         "tensor<1xi64>", "tensor<1x!nn.string>", "tensor<f64>"};
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ(m.outputType(i), types[i]);
+}
+
+TEST(ImportConstant, NeedsAValue) {
+  ModelBuilder b;
+  b.node("Constant", {}, {"y"}).output("y");
+  expectError(b, StatusCode::InvalidModel, {"'y_node' (Constant", "no value"});
+}
+
+TEST(ImportConstant, OfShape) {
+  ModelBuilder b;
+  b.node("ConstantOfShape", {"s"}, {"y"}).ints("s", {2, 3}).output("y");
+  EXPECT_EQ(Imported(b).outputType(), "tensor<2x3xf32>");
+  auto *value = b.attribute("value", AttributeProto::TENSOR).mutable_t();
+  value->set_data_type(static_cast<int>(DType::Int64));
+  value->add_dims(1);
+  value->add_int64_data(5);
+  EXPECT_EQ(Imported(b).outputType(), "tensor<2x3xi64>");
+  value->set_dims(0, 2);
+  value->add_int64_data(6);
+  expectError(b, StatusCode::InvalidModel, {"'value' has 2 elements, need 1"});
+}
+
+TEST(ImportDropout, IsIdentityWithAMask) {
+  for (int64_t opset : {7, 10, 13}) {
+    ModelBuilder b(opset);
+    b.input("x", {2, 3}).node("Dropout", {"x"}, {"y", "mask"}).output("y").output("mask");
+    Imported m(b);
+    EXPECT_EQ(m.outputType(0), "tensor<2x3xf32>") << m.text();
+    EXPECT_EQ(m.outputType(1), opset < 10 ? "tensor<2x3xf32>" : "tensor<2x3xi1>");
+  }
+}

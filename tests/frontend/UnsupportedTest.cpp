@@ -1,0 +1,85 @@
+//===- UnsupportedTest.cpp - what is refused by name ----------------------===//
+#include "tests/frontend/ModelBuilder.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using namespace quern::onnx::test;
+
+static constexpr StatusCode kUnsupported = StatusCode::Unsupported;
+
+TEST(Unsupported, AllOpsAreListedAtOnce) {
+  ModelBuilder b;
+  b.input("x", {2}).output("y");
+  b.node("Frobnicate", {"x"}, {"a"}).node("Frobnicate", {"a"}, {"b"});
+  b.node("Relu", {"b"}, {"c"}).node("NonZero", {"c"}, {"y"});
+  expectError(b, kUnsupported,
+              {"m.onnx", "Frobnicate (opset 13, 2 nodes", "NonZero (opset 13, 1 node"});
+}
+
+TEST(Unsupported, NewerAndOlderOpsets) {
+  ModelBuilder newer(99);
+  newer.input("x", {2}).node("Relu", {"x"}, {"y"}).output("y");
+  expectError(newer, kUnsupported, {"Relu (opset 99, 1 node: only known up to opset 21)"});
+  ModelBuilder older(8);
+  older.input("x", {2}).node("Erf", {"x"}, {"y"}).output("y");
+  expectError(older, kUnsupported, {"Erf (opset 8, 1 node: only known from opset 9)"});
+}
+
+TEST(Unsupported, OtherDomains) {
+  ModelBuilder b;
+  auto *opset = b.model.add_opset_import();
+  opset->set_domain("com.example");
+  opset->set_version(1);
+  b.input("x", {2}).node("Relu", {"x"}, {"y"}).output("y");
+  b.graph().mutable_node(0)->set_domain("com.example");
+  expectError(b, kUnsupported, {"com.example.Relu (opset 1, 1 node"});
+  // "ai.onnx" is another name of the default domain.
+  b.graph().mutable_node(0)->set_domain("ai.onnx");
+  EXPECT_TRUE(Imported(b).module) << Imported(b).text();
+}
+
+TEST(Unsupported, LocalFunctions) {
+  ModelBuilder b;
+  b.model.add_functions()->set_name("Twice");
+  b.input("x", {2}).node("Twice", {"x"}, {"y"}).output("y");
+  expectError(b, kUnsupported, {"Twice (opset 13", "model-local functions"});
+}
+
+TEST(Unsupported, OpsInSubgraphsCount) {
+  ModelBuilder b;
+  b.input("x", {}, DType::Bool).node("If", {"x"}, {"y"}).output("y");
+  auto &branch = b.attribute("then_branch", proto::AttributeProto::GRAPH);
+  branch.mutable_g()->add_node()->set_op_type("Unique");
+  expectError(b, kUnsupported, {"If (opset 13, 1 node", "Unique (opset 13, 1 node"});
+}
+
+TEST(Unsupported, UnknownAttributes) {
+  ModelBuilder b;
+  b.input("x", {2}).node("Relu", {"x"}, {"y"}).attr("speed", int64_t{9}).output("y");
+  expectError(b, kUnsupported, {"'y_node' (Relu, opset 13)", "attribute 'speed' is unknown"});
+}
+
+TEST(Unsupported, SequencesAndSparseTensors) {
+  ModelBuilder b;
+  b.node("Identity", {"s"}, {"y"}).output("y");
+  auto *input = b.graph().add_input();
+  input->set_name("s");
+  input->mutable_type()->mutable_sequence_type();
+  expectError(b, kUnsupported, {"'s' is a sequence"});
+  ModelBuilder sparse;
+  sparse.input("x", {2}).node("Relu", {"x"}, {"y"}).output("y");
+  sparse.graph().add_sparse_initializer()->mutable_values()->set_name("w");
+  expectError(sparse, kUnsupported, {"sparse initializer 'w'"});
+}
+
+TEST(Unsupported, Training) {
+  ModelBuilder dropout;
+  dropout.input("x", {2}).node("Dropout", {"x", "", "t"}, {"y"}).output("y");
+  dropout.initializer("t", Tensor::of<bool>({}, {true}));
+  expectError(dropout, kUnsupported, {"'y_node' (Dropout, opset 13)", "training mode"});
+  ModelBuilder norm(15);
+  norm.input("x", {1, 2}).input("c", {2}).output("y");
+  norm.node("BatchNormalization", {"x", "c", "c", "c", "c"}, {"y"})
+      .attr("training_mode", int64_t{1});
+  expectError(norm, kUnsupported, {"BatchNormalization, opset 15", "training mode"});
+}
