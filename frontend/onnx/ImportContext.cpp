@@ -36,7 +36,7 @@ void NodeImport::setOutput(int i, Value value) {
 
 const AttributeProto *NodeImport::find(std::string_view name, AttributeProto::AttributeType type,
                                        bool required) {
-  readAttributes.insert(name);
+  ignoreAttribute(name);
   for (const AttributeProto &attribute : node.attribute()) {
     if (attribute.name() != name)
       continue;

@@ -74,8 +74,8 @@ public:
   std::vector<float> getFloats(std::string_view name);
   std::vector<std::string> getStrings(std::string_view name);
   const proto::TensorProto *getTensor(std::string_view name);
-  /// Reads an attribute that has no meaning for inference.
-  void ignoreAttribute(std::string_view name) { readAttributes.insert(name); }
+  /// Counts an attribute as read; for those without a meaning in inference.
+  void ignoreAttribute(std::string_view name) { readAttributes.emplace(name); }
   /// An attribute that has not been read.
   std::optional<std::string> unreadAttribute() const;
 
@@ -124,7 +124,7 @@ private:
   mlir::Location location;
   int64_t opsetVersion;
   llvm::SmallVector<mlir::Value> inputs;
-  std::set<std::string_view> readAttributes;
+  std::set<std::string> readAttributes;
   Status firstError;
 };
 

@@ -14,18 +14,36 @@ using mlir::Value;
 /// The first opset with an op of the table, where it is not the usual one: 6 for
 /// unary ops (which then lost `consumed_inputs`), 7 for others (then broadcasting).
 static int64_t firstOpset(std::string_view op, unsigned arity) {
-  static const std::map<std::string_view, int64_t> exceptions = {
-      {"Not", 1},          {"Softplus", 1},   {"Softsign", 1},
-      {"Acos", 7},         {"Asin", 7},       {"Atan", 7},
-      {"Cos", 7},          {"Sin", 7},        {"Tan", 7},
-      {"Acosh", 9},        {"Asinh", 9},      {"Atanh", 9},
-      {"Cosh", 9},         {"Erf", 9},        {"IsNaN", 9},
-      {"Shrink", 9},       {"Sign", 9},       {"Sinh", 9},
-      {"Where", 9},        {"IsInf", 10},     {"ThresholdedRelu", 10},
-      {"Round", 11},       {"Celu", 12},      {"GreaterOrEqual", 12},
-      {"LessOrEqual", 12}, {"HardSwish", 14}, {"BitwiseAnd", 18},
-      {"BitwiseNot", 18},  {"BitwiseOr", 18}, {"BitwiseXor", 18},
-      {"Mish", 18}};
+  static const std::map<std::string_view, int64_t> exceptions = {{"Not", 1},
+                                                                 {"Softplus", 1},
+                                                                 {"Softsign", 1},
+                                                                 {"Acos", 7},
+                                                                 {"Asin", 7},
+                                                                 {"Atan", 7},
+                                                                 {"Cos", 7},
+                                                                 {"Sin", 7},
+                                                                 {"Tan", 7},
+                                                                 {"Acosh", 9},
+                                                                 {"Asinh", 9},
+                                                                 {"Atanh", 9},
+                                                                 {"Cosh", 9},
+                                                                 {"Erf", 9},
+                                                                 {"IsNaN", 9},
+                                                                 {"Sign", 9},
+                                                                 {"Sinh", 9},
+                                                                 {"Where", 9},
+                                                                 {"IsInf", 10},
+                                                                 {"ThresholdedRelu", 10},
+                                                                 {"Round", 11},
+                                                                 {"Celu", 12},
+                                                                 {"GreaterOrEqual", 12},
+                                                                 {"LessOrEqual", 12},
+                                                                 {"HardSwish", 14},
+                                                                 {"BitwiseAnd", 18},
+                                                                 {"BitwiseNot", 18},
+                                                                 {"BitwiseOr", 18},
+                                                                 {"BitwiseXor", 18},
+                                                                 {"Mish", 18}};
   auto found = exceptions.find(op);
   return found != exceptions.end() ? found->second : arity == 1 ? 6 : 7;
 }
@@ -120,6 +138,20 @@ static void importPow(NodeImport &node) {
   node.setOutput(0, inDouble ? node.createCast(power, baseType) : power);
 }
 
+/// Shrink moves x by `bias` towards zero; within [-lambd, lambd] it is zero.
+static void importShrink(NodeImport &node) {
+  DType dtype = node.inputDType(0);
+  double lambd = node.getFloat("lambd", 0.5), bias = node.getFloat("bias", 0);
+  Value x = node.input(0), zero = node.scalarConstant(0, dtype);
+  Value below = createOp(node, "nn.less", {x, node.scalarConstant(-lambd, dtype)});
+  Value above = createOp(node, "nn.greater", {x, node.scalarConstant(lambd, dtype)});
+  Value biasValue = node.scalarConstant(bias, dtype);
+  Value lowered = createOp(node, "nn.sub", {x, biasValue});
+  Value raised = createOp(node, "nn.add", {x, biasValue});
+  Value outer = createOp(node, "nn.where", {above, lowered, zero});
+  node.setOutput(0, createOp(node, "nn.where", {below, raised, outer}));
+}
+
 /// Refuses the wrapping conversion to float8, the only thing `saturate` is about.
 static void refuseWrappingCast(NodeImport &node, DType to) {
   bool saturate = node.opset() < 19 || node.getBool("saturate", true);
@@ -151,6 +183,7 @@ static constexpr OpsetRow kWrittenOut[] = {
     {"Min", 8, kNewestOpset, 1, kVariadic, 1, importMin},
     {"Mod", 10, kNewestOpset, 2, 2, 1, importMod},
     {"Pow", 7, kNewestOpset, 2, 2, 1, importPow},
+    {"Shrink", 9, kNewestOpset, 1, 1, 1, importShrink},
     {"Sum", 8, kNewestOpset, 1, kVariadic, 1, importSum},
 };
 

@@ -71,6 +71,14 @@ static void importConstantOfShape(NodeImport &node) {
 
 static void importIdentity(NodeImport &node) { node.setOutput(0, node.input(0)); }
 
+/// The shape of operand 0: a constant when it is known.
+static Value shapeOfInput(NodeImport &node) {
+  if (auto shape = node.inputShape(0); shape && shape->isStatic())
+    return node.intsConstant(*shape->sizes());
+  return node.create<nn::ShapeOp>(node.input(0), node.builder().getI64IntegerAttr(0),
+                                  mlir::IntegerAttr());
+}
+
 /// Dropout does nothing in inference; its mask then keeps everything.
 static void importDropout(NodeImport &node) {
   node.ignoreAttribute("seed");
@@ -87,10 +95,8 @@ static void importDropout(NodeImport &node) {
   if (!node.hasOutput(1))
     return;
   // The mask had the type of the data before opset 10.
-  Value shape = node.create<nn::ShapeOp>(node.input(0), node.builder().getI64IntegerAttr(0),
-                                         mlir::IntegerAttr());
-  Value mask =
-      node.create<nn::ConstantOfShapeOp>(shape, node.elementsAttr(Tensor::of<bool>({1}, {true})));
+  Value mask = node.create<nn::ConstantOfShapeOp>(shapeOfInput(node),
+                                                  node.elementsAttr(Tensor::of<bool>({1}, {true})));
   if (node.opset() < 10)
     mask = node.createCast(mask, node.inputDType(0));
   node.setOutput(1, mask);

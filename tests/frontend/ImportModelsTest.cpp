@@ -4,6 +4,7 @@
 #include "frontend/onnx/OnnxReader.h"
 #include "frontend/onnx/TensorData.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -12,14 +13,20 @@ using namespace quern::onnx;
 using namespace quern::onnx::test;
 namespace fs = std::filesystem;
 
-static const fs::path kLightModels = fs::path(QUERN_SOURCE_DIR) / "../shared/models/light";
+/// QUERN_SHARED names another place for the folder beside the repository.
+static fs::path lightModels() {
+  const char *shared = std::getenv("QUERN_SHARED");
+  fs::path folder = shared ? fs::path(shared) : fs::path(QUERN_SOURCE_DIR) / "../shared";
+  return folder / "models" / "light";
+}
+
 static const fs::path kNodeTests = "/usr/share/libonnx-testdata/data/node";
 
 TEST(ImportModels, NineLightModels) {
-  if (!fs::exists(kLightModels))
-    GTEST_SKIP() << kLightModels << " is not there";
+  if (!fs::exists(lightModels()))
+    GTEST_SKIP() << lightModels() << " is not there";
   int models = 0;
-  for (const auto &entry : fs::directory_iterator(kLightModels)) {
+  for (const auto &entry : fs::directory_iterator(lightModels())) {
     if (entry.path().extension() != ".onnx")
       continue;
     mlir::MLIRContext context;

@@ -48,7 +48,7 @@ TEST(ImportWeights, LargeOnesAreReferences) {
   auto weight = m.find<nn::WeightOp>();
   ASSERT_TRUE(weight) << m.text();
   EXPECT_EQ(nn::constantTensor(weight)->data<float>()[999], 7.0f);
-  // Twice the same elements: they are borrowed from the message, not copied.
+  // Read twice, the elements lie in one place: they are borrowed, not copied.
   EXPECT_EQ(nn::constantTensor(weight)->rawData(), nn::constantTensor(weight)->rawData());
 }
 

@@ -1,6 +1,7 @@
 //===- ModelBuilder.cpp - small ONNX models for tests ---------------------===//
 #include "tests/frontend/ModelBuilder.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace quern;
@@ -103,14 +104,10 @@ std::string Imported::text() {
 std::string Imported::outputType(int i) {
   if (!module)
     return module.status().message();
-  mlir::Operation *terminator = nullptr;
-  (*module)->walk([&](mlir::Operation *op) {
-    if (op->hasTrait<mlir::OpTrait::ReturnLike>())
-      terminator = op;
-  });
+  auto terminator = find<mlir::func::ReturnOp>();
   std::string text;
   llvm::raw_string_ostream stream(text);
-  terminator->getOperand(i).getType().print(stream);
+  terminator.getOperand(i).getType().print(stream);
   return text;
 }
 
