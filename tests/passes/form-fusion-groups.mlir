@@ -1,0 +1,73 @@
+// RUN: quern-opt %s --split-input-file --nn-form-fusion-groups | FileCheck %s
+// RUN: quern-opt %s --split-input-file --nn-form-fusion-groups=max-ops=1 \
+// RUN:   | FileCheck %s --check-prefix=SINGLE
+
+// The later root takes the addition; numbers and nn.none move inside.
+// CHECK-LABEL: func @residual
+// CHECK: %[[A:.*]] = nn.group %arg0, %arg1 {
+// CHECK: nn.none
+// CHECK: nn.conv
+// CHECK-NOT: nn.add
+// CHECK: %[[B:.*]] = nn.group %arg0, %arg2, %[[A]] {
+// CHECK: nn.constant dense<2.000000e+00>
+// CHECK: nn.conv
+// CHECK-NEXT: nn.add
+// CHECK-NEXT: nn.mul
+// CHECK-NEXT: nn.yield
+// CHECK: return %[[B]]
+// SINGLE-LABEL: func @residual
+// SINGLE-COUNT-4: nn.group
+func.func @residual(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>, %v: tensor<8x8x1x1xf32>) -> tensor<1x8x4x4xf32> {
+  %none = nn.none
+  %two = nn.constant dense<2.0> : tensor<1xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
+  %1 = nn.conv %x, %v, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
+  %2 = nn.add %0, %1 : (tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  %3 = nn.mul %2, %two : (tensor<1x8x4x4xf32>, tensor<1xf32>) -> tensor<1x8x4x4xf32>
+  return %3 : tensor<1x8x4x4xf32>
+}
+
+// -----
+
+// Nodes are named by their group; opaque ops stay outside.
+// CHECK-LABEL: func @names
+// CHECK: nn.group
+// CHECK: nn.relu
+// CHECK: nn.softmax
+// CHECK: nn.group
+func.func @names(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  %0 = nn.relu %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %1 = nn.softmax %0 {axis = 1 : i64, trailing = false} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %2 = nn.relu %1 : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  return %2 : tensor<2x3xf32>
+}
+
+// -----
+
+// A bias per column of a matrix product; constants of more than one element stay outside.
+// CHECK-LABEL: func @matmul
+// CHECK: %[[B:.*]] = nn.constant dense<[1.000000e+00, 2.000000e+00, 3.000000e+00]>
+// CHECK: nn.group %arg0, %arg1, %[[B]] {
+// CHECK: nn.matmul
+// CHECK-NEXT: nn.add
+// CHECK-NEXT: nn.yield
+func.func @matmul(%x: tensor<2x4xf32>, %w: tensor<4x3xf32>) -> tensor<2x3xf32> {
+  %b = nn.constant dense<[1.0, 2.0, 3.0]> : tensor<3xf32>
+  %0 = nn.matmul %x, %w : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
+  %1 = nn.add %0, %b : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+  return %1 : tensor<2x3xf32>
+}
+
+// -----
+
+// An operand that is used outside is a result of its own group.
+// CHECK-LABEL: func @twoUses
+// CHECK: %[[A:.*]] = nn.group %arg0 {
+// CHECK: nn.relu
+// CHECK: %[[B:.*]] = nn.group %[[A]] {
+// CHECK: return %[[A]], %[[B]]
+func.func @twoUses(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  %0 = nn.relu %x : (tensor<2xf32>) -> tensor<2xf32>
+  %1 = nn.relu %0 : (tensor<2xf32>) -> tensor<2xf32>
+  return %0, %1 : tensor<2xf32>, tensor<2xf32>
+}

@@ -1,0 +1,186 @@
+// RUN: quern-opt %s --split-input-file --nn-simplify-graph | FileCheck %s
+
+// CHECK-LABEL: func @reshapes
+// CHECK-DAG: %[[S1:.*]] = nn.constant dense<[2, 3]>
+// CHECK-DAG: %[[S2:.*]] = nn.constant dense<[2, 1, 3]>
+// CHECK-DAG: %[[S3:.*]] = nn.constant dense<[1, 6]>
+// CHECK: nn.reshape %arg0, %[[S1]] {allowzero = true}
+// CHECK: nn.reshape %arg1, %[[S2]]
+// CHECK: nn.reshape %arg1, %[[S3]]
+func.func @reshapes(%x: tensor<2x1x3xf32>, %y: tensor<2x3xf32>)
+    -> (tensor<2x3xf32>, tensor<2x1x3xf32>, tensor<1x6xf32>) {
+  %one = nn.constant dense<[1]> : tensor<1xi64>
+  %0 = nn.squeeze %x, %one : (tensor<2x1x3xf32>, tensor<1xi64>) -> tensor<2x3xf32>
+  %1 = nn.unsqueeze %y, %one : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<2x1x3xf32>
+  %2 = nn.flatten %y {axis = 0 : i64} : (tensor<2x3xf32>) -> tensor<1x6xf32>
+  return %0, %1, %2 : tensor<2x3xf32>, tensor<2x1x3xf32>, tensor<1x6xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @dynamicReshape
+// CHECK: nn.flatten
+func.func @dynamicReshape(%x: tensor<?x3xf32>) -> tensor<1x?xf32> {
+  %0 = nn.flatten %x {axis = 0 : i64} : (tensor<?x3xf32>) -> tensor<1x?xf32>
+  return %0 : tensor<1x?xf32>
+}
+
+// -----
+
+// There and back is nothing.
+// CHECK-LABEL: func @mergeReshapes
+// CHECK-NEXT: return %arg0
+func.func @mergeReshapes(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+  %flat = nn.constant dense<[-1]> : tensor<1xi64>
+  %back = nn.constant dense<[2, -1]> : tensor<2xi64>
+  %0 = nn.reshape %x, %flat {allowzero = false} : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<6xf32>
+  %1 = nn.reshape %0, %back {allowzero = false} : (tensor<6xf32>, tensor<2xi64>) -> tensor<2x3xf32>
+  return %1 : tensor<2x3xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @mergeTransposes
+// CHECK-NEXT: nn.transpose %arg0 {perm = array<i64: 1, 2, 0>}
+// CHECK-NEXT: return
+func.func @mergeTransposes(%x: tensor<2x3x4xf32>) -> tensor<3x4x2xf32> {
+  %0 = nn.transpose %x {perm = array<i64>} : (tensor<2x3x4xf32>) -> tensor<4x3x2xf32>
+  %1 = nn.transpose %0 {perm = array<i64: 1, 0, 2>} : (tensor<4x3x2xf32>) -> tensor<3x4x2xf32>
+  return %1 : tensor<3x4x2xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @cancelTransposes
+// CHECK-NEXT: return %arg0
+func.func @cancelTransposes(%x: tensor<?x3x4xf32>) -> tensor<?x3x4xf32> {
+  %0 = nn.transpose %x {perm = array<i64: 1, 2, 0>} : (tensor<?x3x4xf32>) -> tensor<3x4x?xf32>
+  %1 = nn.transpose %0 {perm = array<i64: 2, 0, 1>} : (tensor<3x4x?xf32>) -> tensor<?x3x4xf32>
+  return %1 : tensor<?x3x4xf32>
+}
+
+// -----
+
+// Only what moves no element is a reshape.
+// CHECK-LABEL: func @transposeOfOnes
+// CHECK: nn.reshape %arg0
+// CHECK: nn.transpose %arg0 {perm = array<i64: 0, 2, 1>}
+func.func @transposeOfOnes(%x: tensor<1x2x3xf32>) -> (tensor<2x1x3xf32>, tensor<1x3x2xf32>) {
+  %0 = nn.transpose %x {perm = array<i64: 1, 0, 2>} : (tensor<1x2x3xf32>) -> tensor<2x1x3xf32>
+  %1 = nn.transpose %x {perm = array<i64: 0, 2, 1>} : (tensor<1x2x3xf32>) -> tensor<1x3x2xf32>
+  return %0, %1 : tensor<2x1x3xf32>, tensor<1x3x2xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @copies
+// CHECK-NEXT: return %arg0, %arg0, %arg0, %arg0, %arg0, %arg0
+func.func @copies(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4xf32>,
+                                         tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) {
+  %none = nn.none
+  %zero = nn.constant dense<0> : tensor<1xi64>
+  %one = nn.constant dense<1> : tensor<1xi64>
+  %four = nn.constant dense<4> : tensor<1xi64>
+  %zeros = nn.constant dense<0> : tensor<2xi64>
+  %0 = nn.slice %x, %zero, %four, %none, %one : (tensor<4xf32>, tensor<1xi64>, tensor<1xi64>, none, tensor<1xi64>) -> tensor<4xf32>
+  %1 = nn.pad %x, %zeros, %none {mode = "constant"} : (tensor<4xf32>, tensor<2xi64>, none) -> tensor<4xf32>
+  %2 = nn.expand %x, %one : (tensor<4xf32>, tensor<1xi64>) -> tensor<4xf32>
+  %3 = nn.concat %x {axis = 0 : i64} : (tensor<4xf32>) -> tensor<4xf32>
+  %4 = nn.cast %x {to = f32} : (tensor<4xf32>) -> tensor<4xf32>
+  %5 = nn.tile %x, %one : (tensor<4xf32>, tensor<1xi64>) -> tensor<4xf32>
+  return %0, %1, %2, %3, %4, %5 : tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// The same type, but other elements: reversed, shifted.
+// CHECK-LABEL: func @noCopies
+// CHECK: nn.slice
+// CHECK: nn.pad
+func.func @noCopies(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %none = nn.none
+  %start = nn.constant dense<3> : tensor<1xi64>
+  %end = nn.constant dense<-5> : tensor<1xi64>
+  %step = nn.constant dense<-1> : tensor<1xi64>
+  %shift = nn.constant dense<[1, -1]> : tensor<2xi64>
+  %0 = nn.slice %x, %start, %end, %none, %step : (tensor<4xf32>, tensor<1xi64>, tensor<1xi64>, none, tensor<1xi64>) -> tensor<4xf32>
+  %1 = nn.pad %x, %shift, %none {mode = "constant"} : (tensor<4xf32>, tensor<2xi64>, none) -> tensor<4xf32>
+  return %0, %1 : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @neutral
+// CHECK-NEXT: return %arg0, %arg0, %arg0, %arg0, %arg1
+func.func @neutral(%x: tensor<2xf32>, %i: tensor<2xi64>)
+    -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xi64>) {
+  %zero = nn.constant dense<0.0> : tensor<f32>
+  %minusZero = nn.constant dense<-0.0> : tensor<f32>
+  %one = nn.constant dense<1.0> : tensor<f32>
+  %intZero = nn.constant dense<0> : tensor<i64>
+  %0 = nn.add %minusZero, %x : (tensor<f32>, tensor<2xf32>) -> tensor<2xf32>
+  %1 = nn.sub %x, %zero : (tensor<2xf32>, tensor<f32>) -> tensor<2xf32>
+  %2 = nn.mul %x, %one : (tensor<2xf32>, tensor<f32>) -> tensor<2xf32>
+  %3 = nn.div %x, %one : (tensor<2xf32>, tensor<f32>) -> tensor<2xf32>
+  %4 = nn.add %i, %intZero : (tensor<2xi64>, tensor<i64>) -> tensor<2xi64>
+  return %0, %1, %2, %3, %4 : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xi64>
+}
+
+// -----
+
+// -0 + 0 and -0 - -0 are +0; 1 / x and 0 - x are not x; a broadcast is no copy.
+// CHECK-LABEL: func @notNeutral
+// CHECK: nn.add
+// CHECK: nn.sub
+// CHECK: nn.div
+// CHECK: nn.sub
+// CHECK: nn.mul
+func.func @notNeutral(%x: tensor<2xf32>)
+    -> (tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2x2xf32>) {
+  %zero = nn.constant dense<0.0> : tensor<f32>
+  %minusZero = nn.constant dense<-0.0> : tensor<f32>
+  %one = nn.constant dense<1.0> : tensor<f32>
+  %ones = nn.constant dense<1.0> : tensor<2x1xf32>
+  %0 = nn.add %x, %zero : (tensor<2xf32>, tensor<f32>) -> tensor<2xf32>
+  %1 = nn.sub %x, %minusZero : (tensor<2xf32>, tensor<f32>) -> tensor<2xf32>
+  %2 = nn.div %one, %x : (tensor<f32>, tensor<2xf32>) -> tensor<2xf32>
+  %3 = nn.sub %zero, %x : (tensor<f32>, tensor<2xf32>) -> tensor<2xf32>
+  %4 = nn.mul %x, %ones : (tensor<2xf32>, tensor<2x1xf32>) -> tensor<2x2xf32>
+  return %0, %1, %2, %3, %4 : tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2x2xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @globalPools
+// CHECK: nn.global_average_pool %arg0
+// CHECK: nn.global_max_pool %arg0
+// CHECK: nn.average_pool %arg0 {{.*}}kernel = array<i64: 7, 6>
+// CHECK: nn.average_pool %arg0 {{.*}}pads = array<i64: 1
+func.func @globalPools(%x: tensor<1x8x7x7xf32>)
+    -> (tensor<1x8x1x1xf32>, tensor<1x8x1x1xf32>, tensor<1x8x1x2xf32>, tensor<1x8x2x2xf32>) {
+  %0 = nn.average_pool %x {kernel = array<i64: 7, 7>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false, count_include_pad = false} : (tensor<1x8x7x7xf32>) -> tensor<1x8x1x1xf32>
+  %1 = nn.max_pool %x {kernel = array<i64: 7, 7>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false} : (tensor<1x8x7x7xf32>) -> tensor<1x8x1x1xf32>
+  %2 = nn.average_pool %x {kernel = array<i64: 7, 6>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false, count_include_pad = false} : (tensor<1x8x7x7xf32>) -> tensor<1x8x1x2xf32>
+  %3 = nn.average_pool %x {kernel = array<i64: 7, 7>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 0, 0>, ceil_mode = false, count_include_pad = false} : (tensor<1x8x7x7xf32>) -> tensor<1x8x2x2xf32>
+  return %0, %1, %2, %3 : tensor<1x8x1x1xf32>, tensor<1x8x1x1xf32>, tensor<1x8x1x2xf32>, tensor<1x8x2x2xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @reducePools
+// CHECK: %[[P:.*]] = nn.global_average_pool %arg0
+// CHECK: nn.reshape %[[P]]
+// CHECK: nn.global_max_pool %arg0
+// CHECK: nn.reduce
+// CHECK-SAME: kind = "sum"
+// CHECK: nn.reduce
+func.func @reducePools(%x: tensor<1x8x7x7xf32>)
+    -> (tensor<1x8xf32>, tensor<1x8x1x1xf32>, tensor<1x8x1x1xf32>, tensor<1x1x7x7xf32>) {
+  %axes = nn.constant dense<[-1, 2]> : tensor<2xi64>
+  %channel = nn.constant dense<[1]> : tensor<1xi64>
+  %0 = nn.reduce %x, %axes {kind = "mean", keepdims = false, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8xf32>
+  %1 = nn.reduce %x, %axes {kind = "max", keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8x1x1xf32>
+  %2 = nn.reduce %x, %axes {kind = "sum", keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8x1x1xf32>
+  %3 = nn.reduce %x, %channel {kind = "mean", keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<1xi64>) -> tensor<1x1x7x7xf32>
+  return %0, %1, %2, %3 : tensor<1x8xf32>, tensor<1x8x1x1xf32>, tensor<1x8x1x1xf32>, tensor<1x1x7x7xf32>
+}

@@ -1,0 +1,36 @@
+// RUN: quern-opt %s --split-input-file --verify-diagnostics --nn-verify-phase=phase=simplified
+// RUN: not quern-opt %s --nn-verify-phase=phase=llvm 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+
+// UNKNOWN: error: no graph phase is named 'llvm'
+
+func.func @legal(%x: tensor<1x16x2x2xf32>) -> tensor<1x16x2x2xf32> {
+  %0 = nn.relu %x : (tensor<1x16x2x2xf32>) -> tensor<1x16x2x2xf32>
+  return %0 : tensor<1x16x2x2xf32>
+}
+
+// -----
+
+func.func @packed(%x: tensor<1x16x2x2xf32>) {
+  // expected-error @below {{is illegal after phase 'simplified': is blocked before layouts are assigned}}
+  %0 = nn.pack %x {block = 16 : i64} : (tensor<1x16x2x2xf32>) -> tensor<1x1x2x2x16xf32>
+  return
+}
+
+// -----
+
+func.func @blocked(%x: tensor<1x1x2x2x16xf32>) {
+  // expected-error @below {{is blocked before layouts are assigned}}
+  %0 = nn.global_max_pool %x {block = 16 : i64} : (tensor<1x1x2x2x16xf32>) -> tensor<1x1x1x1x16xf32>
+  return
+}
+
+// -----
+
+func.func @grouped(%x: tensor<2xf32>) {
+  // expected-error @below {{is a group before fusion}}
+  %0 = nn.group %x {
+  ^bb0(%y: tensor<2xf32>):
+    nn.yield %y : tensor<2xf32>
+  } : (tensor<2xf32>) -> tensor<2xf32>
+  return
+}
