@@ -1,6 +1,7 @@
 //===- LowerGraph.cpp - a fused graph as a list of steps ------------------===//
 #include "backends/native/LowerGraph.h"
 
+#include "backends/interpreter/Interpreter.h"
 #include "backends/native/GroupProgram.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
@@ -87,7 +88,10 @@ Expected<LoweredGraph> native::lowerGraph(func::FuncOp main, const LoweringConte
     entry.steps = std::move(lowered.steps);
     entry.refusal = lowered.refusal;
     if (!lowered.isNative()) {
-      QUERN_ASSIGN(entry.reference, interpreter::makeReferenceCall(op, limits));
+      auto call = interpreter::makeReferenceCall(op, limits);
+      if (!call)
+        return call.status().withContext(interpreter::nodeContext(op));
+      entry.reference = call.take();
     }
     graph.ops.push_back(std::move(entry));
     op = op->getNextNode();
