@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <sys/mman.h>
 
 using namespace quern;
 
@@ -30,11 +31,16 @@ static Expected<Tensor> allocateTensor(DType dtype, Tensor::Dims dims, const Lim
     auto strings = std::make_shared<std::vector<std::string>>(count.value());
     return Tensor::borrow(dtype, std::move(dims), strings->data(), strings);
   }
-  constexpr int64_t kAlignment = 64;
-  size_t rounded = static_cast<size_t>((bytes + CheckedSize(1)).alignedTo(kAlignment).value());
-  void *memory = std::aligned_alloc(kAlignment, rounded);
+  // Large tensors are streamed: huge pages spare the TLB.
+  constexpr int64_t kCacheLine = 64, kHugePage = int64_t{2} << 20;
+  bool large = bytes.value() >= 2 * kHugePage;
+  int64_t alignment = large ? kHugePage : kCacheLine;
+  auto rounded = static_cast<size_t>((bytes + CheckedSize(1)).alignedTo(alignment).value());
+  void *memory = std::aligned_alloc(static_cast<size_t>(alignment), rounded);
   if (!memory)
     return resourceLimit("out of memory for tensor " + what());
+  if (large) // only advice
+    (void)madvise(memory, rounded, MADV_HUGEPAGE);
   if (zeroFill)
     std::memset(memory, 0, rounded);
   std::shared_ptr<void> owner(memory, std::free);
