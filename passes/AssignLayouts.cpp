@@ -5,6 +5,10 @@
 // it meets the nn.pack of the next convolution and both go. What is left stands
 // at the borders of the blocked parts of the graph.
 //
+// Channels that do not fill their last block leave padding in it. Ops that work
+// lane by lane (elementwise, pools, depthwise convolution) may read padding,
+// whatever it holds; other convolutions and nn.concat take whole blocks only.
+//
 //===----------------------------------------------------------------------===//
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
@@ -28,13 +32,17 @@ namespace {
 /// N, C, H, W: blocked kernels are two-dimensional.
 constexpr int64_t kImageRank = 4;
 
-/// The channels of a float32 image whose rank and channel count are known.
-std::optional<int64_t> imageChannels(Value value) {
+/// The channels of an image whose rank and channel count are known.
+std::optional<int64_t> channelsOf(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || type.getRank() != kImageRank || type.isDynamicDim(1) ||
-      !type.getElementType().isF32())
+  if (!type || type.getRank() != kImageRank || type.isDynamicDim(1))
     return std::nullopt;
   return type.getDimSize(1);
+}
+
+/// The same of a float32 image: blocked kernels have no other type.
+std::optional<int64_t> floatChannelsOf(Value value) {
+  return elementTypeOf(value).isF32() ? channelsOf(value) : std::nullopt;
 }
 
 /// The type of nn.pack applied to an image.
@@ -47,6 +55,21 @@ RankedTensorType blockedType(Type type, int64_t block) {
 
 Value createPack(OpBuilder &builder, Value image, int64_t block) {
   return builder.create<PackOp>(image.getLoc(), blockedType(image.getType(), block), image, block);
+}
+
+/// The blocked tensor that `image` is the nn.unpack of; null when there is none.
+Value blockedSource(Value image, int64_t block) {
+  auto unpack = image.getDefiningOp<UnpackOp>();
+  if (!unpack || !channelsOf(image) ||
+      unpack.getInput().getType() != blockedType(image.getType(), block))
+    return {};
+  return unpack.getInput();
+}
+
+/// `image` as a blocked tensor for an op that works lane by lane.
+Value toLanes(OpBuilder &builder, Value image, int64_t block) {
+  Value source = blockedSource(image, block);
+  return source ? source : createPack(builder, image, block);
 }
 
 /// Replaces `op` by a copy on blocked tensors, with `operands` and the named
@@ -73,19 +96,27 @@ struct ConvBlocking {
   bool output;
 };
 
-/// The rule of the blocked kernels. They pad channels only for depthwise
-/// convolution, where a block of padding costs little and mixes with nothing.
+/// Whether padding is at most a third of the channels.
+bool fillsBlocks(int64_t channels, int64_t block) {
+  int64_t padded = (channels + block - 1) / block * block;
+  return channels > 0 && padded * 3 <= channels * 4;
+}
+
+/// The rule of the blocked kernels. Depthwise convolution is so slow on plain
+/// images that more padding pays.
 ConvBlocking chooseBlocking(int64_t inputs, int64_t outputs, int64_t group, int64_t block) {
-  if (group == 1)
-    return {outputs % block == 0 && inputs % block == 0, outputs % block == 0};
+  if (group == 1) {
+    bool output = fillsBlocks(outputs, block);
+    return {output && inputs % block == 0, output};
+  }
   bool isDepthwise = group == inputs && group == outputs;
   bool both = isDepthwise ? inputs >= block
                           : (inputs / group) % block == 0 && (outputs / group) % block == 0;
   return {both, both};
 }
 
-/// A 2-D convolution whose channels come in whole blocks becomes blocked; when
-/// only the output's do, it reads plain images.
+/// A 2-D convolution whose channels fill blocks becomes blocked; when only the
+/// output's do, it reads plain images.
 struct BlockConv : OpRewritePattern<ConvOp> {
   BlockConv(MLIRContext *context, int64_t block) : OpRewritePattern(context), block(block) {}
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
@@ -93,17 +124,17 @@ struct BlockConv : OpRewritePattern<ConvOp> {
       return rewriter.notifyMatchFailure(op, "is blocked already");
     if (op.getAutoPad() != "NOTSET")
       return rewriter.notifyMatchFailure(op, "padding depends on the shape");
-    std::optional<int64_t> inputs = imageChannels(op.getInput());
-    std::optional<int64_t> outputs = imageChannels(op.getResult());
+    std::optional<int64_t> inputs = floatChannelsOf(op.getInput());
+    std::optional<int64_t> outputs = floatChannelsOf(op.getResult());
     if (!inputs || !outputs)
       return rewriter.notifyMatchFailure(op, "not float32 images with known channels");
     ConvBlocking blocking = chooseBlocking(*inputs, *outputs, op.getGroup(), block);
     if (!blocking.output)
-      return rewriter.notifyMatchFailure(op, "channels do not come in whole blocks");
+      return rewriter.notifyMatchFailure(op, "channels do not fill blocks");
     SmallVector<Value> operands(op->getOperands());
     SmallVector<StringRef> blocked = {"output_block"};
     if (blocking.input) {
-      operands[0] = createPack(rewriter, op.getInput(), block);
+      operands[0] = toLanes(rewriter, op.getInput(), block);
       blocked.push_back("input_block");
     }
     replaceByBlocked(op, operands, blocked, block, rewriter);
@@ -112,16 +143,18 @@ struct BlockConv : OpRewritePattern<ConvOp> {
   int64_t block;
 };
 
-/// A 2-D pool of whole channel blocks becomes blocked.
+/// A 2-D pool of a blocked image, or of one in whole blocks, becomes blocked.
 template <typename Op> struct BlockPool : OpRewritePattern<Op> {
   BlockPool(MLIRContext *context, int64_t block) : OpRewritePattern<Op>(context), block(block) {}
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     if (op.getBlock() != 0)
       return rewriter.notifyMatchFailure(op, "is blocked already");
-    std::optional<int64_t> channels = imageChannels(op.getInput());
-    if (!channels || *channels % block != 0 || !imageChannels(op.getResult()))
-      return rewriter.notifyMatchFailure(op, "no float32 image with whole channel blocks");
-    replaceByBlocked(op, createPack(rewriter, op.getInput(), block), {"block"}, block, rewriter);
+    std::optional<int64_t> channels = floatChannelsOf(op.getInput());
+    if (!channels || !floatChannelsOf(op.getResult()))
+      return rewriter.notifyMatchFailure(op, "not float32 images with known channels");
+    if (*channels % block != 0 && !blockedSource(op.getInput(), block))
+      return rewriter.notifyMatchFailure(op, "the image is plain, with a part of a block");
+    replaceByBlocked(op, toLanes(rewriter, op.getInput(), block), {"block"}, block, rewriter);
     return success();
   }
   int64_t block;
@@ -130,15 +163,6 @@ template <typename Op> struct BlockPool : OpRewritePattern<Op> {
 //===----------------------------------------------------------------------===//
 // Sinking nn.unpack
 //===----------------------------------------------------------------------===//
-
-/// Whether `value` is a blocked image of whole blocks made plain.
-bool isUnpacked(Value value, int64_t block) {
-  auto unpack = value.getDefiningOp<UnpackOp>();
-  if (!unpack || static_cast<int64_t>(unpack.getChannels()) % block != 0)
-    return false;
-  auto type = dyn_cast<RankedTensorType>(unpack.getInput().getType());
-  return type && type.getRank() == kImageRank + 1 && type.getShape().back() == block;
-}
 
 /// Whether blockOperand applies.
 bool canBlockOperand(Value value, int64_t channels) {
@@ -162,7 +186,7 @@ Value blockOperand(Value value, int64_t channels, int64_t block, OpBuilder &buil
   }
   if (type.getRank() != kImageRank)
     value = createStaticReshape(builder, value.getLoc(), value, sizes);
-  return createPack(builder, value, block);
+  return toLanes(builder, value, block);
 }
 
 /// An op that is indifferent to the layout works on blocked tensors when one of
@@ -173,19 +197,19 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<GraphOpInterface> {
   LogicalResult matchAndRewrite(GraphOpInterface op, PatternRewriter &rewriter) const override {
     if (op.getLayoutKind() != LayoutKind::Agnostic || op->getNumResults() != 1)
       return rewriter.notifyMatchFailure(op, "the op depends on the layout");
-    auto isBlocked = [&](Value operand) { return isUnpacked(operand, block); };
+    std::optional<int64_t> channels = channelsOf(op->getResult(0));
+    if (!channels)
+      return rewriter.notifyMatchFailure(op, "the result is no image with known channels");
+    auto isBlocked = [&](Value operand) {
+      return channelsOf(operand) == channels && blockedSource(operand, block);
+    };
     if (llvm::none_of(op->getOperands(), isBlocked))
-      return rewriter.notifyMatchFailure(op, "no operand is a whole unpacked image");
-    auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
-    if (!type || type.getRank() != kImageRank || type.isDynamicDim(1) ||
-        type.getDimSize(1) % block != 0)
-      return rewriter.notifyMatchFailure(op, "the result is no image of whole blocks");
-    int64_t channels = type.getDimSize(1);
-    if (!llvm::all_of(op->getOperands(), [=](Value v) { return canBlockOperand(v, channels); }))
+      return rewriter.notifyMatchFailure(op, "no operand is an unpacked image");
+    if (!llvm::all_of(op->getOperands(), [=](Value v) { return canBlockOperand(v, *channels); }))
       return rewriter.notifyMatchFailure(op, "an operand has unknown sizes");
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
-      operands.push_back(blockOperand(operand, channels, block, rewriter));
+      operands.push_back(blockOperand(operand, *channels, block, rewriter));
     replaceByBlocked(op, operands, {}, block, rewriter);
     return success();
   }
@@ -202,16 +226,16 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
     if (axis != 1 && axis != 1 - kImageRank)
       return rewriter.notifyMatchFailure(op, "the axis is not that of the channels");
     auto hasWholeBlocks = [&](Value operand) {
-      std::optional<int64_t> channels = imageChannels(operand);
+      std::optional<int64_t> channels = channelsOf(operand);
       return channels && *channels % block == 0;
     };
-    if (!llvm::all_of(op->getOperands(), hasWholeBlocks) || !imageChannels(op.getResult()))
+    if (!llvm::all_of(op->getOperands(), hasWholeBlocks) || !channelsOf(op.getResult()))
       return rewriter.notifyMatchFailure(op, "an operand is no image of whole blocks");
-    if (llvm::none_of(op->getOperands(), [&](Value v) { return isUnpacked(v, block); }))
+    if (llvm::none_of(op->getOperands(), [&](Value v) { return blockedSource(v, block); }))
       return rewriter.notifyMatchFailure(op, "no operand is unpacked");
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
-      operands.push_back(createPack(rewriter, operand, block));
+      operands.push_back(toLanes(rewriter, operand, block));
     rewriter.modifyOpInPlace(op, [&] { op.setAxis(1); });
     replaceByBlocked(op, operands, {}, block, rewriter);
     return success();
