@@ -1,0 +1,8 @@
+//===- EmitNormalization.cpp - normalizations -----------------------------===//
+#include "backends/native/Lowering.h"
+
+using namespace quern::native;
+
+LoweringResult quern::native::lowerNormalization(mlir::Operation *op, const LoweringContext &) {
+  return LoweringResult::refuse("no native code for " + op->getName().getStringRef().str());
+}

@@ -1,0 +1,253 @@
+//===- KernelTest.cpp - runs the kernels of one op and compares -----------===//
+#include "tests/native/KernelTest.h"
+
+#include "backends/interpreter/ReferenceCall.h"
+#include "backends/native/CodeGen.h"
+#include "backends/native/Jit.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/TargetParser/Host.h"
+
+#include <cmath>
+#include <cstring>
+
+using namespace quern;
+using namespace quern::native;
+
+std::vector<std::string> native::runnableTargets() {
+  std::vector<std::string> names = {"baseline"};
+  if (llvm::sys::getHostCPUFeatures().lookup("avx2"))
+    names.push_back("haswell");
+  names.push_back("host");
+  return names;
+}
+
+namespace {
+/// Memory of one tensor between two guards.
+class GuardedBuffer {
+public:
+  explicit GuardedBuffer(int64_t size)
+      : bytes(static_cast<size_t>(size) + 2 * kGuard, std::byte{0xCD}) {}
+  std::byte *data() { return bytes.data() + kGuard; }
+  bool isIntact() const {
+    for (size_t i = 0; i < kGuard; ++i)
+      if (bytes[i] != std::byte{0xCD} || bytes[bytes.size() - 1 - i] != std::byte{0xCD})
+        return false;
+    return true;
+  }
+
+private:
+  static constexpr size_t kGuard = 128;
+  std::vector<std::byte> bytes;
+};
+
+/// Kernels that were compiled for one target, shared by all tests.
+class KernelCache {
+public:
+  static Expected<KernelFunction> get(const std::string &targetName, const KernelSpec &spec) {
+    static std::map<std::string, KernelCache> caches;
+    KernelCache &cache = caches[targetName];
+    auto [at, isNew] = cache.functions.try_emplace(spec.key);
+    if (!isNew)
+      return at->second;
+    QUERN_ASSIGN(Target target, resolveTarget(targetName));
+    if (!cache.jit) {
+      QUERN_ASSIGN(cache.jit, Jit::create(target));
+    }
+    std::string symbol = "kernel" + std::to_string(cache.functions.size());
+    KernelBuilder kb(target, symbol);
+    spec.emit(kb);
+    KernelBuilder::Module module = kb.finish();
+    if (mlir::failed(mlir::verify(*module.module)))
+      return internalError("kernel " + spec.name + " does not verify");
+    std::string assembly;
+    bool dumps = std::getenv("QUERN_TEST_ASSEMBLY") != nullptr;
+    QUERN_ASSIGN(ObjectCode object,
+                 compileKernel(std::move(module), target, dumps ? &assembly : nullptr));
+    if (dumps)
+      llvm::errs() << "# " << targetName << " " << spec.name << " " << spec.key << "\n" << assembly;
+    QUERN_TRY(cache.jit->addObject(object));
+    QUERN_ASSIGN(at->second, cache.jit->lookup(symbol));
+    return at->second;
+  }
+
+private:
+  std::shared_ptr<Jit> jit;
+  std::map<std::string, KernelFunction> functions;
+};
+
+/// One parsed function and the memory of its values.
+struct Graph {
+  mlir::MLIRContext context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::Operation *op = nullptr;
+  mlir::func::FuncOp function;
+
+  explicit Graph(const std::string &text) {
+    context.loadDialect<nn::NNDialect, mlir::func::FuncDialect>();
+    module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+    if (!module)
+      return;
+    function = module->lookupSymbol<mlir::func::FuncOp>("main");
+    op = function.getBody().front().getTerminator()->getPrevNode();
+  }
+};
+
+Expected<LoweringResult> lower(Graph &graph, const std::string &targetName) {
+  QUERN_ASSIGN(Target target, resolveTarget(targetName));
+  LoweringContext context{target, 2};
+  return lowerOperation(graph.op, context);
+}
+
+Status runSteps(const LoweringResult &lowered, const std::string &target,
+                const llvm::DenseMap<mlir::Value, std::byte *> &memory) {
+  std::map<int, std::vector<std::byte>> scratch;
+  for (const LoweredStep &step : lowered.steps) {
+    QUERN_ASSIGN(KernelFunction function, KernelCache::get(target, step.kernel));
+    std::vector<void *> buffers;
+    for (const StepBuffer &b : step.buffers) {
+      std::byte *base = nullptr;
+      if (b.kind == StepBuffer::Kind::Value)
+        base = memory.lookup(b.value);
+      else if (b.kind == StepBuffer::Kind::Weights)
+        base = static_cast<std::byte *>(const_cast<void *>(b.tensor.rawData()));
+      else
+        base = (scratch[b.scratch].resize(static_cast<size_t>(b.bytes)), scratch[b.scratch].data());
+      if (!base)
+        return internalError("a step's buffer is no value of the graph");
+      buffers.push_back(base + b.offset);
+    }
+    // In two parts: a kernel must work from any task on.
+    int64_t half = step.tasks / 2;
+    function(buffers.data(), step.dims.data(), half, step.tasks);
+    function(buffers.data(), step.dims.data(), 0, half);
+  }
+  return Status::ok();
+}
+
+double elementAt(const Tensor &t, int64_t i) {
+  switch (t.dtype()) {
+  case DType::Float32:
+    return t.data<float>()[i];
+  case DType::Float64:
+    return t.data<double>()[i];
+  case DType::Float16:
+    return float(t.data<Float16>()[i]);
+  case DType::BFloat16:
+    return float(t.data<BFloat16>()[i]);
+  default:
+    return 0;
+  }
+}
+
+void expectEqual(const Tensor &found, const Tensor &wanted, double tolerance) {
+  ASSERT_EQ(found.dims(), wanted.dims());
+  if (!isFloat(found.dtype())) {
+    auto *f = static_cast<const uint8_t *>(found.rawData());
+    auto *w = static_cast<const uint8_t *>(wanted.rawData());
+    int64_t bytes = dtypeBytes(found.dtype());
+    for (int64_t i = 0; i < found.numBytes(); ++i)
+      ASSERT_EQ(int(f[i]), int(w[i])) << "byte " << i % bytes << " of element " << i / bytes;
+    return;
+  }
+  for (int64_t i = 0; i < found.numElements(); ++i) {
+    double f = elementAt(found, i), w = elementAt(wanted, i);
+    if (std::isnan(w) || std::isinf(w) || f == w)
+      ASSERT_TRUE((std::isnan(f) && std::isnan(w)) || f == w)
+          << "element " << i << ": " << f << " instead of " << w;
+    else
+      ASSERT_LE(std::abs(f - w), tolerance * std::max(1.0, std::abs(w)))
+          << "element " << i << ": " << f << " instead of " << w;
+  }
+}
+} // namespace
+
+Tensor KernelTest::randomTensor(DType dtype, const Tensor::Dims &dims, const KernelCheck &check) {
+  Tensor t = Tensor::allocate(dtype, dims).take();
+  std::uniform_real_distribution<double> uniform(check.low, check.high);
+  const double special[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 1e-30, 1e30};
+  for (int64_t i = 0; i < t.numElements(); ++i) {
+    double v = uniform(random);
+    if (check.specialValues && random() % 4 == 0)
+      v = special[random() % std::size(special)];
+    if (dtype == DType::Float32)
+      t.mutableData<float>()[i] = static_cast<float>(v);
+    else if (dtype == DType::Float64)
+      t.mutableData<double>()[i] = v;
+    else if (dtype == DType::Float16)
+      t.mutableData<Float16>()[i] = Float16(static_cast<float>(v));
+    else if (dtype == DType::BFloat16)
+      t.mutableData<BFloat16>()[i] = BFloat16(static_cast<float>(v));
+    else if (dtype == DType::Bool)
+      t.mutableData<bool>()[i] = random() % 2;
+    else {
+      auto integer = static_cast<int64_t>(uniform(random));
+      std::memcpy(static_cast<char *>(t.mutableRawData()) + i * dtypeBytes(dtype), &integer,
+                  static_cast<size_t>(dtypeBytes(dtype)));
+    }
+  }
+  return t;
+}
+
+void KernelTest::expectMatches(const std::string &text, const KernelCheck &check) {
+  SCOPED_TRACE(text);
+  Graph graph(text);
+  ASSERT_TRUE(graph.op);
+  llvm::DenseMap<mlir::Value, Tensor> tensors;
+  for (mlir::Value v : graph.function.getArguments()) {
+    auto type = mlir::cast<mlir::RankedTensorType>(v.getType());
+    tensors[v] =
+        randomTensor(nn::dtypeOf(type.getElementType()), Tensor::Dims(type.getShape()), check);
+  }
+  std::vector<Tensor> inputs;
+  llvm::DenseMap<mlir::Value, std::byte *> memory;
+  for (mlir::Value v : graph.op->getOperands()) {
+    if (std::optional<Tensor> constant = nn::constantTensor(v))
+      tensors[v] = *constant;
+    inputs.push_back(tensors.lookup(v));
+    memory[v] = static_cast<std::byte *>(tensors.lookup(v).mutableRawData());
+  }
+  auto wanted = interpreter::evaluateOp(graph.op, inputs);
+  ASSERT_TRUE(wanted) << wanted.status().message();
+
+  std::vector<GuardedBuffer> outputs;
+  for (const Tensor &t : *wanted)
+    outputs.emplace_back(t.numBytes());
+  for (size_t i = 0; i < outputs.size(); ++i)
+    memory[graph.op->getResult(static_cast<unsigned>(i))] = outputs[i].data();
+  auto lowered = lower(graph, GetParam());
+  ASSERT_TRUE(lowered) << lowered.status().message();
+  ASSERT_TRUE(lowered->isNative()) << lowered->refusal;
+  Status status = runSteps(*lowered, GetParam(), memory);
+  ASSERT_TRUE(status.isOk()) << status.message();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Tensor &w = (*wanted)[i];
+    EXPECT_TRUE(outputs[i].isIntact()) << "memory around result " << i << " was written";
+    expectEqual(Tensor::borrow(w.dtype(), w.dims(), outputs[i].data()), w, check.tolerance);
+  }
+}
+
+void KernelTest::expectOpMatches(const std::string &op, const std::vector<std::string> &arguments,
+                                 const std::string &result, const KernelCheck &check) {
+  std::string text = "func.func @main(";
+  for (size_t i = 0; i < arguments.size(); ++i)
+    text += (i ? ", %" : "%") + std::string(1, static_cast<char>('a' + i)) + ": " + arguments[i];
+  text += ") -> " + result + " {\n  %r = " + op + " : (";
+  for (size_t i = 0; i < arguments.size(); ++i)
+    text += (i ? ", " : "") + arguments[i];
+  text += ") -> " + result + "\n  return %r : " + result + "\n}\n";
+  expectMatches(text, check);
+}
+
+std::string KernelTest::refusalOf(const std::string &text) {
+  Graph graph(text);
+  if (!graph.op)
+    return "the text does not parse";
+  auto lowered = lower(graph, GetParam());
+  return lowered ? lowered->refusal : lowered.status().message();
+}

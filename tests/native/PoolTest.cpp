@@ -1,0 +1,116 @@
+//===- PoolTest.cpp - pooling kernels -------------------------------------===//
+#include "tests/native/KernelTest.h"
+
+using namespace quern::native;
+
+namespace {
+class PoolTest : public KernelTest {
+protected:
+  /// `sizes` is the shape of the input as far as the window: "2x3x" and "10x12x".
+  struct Window {
+    std::string kernel, strides, dilations, pads;
+    bool ceil = false;
+    std::string autoPad = "NOTSET";
+  };
+  static std::string attributes(const Window &w, int block) {
+    return "kernel = array<i64: " + w.kernel + ">, strides = array<i64: " + w.strides +
+           ">, dilations = array<i64: " + w.dilations + ">, pads = array<i64: " + w.pads +
+           ">, ceil_mode = " + (w.ceil ? "true" : "false") + ", auto_pad = \"" + w.autoPad +
+           "\", block = " + std::to_string(block);
+  }
+  /// Checks max_pool and both kinds of average_pool.
+  void expectPools(const Window &w, const std::string &input, const std::string &output,
+                   int block = 0, const KernelCheck &check = {.tolerance = 1e-5}) {
+    std::string from = "tensor<" + input + "xf32>", to = "tensor<" + output + "xf32>";
+    KernelCheck exact = check;
+    exact.tolerance = 0;
+    expectOpMatches("nn.max_pool %a {" + attributes(w, block) + "}", {from}, to, exact);
+    for (std::string includes : {"true", "false"})
+      expectOpMatches("nn.average_pool %a {" + attributes(w, block) +
+                          ", count_include_pad = " + includes + "}",
+                      {from}, to, check);
+  }
+};
+} // namespace
+
+INSTANTIATE_TEST_SUITE_P(Targets, PoolTest, testing::ValuesIn(runnableTargets()));
+
+TEST_P(PoolTest, plainTwoDimensional) {
+  expectPools({"3, 3", "1, 1", "1, 1", "1, 1, 1, 1"}, "2x3x17x53", "2x3x17x53");
+  expectPools({"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"}, "2x3x17x90", "2x3x9x45");
+  expectPools({"2, 2", "2, 2", "1, 1", "0, 0, 0, 0"}, "1x2x64x64", "1x2x32x32");
+  expectPools({"2, 3", "3, 3", "1, 1", "0, 0, 0, 0"}, "1x2x9x33", "1x2x3x11");
+  expectPools({"3, 3", "2, 2", "2, 2", "2, 2, 2, 2"}, "1x2x20x20", "1x2x10x10");
+  expectPools({"9, 9", "1, 1", "1, 1", "4, 4, 4, 4"}, "1x2x20x40", "1x2x20x40");
+  expectPools({"3, 3", "2, 2", "1, 1", "0, 0, 0, 0", true}, "1x2x8x8", "1x2x4x4");
+  expectPools({"2, 2", "1, 1", "1, 1", "0, 0, 0, 0", false, "SAME_UPPER"}, "1x2x8x9", "1x2x8x9");
+  expectPools({"5, 5", "2, 2", "1, 1", "2, 2, 2, 2", true}, "1x1x3x3", "1x1x2x2");
+}
+
+TEST_P(PoolTest, blockedTwoDimensional) {
+  for (int block : {4, 8, 16, 32}) {
+    std::string b = "x" + std::to_string(block);
+    expectPools({"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"}, "2x2x17x31" + b, "2x2x9x16" + b, block);
+    expectPools({"3, 3", "1, 1", "1, 1", "1, 1, 1, 1"}, "1x3x7x7" + b, "1x3x7x7" + b, block);
+    expectPools({"2, 2", "2, 2", "1, 1", "0, 0, 0, 0"}, "1x1x14x14" + b, "1x1x7x7" + b, block);
+  }
+}
+
+TEST_P(PoolTest, oneAndThreeDimensions) {
+  expectPools({"3", "1", "1", "1, 1"}, "2x3x100", "2x3x100");
+  expectPools({"4", "4", "1", "0, 0"}, "2x3x100", "2x3x25");
+  expectPools({"3, 2, 3", "2, 1, 2", "1, 1, 1", "1, 0, 1, 1, 1, 1"}, "1x2x9x6x40", "1x2x5x6x20");
+  expectPools({"2, 2, 2", "2, 2, 2", "1, 1, 1", "0, 0, 0, 0, 0, 0"}, "1x2x4x4x4x8", "1x2x2x2x2x8",
+              8);
+}
+
+TEST_P(PoolTest, specialValuesInMaxima) {
+  Window w{"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"};
+  expectOpMatches("nn.max_pool %a {" + attributes(w, 0) + "}", {"tensor<2x3x17x90xf32>"},
+                  "tensor<2x3x9x45xf32>", {.specialValues = true});
+  expectOpMatches("nn.max_pool %a {" + attributes(w, 16) + "}", {"tensor<2x1x17x31x16xf32>"},
+                  "tensor<2x1x9x16x16xf32>", {.specialValues = true});
+}
+
+TEST_P(PoolTest, maximaOfOtherTypes) {
+  Window w{"2, 2", "2, 2", "1, 1", "0, 0, 0, 0"};
+  for (std::string type : {"f64", "i8", "ui8", "i32", "i64"})
+    expectOpMatches("nn.max_pool %a {" + attributes(w, 0) + "}", {"tensor<1x2x8x140x" + type + ">"},
+                    "tensor<1x2x4x70x" + type + ">",
+                    {.low = type[0] == 'u' ? 0.0 : -100, .high = 100});
+}
+
+TEST_P(PoolTest, globalPools) {
+  for (std::string op : {"nn.global_average_pool", "nn.global_max_pool"}) {
+    for (std::string sizes : {"1x1", "7x7", "13x31"}) {
+      expectOpMatches(op + " %a {block = 0}", {"tensor<2x5x" + sizes + "xf32>"},
+                      "tensor<2x5x1x1xf32>", {.tolerance = 1e-5});
+      expectOpMatches(op + " %a {block = 16}", {"tensor<2x5x" + sizes + "x16xf32>"},
+                      "tensor<2x5x1x1x16xf32>", {.tolerance = 1e-5});
+    }
+    expectOpMatches(op + " %a {block = 8}", {"tensor<2x3x7x7x8xf32>"}, "tensor<2x3x1x1x8xf32>",
+                    {.tolerance = 1e-5, .specialValues = true});
+  }
+}
+
+TEST_P(PoolTest, epilogues) {
+  auto group = [&](const std::string &input, const std::string &result, const std::string &scale,
+                   const std::string &full, int block) {
+    Window w{"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"};
+    expectMatches("func.func @main(%a: " + input + ", %b: " + scale + ", %c: " + full + ") -> " +
+                      result + " {\n %r = nn.group %a, %b, %c {\n ^bb0(%x: " + input +
+                      ", %y: " + scale + ", %z: " + full + "):\n %0 = nn.max_pool %x {" +
+                      attributes(w, block) + "} : (" + input + ") -> " + result +
+                      "\n %1 = nn.mul %0, %y : (" + result + ", " + scale + ") -> " + result +
+                      "\n %2 = nn.add %1, %z : (" + result + ", " + full + ") -> " + result +
+                      "\n %3 = nn.relu %2 : (" + result + ") -> " + result +
+                      "\n nn.yield %3 : " + result + "\n } : (" + input + ", " + scale + ", " +
+                      full + ") -> " + result + "\n return %r : " + result + "\n}",
+                  {.tolerance = 1e-5});
+  };
+  group("tensor<2x3x17x90xf32>", "tensor<2x3x9x45xf32>", "tensor<3x1x1xf32>",
+        "tensor<2x3x9x45xf32>", 0);
+  group("tensor<2x3x17x90xf32>", "tensor<2x3x9x45xf32>", "tensor<45xf32>", "tensor<f32>", 0);
+  group("tensor<2x3x17x31x16xf32>", "tensor<2x3x9x16x16xf32>", "tensor<3x1x1x16xf32>",
+        "tensor<2x3x9x16x16xf32>", 16);
+}
