@@ -1,8 +1,8 @@
 //===- Compiler.cpp - from an imported graph to something that runs -------===//
 #include "backends/native/Compiler.h"
 
-#include "backends/native/GroupProgram.h"
 #include "ir/NNDialect.h"
+#include "ir/Signature.h"
 #include "ir/Types.h"
 #include "passes/SpecializeInputs.h"
 #include "runtime/lib/CpuCount.h"
@@ -76,16 +76,6 @@ Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptio
   return std::move(result);
 }
 
-static PortSignature signatureOf(Type type, Attribute name, const std::string &otherwise) {
-  PortSignature port;
-  port.name = name ? cast<StringAttr>(name).str() : otherwise;
-  port.dtype = nn::dtypeOf(cast<TensorType>(type).getElementType());
-  port.ranked = isa<RankedTensorType>(type);
-  if (auto shape = nn::shapeOf(type))
-    port.shape = *shape;
-  return port;
-}
-
 Expected<std::shared_ptr<Executable>>
 native::compileForJit(OwningOpRef<ModuleOp> module, std::shared_ptr<MLIRContext> context,
                       const CompileOptions &options) {
@@ -98,13 +88,7 @@ native::compileForJit(OwningOpRef<ModuleOp> module, std::shared_ptr<MLIRContext>
     passes::buildSimplifyPipeline(pm, once);
   }));
   func::FuncOp main = passes::findMain(*module);
-  std::vector<PortSignature> inputs, outputs;
-  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes()))
-    inputs.push_back(
-        signatureOf(type, main.getArgAttr(i, "nn.name"), "input" + std::to_string(i)));
-  for (auto [i, type] : llvm::enumerate(main.getResultTypes()))
-    outputs.push_back(
-        signatureOf(type, main.getResultAttr(i, "nn.name"), "output" + std::to_string(i)));
+  std::vector<PortSignature> inputs = nn::inputSignature(main), outputs = nn::outputSignature(main);
 
   auto source = std::make_shared<OwningOpRef<ModuleOp>>(std::move(module));
   // The module must be gone before its context.
