@@ -47,11 +47,24 @@ template <typename T> void copyRow(T *to, const T *from, const BoxAxis &axis) {
   }
 }
 
-/// Copies the box of axes[depth...]. A rank is at most a few dozen.
+/// Copies a transposed plane: `outer` is what runs along memory in the source.
+/// In square tiles, whose cache lines on both sides are used up before they go.
+template <typename T> void copyTransposed(T *to, const T *from, BoxAxis outer, BoxAxis inner) {
+  constexpr int64_t kTile = 16;
+  for (int64_t o0 = 0; o0 < outer.size; o0 += kTile)
+    for (int64_t i0 = 0; i0 < inner.size; i0 += kTile)
+      for (int64_t o = o0; o < std::min(o0 + kTile, outer.size); ++o)
+        copyRow(to + o * outer.to + i0 * inner.to, from + o * outer.from + i0 * inner.from,
+                {std::min(kTile, inner.size - i0), inner.to, inner.from});
+}
+
+/// Copies a box, the outermost axis first. A rank is at most a few dozen.
 template <typename T> void copyAxes(T *to, const T *from, std::span<const BoxAxis> axes) {
   const BoxAxis &axis = axes.front();
   if (axes.size() == 1)
     return copyRow(to, from, axis);
+  if (axes.size() == 2 && axis.from == 1)
+    return copyTransposed(to, from, axis, axes[1]);
   for (int64_t i = 0; i < axis.size; ++i)
     copyAxes(to + i * axis.to, from + i * axis.from, axes.subspan(1));
 }
