@@ -1,38 +1,14 @@
 //===- ImportContext.h - what the import of one node works with -----------===//
 #pragma once
 
-#include "frontend/onnx/ExternalData.h"
-#include "frontend/onnx/OnnxProto.h"
+#include "frontend/onnx/GraphImport.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "quern/Limits.h"
-
-#include "mlir/IR/Builders.h"
 
 #include <set>
 #include <string_view>
-#include <unordered_map>
 
 namespace quern::onnx {
-
-/// What the nodes of one graph share.
-struct GraphImport {
-  mlir::OpBuilder builder;
-  const Limits &limits;
-  /// Owns the raw_data that `nn.weight` ops refer to.
-  std::shared_ptr<const proto::ModelProto> model;
-  /// The start of the names of weight blobs.
-  std::string modelName;
-  ExternalFiles files;
-  /// The blobs of external files, by location.
-  std::map<std::string, std::string> externalBlobs = {};
-  /// The `nn.none` of the function.
-  mlir::Value none = {};
-  /// The values made so far, by ONNX name.
-  std::unordered_map<std::string, mlir::Value> values = {};
-  /// What the dialect has complained about since it was last cleared.
-  std::string diagnostics = {};
-};
 
 /// One node during its import. Errors are sticky: the first is kept, getters then
 /// return harmless defaults, so that an import function reads straight through.

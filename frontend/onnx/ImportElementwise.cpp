@@ -178,13 +178,13 @@ static constexpr OpsetRow kWrittenOut[] = {
     {"CastLike", 15, kNewestOpset, 2, 2, 1, importCastLike},
     {"Clip", 6, 10, 1, 1, 1, importClip},
     {"Clip", 11, kNewestOpset, 1, 3, 1, importClip},
-    {"Max", 8, kNewestOpset, 1, kVariadic, 1, importMax},
-    {"Mean", 8, kNewestOpset, 1, kVariadic, 1, importMean},
-    {"Min", 8, kNewestOpset, 1, kVariadic, 1, importMin},
+    {"Max", 6, kNewestOpset, 1, kVariadic, 1, importMax},
+    {"Mean", 6, kNewestOpset, 1, kVariadic, 1, importMean},
+    {"Min", 6, kNewestOpset, 1, kVariadic, 1, importMin},
     {"Mod", 10, kNewestOpset, 2, 2, 1, importMod},
     {"Pow", 7, kNewestOpset, 2, 2, 1, importPow},
     {"Shrink", 9, kNewestOpset, 1, 1, 1, importShrink},
-    {"Sum", 8, kNewestOpset, 1, kVariadic, 1, importSum},
+    {"Sum", 6, kNewestOpset, 1, kVariadic, 1, importSum},
 };
 
 std::span<const OpsetRow> quern::onnx::elementwiseImports() {

@@ -2,6 +2,8 @@
 #include "frontend/onnx/WeightImport.h"
 
 #include "frontend/onnx/TensorData.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
 
 using namespace quern;
 using namespace quern::onnx;

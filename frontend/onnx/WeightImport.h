@@ -1,7 +1,7 @@
 //===- WeightImport.h - TensorProtos to nn.constant and nn.weight ---------===//
 #pragma once
 
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/GraphImport.h"
 
 namespace quern::onnx {
 
