@@ -1,0 +1,46 @@
+//===- OpCoverageTest.cpp - every op has all it needs ---------------------===//
+#include "backends/interpreter/Evaluator.h"
+#include "ir/NNDialect.h"
+
+#include <gtest/gtest.h>
+
+using namespace quern;
+using namespace quern::nn;
+
+/// The ops of the nn dialect that compute something: not constants, which have
+/// no operands, nor the group and its terminator, which have no type rule.
+static std::vector<mlir::RegisteredOperationName> computingOps(mlir::MLIRContext &context) {
+  context.loadDialect<NNDialect>();
+  std::vector<mlir::RegisteredOperationName> ops;
+  for (mlir::RegisteredOperationName name : context.getRegisteredOperations())
+    if (name.getDialectNamespace() == "nn" && name.hasInterface<GraphOpInterface>() &&
+        !name.hasTrait<mlir::OpTrait::ZeroOperands>())
+      ops.push_back(name);
+  return ops;
+}
+
+TEST(OpCoverage, EveryOpHasAReference) {
+  mlir::MLIRContext context;
+  std::vector<mlir::RegisteredOperationName> ops = computingOps(context);
+  ASSERT_GT(ops.size(), 80u);
+  for (mlir::RegisteredOperationName name : ops) {
+    llvm::StringRef op = name.getStringRef();
+    bool isElementwise = name.hasInterface<ElementwiseOpInterface>();
+    EXPECT_EQ(isElementwise, lookupElementwise(op) != nullptr) << op.str();
+    if (!isElementwise)
+      EXPECT_NE(interpreter::findEvaluator(std::string_view(op)), nullptr) << op.str();
+  }
+}
+
+TEST(OpCoverage, EveryEvaluatorHasAnOp) {
+  mlir::MLIRContext context;
+  context.loadDialect<NNDialect>();
+  for (std::span<const interpreter::EvaluatorRow> family :
+       {interpreter::contractionEvaluators(), interpreter::convEvaluators(),
+        interpreter::poolEvaluators(), interpreter::reductionEvaluators(),
+        interpreter::normalizationEvaluators(), interpreter::dataMovementEvaluators(),
+        interpreter::structureEvaluators()})
+    for (const interpreter::EvaluatorRow &row : family)
+      EXPECT_TRUE(mlir::RegisteredOperationName::lookup(row.opName, &context).has_value())
+          << row.opName;
+}
