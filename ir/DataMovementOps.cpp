@@ -225,7 +225,7 @@ FailureOr<SmallVector<Type>> SliceOp::inferResultTypes() {
   if (failed(axes))
     return failure();
   if (!*axes)
-    return rankedResult(*this, unknownShape(shape->rank()), elementType);
+    return resultOfRank(*this, shape->rank(), elementType);
   std::optional<std::vector<int64_t>> starts = constantInts(getStarts()),
                                       ends = constantInts(getEnds()), steps;
   if (isNone(getSteps()))
@@ -252,13 +252,12 @@ FailureOr<SmallVector<Type>> TileOp::inferResultTypes() {
   std::optional<Shape> shape = shapeOf(getInput());
   std::optional<int64_t> count = lengthOf(getRepeats());
   if (!shape)
-    return count ? rankedResult(*this, unknownShape(*count), elementType)
-                 : unrankedResult(elementType);
+    return count ? resultOfRank(*this, *count, elementType) : unrankedResult(elementType);
   if (count && *count != shape->rank())
     return emitOpError("repeats must have ") << shape->rank() << " entries, found " << *count;
   std::optional<std::vector<int64_t>> repeats = constantInts(getRepeats());
   if (!repeats)
-    return rankedResult(*this, unknownShape(shape->rank()), elementType);
+    return resultOfRank(*this, shape->rank(), elementType);
   for (auto [i, repeat] : llvm::enumerate(*repeats)) {
     if (repeat < 0)
       return emitOpError("repeats must not be negative, found ") << repeat;
@@ -302,13 +301,12 @@ FailureOr<SmallVector<Type>> PadOp::inferResultTypes() {
   if (count && *count % 2 != 0)
     return emitOpError("pads must have an even number of entries, found ") << *count;
   if (!shape)
-    return count ? rankedResult(*this, unknownShape(*count / 2), elementType)
-                 : unrankedResult(elementType);
+    return count ? resultOfRank(*this, *count / 2, elementType) : unrankedResult(elementType);
   if (count && *count != 2 * shape->rank())
     return emitOpError("pads must have ") << 2 * shape->rank() << " entries, found " << *count;
   std::optional<std::vector<int64_t>> pads = constantInts(getPads());
   if (!pads)
-    return rankedResult(*this, unknownShape(shape->rank()), elementType);
+    return resultOfRank(*this, shape->rank(), elementType);
   for (int64_t i = 0; i < shape->rank(); ++i) {
     FailureOr<Dim> dim = paddedDim(*this, i, (*shape)[i], (*pads)[i], (*pads)[shape->rank() + i]);
     if (failed(dim))
@@ -405,7 +403,7 @@ FailureOr<SmallVector<Type>> ResizeOp::inferResultTypes() {
       return emitOpError("sizes must have ") << rank << " entries, found " << *count;
     std::optional<std::vector<int64_t>> sizes = constantInts(getSizes());
     if (!sizes)
-      return rankedResult(*this, unknownShape(rank), elementType);
+      return resultOfRank(*this, rank, elementType);
     if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
       return emitOpError("sizes must not be negative, found ") << llvm::join(
                  llvm::map_range(*sizes, [](int64_t s) { return std::to_string(s); }), ", ");
@@ -414,7 +412,7 @@ FailureOr<SmallVector<Type>> ResizeOp::inferResultTypes() {
   std::optional<Tensor> scales = constantTensor(getScales());
   bool crops = getCoordinateTransformationMode() == "tf_crop_and_resize";
   if (!scales || scales->dtype() != DType::Float32 || crops)
-    return rankedResult(*this, unknownShape(rank), elementType);
+    return resultOfRank(*this, rank, elementType);
   for (int64_t i = 0; i < rank; ++i) {
     FailureOr<Dim> dim = scaledDim(*this, (*shape)[i], scales->data<float>()[i]);
     if (failed(dim))

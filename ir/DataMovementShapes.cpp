@@ -107,14 +107,14 @@ FailureOr<SmallVector<Type>> ReshapeOp::inferResultTypes() {
     return rankedResult(*this, *shape, elementType);
   }
   std::optional<int64_t> rank = lengthOf(getShape());
-  return rank ? rankedResult(*this, unknownShape(*rank), elementType) : unrankedResult(elementType);
+  return rank ? resultOfRank(*this, *rank, elementType) : unrankedResult(elementType);
 }
 
 FailureOr<SmallVector<Type>> FlattenOp::inferResultTypes() {
   std::optional<Shape> input = shapeOf(getInput());
   int64_t axis = getAxis();
   if (!input)
-    return rankedResult(*this, unknownShape(2), elementTypeOf(getInput()));
+    return resultOfRank(*this, 2, elementTypeOf(getInput()));
   int64_t rank = input->rank();
   if (axis < -rank || axis > rank)
     return emitOpError("axis must be in [") << -rank << ", " << rank << "], found " << axis;
@@ -140,8 +140,7 @@ FailureOr<SmallVector<Type>> TransposeOp::inferResultTypes() {
     seen[axis] = true;
   }
   if (!input)
-    return perm.empty() ? unrankedResult(elementType)
-                        : rankedResult(*this, unknownShape(entries), elementType);
+    return perm.empty() ? unrankedResult(elementType) : resultOfRank(*this, entries, elementType);
   if (!perm.empty() && entries != input->rank())
     return emitOpError("perm must have ") << input->rank() << " entries, found " << entries;
   std::vector<Dim> dims;
@@ -180,7 +179,7 @@ FailureOr<SmallVector<Type>> SqueezeOp::inferResultTypes() {
   if (count && *count > input->rank())
     return emitOpError("axes must have at most ") << input->rank() << " entries, found " << *count;
   if (!axes)
-    return count ? rankedResult(*this, unknownShape(input->rank() - *count), elementType)
+    return count ? resultOfRank(*this, input->rank() - *count, elementType)
                  : unrankedResult(elementType);
   FailureOr<SmallVector<int64_t>> resolved = resolveAxes(*this, *axes, input->rank());
   if (failed(resolved))
@@ -203,10 +202,12 @@ FailureOr<SmallVector<Type>> UnsqueezeOp::inferResultTypes() {
   std::optional<int64_t> count = lengthOf(getAxes());
   if (!input || !count)
     return unrankedResult(elementType);
+  if (failed(requireSaneRank(*this, *count)))
+    return failure();
   int64_t rank = input->rank() + *count;
   std::optional<std::vector<int64_t>> axes = constantInts(getAxes());
   if (!axes)
-    return rankedResult(*this, unknownShape(rank), elementType);
+    return resultOfRank(*this, rank, elementType);
   FailureOr<SmallVector<int64_t>> resolved = resolveAxes(*this, *axes, rank);
   if (failed(resolved))
     return failure();
@@ -225,6 +226,8 @@ FailureOr<SmallVector<Type>> ExpandOp::inferResultTypes() {
   std::optional<int64_t> count = lengthOf(getShape());
   if (!input || !count)
     return unrankedResult(elementType);
+  if (failed(requireSaneRank(*this, *count)))
+    return failure();
   Shape target = unknownShape(*count);
   if (std::optional<std::vector<int64_t>> sizes = constantInts(getShape())) {
     if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
@@ -246,7 +249,7 @@ FailureOr<SmallVector<Type>> ShapeOp::inferResultTypes() {
   Type elementType = IntegerType::get(getContext(), 64);
   std::optional<Shape> input = shapeOf(getInput());
   if (!input)
-    return rankedResult(*this, unknownShape(1), elementType);
+    return resultOfRank(*this, 1, elementType);
   int64_t rank = input->rank();
   auto clamped = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
   int64_t start = clamped(getStart()), end = getEnd() ? clamped(*getEnd()) : rank;
@@ -270,7 +273,7 @@ FailureOr<SmallVector<Type>> ConstantOfShapeOp::inferResultTypes() {
     return rankedResult(*this, Shape::fromSizes(*sizes), value.getElementType());
   }
   std::optional<int64_t> rank = lengthOf(getShape());
-  return rank ? rankedResult(*this, unknownShape(*rank), value.getElementType())
+  return rank ? resultOfRank(*this, *rank, value.getElementType())
               : unrankedResult(value.getElementType());
 }
 

@@ -40,7 +40,7 @@ static InferredTypes inferWithUnknownAxes(ReduceOp op, const Shape &input) {
   // No axes at all: everything or nothing is reduced.
   if (*count == 0)
     return rankedResult(op, op.getNoopWithEmptyAxes() ? input : Shape(), elementType);
-  return rankedResult(op, unknownShape(input.rank() - *count), elementType);
+  return resultOfRank(op, input.rank() - *count, elementType);
 }
 
 FailureOr<SmallVector<Type>> ReduceOp::inferResultTypes() {

@@ -17,6 +17,8 @@ nn::detail::InferredTypes nn::detail::unrankedResult(Type elementType) {
 
 nn::detail::InferredTypes nn::detail::rankedResult(Operation *op, const Shape &shape,
                                                    Type elementType) {
+  if (failed(requireSaneRank(op, shape.rank())))
+    return failure();
   CheckedSize bytes(dtypeBytes(dtypeOf(elementType)));
   for (const Dim &d : shape.dims())
     if (d.isStatic())
@@ -24,6 +26,19 @@ nn::detail::InferredTypes nn::detail::rankedResult(Operation *op, const Shape &s
   if (!bytes.valid())
     return op->emitOpError("the size of a result of shape ") << shape.str() << " overflows";
   return SmallVector<Type>{tensorType(shape, elementType)};
+}
+
+nn::detail::InferredTypes nn::detail::resultOfRank(Operation *op, int64_t rank, Type elementType) {
+  if (failed(requireSaneRank(op, rank)))
+    return failure();
+  return rankedResult(op, unknownShape(rank), elementType);
+}
+
+LogicalResult nn::detail::requireSaneRank(Operation *op, int64_t rank) {
+  const int64_t limit = Limits().maxRank;
+  if (rank <= limit)
+    return success();
+  return op->emitOpError("tensors may have rank ") << limit << " at most, found " << rank;
 }
 
 LogicalResult nn::detail::requireNumbers(Operation *op, Value tensor, StringRef name) {

@@ -20,8 +20,11 @@ Shape unknownShape(int64_t rank);
 
 /// One result of unknown rank.
 InferredTypes unrankedResult(mlir::Type elementType);
-/// One result of this shape; an error when its static sizes overflow.
+/// One result of this shape; an error when its rank is above the limit or its
+/// static sizes overflow.
 InferredTypes rankedResult(mlir::Operation *op, const Shape &shape, mlir::Type elementType);
+/// One result of which only the rank is known.
+InferredTypes resultOfRank(mlir::Operation *op, int64_t rank, mlir::Type elementType);
 
 /// Fails unless the elements are numbers (not bool, string or complex).
 mlir::LogicalResult requireNumbers(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name);
@@ -33,6 +36,8 @@ mlir::LogicalResult requireSameElements(mlir::Operation *op, mlir::Value tensor,
 /// Fails unless `tensor` is none, or an integer (int32 or int64) of rank at most `maxRank`.
 mlir::LogicalResult requireIndices(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name,
                                    int64_t maxRank);
+/// Fails when `rank`, which may be anything in an untrusted file, is above the limit.
+mlir::LogicalResult requireSaneRank(mlir::Operation *op, int64_t rank);
 /// Fails unless `shape` has at least `rank` dimensions.
 mlir::LogicalResult requireRankAtLeast(mlir::Operation *op, const Shape &shape, int64_t rank);
 /// Fails when a dimension differs from `expected` for sure.

@@ -567,3 +567,35 @@ func.func @range_vector(%a0: tensor<2xf32>, %a1: tensor<f32>, %a2: tensor<f32>) 
   %0 = nn.range %a0, %a1, %a2 : (tensor<2xf32>, tensor<f32>, tensor<f32>) -> tensor<*xf32>
   return
 }
+
+// -----
+
+func.func @rank_of_reshape(%x: tensor<6xf32>, %shape: tensor<9223372036854775807xi64>) {
+  // expected-error @+1 {{tensors may have rank 64 at most, found 9223372036854775807}}
+  %0 = nn.reshape %x, %shape {allowzero = false} : (tensor<6xf32>, tensor<9223372036854775807xi64>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @rank_of_unsqueeze(%x: tensor<6xf32>, %axes: tensor<9223372036854775807xi64>) {
+  // expected-error @+1 {{tensors may have rank 64 at most, found 9223372036854775807}}
+  %0 = nn.unsqueeze %x, %axes : (tensor<6xf32>, tensor<9223372036854775807xi64>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @rank_of_expand(%x: tensor<6xf32>, %shape: tensor<9223372036854775807xi64>) {
+  // expected-error @+1 {{tensors may have rank 64 at most, found 9223372036854775807}}
+  %0 = nn.expand %x, %shape : (tensor<6xf32>, tensor<9223372036854775807xi64>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @missing_attribute(%x: tensor<6xf32>) {
+  // expected-error @+1 {{requires attribute 'axis'}}
+  %0 = nn.flatten %x : (tensor<6xf32>) -> tensor<*xf32>
+  return
+}
