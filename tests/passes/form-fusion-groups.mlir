@@ -1,6 +1,8 @@
 // RUN: quern-opt %s --split-input-file --nn-form-fusion-groups | FileCheck %s
 // RUN: quern-opt %s --split-input-file --nn-form-fusion-groups=max-ops=1 \
 // RUN:   | FileCheck %s --check-prefix=SINGLE
+// RUN: quern-opt %s --split-input-file --nn-form-fusion-groups --mlir-print-debuginfo \
+// RUN:   --mlir-print-local-scope | FileCheck %s --check-prefix=NAMES
 
 // The later root takes the addition; numbers and nn.none move inside.
 // CHECK-LABEL: func @residual
@@ -29,13 +31,13 @@ func.func @residual(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>, %v: tensor
 
 // -----
 
-// Nodes are named by their group; opaque ops stay outside.
-// CHECK-LABEL: func @names
+// Opaque ops stay outside.
+// CHECK-LABEL: func @opaque
 // CHECK: nn.group
 // CHECK: nn.relu
 // CHECK: nn.softmax
 // CHECK: nn.group
-func.func @names(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
+func.func @opaque(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
   %0 = nn.relu %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
   %1 = nn.softmax %0 {axis = 1 : i64, trailing = false} : (tensor<2x3xf32>) -> tensor<2x3xf32>
   %2 = nn.relu %1 : (tensor<2x3xf32>) -> tensor<2x3xf32>
@@ -44,7 +46,10 @@ func.func @names(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
 
 // -----
 
-// A bias per column of a matrix product; constants of more than one element stay outside.
+// A bias per column of a matrix product; constants of more than one element stay
+// outside. The group has the names of its nodes.
+// NAMES-LABEL: func @matmul
+// NAMES: -> tensor<2x3xf32> loc(fused["product", "sum"])
 // CHECK-LABEL: func @matmul
 // CHECK: %[[B:.*]] = nn.constant dense<[1.000000e+00, 2.000000e+00, 3.000000e+00]>
 // CHECK: nn.group %arg0, %arg1, %[[B]] {
@@ -53,8 +58,8 @@ func.func @names(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
 // CHECK-NEXT: nn.yield
 func.func @matmul(%x: tensor<2x4xf32>, %w: tensor<4x3xf32>) -> tensor<2x3xf32> {
   %b = nn.constant dense<[1.0, 2.0, 3.0]> : tensor<3xf32>
-  %0 = nn.matmul %x, %w : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32>
-  %1 = nn.add %0, %b : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+  %0 = nn.matmul %x, %w : (tensor<2x4xf32>, tensor<4x3xf32>) -> tensor<2x3xf32> loc("product")
+  %1 = nn.add %0, %b : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32> loc("sum")
   return %1 : tensor<2x3xf32>
 }
 
