@@ -25,6 +25,8 @@ struct GraphImport {
   ExternalFiles files;
   /// The blobs of external files, by location.
   std::map<std::string, std::string> externalBlobs = {};
+  /// Tells blobs of the same name apart.
+  int64_t nextBlobNumber = 2;
   /// The `nn.none` of the function.
   mlir::Value none = {};
   /// The values made so far, by ONNX name.

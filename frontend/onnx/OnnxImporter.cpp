@@ -34,7 +34,6 @@ private:
   Status createFunction();
   Status importInitializers();
   Status importNode(const proto::NodeProto &node, int64_t index);
-  Status checkArity(const NodeImport &node, const proto::NodeProto &proto, const OpsetRow &row);
   Status createReturn();
   mlir::Location namedLocation(const std::string &name) {
     return mlir::NameLoc::get(graph.builder.getStringAttr(name));
@@ -107,8 +106,8 @@ Status ModelImport::importInitializers() {
   return Status::ok();
 }
 
-Status ModelImport::checkArity(const NodeImport &node, const proto::NodeProto &proto,
-                               const OpsetRow &row) {
+/// Number of operands and results, and that required operands are there.
+static Status checkArity(const NodeImport &node, const OpsetRow &row) {
   int found = node.inputCount();
   if (found < row.minInputs || found > row.maxInputs)
     return invalidModel("has " + std::to_string(found) + " inputs, expected " +
@@ -120,8 +119,8 @@ Status ModelImport::checkArity(const NodeImport &node, const proto::NodeProto &p
   for (int i = 0; i < required; ++i)
     if (!node.hasInput(i))
       return invalidModel("input " + std::to_string(i) + " is required but left out");
-  if (proto.output_size() < 1 || proto.output_size() > row.maxOutputs)
-    return invalidModel("has " + std::to_string(proto.output_size()) + " outputs, expected 1" +
+  if (node.outputCount() < 1 || node.outputCount() > row.maxOutputs)
+    return invalidModel("has " + std::to_string(node.outputCount()) + " outputs, expected 1" +
                         (row.maxOutputs == 1 ? "" : " or more"));
   return Status::ok();
 }
@@ -134,7 +133,7 @@ Status ModelImport::importNode(const proto::NodeProto &proto, int64_t index) {
   std::string where =
       "node '" + label + "' (" + proto.op_type() + ", opset " + std::to_string(opset) + ")";
   NodeImport node(graph, proto, namedLocation(label), opset);
-  QUERN_TRY(checkArity(node, proto, *row).withContext(where));
+  QUERN_TRY(checkArity(node, *row).withContext(where));
   row->import(node);
   QUERN_TRY(node.status().withContext(where));
   if (auto unread = node.unreadAttribute())
@@ -171,9 +170,12 @@ Status ModelImport::createReturn() {
 
 Expected<Module> ModelImport::run() {
   context.loadDialect<nn::NNDialect, mlir::func::FuncDialect>();
+  bool nameNodes = false; // importNode names them itself
   mlir::ScopedDiagnosticHandler collect(&context, [&](mlir::Diagnostic &diagnostic) {
     if (!graph.diagnostics.empty())
       graph.diagnostics += "; ";
+    if (nameNodes)
+      graph.diagnostics += "node '" + nn::nodeName(diagnostic.getLocation()) + "': ";
     graph.diagnostics += diagnostic.str();
     return mlir::success();
   });
@@ -185,6 +187,7 @@ Expected<Module> ModelImport::run() {
     QUERN_TRY(importNode(graphProto.node(i), i));
   QUERN_TRY(createReturn());
   graph.diagnostics.clear();
+  nameNodes = true;
   if (mlir::failed(mlir::verify(*module)))
     return invalidModel(graph.diagnostics);
   return module;

@@ -17,11 +17,14 @@ static bool sameForm(DType dtype) {
   return dtype != DType::Bool && dtype != DType::String && dtypeBits(dtype) >= 8;
 }
 
-/// A blob name that no other import into this context has used.
-static std::string freshBlobName(const nn::WeightStore &store, const std::string &wanted) {
+/// A blob name that nothing else in this context has. Numbers are not tried twice,
+/// so that thousands of tensors of one name stay cheap.
+static std::string freshBlobName(GraphImport &graph, const nn::WeightStore &store,
+                                 const std::string &tensorOrFile) {
+  std::string wanted = graph.modelName + ":" + tensorOrFile;
   std::string name = wanted;
-  for (int64_t i = 2; store.contains(name); ++i)
-    name = wanted + "#" + std::to_string(i);
+  while (store.contains(name))
+    name = wanted + "#" + std::to_string(graph.nextBlobNumber++);
   return name;
 }
 
@@ -37,7 +40,7 @@ static std::string blobOfFile(GraphImport &graph, nn::WeightStore &store, const 
                               const std::shared_ptr<const MappedFile> &mapped) {
   std::string &blob = graph.externalBlobs[file];
   if (blob.empty()) {
-    blob = freshBlobName(store, graph.modelName + ":" + file);
+    blob = freshBlobName(graph, store, file);
     store.addBlob(blob, mapped->bytes().data(), static_cast<int64_t>(mapped->bytes().size()),
                   mapped);
   }
@@ -71,7 +74,7 @@ Expected<Value> quern::onnx::importTensor(GraphImport &graph, const proto::Tenso
     return importExternal(graph, store, tensor, layout, loc);
   const std::string &raw = tensor.raw_data();
   if (sameForm(layout.dtype) && static_cast<int64_t>(raw.size()) > kReferenceBytes) {
-    std::string blob = freshBlobName(store, graph.modelName + ":" + tensor.name());
+    std::string blob = freshBlobName(graph, store, tensor.name());
     store.addBlob(blob, raw.data(), static_cast<int64_t>(raw.size()), graph.model);
     return createReference(graph, loc, layout, blob, 0);
   }
