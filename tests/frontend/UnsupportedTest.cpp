@@ -16,6 +16,13 @@ TEST(Unsupported, AllOpsAreListedAtOnce) {
               {"m.onnx", "Frobnicate (opset 13, 2 nodes", "NonZero (opset 13, 1 node"});
 }
 
+TEST(Unsupported, EndlessListsAreCut) {
+  ModelBuilder b;
+  for (int i = 0; i < 1000; ++i)
+    b.node("Op" + std::to_string(i), {}, {"v" + std::to_string(i)});
+  expectError(b.output("v0"), kUnsupported, {"Op0 (opset 13", ", and 800 more"});
+}
+
 TEST(Unsupported, NewerAndOlderOpsets) {
   ModelBuilder newer(99);
   newer.input("x", {2}).node("Relu", {"x"}, {"y"}).output("y");
