@@ -33,9 +33,8 @@ Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
   auto *memory = static_cast<std::byte *>(std::aligned_alloc(64, (size + 64) / 64 * 64));
   if (!memory)
     return resourceLimit("out of memory for '" + path + "'");
-  std::shared_ptr<const std::byte> data(memory, [](const std::byte *p) {
-    std::free(const_cast<std::byte *>(p));
-  });
+  std::shared_ptr<const std::byte> data(
+      memory, [](const std::byte *p) { std::free(const_cast<std::byte *>(p)); });
   if (std::fread(memory, 1, size, file.get()) != size)
     return systemError("read", path);
   return FileBytes{std::move(data), size};
@@ -44,8 +43,8 @@ Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
 Expected<AtomicFile> AtomicFile::create(const std::string &path) {
   struct stat info;
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    return ioError("cannot write '" + path + "': " +
-                   (S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
+    return ioError("cannot write '" + path +
+                   "': " + (S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
   std::string temporary = path + ".XXXXXX";
   int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0)

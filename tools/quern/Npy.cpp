@@ -138,8 +138,8 @@ Expected<Prologue> findHeader(std::span<const std::byte> bytes) {
 
 Expected<DType> typeOf(std::string_view descr) {
   std::string text(descr);
-  if (descr.size() == 3 && (descr.substr(1) == "i1" || descr.substr(1) == "u1" ||
-                            descr.substr(1) == "b1"))
+  if (descr.size() == 3 &&
+      (descr.substr(1) == "i1" || descr.substr(1) == "u1" || descr.substr(1) == "b1"))
     text[0] = '|';
   else if (descr.starts_with('='))
     text[0] = '<';
@@ -216,7 +216,7 @@ Expected<std::string> cli::npyHeader(const Tensor &tensor) {
   text.append(kAlignment - 1 - (fixed + text.size()) % kAlignment, ' ');
   text += '\n';
   std::string header(kMagic);
-  header += {'\x01', '\x00', static_cast<char>(text.size() & 0xff),
-             static_cast<char>(text.size() >> 8)};
+  header +=
+      {'\x01', '\x00', static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
   return header + text;
 }

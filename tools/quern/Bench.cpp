@@ -1,0 +1,200 @@
+//===- Bench.cpp - quern bench --------------------------------------------===//
+#include "tools/quern/Options.h"
+#include "tools/quern/Statistics.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sys/resource.h>
+
+using namespace quern;
+using namespace quern::cli;
+using Json = nlohmann::ordered_json;
+
+namespace {
+struct BenchOptions {
+  ModelOptions model;
+  InputOptions inputs;
+  BackendOptions backend;
+  std::string duration = "3s";
+  int64_t runs = 0;
+  int64_t warmup = 3;
+  OutputStyle style;
+};
+
+struct Measurement {
+  double loadMs = 0, compileMs = 0, firstRunMs = 0;
+  Statistics steady;
+  int64_t runs = 0;
+  int threads = 0;
+  double peakRssMb = 0;
+  std::vector<ProfileRow> profile;
+};
+} // namespace
+
+static void addOptions(CLI::App &verb, BenchOptions &options) {
+  addModelOptions(verb, options.model);
+  addInputOptions(verb, options.inputs);
+  addBackendOption(verb, options.backend);
+  addCompileOptions(verb, options.backend);
+  verb.add_option("--duration", options.duration, "How long to measure (default 3s)")
+      ->type_name("TIME");
+  verb.add_option("--runs", options.runs, "How many runs to measure, instead of --duration")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
+  verb.add_option("--warmup", options.warmup, "Runs before measuring (default 3)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}));
+  verb.add_flag("--profile", options.backend.profile, "Shows the time of each step");
+}
+
+static double peakRssMb() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+static Status measure(const BenchOptions &options, Measurement &result) {
+  QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
+  QUERN_ASSIGN(Model model, openModel(options.model, options.style, &result.loadMs));
+  QUERN_ASSIGN(std::vector<Tensor> inputs,
+               makeInputs(model.inputs(), options.inputs, MissingInputs::Random, options.style));
+  Progress progress(options.style);
+  progress.show("compiling");
+  Stopwatch compileWatch;
+  QUERN_ASSIGN(std::unique_ptr<Runner> runner, model.prepare(options.backend, inputs));
+  result.compileMs = compileWatch.milliseconds();
+  result.threads = runner->threads();
+
+  progress.show("measuring");
+  std::vector<Tensor> outputs;
+  Stopwatch firstWatch;
+  QUERN_TRY(runner->run(inputs, outputs));
+  result.firstRunMs = firstWatch.milliseconds();
+  for (int64_t i = 0; i < options.warmup; ++i)
+    QUERN_TRY(runner->run(inputs, outputs));
+  runner->clearProfile();
+
+  std::vector<double> samples;
+  Stopwatch total;
+  auto isDone = [&] {
+    if (options.runs > 0)
+      return static_cast<int64_t>(samples.size()) >= options.runs;
+    return !samples.empty() && total.milliseconds() >= seconds * 1e3;
+  };
+  while (!isDone()) {
+    Stopwatch watch;
+    QUERN_TRY(runner->run(inputs, outputs));
+    samples.push_back(watch.milliseconds());
+  }
+  result.runs = static_cast<int64_t>(samples.size());
+  result.steady = summarize(std::move(samples));
+  result.peakRssMb = peakRssMb();
+  result.profile = runner->profile();
+  return Status::ok();
+}
+
+/// The mean time of one run of a step.
+static double stepMs(const ProfileRow &row) {
+  return row.runs ? static_cast<double>(row.nanoseconds) * 1e-6 / static_cast<double>(row.runs) : 0;
+}
+
+static double gigaflops(const ProfileRow &row) {
+  double ms = stepMs(row);
+  return ms > 0 ? row.flops / (ms * 1e6) : 0;
+}
+
+static double totalMs(const std::vector<ProfileRow> &rows) {
+  double total = 0;
+  for (const ProfileRow &row : rows)
+    total += stepMs(row);
+  return total;
+}
+
+static std::string profileTable(std::vector<ProfileRow> rows) {
+  double total = std::max(totalMs(rows), 1e-9);
+  std::stable_sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
+    return a.nanoseconds > b.nanoseconds;
+  });
+  Table table({"node", "kernel", "ms", "%", "GFLOP/s"});
+  for (const ProfileRow &row : rows)
+    table.addRow({row.nodes, row.kernel + (row.reference ? " (reference)" : ""),
+                  formatNumber(stepMs(row), 3), formatNumber(100 * stepMs(row) / total, 1),
+                  row.flops > 0 ? formatNumber(gigaflops(row), 1) : "-"});
+  return table.str();
+}
+
+static Json profileJson(const std::vector<ProfileRow> &rows) {
+  double total = std::max(totalMs(rows), 1e-9);
+  Json steps = Json::array();
+  for (const ProfileRow &row : rows)
+    steps.push_back({{"nodes", row.nodes},
+                     {"kernel", row.kernel},
+                     {"native", !row.reference},
+                     {"tasks", row.tasks},
+                     {"ms", stepMs(row)},
+                     {"percent", 100 * stepMs(row) / total},
+                     {"gflops", gigaflops(row)}});
+  return steps;
+}
+
+/// Why the numbers may not be what they seem.
+static std::vector<std::string> findWarnings(const Measurement &m) {
+  std::vector<std::string> warnings;
+  if (m.runs < 10)
+    warnings.push_back("few-runs: only " + std::to_string(m.runs) +
+                       " runs; percentiles say little (raise --duration)");
+  if (m.runs > 1 && m.steady.standardDeviation > 0.1 * m.steady.mean)
+    warnings.push_back("noisy: the standard deviation is " +
+                       formatNumber(100 * m.steady.standardDeviation / m.steady.mean, 0) +
+                       " % of the mean; is the machine busy?");
+  return warnings;
+}
+
+static std::string describe(const BenchOptions &options, const Measurement &m) {
+  auto ms = [](double value) { return formatNumber(value, 3) + " ms"; };
+  const Statistics &s = m.steady;
+  std::string text = options.backend.backend + ", " + std::to_string(m.threads) +
+                     (m.threads == 1 ? " thread, " : " threads, ") + std::to_string(m.runs) +
+                     " runs\n";
+  text += "load       " + ms(m.loadMs) + "\ncompile    " + ms(m.compileMs) + "\nfirst run  " +
+          ms(m.firstRunMs) + "\nmean       " + ms(s.mean) + " +- " + ms(s.standardDeviation) +
+          "\nmin        " + ms(s.min) + "\np50        " + ms(s.p50) + "\np90        " + ms(s.p90) +
+          "\np99        " + ms(s.p99) + "\npeak RSS   " + formatNumber(m.peakRssMb, 0) + " MB\n";
+  return m.profile.empty() ? text : text + "\n" + profileTable(m.profile);
+}
+
+static Json describeJson(const BenchOptions &options, const Measurement &m) {
+  Json report = {{"schema", "quern.bench/1"},
+                 {"model", options.model.path},
+                 {"backend", options.backend.backend},
+                 {"threads", m.threads},
+                 {"load_ms", m.loadMs},
+                 {"compile_ms", m.compileMs},
+                 {"first_run_ms", m.firstRunMs},
+                 {"runs", m.runs},
+                 {"min_ms", m.steady.min},
+                 {"mean_ms", m.steady.mean},
+                 {"stddev_ms", m.steady.standardDeviation},
+                 {"p50_ms", m.steady.p50},
+                 {"p90_ms", m.steady.p90},
+                 {"p99_ms", m.steady.p99},
+                 {"peak_rss_mb", m.peakRssMb},
+                 {"warnings", findWarnings(m)}};
+  if (options.backend.profile)
+    report["steps"] = profileJson(m.profile);
+  return report;
+}
+
+static Status execute(const BenchOptions &options) {
+  Measurement measurement;
+  QUERN_TRY(measure(options, measurement));
+  for (const std::string &warning : findWarnings(measurement))
+    warn(options.style, warning);
+  if (options.style.printsTable())
+    QUERN_TRY(printText(describe(options, measurement)));
+  return writeJson(describeJson(options, measurement), options.style);
+}
+
+void cli::addBenchVerb(CLI::App &app, Command &command) {
+  addVerb<BenchOptions>(app, command, "bench", "Measures load, compile, first run and steady state",
+                        addOptions, execute);
+}

@@ -1,0 +1,21 @@
+//===- HostCpu.cpp - the machine as LLVM sees it --------------------------===//
+#include "tools/quern/HostCpu.h"
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/TargetParser/Host.h"
+
+#include <algorithm>
+
+quern::cli::HostCpu quern::cli::describeHostCpu() {
+  HostCpu host;
+  host.llvmVersion = LLVM_VERSION_STRING;
+  host.triple = llvm::sys::getProcessTriple();
+  host.name = llvm::sys::getHostCPUName().str();
+  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  for (const auto &feature : features)
+    if (feature.getValue())
+      host.features.push_back(feature.getKey().str());
+  std::sort(host.features.begin(), host.features.end());
+  return host;
+}

@@ -1,0 +1,271 @@
+//===- InputTensors.cpp - what a model is run on --------------------------===//
+#include "tools/quern/InputTensors.h"
+
+#include "frontend/onnx/TensorData.h"
+#include "tools/quern/FileIo.h"
+#include "tools/quern/Npy.h"
+#include "tools/quern/Npz.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <optional>
+
+using namespace quern;
+using namespace quern::cli;
+namespace fs = std::filesystem;
+
+namespace {
+/// SplitMix64.
+class RandomBits {
+public:
+  explicit RandomBits(uint64_t seed) : state(seed) {}
+  uint64_t next() {
+    uint64_t z = state += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+  /// Exact in float32.
+  float uniform() { return static_cast<float>(next() >> 40) * 0x1p-23f - 1.0f; }
+
+private:
+  uint64_t state;
+};
+
+enum class Filling { None, Random, Zeros };
+
+std::optional<Filling> parseFilling(const std::string &text) {
+  if (text == "random")
+    return Filling::Random;
+  if (text == "zeros")
+    return Filling::Zeros;
+  return std::nullopt;
+}
+
+/// Collects the tensors of all --input options, port by port.
+class InputSet {
+public:
+  InputSet(std::span<const PortSignature> ports, const Limits &limits)
+      : ports(ports), limits(limits), tensors(ports.size()), fillings(ports.size()) {}
+
+  Status add(const std::string &option);
+  Expected<std::vector<Tensor>> finish(const InputOptions &options, MissingInputs missing,
+                                       const OutputStyle &style);
+
+private:
+  Expected<size_t> findPort(const std::string &name) const;
+  Status set(size_t port, Tensor tensor, const std::string &source);
+  Status addFile(const std::string &path);
+  Status addFolder(const std::string &path);
+  Status addArchive(const std::string &path);
+  Expected<Tensor> readTensor(const std::string &path) const;
+  Tensor::Dims completeDims(const PortSignature &port, const OutputStyle &style);
+
+  std::span<const PortSignature> ports;
+  const Limits &limits;
+  std::vector<Tensor> tensors;
+  std::vector<Filling> fillings;
+  /// For the ports that no option names.
+  Filling otherFilling = Filling::None;
+  /// Sizes of symbols, once something has fixed them.
+  std::map<std::string, int64_t> symbols;
+};
+
+template <typename T> void fill(Tensor &tensor, RandomBits &bits) {
+  for (int64_t i = 0; i < tensor.numElements(); ++i)
+    tensor.mutableData<T>()[i] = T(bits.uniform());
+}
+} // namespace
+
+Tensor::Dims cli::defaultDims(const PortSignature &port) {
+  Tensor::Dims dims;
+  for (const Dim &dim : port.shape.dims())
+    dims.push_back(dim.isStatic() ? dim.size() : 1);
+  return dims;
+}
+
+Expected<Tensor> cli::randomTensor(DType dtype, Tensor::Dims dims, uint64_t seed,
+                                   const Limits &limits) {
+  QUERN_ASSIGN(Tensor tensor, Tensor::allocate(dtype, std::move(dims), limits));
+  RandomBits bits(seed);
+  if (dtype == DType::Float32)
+    fill<float>(tensor, bits);
+  else if (dtype == DType::Float64)
+    fill<double>(tensor, bits);
+  else if (dtype == DType::Float16)
+    fill<Float16>(tensor, bits);
+  else if (dtype == DType::BFloat16)
+    fill<BFloat16>(tensor, bits);
+  else if (isSignedInteger(dtype) || isUnsignedInteger(dtype) || dtype == DType::Bool)
+    // The lowest byte of a little-endian integer.
+    for (int64_t i = 0, width = dtypeBytes(dtype); i < tensor.numElements(); ++i)
+      static_cast<std::byte *>(tensor.mutableRawData())[i * width] = std::byte(bits.next() >> 63);
+  return tensor;
+}
+
+Expected<size_t> InputSet::findPort(const std::string &name) const {
+  std::string names;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i].name == name)
+      return i;
+    names += (i ? ", " : "") + ports[i].name;
+  }
+  return invalidInput("the model has no input '" + name + "'" +
+                      (names.empty() ? "; it has none at all" : "; its inputs are " + names));
+}
+
+Status InputSet::set(size_t port, Tensor tensor, const std::string &source) {
+  if (tensors[port].isPresent() || fillings[port] != Filling::None)
+    return usageError("input '" + ports[port].name + "' is given twice, again by " + source);
+  tensors[port] = std::move(tensor);
+  return Status::ok();
+}
+
+Expected<Tensor> InputSet::readTensor(const std::string &path) const {
+  if (path.ends_with(".pb")) {
+    auto tensor = onnx::readTensorFile(path, limits);
+    if (tensor)
+      return std::move(tensor->tensor);
+    // What is broken is the input, not the model.
+    Status status = tensor.status();
+    return status.code() == StatusCode::InvalidModel ? invalidInput(status.message()) : status;
+  }
+  if (!path.ends_with(".npy"))
+    return usageError("'" + path + "': an input file is a .npy, .npz or ONNX .pb file");
+  QUERN_ASSIGN(FileBytes file, readFile(path, limits.maxTensorBytes));
+  auto tensor = parseNpy(file.bytes(), file.data, limits);
+  return tensor ? tensor : tensor.status().withContext("'" + path + "'");
+}
+
+/// input_0.pb, input_1.pb, ... in the order of the graph's inputs.
+Status InputSet::addFolder(const std::string &path) {
+  size_t found = 0;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    std::string file = (fs::path(path) / ("input_" + std::to_string(i) + ".pb")).string();
+    std::error_code ignored;
+    if (!fs::exists(file, ignored))
+      continue;
+    ++found;
+    QUERN_ASSIGN(Tensor tensor, readTensor(file));
+    QUERN_TRY(set(i, std::move(tensor), "'" + file + "'"));
+  }
+  if (found == 0 && !ports.empty())
+    return invalidInput("folder '" + path + "' has no input_0.pb");
+  return Status::ok();
+}
+
+Status InputSet::addArchive(const std::string &path) {
+  QUERN_ASSIGN(FileBytes file, readFile(path, limits.maxActivationBytes));
+  auto arrays = parseNpz(file, limits);
+  if (!arrays)
+    return arrays.status().withContext("'" + path + "'");
+  for (NamedArray &array : *arrays) {
+    auto port = findPort(array.name);
+    if (!port)
+      return port.status().withContext("'" + path + "'");
+    QUERN_TRY(set(*port, std::move(array.tensor), "'" + path + "'"));
+  }
+  return Status::ok();
+}
+
+Status InputSet::addFile(const std::string &path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored))
+    return addFolder(path);
+  if (path.ends_with(".npz"))
+    return addArchive(path);
+  QUERN_ASSIGN(Tensor tensor, readTensor(path));
+  if (ports.size() != 1)
+    return usageError("'" + path + "' could be any of the model's " + std::to_string(ports.size()) +
+                      " inputs; write --input NAME=" + path);
+  return set(0, std::move(tensor), "'" + path + "'");
+}
+
+Status InputSet::add(const std::string &option) {
+  if (auto filling = parseFilling(option)) {
+    otherFilling = *filling;
+    return Status::ok();
+  }
+  // Names and paths may contain '=': the longest prefix that is a name counts.
+  size_t split = std::string::npos;
+  for (size_t i = option.find('='); i != std::string::npos; i = option.find('=', i + 1))
+    if (findPort(option.substr(0, i)))
+      split = i;
+  std::error_code ignored;
+  if (split == std::string::npos &&
+      (fs::exists(option, ignored) || option.find('=') == std::string::npos))
+    return addFile(option);
+  if (split == std::string::npos)
+    return findPort(option.substr(0, option.find('='))).status();
+  QUERN_ASSIGN(size_t port, findPort(option.substr(0, split)));
+  std::string value = option.substr(split + 1);
+  if (auto filling = parseFilling(value)) {
+    fillings[port] = *filling;
+    return Status::ok();
+  }
+  QUERN_ASSIGN(Tensor tensor, readTensor(value));
+  return set(port, std::move(tensor), "'" + option + "'");
+}
+
+/// The dims of a tensor to make for `port`; what nothing fixes is 1.
+Tensor::Dims InputSet::completeDims(const PortSignature &port, const OutputStyle &style) {
+  Tensor::Dims dims = defaultDims(port);
+  if (!port.ranked)
+    note(style, "input '" + port.name + "' has no declared shape; taking a scalar (--shape " +
+                    port.name + "=...)");
+  for (int64_t d = 0; d < port.shape.rank(); ++d) {
+    const Dim &dim = port.shape[d];
+    if (dim.isStatic())
+      continue;
+    if (dim.isUnknown()) {
+      note(style, "dimension " + std::to_string(d) + " of input '" + port.name +
+                      "' is not given; taking 1 (--shape " + port.name + "=...)");
+      continue;
+    }
+    auto [symbol, isNew] = symbols.try_emplace(dim.symbolName(), 1);
+    if (isNew)
+      note(style, "dimension " + dim.symbolName() + " of input '" + port.name +
+                      "' is not given; taking 1 (--dim " + dim.symbolName() + "=...)");
+    dims[d] = symbol->second;
+  }
+  return dims;
+}
+
+Expected<std::vector<Tensor>> InputSet::finish(const InputOptions &options, MissingInputs missing,
+                                               const OutputStyle &style) {
+  for (size_t i = 0; i < ports.size(); ++i)
+    for (int64_t d = 0; d < std::min(ports[i].shape.rank(), tensors[i].rank()); ++d)
+      if (ports[i].shape[d].isSymbolic())
+        symbols.try_emplace(ports[i].shape[d].symbolName(), tensors[i].dim(d));
+  if (otherFilling == Filling::None && missing == MissingInputs::Random)
+    otherFilling = Filling::Random;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    if (tensors[i].isPresent())
+      continue;
+    const PortSignature &port = ports[i];
+    Filling filling = fillings[i] != Filling::None ? fillings[i] : otherFilling;
+    if (filling == Filling::None)
+      return invalidInput("input '" + port.name + "' (" + port.describe() +
+                          ") is not given; use --input " + port.name +
+                          "=FILE.npy, or --input random");
+    Tensor::Dims dims = completeDims(port, style);
+    auto tensor = filling == Filling::Zeros
+                      ? Tensor::allocate(port.dtype, std::move(dims), limits)
+                      : randomTensor(port.dtype, std::move(dims), options.seed + i, limits);
+    if (!tensor)
+      return tensor.status().withContext("input '" + port.name + "'");
+    tensors[i] = tensor.take();
+  }
+  QUERN_TRY(checkInputs(ports, tensors));
+  return std::move(tensors);
+}
+
+Expected<std::vector<Tensor>> cli::makeInputs(std::span<const PortSignature> ports,
+                                              const InputOptions &options, MissingInputs missing,
+                                              const OutputStyle &style, const Limits &limits) {
+  InputSet set(ports, limits);
+  for (const std::string &option : options.given)
+    QUERN_TRY(set.add(option));
+  return set.finish(options, missing, style);
+}

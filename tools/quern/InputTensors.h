@@ -1,0 +1,36 @@
+//===- InputTensors.h - what a model is run on ----------------------------===//
+#pragma once
+
+#include "quern/Executable.h"
+#include "tools/quern/Console.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern::cli {
+
+struct InputOptions {
+  /// NAME=FILE, NAME=random, NAME=zeros, FILE, a folder of test data, random, zeros.
+  std::vector<std::string> given;
+  uint64_t seed = 0;
+};
+
+/// What to do about inputs that no --input names.
+enum class MissingInputs { Refuse, Random };
+
+/// Reads or makes one tensor per port and checks them all. A dimension that
+/// neither the files nor the command line give is 1, with a note.
+Expected<std::vector<Tensor>> makeInputs(std::span<const PortSignature> ports,
+                                         const InputOptions &options, MissingInputs missing,
+                                         const OutputStyle &style, const Limits &limits = {});
+
+/// The dims of a tensor for `port` that nothing is known of, unknown sizes as 1.
+Tensor::Dims defaultDims(const PortSignature &port);
+
+/// Uniform floats in [-1, 1), integers and bools in {0, 1}, empty strings; the
+/// same for the same seed on any machine.
+Expected<Tensor> randomTensor(DType dtype, Tensor::Dims dims, uint64_t seed, const Limits &limits);
+
+} // namespace quern::cli

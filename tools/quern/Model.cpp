@@ -1,0 +1,60 @@
+//===- Model.cpp - loading ------------------------------------------------===//
+#include "tools/quern/Model.h"
+
+#include "backends/native/Compiler.h"
+#include "frontend/onnx/OnnxImporter.h"
+#include "ir/Types.h"
+#include "passes/SpecializeInputs.h"
+#include "tools/quern/ModelState.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+
+using namespace quern;
+using namespace quern::cli;
+
+static PortSignature portOf(std::string name, mlir::Type type) {
+  PortSignature port;
+  port.name = std::move(name);
+  port.dtype = nn::dtypeOf(mlir::cast<mlir::TensorType>(type).getElementType());
+  std::optional<Shape> shape = nn::shapeOf(type);
+  port.ranked = shape.has_value();
+  port.shape = shape.value_or(Shape());
+  return port;
+}
+
+static std::string outputName(mlir::func::FuncOp main, unsigned index) {
+  if (auto name = main.getResultAttrOfType<mlir::StringAttr>(index, "nn.name"))
+    return name.str();
+  return "output" + std::to_string(index);
+}
+
+Model::Model(std::unique_ptr<State> s) : state(std::move(s)) {}
+Model::Model(Model &&) noexcept = default;
+Model &Model::operator=(Model &&) noexcept = default;
+Model::~Model() = default;
+
+Expected<Model> Model::load(const std::string &path, const InputSizes &sizes) {
+  auto state = std::make_unique<State>();
+  state->context = std::make_shared<mlir::MLIRContext>(mlir::MLIRContext::Threading::DISABLED);
+  // Errors come back as a Status; what MLIR would print as well is noise.
+  state->context->getDiagEngine().registerHandler(
+      [](mlir::Diagnostic &) { return mlir::success(); });
+  native::loadDialects(*state->context);
+  QUERN_ASSIGN(state->module, onnx::importOnnxFile(path, *state->context));
+  mlir::func::FuncOp main = passes::findMain(*state->module);
+  QUERN_TRY(passes::specializeInputs(main, {sizes.shapes, sizes.dims}));
+
+  Model model(std::move(state));
+  for (unsigned i = 0; i < main.getNumArguments(); ++i)
+    model.inputPorts.push_back(portOf(passes::inputName(main, i), main.getArgument(i).getType()));
+  for (unsigned i = 0; i < main.getNumResults(); ++i)
+    model.outputPorts.push_back(portOf(outputName(main, i), main.getResultTypes()[i]));
+  return model;
+}
+
+Expected<std::unique_ptr<Runner>> Model::prepare(const BackendOptions &options,
+                                                 std::span<const Tensor> inputs) const {
+  return options.backend == "interpreter" ? prepareInterpreter(options)
+                                          : prepareNative(options, inputs);
+}

@@ -1,0 +1,119 @@
+//===- Options.cpp - options that verbs share -----------------------------===//
+#include "tools/quern/Options.h"
+
+#include "tools/quern/Statistics.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+
+using namespace quern;
+using namespace quern::cli;
+
+void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
+  verb.add_option("MODEL", options.path, "An ONNX model file")->required();
+  verb.add_option("--shape", options.shapes, "Shape of an input: NAME=1x3x224x224")
+      ->type_name("NAME=SIZES")
+      ->take_all()
+      ->allow_extra_args(false);
+  verb.add_option("--dim", options.dims, "Size of a symbolic dimension: N=1")
+      ->type_name("NAME=SIZE")
+      ->take_all()
+      ->allow_extra_args(false);
+}
+
+void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
+  verb.add_option(
+          "--input", options.given,
+          "NAME=FILE.npy, NAME=FILE.pb, NAME=random, NAME=zeros; a .npz file with the "
+          "names of the inputs; a folder with input_0.pb, ...; random or zeros for the rest")
+      ->type_name("INPUT")
+      ->take_all()
+      ->allow_extra_args(false);
+  verb.add_option("--seed", options.seed, "Of random inputs (default 0)");
+}
+
+void cli::addBackendOption(CLI::App &verb, BackendOptions &options) {
+  verb.add_option("--backend", options.backend, "native (default) or interpreter")
+      ->check(CLI::IsMember({"native", "interpreter"}));
+}
+
+void cli::addCompileOptions(CLI::App &verb, BackendOptions &options) {
+  verb.add_option("--threads", options.threads, "Threads of a run (default: all usable CPUs)")
+      ->check(CLI::Range(1, 4096));
+  verb.add_option("-O", options.optLevel, "Optimisation level, -O0 to -O3 (default -O3)")
+      ->type_name("LEVEL")
+      ->check(CLI::Range(0, 3));
+  verb.add_option("--target-cpu", options.targetCpu,
+                  "host (default), baseline, or LLVM's name of a CPU")
+      ->type_name("CPU");
+  verb.add_option("--dump-phases-to", options.dumpPhasesTo,
+                  "Writes the graph after each phase to this folder")
+      ->type_name("DIR");
+}
+
+void cli::addStyleOptions(CLI::App &verb, OutputStyle &style) {
+  // A bare --json arrives as --json=-; see CommandLine.cpp.
+  verb.add_option("--json", style.jsonPath, "Prints one JSON object, or writes it: --json=FILE");
+  verb.add_flag("-v,--verbose", style.verbosity, "Says more");
+  verb.add_flag("-q{-1},--quiet{-1}", style.verbosity, "No notes")->excludes("--verbose");
+  verb.add_option("--color", style.color, "auto (default), always or never")
+      ->check(CLI::IsMember({"auto", "always", "never"}));
+}
+
+static bool parseSize(std::string_view text, int64_t &size) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+  return error == std::errc() && end == text.data() + text.size() && size >= 0;
+}
+
+/// "1x3x224x224"; "scalar" for rank 0.
+static bool parseSizes(std::string_view text, std::vector<int64_t> &sizes) {
+  while (text != "scalar") {
+    size_t end = text.find('x');
+    if (!parseSize(text.substr(0, end), sizes.emplace_back()))
+      return false;
+    if (end == std::string_view::npos)
+      break;
+    text.remove_prefix(end + 1);
+    if (text == "scalar")
+      return false;
+  }
+  return true;
+}
+
+Expected<InputSizes> cli::parseInputSizes(const ModelOptions &options) {
+  InputSizes sizes;
+  // A name may contain '=', a size may not.
+  for (const std::string &text : options.shapes) {
+    size_t split = text.rfind('=');
+    std::vector<int64_t> shape;
+    if (split == std::string::npos || split == 0 ||
+        !parseSizes(std::string_view(text).substr(split + 1), shape))
+      return usageError("--shape " + text + ": wanted NAME=SIZES, as in image=1x3x224x224");
+    if (!sizes.shapes.try_emplace(text.substr(0, split), std::move(shape)).second)
+      return usageError("--shape " + text + ": this input already has a shape");
+  }
+  for (const std::string &text : options.dims) {
+    size_t split = text.rfind('=');
+    int64_t size = 0;
+    if (split == std::string::npos || split == 0 ||
+        !parseSize(std::string_view(text).substr(split + 1), size))
+      return usageError("--dim " + text + ": wanted NAME=SIZE, as in N=1");
+    if (!sizes.dims.try_emplace(text.substr(0, split), size).second)
+      return usageError("--dim " + text + ": this dimension already has a size");
+  }
+  return sizes;
+}
+
+Expected<Model> cli::openModel(const ModelOptions &options, const OutputStyle &style,
+                               double *milliseconds) {
+  QUERN_TRY(checkJsonWritable(style));
+  QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options));
+  Progress progress(style);
+  progress.show("loading " + options.path);
+  Stopwatch watch;
+  QUERN_ASSIGN(Model model, Model::load(options.path, sizes));
+  if (milliseconds)
+    *milliseconds = watch.milliseconds();
+  detail(style, "loaded " + options.path + " in " + formatNumber(watch.milliseconds(), 1) + " ms");
+  return model;
+}

@@ -1,0 +1,66 @@
+//===- Options.h - options that verbs share -------------------------------===//
+#pragma once
+
+#include "tools/quern/Console.h"
+#include "tools/quern/InputTensors.h"
+#include "tools/quern/Model.h"
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace quern::cli {
+
+/// What the chosen verb does, once all options are known.
+struct Command {
+  std::function<Status()> action;
+  /// Of the chosen verb; for errors.
+  OutputStyle style;
+};
+
+/// The model and the sizes of its inputs.
+struct ModelOptions {
+  std::string path;
+  std::vector<std::string> shapes;
+  std::vector<std::string> dims;
+};
+
+void addModelOptions(CLI::App &verb, ModelOptions &options);
+void addInputOptions(CLI::App &verb, InputOptions &options);
+void addBackendOption(CLI::App &verb, BackendOptions &options);
+void addCompileOptions(CLI::App &verb, BackendOptions &options);
+void addStyleOptions(CLI::App &verb, OutputStyle &style);
+
+/// "NAME=1x3x224x224" and "N=1". Usage error otherwise.
+Expected<InputSizes> parseInputSizes(const ModelOptions &options);
+/// Loads the model with the sizes given. `milliseconds` is how long it took.
+Expected<Model> openModel(const ModelOptions &options, const OutputStyle &style,
+                          double *milliseconds = nullptr);
+
+// One per verb, in the file of its name: adds the verb and its options to `app`
+// and, when the verb is chosen, sets `command`.
+void addBenchVerb(CLI::App &app, Command &command);
+void addCheckVerb(CLI::App &app, Command &command);
+void addCompareVerb(CLI::App &app, Command &command);
+void addCompileVerb(CLI::App &app, Command &command);
+void addInspectVerb(CLI::App &app, Command &command);
+void addRunVerb(CLI::App &app, Command &command);
+void addVersionVerb(CLI::App &app, Command &command);
+
+/// Adds `verb` with options of type T, which `addOptions` declares and `execute`
+/// carries out. T has a member `style`.
+template <typename T>
+void addVerb(CLI::App &app, Command &command, const std::string &name, const std::string &summary,
+             void (*addOptions)(CLI::App &, T &), Status (*execute)(const T &)) {
+  CLI::App *verb = app.add_subcommand(name, summary);
+  auto options = std::make_shared<T>();
+  addOptions(*verb, *options);
+  addStyleOptions(*verb, options->style);
+  verb->callback([&command, options, execute] {
+    command.style = options->style;
+    command.action = [options, execute] { return execute(*options); };
+  });
+}
+
+} // namespace quern::cli

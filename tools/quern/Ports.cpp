@@ -1,0 +1,35 @@
+//===- Ports.cpp - inputs and outputs as JSON -----------------------------===//
+#include "tools/quern/Ports.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace quern;
+using namespace quern::cli;
+using Json = nlohmann::ordered_json;
+
+static Json shapeJson(const Shape &shape) {
+  Json dims = Json::array();
+  for (const Dim &dim : shape.dims()) {
+    if (dim.isStatic())
+      dims.push_back(dim.size());
+    else
+      dims.push_back(dim.isSymbolic() ? Json(dim.symbolName()) : Json(nullptr));
+  }
+  return dims;
+}
+
+Json cli::portsJson(std::span<const PortSignature> ports) {
+  Json array = Json::array();
+  for (const PortSignature &port : ports)
+    array.push_back({{"name", port.name},
+                     {"dtype", dtypeName(port.dtype)},
+                     {"shape", port.ranked ? shapeJson(port.shape) : Json(nullptr)}});
+  return array;
+}
+
+std::string cli::describePorts(const char *kind, std::span<const PortSignature> ports) {
+  std::string text;
+  for (const PortSignature &port : ports)
+    text += std::string(kind) + " " + port.name + ": " + port.describe() + "\n";
+  return text;
+}

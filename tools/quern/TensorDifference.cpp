@@ -1,0 +1,110 @@
+//===- TensorDifference.cpp - how far two tensors are apart ---------------===//
+#include "tools/quern/TensorDifference.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace quern;
+using namespace quern::cli;
+
+template <typename T>
+static std::vector<double> convert(const Tensor &tensor, int64_t perElement = 1) {
+  std::vector<double> values(static_cast<size_t>(tensor.numElements() * perElement));
+  const T *data = tensor.data<T>();
+  std::transform(data, data + values.size(), values.begin(), [](const T &v) {
+    if constexpr (std::is_arithmetic_v<T>)
+      return static_cast<double>(v);
+    else
+      return static_cast<double>(static_cast<float>(v));
+  });
+  return values;
+}
+
+std::vector<double> cli::elementsAsDouble(const Tensor &tensor) {
+  switch (tensor.dtype()) {
+  case DType::Float32:
+    return convert<float>(tensor);
+  case DType::Float64:
+    return convert<double>(tensor);
+  case DType::Float16:
+    return convert<Float16>(tensor);
+  case DType::BFloat16:
+    return convert<BFloat16>(tensor);
+  case DType::Int8:
+  case DType::Int4:
+    return convert<int8_t>(tensor);
+  case DType::Int16:
+    return convert<int16_t>(tensor);
+  case DType::Int32:
+    return convert<int32_t>(tensor);
+  case DType::Int64:
+    return convert<int64_t>(tensor);
+  case DType::UInt16:
+    return convert<uint16_t>(tensor);
+  case DType::UInt32:
+    return convert<uint32_t>(tensor);
+  case DType::UInt64:
+    return convert<uint64_t>(tensor);
+  case DType::Complex64:
+    return convert<float>(tensor, 2);
+  case DType::Complex128:
+    return convert<double>(tensor, 2);
+  case DType::String:
+  case DType::Undefined:
+    return {};
+  case DType::UInt8:
+  case DType::UInt4:
+  case DType::Bool:
+  case DType::Float8E4M3FN:
+  case DType::Float8E4M3FNUZ:
+  case DType::Float8E5M2:
+  case DType::Float8E5M2FNUZ:
+    break; // float8: its bits, which are compared exactly
+  }
+  return convert<uint8_t>(tensor);
+}
+
+static bool isExact(DType dtype) {
+  return !isFloat(dtype) && dtype != DType::Complex64 && dtype != DType::Complex128;
+}
+
+TensorDifference cli::compareTensors(const Tensor &wanted, const Tensor &found,
+                                     const Tolerance &tolerance) {
+  TensorDifference result;
+  if (wanted.dtype() != found.dtype() || wanted.dims() != found.dims()) {
+    result.incomparable = "wanted " + wanted.describe() + ", found " + found.describe();
+    return result;
+  }
+  if (wanted.dtype() == DType::String) {
+    for (int64_t i = 0; i < wanted.numElements(); ++i)
+      result.mismatches += wanted.data<std::string>()[i] != found.data<std::string>()[i];
+    return result;
+  }
+  // 64-bit integers do not all fit a double; equality decides on their bits.
+  bool exact = isExact(wanted.dtype());
+  int64_t width = dtypeBytes(wanted.dtype());
+  auto *wantedBytes = static_cast<const std::byte *>(wanted.rawData());
+  auto *foundBytes = static_cast<const std::byte *>(found.rawData());
+  std::vector<double> a = elementsAsDouble(wanted), b = elementsAsDouble(found);
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (exact) {
+      auto offset = static_cast<int64_t>(i) * width;
+      result.mismatches +=
+          !std::equal(wantedBytes + offset, wantedBytes + offset + width, foundBytes + offset);
+    }
+    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i])))
+      continue;
+    double difference = std::abs(a[i] - b[i]);
+    if (!std::isfinite(difference)) { // a NaN or infinity on one side only
+      difference = std::numeric_limits<double>::infinity();
+      result.maxRelative = difference;
+    }
+    result.maxAbsolute = std::max(result.maxAbsolute, difference);
+    if (a[i] != 0)
+      result.maxRelative = std::max(result.maxRelative, difference / std::abs(a[i]));
+    double allowed = tolerance.absolute + tolerance.relative * std::abs(a[i]);
+    if (!exact && (difference > allowed || !std::isfinite(difference)))
+      ++result.mismatches;
+  }
+  return result;
+}
