@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
+#include <tuple>
 
 using namespace quern;
 using namespace quern::cli;
@@ -111,10 +112,10 @@ static double totalMs(const std::vector<ProfileRow> &rows) {
 
 static std::string profileTable(std::vector<ProfileRow> rows) {
   double total = std::max(totalMs(rows), 1e-9);
-  std::stable_sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
-    return a.nanoseconds > b.nanoseconds;
+  std::sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
+    return std::tie(b.nanoseconds, a.nodes) < std::tie(a.nanoseconds, b.nodes);
   });
-  Table table({"node", "kernel", "ms", "%", "GFLOP/s"});
+  Table table({"node", "kernel", "ms", "%", "GFLOP/s"}, /*leftColumns=*/2);
   for (const ProfileRow &row : rows)
     table.addRow({row.nodes, row.kernel + (row.reference ? " (reference)" : ""),
                   formatNumber(stepMs(row), 3), formatNumber(100 * stepMs(row) / total, 1),

@@ -31,16 +31,30 @@ static void addVerbs(CLI::App &app, Command &command) {
   app.require_subcommand(1);
 }
 
+/// Usage error when the first argument is meant as a verb and is none.
+static Status checkVerb(const CLI::App &app, const std::string &word) {
+  if (word.starts_with('-') || app.get_subcommand_no_throw(word))
+    return Status::ok();
+  std::string names;
+  for (const CLI::App *verb : app.get_subcommands([](const CLI::App *) { return true; }))
+    names += (names.empty() ? "" : ", ") + verb->get_name();
+  return usageError("there is no verb '" + word + "'; the verbs are " + names);
+}
+
+static int reportUsageError(const std::string &program, const Status &status) {
+  reportError({}, status);
+  std::cerr << "Try '" << program << " --help'.\n";
+  return static_cast<int>(status.code());
+}
+
 /// What to say about arguments that make no sense; 0 after printing help.
 static int reportParseError(const CLI::App &app, const CLI::ParseError &error) {
   if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
     return app.exit(error, std::cout, std::cerr);
-  std::string name = "quern";
+  std::string program = "quern";
   for (const CLI::App *verb : app.get_subcommands())
-    name += " " + verb->get_name();
-  reportError({}, Status(StatusCode::Usage, error.what()));
-  std::cerr << "Try '" << name << " --help'.\n";
-  return static_cast<int>(StatusCode::Usage);
+    program += " " + verb->get_name();
+  return reportUsageError(program, usageError(error.what()));
 }
 
 int cli::runCommandLine(int argc, const char *const *argv) {
@@ -48,8 +62,12 @@ int cli::runCommandLine(int argc, const char *const *argv) {
   CLI::App app("Compiles neural networks to native code, runs and compares them", "quern");
   Command command;
   addVerbs(app, command);
+  std::vector<std::string> arguments = collectArguments(argc, argv);
+  if (!arguments.empty())
+    if (Status status = checkVerb(app, arguments.back()); !status.isOk())
+      return reportUsageError("quern", status);
   try {
-    app.parse(collectArguments(argc, argv));
+    app.parse(arguments);
   } catch (const CLI::ParseError &error) {
     return reportParseError(app, error);
   }

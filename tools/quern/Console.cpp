@@ -75,8 +75,11 @@ std::string Table::str() const {
   for (const auto &row : rows) {
     for (size_t i = 0; i < row.size(); ++i) {
       std::string padding(widths[i] - row[i].size(), ' ');
-      bool last = i + 1 == row.size();
-      text += i == 0 ? row[i] + (last ? "" : padding) : "  " + padding + row[i];
+      text += i ? "  " : "";
+      if (i >= leftColumns)
+        text += padding + row[i];
+      else
+        text += row[i] + (i + 1 < row.size() ? padding : "");
     }
     text += '\n';
   }

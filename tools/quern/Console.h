@@ -52,14 +52,18 @@ private:
   bool shown = false;
 };
 
-/// Columns of text, the first aligned left and the others right.
+/// Columns of text, the first ones aligned left and the others right.
 class Table {
 public:
-  explicit Table(std::vector<std::string> header) { addRow(std::move(header)); }
+  explicit Table(std::vector<std::string> header, size_t leftColumns = 1)
+      : leftColumns(leftColumns) {
+    addRow(std::move(header));
+  }
   void addRow(std::vector<std::string> row) { rows.push_back(std::move(row)); }
   std::string str() const;
 
 private:
+  size_t leftColumns;
   std::vector<std::vector<std::string>> rows;
 };
 

@@ -124,7 +124,7 @@ Status InputSet::set(size_t port, Tensor tensor, const std::string &source) {
 
 Expected<Tensor> InputSet::readTensor(const std::string &path) const {
   if (path.ends_with(".pb")) {
-    auto tensor = onnx::readTensorFile(path, limits);
+    auto tensor = quern::onnx::readTensorFile(path, limits);
     if (tensor)
       return std::move(tensor->tensor);
     // What is broken is the input, not the model.

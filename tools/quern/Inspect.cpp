@@ -13,6 +13,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 using namespace quern;
 using namespace quern::cli;
@@ -62,7 +63,7 @@ static PortSignature portOf(const proto::ValueInfoProto &value) {
 /// Counts the nodes of a graph and of the graphs in its attributes.
 static void countOps(const proto::GraphProto &graph, std::map<std::string, int64_t> &counts) {
   for (const proto::NodeProto &node : graph.node()) {
-    std::string domain = onnx::canonicalDomain(node.domain());
+    std::string domain = quern::onnx::canonicalDomain(node.domain());
     ++counts[(domain.empty() ? "" : domain + ".") + node.op_type()];
     for (const proto::AttributeProto &attribute : node.attribute()) {
       if (attribute.has_g())
@@ -78,7 +79,7 @@ static ModelFacts collectFacts(const proto::ModelProto &model) {
   facts.producer = model.producer_name();
   facts.irVersion = model.ir_version();
   for (const auto &opset : model.opset_import()) {
-    std::string domain = onnx::canonicalDomain(opset.domain());
+    std::string domain = quern::onnx::canonicalDomain(opset.domain());
     facts.opsets.emplace_back(domain.empty() ? "ai.onnx" : domain, opset.version());
   }
   const proto::GraphProto &graph = model.graph();
@@ -86,7 +87,8 @@ static ModelFacts collectFacts(const proto::ModelProto &model) {
   CheckedSize parameters(0);
   for (const proto::TensorProto &tensor : graph.initializer()) {
     initializers.insert(tensor.name());
-    parameters += CheckedSize::product({tensor.dims().begin(), tensor.dims().end()});
+    parameters +=
+        CheckedSize::product({tensor.dims().data(), static_cast<size_t>(tensor.dims_size())});
   }
   facts.initializers = graph.initializer_size();
   facts.parameters = parameters.value();
@@ -98,8 +100,9 @@ static ModelFacts collectFacts(const proto::ModelProto &model) {
   std::map<std::string, int64_t> counts;
   countOps(graph, counts);
   facts.ops.assign(counts.begin(), counts.end());
-  std::stable_sort(facts.ops.begin(), facts.ops.end(),
-                   [](const auto &a, const auto &b) { return a.second > b.second; });
+  std::sort(facts.ops.begin(), facts.ops.end(), [](const auto &a, const auto &b) {
+    return std::tie(b.second, a.first) < std::tie(a.second, b.first);
+  });
   for (const auto &[name, count] : facts.ops)
     facts.nodes += count;
   return facts;
@@ -141,10 +144,10 @@ static Json describeJson(const InspectOptions &options, const ModelFacts &facts)
 
 static Status execute(const InspectOptions &options) {
   QUERN_TRY(checkJsonWritable(options.style));
-  auto model = onnx::readModelFile(options.path, Limits());
+  auto model = quern::onnx::readModelFile(options.path, Limits());
   if (!model)
     return model.status().withContext(options.path);
-  QUERN_TRY(onnx::validateModel(**model, Limits()).withContext(options.path));
+  QUERN_TRY(quern::onnx::validateModel(**model, Limits()).withContext(options.path));
   ModelFacts facts = collectFacts(**model);
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(facts)));

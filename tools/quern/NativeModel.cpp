@@ -87,3 +87,7 @@ Expected<std::string> Model::textOfPhase(const BackendOptions &options,
   auto module = state->cloneModule();
   return native::compileToPhase(*module, *last, compile);
 }
+
+Status Model::compileToArtifact(const BackendOptions &, const ArtifactOptions &artifact) const {
+  return unsupported("'" + artifact.outputPath + "': compiling ahead of time");
+}

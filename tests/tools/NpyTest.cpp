@@ -1,0 +1,115 @@
+//===- NpyTest.cpp --------------------------------------------------------===//
+#include "tools/quern/Npy.h"
+
+#include <gtest/gtest.h>
+
+using namespace quern;
+using namespace quern::cli;
+
+namespace {
+/// A version 1 file with this dictionary and these bytes.
+std::string npy(const std::string &dictionary, const std::string &data) {
+  std::string header = "\x93NUMPY";
+  header += {'\x01', '\x00', static_cast<char>(dictionary.size()), '\x00'};
+  return header + dictionary + data;
+}
+
+Expected<Tensor> parse(const std::string &bytes, const Limits &limits = {}) {
+  return parseNpy(std::as_bytes(std::span(bytes)), nullptr, limits);
+}
+
+std::string errorOf(const std::string &bytes, StatusCode code = StatusCode::InvalidInput) {
+  auto tensor = parse(bytes);
+  EXPECT_FALSE(tensor) << bytes;
+  EXPECT_EQ(tensor.status().code(), code);
+  return tensor.status().message();
+}
+
+const std::string kBytes3x2 = {0, 1, 2, 3, 4, 5};
+} // namespace
+
+TEST(Npy, ReadsRowAndColumnMajor) {
+  auto rows = parse(npy("{'descr': '|i1', 'fortran_order': False, 'shape': (3, 2), }", kBytes3x2));
+  ASSERT_TRUE(rows) << rows.status().message();
+  EXPECT_EQ(rows->describe(), "int8 3x2");
+  EXPECT_EQ(rows->data<int8_t>()[1], 1);
+  auto columns =
+      parse(npy("{'descr': '|i1', 'fortran_order': True, 'shape': (3, 2), }", kBytes3x2));
+  ASSERT_TRUE(columns) << columns.status().message();
+  std::vector<int8_t> found(columns->data<int8_t>(), columns->data<int8_t>() + 6);
+  EXPECT_EQ(found, (std::vector<int8_t>{0, 3, 1, 4, 2, 5}));
+}
+
+TEST(Npy, AcceptsWhatOtherWritersWrite) {
+  EXPECT_TRUE(parse(npy("{\"shape\":(6,),\"fortran_order\":False,\"descr\":\"<u1\"}", kBytes3x2)));
+  EXPECT_TRUE(parse(npy("{'descr': '=f4', 'fortran_order': False, 'shape': ()}\n", "abcd")));
+  EXPECT_EQ(parse(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 5)}", ""))->describe(),
+            "float32 0x5");
+}
+
+TEST(Npy, BoolsAreZeroOrOne) {
+  auto tensor = parse(npy("{'descr': '|b1', 'fortran_order': False, 'shape': (3,)}", "\x01\x07Z"));
+  ASSERT_TRUE(tensor);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(tensor->data<uint8_t>()[i], 1);
+}
+
+TEST(Npy, RefusesDamage) {
+  EXPECT_EQ(errorOf(""), "not a .npy file");
+  EXPECT_EQ(errorOf("PK\x03\x04"), "not a .npy file");
+  std::string good = npy("{'descr': '|i1', 'fortran_order': False, 'shape': (3, 2), }", kBytes3x2);
+  // No prefix and no extension of a good file is one.
+  for (size_t length = 0; length < good.size(); ++length)
+    errorOf(good.substr(0, length));
+  EXPECT_EQ(errorOf(good + "x"), "an array of int8 3x2 needs 6 bytes, the .npy file has 7");
+  good[6] = 9;
+  EXPECT_EQ(errorOf(good), ".npy format version 9 is unknown");
+}
+
+TEST(Npy, RefusesMalformedHeaders) {
+  for (const char *header :
+       {"", "{}", "[]", "{'descr': '|i1', 'fortran_order': False, 'shape': (6,)} x",
+        "{'descr': '|i1', 'fortran_order': False}", "{'descr': '|i1', 'shape': (6,)}",
+        "{'descr': '|i1', 'fortran_order': 0, 'shape': (6,)}",
+        "{'descr': '|i1', 'descr': '|i1', 'fortran_order': False, 'shape': (6,)}",
+        "{'descr': '|i1', 'fortran_order': False, 'shape': (-6,)}",
+        "{'descr': '|i1', 'fortran_order': False, 'shape': (6 6)}",
+        "{'descr': '|i1', 'fortran_order': False, 'shape': (99999999999999999999,)}",
+        "{'descr': '|i1', 'fortran_order': False, 'shape': (6,), 'more': 1}",
+        "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,)}"})
+    EXPECT_EQ(errorOf(npy(header, kBytes3x2)), "the header of the .npy file is malformed")
+        << header;
+}
+
+TEST(Npy, RefusesTypesAndSizesBeyondReason) {
+  auto header = [](const std::string &descr, const std::string &shape) {
+    return npy("{'descr': '" + descr + "', 'fortran_order': False, 'shape': (" + shape + ",)}", "");
+  };
+  for (const char *descr : {">f4", "|O", "<U4", "<M8", "f4", ""})
+    EXPECT_NE(errorOf(header(descr, "0")).find("is not supported"), std::string::npos) << descr;
+  EXPECT_EQ(errorOf(header("<f4", "4611686018427387904, 4611686018427387904")),
+            "an array of float32 4611686018427387904x4611686018427387904 needs too many bytes, the "
+            ".npy file has 0");
+  std::string ones = "1";
+  for (int i = 0; i < 70; ++i)
+    ones += ",1";
+  errorOf(header("<f4", ones), StatusCode::ResourceLimit);
+}
+
+TEST(Npy, WritesWhatItReads) {
+  for (const Tensor::Dims &dims : {Tensor::Dims{}, {3}, {1, 3}, {2, 0, 2}})
+    for (DType dtype : {DType::Bool, DType::Int8, DType::UInt16, DType::Int64, DType::Float16,
+                        DType::Float32, DType::Complex128}) {
+      Tensor tensor = Tensor::allocate(dtype, dims).take();
+      auto header = npyHeader(tensor);
+      ASSERT_TRUE(header);
+      EXPECT_EQ(header->size() % 64, 0u);
+      std::string_view data(static_cast<const char *>(tensor.rawData()),
+                            static_cast<size_t>(tensor.numBytes()));
+      auto back = parse(*header + std::string(data));
+      ASSERT_TRUE(back) << back.status().message();
+      EXPECT_EQ(back->describe(), tensor.describe());
+    }
+  Tensor strings = Tensor::allocate(DType::String, {1}).take();
+  EXPECT_EQ(npyHeader(strings).status().code(), StatusCode::Unsupported);
+}

@@ -1,0 +1,48 @@
+//===- TensorDifferenceTest.cpp -------------------------------------------===//
+#include "tools/quern/TensorDifference.h"
+
+#include <gtest/gtest.h>
+#include <limits>
+
+using namespace quern;
+using namespace quern::cli;
+
+static TensorDifference compareFloats(std::vector<float> wanted, std::vector<float> found) {
+  auto n = static_cast<int64_t>(wanted.size());
+  return compareTensors(Tensor::of<float>({n}, wanted), Tensor::of<float>({n}, found), {});
+}
+
+TEST(TensorDifference, ToleratesWhatItShould) {
+  TensorDifference d = compareFloats({100, 0}, {100.0625f, 0.000005f});
+  EXPECT_TRUE(d.passes());
+  EXPECT_DOUBLE_EQ(d.maxAbsolute, 0.0625);
+  EXPECT_DOUBLE_EQ(d.maxRelative, 0.000625);
+  EXPECT_EQ(compareFloats({100, 0}, {100.5f, 0.1f}).mismatches, 2);
+}
+
+TEST(TensorDifference, NanAndInfinityMustBeInTheSamePlaces) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  EXPECT_TRUE(compareFloats({kNan, kInf, -kInf}, {kNan, kInf, -kInf}).passes());
+  EXPECT_FALSE(compareFloats({kNan}, {1}).passes());
+  EXPECT_FALSE(compareFloats({1}, {kNan}).passes());
+  EXPECT_FALSE(compareFloats({kInf}, {-kInf}).passes());
+  EXPECT_FALSE(compareFloats({kInf}, {1e30f}).passes());
+}
+
+TEST(TensorDifference, IntegersAreExact) {
+  int64_t big = (int64_t{1} << 60) + 1;
+  Tensor a = Tensor::ofInts({big}), b = Tensor::ofInts({big - 1});
+  EXPECT_TRUE(compareTensors(a, a, {}).passes());
+  EXPECT_EQ(compareTensors(a, b, {}).mismatches, 1) << "although equal as doubles";
+}
+
+TEST(TensorDifference, StringsAndShapes) {
+  Tensor a = Tensor::allocate(DType::String, {2}).take();
+  Tensor b = a.clone().take();
+  b.mutableData<std::string>()[1] = "x";
+  EXPECT_TRUE(compareTensors(a, a, {}).passes());
+  EXPECT_EQ(compareTensors(a, b, {}).mismatches, 1);
+  EXPECT_EQ(compareTensors(a, Tensor::ofInts({1, 2}), {}).incomparable,
+            "wanted string 2, found int64 2");
+}

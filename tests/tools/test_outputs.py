@@ -1,0 +1,107 @@
+"""Where results go."""
+
+import stat
+import subprocess
+import unittest
+
+import numpy as np
+from cli import INVALID_INPUT, IO, QUERN, USAGE, CliTest
+
+
+class Outputs(CliTest):
+    def run_add(self, *options, **keywords):
+        return self.quern("run", "add.onnx", "--input=random", "--dim=N=2", *options, **keywords)
+
+    def test_npz_and_npy(self):
+        self.run_add("--output", "y.npz", "--output", "y=y.npy")
+        archive = np.load(self.folder / "y.npz")
+        self.assertEqual(archive.files, ["y"])
+        self.assertEqual(archive["y"].shape, (2, 3))
+        self.assertEqual(archive["y"].dtype, np.float32)
+        np.testing.assert_array_equal(archive["y"], np.load(self.folder / "y.npy"))
+        self.assertEqual(self.files(), ["y.npy", "y.npz"])
+
+    def test_replaces_a_file_and_respects_umask(self):
+        (self.folder / "y.npy").write_text("old")
+        self.run_add("--output", "y.npy")
+        self.assertEqual(np.load(self.folder / "y.npy").shape, (2, 3))
+        self.assertTrue((self.folder / "y.npy").stat().st_mode & stat.S_IRUSR)
+
+    def test_unwritable(self):
+        (self.folder / "dir.npz").mkdir()
+        for path, says in {"no/y.npz": "No such file", "dir.npz": "it is a directory",
+                           "/proc/y.npz": ""}.items():
+            self.fails(IO, "run", "add.onnx", "--input=random", "--output", path,
+                       says=[f"cannot write '{path}'", says])
+        self.fails(IO, "inspect", "add.onnx", "--json=no/x.json", says="cannot write 'no/x.json'")
+        self.fails(IO, "bench", "add.onnx", "--json=no/x.json", says="cannot write 'no/x.json'")
+        self.fails(IO, "compile", "add.onnx", "-o", "no/m.so", says="cannot write 'no/m.so'")
+        self.fails(IO, "compile", "add.onnx", "-o", "m.so", "--header", "no/m.h",
+                   says="cannot write 'no/m.h'")
+        self.assertEqual(self.files(), ["dir.npz"])
+
+    def test_unwritable_is_found_before_the_work(self):
+        # The missing input would be the next error.
+        self.fails(IO, "run", "add.onnx", "--output", "no/y.npz", says="cannot write")
+
+    def test_full_disk(self):
+        for arguments in (("version",), ("inspect", "add.onnx", "--json")):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([QUERN, *arguments], cwd=self.folder, stdout=full,
+                                      stderr=subprocess.PIPE, text=True, timeout=60)
+            self.assertEqual(done.returncode, IO)
+            self.assertIn("cannot write to standard output", done.stderr)
+
+    def test_nothing_is_left_after_a_failure(self):
+        self.fails(INVALID_INPUT, "run", "add.onnx", "--output", "y.npz", says="not given")
+        self.assertEqual(self.files(), [])
+
+    def test_names_and_kinds(self):
+        self.fails(USAGE, "run", "add.onnx", "--input=random", "--output", "q=y.npy",
+                   says="the model has no output 'q'; its outputs are y")
+        for path in ("y.txt", "y", "y=y.npz"):
+            self.fails(USAGE, "run", "add.onnx", "--input=random", "--output", path,
+                       says="write FILE.npz for all outputs or NAME=FILE.npy")
+
+    def test_stdout_has_data_only(self):
+        out, err = self.run_add()
+        self.assertIn("y: float32 2x3", out)
+        self.assertEqual(err, "")
+        out, err = self.run_add("-v")
+        self.assertNotIn("compiled in", out)
+        self.assertIn("compiled in", err)
+
+    def test_color(self):
+        _, err = self.quern("run", "nope.onnx", "--color=always", exits=IO)
+        self.assertIn("\033[31m", err)
+        _, err = self.quern("run", "nope.onnx", exits=IO)
+        self.assertNotIn("\033", err)
+
+
+class Artifacts(CliTest):
+    def test_needs_an_output(self):
+        self.fails(USAGE, "compile", "add.onnx", says="-o FILE is required")
+        self.fails(USAGE, "compile", "add.onnx", "-o", "m.exe", says="wanted FILE.so, FILE.o")
+
+    def test_needs_all_sizes(self):
+        self.fails(USAGE, "compile", "add.onnx", "-o", "m.so",
+                   says=["input 'a' is float32 Nx3", "--dim"])
+
+    def test_phases(self):
+        for phase in ("imported", "simplified", "laid-out", "fused"):
+            out, _ = self.quern("compile", "gemm.onnx", "--dim=N=2", "--compile-to", phase)
+            self.assertIn("nn.", out)
+        self.quern("compile", "gemm.onnx", "--dim=N=2", "--compile-to=object", "-o", "gemm.s")
+        self.assertIn(".text", (self.folder / "gemm.s").read_text())
+        self.fails(USAGE, "compile", "gemm.onnx", "--compile-to=frob",
+                   says=["there is no phase 'frob'", "imported, simplified"])
+
+    def test_dump_phases(self):
+        self.quern("run", "gemm.onnx", "--input=zeros", "--dim=N=2", "--dump-phases-to", "dump/x")
+        self.assertTrue(any((self.folder / "dump/x").iterdir()))
+        self.fails(IO, "run", "gemm.onnx", "--input=zeros", "--dump-phases-to", "gemm.onnx/x",
+                   says="cannot make folder 'gemm.onnx/x'")
+
+
+if __name__ == "__main__":
+    unittest.main()

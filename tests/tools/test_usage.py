@@ -1,0 +1,124 @@
+"""Wrong use of the command line, and models that cannot be read."""
+
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+import onnx
+from cli import (INTERRUPTED, INVALID_INPUT, INVALID_MODEL, IO, QUERN, UNSUPPORTED, USAGE,
+                 CliTest, make_model, unsupported_model, value)
+from onnx import helper
+
+VERBS = ("run", "check", "inspect", "compile", "compare", "bench")
+
+
+class Arguments(CliTest):
+    def test_no_verb(self):
+        self.fails(USAGE, says="quern --help")
+
+    def test_unknown_verb(self):
+        self.fails(USAGE, "frob", says="there is no verb 'frob'; the verbs are run, check, ")
+
+    def test_help(self):
+        for arguments in [("--help",)] + [(verb, "--help") for verb in VERBS]:
+            out, err = self.quern(*arguments)
+            self.assertIn("Usage: quern", out)
+            self.assertEqual(err, "")
+
+    def test_no_model(self):
+        for verb in VERBS:
+            self.fails(USAGE, verb, says=["MODEL is required", f"Try 'quern {verb} --help'"])
+
+    def test_unknown_option(self):
+        self.fails(USAGE, "run", "add.onnx", "--frob", says="--frob")
+
+    def test_extra_argument(self):
+        self.fails(USAGE, "run", "add.onnx", "more.onnx", says="more.onnx")
+        self.fails(USAGE, "inspect", "add.onnx", "--json", "file", says="file")
+
+    def test_values_out_of_range(self):
+        for option in ("--threads=0", "--threads=-1", "--threads=x", "-O4", "--backend=gpu",
+                       "--color=pink", "--seed=-1"):
+            self.fails(USAGE, "run", "add.onnx", option, says=option.split("=")[0][:2])
+
+    def test_duration(self):
+        for verb in ("bench", "compare"):
+            self.fails(USAGE, verb, "add.onnx", "--duration", "3h", says="'3h' is no duration")
+
+    def test_shape_syntax(self):
+        for text in ("a", "a=", "=1x3", "a=1xx3", "a=1x-3", "a=1,3", "a=1x99999999999999999999"):
+            self.fails(USAGE, "run", "add.onnx", f"--shape={text}", says="wanted NAME=SIZES")
+        for text in ("N", "N=", "=1", "N=x", "N=-1", "N=1x3"):
+            self.fails(USAGE, "run", "add.onnx", f"--dim={text}", says="wanted NAME=SIZE")
+        self.fails(USAGE, "run", "add.onnx", "--dim=N=1", "--dim=N=2", says="already has a size")
+
+    def test_unknown_sizes(self):
+        self.fails(INVALID_INPUT, "run", "add.onnx", "--dim", "Q=1", says="Q")
+        self.fails(INVALID_INPUT, "run", "add.onnx", "--shape", "q=1x3", says="q")
+        self.fails(INVALID_INPUT, "run", "add.onnx", "--shape", "a=1x4", says="a")
+        self.fails(INVALID_INPUT, "run", "add.onnx", "--shape", "a=1x3x1", says="a")
+
+    def test_unknown_cpu(self):
+        self.fails(USAGE, "run", "add.onnx", "--input=zeros", "--target-cpu=frob", says="frob")
+
+
+class Models(CliTest):
+    def fails_everywhere(self, exits, model, says):
+        for verb in ("inspect", "check", "run"):
+            self.fails(exits, verb, model, says=says)
+
+    def test_missing(self):
+        self.fails_everywhere(IO, "nope.onnx", ["nope.onnx", "No such file"])
+
+    def test_folder(self):
+        (self.folder / "sub.onnx").mkdir()
+        self.fails_everywhere(IO, "sub.onnx", "sub.onnx")
+
+    def test_empty(self):
+        (self.folder / "empty.onnx").write_bytes(b"")
+        self.fails_everywhere(INVALID_MODEL, "empty.onnx", "empty.onnx")
+
+    def test_text(self):
+        (self.folder / "text.onnx").write_text("This is no model at all.\n")
+        self.fails_everywhere(INVALID_MODEL, "text.onnx", "text.onnx")
+
+    def test_truncated(self):
+        whole = (self.folder / "gemm.onnx").read_bytes()
+        (self.folder / "cut.onnx").write_bytes(whole[:-7])
+        self.fails_everywhere(INVALID_MODEL, "cut.onnx", "cut.onnx")
+
+    def test_fifo(self):
+        os.mkfifo(self.folder / "fifo.onnx")
+        self.fails_everywhere(IO, "fifo.onnx", "fifo.onnx")
+
+    def test_unsupported_ops_are_listed_at_once(self):
+        onnx.save(unsupported_model(), str(self.folder / "odd.onnx"))
+        for verb in ("check", "run"):
+            self.fails(UNSUPPORTED, verb, "odd.onnx", says=["odd.onnx", "Frobnicate", "Twirl"])
+        out, _ = self.quern("inspect", "odd.onnx")
+        self.assertIn("org.example.Twirl", out)
+
+    def test_shape_error_names_the_node(self):
+        model = make_model([helper.make_node("Add", ["a", "b"], ["y"], "add7")],
+                           [value("a", [2]), value("b", [3])], [value("y", None)])
+        onnx.save(model, str(self.folder / "bad.onnx"))
+        self.fails(INVALID_MODEL, "check", "bad.onnx", says=["bad.onnx", "add7"])
+
+
+class Interrupts(CliTest):
+    def test_ctrl_c(self):
+        process = subprocess.Popen([QUERN, "bench", "gemm.onnx", "--duration", "60s"],
+                                   cwd=self.folder, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        self.assertEqual(process.returncode, INTERRUPTED)
+        self.assertIn("quern: interrupted", err)
+        self.assertEqual(out, "")
+
+
+if __name__ == "__main__":
+    unittest.main()
