@@ -33,11 +33,14 @@ static void addVerbs(CLI::App &app, Command &command) {
 
 /// Usage error when the first argument is meant as a verb and is none.
 static Status checkVerb(const CLI::App &app, const std::string &word) {
-  if (word.starts_with('-') || app.get_subcommand_no_throw(word))
+  if (word.starts_with('-'))
     return Status::ok();
   std::string names;
-  for (const CLI::App *verb : app.get_subcommands([](const CLI::App *) { return true; }))
+  for (const CLI::App *verb : app.get_subcommands([](const CLI::App *) { return true; })) {
+    if (verb->check_name(word))
+      return Status::ok();
     names += (names.empty() ? "" : ", ") + verb->get_name();
+  }
   return usageError("there is no verb '" + word + "'; the verbs are " + names);
 }
 
