@@ -54,11 +54,12 @@ Status native::lowerToLlvmDialect(ModuleOp module, const Target &) {
   expansion.includeBf16 = true;
   pm.addPass(arith::createArithExpandOpsPass(expansion));
   pm.addPass(createConvertSCFToCFPass());
+  // Math first: what becomes libm calls is taken apart with vector ops.
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
   pm.addPass(createConvertVectorToLLVMPass());
   pm.addPass(createArithToLLVMConversionPass());
   pm.addPass(createConvertIndexToLLVMPass());
-  pm.addPass(createConvertMathToLLVMPass());
-  pm.addPass(createConvertMathToLibmPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createReconcileUnrealizedCastsPass());

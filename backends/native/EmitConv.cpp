@@ -358,7 +358,7 @@ static LoweringResult lowerPlainConv(const ConvProblem &p, const LoweringContext
 }
 
 LoweringResult native::lowerConv(Operation *group, const LoweringContext &context) {
-  if (!isa<nn::ConvOp>(groupRoot(group)))
+  if (!isa_and_nonnull<nn::ConvOp>(groupRoot(group)))
     return LoweringResult::refuse("no native code for transposed convolution");
   ConvProblem problem;
   if (std::string reason = resolveProblem(group, problem); !reason.empty())
