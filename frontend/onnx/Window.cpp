@@ -36,19 +36,26 @@ static std::optional<int64_t> spatialRank(NodeImport &node, const std::vector<in
   return std::nullopt;
 }
 
-/// Reads a list attribute with one entry per axis, or `axes` times the default.
+/// Reads a list attribute with one entry per axis. When it is missing, and when it
+/// is wrong, each entry is `otherwise`.
 static std::vector<int64_t> readAxesList(NodeImport &node, const char *name, int64_t axes,
                                          int64_t otherwise, int64_t smallest) {
   std::vector<int64_t> values = node.getInts(name);
+  std::vector<int64_t> defaults(axes, otherwise);
   if (values.empty())
-    return std::vector<int64_t>(axes, otherwise);
-  if (static_cast<int64_t>(values.size()) != axes)
-    node.invalid("attribute '" + std::string(name) + "' has " + std::to_string(values.size()) +
-                 " entries, need " + std::to_string(axes));
+    return defaults;
+  std::string where = "attribute '" + std::string(name) + "'";
+  if (static_cast<int64_t>(values.size()) != axes) {
+    node.invalid(where + " has " + std::to_string(values.size()) + " entries, need " +
+                 std::to_string(axes));
+    return defaults;
+  }
   for (int64_t value : values)
-    if (value < smallest || value > kMaxWindowValue)
-      node.invalid("attribute '" + std::string(name) + "': " + std::to_string(value) +
-                   " is not in [" + std::to_string(smallest) + ", 2^31]");
+    if (value < smallest || value > kMaxWindowValue) {
+      node.invalid(where + ": " + std::to_string(value) + " is not in [" +
+                   std::to_string(smallest) + ", 2^31]");
+      return defaults;
+    }
   return values;
 }
 

@@ -116,6 +116,12 @@ TEST(ImportPool, SamePaddingRoundsNoFurther) {
   EXPECT_EQ(Imported(b).outputType(), "tensor<1x4x2x2xf32>");
 }
 
+TEST(ImportPool, SamePaddingWithAStrideOfZero) {
+  auto b = windowModel("MaxPool");
+  b.attr("kernel_shape", Ints{3, 3}).attr("strides", Ints{2, 0}).attr("auto_pad", "SAME_UPPER");
+  expectError(b, kInvalid, {"'strides': 0 is not in [1, 2^31]"});
+}
+
 TEST(ImportPool, AverageAndGlobal) {
   auto b = windowModel("AveragePool");
   b.attr("kernel_shape", Ints{3, 3}).attr("count_include_pad", int64_t{1});
