@@ -213,12 +213,12 @@ Status PlanBuilder::assignArena() {
     lifetimes.push_back({entry.first, entry.last, entry.bytes});
     owners.push_back(&entry);
   };
-  // In program order, so that equal graphs get equal plans.
-  for (const LoweredOp *op : order)
-    if (op->op != main.getOperation())
-      for (Value value : op->op->getResults())
-        if (auto it = storage.find(value); it != storage.end() && !it->second.fixed)
-          add(it->second);
+  // In program order, so that equal graphs get equal plans; elided concatenations
+  // have no step, but storage.
+  for (const LoweredOp &op : graph.ops)
+    for (Value value : op.op->getResults())
+      if (auto it = storage.find(value); it != storage.end())
+        add(it->second);
   for (auto &[key, entry] : scratch)
     add(entry);
   QUERN_ASSIGN(MemoryPlan memory, planMemory(lifetimes));
