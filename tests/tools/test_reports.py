@@ -81,16 +81,15 @@ class Reports(CliTest):
         self.assertIn("speed-up", out)
 
     def test_compare_fails_with_its_own_code(self):
-        # 0.1 summed in another order: not the same bits, whatever the kernel.
-        nodes = [helper.make_node("Exp", ["x"], ["e"], "exp1"),
-                 helper.make_node("ReduceSum", ["e"], ["y"], "sum1")]
-        model = make_model(nodes, [value("x", [99, 1001])], [value("y", None)])
-        onnx.save(model, str(self.folder / "sum.onnx"))
-        out, err = self.quern("compare", "sum.onnx", *FAST, "--rtol=0", "--atol=0", "--json",
+        # Not the last bit of every one of 99,099 sines is the same.
+        model = make_model([helper.make_node("Sin", ["x"], ["y"], "sin1")],
+                           [value("x", [99, 1001])], [value("y", [99, 1001])])
+        onnx.save(model, str(self.folder / "sin.onnx"))
+        out, err = self.quern("compare", "sin.onnx", *FAST, "--rtol=0", "--atol=0", "--json",
                               exits=MISMATCH)
         self.assertEqual(json.loads(out)["outputs"][0]["pass"], False)
-        self.assertIn("native code and interpreter do not agree: output 'y': 1 elements differ",
-                      err)
+        self.assertIn("native code and interpreter do not agree: output 'y': ", err)
+        self.assertIn("elements differ", err)
 
     def test_json_file(self):
         out, _ = self.quern("inspect", "gemm.onnx", "--json=report.json")

@@ -3,7 +3,7 @@
 
 #include "backends/native/Compiler.h"
 #include "frontend/onnx/OnnxImporter.h"
-#include "ir/Types.h"
+#include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 #include "tools/quern/ModelState.h"
 
@@ -12,22 +12,6 @@
 
 using namespace quern;
 using namespace quern::cli;
-
-static PortSignature portOf(std::string name, mlir::Type type) {
-  PortSignature port;
-  port.name = std::move(name);
-  port.dtype = nn::dtypeOf(mlir::cast<mlir::TensorType>(type).getElementType());
-  std::optional<Shape> shape = nn::shapeOf(type);
-  port.ranked = shape.has_value();
-  port.shape = shape.value_or(Shape());
-  return port;
-}
-
-static std::string outputName(mlir::func::FuncOp main, unsigned index) {
-  if (auto name = main.getResultAttrOfType<mlir::StringAttr>(index, "nn.name"))
-    return name.str();
-  return "output" + std::to_string(index);
-}
 
 Model::Model(std::unique_ptr<State> s) : state(std::move(s)) {}
 Model::Model(Model &&) noexcept = default;
@@ -46,10 +30,8 @@ Expected<Model> Model::load(const std::string &path, const InputSizes &sizes) {
   QUERN_TRY(passes::specializeInputs(main, {sizes.shapes, sizes.dims}));
 
   Model model(std::move(state));
-  for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    model.inputPorts.push_back(portOf(passes::inputName(main, i), main.getArgument(i).getType()));
-  for (unsigned i = 0; i < main.getNumResults(); ++i)
-    model.outputPorts.push_back(portOf(outputName(main, i), main.getResultTypes()[i]));
+  model.inputPorts = nn::inputSignature(main);
+  model.outputPorts = nn::outputSignature(main);
   return model;
 }
 
