@@ -97,6 +97,12 @@ static Status emitFile(llvm::Module &module, llvm::TargetMachine &machine,
   return Status::ok();
 }
 
+Expected<ObjectCode> native::emitObject(llvm::Module &module, llvm::TargetMachine &machine) {
+  ObjectCode object;
+  QUERN_TRY(emitFile(module, machine, llvm::CodeGenFileType::ObjectFile, object));
+  return object;
+}
+
 Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const Target &target,
                                            std::string *assembly) {
   QUERN_TRY(lowerToLlvmDialect(*kernel.module, target));
@@ -121,7 +127,5 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
     QUERN_TRY(emitFile(*copy, *machine, llvm::CodeGenFileType::AssemblyFile, text));
     assembly->assign(text.begin(), text.end());
   }
-  ObjectCode object;
-  QUERN_TRY(emitFile(*module, *machine, llvm::CodeGenFileType::ObjectFile, object));
-  return object;
+  return emitObject(*module, *machine);
 }

@@ -7,6 +7,10 @@
 
 #include <string>
 
+namespace llvm {
+class Module;
+}
+
 namespace quern::native {
 
 /// Object code of one kernel.
@@ -20,5 +24,8 @@ Status lowerToLlvmDialect(mlir::ModuleOp module, const Target &target);
 /// is stored there as well.
 Expected<ObjectCode> compileKernel(KernelBuilder::Module kernel, const Target &target,
                                    std::string *assembly = nullptr);
+
+/// The object code of `module` as it is, without optimisation.
+Expected<ObjectCode> emitObject(llvm::Module &module, llvm::TargetMachine &machine);
 
 } // namespace quern::native

@@ -1,0 +1,23 @@
+//===- AotCompiler.h - models to libraries that need no runtime -----------===//
+#pragma once
+
+#include "backends/native/Compiler.h"
+
+namespace quern::native {
+
+struct AotOptions : CompileOptions {
+  /// FILE.so, FILE.o or FILE.a.
+  std::string outputPath;
+  /// The C header; none when empty.
+  std::string headerPath;
+  /// Of all symbols, a C identifier; made from the output's name when empty.
+  std::string prefix;
+};
+
+/// Compiles `module`, in place, to a library, object file or archive with the
+/// interface of quern/model_abi.h. The files appear complete, or not at all.
+/// Unsupported when the model has inputs or outputs of unknown size, or nodes
+/// without native code: all are listed.
+Status compileToArtifact(mlir::ModuleOp module, const AotOptions &options);
+
+} // namespace quern::native

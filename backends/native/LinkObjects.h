@@ -1,0 +1,35 @@
+//===- LinkObjects.h - object files to what users link --------------------===//
+//
+// LLVM's linker, in this process: no compiler or linker needs to be installed.
+// Thread-safe; links run one at a time.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "quern/Status.h"
+
+#include <string>
+#include <vector>
+
+namespace quern::native {
+
+/// Joins object files into one (`ld -r`).
+Status linkRelocatable(const std::vector<std::string> &objects, const std::string &output);
+
+/// Links a shared library named `soname`. It depends on the C library and on libm
+/// only as far as it calls them; anything else undefined is an error.
+Status linkSharedLibrary(const std::vector<std::string> &objects, const std::string &output,
+                         const std::string &soname);
+
+/// Copies an object file; of the symbols it defines, only `kept` stay global.
+Status localizeSymbols(const std::string &object, const std::string &output,
+                       const std::vector<std::string> &kept);
+
+/// Writes a static library with one member.
+Status writeArchive(const std::string &object, const std::string &memberName,
+                    const std::string &output);
+
+/// The symbols that an object file expects others to define.
+Expected<std::vector<std::string>> undefinedSymbols(const std::string &object);
+
+} // namespace quern::native

@@ -1,0 +1,87 @@
+/*===- quern/model_abi.h - models compiled ahead of time ---------------------===
+ *
+ * The contract between `quern compile` and programs that use what it writes.
+ * C89 (with <stdint.h>) and C++; each generated header contains a copy, so that
+ * a program needs neither Quern nor this file.
+ *
+ * A model compiled with the prefix `m` defines these functions; `m.h` declares
+ * them and the sizes of all tensors as constants:
+ *
+ *   int m_cpu_ok(void);
+ *     1 when this CPU and operating system can run the model, else 0. Safe on
+ *     every x86-64 CPU.
+ *   int m_run(const void *const *inputs, void *const *outputs, void *workspace);
+ *     Runs the model in the calling thread. inputs[i] and outputs[i] are dense
+ *     row-major tensors, which must not overlap each other or the workspace.
+ *     The caller owns all memory; the workspace holds M_WORKSPACE_BYTES bytes,
+ *     starts at a multiple of QUERN_MODEL_WORKSPACE_ALIGNMENT and needs no
+ *     initialisation. Runs with different workspaces may overlap in time.
+ *     Nothing is allocated, and the floating-point mode is restored at the end;
+ *     while running, subnormal floats count as zero.
+ *   int m_run_parallel(inputs, outputs, workspace, parallel_for, context);
+ *     The same, with the larger steps divided by the caller: with threads of
+ *     its own. The result has the same bits. A null `parallel_for` means m_run.
+ *   const quern_model_info *m_info(void);
+ *     What the header says, for programs that load models at run time.
+ *
+ *===------------------------------------------------------------------------===*/
+#ifndef QUERN_MODEL_ABI_H
+#define QUERN_MODEL_ABI_H
+
+#include <stdint.h>
+
+#define QUERN_MODEL_ABI_VERSION 1
+#define QUERN_MODEL_WORKSPACE_ALIGNMENT 64
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the run functions return. */
+enum quern_model_status {
+  QUERN_MODEL_OK = 0,
+  /* `inputs`, `outputs`, one of their entries or `workspace` is null although
+   * bytes are needed there. */
+  QUERN_MODEL_NULL_ARGUMENT = 1,
+  /* The workspace does not start at a multiple of its alignment. */
+  QUERN_MODEL_MISALIGNED_WORKSPACE = 2,
+  /* The CPU or operating system lacks instructions that the model was compiled
+   * for. */
+  QUERN_MODEL_UNSUPPORTED_CPU = 3
+};
+
+/* The tasks [begin, end) of a step. */
+typedef void (*quern_task_fn)(void *closure, int64_t begin, int64_t end);
+
+/* Calls `task(closure, begin, end)`, in any threads and order, with ranges that
+ * cover [0, tasks) without overlap, and returns when all calls have. A range
+ * below `grain` tasks is not worth a thread. */
+typedef void (*quern_parallel_for_fn)(void *context, int64_t tasks, int64_t grain,
+                                      quern_task_fn task, void *closure);
+
+/* An input or output. */
+typedef struct quern_model_port {
+  const char *name;
+  const int64_t *dims; /* `rank` sizes */
+  int64_t bytes;
+  int32_t rank;
+  int32_t dtype; /* a value of onnx.TensorProto.DataType: 1 is float32, 7 int64 */
+} quern_model_port;
+
+typedef struct quern_model_info {
+  int32_t abi_version; /* QUERN_MODEL_ABI_VERSION of the compiler */
+  int32_t input_count;
+  int32_t output_count;
+  int32_t workspace_alignment;
+  int64_t workspace_bytes;
+  const quern_model_port *inputs;
+  const quern_model_port *outputs;
+  const char *name;       /* of the model */
+  const char *target_cpu; /* LLVM's name of the CPU compiled for */
+} quern_model_info;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
