@@ -1,0 +1,183 @@
+//===- AotRunTest.cpp - compiled models, loaded into this process ---------===//
+#include "tests/aot/AotTest.h"
+
+#include <cstdlib>
+#include <dlfcn.h>
+#include <thread>
+#include <xmmintrin.h>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+/// A loaded shared library with the prefix "m".
+class LoadedModel {
+public:
+  explicit LoadedModel(const std::string &path) : handle(dlopen(path.c_str(), RTLD_NOW)) {
+    EXPECT_NE(handle, nullptr) << dlerror();
+    find("m_cpu_ok", cpuOk);
+    find("m_run", run);
+    find("m_run_parallel", runParallel);
+    find("m_info", info);
+    workspace = std::aligned_alloc(64, static_cast<size_t>(info()->workspace_bytes) / 64 * 64 + 64);
+  }
+  ~LoadedModel() {
+    std::free(workspace);
+    dlclose(handle);
+  }
+
+  void *handle;
+  int (*cpuOk)();
+  int (*run)(const void *const *, void *const *, void *);
+  int (*runParallel)(const void *const *, void *const *, void *, quern_parallel_for_fn, void *);
+  const quern_model_info *(*info)();
+  void *workspace;
+
+private:
+  template <typename F> void find(const char *name, F &function) {
+    function = reinterpret_cast<F>(dlsym(handle, name));
+    EXPECT_NE(function, nullptr) << name;
+  }
+};
+
+class AotRunTest : public AotTest {
+protected:
+  void compileDigits(const std::string &cpu = "host") {
+    Status status = compile(*digits(), "digits.so", "m", cpu);
+    ASSERT_TRUE(status.isOk()) << status.message();
+  }
+};
+} // namespace
+
+TEST_F(AotRunTest, DescribesItself) {
+  compileDigits();
+  LoadedModel model(path("digits.so"));
+  const quern_model_info *info = model.info();
+  EXPECT_EQ(info->abi_version, QUERN_MODEL_ABI_VERSION);
+  ASSERT_EQ(info->input_count, 1);
+  ASSERT_EQ(info->output_count, 1);
+  EXPECT_STREQ(info->inputs[0].name, "image");
+  EXPECT_EQ(info->inputs[0].dtype, static_cast<int>(DType::Float32));
+  EXPECT_EQ(std::vector<int64_t>(info->inputs[0].dims, info->inputs[0].dims + 4),
+            (std::vector<int64_t>{1, 1, 8, 8}));
+  EXPECT_EQ(info->inputs[0].rank, 4);
+  EXPECT_EQ(info->inputs[0].bytes, 256);
+  EXPECT_STREQ(info->outputs[0].name, "probabilities");
+  EXPECT_EQ(info->outputs[0].rank, 2);
+  EXPECT_EQ(info->outputs[0].bytes, 40);
+  EXPECT_EQ(info->workspace_alignment, 64);
+  EXPECT_NE(std::string(info->name), "");
+}
+
+TEST_F(AotRunTest, HasTheBitsOfTheJit) {
+  compileDigits();
+  LoadedModel model(path("digits.so"));
+  EXPECT_EQ(model.cpuOk(), 1);
+  std::vector<float> images = digitImages(), results(images.size() / kPixels * kClasses);
+  for (size_t i = 0; i < images.size() / kPixels; ++i) {
+    const void *inputs[] = {&images[i * kPixels]};
+    void *outputs[] = {&results[i * kClasses]};
+    ASSERT_EQ(model.run(inputs, outputs, model.workspace), QUERN_MODEL_OK);
+  }
+  EXPECT_EQ(results, jitProbabilities());
+}
+
+TEST_F(AotRunTest, RunsOnEveryX86) {
+  compileDigits("baseline");
+  LoadedModel model(path("digits.so"));
+  EXPECT_STREQ(model.info()->target_cpu, "x86-64");
+  EXPECT_EQ(model.cpuOk(), 1);
+  std::vector<float> images = digitImages(), expected = jitProbabilities(), row(kClasses);
+  const void *inputs[] = {images.data()};
+  void *outputs[] = {row.data()};
+  ASSERT_EQ(model.run(inputs, outputs, model.workspace), QUERN_MODEL_OK);
+  for (int64_t i = 0; i < kClasses; ++i)
+    EXPECT_NEAR(row[i], expected[i], 1e-5);
+}
+
+/// A parallel_for with a thread for each half; counts its calls.
+static void inTwoThreads(void *context, int64_t tasks, int64_t grain, quern_task_fn task,
+                         void *closure) {
+  ++*static_cast<int *>(context);
+  EXPECT_GT(tasks, grain);
+  std::thread half([=] { task(closure, tasks / 2, tasks); });
+  task(closure, 0, tasks / 2);
+  half.join();
+}
+
+TEST_F(AotRunTest, LeavesDivisionToTheCaller) {
+  // Large enough that a step is worth dividing.
+  auto module = parse(R"(func.func @main(%x: tensor<512x4096xf32>) -> tensor<512x4096xf32> {
+    %y = nn.add %x, %x : (tensor<512x4096xf32>, tensor<512x4096xf32>) -> tensor<512x4096xf32>
+    return %y : tensor<512x4096xf32>
+  })");
+  ASSERT_TRUE(module);
+  Status status = compile(*module, "sum.so", "m");
+  ASSERT_TRUE(status.isOk()) << status.message();
+  LoadedModel model(path("sum.so"));
+  std::vector<float> x(512 * 4096), serial(x.size()), parallel(x.size());
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<float>(i % 1000) / 250 - 2;
+  // Subnormal numbers count as zero in the caller's threads, too.
+  x.front() = x.back() = 1e-40f;
+  const void *inputs[] = {x.data()};
+  void *first[] = {serial.data()}, *second[] = {parallel.data()};
+  ASSERT_EQ(model.run(inputs, first, model.workspace), QUERN_MODEL_OK);
+  int calls = 0;
+  ASSERT_EQ(model.runParallel(inputs, second, model.workspace, inTwoThreads, &calls),
+            QUERN_MODEL_OK);
+  EXPECT_GT(calls, 0);
+  EXPECT_EQ(serial, parallel);
+  EXPECT_EQ(serial[1], 2 * x[1]);
+  EXPECT_EQ(parallel.back(), 0.0f);
+  std::fill(parallel.begin(), parallel.end(), 0);
+  ASSERT_EQ(model.runParallel(inputs, second, model.workspace, nullptr, nullptr), QUERN_MODEL_OK);
+  EXPECT_EQ(serial, parallel);
+}
+
+TEST_F(AotRunTest, RestoresTheFloatingPointMode) {
+  compileDigits();
+  LoadedModel model(path("digits.so"));
+  std::vector<float> images = digitImages(), row(kClasses);
+  const void *inputs[] = {images.data()};
+  void *outputs[] = {row.data()};
+  unsigned before = _mm_getcsr(), towardsZero = before | 0x6000;
+  _mm_setcsr(towardsZero);
+  int result = model.run(inputs, outputs, model.workspace);
+  unsigned after = _mm_getcsr();
+  _mm_setcsr(before);
+  EXPECT_EQ(result, QUERN_MODEL_OK);
+  EXPECT_EQ(after, towardsZero);
+  std::vector<float> expected = jitProbabilities();
+  EXPECT_TRUE(std::equal(row.begin(), row.end(), expected.begin()))
+      << "the caller's rounding mode had an effect";
+}
+
+TEST_F(AotRunTest, ChecksItsArguments) {
+  compileDigits();
+  LoadedModel model(path("digits.so"));
+  std::vector<float> images = digitImages(), row(kClasses);
+  const void *inputs[] = {images.data()}, *noInputs[] = {nullptr};
+  void *outputs[] = {row.data()}, *noOutputs[] = {nullptr};
+  EXPECT_EQ(model.run(nullptr, outputs, model.workspace), QUERN_MODEL_NULL_ARGUMENT);
+  EXPECT_EQ(model.run(noInputs, outputs, model.workspace), QUERN_MODEL_NULL_ARGUMENT);
+  EXPECT_EQ(model.run(inputs, nullptr, model.workspace), QUERN_MODEL_NULL_ARGUMENT);
+  EXPECT_EQ(model.run(inputs, noOutputs, model.workspace), QUERN_MODEL_NULL_ARGUMENT);
+  EXPECT_EQ(model.run(inputs, outputs, nullptr), QUERN_MODEL_NULL_ARGUMENT);
+  EXPECT_EQ(model.run(inputs, outputs, static_cast<char *>(model.workspace) + 32),
+            QUERN_MODEL_MISALIGNED_WORKSPACE);
+}
+
+TEST_F(AotRunTest, RefusesAnotherCpu) {
+  // XOP exists on processors of one family only, and is no longer made.
+  if (__builtin_cpu_supports("xop"))
+    GTEST_SKIP() << "this is such a processor";
+  compileDigits("bdver2");
+  LoadedModel model(path("digits.so"));
+  EXPECT_EQ(model.cpuOk(), 0);
+  std::vector<float> images = digitImages(), row(kClasses, -1);
+  const void *inputs[] = {images.data()};
+  void *outputs[] = {row.data()};
+  EXPECT_EQ(model.run(inputs, outputs, model.workspace), QUERN_MODEL_UNSUPPORTED_CPU);
+  EXPECT_EQ(row, std::vector<float>(kClasses, -1));
+}
