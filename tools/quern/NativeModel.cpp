@@ -1,5 +1,5 @@
 //===- NativeModel.cpp - what verbs ask of the native backend -------------===//
-#include "backends/native/Compiler.h"
+#include "backends/native/AotCompiler.h"
 #include "passes/SpecializeInputs.h"
 #include "runtime/plan/Plan.h"
 #include "tools/quern/Interrupt.h"
@@ -88,6 +88,10 @@ Expected<std::string> Model::textOfPhase(const BackendOptions &options,
   return native::compileToPhase(*module, *last, compile);
 }
 
-Status Model::compileToArtifact(const BackendOptions &, const ArtifactOptions &artifact) const {
-  return unsupported("'" + artifact.outputPath + "': compiling ahead of time");
+Status Model::compileToArtifact(const BackendOptions &options,
+                                const ArtifactOptions &artifact) const {
+  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options));
+  native::AotOptions aot{compile, artifact.outputPath, artifact.headerPath, artifact.prefix};
+  auto module = state->cloneModule();
+  return native::compileToArtifact(*module, aot);
 }
