@@ -1,8 +1,7 @@
 //===- EvalConv.cpp - reference kernel of convolution ---------------------===//
 //
-// A result element is a dot product of depth channels/group x kernel. The kernel
-// gathers the elements under each kernel element for a tile of positions, then
-// adds weighted rows: the innermost loop runs over neighbouring positions.
+// A result element is the dot product of a filter with the window under it. The
+// windows of a few neighbouring positions are gathered together.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/interpreter/Conv.h"
@@ -13,10 +12,8 @@ using namespace quern::interpreter;
 
 namespace {
 
-/// Edges of the tiles in depth and in output channels: gathered rows and sums
-/// stay in the second-level cache.
-constexpr int64_t kDepthTile = 64;
-constexpr int64_t kOutputTile = 256;
+/// Positions whose windows are gathered together.
+constexpr int64_t kWindowCount = 16;
 
 struct ConvSizes {
   ImageLayout input;
@@ -45,56 +42,41 @@ struct GroupIndex {
 
 } // namespace
 
-/// sums[x] += the sum of weights[k] * taps[k][x] over k, in order of k.
+/// The windows under a range of positions, one after the other; the elements of a
+/// window are in the order of a filter's: channel, then kernel element.
 template <typename T>
-static void addWeightedRows(const T *weights, int64_t depth, const Wide<T> *taps, int64_t width,
-                            Wide<T> *sums) {
-  constexpr int64_t row = kPositionTile;
-  int64_t k = 0;
-  // Four rows at a time, for fewer loads and stores of the sums.
-  for (; k + 4 <= depth; k += 4, taps += 4 * row) {
-    Wide<T> w0 = widen(weights[k]), w1 = widen(weights[k + 1]);
-    Wide<T> w2 = widen(weights[k + 2]), w3 = widen(weights[k + 3]);
-    for (int64_t x = 0; x < width; ++x)
-      sums[x] = sums[x] + w0 * taps[x] + w1 * taps[row + x] + w2 * taps[2 * row + x] +
-                w3 * taps[3 * row + x];
-  }
-  for (; k < depth; ++k, taps += row) {
-    Wide<T> w = widen(weights[k]);
-    for (int64_t x = 0; x < width; ++x)
-      sums[x] += w * taps[x];
-  }
-}
-
-/// Computes the outputs [firstOutput, firstOutput + outputs) of a group at a tile
-/// of positions.
-template <typename T>
-static void convolveTile(const ConvSizes &sizes, const ConvOperands<T> &operands, GroupIndex at,
-                         PositionRange tile, int64_t firstOutput, int64_t outputs) {
-  using W = Wide<T>;
+static std::vector<Wide<T>> gatherWindows(const ConvSizes &sizes, const T *input, GroupIndex at,
+                                          PositionRange range) {
   int64_t kernel = sizes.windows.kernelElements();
   int64_t depth = sizes.channels * kernel;
-  int64_t firstRow = at.group * sizes.outputs + firstOutput;
-  std::vector<W> taps(std::min(depth, kDepthTile) * kPositionTile);
-  std::vector<W> sums(outputs * kPositionTile);
-  for (int64_t j = 0; j < outputs; ++j)
-    std::fill_n(&sums[j * kPositionTile], tile.size(),
-                operands.bias ? widen(operands.bias[firstRow + j]) : W(0));
-  for (int64_t k0 = 0; k0 < depth; k0 += kDepthTile) {
-    int64_t count = std::min(kDepthTile, depth - k0);
-    for (int64_t k = 0; k < count; ++k) {
-      int64_t channel = at.group * sizes.channels + (k0 + k) / kernel;
-      gatherTaps(operands.input + sizes.input.offset(at.batch, channel), sizes.windows,
-                 (k0 + k) % kernel, tile, W(0), &taps[k * kPositionTile]);
+  std::vector<Wide<T>> windows(range.size() * depth), taps(range.size());
+  for (int64_t c = 0; c < sizes.channels; ++c) {
+    const T *channel = input + sizes.input.offset(at.batch, at.group * sizes.channels + c);
+    for (int64_t k = 0; k < kernel; ++k) {
+      gatherTaps(channel, sizes.windows, k, range, Wide<T>(0), taps.data());
+      for (int64_t x = 0; x < range.size(); ++x)
+        windows[x * depth + c * kernel + k] = taps[x];
     }
-    for (int64_t j = 0; j < outputs; ++j)
-      addWeightedRows(operands.weights + (firstRow + j) * depth + k0, count, taps.data(),
-                      tile.size(), &sums[j * kPositionTile]);
   }
-  for (int64_t j = 0; j < outputs; ++j) {
-    T *result = operands.result + sizes.result.offset(at.batch, firstRow + j);
-    for (int64_t x = 0; x < tile.size(); ++x)
-      result[(tile.begin + x) * sizes.result.block] = narrow<T>(sums[j * kPositionTile + x]);
+  return windows;
+}
+
+template <typename T>
+static void convolveRange(const ConvSizes &sizes, const ConvOperands<T> &operands, GroupIndex at,
+                          PositionRange range) {
+  int64_t depth = sizes.channels * sizes.windows.kernelElements();
+  std::vector<Wide<T>> windows = gatherWindows(sizes, operands.input, at, range);
+  for (int64_t j = 0; j < sizes.outputs; ++j) {
+    int64_t output = at.group * sizes.outputs + j;
+    const T *filter = operands.weights + output * depth;
+    T *result = operands.result + sizes.result.offset(at.batch, output);
+    for (int64_t x = 0; x < range.size(); ++x) {
+      const Wide<T> *window = &windows[x * depth];
+      Wide<T> sum = operands.bias ? widen(operands.bias[output]) : Wide<T>(0);
+      for (int64_t k = 0; k < depth; ++k)
+        sum += widen(filter[k]) * window[k];
+      result[(range.begin + x) * sizes.result.block] = narrow<T>(sum);
+    }
   }
 }
 
@@ -103,10 +85,8 @@ static void convolve(const ConvSizes &sizes, const ConvOperands<T> &operands) {
   int64_t positions = sizes.result.plane();
   for (int64_t n = 0; n < sizes.result.batch; ++n)
     for (int64_t g = 0; g < sizes.groups; ++g)
-      for (int64_t p = 0; p < positions; p += kPositionTile)
-        for (int64_t j = 0; j < sizes.outputs; j += kOutputTile)
-          convolveTile(sizes, operands, {n, g}, {p, std::min(p + kPositionTile, positions)}, j,
-                       std::min(kOutputTile, sizes.outputs - j));
+      for (int64_t p = 0; p < positions; p += kWindowCount)
+        convolveRange(sizes, operands, {n, g}, {p, std::min(p + kWindowCount, positions)});
 }
 
 static Expected<ConvSizes> resolveSizes(const OpCall &call) {
