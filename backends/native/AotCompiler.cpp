@@ -87,10 +87,7 @@ static Status checkPlan(const UnlinkedPlan &unlinked) {
   return Status::ok();
 }
 
-//===----------------------------------------------------------------------===//
-// Writing
-//===----------------------------------------------------------------------===//
-
+/// Everything that the writers need to know.
 static Expected<AotModel> describe(const CompiledGraph &graph, ModuleOp module,
                                    const std::string &prefix) {
   const Target &target = graph.kernels->target();
@@ -99,15 +96,16 @@ static Expected<AotModel> describe(const CompiledGraph &graph, ModuleOp module,
   std::vector<std::string> symbols;
   for (const std::string &key : graph.plan.kernelKeys)
     symbols.push_back(graph.kernels->get(key).symbol);
-  auto name = dyn_cast<NameLoc>(module.getLoc());
-  return AotModel{graph.plan.plan,
-                  std::move(weights),
-                  std::move(symbols),
-                  prefix,
-                  name ? name.getName().str() : prefix,
-                  target.cpu,
-                  std::move(features)};
+  // The importer names a module after its file; where that lay does not matter.
+  auto location = dyn_cast<NameLoc>(module.getLoc());
+  std::string name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix;
+  return AotModel{graph.plan.plan, std::move(weights), std::move(symbols), prefix,
+                  std::move(name), target.cpu,         std::move(features)};
 }
+
+//===----------------------------------------------------------------------===//
+// Writing
+//===----------------------------------------------------------------------===//
 
 /// Writes the object file code.o of the plan with its kernels.
 static Status writeCode(const AotModel &model, const CompiledGraph &graph, const Staging &staging) {

@@ -66,7 +66,7 @@ TEST_F(AotRunTest, DescribesItself) {
   EXPECT_EQ(info->outputs[0].rank, 2);
   EXPECT_EQ(info->outputs[0].bytes, 40);
   EXPECT_EQ(info->workspace_alignment, 64);
-  EXPECT_NE(std::string(info->name), "");
+  EXPECT_STREQ(info->name, "digits");
 }
 
 TEST_F(AotRunTest, HasTheBitsOfTheJit) {
@@ -95,12 +95,20 @@ TEST_F(AotRunTest, RunsOnEveryX86) {
     EXPECT_NEAR(row[i], expected[i], 1e-5);
 }
 
+/// MXCSR as programs start with it.
+constexpr unsigned kDefaultMode = 0x1f80, kExceptionFlags = 0x3f;
+
 /// A parallel_for with a thread for each half; counts its calls.
 static void inTwoThreads(void *context, int64_t tasks, int64_t grain, quern_task_fn task,
                          void *closure) {
   ++*static_cast<int *>(context);
   EXPECT_GT(tasks, grain);
-  std::thread half([=] { task(closure, tasks / 2, tasks); });
+  std::thread half([=] {
+    // A mode of its own: new threads start with their creator's.
+    _mm_setcsr(kDefaultMode);
+    task(closure, tasks / 2, tasks);
+    EXPECT_EQ(_mm_getcsr() & ~kExceptionFlags, kDefaultMode);
+  });
   task(closure, 0, tasks / 2);
   half.join();
 }
@@ -133,6 +141,23 @@ TEST_F(AotRunTest, LeavesDivisionToTheCaller) {
   std::fill(parallel.begin(), parallel.end(), 0);
   ASSERT_EQ(model.runParallel(inputs, second, model.workspace, nullptr, nullptr), QUERN_MODEL_OK);
   EXPECT_EQ(serial, parallel);
+}
+
+TEST_F(AotRunTest, NeedsNeitherInputsNorWorkspace) {
+  auto module = parse(R"(func.func @main() -> tensor<3xf32> {
+    %c = nn.constant dense<[1.0, 2.0, 3.0]> : tensor<3xf32>
+    return %c : tensor<3xf32>
+  })");
+  ASSERT_TRUE(module);
+  Status status = compile(*module, "constant.so", "m");
+  ASSERT_TRUE(status.isOk()) << status.message();
+  LoadedModel model(path("constant.so"));
+  EXPECT_EQ(model.info()->input_count, 0);
+  EXPECT_EQ(model.info()->workspace_bytes, 0);
+  std::vector<float> row(3);
+  void *outputs[] = {row.data()};
+  ASSERT_EQ(model.run(nullptr, outputs, nullptr), QUERN_MODEL_OK);
+  EXPECT_EQ(row, (std::vector<float>{1, 2, 3}));
 }
 
 TEST_F(AotRunTest, RestoresTheFloatingPointMode) {
