@@ -1,0 +1,41 @@
+//===- NormalizationTest.cpp - normalization kernels ----------------------===//
+#include "tests/native/KernelTest.h"
+
+using namespace quern::native;
+
+namespace {
+class NormalizationTest : public KernelTest {};
+} // namespace
+
+INSTANTIATE_TEST_SUITE_P(Targets, NormalizationTest, testing::ValuesIn(runnableTargets()));
+
+TEST_P(NormalizationTest, batchNorm) {
+  for (std::string type : {"f32", "f64"})
+    for (std::string plane : {"7x9x", ""}) {
+      std::string data = "tensor<2x5x" + plane + type + ">", channel = "tensor<5x" + type + ">";
+      expectOpMatches("nn.batch_norm %a, %b, %c, %d, %e {epsilon = 1.0e-5}",
+                      {data, channel, channel, channel, channel}, data,
+                      {.tolerance = 1e-5, .low = 0.5, .high = 2});
+    }
+}
+
+TEST_P(NormalizationTest, instanceNorm) {
+  for (std::string sizes : {"2x3x7x9x", "2x3x100x100x", "2x3x40x", "1x2x1x3x5x"}) {
+    std::string channels = sizes.substr(2, 1);
+    expectOpMatches("nn.instance_norm %a, %b, %c {epsilon = 1.0e-5}",
+                    {"tensor<" + sizes + "f32>", "tensor<" + channels + "xf32>",
+                     "tensor<" + channels + "xf32>"},
+                    "tensor<" + sizes + "f32>", {.tolerance = 2e-5});
+  }
+}
+
+TEST_P(NormalizationTest, localResponse) {
+  for (std::string beta : {"0.75", "0.5", "1.0", "0.6"})
+    for (std::string size : {"1", "2", "5", "100"})
+      for (std::string sizes : {"2x7x5x9x", "1x3x40x40x", "2x3x"})
+        expectOpMatches(
+            "nn.lrn %a {alpha = 0.1, beta = " + beta + ", bias = 1.0, size = " + size + "}",
+            {"tensor<" + sizes + "f32>"}, "tensor<" + sizes + "f32>", {.tolerance = 2e-6});
+  expectOpMatches("nn.lrn %a {alpha = 1.0e-4, beta = 0.75, bias = 2.0, size = 3}",
+                  {"tensor<1x8x6x6xf64>"}, "tensor<1x8x6x6xf64>", {.tolerance = 1e-12});
+}
