@@ -115,8 +115,13 @@ ConvBlocking chooseBlocking(int64_t inputs, int64_t outputs, int64_t group, int6
   return {both, both};
 }
 
-/// A 2-D convolution whose channels fill blocks becomes blocked; when only the
-/// output's do, it reads plain images.
+/// Whether the weights of blocked kernels can be made from `value` ahead of the run.
+bool isPackable(Value value) {
+  return isa_and_nonnull<NoneOp, ConstantOp, WeightOp>(value.getDefiningOp());
+}
+
+/// A 2-D convolution whose channels fill blocks becomes blocked when its weights
+/// are constant; when only the output's channels do, it reads plain images.
 struct BlockConv : OpRewritePattern<ConvOp> {
   BlockConv(MLIRContext *context, int64_t block) : OpRewritePattern(context), block(block) {}
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
@@ -124,6 +129,8 @@ struct BlockConv : OpRewritePattern<ConvOp> {
       return rewriter.notifyMatchFailure(op, "is blocked already");
     if (op.getAutoPad() != "NOTSET")
       return rewriter.notifyMatchFailure(op, "padding depends on the shape");
+    if (!isPackable(op.getWeights()) || !isPackable(op.getBias()))
+      return rewriter.notifyMatchFailure(op, "weights that are not constant cannot be packed");
     std::optional<int64_t> inputs = floatChannelsOf(op.getInput());
     std::optional<int64_t> outputs = floatChannelsOf(op.getResult());
     if (!inputs || !outputs)

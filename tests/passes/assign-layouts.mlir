@@ -3,15 +3,17 @@
 // Plain at the borders only: one nn.pack, one nn.unpack.
 // CHECK-LABEL: func @residual
 // CHECK-NEXT: nn.none
+// CHECK-NEXT: %[[W:.*]] = nn.weight
 // CHECK-NEXT: %[[X:.*]] = nn.pack %arg0 {block = 16 : i64}
-// CHECK-NEXT: %[[C:.*]] = nn.conv %[[X]], %arg1, {{.*}}input_block = 16 : i64, output_block = 16 : i64
+// CHECK-NEXT: %[[C:.*]] = nn.conv %[[X]], %[[W]], {{.*}}input_block = 16 : i64, output_block = 16 : i64
 // CHECK-NEXT: %[[R:.*]] = nn.relu %[[C]] : (tensor<1x2x8x8x16xf32>)
-// CHECK-NEXT: %[[D:.*]] = nn.conv %[[R]], %arg1
+// CHECK-NEXT: %[[D:.*]] = nn.conv %[[R]], %[[W]]
 // CHECK-NEXT: %[[S:.*]] = nn.add %[[D]], %[[X]]
 // CHECK-NEXT: %[[U:.*]] = nn.unpack %[[S]] {channels = 32 : i64}
 // CHECK-NEXT: return %[[U]]
-func.func @residual(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>) -> tensor<1x32x8x8xf32> {
+func.func @residual(%x: tensor<1x32x8x8xf32>) -> tensor<1x32x8x8xf32> {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x32x1x1xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
   %1 = nn.relu %0 : (tensor<1x32x8x8xf32>) -> tensor<1x32x8x8xf32>
   %2 = nn.conv %1, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
@@ -27,8 +29,9 @@ func.func @residual(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>) -> tens
 // CHECK: nn.conv %arg0
 // CHECK-NOT: input_block
 // CHECK-SAME: output_block = 16 : i64
-func.func @plainInput(%x: tensor<?x3x8x8xf32>, %w: tensor<32x3x1x1xf32>) -> tensor<?x32x8x8xf32> {
+func.func @plainInput(%x: tensor<?x3x8x8xf32>) -> tensor<?x32x8x8xf32> {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x3x1x1xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<?x3x8x8xf32>, tensor<32x3x1x1xf32>, none) -> tensor<?x32x8x8xf32>
   return %0 : tensor<?x32x8x8xf32>
 }
@@ -41,8 +44,9 @@ func.func @plainInput(%x: tensor<?x3x8x8xf32>, %w: tensor<32x3x1x1xf32>) -> tens
 // CHECK: nn.conv {{.*}} group = 20 : i64, input_block = 16 : i64, output_block = 16 : i64
 // CHECK: nn.relu {{.*}}tensor<1x2x8x8x16xf32>
 // CHECK: nn.unpack {{.*}}channels = 20 : i64
-func.func @depthwise(%x: tensor<1x20x8x8xf32>, %w: tensor<20x1x3x3xf32>) -> tensor<1x20x8x8xf32> {
+func.func @depthwise(%x: tensor<1x20x8x8xf32>) -> tensor<1x20x8x8xf32> {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<20x1x3x3xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 20 : i64} : (tensor<1x20x8x8xf32>, tensor<20x1x3x3xf32>, none) -> tensor<1x20x8x8xf32>
   %1 = nn.relu %0 : (tensor<1x20x8x8xf32>) -> tensor<1x20x8x8xf32>
   return %1 : tensor<1x20x8x8xf32>
@@ -52,8 +56,9 @@ func.func @depthwise(%x: tensor<1x20x8x8xf32>, %w: tensor<20x1x3x3xf32>) -> tens
 
 // CHECK-LABEL: func @grouped
 // CHECK: nn.conv {{.*}}input_block = 16 : i64
-func.func @grouped(%x: tensor<1x32x8x8xf32>, %w: tensor<64x16x1x1xf32>) -> tensor<1x64x8x8xf32> {
+func.func @grouped(%x: tensor<1x32x8x8xf32>) -> tensor<1x64x8x8xf32> {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<64x16x1x1xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 2 : i64} : (tensor<1x32x8x8xf32>, tensor<64x16x1x1xf32>, none) -> tensor<1x64x8x8xf32>
   return %0 : tensor<1x64x8x8xf32>
 }
@@ -70,8 +75,10 @@ func.func @grouped(%x: tensor<1x32x8x8xf32>, %w: tensor<64x16x1x1xf32>) -> tenso
 // CHECK: nn.conv %[[U]]
 // CHECK-NOT: input_block
 // CHECK-SAME: output_block
-func.func @padding(%x: tensor<1x32x8x8xf32>, %w: tensor<24x32x1x1xf32>, %v: tensor<16x24x1x1xf32>) -> tensor<1x16x4x4xf32> {
+func.func @padding(%x: tensor<1x32x8x8xf32>) -> tensor<1x16x4x4xf32> {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<24x32x1x1xf32>
+  %v = nn.weight "v", 0 : tensor<16x24x1x1xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<24x32x1x1xf32>, none) -> tensor<1x24x8x8xf32>
   %1 = nn.relu %0 : (tensor<1x24x8x8xf32>) -> tensor<1x24x8x8xf32>
   %2 = nn.add %1, %0 : (tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>) -> tensor<1x24x8x8xf32>
@@ -87,10 +94,12 @@ func.func @padding(%x: tensor<1x32x8x8xf32>, %w: tensor<24x32x1x1xf32>, %v: tens
 // CHECK-LABEL: func @plain
 // CHECK-NOT: block
 // CHECK: return
-func.func @plain(%x: tensor<1x32x8x8xf32>, %w: tensor<64x8x1x1xf32>, %v: tensor<20x32x1x1xf32>,
+func.func @plain(%x: tensor<1x32x8x8xf32>,
                  %y: tensor<1x32x8x8xf64>, %u: tensor<32x32x1x1xf64>)
     -> (tensor<1x64x8x8xf32>, tensor<1x20x8x8xf32>, tensor<1x32x8x8xf64>) {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<64x8x1x1xf32>
+  %v = nn.weight "v", 0 : tensor<20x32x1x1xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 4 : i64} : (tensor<1x32x8x8xf32>, tensor<64x8x1x1xf32>, none) -> tensor<1x64x8x8xf32>
   %1 = nn.conv %x, %v, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<20x32x1x1xf32>, none) -> tensor<1x20x8x8xf32>
   %2 = nn.conv %y, %u, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf64>, tensor<32x32x1x1xf64>, none) -> tensor<1x32x8x8xf64>
@@ -105,14 +114,15 @@ func.func @plain(%x: tensor<1x32x8x8xf32>, %w: tensor<64x8x1x1xf32>, %v: tensor<
 // CHECK-DAG: %[[TWO:.*]] = nn.constant dense<2.000000e+00> : tensor<f32>
 // CHECK: nn.mul {{.*}}, %[[TWO]]
 // CHECK: nn.add {{.*}}, tensor<1x2x1x1x16xf32>) -> tensor<1x2x8x8x16xf32>
-// CHECK: %[[M:.*]] = nn.reshape %arg2, {{.*}} -> tensor<1x1x8x8x1xf32>
+// CHECK: %[[M:.*]] = nn.reshape %arg1, {{.*}} -> tensor<1x1x8x8x1xf32>
 // CHECK: nn.mul {{.*}}, %[[M]]
-// CHECK: %[[B:.*]] = nn.pack %arg3
+// CHECK: %[[B:.*]] = nn.pack %arg2
 // CHECK: nn.add %[[B]]
 // CHECK: nn.unpack
-func.func @operands(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>, %mask: tensor<8x8xf32>,
+func.func @operands(%x: tensor<1x32x8x8xf32>, %mask: tensor<8x8xf32>,
                     %other: tensor<1x32x8x8xf32>, %c: tensor<32x1x1xf32>) -> tensor<1x32x8x8xf32> {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x32x1x1xf32>
   %two = nn.constant dense<2.0> : tensor<f32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
   %1 = nn.mul %0, %two : (tensor<1x32x8x8xf32>, tensor<f32>) -> tensor<1x32x8x8xf32>
@@ -127,8 +137,9 @@ func.func @operands(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>, %mask: 
 // CHECK-LABEL: func @concat
 // CHECK: nn.concat {{.*}} {axis = 1 : i64} : (tensor<1x2x8x8x16xf32>, tensor<1x1x8x8x16xf32>) -> tensor<1x3x8x8x16xf32>
 // CHECK-NEXT: nn.unpack
-func.func @concat(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>, %y: tensor<1x16x8x8xf32>) -> tensor<1x48x8x8xf32> {
+func.func @concat(%x: tensor<1x32x8x8xf32>, %y: tensor<1x16x8x8xf32>) -> tensor<1x48x8x8xf32> {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x32x1x1xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
   %1 = nn.concat %0, %y {axis = -3 : i64} : (tensor<1x32x8x8xf32>, tensor<1x16x8x8xf32>) -> tensor<1x48x8x8xf32>
   return %1 : tensor<1x48x8x8xf32>
@@ -141,9 +152,10 @@ func.func @concat(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>, %y: tenso
 // CHECK: nn.concat {{.*}} -> tensor<2x32x8x8xf32>
 // CHECK: nn.concat {{.*}} -> tensor<1x40x8x8xf32>
 // CHECK: nn.concat {{.*}} -> tensor<1x64x8x8xf32>
-func.func @plainConcat(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>, %y: tensor<1x8x8x8xf32>)
+func.func @plainConcat(%x: tensor<1x32x8x8xf32>, %y: tensor<1x8x8x8xf32>)
     -> (tensor<2x32x8x8xf32>, tensor<1x40x8x8xf32>, tensor<1x64x8x8xf32>) {
   %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x32x1x1xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
   %1 = nn.concat %0, %0 {axis = 0 : i64} : (tensor<1x32x8x8xf32>, tensor<1x32x8x8xf32>) -> tensor<2x32x8x8xf32>
   %2 = nn.concat %0, %y {axis = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<1x8x8x8xf32>) -> tensor<1x40x8x8xf32>
@@ -176,4 +188,19 @@ func.func @plainPool(%x: tensor<1x24x8x8xf32>, %y: tensor<1x32x8xf32>) -> (tenso
   %0 = nn.global_average_pool %x : (tensor<1x24x8x8xf32>) -> tensor<1x24x1x1xf32>
   %1 = nn.global_max_pool %y : (tensor<1x32x8xf32>) -> tensor<1x32x1xf32>
   return %0, %1 : tensor<1x24x1x1xf32>, tensor<1x32x1xf32>
+}
+
+// -----
+
+// Weights that only the run brings cannot be packed ahead of it.
+// CHECK-LABEL: func @runTimeWeights
+// CHECK-NOT: block
+// CHECK: return
+func.func @runTimeWeights(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>, %b: tensor<32xf32>)
+    -> (tensor<1x32x8x8xf32>, tensor<1x32x8x8xf32>) {
+  %none = nn.none
+  %v = nn.weight "v", 0 : tensor<32x32x1x1xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
+  %1 = nn.conv %x, %v, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, tensor<32xf32>) -> tensor<1x32x8x8xf32>
+  return %0, %1 : tensor<1x32x8x8xf32>, tensor<1x32x8x8xf32>
 }
