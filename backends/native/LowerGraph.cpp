@@ -32,8 +32,7 @@ static void splitGroup(nn::GroupOp group) {
     mapping.map(argument, operand);
   for (Operation &op : body.without_terminator())
     builder.clone(op, mapping);
-  for (auto [result, yielded] :
-       llvm::zip(group.getResults(), body.getTerminator()->getOperands()))
+  for (auto [result, yielded] : llvm::zip(group.getResults(), body.getTerminator()->getOperands()))
     result.replaceAllUsesWith(mapping.lookupOrDefault(yielded));
   group.erase();
 }

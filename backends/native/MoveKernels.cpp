@@ -38,8 +38,8 @@ int64_t grainOfBytes(int64_t tasks, double bytes) {
                              std::max<int64_t>(tasks, 1));
 }
 
-LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to,
-                     std::vector<int64_t> dims, int64_t tasks, double bytes) {
+LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vector<int64_t> dims,
+                     int64_t tasks, double bytes) {
   LoweredStep step;
   step.kernel = std::move(kernel);
   step.buffers = {std::move(from), std::move(to)};
@@ -83,13 +83,13 @@ LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, 
                             const LoweringContext &) {
   std::string name = "pad_halo_" + std::string(dtypeName(dtype));
   int64_t lineTo = (s.left + s.width + s.right) * s.pixel;
-  double bytes = static_cast<double>(s.planes * (s.height * s.width * s.pixel +
-                                                 (s.top + s.height + s.bottom) * lineTo) *
-                                     dtypeBytes(dtype));
+  double bytes = static_cast<double>(
+      s.planes * (s.height * s.width * s.pixel + (s.top + s.height + s.bottom) * lineTo) *
+      dtypeBytes(dtype));
   return moveStep({name, name, [dtype](KernelBuilder &kb) { emitPadHalo(kb, dtype); }},
                   std::move(from), std::move(to),
-                  {s.height, s.top * lineTo, s.bottom * lineTo, s.left * s.pixel,
-                   s.width * s.pixel, s.right * s.pixel},
+                  {s.height, s.top * lineTo, s.bottom * lineTo, s.left * s.pixel, s.width * s.pixel,
+                   s.right * s.pixel},
                   s.planes, bytes);
 }
 
@@ -99,8 +99,8 @@ LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, 
 
 /// Output positions [first, last) of one axis whose input position
 /// `out * stride + shift` lies inside [0, size).
-static std::pair<Value, Value> validRange(KernelBuilder &kb, Value shift, Value size,
-                                          Value stride, Value outputs) {
+static std::pair<Value, Value> validRange(KernelBuilder &kb, Value shift, Value size, Value stride,
+                                          Value outputs) {
   // first = ceil(max(0, -shift) / stride); last = ceil(max(0, size - shift) / stride).
   auto ceilDiv = [&](Value a) {
     Value positive = kb.maxSigned(a, kb.index(0));
@@ -158,15 +158,14 @@ LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowSh
   std::vector<int64_t> dims;
   int64_t rows = s.channels, pixels = 1;
   for (int a = 0; a < 3; ++a) {
-    dims.insert(dims.end(), {s.input[a], s.output[a], s.kernel[a], s.stride[a], s.dilation[a],
-                             s.padBegin[a]});
+    dims.insert(dims.end(),
+                {s.input[a], s.output[a], s.kernel[a], s.stride[a], s.dilation[a], s.padBegin[a]});
     rows *= s.kernel[a];
     pixels *= s.output[a];
   }
   double bytes = 3.0 * static_cast<double>(rows * pixels * dtypeBytes(dtype));
-  return moveStep(
-      {name, name, [=](KernelBuilder &kb) { emitUnfold(kb, dtype, unitStride); }},
-      std::move(from), std::move(to), std::move(dims), rows, bytes);
+  return moveStep({name, name, [=](KernelBuilder &kb) { emitUnfold(kb, dtype, unitStride); }},
+                  std::move(from), std::move(to), std::move(dims), rows, bytes);
 }
 
 //===----------------------------------------------------------------------===//
@@ -175,17 +174,15 @@ LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowSh
 
 /// A task is one column tile of one batch. Dims: batchStride, k, n, strideK,
 /// strideN, column tiles.
-static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns,
-                            bool unitStride) {
+static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns, bool unitStride) {
   Value batchStride = kb.dim(0), k = kb.dim(1), n = kb.dim(2), strideK = kb.dim(3),
         strideN = kb.dim(4), tiles = kb.dim(5);
   int64_t lanes = std::min(kb.target().lanes(dtype), tileColumns);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
     Value tile = kb.rem(task, tiles), batch = kb.div(task, tiles);
     Value firstColumn = kb.mul(tile, tileColumns);
-    Value from = kb.advance(kb.buffer(0),
-                            kb.add(kb.mul(batch, batchStride), kb.mul(firstColumn, strideN)),
-                            dtype);
+    Value from = kb.advance(
+        kb.buffer(0), kb.add(kb.mul(batch, batchStride), kb.mul(firstColumn, strideN)), dtype);
     Value to = kb.advance(kb.buffer(1), kb.mul(kb.mul(task, k), tileColumns), dtype);
     Value columns = kb.minSigned(kb.sub(n, firstColumn), kb.index(tileColumns));
     if (!unitStride) {
@@ -202,8 +199,8 @@ static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns,
     kb.forLoop(kb.index(0), k, 1, [&](Value i) {
       Value row = kb.advance(from, kb.mul(i, strideK), dtype);
       for (int64_t c = 0; c < tileColumns; c += lanes) {
-        Value rest = kb.minSigned(kb.maxSigned(kb.sub(columns, kb.index(c)), kb.index(0)),
-                                  kb.index(lanes));
+        Value rest =
+            kb.minSigned(kb.maxSigned(kb.sub(columns, kb.index(c)), kb.index(0)), kb.index(lanes));
         Value vector = kb.load(kb.advance(row, c, dtype), dtype, lanes, rest);
         kb.store(vector, kb.advance(to, kb.add(kb.mul(i, tileColumns), c), dtype), dtype, lanes);
       }

@@ -48,14 +48,13 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlo
 Expected<Tensor> native::packDepthwiseWeights(const Tensor &weights, int64_t lanes) {
   int64_t channels = weights.dim(0);
   int64_t positions = channels == 0 ? 0 : weights.numElements() / channels;
-  QUERN_ASSIGN(Tensor packed, Tensor::allocate(weights.dtype(),
-                                               {ceilDiv(channels, lanes), positions, lanes}));
+  QUERN_ASSIGN(Tensor packed,
+               Tensor::allocate(weights.dtype(), {ceilDiv(channels, lanes), positions, lanes}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     T *to = packed.mutableData<T>();
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t p = 0; p < positions; ++p)
-        to[(c / lanes * positions + p) * lanes + c % lanes] =
-            weights.data<T>()[c * positions + p];
+        to[(c / lanes * positions + p) * lanes + c % lanes] = weights.data<T>()[c * positions + p];
     return packed;
   });
 }

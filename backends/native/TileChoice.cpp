@@ -53,8 +53,7 @@ TileShape native::chooseConvTile(const Target &target, int64_t lineRows, int64_t
   return {1, 1};
 }
 
-TileShape native::chooseGemmTile(const Target &target, DType dtype, int64_t rows,
-                                 int64_t columns) {
+TileShape native::chooseGemmTile(const Target &target, DType dtype, int64_t rows, int64_t columns) {
   rows = std::max<int64_t>(rows, 1);
   int64_t vectors = ceilDiv(std::max<int64_t>(columns, 1), target.lanes(dtype));
   int64_t maxRows = 6, wide = target.vectorRegisters >= 32 ? 4 : 2;
@@ -70,8 +69,8 @@ int64_t native::chooseLineChunks(int64_t lines, int64_t otherTasks, double total
   // About 8 tasks a thread even out; below 1 MFLOP a task costs more than it gives.
   constexpr double kMinFlopsPerTask = 1e6;
   int64_t wanted = ceilDiv(8 * threads, std::max<int64_t>(otherTasks, 1));
-  int64_t affordable = static_cast<int64_t>(totalFlops / kMinFlopsPerTask) /
-                       std::max<int64_t>(otherTasks, 1);
+  int64_t affordable =
+      static_cast<int64_t>(totalFlops / kMinFlopsPerTask) / std::max<int64_t>(otherTasks, 1);
   return std::clamp<int64_t>(std::min(wanted, affordable), 1, std::max<int64_t>(lines, 1));
 }
 
