@@ -102,8 +102,7 @@ private:
   void emitLine(const Tile &tile, Value line);
   void emitRows(const Tile &tile, Value rowOffset, int64_t rows);
   Values initialAccumulators(const Tile &tile, Value firstRow, int64_t rows);
-  Values emitLevel(size_t level, Value a, Value b, Values accumulators, int64_t rows,
-                   Value *nextB);
+  Values emitLevel(size_t level, Value a, Value b, Values accumulators, int64_t rows, Value *nextB);
   Values emitStep(Value a, Value b, Values accumulators, int64_t rows);
   void emitStores(const Tile &tile, const Values &accumulators, Value firstRow, int64_t rows);
   Values epilogueInputs(const Tile &tile, Value accumulator, Value firstRow, int64_t row,
@@ -125,6 +124,8 @@ private:
     return spec.contiguousColumns ? kb.index(v * spec.lanes) : kb.mul(kb.dim(kVectorStrideC), v);
   }
   int64_t columnsPerTile() const { return spec.vectors * spec.lanes; }
+  /// The element type of C: the epilogue may end in a cast or a comparison.
+  DType resultType() const { return spec.epilogue.typeOf(spec.epilogue.results[0]); }
 
   KernelBuilder &kb;
   const DotSpec &spec;
@@ -148,17 +149,15 @@ void DotEmitter::emitTask(Value task) {
     return kb.advance(base, offset, dtype);
   };
   Value firstColumn = kb.mul(column, columnsPerTile());
-  tile.a = at(kb.buffer(0),
-              {{batch, kb.dim(kBatchStrideA)}, {group, kb.dim(kGroupStrideA)}});
+  tile.a = at(kb.buffer(0), {{batch, kb.dim(kBatchStrideA)}, {group, kb.dim(kGroupStrideA)}});
   tile.b = at(kb.buffer(1), {{batch, kb.dim(kBatchStrideB)}, {column, kb.dim(kTileStrideB)}});
-  Value offsetOfC = kb.add(kb.mul(batch, kb.dim(kBatchStrideC)),
-                           kb.mul(column, kb.dim(kTileStrideC)));
-  tile.c = kb.advance(kb.buffer(2), offsetOfC, dtype);
+  Value offsetOfC =
+      kb.add(kb.mul(batch, kb.dim(kBatchStrideC)), kb.mul(column, kb.dim(kTileStrideC)));
+  tile.c = kb.advance(kb.buffer(2), offsetOfC, resultType());
   activeLanes.clear();
   for (int64_t v = 0; spec.maskColumns && v < spec.vectors; ++v) {
     Value rest = kb.sub(kb.dim(kColumns), kb.add(firstColumn, v * spec.lanes));
-    activeLanes.push_back(
-        kb.minSigned(kb.maxSigned(rest, kb.index(0)), kb.index(spec.lanes)));
+    activeLanes.push_back(kb.minSigned(kb.maxSigned(rest, kb.index(0)), kb.index(spec.lanes)));
   }
   Value perBatch = kb.mul(batch, kb.dim(kBatchStrideBias));
   int64_t next = 3;
@@ -205,13 +204,12 @@ void DotEmitter::emitLine(const Tile &tile, Value line) {
   Tile inLine = tile;
   inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(kLineStrideA)), spec.dtype);
   Value offsetOfC = kb.mul(line, kb.dim(kLineStrideC));
-  inLine.c = kb.advance(tile.c, offsetOfC, spec.dtype);
+  inLine.c = kb.advance(tile.c, offsetOfC, resultType());
   for (auto [i, access] : llvm::enumerate(spec.epilogueAccess))
     if (access == DotSpec::Access::Full)
       inLine.operands[i] = kb.advance(tile.operands[i], offsetOfC, spec.epilogue.inputs[i + 1]);
-  kb.forLoop(kb.index(0), kb.dim(kTilesPerLine), 1, [&](Value t) {
-    emitRows(inLine, kb.mul(t, spec.rows), spec.rows);
-  });
+  kb.forLoop(kb.index(0), kb.dim(kTilesPerLine), 1,
+             [&](Value t) { emitRows(inLine, kb.mul(t, spec.rows), spec.rows); });
   if (spec.tailRows > 0)
     emitRows(inLine, kb.mul(kb.dim(kTilesPerLine), spec.rows), spec.tailRows);
 }
@@ -225,8 +223,7 @@ void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
   emitStores(tile, accumulators, firstRow, rows);
 }
 
-DotEmitter::Values DotEmitter::initialAccumulators(const Tile &tile, Value firstRow,
-                                                   int64_t rows) {
+DotEmitter::Values DotEmitter::initialAccumulators(const Tile &tile, Value firstRow, int64_t rows) {
   Values accumulators;
   Values perColumn;
   if (spec.bias == DotSpec::Bias::PerColumn)
@@ -237,9 +234,9 @@ DotEmitter::Values DotEmitter::initialAccumulators(const Tile &tile, Value first
   for (int64_t r = 0; r < rows; ++r) {
     Value perRow;
     if (spec.bias == DotSpec::Bias::PerRow)
-      perRow = kb.splat(kb.load(kb.advance(tile.bias, kb.add(firstRow, r), spec.dtype),
-                                spec.dtype, 0),
-                        spec.lanes);
+      perRow =
+          kb.splat(kb.load(kb.advance(tile.bias, kb.add(firstRow, r), spec.dtype), spec.dtype, 0),
+                   spec.lanes);
     for (int64_t v = 0; v < spec.vectors; ++v)
       accumulators.push_back(perRow ? perRow : perColumn.empty() ? zero : perColumn[v]);
   }
@@ -264,8 +261,7 @@ DotEmitter::Values DotEmitter::emitLevel(size_t index, Value a, Value b, Values 
       if (innermost) {
         for (int64_t u = 0; u < step; ++u)
           sums = emitStep(kb.advance(aNow, kb.mul(strideA, u), spec.dtype),
-                          kb.advance(bNow, kb.mul(strideB, u), spec.dtype), std::move(sums),
-                          rows);
+                          kb.advance(bNow, kb.mul(strideB, u), spec.dtype), std::move(sums), rows);
         next = {kb.advance(aNow, kb.mul(strideA, step), spec.dtype),
                 kb.advance(bNow, kb.mul(strideB, step), spec.dtype)};
       } else {
@@ -299,9 +295,8 @@ DotEmitter::Values DotEmitter::emitStep(Value a, Value b, Values sums, int64_t r
                               spec.packedB ? Value() : active(v)));
   for (int64_t r = 0; r < rows; ++r) {
     Value address = kb.advance(a, rowOffset(spec.rowStrideA, kRowStrideA, r), spec.dtype);
-    Value row = spec.vectorA
-                    ? kb.load(address, spec.dtype, spec.lanes)
-                    : kb.splat(kb.load(address, spec.dtype, 0), spec.lanes);
+    Value row = spec.vectorA ? kb.load(address, spec.dtype, spec.lanes)
+                             : kb.splat(kb.load(address, spec.dtype, 0), spec.lanes);
     for (int64_t v = 0; v < spec.vectors; ++v) {
       Value &sum = sums[r * spec.vectors + v];
       sum = kb.multiplyAdd(row, columns[v], sum);
@@ -322,12 +317,12 @@ DotEmitter::Values DotEmitter::epilogueInputs(const Tile &tile, Value accumulato
                                spec.lanes, active(v)));
       break;
     case DotSpec::Access::PerColumn:
-      inputs.push_back(kb.load(kb.advance(base, v * spec.lanes, dtype), dtype, spec.lanes,
-                               active(v)));
+      inputs.push_back(
+          kb.load(kb.advance(base, v * spec.lanes, dtype), dtype, spec.lanes, active(v)));
       break;
     case DotSpec::Access::PerRow:
-      inputs.push_back(kb.splat(kb.load(kb.advance(base, kb.add(firstRow, row), dtype), dtype, 0),
-                                spec.lanes));
+      inputs.push_back(
+          kb.splat(kb.load(kb.advance(base, kb.add(firstRow, row), dtype), dtype, 0), spec.lanes));
       break;
     case DotSpec::Access::Scalar:
       inputs.push_back(kb.splat(kb.load(base, dtype, 0), spec.lanes));
@@ -339,13 +334,11 @@ DotEmitter::Values DotEmitter::epilogueInputs(const Tile &tile, Value accumulato
 
 void DotEmitter::emitStores(const Tile &tile, const Values &accumulators, Value firstRow,
                             int64_t rows) {
-  DType resultType = spec.epilogue.typeOf(spec.epilogue.results[0]);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t v = 0; v < spec.vectors; ++v) {
-      Values inputs =
-          epilogueInputs(tile, accumulators[r * spec.vectors + v], firstRow, r, v);
+      Values inputs = epilogueInputs(tile, accumulators[r * spec.vectors + v], firstRow, r, v);
       Value result = spec.epilogue.emit(kb, inputs, spec.lanes)[0];
-      kb.store(result, kb.advance(tile.c, offsetC(firstRow, r, v), resultType), resultType,
+      kb.store(result, kb.advance(tile.c, offsetC(firstRow, r, v), resultType()), resultType(),
                spec.lanes, active(v));
     }
 }

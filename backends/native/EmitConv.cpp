@@ -35,9 +35,7 @@ struct ConvProblem {
 
   int64_t inputPixels() const { return window.input[0] * window.input[1] * window.input[2]; }
   int64_t outputPixels() const { return window.output[0] * window.output[1] * window.output[2]; }
-  int64_t kernelPositions() const {
-    return window.kernel[0] * window.kernel[1] * window.kernel[2];
-  }
+  int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
   bool hasPads() const {
     for (int a = 0; a < 3; ++a)
       if (window.padBegin[a] != 0 || padEnd[a] != 0)
@@ -65,8 +63,8 @@ static std::string resolveWindow(ConvProblem &p) {
     int axis = a - (3 - spatial);
     nn::WindowAxis resolved;
     if (axis >= 0) {
-      resolved = {input[2 + axis],            weights[2 + axis],    p.op.getStrides()[axis],
-                  p.op.getDilations()[axis],  p.op.getPads()[axis], p.op.getPads()[spatial + axis]};
+      resolved = {input[2 + axis],           weights[2 + axis],    p.op.getStrides()[axis],
+                  p.op.getDilations()[axis], p.op.getPads()[axis], p.op.getPads()[spatial + axis]};
       auto autoPad = nn::parseAutoPad(p.op.getAutoPad().str());
       if (!nn::windowOutputSize(resolved, *autoPad, /*ceilMode=*/false))
         return "the window does not fit the input";
@@ -123,18 +121,23 @@ static void addEpilogue(const ConvProblem &p, DotSpec::Access channelAccess, Dot
                                       : channelAccess);
 }
 
+/// `firstResult` is the first element of the result that the step computes, and
+/// `share` its part of the work.
 static LoweredStep finishStep(const ConvProblem &p, const DotSpec &spec, const DotDims &dims,
                               StepBuffer a, StepBuffer b, int64_t batches,
-                              std::optional<StepBuffer> bias, int64_t outputOffset,
-                              double share) {
+                              std::optional<StepBuffer> bias, int64_t firstResult, double share) {
   LoweredStep step;
   step.kernel = spec.kernel();
-  step.buffers = {std::move(a), std::move(b), StepBuffer::of(p.output, outputOffset)};
+  // Operands and result of the epilogue may have elements of different sizes.
+  auto atFirstResult = [&](Value value) {
+    return StepBuffer::of(value, firstResult * dtypeBytes(dtypeOfValue(value)));
+  };
+  step.buffers = {std::move(a), std::move(b), atFirstResult(p.output)};
   if (bias)
     step.buffers.push_back(std::move(*bias));
   for (auto [operand, access] : llvm::zip(p.epilogue.operands, spec.epilogueAccess))
-    step.buffers.push_back(StepBuffer::of(
-        operand.value, access == DotSpec::Access::Full ? outputOffset : 0));
+    step.buffers.push_back(access == DotSpec::Access::Full ? atFirstResult(operand.value)
+                                                           : StepBuffer::of(operand.value));
   step.dims = dims.flatten();
   step.tasks = batches * dims.columnTiles * dims.lineChunks;
   step.flops = p.flops * share;
@@ -168,12 +171,13 @@ static Frame makeFrame(const ConvProblem &p, const LoweringContext &context,
   frame.buffer = StepBuffer::of(p.input);
   int64_t height = p.window.input[1], width = p.window.input[2];
   if (p.hasPads()) {
-    HaloShape halo{p.batch * frame.planes, height, width, frame.pixel,
-                   p.window.padBegin[1],   p.padEnd[1], p.window.padBegin[2], p.padEnd[2]};
+    HaloShape halo{
+        p.batch * frame.planes, height,     width, frame.pixel, p.window.padBegin[1], p.padEnd[1],
+        p.window.padBegin[2],   p.padEnd[2]};
     height += halo.top + halo.bottom;
     width += halo.left + halo.right;
-    frame.buffer = StepBuffer::scratchSpace(
-        0, halo.planes * height * width * frame.pixel * dtypeBytes(p.dtype));
+    frame.buffer = StepBuffer::scratchSpace(0, halo.planes * height * width * frame.pixel *
+                                                   dtypeBytes(p.dtype));
     steps.push_back(padHalo(StepBuffer::of(p.input), frame.buffer, halo, p.dtype, context));
   }
   frame.lineStride = width * frame.pixel;
@@ -204,8 +208,7 @@ static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &s
   int64_t unroll = lanesInside || columns > kMaxUnrolledWidth ? 1 : columns;
   if (rows > 1 || columns > 1) {
     add({kRuntime, kRuntime, 1}, {rows, p.window.dilation[1] * frame.lineStride});
-    add({unroll > 1 ? columns : kRuntime, unroll > 1 ? stepX : kRuntime, unroll},
-        {columns, stepX});
+    add({unroll > 1 ? columns : kRuntime, unroll > 1 ? stepX : kRuntime, unroll}, {columns, stepX});
   }
   if (lanesInside)
     add({frame.pixel, 1, std::min<int64_t>(4, frame.pixel)}, {frame.pixel, 1});
@@ -232,14 +235,14 @@ static LoweringResult lowerBlockedConv(const ConvProblem &p, const LoweringConte
   int64_t channelVectors = (p.outputs + block - 1) / block;
   int64_t perGroup = p.channels / p.groups;
   if (p.groups > 1 && !spec.vectorA &&
-      (p.inputBlock != block || perGroup % block != 0 ||
-       p.outputs / p.groups % block != 0))
+      (p.inputBlock != block || perGroup % block != 0 || p.outputs / p.groups % block != 0))
     return LoweringResult::refuse("groups do not fill channel blocks");
   bool flat = p.isPointwise();
   int64_t lineRows = flat ? p.outputPixels() : p.window.output[2];
-  TileShape shape = chooseConvTile(
-      context.target, lineRows,
-      spec.vectorA ? 1 : p.groups > 1 ? p.outputs / p.groups / block : channelVectors);
+  TileShape shape = chooseConvTile(context.target, lineRows,
+                                   spec.vectorA   ? 1
+                                   : p.groups > 1 ? p.outputs / p.groups / block
+                                                  : channelVectors);
   LoweringResult result;
   Frame frame = makeFrame(p, context, result.steps);
   spec.rows = shape.rows;
@@ -264,8 +267,7 @@ static LoweringResult lowerBlockedConv(const ConvProblem &p, const LoweringConte
   dims.batchStrideA = frame.planes * frame.planeStride;
   dims.batchStrideC = channelVectors * p.outputPixels() * block;
   dims.tilesPerGroup = spec.vectorA ? 1 : dims.columnTiles / p.groups;
-  dims.groupStrideA =
-      spec.vectorA ? frame.planeStride : perGroup / frame.pixel * frame.planeStride;
+  dims.groupStrideA = spec.vectorA ? frame.planeStride : perGroup / frame.pixel * frame.planeStride;
   int64_t depth = p.kernelPositions() * (spec.vectorA ? 1 : perGroup);
   dims.tileStrideB = depth * tileColumns;
   dims.vectorStrideC = p.outputPixels() * block;
@@ -320,8 +322,8 @@ static LoweringResult lowerPlainConv(const ConvProblem &p, const LoweringContext
   dims.tilesPerGroup = dims.columnTiles;
   dims.lines = (outputsPerGroup + spec.rows - 1) / spec.rows;
   double flopsPerImage = p.flops / double(p.batch);
-  dims.lineChunks = chooseLineChunks(dims.lines, dims.columnTiles * p.groups, flopsPerImage,
-                                     context.threads);
+  dims.lineChunks =
+      chooseLineChunks(dims.lines, dims.columnTiles * p.groups, flopsPerImage, context.threads);
   dims.linesPerChunk = (dims.lines + dims.lineChunks - 1) / dims.lineChunks;
   dims.batchStrideA = outputsPerGroup * depth;
   dims.batchStrideB = depth * pixels;
@@ -351,7 +353,7 @@ static LoweringResult lowerPlainConv(const ConvProblem &p, const LoweringContext
     if (p.bias)
       bias = StepBuffer::of(p.bias);
     result.steps.push_back(finishStep(p, spec, dims, StepBuffer::of(p.weights), image, p.groups,
-                                      std::move(bias), n * p.outputs * pixels * element,
+                                      std::move(bias), n * p.outputs * pixels,
                                       1.0 / double(p.batch)));
   }
   return result;
