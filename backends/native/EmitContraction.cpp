@@ -7,6 +7,11 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <bit>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -127,9 +132,7 @@ static ScalarProgram prependScaling(const ScalarProgram &epilogue, const MatrixP
   // Renumber the epilogue: its input 0 is the sum, other inputs moved by C.
   int inputs = static_cast<int>(epilogue.inputs.size());
   int shift = count - inputs;
-  auto renumber = [&](int v) {
-    return v == 0 ? sum : v < inputs ? v + (hasC ? 1 : 0) : v + shift;
-  };
+  auto renumber = [&](int v) { return v == 0 ? sum : v < inputs ? v + (hasC ? 1 : 0) : v + shift; };
   for (ScalarProgram::Op op : epilogue.ops) {
     for (int &arg : op.args)
       arg = renumber(arg);
@@ -141,8 +144,8 @@ static ScalarProgram prependScaling(const ScalarProgram &epilogue, const MatrixP
 }
 
 /// Converts the group's operand accesses; false when the product cannot serve one.
-static bool convertAccess(const Epilogue &epilogue, const MatrixProduct &p, ArrayRef<int64_t> result,
-                          DotSpec &spec) {
+static bool convertAccess(const Epilogue &epilogue, const MatrixProduct &p,
+                          ArrayRef<int64_t> result, DotSpec &spec) {
   for (const Epilogue::Operand &operand : epilogue.operands) {
     switch (operand.access) {
     case OperandAccess::Full:
@@ -203,16 +206,19 @@ LoweringResult native::lowerContraction(Operation *group, const LoweringContext 
   if (constantB) {
     MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, alpha};
     alpha = 1;
-    std::string how = "matrix " + std::to_string(p.strideNB) + " " + std::to_string(tileColumns) +
-                      " " + std::to_string(pack.scale);
-    b = StepBuffer::packed(*constantB, how, [pack](const Tensor &t) { return packMatrix(t, pack); });
+    std::string how;
+    llvm::raw_string_ostream(how) << "matrix " << p.k << " " << p.strideNB << " " << tileColumns
+                                  << " "
+                                  << llvm::format_hex(std::bit_cast<uint64_t>(pack.scale), 0);
+    b = StepBuffer::packed(*constantB, how,
+                           [pack](const Tensor &t) { return packMatrix(t, pack); });
   } else if (p.m >= kRowsThatPayPacking || p.strideNB != 1) {
     int64_t tiles = (p.n + tileColumns - 1) / tileColumns;
     b = StepBuffer::scratchSpace(0, p.batchB * tiles * p.k * tileColumns * dtypeBytes(p.dtype));
-    result.steps.push_back(packColumns(
-        StepBuffer::of(p.b), b,
-        {p.batchB, p.batchStrideB, p.k, p.n, p.strideKB, p.strideNB, tileColumns}, p.dtype,
-        context));
+    result.steps.push_back(
+        packColumns(StepBuffer::of(p.b), b,
+                    {p.batchB, p.batchStrideB, p.k, p.n, p.strideKB, p.strideNB, tileColumns},
+                    p.dtype, context));
   } else {
     spec.packedB = false;
   }

@@ -46,8 +46,7 @@ Expected<CompiledKernel> KernelCache::compileOne(const KernelSpec &spec,
     module.module->print(stream);
     QUERN_TRY(writeText(dumpDirectory + "/" + symbol + ".mlir", text));
   }
-  auto object =
-      compileKernel(std::move(module), cpu, dumpDirectory.empty() ? nullptr : &assembly);
+  auto object = compileKernel(std::move(module), cpu, dumpDirectory.empty() ? nullptr : &assembly);
   if (!object)
     return object.status().withContext("kernel " + spec.name);
   if (!dumpDirectory.empty())
@@ -121,7 +120,7 @@ Expected<std::vector<Tensor>> KernelCache::pack(const std::vector<const StepBuff
     if (!buffer.pack)
       results[i] = buffer.tensor;
     else if (auto it = packed.find(buffer.packKey); !buffer.packKey.empty() && it != packed.end())
-      results[i] = it->second;
+      results[i] = it->second.result;
     else if (buffer.packKey.empty() || firstWithKey.emplace(buffer.packKey, i).second)
       missing.push_back(i);
   }
@@ -132,9 +131,9 @@ Expected<std::vector<Tensor>> KernelCache::pack(const std::vector<const StepBuff
   }));
   for (size_t i : missing)
     if (!buffers[i]->packKey.empty())
-      packed[buffers[i]->packKey] = results[i];
+      packed[buffers[i]->packKey] = {buffers[i]->tensor, results[i]};
   for (size_t i = 0; i < buffers.size(); ++i)
     if (!results[i].isPresent())
-      results[i] = packed.at(buffers[i]->packKey);
+      results[i] = packed.at(buffers[i]->packKey).result;
   return results;
 }

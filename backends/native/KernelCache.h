@@ -49,7 +49,12 @@ private:
   mutable std::mutex mutex;
   std::map<std::string, CompiledKernel> kernels;
   std::map<std::string, KernelFunction> linked;
-  std::map<std::string, Tensor> packed;
+  /// By pack key. A key holds the address of its source, which therefore lives as
+  /// long as the entry.
+  struct PackedTensor {
+    Tensor source, result;
+  };
+  std::map<std::string, PackedTensor> packed;
   std::shared_ptr<Jit> loader;
 };
 

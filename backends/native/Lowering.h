@@ -38,6 +38,7 @@ struct StepBuffer {
   };
   Kind kind = Kind::Value;
   mlir::Value value;
+  /// The constant, not packed.
   Tensor tensor;
   /// Makes the packed tensor, in parallel with others and only when no tensor of
   /// the same non-empty `packKey` exists.
