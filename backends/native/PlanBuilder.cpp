@@ -48,6 +48,7 @@ private:
   Status packWeights();
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
   Status addReferenceStep(const LoweredOp &op);
+  Status addSlotCopy(Value from, const std::string &output);
   BufferRef refOf(Value value, int64_t offset = 0);
   BufferRef refOf(const StepBuffer &buffer, size_t opIndex);
   BufferRef constantRef(Value value);
@@ -137,8 +138,7 @@ void PlanBuilder::bindPorts() {
     bool canOwn = base.getDefiningOp() && !isConstant(base) && !storage.count(base) &&
                   !isa_and_nonnull<nn::NoneOp>(base.getDefiningOp());
     if (canOwn)
-      storage[base].fixed =
-          BufferRef{BufferRef::Space::Output, static_cast<uint32_t>(i), 0};
+      storage[base].fixed = BufferRef{BufferRef::Space::Output, static_cast<uint32_t>(i), 0};
     else
       addCopy(value, static_cast<unsigned>(i));
   }
@@ -288,7 +288,8 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   work.dims = step.dims;
   work.tasks = step.tasks;
   work.grain = step.grain;
-  result.plan.steps.push_back({std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes});
+  result.plan.steps.push_back(
+      {std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes});
   result.kernelKeys.push_back(step.kernel.key);
   result.refusals.emplace_back();
 }
@@ -305,8 +306,8 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
       std::optional<Tensor> tensor = nn::constantTensor(base);
       if (!tensor)
         return internalError("a constant of node '" + op.nodes + "' has no data");
-      constant = hasStaticPlace(operand) ? tensor->reshaped(Tensor::Dims(sizesOf(operand)))
-                                         : *tensor;
+      constant =
+          hasStaticPlace(operand) ? tensor->reshaped(Tensor::Dims(sizesOf(operand))) : *tensor;
     } else if (!nn::isNone(operand)) {
       ref.buffer = refOf(operand);
       ref.dtype = dtypeOfValue(operand);
@@ -341,6 +342,33 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   result.plan.steps.push_back({std::move(work), op.nodes, name, 0, 0});
   result.kernelKeys.emplace_back();
   result.refusals.push_back(op.refusal);
+  return Status::ok();
+}
+
+/// Fills the slot of an output that no step makes: a string input or constant.
+Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
+  ReferenceStep work;
+  TensorRef source, target;
+  target.buffer = {BufferRef::Space::Dynamic, slotOf(from), 0};
+  target.dtype = dtypeOfValue(from);
+  Tensor constant;
+  if (isConstant(from)) {
+    std::optional<Tensor> tensor = nn::constantTensor(from);
+    if (!tensor)
+      return internalError("the constant of " + output + " has no data");
+    constant = *tensor;
+  } else {
+    source = {refOf(from), target.dtype, Tensor::Dims(sizesOf(from))};
+  }
+  work.inputs.push_back(std::move(source));
+  work.outputs.push_back(std::move(target));
+  work.function = [constant](std::span<const Tensor> inputs) -> Expected<std::vector<Tensor>> {
+    QUERN_ASSIGN(Tensor copy, constant.isPresent() ? constant.clone() : inputs[0].clone());
+    return std::vector<Tensor>{std::move(copy)};
+  };
+  result.plan.steps.push_back({std::move(work), output, "copy", 0, 0});
+  result.kernelKeys.emplace_back();
+  result.refusals.emplace_back("no native code for strings");
   return Status::ok();
 }
 
@@ -385,8 +413,12 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
     PlanPort p = port(value, main.getResultAttr(i, "nn.name"), "output" + std::to_string(i));
     p.dynamic = !hasStaticPlace(value);
-    if (p.dynamic)
-      p.slot = slotOf(graph.resolve(value));
+    if (p.dynamic) {
+      Value base = graph.resolve(value);
+      p.slot = slotOf(base);
+      if (!base.getDefiningOp() || isConstant(base))
+        QUERN_TRY(addSlotCopy(base, "output " + std::to_string(i)));
+    }
     result.plan.outputs.push_back(std::move(p));
   }
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
