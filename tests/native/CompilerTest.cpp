@@ -1,0 +1,231 @@
+//===- CompilerTest.cpp - phases, levels and threads of the compiler ------===//
+#include "backends/native/Compiler.h"
+#include "tests/native/GraphCheck.h"
+
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <random>
+
+using namespace quern;
+using namespace quern::native;
+using passes::Phase;
+
+namespace {
+std::string convAttributes(const char *strides, const char *pads, int group) {
+  return std::string("strides = array<i64: ") + strides +
+         ">, dilations = array<i64: 1, 1>, pads = array<i64: " + pads +
+         ">, group = " + std::to_string(group) + ", auto_pad = \"NOTSET\"";
+}
+
+/// conv, relu, depthwise conv, add, pool, gemm.
+Graph smallCnn(const std::string &batch) {
+  Graph graph;
+  GraphValue x = graph.input(batch + "x3x64x64xf32");
+  auto conv = [&](const GraphValue &input, const char *weights, const char *bias,
+                  const std::string &attributes) {
+    return graph.op("nn.conv", {input, graph.weight(weights), graph.weight(bias)}, attributes);
+  };
+  GraphValue first = graph.op(
+      "nn.relu", {conv(x, "32x3x3x3xf32", "32xf32", convAttributes("2, 2", "1, 1, 1, 1", 1))});
+  GraphValue deep = conv(first, "32x1x3x3xf32", "32xf32", convAttributes("1, 1", "1, 1, 1, 1", 32));
+  GraphValue point = conv(graph.op("nn.relu", {deep}), "32x32x1x1xf32", "32xf32",
+                          convAttributes("1, 1", "0, 0, 0, 0", 1));
+  GraphValue sum = graph.op("nn.add", {point, first});
+  GraphValue flat = graph.op("nn.flatten", {graph.op("nn.global_average_pool", {sum})}, "axis = 1");
+  graph.output(graph.op("nn.gemm", {flat, graph.weight("32x10xf32"), graph.weight("10xf32")},
+                        "alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = false"));
+  graph.output(sum);
+  return graph;
+}
+
+/// Inputs whose sums depend on the order of the additions.
+std::vector<Tensor> fractionalInputs(const Tensor::Dims &dims) {
+  Tensor tensor = Tensor::allocate(DType::Float32, dims).take();
+  std::mt19937 random(5);
+  std::normal_distribution<float> values(0, 1);
+  for (int64_t i = 0; i < tensor.numElements(); ++i)
+    tensor.mutableData<float>()[i] = values(random);
+  return {tensor};
+}
+
+std::string textOf(const Graph &graph, Phase phase, const CompileOptions &options = {}) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  auto module = graph.parse(context);
+  if (!module)
+    return "the graph does not parse";
+  auto text = compileToPhase(*module, phase, options);
+  return text ? *text : text.status().message();
+}
+
+bool contains(const std::string &text, const std::string &part) {
+  return text.find(part) != std::string::npos;
+}
+} // namespace
+
+TEST(CompilerTest, ResultsDoNotDependOnThreads) {
+  CompileOptions options;
+  options.compileThreads = 5; // cut into tasks for as many
+  auto executable = compileForTest(smallCnn("2"), options);
+  ASSERT_TRUE(executable) << executable.status().message();
+  std::vector<Tensor> inputs = fractionalInputs({2, 3, 64, 64});
+  auto one = runCompiled(*executable, inputs, 1);
+  ASSERT_TRUE(one) << one.status().message();
+  int64_t parallelSteps = 0;
+  for (const ProfileRow &step : one->steps)
+    parallelSteps += step.tasks > 1;
+  EXPECT_GT(parallelSteps, 0);
+  for (int threads : {2, 5}) {
+    auto many = runCompiled(*executable, inputs, threads);
+    ASSERT_TRUE(many) << many.status().message();
+    for (size_t i = 0; i < one->results.size(); ++i)
+      EXPECT_EQ(std::memcmp(one->results[i].rawData(), many->results[i].rawData(),
+                            static_cast<size_t>(one->results[i].numBytes())),
+                0)
+          << threads << " threads, result " << i;
+  }
+}
+
+TEST(CompilerTest, ResultsDoNotDependOnTaskSizes) {
+  std::vector<Tensor> inputs = fractionalInputs({1, 3, 64, 64});
+  std::vector<Tensor> results;
+  for (int threads : {1, 2, 7}) {
+    CompileOptions options;
+    options.compileThreads = threads;
+    auto executable = compileForTest(smallCnn("1"), options);
+    ASSERT_TRUE(executable) << executable.status().message();
+    auto run = runCompiled(*executable, inputs, 1);
+    ASSERT_TRUE(run) << run.status().message();
+    results.push_back(run->results[0]);
+  }
+  for (const Tensor &result : results)
+    EXPECT_EQ(
+        std::memcmp(result.rawData(), results[0].rawData(), static_cast<size_t>(result.numBytes())),
+        0);
+}
+
+TEST(CompilerTest, LevelsAgreeWithTheInterpreter) {
+  Graph graph = smallCnn("1");
+  std::vector<Tensor> inputs = fractionalInputs({1, 3, 64, 64});
+  auto wanted = runInterpreted(graph, inputs);
+  ASSERT_TRUE(wanted) << wanted.status().message();
+  for (int level : {0, 1, 2, 3}) {
+    CompileOptions options;
+    options.optLevel = level;
+    auto executable = compileForTest(graph, options);
+    ASSERT_TRUE(executable) << executable.status().message();
+    auto run = runCompiled(*executable, inputs);
+    ASSERT_TRUE(run) << run.status().message();
+    for (size_t r = 0; r < wanted->size(); ++r)
+      for (int64_t i = 0; i < (*wanted)[r].numElements(); ++i) {
+        float w = (*wanted)[r].data<float>()[i];
+        ASSERT_NEAR(run->results[r].data<float>()[i], w, 1e-4 * (1 + std::abs(w)))
+            << "level " << level << " result " << r << " element " << i;
+      }
+  }
+}
+
+// More input shapes than the executable keeps plans for.
+TEST(CompilerTest, ManyInputShapes) {
+  Graph graph;
+  GraphValue x = graph.input("?x8xf32");
+  graph.output(graph.op("nn.relu", {graph.op("nn.matmul", {x, graph.weight("8x5xf32")})}));
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable);
+  ASSERT_TRUE(session);
+  for (int64_t round = 0; round < 2; ++round)
+    for (int64_t rows = 1; rows <= 20; ++rows) {
+      std::vector<Tensor> inputs = integerInputs(graph, {{rows, 8}});
+      auto wanted = runInterpreted(graph, inputs);
+      auto found = session->run(inputs);
+      ASSERT_TRUE(wanted && found);
+      expectSameTensors(*found, *wanted, {"rows " + std::to_string(rows)});
+    }
+}
+
+TEST(CompilerTest, TextOfEachPhase) {
+  Graph graph;
+  GraphValue x = graph.input("1x16x8x8xf32");
+  GraphValue conv = graph.op("nn.conv", {x, graph.weight("16x16x3x3xf32"), graph.none()},
+                             convAttributes("1, 1", "1, 1, 1, 1", 1));
+  graph.output(graph.op("nn.relu", {graph.op("nn.relu", {conv})}));
+
+  std::string imported = textOf(graph, Phase::Imported);
+  EXPECT_TRUE(contains(imported, "nn.conv")) << imported;
+  EXPECT_FALSE(contains(imported, "nn.pack"));
+  EXPECT_TRUE(contains(imported, "v3")) << "locations are printed";
+
+  std::string simplified = textOf(graph, Phase::Simplified);
+  EXPECT_TRUE(contains(simplified, "nn.conv")) << simplified;
+  EXPECT_FALSE(contains(simplified, "nn.pack"));
+  EXPECT_FALSE(contains(simplified, "nn.group"));
+
+  std::string laidOut = textOf(graph, Phase::LaidOut);
+  EXPECT_TRUE(contains(laidOut, "nn.pack")) << laidOut;
+  EXPECT_TRUE(contains(laidOut, "output_block"));
+  EXPECT_FALSE(contains(laidOut, "nn.group"));
+
+  EXPECT_TRUE(contains(textOf(graph, Phase::Fused), "nn.group"));
+
+  std::string kernels = textOf(graph, Phase::Kernels);
+  EXPECT_TRUE(contains(kernels, "scf.for")) << kernels;
+  EXPECT_TRUE(contains(kernels, "dot_"));
+  EXPECT_FALSE(contains(kernels, "nn."));
+
+  std::string llvmDialect = textOf(graph, Phase::Llvm);
+  EXPECT_TRUE(contains(llvmDialect, "llvm.func")) << llvmDialect;
+  EXPECT_FALSE(contains(llvmDialect, "scf."));
+  EXPECT_FALSE(contains(llvmDialect, "vector."));
+
+  CompileOptions haswell;
+  haswell.targetCpu = "haswell";
+  std::string assembly = textOf(graph, Phase::Object, haswell);
+  EXPECT_TRUE(contains(assembly, "vfmadd")) << assembly;
+  EXPECT_TRUE(contains(assembly, "ymm"));
+  EXPECT_FALSE(contains(assembly, "zmm"));
+}
+
+TEST(CompilerTest, DumpsPhasesAndKernels) {
+  std::filesystem::path directory =
+      std::filesystem::path(testing::TempDir()) / "quern-compiler-test-dump";
+  std::filesystem::remove_all(directory);
+  std::filesystem::create_directories(directory);
+  Graph graph;
+  graph.output(graph.op("nn.relu", {graph.input("3xf32")}));
+  CompileOptions options;
+  options.dumpPhasesTo = directory.string();
+  auto executable = compileForTest(graph, options);
+  ASSERT_TRUE(executable) << executable.status().message();
+  int64_t phases = 0, modules = 0, assemblies = 0;
+  for (const auto &entry : std::filesystem::recursive_directory_iterator(directory)) {
+    bool isKernel = entry.path().parent_path().filename() == "kernels";
+    phases += !isKernel && entry.path().extension() == ".mlir";
+    modules += isKernel && entry.path().extension() == ".mlir";
+    assemblies += isKernel && entry.path().extension() == ".s";
+  }
+  EXPECT_EQ(phases, 4);
+  EXPECT_EQ(modules, 1);
+  EXPECT_EQ(assemblies, 1);
+  std::filesystem::remove_all(directory);
+}
+
+TEST(CompilerTest, CompileGraphGivesReasonsForReferenceSteps) {
+  Graph graph;
+  GraphValue x = graph.input("2x3xf32");
+  graph.output(graph.op("nn.relu", {x}));
+  graph.output(graph.op("nn.matmul", {graph.input("2x3xi64"), graph.input("3x4xi64")}));
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  auto module = graph.parse(context);
+  ASSERT_TRUE(module);
+  auto compiled = compileGraph(*module, {});
+  ASSERT_TRUE(compiled) << compiled.status().message();
+  ASSERT_EQ(compiled->plan.refusals.size(), 2u);
+  int64_t refused = 0;
+  for (size_t i = 0; i < 2; ++i) {
+    bool isKernel = !compiled->plan.kernelKeys[i].empty();
+    EXPECT_EQ(isKernel, compiled->plan.refusals[i].empty());
+    refused += contains(compiled->plan.refusals[i], "float32 and float64 only");
+  }
+  EXPECT_EQ(refused, 1);
+}

@@ -1,0 +1,270 @@
+//===- ConvTest.cpp - convolutions through the whole compiler -------------===//
+#include "tests/native/GraphCheck.h"
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+/// One convolution; the window's attributes default to the plain ones.
+struct ConvCase {
+  Tensor::Dims input;
+  int64_t outputs = 1;
+  Tensor::Dims kernel, strides = {}, dilations = {}, pads = {};
+  int64_t group = 1;
+  bool bias = true;
+  bool constantWeights = true;
+  std::string autoPad = "NOTSET";
+  std::string dtype = "f32";
+};
+
+std::string sizesText(const Tensor::Dims &sizes, const std::string &dtype) {
+  std::string text;
+  for (int64_t size : sizes)
+    text += std::to_string(size) + "x";
+  return text + dtype;
+}
+
+std::string arrayText(const Tensor::Dims &values) {
+  std::string text = "array<i64: ";
+  for (size_t i = 0; i < values.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(values[i]);
+  return text + ">";
+}
+
+std::string describe(const ConvCase &c) {
+  return formatDims(c.input) + " to " + std::to_string(c.outputs) + " kernel " +
+         formatDims(c.kernel) + " strides " + formatDims(c.strides) + " dilations " +
+         formatDims(c.dilations) + " pads " + formatDims(c.pads) + " group " +
+         std::to_string(c.group) + " " + c.autoPad + " " + c.dtype;
+}
+
+GraphValue addConv(Graph &graph, const ConvCase &c, const GraphValue *input = nullptr) {
+  size_t spatial = c.kernel.size();
+  auto orElse = [](const Tensor::Dims &given, Tensor::Dims otherwise) {
+    return given.empty() ? otherwise : given;
+  };
+  Tensor::Dims weights = {c.outputs, c.input[1] / c.group};
+  weights.insert(weights.end(), c.kernel.begin(), c.kernel.end());
+  GraphValue x = input ? *input : graph.input(sizesText(c.input, c.dtype));
+  std::string type = sizesText(weights, c.dtype);
+  GraphValue w = c.constantWeights ? graph.weight(type) : graph.input(type);
+  std::string biasType = sizesText({c.outputs}, c.dtype);
+  GraphValue bias = !c.bias             ? graph.none()
+                    : c.constantWeights ? graph.weight(biasType)
+                                        : graph.input(biasType);
+  return graph.op("nn.conv", {x, w, bias},
+                  "strides = " + arrayText(orElse(c.strides, Tensor::Dims(spatial, 1))) +
+                      ", dilations = " + arrayText(orElse(c.dilations, Tensor::Dims(spatial, 1))) +
+                      ", pads = " + arrayText(orElse(c.pads, Tensor::Dims(2 * spatial, 0))) +
+                      ", group = " + std::to_string(c.group) + ", auto_pad = \"" + c.autoPad +
+                      "\"");
+}
+
+void expectExactConvs(const std::vector<ConvCase> &cases, const GraphCheck &check = {}) {
+  Graph graph;
+  for (const ConvCase &c : cases)
+    graph.output(addConv(graph, c), describe(c));
+  expectExact(graph, check);
+}
+
+/// Convolutions of every way there is, for the tests of epilogues.
+std::vector<ConvCase> oneOfEachWay(int64_t batch) {
+  return {
+      {{batch, 16, 5, 7}, 32, {3, 3}, {}, {}, {1, 1, 1, 1}},
+      {{batch, 32, 6, 6}, 16, {1, 1}},
+      {{batch, 3, 9, 9}, 16, {3, 3}, {2, 2}},
+      {{batch, 32, 6, 5}, 32, {3, 3}, {}, {}, {1, 1, 1, 1}, 32},
+      {{batch, 5, 6, 6}, 7, {3, 3}},
+      {{batch, 6, 4, 5}, 9, {1, 1}},
+      {{batch, 6, 19}, 4, {3}, {}, {}, {1, 1}, 2},
+  };
+}
+} // namespace
+
+TEST(ConvTest, Channels) {
+  std::vector<ConvCase> cases;
+  for (int64_t inputs : {1, 3, 16, 17, 24, 48})
+    for (int64_t outputs : {1, 16, 17, 32, 48})
+      cases.push_back({{1, inputs, 4, 6}, outputs, {3, 3}, {}, {}, {1, 1, 1, 1}});
+  cases.push_back({{1, 64, 4, 6}, 64, {3, 3}, {}, {}, {1, 1, 1, 1}});
+  cases.push_back({{1, 16, 4, 6}, 128, {1, 1}});
+  expectExactConvs(cases);
+}
+
+TEST(ConvTest, Widths) {
+  std::vector<ConvCase> cases;
+  for (int64_t width = 1; width <= 33; width += width < 17 ? 1 : 4)
+    cases.push_back({{1, 16, 3, width}, 32, {3, 3}, {}, {}, {1, 1, 1, 1}});
+  for (int64_t width : {1, 2, 13, 15, 28, 29, 33})
+    cases.push_back({{1, 16, 1, width}, 16, {1, 1}});
+  for (int64_t width : {1, 5, 15, 17, 33, 65})
+    cases.push_back({{1, 3, 2, width}, 5, {1, 1}});
+  expectExactConvs(cases);
+}
+
+TEST(ConvTest, KernelsAndStrides) {
+  std::vector<ConvCase> cases;
+  for (int64_t k : {1, 3, 5, 7})
+    for (int64_t stride : {1, 2, 3})
+      for (int64_t inputs : {3, 16})
+        cases.push_back(
+            {{1, inputs, 11, 13}, 16, {k, k}, {stride, stride}, {}, {k / 2, k / 2, k / 2, k / 2}});
+  cases.push_back({{1, 16, 9, 12}, 16, {1, 7}, {}, {}, {0, 3, 0, 3}});
+  cases.push_back({{1, 16, 9, 12}, 16, {7, 1}, {}, {}, {3, 0, 3, 0}});
+  cases.push_back({{1, 16, 9, 12}, 16, {2, 3}, {1, 2}});
+  cases.push_back({{1, 4, 10, 14}, 6, {2, 3}, {3, 2}});
+  cases.push_back({{1, 16, 11, 21}, 16, {9, 9}, {}, {}, {4, 4, 4, 4}});
+  expectExactConvs(cases);
+}
+
+TEST(ConvTest, DilationsAndPads) {
+  std::vector<ConvCase> cases;
+  for (int64_t channels : {3, 16}) {
+    cases.push_back({{1, channels, 9, 11}, 16, {3, 3}, {}, {2, 2}});
+    cases.push_back({{1, channels, 9, 11}, 16, {3, 3}, {2, 1}, {1, 3}, {2, 3, 2, 3}});
+    cases.push_back({{1, channels, 9, 11}, 16, {3, 3}, {}, {}, {0, 1, 2, 3}});
+    cases.push_back({{1, channels, 9, 11}, 16, {3, 3}, {}, {}, {2, 0, 0, 1}});
+    cases.push_back({{1, channels, 2, 2}, 16, {5, 5}, {}, {}, {4, 4, 4, 4}});
+    cases.push_back({{1, channels, 7, 7}, 16, {1, 1}, {}, {}, {1, 0, 0, 2}});
+    cases.push_back({{1, channels, 3, 3}, 16, {3, 3}});
+    for (const char *autoPad : {"SAME_UPPER", "SAME_LOWER", "VALID"})
+      for (int64_t stride : {1, 2})
+        cases.push_back({.input = {1, channels, 8, 9},
+                         .outputs = 16,
+                         .kernel = {3, 4},
+                         .strides = {stride, stride},
+                         .autoPad = autoPad});
+  }
+  expectExactConvs(cases);
+}
+
+TEST(ConvTest, Groups) {
+  std::vector<ConvCase> cases;
+  for (int64_t channels : {1, 3, 16, 17, 24, 32, 48})
+    cases.push_back({{2, channels, 6, 7}, channels, {3, 3}, {}, {}, {1, 1, 1, 1}, channels});
+  cases.push_back({{1, 32, 9, 9}, 32, {5, 5}, {2, 2}, {}, {2, 2, 2, 2}, 32});
+  cases.push_back({{1, 32, 9, 9}, 32, {1, 1}, {}, {}, {}, 32});
+  cases.push_back({{1, 32, 5, 20}, 32, {3, 1}, {}, {2, 1}, {}, 32});
+  cases.push_back({{1, 16, 5, 5}, 32, {3, 3}, {}, {}, {1, 1, 1, 1}, 16});
+  cases.push_back({{2, 32, 5, 6}, 32, {3, 3}, {}, {}, {1, 1, 1, 1}, 2});
+  cases.push_back({{1, 64, 5, 6}, 128, {1, 1}, {}, {}, {}, 4});
+  cases.push_back({{2, 12, 5, 6}, 18, {3, 3}, {2, 1}, {}, {1, 1, 1, 1}, 3});
+  cases.push_back({{1, 48, 5, 6}, 24, {3, 3}, {}, {}, {}, 8});
+  expectExactConvs(cases);
+}
+
+TEST(ConvTest, OneAndThreeDimensions) {
+  expectExactConvs({
+      {{2, 3, 33}, 5, {3}, {2}, {2}, {1, 2}},
+      {{1, 16, 20}, 16, {1}},
+      {{1, 16, 20}, 32, {5}, {}, {}, {2, 2}},
+      {{2, 8, 17}, 8, {3}, {}, {}, {1, 1}, 8},
+      {{1, 3, 4, 5, 6}, 4, {3, 3, 3}, {}, {}, {1, 1, 1, 1, 1, 1}},
+      {{2, 4, 5, 5, 7}, 6, {2, 3, 1}, {2, 1, 2}, {1, 2, 1}, {1, 2, 0, 0, 1, 0}, 2},
+      {{1, 16, 3, 4, 5}, 16, {1, 1, 1}},
+  });
+}
+
+TEST(ConvTest, BatchesAndBias) {
+  std::vector<ConvCase> cases;
+  for (int64_t batch : {2, 3})
+    for (bool bias : {false, true})
+      for (ConvCase c : oneOfEachWay(batch)) {
+        c.bias = bias;
+        cases.push_back(c);
+      }
+  expectExactConvs(cases);
+}
+
+TEST(ConvTest, RunTimeWeights) {
+  std::vector<ConvCase> cases;
+  for (ConvCase c : oneOfEachWay(2)) {
+    c.constantWeights = false;
+    cases.push_back(c);
+    c.bias = false;
+    cases.push_back(c);
+  }
+  // Where a blocked convolution meets run-time weights, layout must not block it.
+  expectExactConvs(cases);
+}
+
+TEST(ConvTest, Float64) {
+  std::vector<ConvCase> cases;
+  for (ConvCase c : oneOfEachWay(2)) {
+    c.dtype = "f64";
+    cases.push_back(c);
+  }
+  expectExactConvs(cases);
+}
+
+TEST(ConvTest, OptimizationLevels) {
+  for (int level : {0, 1, 2}) {
+    GraphCheck check;
+    check.options.optLevel = level;
+    expectExactConvs(oneOfEachWay(1), check);
+  }
+}
+
+TEST(ConvTest, Epilogues) {
+  Graph graph;
+  for (const ConvCase &c : oneOfEachWay(2)) {
+    auto perChannel = [&](bool isConstant) {
+      Tensor::Dims sizes(c.kernel.size() + 1, 1);
+      sizes[0] = c.outputs;
+      std::string type = sizesText(sizes, c.dtype);
+      return isConstant ? graph.weight(type) : graph.input(type);
+    };
+    std::string label = describe(c);
+    graph.output(graph.op("nn.relu", {addConv(graph, c)}), label + " relu");
+    // A residual of the convolution's own shape, before and after an activation.
+    GraphValue residual = graph.op("nn.neg", {addConv(graph, c)});
+    GraphValue sum = graph.op("nn.add", {addConv(graph, c), residual});
+    graph.output(graph.op("nn.relu", {sum}), label + " residual");
+    graph.output(residual, label + " the residual itself");
+    GraphValue scaled = graph.op("nn.mul", {addConv(graph, c), perChannel(true)});
+    graph.output(graph.op("nn.add", {scaled, perChannel(false)}), label + " per channel");
+    GraphValue low = graph.op("nn.max", {addConv(graph, c), graph.constant("dense<-5.0>", "f32")});
+    graph.output(graph.op("nn.min", {low, graph.constant("dense<6.0>", "f32")}), label + " clip");
+    GraphValue number = graph.input("f32");
+    graph.output(graph.op("nn.sub", {number, addConv(graph, c)}), label + " scalar");
+  }
+  expectExact(graph);
+}
+
+// The result of such a group is no float32: its elements are of another size.
+TEST(ConvTest, EpiloguesOfOtherTypes) {
+  for (int level : {2, 3}) {
+    Graph graph;
+    for (const ConvCase &c : oneOfEachWay(3)) {
+      GraphValue zero = graph.constant("dense<0.0>", "f32");
+      GraphValue isPositive = graph.op("nn.greater", {addConv(graph, c), zero}, "", "*xi1");
+      graph.output(isPositive, describe(c) + " greater");
+      GraphValue conv = addConv(graph, c);
+      graph.output(graph.op("nn.cast", {conv}, "to = i64", "*xi64"), describe(c) + " to int64");
+      GraphValue wide = graph.op("nn.cast", {addConv(graph, c)}, "to = f64", "*xf64");
+      graph.output(graph.op("nn.mul", {wide, wide}), describe(c) + " to float64");
+      graph.output(graph.op("nn.where", {isPositive, addConv(graph, c), zero}, "", "*xf32"),
+                   describe(c) + " where");
+    }
+    GraphCheck check;
+    check.options.optLevel = level;
+    expectExact(graph, check);
+  }
+}
+
+// Channels stay blocked from one convolution to the next.
+TEST(ConvTest, Chains) {
+  Graph graph;
+  GraphValue x = graph.input("2x3x12x12xf32");
+  GraphValue a = graph.op(
+      "nn.relu", {addConv(graph, {{2, 3, 12, 12}, 16, {3, 3}, {2, 2}, {}, {1, 1, 1, 1}}, &x)});
+  GraphValue b =
+      graph.op("nn.relu", {addConv(graph, {{2, 16, 6, 6}, 32, {3, 3}, {}, {}, {1, 1, 1, 1}}, &a)});
+  GraphValue c = addConv(graph, {{2, 32, 6, 6}, 16, {1, 1}}, &b);
+  GraphValue sum = graph.op("nn.add", {c, a});
+  GraphValue d = addConv(graph, {{2, 16, 6, 6}, 16, {3, 3}, {}, {}, {1, 1, 1, 1}, 16}, &sum);
+  GraphValue e = addConv(graph, {{2, 16, 6, 6}, 5, {1, 1}}, &d);
+  graph.output(e, "last");
+  graph.output(sum, "sum");
+  expectExact(graph);
+}
