@@ -101,15 +101,36 @@ TEST(Npy, WritesWhatItReads) {
     for (DType dtype : {DType::Bool, DType::Int8, DType::UInt16, DType::Int64, DType::Float16,
                         DType::Float32, DType::Complex128}) {
       Tensor tensor = Tensor::allocate(dtype, dims).take();
-      auto header = npyHeader(tensor);
-      ASSERT_TRUE(header);
-      EXPECT_EQ(header->size() % 64, 0u);
-      std::string_view data(static_cast<const char *>(tensor.rawData()),
-                            static_cast<size_t>(tensor.numBytes()));
-      auto back = parse(*header + std::string(data));
+      auto array = toNpy(tensor);
+      ASSERT_TRUE(array);
+      EXPECT_EQ(array->header.size() % 64, 0u);
+      std::string_view data(reinterpret_cast<const char *>(array->bytes().data()),
+                            array->bytes().size());
+      auto back = parse(array->header + std::string(data));
       ASSERT_TRUE(back) << back.status().message();
       EXPECT_EQ(back->describe(), tensor.describe());
     }
-  Tensor strings = Tensor::allocate(DType::String, {1}).take();
-  EXPECT_EQ(npyHeader(strings).status().code(), StatusCode::Unsupported);
+  EXPECT_EQ(toNpy(Tensor::allocate(DType::Int4, {1}).take()).status().code(),
+            StatusCode::Unsupported);
+}
+
+TEST(Npy, WritesStringsAsUnicode) {
+  Tensor strings = Tensor::allocate(DType::String, {2}).take();
+  strings.mutableData<std::string>()[0] = "a";
+  strings.mutableData<std::string>()[1] = "\xc3\xa9\xf0\x9f\x99\x82\xff"; // é, a smiley, no UTF-8
+  auto array = toNpy(strings);
+  ASSERT_TRUE(array);
+  EXPECT_NE(array->header.find("'descr': '<U3'"), std::string::npos);
+  EXPECT_NE(array->header.find("'shape': (2,)"), std::string::npos);
+  auto points = array->elements.elementsAs<uint32_t>();
+  EXPECT_EQ(std::vector<uint32_t>(points.begin(), points.end()),
+            (std::vector<uint32_t>{'a', 0, 0, 0xe9, 0x1f642, 0xfffd}));
+}
+
+TEST(Npy, WritesBfloat16AsItsBits) {
+  Tensor tensor = Tensor::of<BFloat16>({1}, {BFloat16(1.0f)});
+  auto array = toNpy(tensor);
+  ASSERT_TRUE(array);
+  EXPECT_NE(array->header.find("'<u2'"), std::string::npos);
+  EXPECT_EQ(static_cast<const uint16_t *>(array->elements.rawData())[0], 0x3f80);
 }

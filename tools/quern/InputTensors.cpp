@@ -118,6 +118,11 @@ Expected<size_t> InputSet::findPort(const std::string &name) const {
 Status InputSet::set(size_t port, Tensor tensor, const std::string &source) {
   if (tensors[port].isPresent() || fillings[port] != Filling::None)
     return usageError("input '" + ports[port].name + "' is given twice, again by " + source);
+  // NumPy has no bfloat16: its bits come as uint16, from ONNX's own test data too.
+  if (ports[port].dtype == DType::BFloat16 && tensor.dtype() == DType::UInt16) {
+    auto bits = std::make_shared<Tensor>(std::move(tensor));
+    tensor = Tensor::borrow(DType::BFloat16, bits->dims(), bits->rawData(), bits);
+  }
   tensors[port] = std::move(tensor);
   return Status::ok();
 }

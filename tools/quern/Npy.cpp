@@ -1,10 +1,12 @@
 //===- Npy.cpp - NumPy's array format -------------------------------------===//
 #include "tools/quern/Npy.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 using namespace quern;
 using namespace quern::cli;
@@ -199,18 +201,12 @@ Expected<Tensor> cli::parseNpy(std::span<const std::byte> bytes, std::shared_ptr
   return tensor;
 }
 
-Expected<std::string> cli::npyHeader(const Tensor &tensor) {
-  std::string_view descr;
-  for (const TypeRow &row : kTypes)
-    if (row.dtype == tensor.dtype())
-      descr = row.descr;
-  if (descr.empty())
-    return unsupported("NumPy has no type for " + std::string(dtypeName(tensor.dtype())));
+static std::string npyHeader(std::string_view descr, std::span<const int64_t> dims) {
   std::string text = "{'descr': '" + std::string(descr) + "', 'fortran_order': False, 'shape': (";
   // A Python tuple: "()", "(3,)", "(1, 3)".
-  for (int64_t d = 0; d < tensor.rank(); ++d)
-    text += (d ? " " : "") + std::to_string(tensor.dim(d)) + (d + 1 < tensor.rank() ? "," : "");
-  text += tensor.rank() == 1 ? ",), }" : "), }";
+  for (size_t d = 0; d < dims.size(); ++d)
+    text += (d ? " " : "") + std::to_string(dims[d]) + (d + 1 < dims.size() ? "," : "");
+  text += dims.size() == 1 ? ",), }" : "), }";
   constexpr size_t kAlignment = 64;
   size_t fixed = kMagic.size() + 4;
   text.append(kAlignment - 1 - (fixed + text.size()) % kAlignment, ' ');
@@ -219,4 +215,49 @@ Expected<std::string> cli::npyHeader(const Tensor &tensor) {
   header +=
       {'\x01', '\x00', static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
   return header + text;
+}
+
+/// The code points of UTF-8 text; a byte that starts none is U+FFFD.
+static std::u32string decodeUtf8(std::string_view text) {
+  constexpr char32_t kReplacement = 0xfffd;
+  std::u32string points;
+  for (size_t i = 0; i < text.size();) {
+    auto lead = static_cast<unsigned char>(text[i++]);
+    int following = lead < 0x80 ? 0 : lead >> 5 == 6 ? 1 : lead >> 4 == 14 ? 2 : lead >> 3 == 30 ? 3 : -1;
+    if (following < 0) {
+      points += kReplacement;
+      continue;
+    }
+    char32_t point = following == 0 ? lead : lead & (0x3f >> following);
+    int seen = 0;
+    for (; seen < following && i < text.size() && (text[i] & 0xc0) == 0x80; ++seen)
+      point = point << 6 | (static_cast<unsigned char>(text[i++]) & 0x3f);
+    points += seen == following ? point : kReplacement;
+  }
+  return points;
+}
+
+/// UCS-4 characters, every string as wide as the longest.
+static Expected<NpyArray> stringsToNpy(const Tensor &tensor) {
+  std::vector<std::u32string> strings;
+  size_t width = 1;
+  for (const std::string &text : tensor.elementsAs<std::string>()) {
+    strings.push_back(decodeUtf8(text));
+    width = std::max(width, strings.back().size());
+  }
+  QUERN_ASSIGN(Tensor elements,
+               Tensor::allocate(DType::UInt32, {tensor.numElements(), static_cast<int64_t>(width)}));
+  for (size_t i = 0; i < strings.size(); ++i)
+    std::copy(strings[i].begin(), strings[i].end(), elements.mutableData<uint32_t>() + i * width);
+  return NpyArray{npyHeader("<U" + std::to_string(width), tensor.dims()), std::move(elements)};
+}
+
+Expected<NpyArray> cli::toNpy(const Tensor &tensor) {
+  if (tensor.dtype() == DType::String)
+    return stringsToNpy(tensor);
+  DType stored = tensor.dtype() == DType::BFloat16 ? DType::UInt16 : tensor.dtype();
+  for (const TypeRow &row : kTypes)
+    if (row.dtype == stored)
+      return NpyArray{npyHeader(row.descr, tensor.dims()), tensor};
+  return unsupported("NumPy has no type for " + std::string(dtypeName(tensor.dtype())));
 }

@@ -17,8 +17,19 @@ namespace quern::cli {
 Expected<Tensor> parseNpy(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                           const Limits &limits = {});
 
-/// The header that precedes the elements of `tensor` in a .npy file;
-/// Unsupported for types that NumPy has not.
-Expected<std::string> npyHeader(const Tensor &tensor);
+/// A tensor as a .npy file: a header, then the bytes of `elements`.
+struct NpyArray {
+  std::string header;
+  Tensor elements;
+  std::span<const std::byte> bytes() const {
+    return {static_cast<const std::byte *>(elements.rawData()),
+            static_cast<size_t>(elements.numBytes())};
+  }
+};
+
+/// Strings become NumPy's fixed-width Unicode, trailing zero characters lost as
+/// always there. bfloat16, which NumPy has not, becomes its bits as uint16.
+/// Unsupported for other types that NumPy has not.
+Expected<NpyArray> toNpy(const Tensor &tensor);
 
 } // namespace quern::cli

@@ -220,25 +220,24 @@ Status cli::writeNpz(AtomicFile &file, const std::vector<NamedArray> &arrays) {
     written += CheckedSize(text.size());
   };
   for (const NamedArray &array : arrays) {
-    auto header = npyHeader(array.tensor);
-    if (!header)
-      return header.status().withContext("array '" + array.name + "'");
-    Bytes data(static_cast<const std::byte *>(array.tensor.rawData()),
-               static_cast<size_t>(array.tensor.numBytes()));
-    CheckedSize bytes = CheckedSize(header->size()) + CheckedSize(data.size());
+    auto npy = toNpy(array.tensor);
+    if (!npy)
+      return npy.status().withContext("array '" + array.name + "'");
+    Bytes data = npy->bytes();
+    CheckedSize bytes = CheckedSize(npy->header.size()) + CheckedSize(data.size());
     if ((written + bytes).value() >= static_cast<int64_t>(kIsZip64))
       return resourceLimit("array '" + array.name +
                            "': a .npz file holds up to 4 GiB; write NAME=FILE.npy");
     Entry entry;
     entry.name = array.name + ".npy";
-    entry.checksum = checksumOf(checksumOf(0, std::as_bytes(std::span(*header))), data);
+    entry.checksum = checksumOf(checksumOf(0, std::as_bytes(std::span(npy->header))), data);
     entry.bytes = static_cast<uint32_t>(bytes.value());
     entry.headerOffset = static_cast<uint32_t>(written.value());
 
     Record local;
     addCommonFields(local.add32(kLocalHeader), entry);
     write(local.add(entry.name).str());
-    write(*header);
+    write(npy->header);
     write({reinterpret_cast<const char *>(data.data()), data.size()});
 
     addCommonFields(directory.add32(kCentralHeader).add16(20), entry);

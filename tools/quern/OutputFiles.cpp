@@ -59,12 +59,12 @@ Status OutputFiles::write(std::span<const PortSignature> ports,
       QUERN_TRY(writeNpz(file, arrays).withContext("'" + target.path + "'"));
     } else {
       const Tensor &tensor = tensors[target.port];
-      auto header = npyHeader(tensor);
-      if (!header)
-        return header.status().withContext("'" + target.path + "'");
-      file.write(*header);
-      file.write(std::string_view(static_cast<const char *>(tensor.rawData()),
-                                  static_cast<size_t>(tensor.numBytes())));
+      auto array = toNpy(tensor);
+      if (!array)
+        return array.status().withContext("'" + target.path + "'");
+      file.write(array->header);
+      file.write(std::string_view(reinterpret_cast<const char *>(array->bytes().data()),
+                                  array->bytes().size()));
     }
     QUERN_TRY(file.commit());
   }
