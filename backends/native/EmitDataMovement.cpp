@@ -11,7 +11,6 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
-#include <functional>
 #include <numeric>
 
 using namespace mlir;
@@ -29,10 +28,6 @@ static CopySide viewOf(Value v, Sizes strides, int64_t offset = 0) {
 static CopySide viewOf(Value v) { return viewOf(v, contiguousStrides(sizesOf(v))); }
 
 static int64_t normalizedAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
-
-static int64_t productOf(ArrayRef<int64_t> sizes) {
-  return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
-}
 
 /// An integer vector operand, or nullopt when it is known only at run time.
 static std::optional<Sizes> integersOf(Value v) {

@@ -40,8 +40,7 @@ static ChannelShape channelShapeOf(Value v) {
   if (sizes.size() < 2)
     return shape;
   shape.channels = sizes[1];
-  for (int64_t size : sizes.drop_front(2))
-    shape.plane *= size;
+  shape.plane = productOf(sizes.drop_front(2));
   return shape;
 }
 

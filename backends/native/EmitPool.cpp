@@ -113,8 +113,7 @@ static LoweringResult lowerGlobal(const PoolProblem &problem, ReduceKind kind) {
   spec.epilogue = EpilogueCode(problem.epilogue);
   RowShape shape;
   shape.outer = sizes[0] * sizes[1];
-  for (int64_t size : problem.spatialSizes(problem.input))
-    shape.length *= size;
+  shape.length = productOf(problem.spatialSizes(problem.input));
   shape.inner = std::max<int64_t>(problem.block, 1);
   LoweredStep step =
       makeReduction(spec, shape, sizes[1] * shape.inner, StepBuffer::of(problem.input),

@@ -7,16 +7,9 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
-#include <functional>
-#include <numeric>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
-
-static int64_t productOf(ArrayRef<int64_t> sizes) {
-  return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
-}
 
 /// `sizes` as [outer, length, inner] with length from axis `begin` to `end`.
 static RowShape rowsAlong(ArrayRef<int64_t> sizes, int64_t begin, int64_t end) {

@@ -8,6 +8,9 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SetVector.h"
 
+#include <functional>
+#include <numeric>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -22,6 +25,10 @@ ArrayRef<int64_t> native::sizesOf(Value value) {
 
 int64_t native::elementsOf(Value value) {
   return cast<RankedTensorType>(value.getType()).getNumElements();
+}
+
+int64_t native::productOf(ArrayRef<int64_t> sizes) {
+  return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
 }
 
 static bool isHalf(DType dtype) { return dtype == DType::Float16 || dtype == DType::BFloat16; }

@@ -30,5 +30,7 @@ DType dtypeOfValue(mlir::Value value);
 llvm::ArrayRef<int64_t> sizesOf(mlir::Value value);
 /// Their product.
 int64_t elementsOf(mlir::Value value);
+/// The product of `sizes`; 1 when there are none.
+int64_t productOf(llvm::ArrayRef<int64_t> sizes);
 
 } // namespace quern::native

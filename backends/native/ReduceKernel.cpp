@@ -47,6 +47,7 @@ std::vector<int64_t> native::planRowTasks(const RowShape &shape, DType dtype, in
 
 void native::forEachRowPiece(KernelBuilder &kb, bool contiguous, DType dtype,
                              const std::function<void(const RowPiece &)> &body) {
+  constexpr int64_t kCacheLine = 64;
   Value length = kb.dim(kRowLength), inner = kb.dim(kRowInner);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
     if (contiguous)
@@ -54,10 +55,20 @@ void native::forEachRowPiece(KernelBuilder &kb, bool contiguous, DType dtype,
     Value outer = kb.div(task, kb.dim(kRowChunks));
     Value column = kb.mul(kb.rem(task, kb.dim(kRowChunks)), kb.dim(kRowChunk));
     Value count = kb.minSigned(kb.dim(kRowChunk), kb.sub(inner, column));
-    forEachVector(kb, count, dtype, [&](Value at, int64_t width, Value active) {
-      Value here = kb.add(column, at);
+    auto pieceAt = [&](Value here, int64_t width, Value active) {
       body({kb.add(kb.mul(kb.mul(outer, length), inner), here), kb.add(kb.mul(outer, inner), here),
             width, active});
+    };
+    // Elements of a column may lie pages apart: take whole cache lines on the way.
+    int64_t lineLanes = kCacheLine / dtypeBytes(dtype);
+    Value lines = kb.index(0);
+    if (kb.target().vectorBytes < kCacheLine) {
+      lines = kb.sub(count, kb.rem(count, kb.index(lineLanes)));
+      kb.forLoop(kb.index(0), lines, lineLanes,
+                 [&](Value at) { pieceAt(kb.add(column, at), lineLanes, {}); });
+    }
+    forEachVector(kb, kb.sub(count, lines), dtype, [&](Value at, int64_t width, Value active) {
+      pieceAt(kb.add(kb.add(column, lines), at), width, active);
     });
   });
 }

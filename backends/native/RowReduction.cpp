@@ -5,6 +5,7 @@
 #include "ir/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <limits>
@@ -40,13 +41,13 @@ Value native::combine(KernelBuilder &kb, Combine kind, DType dtype, int64_t lane
     return e.mul(a, b);
   if (!isFloat(dtype))
     return kind == Combine::Max ? e.max(a, b) : e.min(a, b);
-  // One instruction that gives b when either is NaN, then a back where a is NaN.
-  // (arith.maximumf would also order the zeros, which takes longer.)
+  // LLVM's own operation, as arith.maximumf would be expanded to comparisons;
+  // either zero may win, which saves instructions.
   OpBuilder &ops = kb.builder();
-  auto predicate = kind == Combine::Max ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
-  Value extreme = e.select(ops.create<arith::CmpFOp>(kb.loc(), predicate, a, b), a, b);
-  Value isNan = ops.create<arith::CmpFOp>(kb.loc(), arith::CmpFPredicate::UNO, a, a);
-  return e.select(isNan, a, extreme);
+  auto flags = LLVM::FastmathFlagsAttr::get(ops.getContext(), LLVM::FastmathFlags::nsz);
+  if (kind == Combine::Max)
+    return ops.create<LLVM::MaximumOp>(kb.loc(), a.getType(), a, b, flags);
+  return ops.create<LLVM::MinimumOp>(kb.loc(), a.getType(), a, b, flags);
 }
 
 /// All lanes combined, in a balanced tree.
