@@ -1,7 +1,6 @@
 //===- NpzTest.cpp --------------------------------------------------------===//
 #include "tools/quern/Npz.h"
 
-#include <cstring>
 #include <filesystem>
 #include <gtest/gtest.h>
 
@@ -10,9 +9,9 @@ using namespace quern::cli;
 
 namespace {
 FileBytes bytesOf(const std::string &text) {
-  auto copy = std::make_shared<std::vector<std::byte>>(text.size());
-  std::memcpy(copy->data(), text.data(), text.size());
-  return {std::shared_ptr<const std::byte>(copy, copy->data()), text.size()};
+  auto copy = std::make_shared<std::string>(text);
+  return {std::shared_ptr<const std::byte>(copy, reinterpret_cast<const std::byte *>(copy->data())),
+          text.size()};
 }
 
 /// The bytes that writeNpz makes of two arrays.
