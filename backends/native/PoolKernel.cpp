@@ -155,10 +155,11 @@ void PoolEmitter::emitPixels(const Row &row) {
     begin = emitInterior(row, begin, end, channelLanes(), 4);
     begin = emitInterior(row, begin, end, channelLanes(), 1);
   } else {
-    if (spec.columnStride)
-      begin = emitInterior(row, begin, end, kb.target().lanes(spec.dtype), 2);
-    if (spec.columnStride)
-      begin = emitInterior(row, begin, end, kb.target().lanes(spec.dtype), 1);
+    // Lines are often short: shorter and shorter vectors before single pixels.
+    int64_t lanes = spec.columnStride ? kb.target().lanes(spec.dtype) : 0;
+    begin = lanes ? emitInterior(row, begin, end, lanes, 2) : begin;
+    for (; lanes >= 4; lanes /= 2)
+      begin = emitInterior(row, begin, end, lanes, 1);
     begin = emitInterior(row, begin, end, 0, 1);
   }
   emitBorder(row, end, axisDim(kWidth, kOutput), borderLanes);
