@@ -76,9 +76,9 @@ Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptio
   return std::move(result);
 }
 
-Expected<std::shared_ptr<Executable>>
-native::compileForJit(OwningOpRef<ModuleOp> module, std::shared_ptr<MLIRContext> context,
-                      const CompileOptions &options) {
+Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp> module,
+                                                            std::shared_ptr<MLIRContext> context,
+                                                            const CompileOptions &options) {
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
   std::shared_ptr<KernelCache> cache = createCache(target, options);
   // What does not depend on input shapes is done once, not at every new shape.
@@ -98,8 +98,8 @@ native::compileForJit(OwningOpRef<ModuleOp> module, std::shared_ptr<MLIRContext>
     context.reset();
   });
   source.reset();
-  auto planner = [kept, cache, options](std::span<const Tensor::Dims> dims)
-      -> Expected<std::shared_ptr<const Plan>> {
+  auto planner = [kept, cache, options](
+                     std::span<const Tensor::Dims> dims) -> Expected<std::shared_ptr<const Plan>> {
     OwningOpRef<ModuleOp> copy(kept->clone());
     func::FuncOp entry = passes::findMain(*copy);
     passes::InputSizes sizes;

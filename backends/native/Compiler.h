@@ -34,9 +34,9 @@ void loadDialects(mlir::MLIRContext &context);
 /// Compiles for running in this process. Takes over the module, which is kept
 /// for planning at new input shapes; the plan is made at once when all input
 /// shapes are static. `context` must be the module's.
-Expected<std::shared_ptr<Executable>>
-compileForJit(mlir::OwningOpRef<mlir::ModuleOp> module, std::shared_ptr<mlir::MLIRContext> context,
-              const CompileOptions &options);
+Expected<std::shared_ptr<Executable>> compileForJit(mlir::OwningOpRef<mlir::ModuleOp> module,
+                                                    std::shared_ptr<mlir::MLIRContext> context,
+                                                    const CompileOptions &options);
 
 /// A compiled graph that is not linked: for ahead-of-time output and `check`.
 struct CompiledGraph {

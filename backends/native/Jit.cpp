@@ -32,8 +32,8 @@ Expected<std::shared_ptr<Jit>> Jit::create(const Target &target) {
 }
 
 Status Jit::addObject(const ObjectCode &object) {
-  auto buffer = llvm::MemoryBuffer::getMemBufferCopy(
-      llvm::StringRef(object.data(), object.size()), "kernel");
+  auto buffer =
+      llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(object.data(), object.size()), "kernel");
   if (llvm::Error error = lljit->addObjectFile(std::move(buffer)))
     return jitError("cannot add a kernel", std::move(error));
   return Status::ok();

@@ -53,8 +53,8 @@ KernelBuilder::KernelBuilder(const Target &target, StringRef symbol)
   ops.setInsertionPointToEnd(module->getBody());
   Type pointer = LLVM::LLVMPointerType::get(context.get());
   Type i64 = ops.getI64Type();
-  auto function = ops.create<func::FuncOp>(
-      location, symbol, ops.getFunctionType({pointer, pointer, i64, i64}, {}));
+  auto function = ops.create<func::FuncOp>(location, symbol,
+                                           ops.getFunctionType({pointer, pointer, i64, i64}, {}));
   entry = function.addEntryBlock();
   for (unsigned i : {0u, 1u})
     function.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(), ops.getUnitAttr());
@@ -152,9 +152,8 @@ static Type memoryType(MLIRContext *context, DType dtype, int64_t lanes) {
 Value KernelBuilder::advance(Value pointer, Value elements, DType dtype) {
   if (constantOf(elements) == 0)
     return pointer;
-  return ops.create<LLVM::GEPOp>(location, pointer.getType(),
-                                 memoryType(context.get(), dtype, 0), pointer,
-                                 ArrayRef<LLVM::GEPArg>{elements}, /*inbounds=*/true);
+  return ops.create<LLVM::GEPOp>(location, pointer.getType(), memoryType(context.get(), dtype, 0),
+                                 pointer, ArrayRef<LLVM::GEPArg>{elements}, /*inbounds=*/true);
 }
 
 Value KernelBuilder::advance(Value pointer, int64_t elements, DType dtype) {
@@ -218,17 +217,16 @@ void KernelBuilder::prefetch(Value pointer) {
   ops.create<LLVM::Prefetch>(location, pointer, /*rw=*/0, /*hint=*/3, /*cache=*/1);
 }
 
-KernelBuilder::Values
-KernelBuilder::forLoop(Value from, Value to, int64_t step, ValueRange carried,
-                       const std::function<Values(Value, ValueRange)> &body) {
-  auto loop = ops.create<scf::ForOp>(
-      location, from, to, index(step), carried,
-      [&](OpBuilder &inner, Location, Value i, ValueRange values) {
-        OpBuilder::InsertionGuard guard(ops);
-        ops.setInsertionPoint(inner.getInsertionBlock(), inner.getInsertionPoint());
-        Values next = body(i, values);
-        ops.create<scf::YieldOp>(location, next);
-      });
+KernelBuilder::Values KernelBuilder::forLoop(Value from, Value to, int64_t step, ValueRange carried,
+                                             const std::function<Values(Value, ValueRange)> &body) {
+  auto loop = ops.create<scf::ForOp>(location, from, to, index(step), carried,
+                                     [&](OpBuilder &inner, Location, Value i, ValueRange values) {
+                                       OpBuilder::InsertionGuard guard(ops);
+                                       ops.setInsertionPoint(inner.getInsertionBlock(),
+                                                             inner.getInsertionPoint());
+                                       Values next = body(i, values);
+                                       ops.create<scf::YieldOp>(location, next);
+                                     });
   return Values(loop.getResults());
 }
 

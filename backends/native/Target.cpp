@@ -45,8 +45,8 @@ Expected<Target> native::resolveTarget(const std::string &cpu) {
   std::unique_ptr<llvm::MCSubtargetInfo> generic(
       llvmTarget->createMCSubtargetInfo(target.triple, "x86-64", ""));
   if (!generic->isCPUStringValid(target.cpu))
-    return Status(StatusCode::Usage, "unknown target CPU '" + cpu +
-                                         "' (use host, baseline or an LLVM CPU name)");
+    return Status(StatusCode::Usage,
+                  "unknown target CPU '" + cpu + "' (use host, baseline or an LLVM CPU name)");
   std::unique_ptr<llvm::MCSubtargetInfo> cpuInfo(
       llvmTarget->createMCSubtargetInfo(target.triple, target.cpu, target.features));
   auto has = [&](const char *feature) { return cpuInfo->checkFeatures(feature); };
@@ -65,8 +65,7 @@ Expected<Target> native::resolveTarget(const std::string &cpu) {
   return target;
 }
 
-Expected<std::unique_ptr<llvm::TargetMachine>>
-native::createTargetMachine(const Target &target) {
+Expected<std::unique_ptr<llvm::TargetMachine>> native::createTargetMachine(const Target &target) {
   initializeLlvmTargets();
   std::string error;
   const llvm::Target *llvmTarget = llvm::TargetRegistry::lookupTarget(target.triple, error);

@@ -223,7 +223,11 @@ static std::u32string decodeUtf8(std::string_view text) {
   std::u32string points;
   for (size_t i = 0; i < text.size();) {
     auto lead = static_cast<unsigned char>(text[i++]);
-    int following = lead < 0x80 ? 0 : lead >> 5 == 6 ? 1 : lead >> 4 == 14 ? 2 : lead >> 3 == 30 ? 3 : -1;
+    int following = lead < 0x80       ? 0
+                    : lead >> 5 == 6  ? 1
+                    : lead >> 4 == 14 ? 2
+                    : lead >> 3 == 30 ? 3
+                                      : -1;
     if (following < 0) {
       points += kReplacement;
       continue;
@@ -245,8 +249,8 @@ static Expected<NpyArray> stringsToNpy(const Tensor &tensor) {
     strings.push_back(decodeUtf8(text));
     width = std::max(width, strings.back().size());
   }
-  QUERN_ASSIGN(Tensor elements,
-               Tensor::allocate(DType::UInt32, {tensor.numElements(), static_cast<int64_t>(width)}));
+  QUERN_ASSIGN(Tensor elements, Tensor::allocate(DType::UInt32, {tensor.numElements(),
+                                                                 static_cast<int64_t>(width)}));
   for (size_t i = 0; i < strings.size(); ++i)
     std::copy(strings[i].begin(), strings[i].end(), elements.mutableData<uint32_t>() + i * width);
   return NpyArray{npyHeader("<U" + std::to_string(width), tensor.dims()), std::move(elements)};
