@@ -63,8 +63,12 @@ class Reports(CliTest):
             self.assertTrue(any("few-runs" in w for w in report["warnings"]))
             self.assertAlmostEqual(sum(s["percent"] for s in report["steps"]), 100, places=3)
             self.assertIn("matmul1", report["steps"][0]["nodes"])
+            self.assertEqual(report["peak_gflops"] > 0, backend == "native")
+            # A step of the interpreter has no known flops, hence no share of the peak.
+            self.assertEqual(any(s["percent_of_peak"] for s in report["steps"]),
+                             backend == "native")
         out, _ = self.quern("bench", "gemm.onnx", *FAST, "--profile")
-        for word in ("load", "compile", "first run", "p99", "peak RSS", "GFLOP/s", "matmul1"):
+        for word in ("load", "compile", "first run", "p99", "peak RSS", "GFLOP/s", "% of peak", "matmul1"):
             self.assertIn(word, out)
 
     def test_compare(self):

@@ -1,4 +1,5 @@
 //===- Bench.cpp - quern bench --------------------------------------------===//
+#include "tools/quern/HostCpu.h"
 #include "tools/quern/Options.h"
 #include "tools/quern/Statistics.h"
 
@@ -30,6 +31,8 @@ struct Measurement {
   int threads = 0;
   double peakRssMb = 0;
   std::vector<ProfileRow> profile;
+  /// GFLOP/s that all threads together could reach; 0 without a profile.
+  double peakGflops = 0;
 };
 } // namespace
 
@@ -44,13 +47,24 @@ static void addOptions(CLI::App &verb, BenchOptions &options) {
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
   verb.add_option("--warmup", options.warmup, "Runs before measuring (default 3)")
       ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}));
-  verb.add_flag("--profile", options.backend.profile, "Shows the time of each step");
+  verb.add_flag("--profile", options.backend.profile,
+                "Shows the time of each step, and its share of the machine's FMA peak");
 }
 
 static double peakRssMb() {
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+/// The larger of the peak so far and one measured now: around the runs, the
+/// machine may have been busy once.
+static Status updatePeak(const BenchOptions &options, Measurement &result) {
+  if (!options.backend.profile || options.backend.backend != "native")
+    return Status::ok();
+  QUERN_ASSIGN(double peak, measurePeakGflops(options.backend.targetCpu));
+  result.peakGflops = std::max(result.peakGflops, peak * result.threads);
+  return Status::ok();
 }
 
 static Status measure(const BenchOptions &options, Measurement &result) {
@@ -66,6 +80,7 @@ static Status measure(const BenchOptions &options, Measurement &result) {
   result.threads = runner->threads();
 
   progress.show("measuring");
+  QUERN_TRY(updatePeak(options, result));
   std::vector<Tensor> outputs;
   Stopwatch firstWatch;
   QUERN_TRY(runner->run(inputs, outputs));
@@ -90,7 +105,7 @@ static Status measure(const BenchOptions &options, Measurement &result) {
   result.steady = summarize(std::move(samples));
   result.peakRssMb = peakRssMb();
   result.profile = runner->profile();
-  return Status::ok();
+  return updatePeak(options, result);
 }
 
 /// The mean time of one run of a step.
@@ -110,20 +125,29 @@ static double totalMs(const std::vector<ProfileRow> &rows) {
   return total;
 }
 
-static std::string profileTable(std::vector<ProfileRow> rows) {
+/// "93 %" of the peak; "-" where either is unknown.
+static std::string shareOfPeak(const ProfileRow &row, double peakGflops) {
+  return row.flops > 0 && peakGflops > 0 ? formatNumber(100 * gigaflops(row) / peakGflops, 0) : "-";
+}
+
+static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops) {
   double total = std::max(totalMs(rows), 1e-9);
   std::sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
     return std::tie(b.nanoseconds, a.nodes) < std::tie(a.nanoseconds, b.nodes);
   });
-  Table table({"node", "kernel", "ms", "%", "GFLOP/s"}, /*leftColumns=*/2);
+  Table table({"node", "kernel", "ms", "%", "GFLOP/s", "% of peak"}, /*leftColumns=*/2);
   for (const ProfileRow &row : rows)
     table.addRow({row.nodes, row.kernel + (row.reference ? " (reference)" : ""),
                   formatNumber(stepMs(row), 3), formatNumber(100 * stepMs(row) / total, 1),
-                  row.flops > 0 ? formatNumber(gigaflops(row), 1) : "-"});
-  return table.str();
+                  row.flops > 0 ? formatNumber(gigaflops(row), 1) : "-",
+                  shareOfPeak(row, peakGflops)});
+  std::string peak = peakGflops > 0 ? "FMA peak of all threads, measured before and after: " +
+                                          formatNumber(peakGflops, 1) + " GFLOP/s\n"
+                                    : "";
+  return table.str() + peak;
 }
 
-static Json profileJson(const std::vector<ProfileRow> &rows) {
+static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) {
   double total = std::max(totalMs(rows), 1e-9);
   Json steps = Json::array();
   for (const ProfileRow &row : rows)
@@ -133,7 +157,10 @@ static Json profileJson(const std::vector<ProfileRow> &rows) {
                      {"tasks", row.tasks},
                      {"ms", stepMs(row)},
                      {"percent", 100 * stepMs(row) / total},
-                     {"gflops", gigaflops(row)}});
+                     {"gflops", gigaflops(row)},
+                     {"percent_of_peak", peakGflops > 0 && row.flops > 0
+                                             ? Json(100 * gigaflops(row) / peakGflops)
+                                             : Json(nullptr)}});
   return steps;
 }
 
@@ -160,7 +187,7 @@ static std::string describe(const BenchOptions &options, const Measurement &m) {
           ms(m.firstRunMs) + "\nmean       " + ms(s.mean) + " +- " + ms(s.standardDeviation) +
           "\nmin        " + ms(s.min) + "\np50        " + ms(s.p50) + "\np90        " + ms(s.p90) +
           "\np99        " + ms(s.p99) + "\npeak RSS   " + formatNumber(m.peakRssMb, 0) + " MB\n";
-  return m.profile.empty() ? text : text + "\n" + profileTable(m.profile);
+  return m.profile.empty() ? text : text + "\n" + profileTable(m.profile, m.peakGflops);
 }
 
 static Json describeJson(const BenchOptions &options, const Measurement &m) {
@@ -180,8 +207,10 @@ static Json describeJson(const BenchOptions &options, const Measurement &m) {
                  {"p99_ms", m.steady.p99},
                  {"peak_rss_mb", m.peakRssMb},
                  {"warnings", findWarnings(m)}};
-  if (options.backend.profile)
-    report["steps"] = profileJson(m.profile);
+  if (options.backend.profile) {
+    report["peak_gflops"] = m.peakGflops;
+    report["steps"] = profileJson(m.profile, m.peakGflops);
+  }
   return report;
 }
 

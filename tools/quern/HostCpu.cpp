@@ -1,13 +1,17 @@
 //===- HostCpu.cpp - the machine as LLVM sees it --------------------------===//
 #include "tools/quern/HostCpu.h"
 
+#include "backends/native/MachinePeak.h"
+
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/TargetParser/Host.h"
 
 #include <algorithm>
 
-quern::cli::HostCpu quern::cli::describeHostCpu() {
+using namespace quern;
+
+cli::HostCpu cli::describeHostCpu() {
   HostCpu host;
   host.llvmVersion = LLVM_VERSION_STRING;
   host.triple = llvm::sys::getProcessTriple();
@@ -18,4 +22,9 @@ quern::cli::HostCpu quern::cli::describeHostCpu() {
       host.features.push_back(feature.getKey().str());
   std::sort(host.features.begin(), host.features.end());
   return host;
+}
+
+Expected<double> cli::measurePeakGflops(const std::string &targetCpu) {
+  QUERN_ASSIGN(native::Target target, native::resolveTarget(targetCpu));
+  return native::measurePeakGflops(target);
 }

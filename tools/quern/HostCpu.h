@@ -1,6 +1,8 @@
 //===- HostCpu.h - the machine as LLVM sees it ----------------------------===//
 #pragma once
 
+#include "quern/Status.h"
+
 #include <string>
 #include <vector>
 
@@ -15,5 +17,9 @@ struct HostCpu {
 };
 
 HostCpu describeHostCpu();
+
+/// The float32 multiply-add rate of one core in GFLOP/s, measured now, with the
+/// vectors that code for `targetCpu` uses.
+Expected<double> measurePeakGflops(const std::string &targetCpu);
 
 } // namespace quern::cli
