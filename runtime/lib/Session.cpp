@@ -11,12 +11,27 @@
 using namespace quern;
 
 namespace {
+/// A row without times for each step.
+std::vector<ProfileRow> profileRows(const Plan &plan) {
+  std::vector<ProfileRow> rows;
+  for (const PlanStep &step : plan.steps) {
+    auto *kernel = std::get_if<KernelStep>(&step.work);
+    rows.push_back({.nodes = step.nodes,
+                    .kernel = step.kernel,
+                    .reference = kernel == nullptr,
+                    .tasks = kernel ? kernel->tasks : 1,
+                    .flops = step.flops,
+                    .bytes = step.bytes});
+  }
+  return rows;
+}
+
 /// An executor with the profile of its runs.
 struct PlannedRun {
-  explicit PlannedRun(std::shared_ptr<const Plan> plan) : executor(std::move(plan)) {}
+  explicit PlannedRun(std::shared_ptr<const Plan> plan)
+      : executor(std::move(plan)), profile(profileRows(executor.plan())) {}
   Executor executor;
-  std::vector<int64_t> stepNanoseconds;
-  int64_t runs = 0;
+  std::vector<ProfileRow> profile;
 };
 
 /// Input shapes whose executors a session keeps.
@@ -132,13 +147,10 @@ Status Session::State::run(std::span<const Tensor> inputs, std::span<Tensor> out
                          .arena = arena.data(),
                          .flushSubnormals = options.flushDenormals,
                          .cancelled = &cancelled,
-                         .stepNanoseconds = {}};
-  if (options.profile) {
-    current.stepNanoseconds.resize(plan.steps.size());
-    resources.stepNanoseconds = current.stepNanoseconds;
-  }
+                         .profile = {}};
+  if (options.profile)
+    resources.profile = current.profile;
   QUERN_TRY(current.executor.run(inputs, outputs, resources));
-  ++current.runs;
   return Status::ok();
 }
 
@@ -175,29 +187,12 @@ Expected<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
 }
 
 std::vector<ProfileRow> Session::profile() const {
-  std::vector<ProfileRow> rows;
   if (!state->options.profile || state->planned.empty())
-    return rows;
-  const PlannedRun &current = *state->planned.front();
-  const Plan &plan = current.executor.plan();
-  for (size_t i = 0; i < plan.steps.size() && i < current.stepNanoseconds.size(); ++i) {
-    const PlanStep &step = plan.steps[i];
-    auto *kernel = std::get_if<KernelStep>(&step.work);
-    rows.push_back({.nodes = step.nodes,
-                    .kernel = step.kernel,
-                    .reference = kernel == nullptr,
-                    .tasks = kernel ? kernel->tasks : 1,
-                    .runs = current.runs,
-                    .nanoseconds = current.stepNanoseconds[i],
-                    .flops = step.flops,
-                    .bytes = step.bytes});
-  }
-  return rows;
+    return {};
+  return state->planned.front()->profile;
 }
 
 void Session::clearProfile() {
-  for (auto &run : state->planned) {
-    std::fill(run->stepNanoseconds.begin(), run->stepNanoseconds.end(), 0);
-    run->runs = 0;
-  }
+  for (auto &run : state->planned)
+    run->profile = profileRows(run->executor.plan());
 }

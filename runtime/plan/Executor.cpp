@@ -113,7 +113,7 @@ Status Executor::runReference(const ReferenceStep &step, const Binding &binding)
 
 Status Executor::runSteps(const Binding &binding, const RunResources &resources) {
   using Clock = std::chrono::steady_clock;
-  bool profile = !resources.stepNanoseconds.empty();
+  bool profile = !resources.profile.empty();
   for (size_t i = 0; i < compiled->steps.size(); ++i) {
     if (resources.cancelled && resources.cancelled->load(std::memory_order_relaxed))
       return Status(StatusCode::Cancelled, "the run was cancelled");
@@ -127,7 +127,7 @@ Status Executor::runSteps(const Binding &binding, const RunResources &resources)
         return status.withContext(step.nodes + " (" + step.kernel + ")");
     }
     if (profile)
-      resources.stepNanoseconds[i] += std::chrono::nanoseconds(Clock::now() - start).count();
+      resources.profile[i].addRun(std::chrono::nanoseconds(Clock::now() - start).count());
   }
   for (size_t i = 0; i < compiled->outputs.size(); ++i)
     if (compiled->outputs[i].dynamic)

@@ -1,6 +1,7 @@
 //===- Executor.h - runs a plan -------------------------------------------===//
 #pragma once
 
+#include "quern/Session.h"
 #include "runtime/lib/TaskPool.h"
 #include "runtime/plan/Plan.h"
 
@@ -18,8 +19,8 @@ struct RunResources {
   bool flushSubnormals = true;
   /// Asked between two steps; the run then ends with StatusCode::Cancelled.
   const std::atomic<bool> *cancelled = nullptr;
-  /// Nanoseconds of each step are added here, when it is not empty.
-  std::span<int64_t> stepNanoseconds = {};
+  /// The time of each step is added here, when it is not empty.
+  std::span<ProfileRow> profile = {};
 };
 
 /// Runs one plan again and again. All its memory is allocated at construction:

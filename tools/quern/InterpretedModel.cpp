@@ -36,8 +36,7 @@ private:
   void addTime(size_t step, const interpreter::OpTiming &timing) {
     if (step == rows.size())
       rows.push_back({.nodes = timing.nodeName, .kernel = timing.opName, .reference = true});
-    ++rows[step].runs;
-    rows[step].nanoseconds += static_cast<int64_t>(timing.milliseconds * 1e6);
+    rows[step].addRun(static_cast<int64_t>(timing.milliseconds * 1e6));
   }
 
   interpreter::ReferenceProgram program;

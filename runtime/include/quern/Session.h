@@ -4,6 +4,7 @@
 #include "quern/Executable.h"
 #include "quern/Limits.h"
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -31,6 +32,15 @@ struct ProfileRow {
   int64_t tasks = 1;
   int64_t runs = 0;
   int64_t nanoseconds = 0;
+  /// Of the fastest run; what else the machine did disturbed it least.
+  int64_t fastestNanoseconds = 0;
+
+  /// Counts one more run.
+  void addRun(int64_t elapsed) {
+    fastestNanoseconds = runs == 0 ? elapsed : std::min(fastestNanoseconds, elapsed);
+    nanoseconds += elapsed;
+    ++runs;
+  }
   /// Per run, estimated; 0 when unknown.
   double flops = 0;
   double bytes = 0;
