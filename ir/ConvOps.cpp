@@ -2,6 +2,7 @@
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
 #include "ir/WindowShape.h"
+#include "runtime/lib/CeilDiv.h"
 
 using namespace mlir;
 using namespace quern;
@@ -87,12 +88,11 @@ static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Sha
   if (!perGroup.isStatic())
     return success();
   CheckedSize channels = CheckedSize(perGroup.size()) * CheckedSize(group);
-  if (!(channels + CheckedSize(block)).valid())
+  if (!channels.valid())
     return op.emitOpError("the number of input channels overflows");
   if (block == 0)
     return requireDim(op, input[1], Dim(channels.value()), "input channels");
-  return requireDim(op, input[1], Dim(channels.alignedTo(block).value() / block),
-                    "input channel blocks");
+  return requireDim(op, input[1], Dim(ceilDiv(channels.value(), block)), "input channel blocks");
 }
 
 FailureOr<SmallVector<Type>> ConvOp::inferResultTypes() {
@@ -125,9 +125,8 @@ FailureOr<SmallVector<Type>> ConvOp::inferResultTypes() {
     dims.push_back(*dim);
   }
   if (outputBlock > 0) {
-    // ceil without the overflow of outputs + block - 1.
     if (dims[1].isStatic())
-      dims[1] = Dim(dims[1].size() / outputBlock + (dims[1].size() % outputBlock != 0));
+      dims[1] = Dim(ceilDiv(dims[1].size(), outputBlock));
     else
       dims[1] = Dim();
     dims.push_back(Dim(outputBlock));

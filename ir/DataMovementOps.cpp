@@ -1,6 +1,7 @@
 //===- DataMovementOps.cpp - rules of moves and copies --------------------===//
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include "llvm/ADT/StringExtras.h"
 
@@ -106,7 +107,7 @@ static FailureOr<std::vector<Dim>> equalParts(SplitOp op, const Dim &whole) {
     return std::vector<Dim>{whole};
   if (!whole.isStatic())
     return std::vector<Dim>(count);
-  int64_t part = whole.size() / count + (whole.size() % count != 0);
+  int64_t part = ceilDiv(whole.size(), count);
   CheckedSize last = CheckedSize(whole.size()) - CheckedSize(part) * CheckedSize(count - 1);
   if (!last.valid())
     return op.emitOpError("cannot split ") << whole.str() << " elements into " << count << " parts";
@@ -154,7 +155,7 @@ static int64_t slicedSize(int64_t size, int64_t start, int64_t end, int64_t step
   if (step > 0) {
     start = fromFront(start, 0, size);
     end = fromFront(end, 0, size);
-    return start < end ? (end - start - 1) / step + 1 : 0;
+    return start < end ? ceilDiv(end - start, step) : 0;
   }
   if (size == 0)
     return 0;

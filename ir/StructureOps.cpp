@@ -1,6 +1,7 @@
 //===- StructureOps.cpp - constants, weights, fusion groups, layout -------===//
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include "mlir/IR/PatternMatch.h"
 
@@ -57,9 +58,8 @@ FailureOr<SmallVector<Type>> PackOp::inferResultTypes() {
   if (failed(requireRankAtLeast(*this, *shape, 2)))
     return failure();
   std::vector<Dim> dims = shape->dims();
-  // ceil without the overflow of size + block - 1.
   if (dims[1].isStatic())
-    dims[1] = Dim(dims[1].size() / block + (dims[1].size() % block != 0));
+    dims[1] = Dim(ceilDiv(dims[1].size(), block));
   else
     dims[1] = Dim();
   dims.push_back(Dim(block));

@@ -19,8 +19,8 @@ public:
   void addBlob(std::string name, const void *data, int64_t size, std::shared_ptr<const void> owner);
   /// Adds a computed tensor as a blob of its own and returns the blob's name.
   std::string addTensor(const Tensor &tensor);
-  /// The tensor at (blob, offset), borrowed from the blob; an error when it does
-  /// not lie inside the blob or is misaligned for its type (then use a copy).
+  /// The tensor at (blob, offset), borrowed from the blob, or a copy when it is
+  /// misaligned for its type; an error when it does not lie inside the blob.
   Expected<Tensor> read(const std::string &blob, int64_t offset, DType dtype,
                         Tensor::Dims dims) const;
   bool contains(const std::string &blob) const;

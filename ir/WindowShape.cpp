@@ -2,6 +2,7 @@
 #include "ir/WindowShape.h"
 
 #include "quern/CheckedSize.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include <algorithm>
 
@@ -61,7 +62,7 @@ Expected<int64_t> nn::windowOutputSize(WindowAxis &axis, AutoPad autoPad, bool c
   if (autoPad == AutoPad::SameUpper || autoPad == AutoPad::SameLower) {
     if (axis.input == 0)
       return int64_t{0};
-    int64_t positions = (axis.input - 1) / axis.stride + 1;
+    int64_t positions = ceilDiv(axis.input, axis.stride);
     int64_t total = std::max<int64_t>(0, (positions - 1) * axis.stride + extent - axis.input);
     distributePadding(axis, total, autoPad == AutoPad::SameUpper);
     return positions;
@@ -73,7 +74,7 @@ Expected<int64_t> nn::windowOutputSize(WindowAxis &axis, AutoPad autoPad, bool c
                         std::to_string(axis.input + axis.padBegin + axis.padEnd));
   if (!ceilMode)
     return room / axis.stride + 1;
-  int64_t last = (room + axis.stride - 1) / axis.stride;
+  int64_t last = ceilDiv(room, axis.stride);
   if (last > 0 && last * axis.stride >= axis.input + axis.padBegin)
     --last;
   return last + 1;
