@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/interpreter/Conv.h"
 #include "backends/interpreter/Indexing.h"
+#include "runtime/lib/CeilDiv.h"
 
 using namespace quern;
 using namespace quern::interpreter;
@@ -14,25 +15,6 @@ namespace {
 
 /// Positions whose windows are gathered together.
 constexpr int64_t kWindowCount = 16;
-
-struct ConvSizes {
-  ImageLayout input;
-  ImageLayout result;
-  WindowSpace windows;
-  int64_t groups = 1;
-  /// Input and output channels of one group.
-  int64_t channels = 0;
-  int64_t outputs = 0;
-};
-
-template <typename T> struct ConvOperands {
-  const T *input;
-  /// [outputs of all groups, channels, kernel...]
-  const T *weights;
-  /// Null when there is none.
-  const T *bias;
-  T *result;
-};
 
 /// A group of one batch element.
 struct GroupIndex {
@@ -103,14 +85,14 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call) {
   sizes.outputs = outputs / sizes.groups;
   CheckedSize channels = CheckedSize(sizes.channels) * CheckedSize(sizes.groups);
   // In the blocked layout the last block may hold padding channels.
-  if (!channels.valid() || blocksOf(channels.value(), sizes.input.block) != sizes.input.blocks)
+  if (!channels.valid() || ceilDiv(channels.value(), sizes.input.block) != sizes.input.blocks)
     return invalidInput("input " + call.inputs[0].describe() + " does not fit weights " +
                         weights.describe() + " in " + std::to_string(sizes.groups) + " groups");
   QUERN_TRY(checkBias(call.inputs[2], outputs));
   QUERN_ASSIGN(sizes.windows, slideWindow(call.attributes, sizes.input,
                                           std::span<const int64_t>(weights.dims()).subspan(2)));
   int64_t block = std::max<int64_t>(1, call.attributes.getInt("output_block"));
-  sizes.result = {sizes.input.batch, blocksOf(outputs, block), block, sizes.windows.positions};
+  sizes.result = {sizes.input.batch, ceilDiv(outputs, block), block, sizes.windows.positions};
   return sizes;
 }
 

@@ -27,30 +27,6 @@ Status interpreter::checkBias(const Tensor &bias, int64_t outputs) {
   return Status::ok();
 }
 
-namespace {
-
-struct TransposeSizes {
-  ImageLayout input;
-  ImageLayout result;
-  /// The window slides over the result; its positions are the input elements.
-  WindowSpace windows;
-  int64_t groups = 1;
-  /// Input and output channels of one group.
-  int64_t channels = 0;
-  int64_t outputs = 0;
-};
-
-template <typename T> struct TransposeOperands {
-  const T *input;
-  /// [channels of all groups, outputs, kernel...]
-  const T *weights;
-  /// Null when there is none.
-  const T *bias;
-  T *result;
-};
-
-} // namespace
-
 /// Adds values[p], for each position p of the window, to the element of `plane`
 /// under a kernel element.
 template <typename W>
@@ -74,8 +50,8 @@ static void scatterAdd(const WindowSpace &space, int64_t kernelElement, const W 
 /// Computes one output channel of one batch element in wide values. `products`
 /// is scratch for one input plane.
 template <typename T>
-static void transposeChannel(const TransposeSizes &sizes, const TransposeOperands<T> &operands,
-                             int64_t n, int64_t output, Wide<T> *products, Wide<T> *plane) {
+static void transposeChannel(const ConvSizes &sizes, const ConvOperands<T> &operands, int64_t n,
+                             int64_t output, Wide<T> *products, Wide<T> *plane) {
   using W = Wide<T>;
   int64_t group = output / sizes.outputs;
   int64_t kernel = sizes.windows.kernelElements();
@@ -94,7 +70,7 @@ static void transposeChannel(const TransposeSizes &sizes, const TransposeOperand
 }
 
 template <typename T>
-static Status transposeAll(const TransposeSizes &sizes, const TransposeOperands<T> &operands,
+static Status transposeAll(const ConvSizes &sizes, const ConvOperands<T> &operands,
                            const Limits &limits) {
   using W = Wide<T>;
   int64_t plane = sizes.result.plane();
@@ -141,9 +117,9 @@ static Expected<WindowSpace> slideOverResult(const Attributes &attributes, const
   return space;
 }
 
-static Expected<TransposeSizes> resolveSizes(const OpCall &call) {
+static Expected<ConvSizes> resolveSizes(const OpCall &call) {
   const Tensor &weights = call.inputs[1];
-  TransposeSizes sizes;
+  ConvSizes sizes;
   sizes.groups = call.attributes.getInt("group", 1);
   QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], 0));
   QUERN_TRY(checkConvOperands(call, static_cast<int64_t>(sizes.input.spatial.size())));
@@ -165,7 +141,7 @@ static Expected<TransposeSizes> resolveSizes(const OpCall &call) {
 }
 
 Expected<std::vector<Tensor>> interpreter::evalConvTranspose(const OpCall &call) {
-  QUERN_ASSIGN(TransposeSizes sizes, resolveSizes(call));
+  QUERN_ASSIGN(ConvSizes sizes, resolveSizes(call));
   const Tensor &input = call.inputs[0], &bias = call.inputs[2];
   QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), sizes.result.dims(0), call.limits));
   if (result.numElements() == 0)

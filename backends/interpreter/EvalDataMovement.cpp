@@ -3,6 +3,7 @@
 #include "backends/interpreter/DataMovement.h"
 #include "backends/interpreter/Indexing.h"
 #include "backends/interpreter/StridedCopy.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include <algorithm>
 #include <optional>
@@ -54,7 +55,7 @@ static Expected<std::vector<Tensor>> evalConcat(const OpCall &call) {
 static Expected<std::vector<int64_t>> partSizes(const OpCall &call, int64_t total) {
   auto count = static_cast<int64_t>(call.resultTypes.size());
   if (!call.inputs[1].isPresent()) {
-    int64_t equal = total / count + (total % count != 0);
+    int64_t equal = ceilDiv(total, count);
     std::vector<int64_t> parts;
     for (int64_t i = 0; i < count; ++i) {
       parts.push_back(std::min(equal, total));

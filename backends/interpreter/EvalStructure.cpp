@@ -2,6 +2,7 @@
 #include "backends/interpreter/DTypeDispatch.h"
 #include "backends/interpreter/Evaluator.h"
 #include "backends/interpreter/Indexing.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include <algorithm>
 
@@ -43,7 +44,7 @@ static Expected<std::vector<Tensor>> evalPack(const OpCall &call) {
   if (block < 1)
     return invalidInput("block must be positive, found " + std::to_string(block));
   int64_t channels = input.dim(1);
-  int64_t blocks = channels / block + (channels % block != 0);
+  int64_t blocks = ceilDiv(channels, block);
   std::vector<int64_t> resultDims = input.dims();
   resultDims[1] = blocks;
   resultDims.push_back(block);

@@ -82,7 +82,7 @@ void ReferenceProgram::findLastUses() {
 Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
                                  const RunOptions &options) const {
   if (options.cancelled && options.cancelled->load(std::memory_order_relaxed))
-    return resourceLimit("the run was cancelled");
+    return Status(StatusCode::Cancelled, "the run was cancelled");
   std::vector<Tensor> operands;
   for (size_t slot : step.operands)
     operands.push_back(slots[slot]);

@@ -25,7 +25,7 @@ struct OpTiming {
 struct RunOptions {
   /// Called after each op, when set.
   std::function<void(const OpTiming &)> onTiming;
-  /// The run ends with an error before the next op once this is true.
+  /// The run ends with StatusCode::Cancelled before the next op once this is true.
   const std::atomic<bool> *cancelled = nullptr;
 };
 

@@ -4,6 +4,7 @@
 #include "backends/interpreter/DTypeDispatch.h"
 #include "backends/interpreter/Evaluator.h"
 #include "ir/WindowShape.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include <algorithm>
 #include <optional>
@@ -82,7 +83,6 @@ void gatherTaps(const T *channel, const WindowSpace &space, int64_t kernelElemen
   const nn::WindowAxis &last = space.axes.back();
   int64_t width = space.positions.back();
   int64_t spacing = space.inputStrides.back();
-  auto ceilDiv = [](int64_t a, int64_t b) { return a <= 0 ? a / b : (a - 1) / b + 1; };
   for (int64_t p = range.begin; p < range.end;) {
     int64_t count = std::min(width - p % width, range.end - p);
     int64_t start = p % width * last.stride + shifts.back();
