@@ -9,8 +9,6 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace quern;
@@ -21,23 +19,6 @@ namespace io = google::protobuf::io;
 /// default Limits::maxNesting (three messages per subgraph), and few enough for
 /// a thread's stack.
 static constexpr int kMaxMessageNesting = 1000;
-
-FileDescriptor::~FileDescriptor() {
-  if (fd >= 0)
-    ::close(fd);
-}
-
-Expected<RegularFile> quern::onnx::openRegularFile(const std::string &path) {
-  // O_NONBLOCK: opening a FIFO must not wait for a writer.
-  RegularFile file{FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))};
-  struct stat info;
-  if (!file.descriptor.isOpen() || ::fstat(file.descriptor.get(), &info) != 0)
-    return ioError(std::string("cannot open: ") + std::strerror(errno));
-  if (!S_ISREG(info.st_mode))
-    return ioError("cannot read: not a regular file");
-  file.size = info.st_size;
-  return file;
-}
 
 /// Whether the bytes look like text: then say so, it is the most common mistake.
 static bool looksLikeText(std::span<const char> head) {

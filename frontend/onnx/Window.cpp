@@ -2,9 +2,7 @@
 #include "frontend/onnx/Window.h"
 
 #include "frontend/onnx/ImportContext.h"
-#include "quern/CheckedSize.h"
-
-#include <algorithm>
+#include "ir/WindowShape.h"
 
 using namespace quern;
 using namespace quern::onnx;
@@ -94,22 +92,17 @@ void quern::onnx::resolveAutoPad(Window &window, const std::optional<Shape> &inp
   int64_t axes = static_cast<int64_t>(window.kernel.size());
   if (window.autoPad == "NOTSET" || axes == 0 || !input || input->rank() != axes + 2)
     return;
+  std::optional<nn::AutoPad> autoPad = nn::parseAutoPad(window.autoPad);
   std::vector<int64_t> pads(2 * axes, 0);
   for (int64_t i = 0; i < axes; ++i) {
     const Dim &dim = (*input)[2 + i];
-    if (!dim.isStatic())
+    if (!dim.isStatic() || dim.size() == 0)
       return;
-    int64_t outputs = (dim.size() + window.strides[i] - 1) / window.strides[i];
-    CheckedSize reach = CheckedSize(outputs - 1) * CheckedSize(window.strides[i]) +
-                        CheckedSize(window.kernel[i] - 1) * CheckedSize(window.dilations[i]) +
-                        CheckedSize(1);
-    if (!reach.valid())
+    nn::WindowAxis axis{dim.size(), window.kernel[i], window.strides[i], window.dilations[i]};
+    if (!nn::windowOutputSize(axis, *autoPad, /*ceilMode=*/false))
       return;
-    int64_t total = std::max<int64_t>(reach.value() - dim.size(), 0);
-    // The odd element goes to the end in SAME_UPPER, to the begin in SAME_LOWER.
-    int64_t begin = window.autoPad == "SAME_UPPER" ? total / 2 : total - total / 2;
-    pads[i] = begin;
-    pads[axes + i] = total - begin;
+    pads[i] = axis.padBegin;
+    pads[axes + i] = axis.padEnd;
   }
   window.pads = std::move(pads);
   window.autoPad = "NOTSET";
