@@ -36,6 +36,13 @@ struct DumpPhasePass : passes::impl::DumpPhasePassBase<DumpPhasePass> {
     }
     getOperation().print(file->os(), OpPrintingFlags().useLocalScope());
     file->os() << "\n";
+    file->os().flush();
+    if (file->os().has_error()) {
+      getOperation().emitError("cannot write the phase dump: ") << file->os().error().message();
+      // A stream that is destroyed with an error ends the process.
+      file->os().clear_error();
+      return signalPassFailure();
+    }
     file->keep();
   }
 };

@@ -103,6 +103,10 @@ void passes::registerQuernPipelines() {
         options.optLevel = given.optLevel;
         options.block = given.block;
         options.dumpDirectory = given.dump;
-        buildGraphPipeline(pm, options, parsePhase(given.last.getValue()).value_or(Phase::Fused));
+        // An unknown phase is VerifyPhase's to report: a builder cannot fail.
+        if (std::optional<Phase> last = parsePhase(given.last.getValue()))
+          buildGraphPipeline(pm, options, *last);
+        else
+          pm.addPass(createVerifyPhasePass({given.last}));
       });
 }

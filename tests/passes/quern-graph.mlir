@@ -4,6 +4,7 @@
 // RUN: FileCheck %s --check-prefix=LAIDOUT --input-file=%t/2-laid-out.mlir
 // RUN: quern-opt %s --quern-graph="opt-level=0" | FileCheck %s --check-prefix=O0
 // RUN: quern-opt %s --quern-graph="opt-level=2" | FileCheck %s --check-prefix=O2
+// RUN: not quern-opt %s --quern-graph=to=fussed 2>&1 | FileCheck %s --check-prefix=NOPHASE
 // RUN: not quern-opt %s --quern-graph=dump-phases-to=%t/missing 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=NODIR
 
@@ -37,6 +38,7 @@
 // O2-COUNT-2: nn.group
 // O2-NOT: nn.group
 
+// NOPHASE: error: no graph phase is named 'fussed'
 // NODIR: error: cannot write the phase dump
 func.func @main(%x: tensor<1x16x8x8xf32>) -> tensor<*xf32> {
   %none = nn.none
