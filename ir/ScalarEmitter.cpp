@@ -12,7 +12,8 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
 
-Type ScalarEmitter::typeOf(DType dtype) const {
+Type nn::registerType(MLIRContext *context, DType dtype, int64_t lanes) {
+  Builder builder(context);
   Type scalar;
   switch (dtype) {
   case DType::Float32:
@@ -33,7 +34,7 @@ Type ScalarEmitter::typeOf(DType dtype) const {
   default:
     scalar = builder.getIntegerType(dtypeBits(dtype));
   }
-  return laneCount == 0 ? scalar : VectorType::get({laneCount}, scalar);
+  return lanes == 0 ? scalar : VectorType::get({lanes}, scalar);
 }
 
 Value ScalarEmitter::constant(double value) {

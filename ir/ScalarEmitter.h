@@ -8,6 +8,10 @@
 
 namespace quern::nn {
 
+/// The IR type of `lanes` elements (0: a scalar) in registers: integers are
+/// signless, bool is i1.
+mlir::Type registerType(mlir::MLIRContext *context, DType dtype, int64_t lanes);
+
 /// Emits arith and math ops for one element type, on scalars (lanes = 0) or on
 /// 1-D vectors. Integers are signless in the IR; the DType tells the sign.
 class ScalarEmitter {
@@ -17,8 +21,10 @@ public:
 
   DType dtype() const { return elementType; }
   int64_t lanes() const { return laneCount; }
-  /// The IR type of values of `dtype`: signless, bool is i1.
-  mlir::Type typeOf(DType dtype) const;
+  /// The IR type of values of `dtype`.
+  mlir::Type typeOf(DType dtype) const {
+    return registerType(builder.getContext(), dtype, laneCount);
+  }
 
   /// `value` in the current element type (splat over the lanes).
   mlir::Value constant(double value);

@@ -6,10 +6,9 @@
 using namespace mlir;
 using namespace quern;
 
-static PortSignature signatureOf(Type type, Attribute name, const std::string &otherwise) {
+static PortSignature signatureOf(Type type, std::string name) {
   PortSignature port;
-  auto given = dyn_cast_if_present<StringAttr>(name);
-  port.name = given ? given.str() : otherwise;
+  port.name = std::move(name);
   if (auto tensor = dyn_cast<TensorType>(type))
     port.dtype = nn::dtypeOf(tensor.getElementType());
   std::optional<Shape> shape = nn::shapeOf(type);
@@ -19,17 +18,30 @@ static PortSignature signatureOf(Type type, Attribute name, const std::string &o
   return port;
 }
 
+std::string nn::inputName(func::FuncOp main, unsigned index) {
+  if (auto name = main.getArgAttrOfType<StringAttr>(index, "nn.name"))
+    return name.str();
+  if (auto loc = dyn_cast<NameLoc>(main.getArgument(index).getLoc()))
+    return loc.getName().str();
+  return "input" + std::to_string(index);
+}
+
+static std::string outputName(func::FuncOp main, unsigned index) {
+  if (auto name = main.getResultAttrOfType<StringAttr>(index, "nn.name"))
+    return name.str();
+  return "output" + std::to_string(index);
+}
+
 std::vector<PortSignature> nn::inputSignature(func::FuncOp main) {
   std::vector<PortSignature> ports;
   for (auto [i, type] : llvm::enumerate(main.getArgumentTypes()))
-    ports.push_back(signatureOf(type, main.getArgAttr(i, "nn.name"), "input" + std::to_string(i)));
+    ports.push_back(signatureOf(type, inputName(main, i)));
   return ports;
 }
 
 std::vector<PortSignature> nn::outputSignature(func::FuncOp main) {
   std::vector<PortSignature> ports;
   for (auto [i, type] : llvm::enumerate(main.getResultTypes()))
-    ports.push_back(
-        signatureOf(type, main.getResultAttr(i, "nn.name"), "output" + std::to_string(i)));
+    ports.push_back(signatureOf(type, outputName(main, i)));
   return ports;
 }

@@ -5,14 +5,17 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
+#include <string>
 #include <vector>
 
 namespace quern::nn {
 
-/// The inputs of a graph. Names are the `nn.name` attributes of the arguments,
-/// otherwise "input0", ...
+/// The name of an input: its `nn.name` attribute, else its location's name,
+/// else "input<index>".
+std::string inputName(mlir::func::FuncOp main, unsigned index);
+/// The inputs of a graph.
 std::vector<PortSignature> inputSignature(mlir::func::FuncOp main);
-/// The outputs of a graph, likewise ("output0", ...).
+/// The outputs of a graph, named by their `nn.name` attributes, else "output<index>".
 std::vector<PortSignature> outputSignature(mlir::func::FuncOp main);
 
 } // namespace quern::nn

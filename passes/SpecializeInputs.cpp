@@ -6,6 +6,7 @@
 #include "passes/SpecializeInputs.h"
 
 #include "ir/NNDialect.h"
+#include "ir/Signature.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
 
@@ -20,14 +21,6 @@ namespace quern::passes {
 } // namespace quern::passes
 
 func::FuncOp passes::findMain(ModuleOp module) { return module.lookupSymbol<func::FuncOp>("main"); }
-
-std::string passes::inputName(func::FuncOp main, unsigned index) {
-  if (auto name = main.getArgAttrOfType<StringAttr>(index, "nn.name"))
-    return name.str();
-  if (auto loc = dyn_cast<NameLoc>(main.getArgument(index).getLoc()))
-    return loc.getName().str();
-  return "input" + std::to_string(index);
-}
 
 namespace {
 /// The size of a symbol and the input (or request) it comes from.

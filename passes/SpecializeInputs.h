@@ -21,9 +21,6 @@ struct InputSizes {
 
 /// The graph's function, @main; null when the module has none.
 mlir::func::FuncOp findMain(mlir::ModuleOp module);
-/// The name of an input: its `nn.name` attribute, else its location's name,
-/// else "input<index>".
-std::string inputName(mlir::func::FuncOp main, unsigned index);
 /// Makes the argument types of `main` as static as `sizes` tells. A size given
 /// for one use of a symbol holds for all inputs. InvalidInput, with the input
 /// named, when a name is unknown or sizes contradict; `main` is unchanged then.

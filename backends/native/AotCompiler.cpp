@@ -13,6 +13,7 @@
 #include "backends/native/AotPlanCode.h"
 #include "backends/native/AotStaging.h"
 #include "backends/native/LinkObjects.h"
+#include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -60,7 +61,7 @@ static Status checkInputSizes(func::FuncOp main) {
   for (auto [i, type] : llvm::enumerate(main.getArgumentTypes())) {
     auto ranked = dyn_cast<RankedTensorType>(type);
     if (!ranked || !ranked.hasStaticShape())
-      unknown += (unknown.empty() ? "'" : ", '") + passes::inputName(main, i) + "'";
+      unknown += (unknown.empty() ? "'" : ", '") + nn::inputName(main, i) + "'";
   }
   if (!unknown.empty())
     return unsupported("compiling ahead of time needs all input sizes; set those of " + unknown +

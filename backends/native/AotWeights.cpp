@@ -1,6 +1,8 @@
 //===- AotWeights.cpp - packed weights as an object file ------------------===//
 #include "backends/native/AotWeights.h"
 
+#include "backends/native/CloseFile.h"
+
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -132,11 +134,8 @@ Status native::writeWeightsObject(const std::string &path, const WeightLayout &l
                                   const std::string &symbol) {
   std::error_code error;
   llvm::raw_fd_ostream out(path, error);
-  if (!error) {
-    WeightsObject(layout, symbol).write(out, layout);
-    out.close();
-    error = out.error();
-    out.clear_error();
-  }
-  return error ? ioError("cannot write " + path + ": " + error.message()) : Status::ok();
+  if (error)
+    return ioError("cannot write " + path + ": " + error.message());
+  WeightsObject(layout, symbol).write(out, layout);
+  return closeFile(out, path);
 }

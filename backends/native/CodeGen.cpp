@@ -44,7 +44,7 @@ static Status runPipeline(ModuleOp module, PassManager &pm) {
   return Status::ok();
 }
 
-Status native::lowerToLlvmDialect(ModuleOp module, const Target &) {
+Status native::lowerToLlvmDialect(ModuleOp module) {
   PassManager pm(module.getContext());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -105,7 +105,7 @@ Expected<ObjectCode> native::emitObject(llvm::Module &module, llvm::TargetMachin
 
 Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const Target &target,
                                            std::string *assembly) {
-  QUERN_TRY(lowerToLlvmDialect(*kernel.module, target));
+  QUERN_TRY(lowerToLlvmDialect(*kernel.module));
   registerBuiltinDialectTranslation(*kernel.context);
   registerLLVMDialectTranslation(*kernel.context);
   llvm::LLVMContext llvmContext;

@@ -76,6 +76,15 @@ Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptio
   return std::move(result);
 }
 
+namespace {
+/// The module that plans are made from. Members are destroyed in reverse order:
+/// the module must be gone before its context.
+struct SourceModule {
+  std::shared_ptr<MLIRContext> context;
+  OwningOpRef<ModuleOp> module;
+};
+} // namespace
+
 Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp> module,
                                                             std::shared_ptr<MLIRContext> context,
                                                             const CompileOptions &options) {
@@ -90,21 +99,16 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp
   func::FuncOp main = passes::findMain(*module);
   std::vector<PortSignature> inputs = nn::inputSignature(main), outputs = nn::outputSignature(main);
 
-  auto source = std::make_shared<OwningOpRef<ModuleOp>>(std::move(module));
-  // The module must be gone before its context.
-  std::shared_ptr<ModuleOp> kept(new ModuleOp(**source), [source, context](ModuleOp *p) mutable {
-    delete p;
-    source.reset();
-    context.reset();
-  });
-  source.reset();
-  auto planner = [kept, cache, options](
+  auto source = std::make_shared<SourceModule>();
+  source->context = std::move(context);
+  source->module = std::move(module);
+  auto planner = [source, cache, options](
                      std::span<const Tensor::Dims> dims) -> Expected<std::shared_ptr<const Plan>> {
-    OwningOpRef<ModuleOp> copy(kept->clone());
+    OwningOpRef<ModuleOp> copy(source->module->clone());
     func::FuncOp entry = passes::findMain(*copy);
     passes::InputSizes sizes;
     for (size_t i = 0; i < dims.size(); ++i)
-      sizes.shapes[passes::inputName(entry, i)] = dims[i];
+      sizes.shapes[nn::inputName(entry, i)] = dims[i];
     QUERN_TRY(passes::specializeInputs(entry, sizes));
     QUERN_ASSIGN(UnlinkedPlan plan, planModule(*copy, *cache, options));
     return linkPlan(std::move(plan), *cache);
@@ -159,7 +163,7 @@ Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phas
       continue;
     }
     if (phase == passes::Phase::Llvm)
-      QUERN_TRY(lowerToLlvmDialect(*kernel.module, target));
+      QUERN_TRY(lowerToLlvmDialect(*kernel.module));
     kernel.module->print(stream);
     stream << "\n";
   }

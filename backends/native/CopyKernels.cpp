@@ -7,6 +7,9 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/CopyKernels.h"
 
+#include "backends/native/TileChoice.h"
+#include "runtime/lib/CeilDiv.h"
+
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -158,7 +161,7 @@ static LoweredStep makeTransposition(const std::vector<int64_t> &sizes, size_t a
     return std::min<int64_t>(size, llvm::alignTo(kTaskElements / std::min(other, kSide), kSide));
   };
   int64_t aChunk = chunkBeside(sizes[a], sizes[z]), zChunk = chunkBeside(sizes[z], sizes[a]);
-  int64_t aTasks = llvm::divideCeil(sizes[a], aChunk), zTasks = llvm::divideCeil(sizes[z], zChunk);
+  int64_t aTasks = ceilDiv(sizes[a], aChunk), zTasks = ceilDiv(sizes[z], zChunk);
   LoweredStep step;
   step.dims = {sizes[a], sizes[z], from[z], to[a], aChunk, aTasks, zChunk, zTasks};
   step.tasks = aTasks * zTasks;
@@ -250,7 +253,6 @@ static void emitGather(KernelBuilder &kb, DType bits) {
 void native::appendGather(int64_t outer, int64_t sourceRows, const Tensor &rows, int64_t inner,
                           DType dtype, StepBuffer from, StepBuffer to,
                           std::vector<LoweredStep> &steps) {
-  constexpr int64_t kGrainBytes = 64 << 10;
   if (outer * rows.numElements() * inner == 0)
     return;
   DType bits = bitsOf(dtype);
@@ -259,7 +261,7 @@ void native::appendGather(int64_t outer, int64_t sourceRows, const Tensor &rows,
   step.buffers = {std::move(from), StepBuffer::weights(rows), std::move(to)};
   step.tasks = outer * rows.numElements();
   step.bytes = 2.0 * static_cast<double>(step.tasks * inner * dtypeBytes(dtype));
-  step.grain = std::max<int64_t>(1, kGrainBytes / (2 * inner * dtypeBytes(dtype)));
+  step.grain = chooseMoveGrain(2 * inner * dtypeBytes(dtype));
   step.kernel = {"gather", "gather:" + std::string(dtypeName(bits)),
                  [bits](KernelBuilder &kb) { emitGather(kb, bits); }};
   steps.push_back(std::move(step));

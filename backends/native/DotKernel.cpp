@@ -1,6 +1,9 @@
 //===- DotKernel.cpp - the register-tiled contraction kernel --------------===//
 #include "backends/native/DotKernel.h"
 
+#include "backends/native/TileChoice.h"
+#include "runtime/lib/CeilDiv.h"
+
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -38,6 +41,11 @@ enum DimIndex : int64_t {
 };
 } // namespace
 
+void DotDims::splitLines(int64_t batches, double totalFlops, int64_t threads) {
+  lineChunks = chooseLineChunks(lines, columnTiles * batches, totalFlops, threads);
+  linesPerChunk = ceilDiv(lines, lineChunks);
+}
+
 std::vector<int64_t> DotDims::flatten() const {
   std::vector<int64_t> dims = {columnTiles,  lineChunks,   linesPerChunk, lines,
                                tilesPerLine, lineStrideA,  lineStrideC,   batchStrideA,
@@ -52,12 +60,26 @@ std::vector<int64_t> DotDims::flatten() const {
 }
 
 //===----------------------------------------------------------------------===//
-// Names and keys
+// Specs
 //===----------------------------------------------------------------------===//
+
+DotSpec DotSpec::product(const Target &target, DType dtype, int64_t rows, int64_t columns) {
+  TileShape shape = chooseGemmTile(target, dtype, rows, columns);
+  DotSpec spec;
+  spec.dtype = dtype;
+  spec.lanes = target.lanes(dtype);
+  spec.rows = shape.rows;
+  spec.vectors = shape.vectors;
+  spec.flat = true;
+  spec.tailRows = rows % spec.rows;
+  spec.contiguousColumns = true;
+  spec.maskColumns = columns % spec.tileColumns() != 0;
+  return spec;
+}
 
 std::string DotSpec::name() const {
   std::string text = vectorA ? "depthwise_" : "dot_";
-  return text + std::to_string(rows) + "x" + std::to_string(vectors * lanes) + epilogue.label();
+  return text + std::to_string(rows) + "x" + std::to_string(tileColumns()) + epilogue.label();
 }
 
 std::string DotSpec::key() const {
@@ -123,7 +145,6 @@ private:
   Value vectorOffsetC(int64_t v) {
     return spec.contiguousColumns ? kb.index(v * spec.lanes) : kb.mul(kb.dim(kVectorStrideC), v);
   }
-  int64_t columnsPerTile() const { return spec.vectors * spec.lanes; }
   /// The element type of C: the epilogue may end in a cast or a comparison.
   DType resultType() const { return spec.epilogue.typeOf(spec.epilogue.results[0]); }
 
@@ -148,7 +169,7 @@ void DotEmitter::emitTask(Value task) {
       offset = kb.add(offset, kb.mul(index, stride));
     return kb.advance(base, offset, dtype);
   };
-  Value firstColumn = kb.mul(column, columnsPerTile());
+  Value firstColumn = kb.mul(column, spec.tileColumns());
   tile.a = at(kb.buffer(0), {{batch, kb.dim(kBatchStrideA)}, {group, kb.dim(kGroupStrideA)}});
   tile.b = at(kb.buffer(1), {{batch, kb.dim(kBatchStrideB)}, {column, kb.dim(kTileStrideB)}});
   Value offsetOfC =
@@ -250,7 +271,7 @@ DotEmitter::Values DotEmitter::emitLevel(size_t index, Value a, Value b, Values 
   int64_t dimBase = kFirstLevel + 2 * static_cast<int64_t>(index);
   Value trip = strideOf(level.trip, dimBase);
   Value strideA = strideOf(level.strideA, dimBase + 1);
-  Value strideB = spec.packedB ? kb.index(columnsPerTile()) : kb.dim(kStrideB);
+  Value strideB = spec.packedB ? kb.index(spec.tileColumns()) : kb.dim(kStrideB);
 
   // Carried: A and B pointers, then the accumulators.
   auto loop = [&](Value from, Value to, int64_t step, Values carried) {

@@ -17,6 +17,7 @@
 
 namespace quern::native {
 
+/// What shapes the code of a Dot kernel.
 struct DotSpec {
   /// A stride or trip count that is a run-time dim.
   static constexpr int64_t kRuntime = -1;
@@ -44,24 +45,31 @@ struct DotSpec {
   /// A is read as vectors (depthwise: lane c of A meets lane c of B).
   bool vectorA = false;
   /// B is packed [column tile][k][vectors * lanes]; otherwise rows of B are
-  /// DotDims::StrideB apart.
+  /// DotDims::strideB apart.
   bool packedB = true;
-  /// The vectors of a row of C are adjacent; otherwise DotDims::VectorStrideC apart.
+  /// The vectors of a row of C are adjacent; otherwise DotDims::vectorStrideC apart.
   bool contiguousColumns = false;
-  /// The last column tile is partial: mask loads and stores by DotDims::Columns.
+  /// The last column tile is partial: mask loads and stores by DotDims::columns.
   bool maskColumns = false;
   Bias bias = Bias::None;
   ScalarProgram epilogue;
   std::vector<Access> epilogueAccess;
 
+  /// The spec of a product [rows, k] * [k, columns] of row-major results: a flat
+  /// space in the tile that suits the sizes.
+  static DotSpec product(const Target &target, DType dtype, int64_t rows, int64_t columns);
+
+  /// The columns of a tile.
+  int64_t tileColumns() const { return vectors * lanes; }
   /// "dot_14x32_relu".
   std::string name() const;
+  /// Everything that shapes the code.
   std::string key() const;
   KernelSpec kernel() const;
 };
 
-/// The run-time dims of a Dot step, in elements; see DotKernel.cpp for their use.
-/// Task t is ((batch * ColumnTiles) + column tile) * LineChunks + chunk.
+/// The run-time dims of a Dot step; strides are in elements. Task t is
+/// (batch * columnTiles + column tile) * lineChunks + chunk.
 struct DotDims {
   int64_t columnTiles = 1;
   int64_t lineChunks = 1;
@@ -93,6 +101,10 @@ struct DotDims {
   };
   Level levels[4];
 
+  /// Splits the lines of every column tile of `batches` into chunks, so that there
+  /// are tasks for `threads`.
+  void splitLines(int64_t batches, double totalFlops, int64_t threads);
+  /// The dims as the kernel reads them.
   std::vector<int64_t> flatten() const;
 };
 

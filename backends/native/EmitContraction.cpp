@@ -1,11 +1,12 @@
 //===- EmitContraction.cpp - matrix products ------------------------------===//
 #include "backends/native/DotKernel.h"
-#include "backends/native/GroupProgram.h"
 #include "backends/native/MoveKernels.h"
 #include "backends/native/PackWeights.h"
+#include "backends/native/StaticShape.h"
 #include "backends/native/TileChoice.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
@@ -29,19 +30,23 @@ struct MatrixProduct {
   Value a, b;
   /// The C operand of Gemm; null when there is none.
   Value c;
+  Value result;
+  Epilogue epilogue;
+
+  double flops() const { return 2.0 * double(batch) * double(m) * double(n) * double(k); }
+  /// Elements that are read and written, in bytes.
+  double bytes() const {
+    double sizeA = double(batch) * double(m) * double(k),
+           sizeB = double(batchB) * double(k) * double(n);
+    return double(dtypeBytes(dtype)) * (sizeA + sizeB + double(batch) * double(m) * double(n));
+  }
 };
 } // namespace
 
 /// Splits NumPy batch dimensions; false when they broadcast in a way that needs
 /// more than one stride.
 static bool resolveBatch(ArrayRef<int64_t> a, ArrayRef<int64_t> b, MatrixProduct &p) {
-  auto product = [](ArrayRef<int64_t> dims) {
-    int64_t n = 1;
-    for (int64_t d : dims)
-      n *= d;
-    return n;
-  };
-  int64_t batchA = product(a), batchB = product(b);
+  int64_t batchA = productOf(a), batchB = productOf(b);
   p.batchB = batchB;
   if (batchB == 1) { // all rows of all A matrices meet the same B
     p.m *= batchA;
@@ -109,8 +114,8 @@ static std::optional<DotSpec::Access> accessOfC(ArrayRef<int64_t> c, const Matri
 }
 
 /// Puts `alpha * sum + beta * c` before the group's epilogue program.
-static ScalarProgram prependScaling(const ScalarProgram &epilogue, const MatrixProduct &p,
-                                    double alpha) {
+static ScalarProgram prependScaling(const MatrixProduct &p) {
+  const ScalarProgram &epilogue = p.epilogue.program;
   ScalarProgram out;
   bool hasC = p.c != nullptr;
   out.inputs = {p.dtype};
@@ -123,8 +128,8 @@ static ScalarProgram prependScaling(const ScalarProgram &epilogue, const MatrixP
     return count++;
   };
   int sum = 0, c = 1;
-  if (alpha != 1)
-    sum = append("nn.mul", {sum, append("constant", {}, alpha)});
+  if (p.alpha != 1)
+    sum = append("nn.mul", {sum, append("constant", {}, p.alpha)});
   if (hasC && p.beta != 1)
     c = append("nn.mul", {c, append("constant", {}, p.beta)});
   if (hasC)
@@ -143,128 +148,141 @@ static ScalarProgram prependScaling(const ScalarProgram &epilogue, const MatrixP
   return out;
 }
 
-/// Converts the group's operand accesses; false when the product cannot serve one.
-static bool convertAccess(const Epilogue &epilogue, const MatrixProduct &p,
-                          ArrayRef<int64_t> result, DotSpec &spec) {
-  for (const Epilogue::Operand &operand : epilogue.operands) {
-    switch (operand.access) {
-    case OperandAccess::Full:
-      spec.epilogueAccess.push_back(DotSpec::Access::Full);
-      break;
-    case OperandAccess::Column:
-      if (result.empty() || result.back() != p.n)
-        return false;
-      spec.epilogueAccess.push_back(DotSpec::Access::PerColumn);
-      break;
-    case OperandAccess::Scalar:
-      spec.epilogueAccess.push_back(DotSpec::Access::Scalar);
-      break;
-    case OperandAccess::Channel:
-      return false;
-    }
+/// How an operand of the group's epilogue is read; nullopt when the product cannot.
+static std::optional<DotSpec::Access> accessOf(OperandAccess access, const MatrixProduct &p) {
+  ArrayRef<int64_t> result = sizesOf(p.result);
+  switch (access) {
+  case OperandAccess::Full:
+    return DotSpec::Access::Full;
+  case OperandAccess::Scalar:
+    return DotSpec::Access::Scalar;
+  case OperandAccess::Column:
+    // A product with a vector has no dimension of columns.
+    if (!result.empty() && result.back() == p.n)
+      return DotSpec::Access::PerColumn;
+    return std::nullopt;
+  case OperandAccess::Channel:
+    break;
   }
-  return true;
+  return std::nullopt;
 }
 
-LoweringResult native::lowerContraction(Operation *group, const LoweringContext &context) {
+/// Fills `p`; a reason when there is no native code for it.
+static std::string resolveProduct(Operation *group, MatrixProduct &p) {
   Operation *root = groupRoot(group);
-  MatrixProduct p;
+  p.result = group->getResult(0);
   p.dtype = dtypeOfValue(root->getResult(0));
   if (p.dtype != DType::Float32 && p.dtype != DType::Float64)
-    return LoweringResult::refuse("matrix products are native for float32 and float64 only");
+    return "matrix products are native for float32 and float64 only";
   std::string reason;
   std::optional<Epilogue> epilogue = buildEpilogue(group, /*blocked=*/false, reason);
   if (!epilogue)
-    return LoweringResult::refuse(reason);
+    return reason;
+  p.epilogue = std::move(*epilogue);
   if (auto gemm = dyn_cast<nn::GemmOp>(root))
     resolveGemm(gemm, group, p);
   else if (!resolveMatMul(cast<nn::MatMulOp>(root), group, p))
-    return LoweringResult::refuse("batch dimensions broadcast in a way without native code");
-  if (p.m == 0 || p.n == 0 || p.k == 0 || p.batch == 0)
-    return LoweringResult::refuse("an operand is empty");
+    return "batch dimensions broadcast in a way without native code";
+  return p.m == 0 || p.n == 0 || p.k == 0 || p.batch == 0 ? "an operand is empty" : "";
+}
 
-  TileShape shape = chooseGemmTile(context.target, p.dtype, p.m, p.n);
-  DotSpec spec;
-  spec.dtype = p.dtype;
-  spec.lanes = context.target.lanes(p.dtype);
-  spec.rows = shape.rows;
-  spec.vectors = shape.vectors;
-  spec.flat = true;
-  spec.tailRows = p.m % spec.rows;
-  spec.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? 1 : DotSpec::kRuntime, 2}};
-  spec.contiguousColumns = true;
-  int64_t tileColumns = spec.vectors * spec.lanes;
-  spec.maskColumns = p.n % tileColumns != 0;
-
-  double flops = 2.0 * double(p.batch) * double(p.m) * double(p.n) * double(p.k);
-  LoweringResult result;
-  std::optional<Tensor> constantB = nn::constantTensor(p.b);
-  StepBuffer b = StepBuffer::of(p.b);
-  double alpha = p.alpha;
-  // Packing a run-time B costs one pass; it pays when several row tiles read it.
-  constexpr int64_t kRowsThatPayPacking = 16;
-  if (constantB) {
-    MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, alpha};
-    alpha = 1;
+/// B as the kernel reads it: packed ahead of the run when it is constant (alpha is
+/// packed into it then), packed by a step when that pays, or as it is.
+static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, const LoweringContext &context,
+                           std::vector<LoweredStep> &steps) {
+  int64_t tileColumns = spec.tileColumns();
+  if (std::optional<Tensor> constant = nn::constantTensor(p.b)) {
+    MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, p.alpha};
+    p.alpha = 1;
     std::string how;
     llvm::raw_string_ostream(how) << "matrix " << p.k << " " << p.strideNB << " " << tileColumns
                                   << " "
                                   << llvm::format_hex(std::bit_cast<uint64_t>(pack.scale), 0);
-    b = StepBuffer::packed(*constantB, how,
-                           [pack](const Tensor &t) { return packMatrix(t, pack); });
-  } else if (p.m >= kRowsThatPayPacking || p.strideNB != 1) {
-    int64_t tiles = (p.n + tileColumns - 1) / tileColumns;
-    b = StepBuffer::scratchSpace(0, p.batchB * tiles * p.k * tileColumns * dtypeBytes(p.dtype));
-    result.steps.push_back(
-        packColumns(StepBuffer::of(p.b), b,
-                    {p.batchB, p.batchStrideB, p.k, p.n, p.strideKB, p.strideNB, tileColumns},
-                    p.dtype, context));
-  } else {
-    spec.packedB = false;
+    return StepBuffer::packed(*constant, how,
+                              [pack](const Tensor &t) { return packMatrix(t, pack); });
   }
+  // Packing costs one pass over B; it pays when several row tiles read it.
+  constexpr int64_t kRowsThatPayPacking = 16;
+  StepBuffer plain = StepBuffer::of(p.b);
+  spec.packedB = p.m >= kRowsThatPayPacking || p.strideNB != 1;
+  if (!spec.packedB)
+    return plain;
+  int64_t columns = ceilDiv(p.n, tileColumns) * tileColumns;
+  StepBuffer packed =
+      StepBuffer::scratchSpace(0, CheckedSize(p.batchB) * p.k * columns * dtypeBytes(p.dtype));
+  steps.push_back(packColumns(
+      plain, packed, {p.batchB, p.batchStrideB, p.k, p.n, p.strideKB, p.strideNB, tileColumns},
+      p.dtype));
+  return packed;
+}
+
+/// Puts alpha, beta, C and the group's epilogue into `spec`; a reason when an
+/// operand is read in a way without native code.
+static std::string addEpilogue(const MatrixProduct &p, DotSpec &spec) {
   if (p.c) {
-    auto access = accessOfC(sizesOf(p.c), p);
+    std::optional<DotSpec::Access> access = accessOfC(sizesOf(p.c), p);
     if (!access)
-      return LoweringResult::refuse("C broadcasts in a way without native code");
+      return "C broadcasts in a way without native code";
     spec.epilogueAccess.push_back(*access);
   }
-  if (!convertAccess(*epilogue, p, sizesOf(root->getResult(0)), spec))
-    return LoweringResult::refuse("an operand is read per channel, which has no native code here");
-  spec.epilogue = prependScaling(epilogue->program, p, alpha);
+  for (const Epilogue::Operand &operand : p.epilogue.operands) {
+    std::optional<DotSpec::Access> access = accessOf(operand.access, p);
+    if (!access)
+      return "an operand is read per channel, which has no native code here";
+    spec.epilogueAccess.push_back(*access);
+  }
+  spec.epilogue = prependScaling(p);
+  return "";
+}
 
+static DotDims dimsOf(const MatrixProduct &p, const DotSpec &spec, const LoweringContext &context) {
+  int64_t tileColumns = spec.tileColumns();
   DotDims dims;
-  dims.columnTiles = (p.n + tileColumns - 1) / tileColumns;
+  dims.columnTiles = ceilDiv(p.n, tileColumns);
   dims.tilesPerGroup = dims.columnTiles;
-  dims.lines = (p.m + spec.rows - 1) / spec.rows;
-  dims.lineChunks =
-      chooseLineChunks(dims.lines, dims.columnTiles * p.batch, flops, context.threads);
-  dims.linesPerChunk = (dims.lines + dims.lineChunks - 1) / dims.lineChunks;
+  dims.lines = ceilDiv(p.m, spec.rows);
+  dims.splitLines(p.batch, p.flops(), context.threads);
   dims.batchStrideA = p.batchStrideA;
-  dims.batchStrideB =
-      spec.packedB ? (p.batchB == 1 ? 0 : dims.columnTiles * p.k * tileColumns) : p.batchStrideB;
+  dims.batchStrideB = p.batchStrideB;
+  dims.tileStrideB = tileColumns;
+  if (spec.packedB) {
+    dims.tileStrideB = p.k * tileColumns;
+    dims.batchStrideB = p.batchB == 1 ? 0 : dims.columnTiles * dims.tileStrideB;
+  }
   dims.batchStrideC = p.m * p.n;
-  dims.tileStrideB = spec.packedB ? p.k * tileColumns : tileColumns;
   dims.tileStrideC = tileColumns;
   dims.rowStrideA = p.rowStrideA;
   dims.rowStrideC = p.n;
   dims.strideB = p.strideKB;
   dims.columns = p.n;
   dims.levels[0] = {p.k, p.strideKA};
+  return dims;
+}
+
+LoweringResult native::lowerContraction(Operation *group, const LoweringContext &context) {
+  MatrixProduct p;
+  if (std::string reason = resolveProduct(group, p); !reason.empty())
+    return LoweringResult::refuse(reason);
+  DotSpec spec = DotSpec::product(context.target, p.dtype, p.m, p.n);
+  spec.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? 1 : DotSpec::kRuntime, 2}};
+  LoweringResult result;
+  StepBuffer b = prepareB(p, spec, context, result.steps);
+  if (std::string reason = addEpilogue(p, spec); !reason.empty())
+    return LoweringResult::refuse(reason);
+  DotDims dims = dimsOf(p, spec, context);
 
   LoweredStep step;
   step.kernel = spec.kernel();
-  step.buffers = {StepBuffer::of(p.a), b, StepBuffer::of(group->getResult(0))};
+  step.buffers = {StepBuffer::of(p.a), std::move(b), StepBuffer::of(p.result)};
   if (p.c)
     step.buffers.push_back(StepBuffer::of(p.c));
-  for (const Epilogue::Operand &operand : epilogue->operands)
+  for (const Epilogue::Operand &operand : p.epilogue.operands)
     step.buffers.push_back(StepBuffer::of(operand.value));
   step.dims = dims.flatten();
   step.tasks = p.batch * dims.columnTiles * dims.lineChunks;
-  step.grain = chooseGrain(step.tasks, flops);
-  step.flops = flops;
-  step.bytes = double(dtypeBytes(p.dtype)) *
-               (double(p.batch) * (double(p.m) * double(p.k) + double(p.m) * double(p.n)) +
-                double(p.batchB) * double(p.k) * double(p.n));
+  step.flops = p.flops();
+  step.grain = chooseGrain(step.tasks, step.flops);
+  step.bytes = p.bytes();
   result.steps.push_back(std::move(step));
   return result;
 }

@@ -6,13 +6,14 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/DotKernel.h"
-#include "backends/native/GroupProgram.h"
 #include "backends/native/MoveKernels.h"
 #include "backends/native/PackWeights.h"
+#include "backends/native/StaticShape.h"
 #include "backends/native/TileChoice.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "ir/WindowShape.h"
+#include "runtime/lib/CeilDiv.h"
 
 using namespace mlir;
 using namespace quern;
@@ -26,13 +27,16 @@ struct ConvProblem {
   DType dtype = DType::Float32;
   int64_t batch = 1, channels = 1, outputs = 1, groups = 1;
   int64_t inputBlock = 0, outputBlock = 0;
-  /// Spatial geometry in 3-D, leading axes of size 1 when there are fewer;
-  /// `window.channels` is unused.
+  /// Spatial geometry in 3-D, leading axes of size 1 when there are fewer.
   WindowShape3 window;
   int64_t padEnd[3] = {0, 0, 0};
   Epilogue epilogue;
   double flops = 0;
 
+  int64_t channelsPerGroup() const { return channels / groups; }
+  int64_t outputsPerGroup() const { return outputs / groups; }
+  /// Every channel is a group.
+  bool isDepthwise() const { return groups > 1 && groups == channels && groups == outputs; }
   int64_t inputPixels() const { return window.input[0] * window.input[1] * window.input[2]; }
   int64_t outputPixels() const { return window.output[0] * window.output[1] * window.output[2]; }
   int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
@@ -98,6 +102,7 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
   p.groups = p.op.getGroup();
   p.outputs = sizesOf(p.weights)[0];
   p.channels = sizesOf(p.weights)[1] * p.groups;
+  p.window.channels = p.channels;
   if (elementsOf(p.output) == 0 || elementsOf(p.weights) == 0 || elementsOf(p.input) == 0)
     return "an operand is empty";
   std::string reason = resolveWindow(p);
@@ -108,7 +113,7 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
     return reason;
   p.epilogue = std::move(*epilogue);
   p.flops = 2.0 * double(p.batch) * double(p.outputPixels()) * double(p.outputs) *
-            double(p.channels / p.groups) * double(p.kernelPositions());
+            double(p.channelsPerGroup()) * double(p.kernelPositions());
   return "";
 }
 
@@ -163,8 +168,7 @@ struct Frame {
 } // namespace
 
 /// The input itself, or its copy in a zeroed frame when the window has pads.
-static Frame makeFrame(const ConvProblem &p, const LoweringContext &context,
-                       std::vector<LoweredStep> &steps) {
+static Frame makeFrame(const ConvProblem &p, std::vector<LoweredStep> &steps) {
   Frame frame;
   frame.pixel = std::max<int64_t>(p.inputBlock, 1);
   frame.planes = sizesOf(p.input)[1];
@@ -176,9 +180,10 @@ static Frame makeFrame(const ConvProblem &p, const LoweringContext &context,
         p.window.padBegin[2],   p.padEnd[2]};
     height += halo.top + halo.bottom;
     width += halo.left + halo.right;
-    frame.buffer = StepBuffer::scratchSpace(0, halo.planes * height * width * frame.pixel *
-                                                   dtypeBytes(p.dtype));
-    steps.push_back(padHalo(StepBuffer::of(p.input), frame.buffer, halo, p.dtype, context));
+    CheckedSize bytes =
+        CheckedSize(halo.planes) * height * width * frame.pixel * dtypeBytes(p.dtype);
+    frame.buffer = StepBuffer::scratchSpace(0, bytes);
+    steps.push_back(padHalo(StepBuffer::of(p.input), frame.buffer, halo, p.dtype));
   }
   frame.lineStride = width * frame.pixel;
   frame.planeStride = height * frame.lineStride;
@@ -195,9 +200,8 @@ static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &s
     levels.push_back(dim);
   };
   constexpr int64_t kRuntime = DotSpec::kRuntime;
-  int64_t perGroup = p.channels / p.groups;
   if (!depthwise) {
-    int64_t planes = frame.pixel > 1 ? perGroup / frame.pixel : perGroup;
+    int64_t planes = p.channelsPerGroup() / frame.pixel;
     add({kRuntime, kRuntime, 1}, {planes, frame.planeStride});
   }
   int64_t rows = p.window.kernel[1], columns = p.window.kernel[2];
@@ -218,77 +222,99 @@ static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &s
     dims.levels[i] = levels[i];
 }
 
-static LoweringResult lowerBlockedConv(const ConvProblem &p, const LoweringContext &context) {
+/// Why the blocked way has no native code for `p`; empty when it has.
+static std::string refuseBlocked(const ConvProblem &p, const Target &target) {
   int64_t block = p.outputBlock;
-  if (p.dtype != DType::Float32 || block != context.target.channelBlock())
-    return LoweringResult::refuse("the channel block does not fit the target's vectors");
+  if (p.dtype != DType::Float32 || block != target.channelBlock())
+    return "the channel block does not fit the target's vectors";
   if (p.window.input[0] != 1 || p.window.kernel[0] != 1 || p.window.padBegin[0] != 0)
-    return LoweringResult::refuse("blocked convolution is native in two dimensions only");
-  std::optional<Tensor> weights = nn::constantTensor(p.weights);
-  std::optional<Tensor> bias = p.bias ? nn::constantTensor(p.bias) : std::nullopt;
-  if (!weights || (p.bias && !bias))
-    return LoweringResult::refuse("blocked convolution needs constant weights and bias");
+    return "blocked convolution is native in two dimensions only";
+  if (!nn::constantTensor(p.weights) || (p.bias && !nn::constantTensor(p.bias)))
+    return "blocked convolution needs constant weights and bias";
+  bool fillsBlocks = p.inputBlock == block && p.channelsPerGroup() % block == 0 &&
+                     p.outputsPerGroup() % block == 0;
+  if (p.groups > 1 && !p.isDepthwise() && !fillsBlocks)
+    return "groups do not fill channel blocks";
+  return "";
+}
 
+/// The tile of the blocked way; `lineRows` are the output pixels of a line.
+static DotSpec blockedSpec(const ConvProblem &p, const Frame &frame, int64_t lineRows,
+                           const Target &target) {
+  // A tile's vectors are channel blocks that read the same input.
+  int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
+  TileShape shape = chooseConvTile(target, lineRows, channelVectors);
   DotSpec spec;
-  spec.lanes = block;
-  spec.vectorA = p.groups > 1 && p.groups == p.channels && p.groups == p.outputs;
-  int64_t channelVectors = (p.outputs + block - 1) / block;
-  int64_t perGroup = p.channels / p.groups;
-  if (p.groups > 1 && !spec.vectorA &&
-      (p.inputBlock != block || perGroup % block != 0 || p.outputs / p.groups % block != 0))
-    return LoweringResult::refuse("groups do not fill channel blocks");
-  bool flat = p.isPointwise();
-  int64_t lineRows = flat ? p.outputPixels() : p.window.output[2];
-  TileShape shape = chooseConvTile(context.target, lineRows,
-                                   spec.vectorA   ? 1
-                                   : p.groups > 1 ? p.outputs / p.groups / block
-                                                  : channelVectors);
-  LoweringResult result;
-  Frame frame = makeFrame(p, context, result.steps);
+  spec.lanes = p.outputBlock;
+  spec.vectorA = p.isDepthwise();
   spec.rows = shape.rows;
   spec.vectors = shape.vectors;
-  spec.flat = flat;
+  spec.flat = p.isPointwise();
   spec.tailRows = lineRows % shape.rows;
   spec.rowStrideA = p.window.stride[2] * frame.pixel;
-  spec.rowStrideC = block;
-  int64_t tileColumns = spec.vectors * block;
+  spec.rowStrideC = p.outputBlock;
+  spec.bias = p.bias ? DotSpec::Bias::PerColumn : DotSpec::Bias::None;
+  return spec;
+}
 
-  DotDims dims;
-  addWindowLevels(p, frame, spec, dims);
-  addEpilogue(p, DotSpec::Access::PerColumn, spec);
+/// The dims of the blocked way but for the levels.
+static void fillBlockedDims(const ConvProblem &p, const Frame &frame, const DotSpec &spec,
+                            int64_t lineRows, int64_t threads, DotDims &dims) {
+  int64_t block = p.outputBlock, channelVectors = ceilDiv(p.outputs, block);
   dims.columnTiles = channelVectors / spec.vectors;
-  dims.lines = flat ? (lineRows + spec.rows - 1) / spec.rows : p.window.output[1];
+  dims.lines = spec.flat ? ceilDiv(lineRows, spec.rows) : p.window.output[1];
   dims.tilesPerLine = lineRows / spec.rows;
-  dims.lineChunks =
-      chooseLineChunks(dims.lines, dims.columnTiles * p.batch, p.flops, context.threads);
-  dims.linesPerChunk = (dims.lines + dims.lineChunks - 1) / dims.lineChunks;
+  dims.splitLines(p.batch, p.flops, threads);
   dims.lineStrideA = p.window.stride[1] * frame.lineStride;
   dims.lineStrideC = p.window.output[2] * block;
   dims.batchStrideA = frame.planes * frame.planeStride;
   dims.batchStrideC = channelVectors * p.outputPixels() * block;
   dims.tilesPerGroup = spec.vectorA ? 1 : dims.columnTiles / p.groups;
-  dims.groupStrideA = spec.vectorA ? frame.planeStride : perGroup / frame.pixel * frame.planeStride;
-  int64_t depth = p.kernelPositions() * (spec.vectorA ? 1 : perGroup);
-  dims.tileStrideB = depth * tileColumns;
+  dims.groupStrideA =
+      spec.vectorA ? frame.planeStride : p.channelsPerGroup() / frame.pixel * frame.planeStride;
+  int64_t depth = p.kernelPositions() * (spec.vectorA ? 1 : p.channelsPerGroup());
+  dims.tileStrideB = depth * spec.tileColumns();
   dims.vectorStrideC = p.outputPixels() * block;
   dims.tileStrideC = spec.vectors * dims.vectorStrideC;
+}
 
-  int64_t inputBlock = p.inputBlock;
-  StepBuffer b =
-      spec.vectorA
-          ? StepBuffer::packed(*weights, "depthwise " + std::to_string(block),
-                               [=](const Tensor &w) { return packDepthwiseWeights(w, block); })
-          : StepBuffer::packed(
-                *weights, "conv " + std::to_string(inputBlock) + " " + std::to_string(tileColumns),
-                [=](const Tensor &w) { return packConvWeights(w, inputBlock, tileColumns); });
-  std::optional<StepBuffer> biasBuffer;
-  if (bias) {
-    spec.bias = DotSpec::Bias::PerColumn;
-    biasBuffer = StepBuffer::packed(*bias, "pad " + std::to_string(tileColumns),
-                                    [=](const Tensor &t) { return padVector(t, tileColumns); });
-  }
-  result.steps.push_back(
-      finishStep(p, spec, dims, frame.buffer, std::move(b), p.batch, std::move(biasBuffer), 0, 1));
+/// The constant weights as the blocked way reads them.
+static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
+  Tensor weights = *nn::constantTensor(p.weights);
+  if (spec.vectorA)
+    return StepBuffer::packed(
+        weights, "depthwise " + std::to_string(spec.lanes),
+        [lanes = spec.lanes](const Tensor &w) { return packDepthwiseWeights(w, lanes); });
+  std::string how =
+      "conv " + std::to_string(p.inputBlock) + " " + std::to_string(spec.tileColumns());
+  return StepBuffer::packed(weights, how,
+                            [block = p.inputBlock, columns = spec.tileColumns()](const Tensor &w) {
+                              return packConvWeights(w, block, columns);
+                            });
+}
+
+/// The constant bias, if any, for whole tiles.
+static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec &spec) {
+  if (!p.bias)
+    return std::nullopt;
+  int64_t columns = spec.tileColumns();
+  return StepBuffer::packed(*nn::constantTensor(p.bias), "pad " + std::to_string(columns),
+                            [columns](const Tensor &t) { return padVector(t, columns); });
+}
+
+static LoweringResult lowerBlockedConv(const ConvProblem &p, const LoweringContext &context) {
+  if (std::string reason = refuseBlocked(p, context.target); !reason.empty())
+    return LoweringResult::refuse(reason);
+  LoweringResult result;
+  Frame frame = makeFrame(p, result.steps);
+  int64_t lineRows = p.isPointwise() ? p.outputPixels() : p.window.output[2];
+  DotSpec spec = blockedSpec(p, frame, lineRows, context.target);
+  DotDims dims;
+  addWindowLevels(p, frame, spec, dims);
+  addEpilogue(p, DotSpec::Access::PerColumn, spec);
+  fillBlockedDims(p, frame, spec, lineRows, context.threads, dims);
+  result.steps.push_back(finishStep(p, spec, dims, frame.buffer, packedWeights(p, spec), p.batch,
+                                    packedBias(p, spec), /*firstResult=*/0, /*share=*/1));
   return result;
 }
 
@@ -296,64 +322,55 @@ static LoweringResult lowerBlockedConv(const ConvProblem &p, const LoweringConte
 // Plain NCHW
 //===----------------------------------------------------------------------===//
 
-/// C [outputs, pixels] = weights [outputs, depth] * unfolded image [depth, pixels],
-/// per image and group.
-static LoweringResult lowerPlainConv(const ConvProblem &p, const LoweringContext &context) {
-  int64_t perGroup = p.channels / p.groups, outputsPerGroup = p.outputs / p.groups;
-  int64_t depth = perGroup * p.kernelPositions(), pixels = p.outputPixels();
-  TileShape shape = chooseGemmTile(context.target, p.dtype, outputsPerGroup, pixels);
-  DotSpec spec;
-  spec.dtype = p.dtype;
-  spec.lanes = context.target.lanes(p.dtype);
-  spec.rows = shape.rows;
-  spec.vectors = shape.vectors;
-  spec.flat = true;
-  spec.tailRows = outputsPerGroup % spec.rows;
-  spec.levels = {{DotSpec::kRuntime, 1, 2}};
-  spec.packedB = false;
-  spec.contiguousColumns = true;
-  int64_t tileColumns = spec.vectors * spec.lanes;
-  spec.maskColumns = pixels % tileColumns != 0;
-  spec.bias = p.bias ? DotSpec::Bias::PerRow : DotSpec::Bias::None;
-  addEpilogue(p, DotSpec::Access::PerRow, spec);
-
+/// The dims of one image: a batch is a group.
+static DotDims plainDims(const ConvProblem &p, const DotSpec &spec,
+                         const LoweringContext &context) {
+  int64_t depth = p.channelsPerGroup() * p.kernelPositions(), pixels = p.outputPixels();
   DotDims dims;
-  dims.columnTiles = (pixels + tileColumns - 1) / tileColumns;
+  dims.columnTiles = ceilDiv(pixels, spec.tileColumns());
   dims.tilesPerGroup = dims.columnTiles;
-  dims.lines = (outputsPerGroup + spec.rows - 1) / spec.rows;
-  double flopsPerImage = p.flops / double(p.batch);
-  dims.lineChunks =
-      chooseLineChunks(dims.lines, dims.columnTiles * p.groups, flopsPerImage, context.threads);
-  dims.linesPerChunk = (dims.lines + dims.lineChunks - 1) / dims.lineChunks;
-  dims.batchStrideA = outputsPerGroup * depth;
+  dims.lines = ceilDiv(p.outputsPerGroup(), spec.rows);
+  dims.splitLines(p.groups, p.flops / double(p.batch), context.threads);
+  dims.batchStrideA = p.outputsPerGroup() * depth;
   dims.batchStrideB = depth * pixels;
-  dims.batchStrideC = outputsPerGroup * pixels;
-  dims.batchStrideBias = outputsPerGroup;
-  dims.tileStrideB = tileColumns;
-  dims.tileStrideC = tileColumns;
+  dims.batchStrideC = p.outputsPerGroup() * pixels;
+  dims.batchStrideBias = p.outputsPerGroup();
+  dims.tileStrideB = spec.tileColumns();
+  dims.tileStrideC = spec.tileColumns();
   dims.rowStrideA = depth;
   dims.rowStrideC = pixels;
   dims.strideB = pixels;
   dims.columns = pixels;
   dims.levels[0] = {depth, 1};
+  return dims;
+}
+
+/// C [outputs, pixels] = weights [outputs, depth] * unfolded image [depth, pixels],
+/// per image and group.
+static LoweringResult lowerPlainConv(const ConvProblem &p, const LoweringContext &context) {
+  DotSpec spec = DotSpec::product(context.target, p.dtype, p.outputsPerGroup(), p.outputPixels());
+  spec.levels = {{DotSpec::kRuntime, 1, 2}};
+  spec.packedB = false;
+  spec.bias = p.bias ? DotSpec::Bias::PerRow : DotSpec::Bias::None;
+  addEpilogue(p, DotSpec::Access::PerRow, spec);
+  DotDims dims = plainDims(p, spec, context);
 
   LoweringResult result;
   int64_t element = dtypeBytes(p.dtype);
   for (int64_t n = 0; n < p.batch; ++n) {
     StepBuffer image = StepBuffer::of(p.input, n * p.channels * p.inputPixels() * element);
     if (!p.isPointwise()) {
-      StepBuffer unfolded =
-          StepBuffer::scratchSpace(0, p.channels * p.kernelPositions() * pixels * element);
-      WindowShape3 window = p.window;
-      window.channels = p.channels;
-      result.steps.push_back(unfoldWindows(image, unfolded, window, p.dtype, context));
+      CheckedSize bytes =
+          CheckedSize(p.channels) * p.kernelPositions() * p.outputPixels() * element;
+      StepBuffer unfolded = StepBuffer::scratchSpace(0, bytes);
+      result.steps.push_back(unfoldWindows(image, unfolded, p.window, p.dtype));
       image = unfolded;
     }
     std::optional<StepBuffer> bias;
     if (p.bias)
       bias = StepBuffer::of(p.bias);
     result.steps.push_back(finishStep(p, spec, dims, StepBuffer::of(p.weights), image, p.groups,
-                                      std::move(bias), n * p.outputs * pixels,
+                                      std::move(bias), n * p.outputs * p.outputPixels(),
                                       1.0 / double(p.batch)));
   }
   return result;

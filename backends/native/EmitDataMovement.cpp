@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/CopyKernels.h"
-#include "backends/native/GroupProgram.h"
+#include "backends/native/StaticShape.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 

@@ -1,6 +1,7 @@
 //===- EmitElementwise.cpp - groups of elementwise ops --------------------===//
 #include "backends/native/GroupProgram.h"
 #include "backends/native/MapKernel.h"
+#include "backends/native/StaticShape.h"
 #include "ir/NNDialect.h"
 
 using namespace mlir;

@@ -5,25 +5,24 @@
 // channel, whose neighbours in the other channels lie a plane apart.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/native/GroupProgram.h"
 #include "backends/native/MapKernel.h"
 #include "backends/native/RowReduction.h"
+#include "backends/native/StaticShape.h"
+#include "backends/native/TileChoice.h"
 #include "ir/NNDialect.h"
 #include "ir/ScalarEmitter.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
-#include "llvm/Support/MathExtras.h"
 
 #include <bit>
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
-
-static constexpr int64_t kGrainBytes = 64 << 10;
 
 namespace {
 /// [batch, channels, plane] of a tensor whose channels are dimension 1.
@@ -108,7 +107,7 @@ static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
     Value input = kb.advance(kb.buffer(0), offset, dtype);
     Value output = kb.advance(kb.buffer(3), offset, dtype);
     Value count =
-        ops.create<arith::SIToFPOp>(kb.loc(), registerType(ops.getContext(), dtype, 0), plane);
+        ops.create<arith::SIToFPOp>(kb.loc(), nn::registerType(ops.getContext(), dtype, 0), plane);
     Value sum = reduceRow(kb, input, plane, dtype, Combine::Add,
                           [](Value x, Value, int64_t, Value) { return x; });
     Value mean = scalar.div(sum, count);
@@ -144,7 +143,7 @@ static LoweringResult lower(nn::InstanceNormOp op) {
   step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getScale()),
                   StepBuffer::of(op.getBias()), StepBuffer::of(op.getResult())};
   step.tasks = shape.batch * shape.channels;
-  step.grain = std::max<int64_t>(1, kGrainBytes / (4 * shape.plane * dtypeBytes(dtype)));
+  step.grain = chooseMoveGrain(4 * shape.plane * dtypeBytes(dtype));
   step.flops = 6.0 * static_cast<double>(shape.elements());
   step.bytes = 4.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
   step.kernel = {"instance_norm", "instance_norm/" + std::string(dtypeName(dtype)) + keyOf(epsilon),
@@ -222,14 +221,14 @@ static LoweringResult lower(nn::LrnOp op) {
   LrnSpec spec{dtype, op.getAlpha().convertToDouble() / static_cast<double>(size),
                op.getBeta().convertToDouble(), op.getBias().convertToDouble()};
   LoweredStep step;
-  int64_t chunk = std::min(kChunk, shape.plane), chunks = llvm::divideCeil(shape.plane, chunk);
+  int64_t chunk = std::min(kChunk, shape.plane), chunks = ceilDiv(shape.plane, chunk);
   // Of an even window, the larger half lies after the channel.
   int64_t before = std::min((size - 1) / 2, shape.channels);
   int64_t after = std::min(size / 2, shape.channels);
   step.dims = {shape.channels, shape.plane, before, after, chunk, chunks};
   step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())};
   step.tasks = shape.batch * shape.channels * chunks;
-  step.grain = std::max<int64_t>(1, kGrainBytes / (chunk * (size + 8) * dtypeBytes(dtype)));
+  step.grain = chooseMoveGrain(chunk * (size + 8) * dtypeBytes(dtype));
   step.flops = static_cast<double>(shape.elements()) * static_cast<double>(2 * size + 4);
   step.bytes = 2.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
   step.kernel = {"lrn",

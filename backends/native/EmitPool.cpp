@@ -1,7 +1,8 @@
 //===- EmitPool.cpp - pooling ---------------------------------------------===//
-#include "backends/native/GroupProgram.h"
 #include "backends/native/PoolKernel.h"
 #include "backends/native/ReduceKernel.h"
+#include "backends/native/StaticShape.h"
+#include "backends/native/TileChoice.h"
 #include "ir/NNDialect.h"
 #include "ir/WindowShape.h"
 
@@ -38,13 +39,6 @@ struct PoolProblem {
 };
 } // namespace
 
-static LoweringResult oneStep(LoweredStep step) {
-  LoweringResult lowered;
-  if (step.tasks > 0)
-    lowered.steps.push_back(std::move(step));
-  return lowered;
-}
-
 /// Fills the axes from the attributes that all windowed pools have.
 template <typename Op>
 static bool resolveAxes(Op op, const PoolProblem &problem, PoolAxis (&axes)[3]) {
@@ -66,7 +60,6 @@ static bool resolveAxes(Op op, const PoolProblem &problem, PoolAxis (&axes)[3]) 
 template <typename Op>
 static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec spec,
                                     const LoweringContext &context) {
-  constexpr int64_t kGrainBytes = 64 << 10;
   PoolAxis axes[3];
   size_t rank = problem.spatialSizes(problem.input).size();
   if (rank < 1 || rank > 3)
@@ -94,13 +87,11 @@ static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec 
   int64_t taps = axes[0].kernel * axes[1].kernel * axes[2].kernel;
   int64_t rowBytes =
       axes[2].output * std::max<int64_t>(problem.block, 1) * dtypeBytes(problem.dtype);
-  step.grain = std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(rowBytes * taps / 2, 1));
+  step.grain = chooseMoveGrain(rowBytes * taps / 2);
   step.flops = static_cast<double>(elementsOf(op.getResult())) * static_cast<double>(taps);
   step.bytes = static_cast<double>((elementsOf(problem.input) + elementsOf(op.getResult())) *
                                    dtypeBytes(problem.dtype));
-  if (elementsOf(op.getResult()) == 0)
-    step.tasks = 0;
-  return oneStep(std::move(step));
+  return LoweringResult::of(std::move(step));
 }
 
 /// A global pool is a reduction over all pixels of a channel.
@@ -119,7 +110,7 @@ static LoweringResult lowerGlobal(const PoolProblem &problem, ReduceKind kind) {
       makeReduction(spec, shape, sizes[1] * shape.inner, StepBuffer::of(problem.input),
                     StepBuffer::of(problem.group->getResult(0)));
   problem.addOperands(step);
-  return oneStep(std::move(step));
+  return LoweringResult::of(std::move(step));
 }
 
 LoweringResult native::lowerPool(Operation *group, const LoweringContext &context) {
@@ -142,6 +133,8 @@ LoweringResult native::lowerPool(Operation *group, const LoweringContext &contex
   bool averages = isa<nn::AveragePoolOp, nn::GlobalAveragePoolOp>(root);
   if (averages && !isFloat(problem.dtype))
     return LoweringResult::refuse("the average of integers");
+  if (elementsOf(group->getResult(0)) == 0)
+    return {};
   return llvm::TypeSwitch<Operation *, LoweringResult>(root)
       .Case([&](nn::MaxPoolOp op) {
         PoolSpec spec;

@@ -1,7 +1,7 @@
 //===- EmitReduction.cpp - reductions, softmax, arg max -------------------===//
 #include "backends/native/CopyKernels.h"
-#include "backends/native/GroupProgram.h"
 #include "backends/native/SoftmaxKernel.h"
+#include "backends/native/StaticShape.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
@@ -15,12 +15,6 @@ using namespace quern::native;
 static RowShape rowsAlong(ArrayRef<int64_t> sizes, int64_t begin, int64_t end) {
   return {productOf(sizes.take_front(begin)), productOf(sizes.slice(begin, end - begin)),
           productOf(sizes.drop_front(end))};
-}
-
-static LoweringResult oneStep(LoweredStep step) {
-  LoweringResult lowered;
-  lowered.steps.push_back(std::move(step));
-  return lowered;
 }
 
 //===----------------------------------------------------------------------===//
@@ -81,7 +75,7 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
         (wanted ? shape.length : shape.outer) *= sizes[d];
       }
   DType dtype = dtypeOfValue(input);
-  StepBuffer scratch = StepBuffer::scratchSpace(0, elementsOf(input) * dtypeBytes(dtype));
+  StepBuffer scratch = StepBuffer::scratchSpace(0, CheckedSize::product(sizes) * dtypeBytes(dtype));
   appendCopy(order, dtype, {StepBuffer::of(input), from}, {scratch, contiguousStrides(order)},
              steps);
   return scratch;
@@ -142,7 +136,7 @@ template <typename Op> static LoweringResult lowerSoftmax(Op op, bool logarithm)
     return {};
   spec.logarithm = logarithm;
   spec.contiguous = shape.inner == 1;
-  return oneStep(
+  return LoweringResult::of(
       makeSoftmax(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
@@ -160,7 +154,7 @@ template <typename Op> static LoweringResult lowerArg(Op op, bool wantMax) {
   spec.wantMax = wantMax;
   spec.lastOfEqual = op.getSelectLastIndex();
   spec.contiguous = shape.inner == 1;
-  return oneStep(
+  return LoweringResult::of(
       makeArg(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 

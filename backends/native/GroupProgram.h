@@ -24,13 +24,4 @@ struct GroupProgram {
 std::optional<GroupProgram> buildGroupProgram(mlir::Operation *group, mlir::Operation *root,
                                               std::string &reason);
 
-/// The element type of a tensor value.
-DType dtypeOfValue(mlir::Value value);
-/// The sizes of a statically shaped tensor value.
-llvm::ArrayRef<int64_t> sizesOf(mlir::Value value);
-/// Their product.
-int64_t elementsOf(mlir::Value value);
-/// The product of `sizes`; 1 when there are none.
-int64_t productOf(llvm::ArrayRef<int64_t> sizes);
-
 } // namespace quern::native

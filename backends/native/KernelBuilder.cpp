@@ -1,6 +1,8 @@
 //===- KernelBuilder.cpp - one kernel function under construction ---------===//
 #include "backends/native/KernelBuilder.h"
 
+#include "ir/ScalarEmitter.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -12,31 +14,6 @@
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
-
-Type native::registerType(MLIRContext *context, DType dtype, int64_t lanes) {
-  Builder b(context);
-  Type scalar;
-  switch (dtype) {
-  case DType::Float32:
-    scalar = b.getF32Type();
-    break;
-  case DType::Float64:
-    scalar = b.getF64Type();
-    break;
-  case DType::Float16:
-    scalar = b.getF16Type();
-    break;
-  case DType::BFloat16:
-    scalar = b.getBF16Type();
-    break;
-  case DType::Bool:
-    scalar = b.getI1Type();
-    break;
-  default:
-    scalar = b.getIntegerType(static_cast<unsigned>(dtypeBits(dtype)));
-  }
-  return lanes == 0 ? scalar : VectorType::get({lanes}, scalar);
-}
 
 static std::unique_ptr<MLIRContext> createContext() {
   DialectRegistry registry;
@@ -146,7 +123,7 @@ Value KernelBuilder::lessThan(Value a, Value b) {
 }
 
 static Type memoryType(MLIRContext *context, DType dtype, int64_t lanes) {
-  return registerType(context, dtype == DType::Bool ? DType::UInt8 : dtype, lanes);
+  return nn::registerType(context, dtype == DType::Bool ? DType::UInt8 : dtype, lanes);
 }
 
 Value KernelBuilder::advance(Value pointer, Value elements, DType dtype) {
@@ -200,8 +177,8 @@ Value KernelBuilder::splat(Value scalar, int64_t lanes) {
 }
 
 Value KernelBuilder::floatConstant(DType dtype, int64_t lanes, double value) {
-  Type type = registerType(context.get(), dtype, lanes);
-  TypedAttr attr = ops.getFloatAttr(registerType(context.get(), dtype, 0), value);
+  Type type = nn::registerType(context.get(), dtype, lanes);
+  TypedAttr attr = ops.getFloatAttr(nn::registerType(context.get(), dtype, 0), value);
   if (lanes > 0)
     attr = SplatElementsAttr::get(cast<VectorType>(type), attr);
   return ops.create<arith::ConstantOp>(location, attr);
@@ -211,10 +188,6 @@ Value KernelBuilder::multiplyAdd(Value a, Value b, Value c) {
   if (cpu.hasFma)
     return ops.create<math::FmaOp>(location, a, b, c);
   return ops.create<arith::AddFOp>(location, ops.create<arith::MulFOp>(location, a, b), c);
-}
-
-void KernelBuilder::prefetch(Value pointer) {
-  ops.create<LLVM::Prefetch>(location, pointer, /*rw=*/0, /*hint=*/3, /*cache=*/1);
 }
 
 KernelBuilder::Values KernelBuilder::forLoop(Value from, Value to, int64_t step, ValueRange carried,

@@ -59,8 +59,6 @@ public:
   mlir::Value floatConstant(DType dtype, int64_t lanes, double value);
   /// a * b + c, with one rounding where the target has FMA.
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
-  /// Hints that the cache line at `pointer` will be read soon.
-  void prefetch(mlir::Value pointer);
 
   using Values = llvm::SmallVector<mlir::Value>;
   /// for (i = from; i < to; i += step); `body` gets i and the carried values and
@@ -91,8 +89,5 @@ private:
   mlir::Value buffersArgument, dimsArgument, begin, end;
   llvm::SmallVector<mlir::Value> buffers, dims;
 };
-
-/// The IR type of `lanes` elements (0: scalar) in registers.
-mlir::Type registerType(mlir::MLIRContext *context, DType dtype, int64_t lanes);
 
 } // namespace quern::native

@@ -1,6 +1,8 @@
 //===- KernelCache.cpp - kernels emitted once, and packed weights ---------===//
 #include "backends/native/KernelCache.h"
 
+#include "backends/native/CloseFile.h"
+
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -31,7 +33,7 @@ static Status writeText(const std::string &path, llvm::StringRef text) {
   if (error)
     return ioError("cannot write " + path + ": " + error.message());
   file << text;
-  return Status::ok();
+  return closeFile(file, path);
 }
 
 Expected<CompiledKernel> KernelCache::compileOne(const KernelSpec &spec,
@@ -51,7 +53,7 @@ Expected<CompiledKernel> KernelCache::compileOne(const KernelSpec &spec,
     return object.status().withContext("kernel " + spec.name);
   if (!dumpDirectory.empty())
     QUERN_TRY(writeText(dumpDirectory + "/" + symbol + ".s", assembly));
-  return CompiledKernel{symbol, spec.name, object.take()};
+  return CompiledKernel{symbol, object.take()};
 }
 
 /// A symbol from a readable name: other characters become underscores.

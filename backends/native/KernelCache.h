@@ -13,7 +13,6 @@ namespace quern::native {
 /// The object code of one kernel.
 struct CompiledKernel {
   std::string symbol;
-  std::string name;
   ObjectCode object;
 };
 

@@ -1,6 +1,8 @@
 //===- LinkObjects.cpp - object files to what users link ------------------===//
 #include "backends/native/LinkObjects.h"
 
+#include "backends/native/CloseFile.h"
+
 #include "lld/Common/Driver.h"
 #include "llvm/ObjCopy/ConfigManager.h"
 #include "llvm/ObjCopy/ObjCopy.h"
@@ -71,14 +73,6 @@ Status native::linkSharedLibrary(const std::vector<std::string> &objects, const 
   return runLinker(arguments);
 }
 
-/// An error that a stream meets would end the process when not asked for.
-static Status closeFile(llvm::raw_fd_ostream &out, const std::string &path) {
-  out.close();
-  std::error_code code = out.error();
-  out.clear_error();
-  return code ? ioError("cannot write " + path + ": " + code.message()) : Status::ok();
-}
-
 Status native::localizeSymbols(const std::string &object, const std::string &output,
                                const std::vector<std::string> &kept) {
   namespace objcopy = llvm::objcopy;
@@ -100,9 +94,11 @@ Status native::localizeSymbols(const std::string &object, const std::string &out
   llvm::raw_fd_ostream out(output, code);
   if (code)
     return ioError("cannot write " + output + ": " + code.message());
-  if (llvm::Error error = objcopy::executeObjcopyOnBinary(config, *input->getBinary(), out))
+  llvm::Error error = objcopy::executeObjcopyOnBinary(config, *input->getBinary(), out);
+  Status written = closeFile(out, output);
+  if (error)
     return linkError("cannot copy " + object, std::move(error));
-  return closeFile(out, output);
+  return written;
 }
 
 Status native::writeArchive(const std::string &object, const std::string &memberName,

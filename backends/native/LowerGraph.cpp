@@ -2,7 +2,7 @@
 #include "backends/native/LowerGraph.h"
 
 #include "backends/interpreter/Interpreter.h"
-#include "backends/native/GroupProgram.h"
+#include "backends/native/StaticShape.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 

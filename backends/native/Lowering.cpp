@@ -2,6 +2,7 @@
 #include "backends/native/Lowering.h"
 
 #include "backends/native/GroupProgram.h"
+#include "backends/native/StaticShape.h"
 #include "ir/NNDialect.h"
 
 #include "llvm/ADT/TypeSwitch.h"

@@ -9,6 +9,7 @@
 
 #include "backends/native/KernelBuilder.h"
 #include "backends/native/ScalarProgram.h"
+#include "quern/CheckedSize.h"
 #include "quern/Tensor.h"
 
 #include "mlir/IR/Operation.h"
@@ -34,7 +35,8 @@ struct StepBuffer {
   enum class Kind {
     Value,   ///< the graph value `value`, read or written
     Weights, ///< the constant `tensor`, or what `pack` makes of one
-    Scratch, ///< `bytes` that live during this op's steps only, numbered by `scratch`
+    Scratch, ///< `bytes` that live during this op's steps only, numbered by `number`
+    Output,  ///< graph output `number`
   };
   Kind kind = Kind::Value;
   mlir::Value value;
@@ -44,8 +46,8 @@ struct StepBuffer {
   /// the same non-empty `packKey` exists.
   std::function<Expected<Tensor>()> pack;
   std::string packKey;
-  int64_t bytes = 0;
-  int scratch = 0;
+  CheckedSize bytes;
+  uint32_t number = 0;
   /// Bytes to skip at the start.
   int64_t offset = 0;
 
@@ -64,11 +66,17 @@ struct StepBuffer {
   /// `source` is the unpacked constant; `how` names the packing.
   static StepBuffer packed(const Tensor &source, const std::string &how,
                            std::function<Expected<Tensor>(const Tensor &)> pack);
-  static StepBuffer scratchSpace(int number, int64_t bytes) {
+  static StepBuffer scratchSpace(uint32_t number, CheckedSize bytes) {
     StepBuffer b;
     b.kind = Kind::Scratch;
-    b.scratch = number;
+    b.number = number;
     b.bytes = bytes;
+    return b;
+  }
+  static StepBuffer output(uint32_t number) {
+    StepBuffer b;
+    b.kind = Kind::Output;
+    b.number = number;
     return b;
   }
 };
@@ -90,6 +98,11 @@ struct LoweringResult {
   std::vector<LoweredStep> steps;
   std::string refusal;
 
+  static LoweringResult of(LoweredStep step) {
+    LoweringResult result;
+    result.steps.push_back(std::move(step));
+    return result;
+  }
   static LoweringResult refuse(std::string reason) { return {{}, std::move(reason)}; }
   bool isNative() const { return refusal.empty(); }
 };

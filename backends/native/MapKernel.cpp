@@ -8,6 +8,9 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/MapKernel.h"
 
+#include "backends/native/TileChoice.h"
+#include "runtime/lib/CeilDiv.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -15,9 +18,8 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-/// Bytes that one task should move, and that are worth a thread's while.
+/// Bytes that one task should move.
 static constexpr int64_t kTaskBytes = 32 << 10;
-static constexpr int64_t kGrainBytes = 64 << 10;
 
 std::vector<int64_t> native::contiguousStrides(ArrayRef<int64_t> sizes) {
   std::vector<int64_t> strides(sizes.size());
@@ -288,8 +290,8 @@ void native::appendMap(const MapProblem &problem, std::vector<LoweredStep> &step
   int64_t inner = sizes[rank - 1], rows = sizes[rank - 2];
   auto [innerChunk, rowChunk] =
       chooseChunks(inner, rows, std::max<int64_t>(1, kTaskBytes / elementCost));
-  int64_t innerTasks = llvm::divideCeil(inner, innerChunk);
-  int64_t rowTasks = llvm::divideCeil(rows, rowChunk);
+  int64_t innerTasks = ceilDiv(inner, innerChunk);
+  int64_t rowTasks = ceilDiv(rows, rowChunk);
   step.dims = {inner, innerChunk, innerTasks, rows, rowChunk, rowTasks};
   step.dims.insert(step.dims.end(), sizes.begin(), sizes.end() - 2);
   for (const auto &s : strides) {
@@ -297,7 +299,7 @@ void native::appendMap(const MapProblem &problem, std::vector<LoweredStep> &step
     step.dims.insert(step.dims.end(), s.begin(), s.end() - 2);
   }
   step.tasks = elements / (inner * rows) * innerTasks * rowTasks;
-  step.grain = std::max<int64_t>(1, kGrainBytes / (innerChunk * rowChunk * elementCost));
+  step.grain = chooseMoveGrain(innerChunk * rowChunk * elementCost);
   step.kernel = {problem.name, kernel.key(), [kernel](KernelBuilder &kb) { kernel.emit(kb); }};
   steps.push_back(std::move(step));
 }

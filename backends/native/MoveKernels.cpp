@@ -1,6 +1,9 @@
 //===- MoveKernels.cpp - copies that prepare a Dot's operands -------------===//
 #include "backends/native/MoveKernels.h"
 
+#include "backends/native/TileChoice.h"
+#include "runtime/lib/CeilDiv.h"
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -31,13 +34,6 @@ void emitCopy(KernelBuilder &kb, Value from, Value to, Value count, DType dtype)
   });
 }
 
-int64_t grainOfBytes(int64_t tasks, double bytes) {
-  constexpr double kBytesPerThread = 64 * 1024;
-  double perTask = bytes / static_cast<double>(std::max<int64_t>(tasks, 1));
-  return std::clamp<int64_t>(static_cast<int64_t>(kBytesPerThread / std::max(perTask, 1.0)), 1,
-                             std::max<int64_t>(tasks, 1));
-}
-
 LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vector<int64_t> dims,
                      int64_t tasks, double bytes) {
   LoweredStep step;
@@ -45,7 +41,7 @@ LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vec
   step.buffers = {std::move(from), std::move(to)};
   step.dims = std::move(dims);
   step.tasks = tasks;
-  step.grain = grainOfBytes(tasks, bytes);
+  step.grain = chooseMoveGrain(static_cast<int64_t>(bytes) / std::max<int64_t>(tasks, 1));
   step.bytes = bytes;
   return step;
 }
@@ -79,8 +75,7 @@ static void emitPadHalo(KernelBuilder &kb, DType dtype) {
   });
 }
 
-LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, DType dtype,
-                            const LoweringContext &) {
+LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, DType dtype) {
   std::string name = "pad_halo_" + std::string(dtypeName(dtype));
   int64_t lineTo = (s.left + s.width + s.right) * s.pixel;
   double bytes = static_cast<double>(
@@ -102,12 +97,12 @@ LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, 
 static std::pair<Value, Value> validRange(KernelBuilder &kb, Value shift, Value size, Value stride,
                                           Value outputs) {
   // first = ceil(max(0, -shift) / stride); last = ceil(max(0, size - shift) / stride).
-  auto ceilDiv = [&](Value a) {
+  auto strides = [&](Value a) {
     Value positive = kb.maxSigned(a, kb.index(0));
     return kb.div(kb.add(positive, kb.sub(stride, kb.index(1))), stride);
   };
-  Value first = kb.minSigned(ceilDiv(kb.sub(kb.index(0), shift)), outputs);
-  Value last = kb.minSigned(ceilDiv(kb.sub(size, shift)), outputs);
+  Value first = kb.minSigned(strides(kb.sub(kb.index(0), shift)), outputs);
+  Value last = kb.minSigned(strides(kb.sub(size, shift)), outputs);
   return {first, kb.maxSigned(first, last)};
 }
 
@@ -152,7 +147,7 @@ static void emitUnfold(KernelBuilder &kb, DType dtype, bool unitStride) {
 }
 
 LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowShape3 &s,
-                                  DType dtype, const LoweringContext &) {
+                                  DType dtype) {
   bool unitStride = s.stride[2] == 1;
   std::string name = "unfold_" + std::string(dtypeName(dtype)) + (unitStride ? "" : "_strided");
   std::vector<int64_t> dims;
@@ -208,12 +203,11 @@ static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns,
   });
 }
 
-LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape &s, DType dtype,
-                                const LoweringContext &) {
+LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape &s, DType dtype) {
   bool unitStride = s.strideN == 1;
   std::string name = "pack_columns_" + std::to_string(s.tileColumns) + "_" +
                      std::string(dtypeName(dtype)) + (unitStride ? "" : "_strided");
-  int64_t tiles = (s.n + s.tileColumns - 1) / s.tileColumns;
+  int64_t tiles = ceilDiv(s.n, s.tileColumns);
   double bytes = 2.0 * static_cast<double>(s.batch * s.k * s.n * dtypeBytes(dtype));
   return moveStep({name, name,
                    [=, columns = s.tileColumns](KernelBuilder &kb) {
@@ -240,7 +234,7 @@ static void emitCopyBytes(KernelBuilder &kb) {
 }
 
 LoweredStep native::copyBytes(StepBuffer from, StepBuffer to, int64_t bytes) {
-  int64_t pieces = (bytes + kPieceBytes - 1) / kPieceBytes;
+  int64_t pieces = ceilDiv(bytes, kPieceBytes);
   return moveStep({"copy_bytes", "copy_bytes", emitCopyBytes}, std::move(from), std::move(to),
                   {bytes}, pieces, 2.0 * static_cast<double>(bytes));
 }

@@ -11,8 +11,7 @@ struct HaloShape {
   int64_t planes, height, width, pixel;
   int64_t top, bottom, left, right;
 };
-LoweredStep padHalo(StepBuffer from, StepBuffer to, const HaloShape &shape, DType dtype,
-                    const LoweringContext &context);
+LoweredStep padHalo(StepBuffer from, StepBuffer to, const HaloShape &shape, DType dtype);
 
 /// The window geometry of a 3-D convolution (leading axes of size 1 when fewer).
 struct WindowShape3 {
@@ -21,16 +20,14 @@ struct WindowShape3 {
 };
 /// Unfolds a [channels, input...] image into rows of a matrix
 /// [channels * kernel..., output...].
-LoweredStep unfoldWindows(StepBuffer from, StepBuffer to, const WindowShape3 &shape, DType dtype,
-                          const LoweringContext &context);
+LoweredStep unfoldWindows(StepBuffer from, StepBuffer to, const WindowShape3 &shape, DType dtype);
 
 /// Packs B [batch][k, n] (elements strideK and strideN apart) into
 /// [batch][column tile][k][tileColumns], zero-padded.
 struct PackShape {
   int64_t batch, batchStride, k, n, strideK, strideN, tileColumns;
 };
-LoweredStep packColumns(StepBuffer from, StepBuffer to, const PackShape &shape, DType dtype,
-                        const LoweringContext &context);
+LoweredStep packColumns(StepBuffer from, StepBuffer to, const PackShape &shape, DType dtype);
 
 /// Copies `bytes` bytes.
 LoweredStep copyBytes(StepBuffer from, StepBuffer to, int64_t bytes);

@@ -1,14 +1,14 @@
 //===- PackWeights.cpp - constant weights in the order kernels read them --===//
 #include "backends/native/PackWeights.h"
 
+#include "runtime/lib/CeilDiv.h"
+
 #include <oneapi/tbb/parallel_for.h>
 
 #include <cstring>
 
 using namespace quern;
 using namespace quern::native;
-
-static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// Calls `body(T{})` with the C++ type of a packable dtype.
 template <typename Body> static Expected<Tensor> withType(DType dtype, Body body) {

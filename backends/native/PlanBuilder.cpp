@@ -1,9 +1,10 @@
 //===- PlanBuilder.cpp - from lowered steps to a plan ---------------------===//
 #include "backends/native/PlanBuilder.h"
 
-#include "backends/native/GroupProgram.h"
 #include "backends/native/MoveKernels.h"
+#include "backends/native/StaticShape.h"
 #include "ir/NNDialect.h"
+#include "ir/Signature.h"
 #include "ir/Types.h"
 #include "passes/MemoryPlanner.h"
 
@@ -42,13 +43,16 @@ private:
   Place placeOf(Value value) const;
   void placeConcatOperands(const LoweredOp &op);
   void bindPorts();
-  void addCopy(Value from, unsigned output);
+  void addCopy(Value from, uint32_t output);
+  void orderOps();
   Status collectLifetimes();
   Status assignArena();
   Status packWeights();
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
   Status addReferenceStep(const LoweredOp &op);
   Status addSlotCopy(Value from, const std::string &output);
+  void addInputPorts();
+  Status addOutputPorts();
   BufferRef refOf(Value value, int64_t offset = 0);
   BufferRef refOf(const StepBuffer &buffer, size_t opIndex);
   BufferRef constantRef(Value value);
@@ -69,7 +73,7 @@ private:
   llvm::DenseMap<Value, Place> parts;
   llvm::DenseMap<Value, Storage> storage;
   /// Scratch buffers by (op index, scratch number).
-  std::map<std::pair<size_t, int>, Storage> scratch;
+  std::map<std::pair<size_t, uint32_t>, Storage> scratch;
   llvm::DenseMap<Value, uint32_t> slots;
   llvm::DenseMap<Value, uint32_t> constantIndex;
   std::map<const StepBuffer *, uint32_t> weightIndex;
@@ -140,18 +144,16 @@ void PlanBuilder::bindPorts() {
     if (canOwn)
       storage[base].fixed = BufferRef{BufferRef::Space::Output, static_cast<uint32_t>(i), 0};
     else
-      addCopy(value, static_cast<unsigned>(i));
+      addCopy(value, static_cast<uint32_t>(i));
   }
 }
 
-void PlanBuilder::addCopy(Value from, unsigned output) {
+void PlanBuilder::addCopy(Value from, uint32_t output) {
   LoweredOp copy;
   copy.op = from.getDefiningOp() ? from.getDefiningOp() : main.getOperation();
   copy.nodes = "output " + std::to_string(output);
   int64_t bytes = elementsOf(from) * dtypeBytes(dtypeOfValue(from));
-  // The destination is filled in by refOf through this marker.
-  StepBuffer to = StepBuffer::scratchSpace(-1 - static_cast<int>(output), bytes);
-  copy.steps.push_back(copyBytes(StepBuffer::of(from), to, bytes));
+  copy.steps.push_back(copyBytes(StepBuffer::of(from), StepBuffer::output(output), bytes));
   copies.push_back(std::move(copy));
 }
 
@@ -161,7 +163,7 @@ void PlanBuilder::addCopy(Value from, unsigned output) {
 
 Status PlanBuilder::collectLifetimes() {
   auto bytesOf = [](Value v) {
-    return (CheckedSize::product(sizesOf(v)) * CheckedSize(dtypeBytes(dtypeOfValue(v))));
+    return CheckedSize::product(sizesOf(v)) * CheckedSize(dtypeBytes(dtypeOfValue(v)));
   };
   int64_t stepIndex = 0;
   for (auto [opIndex, op] : llvm::enumerate(order)) {
@@ -193,9 +195,11 @@ Status PlanBuilder::collectLifetimes() {
     }
     for (const LoweredStep &step : op->steps)
       for (const StepBuffer &buffer : step.buffers)
-        if (buffer.kind == StepBuffer::Kind::Scratch && buffer.scratch >= 0) {
-          Storage &entry = scratch[{opIndex, buffer.scratch}];
-          entry.bytes = std::max(entry.bytes, buffer.bytes);
+        if (buffer.kind == StepBuffer::Kind::Scratch) {
+          if (!buffer.bytes.valid())
+            return resourceLimit("node '" + op->nodes + "' needs more memory than there can be");
+          Storage &entry = scratch[{opIndex, buffer.number}];
+          entry.bytes = std::max(entry.bytes, buffer.bytes.value());
           entry.use(first);
           entry.use(last);
         }
@@ -271,12 +275,12 @@ BufferRef PlanBuilder::refOf(const StepBuffer &buffer, size_t opIndex) {
     return refOf(buffer.value, buffer.offset);
   case StepBuffer::Kind::Weights:
     return {BufferRef::Space::Weights, weightIndex[&buffer], buffer.offset};
+  case StepBuffer::Kind::Output:
+    return {BufferRef::Space::Output, buffer.number, buffer.offset};
   case StepBuffer::Kind::Scratch:
     break;
   }
-  if (buffer.scratch < 0)
-    return {BufferRef::Space::Output, static_cast<uint32_t>(-1 - buffer.scratch), 0};
-  BufferRef ref = *scratch[{opIndex, buffer.scratch}].fixed;
+  BufferRef ref = *scratch[{opIndex, buffer.number}].fixed;
   ref.offset += buffer.offset;
   return ref;
 }
@@ -372,16 +376,58 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   return Status::ok();
 }
 
-Expected<UnlinkedPlan> PlanBuilder::build() {
-  bindPorts();
-  for (const LoweredOp &op : llvm::reverse(graph.ops))
-    placeConcatOperands(op);
+//===----------------------------------------------------------------------===//
+// Ports
+//===----------------------------------------------------------------------===//
+
+void PlanBuilder::addInputPorts() {
+  for (const PortSignature &input : nn::inputSignature(main)) {
+    PlanPort port;
+    port.name = input.name;
+    port.dtype = input.dtype;
+    if (input.ranked)
+      port.dims = input.shape.sizes().value_or(Tensor::Dims());
+    result.plan.inputs.push_back(std::move(port));
+  }
+}
+
+Status PlanBuilder::addOutputPorts() {
+  std::vector<PortSignature> signature = nn::outputSignature(main);
+  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
+    PlanPort port;
+    port.name = signature[i].name;
+    port.dtype = signature[i].dtype;
+    port.dynamic = !hasStaticPlace(value);
+    if (port.dynamic) {
+      Value base = graph.resolve(value);
+      port.slot = slotOf(base);
+      if (!base.getDefiningOp() || isConstant(base))
+        QUERN_TRY(addSlotCopy(base, "output " + std::to_string(i)));
+    } else {
+      port.dims = Tensor::Dims(sizesOf(value));
+    }
+    result.plan.outputs.push_back(std::move(port));
+  }
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// The plan
+//===----------------------------------------------------------------------===//
+
+void PlanBuilder::orderOps() {
   for (const LoweredOp &op : graph.ops)
     if (!elided.count(op.op))
       order.push_back(&op);
   for (const LoweredOp &copy : copies)
     order.push_back(&copy);
+}
 
+Expected<UnlinkedPlan> PlanBuilder::build() {
+  bindPorts();
+  for (const LoweredOp &op : llvm::reverse(graph.ops))
+    placeConcatOperands(op);
+  orderOps();
   std::vector<const KernelSpec *> kernels;
   for (const LoweredOp *op : order)
     for (const LoweredStep &step : op->steps)
@@ -396,31 +442,8 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
     if (op->reference)
       QUERN_TRY(addReferenceStep(*op));
   }
-  auto port = [&](Value value, Attribute name, const std::string &otherwise) {
-    PlanPort p;
-    p.name = name ? cast<StringAttr>(name).str() : otherwise;
-    p.dtype = dtypeOfValue(value);
-    if (hasStaticPlace(value))
-      p.dims = Tensor::Dims(sizesOf(value));
-    return p;
-  };
-  for (auto [i, argument] : llvm::enumerate(main.getArguments())) {
-    result.plan.inputs.push_back(
-        port(argument, main.getArgAttr(i, "nn.name"), "input" + std::to_string(i)));
-    if (auto type = dyn_cast<RankedTensorType>(argument.getType()); type && type.hasStaticShape())
-      result.plan.inputs.back().dims = Tensor::Dims(type.getShape());
-  }
-  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
-    PlanPort p = port(value, main.getResultAttr(i, "nn.name"), "output" + std::to_string(i));
-    p.dynamic = !hasStaticPlace(value);
-    if (p.dynamic) {
-      Value base = graph.resolve(value);
-      p.slot = slotOf(base);
-      if (!base.getDefiningOp() || isConstant(base))
-        QUERN_TRY(addSlotCopy(base, "output " + std::to_string(i)));
-    }
-    result.plan.outputs.push_back(std::move(p));
-  }
+  addInputPorts();
+  QUERN_TRY(addOutputPorts());
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
   return std::move(result);
 }

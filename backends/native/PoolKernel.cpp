@@ -9,6 +9,7 @@
 
 #include "backends/native/RowReduction.h"
 #include "ir/ScalarEmitter.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -19,9 +20,7 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-int64_t PoolAxis::interiorBegin() const {
-  return std::min((padBegin + stride - 1) / stride, output);
-}
+int64_t PoolAxis::interiorBegin() const { return std::min(ceilDiv(padBegin, stride), output); }
 
 int64_t PoolAxis::interiorEnd() const {
   int64_t lastStart = input - 1 - (kernel - 1) * dilation + padBegin;

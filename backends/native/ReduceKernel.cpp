@@ -1,12 +1,13 @@
 //===- ReduceKernel.cpp - reductions of [outer, length, inner] ------------===//
 #include "backends/native/ReduceKernel.h"
 
+#include "backends/native/TileChoice.h"
 #include "ir/ScalarEmitter.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/StringSwitch.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace quern;
@@ -33,12 +34,12 @@ std::optional<ReduceKind> native::parseReduceKind(StringRef name) {
 
 std::vector<int64_t> native::planRowTasks(const RowShape &shape, DType dtype, int64_t passes,
                                           LoweredStep &step) {
-  constexpr int64_t kColumnChunk = 256, kGrainBytes = 64 << 10;
+  constexpr int64_t kColumnChunk = 256;
   int64_t chunk = std::min(shape.inner, kColumnChunk);
-  int64_t chunks = llvm::divideCeil(shape.inner, chunk);
+  int64_t chunks = ceilDiv(shape.inner, chunk);
   int64_t taskBytes = passes * shape.length * chunk * dtypeBytes(dtype);
   step.tasks = shape.outer * chunks;
-  step.grain = std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(taskBytes, 1));
+  step.grain = chooseMoveGrain(taskBytes);
   step.bytes = static_cast<double>(shape.outer) *
                static_cast<double>(shape.length * shape.inner * dtypeBytes(dtype));
   step.flops = step.bytes / static_cast<double>(dtypeBytes(dtype));
@@ -73,6 +74,15 @@ void native::forEachRowPiece(KernelBuilder &kb, bool contiguous, DType dtype,
   });
 }
 
+Value native::reducePiece(KernelBuilder &kb, bool contiguous, DType dtype, const RowPiece &piece,
+                          Combine kind, const ElementMap &map) {
+  Value pointer = kb.advance(kb.buffer(0), piece.input, dtype);
+  if (contiguous)
+    return reduceRow(kb, pointer, kb.dim(kRowLength), dtype, kind, map);
+  return reduceColumns(kb, pointer, kb.dim(kRowLength), kb.dim(kRowInner), dtype, piece.lanes,
+                       piece.active, kind, map);
+}
+
 //===----------------------------------------------------------------------===//
 // Reduce
 //===----------------------------------------------------------------------===//
@@ -89,7 +99,9 @@ public:
 
 private:
   void emitPiece(const RowPiece &piece);
-  Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map);
+  Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map) {
+    return reducePiece(kb, spec.contiguous, spec.dtype, piece, kind, map);
+  }
   /// log(sum(exp(x))), shifted by the maximum so that exp does not overflow.
   Value reduceLogSumExp(const RowPiece &piece);
   Value mapElement(Value x, int64_t lanes);
@@ -137,7 +149,7 @@ Value ReduceEmitter::finish(Value sum, int64_t lanes) {
   case ReduceKind::Mean: {
     nn::ScalarEmitter e(ops, kb.loc(), spec.dtype, lanes);
     Value count = ops.create<arith::SIToFPOp>(
-        kb.loc(), registerType(ops.getContext(), spec.dtype, 0), kb.dim(kRowLength));
+        kb.loc(), nn::registerType(ops.getContext(), spec.dtype, 0), kb.dim(kRowLength));
     return e.div(sum, kb.splat(count, lanes));
   }
   case ReduceKind::L2:
@@ -147,14 +159,6 @@ Value ReduceEmitter::finish(Value sum, int64_t lanes) {
   default:
     return sum;
   }
-}
-
-Value ReduceEmitter::reduce(const RowPiece &piece, Combine kind, const ElementMap &map) {
-  Value pointer = kb.advance(kb.buffer(0), piece.input, spec.dtype);
-  if (spec.contiguous)
-    return reduceRow(kb, pointer, kb.dim(kRowLength), spec.dtype, kind, map);
-  return reduceColumns(kb, pointer, kb.dim(kRowLength), kb.dim(kRowInner), spec.dtype, piece.lanes,
-                       piece.active, kind, map);
 }
 
 Value ReduceEmitter::reduceLogSumExp(const RowPiece &piece) {

@@ -27,7 +27,9 @@ public:
 
 private:
   void emitPiece(const RowPiece &piece);
-  Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map);
+  Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map) {
+    return reducePiece(kb, spec.contiguous, spec.dtype, piece, kind, map);
+  }
   /// Calls `body` with the offset of every vector of the piece.
   void forEachElement(const RowPiece &piece,
                       const std::function<void(Value offset, int64_t width, Value active)> &body);
@@ -47,14 +49,6 @@ private:
   const SoftmaxSpec &spec;
 };
 } // namespace
-
-Value SoftmaxEmitter::reduce(const RowPiece &piece, Combine kind, const ElementMap &map) {
-  Value pointer = address(0, piece.input);
-  if (spec.contiguous)
-    return reduceRow(kb, pointer, kb.dim(kRowLength), spec.dtype, kind, map);
-  return reduceColumns(kb, pointer, kb.dim(kRowLength), kb.dim(kRowInner), spec.dtype, piece.lanes,
-                       piece.active, kind, map);
-}
 
 void SoftmaxEmitter::forEachElement(
     const RowPiece &piece,

@@ -1,6 +1,8 @@
 //===- TileChoice.cpp - register tiles and task sizes, as data ------------===//
 #include "backends/native/TileChoice.h"
 
+#include "runtime/lib/CeilDiv.h"
+
 #include <algorithm>
 #include <span>
 
@@ -33,8 +35,6 @@ std::span<const TileRow> fewRowsTiles(const Target &target) {
     return kFewRowsAvx512;
   return kFewRows16Registers;
 }
-
-int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 /// The rows of the largest tile, shared evenly among the tiles of a line.
 int64_t balancedRows(int64_t lineRows, int64_t maxRows) {
@@ -79,4 +79,9 @@ int64_t native::chooseGrain(int64_t tasks, double totalFlops) {
   double perTask = totalFlops / static_cast<double>(std::max<int64_t>(tasks, 1));
   return std::clamp<int64_t>(static_cast<int64_t>(kMinFlopsPerThread / std::max(perTask, 1.0)), 1,
                              std::max<int64_t>(tasks, 1));
+}
+
+int64_t native::chooseMoveGrain(int64_t bytesPerTask) {
+  constexpr int64_t kMinBytesPerThread = 64 << 10;
+  return std::max<int64_t>(kMinBytesPerThread / std::max<int64_t>(bytesPerTask, 1), 1);
 }

@@ -28,5 +28,7 @@ int64_t chooseLineChunks(int64_t lines, int64_t otherTasks, double totalFlops, i
 
 /// Tasks that are worth handing to another thread.
 int64_t chooseGrain(int64_t tasks, double totalFlops);
+/// The same of tasks that take as long as moving `bytesPerTask` bytes.
+int64_t chooseMoveGrain(int64_t bytesPerTask);
 
 } // namespace quern::native

@@ -106,7 +106,7 @@ Expected<LoweringResult> lower(Graph &graph, const std::string &targetName) {
 
 Status runSteps(const LoweringResult &lowered, const std::string &target,
                 const llvm::DenseMap<mlir::Value, std::byte *> &memory) {
-  std::map<int, std::vector<std::byte>> scratch;
+  std::map<uint32_t, std::vector<std::byte>> scratch;
   for (const LoweredStep &step : lowered.steps) {
     QUERN_ASSIGN(KernelFunction function, KernelCache::get(target, step.kernel));
     std::vector<void *> buffers;
@@ -117,7 +117,8 @@ Status runSteps(const LoweringResult &lowered, const std::string &target,
       else if (b.kind == StepBuffer::Kind::Weights)
         base = static_cast<std::byte *>(const_cast<void *>(b.tensor.rawData()));
       else
-        base = (scratch[b.scratch].resize(static_cast<size_t>(b.bytes)), scratch[b.scratch].data());
+        base = (scratch[b.number].resize(static_cast<size_t>(b.bytes.value())),
+                scratch[b.number].data());
       if (!base)
         return internalError("a step's buffer is no value of the graph");
       buffers.push_back(base + b.offset);
