@@ -142,7 +142,7 @@ Expected<Tensor> quern::onnx::decodeRawTensor(const TensorLayout &layout,
 /// Copies a typed field, narrowing each entry to the element's width.
 template <typename To, typename Field> static void copyField(const Field &field, Tensor &tensor) {
   To *out = tensor.mutableData<To>();
-  for (auto value : field)
+  for (const auto &value : field)
     *out++ = static_cast<To>(value);
 }
 
