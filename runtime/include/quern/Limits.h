@@ -5,6 +5,9 @@
 
 namespace quern {
 
+/// The memory of this machine; at least 1 GiB.
+int64_t physicalMemoryBytes();
+
 /// Bounds that are threaded through reading, compiling and running a model.
 /// Exceeding one is StatusCode::ResourceLimit, with the limit named.
 struct Limits {
@@ -20,8 +23,9 @@ struct Limits {
   int64_t maxFoldedBytes = int64_t{8} << 30;
   /// Bytes of the model file itself.
   int64_t maxModelBytes = int64_t{64} << 30;
-  /// Bytes one run may hold for activations.
-  int64_t maxActivationBytes = int64_t{64} << 30;
+  /// Bytes one run may hold for activations: by default three quarters of this
+  /// machine's memory, so that a hostile shape is an error and not an OOM kill.
+  int64_t maxActivationBytes = physicalMemoryBytes() / 4 * 3;
 };
 
 } // namespace quern
