@@ -52,7 +52,7 @@ template <typename T> Wide<T> extreme(std::span<const Wide<T>> values, bool want
   if constexpr (isFloatType<T>)
     best = wantMax ? -INFINITY : INFINITY;
   else
-    best = wantMax ? Range::lowest() : Range::max();
+    best = widen(wantMax ? Range::lowest() : Range::max());
   for (Wide<T> v : values)
     if (better(v, best, wantMax))
       best = v;
