@@ -6,6 +6,7 @@
 #include "ir/Types.h"
 #include "passes/Passes.h"
 #include "passes/SpecializeInputs.h"
+#include "runtime/plan/Executor.h"
 
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -199,6 +200,34 @@ Expected<GraphRun> native::runCompiled(std::shared_ptr<const Executable> executa
   return run;
 }
 
+Expected<std::vector<Tensor>> native::runGuarded(const Executable &executable,
+                                                 const std::vector<Tensor> &inputs,
+                                                 GuardedMemory::Side side) {
+  std::vector<Tensor> guardedInputs, outputs;
+  std::vector<Tensor::Dims> dims;
+  for (const Tensor &input : inputs) {
+    guardedInputs.push_back(GuardedMemory::copyOf(input, side));
+    dims.push_back(input.dims());
+  }
+  QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable.planFor(dims));
+  auto guarded = std::make_shared<Plan>(*plan);
+  for (Tensor &weight : guarded->weights)
+    weight = GuardedMemory::copyOf(weight, side);
+  for (const PlanPort &port : plan->outputs) {
+    outputs.emplace_back();
+    if (port.dynamic)
+      continue;
+    QUERN_ASSIGN(Tensor plain, Tensor::allocate(port.dtype, port.dims));
+    outputs.back() = GuardedMemory::copyOf(plain, side);
+  }
+  GuardedMemory arena(plan->arenaBytes, side);
+  TaskPool pool(2, /*flushSubnormals=*/true);
+  Executor executor(guarded);
+  QUERN_TRY(executor.run(guardedInputs, outputs, {.pool = pool, .arena = arena.data()}));
+  EXPECT_TRUE(arena.isIntact());
+  return outputs;
+}
+
 Expected<std::vector<Tensor>> native::runInterpreted(const Graph &graph,
                                                      const std::vector<Tensor> &inputs) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
@@ -264,6 +293,12 @@ GraphRun native::expectExact(const Graph &graph, const GraphCheck &check) {
   if (!run)
     return {};
   expectSameTensors(run->results, *wanted, graph.labels());
+  for (GuardedMemory::Side side : {GuardedMemory::Side::Begin, GuardedMemory::Side::End}) {
+    auto guarded = runGuarded(**executable, inputs, side);
+    EXPECT_TRUE(guarded) << guarded.status().message();
+    if (guarded)
+      expectSameTensors(*guarded, *wanted, graph.labels());
+  }
   for (const ProfileRow &step : run->steps)
     EXPECT_TRUE(check.allowReference || !step.reference)
         << step.nodes << " (" << step.kernel << ") has no native code";

@@ -9,6 +9,7 @@
 
 #include "backends/native/Compiler.h"
 #include "quern/Session.h"
+#include "tests/native/GuardedMemory.h"
 
 #include <gtest/gtest.h>
 
@@ -74,6 +75,11 @@ Expected<std::shared_ptr<Executable>> compileForTest(const Graph &graph,
                                                      const CompileOptions &options = {});
 Expected<GraphRun> runCompiled(std::shared_ptr<const Executable> executable,
                                const std::vector<Tensor> &inputs, int threads = 2);
+/// Runs with the inputs, the outputs, the weights and the arena at `side` of
+/// inaccessible pages, and with no byte to spare.
+Expected<std::vector<Tensor>> runGuarded(const Executable &executable,
+                                         const std::vector<Tensor> &inputs,
+                                         GuardedMemory::Side side);
 Expected<std::vector<Tensor>> runInterpreted(const Graph &graph, const std::vector<Tensor> &inputs);
 
 void expectSameTensors(const std::vector<Tensor> &found, const std::vector<Tensor> &wanted,
@@ -85,7 +91,8 @@ struct GraphCheck {
   /// Whether steps may run on reference kernels.
   bool allowReference = false;
 };
-/// Compiles, runs and compares; gives what the compiled graph did.
+/// Compiles, runs (beside inaccessible pages, too) and compares; gives what the
+/// compiled graph did.
 GraphRun expectExact(const Graph &graph, const GraphCheck &check = {});
 
 } // namespace quern::native

@@ -6,6 +6,7 @@
 #include "backends/native/Jit.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "tests/native/GuardedMemory.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
@@ -28,24 +29,6 @@ std::vector<std::string> native::runnableTargets() {
 }
 
 namespace {
-/// Memory of one tensor between two guards.
-class GuardedBuffer {
-public:
-  explicit GuardedBuffer(int64_t size)
-      : bytes(static_cast<size_t>(size) + 2 * kGuard, std::byte{0xCD}) {}
-  std::byte *data() { return bytes.data() + kGuard; }
-  bool isIntact() const {
-    for (size_t i = 0; i < kGuard; ++i)
-      if (bytes[i] != std::byte{0xCD} || bytes[bytes.size() - 1 - i] != std::byte{0xCD})
-        return false;
-    return true;
-  }
-
-private:
-  static constexpr size_t kGuard = 128;
-  std::vector<std::byte> bytes;
-};
-
 /// Kernels that were compiled for one target, shared by all tests.
 class KernelCache {
 public:
@@ -104,9 +87,11 @@ Expected<LoweringResult> lower(Graph &graph, const std::string &targetName) {
   return lowerOperation(graph.op, context);
 }
 
+/// Runs with scratch memory and weights at `side` of inaccessible pages.
 Status runSteps(const LoweringResult &lowered, const std::string &target,
-                const llvm::DenseMap<mlir::Value, std::byte *> &memory) {
-  std::map<uint32_t, std::vector<std::byte>> scratch;
+                const llvm::DenseMap<mlir::Value, std::byte *> &memory, GuardedMemory::Side side) {
+  std::map<uint32_t, GuardedMemory> scratch;
+  std::vector<Tensor> weights;
   for (const LoweredStep &step : lowered.steps) {
     QUERN_ASSIGN(KernelFunction function, KernelCache::get(target, step.kernel));
     std::vector<void *> buffers;
@@ -115,10 +100,10 @@ Status runSteps(const LoweringResult &lowered, const std::string &target,
       if (b.kind == StepBuffer::Kind::Value)
         base = memory.lookup(b.value);
       else if (b.kind == StepBuffer::Kind::Weights)
-        base = static_cast<std::byte *>(const_cast<void *>(b.tensor.rawData()));
+        base = static_cast<std::byte *>(
+            weights.emplace_back(GuardedMemory::copyOf(b.tensor, side)).mutableRawData());
       else
-        base = (scratch[b.number].resize(static_cast<size_t>(b.bytes.value())),
-                scratch[b.number].data());
+        base = scratch.try_emplace(b.number, b.bytes.value(), side).first->second.data();
       if (!base)
         return internalError("a step's buffer is no value of the graph");
       buffers.push_back(base + b.offset);
@@ -206,30 +191,36 @@ void KernelTest::expectMatches(const std::string &text, const KernelCheck &check
         randomTensor(nn::dtypeOf(type.getElementType()), Tensor::Dims(type.getShape()), check);
   }
   std::vector<Tensor> inputs;
-  llvm::DenseMap<mlir::Value, std::byte *> memory;
   for (mlir::Value v : graph.op->getOperands()) {
     if (std::optional<Tensor> constant = nn::constantTensor(v))
       tensors[v] = *constant;
     inputs.push_back(tensors.lookup(v));
-    memory[v] = static_cast<std::byte *>(tensors.lookup(v).mutableRawData());
   }
   auto wanted = interpreter::evaluateOp(graph.op, inputs);
   ASSERT_TRUE(wanted) << wanted.status().message();
-
-  std::vector<GuardedBuffer> outputs;
-  for (const Tensor &t : *wanted)
-    outputs.emplace_back(t.numBytes());
-  for (size_t i = 0; i < outputs.size(); ++i)
-    memory[graph.op->getResult(static_cast<unsigned>(i))] = outputs[i].data();
   auto lowered = lower(graph, GetParam());
   ASSERT_TRUE(lowered) << lowered.status().message();
   ASSERT_TRUE(lowered->isNative()) << lowered->refusal;
-  Status status = runSteps(*lowered, GetParam(), memory);
-  ASSERT_TRUE(status.isOk()) << status.message();
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const Tensor &w = (*wanted)[i];
-    EXPECT_TRUE(outputs[i].isIntact()) << "memory around result " << i << " was written";
-    expectEqual(Tensor::borrow(w.dtype(), w.dims(), outputs[i].data()), w, check.tolerance);
+
+  for (GuardedMemory::Side side : {GuardedMemory::Side::Begin, GuardedMemory::Side::End}) {
+    llvm::DenseMap<mlir::Value, std::byte *> memory;
+    std::vector<Tensor> guardedInputs;
+    for (auto &[value, tensor] : tensors) {
+      guardedInputs.push_back(GuardedMemory::copyOf(tensor, side));
+      memory[value] = static_cast<std::byte *>(guardedInputs.back().mutableRawData());
+    }
+    std::vector<GuardedMemory> outputs;
+    for (size_t i = 0; i < wanted->size(); ++i) {
+      outputs.emplace_back((*wanted)[i].numBytes(), side);
+      memory[graph.op->getResult(static_cast<unsigned>(i))] = outputs[i].data();
+    }
+    Status status = runSteps(*lowered, GetParam(), memory, side);
+    ASSERT_TRUE(status.isOk()) << status.message();
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const Tensor &w = (*wanted)[i];
+      EXPECT_TRUE(outputs[i].isIntact()) << "memory around result " << i << " was written";
+      expectEqual(Tensor::borrow(w.dtype(), w.dims(), outputs[i].data()), w, check.tolerance);
+    }
   }
 }
 

@@ -28,7 +28,7 @@ class KernelTest : public testing::TestWithParam<std::string> {
 protected:
   /// Lowers the last op of the function `main` in `text` before its return, runs
   /// its steps on random tensors and compares with the reference kernel.
-  /// Everything around the results must be left untouched.
+  /// All tensors lie beside inaccessible pages: see GuardedMemory.
   void expectMatches(const std::string &text, const KernelCheck &check = {});
   /// As above for a function whose body is one line `%r = <op>`; `arguments` and
   /// `results` are the types of the function, as in "tensor<2xf32>, ...".
