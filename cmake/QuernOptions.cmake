@@ -20,8 +20,13 @@ target_compile_options(quern_options INTERFACE
   "SHELL:$<$<CXX_COMPILER_ID:Clang>:-Xclang -fno-pch-timestamp>")
 target_link_options(quern_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-fuse-ld=lld-19>)
 if(QUERN_SANITIZE)
-  target_compile_options(quern_options INTERFACE -fsanitize=${QUERN_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(quern_options INTERFACE -fsanitize=${QUERN_SANITIZE} -fno-omit-frame-pointer
+    # Emitted kernels do not say their type in front of their code.
+    -fno-sanitize=function)
   target_link_options(quern_options INTERFACE -fsanitize=${QUERN_SANITIZE})
+  add_library(quern_sanitizer_defaults OBJECT ${PROJECT_SOURCE_DIR}/cmake/SanitizerDefaults.cpp)
+  target_link_libraries(quern_options INTERFACE
+    $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:quern_sanitizer_defaults>>)
 endif()
 
 # quern_add_library(NAME SOURCES... LINK PUBLIC_DEPENDENCIES...)

@@ -53,7 +53,7 @@ static void convolveRange(const ConvSizes &sizes, const ConvOperands<T> &operand
     const T *filter = operands.weights + output * depth;
     T *result = operands.result + sizes.result.offset(at.batch, output);
     for (int64_t x = 0; x < range.size(); ++x) {
-      const Wide<T> *window = &windows[x * depth];
+      const Wide<T> *window = windows.data() + x * depth;
       Wide<T> sum = operands.bias ? widen(operands.bias[output]) : Wide<T>(0);
       for (int64_t k = 0; k < depth; ++k)
         sum += widen(filter[k]) * window[k];

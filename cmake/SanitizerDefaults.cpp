@@ -1,0 +1,14 @@
+//===- SanitizerDefaults.cpp - how builds with sanitizers behave ----------===//
+//
+// Linked into every executable of such a build; ASAN_OPTIONS and so on still win.
+//
+//===----------------------------------------------------------------------===//
+
+extern "C" const char *__asan_default_options() {
+  // LLVM's allocators poison memory in headers and unpoison it in libLLVM, which
+  // is not instrumented.
+  return "allow_user_poisoning=0:detect_stack_use_after_return=1:"
+         "strict_string_checks=1:allocator_may_return_null=1";
+}
+
+extern "C" const char *__ubsan_default_options() { return "halt_on_error=1:print_stacktrace=1"; }
