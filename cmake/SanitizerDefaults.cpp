@@ -12,3 +12,14 @@ extern "C" const char *__asan_default_options() {
 }
 
 extern "C" const char *__ubsan_default_options() { return "halt_on_error=1:print_stacktrace=1"; }
+
+// oneTBB's library is not instrumented: how its threads hand over the memory of its
+// tasks is not seen. What the tasks themselves do is checked.
+extern "C" const char *__tsan_default_suppressions() {
+  return "called_from_lib:libtbb.so\n"
+         "race_top:tbb::detail::\n"
+         "race:tbb::detail::d1::task::task\n"
+         "race:tbb::detail::d1::fold_tree\n"
+         "race:tbb::detail::d1::node::node\n"
+         "race:tbb::detail::d1::tree_node::tree_node\n";
+}
