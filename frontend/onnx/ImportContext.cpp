@@ -118,7 +118,7 @@ void NodeImport::fail(Status error) {
 // Building
 //===----------------------------------------------------------------------===//
 
-Type NodeImport::placeholder() { return mlir::UnrankedTensorType::get(builder().getF32Type()); }
+Type NodeImport::uninferredType() { return mlir::UnrankedTensorType::get(builder().getF32Type()); }
 
 void NodeImport::inferTypes(Operation *op) {
   if (failed())
@@ -145,7 +145,7 @@ Value NodeImport::createElementwise(const nn::ElementwiseInfo &row, mlir::ValueR
   state.addOperands(operands);
   for (auto [param, value] : llvm::zip(row.params, params))
     state.addAttribute(param.name, builder().getF64FloatAttr(value));
-  state.addTypes(placeholder());
+  state.addTypes(uninferredType());
   return inferred(builder().create(state));
 }
 

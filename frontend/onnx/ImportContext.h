@@ -66,12 +66,12 @@ public:
   /// Builds an op with one result; the arguments are those of its ODS builder
   /// after the result type, which the op infers.
   template <typename Op, typename... Args> mlir::Value create(Args &&...args) {
-    return inferred(builder().create<Op>(loc(), placeholder(), std::forward<Args>(args)...));
+    return inferred(builder().create<Op>(loc(), uninferredType(), std::forward<Args>(args)...));
   }
   /// As `create`, for ops with several results.
   template <typename Op, typename... Args>
   mlir::ResultRange createMulti(size_t results, Args &&...args) {
-    llvm::SmallVector<mlir::Type> types(results, placeholder());
+    llvm::SmallVector<mlir::Type> types(results, uninferredType());
     mlir::Operation *op =
         builder().create<Op>(loc(), mlir::TypeRange(types), std::forward<Args>(args)...);
     inferTypes(op);
@@ -91,7 +91,8 @@ public:
 private:
   const proto::AttributeProto *find(std::string_view name,
                                     proto::AttributeProto::AttributeType type, bool required);
-  mlir::Type placeholder();
+  /// What results are declared as until inferTypes replaces it.
+  mlir::Type uninferredType();
   void inferTypes(mlir::Operation *op);
   mlir::Value inferred(mlir::Operation *op);
 
