@@ -12,6 +12,8 @@ target_include_directories(quern_options INTERFACE
   ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR}/runtime/include)
 target_compile_options(quern_options INTERFACE
   -Wall -Wextra -Wno-unused-parameter -fvisibility-inlines-hidden
+  # Comparisons that are always true or false: a sign check of an unsigned value, say.
+  -Wtype-limits -Wsign-compare -Wtautological-compare -Wtautological-constant-in-range-compare
   # Integer tensors wrap on overflow, in reference kernels as in emitted code.
   -fwrapv
   # One code model everywhere, so that executables can use the precompiled header.

@@ -18,8 +18,8 @@ def NN_ConvOp : NN_Op<"conv"> {
   }];
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
     DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
-    I64Attr:$group, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad,
-    DefaultValuedAttr<I64Attr, "0">:$input_block, DefaultValuedAttr<I64Attr, "0">:$output_block);
+    NN_IntAttr:$group, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad,
+    DefaultValuedAttr<NN_IntAttr, "0">:$input_block, DefaultValuedAttr<NN_IntAttr, "0">:$output_block);
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
@@ -36,7 +36,7 @@ def NN_ConvTransposeOp : NN_Op<"conv_transpose"> {
   }];
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
     DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
-    DenseI64ArrayAttr:$output_padding, DenseI64ArrayAttr:$output_shape, I64Attr:$group,
+    DenseI64ArrayAttr:$output_padding, DenseI64ArrayAttr:$output_shape, NN_IntAttr:$group,
     DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad);
   let results = (outs NN_Tensor:$result);
 }

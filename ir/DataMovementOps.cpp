@@ -42,6 +42,12 @@ static LogicalResult mergeInput(ConcatOp op, Shape &merged, const Shape &next, i
   return success();
 }
 
+std::optional<int64_t> ConcatOp::getAxisRank() {
+  // The result is ranked as soon as any input is.
+  std::optional<Shape> shape = shapeOf(getResult());
+  return shape ? std::optional(shape->rank()) : std::nullopt;
+}
+
 FailureOr<SmallVector<Type>> ConcatOp::inferResultTypes() {
   if (getInputs().empty())
     return emitOpError("needs at least one input");
@@ -213,6 +219,14 @@ static LogicalResult verifySliceOperands(SliceOp op) {
     if (llvm::is_contained(*steps, 0))
       return op.emitOpError("steps must not be 0");
   return success();
+}
+
+std::optional<SmallVector<int64_t>> SliceOp::getCutDimensions() {
+  std::optional<Shape> shape = shapeOf(getInput());
+  if (!shape)
+    return std::nullopt;
+  FailureOr<std::optional<SmallVector<int64_t>>> axes = slicedAxes(*this, shape->rank());
+  return succeeded(axes) ? *axes : std::nullopt;
 }
 
 FailureOr<SmallVector<Type>> SliceOp::inferResultTypes() {

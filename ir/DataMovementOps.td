@@ -17,14 +17,17 @@ def NN_CastOp : NN_Op<"cast"> {
   }];
 }
 
-def NN_ConcatOp : NN_Op<"concat"> {
-  let arguments = (ins Variadic<NN_Tensor>:$inputs, I64Attr:$axis);
+def NN_ConcatOp : NN_Op<"concat", [NN_AxisOpInterface]> {
+  let arguments = (ins Variadic<NN_Tensor>:$inputs, NN_AxisAttr:$axis);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::std::optional<int64_t> getAxisRank();
+  }];
 }
 
-def NN_SplitOp : NN_Op<"split"> {
+def NN_SplitOp : NN_Op<"split", [NN_AxisOpInterface]> {
   let summary = "sizes from `sizes`; equal parts (the last may be smaller) when none";
-  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$sizes, I64Attr:$axis);
+  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$sizes, NN_AxisAttr:$axis);
   let results = (outs Variadic<NN_Tensor>:$results);
 }
 
@@ -32,6 +35,11 @@ def NN_SliceOp : NN_Op<"slice"> {
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$starts, NN_Tensor:$ends,
     NN_OptionalTensor:$axes, NN_OptionalTensor:$steps);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    /// The dimensions that are cut, counted from the front; nullopt while they or
+    /// the rank of the input are unknown.
+    ::std::optional<::llvm::SmallVector<int64_t>> getCutDimensions();
+  }];
 }
 
 def NN_ReshapeOp : NN_Op<"reshape"> {
@@ -40,8 +48,8 @@ def NN_ReshapeOp : NN_Op<"reshape"> {
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_FlattenOp : NN_Op<"flatten"> {
-  let arguments = (ins NN_Tensor:$input, I64Attr:$axis);
+def NN_FlattenOp : NN_Op<"flatten", [NN_AxisOpInterface]> {
+  let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis);
   let results = (outs NN_Tensor:$result);
 }
 
@@ -80,15 +88,15 @@ def NN_PadOp : NN_Op<"pad"> {
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_GatherOp : NN_Op<"gather"> {
+def NN_GatherOp : NN_Op<"gather", [NN_AxisOpInterface]> {
   let summary = "NumPy take along `axis`; an index outside [-n, n) is an error";
-  let arguments = (ins NN_Tensor:$input, NN_Tensor:$indices, I64Attr:$axis);
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$indices, NN_AxisAttr:$axis);
   let results = (outs NN_Tensor:$result);
 }
 
 def NN_ShapeOp : NN_Op<"shape"> {
   let summary = "dimensions [start, end) of the input as int64; negative counts from the end";
-  let arguments = (ins NN_Tensor:$input, I64Attr:$start, OptionalAttr<I64Attr>:$end);
+  let arguments = (ins NN_Tensor:$input, NN_IntAttr:$start, OptionalAttr<NN_IntAttr>:$end);
   let results = (outs NN_Tensor:$result);
 }
 

@@ -50,6 +50,11 @@ def NN_StringType : TypeDef<NN_Dialect, "String"> {
   let summary = "element type of ONNX string tensors";
 }
 
+/// A signed integer: I64Attr would be read as an unsigned one, below which nothing is.
+def NN_IntAttr : TypedSignlessIntegerAttrBase<I64, "int64_t", "64-bit integer">;
+/// A dimension; negative counts from the end (see AxisOpInterface).
+def NN_AxisAttr : TypedSignlessIntegerAttrBase<I64, "int64_t", "dimension">;
+
 /// Any ranked or unranked tensor.
 def NN_Tensor : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor]>;
 /// A tensor operand that may be left out (`nn.none`).

@@ -1,8 +1,6 @@
 //===- NNDialect.cpp - the nn dialect -------------------------------------===//
 #include "ir/NNDialect.h"
 
-#include "ir/Types.h"
-
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"

@@ -4,6 +4,7 @@
 #include "ir/Elementwise.h"
 #include "ir/ScalarEmitter.h"
 #include "ir/ScalarMath.h"
+#include "ir/Types.h"
 #include "ir/WeightStore.h"
 #include "quern/Shape.h"
 

@@ -25,6 +25,24 @@ def NN_GraphOpInterface : OpInterface<"GraphOpInterface"> {
   let verify = [{ return ::quern::nn::detail::verifyResultTypes($_op); }];
 }
 
+def NN_AxisOpInterface : OpInterface<"AxisOpInterface"> {
+  let cppNamespace = "::quern::nn";
+  let description = [{
+    An op with an attribute `axis`, which in a model may be negative and count from
+    the end. Refining an op's types makes it count from the front as soon as the rank
+    is known, so that passes and lowerings never see a negative one.
+  }];
+  let methods = [
+    InterfaceMethod<"The dimension; negative counts from the end.", "int64_t", "getAxis">,
+    InterfaceMethod<"Sets the dimension.", "void", "setAxis", (ins "int64_t":$axis)>,
+    InterfaceMethod<"The rank that the axis counts in; nullopt while it is unknown.",
+      "::std::optional<int64_t>", "getAxisRank", (ins), [{}], [{
+        std::optional<::quern::Shape> shape = ::quern::nn::shapeOf($_op->getOperand(0));
+        return shape ? std::optional(shape->rank()) : std::nullopt;
+      }]>,
+  ];
+}
+
 def NN_ElementwiseOpInterface : OpInterface<"ElementwiseOpInterface"> {
   let cppNamespace = "::quern::nn";
   let methods = [

@@ -21,7 +21,7 @@ def NN_InstanceNormOp : NN_Op<"instance_norm"> {
 def NN_LrnOp : NN_Op<"lrn"> {
   let summary = "local response normalization across channels";
   let arguments = (ins NN_Tensor:$input, F64Attr:$alpha, F64Attr:$beta, F64Attr:$bias,
-    I64Attr:$size);
+    NN_IntAttr:$size);
   let results = (outs NN_Tensor:$result);
 }
 

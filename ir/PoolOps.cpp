@@ -113,13 +113,13 @@ static InferredTypes inferGlobal(Operation *op, Value input, int64_t block) {
 FailureOr<SmallVector<Type>> MaxPoolOp::inferResultTypes() {
   return inferWindowed(*this, getInput(),
                        {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(),
-                        getAutoPad(), static_cast<int64_t>(getBlock())});
+                        getAutoPad(), getBlock()});
 }
 
 FailureOr<SmallVector<Type>> AveragePoolOp::inferResultTypes() {
   return inferWindowed(*this, getInput(),
                        {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(),
-                        getAutoPad(), static_cast<int64_t>(getBlock())});
+                        getAutoPad(), getBlock()});
 }
 
 FailureOr<SmallVector<Type>> GlobalAveragePoolOp::inferResultTypes() {
@@ -132,8 +132,7 @@ FailureOr<SmallVector<Type>> GlobalMaxPoolOp::inferResultTypes() {
 
 FailureOr<SmallVector<Type>> MaxPoolWithIndicesOp::inferResultTypes() {
   if (getStorageOrder() > 1)
-    return emitOpError("storage_order must be 0 or 1, found ")
-           << static_cast<int64_t>(getStorageOrder());
+    return emitOpError("storage_order must be 0 or 1, found ") << getStorageOrder();
   InferredTypes types = inferWindowed(*this, getInput(),
                                       {getKernel(), getStrides(), getDilations(), getPads(),
                                        getCeilMode(), getAutoPad(), /*block=*/0});

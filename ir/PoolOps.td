@@ -17,29 +17,29 @@ class NN_BlockablePoolOp<string mnemonic> : NN_Op<mnemonic> {
 def NN_MaxPoolOp : NN_BlockablePoolOp<"max_pool"> {
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
-    DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad, DefaultValuedAttr<I64Attr, "0">:$block);
+    DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad, DefaultValuedAttr<NN_IntAttr, "0">:$block);
 }
 
 def NN_AveragePoolOp : NN_BlockablePoolOp<"average_pool"> {
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
     BoolAttr:$count_include_pad, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad,
-    DefaultValuedAttr<I64Attr, "0">:$block);
+    DefaultValuedAttr<NN_IntAttr, "0">:$block);
 }
 
 def NN_GlobalAveragePoolOp : NN_BlockablePoolOp<"global_average_pool"> {
-  let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<I64Attr, "0">:$block);
+  let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<NN_IntAttr, "0">:$block);
 }
 
 def NN_GlobalMaxPoolOp : NN_BlockablePoolOp<"global_max_pool"> {
-  let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<I64Attr, "0">:$block);
+  let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<NN_IntAttr, "0">:$block);
 }
 
 def NN_MaxPoolWithIndicesOp : NN_Op<"max_pool_with_indices"> {
   let summary = "max pooling that also gives the flat index of each maximum (int64)";
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
-    I64Attr:$storage_order, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad);
+    NN_IntAttr:$storage_order, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad);
   let results = (outs NN_Tensor:$result, NN_Tensor:$indices);
 }
 

@@ -43,6 +43,23 @@ static InferredTypes inferWithUnknownAxes(ReduceOp op, const Shape &input) {
   return resultOfRank(op, input.rank() - *count, elementType);
 }
 
+/// The axes that `op` reduces; nullopt when they are not constant.
+static FailureOr<std::optional<SmallVector<int64_t>>> reducedAxes(ReduceOp op, int64_t rank) {
+  std::optional<std::vector<int64_t>> axes;
+  if (isNone(op.getAxes()))
+    axes.emplace();
+  else
+    axes = constantInts(op.getAxes());
+  if (!axes)
+    return std::optional<SmallVector<int64_t>>();
+  FailureOr<SmallVector<int64_t>> resolved = resolveAxes(op, *axes, rank);
+  if (failed(resolved))
+    return failure();
+  if (resolved->empty() && !op.getNoopWithEmptyAxes())
+    resolved = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+  return std::optional(*resolved);
+}
+
 FailureOr<SmallVector<Type>> ReduceOp::inferResultTypes() {
   static constexpr StringLiteral kKinds[] = {"sum", "mean", "max",     "min",         "prod",
                                              "l1",  "l2",   "log_sum", "log_sum_exp", "sum_square"};
@@ -56,21 +73,25 @@ FailureOr<SmallVector<Type>> ReduceOp::inferResultTypes() {
   std::optional<Shape> input = shapeOf(getInput());
   if (!input)
     return unrankedResult(elementType);
-  std::optional<std::vector<int64_t>> axes;
-  if (isNone(getAxes()))
-    axes.emplace();
-  else
-    axes = constantInts(getAxes());
-  if (!axes)
-    return inferWithUnknownAxes(*this, *input);
-  if (axes->empty() && getNoopWithEmptyAxes())
-    return rankedResult(*this, *input, elementType);
-  FailureOr<SmallVector<int64_t>> resolved = resolveAxes(*this, *axes, input->rank());
-  if (failed(resolved))
+  FailureOr<std::optional<SmallVector<int64_t>>> axes = reducedAxes(*this, input->rank());
+  if (failed(axes))
     return failure();
-  if (resolved->empty())
-    resolved = llvm::to_vector(llvm::seq<int64_t>(0, input->rank()));
-  return rankedResult(*this, reducedShape(*input, *resolved, getKeepdims()), elementType);
+  if (!*axes)
+    return inferWithUnknownAxes(*this, *input);
+  bool isCopy = (*axes)->empty();
+  return rankedResult(*this, isCopy ? *input : reducedShape(*input, **axes, getKeepdims()),
+                      elementType);
+}
+
+std::optional<SmallVector<int64_t>> ReduceOp::getReducedDimensions() {
+  std::optional<Shape> input = shapeOf(getInput());
+  if (!input)
+    return std::nullopt;
+  FailureOr<std::optional<SmallVector<int64_t>>> axes = reducedAxes(*this, input->rank());
+  if (failed(axes) || !*axes)
+    return std::nullopt;
+  llvm::sort(**axes);
+  return *axes;
 }
 
 template <typename Op> static InferredTypes inferSoftmax(Op op) {

@@ -14,21 +14,28 @@ def NN_ReduceOp : NN_Op<"reduce"> {
   let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$axes, StrAttr:$kind,
     BoolAttr:$keepdims, BoolAttr:$noop_with_empty_axes);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    /// The dimensions that are reduced, counted from the front, in ascending order;
+    /// nullopt while they or the rank of the input are unknown.
+    ::std::optional<::llvm::SmallVector<int64_t>> getReducedDimensions();
+  }];
 }
 
-class NN_SoftmaxLikeOp<string mnemonic> : NN_Op<mnemonic> {
+class NN_SoftmaxLikeOp<string mnemonic>
+    : NN_Op<mnemonic, [NN_AxisOpInterface]> {
   let description = [{
     Along `axis`; with `trailing` along `axis` and all dimensions after it
     together (the rule of ONNX before opset 13).
   }];
-  let arguments = (ins NN_Tensor:$input, I64Attr:$axis, BoolAttr:$trailing);
+  let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis, BoolAttr:$trailing);
   let results = (outs NN_Tensor:$result);
 }
 def NN_SoftmaxOp : NN_SoftmaxLikeOp<"softmax">;
 def NN_LogSoftmaxOp : NN_SoftmaxLikeOp<"log_softmax">;
 
-class NN_ArgOp<string mnemonic> : NN_Op<mnemonic> {
-  let arguments = (ins NN_Tensor:$input, I64Attr:$axis, BoolAttr:$keepdims,
+class NN_ArgOp<string mnemonic>
+    : NN_Op<mnemonic, [NN_AxisOpInterface]> {
+  let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis, BoolAttr:$keepdims,
     BoolAttr:$select_last_index);
   let results = (outs NN_Tensor:$result);
 }

@@ -21,7 +21,7 @@ def NN_ConstantOp : NN_Op<"constant", [ConstantLike, AllTypesMatch<["value", "re
 
 def NN_WeightOp : NN_Op<"weight"> {
   let summary = "a constant whose elements lie in a blob of the weight store";
-  let arguments = (ins StrAttr:$blob, I64Attr:$offset);
+  let arguments = (ins StrAttr:$blob, NN_IntAttr:$offset);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$blob `,` $offset attr-dict `:` type($result)";
 }
@@ -47,14 +47,14 @@ def NN_YieldOp : Op<NN_Dialect, "yield", [Pure, Terminator, ParentOneOf<["GroupO
 
 def NN_PackOp : NN_Op<"pack"> {
   let summary = "[N, C, spatial...] to [N, ceil(C/block), spatial..., block], zero-padded channels";
-  let arguments = (ins NN_Tensor:$input, I64Attr:$block);
+  let arguments = (ins NN_Tensor:$input, NN_IntAttr:$block);
   let results = (outs NN_Tensor:$result);
   let hasCanonicalizer = 1;
 }
 
 def NN_UnpackOp : NN_Op<"unpack"> {
   let summary = "the inverse of nn.pack; keeps the first `channels` channels";
-  let arguments = (ins NN_Tensor:$input, I64Attr:$channels);
+  let arguments = (ins NN_Tensor:$input, NN_IntAttr:$channels);
   let results = (outs NN_Tensor:$result);
   let hasCanonicalizer = 1;
 }

@@ -230,8 +230,7 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
   SinkThroughConcat(MLIRContext *context, int64_t block)
       : OpRewritePattern(context), block(block) {}
   LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &rewriter) const override {
-    auto axis = static_cast<int64_t>(op.getAxis());
-    if (axis != 1 && axis != 1 - kImageRank)
+    if (op.getAxis() != 1)
       return rewriter.notifyMatchFailure(op, "the axis is not that of the channels");
     auto hasWholeBlocks = [&](Value operand) {
       std::optional<int64_t> channels = channelsOf(operand);

@@ -55,7 +55,7 @@ std::optional<ChannelOrder> channelOrder(Operation *op, const Tensor &weights) {
   if (isa<ConvOp>(op))
     return ChannelOrder{.perGroup = weights.dim(0), .inner = weights.dim(1) * kernelSize()};
   if (auto conv = dyn_cast<ConvTransposeOp>(op)) {
-    auto groups = static_cast<int64_t>(conv.getGroup());
+    int64_t groups = conv.getGroup();
     return ChannelOrder{groups, weights.dim(0) / groups, weights.dim(1), kernelSize()};
   }
   if (auto gemm = dyn_cast<GemmOp>(op)) {
@@ -204,7 +204,8 @@ struct DecomposeBatchNorm : OpRewritePattern<BatchNormOp> {
     if (!type || !affine)
       return rewriter.notifyMatchFailure(op, "unknown rank, or parameters are not constant");
     DType dtype = nn::dtypeOf(type.getElementType());
-    Tensor::Dims dims(type.getRank() - 1, 1);
+    // [C, 1...], to be broadcast at dimension 1; of a vector all is one channel.
+    Tensor::Dims dims(std::max<int64_t>(type.getRank() - 1, 1), 1);
     dims[0] = static_cast<int64_t>(affine->scale.size());
     Expected<Tensor> scale = tensorFromDoubles(dtype, dims, affine->scale);
     Expected<Tensor> shift = tensorFromDoubles(dtype, dims, affine->shift);

@@ -41,6 +41,13 @@ Type passes::refineType(Type declared, Type inferred) {
   return tensorType(Shape(std::move(dims)), cast<TensorType>(declared).getElementType());
 }
 
+/// The shape rule has checked the range.
+static void countAxisFromFront(AxisOpInterface op) {
+  std::optional<int64_t> rank = op.getAxisRank();
+  if (rank && op.getAxis() < 0)
+    op.setAxis(op.getAxis() + *rank);
+}
+
 LogicalResult passes::refineResultTypes(Operation *op) {
   auto graphOp = dyn_cast<GraphOpInterface>(op);
   if (!graphOp)
@@ -51,6 +58,8 @@ LogicalResult passes::refineResultTypes(Operation *op) {
   for (auto [result, type] : llvm::zip(op->getResults(), *inferred))
     if (isa<TensorType>(result.getType()))
       result.setType(refineType(result.getType(), type));
+  if (auto axisOp = dyn_cast<AxisOpInterface>(op))
+    countAxisFromFront(axisOp);
   return success();
 }
 

@@ -19,6 +19,9 @@ def SpecializeInputsPass : Pass<"nn-specialize-inputs", "::mlir::ModuleOp"> {
 
 def InferShapesPass : Pass<"nn-infer-shapes", "::mlir::func::FuncOp"> {
   let summary = "refine result types by the ops' shape rules; never widens";
+  let description = [{
+    Makes axes count from the front where the rank is known (AxisOpInterface).
+  }];
 }
 
 def FoldConstantsPass : Pass<"nn-fold-constants", "::mlir::func::FuncOp"> {

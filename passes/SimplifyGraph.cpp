@@ -247,16 +247,10 @@ struct MakeReducePool : OpRewritePattern<ReduceOp> {
       return rewriter.notifyMatchFailure(op, "not a static float image");
     if (op.getKind() != "mean" && op.getKind() != "max")
       return rewriter.notifyMatchFailure(op, "no pool has this kind");
-    std::optional<std::vector<int64_t>> axes =
-        isNone(op.getAxes()) ? std::nullopt : constantInts(op.getAxes());
-    if (!axes)
+    std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions();
+    if (!dimensions)
       return rewriter.notifyMatchFailure(op, "axes are not constant");
-    for (int64_t &axis : *axes)
-      axis += axis < 0 ? input.getRank() : 0;
-    llvm::sort(*axes);
-    std::vector<int64_t> spatial(input.getRank() - 2);
-    std::iota(spatial.begin(), spatial.end(), 2);
-    if (*axes != spatial)
+    if (!llvm::equal(*dimensions, llvm::seq<int64_t>(2, input.getRank())))
       return rewriter.notifyMatchFailure(op, "axes are not the spatial dimensions");
 
     SmallVector<int64_t> pooled(input.getRank(), 1);

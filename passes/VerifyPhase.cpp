@@ -33,6 +33,9 @@ static const char *reasonAgainst(Operation *op, Phase phase) {
     return "is no op of the nn dialect";
   if (phase < Phase::LaidOut && (isBlocked(op) || isa<PackOp, UnpackOp>(op)))
     return "is blocked before layouts are assigned";
+  if (auto axisOp = dyn_cast<AxisOpInterface>(op);
+      axisOp && phase >= Phase::Simplified && axisOp.getAxis() < 0 && axisOp.getAxisRank())
+    return "has an axis that counts from the end";
   if (phase < Phase::Fused && isa<GroupOp>(op))
     return "is a group before fusion";
   auto graphOp = dyn_cast<GraphOpInterface>(op);

@@ -27,8 +27,6 @@ static CopySide viewOf(Value v, Sizes strides, int64_t offset = 0) {
 }
 static CopySide viewOf(Value v) { return viewOf(v, contiguousStrides(sizesOf(v))); }
 
-static int64_t normalizedAxis(int64_t axis, int64_t rank) { return axis < 0 ? axis + rank : axis; }
-
 /// An integer vector operand, or nullopt when it is known only at run time.
 static std::optional<Sizes> integersOf(Value v) {
   std::optional<Tensor> tensor = nn::constantTensor(v);
@@ -43,12 +41,11 @@ static LoweringResult lower(nn::ConcatOp op) {
   LoweringResult lowered;
   Value result = op.getResult();
   Sizes strides = contiguousStrides(sizesOf(result));
-  auto axis = normalizedAxis(op.getAxis(), static_cast<int64_t>(strides.size()));
   int64_t at = 0;
   for (Value input : op.getInputs()) {
     appendCopy(sizesVector(input), dtypeOfValue(result), viewOf(input),
-               viewOf(result, strides, at * strides[axis]), lowered.steps);
-    at += sizesOf(input)[axis];
+               viewOf(result, strides, at * strides[op.getAxis()]), lowered.steps);
+    at += sizesOf(input)[op.getAxis()];
   }
   return lowered;
 }
@@ -57,31 +54,29 @@ static LoweringResult lower(nn::SplitOp op) {
   LoweringResult lowered;
   Value input = op.getInput();
   Sizes strides = contiguousStrides(sizesOf(input));
-  auto axis = normalizedAxis(op.getAxis(), static_cast<int64_t>(strides.size()));
   int64_t at = 0;
   for (Value result : op.getResults()) {
-    appendCopy(sizesVector(result), dtypeOfValue(input), viewOf(input, strides, at * strides[axis]),
-               viewOf(result), lowered.steps);
-    at += sizesOf(result)[axis];
+    appendCopy(sizesVector(result), dtypeOfValue(input),
+               viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result), lowered.steps);
+    at += sizesOf(result)[op.getAxis()];
   }
   return lowered;
 }
 
 static LoweringResult lower(nn::SliceOp op) {
   Sizes sizes = sizesVector(op.getInput());
-  auto rank = static_cast<int64_t>(sizes.size());
   std::optional<Sizes> starts = integersOf(op.getStarts());
-  Sizes everyAxis(starts ? starts->size() : 0);
-  std::iota(everyAxis.begin(), everyAxis.end(), 0);
-  auto axes = nn::isNone(op.getAxes()) ? everyAxis : integersOf(op.getAxes());
-  auto steps = nn::isNone(op.getSteps()) ? Sizes(everyAxis.size(), 1) : integersOf(op.getSteps());
+  std::optional<SmallVector<int64_t>> axes = op.getCutDimensions();
+  auto steps = !nn::isNone(op.getSteps()) ? integersOf(op.getSteps())
+               : starts                   ? std::optional(Sizes(starts->size(), 1))
+                                          : std::nullopt;
   if (!starts || !axes || !steps || axes->size() != starts->size() ||
       steps->size() != starts->size())
     return LoweringResult::refuse("the bounds of the slice are known only at run time");
   Sizes strides = contiguousStrides(sizes);
   int64_t offset = 0;
   for (size_t i = 0; i < starts->size(); ++i) {
-    int64_t axis = normalizedAxis((*axes)[i], rank), step = (*steps)[i];
+    int64_t axis = (*axes)[i], step = (*steps)[i];
     int64_t start = (*starts)[i] < 0 ? (*starts)[i] + sizes[axis] : (*starts)[i];
     start = std::clamp<int64_t>(start, 0, step > 0 ? sizes[axis] : sizes[axis] - 1);
     offset += start * strides[axis];
@@ -252,7 +247,7 @@ static LoweringResult lower(nn::GatherOp op) {
   if (!indices)
     return LoweringResult::refuse("the indices are known only at run time");
   ArrayRef<int64_t> sizes = sizesOf(op.getInput());
-  auto axis = normalizedAxis(op.getAxis(), static_cast<int64_t>(sizes.size()));
+  int64_t axis = op.getAxis();
   auto rows = Tensor::allocate(DType::Int64, {indices->numElements()});
   if (!rows)
     return LoweringResult::refuse(rows.status().message());
@@ -289,7 +284,7 @@ struct BlockedShape {
 static LoweringResult lower(nn::PackOp op) {
   ArrayRef<int64_t> sizes = sizesOf(op.getInput());
   BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)), sizesOf(op.getResult())[1],
-                 static_cast<int64_t>(op.getBlock())};
+                 op.getBlock()};
   DType dtype = dtypeOfValue(op.getInput());
   LoweringResult lowered;
   appendCopy({s.batch, s.fullBlocks(), s.spatial, s.block}, dtype,
@@ -311,8 +306,8 @@ static LoweringResult lower(nn::PackOp op) {
 
 static LoweringResult lower(nn::UnpackOp op) {
   ArrayRef<int64_t> sizes = sizesOf(op.getInput());
-  BlockedShape s{sizes[0], static_cast<int64_t>(op.getChannels()),
-                 productOf(sizes.drop_front(2).drop_back()), sizes[1], sizes.back()};
+  BlockedShape s{sizes[0], op.getChannels(), productOf(sizes.drop_front(2).drop_back()), sizes[1],
+                 sizes.back()};
   DType dtype = dtypeOfValue(op.getInput());
   LoweringResult lowered;
   appendCopy({s.batch, s.fullBlocks(), s.block, s.spatial}, dtype,

@@ -217,7 +217,7 @@ static LoweringResult lower(nn::LrnOp op) {
   LoweringResult lowered;
   if (shape.elements() == 0)
     return lowered;
-  auto size = static_cast<int64_t>(op.getSize());
+  int64_t size = op.getSize();
   LrnSpec spec{dtype, op.getAlpha().convertToDouble() / static_cast<double>(size),
                op.getBeta().convertToDouble(), op.getBias().convertToDouble()};
   LoweredStep step;

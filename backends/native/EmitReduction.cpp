@@ -23,17 +23,12 @@ static RowShape rowsAlong(ArrayRef<int64_t> sizes, int64_t begin, int64_t end) {
 
 /// Which dimensions `op` reduces; nullopt when known only at run time.
 static std::optional<std::vector<bool>> reducedDimensions(nn::ReduceOp op) {
-  auto rank = static_cast<int64_t>(sizesOf(op.getInput()).size());
-  std::vector<int64_t> axes;
-  if (!nn::isNone(op.getAxes())) {
-    auto constant = nn::constantInts(op.getAxes());
-    if (!constant)
-      return std::nullopt;
-    axes = *constant;
-  }
-  std::vector<bool> reduced(static_cast<size_t>(rank), axes.empty() && !op.getNoopWithEmptyAxes());
-  for (int64_t axis : axes)
-    reduced[static_cast<size_t>(axis < 0 ? axis + rank : axis)] = true;
+  std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions();
+  if (!dimensions)
+    return std::nullopt;
+  std::vector<bool> reduced(sizesOf(op.getInput()).size());
+  for (int64_t d : *dimensions)
+    reduced[static_cast<size_t>(d)] = true;
   return reduced;
 }
 
@@ -129,9 +124,7 @@ template <typename Op> static LoweringResult lowerSoftmax(Op op, bool logarithm)
     return LoweringResult::refuse("softmax of integers");
   ArrayRef<int64_t> sizes = sizesOf(op.getInput());
   auto rank = static_cast<int64_t>(sizes.size());
-  auto axis = static_cast<int64_t>(op.getAxis());
-  axis += axis < 0 ? rank : 0;
-  RowShape shape = rowsAlong(sizes, axis, op.getTrailing() ? rank : axis + 1);
+  RowShape shape = rowsAlong(sizes, op.getAxis(), op.getTrailing() ? rank : op.getAxis() + 1);
   if (elementsOf(op.getInput()) == 0)
     return {};
   spec.logarithm = logarithm;
@@ -144,9 +137,7 @@ template <typename Op> static LoweringResult lowerArg(Op op, bool wantMax) {
   ArgSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
   ArrayRef<int64_t> sizes = sizesOf(op.getInput());
-  auto axis = static_cast<int64_t>(op.getAxis());
-  axis += axis < 0 ? static_cast<int64_t>(sizes.size()) : 0;
-  RowShape shape = rowsAlong(sizes, axis, axis + 1);
+  RowShape shape = rowsAlong(sizes, op.getAxis(), op.getAxis() + 1);
   if (elementsOf(op.getResult()) == 0)
     return {};
   if (shape.length == 0)

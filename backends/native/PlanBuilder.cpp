@@ -105,10 +105,8 @@ void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
   if (!concat || lowered.steps.empty() || !hasStaticPlace(concat.getResult()))
     return;
   ArrayRef<int64_t> sizes = sizesOf(concat.getResult());
-  int64_t axis = concat.getAxis() < 0 ? concat.getAxis() + sizes.size() : concat.getAxis();
-  for (int64_t d = 0; d < axis; ++d)
-    if (sizes[d] != 1)
-      return;
+  if (llvm::any_of(sizes.take_front(concat.getAxis()), [](int64_t size) { return size != 1; }))
+    return;
   llvm::DenseSet<Value> seen;
   for (Value operand : concat.getInputs()) {
     Value base = graph.resolve(operand);

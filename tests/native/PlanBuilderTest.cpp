@@ -52,6 +52,23 @@ TEST(PlanBuilderTest, ConcatOperandsAreWrittenInPlace) {
   EXPECT_EQ(countSteps(run, "concat"), 0);
 }
 
+TEST(PlanBuilderTest, ConcatAlongAnAxisCountedFromTheEnd) {
+  // Operands that lie one after the other, and operands that interleave.
+  for (std::string type : {"1x3x4xf32", "2x3x4xf32", "2x1x4xf32"})
+    for (int64_t a : {-3, -2, -1}) {
+      SCOPED_TRACE(type + " " + axis(a));
+      Graph graph;
+      GraphValue x = graph.input(type), y = graph.input(type);
+      std::vector<GraphValue> computed = {graph.op("nn.relu", {x}), graph.op("nn.neg", {y})};
+      graph.output(graph.op("nn.concat", computed, axis(a)));
+      for (int level : {0, 1, 2, 3}) {
+        GraphCheck check;
+        check.options.optLevel = level;
+        expectExact(graph, check);
+      }
+    }
+}
+
 TEST(PlanBuilderTest, ConcatThatIsAnOutput) {
   Graph graph;
   GraphValue x = graph.input("1x3x4xf32");

@@ -141,7 +141,7 @@ func.func @concat(%x: tensor<1x32x8x8xf32>, %y: tensor<1x16x8x8xf32>) -> tensor<
   %none = nn.none
   %w = nn.weight "w", 0 : tensor<32x32x1x1xf32>
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, none) -> tensor<1x32x8x8xf32>
-  %1 = nn.concat %0, %y {axis = -3 : i64} : (tensor<1x32x8x8xf32>, tensor<1x16x8x8xf32>) -> tensor<1x48x8x8xf32>
+  %1 = nn.concat %0, %y {axis = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<1x16x8x8xf32>) -> tensor<1x48x8x8xf32>
   return %1 : tensor<1x48x8x8xf32>
 }
 

@@ -129,3 +129,20 @@ func.func @dynamicParameters(%x: tensor<1x2x4x4xf32>, %p: tensor<2xf32>) -> tens
   %0 = nn.batch_norm %x, %p, %p, %p, %p {epsilon = 1.0} : (tensor<1x2x4x4xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x2x4x4xf32>
   return %0 : tensor<1x2x4x4xf32>
 }
+
+// -----
+
+// A vector is a batch of one channel.
+// CHECK-LABEL: func @vector
+// CHECK-DAG: %[[S:.*]] = nn.constant dense<2.000000e+00> : tensor<1xf32>
+// CHECK-DAG: %[[T:.*]] = nn.constant dense<-1.000000e+00> : tensor<1xf32>
+// CHECK: %[[P:.*]] = nn.mul %arg0, %[[S]]
+// CHECK: nn.add %[[P]], %[[T]]
+func.func @vector(%x: tensor<5xf32>) -> tensor<5xf32> {
+  %scale = nn.constant dense<4.0> : tensor<1xf32>
+  %bias = nn.constant dense<1.0> : tensor<1xf32>
+  %mean = nn.constant dense<1.0> : tensor<1xf32>
+  %variance = nn.constant dense<3.0> : tensor<1xf32>
+  %0 = nn.batch_norm %x, %scale, %bias, %mean, %variance {epsilon = 1.0} : (tensor<5xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<5xf32>
+  return %0 : tensor<5xf32>
+}

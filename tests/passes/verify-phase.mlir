@@ -34,3 +34,19 @@ func.func @grouped(%x: tensor<2xf32>) {
   } : (tensor<2xf32>) -> tensor<2xf32>
   return
 }
+
+// -----
+
+func.func @axisFromTheEnd(%x: tensor<2x3xf32>) {
+  // expected-error @below {{is illegal after phase 'simplified': has an axis that counts from the end}}
+  %0 = nn.concat %x, %x {axis = -1 : i64} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x6xf32>
+  return
+}
+
+// -----
+
+// Nobody knows yet where it counts from.
+func.func @axisOfUnknownRank(%x: tensor<*xf32>) {
+  %0 = nn.concat %x, %x {axis = -1 : i64} : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>
+  return
+}
