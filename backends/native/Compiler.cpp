@@ -48,6 +48,8 @@ static passes::PipelineOptions pipelineOptions(const CompileOptions &options,
 
 static std::shared_ptr<KernelCache> createCache(const Target &target,
                                                 const CompileOptions &options) {
+  if (options.kernels)
+    return options.kernels;
   std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
   return std::make_shared<KernelCache>(target, dump, options.compileThreads);
 }

@@ -23,6 +23,9 @@ struct CompileOptions {
   /// Threads of the compiler; 0: all CPUs this process may use. Task sizes are
   /// tuned for as many.
   int compileThreads = 0;
+  /// Where kernels and packed weights are kept, for executables that share them; of
+  /// the same target. Null: each executable has its own.
+  std::shared_ptr<KernelCache> kernels;
   /// Receives the module after each phase, and kernels/ with the MLIR and
   /// assembly of each kernel; unless empty.
   std::string dumpPhasesTo;

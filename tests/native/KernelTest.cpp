@@ -12,21 +12,12 @@
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/TargetParser/Host.h"
 
 #include <cmath>
 #include <cstring>
 
 using namespace quern;
 using namespace quern::native;
-
-std::vector<std::string> native::runnableTargets() {
-  std::vector<std::string> names = {"baseline"};
-  if (llvm::sys::getHostCPUFeatures().lookup("avx2"))
-    names.push_back("haswell");
-  names.push_back("host");
-  return names;
-}
 
 namespace {
 /// Kernels that were compiled for one target, shared by all tests.

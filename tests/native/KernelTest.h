@@ -3,6 +3,7 @@
 
 #include "backends/native/Lowering.h"
 #include "quern/Tensor.h"
+#include "tests/native/RunnableTargets.h"
 
 #include "gtest/gtest.h"
 
@@ -42,8 +43,5 @@ protected:
 private:
   Tensor randomTensor(DType dtype, const Tensor::Dims &dims, const KernelCheck &check);
 };
-
-/// The targets of this host for INSTANTIATE_TEST_SUITE_P.
-std::vector<std::string> runnableTargets();
 
 } // namespace quern::native

@@ -1,0 +1,51 @@
+//===- ModelCheck.h - compiled against interpreted, at all levels ---------===//
+#pragma once
+
+#include "backends/native/Compiler.h"
+#include "tests/random/ModelDraw.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace quern::random {
+
+/// How a model is compiled and run.
+struct RunConfig {
+  std::string targetCpu = "host";
+  int optLevel = 3;
+  int threads = 1;
+  std::string describe() const;
+};
+
+/// Runs models on the interpreter and, compiled, in several ways. Kernels are
+/// shared by all models, so that most of them are compiled once.
+class ModelCheck {
+public:
+  /// All four levels on this CPU and one of them on a lesser one, drawn by `seed`.
+  static std::vector<RunConfig> usualConfigs(uint64_t seed);
+  /// All levels on all targets that this machine can run.
+  static std::vector<RunConfig> allConfigs();
+
+  /// What is wrong with the first of `configs` that differs from the interpreter;
+  /// empty when none does. One run in two is beside inaccessible pages.
+  std::string check(const RandomModel &model, const std::vector<RunConfig> &configs);
+
+  /// The outputs of the interpreter for the last model.
+  const std::vector<Tensor> &interpreted() const { return wanted; }
+
+private:
+  Expected<std::vector<Tensor>> runCompiled(const std::string &bytes, const RandomModel &model,
+                                            const RunConfig &config, bool guarded);
+  std::string difference(const RandomModel &model, const std::vector<Tensor> &found) const;
+
+  std::vector<Tensor> wanted;
+  std::map<std::string, std::shared_ptr<native::KernelCache>> kernels;
+};
+
+/// What is wrong with the model of `seed`, reduced to the fewest ops that show it,
+/// and the model itself as text; empty when nothing is.
+std::string checkSeed(ModelCheck &check, uint64_t seed, const std::vector<RunConfig> &configs);
+
+} // namespace quern::random
