@@ -8,10 +8,10 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/AotCompiler.h"
 
-#include "backends/native/AotCpuCheck.h"
 #include "backends/native/AotHeader.h"
 #include "backends/native/AotPlanCode.h"
 #include "backends/native/AotStaging.h"
+#include "backends/native/CpuFeatures.h"
 #include "backends/native/LinkObjects.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"

@@ -1,8 +1,6 @@
 //===- AotCpuCheck.h - whether a CPU can run an artefact ------------------===//
 #pragma once
 
-#include "backends/native/Target.h"
-
 #include <string>
 #include <vector>
 
@@ -13,12 +11,9 @@ class Module;
 
 namespace quern::native {
 
-/// The instruction sets beyond x86-64's first that kernels for `target` may use,
-/// by LLVM's names.
-Expected<std::vector<std::string>> requiredCpuFeatures(const Target &target);
-
 /// Adds the function `int symbol(void)` to `module`: 1 when the CPU and the
-/// operating system provide `features`, else 0.
+/// operating system provide `features` (see requiredCpuFeatures), else 0; always
+/// 0 when there is one that CPUID cannot be asked for.
 llvm::Function *emitCpuCheck(llvm::Module &module, const std::string &symbol,
                              const std::vector<std::string> &features);
 

@@ -1,6 +1,7 @@
 //===- Compiler.cpp - from an imported graph to something that runs -------===//
 #include "backends/native/Compiler.h"
 
+#include "backends/native/CpuFeatures.h"
 #include "ir/NNDialect.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
@@ -91,6 +92,8 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp
                                                             std::shared_ptr<MLIRContext> context,
                                                             const CompileOptions &options) {
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  // Linking would refuse it too, after the long work.
+  QUERN_TRY(checkRunsHere(target));
   std::shared_ptr<KernelCache> cache = createCache(target, options);
   // What does not depend on input shapes is done once, not at every new shape.
   QUERN_TRY(runPasses(*module, [&](OpPassManager &pm) {

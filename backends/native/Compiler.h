@@ -36,7 +36,8 @@ void loadDialects(mlir::MLIRContext &context);
 
 /// Compiles for running in this process. Takes over the module, which is kept
 /// for planning at new input shapes; the plan is made at once when all input
-/// shapes are static. `context` must be the module's.
+/// shapes are static. `context` must be the module's. Incompatible when this
+/// machine cannot run code for the target CPU.
 Expected<std::shared_ptr<Executable>> compileForJit(mlir::OwningOpRef<mlir::ModuleOp> module,
                                                     std::shared_ptr<mlir::MLIRContext> context,
                                                     const CompileOptions &options);

@@ -1,6 +1,8 @@
 //===- Jit.cpp - loads kernel objects into the process --------------------===//
 #include "backends/native/Jit.h"
 
+#include "backends/native/CpuFeatures.h"
+
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
@@ -17,6 +19,7 @@ Jit::Jit(std::unique_ptr<llvm::orc::LLJIT> jit) : lljit(std::move(jit)) {}
 Jit::~Jit() = default;
 
 Expected<std::shared_ptr<Jit>> Jit::create(const Target &target) {
+  QUERN_TRY(checkRunsHere(target));
   llvm::orc::JITTargetMachineBuilder machine{llvm::Triple(target.triple)};
   machine.setCPU(target.cpu);
   auto jit = llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(std::move(machine)).create();

@@ -16,6 +16,7 @@ namespace quern::native {
 /// as the Jit.
 class Jit {
 public:
+  /// Incompatible when this machine cannot run code for `target`.
   static Expected<std::shared_ptr<Jit>> create(const Target &target);
   ~Jit();
 

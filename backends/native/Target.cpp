@@ -50,6 +50,9 @@ Expected<Target> native::resolveTarget(const std::string &cpu) {
   std::unique_ptr<llvm::MCSubtargetInfo> cpuInfo(
       llvmTarget->createMCSubtargetInfo(target.triple, target.cpu, target.features));
   auto has = [&](const char *feature) { return cpuInfo->checkFeatures(feature); };
+  // LLVM aborts the process over these.
+  if (!has("+64bit"))
+    return usageError("the target CPU '" + cpu + "' does not run 64-bit code");
   target.hasFma = has("+fma") || has("+avx512f");
   if (has("+avx512f") && has("+avx512vl") && has("+avx512bw") && has("+avx512dq")) {
     target.vectorBytes = 64;

@@ -33,7 +33,9 @@ struct Target {
 };
 
 /// "host", "baseline" (x86-64 without AVX) or an LLVM CPU name ("haswell",
-/// "skylake-avx512"). Unknown names and non-x86 targets are Usage errors.
+/// "skylake-avx512"). Unknown names, and those of CPUs without 64-bit code, are
+/// Usage errors. Whether this machine can run the code is another question: see
+/// checkRunsHere.
 Expected<Target> resolveTarget(const std::string &cpu);
 
 /// A target machine with Quern's code generation options.

@@ -1,8 +1,8 @@
 //===- TargetTest.cpp - resolving targets, and graphs on each of them -----===//
+#include "backends/native/CpuFeatures.h"
 #include "tests/native/GraphCheck.h"
 
 #include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Host.h"
 
 using namespace quern;
 using namespace quern::native;
@@ -51,10 +51,8 @@ namespace {
 class EachTarget : public testing::TestWithParam<const char *> {
 protected:
   void SetUp() override {
-    auto features = llvm::sys::getHostCPUFeatures();
-    bool needsAvx2 = std::string(GetParam()) == "haswell";
-    if (needsAvx2 && !(features.lookup("avx2") && features.lookup("fma")))
-      GTEST_SKIP() << "this CPU cannot execute code for " << GetParam();
+    if (Status status = checkRunsHere(*resolveTarget(GetParam())); !status.isOk())
+      GTEST_SKIP() << status.message();
     check.options.targetCpu = GetParam();
   }
   GraphCheck check;

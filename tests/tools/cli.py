@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 QUERN = os.environ.get("QUERN", str(pathlib.Path(__file__).resolve().parents[2] /
                                     "build/release/bin/quern"))
 # Exit codes, as in runtime/include/quern/Status.h.
-OK, USAGE, INVALID_MODEL, UNSUPPORTED, MISMATCH, INVALID_INPUT, LIMIT, IO = 0, 2, 3, 4, 5, 8, 9, 10
+OK, USAGE, INVALID_MODEL, UNSUPPORTED, MISMATCH = 0, 2, 3, 4, 5
+INCOMPATIBLE, INVALID_INPUT, LIMIT, IO = 7, 8, 9, 10
 INTERRUPTED = 130
 # Generous: sanitizers and a busy machine; a case takes well below a second.
 SECONDS_PER_RUN = 60

@@ -7,8 +7,8 @@ import time
 import unittest
 
 import onnx
-from cli import (INTERRUPTED, INVALID_INPUT, INVALID_MODEL, IO, QUERN, UNSUPPORTED, USAGE,
-                 CliTest, make_model, unsupported_model, value)
+from cli import (INCOMPATIBLE, INTERRUPTED, INVALID_INPUT, INVALID_MODEL, IO, QUERN,
+                 UNSUPPORTED, USAGE, CliTest, make_model, unsupported_model, value)
 from onnx import helper
 
 VERBS = ("run", "check", "inspect", "compile", "compare", "bench")
@@ -62,6 +62,18 @@ class Arguments(CliTest):
 
     def test_unknown_cpu(self):
         self.fails(USAGE, "run", "add.onnx", "--input=zeros", "--target-cpu=frob", says="frob")
+        self.fails(USAGE, "check", "add.onnx", "--target-cpu=i686", says="64-bit")
+
+    def test_cpu_that_this_machine_is_not(self):
+        # No CPU has both.
+        has_xop = "xop" in self.quern_json("version")["features"]
+        cpu, feature = ("sapphirerapids", "avx512fp16") if has_xop else ("bdver2", "xop")
+        for verb in ("run", "bench", "compare"):
+            self.fails(INCOMPATIBLE, verb, "add.onnx", "--input=zeros", "--target-cpu", cpu,
+                       says=[cpu, "cannot run on this machine, which lacks", feature])
+        self.quern("check", "add.onnx", "--target-cpu", cpu)
+        self.quern("compile", "add.onnx", "--dim=N=1", "--target-cpu", cpu, "-o", "m.so")
+        self.assertEqual(self.files(), ["m.so"])
 
 
 class Models(CliTest):
