@@ -1,6 +1,7 @@
 //===- CodeGen.cpp - kernels to LLVM and to objects -----------------------===//
 #include "backends/native/CodeGen.h"
 
+#include "backends/native/ExpandFloat16.h"
 #include "backends/native/ExpandMath.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
@@ -23,6 +24,7 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
@@ -120,6 +122,8 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
     function.addFnAttr("target-features", target.features);
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
   }
+  if (!machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
+    expandFloat16(*module);
   optimize(*module, *machine);
   if (assembly) {
     ObjectCode text;

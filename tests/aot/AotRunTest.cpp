@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <dlfcn.h>
+#include <numeric>
 #include <thread>
 #include <xmmintrin.h>
 
@@ -93,6 +94,42 @@ TEST_F(AotRunTest, RunsOnEveryX86) {
   ASSERT_EQ(model.run(inputs, outputs, model.workspace), QUERN_MODEL_OK);
   for (int64_t i = 0; i < kClasses; ++i)
     EXPECT_NEAR(row[i], expected[i], 1e-5);
+}
+
+TEST_F(AotRunTest, ConvertsHalvesOnEveryX86) {
+  // The functions of libgcc that LLVM would call may not exist where it is linked.
+  for (std::string type : {"f16", "bf16"}) {
+    std::string text = "func.func @main(%x: tensor<65536xHALF>) -> tensor<65536xHALF> {\n"
+                       "  %y = nn.sqrt %x : (tensor<65536xHALF>) -> tensor<65536xHALF>\n"
+                       "  return %y : tensor<65536xHALF>\n}";
+    for (size_t at; (at = text.find("HALF")) != std::string::npos;)
+      text.replace(at, 4, type);
+    auto module = parse(text);
+    ASSERT_TRUE(module);
+    Status status = compile(*module, type + ".so", "m", "baseline");
+    ASSERT_TRUE(status.isOk()) << status.message();
+    LoadedModel model(path(type + ".so"));
+    std::vector<uint16_t> x(65536), found(x.size());
+    std::iota(x.begin(), x.end(), uint16_t{0});
+    const void *inputs[] = {x.data()};
+    void *outputs[] = {found.data()};
+    ASSERT_EQ(model.run(inputs, outputs, model.workspace), QUERN_MODEL_OK);
+
+    DType dtype = type == "f16" ? DType::Float16 : DType::BFloat16;
+    std::vector<Tensor> tensors = {Tensor::borrow(dtype, {65536}, x.data())};
+    for (const char *cpu : {"baseline", "host"}) {
+      CompileOptions options;
+      options.targetCpu = cpu;
+      auto executable = compileForJit(parse(text), context, options);
+      ASSERT_TRUE(executable) << executable.status().message();
+      auto session = Session::create(*executable);
+      ASSERT_TRUE(session);
+      auto results = session->run(tensors);
+      ASSERT_TRUE(results);
+      const auto *wanted = static_cast<const uint16_t *>(results->front().rawData());
+      EXPECT_TRUE(std::equal(found.begin(), found.end(), wanted)) << type << " " << cpu;
+    }
+  }
 }
 
 /// MXCSR as programs start with it.
