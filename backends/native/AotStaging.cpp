@@ -27,15 +27,6 @@ Expected<Staging> Staging::create(const std::string &target) {
   return Staging(target, folder);
 }
 
-Staging::Staging(Staging &&other) noexcept
-    : target(std::move(other.target)), folder(std::exchange(other.folder, "")) {}
-
-Staging::~Staging() {
-  std::error_code ignored;
-  if (!folder.empty())
-    std::filesystem::remove_all(folder, ignored);
-}
-
 Status Staging::write(const std::string &name, std::string_view bytes) const {
   std::ofstream file(path(name), std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

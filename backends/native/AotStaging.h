@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Status.h"
+#include "runtime/lib/TemporaryPath.h"
 
 #include <string>
 #include <string_view>
@@ -9,17 +10,15 @@
 namespace quern::native {
 
 /// A folder beside an output file, for the files on the way to it. It goes away
-/// with the object; the output appears with `publish`, or not at all.
+/// with the object, or when a signal ends the process (see TemporaryPath); the
+/// output appears with `publish`, or not at all.
 class Staging {
 public:
   /// Io error when no file can be created at `target`.
   static Expected<Staging> create(const std::string &target);
-  ~Staging();
-  Staging(Staging &&other) noexcept;
-  Staging &operator=(Staging &&) = delete;
 
   /// The path of a file in the folder.
-  std::string path(const std::string &name) const { return folder + "/" + name; }
+  std::string path(const std::string &name) const { return folder.path() + "/" + name; }
   Status write(const std::string &name, std::string_view bytes) const;
   /// Moves a file of the folder to the target, in place of what is there.
   Status publish(const std::string &name) const;
@@ -28,7 +27,7 @@ private:
   Staging(std::string target, std::string folder)
       : target(std::move(target)), folder(std::move(folder)) {}
   std::string target;
-  std::string folder;
+  TemporaryPath folder;
 };
 
 } // namespace quern::native

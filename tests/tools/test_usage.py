@@ -1,14 +1,11 @@
 """Wrong use of the command line, and models that cannot be read."""
 
 import os
-import signal
-import subprocess
-import time
 import unittest
 
 import onnx
-from cli import (INCOMPATIBLE, INTERRUPTED, INVALID_INPUT, INVALID_MODEL, IO, QUERN,
-                 UNSUPPORTED, USAGE, CliTest, make_model, unsupported_model, value)
+from cli import (INCOMPATIBLE, INVALID_INPUT, INVALID_MODEL, IO, UNSUPPORTED, USAGE, CliTest,
+                 make_model, unsupported_model, value)
 from onnx import helper
 
 VERBS = ("run", "check", "inspect", "compile", "compare", "bench")
@@ -117,19 +114,6 @@ class Models(CliTest):
                            [value("a", [2]), value("b", [3])], [value("y", None)])
         onnx.save(model, str(self.folder / "bad.onnx"))
         self.fails(INVALID_MODEL, "check", "bad.onnx", says=["bad.onnx", "add7"])
-
-
-class Interrupts(CliTest):
-    def test_ctrl_c(self):
-        process = subprocess.Popen([QUERN, "bench", "gemm.onnx", "--duration", "60s"],
-                                   cwd=self.folder, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
-        self.assertEqual(process.returncode, INTERRUPTED)
-        self.assertIn("quern: interrupted", err)
-        self.assertEqual(out, "")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ static int reportParseError(const CLI::App &app, const CLI::ParseError &error) {
 }
 
 int cli::runCommandLine(int argc, const char *const *argv) {
-  installInterruptHandler();
+  installSignalHandlers();
   CLI::App app("Compiles neural networks to native code, runs and compares them", "quern");
   Command command;
   addVerbs(app, command);

@@ -57,7 +57,7 @@ Expected<AtomicFile> AtomicFile::create(const std::string &path) {
 }
 
 AtomicFile::AtomicFile(std::string path, std::string temporary, std::FILE *file)
-    : path(std::move(path)), temporary(std::move(temporary)), file(file) {}
+    : path(std::move(path)), temporary(TemporaryPath(std::move(temporary))), file(file) {}
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
     : path(std::move(other.path)), temporary(std::move(other.temporary)), file(other.file) {
@@ -65,10 +65,8 @@ AtomicFile::AtomicFile(AtomicFile &&other) noexcept
 }
 
 AtomicFile::~AtomicFile() {
-  if (!file)
-    return;
-  std::fclose(file);
-  unlink(temporary.c_str());
+  if (file)
+    std::fclose(file);
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -80,13 +78,12 @@ Status AtomicFile::commit() {
   int reason = errno;
   failed |= std::fclose(file) != 0;
   file = nullptr;
-  if (failed || rename(temporary.c_str(), path.c_str()) != 0) {
+  if (failed || rename(temporary.path().c_str(), path.c_str()) != 0) {
     if (failed)
       errno = reason;
-    Status status = systemError("write", path);
-    unlink(temporary.c_str());
-    return status;
+    return systemError("write", path);
   }
+  temporary.release();
   return Status::ok();
 }
 

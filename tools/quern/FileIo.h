@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Status.h"
+#include "runtime/lib/TemporaryPath.h"
 
 #include <cstddef>
 #include <cstdio>
@@ -26,7 +27,8 @@ Expected<FileBytes> readFile(const std::string &path, int64_t limit);
 /// for asking before long work.
 Status checkWritable(const std::string &path);
 
-/// A file that appears at its path, complete, with `commit`, or not at all.
+/// A file that appears at its path, complete, with `commit`, or not at all. What
+/// exists before that is a TemporaryPath.
 class AtomicFile {
 public:
   static Expected<AtomicFile> create(const std::string &path);
@@ -42,7 +44,7 @@ public:
 private:
   AtomicFile(std::string path, std::string temporary, std::FILE *file);
   std::string path;
-  std::string temporary;
+  TemporaryPath temporary;
   std::FILE *file;
 };
 

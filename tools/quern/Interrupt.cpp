@@ -1,7 +1,8 @@
-//===- Interrupt.cpp - Ctrl-C ---------------------------------------------===//
+//===- Interrupt.cpp - Ctrl-C, and other ends -----------------------------===//
 #include "tools/quern/Interrupt.h"
 
 #include "quern/Session.h"
+#include "runtime/lib/TemporaryPath.h"
 
 #include <csignal>
 #include <unistd.h>
@@ -17,17 +18,47 @@ static void onInterrupt(int) {
   if (!runActive || interrupted.exchange(true)) {
     constexpr char kMessage[] = "quern: interrupted\n";
     (void)!write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+    TemporaryPath::removeAll();
     _exit(static_cast<int>(StatusCode::Cancelled));
   }
   if (Session *session = activeSession)
     session->cancel();
 }
 
-void cli::installInterruptHandler() {
+/// Dies of the signal, as without this handler.
+static void onTermination(int signal) {
+  TemporaryPath::removeAll();
   struct sigaction action = {};
-  action.sa_handler = onInterrupt;
+  action.sa_handler = SIG_DFL;
+  sigaction(signal, &action, nullptr);
+  sigset_t mask;
+  sigemptyset(&mask);
+  sigaddset(&mask, signal);
+  pthread_sigmask(SIG_UNBLOCK, &mask, nullptr);
+  raise(signal);
+}
+
+static void install(int signal, void (*handler)(int)) {
+  struct sigaction action = {};
+  sigaction(signal, nullptr, &action);
+  if (action.sa_handler == SIG_IGN) {
+    // LLVM installs handlers of its own while it writes files, and does not ask.
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, signal);
+    pthread_sigmask(SIG_BLOCK, &mask, nullptr);
+    return;
+  }
+  action = {};
+  action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
+  sigaction(signal, &action, nullptr);
+}
+
+void cli::installSignalHandlers() {
+  install(SIGINT, onInterrupt);
+  install(SIGTERM, onTermination);
+  install(SIGHUP, onTermination);
 }
 
 InterruptibleRun::InterruptibleRun(Session *session) {

@@ -1,4 +1,4 @@
-//===- Interrupt.h - Ctrl-C -----------------------------------------------===//
+//===- Interrupt.h - Ctrl-C, and other ends -------------------------------===//
 #pragma once
 
 #include <atomic>
@@ -10,8 +10,11 @@ class Session;
 namespace quern::cli {
 
 /// From here on Ctrl-C ends the program with exit code 130: at once, unless an
-/// InterruptibleRun lives.
-void installInterruptHandler();
+/// InterruptibleRun lives. SIGTERM and SIGHUP kill the program, as ever. Either way
+/// nothing temporary stays behind. Signals that are ignored when the program
+/// starts, as nohup and shells do for what runs in the background, stay ignored.
+/// To be called before there are threads.
+void installSignalHandlers();
 
 /// While it lives, the first Ctrl-C only asks the run to stop: it sets the flag
 /// and cancels the session, if there is one. The second one ends the program.
