@@ -89,20 +89,20 @@ static Status measure(const BenchOptions &options, Measurement &result) {
     QUERN_TRY(runner->run(inputs, outputs));
   runner->clearProfile();
 
-  std::vector<double> samples;
+  SampleSet samples;
   Stopwatch total;
   auto isDone = [&] {
     if (options.runs > 0)
-      return static_cast<int64_t>(samples.size()) >= options.runs;
-    return !samples.empty() && total.milliseconds() >= seconds * 1e3;
+      return samples.count() >= options.runs;
+    return samples.count() > 0 && total.milliseconds() >= seconds * 1e3;
   };
   while (!isDone()) {
     Stopwatch watch;
     QUERN_TRY(runner->run(inputs, outputs));
-    samples.push_back(watch.milliseconds());
+    samples.add(watch.milliseconds());
   }
-  result.runs = static_cast<int64_t>(samples.size());
-  result.steady = summarize(std::move(samples));
+  result.runs = samples.count();
+  result.steady = samples.summarize();
   result.peakRssMb = peakRssMb();
   result.profile = runner->profile();
   return updatePeak(options, result);

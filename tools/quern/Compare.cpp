@@ -50,10 +50,10 @@ static void addOptions(CLI::App &verb, CompareOptions &options) {
 }
 
 static Status timedRun(Runner &runner, std::span<const Tensor> inputs, std::vector<Tensor> &outputs,
-                       std::vector<double> &samples) {
+                       SampleSet &samples) {
   Stopwatch watch;
   QUERN_TRY(runner.run(inputs, outputs));
-  samples.push_back(watch.milliseconds());
+  samples.add(watch.milliseconds());
   return Status::ok();
 }
 
@@ -62,7 +62,7 @@ static Status timedRun(Runner &runner, std::span<const Tensor> inputs, std::vect
 static Status measure(Runner &interpreter, Runner &native, std::span<const Tensor> inputs,
                       double seconds, Comparison &result) {
   constexpr int kNativeRunsPerTurn = 5;
-  std::vector<double> interpreterMs, nativeMs;
+  SampleSet interpreterMs, nativeMs;
   std::vector<Tensor> outputs;
   Stopwatch total;
   do {
@@ -72,8 +72,8 @@ static Status measure(Runner &interpreter, Runner &native, std::span<const Tenso
       QUERN_TRY(timedRun(native, inputs, outputs, nativeMs));
     outputs.clear();
   } while (total.milliseconds() < seconds * 1e3);
-  result.interpreter = summarize(std::move(interpreterMs));
-  result.native = summarize(std::move(nativeMs));
+  result.interpreter = interpreterMs.summarize();
+  result.native = nativeMs.summarize();
   return Status::ok();
 }
 
