@@ -5,7 +5,9 @@ import subprocess
 import unittest
 
 import numpy as np
-from cli import INVALID_INPUT, IO, QUERN, USAGE, CliTest
+import onnx
+from cli import INVALID_INPUT, IO, QUERN, USAGE, CliTest, make_model, value
+from onnx import helper
 
 
 class Outputs(CliTest):
@@ -20,6 +22,22 @@ class Outputs(CliTest):
         self.assertEqual(archive["y"].dtype, np.float32)
         np.testing.assert_array_equal(archive["y"], np.load(self.folder / "y.npy"))
         self.assertEqual(self.files(), ["y.npy", "y.npz"])
+
+    def test_short_option(self):
+        self.run_add("-o", "y.npz", "-o", "only.npy")
+        self.assertEqual(np.load(self.folder / "y.npz").files, ["y"])
+        self.assertEqual(np.load(self.folder / "only.npy").shape, (2, 3))
+
+    def test_which_output(self):
+        nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Neg", ["x"], ["z"])]
+        onnx.save(make_model(nodes, [value("x", [2])], [value("y", [2]), value("z", [2])]),
+                  str(self.folder / "two.onnx"))
+        self.fails(USAGE, "run", "two.onnx", "--input=random", "-o", "out.npy",
+                   says="'out.npy' could be any of the model's 2 outputs; write --output "
+                        "NAME=out.npy (y, z), or FILE.npz for all")
+        self.quern("run", "two.onnx", "--input=random", "-o", "z=out.npy", "-o", "all.npz")
+        self.assertEqual(np.load(self.folder / "all.npz").files, ["y", "z"])
+        self.assertEqual(self.files(), ["all.npz", "out.npy"])
 
     def test_replaces_a_file_and_respects_umask(self):
         (self.folder / "y.npy").write_text("old")

@@ -5,6 +5,7 @@
 #include "tools/quern/FileIo.h"
 #include "tools/quern/Npy.h"
 #include "tools/quern/Npz.h"
+#include "tools/quern/Ports.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -46,12 +47,11 @@ std::optional<Filling> parseFilling(const std::string &text) {
 /// Collects the tensors of all --input options, port by port.
 class InputSet {
 public:
-  InputSet(std::span<const PortSignature> ports, const Limits &limits)
-      : ports(ports), limits(limits), tensors(ports.size()), fillings(ports.size()) {}
+  InputSet(std::span<const PortSignature> ports, const OutputStyle &style, const Limits &limits)
+      : ports(ports), style(style), limits(limits), tensors(ports.size()), fillings(ports.size()) {}
 
   Status add(const std::string &option);
-  Expected<std::vector<Tensor>> finish(const InputOptions &options, MissingInputs missing,
-                                       const OutputStyle &style);
+  Expected<std::vector<Tensor>> finish(const InputOptions &options, MissingInputs missing);
 
 private:
   Expected<size_t> findPort(const std::string &name) const;
@@ -60,9 +60,10 @@ private:
   Status addFolder(const std::string &path);
   Status addArchive(const std::string &path);
   Expected<Tensor> readTensor(const std::string &path) const;
-  Tensor::Dims completeDims(const PortSignature &port, const OutputStyle &style);
+  Tensor::Dims completeDims(const PortSignature &port);
 
   std::span<const PortSignature> ports;
+  const OutputStyle &style;
   const Limits &limits;
   std::vector<Tensor> tensors;
   std::vector<Filling> fillings;
@@ -105,14 +106,12 @@ Expected<Tensor> cli::randomTensor(DType dtype, Tensor::Dims dims, uint64_t seed
 }
 
 Expected<size_t> InputSet::findPort(const std::string &name) const {
-  std::string names;
-  for (size_t i = 0; i < ports.size(); ++i) {
+  for (size_t i = 0; i < ports.size(); ++i)
     if (ports[i].name == name)
       return i;
-    names += (i ? ", " : "") + ports[i].name;
-  }
-  return invalidInput("the model has no input '" + name + "'" +
-                      (names.empty() ? "; it has none at all" : "; its inputs are " + names));
+  return invalidInput(
+      "the model has no input '" + name + "'" +
+      (ports.empty() ? "; it has none at all" : "; its inputs are " + joinNames(ports)));
 }
 
 Status InputSet::set(size_t port, Tensor tensor, const std::string &source) {
@@ -165,12 +164,17 @@ Status InputSet::addArchive(const std::string &path) {
   auto arrays = parseNpz(file, limits);
   if (!arrays)
     return arrays.status().withContext("'" + path + "'");
+  // An archive may hold more than this model needs, its wanted results for example.
+  std::string unused;
   for (NamedArray &array : *arrays) {
-    auto port = findPort(array.name);
-    if (!port)
-      return port.status().withContext("'" + path + "'");
-    QUERN_TRY(set(*port, std::move(array.tensor), "'" + path + "'"));
+    if (auto port = findPort(array.name))
+      QUERN_TRY(set(*port, std::move(array.tensor), "'" + path + "'"));
+    else
+      unused += (unused.empty() ? "'" : ", '") + array.name + "'";
   }
+  if (!unused.empty())
+    warn(style, "'" + path + "': the model has no inputs for " + unused +
+                    (ports.empty() ? "" : "; its inputs are " + joinNames(ports)));
   return Status::ok();
 }
 
@@ -214,7 +218,7 @@ Status InputSet::add(const std::string &option) {
 }
 
 /// The dims of a tensor to make for `port`; what nothing fixes is 1.
-Tensor::Dims InputSet::completeDims(const PortSignature &port, const OutputStyle &style) {
+Tensor::Dims InputSet::completeDims(const PortSignature &port) {
   Tensor::Dims dims = defaultDims(port);
   if (!port.ranked)
     note(style, "input '" + port.name + "' has no declared shape; taking a scalar (--shape " +
@@ -237,8 +241,7 @@ Tensor::Dims InputSet::completeDims(const PortSignature &port, const OutputStyle
   return dims;
 }
 
-Expected<std::vector<Tensor>> InputSet::finish(const InputOptions &options, MissingInputs missing,
-                                               const OutputStyle &style) {
+Expected<std::vector<Tensor>> InputSet::finish(const InputOptions &options, MissingInputs missing) {
   for (size_t i = 0; i < ports.size(); ++i)
     for (int64_t d = 0; d < std::min(ports[i].shape.rank(), tensors[i].rank()); ++d)
       if (ports[i].shape[d].isSymbolic())
@@ -254,7 +257,7 @@ Expected<std::vector<Tensor>> InputSet::finish(const InputOptions &options, Miss
       return invalidInput("input '" + port.name + "' (" + port.describe() +
                           ") is not given; use --input " + port.name +
                           "=FILE.npy, or --input random");
-    Tensor::Dims dims = completeDims(port, style);
+    Tensor::Dims dims = completeDims(port);
     auto tensor = filling == Filling::Zeros
                       ? Tensor::allocate(port.dtype, std::move(dims), limits)
                       : randomTensor(port.dtype, std::move(dims), options.seed + i, limits);
@@ -269,8 +272,8 @@ Expected<std::vector<Tensor>> InputSet::finish(const InputOptions &options, Miss
 Expected<std::vector<Tensor>> cli::makeInputs(std::span<const PortSignature> ports,
                                               const InputOptions &options, MissingInputs missing,
                                               const OutputStyle &style, const Limits &limits) {
-  InputSet set(ports, limits);
+  InputSet set(ports, style, limits);
   for (const std::string &option : options.given)
     QUERN_TRY(set.add(option));
-  return set.finish(options, missing, style);
+  return set.finish(options, missing);
 }

@@ -22,10 +22,10 @@ void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
 }
 
 void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
-  verb.add_option(
-          "--input", options.given,
-          "NAME=FILE.npy, NAME=FILE.pb, NAME=random, NAME=zeros; a .npz file with the "
-          "names of the inputs; a folder with input_0.pb, ...; random or zeros for the rest")
+  verb.add_option("--input", options.given,
+                  "NAME=FILE.npy, NAME=FILE.pb, NAME=random, NAME=zeros; a .npz file with the "
+                  "names of the inputs (others are left out with a warning); a folder with "
+                  "input_0.pb, ...; random or zeros for the rest")
       ->type_name("INPUT")
       ->take_all()
       ->allow_extra_args(false);

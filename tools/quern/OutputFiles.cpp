@@ -4,6 +4,7 @@
 #include "tools/quern/FileIo.h"
 #include "tools/quern/Npy.h"
 #include "tools/quern/Npz.h"
+#include "tools/quern/Ports.h"
 
 #include <optional>
 
@@ -11,13 +12,10 @@ using namespace quern;
 using namespace quern::cli;
 
 static Expected<int64_t> findOutput(std::span<const PortSignature> ports, const std::string &name) {
-  std::string names;
-  for (size_t i = 0; i < ports.size(); ++i) {
+  for (size_t i = 0; i < ports.size(); ++i)
     if (ports[i].name == name)
       return static_cast<int64_t>(i);
-    names += (i ? ", " : "") + ports[i].name;
-  }
-  return usageError("the model has no output '" + name + "'; its outputs are " + names);
+  return usageError("the model has no output '" + name + "'; its outputs are " + joinNames(ports));
 }
 
 Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
@@ -37,7 +35,8 @@ Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
         QUERN_TRY(findOutput(ports, option.substr(0, equals)).status());
       if (ports.size() != 1)
         return usageError("'" + option + "' could be any of the model's " +
-                          std::to_string(ports.size()) + " outputs; write --output NAME=" + option);
+                          std::to_string(ports.size()) + " outputs; write --output NAME=" + option +
+                          " (" + joinNames(ports) + "), or FILE.npz for all");
       target.port = 0;
     }
     if (!target.path.ends_with(target.port < 0 ? ".npz" : ".npy"))

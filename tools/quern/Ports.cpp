@@ -1,4 +1,4 @@
-//===- Ports.cpp - inputs and outputs as JSON -----------------------------===//
+//===- Ports.cpp - inputs and outputs in reports --------------------------===//
 #include "tools/quern/Ports.h"
 
 #include <nlohmann/json.hpp>
@@ -25,6 +25,13 @@ Json cli::portsJson(std::span<const PortSignature> ports) {
                      {"dtype", dtypeName(port.dtype)},
                      {"shape", port.ranked ? shapeJson(port.shape) : Json(nullptr)}});
   return array;
+}
+
+std::string cli::joinNames(std::span<const PortSignature> ports) {
+  std::string names;
+  for (const PortSignature &port : ports)
+    names += (names.empty() ? "" : ", ") + port.name;
+  return names;
 }
 
 std::string cli::describePorts(const char *kind, std::span<const PortSignature> ports) {

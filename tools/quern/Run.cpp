@@ -44,8 +44,9 @@ static void addOptions(CLI::App &verb, RunOptions &options) {
   addInputOptions(verb, options.inputs);
   addBackendOption(verb, options.backend);
   addCompileOptions(verb, options.backend);
-  verb.add_option("--output", options.outputs,
-                  "FILE.npz with all outputs, or NAME=FILE.npy with one")
+  verb.add_option("-o,--output", options.outputs,
+                  "FILE.npz with all outputs, or NAME=FILE.npy with one; FILE.npy when there is "
+                  "but one")
       ->type_name("FILE")
       ->take_all()
       ->allow_extra_args(false);
