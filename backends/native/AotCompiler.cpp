@@ -34,11 +34,8 @@ static bool isIdentifier(llvm::StringRef name) {
          llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
 
-/// "out/my-model.so" gives "my_model".
-static std::string prefixOf(const AotOptions &options) {
-  if (!options.prefix.empty())
-    return options.prefix;
-  std::string name = llvm::sys::path::stem(options.outputPath).str();
+std::string native::symbolPrefix(const std::string &outputPath) {
+  std::string name = llvm::sys::path::stem(outputPath).str();
   for (char &c : name)
     if (!llvm::isAlnum(c))
       c = '_';
@@ -174,7 +171,8 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
 
   QUERN_ASSIGN(CompiledGraph graph, compileGraph(module, options));
   QUERN_TRY(checkPlan(graph.plan));
-  QUERN_ASSIGN(AotModel model, describe(graph, module, prefixOf(options)));
+  std::string prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
+  QUERN_ASSIGN(AotModel model, describe(graph, module, prefix));
   QUERN_TRY(writeCode(model, graph, staging));
   if (header) {
     QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(model, staging));

@@ -10,9 +10,13 @@ struct AotOptions : CompileOptions {
   std::string outputPath;
   /// The C header; none when empty.
   std::string headerPath;
-  /// Of all symbols, a C identifier; made from the output's name when empty.
+  /// Of all symbols, a C identifier; symbolPrefix of the output when empty.
   std::string prefix;
 };
+
+/// A C identifier made from the name of an artefact, without its last suffix:
+/// "out/my-model.v2.so" gives "my_model_v2", "3d.so" gives "model_3d".
+std::string symbolPrefix(const std::string &outputPath);
 
 /// Compiles `module`, in place, to a library, object file or archive with the
 /// interface of quern/model_abi.h. The files appear complete, or not at all.

@@ -58,6 +58,16 @@ TEST_F(AotRefusalTest, ChecksNames) {
   EXPECT_TRUE(files().empty());
 }
 
+TEST(SymbolPrefixTest, ComesFromTheName) {
+  EXPECT_EQ(symbolPrefix("digits.so"), "digits");
+  EXPECT_EQ(symbolPrefix("out.d/my-model.so"), "my_model");
+  EXPECT_EQ(symbolPrefix("/a/b/lib model.a"), "lib_model");
+  EXPECT_EQ(symbolPrefix("model.v2.o"), "model_v2"); // unlike model.v1.o
+  EXPECT_EQ(symbolPrefix("3d.so"), "model_3d");
+  EXPECT_EQ(symbolPrefix("caf\xc3\xa9.so"), "caf__");
+  EXPECT_EQ(symbolPrefix(".so"), "model_");
+}
+
 TEST_F(AotRefusalTest, ReportsWhatCannotBeWritten) {
   auto module = digits();
   Status missing = compile(*module, "missing/digits.so");

@@ -101,6 +101,13 @@ class Artifacts(CliTest):
         self.fails(USAGE, "compile", "add.onnx", says="-o FILE is required")
         self.fails(USAGE, "compile", "add.onnx", "-o", "m.exe", says="wanted FILE.so, FILE.o")
 
+    def test_prefix(self):
+        for name, prefix in {"my-model.v2.so": "my_model_v2", "3d.o": "model_3d"}.items():
+            report = self.quern_json("compile", "gemm.onnx", "--dim=N=1", "-o", name,
+                                     "--header", "m.h")
+            self.assertEqual(report["prefix"], prefix)
+            self.assertIn(f"int {prefix}_run(", (self.folder / "m.h").read_text())
+
     def test_needs_all_sizes(self):
         self.fails(USAGE, "compile", "add.onnx", "-o", "m.so",
                    says=["input 'a' is float32 Nx3", "--dim"])

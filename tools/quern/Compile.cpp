@@ -45,18 +45,6 @@ static Status writePhase(const CompileOptions &options, const Model &model) {
   return file.commit();
 }
 
-/// "out/my-model.so" gives "my_model".
-static std::string prefixOf(const std::string &path) {
-  std::string name = path.substr(path.rfind('/') + 1);
-  name.resize(std::min(name.find('.'), name.size()));
-  for (char &c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c)))
-      c = '_';
-  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])))
-    name.insert(0, "model_");
-  return name;
-}
-
 static Status checkOptions(const CompileOptions &options) {
   const ArtifactOptions &artifact = options.artifact;
   if (options.phase.empty()) {
@@ -84,7 +72,7 @@ static Status execute(const CompileOptions &options) {
                         "; an artefact needs all sizes: give --dim or --shape");
   ArtifactOptions artifact = options.artifact;
   if (artifact.prefix.empty())
-    artifact.prefix = prefixOf(artifact.outputPath);
+    artifact.prefix = defaultPrefix(artifact);
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;

@@ -59,6 +59,9 @@ struct ArtifactOptions {
   std::string prefix;
 };
 
+/// The prefix of an artefact's symbols when none is given: from its name.
+std::string defaultPrefix(const ArtifactOptions &artifact);
+
 class Model {
 public:
   /// Reads and imports the file, and gives its inputs the sizes asked for.

@@ -88,6 +88,10 @@ Expected<std::string> Model::textOfPhase(const BackendOptions &options,
   return native::compileToPhase(*module, *last, compile);
 }
 
+std::string cli::defaultPrefix(const ArtifactOptions &artifact) {
+  return native::symbolPrefix(artifact.outputPath);
+}
+
 Status Model::compileToArtifact(const BackendOptions &options,
                                 const ArtifactOptions &artifact) const {
   QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options));
