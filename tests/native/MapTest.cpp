@@ -23,9 +23,10 @@ TEST_P(KernelTest, arithmeticOnEveryElementType) {
       expectOpMatches("nn." + op + " %a, %b", {sized("3x37x", type), sized("3x37x", type)},
                       sized("3x37x", type), {.low = 0, .high = 100});
   for (std::string type : {"f16", "bf16"})
-    for (std::string op : {"add", "mul", "div"})
-      expectOpMatches("nn." + op + " %a, %b", {sized("3x37x", type), sized("3x37x", type)},
-                      sized("3x37x", type), {.specialValues = true});
+    for (std::string second : {"3x37x", ""})
+      for (std::string op : {"add", "mul", "div"})
+        expectOpMatches("nn." + op + " %a, %b", {sized("3x37x", type), sized(second, type)},
+                        sized("3x37x", type), {.specialValues = true});
 }
 
 TEST_P(KernelTest, signedIntegersDivideLikeTheReference) {
@@ -75,6 +76,37 @@ TEST_P(KernelTest, casts) {
     for (std::string to : {"f16", "bf16"})
       expectOpMatches("nn.cast %a {to = " + to + "}", {sized("301x", from)}, sized("301x", to),
                       {.low = from[0] == 'u' ? 0.0 : -700, .high = 700, .specialValues = true});
+}
+
+// A number, a row and a whole tensor of exponents, with the special values of C's pow.
+TEST_P(KernelTest, powersOfEveryElementType) {
+  for (std::string type : {"f32", "f64", "f16", "bf16"})
+    for (std::string exponents : {"", "37x", "99x37x"})
+      expectOpMatches("nn.pow %a, %b", {sized("99x37x", type), sized(exponents, type)},
+                      sized("99x37x", type),
+                      {.tolerance = type == "bf16"  ? 0.01
+                                    : type == "f16" ? 1e-3
+                                                    : 1e-6,
+                       .specialValues = true});
+  for (std::string type : {"i8", "ui16", "i32", "i64", "ui64"})
+    expectOpMatches("nn.pow %a, %b", {sized("99x37x", type), sized("37x", type)},
+                    sized("99x37x", type), {.low = 0, .high = 20});
+}
+
+TEST_P(KernelTest, remaindersOfFloats) {
+  for (std::string type : {"f32", "f64", "f16"}) {
+    std::vector<std::string> operands = {sized("99x37x", type), sized("37x", type)};
+    for (std::string op : {"nn.fmod", "nn.mod"})
+      for (double range : {3.0, 1e4})
+        expectOpMatches(op + " %a, %b", operands, sized("99x37x", type),
+                        {.tolerance = type == "f16" ? 1e-3 : 1e-7,
+                         .low = -range,
+                         .high = range,
+                         .specialValues = true});
+  }
+  // Quotients that only libm can divide exactly.
+  expectOpMatches("nn.fmod %a, %b", {sized("999x", "f32"), sized("", "f32")}, sized("999x", "f32"),
+                  {.low = 1e9, .high = 1e30});
 }
 
 TEST_P(KernelTest, groupsOfSeveralOpsAndResults) {
