@@ -8,95 +8,22 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/ExpandMath.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "backends/native/ExpandElementary.h"
+#include "backends/native/ExpandPower.h"
+#include "backends/native/FloatBuilder.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <limits>
 
 using namespace mlir;
+using quern::native::FloatBuilder;
 
-namespace {
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-/// float32 arithmetic on scalars or vectors of one shape, in the place of an op.
-class FloatBuilder {
-public:
-  explicit FloatBuilder(Operation *op)
-      : ops(op), loc(op->getLoc()), type(op->getResult(0).getType()) {}
-
-  Value constant(float v) { return splat(ops.getF32FloatAttr(v)); }
-  Value integer(int32_t v) { return splat(ops.getI32IntegerAttr(v)); }
-
-  Value add(Value a, Value b) { return ops.create<arith::AddFOp>(loc, a, b); }
-  Value sub(Value a, Value b) { return ops.create<arith::SubFOp>(loc, a, b); }
-  Value mul(Value a, Value b) { return ops.create<arith::MulFOp>(loc, a, b); }
-  Value mul(Value a, float b) { return mul(a, constant(b)); }
-  Value div(Value a, Value b) { return ops.create<arith::DivFOp>(loc, a, b); }
-  Value neg(Value a) { return ops.create<arith::NegFOp>(loc, a); }
-  Value abs(Value a) { return ops.create<math::AbsFOp>(loc, a); }
-  Value sqrt(Value a) { return ops.create<math::SqrtOp>(loc, a); }
-  Value copySign(Value a, Value sign) { return ops.create<math::CopySignOp>(loc, a, sign); }
-  /// a * b + c, fused where the target can.
-  Value multiplyAdd(Value a, Value b, Value c) { return ops.create<LLVM::FMulAddOp>(loc, a, b, c); }
-  Value multiplyAdd(Value a, float b, Value c) { return multiplyAdd(a, constant(b), c); }
-  /// c[0] + c[1] x + c[2] x^2 + ...
-  Value polynomial(Value x, std::initializer_list<float> c);
-
-  using Predicate = arith::CmpFPredicate;
-  Value compare(Predicate p, Value a, float b) {
-    return ops.create<arith::CmpFOp>(loc, p, a, constant(b));
-  }
-  Value select(Value condition, Value a, Value b) {
-    return ops.create<arith::SelectOp>(loc, condition, a, b);
-  }
-  /// Bounds that keep NaN.
-  Value atMost(Value x, float bound) {
-    return select(compare(Predicate::OGT, x, bound), constant(bound), x);
-  }
-  Value atLeast(Value x, float bound) {
-    return select(compare(Predicate::OLT, x, bound), constant(bound), x);
-  }
-
-  Value bitsOf(Value x) { return ops.create<arith::BitcastOp>(loc, like(ops.getI32Type()), x); }
-  Value fromBits(Value i) { return ops.create<arith::BitcastOp>(loc, type, i); }
-  Value toFloat(Value i) { return ops.create<arith::SIToFPOp>(loc, type, i); }
-  Value addBits(Value a, Value b) { return ops.create<arith::AddIOp>(loc, a, b); }
-  Value subBits(Value a, Value b) { return ops.create<arith::SubIOp>(loc, a, b); }
-  Value andBits(Value a, int32_t b) { return ops.create<arith::AndIOp>(loc, a, integer(b)); }
-  Value shiftLeft(Value a, int32_t b) { return ops.create<arith::ShLIOp>(loc, a, integer(b)); }
-  Value shiftRight(Value a, int32_t b) { return ops.create<arith::ShRSIOp>(loc, a, integer(b)); }
-  /// 2^i for i in [-126, 127].
-  Value powerOfTwo(Value i) { return fromBits(shiftLeft(addBits(i, integer(127)), 23)); }
-
-private:
-  Type like(Type element) {
-    auto vector = dyn_cast<VectorType>(type);
-    return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
-  }
-  Value splat(TypedAttr element) {
-    if (auto vector = dyn_cast<VectorType>(like(element.getType())))
-      element = SplatElementsAttr::get(vector, element);
-    return ops.create<arith::ConstantOp>(loc, element);
-  }
-
-  OpBuilder ops;
-  Location loc;
-  Type type;
-};
-} // namespace
-
-Value FloatBuilder::polynomial(Value x, std::initializer_list<float> c) {
-  const float *next = c.end() - 1;
-  Value sum = constant(*next);
-  while (next != c.begin())
-    sum = multiplyAdd(sum, x, constant(*--next));
-  return sum;
-}
+static constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 //===----------------------------------------------------------------------===//
 // Exponentials
@@ -109,6 +36,11 @@ struct ReducedExponential {
   Value expm1OfR;
 };
 } // namespace
+
+/// 2^i for i in [-126, 127].
+static Value powerOfTwo(FloatBuilder &b, Value i) {
+  return b.fromBits(b.shiftLeft(b.addBits(i, b.integer(127)), 23));
+}
 
 static ReducedExponential reduceExponential(FloatBuilder &b, Value x) {
   // Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits.
@@ -129,14 +61,14 @@ static Value expandExp(FloatBuilder &b, Value x) {
   ReducedExponential e = reduceExponential(b, b.atLeast(b.atMost(x, 89.0f), -104.0f));
   // 2^n in two factors, so that results may be subnormal or infinite.
   Value half = b.shiftRight(e.n, 1);
-  Value scaled = b.mul(b.add(e.expm1OfR, b.constant(1)), b.powerOfTwo(half));
-  return b.mul(scaled, b.powerOfTwo(b.subBits(e.n, half)));
+  Value scaled = b.mul(b.add(e.expm1OfR, b.constant(1)), powerOfTwo(b, half));
+  return b.mul(scaled, powerOfTwo(b, b.subBits(e.n, half)));
 }
 
 static Value expandExpm1(FloatBuilder &b, Value x) {
   ReducedExponential e = reduceExponential(b, b.atLeast(b.atMost(x, 89.0f), -30.0f));
   // 2^n (exp(r) - 1) + (2^n - 1), all halved until the end as 2^128 is infinite.
-  Value scale = b.powerOfTwo(b.addBits(e.n, b.integer(-1)));
+  Value scale = powerOfTwo(b, b.addBits(e.n, b.integer(-1)));
   Value halved = b.multiplyAdd(e.expm1OfR, scale, b.sub(scale, b.constant(0.5f)));
   return b.mul(halved, 2.0f);
 }
@@ -198,8 +130,9 @@ static Value expandTanh(FloatBuilder &b, Value x) {
   Value small = b.multiplyAdd(b.mul(tail, square), x, x);
   Value exponential = expandExp(b, b.add(magnitude, magnitude));
   Value rest = b.div(b.constant(2.0f), b.add(exponential, b.constant(1.0f)));
-  Value large = b.copySign(b.sub(b.constant(1.0f), rest), x);
-  return b.select(b.compare(P::OLT, magnitude, 0.625f), small, large);
+  Value large = b.sub(b.constant(1.0f), rest);
+  // Of a small one as well: the sum makes +0 of -0.
+  return b.copySign(b.select(b.compare(P::OLT, magnitude, 0.625f), small, large), x);
 }
 
 static Value expandErf(FloatBuilder &b, Value x) {
@@ -218,39 +151,13 @@ static Value expandErf(FloatBuilder &b, Value x) {
 }
 
 //===----------------------------------------------------------------------===//
-// Powers
-//===----------------------------------------------------------------------===//
-
-/// Powers with few constant exponents, none of which needs a logarithm.
-static Value expandPower(FloatBuilder &b, math::PowFOp op) {
-  FloatAttr scalar;
-  DenseFPElementsAttr elements;
-  double exponent;
-  if (matchPattern(op.getRhs(), m_Constant(&elements)) && elements.isSplat())
-    exponent = elements.getSplatValue<APFloat>().convertToDouble();
-  else if (matchPattern(op.getRhs(), m_Constant(&scalar)))
-    exponent = scalar.getValueAsDouble();
-  else
-    return {};
-  Value x = op.getLhs();
-  if (exponent == 1)
-    return x;
-  if (exponent == 2)
-    return b.mul(x, x);
-  if (exponent == -1)
-    return b.div(b.constant(1.0f), x);
-  if (exponent == 0.5) // of -infinity it is +infinity
-    return b.select(b.compare(FloatBuilder::Predicate::OEQ, x, -kInfinity), b.constant(kInfinity),
-                    b.sqrt(x));
-  return {};
-}
-
-//===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
 
 /// What `op` becomes; null when it stays.
 static Value expand(Operation *op) {
+  if (auto power = dyn_cast<math::PowFOp>(op))
+    return quern::native::expandPower(power);
   if (op->getNumResults() != 1 || !getElementTypeOrSelf(op->getResult(0).getType()).isF32())
     return {};
   FloatBuilder b(op);
@@ -261,8 +168,7 @@ static Value expand(Operation *op) {
       .Case([&](math::Log1pOp o) { return expandLog1p(b, o.getOperand()); })
       .Case([&](math::TanhOp o) { return expandTanh(b, o.getOperand()); })
       .Case([&](math::ErfOp o) { return expandErf(b, o.getOperand()); })
-      .Case([&](math::PowFOp o) { return expandPower(b, o); })
-      .Default(Value());
+      .Default([](Operation *o) { return quern::native::expandElementary(o); });
 }
 
 namespace {
@@ -270,7 +176,8 @@ struct ExpandMath : PassWrapper<ExpandMath, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMath)
   StringRef getArgument() const override { return "quern-expand-math"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect>();
+    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
+                    vector::VectorDialect>();
   }
   void runOnOperation() override {
     getOperation().walk([](Operation *op) {

@@ -7,6 +7,8 @@
 
 #include <bit>
 #include <cmath>
+#include <optional>
+#include <random>
 
 using namespace quern;
 using namespace quern::native;
@@ -20,6 +22,10 @@ struct MathFunction {
 const MathFunction kFunctions[] = {
     {"math.exp", std::exp, 2},     {"math.expm1", std::expm1, 3}, {"math.log", std::log, 2},
     {"math.log1p", std::log1p, 3}, {"math.tanh", std::tanh, 3},   {"math.erf", std::erf, 3},
+    {"math.sin", std::sin, 1},     {"math.cos", std::cos, 1},     {"math.tan", std::tan, 1},
+    {"math.asin", std::asin, 1},   {"math.acos", std::acos, 1},   {"math.atan", std::atan, 1},
+    {"math.sinh", std::sinh, 1},   {"math.cosh", std::cosh, 1},   {"math.asinh", std::asinh, 1},
+    {"math.acosh", std::acosh, 1}, {"math.atanh", std::atanh, 1},
 };
 
 /// A kernel that applies `name` to 16 floats per task, `lanes` at a time.
@@ -86,31 +92,144 @@ TEST_P(MathTest, staysWithinItsErrorOverAllFloats) {
     }
 }
 
-/// Powers with constant exponents need no logarithm; others go to libm.
-TEST_P(MathTest, expandsPowersWithConstantExponents) {
+/// Zeros of both signs, and numbers that are next to nothing.
+TEST_P(MathTest, oddFunctionsKeepTheSignOfZero) {
   Target target = resolveTarget(GetParam()).take();
   auto jit = Jit::create(target);
   ASSERT_TRUE(jit);
-  float input[] = {3.0f, -2.0f, 0.0f, -INFINITY, INFINITY, NAN, 0.25f, 7.0f};
-  for (double exponent : {1.0, 2.0, -1.0, 0.5, 2.5}) {
-    std::string symbol = "power" + std::to_string(int(exponent * 10) + 100);
-    KernelBuilder kb(target, symbol);
-    kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](mlir::Value i) {
-      mlir::Value x = kb.load(kb.advance(kb.buffer(0), i, DType::Float32), DType::Float32, 0);
-      mlir::Value y = kb.builder().create<mlir::math::PowFOp>(
-          kb.loc(), x, kb.floatConstant(DType::Float32, 0, exponent));
-      kb.store(y, kb.advance(kb.buffer(1), i, DType::Float32), DType::Float32, 0);
-    });
-    auto object = compileKernel(kb.finish(), target);
-    ASSERT_TRUE(object) << object.status().message();
-    ASSERT_TRUE((*jit)->addObject(*object).isOk());
-    auto kernel = (*jit)->lookup(symbol);
-    ASSERT_TRUE(kernel);
-    float result[8];
-    void *buffers[] = {input, result};
-    (*kernel)(buffers, nullptr, 0, 8);
-    for (int i = 0; i < 8; ++i)
-      EXPECT_LE(ulpsBetween(result[i], std::pow(double(input[i]), exponent)), 1)
-          << input[i] << " to the power of " << exponent;
+  float input[16] = {0.0f, -0.0f, 1e-45f, -1e-45f, 1e-38f, -1e-38f}, result[16];
+  void *buffers[] = {input, result};
+  for (const char *name : {"math.sin", "math.tan", "math.asin", "math.atan", "math.sinh",
+                           "math.asinh", "math.atanh", "math.tanh", "math.erf"}) {
+    auto kernel = compileMath(**jit, target, name, target.lanes(DType::Float32));
+    ASSERT_TRUE(kernel) << kernel.status().message();
+    (*kernel)(buffers, nullptr, 0, 1);
+    for (int i = 0; i < 6; ++i)
+      EXPECT_EQ(std::signbit(result[i]), std::signbit(input[i])) << name << " of " << input[i];
   }
+}
+
+namespace {
+/// A kernel of one element per task: buffer 0 to the power of buffer 1 or, when
+/// it is given, of `exponent`.
+Expected<KernelFunction> compilePower(Jit &jit, const Target &target, DType dtype,
+                                      std::optional<double> exponent, int64_t lanes) {
+  static int number = 0;
+  std::string symbol = "power" + std::to_string(number++);
+  KernelBuilder kb(target, symbol);
+  kb.forLoop(kb.mul(kb.taskBegin(), 16), kb.mul(kb.taskEnd(), 16), std::max<int64_t>(lanes, 1),
+             [&](mlir::Value i) {
+               auto at = [&](int64_t b) { return kb.advance(kb.buffer(b), i, dtype); };
+               mlir::Value x = kb.load(at(0), dtype, lanes);
+               mlir::Value y = exponent ? kb.floatConstant(dtype, lanes, *exponent)
+                                        : kb.load(at(1), dtype, lanes);
+               mlir::Value power = kb.builder().create<mlir::math::PowFOp>(kb.loc(), x, y);
+               kb.store(power, at(2), dtype, lanes);
+             });
+  QUERN_ASSIGN(ObjectCode object, compileKernel(kb.finish(), target));
+  QUERN_TRY(jit.addObject(object));
+  return jit.lookup(symbol);
+}
+
+/// Checks `found` against C's pow: equal where it is no finite normal number,
+/// with the sign of zeros, and within `maxUlps` elsewhere.
+template <typename T> void expectPower(T found, T x, T y, double maxUlps) {
+  double wanted = std::pow(double(x), double(y));
+  if constexpr (std::is_same_v<T, float>) {
+    EXPECT_LE(ulpsBetween(found, wanted), maxUlps) << x << " ^ " << y << " is " << found;
+  } else {
+    bool same = found == wanted || (std::isnan(found) && std::isnan(wanted)) ||
+                std::abs(found - wanted) <= maxUlps * 0x1p-52 * std::abs(wanted);
+    EXPECT_TRUE(same) << x << " ^ " << y << " is " << found;
+  }
+  if (!std::isnan(wanted))
+    EXPECT_EQ(std::signbit(found), std::signbit(wanted)) << x << " ^ " << y << " is " << found;
+}
+
+template <typename T>
+constexpr DType kDTypeOf = std::is_same_v<T, float> ? DType::Float32 : DType::Float64;
+
+constexpr double kSpecialBases[] = {0.0,   -0.0, 1.0,    -1.0,    INFINITY, -INFINITY,
+                                    NAN,   0.5,  -0.5,   2.0,     -2.0,     3.0,
+                                    -3.0,  0.25, 1e-40,  -1e-40,  1e30,     7e37,
+                                    -7e37, 1e20, 0x1p70, 0x1p-70, 0x1p127,  -0x1p127};
+const double kSpecialExponents[] = {
+    0.0,   -0.0, 1,    -1,  2,        -2,        3,    -3,        4,           -4,       5,
+    -5,    7,    16,   -16, 33,       64,        100,  -101,      0.5,         -0.5,     0.25,
+    0.75,  1.5,  -1.5, 2.5, 2.7,      -3.3,      0.1,  1.0 / 3,   -2.5,        1e30,     -1e30,
+    1e-30, NAN,  3e38, 1e9, INFINITY, -INFINITY, 41.5, 16777215., -16777215.0, 8388609.5};
+
+/// Every base with every exponent, the exponents as constants of the code and as
+/// elements of a tensor.
+template <typename T> void checkSpecialPowers(Jit &jit, const Target &target) {
+  constexpr DType dtype = kDTypeOf<T>;
+  std::vector<T> x(std::begin(kSpecialBases), std::end(kSpecialBases));
+  x.resize((x.size() + 15) / 16 * 16, T(1.5));
+  std::vector<T> y(x.size()), result(x.size());
+  void *buffers[] = {x.data(), y.data(), result.data()};
+  for (int64_t lanes : {int64_t{0}, target.lanes(dtype)}) {
+    auto general = compilePower(jit, target, dtype, std::nullopt, lanes);
+    ASSERT_TRUE(general) << general.status().message();
+    for (double exponent : kSpecialExponents) {
+      auto constant = compilePower(jit, target, dtype, exponent, target.lanes(dtype));
+      ASSERT_TRUE(constant) << constant.status().message();
+      y.assign(y.size(), static_cast<T>(exponent));
+      for (KernelFunction kernel : {*general, *constant}) {
+        kernel(buffers, nullptr, 0, static_cast<int64_t>(x.size() / 16));
+        for (size_t i = 0; i < x.size(); ++i)
+          expectPower(result[i], x[i], y[i], 3);
+      }
+    }
+  }
+}
+} // namespace
+
+TEST_P(MathTest, powersAreThoseOfCOnSpecialValues) {
+  Target target = resolveTarget(GetParam()).take();
+  auto jit = Jit::create(target);
+  ASSERT_TRUE(jit);
+  checkSpecialPowers<float>(**jit, target);
+  checkSpecialPowers<double>(**jit, target);
+}
+
+/// The largest error of constant exponents over all floats, and of exponents
+/// that keep the power in range.
+TEST_P(MathTest, powersStayWithinTheirErrorOverAllFloats) {
+  Target target = resolveTarget(GetParam()).take();
+  auto jit = Jit::create(target);
+  ASSERT_TRUE(jit);
+  constexpr uint64_t kStride = 16411;
+  std::vector<float> x;
+  for (uint64_t bits = 0; bits < (uint64_t{1} << 32); bits += kStride)
+    x.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
+  x.resize((x.size() + 15) / 16 * 16, 1.0f);
+  std::vector<float> y(x.size()), result(x.size());
+  void *buffers[] = {x.data(), y.data(), result.data()};
+  auto check = [&](std::optional<double> exponent, double maxUlps) {
+    auto kernel =
+        compilePower(**jit, target, DType::Float32, exponent, target.lanes(DType::Float32));
+    ASSERT_TRUE(kernel) << kernel.status().message();
+    (*kernel)(buffers, nullptr, 0, static_cast<int64_t>(x.size() / 16));
+    double worst = 0;
+    for (size_t i = 0; i < x.size(); ++i)
+      worst = std::max(worst, ulpsBetween(result[i], std::pow(double(x[i]), double(y[i]))));
+    EXPECT_LE(worst, maxUlps) << (exponent ? std::to_string(*exponent) : "tensor");
+    RecordProperty(exponent ? "power" + std::to_string(*exponent) : "powers",
+                   std::to_string(worst));
+  };
+  for (double exponent : {2.0, 3.0, 4.0, -1.0, -2.0, 0.5, -0.5, 0.25, 1.5, 2.5}) {
+    y.assign(y.size(), static_cast<float>(exponent));
+    check(exponent, 3);
+  }
+  for (double exponent : {-3.0, 5.0, 17.0, 0.75, 2.7, -0.1}) {
+    y.assign(y.size(), static_cast<float>(exponent));
+    check(static_cast<float>(exponent), 1);
+  }
+  std::mt19937 random(1);
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = std::abs(x[i]);
+    double largest = 150 / std::max(std::abs(std::log2(double(x[i]))), 1e-6);
+    y[i] = static_cast<float>(std::uniform_real_distribution(-largest, largest)(random));
+  }
+  check(std::nullopt, 1);
 }
