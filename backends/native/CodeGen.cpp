@@ -3,6 +3,7 @@
 
 #include "backends/native/ExpandFloat16.h"
 #include "backends/native/ExpandMath.h"
+#include "backends/native/FenceHalf.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -51,6 +52,7 @@ Status native::lowerToLlvmDialect(ModuleOp module) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createExpandMathPass());
+  pm.addPass(createFenceHalfPass());
   // Rounding to bfloat16 would become library calls on most CPUs.
   arith::ArithExpandOpsPassOptions expansion;
   expansion.includeBf16 = true;
