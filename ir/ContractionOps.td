@@ -4,7 +4,7 @@
 
 include "ir/NNBase.td"
 
-class NN_RootOp<string mnemonic> : NN_Op<mnemonic> {
+class NN_RootOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
   code rootDeclaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
   }];

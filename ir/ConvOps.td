@@ -4,7 +4,7 @@
 
 include "ir/NNBase.td"
 
-def NN_ConvOp : NN_Op<"conv"> {
+def NN_ConvOp : NN_Op<"conv", [NN_WideFloatsOnly]> {
   let summary = "N-D convolution (cross-correlation) of NCHW data";
   let description = [{
     `input`: [N, C, spatial...]; `weights`: [M, C/group, kernel...]; `bias`: [M] or none.
@@ -27,7 +27,7 @@ def NN_ConvOp : NN_Op<"conv"> {
   }];
 }
 
-def NN_ConvTransposeOp : NN_Op<"conv_transpose"> {
+def NN_ConvTransposeOp : NN_Op<"conv_transpose", [NN_WideFloatsOnly]> {
   let summary = "N-D transposed convolution of NCHW data";
   let description = [{
     `input`: [N, C, spatial...]; `weights`: [C, M/group, kernel...]; `bias`: [M] or none.

@@ -60,6 +60,12 @@ def NN_Tensor : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor]>;
 /// A tensor operand that may be left out (`nn.none`).
 def NN_OptionalTensor : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor, NoneType]>;
 
+/// Native code exists for float32 and float64 only: WidenFloat16 computes the op
+/// in float32 and rounds its results to their half type.
+def NN_WideFloatsOnly : NativeOpTrait<"WideFloatsOnly"> {
+  let cppNamespace = "::quern::nn";
+}
+
 class NN_Op<string mnemonic, list<Trait> traits = []>
     : Op<NN_Dialect, mnemonic, traits # [DeclareOpInterfaceMethods<NN_GraphOpInterface>, Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";

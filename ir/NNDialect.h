@@ -35,6 +35,10 @@ enum class LayoutKind {
   Blockable, ///< has attributes that say which operands are blocked
 };
 
+/// An op without native code for the half types.
+template <typename Op>
+class WideFloatsOnly : public mlir::OpTrait::TraitBase<Op, WideFloatsOnly> {};
+
 namespace detail {
 /// Checks that the declared result types are compatible with the inferred ones.
 mlir::LogicalResult verifyResultTypes(mlir::Operation *op);

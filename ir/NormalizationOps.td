@@ -4,7 +4,7 @@
 
 include "ir/NNBase.td"
 
-def NN_BatchNormOp : NN_Op<"batch_norm"> {
+def NN_BatchNormOp : NN_Op<"batch_norm", [NN_WideFloatsOnly]> {
   let summary = "inference batch normalization over channels (dimension 1)";
   let description = "(x - mean) / sqrt(variance + epsilon) * scale + bias; parameters are [C].";
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$scale, NN_Tensor:$bias, NN_Tensor:$mean,
@@ -12,13 +12,13 @@ def NN_BatchNormOp : NN_Op<"batch_norm"> {
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_InstanceNormOp : NN_Op<"instance_norm"> {
+def NN_InstanceNormOp : NN_Op<"instance_norm", [NN_WideFloatsOnly]> {
   let summary = "normalization over the spatial dimensions of each (n, c)";
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$scale, NN_Tensor:$bias, F64Attr:$epsilon);
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_LrnOp : NN_Op<"lrn"> {
+def NN_LrnOp : NN_Op<"lrn", [NN_WideFloatsOnly]> {
   let summary = "local response normalization across channels";
   let arguments = (ins NN_Tensor:$input, F64Attr:$alpha, F64Attr:$beta, F64Attr:$bias,
     NN_IntAttr:$size);

@@ -6,7 +6,7 @@ include "ir/NNBase.td"
 
 /// Pooling of [N, C, spatial...] data; with `block` = b > 0 input and result are
 /// [N, C/b, spatial..., b].
-class NN_BlockablePoolOp<string mnemonic> : NN_Op<mnemonic> {
+class NN_BlockablePoolOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
@@ -35,7 +35,7 @@ def NN_GlobalMaxPoolOp : NN_BlockablePoolOp<"global_max_pool"> {
   let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<NN_IntAttr, "0">:$block);
 }
 
-def NN_MaxPoolWithIndicesOp : NN_Op<"max_pool_with_indices"> {
+def NN_MaxPoolWithIndicesOp : NN_Op<"max_pool_with_indices", [NN_WideFloatsOnly]> {
   let summary = "max pooling that also gives the flat index of each maximum (int64)";
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,

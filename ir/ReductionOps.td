@@ -4,7 +4,7 @@
 
 include "ir/NNBase.td"
 
-def NN_ReduceOp : NN_Op<"reduce"> {
+def NN_ReduceOp : NN_Op<"reduce", [NN_WideFloatsOnly]> {
   let summary = "reduces the dimensions in `axes`";
   let description = [{
     `kind`: sum, mean, max, min, prod, l1, l2, log_sum, log_sum_exp, sum_square.
@@ -22,7 +22,7 @@ def NN_ReduceOp : NN_Op<"reduce"> {
 }
 
 class NN_SoftmaxLikeOp<string mnemonic>
-    : NN_Op<mnemonic, [NN_AxisOpInterface]> {
+    : NN_Op<mnemonic, [NN_AxisOpInterface, NN_WideFloatsOnly]> {
   let description = [{
     Along `axis`; with `trailing` along `axis` and all dimensions after it
     together (the rule of ONNX before opset 13).
@@ -34,7 +34,7 @@ def NN_SoftmaxOp : NN_SoftmaxLikeOp<"softmax">;
 def NN_LogSoftmaxOp : NN_SoftmaxLikeOp<"log_softmax">;
 
 class NN_ArgOp<string mnemonic>
-    : NN_Op<mnemonic, [NN_AxisOpInterface]> {
+    : NN_Op<mnemonic, [NN_AxisOpInterface, NN_WideFloatsOnly]> {
   let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis, BoolAttr:$keepdims,
     BoolAttr:$select_last_index);
   let results = (outs NN_Tensor:$result);

@@ -40,6 +40,15 @@ def SimplifyGraphPass : Pass<"nn-simplify-graph", "::mlir::func::FuncOp"> {
   let summary = "one form for reshapes and global pools; remove what does nothing";
 }
 
+def WidenFloat16Pass : Pass<"nn-widen-float16", "::mlir::func::FuncOp"> {
+  let summary = "compute in float32 what has no native code in float16 and bfloat16";
+  let description = [{
+    Ops with the trait WideFloatsOnly get operands cast to float32, and their
+    results are cast back: each is rounded once, as in the model. Between such ops
+    both casts stay, so that the values that flow are those of the model's types.
+  }];
+}
+
 def FoldBatchNormPass : Pass<"nn-fold-batch-norm", "::mlir::func::FuncOp"> {
   let summary = "fold per-channel scale and shift into weights and bias";
   let description = [{

@@ -47,6 +47,7 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
   foldConstants(pm, options);
   if (options.optLevel >= 1) {
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
+    pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass());
     foldConstants(pm, options);
     pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass());
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());

@@ -38,6 +38,10 @@ static std::string typeOfTensor(const Tensor &tensor) {
     return type + "i64>";
   case DType::Bool:
     return type + "i1>";
+  case DType::Float16:
+    return type + "f16>";
+  case DType::BFloat16:
+    return type + "bf16>";
   default:
     return type + "f32>";
   }
@@ -62,7 +66,12 @@ GraphValue Graph::weight(const std::string &type) {
   std::string rest = type;
   for (size_t x; (x = rest.find('x')) != std::string::npos; rest = rest.substr(x + 1))
     dims.push_back(std::stoll(rest.substr(0, x)));
-  DType dtype = rest == "f64" ? DType::Float64 : rest == "i64" ? DType::Int64 : DType::Float32;
+  static const std::map<std::string, DType> kTypes = {{"f64", DType::Float64},
+                                                      {"i64", DType::Int64},
+                                                      {"f16", DType::Float16},
+                                                      {"bf16", DType::BFloat16}};
+  auto known = kTypes.find(rest);
+  DType dtype = known == kTypes.end() ? DType::Float32 : known->second;
   return weight(integerTensor(dtype, dims, 1000 + static_cast<unsigned>(nextValue)));
 }
 
@@ -152,6 +161,10 @@ Tensor native::integerTensor(DType dtype, const Tensor::Dims &dims, unsigned see
       tensor.mutableData<float>()[i] = static_cast<float>(value);
     else if (dtype == DType::Float64)
       tensor.mutableData<double>()[i] = value;
+    else if (dtype == DType::Float16)
+      tensor.mutableData<Float16>()[i] = Float16(static_cast<float>(value));
+    else if (dtype == DType::BFloat16)
+      tensor.mutableData<BFloat16>()[i] = BFloat16(static_cast<float>(value));
     else if (dtype == DType::Int64)
       tensor.mutableData<int64_t>()[i] = value;
     else if (dtype == DType::Bool)

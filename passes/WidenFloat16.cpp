@@ -1,0 +1,89 @@
+//===- WidenFloat16.cpp - half types in float32 where they must be --------===//
+//
+// Constant operands are cast by the FoldConstants after this pass; the casts at
+// the borders of an op fuse with the elementwise ops around it. This runs before
+// FoldBatchNorm: a batch_norm in float32 becomes a scale and a shift that are not
+// rounded to a half type.
+//
+//===----------------------------------------------------------------------===//
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_WIDENFLOAT16PASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+static bool isHalf(Type type) {
+  auto tensor = dyn_cast<TensorType>(type);
+  return tensor && (tensor.getElementType().isF16() || tensor.getElementType().isBF16());
+}
+
+static Type widened(Type type) {
+  return cast<TensorType>(type).clone(Float32Type::get(type.getContext()));
+}
+
+namespace {
+class Widener {
+public:
+  /// Computes `op` in float32.
+  void widen(Operation *op);
+
+private:
+  Value widen(Value value);
+
+  /// The float32 copies of values that several ops may share.
+  DenseMap<Value, Value> copies;
+};
+} // namespace
+
+static Value createCast(OpBuilder &builder, Location loc, Value value, Type to) {
+  return builder.create<CastOp>(loc, to, value, cast<TensorType>(to).getElementType());
+}
+
+Value Widener::widen(Value value) {
+  Value &copy = copies[value];
+  if (!copy) {
+    OpBuilder builder(value.getContext());
+    builder.setInsertionPointAfterValue(value);
+    copy = createCast(builder, value.getLoc(), value, widened(value.getType()));
+  }
+  return copy;
+}
+
+void Widener::widen(Operation *op) {
+  for (OpOperand &operand : op->getOpOperands())
+    if (isHalf(operand.get().getType()))
+      operand.set(widen(operand.get()));
+  OpBuilder builder(op->getContext());
+  builder.setInsertionPointAfter(op);
+  for (Value result : op->getResults()) {
+    Type half = result.getType();
+    if (!isHalf(half))
+      continue;
+    result.setType(widened(half));
+    Value rounded = createCast(builder, op->getLoc(), result, half);
+    result.replaceAllUsesExcept(rounded, rounded.getDefiningOp());
+  }
+}
+
+namespace {
+struct WidenFloat16Pass : passes::impl::WidenFloat16PassBase<WidenFloat16Pass> {
+  void runOnOperation() override {
+    SmallVector<Operation *> ops;
+    getOperation().walk([&](Operation *op) {
+      if (op->hasTrait<WideFloatsOnly>() && llvm::any_of(op->getOperandTypes(), isHalf))
+        ops.push_back(op);
+    });
+    Widener widener;
+    for (Operation *op : ops)
+      widener.widen(op);
+  }
+};
+} // namespace
