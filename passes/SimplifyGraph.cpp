@@ -14,6 +14,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 using namespace mlir;
@@ -215,6 +216,53 @@ template <typename Op> struct RemoveNeutralElement : OpRewritePattern<Op> {
 };
 
 //===----------------------------------------------------------------------===//
+// Splats
+//===----------------------------------------------------------------------===//
+
+/// The number that all elements of a constant tensor of several are.
+std::optional<Tensor> splatNumber(Value value) {
+  std::optional<Tensor> tensor = constantTensor(value);
+  if (!tensor || tensor->dtype() == DType::String || tensor->numElements() < 2)
+    return std::nullopt;
+  auto *bytes = static_cast<const char *>(tensor->rawData());
+  auto element = static_cast<size_t>(dtypeBytes(tensor->dtype()));
+  if (std::memcmp(bytes, bytes + element, static_cast<size_t>(tensor->numBytes()) - element) != 0)
+    return std::nullopt;
+  Expected<Tensor> number = Tensor::allocate(tensor->dtype(), {});
+  if (!number)
+    return std::nullopt;
+  std::memcpy(number->mutableRawData(), bytes, element);
+  return number.take();
+}
+
+/// An elementwise operand of equal numbers becomes one number, which is part of
+/// the kernel's code, where another operand alone gives the result its shape.
+struct ShrinkSplat : OpInterfaceRewritePattern<ElementwiseOpInterface> {
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
+  LogicalResult matchAndRewrite(ElementwiseOpInterface op,
+                                PatternRewriter &rewriter) const override {
+    RankedTensorType result = staticType(op->getResult(0));
+    if (!result)
+      return rewriter.notifyMatchFailure(op, "the shape is not static");
+    for (OpOperand &operand : op->getOpOperands()) {
+      auto givesShape = [&](OpOperand &other) {
+        RankedTensorType given = staticType(other.get());
+        return &other != &operand && given && given.getShape() == result.getShape();
+      };
+      if (llvm::none_of(op->getOpOperands(), givesShape))
+        continue;
+      std::optional<Tensor> number = splatNumber(operand.get());
+      if (!number)
+        continue;
+      Value constant = createConstant(rewriter, op->getLoc(), *number);
+      rewriter.modifyOpInPlace(op, [&] { operand.set(constant); });
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "no operand that need not have its shape is a splat");
+  }
+};
+
+//===----------------------------------------------------------------------===//
 // Global pools
 //===----------------------------------------------------------------------===//
 
@@ -280,7 +328,7 @@ struct SimplifyGraphPass : passes::impl::SimplifyGraphPassBase<SimplifyGraphPass
     set.add<RemoveNeutralElement<AddOp>, RemoveNeutralElement<SubOp>, RemoveNeutralElement<MulOp>,
             RemoveNeutralElement<DivOp>>(context);
     set.add<MakePoolGlobal<AveragePoolOp, GlobalAveragePoolOp>,
-            MakePoolGlobal<MaxPoolOp, GlobalMaxPoolOp>, MakeReducePool>(context);
+            MakePoolGlobal<MaxPoolOp, GlobalMaxPoolOp>, MakeReducePool, ShrinkSplat>(context);
     patterns = std::move(set);
     return success();
   }

@@ -184,3 +184,37 @@ func.func @reducePools(%x: tensor<1x8x7x7xf32>)
   %3 = nn.reduce %x, %channel {kind = "mean", keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<1xi64>) -> tensor<1x1x7x7xf32>
   return %0, %1, %2, %3 : tensor<1x8xf32>, tensor<1x8x1x1xf32>, tensor<1x8x1x1xf32>, tensor<1x1x7x7xf32>
 }
+
+// -----
+
+// Many equal numbers are one number, in kernels a constant.
+// CHECK-LABEL: func @splats
+// CHECK: %[[THREE:.*]] = nn.constant dense<3.000000e+00> : tensor<f32>
+// CHECK: nn.pow %arg0, %[[THREE]] : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
+// CHECK: nn.where %arg1, %{{.*}}, %arg0 : (tensor<i1>, tensor<f32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+func.func @splats(%x: tensor<2x3xf32>, %c: tensor<i1>) -> (tensor<2x3xf32>, tensor<2x3xf32>) {
+  %three = nn.constant dense<3.0> : tensor<2x3xf32>
+  %row = nn.constant dense<4.0> : tensor<3xf32>
+  %0 = nn.pow %x, %three : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  %1 = nn.where %c, %row, %x : (tensor<i1>, tensor<3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  return %0, %1 : tensor<2x3xf32>, tensor<2x3xf32>
+}
+
+// -----
+
+// Different numbers, zeros of both signs, and splats that give the result its
+// shape, or part of it.
+// CHECK-LABEL: func @noSplats
+// CHECK-NOT: tensor<f32>
+// CHECK: return
+func.func @noSplats(%x: tensor<2x3xf32>, %row: tensor<3xf32>, %any: tensor<?x3xf32>)
+    -> (tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>) {
+  %mixed = nn.constant dense<[1.0, 2.0, 1.0]> : tensor<3xf32>
+  %zeros = nn.constant dense<[0.0, -0.0, 0.0]> : tensor<3xf32>
+  %splat = nn.constant dense<3.0> : tensor<2x3xf32>
+  %0 = nn.pow %x, %mixed : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+  %1 = nn.add %x, %zeros : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+  %2 = nn.pow %row, %splat : (tensor<3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  %3 = nn.pow %any, %splat : (tensor<?x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
+  return %0, %1, %2, %3 : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>
+}
