@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "tests/native/GraphCheck.h"
 
+#include "mlir/IR/MLIRContext.h"
+
 #include <cmath>
 #include <random>
 
@@ -128,4 +130,20 @@ TEST_P(HalfTest, fractionsRoundAsInTheInterpreter) {
     else
       expectNeighbours<Float16>(run->results[i], (*wanted)[i], 10, -14, graph.labels()[i]);
   }
+}
+
+// LLVM would rather compare float16 than extended numbers, one lane at a time.
+TEST(HalfCodeTest, comparesWholeVectors) {
+  Graph graph;
+  GraphValue relu = graph.op("nn.relu", {graph.input("4096xf16")});
+  graph.output(graph.op("nn.min", {relu, graph.constant("dense<6.0>", "f16")}));
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  auto module = graph.parse(context);
+  ASSERT_TRUE(module);
+  CompileOptions options;
+  options.targetCpu = "skylake-avx512";
+  auto assembly = compileToPhase(*module, passes::Phase::Object, options);
+  ASSERT_TRUE(assembly) << assembly.status().message();
+  EXPECT_NE(assembly->find("vcvtph2ps"), std::string::npos) << *assembly;
+  EXPECT_EQ(assembly->find("ucomiss"), std::string::npos) << *assembly;
 }
