@@ -1,11 +1,12 @@
 //===- CpuCount.cpp - how many CPUs this process may use ------------------===//
 #include "runtime/lib/CpuCount.h"
 
+#include "runtime/lib/Cgroup.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <sched.h>
-#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -59,38 +60,13 @@ static void lower(std::optional<int> &limit, std::optional<int> other) {
 
 std::optional<int> quern::quotaCpus(const std::string &root, std::string_view procCgroup) {
   std::optional<int> limit;
-  std::istringstream lines{std::string(procCgroup)};
-  for (std::string line; std::getline(lines, line);) {
-    // "hierarchy:controllers:path"; v2 has no controllers.
-    size_t first = line.find(':');
-    size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos)
-      continue;
-    std::string controllers = line.substr(first + 1, second - first - 1);
-    std::string path = line.substr(second + 1);
-    bool v2 = controllers.empty();
-    if (!v2 && ("," + controllers + ",").find(",cpu,") == std::string::npos)
-      continue;
-    std::vector<std::string> mounts = v2 ? std::vector{root, root + "/unified"}
-                                         : std::vector{root + "/cpu", root + "/" + controllers};
-    // A quota of any ancestor binds. In a container the path may be the host's
-    // and not exist; the walk then ends at the mount, which is the container's.
-    while (true) {
-      for (const std::string &mount : mounts)
-        lower(limit, v2 ? quotaV2(mount + path) : quotaV1(mount + path));
-      size_t slash = path.rfind('/');
-      if (slash == std::string::npos)
-        break;
-      path.resize(slash);
-    }
-  }
+  forEachCgroup(root, procCgroup, "cpu", [&](const std::string &directory, int version) {
+    lower(limit, version == 2 ? quotaV2(directory) : quotaV1(directory));
+  });
   return limit;
 }
 
 int quern::availableCpus() {
-  std::ifstream file("/proc/self/cgroup");
-  std::stringstream text;
-  text << file.rdbuf();
   int cpus = affinityCpus();
-  return std::min(cpus, quotaCpus("/sys/fs/cgroup", text.str()).value_or(cpus));
+  return std::min(cpus, quotaCpus(kCgroupRoot, ownCgroups()).value_or(cpus));
 }

@@ -5,8 +5,9 @@
 
 namespace quern {
 
-/// The memory of this machine; at least 1 GiB.
-int64_t physicalMemoryBytes();
+/// The memory this process may use: this machine's, or what its cgroups grant
+/// when that is less. Found out once.
+int64_t availableMemoryBytes();
 
 /// Bounds that are threaded through reading, compiling and running a model.
 /// Exceeding one is StatusCode::ResourceLimit, with the limit named.
@@ -23,9 +24,9 @@ struct Limits {
   int64_t maxFoldedBytes = int64_t{8} << 30;
   /// Bytes of the model file itself.
   int64_t maxModelBytes = int64_t{64} << 30;
-  /// Bytes one run may hold for activations: by default three quarters of this
-  /// machine's memory, so that a hostile shape is an error and not an OOM kill.
-  int64_t maxActivationBytes = physicalMemoryBytes() / 4 * 3;
+  /// Bytes one run may hold for activations: by default three quarters of the
+  /// memory there is, so that a hostile shape is an error and not an OOM kill.
+  int64_t maxActivationBytes = availableMemoryBytes() / 4 * 3;
 };
 
 } // namespace quern
