@@ -138,8 +138,11 @@ std::optional<Tensor> nn::constantTensor(Value value) {
 }
 
 std::optional<std::vector<int64_t>> nn::constantInts(Value value) {
+  // More than any op has dimensions or results; reading it again and again, for
+  // each op it is an operand of, would take long.
+  constexpr int64_t kMaxInts = 65536;
   std::optional<Tensor> tensor = constantTensor(value);
-  if (!tensor || tensor->rank() > 1)
+  if (!tensor || tensor->rank() > 1 || tensor->numElements() > kMaxInts)
     return std::nullopt;
   if (tensor->dtype() == DType::Int64)
     return std::vector<int64_t>(tensor->data<int64_t>(),

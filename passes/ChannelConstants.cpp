@@ -38,8 +38,8 @@ Expected<Tensor> passes::tensorFromDoubles(DType dtype, Tensor::Dims dims,
 }
 
 Expected<Tensor> passes::scaleChannels(const Tensor &weights, const ChannelOrder &order,
-                                       std::span<const double> factors) {
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(weights.dtype(), weights.dims()));
+                                       std::span<const double> factors, Budget &budget) {
+  QUERN_ASSIGN(Tensor result, budget.allocateUninitialized(weights.dtype(), weights.dims()));
   QUERN_TRY(interpreter::visitFloat(weights.dtype(), [&]<typename T>() {
     const T *in = weights.data<T>();
     T *out = result.mutableData<T>();
@@ -47,10 +47,12 @@ Expected<Tensor> passes::scaleChannels(const Tensor &weights, const ChannelOrder
       for (int64_t r = 0; r < order.repeats; ++r)
         for (int64_t j = 0; j < order.perGroup; ++j) {
           double factor = factors[g * order.perGroup + j];
+          QUERN_TRY(budget.spend(2 * order.inner));
           for (int64_t i = 0; i < order.inner; ++i, ++in, ++out)
             *out = interpreter::narrow<T>(interpreter::widen(*in) * factor);
         }
     return Status::ok();
   }));
+  budget.beginStep(budget.heldBytes() + result.numBytes());
   return result;
 }

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "quern/Tensor.h"
+#include "runtime/lib/Budget.h"
 
 #include "mlir/IR/Value.h"
 
@@ -37,7 +37,8 @@ struct ChannelOrder {
 };
 
 /// A copy of `weights` with each element multiplied by the factor of its channel.
+/// An error when the budget does not suffice.
 Expected<Tensor> scaleChannels(const Tensor &weights, const ChannelOrder &order,
-                               std::span<const double> factors);
+                               std::span<const double> factors, Budget &budget);
 
 } // namespace quern::passes

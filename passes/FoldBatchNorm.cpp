@@ -8,6 +8,7 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/ChannelConstants.h"
+#include "passes/FoldBudget.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -102,8 +103,11 @@ FailureOr<Producer> matchProducer(Value value, Operation *consumer, PatternRewri
 
 /// Replaces producer and consumer by the producer with `affine` folded in.
 LogicalResult foldInto(const Producer &producer, const ChannelAffine &affine, Operation *consumer,
-                       PatternRewriter &rewriter) {
-  Expected<Tensor> weights = scaleChannels(producer.weights, producer.order, affine.scale);
+                       Budget &budget, PatternRewriter &rewriter) {
+  bool scales = llvm::any_of(affine.scale, [](double s) { return s != 1.0; });
+  Expected<Tensor> weights =
+      scales ? scaleChannels(producer.weights, producer.order, affine.scale, budget)
+             : producer.weights;
   std::vector<double> shifted(producer.bias.size());
   for (size_t c = 0; c < shifted.size(); ++c)
     shifted[c] = producer.bias[c] * affine.scale[c] + affine.shift[c];
@@ -116,7 +120,6 @@ LogicalResult foldInto(const Producer &producer, const ChannelAffine &affine, Op
   Location loc = rewriter.getFusedLoc({producer.op->getLoc(), consumer->getLoc()});
   Operation *folded = rewriter.clone(*producer.op);
   folded->setLoc(loc);
-  bool scales = llvm::any_of(affine.scale, [](double s) { return s != 1.0; });
   rewriter.setInsertionPoint(folded);
   if (scales)
     folded->setOperand(kWeights, createConstant(rewriter, loc, *weights));
@@ -154,7 +157,8 @@ std::optional<ChannelAffine> affineOf(BatchNormOp op) {
 
 /// batch_norm(producer(x)) with constant parameters becomes the producer.
 struct FoldBatchNormIntoProducer : OpRewritePattern<BatchNormOp> {
-  using OpRewritePattern::OpRewritePattern;
+  FoldBatchNormIntoProducer(MLIRContext *context, Budget &budget)
+      : OpRewritePattern(context), budget(budget) {}
   LogicalResult matchAndRewrite(BatchNormOp op, PatternRewriter &rewriter) const override {
     FailureOr<Producer> producer = matchProducer(op.getInput(), op, rewriter);
     if (failed(producer))
@@ -162,14 +166,16 @@ struct FoldBatchNormIntoProducer : OpRewritePattern<BatchNormOp> {
     std::optional<ChannelAffine> affine = affineOf(op);
     if (!affine || affine->scale.size() != producer->bias.size())
       return rewriter.notifyMatchFailure(op, "the parameters are not constant");
-    return foldInto(*producer, *affine, op, rewriter);
+    return foldInto(*producer, *affine, op, budget, rewriter);
   }
+  Budget &budget;
 };
 
 /// producer(x) * c, producer(x) + c and producer(x) - c with a constant by
 /// channel become the producer.
 template <typename Op> struct FoldArithmeticIntoProducer : OpRewritePattern<Op> {
-  using OpRewritePattern<Op>::OpRewritePattern;
+  FoldArithmeticIntoProducer(MLIRContext *context, Budget &budget)
+      : OpRewritePattern<Op>(context), budget(budget) {}
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     bool swapped = !std::is_same_v<Op, SubOp> && constantTensor(op.getA()).has_value();
     Value x = swapped ? op.getB() : op.getA(), constant = swapped ? op.getA() : op.getB();
@@ -190,8 +196,9 @@ template <typename Op> struct FoldArithmeticIntoProducer : OpRewritePattern<Op> 
       else
         affine.shift[c] = std::is_same_v<Op, SubOp> ? -(*values)[c] : (*values)[c];
     }
-    return foldInto(*producer, affine, op, rewriter);
+    return foldInto(*producer, affine, op, budget, rewriter);
   }
+  Budget &budget;
 };
 
 /// A batch_norm with constant parameters and no producer to fold into becomes a
@@ -220,16 +227,32 @@ struct DecomposeBatchNorm : OpRewritePattern<BatchNormOp> {
 };
 
 struct FoldBatchNormPass : passes::impl::FoldBatchNormPassBase<FoldBatchNormPass> {
+  using FoldBatchNormPassBase::FoldBatchNormPassBase;
+  explicit FoldBatchNormPass(std::shared_ptr<Budget> budget) : sharedBudget(std::move(budget)) {}
+
   void runOnOperation() override {
+    Limits limits;
+    limits.maxFoldedWork = maxFoldedWork;
+    std::shared_ptr<Budget> budget = sharedBudget ? sharedBudget : makeFoldBudget(limits);
     // All folding first: what is decomposed too early would be folded in two steps.
     RewritePatternSet folding(&getContext()), decomposition(&getContext());
     folding.add<FoldBatchNormIntoProducer, FoldArithmeticIntoProducer<MulOp>,
-                FoldArithmeticIntoProducer<AddOp>, FoldArithmeticIntoProducer<SubOp>>(
-        &getContext());
+                FoldArithmeticIntoProducer<AddOp>, FoldArithmeticIntoProducer<SubOp>>(&getContext(),
+                                                                                      *budget);
     decomposition.add<DecomposeBatchNorm>(&getContext());
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(folding))) ||
         failed(applyPatternsAndFoldGreedily(getOperation(), std::move(decomposition))))
       signalPassFailure();
+    else if (Status status = budget->check(); !status.isOk()) {
+      getOperation().emitError(status.message());
+      signalPassFailure();
+    }
   }
+
+  std::shared_ptr<Budget> sharedBudget;
 };
 } // namespace
+
+std::unique_ptr<Pass> passes::createFoldBatchNormPass(std::shared_ptr<Budget> budget) {
+  return std::make_unique<FoldBatchNormPass>(std::move(budget));
+}

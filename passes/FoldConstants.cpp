@@ -3,11 +3,14 @@
 // Ops are evaluated by the interpreter's kernels. Small results become constants
 // at once, because shape rules read them; large ones are kept as tensors until
 // the end of the walk, so that intermediate weights never reach the weight store.
+// A few bytes of a model can ask for hours of work: what does not fit into the
+// budget is left to the run.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/interpreter/ReferenceCall.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "passes/FoldBudget.h"
 #include "passes/InferShapes.h"
 #include "passes/Passes.h"
 
@@ -26,23 +29,25 @@ namespace quern::passes {
 namespace {
 /// Shapes, axes and scalars fit; they are needed as constants by shape rules.
 constexpr int64_t kMaxImmediateBytes = 1024;
+/// The work of folding an op, however small.
+constexpr int64_t kOpWork = 256;
 
 class ConstantFolder {
 public:
-  explicit ConstantFolder(int64_t maxFoldedBytes) : budget(maxFoldedBytes) {}
+  explicit ConstantFolder(Budget &budget) : budget(budget) {}
 
-  /// Refines the types of `op` and folds it if its operands allow. Fails when
-  /// the op's shape rule does.
+  /// Refines the types of `op` and folds it if its operands and the budget allow.
+  /// Fails when the op's shape rule does, or when the time is over.
   LogicalResult visit(Operation *op);
   /// Makes constants of the large results that are still used.
   void materialize();
 
 private:
   std::optional<SmallVector<Tensor>> constantOperands(Operation *op) const;
-  std::optional<std::vector<Tensor>> evaluate(Operation *op) const;
+  std::optional<std::vector<Tensor>> evaluate(Operation *op);
   void record(Operation *op, ArrayRef<Tensor> results);
 
-  int64_t budget;
+  Budget &budget;
   llvm::DenseSet<Operation *> folded;
   llvm::MapVector<Value, Tensor> large;
 };
@@ -110,19 +115,21 @@ std::optional<SmallVector<Tensor>> ConstantFolder::constantOperands(Operation *o
   return tensors;
 }
 
-std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) const {
+std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) {
   if (std::optional<Tensor> fromType = valueFromType(op))
     return std::vector<Tensor>{*fromType};
   if (!isFoldable(op))
     return std::nullopt;
-  if (std::optional<int64_t> bytes = resultBytes(op); bytes && *bytes > budget)
+  int64_t bytesLeft = budget.limits().maxActivationBytes - budget.heldBytes();
+  if (std::optional<int64_t> bytes = resultBytes(op); bytes && *bytes > bytesLeft)
     return std::nullopt;
   std::optional<SmallVector<Tensor>> operands = constantOperands(op);
   if (!operands)
     return std::nullopt;
-  Limits limits;
-  limits.maxTensorBytes = std::min(limits.maxTensorBytes, budget);
-  Expected<std::vector<Tensor>> results = interpreter::evaluateOp(op, *operands, limits);
+  if (!budget.spend(kOpWork).isOk())
+    return std::nullopt;
+  Expected<std::vector<Tensor>> results = interpreter::evaluateOp(op, *operands, budget);
+  budget.beginStep(budget.heldBytes()); // frees scratch memory
   // An error (an index out of range, say) is the run's to report, if it gets there.
   return results ? std::optional(results.take()) : std::nullopt;
 }
@@ -131,7 +138,7 @@ void ConstantFolder::record(Operation *op, ArrayRef<Tensor> results) {
   OpBuilder builder(op);
   folded.insert(op);
   for (auto [result, tensor] : llvm::zip(op->getResults(), results)) {
-    budget -= tensor.numBytes();
+    budget.beginStep(budget.heldBytes() + tensor.numBytes());
     if (tensor.numBytes() <= kMaxImmediateBytes)
       result.replaceAllUsesWith(createConstant(builder, op->getLoc(), tensor));
     else
@@ -143,6 +150,8 @@ LogicalResult ConstantFolder::visit(Operation *op) {
   if (failed(refineResultTypes(op)))
     return failure();
   std::optional<std::vector<Tensor>> results = evaluate(op);
+  if (Status status = budget.check(); !status.isOk())
+    return op->emitError(status.message());
   if (!results)
     return success();
   for (auto [type, tensor] : llvm::zip_equal(op->getResultTypes(), *results)) {
@@ -175,9 +184,14 @@ static void eraseDeadOps(func::FuncOp func) {
 namespace {
 struct FoldConstantsPass : passes::impl::FoldConstantsPassBase<FoldConstantsPass> {
   using FoldConstantsPassBase::FoldConstantsPassBase;
+  explicit FoldConstantsPass(std::shared_ptr<Budget> budget) : sharedBudget(std::move(budget)) {}
 
   void runOnOperation() override {
-    ConstantFolder folder(maxFoldedBytes);
+    Limits limits;
+    limits.maxFoldedBytes = maxFoldedBytes;
+    limits.maxFoldedWork = maxFoldedWork;
+    std::shared_ptr<Budget> budget = sharedBudget ? sharedBudget : makeFoldBudget(limits);
+    ConstantFolder folder(*budget);
     // New constants are put before the op that is visited: the walk does not see them.
     WalkResult walked = getOperation().walk([&](Operation *op) {
       return failed(folder.visit(op)) ? WalkResult::interrupt() : WalkResult::advance();
@@ -188,5 +202,11 @@ struct FoldConstantsPass : passes::impl::FoldConstantsPassBase<FoldConstantsPass
     eraseDeadOps(getOperation());
     updateFunctionType(getOperation());
   }
+
+  std::shared_ptr<Budget> sharedBudget;
 };
 } // namespace
+
+std::unique_ptr<Pass> passes::createFoldConstantsPass(std::shared_ptr<Budget> budget) {
+  return std::make_unique<FoldConstantsPass>(std::move(budget));
+}

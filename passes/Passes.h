@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "passes/FoldBudget.h"
 #include "quern/Limits.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -18,5 +19,9 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
+
+/// With a budget that other folding passes share; null is one of its own.
+std::unique_ptr<mlir::Pass> createFoldConstantsPass(std::shared_ptr<Budget> budget);
+std::unique_ptr<mlir::Pass> createFoldBatchNormPass(std::shared_ptr<Budget> budget);
 
 } // namespace quern::passes

@@ -33,6 +33,8 @@ def FoldConstantsPass : Pass<"nn-fold-constants", "::mlir::func::FuncOp"> {
   let options = [
     Option<"maxFoldedBytes", "max-folded-bytes", "int64_t", "::quern::Limits().maxFoldedBytes",
            "bytes that folding may create in all">,
+    Option<"maxFoldedWork", "max-folded-work", "int64_t", "::quern::Limits().maxFoldedWork",
+           "work that folding may do in all; see Limits">,
   ];
 }
 
@@ -56,6 +58,10 @@ def FoldBatchNormPass : Pass<"nn-fold-batch-norm", "::mlir::func::FuncOp"> {
     nn.conv, nn.conv_transpose or nn.gemm before them. An nn.batch_norm that has no
     such producer becomes nn.mul and nn.add, which fuse.
   }];
+  let options = [
+    Option<"maxFoldedWork", "max-folded-work", "int64_t", "::quern::Limits().maxFoldedWork",
+           "work that folding may do in all; see Limits">,
+  ];
 }
 
 def AssignLayoutsPass : Pass<"nn-assign-layouts", "::mlir::func::FuncOp"> {

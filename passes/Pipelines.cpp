@@ -31,7 +31,7 @@ std::optional<Phase> passes::parsePhase(std::string_view name) {
 }
 
 static void foldConstants(OpPassManager &pm, const PipelineOptions &options) {
-  pm.addNestedPass<func::FuncOp>(createFoldConstantsPass({options.maxFoldedBytes}));
+  pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget));
 }
 
 static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {
@@ -49,7 +49,7 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass());
     foldConstants(pm, options);
-    pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass());
+    pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass(options.foldBudget));
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     pm.addPass(createCSEPass());
   }

@@ -1,7 +1,7 @@
 //===- Pipelines.h - the phases of the graph compiler ---------------------===//
 #pragma once
 
-#include "quern/Limits.h"
+#include "passes/FoldBudget.h"
 
 #include "mlir/Pass/PassManager.h"
 
@@ -27,8 +27,8 @@ struct PipelineOptions {
   int optLevel = 3;
   /// Channels per block, 16, 8 or 4: float32 lanes of the target's vectors.
   int64_t block = 16;
-  /// Bytes that constant folding may create.
-  int64_t maxFoldedBytes = Limits().maxFoldedBytes;
+  /// What all folding may spend together; null: by default limits, each pass.
+  std::shared_ptr<Budget> foldBudget;
   /// Writes the module after each phase to this directory, unless empty.
   std::string dumpDirectory;
 };

@@ -174,10 +174,12 @@ template <typename Op> struct RemoveCopy : OpRewritePattern<Op> {
 //===----------------------------------------------------------------------===//
 
 /// Whether all elements of a constant are `wanted`; zeros must have the same
-/// sign when they are floats.
+/// sign when they are floats. False for large constants: reading one again for
+/// each of its users would take long.
 bool isConstantOf(Value value, double wanted) {
+  constexpr int64_t kMaxElements = 65536;
   std::optional<Tensor> tensor = constantTensor(value);
-  if (!tensor)
+  if (!tensor || tensor->numElements() > kMaxElements)
     return false;
   auto all = [&]<typename T>() -> Expected<bool> {
     return llvm::all_of(tensor->elementsAs<T>(), [&](T element) {

@@ -11,7 +11,7 @@
 namespace quern::interpreter {
 
 /// An error when a rank that comes from data exceeds the limit.
-Status checkRank(size_t rank, const Limits &limits);
+Status checkRank(size_t rank, const Budget &budget);
 
 // EvalCast.cpp
 Expected<std::vector<Tensor>> evalCast(const OpCall &call);

@@ -15,6 +15,13 @@
 using namespace quern;
 using namespace quern::interpreter;
 
+/// The work of one element.
+static int64_t castWork(DType from, DType to) {
+  if (to == DType::String)
+    return isFloat(from) ? 1024 : 64;
+  return from == DType::String ? 64 : 2;
+}
+
 //===----------------------------------------------------------------------===//
 // Numbers to numbers
 //===----------------------------------------------------------------------===//
@@ -43,12 +50,13 @@ static Status writeElements(std::span<const W> values, Tensor &result, int64_t f
   });
 }
 
-static Status castNumbers(const Tensor &input, Tensor &result) {
+static Status castNumbers(const Tensor &input, Tensor &result, Budget &budget) {
   return visitNumberOrBool(input.dtype(), [&]<typename From>() {
     constexpr int64_t kChunk = 1024;
     std::array<Wide<From>, kChunk> wide;
     for (int64_t first = 0; first < input.numElements(); first += kChunk) {
       int64_t count = std::min(kChunk, input.numElements() - first);
+      QUERN_TRY(budget.spend(count * castWork(input.dtype(), result.dtype())));
       for (int64_t i = 0; i < count; ++i)
         wide[i] = widen(input.data<From>()[first + i]);
       QUERN_TRY(writeElements(std::span<const Wide<From>>(wide).first(count), result, first));
@@ -93,10 +101,12 @@ static std::string formatFloat(double value) {
   return result;
 }
 
-static Status castToStrings(const Tensor &input, Tensor &result) {
+static Status castToStrings(const Tensor &input, Tensor &result, Budget &budget) {
   return visitNumberOrBool(input.dtype(), [&]<typename From>() {
+    int64_t work = castWork(input.dtype(), result.dtype());
     std::string *out = result.mutableData<std::string>();
     for (From value : input.elementsAs<From>()) {
+      QUERN_TRY(budget.spend(work));
       if constexpr (isFloatType<From>)
         *out++ = formatFloat(shortestDecimal(value));
       else
@@ -134,10 +144,12 @@ template <typename To> static Expected<To> parseElement(const std::string &text)
   return invalidInput("'" + text.substr(0, 40) + "' is not a number or out of range");
 }
 
-static Status castFromStrings(const Tensor &input, Tensor &result) {
+static Status castFromStrings(const Tensor &input, Tensor &result, Budget &budget) {
   return visitNumberOrBool(result.dtype(), [&]<typename To>() {
+    int64_t work = castWork(input.dtype(), result.dtype());
     To *out = result.mutableData<To>();
     for (const std::string &text : input.elementsAs<std::string>()) {
+      QUERN_TRY(budget.spend(work));
       QUERN_ASSIGN(*out++, parseElement<To>(text));
     }
     return Status::ok();
@@ -149,12 +161,14 @@ Expected<std::vector<Tensor>> interpreter::evalCast(const OpCall &call) {
   DType to = call.attributes.getDType("to");
   if (input.dtype() == to)
     return std::vector<Tensor>{input};
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(to, input.dims(), call.limits));
+  int64_t work = castWork(input.dtype(), to);
+  QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(work)));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(to, input.dims()));
   if (input.dtype() == DType::String)
-    QUERN_TRY(castFromStrings(input, result));
+    QUERN_TRY(castFromStrings(input, result, call.budget));
   else if (to == DType::String)
-    QUERN_TRY(castToStrings(input, result));
+    QUERN_TRY(castToStrings(input, result, call.budget));
   else
-    QUERN_TRY(castNumbers(input, result));
+    QUERN_TRY(castNumbers(input, result, call.budget));
   return std::vector<Tensor>{result};
 }

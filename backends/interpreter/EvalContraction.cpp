@@ -37,10 +37,25 @@ constexpr int64_t kBlockDepth = 64;
 /// transposed B is read, do not fall into the same few cache sets.
 constexpr int64_t kBlockStride = kBlockColumns + 8;
 
+/// The blocks that a product works on.
+template <typename T> struct ProductBlocks {
+  /// [kBlockRows, kBlockColumns] sums.
+  std::span<Wide<T>> sums;
+  /// [kBlockDepth, kBlockStride] elements of B.
+  std::span<Wide<T>> b;
+
+  static Expected<ProductBlocks> allocate(Budget &budget) {
+    ProductBlocks blocks;
+    QUERN_ASSIGN(blocks.sums, budget.scratch<Wide<T>>(kBlockRows * kBlockColumns));
+    QUERN_ASSIGN(blocks.b, budget.scratch<Wide<T>>(kBlockDepth * kBlockStride));
+    return blocks;
+  }
+};
+
 /// The part of B that multiplies one block of A, in wide values.
 template <typename T>
 void widenBlock(MatrixView<T> b, int64_t k0, int64_t depth, int64_t j0, int64_t columns,
-                std::vector<Wide<T>> &block) {
+                std::span<Wide<T>> block) {
   // Walk B along its rows in memory, whichever of its dimensions they are.
   if (b.columnStride == 1) {
     for (int64_t k = 0; k < depth; ++k)
@@ -56,17 +71,20 @@ void widenBlock(MatrixView<T> b, int64_t k0, int64_t depth, int64_t j0, int64_t 
 /// Calls store(i, j, sum) with every element of A * B. A sum runs over the depth
 /// in order, whatever the blocks.
 template <typename T, typename Store>
-void multiply(MatrixView<T> a, MatrixView<T> b, ProductSizes sizes, Store store) {
+Status multiply(MatrixView<T> a, MatrixView<T> b, ProductSizes sizes, ProductBlocks<T> blocks,
+                Budget &budget, Store store) {
   using W = Wide<T>;
-  std::vector<W> sums(kBlockRows * kBlockColumns);
-  std::vector<W> block(kBlockDepth * kBlockStride);
+  auto [sums, block] = blocks;
   for (int64_t i0 = 0; i0 < sizes.rows; i0 += kBlockRows) {
     int64_t rows = std::min(kBlockRows, sizes.rows - i0);
     for (int64_t j0 = 0; j0 < sizes.columns; j0 += kBlockColumns) {
       int64_t columns = std::min(kBlockColumns, sizes.columns - j0);
-      std::fill(sums.begin(), sums.end(), W(0));
+      QUERN_TRY(budget.spend(rows * columns));
+      for (int64_t i = 0; i < rows; ++i)
+        std::fill_n(&sums[i * kBlockColumns], columns, W(0));
       for (int64_t k0 = 0; k0 < sizes.depth; k0 += kBlockDepth) {
         int64_t depth = std::min(kBlockDepth, sizes.depth - k0);
+        QUERN_TRY(budget.spend((rows + 1) * columns * depth));
         widenBlock(b, k0, depth, j0, columns, block);
         for (int64_t i = 0; i < rows; ++i) {
           W *sum = &sums[i * kBlockColumns];
@@ -83,6 +101,7 @@ void multiply(MatrixView<T> a, MatrixView<T> b, ProductSizes sizes, Store store)
           store(i0 + i, j0 + j, sums[i * kBlockColumns + j]);
     }
   }
+  return Status::ok();
 }
 
 /// The shapes of a NumPy matmul: a vector acts as a matrix of one row (a) or
@@ -129,8 +148,9 @@ static Expected<std::vector<Tensor>> evalMatMul(const OpCall &call) {
   const Tensor &a = call.inputs[0], &b = call.inputs[1];
   QUERN_TRY(checkSameType(a, b));
   QUERN_ASSIGN(MatMulShapes shapes, matMulShapes(a, b));
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(a.dtype(), shapes.result, call.limits));
   ProductSizes sizes = shapes.sizes;
+  QUERN_TRY(call.budget.require(CheckedSize::product(shapes.result) * CheckedSize(sizes.depth)));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(a.dtype(), shapes.result));
   // Walk matrices: their index in the batch, counted in matrices.
   IndexWalk aWalk(shapes.batch, broadcastStrides(shapes.aBatch, shapes.batch));
   IndexWalk bWalk(shapes.batch, broadcastStrides(shapes.bBatch, shapes.batch));
@@ -138,14 +158,16 @@ static Expected<std::vector<Tensor>> evalMatMul(const OpCall &call) {
     T *out = result.mutableData<T>();
     if (result.numElements() == 0)
       return Status::ok();
+    QUERN_ASSIGN(auto blocks, ProductBlocks<T>::allocate(call.budget));
     for (; !aWalk.done(); aWalk.next(), bWalk.next(), out += sizes.rows * sizes.columns) {
       MatrixView<T> aMatrix{a.data<T>() + aWalk.offset() * sizes.rows * sizes.depth, sizes.depth,
                             1};
       MatrixView<T> bMatrix{b.data<T>() + bWalk.offset() * sizes.depth * sizes.columns,
                             sizes.columns, 1};
-      multiply(aMatrix, bMatrix, sizes, [&](int64_t i, int64_t j, Wide<T> sum) {
+      auto store = [&](int64_t i, int64_t j, Wide<T> sum) {
         out[i * sizes.columns + j] = narrow<T>(sum);
-      });
+      };
+      QUERN_TRY(multiply(aMatrix, bMatrix, sizes, blocks, call.budget, store));
     }
     return Status::ok();
   }));
@@ -186,7 +208,8 @@ static Expected<std::vector<Tensor>> evalGemm(const OpCall &call) {
       return invalidInput("c (" + c.describe() + ") does not broadcast to " + formatDims(dims));
     cStrides = broadcastStrides(c.dims(), dims);
   }
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(a.dtype(), dims, call.limits));
+  QUERN_TRY(call.budget.require(CheckedSize::product(dims) * CheckedSize(sizes.depth)));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(a.dtype(), dims));
   QUERN_TRY(visitNumber(a.dtype(), [&]<typename T>() {
     MatrixView<T> aMatrix{a.data<T>(), a.dim(1), 1}, bMatrix{b.data<T>(), b.dim(1), 1};
     if (transA)
@@ -195,11 +218,12 @@ static Expected<std::vector<Tensor>> evalGemm(const OpCall &call) {
       std::swap(bMatrix.rowStride, bMatrix.columnStride);
     MatrixView<T> cMatrix{c.isPresent() ? c.data<T>() : nullptr, cStrides[0], cStrides[1]};
     T *out = result.mutableData<T>();
-    multiply(aMatrix, bMatrix, sizes, [&](int64_t i, int64_t j, Wide<T> sum) {
-      Wide<T> addend = cMatrix.data ? cMatrix.at(i, j) : Wide<T>(0);
-      out[i * sizes.columns + j] = narrow<T>(scaledSum(sum, addend, alpha, beta));
-    });
-    return Status::ok();
+    QUERN_ASSIGN(auto blocks, ProductBlocks<T>::allocate(call.budget));
+    return multiply(aMatrix, bMatrix, sizes, blocks, call.budget,
+                    [&](int64_t i, int64_t j, Wide<T> sum) {
+                      Wide<T> addend = cMatrix.data ? cMatrix.at(i, j) : Wide<T>(0);
+                      out[i * sizes.columns + j] = narrow<T>(scaledSum(sum, addend, alpha, beta));
+                    });
   }));
   return std::vector<Tensor>{result};
 }

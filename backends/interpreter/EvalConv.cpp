@@ -16,6 +16,14 @@ namespace {
 /// Positions whose windows are gathered together.
 constexpr int64_t kWindowCount = 16;
 
+/// What a range of positions is computed with.
+template <typename T> struct ConvScratch {
+  /// The windows, one after the other; the elements of a window are in the order
+  /// of a filter's: channel, then kernel element.
+  std::span<Wide<T>> windows;
+  std::array<Wide<T>, kWindowCount> taps;
+};
+
 /// A group of one batch element.
 struct GroupIndex {
   int64_t batch;
@@ -24,51 +32,58 @@ struct GroupIndex {
 
 } // namespace
 
-/// The windows under a range of positions, one after the other; the elements of a
-/// window are in the order of a filter's: channel, then kernel element.
+/// Collects the windows under a range of positions.
 template <typename T>
-static std::vector<Wide<T>> gatherWindows(const ConvSizes &sizes, const T *input, GroupIndex at,
-                                          PositionRange range) {
+static Status gatherWindows(const ConvSizes &sizes, const T *input, GroupIndex at,
+                            PositionRange range, ConvScratch<T> &scratch, Budget &budget) {
   int64_t kernel = sizes.windows.kernelElements();
   int64_t depth = sizes.channels * kernel;
-  std::vector<Wide<T>> windows(range.size() * depth), taps(range.size());
   for (int64_t c = 0; c < sizes.channels; ++c) {
     const T *channel = input + sizes.input.offset(at.batch, at.group * sizes.channels + c);
     for (int64_t k = 0; k < kernel; ++k) {
-      gatherTaps(channel, sizes.windows, k, range, Wide<T>(0), taps.data());
+      QUERN_TRY(budget.spend(kTapsWork + 4 * range.size()));
+      gatherTaps(channel, sizes.windows, k, range, Wide<T>(0), scratch.taps.data());
       for (int64_t x = 0; x < range.size(); ++x)
-        windows[x * depth + c * kernel + k] = taps[x];
+        scratch.windows[x * depth + c * kernel + k] = scratch.taps[x];
     }
   }
-  return windows;
+  return Status::ok();
 }
 
 template <typename T>
-static void convolveRange(const ConvSizes &sizes, const ConvOperands<T> &operands, GroupIndex at,
-                          PositionRange range) {
+static Status convolveRange(const ConvSizes &sizes, const ConvOperands<T> &operands, GroupIndex at,
+                            PositionRange range, ConvScratch<T> &scratch, Budget &budget) {
   int64_t depth = sizes.channels * sizes.windows.kernelElements();
-  std::vector<Wide<T>> windows = gatherWindows(sizes, operands.input, at, range);
+  QUERN_TRY(gatherWindows(sizes, operands.input, at, range, scratch, budget));
   for (int64_t j = 0; j < sizes.outputs; ++j) {
     int64_t output = at.group * sizes.outputs + j;
     const T *filter = operands.weights + output * depth;
     T *result = operands.result + sizes.result.offset(at.batch, output);
     for (int64_t x = 0; x < range.size(); ++x) {
-      const Wide<T> *window = windows.data() + x * depth;
+      QUERN_TRY(budget.spend(depth + 1));
+      const Wide<T> *window = scratch.windows.data() + x * depth;
       Wide<T> sum = operands.bias ? widen(operands.bias[output]) : Wide<T>(0);
       for (int64_t k = 0; k < depth; ++k)
         sum += widen(filter[k]) * window[k];
       result[(range.begin + x) * sizes.result.block] = narrow<T>(sum);
     }
   }
+  return Status::ok();
 }
 
 template <typename T>
-static void convolve(const ConvSizes &sizes, const ConvOperands<T> &operands) {
+static Status convolve(const ConvSizes &sizes, const ConvOperands<T> &operands, Budget &budget) {
   int64_t positions = sizes.result.plane();
+  CheckedSize depth = CheckedSize(sizes.channels) * CheckedSize(sizes.windows.kernelElements());
+  QUERN_TRY(budget.require(CheckedSize::product(sizes.result.dims(sizes.result.block)) * depth));
+  ConvScratch<T> scratch;
+  QUERN_ASSIGN(scratch.windows, budget.scratch<Wide<T>>(depth * CheckedSize(kWindowCount)));
   for (int64_t n = 0; n < sizes.result.batch; ++n)
     for (int64_t g = 0; g < sizes.groups; ++g)
       for (int64_t p = 0; p < positions; p += kWindowCount)
-        convolveRange(sizes, operands, {n, g}, {p, std::min(p + kWindowCount, positions)});
+        QUERN_TRY(convolveRange(sizes, operands, {n, g}, {p, std::min(p + kWindowCount, positions)},
+                                scratch, budget));
+  return Status::ok();
 }
 
 static Expected<ConvSizes> resolveSizes(const OpCall &call) {
@@ -101,15 +116,15 @@ static Expected<std::vector<Tensor>> evalConv(const OpCall &call) {
   const Tensor &input = call.inputs[0], &bias = call.inputs[2];
   // The zeros of the allocation are the padding channels of the last block.
   QUERN_ASSIGN(Tensor result,
-               Tensor::allocate(input.dtype(),
-                                sizes.result.dims(call.attributes.getInt("output_block")),
-                                call.limits));
+               call.budget.allocate(input.dtype(),
+                                    sizes.result.dims(call.attributes.getInt("output_block"))));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {
-    convolve<T>(sizes, {input.data<T>(), call.inputs[1].data<T>(),
-                        bias.isPresent() ? bias.data<T>() : nullptr, result.mutableData<T>()});
-    return Status::ok();
+    return convolve<T>(sizes,
+                       {input.data<T>(), call.inputs[1].data<T>(),
+                        bias.isPresent() ? bias.data<T>() : nullptr, result.mutableData<T>()},
+                       call.budget);
   }));
   return std::vector<Tensor>{result};
 }

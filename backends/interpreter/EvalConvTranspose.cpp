@@ -50,16 +50,19 @@ static void scatterAdd(const WindowSpace &space, int64_t kernelElement, const W 
 /// Computes one output channel of one batch element in wide values. `products`
 /// is scratch for one input plane.
 template <typename T>
-static void transposeChannel(const ConvSizes &sizes, const ConvOperands<T> &operands, int64_t n,
-                             int64_t output, Wide<T> *products, Wide<T> *plane) {
+static Status transposeChannel(const ConvSizes &sizes, const ConvOperands<T> &operands, int64_t n,
+                               int64_t output, Wide<T> *products, Wide<T> *plane, Budget &budget) {
   using W = Wide<T>;
   int64_t group = output / sizes.outputs;
   int64_t kernel = sizes.windows.kernelElements();
   int64_t inputPlane = sizes.input.plane();
+  QUERN_TRY(budget.spend(sizes.result.plane() * 2));
   std::fill_n(plane, sizes.result.plane(), operands.bias ? widen(operands.bias[output]) : W(0));
   for (int64_t k = 0; k < kernel; ++k) {
     std::fill_n(products, inputPlane, W(0));
+    QUERN_TRY(budget.spend(kTapsWork + 4 * inputPlane));
     for (int64_t c = group * sizes.channels; c < (group + 1) * sizes.channels; ++c) {
+      QUERN_TRY(budget.spend(inputPlane));
       const T *channel = operands.input + sizes.input.offset(n, c);
       W weight = widen(operands.weights[(c * sizes.outputs + output % sizes.outputs) * kernel + k]);
       for (int64_t x = 0; x < inputPlane; ++x)
@@ -67,22 +70,24 @@ static void transposeChannel(const ConvSizes &sizes, const ConvOperands<T> &oper
     }
     scatterAdd(sizes.windows, k, products, plane);
   }
+  return Status::ok();
 }
 
 template <typename T>
 static Status transposeAll(const ConvSizes &sizes, const ConvOperands<T> &operands,
-                           const Limits &limits) {
+                           Budget &budget) {
   using W = Wide<T>;
   int64_t plane = sizes.result.plane();
-  QUERN_ASSIGN(Tensor products, Tensor::allocate(dtypeOf<W>(), {sizes.input.plane()}, limits));
-  QUERN_ASSIGN(Tensor sums, Tensor::allocate(dtypeOf<W>(), {plane}, limits));
+  QUERN_TRY(budget.require(CheckedSize::product(sizes.input.dims(0)) * CheckedSize(sizes.outputs) *
+                           CheckedSize(sizes.windows.kernelElements())));
+  QUERN_ASSIGN(std::span<W> products, budget.scratch<W>(sizes.input.plane()));
+  QUERN_ASSIGN(std::span<W> sums, budget.scratch<W>(plane));
   for (int64_t n = 0; n < sizes.result.batch; ++n)
     for (int64_t output = 0; output < sizes.result.blocks; ++output) {
-      transposeChannel(sizes, operands, n, output, products.mutableData<W>(),
-                       sums.mutableData<W>());
+      QUERN_TRY(transposeChannel(sizes, operands, n, output, products.data(), sums.data(), budget));
       T *result = operands.result + sizes.result.offset(n, output);
       for (int64_t x = 0; x < plane; ++x)
-        result[x] = narrow<T>(sums.data<W>()[x]);
+        result[x] = narrow<T>(sums[x]);
     }
   return Status::ok();
 }
@@ -143,14 +148,14 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call) {
 Expected<std::vector<Tensor>> interpreter::evalConvTranspose(const OpCall &call) {
   QUERN_ASSIGN(ConvSizes sizes, resolveSizes(call));
   const Tensor &input = call.inputs[0], &bias = call.inputs[2];
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), sizes.result.dims(0), call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), sizes.result.dims(0)));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
     return transposeAll<T>(sizes,
                            {input.data<T>(), call.inputs[1].data<T>(),
                             bias.isPresent() ? bias.data<T>() : nullptr, result.mutableData<T>()},
-                           call.limits);
+                           call.budget);
   }));
   return std::vector<Tensor>{result};
 }

@@ -41,11 +41,10 @@ static Expected<std::vector<Tensor>> evalConcat(const OpCall &call) {
     return invalidInput("there is nothing to concatenate");
   QUERN_ASSIGN(int64_t axis, resolveAxis(call.attributes.getInt("axis"), call.inputs[0].rank()));
   QUERN_ASSIGN(std::vector<int64_t> dims, concatDims(call.inputs, axis));
-  QUERN_ASSIGN(Tensor result,
-               Tensor::allocateUninitialized(call.inputs[0].dtype(), dims, call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(call.inputs[0].dtype(), dims));
   StridedBox to = wholeBox(result);
   for (const Tensor &input : call.inputs) {
-    QUERN_TRY(copyBox(result, to, input, wholeBox(input), input.dims()));
+    QUERN_TRY(copyBox(result, to, input, wholeBox(input), input.dims(), call.budget));
     to.offset += input.dim(axis) * to.strides[axis];
   }
   return std::vector<Tensor>{result};
@@ -84,8 +83,8 @@ static Expected<std::vector<Tensor>> evalSplit(const OpCall &call) {
   for (int64_t part : parts) {
     std::vector<int64_t> dims = input.dims();
     dims[axis] = part;
-    QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(input.dtype(), dims, call.limits));
-    QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims));
+    QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+    QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims, call.budget));
     from.offset += part * from.strides[axis];
     results.push_back(std::move(result));
   }
@@ -150,18 +149,19 @@ static Expected<std::vector<Tensor>> evalSlice(const OpCall &call) {
     from.strides[axis] *= steps[i];
     dims[axis] = slice.count;
   }
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(input.dtype(), dims, call.limits));
-  QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+  QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims, call.budget));
   return std::vector<Tensor>{result};
 }
 
 /// Indices as int64 in [0, size).
-static Expected<Tensor> checkedIndices(const Tensor &indices, int64_t size, const Limits &limits) {
+static Expected<Tensor> checkedIndices(const Tensor &indices, int64_t size, Budget &budget) {
   bool wide = indices.dtype() == DType::Int64;
   if (!wide && indices.dtype() != DType::Int32)
     return invalidInput("indices must be int32 or int64, found " + indices.describe());
-  QUERN_ASSIGN(Tensor checked, Tensor::allocateUninitialized(DType::Int64, indices.dims(), limits));
+  QUERN_ASSIGN(Tensor checked, budget.allocateUninitialized(DType::Int64, indices.dims()));
   int64_t *out = checked.mutableData<int64_t>();
+  QUERN_TRY(budget.spend(indices.numElements() * 2));
   for (int64_t i = 0; i < indices.numElements(); ++i) {
     int64_t index = wide ? indices.data<int64_t>()[i] : indices.data<int32_t>()[i];
     if (index < -size || index >= size)
@@ -175,22 +175,23 @@ static Expected<Tensor> checkedIndices(const Tensor &indices, int64_t size, cons
 static Expected<std::vector<Tensor>> evalGather(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   QUERN_ASSIGN(int64_t axis, resolveAxis(call.attributes.getInt("axis"), input.rank()));
-  QUERN_ASSIGN(Tensor indices, checkedIndices(call.inputs[1], input.dim(axis), call.limits));
+  QUERN_ASSIGN(Tensor indices, checkedIndices(call.inputs[1], input.dim(axis), call.budget));
   std::span<const int64_t> dims = input.dims();
   std::vector<int64_t> resultDims(dims.begin(), dims.begin() + axis);
   resultDims.insert(resultDims.end(), indices.dims().begin(), indices.dims().end());
   resultDims.insert(resultDims.end(), dims.begin() + axis + 1, dims.end());
-  QUERN_TRY(checkRank(resultDims.size(), call.limits));
-  QUERN_ASSIGN(Tensor result,
-               Tensor::allocateUninitialized(input.dtype(), resultDims, call.limits));
+  QUERN_TRY(checkRank(resultDims.size(), call.budget));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), resultDims));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   int64_t outer = countOf(dims.first(axis)), inner = countOf(dims.subspan(axis + 1));
   QUERN_TRY(visitStorage(input.dtype(), [&]<typename T>() {
     T *out = result.mutableData<T>();
     for (int64_t o = 0; o < outer; ++o)
-      for (int64_t index : indices.elementsAs<int64_t>())
+      for (int64_t index : indices.elementsAs<int64_t>()) {
+        QUERN_TRY(call.budget.spend(inner + 4));
         out = std::copy_n(input.data<T>() + (o * dims[axis] + index) * inner, inner, out);
+      }
     return Status::ok();
   }));
   return std::vector<Tensor>{result};
@@ -216,19 +217,19 @@ static Expected<std::vector<Tensor>> evalTranspose(const OpCall &call) {
     dims.push_back(input.dim(axis));
     from.strides.push_back(strides[axis]);
   }
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(input.dtype(), dims, call.limits));
-  QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+  QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims, call.budget));
   return std::vector<Tensor>{result};
 }
 
 static Expected<std::vector<Tensor>> evalExpand(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   QUERN_ASSIGN(std::vector<int64_t> shape, readInts(call.inputs[1], "shape"));
-  QUERN_TRY(checkRank(shape.size(), call.limits));
+  QUERN_TRY(checkRank(shape.size(), call.budget));
   QUERN_ASSIGN(std::vector<int64_t> dims, broadcastDims(input.dims(), shape));
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(input.dtype(), dims, call.limits));
-  QUERN_TRY(
-      copyBox(result, wholeBox(result), input, {0, broadcastStrides(input.dims(), dims)}, dims));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+  QUERN_TRY(copyBox(result, wholeBox(result), input, {0, broadcastStrides(input.dims(), dims)},
+                    dims, call.budget));
   return std::vector<Tensor>{result};
 }
 
@@ -246,7 +247,7 @@ static Expected<std::vector<Tensor>> evalTile(const OpCall &call) {
                           std::to_string(repeats[d]) + " times is not possible");
     dims[d] = size.value();
   }
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(input.dtype(), dims, call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
   // Each dimension becomes two: the repetition, which stands still in the input,
   // and the element.
   std::vector<int64_t> own = rowMajorStrides(input.dims()), out = rowMajorStrides(dims), box;
@@ -256,7 +257,7 @@ static Expected<std::vector<Tensor>> evalTile(const OpCall &call) {
     to.strides.insert(to.strides.end(), {input.dim(d) * out[d], out[d]});
     from.strides.insert(from.strides.end(), {0, own[d]});
   }
-  QUERN_TRY(copyBox(result, to, input, from, box));
+  QUERN_TRY(copyBox(result, to, input, from, box, call.budget));
   return std::vector<Tensor>{result};
 }
 
@@ -285,12 +286,12 @@ static Expected<std::vector<int64_t>> paddedDims(std::span<const int64_t> dims,
 
 /// Surrounds the input, or what negative pads leave of it, with `value`.
 static Status padConstant(const Tensor &input, std::span<const int64_t> pads, const Tensor &value,
-                          Tensor &result) {
+                          Tensor &result, Budget &budget) {
   if (value.isPresent()) {
     if (value.dtype() != input.dtype() || value.numElements() != 1)
       return invalidInput("the pad value must be one " + std::string(dtypeName(input.dtype())) +
                           ", found " + value.describe());
-    QUERN_TRY(fillWith(result, value));
+    QUERN_TRY(fillWith(result, value, budget));
   }
   size_t rank = input.dims().size();
   StridedBox from = wholeBox(input), to = wholeBox(result);
@@ -302,7 +303,7 @@ static Status padConstant(const Tensor &input, std::span<const int64_t> pads, co
     from.offset += begin * from.strides[d];
     to.offset += (begin + pads[d]) * to.strides[d];
   }
-  return copyBox(result, to, input, from, kept);
+  return copyBox(result, to, input, from, kept, budget);
 }
 
 /// The element of an axis that stands at a coordinate beside it.
@@ -316,7 +317,7 @@ static int64_t mirrored(int64_t coordinate, int64_t size) {
 
 /// Repeats or mirrors the elements of the input.
 static Status padWithElements(const Tensor &input, std::span<const int64_t> pads, bool mirror,
-                              Tensor &result, const Limits &limits) {
+                              Tensor &result, Budget &budget) {
   if (result.numElements() == 0)
     return Status::ok();
   std::vector<int64_t> strides = rowMajorStrides(input.dims());
@@ -325,7 +326,8 @@ static Status padWithElements(const Tensor &input, std::span<const int64_t> pads
     int64_t size = input.dim(d);
     if (size == 0)
       return invalidInput("an empty dimension has no elements to pad with");
-    QUERN_ASSIGN(Tensor axis, Tensor::allocateUninitialized(DType::Int64, {result.dim(d)}, limits));
+    QUERN_ASSIGN(Tensor axis, budget.allocateUninitialized(DType::Int64, {result.dim(d)}));
+    QUERN_TRY(budget.spend(result.dim(d) * 4));
     for (int64_t i = 0; i < result.dim(d); ++i) {
       int64_t coordinate = i - pads[d];
       int64_t element =
@@ -334,7 +336,7 @@ static Status padWithElements(const Tensor &input, std::span<const int64_t> pads
     }
     offsets.push_back(std::move(axis));
   }
-  return takeByOffsets(result, input, offsets);
+  return takeByOffsets(result, input, offsets, budget);
 }
 
 static Expected<std::vector<Tensor>> evalPad(const OpCall &call) {
@@ -343,11 +345,11 @@ static Expected<std::vector<Tensor>> evalPad(const OpCall &call) {
   QUERN_ASSIGN(std::vector<int64_t> pads, readInts(call.inputs[1], "pads"));
   QUERN_ASSIGN(std::vector<int64_t> dims, paddedDims(input.dims(), pads));
   // The zeros of the allocation are the padding when no value is given.
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), dims, call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), dims));
   if (mode == "constant")
-    QUERN_TRY(padConstant(input, pads, call.inputs[2], result));
+    QUERN_TRY(padConstant(input, pads, call.inputs[2], result, call.budget));
   else if (mode == "reflect" || mode == "edge")
-    QUERN_TRY(padWithElements(input, pads, mode == "reflect", result, call.limits));
+    QUERN_TRY(padWithElements(input, pads, mode == "reflect", result, call.budget));
   else
     return invalidInput("unknown pad mode '" + mode + "'");
   return std::vector<Tensor>{result};

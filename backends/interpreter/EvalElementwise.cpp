@@ -119,9 +119,12 @@ static IndexSpace mergeDims(std::span<const Tensor> inputs, std::span<const int6
   return space;
 }
 
+/// The work of one element of the result.
+static int64_t elementWork(size_t arity) { return 4 + 4 * static_cast<int64_t>(arity); }
+
 /// Fills `result`, whose shape all inputs broadcast to, row by row.
 static Status applyScalarFunction(ScalarFunction function, std::span<const double> params,
-                                  std::span<const Tensor> inputs, Tensor &result) {
+                                  std::span<const Tensor> inputs, Tensor &result, Budget &budget) {
   constexpr int64_t kChunk = 256;
   IndexSpace space = mergeDims(inputs, result.dims());
   int64_t rowLength = 1;
@@ -140,11 +143,12 @@ static Status applyScalarFunction(ScalarFunction function, std::span<const doubl
 
   auto arity = static_cast<int64_t>(inputs.size());
   DType dtype = inputs.back().dtype();
-  std::vector<Scalar> args(static_cast<size_t>(kChunk * arity));
+  QUERN_ASSIGN(std::span<Scalar> args, budget.scratch<Scalar>(kChunk * arity));
   Scalar values[kChunk];
   for (int64_t written = 0; written < result.numElements(); written += rowLength) {
     for (int64_t begin = 0; begin < rowLength; begin += kChunk) {
       int64_t count = std::min(kChunk, rowLength - begin);
+      QUERN_TRY(budget.spend(count * elementWork(inputs.size())));
       for (int64_t k = 0; k < arity; ++k) {
         Run run{rows[k].offset() + begin * rowStrides[k], rowStrides[k], count};
         QUERN_TRY(loadScalars(inputs[k], run, dtype, args.data() + k, arity));
@@ -165,13 +169,14 @@ static Status applyScalarFunction(ScalarFunction function, std::span<const doubl
 
 namespace {
 /// Numbers strings by content, so that selecting and comparing strings is
-/// selecting and comparing numbers.
+/// selecting and comparing numbers. The strings outlive it.
 class StringNumbers {
 public:
-  Expected<Tensor> encode(const Tensor &strings, const Limits &limits) {
-    QUERN_ASSIGN(Tensor numbers, Tensor::allocate(DType::UInt64, strings.dims(), limits));
+  Expected<Tensor> encode(const Tensor &strings, Budget &budget) {
+    QUERN_ASSIGN(Tensor numbers, budget.allocate(DType::UInt64, strings.dims()));
     for (int64_t i = 0; i < strings.numElements(); ++i) {
-      const std::string &text = strings.data<std::string>()[i];
+      QUERN_TRY(budget.spend(64));
+      std::string_view text = strings.data<std::string>()[i];
       auto [it, isNew] = numberOf.emplace(text, texts.size());
       if (isNew)
         texts.push_back(text);
@@ -180,16 +185,17 @@ public:
     return numbers;
   }
 
-  Expected<Tensor> decode(const Tensor &numbers, const Limits &limits) const {
-    QUERN_ASSIGN(Tensor strings, Tensor::allocate(DType::String, numbers.dims(), limits));
+  Expected<Tensor> decode(const Tensor &numbers, Budget &budget) const {
+    QUERN_ASSIGN(Tensor strings, budget.allocate(DType::String, numbers.dims()));
+    QUERN_TRY(budget.spend(numbers.numElements() * 8));
     for (int64_t i = 0; i < numbers.numElements(); ++i)
       strings.mutableData<std::string>()[i] = texts[numbers.data<uint64_t>()[i]];
     return strings;
   }
 
 private:
-  std::unordered_map<std::string, uint64_t> numberOf;
-  std::vector<std::string> texts;
+  std::unordered_map<std::string_view, uint64_t> numberOf;
+  std::vector<std::string_view> texts;
 };
 } // namespace
 
@@ -203,16 +209,16 @@ static Expected<std::vector<Tensor>> evaluateOnStrings(const OpCall &call,
   std::vector<Tensor> inputs(call.inputs.begin(), call.inputs.end());
   for (Tensor &input : inputs)
     if (input.dtype() == DType::String) {
-      QUERN_ASSIGN(input, strings.encode(input, call.limits));
+      QUERN_ASSIGN(input, strings.encode(input, call.budget));
     }
   bool givesStrings = call.resultTypes[0] == DType::String;
   DType resultType = givesStrings ? DType::UInt64 : call.resultTypes[0];
   QUERN_ASSIGN(
       std::vector<Tensor> results,
-      evaluateElementwise({call.opName, call.attributes, inputs, {&resultType, 1}, call.limits},
+      evaluateElementwise({call.opName, call.attributes, inputs, {&resultType, 1}, call.budget},
                           functions, params));
   if (givesStrings) {
-    QUERN_ASSIGN(results[0], strings.decode(results[0], call.limits));
+    QUERN_ASSIGN(results[0], strings.decode(results[0], call.budget));
   }
   return results;
 }
@@ -238,7 +244,9 @@ Expected<std::vector<Tensor>> interpreter::evaluateElementwise(const OpCall &cal
                           std::string(dtypeName(dtype)) + " differ");
     QUERN_ASSIGN(dims, broadcastDims(dims, input.dims()));
   }
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(resultType, std::move(dims), call.limits));
-  QUERN_TRY(applyScalarFunction(function, params, call.inputs, result));
+  QUERN_TRY(call.budget.require(CheckedSize::product(dims) *
+                                CheckedSize(elementWork(call.inputs.size()))));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(resultType, std::move(dims)));
+  QUERN_TRY(applyScalarFunction(function, params, call.inputs, result, call.budget));
   return std::vector<Tensor>{result};
 }

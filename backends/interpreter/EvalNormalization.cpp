@@ -29,45 +29,50 @@ static Expected<ChannelDims> channelDims(const Tensor &input) {
 }
 
 /// A parameter with one value per channel.
-static Expected<std::vector<double>> channelValues(const Tensor &parameter, int64_t channels,
-                                                   std::string_view what) {
+static Expected<std::span<double>> channelValues(const Tensor &parameter, int64_t channels,
+                                                 std::string_view what, Budget &budget) {
   if (parameter.rank() != 1 || parameter.dim(0) != channels)
     return invalidInput(std::string(what) + " must have shape " + std::to_string(channels) +
                         ", found " + parameter.describe());
-  std::vector<double> values;
+  QUERN_ASSIGN(std::span<double> values, budget.scratch<double>(channels));
   QUERN_TRY(visitFloat(parameter.dtype(), [&]<typename T>() {
-    for (T v : parameter.elementsAs<T>())
-      values.push_back(widen(v));
-    return Status::ok();
+    return budget.forParts(channels, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c)
+        values[c] = widen(parameter.data<T>()[c]);
+    });
   }));
   return values;
 }
 
 /// One plane of normalized data: (x - mean) / deviation * scale + bias.
 template <typename T>
-static void normalizePlane(std::span<const T> in, T *out, double mean, double deviation,
-                           double scale, double bias) {
-  for (size_t i = 0; i < in.size(); ++i)
-    out[i] = narrow<T>((widen(in[i]) - mean) / deviation * scale + bias);
+static Status normalizePlane(std::span<const T> in, T *out, double mean, double deviation,
+                             double scale, double bias, Budget &budget) {
+  return budget.forParts(static_cast<int64_t>(in.size()), 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      out[i] = narrow<T>((widen(in[i]) - mean) / deviation * scale + bias);
+  });
 }
 
 static Expected<std::vector<Tensor>> evalBatchNorm(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   QUERN_ASSIGN(ChannelDims dims, channelDims(input));
-  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale"));
-  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias"));
-  QUERN_ASSIGN(auto mean, channelValues(call.inputs[3], dims.channels, "mean"));
-  QUERN_ASSIGN(auto variance, channelValues(call.inputs[4], dims.channels, "variance"));
+  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale", call.budget));
+  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias", call.budget));
+  QUERN_ASSIGN(auto mean, channelValues(call.inputs[3], dims.channels, "mean", call.budget));
+  QUERN_ASSIGN(auto variance,
+               channelValues(call.inputs[4], dims.channels, "variance", call.budget));
   double epsilon = call.attributes.getFloat("epsilon", 1e-5);
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), input.dims(), call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
     for (int64_t p = 0; p < dims.batch * dims.channels; ++p) {
       int64_t c = p % dims.channels;
-      normalizePlane(input.elementsAs<T>().subspan(p * dims.plane, dims.plane),
-                     result.mutableData<T>() + p * dims.plane, mean[c],
-                     std::sqrt(variance[c] + epsilon), scale[c], bias[c]);
+      QUERN_TRY(call.budget.spend(8));
+      QUERN_TRY(normalizePlane(input.elementsAs<T>().subspan(p * dims.plane, dims.plane),
+                               result.mutableData<T>() + p * dims.plane, mean[c],
+                               std::sqrt(variance[c] + epsilon), scale[c], bias[c], call.budget));
     }
     return Status::ok();
   }));
@@ -77,10 +82,10 @@ static Expected<std::vector<Tensor>> evalBatchNorm(const OpCall &call) {
 static Expected<std::vector<Tensor>> evalInstanceNorm(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   QUERN_ASSIGN(ChannelDims dims, channelDims(input));
-  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale"));
-  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias"));
+  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale", call.budget));
+  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias", call.budget));
   double epsilon = call.attributes.getFloat("epsilon", 1e-5);
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), input.dims(), call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
@@ -88,14 +93,16 @@ static Expected<std::vector<Tensor>> evalInstanceNorm(const OpCall &call) {
     for (int64_t p = 0; p < dims.batch * dims.channels; ++p) {
       std::span<const T> plane = input.elementsAs<T>().subspan(p * dims.plane, dims.plane);
       double sum = 0, squares = 0;
+      QUERN_TRY(call.budget.spend(dims.plane * 4 + 8));
       for (T v : plane)
         sum += widen(v);
       double mean = sum / count;
       for (T v : plane)
         squares += (widen(v) - mean) * (widen(v) - mean);
       int64_t c = p % dims.channels;
-      normalizePlane(plane, result.mutableData<T>() + p * dims.plane, mean,
-                     std::sqrt(squares / count + epsilon), scale[c], bias[c]);
+      QUERN_TRY(normalizePlane(plane, result.mutableData<T>() + p * dims.plane, mean,
+                               std::sqrt(squares / count + epsilon), scale[c], bias[c],
+                               call.budget));
     }
     return Status::ok();
   }));
@@ -114,16 +121,20 @@ static Expected<std::vector<Tensor>> evalLrn(const OpCall &call) {
   if (size < 1)
     return invalidInput("size must be positive, found " + std::to_string(size));
   QUERN_ASSIGN(ChannelDims dims, channelDims(input));
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), input.dims(), call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
+  constexpr int64_t kPowerWork = 32;
   // Of an even window, the larger half lies after the channel.
   int64_t before = std::min((size - 1) / 2, dims.channels),
           after = std::min(size / 2, dims.channels);
+  int64_t window = kPowerWork + 2 * std::min(before + after + 1, dims.channels);
+  QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(window)));
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
     for (int64_t n = 0; n < dims.batch; ++n)
       for (int64_t c = 0; c < dims.channels; ++c)
         for (int64_t i = 0; i < dims.plane; ++i) {
+          QUERN_TRY(call.budget.spend(window));
           int64_t first = std::max<int64_t>(0, c - before);
           int64_t last = std::min(dims.channels - 1, c + after);
           const T *column = input.data<T>() + n * dims.channels * dims.plane + i;

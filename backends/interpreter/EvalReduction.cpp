@@ -17,6 +17,10 @@ using namespace quern::interpreter;
 
 namespace {
 
+/// The work of each element of the input.
+constexpr int64_t kReduceWork = 8;
+constexpr int64_t kSoftmaxWork = 32;
+
 enum class ReduceKind { Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare };
 
 std::optional<ReduceKind> parseReduceKind(std::string_view name) {
@@ -167,16 +171,21 @@ static Expected<std::vector<Tensor>> evalReduce(const OpCall &call) {
     return std::vector<Tensor>{input};
   QUERN_ASSIGN(std::vector<int64_t> axes, reduceAxes(input, axesOperand));
   ReducePlan plan = planReduce(input.dims(), axes, call.attributes.getInt("keepdims", 1));
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), plan.resultDims, call.limits));
+  QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(kReduceWork)));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), plan.resultDims));
   QUERN_TRY(visitNumberOrBool(input.dtype(), [&]<typename T>() {
     T *out = result.mutableData<T>();
     IndexWalk kept(plan.keptDims, plan.keptStrides);
     IndexWalk reduced(plan.reducedDims, plan.reducedStrides);
-    std::vector<Wide<T>> values;
+    int64_t count = countOf(plan.reducedDims);
+    QUERN_ASSIGN(std::span<Wide<T>> values, call.budget.scratch<Wide<T>>(count));
     for (; !kept.done(); kept.next()) {
-      values.clear();
-      for (reduced.restart(); !reduced.done(); reduced.next())
-        values.push_back(widen(input.data<T>()[kept.offset() + reduced.offset()]));
+      QUERN_TRY(call.budget.spend(8));
+      reduced.restart();
+      QUERN_TRY(call.budget.forParts(count, kReduceWork, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i, reduced.next())
+          values[i] = widen(input.data<T>()[kept.offset() + reduced.offset()]);
+      }));
       *out++ = reduceValues<T>(*kind, values);
     }
     return Status::ok();
@@ -203,7 +212,7 @@ static Rows rowsAlong(std::span<const int64_t> dims, int64_t begin, int64_t end)
 }
 
 /// Replaces `row` by its softmax, or by the logarithm of that.
-static void softmaxRow(std::vector<double> &row, bool logarithm) {
+static void softmaxRow(std::span<double> row, bool logarithm) {
   double largest = -INFINITY;
   for (double v : row)
     largest = std::max(largest, v);
@@ -222,14 +231,16 @@ static Expected<std::vector<Tensor>> evalSoftmaxLike(const OpCall &call, bool lo
   if (!trailing || axis != rank) {
     QUERN_ASSIGN(axis, resolveAxis(axis, rank));
   }
+  QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(kSoftmaxWork)));
   Rows rows = rowsAlong(input.dims(), axis, trailing ? rank : axis + 1);
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), input.dims(), call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
     if (result.numElements() == 0)
       return Status::ok();
-    std::vector<double> row(static_cast<size_t>(rows.length));
+    QUERN_ASSIGN(std::span<double> row, call.budget.scratch<double>(rows.length));
     for (int64_t i = 0; i < rows.outer * rows.inner; ++i) {
       int64_t start = i / rows.inner * rows.length * rows.inner + i % rows.inner;
+      QUERN_TRY(call.budget.spend(8 + kSoftmaxWork * rows.length));
       for (int64_t j = 0; j < rows.length; ++j)
         row[j] = widen(input.data<T>()[start + j * rows.inner]);
       softmaxRow(row, logarithm);
@@ -259,13 +270,14 @@ static Expected<std::vector<Tensor>> evalArg(const OpCall &call, bool wantMax) {
   QUERN_ASSIGN(int64_t axis, resolveAxis(call.attributes.getInt("axis"), input.rank()));
   int64_t axes[] = {axis};
   ReducePlan plan = planReduce(input.dims(), axes, call.attributes.getInt("keepdims", 1));
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(DType::Int64, plan.resultDims, call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(DType::Int64, plan.resultDims));
   int64_t length = plan.reducedDims[0], stride = plan.reducedStrides[0];
   if (length == 0 && result.numElements() > 0)
     return invalidInput("dimension " + std::to_string(axis) + " is empty");
   QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {
     int64_t *out = result.mutableData<int64_t>();
     for (IndexWalk kept(plan.keptDims, plan.keptStrides); !kept.done(); kept.next()) {
+      QUERN_TRY(call.budget.spend(8 + 3 * length));
       const T *row = input.data<T>() + kept.offset();
       int64_t best = 0;
       for (int64_t j = 1; j < length; ++j) {

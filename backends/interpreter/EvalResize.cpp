@@ -150,31 +150,33 @@ static int64_t nearestElement(const ResizeRule &rule, const ResizeAxis &axis, do
   return std::clamp<int64_t>(static_cast<int64_t>(x), 0, axis.input - 1);
 }
 
+/// The work of finding the element at one coordinate of an axis, or its weights.
+static constexpr int64_t kCoordinateWork = 32;
+
 static Status resizeNearest(const Tensor &input, const ResizeRule &rule,
                             std::span<const ResizeAxis> axes, const Tensor &extrapolation,
-                            Tensor &result, const Limits &limits) {
+                            Tensor &result, Budget &budget) {
   std::vector<int64_t> inputStrides = rowMajorStrides(input.dims());
   std::vector<Tensor> offsets;
-  std::vector<std::pair<size_t, int64_t>> outside;
   for (size_t d = 0; d < axes.size(); ++d) {
-    QUERN_ASSIGN(Tensor axisOffsets,
-                 Tensor::allocateUninitialized(DType::Int64, {axes[d].output}, limits));
+    QUERN_ASSIGN(Tensor axisOffsets, budget.allocateUninitialized(DType::Int64, {axes[d].output}));
+    QUERN_TRY(budget.spend(axes[d].output * kCoordinateWork));
     for (int64_t i = 0; i < axes[d].output; ++i) {
       double x = originalCoordinate(rule.coordinates, axes[d], i);
-      if (isOutside(x, rule, axes[d]))
-        outside.push_back({d, i});
       axisOffsets.mutableData<int64_t>()[i] =
           nearestElement(rule, axes[d], limitedCoordinate(x, axes[d])) * inputStrides[d];
     }
     offsets.push_back(std::move(axisOffsets));
   }
-  QUERN_TRY(takeByOffsets(result, input, offsets));
+  QUERN_TRY(takeByOffsets(result, input, offsets, budget));
   std::vector<int64_t> strides = rowMajorStrides(result.dims());
-  for (auto [d, i] : outside) {
+  for (size_t d = 0; d < axes.size(); ++d) {
     std::vector<int64_t> slab = result.dims();
     slab[d] = 1;
     StridedBox still{0, std::vector<int64_t>(slab.size(), 0)};
-    QUERN_TRY(copyBox(result, {i * strides[d], strides}, extrapolation, still, slab));
+    for (int64_t i = 0; i < axes[d].output; ++i)
+      if (isOutside(originalCoordinate(rule.coordinates, axes[d], i), rule, axes[d]))
+        QUERN_TRY(copyBox(result, {i * strides[d], strides}, extrapolation, still, slab, budget));
   }
   return Status::ok();
 }
@@ -218,10 +220,12 @@ static Sample sampleAt(const ResizeRule &rule, const ResizeAxis &axis, int64_t c
 
 /// Interpolates one axis: `from` is [outer, axis.input, inner], `to` is
 /// [outer, axis.output, inner].
-static void interpolateAxis(const double *from, double *to, int64_t outer, const ResizeAxis &axis,
-                            int64_t inner, std::span<const Sample> samples, double extrapolation) {
+static Status interpolateAxis(const double *from, double *to, int64_t outer, const ResizeAxis &axis,
+                              int64_t inner, std::span<const Sample> samples, double extrapolation,
+                              Budget &budget) {
   for (int64_t o = 0; o < outer; ++o, from += axis.input * inner) {
     for (const Sample &sample : samples) {
+      QUERN_TRY(budget.spend(8 + inner * (1 + sample.count)));
       std::fill_n(to, inner, sample.outside ? extrapolation : 0.0);
       for (int64_t t = 0; t < sample.count && !sample.outside; ++t) {
         const auto &[element, weight] = sample.taps[t];
@@ -232,42 +236,45 @@ static void interpolateAxis(const double *from, double *to, int64_t outer, const
       to += inner;
     }
   }
+  return Status::ok();
 }
 
 /// The tensor of doubles `values` with axis `d` interpolated.
 static Expected<Tensor> resizeAxis(const Tensor &values, size_t d, const ResizeRule &rule,
-                                   const ResizeAxis &axis, double extrapolation,
-                                   const Limits &limits) {
-  CheckedSize bytes = CheckedSize(axis.output) * CheckedSize(sizeof(Sample));
-  if (!bytes.valid() || bytes.value() > limits.maxTensorBytes)
-    return resourceLimit("a resized dimension of " + std::to_string(axis.output) + " is too long");
-  std::vector<Sample> samples;
-  for (int64_t i = 0; i < axis.output; ++i)
-    samples.push_back(sampleAt(rule, axis, i));
+                                   const ResizeAxis &axis, double extrapolation, Budget &budget) {
+  QUERN_ASSIGN(std::span<Sample> samples, budget.scratch<Sample>(axis.output));
+  QUERN_TRY(budget.forParts(axis.output, kCoordinateWork, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      samples[i] = sampleAt(rule, axis, i);
+  }));
   std::vector<int64_t> dims = values.dims();
   dims[d] = axis.output;
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(DType::Float64, dims, limits));
+  QUERN_ASSIGN(Tensor result, budget.allocateUninitialized(DType::Float64, dims));
   std::span<const int64_t> sizes = values.dims();
-  interpolateAxis(values.data<double>(), result.mutableData<double>(), countOf(sizes.first(d)),
-                  axis, countOf(sizes.subspan(d + 1)), samples, extrapolation);
+  QUERN_TRY(interpolateAxis(values.data<double>(), result.mutableData<double>(),
+                            countOf(sizes.first(d)), axis, countOf(sizes.subspan(d + 1)), samples,
+                            extrapolation, budget));
   return result;
 }
 
 template <typename T>
 static Status interpolate(const Tensor &input, const ResizeRule &rule,
                           std::span<const ResizeAxis> axes, double extrapolation, Tensor &result,
-                          const Limits &limits) {
-  QUERN_ASSIGN(Tensor values, Tensor::allocateUninitialized(DType::Float64, input.dims(), limits));
-  for (int64_t i = 0; i < input.numElements(); ++i)
-    values.mutableData<double>()[i] = static_cast<double>(widen(input.data<T>()[i]));
+                          Budget &budget) {
+  QUERN_ASSIGN(Tensor values, budget.allocateUninitialized(DType::Float64, input.dims()));
+  QUERN_TRY(budget.forParts(input.numElements(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      values.mutableData<double>()[i] = static_cast<double>(widen(input.data<T>()[i]));
+  }));
   for (size_t d = axes.size(); d-- > 0;) {
     if (isIdentity(rule, axes[d]))
       continue;
-    QUERN_ASSIGN(values, resizeAxis(values, d, rule, axes[d], extrapolation, limits));
+    QUERN_ASSIGN(values, resizeAxis(values, d, rule, axes[d], extrapolation, budget));
   }
-  for (int64_t i = 0; i < result.numElements(); ++i)
-    result.mutableData<T>()[i] = fromDouble<T>(values.data<double>()[i]);
-  return Status::ok();
+  return budget.forParts(result.numElements(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      result.mutableData<T>()[i] = fromDouble<T>(values.data<double>()[i]);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -393,7 +400,7 @@ Expected<std::vector<Tensor>> interpreter::evalResize(const OpCall &call) {
   std::vector<int64_t> dims;
   for (const ResizeAxis &axis : axes)
     dims.push_back(axis.output);
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(input.dtype(), dims, call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   if (mode == "nearest") {
@@ -401,10 +408,10 @@ Expected<std::vector<Tensor>> interpreter::evalResize(const OpCall &call) {
     if (crop) {
       QUERN_ASSIGN(outside, scalarOf(input.dtype(), extrapolation));
     }
-    QUERN_TRY(resizeNearest(input, rule, axes, outside, result, call.limits));
+    QUERN_TRY(resizeNearest(input, rule, axes, outside, result, call.budget));
   } else {
     QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {
-      return interpolate<T>(input, rule, axes, extrapolation, result, call.limits);
+      return interpolate<T>(input, rule, axes, extrapolation, result, call.budget);
     }));
   }
   return std::vector<Tensor>{result};

@@ -16,10 +16,11 @@
 using namespace quern;
 using namespace quern::interpreter;
 
-Status interpreter::checkRank(size_t rank, const Limits &limits) {
-  if (rank > static_cast<size_t>(limits.maxRank))
+Status interpreter::checkRank(size_t rank, const Budget &budget) {
+  int64_t limit = budget.limits().maxRank;
+  if (rank > static_cast<size_t>(limit))
     return resourceLimit("rank " + std::to_string(rank) + " exceeds the limit of " +
-                         std::to_string(limits.maxRank));
+                         std::to_string(limit));
   return Status::ok();
 }
 
@@ -42,7 +43,7 @@ Expected<std::vector<Tensor>> interpreter::evalReshape(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   bool allowZero = call.attributes.getInt("allowzero") != 0;
   QUERN_ASSIGN(std::vector<int64_t> dims, readInts(call.inputs[1], "shape"));
-  QUERN_TRY(checkRank(dims.size(), call.limits));
+  QUERN_TRY(checkRank(dims.size(), call.budget));
   std::optional<size_t> open;
   for (size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] == -1) {
@@ -106,7 +107,7 @@ Expected<std::vector<Tensor>> interpreter::evalUnsqueeze(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   QUERN_ASSIGN(std::vector<int64_t> given, readInts(call.inputs[1], "axes"));
   size_t rank = input.dims().size() + given.size();
-  QUERN_TRY(checkRank(rank, call.limits));
+  QUERN_TRY(checkRank(rank, call.budget));
   QUERN_ASSIGN(std::vector<int64_t> axes, resolveAxes(given, static_cast<int64_t>(rank)));
   // Axes count in the result: mark the new ones, then fill in the others.
   std::vector<int64_t> dims(rank, -1);
@@ -144,9 +145,9 @@ Expected<std::vector<Tensor>> interpreter::evalConstantOfShape(const OpCall &cal
   if (value.numElements() != 1)
     return invalidInput("value must have one element, found " + value.describe());
   QUERN_ASSIGN(std::vector<int64_t> dims, readInts(call.inputs[0], "shape"));
-  QUERN_TRY(checkRank(dims.size(), call.limits));
-  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(value.dtype(), dims, call.limits));
-  QUERN_TRY(fillWith(result, value));
+  QUERN_TRY(checkRank(dims.size(), call.budget));
+  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(value.dtype(), dims));
+  QUERN_TRY(fillWith(result, value, call.budget));
   return std::vector<Tensor>{result};
 }
 
@@ -194,9 +195,11 @@ Expected<std::vector<Tensor>> interpreter::evalRange(const OpCall &call) {
     if (delta == 0)
       return invalidInput("the delta of a range must not be 0");
     QUERN_ASSIGN(int64_t count, rangeCount(start, limit, delta));
-    QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(dtype, {count}, call.limits));
-    for (int64_t i = 0; i < count; ++i)
-      result.mutableData<T>()[i] = narrow<T>(start + static_cast<W>(i) * delta);
+    QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(dtype, {count}));
+    QUERN_TRY(call.budget.forParts(count, 2, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        result.mutableData<T>()[i] = narrow<T>(start + static_cast<W>(i) * delta);
+    }));
     return std::vector<Tensor>{result};
   });
 }

@@ -29,11 +29,14 @@ struct BlockedDims {
 } // namespace
 
 /// Calls move(plain offset, blocked offset) for every element that is no padding.
-template <typename Move> static void forEachElement(BlockedDims dims, Move move) {
+template <typename Move> static Status forEachElement(BlockedDims dims, Budget &budget, Move move) {
   for (int64_t n = 0; n < dims.batch; ++n)
     for (int64_t c = 0; c < dims.channels; ++c)
-      for (int64_t i = 0; i < dims.plane; ++i)
-        move(dims.plainOffset(n, c, i), dims.blockedOffset(n, c, i));
+      QUERN_TRY(budget.forParts(dims.plane, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+          move(dims.plainOffset(n, c, i), dims.blockedOffset(n, c, i));
+      }));
+  return Status::ok();
 }
 
 static Expected<std::vector<Tensor>> evalPack(const OpCall &call) {
@@ -49,16 +52,15 @@ static Expected<std::vector<Tensor>> evalPack(const OpCall &call) {
   resultDims[1] = blocks;
   resultDims.push_back(block);
   // The zeros of the allocation are the padding.
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), resultDims, call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), resultDims));
   if (input.numElements() == 0)
     return std::vector<Tensor>{result};
   BlockedDims dims{input.dim(0), channels, blocks,
                    countOf(std::span<const int64_t>(input.dims()).subspan(2)), block};
   QUERN_TRY(visitStorage(input.dtype(), [&]<typename T>() {
-    forEachElement(dims, [&](int64_t plain, int64_t blocked) {
+    return forEachElement(dims, call.budget, [&](int64_t plain, int64_t blocked) {
       result.mutableData<T>()[blocked] = input.data<T>()[plain];
     });
-    return Status::ok();
   }));
   return std::vector<Tensor>{result};
 }
@@ -76,16 +78,15 @@ static Expected<std::vector<Tensor>> evalUnpack(const OpCall &call) {
   std::vector<int64_t> resultDims = input.dims();
   resultDims[1] = channels;
   resultDims.pop_back();
-  QUERN_ASSIGN(Tensor result, Tensor::allocate(input.dtype(), resultDims, call.limits));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), resultDims));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   BlockedDims dims{input.dim(0), channels, blocks,
                    countOf(std::span<const int64_t>(resultDims).subspan(2)), block};
   QUERN_TRY(visitStorage(input.dtype(), [&]<typename T>() {
-    forEachElement(dims, [&](int64_t plain, int64_t blocked) {
+    return forEachElement(dims, call.budget, [&](int64_t plain, int64_t blocked) {
       result.mutableData<T>()[plain] = input.data<T>()[blocked];
     });
-    return Status::ok();
   }));
   return std::vector<Tensor>{result};
 }

@@ -7,8 +7,8 @@
 #pragma once
 
 #include "ir/ScalarFunction.h"
-#include "quern/Limits.h"
 #include "quern/Tensor.h"
+#include "runtime/lib/Budget.h"
 
 #include <map>
 #include <span>
@@ -50,7 +50,11 @@ struct OpCall {
   std::span<const Tensor> inputs;
   /// How many results the op has, and their declared element types.
   std::span<const DType> resultTypes;
-  const Limits &limits;
+  /// Where memory comes from, for results and scratch, and what long loops ask
+  /// whether to go on: every row or tile is spent before it is computed. A kernel
+  /// whose work is not about that of reading its operands and writing its results
+  /// requires all of it before it begins.
+  Budget &budget;
 };
 
 /// Computes the results, one per declared result. Shapes are taken from the

@@ -25,11 +25,17 @@ Expected<std::vector<int64_t>> interpreter::resolveAxes(std::span<const int64_t>
   return resolved;
 }
 
+/// More than any op has dimensions or results.
+static constexpr int64_t kMaxInts = 65536;
+
 Expected<std::vector<int64_t>> interpreter::readInts(const Tensor &tensor, std::string_view what) {
   bool wide = tensor.dtype() == DType::Int64;
   if (tensor.rank() > 1 || (!wide && tensor.dtype() != DType::Int32))
     return invalidInput(std::string(what) + " must be an int32 or int64 vector, found " +
                         tensor.describe());
+  if (tensor.numElements() > kMaxInts)
+    return resourceLimit(std::string(what) + " has " + std::to_string(tensor.numElements()) +
+                         " entries, the limit is " + std::to_string(kMaxInts));
   std::vector<int64_t> values(static_cast<size_t>(tensor.numElements()));
   for (size_t i = 0; i < values.size(); ++i)
     values[i] = wide ? tensor.data<int64_t>()[i] : tensor.data<int32_t>()[i];

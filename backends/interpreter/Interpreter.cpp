@@ -22,9 +22,9 @@ std::string interpreter::nodeContext(mlir::Operation *op) {
 // Creating a program
 //===----------------------------------------------------------------------===//
 
-Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block, const Limits &limits) {
+Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block) {
   ReferenceProgram program;
-  program.limits = limits;
+  Budget unlimited{Limits()};
   llvm::DenseMap<mlir::Value, size_t> slotOf;
   for (mlir::BlockArgument argument : block.getArguments())
     slotOf[argument] = program.slotCount++;
@@ -38,11 +38,11 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block, const Li
   for (mlir::Operation &op : block.without_terminator()) {
     for (mlir::Value result : op.getResults())
       slotOf[result] = program.slotCount++;
-    auto call = makeReferenceCall(&op, limits);
+    auto call = makeReferenceCall(&op);
     if (!call)
       return call.status().withContext(interpreter::nodeContext(&op));
     if (llvm::isa<nn::NoneOp, nn::ConstantOp, nn::WeightOp>(op)) {
-      QUERN_ASSIGN(std::vector<Tensor> values, (*call)({}));
+      QUERN_ASSIGN(std::vector<Tensor> values, (*call)({}, unlimited));
       program.constants.emplace_back(slotOf.at(op.getResult(0)), values[0]);
       continue;
     }
@@ -79,15 +79,14 @@ void ReferenceProgram::findLastUses() {
 // Running it
 //===----------------------------------------------------------------------===//
 
-Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
+Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots, Budget &budget,
                                  const RunOptions &options) const {
-  if (options.cancelled && options.cancelled->load(std::memory_order_relaxed))
-    return Status(StatusCode::Cancelled, "the run was cancelled");
+  QUERN_TRY(budget.check());
   std::vector<Tensor> operands;
   for (size_t slot : step.operands)
     operands.push_back(slots[slot]);
   auto start = std::chrono::steady_clock::now();
-  QUERN_ASSIGN(std::vector<Tensor> results, step.call(operands));
+  QUERN_ASSIGN(std::vector<Tensor> results, step.call(operands, budget));
   std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   if (options.onTiming)
     options.onTiming({step.nodeName, step.opName, elapsed.count()});
@@ -98,6 +97,12 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
 
 Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inputs,
                                                     const RunOptions &options) const {
+  Budget budget(options.limits, options.cancelled);
+  return run(inputs, budget, options);
+}
+
+Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inputs, Budget &budget,
+                                                    const RunOptions &options) const {
   if (inputs.size() != inputCount)
     return internalError("wanted " + std::to_string(inputCount) + " inputs, found " +
                          std::to_string(inputs.size()));
@@ -106,17 +111,14 @@ Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inpu
   for (const auto &[slot, tensor] : constants)
     slots[slot] = tensor;
   // Tensors that share storage count twice: the limit errs on the safe side.
-  int64_t liveBytes = 0;
+  int64_t liveBytes = budget.heldBytes();
   for (const Step &step : steps) {
-    Status status = runStep(step, slots, options);
+    budget.beginStep(liveBytes);
+    Status status = runStep(step, slots, budget, options);
     if (!status.isOk())
       return status.withContext(::nodeContext(step.nodeName, step.opName));
     for (size_t slot : step.results)
       liveBytes += slots[slot].numBytes();
-    if (liveBytes > limits.maxActivationBytes)
-      return resourceLimit("activations need " + std::to_string(liveBytes) +
-                           " bytes, the limit is " + std::to_string(limits.maxActivationBytes))
-          .withContext(::nodeContext(step.nodeName, step.opName));
     for (size_t slot : step.released) {
       liveBytes -= slots[slot].numBytes();
       slots[slot] = Tensor();
@@ -130,11 +132,10 @@ Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inpu
 
 Expected<std::vector<Tensor>> interpreter::interpret(mlir::func::FuncOp main,
                                                      std::span<const Tensor> inputs,
-                                                     const InterpretOptions &options) {
+                                                     const RunOptions &options) {
   if (main.isDeclaration())
     return internalError("function '" + main.getName().str() + "' has no body");
   QUERN_TRY(checkInputs(nn::inputSignature(main), inputs));
-  QUERN_ASSIGN(ReferenceProgram program,
-               ReferenceProgram::create(main.getBody().front(), options.limits));
+  QUERN_ASSIGN(ReferenceProgram program, ReferenceProgram::create(main.getBody().front()));
   return program.run(inputs, options);
 }

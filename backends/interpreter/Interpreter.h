@@ -23,9 +23,10 @@ struct OpTiming {
 };
 
 struct RunOptions {
+  Limits limits;
   /// Called after each op, when set.
   std::function<void(const OpTiming &)> onTiming;
-  /// The run ends with StatusCode::Cancelled before the next op once this is true.
+  /// The run ends with StatusCode::Cancelled soon after this becomes true.
   const std::atomic<bool> *cancelled = nullptr;
 };
 
@@ -34,11 +35,14 @@ struct RunOptions {
 class ReferenceProgram {
 public:
   /// Errors name the node that has no kernel.
-  static Expected<ReferenceProgram> create(mlir::Block &block, const Limits &limits);
+  static Expected<ReferenceProgram> create(mlir::Block &block);
 
   /// The operands of the block's terminator. Inputs must fit the types of the
   /// block's arguments; tensors are released after their last use.
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs,
+                                    const RunOptions &options = {}) const;
+  /// The same as a part of other work, which holds budget.heldBytes() already.
+  Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs, Budget &budget,
                                     const RunOptions &options = {}) const;
 
 private:
@@ -53,10 +57,10 @@ private:
     std::vector<size_t> released;
   };
 
-  Status runStep(const Step &step, std::vector<Tensor> &slots, const RunOptions &options) const;
+  Status runStep(const Step &step, std::vector<Tensor> &slots, Budget &budget,
+                 const RunOptions &options) const;
   void findLastUses();
 
-  Limits limits;
   std::vector<std::pair<size_t, Tensor>> constants;
   std::vector<Step> steps;
   std::vector<size_t> outputs;
@@ -65,14 +69,10 @@ private:
   size_t slotCount = 0;
 };
 
-struct InterpretOptions : RunOptions {
-  Limits limits;
-};
-
 /// Runs `main` op by op. Inputs are checked against its signature; errors name
 /// the node they come from.
 Expected<std::vector<Tensor>> interpret(mlir::func::FuncOp main, std::span<const Tensor> inputs,
-                                        const InterpretOptions &options = {});
+                                        const RunOptions &options = {});
 
 /// "node 'conv1' (nn.conv)": how errors name an op.
 std::string nodeContext(mlir::Operation *op);

@@ -62,10 +62,9 @@ struct CapturedOp {
   std::string opName;
   Attributes attributes;
   std::vector<DType> resultTypes;
-  Limits limits;
 
-  OpCall call(std::span<const Tensor> inputs) const {
-    return {opName, attributes, inputs, resultTypes, limits};
+  OpCall call(std::span<const Tensor> inputs, Budget &budget) const {
+    return {opName, attributes, inputs, resultTypes, budget};
   }
 
   /// The results of a kernel, once they are as many and of the types declared.
@@ -84,11 +83,9 @@ struct CapturedOp {
 };
 } // namespace
 
-static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op,
-                                                             const Limits &limits) {
+static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op) {
   auto captured = std::make_shared<CapturedOp>();
   captured->opName = op->getName().getStringRef().str();
-  captured->limits = limits;
   QUERN_ASSIGN(captured->attributes, convertAttributes(op));
   for (mlir::Type type : op->getResultTypes()) {
     auto tensor = llvm::dyn_cast<mlir::TensorType>(type);
@@ -99,10 +96,11 @@ static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op
 }
 
 static ReferenceCall callOfConstant(Tensor tensor) {
-  return [tensor](std::span<const Tensor>) -> TensorsOrError { return std::vector{tensor}; };
+  return
+      [tensor](std::span<const Tensor>, Budget &) -> TensorsOrError { return std::vector{tensor}; };
 }
 
-Expected<ReferenceCall> interpreter::makeReferenceCall(mlir::Operation *op, const Limits &limits) {
+Expected<ReferenceCall> interpreter::makeReferenceCall(mlir::Operation *op) {
   if (llvm::isa<nn::NoneOp>(op))
     return callOfConstant(Tensor());
   if (llvm::isa<nn::ConstantOp, nn::WeightOp>(op)) {
@@ -112,31 +110,33 @@ Expected<ReferenceCall> interpreter::makeReferenceCall(mlir::Operation *op, cons
     return callOfConstant(*tensor);
   }
   if (auto group = llvm::dyn_cast<nn::GroupOp>(op)) {
-    QUERN_ASSIGN(ReferenceProgram program,
-                 ReferenceProgram::create(group.getBody().front(), limits));
+    QUERN_ASSIGN(ReferenceProgram program, ReferenceProgram::create(group.getBody().front()));
     auto shared = std::make_shared<const ReferenceProgram>(std::move(program));
-    return ReferenceCall([shared](std::span<const Tensor> inputs) { return shared->run(inputs); });
+    return ReferenceCall([shared](std::span<const Tensor> inputs, Budget &budget) {
+      return shared->run(inputs, budget);
+    });
   }
-  QUERN_ASSIGN(auto captured, captureOp(op, limits));
+  QUERN_ASSIGN(auto captured, captureOp(op));
   if (auto elementwise = llvm::dyn_cast<nn::ElementwiseOpInterface>(op)) {
     llvm::SmallVector<double> params = elementwise.getParams();
     return ReferenceCall([captured, functions = elementwise.info().eval,
                           params = std::vector<double>(params.begin(), params.end())](
-                             std::span<const Tensor> inputs) {
-      return captured->checked(evaluateElementwise(captured->call(inputs), functions, params));
+                             std::span<const Tensor> inputs, Budget &budget) {
+      return captured->checked(
+          evaluateElementwise(captured->call(inputs, budget), functions, params));
     });
   }
   EvalFunction function = findEvaluator(captured->opName);
   if (!function)
     return unsupported("the op has no reference kernel");
-  return ReferenceCall([captured, function](std::span<const Tensor> inputs) {
-    return captured->checked(function(captured->call(inputs)));
+  return ReferenceCall([captured, function](std::span<const Tensor> inputs, Budget &budget) {
+    return captured->checked(function(captured->call(inputs, budget)));
   });
 }
 
 TensorsOrError interpreter::evaluateOp(mlir::Operation *op, std::span<const Tensor> inputs,
-                                       const Limits &limits) {
-  auto call = makeReferenceCall(op, limits);
-  TensorsOrError results = call ? (*call)(inputs) : TensorsOrError(call.status());
+                                       Budget &budget) {
+  auto call = makeReferenceCall(op);
+  TensorsOrError results = call ? (*call)(inputs, budget) : TensorsOrError(call.status());
   return results ? std::move(results) : results.status().withContext(nodeContext(op));
 }

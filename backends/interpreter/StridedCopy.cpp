@@ -47,51 +47,65 @@ template <typename T> void copyRow(T *to, const T *from, const BoxAxis &axis) {
   }
 }
 
+/// As copyRow for an axis that may be all of a tensor.
+template <typename T>
+Status copyLongRow(T *to, const T *from, const BoxAxis &axis, Budget &budget) {
+  return budget.forParts(axis.size, 1, [&](int64_t begin, int64_t end) {
+    copyRow(to + begin * axis.to, from + begin * axis.from, {end - begin, axis.to, axis.from});
+  });
+}
+
 /// Copies a transposed plane: `outer` is what runs along memory in the source.
 /// In square tiles, whose cache lines on both sides are used up before they go.
-template <typename T> void copyTransposed(T *to, const T *from, BoxAxis outer, BoxAxis inner) {
+template <typename T>
+Status copyTransposed(T *to, const T *from, BoxAxis outer, BoxAxis inner, Budget &budget) {
   constexpr int64_t kTile = 16;
   for (int64_t o0 = 0; o0 < outer.size; o0 += kTile)
-    for (int64_t i0 = 0; i0 < inner.size; i0 += kTile)
+    for (int64_t i0 = 0; i0 < inner.size; i0 += kTile) {
+      QUERN_TRY(budget.spend(kTile * kTile));
       for (int64_t o = o0; o < std::min(o0 + kTile, outer.size); ++o)
         copyRow(to + o * outer.to + i0 * inner.to, from + o * outer.from + i0 * inner.from,
                 {std::min(kTile, inner.size - i0), inner.to, inner.from});
+    }
+  return Status::ok();
 }
 
 /// Copies a box, the outermost axis first. A rank is at most a few dozen.
-template <typename T> void copyAxes(T *to, const T *from, std::span<const BoxAxis> axes) {
+template <typename T>
+Status copyAxes(T *to, const T *from, std::span<const BoxAxis> axes, Budget &budget) {
   const BoxAxis &axis = axes.front();
   if (axes.size() == 1)
-    return copyRow(to, from, axis);
+    return copyLongRow(to, from, axis, budget);
   if (axes.size() == 2 && axis.from == 1)
-    return copyTransposed(to, from, axis, axes[1]);
+    return copyTransposed(to, from, axis, axes[1], budget);
   for (int64_t i = 0; i < axis.size; ++i)
-    copyAxes(to + i * axis.to, from + i * axis.from, axes.subspan(1));
+    QUERN_TRY(copyAxes(to + i * axis.to, from + i * axis.from, axes.subspan(1), budget));
+  return Status::ok();
 }
 
 } // namespace
 
 Status interpreter::copyBox(Tensor &result, const StridedBox &to, const Tensor &source,
-                            const StridedBox &from, std::span<const int64_t> dims) {
+                            const StridedBox &from, std::span<const int64_t> dims, Budget &budget) {
   if (std::find(dims.begin(), dims.end(), 0) != dims.end())
     return Status::ok();
   std::vector<BoxAxis> axes = mergedAxes(dims, to.strides, from.strides);
   return visitStorage(result.dtype(), [&]<typename T>() {
-    copyAxes(result.mutableData<T>() + to.offset, source.data<T>() + from.offset,
-             std::span<const BoxAxis>(axes));
-    return Status::ok();
+    return copyAxes(result.mutableData<T>() + to.offset, source.data<T>() + from.offset,
+                    std::span<const BoxAxis>(axes), budget);
   });
 }
 
-Status interpreter::fillWith(Tensor &result, const Tensor &value) {
+Status interpreter::fillWith(Tensor &result, const Tensor &value, Budget &budget) {
   return visitStorage(result.dtype(), [&]<typename T>() {
-    std::fill_n(result.mutableData<T>(), result.numElements(), *value.data<T>());
-    return Status::ok();
+    return budget.forParts(result.numElements(), 1, [&](int64_t begin, int64_t end) {
+      std::fill_n(result.mutableData<T>() + begin, end - begin, *value.data<T>());
+    });
   });
 }
 
 Status interpreter::takeByOffsets(Tensor &result, const Tensor &source,
-                                  std::span<const Tensor> offsets) {
+                                  std::span<const Tensor> offsets, Budget &budget) {
   if (result.numElements() == 0)
     return Status::ok();
   return visitStorage(result.dtype(), [&]<typename T>() {
@@ -107,8 +121,11 @@ Status interpreter::takeByOffsets(Tensor &result, const Tensor &source,
       const T *base = source.data<T>();
       for (size_t d = 0; d < outerDims.size(); ++d)
         base += offsets[d].data<int64_t>()[walk.index()[d]];
-      for (int64_t offset : row)
-        *out++ = base[offset];
+      QUERN_TRY(
+          budget.forParts(static_cast<int64_t>(row.size()), 2, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i)
+              *out++ = base[row[i]];
+          }));
     }
     return Status::ok();
   });

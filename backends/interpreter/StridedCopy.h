@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "quern/Tensor.h"
+#include "runtime/lib/Budget.h"
 
 #include <span>
 #include <vector>
@@ -23,13 +23,14 @@ struct StridedBox {
 /// Copies a box of `dims` elements from `source` into `result`, which has the
 /// same element type. Runs that are contiguous on both sides move at once.
 Status copyBox(Tensor &result, const StridedBox &to, const Tensor &source, const StridedBox &from,
-               std::span<const int64_t> dims);
+               std::span<const int64_t> dims, Budget &budget);
 
 /// Sets all elements of `result` to the one element of `value`.
-Status fillWith(Tensor &result, const Tensor &value);
+Status fillWith(Tensor &result, const Tensor &value, Budget &budget);
 
 /// result[i, j, ...] = source[offsets[0][i] + offsets[1][j] + ...]; one int64
 /// vector for each dimension of the result.
-Status takeByOffsets(Tensor &result, const Tensor &source, std::span<const Tensor> offsets);
+Status takeByOffsets(Tensor &result, const Tensor &source, std::span<const Tensor> offsets,
+                     Budget &budget);
 
 } // namespace quern::interpreter

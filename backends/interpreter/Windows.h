@@ -74,6 +74,9 @@ struct PositionRange {
 /// stay in the first-level cache.
 constexpr int64_t kPositionTile = 128;
 
+/// The work of gatherTaps besides that of each position.
+constexpr int64_t kTapsWork = 64;
+
 /// Collects the elements of a channel that lie under one kernel element, for a
 /// range of window positions; `outside` where that is padding.
 template <typename T>

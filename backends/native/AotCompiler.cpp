@@ -171,6 +171,7 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
 
   QUERN_ASSIGN(CompiledGraph graph, compileGraph(module, options));
   QUERN_TRY(checkPlan(graph.plan));
+  QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
   std::string prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
   QUERN_ASSIGN(AotModel model, describe(graph, module, prefix));
   QUERN_TRY(writeCode(model, graph, staging));
@@ -178,6 +179,7 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
     QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(model, staging));
     QUERN_TRY(header->write("model.h", headerText(model, libraries)));
   }
+  QUERN_TRY(options.limits.deadline.check("writing " + options.outputPath));
   QUERN_TRY(writeArtifact(model, options, staging));
   return header ? header->publish("model.h") : Status::ok();
 }

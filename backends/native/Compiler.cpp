@@ -20,7 +20,8 @@ void native::loadDialects(MLIRContext &context) {
 }
 
 /// Runs the pipelines that `build` adds; diagnostics become the Status.
-static Status runPasses(ModuleOp module, const std::function<void(OpPassManager &)> &build) {
+static Status runPasses(ModuleOp module, const Deadline &deadline,
+                        const std::function<void(OpPassManager &)> &build) {
   std::string errors;
   ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
@@ -32,9 +33,11 @@ static Status runPasses(ModuleOp module, const std::function<void(OpPassManager 
   });
   PassManager pm(module.getContext());
   build(pm);
-  if (failed(pm.run(module)))
-    return invalidModel(errors.empty() ? "a graph pass failed" : errors);
-  return Status::ok();
+  if (succeeded(pm.run(module)))
+    return deadline.check("optimising the graph");
+  if (deadline.passed()) // which a pass has noticed
+    return resourceLimit(errors);
+  return invalidModel(errors.empty() ? "a graph pass failed" : errors);
 }
 
 static passes::PipelineOptions pipelineOptions(const CompileOptions &options,
@@ -42,9 +45,15 @@ static passes::PipelineOptions pipelineOptions(const CompileOptions &options,
   passes::PipelineOptions result;
   result.optLevel = options.optLevel;
   result.block = target.channelBlock();
-  result.maxFoldedBytes = options.limits.maxFoldedBytes;
+  result.foldBudget = passes::makeFoldBudget(options.limits);
   result.dumpDirectory = options.dumpPhasesTo;
   return result;
+}
+
+/// The options with the work that folding the model's own weights may take.
+static CompileOptions allowWeightFolding(CompileOptions options, ModuleOp module) {
+  options.limits.maxFoldedWork += passes::weightFoldingWork(module);
+  return options;
 }
 
 static std::shared_ptr<KernelCache> createCache(const Target &target,
@@ -62,7 +71,7 @@ static int threadsOf(const CompileOptions &options) {
 /// Phases Simplified to Kernels of a module with the wanted input types.
 static Expected<UnlinkedPlan> planModule(ModuleOp module, KernelCache &cache,
                                          const CompileOptions &options) {
-  QUERN_TRY(runPasses(module, [&](OpPassManager &pm) {
+  QUERN_TRY(runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
     passes::buildGraphPipeline(pm, pipelineOptions(options, cache.target()));
   }));
   func::FuncOp main = passes::findMain(module);
@@ -71,7 +80,8 @@ static Expected<UnlinkedPlan> planModule(ModuleOp module, KernelCache &cache,
   return buildPlan(main, graph, cache, options.limits);
 }
 
-Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &options) {
+Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &given) {
+  CompileOptions options = allowWeightFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
   CompiledGraph result;
   result.kernels = createCache(target, options);
@@ -90,13 +100,14 @@ struct SourceModule {
 
 Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp> module,
                                                             std::shared_ptr<MLIRContext> context,
-                                                            const CompileOptions &options) {
+                                                            const CompileOptions &given) {
+  CompileOptions options = allowWeightFolding(given, *module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
   // Linking would refuse it too, after the long work.
   QUERN_TRY(checkRunsHere(target));
   std::shared_ptr<KernelCache> cache = createCache(target, options);
   // What does not depend on input shapes is done once, not at every new shape.
-  QUERN_TRY(runPasses(*module, [&](OpPassManager &pm) {
+  QUERN_TRY(runPasses(*module, options.limits.deadline, [&](OpPassManager &pm) {
     passes::PipelineOptions once = pipelineOptions(options, target);
     once.dumpDirectory.clear();
     passes::buildSimplifyPipeline(pm, once);
@@ -107,15 +118,18 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp
   auto source = std::make_shared<SourceModule>();
   source->context = std::move(context);
   source->module = std::move(module);
-  auto planner = [source, cache, options](
-                     std::span<const Tensor::Dims> dims) -> Expected<std::shared_ptr<const Plan>> {
+  auto planner = [source, cache,
+                  options](std::span<const Tensor::Dims> dims,
+                           const Deadline &deadline) -> Expected<std::shared_ptr<const Plan>> {
     OwningOpRef<ModuleOp> copy(source->module->clone());
     func::FuncOp entry = passes::findMain(*copy);
     passes::InputSizes sizes;
     for (size_t i = 0; i < dims.size(); ++i)
       sizes.shapes[nn::inputName(entry, i)] = dims[i];
     QUERN_TRY(passes::specializeInputs(entry, sizes));
-    QUERN_ASSIGN(UnlinkedPlan plan, planModule(*copy, *cache, options));
+    CompileOptions current = options;
+    current.limits.deadline = deadline;
+    QUERN_ASSIGN(UnlinkedPlan plan, planModule(*copy, *cache, current));
     return linkPlan(std::move(plan), *cache);
   };
   auto executable =
@@ -126,7 +140,7 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp
     if (auto sizes = port.shape.sizes(); sizes && port.ranked)
       dims.push_back(*sizes);
   if (dims.size() == executable->inputs().size()) {
-    auto plan = executable->planFor(dims);
+    auto plan = executable->planFor(dims, options.limits.deadline);
     if (!plan)
       return plan.status();
   }
@@ -134,18 +148,19 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp
 }
 
 Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phase,
-                                             const CompileOptions &options) {
+                                             const CompileOptions &given) {
+  CompileOptions options = allowWeightFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
   std::string text;
   llvm::raw_string_ostream stream(text);
   if (phase <= passes::Phase::Fused) {
-    QUERN_TRY(runPasses(module, [&](OpPassManager &pm) {
+    QUERN_TRY(runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
       passes::buildGraphPipeline(pm, pipelineOptions(options, target), phase);
     }));
     module.print(stream, OpPrintingFlags().enableDebugInfo(true, /*prettyForm=*/true));
     return text;
   }
-  QUERN_TRY(runPasses(module, [&](OpPassManager &pm) {
+  QUERN_TRY(runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
     passes::buildGraphPipeline(pm, pipelineOptions(options, target));
   }));
   LoweringContext context{target, threadsOf(options)};
@@ -156,6 +171,7 @@ Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phas
       kernels.emplace(step.kernel.key, &step.kernel);
   size_t number = 0;
   for (auto &[key, spec] : kernels) {
+    QUERN_TRY(options.limits.deadline.check("compiling").withContext("kernel " + spec->name));
     KernelBuilder builder(target, "k" + std::to_string(number++) + "_" + spec->name);
     spec->emit(builder);
     KernelBuilder::Module kernel = builder.finish();

@@ -19,6 +19,8 @@ struct CompileOptions {
   std::string targetCpu = "host";
   /// 0 to 3, see passes::PipelineOptions.
   int optLevel = 3;
+  /// The deadline is that of the call: plans that are made later, at new input
+  /// shapes, have one of their own.
   Limits limits;
   /// Threads of the compiler; 0: all CPUs this process may use. Task sizes are
   /// tuned for as many.

@@ -66,7 +66,8 @@ static std::string symbolName(const std::string &name, size_t number) {
   return symbol;
 }
 
-Status KernelCache::compile(const std::vector<const KernelSpec *> &specs) {
+Status KernelCache::compile(const std::vector<const KernelSpec *> &specs,
+                            const Deadline &deadline) {
   std::lock_guard lock(mutex);
   if (!dumpDirectory.empty())
     if (std::error_code error = llvm::sys::fs::create_directories(dumpDirectory))
@@ -80,6 +81,7 @@ Status KernelCache::compile(const std::vector<const KernelSpec *> &specs) {
     jobs.push_back(entry.second);
   std::vector<CompiledKernel> results(jobs.size());
   QUERN_TRY(forAll(jobs.size(), threads, [&](size_t i) -> Status {
+    QUERN_TRY(deadline.check("compiling").withContext("kernel " + jobs[i].first->name));
     QUERN_ASSIGN(results[i], compileOne(*jobs[i].first, jobs[i].second));
     return Status::ok();
   }));
@@ -112,7 +114,8 @@ Expected<KernelFunction> KernelCache::link(const std::string &key) {
   return function;
 }
 
-Expected<std::vector<Tensor>> KernelCache::pack(const std::vector<const StepBuffer *> &buffers) {
+Expected<std::vector<Tensor>> KernelCache::pack(const std::vector<const StepBuffer *> &buffers,
+                                                const Deadline &deadline) {
   std::lock_guard lock(mutex);
   std::vector<Tensor> results(buffers.size());
   std::vector<size_t> missing;
@@ -128,6 +131,7 @@ Expected<std::vector<Tensor>> KernelCache::pack(const std::vector<const StepBuff
   }
   QUERN_TRY(forAll(missing.size(), threads, [&](size_t job) -> Status {
     size_t i = missing[job];
+    QUERN_TRY(deadline.check("packing weights"));
     QUERN_ASSIGN(results[i], buffers[i]->pack());
     return Status::ok();
   }));

@@ -3,6 +3,7 @@
 
 #include "backends/native/Jit.h"
 #include "backends/native/Lowering.h"
+#include "quern/Deadline.h"
 
 #include <map>
 #include <mutex>
@@ -26,7 +27,7 @@ public:
   const Target &target() const { return cpu; }
 
   /// Emits and compiles, in parallel, the kernels that are not there yet.
-  Status compile(const std::vector<const KernelSpec *> &specs);
+  Status compile(const std::vector<const KernelSpec *> &specs, const Deadline &deadline = {});
   /// The compiled kernel with this key; compile() has succeeded for it.
   const CompiledKernel &get(const std::string &key) const;
   size_t size() const;
@@ -37,7 +38,8 @@ public:
 
   /// The packed tensors of `buffers` (of kind Weights), in order; packs missing
   /// ones in parallel.
-  Expected<std::vector<Tensor>> pack(const std::vector<const StepBuffer *> &buffers);
+  Expected<std::vector<Tensor>> pack(const std::vector<const StepBuffer *> &buffers,
+                                     const Deadline &deadline = {});
 
 private:
   Expected<CompiledKernel> compileOne(const KernelSpec &spec, const std::string &symbol) const;

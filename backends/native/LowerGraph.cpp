@@ -72,6 +72,8 @@ Expected<LoweredGraph> native::lowerGraph(func::FuncOp main, const LoweringConte
       op = op->getNextNode();
       continue;
     }
+    if (Status status = limits.deadline.check("lowering the graph"); !status.isOk())
+      return status.withContext(interpreter::nodeContext(op));
     LoweringResult lowered = lowerOne(op, context);
     if (auto group = dyn_cast<nn::GroupOp>(op);
         group && !lowered.isNative() && group.getBody().front().getOperations().size() > 2) {
@@ -87,7 +89,7 @@ Expected<LoweredGraph> native::lowerGraph(func::FuncOp main, const LoweringConte
     entry.steps = std::move(lowered.steps);
     entry.refusal = lowered.refusal;
     if (!lowered.isNative()) {
-      auto call = interpreter::makeReferenceCall(op, limits);
+      auto call = interpreter::makeReferenceCall(op);
       if (!call)
         return call.status().withContext(interpreter::nodeContext(op));
       entry.reference = call.take();

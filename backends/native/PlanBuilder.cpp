@@ -242,7 +242,7 @@ Status PlanBuilder::packWeights() {
           weightIndex[&buffer] = static_cast<uint32_t>(buffers.size());
           buffers.push_back(&buffer);
         }
-  QUERN_ASSIGN(result.plan.weights, cache.pack(buffers));
+  QUERN_ASSIGN(result.plan.weights, cache.pack(buffers, limits.deadline));
   return Status::ok();
 }
 
@@ -331,12 +331,12 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
     }
     work.outputs.push_back(std::move(ref));
   }
-  work.function = [call = op.reference, captured](std::span<const Tensor> inputs) {
+  work.function = [call = op.reference, captured](std::span<const Tensor> inputs, Budget &budget) {
     std::vector<Tensor> all(inputs.begin(), inputs.end());
     for (size_t i = 0; i < all.size(); ++i)
       if (captured[i].isPresent())
         all[i] = captured[i];
-    return call(all);
+    return call(all, budget);
   };
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *root = groupRoot(op.op))
@@ -364,7 +364,8 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   }
   work.inputs.push_back(std::move(source));
   work.outputs.push_back(std::move(target));
-  work.function = [constant](std::span<const Tensor> inputs) -> Expected<std::vector<Tensor>> {
+  work.function = [constant](std::span<const Tensor> inputs,
+                             Budget &) -> Expected<std::vector<Tensor>> {
     QUERN_ASSIGN(Tensor copy, constant.isPresent() ? constant.clone() : inputs[0].clone());
     return std::vector<Tensor>{std::move(copy)};
   };
@@ -430,7 +431,7 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   for (const LoweredOp *op : order)
     for (const LoweredStep &step : op->steps)
       kernels.push_back(&step.kernel);
-  QUERN_TRY(cache.compile(kernels));
+  QUERN_TRY(cache.compile(kernels, limits.deadline));
   QUERN_TRY(packWeights());
   QUERN_TRY(collectLifetimes());
   QUERN_TRY(assignArena());

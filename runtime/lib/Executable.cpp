@@ -130,15 +130,15 @@ Status quern::checkInputs(std::span<const PortSignature> ports, std::span<const 
   return checkInputDims(ports, dims);
 }
 
-Expected<std::shared_ptr<const Plan>>
-Executable::planFor(std::span<const Tensor::Dims> inputDims) const {
+Expected<std::shared_ptr<const Plan>> Executable::planFor(std::span<const Tensor::Dims> inputDims,
+                                                          const Deadline &deadline) const {
   if (auto plan = cache->find(inputDims))
     return plan;
   QUERN_TRY(checkInputDims(inputPorts, inputDims));
   std::lock_guard lock(cache->planning);
   if (auto plan = cache->find(inputDims))
     return plan;
-  QUERN_ASSIGN(std::shared_ptr<const Plan> plan, planner(inputDims));
+  QUERN_ASSIGN(std::shared_ptr<const Plan> plan, planner(inputDims, deadline));
   cache->insert(inputDims, plan);
   return plan;
 }

@@ -2,6 +2,7 @@
 #include "quern/Session.h"
 
 #include "runtime/lib/Arena.h"
+#include "runtime/lib/Budget.h"
 #include "runtime/plan/Executor.h"
 
 #include <algorithm>
@@ -90,7 +91,8 @@ Status Session::State::selectPlan(std::span<const Tensor> inputs) {
   std::vector<Tensor::Dims> dims;
   for (const Tensor &input : inputs)
     dims.push_back(input.dims());
-  QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable->planFor(dims));
+  QUERN_ASSIGN(std::shared_ptr<const Plan> plan,
+               executable->planFor(dims, options.limits.deadline));
   if (!matches(*plan, inputs) || plan->outputs.size() != executable->outputs().size())
     return internalError("the plan does not agree with the executable's signature");
   planned.insert(planned.begin(), std::make_unique<PlannedRun>(std::move(plan)));
@@ -143,10 +145,11 @@ Status Session::State::run(std::span<const Tensor> inputs, std::span<Tensor> out
   QUERN_TRY(growArena(plan.arenaBytes));
   QUERN_TRY(bindOutputs(plan, outputs));
 
+  Budget budget(options.limits, &cancelled);
   RunResources resources{.pool = pool,
+                         .budget = budget,
                          .arena = arena.data(),
                          .flushSubnormals = options.flushDenormals,
-                         .cancelled = &cancelled,
                          .profile = {}};
   if (options.profile)
     resources.profile = current.profile;

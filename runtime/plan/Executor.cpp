@@ -38,18 +38,23 @@ void *Executor::resolve(const BufferRef &ref, const Binding &binding) const {
   return nullptr;
 }
 
-void Executor::runKernel(const KernelStep &step, const Binding &binding, TaskPool &pool) {
+Status Executor::runKernel(const KernelStep &step, const Binding &binding,
+                           const RunResources &resources) {
   for (size_t i = 0; i < step.buffers.size(); ++i)
     pointers[i] = resolve(step.buffers[i], binding);
   void *const *buffers = pointers.data();
   if (step.tasks <= step.grain) {
     if (step.tasks > 0)
       step.function(buffers, step.dims.data(), 0, step.tasks);
-    return;
+    return Status::ok();
   }
-  pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
-    step.function(buffers, step.dims.data(), begin, end);
+  const Budget &budget = resources.budget;
+  resources.pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
+    if (!budget.mustStop())
+      step.function(buffers, step.dims.data(), begin, end);
   });
+  // A range was left out only if the budget says so still.
+  return budget.check();
 }
 
 Tensor Executor::operand(const TensorRef &ref, const Binding &binding) const {
@@ -97,12 +102,13 @@ Status Executor::storeResult(const TensorRef &ref, Tensor result, std::span<cons
   return Status::ok();
 }
 
-Status Executor::runReference(const ReferenceStep &step, const Binding &binding) {
+Status Executor::runReference(const ReferenceStep &step, const Binding &binding, Budget &budget) {
   std::vector<Tensor> operands;
   operands.reserve(step.inputs.size());
+  budget.beginStep(compiled->arenaBytes);
   for (const TensorRef &ref : step.inputs)
     operands.push_back(operand(ref, binding));
-  QUERN_ASSIGN(std::vector<Tensor> results, step.function(operands));
+  QUERN_ASSIGN(std::vector<Tensor> results, step.function(operands, budget));
   if (results.size() != step.outputs.size())
     return internalError("computed " + std::to_string(results.size()) + " results, planned were " +
                          std::to_string(step.outputs.size()));
@@ -115,17 +121,15 @@ Status Executor::runSteps(const Binding &binding, const RunResources &resources)
   using Clock = std::chrono::steady_clock;
   bool profile = !resources.profile.empty();
   for (size_t i = 0; i < compiled->steps.size(); ++i) {
-    if (resources.cancelled && resources.cancelled->load(std::memory_order_relaxed))
-      return Status(StatusCode::Cancelled, "the run was cancelled");
     const PlanStep &step = compiled->steps[i];
     Clock::time_point start = profile ? Clock::now() : Clock::time_point();
-    if (auto *kernel = std::get_if<KernelStep>(&step.work)) {
-      runKernel(*kernel, binding, resources.pool);
-    } else {
-      Status status = runReference(std::get<ReferenceStep>(step.work), binding);
-      if (!status.isOk())
-        return status.withContext(step.nodes + " (" + step.kernel + ")");
-    }
+    Status status = resources.budget.check();
+    if (auto *kernel = std::get_if<KernelStep>(&step.work); status.isOk() && kernel)
+      status = runKernel(*kernel, binding, resources);
+    else if (status.isOk())
+      status = runReference(std::get<ReferenceStep>(step.work), binding, resources.budget);
+    if (!status.isOk())
+      return status.withContext("node '" + step.nodes + "' (" + step.kernel + ")");
     if (profile)
       resources.profile[i].addRun(std::chrono::nanoseconds(Clock::now() - start).count());
   }

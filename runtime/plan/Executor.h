@@ -2,10 +2,10 @@
 #pragma once
 
 #include "quern/Session.h"
+#include "runtime/lib/Budget.h"
 #include "runtime/lib/TaskPool.h"
 #include "runtime/plan/Plan.h"
 
-#include <atomic>
 #include <cstddef>
 #include <span>
 
@@ -14,11 +14,11 @@ namespace quern {
 /// What a run works with besides the plan and the tensors.
 struct RunResources {
   TaskPool &pool;
+  /// Asked between steps, between the task ranges of a step and by reference kernels.
+  Budget &budget;
   /// At least plan.arenaBytes bytes, 64-byte aligned.
   std::byte *arena = nullptr;
   bool flushSubnormals = true;
-  /// Asked between two steps; the run then ends with StatusCode::Cancelled.
-  const std::atomic<bool> *cancelled = nullptr;
   /// The time of each step is added here, when it is not empty.
   std::span<ProfileRow> profile = {};
 };
@@ -46,8 +46,8 @@ private:
   };
   void *resolve(const BufferRef &ref, const Binding &binding) const;
   Tensor operand(const TensorRef &ref, const Binding &binding) const;
-  void runKernel(const KernelStep &step, const Binding &binding, TaskPool &pool);
-  Status runReference(const ReferenceStep &step, const Binding &binding);
+  Status runKernel(const KernelStep &step, const Binding &binding, const RunResources &resources);
+  Status runReference(const ReferenceStep &step, const Binding &binding, Budget &budget);
   Status storeResult(const TensorRef &ref, Tensor result, std::span<const Tensor> operands,
                      const Binding &binding);
   Status runSteps(const Binding &binding, const RunResources &resources);

@@ -12,6 +12,8 @@
 
 namespace quern {
 
+class Budget;
+
 /// The signature of every emitted kernel: a sequential function over the tasks
 /// [taskBegin, taskEnd). `buffers` and `dims` are those of its plan step.
 using KernelFunction = void (*)(void *const *buffers, const int64_t *dims, int64_t taskBegin,
@@ -51,7 +53,8 @@ struct TensorRef {
 
 /// Calls a reference kernel on tensors: the path of ops without native code.
 struct ReferenceStep {
-  std::function<Expected<std::vector<Tensor>>(std::span<const Tensor> inputs)> function;
+  std::function<Expected<std::vector<Tensor>>(std::span<const Tensor> inputs, Budget &budget)>
+      function;
   std::vector<TensorRef> inputs;
   std::vector<TensorRef> outputs;
 };

@@ -34,7 +34,8 @@ static Expected<std::vector<Tensor>> apply(const ScalarFunctions &functions,
                                            const std::vector<double> &params = {}) {
   Attributes none;
   Limits limits;
-  return evaluateElementwise({opName, none, inputs, {&resultType, 1}, limits}, functions, params);
+  Budget budget(limits);
+  return evaluateElementwise({opName, none, inputs, {&resultType, 1}, budget}, functions, params);
 }
 
 static Tensor applied(const ScalarFunctions &functions, const std::vector<Tensor> &inputs,

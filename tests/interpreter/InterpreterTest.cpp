@@ -62,7 +62,7 @@ TEST_F(InterpreterTest, ChecksInputs) {
 
 TEST_F(InterpreterTest, ReportsTimings) {
   std::vector<std::string> seen;
-  InterpretOptions options;
+  RunOptions options;
   options.onTiming = [&](const OpTiming &timing) {
     EXPECT_GE(timing.milliseconds, 0);
     seen.push_back(timing.nodeName + " " + timing.opName);
@@ -73,22 +73,33 @@ TEST_F(InterpreterTest, ReportsTimings) {
 
 TEST_F(InterpreterTest, StopsWhenCancelled) {
   std::atomic<bool> cancelled = false;
-  InterpretOptions options;
+  RunOptions options;
   options.cancelled = &cancelled;
   options.onTiming = [&](const OpTiming &) { cancelled = true; };
   EXPECT_EQ(interpret(parse(kReluOfSum), std::vector{floats({1})}, options).status().message(),
             "node 'relu1' (nn.relu): the run was cancelled");
 }
 
-TEST_F(InterpreterTest, KeepsToTheLimitOfActivations) {
-  // Two tensors of 12 bytes live at once; the sum is released after relu1.
-  InterpretOptions options;
-  options.limits.maxActivationBytes = 24;
-  EXPECT_TRUE(interpret(parse(kReluOfSum), std::vector{floats({1, 2, 3})}, options));
-  options.limits.maxActivationBytes = 23;
-  auto result = interpret(parse(kReluOfSum), std::vector{floats({1, 2, 3})}, options);
+TEST_F(InterpreterTest, StopsWhenTheTimeIsOver) {
+  RunOptions options;
+  options.limits.deadline = Deadline::after(std::chrono::nanoseconds(0));
+  auto result = interpret(parse(kReluOfSum), std::vector{floats({1})}, options);
+  EXPECT_EQ(result.status().code(), StatusCode::ResourceLimit);
   EXPECT_EQ(result.status().message(),
-            "node 'relu1' (nn.relu): activations need 24 bytes, the limit is 23");
+            "node 'add1' (nn.add): time limit of 0ms exceeded while running");
+}
+
+TEST_F(InterpreterTest, KeepsToTheLimitOfActivations) {
+  // Two tensors of 4000 bytes live at once, beside the kernel's 2048 bytes of
+  // scratch; the sum is released after relu1.
+  Tensor thousand = floats(std::vector<float>(1000, 1));
+  RunOptions options;
+  options.limits.maxActivationBytes = 10048;
+  EXPECT_TRUE(interpret(parse(kReluOfSum), std::vector{thousand}, options));
+  options.limits.maxActivationBytes = 10047;
+  auto result = interpret(parse(kReluOfSum), std::vector{thousand}, options);
+  EXPECT_EQ(result.status().message(),
+            "node 'relu1' (nn.relu): activations need 10048 bytes, the limit is 10047");
 }
 
 TEST_F(InterpreterTest, NamesTheNodeOfAnError) {
@@ -176,24 +187,28 @@ TEST_F(InterpreterTest, ReadsWeightsFromTheStore) {
 }
 
 TEST_F(InterpreterTest, MakesCallsThatOutliveTheOp) {
+  Budget budget{Limits()};
   auto call = makeReferenceCall(findOp<nn::ReluOp>(parse(kReluOfSum)));
   ASSERT_TRUE(call) << call.status().message();
   module = nullptr;
-  auto results = (*call)(std::vector{floats({-1, 1})});
+  auto results = (*call)(std::vector{floats({-1, 1})}, budget);
   ASSERT_TRUE(results) << results.status().message();
   expectTensor<float>((*results)[0], {2}, {0, 1});
 }
 
 TEST_F(InterpreterTest, EvaluatesOneOp) {
+  Budget budget{Limits()};
   mlir::Operation *add = findOp<nn::AddOp>(parse(kReluOfSum));
-  auto results = evaluateOp(add, std::vector{floats({1}), floats({2})});
+  auto results = evaluateOp(add, std::vector{floats({1}), floats({2})}, budget);
   ASSERT_TRUE(results) << results.status().message();
   expectTensor<float>((*results)[0], {1}, {3});
-  EXPECT_EQ(evaluateOp(add, std::vector{floats({1, 2}), floats({1, 2, 3})}).status().message(),
-            "node 'add1' (nn.add): shapes 2 and 3 do not broadcast");
+  EXPECT_EQ(
+      evaluateOp(add, std::vector{floats({1, 2}), floats({1, 2, 3})}, budget).status().message(),
+      "node 'add1' (nn.add): shapes 2 and 3 do not broadcast");
 }
 
 TEST_F(InterpreterTest, ChecksTheDeclaredElementType) {
+  Budget budget{Limits()};
   mlir::Operation *relu = findOp<nn::ReluOp>(parse(kReluOfSum));
-  EXPECT_FALSE(evaluateOp(relu, std::vector{Tensor::of<int32_t>({1}, {1})}));
+  EXPECT_FALSE(evaluateOp(relu, std::vector{Tensor::of<int32_t>({1}, {1})}, budget));
 }

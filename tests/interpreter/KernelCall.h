@@ -29,7 +29,8 @@ inline Expected<std::vector<Tensor>> evaluateAll(std::string_view opName,
   EvalFunction function = findEvaluator(opName);
   if (!function)
     return unsupported("no kernel for " + std::string(opName));
-  return function({opName, attributes, inputs, resultTypes, limits});
+  Budget budget(limits);
+  return function({opName, attributes, inputs, resultTypes, budget});
 }
 
 /// The only result of a kernel; a test failure and an absent tensor on error.

@@ -2,6 +2,7 @@
 #include "backends/native/Compiler.h"
 #include "tests/native/GraphCheck.h"
 
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -228,4 +229,62 @@ TEST(CompilerTest, CompileGraphGivesReasonsForReferenceSteps) {
     refused += contains(compiled->plan.refusals[i], "float32 and float64 only");
   }
   EXPECT_EQ(refused, 1);
+}
+
+//===----------------------------------------------------------------------===//
+// Time and work
+//===----------------------------------------------------------------------===//
+
+TEST(Compiler, TimeLimit) {
+  CompileOptions options;
+  options.limits.deadline = Deadline::after(std::chrono::nanoseconds(0));
+  auto executable = compileForTest(smallCnn("1"), options);
+  ASSERT_FALSE(executable);
+  EXPECT_EQ(executable.status().code(), StatusCode::ResourceLimit);
+  EXPECT_EQ(executable.status().message(),
+            "node '?': time limit of 0ms exceeded while folding constants");
+}
+
+TEST(Compiler, TimeLimitOfPlanningAndOfKernels) {
+  auto executable = compileForTest(smallCnn("?"));
+  ASSERT_TRUE(executable) << executable.status().message();
+  std::vector<Tensor::Dims> dims = {{2, 3, 64, 64}};
+  auto plan = (*executable)->planFor(dims, Deadline::after(std::chrono::nanoseconds(0)));
+  EXPECT_EQ(plan.status().code(), StatusCode::ResourceLimit);
+
+  auto target = resolveTarget("host");
+  ASSERT_TRUE(target);
+  KernelCache cache(*target, "", 1);
+  KernelSpec spec;
+  spec.key = spec.name = "some_kernel";
+  EXPECT_EQ(cache.compile({&spec}, Deadline::after(std::chrono::nanoseconds(0))).message(),
+            "kernel some_kernel: time limit of 0ms exceeded while compiling");
+}
+
+// The deadline of compiling is none of plans that are made later.
+TEST(Compiler, PlansAtNewShapesAfterTheDeadline) {
+  CompileOptions options;
+  options.limits.deadline = Deadline::after(std::chrono::seconds(600));
+  auto executable = compileForTest(smallCnn("?"), options);
+  ASSERT_TRUE(executable) << executable.status().message();
+  std::vector<Tensor::Dims> dims = {{2, 3, 64, 64}};
+  EXPECT_TRUE((*executable)->planFor(dims));
+}
+
+// What is too much work to fold is computed by the run, with the same result.
+TEST(Compiler, RunsWhatItDoesNotFold) {
+  Graph graph;
+  GraphValue x = graph.input("1x4xf32");
+  GraphValue ones = graph.op("nn.constant_of_shape", {graph.constant("dense<[4, 30]>", "2xi64")},
+                             "value = dense<1.0> : tensor<1xf32>");
+  GraphValue more = graph.op("nn.constant_of_shape", {graph.constant("dense<[30, 5]>", "2xi64")},
+                             "value = dense<2.0> : tensor<1xf32>");
+  graph.output(graph.op("nn.matmul", {x, graph.op("nn.matmul", {ones, more})}));
+  for (int64_t work : {int64_t{0}, int64_t{900}, int64_t{1} << 28}) {
+    CompileOptions options;
+    options.limits.maxFoldedWork = work;
+    auto executable = compileForTest(graph, options);
+    ASSERT_TRUE(executable) << executable.status().message();
+    expectExactAt(graph, *executable, {{1, 4}});
+  }
 }

@@ -236,7 +236,9 @@ Expected<std::vector<Tensor>> native::runGuarded(const Executable &executable,
   GuardedMemory arena(plan->arenaBytes, side);
   TaskPool pool(2, /*flushSubnormals=*/true);
   Executor executor(guarded);
-  QUERN_TRY(executor.run(guardedInputs, outputs, {.pool = pool, .arena = arena.data()}));
+  Budget budget{Limits()};
+  QUERN_TRY(executor.run(guardedInputs, outputs,
+                         {.pool = pool, .budget = budget, .arena = arena.data()}));
   EXPECT_TRUE(arena.isIntact());
   return outputs;
 }

@@ -187,7 +187,8 @@ void KernelTest::expectMatches(const std::string &text, const KernelCheck &check
       tensors[v] = *constant;
     inputs.push_back(tensors.lookup(v));
   }
-  auto wanted = interpreter::evaluateOp(graph.op, inputs);
+  Budget budget{Limits()};
+  auto wanted = interpreter::evaluateOp(graph.op, inputs, budget);
   ASSERT_TRUE(wanted) << wanted.status().message();
   auto lowered = lower(graph, GetParam());
   ASSERT_TRUE(lowered) << lowered.status().message();

@@ -1,4 +1,6 @@
 // RUN: quern-opt %s --split-input-file --nn-fold-batch-norm | FileCheck %s
+// RUN: quern-opt %s --split-input-file --nn-fold-batch-norm=max-folded-work=100 \
+// RUN:   | FileCheck %s --check-prefix=SHORT
 
 // scale / sqrt(variance + epsilon) is 2 / sqrt(4) = 1 and 6 / 2 = 3; the shift is
 // bias - mean * that = 1 - 1 * 1 and 0 - 2 * 3. The name of both nodes stays.
@@ -145,4 +147,25 @@ func.func @vector(%x: tensor<5xf32>) -> tensor<5xf32> {
   %variance = nn.constant dense<3.0> : tensor<1xf32>
   %0 = nn.batch_norm %x, %scale, %bias, %mean, %variance {epsilon = 1.0} : (tensor<5xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>, tensor<1xf32>) -> tensor<5xf32>
   return %0 : tensor<5xf32>
+}
+
+// -----
+
+// New weights are work, however many factors follow each other: with little of it
+// only the first of these is folded.
+// CHECK-LABEL: func @factors
+// CHECK-NOT: nn.mul
+// SHORT-LABEL: func @factors
+// SHORT: nn.gemm
+// SHORT-COUNT-2: nn.mul
+// SHORT-NOT: nn.mul
+func.func @factors(%x: tensor<2x5xf32>) -> tensor<2x6xf32> {
+  %none = nn.none
+  %w = nn.constant dense<1.0> : tensor<5x6xf32>
+  %c = nn.constant dense<2.0> : tensor<f32>
+  %0 = nn.gemm %x, %w, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<2x5xf32>, tensor<5x6xf32>, none) -> tensor<2x6xf32>
+  %1 = nn.mul %0, %c : (tensor<2x6xf32>, tensor<f32>) -> tensor<2x6xf32>
+  %2 = nn.mul %1, %c : (tensor<2x6xf32>, tensor<f32>) -> tensor<2x6xf32>
+  %3 = nn.mul %2, %c : (tensor<2x6xf32>, tensor<f32>) -> tensor<2x6xf32>
+  return %3 : tensor<2x6xf32>
 }

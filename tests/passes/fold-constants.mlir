@@ -1,6 +1,8 @@
 // RUN: quern-opt %s --split-input-file --nn-fold-constants | FileCheck %s
 // RUN: quern-opt %s --split-input-file --nn-fold-constants=max-folded-bytes=4 \
 // RUN:   | FileCheck %s --check-prefix=BOUNDED
+// RUN: quern-opt %s --split-input-file --nn-fold-constants=max-folded-work=1200 \
+// RUN:   | FileCheck %s --check-prefix=SHORT
 
 // CHECK-LABEL: func @elementwise
 // CHECK-NEXT: %[[C:.*]] = nn.constant dense<[4.000000e+00, 6.000000e+00]>
@@ -92,4 +94,61 @@ func.func @dead(%x: tensor<2xf32>) {
   %0 = nn.relu %x : (tensor<2xf32>) -> tensor<2xf32>
   %1 = nn.relu %0 : (tensor<2xf32>) -> tensor<2xf32>
   return
+}
+
+// -----
+
+// Much work, a few bytes of result: left to the run. What is cheap is folded
+// all the same, after it too.
+// CHECK-LABEL: func @expensive
+// CHECK: %[[A:.*]] = nn.weight {{.*}} : tensor<2000x2000xf32>
+// CHECK: %[[P:.*]] = nn.matmul %[[A]], %[[A]]
+// CHECK: nn.reduce %[[P]]
+// CHECK: %[[C:.*]] = nn.constant dense<3> : tensor<i64>
+// CHECK: return %{{.*}}, %[[C]]
+func.func @expensive() -> (tensor<1x1xf32>, tensor<i64>) {
+  %none = nn.none
+  %shape = nn.constant dense<2000> : tensor<2xi64>
+  %0 = nn.constant_of_shape %shape {value = dense<1.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<2000x2000xf32>
+  %1 = nn.matmul %0, %0 : (tensor<2000x2000xf32>, tensor<2000x2000xf32>) -> tensor<2000x2000xf32>
+  %2 = nn.reduce %1, %none {kind = "sum", keepdims = true, noop_with_empty_axes = false} : (tensor<2000x2000xf32>, none) -> tensor<1x1xf32>
+  %one = nn.constant dense<1> : tensor<i64>
+  %two = nn.constant dense<2> : tensor<i64>
+  %3 = nn.add %one, %two : (tensor<i64>, tensor<i64>) -> tensor<i64>
+  return %2, %3 : tensor<1x1xf32>, tensor<i64>
+}
+
+// -----
+
+// A window of a pool, too, is work.
+// CHECK-LABEL: func @expensivePool
+// CHECK: nn.max_pool
+func.func @expensivePool() -> tensor<1x1x513x513xf32> {
+  %shape = nn.constant dense<[1, 1, 1024, 1024]> : tensor<4xi64>
+  %0 = nn.constant_of_shape %shape {value = dense<1.0> : tensor<1xf32>} : (tensor<4xi64>) -> tensor<1x1x1024x1024xf32>
+  %1 = nn.max_pool %0 {kernel = array<i64: 512, 512>, strides = array<i64: 1, 1>,
+    dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false}
+    : (tensor<1x1x1024x1024xf32>) -> tensor<1x1x513x513xf32>
+  return %1 : tensor<1x1x513x513xf32>
+}
+
+// -----
+
+// Each op of a chain costs something, however small: of these additions four fit
+// into the bound of the last RUN line.
+// CHECK-LABEL: func @chain
+// CHECK-NOT: nn.add
+// SHORT-LABEL: func @chain
+// SHORT: nn.constant dense<5.0
+// SHORT-COUNT-2: nn.add
+// SHORT-NOT: nn.add
+func.func @chain() -> tensor<f32> {
+  %c = nn.constant dense<1.0> : tensor<f32>
+  %0 = nn.add %c, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  %1 = nn.add %0, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  %2 = nn.add %1, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  %3 = nn.add %2, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  %4 = nn.add %3, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  %5 = nn.add %4, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+  return %5 : tensor<f32>
 }

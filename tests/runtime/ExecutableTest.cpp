@@ -18,7 +18,8 @@ struct Model {
       : executable(
             {{"a", DType::Float32, shape({Dim::symbol("N"), 3})},
              {"b", DType::Int64, shape({Dim::symbol("N"), Dim()})}},
-            {}, [this](std::span<const Tensor::Dims> dims) { return plan(dims); }, capacity) {}
+            {}, [this](std::span<const Tensor::Dims> dims, const Deadline &) { return plan(dims); },
+            capacity) {}
 
   Expected<std::shared_ptr<const Plan>> plan(std::span<const Tensor::Dims> dims) {
     ++calls;

@@ -4,6 +4,7 @@
 #include "runtime/lib/Arena.h"
 #include "tests/runtime/PlanBuilder.h"
 
+#include <atomic>
 #include <gtest/gtest.h>
 
 using namespace quern;
@@ -24,7 +25,9 @@ RunResult runOnce(std::shared_ptr<const Plan> plan, std::vector<Tensor> inputs, 
     result.outputs.push_back(port.dynamic ? Tensor()
                                           : Tensor::allocate(port.dtype, port.dims).take());
   Executor executor(plan);
-  result.status = executor.run(inputs, result.outputs, {.pool = pool, .arena = arena.data()});
+  Budget budget{Limits()};
+  result.status =
+      executor.run(inputs, result.outputs, {.pool = pool, .budget = budget, .arena = arena.data()});
   return result;
 }
 
@@ -83,7 +86,7 @@ TEST(Executor, TasksUpToTheGrainAreOneCall) {
 }
 
 TEST(Executor, ReferenceResultsAreCopiedToStaticBuffers) {
-  auto twice = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+  auto twice = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
     std::vector<float> values;
     for (float v : in[0].elementsAs<float>())
       values.push_back(2 * v);
@@ -95,19 +98,19 @@ TEST(Executor, ReferenceResultsAreCopiedToStaticBuffers) {
 }
 
 TEST(Executor, ReferenceErrorsNameTheNode) {
-  auto fails = [](std::span<const Tensor>) -> Expected<std::vector<Tensor>> {
+  auto fails = [](std::span<const Tensor>, Budget &) -> Expected<std::vector<Tensor>> {
     return invalidInput("index 9 is out of range");
   };
   auto result = runOnce(referencePlan(fails, {output(0), DType::Float32, {4}}), {kFour});
   EXPECT_EQ(result.status.code(), StatusCode::InvalidInput);
-  EXPECT_EQ(result.status.message(), "node7 (nn.some_op): index 9 is out of range");
+  EXPECT_EQ(result.status.message(), "node 'node7' (nn.some_op): index 9 is out of range");
 }
 
 TEST(Executor, ReferenceResultsMustBeAsPlanned) {
-  auto giveBack = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+  auto giveBack = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
     return std::vector<Tensor>(in.begin(), in.end());
   };
-  auto nothing = [](std::span<const Tensor>) -> Expected<std::vector<Tensor>> {
+  auto nothing = [](std::span<const Tensor>, Budget &) -> Expected<std::vector<Tensor>> {
     return std::vector<Tensor>();
   };
   auto message = [](auto function, TensorRef ref) {
@@ -116,18 +119,18 @@ TEST(Executor, ReferenceResultsMustBeAsPlanned) {
     return result.status.message();
   };
   EXPECT_EQ(message(giveBack, {output(0), DType::Float32, {2, 2}}),
-            "node7 (nn.some_op): a result has shape 4, planned was 2x2");
+            "node 'node7' (nn.some_op): a result has shape 4, planned was 2x2");
   EXPECT_EQ(message(giveBack, {output(0), DType::Int32, {4}}),
-            "node7 (nn.some_op): a result has type float32, planned was int32");
+            "node 'node7' (nn.some_op): a result has type float32, planned was int32");
   EXPECT_EQ(message(nothing, {output(0), DType::Float32, {4}}),
-            "node7 (nn.some_op): computed 0 results, planned were 1");
+            "node 'node7' (nn.some_op): computed 0 results, planned were 1");
 }
 
 TEST(Executor, DynamicResultsFlowThroughSlots) {
-  auto firstTwo = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+  auto firstTwo = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
     return std::vector{Tensor::of<float>({2}, {in[0].data<float>()[0], in[0].data<float>()[1]})};
   };
-  auto negate = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+  auto negate = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
     EXPECT_FALSE(in[1].isPresent());
     std::vector<float> values;
     for (float v : in[0].elementsAs<float>())
@@ -146,7 +149,7 @@ TEST(Executor, DynamicResultsFlowThroughSlots) {
 }
 
 TEST(Executor, DynamicResultsNeverShareBorrowedStorage) {
-  auto reshape = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+  auto reshape = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
     return std::vector{in[0].reshaped({2, 2})};
   };
   auto result = runOnce(referencePlan(reshape, {slot(0), DType::Float32, {}}), {kFour});
@@ -156,7 +159,7 @@ TEST(Executor, DynamicResultsNeverShareBorrowedStorage) {
 }
 
 TEST(Executor, StringsAreCopiedAsObjects) {
-  auto name = [](std::span<const Tensor>) -> Expected<std::vector<Tensor>> {
+  auto name = [](std::span<const Tensor>, Budget &) -> Expected<std::vector<Tensor>> {
     Tensor t = Tensor::allocate(DType::String, {1}).take();
     t.mutableData<std::string>()[0] = "a string that is too long for the small buffer";
     return std::vector{t};
@@ -168,4 +171,70 @@ TEST(Executor, StringsAreCopiedAsObjects) {
   auto bad = referencePlan(name, {output(0), DType::String, {1}});
   std::get<ReferenceStep>(bad->steps[0].work).outputs[0].buffer = arena(0);
   EXPECT_EQ(runOnce(bad, {kFour}).status.code(), StatusCode::Internal);
+}
+
+//===----------------------------------------------------------------------===//
+// The end before the end
+//===----------------------------------------------------------------------===//
+
+namespace {
+std::atomic<bool> stopAsked = false;
+std::atomic<int> rangesRun = 0;
+
+/// A kernel during whose first range the caller asks for the end.
+void askToStop(void *const *, const int64_t *, int64_t, int64_t) {
+  ++rangesRun;
+  stopAsked = true;
+}
+} // namespace
+
+TEST(Executor, StopsBetweenTheTaskRangesOfAStep) {
+  auto plan = addElevenPlan(4, 1);
+  PlanStep step = plan->steps[0];
+  auto &work = std::get<KernelStep>(step.work);
+  work.function = askToStop;
+  work.tasks = 1000;
+  plan->steps = {step};
+  Arena arena = Arena::allocate(CheckedSize(plan->arenaBytes)).take();
+  std::vector<Tensor> outputs = {Tensor::allocate(DType::Float32, {4}).take()};
+  TaskPool pool(1, true);
+  Budget budget(Limits(), &stopAsked);
+  Status status = Executor(plan).run(std::vector{kFour}, outputs,
+                                     {.pool = pool, .budget = budget, .arena = arena.data()});
+  EXPECT_EQ(status.code(), StatusCode::Cancelled);
+  EXPECT_EQ(rangesRun, 1);
+}
+
+TEST(Executor, TimeIsOverBeforeTheFirstStep) {
+  auto plan = addElevenPlan(4, 1);
+  Arena arena = Arena::allocate(CheckedSize(plan->arenaBytes)).take();
+  std::vector<Tensor> outputs = {Tensor::allocate(DType::Float32, {4}).take()};
+  TaskPool pool(1, true);
+  Limits limits;
+  limits.deadline = Deadline::after(std::chrono::nanoseconds(0));
+  Budget budget(limits);
+  Status status = Executor(plan).run(std::vector{kFour}, outputs,
+                                     {.pool = pool, .budget = budget, .arena = arena.data()});
+  EXPECT_EQ(status.code(), StatusCode::ResourceLimit);
+  EXPECT_EQ(status.message(), "node '" + plan->steps[0].nodes + "' (" + plan->steps[0].kernel +
+                                  "): time limit of 0ms exceeded while running");
+}
+
+TEST(Executor, ReferenceKernelsShareTheBudgetWithTheArena) {
+  auto allocates = [](std::span<const Tensor>, Budget &budget) -> Expected<std::vector<Tensor>> {
+    QUERN_ASSIGN(Tensor result, budget.allocate(DType::Float32, {4}));
+    return std::vector{result};
+  };
+  auto plan = referencePlan(allocates, {output(0), DType::Float32, {4}});
+  plan->arenaBytes = 100;
+  Arena arena = Arena::allocate(CheckedSize(plan->arenaBytes)).take();
+  std::vector<Tensor> outputs = {Tensor::allocate(DType::Float32, {4}).take()};
+  TaskPool pool(1, true);
+  Limits limits;
+  limits.maxActivationBytes = 115;
+  Budget budget(limits);
+  Status status = Executor(plan).run(std::vector{kFour}, outputs,
+                                     {.pool = pool, .budget = budget, .arena = arena.data()});
+  EXPECT_EQ(status.message(),
+            "node 'node7' (nn.some_op): activations need 116 bytes, the limit is 115");
 }

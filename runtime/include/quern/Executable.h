@@ -1,6 +1,7 @@
 //===- Executable.h - a compiled model ------------------------------------===//
 #pragma once
 
+#include "quern/Deadline.h"
 #include "quern/Shape.h"
 #include "quern/Tensor.h"
 
@@ -38,8 +39,8 @@ class Executable {
 public:
   /// Makes the plan for the given dims, one entry per input, which agree with
   /// the inputs' signature. Never called by two threads at once.
-  using Planner =
-      std::function<Expected<std::shared_ptr<const Plan>>(std::span<const Tensor::Dims> inputDims)>;
+  using Planner = std::function<Expected<std::shared_ptr<const Plan>>(
+      std::span<const Tensor::Dims> inputDims, const Deadline &deadline)>;
   static constexpr size_t kDefaultPlanCapacity = 16;
 
   Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs, Planner planner,
@@ -50,7 +51,8 @@ public:
   const std::vector<PortSignature> &outputs() const { return outputPorts; }
 
   /// The plan for these input dims, made now unless it is kept. Thread-safe.
-  Expected<std::shared_ptr<const Plan>> planFor(std::span<const Tensor::Dims> inputDims) const;
+  Expected<std::shared_ptr<const Plan>> planFor(std::span<const Tensor::Dims> inputDims,
+                                                const Deadline &deadline = {}) const;
 
 private:
   struct PlanCache;

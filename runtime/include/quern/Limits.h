@@ -1,6 +1,8 @@
 //===- Limits.h - bounds on untrusted work --------------------------------===//
 #pragma once
 
+#include "quern/Deadline.h"
+
 #include <cstdint>
 
 namespace quern {
@@ -22,11 +24,16 @@ struct Limits {
   int64_t maxTensorBytes = int64_t{16} << 30;
   /// Bytes that constant folding may create in all.
   int64_t maxFoldedBytes = int64_t{8} << 30;
+  /// Work that constant folding may do in all, beside what is allowed for each
+  /// element of the model's weights. A unit is about a nanosecond, see Budget.
+  int64_t maxFoldedWork = int64_t{1} << 28;
   /// Bytes of the model file itself.
   int64_t maxModelBytes = int64_t{64} << 30;
   /// Bytes one run may hold for activations: by default three quarters of the
   /// memory there is, so that a hostile shape is an error and not an OOM kill.
   int64_t maxActivationBytes = availableMemoryBytes() / 4 * 3;
+  /// When all of it must be done.
+  Deadline deadline = {};
 };
 
 } // namespace quern

@@ -1,0 +1,29 @@
+//===- FoldBudget.cpp - bounds on constant folding ------------------------===//
+#include "passes/FoldBudget.h"
+
+#include "ir/NNDialect.h"
+
+#include <algorithm>
+
+using namespace quern;
+
+/// Enough for a cast, a transposition and a few arithmetic ops on each element.
+static constexpr int64_t kWorkOfWeightElement = 64;
+
+std::shared_ptr<Budget> passes::makeFoldBudget(const Limits &limits) {
+  Limits folding = limits;
+  folding.maxActivationBytes = std::min(limits.maxActivationBytes, limits.maxFoldedBytes);
+  return std::make_shared<Budget>(folding, /*cancelled=*/nullptr, "folding constants",
+                                  limits.maxFoldedWork);
+}
+
+int64_t passes::weightFoldingWork(mlir::Operation *module) {
+  CheckedSize work;
+  module->walk([&](nn::WeightOp weight) {
+    auto type = mlir::cast<mlir::RankedTensorType>(weight.getType());
+    work += CheckedSize::product(type.getShape()) * CheckedSize(kWorkOfWeightElement);
+  });
+  // All that may be folded is far below.
+  constexpr int64_t kMost = int64_t{1} << 60;
+  return work.valid() ? std::min(work.value(), kMost) : kMost;
+}

@@ -1,0 +1,84 @@
+//===- Budget.cpp - what one run may still spend --------------------------===//
+#include "runtime/lib/Budget.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace quern;
+
+/// Work between two looks at the clock.
+static constexpr int64_t kCheckInterval = 1 << 18;
+
+Budget::Budget(const Limits &limits, const std::atomic<bool> *cancelled, std::string_view doing,
+               int64_t work)
+    : bounds(limits), cancelled(cancelled), doing(doing), work(work),
+      nextCheck(std::min(work, kCheckInterval)) {}
+
+Status Budget::check() const {
+  if (cancelled && cancelled->load(std::memory_order_relaxed))
+    return Status(StatusCode::Cancelled, "the run was cancelled");
+  return bounds.deadline.check(doing);
+}
+
+Status Budget::checkSpent() {
+  QUERN_TRY(check());
+  if (spent > work)
+    return resourceLimit("the work exceeds the limit of " + std::to_string(work));
+  // Beyond the budget by one, where the next unit of work fails.
+  nextCheck = work - spent < kCheckInterval ? work : spent + kCheckInterval;
+  return Status::ok();
+}
+
+Status Budget::require(CheckedSize units) const {
+  if (units.valid() ? units.value() > work - std::min(spent, work) : work != kUnlimited)
+    return resourceLimit("the work exceeds the limit of " + std::to_string(work));
+  return Status::ok();
+}
+
+void Budget::beginStep(int64_t heldBytes) {
+  held = heldBytes;
+  taken = 0;
+  scratchTensors.clear();
+}
+
+/// Adds `bytes` to what a step has taken, if they fit beside what is held.
+static Status takeMemory(CheckedSize bytes, const Limits &bounds, int64_t held, int64_t &taken) {
+  // What is no valid size, or too large for one tensor, is for the tensor to name.
+  if (!bytes.valid() || bytes.value() > bounds.maxTensorBytes)
+    return Status::ok();
+  CheckedSize total = CheckedSize(held) + CheckedSize(taken) + bytes;
+  if (!total.valid() || total.value() > bounds.maxActivationBytes)
+    return resourceLimit("activations need " + std::to_string(total.value()) +
+                         " bytes, the limit is " + std::to_string(bounds.maxActivationBytes));
+  taken += bytes.value();
+  return Status::ok();
+}
+
+Expected<Tensor> Budget::allocateUninitialized(DType dtype, Tensor::Dims dims) {
+  CheckedSize elements = CheckedSize::product(dims);
+  if (elements.valid()) // each is written once
+    QUERN_TRY(require(elements));
+  QUERN_TRY(takeMemory(elements * CheckedSize(dtypeBytes(dtype)), bounds, held, taken));
+  return Tensor::allocateUninitialized(dtype, std::move(dims), bounds);
+}
+
+Expected<Tensor> Budget::allocate(DType dtype, Tensor::Dims dims) {
+  QUERN_ASSIGN(Tensor tensor, allocateUninitialized(dtype, std::move(dims)));
+  if (dtype == DType::String) // has no uninitialized elements
+    return tensor;
+  auto *bytes = static_cast<std::byte *>(tensor.mutableRawData());
+  int64_t size = dtypeBytes(dtype);
+  QUERN_TRY(forParts(tensor.numElements(), 1, [&](int64_t begin, int64_t end) {
+    std::memset(bytes + begin * size, 0, static_cast<size_t>((end - begin) * size));
+  }));
+  return tensor;
+}
+
+Expected<void *> Budget::scratchBytes(CheckedSize bytes) {
+  if (!bytes.valid())
+    return resourceLimit("the size of scratch memory overflows");
+  QUERN_TRY(takeMemory(bytes, bounds, held, taken));
+  QUERN_ASSIGN(Tensor tensor, Tensor::allocateUninitialized(DType::UInt8, {bytes.value()}, bounds));
+  scratchTensors.push_back(tensor);
+  return tensor.mutableRawData();
+}

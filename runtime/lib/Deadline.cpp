@@ -1,0 +1,35 @@
+//===- Deadline.cpp - a limit on time -------------------------------------===//
+#include "quern/Deadline.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+using namespace quern;
+
+Deadline Deadline::after(std::chrono::nanoseconds limit) {
+  Deadline deadline;
+  deadline.limit = limit;
+  Clock::time_point now = Clock::now();
+  if (limit < Clock::time_point::max() - now)
+    deadline.end = now + limit;
+  return deadline;
+}
+
+/// "3s", "1.5s", "500ms".
+static std::string formatDuration(std::chrono::nanoseconds duration) {
+  double seconds = std::chrono::duration<double>(duration).count();
+  char text[32];
+  if (seconds >= 1)
+    std::snprintf(text, sizeof text, "%.6gs", seconds);
+  else
+    std::snprintf(text, sizeof text, "%.6gms", seconds * 1e3);
+  return text;
+}
+
+Status Deadline::check(std::string_view doing) const {
+  if (!passed())
+    return Status::ok();
+  return resourceLimit("time limit of " + formatDuration(limit) + " exceeded while " +
+                       std::string(doing));
+}
