@@ -98,9 +98,12 @@ Status ModelImport::createFunction() {
 
 Status ModelImport::importInitializers() {
   for (const proto::TensorProto &initializer : graphProto.initializer()) {
+    auto where = [&] { return "initializer '" + initializer.name() + "'"; };
+    if (Status status = graph.limits.deadline.check("importing the model"); !status.isOk())
+      return status.withContext(where());
     auto value = importTensor(graph, initializer, namedLocation(initializer.name()));
     if (!value)
-      return value.status().withContext("initializer '" + initializer.name() + "'");
+      return value.status().withContext(where());
     graph.values[initializer.name()] = *value;
   }
   return Status::ok();
@@ -132,6 +135,7 @@ Status ModelImport::importNode(const proto::NodeProto &proto, int64_t index) {
   std::string label = nodeLabel(proto, index);
   std::string where =
       "node '" + label + "' (" + proto.op_type() + ", opset " + std::to_string(opset) + ")";
+  QUERN_TRY(graph.limits.deadline.check("importing the model").withContext(where));
   NodeImport node(graph, proto, namedLocation(label), opset);
   QUERN_TRY(checkArity(node, *row).withContext(where));
   row->import(node);
@@ -198,6 +202,7 @@ static Expected<Module> importModel(Expected<std::shared_ptr<const proto::ModelP
                                     mlir::MLIRContext &context, const Limits &limits) {
   if (!model)
     return model.status().withContext(name);
+  QUERN_TRY(limits.deadline.check("reading the model").withContext(name));
   QUERN_TRY(validateModel(**model, limits).withContext(name));
   QUERN_TRY(checkOpsSupported(**model).withContext(name));
   auto module = ModelImport(model.take(), name, directory, context, limits).run();

@@ -81,6 +81,7 @@ Status ModelValidator::checkGraph(const proto::GraphProto &graph, int64_t nestin
       QUERN_TRY(checkValueInfo(value).withContext("tensor '" + value.name() + "'"));
   for (int i = 0; i < graph.node_size(); ++i) {
     const proto::NodeProto &node = graph.node(i);
+    QUERN_TRY(limits.deadline.check("reading the model"));
     QUERN_TRY(checkNode(node, nesting)
                   .withContext("node '" + nodeLabel(node, i) + "' (" + node.op_type() + ")"));
   }

@@ -1,5 +1,8 @@
 //===- InvalidModelTest.cpp - well-formed protobuf that is no model -------===//
+#include "frontend/onnx/ValidateModel.h"
 #include "tests/frontend/ModelBuilder.h"
+
+#include <chrono>
 
 using namespace quern;
 using namespace quern::onnx;
@@ -182,4 +185,14 @@ TEST(InvalidModel, TooManyNodes) {
   auto b = reluModel();
   b.node("Abs", {"x"}, {"z"});
   expectError(b, StatusCode::ResourceLimit, {"maxNodes 1"}, limits);
+}
+
+TEST(InvalidModel, TimeLimit) {
+  Limits limits;
+  limits.deadline = Deadline::after(std::chrono::nanoseconds(0));
+  Imported late(reluModel(), limits);
+  EXPECT_EQ(late.module.status().code(), StatusCode::ResourceLimit);
+  EXPECT_EQ(late.text(), "m.onnx: time limit of 0ms exceeded while reading the model");
+  EXPECT_EQ(validateModel(reluModel().model, limits).message(),
+            "node 'y' (Relu): time limit of 0ms exceeded while reading the model");
 }

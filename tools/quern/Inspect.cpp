@@ -23,6 +23,7 @@ namespace proto = quern::onnx::proto;
 namespace {
 struct InspectOptions {
   std::string path;
+  std::string timeout;
   OutputStyle style;
 };
 
@@ -41,6 +42,7 @@ struct ModelFacts {
 
 static void addOptions(CLI::App &verb, InspectOptions &options) {
   verb.add_option("MODEL", options.path, "An ONNX model file")->required();
+  addTimeoutOption(verb, options.timeout);
 }
 
 static PortSignature portOf(const proto::ValueInfoProto &value) {
@@ -144,10 +146,12 @@ static Json describeJson(const InspectOptions &options, const ModelFacts &facts)
 
 static Status execute(const InspectOptions &options) {
   QUERN_TRY(checkJsonWritable(options.style));
-  auto model = quern::onnx::readModelFile(options.path, Limits());
+  QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
+  auto model = quern::onnx::readModelFile(options.path, limits);
   if (!model)
     return model.status().withContext(options.path);
-  QUERN_TRY(quern::onnx::validateModel(**model, Limits()).withContext(options.path));
+  QUERN_TRY(quern::onnx::validateModel(**model, limits).withContext(options.path));
+  QUERN_TRY(limits.deadline.check("reading the model").withContext(options.path));
   ModelFacts facts = collectFacts(**model);
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(facts)));

@@ -10,19 +10,18 @@ using namespace quern::cli;
 namespace {
 class InterpreterRunner : public Runner {
 public:
-  InterpreterRunner(interpreter::ReferenceProgram program, bool profiles)
-      : program(std::move(program)), profiles(profiles) {}
+  InterpreterRunner(interpreter::ReferenceProgram program, const Limits &limits, bool profiles)
+      : program(std::move(program)), limits(limits), profiles(profiles) {}
 
   Status run(std::span<const Tensor> inputs, std::vector<Tensor> &outputs) override {
     InterruptibleRun interruptible;
     interpreter::RunOptions options;
+    options.limits = limits;
     options.cancelled = &InterruptibleRun::flag();
     size_t step = 0;
     if (profiles)
       options.onTiming = [&](const interpreter::OpTiming &timing) { addTime(step++, timing); };
     auto results = program.run(inputs, options);
-    if (!results && InterruptibleRun::flag())
-      return Status(StatusCode::Cancelled, "the run was cancelled");
     if (!results)
       return results.status();
     outputs = results.take();
@@ -40,6 +39,7 @@ private:
   }
 
   interpreter::ReferenceProgram program;
+  Limits limits;
   bool profiles;
   std::vector<ProfileRow> rows;
 };
@@ -48,7 +48,7 @@ private:
 Expected<std::unique_ptr<Runner>> Model::prepareInterpreter(const BackendOptions &options) const {
   mlir::func::FuncOp main = passes::findMain(state->module.get());
   QUERN_ASSIGN(interpreter::ReferenceProgram program,
-               interpreter::ReferenceProgram::create(main.getBody().front(), Limits()));
+               interpreter::ReferenceProgram::create(main.getBody().front()));
   return std::unique_ptr<Runner>(
-      std::make_unique<InterpreterRunner>(std::move(program), options.profile));
+      std::make_unique<InterpreterRunner>(std::move(program), state->limits, options.profile));
 }

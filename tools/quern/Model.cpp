@@ -18,14 +18,16 @@ Model::Model(Model &&) noexcept = default;
 Model &Model::operator=(Model &&) noexcept = default;
 Model::~Model() = default;
 
-Expected<Model> Model::load(const std::string &path, const InputSizes &sizes) {
+Expected<Model> Model::load(const std::string &path, const InputSizes &sizes,
+                            const Limits &limits) {
   auto state = std::make_unique<State>();
+  state->limits = limits;
   state->context = std::make_shared<mlir::MLIRContext>(mlir::MLIRContext::Threading::DISABLED);
   // Errors come back as a Status; what MLIR would print as well is noise.
   state->context->getDiagEngine().registerHandler(
       [](mlir::Diagnostic &) { return mlir::success(); });
   native::loadDialects(*state->context);
-  QUERN_ASSIGN(state->module, onnx::importOnnxFile(path, *state->context));
+  QUERN_ASSIGN(state->module, onnx::importOnnxFile(path, *state->context, {limits}));
   mlir::func::FuncOp main = passes::findMain(*state->module);
   QUERN_TRY(passes::specializeInputs(main, {sizes.shapes, sizes.dims}));
 

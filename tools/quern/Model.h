@@ -6,6 +6,7 @@
 #pragma once
 
 #include "quern/Executable.h"
+#include "quern/Limits.h"
 #include "quern/Session.h"
 
 #include <map>
@@ -64,8 +65,10 @@ std::string defaultPrefix(const ArtifactOptions &artifact);
 
 class Model {
 public:
-  /// Reads and imports the file, and gives its inputs the sizes asked for.
-  static Expected<Model> load(const std::string &path, const InputSizes &sizes);
+  /// Reads and imports the file, and gives its inputs the sizes asked for. `limits`
+  /// are those of all that is done with the model.
+  static Expected<Model> load(const std::string &path, const InputSizes &sizes,
+                              const Limits &limits = {});
   Model(Model &&) noexcept;
   Model &operator=(Model &&) noexcept;
   ~Model();

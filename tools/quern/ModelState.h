@@ -12,6 +12,7 @@ namespace quern::cli {
 struct Model::State {
   std::shared_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
+  Limits limits;
 
   /// For a consumer that changes or keeps the module; weights are not copied.
   mlir::OwningOpRef<mlir::ModuleOp> cloneModule() const {

@@ -29,7 +29,8 @@ private:
 };
 } // namespace
 
-static Expected<native::CompileOptions> compileOptions(const BackendOptions &options) {
+static Expected<native::CompileOptions> compileOptions(const BackendOptions &options,
+                                                       const Limits &limits) {
   if (!options.dumpPhasesTo.empty()) {
     std::error_code error;
     std::filesystem::create_directories(options.dumpPhasesTo, error);
@@ -37,6 +38,7 @@ static Expected<native::CompileOptions> compileOptions(const BackendOptions &opt
       return ioError("cannot make folder '" + options.dumpPhasesTo + "': " + error.message());
   }
   native::CompileOptions result;
+  result.limits = limits;
   result.targetCpu = options.targetCpu;
   result.optLevel = options.optLevel;
   result.compileThreads = options.threads;
@@ -46,21 +48,22 @@ static Expected<native::CompileOptions> compileOptions(const BackendOptions &opt
 
 Expected<std::unique_ptr<Runner>> Model::prepareNative(const BackendOptions &options,
                                                        std::span<const Tensor> inputs) const {
-  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options));
+  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options, state->limits));
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
                native::compileForJit(state->cloneModule(), state->context, compile));
   std::vector<Tensor::Dims> dims;
   for (const Tensor &input : inputs)
     dims.push_back(input.dims());
-  QUERN_TRY(executable->planFor(dims).status());
+  QUERN_TRY(executable->planFor(dims, state->limits.deadline).status());
   QUERN_ASSIGN(Session session, Session::create(executable, {.threads = options.threads,
-                                                             .profile = options.profile}));
+                                                             .profile = options.profile,
+                                                             .limits = state->limits}));
   return std::unique_ptr<Runner>(std::make_unique<NativeRunner>(std::move(session)));
 }
 
 Expected<std::vector<StepSummary>> Model::planSteps(const BackendOptions &options,
                                                     std::span<const Tensor::Dims> inputDims) const {
-  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options));
+  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options, state->limits));
   auto module = state->cloneModule();
   passes::InputSizes sizes;
   for (size_t i = 0; i < inputDims.size(); ++i)
@@ -78,7 +81,7 @@ Expected<std::vector<StepSummary>> Model::planSteps(const BackendOptions &option
 
 Expected<std::string> Model::textOfPhase(const BackendOptions &options,
                                          const std::string &phase) const {
-  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options));
+  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options, state->limits));
   std::optional<passes::Phase> last = passes::parsePhase(phase);
   if (!last)
     return usageError("there is no phase '" + phase +
@@ -94,7 +97,7 @@ std::string cli::defaultPrefix(const ArtifactOptions &artifact) {
 
 Status Model::compileToArtifact(const BackendOptions &options,
                                 const ArtifactOptions &artifact) const {
-  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options));
+  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options, state->limits));
   native::AotOptions aot{compile, artifact.outputPath, artifact.headerPath, artifact.prefix};
   auto module = state->cloneModule();
   return native::compileToArtifact(*module, aot);

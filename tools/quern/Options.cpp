@@ -4,10 +4,35 @@
 #include "tools/quern/Statistics.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 
 using namespace quern;
 using namespace quern::cli;
+
+void cli::addTimeoutOption(CLI::App &verb, std::string &timeout) {
+  verb.add_option("--timeout", timeout,
+                  "Gives up (exit code 9) when loading, compiling and running take longer: 500ms, "
+                  "3s, 2min")
+      ->type_name("TIME");
+}
+
+Expected<Limits> cli::limitsWithTimeout(const std::string &timeout) {
+  Limits limits;
+  if (timeout.empty())
+    return limits;
+  auto seconds = parseSeconds(timeout);
+  if (!seconds)
+    return seconds.status().withContext("--timeout");
+  if (*seconds == 0)
+    return usageError("--timeout " + timeout + ": wanted more than 0");
+  // Longer than anybody waits, and few enough to count in nanoseconds.
+  constexpr double kLongest = 1e9;
+  limits.deadline = Deadline::after(
+      std::chrono::nanoseconds(static_cast<int64_t>(std::min(*seconds, kLongest) * 1e9)));
+  return limits;
+}
 
 void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
   verb.add_option("MODEL", options.path, "An ONNX model file")->required();
@@ -19,6 +44,7 @@ void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
       ->type_name("NAME=SIZE")
       ->take_all()
       ->allow_extra_args(false);
+  addTimeoutOption(verb, options.timeout);
 }
 
 void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
@@ -108,11 +134,12 @@ Expected<InputSizes> cli::parseInputSizes(const ModelOptions &options) {
 Expected<Model> cli::openModel(const ModelOptions &options, const OutputStyle &style,
                                double *milliseconds) {
   QUERN_TRY(checkJsonWritable(style));
+  QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
   QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options));
   Progress progress(style);
   progress.show("loading " + options.path);
   Stopwatch watch;
-  QUERN_ASSIGN(Model model, Model::load(options.path, sizes));
+  QUERN_ASSIGN(Model model, Model::load(options.path, sizes, limits));
   if (milliseconds)
     *milliseconds = watch.milliseconds();
   detail(style, "loaded " + options.path + " in " + formatNumber(watch.milliseconds(), 1) + " ms");

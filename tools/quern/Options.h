@@ -24,8 +24,14 @@ struct ModelOptions {
   std::string path;
   std::vector<std::string> shapes;
   std::vector<std::string> dims;
+  /// "3s"; no limit when empty.
+  std::string timeout;
 };
 
+void addTimeoutOption(CLI::App &verb, std::string &timeout);
+/// The default limits with a deadline from now on. Usage error when `timeout` is
+/// no duration.
+Expected<Limits> limitsWithTimeout(const std::string &timeout);
 void addModelOptions(CLI::App &verb, ModelOptions &options);
 void addInputOptions(CLI::App &verb, InputOptions &options);
 void addBackendOption(CLI::App &verb, BackendOptions &options);
