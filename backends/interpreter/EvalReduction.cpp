@@ -174,6 +174,8 @@ static Expected<std::vector<Tensor>> evalReduce(const OpCall &call) {
   QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(kReduceWork)));
   QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), plan.resultDims));
   QUERN_TRY(visitNumberOrBool(input.dtype(), [&]<typename T>() {
+    if (result.numElements() == 0) // however many there would be to reduce
+      return Status::ok();
     T *out = result.mutableData<T>();
     IndexWalk kept(plan.keptDims, plan.keptStrides);
     IndexWalk reduced(plan.reducedDims, plan.reducedStrides);

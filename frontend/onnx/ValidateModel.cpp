@@ -81,7 +81,6 @@ Status ModelValidator::checkGraph(const proto::GraphProto &graph, int64_t nestin
       QUERN_TRY(checkValueInfo(value).withContext("tensor '" + value.name() + "'"));
   for (int i = 0; i < graph.node_size(); ++i) {
     const proto::NodeProto &node = graph.node(i);
-    QUERN_TRY(limits.deadline.check("reading the model"));
     QUERN_TRY(checkNode(node, nesting)
                   .withContext("node '" + nodeLabel(node, i) + "' (" + node.op_type() + ")"));
   }
@@ -117,6 +116,7 @@ Status ModelValidator::checkValueInfo(const proto::ValueInfoProto &value) {
 }
 
 Status ModelValidator::checkNode(const proto::NodeProto &node, int64_t nesting) {
+  QUERN_TRY(limits.deadline.check("reading the model"));
   if (node.op_type().empty())
     return invalidModel("has no op_type");
   if (!domains.count(canonicalDomain(node.domain())))

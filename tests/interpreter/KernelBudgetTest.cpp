@@ -207,3 +207,10 @@ TEST(KernelBudget, ListsOfSizesAreBounded) {
   EXPECT_EQ(evaluateError("nn.reshape", {ones({1}), shape}).message(),
             "shape has 65537 entries, the limit is 65536");
 }
+
+TEST(KernelBudget, NoResultNeedsNoScratch) {
+  Tensor empty = Tensor::allocate(DType::Float32, {0, int64_t{1} << 50}).take();
+  Attributes attributes = makeAttributes({{"kind", std::string("sum")}, {"keepdims", int64_t{0}}});
+  Tensor sums = evaluate("nn.reduce", {empty, Tensor::ofInts({1})}, attributes);
+  EXPECT_EQ(sums.dims(), (Tensor::Dims{0}));
+}
