@@ -25,4 +25,9 @@ inline std::string canonicalDomain(const std::string &domain) {
   return domain == "ai.onnx" ? std::string() : domain;
 }
 
+/// How messages name a canonical domain.
+inline std::string domainLabel(const std::string &domain) {
+  return domain.empty() ? "ai.onnx" : domain;
+}
+
 } // namespace quern::onnx

@@ -26,6 +26,15 @@ static const Table &table() {
   return rows;
 }
 
+int64_t quern::onnx::newestKnownOpset(std::string_view domain) {
+  int64_t newest = 0;
+  for (const auto &[key, rows] : table())
+    if (key.first == domain)
+      for (const OpsetRow *row : rows)
+        newest = std::max(newest, row->until);
+  return newest;
+}
+
 OpsetLookup quern::onnx::lookupOpset(std::string_view domain, std::string_view op,
                                      int64_t version) {
   auto found = table().find({domain, op});
@@ -38,7 +47,8 @@ OpsetLookup quern::onnx::lookupOpset(std::string_view domain, std::string_view o
     newest = std::max(newest, row->until);
   }
   if (version > newest)
-    return {nullptr, "only known up to opset " + std::to_string(newest)};
+    return {nullptr, "only known up to opset " + std::to_string(newest),
+            version > newestKnownOpset(domain)};
   // Rows of an op are written oldest first.
   return {nullptr, "only known from opset " + std::to_string(found->second.front()->since)};
 }

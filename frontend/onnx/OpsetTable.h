@@ -28,12 +28,16 @@ struct OpsetRow {
   std::string_view domain = "";
 };
 
-/// The row for an op, or the reason why there is none ("opset 23 is newer than 21").
+/// The row for an op, or the reason why there is none ("only known up to opset 9").
 struct OpsetLookup {
   const OpsetRow *row = nullptr;
   std::string reason;
+  /// Other versions of the op are known, but nothing of an opset as new as this.
+  bool opsetTooNew = false;
 };
 OpsetLookup lookupOpset(std::string_view domain, std::string_view op, int64_t version);
+/// The newest version of a domain that any op is known for; 0 of an unknown domain.
+int64_t newestKnownOpset(std::string_view domain);
 
 // One table per op family, each in Import<Family>.cpp.
 std::span<const OpsetRow> contractionImports();

@@ -9,8 +9,9 @@ using namespace quern;
 using namespace quern::onnx;
 
 namespace {
-/// (domain, op) and how many nodes use it.
-using OpCounts = std::map<std::pair<std::string, std::string>, int64_t>;
+/// (domain, op) and the nodes that use it.
+using OpUses = std::map<std::pair<std::string, std::string>,
+                        std::vector<std::pair<const proto::NodeProto *, int64_t>>>;
 
 /// No real model needs so many; a hostile one must not flood the terminal.
 constexpr int64_t kMaxListedOps = 200;
@@ -23,41 +24,67 @@ std::map<std::string, int64_t> quern::onnx::opsetVersions(const proto::ModelProt
   return versions;
 }
 
-static void countOps(const proto::GraphProto &graph, OpCounts &counts) {
+static void collectUses(const proto::GraphProto &graph, OpUses &uses) {
+  int64_t index = 0;
   for (const proto::NodeProto &node : graph.node()) {
-    ++counts[{canonicalDomain(node.domain()), node.op_type()}];
+    uses[{canonicalDomain(node.domain()), node.op_type()}].emplace_back(&node, index++);
     for (const proto::AttributeProto &attribute : node.attribute()) {
       if (attribute.has_g())
-        countOps(attribute.g(), counts);
+        collectUses(attribute.g(), uses);
       for (const proto::GraphProto &nested : attribute.graphs())
-        countOps(nested, counts);
+        collectUses(nested, uses);
     }
   }
 }
 
-Status quern::onnx::checkOpsSupported(const proto::ModelProto &model) {
+std::vector<UnsupportedOp> quern::onnx::findUnsupportedOps(const proto::ModelProto &model) {
   std::set<std::pair<std::string, std::string>> functions;
   for (const proto::FunctionProto &function : model.functions())
     functions.insert({canonicalDomain(function.domain()), function.name()});
-  OpCounts counts;
-  countOps(model.graph(), counts);
+  OpUses uses;
+  collectUses(model.graph(), uses);
   std::map<std::string, int64_t> versions = opsetVersions(model);
-  std::string list;
-  int64_t missing = 0;
-  for (const auto &[op, nodes] : counts) {
-    const auto &[domain, name] = op;
-    OpsetLookup found = lookupOpset(domain, name, versions[domain]);
-    bool isFunction = functions.count(op) != 0;
+  std::vector<UnsupportedOp> missing;
+  for (const auto &[key, nodes] : uses) {
+    const auto &[domain, op] = key;
+    OpsetLookup found = lookupOpset(domain, op, versions[domain]);
+    bool isFunction = functions.count(key) != 0;
     if (found.row && !isFunction)
       continue;
-    if (++missing > kMaxListedOps)
-      continue;
-    list += (list.empty() ? "" : ", ") + (domain.empty() ? "" : domain + ".") + name + " (opset " +
-            std::to_string(versions[domain]) + ", " + std::to_string(nodes) +
-            (nodes == 1 ? " node: " : " nodes: ") +
-            (isFunction ? "model-local functions are not supported" : found.reason) + ")";
+    if (isFunction)
+      found = {nullptr, "model-local functions are not supported"};
+    UnsupportedOp &entry = missing.emplace_back(
+        UnsupportedOp{domain, op, versions[domain], found.reason, found.opsetTooNew, {}});
+    for (auto [node, index] : nodes)
+      entry.nodes.push_back(nodeLabel(*node, index));
   }
-  if (missing > kMaxListedOps)
-    list += ", and " + std::to_string(missing - kMaxListedOps) + " more";
-  return list.empty() ? Status::ok() : unsupported("unsupported ops: " + list);
+  return missing;
+}
+
+/// "Twirl (opset 1, 2 nodes: op is not supported)".
+static std::string describe(const UnsupportedOp &op) {
+  return (op.domain.empty() ? "" : op.domain + ".") + op.op + " (opset " +
+         std::to_string(op.version) + ", " + std::to_string(op.nodes.size()) +
+         (op.nodes.size() == 1 ? " node: " : " nodes: ") + op.reason + ")";
+}
+
+Status quern::onnx::checkOpsSupported(const proto::ModelProto &model) {
+  std::string opsets, ops;
+  std::set<std::string> newerDomains;
+  int64_t listed = 0;
+  for (const UnsupportedOp &op : findUnsupportedOps(model)) {
+    if (op.opsetTooNew) {
+      if (newerDomains.insert(op.domain).second)
+        opsets += (opsets.empty() ? "uses opset " : "; uses opset ") + std::to_string(op.version) +
+                  " of domain '" + domainLabel(op.domain) + "'; the newest known is " +
+                  std::to_string(newestKnownOpset(op.domain));
+    } else if (++listed <= kMaxListedOps) {
+      ops += (ops.empty() ? "unsupported ops: " : ", ") + describe(op);
+    }
+  }
+  if (listed > kMaxListedOps)
+    ops += ", and " + std::to_string(listed - kMaxListedOps) + " more";
+  if (opsets.empty() && ops.empty())
+    return Status::ok();
+  return unsupported(opsets + (opsets.empty() || ops.empty() ? "" : "; ") + ops);
 }

@@ -109,6 +109,15 @@ class Models(CliTest):
         out, _ = self.quern("inspect", "odd.onnx")
         self.assertIn("org.example.Twirl", out)
 
+    def test_too_new_opset_is_said_once(self):
+        onnx.save(make_model([helper.make_node("Relu", ["x"], ["t"]),
+                              helper.make_node("Abs", ["t"], ["y"])],
+                             [value("x", [2])], [value("y", [2])], opset=99),
+                  str(self.folder / "new.onnx"))
+        for verb in ("check", "run"):
+            self.fails(UNSUPPORTED, verb, "new.onnx",
+                       says="new.onnx: uses opset 99 of domain 'ai.onnx'; the newest known is 21\n")
+
     def test_shape_error_names_the_node(self):
         model = make_model([helper.make_node("Add", ["a", "b"], ["y"], "add7")],
                            [value("a", [2]), value("b", [3])], [value("y", None)])
