@@ -1,11 +1,10 @@
 //===- NodeOrder.cpp - names and order of a graph's nodes -----------------===//
 #include "frontend/onnx/NodeOrder.h"
 
-#include <optional>
+#include <algorithm>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
-#include <vector>
 
 using namespace quern;
 using namespace quern::onnx;
@@ -13,33 +12,42 @@ using namespace quern::onnx;
 namespace {
 /// Cycles are printed up to this many nodes.
 constexpr size_t kMaxPrintedNodes = 8;
+/// What `makers` holds for graph inputs and initializers.
+constexpr int kSource = -1;
 
-class NodeOrder {
+class NodeSorter {
 public:
-  explicit NodeOrder(const proto::GraphProto &graph) : graph(graph) {}
-  Status check();
+  explicit NodeSorter(const proto::GraphProto &graph)
+      : graph(graph), states(graph.node_size(), State::Waiting) {}
+  Expected<std::vector<int>> sort();
 
 private:
+  enum class State : char { Waiting, OnPath, Placed };
+  /// A node whose inputs are being placed, and the first that has not been looked at.
+  struct Visit {
+    int node;
+    int nextInput = 0;
+  };
+
   Status collectSources();
   Status collectProducers();
-  Status explainUse(int node, const std::string &tensor);
-  std::optional<std::vector<int>> findCycle();
-  std::vector<int> unsortableNodes();
+  Status place(int root);
+  Status cycleError(const std::vector<Visit> &path, int closingNode) const;
   std::string label(int node) const { return "'" + nodeLabel(graph.node(node), node) + "'"; }
 
   const proto::GraphProto &graph;
-  /// Graph inputs and initializers.
-  std::unordered_set<std::string_view> sources;
-  /// The node that makes a value.
-  std::unordered_map<std::string_view, int> producers;
+  /// The node that makes a value, or kSource.
+  std::unordered_map<std::string_view, int> makers;
+  std::vector<State> states;
+  std::vector<int> order;
 };
 } // namespace
 
-Status NodeOrder::collectSources() {
+Status NodeSorter::collectSources() {
   for (const proto::ValueInfoProto &input : graph.input()) {
     if (input.name().empty())
       return invalidModel("a graph input has no name");
-    if (!sources.insert(input.name()).second)
+    if (!makers.try_emplace(input.name(), kSource).second)
       return invalidModel("graph input '" + input.name() + "' is declared twice");
   }
   // An initializer may share the name of an input: it is its default value.
@@ -49,113 +57,88 @@ Status NodeOrder::collectSources() {
       return invalidModel("an initializer has no name");
     if (!initializers.insert(initializer.name()).second)
       return invalidModel("initializer '" + initializer.name() + "' is defined twice");
-    sources.insert(initializer.name());
+    makers.try_emplace(initializer.name(), kSource);
   }
   return Status::ok();
 }
 
-Status NodeOrder::collectProducers() {
+Status NodeSorter::collectProducers() {
   for (int i = 0; i < graph.node_size(); ++i) {
     for (const std::string &output : graph.node(i).output()) {
       if (output.empty())
         continue;
-      if (sources.count(output))
+      auto [known, added] = makers.try_emplace(output, i);
+      if (added)
+        continue;
+      if (known->second == kSource)
         return invalidModel("node " + label(i) + ": output '" + output +
                             "' is already a graph input or initializer");
-      auto [known, added] = producers.try_emplace(output, i);
-      if (!added)
-        return invalidModel("node " + label(i) + ": tensor '" + output + "' is also made by node " +
-                            label(known->second));
+      return invalidModel("node " + label(i) + ": tensor '" + output + "' is also made by node " +
+                          label(known->second));
     }
   }
   return Status::ok();
 }
 
-/// Nodes that no topological sort reaches: those on cycles and behind them.
-std::vector<int> NodeOrder::unsortableNodes() {
-  std::vector<int> pending(graph.node_size(), 0), ready, rest;
-  std::vector<std::vector<int>> users(graph.node_size());
-  for (int i = 0; i < graph.node_size(); ++i) {
-    for (const std::string &input : graph.node(i).input())
-      if (auto producer = producers.find(input); producer != producers.end()) {
-        users[producer->second].push_back(i);
-        ++pending[i];
-      }
-    if (pending[i] == 0)
-      ready.push_back(i);
-  }
-  while (!ready.empty()) {
-    int node = ready.back();
-    ready.pop_back();
-    for (int user : users[node])
-      if (--pending[user] == 0)
-        ready.push_back(user);
-  }
-  for (int i = 0; i < graph.node_size(); ++i)
-    if (pending[i] > 0)
-      rest.push_back(i);
-  return rest;
+/// `closingNode` makes what the last node of `path` needs, and is on it.
+Status NodeSorter::cycleError(const std::vector<Visit> &path, int closingNode) const {
+  // The path leads from users to producers; the text goes the way of the data.
+  std::string text = label(closingNode) + " -> ";
+  size_t printed = 1;
+  for (auto visit = path.rbegin(); visit->node != closingNode; ++visit, ++printed)
+    if (printed < kMaxPrintedNodes)
+      text += label(visit->node) + " -> ";
+  if (printed > kMaxPrintedNodes)
+    text += "... -> ";
+  return invalidModel("the graph has a cycle: " + text + label(closingNode));
 }
 
-/// The nodes of one cycle, in the direction of the data.
-std::optional<std::vector<int>> NodeOrder::findCycle() {
-  std::vector<int> rest = unsortableNodes();
-  if (rest.empty())
-    return std::nullopt;
-  // Every such node has a producer among them: walking back must meet itself.
-  std::unordered_set<int> unsortable(rest.begin(), rest.end());
-  std::unordered_map<int, size_t> position;
-  std::vector<int> path;
-  for (int node = rest.front(); position.try_emplace(node, path.size()).second;) {
-    path.push_back(node);
-    for (const std::string &input : graph.node(node).input()) {
-      auto producer = producers.find(input);
-      if (producer != producers.end() && unsortable.count(producer->second)) {
-        node = producer->second;
-        break;
-      }
+/// Appends `root` to the order, after those nodes it needs that are not there yet.
+/// Depth first, with a path in place of recursion: the depth is the file's to choose.
+Status NodeSorter::place(int root) {
+  std::vector<Visit> path;
+  auto enter = [&](int node) {
+    states[node] = State::OnPath;
+    path.push_back({node});
+  };
+  if (states[root] == State::Waiting)
+    enter(root);
+  while (!path.empty()) {
+    int node = path.back().node;
+    if (path.back().nextInput == graph.node(node).input_size()) {
+      states[node] = State::Placed;
+      order.push_back(node);
+      path.pop_back();
+      continue;
     }
-    if (auto seen = position.find(node); seen != position.end())
-      return std::vector<int>(path.rbegin(), path.rend() - static_cast<long>(seen->second));
+    const std::string &input = graph.node(node).input(path.back().nextInput++);
+    if (input.empty())
+      continue;
+    auto maker = makers.find(input);
+    if (maker == makers.end())
+      return invalidModel("node " + label(node) + ": input '" + input +
+                          "' is undefined: no graph input, initializer or node makes it");
+    if (maker->second == kSource || states[maker->second] == State::Placed)
+      continue;
+    if (states[maker->second] == State::OnPath)
+      return cycleError(path, maker->second);
+    enter(maker->second);
   }
-  return std::nullopt;
+  return Status::ok();
 }
 
-Status NodeOrder::explainUse(int node, const std::string &tensor) {
-  auto producer = producers.find(tensor);
-  if (producer == producers.end())
-    return invalidModel("node " + label(node) + ": input '" + tensor +
-                        "' is undefined: no graph input, initializer or node makes it");
-  if (auto cycle = findCycle()) {
-    std::string text;
-    for (size_t i = 0; i < cycle->size() && i < kMaxPrintedNodes; ++i)
-      text += label((*cycle)[i]) + " -> ";
-    if (cycle->size() > kMaxPrintedNodes)
-      text += "... -> ";
-    return invalidModel("the graph has a cycle: " + text + label(cycle->front()));
-  }
-  return invalidModel("node " + label(node) + ": input '" + tensor + "' is made later, by node " +
-                      label(producer->second) + "; ONNX wants nodes in topological order");
-}
-
-Status NodeOrder::check() {
+Expected<std::vector<int>> NodeSorter::sort() {
   QUERN_TRY(collectSources());
   QUERN_TRY(collectProducers());
   for (int i = 0; i < graph.node_size(); ++i)
-    for (const std::string &input : graph.node(i).input()) {
-      if (input.empty() || sources.count(input))
-        continue;
-      auto producer = producers.find(input);
-      if (producer == producers.end() || producer->second >= i)
-        QUERN_TRY(explainUse(i, input));
-    }
+    QUERN_TRY(place(i));
   for (const proto::ValueInfoProto &output : graph.output())
-    if (!sources.count(output.name()) && !producers.count(output.name()))
+    if (!makers.count(output.name()))
       return invalidModel("graph output '" + output.name() +
                           "' is undefined: no graph input, initializer or node makes it");
-  return Status::ok();
+  return std::move(order);
 }
 
-Status quern::onnx::checkNodeOrder(const proto::GraphProto &graph) {
-  return NodeOrder(graph).check();
+Expected<std::vector<int>> quern::onnx::sortNodes(const proto::GraphProto &graph) {
+  return NodeSorter(graph).sort();
 }

@@ -4,10 +4,14 @@
 #include "frontend/onnx/OnnxProto.h"
 #include "quern/Status.h"
 
+#include <vector>
+
 namespace quern::onnx {
 
-/// Every value of the graph is made once, and before it is used. The error tells
-/// an undefined tensor, a cycle and unsorted nodes apart, by name.
-Status checkNodeOrder(const proto::GraphProto &graph);
+/// The nodes of the graph, in an order in which every value is made before it is
+/// used. It is the file's order, save that a node which comes after one of its
+/// users is put before the first of them, as are the nodes that it needs itself.
+/// The error tells a value made twice, an undefined one and a cycle apart, by name.
+Expected<std::vector<int>> sortNodes(const proto::GraphProto &graph);
 
 } // namespace quern::onnx

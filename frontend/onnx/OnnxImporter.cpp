@@ -28,7 +28,8 @@ public:
       : context(context), graphProto(model->graph()), opsets(opsetVersions(*model)),
         graph{mlir::OpBuilder(&context), limits, std::move(model), name, ExternalFiles(directory)} {
   }
-  Expected<Module> run();
+  /// `order` is validateModel's.
+  Expected<Module> run(const std::vector<int> &order);
 
 private:
   Status createFunction();
@@ -172,7 +173,7 @@ Status ModelImport::createReturn() {
   return Status::ok();
 }
 
-Expected<Module> ModelImport::run() {
+Expected<Module> ModelImport::run(const std::vector<int> &order) {
   context.loadDialect<nn::NNDialect, mlir::func::FuncDialect>();
   bool nameNodes = false; // importNode names them itself
   mlir::ScopedDiagnosticHandler collect(&context, [&](mlir::Diagnostic &diagnostic) {
@@ -187,7 +188,7 @@ Expected<Module> ModelImport::run() {
   graph.builder.setInsertionPointToEnd(module->getBody());
   QUERN_TRY(createFunction());
   QUERN_TRY(importInitializers());
-  for (int i = 0; i < graphProto.node_size(); ++i)
+  for (int i : order)
     QUERN_TRY(importNode(graphProto.node(i), i));
   QUERN_TRY(createReturn());
   graph.diagnostics.clear();
@@ -203,9 +204,11 @@ static Expected<Module> importModel(Expected<std::shared_ptr<const proto::ModelP
   if (!model)
     return model.status().withContext(name);
   QUERN_TRY(limits.deadline.check("reading the model").withContext(name));
-  QUERN_TRY(validateModel(**model, limits).withContext(name));
+  auto order = validateModel(**model, limits);
+  if (!order)
+    return order.status().withContext(name);
   QUERN_TRY(checkOpsSupported(**model).withContext(name));
-  auto module = ModelImport(model.take(), name, directory, context, limits).run();
+  auto module = ModelImport(model.take(), name, directory, context, limits).run(*order);
   if (!module)
     return module.status().withContext(name);
   return module;

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 
 using namespace quern;
 using namespace quern::onnx;
@@ -19,7 +19,7 @@ class ModelValidator {
 public:
   ModelValidator(const proto::ModelProto &model, const Limits &limits)
       : model(model), limits(limits) {}
-  Status check();
+  Expected<std::vector<int>> check();
 
 private:
   Status checkOpsets();
@@ -32,12 +32,13 @@ private:
 
   const proto::ModelProto &model;
   const Limits &limits;
-  std::unordered_set<std::string> domains;
+  /// The imported version of each domain.
+  std::unordered_map<std::string, int64_t> domains;
   int64_t nodeCount = 0;
 };
 } // namespace
 
-Status ModelValidator::check() {
+Expected<std::vector<int>> ModelValidator::check() {
   if (!model.has_graph())
     return invalidModel("not an ONNX model: no graph");
   if (model.ir_version() < 1)
@@ -46,7 +47,7 @@ Status ModelValidator::check() {
   QUERN_TRY(checkGraph(model.graph(), /*nesting=*/0));
   if (model.graph().output().empty())
     return invalidModel("the graph has no outputs");
-  return checkNodeOrder(model.graph());
+  return sortNodes(model.graph());
 }
 
 Status ModelValidator::checkOpsets() {
@@ -54,10 +55,14 @@ Status ModelValidator::checkOpsets() {
     return invalidModel("no opset_import: the meaning of the ops is undefined");
   for (const proto::OperatorSetIdProto &opset : model.opset_import()) {
     std::string domain = canonicalDomain(opset.domain());
-    if (!domains.insert(domain).second)
-      return invalidModel("opset_import: domain '" + domain + "' is imported twice");
+    // Converters that merge graphs write a domain once for each of them.
+    auto [known, isNew] = domains.try_emplace(domain, opset.version());
+    if (!isNew && known->second != opset.version())
+      return invalidModel("opset_import: domain '" + domainLabel(domain) +
+                          "' is imported twice, as version " + std::to_string(known->second) +
+                          " and " + std::to_string(opset.version()));
     if (opset.version() < 1)
-      return invalidModel("opset_import: domain '" + domain + "' has version " +
+      return invalidModel("opset_import: domain '" + domainLabel(domain) + "' has version " +
                           std::to_string(opset.version()) + ", need 1 or more");
   }
   return Status::ok();
@@ -183,6 +188,7 @@ Status ModelValidator::checkTensorAttribute(const proto::TensorProto &tensor) {
   return layout ? Status::ok() : layout.status();
 }
 
-Status quern::onnx::validateModel(const proto::ModelProto &model, const Limits &limits) {
+Expected<std::vector<int>> quern::onnx::validateModel(const proto::ModelProto &model,
+                                                      const Limits &limits) {
   return ModelValidator(model, limits).check();
 }

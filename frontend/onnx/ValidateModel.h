@@ -5,12 +5,15 @@
 #include "quern/Limits.h"
 #include "quern/Status.h"
 
+#include <vector>
+
 namespace quern::onnx {
 
 /// Checks all that holds for every ONNX model whatever its ops mean, before any
-/// IR exists: versions, names in single-assignment form and in topological
-/// order, types, dims, data sizes, attribute types, limits. What ops want of
-/// their operands and attributes is the business of their importers.
-Status validateModel(const proto::ModelProto &model, const Limits &limits);
+/// IR exists: versions, names in single-assignment form and without cycles,
+/// types, dims, data sizes, attribute types, limits. What ops want of their
+/// operands and attributes is the business of their importers. The result is the
+/// order in which to read the nodes of the graph; see NodeOrder.h.
+Expected<std::vector<int>> validateModel(const proto::ModelProto &model, const Limits &limits);
 
 } // namespace quern::onnx

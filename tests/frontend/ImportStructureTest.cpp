@@ -28,6 +28,52 @@ TEST(ImportFunction, ArgumentsResultsAndNames) {
   EXPECT_FALSE(nn::shapeOf(main.getArgumentTypes()[1]));
 }
 
+/// The names of the nodes of @main, in its order.
+static std::string nodesInOrder(Imported &m) {
+  if (!m.module)
+    return m.text();
+  std::string text;
+  for (mlir::Operation &op : m.find<mlir::func::FuncOp>().getBody().front().without_terminator())
+    if (!mlir::isa<nn::NoneOp>(op))
+      text += (text.empty() ? "" : " ") + nn::nodeName(op.getLoc());
+  return text;
+}
+
+TEST(ImportFunction, UnsortedNodesAreSorted) {
+  // As converters to float16 write them: casts behind all that they feed.
+  ModelBuilder b;
+  b.input("x", {2}).output("d");
+  b.node("Abs", {"x"}, {"a"}).node("Add", {"late1", "a"}, {"b"}).node("Neg", {"b"}, {"c"});
+  b.node("Add", {"c", "late2"}, {"d"}).node("Relu", {"late0"}, {"late1"});
+  b.node("Relu", {"x"}, {"late0"}).node("Abs", {"late1"}, {""}).node("Abs", {"x"}, {"late2"});
+  b.graph().mutable_node(6)->set_output(0, "unused");
+  b.graph().mutable_node(7)->clear_name();
+  Imported m(b);
+  // What comes late is put before its first user; all else keeps its place and its name.
+  EXPECT_EQ(nodesInOrder(m), "a_node late0_node late1_node b_node c_node Abs_7 d_node _node");
+}
+
+TEST(ImportFunction, SortedNodesKeepTheirPlaces) {
+  // Sorted, although not depth first.
+  ModelBuilder b;
+  b.input("x", {2}).output("e");
+  b.node("Abs", {"x"}, {"c"}).node("Neg", {"x"}, {"b"}).node("Relu", {"x"}, {"a"});
+  b.node("Add", {"a", "b"}, {"d"}).node("Add", {"d", "c"}, {"e"});
+  Imported m(b);
+  EXPECT_EQ(nodesInOrder(m), "c_node b_node a_node d_node e_node");
+}
+
+TEST(ImportFunction, ReversedChainsOfAnyLengthAreSorted) {
+  // Neither the stack nor time must depend on how far a node is from its place.
+  ModelBuilder b;
+  constexpr int kNodes = 100'000;
+  b.input("v0", {2}).output("v" + std::to_string(kNodes));
+  for (int i = kNodes; i > 0; --i)
+    b.node("Relu", {"v" + std::to_string(i - 1)}, {"v" + std::to_string(i)});
+  Imported m(b);
+  EXPECT_EQ(m.count<nn::ReluOp>(), kNodes);
+}
+
 TEST(ImportFunction, LocationsCarryNodeNames) {
   ModelBuilder b;
   b.input("x", {2}).node("Relu", {"x"}, {"a"}).node("Abs", {"a"}, {"y"}).output("y");

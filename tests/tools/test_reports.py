@@ -34,6 +34,28 @@ class Reports(CliTest):
         out, _ = self.quern("inspect", "gemm.onnx")
         self.assertIn("input x: float32 Nx4\noutput y: float32 Nx3\n12 parameters", out)
 
+    def test_inspect_domain_imported_twice(self):
+        # As skl2onnx writes it.
+        model = make_model([helper.make_node("Abs", ["x"], ["y"])],
+                           [value("x", [1])], [value("y", [1])])
+        model.opset_import.extend([helper.make_opsetid("", 13), helper.make_opsetid("a.b", 2)])
+        onnx.save(model, str(self.folder / "twice.onnx"))
+        self.assertEqual(self.quern_json("inspect", "twice.onnx")["opsets"],
+                         {"ai.onnx": 13, "a.b": 2})
+        out, _ = self.quern("inspect", "twice.onnx")
+        self.assertIn("IR version 8, opset ai.onnx 13, opset a.b 2\n", out)
+
+    def test_run_unsorted_nodes(self):
+        # As converters to float16 write them.
+        nodes = [helper.make_node("Neg", ["t"], ["y"]), helper.make_node("Abs", ["x"], ["t"])]
+        onnx.save(make_model(nodes, [value("x", [3])], [value("y", [3])]),
+                  str(self.folder / "unsorted.onnx"))
+        self.save("x.npy", np.array([-1, 2, -3], np.float32))
+        for backend in ("interpreter", "native"):
+            self.quern("run", "unsorted.onnx", "--input=x.npy", "--output=y=y.npy",
+                       "--backend", backend)
+            np.testing.assert_array_equal(np.load(self.folder / "y.npy"), [-1, -2, -3])
+
     def test_run(self):
         for backend in ("interpreter", "native"):
             report = self.quern_json("run", "gemm.onnx", "--input=zeros", "--backend", backend)

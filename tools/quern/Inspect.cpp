@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/OnnxReader.h"
+#include "frontend/onnx/UnsupportedOps.h"
 #include "frontend/onnx/ValidateModel.h"
 #include "tools/quern/Options.h"
 #include "tools/quern/Ports.h"
@@ -80,10 +81,8 @@ static ModelFacts collectFacts(const proto::ModelProto &model) {
   ModelFacts facts;
   facts.producer = model.producer_name();
   facts.irVersion = model.ir_version();
-  for (const auto &opset : model.opset_import()) {
-    std::string domain = quern::onnx::canonicalDomain(opset.domain());
-    facts.opsets.emplace_back(domain.empty() ? "ai.onnx" : domain, opset.version());
-  }
+  for (const auto &[domain, version] : quern::onnx::opsetVersions(model))
+    facts.opsets.emplace_back(quern::onnx::domainLabel(domain), version);
   const proto::GraphProto &graph = model.graph();
   std::set<std::string_view> initializers;
   CheckedSize parameters(0);
@@ -150,7 +149,8 @@ static Status execute(const InspectOptions &options) {
   auto model = quern::onnx::readModelFile(options.path, limits);
   if (!model)
     return model.status().withContext(options.path);
-  QUERN_TRY(quern::onnx::validateModel(**model, limits).withContext(options.path));
+  if (auto order = quern::onnx::validateModel(**model, limits); !order)
+    return order.status().withContext(options.path);
   QUERN_TRY(limits.deadline.check("reading the model").withContext(options.path));
   ModelFacts facts = collectFacts(**model);
   if (options.style.printsTable())
