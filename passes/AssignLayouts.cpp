@@ -289,8 +289,11 @@ struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass
     PackOp::getCanonicalizationPatterns(blocking, context);
     UnpackOp::getCanonicalizationPatterns(blocking, context);
     borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>>(context);
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(blocking))) ||
-        failed(applyPatternsAndFoldGreedily(getOperation(), std::move(borders))))
+    // From the inputs on, as in SimplifyGraph.
+    GreedyRewriteConfig config;
+    config.useTopDownTraversal = true;
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(blocking), config)) ||
+        failed(applyPatternsAndFoldGreedily(getOperation(), std::move(borders), config)))
       signalPassFailure();
   }
 };

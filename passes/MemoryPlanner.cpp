@@ -2,11 +2,17 @@
 #include "passes/MemoryPlanner.h"
 
 #include <algorithm>
+#include <bit>
+#include <map>
 #include <numeric>
 
 using namespace quern;
 
 namespace {
+/// Among more living values than these no gap is looked for: it would take time
+/// that grows with the square of their number.
+constexpr size_t kMaxNeighbours = 1000;
+
 /// Values that share one place: a value and those in place of it, one after another.
 struct Slot {
   int64_t firstStep;
@@ -14,9 +20,6 @@ struct Slot {
   int64_t bytes;
   int64_t offset = 0;
 
-  bool overlapsInTime(const Slot &o) const {
-    return firstStep <= o.lastStep && o.firstStep <= lastStep;
-  }
   int64_t end() const { return offset + bytes; }
 };
 
@@ -47,6 +50,99 @@ std::vector<Slot> formSlots(std::span<const Lifetime> lifetimes, std::vector<siz
     slots.push_back({value.firstStep, value.lastStep, value.bytes});
   }
   return slots;
+}
+
+/// The slots placed so far, by time. What it costs to ask depends on the answer,
+/// not on how many slots there are.
+class PlacedSlots {
+public:
+  /// Time is counted in slots' first steps: two slots overlap in time exactly when
+  /// one holds the first step of the other.
+  explicit PlacedSlots(std::span<const Slot> slots) {
+    for (const Slot &slot : slots)
+      times.push_back(slot.firstStep);
+    std::sort(times.begin(), times.end());
+    times.erase(std::unique(times.begin(), times.end()), times.end());
+    leaves = std::bit_ceil(std::max<size_t>(times.size(), 1));
+    nodes.resize(2 * leaves);
+  }
+
+  void add(const Slot &slot);
+  /// The slots that overlap `slot` in time; false when there are more than `most`.
+  bool findOverlapping(const Slot &slot, size_t most, std::vector<const Slot *> &found) const;
+  /// The end of the highest of them.
+  int64_t highestEnd(const Slot &slot) const;
+
+private:
+  /// A node of a segment tree over `times`.
+  struct Node {
+    /// The slots that are alive in all of its times, but not in all of its parent's.
+    std::vector<const Slot *> covering;
+    /// The highest end of `covering`, and that of the nodes below.
+    int64_t coveringEnd = 0, endBelow = 0;
+  };
+
+  size_t timeOf(int64_t step) const {
+    return std::lower_bound(times.begin(), times.end(), step) - times.begin();
+  }
+  /// The times in which the slot is alive: a half-open range.
+  std::pair<size_t, size_t> timesOf(const Slot &slot) const {
+    return {timeOf(slot.firstStep), timeOf(slot.lastStep + 1)};
+  }
+  /// Calls `function` with the nodes that make up the range.
+  template <typename Function> void forNodesOf(const Slot &slot, Function function) const {
+    auto [first, last] = timesOf(slot);
+    for (first += leaves, last += leaves; first < last; first /= 2, last /= 2) {
+      if (first % 2)
+        function(first++);
+      if (last % 2)
+        function(--last);
+    }
+  }
+
+  std::vector<int64_t> times;
+  size_t leaves;
+  /// The root is 1; the children of n are 2n and 2n + 1.
+  std::vector<Node> nodes;
+  std::multimap<int64_t, const Slot *> byFirstStep;
+};
+
+void PlacedSlots::add(const Slot &slot) {
+  byFirstStep.emplace(slot.firstStep, &slot);
+  forNodesOf(slot, [&](size_t node) {
+    nodes[node].covering.push_back(&slot);
+    nodes[node].coveringEnd = std::max(nodes[node].coveringEnd, slot.end());
+    for (size_t above = node / 2; above > 0; above /= 2)
+      nodes[above].endBelow = std::max(nodes[above].endBelow, slot.end());
+  });
+}
+
+bool PlacedSlots::findOverlapping(const Slot &slot, size_t most,
+                                  std::vector<const Slot *> &found) const {
+  found.clear();
+  // Those alive at its first step, and those that start later in its time.
+  for (size_t node = timeOf(slot.firstStep) + leaves; node > 0; node /= 2) {
+    if (found.size() + nodes[node].covering.size() > most)
+      return false;
+    found.insert(found.end(), nodes[node].covering.begin(), nodes[node].covering.end());
+  }
+  for (auto it = byFirstStep.upper_bound(slot.firstStep);
+       it != byFirstStep.end() && it->first <= slot.lastStep; ++it) {
+    if (found.size() == most)
+      return false;
+    found.push_back(it->second);
+  }
+  return true;
+}
+
+int64_t PlacedSlots::highestEnd(const Slot &slot) const {
+  int64_t end = 0;
+  forNodesOf(slot, [&](size_t node) {
+    end = std::max({end, nodes[node].coveringEnd, nodes[node].endBelow});
+    for (size_t above = node / 2; above > 0; above /= 2)
+      end = std::max(end, nodes[above].coveringEnd);
+  });
+  return end;
 }
 
 /// The start of the smallest gap between `neighbours` (sorted by offset) that
@@ -84,17 +180,18 @@ Expected<MemoryPlan> quern::planMemory(std::span<const Lifetime> lifetimes) {
     return std::pair(slots[b].bytes, a) < std::pair(slots[a].bytes, b);
   });
   MemoryPlan plan;
-  std::vector<const Slot *> placed;
+  PlacedSlots placed(slots);
+  std::vector<const Slot *> neighbours;
   for (size_t i : order) {
-    std::vector<const Slot *> neighbours;
-    for (const Slot *other : placed)
-      if (other->overlapsInTime(slots[i]))
-        neighbours.push_back(other);
-    std::sort(neighbours.begin(), neighbours.end(),
-              [](const Slot *a, const Slot *b) { return a->offset < b->offset; });
-    slots[i].offset = findGap(neighbours, slots[i].bytes);
+    if (placed.findOverlapping(slots[i], kMaxNeighbours, neighbours)) {
+      std::sort(neighbours.begin(), neighbours.end(),
+                [](const Slot *a, const Slot *b) { return a->offset < b->offset; });
+      slots[i].offset = findGap(neighbours, slots[i].bytes);
+    } else {
+      slots[i].offset = placed.highestEnd(slots[i]);
+    }
     plan.totalBytes = std::max(plan.totalBytes, slots[i].end());
-    placed.push_back(&slots[i]);
+    placed.add(slots[i]);
   }
   for (size_t slot : slotOf)
     plan.offsets.push_back(slots[slot].offset);

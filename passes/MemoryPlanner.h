@@ -32,7 +32,8 @@ constexpr int64_t kArenaAlignment = 64;
 
 /// Places values so that no two that are alive at one step overlap, except a
 /// value and the one it is in place of. Greedy: the largest first, each into
-/// the smallest gap that holds it. ResourceLimit when sizes overflow.
+/// the smallest gap that holds it, or above all when more than a thousand others
+/// are alive with it. ResourceLimit when sizes overflow.
 Expected<MemoryPlan> planMemory(std::span<const Lifetime> lifetimes);
 
 } // namespace quern

@@ -336,7 +336,11 @@ struct SimplifyGraphPass : passes::impl::SimplifyGraphPassBase<SimplifyGraphPass
   }
 
   void runOnOperation() override {
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), patterns)))
+    // From the inputs on: an op with a hundred thousand operands is then looked at
+    // when they are all simplified, not after each of them.
+    GreedyRewriteConfig config;
+    config.useTopDownTraversal = true;
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), patterns, config)))
       signalPassFailure();
   }
 

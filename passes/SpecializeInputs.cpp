@@ -10,6 +10,9 @@
 #include "ir/Types.h"
 #include "passes/Passes.h"
 
+#include <string_view>
+#include <unordered_set>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
@@ -78,6 +81,16 @@ std::string listOf(const std::vector<std::string> &names) {
   return text.empty() ? "none" : text;
 }
 
+/// The first key of `wanted` that is not among `names`.
+template <typename Map>
+std::optional<std::string> missingKey(const Map &wanted, const std::vector<std::string> &names) {
+  std::unordered_set<std::string_view> known(names.begin(), names.end());
+  for (const auto &[key, value] : wanted)
+    if (!known.count(key))
+      return key;
+  return std::nullopt;
+}
+
 /// Sets argument types and the function's type.
 void setArgumentTypes(func::FuncOp main, ArrayRef<Type> types) {
   for (auto [argument, type] : llvm::zip(main.getArguments(), types))
@@ -110,13 +123,11 @@ Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
     if (request != sizes.shapes.end())
       QUERN_TRY(applyShape(names.back(), request->second, type, shapes.back(), bindings));
   }
-  for (const auto &[name, shape] : sizes.shapes)
-    if (!llvm::is_contained(names, name))
-      return invalidInput("no input is named '" + name + "'; the inputs are " + listOf(names));
-  for (const auto &[symbol, size] : sizes.dims)
-    if (!llvm::is_contained(symbols, symbol))
-      return invalidInput("no input has a dimension '" + symbol + "'; the dimensions are " +
-                          listOf(symbols));
+  if (auto name = missingKey(sizes.shapes, names))
+    return invalidInput("no input is named '" + *name + "'; the inputs are " + listOf(names));
+  if (auto symbol = missingKey(sizes.dims, symbols))
+    return invalidInput("no input has a dimension '" + *symbol + "'; the dimensions are " +
+                        listOf(symbols));
 
   SmallVector<Type> types;
   for (auto [argument, shape] : llvm::zip(main.getArguments(), shapes)) {

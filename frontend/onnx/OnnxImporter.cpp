@@ -39,6 +39,11 @@ private:
   mlir::Location namedLocation(const std::string &name) {
     return mlir::NameLoc::get(graph.builder.getStringAttr(name));
   }
+  /// The attributes of an argument or result of @main.
+  mlir::DictionaryAttr portNameAttr(const std::string &name) {
+    mlir::Builder &builder = graph.builder;
+    return builder.getDictionaryAttr(builder.getNamedAttr("nn.name", builder.getStringAttr(name)));
+  }
 
   mlir::MLIRContext &context;
   const proto::GraphProto &graphProto;
@@ -77,22 +82,24 @@ Status ModelImport::createFunction() {
   mlir::OpBuilder &builder = graph.builder;
   llvm::SmallVector<mlir::Type> types;
   llvm::SmallVector<mlir::Location> locations;
-  std::vector<const std::string *> names;
+  llvm::SmallVector<mlir::Attribute> names;
+  std::vector<const std::string *> keys;
   for (const proto::ValueInfoProto &input : graphProto.input()) {
     if (initializers.count(input.name()))
       continue;
     QUERN_ASSIGN(mlir::TensorType type, declaredType(context, input));
     types.push_back(type);
     locations.push_back(namedLocation(input.name()));
-    names.push_back(&input.name());
+    names.push_back(portNameAttr(input.name()));
+    keys.push_back(&input.name());
   }
   function =
       builder.create<FuncOp>(builder.getUnknownLoc(), "main", builder.getFunctionType(types, {}));
   mlir::Block *body = builder.createBlock(&function.getBody(), {}, types, locations);
-  for (size_t i = 0; i < names.size(); ++i) {
-    graph.values[*names[i]] = body->getArgument(i);
-    function.setArgAttr(i, "nn.name", builder.getStringAttr(*names[i]));
-  }
+  for (size_t i = 0; i < keys.size(); ++i)
+    graph.values[*keys[i]] = body->getArgument(i);
+  // All at once: every list of attributes is kept by the context for ever.
+  function.setAllArgAttrs(names);
   graph.none = builder.create<nn::NoneOp>(builder.getUnknownLoc(), builder.getNoneType());
   return Status::ok();
 }
@@ -152,6 +159,7 @@ Status ModelImport::importNode(const proto::NodeProto &proto, int64_t index) {
 Status ModelImport::createReturn() {
   mlir::OpBuilder &builder = graph.builder;
   llvm::SmallVector<mlir::Value> values;
+  llvm::SmallVector<mlir::Attribute> names;
   for (const proto::ValueInfoProto &output : graphProto.output()) {
     mlir::Value value = graph.values[output.name()];
     // Declared shapes are often wrong or out of date; the element type must fit.
@@ -164,12 +172,12 @@ Status ModelImport::createReturn() {
                             " but computed as " + std::string(dtypeName(nn::dtypeOf(found))));
     }
     values.push_back(value);
+    names.push_back(portNameAttr(output.name()));
   }
   builder.create<mlir::func::ReturnOp>(builder.getUnknownLoc(), values);
   function.setFunctionType(
       builder.getFunctionType(function.getArgumentTypes(), mlir::ValueRange(values).getTypes()));
-  for (int i = 0; i < graphProto.output_size(); ++i)
-    function.setResultAttr(i, "nn.name", builder.getStringAttr(graphProto.output(i).name()));
+  function.setAllResultAttrs(names);
   return Status::ok();
 }
 

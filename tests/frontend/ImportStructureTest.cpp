@@ -63,6 +63,22 @@ TEST(ImportFunction, SortedNodesKeepTheirPlaces) {
   EXPECT_EQ(nodesInOrder(m), "c_node b_node a_node d_node e_node");
 }
 
+TEST(ImportFunction, ManyInputsAndOutputs) {
+  // This neither ends nor fits into memory when the names are set one by one.
+  ModelBuilder b;
+  constexpr int kPorts = 100'000;
+  for (int i = 0; i < kPorts; ++i)
+    b.input("x" + std::to_string(i), {2}).output("x" + std::to_string(i));
+  Imported m(b);
+  auto main = m.find<mlir::func::FuncOp>();
+  ASSERT_TRUE(main) << m.text();
+  ASSERT_EQ(main.getNumArguments(), static_cast<unsigned>(kPorts));
+  ASSERT_EQ(main.getNumResults(), static_cast<unsigned>(kPorts));
+  auto last = mlir::StringAttr::get(main.getContext(), "x" + std::to_string(kPorts - 1));
+  EXPECT_EQ(main.getArgAttr(kPorts - 1, "nn.name"), last);
+  EXPECT_EQ(main.getResultAttr(kPorts - 1, "nn.name"), last);
+}
+
 TEST(ImportFunction, ReversedChainsOfAnyLengthAreSorted) {
   // Neither the stack nor time must depend on how far a node is from its place.
   ModelBuilder b;

@@ -143,3 +143,38 @@ TEST(MemoryPlanner, StaysNearThePeakOfANetwork) {
   checkPlan(values, *plan);
   EXPECT_LE(plan->totalBytes, peakBytes(values) * 5 / 4);
 }
+
+TEST(MemoryPlanner, ManyLivingValues) {
+  // More than gaps are looked for among, with gaps that would hold some.
+  std::mt19937 random(11);
+  auto below = [&](int64_t n) { return static_cast<int64_t>(random() % n); };
+  std::vector<Lifetime> values;
+  for (int64_t i = 0; i < 2500; ++i) {
+    int64_t first = below(2000);
+    values.push_back({first, first + (below(2) ? below(10) : below(2000)), 64 * (1 + below(50))});
+  }
+  Expected<MemoryPlan> plan = planMemory(values);
+  ASSERT_TRUE(plan);
+  checkPlan(values, *plan);
+  EXPECT_LE(plan->totalBytes, peakBytes(values) * 5 / 4);
+}
+
+// Neither would end if every value were compared with every other.
+TEST(MemoryPlanner, ALongChain) {
+  std::vector<Lifetime> chain;
+  for (int64_t step = 0; step < 300'000; ++step)
+    chain.push_back({step, step + 1, 640});
+  Expected<MemoryPlan> plan = planMemory(chain);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->totalBytes, 1280);
+}
+
+TEST(MemoryPlanner, HundredThousandLivingValues) {
+  constexpr int64_t kValues = 100'000;
+  std::vector<Lifetime> values;
+  for (int64_t step = 0; step < kValues; ++step)
+    values.push_back({step, kValues, 64});
+  Expected<MemoryPlan> plan = planMemory(values);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->totalBytes, kValues * 64);
+}

@@ -23,6 +23,26 @@ func.func @residual(%x: tensor<1x32x8x8xf32>) -> tensor<1x32x8x8xf32> {
 
 // -----
 
+// The sum reads what the first convolution made in blocks, although the second,
+// for which 24 channels fill no blocks, reads it plain: no image is packed again.
+// CHECK-LABEL: func @residualOfPartialBlocks
+// CHECK: nn.pack %arg0
+// CHECK-NEXT: %[[C:.*]] = nn.conv
+// CHECK-NEXT: %[[U:.*]] = nn.unpack %[[C]]
+// CHECK-NEXT: %[[D:.*]] = nn.conv %[[U]]
+// CHECK-NEXT: nn.add %[[C]], %[[D]]
+func.func @residualOfPartialBlocks(%x: tensor<1x16x8x8xf32>) -> tensor<1x24x8x8xf32> {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<24x16x1x1xf32>
+  %v = nn.weight "v", 0 : tensor<24x24x1x1xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x16x8x8xf32>, tensor<24x16x1x1xf32>, none) -> tensor<1x24x8x8xf32>
+  %1 = nn.conv %0, %v, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x24x8x8xf32>, tensor<24x24x1x1xf32>, none) -> tensor<1x24x8x8xf32>
+  %2 = nn.add %0, %1 : (tensor<1x24x8x8xf32>, tensor<1x24x8x8xf32>) -> tensor<1x24x8x8xf32>
+  return %2 : tensor<1x24x8x8xf32>
+}
+
+// -----
+
 // Three input channels are read plain.
 // CHECK-LABEL: func @plainInput
 // CHECK-NOT: nn.pack
