@@ -68,16 +68,21 @@ static int threadsOf(const CompileOptions &options) {
   return options.compileThreads > 0 ? options.compileThreads : availableCpus();
 }
 
+/// All graph passes, then every op as steps.
+static Expected<LoweredGraph> lowerModule(ModuleOp module, const Target &target,
+                                          const CompileOptions &options) {
+  QUERN_TRY(runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
+    passes::buildGraphPipeline(pm, pipelineOptions(options, target));
+  }));
+  LoweringContext context{target, threadsOf(options)};
+  return lowerGraph(passes::findMain(module), context, options.limits);
+}
+
 /// Phases Simplified to Kernels of a module with the wanted input types.
 static Expected<UnlinkedPlan> planModule(ModuleOp module, KernelCache &cache,
                                          const CompileOptions &options) {
-  QUERN_TRY(runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
-    passes::buildGraphPipeline(pm, pipelineOptions(options, cache.target()));
-  }));
-  func::FuncOp main = passes::findMain(module);
-  LoweringContext context{cache.target(), threadsOf(options)};
-  QUERN_ASSIGN(LoweredGraph graph, lowerGraph(main, context, options.limits));
-  return buildPlan(main, graph, cache, options.limits);
+  QUERN_ASSIGN(LoweredGraph graph, lowerModule(module, cache.target(), options));
+  return buildPlan(passes::findMain(module), graph, cache, options.limits);
 }
 
 Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &given) {
@@ -87,6 +92,21 @@ Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptio
   result.kernels = createCache(target, options);
   QUERN_ASSIGN(result.plan, planModule(module, *result.kernels, options));
   return std::move(result);
+}
+
+Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module,
+                                                    const CompileOptions &given) {
+  CompileOptions options = allowWeightFolding(given, module);
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  QUERN_ASSIGN(LoweredGraph graph, lowerModule(module, target, options));
+  std::vector<OpSupport> ops;
+  for (const LoweredOp &lowered : graph.ops) {
+    Operation *root = groupRoot(lowered.op);
+    std::string name = (root ? root : lowered.op)->getName().getStringRef().str();
+    ops.push_back(
+        {lowered.nodes, name, lowered.refusal.empty(), lowered.needsSizes, lowered.refusal});
+  }
+  return ops;
 }
 
 namespace {
@@ -160,11 +180,7 @@ Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phas
     module.print(stream, OpPrintingFlags().enableDebugInfo(true, /*prettyForm=*/true));
     return text;
   }
-  QUERN_TRY(runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
-    passes::buildGraphPipeline(pm, pipelineOptions(options, target));
-  }));
-  LoweringContext context{target, threadsOf(options)};
-  QUERN_ASSIGN(LoweredGraph graph, lowerGraph(passes::findMain(module), context, options.limits));
+  QUERN_ASSIGN(LoweredGraph graph, lowerModule(module, target, options));
   std::map<std::string, const KernelSpec *> kernels;
   for (const LoweredOp &op : graph.ops)
     for (const LoweredStep &step : op.steps)

@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace quern::native {
 
@@ -51,6 +52,20 @@ struct CompiledGraph {
 };
 /// Runs all phases on `module`, in place. Its input shapes should be static.
 Expected<CompiledGraph> compileGraph(mlir::ModuleOp module, const CompileOptions &options);
+
+/// What can be said of an op or a fusion group before its sizes are known.
+struct OpSupport {
+  std::string nodes;
+  std::string op;
+  bool native = false;
+  /// Only its sizes can tell whether it is native.
+  bool needsSizes = false;
+  /// Why it is not native.
+  std::string refusal;
+};
+/// Runs the graph passes on `module`, in place, and lowers what the input shapes,
+/// static or not, allow. An error holds whatever sizes the inputs get.
+Expected<std::vector<OpSupport>> checkGraph(mlir::ModuleOp module, const CompileOptions &options);
 
 /// The module after `phase` as text: MLIR up to Fused, then the kernels' MLIR,
 /// LLVM dialect or assembly. Changes `module`.

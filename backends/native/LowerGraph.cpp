@@ -46,6 +46,15 @@ static bool isAlias(Operation *op) {
 
 static bool isConstant(Operation *op) { return isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op); }
 
+/// Whether `op` has sizes that are not known, in shapes that may become known.
+static bool hasUnknownSizes(Operation *op) {
+  auto unknown = [](Value v) {
+    auto type = dyn_cast<TensorType>(v.getType());
+    return type && !type.hasStaticShape();
+  };
+  return llvm::any_of(op->getOperands(), unknown) || llvm::any_of(op->getResults(), unknown);
+}
+
 static bool isFullyStatic(Operation *op) {
   auto known = [](Value v) { return nn::isNone(v) || hasStaticPlace(v); };
   return llvm::all_of(op->getOperands(), known) && llvm::all_of(op->getResults(), known);
@@ -53,7 +62,7 @@ static bool isFullyStatic(Operation *op) {
 
 /// Native steps, or the reason why not.
 static LoweringResult lowerOne(Operation *op, const LoweringContext &context) {
-  if (!isFullyStatic(op))
+  if (!isFullyStatic(op) && hasLowering(op))
     return LoweringResult::refuse("its shapes are known only at run time");
   return lowerOperation(op, context);
 }
@@ -88,6 +97,7 @@ Expected<LoweredGraph> native::lowerGraph(func::FuncOp main, const LoweringConte
     entry.nodes = nn::nodeName(op->getLoc());
     entry.steps = std::move(lowered.steps);
     entry.refusal = lowered.refusal;
+    entry.needsSizes = !lowered.isNative() && hasLowering(op) && hasUnknownSizes(op);
     if (!lowered.isNative()) {
       auto call = interpreter::makeReferenceCall(op);
       if (!call)

@@ -17,6 +17,8 @@ struct LoweredOp {
   interpreter::ReferenceCall reference;
   /// Why there is no native code; empty when there is.
   std::string refusal;
+  /// There may be native code once all sizes are known.
+  bool needsSizes = false;
 };
 
 /// The graph in execution order.

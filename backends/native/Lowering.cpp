@@ -63,12 +63,24 @@ static LoweringFunction findLowering(Operation *op) {
       .Default([](Operation *) -> LoweringFunction { return nullptr; });
 }
 
-LoweringResult native::lowerOperation(Operation *op, const LoweringContext &context) {
+/// Whether `op` is computed element by element: a group without a root, or one op.
+static bool isMap(Operation *op) {
+  return !groupRoot(op) &&
+         (isa<nn::GroupOp>(op) || fusionKindOf(op) == nn::FusionKind::Elementwise);
+}
+
+/// The op that decides which family lowers `op`.
+static Operation *decisiveOp(Operation *op) {
   Operation *root = groupRoot(op);
-  bool isElementwise = isa<nn::GroupOp>(op) || fusionKindOf(op) == nn::FusionKind::Elementwise;
-  if (!root && isElementwise)
+  return root ? root : op;
+}
+
+bool native::hasLowering(Operation *op) { return isMap(op) || findLowering(decisiveOp(op)); }
+
+LoweringResult native::lowerOperation(Operation *op, const LoweringContext &context) {
+  if (isMap(op))
     return lowerMapGroup(op, context);
-  Operation *decisive = root ? root : op;
+  Operation *decisive = decisiveOp(op);
   if (LoweringFunction lower = findLowering(decisive))
     return lower(op, context);
   return LoweringResult::refuse("no native code for " + decisive->getName().getStringRef().str());

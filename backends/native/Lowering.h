@@ -118,6 +118,10 @@ struct LoweringContext {
 /// `op` is an `nn.group` or an opaque op.
 using LoweringFunction = LoweringResult (*)(mlir::Operation *op, const LoweringContext &context);
 
+/// Whether there is native code for ops like `op` at all. For the op itself its
+/// shapes, types and attributes decide.
+bool hasLowering(mlir::Operation *op);
+
 /// Finds the lowering of `op`: a group's by its root (or Map when it has none).
 LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &context);
 

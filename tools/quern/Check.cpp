@@ -1,9 +1,13 @@
 //===- Check.cpp - quern check --------------------------------------------===//
+#include "frontend/onnx/OnnxReader.h"
+#include "frontend/onnx/UnsupportedOps.h"
 #include "tools/quern/Options.h"
 #include "tools/quern/Ports.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 using namespace quern;
 using namespace quern::cli;
@@ -15,52 +19,160 @@ struct CheckOptions {
   BackendOptions backend;
   OutputStyle style;
 };
+
+/// What is known of a model.
+struct Findings {
+  std::vector<StepSummary> steps;
+  /// The options that would say the sizes that some steps depend on.
+  std::vector<std::string> wantedOptions;
+};
+
+/// Lists of names are cut to this many for people.
+constexpr size_t kMaxPrintedNames = 10;
 } // namespace
 
 static void addOptions(CLI::App &verb, CheckOptions &options) {
   addModelOptions(verb, options.model);
   addCompileOptions(verb, options.backend);
+  verb.footer("Dimensions without a size are taken as 1. Where a model is too small for that, only "
+              "what holds for\nall sizes is checked, and the options that give the rest are named. "
+              "With --json an object is written\nafter a failure as well, with all unsupported "
+              "ops and their nodes.");
 }
 
-static std::string describeSteps(const std::vector<StepSummary> &steps, size_t native) {
-  std::string text = std::to_string(native) + " of " + std::to_string(steps.size()) +
-                     " steps run as native code\n";
-  for (const StepSummary &step : steps)
-    if (!step.native)
-      text += "reference kernel: " + step.nodes + " (" + step.kernel + ")" +
-              (step.refusal.empty() ? "" : ": " + step.refusal) + "\n";
+static bool hasUnknownSizes(const PortSignature &port) {
+  return !port.ranked || !port.shape.isStatic();
+}
+
+/// The options that give all inputs their sizes: "--dim N=SIZE", and "--shape
+/// x=1x?" for inputs with dimensions that have no name.
+static std::vector<std::string> sizeOptions(std::span<const PortSignature> inputs) {
+  std::vector<std::string> options;
+  std::set<std::string> known;
+  auto isNameless = [](const Dim &dim) { return dim.isUnknown(); };
+  for (const PortSignature &port : inputs) {
+    auto dims = port.shape.dims();
+    if (port.ranked && std::none_of(dims.begin(), dims.end(), isNameless))
+      continue;
+    options.push_back("--shape " + port.name + "=" + (port.ranked ? port.shape.str() : "SIZES"));
+    for (const Dim &dim : dims)
+      if (dim.isSymbolic())
+        known.insert(dim.symbolName());
+  }
+  for (const PortSignature &port : inputs)
+    for (const Dim &dim : port.shape.dims())
+      if (dim.isSymbolic() && known.insert(dim.symbolName()).second)
+        options.push_back("--dim " + dim.symbolName() + "=SIZE");
+  return options;
+}
+
+/// Plans for the sizes given, unknown ones taken as 1; falls back on what holds
+/// for all sizes where 1 is too small.
+static Expected<Findings> findOut(const Model &model, const CheckOptions &options) {
+  std::vector<Tensor::Dims> dims;
+  for (const PortSignature &port : model.inputs())
+    dims.push_back(defaultDims(port));
+  auto planned = model.planSteps(options.backend, dims);
+  bool areSizesKnown = std::none_of(model.inputs().begin(), model.inputs().end(), hasUnknownSizes);
+  if (!planned && !areSizesKnown) {
+    QUERN_ASSIGN(std::vector<StepSummary> steps, model.checkWithoutSizes(options.backend));
+    note(options.style, "not checked with 1 for unknown sizes: " + planned.status().message());
+    return Findings{std::move(steps), sizeOptions(model.inputs())};
+  }
+  if (!planned)
+    return planned.status();
+  for (size_t i = 0; i < dims.size(); ++i)
+    if (const PortSignature &port = model.inputs()[i]; hasUnknownSizes(port))
+      note(options.style, "input '" + port.name + "' is " + port.describe() + "; checked at " +
+                              formatDims(dims[i]));
+  return Findings{planned.take(), {}};
+}
+
+/// "a, b, c and 7 more".
+static std::string listNames(const std::vector<std::string> &names, const char *separator) {
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMaxPrintedNames); ++i)
+    text += (i ? separator : "") + names[i];
+  if (names.size() > kMaxPrintedNames)
+    text += " and " + std::to_string(names.size() - kMaxPrintedNames) + " more";
   return text;
 }
 
-static Status execute(const CheckOptions &options) {
-  QUERN_ASSIGN(Model model, openModel(options.model, options.style));
-  std::vector<Tensor::Dims> dims;
-  for (const PortSignature &port : model.inputs()) {
-    dims.push_back(defaultDims(port));
-    if (!port.ranked || !port.shape.isStatic())
-      note(options.style, "input '" + port.name + "' is " + port.describe() + "; checked at " +
-                              formatDims(dims.back()));
-  }
-  QUERN_ASSIGN(std::vector<StepSummary> steps, model.planSteps(options.backend, dims));
+static std::string describeFindings(const Findings &findings) {
+  std::vector<std::string> undecided;
   size_t native = 0;
-  Json reference = Json::array();
-  for (const StepSummary &step : steps) {
+  std::string reference;
+  for (const StepSummary &step : findings.steps) {
     native += step.native;
-    if (!step.native)
+    if (step.needsSizes)
+      undecided.push_back(step.nodes);
+    else if (!step.native)
+      reference += "reference kernel: " + step.nodes + " (" + step.kernel + ")" +
+                   (step.refusal.empty() ? "" : ": " + step.refusal) + "\n";
+  }
+  std::string text = std::to_string(native) + " of " + std::to_string(findings.steps.size()) +
+                     " steps run as native code" +
+                     (findings.wantedOptions.empty() ? "\n" : " for all sizes\n");
+  if (!undecided.empty())
+    text += "undecided without sizes: " + listNames(undecided, ", ") + "; give " +
+            listNames(findings.wantedOptions, " ") + "\n";
+  return text + reference;
+}
+
+static void addFindings(const Findings &findings, Json &report) {
+  size_t native = 0;
+  Json reference = Json::array(), undecided = Json::array();
+  for (const StepSummary &step : findings.steps) {
+    native += step.native;
+    if (step.needsSizes)
+      undecided.push_back({{"nodes", step.nodes}, {"kernel", step.kernel}});
+    else if (!step.native)
       reference.push_back(
           {{"nodes", step.nodes}, {"kernel", step.kernel}, {"reason", step.refusal}});
   }
-  if (options.style.printsTable())
-    QUERN_TRY(printText(describePorts("input", model.inputs()) +
-                        describePorts("output", model.outputs()) + describeSteps(steps, native)));
-  return writeJson({{"schema", "quern.check/1"},
-                    {"model", options.model.path},
-                    {"inputs", portsJson(model.inputs())},
-                    {"outputs", portsJson(model.outputs())},
-                    {"steps", steps.size()},
-                    {"native_steps", native},
-                    {"reference_steps", std::move(reference)}},
-                   options.style);
+  report["steps"] = findings.steps.size();
+  report["native_steps"] = native;
+  report["reference_steps"] = std::move(reference);
+  report["undecided_steps"] = std::move(undecided);
+  report["wanted_options"] = findings.wantedOptions;
+}
+
+/// The error, and all ops that are not supported, whichever of them it names.
+static void addFailure(const CheckOptions &options, const Status &status, Json &report) {
+  report["error"] = {{"exit_code", static_cast<int>(status.code())}, {"message", status.message()}};
+  Json ops = Json::array();
+  if (status.code() == StatusCode::Unsupported)
+    if (auto model = quern::onnx::readModelFile(options.model.path, Limits()))
+      for (const quern::onnx::UnsupportedOp &op : quern::onnx::findUnsupportedOps(**model))
+        ops.push_back({{"op", op.op},
+                       {"domain", quern::onnx::domainLabel(op.domain)},
+                       {"version", op.version},
+                       {"reason", op.reason},
+                       {"count", op.nodes.size()},
+                       {"nodes", op.nodes}});
+  report["unsupported_ops"] = std::move(ops);
+}
+
+static Status check(const CheckOptions &options, Json &report) {
+  QUERN_ASSIGN(Model model, openModel(options.model, options.style));
+  report["inputs"] = portsJson(model.inputs());
+  report["outputs"] = portsJson(model.outputs());
+  QUERN_ASSIGN(Findings findings, findOut(model, options));
+  addFindings(findings, report);
+  if (!options.style.printsTable())
+    return Status::ok();
+  return printText(describePorts("input", model.inputs()) +
+                   describePorts("output", model.outputs()) + describeFindings(findings));
+}
+
+static Status execute(const CheckOptions &options) {
+  QUERN_TRY(checkJsonWritable(options.style));
+  Json report = {{"schema", "quern.check/1"}, {"model", options.model.path}};
+  Status status = check(options, report);
+  if (!status.isOk() && options.style.jsonPath)
+    addFailure(options, status, report);
+  Status written = writeJson(report, options.style);
+  return status.isOk() ? written : status;
 }
 
 void cli::addCheckVerb(CLI::App &app, Command &command) {

@@ -52,6 +52,8 @@ struct StepSummary {
   bool native = false;
   /// Why it is not native.
   std::string refusal;
+  /// Whether it is native depends on sizes that are not known.
+  bool needsSizes = false;
 };
 
 struct ArtifactOptions {
@@ -82,6 +84,9 @@ public:
   /// The steps of the native plan for these input dims.
   Expected<std::vector<StepSummary>> planSteps(const BackendOptions &options,
                                                std::span<const Tensor::Dims> inputDims) const;
+  /// What is known of the model's ops, each as a step, while sizes of its inputs
+  /// are not. An error does not depend on them.
+  Expected<std::vector<StepSummary>> checkWithoutSizes(const BackendOptions &options) const;
   /// Writes a .so, .o or .a file and a header.
   Status compileToArtifact(const BackendOptions &options, const ArtifactOptions &artifact) const;
   /// The IR or assembly after a phase.

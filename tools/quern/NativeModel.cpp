@@ -74,8 +74,19 @@ Expected<std::vector<StepSummary>> Model::planSteps(const BackendOptions &option
   for (size_t i = 0; i < graph.plan.plan.steps.size(); ++i) {
     const PlanStep &step = graph.plan.plan.steps[i];
     bool isNative = std::holds_alternative<KernelStep>(step.work);
-    steps.push_back({step.nodes, step.kernel, isNative, graph.plan.refusals[i]});
+    steps.push_back({step.nodes, step.kernel, isNative, graph.plan.refusals[i], false});
   }
+  return steps;
+}
+
+Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const BackendOptions &options) const {
+  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options));
+  auto module = state->cloneModule();
+  QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*module, compile));
+  std::vector<StepSummary> steps;
+  for (native::OpSupport &op : ops)
+    steps.push_back(
+        {std::move(op.nodes), std::move(op.op), op.native, std::move(op.refusal), op.needsSizes});
   return steps;
 }
 

@@ -1,0 +1,131 @@
+"""What quern check says of unknown sizes and after failures."""
+
+import json
+import unittest
+
+import numpy as np
+import onnx
+from cli import INVALID_INPUT, INVALID_MODEL, UNSUPPORTED, USAGE, CliTest, make_model, value
+from onnx import TensorProto, helper, numpy_helper
+
+
+def pooling_model(shape, count=1):
+    """`count` times two pools that do not fit into a 1x1 image, and two ops of known sizes."""
+    nodes = []
+    for i in range(count):
+        nodes += [helper.make_node("MaxPool", ["x"], [f"p{i}"], f"pool{i}",
+                                   kernel_shape=[2, 2 + i]),
+                  helper.make_node("MaxPool", [f"p{i}"], [f"y{i}"], f"second{i}",
+                                   kernel_shape=[2, 2])]
+    nodes += [helper.make_node("Exp", ["c"], ["e"], "static1"),
+              helper.make_node("Not", ["b"], ["n"], "not1")]
+    return make_model(nodes, [value("x", shape), value("c", [3]), value("b", [1], TensorProto.BOOL)],
+                      [value(f"y{i}", None) for i in range(count)] +
+                      [value("e", [3]), value("n", [1], TensorProto.BOOL)])
+
+
+class UnknownSizes(CliTest):
+    def save_model(self, model):
+        onnx.save(model, str(self.folder / "m.onnx"))
+
+    def test_too_small_at_one(self):
+        self.save_model(pooling_model(["N", 3, "H", "W"]))
+        out, err = self.quern("check", "m.onnx")
+        self.assertIn("2 of 4 steps run as native code for all sizes\n"
+                      "undecided without sizes: pool0, second0; "
+                      "give --dim N=SIZE --dim H=SIZE --dim W=SIZE\n", out)
+        self.assertIn("note: not checked with 1 for unknown sizes: ", err)
+        self.assertNotIn("error", err)
+        report = self.quern_json("check", "m.onnx")
+        self.assertEqual([s["nodes"] for s in report["undecided_steps"]], ["pool0", "second0"])
+        self.assertEqual(report["wanted_options"],
+                         ["--dim N=SIZE", "--dim H=SIZE", "--dim W=SIZE"])
+        self.assertEqual((report["native_steps"], report["steps"]), (2, 4))
+        self.assertEqual(report["reference_steps"], [])
+
+    def test_the_options_it_names_decide(self):
+        self.save_model(pooling_model(["N", 3, "H", "W"]))
+        out, _ = self.quern("check", "m.onnx", "--dim", "H=8", "--dim", "W=8")
+        self.assertIn("4 of 4 steps run as native code\n", out)
+        report = self.quern_json("check", "m.onnx", "--shape", "x=2x3x8x8")
+        self.assertEqual((report["native_steps"], report["undecided_steps"],
+                          report["wanted_options"]), (4, [], []))
+        # One of them is not enough.
+        out, _ = self.quern("check", "m.onnx", "--dim", "H=8")
+        self.assertIn("; give --dim N=SIZE --dim W=SIZE\n", out)
+
+    def test_dimensions_without_a_name(self):
+        self.save_model(pooling_model(["N", 3, None, None]))
+        out, _ = self.quern("check", "m.onnx")
+        self.assertIn("; give --shape x=Nx3x?x?\n", out)
+
+    def test_input_without_a_shape(self):
+        self.save_model(pooling_model(None))
+        out, _ = self.quern("check", "m.onnx")
+        self.assertIn("; give --shape x=SIZES\n", out)
+
+    def test_long_lists_are_cut(self):
+        self.save_model(pooling_model(["N", 3, "H", "W"], count=20))
+        out, _ = self.quern("check", "m.onnx")
+        self.assertIn("and 30 more; give", out)
+        self.assertEqual(len(self.quern_json("check", "m.onnx")["undecided_steps"]), 40)
+
+    def test_wrong_for_all_sizes(self):
+        self.save_model(make_model([helper.make_node("Add", ["x", "w"], ["y"], "add7")],
+                                   [value("x", ["N", 2])], [value("y", None)],
+                                   [numpy_helper.from_array(np.ones(3, np.float32), "w")]))
+        self.fails(INVALID_MODEL, "check", "m.onnx", says="add7")
+
+
+class Failures(CliTest):
+    def failure(self, exits, *arguments):
+        report = self.quern_json("check", *arguments, exits=exits)
+        self.assertEqual(report["schema"], "quern.check/1")
+        self.assertEqual(report["error"]["exit_code"], exits)
+        return report
+
+    def test_unsupported_ops(self):
+        nodes = [helper.make_node("Frobnicate", ["x"], ["t"], "frob1"),
+                 helper.make_node("Twirl", ["t"], ["u"], "twirl1", domain="org.example"),
+                 helper.make_node("Twirl", ["u"], ["v"], domain="org.example"),
+                 helper.make_node("Relu", ["v"], ["y"])]
+        onnx.save(make_model(nodes, [value("x", [2])], [value("y", [2])], domains=["org.example"]),
+                  str(self.folder / "odd.onnx"))
+        report = self.failure(UNSUPPORTED, "odd.onnx")
+        self.assertIn("unsupported ops: Frobnicate", report["error"]["message"])
+        self.assertEqual(report["unsupported_ops"], [
+            {"op": "Frobnicate", "domain": "ai.onnx", "version": 13,
+             "reason": "op is not supported", "count": 1, "nodes": ["frob1"]},
+            {"op": "Twirl", "domain": "org.example", "version": 1,
+             "reason": "op is not supported", "count": 2, "nodes": ["twirl1", "Twirl_2"]}])
+
+    def test_ops_of_a_too_new_opset(self):
+        onnx.save(make_model([helper.make_node("Relu", ["x"], ["y"], "relu1")],
+                             [value("x", [2])], [value("y", [2])], opset=99),
+                  str(self.folder / "new.onnx"))
+        report = self.failure(UNSUPPORTED, "new.onnx")
+        self.assertEqual([(op["op"], op["version"]) for op in report["unsupported_ops"]],
+                         [("Relu", 99)])
+
+    def test_other_failures(self):
+        model = make_model([helper.make_node("Add", ["a", "b"], ["y"], "add7")],
+                           [value("a", [2]), value("b", [3])], [value("y", None)])
+        onnx.save(model, str(self.folder / "bad.onnx"))
+        report = self.failure(INVALID_MODEL, "bad.onnx")
+        self.assertIn("add7", report["error"]["message"])
+        self.assertEqual(report["unsupported_ops"], [])
+        self.failure(INVALID_INPUT, "add.onnx", "--dim=Q=1")
+        self.failure(USAGE, "add.onnx", "--dim=Q")
+
+    def test_into_a_file(self):
+        self.fails(USAGE, "check", "add.onnx", "--dim=Q", "--json=report.json", says="--dim Q")
+        report = json.loads((self.folder / "report.json").read_text())
+        self.assertEqual(report["error"]["exit_code"], USAGE)
+
+    def test_help_names_it(self):
+        out, _ = self.quern("check", "--help")
+        self.assertIn("after a failure as well", out)
+
+
+if __name__ == "__main__":
+    unittest.main()
