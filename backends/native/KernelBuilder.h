@@ -44,13 +44,15 @@ public:
   mlir::Value rem(mlir::Value a, mlir::Value b);
   mlir::Value lessThan(mlir::Value a, mlir::Value b);
 
-  /// `pointer + elements * sizeof(dtype)`.
+  /// `pointer + elements * sizeof(dtype)`, in the same buffer: where a sum of
+  /// offsets passes a place outside of it, add them up first. An address outside
+  /// may be formed where nothing is read or written, all lanes masked, too.
   mlir::Value advance(mlir::Value pointer, mlir::Value elements, DType dtype);
   mlir::Value advance(mlir::Value pointer, int64_t elements, DType dtype);
 
   // Loads and stores of `lanes` consecutive elements (0: a scalar). Bool is i8 in
   // memory and i1 in registers. `active`, when given, is the number of leading
-  // lanes that exist (1..lanes): others load zero and are not stored.
+  // lanes that exist (0..lanes): others load zero and are not stored.
   mlir::Value load(mlir::Value pointer, DType dtype, int64_t lanes, mlir::Value active = {});
   void store(mlir::Value value, mlir::Value pointer, DType dtype, int64_t lanes,
              mlir::Value active = {});

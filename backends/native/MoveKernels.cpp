@@ -131,14 +131,16 @@ static void emitUnfold(KernelBuilder &kb, DType dtype, bool unitStride) {
         Value ih = kb.add(kb.mul(oh, axis(1, 3)), shift[1]);
         Value lineFrom = kb.mul(kb.add(kb.mul(id, axis(1, 0)), ih), axis(2, 0));
         Value lineTo = kb.mul(kb.add(kb.mul(od, axis(1, 1)), oh), axis(2, 1));
-        Value source = kb.advance(from, kb.add(lineFrom, shift[2]), dtype);
+        // Of the window's first element, which the padding may put before the image.
+        Value firstFrom = kb.add(lineFrom, shift[2]);
         Value target = kb.advance(to, lineTo, dtype);
         if (unitStride)
-          return emitCopy(kb, kb.advance(source, valid[2].first, dtype),
+          return emitCopy(kb, kb.advance(from, kb.add(firstFrom, valid[2].first), dtype),
                           kb.advance(target, valid[2].first, dtype),
                           kb.sub(valid[2].second, valid[2].first), dtype);
         kb.forLoop(valid[2].first, valid[2].second, 1, [&](Value ow) {
-          Value element = kb.load(kb.advance(source, kb.mul(ow, axis(2, 3)), dtype), dtype, 0);
+          Value offset = kb.add(firstFrom, kb.mul(ow, axis(2, 3)));
+          Value element = kb.load(kb.advance(from, offset, dtype), dtype, 0);
           kb.store(element, kb.advance(target, ow, dtype), dtype, 0);
         });
       });
