@@ -125,7 +125,7 @@ bool hasLowering(mlir::Operation *op);
 /// Finds the lowering of `op`: a group's by its root (or Map when it has none).
 LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &context);
 
-// One per family, in Emit<Family>.cpp. `root` is the group's root op.
+// One per family, in Emit<Family>.cpp.
 LoweringResult lowerMapGroup(mlir::Operation *group, const LoweringContext &context);
 LoweringResult lowerContraction(mlir::Operation *group, const LoweringContext &context);
 LoweringResult lowerConv(mlir::Operation *group, const LoweringContext &context);

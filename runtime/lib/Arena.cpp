@@ -10,8 +10,8 @@ Expected<Arena> Arena::allocate(CheckedSize bytes, int64_t limit) {
   constexpr int64_t kHugePage = int64_t{2} << 20;
   bool large = bytes.value() >= 2 * kHugePage;
   int64_t alignment = large ? kHugePage : kAlignment;
-  // Kernels may read one vector past the last element they use.
-  CheckedSize rounded = (bytes + CheckedSize(kAlignment)).alignedTo(alignment);
+  // At least one byte, so that an empty arena has an address, too.
+  CheckedSize rounded = (bytes + CheckedSize(1)).alignedTo(alignment);
   if (!rounded.valid())
     return resourceLimit("the size of an arena is negative or overflows");
   if (bytes.value() > limit)

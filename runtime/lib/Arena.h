@@ -10,8 +10,8 @@
 
 namespace quern {
 
-/// One uninitialised buffer for activations or packed weights. It starts on a
-/// 64-byte boundary; a large one starts on a huge page and asks for huge pages.
+/// One uninitialised buffer for activations. It starts on a 64-byte boundary; a
+/// large one starts on a huge page and asks for huge pages.
 class Arena {
 public:
   static constexpr int64_t kAlignment = 64;

@@ -15,6 +15,7 @@ TEST(Arena, IsAlignedAndWritable) {
     auto arena = Arena::allocate(CheckedSize(bytes));
     ASSERT_TRUE(arena) << bytes;
     EXPECT_EQ(arena->size(), bytes);
+    EXPECT_NE(arena->data(), nullptr);
     EXPECT_TRUE(isAligned(arena->data(), 64));
     std::memset(arena->data(), 1, static_cast<size_t>(bytes));
   }
