@@ -53,6 +53,7 @@ Expected<Tensor> passes::scaleChannels(const Tensor &weights, const ChannelOrder
         }
     return Status::ok();
   }));
-  budget.beginStep(budget.heldBytes() + result.numBytes());
+  budget.beginStep();
+  QUERN_TRY(budget.hold(result.numBytes()));
   return result;
 }

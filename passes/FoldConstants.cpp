@@ -129,7 +129,7 @@ std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) {
   if (!budget.spend(kOpWork).isOk())
     return std::nullopt;
   Expected<std::vector<Tensor>> results = interpreter::evaluateOp(op, *operands, budget);
-  budget.beginStep(budget.heldBytes()); // frees scratch memory
+  budget.beginStep(); // frees scratch memory
   // An error (an index out of range, say) is the run's to report, if it gets there.
   return results ? std::optional(results.take()) : std::nullopt;
 }
@@ -138,7 +138,8 @@ void ConstantFolder::record(Operation *op, ArrayRef<Tensor> results) {
   OpBuilder builder(op);
   folded.insert(op);
   for (auto [result, tensor] : llvm::zip(op->getResults(), results)) {
-    budget.beginStep(budget.heldBytes() + tensor.numBytes());
+    // Allocating it was within the limit, as is holding it.
+    (void)budget.hold(tensor.numBytes());
     if (tensor.numBytes() <= kMaxImmediateBytes)
       result.replaceAllUsesWith(createConstant(builder, op->getLoc(), tensor));
     else

@@ -90,8 +90,14 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots, B
   std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   if (options.onTiming)
     options.onTiming({step.nodeName, step.opName, elapsed.count()});
-  for (size_t i = 0; i < results.size(); ++i)
+  for (size_t i = 0; i < results.size(); ++i) {
+    QUERN_TRY(budget.hold(results[i].numBytes()));
     slots[step.results[i]] = std::move(results[i]);
+  }
+  for (size_t slot : step.released) {
+    budget.release(slots[slot].numBytes());
+    slots[slot] = Tensor();
+  }
   return Status::ok();
 }
 
@@ -110,23 +116,21 @@ Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inpu
   slots.resize(slotCount);
   for (const auto &[slot, tensor] : constants)
     slots[slot] = tensor;
-  // Tensors that share storage count twice: the limit errs on the safe side.
-  int64_t liveBytes = budget.heldBytes();
+  int64_t heldBefore = budget.heldBytes();
   for (const Step &step : steps) {
-    budget.beginStep(liveBytes);
+    budget.beginStep();
     Status status = runStep(step, slots, budget, options);
     if (!status.isOk())
       return status.withContext(::nodeContext(step.nodeName, step.opName));
-    for (size_t slot : step.results)
-      liveBytes += slots[slot].numBytes();
-    for (size_t slot : step.released) {
-      liveBytes -= slots[slot].numBytes();
-      slots[slot] = Tensor();
-    }
   }
   std::vector<Tensor> results;
   for (size_t slot : outputs)
     results.push_back(slots[slot]);
+  slots.clear();
+  for (Tensor &result : results)
+    QUERN_TRY(budget.unshare(result));
+  // What is left are the results, which are the caller's to count.
+  budget.release(budget.heldBytes() - heldBefore);
   return results;
 }
 

@@ -37,8 +37,9 @@ public:
   /// Errors name the node that has no kernel.
   static Expected<ReferenceProgram> create(mlir::Block &block);
 
-  /// The operands of the block's terminator. Inputs must fit the types of the
-  /// block's arguments; tensors are released after their last use.
+  /// The operands of the block's terminator, in storage that nothing else refers
+  /// to. Inputs must fit the types of the block's arguments; tensors are released
+  /// after their last use.
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs,
                                     const RunOptions &options = {}) const;
   /// The same as a part of other work, which holds budget.heldBytes() already.

@@ -6,6 +6,8 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
+#include <algorithm>
+
 using namespace quern;
 using namespace quern::interpreter;
 

@@ -7,6 +7,7 @@
 #include "ir/Signature.h"
 #include "ir/Types.h"
 #include "passes/MemoryPlanner.h"
+#include "runtime/lib/Budget.h"
 
 #include "llvm/ADT/DenseSet.h"
 
@@ -224,9 +225,7 @@ Status PlanBuilder::assignArena() {
   for (auto &[key, entry] : scratch)
     add(entry);
   QUERN_ASSIGN(MemoryPlan memory, planMemory(lifetimes));
-  if (memory.totalBytes > limits.maxActivationBytes)
-    return resourceLimit("activations need " + std::to_string(memory.totalBytes) +
-                         " bytes, the limit is " + std::to_string(limits.maxActivationBytes));
+  QUERN_TRY(Budget(limits).hold(memory.totalBytes));
   for (size_t i = 0; i < owners.size(); ++i)
     owners[i]->fixed = BufferRef{BufferRef::Space::Arena, 0, memory.offsets[i]};
   result.plan.arenaBytes = memory.totalBytes;
@@ -298,17 +297,15 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
 
 Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   ReferenceStep work;
-  // Constants are captured: strings, for one, have no place in a plan's memory.
-  std::vector<Tensor> captured;
+  work.function = op.reference;
   for (Value operand : op.op->getOperands()) {
     TensorRef ref;
-    Tensor constant;
     Value base = graph.resolve(operand);
     if (isConstant(base)) {
       std::optional<Tensor> tensor = nn::constantTensor(base);
       if (!tensor)
         return internalError("a constant of node '" + op.nodes + "' has no data");
-      constant =
+      ref.constant =
           hasStaticPlace(operand) ? tensor->reshaped(Tensor::Dims(sizesOf(operand))) : *tensor;
     } else if (!nn::isNone(operand)) {
       ref.buffer = refOf(operand);
@@ -318,7 +315,6 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
         ref.dims = Tensor::Dims(type.getShape());
     }
     work.inputs.push_back(std::move(ref));
-    captured.push_back(std::move(constant));
   }
   for (Value value : op.op->getResults()) {
     TensorRef ref;
@@ -331,13 +327,6 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
     }
     work.outputs.push_back(std::move(ref));
   }
-  work.function = [call = op.reference, captured](std::span<const Tensor> inputs, Budget &budget) {
-    std::vector<Tensor> all(inputs.begin(), inputs.end());
-    for (size_t i = 0; i < all.size(); ++i)
-      if (captured[i].isPresent())
-        all[i] = captured[i];
-    return call(all, budget);
-  };
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *root = groupRoot(op.op))
     name = root->getName().getStringRef().str();
@@ -353,21 +342,18 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   TensorRef source, target;
   target.buffer = {BufferRef::Space::Dynamic, slotOf(from), 0};
   target.dtype = dtypeOfValue(from);
-  Tensor constant;
   if (isConstant(from)) {
     std::optional<Tensor> tensor = nn::constantTensor(from);
     if (!tensor)
       return internalError("the constant of " + output + " has no data");
-    constant = *tensor;
+    source.constant = *tensor;
   } else {
     source = {refOf(from), target.dtype, Tensor::Dims(sizesOf(from))};
   }
   work.inputs.push_back(std::move(source));
   work.outputs.push_back(std::move(target));
-  work.function = [constant](std::span<const Tensor> inputs,
-                             Budget &) -> Expected<std::vector<Tensor>> {
-    QUERN_ASSIGN(Tensor copy, constant.isPresent() ? constant.clone() : inputs[0].clone());
-    return std::vector<Tensor>{std::move(copy)};
+  work.function = [](std::span<const Tensor> inputs, Budget &) -> Expected<std::vector<Tensor>> {
+    return std::vector<Tensor>(inputs.begin(), inputs.end());
   };
   result.plan.steps.push_back({std::move(work), output, "copy", 0, 0});
   result.kernelKeys.emplace_back();
@@ -399,8 +385,9 @@ Status PlanBuilder::addOutputPorts() {
     port.dynamic = !hasStaticPlace(value);
     if (port.dynamic) {
       Value base = graph.resolve(value);
+      bool isFilled = slots.count(base) != 0;
       port.slot = slotOf(base);
-      if (!base.getDefiningOp() || isConstant(base))
+      if (!isFilled)
         QUERN_TRY(addSlotCopy(base, "output " + std::to_string(i)));
     } else {
       port.dims = Tensor::Dims(sizesOf(value));
@@ -444,6 +431,7 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   addInputPorts();
   QUERN_TRY(addOutputPorts());
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
+  releaseSlotsAfterLastUse(result.plan);
   return std::move(result);
 }
 

@@ -35,8 +35,26 @@ Status Budget::require(CheckedSize units) const {
   return Status::ok();
 }
 
-void Budget::beginStep(int64_t heldBytes) {
-  held = heldBytes;
+static Status tooManyActivations(int64_t bytes, int64_t limit) {
+  return resourceLimit("activations need " + std::to_string(bytes) + " bytes, the limit is " +
+                       std::to_string(limit));
+}
+
+Status Budget::hold(int64_t bytes) {
+  held += bytes;
+  return held <= bounds.maxActivationBytes ? Status::ok()
+                                           : tooManyActivations(held, bounds.maxActivationBytes);
+}
+
+Status Budget::unshare(Tensor &result) {
+  if (!result.isPresent() || result.isSoleOwner())
+    return Status::ok();
+  QUERN_TRY(hold(result.numBytes()));
+  QUERN_ASSIGN(result, result.clone());
+  return Status::ok();
+}
+
+void Budget::beginStep() {
   taken = 0;
   scratchTensors.clear();
 }
@@ -48,8 +66,7 @@ static Status takeMemory(CheckedSize bytes, const Limits &bounds, int64_t held, 
     return Status::ok();
   CheckedSize total = CheckedSize(held) + CheckedSize(taken) + bytes;
   if (!total.valid() || total.value() > bounds.maxActivationBytes)
-    return resourceLimit("activations need " + std::to_string(total.value()) +
-                         " bytes, the limit is " + std::to_string(bounds.maxActivationBytes));
+    return tooManyActivations(total.value(), bounds.maxActivationBytes);
   taken += bytes.value();
   return Status::ok();
 }

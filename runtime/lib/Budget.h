@@ -57,13 +57,21 @@ public:
   /// Fails when less than `units` of work are left, so that no work is done in vain.
   Status require(CheckedSize units) const;
 
-  /// Frees the scratch memory of the step before. `heldBytes` of the activations'
-  /// limit are in use while the next step runs.
-  void beginStep(int64_t heldBytes);
+  /// Counts bytes of activations that stay in use; tensors that share storage count
+  /// each, so that the limit errs on the safe side. ResourceLimit when more than
+  /// maxActivationBytes are held then.
+  Status hold(int64_t bytes);
+  void release(int64_t bytes) { held -= bytes; }
   int64_t heldBytes() const { return held; }
+  /// Gives `result` storage that nothing else refers to, which its receiver may
+  /// write into: a copy, held, unless it is so already.
+  Status unshare(Tensor &result);
+
+  /// Frees the scratch memory of the step before, and counts anew what one allocates.
+  void beginStep();
 
   /// As the functions of Tensor; the step may not exceed maxActivationBytes with
-  /// all it allocates.
+  /// what is held and all it allocates.
   Expected<Tensor> allocate(DType dtype, Tensor::Dims dims);
   Expected<Tensor> allocateUninitialized(DType dtype, Tensor::Dims dims);
   /// Uninitialized memory that lives until the next step begins.

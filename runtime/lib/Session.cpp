@@ -67,15 +67,16 @@ static bool matches(const Plan &plan, std::span<const Tensor> inputs) {
 }
 
 /// Kernels load whole elements: an element must not straddle its alignment.
-static Status checkStorage(const std::string &what, const Tensor &tensor) {
+static Status checkStorage(const char *kind, const std::string &name, const Tensor &tensor) {
   if (tensor.numElements() == 0)
     return Status::ok();
-  if (!tensor.rawData())
-    return invalidInput(what + ": the tensor has no data");
   auto alignment = static_cast<uintptr_t>(std::min<int64_t>(dtypeBytes(tensor.dtype()), 8));
-  if (reinterpret_cast<uintptr_t>(tensor.rawData()) % alignment != 0)
-    return invalidInput(what + ": the data is not aligned to its elements");
-  return Status::ok();
+  bool isAligned = reinterpret_cast<uintptr_t>(tensor.rawData()) % alignment == 0;
+  if (tensor.rawData() && isAligned)
+    return Status::ok();
+  return invalidInput(
+      kind + (" '" + name + "': ") +
+      (isAligned ? "the tensor has no data" : "the data is not aligned to its elements"));
 }
 
 /// Brings the executor for these inputs to the front, planning when it is new.
@@ -116,10 +117,8 @@ Status Session::State::bindOutputs(const Plan &plan, std::span<Tensor> outputs) 
   for (size_t i = 0; i < outputs.size(); ++i) {
     const PlanPort &port = plan.outputs[i];
     Tensor &output = outputs[i];
-    if (port.dynamic) {
-      output = Tensor();
+    if (port.dynamic)
       continue;
-    }
     if (!output.isPresent()) {
       QUERN_ASSIGN(output, Tensor::allocateUninitialized(port.dtype, port.dims, options.limits));
       continue;
@@ -128,7 +127,7 @@ Status Session::State::bindOutputs(const Plan &plan, std::span<Tensor> outputs) 
       return invalidInput("output '" + port.name + "': wanted " +
                           std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims) +
                           ", found " + output.describe());
-    QUERN_TRY(checkStorage("output '" + port.name + "'", output));
+    QUERN_TRY(checkStorage("output", port.name, output));
   }
   return Status::ok();
 }
@@ -139,7 +138,7 @@ Status Session::State::run(std::span<const Tensor> inputs, std::span<Tensor> out
                         " outputs, found " + std::to_string(outputs.size()));
   QUERN_TRY(selectPlan(inputs));
   for (size_t i = 0; i < inputs.size(); ++i)
-    QUERN_TRY(checkStorage("input '" + executable->inputs()[i].name + "'", inputs[i]));
+    QUERN_TRY(checkStorage("input", executable->inputs()[i].name, inputs[i]));
   PlannedRun &current = *planned.front();
   const Plan &plan = current.executor.plan();
   QUERN_TRY(growArena(plan.arenaBytes));

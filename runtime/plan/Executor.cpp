@@ -20,7 +20,10 @@ Executor::Executor(std::shared_ptr<const Plan> plan)
 }
 
 void *Executor::resolve(const BufferRef &ref, const Binding &binding) const {
-  auto at = [&](const void *base) {
+  auto at = [&](const void *base) -> std::byte * {
+    // The storage of an empty tensor may be nowhere.
+    if (!base)
+      return nullptr;
     return const_cast<std::byte *>(static_cast<const std::byte *>(base)) + ref.offset;
   };
   switch (ref.space) {
@@ -39,17 +42,18 @@ void *Executor::resolve(const BufferRef &ref, const Binding &binding) const {
 }
 
 Status Executor::runKernel(const KernelStep &step, const Binding &binding,
-                           const RunResources &resources) {
+                           TaskPool &pool) {
+  if (step.tasks <= 0)
+    return Status::ok();
   for (size_t i = 0; i < step.buffers.size(); ++i)
     pointers[i] = resolve(step.buffers[i], binding);
   void *const *buffers = pointers.data();
   if (step.tasks <= step.grain) {
-    if (step.tasks > 0)
-      step.function(buffers, step.dims.data(), 0, step.tasks);
+    step.function(buffers, step.dims.data(), 0, step.tasks);
     return Status::ok();
   }
-  const Budget &budget = resources.budget;
-  resources.pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
+  const Budget &budget = binding.budget;
+  pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
     if (!budget.mustStop())
       step.function(buffers, step.dims.data(), begin, end);
   });
@@ -58,6 +62,8 @@ Status Executor::runKernel(const KernelStep &step, const Binding &binding,
 }
 
 Tensor Executor::operand(const TensorRef &ref, const Binding &binding) const {
+  if (ref.constant.isPresent())
+    return ref.constant;
   if (ref.dtype == DType::Undefined)
     return Tensor();
   if (ref.buffer.space == Space::Dynamic)
@@ -65,28 +71,23 @@ Tensor Executor::operand(const TensorRef &ref, const Binding &binding) const {
   return Tensor::borrow(ref.dtype, ref.dims, resolve(ref.buffer, binding));
 }
 
-/// Whether the storage of `a` starts inside that of `b`.
-static bool startsInside(const Tensor &a, const Tensor &b) {
-  auto *begin = static_cast<const std::byte *>(b.rawData());
-  auto *p = static_cast<const std::byte *>(a.rawData());
-  return b.isPresent() && std::less_equal<>()(begin, p) && std::less<>()(p, begin + b.numBytes());
+Status Executor::storeInSlot(uint32_t slot, Tensor result, const Binding &binding) {
+  QUERN_TRY(binding.budget.hold(result.numBytes()));
+  // A result may share its operand's storage (a reshape). Static buffers are
+  // overwritten by later steps, and so are no tensor's to keep.
+  if (!result.isOwner()) {
+    QUERN_ASSIGN(result, result.clone());
+  }
+  slots[slot] = std::move(result);
+  return Status::ok();
 }
 
-Status Executor::storeResult(const TensorRef &ref, Tensor result, std::span<const Tensor> operands,
-                             const Binding &binding) {
+Status Executor::storeResult(const TensorRef &ref, Tensor result, const Binding &binding) {
   if (result.dtype() != ref.dtype)
     return internalError("a result has type " + std::string(dtypeName(result.dtype())) +
                          ", planned was " + std::string(dtypeName(ref.dtype)));
-  if (ref.buffer.space == Space::Dynamic) {
-    // A result may share its operand's storage (a reshape). That outlives the
-    // step only when it is counted, and operands in static buffers are not.
-    auto borrowed = [&](const Tensor &t) { return startsInside(result, t); };
-    if (std::any_of(operands.begin(), operands.end(), borrowed)) {
-      QUERN_ASSIGN(result, result.clone());
-    }
-    slots[ref.buffer.index] = std::move(result);
-    return Status::ok();
-  }
+  if (ref.buffer.space == Space::Dynamic)
+    return storeInSlot(ref.buffer.index, std::move(result), binding);
   if (result.dims() != ref.dims)
     return internalError("a result has shape " + formatDims(result.dims()) + ", planned was " +
                          formatDims(ref.dims));
@@ -102,18 +103,22 @@ Status Executor::storeResult(const TensorRef &ref, Tensor result, std::span<cons
   return Status::ok();
 }
 
-Status Executor::runReference(const ReferenceStep &step, const Binding &binding, Budget &budget) {
+Status Executor::runReference(const ReferenceStep &step, const Binding &binding) {
   std::vector<Tensor> operands;
   operands.reserve(step.inputs.size());
-  budget.beginStep(compiled->arenaBytes);
+  binding.budget.beginStep();
   for (const TensorRef &ref : step.inputs)
     operands.push_back(operand(ref, binding));
-  QUERN_ASSIGN(std::vector<Tensor> results, step.function(operands, budget));
+  QUERN_ASSIGN(std::vector<Tensor> results, step.function(operands, binding.budget));
   if (results.size() != step.outputs.size())
     return internalError("computed " + std::to_string(results.size()) + " results, planned were " +
                          std::to_string(step.outputs.size()));
   for (size_t i = 0; i < results.size(); ++i)
-    QUERN_TRY(storeResult(step.outputs[i], std::move(results[i]), operands, binding));
+    QUERN_TRY(storeResult(step.outputs[i], std::move(results[i]), binding));
+  for (uint32_t slot : step.released) {
+    binding.budget.release(slots[slot].numBytes());
+    slots[slot] = Tensor();
+  }
   return Status::ok();
 }
 
@@ -125,28 +130,46 @@ Status Executor::runSteps(const Binding &binding, const RunResources &resources)
     Clock::time_point start = profile ? Clock::now() : Clock::time_point();
     Status status = resources.budget.check();
     if (auto *kernel = std::get_if<KernelStep>(&step.work); status.isOk() && kernel)
-      status = runKernel(*kernel, binding, resources);
+      status = runKernel(*kernel, binding, resources.pool);
     else if (status.isOk())
-      status = runReference(std::get<ReferenceStep>(step.work), binding, resources.budget);
+      status = runReference(std::get<ReferenceStep>(step.work), binding);
     if (!status.isOk())
       return status.withContext("node '" + step.nodes + "' (" + step.kernel + ")");
     if (profile)
       resources.profile[i].addRun(std::chrono::nanoseconds(Clock::now() - start).count());
   }
+  return assignDynamicOutputs(binding);
+}
+
+Status Executor::assignDynamicOutputs(const Binding &binding) {
+  if (slots.empty())
+    return Status::ok();
+  std::vector<std::pair<size_t, Tensor>> results;
   for (size_t i = 0; i < compiled->outputs.size(); ++i)
     if (compiled->outputs[i].dynamic)
-      binding.outputs[i] = slots[compiled->outputs[i].slot];
+      results.emplace_back(i, slots[compiled->outputs[i].slot]);
+  std::fill(slots.begin(), slots.end(), Tensor());
+  for (auto &[i, result] : results) {
+    Status status = binding.budget.unshare(result);
+    if (!status.isOk())
+      return status.withContext("output '" + compiled->outputs[i].name + "'");
+  }
+  for (auto &[i, result] : results)
+    binding.outputs[i] = std::move(result);
   return Status::ok();
 }
 
 Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs,
                      const RunResources &resources) {
-  Binding binding{inputs, outputs, resources.arena};
+  Binding binding{inputs, outputs, resources.arena, resources.budget};
+  int64_t heldBefore = resources.budget.heldBytes();
+  QUERN_TRY(resources.budget.hold(compiled->arenaBytes));
   Status status;
   resources.pool.enter([&] {
     FloatEnvironment environment(resources.flushSubnormals);
     status = runSteps(binding, resources);
   });
   std::fill(slots.begin(), slots.end(), Tensor());
+  resources.budget.release(resources.budget.heldBytes() - heldBefore);
   return status;
 }

@@ -14,7 +14,8 @@ namespace quern {
 /// What a run works with besides the plan and the tensors.
 struct RunResources {
   TaskPool &pool;
-  /// Asked between steps, between the task ranges of a step and by reference kernels.
+  /// Asked between steps, between the task ranges of a step and by reference kernels;
+  /// holds the plan's arena and the values in dynamic slots.
   Budget &budget;
   /// At least plan.arenaBytes bytes, 64-byte aligned.
   std::byte *arena = nullptr;
@@ -32,7 +33,8 @@ public:
   const Plan &plan() const { return *compiled; }
 
   /// `inputs` match plan().inputs. Outputs of a known size are present, match
-  /// plan().outputs and are written in place; dynamic ones are assigned.
+  /// plan().outputs and are written in place; dynamic ones are assigned when all
+  /// has gone well, and share storage with nothing.
   /// Errors name the nodes of the step that failed.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs,
              const RunResources &resources);
@@ -43,14 +45,16 @@ private:
     std::span<const Tensor> inputs;
     std::span<Tensor> outputs;
     std::byte *arena;
+    Budget &budget;
   };
   void *resolve(const BufferRef &ref, const Binding &binding) const;
   Tensor operand(const TensorRef &ref, const Binding &binding) const;
-  Status runKernel(const KernelStep &step, const Binding &binding, const RunResources &resources);
-  Status runReference(const ReferenceStep &step, const Binding &binding, Budget &budget);
-  Status storeResult(const TensorRef &ref, Tensor result, std::span<const Tensor> operands,
-                     const Binding &binding);
+  Status runKernel(const KernelStep &step, const Binding &binding, TaskPool &pool);
+  Status runReference(const ReferenceStep &step, const Binding &binding);
+  Status storeResult(const TensorRef &ref, Tensor result, const Binding &binding);
+  Status storeInSlot(uint32_t slot, Tensor result, const Binding &binding);
   Status runSteps(const Binding &binding, const RunResources &resources);
+  Status assignDynamicOutputs(const Binding &binding);
 
   std::shared_ptr<const Plan> compiled;
   /// The buffers of the running kernel step.

@@ -49,6 +49,9 @@ struct TensorRef {
   BufferRef buffer;
   DType dtype = DType::Undefined;
   Tensor::Dims dims;
+  /// A constant operand itself; the rest says nothing then. Strings, for one,
+  /// have no place in a plan's memory.
+  Tensor constant = {};
 };
 
 /// Calls a reference kernel on tensors: the path of ops without native code.
@@ -57,13 +60,15 @@ struct ReferenceStep {
       function;
   std::vector<TensorRef> inputs;
   std::vector<TensorRef> outputs;
+  /// Dynamic slots that are not needed after this step.
+  std::vector<uint32_t> released = {};
 };
 
 struct PlanStep {
   std::variant<KernelStep, ReferenceStep> work;
   /// The ONNX nodes this step computes ("conv1+relu1").
   std::string nodes;
-  /// The kernel's readable name ("dot_12x32_conv3x3_relu") or the op name.
+  /// The kernel's readable name ("dot_12x32_relu") or the op name.
   std::string kernel;
   /// Floating-point operations and bytes moved, estimated; 0 when unknown.
   double flops = 0;
@@ -74,7 +79,7 @@ struct PlanPort {
   std::string name;
   DType dtype = DType::Undefined;
   /// Empty and `dynamic` when the size is known only after the run.
-  Tensor::Dims dims;
+  Tensor::Dims dims = {};
   bool dynamic = false;
   /// Of a dynamic output: its slot.
   uint32_t slot = 0;
@@ -92,5 +97,9 @@ struct Plan {
   /// Keeps code alive.
   std::vector<std::shared_ptr<const void>> keepAlive;
 };
+
+/// Sets ReferenceStep::released of all steps: a slot ends with the last step that
+/// uses it, unless it is an output.
+void releaseSlotsAfterLastUse(Plan &plan);
 
 } // namespace quern

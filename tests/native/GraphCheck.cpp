@@ -244,12 +244,15 @@ Expected<std::vector<Tensor>> native::runGuarded(const Executable &executable,
 }
 
 Expected<std::vector<Tensor>> native::runInterpreted(const Graph &graph,
-                                                     const std::vector<Tensor> &inputs) {
+                                                     const std::vector<Tensor> &inputs,
+                                                     const Limits &limits) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(context);
   if (!module)
     return invalidModel("the test's graph does not parse:\n" + graph.text());
-  return interpreter::interpret(passes::findMain(*module), inputs);
+  interpreter::InterpretOptions options;
+  options.limits = limits;
+  return interpreter::interpret(passes::findMain(*module), inputs, options);
 }
 
 /// The first element that differs; -1 when none does. 0 equals -0.

@@ -80,7 +80,8 @@ Expected<GraphRun> runCompiled(std::shared_ptr<const Executable> executable,
 Expected<std::vector<Tensor>> runGuarded(const Executable &executable,
                                          const std::vector<Tensor> &inputs,
                                          GuardedMemory::Side side);
-Expected<std::vector<Tensor>> runInterpreted(const Graph &graph, const std::vector<Tensor> &inputs);
+Expected<std::vector<Tensor>> runInterpreted(const Graph &graph, const std::vector<Tensor> &inputs,
+                                             const Limits &limits = {});
 
 void expectSameTensors(const std::vector<Tensor> &found, const std::vector<Tensor> &wanted,
                        const std::vector<std::string> &labels);

@@ -96,7 +96,7 @@ TEST(Budget, PartsEndWithTheBudget) {
 
 TEST(Budget, CountsTheMemoryOfAStep) {
   Budget budget(withActivations(1000));
-  budget.beginStep(500);
+  ASSERT_TRUE(budget.hold(500).isOk());
   EXPECT_EQ(budget.heldBytes(), 500);
   auto result = budget.allocate(DType::Float32, {50});
   ASSERT_TRUE(result) << result.status().message();
@@ -108,7 +108,8 @@ TEST(Budget, CountsTheMemoryOfAStep) {
             "activations need 1002 bytes, the limit is 1000");
   EXPECT_TRUE(budget.allocateUninitialized(DType::Int8, {4}));
   EXPECT_FALSE(budget.allocateUninitialized(DType::Int8, {1}));
-  budget.beginStep(0);
+  budget.release(500);
+  budget.beginStep();
   EXPECT_TRUE(budget.allocate(DType::String, {10}));
   EXPECT_FALSE(budget.allocate(DType::String, {100}));
 }

@@ -4,6 +4,7 @@
 #include "runtime/lib/Arena.h"
 #include "tests/runtime/PlanBuilder.h"
 
+#include <algorithm>
 #include <atomic>
 #include <gtest/gtest.h>
 
@@ -148,10 +149,133 @@ TEST(Executor, DynamicResultsFlowThroughSlots) {
   EXPECT_EQ(valuesOf<float>(result.outputs[0]), (std::vector<float>{-1, -2}));
 }
 
+namespace {
+Expected<std::vector<Tensor>> copyOf(std::span<const Tensor> in, Budget &) {
+  QUERN_ASSIGN(Tensor copy, in[0].clone());
+  return std::vector{copy};
+}
+Expected<std::vector<Tensor>> reshape(std::span<const Tensor> in, Budget &) {
+  return std::vector{in[0].reshaped({2, 2})};
+}
+
+/// x (4 floats) -> `count` copies in slots, one from the other -> y, the last one.
+/// Every copy lives on to the end when `keepsAll`.
+std::shared_ptr<Plan> copyChain(uint32_t count, bool keepsAll = false) {
+  auto plan = referencePlan(copyOf, {slot(0), DType::Float32, {}});
+  plan->dynamicSlots = count;
+  for (uint32_t i = 1; i < count; ++i)
+    plan->steps.push_back(referenceStep(copyOf, {{slot(i - 1), DType::Float32, {}}},
+                                        {{slot(i), DType::Float32, {}}}));
+  plan->outputs[0].slot = count - 1;
+  for (uint32_t i = 0; keepsAll && i + 1 < count; ++i)
+    plan->outputs.push_back({.name = "z", .dtype = DType::Float32, .dynamic = true, .slot = i});
+  releaseSlotsAfterLastUse(*plan);
+  return plan;
+}
+
+Status runWithin(std::shared_ptr<const Plan> plan, int64_t limit) {
+  Arena arena = Arena::allocate(CheckedSize(plan->arenaBytes)).take();
+  TaskPool pool(1, true);
+  std::vector<Tensor> inputs{kFour}, outputs(plan->outputs.size());
+  Limits limits;
+  limits.maxActivationBytes = limit;
+  Budget budget(limits);
+  return Executor(plan).run(inputs, outputs,
+                            {.pool = pool, .budget = budget, .arena = arena.data()});
+}
+} // namespace
+
+TEST(Executor, SlotsAreReleasedAfterTheirLastUse) {
+  // A step's operand and its result live at the same time: two times 16 bytes.
+  EXPECT_TRUE(runWithin(copyChain(10), 32).isOk());
+  Status status = runWithin(copyChain(10), 31);
+  EXPECT_EQ(status.code(), StatusCode::ResourceLimit);
+  EXPECT_EQ(status.message(), "node 'node7' (nn.some_op): activations need 32 bytes, the limit is 31");
+  EXPECT_TRUE(runWithin(copyChain(10, /*keepsAll=*/true), 160).isOk());
+  EXPECT_EQ(runWithin(copyChain(10, /*keepsAll=*/true), 159).message(),
+            "node 'node7' (nn.some_op): activations need 160 bytes, the limit is 159");
+}
+
+TEST(Executor, TheArenaCounts) {
+  auto plan = copyChain(3);
+  plan->arenaBytes = 100;
+  EXPECT_TRUE(runWithin(plan, 132).isOk());
+  EXPECT_EQ(runWithin(plan, 131).message(),
+            "node 'node7' (nn.some_op): activations need 132 bytes, the limit is 131");
+}
+
+TEST(Executor, CopiesForOutputsCount) {
+  auto plan = copyChain(1);
+  plan->outputs.push_back(plan->outputs[0]);
+  plan->outputs[1].name = "again";
+  EXPECT_TRUE(runWithin(plan, 32).isOk());
+  EXPECT_EQ(runWithin(plan, 31).message(),
+            "output 'y': activations need 32 bytes, the limit is 31");
+}
+
+TEST(Executor, DynamicOutputsOwnTheirStorage) {
+  auto plan = referencePlan(reshape, {slot(0), DType::Float32, {}});
+  Tensor constant = Tensor::of<float>({4}, {5, 6, 7, 8});
+  TensorRef constantRef;
+  constantRef.constant = constant;
+  plan->steps.push_back(referenceStep(reshape, {constantRef}, {{slot(1), DType::Float32, {}}}));
+  plan->steps.push_back(
+      referenceStep(reshape, {{slot(0), DType::Float32, {}}}, {{slot(2), DType::Float32, {}}}));
+  plan->dynamicSlots = 3;
+  for (uint32_t i : {1u, 2u, 2u})
+    plan->outputs.push_back({.name = "z", .dtype = DType::Float32, .dynamic = true, .slot = i});
+  releaseSlotsAfterLastUse(*plan);
+  for (int round = 0; round < 2; ++round) {
+    auto result = runOnce(plan, {kFour});
+    ASSERT_TRUE(result.status.isOk()) << result.status.message();
+    std::vector<float> mine{1, 2, 3, 4}, weights{5, 6, 7, 8};
+    EXPECT_EQ(valuesOf<float>(result.outputs[0]), mine);
+    EXPECT_EQ(valuesOf<float>(result.outputs[1]), weights);
+    EXPECT_EQ(valuesOf<float>(result.outputs[2]), mine);
+    EXPECT_EQ(valuesOf<float>(result.outputs[3]), mine);
+    for (Tensor &output : result.outputs) {
+      EXPECT_TRUE(output.isSoleOwner());
+      std::fill_n(output.mutableData<float>(), 4, -1.0f);
+    }
+    EXPECT_EQ(valuesOf<float>(kFour), mine);
+    EXPECT_EQ(valuesOf<float>(constant), weights);
+  }
+}
+
+TEST(Executor, FailedRunsLeaveDynamicOutputs) {
+  auto plan = copyChain(2);
+  std::vector<Tensor> inputs{kFour}, outputs{kFour};
+  TaskPool pool(1, true);
+  Limits limits;
+  limits.maxActivationBytes = 1;
+  Budget budget(limits);
+  EXPECT_FALSE(Executor(plan).run(inputs, outputs, {.pool = pool, .budget = budget}).isOk());
+  EXPECT_EQ(outputs[0].rawData(), kFour.rawData());
+}
+
+// Empty tensors may have no address; UBSan watches.
+TEST(Executor, EmptyTensorsWithoutStorage) {
+  static int64_t calls;
+  calls = 0;
+  auto count = [](void *const *, const int64_t *, int64_t, int64_t) { ++calls; };
+  auto plan = std::make_shared<Plan>();
+  plan->inputs = {{.name = "x", .dtype = DType::Float32, .dims = {0}}};
+  plan->outputs = {{.name = "y", .dtype = DType::Float32, .dims = {0}}};
+  BufferRef behind = input(0);
+  behind.offset = 8;
+  plan->steps = {
+      kernelStep("none", count, {behind, output(0)}, {}, 0),
+      kernelStep("other", count, {behind, output(0)}, {}, 1),
+      referenceStep(copyOf, {{behind, DType::Float32, {0}}}, {{output(0), DType::Float32, {0}}})};
+  std::vector<Tensor> inputs{Tensor::borrow(DType::Float32, {0}, nullptr)}, outputs = inputs;
+  TaskPool pool(1, true);
+  Budget budget{Limits()};
+  Status status = Executor(plan).run(inputs, outputs, {.pool = pool, .budget = budget});
+  EXPECT_TRUE(status.isOk()) << status.message();
+  EXPECT_EQ(calls, 1);
+}
+
 TEST(Executor, DynamicResultsNeverShareBorrowedStorage) {
-  auto reshape = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
-    return std::vector{in[0].reshaped({2, 2})};
-  };
   auto result = runOnce(referencePlan(reshape, {slot(0), DType::Float32, {}}), {kFour});
   ASSERT_TRUE(result.status.isOk()) << result.status.message();
   EXPECT_NE(result.outputs[0].rawData(), kFour.rawData());

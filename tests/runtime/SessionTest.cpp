@@ -30,10 +30,10 @@ void operator delete(void *p, size_t) noexcept { std::free(p); }
 
 namespace {
 /// y = x + 11 over N floats.
-std::shared_ptr<const Executable> addElevenModel(int64_t grain = 16) {
+std::shared_ptr<const Executable> addElevenModel(int64_t grain = 16, const std::string &x = "x") {
   Shape shape({Dim::symbol("N")});
   return std::make_shared<Executable>(
-      std::vector<PortSignature>{{"x", DType::Float32, shape}},
+      std::vector<PortSignature>{{x, DType::Float32, shape}},
       std::vector<PortSignature>{{"y", DType::Float32, shape}},
       [grain](std::span<const Tensor::Dims> dims,
               const Deadline &) -> Expected<std::shared_ptr<const Plan>> {
@@ -89,7 +89,8 @@ TEST(Session, KeepsWorkingAfterManyShapes) {
 }
 
 TEST(Session, BoundRunsAllocateNothing) {
-  Session session = makeSession(addElevenModel(), {.threads = 1, .profile = true});
+  auto model = addElevenModel(16, "an input whose name is no small string");
+  Session session = makeSession(model, {.threads = 1, .profile = true});
   std::vector<Tensor> inputs{ramp(100)};
   std::vector<Tensor> outputs{Tensor::allocate(DType::Float32, {100}).take()};
   const void *bound = outputs[0].rawData();
@@ -138,6 +139,35 @@ TEST(Session, ActivationsAreLimited) {
   EXPECT_EQ(outputs.status().code(), StatusCode::ResourceLimit);
   EXPECT_EQ(outputs.status().message(),
             "activations: an arena needs 4000 bytes, the limit is 1000");
+}
+
+TEST(Session, ValuesInSlotsAreLimited) {
+  auto plan = addElevenPlan(4, 1);
+  auto copy = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+    QUERN_ASSIGN(Tensor result, in[0].clone());
+    return std::vector{result};
+  };
+  PlanStep step;
+  step.work = ReferenceStep{.function = copy,
+                            .inputs = {{input(0), DType::Float32, {4}}},
+                            .outputs = {{slot(0), DType::Float32, {}}}};
+  step.nodes = "big";
+  step.kernel = "nn.copy";
+  plan->steps.push_back(std::move(step));
+  plan->dynamicSlots = 1;
+  Shape shape({4});
+  auto model = std::make_shared<Executable>(
+      std::vector<PortSignature>{{"x", DType::Float32, shape}},
+      std::vector<PortSignature>{{"y", DType::Float32, shape}},
+      [plan](std::span<const Tensor::Dims>) -> Expected<std::shared_ptr<const Plan>> {
+        return std::shared_ptr<const Plan>(plan);
+      });
+  SessionOptions options;
+  options.limits.maxActivationBytes = 32;
+  EXPECT_TRUE(makeSession(model, options).run(std::vector{kFour}));
+  options.limits.maxActivationBytes = 31;
+  EXPECT_EQ(makeSession(model, options).run(std::vector{kFour}).status().message(),
+            "big (nn.copy): activations need 32 bytes, the limit is 31");
 }
 
 TEST(Session, FlushesSubnormalsUnlessToldNotTo) {

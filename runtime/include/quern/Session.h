@@ -64,10 +64,12 @@ public:
   /// input, what was wanted and what was found.
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs);
   /// As above into `outputs`, one per executable().outputs(): a present tensor
-  /// must have the output's type and dims, must not overlap an input, and is
-  /// written in place; an absent one is allocated. An output whose size is known
-  /// only after the run is always replaced. Allocates nothing when all are
-  /// present, the input dims are those of the last run, and every step is native.
+  /// must have the output's type and dims, must not overlap an input or another
+  /// output, and is written in place; an absent one is allocated. An output whose
+  /// size is known only after the run is replaced when the run has gone well. Its
+  /// storage is its own, as that of an allocated one: neither the model's nor
+  /// another tensor's. Allocates nothing when all are present, the input dims are
+  /// those of the last run, and every step is native.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
 
   /// Makes the current run (or the next one) end with StatusCode::Cancelled

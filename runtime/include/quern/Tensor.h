@@ -15,8 +15,8 @@
 namespace quern {
 
 /// A dense, row-major tensor. Copying shares the elements; `clone` copies them.
-/// Owned storage is 64-byte aligned; borrowed storage keeps its owner alive
-/// through a shared pointer, or is the caller's to keep alive.
+/// Owned storage is 64-byte aligned, unless of strings; borrowed storage keeps its
+/// owner alive through a shared pointer, or is the caller's to keep alive.
 /// A default-constructed Tensor is "absent" (an omitted optional input).
 class Tensor {
 public:
@@ -38,6 +38,10 @@ public:
   static Tensor ofInts(const std::vector<int64_t> &values);
 
   bool isPresent() const { return elementType != DType::Undefined; }
+  /// Whether the tensor keeps its storage alive, alone or with copies and others.
+  bool isOwner() const { return keepAlive != nullptr; }
+  /// Whether nobody else keeps the storage, so that writing changes no other tensor.
+  bool isSoleOwner() const { return keepAlive.use_count() == 1; }
   DType dtype() const { return elementType; }
   const Dims &dims() const { return sizes; }
   int64_t rank() const { return static_cast<int64_t>(sizes.size()); }

@@ -1,0 +1,23 @@
+//===- Plan.cpp - what a compiled graph is at run time --------------------===//
+#include "runtime/plan/Plan.h"
+
+using namespace quern;
+
+void quern::releaseSlotsAfterLastUse(Plan &plan) {
+  std::vector<bool> neededLater(plan.dynamicSlots, false);
+  for (const PlanPort &output : plan.outputs)
+    if (output.dynamic)
+      neededLater[output.slot] = true;
+  for (size_t i = plan.steps.size(); i-- > 0;) {
+    auto *step = std::get_if<ReferenceStep>(&plan.steps[i].work);
+    if (!step)
+      continue;
+    step->released.clear();
+    for (const std::vector<TensorRef> *refs : {&step->outputs, &step->inputs})
+      for (const TensorRef &ref : *refs)
+        if (ref.buffer.space == BufferRef::Space::Dynamic && !neededLater[ref.buffer.index]) {
+          neededLater[ref.buffer.index] = true;
+          step->released.push_back(ref.buffer.index);
+        }
+  }
+}
