@@ -3,6 +3,7 @@
 
 #include "runtime/lib/Arena.h"
 #include "runtime/lib/Budget.h"
+#include "runtime/lib/PortOverlap.h"
 #include "runtime/plan/Executor.h"
 
 #include <algorithm>
@@ -30,8 +31,10 @@ std::vector<ProfileRow> profileRows(const Plan &plan) {
 /// An executor with the profile of its runs.
 struct PlannedRun {
   explicit PlannedRun(std::shared_ptr<const Plan> plan)
-      : executor(std::move(plan)), profile(profileRows(executor.plan())) {}
+      : executor(std::move(plan)), overlap(executor.plan()), profile(profileRows(executor.plan())) {
+  }
   Executor executor;
+  PortOverlap overlap;
   std::vector<ProfileRow> profile;
 };
 
@@ -143,6 +146,7 @@ Status Session::State::run(std::span<const Tensor> inputs, std::span<Tensor> out
   const Plan &plan = current.executor.plan();
   QUERN_TRY(growArena(plan.arenaBytes));
   QUERN_TRY(bindOutputs(plan, outputs));
+  QUERN_TRY(current.overlap.check(inputs, outputs));
 
   Budget budget(options.limits, &cancelled);
   RunResources resources{.pool = pool,

@@ -123,6 +123,22 @@ TEST(Session, RefusesWrongTensors) {
   EXPECT_EQ(missing.status().message(), "input 'x': the tensor has no data");
 }
 
+TEST(Session, RefusesOutputsThatOverlapInputs) {
+  Session session = makeSession(addElevenModel());
+  Tensor six = ramp(6);
+  auto part = [&](int64_t first) {
+    return Tensor::borrow(DType::Float32, {4}, six.data<float>() + first);
+  };
+  std::vector<Tensor> inputs{part(0)}, outputs{part(2)};
+  Status status = session.run(inputs, outputs);
+  EXPECT_EQ(status.code(), StatusCode::InvalidInput);
+  EXPECT_EQ(status.message(), "output 'y' overlaps input 'x': they share 8 bytes, from byte 0 of "
+                              "the first and byte 8 of the second on");
+  EXPECT_EQ(six.data<float>()[5], 5.0f) << "nothing has run";
+  outputs = {ramp(4)};
+  EXPECT_TRUE(session.run(inputs, outputs).isOk());
+}
+
 TEST(Session, OptionsAreChecked) {
   auto session = Session::create(addElevenModel(), {.threads = -1});
   ASSERT_FALSE(session);

@@ -1,0 +1,53 @@
+//===- PortOverlap.cpp - outputs that share memory with other ports -------===//
+#include "runtime/lib/PortOverlap.h"
+
+#include <algorithm>
+
+using namespace quern;
+
+PortOverlap::PortOverlap(const Plan &plan) : plan(plan) {
+  ranges.reserve(plan.inputs.size() + plan.outputs.size());
+}
+
+void PortOverlap::addRange(const PlanPort &port, const Tensor &tensor, bool isOutput) {
+  auto begin = reinterpret_cast<uintptr_t>(tensor.rawData());
+  auto bytes = static_cast<uintptr_t>(tensor.numBytes());
+  if (bytes > 0)
+    ranges.push_back({begin, begin + bytes, &port, isOutput});
+}
+
+/// "output 'y' overlaps input 'x': they share 8 bytes, from byte 0 of the first and
+/// byte 8 of the second on".
+Status PortOverlap::describe(const Range &output, const Range &other) {
+  uintptr_t begin = std::max(output.begin, other.begin), end = std::min(output.end, other.end);
+  std::string kind = other.isOutput ? "output" : "input";
+  return invalidInput("output '" + output.port->name + "' overlaps " + kind + " '" +
+                      other.port->name + "': they share " + std::to_string(end - begin) +
+                      " bytes, from byte " + std::to_string(begin - output.begin) +
+                      " of the first and byte " + std::to_string(begin - other.begin) +
+                      " of the second on");
+}
+
+Status PortOverlap::check(std::span<const Tensor> inputs, std::span<const Tensor> outputs) {
+  ranges.clear();
+  for (size_t i = 0; i < inputs.size(); ++i)
+    addRange(plan.inputs[i], inputs[i], /*isOutput=*/false);
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (!plan.outputs[i].dynamic)
+      addRange(plan.outputs[i], outputs[i], /*isOutput=*/true);
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range &a, const Range &b) { return a.begin < b.begin; });
+  // Those seen so far that reach furthest.
+  const Range *furthest = nullptr, *furthestOutput = nullptr;
+  for (const Range &range : ranges) {
+    if (furthestOutput && range.begin < furthestOutput->end)
+      return describe(*furthestOutput, range);
+    if (range.isOutput && furthest && range.begin < furthest->end)
+      return describe(range, *furthest);
+    if (!furthest || range.end > furthest->end)
+      furthest = &range;
+    if (range.isOutput && (!furthestOutput || range.end > furthestOutput->end))
+      furthestOutput = &range;
+  }
+  return Status::ok();
+}

@@ -1,0 +1,37 @@
+//===- PortOverlap.h - outputs that share memory with other ports ---------===//
+#pragma once
+
+#include "runtime/plan/Plan.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace quern {
+
+/// Finds outputs that would be written over an input, or over one another. All
+/// its memory is allocated at construction.
+class PortOverlap {
+public:
+  /// `plan` must outlive this.
+  explicit PortOverlap(const Plan &plan);
+
+  /// InvalidInput, naming two ports of the plan and the bytes they share, when a
+  /// tensor that is written in place shares memory with another. The tensors are
+  /// one per port. Takes n log n time.
+  Status check(std::span<const Tensor> inputs, std::span<const Tensor> outputs);
+
+private:
+  struct Range {
+    uintptr_t begin, end;
+    const PlanPort *port;
+    bool isOutput;
+  };
+  void addRange(const PlanPort &port, const Tensor &tensor, bool isOutput);
+  static Status describe(const Range &output, const Range &other);
+
+  const Plan &plan;
+  std::vector<Range> ranges;
+};
+
+} // namespace quern
