@@ -1,6 +1,8 @@
 //===- WeightStore.cpp - blobs that weights refer to ----------------------===//
 #include "ir/WeightStore.h"
 
+#include <algorithm>
+
 using namespace quern;
 using namespace quern::nn;
 
@@ -21,6 +23,12 @@ std::string WeightStore::addTensor(const Tensor &tensor) {
 bool WeightStore::contains(const std::string &blob) const {
   std::lock_guard lock(mutex);
   return blobs.count(blob) != 0;
+}
+
+void WeightStore::shareBlobs(const WeightStore &other) {
+  std::scoped_lock lock(mutex, other.mutex);
+  blobs.insert(other.blobs.begin(), other.blobs.end());
+  nextTensor = std::max(nextTensor, other.nextTensor);
 }
 
 Expected<Tensor> WeightStore::read(const std::string &blob, int64_t offset, DType dtype,

@@ -24,6 +24,8 @@ public:
   Expected<Tensor> read(const std::string &blob, int64_t offset, DType dtype,
                         Tensor::Dims dims) const;
   bool contains(const std::string &blob) const;
+  /// Adds all blobs of `other`, under the names they have there.
+  void shareBlobs(const WeightStore &other);
 
 private:
   struct Blob {

@@ -2,7 +2,6 @@
 #include "backends/native/Compiler.h"
 
 #include "backends/native/CpuFeatures.h"
-#include "ir/NNDialect.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
 #include "passes/SpecializeInputs.h"
@@ -14,10 +13,6 @@
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
-
-void native::loadDialects(MLIRContext &context) {
-  context.loadDialect<nn::NNDialect, func::FuncDialect>();
-}
 
 /// Runs the pipelines that `build` adds; diagnostics become the Status.
 static Status runPasses(ModuleOp module, const Deadline &deadline,
@@ -109,35 +104,23 @@ Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module,
   return ops;
 }
 
-namespace {
-/// The module that plans are made from. Members are destroyed in reverse order:
-/// the module must be gone before its context.
-struct SourceModule {
-  std::shared_ptr<MLIRContext> context;
-  OwningOpRef<ModuleOp> module;
-};
-} // namespace
-
-Expected<std::shared_ptr<Executable>> native::compileForJit(OwningOpRef<ModuleOp> module,
-                                                            std::shared_ptr<MLIRContext> context,
+Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owned,
                                                             const CompileOptions &given) {
-  CompileOptions options = allowWeightFolding(given, *module);
+  CompileOptions options = allowWeightFolding(given, *owned.module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
   // Linking would refuse it too, after the long work.
   QUERN_TRY(checkRunsHere(target));
   std::shared_ptr<KernelCache> cache = createCache(target, options);
   // What does not depend on input shapes is done once, not at every new shape.
-  QUERN_TRY(runPasses(*module, options.limits.deadline, [&](OpPassManager &pm) {
+  QUERN_TRY(runPasses(*owned.module, options.limits.deadline, [&](OpPassManager &pm) {
     passes::PipelineOptions once = pipelineOptions(options, target);
     once.dumpDirectory.clear();
     passes::buildSimplifyPipeline(pm, once);
   }));
-  func::FuncOp main = passes::findMain(*module);
+  func::FuncOp main = passes::findMain(*owned.module);
   std::vector<PortSignature> inputs = nn::inputSignature(main), outputs = nn::outputSignature(main);
 
-  auto source = std::make_shared<SourceModule>();
-  source->context = std::move(context);
-  source->module = std::move(module);
+  auto source = std::make_shared<nn::OwnedModule>(std::move(owned));
   auto planner = [source, cache,
                   options](std::span<const Tensor::Dims> dims,
                            const Deadline &deadline) -> Expected<std::shared_ptr<const Plan>> {

@@ -2,12 +2,10 @@
 #pragma once
 
 #include "backends/native/PlanBuilder.h"
+#include "ir/OwnedModule.h"
 #include "passes/Pipelines.h"
 #include "quern/Executable.h"
 #include "quern/Limits.h"
-
-#include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/OwningOpRef.h"
 
 #include <memory>
 #include <string>
@@ -34,15 +32,10 @@ struct CompileOptions {
   std::string dumpPhasesTo;
 };
 
-/// Dialects that modules given to the compiler use; load them before importing.
-void loadDialects(mlir::MLIRContext &context);
-
-/// Compiles for running in this process. Takes over the module, which is kept
-/// for planning at new input shapes; the plan is made at once when all input
-/// shapes are static. `context` must be the module's. Incompatible when this
-/// machine cannot run code for the target CPU.
-Expected<std::shared_ptr<Executable>> compileForJit(mlir::OwningOpRef<mlir::ModuleOp> module,
-                                                    std::shared_ptr<mlir::MLIRContext> context,
+/// Compiles for running in this process. The module is kept for planning at new
+/// input shapes, in whatever thread; the plan is made at once when all input shapes
+/// are static. Incompatible when this machine cannot run code for the target CPU.
+Expected<std::shared_ptr<Executable>> compileForJit(nn::OwnedModule owned,
                                                     const CompileOptions &options);
 
 /// A compiled graph that is not linked: for ahead-of-time output and `check`.

@@ -120,7 +120,9 @@ TEST_F(AotRunTest, ConvertsHalvesOnEveryX86) {
     for (const char *cpu : {"baseline", "host"}) {
       CompileOptions options;
       options.targetCpu = cpu;
-      auto executable = compileForJit(parse(text), context, options);
+      auto source = nn::copyModule(*parse(text));
+      ASSERT_TRUE(source) << source.status().message();
+      auto executable = compileForJit(source.take(), options);
       ASSERT_TRUE(executable) << executable.status().message();
       auto session = Session::create(*executable);
       ASSERT_TRUE(session);

@@ -15,8 +15,8 @@ using namespace quern;
 using namespace quern::native;
 
 void AotTest::SetUp() {
-  context = std::make_shared<mlir::MLIRContext>();
-  loadDialects(*context);
+  context = std::make_unique<mlir::MLIRContext>();
+  nn::loadDialects(*context);
   folder = testing::TempDir() + "/quern-aot-XXXXXX";
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
 }
@@ -50,7 +50,9 @@ Status AotTest::compile(mlir::ModuleOp module, const std::string &name, const st
 
 std::vector<float> AotTest::jitProbabilities() {
   std::vector<float> images = digitImages(), results;
-  auto executable = compileForJit(digits(), context, {});
+  auto source = nn::copyModule(*digits());
+  EXPECT_TRUE(source) << source.status().message();
+  auto executable = compileForJit(source.take(), {});
   EXPECT_TRUE(executable) << executable.status().message();
   auto session = Session::create(*executable);
   EXPECT_TRUE(session) << session.status().message();

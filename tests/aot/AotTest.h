@@ -27,7 +27,7 @@ protected:
   /// Runs the digits network with the JIT, image by image.
   std::vector<float> jitProbabilities();
 
-  std::shared_ptr<mlir::MLIRContext> context;
+  std::unique_ptr<mlir::MLIRContext> context;
   std::string folder;
 };
 

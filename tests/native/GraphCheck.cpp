@@ -135,7 +135,7 @@ std::string Graph::text() const {
 }
 
 mlir::OwningOpRef<mlir::ModuleOp> Graph::parse(mlir::MLIRContext &context) const {
-  loadDialects(context);
+  nn::loadDialects(context);
   nn::WeightStore &store = context.getLoadedDialect<nn::NNDialect>()->getWeights();
   for (auto &[name, tensor] : weights)
     store.addBlob(name, tensor.rawData(), tensor.numBytes(), std::make_shared<Tensor>(tensor));
@@ -194,11 +194,11 @@ std::vector<Tensor> native::integerInputs(const Graph &graph,
 
 Expected<std::shared_ptr<Executable>> native::compileForTest(const Graph &graph,
                                                              const CompileOptions &options) {
-  auto context = std::make_shared<mlir::MLIRContext>(mlir::MLIRContext::Threading::DISABLED);
-  auto module = graph.parse(*context);
-  if (!module)
+  nn::OwnedModule source = nn::OwnedModule::create();
+  source.module = graph.parse(*source.context);
+  if (!source.module)
     return invalidModel("the test's graph does not parse:\n" + graph.text());
-  return compileForJit(std::move(module), context, options);
+  return compileForJit(std::move(source), options);
 }
 
 Expected<GraphRun> native::runCompiled(std::shared_ptr<const Executable> executable,

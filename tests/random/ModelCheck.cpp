@@ -108,16 +108,16 @@ static std::vector<Tensor> orderedInputs(mlir::ModuleOp module, const RandomMode
 
 static Expected<mlir::OwningOpRef<mlir::ModuleOp>> import(const std::string &bytes,
                                                           mlir::MLIRContext &context) {
-  native::loadDialects(context);
+  nn::loadDialects(context);
   return quern::onnx::importOnnxBytes(std::as_bytes(std::span(bytes)), "random.onnx", context);
 }
 
 Expected<std::vector<Tensor>> ModelCheck::runCompiled(const std::string &bytes,
                                                       const RandomModel &model,
                                                       const RunConfig &config, bool guarded) {
-  auto context = std::make_shared<mlir::MLIRContext>(mlir::MLIRContext::Threading::DISABLED);
-  QUERN_ASSIGN(mlir::OwningOpRef<mlir::ModuleOp> module, import(bytes, *context));
-  std::vector<Tensor> inputs = orderedInputs(*module, model);
+  nn::OwnedModule source = nn::OwnedModule::create();
+  QUERN_ASSIGN(source.module, import(bytes, *source.context));
+  std::vector<Tensor> inputs = orderedInputs(*source.module, model);
   native::CompileOptions options;
   options.targetCpu = config.targetCpu;
   options.optLevel = config.optLevel;
@@ -129,7 +129,7 @@ Expected<std::vector<Tensor>> ModelCheck::runCompiled(const std::string &bytes,
   }
   options.kernels = shared;
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
-               native::compileForJit(std::move(module), context, options));
+               native::compileForJit(std::move(source), options));
   if (guarded)
     return native::runGuarded(*executable, inputs,
                               config.threads == 1 ? native::GuardedMemory::Side::Begin

@@ -183,7 +183,7 @@ TEST(Session, ValuesInSlotsAreLimited) {
   EXPECT_TRUE(makeSession(model, options).run(std::vector{kFour}));
   options.limits.maxActivationBytes = 31;
   EXPECT_EQ(makeSession(model, options).run(std::vector{kFour}).status().message(),
-            "big (nn.copy): activations need 32 bytes, the limit is 31");
+            "node 'big' (nn.copy): activations need 32 bytes, the limit is 31");
 }
 
 TEST(Session, FlushesSubnormalsUnlessToldNotTo) {

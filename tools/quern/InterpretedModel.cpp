@@ -46,7 +46,7 @@ private:
 } // namespace
 
 Expected<std::unique_ptr<Runner>> Model::prepareInterpreter(const BackendOptions &options) const {
-  mlir::func::FuncOp main = passes::findMain(state->module.get());
+  mlir::func::FuncOp main = passes::findMain(state->source.module.get());
   QUERN_ASSIGN(interpreter::ReferenceProgram program,
                interpreter::ReferenceProgram::create(main.getBody().front()));
   return std::unique_ptr<Runner>(

@@ -1,14 +1,12 @@
 //===- Model.cpp - loading ------------------------------------------------===//
 #include "tools/quern/Model.h"
 
-#include "backends/native/Compiler.h"
 #include "frontend/onnx/OnnxImporter.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 #include "tools/quern/ModelState.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/Diagnostics.h"
 
 using namespace quern;
 using namespace quern::cli;
@@ -20,18 +18,12 @@ Model::~Model() = default;
 
 Expected<Model> Model::load(const std::string &path, const InputSizes &sizes,
                             const Limits &limits) {
-  auto state = std::make_unique<State>();
-  state->limits = limits;
-  state->context = std::make_shared<mlir::MLIRContext>(mlir::MLIRContext::Threading::DISABLED);
-  // Errors come back as a Status; what MLIR would print as well is noise.
-  state->context->getDiagEngine().registerHandler(
-      [](mlir::Diagnostic &) { return mlir::success(); });
-  native::loadDialects(*state->context);
-  QUERN_ASSIGN(state->module, onnx::importOnnxFile(path, *state->context, {limits}));
-  mlir::func::FuncOp main = passes::findMain(*state->module);
+  nn::OwnedModule source = nn::OwnedModule::create();
+  QUERN_ASSIGN(source.module, onnx::importOnnxFile(path, *source.context, {limits}));
+  mlir::func::FuncOp main = passes::findMain(*source.module);
   QUERN_TRY(passes::specializeInputs(main, {sizes.shapes, sizes.dims}));
 
-  Model model(std::move(state));
+  Model model(std::make_unique<State>(std::move(source), limits));
   model.inputPorts = nn::inputSignature(main);
   model.outputPorts = nn::outputSignature(main);
   return model;

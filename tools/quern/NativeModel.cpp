@@ -49,8 +49,9 @@ static Expected<native::CompileOptions> compileOptions(const BackendOptions &opt
 Expected<std::unique_ptr<Runner>> Model::prepareNative(const BackendOptions &options,
                                                        std::span<const Tensor> inputs) const {
   QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options, state->limits));
+  QUERN_ASSIGN(nn::OwnedModule source, nn::copyModule(*state->source.module));
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
-               native::compileForJit(state->cloneModule(), state->context, compile));
+               native::compileForJit(std::move(source), compile));
   std::vector<Tensor::Dims> dims;
   for (const Tensor &input : inputs)
     dims.push_back(input.dims());
