@@ -89,8 +89,7 @@ Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptio
   return std::move(result);
 }
 
-Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module,
-                                                    const CompileOptions &given) {
+Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const CompileOptions &given) {
   CompileOptions options = allowWeightFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
   QUERN_ASSIGN(LoweredGraph graph, lowerModule(module, target, options));

@@ -41,8 +41,7 @@ void *Executor::resolve(const BufferRef &ref, const Binding &binding) const {
   return nullptr;
 }
 
-Status Executor::runKernel(const KernelStep &step, const Binding &binding,
-                           TaskPool &pool) {
+Status Executor::runKernel(const KernelStep &step, const Binding &binding, TaskPool &pool) {
   if (step.tasks <= 0)
     return Status::ok();
   for (size_t i = 0; i < step.buffers.size(); ++i)

@@ -28,11 +28,12 @@ bool isFactor(const Drawn &v) {
 }
 
 bool drawMatMul(ModelDraw &draw) {
-  Drawn a = draw.any([](const Drawn &v) { return isFactor(v) && v.rank() >= 1; }, [&] {
-    Tensor::Dims dims = draw.drawDims(0, 2);
-    dims.insert(dims.end(), {drawColumns(draw), draw.between(1, 20)});
-    return draw.leaf(DType::Float32, dims);
-  });
+  Drawn a = draw.any([](const Drawn &v) { return isFactor(v) && v.rank() >= 1; },
+                     [&] {
+                       Tensor::Dims dims = draw.drawDims(0, 2);
+                       dims.insert(dims.end(), {drawColumns(draw), draw.between(1, 20)});
+                       return draw.leaf(DType::Float32, dims);
+                     });
   int64_t k = a.dims.back(), n = drawColumns(draw);
   // Batch dimensions of the second operand: those of the first, ones, fewer, more.
   Tensor::Dims batch(a.dims.begin(), a.dims.end() - std::min<int64_t>(a.rank(), 2));
@@ -69,13 +70,14 @@ bool drawMatMul(ModelDraw &draw) {
 }
 
 bool drawGemm(ModelDraw &draw) {
-  Drawn a = draw.any([](const Drawn &v) { return isFactor(v) && v.rank() == 2; }, [&] {
-    return draw.leaf(DType::Float32, {drawColumns(draw), draw.between(1, 20)});
-  });
+  Drawn a =
+      draw.any([](const Drawn &v) { return isFactor(v) && v.rank() == 2; },
+               [&] { return draw.leaf(DType::Float32, {drawColumns(draw), draw.between(1, 20)}); });
   bool transA = draw.percent(40), transB = draw.percent(40);
   int64_t m = a.dims[transA ? 1 : 0], k = a.dims[transA ? 0 : 1], n = drawColumns(draw);
   Drawn b = draw.operand(a.dtype, transB ? Tensor::Dims{n, k} : Tensor::Dims{k, n}, 32);
-  double alpha = draw.pick({1.0, 1.0, 0.5, 2.0, -1.0}), beta = draw.pick({1.0, 1.0, 0.5, -2.0, 0.0});
+  double alpha = draw.pick({1.0, 1.0, 0.5, 2.0, -1.0}),
+         beta = draw.pick({1.0, 1.0, 0.5, -2.0, 0.0});
   Drawn y = product(draw, a, b, k, {m, n});
   y.bound *= 2;
   y.error *= 2;
@@ -103,6 +105,4 @@ bool drawGemm(ModelDraw &draw) {
 }
 } // namespace
 
-OpFamily random::contractionFamily() {
-  return {9, 3, {drawMatMul, drawMatMul, drawGemm}};
-}
+OpFamily random::contractionFamily() { return {9, 3, {drawMatMul, drawMatMul, drawGemm}}; }

@@ -45,7 +45,8 @@ bool anyOf(const std::vector<int64_t> &values, int64_t other) {
 }
 
 /// Sets the attributes; what equals its default is left out half of the time.
-void setWindow(ModelDraw &draw, quern::onnx::test::ModelBuilder &node, const Window &w, bool kernel) {
+void setWindow(ModelDraw &draw, quern::onnx::test::ModelBuilder &node, const Window &w,
+               bool kernel) {
   if (kernel)
     node.attr("kernel_shape", w.kernel);
   if (anyOf(w.strides, 1) || draw.percent(50))
@@ -109,8 +110,8 @@ bool drawConv(ModelDraw &draw) {
   if (!window)
     return false;
   int64_t groups = drawGroups(draw, x.dims[1]), perGroup = x.dims[1] / groups;
-  int64_t outputs = groups * (draw.wantsImages() ? draw.pick<int64_t>({1, 2, 16, 17, 32})
-                                                 : draw.between(1, 4));
+  int64_t outputs =
+      groups * (draw.wantsImages() ? draw.pick<int64_t>({1, 2, 16, 17, 32}) : draw.between(1, 4));
   if (groups > 1 && outputs > 64)
     outputs = groups;
   Tensor::Dims wDims = {outputs, perGroup};
@@ -225,6 +226,8 @@ bool drawGlobalPool(ModelDraw &draw) {
 }
 } // namespace
 
-OpFamily random::convFamily() { return {10, 30, {drawConv, drawConv, drawConv, drawConvTranspose}}; }
+OpFamily random::convFamily() {
+  return {10, 30, {drawConv, drawConv, drawConv, drawConvTranspose}};
+}
 
 OpFamily random::poolFamily() { return {5, 12, {drawPool, drawPool, drawGlobalPool}}; }

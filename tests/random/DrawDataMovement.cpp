@@ -188,7 +188,8 @@ bool drawExpand(ModelDraw &draw) {
   Tensor::Dims wanted = x.dims;
   for (int64_t &d : wanted)
     d = d == 1 ? draw.between(1, 4) : draw.percent(30) ? 1 : d;
-  wanted.erase(wanted.begin(), wanted.begin() + draw.below(static_cast<int64_t>(wanted.size()) + 1));
+  wanted.erase(wanted.begin(),
+               wanted.begin() + draw.below(static_cast<int64_t>(wanted.size()) + 1));
   if (draw.percent(30) && x.rank() < 4) {
     while (static_cast<int64_t>(wanted.size()) < x.rank())
       wanted.insert(wanted.begin(), 1);
@@ -222,8 +223,9 @@ bool drawTile(ModelDraw &draw) {
 }
 
 bool drawPad(ModelDraw &draw) {
-  Drawn x = draw.any([](const Drawn &v) { return isFloat(v.dtype) && v.rank() >= 1 && v.rank() <= 5; },
-                     [&] { return draw.leaf(DType::Float32, draw.drawDims(1, 4)); });
+  Drawn x =
+      draw.any([](const Drawn &v) { return isFloat(v.dtype) && v.rank() >= 1 && v.rank() <= 5; },
+               [&] { return draw.leaf(DType::Float32, draw.drawDims(1, 4)); });
   std::string mode = draw.pick<std::string>({"constant", "constant", "reflect", "edge"});
   std::vector<int64_t> pads(2 * x.rank());
   Drawn y = like(draw, x, x.dims);
@@ -284,10 +286,12 @@ bool drawResize(ModelDraw &draw) {
     return false;
   Drawn x = draw.any(
       [](const Drawn &v) {
-        return v.dtype == DType::Float32 && v.rank() == 4 && v.elements() > 0 && v.elements() < 2000;
+        return v.dtype == DType::Float32 && v.rank() == 4 && v.elements() > 0 &&
+               v.elements() < 2000;
       },
       [&] {
-        return draw.leaf(DType::Float32, {1, draw.between(1, 3), draw.between(1, 6), draw.between(1, 6)});
+        return draw.leaf(DType::Float32,
+                         {1, draw.between(1, 3), draw.between(1, 6), draw.between(1, 6)});
       });
   bool nearest = draw.percent(60), scales = draw.percent(40);
   Drawn y = like(draw, x, x.dims);
@@ -313,8 +317,9 @@ bool drawResize(ModelDraw &draw) {
   auto &node = draw.result("Resize", inputs, y);
   node.attr("mode", nearest ? "nearest" : "linear");
   // Positions that are no halves in any rounding.
-  node.attr("coordinate_transformation_mode",
-            draw.percent(50) ? "asymmetric" : nearest ? "asymmetric" : "half_pixel");
+  node.attr("coordinate_transformation_mode", draw.percent(50) ? "asymmetric"
+                                              : nearest        ? "asymmetric"
+                                                               : "half_pixel");
   if (nearest)
     node.attr("nearest_mode", "floor");
   return true;
@@ -322,7 +327,8 @@ bool drawResize(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::dataMovementFamily() {
-  return {22, 16,
+  return {22,
+          16,
           {drawConcat, drawConcat, drawSplit, drawSlice, drawSlice, drawTranspose, drawExpand,
            drawTile, drawPad, drawGather, drawResize}};
 }

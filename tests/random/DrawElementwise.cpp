@@ -9,7 +9,7 @@ using namespace quern::random;
 
 namespace {
 const std::vector<DType> kFloats = {DType::Float32, DType::Float32, DType::Float64, DType::Float16};
-const std::vector<DType> kIntegers = {DType::Int32, DType::Int64, DType::Int8,   DType::Int16,
+const std::vector<DType> kIntegers = {DType::Int32, DType::Int64,  DType::Int8,   DType::Int16,
                                       DType::UInt8, DType::UInt16, DType::UInt32, DType::UInt64};
 
 Drawn anyFloat(ModelDraw &draw) {
@@ -63,15 +63,24 @@ struct UnaryRow {
   int64_t integersSince = 99;
 };
 const UnaryRow kUnary[] = {
-    {"Abs", 1, 0, 7, true, true, 7},     {"Neg", 1, 0, 7, true, false},
-    {"Relu", 1, 0, 7, true, true, 14},   {"Sign", 0, 1, 9, true, true, 9},
-    {"Ceil", 0, 0, 7, true},             {"Floor", 0, 0, 7, true},
-    {"Round", 0, 0, 11, true},           {"Erf", 1.2, 1, 9},
-    {"Sin", 1, 1},                       {"Cos", 1, 1},
-    {"Tanh", 1, 1},                      {"Sigmoid", 1, 1},
-    {"Atan", 1, 2},                      {"Asinh", 1, 8, 9},
-    {"Softplus", 1, 1025},               {"Softsign", 1, 1},
-    {"HardSwish", 2, 0, 14},             {"Identity", 1, 0, 7, true, true, 7},
+    {"Abs", 1, 0, 7, true, true, 7},
+    {"Neg", 1, 0, 7, true, false},
+    {"Relu", 1, 0, 7, true, true, 14},
+    {"Sign", 0, 1, 9, true, true, 9},
+    {"Ceil", 0, 0, 7, true},
+    {"Floor", 0, 0, 7, true},
+    {"Round", 0, 0, 11, true},
+    {"Erf", 1.2, 1, 9},
+    {"Sin", 1, 1},
+    {"Cos", 1, 1},
+    {"Tanh", 1, 1},
+    {"Sigmoid", 1, 1},
+    {"Atan", 1, 2},
+    {"Asinh", 1, 8, 9},
+    {"Softplus", 1, 1025},
+    {"Softsign", 1, 1},
+    {"HardSwish", 2, 0, 14},
+    {"Identity", 1, 0, 7, true, true, 7},
 };
 
 bool drawUnary(ModelDraw &draw) {
@@ -98,12 +107,11 @@ bool drawWithDomain(ModelDraw &draw) {
     double low, high, limit;
     int64_t since = 7;
   };
-  static const Row kRows[] = {{"Sqrt", 0.5, 9, 3},       {"Log", 0.5, 9, 2.2},
-                              {"Exp", -4, 3, 21},        {"Asin", -0.9, 0.9, 1.2},
-                              {"Acos", -0.9, 0.9, 2.8},  {"Atanh", -0.9, 0.9, 1.5, 9},
-                              {"Acosh", 1.1, 9, 3, 9},   {"Sinh", -3, 3, 10.1, 9},
-                              {"Cosh", -3, 3, 10.1, 9},  {"Tan", -1, 1, 1.6},
-                              {"Reciprocal", 0.5, 4, 2}};
+  static const Row kRows[] = {
+      {"Sqrt", 0.5, 9, 3},      {"Log", 0.5, 9, 2.2},     {"Exp", -4, 3, 21},
+      {"Asin", -0.9, 0.9, 1.2}, {"Acos", -0.9, 0.9, 2.8}, {"Atanh", -0.9, 0.9, 1.5, 9},
+      {"Acosh", 1.1, 9, 3, 9},  {"Sinh", -3, 3, 10.1, 9}, {"Cosh", -3, 3, 10.1, 9},
+      {"Tan", -1, 1, 1.6},      {"Reciprocal", 0.5, 4, 2}};
   const Row &row = kRows[draw.below(std::size(kRows))];
   if (draw.opset() < row.since)
     return false;
@@ -266,8 +274,9 @@ bool drawDivision(ModelDraw &draw) {
 bool drawPow(ModelDraw &draw) {
   DType dtype = draw.pick(kFloats);
   if (draw.percent(50)) { // small integers to small powers
-    Drawn x = draw.any([&](const Drawn &v) { return v.dtype == dtype && v.isExact() && v.bound <= 4; },
-                       [&] { return draw.leaf(dtype, draw.drawDims(0, 4)); });
+    Drawn x =
+        draw.any([&](const Drawn &v) { return v.dtype == dtype && v.isExact() && v.bound <= 4; },
+                 [&] { return draw.leaf(dtype, draw.drawDims(0, 4)); });
     int64_t power = draw.between(0, 3);
     DType type = draw.opset() >= 12 ? draw.pick({dtype, DType::Int32, DType::Int64}) : dtype;
     Drawn exponent = draw.leaf(type, draw.percent(70) ? Tensor::Dims() : draw.broadcastable(x.dims),
@@ -280,16 +289,16 @@ bool drawPow(ModelDraw &draw) {
   }
   Drawn x = draw.realLeaf(dtype, draw.drawDims(0, 4), 0.5, 3);
   double power = draw.pick({-2.0, -1.0, -0.5, 0.25, 0.5, 0.75, 1.5, 2.5, 3.0, 1.7});
-  Drawn exponent = draw.realLeaf(dtype, draw.percent(70) ? Tensor::Dims() : draw.broadcastable(x.dims),
-                                 power, power);
+  Drawn exponent = draw.realLeaf(
+      dtype, draw.percent(70) ? Tensor::Dims() : draw.broadcastable(x.dims), power, power);
   Drawn y{draw.fresh(), dtype, broadcast(x.dims, exponent.dims), 27, 64 * roundingUnit(dtype) * 27};
   draw.result("Pow", {x.name, exponent.name}, y);
   return true;
 }
 
 bool drawComparison(ModelDraw &draw) {
-  std::string op = draw.pick<std::string>(
-      {"Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual"});
+  std::string op =
+      draw.pick<std::string>({"Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual"});
   if (draw.opset() < 12 && op.size() > 7)
     return false;
   Drawn x = draw.opset() >= 11 ? anyNumber(draw) : anyFloat(draw);
@@ -349,7 +358,8 @@ bool drawBitShift(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::elementwiseFamily() {
-  return {30, 20,
+  return {30,
+          20,
           {drawUnary, drawUnary, drawUnary, drawWithDomain, drawWithParameters, drawClip, drawCast,
            drawArithmetic, drawArithmetic, drawArithmetic, drawArithmetic, drawVariadic,
            drawDivision, drawPow, drawComparison, drawLogic, drawWhere, drawPRelu, drawBitShift}};

@@ -54,7 +54,8 @@ bool drawLrn(ModelDraw &draw) {
   Drawn x = anyTensor(draw, 3);
   if (x.dtype != DType::Float32 || x.rank() != 4)
     return false;
-  Drawn y{draw.fresh(), x.dtype, x.dims, x.bound, 4 * x.error + 8 * roundingUnit(x.dtype) * x.bound};
+  Drawn y{draw.fresh(), x.dtype, x.dims, x.bound,
+          4 * x.error + 8 * roundingUnit(x.dtype) * x.bound};
   auto &node = draw.result("LRN", {x.name}, y).attr("size", draw.pick<int64_t>({1, 3, 5}));
   if (draw.percent(50))
     node.attr("alpha", draw.pick({0.5f, 0.001f})).attr("beta", draw.pick({0.5f, 0.75f}));
@@ -65,6 +66,6 @@ bool drawLrn(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::normalizationFamily() {
-  return {5, 8,
-          {drawBatchNormalization, drawBatchNormalization, drawInstanceNormalization, drawLrn}};
+  return {
+      5, 8, {drawBatchNormalization, drawBatchNormalization, drawInstanceNormalization, drawLrn}};
 }

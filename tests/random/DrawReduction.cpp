@@ -18,8 +18,8 @@ Drawn anyFloat(ModelDraw &draw, double maxBound) {
         Tensor::Dims dims = draw.drawDims(1, 5);
         for (int64_t &d : dims)
           d = std::max<int64_t>(d, 1);
-        return draw.leaf(draw.pick({DType::Float32, DType::Float32, DType::Float64, DType::Float16}),
-                         dims);
+        return draw.leaf(
+            draw.pick({DType::Float32, DType::Float32, DType::Float64, DType::Float16}), dims);
       });
 }
 
@@ -178,6 +178,5 @@ bool drawArg(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::reductionFamily() {
-  return {12, 6, {drawReduce, drawReduce, drawReduceIntegers, drawSoftmax, drawSoftmax,
-                            drawArg}};
+  return {12, 6, {drawReduce, drawReduce, drawReduceIntegers, drawSoftmax, drawSoftmax, drawArg}};
 }

@@ -8,9 +8,8 @@ using namespace quern::random;
 
 namespace {
 Drawn anyValue(ModelDraw &draw, int64_t minRank = 0) {
-  return draw.any(
-      [=](const Drawn &v) { return v.rank() >= minRank && v.elements() <= 20000; },
-      [&] { return draw.leaf(draw.drawFloat(), draw.drawDims(minRank, 5)); });
+  return draw.any([=](const Drawn &v) { return v.rank() >= minRank && v.elements() <= 20000; },
+                  [&] { return draw.leaf(draw.drawFloat(), draw.drawDims(minRank, 5)); });
 }
 
 Drawn like(ModelDraw &draw, const Drawn &x, Tensor::Dims dims) {
@@ -195,7 +194,8 @@ bool drawDropout(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::shapeFamily() {
-  return {12, 6,
+  return {12,
+          6,
           {drawReshape, drawReshape, drawReshape, drawFlatten, drawSqueeze, drawUnsqueeze,
            drawUnsqueeze, drawShape, drawConstantOfShape, drawRange, drawDropout}};
 }

@@ -39,9 +39,9 @@ double random::exactLimit(DType dtype) {
 //===----------------------------------------------------------------------===//
 
 ModelDraw::ModelDraw(uint64_t seed)
-    : engine(seed * 0x9E3779B97F4A7C15u + 1), version(pick<int64_t>({8, 9, 10, 11, 12, 13, 13, 14,
-                                                                    15, 16, 17, 17})),
-      builder(version), images(percent(40)) {}
+    : engine(seed * 0x9E3779B97F4A7C15u + 1),
+      version(pick<int64_t>({8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 17, 17})), builder(version),
+      images(percent(40)) {}
 
 int64_t ModelDraw::drawSize() {
   int64_t kind = below(20);
@@ -339,8 +339,8 @@ RandomModel ModelDraw::finish() {
 
 RandomModel random::drawModel(uint64_t seed, int maxOps) {
   static const std::vector<OpFamily> families = {
-      elementwiseFamily(), dataMovementFamily(), shapeFamily(),  reductionFamily(),
-      contractionFamily(), convFamily(),         poolFamily(),   normalizationFamily()};
+      elementwiseFamily(), dataMovementFamily(), shapeFamily(), reductionFamily(),
+      contractionFamily(), convFamily(),         poolFamily(),  normalizationFamily()};
   ModelDraw draw(seed);
   auto weightOf = [&](const OpFamily &family) {
     return draw.wantsImages() ? family.imageWeight : family.weight;

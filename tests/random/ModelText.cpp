@@ -39,10 +39,9 @@ static std::string inputText(const proto::ValueInfoProto &input) {
     return text + " of unknown rank";
   text += "[";
   for (const auto &dim : type.shape().dim())
-    text += (text.back() == '[' ? "" : ",") +
-            (dim.has_dim_value()   ? std::to_string(dim.dim_value())
-             : dim.has_dim_param() ? dim.dim_param()
-                                   : "?");
+    text += (text.back() == '[' ? "" : ",") + (dim.has_dim_value() ? std::to_string(dim.dim_value())
+                                               : dim.has_dim_param() ? dim.dim_param()
+                                                                     : "?");
   return text + "]";
 }
 

@@ -36,8 +36,8 @@ bool writeCase(const fs::path &folder, const RandomModel &model,
     written &= writeTensor(folder / ("input_" + std::to_string(i) + ".pb"), model.inputNames[i],
                            model.inputs[i]);
   for (size_t i = 0; i < outputs.size(); ++i) {
-    written &= writeTensor(folder / ("output_" + std::to_string(i) + ".pb"),
-                           model.outputs[i].name, outputs[i]);
+    written &= writeTensor(folder / ("output_" + std::to_string(i) + ".pb"), model.outputs[i].name,
+                           outputs[i]);
     errors << model.outputs[i].name << " " << model.outputs[i].error << "\n";
   }
   return written && errors.flush();
@@ -83,7 +83,7 @@ int main(int argc, char **argv) {
       continue;
     }
     if (!writeTo.empty() && !writeCase(fs::path(writeTo.getValue()) / std::to_string(seed), model,
-                                     check->interpreted())) {
+                                       check->interpreted())) {
       std::fprintf(stderr, "cannot write into %s\n", writeTo.c_str());
       return 10;
     }

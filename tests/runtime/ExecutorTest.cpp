@@ -190,7 +190,8 @@ TEST(Executor, SlotsAreReleasedAfterTheirLastUse) {
   EXPECT_TRUE(runWithin(copyChain(10), 32).isOk());
   Status status = runWithin(copyChain(10), 31);
   EXPECT_EQ(status.code(), StatusCode::ResourceLimit);
-  EXPECT_EQ(status.message(), "node 'node7' (nn.some_op): activations need 32 bytes, the limit is 31");
+  EXPECT_EQ(status.message(),
+            "node 'node7' (nn.some_op): activations need 32 bytes, the limit is 31");
   EXPECT_TRUE(runWithin(copyChain(10, /*keepsAll=*/true), 160).isOk());
   EXPECT_EQ(runWithin(copyChain(10, /*keepsAll=*/true), 159).message(),
             "node 'node7' (nn.some_op): activations need 160 bytes, the limit is 159");
