@@ -211,6 +211,6 @@ TEST(InvalidModel, TimeLimit) {
   Imported late(reluModel(), limits);
   EXPECT_EQ(late.module.status().code(), StatusCode::ResourceLimit);
   EXPECT_EQ(late.text(), "m.onnx: time limit of 0ms exceeded while reading the model");
-  EXPECT_EQ(validateModel(reluModel().model, limits).message(),
+  EXPECT_EQ(validateModel(reluModel().model, limits).status().message(),
             "node 'y' (Relu): time limit of 0ms exceeded while reading the model");
 }

@@ -250,7 +250,7 @@ Expected<std::vector<Tensor>> native::runInterpreted(const Graph &graph,
   auto module = graph.parse(context);
   if (!module)
     return invalidModel("the test's graph does not parse:\n" + graph.text());
-  interpreter::InterpretOptions options;
+  interpreter::RunOptions options;
   options.limits = limits;
   return interpreter::interpret(passes::findMain(*module), inputs, options);
 }
@@ -321,4 +321,14 @@ GraphRun native::expectExact(const Graph &graph, const GraphCheck &check) {
     EXPECT_TRUE(check.allowReference || !step.reference)
         << step.nodes << " (" << step.kernel << ") has no native code";
   return run.take();
+}
+
+void native::expectExactAt(const Graph &graph, const std::shared_ptr<Executable> &executable,
+                           const std::vector<Tensor::Dims> &dims) {
+  std::vector<Tensor> inputs = integerInputs(graph, dims);
+  auto wanted = runInterpreted(graph, inputs);
+  ASSERT_TRUE(wanted) << wanted.status().message();
+  auto run = runCompiled(executable, inputs);
+  ASSERT_TRUE(run) << run.status().message();
+  expectSameTensors(run->results, *wanted, graph.labels());
 }

@@ -96,4 +96,8 @@ struct GraphCheck {
 /// compiled graph did.
 GraphRun expectExact(const Graph &graph, const GraphCheck &check = {});
 
+/// Runs `executable`, made of `graph`, on inputs of the given sizes and compares.
+void expectExactAt(const Graph &graph, const std::shared_ptr<Executable> &executable,
+                   const std::vector<Tensor::Dims> &dims);
+
 } // namespace quern::native

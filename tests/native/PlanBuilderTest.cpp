@@ -22,17 +22,6 @@ std::string axis(int64_t a) { return "axis = " + std::to_string(a); }
 GraphValue transposed(Graph &graph, const GraphValue &x) {
   return graph.op("nn.transpose", {x}, "perm = array<i64: 0, 2, 1>");
 }
-
-/// Runs `graph` on inputs of the given sizes and compares.
-void expectExactAt(const Graph &graph, const std::shared_ptr<Executable> &executable,
-                   const std::vector<Tensor::Dims> &dims) {
-  std::vector<Tensor> inputs = integerInputs(graph, dims);
-  auto wanted = runInterpreted(graph, inputs);
-  ASSERT_TRUE(wanted) << wanted.status().message();
-  auto run = runCompiled(executable, inputs);
-  ASSERT_TRUE(run) << run.status().message();
-  expectSameTensors(run->results, *wanted, graph.labels());
-}
 } // namespace
 
 //===----------------------------------------------------------------------===//

@@ -168,8 +168,7 @@ TEST(RunTimeSizesTest, InterpretedOutputsAreTheCallers) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(context);
   ASSERT_TRUE(module);
-  auto program =
-      interpreter::ReferenceProgram::create(passes::findMain(*module).getBody().front(), Limits());
+  auto program = interpreter::ReferenceProgram::create(passes::findMain(*module).getBody().front());
   ASSERT_TRUE(program) << program.status().message();
   expectOwnOutputs([&](const std::vector<Tensor> &inputs) { return program->run(inputs); },
                    graph.labels());

@@ -159,7 +159,7 @@ TEST(Session, ActivationsAreLimited) {
 
 TEST(Session, ValuesInSlotsAreLimited) {
   auto plan = addElevenPlan(4, 1);
-  auto copy = [](std::span<const Tensor> in) -> Expected<std::vector<Tensor>> {
+  auto copy = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
     QUERN_ASSIGN(Tensor result, in[0].clone());
     return std::vector{result};
   };
@@ -175,9 +175,8 @@ TEST(Session, ValuesInSlotsAreLimited) {
   auto model = std::make_shared<Executable>(
       std::vector<PortSignature>{{"x", DType::Float32, shape}},
       std::vector<PortSignature>{{"y", DType::Float32, shape}},
-      [plan](std::span<const Tensor::Dims>) -> Expected<std::shared_ptr<const Plan>> {
-        return std::shared_ptr<const Plan>(plan);
-      });
+      [plan](std::span<const Tensor::Dims>, const Deadline &)
+          -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
   SessionOptions options;
   options.limits.maxActivationBytes = 32;
   EXPECT_TRUE(makeSession(model, options).run(std::vector{kFour}));

@@ -81,7 +81,7 @@ Expected<std::vector<StepSummary>> Model::planSteps(const BackendOptions &option
 }
 
 Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const BackendOptions &options) const {
-  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options));
+  QUERN_ASSIGN(native::CompileOptions compile, compileOptions(options, state->limits));
   auto module = state->cloneModule();
   QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*module, compile));
   std::vector<StepSummary> steps;
