@@ -173,15 +173,7 @@ void KernelBuilder::store(Value value, Value pointer, DType dtype, int64_t lanes
 Value KernelBuilder::splat(Value scalar, int64_t lanes) {
   if (lanes == 0)
     return scalar;
-  Type element = scalar.getType();
-  auto vector = VectorType::get({lanes}, element);
-  if (!element.isF16() && !element.isBF16())
-    return ops.create<vector::SplatOp>(location, vector, scalar);
-  // As integers: LLVM moves half types by way of float32, with library calls.
-  auto bits = VectorType::get({lanes}, ops.getI16Type());
-  Value lane = ops.create<arith::BitcastOp>(location, ops.getI16Type(), scalar);
-  Value all = ops.create<vector::SplatOp>(location, bits, lane);
-  return ops.create<arith::BitcastOp>(location, vector, all);
+  return ops.create<vector::SplatOp>(location, VectorType::get({lanes}, scalar.getType()), scalar);
 }
 
 Value KernelBuilder::floatConstant(DType dtype, int64_t lanes, double value) {
