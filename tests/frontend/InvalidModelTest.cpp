@@ -212,5 +212,5 @@ TEST(InvalidModel, TimeLimit) {
   EXPECT_EQ(late.module.status().code(), StatusCode::ResourceLimit);
   EXPECT_EQ(late.text(), "m.onnx: time limit of 0ms exceeded while reading the model");
   EXPECT_EQ(validateModel(reluModel().model, limits).status().message(),
-            "node 'y' (Relu): time limit of 0ms exceeded while reading the model");
+            "node 'y_node' (Relu): time limit of 0ms exceeded while reading the model");
 }

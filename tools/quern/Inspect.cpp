@@ -149,9 +149,9 @@ static Status execute(const InspectOptions &options) {
   auto model = quern::onnx::readModelFile(options.path, limits);
   if (!model)
     return model.status().withContext(options.path);
+  QUERN_TRY(limits.deadline.check("reading the model").withContext(options.path));
   if (auto order = quern::onnx::validateModel(**model, limits); !order)
     return order.status().withContext(options.path);
-  QUERN_TRY(limits.deadline.check("reading the model").withContext(options.path));
   ModelFacts facts = collectFacts(**model);
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(facts)));
