@@ -181,7 +181,9 @@ Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
   if (state->running.exchange(true, std::memory_order_acquire))
     return usageError("the session is in use by another thread; make one session per thread");
   Status status = state->run(inputs, outputs);
-  state->cancelled.store(false, std::memory_order_relaxed);
+  // A request that comes in the last step is not lost: the caller waits for its end.
+  if (state->cancelled.exchange(false, std::memory_order_relaxed) && status.isOk())
+    status = Status(StatusCode::Cancelled, "the run was cancelled");
   state->running.store(false, std::memory_order_release);
   return status;
 }

@@ -6,6 +6,7 @@
 #include "backends/native/Jit.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "passes/InferShapes.h"
 #include "tests/native/GuardedMemory.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -68,6 +69,8 @@ struct Graph {
     if (!module)
       return;
     function = module->lookupSymbol<mlir::func::FuncOp>("main");
+    // Lowerings want axes that count from the front.
+    function.walk([](mlir::Operation *each) { (void)passes::refineResultTypes(each); });
     op = function.getBody().front().getTerminator()->getPrevNode();
   }
 };

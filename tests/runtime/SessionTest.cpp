@@ -232,6 +232,15 @@ TEST(Session, CancelEndsTheRunOnce) {
   EXPECT_TRUE(session.run(std::vector{kFour}));
 }
 
+TEST(Session, CancelInTheLastStepIsNotLost) {
+  static Session *running;
+  auto cancels = [](void *const *, const int64_t *, int64_t, int64_t) { running->cancel(); };
+  Session session =
+      makeSession(oneStepModel(kernelStep("cancels", cancels, {input(0), output(0)}, {}, 1)));
+  running = &session;
+  EXPECT_EQ(session.run(std::vector{kFour}).status().code(), StatusCode::Cancelled);
+}
+
 TEST(Session, TimeLimitOfPlanningAndRunning) {
   SessionOptions options;
   options.limits.deadline = Deadline::after(std::chrono::nanoseconds(0));
