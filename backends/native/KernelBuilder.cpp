@@ -122,8 +122,14 @@ Value KernelBuilder::lessThan(Value a, Value b) {
   return ops.create<arith::CmpIOp>(location, arith::CmpIPredicate::slt, a, b);
 }
 
+/// The type that elements are loaded and stored in. bfloat16 are integers there:
+/// moving them as floats LLVM would go by way of float32 on CPUs that have none,
+/// and return by library calls.
 static Type memoryType(MLIRContext *context, DType dtype, int64_t lanes) {
-  return nn::registerType(context, dtype == DType::Bool ? DType::UInt8 : dtype, lanes);
+  DType stored = dtype == DType::Bool       ? DType::UInt8
+                 : dtype == DType::BFloat16 ? DType::Int16
+                                            : dtype;
+  return nn::registerType(context, stored, lanes);
 }
 
 Value KernelBuilder::advance(Value pointer, Value elements, DType dtype) {
@@ -154,6 +160,9 @@ Value KernelBuilder::load(Value pointer, DType dtype, int64_t lanes, Value activ
   } else {
     value = ops.create<LLVM::LoadOp>(location, memory, pointer, alignment);
   }
+  if (dtype == DType::BFloat16)
+    return ops.create<arith::BitcastOp>(location, nn::registerType(context.get(), dtype, lanes),
+                                        value);
   if (dtype != DType::Bool)
     return value;
   Value zero = ops.create<arith::ConstantOp>(location, ops.getZeroAttr(memory));
@@ -163,6 +172,8 @@ Value KernelBuilder::load(Value pointer, DType dtype, int64_t lanes, Value activ
 void KernelBuilder::store(Value value, Value pointer, DType dtype, int64_t lanes, Value active) {
   if (dtype == DType::Bool)
     value = ops.create<arith::ExtUIOp>(location, memoryType(context.get(), dtype, lanes), value);
+  if (dtype == DType::BFloat16)
+    value = ops.create<arith::BitcastOp>(location, memoryType(context.get(), dtype, lanes), value);
   auto alignment = static_cast<unsigned>(dtypeBytes(dtype));
   if (active && lanes > 0)
     ops.create<LLVM::MaskedStoreOp>(location, value, pointer, mask(active, lanes), alignment);
@@ -173,7 +184,15 @@ void KernelBuilder::store(Value value, Value pointer, DType dtype, int64_t lanes
 Value KernelBuilder::splat(Value scalar, int64_t lanes) {
   if (lanes == 0)
     return scalar;
-  return ops.create<vector::SplatOp>(location, VectorType::get({lanes}, scalar.getType()), scalar);
+  Type element = scalar.getType();
+  auto vector = VectorType::get({lanes}, element);
+  if (!element.isF16() && !element.isBF16())
+    return ops.create<vector::SplatOp>(location, vector, scalar);
+  // As integers: LLVM moves half types by way of float32, with library calls.
+  auto bits = VectorType::get({lanes}, ops.getI16Type());
+  Value lane = ops.create<arith::BitcastOp>(location, ops.getI16Type(), scalar);
+  Value all = ops.create<vector::SplatOp>(location, bits, lane);
+  return ops.create<arith::BitcastOp>(location, vector, all);
 }
 
 Value KernelBuilder::floatConstant(DType dtype, int64_t lanes, double value) {

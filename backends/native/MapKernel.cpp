@@ -9,10 +9,8 @@
 #include "backends/native/MapKernel.h"
 
 #include "backends/native/TileChoice.h"
-#include "ir/ScalarEmitter.h"
 #include "runtime/lib/CeilDiv.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -185,23 +183,11 @@ void MapEmitter::emitTask(Value task) {
   });
 }
 
-/// The type in which a number waits for the elements of a row. LLVM keeps bfloat16
-/// as float32 from block to block where the CPU has none, and returns by library calls.
-static DType rowType(DType dtype) { return dtype == DType::BFloat16 ? DType::Int16 : dtype; }
-
-/// The bits of `value` as elements of `dtype`, which has their size.
-static Value withElements(KernelBuilder &kb, Value value, DType dtype) {
-  auto vector = dyn_cast<VectorType>(value.getType());
-  Type type = nn::registerType(kb.builder().getContext(), dtype, vector ? vector.getDimSize(0) : 0);
-  return type == value.getType() ? value
-                                 : kb.builder().create<arith::BitcastOp>(kb.loc(), type, value);
-}
-
 void MapEmitter::emitRow(ArrayRef<Value> pointers, Value count) {
   rowScalars.assign(kernel.inputs.size(), Value());
   for (size_t k = 0; k < kernel.inputs.size(); ++k)
     if (kernel.inputs[k] == InnerStride::Zero)
-      rowScalars[k] = withElements(kb, kb.load(pointers[k], typeOf(k), 0), rowType(typeOf(k)));
+      rowScalars[k] = kb.load(pointers[k], typeOf(k), 0);
   if (lanes > 0)
     return emitVectors(pointers, count);
   kb.forLoop(kb.index(0), count, 1, [&](Value i) { emitBlock(pointers, i, 0, 1); });
@@ -234,7 +220,7 @@ void MapEmitter::emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, in
     SmallVector<Value> arguments;
     for (size_t k = 0; k < inputCount; ++k) {
       if (rowScalars[k])
-        arguments.push_back(withElements(kb, kb.splat(rowScalars[k], width), typeOf(k)));
+        arguments.push_back(kb.splat(rowScalars[k], width));
       else
         arguments.push_back(
             kb.load(elementPointer(pointers, k, at, c * width), typeOf(k), width, active));
