@@ -116,14 +116,14 @@ bool drawConv(ModelDraw &draw) {
     outputs = groups;
   Tensor::Dims wDims = {outputs, perGroup};
   wDims.insert(wDims.end(), window->kernel.begin(), window->kernel.end());
-  Drawn w = draw.leaf(x.dtype, wDims, -2, 2);
+  Drawn w = draw.parameter(x.dtype, wDims, -2, 2);
   double terms = static_cast<double>(w.elements()) / static_cast<double>(outputs);
   Drawn y = convolved(draw, x, w, terms, outputs, window->output);
   if (y.elements() > 30000)
     return false;
   std::vector<std::string> inputs = {x.name, w.name};
   if (draw.percent(60)) {
-    inputs.push_back(draw.leaf(x.dtype, {outputs}).name);
+    inputs.push_back(draw.parameter(x.dtype, {outputs}).name);
     y.bound += 3;
   }
   auto &node = draw.result("Conv", inputs, y);
@@ -149,14 +149,14 @@ bool drawConvTranspose(ModelDraw &draw) {
       pads[d] = pads[d + rank] = draw.percent(50) ? 1 : 0;
     spatial.push_back((x.dims[d + 2] - 1) * strides[d] + kernel[d] + extra[d] - 2 * pads[d]);
   }
-  Drawn w = draw.leaf(x.dtype, wDims, -2, 2);
+  Drawn w = draw.parameter(x.dtype, wDims, -2, 2);
   double terms = static_cast<double>(w.elements()) / static_cast<double>(perGroup * groups);
   Drawn y = convolved(draw, x, w, terms, perGroup * groups, spatial);
   if (y.elements() > 20000 || y.elements() == 0)
     return false;
   std::vector<std::string> inputs = {x.name, w.name};
   if (draw.percent(50)) {
-    inputs.push_back(draw.leaf(x.dtype, {perGroup * groups}).name);
+    inputs.push_back(draw.parameter(x.dtype, {perGroup * groups}).name);
     y.bound += 3;
   }
   auto &node = draw.result("ConvTranspose", inputs, y);

@@ -302,7 +302,8 @@ bool drawResize(ModelDraw &draw) {
     y.error += roundingUnit(x.dtype) * x.bound;
   // What is not given is left out, or empty before opset 13.
   auto absent = [&] {
-    return draw.opset() >= 13 ? std::string() : draw.leaf(DType::Float32, {0}).name;
+    return draw.opset() >= 13 ? std::string()
+                              : draw.initializer(Tensor::allocate(DType::Float32, {0}).take());
   };
   std::vector<std::string> inputs = {x.name, absent()};
   if (scales) {
@@ -328,7 +329,7 @@ bool drawResize(ModelDraw &draw) {
 
 OpFamily random::dataMovementFamily() {
   return {22,
-          16,
+          24,
           {drawConcat, drawConcat, drawSplit, drawSlice, drawSlice, drawTranspose, drawExpand,
            drawTile, drawPad, drawGather, drawResize}};
 }

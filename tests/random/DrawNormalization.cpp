@@ -26,8 +26,9 @@ bool drawBatchNormalization(ModelDraw &draw) {
   Drawn x = anyTensor(draw, 1);
   // A vector is a batch of one channel.
   int64_t channels = x.rank() == 1 ? 1 : x.dims[1];
-  Drawn scale = draw.leaf(x.dtype, {channels}), bias = draw.leaf(x.dtype, {channels});
-  Drawn mean = draw.leaf(x.dtype, {channels}), variance = draw.leaf(x.dtype, {channels}, 1, 4);
+  Drawn scale = draw.parameter(x.dtype, {channels}), bias = draw.parameter(x.dtype, {channels});
+  Drawn mean = draw.parameter(x.dtype, {channels}),
+        variance = draw.parameter(x.dtype, {channels}, 1, 4);
   Drawn y{draw.fresh(), x.dtype, x.dims, 3 * (x.bound + 3) + 3, 3 * x.error};
   y.error += 4 * roundingUnit(x.dtype) * y.bound;
   auto &node = draw.result("BatchNormalization",
@@ -39,7 +40,7 @@ bool drawBatchNormalization(ModelDraw &draw) {
 
 bool drawInstanceNormalization(ModelDraw &draw) {
   Drawn x = anyTensor(draw, 3);
-  Drawn scale = draw.leaf(x.dtype, {x.dims[1]}), bias = draw.leaf(x.dtype, {x.dims[1]});
+  Drawn scale = draw.parameter(x.dtype, {x.dims[1]}), bias = draw.parameter(x.dtype, {x.dims[1]});
   float epsilon = draw.pick({0.125f, 1e-2f, 1e-5f});
   // Equal elements have no deviation: the error grows by what 1 / sqrt(epsilon) is.
   double slope = 2 * 3 / std::sqrt(static_cast<double>(epsilon));

@@ -145,14 +145,13 @@ static void setElement(Tensor &tensor, int64_t i, double value) {
   }
 }
 
-Drawn ModelDraw::addLeaf(const Tensor &tensor, double bound, double error) {
+Drawn ModelDraw::addLeaf(const Tensor &tensor, double bound, double error, int64_t inputPercent) {
   Drawn value{fresh(), tensor.dtype(), tensor.dims(), bound, error};
-  int64_t kind = below(10);
-  if (kind < 5) {
+  if (percent(inputPercent)) {
     builder.input(value.name, tensor.dims(), tensor.dtype());
     inputNames.push_back(value.name);
     inputs.push_back(tensor);
-  } else if (kind < 8) {
+  } else if (percent(60)) {
     builder.initializer(value.name, tensor);
   } else {
     builder.node("Constant", {}, {value.name});
@@ -165,13 +164,25 @@ Drawn ModelDraw::addLeaf(const Tensor &tensor, double bound, double error) {
   return value;
 }
 
-Drawn ModelDraw::leaf(DType dtype, const Tensor::Dims &dims, int64_t low, int64_t high) {
+Tensor ModelDraw::drawIntegers(DType dtype, const Tensor::Dims &dims, int64_t low, int64_t high) {
   Tensor tensor = Tensor::allocate(dtype, dims).take();
   if (isUnsignedInteger(dtype))
     low = std::max<int64_t>(low, 0);
   for (int64_t i = 0; i < tensor.numElements(); ++i)
     setElement(tensor, i, static_cast<double>(between(low, high)));
-  return addLeaf(tensor, static_cast<double>(std::max(std::abs(low), std::abs(high))), 0);
+  return tensor;
+}
+
+static double largest(int64_t low, int64_t high) {
+  return static_cast<double>(std::max(std::abs(low), std::abs(high)));
+}
+
+Drawn ModelDraw::leaf(DType dtype, const Tensor::Dims &dims, int64_t low, int64_t high) {
+  return addLeaf(drawIntegers(dtype, dims, low, high), largest(low, high), 0);
+}
+
+Drawn ModelDraw::parameter(DType dtype, const Tensor::Dims &dims, int64_t low, int64_t high) {
+  return addLeaf(drawIntegers(dtype, dims, low, high), largest(low, high), 0, /*inputPercent=*/12);
 }
 
 Drawn ModelDraw::realLeaf(DType dtype, const Tensor::Dims &dims, double low, double high) {

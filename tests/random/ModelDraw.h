@@ -85,7 +85,9 @@ public:
   Drawn operand(DType dtype, const Tensor::Dims &dims, double maxBound = 1e30);
   /// A graph input, initializer or Constant of integers in [low, high].
   Drawn leaf(DType dtype, const Tensor::Dims &dims, int64_t low = -3, int64_t high = 3);
-  /// The same of reals.
+  /// The same, mostly constant, as the parameters of trained models are.
+  Drawn parameter(DType dtype, const Tensor::Dims &dims, int64_t low = -3, int64_t high = 3);
+  /// A leaf of reals.
   Drawn realLeaf(DType dtype, const Tensor::Dims &dims, double low, double high);
   /// An integer vector with these elements, made in one of many ways: constant,
   /// graph input, or computed.
@@ -117,7 +119,8 @@ public:
   const std::vector<Drawn> &drawn() const { return values; }
 
 private:
-  Drawn addLeaf(const Tensor &tensor, double bound, double error);
+  Tensor drawIntegers(DType dtype, const Tensor::Dims &dims, int64_t low, int64_t high);
+  Drawn addLeaf(const Tensor &tensor, double bound, double error, int64_t inputPercent = 50);
   void openDims();
   std::string computedInts(const std::vector<int64_t> &values, DType dtype);
 
