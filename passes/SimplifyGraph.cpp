@@ -208,7 +208,9 @@ template <typename Op> struct RemoveNeutralElement : OpRewritePattern<Op> {
     for (auto [x, constant] : {std::pair(op.getA(), op.getB()), std::pair(op.getB(), op.getA())}) {
       if (constant == op.getA() && !commutes)
         continue;
-      if (x.getType() != op.getType() || !isConstantOf(constant, neutralElement(op)))
+      // Of unknown rank, the constant may be what gives the result its shape.
+      if (!isa<RankedTensorType>(x.getType()) || x.getType() != op.getType() ||
+          !isConstantOf(constant, neutralElement(op)))
         continue;
       rewriter.replaceOp(op, x);
       return success();

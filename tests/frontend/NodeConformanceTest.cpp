@@ -8,6 +8,7 @@
 
 #include "backends/interpreter/Interpreter.h"
 #include "frontend/onnx/TensorData.h"
+#include "tests/FloatElement.h"
 
 #include <cmath>
 #include <cstring>
@@ -32,20 +33,6 @@ static std::vector<NamedTensor> readTensors(const fs::path &dataSet, const std::
     if (!tensor)
       return tensors;
     tensors.push_back(tensor.take());
-  }
-}
-
-/// Element `i` of a float tensor.
-static double floatAt(const Tensor &tensor, int64_t i) {
-  switch (tensor.dtype()) {
-  case DType::Float16:
-    return static_cast<float>(tensor.data<Float16>()[i]);
-  case DType::BFloat16:
-    return static_cast<float>(tensor.data<BFloat16>()[i]);
-  case DType::Float32:
-    return tensor.data<float>()[i];
-  default:
-    return tensor.data<double>()[i];
   }
 }
 

@@ -7,6 +7,7 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/InferShapes.h"
+#include "tests/FloatElement.h"
 #include "tests/native/GuardedMemory.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -110,21 +111,6 @@ Status runSteps(const LoweringResult &lowered, const std::string &target,
   return Status::ok();
 }
 
-double elementAt(const Tensor &t, int64_t i) {
-  switch (t.dtype()) {
-  case DType::Float32:
-    return t.data<float>()[i];
-  case DType::Float64:
-    return t.data<double>()[i];
-  case DType::Float16:
-    return float(t.data<Float16>()[i]);
-  case DType::BFloat16:
-    return float(t.data<BFloat16>()[i]);
-  default:
-    return 0;
-  }
-}
-
 void expectEqual(const Tensor &found, const Tensor &wanted, double tolerance) {
   ASSERT_EQ(found.dims(), wanted.dims());
   if (!isFloat(found.dtype())) {
@@ -136,7 +122,7 @@ void expectEqual(const Tensor &found, const Tensor &wanted, double tolerance) {
     return;
   }
   for (int64_t i = 0; i < found.numElements(); ++i) {
-    double f = elementAt(found, i), w = elementAt(wanted, i);
+    double f = floatAt(found, i), w = floatAt(wanted, i);
     if (std::isnan(w) || std::isinf(w) || f == w)
       ASSERT_TRUE((std::isnan(f) && std::isnan(w)) || f == w)
           << "element " << i << ": " << f << " instead of " << w;

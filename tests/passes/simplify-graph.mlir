@@ -218,3 +218,17 @@ func.func @noSplats(%x: tensor<2x3xf32>, %row: tensor<3xf32>, %any: tensor<?x3xf
   %3 = nn.pow %any, %splat : (tensor<?x3xf32>, tensor<2x3xf32>) -> tensor<2x3xf32>
   return %0, %1, %2, %3 : tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>
 }
+
+// -----
+
+// Nobody knows whether the constant broadcasts the other operand.
+// CHECK-LABEL: func @neutralForUnknownRank
+// CHECK: nn.mul
+// CHECK: nn.sub
+func.func @neutralForUnknownRank(%x: tensor<*xf32>) -> (tensor<*xf32>, tensor<*xf32>) {
+  %one = nn.constant dense<1.0> : tensor<2x3xf32>
+  %zero = nn.constant dense<0.0> : tensor<1x1xf32>
+  %0 = nn.mul %x, %one : (tensor<*xf32>, tensor<2x3xf32>) -> tensor<*xf32>
+  %1 = nn.sub %x, %zero : (tensor<*xf32>, tensor<1x1xf32>) -> tensor<*xf32>
+  return %0, %1 : tensor<*xf32>, tensor<*xf32>
+}

@@ -4,6 +4,7 @@
 #include "backends/interpreter/Interpreter.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
+#include "tests/FloatElement.h"
 #include "tests/native/GraphCheck.h"
 #include "tests/native/RunnableTargets.h"
 #include "tests/random/ModelText.h"
@@ -41,26 +42,13 @@ std::vector<RunConfig> ModelCheck::allConfigs() {
 // Comparison
 //===----------------------------------------------------------------------===//
 
-static double elementAt(const Tensor &tensor, int64_t i) {
-  switch (tensor.dtype()) {
-  case DType::Float16:
-    return static_cast<float>(tensor.data<Float16>()[i]);
-  case DType::BFloat16:
-    return static_cast<float>(tensor.data<BFloat16>()[i]);
-  case DType::Float32:
-    return tensor.data<float>()[i];
-  default:
-    return tensor.data<double>()[i];
-  }
-}
-
 static bool agree(const Tensor &found, const Tensor &wanted, int64_t i, double error) {
   if (!isFloat(wanted.dtype())) {
     int64_t bytes = dtypeBytes(wanted.dtype());
     return std::memcmp(found.data<char>() + i * bytes, wanted.data<char>() + i * bytes,
                        static_cast<size_t>(bytes)) == 0;
   }
-  double a = elementAt(found, i), b = elementAt(wanted, i);
+  double a = floatAt(found, i), b = floatAt(wanted, i);
   if (std::isnan(a) || std::isnan(b))
     return std::isnan(a) == std::isnan(b);
   return a == b || std::abs(a - b) <= 4 * error;
@@ -68,7 +56,7 @@ static bool agree(const Tensor &found, const Tensor &wanted, int64_t i, double e
 
 static std::string valueText(const Tensor &tensor, int64_t i) {
   if (isFloat(tensor.dtype()))
-    return std::to_string(elementAt(tensor, i));
+    return std::to_string(floatAt(tensor, i));
   int64_t value = 0;
   int64_t bytes = dtypeBytes(tensor.dtype());
   std::memcpy(&value, tensor.data<char>() + i * bytes, static_cast<size_t>(bytes));

@@ -2,34 +2,19 @@
 #include "runtime/lib/Cgroup.h"
 
 #include "quern/Limits.h"
+#include "tests/runtime/FakeCgroups.h"
 
-#include <filesystem>
-#include <fstream>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 using namespace quern;
-namespace fs = std::filesystem;
 
 namespace {
-/// A directory that stands for /sys/fs/cgroup.
-class CgroupMemory : public testing::Test {
+class CgroupMemory : public FakeCgroups {
 protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "cgroupXXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root = pattern;
-  }
-  void TearDown() override { fs::remove_all(root); }
-  void write(const std::string &path, const std::string &text) {
-    fs::create_directories((root / path).parent_path());
-    std::ofstream(root / path) << text;
-  }
   std::optional<int64_t> bytes(std::string_view procCgroup) {
     return cgroupMemoryBytes(root, procCgroup);
   }
-
-  fs::path root;
 };
 } // namespace
 

@@ -1,32 +1,18 @@
 //===- CpuCountTest.cpp ---------------------------------------------------===//
 #include "runtime/lib/CpuCount.h"
 
-#include <filesystem>
-#include <fstream>
+#include "tests/runtime/FakeCgroups.h"
+
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <thread>
 
 using namespace quern;
-namespace fs = std::filesystem;
 
 namespace {
-/// A directory that stands for /sys/fs/cgroup.
-class CpuCount : public testing::Test {
+class CpuCount : public FakeCgroups {
 protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "cgroupXXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root = pattern;
-  }
-  void TearDown() override { fs::remove_all(root); }
-  void write(const std::string &path, const std::string &text) {
-    fs::create_directories((root / path).parent_path());
-    std::ofstream(root / path) << text;
-  }
   std::optional<int> quota(std::string_view procCgroup) { return quotaCpus(root, procCgroup); }
-
-  fs::path root;
 };
 } // namespace
 
