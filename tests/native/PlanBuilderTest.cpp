@@ -41,6 +41,15 @@ TEST(PlanBuilderTest, ConcatOperandsAreWrittenInPlace) {
   EXPECT_EQ(countSteps(run, "concat"), 0);
 }
 
+TEST(PlanBuilderTest, ConcatsOfTheSameOperands) {
+  Graph graph;
+  GraphValue x = graph.input("1x3x4xf32");
+  GraphValue a = transposed(graph, x), b = graph.op("nn.neg", {a});
+  graph.output(transposed(graph, graph.op("nn.concat", {a, b}, axis(1))), "a, b");
+  graph.output(transposed(graph, graph.op("nn.concat", {b, a}, axis(1))), "b, a");
+  expectExact(graph);
+}
+
 TEST(PlanBuilderTest, ConcatAlongAnAxisCountedFromTheEnd) {
   // Operands that lie one after the other, and operands that interleave.
   for (std::string type : {"1x3x4xf32", "2x3x4xf32", "2x1x4xf32"})

@@ -60,6 +60,12 @@ bool drawConcat(ModelDraw &draw) {
   if (draw.percent(30))
     std::rotate(names.begin(), names.begin() + 1, names.end());
   draw.result("Concat", names, y).attr("axis", axis);
+  // The same values in two concatenations can lie in place in one only.
+  if (draw.percent(25)) {
+    std::rotate(names.begin(), names.begin() + 1, names.end());
+    y.name = draw.fresh();
+    draw.result("Concat", names, y).attr("axis", axis);
+  }
   return true;
 }
 
