@@ -64,7 +64,7 @@ int64_t NodeImport::getInt(std::string_view name, std::optional<int64_t> otherwi
 
 double NodeImport::getFloat(std::string_view name, std::optional<double> otherwise) {
   const AttributeProto *found = find(name, AttributeProto::FLOAT, !otherwise);
-  return found ? found->f() : otherwise.value_or(0);
+  return found ? found->f() : static_cast<float>(otherwise.value_or(0));
 }
 
 double NodeImport::getNumber(std::string_view name, double otherwise) {

@@ -42,6 +42,7 @@ public:
   bool hasAttribute(std::string_view name);
   int64_t getInt(std::string_view name, std::optional<int64_t> otherwise = std::nullopt);
   bool getBool(std::string_view name, bool otherwise) { return getInt(name, otherwise) != 0; }
+  /// Float attributes are float32, and so are their defaults.
   double getFloat(std::string_view name, std::optional<double> otherwise = std::nullopt);
   /// A float or an int attribute.
   double getNumber(std::string_view name, double otherwise);

@@ -145,6 +145,16 @@ TEST(ImportNormalization, AllOpsets) {
   }
 }
 
+// Attributes are float32: 1e-5 is 9.99999974e-6, which float64 data shows.
+TEST(ImportNormalization, DefaultsAreFloat32) {
+  ModelBuilder b(9);
+  b.input("x", {1, 2, 3}, DType::Float64).input("c", {2}, DType::Float64).output("y");
+  b.node("BatchNormalization", {"x", "c", "c", "c", "c"}, {"y"});
+  Imported m(b);
+  ASSERT_TRUE(m.find<nn::BatchNormOp>()) << m.text();
+  EXPECT_EQ(m.find<nn::BatchNormOp>().getEpsilon().convertToDouble(), double{1e-5f});
+}
+
 TEST(ImportNormalization, InstanceAndLrn) {
   ModelBuilder b;
   b.input("x", {1, 3, 2}).input("c", {3}).output("y").output("z");

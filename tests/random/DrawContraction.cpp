@@ -45,7 +45,10 @@ bool drawMatMul(ModelDraw &draw) {
     bDims.clear();
   else if (draw.percent(15) && bDims.size() < 2)
     bDims.insert(bDims.begin(), draw.between(1, 2));
-  bool vectorB = bDims.empty() && draw.percent(15);
+  // ONNX Runtime does not sum up nothing to 0 where a vector is an operand.
+  bool vectorB = bDims.empty() && k > 0 && draw.percent(15);
+  if (a.rank() == 1 && k == 0)
+    return false;
   bDims.push_back(k);
   if (!vectorB)
     bDims.push_back(n);

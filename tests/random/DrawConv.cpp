@@ -179,7 +179,8 @@ bool drawPool(ModelDraw &draw) {
   auto rank = static_cast<int64_t>(window->kernel.size());
   // A window that sees pads only has no maximum and no mean.
   for (int64_t d = 0; d < rank; ++d)
-    if (std::max(window->pads[d], window->pads[d + rank]) >= window->kernel[d])
+    if (std::max(window->pads[d], window->pads[d + rank]) >= window->kernel[d] ||
+        (window->dilations[d] > 1 && x.dims[d + 2] < window->dilations[d]))
       return false;
   bool ceils = window->autoPad == "NOTSET" && draw.opset() >= 10 && draw.percent(25);
   if (ceils)
