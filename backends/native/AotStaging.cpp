@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sys/stat.h>
 
 using namespace quern;
 using namespace quern::native;
@@ -21,10 +22,11 @@ Expected<Staging> Staging::create(const std::string &target) {
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
     return cannotWrite(target, std::filesystem::is_directory(status) ? "it is a directory"
                                                                      : "not a regular file");
-  std::string folder = target + ".XXXXXX";
-  if (!mkdtemp(folder.data()))
+  TemporaryPath folder =
+      TemporaryPath::create(target, [](const char *name) { return mkdir(name, 0700) == 0; });
+  if (folder.path().empty())
     return cannotWrite(target, std::strerror(errno));
-  return Staging(target, folder);
+  return Staging(target, std::move(folder));
 }
 
 Status Staging::write(const std::string &name, std::string_view bytes) const {

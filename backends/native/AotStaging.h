@@ -24,7 +24,7 @@ public:
   Status publish(const std::string &name) const;
 
 private:
-  Staging(std::string target, std::string folder)
+  Staging(std::string target, TemporaryPath folder)
       : target(std::move(target)), folder(std::move(folder)) {}
   std::string target;
   TemporaryPath folder;

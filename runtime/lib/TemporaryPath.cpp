@@ -67,6 +67,29 @@ TemporaryPath::TemporaryPath(std::string path) : name(std::move(path)) {
   std::free(copy);
 }
 
+TemporaryPath TemporaryPath::create(const std::string &prefix,
+                                    const std::function<bool(const char *)> &make) {
+  constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+  for (int attempts = 0; attempts < 100; ++attempts) {
+    unsigned char random[8];
+    if (getentropy(random, sizeof random) != 0)
+      break;
+    std::string name = prefix + ".";
+    for (unsigned char byte : random)
+      name += kLetters[byte % (sizeof kLetters - 1)];
+    TemporaryPath held(name);
+    if (make(name.c_str()))
+      return held;
+    // What is there is somebody else's.
+    int reason = errno;
+    held.release();
+    errno = reason;
+    if (reason != EEXIST)
+      break;
+  }
+  return {};
+}
+
 TemporaryPath::TemporaryPath(TemporaryPath &&other) noexcept
     : name(std::exchange(other.name, "")), slot(other.slot) {}
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 namespace quern {
@@ -14,6 +15,11 @@ public:
   TemporaryPath() = default;
   /// Takes over what is at `path`.
   explicit TemporaryPath(std::string path);
+  /// Makes something new, named `prefix`, a dot and random characters. `make` makes
+  /// it and says whether it could. The path is held before it is there: a signal may
+  /// come at any time. No path when it could not be made; errno says why.
+  static TemporaryPath create(const std::string &prefix,
+                              const std::function<bool(const char *)> &make);
   ~TemporaryPath();
   TemporaryPath(TemporaryPath &&other) noexcept;
   TemporaryPath &operator=(TemporaryPath &&) = delete;

@@ -45,19 +45,18 @@ Expected<AtomicFile> AtomicFile::create(const std::string &path) {
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
     return ioError("cannot write '" + path +
                    "': " + (S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
-  std::string temporary = path + ".XXXXXX";
-  int fd = mkostemp(temporary.data(), O_CLOEXEC);
+  int fd = -1;
+  TemporaryPath temporary = TemporaryPath::create(path, [&](const char *name) {
+    fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return fd >= 0;
+  });
   if (fd < 0)
     return systemError("write", path);
-  // mkstemp makes private files; what appears is as if created by open().
-  mode_t mask = umask(0);
-  umask(mask);
-  fchmod(fd, 0666 & ~mask);
   return AtomicFile(path, std::move(temporary), fdopen(fd, "wb"));
 }
 
-AtomicFile::AtomicFile(std::string path, std::string temporary, std::FILE *file)
-    : path(std::move(path)), temporary(TemporaryPath(std::move(temporary))), file(file) {}
+AtomicFile::AtomicFile(std::string path, TemporaryPath temporary, std::FILE *file)
+    : path(std::move(path)), temporary(std::move(temporary)), file(file) {}
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
     : path(std::move(other.path)), temporary(std::move(other.temporary)), file(other.file) {

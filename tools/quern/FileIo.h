@@ -42,7 +42,7 @@ public:
   Status commit();
 
 private:
-  AtomicFile(std::string path, std::string temporary, std::FILE *file);
+  AtomicFile(std::string path, TemporaryPath temporary, std::FILE *file);
   std::string path;
   TemporaryPath temporary;
   std::FILE *file;
