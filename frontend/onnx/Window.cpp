@@ -2,7 +2,7 @@
 #include "frontend/onnx/Window.h"
 
 #include "frontend/onnx/ImportContext.h"
-#include "ir/WindowShape.h"
+#include "runtime/reference/WindowShape.h"
 
 using namespace quern;
 using namespace quern::onnx;
@@ -31,6 +31,11 @@ static std::optional<int64_t> spatialRank(NodeImport &node, const std::vector<in
   for (const std::optional<Shape> &shape : {weights, node.inputShape(0)})
     if (shape && shape->rank() >= 3)
       return shape->rank() - 2;
+  for (const char *name : {"strides", "dilations"})
+    if (std::vector<int64_t> values = node.getInts(name); !values.empty())
+      return static_cast<int64_t>(values.size());
+  if (std::vector<int64_t> pads = node.getInts("pads"); !pads.empty())
+    return static_cast<int64_t>(pads.size() / 2);
   return std::nullopt;
 }
 
@@ -92,14 +97,14 @@ void quern::onnx::resolveAutoPad(Window &window, const std::optional<Shape> &inp
   int64_t axes = static_cast<int64_t>(window.kernel.size());
   if (window.autoPad == "NOTSET" || axes == 0 || !input || input->rank() != axes + 2)
     return;
-  std::optional<nn::AutoPad> autoPad = nn::parseAutoPad(window.autoPad);
+  std::optional<AutoPad> autoPad = parseAutoPad(window.autoPad);
   std::vector<int64_t> pads(2 * axes, 0);
   for (int64_t i = 0; i < axes; ++i) {
     const Dim &dim = (*input)[2 + i];
     if (!dim.isStatic() || dim.size() == 0)
       return;
-    nn::WindowAxis axis{dim.size(), window.kernel[i], window.strides[i], window.dilations[i]};
-    if (!nn::windowOutputSize(axis, *autoPad, /*ceilMode=*/false))
+    WindowAxis axis{dim.size(), window.kernel[i], window.strides[i], window.dilations[i]};
+    if (!windowOutputSize(axis, *autoPad, /*ceilMode=*/false))
       return;
     pads[i] = axis.padBegin;
     pads[axes + i] = axis.padEnd;

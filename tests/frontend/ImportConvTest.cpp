@@ -39,6 +39,24 @@ TEST(ImportConv, Attributes) {
   EXPECT_EQ(m.outputType(), "tensor<1x8x4x3xf32>");
 }
 
+// Without any shape, a list with an entry per axis tells how many there are.
+TEST(ImportConv, AttributesTellTheSpatialAxes) {
+  for (const char *name : {"strides", "dilations"}) {
+    ModelBuilder b;
+    b.unrankedInput("x").unrankedInput("w").node("Conv", {"x", "w"}, {"y"});
+    b.attr(name, Ints{2, 1, 1}).output("y");
+    Imported m(b);
+    ASSERT_TRUE(m.find<nn::ConvOp>()) << name << m.text();
+    EXPECT_EQ(m.find<nn::ConvOp>().getPads().size(), 6u) << name;
+  }
+  ModelBuilder pads;
+  pads.unrankedInput("x").unrankedInput("w").node("Conv", {"x", "w"}, {"y"});
+  pads.attr("pads", Ints{1, 2}).output("y");
+  Imported m(pads);
+  ASSERT_TRUE(m.find<nn::ConvOp>()) << m.text();
+  EXPECT_EQ(m.find<nn::ConvOp>().getStrides().size(), 1u);
+}
+
 TEST(ImportConv, AutoPadIsResolvedForStaticShapes) {
   auto b = windowModel("Conv");
   b.attr("auto_pad", "SAME_UPPER").attr("strides", Ints{2, 3});

@@ -32,6 +32,12 @@ ModelBuilder &ModelBuilder::input(const std::string &name, const std::vector<int
   return *this;
 }
 
+ModelBuilder &ModelBuilder::unrankedInput(const std::string &name) {
+  input(name, {});
+  graph().mutable_input()->rbegin()->mutable_type()->mutable_tensor_type()->clear_shape();
+  return *this;
+}
+
 ModelBuilder &ModelBuilder::output(const std::string &name) {
   graph().add_output()->set_name(name);
   return *this;

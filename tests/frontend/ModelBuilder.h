@@ -22,6 +22,8 @@ public:
   /// A float32 (or other) graph input; a negative dim is symbolic, "N" for -1.
   ModelBuilder &input(const std::string &name, const std::vector<int64_t> &dims,
                       DType dtype = DType::Float32);
+  /// A float32 graph input without a shape.
+  ModelBuilder &unrankedInput(const std::string &name);
   ModelBuilder &output(const std::string &name);
   /// An initializer with raw_data.
   proto::TensorProto &initializer(const std::string &name, const Tensor &tensor);
