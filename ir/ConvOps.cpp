@@ -1,8 +1,8 @@
 //===- ConvOps.cpp - rules of convolution ---------------------------------===//
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
-#include "ir/WindowShape.h"
 #include "runtime/lib/CeilDiv.h"
+#include "runtime/reference/WindowShape.h"
 
 using namespace mlir;
 using namespace quern;

@@ -1,8 +1,8 @@
 //===- Elementwise.h - the table of elementwise ops -----------------------===//
 #pragma once
 
-#include "ir/ScalarFunction.h"
 #include "quern/DType.h"
+#include "runtime/reference/ScalarFunction.h"
 
 #include "mlir/IR/Value.h"
 #include "mlir/IR/ValueRange.h"

@@ -3,10 +3,10 @@
 
 #include "ir/Elementwise.h"
 #include "ir/ScalarEmitter.h"
-#include "ir/ScalarMath.h"
 #include "ir/Types.h"
 #include "ir/WeightStore.h"
 #include "quern/Shape.h"
+#include "runtime/reference/ScalarMath.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"

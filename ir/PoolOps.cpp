@@ -1,7 +1,7 @@
 //===- PoolOps.cpp - rules of pooling -------------------------------------===//
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
-#include "ir/WindowShape.h"
+#include "runtime/reference/WindowShape.h"
 
 using namespace mlir;
 using namespace quern;

@@ -187,3 +187,11 @@ std::string nn::nodeName(Location loc) {
   }
   return "?";
 }
+
+std::string nn::nodeContext(StringRef nodeName, StringRef opName) {
+  return ("node '" + nodeName + "' (" + opName + ")").str();
+}
+
+std::string nn::nodeContext(Operation *op) {
+  return nodeContext(nodeName(op->getLoc()), op->getName().getStringRef());
+}

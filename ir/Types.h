@@ -8,6 +8,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Operation.h"
 #include "mlir/IR/Value.h"
 
 #include <optional>
@@ -43,5 +44,8 @@ std::optional<std::vector<int64_t>> constantInts(mlir::Value value);
 mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor);
 /// The node name of a location ("conv1"), "?" when it has none.
 std::string nodeName(mlir::Location loc);
+/// "node 'conv1' (nn.conv)": how errors name an op.
+std::string nodeContext(llvm::StringRef nodeName, llvm::StringRef opName);
+std::string nodeContext(mlir::Operation *op);
 
 } // namespace quern::nn

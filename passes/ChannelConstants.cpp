@@ -1,8 +1,8 @@
 //===- ChannelConstants.cpp - arithmetic on per-channel constants ---------===//
 #include "passes/ChannelConstants.h"
 
-#include "backends/interpreter/DTypeDispatch.h"
 #include "ir/Types.h"
+#include "runtime/reference/DTypeDispatch.h"
 
 using namespace quern;
 using namespace quern::passes;
@@ -18,9 +18,9 @@ std::optional<std::vector<double>> passes::channelValues(mlir::Value value, int6
       return std::nullopt;
   std::vector<double> values(channels);
   bool isScalar = tensor->numElements() == 1;
-  Status status = interpreter::visitFloat(tensor->dtype(), [&]<typename T>() {
+  Status status = reference::visitFloat(tensor->dtype(), [&]<typename T>() {
     for (int64_t c = 0; c < channels; ++c)
-      values[c] = interpreter::widen(tensor->data<T>()[isScalar ? 0 : c]);
+      values[c] = reference::widen(tensor->data<T>()[isScalar ? 0 : c]);
     return Status::ok();
   });
   return status.isOk() ? std::optional(std::move(values)) : std::nullopt;
@@ -29,9 +29,9 @@ std::optional<std::vector<double>> passes::channelValues(mlir::Value value, int6
 Expected<Tensor> passes::tensorFromDoubles(DType dtype, Tensor::Dims dims,
                                            std::span<const double> values) {
   QUERN_ASSIGN(Tensor tensor, Tensor::allocateUninitialized(dtype, std::move(dims)));
-  QUERN_TRY(interpreter::visitFloat(dtype, [&]<typename T>() {
+  QUERN_TRY(reference::visitFloat(dtype, [&]<typename T>() {
     for (size_t i = 0; i < values.size(); ++i)
-      tensor.mutableData<T>()[i] = interpreter::narrow<T>(values[i]);
+      tensor.mutableData<T>()[i] = reference::narrow<T>(values[i]);
     return Status::ok();
   }));
   return tensor;
@@ -40,7 +40,7 @@ Expected<Tensor> passes::tensorFromDoubles(DType dtype, Tensor::Dims dims,
 Expected<Tensor> passes::scaleChannels(const Tensor &weights, const ChannelOrder &order,
                                        std::span<const double> factors, Budget &budget) {
   QUERN_ASSIGN(Tensor result, budget.allocateUninitialized(weights.dtype(), weights.dims()));
-  QUERN_TRY(interpreter::visitFloat(weights.dtype(), [&]<typename T>() {
+  QUERN_TRY(reference::visitFloat(weights.dtype(), [&]<typename T>() {
     const T *in = weights.data<T>();
     T *out = result.mutableData<T>();
     for (int64_t g = 0; g < order.groups; ++g)
@@ -49,7 +49,7 @@ Expected<Tensor> passes::scaleChannels(const Tensor &weights, const ChannelOrder
           double factor = factors[g * order.perGroup + j];
           QUERN_TRY(budget.spend(2 * order.inner));
           for (int64_t i = 0; i < order.inner; ++i, ++in, ++out)
-            *out = interpreter::narrow<T>(interpreter::widen(*in) * factor);
+            *out = reference::narrow<T>(reference::widen(*in) * factor);
         }
     return Status::ok();
   }));

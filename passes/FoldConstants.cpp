@@ -7,8 +7,8 @@
 // budget is left to the run.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/interpreter/ReferenceCall.h"
 #include "ir/NNDialect.h"
+#include "ir/ReferenceCall.h"
 #include "ir/Types.h"
 #include "passes/FoldBudget.h"
 #include "passes/InferShapes.h"
@@ -128,7 +128,7 @@ std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) {
     return std::nullopt;
   if (!budget.spend(kOpWork).isOk())
     return std::nullopt;
-  Expected<std::vector<Tensor>> results = interpreter::evaluateOp(op, *operands, budget);
+  Expected<std::vector<Tensor>> results = nn::evaluateOp(op, *operands, budget);
   budget.beginStep(); // frees scratch memory
   // An error (an index out of range, say) is the run's to report, if it gets there.
   return results ? std::optional(results.take()) : std::nullopt;

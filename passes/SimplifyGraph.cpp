@@ -4,11 +4,11 @@
 // except that a global pool sums in its own order.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/interpreter/DTypeDispatch.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
 #include "passes/StaticReshape.h"
+#include "runtime/reference/DTypeDispatch.h"
 
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -183,11 +183,11 @@ bool isConstantOf(Value value, double wanted) {
     return false;
   auto all = [&]<typename T>() -> Expected<bool> {
     return llvm::all_of(tensor->elementsAs<T>(), [&](T element) {
-      double v = static_cast<double>(interpreter::widen(element));
+      double v = static_cast<double>(reference::widen(element));
       return v == wanted && (!isFloat(tensor->dtype()) || std::signbit(v) == std::signbit(wanted));
     });
   };
-  Expected<bool> result = interpreter::visitNumber(tensor->dtype(), all);
+  Expected<bool> result = reference::visitNumber(tensor->dtype(), all);
   return result && *result;
 }
 

@@ -10,17 +10,28 @@
 using namespace quern;
 using namespace quern::interpreter;
 
-static std::string nodeContext(const std::string &nodeName, const std::string &opName) {
-  return "node '" + nodeName + "' (" + opName + ")";
-}
-
-std::string interpreter::nodeContext(mlir::Operation *op) {
-  return ::nodeContext(nn::nodeName(op->getLoc()), op->getName().getStringRef().str());
-}
-
 //===----------------------------------------------------------------------===//
 // Creating a program
 //===----------------------------------------------------------------------===//
+
+/// The call of one op; of a fusion group, whose ops run one after the other.
+static Expected<nn::ReferenceCall> makeCall(mlir::Operation &op) {
+  auto group = llvm::dyn_cast<nn::GroupOp>(op);
+  if (!group)
+    return nn::makeReferenceCall(&op);
+  QUERN_ASSIGN(ReferenceProgram program, ReferenceProgram::create(group.getBody().front()));
+  auto shared = std::make_shared<const ReferenceProgram>(std::move(program));
+  return nn::ReferenceCall([shared](std::span<const Tensor> inputs, Budget &budget) {
+    return shared->run(inputs, budget);
+  });
+}
+
+Expected<std::vector<Tensor>>
+interpreter::evaluate(mlir::Operation *op, std::span<const Tensor> inputs, Budget &budget) {
+  auto call = makeCall(*op);
+  auto results = call ? (*call)(inputs, budget) : Expected<std::vector<Tensor>>(call.status());
+  return results ? std::move(results) : results.status().withContext(nn::nodeContext(op));
+}
 
 Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block) {
   ReferenceProgram program;
@@ -38,9 +49,9 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block) {
   for (mlir::Operation &op : block.without_terminator()) {
     for (mlir::Value result : op.getResults())
       slotOf[result] = program.slotCount++;
-    auto call = makeReferenceCall(&op);
+    auto call = makeCall(op);
     if (!call)
-      return call.status().withContext(interpreter::nodeContext(&op));
+      return call.status().withContext(nn::nodeContext(&op));
     if (llvm::isa<nn::NoneOp, nn::ConstantOp, nn::WeightOp>(op)) {
       QUERN_ASSIGN(std::vector<Tensor> values, (*call)({}, unlimited));
       program.constants.emplace_back(slotOf.at(op.getResult(0)), values[0]);
@@ -121,7 +132,7 @@ Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inpu
     budget.beginStep();
     Status status = runStep(step, slots, budget, options);
     if (!status.isOk())
-      return status.withContext(::nodeContext(step.nodeName, step.opName));
+      return status.withContext(nn::nodeContext(step.nodeName, step.opName));
   }
   std::vector<Tensor> results;
   for (size_t slot : outputs)

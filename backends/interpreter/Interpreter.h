@@ -1,7 +1,7 @@
 //===- Interpreter.h - runs nn graphs with the reference kernels ----------===//
 #pragma once
 
-#include "backends/interpreter/ReferenceCall.h"
+#include "ir/ReferenceCall.h"
 #include "quern/Limits.h"
 #include "quern/Tensor.h"
 
@@ -49,7 +49,7 @@ public:
 private:
   /// One op; values live in numbered slots.
   struct Step {
-    ReferenceCall call;
+    nn::ReferenceCall call;
     std::string nodeName;
     std::string opName;
     std::vector<size_t> operands;
@@ -75,7 +75,8 @@ private:
 Expected<std::vector<Tensor>> interpret(mlir::func::FuncOp main, std::span<const Tensor> inputs,
                                         const RunOptions &options = {});
 
-/// "node 'conv1' (nn.conv)": how errors name an op.
-std::string nodeContext(mlir::Operation *op);
+/// Applies one op, or a fusion group, to tensors. Errors name the node.
+Expected<std::vector<Tensor>> evaluate(mlir::Operation *op, std::span<const Tensor> inputs,
+                                       Budget &budget);
 
 } // namespace quern::interpreter

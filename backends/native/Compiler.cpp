@@ -1,7 +1,9 @@
 //===- Compiler.cpp - from an imported graph to something that runs -------===//
 #include "backends/native/Compiler.h"
 
-#include "backends/native/CpuFeatures.h"
+#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/lowering/Lowering.h"
+#include "ir/FusionGroup.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
 #include "passes/SpecializeInputs.h"
@@ -13,6 +15,7 @@
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
+using namespace quern::plan;
 
 /// Runs the pipelines that `build` adds; diagnostics become the Status.
 static Status runPasses(ModuleOp module, const Deadline &deadline,
@@ -53,8 +56,6 @@ static CompileOptions allowWeightFolding(CompileOptions options, ModuleOp module
 
 static std::shared_ptr<KernelCache> createCache(const Target &target,
                                                 const CompileOptions &options) {
-  if (options.kernels)
-    return options.kernels;
   std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
   return std::make_shared<KernelCache>(target, dump, options.compileThreads);
 }
@@ -69,15 +70,32 @@ static Expected<LoweredGraph> lowerModule(ModuleOp module, const Target &target,
   QUERN_TRY(runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
     passes::buildGraphPipeline(pm, pipelineOptions(options, target));
   }));
-  LoweringContext context{target, threadsOf(options)};
-  return lowerGraph(passes::findMain(module), context, options.limits);
+  NativeLowering lowering({target, threadsOf(options)});
+  return lowerGraph(passes::findMain(module), lowering, options.limits);
 }
 
 /// Phases Simplified to Kernels of a module with the wanted input types.
 static Expected<UnlinkedPlan> planModule(ModuleOp module, KernelCache &cache,
-                                         const CompileOptions &options) {
+                                         PackedWeights &weights, const CompileOptions &options) {
   QUERN_ASSIGN(LoweredGraph graph, lowerModule(module, cache.target(), options));
-  return buildPlan(passes::findMain(module), graph, cache, options.limits);
+  NativeLowering lowering({cache.target(), threadsOf(options)});
+  QUERN_ASSIGN(UnlinkedPlan plan,
+               buildPlan(passes::findMain(module), graph, lowering, weights, options.limits));
+  std::vector<const KernelSpec *> kernels;
+  for (const KernelSpec &kernel : plan.kernels)
+    kernels.push_back(&kernel);
+  QUERN_TRY(cache.compile(kernels, options.limits.deadline));
+  return std::move(plan);
+}
+
+/// Sets the functions of all kernel steps.
+static Expected<std::shared_ptr<const Plan>> linkPlan(UnlinkedPlan plan, LinkedKernels &kernels) {
+  for (size_t i = 0; i < plan.plan.steps.size(); ++i)
+    if (auto *work = std::get_if<KernelStep>(&plan.plan.steps[i].work)) {
+      QUERN_ASSIGN(work->function, kernels.link(plan.kernelKeys[i]));
+    }
+  plan.plan.keepAlive.push_back(kernels.jit());
+  return std::make_shared<const Plan>(std::move(plan.plan));
 }
 
 Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &given) {
@@ -85,7 +103,8 @@ Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptio
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
   CompiledGraph result;
   result.kernels = createCache(target, options);
-  QUERN_ASSIGN(result.plan, planModule(module, *result.kernels, options));
+  PackedWeights weights(options.compileThreads);
+  QUERN_ASSIGN(result.plan, planModule(module, *result.kernels, weights, options));
   return std::move(result);
 }
 
@@ -95,7 +114,7 @@ Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const Compi
   QUERN_ASSIGN(LoweredGraph graph, lowerModule(module, target, options));
   std::vector<OpSupport> ops;
   for (const LoweredOp &lowered : graph.ops) {
-    Operation *root = groupRoot(lowered.op);
+    Operation *root = nn::groupRoot(lowered.op);
     std::string name = (root ? root : lowered.op)->getName().getStringRef().str();
     ops.push_back(
         {lowered.nodes, name, lowered.refusal.empty(), lowered.needsSizes, lowered.refusal});
@@ -109,7 +128,10 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
   // Linking would refuse it too, after the long work.
   QUERN_TRY(checkRunsHere(target));
-  std::shared_ptr<KernelCache> cache = createCache(target, options);
+  std::shared_ptr<LinkedKernels> kernels =
+      options.kernels ? options.kernels
+                      : std::make_shared<LinkedKernels>(createCache(target, options));
+  auto weights = std::make_shared<PackedWeights>(options.compileThreads);
   // What does not depend on input shapes is done once, not at every new shape.
   QUERN_TRY(runPasses(*owned.module, options.limits.deadline, [&](OpPassManager &pm) {
     passes::PipelineOptions once = pipelineOptions(options, target);
@@ -120,7 +142,7 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
   std::vector<PortSignature> inputs = nn::inputSignature(main), outputs = nn::outputSignature(main);
 
   auto source = std::make_shared<nn::OwnedModule>(std::move(owned));
-  auto planner = [source, cache,
+  auto planner = [source, kernels, weights,
                   options](std::span<const Tensor::Dims> dims,
                            const Deadline &deadline) -> Expected<std::shared_ptr<const Plan>> {
     OwningOpRef<ModuleOp> copy(source->module->clone());
@@ -131,8 +153,8 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
     QUERN_TRY(passes::specializeInputs(entry, sizes));
     CompileOptions current = options;
     current.limits.deadline = deadline;
-    QUERN_ASSIGN(UnlinkedPlan plan, planModule(*copy, *cache, current));
-    return linkPlan(std::move(plan), *cache);
+    QUERN_ASSIGN(UnlinkedPlan plan, planModule(*copy, kernels->cache(), *weights, current));
+    return linkPlan(std::move(plan), *kernels);
   };
   auto executable =
       std::make_shared<Executable>(std::move(inputs), std::move(outputs), std::move(planner));

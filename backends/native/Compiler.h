@@ -1,7 +1,8 @@
 //===- Compiler.h - from an imported graph to something that runs ---------===//
 #pragma once
 
-#include "backends/native/PlanBuilder.h"
+#include "backends/native/LinkedKernels.h"
+#include "backends/plan/PlanBuilder.h"
 #include "ir/OwnedModule.h"
 #include "passes/Pipelines.h"
 #include "quern/Executable.h"
@@ -24,9 +25,9 @@ struct CompileOptions {
   /// Threads of the compiler; 0: all CPUs this process may use. Task sizes are
   /// tuned for as many.
   int compileThreads = 0;
-  /// Where kernels and packed weights are kept, for executables that share them; of
-  /// the same target. Null: each executable has its own.
-  std::shared_ptr<KernelCache> kernels;
+  /// Where kernels are kept, for executables that share them; of the same target.
+  /// Null: each executable has its own.
+  std::shared_ptr<LinkedKernels> kernels;
   /// Receives the module after each phase, and kernels/ with the MLIR and
   /// assembly of each kernel; unless empty.
   std::string dumpPhasesTo;
@@ -41,7 +42,7 @@ Expected<std::shared_ptr<Executable>> compileForJit(nn::OwnedModule owned,
 /// A compiled graph that is not linked: for ahead-of-time output and `check`.
 struct CompiledGraph {
   std::shared_ptr<KernelCache> kernels;
-  UnlinkedPlan plan;
+  plan::UnlinkedPlan plan;
 };
 /// Runs all phases on `module`, in place. Its input shapes should be static.
 Expected<CompiledGraph> compileGraph(mlir::ModuleOp module, const CompileOptions &options);

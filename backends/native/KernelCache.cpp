@@ -1,31 +1,15 @@
 //===- KernelCache.cpp - kernels emitted once, and packed weights ---------===//
 #include "backends/native/KernelCache.h"
 
-#include "backends/native/CloseFile.h"
+#include "backends/native/aot/CloseFile.h"
+#include "runtime/lib/ParallelTasks.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <oneapi/tbb/parallel_for.h>
-#include <oneapi/tbb/task_arena.h>
-
 using namespace quern;
 using namespace quern::native;
-
-/// Runs `body(i)` for all i on `threads` threads (0: all there are) and returns
-/// the first error in index order.
-static Status forAll(size_t count, int threads, const std::function<Status(size_t)> &body) {
-  std::vector<Status> results(count);
-  oneapi::tbb::task_arena arena(threads > 0 ? threads : oneapi::tbb::task_arena::automatic);
-  arena.execute([&] {
-    oneapi::tbb::parallel_for(
-        size_t{0}, count, [&](size_t i) { results[i] = body(i); },
-        oneapi::tbb::simple_partitioner());
-  });
-  for (const Status &status : results)
-    QUERN_TRY(status);
-  return Status::ok();
-}
+using namespace quern::plan;
 
 static Status writeText(const std::string &path, llvm::StringRef text) {
   std::error_code error;
@@ -80,7 +64,7 @@ Status KernelCache::compile(const std::vector<const KernelSpec *> &specs,
   for (auto &entry : missing)
     jobs.push_back(entry.second);
   std::vector<CompiledKernel> results(jobs.size());
-  QUERN_TRY(forAll(jobs.size(), threads, [&](size_t i) -> Status {
+  QUERN_TRY(runParallelTasks(jobs.size(), threads, [&](size_t i) -> Status {
     QUERN_TRY(deadline.check("compiling").withContext("kernel " + jobs[i].first->name));
     QUERN_ASSIGN(results[i], compileOne(*jobs[i].first, jobs[i].second));
     return Status::ok();
@@ -98,48 +82,4 @@ const CompiledKernel &KernelCache::get(const std::string &key) const {
 size_t KernelCache::size() const {
   std::lock_guard lock(mutex);
   return kernels.size();
-}
-
-Expected<KernelFunction> KernelCache::link(const std::string &key) {
-  std::lock_guard lock(mutex);
-  if (auto it = linked.find(key); it != linked.end())
-    return it->second;
-  if (!loader) {
-    QUERN_ASSIGN(loader, Jit::create(cpu));
-  }
-  const CompiledKernel &kernel = kernels.at(key);
-  QUERN_TRY(loader->addObject(kernel.object));
-  QUERN_ASSIGN(KernelFunction function, loader->lookup(kernel.symbol));
-  linked[key] = function;
-  return function;
-}
-
-Expected<std::vector<Tensor>> KernelCache::pack(const std::vector<const StepBuffer *> &buffers,
-                                                const Deadline &deadline) {
-  std::lock_guard lock(mutex);
-  std::vector<Tensor> results(buffers.size());
-  std::vector<size_t> missing;
-  std::map<std::string, size_t> firstWithKey;
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    const StepBuffer &buffer = *buffers[i];
-    if (!buffer.pack)
-      results[i] = buffer.tensor;
-    else if (auto it = packed.find(buffer.packKey); !buffer.packKey.empty() && it != packed.end())
-      results[i] = it->second.result;
-    else if (buffer.packKey.empty() || firstWithKey.emplace(buffer.packKey, i).second)
-      missing.push_back(i);
-  }
-  QUERN_TRY(forAll(missing.size(), threads, [&](size_t job) -> Status {
-    size_t i = missing[job];
-    QUERN_TRY(deadline.check("packing weights"));
-    QUERN_ASSIGN(results[i], buffers[i]->pack());
-    return Status::ok();
-  }));
-  for (size_t i : missing)
-    if (!buffers[i]->packKey.empty())
-      packed[buffers[i]->packKey] = {buffers[i]->tensor, results[i]};
-  for (size_t i = 0; i < buffers.size(); ++i)
-    if (!results[i].isPresent())
-      results[i] = packed.at(buffers[i]->packKey).result;
-  return results;
 }

@@ -1,8 +1,8 @@
-//===- KernelCache.h - kernels emitted once, and packed weights -----------===//
+//===- KernelCache.h - kernels emitted and compiled once ------------------===//
 #pragma once
 
-#include "backends/native/Jit.h"
-#include "backends/native/Lowering.h"
+#include "backends/native/codegen/CodeGen.h"
+#include "backends/plan/LoweredStep.h"
 #include "quern/Deadline.h"
 
 #include <map>
@@ -17,7 +17,7 @@ struct CompiledKernel {
   ObjectCode object;
 };
 
-/// What all plans of one executable share. Thread-safe.
+/// The compiled kernels that plans and executables of one target share. Thread-safe.
 class KernelCache {
 public:
   /// `dumpDirectory`, unless empty, receives the MLIR and assembly of each kernel.
@@ -32,15 +32,6 @@ public:
   const CompiledKernel &get(const std::string &key) const;
   size_t size() const;
 
-  /// Links a compiled kernel into the process.
-  Expected<KernelFunction> link(const std::string &key);
-  std::shared_ptr<Jit> jit() const { return loader; }
-
-  /// The packed tensors of `buffers` (of kind Weights), in order; packs missing
-  /// ones in parallel.
-  Expected<std::vector<Tensor>> pack(const std::vector<const StepBuffer *> &buffers,
-                                     const Deadline &deadline = {});
-
 private:
   Expected<CompiledKernel> compileOne(const KernelSpec &spec, const std::string &symbol) const;
 
@@ -49,14 +40,6 @@ private:
   int threads;
   mutable std::mutex mutex;
   std::map<std::string, CompiledKernel> kernels;
-  std::map<std::string, KernelFunction> linked;
-  /// By pack key. A key holds the address of its source, which therefore lives as
-  /// long as the entry.
-  struct PackedTensor {
-    Tensor source, result;
-  };
-  std::map<std::string, PackedTensor> packed;
-  std::shared_ptr<Jit> loader;
 };
 
 } // namespace quern::native

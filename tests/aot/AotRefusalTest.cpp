@@ -1,13 +1,14 @@
 //===- AotRefusalTest.cpp - what cannot be compiled ahead of time ---------===//
 #include "tests/aot/AotTest.h"
 
-#include "backends/native/AotWeights.h"
+#include "backends/native/aot/AotWeights.h"
 
 #include <filesystem>
 #include <gmock/gmock.h>
 
 using namespace quern;
 using namespace quern::native;
+using namespace quern::plan;
 using testing::HasSubstr;
 
 namespace {

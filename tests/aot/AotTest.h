@@ -1,7 +1,7 @@
 //===- AotTest.h - compiles models for the tests of ahead-of-time output --===//
 #pragma once
 
-#include "backends/native/AotCompiler.h"
+#include "backends/native/aot/AotCompiler.h"
 #include "quern/Session.h"
 #include "quern/model_abi.h"
 

@@ -2,13 +2,14 @@
 #include "backends/interpreter/Interpreter.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "tests/interpreter/KernelCall.h"
+#include "tests/reference/KernelCall.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 
 using namespace quern;
 using namespace quern::interpreter;
+using namespace quern::reference;
 
 namespace {
 class InterpreterTest : public testing::Test {
@@ -199,16 +200,17 @@ TEST_F(InterpreterTest, MakesCallsThatOutliveTheOp) {
 TEST_F(InterpreterTest, EvaluatesOneOp) {
   Budget budget{Limits()};
   mlir::Operation *add = findOp<nn::AddOp>(parse(kReluOfSum));
-  auto results = evaluateOp(add, std::vector{floats({1}), floats({2})}, budget);
+  auto results = nn::evaluateOp(add, std::vector{floats({1}), floats({2})}, budget);
   ASSERT_TRUE(results) << results.status().message();
   expectTensor<float>((*results)[0], {1}, {3});
-  EXPECT_EQ(
-      evaluateOp(add, std::vector{floats({1, 2}), floats({1, 2, 3})}, budget).status().message(),
-      "node 'add1' (nn.add): shapes 2 and 3 do not broadcast");
+  EXPECT_EQ(nn::evaluateOp(add, std::vector{floats({1, 2}), floats({1, 2, 3})}, budget)
+                .status()
+                .message(),
+            "node 'add1' (nn.add): shapes 2 and 3 do not broadcast");
 }
 
 TEST_F(InterpreterTest, ChecksTheDeclaredElementType) {
   Budget budget{Limits()};
   mlir::Operation *relu = findOp<nn::ReluOp>(parse(kReluOfSum));
-  EXPECT_FALSE(evaluateOp(relu, std::vector{Tensor::of<int32_t>({1}, {1})}, budget));
+  EXPECT_FALSE(nn::evaluateOp(relu, std::vector{Tensor::of<int32_t>({1}, {1})}, budget));
 }

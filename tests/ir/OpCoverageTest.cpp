@@ -1,6 +1,6 @@
 //===- OpCoverageTest.cpp - every op has all it needs ---------------------===//
-#include "backends/interpreter/Evaluator.h"
 #include "ir/NNDialect.h"
+#include "runtime/reference/Evaluator.h"
 
 #include <gtest/gtest.h>
 
@@ -28,19 +28,19 @@ TEST(OpCoverage, EveryOpHasAReference) {
     bool isElementwise = name.hasInterface<ElementwiseOpInterface>();
     EXPECT_EQ(isElementwise, lookupElementwise(op) != nullptr) << op.str();
     if (!isElementwise)
-      EXPECT_NE(interpreter::findEvaluator(std::string_view(op)), nullptr) << op.str();
+      EXPECT_NE(reference::findEvaluator(std::string_view(op)), nullptr) << op.str();
   }
 }
 
 TEST(OpCoverage, EveryEvaluatorHasAnOp) {
   mlir::MLIRContext context;
   context.loadDialect<NNDialect>();
-  for (std::span<const interpreter::EvaluatorRow> family :
-       {interpreter::contractionEvaluators(), interpreter::convEvaluators(),
-        interpreter::poolEvaluators(), interpreter::reductionEvaluators(),
-        interpreter::normalizationEvaluators(), interpreter::dataMovementEvaluators(),
-        interpreter::structureEvaluators()})
-    for (const interpreter::EvaluatorRow &row : family)
+  for (std::span<const reference::EvaluatorRow> family :
+       {reference::contractionEvaluators(), reference::convEvaluators(),
+        reference::poolEvaluators(), reference::reductionEvaluators(),
+        reference::normalizationEvaluators(), reference::dataMovementEvaluators(),
+        reference::structureEvaluators()})
+    for (const reference::EvaluatorRow &row : family)
       EXPECT_TRUE(mlir::RegisteredOperationName::lookup(row.opName, &context).has_value())
           << row.opName;
 }

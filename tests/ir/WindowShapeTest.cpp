@@ -1,12 +1,11 @@
 //===- WindowShapeTest.cpp - sizes of convolution and pooling windows -----===//
-#include "ir/WindowShape.h"
+#include "runtime/reference/WindowShape.h"
 
 #include <gtest/gtest.h>
 
 #include <limits>
 
 using namespace quern;
-using namespace quern::nn;
 
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 

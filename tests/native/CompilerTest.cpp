@@ -10,6 +10,7 @@
 
 using namespace quern;
 using namespace quern::native;
+using namespace quern::plan;
 using passes::Phase;
 
 namespace {

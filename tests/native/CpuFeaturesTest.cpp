@@ -1,7 +1,7 @@
 //===- CpuFeaturesTest.cpp - what targets need of a machine ---------------===//
-#include "backends/native/CpuFeatures.h"
-#include "backends/native/AotCpuCheck.h"
-#include "backends/native/MachinePeak.h"
+#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/aot/AotCpuCheck.h"
+#include "backends/native/codegen/MachinePeak.h"
 #include "tests/native/GraphCheck.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -13,6 +13,7 @@
 
 using namespace quern;
 using namespace quern::native;
+using namespace quern::plan;
 
 namespace {
 class CpuFeaturesTest : public testing::Test {

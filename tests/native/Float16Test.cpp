@@ -1,5 +1,5 @@
 //===- Float16Test.cpp - half precision on CPUs with and without it -------===//
-#include "backends/native/CpuFeatures.h"
+#include "backends/native/codegen/CpuFeatures.h"
 #include "tests/native/GraphCheck.h"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 using namespace quern;
 using namespace quern::native;
+using namespace quern::plan;
 
 namespace {
 class Float16Test : public testing::TestWithParam<const char *> {

@@ -1,9 +1,9 @@
 //===- KernelTest.cpp - runs the kernels of one op and compares -----------===//
 #include "tests/native/KernelTest.h"
 
-#include "backends/interpreter/ReferenceCall.h"
-#include "backends/native/CodeGen.h"
-#include "backends/native/Jit.h"
+#include "backends/interpreter/Interpreter.h"
+#include "backends/native/codegen/CodeGen.h"
+#include "backends/native/codegen/Jit.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/InferShapes.h"
@@ -20,6 +20,7 @@
 
 using namespace quern;
 using namespace quern::native;
+using namespace quern::plan;
 
 namespace {
 /// Kernels that were compiled for one target, shared by all tests.
@@ -177,7 +178,7 @@ void KernelTest::expectMatches(const std::string &text, const KernelCheck &check
     inputs.push_back(tensors.lookup(v));
   }
   Budget budget{Limits()};
-  auto wanted = interpreter::evaluateOp(graph.op, inputs, budget);
+  auto wanted = interpreter::evaluate(graph.op, inputs, budget);
   ASSERT_TRUE(wanted) << wanted.status().message();
   auto lowered = lower(graph, GetParam());
   ASSERT_TRUE(lowered) << lowered.status().message();

@@ -1,7 +1,7 @@
 //===- KernelTest.h - runs the kernels of one op and compares -------------===//
 #pragma once
 
-#include "backends/native/Lowering.h"
+#include "backends/native/lowering/Lowering.h"
 #include "quern/Tensor.h"
 #include "tests/native/RunnableTargets.h"
 

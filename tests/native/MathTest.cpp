@@ -1,6 +1,6 @@
 //===- MathTest.cpp - accuracy of expanded math functions -----------------===//
-#include "backends/native/CodeGen.h"
-#include "backends/native/Jit.h"
+#include "backends/native/codegen/CodeGen.h"
+#include "backends/native/codegen/Jit.h"
 #include "tests/native/KernelTest.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -12,6 +12,7 @@
 
 using namespace quern;
 using namespace quern::native;
+using namespace quern::plan;
 
 namespace {
 struct MathFunction {

@@ -1,5 +1,5 @@
 //===- PackWeightsTest.cpp - the order of packed weights ------------------===//
-#include "backends/native/PackWeights.h"
+#include "backends/native/kernels/PackWeights.h"
 
 #include <gtest/gtest.h>
 

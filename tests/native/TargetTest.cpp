@@ -1,11 +1,12 @@
 //===- TargetTest.cpp - resolving targets, and graphs on each of them -----===//
-#include "backends/native/CpuFeatures.h"
+#include "backends/native/codegen/CpuFeatures.h"
 #include "tests/native/GraphCheck.h"
 
 #include "llvm/Target/TargetMachine.h"
 
 using namespace quern;
 using namespace quern::native;
+using namespace quern::plan;
 
 TEST(TargetTest, ResolvesNames) {
   auto baseline = resolveTarget("baseline");

@@ -110,10 +110,11 @@ Expected<std::vector<Tensor>> ModelCheck::runCompiled(const std::string &bytes,
   options.targetCpu = config.targetCpu;
   options.optLevel = config.optLevel;
   options.compileThreads = 1;
-  std::shared_ptr<native::KernelCache> &shared = kernels[config.targetCpu];
+  std::shared_ptr<native::LinkedKernels> &shared = kernels[config.targetCpu];
   if (!shared) {
     QUERN_ASSIGN(native::Target target, native::resolveTarget(config.targetCpu));
-    shared = std::make_shared<native::KernelCache>(target, "", 1);
+    shared = std::make_shared<native::LinkedKernels>(
+        std::make_shared<native::KernelCache>(target, "", 1));
   }
   options.kernels = shared;
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,

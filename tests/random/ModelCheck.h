@@ -41,7 +41,7 @@ private:
   std::string difference(const RandomModel &model, const std::vector<Tensor> &found) const;
 
   std::vector<Tensor> wanted;
-  std::map<std::string, std::shared_ptr<native::KernelCache>> kernels;
+  std::map<std::string, std::shared_ptr<native::LinkedKernels>> kernels;
 };
 
 /// What is wrong with the model of `seed`, reduced to the fewest ops that show it,

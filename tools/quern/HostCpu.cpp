@@ -1,7 +1,7 @@
 //===- HostCpu.cpp - the machine as LLVM sees it --------------------------===//
 #include "tools/quern/HostCpu.h"
 
-#include "backends/native/MachinePeak.h"
+#include "backends/native/codegen/MachinePeak.h"
 
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Config/llvm-config.h"

@@ -1,5 +1,5 @@
 //===- NativeModel.cpp - what verbs ask of the native backend -------------===//
-#include "backends/native/AotCompiler.h"
+#include "backends/native/aot/AotCompiler.h"
 #include "passes/SpecializeInputs.h"
 #include "runtime/plan/Plan.h"
 #include "tools/quern/Interrupt.h"

@@ -1,0 +1,186 @@
+//===- AotCompiler.cpp - models to libraries that need no runtime ---------===//
+//
+//   kernels' objects ─┐ ld -r              ┌ FILE.so   (linkSharedLibrary)
+//   plan code ────────┴───▶ code ──┐       │
+//                       (localized)├───────┤
+//   packed weights ────────────────┘ ld -r └ FILE.o ──▶ FILE.a
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/aot/AotCompiler.h"
+
+#include "backends/native/aot/AotHeader.h"
+#include "backends/native/aot/AotPlanCode.h"
+#include "backends/native/aot/AotStaging.h"
+#include "backends/native/aot/LinkObjects.h"
+#include "backends/native/codegen/CpuFeatures.h"
+#include "ir/Signature.h"
+#include "passes/SpecializeInputs.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
+
+#include <set>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+//===----------------------------------------------------------------------===//
+// What cannot be compiled
+//===----------------------------------------------------------------------===//
+
+static bool isIdentifier(llvm::StringRef name) {
+  return !name.empty() && !llvm::isDigit(name.front()) &&
+         llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+}
+
+std::string native::symbolPrefix(const std::string &outputPath) {
+  std::string name = llvm::sys::path::stem(outputPath).str();
+  for (char &c : name)
+    if (!llvm::isAlnum(c))
+      c = '_';
+  return name.empty() || llvm::isDigit(name.front()) ? "model_" + name : name;
+}
+
+static Status checkOptions(const AotOptions &options) {
+  llvm::StringRef suffix = llvm::sys::path::extension(options.outputPath);
+  if (suffix != ".so" && suffix != ".o" && suffix != ".a")
+    return usageError("cannot tell what '" + options.outputPath +
+                      "' is to be: wanted FILE.so, FILE.o or FILE.a");
+  if (!options.prefix.empty() && !isIdentifier(options.prefix))
+    return usageError("the prefix '" + options.prefix + "' is not a C identifier");
+  return Status::ok();
+}
+
+/// Asked before the long work.
+static Status checkInputSizes(func::FuncOp main) {
+  std::string unknown;
+  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes())) {
+    auto ranked = dyn_cast<RankedTensorType>(type);
+    if (!ranked || !ranked.hasStaticShape())
+      unknown += (unknown.empty() ? "'" : ", '") + nn::inputName(main, i) + "'";
+  }
+  if (!unknown.empty())
+    return unsupported("compiling ahead of time needs all input sizes; set those of " + unknown +
+                       " with --shape or --dim");
+  return Status::ok();
+}
+
+static Status checkPlan(const UnlinkedPlan &unlinked) {
+  const Plan &plan = unlinked.plan;
+  std::string reasons;
+  for (size_t i = 0; i < plan.steps.size(); ++i)
+    if (std::holds_alternative<ReferenceStep>(plan.steps[i].work))
+      reasons += "\n  node '" + plan.steps[i].nodes + "' (" + plan.steps[i].kernel +
+                 "): " + (unlinked.refusals[i].empty() ? "no native code" : unlinked.refusals[i]);
+  for (const PlanPort &port : plan.outputs)
+    if (port.dynamic)
+      reasons += "\n  output '" + port.name + "' has a size that only a run can tell";
+  for (const auto *ports : {&plan.inputs, &plan.outputs})
+    for (const PlanPort &port : *ports)
+      if (port.dtype == DType::String)
+        reasons += "\n  '" + port.name + "' holds strings";
+  if (!reasons.empty())
+    return unsupported("this model cannot be compiled ahead of time:" + reasons);
+  return Status::ok();
+}
+
+/// Everything that the writers need to know.
+static Expected<AotModel> describe(const CompiledGraph &graph, ModuleOp module,
+                                   const std::string &prefix) {
+  const Target &target = graph.kernels->target();
+  QUERN_ASSIGN(WeightLayout weights, layOutWeights(graph.plan.plan));
+  QUERN_ASSIGN(std::vector<std::string> features, requiredCpuFeatures(target));
+  std::vector<std::string> symbols;
+  for (const std::string &key : graph.plan.kernelKeys)
+    symbols.push_back(graph.kernels->get(key).symbol);
+  // The importer names a module after its file; where that lay does not matter.
+  auto location = dyn_cast<NameLoc>(module.getLoc());
+  std::string name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix;
+  return AotModel{graph.plan.plan, std::move(weights), std::move(symbols), prefix,
+                  std::move(name), target.cpu,         std::move(features)};
+}
+
+//===----------------------------------------------------------------------===//
+// Writing
+//===----------------------------------------------------------------------===//
+
+/// Writes the object file code.o of the plan with its kernels.
+static Status writeCode(const AotModel &model, const CompiledGraph &graph, const Staging &staging) {
+  auto view = [](const ObjectCode &object) {
+    return std::string_view(object.data(), object.size());
+  };
+  QUERN_ASSIGN(ObjectCode plan, compilePlanCode(model));
+  QUERN_TRY(staging.write("plan.o", view(plan)));
+  std::vector<std::string> objects = {staging.path("plan.o")};
+  std::set<std::string> keys(graph.plan.kernelKeys.begin(), graph.plan.kernelKeys.end());
+  for (const std::string &key : keys) {
+    std::string name = "kernel" + std::to_string(objects.size()) + ".o";
+    QUERN_TRY(staging.write(name, view(graph.kernels->get(key).object)));
+    objects.push_back(staging.path(name));
+  }
+  QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
+  return localizeSymbols(staging.path("joined.o"), staging.path("code.o"), publicSymbols(model));
+}
+
+/// Links what writeCode has left to `options.outputPath`.
+static Status writeArtifact(const AotModel &model, const AotOptions &options,
+                            const Staging &staging) {
+  llvm::StringRef suffix = llvm::sys::path::extension(options.outputPath);
+  std::vector<std::string> objects = {staging.path("code.o")};
+  if (model.weights.bytes > 0) {
+    objects.push_back(staging.path("weights.o"));
+    QUERN_TRY(writeWeightsObject(objects.back(), model.weights, weightsSymbol(model)));
+  }
+  if (suffix == ".so") {
+    std::string name = llvm::sys::path::filename(options.outputPath).str();
+    QUERN_TRY(linkSharedLibrary(objects, staging.path("model.so"), name));
+    return staging.publish("model.so");
+  }
+  QUERN_TRY(linkRelocatable(objects, staging.path("model.o")));
+  if (suffix == ".o")
+    return staging.publish("model.o");
+  QUERN_TRY(writeArchive(staging.path("model.o"), model.prefix + ".o", staging.path("model.a")));
+  return staging.publish("model.a");
+}
+
+/// Linker options for programs that use the object file code.o.
+static Expected<std::vector<std::string>> neededLibraries(const AotModel &model,
+                                                          const Staging &staging) {
+  // What LLVM calls of itself, and every C program has.
+  const std::set<std::string> known = {"memcpy", "memmove", "memset", weightsSymbol(model)};
+  QUERN_ASSIGN(std::vector<std::string> undefined, undefinedSymbols(staging.path("code.o")));
+  std::vector<std::string> libraries;
+  if (llvm::any_of(undefined, [&](const std::string &symbol) { return !known.count(symbol); }))
+    libraries.push_back("-lm");
+  return libraries;
+}
+
+Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
+  QUERN_TRY(checkOptions(options));
+  func::FuncOp main = passes::findMain(module);
+  if (!main)
+    return invalidModel("the module has no function @main");
+  QUERN_TRY(checkInputSizes(main));
+  QUERN_ASSIGN(Staging staging, Staging::create(options.outputPath));
+  std::optional<Staging> header;
+  if (!options.headerPath.empty()) {
+    QUERN_ASSIGN(Staging folder, Staging::create(options.headerPath));
+    header.emplace(std::move(folder));
+  }
+
+  QUERN_ASSIGN(CompiledGraph graph, compileGraph(module, options));
+  QUERN_TRY(checkPlan(graph.plan));
+  QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
+  std::string prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
+  QUERN_ASSIGN(AotModel model, describe(graph, module, prefix));
+  QUERN_TRY(writeCode(model, graph, staging));
+  if (header) {
+    QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(model, staging));
+    QUERN_TRY(header->write("model.h", headerText(model, libraries)));
+  }
+  QUERN_TRY(options.limits.deadline.check("writing " + options.outputPath));
+  QUERN_TRY(writeArtifact(model, options, staging));
+  return header ? header->publish("model.h") : Status::ok();
+}

@@ -1,0 +1,95 @@
+//===- AotHeader.cpp - the C header of an artefact ------------------------===//
+#include "backends/native/aot/AotHeader.h"
+
+#include "backends/native/aot/ModelAbiText.inc"
+#include "quern/model_abi.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+using namespace quern;
+using namespace quern::native;
+
+/// A C string literal. Names come from the model file: any byte may occur.
+static std::string literal(const std::string &value) {
+  std::string text = "\"";
+  for (char c : value) {
+    if (llvm::isAlnum(c) || llvm::StringRef(" _-+*/.,:;()[]{}<>=#$@|~").contains(c)) {
+      text += c;
+      continue;
+    }
+    // Three octal digits end the escape, whatever follows.
+    auto byte = static_cast<unsigned char>(c);
+    text += '\\';
+    for (int shift : {6, 3, 0})
+      text += static_cast<char>('0' + (byte >> shift & 7));
+  }
+  return text + '"';
+}
+
+static std::string define(const std::string &name, const std::string &value) {
+  return "#define " + name + " " + value + "\n";
+}
+
+/// The macros of the inputs or outputs; `kind` is INPUT or OUTPUT.
+static std::string portMacros(const std::string &prefix, const std::string &kind,
+                              const std::vector<PlanPort> &ports) {
+  std::string text = define(prefix + kind + "_COUNT", std::to_string(ports.size()));
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const PlanPort &port = ports[i];
+    std::string name = prefix + kind + "_" + std::to_string(i) + "_";
+    text += "\n/* " + std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims) + " */\n";
+    text += define(name + "NAME", literal(port.name));
+    text += define(name + "DTYPE", std::to_string(static_cast<int>(port.dtype)));
+    text += define(name + "BYTES", std::to_string(portBytes(port)));
+    text += define(name + "RANK", std::to_string(port.dims.size()));
+    // C has no empty initialisers: a scalar has no DIMS.
+    if (!port.dims.empty())
+      text += define(name + "DIMS",
+                     "{" +
+                         llvm::join(llvm::map_range(
+                                        port.dims, [](int64_t dim) { return std::to_string(dim); }),
+                                    ", ") +
+                         "}");
+  }
+  return text + "\n";
+}
+
+static std::string declarations(const AotModel &model) {
+  std::string name = model.prefix;
+  return "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+         "int " +
+         name +
+         "_cpu_ok(void);\n"
+         "int " +
+         name +
+         "_run(const void *const *inputs, void *const *outputs, "
+         "void *workspace);\n"
+         "int " +
+         name +
+         "_run_parallel(const void *const *inputs, void *const *outputs,\n"
+         "    void *workspace, quern_parallel_for_fn parallel_for, void *context);\n"
+         "const quern_model_info *" +
+         name +
+         "_info(void);\n\n"
+         "#ifdef __cplusplus\n}\n#endif\n";
+}
+
+std::string native::headerText(const AotModel &model, const std::vector<std::string> &libraries) {
+  std::string upper = llvm::StringRef(model.prefix).upper() + "_";
+  std::string guard = "QUERN_MODEL_HEADER_" + upper;
+  std::string text = "/* Written by `quern compile`. The functions are described below, at "
+                     "QUERN_MODEL_ABI_H,\n * with " +
+                     model.prefix + " in place of m.";
+  if (!libraries.empty())
+    text += "\n * Object files and archives of this model are linked with " +
+            llvm::join(libraries, " ") + ".";
+  text += " */\n#ifndef " + guard + "\n#define " + guard + "\n\n";
+  text += kModelAbiText;
+  std::string version = std::to_string(QUERN_MODEL_ABI_VERSION);
+  text += "\n#if QUERN_MODEL_ABI_VERSION != " + version +
+          "\n#error \"headers of models compiled by different versions of Quern\"\n#endif\n\n";
+  text += define(upper + "WORKSPACE_BYTES", std::to_string(model.plan.arenaBytes));
+  text += portMacros(upper, "INPUT", model.plan.inputs);
+  text += portMacros(upper, "OUTPUT", model.plan.outputs);
+  return text + declarations(model) + "\n#endif\n";
+}

@@ -1,0 +1,370 @@
+//===- AotPlanCode.cpp - a plan as code -----------------------------------===//
+//
+// Generates, in LLVM IR, what runtime/plan/Executor does with a plan of kernel
+// steps:
+//
+//   int m_run(inputs, outputs, workspace)            = execute(..., null, null)
+//   int m_run_parallel(..., parallelFor, context)    = execute(...)
+//   execute   checks its arguments and the CPU, sets the floating-point mode and
+//             calls steps
+//   steps     straight-line code: for each step, stores the addresses of its
+//             buffers and calls the kernel, or dispatch for a step worth dividing
+//   dispatch  calls the kernel on all tasks, or the caller's parallelFor with task
+//   task      runs the kernel on a range of tasks, in any thread
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/aot/AotPlanCode.h"
+
+#include "backends/native/aot/AotCpuCheck.h"
+#include "quern/model_abi.h"
+
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicsX86.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+
+using namespace quern;
+using namespace quern::native;
+using Space = BufferRef::Space;
+
+/// MXCSR while a model runs: as FloatEnvironment sets it (all exceptions masked,
+/// round to nearest, flush to zero, denormals are zero).
+constexpr uint32_t kFloatMode = 0x1f80 | 0x8040;
+
+std::string native::weightsSymbol(const AotModel &model) { return model.symbol("weights"); }
+
+std::vector<std::string> native::publicSymbols(const AotModel &model) {
+  return {model.symbol("cpu_ok"), model.symbol("run"), model.symbol("run_parallel"),
+          model.symbol("info")};
+}
+
+namespace {
+class PlanCode {
+public:
+  PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine);
+  /// Emits everything into `module`.
+  void emit();
+
+  std::unique_ptr<llvm::Module> module;
+
+private:
+  llvm::Function *beginFunction(const std::string &name, llvm::Type *result,
+                                llvm::ArrayRef<llvm::Type *> parameters, bool isPublic = false);
+  void emitTask();
+  void emitDispatch();
+  void emitSteps();
+  void emitStep(const KernelStep &step, const std::string &kernel);
+  void emitExecute();
+  void emitRun();
+  void emitInfo();
+
+  llvm::Constant *ports(const std::vector<PlanPort> &list);
+  llvm::Constant *numbers(llvm::ArrayRef<int64_t> values);
+  llvm::Constant *text(const std::string &value);
+  llvm::GlobalVariable *constant(llvm::Constant *value);
+  llvm::Value *addressOf(const BufferRef &ref);
+  void callKernel(llvm::Value *kernel, llvm::Value *buffers, llvm::Value *dims, llvm::Value *begin,
+                  llvm::Value *end);
+  void setFloatMode(llvm::Value *saved);
+  void restoreFloatMode(llvm::Value *saved);
+  void returnUnless(llvm::Value *condition, quern_model_status status);
+  void requirePointers(llvm::Value *table, const std::vector<PlanPort> &list);
+  void requireWorkspace(llvm::Value *workspace);
+  void requireCpu();
+
+  const AotModel &model;
+  llvm::IRBuilder<> ir;
+  llvm::PointerType *ptr;
+  llvm::IntegerType *i32, *i64;
+  llvm::FunctionType *kernelType, *parallelForType;
+  /// The kernel, buffers and dims of the step that `task` works at.
+  llvm::StructType *closureType;
+  llvm::Constant *weights;
+  llvm::Function *function = nullptr;
+  llvm::Function *task = nullptr, *dispatch = nullptr, *steps = nullptr, *execute = nullptr;
+  llvm::Function *cpuCheck = nullptr;
+  /// Of `steps`: the tables of the current step, and the tensors of the run.
+  llvm::Value *buffers = nullptr, *closure = nullptr;
+  std::vector<llvm::Value *> inputs, outputs;
+};
+} // namespace
+
+PlanCode::PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine)
+    : module(std::make_unique<llvm::Module>(model.prefix, context)), model(model), ir(context),
+      ptr(ir.getPtrTy()), i32(ir.getInt32Ty()), i64(ir.getInt64Ty()) {
+  module->setTargetTriple(machine.getTargetTriple().str());
+  module->setDataLayout(machine.createDataLayout());
+  module->setPICLevel(llvm::PICLevel::BigPIC);
+  llvm::Type *none = ir.getVoidTy();
+  kernelType = llvm::FunctionType::get(none, {ptr, ptr, i64, i64}, false);
+  parallelForType = llvm::FunctionType::get(none, {ptr, i64, i64, ptr, ptr}, false);
+  closureType = llvm::StructType::get(context, {ptr, ptr, ptr});
+  weights = llvm::ConstantPointerNull::get(ptr);
+  if (model.weights.bytes > 0) {
+    auto *variable =
+        new llvm::GlobalVariable(*module, ir.getInt8Ty(), /*isConstant=*/true,
+                                 llvm::GlobalValue::ExternalLinkage, nullptr, weightsSymbol(model));
+    variable->setVisibility(llvm::GlobalValue::HiddenVisibility);
+    weights = variable;
+  }
+}
+
+llvm::Function *PlanCode::beginFunction(const std::string &name, llvm::Type *result,
+                                        llvm::ArrayRef<llvm::Type *> parameters, bool isPublic) {
+  function = llvm::Function::Create(llvm::FunctionType::get(result, parameters, false),
+                                    isPublic ? llvm::GlobalValue::ExternalLinkage
+                                             : llvm::GlobalValue::InternalLinkage,
+                                    name, *module);
+  function->addFnAttr(llvm::Attribute::NoUnwind);
+  ir.SetInsertPoint(llvm::BasicBlock::Create(ir.getContext(), "entry", function));
+  return function;
+}
+
+//===----------------------------------------------------------------------===//
+// Constants
+//===----------------------------------------------------------------------===//
+
+llvm::GlobalVariable *PlanCode::constant(llvm::Constant *value) {
+  auto *variable = new llvm::GlobalVariable(*module, value->getType(), /*isConstant=*/true,
+                                            llvm::GlobalValue::PrivateLinkage, value);
+  variable->setUnnamedAddr(llvm::GlobalValue::UnnamedAddr::Global);
+  return variable;
+}
+
+llvm::Constant *PlanCode::numbers(llvm::ArrayRef<int64_t> values) {
+  std::vector<uint64_t> words(values.begin(), values.end());
+  return constant(llvm::ConstantDataArray::get(ir.getContext(), words));
+}
+
+llvm::Constant *PlanCode::text(const std::string &value) {
+  return constant(llvm::ConstantDataArray::getString(ir.getContext(), value));
+}
+
+llvm::Constant *PlanCode::ports(const std::vector<PlanPort> &list) {
+  auto *type = llvm::StructType::get(ptr, ptr, i64, i32, i32);
+  std::vector<llvm::Constant *> entries;
+  for (const PlanPort &port : list)
+    entries.push_back(llvm::ConstantStruct::get(
+        type, {text(port.name), numbers(port.dims), ir.getInt64(portBytes(port)),
+               ir.getInt32(static_cast<uint32_t>(port.dims.size())),
+               ir.getInt32(static_cast<uint32_t>(port.dtype))}));
+  return constant(llvm::ConstantArray::get(llvm::ArrayType::get(type, entries.size()), entries));
+}
+
+/// Adds `const quern_model_info *m_info(void)`.
+void PlanCode::emitInfo() {
+  beginFunction(model.symbol("info"), ptr, {}, /*isPublic=*/true);
+  const Plan &plan = model.plan;
+  auto count = [&](size_t size) { return ir.getInt32(static_cast<uint32_t>(size)); };
+  ir.CreateRet(constant(llvm::ConstantStruct::getAnon(
+      {ir.getInt32(QUERN_MODEL_ABI_VERSION), count(plan.inputs.size()), count(plan.outputs.size()),
+       ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), ir.getInt64(plan.arenaBytes),
+       ports(plan.inputs), ports(plan.outputs), text(model.name), text(model.targetCpu)})));
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+void PlanCode::callKernel(llvm::Value *kernel, llvm::Value *buffers, llvm::Value *dims,
+                          llvm::Value *begin, llvm::Value *end) {
+  ir.CreateCall(kernelType, kernel, {buffers, dims, begin, end});
+}
+
+/// Keeps the caller's mode in `saved`, a slot of the current function.
+void PlanCode::setFloatMode(llvm::Value *saved) {
+  ir.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, {}, {saved});
+  ir.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {constant(ir.getInt32(kFloatMode))});
+}
+
+void PlanCode::restoreFloatMode(llvm::Value *saved) {
+  ir.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {saved});
+}
+
+/// task(closure, begin, end): a quern_task_fn.
+void PlanCode::emitTask() {
+  task = beginFunction("task", ir.getVoidTy(), {ptr, i64, i64});
+  llvm::Value *saved = ir.CreateAlloca(i32, nullptr, "saved");
+  setFloatMode(saved);
+  llvm::Value *fields[3];
+  for (unsigned i = 0; i < 3; ++i)
+    fields[i] = ir.CreateLoad(ptr, ir.CreateStructGEP(closureType, function->getArg(0), i));
+  callKernel(fields[0], fields[1], fields[2], function->getArg(1), function->getArg(2));
+  restoreFloatMode(saved);
+  ir.CreateRetVoid();
+}
+
+/// dispatch(parallelFor, context, tasks, grain, closure).
+void PlanCode::emitDispatch() {
+  dispatch = beginFunction("dispatch", ir.getVoidTy(), {ptr, ptr, i64, i64, ptr});
+  llvm::Value *parallelFor = function->getArg(0), *tasks = function->getArg(2);
+  auto *divided = llvm::BasicBlock::Create(ir.getContext(), "divided", function);
+  auto *serial = llvm::BasicBlock::Create(ir.getContext(), "serial", function);
+  ir.CreateCondBr(ir.CreateIsNotNull(parallelFor), divided, serial);
+  ir.SetInsertPoint(divided);
+  ir.CreateCall(parallelForType, parallelFor,
+                {function->getArg(1), tasks, function->getArg(3), task, function->getArg(4)});
+  ir.CreateRetVoid();
+  ir.SetInsertPoint(serial);
+  ir.CreateCall(task, {function->getArg(4), ir.getInt64(0), tasks});
+  ir.CreateRetVoid();
+}
+
+llvm::Value *PlanCode::addressOf(const BufferRef &ref) {
+  llvm::Value *base = function->getArg(2);
+  int64_t offset = ref.offset;
+  if (ref.space == Space::Weights) {
+    base = weights;
+    offset += model.weights.offsets[ref.index];
+  } else if (ref.space == Space::Input) {
+    base = inputs[ref.index];
+  } else if (ref.space == Space::Output) {
+    base = outputs[ref.index];
+  }
+  return ir.CreateConstGEP1_64(ir.getInt8Ty(), base, static_cast<uint64_t>(offset));
+}
+
+void PlanCode::emitStep(const KernelStep &step, const std::string &symbol) {
+  if (step.tasks <= 0)
+    return;
+  auto *kernel =
+      llvm::cast<llvm::Function>(module->getOrInsertFunction(symbol, kernelType).getCallee());
+  kernel->setVisibility(llvm::GlobalValue::HiddenVisibility);
+  for (size_t i = 0; i < step.buffers.size(); ++i)
+    ir.CreateStore(addressOf(step.buffers[i]), ir.CreateConstGEP1_64(ptr, buffers, i));
+  llvm::Constant *dims = numbers(step.dims);
+  if (step.tasks <= step.grain)
+    return callKernel(kernel, buffers, dims, ir.getInt64(0), ir.getInt64(step.tasks));
+  ir.CreateStore(kernel, ir.CreateStructGEP(closureType, closure, 0));
+  ir.CreateStore(buffers, ir.CreateStructGEP(closureType, closure, 1));
+  ir.CreateStore(dims, ir.CreateStructGEP(closureType, closure, 2));
+  ir.CreateCall(dispatch, {function->getArg(3), function->getArg(4), ir.getInt64(step.tasks),
+                           ir.getInt64(step.grain), closure});
+}
+
+/// steps(inputs, outputs, workspace, parallelFor, context).
+void PlanCode::emitSteps() {
+  steps = beginFunction("steps", ir.getVoidTy(), {ptr, ptr, ptr, ptr, ptr});
+  size_t widest = 0;
+  for (const PlanStep &step : model.plan.steps)
+    widest = std::max(widest, std::get<KernelStep>(step.work).buffers.size());
+  buffers = ir.CreateAlloca(llvm::ArrayType::get(ptr, widest), nullptr, "buffers");
+  closure = ir.CreateAlloca(closureType, nullptr, "closure");
+  auto load = [&](unsigned argument, size_t count, std::vector<llvm::Value *> &values) {
+    for (size_t i = 0; i < count; ++i)
+      values.push_back(
+          ir.CreateLoad(ptr, ir.CreateConstGEP1_64(ptr, function->getArg(argument), i)));
+  };
+  load(0, model.plan.inputs.size(), inputs);
+  load(1, model.plan.outputs.size(), outputs);
+  for (size_t i = 0; i < model.plan.steps.size(); ++i)
+    emitStep(std::get<KernelStep>(model.plan.steps[i].work), model.kernelSymbols[i]);
+  ir.CreateRetVoid();
+}
+
+//===----------------------------------------------------------------------===//
+// Entry points
+//===----------------------------------------------------------------------===//
+
+void PlanCode::returnUnless(llvm::Value *condition, quern_model_status status) {
+  auto *fail = llvm::BasicBlock::Create(ir.getContext(), "fail", function);
+  auto *next = llvm::BasicBlock::Create(ir.getContext(), "next", function);
+  ir.CreateCondBr(condition, next, fail);
+  ir.SetInsertPoint(fail);
+  ir.CreateRet(ir.getInt32(status));
+  ir.SetInsertPoint(next);
+}
+
+static std::vector<llvm::Value *> argumentsOf(llvm::Function *function) {
+  std::vector<llvm::Value *> arguments;
+  for (llvm::Argument &argument : function->args())
+    arguments.push_back(&argument);
+  return arguments;
+}
+
+/// The caller's table, and its entry for each tensor that has bytes.
+void PlanCode::requirePointers(llvm::Value *table, const std::vector<PlanPort> &list) {
+  if (!list.empty())
+    returnUnless(ir.CreateIsNotNull(table), QUERN_MODEL_NULL_ARGUMENT);
+  for (size_t i = 0; i < list.size(); ++i)
+    if (portBytes(list[i]) > 0)
+      returnUnless(ir.CreateIsNotNull(ir.CreateLoad(ptr, ir.CreateConstGEP1_64(ptr, table, i))),
+                   QUERN_MODEL_NULL_ARGUMENT);
+}
+
+void PlanCode::requireWorkspace(llvm::Value *workspace) {
+  returnUnless(ir.CreateIsNotNull(workspace), QUERN_MODEL_NULL_ARGUMENT);
+  llvm::Value *low =
+      ir.CreateAnd(ir.CreatePtrToInt(workspace, i64), QUERN_MODEL_WORKSPACE_ALIGNMENT - 1);
+  returnUnless(ir.CreateIsNull(low), QUERN_MODEL_MISALIGNED_WORKSPACE);
+}
+
+/// CPUID is slow in virtual machines: a positive answer is kept. Threads may ask
+/// at the same time; they store the same.
+void PlanCode::requireCpu() {
+  auto *known =
+      new llvm::GlobalVariable(*module, i32, /*isConstant=*/false,
+                               llvm::GlobalValue::InternalLinkage, ir.getInt32(0), "cpu_is_ok");
+  auto *ask = llvm::BasicBlock::Create(ir.getContext(), "ask", function);
+  auto *isOk = llvm::BasicBlock::Create(ir.getContext(), "is_ok", function);
+  llvm::LoadInst *load = ir.CreateAlignedLoad(i32, known, llvm::Align(4));
+  load->setAtomic(llvm::AtomicOrdering::Monotonic);
+  ir.CreateCondBr(ir.CreateIsNotNull(load), isOk, ask);
+  ir.SetInsertPoint(ask);
+  llvm::Value *answer = ir.CreateCall(cpuCheck);
+  returnUnless(ir.CreateIsNotNull(answer), QUERN_MODEL_UNSUPPORTED_CPU);
+  ir.CreateAlignedStore(answer, known, llvm::Align(4))->setAtomic(llvm::AtomicOrdering::Monotonic);
+  ir.CreateBr(isOk);
+  ir.SetInsertPoint(isOk);
+}
+
+/// execute(inputs, outputs, workspace, parallelFor, context).
+void PlanCode::emitExecute() {
+  execute = beginFunction("execute", i32, {ptr, ptr, ptr, ptr, ptr});
+  llvm::Value *saved = ir.CreateAlloca(i32, nullptr, "saved");
+  requirePointers(function->getArg(0), model.plan.inputs);
+  requirePointers(function->getArg(1), model.plan.outputs);
+  if (model.plan.arenaBytes > 0)
+    requireWorkspace(function->getArg(2));
+  requireCpu();
+  setFloatMode(saved);
+  ir.CreateCall(steps, argumentsOf(function));
+  restoreFloatMode(saved);
+  ir.CreateRet(ir.getInt32(QUERN_MODEL_OK));
+}
+
+void PlanCode::emitRun() {
+  llvm::Constant *none = llvm::ConstantPointerNull::get(ptr);
+  beginFunction(model.symbol("run"), i32, {ptr, ptr, ptr}, /*isPublic=*/true);
+  std::vector<llvm::Value *> arguments = argumentsOf(function);
+  arguments.insert(arguments.end(), {none, none});
+  ir.CreateRet(ir.CreateCall(execute, arguments));
+  beginFunction(model.symbol("run_parallel"), i32, {ptr, ptr, ptr, ptr, ptr}, /*isPublic=*/true);
+  ir.CreateRet(ir.CreateCall(execute, argumentsOf(function)));
+}
+
+void PlanCode::emit() {
+  cpuCheck = emitCpuCheck(*module, model.symbol("cpu_ok"), model.cpuFeatures);
+  emitTask();
+  emitDispatch();
+  emitSteps();
+  emitExecute();
+  emitRun();
+  emitInfo();
+}
+
+Expected<ObjectCode> native::compilePlanCode(const AotModel &model) {
+  QUERN_ASSIGN(Target baseline, resolveTarget("baseline"));
+  QUERN_ASSIGN(auto machine, createTargetMachine(baseline));
+  llvm::LLVMContext context;
+  PlanCode code(model, context, *machine);
+  code.emit();
+  std::string errors;
+  llvm::raw_string_ostream stream(errors);
+  if (llvm::verifyModule(*code.module, &stream))
+    return internalError("the code of a plan is invalid: " + errors);
+  return emitObject(*code.module, *machine);
+}

@@ -1,0 +1,135 @@
+//===- LinkObjects.cpp - object files to what users link ------------------===//
+#include "backends/native/aot/LinkObjects.h"
+
+#include "backends/native/aot/CloseFile.h"
+
+#include "lld/Common/Driver.h"
+#include "llvm/ObjCopy/ConfigManager.h"
+#include "llvm/ObjCopy/ObjCopy.h"
+#include "llvm/Object/ArchiveWriter.h"
+#include "llvm/Object/ObjectFile.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <link.h>
+#include <mutex>
+
+LLD_HAS_DRIVER(elf)
+
+using namespace quern;
+using namespace quern::native;
+
+static Status linkError(const std::string &what, llvm::Error error) {
+  return internalError(what + ": " + llvm::toString(std::move(error)));
+}
+
+/// Runs lld, whose state is global.
+static Status runLinker(const std::vector<std::string> &arguments) {
+  static std::mutex mutex;
+  static bool usable = true;
+  std::lock_guard lock(mutex);
+  if (!usable)
+    return internalError("the linker failed badly before and cannot be used again");
+  std::vector<const char *> pointers = {"ld.lld"};
+  for (const std::string &argument : arguments)
+    pointers.push_back(argument.c_str());
+  std::string messages;
+  llvm::raw_string_ostream stream(messages);
+  lld::Result result = lld::lldMain(pointers, stream, stream, {{lld::Gnu, &lld::elf::link}});
+  usable = result.canRunAgain;
+  return result.retCode == 0 ? Status::ok() : internalError("linking failed: " + messages);
+}
+
+Status native::linkRelocatable(const std::vector<std::string> &objects, const std::string &output) {
+  std::vector<std::string> arguments = {"-r", "-o", output};
+  arguments.insert(arguments.end(), objects.begin(), objects.end());
+  return runLinker(arguments);
+}
+
+/// The files of the C library and libm, as this process has loaded them: their
+/// development files (libm.so, crt1.o) need not be installed.
+static std::vector<std::string> systemLibraries() {
+  std::vector<std::string> paths;
+  dl_iterate_phdr(
+      [](dl_phdr_info *info, size_t, void *result) {
+        llvm::StringRef path = info->dlpi_name;
+        if (path.ends_with("/libm.so.6") || path.ends_with("/libc.so.6"))
+          static_cast<std::vector<std::string> *>(result)->push_back(path.str());
+        return 0;
+      },
+      &paths);
+  return paths;
+}
+
+Status native::linkSharedLibrary(const std::vector<std::string> &objects, const std::string &output,
+                                 const std::string &soname) {
+  std::vector<std::string> arguments = {"-shared", "-soname",        soname, "-o",
+                                        output,    "--eh-frame-hdr", "-z",   "now"};
+  arguments.insert(arguments.end(), objects.begin(), objects.end());
+  std::vector<std::string> libraries = systemLibraries();
+  if (!libraries.empty()) {
+    arguments.insert(arguments.end(), {"-z", "defs", "--as-needed"});
+    arguments.insert(arguments.end(), libraries.begin(), libraries.end());
+  }
+  return runLinker(arguments);
+}
+
+Status native::localizeSymbols(const std::string &object, const std::string &output,
+                               const std::vector<std::string> &kept) {
+  namespace objcopy = llvm::objcopy;
+  objcopy::ConfigManager config;
+  config.Common.InputFilename = object;
+  config.Common.OutputFilename = output;
+  for (const std::string &symbol : kept) {
+    auto name = objcopy::NameOrPattern::create(symbol, objcopy::MatchStyle::Literal,
+                                               [](llvm::Error error) { return error; });
+    if (!name)
+      return linkError(symbol, name.takeError());
+    if (llvm::Error error = config.Common.SymbolsToKeepGlobal.addMatcher(std::move(name)))
+      return linkError(symbol, std::move(error));
+  }
+  auto input = llvm::object::ObjectFile::createObjectFile(object);
+  if (!input)
+    return linkError("cannot read " + object, input.takeError());
+  std::error_code code;
+  llvm::raw_fd_ostream out(output, code);
+  if (code)
+    return ioError("cannot write " + output + ": " + code.message());
+  llvm::Error error = objcopy::executeObjcopyOnBinary(config, *input->getBinary(), out);
+  Status written = closeFile(out, output);
+  if (error)
+    return linkError("cannot copy " + object, std::move(error));
+  return written;
+}
+
+Status native::writeArchive(const std::string &object, const std::string &memberName,
+                            const std::string &output) {
+  auto member = llvm::NewArchiveMember::getFile(object, /*Deterministic=*/true);
+  if (!member)
+    return linkError("cannot read " + object, member.takeError());
+  member->MemberName = memberName;
+  std::vector<llvm::NewArchiveMember> members;
+  members.push_back(std::move(*member));
+  if (llvm::Error error = llvm::writeArchive(output, members, llvm::SymtabWritingMode::NormalSymtab,
+                                             llvm::object::Archive::K_GNU, /*Deterministic=*/true,
+                                             /*Thin=*/false))
+    return ioError("cannot write " + output + ": " + llvm::toString(std::move(error)));
+  return Status::ok();
+}
+
+Expected<std::vector<std::string>> native::undefinedSymbols(const std::string &object) {
+  auto input = llvm::object::ObjectFile::createObjectFile(object);
+  if (!input)
+    return linkError("cannot read " + object, input.takeError());
+  std::vector<std::string> names;
+  for (const llvm::object::SymbolRef &symbol : input->getBinary()->symbols()) {
+    auto flags = symbol.getFlags();
+    if (!flags)
+      return linkError(object, flags.takeError());
+    auto name = symbol.getName();
+    if (!name)
+      return linkError(object, name.takeError());
+    if ((*flags & llvm::object::SymbolRef::SF_Undefined) && !name->empty())
+      names.push_back(name->str());
+  }
+  return names;
+}

@@ -1,0 +1,137 @@
+//===- CodeGen.cpp - kernels to LLVM and to objects -----------------------===//
+#include "backends/native/codegen/CodeGen.h"
+
+#include "backends/native/codegen/ExpandFloat16.h"
+#include "backends/native/codegen/ExpandMath.h"
+#include "backends/native/codegen/FenceHalf.h"
+
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVMPass.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/MathToLibm/MathToLibm.h"
+#include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
+#include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVMPass.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+/// Collects the diagnostics of a failing pass into the Status.
+static Status runPipeline(ModuleOp module, PassManager &pm) {
+  std::string errors;
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &d) {
+    errors += (errors.empty() ? "" : "; ") + d.str();
+    return success();
+  });
+  if (failed(pm.run(module)))
+    return internalError("lowering a kernel failed: " + errors);
+  return Status::ok();
+}
+
+Status native::lowerToLlvmDialect(ModuleOp module) {
+  PassManager pm(module.getContext());
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+  pm.addPass(createExpandMathPass());
+  pm.addPass(createFenceHalfPass());
+  // Rounding to bfloat16 would become library calls on most CPUs.
+  arith::ArithExpandOpsPassOptions expansion;
+  expansion.includeBf16 = true;
+  pm.addPass(arith::createArithExpandOpsPass(expansion));
+  pm.addPass(createConvertSCFToCFPass());
+  // Math first: what becomes libm calls is taken apart with vector ops.
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createReconcileUnrealizedCastsPass());
+  return runPipeline(module, pm);
+}
+
+/// The mid-level passes that pay for hand-shaped kernels: no loop vectorizer, no
+/// SLP, no unrolling; the emitters have decided all that.
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  tuning.LoopUnrolling = false;
+  tuning.LoopInterleaving = false;
+  llvm::PassBuilder passes(&machine, tuning);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager sccs;
+  llvm::ModuleAnalysisManager modules;
+  passes.registerModuleAnalyses(modules);
+  passes.registerCGSCCAnalyses(sccs);
+  passes.registerFunctionAnalyses(functions);
+  passes.registerLoopAnalyses(loops);
+  passes.crossRegisterProxies(loops, functions, sccs, modules);
+  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+}
+
+static Status emitFile(llvm::Module &module, llvm::TargetMachine &machine,
+                       llvm::CodeGenFileType type, ObjectCode &out) {
+  llvm::raw_svector_ostream stream(out);
+  llvm::legacy::PassManager pm;
+  if (machine.addPassesToEmitFile(pm, stream, nullptr, type))
+    return internalError("the target cannot emit object files");
+  pm.run(module);
+  return Status::ok();
+}
+
+Expected<ObjectCode> native::emitObject(llvm::Module &module, llvm::TargetMachine &machine) {
+  ObjectCode object;
+  QUERN_TRY(emitFile(module, machine, llvm::CodeGenFileType::ObjectFile, object));
+  return object;
+}
+
+Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const Target &target,
+                                           std::string *assembly) {
+  QUERN_TRY(lowerToLlvmDialect(*kernel.module));
+  registerBuiltinDialectTranslation(*kernel.context);
+  registerLLVMDialectTranslation(*kernel.context);
+  llvm::LLVMContext llvmContext;
+  std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(*kernel.module, llvmContext);
+  if (!module)
+    return internalError("translating a kernel to LLVM IR failed");
+  QUERN_ASSIGN(auto machine, createTargetMachine(target));
+  module->setTargetTriple(target.triple);
+  module->setDataLayout(machine->createDataLayout());
+  for (llvm::Function &function : *module) {
+    function.addFnAttr("target-cpu", target.cpu);
+    function.addFnAttr("target-features", target.features);
+    function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
+  }
+  if (!machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
+    expandFloat16(*module);
+  optimize(*module, *machine);
+  if (assembly) {
+    ObjectCode text;
+    std::unique_ptr<llvm::Module> copy = llvm::CloneModule(*module);
+    QUERN_TRY(emitFile(*copy, *machine, llvm::CodeGenFileType::AssemblyFile, text));
+    assembly->assign(text.begin(), text.end());
+  }
+  return emitObject(*module, *machine);
+}

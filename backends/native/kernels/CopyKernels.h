@@ -1,0 +1,33 @@
+//===- CopyKernels.h - strided copies -------------------------------------===//
+#pragma once
+
+#include "backends/native/kernels/MapKernel.h"
+#include "backends/plan/LoweredStep.h"
+
+namespace quern::native {
+
+/// One side of a copy. Strides are in elements.
+struct CopySide {
+  StepBuffer buffer;
+  std::vector<int64_t> strides;
+};
+
+/// Appends the steps that copy elements of `dtype` over an index space: a map
+/// when source and target are contiguous along the same dimension, otherwise a
+/// transposition by square tiles in registers. Elements are moved as bits.
+void appendCopy(const std::vector<int64_t> &sizes, DType dtype, CopySide from, CopySide to,
+                std::vector<LoweredStep> &steps);
+
+/// Appends the step that stores the one element in `value` all over `to`.
+void appendFill(const std::vector<int64_t> &sizes, DType dtype, StepBuffer value, CopySide to,
+                std::vector<LoweredStep> &steps);
+
+/// Appends the step that copies, for each of `outer` slices, the rows of `inner`
+/// elements whose numbers `rows` (int64, checked by the caller) lists.
+void appendGather(int64_t outer, int64_t sourceRows, const Tensor &rows, int64_t inner, DType dtype,
+                  StepBuffer from, StepBuffer to, std::vector<LoweredStep> &steps);
+
+/// Whether elements of `dtype` can be moved as bits.
+bool isMovable(DType dtype);
+
+} // namespace quern::native

@@ -1,0 +1,305 @@
+//===- MapKernel.cpp - elementwise kernels on strided operands ------------===//
+//
+// The index space is collapsed to few dimensions: outer ones, which a task's
+// number is split into, and in each task a block of rows of inner elements.
+// Inner elements are computed by vectors, or one by one when an operand's inner
+// stride is neither 0 nor 1.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/kernels/MapKernel.h"
+
+#include "backends/native/lowering/TileChoice.h"
+#include "runtime/lib/CeilDiv.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+/// Bytes that one task should move.
+static constexpr int64_t kTaskBytes = 32 << 10;
+
+std::vector<int64_t> native::contiguousStrides(ArrayRef<int64_t> sizes) {
+  std::vector<int64_t> strides(sizes.size());
+  int64_t next = 1;
+  for (size_t d = sizes.size(); d-- > 0; next *= sizes[d])
+    strides[d] = next;
+  return strides;
+}
+
+std::vector<int64_t> native::broadcastStrides(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
+  std::vector<int64_t> strides(to.size() - from.size(), 0);
+  for (auto [size, stride] : llvm::zip(from, contiguousStrides(from)))
+    strides.push_back(size == 1 ? 0 : stride);
+  return strides;
+}
+
+void native::collapseDimensions(std::vector<int64_t> &sizes,
+                                std::vector<std::vector<int64_t>> &strides) {
+  std::vector<int64_t> keptSizes;
+  std::vector<std::vector<int64_t>> kept(strides.size());
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    if (sizes[d] == 1)
+      continue;
+    bool merges = !keptSizes.empty();
+    for (size_t k = 0; k < strides.size(); ++k)
+      merges = merges && kept[k].back() == strides[k][d] * sizes[d];
+    if (merges)
+      keptSizes.back() *= sizes[d];
+    else
+      keptSizes.push_back(sizes[d]);
+    for (size_t k = 0; k < strides.size(); ++k) {
+      if (merges)
+        kept[k].back() = strides[k][d];
+      else
+        kept[k].push_back(strides[k][d]);
+    }
+  }
+  if (keptSizes.empty()) {
+    keptSizes.push_back(1);
+    for (auto &s : kept)
+      s.push_back(1);
+  }
+  sizes = std::move(keptSizes);
+  strides = std::move(kept);
+}
+
+bool native::hasMaskedAccess(const Target &target, DType dtype) {
+  return target.vectorBytes == 64 || (target.vectorBytes == 32 && dtypeBytes(dtype) >= 4);
+}
+
+namespace {
+/// How an operand moves from one inner element to the next.
+enum class InnerStride : char { Zero = '0', One = '1', Any = 's' };
+
+/// What shapes the code of a map kernel.
+struct MapKernel {
+  ScalarProgram program;
+  std::vector<InnerStride> inputs, outputs;
+  std::vector<DType> outputTypes;
+  /// Dimensions outside of rows and inner elements.
+  int64_t outerRank = 0;
+
+  std::string key() const;
+  void emit(KernelBuilder &kb) const;
+};
+
+/// The run-time dims, in this order; then the outer sizes; then for each operand
+/// its inner stride, row stride and outer strides.
+enum MapDim { kInner, kInnerChunk, kInnerTasks, kRows, kRowChunk, kRowTasks, kFixedDims };
+
+/// Emits one map kernel.
+class MapEmitter {
+public:
+  MapEmitter(KernelBuilder &kb, const MapKernel &kernel);
+  void emit();
+
+private:
+  size_t operandCount() const { return kernel.inputs.size() + kernel.outputs.size(); }
+  InnerStride innerStrideOf(size_t k) const {
+    return k < kernel.inputs.size() ? kernel.inputs[k] : kernel.outputs[k - kernel.inputs.size()];
+  }
+  DType typeOf(size_t k) const {
+    return k < kernel.inputs.size() ? kernel.program.inputs[k]
+                                    : kernel.outputTypes[k - kernel.inputs.size()];
+  }
+  Value strideOf(size_t k, int64_t i) {
+    return kb.dim(kFixedDims + kernel.outerRank + int64_t(k) * (2 + kernel.outerRank) + i);
+  }
+
+  void emitTask(Value task);
+  void emitRow(ArrayRef<Value> pointers, Value count);
+  void emitVectors(ArrayRef<Value> pointers, Value count);
+  /// Computes `copies` vectors (or elements, for width 0) from index `at`.
+  void emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, int64_t copies,
+                 Value active = {});
+  Value elementPointer(ArrayRef<Value> pointers, size_t k, Value at, int64_t ahead);
+
+  KernelBuilder &kb;
+  const MapKernel &kernel;
+  int64_t lanes = 0;
+  int64_t unroll = 1;
+  bool masksTail = true;
+  /// The elements of inputs with inner stride 0, in this row.
+  SmallVector<Value> rowScalars;
+};
+} // namespace
+
+std::string MapKernel::key() const {
+  std::string text = "map" + std::to_string(outerRank) + ":";
+  for (InnerStride s : inputs)
+    text += static_cast<char>(s);
+  text += ">";
+  for (InnerStride s : outputs)
+    text += static_cast<char>(s);
+  return text + program.key();
+}
+
+MapEmitter::MapEmitter(KernelBuilder &kb, const MapKernel &kernel) : kb(kb), kernel(kernel) {
+  const ScalarProgram &program = kernel.program;
+  int64_t widest = 1;
+  for (size_t v = 0; v < program.inputs.size() + program.ops.size(); ++v)
+    widest = std::max(widest, dtypeBytes(program.typeOf(static_cast<int>(v))));
+  lanes = kb.target().vectorBytes / widest;
+  for (size_t k = 0; k < operandCount(); ++k) {
+    if (innerStrideOf(k) == InnerStride::Any)
+      lanes = 0;
+    masksTail &= hasMaskedAccess(kb.target(), typeOf(k));
+  }
+  unroll = program.ops.size() <= 4 ? 4 : program.ops.size() <= 12 ? 2 : 1;
+}
+
+void MapEmitter::emit() {
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
+}
+
+void MapEmitter::emitTask(Value task) {
+  Value innerBegin = kb.mul(kb.rem(task, kb.dim(kInnerTasks)), kb.dim(kInnerChunk));
+  Value rest = kb.div(task, kb.dim(kInnerTasks));
+  Value rowBegin = kb.mul(kb.rem(rest, kb.dim(kRowTasks)), kb.dim(kRowChunk));
+  rest = kb.div(rest, kb.dim(kRowTasks));
+  SmallVector<Value> outer(kernel.outerRank);
+  for (int64_t d = kernel.outerRank - 1; d >= 0; --d) {
+    outer[d] = d == 0 ? rest : kb.rem(rest, kb.dim(kFixedDims + d));
+    rest = kb.div(rest, kb.dim(kFixedDims + d));
+  }
+  Value count = kb.minSigned(kb.dim(kInnerChunk), kb.sub(kb.dim(kInner), innerBegin));
+  Value rowCount = kb.minSigned(kb.dim(kRowChunk), kb.sub(kb.dim(kRows), rowBegin));
+
+  SmallVector<Value> bases;
+  for (size_t k = 0; k < operandCount(); ++k) {
+    Value at = kb.add(kb.mul(innerBegin, strideOf(k, 0)), kb.mul(rowBegin, strideOf(k, 1)));
+    for (int64_t d = 0; d < kernel.outerRank; ++d)
+      at = kb.add(at, kb.mul(outer[d], strideOf(k, 2 + d)));
+    bases.push_back(kb.advance(kb.buffer(static_cast<int64_t>(k)), at, typeOf(k)));
+  }
+  kb.forLoop(kb.index(0), rowCount, 1, [&](Value row) {
+    SmallVector<Value> pointers;
+    for (size_t k = 0; k < operandCount(); ++k)
+      pointers.push_back(kb.advance(bases[k], kb.mul(row, strideOf(k, 1)), typeOf(k)));
+    emitRow(pointers, count);
+  });
+}
+
+void MapEmitter::emitRow(ArrayRef<Value> pointers, Value count) {
+  rowScalars.assign(kernel.inputs.size(), Value());
+  for (size_t k = 0; k < kernel.inputs.size(); ++k)
+    if (kernel.inputs[k] == InnerStride::Zero)
+      rowScalars[k] = kb.load(pointers[k], typeOf(k), 0);
+  if (lanes > 0)
+    return emitVectors(pointers, count);
+  kb.forLoop(kb.index(0), count, 1, [&](Value i) { emitBlock(pointers, i, 0, 1); });
+}
+
+void MapEmitter::emitVectors(ArrayRef<Value> pointers, Value count) {
+  Value unrolledEnd = kb.sub(count, kb.rem(count, kb.index(lanes * unroll)));
+  Value vectorEnd = kb.sub(count, kb.rem(count, kb.index(lanes)));
+  kb.forLoop(kb.index(0), unrolledEnd, lanes * unroll,
+             [&](Value i) { emitBlock(pointers, i, lanes, unroll); });
+  if (unroll > 1)
+    kb.forLoop(unrolledEnd, vectorEnd, lanes, [&](Value i) { emitBlock(pointers, i, lanes, 1); });
+  if (!masksTail)
+    return kb.forLoop(vectorEnd, count, 1, [&](Value i) { emitBlock(pointers, i, 0, 1); });
+  kb.ifThen(kb.lessThan(vectorEnd, count),
+            [&] { emitBlock(pointers, vectorEnd, lanes, 1, kb.sub(count, vectorEnd)); });
+}
+
+Value MapEmitter::elementPointer(ArrayRef<Value> pointers, size_t k, Value at, int64_t ahead) {
+  if (innerStrideOf(k) == InnerStride::Any)
+    return kb.advance(pointers[k], kb.mul(at, strideOf(k, 0)), typeOf(k));
+  return kb.advance(kb.advance(pointers[k], at, typeOf(k)), ahead, typeOf(k));
+}
+
+void MapEmitter::emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, int64_t copies,
+                           Value active) {
+  size_t inputCount = kernel.inputs.size();
+  SmallVector<KernelBuilder::Values> results;
+  for (int64_t c = 0; c < copies; ++c) {
+    SmallVector<Value> arguments;
+    for (size_t k = 0; k < inputCount; ++k) {
+      if (rowScalars[k])
+        arguments.push_back(kb.splat(rowScalars[k], width));
+      else
+        arguments.push_back(
+            kb.load(elementPointer(pointers, k, at, c * width), typeOf(k), width, active));
+    }
+    results.push_back(kernel.program.emit(kb, arguments, width));
+  }
+  // Stores come last, so that an output may overwrite an input in place.
+  for (int64_t c = 0; c < copies; ++c)
+    for (auto [r, value] : llvm::enumerate(results[c])) {
+      size_t k = inputCount + r;
+      kb.store(value, elementPointer(pointers, k, at, c * width), typeOf(k), width, active);
+    }
+}
+
+void MapKernel::emit(KernelBuilder &kb) const { MapEmitter(kb, *this).emit(); }
+
+static InnerStride classify(int64_t stride, bool isInput) {
+  if (stride == 1)
+    return InnerStride::One;
+  return stride == 0 && isInput ? InnerStride::Zero : InnerStride::Any;
+}
+
+/// The sizes of tasks: how many inner elements, and how many rows.
+static std::pair<int64_t, int64_t> chooseChunks(int64_t inner, int64_t rows, int64_t elements) {
+  int64_t innerChunk = inner <= 2 * elements ? inner : int64_t(llvm::alignTo(elements, 256));
+  return {innerChunk, std::clamp<int64_t>(elements / innerChunk, 1, rows)};
+}
+
+void native::appendMap(const MapProblem &problem, std::vector<LoweredStep> &steps) {
+  if (llvm::is_contained(problem.sizes, 0))
+    return;
+  MapKernel kernel;
+  kernel.program = problem.program;
+  LoweredStep step;
+  std::vector<int64_t> sizes = problem.sizes;
+  std::vector<std::vector<int64_t>> strides;
+  for (const auto *operands : {&problem.inputs, &problem.outputs})
+    for (const MapOperand &operand : *operands) {
+      strides.push_back(operand.strides);
+      step.buffers.push_back(operand.buffer);
+    }
+  collapseDimensions(sizes, strides);
+  if (sizes.size() == 1) {
+    sizes.insert(sizes.begin(), 1);
+    for (auto &s : strides)
+      s.insert(s.begin(), 0);
+  }
+  size_t rank = sizes.size();
+  kernel.outerRank = static_cast<int64_t>(rank) - 2;
+
+  int64_t elementCost = 0, elements = 1, index = 0;
+  for (int64_t size : sizes)
+    elements *= size;
+  for (const MapOperand &operand : problem.inputs) {
+    kernel.inputs.push_back(classify(strides[index++].back(), true));
+    elementCost += kernel.inputs.back() == InnerStride::Zero ? 0 : dtypeBytes(operand.dtype);
+  }
+  for (const MapOperand &operand : problem.outputs) {
+    kernel.outputs.push_back(classify(strides[index++].back(), false));
+    kernel.outputTypes.push_back(operand.dtype);
+    elementCost += dtypeBytes(operand.dtype);
+  }
+  step.bytes = static_cast<double>(elements) * static_cast<double>(elementCost);
+  step.flops = static_cast<double>(elements) * static_cast<double>(problem.program.ops.size());
+  elementCost += 2 * static_cast<int64_t>(problem.program.ops.size());
+
+  int64_t inner = sizes[rank - 1], rows = sizes[rank - 2];
+  auto [innerChunk, rowChunk] =
+      chooseChunks(inner, rows, std::max<int64_t>(1, kTaskBytes / elementCost));
+  int64_t innerTasks = ceilDiv(inner, innerChunk);
+  int64_t rowTasks = ceilDiv(rows, rowChunk);
+  step.dims = {inner, innerChunk, innerTasks, rows, rowChunk, rowTasks};
+  step.dims.insert(step.dims.end(), sizes.begin(), sizes.end() - 2);
+  for (const auto &s : strides) {
+    step.dims.insert(step.dims.end(), {s[rank - 1], s[rank - 2]});
+    step.dims.insert(step.dims.end(), s.begin(), s.end() - 2);
+  }
+  step.tasks = elements / (inner * rows) * innerTasks * rowTasks;
+  step.grain = chooseMoveGrain(innerChunk * rowChunk * elementCost);
+  step.kernel = {problem.name, kernel.key(), [kernel](KernelBuilder &kb) { kernel.emit(kb); }};
+  steps.push_back(std::move(step));
+}

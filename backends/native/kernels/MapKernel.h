@@ -1,0 +1,45 @@
+//===- MapKernel.h - elementwise kernels on strided operands --------------===//
+#pragma once
+
+#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/kernels/ScalarProgram.h"
+#include "backends/plan/LoweredStep.h"
+
+namespace quern::native {
+
+/// An operand of a map: a strided view of a buffer.
+struct MapOperand {
+  StepBuffer buffer;
+  DType dtype = DType::Undefined;
+  /// In elements, one per dimension of the map; 0 broadcasts, negative is fine.
+  std::vector<int64_t> strides;
+};
+
+/// Applies `program` at every index of a space of the given sizes.
+struct MapProblem {
+  /// Readable; part of the kernel's name.
+  std::string name;
+  std::vector<int64_t> sizes;
+  std::vector<MapOperand> inputs;
+  std::vector<MapOperand> outputs;
+  ScalarProgram program;
+};
+
+/// Appends the step that computes `problem`; none when the space is empty. An
+/// input may be the same memory as an output of equal strides.
+void appendMap(const MapProblem &problem, std::vector<LoweredStep> &steps);
+
+/// Strides of a contiguous row-major tensor.
+std::vector<int64_t> contiguousStrides(llvm::ArrayRef<int64_t> sizes);
+/// Strides that read a contiguous tensor of shape `from` broadcast to `to`.
+std::vector<int64_t> broadcastStrides(llvm::ArrayRef<int64_t> from, llvm::ArrayRef<int64_t> to);
+
+/// Drops dimensions of size 1 and merges neighbours that every operand walks
+/// through like one dimension. `strides[k]` are those of operand k. At least one
+/// dimension is left.
+void collapseDimensions(std::vector<int64_t> &sizes, std::vector<std::vector<int64_t>> &strides);
+
+/// Whether masked loads and stores of `dtype` are instructions of the target.
+bool hasMaskedAccess(const Target &target, DType dtype);
+
+} // namespace quern::native

@@ -1,0 +1,242 @@
+//===- MoveKernels.cpp - copies that prepare a Dot's operands -------------===//
+#include "backends/native/kernels/MoveKernels.h"
+
+#include "backends/native/lowering/TileChoice.h"
+#include "runtime/lib/CeilDiv.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+/// Stores `count` zeros at `to`, vector-wise with a masked tail.
+void emitZeros(KernelBuilder &kb, Value to, Value count, DType dtype) {
+  int64_t lanes = kb.target().lanes(dtype);
+  Value zero = kb.floatConstant(dtype, lanes, 0.0);
+  kb.forLoop(kb.index(0), count, lanes, [&](Value i) {
+    Value rest = kb.minSigned(kb.sub(count, i), kb.index(lanes));
+    kb.store(zero, kb.advance(to, i, dtype), dtype, lanes, rest);
+  });
+}
+
+/// Copies `count` adjacent elements, vector-wise with a masked tail.
+void emitCopy(KernelBuilder &kb, Value from, Value to, Value count, DType dtype) {
+  int64_t lanes = kb.target().lanes(dtype);
+  Value full = kb.mul(kb.div(count, kb.index(lanes)), lanes);
+  kb.forLoop(kb.index(0), full, lanes, [&](Value i) {
+    kb.store(kb.load(kb.advance(from, i, dtype), dtype, lanes), kb.advance(to, i, dtype), dtype,
+             lanes);
+  });
+  Value rest = kb.sub(count, full);
+  kb.ifThen(kb.lessThan(kb.index(0), rest), [&] {
+    kb.store(kb.load(kb.advance(from, full, dtype), dtype, lanes, rest),
+             kb.advance(to, full, dtype), dtype, lanes, rest);
+  });
+}
+
+LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vector<int64_t> dims,
+                     int64_t tasks, double bytes) {
+  LoweredStep step;
+  step.kernel = std::move(kernel);
+  step.buffers = {std::move(from), std::move(to)};
+  step.dims = std::move(dims);
+  step.tasks = tasks;
+  step.grain = chooseMoveGrain(static_cast<int64_t>(bytes) / std::max<int64_t>(tasks, 1));
+  step.bytes = bytes;
+  return step;
+}
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Halo
+//===----------------------------------------------------------------------===//
+
+/// A task is one plane. Dims: height, top and bottom zeros per plane, left zeros,
+/// copied elements and right zeros per line.
+static void emitPadHalo(KernelBuilder &kb, DType dtype) {
+  Value height = kb.dim(0), top = kb.dim(1), bottom = kb.dim(2), left = kb.dim(3),
+        copied = kb.dim(4), right = kb.dim(5);
+  Value lineTo = kb.add(kb.add(left, copied), right);
+  Value planeFrom = kb.mul(height, copied);
+  Value planeTo = kb.add(kb.add(top, bottom), kb.mul(height, lineTo));
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value plane) {
+    Value from = kb.advance(kb.buffer(0), kb.mul(plane, planeFrom), dtype);
+    Value to = kb.advance(kb.buffer(1), kb.mul(plane, planeTo), dtype);
+    emitZeros(kb, to, top, dtype);
+    Value lines = kb.advance(to, top, dtype);
+    kb.forLoop(kb.index(0), height, 1, [&](Value y) {
+      Value line = kb.advance(lines, kb.mul(y, lineTo), dtype);
+      emitZeros(kb, line, left, dtype);
+      Value middle = kb.advance(line, left, dtype);
+      emitCopy(kb, kb.advance(from, kb.mul(y, copied), dtype), middle, copied, dtype);
+      emitZeros(kb, kb.advance(middle, copied, dtype), right, dtype);
+    });
+    emitZeros(kb, kb.advance(lines, kb.mul(height, lineTo), dtype), bottom, dtype);
+  });
+}
+
+LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, DType dtype) {
+  std::string name = "pad_halo_" + std::string(dtypeName(dtype));
+  int64_t lineTo = (s.left + s.width + s.right) * s.pixel;
+  double bytes = static_cast<double>(
+      s.planes * (s.height * s.width * s.pixel + (s.top + s.height + s.bottom) * lineTo) *
+      dtypeBytes(dtype));
+  return moveStep({name, name, [dtype](KernelBuilder &kb) { emitPadHalo(kb, dtype); }},
+                  std::move(from), std::move(to),
+                  {s.height, s.top * lineTo, s.bottom * lineTo, s.left * s.pixel, s.width * s.pixel,
+                   s.right * s.pixel},
+                  s.planes, bytes);
+}
+
+//===----------------------------------------------------------------------===//
+// Unfold (im2col)
+//===----------------------------------------------------------------------===//
+
+/// Output positions [first, last) of one axis whose input position
+/// `out * stride + shift` lies inside [0, size).
+static std::pair<Value, Value> validRange(KernelBuilder &kb, Value shift, Value size, Value stride,
+                                          Value outputs) {
+  // first = ceil(max(0, -shift) / stride); last = ceil(max(0, size - shift) / stride).
+  auto strides = [&](Value a) {
+    Value positive = kb.maxSigned(a, kb.index(0));
+    return kb.div(kb.add(positive, kb.sub(stride, kb.index(1))), stride);
+  };
+  Value first = kb.minSigned(strides(kb.sub(kb.index(0), shift)), outputs);
+  Value last = kb.minSigned(strides(kb.sub(size, shift)), outputs);
+  return {first, kb.maxSigned(first, last)};
+}
+
+/// A task is one row of the matrix: (channel, kernel position). Dims, per axis:
+/// input, output, kernel, stride, dilation, padBegin.
+static void emitUnfold(KernelBuilder &kb, DType dtype, bool unitStride) {
+  auto axis = [&](int64_t a, int64_t field) { return kb.dim(a * 6 + field); };
+  Value outPixels = kb.mul(kb.mul(axis(0, 1), axis(1, 1)), axis(2, 1));
+  Value inPixels = kb.mul(kb.mul(axis(0, 0), axis(1, 0)), axis(2, 0));
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value row) {
+    Value kw = kb.rem(row, axis(2, 2)), rest = kb.div(row, axis(2, 2));
+    Value kh = kb.rem(rest, axis(1, 2)), rest2 = kb.div(rest, axis(1, 2));
+    Value kd = kb.rem(rest2, axis(0, 2)), channel = kb.div(rest2, axis(0, 2));
+    Value kernelAt[3] = {kd, kh, kw}, shift[3];
+    std::pair<Value, Value> valid[3];
+    for (int64_t a = 0; a < 3; ++a) {
+      shift[a] = kb.sub(kb.mul(kernelAt[a], axis(a, 4)), axis(a, 5));
+      valid[a] = validRange(kb, shift[a], axis(a, 0), axis(a, 3), axis(a, 1));
+    }
+    Value from = kb.advance(kb.buffer(0), kb.mul(channel, inPixels), dtype);
+    Value to = kb.advance(kb.buffer(1), kb.mul(row, outPixels), dtype);
+    emitZeros(kb, to, outPixels, dtype);
+    kb.forLoop(valid[0].first, valid[0].second, 1, [&](Value od) {
+      kb.forLoop(valid[1].first, valid[1].second, 1, [&](Value oh) {
+        Value id = kb.add(kb.mul(od, axis(0, 3)), shift[0]);
+        Value ih = kb.add(kb.mul(oh, axis(1, 3)), shift[1]);
+        Value lineFrom = kb.mul(kb.add(kb.mul(id, axis(1, 0)), ih), axis(2, 0));
+        Value lineTo = kb.mul(kb.add(kb.mul(od, axis(1, 1)), oh), axis(2, 1));
+        // Of the window's first element, which the padding may put before the image.
+        Value firstFrom = kb.add(lineFrom, shift[2]);
+        Value target = kb.advance(to, lineTo, dtype);
+        if (unitStride)
+          return emitCopy(kb, kb.advance(from, kb.add(firstFrom, valid[2].first), dtype),
+                          kb.advance(target, valid[2].first, dtype),
+                          kb.sub(valid[2].second, valid[2].first), dtype);
+        kb.forLoop(valid[2].first, valid[2].second, 1, [&](Value ow) {
+          Value offset = kb.add(firstFrom, kb.mul(ow, axis(2, 3)));
+          Value element = kb.load(kb.advance(from, offset, dtype), dtype, 0);
+          kb.store(element, kb.advance(target, ow, dtype), dtype, 0);
+        });
+      });
+    });
+  });
+}
+
+LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowShape3 &s,
+                                  DType dtype) {
+  bool unitStride = s.stride[2] == 1;
+  std::string name = "unfold_" + std::string(dtypeName(dtype)) + (unitStride ? "" : "_strided");
+  std::vector<int64_t> dims;
+  int64_t rows = s.channels, pixels = 1;
+  for (int a = 0; a < 3; ++a) {
+    dims.insert(dims.end(),
+                {s.input[a], s.output[a], s.kernel[a], s.stride[a], s.dilation[a], s.padBegin[a]});
+    rows *= s.kernel[a];
+    pixels *= s.output[a];
+  }
+  double bytes = 3.0 * static_cast<double>(rows * pixels * dtypeBytes(dtype));
+  return moveStep({name, name, [=](KernelBuilder &kb) { emitUnfold(kb, dtype, unitStride); }},
+                  std::move(from), std::move(to), std::move(dims), rows, bytes);
+}
+
+//===----------------------------------------------------------------------===//
+// Column packing
+//===----------------------------------------------------------------------===//
+
+/// A task is one column tile of one batch. Dims: batchStride, k, n, strideK,
+/// strideN, column tiles.
+static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns, bool unitStride) {
+  Value batchStride = kb.dim(0), k = kb.dim(1), n = kb.dim(2), strideK = kb.dim(3),
+        strideN = kb.dim(4), tiles = kb.dim(5);
+  int64_t lanes = std::min(kb.target().lanes(dtype), tileColumns);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value tile = kb.rem(task, tiles), batch = kb.div(task, tiles);
+    Value firstColumn = kb.mul(tile, tileColumns);
+    Value from = kb.advance(
+        kb.buffer(0), kb.add(kb.mul(batch, batchStride), kb.mul(firstColumn, strideN)), dtype);
+    Value to = kb.advance(kb.buffer(1), kb.mul(kb.mul(task, k), tileColumns), dtype);
+    Value columns = kb.minSigned(kb.sub(n, firstColumn), kb.index(tileColumns));
+    if (!unitStride) {
+      emitZeros(kb, to, kb.mul(k, tileColumns), dtype);
+      kb.forLoop(kb.index(0), columns, 1, [&](Value j) {
+        Value column = kb.advance(from, kb.mul(j, strideN), dtype);
+        kb.forLoop(kb.index(0), k, 1, [&](Value i) {
+          Value element = kb.load(kb.advance(column, kb.mul(i, strideK), dtype), dtype, 0);
+          kb.store(element, kb.advance(to, kb.add(kb.mul(i, tileColumns), j), dtype), dtype, 0);
+        });
+      });
+      return;
+    }
+    kb.forLoop(kb.index(0), k, 1, [&](Value i) {
+      Value row = kb.advance(from, kb.mul(i, strideK), dtype);
+      for (int64_t c = 0; c < tileColumns; c += lanes) {
+        Value rest =
+            kb.minSigned(kb.maxSigned(kb.sub(columns, kb.index(c)), kb.index(0)), kb.index(lanes));
+        Value vector = kb.load(kb.advance(row, c, dtype), dtype, lanes, rest);
+        kb.store(vector, kb.advance(to, kb.add(kb.mul(i, tileColumns), c), dtype), dtype, lanes);
+      }
+    });
+  });
+}
+
+LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape &s, DType dtype) {
+  bool unitStride = s.strideN == 1;
+  std::string name = "pack_columns_" + std::to_string(s.tileColumns) + "_" +
+                     std::string(dtypeName(dtype)) + (unitStride ? "" : "_strided");
+  int64_t tiles = ceilDiv(s.n, s.tileColumns);
+  double bytes = 2.0 * static_cast<double>(s.batch * s.k * s.n * dtypeBytes(dtype));
+  return moveStep({name, name,
+                   [=, columns = s.tileColumns](KernelBuilder &kb) {
+                     emitPackColumns(kb, dtype, columns, unitStride);
+                   }},
+                  std::move(from), std::move(to),
+                  {s.batchStride, s.k, s.n, s.strideK, s.strideN, tiles}, tiles * s.batch, bytes);
+}
+
+//===----------------------------------------------------------------------===//
+// Plain copies
+//===----------------------------------------------------------------------===//
+
+/// A task is one piece of `kPieceBytes`; dim: bytes in all.
+static constexpr int64_t kPieceBytes = 1 << 16;
+
+static void emitCopyBytes(KernelBuilder &kb) {
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value first = kb.mul(task, kPieceBytes);
+    Value count = kb.minSigned(kb.sub(kb.dim(0), first), kb.index(kPieceBytes));
+    emitCopy(kb, kb.advance(kb.buffer(0), first, DType::UInt8),
+             kb.advance(kb.buffer(1), first, DType::UInt8), count, DType::UInt8);
+  });
+}
+
+LoweredStep native::copyBytes(StepBuffer from, StepBuffer to, int64_t bytes) {
+  int64_t pieces = ceilDiv(bytes, kPieceBytes);
+  return moveStep({"copy_bytes", "copy_bytes", emitCopyBytes}, std::move(from), std::move(to),
+                  {bytes}, pieces, 2.0 * static_cast<double>(bytes));
+}

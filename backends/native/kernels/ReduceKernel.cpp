@@ -1,0 +1,208 @@
+//===- ReduceKernel.cpp - reductions of [outer, length, inner] ------------===//
+#include "backends/native/kernels/ReduceKernel.h"
+
+#include "backends/native/lowering/TileChoice.h"
+#include "ir/ScalarEmitter.h"
+#include "runtime/lib/CeilDiv.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/StringSwitch.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+std::optional<ReduceKind> native::parseReduceKind(StringRef name) {
+  return llvm::StringSwitch<std::optional<ReduceKind>>(name)
+      .Case("sum", ReduceKind::Sum)
+      .Case("mean", ReduceKind::Mean)
+      .Case("max", ReduceKind::Max)
+      .Case("min", ReduceKind::Min)
+      .Case("prod", ReduceKind::Prod)
+      .Case("l1", ReduceKind::L1)
+      .Case("l2", ReduceKind::L2)
+      .Case("log_sum", ReduceKind::LogSum)
+      .Case("log_sum_exp", ReduceKind::LogSumExp)
+      .Case("sum_square", ReduceKind::SumSquare)
+      .Default(std::nullopt);
+}
+
+//===----------------------------------------------------------------------===//
+// Tasks
+//===----------------------------------------------------------------------===//
+
+std::vector<int64_t> native::planRowTasks(const RowShape &shape, DType dtype, int64_t passes,
+                                          LoweredStep &step) {
+  constexpr int64_t kColumnChunk = 256;
+  int64_t chunk = std::min(shape.inner, kColumnChunk);
+  int64_t chunks = ceilDiv(shape.inner, chunk);
+  int64_t taskBytes = passes * shape.length * chunk * dtypeBytes(dtype);
+  step.tasks = shape.outer * chunks;
+  step.grain = chooseMoveGrain(taskBytes);
+  step.bytes = static_cast<double>(shape.outer) *
+               static_cast<double>(shape.length * shape.inner * dtypeBytes(dtype));
+  step.flops = step.bytes / static_cast<double>(dtypeBytes(dtype));
+  return {shape.length, shape.inner, chunk, chunks};
+}
+
+void native::forEachRowPiece(KernelBuilder &kb, bool contiguous, DType dtype,
+                             const std::function<void(const RowPiece &)> &body) {
+  constexpr int64_t kCacheLine = 64;
+  Value length = kb.dim(kRowLength), inner = kb.dim(kRowInner);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    if (contiguous)
+      return body({kb.mul(task, length), task, 0, {}});
+    Value outer = kb.div(task, kb.dim(kRowChunks));
+    Value column = kb.mul(kb.rem(task, kb.dim(kRowChunks)), kb.dim(kRowChunk));
+    Value count = kb.minSigned(kb.dim(kRowChunk), kb.sub(inner, column));
+    auto pieceAt = [&](Value here, int64_t width, Value active) {
+      body({kb.add(kb.mul(kb.mul(outer, length), inner), here), kb.add(kb.mul(outer, inner), here),
+            width, active});
+    };
+    // Elements of a column may lie pages apart: take whole cache lines on the way.
+    int64_t lineLanes = kCacheLine / dtypeBytes(dtype);
+    Value lines = kb.index(0);
+    if (kb.target().vectorBytes < kCacheLine) {
+      lines = kb.sub(count, kb.rem(count, kb.index(lineLanes)));
+      kb.forLoop(kb.index(0), lines, lineLanes,
+                 [&](Value at) { pieceAt(kb.add(column, at), lineLanes, {}); });
+    }
+    forEachVector(kb, kb.sub(count, lines), dtype, [&](Value at, int64_t width, Value active) {
+      pieceAt(kb.add(kb.add(column, lines), at), width, active);
+    });
+  });
+}
+
+Value native::reducePiece(KernelBuilder &kb, bool contiguous, DType dtype, const RowPiece &piece,
+                          Combine kind, const ElementMap &map) {
+  Value pointer = kb.advance(kb.buffer(0), piece.input, dtype);
+  if (contiguous)
+    return reduceRow(kb, pointer, kb.dim(kRowLength), dtype, kind, map);
+  return reduceColumns(kb, pointer, kb.dim(kRowLength), kb.dim(kRowInner), dtype, piece.lanes,
+                       piece.active, kind, map);
+}
+
+//===----------------------------------------------------------------------===//
+// Reduce
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Emits one reduction kernel.
+class ReduceEmitter {
+public:
+  ReduceEmitter(KernelBuilder &kb, const ReduceSpec &spec) : kb(kb), spec(spec) {}
+  void emit() {
+    forEachRowPiece(kb, spec.contiguous, spec.dtype,
+                    [&](const RowPiece &piece) { emitPiece(piece); });
+  }
+
+private:
+  void emitPiece(const RowPiece &piece);
+  Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map) {
+    return reducePiece(kb, spec.contiguous, spec.dtype, piece, kind, map);
+  }
+  /// log(sum(exp(x))), shifted by the maximum so that exp does not overflow.
+  Value reduceLogSumExp(const RowPiece &piece);
+  Value mapElement(Value x, int64_t lanes);
+  Value finish(Value sum, int64_t lanes);
+  Combine combineKind() const;
+
+  KernelBuilder &kb;
+  const ReduceSpec &spec;
+};
+} // namespace
+
+Combine ReduceEmitter::combineKind() const {
+  switch (spec.kind) {
+  case ReduceKind::Max:
+    return Combine::Max;
+  case ReduceKind::Min:
+    return Combine::Min;
+  case ReduceKind::Prod:
+    return Combine::Multiply;
+  default:
+    return Combine::Add;
+  }
+}
+
+Value ReduceEmitter::mapElement(Value x, int64_t lanes) {
+  nn::ScalarEmitter e(kb.builder(), kb.loc(), spec.dtype, lanes);
+  switch (spec.kind) {
+  case ReduceKind::L1:
+    if (isFloat(spec.dtype))
+      return kb.builder().create<math::AbsFOp>(kb.loc(), x);
+    return isUnsignedInteger(spec.dtype)
+               ? x
+               : e.select(e.less(x, e.constant(0)), e.sub(e.constant(0), x), x);
+  case ReduceKind::L2:
+  case ReduceKind::SumSquare:
+    return e.mul(x, x);
+  default:
+    return x;
+  }
+}
+
+Value ReduceEmitter::finish(Value sum, int64_t lanes) {
+  OpBuilder &ops = kb.builder();
+  switch (spec.kind) {
+  case ReduceKind::Mean: {
+    nn::ScalarEmitter e(ops, kb.loc(), spec.dtype, lanes);
+    Value count = ops.create<arith::SIToFPOp>(
+        kb.loc(), nn::registerType(ops.getContext(), spec.dtype, 0), kb.dim(kRowLength));
+    return e.div(sum, kb.splat(count, lanes));
+  }
+  case ReduceKind::L2:
+    return ops.create<math::SqrtOp>(kb.loc(), sum);
+  case ReduceKind::LogSum:
+    return ops.create<math::LogOp>(kb.loc(), sum);
+  default:
+    return sum;
+  }
+}
+
+Value ReduceEmitter::reduceLogSumExp(const RowPiece &piece) {
+  OpBuilder &ops = kb.builder();
+  nn::ScalarEmitter e(ops, kb.loc(), spec.dtype, piece.lanes);
+  Value largest = reduce(piece, Combine::Max, [](Value x, Value, int64_t, Value) { return x; });
+  // Of infinities (or of nothing) the sum is exact without a shift.
+  Value magnitude = ops.create<math::AbsFOp>(kb.loc(), largest);
+  Value isInfinite = e.equal(magnitude, e.constant(std::numeric_limits<double>::infinity()));
+  Value shift = e.select(isInfinite, e.constant(0), largest);
+  Value sum = reduce(piece, Combine::Add, [&](Value x, Value, int64_t lanes, Value) -> Value {
+    nn::ScalarEmitter row(ops, kb.loc(), spec.dtype, lanes);
+    Value shifts = lanes == piece.lanes ? shift : kb.splat(shift, lanes);
+    return ops.create<math::ExpOp>(kb.loc(), row.sub(x, shifts));
+  });
+  return e.add(shift, ops.create<math::LogOp>(kb.loc(), sum));
+}
+
+void ReduceEmitter::emitPiece(const RowPiece &piece) {
+  Value result;
+  if (spec.kind == ReduceKind::LogSumExp)
+    result = reduceLogSumExp(piece);
+  else
+    result =
+        finish(reduce(piece, combineKind(),
+                      [&](Value x, Value, int64_t lanes, Value) { return mapElement(x, lanes); }),
+               piece.lanes);
+  ResultPosition at;
+  at.element = piece.result;
+  at.channel = kb.rem(piece.result, kb.dim(kRowDims));
+  at.lanesAreChannels = true;
+  emitEpilogue(kb, spec.epilogue, result, at, piece.lanes, kb.buffer(1), 2, piece.active);
+}
+
+LoweredStep native::makeReduction(const ReduceSpec &spec, const RowShape &shape, int64_t channels,
+                                  StepBuffer input, StepBuffer result) {
+  LoweredStep step;
+  step.dims = planRowTasks(shape, spec.dtype, spec.kind == ReduceKind::LogSumExp ? 2 : 1, step);
+  step.dims.push_back(std::max<int64_t>(channels, 1));
+  step.buffers = {std::move(input), std::move(result)};
+  std::string key = "reduce" + std::to_string(static_cast<int>(spec.kind)) +
+                    (spec.contiguous ? "r" : "c") + std::string(dtypeName(spec.dtype)) +
+                    spec.epilogue.key();
+  step.kernel = {"reduce" + spec.epilogue.program.label(), key,
+                 [spec](KernelBuilder &kb) { ReduceEmitter(kb, spec).emit(); }};
+  return step;
+}

@@ -1,0 +1,62 @@
+//===- ReduceKernel.h - reductions of [outer, length, inner] --------------===//
+#pragma once
+
+#include "backends/native/kernels/EpilogueLoads.h"
+#include "backends/native/kernels/RowReduction.h"
+#include "backends/plan/LoweredStep.h"
+
+#include <optional>
+
+namespace quern::native {
+
+/// The kinds of `nn.reduce`.
+enum class ReduceKind { Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare };
+/// The kind that attribute `kind` of nn.reduce names.
+std::optional<ReduceKind> parseReduceKind(llvm::StringRef name);
+
+/// A tensor seen as [outer, length, inner], to work along its middle.
+struct RowShape {
+  int64_t outer = 1, length = 1, inner = 1;
+};
+
+/// What shapes the code of a reduction. Buffers: input, result, then the
+/// epilogue's operands.
+struct ReduceSpec {
+  ReduceKind kind = ReduceKind::Sum;
+  DType dtype = DType::Float32;
+  /// inner is 1: elements of a row are contiguous.
+  bool contiguous = true;
+  EpilogueCode epilogue;
+};
+
+/// The step that reduces `input`; its epilogue's operands are still to be added
+/// to the buffers. The channel of result element i is i modulo `channels`, with
+/// lanes that are channels.
+LoweredStep makeReduction(const ReduceSpec &spec, const RowShape &shape, int64_t channels,
+                          StepBuffer input, StepBuffer result);
+
+/// Splits [outer, length, inner] into tasks: rows, or chunks of columns when
+/// inner is above 1. Sets tasks, grain and bytes of `step` and returns the dims
+/// that forEachRowPiece reads, in the order of RowDim.
+std::vector<int64_t> planRowTasks(const RowShape &shape, DType dtype, int64_t passes,
+                                  LoweredStep &step);
+/// Positions in these dims; a kernel's own follow from kRowDims on.
+enum RowDim { kRowLength, kRowInner, kRowChunk, kRowChunks, kRowDims };
+
+/// A piece of a task: a row (contiguous; `lanes` is of no meaning), or `lanes`
+/// neighbouring columns of which `active` exist. `input` and `result` are element
+/// offsets of the piece in [outer, length, inner] and [outer, inner].
+struct RowPiece {
+  mlir::Value input, result;
+  int64_t lanes = 0;
+  mlir::Value active;
+};
+/// Calls `body` for the pieces of every task.
+void forEachRowPiece(KernelBuilder &kb, bool contiguous, DType dtype,
+                     const std::function<void(const RowPiece &)> &body);
+
+/// Reduces a piece of the tensor in buffer 0: its row, or each of its columns.
+mlir::Value reducePiece(KernelBuilder &kb, bool contiguous, DType dtype, const RowPiece &piece,
+                        Combine kind, const ElementMap &map);
+
+} // namespace quern::native

@@ -1,0 +1,40 @@
+//===- RowReduction.h - reductions inside kernels -------------------------===//
+#pragma once
+
+#include "backends/native/kernels/KernelBuilder.h"
+
+#include <functional>
+
+namespace quern::native {
+
+/// How two partial results are combined. NaN wins in Max and Min.
+enum class Combine { Add, Multiply, Max, Min };
+
+/// The result of nothing, in all lanes.
+mlir::Value identityOf(KernelBuilder &kb, Combine kind, DType dtype, int64_t lanes);
+mlir::Value combine(KernelBuilder &kb, Combine kind, DType dtype, int64_t lanes, mlir::Value a,
+                    mlir::Value b);
+
+/// What is reduced: a function of each element, of the index `at` of its first
+/// lane and of the number of lanes that exist (null: all).
+using ElementMap = std::function<mlir::Value(mlir::Value element, mlir::Value at, int64_t lanes,
+                                             mlir::Value active)>;
+
+/// Combines map(element) over `count` contiguous elements at `pointer`, in
+/// several partial sums; a scalar. `map` sees every element once.
+mlir::Value reduceRow(KernelBuilder &kb, mlir::Value pointer, mlir::Value count, DType dtype,
+                      Combine kind, const ElementMap &map);
+
+/// The same for `lanes` neighbouring columns at once (0: one), whose elements are
+/// `stride` apart; `map` gets the number of the row as `at`.
+mlir::Value reduceColumns(KernelBuilder &kb, mlir::Value pointer, mlir::Value count,
+                          mlir::Value stride, DType dtype, int64_t lanes, mlir::Value active,
+                          Combine kind, const ElementMap &map);
+
+/// Calls `body` for the vectors of [0, count): `width` lanes at `at`, of which
+/// `active` exist (null: all). What is no full vector comes masked or, where the
+/// target cannot, as scalars of width 0.
+using VectorBody = std::function<void(mlir::Value at, int64_t width, mlir::Value active)>;
+void forEachVector(KernelBuilder &kb, mlir::Value count, DType dtype, const VectorBody &body);
+
+} // namespace quern::native

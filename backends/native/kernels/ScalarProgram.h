@@ -1,0 +1,46 @@
+//===- ScalarProgram.h - the scalar code of a fusion group ----------------===//
+#pragma once
+
+#include "backends/native/kernels/KernelBuilder.h"
+#include "quern/DType.h"
+
+#include <string>
+#include <vector>
+
+namespace quern::native {
+
+/// A straight-line program of elementwise ops, free of MLIR: part of a kernel's
+/// key, and emitted in the kernel's own context. Values are numbered: first the
+/// inputs, then one per op.
+struct ScalarProgram {
+  struct Op {
+    /// "nn.relu", "nn.cast" or "constant".
+    std::string name;
+    std::vector<double> params;
+    std::vector<int> args;
+    /// Element type of the (last) operand, and of the result.
+    DType operandType = DType::Undefined;
+    DType resultType = DType::Undefined;
+    /// Of a "constant".
+    double floatValue = 0;
+    int64_t intValue = 0;
+  };
+
+  std::vector<DType> inputs;
+  std::vector<Op> ops;
+  /// The values the program returns.
+  std::vector<int> results;
+
+  DType typeOf(int value) const {
+    auto i = static_cast<size_t>(value);
+    return i < inputs.size() ? inputs[i] : ops[i - inputs.size()].resultType;
+  }
+  /// Identifies the program in kernel keys.
+  std::string key() const;
+  /// The names of its ops, for kernel names: "add_relu".
+  std::string label() const;
+  /// Emits the program on `lanes`-wide values (0: scalars).
+  KernelBuilder::Values emit(KernelBuilder &kb, mlir::ValueRange inputValues, int64_t lanes) const;
+};
+
+} // namespace quern::native

@@ -1,0 +1,31 @@
+//===- SoftmaxKernel.h - softmax along the middle of [outer, length, inner] ==//
+#pragma once
+
+#include "backends/native/kernels/ReduceKernel.h"
+#include "backends/plan/LoweredStep.h"
+
+namespace quern::native {
+
+/// What shapes the code of a softmax. Buffers: input, result.
+struct SoftmaxSpec {
+  DType dtype = DType::Float32;
+  /// The logarithm of the softmax.
+  bool logarithm = false;
+  /// inner is 1: elements of a row are contiguous.
+  bool contiguous = true;
+};
+LoweredStep makeSoftmax(const SoftmaxSpec &spec, const RowShape &shape, StepBuffer input,
+                        StepBuffer result);
+
+/// What shapes the code of an arg max or min. Buffers: input, result (int64).
+struct ArgSpec {
+  DType dtype = DType::Float32;
+  bool wantMax = true;
+  /// Of equal extremes the last one counts.
+  bool lastOfEqual = false;
+  bool contiguous = true;
+};
+LoweredStep makeArg(const ArgSpec &spec, const RowShape &shape, StepBuffer input,
+                    StepBuffer result);
+
+} // namespace quern::native

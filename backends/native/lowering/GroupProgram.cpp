@@ -1,0 +1,214 @@
+//===- GroupProgram.cpp - the scalar program of a fusion group ------------===//
+#include "backends/native/lowering/GroupProgram.h"
+
+#include "backends/native/lowering/Lowering.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/FusionGroup.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+static bool isHalf(DType dtype) { return dtype == DType::Float16 || dtype == DType::BFloat16; }
+
+/// Types that programs compute with or, the halves, load and store.
+static bool isProgramType(DType dtype) {
+  return dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Bool ||
+         isHalf(dtype) ||
+         ((isSignedInteger(dtype) || isUnsignedInteger(dtype)) && dtypeBits(dtype) >= 8);
+}
+
+namespace {
+/// Translates the ops that the results of a group depend on.
+class ProgramWriter {
+public:
+  ProgramWriter(Operation *group, Operation *root) : group(group), root(root) {}
+
+  bool write(GroupProgram &out);
+  std::string reason;
+
+private:
+  void collect(Value value);
+  void addInput(Value inner, DType dtype);
+  bool writeOp(Operation *op);
+  bool writeConstant(nn::ConstantOp op);
+  bool writeCast(nn::CastOp op);
+  bool writeElementwise(nn::ElementwiseOpInterface op);
+  int append(ScalarProgram::Op op);
+  /// Value number `value` converted to `to`.
+  int convert(int value, DType to);
+  bool refuse(std::string why) {
+    reason = std::move(why);
+    return false;
+  }
+
+  Operation *group, *root;
+  GroupProgram *result = nullptr;
+  llvm::SetVector<Operation *> needed;
+  /// Numbers of inner values, and of the outer values that inputs stand for.
+  llvm::DenseMap<Value, int> numbers, inputNumbers;
+};
+} // namespace
+
+/// What a group computes: the operands of its yield, or a bare op's results.
+static SmallVector<Value> innerResults(Operation *group) {
+  if (auto op = dyn_cast<nn::GroupOp>(group))
+    return SmallVector<Value>(op.getBody().front().getTerminator()->getOperands());
+  return SmallVector<Value>(group->getResults());
+}
+
+/// Collects, operands first, the ops between the inputs and `value`.
+void ProgramWriter::collect(Value value) {
+  Operation *op = value.getDefiningOp();
+  bool isInside = op && (op == group || op->getParentOp() == group);
+  if (op == root && root) {
+    addInput(value, dtypeOfValue(value));
+    return;
+  }
+  if (!isInside) {
+    addInput(value, dtypeOfValue(value));
+    return;
+  }
+  if (needed.contains(op))
+    return;
+  for (Value operand : op->getOperands())
+    collect(operand);
+  needed.insert(op);
+}
+
+void ProgramWriter::addInput(Value inner, DType dtype) {
+  Value outer = nn::outerValue(group, inner);
+  auto [at, isNew] = inputNumbers.try_emplace(outer, result->inputs.size());
+  if (isNew) {
+    result->inputs.push_back(outer);
+    result->program.inputs.push_back(dtype);
+  }
+  numbers[inner] = at->second;
+}
+
+int ProgramWriter::append(ScalarProgram::Op op) {
+  ScalarProgram &program = result->program;
+  program.ops.push_back(std::move(op));
+  return static_cast<int>(program.inputs.size() + program.ops.size()) - 1;
+}
+
+int ProgramWriter::convert(int value, DType to) {
+  DType from = result->program.typeOf(value);
+  if (from == to)
+    return value;
+  ScalarProgram::Op cast;
+  cast.name = "nn.cast";
+  cast.args = {value};
+  cast.operandType = from;
+  cast.resultType = to;
+  return append(std::move(cast));
+}
+
+bool ProgramWriter::writeConstant(nn::ConstantOp op) {
+  std::optional<Tensor> tensor = nn::constantTensor(op.getResult());
+  if (!tensor || tensor->numElements() != 1)
+    return refuse("the group holds a constant that is no scalar");
+  ScalarProgram::Op constant;
+  constant.name = "constant";
+  constant.operandType = constant.resultType = tensor->dtype();
+  auto dense = cast<DenseElementsAttr>(op.getValue());
+  if (isFloat(tensor->dtype())) {
+    APFloat value = *dense.value_begin<APFloat>();
+    bool inexact = false;
+    value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &inexact);
+    constant.floatValue = value.convertToDouble();
+    if (isHalf(tensor->dtype()))
+      constant.resultType = DType::Float32;
+  } else if (tensor->dtype() == DType::Bool) {
+    constant.intValue = *dense.value_begin<bool>();
+  } else {
+    APInt value = *dense.value_begin<APInt>();
+    constant.intValue = isSignedInteger(tensor->dtype())
+                            ? value.getSExtValue()
+                            : static_cast<int64_t>(value.getZExtValue());
+  }
+  numbers[op.getResult()] = append(std::move(constant));
+  return true;
+}
+
+bool ProgramWriter::writeCast(nn::CastOp op) {
+  int value = numbers[op.getInput()];
+  DType from = result->program.typeOf(value), to = dtypeOfValue(op.getResult());
+  bool needsTwoRoundings =
+      isHalf(to) && from != DType::Float32 &&
+      (from == DType::Float64 || (to == DType::BFloat16 && dtypeBits(from) > 16));
+  if (needsTwoRoundings)
+    return refuse("a cast from " + std::string(dtypeName(from)) + " to " +
+                  std::string(dtypeName(to)) + " would round twice");
+  if (isHalf(from) || isHalf(to))
+    value = convert(value, DType::Float32);
+  numbers[op.getResult()] = convert(value, to);
+  return true;
+}
+
+bool ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
+  ScalarProgram::Op row;
+  row.name = op.info().opName.str();
+  for (double p : op.getParams())
+    row.params.push_back(p);
+  for (Value operand : op->getOperands()) {
+    int value = numbers[operand];
+    if (isHalf(result->program.typeOf(value)))
+      value = convert(value, DType::Float32);
+    row.args.push_back(value);
+  }
+  DType declared = dtypeOfValue(op->getResult(0));
+  row.operandType = result->program.typeOf(row.args.back());
+  row.resultType = isHalf(declared) ? DType::Float32 : declared;
+  int value = append(std::move(row));
+  numbers[op->getResult(0)] = convert(value, declared);
+  return true;
+}
+
+bool ProgramWriter::writeOp(Operation *op) {
+  for (Value v : op->getResults())
+    if (!isa<RankedTensorType>(v.getType()) || !isProgramType(dtypeOfValue(v)))
+      return refuse("no native code for elements of this type");
+  if (auto constant = dyn_cast<nn::ConstantOp>(op))
+    return writeConstant(constant);
+  if (auto cast = dyn_cast<nn::CastOp>(op))
+    return writeCast(cast);
+  if (auto row = dyn_cast<nn::ElementwiseOpInterface>(op))
+    return writeElementwise(row);
+  return refuse(op->getName().getStringRef().str() + " is not elementwise");
+}
+
+bool ProgramWriter::write(GroupProgram &out) {
+  result = &out;
+  if (root)
+    addInput(root->getResult(0), dtypeOfValue(root->getResult(0)));
+  SmallVector<Value> results = innerResults(group);
+  for (Value v : results)
+    collect(v);
+  for (DType dtype : out.program.inputs)
+    if (!isProgramType(dtype))
+      return refuse("no native code for " + std::string(dtypeName(dtype)) + " elements");
+  for (Operation *op : needed)
+    if (!writeOp(op))
+      return false;
+  for (Value v : results)
+    out.program.results.push_back(convert(numbers[v], dtypeOfValue(v)));
+  return true;
+}
+
+std::optional<GroupProgram> native::buildGroupProgram(Operation *group, Operation *root,
+                                                      std::string &reason) {
+  GroupProgram out;
+  ProgramWriter writer(group, root);
+  if (!writer.write(out)) {
+    reason = writer.reason;
+    return std::nullopt;
+  }
+  return out;
+}

@@ -1,0 +1,393 @@
+//===- LowerConv.cpp - convolution ----------------------------------------===//
+//
+// Two ways: on channel-blocked results (NCHWc), directly, with constant weights
+// packed; on plain NCHW, as a matrix product of the weights with the image or,
+// where the window needs it, with its unfolding.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/kernels/DotKernel.h"
+#include "backends/native/kernels/MoveKernels.h"
+#include "backends/native/kernels/PackWeights.h"
+#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/TileChoice.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/FusionGroup.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "runtime/lib/CeilDiv.h"
+#include "runtime/reference/WindowShape.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+namespace {
+/// What both ways need to know.
+struct ConvProblem {
+  nn::ConvOp op;
+  Value input, weights, bias, output;
+  DType dtype = DType::Float32;
+  int64_t batch = 1, channels = 1, outputs = 1, groups = 1;
+  int64_t inputBlock = 0, outputBlock = 0;
+  /// Spatial geometry in 3-D, leading axes of size 1 when there are fewer.
+  WindowShape3 window;
+  int64_t padEnd[3] = {0, 0, 0};
+  Epilogue epilogue;
+  double flops = 0;
+
+  int64_t channelsPerGroup() const { return channels / groups; }
+  int64_t outputsPerGroup() const { return outputs / groups; }
+  /// Every channel is a group.
+  bool isDepthwise() const { return groups > 1 && groups == channels && groups == outputs; }
+  int64_t inputPixels() const { return window.input[0] * window.input[1] * window.input[2]; }
+  int64_t outputPixels() const { return window.output[0] * window.output[1] * window.output[2]; }
+  int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
+  bool hasPads() const {
+    for (int a = 0; a < 3; ++a)
+      if (window.padBegin[a] != 0 || padEnd[a] != 0)
+        return true;
+    return false;
+  }
+  /// Each output pixel reads just the input pixel at the same place.
+  bool isPointwise() const {
+    for (int a = 0; a < 3; ++a)
+      if (window.kernel[a] != 1 || window.stride[a] != 1)
+        return false;
+    return !hasPads();
+  }
+};
+} // namespace
+
+/// Fills the geometry; a reason when there is no native code for it.
+static std::string resolveWindow(ConvProblem &p) {
+  ArrayRef<int64_t> weights = sizesOf(p.weights), input = sizesOf(p.input);
+  auto spatial = static_cast<int>(weights.size()) - 2;
+  if (spatial > 3)
+    return "more than three spatial dimensions";
+  auto sizes = sizesOf(p.op.getResult());
+  for (int a = 0; a < 3; ++a) {
+    int axis = a - (3 - spatial);
+    WindowAxis resolved;
+    if (axis >= 0) {
+      resolved = {input[2 + axis],           weights[2 + axis],    p.op.getStrides()[axis],
+                  p.op.getDilations()[axis], p.op.getPads()[axis], p.op.getPads()[spatial + axis]};
+      auto autoPad = parseAutoPad(p.op.getAutoPad().str());
+      if (!windowOutputSize(resolved, *autoPad, /*ceilMode=*/false))
+        return "the window does not fit the input";
+    } else {
+      resolved.input = 1;
+    }
+    p.window.input[a] = resolved.input;
+    p.window.output[a] = axis < 0 ? 1 : sizes[2 + axis];
+    p.window.kernel[a] = resolved.kernel;
+    p.window.stride[a] = resolved.stride;
+    p.window.dilation[a] = resolved.dilation;
+    p.window.padBegin[a] = resolved.padBegin;
+    p.padEnd[a] = resolved.padEnd;
+  }
+  return "";
+}
+
+static std::string resolveProblem(Operation *group, ConvProblem &p) {
+  p.op = cast<nn::ConvOp>(nn::groupRoot(group));
+  p.input = nn::outerValue(group, p.op.getInput());
+  p.weights = nn::outerValue(group, p.op.getWeights());
+  if (!nn::isNone(p.op.getBias()))
+    p.bias = nn::outerValue(group, p.op.getBias());
+  p.output = group->getResult(0);
+  p.dtype = dtypeOfValue(p.op.getResult());
+  if (p.dtype != DType::Float32 && p.dtype != DType::Float64)
+    return "convolution is native for float32 and float64 only";
+  p.inputBlock = p.op.getInputBlock();
+  p.outputBlock = p.op.getOutputBlock();
+  p.batch = sizesOf(p.input)[0];
+  p.groups = p.op.getGroup();
+  p.outputs = sizesOf(p.weights)[0];
+  p.channels = sizesOf(p.weights)[1] * p.groups;
+  p.window.channels = p.channels;
+  if (elementsOf(p.output) == 0 || elementsOf(p.weights) == 0 || elementsOf(p.input) == 0)
+    return "an operand is empty";
+  std::string reason = resolveWindow(p);
+  if (!reason.empty())
+    return reason;
+  auto epilogue = buildEpilogue(group, p.outputBlock > 0, reason);
+  if (!epilogue)
+    return reason;
+  p.epilogue = std::move(*epilogue);
+  p.flops = 2.0 * double(p.batch) * double(p.outputPixels()) * double(p.outputs) *
+            double(p.channelsPerGroup()) * double(p.kernelPositions());
+  return "";
+}
+
+static void addEpilogue(const ConvProblem &p, DotSpec::Access channelAccess, DotSpec &spec) {
+  spec.epilogue = p.epilogue.program;
+  for (const Epilogue::Operand &operand : p.epilogue.operands)
+    spec.epilogueAccess.push_back(operand.access == OperandAccess::Full ? DotSpec::Access::Full
+                                  : operand.access == OperandAccess::Scalar
+                                      ? DotSpec::Access::Scalar
+                                      : channelAccess);
+}
+
+/// `firstResult` is the first element of the result that the step computes, and
+/// `share` its part of the work.
+static LoweredStep finishStep(const ConvProblem &p, const DotSpec &spec, const DotDims &dims,
+                              StepBuffer a, StepBuffer b, int64_t batches,
+                              std::optional<StepBuffer> bias, int64_t firstResult, double share) {
+  LoweredStep step;
+  step.kernel = spec.kernel();
+  // Operands and result of the epilogue may have elements of different sizes.
+  auto atFirstResult = [&](Value value) {
+    return StepBuffer::of(value, firstResult * dtypeBytes(dtypeOfValue(value)));
+  };
+  step.buffers = {std::move(a), std::move(b), atFirstResult(p.output)};
+  if (bias)
+    step.buffers.push_back(std::move(*bias));
+  for (auto [operand, access] : llvm::zip(p.epilogue.operands, spec.epilogueAccess))
+    step.buffers.push_back(access == DotSpec::Access::Full ? atFirstResult(operand.value)
+                                                           : StepBuffer::of(operand.value));
+  step.dims = dims.flatten();
+  step.tasks = batches * dims.columnTiles * dims.lineChunks;
+  step.flops = p.flops * share;
+  step.grain = chooseGrain(step.tasks, step.flops);
+  step.bytes = share * double(dtypeBytes(p.dtype)) *
+               double(elementsOf(p.input) + elementsOf(p.output) + elementsOf(p.weights));
+  return step;
+}
+
+//===----------------------------------------------------------------------===//
+// Channel-blocked results
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The input of the blocked way: an image with its halo, in elements.
+struct Frame {
+  StepBuffer buffer;
+  int64_t pixel;      ///< elements of one pixel: the block, or 1 for plain NCHW
+  int64_t lineStride; ///< between lines
+  int64_t planeStride;
+  int64_t planes; ///< planes of one image
+};
+} // namespace
+
+/// The input itself, or its copy in a zeroed frame when the window has pads.
+static Frame makeFrame(const ConvProblem &p, std::vector<LoweredStep> &steps) {
+  Frame frame;
+  frame.pixel = std::max<int64_t>(p.inputBlock, 1);
+  frame.planes = sizesOf(p.input)[1];
+  frame.buffer = StepBuffer::of(p.input);
+  int64_t height = p.window.input[1], width = p.window.input[2];
+  if (p.hasPads()) {
+    HaloShape halo{
+        p.batch * frame.planes, height,     width, frame.pixel, p.window.padBegin[1], p.padEnd[1],
+        p.window.padBegin[2],   p.padEnd[2]};
+    height += halo.top + halo.bottom;
+    width += halo.left + halo.right;
+    CheckedSize bytes =
+        CheckedSize(halo.planes) * height * width * frame.pixel * dtypeBytes(p.dtype);
+    frame.buffer = StepBuffer::scratchSpace(0, bytes);
+    steps.push_back(padHalo(StepBuffer::of(p.input), frame.buffer, halo, p.dtype));
+  }
+  frame.lineStride = width * frame.pixel;
+  frame.planeStride = height * frame.lineStride;
+  return frame;
+}
+
+/// The k nest of the blocked way: channel block, kernel row, kernel column, lane.
+static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &spec,
+                            DotDims &dims) {
+  bool depthwise = spec.vectorA;
+  std::vector<DotDims::Level> levels;
+  auto add = [&](DotSpec::Level level, DotDims::Level dim) {
+    spec.levels.push_back(level);
+    levels.push_back(dim);
+  };
+  constexpr int64_t kRuntime = DotSpec::kRuntime;
+  if (!depthwise) {
+    int64_t planes = p.channelsPerGroup() / frame.pixel;
+    add({kRuntime, kRuntime, 1}, {planes, frame.planeStride});
+  }
+  int64_t rows = p.window.kernel[1], columns = p.window.kernel[2];
+  int64_t stepX = p.window.dilation[2] * frame.pixel;
+  // A small kernel width is unrolled; it is the innermost level unless lanes are.
+  bool lanesInside = !depthwise && frame.pixel > 1;
+  constexpr int64_t kMaxUnrolledWidth = 7;
+  int64_t unroll = lanesInside || columns > kMaxUnrolledWidth ? 1 : columns;
+  if (rows > 1 || columns > 1) {
+    add({kRuntime, kRuntime, 1}, {rows, p.window.dilation[1] * frame.lineStride});
+    add({unroll > 1 ? columns : kRuntime, unroll > 1 ? stepX : kRuntime, unroll}, {columns, stepX});
+  }
+  if (lanesInside)
+    add({frame.pixel, 1, std::min<int64_t>(4, frame.pixel)}, {frame.pixel, 1});
+  if (spec.levels.empty())
+    add({1, 1, 1}, {1, 1});
+  for (size_t i = 0; i < levels.size(); ++i)
+    dims.levels[i] = levels[i];
+}
+
+/// Why the blocked way has no native code for `p`; empty when it has.
+static std::string refuseBlocked(const ConvProblem &p, const Target &target) {
+  int64_t block = p.outputBlock;
+  if (p.dtype != DType::Float32 || block != target.channelBlock())
+    return "the channel block does not fit the target's vectors";
+  if (p.window.input[0] != 1 || p.window.kernel[0] != 1 || p.window.padBegin[0] != 0)
+    return "blocked convolution is native in two dimensions only";
+  if (!nn::constantTensor(p.weights) || (p.bias && !nn::constantTensor(p.bias)))
+    return "blocked convolution needs constant weights and bias";
+  bool fillsBlocks = p.inputBlock == block && p.channelsPerGroup() % block == 0 &&
+                     p.outputsPerGroup() % block == 0;
+  if (p.groups > 1 && !p.isDepthwise() && !fillsBlocks)
+    return "groups do not fill channel blocks";
+  return "";
+}
+
+/// The tile of the blocked way; `lineRows` are the output pixels of a line.
+static DotSpec blockedSpec(const ConvProblem &p, const Frame &frame, int64_t lineRows,
+                           const Target &target) {
+  // A tile's vectors are channel blocks that read the same input.
+  int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
+  TileShape shape = chooseConvTile(target, lineRows, channelVectors);
+  DotSpec spec;
+  spec.lanes = p.outputBlock;
+  spec.vectorA = p.isDepthwise();
+  spec.rows = shape.rows;
+  spec.vectors = shape.vectors;
+  spec.flat = p.isPointwise();
+  spec.tailRows = lineRows % shape.rows;
+  spec.rowStrideA = p.window.stride[2] * frame.pixel;
+  spec.rowStrideC = p.outputBlock;
+  spec.bias = p.bias ? DotSpec::Bias::PerColumn : DotSpec::Bias::None;
+  return spec;
+}
+
+/// The dims of the blocked way but for the levels.
+static void fillBlockedDims(const ConvProblem &p, const Frame &frame, const DotSpec &spec,
+                            int64_t lineRows, int64_t threads, DotDims &dims) {
+  int64_t block = p.outputBlock, channelVectors = ceilDiv(p.outputs, block);
+  dims.columnTiles = channelVectors / spec.vectors;
+  dims.lines = spec.flat ? ceilDiv(lineRows, spec.rows) : p.window.output[1];
+  dims.tilesPerLine = lineRows / spec.rows;
+  dims.splitLines(p.batch, p.flops, threads);
+  dims.lineStrideA = p.window.stride[1] * frame.lineStride;
+  dims.lineStrideC = p.window.output[2] * block;
+  dims.batchStrideA = frame.planes * frame.planeStride;
+  dims.batchStrideC = channelVectors * p.outputPixels() * block;
+  dims.tilesPerGroup = spec.vectorA ? 1 : dims.columnTiles / p.groups;
+  dims.groupStrideA =
+      spec.vectorA ? frame.planeStride : p.channelsPerGroup() / frame.pixel * frame.planeStride;
+  int64_t depth = p.kernelPositions() * (spec.vectorA ? 1 : p.channelsPerGroup());
+  dims.tileStrideB = depth * spec.tileColumns();
+  dims.vectorStrideC = p.outputPixels() * block;
+  dims.tileStrideC = spec.vectors * dims.vectorStrideC;
+}
+
+/// The constant weights as the blocked way reads them.
+static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
+  Tensor weights = *nn::constantTensor(p.weights);
+  if (spec.vectorA)
+    return StepBuffer::packed(
+        weights, "depthwise " + std::to_string(spec.lanes),
+        [lanes = spec.lanes](const Tensor &w) { return packDepthwiseWeights(w, lanes); });
+  std::string how =
+      "conv " + std::to_string(p.inputBlock) + " " + std::to_string(spec.tileColumns());
+  return StepBuffer::packed(weights, how,
+                            [block = p.inputBlock, columns = spec.tileColumns()](const Tensor &w) {
+                              return packConvWeights(w, block, columns);
+                            });
+}
+
+/// The constant bias, if any, for whole tiles.
+static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec &spec) {
+  if (!p.bias)
+    return std::nullopt;
+  int64_t columns = spec.tileColumns();
+  return StepBuffer::packed(*nn::constantTensor(p.bias), "pad " + std::to_string(columns),
+                            [columns](const Tensor &t) { return padVector(t, columns); });
+}
+
+static LoweringResult lowerBlockedConv(const ConvProblem &p, const LoweringContext &context) {
+  if (std::string reason = refuseBlocked(p, context.target); !reason.empty())
+    return LoweringResult::refuse(reason);
+  LoweringResult result;
+  Frame frame = makeFrame(p, result.steps);
+  int64_t lineRows = p.isPointwise() ? p.outputPixels() : p.window.output[2];
+  DotSpec spec = blockedSpec(p, frame, lineRows, context.target);
+  DotDims dims;
+  addWindowLevels(p, frame, spec, dims);
+  addEpilogue(p, DotSpec::Access::PerColumn, spec);
+  fillBlockedDims(p, frame, spec, lineRows, context.threads, dims);
+  result.steps.push_back(finishStep(p, spec, dims, frame.buffer, packedWeights(p, spec), p.batch,
+                                    packedBias(p, spec), /*firstResult=*/0, /*share=*/1));
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Plain NCHW
+//===----------------------------------------------------------------------===//
+
+/// The dims of one image: a batch is a group.
+static DotDims plainDims(const ConvProblem &p, const DotSpec &spec,
+                         const LoweringContext &context) {
+  int64_t depth = p.channelsPerGroup() * p.kernelPositions(), pixels = p.outputPixels();
+  DotDims dims;
+  dims.columnTiles = ceilDiv(pixels, spec.tileColumns());
+  dims.tilesPerGroup = dims.columnTiles;
+  dims.lines = ceilDiv(p.outputsPerGroup(), spec.rows);
+  dims.splitLines(p.groups, p.flops / double(p.batch), context.threads);
+  dims.batchStrideA = p.outputsPerGroup() * depth;
+  dims.batchStrideB = depth * pixels;
+  dims.batchStrideC = p.outputsPerGroup() * pixels;
+  dims.batchStrideBias = p.outputsPerGroup();
+  dims.tileStrideB = spec.tileColumns();
+  dims.tileStrideC = spec.tileColumns();
+  dims.rowStrideA = depth;
+  dims.rowStrideC = pixels;
+  dims.strideB = pixels;
+  dims.columns = pixels;
+  dims.levels[0] = {depth, 1};
+  return dims;
+}
+
+/// C [outputs, pixels] = weights [outputs, depth] * unfolded image [depth, pixels],
+/// per image and group.
+static LoweringResult lowerPlainConv(const ConvProblem &p, const LoweringContext &context) {
+  DotSpec spec = DotSpec::product(context.target, p.dtype, p.outputsPerGroup(), p.outputPixels());
+  spec.levels = {{DotSpec::kRuntime, 1, 2}};
+  spec.packedB = false;
+  spec.bias = p.bias ? DotSpec::Bias::PerRow : DotSpec::Bias::None;
+  addEpilogue(p, DotSpec::Access::PerRow, spec);
+  DotDims dims = plainDims(p, spec, context);
+
+  LoweringResult result;
+  int64_t element = dtypeBytes(p.dtype);
+  for (int64_t n = 0; n < p.batch; ++n) {
+    StepBuffer image = StepBuffer::of(p.input, n * p.channels * p.inputPixels() * element);
+    if (!p.isPointwise()) {
+      CheckedSize bytes =
+          CheckedSize(p.channels) * p.kernelPositions() * p.outputPixels() * element;
+      StepBuffer unfolded = StepBuffer::scratchSpace(0, bytes);
+      result.steps.push_back(unfoldWindows(image, unfolded, p.window, p.dtype));
+      image = unfolded;
+    }
+    std::optional<StepBuffer> bias;
+    if (p.bias)
+      bias = StepBuffer::of(p.bias);
+    result.steps.push_back(finishStep(p, spec, dims, StepBuffer::of(p.weights), image, p.groups,
+                                      std::move(bias), n * p.outputs * p.outputPixels(),
+                                      1.0 / double(p.batch)));
+  }
+  return result;
+}
+
+LoweringResult native::lowerConv(Operation *group, const LoweringContext &context) {
+  if (!isa_and_nonnull<nn::ConvOp>(nn::groupRoot(group)))
+    return LoweringResult::refuse("no native code for transposed convolution");
+  ConvProblem problem;
+  if (std::string reason = resolveProblem(group, problem); !reason.empty())
+    return LoweringResult::refuse(reason);
+  if (problem.outputBlock > 0)
+    return lowerBlockedConv(problem, context);
+  if (problem.inputBlock > 0)
+    return LoweringResult::refuse("a blocked input with a plain result");
+  return lowerPlainConv(problem, context);
+}

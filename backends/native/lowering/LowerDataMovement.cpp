@@ -1,0 +1,339 @@
+//===- LowerDataMovement.cpp - copies, slices, transpositions, packing ----===//
+//
+// Every op becomes copies between strided views; what shapes the code is left
+// to CopyKernels.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/kernels/CopyKernels.h"
+#include "backends/native/lowering/Lowering.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+using Sizes = std::vector<int64_t>;
+
+static Sizes sizesVector(Value v) { return Sizes(sizesOf(v)); }
+
+/// The view of a whole tensor value, moved by `offset` elements.
+static CopySide viewOf(Value v, Sizes strides, int64_t offset = 0) {
+  return {StepBuffer::of(v, offset * dtypeBytes(dtypeOfValue(v))), std::move(strides)};
+}
+static CopySide viewOf(Value v) { return viewOf(v, contiguousStrides(sizesOf(v))); }
+
+/// An integer vector operand, or nullopt when it is known only at run time.
+static std::optional<Sizes> integersOf(Value v) {
+  std::optional<Tensor> tensor = nn::constantTensor(v);
+  return tensor ? nn::constantInts(v) : std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// One function per op
+//===----------------------------------------------------------------------===//
+
+static LoweringResult lower(nn::ConcatOp op) {
+  LoweringResult lowered;
+  Value result = op.getResult();
+  Sizes strides = contiguousStrides(sizesOf(result));
+  int64_t at = 0;
+  for (Value input : op.getInputs()) {
+    appendCopy(sizesVector(input), dtypeOfValue(result), viewOf(input),
+               viewOf(result, strides, at * strides[op.getAxis()]), lowered.steps);
+    at += sizesOf(input)[op.getAxis()];
+  }
+  return lowered;
+}
+
+static LoweringResult lower(nn::SplitOp op) {
+  LoweringResult lowered;
+  Value input = op.getInput();
+  Sizes strides = contiguousStrides(sizesOf(input));
+  int64_t at = 0;
+  for (Value result : op.getResults()) {
+    appendCopy(sizesVector(result), dtypeOfValue(input),
+               viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result), lowered.steps);
+    at += sizesOf(result)[op.getAxis()];
+  }
+  return lowered;
+}
+
+static LoweringResult lower(nn::SliceOp op) {
+  Sizes sizes = sizesVector(op.getInput());
+  std::optional<Sizes> starts = integersOf(op.getStarts());
+  std::optional<SmallVector<int64_t>> axes = op.getCutDimensions();
+  auto steps = !nn::isNone(op.getSteps()) ? integersOf(op.getSteps())
+               : starts                   ? std::optional(Sizes(starts->size(), 1))
+                                          : std::nullopt;
+  if (!starts || !axes || !steps || axes->size() != starts->size() ||
+      steps->size() != starts->size())
+    return LoweringResult::refuse("the bounds of the slice are known only at run time");
+  Sizes strides = contiguousStrides(sizes);
+  int64_t offset = 0;
+  for (size_t i = 0; i < starts->size(); ++i) {
+    int64_t axis = (*axes)[i], step = (*steps)[i];
+    int64_t start = (*starts)[i] < 0 ? (*starts)[i] + sizes[axis] : (*starts)[i];
+    start = std::clamp<int64_t>(start, 0, step > 0 ? sizes[axis] : sizes[axis] - 1);
+    offset += start * strides[axis];
+    strides[axis] *= step;
+  }
+  LoweringResult lowered;
+  appendCopy(sizesVector(op.getResult()), dtypeOfValue(op.getInput()),
+             viewOf(op.getInput(), strides, offset), viewOf(op.getResult()), lowered.steps);
+  return lowered;
+}
+
+static LoweringResult lower(nn::TransposeOp op) {
+  Sizes source = contiguousStrides(sizesOf(op.getInput())), strides;
+  SmallVector<int64_t> perm(op.getPerm());
+  if (perm.empty())
+    for (size_t d = source.size(); d-- > 0;)
+      perm.push_back(static_cast<int64_t>(d));
+  for (int64_t d : perm)
+    strides.push_back(source[d]);
+  LoweringResult lowered;
+  appendCopy(sizesVector(op.getResult()), dtypeOfValue(op.getInput()),
+             viewOf(op.getInput(), strides), viewOf(op.getResult()), lowered.steps);
+  return lowered;
+}
+
+static LoweringResult lower(nn::ExpandOp op) {
+  LoweringResult lowered;
+  ArrayRef<int64_t> sizes = sizesOf(op.getResult());
+  appendCopy(sizesVector(op.getResult()), dtypeOfValue(op.getInput()),
+             viewOf(op.getInput(), broadcastStrides(sizesOf(op.getInput()), sizes)),
+             viewOf(op.getResult()), lowered.steps);
+  return lowered;
+}
+
+/// Every dimension becomes two: repeats outside, the input's size inside.
+static LoweringResult lower(nn::TileOp op) {
+  ArrayRef<int64_t> inner = sizesOf(op.getInput()), whole = sizesOf(op.getResult());
+  LoweringResult lowered;
+  if (llvm::is_contained(whole, 0))
+    return lowered;
+  Sizes sizes, from, to;
+  Sizes inputStrides = contiguousStrides(inner), resultStrides = contiguousStrides(whole);
+  for (size_t d = 0; d < inner.size(); ++d) {
+    sizes.insert(sizes.end(), {whole[d] / inner[d], inner[d]});
+    from.insert(from.end(), {0, inputStrides[d]});
+    to.insert(to.end(), {inner[d] * resultStrides[d], resultStrides[d]});
+  }
+  appendCopy(sizes, dtypeOfValue(op.getInput()), viewOf(op.getInput(), from),
+             viewOf(op.getResult(), to), lowered.steps);
+  return lowered;
+}
+
+static LoweringResult lowerReshape(Operation *op) {
+  LoweringResult lowered;
+  Value input = op->getOperand(0);
+  appendCopy({elementsOf(input)}, dtypeOfValue(input), viewOf(input, {1}),
+             viewOf(op->getResult(0), {1}), lowered.steps);
+  return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Padding
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Pads axis by axis: first the input moves to its place, then each axis gets
+/// its two slabs, which span the axes before it in full.
+class PadLowering {
+public:
+  PadLowering(nn::PadOp op, Sizes pads) : op(op), pads(std::move(pads)) {
+    sizes = sizesVector(op.getInput());
+    whole = sizesVector(op.getResult());
+    strides = contiguousStrides(whole);
+  }
+  LoweringResult lower();
+
+private:
+  size_t rank() const { return sizes.size(); }
+  int64_t begin(size_t d) const { return pads[d]; }
+  int64_t end(size_t d) const { return pads[d + rank()]; }
+  void copyInterior();
+  /// Fills `count` elements of `axis` from `at` on; `source` and `step` say where
+  /// the first of them comes from and where the next ones do.
+  void addSlab(size_t axis, int64_t at, int64_t count, int64_t source, int64_t step);
+  int64_t interiorBegin(size_t d) const { return std::max<int64_t>(begin(d), 0); }
+  int64_t interiorSize(size_t d) const {
+    return sizes[d] + std::min<int64_t>(begin(d), 0) + std::min<int64_t>(end(d), 0);
+  }
+
+  nn::PadOp op;
+  Sizes pads, sizes, whole, strides;
+  LoweringResult lowered;
+};
+} // namespace
+
+void PadLowering::copyInterior() {
+  Sizes interior, source = contiguousStrides(sizes);
+  int64_t from = 0, to = 0;
+  for (size_t d = 0; d < rank(); ++d) {
+    interior.push_back(interiorSize(d));
+    from += std::max<int64_t>(-begin(d), 0) * source[d];
+    to += interiorBegin(d) * strides[d];
+  }
+  appendCopy(interior, dtypeOfValue(op.getInput()), viewOf(op.getInput(), source, from),
+             viewOf(op.getResult(), strides, to), lowered.steps);
+}
+
+void PadLowering::addSlab(size_t axis, int64_t at, int64_t count, int64_t source, int64_t step) {
+  if (count <= 0)
+    return;
+  Sizes slab = whole, from = strides;
+  int64_t inner = 0;
+  for (size_t d = axis + 1; d < rank(); ++d) {
+    slab[d] = interiorSize(d);
+    inner += interiorBegin(d) * strides[d];
+  }
+  slab[axis] = count;
+  DType dtype = dtypeOfValue(op.getResult());
+  CopySide to = viewOf(op.getResult(), strides, at * strides[axis] + inner);
+  if (op.getMode() != "constant") {
+    from[axis] *= step;
+    return appendCopy(slab, dtype, viewOf(op.getResult(), from, source * strides[axis] + inner), to,
+                      lowered.steps);
+  }
+  StepBuffer value = nn::isNone(op.getValue())
+                         ? StepBuffer::weights(Tensor::allocate(dtype, {}).take())
+                         : StepBuffer::of(op.getValue());
+  appendFill(slab, dtype, value, to, lowered.steps);
+}
+
+LoweringResult PadLowering::lower() {
+  bool reflects = op.getMode() == "reflect";
+  if (!reflects && op.getMode() != "constant" && op.getMode() != "edge")
+    return LoweringResult::refuse("no native code for padding mode " + op.getMode().str());
+  for (size_t d = 0; d < rank(); ++d) {
+    int64_t longest = std::max(begin(d), end(d)), shortest = std::min(begin(d), end(d));
+    bool isPlain = shortest >= 0 && sizes[d] > 0 && (!reflects || longest < sizes[d]);
+    if (op.getMode() != "constant" && !isPlain)
+      return LoweringResult::refuse("padding that crops or reflects more than once");
+    if (interiorSize(d) < 0 || begin(d) < -sizes[d] || end(d) < -sizes[d])
+      return LoweringResult::refuse("padding that crops more than there is");
+  }
+  if (llvm::is_contained(whole, 0))
+    return lowered;
+  copyInterior();
+  for (size_t d = 0; d < rank(); ++d) {
+    int64_t first = interiorBegin(d), last = first + interiorSize(d) - 1;
+    int64_t step = reflects ? -1 : 0;
+    addSlab(d, 0, begin(d), reflects ? first + begin(d) : first, step);
+    addSlab(d, last + 1, end(d), reflects ? last - 1 : last, step);
+  }
+  return std::move(lowered);
+}
+
+static LoweringResult lower(nn::PadOp op) {
+  std::optional<Sizes> pads = integersOf(op.getPads());
+  if (!pads || pads->size() != 2 * sizesOf(op.getInput()).size())
+    return LoweringResult::refuse("the padding is known only at run time");
+  return PadLowering(op, std::move(*pads)).lower();
+}
+
+//===----------------------------------------------------------------------===//
+// Gather
+//===----------------------------------------------------------------------===//
+
+static LoweringResult lower(nn::GatherOp op) {
+  std::optional<Tensor> indices = nn::constantTensor(op.getIndices());
+  if (!indices)
+    return LoweringResult::refuse("the indices are known only at run time");
+  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+  int64_t axis = op.getAxis();
+  auto rows = Tensor::allocate(DType::Int64, {indices->numElements()});
+  if (!rows)
+    return LoweringResult::refuse(rows.status().message());
+  for (int64_t i = 0; i < indices->numElements(); ++i) {
+    int64_t row = indices->dtype() == DType::Int64 ? indices->data<int64_t>()[i]
+                                                   : indices->data<int32_t>()[i];
+    row += row < 0 ? sizes[axis] : 0;
+    if (row < 0 || row >= sizes[axis])
+      return LoweringResult::refuse("an index is out of range");
+    rows->mutableData<int64_t>()[i] = row;
+  }
+  LoweringResult lowered;
+  appendGather(productOf(sizes.take_front(axis)), sizes[axis], *rows,
+               productOf(sizes.drop_front(axis + 1)), dtypeOfValue(op.getInput()),
+               StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult()), lowered.steps);
+  return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Channel-blocked layouts
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The sizes of a plain tensor and of its blocked form, spatial ones as one.
+struct BlockedShape {
+  int64_t batch, channels, spatial, blocks, block;
+  int64_t fullBlocks() const { return channels / block; }
+  int64_t restChannels() const { return channels % block; }
+  int64_t plainBatch() const { return channels * spatial; }
+  int64_t blockedBatch() const { return blocks * spatial * block; }
+};
+} // namespace
+
+static LoweringResult lower(nn::PackOp op) {
+  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+  BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)), sizesOf(op.getResult())[1],
+                 op.getBlock()};
+  DType dtype = dtypeOfValue(op.getInput());
+  LoweringResult lowered;
+  appendCopy({s.batch, s.fullBlocks(), s.spatial, s.block}, dtype,
+             viewOf(op.getInput(), {s.plainBatch(), s.block * s.spatial, 1, s.spatial}),
+             viewOf(op.getResult(), {s.blockedBatch(), s.spatial * s.block, s.block, 1}),
+             lowered.steps);
+  if (s.restChannels() == 0)
+    return lowered;
+  int64_t plainRest = s.fullBlocks() * s.block * s.spatial, blockedRest = plainRest;
+  appendCopy({s.batch, s.spatial, s.restChannels()}, dtype,
+             viewOf(op.getInput(), {s.plainBatch(), 1, s.spatial}, plainRest),
+             viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest), lowered.steps);
+  appendFill({s.batch, s.spatial, s.block - s.restChannels()}, dtype,
+             StepBuffer::weights(Tensor::allocate(dtype, {}).take()),
+             viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest + s.restChannels()),
+             lowered.steps);
+  return lowered;
+}
+
+static LoweringResult lower(nn::UnpackOp op) {
+  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+  BlockedShape s{sizes[0], op.getChannels(), productOf(sizes.drop_front(2).drop_back()), sizes[1],
+                 sizes.back()};
+  DType dtype = dtypeOfValue(op.getInput());
+  LoweringResult lowered;
+  appendCopy({s.batch, s.fullBlocks(), s.block, s.spatial}, dtype,
+             viewOf(op.getInput(), {s.blockedBatch(), s.spatial * s.block, 1, s.block}),
+             viewOf(op.getResult(), {s.plainBatch(), s.block * s.spatial, s.spatial, 1}),
+             lowered.steps);
+  int64_t restOffset = s.fullBlocks() * s.block * s.spatial;
+  appendCopy({s.batch, s.restChannels(), s.spatial}, dtype,
+             viewOf(op.getInput(), {s.blockedBatch(), 1, s.block}, restOffset),
+             viewOf(op.getResult(), {s.plainBatch(), s.spatial, 1}, restOffset), lowered.steps);
+  return lowered;
+}
+
+LoweringResult native::lowerDataMovement(Operation *op, const LoweringContext &) {
+  for (Value v : op->getResults())
+    if (!isMovable(dtypeOfValue(v)))
+      return LoweringResult::refuse("no native code for " +
+                                    std::string(dtypeName(dtypeOfValue(v))) + " elements");
+  return llvm::TypeSwitch<Operation *, LoweringResult>(op)
+      .Case<nn::ConcatOp, nn::SplitOp, nn::SliceOp, nn::TransposeOp, nn::ExpandOp, nn::TileOp,
+            nn::PadOp, nn::GatherOp, nn::PackOp, nn::UnpackOp>([](auto o) { return lower(o); })
+      .Case<nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(
+          [](auto o) { return lowerReshape(o); })
+      .Default([](Operation *o) {
+        return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
+      });
+}

@@ -1,0 +1,35 @@
+//===- LowerElementwise.cpp - groups of elementwise ops -------------------===//
+#include "backends/native/kernels/MapKernel.h"
+#include "backends/native/lowering/GroupProgram.h"
+#include "backends/native/lowering/Lowering.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/NNDialect.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &context) {
+  std::string reason;
+  std::optional<GroupProgram> program = buildGroupProgram(group, /*root=*/nullptr, reason);
+  if (!program)
+    return LoweringResult::refuse(reason);
+  ArrayRef<int64_t> sizes = sizesOf(group->getResult(0));
+  MapProblem problem;
+  problem.name = "map" + program->program.label();
+  problem.sizes.assign(sizes.begin(), sizes.end());
+  for (Value input : program->inputs)
+    problem.inputs.push_back(
+        {StepBuffer::of(input), dtypeOfValue(input), broadcastStrides(sizesOf(input), sizes)});
+  for (Value result : group->getResults()) {
+    if (sizesOf(result) != sizes)
+      return LoweringResult::refuse("the group's results have different shapes");
+    problem.outputs.push_back(
+        {StepBuffer::of(result), dtypeOfValue(result), contiguousStrides(sizes)});
+  }
+  problem.program = std::move(program->program);
+  LoweringResult lowered;
+  appendMap(problem, lowered.steps);
+  return lowered;
+}

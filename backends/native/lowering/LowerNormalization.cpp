@@ -1,0 +1,253 @@
+//===- LowerNormalization.cpp - normalizations ----------------------------===//
+//
+// Batch normalization is a map. Instance normalization works on the plane of a
+// channel at a time; local response normalization on a line of pixels of one
+// channel, whose neighbours in the other channels lie a plane apart.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/kernels/MapKernel.h"
+#include "backends/native/kernels/RowReduction.h"
+#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/TileChoice.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/NNDialect.h"
+#include "ir/ScalarEmitter.h"
+#include "runtime/lib/CeilDiv.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <bit>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+namespace {
+/// [batch, channels, plane] of a tensor whose channels are dimension 1.
+struct ChannelShape {
+  int64_t batch = 1, channels = 1, plane = 1;
+  int64_t elements() const { return batch * channels * plane; }
+};
+} // namespace
+
+static ChannelShape channelShapeOf(Value v) {
+  ArrayRef<int64_t> sizes = sizesOf(v);
+  ChannelShape shape;
+  shape.batch = sizes[0];
+  if (sizes.size() < 2)
+    return shape;
+  shape.channels = sizes[1];
+  shape.plane = productOf(sizes.drop_front(2));
+  return shape;
+}
+
+static std::string keyOf(double v) { return llvm::utohexstr(std::bit_cast<uint64_t>(v)); }
+
+//===----------------------------------------------------------------------===//
+// Batch normalization
+//===----------------------------------------------------------------------===//
+
+/// (x - mean) / sqrt(variance + epsilon) * scale + bias on inputs 0 to 4: x,
+/// scale, bias, mean, variance.
+static ScalarProgram batchNormProgram(DType dtype, double epsilon) {
+  ScalarProgram program;
+  program.inputs.assign(5, dtype);
+  auto append = [&](std::string name, std::vector<int> args, double value = 0) {
+    ScalarProgram::Op op;
+    op.name = std::move(name);
+    op.args = std::move(args);
+    op.operandType = op.resultType = dtype;
+    op.floatValue = value;
+    program.ops.push_back(std::move(op));
+    return static_cast<int>(program.inputs.size() + program.ops.size()) - 1;
+  };
+  int shifted = append("nn.add", {4, append("constant", {}, epsilon)});
+  int deviation = append("nn.sqrt", {shifted});
+  int normal = append("nn.div", {append("nn.sub", {0, 3}), deviation});
+  program.results = {append("nn.add", {append("nn.mul", {normal, 1}), 2})};
+  return program;
+}
+
+static LoweringResult lower(nn::BatchNormOp op) {
+  DType dtype = dtypeOfValue(op.getInput());
+  ChannelShape shape = channelShapeOf(op.getInput());
+  MapProblem problem;
+  problem.name = "batch_norm";
+  problem.sizes = {shape.batch, shape.channels, shape.plane};
+  std::vector<int64_t> strides = contiguousStrides(problem.sizes);
+  problem.inputs.push_back({StepBuffer::of(op.getInput()), dtype, strides});
+  for (Value v : {op.getScale(), op.getBias(), op.getMean(), op.getVariance()}) {
+    if (dtypeOfValue(v) != dtype)
+      return LoweringResult::refuse("batch normalization of mixed types");
+    problem.inputs.push_back({StepBuffer::of(v), dtype, {0, 1, 0}});
+  }
+  problem.outputs.push_back({StepBuffer::of(op.getResult()), dtype, strides});
+  problem.program = batchNormProgram(dtype, op.getEpsilon().convertToDouble());
+  LoweringResult lowered;
+  appendMap(problem, lowered.steps);
+  return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Instance normalization
+//===----------------------------------------------------------------------===//
+
+/// Buffers: input, scale, bias, result. Dims: channels, plane. A task is a plane.
+static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
+  OpBuilder &ops = kb.builder();
+  Value plane = kb.dim(1);
+  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value offset = kb.mul(task, plane), channel = kb.rem(task, kb.dim(0));
+    auto parameter = [&](int64_t buffer) {
+      return kb.load(kb.advance(kb.buffer(buffer), channel, dtype), dtype, 0);
+    };
+    Value input = kb.advance(kb.buffer(0), offset, dtype);
+    Value output = kb.advance(kb.buffer(3), offset, dtype);
+    Value count =
+        ops.create<arith::SIToFPOp>(kb.loc(), nn::registerType(ops.getContext(), dtype, 0), plane);
+    Value sum = reduceRow(kb, input, plane, dtype, Combine::Add,
+                          [](Value x, Value, int64_t, Value) { return x; });
+    Value mean = scalar.div(sum, count);
+    Value squares =
+        reduceRow(kb, input, plane, dtype, Combine::Add, [&](Value x, Value, int64_t lanes, Value) {
+          nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
+          Value distance = e.sub(x, kb.splat(mean, lanes));
+          return e.mul(distance, distance);
+        });
+    Value variance = scalar.add(scalar.div(squares, count), scalar.constant(epsilon));
+    Value factor = scalar.div(parameter(1), scalar.sqrt(variance)), bias = parameter(2);
+    forEachVector(kb, plane, dtype, [&](Value at, int64_t lanes, Value active) {
+      Value x = kb.load(kb.advance(input, at, dtype), dtype, lanes, active);
+      nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
+      Value y = kb.multiplyAdd(e.sub(x, kb.splat(mean, lanes)), kb.splat(factor, lanes),
+                               kb.splat(bias, lanes));
+      kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
+    });
+  });
+}
+
+static LoweringResult lower(nn::InstanceNormOp op) {
+  DType dtype = dtypeOfValue(op.getInput());
+  if (dtypeOfValue(op.getScale()) != dtype || dtypeOfValue(op.getBias()) != dtype)
+    return LoweringResult::refuse("instance normalization of mixed types");
+  ChannelShape shape = channelShapeOf(op.getInput());
+  double epsilon = op.getEpsilon().convertToDouble();
+  LoweringResult lowered;
+  if (shape.elements() == 0)
+    return lowered;
+  LoweredStep step;
+  step.dims = {shape.channels, shape.plane};
+  step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getScale()),
+                  StepBuffer::of(op.getBias()), StepBuffer::of(op.getResult())};
+  step.tasks = shape.batch * shape.channels;
+  step.grain = chooseMoveGrain(4 * shape.plane * dtypeBytes(dtype));
+  step.flops = 6.0 * static_cast<double>(shape.elements());
+  step.bytes = 4.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
+  step.kernel = {"instance_norm", "instance_norm/" + std::string(dtypeName(dtype)) + keyOf(epsilon),
+                 [=](KernelBuilder &kb) { emitInstanceNorm(kb, dtype, epsilon); }};
+  lowered.steps.push_back(std::move(step));
+  return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Local response normalization
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct LrnSpec {
+  DType dtype;
+  /// alpha is already divided by the window's size.
+  double alpha, beta, bias;
+};
+/// A task is a chunk of pixels of one channel of one image.
+enum LrnDim { kLrnChannels, kLrnPlane, kLrnBefore, kLrnAfter, kLrnChunk, kLrnChunks };
+} // namespace
+
+/// base ** beta; the usual 0.75 by two square roots.
+static Value emitLrnPower(KernelBuilder &kb, const LrnSpec &spec, Value base, int64_t lanes) {
+  OpBuilder &ops = kb.builder();
+  auto sqrt = [&](Value v) -> Value { return ops.create<math::SqrtOp>(kb.loc(), v); };
+  if (spec.beta == 1)
+    return base;
+  if (spec.beta == 0.5)
+    return sqrt(base);
+  if (spec.beta == 0.75) {
+    Value root = sqrt(base);
+    return ops.create<arith::MulFOp>(kb.loc(), root, sqrt(root));
+  }
+  return ops.create<math::PowFOp>(kb.loc(), base, kb.floatConstant(spec.dtype, lanes, spec.beta));
+}
+
+static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
+  OpBuilder &ops = kb.builder();
+  DType dtype = spec.dtype;
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value plane = kb.dim(kLrnPlane);
+    Value begin = kb.mul(kb.rem(task, kb.dim(kLrnChunks)), kb.dim(kLrnChunk));
+    Value count = kb.minSigned(kb.dim(kLrnChunk), kb.sub(plane, begin));
+    Value image = kb.div(task, kb.dim(kLrnChunks)); // times channels, plus the channel
+    Value channel = kb.rem(image, kb.dim(kLrnChannels));
+    Value first = kb.maxSigned(kb.sub(channel, kb.dim(kLrnBefore)), kb.index(0));
+    Value end = kb.minSigned(kb.add(channel, kb.add(kb.dim(kLrnAfter), 1)), kb.dim(kLrnChannels));
+    Value offset = kb.add(kb.mul(image, plane), begin);
+    Value window = kb.sub(offset, kb.mul(kb.sub(channel, first), plane));
+    forEachVector(kb, count, dtype, [&](Value at, int64_t lanes, Value active) {
+      Value column = kb.advance(kb.buffer(0), kb.add(window, at), dtype);
+      Value squares = reduceColumns(kb, column, kb.sub(end, first), plane, dtype, lanes, active,
+                                    Combine::Add, [&](Value x, Value, int64_t, Value) -> Value {
+                                      return ops.create<arith::MulFOp>(kb.loc(), x, x);
+                                    });
+      Value base = kb.multiplyAdd(squares, kb.floatConstant(dtype, lanes, spec.alpha),
+                                  kb.floatConstant(dtype, lanes, spec.bias));
+      Value here = kb.add(offset, at);
+      Value x = kb.load(kb.advance(kb.buffer(0), here, dtype), dtype, lanes, active);
+      Value y = ops.create<arith::DivFOp>(kb.loc(), x, emitLrnPower(kb, spec, base, lanes));
+      kb.store(y, kb.advance(kb.buffer(1), here, dtype), dtype, lanes, active);
+    });
+  });
+}
+
+static LoweringResult lower(nn::LrnOp op) {
+  constexpr int64_t kChunk = 1024;
+  DType dtype = dtypeOfValue(op.getInput());
+  ChannelShape shape = channelShapeOf(op.getInput());
+  LoweringResult lowered;
+  if (shape.elements() == 0)
+    return lowered;
+  int64_t size = op.getSize();
+  LrnSpec spec{dtype, op.getAlpha().convertToDouble() / static_cast<double>(size),
+               op.getBeta().convertToDouble(), op.getBias().convertToDouble()};
+  LoweredStep step;
+  int64_t chunk = std::min(kChunk, shape.plane), chunks = ceilDiv(shape.plane, chunk);
+  // Of an even window, the larger half lies after the channel.
+  int64_t before = std::min((size - 1) / 2, shape.channels);
+  int64_t after = std::min(size / 2, shape.channels);
+  step.dims = {shape.channels, shape.plane, before, after, chunk, chunks};
+  step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())};
+  step.tasks = shape.batch * shape.channels * chunks;
+  step.grain = chooseMoveGrain(chunk * (size + 8) * dtypeBytes(dtype));
+  step.flops = static_cast<double>(shape.elements()) * static_cast<double>(2 * size + 4);
+  step.bytes = 2.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
+  step.kernel = {"lrn",
+                 "lrn/" + std::string(dtypeName(dtype)) + keyOf(spec.alpha) + "/" +
+                     keyOf(spec.beta) + "/" + keyOf(spec.bias),
+                 [spec](KernelBuilder &kb) { emitLrn(kb, spec); }};
+  lowered.steps.push_back(std::move(step));
+  return lowered;
+}
+
+LoweringResult native::lowerNormalization(Operation *op, const LoweringContext &) {
+  DType dtype = dtypeOfValue(op->getOperand(0));
+  if (dtype != DType::Float32 && dtype != DType::Float64)
+    return LoweringResult::refuse("no native normalization of " + std::string(dtypeName(dtype)));
+  return llvm::TypeSwitch<Operation *, LoweringResult>(op)
+      .Case<nn::BatchNormOp, nn::InstanceNormOp, nn::LrnOp>([](auto o) { return lower(o); })
+      .Default([](Operation *o) {
+        return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
+      });
+}

@@ -1,0 +1,157 @@
+//===- LowerPool.cpp - pooling --------------------------------------------===//
+#include "backends/native/kernels/PoolKernel.h"
+#include "backends/native/kernels/ReduceKernel.h"
+#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/TileChoice.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/FusionGroup.h"
+#include "ir/NNDialect.h"
+#include "runtime/reference/WindowShape.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+/// Windows up to this many columns are unrolled.
+static constexpr int64_t kMaxUnrolledColumns = 7;
+
+static bool isArithmetic(DType dtype) {
+  return dtype == DType::Float32 || dtype == DType::Float64 || isSignedInteger(dtype) ||
+         isUnsignedInteger(dtype);
+}
+
+/// What all lowerings of pools need of the group.
+namespace {
+struct PoolProblem {
+  Operation *group, *root;
+  Value input;
+  DType dtype;
+  int64_t block;
+  Epilogue epilogue;
+
+  ArrayRef<int64_t> spatialSizes(Value v) const {
+    return sizesOf(v).drop_front(2).drop_back(block ? 1 : 0);
+  }
+  void addOperands(LoweredStep &step) const {
+    for (const Epilogue::Operand &operand : epilogue.operands)
+      step.buffers.push_back(StepBuffer::of(operand.value));
+  }
+};
+} // namespace
+
+/// Fills the axes from the attributes that all windowed pools have.
+template <typename Op>
+static bool resolveAxes(Op op, const PoolProblem &problem, PoolAxis (&axes)[3]) {
+  ArrayRef<int64_t> input = problem.spatialSizes(problem.input);
+  size_t rank = input.size();
+  std::optional<AutoPad> autoPad = parseAutoPad(op.getAutoPad().str());
+  for (size_t i = 0; i < rank; ++i) {
+    WindowAxis w{input[i],        op.getKernel()[i],     op.getStrides()[i], op.getDilations()[i],
+                 op.getPads()[i], op.getPads()[rank + i]};
+    auto output = windowOutputSize(w, *autoPad, op.getCeilMode());
+    if (!output)
+      return false;
+    axes[3 - rank + i] = {w.input, *output, w.kernel, w.stride, w.dilation, w.padBegin, w.padEnd};
+  }
+  return true;
+}
+
+template <typename Op>
+static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec spec,
+                                    const LoweringContext &context) {
+  PoolAxis axes[3];
+  size_t rank = problem.spatialSizes(problem.input).size();
+  if (rank < 1 || rank > 3)
+    return LoweringResult::refuse("pooling over more than three dimensions");
+  if (!resolveAxes(op, problem, axes))
+    return LoweringResult::refuse("the window does not fit");
+  int64_t lanes = std::min(problem.block, context.target.lanes(problem.dtype));
+  if (problem.block && problem.block % lanes != 0)
+    return LoweringResult::refuse("the channel block is no multiple of the vector length");
+  spec.dtype = problem.dtype;
+  spec.block = problem.block;
+  spec.hasDepth = rank == 3;
+  spec.columns = axes[2].kernel <= kMaxUnrolledColumns ? axes[2].kernel : 0;
+  bool hasPlainVectors = !problem.block && axes[2].stride <= 2;
+  spec.columnStride = hasPlainVectors ? axes[2].stride : 0;
+  spec.epilogue = EpilogueCode(problem.epilogue);
+
+  LoweredStep step;
+  ArrayRef<int64_t> sizes = sizesOf(op.getResult());
+  step.kernel = spec.kernel();
+  step.dims = poolDims(axes, sizes[1]);
+  step.buffers = {StepBuffer::of(problem.input), StepBuffer::of(problem.group->getResult(0))};
+  problem.addOperands(step);
+  step.tasks = sizes[0] * sizes[1] * axes[0].output * axes[1].output;
+  int64_t taps = axes[0].kernel * axes[1].kernel * axes[2].kernel;
+  int64_t rowBytes =
+      axes[2].output * std::max<int64_t>(problem.block, 1) * dtypeBytes(problem.dtype);
+  step.grain = chooseMoveGrain(rowBytes * taps / 2);
+  step.flops = static_cast<double>(elementsOf(op.getResult())) * static_cast<double>(taps);
+  step.bytes = static_cast<double>((elementsOf(problem.input) + elementsOf(op.getResult())) *
+                                   dtypeBytes(problem.dtype));
+  return LoweringResult::of(std::move(step));
+}
+
+/// A global pool is a reduction over all pixels of a channel.
+static LoweringResult lowerGlobal(const PoolProblem &problem, ReduceKind kind) {
+  ArrayRef<int64_t> sizes = sizesOf(problem.input);
+  ReduceSpec spec;
+  spec.kind = kind;
+  spec.dtype = problem.dtype;
+  spec.contiguous = problem.block <= 1;
+  spec.epilogue = EpilogueCode(problem.epilogue);
+  RowShape shape;
+  shape.outer = sizes[0] * sizes[1];
+  shape.length = productOf(problem.spatialSizes(problem.input));
+  shape.inner = std::max<int64_t>(problem.block, 1);
+  LoweredStep step =
+      makeReduction(spec, shape, sizes[1] * shape.inner, StepBuffer::of(problem.input),
+                    StepBuffer::of(problem.group->getResult(0)));
+  problem.addOperands(step);
+  return LoweringResult::of(std::move(step));
+}
+
+LoweringResult native::lowerPool(Operation *group, const LoweringContext &context) {
+  Operation *root = nn::groupRoot(group);
+  if (!root)
+    return LoweringResult::refuse("no native code for " + group->getName().getStringRef().str());
+  PoolProblem problem;
+  problem.group = group;
+  problem.root = root;
+  problem.input = nn::outerValue(group, root->getOperand(0));
+  problem.dtype = dtypeOfValue(problem.input);
+  if (!isArithmetic(problem.dtype))
+    return LoweringResult::refuse("no native pooling of " + std::string(dtypeName(problem.dtype)));
+  problem.block = root->getAttrOfType<IntegerAttr>("block").getInt();
+  std::string reason;
+  auto epilogue = buildEpilogue(group, problem.block > 0, reason);
+  if (!epilogue)
+    return LoweringResult::refuse(reason);
+  problem.epilogue = std::move(*epilogue);
+  bool averages = isa<nn::AveragePoolOp, nn::GlobalAveragePoolOp>(root);
+  if (averages && !isFloat(problem.dtype))
+    return LoweringResult::refuse("the average of integers");
+  if (elementsOf(group->getResult(0)) == 0)
+    return {};
+  return llvm::TypeSwitch<Operation *, LoweringResult>(root)
+      .Case([&](nn::MaxPoolOp op) {
+        PoolSpec spec;
+        spec.kind = PoolSpec::Kind::Max;
+        return lowerWindowed(op, problem, spec, context);
+      })
+      .Case([&](nn::AveragePoolOp op) {
+        PoolSpec spec;
+        spec.kind = PoolSpec::Kind::Average;
+        spec.countsPadding = op.getCountIncludePad();
+        return lowerWindowed(op, problem, spec, context);
+      })
+      .Case([&](nn::GlobalAveragePoolOp) { return lowerGlobal(problem, ReduceKind::Mean); })
+      .Case([&](nn::GlobalMaxPoolOp) { return lowerGlobal(problem, ReduceKind::Max); })
+      .Default([](Operation *op) {
+        return LoweringResult::refuse("no native code for " + op->getName().getStringRef().str());
+      });
+}

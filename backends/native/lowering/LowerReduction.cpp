@@ -1,0 +1,168 @@
+//===- LowerReduction.cpp - reductions, softmax, arg max ------------------===//
+#include "backends/native/kernels/CopyKernels.h"
+#include "backends/native/kernels/SoftmaxKernel.h"
+#include "backends/native/lowering/Lowering.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+/// `sizes` as [outer, length, inner] with length from axis `begin` to `end`.
+static RowShape rowsAlong(ArrayRef<int64_t> sizes, int64_t begin, int64_t end) {
+  return {productOf(sizes.take_front(begin)), productOf(sizes.slice(begin, end - begin)),
+          productOf(sizes.drop_front(end))};
+}
+
+//===----------------------------------------------------------------------===//
+// Reduce
+//===----------------------------------------------------------------------===//
+
+/// Which dimensions `op` reduces; nullopt when known only at run time.
+static std::optional<std::vector<bool>> reducedDimensions(nn::ReduceOp op) {
+  std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions();
+  if (!dimensions)
+    return std::nullopt;
+  std::vector<bool> reduced(sizesOf(op.getInput()).size());
+  for (int64_t d : *dimensions)
+    reduced[static_cast<size_t>(d)] = true;
+  return reduced;
+}
+
+/// The reduction as one of [outer, length, inner], when the reduced dimensions
+/// that matter are neighbours.
+static std::optional<RowShape> asRows(ArrayRef<int64_t> sizes, const std::vector<bool> &reduced) {
+  RowShape shape;
+  enum { Outer, Length, Inner } part = Outer;
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    if (sizes[d] == 1)
+      continue;
+    if (reduced[d]) {
+      if (part == Inner)
+        return std::nullopt;
+      part = Length;
+      shape.length *= sizes[d];
+    } else {
+      part = part == Outer ? Outer : Inner;
+      (part == Outer ? shape.outer : shape.inner) *= sizes[d];
+    }
+  }
+  // Nothing is reduced: go through the elements by vectors.
+  if (part == Outer)
+    std::swap(shape.outer, shape.inner);
+  return shape;
+}
+
+/// Copies the input into scratch space with the reduced dimensions last.
+static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced, RowShape &shape,
+                                  std::vector<LoweredStep> &steps) {
+  ArrayRef<int64_t> sizes = sizesOf(input);
+  std::vector<int64_t> strides = contiguousStrides(sizes), order, from;
+  shape = {};
+  for (bool wanted : {false, true})
+    for (size_t d = 0; d < sizes.size(); ++d)
+      if (reduced[d] == wanted) {
+        order.push_back(sizes[d]);
+        from.push_back(strides[d]);
+        (wanted ? shape.length : shape.outer) *= sizes[d];
+      }
+  DType dtype = dtypeOfValue(input);
+  StepBuffer scratch = StepBuffer::scratchSpace(0, CheckedSize::product(sizes) * dtypeBytes(dtype));
+  appendCopy(order, dtype, {StepBuffer::of(input), from}, {scratch, contiguousStrides(order)},
+             steps);
+  return scratch;
+}
+
+static LoweringResult lower(nn::ReduceOp op) {
+  std::optional<ReduceKind> kind = parseReduceKind(op.getKind());
+  std::optional<std::vector<bool>> reduced = reducedDimensions(op);
+  DType dtype = dtypeOfValue(op.getInput());
+  if (!kind || !reduced)
+    return LoweringResult::refuse("the axes are known only at run time");
+  bool needsFloats = *kind == ReduceKind::Mean || *kind == ReduceKind::L2 ||
+                     *kind == ReduceKind::LogSum || *kind == ReduceKind::LogSumExp;
+  if (needsFloats && !isFloat(dtype))
+    return LoweringResult::refuse("this reduction of integers");
+  LoweringResult lowered;
+  if (elementsOf(op.getResult()) == 0)
+    return lowered;
+  std::vector<int64_t> flat = {elementsOf(op.getInput())};
+  bool isCopy = op.getNoopWithEmptyAxes() && llvm::none_of(*reduced, [](bool r) { return r; });
+  if (isCopy) {
+    appendCopy(flat, dtype, {StepBuffer::of(op.getInput()), {1}},
+               {StepBuffer::of(op.getResult()), {1}}, lowered.steps);
+    return lowered;
+  }
+  StepBuffer input = StepBuffer::of(op.getInput());
+  std::optional<RowShape> shape = asRows(sizesOf(op.getInput()), *reduced);
+  if (!shape) {
+    shape.emplace();
+    input = moveReducedLast(op.getInput(), *reduced, *shape, lowered.steps);
+  }
+  ReduceSpec spec;
+  spec.kind = *kind;
+  spec.dtype = dtype;
+  spec.contiguous = shape->inner == 1;
+  spec.epilogue.program.inputs = {dtype};
+  spec.epilogue.program.results = {0};
+  lowered.steps.push_back(
+      makeReduction(spec, *shape, 1, std::move(input), StepBuffer::of(op.getResult())));
+  return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax and arg max
+//===----------------------------------------------------------------------===//
+
+template <typename Op> static LoweringResult lowerSoftmax(Op op, bool logarithm) {
+  SoftmaxSpec spec;
+  spec.dtype = dtypeOfValue(op.getInput());
+  if (!isFloat(spec.dtype))
+    return LoweringResult::refuse("softmax of integers");
+  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+  auto rank = static_cast<int64_t>(sizes.size());
+  RowShape shape = rowsAlong(sizes, op.getAxis(), op.getTrailing() ? rank : op.getAxis() + 1);
+  if (elementsOf(op.getInput()) == 0)
+    return {};
+  spec.logarithm = logarithm;
+  spec.contiguous = shape.inner == 1;
+  return LoweringResult::of(
+      makeSoftmax(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
+}
+
+template <typename Op> static LoweringResult lowerArg(Op op, bool wantMax) {
+  ArgSpec spec;
+  spec.dtype = dtypeOfValue(op.getInput());
+  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+  RowShape shape = rowsAlong(sizes, op.getAxis(), op.getAxis() + 1);
+  if (elementsOf(op.getResult()) == 0)
+    return {};
+  if (shape.length == 0)
+    return LoweringResult::refuse("the axis is empty");
+  spec.wantMax = wantMax;
+  spec.lastOfEqual = op.getSelectLastIndex();
+  spec.contiguous = shape.inner == 1;
+  return LoweringResult::of(
+      makeArg(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
+}
+
+LoweringResult native::lowerReduction(Operation *op, const LoweringContext &) {
+  DType dtype = dtypeOfValue(op->getOperand(0));
+  if (dtype != DType::Float32 && dtype != DType::Float64 && !isSignedInteger(dtype) &&
+      !isUnsignedInteger(dtype))
+    return LoweringResult::refuse("no native reduction of " + std::string(dtypeName(dtype)));
+  return llvm::TypeSwitch<Operation *, LoweringResult>(op)
+      .Case([](nn::ReduceOp o) { return lower(o); })
+      .Case([](nn::SoftmaxOp o) { return lowerSoftmax(o, /*logarithm=*/false); })
+      .Case([](nn::LogSoftmaxOp o) { return lowerSoftmax(o, /*logarithm=*/true); })
+      .Case([](nn::ArgMaxOp o) { return lowerArg(o, /*wantMax=*/true); })
+      .Case([](nn::ArgMinOp o) { return lowerArg(o, /*wantMax=*/false); })
+      .Default([](Operation *o) {
+        return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
+      });
+}

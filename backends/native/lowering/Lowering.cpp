@@ -1,0 +1,118 @@
+//===- Lowering.cpp - from ops and fusion groups to plan steps ------------===//
+#include "backends/native/lowering/Lowering.h"
+
+#include "backends/native/kernels/MoveKernels.h"
+#include "backends/native/lowering/GroupProgram.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/FusionGroup.h"
+#include "ir/NNDialect.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+/// The lowering of the family that `op`, a root or an opaque op, belongs to.
+static LoweringFunction findLowering(Operation *op) {
+  return llvm::TypeSwitch<Operation *, LoweringFunction>(op)
+      .Case<nn::MatMulOp, nn::GemmOp>([](auto) { return lowerContraction; })
+      .Case<nn::ConvOp, nn::ConvTransposeOp>([](auto) { return lowerConv; })
+      .Case<nn::MaxPoolOp, nn::AveragePoolOp, nn::GlobalAveragePoolOp, nn::GlobalMaxPoolOp,
+            nn::MaxPoolWithIndicesOp>([](auto) { return lowerPool; })
+      .Case<nn::ReduceOp, nn::SoftmaxOp, nn::LogSoftmaxOp, nn::ArgMaxOp, nn::ArgMinOp>(
+          [](auto) { return lowerReduction; })
+      .Case<nn::BatchNormOp, nn::InstanceNormOp, nn::LrnOp>([](auto) { return lowerNormalization; })
+      .Case<nn::ConcatOp, nn::SplitOp, nn::SliceOp, nn::ReshapeOp, nn::FlattenOp, nn::TransposeOp,
+            nn::SqueezeOp, nn::UnsqueezeOp, nn::ExpandOp, nn::TileOp, nn::PadOp, nn::GatherOp,
+            nn::PackOp, nn::UnpackOp>([](auto) { return lowerDataMovement; })
+      .Default([](Operation *) -> LoweringFunction { return nullptr; });
+}
+
+/// Whether `op` is computed element by element: a group without a root, or one op.
+static bool isMap(Operation *op) {
+  return !nn::groupRoot(op) &&
+         (isa<nn::GroupOp>(op) || nn::fusionKindOf(op) == nn::FusionKind::Elementwise);
+}
+
+/// The op that decides which family lowers `op`.
+static Operation *decisiveOp(Operation *op) {
+  Operation *root = nn::groupRoot(op);
+  return root ? root : op;
+}
+
+bool native::hasLowering(Operation *op) { return isMap(op) || findLowering(decisiveOp(op)); }
+
+LoweringResult native::lowerOperation(Operation *op, const LoweringContext &context) {
+  if (isMap(op))
+    return lowerMapGroup(op, context);
+  Operation *decisive = decisiveOp(op);
+  if (LoweringFunction lower = findLowering(decisive))
+    return lower(op, context);
+  return LoweringResult::refuse("no native code for " + decisive->getName().getStringRef().str());
+}
+
+LoweredStep NativeLowering::copyBytes(const StepBuffer &from, const StepBuffer &to,
+                                      int64_t bytes) const {
+  return native::copyBytes(from, to, bytes);
+}
+
+/// How an operand of shape `sizes` is read by a result of shape `result`;
+/// nullopt when it is none of OperandAccess.
+static std::optional<OperandAccess> accessOf(ArrayRef<int64_t> sizes, ArrayRef<int64_t> result,
+                                             bool blocked) {
+  if (sizes.size() > result.size())
+    return std::nullopt;
+  SmallVector<int64_t> aligned(result.size() - sizes.size(), 1);
+  aligned.append(sizes.begin(), sizes.end());
+  if (llvm::equal(aligned, result))
+    return OperandAccess::Full;
+  auto variesOnlyAlong = [&](ArrayRef<size_t> dims) {
+    for (size_t d = 0; d < aligned.size(); ++d)
+      if (aligned[d] != (llvm::is_contained(dims, d) ? result[d] : 1))
+        return false;
+    return true;
+  };
+  size_t last = result.size() - 1;
+  if (variesOnlyAlong({}))
+    return OperandAccess::Scalar;
+  if (blocked)
+    return variesOnlyAlong({1, last}) ? std::optional(OperandAccess::Channel) : std::nullopt;
+  if (variesOnlyAlong({last}))
+    return OperandAccess::Column;
+  if (last >= 1 && variesOnlyAlong({1}))
+    return OperandAccess::Channel;
+  return std::nullopt;
+}
+
+std::optional<Epilogue> native::buildEpilogue(Operation *group, bool blocked, std::string &reason) {
+  Operation *root = nn::groupRoot(group);
+  if (!root || group->getNumResults() != 1 || root->getNumResults() != 1) {
+    reason = "an epilogue needs a group with one root and one result";
+    return std::nullopt;
+  }
+  for (Value operand : root->getOperands())
+    if (Operation *producer = operand.getDefiningOp();
+        producer && producer->getParentOp() == group && producer->getNumOperands() > 0) {
+      reason = "an operand of the root is computed inside the group";
+      return std::nullopt;
+    }
+  if (sizesOf(group->getResult(0)) != sizesOf(root->getResult(0))) {
+    reason = "the epilogue changes the shape of the root's result";
+    return std::nullopt;
+  }
+  std::optional<GroupProgram> program = buildGroupProgram(group, root, reason);
+  if (!program)
+    return std::nullopt;
+  Epilogue epilogue{std::move(program->program), {}};
+  for (Value input : llvm::drop_begin(program->inputs)) {
+    auto access = accessOf(sizesOf(input), sizesOf(group->getResult(0)), blocked);
+    if (!access) {
+      reason = "an operand of the epilogue is broadcast in a way without native code";
+      return std::nullopt;
+    }
+    epilogue.operands.push_back({input, *access});
+  }
+  return epilogue;
+}

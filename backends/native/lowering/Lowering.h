@@ -1,0 +1,69 @@
+//===- Lowering.h - from ops and fusion groups to plan steps --------------===//
+//
+// Every op family has a file Lower<Family>.cpp that turns its groups and opaque
+// ops into steps: a kernel (keyed before it is emitted, so that equal kernels
+// are emitted once), the buffers it works on and its run-time dims.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "backends/native/codegen/Target.h"
+#include "backends/native/kernels/EpilogueLoads.h"
+#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/kernels/ScalarProgram.h"
+#include "backends/plan/LoweredStep.h"
+
+#include "mlir/IR/Operation.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern::native {
+
+/// What every lowering may ask.
+struct LoweringContext {
+  const Target &target;
+  /// Threads the plan is tuned for (task sizes only; results do not depend on it).
+  int64_t threads = 1;
+};
+
+/// All operand and result types of `op` are static (checked by the caller).
+/// `op` is an `nn.group` or an opaque op.
+using LoweringFunction = LoweringResult (*)(mlir::Operation *op, const LoweringContext &context);
+
+/// Whether there is native code for ops like `op` at all. For the op itself its
+/// shapes, types and attributes decide.
+bool hasLowering(mlir::Operation *op);
+
+/// Finds the lowering of `op`: a group's by its root (or Map when it has none).
+LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &context);
+
+/// The lowerings of all families.
+class NativeLowering : public plan::OpLowering {
+public:
+  explicit NativeLowering(const LoweringContext &context) : context(context) {}
+  bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
+  LoweringResult lower(mlir::Operation *op) const override { return lowerOperation(op, context); }
+  LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
+
+private:
+  LoweringContext context;
+};
+
+// One per family, in Lower<Family>.cpp.
+LoweringResult lowerMapGroup(mlir::Operation *group, const LoweringContext &context);
+LoweringResult lowerContraction(mlir::Operation *group, const LoweringContext &context);
+LoweringResult lowerConv(mlir::Operation *group, const LoweringContext &context);
+LoweringResult lowerPool(mlir::Operation *group, const LoweringContext &context);
+LoweringResult lowerReduction(mlir::Operation *op, const LoweringContext &context);
+LoweringResult lowerNormalization(mlir::Operation *op, const LoweringContext &context);
+LoweringResult lowerDataMovement(mlir::Operation *op, const LoweringContext &context);
+
+/// The epilogue of a group with one root, one result and static types; nullopt
+/// with `reason` when an operand's access is none of OperandAccess. `blocked`
+/// says that the result is [N, C/b, spatial..., b]; Channel then spans both its
+/// dimension 1 and the lanes.
+std::optional<Epilogue> buildEpilogue(mlir::Operation *group, bool blocked, std::string &reason);
+
+} // namespace quern::native

@@ -1,0 +1,127 @@
+//===- LoweredStep.h - plan steps before buffers have addresses -----------===//
+#pragma once
+
+#include "quern/CheckedSize.h"
+#include "quern/Tensor.h"
+
+#include "mlir/IR/Operation.h"
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace quern::native {
+class KernelBuilder;
+} // namespace quern::native
+
+namespace quern::plan {
+
+/// A kernel that has not been emitted yet.
+struct KernelSpec {
+  /// Readable: "dot_12x32_relu". Need not be unique.
+  std::string name;
+  /// Everything that shapes the code; equal keys are the same kernel.
+  std::string key;
+  std::function<void(native::KernelBuilder &)> emit;
+};
+
+/// What a buffer of a step is.
+struct StepBuffer {
+  enum class Kind {
+    Value,   ///< the graph value `value`, read or written
+    Weights, ///< the constant `tensor`, or what `pack` makes of one
+    Scratch, ///< `bytes` that live during this op's steps only, numbered by `number`
+    Output,  ///< graph output `number`
+  };
+  Kind kind = Kind::Value;
+  mlir::Value value;
+  /// The constant, not packed.
+  Tensor tensor;
+  /// Makes the packed tensor, in parallel with others and only when no tensor of
+  /// the same non-empty `packKey` exists.
+  std::function<Expected<Tensor>()> pack;
+  std::string packKey;
+  CheckedSize bytes;
+  uint32_t number = 0;
+  /// Bytes to skip at the start.
+  int64_t offset = 0;
+
+  static StepBuffer of(mlir::Value v, int64_t offset = 0) {
+    StepBuffer b;
+    b.value = v;
+    b.offset = offset;
+    return b;
+  }
+  static StepBuffer weights(Tensor t) {
+    StepBuffer b;
+    b.kind = Kind::Weights;
+    b.tensor = std::move(t);
+    return b;
+  }
+  /// `source` is the unpacked constant; `how` names the packing.
+  static StepBuffer packed(const Tensor &source, const std::string &how,
+                           std::function<Expected<Tensor>(const Tensor &)> pack);
+  static StepBuffer scratchSpace(uint32_t number, CheckedSize bytes) {
+    StepBuffer b;
+    b.kind = Kind::Scratch;
+    b.number = number;
+    b.bytes = bytes;
+    return b;
+  }
+  static StepBuffer output(uint32_t number) {
+    StepBuffer b;
+    b.kind = Kind::Output;
+    b.number = number;
+    return b;
+  }
+};
+
+/// A plan step before buffers have addresses.
+struct LoweredStep {
+  KernelSpec kernel;
+  std::vector<StepBuffer> buffers;
+  std::vector<int64_t> dims;
+  int64_t tasks = 1;
+  int64_t grain = 1;
+  double flops = 0;
+  double bytes = 0;
+};
+
+/// The steps of one op, or the reason why there is no native code for it (then
+/// it runs on its reference kernel, and `quern check` shows the reason).
+struct LoweringResult {
+  std::vector<LoweredStep> steps;
+  std::string refusal;
+
+  static LoweringResult of(LoweredStep step) {
+    LoweringResult result;
+    result.steps.push_back(std::move(step));
+    return result;
+  }
+  static LoweringResult refuse(std::string reason) { return {{}, std::move(reason)}; }
+  bool isNative() const { return refusal.empty(); }
+};
+
+/// Turns ops into steps; a backend's.
+class OpLowering {
+public:
+  virtual ~OpLowering() = default;
+  /// Whether there is native code for ops like `op` at all. For the op itself its
+  /// shapes, types and attributes decide.
+  virtual bool hasLowering(mlir::Operation *op) const = 0;
+  /// `op` is an `nn.group` or an opaque op; its operand and result types are static.
+  virtual LoweringResult lower(mlir::Operation *op) const = 0;
+  /// A step that copies `bytes` bytes.
+  virtual LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to,
+                                int64_t bytes) const = 0;
+};
+
+} // namespace quern::plan
+
+// The vocabulary of lowerings and kernels.
+namespace quern::native {
+using plan::KernelSpec;
+using plan::LoweredStep;
+using plan::LoweringResult;
+using plan::StepBuffer;
+} // namespace quern::native

@@ -1,0 +1,446 @@
+//===- PlanBuilder.cpp - from lowered steps to a plan ---------------------===//
+#include "backends/plan/PlanBuilder.h"
+
+#include "backends/plan/MemoryPlanner.h"
+#include "backends/plan/StaticShape.h"
+#include "ir/FusionGroup.h"
+#include "ir/NNDialect.h"
+#include "ir/Signature.h"
+#include "ir/Types.h"
+#include "runtime/lib/Budget.h"
+
+#include "llvm/ADT/DenseSet.h"
+
+#include <set>
+#include <string_view>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::plan;
+
+namespace {
+class PlanBuilder {
+public:
+  PlanBuilder(func::FuncOp main, const LoweredGraph &graph, const OpLowering &lowering,
+              PackedWeights &weights, const Limits &limits)
+      : main(main), graph(graph), lowering(lowering), weights(weights), limits(limits) {}
+
+  Expected<UnlinkedPlan> build();
+
+private:
+  /// Where the storage of a value is: a part of a base value's storage.
+  struct Place {
+    Value base;
+    int64_t offset = 0;
+  };
+  /// How long the storage of a base value, or a scratch buffer, is in use.
+  struct Storage {
+    int64_t first = -1, last = -1, bytes = 0;
+    /// Set for storage outside the arena.
+    std::optional<BufferRef> fixed;
+    void use(int64_t step) {
+      first = first < 0 ? step : std::min(first, step);
+      last = std::max(last, step);
+    }
+  };
+
+  Place placeOf(Value value) const;
+  void placeConcatOperands(const LoweredOp &op);
+  void bindPorts();
+  void addCopy(Value from, uint32_t output);
+  void orderOps();
+  Status collectLifetimes();
+  Status assignArena();
+  Status packWeights();
+  void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
+  Status addReferenceStep(const LoweredOp &op);
+  Status addSlotCopy(Value from, const std::string &output);
+  void addInputPorts();
+  Status addOutputPorts();
+  BufferRef refOf(Value value, int64_t offset = 0);
+  BufferRef refOf(const StepBuffer &buffer, size_t opIndex);
+  BufferRef constantRef(Value value);
+  bool isConstant(Value value) const {
+    return isa_and_nonnull<nn::ConstantOp, nn::WeightOp>(value.getDefiningOp());
+  }
+  uint32_t slotOf(Value value) {
+    return slots.try_emplace(value, static_cast<uint32_t>(slots.size())).first->second;
+  }
+
+  func::FuncOp main;
+  const LoweredGraph &graph;
+  const OpLowering &lowering;
+  PackedWeights &weights;
+  const Limits &limits;
+  UnlinkedPlan result;
+
+  /// Values inside a concatenation's storage.
+  llvm::DenseMap<Value, Place> parts;
+  llvm::DenseMap<Value, Storage> storage;
+  /// Scratch buffers by (op index, scratch number).
+  std::map<std::pair<size_t, uint32_t>, Storage> scratch;
+  llvm::DenseMap<Value, uint32_t> slots;
+  llvm::DenseMap<Value, uint32_t> constantIndex;
+  std::map<const StepBuffer *, uint32_t> weightIndex;
+  /// Concatenations whose operands are all written in place.
+  llvm::DenseSet<Operation *> elided;
+  /// Copies of outputs that have no storage of their own.
+  std::vector<LoweredOp> copies;
+  std::vector<const LoweredOp *> order;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Places
+//===----------------------------------------------------------------------===//
+
+PlanBuilder::Place PlanBuilder::placeOf(Value value) const {
+  Place place{graph.resolve(value), 0};
+  for (auto it = parts.find(place.base); it != parts.end(); it = parts.find(place.base)) {
+    place.offset += it->second.offset;
+    place.base = graph.resolve(it->second.base);
+  }
+  return place;
+}
+
+/// Lets the producers of a concatenation's operands write into its result, when
+/// the operands lie there one after the other.
+void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
+  auto concat = dyn_cast<nn::ConcatOp>(lowered.op);
+  if (!concat || lowered.steps.empty() || !hasStaticPlace(concat.getResult()))
+    return;
+  ArrayRef<int64_t> sizes = sizesOf(concat.getResult());
+  if (llvm::any_of(sizes.take_front(concat.getAxis()), [](int64_t size) { return size != 1; }))
+    return;
+  llvm::DenseSet<Value> seen;
+  for (Value operand : concat.getInputs()) {
+    Value base = graph.resolve(operand);
+    bool ownStorage = base.getDefiningOp() && !isConstant(base) && !parts.count(base) &&
+                      !storage.count(base) && seen.insert(base).second &&
+                      elementsOf(base) == elementsOf(operand);
+    if (!ownStorage)
+      return;
+  }
+  int64_t offset = 0;
+  for (Value operand : concat.getInputs()) {
+    parts[graph.resolve(operand)] = {concat.getResult(), offset};
+    offset += elementsOf(operand) * dtypeBytes(dtypeOfValue(operand));
+  }
+  elided.insert(lowered.op);
+}
+
+/// Inputs and outputs of the graph. An output has the caller's storage when it is
+/// a value of its own, and is copied at the end otherwise.
+void PlanBuilder::bindPorts() {
+  for (BlockArgument argument : main.getArguments()) {
+    if (!hasStaticPlace(argument) && dtypeOfValue(argument) != DType::String)
+      continue;
+    storage[argument].fixed = BufferRef{BufferRef::Space::Input, argument.getArgNumber(), 0};
+  }
+  auto terminator = main.getBody().front().getTerminator();
+  for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
+    if (!hasStaticPlace(value))
+      continue;
+    Value base = graph.resolve(value);
+    bool canOwn = base.getDefiningOp() && !isConstant(base) && !storage.count(base) &&
+                  !isa_and_nonnull<nn::NoneOp>(base.getDefiningOp());
+    if (canOwn)
+      storage[base].fixed = BufferRef{BufferRef::Space::Output, static_cast<uint32_t>(i), 0};
+    else
+      addCopy(value, static_cast<uint32_t>(i));
+  }
+}
+
+void PlanBuilder::addCopy(Value from, uint32_t output) {
+  LoweredOp copy;
+  copy.op = from.getDefiningOp() ? from.getDefiningOp() : main.getOperation();
+  copy.nodes = "output " + std::to_string(output);
+  int64_t bytes = elementsOf(from) * dtypeBytes(dtypeOfValue(from));
+  copy.steps.push_back(lowering.copyBytes(StepBuffer::of(from), StepBuffer::output(output), bytes));
+  copies.push_back(std::move(copy));
+}
+
+//===----------------------------------------------------------------------===//
+// Lifetimes and memory
+//===----------------------------------------------------------------------===//
+
+Status PlanBuilder::collectLifetimes() {
+  auto bytesOf = [](Value v) {
+    return CheckedSize::product(sizesOf(v)) * CheckedSize(dtypeBytes(dtypeOfValue(v)));
+  };
+  int64_t stepIndex = 0;
+  for (auto [opIndex, op] : llvm::enumerate(order)) {
+    int64_t first = stepIndex;
+    int64_t last = first + std::max<int64_t>(op->steps.size(), 1) - 1;
+    auto use = [&](Value value) -> Status {
+      if (nn::isNone(value) || !hasStaticPlace(value))
+        return Status::ok();
+      Value base = placeOf(value).base;
+      if (isConstant(base))
+        return Status::ok();
+      Storage &entry = storage[base];
+      CheckedSize bytes = bytesOf(base);
+      if (!bytes.valid())
+        return resourceLimit("a value of node '" + op->nodes + "' is too large");
+      entry.bytes = bytes.value();
+      entry.use(first);
+      entry.use(last);
+      return Status::ok();
+    };
+    bool isCopy = opIndex >= order.size() - copies.size();
+    if (isCopy) {
+      QUERN_TRY(use(op->steps[0].buffers[0].value));
+    } else {
+      for (Value operand : op->op->getOperands())
+        QUERN_TRY(use(operand));
+      for (Value value : op->op->getResults())
+        QUERN_TRY(use(value));
+    }
+    for (const LoweredStep &step : op->steps)
+      for (const StepBuffer &buffer : step.buffers)
+        if (buffer.kind == StepBuffer::Kind::Scratch) {
+          if (!buffer.bytes.valid())
+            return resourceLimit("node '" + op->nodes + "' needs more memory than there can be");
+          Storage &entry = scratch[{opIndex, buffer.number}];
+          entry.bytes = std::max(entry.bytes, buffer.bytes.value());
+          entry.use(first);
+          entry.use(last);
+        }
+    stepIndex = last + 1;
+  }
+  return Status::ok();
+}
+
+Status PlanBuilder::assignArena() {
+  std::vector<Lifetime> lifetimes;
+  std::vector<Storage *> owners;
+  auto add = [&](Storage &entry) {
+    if (entry.fixed || entry.first < 0)
+      return;
+    lifetimes.push_back({entry.first, entry.last, entry.bytes});
+    owners.push_back(&entry);
+  };
+  // In program order, so that equal graphs get equal plans; elided concatenations
+  // have no step, but storage.
+  for (const LoweredOp &op : graph.ops)
+    for (Value value : op.op->getResults())
+      if (auto it = storage.find(value); it != storage.end())
+        add(it->second);
+  for (auto &[key, entry] : scratch)
+    add(entry);
+  QUERN_ASSIGN(MemoryPlan memory, planMemory(lifetimes));
+  QUERN_TRY(Budget(limits).hold(memory.totalBytes));
+  for (size_t i = 0; i < owners.size(); ++i)
+    owners[i]->fixed = BufferRef{BufferRef::Space::Arena, 0, memory.offsets[i]};
+  result.plan.arenaBytes = memory.totalBytes;
+  return Status::ok();
+}
+
+Status PlanBuilder::packWeights() {
+  std::vector<const StepBuffer *> buffers;
+  for (const LoweredOp *op : order)
+    for (const LoweredStep &step : op->steps)
+      for (const StepBuffer &buffer : step.buffers)
+        if (buffer.kind == StepBuffer::Kind::Weights) {
+          weightIndex[&buffer] = static_cast<uint32_t>(buffers.size());
+          buffers.push_back(&buffer);
+        }
+  QUERN_ASSIGN(result.plan.weights, weights.pack(buffers, limits.deadline));
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+BufferRef PlanBuilder::constantRef(Value value) {
+  auto [it, isNew] =
+      constantIndex.try_emplace(value, static_cast<uint32_t>(result.plan.weights.size()));
+  if (isNew)
+    result.plan.weights.push_back(*nn::constantTensor(value));
+  return {BufferRef::Space::Weights, it->second, 0};
+}
+
+BufferRef PlanBuilder::refOf(Value value, int64_t offset) {
+  Place place = placeOf(value);
+  if (!hasStaticPlace(place.base) && !isa<BlockArgument>(place.base))
+    return {BufferRef::Space::Dynamic, slotOf(place.base), 0};
+  BufferRef ref = isConstant(place.base) ? constantRef(place.base) : *storage[place.base].fixed;
+  ref.offset += place.offset + offset;
+  return ref;
+}
+
+BufferRef PlanBuilder::refOf(const StepBuffer &buffer, size_t opIndex) {
+  switch (buffer.kind) {
+  case StepBuffer::Kind::Value:
+    return refOf(buffer.value, buffer.offset);
+  case StepBuffer::Kind::Weights:
+    return {BufferRef::Space::Weights, weightIndex[&buffer], buffer.offset};
+  case StepBuffer::Kind::Output:
+    return {BufferRef::Space::Output, buffer.number, buffer.offset};
+  case StepBuffer::Kind::Scratch:
+    break;
+  }
+  BufferRef ref = *scratch[{opIndex, buffer.number}].fixed;
+  ref.offset += buffer.offset;
+  return ref;
+}
+
+void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex) {
+  KernelStep work;
+  for (const StepBuffer &buffer : step.buffers)
+    work.buffers.push_back(refOf(buffer, opIndex));
+  work.dims = step.dims;
+  work.tasks = step.tasks;
+  work.grain = step.grain;
+  result.plan.steps.push_back(
+      {std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes});
+  result.kernelKeys.push_back(step.kernel.key);
+  result.refusals.emplace_back();
+}
+
+Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
+  ReferenceStep work;
+  work.function = op.reference;
+  for (Value operand : op.op->getOperands()) {
+    TensorRef ref;
+    Value base = graph.resolve(operand);
+    if (isConstant(base)) {
+      std::optional<Tensor> tensor = nn::constantTensor(base);
+      if (!tensor)
+        return internalError("a constant of node '" + op.nodes + "' has no data");
+      ref.constant =
+          hasStaticPlace(operand) ? tensor->reshaped(Tensor::Dims(sizesOf(operand))) : *tensor;
+    } else if (!nn::isNone(operand)) {
+      ref.buffer = refOf(operand);
+      ref.dtype = dtypeOfValue(operand);
+      if (auto type = dyn_cast<RankedTensorType>(operand.getType());
+          type && type.hasStaticShape() && ref.buffer.space != BufferRef::Space::Dynamic)
+        ref.dims = Tensor::Dims(type.getShape());
+    }
+    work.inputs.push_back(std::move(ref));
+  }
+  for (Value value : op.op->getResults()) {
+    TensorRef ref;
+    ref.dtype = dtypeOfValue(value);
+    if (hasStaticPlace(value)) {
+      ref.buffer = refOf(value);
+      ref.dims = Tensor::Dims(sizesOf(value));
+    } else {
+      ref.buffer = {BufferRef::Space::Dynamic, slotOf(value), 0};
+    }
+    work.outputs.push_back(std::move(ref));
+  }
+  std::string name = op.op->getName().getStringRef().str();
+  if (Operation *root = nn::groupRoot(op.op))
+    name = root->getName().getStringRef().str();
+  result.plan.steps.push_back({std::move(work), op.nodes, name, 0, 0});
+  result.kernelKeys.emplace_back();
+  result.refusals.push_back(op.refusal);
+  return Status::ok();
+}
+
+/// Fills the slot of an output that no step makes: a string input or constant.
+Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
+  ReferenceStep work;
+  TensorRef source, target;
+  target.buffer = {BufferRef::Space::Dynamic, slotOf(from), 0};
+  target.dtype = dtypeOfValue(from);
+  if (isConstant(from)) {
+    std::optional<Tensor> tensor = nn::constantTensor(from);
+    if (!tensor)
+      return internalError("the constant of " + output + " has no data");
+    source.constant = *tensor;
+  } else {
+    source = {refOf(from), target.dtype, Tensor::Dims(sizesOf(from))};
+  }
+  work.inputs.push_back(std::move(source));
+  work.outputs.push_back(std::move(target));
+  work.function = [](std::span<const Tensor> inputs, Budget &) -> Expected<std::vector<Tensor>> {
+    return std::vector<Tensor>(inputs.begin(), inputs.end());
+  };
+  result.plan.steps.push_back({std::move(work), output, "copy", 0, 0});
+  result.kernelKeys.emplace_back();
+  result.refusals.emplace_back("no native code for strings");
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// Ports
+//===----------------------------------------------------------------------===//
+
+void PlanBuilder::addInputPorts() {
+  for (const PortSignature &input : nn::inputSignature(main)) {
+    PlanPort port;
+    port.name = input.name;
+    port.dtype = input.dtype;
+    if (input.ranked)
+      port.dims = input.shape.sizes().value_or(Tensor::Dims());
+    result.plan.inputs.push_back(std::move(port));
+  }
+}
+
+Status PlanBuilder::addOutputPorts() {
+  std::vector<PortSignature> signature = nn::outputSignature(main);
+  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
+    PlanPort port;
+    port.name = signature[i].name;
+    port.dtype = signature[i].dtype;
+    port.dynamic = !hasStaticPlace(value);
+    if (port.dynamic) {
+      Value base = graph.resolve(value);
+      bool isFilled = slots.count(base) != 0;
+      port.slot = slotOf(base);
+      if (!isFilled)
+        QUERN_TRY(addSlotCopy(base, "output " + std::to_string(i)));
+    } else {
+      port.dims = Tensor::Dims(sizesOf(value));
+    }
+    result.plan.outputs.push_back(std::move(port));
+  }
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// The plan
+//===----------------------------------------------------------------------===//
+
+void PlanBuilder::orderOps() {
+  for (const LoweredOp &op : graph.ops)
+    if (!elided.count(op.op))
+      order.push_back(&op);
+  for (const LoweredOp &copy : copies)
+    order.push_back(&copy);
+}
+
+Expected<UnlinkedPlan> PlanBuilder::build() {
+  bindPorts();
+  for (const LoweredOp &op : llvm::reverse(graph.ops))
+    placeConcatOperands(op);
+  orderOps();
+  std::set<std::string_view> known;
+  for (const LoweredOp *op : order)
+    for (const LoweredStep &step : op->steps)
+      if (known.insert(step.kernel.key).second)
+        result.kernels.push_back(step.kernel);
+  QUERN_TRY(packWeights());
+  QUERN_TRY(collectLifetimes());
+  QUERN_TRY(assignArena());
+  for (auto [opIndex, op] : llvm::enumerate(order)) {
+    for (const LoweredStep &step : op->steps)
+      addKernelStep(*op, step, opIndex);
+    if (op->reference)
+      QUERN_TRY(addReferenceStep(*op));
+  }
+  addInputPorts();
+  QUERN_TRY(addOutputPorts());
+  result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
+  releaseSlotsAfterLastUse(result.plan);
+  return std::move(result);
+}
+
+Expected<UnlinkedPlan> plan::buildPlan(func::FuncOp main, const LoweredGraph &graph,
+                                       const OpLowering &lowering, PackedWeights &weights,
+                                       const Limits &limits) {
+  return PlanBuilder(main, graph, lowering, weights, limits).build();
+}

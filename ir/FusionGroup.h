@@ -1,0 +1,17 @@
+//===- FusionGroup.h - what a fusion group is made of ---------------------===//
+#pragma once
+
+#include "ir/NNDialect.h"
+
+namespace quern::nn {
+
+/// Opaque for ops that say nothing of fusion.
+FusionKind fusionKindOf(mlir::Operation *op);
+/// The root of a group (its FusionKind::Root op), or null. A root op outside a
+/// group is its own root.
+mlir::Operation *groupRoot(mlir::Operation *group);
+/// The value outside `group` that its body value `inner` stands for; `inner`
+/// itself when it is defined in the body.
+mlir::Value outerValue(mlir::Operation *group, mlir::Value inner);
+
+} // namespace quern::nn

@@ -1,0 +1,136 @@
+//===- ReferenceCall.cpp - ops as functions on tensors --------------------===//
+#include "ir/ReferenceCall.h"
+
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "runtime/reference/Evaluator.h"
+
+#include <algorithm>
+
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::reference;
+
+using TensorsOrError = Expected<std::vector<Tensor>>;
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+/// The value of an attribute without MLIR; nullopt for kinds no nn op has.
+static std::optional<Attributes::Value> convertAttribute(mlir::Attribute attr) {
+  if (auto flag = llvm::dyn_cast<mlir::BoolAttr>(attr))
+    return int64_t(flag.getValue());
+  if (auto integer = llvm::dyn_cast<mlir::IntegerAttr>(attr))
+    return integer.getValue().getSExtValue();
+  if (auto real = llvm::dyn_cast<mlir::FloatAttr>(attr))
+    return real.getValueAsDouble();
+  if (auto text = llvm::dyn_cast<mlir::StringAttr>(attr))
+    return text.getValue().str();
+  if (auto integers = llvm::dyn_cast<mlir::DenseI64ArrayAttr>(attr))
+    return integers.asArrayRef().vec();
+  if (auto reals = llvm::dyn_cast<mlir::DenseF64ArrayAttr>(attr))
+    return reals.asArrayRef().vec();
+  if (auto type = llvm::dyn_cast<mlir::TypeAttr>(attr))
+    return nn::dtypeOf(type.getValue());
+  if (auto elements = llvm::dyn_cast<mlir::ElementsAttr>(attr))
+    if (std::optional<Tensor> tensor = nn::tensorOfElements(elements))
+      return *tensor;
+  return std::nullopt;
+}
+
+/// All attributes of the op's ODS definition, defaults filled in.
+static Expected<Attributes> convertAttributes(mlir::Operation *op) {
+  mlir::NamedAttrList inherent;
+  op->getName().populateInherentAttrs(op, inherent);
+  op->getName().populateDefaultAttrs(inherent);
+  Attributes attributes;
+  for (mlir::NamedAttribute attr : inherent) {
+    std::optional<Attributes::Value> value = convertAttribute(attr.getValue());
+    if (!value)
+      return internalError("attribute '" + attr.getName().str() + "' is of an unknown kind");
+    attributes.set(attr.getName().str(), std::move(*value));
+  }
+  return attributes;
+}
+
+//===----------------------------------------------------------------------===//
+// Calls
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What the calls of one op share, MLIR-free.
+struct CapturedOp {
+  std::string opName;
+  Attributes attributes;
+  std::vector<DType> resultTypes;
+
+  OpCall call(std::span<const Tensor> inputs, Budget &budget) const {
+    return {opName, attributes, inputs, resultTypes, budget};
+  }
+
+  /// The results of a kernel, once they are as many and of the types declared.
+  TensorsOrError checked(TensorsOrError results) const {
+    if (!results)
+      return results;
+    if (results->size() != resultTypes.size())
+      return internalError("the kernel gave " + std::to_string(results->size()) + " results of " +
+                           std::to_string(resultTypes.size()));
+    for (size_t i = 0; i < resultTypes.size(); ++i)
+      if ((*results)[i].dtype() != resultTypes[i])
+        return internalError("result " + std::to_string(i) + " is " + (*results)[i].describe() +
+                             ", declared is " + std::string(dtypeName(resultTypes[i])));
+    return results;
+  }
+};
+} // namespace
+
+static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op) {
+  auto captured = std::make_shared<CapturedOp>();
+  captured->opName = op->getName().getStringRef().str();
+  QUERN_ASSIGN(captured->attributes, convertAttributes(op));
+  for (mlir::Type type : op->getResultTypes()) {
+    auto tensor = llvm::dyn_cast<mlir::TensorType>(type);
+    captured->resultTypes.push_back(tensor ? nn::dtypeOf(tensor.getElementType())
+                                           : DType::Undefined);
+  }
+  return std::shared_ptr<const CapturedOp>(captured);
+}
+
+static ReferenceCall callOfConstant(Tensor tensor) {
+  return
+      [tensor](std::span<const Tensor>, Budget &) -> TensorsOrError { return std::vector{tensor}; };
+}
+
+Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
+  if (llvm::isa<nn::NoneOp>(op))
+    return callOfConstant(Tensor());
+  if (llvm::isa<nn::ConstantOp, nn::WeightOp>(op)) {
+    std::optional<Tensor> tensor = nn::constantTensor(op->getResult(0));
+    if (!tensor)
+      return invalidModel("the elements of the constant are not available");
+    return callOfConstant(*tensor);
+  }
+  QUERN_ASSIGN(auto captured, captureOp(op));
+  if (auto elementwise = llvm::dyn_cast<nn::ElementwiseOpInterface>(op)) {
+    llvm::SmallVector<double> params = elementwise.getParams();
+    return ReferenceCall([captured, functions = elementwise.info().eval,
+                          params = std::vector<double>(params.begin(), params.end())](
+                             std::span<const Tensor> inputs, Budget &budget) {
+      return captured->checked(
+          evaluateElementwise(captured->call(inputs, budget), functions, params));
+    });
+  }
+  EvalFunction function = findEvaluator(captured->opName);
+  if (!function)
+    return unsupported("the op has no reference kernel");
+  return ReferenceCall([captured, function](std::span<const Tensor> inputs, Budget &budget) {
+    return captured->checked(function(captured->call(inputs, budget)));
+  });
+}
+
+TensorsOrError nn::evaluateOp(mlir::Operation *op, std::span<const Tensor> inputs, Budget &budget) {
+  auto call = makeReferenceCall(op);
+  TensorsOrError results = call ? (*call)(inputs, budget) : TensorsOrError(call.status());
+  return results ? std::move(results) : results.status().withContext(nodeContext(op));
+}

@@ -1,0 +1,39 @@
+//===- Conv.h - what the kernels of convolutions share --------------------===//
+#pragma once
+
+#include "runtime/reference/Windows.h"
+
+namespace quern::reference {
+
+/// The geometry of a convolution. The window slides over the input and its
+/// positions are the result's elements; transposed, it is the other way round.
+struct ConvSizes {
+  ImageLayout input;
+  ImageLayout result;
+  WindowSpace windows;
+  int64_t groups = 1;
+  /// Input and output channels of one group.
+  int64_t channels = 0;
+  int64_t outputs = 0;
+};
+
+/// The data of a convolution.
+template <typename T> struct ConvOperands {
+  const T *input;
+  /// [outputs of all groups, channels, kernel...]; transposed, [channels of all
+  /// groups, outputs, kernel...].
+  const T *weights;
+  /// Null when there is none.
+  const T *bias;
+  T *result;
+};
+
+/// Checks element types and ranks of input, weights and bias, and the attribute group.
+Status checkConvOperands(const OpCall &call, int64_t spatialRank);
+/// Checks that the bias is absent or has one element per output channel.
+Status checkBias(const Tensor &bias, int64_t outputs);
+
+/// The kernel of nn.conv_transpose.
+Expected<std::vector<Tensor>> evalConvTranspose(const OpCall &call);
+
+} // namespace quern::reference

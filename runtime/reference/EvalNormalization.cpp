@@ -1,0 +1,160 @@
+//===- EvalNormalization.cpp - reference kernels of normalizations --------===//
+#include "runtime/reference/DTypeDispatch.h"
+#include "runtime/reference/Evaluator.h"
+#include "runtime/reference/Indexing.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace quern;
+using namespace quern::reference;
+
+namespace {
+/// [N, C, spatial...] data as N images of C planes of `plane` elements.
+struct ChannelDims {
+  int64_t batch;
+  int64_t channels;
+  int64_t plane;
+};
+} // namespace
+
+/// A vector without channels, as ONNX allows for batch normalization, has one.
+static Expected<ChannelDims> channelDims(const Tensor &input) {
+  if (input.rank() == 0)
+    return invalidInput("input needs rank 1 or more");
+  std::span<const int64_t> dims = input.dims();
+  if (input.rank() == 1)
+    return ChannelDims{dims[0], 1, 1};
+  return ChannelDims{dims[0], dims[1], countOf(dims.subspan(2))};
+}
+
+/// A parameter with one value per channel.
+static Expected<std::span<double>> channelValues(const Tensor &parameter, int64_t channels,
+                                                 std::string_view what, Budget &budget) {
+  if (parameter.rank() != 1 || parameter.dim(0) != channels)
+    return invalidInput(std::string(what) + " must have shape " + std::to_string(channels) +
+                        ", found " + parameter.describe());
+  QUERN_ASSIGN(std::span<double> values, budget.scratch<double>(channels));
+  QUERN_TRY(visitFloat(parameter.dtype(), [&]<typename T>() {
+    return budget.forParts(channels, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c)
+        values[c] = widen(parameter.data<T>()[c]);
+    });
+  }));
+  return values;
+}
+
+/// One plane of normalized data: (x - mean) / deviation * scale + bias.
+template <typename T>
+static Status normalizePlane(std::span<const T> in, T *out, double mean, double deviation,
+                             double scale, double bias, Budget &budget) {
+  return budget.forParts(static_cast<int64_t>(in.size()), 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      out[i] = narrow<T>((widen(in[i]) - mean) / deviation * scale + bias);
+  });
+}
+
+static Expected<std::vector<Tensor>> evalBatchNorm(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  QUERN_ASSIGN(ChannelDims dims, channelDims(input));
+  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale", call.budget));
+  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias", call.budget));
+  QUERN_ASSIGN(auto mean, channelValues(call.inputs[3], dims.channels, "mean", call.budget));
+  QUERN_ASSIGN(auto variance,
+               channelValues(call.inputs[4], dims.channels, "variance", call.budget));
+  double epsilon = call.attributes.getFloat("epsilon", 1e-5);
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
+    for (int64_t p = 0; p < dims.batch * dims.channels; ++p) {
+      int64_t c = p % dims.channels;
+      QUERN_TRY(call.budget.spend(8));
+      QUERN_TRY(normalizePlane(input.elementsAs<T>().subspan(p * dims.plane, dims.plane),
+                               result.mutableData<T>() + p * dims.plane, mean[c],
+                               std::sqrt(variance[c] + epsilon), scale[c], bias[c], call.budget));
+    }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
+static Expected<std::vector<Tensor>> evalInstanceNorm(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  QUERN_ASSIGN(ChannelDims dims, channelDims(input));
+  QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale", call.budget));
+  QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias", call.budget));
+  double epsilon = call.attributes.getFloat("epsilon", 1e-5);
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
+    auto count = static_cast<double>(dims.plane);
+    for (int64_t p = 0; p < dims.batch * dims.channels; ++p) {
+      std::span<const T> plane = input.elementsAs<T>().subspan(p * dims.plane, dims.plane);
+      double sum = 0, squares = 0;
+      QUERN_TRY(call.budget.spend(dims.plane * 4 + 8));
+      for (T v : plane)
+        sum += widen(v);
+      double mean = sum / count;
+      for (T v : plane)
+        squares += (widen(v) - mean) * (widen(v) - mean);
+      int64_t c = p % dims.channels;
+      QUERN_TRY(normalizePlane(plane, result.mutableData<T>() + p * dims.plane, mean,
+                               std::sqrt(squares / count + epsilon), scale[c], bias[c],
+                               call.budget));
+    }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
+/// x / (bias + alpha / size * sum of squares over `size` channels around x)^beta
+static Expected<std::vector<Tensor>> evalLrn(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  const Attributes &attributes = call.attributes;
+  double alpha = attributes.getFloat("alpha"), beta = attributes.getFloat("beta");
+  double bias = attributes.getFloat("bias");
+  int64_t size = attributes.getInt("size");
+  if (input.rank() < 2)
+    return invalidInput("input needs rank 2 or more, found " + input.describe());
+  if (size < 1)
+    return invalidInput("size must be positive, found " + std::to_string(size));
+  QUERN_ASSIGN(ChannelDims dims, channelDims(input));
+  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  constexpr int64_t kPowerWork = 32;
+  // Of an even window, the larger half lies after the channel.
+  int64_t before = std::min((size - 1) / 2, dims.channels),
+          after = std::min(size / 2, dims.channels);
+  int64_t window = kPowerWork + 2 * std::min(before + after + 1, dims.channels);
+  QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(window)));
+  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
+    for (int64_t n = 0; n < dims.batch; ++n)
+      for (int64_t c = 0; c < dims.channels; ++c)
+        for (int64_t i = 0; i < dims.plane; ++i) {
+          QUERN_TRY(call.budget.spend(window));
+          int64_t first = std::max<int64_t>(0, c - before);
+          int64_t last = std::min(dims.channels - 1, c + after);
+          const T *column = input.data<T>() + n * dims.channels * dims.plane + i;
+          double squares = 0;
+          for (int64_t k = first; k <= last; ++k)
+            squares += widen(column[k * dims.plane]) * widen(column[k * dims.plane]);
+          double scale = std::pow(bias + alpha / static_cast<double>(size) * squares, beta);
+          result.mutableData<T>()[(n * dims.channels + c) * dims.plane + i] =
+              narrow<T>(widen(column[c * dims.plane]) / scale);
+        }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
+std::span<const EvaluatorRow> reference::normalizationEvaluators() {
+  static constexpr EvaluatorRow rows[] = {
+      {"nn.batch_norm", evalBatchNorm},
+      {"nn.instance_norm", evalInstanceNorm},
+      {"nn.lrn", evalLrn},
+  };
+  return rows;
+}

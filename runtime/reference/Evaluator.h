@@ -1,0 +1,88 @@
+//===- Evaluator.h - reference kernels, MLIR-free -------------------------===//
+//
+// One readable kernel per op, in files by op family (EvalConv.cpp, ...). The
+// interpreter, constant folding and plan steps without native code share them.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "quern/Tensor.h"
+#include "runtime/lib/Budget.h"
+#include "runtime/reference/ScalarFunction.h"
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace quern::reference {
+
+/// The attributes of one op. A missing attribute is a bug of the caller: ops
+/// carry all attributes of their ODS definition; getters return the default then.
+class Attributes {
+public:
+  using Value = std::variant<int64_t, double, std::string, std::vector<int64_t>,
+                             std::vector<double>, DType, Tensor>;
+
+  void set(std::string name, Value value) { values[std::move(name)] = std::move(value); }
+  bool has(std::string_view name) const { return values.find(name) != values.end(); }
+  int64_t getInt(std::string_view name, int64_t otherwise = 0) const;
+  double getFloat(std::string_view name, double otherwise = 0) const;
+  std::string getString(std::string_view name, std::string otherwise = {}) const;
+  std::vector<int64_t> getInts(std::string_view name) const;
+  std::vector<double> getFloats(std::string_view name) const;
+  DType getDType(std::string_view name) const;
+  /// An absent tensor when missing.
+  Tensor getTensor(std::string_view name) const;
+
+private:
+  std::map<std::string, Value, std::less<>> values;
+};
+
+/// One application of an op to concrete tensors.
+struct OpCall {
+  /// "nn.conv".
+  std::string_view opName;
+  const Attributes &attributes;
+  /// One per operand; absent tensors stand for `nn.none`.
+  std::span<const Tensor> inputs;
+  /// How many results the op has, and their declared element types.
+  std::span<const DType> resultTypes;
+  /// Where memory comes from, for results and scratch, and what long loops ask
+  /// whether to go on: every row or tile is spent before it is computed. A kernel
+  /// whose work is not about that of reading its operands and writing its results
+  /// requires all of it before it begins.
+  Budget &budget;
+};
+
+/// Computes the results, one per declared result. Shapes are taken from the
+/// inputs and checked; errors say what is wrong without naming the node (the
+/// caller adds it). Floating sums accumulate in double.
+using EvalFunction = Expected<std::vector<Tensor>> (*)(const OpCall &call);
+
+/// The reference kernel of a structured op ("nn.conv"), or null.
+EvalFunction findEvaluator(std::string_view opName);
+
+/// Applies a scalar function with NumPy broadcasting: the kernel of every
+/// elementwise op. `functions` and `params` are those of its row.
+Expected<std::vector<Tensor>> evaluateElementwise(const OpCall &call,
+                                                  const ScalarFunctions &functions,
+                                                  std::span<const double> params);
+
+/// One row of a family's table of kernels.
+struct EvaluatorRow {
+  std::string_view opName;
+  EvalFunction function;
+};
+// One table per op family, each in Eval<Family>.cpp.
+std::span<const EvaluatorRow> contractionEvaluators();
+std::span<const EvaluatorRow> convEvaluators();
+std::span<const EvaluatorRow> poolEvaluators();
+std::span<const EvaluatorRow> reductionEvaluators();
+std::span<const EvaluatorRow> normalizationEvaluators();
+std::span<const EvaluatorRow> dataMovementEvaluators();
+std::span<const EvaluatorRow> structureEvaluators();
+
+} // namespace quern::reference

@@ -1,0 +1,118 @@
+//===- Windows.cpp - what convolution and pooling kernels share -----------===//
+#include "runtime/reference/Windows.h"
+
+#include "runtime/reference/Indexing.h"
+
+using namespace quern;
+using namespace quern::reference;
+
+//===----------------------------------------------------------------------===//
+// Layout
+//===----------------------------------------------------------------------===//
+
+int64_t ImageLayout::plane() const { return countOf(spatial); }
+
+std::vector<int64_t> ImageLayout::dims(int64_t blockAttribute) const {
+  std::vector<int64_t> sizes = {batch, blocks};
+  sizes.insert(sizes.end(), spatial.begin(), spatial.end());
+  if (blockAttribute > 0)
+    sizes.push_back(block);
+  return sizes;
+}
+
+Expected<ImageLayout> reference::imageLayout(const Tensor &tensor, int64_t blockAttribute) {
+  int64_t inner = blockAttribute > 0 ? 1 : 0;
+  int64_t spatialRank = tensor.rank() - 2 - inner;
+  if (spatialRank < 1)
+    return invalidInput("input needs batch, channels and spatial dimensions, found " +
+                        tensor.describe());
+  if (inner && tensor.dims().back() != blockAttribute)
+    return invalidInput("input needs blocks of " + std::to_string(blockAttribute) +
+                        " channels, found " + tensor.describe());
+  auto spatial = tensor.dims().begin() + 2;
+  return ImageLayout{tensor.dim(0), tensor.dim(1), inner ? blockAttribute : 1,
+                     std::vector<int64_t>(spatial, spatial + spatialRank)};
+}
+
+//===----------------------------------------------------------------------===//
+// Windows
+//===----------------------------------------------------------------------===//
+
+int64_t WindowSpace::kernelElements() const {
+  int64_t count = 1;
+  for (const WindowAxis &axis : axes)
+    count *= axis.kernel;
+  return count;
+}
+
+std::vector<int64_t> WindowSpace::shiftsOf(int64_t kernelElement) const {
+  std::vector<int64_t> shifts(axes.size());
+  for (size_t d = axes.size(); d-- > 0;) {
+    shifts[d] = kernelElement % axes[d].kernel * axes[d].dilation - axes[d].padBegin;
+    kernelElement /= axes[d].kernel;
+  }
+  return shifts;
+}
+
+std::optional<int64_t> WindowSpace::inputRow(int64_t positionRow,
+                                             std::span<const int64_t> shifts) const {
+  int64_t offset = 0;
+  for (int64_t d = rank() - 2; d >= 0; --d) {
+    int64_t coordinate = positionRow % positions[d] * axes[d].stride + shifts[d];
+    positionRow /= positions[d];
+    if (coordinate < 0 || coordinate >= axes[d].input)
+      return std::nullopt;
+    offset += coordinate * inputStrides[d];
+  }
+  return offset;
+}
+
+Expected<std::vector<WindowAxis>> reference::windowAxes(const Attributes &attributes,
+                                                        std::span<const int64_t> input,
+                                                        std::span<const int64_t> kernel) {
+  std::vector<int64_t> strides = attributes.getInts("strides");
+  std::vector<int64_t> dilations = attributes.getInts("dilations");
+  std::vector<int64_t> pads = attributes.getInts("pads");
+  size_t rank = input.size();
+  if (kernel.size() != rank || strides.size() != rank || dilations.size() != rank ||
+      pads.size() != 2 * rank)
+    return invalidInput("kernel, strides, dilations and pads have " +
+                        std::to_string(kernel.size()) + ", " + std::to_string(strides.size()) +
+                        ", " + std::to_string(dilations.size()) + " and " +
+                        std::to_string(pads.size()) + " entries for " + std::to_string(rank) +
+                        " spatial dimensions");
+  // An empty kernel has no elements to count; checkWindow refuses it by name.
+  CheckedSize elements(int64_t{1});
+  std::vector<WindowAxis> axes(rank);
+  for (size_t d = 0; d < rank; ++d) {
+    axes[d] = {input[d], kernel[d], strides[d], dilations[d], pads[d], pads[rank + d]};
+    elements *= CheckedSize(kernel[d]);
+  }
+  if (!elements.valid())
+    return invalidInput("the kernel " + formatDims(kernel) + " has too many elements");
+  return axes;
+}
+
+Expected<AutoPad> reference::autoPadOf(const Attributes &attributes) {
+  std::string text = attributes.getString("auto_pad", "NOTSET");
+  std::optional<AutoPad> autoPad = parseAutoPad(text);
+  if (!autoPad)
+    return invalidInput("unknown auto_pad '" + text + "'");
+  return *autoPad;
+}
+
+Expected<WindowSpace> reference::slideWindow(const Attributes &attributes, const ImageLayout &input,
+                                             std::span<const int64_t> kernel) {
+  QUERN_ASSIGN(AutoPad autoPad, autoPadOf(attributes));
+  WindowSpace space;
+  QUERN_ASSIGN(space.axes, windowAxes(attributes, input.spatial, kernel));
+  for (WindowAxis &axis : space.axes) {
+    QUERN_ASSIGN(int64_t positions,
+                 windowOutputSize(axis, autoPad, attributes.getInt("ceil_mode") != 0));
+    space.positions.push_back(positions);
+  }
+  space.inputStrides = rowMajorStrides(input.spatial);
+  for (int64_t &stride : space.inputStrides)
+    stride *= input.block;
+  return space;
+}

@@ -1,0 +1,77 @@
+//===- NormalizationTest.cpp - batch_norm, instance_norm, lrn -------------===//
+#include "tests/reference/KernelCall.h"
+
+#include <cmath>
+
+using namespace quern;
+using namespace quern::reference;
+
+static Tensor vec(const std::vector<float> &values) {
+  return Tensor::of<float>({static_cast<int64_t>(values.size())}, values);
+}
+
+static Attributes epsilon(double value) { return makeAttributes({{"epsilon", value}}); }
+
+TEST(BatchNorm, NormalizesEachChannel) {
+  Tensor x = Tensor::of<float>({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+  Tensor result = evaluate("nn.batch_norm",
+                           {x, vec({1, 2}), vec({0, 10}), vec({1, 3}), vec({3, 0})}, epsilon(1));
+  // Deviations: sqrt(3 + 1) = 2 and sqrt(0 + 1) = 1.
+  expectTensor<float>(result, {2, 2, 2}, {0, 0.5, 10, 12, 2, 2.5, 18, 20});
+}
+
+TEST(BatchNorm, TakesAVectorAsOneChannel) {
+  Tensor one = vec({1});
+  expectTensor<float>(evaluate("nn.batch_norm", {vec({3, 5}), one, one, one, one}, epsilon(0)), {2},
+                      {3, 5});
+}
+
+TEST(BatchNorm, TakesParametersOfAnotherType) {
+  Tensor x = Tensor::of<Float16>({1, 1}, {Float16(3.0f)});
+  Tensor one = vec({1}), zero = vec({0});
+  Tensor result = evaluate("nn.batch_norm", {x, one, zero, one, vec({4})}, epsilon(0));
+  EXPECT_EQ(static_cast<float>(result.data<Float16>()[0]), 1.0f);
+}
+
+TEST(BatchNorm, ChecksParameterShapes) {
+  Tensor x = Tensor::of<float>({1, 2}, {1, 2}), two = vec({1, 1});
+  EXPECT_EQ(evaluateError("nn.batch_norm", {x, two, vec({1}), two, two}, epsilon(0)).message(),
+            "bias must have shape 2, found float32 1");
+}
+
+TEST(BatchNorm, ServesEmptyBatches) {
+  Tensor x = Tensor::of<float>({0, 1, 3}, {}), one = vec({1});
+  expectTensor<float>(evaluate("nn.batch_norm", {x, one, one, one, one}, epsilon(0)), {0, 1, 3},
+                      {});
+}
+
+TEST(InstanceNorm, NormalizesEachPlane) {
+  Tensor x = Tensor::of<float>({1, 2, 2}, {1, 3, 5, 5});
+  // Plane 0: mean 2, variance 1; plane 1: variance 0, only epsilon keeps it finite.
+  Tensor result = evaluate("nn.instance_norm", {x, vec({2, 1}), vec({1, 7})}, epsilon(3));
+  expectTensor<float>(result, {1, 2, 2}, {0, 2, 7, 7});
+}
+
+static Attributes lrnAttributes(double alpha, double beta, double bias, int64_t size) {
+  return makeAttributes({{"alpha", alpha}, {"beta", beta}, {"bias", bias}, {"size", size}});
+}
+
+TEST(Lrn, SumsSquaresOverNeighbourChannels) {
+  Tensor x = Tensor::of<float>({1, 4, 1}, {1, 2, 3, 4});
+  // size 3, alpha 3: divisors 1 + 5, 1 + 14, 1 + 29, 1 + 25
+  expectTensor<float>(evaluate("nn.lrn", {x}, lrnAttributes(3, 1, 1, 3)), {1, 4, 1},
+                      {1 / 6.f, 2 / 15.f, 3 / 30.f, 4 / 26.f});
+  // size 2 takes the channel and the next: 1 + 5, 1 + 13, 1 + 25, 1 + 16
+  expectTensor<float>(evaluate("nn.lrn", {x}, lrnAttributes(2, 1, 1, 2)), {1, 4, 1},
+                      {1 / 6.f, 2 / 14.f, 3 / 26.f, 4 / 17.f});
+  // A window wider than the channels covers them all: 1 + 30
+  expectTensor<float>(
+      evaluate("nn.lrn", {x}, lrnAttributes(static_cast<double>(INT64_MAX), 1, 1, INT64_MAX)),
+      {1, 4, 1}, {1 / 31.f, 2 / 31.f, 3 / 31.f, 4 / 31.f});
+}
+
+TEST(Lrn, RefusesAnEmptyWindow) {
+  Tensor x = Tensor::of<float>({1, 1}, {1});
+  EXPECT_EQ(evaluateError("nn.lrn", {x}, lrnAttributes(1, 1, 1, 0)).message(),
+            "size must be positive, found 0");
+}
