@@ -137,20 +137,25 @@ std::optional<Tensor> nn::constantTensor(Value value) {
   return tensor ? std::optional(tensor.take()) : std::nullopt;
 }
 
-std::optional<std::vector<int64_t>> nn::constantInts(Value value) {
-  // More than any op has dimensions or results; reading it again and again, for
-  // each op it is an operand of, would take long.
+std::optional<std::vector<int64_t>> nn::integersOf(const Tensor &tensor) {
+  // Reading more again and again, for each op it is an operand of, would take long.
   constexpr int64_t kMaxInts = 65536;
-  std::optional<Tensor> tensor = constantTensor(value);
-  if (!tensor || tensor->rank() > 1 || tensor->numElements() > kMaxInts)
+  if (tensor.rank() > 1 || tensor.numElements() > kMaxInts)
     return std::nullopt;
-  if (tensor->dtype() == DType::Int64)
-    return std::vector<int64_t>(tensor->data<int64_t>(),
-                                tensor->data<int64_t>() + tensor->numElements());
-  if (tensor->dtype() == DType::Int32)
-    return std::vector<int64_t>(tensor->data<int32_t>(),
-                                tensor->data<int32_t>() + tensor->numElements());
+  auto read = [&]<typename T>() {
+    std::span<const T> elements = tensor.elementsAs<T>();
+    return std::vector<int64_t>(elements.begin(), elements.end());
+  };
+  if (tensor.dtype() == DType::Int64)
+    return read.operator()<int64_t>();
+  if (tensor.dtype() == DType::Int32)
+    return read.operator()<int32_t>();
   return std::nullopt;
+}
+
+std::optional<std::vector<int64_t>> nn::constantInts(Value value) {
+  std::optional<Tensor> tensor = constantTensor(value);
+  return tensor ? integersOf(*tensor) : std::nullopt;
 }
 
 Value nn::createConstant(OpBuilder &builder, Location loc, const Tensor &tensor) {

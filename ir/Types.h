@@ -38,7 +38,10 @@ bool isNone(mlir::Value value);
 /// The elements of a value made by `nn.constant` or `nn.weight`; nullopt for
 /// other values, and when the weight store lacks the blob.
 std::optional<Tensor> constantTensor(mlir::Value value);
-/// As above for an integer vector or scalar (shapes, axes, pads).
+/// The elements of an int32 or int64 vector or scalar (shapes, axes, pads); nullopt
+/// for other tensors, and for more elements than any op has dimensions or results.
+std::optional<std::vector<int64_t>> integersOf(const Tensor &tensor);
+/// The same of a constant.
 std::optional<std::vector<int64_t>> constantInts(mlir::Value value);
 /// An `nn.constant` when small, otherwise an `nn.weight` on a new blob.
 mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor);

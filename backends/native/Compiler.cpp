@@ -70,15 +70,15 @@ static Expected<LoweredGraph> lowerModule(ModuleOp module, const Target &target,
   QUERN_TRY(runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
     passes::buildGraphPipeline(pm, pipelineOptions(options, target));
   }));
-  NativeLowering lowering({target, threadsOf(options)});
-  return lowerGraph(passes::findMain(module), lowering, options.limits);
+  NativeLowering lowering(target, threadsOf(options));
+  return lowerGraph(passes::findMain(module), lowering, ValueTable(), options.limits);
 }
 
 /// Phases Simplified to Kernels of a module with the wanted input types.
 static Expected<UnlinkedPlan> planModule(ModuleOp module, KernelCache &cache,
                                          PackedWeights &weights, const CompileOptions &options) {
   QUERN_ASSIGN(LoweredGraph graph, lowerModule(module, cache.target(), options));
-  NativeLowering lowering({cache.target(), threadsOf(options)});
+  NativeLowering lowering(cache.target(), threadsOf(options));
   QUERN_ASSIGN(UnlinkedPlan plan,
                buildPlan(passes::findMain(module), graph, lowering, weights, options.limits));
   std::vector<const KernelSpec *> kernels;

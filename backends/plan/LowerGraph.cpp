@@ -1,7 +1,7 @@
 //===- LowerGraph.cpp - a fused graph as a list of steps ------------------===//
 #include "backends/plan/LowerGraph.h"
 
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
@@ -17,9 +17,8 @@ Value LoweredGraph::resolve(Value value) const {
   return value;
 }
 
-bool plan::hasStaticPlace(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.hasStaticShape() && dtypeOfValue(value) != DType::String;
+bool LoweredGraph::hasPlace(Value value) const {
+  return !nn::isNone(value) && values.hasSizes(value) && dtypeOfValue(value) != DType::String;
 }
 
 /// Every op of `group` in a group of its own, in place of `group`.
@@ -37,52 +36,53 @@ static void splitGroup(nn::GroupOp group) {
 }
 
 /// Ops that only give elements another shape.
-static bool isAlias(Operation *op) {
+static bool isAlias(Operation *op, const LoweredGraph &graph) {
   if (!isa<nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(op))
     return false;
-  return hasStaticPlace(op->getOperand(0)) && hasStaticPlace(op->getResult(0));
+  return graph.hasPlace(op->getOperand(0)) && graph.hasPlace(op->getResult(0));
 }
 
 static bool isConstant(Operation *op) { return isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op); }
 
+static bool isTensor(Value value) { return isa<TensorType>(value.getType()); }
+
 /// Whether `op` has sizes that are not known, in shapes that may become known.
-static bool hasUnknownSizes(Operation *op) {
-  auto unknown = [](Value v) {
-    auto type = dyn_cast<TensorType>(v.getType());
-    return type && !type.hasStaticShape();
-  };
+static bool hasUnknownSizes(Operation *op, const LoweredGraph &graph) {
+  auto unknown = [&](Value v) { return isTensor(v) && !graph.values.hasSizes(v); };
   return llvm::any_of(op->getOperands(), unknown) || llvm::any_of(op->getResults(), unknown);
 }
 
-static bool isFullyStatic(Operation *op) {
-  auto known = [](Value v) { return nn::isNone(v) || hasStaticPlace(v); };
+static bool hasAllPlaces(Operation *op, const LoweredGraph &graph) {
+  auto known = [&](Value v) { return nn::isNone(v) || graph.hasPlace(v); };
   return llvm::all_of(op->getOperands(), known) && llvm::all_of(op->getResults(), known);
 }
 
 /// Native steps, or the reason why not.
-static LoweringResult lowerOne(Operation *op, const OpLowering &lowering) {
-  if (!isFullyStatic(op) && lowering.hasLowering(op))
+static LoweringResult lowerOne(Operation *op, const LoweredGraph &graph,
+                               const OpLowering &lowering) {
+  if (!hasAllPlaces(op, graph) && lowering.hasLowering(op))
     return LoweringResult::refuse("its shapes are known only at run time");
-  return lowering.lower(op);
+  return lowering.lower(op, graph.values);
 }
 
 Expected<LoweredGraph> plan::lowerGraph(func::FuncOp main, const OpLowering &lowering,
-                                        const Limits &limits) {
+                                        ValueTable values, const Limits &limits) {
   LoweredGraph graph;
+  graph.values = std::move(values);
   Block &block = main.getBody().front();
   for (Operation *op = &block.front(); op != block.getTerminator();) {
     if (isConstant(op)) {
       op = op->getNextNode();
       continue;
     }
-    if (isAlias(op)) {
+    if (isAlias(op, graph)) {
       graph.aliases[op->getResult(0)] = op->getOperand(0);
       op = op->getNextNode();
       continue;
     }
     if (Status status = limits.deadline.check("lowering the graph"); !status.isOk())
       return status.withContext(nn::nodeContext(op));
-    LoweringResult lowered = lowerOne(op, lowering);
+    LoweringResult lowered = lowerOne(op, graph, lowering);
     if (auto group = dyn_cast<nn::GroupOp>(op); group && !lowered.isNative()) {
       // The parts may have native code where the whole has none; reference kernels
       // are of single ops.
@@ -96,7 +96,8 @@ Expected<LoweredGraph> plan::lowerGraph(func::FuncOp main, const OpLowering &low
     entry.nodes = nn::nodeName(op->getLoc());
     entry.steps = std::move(lowered.steps);
     entry.refusal = lowered.refusal;
-    entry.needsSizes = !lowered.isNative() && lowering.hasLowering(op) && hasUnknownSizes(op);
+    entry.needsSizes =
+        !lowered.isNative() && lowering.hasLowering(op) && hasUnknownSizes(op, graph);
     if (!lowered.isNative()) {
       auto call = nn::makeReferenceCall(op);
       if (!call)

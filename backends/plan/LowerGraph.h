@@ -27,17 +27,20 @@ struct LoweredGraph {
   /// Values that are another value's elements under another shape.
   llvm::DenseMap<mlir::Value, mlir::Value> aliases;
 
+  /// The sizes that it was lowered for.
+  ValueTable values;
+
   /// The value that `value` is an alias of, at the end of the chain.
   mlir::Value resolve(mlir::Value value) const;
+  /// Whether plans can give the value a fixed place: its sizes are known, and it
+  /// holds no strings.
+  bool hasPlace(mlir::Value value) const;
 };
 
-/// Whether plans can give the value a fixed place: a static shape, not strings.
-bool hasStaticPlace(mlir::Value value);
-
-/// Lowers all ops of `main`, which is in phase Fused. Groups whose epilogue has
-/// no native code are split first. Unsupported when an op has neither native
-/// code nor a reference kernel.
+/// Lowers all ops of `main`, which is in phase Fused, for the sizes in `values`. Groups whose
+/// epilogue has no native code are split first. Unsupported when an op has neither native code nor
+/// a reference kernel.
 Expected<LoweredGraph> lowerGraph(mlir::func::FuncOp main, const OpLowering &lowering,
-                                  const Limits &limits);
+                                  ValueTable values, const Limits &limits);
 
 } // namespace quern::plan

@@ -1,6 +1,7 @@
 //===- LoweredStep.h - plan steps before buffers have addresses -----------===//
 #pragma once
 
+#include "backends/plan/ValueTable.h"
 #include "quern/CheckedSize.h"
 #include "quern/Tensor.h"
 
@@ -109,8 +110,8 @@ public:
   /// Whether there is native code for ops like `op` at all. For the op itself its
   /// shapes, types and attributes decide.
   virtual bool hasLowering(mlir::Operation *op) const = 0;
-  /// `op` is an `nn.group` or an opaque op; its operand and result types are static.
-  virtual LoweringResult lower(mlir::Operation *op) const = 0;
+  /// `op` is an `nn.group` or an opaque op; `values` has the sizes of its operands and results.
+  virtual LoweringResult lower(mlir::Operation *op, const ValueTable &values) const = 0;
   /// A step that copies `bytes` bytes.
   virtual LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to,
                                 int64_t bytes) const = 0;

@@ -2,7 +2,7 @@
 #include "backends/plan/PlanBuilder.h"
 
 #include "backends/plan/MemoryPlanner.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Signature.h"
@@ -107,9 +107,9 @@ PlanBuilder::Place PlanBuilder::placeOf(Value value) const {
 /// the operands lie there one after the other.
 void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
   auto concat = dyn_cast<nn::ConcatOp>(lowered.op);
-  if (!concat || lowered.steps.empty() || !hasStaticPlace(concat.getResult()))
+  if (!concat || lowered.steps.empty() || !graph.hasPlace(concat.getResult()))
     return;
-  ArrayRef<int64_t> sizes = sizesOf(concat.getResult());
+  ArrayRef<int64_t> sizes = graph.values.sizesOf(concat.getResult());
   if (llvm::any_of(sizes.take_front(concat.getAxis()), [](int64_t size) { return size != 1; }))
     return;
   llvm::DenseSet<Value> seen;
@@ -117,14 +117,14 @@ void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
     Value base = graph.resolve(operand);
     bool ownStorage = base.getDefiningOp() && !isConstant(base) && !parts.count(base) &&
                       !storage.count(base) && seen.insert(base).second &&
-                      elementsOf(base) == elementsOf(operand);
+                      graph.values.elementsOf(base) == graph.values.elementsOf(operand);
     if (!ownStorage)
       return;
   }
   int64_t offset = 0;
   for (Value operand : concat.getInputs()) {
     parts[graph.resolve(operand)] = {concat.getResult(), offset};
-    offset += elementsOf(operand) * dtypeBytes(dtypeOfValue(operand));
+    offset += graph.values.elementsOf(operand) * dtypeBytes(dtypeOfValue(operand));
   }
   elided.insert(lowered.op);
 }
@@ -133,13 +133,13 @@ void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
 /// a value of its own, and is copied at the end otherwise.
 void PlanBuilder::bindPorts() {
   for (BlockArgument argument : main.getArguments()) {
-    if (!hasStaticPlace(argument) && dtypeOfValue(argument) != DType::String)
+    if (!graph.hasPlace(argument) && dtypeOfValue(argument) != DType::String)
       continue;
     storage[argument].fixed = BufferRef{BufferRef::Space::Input, argument.getArgNumber(), 0};
   }
   auto terminator = main.getBody().front().getTerminator();
   for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
-    if (!hasStaticPlace(value))
+    if (!graph.hasPlace(value))
       continue;
     Value base = graph.resolve(value);
     bool canOwn = base.getDefiningOp() && !isConstant(base) && !storage.count(base) &&
@@ -155,7 +155,7 @@ void PlanBuilder::addCopy(Value from, uint32_t output) {
   LoweredOp copy;
   copy.op = from.getDefiningOp() ? from.getDefiningOp() : main.getOperation();
   copy.nodes = "output " + std::to_string(output);
-  int64_t bytes = elementsOf(from) * dtypeBytes(dtypeOfValue(from));
+  int64_t bytes = graph.values.elementsOf(from) * dtypeBytes(dtypeOfValue(from));
   copy.steps.push_back(lowering.copyBytes(StepBuffer::of(from), StepBuffer::output(output), bytes));
   copies.push_back(std::move(copy));
 }
@@ -165,15 +165,15 @@ void PlanBuilder::addCopy(Value from, uint32_t output) {
 //===----------------------------------------------------------------------===//
 
 Status PlanBuilder::collectLifetimes() {
-  auto bytesOf = [](Value v) {
-    return CheckedSize::product(sizesOf(v)) * CheckedSize(dtypeBytes(dtypeOfValue(v)));
+  auto bytesOf = [&](Value v) {
+    return CheckedSize::product(graph.values.sizesOf(v)) * CheckedSize(dtypeBytes(dtypeOfValue(v)));
   };
   int64_t stepIndex = 0;
   for (auto [opIndex, op] : llvm::enumerate(order)) {
     int64_t first = stepIndex;
     int64_t last = first + std::max<int64_t>(op->steps.size(), 1) - 1;
     auto use = [&](Value value) -> Status {
-      if (nn::isNone(value) || !hasStaticPlace(value))
+      if (nn::isNone(value) || !graph.hasPlace(value))
         return Status::ok();
       Value base = placeOf(value).base;
       if (isConstant(base))
@@ -263,7 +263,7 @@ BufferRef PlanBuilder::constantRef(Value value) {
 
 BufferRef PlanBuilder::refOf(Value value, int64_t offset) {
   Place place = placeOf(value);
-  if (!hasStaticPlace(place.base) && !isa<BlockArgument>(place.base))
+  if (!graph.hasPlace(place.base) && !isa<BlockArgument>(place.base))
     return {BufferRef::Space::Dynamic, slotOf(place.base), 0};
   BufferRef ref = isConstant(place.base) ? constantRef(place.base) : *storage[place.base].fixed;
   ref.offset += place.offset + offset;
@@ -309,23 +309,23 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
       std::optional<Tensor> tensor = nn::constantTensor(base);
       if (!tensor)
         return internalError("a constant of node '" + op.nodes + "' has no data");
-      ref.constant =
-          hasStaticPlace(operand) ? tensor->reshaped(Tensor::Dims(sizesOf(operand))) : *tensor;
+      ref.constant = graph.hasPlace(operand)
+                         ? tensor->reshaped(Tensor::Dims(graph.values.sizesOf(operand)))
+                         : *tensor;
     } else if (!nn::isNone(operand)) {
       ref.buffer = refOf(operand);
       ref.dtype = dtypeOfValue(operand);
-      if (auto type = dyn_cast<RankedTensorType>(operand.getType());
-          type && type.hasStaticShape() && ref.buffer.space != BufferRef::Space::Dynamic)
-        ref.dims = Tensor::Dims(type.getShape());
+      if (graph.values.hasSizes(operand) && ref.buffer.space != BufferRef::Space::Dynamic)
+        ref.dims = Tensor::Dims(graph.values.sizesOf(operand));
     }
     work.inputs.push_back(std::move(ref));
   }
   for (Value value : op.op->getResults()) {
     TensorRef ref;
     ref.dtype = dtypeOfValue(value);
-    if (hasStaticPlace(value)) {
+    if (graph.hasPlace(value)) {
       ref.buffer = refOf(value);
-      ref.dims = Tensor::Dims(sizesOf(value));
+      ref.dims = Tensor::Dims(graph.values.sizesOf(value));
     } else {
       ref.buffer = {BufferRef::Space::Dynamic, slotOf(value), 0};
     }
@@ -352,7 +352,7 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
       return internalError("the constant of " + output + " has no data");
     source.constant = *tensor;
   } else {
-    source = {refOf(from), target.dtype, Tensor::Dims(sizesOf(from))};
+    source = {refOf(from), target.dtype, Tensor::Dims(graph.values.sizesOf(from))};
   }
   work.inputs.push_back(std::move(source));
   work.outputs.push_back(std::move(target));
@@ -386,7 +386,7 @@ Status PlanBuilder::addOutputPorts() {
     PlanPort port;
     port.name = signature[i].name;
     port.dtype = signature[i].dtype;
-    port.dynamic = !hasStaticPlace(value);
+    port.dynamic = !graph.hasPlace(value);
     if (port.dynamic) {
       Value base = graph.resolve(value);
       bool isFilled = slots.count(base) != 0;
@@ -394,7 +394,7 @@ Status PlanBuilder::addOutputPorts() {
       if (!isFilled)
         QUERN_TRY(addSlotCopy(base, "output " + std::to_string(i)));
     } else {
-      port.dims = Tensor::Dims(sizesOf(value));
+      port.dims = Tensor::Dims(graph.values.sizesOf(value));
     }
     result.plan.outputs.push_back(std::move(port));
   }

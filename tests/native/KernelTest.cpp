@@ -79,7 +79,8 @@ struct Graph {
 
 Expected<LoweringResult> lower(Graph &graph, const std::string &targetName) {
   QUERN_ASSIGN(Target target, resolveTarget(targetName));
-  LoweringContext context{target, 2};
+  ValueTable values;
+  LoweringContext context{target, 2, values};
   return lowerOperation(graph.op, context);
 }
 

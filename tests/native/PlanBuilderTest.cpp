@@ -337,9 +337,9 @@ TEST(PlanBuilderTest, NewBatchSizeNeedsNoNewKernels) {
     passes::buildGraphPipeline(pm, options);
     ASSERT_TRUE(mlir::succeeded(pm.run(*module)));
     main = passes::findMain(*module);
-    NativeLowering lowering({*target, 2});
+    NativeLowering lowering(*target, 2);
     Limits limits;
-    auto lowered = lowerGraph(main, lowering, limits);
+    auto lowered = lowerGraph(main, lowering, ValueTable(), limits);
     ASSERT_TRUE(lowered) << lowered.status().message();
     auto plan = buildPlan(main, *lowered, lowering, weights, limits);
     ASSERT_TRUE(plan) << plan.status().message();

@@ -2,7 +2,7 @@
 #include "backends/native/lowering/GroupProgram.h"
 
 #include "backends/native/lowering/Lowering.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"

@@ -4,7 +4,7 @@
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/lowering/Lowering.h"
 #include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
@@ -23,6 +23,7 @@ using namespace quern::plan;
 namespace {
 /// batch x [m, k] * [k, n] with strides in elements.
 struct MatrixProduct {
+  const LoweringContext &context;
   DType dtype = DType::Float32;
   int64_t batch = 1, m = 1, n = 1, k = 1;
   int64_t batchStrideA = 0, rowStrideA = 0, strideKA = 1;
@@ -73,7 +74,7 @@ static bool resolveBatch(ArrayRef<int64_t> a, ArrayRef<int64_t> b, MatrixProduct
 static bool resolveMatMul(nn::MatMulOp op, Operation *group, MatrixProduct &p) {
   p.a = nn::outerValue(group, op.getA());
   p.b = nn::outerValue(group, op.getB());
-  SmallVector<int64_t> a(sizesOf(p.a)), b(sizesOf(p.b));
+  SmallVector<int64_t> a(p.context.sizesOf(p.a)), b(p.context.sizesOf(p.b));
   if (a.size() == 1)
     a.insert(a.begin(), 1);
   if (b.size() == 1)
@@ -93,7 +94,7 @@ static void resolveGemm(nn::GemmOp op, Operation *group, MatrixProduct &p) {
     p.c = nn::outerValue(group, op.getC());
   p.alpha = op.getAlpha().convertToDouble();
   p.beta = op.getBeta().convertToDouble();
-  ArrayRef<int64_t> a = sizesOf(p.a), b = sizesOf(p.b);
+  ArrayRef<int64_t> a = p.context.sizesOf(p.a), b = p.context.sizesOf(p.b);
   p.m = op.getTransA() ? a[1] : a[0];
   p.k = op.getTransA() ? a[0] : a[1];
   p.n = op.getTransB() ? b[0] : b[1];
@@ -153,7 +154,7 @@ static ScalarProgram prependScaling(const MatrixProduct &p) {
 
 /// How an operand of the group's epilogue is read; nullopt when the product cannot.
 static std::optional<DotSpec::Access> accessOf(OperandAccess access, const MatrixProduct &p) {
-  ArrayRef<int64_t> result = sizesOf(p.result);
+  ArrayRef<int64_t> result = p.context.sizesOf(p.result);
   switch (access) {
   case OperandAccess::Full:
     return DotSpec::Access::Full;
@@ -178,7 +179,7 @@ static std::string resolveProduct(Operation *group, MatrixProduct &p) {
   if (p.dtype != DType::Float32 && p.dtype != DType::Float64)
     return "matrix products are native for float32 and float64 only";
   std::string reason;
-  std::optional<Epilogue> epilogue = buildEpilogue(group, /*blocked=*/false, reason);
+  std::optional<Epilogue> epilogue = buildEpilogue(group, p.context, /*blocked=*/false, reason);
   if (!epilogue)
     return reason;
   p.epilogue = std::move(*epilogue);
@@ -191,10 +192,9 @@ static std::string resolveProduct(Operation *group, MatrixProduct &p) {
 
 /// B as the kernel reads it: packed ahead of the run when it is constant (alpha is
 /// packed into it then), packed by a step when that pays, or as it is.
-static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, const LoweringContext &context,
-                           std::vector<LoweredStep> &steps) {
+static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, std::vector<LoweredStep> &steps) {
   int64_t tileColumns = spec.tileColumns();
-  if (std::optional<Tensor> constant = nn::constantTensor(p.b)) {
+  if (std::optional<Tensor> constant = p.context.values.tensorOf(p.b)) {
     MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, p.alpha};
     p.alpha = 1;
     std::string how;
@@ -223,7 +223,7 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, const LoweringContex
 /// operand is read in a way without native code.
 static std::string addEpilogue(const MatrixProduct &p, DotSpec &spec) {
   if (p.c) {
-    std::optional<DotSpec::Access> access = accessOfC(sizesOf(p.c), p);
+    std::optional<DotSpec::Access> access = accessOfC(p.context.sizesOf(p.c), p);
     if (!access)
       return "C broadcasts in a way without native code";
     spec.epilogueAccess.push_back(*access);
@@ -238,13 +238,13 @@ static std::string addEpilogue(const MatrixProduct &p, DotSpec &spec) {
   return "";
 }
 
-static DotDims dimsOf(const MatrixProduct &p, const DotSpec &spec, const LoweringContext &context) {
+static DotDims dimsOf(const MatrixProduct &p, const DotSpec &spec) {
   int64_t tileColumns = spec.tileColumns();
   DotDims dims;
   dims.columnTiles = ceilDiv(p.n, tileColumns);
   dims.tilesPerGroup = dims.columnTiles;
   dims.lines = ceilDiv(p.m, spec.rows);
-  dims.splitLines(p.batch, p.flops(), context.threads);
+  dims.splitLines(p.batch, p.flops(), p.context.threads);
   dims.batchStrideA = p.batchStrideA;
   dims.batchStrideB = p.batchStrideB;
   dims.tileStrideB = tileColumns;
@@ -263,16 +263,16 @@ static DotDims dimsOf(const MatrixProduct &p, const DotSpec &spec, const Lowerin
 }
 
 LoweringResult native::lowerContraction(Operation *group, const LoweringContext &context) {
-  MatrixProduct p;
+  MatrixProduct p{context};
   if (std::string reason = resolveProduct(group, p); !reason.empty())
     return LoweringResult::refuse(reason);
   DotSpec spec = DotSpec::product(context.target, p.dtype, p.m, p.n);
   spec.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? 1 : DotSpec::kRuntime, 2}};
   LoweringResult result;
-  StepBuffer b = prepareB(p, spec, context, result.steps);
+  StepBuffer b = prepareB(p, spec, result.steps);
   if (std::string reason = addEpilogue(p, spec); !reason.empty())
     return LoweringResult::refuse(reason);
-  DotDims dims = dimsOf(p, spec, context);
+  DotDims dims = dimsOf(p, spec);
 
   LoweredStep step;
   step.kernel = spec.kernel();

@@ -10,7 +10,7 @@
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/lowering/Lowering.h"
 #include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
@@ -25,6 +25,7 @@ using namespace quern::plan;
 namespace {
 /// What both ways need to know.
 struct ConvProblem {
+  const LoweringContext &context;
   nn::ConvOp op;
   Value input, weights, bias, output;
   DType dtype = DType::Float32;
@@ -61,11 +62,11 @@ struct ConvProblem {
 
 /// Fills the geometry; a reason when there is no native code for it.
 static std::string resolveWindow(ConvProblem &p) {
-  ArrayRef<int64_t> weights = sizesOf(p.weights), input = sizesOf(p.input);
+  ArrayRef<int64_t> weights = p.context.sizesOf(p.weights), input = p.context.sizesOf(p.input);
   auto spatial = static_cast<int>(weights.size()) - 2;
   if (spatial > 3)
     return "more than three spatial dimensions";
-  auto sizes = sizesOf(p.op.getResult());
+  auto sizes = p.context.sizesOf(p.op.getResult());
   for (int a = 0; a < 3; ++a) {
     int axis = a - (3 - spatial);
     WindowAxis resolved;
@@ -101,17 +102,18 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
     return "convolution is native for float32 and float64 only";
   p.inputBlock = p.op.getInputBlock();
   p.outputBlock = p.op.getOutputBlock();
-  p.batch = sizesOf(p.input)[0];
+  p.batch = p.context.sizesOf(p.input)[0];
   p.groups = p.op.getGroup();
-  p.outputs = sizesOf(p.weights)[0];
-  p.channels = sizesOf(p.weights)[1] * p.groups;
+  p.outputs = p.context.sizesOf(p.weights)[0];
+  p.channels = p.context.sizesOf(p.weights)[1] * p.groups;
   p.window.channels = p.channels;
-  if (elementsOf(p.output) == 0 || elementsOf(p.weights) == 0 || elementsOf(p.input) == 0)
+  if (p.context.elementsOf(p.output) == 0 || p.context.elementsOf(p.weights) == 0 ||
+      p.context.elementsOf(p.input) == 0)
     return "an operand is empty";
   std::string reason = resolveWindow(p);
   if (!reason.empty())
     return reason;
-  auto epilogue = buildEpilogue(group, p.outputBlock > 0, reason);
+  auto epilogue = buildEpilogue(group, p.context, p.outputBlock > 0, reason);
   if (!epilogue)
     return reason;
   p.epilogue = std::move(*epilogue);
@@ -151,7 +153,8 @@ static LoweredStep finishStep(const ConvProblem &p, const DotSpec &spec, const D
   step.flops = p.flops * share;
   step.grain = chooseGrain(step.tasks, step.flops);
   step.bytes = share * double(dtypeBytes(p.dtype)) *
-               double(elementsOf(p.input) + elementsOf(p.output) + elementsOf(p.weights));
+               double(p.context.elementsOf(p.input) + p.context.elementsOf(p.output) +
+                      p.context.elementsOf(p.weights));
   return step;
 }
 
@@ -174,7 +177,7 @@ struct Frame {
 static Frame makeFrame(const ConvProblem &p, std::vector<LoweredStep> &steps) {
   Frame frame;
   frame.pixel = std::max<int64_t>(p.inputBlock, 1);
-  frame.planes = sizesOf(p.input)[1];
+  frame.planes = p.context.sizesOf(p.input)[1];
   frame.buffer = StepBuffer::of(p.input);
   int64_t height = p.window.input[1], width = p.window.input[2];
   if (p.hasPads()) {
@@ -226,7 +229,8 @@ static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &s
 }
 
 /// Why the blocked way has no native code for `p`; empty when it has.
-static std::string refuseBlocked(const ConvProblem &p, const Target &target) {
+static std::string refuseBlocked(const ConvProblem &p) {
+  const Target &target = p.context.target;
   int64_t block = p.outputBlock;
   if (p.dtype != DType::Float32 || block != target.channelBlock())
     return "the channel block does not fit the target's vectors";
@@ -305,8 +309,9 @@ static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec 
                             [columns](const Tensor &t) { return padVector(t, columns); });
 }
 
-static LoweringResult lowerBlockedConv(const ConvProblem &p, const LoweringContext &context) {
-  if (std::string reason = refuseBlocked(p, context.target); !reason.empty())
+static LoweringResult lowerBlockedConv(const ConvProblem &p) {
+  const LoweringContext &context = p.context;
+  if (std::string reason = refuseBlocked(p); !reason.empty())
     return LoweringResult::refuse(reason);
   LoweringResult result;
   Frame frame = makeFrame(p, result.steps);
@@ -350,7 +355,8 @@ static DotDims plainDims(const ConvProblem &p, const DotSpec &spec,
 
 /// C [outputs, pixels] = weights [outputs, depth] * unfolded image [depth, pixels],
 /// per image and group.
-static LoweringResult lowerPlainConv(const ConvProblem &p, const LoweringContext &context) {
+static LoweringResult lowerPlainConv(const ConvProblem &p) {
+  const LoweringContext &context = p.context;
   DotSpec spec = DotSpec::product(context.target, p.dtype, p.outputsPerGroup(), p.outputPixels());
   spec.levels = {{DotSpec::kRuntime, 1, 2}};
   spec.packedB = false;
@@ -382,12 +388,12 @@ static LoweringResult lowerPlainConv(const ConvProblem &p, const LoweringContext
 LoweringResult native::lowerConv(Operation *group, const LoweringContext &context) {
   if (!isa_and_nonnull<nn::ConvOp>(nn::groupRoot(group)))
     return LoweringResult::refuse("no native code for transposed convolution");
-  ConvProblem problem;
+  ConvProblem problem{context};
   if (std::string reason = resolveProblem(group, problem); !reason.empty())
     return LoweringResult::refuse(reason);
   if (problem.outputBlock > 0)
-    return lowerBlockedConv(problem, context);
+    return lowerBlockedConv(problem);
   if (problem.inputBlock > 0)
     return LoweringResult::refuse("a blocked input with a plain result");
-  return lowerPlainConv(problem, context);
+  return lowerPlainConv(problem);
 }

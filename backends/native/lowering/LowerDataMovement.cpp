@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/lowering/Lowering.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
@@ -21,55 +21,50 @@ using namespace quern::plan;
 
 using Sizes = std::vector<int64_t>;
 
-static Sizes sizesVector(Value v) { return Sizes(sizesOf(v)); }
-
 /// The view of a whole tensor value, moved by `offset` elements.
 static CopySide viewOf(Value v, Sizes strides, int64_t offset = 0) {
   return {StepBuffer::of(v, offset * dtypeBytes(dtypeOfValue(v))), std::move(strides)};
 }
-static CopySide viewOf(Value v) { return viewOf(v, contiguousStrides(sizesOf(v))); }
-
-/// An integer vector operand, or nullopt when it is known only at run time.
-static std::optional<Sizes> integersOf(Value v) {
-  std::optional<Tensor> tensor = nn::constantTensor(v);
-  return tensor ? nn::constantInts(v) : std::nullopt;
+static CopySide viewOf(Value v, const LoweringContext &context) {
+  return viewOf(v, contiguousStrides(context.sizesOf(v)));
 }
 
 //===----------------------------------------------------------------------===//
 // One function per op
 //===----------------------------------------------------------------------===//
 
-static LoweringResult lower(nn::ConcatOp op) {
+static LoweringResult lower(nn::ConcatOp op, const LoweringContext &context) {
   LoweringResult lowered;
   Value result = op.getResult();
-  Sizes strides = contiguousStrides(sizesOf(result));
+  Sizes strides = contiguousStrides(context.sizesOf(result));
   int64_t at = 0;
   for (Value input : op.getInputs()) {
-    appendCopy(sizesVector(input), dtypeOfValue(result), viewOf(input),
+    appendCopy(Sizes(context.sizesOf(input)), dtypeOfValue(result), viewOf(input, context),
                viewOf(result, strides, at * strides[op.getAxis()]), lowered.steps);
-    at += sizesOf(input)[op.getAxis()];
+    at += context.sizesOf(input)[op.getAxis()];
   }
   return lowered;
 }
 
-static LoweringResult lower(nn::SplitOp op) {
+static LoweringResult lower(nn::SplitOp op, const LoweringContext &context) {
   LoweringResult lowered;
   Value input = op.getInput();
-  Sizes strides = contiguousStrides(sizesOf(input));
+  Sizes strides = contiguousStrides(context.sizesOf(input));
   int64_t at = 0;
   for (Value result : op.getResults()) {
-    appendCopy(sizesVector(result), dtypeOfValue(input),
-               viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result), lowered.steps);
-    at += sizesOf(result)[op.getAxis()];
+    appendCopy(Sizes(context.sizesOf(result)), dtypeOfValue(input),
+               viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result, context),
+               lowered.steps);
+    at += context.sizesOf(result)[op.getAxis()];
   }
   return lowered;
 }
 
-static LoweringResult lower(nn::SliceOp op) {
-  Sizes sizes = sizesVector(op.getInput());
-  std::optional<Sizes> starts = integersOf(op.getStarts());
+static LoweringResult lower(nn::SliceOp op, const LoweringContext &context) {
+  Sizes sizes = Sizes(context.sizesOf(op.getInput()));
+  std::optional<Sizes> starts = context.values.integersOf(op.getStarts());
   std::optional<SmallVector<int64_t>> axes = op.getCutDimensions();
-  auto steps = !nn::isNone(op.getSteps()) ? integersOf(op.getSteps())
+  auto steps = !nn::isNone(op.getSteps()) ? context.values.integersOf(op.getSteps())
                : starts                   ? std::optional(Sizes(starts->size(), 1))
                                           : std::nullopt;
   if (!starts || !axes || !steps || axes->size() != starts->size() ||
@@ -85,13 +80,14 @@ static LoweringResult lower(nn::SliceOp op) {
     strides[axis] *= step;
   }
   LoweringResult lowered;
-  appendCopy(sizesVector(op.getResult()), dtypeOfValue(op.getInput()),
-             viewOf(op.getInput(), strides, offset), viewOf(op.getResult()), lowered.steps);
+  appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
+             viewOf(op.getInput(), strides, offset), viewOf(op.getResult(), context),
+             lowered.steps);
   return lowered;
 }
 
-static LoweringResult lower(nn::TransposeOp op) {
-  Sizes source = contiguousStrides(sizesOf(op.getInput())), strides;
+static LoweringResult lower(nn::TransposeOp op, const LoweringContext &context) {
+  Sizes source = contiguousStrides(context.sizesOf(op.getInput())), strides;
   SmallVector<int64_t> perm(op.getPerm());
   if (perm.empty())
     for (size_t d = source.size(); d-- > 0;)
@@ -99,23 +95,23 @@ static LoweringResult lower(nn::TransposeOp op) {
   for (int64_t d : perm)
     strides.push_back(source[d]);
   LoweringResult lowered;
-  appendCopy(sizesVector(op.getResult()), dtypeOfValue(op.getInput()),
-             viewOf(op.getInput(), strides), viewOf(op.getResult()), lowered.steps);
+  appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
+             viewOf(op.getInput(), strides), viewOf(op.getResult(), context), lowered.steps);
   return lowered;
 }
 
-static LoweringResult lower(nn::ExpandOp op) {
+static LoweringResult lower(nn::ExpandOp op, const LoweringContext &context) {
   LoweringResult lowered;
-  ArrayRef<int64_t> sizes = sizesOf(op.getResult());
-  appendCopy(sizesVector(op.getResult()), dtypeOfValue(op.getInput()),
-             viewOf(op.getInput(), broadcastStrides(sizesOf(op.getInput()), sizes)),
-             viewOf(op.getResult()), lowered.steps);
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getResult());
+  appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
+             viewOf(op.getInput(), broadcastStrides(context.sizesOf(op.getInput()), sizes)),
+             viewOf(op.getResult(), context), lowered.steps);
   return lowered;
 }
 
 /// Every dimension becomes two: repeats outside, the input's size inside.
-static LoweringResult lower(nn::TileOp op) {
-  ArrayRef<int64_t> inner = sizesOf(op.getInput()), whole = sizesOf(op.getResult());
+static LoweringResult lower(nn::TileOp op, const LoweringContext &context) {
+  ArrayRef<int64_t> inner = context.sizesOf(op.getInput()), whole = context.sizesOf(op.getResult());
   LoweringResult lowered;
   if (llvm::is_contained(whole, 0))
     return lowered;
@@ -131,10 +127,10 @@ static LoweringResult lower(nn::TileOp op) {
   return lowered;
 }
 
-static LoweringResult lowerReshape(Operation *op) {
+static LoweringResult lowerReshape(Operation *op, const LoweringContext &context) {
   LoweringResult lowered;
   Value input = op->getOperand(0);
-  appendCopy({elementsOf(input)}, dtypeOfValue(input), viewOf(input, {1}),
+  appendCopy({context.elementsOf(input)}, dtypeOfValue(input), viewOf(input, {1}),
              viewOf(op->getResult(0), {1}), lowered.steps);
   return lowered;
 }
@@ -148,9 +144,10 @@ namespace {
 /// its two slabs, which span the axes before it in full.
 class PadLowering {
 public:
-  PadLowering(nn::PadOp op, Sizes pads) : op(op), pads(std::move(pads)) {
-    sizes = sizesVector(op.getInput());
-    whole = sizesVector(op.getResult());
+  PadLowering(nn::PadOp op, Sizes pads, const LoweringContext &context)
+      : op(op), pads(std::move(pads)) {
+    sizes = Sizes(context.sizesOf(op.getInput()));
+    whole = Sizes(context.sizesOf(op.getResult()));
     strides = contiguousStrides(whole);
   }
   LoweringResult lower();
@@ -233,22 +230,22 @@ LoweringResult PadLowering::lower() {
   return std::move(lowered);
 }
 
-static LoweringResult lower(nn::PadOp op) {
-  std::optional<Sizes> pads = integersOf(op.getPads());
-  if (!pads || pads->size() != 2 * sizesOf(op.getInput()).size())
+static LoweringResult lower(nn::PadOp op, const LoweringContext &context) {
+  std::optional<Sizes> pads = context.values.integersOf(op.getPads());
+  if (!pads || pads->size() != 2 * context.sizesOf(op.getInput()).size())
     return LoweringResult::refuse("the padding is known only at run time");
-  return PadLowering(op, std::move(*pads)).lower();
+  return PadLowering(op, std::move(*pads), context).lower();
 }
 
 //===----------------------------------------------------------------------===//
 // Gather
 //===----------------------------------------------------------------------===//
 
-static LoweringResult lower(nn::GatherOp op) {
-  std::optional<Tensor> indices = nn::constantTensor(op.getIndices());
+static LoweringResult lower(nn::GatherOp op, const LoweringContext &context) {
+  std::optional<Tensor> indices = context.values.tensorOf(op.getIndices());
   if (!indices)
     return LoweringResult::refuse("the indices are known only at run time");
-  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   int64_t axis = op.getAxis();
   auto rows = Tensor::allocate(DType::Int64, {indices->numElements()});
   if (!rows)
@@ -283,10 +280,10 @@ struct BlockedShape {
 };
 } // namespace
 
-static LoweringResult lower(nn::PackOp op) {
-  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
-  BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)), sizesOf(op.getResult())[1],
-                 op.getBlock()};
+static LoweringResult lower(nn::PackOp op, const LoweringContext &context) {
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
+  BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)),
+                 context.sizesOf(op.getResult())[1], op.getBlock()};
   DType dtype = dtypeOfValue(op.getInput());
   LoweringResult lowered;
   appendCopy({s.batch, s.fullBlocks(), s.spatial, s.block}, dtype,
@@ -306,8 +303,8 @@ static LoweringResult lower(nn::PackOp op) {
   return lowered;
 }
 
-static LoweringResult lower(nn::UnpackOp op) {
-  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+static LoweringResult lower(nn::UnpackOp op, const LoweringContext &context) {
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], op.getChannels(), productOf(sizes.drop_front(2).drop_back()), sizes[1],
                  sizes.back()};
   DType dtype = dtypeOfValue(op.getInput());
@@ -323,16 +320,17 @@ static LoweringResult lower(nn::UnpackOp op) {
   return lowered;
 }
 
-LoweringResult native::lowerDataMovement(Operation *op, const LoweringContext &) {
+LoweringResult native::lowerDataMovement(Operation *op, const LoweringContext &context) {
   for (Value v : op->getResults())
     if (!isMovable(dtypeOfValue(v)))
       return LoweringResult::refuse("no native code for " +
                                     std::string(dtypeName(dtypeOfValue(v))) + " elements");
   return llvm::TypeSwitch<Operation *, LoweringResult>(op)
       .Case<nn::ConcatOp, nn::SplitOp, nn::SliceOp, nn::TransposeOp, nn::ExpandOp, nn::TileOp,
-            nn::PadOp, nn::GatherOp, nn::PackOp, nn::UnpackOp>([](auto o) { return lower(o); })
+            nn::PadOp, nn::GatherOp, nn::PackOp, nn::UnpackOp>(
+          [&](auto o) { return lower(o, context); })
       .Case<nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(
-          [](auto o) { return lowerReshape(o); })
+          [&](auto o) { return lowerReshape(o, context); })
       .Default([](Operation *o) {
         return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
       });

@@ -2,7 +2,7 @@
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/lowering/GroupProgram.h"
 #include "backends/native/lowering/Lowering.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 
 using namespace mlir;
@@ -15,15 +15,15 @@ LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &co
   std::optional<GroupProgram> program = buildGroupProgram(group, /*root=*/nullptr, reason);
   if (!program)
     return LoweringResult::refuse(reason);
-  ArrayRef<int64_t> sizes = sizesOf(group->getResult(0));
+  ArrayRef<int64_t> sizes = context.sizesOf(group->getResult(0));
   MapProblem problem;
   problem.name = "map" + program->program.label();
   problem.sizes.assign(sizes.begin(), sizes.end());
   for (Value input : program->inputs)
-    problem.inputs.push_back(
-        {StepBuffer::of(input), dtypeOfValue(input), broadcastStrides(sizesOf(input), sizes)});
+    problem.inputs.push_back({StepBuffer::of(input), dtypeOfValue(input),
+                              broadcastStrides(context.sizesOf(input), sizes)});
   for (Value result : group->getResults()) {
-    if (sizesOf(result) != sizes)
+    if (context.sizesOf(result) != sizes)
       return LoweringResult::refuse("the group's results have different shapes");
     problem.outputs.push_back(
         {StepBuffer::of(result), dtypeOfValue(result), contiguousStrides(sizes)});

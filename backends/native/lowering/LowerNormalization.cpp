@@ -9,7 +9,7 @@
 #include "backends/native/kernels/RowReduction.h"
 #include "backends/native/lowering/Lowering.h"
 #include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 #include "ir/ScalarEmitter.h"
 #include "runtime/lib/CeilDiv.h"
@@ -34,8 +34,7 @@ struct ChannelShape {
 };
 } // namespace
 
-static ChannelShape channelShapeOf(Value v) {
-  ArrayRef<int64_t> sizes = sizesOf(v);
+static ChannelShape channelShapeOf(ArrayRef<int64_t> sizes) {
   ChannelShape shape;
   shape.batch = sizes[0];
   if (sizes.size() < 2)
@@ -72,9 +71,9 @@ static ScalarProgram batchNormProgram(DType dtype, double epsilon) {
   return program;
 }
 
-static LoweringResult lower(nn::BatchNormOp op) {
+static LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context) {
   DType dtype = dtypeOfValue(op.getInput());
-  ChannelShape shape = channelShapeOf(op.getInput());
+  ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
   MapProblem problem;
   problem.name = "batch_norm";
   problem.sizes = {shape.batch, shape.channels, shape.plane};
@@ -131,11 +130,11 @@ static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
   });
 }
 
-static LoweringResult lower(nn::InstanceNormOp op) {
+static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &context) {
   DType dtype = dtypeOfValue(op.getInput());
   if (dtypeOfValue(op.getScale()) != dtype || dtypeOfValue(op.getBias()) != dtype)
     return LoweringResult::refuse("instance normalization of mixed types");
-  ChannelShape shape = channelShapeOf(op.getInput());
+  ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
   double epsilon = op.getEpsilon().convertToDouble();
   LoweringResult lowered;
   if (shape.elements() == 0)
@@ -212,10 +211,10 @@ static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
   });
 }
 
-static LoweringResult lower(nn::LrnOp op) {
+static LoweringResult lower(nn::LrnOp op, const LoweringContext &context) {
   constexpr int64_t kChunk = 1024;
   DType dtype = dtypeOfValue(op.getInput());
-  ChannelShape shape = channelShapeOf(op.getInput());
+  ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
   LoweringResult lowered;
   if (shape.elements() == 0)
     return lowered;
@@ -241,12 +240,13 @@ static LoweringResult lower(nn::LrnOp op) {
   return lowered;
 }
 
-LoweringResult native::lowerNormalization(Operation *op, const LoweringContext &) {
+LoweringResult native::lowerNormalization(Operation *op, const LoweringContext &context) {
   DType dtype = dtypeOfValue(op->getOperand(0));
   if (dtype != DType::Float32 && dtype != DType::Float64)
     return LoweringResult::refuse("no native normalization of " + std::string(dtypeName(dtype)));
   return llvm::TypeSwitch<Operation *, LoweringResult>(op)
-      .Case<nn::BatchNormOp, nn::InstanceNormOp, nn::LrnOp>([](auto o) { return lower(o); })
+      .Case<nn::BatchNormOp, nn::InstanceNormOp, nn::LrnOp>(
+          [&](auto o) { return lower(o, context); })
       .Default([](Operation *o) {
         return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
       });

@@ -3,7 +3,7 @@
 #include "backends/native/kernels/ReduceKernel.h"
 #include "backends/native/lowering/Lowering.h"
 #include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "runtime/reference/WindowShape.h"
@@ -26,14 +26,15 @@ static bool isArithmetic(DType dtype) {
 /// What all lowerings of pools need of the group.
 namespace {
 struct PoolProblem {
-  Operation *group, *root;
+  const LoweringContext &context;
+  Operation *group = nullptr, *root = nullptr;
   Value input;
-  DType dtype;
-  int64_t block;
+  DType dtype = DType::Undefined;
+  int64_t block = 0;
   Epilogue epilogue;
 
   ArrayRef<int64_t> spatialSizes(Value v) const {
-    return sizesOf(v).drop_front(2).drop_back(block ? 1 : 0);
+    return context.sizesOf(v).drop_front(2).drop_back(block ? 1 : 0);
   }
   void addOperands(LoweredStep &step) const {
     for (const Epilogue::Operand &operand : epilogue.operands)
@@ -60,8 +61,8 @@ static bool resolveAxes(Op op, const PoolProblem &problem, PoolAxis (&axes)[3]) 
 }
 
 template <typename Op>
-static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec spec,
-                                    const LoweringContext &context) {
+static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec spec) {
+  const LoweringContext &context = problem.context;
   PoolAxis axes[3];
   size_t rank = problem.spatialSizes(problem.input).size();
   if (rank < 1 || rank > 3)
@@ -80,7 +81,7 @@ static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec 
   spec.epilogue = EpilogueCode(problem.epilogue);
 
   LoweredStep step;
-  ArrayRef<int64_t> sizes = sizesOf(op.getResult());
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getResult());
   step.kernel = spec.kernel();
   step.dims = poolDims(axes, sizes[1]);
   step.buffers = {StepBuffer::of(problem.input), StepBuffer::of(problem.group->getResult(0))};
@@ -90,15 +91,16 @@ static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec 
   int64_t rowBytes =
       axes[2].output * std::max<int64_t>(problem.block, 1) * dtypeBytes(problem.dtype);
   step.grain = chooseMoveGrain(rowBytes * taps / 2);
-  step.flops = static_cast<double>(elementsOf(op.getResult())) * static_cast<double>(taps);
-  step.bytes = static_cast<double>((elementsOf(problem.input) + elementsOf(op.getResult())) *
-                                   dtypeBytes(problem.dtype));
+  step.flops = static_cast<double>(context.elementsOf(op.getResult())) * static_cast<double>(taps);
+  step.bytes =
+      static_cast<double>((context.elementsOf(problem.input) + context.elementsOf(op.getResult())) *
+                          dtypeBytes(problem.dtype));
   return LoweringResult::of(std::move(step));
 }
 
 /// A global pool is a reduction over all pixels of a channel.
 static LoweringResult lowerGlobal(const PoolProblem &problem, ReduceKind kind) {
-  ArrayRef<int64_t> sizes = sizesOf(problem.input);
+  ArrayRef<int64_t> sizes = problem.context.sizesOf(problem.input);
   ReduceSpec spec;
   spec.kind = kind;
   spec.dtype = problem.dtype;
@@ -119,7 +121,7 @@ LoweringResult native::lowerPool(Operation *group, const LoweringContext &contex
   Operation *root = nn::groupRoot(group);
   if (!root)
     return LoweringResult::refuse("no native code for " + group->getName().getStringRef().str());
-  PoolProblem problem;
+  PoolProblem problem{context};
   problem.group = group;
   problem.root = root;
   problem.input = nn::outerValue(group, root->getOperand(0));
@@ -128,26 +130,26 @@ LoweringResult native::lowerPool(Operation *group, const LoweringContext &contex
     return LoweringResult::refuse("no native pooling of " + std::string(dtypeName(problem.dtype)));
   problem.block = root->getAttrOfType<IntegerAttr>("block").getInt();
   std::string reason;
-  auto epilogue = buildEpilogue(group, problem.block > 0, reason);
+  auto epilogue = buildEpilogue(group, context, problem.block > 0, reason);
   if (!epilogue)
     return LoweringResult::refuse(reason);
   problem.epilogue = std::move(*epilogue);
   bool averages = isa<nn::AveragePoolOp, nn::GlobalAveragePoolOp>(root);
   if (averages && !isFloat(problem.dtype))
     return LoweringResult::refuse("the average of integers");
-  if (elementsOf(group->getResult(0)) == 0)
+  if (context.elementsOf(group->getResult(0)) == 0)
     return {};
   return llvm::TypeSwitch<Operation *, LoweringResult>(root)
       .Case([&](nn::MaxPoolOp op) {
         PoolSpec spec;
         spec.kind = PoolSpec::Kind::Max;
-        return lowerWindowed(op, problem, spec, context);
+        return lowerWindowed(op, problem, spec);
       })
       .Case([&](nn::AveragePoolOp op) {
         PoolSpec spec;
         spec.kind = PoolSpec::Kind::Average;
         spec.countsPadding = op.getCountIncludePad();
-        return lowerWindowed(op, problem, spec, context);
+        return lowerWindowed(op, problem, spec);
       })
       .Case([&](nn::GlobalAveragePoolOp) { return lowerGlobal(problem, ReduceKind::Mean); })
       .Case([&](nn::GlobalMaxPoolOp) { return lowerGlobal(problem, ReduceKind::Max); })

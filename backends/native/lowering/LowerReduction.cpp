@@ -2,7 +2,7 @@
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
 #include "backends/native/lowering/Lowering.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
@@ -24,11 +24,12 @@ static RowShape rowsAlong(ArrayRef<int64_t> sizes, int64_t begin, int64_t end) {
 //===----------------------------------------------------------------------===//
 
 /// Which dimensions `op` reduces; nullopt when known only at run time.
-static std::optional<std::vector<bool>> reducedDimensions(nn::ReduceOp op) {
+static std::optional<std::vector<bool>> reducedDimensions(nn::ReduceOp op,
+                                                          const LoweringContext &context) {
   std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions();
   if (!dimensions)
     return std::nullopt;
-  std::vector<bool> reduced(sizesOf(op.getInput()).size());
+  std::vector<bool> reduced(context.sizesOf(op.getInput()).size());
   for (int64_t d : *dimensions)
     reduced[static_cast<size_t>(d)] = true;
   return reduced;
@@ -60,8 +61,8 @@ static std::optional<RowShape> asRows(ArrayRef<int64_t> sizes, const std::vector
 
 /// Copies the input into scratch space with the reduced dimensions last.
 static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced, RowShape &shape,
-                                  std::vector<LoweredStep> &steps) {
-  ArrayRef<int64_t> sizes = sizesOf(input);
+                                  const LoweringContext &context, std::vector<LoweredStep> &steps) {
+  ArrayRef<int64_t> sizes = context.sizesOf(input);
   std::vector<int64_t> strides = contiguousStrides(sizes), order, from;
   shape = {};
   for (bool wanted : {false, true})
@@ -78,9 +79,9 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
   return scratch;
 }
 
-static LoweringResult lower(nn::ReduceOp op) {
+static LoweringResult lower(nn::ReduceOp op, const LoweringContext &context) {
   std::optional<ReduceKind> kind = parseReduceKind(op.getKind());
-  std::optional<std::vector<bool>> reduced = reducedDimensions(op);
+  std::optional<std::vector<bool>> reduced = reducedDimensions(op, context);
   DType dtype = dtypeOfValue(op.getInput());
   if (!kind || !reduced)
     return LoweringResult::refuse("the axes are known only at run time");
@@ -89,9 +90,9 @@ static LoweringResult lower(nn::ReduceOp op) {
   if (needsFloats && !isFloat(dtype))
     return LoweringResult::refuse("this reduction of integers");
   LoweringResult lowered;
-  if (elementsOf(op.getResult()) == 0)
+  if (context.elementsOf(op.getResult()) == 0)
     return lowered;
-  std::vector<int64_t> flat = {elementsOf(op.getInput())};
+  std::vector<int64_t> flat = {context.elementsOf(op.getInput())};
   bool isCopy = op.getNoopWithEmptyAxes() && llvm::none_of(*reduced, [](bool r) { return r; });
   if (isCopy) {
     appendCopy(flat, dtype, {StepBuffer::of(op.getInput()), {1}},
@@ -99,10 +100,10 @@ static LoweringResult lower(nn::ReduceOp op) {
     return lowered;
   }
   StepBuffer input = StepBuffer::of(op.getInput());
-  std::optional<RowShape> shape = asRows(sizesOf(op.getInput()), *reduced);
+  std::optional<RowShape> shape = asRows(context.sizesOf(op.getInput()), *reduced);
   if (!shape) {
     shape.emplace();
-    input = moveReducedLast(op.getInput(), *reduced, *shape, lowered.steps);
+    input = moveReducedLast(op.getInput(), *reduced, *shape, context, lowered.steps);
   }
   ReduceSpec spec;
   spec.kind = *kind;
@@ -119,15 +120,16 @@ static LoweringResult lower(nn::ReduceOp op) {
 // Softmax and arg max
 //===----------------------------------------------------------------------===//
 
-template <typename Op> static LoweringResult lowerSoftmax(Op op, bool logarithm) {
+template <typename Op>
+static LoweringResult lowerSoftmax(Op op, bool logarithm, const LoweringContext &context) {
   SoftmaxSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
   if (!isFloat(spec.dtype))
     return LoweringResult::refuse("softmax of integers");
-  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   auto rank = static_cast<int64_t>(sizes.size());
   RowShape shape = rowsAlong(sizes, op.getAxis(), op.getTrailing() ? rank : op.getAxis() + 1);
-  if (elementsOf(op.getInput()) == 0)
+  if (context.elementsOf(op.getInput()) == 0)
     return {};
   spec.logarithm = logarithm;
   spec.contiguous = shape.inner == 1;
@@ -135,12 +137,13 @@ template <typename Op> static LoweringResult lowerSoftmax(Op op, bool logarithm)
       makeSoftmax(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
-template <typename Op> static LoweringResult lowerArg(Op op, bool wantMax) {
+template <typename Op>
+static LoweringResult lowerArg(Op op, bool wantMax, const LoweringContext &context) {
   ArgSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
-  ArrayRef<int64_t> sizes = sizesOf(op.getInput());
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   RowShape shape = rowsAlong(sizes, op.getAxis(), op.getAxis() + 1);
-  if (elementsOf(op.getResult()) == 0)
+  if (context.elementsOf(op.getResult()) == 0)
     return {};
   if (shape.length == 0)
     return LoweringResult::refuse("the axis is empty");
@@ -151,17 +154,17 @@ template <typename Op> static LoweringResult lowerArg(Op op, bool wantMax) {
       makeArg(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
-LoweringResult native::lowerReduction(Operation *op, const LoweringContext &) {
+LoweringResult native::lowerReduction(Operation *op, const LoweringContext &context) {
   DType dtype = dtypeOfValue(op->getOperand(0));
   if (dtype != DType::Float32 && dtype != DType::Float64 && !isSignedInteger(dtype) &&
       !isUnsignedInteger(dtype))
     return LoweringResult::refuse("no native reduction of " + std::string(dtypeName(dtype)));
   return llvm::TypeSwitch<Operation *, LoweringResult>(op)
-      .Case([](nn::ReduceOp o) { return lower(o); })
-      .Case([](nn::SoftmaxOp o) { return lowerSoftmax(o, /*logarithm=*/false); })
-      .Case([](nn::LogSoftmaxOp o) { return lowerSoftmax(o, /*logarithm=*/true); })
-      .Case([](nn::ArgMaxOp o) { return lowerArg(o, /*wantMax=*/true); })
-      .Case([](nn::ArgMinOp o) { return lowerArg(o, /*wantMax=*/false); })
+      .Case([&](nn::ReduceOp o) { return lower(o, context); })
+      .Case([&](nn::SoftmaxOp o) { return lowerSoftmax(o, /*logarithm=*/false, context); })
+      .Case([&](nn::LogSoftmaxOp o) { return lowerSoftmax(o, /*logarithm=*/true, context); })
+      .Case([&](nn::ArgMaxOp o) { return lowerArg(o, /*wantMax=*/true, context); })
+      .Case([&](nn::ArgMinOp o) { return lowerArg(o, /*wantMax=*/false, context); })
       .Default([](Operation *o) {
         return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
       });

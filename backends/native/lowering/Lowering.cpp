@@ -3,7 +3,7 @@
 
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/GroupProgram.h"
-#include "backends/plan/StaticShape.h"
+#include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 
@@ -86,7 +86,8 @@ static std::optional<OperandAccess> accessOf(ArrayRef<int64_t> sizes, ArrayRef<i
   return std::nullopt;
 }
 
-std::optional<Epilogue> native::buildEpilogue(Operation *group, bool blocked, std::string &reason) {
+std::optional<Epilogue> native::buildEpilogue(Operation *group, const LoweringContext &context,
+                                              bool blocked, std::string &reason) {
   Operation *root = nn::groupRoot(group);
   if (!root || group->getNumResults() != 1 || root->getNumResults() != 1) {
     reason = "an epilogue needs a group with one root and one result";
@@ -98,7 +99,7 @@ std::optional<Epilogue> native::buildEpilogue(Operation *group, bool blocked, st
       reason = "an operand of the root is computed inside the group";
       return std::nullopt;
     }
-  if (sizesOf(group->getResult(0)) != sizesOf(root->getResult(0))) {
+  if (context.sizesOf(group->getResult(0)) != context.sizesOf(root->getResult(0))) {
     reason = "the epilogue changes the shape of the root's result";
     return std::nullopt;
   }
@@ -107,7 +108,7 @@ std::optional<Epilogue> native::buildEpilogue(Operation *group, bool blocked, st
     return std::nullopt;
   Epilogue epilogue{std::move(program->program), {}};
   for (Value input : llvm::drop_begin(program->inputs)) {
-    auto access = accessOf(sizesOf(input), sizesOf(group->getResult(0)), blocked);
+    auto access = accessOf(context.sizesOf(input), context.sizesOf(group->getResult(0)), blocked);
     if (!access) {
       reason = "an operand of the epilogue is broadcast in a way without native code";
       return std::nullopt;

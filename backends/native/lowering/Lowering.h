@@ -12,6 +12,7 @@
 #include "backends/native/kernels/KernelBuilder.h"
 #include "backends/native/kernels/ScalarProgram.h"
 #include "backends/plan/LoweredStep.h"
+#include "backends/plan/ValueTable.h"
 
 #include "mlir/IR/Operation.h"
 
@@ -26,9 +27,14 @@ struct LoweringContext {
   const Target &target;
   /// Threads the plan is tuned for (task sizes only; results do not depend on it).
   int64_t threads = 1;
+  /// The sizes to lower for.
+  const plan::ValueTable &values;
+
+  llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const { return values.sizesOf(value); }
+  int64_t elementsOf(mlir::Value value) const { return values.elementsOf(value); }
 };
 
-/// All operand and result types of `op` are static (checked by the caller).
+/// The sizes of all operands and results of `op` are known (checked by the caller).
 /// `op` is an `nn.group` or an opaque op.
 using LoweringFunction = LoweringResult (*)(mlir::Operation *op, const LoweringContext &context);
 
@@ -42,13 +48,16 @@ LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &contex
 /// The lowerings of all families.
 class NativeLowering : public plan::OpLowering {
 public:
-  explicit NativeLowering(const LoweringContext &context) : context(context) {}
+  NativeLowering(const Target &target, int64_t threads) : target(target), threads(threads) {}
   bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
-  LoweringResult lower(mlir::Operation *op) const override { return lowerOperation(op, context); }
+  LoweringResult lower(mlir::Operation *op, const plan::ValueTable &values) const override {
+    return lowerOperation(op, {target, threads, values});
+  }
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
 
 private:
-  LoweringContext context;
+  const Target &target;
+  int64_t threads;
 };
 
 // One per family, in Lower<Family>.cpp.
@@ -60,10 +69,11 @@ LoweringResult lowerReduction(mlir::Operation *op, const LoweringContext &contex
 LoweringResult lowerNormalization(mlir::Operation *op, const LoweringContext &context);
 LoweringResult lowerDataMovement(mlir::Operation *op, const LoweringContext &context);
 
-/// The epilogue of a group with one root, one result and static types; nullopt
+/// The epilogue of a group with one root, one result and known sizes; nullopt
 /// with `reason` when an operand's access is none of OperandAccess. `blocked`
 /// says that the result is [N, C/b, spatial..., b]; Channel then spans both its
 /// dimension 1 and the lanes.
-std::optional<Epilogue> buildEpilogue(mlir::Operation *group, bool blocked, std::string &reason);
+std::optional<Epilogue> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
+                                      bool blocked, std::string &reason);
 
 } // namespace quern::native
