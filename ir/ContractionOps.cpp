@@ -11,15 +11,15 @@ using namespace quern::nn::detail;
 static Shape batchOf(const Shape &shape) {
   if (shape.rank() <= 2)
     return Shape();
-  return Shape({shape.dims().begin(), shape.dims().end() - 2});
+  return Shape(DimVector(shape.dims().begin(), shape.dims().end() - 2));
 }
 
-FailureOr<SmallVector<Type>> MatMulOp::inferResultTypes() {
+InferredTypes MatMulOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getA());
   if (failed(requireNumbers(*this, getA(), "a")) ||
       failed(requireSameElements(*this, getB(), "b", getA())))
     return failure();
-  std::optional<Shape> a = shapeOf(getA()), b = shapeOf(getB());
+  std::optional<Shape> a = facts.shapeOf(getA()), b = facts.shapeOf(getB());
   if ((a && a->rank() == 0) || (b && b->rank() == 0))
     return emitOpError("operands must have rank 1 or more, found a scalar");
   if (!a || !b)
@@ -31,7 +31,7 @@ FailureOr<SmallVector<Type>> MatMulOp::inferResultTypes() {
   Expected<Shape> batch = broadcastShapes(batchOf(*a), batchOf(*b));
   if (!batch)
     return emitOpError("batch dimensions: ") << batch.status().message();
-  std::vector<Dim> dims = batch->dims();
+  DimVector dims = batch->dims();
   if (a->rank() > 1)
     dims.push_back((*a)[a->rank() - 2]);
   if (b->rank() > 1)
@@ -40,8 +40,8 @@ FailureOr<SmallVector<Type>> MatMulOp::inferResultTypes() {
 }
 
 /// The addend of a gemm broadcasts to the result, never the other way round.
-static LogicalResult verifyAddend(GemmOp op, const Shape &result) {
-  std::optional<Shape> c = shapeOf(op.getC());
+static LogicalResult verifyAddend(GemmOp op, const Shape &result, const ShapeFacts &facts) {
+  std::optional<Shape> c = facts.shapeOf(op.getC());
   if (!c)
     return success();
   bool fits = c->rank() <= result.rank();
@@ -54,12 +54,12 @@ static LogicalResult verifyAddend(GemmOp op, const Shape &result) {
   return op.emitOpError("c must broadcast to ") << result.str() << ", found " << c->str();
 }
 
-FailureOr<SmallVector<Type>> GemmOp::inferResultTypes() {
+InferredTypes GemmOp::inferResultTypes(const ShapeFacts &facts) {
   if (failed(requireNumbers(*this, getA(), "a")) ||
       failed(requireSameElements(*this, getB(), "b", getA())) ||
       failed(requireSameElements(*this, getC(), "c", getA())))
     return failure();
-  std::optional<Shape> a = shapeOf(getA()), b = shapeOf(getB());
+  std::optional<Shape> a = facts.shapeOf(getA()), b = facts.shapeOf(getB());
   if ((a && a->rank() != 2) || (b && b->rank() != 2))
     return emitOpError("a and b must be matrices, found rank ")
            << (a && a->rank() != 2 ? a->rank() : b->rank());
@@ -69,7 +69,7 @@ FailureOr<SmallVector<Type>> GemmOp::inferResultTypes() {
   if (failed(requireDim(*this, innerB, innerA, "the inner dimension of b")))
     return failure();
   Shape result({rows, columns});
-  if (failed(verifyAddend(*this, result)))
+  if (failed(verifyAddend(*this, result, facts)))
     return failure();
   return rankedResult(*this, result, elementTypeOf(getA()));
 }

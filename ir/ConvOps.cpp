@@ -48,8 +48,9 @@ static WindowAxis windowOf(Op op, int64_t i, const Dim &in, const Dim &kernel) {
 }
 
 /// The bias is [channels].
-static LogicalResult verifyBias(Operation *op, Value bias, const Dim &channels) {
-  std::optional<Shape> shape = shapeOf(bias);
+static LogicalResult verifyBias(const ShapeFacts &facts, Operation *op, Value bias,
+                                const Dim &channels) {
+  std::optional<Shape> shape = facts.shapeOf(bias);
   if (!shape)
     return success();
   if (shape->rank() != 1)
@@ -69,8 +70,11 @@ static FailureOr<Dim> convolvedDim(ConvOp op, AutoPad autoPad, int64_t i, const 
   bool same = autoPad == AutoPad::SameUpper || autoPad == AutoPad::SameLower;
   if (!input.isStatic() || (!same && !kernel.isStatic())) {
     int64_t padding = autoPad == AutoPad::Valid ? 0 : axis.padBegin + axis.padEnd;
-    bool keepsSize = same || (kernel.isStatic() && padding == windowExtent(axis) - 1);
-    return axis.stride == 1 && keepsSize ? input : Dim();
+    if (same)
+      return ceilDiv(input, axis.stride);
+    if (!kernel.isStatic())
+      return Dim();
+    return floorDiv(input + Dim(padding) - Dim(windowExtent(axis)), axis.stride) + Dim(1);
   }
   Expected<int64_t> size = windowOutputSize(axis, autoPad, /*ceilMode=*/false);
   if (!size)
@@ -95,7 +99,7 @@ static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Sha
   return requireDim(op, input[1], Dim(ceilDiv(channels.value(), block)), "input channel blocks");
 }
 
-FailureOr<SmallVector<Type>> ConvOp::inferResultTypes() {
+InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
   FailureOr<AutoPad> autoPad = verifyCommon(*this);
   if (failed(autoPad))
     return failure();
@@ -103,7 +107,7 @@ FailureOr<SmallVector<Type>> ConvOp::inferResultTypes() {
   if (inputBlock < 0 || outputBlock < 0)
     return emitOpError("blocks must not be negative, found ") << std::min(inputBlock, outputBlock);
   Type elementType = elementTypeOf(getInput());
-  std::optional<Shape> input = shapeOf(getInput()), weights = shapeOf(getWeights());
+  std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
   if (!input || !weights)
     return unrankedResult(elementType);
   int64_t spatial = weights->rank() - 2;
@@ -112,12 +116,12 @@ FailureOr<SmallVector<Type>> ConvOp::inferResultTypes() {
            << input->rank() << " does not fit weights of rank " << weights->rank();
   if (failed(verifyWindowLengths(*this, spatial)) ||
       failed(verifyConvChannels(*this, *input, *weights)) ||
-      failed(verifyBias(*this, getBias(), (*weights)[0])))
+      failed(verifyBias(facts, *this, getBias(), (*weights)[0])))
     return failure();
   if (inputBlock > 0 &&
       failed(requireDim(*this, (*input)[spatial + 2], Dim(inputBlock), "the last input dimension")))
     return failure();
-  std::vector<Dim> dims = {(*input)[0], (*weights)[0]};
+  DimVector dims = {(*input)[0], (*weights)[0]};
   for (int64_t i = 0; i < spatial; ++i) {
     FailureOr<Dim> dim = convolvedDim(*this, *autoPad, i, (*input)[2 + i], (*weights)[2 + i]);
     if (failed(dim))
@@ -154,12 +158,12 @@ static FailureOr<Dim> transposedDim(ConvTransposeOp op, AutoPad autoPad, int64_t
   return Dim(*size);
 }
 
-FailureOr<SmallVector<Type>> ConvTransposeOp::inferResultTypes() {
+InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
   FailureOr<AutoPad> autoPad = verifyCommon(*this);
   if (failed(autoPad))
     return failure();
   Type elementType = elementTypeOf(getInput());
-  std::optional<Shape> input = shapeOf(getInput()), weights = shapeOf(getWeights());
+  std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
   if (!input || !weights)
     return unrankedResult(elementType);
   int64_t spatial = weights->rank() - 2;
@@ -188,9 +192,9 @@ FailureOr<SmallVector<Type>> ConvTransposeOp::inferResultTypes() {
       return emitOpError("the number of output channels overflows");
     outputs = Dim(count.value());
   }
-  if (failed(verifyBias(*this, getBias(), outputs)))
+  if (failed(verifyBias(facts, *this, getBias(), outputs)))
     return failure();
-  std::vector<Dim> dims = {(*input)[0], outputs};
+  DimVector dims = {(*input)[0], outputs};
   for (int64_t i = 0; i < spatial; ++i) {
     FailureOr<Dim> dim = transposedDim(*this, *autoPad, i, (*input)[2 + i], (*weights)[2 + i]);
     if (failed(dim))

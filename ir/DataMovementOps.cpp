@@ -12,14 +12,14 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::nn::detail;
 
-FailureOr<SmallVector<Type>> CastOp::inferResultTypes() {
+InferredTypes CastOp::inferResultTypes(const ShapeFacts &facts) {
   DType from = dtypeOf(elementTypeOf(getInput())), to = dtypeOf(getTo());
   auto castable = [](DType t) {
     return t != DType::Undefined && t != DType::Complex64 && t != DType::Complex128;
   };
   if (!castable(from) || !castable(to))
     return emitOpError("cannot convert ") << elementTypeOf(getInput()) << " to " << getTo();
-  std::optional<Shape> shape = shapeOf(getInput());
+  std::optional<Shape> shape = facts.shapeOf(getInput());
   return shape ? rankedResult(*this, *shape, getTo()) : unrankedResult(getTo());
 }
 
@@ -44,22 +44,23 @@ static LogicalResult mergeInput(ConcatOp op, Shape &merged, const Shape &next, i
 
 std::optional<int64_t> ConcatOp::getAxisRank() {
   // The result is ranked as soon as any input is.
-  std::optional<Shape> shape = shapeOf(getResult());
+  std::optional<Shape> shape = nn::shapeOf(getResult());
   return shape ? std::optional(shape->rank()) : std::nullopt;
 }
 
-FailureOr<SmallVector<Type>> ConcatOp::inferResultTypes() {
+InferredTypes ConcatOp::inferResultTypes(const ShapeFacts &facts) {
   if (getInputs().empty())
     return emitOpError("needs at least one input");
   Value first = getInputs().front();
   std::optional<Shape> merged;
   FailureOr<int64_t> axis = failure();
   CheckedSize total;
+  Dim sum(0);
   bool known = true;
   for (Value input : getInputs()) {
     if (failed(requireSameElements(*this, input, "every input", first)))
       return failure();
-    std::optional<Shape> next = shapeOf(input);
+    std::optional<Shape> next = facts.shapeOf(input);
     known &= next.has_value();
     if (!next)
       continue;
@@ -71,27 +72,24 @@ FailureOr<SmallVector<Type>> ConcatOp::inferResultTypes() {
     } else if (failed(mergeInput(*this, *merged, *next, *axis))) {
       return failure();
     }
-    known &= (*next)[*axis].isStatic();
+    sum = sum + (*next)[*axis];
     total += CheckedSize((*next)[*axis].isStatic() ? (*next)[*axis].size() : 0);
   }
   if (!merged)
     return unrankedResult(elementTypeOf(first));
   if (!total.valid())
     return emitOpError("the size of axis ") << *axis << " overflows";
-  if (known)
-    (*merged)[*axis] = Dim(total.value());
-  else if (getInputs().size() > 1)
-    (*merged)[*axis] = Dim();
+  if (getInputs().size() > 1)
+    (*merged)[*axis] = known ? sum : Dim();
   return rankedResult(*this, *merged, elementTypeOf(first));
 }
 
 /// The part sizes of a split whose `sizes` is constant.
-static FailureOr<std::vector<Dim>> givenParts(SplitOp op, ArrayRef<int64_t> sizes,
-                                              const Dim &whole) {
+static FailureOr<DimVector> givenParts(SplitOp op, ArrayRef<int64_t> sizes, const Dim &whole) {
   if (sizes.size() != op.getNumResults())
     return op.emitOpError("has ") << op.getNumResults() << " results, but " << sizes.size()
                                   << " sizes";
-  std::vector<Dim> parts;
+  DimVector parts;
   CheckedSize total;
   for (int64_t size : sizes) {
     if (size < 0)
@@ -107,44 +105,50 @@ static FailureOr<std::vector<Dim>> givenParts(SplitOp op, ArrayRef<int64_t> size
 }
 
 /// The sizes of `count` equal parts, of which the last may be smaller.
-static FailureOr<std::vector<Dim>> equalParts(SplitOp op, const Dim &whole) {
+static FailureOr<DimVector> equalParts(SplitOp op, const Dim &whole) {
   int64_t count = op.getNumResults();
   if (count == 1)
-    return std::vector<Dim>{whole};
-  if (!whole.isStatic())
-    return std::vector<Dim>(count);
-  int64_t part = ceilDiv(whole.size(), count);
+    return DimVector{whole};
+  if (whole.isUnknown())
+    return DimVector(count);
+  if (whole.isSymbolic()) {
+    Dim part = ceilDiv(whole, count);
+    DimVector parts(count, part);
+    parts.back() = whole - part * Dim(count - 1);
+    return parts;
+  }
+  int64_t part = quern::ceilDiv(whole.size(), count);
   CheckedSize last = CheckedSize(whole.size()) - CheckedSize(part) * CheckedSize(count - 1);
   if (!last.valid())
     return op.emitOpError("cannot split ") << whole.str() << " elements into " << count << " parts";
-  std::vector<Dim> parts(count, Dim(part));
+  DimVector parts(count, Dim(part));
   parts.back() = Dim(last.value());
   return parts;
 }
 
-FailureOr<SmallVector<Type>> SplitOp::inferResultTypes() {
+InferredTypes SplitOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
   if (getNumResults() == 0)
     return emitOpError("needs at least one result");
-  if (failed(requireIndices(*this, getSizes(), "sizes", /*maxRank=*/1)))
+  if (failed(requireIndices(facts, *this, getSizes(), "sizes", /*maxRank=*/1)))
     return failure();
-  std::optional<Shape> input = shapeOf(getInput());
+  std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)
-    return SmallVector<Type>(getNumResults(), UnrankedTensorType::get(elementType));
+    return SmallVector<InferredType, 1>(getNumResults(), {elementType, std::nullopt});
   FailureOr<int64_t> axis = resolveAxis(*this, getAxis(), input->rank());
   if (failed(axis))
     return failure();
-  FailureOr<std::vector<Dim>> parts = std::vector<Dim>(getNumResults());
+  FailureOr<DimVector> parts = DimVector(getNumResults());
   if (isNone(getSizes()))
     parts = equalParts(*this, (*input)[*axis]);
-  else if (std::optional<std::vector<int64_t>> sizes = constantInts(getSizes()))
+  else if (std::optional<std::vector<int64_t>> sizes = facts.integersOf(getSizes()))
     parts = givenParts(*this, *sizes, (*input)[*axis]);
   if (failed(parts))
     return failure();
-  SmallVector<Type> types;
+  SmallVector<InferredType, 1> types;
   for (const Dim &part : *parts) {
     (*input)[*axis] = part;
-    types.push_back(tensorType(*input, elementType));
+    types.push_back({elementType, *input});
   }
   return types;
 }
@@ -161,7 +165,7 @@ static int64_t slicedSize(int64_t size, int64_t start, int64_t end, int64_t step
   if (step > 0) {
     start = fromFront(start, 0, size);
     end = fromFront(end, 0, size);
-    return start < end ? ceilDiv(end - start, step) : 0;
+    return start < end ? quern::ceilDiv(end - start, step) : 0;
   }
   if (size == 0)
     return 0;
@@ -182,11 +186,12 @@ static Dim slicedDim(const Dim &dim, int64_t start, int64_t end, int64_t step) {
 }
 
 /// The axes that a slice cuts; nullopt when they are not constant.
-static FailureOr<std::optional<SmallVector<int64_t>>> slicedAxes(SliceOp op, int64_t rank) {
+static FailureOr<std::optional<SmallVector<int64_t>>> slicedAxes(SliceOp op, int64_t rank,
+                                                                 const ShapeFacts &facts) {
   std::optional<std::vector<int64_t>> axes;
   if (!isNone(op.getAxes())) {
-    axes = constantInts(op.getAxes());
-  } else if (std::optional<int64_t> count = lengthOf(op.getStarts())) {
+    axes = facts.integersOf(op.getAxes());
+  } else if (std::optional<int64_t> count = facts.lengthOf(op.getStarts())) {
     if (*count > rank)
       return op.emitOpError("starts must have at most ") << rank << " entries, found " << *count;
     auto all = llvm::seq<int64_t>(0, *count);
@@ -201,52 +206,52 @@ static FailureOr<std::optional<SmallVector<int64_t>>> slicedAxes(SliceOp op, int
 }
 
 /// Checks that starts, ends, axes and steps are index vectors of one length.
-static LogicalResult verifySliceOperands(SliceOp op) {
+static LogicalResult verifySliceOperands(SliceOp op, const ShapeFacts &facts) {
   std::optional<int64_t> length;
   std::pair<Value, StringRef> operands[] = {{op.getStarts(), "starts"},
                                             {op.getEnds(), "ends"},
                                             {op.getAxes(), "axes"},
                                             {op.getSteps(), "steps"}};
   for (auto [operand, name] : operands) {
-    if (failed(requireIndices(op, operand, name, /*maxRank=*/1)))
+    if (failed(requireIndices(facts, op, operand, name, /*maxRank=*/1)))
       return failure();
-    std::optional<int64_t> next = isNone(operand) ? std::nullopt : lengthOf(operand);
+    std::optional<int64_t> next = isNone(operand) ? std::nullopt : facts.lengthOf(operand);
     if (length && next && *length != *next)
       return op.emitOpError() << name << " must have " << *length << " entries, found " << *next;
     length = length ? length : next;
   }
-  if (std::optional<std::vector<int64_t>> steps = constantInts(op.getSteps()))
+  if (std::optional<std::vector<int64_t>> steps = facts.integersOf(op.getSteps()))
     if (llvm::is_contained(*steps, 0))
       return op.emitOpError("steps must not be 0");
   return success();
 }
 
-std::optional<SmallVector<int64_t>> SliceOp::getCutDimensions() {
-  std::optional<Shape> shape = shapeOf(getInput());
+std::optional<SmallVector<int64_t>> SliceOp::getCutDimensions(const ShapeFacts &facts) {
+  std::optional<Shape> shape = facts.shapeOf(getInput());
   if (!shape)
     return std::nullopt;
-  FailureOr<std::optional<SmallVector<int64_t>>> axes = slicedAxes(*this, shape->rank());
+  FailureOr<std::optional<SmallVector<int64_t>>> axes = slicedAxes(*this, shape->rank(), facts);
   return succeeded(axes) ? *axes : std::nullopt;
 }
 
-FailureOr<SmallVector<Type>> SliceOp::inferResultTypes() {
+InferredTypes SliceOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  if (failed(verifySliceOperands(*this)))
+  if (failed(verifySliceOperands(*this, facts)))
     return failure();
-  std::optional<Shape> shape = shapeOf(getInput());
+  std::optional<Shape> shape = facts.shapeOf(getInput());
   if (!shape)
     return unrankedResult(elementType);
-  FailureOr<std::optional<SmallVector<int64_t>>> axes = slicedAxes(*this, shape->rank());
+  FailureOr<std::optional<SmallVector<int64_t>>> axes = slicedAxes(*this, shape->rank(), facts);
   if (failed(axes))
     return failure();
   if (!*axes)
     return resultOfRank(*this, shape->rank(), elementType);
-  std::optional<std::vector<int64_t>> starts = constantInts(getStarts()),
-                                      ends = constantInts(getEnds()), steps;
+  std::optional<std::vector<int64_t>> starts = facts.integersOf(getStarts()),
+                                      ends = facts.integersOf(getEnds()), steps;
   if (isNone(getSteps()))
     steps.emplace((*axes)->size(), 1);
   else
-    steps = constantInts(getSteps());
+    steps = facts.integersOf(getSteps());
   for (auto [i, axis] : llvm::enumerate(**axes)) {
     bool known =
         starts && ends && steps && i < starts->size() && i < ends->size() && i < steps->size();
@@ -260,17 +265,22 @@ FailureOr<SmallVector<Type>> SliceOp::inferResultTypes() {
 // tile, pad, gather
 //===----------------------------------------------------------------------===//
 
-FailureOr<SmallVector<Type>> TileOp::inferResultTypes() {
+InferredTypes TileOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  if (failed(requireIndices(*this, getRepeats(), "repeats", /*maxRank=*/1)))
+  if (failed(requireIndices(facts, *this, getRepeats(), "repeats", /*maxRank=*/1)))
     return failure();
-  std::optional<Shape> shape = shapeOf(getInput());
-  std::optional<int64_t> count = lengthOf(getRepeats());
+  std::optional<Shape> shape = facts.shapeOf(getInput());
+  std::optional<int64_t> count = facts.lengthOf(getRepeats());
   if (!shape)
     return count ? resultOfRank(*this, *count, elementType) : unrankedResult(elementType);
   if (count && *count != shape->rank())
     return emitOpError("repeats must have ") << shape->rank() << " entries, found " << *count;
-  std::optional<std::vector<int64_t>> repeats = constantInts(getRepeats());
+  std::optional<std::vector<int64_t>> repeats = facts.integersOf(getRepeats());
+  if (std::optional<DimVector> dims = facts.dimsIn(getRepeats()); dims && !repeats && count) {
+    for (auto [i, repeat] : llvm::enumerate(*dims))
+      (*shape)[i] = (*shape)[i] * repeat;
+    return rankedResult(*this, *shape, elementType);
+  }
   if (!repeats)
     return resultOfRank(*this, shape->rank(), elementType);
   for (auto [i, repeat] : llvm::enumerate(*repeats)) {
@@ -288,7 +298,9 @@ FailureOr<SmallVector<Type>> TileOp::inferResultTypes() {
 static FailureOr<Dim> paddedDim(PadOp op, int64_t axis, const Dim &dim, int64_t begin,
                                 int64_t end) {
   if (!dim.isStatic())
-    return begin == 0 && end == 0 ? dim : Dim();
+    return begin == 0 && end == 0   ? dim
+           : begin >= 0 && end >= 0 ? dim + Dim(begin) + Dim(end)
+                                    : Dim();
   int64_t size = 0;
   if (__builtin_add_overflow(dim.size(), begin, &size) || __builtin_add_overflow(size, end, &size))
     return op.emitOpError("the size of axis ") << axis << " overflows";
@@ -301,25 +313,25 @@ static FailureOr<Dim> paddedDim(PadOp op, int64_t axis, const Dim &dim, int64_t 
   return Dim(size);
 }
 
-FailureOr<SmallVector<Type>> PadOp::inferResultTypes() {
+InferredTypes PadOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
   if (getMode() != "constant" && getMode() != "reflect" && getMode() != "edge")
     return emitOpError("mode must be constant, reflect or edge, found '") << getMode() << "'";
-  if (failed(requireIndices(*this, getPads(), "pads", /*maxRank=*/1)) ||
+  if (failed(requireIndices(facts, *this, getPads(), "pads", /*maxRank=*/1)) ||
       failed(requireSameElements(*this, getValue(), "value", getInput())))
     return failure();
   if (!isNone(getValue()))
-    if (std::optional<int64_t> count = lengthOf(getValue()); count && *count != 1)
+    if (std::optional<int64_t> count = facts.lengthOf(getValue()); count && *count != 1)
       return emitOpError("value must have one element, found ") << *count;
-  std::optional<Shape> shape = shapeOf(getInput());
-  std::optional<int64_t> count = lengthOf(getPads());
+  std::optional<Shape> shape = facts.shapeOf(getInput());
+  std::optional<int64_t> count = facts.lengthOf(getPads());
   if (count && *count % 2 != 0)
     return emitOpError("pads must have an even number of entries, found ") << *count;
   if (!shape)
     return count ? resultOfRank(*this, *count / 2, elementType) : unrankedResult(elementType);
   if (count && *count != 2 * shape->rank())
     return emitOpError("pads must have ") << 2 * shape->rank() << " entries, found " << *count;
-  std::optional<std::vector<int64_t>> pads = constantInts(getPads());
+  std::optional<std::vector<int64_t>> pads = facts.integersOf(getPads());
   if (!pads)
     return resultOfRank(*this, shape->rank(), elementType);
   for (int64_t i = 0; i < shape->rank(); ++i) {
@@ -331,11 +343,12 @@ FailureOr<SmallVector<Type>> PadOp::inferResultTypes() {
   return rankedResult(*this, *shape, elementType);
 }
 
-FailureOr<SmallVector<Type>> GatherOp::inferResultTypes() {
+InferredTypes GatherOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  if (failed(requireIndices(*this, getIndices(), "indices", std::numeric_limits<int64_t>::max())))
+  if (failed(requireIndices(facts, *this, getIndices(), "indices",
+                            std::numeric_limits<int64_t>::max())))
     return failure();
-  std::optional<Shape> input = shapeOf(getInput()), indices = shapeOf(getIndices());
+  std::optional<Shape> input = facts.shapeOf(getInput()), indices = facts.shapeOf(getIndices());
   if (!input)
     return unrankedResult(elementType);
   FailureOr<int64_t> axis = resolveAxis(*this, getAxis(), input->rank());
@@ -343,9 +356,9 @@ FailureOr<SmallVector<Type>> GatherOp::inferResultTypes() {
     return failure();
   if (!indices)
     return unrankedResult(elementType);
-  std::vector<Dim> dims(input->dims().begin(), input->dims().begin() + *axis);
-  dims.insert(dims.end(), indices->dims().begin(), indices->dims().end());
-  dims.insert(dims.end(), input->dims().begin() + *axis + 1, input->dims().end());
+  DimVector dims(input->dims().begin(), input->dims().begin() + *axis);
+  llvm::append_range(dims, indices->dims());
+  dims.append(input->dims().begin() + *axis + 1, input->dims().end());
   return rankedResult(*this, Shape(std::move(dims)), elementType);
 }
 
@@ -376,12 +389,13 @@ static LogicalResult verifyResizeAttributes(ResizeOp op) {
 }
 
 /// Checks the type and length of scales or roi: a float vector of `length`.
-static LogicalResult verifyFloatVector(ResizeOp op, Value vector, StringRef name, int64_t length) {
+static LogicalResult verifyFloatVector(ResizeOp op, Value vector, StringRef name, int64_t length,
+                                       const ShapeFacts &facts) {
   if (isNone(vector))
     return success();
   if (failed(requireFloats(op, vector, name)))
     return failure();
-  std::optional<int64_t> found = lengthOf(vector);
+  std::optional<int64_t> found = facts.lengthOf(vector);
   // An empty roi is ONNX's way of leaving it out.
   if (!found || *found == length || (name == "roi" && *found == 0))
     return success();
@@ -400,23 +414,26 @@ static FailureOr<Dim> scaledDim(ResizeOp op, const Dim &dim, float scale) {
   return scale == 1 ? dim : Dim(static_cast<int64_t>(size));
 }
 
-FailureOr<SmallVector<Type>> ResizeOp::inferResultTypes() {
+InferredTypes ResizeOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
   if (failed(verifyResizeAttributes(*this)) || failed(requireNumbers(*this, getInput(), "input")) ||
-      failed(requireIndices(*this, getSizes(), "sizes", /*maxRank=*/1)))
+      failed(requireIndices(facts, *this, getSizes(), "sizes", /*maxRank=*/1)))
     return failure();
-  std::optional<Shape> shape = shapeOf(getInput());
+  std::optional<Shape> shape = facts.shapeOf(getInput());
   if (!shape)
     return unrankedResult(elementType);
   int64_t rank = shape->rank();
-  if (failed(verifyFloatVector(*this, getScales(), "scales", rank)) ||
-      failed(verifyFloatVector(*this, getRoi(), "roi", 2 * rank)))
+  if (failed(verifyFloatVector(*this, getScales(), "scales", rank, facts)) ||
+      failed(verifyFloatVector(*this, getRoi(), "roi", 2 * rank, facts)))
     return failure();
   if (!isNone(getSizes())) {
-    std::optional<int64_t> count = lengthOf(getSizes());
+    std::optional<int64_t> count = facts.lengthOf(getSizes());
     if (count && *count != rank)
       return emitOpError("sizes must have ") << rank << " entries, found " << *count;
-    std::optional<std::vector<int64_t>> sizes = constantInts(getSizes());
+    std::optional<std::vector<int64_t>> sizes = facts.integersOf(getSizes());
+    std::optional<DimVector> dims = facts.dimsIn(getSizes());
+    if (!sizes && dims && dims->size() == static_cast<size_t>(rank))
+      return rankedResult(*this, Shape(*dims), elementType);
     if (!sizes)
       return resultOfRank(*this, rank, elementType);
     if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
@@ -424,7 +441,7 @@ FailureOr<SmallVector<Type>> ResizeOp::inferResultTypes() {
                  llvm::map_range(*sizes, [](int64_t s) { return std::to_string(s); }), ", ");
     return rankedResult(*this, Shape::fromSizes(*sizes), elementType);
   }
-  std::optional<Tensor> scales = constantTensor(getScales());
+  std::optional<Tensor> scales = facts.tensorOf(getScales());
   bool crops = getCoordinateTransformationMode() == "tf_crop_and_resize";
   if (!scales || scales->dtype() != DType::Float32 || crops)
     return resultOfRank(*this, rank, elementType);

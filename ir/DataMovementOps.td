@@ -38,7 +38,7 @@ def NN_SliceOp : NN_Op<"slice"> {
   let extraClassDeclaration = [{
     /// The dimensions that are cut, counted from the front; nullopt while they or
     /// the rank of the input are unknown.
-    ::std::optional<::llvm::SmallVector<int64_t>> getCutDimensions();
+    ::std::optional<::llvm::SmallVector<int64_t>> getCutDimensions(const ::quern::nn::ShapeFacts &facts);
   }];
 }
 
@@ -98,6 +98,17 @@ def NN_ShapeOp : NN_Op<"shape"> {
   let summary = "dimensions [start, end) of the input as int64; negative counts from the end";
   let arguments = (ins NN_Tensor:$input, NN_IntAttr:$start, OptionalAttr<NN_IntAttr>:$end);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    /// The part of a list of `rank` sizes that it selects.
+    template <typename Sizes> Sizes select(const Sizes &sizes) {
+      int64_t rank = sizes.size();
+      auto clamped = [rank](int64_t i) {
+        return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank);
+      };
+      int64_t start = clamped(getStart()), end = clamped(getEnd().value_or(rank));
+      return Sizes(sizes.begin() + start, sizes.begin() + std::max(start, end));
+    }
+  }];
 }
 
 def NN_SizeOp : NN_Op<"size"> {

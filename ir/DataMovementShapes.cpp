@@ -18,62 +18,69 @@ using namespace quern::nn::detail;
 // reshape
 //===----------------------------------------------------------------------===//
 
+/// Removes from both sides what stands on both, but for static sizes.
+static void cancelCommon(DimVector &left, DimVector &right) {
+  llvm::erase_if(right, [&](const Dim &d) {
+    auto same =
+        llvm::find_if(left, [&](const Dim &l) { return l.isSymbolic() && l.provablyEquals(d); });
+    bool found = same != left.end();
+    if (found)
+      left.erase(same);
+    return found;
+  });
+}
+
+/// The product of the static sizes among `dims`, which go; an error on overflow.
+static FailureOr<int64_t> takeStatic(ReshapeOp op, DimVector &dims) {
+  CheckedSize product(1);
+  for (const Dim &d : dims)
+    product *= CheckedSize(d.isStatic() ? d.size() : 1);
+  if (!product.valid())
+    return op.emitOpError("the product of dimensions ") << Shape(dims).str() << " overflows";
+  llvm::erase_if(dims, [](const Dim &d) { return d.isStatic(); });
+  return product.value();
+}
+
 /// Resolves the -1 of a reshape, at position `open` of `result`: the one dimension that makes both
 /// sides have equally many elements. Dimensions in `copied` stand on both sides and cancel.
 static FailureOr<Dim> openDim(ReshapeOp op, const Shape &input, const Shape &result, int64_t open,
                               ArrayRef<bool> copied) {
-  std::vector<Dim> left, right;
+  DimVector left, right;
   for (int64_t i = 0; i < input.rank(); ++i)
     if (i >= static_cast<int64_t>(copied.size()) || !copied[i] || input[i].isStatic())
-      left.push_back(input[i]);
+      llvm::append_range(left, factorsOf(input[i]));
   for (int64_t i = 0; i < result.rank(); ++i)
     if (i != open && (!copied[i] || result[i].isStatic()))
-      right.push_back(result[i]);
-  FailureOr<Dim> divisor = productOf(op, right);
-  if (failed(divisor))
+      llvm::append_range(right, factorsOf(result[i]));
+  cancelCommon(left, right);
+  FailureOr<int64_t> known = takeStatic(op, left), divisor = takeStatic(op, right);
+  if (failed(known) || failed(divisor))
     return failure();
-  if (divisor->isStatic(0))
+  if (*divisor == 0)
     return op.emitOpError("-1 cannot be inferred beside a dimension of size 0");
-  // N * 512 elements as [-1, 512]: the static factors of both sides cancel too.
-  CheckedSize known(1);
-  std::vector<Dim> rest;
-  for (const Dim &d : left) {
-    if (d.isStatic())
-      known *= CheckedSize(d.size());
-    else
-      rest.push_back(d);
-  }
-  if (!known.valid())
-    return op.emitOpError("the size of input ") << input.str() << " overflows";
-  if (!divisor->isStatic())
+  if (!right.empty())
     return Dim();
-  if (!rest.empty())
-    return rest.size() == 1 && known.value() == divisor->size() ? rest.front() : Dim();
-  if (known.value() % divisor->size() != 0)
+  Dim rest(1);
+  for (const Dim &d : left)
+    rest = rest * d;
+  if (*known % *divisor == 0)
+    return rest * Dim(*known / *divisor);
+  if (left.empty())
     return op.emitOpError("cannot reshape ")
-           << input.str() << " so that -1 stands beside " << divisor->str() << " elements";
-  return Dim(known.value() / divisor->size());
+           << input.str() << " so that -1 stands beside " << *divisor << " elements";
+  return floorDiv(rest * Dim(*known), *divisor);
 }
 
-/// The result shape for the constant `sizes`.
+/// The result shape for the given `sizes`.
 static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &input,
-                                   ArrayRef<int64_t> sizes) {
-  std::optional<int64_t> open;
+                                   ArrayRef<Dim> sizes, std::optional<int64_t> open) {
   SmallVector<bool> copied;
-  Shape result;
-  std::vector<Dim> dims;
+  DimVector dims;
   for (auto [i, size] : llvm::enumerate(sizes)) {
-    bool copies = size == 0 && !op.getAllowzero();
+    bool copies = size.isStatic(0) && !op.getAllowzero();
     copied.push_back(copies);
-    if (size < -1)
-      return op.emitOpError("shape entries must be -1 or more, found ") << size;
-    if (size == -1) {
-      if (open)
-        return op.emitOpError("shape must hold at most one -1");
-      open = i;
-      dims.push_back(Dim());
-    } else if (!copies) {
-      dims.push_back(Dim(size));
+    if (!copies) {
+      dims.push_back(size);
     } else if (input && static_cast<int64_t>(i) >= input->rank()) {
       return op.emitOpError("shape entry ")
              << i << " is 0, but the input has rank " << input->rank();
@@ -81,7 +88,7 @@ static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &inp
       dims.push_back(input ? (*input)[i] : Dim());
     }
   }
-  result = Shape(std::move(dims));
+  Shape result(std::move(dims));
   if (!input)
     return result;
   if (open) {
@@ -96,29 +103,59 @@ static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &inp
   return result;
 }
 
-FailureOr<SmallVector<Type>> ReshapeOp::inferResultTypes() {
+/// The same for integers, of which one may be -1.
+static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &input,
+                                   ArrayRef<int64_t> sizes) {
+  std::optional<int64_t> open;
+  DimVector dims;
+  for (auto [i, size] : llvm::enumerate(sizes)) {
+    if (size < -1)
+      return op.emitOpError("shape entries must be -1 or more, found ") << size;
+    if (size == -1 && open)
+      return op.emitOpError("shape must hold at most one -1");
+    if (size == -1)
+      open = i;
+    dims.push_back(size == -1 ? Dim() : Dim(size));
+  }
+  return reshapedTo(op, input, dims, open);
+}
+
+InferredTypes ReshapeOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  if (failed(requireIndices(*this, getShape(), "shape", /*maxRank=*/1)))
+  if (failed(requireIndices(facts, *this, getShape(), "shape", /*maxRank=*/1)))
     return failure();
-  if (std::optional<std::vector<int64_t>> sizes = constantInts(getShape())) {
-    FailureOr<Shape> shape = reshapedTo(*this, shapeOf(getInput()), *sizes);
+  std::optional<Shape> input = facts.shapeOf(getInput());
+  if (std::optional<std::vector<int64_t>> sizes = facts.integersOf(getShape())) {
+    FailureOr<Shape> shape = reshapedTo(*this, input, *sizes);
     if (failed(shape))
       return failure();
     return rankedResult(*this, *shape, elementType);
   }
-  std::optional<int64_t> rank = lengthOf(getShape());
+  // Sizes that a model computes are sizes indeed, or -1 as a constant.
+  if (std::optional<DimVector> sizes = facts.dimsIn(getShape())) {
+    auto isOpen = [](const Dim &d) { return d.isUnknown(); };
+    auto open = llvm::find_if(*sizes, isOpen);
+    std::optional<int64_t> position;
+    if (llvm::count_if(*sizes, isOpen) == 1)
+      position = open - sizes->begin();
+    FailureOr<Shape> shape = reshapedTo(*this, input, *sizes, position);
+    if (failed(shape))
+      return failure();
+    return rankedResult(*this, *shape, elementType);
+  }
+  std::optional<int64_t> rank = facts.lengthOf(getShape());
   return rank ? resultOfRank(*this, *rank, elementType) : unrankedResult(elementType);
 }
 
-FailureOr<SmallVector<Type>> FlattenOp::inferResultTypes() {
-  std::optional<Shape> input = shapeOf(getInput());
+InferredTypes FlattenOp::inferResultTypes(const ShapeFacts &facts) {
+  std::optional<Shape> input = facts.shapeOf(getInput());
   int64_t axis = getAxis();
   if (!input)
     return resultOfRank(*this, 2, elementTypeOf(getInput()));
   int64_t rank = input->rank();
   if (axis < -rank || axis > rank)
     return emitOpError("axis must be in [") << -rank << ", " << rank << "], found " << axis;
-  ArrayRef<Dim> dims = input->dims();
+  ArrayRef<Dim> dims(input->dims());
   size_t split = axis < 0 ? axis + rank : axis;
   FailureOr<Dim> outer = productOf(*this, dims.take_front(split));
   FailureOr<Dim> inner = productOf(*this, dims.drop_front(split));
@@ -127,9 +164,9 @@ FailureOr<SmallVector<Type>> FlattenOp::inferResultTypes() {
   return rankedResult(*this, Shape({*outer, *inner}), elementTypeOf(getInput()));
 }
 
-FailureOr<SmallVector<Type>> TransposeOp::inferResultTypes() {
+InferredTypes TransposeOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  std::optional<Shape> input = shapeOf(getInput());
+  std::optional<Shape> input = facts.shapeOf(getInput());
   ArrayRef<int64_t> perm = getPerm();
   auto entries = static_cast<int64_t>(perm.size());
   SmallVector<bool> seen(entries);
@@ -143,7 +180,7 @@ FailureOr<SmallVector<Type>> TransposeOp::inferResultTypes() {
     return perm.empty() ? unrankedResult(elementType) : resultOfRank(*this, entries, elementType);
   if (!perm.empty() && entries != input->rank())
     return emitOpError("perm must have ") << input->rank() << " entries, found " << entries;
-  std::vector<Dim> dims;
+  DimVector dims;
   for (int64_t i = 0; i < input->rank(); ++i)
     dims.push_back((*input)[perm.empty() ? input->rank() - 1 - i : perm[i]]);
   return rankedResult(*this, Shape(std::move(dims)), elementType);
@@ -158,24 +195,24 @@ static InferredTypes squeezeOnes(SqueezeOp op, const Shape &input) {
   Type elementType = elementTypeOf(op.getInput());
   if (!input.isStatic())
     return unrankedResult(elementType);
-  std::vector<Dim> dims;
+  DimVector dims;
   for (const Dim &d : input.dims())
     if (!d.isStatic(1))
       dims.push_back(d);
   return rankedResult(op, Shape(std::move(dims)), elementType);
 }
 
-FailureOr<SmallVector<Type>> SqueezeOp::inferResultTypes() {
+InferredTypes SqueezeOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  if (failed(requireIndices(*this, getAxes(), "axes", /*maxRank=*/1)))
+  if (failed(requireIndices(facts, *this, getAxes(), "axes", /*maxRank=*/1)))
     return failure();
-  std::optional<Shape> input = shapeOf(getInput());
+  std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)
     return unrankedResult(elementType);
   if (isNone(getAxes()))
     return squeezeOnes(*this, *input);
-  std::optional<std::vector<int64_t>> axes = constantInts(getAxes());
-  std::optional<int64_t> count = lengthOf(getAxes());
+  std::optional<std::vector<int64_t>> axes = facts.integersOf(getAxes());
+  std::optional<int64_t> count = facts.lengthOf(getAxes());
   if (count && *count > input->rank())
     return emitOpError("axes must have at most ") << input->rank() << " entries, found " << *count;
   if (!axes)
@@ -184,7 +221,7 @@ FailureOr<SmallVector<Type>> SqueezeOp::inferResultTypes() {
   FailureOr<SmallVector<int64_t>> resolved = resolveAxes(*this, *axes, input->rank());
   if (failed(resolved))
     return failure();
-  std::vector<Dim> dims;
+  DimVector dims;
   for (int64_t i = 0; i < input->rank(); ++i) {
     if (!llvm::is_contained(*resolved, i))
       dims.push_back((*input)[i]);
@@ -194,42 +231,44 @@ FailureOr<SmallVector<Type>> SqueezeOp::inferResultTypes() {
   return rankedResult(*this, Shape(std::move(dims)), elementType);
 }
 
-FailureOr<SmallVector<Type>> UnsqueezeOp::inferResultTypes() {
+InferredTypes UnsqueezeOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  if (failed(requireIndices(*this, getAxes(), "axes", /*maxRank=*/1)))
+  if (failed(requireIndices(facts, *this, getAxes(), "axes", /*maxRank=*/1)))
     return failure();
-  std::optional<Shape> input = shapeOf(getInput());
-  std::optional<int64_t> count = lengthOf(getAxes());
+  std::optional<Shape> input = facts.shapeOf(getInput());
+  std::optional<int64_t> count = facts.lengthOf(getAxes());
   if (!input || !count)
     return unrankedResult(elementType);
   if (failed(requireSaneRank(*this, *count)))
     return failure();
   int64_t rank = input->rank() + *count;
-  std::optional<std::vector<int64_t>> axes = constantInts(getAxes());
+  std::optional<std::vector<int64_t>> axes = facts.integersOf(getAxes());
   if (!axes)
     return resultOfRank(*this, rank, elementType);
   FailureOr<SmallVector<int64_t>> resolved = resolveAxes(*this, *axes, rank);
   if (failed(resolved))
     return failure();
-  std::vector<Dim> dims;
+  DimVector dims;
   auto next = input->dims().begin();
   for (int64_t i = 0; i < rank; ++i)
     dims.push_back(llvm::is_contained(*resolved, i) ? Dim(1) : *next++);
   return rankedResult(*this, Shape(std::move(dims)), elementType);
 }
 
-FailureOr<SmallVector<Type>> ExpandOp::inferResultTypes() {
+InferredTypes ExpandOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  if (failed(requireIndices(*this, getShape(), "shape", /*maxRank=*/1)))
+  if (failed(requireIndices(facts, *this, getShape(), "shape", /*maxRank=*/1)))
     return failure();
-  std::optional<Shape> input = shapeOf(getInput());
-  std::optional<int64_t> count = lengthOf(getShape());
+  std::optional<Shape> input = facts.shapeOf(getInput());
+  std::optional<int64_t> count = facts.lengthOf(getShape());
   if (!input || !count)
     return unrankedResult(elementType);
   if (failed(requireSaneRank(*this, *count)))
     return failure();
   Shape target = unknownShape(*count);
-  if (std::optional<std::vector<int64_t>> sizes = constantInts(getShape())) {
+  if (std::optional<DimVector> sizes = facts.dimsIn(getShape()))
+    target = Shape(*sizes);
+  if (std::optional<std::vector<int64_t>> sizes = facts.integersOf(getShape())) {
     if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
       return emitOpError("shape entries must not be negative, found ")
              << *llvm::min_element(*sizes);
@@ -245,36 +284,45 @@ FailureOr<SmallVector<Type>> ExpandOp::inferResultTypes() {
 // shape, size, constant_of_shape, range
 //===----------------------------------------------------------------------===//
 
-FailureOr<SmallVector<Type>> ShapeOp::inferResultTypes() {
+InferredTypes ShapeOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = IntegerType::get(getContext(), 64);
-  std::optional<Shape> input = shapeOf(getInput());
+  std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)
     return resultOfRank(*this, 1, elementType);
-  int64_t rank = input->rank();
-  auto clamped = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
-  int64_t start = clamped(getStart()), end = getEnd() ? clamped(*getEnd()) : rank;
-  return rankedResult(*this, Shape({Dim(std::max<int64_t>(0, end - start))}), elementType);
+  auto count = static_cast<int64_t>(select(input->dims()).size());
+  return rankedResult(*this, Shape({Dim(count)}), elementType);
 }
 
-FailureOr<SmallVector<Type>> SizeOp::inferResultTypes() {
+InferredTypes SizeOp::inferResultTypes(const ShapeFacts &facts) {
   return rankedResult(*this, Shape(), IntegerType::get(getContext(), 64));
 }
 
-FailureOr<SmallVector<Type>> ConstantOfShapeOp::inferResultTypes() {
+InferredTypes ConstantOfShapeOp::inferResultTypes(const ShapeFacts &facts) {
   auto value = dyn_cast<RankedTensorType>(getValue().getShapedType());
   if (!value || !value.hasStaticShape() || value.getNumElements() != 1)
     return emitOpError("value must have one element, found ") << getValue().getShapedType();
-  if (failed(requireIndices(*this, getShape(), "shape", /*maxRank=*/1)))
+  if (failed(requireIndices(facts, *this, getShape(), "shape", /*maxRank=*/1)))
     return failure();
-  if (std::optional<std::vector<int64_t>> sizes = constantInts(getShape())) {
+  if (std::optional<std::vector<int64_t>> sizes = facts.integersOf(getShape())) {
     if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
       return emitOpError("shape entries must not be negative, found ")
              << *llvm::min_element(*sizes);
     return rankedResult(*this, Shape::fromSizes(*sizes), value.getElementType());
   }
-  std::optional<int64_t> rank = lengthOf(getShape());
+  if (std::optional<DimVector> sizes = facts.dimsIn(getShape()))
+    return rankedResult(*this, Shape(*sizes), value.getElementType());
+  std::optional<int64_t> rank = facts.lengthOf(getShape());
   return rank ? resultOfRank(*this, *rank, value.getElementType())
               : unrankedResult(value.getElementType());
+}
+
+/// The length of a range from 0 by 1 to a size.
+static Dim rangeToSize(RangeOp op, const ShapeFacts &facts) {
+  std::optional<DimVector> start = facts.dimsIn(op.getStart()), limit = facts.dimsIn(op.getLimit()),
+                           delta = facts.dimsIn(op.getDelta());
+  bool isPlain = start && limit && delta && start->size() == 1 && limit->size() == 1 &&
+                 delta->size() == 1 && start->front().isStatic(0) && delta->front().isStatic(1);
+  return isPlain ? limit->front() : Dim();
 }
 
 /// max(0, ceil((limit - start) / delta)) of floats.
@@ -300,49 +348,50 @@ static FailureOr<Dim> integerRange(RangeOp op, int64_t start, int64_t limit, int
 }
 
 /// The one element of a constant of type T; nullopt when the value is not constant.
-template <typename T> static std::optional<T> scalarOf(Value value) {
-  std::optional<Tensor> tensor = constantTensor(value);
+template <typename T> static std::optional<T> scalarOf(Value value, const ShapeFacts &facts) {
+  std::optional<Tensor> tensor = facts.tensorOf(value);
   if (!tensor || tensor->numElements() != 1)
     return std::nullopt;
   return tensor->data<T>()[0];
 }
 
-template <typename T> static FailureOr<Dim> rangeLength(RangeOp op) {
-  std::optional<T> start = scalarOf<T>(op.getStart()), limit = scalarOf<T>(op.getLimit()),
-                   delta = scalarOf<T>(op.getDelta());
+template <typename T> static FailureOr<Dim> rangeLength(RangeOp op, const ShapeFacts &facts) {
+  std::optional<T> start = scalarOf<T>(op.getStart(), facts),
+                   limit = scalarOf<T>(op.getLimit(), facts),
+                   delta = scalarOf<T>(op.getDelta(), facts);
   if (!start || !limit || !delta)
-    return Dim();
+    return rangeToSize(op, facts);
   if constexpr (std::is_integral_v<T>)
     return integerRange(op, *start, *limit, *delta);
   else
     return floatRange(op, *start, *limit, *delta);
 }
 
-FailureOr<SmallVector<Type>> RangeOp::inferResultTypes() {
+InferredTypes RangeOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getStart());
   if (failed(requireNumbers(*this, getStart(), "start")) ||
       failed(requireSameElements(*this, getLimit(), "limit", getStart())) ||
       failed(requireSameElements(*this, getDelta(), "delta", getStart())))
     return failure();
   for (Value operand : getOperands())
-    if (std::optional<int64_t> count = lengthOf(operand); count && *count != 1)
+    if (std::optional<int64_t> count = facts.lengthOf(operand); count && *count != 1)
       return emitOpError("start, limit and delta must be scalars, found ") << operand.getType();
   FailureOr<Dim> length = Dim();
   switch (dtypeOf(elementType)) {
   case DType::Float32:
-    length = rangeLength<float>(*this);
+    length = rangeLength<float>(*this, facts);
     break;
   case DType::Float64:
-    length = rangeLength<double>(*this);
+    length = rangeLength<double>(*this, facts);
     break;
   case DType::Int16:
-    length = rangeLength<int16_t>(*this);
+    length = rangeLength<int16_t>(*this, facts);
     break;
   case DType::Int32:
-    length = rangeLength<int32_t>(*this);
+    length = rangeLength<int32_t>(*this, facts);
     break;
   case DType::Int64:
-    length = rangeLength<int64_t>(*this);
+    length = rangeLength<int64_t>(*this, facts);
     break;
   default:
     break;

@@ -63,8 +63,8 @@ class NN_ElementwiseOp<string mnemonic, string onnxName, NN_Domain domain, list<
       return row;
     }
     ::llvm::SmallVector<double> $cppClass::getParams() { return {}] # paramReads # [{}; }
-    ::llvm::FailureOr<::llvm::SmallVector<::mlir::Type>> $cppClass::inferResultTypes() {
-      return ::quern::nn::detail::inferElementwiseTypes(*this, info());
+    ::quern::nn::InferredTypes $cppClass::inferResultTypes(const ::quern::nn::ShapeFacts &facts) {
+      return ::quern::nn::detail::inferElementwiseTypes(*this, info(), facts);
     }
   }];
 }

@@ -78,8 +78,8 @@ static LogicalResult verifyElements(Operation *op, const ElementwiseInfo &info) 
   return success();
 }
 
-FailureOr<SmallVector<Type>> nn::detail::inferElementwiseTypes(Operation *op,
-                                                               const ElementwiseInfo &info) {
+InferredTypes nn::detail::inferElementwiseTypes(Operation *op, const ElementwiseInfo &info,
+                                                const ShapeFacts &facts) {
   if (failed(verifyElements(op, info)))
     return failure();
   Type elementType = info.result == ResultElement::Bool
@@ -87,15 +87,15 @@ FailureOr<SmallVector<Type>> nn::detail::inferElementwiseTypes(Operation *op,
                          : elementTypeOf(op->getOperands().back());
   Shape shape;
   for (Value operand : op->getOperands()) {
-    std::optional<Shape> next = shapeOf(operand);
+    std::optional<Shape> next = facts.shapeOf(operand);
     if (!next)
-      return unrankedResult(elementType);
+      return detail::unrankedResult(elementType);
     Expected<Shape> broadcast = broadcastShapes(shape, *next);
     if (!broadcast)
       return op->emitOpError(broadcast.status().message());
     shape = broadcast.take();
   }
-  return rankedResult(op, shape, elementType);
+  return detail::rankedResult(op, shape, elementType);
 }
 
 #define GET_OP_CLASSES

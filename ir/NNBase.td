@@ -23,8 +23,11 @@ def NN_Dialect : Dialect {
   let extraClassDeclaration = [{
     /// The weights that `nn.weight` ops of this context refer to.
     WeightStore &getWeights() { return *weights; }
+    /// The symbols that sizes in types are written with.
+    SymbolNames &getSymbols() { return symbols; }
   private:
     std::shared_ptr<WeightStore> weights;
+    SymbolNames symbols;
   public:
   }];
 }
@@ -33,16 +36,17 @@ def NN_Dialect : Dialect {
 // Attributes and types
 //===----------------------------------------------------------------------===//
 
-def NN_DimNamesAttr
-    : AttrDef<NN_Dialect, "DimNames", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+def NN_DimsAttr
+    : AttrDef<NN_Dialect, "Dims", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
   let mnemonic = "dims";
-  let summary = "names of the symbolic dimensions of a tensor type, one per dimension";
+  let summary = "the sizes of the symbolic dimensions of a tensor type, one per dimension";
   let description = [{
-    The encoding of a ranked tensor type: `tensor<?x3xf32, #nn.dims<"N", "">>`.
-    An empty name stands for a static or an unknown dimension.
+    The encoding of a ranked tensor type: `tensor<?x3x?xf32, #nn.dims<"N", "", ("N" * 2)>>`.
+    Symbols are quoted names. An empty one (a null expression) stands for a static or
+    an unknown dimension.
   }];
-  let parameters = (ins ArrayRefParameter<"::mlir::StringAttr">:$names);
-  let assemblyFormat = "`<` $names `>`";
+  let parameters = (ins ArrayRefParameter<"::mlir::AffineExpr">:$exprs);
+  let hasCustomAssemblyFormat = 1;
 }
 
 def NN_StringType : TypeDef<NN_Dialect, "String"> {

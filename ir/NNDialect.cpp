@@ -41,45 +41,107 @@ Operation *NNDialect::materializeConstant(OpBuilder &builder, Attribute value, T
   return builder.create<ConstantOp>(loc, type, elements);
 }
 
-LogicalResult DimNamesAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                           function_ref<InFlightDiagnostic()> emitError) const {
-  if (getNames().size() != shape.size())
+LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                       function_ref<InFlightDiagnostic()> emitError) const {
+  if (getExprs().size() != shape.size())
     return emitError() << "nn.dims must name " << shape.size() << " dimensions, found "
-                       << getNames().size();
-  for (auto [name, size] : llvm::zip(getNames(), shape))
-    if (!name.empty() && !ShapedType::isDynamic(size))
-      return emitError() << "nn.dims names a dimension of static size " << size << ": " << name;
+                       << getExprs().size();
+  for (auto [expr, size] : llvm::zip(getExprs(), shape))
+    if (expr && !ShapedType::isDynamic(size))
+      return emitError() << "nn.dims names a dimension of static size " << size << ": "
+                         << Dim(expr).str();
   return success();
 }
 
+/// "N", 3 or (expression operator expression); null for the empty name.
+static ParseResult parseSize(AsmParser &parser, AffineExpr &expr) {
+  MLIRContext *context = parser.getContext();
+  int64_t value = 0;
+  if (OptionalParseResult number = parser.parseOptionalInteger(value); number.has_value()) {
+    expr = getAffineConstantExpr(value, context);
+    return *number;
+  }
+  std::string name;
+  if (succeeded(parser.parseOptionalString(&name))) {
+    expr = name.empty() ? AffineExpr() : Dim::symbol(context, name).expr();
+    return success();
+  }
+  AffineExpr left, right;
+  if (parser.parseLParen() || parseSize(parser, left))
+    return failure();
+  StringRef keyword;
+  AffineExprKind kind = AffineExprKind::Add;
+  if (succeeded(parser.parseOptionalStar()))
+    kind = AffineExprKind::Mul;
+  else if (succeeded(parser.parseOptionalKeyword("floordiv")))
+    kind = AffineExprKind::FloorDiv;
+  else if (succeeded(parser.parseOptionalKeyword("ceildiv")))
+    kind = AffineExprKind::CeilDiv;
+  else if (succeeded(parser.parseOptionalKeyword("mod")))
+    kind = AffineExprKind::Mod;
+  else if (parser.parsePlus())
+    return failure();
+  if (parseSize(parser, right) || parser.parseRParen())
+    return failure();
+  if (!left || !right)
+    return parser.emitError(parser.getCurrentLocation(), "an empty name inside an expression");
+  expr = combineSizes(kind, left, right);
+  return success();
+}
+
+Attribute DimsAttr::parse(AsmParser &parser, Type) {
+  SmallVector<AffineExpr> exprs;
+  auto parseElement = [&] { return parseSize(parser, exprs.emplace_back()); };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, parseElement))
+    return {};
+  return get(parser.getContext(), exprs);
+}
+
+void DimsAttr::print(AsmPrinter &printer) const {
+  auto printElement = [&](AffineExpr expr) {
+    if (expr)
+      printSize(expr, /*quoted=*/true, printer.getStream());
+    else
+      printer << "\"\"";
+  };
+  printer << "<";
+  llvm::interleaveComma(getExprs(), printer.getStream(), printElement);
+  printer << ">";
+}
+
+Type InferredType::type() const {
+  if (isa<NoneType>(elementType))
+    return elementType;
+  return shape ? Type(tensorType(*shape, elementType)) : UnrankedTensorType::get(elementType);
+}
+
 /// Compatible: the same element type, and no dimension that differs for sure.
-static bool compatibleTypes(Type declared, Type inferred) {
-  if (isa<NoneType>(declared) || isa<NoneType>(inferred))
-    return declared == inferred;
-  auto a = cast<TensorType>(declared), b = cast<TensorType>(inferred);
-  if (a.getElementType() != b.getElementType())
+static bool isCompatible(Type declared, const InferredType &inferred) {
+  if (isa<NoneType>(declared) || isa<NoneType>(inferred.elementType))
+    return declared == inferred.elementType;
+  if (cast<TensorType>(declared).getElementType() != inferred.elementType)
     return false;
-  auto shapeA = shapeOf(a), shapeB = shapeOf(b);
-  if (!shapeA || !shapeB)
+  std::optional<Shape> shape = shapeOf(declared);
+  if (!shape || !inferred.shape)
     return true;
-  if (shapeA->rank() != shapeB->rank())
+  if (shape->rank() != inferred.shape->rank())
     return false;
-  for (int64_t i = 0; i < shapeA->rank(); ++i)
-    if (!(*shapeA)[i].compatibleWith((*shapeB)[i]))
+  for (int64_t i = 0; i < shape->rank(); ++i)
+    if (!(*shape)[i].compatibleWith((*inferred.shape)[i]))
       return false;
   return true;
 }
 
 LogicalResult nn::detail::verifyResultTypes(Operation *op) {
-  auto inferred = cast<GraphOpInterface>(op).inferResultTypes();
+  InferredTypes inferred = cast<GraphOpInterface>(op).inferResultTypes(TypeFacts());
   if (failed(inferred))
     return failure();
   if (inferred->size() != op->getNumResults())
     return op->emitOpError("has ")
            << op->getNumResults() << " results, expected " << inferred->size();
   for (auto [declared, expected] : llvm::zip(op->getResultTypes(), *inferred))
-    if (!compatibleTypes(declared, expected))
+    if (!isCompatible(declared, expected))
       return op->emitOpError("result type ")
-             << declared << " contradicts the inferred " << expected;
+             << declared << " contradicts the inferred " << expected.type();
   return success();
 }

@@ -3,9 +3,10 @@
 
 #include "ir/Elementwise.h"
 #include "ir/ScalarEmitter.h"
+#include "ir/ShapeFacts.h"
+#include "ir/SymbolNames.h"
 #include "ir/Types.h"
 #include "ir/WeightStore.h"
-#include "quern/Shape.h"
 #include "runtime/reference/ScalarMath.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
@@ -43,8 +44,8 @@ namespace detail {
 /// Checks that the declared result types are compatible with the inferred ones.
 mlir::LogicalResult verifyResultTypes(mlir::Operation *op);
 /// Broadcasts the operands' shapes; the rule of every elementwise op.
-llvm::FailureOr<llvm::SmallVector<mlir::Type>> inferElementwiseTypes(mlir::Operation *op,
-                                                                     const ElementwiseInfo &info);
+InferredTypes inferElementwiseTypes(mlir::Operation *op, const ElementwiseInfo &info,
+                                    const ShapeFacts &facts);
 } // namespace detail
 } // namespace quern::nn
 

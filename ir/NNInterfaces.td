@@ -12,10 +12,11 @@ def NN_GraphOpInterface : OpInterface<"GraphOpInterface"> {
   }];
   let methods = [
     InterfaceMethod<[{
-      The most precise result types that operand types, constant operands and
+      The most precise result types that `facts`, what is known of the operands, and
       attributes allow. Emits an error on the op and fails when they contradict
-      the op's rules. Operands may be unranked; then so may be the result.
-    }], "::llvm::FailureOr<::llvm::SmallVector<::mlir::Type>>", "inferResultTypes">,
+      the op's rules. Operands may be unranked; then so may be the result. With
+      numbers for facts it makes no MLIR objects, so that threads may share the op.
+    }], "::quern::nn::InferredTypes", "inferResultTypes", (ins "const ::quern::nn::ShapeFacts &":$facts)>,
     InterfaceMethod<"How the op takes part in fusion.", "::quern::nn::FusionKind",
       "getFusionKind", (ins), [{}], [{ return ::quern::nn::FusionKind::Opaque; }]>,
     InterfaceMethod<"Whether the op can work on channel-blocked (NCHWc) tensors.",
@@ -37,7 +38,7 @@ def NN_AxisOpInterface : OpInterface<"AxisOpInterface"> {
     InterfaceMethod<"Sets the dimension.", "void", "setAxis", (ins "int64_t":$axis)>,
     InterfaceMethod<"The rank that the axis counts in; nullopt while it is unknown.",
       "::std::optional<int64_t>", "getAxisRank", (ins), [{}], [{
-        std::optional<::quern::Shape> shape = ::quern::nn::shapeOf($_op->getOperand(0));
+        std::optional<::quern::nn::Shape> shape = ::quern::nn::shapeOf($_op->getOperand(0));
         return shape ? std::optional(shape->rank()) : std::nullopt;
       }]>,
   ];

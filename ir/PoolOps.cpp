@@ -52,7 +52,10 @@ static FailureOr<Dim> pooledDim(Operation *op, const PoolWindow &w, AutoPad auto
   if (!input.isStatic()) {
     bool same = autoPad == AutoPad::SameUpper || autoPad == AutoPad::SameLower;
     int64_t padding = autoPad == AutoPad::Valid ? 0 : axis.padBegin + axis.padEnd;
-    return axis.stride == 1 && (same || padding == extent - 1) ? input : Dim();
+    if (input.isUnknown() || (w.ceilMode && axis.stride != 1 && !same))
+      return Dim();
+    return same ? ceilDiv(input, axis.stride)
+                : floorDiv(input + Dim(padding) - Dim(extent), axis.stride) + Dim(1);
   }
   Expected<int64_t> size = windowOutputSize(axis, autoPad, w.ceilMode);
   if (!size)
@@ -62,13 +65,13 @@ static FailureOr<Dim> pooledDim(Operation *op, const PoolWindow &w, AutoPad auto
 
 /// Checks the type and rank of pooled data: [N, C, `spatial` or any number of axes], blocked or
 /// not. An unranked input is fine.
-static LogicalResult verifyInput(Operation *op, Value input, int64_t block,
+static LogicalResult verifyInput(const ShapeFacts &facts, Operation *op, Value input, int64_t block,
                                  std::optional<int64_t> spatial) {
   if (failed(requireNumbers(op, input, "input")))
     return failure();
   if (block < 0)
     return op->emitOpError("block must not be negative, found ") << block;
-  std::optional<Shape> shape = shapeOf(input);
+  std::optional<Shape> shape = facts.shapeOf(input);
   if (!shape)
     return success();
   int64_t blocked = block > 0;
@@ -82,12 +85,13 @@ static LogicalResult verifyInput(Operation *op, Value input, int64_t block,
   return requireDim(op, (*shape)[shape->rank() - 1], Dim(block), "the last input dimension");
 }
 
-static InferredTypes inferWindowed(Operation *op, Value input, const PoolWindow &w) {
+static InferredTypes inferWindowed(Operation *op, Value input, const PoolWindow &w,
+                                   const ShapeFacts &facts) {
   FailureOr<AutoPad> autoPad = verifyWindow(op, w);
-  if (failed(autoPad) || failed(verifyInput(op, input, w.block, w.kernel.size())))
+  if (failed(autoPad) || failed(verifyInput(facts, op, input, w.block, w.kernel.size())))
     return failure();
   int64_t rank = w.kernel.size() + 2 + (w.block > 0);
-  Shape shape = shapeOf(input).value_or(unknownShape(rank));
+  Shape shape = facts.shapeOf(input).value_or(unknownShape(rank));
   for (size_t i = 0; i < w.kernel.size(); ++i) {
     FailureOr<Dim> dim = pooledDim(op, w, *autoPad, i, shape[2 + i]);
     if (failed(dim))
@@ -99,10 +103,11 @@ static InferredTypes inferWindowed(Operation *op, Value input, const PoolWindow 
   return rankedResult(op, shape, elementTypeOf(input));
 }
 
-static InferredTypes inferGlobal(Operation *op, Value input, int64_t block) {
-  if (failed(verifyInput(op, input, block, std::nullopt)))
+static InferredTypes inferGlobal(Operation *op, Value input, int64_t block,
+                                 const ShapeFacts &facts) {
+  if (failed(verifyInput(facts, op, input, block, std::nullopt)))
     return failure();
-  std::optional<Shape> shape = shapeOf(input);
+  std::optional<Shape> shape = facts.shapeOf(input);
   if (!shape)
     return unrankedResult(elementTypeOf(input));
   for (int64_t i = 2; i < shape->rank() - (block > 0); ++i)
@@ -110,35 +115,37 @@ static InferredTypes inferGlobal(Operation *op, Value input, int64_t block) {
   return rankedResult(op, *shape, elementTypeOf(input));
 }
 
-FailureOr<SmallVector<Type>> MaxPoolOp::inferResultTypes() {
+InferredTypes MaxPoolOp::inferResultTypes(const ShapeFacts &facts) {
   return inferWindowed(*this, getInput(),
                        {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(),
-                        getAutoPad(), getBlock()});
+                        getAutoPad(), getBlock()},
+                       facts);
 }
 
-FailureOr<SmallVector<Type>> AveragePoolOp::inferResultTypes() {
+InferredTypes AveragePoolOp::inferResultTypes(const ShapeFacts &facts) {
   return inferWindowed(*this, getInput(),
                        {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(),
-                        getAutoPad(), getBlock()});
+                        getAutoPad(), getBlock()},
+                       facts);
 }
 
-FailureOr<SmallVector<Type>> GlobalAveragePoolOp::inferResultTypes() {
-  return inferGlobal(*this, getInput(), getBlock());
+InferredTypes GlobalAveragePoolOp::inferResultTypes(const ShapeFacts &facts) {
+  return inferGlobal(*this, getInput(), getBlock(), facts);
 }
 
-FailureOr<SmallVector<Type>> GlobalMaxPoolOp::inferResultTypes() {
-  return inferGlobal(*this, getInput(), getBlock());
+InferredTypes GlobalMaxPoolOp::inferResultTypes(const ShapeFacts &facts) {
+  return inferGlobal(*this, getInput(), getBlock(), facts);
 }
 
-FailureOr<SmallVector<Type>> MaxPoolWithIndicesOp::inferResultTypes() {
+InferredTypes MaxPoolWithIndicesOp::inferResultTypes(const ShapeFacts &facts) {
   if (getStorageOrder() > 1)
     return emitOpError("storage_order must be 0 or 1, found ") << getStorageOrder();
   InferredTypes types = inferWindowed(*this, getInput(),
                                       {getKernel(), getStrides(), getDilations(), getPads(),
-                                       getCeilMode(), getAutoPad(), /*block=*/0});
+                                       getCeilMode(), getAutoPad(), /*block=*/0},
+                                      facts);
   if (failed(types))
     return failure();
-  auto pooled = cast<RankedTensorType>(types->front());
-  types->push_back(tensorType(*nn::shapeOf(pooled), IntegerType::get(getContext(), 64)));
+  types->push_back({IntegerType::get(getContext(), 64), types->front().shape});
   return types;
 }

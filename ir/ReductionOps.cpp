@@ -11,7 +11,7 @@ using namespace quern::nn::detail;
 
 /// `shape` with the dimensions in `axes` made 1 or removed.
 static Shape reducedShape(const Shape &shape, ArrayRef<int64_t> axes, bool keepdims) {
-  std::vector<Dim> dims;
+  DimVector dims;
   for (int64_t i = 0; i < shape.rank(); ++i) {
     if (!llvm::is_contained(axes, i))
       dims.push_back(shape[i]);
@@ -22,7 +22,8 @@ static Shape reducedShape(const Shape &shape, ArrayRef<int64_t> axes, bool keepd
 }
 
 /// The result of a reduction whose axes are not constant.
-static InferredTypes inferWithUnknownAxes(ReduceOp op, const Shape &input) {
+static InferredTypes inferWithUnknownAxes(ReduceOp op, const Shape &input,
+                                          const ShapeFacts &facts) {
   Type elementType = elementTypeOf(op.getInput());
   if (op.getKeepdims()) {
     Shape shape = unknownShape(input.rank());
@@ -31,7 +32,7 @@ static InferredTypes inferWithUnknownAxes(ReduceOp op, const Shape &input) {
         shape[i] = Dim(1);
     return rankedResult(op, shape, elementType);
   }
-  std::optional<int64_t> count = lengthOf(op.getAxes());
+  std::optional<int64_t> count = facts.lengthOf(op.getAxes());
   if (!count)
     return unrankedResult(elementType);
   if (*count > input.rank())
@@ -44,12 +45,13 @@ static InferredTypes inferWithUnknownAxes(ReduceOp op, const Shape &input) {
 }
 
 /// The axes that `op` reduces; nullopt when they are not constant.
-static FailureOr<std::optional<SmallVector<int64_t>>> reducedAxes(ReduceOp op, int64_t rank) {
+static FailureOr<std::optional<SmallVector<int64_t>>> reducedAxes(ReduceOp op, int64_t rank,
+                                                                  const ShapeFacts &facts) {
   std::optional<std::vector<int64_t>> axes;
   if (isNone(op.getAxes()))
     axes.emplace();
   else
-    axes = constantInts(op.getAxes());
+    axes = facts.integersOf(op.getAxes());
   if (!axes)
     return std::optional<SmallVector<int64_t>>();
   FailureOr<SmallVector<int64_t>> resolved = resolveAxes(op, *axes, rank);
@@ -60,58 +62,62 @@ static FailureOr<std::optional<SmallVector<int64_t>>> reducedAxes(ReduceOp op, i
   return std::optional(*resolved);
 }
 
-FailureOr<SmallVector<Type>> ReduceOp::inferResultTypes() {
+InferredTypes ReduceOp::inferResultTypes(const ShapeFacts &facts) {
   static constexpr StringLiteral kKinds[] = {"sum", "mean", "max",     "min",         "prod",
                                              "l1",  "l2",   "log_sum", "log_sum_exp", "sum_square"};
   if (!llvm::is_contained(kKinds, getKind()))
     return emitOpError("kind must be one of ")
            << llvm::join(ArrayRef(kKinds), ", ") << ", found '" << getKind() << "'";
   if (failed(requireNumbers(*this, getInput(), "input")) ||
-      failed(requireIndices(*this, getAxes(), "axes", /*maxRank=*/1)))
+      failed(requireIndices(facts, *this, getAxes(), "axes", /*maxRank=*/1)))
     return failure();
   Type elementType = elementTypeOf(getInput());
-  std::optional<Shape> input = shapeOf(getInput());
+  std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)
     return unrankedResult(elementType);
-  FailureOr<std::optional<SmallVector<int64_t>>> axes = reducedAxes(*this, input->rank());
+  FailureOr<std::optional<SmallVector<int64_t>>> axes = reducedAxes(*this, input->rank(), facts);
   if (failed(axes))
     return failure();
   if (!*axes)
-    return inferWithUnknownAxes(*this, *input);
+    return inferWithUnknownAxes(*this, *input, facts);
   bool isCopy = (*axes)->empty();
   return rankedResult(*this, isCopy ? *input : reducedShape(*input, **axes, getKeepdims()),
                       elementType);
 }
 
-std::optional<SmallVector<int64_t>> ReduceOp::getReducedDimensions() {
-  std::optional<Shape> input = shapeOf(getInput());
+std::optional<SmallVector<int64_t>> ReduceOp::getReducedDimensions(const ShapeFacts &facts) {
+  std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)
     return std::nullopt;
-  FailureOr<std::optional<SmallVector<int64_t>>> axes = reducedAxes(*this, input->rank());
+  FailureOr<std::optional<SmallVector<int64_t>>> axes = reducedAxes(*this, input->rank(), facts);
   if (failed(axes) || !*axes)
     return std::nullopt;
   llvm::sort(**axes);
   return *axes;
 }
 
-template <typename Op> static InferredTypes inferSoftmax(Op op) {
+template <typename Op> static InferredTypes inferSoftmax(Op op, const ShapeFacts &facts) {
   if (failed(requireFloats(op, op.getInput(), "input")))
     return failure();
-  std::optional<Shape> input = shapeOf(op.getInput());
+  std::optional<Shape> input = facts.shapeOf(op.getInput());
   if (input && failed(resolveAxis(op, op.getAxis(), input->rank())))
     return failure();
-  return SmallVector<Type>{op.getInput().getType()};
+  return typeOf(op.getInput(), facts);
 }
 
-FailureOr<SmallVector<Type>> SoftmaxOp::inferResultTypes() { return inferSoftmax(*this); }
+InferredTypes SoftmaxOp::inferResultTypes(const ShapeFacts &facts) {
+  return inferSoftmax(*this, facts);
+}
 
-FailureOr<SmallVector<Type>> LogSoftmaxOp::inferResultTypes() { return inferSoftmax(*this); }
+InferredTypes LogSoftmaxOp::inferResultTypes(const ShapeFacts &facts) {
+  return inferSoftmax(*this, facts);
+}
 
-template <typename Op> static InferredTypes inferArg(Op op) {
+template <typename Op> static InferredTypes inferArg(Op op, const ShapeFacts &facts) {
   Type elementType = IntegerType::get(op.getContext(), 64);
   if (failed(requireNumbers(op, op.getInput(), "input")))
     return failure();
-  std::optional<Shape> input = shapeOf(op.getInput());
+  std::optional<Shape> input = facts.shapeOf(op.getInput());
   if (!input)
     return unrankedResult(elementType);
   FailureOr<int64_t> axis = resolveAxis(op, op.getAxis(), input->rank());
@@ -122,6 +128,6 @@ template <typename Op> static InferredTypes inferArg(Op op) {
   return rankedResult(op, reducedShape(*input, *axis, op.getKeepdims()), elementType);
 }
 
-FailureOr<SmallVector<Type>> ArgMaxOp::inferResultTypes() { return inferArg(*this); }
+InferredTypes ArgMaxOp::inferResultTypes(const ShapeFacts &facts) { return inferArg(*this, facts); }
 
-FailureOr<SmallVector<Type>> ArgMinOp::inferResultTypes() { return inferArg(*this); }
+InferredTypes ArgMinOp::inferResultTypes(const ShapeFacts &facts) { return inferArg(*this, facts); }

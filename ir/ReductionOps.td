@@ -17,7 +17,7 @@ def NN_ReduceOp : NN_Op<"reduce", [NN_WideFloatsOnly]> {
   let extraClassDeclaration = [{
     /// The dimensions that are reduced, counted from the front, in ascending order;
     /// nullopt while they or the rank of the input are unknown.
-    ::std::optional<::llvm::SmallVector<int64_t>> getReducedDimensions();
+    ::std::optional<::llvm::SmallVector<int64_t>> getReducedDimensions(const ::quern::nn::ShapeFacts &facts);
   }];
 }
 

@@ -6,15 +6,27 @@
 using namespace mlir;
 using namespace quern;
 
+func::FuncOp nn::findMain(ModuleOp module) { return module.lookupSymbol<func::FuncOp>("main"); }
+
+/// Symbols and expressions by their text, but for those that the compiler made.
+static PortShape portShape(const nn::Shape &shape) {
+  std::vector<PortDim> dims;
+  for (const nn::Dim &d : shape.dims())
+    dims.push_back(d.isStatic()
+                       ? PortDim(d.size())
+                       : PortDim::symbol(d.isSymbolic() && !d.hasFreshSymbol() ? d.str() : ""));
+  return PortShape(std::move(dims));
+}
+
 static PortSignature signatureOf(Type type, std::string name) {
   PortSignature port;
   port.name = std::move(name);
   if (auto tensor = dyn_cast<TensorType>(type))
     port.dtype = nn::dtypeOf(tensor.getElementType());
-  std::optional<Shape> shape = nn::shapeOf(type);
+  std::optional<nn::Shape> shape = nn::shapeOf(type);
   port.ranked = shape.has_value();
   if (shape)
-    port.shape = *shape;
+    port.shape = portShape(*shape);
   return port;
 }
 

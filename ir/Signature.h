@@ -4,11 +4,15 @@
 #include "quern/Executable.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
 
 #include <string>
 #include <vector>
 
 namespace quern::nn {
+
+/// The graph's function, @main; null when the module has none.
+mlir::func::FuncOp findMain(mlir::ModuleOp module);
 
 /// The name of an input: its `nn.name` attribute, else its location's name,
 /// else "input<index>".

@@ -10,17 +10,18 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::nn::detail;
 
-FailureOr<SmallVector<Type>> NoneOp::inferResultTypes() {
-  return SmallVector<Type>{NoneType::get(getContext())};
+InferredTypes NoneOp::inferResultTypes(const ShapeFacts &facts) {
+  return SmallVector<InferredType, 1>{{NoneType::get(getContext()), std::nullopt}};
 }
 
-FailureOr<SmallVector<Type>> ConstantOp::inferResultTypes() {
-  return SmallVector<Type>{getValue().getShapedType()};
+InferredTypes ConstantOp::inferResultTypes(const ShapeFacts &facts) {
+  auto type = cast<RankedTensorType>(getValue().getShapedType());
+  return SmallVector<InferredType, 1>{{type.getElementType(), nn::shapeOf(type)}};
 }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
 
-FailureOr<SmallVector<Type>> WeightOp::inferResultTypes() {
+InferredTypes WeightOp::inferResultTypes(const ShapeFacts &facts) {
   if (int64_t offset = getOffset(); offset < 0)
     return emitOpError("offset must not be negative, found ") << offset;
   if (!getType().hasStaticShape())
@@ -28,7 +29,7 @@ FailureOr<SmallVector<Type>> WeightOp::inferResultTypes() {
   DType dtype = dtypeOf(getType().getElementType());
   if (dtype == DType::Undefined || dtype == DType::String)
     return emitOpError("cannot hold elements of type ") << getType().getElementType();
-  return rankedResult(*this, *shapeOf(getResult()), getType().getElementType());
+  return rankedResult(*this, *facts.shapeOf(getResult()), getType().getElementType());
 }
 
 LogicalResult GroupOp::verify() {
@@ -47,17 +48,17 @@ LogicalResult GroupOp::verify() {
   return success();
 }
 
-FailureOr<SmallVector<Type>> PackOp::inferResultTypes() {
+InferredTypes PackOp::inferResultTypes(const ShapeFacts &facts) {
   int64_t block = getBlock();
   if (block <= 0)
     return emitOpError("block must be positive, found ") << block;
   Type elementType = elementTypeOf(getInput());
-  std::optional<Shape> shape = shapeOf(getInput());
+  std::optional<Shape> shape = facts.shapeOf(getInput());
   if (!shape)
     return unrankedResult(elementType);
   if (failed(requireRankAtLeast(*this, *shape, 2)))
     return failure();
-  std::vector<Dim> dims = shape->dims();
+  DimVector dims = shape->dims();
   if (dims[1].isStatic())
     dims[1] = Dim(ceilDiv(dims[1].size(), block));
   else
@@ -66,17 +67,17 @@ FailureOr<SmallVector<Type>> PackOp::inferResultTypes() {
   return rankedResult(*this, Shape(std::move(dims)), elementType);
 }
 
-FailureOr<SmallVector<Type>> UnpackOp::inferResultTypes() {
+InferredTypes UnpackOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
   int64_t channels = getChannels();
   if (channels < 0)
     return emitOpError("channels must not be negative, found ") << channels;
-  std::optional<Shape> shape = shapeOf(getInput());
+  std::optional<Shape> shape = facts.shapeOf(getInput());
   if (!shape)
     return unrankedResult(elementType);
   if (failed(requireRankAtLeast(*this, *shape, 3)))
     return failure();
-  std::vector<Dim> dims = shape->dims();
+  DimVector dims = shape->dims();
   FailureOr<Dim> available = productOf(*this, {dims[1], dims.back()});
   if (failed(available))
     return failure();

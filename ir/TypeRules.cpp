@@ -9,14 +9,13 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
 
-Shape nn::detail::unknownShape(int64_t rank) { return Shape(std::vector<Dim>(rank)); }
+Shape nn::detail::unknownShape(int64_t rank) { return Shape(DimVector(rank)); }
 
-nn::detail::InferredTypes nn::detail::unrankedResult(Type elementType) {
-  return SmallVector<Type>{UnrankedTensorType::get(elementType)};
+InferredTypes nn::detail::unrankedResult(Type elementType) {
+  return SmallVector<InferredType, 1>{{elementType, std::nullopt}};
 }
 
-nn::detail::InferredTypes nn::detail::rankedResult(Operation *op, const Shape &shape,
-                                                   Type elementType) {
+InferredTypes nn::detail::rankedResult(Operation *op, const Shape &shape, Type elementType) {
   if (failed(requireSaneRank(op, shape.rank())))
     return failure();
   CheckedSize bytes(dtypeBytes(dtypeOf(elementType)));
@@ -25,13 +24,17 @@ nn::detail::InferredTypes nn::detail::rankedResult(Operation *op, const Shape &s
       bytes *= CheckedSize(d.size());
   if (!bytes.valid())
     return op->emitOpError("the size of a result of shape ") << shape.str() << " overflows";
-  return SmallVector<Type>{tensorType(shape, elementType)};
+  return SmallVector<InferredType, 1>{{elementType, shape}};
 }
 
-nn::detail::InferredTypes nn::detail::resultOfRank(Operation *op, int64_t rank, Type elementType) {
+InferredTypes nn::detail::resultOfRank(Operation *op, int64_t rank, Type elementType) {
   if (failed(requireSaneRank(op, rank)))
     return failure();
   return rankedResult(op, unknownShape(rank), elementType);
+}
+
+InferredTypes nn::detail::typeOf(Value value, const ShapeFacts &facts) {
+  return SmallVector<InferredType, 1>{{elementTypeOf(value), facts.shapeOf(value)}};
 }
 
 LogicalResult nn::detail::requireSaneRank(Operation *op, int64_t rank) {
@@ -64,14 +67,14 @@ LogicalResult nn::detail::requireSameElements(Operation *op, Value tensor, Strin
                            << ", found " << elementTypeOf(tensor);
 }
 
-LogicalResult nn::detail::requireIndices(Operation *op, Value tensor, StringRef name,
-                                         int64_t maxRank) {
+LogicalResult nn::detail::requireIndices(const ShapeFacts &facts, Operation *op, Value tensor,
+                                         StringRef name, int64_t maxRank) {
   if (isNone(tensor))
     return success();
   Type type = elementTypeOf(tensor);
   if (!type.isSignlessInteger(64) && !type.isSignlessInteger(32))
     return op->emitOpError() << name << " must hold int32 or int64, found " << type;
-  std::optional<Shape> shape = shapeOf(tensor);
+  std::optional<Shape> shape = facts.shapeOf(tensor);
   if (shape && shape->rank() > maxRank)
     return op->emitOpError() << name << " must have rank " << maxRank << " or less, found "
                              << shape->rank();
@@ -112,11 +115,6 @@ FailureOr<SmallVector<int64_t>> nn::detail::resolveAxes(Operation *op, ArrayRef<
   return resolved;
 }
 
-std::optional<int64_t> nn::detail::lengthOf(Value vector) {
-  std::optional<Shape> shape = shapeOf(vector);
-  return shape ? shape->numElements() : std::nullopt;
-}
-
 Dim nn::detail::mergeDims(const Dim &a, const Dim &b) {
   if (a.isStatic() || b.isUnknown())
     return a;
@@ -125,20 +123,15 @@ Dim nn::detail::mergeDims(const Dim &a, const Dim &b) {
 
 FailureOr<Dim> nn::detail::productOf(Operation *op, ArrayRef<Dim> dims) {
   CheckedSize sizes(1);
-  std::optional<Dim> open;
-  bool severalOpen = false;
+  Dim product(1);
   for (const Dim &d : dims) {
-    if (d.isStatic()) {
+    if (d.isStatic())
       sizes *= CheckedSize(d.size());
-      continue;
-    }
-    severalOpen |= open.has_value();
-    open = d;
+    else
+      product = product * d;
   }
   if (!sizes.valid())
     return op->emitOpError("the product of dimensions ")
            << Shape({dims.begin(), dims.end()}).str() << " overflows";
-  if (!open)
-    return Dim(sizes.value());
-  return !severalOpen && sizes.value() == 1 ? *open : Dim();
+  return product * Dim(sizes.value());
 }

@@ -6,14 +6,11 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "ir/Types.h"
+#include "ir/ShapeFacts.h"
 
 #include "mlir/IR/Operation.h"
 
 namespace quern::nn::detail {
-
-/// What `inferResultTypes` returns.
-using InferredTypes = llvm::FailureOr<llvm::SmallVector<mlir::Type>>;
 
 /// A shape of unknown dimensions.
 Shape unknownShape(int64_t rank);
@@ -26,6 +23,9 @@ InferredTypes rankedResult(mlir::Operation *op, const Shape &shape, mlir::Type e
 /// One result of which only the rank is known.
 InferredTypes resultOfRank(mlir::Operation *op, int64_t rank, mlir::Type elementType);
 
+/// One result of the type of `value`.
+InferredTypes typeOf(mlir::Value value, const ShapeFacts &facts);
+
 /// Fails unless the elements are numbers (not bool, string or complex).
 mlir::LogicalResult requireNumbers(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name);
 /// Fails unless the elements are floats.
@@ -34,8 +34,8 @@ mlir::LogicalResult requireFloats(mlir::Operation *op, mlir::Value tensor, llvm:
 mlir::LogicalResult requireSameElements(mlir::Operation *op, mlir::Value tensor,
                                         llvm::StringRef name, mlir::Value like);
 /// Fails unless `tensor` is none, or an integer (int32 or int64) of rank at most `maxRank`.
-mlir::LogicalResult requireIndices(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name,
-                                   int64_t maxRank);
+mlir::LogicalResult requireIndices(const ShapeFacts &facts, mlir::Operation *op, mlir::Value tensor,
+                                   llvm::StringRef name, int64_t maxRank);
 /// Fails when `rank`, which may be anything in an untrusted file, is above the limit.
 mlir::LogicalResult requireSaneRank(mlir::Operation *op, int64_t rank);
 /// Fails unless `shape` has at least `rank` dimensions.
@@ -50,11 +50,9 @@ llvm::FailureOr<int64_t> resolveAxis(mlir::Operation *op, int64_t axis, int64_t 
 llvm::FailureOr<llvm::SmallVector<int64_t>> resolveAxes(mlir::Operation *op,
                                                         llvm::ArrayRef<int64_t> axes, int64_t rank);
 
-/// The static number of elements of an index vector (1 for a scalar).
-std::optional<int64_t> lengthOf(mlir::Value vector);
 /// The dimension that two tensors agree on: the better known of two compatible ones.
 Dim mergeDims(const Dim &a, const Dim &b);
-/// The product of some dimensions; unknown unless provable. An error on overflow.
+/// The product of some dimensions. An error on overflow of the static ones.
 llvm::FailureOr<Dim> productOf(mlir::Operation *op, llvm::ArrayRef<Dim> dims);
 
 } // namespace quern::nn::detail

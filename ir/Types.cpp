@@ -3,6 +3,8 @@
 
 #include "ir/NNDialect.h"
 
+#include "llvm/ADT/TypeSwitch.h"
+
 #include <cstring>
 
 using namespace mlir;
@@ -46,44 +48,65 @@ Type nn::elementTypeOf(MLIRContext *context, DType dtype) {
   return {};
 }
 
-DType nn::dtypeOf(Type elementType) {
+static DType integerDType(IntegerType type) {
+  if (type.isSignless() && type.getWidth() == 1)
+    return DType::Bool;
   for (int i = 1; i <= static_cast<int>(DType::Int4); ++i) {
     auto dtype = static_cast<DType>(i);
-    if (elementTypeOf(elementType.getContext(), dtype) == elementType)
+    bool fits =
+        type.isUnsigned() ? isUnsignedInteger(dtype) : type.isSignless() && isSignedInteger(dtype);
+    if (fits && dtypeBits(dtype) == static_cast<int>(type.getWidth()))
       return dtype;
   }
   return DType::Undefined;
+}
+
+// Compares kinds instead of making types, which threads that share a context must not.
+DType nn::dtypeOf(Type elementType) {
+  return llvm::TypeSwitch<Type, DType>(elementType)
+      .Case([](Float32Type) { return DType::Float32; })
+      .Case([](Float64Type) { return DType::Float64; })
+      .Case([](Float16Type) { return DType::Float16; })
+      .Case([](BFloat16Type) { return DType::BFloat16; })
+      .Case([](Float8E4M3FNType) { return DType::Float8E4M3FN; })
+      .Case([](Float8E4M3FNUZType) { return DType::Float8E4M3FNUZ; })
+      .Case([](Float8E5M2Type) { return DType::Float8E5M2; })
+      .Case([](Float8E5M2FNUZType) { return DType::Float8E5M2FNUZ; })
+      .Case([](StringType) { return DType::String; })
+      .Case([](ComplexType type) {
+        return type.getElementType().isF32()   ? DType::Complex64
+               : type.getElementType().isF64() ? DType::Complex128
+                                               : DType::Undefined;
+      })
+      .Case([](IntegerType type) { return integerDType(type); })
+      .Default([](Type) { return DType::Undefined; });
 }
 
 std::optional<Shape> nn::shapeOf(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return std::nullopt;
-  auto names = dyn_cast_if_present<DimNamesAttr>(tensor.getEncoding());
-  std::vector<Dim> dims;
+  auto encoding = dyn_cast_if_present<DimsAttr>(tensor.getEncoding());
+  DimVector dims;
   for (int64_t i = 0; i < tensor.getRank(); ++i) {
     if (!tensor.isDynamicDim(i))
       dims.push_back(Dim(tensor.getDimSize(i)));
-    else if (names && i < (int64_t)names.getNames().size() && !names.getNames()[i].empty())
-      dims.push_back(Dim::symbol(names.getNames()[i].str()));
     else
-      dims.push_back(Dim());
+      dims.push_back(encoding ? Dim(encoding.getExprs()[i]) : Dim());
   }
   return Shape(std::move(dims));
 }
 
 RankedTensorType nn::tensorType(const Shape &shape, Type elementType) {
   SmallVector<int64_t> sizes;
-  SmallVector<StringAttr> names;
-  bool symbolic = false;
+  SmallVector<AffineExpr> exprs;
   for (const Dim &d : shape.dims()) {
     sizes.push_back(d.isStatic() ? d.size() : ShapedType::kDynamic);
-    names.push_back(StringAttr::get(elementType.getContext(), d.symbolName()));
-    symbolic |= d.isSymbolic();
+    exprs.push_back(d.expr());
   }
   Attribute encoding;
-  if (symbolic)
-    encoding = DimNamesAttr::get(elementType.getContext(), names);
+  if (llvm::any_of(exprs, [](AffineExpr expr) { return static_cast<bool>(expr); }))
+    encoding = DimsAttr::get(elementType.getContext(), exprs);
   return RankedTensorType::get(sizes, elementType, encoding);
 }
 

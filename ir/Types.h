@@ -1,9 +1,9 @@
 //===- Types.h - between quern types and MLIR types -----------------------===//
 #pragma once
 
+#include "ir/Shape.h"
 #include "ir/WeightStore.h"
 #include "quern/DType.h"
-#include "quern/Shape.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -24,11 +24,11 @@ inline mlir::Type elementTypeOf(mlir::Value tensor) {
   return mlir::cast<mlir::TensorType>(tensor.getType()).getElementType();
 }
 
-/// The shape of a ranked tensor type, symbol names included; nullopt when unranked.
+/// The shape of a ranked tensor type, symbolic sizes included; nullopt when unranked.
 std::optional<Shape> shapeOf(mlir::Type type);
 /// The same of a value; also nullopt for `nn.none`.
 inline std::optional<Shape> shapeOf(mlir::Value value) { return shapeOf(value.getType()); }
-/// A ranked tensor type; symbol names become its encoding.
+/// A ranked tensor type; symbolic sizes become its encoding.
 mlir::RankedTensorType tensorType(const Shape &shape, mlir::Type elementType);
 
 /// The elements of a dense attribute; nullopt for other attributes and element types.

@@ -48,8 +48,8 @@ std::optional<int64_t> floatChannelsOf(Value value) {
 
 /// The type of nn.pack applied to an image.
 RankedTensorType blockedType(Type type, int64_t block) {
-  std::vector<Dim> dims = shapeOf(type)->dims();
-  dims[1] = Dim(ceilDiv(dims[1].size(), block));
+  DimVector dims = shapeOf(type)->dims();
+  dims[1] = Dim(quern::ceilDiv(dims[1].size(), block));
   dims.push_back(Dim(block));
   return tensorType(Shape(std::move(dims)), cast<TensorType>(type).getElementType());
 }
@@ -99,7 +99,7 @@ struct ConvBlocking {
 
 /// Whether padding is at most a third of the channels.
 bool fillsBlocks(int64_t channels, int64_t block) {
-  int64_t padded = ceilDiv(channels, block) * block;
+  int64_t padded = quern::ceilDiv(channels, block) * block;
   return channels > 0 && padded * 3 <= channels * 4;
 }
 

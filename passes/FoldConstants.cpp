@@ -63,19 +63,8 @@ std::optional<Tensor> valueFromType(Operation *op) {
     std::optional<int64_t> elements = shape->numElements();
     return elements ? std::optional(Tensor::of<int64_t>({}, {*elements})) : std::nullopt;
   }
-  auto shapeOp = cast<ShapeOp>(op);
-  int64_t rank = shape->rank();
-  auto clamp = [rank](int64_t position) {
-    return std::clamp<int64_t>(position < 0 ? position + rank : position, 0, rank);
-  };
-  std::vector<int64_t> sizes;
-  int64_t end = clamp(shapeOp.getEnd().value_or(rank));
-  for (int64_t i = clamp(shapeOp.getStart()); i < end; ++i) {
-    if (!(*shape)[i].isStatic())
-      return std::nullopt;
-    sizes.push_back((*shape)[i].size());
-  }
-  return Tensor::ofInts(sizes);
+  auto sizes = Shape(cast<ShapeOp>(op).select(shape->dims())).sizes();
+  return sizes ? std::optional(Tensor::ofInts(*sizes)) : std::nullopt;
 }
 
 /// Whether evaluating `op` on constants gives the same as running it.

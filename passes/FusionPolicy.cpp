@@ -5,6 +5,7 @@
 #include <set>
 
 using namespace quern;
+using namespace quern::nn;
 using namespace quern::passes;
 
 static bool sameShape(const std::optional<Shape> &a, const std::optional<Shape> &b) {

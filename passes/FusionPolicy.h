@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "quern/Shape.h"
+#include "ir/Shape.h"
 
 #include <cstdint>
 #include <optional>
@@ -29,14 +29,14 @@ struct FusionOperand {
   /// The node that makes it, or -1 for arguments and constants.
   int64_t producer = -1;
   /// nullopt when unranked.
-  std::optional<Shape> shape;
+  std::optional<nn::Shape> shape;
 };
 
 /// One op of the graph; nodes are in program order.
 struct FusionNode {
   FusionRole role = FusionRole::Opaque;
   /// Of its one result; nullopt when unranked or when there are several results.
-  std::optional<Shape> shape;
+  std::optional<nn::Shape> shape;
   std::vector<FusionOperand> operands;
   /// The nodes that use the result; the function's return is an opaque node.
   std::vector<int64_t> users;
@@ -54,7 +54,7 @@ struct FusionLimits {
 };
 
 /// How `operand` is broadcast to `result`, whose channels lie in `channelAxes`.
-OperandFooting classifyOperand(const std::optional<Shape> &operand, const Shape &result,
+OperandFooting classifyOperand(const std::optional<nn::Shape> &operand, const nn::Shape &result,
                                std::span<const int64_t> channelAxes);
 
 /// Groups in which only the last node's result is used outside, node indices

@@ -27,15 +27,16 @@ static Dim refineDim(const Dim &declared, const Dim &inferred) {
   return inferred;
 }
 
-Type passes::refineType(Type declared, Type inferred) {
-  std::optional<Shape> a = shapeOf(declared), b = shapeOf(inferred);
-  if (!b)
+Type passes::refineType(Type declared, const InferredType &inferred) {
+  std::optional<Shape> a = shapeOf(declared);
+  const std::optional<Shape> &b = inferred.shape;
+  if (!b || !isa<TensorType>(declared))
     return declared;
   if (!a)
-    return inferred;
+    return inferred.type();
   if (a->rank() != b->rank())
     return declared;
-  std::vector<Dim> dims;
+  DimVector dims;
   for (int64_t i = 0; i < a->rank(); ++i)
     dims.push_back(refineDim((*a)[i], (*b)[i]));
   return tensorType(Shape(std::move(dims)), cast<TensorType>(declared).getElementType());
@@ -52,12 +53,11 @@ LogicalResult passes::refineResultTypes(Operation *op) {
   auto graphOp = dyn_cast<GraphOpInterface>(op);
   if (!graphOp)
     return success();
-  FailureOr<SmallVector<Type>> inferred = graphOp.inferResultTypes();
+  InferredTypes inferred = graphOp.inferResultTypes(TypeFacts());
   if (failed(inferred))
     return failure();
   for (auto [result, type] : llvm::zip(op->getResults(), *inferred))
-    if (isa<TensorType>(result.getType()))
-      result.setType(refineType(result.getType(), type));
+    result.setType(refineType(result.getType(), type));
   if (auto axisOp = dyn_cast<AxisOpInterface>(op))
     countAxisFromFront(axisOp);
   return success();

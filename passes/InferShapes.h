@@ -1,6 +1,8 @@
 //===- InferShapes.h - refining types by the ops' shape rules -------------===//
 #pragma once
 
+#include "ir/ShapeFacts.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Operation.h"
 
@@ -8,7 +10,7 @@ namespace quern::passes {
 
 /// The more precise of two compatible tensor types, dimension by dimension;
 /// never less precise than `declared`.
-mlir::Type refineType(mlir::Type declared, mlir::Type inferred);
+mlir::Type refineType(mlir::Type declared, const nn::InferredType &inferred);
 /// Refines the result types of one op; fails when its shape rule emits an error.
 mlir::LogicalResult refineResultTypes(mlir::Operation *op);
 /// Makes the result types of `func` those of the values it returns.

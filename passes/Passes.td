@@ -24,6 +24,10 @@ def InferShapesPass : Pass<"nn-infer-shapes", "::mlir::func::FuncOp"> {
   }];
 }
 
+def NameUnknownSizesPass : Pass<"nn-name-unknown-sizes", "::mlir::func::FuncOp"> {
+  let summary = "give each size that no expression tells a symbol of its own";
+}
+
 def FoldConstantsPass : Pass<"nn-fold-constants", "::mlir::func::FuncOp"> {
   let summary = "evaluate ops on constants, and shapes that types tell; erase dead ops";
   let description = [{

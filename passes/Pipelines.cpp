@@ -42,7 +42,8 @@ static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &opti
 }
 
 // Simplified: nn ops on plain tensors, no nn.pack, nn.unpack or nn.group; ops
-// whose operands are all constant only where folding them failed.
+// whose operands are all constant only where folding them failed. Every size of a
+// ranked tensor is a number or an expression over symbols.
 void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &options) {
   foldConstants(pm, options);
   if (options.optLevel >= 1) {
@@ -53,6 +54,7 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     pm.addPass(createCSEPass());
   }
+  pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
   endPhase(pm, Phase::Simplified, options);
 }
 

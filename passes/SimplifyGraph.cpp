@@ -299,7 +299,7 @@ struct MakeReducePool : OpRewritePattern<ReduceOp> {
       return rewriter.notifyMatchFailure(op, "not a static float image");
     if (op.getKind() != "mean" && op.getKind() != "max")
       return rewriter.notifyMatchFailure(op, "no pool has this kind");
-    std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions();
+    std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions(TypeFacts());
     if (!dimensions)
       return rewriter.notifyMatchFailure(op, "axes are not constant");
     if (!llvm::equal(*dimensions, llvm::seq<int64_t>(2, input.getRank())))

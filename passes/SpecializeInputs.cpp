@@ -23,8 +23,6 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
-func::FuncOp passes::findMain(ModuleOp module) { return module.lookupSymbol<func::FuncOp>("main"); }
-
 namespace {
 /// The size of a symbol and the input (or request) it comes from.
 struct Binding {
@@ -47,11 +45,11 @@ Status bindDim(const std::string &input, int64_t position, const Dim &dim, int64
                          "is " + dim.str() + " in the model, found " + std::to_string(size));
   if (!dim.isSymbolic())
     return Status::ok();
-  auto [it, isNew] = bindings.try_emplace(dim.symbolName(), Binding{size, "input '" + input + "'"});
+  auto [it, isNew] = bindings.try_emplace(dim.str(), Binding{size, "input '" + input + "'"});
   if (!isNew && it->second.size != size)
     return contradiction(input, position,
-                         "('" + dim.symbolName() + "') is " + std::to_string(it->second.size) +
-                             " by " + it->second.origin + ", found " + std::to_string(size));
+                         "('" + dim.str() + "') is " + std::to_string(it->second.size) + " by " +
+                             it->second.origin + ", found " + std::to_string(size));
   return Status::ok();
 }
 
@@ -118,7 +116,7 @@ Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
     if (shapes.back())
       for (const Dim &dim : shapes.back()->dims())
         if (dim.isSymbolic())
-          symbols.push_back(dim.symbolName());
+          symbols.push_back(dim.str());
     auto request = sizes.shapes.find(names.back());
     if (request != sizes.shapes.end())
       QUERN_TRY(applyShape(names.back(), request->second, type, shapes.back(), bindings));
@@ -134,7 +132,8 @@ Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
     Type type = argument.getType();
     if (shape) {
       for (int64_t i = 0; i < shape->rank(); ++i)
-        if (auto it = bindings.find((*shape)[i].symbolName()); it != bindings.end())
+        if (auto it = bindings.find((*shape)[i].str());
+            (*shape)[i].isSymbolic() && it != bindings.end())
           (*shape)[i] = Dim(it->second.size);
       type = tensorType(*shape, cast<TensorType>(type).getElementType());
     }

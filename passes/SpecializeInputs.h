@@ -19,8 +19,6 @@ struct InputSizes {
   std::map<std::string, int64_t> dims;
 };
 
-/// The graph's function, @main; null when the module has none.
-mlir::func::FuncOp findMain(mlir::ModuleOp module);
 /// Makes the argument types of `main` as static as `sizes` tells. A size given
 /// for one use of a symbol holds for all inputs. InvalidInput, with the input
 /// named, when a name is unknown or sizes contradict; `main` is unchanged then.

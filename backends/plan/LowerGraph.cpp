@@ -1,11 +1,15 @@
 //===- LowerGraph.cpp - a fused graph as a list of steps ------------------===//
+//
+// From the outputs back, so that what only shapes depended on, and shapes are known
+// now, is never lowered.
+//
+//===----------------------------------------------------------------------===//
 #include "backends/plan/LowerGraph.h"
 
-#include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
-#include "ir/Types.h"
 
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/DenseSet.h"
 
 using namespace mlir;
 using namespace quern;
@@ -21,91 +25,145 @@ bool LoweredGraph::hasPlace(Value value) const {
   return !nn::isNone(value) && values.hasSizes(value) && dtypeOfValue(value) != DType::String;
 }
 
-/// Every op of `group` in a group of its own, in place of `group`.
-static void splitGroup(nn::GroupOp group) {
+void plan::splitGroup(Operation *op) {
+  auto group = cast<nn::GroupOp>(op);
   OpBuilder builder(group);
   IRMapping mapping;
   Block &body = group.getBody().front();
   for (auto [argument, operand] : llvm::zip(body.getArguments(), group.getInputs()))
     mapping.map(argument, operand);
-  for (Operation &op : body.without_terminator())
-    builder.clone(op, mapping);
+  for (Operation &inner : body.without_terminator())
+    builder.clone(inner, mapping);
   for (auto [result, yielded] : llvm::zip(group.getResults(), body.getTerminator()->getOperands()))
     result.replaceAllUsesWith(mapping.lookupOrDefault(yielded));
   group.erase();
 }
 
-/// Ops that only give elements another shape.
-static bool isAlias(Operation *op, const LoweredGraph &graph) {
-  if (!isa<nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(op))
-    return false;
-  return graph.hasPlace(op->getOperand(0)) && graph.hasPlace(op->getResult(0));
+namespace {
+class GraphLowering {
+public:
+  GraphLowering(const OptimizedGraph &graph, const OpLowering &lowering, ValueTable values,
+                const Limits &limits)
+      : graph(graph), lowering(lowering), limits(limits) {
+    result.values = std::move(values);
+  }
+
+  Expected<LoweredGraph> lower();
+
+private:
+  void need(Value value);
+  void needOperands(const LoweredOp &entry);
+  bool isNeeded(Operation *op) const {
+    return llvm::any_of(op->getResults(), [&](Value v) { return needed.contains(v); });
+  }
+  bool isAlias(Operation *op) const;
+  bool hasUnknownSizes(Operation *op) const;
+  LoweringResult lowerOne(Operation *op) const;
+  Status lowerNode(const OptimizedGraph::Node &node);
+
+  const OptimizedGraph &graph;
+  const OpLowering &lowering;
+  const Limits &limits;
+  LoweredGraph result;
+  llvm::DenseSet<Value> needed;
+};
+} // namespace
+
+/// Marks a value that the run must compute: no constant, and nothing known now.
+void GraphLowering::need(Value value) {
+  if (!nn::isNone(value) && !result.values.tensorOf(value))
+    needed.insert(value);
 }
 
-static bool isConstant(Operation *op) { return isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op); }
+/// Steps say what they read; a reference kernel reads all operands.
+void GraphLowering::needOperands(const LoweredOp &entry) {
+  if (entry.reference)
+    for (Value operand : entry.op->getOperands())
+      need(operand);
+  for (const LoweredStep &step : entry.steps)
+    for (const StepBuffer &buffer : step.buffers)
+      if (buffer.kind == StepBuffer::Kind::Value && buffer.value.getDefiningOp() != entry.op)
+        need(buffer.value);
+}
 
-static bool isTensor(Value value) { return isa<TensorType>(value.getType()); }
+/// Ops that only give elements another shape, or move dimensions of size 1.
+bool GraphLowering::isAlias(Operation *op) const {
+  if (op->getNumOperands() == 0 || op->getNumResults() != 1 ||
+      !result.hasPlace(op->getOperand(0)) || !result.hasPlace(op->getResult(0)))
+    return false;
+  auto transpose = dyn_cast<nn::TransposeOp>(op);
+  if (!transpose)
+    return isa<nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(op);
+  ArrayRef<int64_t> sizes = result.values.sizesOf(op->getOperand(0));
+  int64_t last = -1;
+  for (int64_t axis : transpose.getPerm()) {
+    if (sizes[axis] == 1)
+      continue;
+    if (axis < last)
+      return false;
+    last = axis;
+  }
+  return !transpose.getPerm().empty();
+}
 
 /// Whether `op` has sizes that are not known, in shapes that may become known.
-static bool hasUnknownSizes(Operation *op, const LoweredGraph &graph) {
-  auto unknown = [&](Value v) { return isTensor(v) && !graph.values.hasSizes(v); };
+bool GraphLowering::hasUnknownSizes(Operation *op) const {
+  auto unknown = [&](Value v) {
+    return isa<TensorType>(v.getType()) && !result.values.hasSizes(v);
+  };
   return llvm::any_of(op->getOperands(), unknown) || llvm::any_of(op->getResults(), unknown);
 }
 
-static bool hasAllPlaces(Operation *op, const LoweredGraph &graph) {
-  auto known = [&](Value v) { return nn::isNone(v) || graph.hasPlace(v); };
-  return llvm::all_of(op->getOperands(), known) && llvm::all_of(op->getResults(), known);
-}
-
 /// Native steps, or the reason why not.
-static LoweringResult lowerOne(Operation *op, const LoweredGraph &graph,
-                               const OpLowering &lowering) {
-  if (!hasAllPlaces(op, graph) && lowering.hasLowering(op))
+LoweringResult GraphLowering::lowerOne(Operation *op) const {
+  auto known = [&](Value v) { return nn::isNone(v) || result.hasPlace(v); };
+  bool hasPlaces = llvm::all_of(op->getOperands(), known) && llvm::all_of(op->getResults(), known);
+  if (!hasPlaces && lowering.hasLowering(op))
     return LoweringResult::refuse("its shapes are known only at run time");
-  return lowering.lower(op, graph.values);
+  return lowering.lower(op, result.values);
 }
 
-Expected<LoweredGraph> plan::lowerGraph(func::FuncOp main, const OpLowering &lowering,
-                                        ValueTable values, const Limits &limits) {
-  LoweredGraph graph;
-  graph.values = std::move(values);
-  Block &block = main.getBody().front();
-  for (Operation *op = &block.front(); op != block.getTerminator();) {
-    if (isConstant(op)) {
-      op = op->getNextNode();
-      continue;
-    }
-    if (isAlias(op, graph)) {
-      graph.aliases[op->getResult(0)] = op->getOperand(0);
-      op = op->getNextNode();
-      continue;
-    }
-    if (Status status = limits.deadline.check("lowering the graph"); !status.isOk())
-      return status.withContext(nn::nodeContext(op));
-    LoweringResult lowered = lowerOne(op, graph, lowering);
-    if (auto group = dyn_cast<nn::GroupOp>(op); group && !lowered.isNative()) {
-      // The parts may have native code where the whole has none; reference kernels
-      // are of single ops.
-      Operation *before = op->getPrevNode();
-      splitGroup(group);
-      op = before ? before->getNextNode() : &block.front();
-      continue;
-    }
-    LoweredOp entry;
-    entry.op = op;
-    entry.nodes = nn::nodeName(op->getLoc());
-    entry.steps = std::move(lowered.steps);
-    entry.refusal = lowered.refusal;
-    entry.needsSizes =
-        !lowered.isNative() && lowering.hasLowering(op) && hasUnknownSizes(op, graph);
-    if (!lowered.isNative()) {
-      auto call = nn::makeReferenceCall(op);
-      if (!call)
-        return call.status().withContext(nn::nodeContext(op));
-      entry.reference = call.take();
-    }
-    graph.ops.push_back(std::move(entry));
-    op = op->getNextNode();
+Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
+  Operation *op = node.op;
+  if (isAlias(op)) {
+    result.aliases[op->getResult(0)] = op->getOperand(0);
+    need(op->getOperand(0));
+    return Status::ok();
   }
-  return graph;
+  LoweringResult lowered = lowerOne(op);
+  LoweredOp entry;
+  entry.op = op;
+  entry.nodes = node.nodes;
+  entry.steps = std::move(lowered.steps);
+  entry.refusal = std::move(lowered.refusal);
+  if (!entry.refusal.empty()) {
+    entry.needsSizes = lowering.hasLowering(op) && hasUnknownSizes(op);
+    if (isa<nn::GroupOp>(op)) {
+      result.refusedGroups.push_back(op);
+      return Status::ok();
+    }
+    QUERN_ASSIGN(entry.reference, graph.referenceOf(op));
+  }
+  needOperands(entry);
+  result.ops.push_back(std::move(entry));
+  return Status::ok();
+}
+
+Expected<LoweredGraph> GraphLowering::lower() {
+  for (Value output : graph.main().getBody().front().getTerminator()->getOperands())
+    need(output);
+  for (const OptimizedGraph::Node &node : llvm::reverse(graph.nodes())) {
+    if (!isNeeded(node.op) && result.refusedGroups.empty())
+      continue;
+    if (Status status = limits.deadline.check("lowering the graph"); !status.isOk())
+      return status.withContext(nn::nodeContext(node.op));
+    QUERN_TRY(lowerNode(node));
+  }
+  std::reverse(result.ops.begin(), result.ops.end());
+  return std::move(result);
+}
+
+Expected<LoweredGraph> plan::lowerGraph(const OptimizedGraph &graph, const OpLowering &lowering,
+                                        ValueTable values, const Limits &limits) {
+  return GraphLowering(graph, lowering, std::move(values), limits).lower();
 }

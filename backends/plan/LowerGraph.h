@@ -2,10 +2,12 @@
 #pragma once
 
 #include "backends/plan/LoweredStep.h"
-#include "ir/ReferenceCall.h"
+#include "backends/plan/OptimizedGraph.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
+
+#include <string>
+#include <vector>
 
 namespace quern::plan {
 
@@ -21,14 +23,16 @@ struct LoweredOp {
   bool needsSizes = false;
 };
 
-/// The graph in execution order.
+/// The ops that the graph's outputs depend on, in execution order, for one set of sizes.
 struct LoweredGraph {
   std::vector<LoweredOp> ops;
   /// Values that are another value's elements under another shape.
   llvm::DenseMap<mlir::Value, mlir::Value> aliases;
-
-  /// The sizes that it was lowered for.
+  /// What is known of the values. Whose elements are known is as good as constant.
   ValueTable values;
+  /// Groups that have no native code as a whole. There is no plan with them: their
+  /// ops, which may have, must be lowered apart.
+  std::vector<mlir::Operation *> refusedGroups;
 
   /// The value that `value` is an alias of, at the end of the chain.
   mlir::Value resolve(mlir::Value value) const;
@@ -37,10 +41,12 @@ struct LoweredGraph {
   bool hasPlace(mlir::Value value) const;
 };
 
-/// Lowers all ops of `main`, which is in phase Fused, for the sizes in `values`. Groups whose
-/// epilogue has no native code are split first. Unsupported when an op has neither native code nor
-/// a reference kernel.
-Expected<LoweredGraph> lowerGraph(mlir::func::FuncOp main, const OpLowering &lowering,
+/// Lowers `graph` for the sizes in `values`. Unsupported when an op has neither native
+/// code nor a reference kernel.
+Expected<LoweredGraph> lowerGraph(const OptimizedGraph &graph, const OpLowering &lowering,
                                   ValueTable values, const Limits &limits);
+
+/// Puts every op of `group` in its place.
+void splitGroup(mlir::Operation *group);
 
 } // namespace quern::plan

@@ -86,6 +86,9 @@ struct LoweredStep {
   int64_t grain = 1;
   double flops = 0;
   double bytes = 0;
+  /// Buffers that the result may share memory with: the step reads each of their
+  /// elements just before it writes the result's at the same place.
+  std::vector<uint32_t> overwritable = {};
 };
 
 /// The steps of one op, or the reason why there is no native code for it (then

@@ -36,6 +36,8 @@ private:
   /// How long the storage of a base value, or a scratch buffer, is in use.
   struct Storage {
     int64_t first = -1, last = -1, bytes = 0;
+    /// Whose memory this one takes over, unless null.
+    Storage *inPlaceOf = nullptr;
     /// Set for storage outside the arena.
     std::optional<BufferRef> fixed;
     void use(int64_t step) {
@@ -45,11 +47,16 @@ private:
   };
 
   Place placeOf(Value value) const;
+  std::optional<Place> sharedPlace(nn::ConcatOp concat) const;
   void placeConcatOperands(const LoweredOp &op);
+  int64_t bytesOf(Value value) const;
   void bindPorts();
   void addCopy(Value from, uint32_t output);
   void orderOps();
   Status collectLifetimes();
+  Storage *wholeStorage(Value value);
+  Storage *overwritable(const LoweredStep &step, int64_t stepIndex);
+  void chooseInPlace();
   Status assignArena();
   Status packWeights();
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
@@ -60,9 +67,9 @@ private:
   BufferRef refOf(Value value, int64_t offset = 0);
   BufferRef refOf(const StepBuffer &buffer, size_t opIndex);
   BufferRef constantRef(Value value);
-  bool isConstant(Value value) const {
-    return isa_and_nonnull<nn::ConstantOp, nn::WeightOp>(value.getDefiningOp());
-  }
+  /// Whether the elements are known before the run.
+  bool isConstant(Value value) const { return graph.values.tensorOf(value).has_value(); }
+  bool isPort(Value value) const { return isa<BlockArgument>(value); }
   uint32_t slotOf(Value value) {
     return slots.try_emplace(value, static_cast<uint32_t>(slots.size())).first->second;
   }
@@ -103,8 +110,31 @@ PlanBuilder::Place PlanBuilder::placeOf(Value value) const {
   return place;
 }
 
+int64_t PlanBuilder::bytesOf(Value value) const {
+  return graph.values.elementsOf(value) * dtypeBytes(dtypeOfValue(value));
+}
+
+/// The part of a larger concatenation that holds just the operands of this one, one
+/// after the other: DenseNet concatenates all earlier features at each layer.
+std::optional<PlanBuilder::Place> PlanBuilder::sharedPlace(nn::ConcatOp concat) const {
+  std::optional<Place> first;
+  int64_t offset = 0;
+  for (Value operand : concat.getInputs()) {
+    auto part = parts.find(graph.resolve(operand));
+    if (part == parts.end())
+      return std::nullopt;
+    const Place &place = part->second;
+    if (!first)
+      first = place;
+    if (place.base != first->base || place.offset != first->offset + offset)
+      return std::nullopt;
+    offset += bytesOf(operand);
+  }
+  return first;
+}
+
 /// Lets the producers of a concatenation's operands write into its result, when
-/// the operands lie there one after the other.
+/// the operands lie there one after the other; or lets the result be where they are.
 void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
   auto concat = dyn_cast<nn::ConcatOp>(lowered.op);
   if (!concat || lowered.steps.empty() || !graph.hasPlace(concat.getResult()))
@@ -112,6 +142,13 @@ void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
   ArrayRef<int64_t> sizes = graph.values.sizesOf(concat.getResult());
   if (llvm::any_of(sizes.take_front(concat.getAxis()), [](int64_t size) { return size != 1; }))
     return;
+  Value result = concat.getResult();
+  if (std::optional<Place> place = sharedPlace(concat);
+      place && !storage.count(result) && !parts.count(result)) {
+    parts[result] = *place;
+    elided.insert(lowered.op);
+    return;
+  }
   llvm::DenseSet<Value> seen;
   for (Value operand : concat.getInputs()) {
     Value base = graph.resolve(operand);
@@ -123,8 +160,8 @@ void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
   }
   int64_t offset = 0;
   for (Value operand : concat.getInputs()) {
-    parts[graph.resolve(operand)] = {concat.getResult(), offset};
-    offset += graph.values.elementsOf(operand) * dtypeBytes(dtypeOfValue(operand));
+    parts[graph.resolve(operand)] = {result, offset};
+    offset += bytesOf(operand);
   }
   elided.insert(lowered.op);
 }
@@ -155,8 +192,8 @@ void PlanBuilder::addCopy(Value from, uint32_t output) {
   LoweredOp copy;
   copy.op = from.getDefiningOp() ? from.getDefiningOp() : main.getOperation();
   copy.nodes = "output " + std::to_string(output);
-  int64_t bytes = graph.values.elementsOf(from) * dtypeBytes(dtypeOfValue(from));
-  copy.steps.push_back(lowering.copyBytes(StepBuffer::of(from), StepBuffer::output(output), bytes));
+  copy.steps.push_back(
+      lowering.copyBytes(StepBuffer::of(from), StepBuffer::output(output), bytesOf(from)));
   copies.push_back(std::move(copy));
 }
 
@@ -165,7 +202,7 @@ void PlanBuilder::addCopy(Value from, uint32_t output) {
 //===----------------------------------------------------------------------===//
 
 Status PlanBuilder::collectLifetimes() {
-  auto bytesOf = [&](Value v) {
+  auto checkedBytes = [&](Value v) {
     return CheckedSize::product(graph.values.sizesOf(v)) * CheckedSize(dtypeBytes(dtypeOfValue(v)));
   };
   int64_t stepIndex = 0;
@@ -179,7 +216,7 @@ Status PlanBuilder::collectLifetimes() {
       if (isConstant(base))
         return Status::ok();
       Storage &entry = storage[base];
-      CheckedSize bytes = bytesOf(base);
+      CheckedSize bytes = checkedBytes(base);
       if (!bytes.valid())
         return resourceLimit("a value of node '" + op->nodes + "' is too large");
       entry.bytes = bytes.value();
@@ -187,10 +224,7 @@ Status PlanBuilder::collectLifetimes() {
       entry.use(last);
       return Status::ok();
     };
-    bool isCopy = opIndex >= order.size() - copies.size();
-    if (isCopy) {
-      QUERN_TRY(use(op->steps[0].buffers[0].value));
-    } else {
+    if (op->reference) {
       for (Value operand : op->op->getOperands())
         QUERN_TRY(use(operand));
       for (Value value : op->op->getResults())
@@ -198,7 +232,9 @@ Status PlanBuilder::collectLifetimes() {
     }
     for (const LoweredStep &step : op->steps)
       for (const StepBuffer &buffer : step.buffers)
-        if (buffer.kind == StepBuffer::Kind::Scratch) {
+        if (buffer.kind == StepBuffer::Kind::Value) {
+          QUERN_TRY(use(buffer.value));
+        } else if (buffer.kind == StepBuffer::Kind::Scratch) {
           if (!buffer.bytes.valid())
             return resourceLimit("node '" + op->nodes + "' needs more memory than there can be");
           Storage &entry = scratch[{opIndex, buffer.number}];
@@ -211,13 +247,60 @@ Status PlanBuilder::collectLifetimes() {
   return Status::ok();
 }
 
+/// Where the storage of the whole of `value` is; null when it is a part of another's,
+/// or no place of this plan.
+PlanBuilder::Storage *PlanBuilder::wholeStorage(Value value) {
+  Place place = placeOf(value);
+  auto entry = storage.find(place.base);
+  bool isWhole =
+      entry != storage.end() && place.offset == 0 && bytesOf(value) == entry->second.bytes;
+  return isWhole ? &entry->second : nullptr;
+}
+
+/// The operand whose memory a step may write its result to, element by element, as
+/// nothing reads it afterwards.
+PlanBuilder::Storage *PlanBuilder::overwritable(const LoweredStep &step, int64_t stepIndex) {
+  auto sharesBase = [&](const StepBuffer &a, const StepBuffer &b) {
+    return b.kind == StepBuffer::Kind::Value && placeOf(a.value).base == placeOf(b.value).base;
+  };
+  for (uint32_t index : step.overwritable) {
+    const StepBuffer &buffer = step.buffers[index];
+    if (buffer.kind != StepBuffer::Kind::Value || buffer.offset != 0)
+      continue;
+    Storage *entry = wholeStorage(buffer.value);
+    if (!entry || entry->fixed || entry->last != stepIndex)
+      continue;
+    auto readers = llvm::count_if(
+        step.buffers, [&](const StepBuffer &other) { return sharesBase(buffer, other); });
+    if (readers == 1)
+      return entry;
+  }
+  return nullptr;
+}
+
+/// Decides which values take over the memory of an operand.
+void PlanBuilder::chooseInPlace() {
+  int64_t stepIndex = 0;
+  for (const LoweredOp *op : order) {
+    if (op->steps.size() == 1 && op->op->getNumResults() == 1 && !op->reference)
+      if (Storage *result = wholeStorage(op->op->getResult(0)); result && !result->fixed)
+        result->inPlaceOf = overwritable(op->steps.front(), stepIndex);
+    stepIndex += std::max<int64_t>(op->steps.size(), 1);
+  }
+}
+
 Status PlanBuilder::assignArena() {
+  chooseInPlace();
   std::vector<Lifetime> lifetimes;
   std::vector<Storage *> owners;
+  llvm::DenseMap<Storage *, int64_t> indices;
   auto add = [&](Storage &entry) {
     if (entry.fixed || entry.first < 0)
       return;
-    lifetimes.push_back({entry.first, entry.last, entry.bytes});
+    auto before = indices.find(entry.inPlaceOf);
+    int64_t inPlaceOf = before == indices.end() ? -1 : before->second;
+    indices[&entry] = static_cast<int64_t>(lifetimes.size());
+    lifetimes.push_back({entry.first, entry.last, entry.bytes, inPlaceOf});
     owners.push_back(&entry);
   };
   // In program order, so that equal graphs get equal plans; elided concatenations
@@ -257,7 +340,7 @@ BufferRef PlanBuilder::constantRef(Value value) {
   auto [it, isNew] =
       constantIndex.try_emplace(value, static_cast<uint32_t>(result.plan.weights.size()));
   if (isNew)
-    result.plan.weights.push_back(*nn::constantTensor(value));
+    result.plan.weights.push_back(*graph.values.tensorOf(value));
   return {BufferRef::Space::Weights, it->second, 0};
 }
 
@@ -305,11 +388,8 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   for (Value operand : op.op->getOperands()) {
     TensorRef ref;
     Value base = graph.resolve(operand);
-    if (isConstant(base)) {
-      std::optional<Tensor> tensor = nn::constantTensor(base);
-      if (!tensor)
-        return internalError("a constant of node '" + op.nodes + "' has no data");
-      ref.constant = graph.hasPlace(operand)
+    if (std::optional<Tensor> tensor = graph.values.tensorOf(base)) {
+      ref.constant = graph.values.hasSizes(operand)
                          ? tensor->reshaped(Tensor::Dims(graph.values.sizesOf(operand)))
                          : *tensor;
     } else if (!nn::isNone(operand)) {
@@ -346,10 +426,7 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   TensorRef source, target;
   target.buffer = {BufferRef::Space::Dynamic, slotOf(from), 0};
   target.dtype = dtypeOfValue(from);
-  if (isConstant(from)) {
-    std::optional<Tensor> tensor = nn::constantTensor(from);
-    if (!tensor)
-      return internalError("the constant of " + output + " has no data");
+  if (std::optional<Tensor> tensor = graph.values.tensorOf(from)) {
     source.constant = *tensor;
   } else {
     source = {refOf(from), target.dtype, Tensor::Dims(graph.values.sizesOf(from))};
@@ -370,12 +447,12 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
 //===----------------------------------------------------------------------===//
 
 void PlanBuilder::addInputPorts() {
-  for (const PortSignature &input : nn::inputSignature(main)) {
+  for (BlockArgument argument : main.getArguments()) {
     PlanPort port;
-    port.name = input.name;
-    port.dtype = input.dtype;
-    if (input.ranked)
-      port.dims = input.shape.sizes().value_or(Tensor::Dims());
+    port.name = nn::inputName(main, argument.getArgNumber());
+    port.dtype = dtypeOfValue(argument);
+    if (graph.values.hasSizes(argument))
+      port.dims = Tensor::Dims(graph.values.sizesOf(argument));
     result.plan.inputs.push_back(std::move(port));
   }
 }

@@ -1,15 +1,12 @@
 //===- ValueTable.h - what is known of values before a run ----------------===//
 #pragma once
 
-#include "quern/DType.h"
-#include "quern/Tensor.h"
+#include "backends/plan/OptimizedGraph.h"
+#include "ir/ShapeFacts.h"
 
-#include "mlir/IR/Value.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
-
-#include <optional>
 
 namespace quern::plan {
 
@@ -19,26 +16,45 @@ DType dtypeOfValue(mlir::Value value);
 int64_t productOf(llvm::ArrayRef<int64_t> sizes);
 
 /// The sizes of a graph's values, and the elements of those that sizes depend on, for
-/// one set of input sizes. Static types and constants speak for themselves; the
-/// table holds the rest.
-class ValueTable {
+/// one set of input sizes. Static types and constants speak for themselves. Makes and
+/// changes no MLIR object. For one thread.
+class ValueTable : public nn::ShapeFacts {
 public:
+  /// Of values with static types only.
+  ValueTable() = default;
+  /// Nothing is known yet of what is not static; `graph` outlives the table.
+  explicit ValueTable(const OptimizedGraph &graph) : graph(&graph) {}
+
+  /// Says the sizes of a value: of the inputs, before all others are inferred.
+  void setSizes(mlir::Value value, llvm::ArrayRef<int64_t> sizes);
+  /// Finds the sizes of all values that the known ones decide. An error names the
+  /// node whose rule they break.
+  Status inferSizes();
+
+  std::optional<nn::Shape> shapeOf(mlir::Value value) const override;
+  /// Small integers are computed when they are asked for.
+  std::optional<Tensor> tensorOf(mlir::Value value) const override;
+  std::optional<nn::DimVector> dimsIn(mlir::Value value) const override;
+
   bool hasSizes(mlir::Value value) const;
   /// The sizes of a value that has them.
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const;
   /// Their product.
   int64_t elementsOf(mlir::Value value) const { return productOf(sizesOf(value)); }
-  /// The elements; nullopt when only the run can tell.
-  std::optional<Tensor> tensorOf(mlir::Value value) const;
-  /// The same of an integer vector or scalar.
-  std::optional<std::vector<int64_t>> integersOf(mlir::Value value) const;
-
-  void setSizes(mlir::Value value, llvm::ArrayRef<int64_t> sizes);
-  void setTensor(mlir::Value value, Tensor tensor);
 
 private:
+  using Tensors = llvm::SmallVector<Tensor, 2>;
+
+  Status inferOp(mlir::Operation *op);
+  mlir::LogicalResult applyRule(mlir::Operation *op);
+  bool isComputable(mlir::Operation *op) const;
+  std::optional<Tensors> compute(mlir::Operation *op) const;
+  std::optional<Tensors> computeGroup(mlir::Operation *group) const;
+
+  const OptimizedGraph *graph = nullptr;
   llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t, 6>> sizes;
-  llvm::DenseMap<mlir::Value, Tensor> tensors;
+  /// Absent where asking was in vain.
+  mutable llvm::DenseMap<mlir::Value, Tensor> tensors;
 };
 
 } // namespace quern::plan

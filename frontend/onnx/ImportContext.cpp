@@ -124,14 +124,14 @@ void NodeImport::inferTypes(Operation *op) {
   if (failed())
     return;
   graphImport.diagnostics.clear();
-  auto types = mlir::cast<nn::GraphOpInterface>(op).inferResultTypes();
+  auto types = mlir::cast<nn::GraphOpInterface>(op).inferResultTypes(nn::TypeFacts());
   if (mlir::failed(types))
     return invalid(graphImport.diagnostics);
   if (types->size() != op->getNumResults())
     return invalid("has " + std::to_string(op->getNumResults()) + " outputs, expected " +
                    std::to_string(types->size()));
   for (auto [result, type] : llvm::zip(op->getResults(), *types))
-    result.setType(type);
+    result.setType(type.type());
 }
 
 Value NodeImport::inferred(Operation *op) {

@@ -30,7 +30,7 @@ public:
   mlir::ValueRange allInputs() const { return inputs; }
   DType inputDType(int i) const;
   /// The shape of an operand; nullopt when unranked or left out.
-  std::optional<Shape> inputShape(int i) const { return nn::shapeOf(input(i).getType()); }
+  std::optional<nn::Shape> inputShape(int i) const { return nn::shapeOf(input(i).getType()); }
 
   // Results.
   int outputCount() const { return node.output_size(); }

@@ -64,14 +64,15 @@ static Expected<mlir::TensorType> declaredType(mlir::MLIRContext &context,
   mlir::Type element = nn::elementTypeOf(&context, static_cast<DType>(type.elem_type()));
   if (!type.has_shape())
     return mlir::TensorType(mlir::UnrankedTensorType::get(element));
-  std::vector<Dim> dims;
+  nn::DimVector dims;
   for (const auto &dim : type.shape().dim()) {
     if (dim.has_dim_value())
-      dims.push_back(Dim(int64_t{dim.dim_value()}));
+      dims.push_back(nn::Dim(int64_t{dim.dim_value()}));
     else
-      dims.push_back(dim.dim_param().empty() ? Dim() : Dim::symbol(dim.dim_param()));
+      dims.push_back(dim.dim_param().empty() ? nn::Dim()
+                                             : nn::Dim::symbol(&context, dim.dim_param()));
   }
-  return mlir::TensorType(nn::tensorType(Shape(std::move(dims)), element));
+  return mlir::TensorType(nn::tensorType(nn::Shape(std::move(dims)), element));
 }
 
 /// The function with its arguments; its results follow with the return.

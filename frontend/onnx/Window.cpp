@@ -5,6 +5,7 @@
 #include "runtime/reference/WindowShape.h"
 
 using namespace quern;
+using namespace quern::nn;
 using namespace quern::onnx;
 
 /// Sizes beyond this are refused, so that window arithmetic cannot overflow.

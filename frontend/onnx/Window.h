@@ -1,7 +1,7 @@
 //===- Window.h - the window attributes of convolution and pooling --------===//
 #pragma once
 
-#include "quern/Shape.h"
+#include "ir/Shape.h"
 
 #include <cstdint>
 #include <optional>
@@ -25,9 +25,9 @@ struct Window {
 
 /// Reads the attributes of a node whose operand 0 is the data. `weights`, when
 /// given, is the shape of convolution weights: it supplies the kernel.
-Window readWindow(NodeImport &node, const std::optional<Shape> &weights = std::nullopt);
+Window readWindow(NodeImport &node, const std::optional<nn::Shape> &weights = std::nullopt);
 
 /// Replaces SAME_* by the pads it means when input and kernel sizes are known.
-void resolveAutoPad(Window &window, const std::optional<Shape> &input);
+void resolveAutoPad(Window &window, const std::optional<nn::Shape> &input);
 
 } // namespace quern::onnx

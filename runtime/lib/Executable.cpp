@@ -7,41 +7,84 @@
 #include <list>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 
 using namespace quern;
 
-/// Plans by input dims, most recently used first.
-struct Executable::PlanCache {
-  using Key = std::vector<Tensor::Dims>;
-  struct Entry {
-    Key key;
-    std::shared_ptr<const Plan> plan;
-  };
+namespace {
+using DimsList = std::vector<Tensor::Dims>;
+
+size_t hashOf(std::span<const Tensor::Dims> dims) {
+  // FNV-1a over the sizes and the ranks.
+  uint64_t hash = 0xcbf29ce484222325;
+  auto mix = [&](uint64_t value) { hash = (hash ^ value) * 0x100000001b3; };
+  for (const Tensor::Dims &sizes : dims) {
+    mix(sizes.size());
+    for (int64_t size : sizes)
+      mix(static_cast<uint64_t>(size));
+  }
+  return hash;
+}
+} // namespace
+
+/// Plans by input dims, most recently used first. Thread-safe.
+class Executable::PlanCache {
+public:
+  explicit PlanCache(int64_t maxBytes) : maxBytes(maxBytes) {}
 
   /// The kept plan, or null.
   std::shared_ptr<const Plan> find(std::span<const Tensor::Dims> dims) {
     std::lock_guard lock(mutex);
-    auto at = std::find_if(entries.begin(), entries.end(), [&](const Entry &entry) {
-      return std::equal(entry.key.begin(), entry.key.end(), dims.begin(), dims.end());
-    });
-    if (at == entries.end())
-      return nullptr;
-    entries.splice(entries.begin(), entries, at);
-    return at->plan;
+    return findLocked(dims, hashOf(dims));
   }
 
-  void insert(std::span<const Tensor::Dims> dims, std::shared_ptr<const Plan> plan) {
+  /// Keeps `plan`, unless another thread has been faster, and returns what is kept.
+  std::shared_ptr<const Plan> insert(std::span<const Tensor::Dims> dims,
+                                     std::shared_ptr<const Plan> plan) {
     std::lock_guard lock(mutex);
-    entries.push_front({Key(dims.begin(), dims.end()), std::move(plan)});
-    if (entries.size() > capacity)
-      entries.pop_back();
+    size_t hash = hashOf(dims);
+    if (auto kept = findLocked(dims, hash))
+      return kept;
+    entries.push_front({hash, DimsList(dims.begin(), dims.end()), plan, approximateBytes(*plan)});
+    byHash.emplace(hash, entries.begin());
+    bytes += entries.front().bytes;
+    while (bytes > maxBytes && entries.size() > 1)
+      dropOldest();
+    return plan;
   }
 
-  size_t capacity;
+private:
+  struct Entry {
+    size_t hash;
+    DimsList key;
+    std::shared_ptr<const Plan> plan;
+    int64_t bytes;
+  };
+  using Entries = std::list<Entry>;
+
+  std::shared_ptr<const Plan> findLocked(std::span<const Tensor::Dims> dims, size_t hash) {
+    auto [begin, end] = byHash.equal_range(hash);
+    for (auto at = begin; at != end; ++at)
+      if (std::equal(at->second->key.begin(), at->second->key.end(), dims.begin(), dims.end())) {
+        entries.splice(entries.begin(), entries, at->second);
+        return at->second->plan;
+      }
+    return nullptr;
+  }
+
+  void dropOldest() {
+    auto oldest = std::prev(entries.end());
+    auto [begin, end] = byHash.equal_range(oldest->hash);
+    byHash.erase(std::find_if(begin, end, [&](auto &row) { return row.second == oldest; }));
+    bytes -= oldest->bytes;
+    entries.erase(oldest);
+  }
+
+  int64_t maxBytes;
+  int64_t bytes = 0;
   std::mutex mutex;
-  std::list<Entry> entries;
-  /// Held while planning, so that threads that want the same plan make one.
-  std::mutex planning;
+  Entries entries;
+  std::unordered_multimap<size_t, Entries::iterator> byHash;
 };
 
 std::string PortSignature::describe() const {
@@ -49,11 +92,9 @@ std::string PortSignature::describe() const {
 }
 
 Executable::Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs,
-                       Planner planner, size_t planCapacity)
+                       Planner planner, int64_t planCacheBytes)
     : inputPorts(std::move(inputs)), outputPorts(std::move(outputs)), planner(std::move(planner)),
-      cache(std::make_unique<PlanCache>()) {
-  cache->capacity = std::max<size_t>(planCapacity, 1);
-}
+      cache(std::make_unique<PlanCache>(planCacheBytes)) {}
 
 Executable::~Executable() = default;
 
@@ -89,7 +130,7 @@ static Status checkDims(const PortSignature &port, const Tensor::Dims &dims, Sym
   if (static_cast<int64_t>(dims.size()) != port.shape.rank())
     return mismatch(port, "shape " + port.shape.str(), formatDims(dims));
   for (int64_t d = 0; d < port.shape.rank(); ++d) {
-    const Dim &wanted = port.shape[d];
+    const PortDim &wanted = port.shape[d];
     if (wanted.isStatic() && !wanted.isStatic(dims[d]))
       return mismatch(port, "shape " + port.shape.str(), formatDims(dims));
     if (!wanted.isSymbolic())
@@ -135,10 +176,6 @@ Expected<std::shared_ptr<const Plan>> Executable::planFor(std::span<const Tensor
   if (auto plan = cache->find(inputDims))
     return plan;
   QUERN_TRY(checkInputDims(inputPorts, inputDims));
-  std::lock_guard lock(cache->planning);
-  if (auto plan = cache->find(inputDims))
-    return plan;
   QUERN_ASSIGN(std::shared_ptr<const Plan> plan, planner(inputDims, deadline));
-  cache->insert(inputDims, plan);
-  return plan;
+  return cache->insert(inputDims, std::move(plan));
 }

@@ -21,3 +21,17 @@ void quern::releaseSlotsAfterLastUse(Plan &plan) {
         }
   }
 }
+
+int64_t quern::approximateBytes(const Plan &plan) {
+  size_t bytes = sizeof(Plan) + plan.weights.size() * sizeof(Tensor) +
+                 (plan.inputs.size() + plan.outputs.size()) * sizeof(PlanPort);
+  for (const PlanStep &step : plan.steps) {
+    bytes += sizeof(PlanStep) + step.nodes.capacity() + step.kernel.capacity();
+    if (auto *kernel = std::get_if<KernelStep>(&step.work))
+      bytes += kernel->buffers.capacity() * sizeof(BufferRef) +
+               kernel->dims.capacity() * sizeof(int64_t);
+    else if (auto *reference = std::get_if<ReferenceStep>(&step.work))
+      bytes += (reference->inputs.size() + reference->outputs.size()) * sizeof(TensorRef);
+  }
+  return static_cast<int64_t>(bytes);
+}

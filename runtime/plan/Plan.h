@@ -98,6 +98,9 @@ struct Plan {
   std::vector<std::shared_ptr<const void>> keepAlive;
 };
 
+/// The memory that a plan takes, without what it shares with others.
+int64_t approximateBytes(const Plan &plan);
+
 /// Sets ReferenceStep::released of all steps: a slot ends with the last step that
 /// uses it, unless it is an output.
 void releaseSlotsAfterLastUse(Plan &plan);

@@ -2,6 +2,7 @@
 #include "tests/aot/AotTest.h"
 
 #include "frontend/onnx/OnnxImporter.h"
+#include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 
 #include "mlir/Parser/Parser.h"
@@ -27,8 +28,8 @@ mlir::OwningOpRef<mlir::ModuleOp> AotTest::digits(int64_t batch) {
   auto module = onnx::importOnnxFile(QUERN_SOURCE_DIR "/examples/digits/digits.onnx", *context);
   EXPECT_TRUE(module) << module.status().message();
   if (batch > 0) {
-    Status status = passes::specializeInputs(passes::findMain(**module),
-                                             {.shapes = {}, .dims = {{"N", batch}}});
+    Status status =
+        passes::specializeInputs(nn::findMain(**module), {.shapes = {}, .dims = {{"N", batch}}});
     EXPECT_TRUE(status.isOk()) << status.message();
   }
   return module.take();

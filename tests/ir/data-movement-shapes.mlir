@@ -14,11 +14,11 @@ func.func @reshape(%x: tensor<2x3x4xf32>, %n: tensor<?x512x1x1xf32, #nn.dims<"N"
   %copied = nn.constant dense<[0, 2, -1]> : tensor<3xi64>
   // CHECK: nn.reshape {{.*}} -> tensor<?x2x256xf32, #nn.dims<"N", "", "">>
   %2 = nn.reshape %n, %copied {allowzero = false} : (tensor<?x512x1x1xf32, #nn.dims<"N", "", "", "">>, tensor<3xi64>) -> tensor<*xf32>
-  // CHECK: nn.reshape {{.*}} -> tensor<?x2x?xf32, #nn.dims<"N", "", "">>
+  // CHECK: nn.reshape {{.*}} -> tensor<?x2x?xf32, #nn.dims<"N", "", ("M" * 3)>>
   %3 = nn.reshape %two, %copied {allowzero = false} : (tensor<?x?x6xf32, #nn.dims<"N", "M", "">>, tensor<3xi64>) -> tensor<*xf32>
-  // 512 N elements beside 256: 2 N has no name.
+  // 512 N elements beside 256.
   %half = nn.constant dense<[-1, 256]> : tensor<2xi64>
-  // CHECK: nn.reshape {{.*}} -> tensor<?x256xf32>
+  // CHECK: nn.reshape {{.*}} -> tensor<?x256xf32, #nn.dims<("N" * 2), "">>
   %4 = nn.reshape %n, %half {allowzero = false} : (tensor<?x512x1x1xf32, #nn.dims<"N", "", "", "">>, tensor<2xi64>) -> tensor<*xf32>
   // CHECK: nn.reshape {{.*}} -> tensor<?x?x?xf32>
   %5 = nn.reshape %x, %dynamic {allowzero = false} : (tensor<2x3x4xf32>, tensor<3xi64>) -> tensor<*xf32>
@@ -39,9 +39,9 @@ func.func @allowzero(%x: tensor<0x3xf32>) {
 func.func @flatten(%x: tensor<?x3x4xf32, #nn.dims<"N", "", "">>) {
   // CHECK: nn.flatten {{.*}} -> tensor<?x12xf32, #nn.dims<"N", "">>
   %0 = nn.flatten %x {axis = 1 : i64} : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>) -> tensor<*xf32>
-  // CHECK: nn.flatten {{.*}} -> tensor<?x4xf32>
+  // CHECK: nn.flatten {{.*}} -> tensor<?x4xf32, #nn.dims<("N" * 3), "">>
   %1 = nn.flatten %x {axis = -1 : i64} : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>) -> tensor<*xf32>
-  // CHECK: nn.flatten {{.*}} -> tensor<1x?xf32>
+  // CHECK: nn.flatten {{.*}} -> tensor<1x?xf32, #nn.dims<"", ("N" * 12)>>
   %2 = nn.flatten %x {axis = 0 : i64} : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>) -> tensor<*xf32>
   return
 }

@@ -7,7 +7,7 @@ func.func @too_few_names(%x: tensor<?x3xf32, #nn.dims<"N">>) {
 
 // -----
 
-// expected-error @+1 {{nn.dims names a dimension of static size 3: "C"}}
+// expected-error @+1 {{nn.dims names a dimension of static size 3: C}}
 func.func @named_static(%x: tensor<?x3xf32, #nn.dims<"N", "C">>) {
   return
 }

@@ -3,6 +3,7 @@
 
 #include "backends/interpreter/Interpreter.h"
 #include "ir/NNDialect.h"
+#include "ir/Signature.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
 #include "passes/SpecializeInputs.h"
@@ -182,7 +183,7 @@ std::vector<Tensor> native::integerInputs(const Graph &graph,
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(context);
   std::vector<Tensor> inputs;
-  for (mlir::Type type : passes::findMain(*module).getArgumentTypes()) {
+  for (mlir::Type type : nn::findMain(*module).getArgumentTypes()) {
     auto tensor = mlir::cast<mlir::RankedTensorType>(type);
     size_t i = inputs.size();
     inputs.push_back(integerTensor(nn::dtypeOf(tensor.getElementType()),
@@ -252,7 +253,7 @@ Expected<std::vector<Tensor>> native::runInterpreted(const Graph &graph,
     return invalidModel("the test's graph does not parse:\n" + graph.text());
   interpreter::RunOptions options;
   options.limits = limits;
-  return interpreter::interpret(passes::findMain(*module), inputs, options);
+  return interpreter::interpret(nn::findMain(*module), inputs, options);
 }
 
 /// The first element that differs; -1 when none does. 0 equals -0.

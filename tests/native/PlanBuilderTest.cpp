@@ -3,6 +3,7 @@
 #include "backends/native/lowering/Lowering.h"
 #include "tests/native/GraphCheck.h"
 
+#include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 
 #include <algorithm>
@@ -327,7 +328,7 @@ TEST(PlanBuilderTest, NewBatchSizeNeedsNoNewKernels) {
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
     auto module = graph.parse(context);
     ASSERT_TRUE(module);
-    mlir::func::FuncOp main = passes::findMain(*module);
+    mlir::func::FuncOp main = nn::findMain(*module);
     passes::InputSizes inputSizes;
     inputSizes.shapes["input0"] = {n, 16, 8, 8};
     ASSERT_TRUE(passes::specializeInputs(main, inputSizes).isOk());
@@ -336,10 +337,11 @@ TEST(PlanBuilderTest, NewBatchSizeNeedsNoNewKernels) {
     options.block = target->channelBlock();
     passes::buildGraphPipeline(pm, options);
     ASSERT_TRUE(mlir::succeeded(pm.run(*module)));
-    main = passes::findMain(*module);
+    main = nn::findMain(*module);
     NativeLowering lowering(*target, 2);
     Limits limits;
-    auto lowered = lowerGraph(main, lowering, ValueTable(), limits);
+    OptimizedGraph optimized(main);
+    auto lowered = lowerGraph(optimized, lowering, ValueTable(optimized), limits);
     ASSERT_TRUE(lowered) << lowered.status().message();
     auto plan = buildPlan(main, *lowered, lowering, weights, limits);
     ASSERT_TRUE(plan) << plan.status().message();

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/interpreter/Interpreter.h"
+#include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 #include "tests/native/GraphCheck.h"
 
@@ -168,7 +169,7 @@ TEST(RunTimeSizesTest, InterpretedOutputsAreTheCallers) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(context);
   ASSERT_TRUE(module);
-  auto program = interpreter::ReferenceProgram::create(passes::findMain(*module).getBody().front());
+  auto program = interpreter::ReferenceProgram::create(nn::findMain(*module).getBody().front());
   ASSERT_TRUE(program) << program.status().message();
   expectOwnOutputs([&](const std::vector<Tensor> &inputs) { return program->run(inputs); },
                    graph.labels());

@@ -4,13 +4,14 @@
 #include <gtest/gtest.h>
 
 using namespace quern;
+using namespace quern::nn;
 using namespace quern::passes;
 
 namespace {
 using Groups = std::vector<std::vector<int64_t>>;
 
-Shape shapeOf(std::vector<int64_t> sizes) { return Shape::fromSizes(sizes); }
-const Shape kImage = shapeOf({1, 8, 4, 4});
+Shape shapeWith(std::vector<int64_t> sizes) { return Shape::fromSizes(sizes); }
+const Shape kImage = shapeWith({1, 8, 4, 4});
 
 /// Builds graphs by appending nodes; all have the shape kImage unless told.
 class Graph {
@@ -54,21 +55,23 @@ TEST(FusionPolicy, ClassifiesOperands) {
   std::vector<int64_t> plain = {1}, blocked = {1, 4}, last = {1};
   EXPECT_EQ(classifyOperand(kImage, kImage, plain), OperandFooting::Full);
   EXPECT_EQ(classifyOperand(Shape(), kImage, plain), OperandFooting::Scalar);
-  EXPECT_EQ(classifyOperand(shapeOf({1, 1}), kImage, plain), OperandFooting::Scalar);
-  EXPECT_EQ(classifyOperand(shapeOf({8, 1, 1}), kImage, plain), OperandFooting::PerChannel);
-  EXPECT_EQ(classifyOperand(shapeOf({4}), kImage, plain), OperandFooting::Other);
-  EXPECT_EQ(classifyOperand(shapeOf({1, 1, 4, 4}), kImage, plain), OperandFooting::Other);
-  EXPECT_EQ(classifyOperand(shapeOf({1, 1, 8, 4, 4}), kImage, plain), OperandFooting::Other);
+  EXPECT_EQ(classifyOperand(shapeWith({1, 1}), kImage, plain), OperandFooting::Scalar);
+  EXPECT_EQ(classifyOperand(shapeWith({8, 1, 1}), kImage, plain), OperandFooting::PerChannel);
+  EXPECT_EQ(classifyOperand(shapeWith({4}), kImage, plain), OperandFooting::Other);
+  EXPECT_EQ(classifyOperand(shapeWith({1, 1, 4, 4}), kImage, plain), OperandFooting::Other);
+  EXPECT_EQ(classifyOperand(shapeWith({1, 1, 8, 4, 4}), kImage, plain), OperandFooting::Other);
   EXPECT_EQ(classifyOperand(std::nullopt, kImage, plain), OperandFooting::Other);
-  Shape blockedImage = shapeOf({1, 2, 4, 4, 16});
-  EXPECT_EQ(classifyOperand(shapeOf({1, 2, 1, 1, 16}), blockedImage, blocked),
+  Shape blockedImage = shapeWith({1, 2, 4, 4, 16});
+  EXPECT_EQ(classifyOperand(shapeWith({1, 2, 1, 1, 16}), blockedImage, blocked),
             OperandFooting::PerChannel);
-  EXPECT_EQ(classifyOperand(shapeOf({16}), blockedImage, blocked), OperandFooting::Other);
-  EXPECT_EQ(classifyOperand(shapeOf({8}), shapeOf({4, 8}), last), OperandFooting::PerChannel);
+  EXPECT_EQ(classifyOperand(shapeWith({16}), blockedImage, blocked), OperandFooting::Other);
+  EXPECT_EQ(classifyOperand(shapeWith({8}), shapeWith({4, 8}), last), OperandFooting::PerChannel);
 }
 
 TEST(FusionPolicy, SymbolsAreTheSameSizeUnknownOnesAreNot) {
-  Shape n({Dim::symbol("N"), Dim(8)}), m({Dim::symbol("M"), Dim(8)}), unknown({Dim(), Dim(8)});
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  Shape n({Dim::symbol(&context, "N"), Dim(8)}), m({Dim::symbol(&context, "M"), Dim(8)}),
+      unknown({Dim(), Dim(8)});
   std::vector<int64_t> axes = {1};
   EXPECT_EQ(classifyOperand(n, n, axes), OperandFooting::Full);
   EXPECT_EQ(classifyOperand(m, n, axes), OperandFooting::Other);
@@ -78,7 +81,7 @@ TEST(FusionPolicy, SymbolsAreTheSameSizeUnknownOnesAreNot) {
 TEST(FusionPolicy, ARootTakesWhatFollows) {
   Graph g;
   int64_t conv = g.root({-1});
-  int64_t bias = g.mapWith(conv, shapeOf({8, 1, 1}));
+  int64_t bias = g.mapWith(conv, shapeWith({8, 1, 1}));
   int64_t relu = g.map({bias});
   g.opaque({relu});
   EXPECT_EQ(g.groups(), (Groups{{conv, bias, relu}}));
@@ -87,10 +90,10 @@ TEST(FusionPolicy, ARootTakesWhatFollows) {
 TEST(FusionPolicy, ARootStopsAtOtherShapesAndBroadcasts) {
   Graph g;
   int64_t a = g.root({-1});
-  int64_t broadcast = g.mapWith(a, shapeOf({4}));
+  int64_t broadcast = g.mapWith(a, shapeWith({4}));
   int64_t b = g.root({-1});
   int64_t larger = g.map({b});
-  g[larger].shape = shapeOf({2, 8, 4, 4});
+  g[larger].shape = shapeWith({2, 8, 4, 4});
   EXPECT_EQ(g.groups(), (Groups{{a}, {broadcast}, {b}, {larger}}));
 }
 
@@ -154,7 +157,7 @@ TEST(FusionPolicy, AProducerForTwoGroupsStaysAlone) {
 TEST(FusionPolicy, ASmallerProducerIsNotRecomputed) {
   Graph g;
   int64_t a = g.map({-1});
-  g[a].shape = shapeOf({8, 1, 1});
+  g[a].shape = shapeWith({8, 1, 1});
   int64_t b = g.map({a, -1});
   EXPECT_EQ(g.groups(), (Groups{{a}, {b}}));
 }

@@ -3,6 +3,7 @@
 
 #include "backends/interpreter/Interpreter.h"
 #include "ir/NNDialect.h"
+#include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 
 #include "mlir/Parser/Parser.h"
@@ -66,7 +67,7 @@ protected:
 
 private:
   static Tensor run(mlir::ModuleOp module, const Tensor &input) {
-    auto results = interpreter::interpret(findMain(module), {&input, 1});
+    auto results = interpreter::interpret(nn::findMain(module), {&input, 1});
     EXPECT_TRUE(results) << results.status().message();
     return results ? results->front() : Tensor();
   }

@@ -86,7 +86,7 @@ std::string ModelCheck::difference(const RandomModel &model,
 /// The input tensors in the order of the imported function's arguments.
 static std::vector<Tensor> orderedInputs(mlir::ModuleOp module, const RandomModel &model) {
   std::vector<Tensor> ordered;
-  mlir::func::FuncOp main = passes::findMain(module);
+  mlir::func::FuncOp main = nn::findMain(module);
   for (unsigned i = 0; i < main.getNumArguments(); ++i)
     for (size_t k = 0; k < model.inputNames.size(); ++k)
       if (model.inputNames[k] == nn::inputName(main, i))
@@ -137,8 +137,7 @@ std::string ModelCheck::check(const RandomModel &model, const std::vector<RunCon
     auto module = import(bytes, context);
     if (!module)
       return "import: " + module.status().message();
-    auto results =
-        interpreter::interpret(passes::findMain(**module), orderedInputs(**module, model));
+    auto results = interpreter::interpret(nn::findMain(**module), orderedInputs(**module, model));
     if (!results)
       return "interpreter: " + results.status().message();
     wanted = results.take();

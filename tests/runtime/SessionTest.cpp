@@ -31,7 +31,7 @@ void operator delete(void *p, size_t) noexcept { std::free(p); }
 namespace {
 /// y = x + 11 over N floats.
 std::shared_ptr<const Executable> addElevenModel(int64_t grain = 16, const std::string &x = "x") {
-  Shape shape({Dim::symbol("N")});
+  PortShape shape({PortDim::symbol("N")});
   return std::make_shared<Executable>(
       std::vector<PortSignature>{{x, DType::Float32, shape}},
       std::vector<PortSignature>{{"y", DType::Float32, shape}},
@@ -45,7 +45,7 @@ std::shared_ptr<const Executable> addElevenModel(int64_t grain = 16, const std::
 std::shared_ptr<const Executable> oneStepModel(PlanStep step) {
   auto plan = addElevenPlan(4, 1);
   plan->steps = {std::move(step)};
-  Shape shape({4});
+  PortShape shape({4});
   return std::make_shared<Executable>(
       std::vector<PortSignature>{{"x", DType::Float32, shape}},
       std::vector<PortSignature>{{"y", DType::Float32, shape}},
@@ -171,7 +171,7 @@ TEST(Session, ValuesInSlotsAreLimited) {
   step.kernel = "nn.copy";
   plan->steps.push_back(std::move(step));
   plan->dynamicSlots = 1;
-  Shape shape({4});
+  PortShape shape({4});
   auto model = std::make_shared<Executable>(
       std::vector<PortSignature>{{"x", DType::Float32, shape}},
       std::vector<PortSignature>{{"y", DType::Float32, shape}},
@@ -245,7 +245,7 @@ TEST(Session, TimeLimitOfPlanningAndRunning) {
   SessionOptions options;
   options.limits.deadline = Deadline::after(std::chrono::nanoseconds(0));
   Deadline seen;
-  Shape shape({4});
+  PortShape shape({4});
   auto model = std::make_shared<Executable>(
       std::vector<PortSignature>{{"x", DType::Float32, shape}},
       std::vector<PortSignature>{{"y", DType::Float32, shape}},

@@ -8,8 +8,9 @@ using namespace quern::cli;
 
 namespace {
 const OutputStyle kQuiet = {.verbosity = -1, .color = "never", .jsonPath = {}};
-const std::vector<PortSignature> kPorts = {{"a", DType::Float32, Shape({Dim::symbol("N"), 3})},
-                                           {"b=c", DType::Int64, Shape({Dim::symbol("N"), Dim()})}};
+const std::vector<PortSignature> kPorts = {
+    {"a", DType::Float32, PortShape({PortDim::symbol("N"), 3})},
+    {"b=c", DType::Int64, PortShape({PortDim::symbol("N"), PortDim()})}};
 
 Expected<std::vector<Tensor>> make(std::vector<std::string> given,
                                    MissingInputs missing = MissingInputs::Refuse,
@@ -66,7 +67,7 @@ TEST(InputTensors, MissingOnesAreNamed) {
 }
 
 TEST(InputTensors, SizesOfMadeTensorsAreLimited) {
-  std::vector<PortSignature> ports = {{"a", DType::Float32, Shape({int64_t{1} << 40})}};
+  std::vector<PortSignature> ports = {{"a", DType::Float32, PortShape({int64_t{1} << 40})}};
   auto inputs = makeInputs(ports, {.given = {"zeros"}}, MissingInputs::Refuse, kQuiet);
   ASSERT_FALSE(inputs);
   EXPECT_EQ(inputs.status().code(), StatusCode::ResourceLimit);

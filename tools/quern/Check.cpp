@@ -49,18 +49,18 @@ static bool hasUnknownSizes(const PortSignature &port) {
 static std::vector<std::string> sizeOptions(std::span<const PortSignature> inputs) {
   std::vector<std::string> options;
   std::set<std::string> known;
-  auto isNameless = [](const Dim &dim) { return dim.isUnknown(); };
+  auto isNameless = [](const PortDim &dim) { return dim.isUnknown(); };
   for (const PortSignature &port : inputs) {
     auto dims = port.shape.dims();
     if (port.ranked && std::none_of(dims.begin(), dims.end(), isNameless))
       continue;
     options.push_back("--shape " + port.name + "=" + (port.ranked ? port.shape.str() : "SIZES"));
-    for (const Dim &dim : dims)
+    for (const PortDim &dim : dims)
       if (dim.isSymbolic())
         known.insert(dim.symbolName());
   }
   for (const PortSignature &port : inputs)
-    for (const Dim &dim : port.shape.dims())
+    for (const PortDim &dim : port.shape.dims())
       if (dim.isSymbolic() && known.insert(dim.symbolName()).second)
         options.push_back("--dim " + dim.symbolName() + "=SIZE");
   return options;

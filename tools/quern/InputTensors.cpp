@@ -81,7 +81,7 @@ template <typename T> void fill(Tensor &tensor, RandomBits &bits) {
 
 Tensor::Dims cli::defaultDims(const PortSignature &port) {
   Tensor::Dims dims;
-  for (const Dim &dim : port.shape.dims())
+  for (const PortDim &dim : port.shape.dims())
     dims.push_back(dim.isStatic() ? dim.size() : 1);
   return dims;
 }
@@ -224,7 +224,7 @@ Tensor::Dims InputSet::completeDims(const PortSignature &port) {
     note(style, "input '" + port.name + "' has no declared shape; taking a scalar (--shape " +
                     port.name + "=...)");
   for (int64_t d = 0; d < port.shape.rank(); ++d) {
-    const Dim &dim = port.shape[d];
+    const PortDim &dim = port.shape[d];
     if (dim.isStatic())
       continue;
     if (dim.isUnknown()) {

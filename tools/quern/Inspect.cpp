@@ -52,14 +52,14 @@ static PortSignature portOf(const proto::ValueInfoProto &value) {
   const auto &tensor = value.type().tensor_type();
   port.dtype = static_cast<DType>(tensor.elem_type());
   port.ranked = tensor.has_shape();
-  std::vector<Dim> dims;
+  std::vector<PortDim> dims;
   for (const auto &dim : tensor.shape().dim()) {
     if (dim.has_dim_value())
-      dims.push_back(Dim(int64_t{dim.dim_value()}));
+      dims.push_back(PortDim(int64_t{dim.dim_value()}));
     else
-      dims.push_back(dim.dim_param().empty() ? Dim() : Dim::symbol(dim.dim_param()));
+      dims.push_back(dim.dim_param().empty() ? PortDim() : PortDim::symbol(dim.dim_param()));
   }
-  port.shape = Shape(std::move(dims));
+  port.shape = PortShape(std::move(dims));
   return port;
 }
 

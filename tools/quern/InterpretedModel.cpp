@@ -1,5 +1,6 @@
 //===- InterpretedModel.cpp - running with the interpreter ----------------===//
 #include "backends/interpreter/Interpreter.h"
+#include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/ModelState.h"
@@ -46,7 +47,7 @@ private:
 } // namespace
 
 Expected<std::unique_ptr<Runner>> Model::prepareInterpreter(const BackendOptions &options) const {
-  mlir::func::FuncOp main = passes::findMain(state->source.module.get());
+  mlir::func::FuncOp main = nn::findMain(state->source.module.get());
   QUERN_ASSIGN(interpreter::ReferenceProgram program,
                interpreter::ReferenceProgram::create(main.getBody().front()));
   return std::unique_ptr<Runner>(

@@ -20,7 +20,7 @@ Expected<Model> Model::load(const std::string &path, const InputSizes &sizes,
                             const Limits &limits) {
   nn::OwnedModule source = nn::OwnedModule::create();
   QUERN_ASSIGN(source.module, onnx::importOnnxFile(path, *source.context, {limits}));
-  mlir::func::FuncOp main = passes::findMain(*source.module);
+  mlir::func::FuncOp main = nn::findMain(*source.module);
   QUERN_TRY(passes::specializeInputs(main, {sizes.shapes, sizes.dims}));
 
   Model model(std::make_unique<State>(std::move(source), limits));

@@ -1,5 +1,6 @@
 //===- NativeModel.cpp - what verbs ask of the native backend -------------===//
 #include "backends/native/aot/AotCompiler.h"
+#include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 #include "runtime/plan/Plan.h"
 #include "tools/quern/Interrupt.h"
@@ -69,7 +70,7 @@ Expected<std::vector<StepSummary>> Model::planSteps(const BackendOptions &option
   passes::InputSizes sizes;
   for (size_t i = 0; i < inputDims.size(); ++i)
     sizes.shapes[inputPorts[i].name] = inputDims[i];
-  QUERN_TRY(passes::specializeInputs(passes::findMain(*module), sizes));
+  QUERN_TRY(passes::specializeInputs(nn::findMain(*module), sizes));
   QUERN_ASSIGN(native::CompiledGraph graph, native::compileGraph(*module, compile));
   std::vector<StepSummary> steps;
   for (size_t i = 0; i < graph.plan.plan.steps.size(); ++i) {

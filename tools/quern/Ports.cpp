@@ -7,9 +7,9 @@ using namespace quern;
 using namespace quern::cli;
 using Json = nlohmann::ordered_json;
 
-static Json shapeJson(const Shape &shape) {
+static Json shapeJson(const PortShape &shape) {
   Json dims = Json::array();
-  for (const Dim &dim : shape.dims()) {
+  for (const PortDim &dim : shape.dims()) {
     if (dim.isStatic())
       dims.push_back(dim.size());
     else

@@ -159,7 +159,7 @@ static Expected<std::vector<std::string>> neededLibraries(const AotModel &model,
 
 Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
   QUERN_TRY(checkOptions(options));
-  func::FuncOp main = passes::findMain(module);
+  func::FuncOp main = nn::findMain(module);
   if (!main)
     return invalidModel("the module has no function @main");
   QUERN_TRY(checkInputSizes(main));

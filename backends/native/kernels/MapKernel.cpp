@@ -262,6 +262,11 @@ void native::appendMap(const MapProblem &problem, std::vector<LoweredStep> &step
       strides.push_back(operand.strides);
       step.buffers.push_back(operand.buffer);
     }
+  if (problem.outputs.size() == 1)
+    for (auto [k, input] : llvm::enumerate(problem.inputs))
+      if (input.strides == problem.outputs.front().strides &&
+          dtypeBytes(input.dtype) == dtypeBytes(problem.outputs.front().dtype))
+        step.overwritable.push_back(static_cast<uint32_t>(k));
   collapseDimensions(sizes, strides);
   if (sizes.size() == 1) {
     sizes.insert(sizes.begin(), 1);

@@ -173,7 +173,7 @@ bool ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
 
 bool ProgramWriter::writeOp(Operation *op) {
   for (Value v : op->getResults())
-    if (!isa<RankedTensorType>(v.getType()) || !isProgramType(dtypeOfValue(v)))
+    if (!isa<TensorType>(v.getType()) || !isProgramType(dtypeOfValue(v)))
       return refuse("no native code for elements of this type");
   if (auto constant = dyn_cast<nn::ConstantOp>(op))
     return writeConstant(constant);

@@ -63,7 +63,7 @@ static LoweringResult lower(nn::SplitOp op, const LoweringContext &context) {
 static LoweringResult lower(nn::SliceOp op, const LoweringContext &context) {
   Sizes sizes = Sizes(context.sizesOf(op.getInput()));
   std::optional<Sizes> starts = context.values.integersOf(op.getStarts());
-  std::optional<SmallVector<int64_t>> axes = op.getCutDimensions();
+  std::optional<SmallVector<int64_t>> axes = op.getCutDimensions(context.values);
   auto steps = !nn::isNone(op.getSteps()) ? context.values.integersOf(op.getSteps())
                : starts                   ? std::optional(Sizes(starts->size(), 1))
                                           : std::nullopt;

@@ -26,7 +26,7 @@ static RowShape rowsAlong(ArrayRef<int64_t> sizes, int64_t begin, int64_t end) {
 /// Which dimensions `op` reduces; nullopt when known only at run time.
 static std::optional<std::vector<bool>> reducedDimensions(nn::ReduceOp op,
                                                           const LoweringContext &context) {
-  std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions();
+  std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions(context.values);
   if (!dimensions)
     return std::nullopt;
   std::vector<bool> reduced(context.sizesOf(op.getInput()).size());

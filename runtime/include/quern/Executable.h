@@ -2,7 +2,7 @@
 #pragma once
 
 #include "quern/Deadline.h"
-#include "quern/Shape.h"
+#include "quern/PortShape.h"
 #include "quern/Tensor.h"
 
 #include <functional>
@@ -19,7 +19,7 @@ struct Plan;
 struct PortSignature {
   std::string name;
   DType dtype = DType::Undefined;
-  Shape shape;
+  PortShape shape;
   /// False when a model declares no shape; `shape` says nothing then.
   bool ranked = true;
 
@@ -34,17 +34,19 @@ Status checkInputDims(std::span<const PortSignature> ports, std::span<const Tens
 Status checkInputs(std::span<const PortSignature> ports, std::span<const Tensor> tensors);
 
 /// A compiled model: immutable, shared by any number of sessions and threads.
-/// It plans once per set of input shapes and keeps the most recent plans.
+/// It plans once per set of input shapes and keeps the most recent plans, as many as
+/// fit into a number of bytes.
 class Executable {
 public:
   /// Makes the plan for the given dims, one entry per input, which agree with
-  /// the inputs' signature. Never called by two threads at once.
+  /// the inputs' signature. Threads may call it at the same time.
   using Planner = std::function<Expected<std::shared_ptr<const Plan>>(
       std::span<const Tensor::Dims> inputDims, const Deadline &deadline)>;
-  static constexpr size_t kDefaultPlanCapacity = 16;
+  /// Bytes of plans that are kept; of a model with 300 steps about 600 plans.
+  static constexpr int64_t kDefaultPlanCacheBytes = int64_t{128} << 20;
 
   Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs, Planner planner,
-             size_t planCapacity = kDefaultPlanCapacity);
+             int64_t planCacheBytes = kDefaultPlanCacheBytes);
   ~Executable();
 
   const std::vector<PortSignature> &inputs() const { return inputPorts; }
@@ -55,7 +57,7 @@ public:
                                                 const Deadline &deadline = {}) const;
 
 private:
-  struct PlanCache;
+  class PlanCache;
 
   std::vector<PortSignature> inputPorts;
   std::vector<PortSignature> outputPorts;

@@ -1,4 +1,4 @@
-//===- Shape.h - shapes with static, symbolic and unknown dimensions ------===//
+//===- PortShape.h - shapes of inputs and outputs -------------------------===//
 #pragma once
 
 #include "quern/Status.h"
@@ -12,13 +12,13 @@
 namespace quern {
 
 /// One dimension: a known size, a name that stands for one size ("N"), or unknown.
-class Dim {
+class PortDim {
 public:
   /// Unknown.
-  Dim() = default;
-  Dim(int64_t size) : known(size) {}
-  static Dim symbol(std::string name) {
-    Dim d;
+  PortDim() = default;
+  PortDim(int64_t size) : known(size) {}
+  static PortDim symbol(std::string name) {
+    PortDim d;
     d.name = std::move(name);
     return d;
   }
@@ -31,11 +31,11 @@ public:
   int64_t size() const { return known; }
   const std::string &symbolName() const { return name; }
   /// Equal for sure: the same size or the same symbol. Unknown equals nothing.
-  bool provablyEquals(const Dim &o) const {
+  bool provablyEquals(const PortDim &o) const {
     return isStatic() ? known == o.known : isSymbolic() && o.isSymbolic() && name == o.name;
   }
   /// Cannot be different: false only for two different static sizes.
-  bool compatibleWith(const Dim &o) const {
+  bool compatibleWith(const PortDim &o) const {
     return !isStatic() || !o.isStatic() || known == o.known;
   }
   /// "3", "N" or "?".
@@ -47,16 +47,16 @@ private:
 };
 
 /// A ranked shape. Rank 0 is a scalar.
-class Shape {
+class PortShape {
 public:
-  Shape() = default;
-  explicit Shape(std::vector<Dim> d) : dimensions(std::move(d)) {}
-  static Shape fromSizes(std::span<const int64_t> sizes);
+  PortShape() = default;
+  explicit PortShape(std::vector<PortDim> d) : dimensions(std::move(d)) {}
+  static PortShape fromSizes(std::span<const int64_t> sizes);
 
   int64_t rank() const { return static_cast<int64_t>(dimensions.size()); }
-  const Dim &operator[](int64_t i) const { return dimensions[i]; }
-  Dim &operator[](int64_t i) { return dimensions[i]; }
-  const std::vector<Dim> &dims() const { return dimensions; }
+  const PortDim &operator[](int64_t i) const { return dimensions[i]; }
+  PortDim &operator[](int64_t i) { return dimensions[i]; }
+  const std::vector<PortDim> &dims() const { return dimensions; }
   bool isStatic() const;
   /// The sizes, when all are static.
   std::optional<std::vector<int64_t>> sizes() const;
@@ -66,14 +66,7 @@ public:
   std::string str() const;
 
 private:
-  std::vector<Dim> dimensions;
+  std::vector<PortDim> dimensions;
 };
-
-/// The common dimension of two broadcast ones (ONNX multidirectional rule):
-/// 1 yields to the other; two different static sizes other than 1 are an error;
-/// a static size above 1 wins over a symbolic or unknown one.
-Expected<Dim> broadcastDim(const Dim &a, const Dim &b);
-/// NumPy broadcasting of two shapes, aligned at the last dimension.
-Expected<Shape> broadcastShapes(const Shape &a, const Shape &b);
 
 } // namespace quern

@@ -1,0 +1,64 @@
+//===- Optimize.cpp - running graph passes with Status for errors ---------===//
+#include "backends/native/Optimize.h"
+
+#include "ir/Types.h"
+#include "runtime/lib/CpuCount.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+CompileOptions native::allowWeightFolding(CompileOptions options, ModuleOp module) {
+  options.limits.maxFoldedWork += passes::weightFoldingWork(module);
+  return options;
+}
+
+Status native::runPasses(ModuleOp module, const Deadline &deadline,
+                         const std::function<void(OpPassManager &)> &build) {
+  std::string errors;
+  ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+      return success();
+    std::string node = nn::nodeName(diagnostic.getLocation());
+    errors += (errors.empty() ? "" : "; ") + (node == "?" ? "" : "node '" + node + "': ") +
+              diagnostic.str();
+    return success();
+  });
+  PassManager pm(module.getContext());
+  build(pm);
+  if (succeeded(pm.run(module)))
+    return deadline.check("optimising the graph");
+  if (deadline.passed()) // which a pass has noticed
+    return resourceLimit(errors);
+  return invalidModel(errors.empty() ? "a graph pass failed" : errors);
+}
+
+Status native::optimize(ModuleOp module, const Target &target, const CompileOptions &options,
+                        passes::Phase last) {
+  passes::PipelineOptions pipeline;
+  pipeline.optLevel = options.optLevel;
+  pipeline.block = target.channelBlock();
+  pipeline.foldBudget = passes::makeFoldBudget(options.limits);
+  pipeline.dumpDirectory = options.dumpPhasesTo;
+  return runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
+    passes::buildGraphPipeline(pm, pipeline, last);
+  });
+}
+
+int native::threadsOf(const CompileOptions &options) {
+  return options.compileThreads > 0 ? options.compileThreads : availableCpus();
+}
+
+std::shared_ptr<KernelCache> native::createKernelCache(const Target &target,
+                                                       const CompileOptions &options) {
+  std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
+  return std::make_shared<KernelCache>(target, dump, options.compileThreads);
+}
+
+Status native::compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache,
+                              const Deadline &deadline) {
+  std::vector<const KernelSpec *> kernels;
+  for (const KernelSpec &kernel : plan.kernels)
+    kernels.push_back(&kernel);
+  return cache.compile(kernels, deadline);
+}

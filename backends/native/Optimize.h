@@ -1,0 +1,32 @@
+//===- Optimize.h - running graph passes with Status for errors -----------===//
+#pragma once
+
+#include "backends/native/Compiler.h"
+
+#include "mlir/Pass/PassManager.h"
+
+#include <functional>
+
+namespace quern::native {
+
+/// The options with the work that folding the model's own weights may take.
+CompileOptions allowWeightFolding(CompileOptions options, mlir::ModuleOp module);
+
+/// Runs the pipelines that `build` adds; diagnostics become the Status.
+Status runPasses(mlir::ModuleOp module, const Deadline &deadline,
+                 const std::function<void(mlir::OpPassManager &)> &build);
+
+/// Runs the graph passes up to `last`.
+Status optimize(mlir::ModuleOp module, const Target &target, const CompileOptions &options,
+                passes::Phase last = passes::Phase::Fused);
+
+/// The threads that plans are tuned for.
+int threadsOf(const CompileOptions &options);
+
+std::shared_ptr<KernelCache> createKernelCache(const Target &target, const CompileOptions &options);
+
+/// Compiles the kernels of a plan that are not there yet.
+Status compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache,
+                      const Deadline &deadline);
+
+} // namespace quern::native
