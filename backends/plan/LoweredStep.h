@@ -84,6 +84,8 @@ struct LoweredStep {
   std::vector<int64_t> dims;
   int64_t tasks = 1;
   int64_t grain = 1;
+  /// Memory of its own that each worker gets for the kernel; 0: none.
+  int64_t scratchBytes = 0;
   double flops = 0;
   double bytes = 0;
   /// Buffers that the result may share memory with: the step reads each of their

@@ -376,6 +376,7 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   work.dims = step.dims;
   work.tasks = step.tasks;
   work.grain = step.grain;
+  work.scratchBytes = step.scratchBytes;
   result.plan.steps.push_back(
       {std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes});
   result.kernelKeys.push_back(step.kernel.key);

@@ -49,7 +49,7 @@ struct Session::State {
 
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
   Status selectPlan(std::span<const Tensor> inputs);
-  Status growArena(int64_t bytes);
+  Status growArena(CheckedSize bytes);
   Status bindOutputs(const Plan &plan, std::span<Tensor> outputs) const;
 
   std::shared_ptr<const Executable> executable;
@@ -105,11 +105,11 @@ Status Session::State::selectPlan(std::span<const Tensor> inputs) {
   return Status::ok();
 }
 
-Status Session::State::growArena(int64_t bytes) {
-  if (arena.data() && arena.size() >= bytes)
+Status Session::State::growArena(CheckedSize bytes) {
+  if (arena.data() && bytes.valid() && arena.size() >= bytes.value())
     return Status::ok();
   arena = Arena(); // free the old one before asking for more
-  auto grown = Arena::allocate(CheckedSize(bytes), options.limits.maxActivationBytes);
+  auto grown = Arena::allocate(bytes, options.limits.maxActivationBytes);
   if (!grown)
     return grown.status().withContext("activations");
   arena = grown.take();
@@ -144,7 +144,7 @@ Status Session::State::run(std::span<const Tensor> inputs, std::span<Tensor> out
     QUERN_TRY(checkStorage("input", executable->inputs()[i].name, inputs[i]));
   PlannedRun &current = *planned.front();
   const Plan &plan = current.executor.plan();
-  QUERN_TRY(growArena(plan.arenaBytes));
+  QUERN_TRY(growArena(runBytes(plan, pool.threads())));
   QUERN_TRY(bindOutputs(plan, outputs));
   QUERN_TRY(current.overlap.check(inputs, outputs));
 

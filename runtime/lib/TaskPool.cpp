@@ -54,6 +54,11 @@ TaskPool::~TaskPool() = default;
 TaskPool::TaskPool(TaskPool &&) noexcept = default;
 TaskPool &TaskPool::operator=(TaskPool &&) noexcept = default;
 
+int TaskPool::currentWorker() const {
+  // With one thread no arena is entered, and the caller may be in one of its own.
+  return threadCount == 1 ? 0 : tbb::this_task_arena::current_thread_index();
+}
+
 void TaskPool::enterArena(void (*work)(void *), void *context) {
   if (threadCount == 1)
     return work(context);

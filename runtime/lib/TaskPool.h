@@ -31,6 +31,10 @@ public:
         const_cast<void *>(static_cast<const void *>(&body)));
   }
 
+  /// The number of the worker that asks, from 0 to threads() - 1: calls that run at
+  /// the same time have different ones. For the bodies of parallelFor, and of enter.
+  int currentWorker() const;
+
   /// Calls `work` with the caller inside the pool, which makes the parallelFor
   /// calls in it cheaper.
   template <typename Work> void enter(Work &&work) {

@@ -11,7 +11,8 @@ using namespace quern;
 using Space = BufferRef::Space;
 
 Executor::Executor(std::shared_ptr<const Plan> plan)
-    : compiled(std::move(plan)), slots(compiled->dynamicSlots) {
+    : compiled(std::move(plan)), slots(compiled->dynamicSlots),
+      scratchBytes(workerScratchBytes(*compiled).value()) {
   size_t widest = 0;
   for (const PlanStep &step : compiled->steps)
     if (auto *kernel = std::get_if<KernelStep>(&step.work))
@@ -28,7 +29,7 @@ void *Executor::resolve(const BufferRef &ref, const Binding &binding) const {
   };
   switch (ref.space) {
   case Space::Arena:
-    return at(binding.arena);
+    return at(binding.resources.arena);
   case Space::Weights:
     return at(compiled->weights[ref.index].rawData());
   case Space::Input:
@@ -41,23 +42,37 @@ void *Executor::resolve(const BufferRef &ref, const Binding &binding) const {
   return nullptr;
 }
 
-Status Executor::runKernel(const KernelStep &step, const Binding &binding, TaskPool &pool) {
+/// The memory of the worker that asks.
+void *Executor::workerScratch(const KernelStep &step, const RunResources &resources) const {
+  if (step.scratchBytes == 0)
+    return nullptr;
+  return resources.arena + scratchOffset(*compiled).value() +
+         resources.pool.currentWorker() * scratchBytes;
+}
+
+Status Executor::runKernel(const KernelStep &step, const Binding &binding) {
   if (step.tasks <= 0)
     return Status::ok();
   for (size_t i = 0; i < step.buffers.size(); ++i)
     pointers[i] = resolve(step.buffers[i], binding);
   void *const *buffers = pointers.data();
+  const RunResources &resources = binding.resources;
+  auto call = [&](int64_t begin, int64_t end) {
+    return step.function(buffers, step.dims.data(), begin, end, workerScratch(step, resources));
+  };
   if (step.tasks <= step.grain) {
-    step.function(buffers, step.dims.data(), 0, step.tasks);
-    return Status::ok();
+    int32_t reason = call(0, step.tasks);
+    return reason == 0 ? Status::ok() : refusalStatus(reason);
   }
-  const Budget &budget = binding.budget;
-  pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
-    if (!budget.mustStop())
-      step.function(buffers, step.dims.data(), begin, end);
+  const Budget &budget = resources.budget;
+  FirstRefusal refusal;
+  resources.pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
+    if (!budget.mustStop() && !refusal.comesBefore(begin))
+      refusal.note(begin, call(begin, end));
   });
-  // A range was left out only if the budget says so still.
-  return budget.check();
+  // A range was left out only if the budget says so still, or after a refusal.
+  QUERN_TRY(budget.check());
+  return refusal.status();
 }
 
 Tensor Executor::operand(const TensorRef &ref, const Binding &binding) const {
@@ -71,7 +86,7 @@ Tensor Executor::operand(const TensorRef &ref, const Binding &binding) const {
 }
 
 Status Executor::storeInSlot(uint32_t slot, Tensor result, const Binding &binding) {
-  QUERN_TRY(binding.budget.hold(result.numBytes()));
+  QUERN_TRY(binding.budget().hold(result.numBytes()));
   // A result may share its operand's storage (a reshape). Static buffers are
   // overwritten by later steps, and so are no tensor's to keep.
   if (!result.isOwner()) {
@@ -105,23 +120,24 @@ Status Executor::storeResult(const TensorRef &ref, Tensor result, const Binding 
 Status Executor::runReference(const ReferenceStep &step, const Binding &binding) {
   std::vector<Tensor> operands;
   operands.reserve(step.inputs.size());
-  binding.budget.beginStep();
+  binding.budget().beginStep();
   for (const TensorRef &ref : step.inputs)
     operands.push_back(operand(ref, binding));
-  QUERN_ASSIGN(std::vector<Tensor> results, step.function(operands, binding.budget));
+  QUERN_ASSIGN(std::vector<Tensor> results, step.function(operands, binding.budget()));
   if (results.size() != step.outputs.size())
     return internalError("computed " + std::to_string(results.size()) + " results, planned were " +
                          std::to_string(step.outputs.size()));
   for (size_t i = 0; i < results.size(); ++i)
     QUERN_TRY(storeResult(step.outputs[i], std::move(results[i]), binding));
   for (uint32_t slot : step.released) {
-    binding.budget.release(slots[slot].numBytes());
+    binding.budget().release(slots[slot].numBytes());
     slots[slot] = Tensor();
   }
   return Status::ok();
 }
 
-Status Executor::runSteps(const Binding &binding, const RunResources &resources) {
+Status Executor::runSteps(const Binding &binding) {
+  const RunResources &resources = binding.resources;
   using Clock = std::chrono::steady_clock;
   bool profile = !resources.profile.empty();
   for (size_t i = 0; i < compiled->steps.size(); ++i) {
@@ -129,7 +145,7 @@ Status Executor::runSteps(const Binding &binding, const RunResources &resources)
     Clock::time_point start = profile ? Clock::now() : Clock::time_point();
     Status status = resources.budget.check();
     if (auto *kernel = std::get_if<KernelStep>(&step.work); status.isOk() && kernel)
-      status = runKernel(*kernel, binding, resources.pool);
+      status = runKernel(*kernel, binding);
     else if (status.isOk())
       status = runReference(std::get<ReferenceStep>(step.work), binding);
     if (!status.isOk())
@@ -149,7 +165,7 @@ Status Executor::assignDynamicOutputs(const Binding &binding) {
       results.emplace_back(i, slots[compiled->outputs[i].slot]);
   std::fill(slots.begin(), slots.end(), Tensor());
   for (auto &[i, result] : results) {
-    Status status = binding.budget.unshare(result);
+    Status status = binding.budget().unshare(result);
     if (!status.isOk())
       return status.withContext("output '" + compiled->outputs[i].name + "'");
   }
@@ -160,13 +176,16 @@ Status Executor::assignDynamicOutputs(const Binding &binding) {
 
 Status Executor::run(std::span<const Tensor> inputs, std::span<Tensor> outputs,
                      const RunResources &resources) {
-  Binding binding{inputs, outputs, resources.arena, resources.budget};
+  Binding binding{inputs, outputs, resources};
   int64_t heldBefore = resources.budget.heldBytes();
-  QUERN_TRY(resources.budget.hold(compiled->arenaBytes));
+  CheckedSize memory = runBytes(*compiled, resources.pool.threads());
+  if (!memory.valid())
+    return resourceLimit("the size of the scratch memory overflows");
+  QUERN_TRY(resources.budget.hold(memory.value()));
   Status status;
   resources.pool.enter([&] {
     FloatEnvironment environment(resources.flushSubnormals);
-    status = runSteps(binding, resources);
+    status = runSteps(binding);
   });
   std::fill(slots.begin(), slots.end(), Tensor());
   resources.budget.release(resources.budget.heldBytes() - heldBefore);

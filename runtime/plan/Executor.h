@@ -17,7 +17,7 @@ struct RunResources {
   /// Asked between steps, between the task ranges of a step and by reference kernels;
   /// holds the plan's arena and the values in dynamic slots.
   Budget &budget;
-  /// At least plan.arenaBytes bytes, 64-byte aligned.
+  /// At least runBytes(plan, pool.threads()) bytes, 64-byte aligned.
   std::byte *arena = nullptr;
   bool flushSubnormals = true;
   /// The time of each step is added here, when it is not empty.
@@ -44,22 +44,24 @@ private:
   struct Binding {
     std::span<const Tensor> inputs;
     std::span<Tensor> outputs;
-    std::byte *arena;
-    Budget &budget;
+    const RunResources &resources;
+    Budget &budget() const { return resources.budget; }
   };
   void *resolve(const BufferRef &ref, const Binding &binding) const;
   Tensor operand(const TensorRef &ref, const Binding &binding) const;
-  Status runKernel(const KernelStep &step, const Binding &binding, TaskPool &pool);
+  void *workerScratch(const KernelStep &step, const RunResources &resources) const;
+  Status runKernel(const KernelStep &step, const Binding &binding);
   Status runReference(const ReferenceStep &step, const Binding &binding);
   Status storeResult(const TensorRef &ref, Tensor result, const Binding &binding);
   Status storeInSlot(uint32_t slot, Tensor result, const Binding &binding);
-  Status runSteps(const Binding &binding, const RunResources &resources);
+  Status runSteps(const Binding &binding);
   Status assignDynamicOutputs(const Binding &binding);
 
   std::shared_ptr<const Plan> compiled;
   /// The buffers of the running kernel step.
   std::vector<void *> pointers;
   std::vector<Tensor> slots;
+  int64_t scratchBytes;
 };
 
 } // namespace quern

@@ -1,7 +1,30 @@
 //===- Plan.cpp - what a compiled graph is at run time --------------------===//
 #include "runtime/plan/Plan.h"
 
+#include "runtime/lib/Arena.h"
+
+#include <algorithm>
+
 using namespace quern;
+
+CheckedSize quern::workerScratchBytes(const Plan &plan) {
+  int64_t largest = 0;
+  for (const PlanStep &step : plan.steps)
+    if (auto *kernel = std::get_if<KernelStep>(&step.work))
+      largest = std::max(largest, kernel->scratchBytes);
+  return CheckedSize(largest).alignedTo(Arena::kAlignment);
+}
+
+CheckedSize quern::scratchOffset(const Plan &plan) {
+  return CheckedSize(plan.arenaBytes).alignedTo(Arena::kAlignment);
+}
+
+CheckedSize quern::runBytes(const Plan &plan, int workers) {
+  CheckedSize scratch = workerScratchBytes(plan);
+  if (scratch.valid() && scratch.value() == 0)
+    return plan.arenaBytes;
+  return scratchOffset(plan) + CheckedSize(workers) * scratch;
+}
 
 void quern::releaseSlotsAfterLastUse(Plan &plan) {
   std::vector<bool> neededLater(plan.dynamicSlots, false);

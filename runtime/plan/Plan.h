@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Tensor.h"
+#include "runtime/plan/Kernel.h"
 
 #include <cstdint>
 #include <functional>
@@ -13,11 +14,6 @@
 namespace quern {
 
 class Budget;
-
-/// The signature of every emitted kernel: a sequential function over the tasks
-/// [taskBegin, taskEnd). `buffers` and `dims` are those of its plan step.
-using KernelFunction = void (*)(void *const *buffers, const int64_t *dims, int64_t taskBegin,
-                                int64_t taskEnd);
 
 /// Where a buffer starts.
 struct BufferRef {
@@ -41,6 +37,8 @@ struct KernelStep {
   int64_t tasks = 1;
   /// Tasks that are worth one unit of parallel work; `tasks <= grain` runs inline.
   int64_t grain = 1;
+  /// Memory of its own that each worker gets for the kernel; 0: none.
+  int64_t scratchBytes = 0;
 };
 
 /// An operand or result of a ReferenceStep. A Dynamic one has no dims: its size
@@ -100,6 +98,13 @@ struct Plan {
 
 /// The memory that a plan takes, without what it shares with others.
 int64_t approximateBytes(const Plan &plan);
+/// What a worker's scratch memory takes up in a run of the plan: enough for every
+/// step, a multiple of 64.
+CheckedSize workerScratchBytes(const Plan &plan);
+/// Where that of worker 0 starts: behind the arena. The others' follow.
+CheckedSize scratchOffset(const Plan &plan);
+/// The memory of a run with so many workers: the arena and their scratch memory.
+CheckedSize runBytes(const Plan &plan, int workers);
 
 /// Sets ReferenceStep::released of all steps: a slot ends with the last step that
 /// uses it, unless it is an output.

@@ -145,10 +145,10 @@ static void inTwoThreads(void *context, int64_t tasks, int64_t grain, quern_task
   std::thread half([=] {
     // A mode of its own: new threads start with their creator's.
     _mm_setcsr(kDefaultMode);
-    task(closure, tasks / 2, tasks);
+    task(closure, 1, tasks / 2, tasks);
     EXPECT_EQ(_mm_getcsr() & ~kExceptionFlags, kDefaultMode);
   });
-  task(closure, 0, tasks / 2);
+  task(closure, 0, 0, tasks / 2);
   half.join();
 }
 
@@ -193,6 +193,7 @@ TEST_F(AotRunTest, NeedsNeitherInputsNorWorkspace) {
   LoadedModel model(path("constant.so"));
   EXPECT_EQ(model.info()->input_count, 0);
   EXPECT_EQ(model.info()->workspace_bytes, 0);
+  EXPECT_EQ(model.info()->worker_bytes, 0);
   std::vector<float> row(3);
   void *outputs[] = {row.data()};
   ASSERT_EQ(model.run(nullptr, outputs, nullptr), QUERN_MODEL_OK);

@@ -107,8 +107,13 @@ Status runSteps(const LoweringResult &lowered, const std::string &target,
     }
     // In two parts: a kernel must work from any task on.
     int64_t half = step.tasks / 2;
-    function(buffers.data(), step.dims.data(), half, step.tasks);
-    function(buffers.data(), step.dims.data(), 0, half);
+    GuardedMemory own(CheckedSize(step.scratchBytes).alignedTo(64).value(), side);
+    void *scratchOrNone = step.scratchBytes > 0 ? own.data() : nullptr;
+    for (auto [begin, end] : {std::pair(half, step.tasks), std::pair(int64_t{0}, half)}) {
+      int32_t reason = function(buffers.data(), step.dims.data(), begin, end, scratchOrNone);
+      if (reason != 0)
+        return refusalStatus(reason);
+    }
   }
   return Status::ok();
 }

@@ -78,7 +78,7 @@ TEST_P(MathTest, staysWithinItsErrorOverAllFloats) {
     for (int64_t lanes : {int64_t{0}, target.lanes(DType::Float32)}) {
       auto kernel = compileMath(**jit, target, f.name, lanes);
       ASSERT_TRUE(kernel) << kernel.status().message();
-      (*kernel)(buffers, nullptr, 0, static_cast<int64_t>(inputs.size() / 16));
+      (*kernel)(buffers, nullptr, 0, static_cast<int64_t>(inputs.size() / 16), nullptr);
       double worst = 0;
       float worstInput = 0;
       for (size_t i = 0; i < inputs.size(); ++i) {
@@ -126,7 +126,7 @@ TEST_P(MathTest, oddFunctionsKeepTheSignOfZero) {
                            "math.asinh", "math.atanh", "math.tanh", "math.erf"}) {
     auto kernel = compileMath(**jit, target, name, target.lanes(DType::Float32));
     ASSERT_TRUE(kernel) << kernel.status().message();
-    (*kernel)(buffers, nullptr, 0, 1);
+    (*kernel)(buffers, nullptr, 0, 1, nullptr);
     for (int i = 0; i < 6; ++i)
       EXPECT_EQ(std::signbit(result[i]), std::signbit(input[i])) << name << " of " << input[i];
   }
@@ -198,7 +198,7 @@ template <typename T> void checkSpecialPowers(Jit &jit, const Target &target) {
       ASSERT_TRUE(constant) << constant.status().message();
       y.assign(y.size(), static_cast<T>(exponent));
       for (KernelFunction kernel : {*general, *constant}) {
-        kernel(buffers, nullptr, 0, static_cast<int64_t>(x.size() / 16));
+        kernel(buffers, nullptr, 0, static_cast<int64_t>(x.size() / 16), nullptr);
         for (size_t i = 0; i < x.size(); ++i)
           expectPower(result[i], x[i], y[i], 3);
       }
@@ -232,7 +232,7 @@ TEST_P(MathTest, powersStayWithinTheirErrorOverAllFloats) {
     auto kernel =
         compilePower(**jit, target, DType::Float32, exponent, target.lanes(DType::Float32));
     ASSERT_TRUE(kernel) << kernel.status().message();
-    (*kernel)(buffers, nullptr, 0, static_cast<int64_t>(x.size() / 16));
+    (*kernel)(buffers, nullptr, 0, static_cast<int64_t>(x.size() / 16), nullptr);
     double worst = 0;
     for (size_t i = 0; i < x.size(); ++i)
       worst = std::max(worst, ulpsBetween(result[i], std::pow(double(x[i]), double(y[i]))));

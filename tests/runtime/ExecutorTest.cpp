@@ -75,8 +75,9 @@ TEST(Executor, RunsKernelsThroughArenaAndWeights) {
 TEST(Executor, TasksUpToTheGrainAreOneCall) {
   static std::vector<std::pair<int64_t, int64_t>> calls;
   calls.clear();
-  auto record = [](void *const *, const int64_t *, int64_t begin, int64_t end) {
+  auto record = [](void *const *, const int64_t *, int64_t begin, int64_t end, void *) {
     calls.emplace_back(begin, end);
+    return 0;
   };
   auto plan = std::make_shared<Plan>();
   plan->steps = {kernelStep("whole", record, {}, {}, 8, 8),
@@ -258,7 +259,10 @@ TEST(Executor, FailedRunsLeaveDynamicOutputs) {
 TEST(Executor, EmptyTensorsWithoutStorage) {
   static int64_t calls;
   calls = 0;
-  auto count = [](void *const *, const int64_t *, int64_t, int64_t) { ++calls; };
+  auto count = [](void *const *, const int64_t *, int64_t, int64_t, void *) {
+    ++calls;
+    return 0;
+  };
   auto plan = std::make_shared<Plan>();
   plan->inputs = {{.name = "x", .dtype = DType::Float32, .dims = {0}}};
   plan->outputs = {{.name = "y", .dtype = DType::Float32, .dims = {0}}};
@@ -307,9 +311,10 @@ std::atomic<bool> stopAsked = false;
 std::atomic<int> rangesRun = 0;
 
 /// A kernel during whose first range the caller asks for the end.
-void askToStop(void *const *, const int64_t *, int64_t, int64_t) {
+int32_t askToStop(void *const *, const int64_t *, int64_t, int64_t, void *) {
   ++rangesRun;
   stopAsked = true;
+  return 0;
 }
 } // namespace
 

@@ -12,20 +12,24 @@ inline BufferRef slot(uint32_t i) { return {BufferRef::Space::Dynamic, i, 0}; }
 inline BufferRef weights(int64_t offset) { return {BufferRef::Space::Weights, 0, offset}; }
 
 /// buffers: x, y; y[i] = x[i] + dims[0] for the tasks' elements.
-inline void addKernel(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end) {
+inline int32_t addKernel(void *const *buffers, const int64_t *dims, int64_t begin, int64_t end,
+                         void *) {
   auto *x = static_cast<const float *>(buffers[0]);
   auto *y = static_cast<float *>(buffers[1]);
   for (int64_t i = begin; i < end; ++i)
     y[i] = x[i] + static_cast<float>(dims[0]);
+  return 0;
 }
 
 /// buffers: a, b, y; y[i] = a[i] * b[i] for the tasks' elements.
-inline void multiplyKernel(void *const *buffers, const int64_t *, int64_t begin, int64_t end) {
+inline int32_t multiplyKernel(void *const *buffers, const int64_t *, int64_t begin, int64_t end,
+                              void *) {
   auto *a = static_cast<const float *>(buffers[0]);
   auto *b = static_cast<const float *>(buffers[1]);
   auto *y = static_cast<float *>(buffers[2]);
   for (int64_t i = begin; i < end; ++i)
     y[i] = a[i] * b[i];
+  return 0;
 }
 
 inline PlanStep kernelStep(std::string nodes, KernelFunction function,

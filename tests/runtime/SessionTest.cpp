@@ -186,9 +186,10 @@ TEST(Session, ValuesInSlotsAreLimited) {
 }
 
 TEST(Session, FlushesSubnormalsUnlessToldNotTo) {
-  auto halve = [](void *const *buffers, const int64_t *, int64_t begin, int64_t end) {
+  auto halve = [](void *const *buffers, const int64_t *, int64_t begin, int64_t end, void *) {
     for (int64_t i = begin; i < end; ++i)
       static_cast<float *>(buffers[1])[i] = static_cast<float *>(buffers[0])[i] * 0.5f;
+    return 0;
   };
   auto model = oneStepModel(kernelStep("halve", halve, {input(0), output(0)}, {}, 4));
   float smallest = std::numeric_limits<float>::min();
@@ -234,7 +235,10 @@ TEST(Session, CancelEndsTheRunOnce) {
 
 TEST(Session, CancelInTheLastStepIsNotLost) {
   static Session *running;
-  auto cancels = [](void *const *, const int64_t *, int64_t, int64_t) { running->cancel(); };
+  auto cancels = [](void *const *, const int64_t *, int64_t, int64_t, void *) {
+    running->cancel();
+    return 0;
+  };
   Session session =
       makeSession(oneStepModel(kernelStep("cancels", cancels, {input(0), output(0)}, {}, 1)));
   running = &session;

@@ -69,6 +69,8 @@ static Status checkInputSizes(func::FuncOp main) {
 
 static Status checkPlan(const UnlinkedPlan &unlinked) {
   const Plan &plan = unlinked.plan;
+  if (!runBytes(plan, 1).valid())
+    return resourceLimit("the workspace of this model needs more memory than there can be");
   std::string reasons;
   for (size_t i = 0; i < plan.steps.size(); ++i)
     if (std::holds_alternative<ReferenceStep>(plan.steps[i].work))

@@ -88,7 +88,8 @@ std::string native::headerText(const AotModel &model, const std::vector<std::str
   std::string version = std::to_string(QUERN_MODEL_ABI_VERSION);
   text += "\n#if QUERN_MODEL_ABI_VERSION != " + version +
           "\n#error \"headers of models compiled by different versions of Quern\"\n#endif\n\n";
-  text += define(upper + "WORKSPACE_BYTES", std::to_string(model.plan.arenaBytes));
+  text += define(upper + "WORKSPACE_BYTES", std::to_string(workspaceBytes(model)));
+  text += define(upper + "WORKER_BYTES", std::to_string(workerScratchBytes(model.plan).value()));
   text += portMacros(upper, "INPUT", model.plan.inputs);
   text += portMacros(upper, "OUTPUT", model.plan.outputs);
   return text + declarations(model) + "\n#endif\n";

@@ -27,6 +27,9 @@ struct AotModel {
   std::string symbol(const char *suffix) const { return prefix + "_" + suffix; }
 };
 
+/// The workspace of one worker: the arena, then its scratch memory.
+inline int64_t workspaceBytes(const AotModel &model) { return runBytes(model.plan, 1).value(); }
+
 /// The bytes of a port's tensor.
 inline int64_t portBytes(const PlanPort &port) {
   int64_t bytes = dtypeBytes(port.dtype);

@@ -8,9 +8,11 @@
 //   execute   checks its arguments and the CPU, sets the floating-point mode and
 //             calls steps
 //   steps     straight-line code: for each step, stores the addresses of its
-//             buffers and calls the kernel, or dispatch for a step worth dividing
+//             buffers and calls the kernel, or dispatch for a step worth dividing;
+//             returns at the first step that is refused
 //   dispatch  calls the kernel on all tasks, or the caller's parallelFor with task
-//   task      runs the kernel on a range of tasks, in any thread
+//   task      runs the kernel on a range of tasks, in any thread; keeps the first
+//             refusal in task order, as FirstRefusal does
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/aot/AotPlanCode.h"
@@ -33,6 +35,12 @@ using Space = BufferRef::Space;
 /// MXCSR while a model runs: as FloatEnvironment sets it (all exceptions masked,
 /// round to nearest, flush to zero, denormals are zero).
 constexpr uint32_t kFloatMode = 0x1f80 | 0x8040;
+
+/// A refusal is the first task of its range, shifted by this, and the reason.
+constexpr unsigned kReasonBits = 8;
+constexpr uint32_t kUnknownReason = (1u << kReasonBits) - 1;
+static_assert(QUERN_MODEL_INDEX_OUT_OF_RANGE ==
+              QUERN_MODEL_REFUSED + static_cast<int>(Refusal::IndexOutOfRange));
 
 std::string native::weightsSymbol(const AotModel &model) { return model.symbol("weights"); }
 
@@ -66,8 +74,8 @@ private:
   llvm::Constant *text(const std::string &value);
   llvm::GlobalVariable *constant(llvm::Constant *value);
   llvm::Value *addressOf(const BufferRef &ref);
-  void callKernel(llvm::Value *kernel, llvm::Value *buffers, llvm::Value *dims, llvm::Value *begin,
-                  llvm::Value *end);
+  llvm::Value *knownReason(llvm::Value *reason);
+  void returnRefusal(llvm::Value *reason);
   void setFloatMode(llvm::Value *saved);
   void restoreFloatMode(llvm::Value *saved);
   void returnUnless(llvm::Value *condition, quern_model_status status);
@@ -80,8 +88,10 @@ private:
   llvm::PointerType *ptr;
   llvm::IntegerType *i32, *i64;
   llvm::FunctionType *kernelType, *parallelForType;
-  /// The kernel, buffers and dims of the step that `task` works at.
+  /// What `task` works at: the kernel, buffers, dims and scratch memory (of worker 0)
+  /// of a step, and its first refusal.
   llvm::StructType *closureType;
+  enum ClosureField : unsigned { Kernel, Buffers, Dims, Scratch, Refused };
   llvm::Constant *weights;
   llvm::Function *function = nullptr;
   llvm::Function *task = nullptr, *dispatch = nullptr, *steps = nullptr, *execute = nullptr;
@@ -99,9 +109,9 @@ PlanCode::PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::Targ
   module->setDataLayout(machine.createDataLayout());
   module->setPICLevel(llvm::PICLevel::BigPIC);
   llvm::Type *none = ir.getVoidTy();
-  kernelType = llvm::FunctionType::get(none, {ptr, ptr, i64, i64}, false);
+  kernelType = llvm::FunctionType::get(i32, {ptr, ptr, i64, i64, ptr}, false);
   parallelForType = llvm::FunctionType::get(none, {ptr, i64, i64, ptr, ptr}, false);
-  closureType = llvm::StructType::get(context, {ptr, ptr, ptr});
+  closureType = llvm::StructType::get(context, {ptr, ptr, ptr, ptr, i64});
   weights = llvm::ConstantPointerNull::get(ptr);
   if (model.weights.bytes > 0) {
     auto *variable =
@@ -161,17 +171,29 @@ void PlanCode::emitInfo() {
   auto count = [&](size_t size) { return ir.getInt32(static_cast<uint32_t>(size)); };
   ir.CreateRet(constant(llvm::ConstantStruct::getAnon(
       {ir.getInt32(QUERN_MODEL_ABI_VERSION), count(plan.inputs.size()), count(plan.outputs.size()),
-       ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), ir.getInt64(plan.arenaBytes),
-       ports(plan.inputs), ports(plan.outputs), text(model.name), text(model.targetCpu)})));
+       ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), ir.getInt64(workspaceBytes(model)),
+       ir.getInt64(workerScratchBytes(plan).value()), ports(plan.inputs), ports(plan.outputs),
+       text(model.name), text(model.targetCpu)})));
 }
 
 //===----------------------------------------------------------------------===//
 // Steps
 //===----------------------------------------------------------------------===//
 
-void PlanCode::callKernel(llvm::Value *kernel, llvm::Value *buffers, llvm::Value *dims,
-                          llvm::Value *begin, llvm::Value *end) {
-  ir.CreateCall(kernelType, kernel, {buffers, dims, begin, end});
+/// A reason other than 0, in eight bits: 255 when it is unknown.
+llvm::Value *PlanCode::knownReason(llvm::Value *reason) {
+  llvm::Value *isKnown = ir.CreateICmpULT(reason, ir.getInt32(kUnknownReason));
+  return ir.CreateSelect(isKnown, reason, ir.getInt32(kUnknownReason));
+}
+
+/// Returns the model's status, unless the reason of the step just called is 0.
+void PlanCode::returnRefusal(llvm::Value *reason) {
+  auto *refused = llvm::BasicBlock::Create(ir.getContext(), "refused", function);
+  auto *next = llvm::BasicBlock::Create(ir.getContext(), "next", function);
+  ir.CreateCondBr(ir.CreateIsNull(reason), next, refused);
+  ir.SetInsertPoint(refused);
+  ir.CreateRet(ir.CreateOr(knownReason(reason), ir.getInt32(QUERN_MODEL_REFUSED)));
+  ir.SetInsertPoint(next);
 }
 
 /// Keeps the caller's mode in `saved`, a slot of the current function.
@@ -184,33 +206,70 @@ void PlanCode::restoreFloatMode(llvm::Value *saved) {
   ir.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {saved});
 }
 
-/// task(closure, begin, end): a quern_task_fn.
+/// task(closure, worker, begin, end): a quern_task_fn.
 void PlanCode::emitTask() {
-  task = beginFunction("task", ir.getVoidTy(), {ptr, i64, i64});
+  task = beginFunction("task", ir.getVoidTy(), {ptr, i32, i64, i64});
+  llvm::Value *closure = function->getArg(0), *begin = function->getArg(2);
   llvm::Value *saved = ir.CreateAlloca(i32, nullptr, "saved");
+  auto *work = llvm::BasicBlock::Create(ir.getContext(), "work", function);
+  auto *refuse = llvm::BasicBlock::Create(ir.getContext(), "refuse", function);
+  auto *done = llvm::BasicBlock::Create(ir.getContext(), "done", function);
+  auto load = [&](ClosureField field) {
+    return ir.CreateLoad(ptr, ir.CreateStructGEP(closureType, closure, field));
+  };
+  // A range behind one that is refused can no longer change the answer.
+  llvm::Value *refused = ir.CreateStructGEP(closureType, closure, Refused);
+  llvm::LoadInst *first = ir.CreateAlignedLoad(i64, refused, llvm::Align(8));
+  first->setAtomic(llvm::AtomicOrdering::Monotonic);
+  ir.CreateCondBr(ir.CreateICmpULT(ir.CreateLShr(first, kReasonBits), begin), done, work);
+
+  ir.SetInsertPoint(work);
   setFloatMode(saved);
-  llvm::Value *fields[3];
-  for (unsigned i = 0; i < 3; ++i)
-    fields[i] = ir.CreateLoad(ptr, ir.CreateStructGEP(closureType, function->getArg(0), i));
-  callKernel(fields[0], fields[1], fields[2], function->getArg(1), function->getArg(2));
+  llvm::Value *offset = ir.CreateMul(ir.CreateSExt(function->getArg(1), i64),
+                                     ir.getInt64(workerScratchBytes(model.plan).value()));
+  llvm::Value *base = load(Scratch);
+  llvm::Value *scratch =
+      ir.CreateSelect(ir.CreateIsNull(base), base, ir.CreateGEP(ir.getInt8Ty(), base, offset));
+  llvm::Value *reason = ir.CreateCall(
+      kernelType, load(Kernel), {load(Buffers), load(Dims), begin, function->getArg(3), scratch});
   restoreFloatMode(saved);
+  ir.CreateCondBr(ir.CreateIsNull(reason), done, refuse);
+
+  ir.SetInsertPoint(refuse);
+  llvm::Value *mine =
+      ir.CreateOr(ir.CreateShl(begin, kReasonBits), ir.CreateZExt(knownReason(reason), i64));
+  ir.CreateAtomicRMW(llvm::AtomicRMWInst::UMin, refused, mine, llvm::Align(8),
+                     llvm::AtomicOrdering::Monotonic);
+  ir.CreateBr(done);
+  ir.SetInsertPoint(done);
   ir.CreateRetVoid();
 }
 
-/// dispatch(parallelFor, context, tasks, grain, closure).
+/// dispatch(parallelFor, context, tasks, grain, closure): the reason of the first
+/// refusal, or 0.
 void PlanCode::emitDispatch() {
-  dispatch = beginFunction("dispatch", ir.getVoidTy(), {ptr, ptr, i64, i64, ptr});
+  dispatch = beginFunction("dispatch", i32, {ptr, ptr, i64, i64, ptr});
   llvm::Value *parallelFor = function->getArg(0), *tasks = function->getArg(2);
+  llvm::Value *closure = function->getArg(4);
   auto *divided = llvm::BasicBlock::Create(ir.getContext(), "divided", function);
   auto *serial = llvm::BasicBlock::Create(ir.getContext(), "serial", function);
+  auto *done = llvm::BasicBlock::Create(ir.getContext(), "done", function);
+  llvm::Value *refused = ir.CreateStructGEP(closureType, closure, Refused);
+  ir.CreateStore(ir.getInt64(UINT64_MAX), refused);
   ir.CreateCondBr(ir.CreateIsNotNull(parallelFor), divided, serial);
   ir.SetInsertPoint(divided);
   ir.CreateCall(parallelForType, parallelFor,
-                {function->getArg(1), tasks, function->getArg(3), task, function->getArg(4)});
-  ir.CreateRetVoid();
+                {function->getArg(1), tasks, function->getArg(3), task, closure});
+  ir.CreateBr(done);
   ir.SetInsertPoint(serial);
-  ir.CreateCall(task, {function->getArg(4), ir.getInt64(0), tasks});
-  ir.CreateRetVoid();
+  ir.CreateCall(task, {closure, ir.getInt32(0), ir.getInt64(0), tasks});
+  ir.CreateBr(done);
+  ir.SetInsertPoint(done);
+  llvm::Value *first = ir.CreateLoad(i64, refused);
+  llvm::Value *reason =
+      ir.CreateTrunc(ir.CreateAnd(first, ir.getInt64((1u << kReasonBits) - 1)), i32);
+  ir.CreateRet(
+      ir.CreateSelect(ir.CreateICmpEQ(first, ir.getInt64(UINT64_MAX)), ir.getInt32(0), reason));
 }
 
 llvm::Value *PlanCode::addressOf(const BufferRef &ref) {
@@ -236,18 +295,28 @@ void PlanCode::emitStep(const KernelStep &step, const std::string &symbol) {
   for (size_t i = 0; i < step.buffers.size(); ++i)
     ir.CreateStore(addressOf(step.buffers[i]), ir.CreateConstGEP1_64(ptr, buffers, i));
   llvm::Constant *dims = numbers(step.dims);
+  llvm::Value *scratch = llvm::ConstantPointerNull::get(ptr);
+  if (step.scratchBytes > 0)
+    scratch = ir.CreateConstGEP1_64(ir.getInt8Ty(), function->getArg(2),
+                                    static_cast<uint64_t>(scratchOffset(model.plan).value()));
   if (step.tasks <= step.grain)
-    return callKernel(kernel, buffers, dims, ir.getInt64(0), ir.getInt64(step.tasks));
-  ir.CreateStore(kernel, ir.CreateStructGEP(closureType, closure, 0));
-  ir.CreateStore(buffers, ir.CreateStructGEP(closureType, closure, 1));
-  ir.CreateStore(dims, ir.CreateStructGEP(closureType, closure, 2));
-  ir.CreateCall(dispatch, {function->getArg(3), function->getArg(4), ir.getInt64(step.tasks),
-                           ir.getInt64(step.grain), closure});
+    return returnRefusal(ir.CreateCall(
+        kernelType, kernel, {buffers, dims, ir.getInt64(0), ir.getInt64(step.tasks), scratch}));
+  auto set = [&](ClosureField field, llvm::Value *value) {
+    ir.CreateStore(value, ir.CreateStructGEP(closureType, closure, field));
+  };
+  set(Kernel, kernel);
+  set(Buffers, buffers);
+  set(Dims, dims);
+  set(Scratch, scratch);
+  returnRefusal(
+      ir.CreateCall(dispatch, {function->getArg(3), function->getArg(4), ir.getInt64(step.tasks),
+                               ir.getInt64(step.grain), closure}));
 }
 
-/// steps(inputs, outputs, workspace, parallelFor, context).
+/// steps(inputs, outputs, workspace, parallelFor, context): a quern_model_status.
 void PlanCode::emitSteps() {
-  steps = beginFunction("steps", ir.getVoidTy(), {ptr, ptr, ptr, ptr, ptr});
+  steps = beginFunction("steps", i32, {ptr, ptr, ptr, ptr, ptr});
   size_t widest = 0;
   for (const PlanStep &step : model.plan.steps)
     widest = std::max(widest, std::get<KernelStep>(step.work).buffers.size());
@@ -262,7 +331,7 @@ void PlanCode::emitSteps() {
   load(1, model.plan.outputs.size(), outputs);
   for (size_t i = 0; i < model.plan.steps.size(); ++i)
     emitStep(std::get<KernelStep>(model.plan.steps[i].work), model.kernelSymbols[i]);
-  ir.CreateRetVoid();
+  ir.CreateRet(ir.getInt32(QUERN_MODEL_OK));
 }
 
 //===----------------------------------------------------------------------===//
@@ -327,13 +396,13 @@ void PlanCode::emitExecute() {
   llvm::Value *saved = ir.CreateAlloca(i32, nullptr, "saved");
   requirePointers(function->getArg(0), model.plan.inputs);
   requirePointers(function->getArg(1), model.plan.outputs);
-  if (model.plan.arenaBytes > 0)
+  if (workspaceBytes(model) > 0)
     requireWorkspace(function->getArg(2));
   requireCpu();
   setFloatMode(saved);
-  ir.CreateCall(steps, argumentsOf(function));
+  llvm::Value *status = ir.CreateCall(steps, argumentsOf(function));
   restoreFloatMode(saved);
-  ir.CreateRet(ir.getInt32(QUERN_MODEL_OK));
+  ir.CreateRet(status);
 }
 
 void PlanCode::emitRun() {

@@ -48,7 +48,8 @@ Expected<double> native::measurePeakGflops(const Target &target) {
   double best = 0;
   for (int i = 0; i < kRuns; ++i) {
     auto start = std::chrono::steady_clock::now();
-    run(buffers, nullptr, 0, kIterations);
+    if (run(buffers, nullptr, 0, kIterations, nullptr) != 0)
+      return internalError("the kernel that measures the peak refused");
     std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - start;
     best = std::max(best, 2.0 * double(kIterations * chains * lanes) / elapsed.count());
   }

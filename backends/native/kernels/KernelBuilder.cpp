@@ -30,8 +30,9 @@ KernelBuilder::KernelBuilder(const Target &target, StringRef symbol)
   ops.setInsertionPointToEnd(module->getBody());
   Type pointer = LLVM::LLVMPointerType::get(context.get());
   Type i64 = ops.getI64Type();
-  auto function = ops.create<func::FuncOp>(location, symbol,
-                                           ops.getFunctionType({pointer, pointer, i64, i64}, {}));
+  auto function = ops.create<func::FuncOp>(
+      location, symbol,
+      ops.getFunctionType({pointer, pointer, i64, i64, pointer}, {ops.getI32Type()}));
   entry = function.addEntryBlock();
   for (unsigned i : {0u, 1u})
     function.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(), ops.getUnitAttr());
@@ -39,6 +40,7 @@ KernelBuilder::KernelBuilder(const Target &target, StringRef symbol)
   dimsArgument = entry->getArgument(1);
   begin = entry->getArgument(2);
   end = entry->getArgument(3);
+  scratchArgument = entry->getArgument(4);
   ops.setInsertionPointToStart(entry);
 }
 
@@ -65,6 +67,27 @@ Value KernelBuilder::dim(int64_t i) {
     dims.push_back(ops.create<LLVM::LoadOp>(location, i64, slot, 8));
   }
   return dims[i];
+}
+
+void KernelBuilder::refuseIf(Value condition, Refusal reason) {
+  Type i32 = ops.getI32Type();
+  auto constant = [&](int32_t value) -> Value {
+    return ops.create<arith::ConstantOp>(location, ops.getI32IntegerAttr(value));
+  };
+  if (!answer) { // becomes a register: LLVM promotes it
+    OpBuilder::InsertionGuard guard(ops);
+    ops.setInsertionPointToStart(entry);
+    Type pointer = LLVM::LLVMPointerType::get(context.get());
+    answer = ops.create<LLVM::AllocaOp>(location, pointer, i32, constant(1), 4);
+    ops.create<LLVM::StoreOp>(location, constant(0), answer, 4);
+  }
+  Value before = ops.create<LLVM::LoadOp>(location, i32, answer, 4);
+  Value isFirst =
+      ops.create<arith::CmpIOp>(location, arith::CmpIPredicate::eq, before, constant(0));
+  Value applies = ops.create<arith::AndIOp>(location, condition, isFirst);
+  Value after = ops.create<arith::SelectOp>(location, applies,
+                                            constant(static_cast<int32_t>(reason)), before);
+  ops.create<LLVM::StoreOp>(location, after, answer, 4);
 }
 
 Value KernelBuilder::index(int64_t value) {
@@ -244,6 +267,8 @@ void KernelBuilder::ifThen(Value condition, const std::function<void()> &then,
 
 KernelBuilder::Module KernelBuilder::finish() {
   ops.setInsertionPointToEnd(entry);
-  ops.create<func::ReturnOp>(location);
+  Value result = answer ? Value(ops.create<LLVM::LoadOp>(location, ops.getI32Type(), answer, 4))
+                        : Value(ops.create<arith::ConstantOp>(location, ops.getI32IntegerAttr(0)));
+  ops.create<func::ReturnOp>(location, result);
   return {std::move(context), std::move(module)};
 }

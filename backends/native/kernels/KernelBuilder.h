@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/native/codegen/Target.h"
+#include "runtime/plan/Kernel.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -13,9 +14,10 @@
 
 namespace quern::native {
 
-/// Builds `void symbol(void *const *buffers, const i64 *dims, i64 taskBegin,
-/// i64 taskEnd)` in a module and context of its own, from scf, arith, math,
-/// vector and LLVM-dialect loads and stores. All index arithmetic is i64.
+/// Builds `i32 symbol(void *const *buffers, const i64 *dims, i64 taskBegin,
+/// i64 taskEnd, void *scratch)`, a KernelFunction, in a module and context of its
+/// own, from scf, arith, math, vector and LLVM-dialect loads and stores. All index
+/// arithmetic is i64. It returns 0 unless refuseIf says otherwise.
 class KernelBuilder {
 public:
   KernelBuilder(const Target &target, llvm::StringRef symbol);
@@ -29,6 +31,12 @@ public:
   /// The base pointer of buffer `i` / the value of dim `i`; loaded once, at entry.
   mlir::Value buffer(int64_t i);
   mlir::Value dim(int64_t i);
+  /// The worker's own memory, of the size that the step states.
+  mlir::Value scratch() const { return scratchArgument; }
+  /// Where `condition`, an i1, holds for the first time, its `reason` becomes what
+  /// the kernel returns. The kernel goes on: what follows must do no harm, so an
+  /// index that is refused is not used.
+  void refuseIf(mlir::Value condition, Refusal reason);
 
   // i64 arithmetic; folds constants.
   mlir::Value index(int64_t value);
@@ -88,7 +96,9 @@ private:
   mlir::Location location;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   mlir::Block *entry = nullptr;
-  mlir::Value buffersArgument, dimsArgument, begin, end;
+  mlir::Value buffersArgument, dimsArgument, begin, end, scratchArgument;
+  /// The place of the answer in a kernel that can refuse.
+  mlir::Value answer;
   llvm::SmallVector<mlir::Value> buffers, dims;
 };
 

@@ -18,9 +18,13 @@
  *     initialisation. Runs with different workspaces may overlap in time.
  *     Nothing is allocated, and the floating-point mode is restored at the end;
  *     while running, subnormal floats count as zero.
+ *     Returns a quern_model_status; what the outputs hold after an error is of no
+ *     use.
  *   int m_run_parallel(inputs, outputs, workspace, parallel_for, context);
  *     The same, with the larger steps divided by the caller: with threads of
- *     its own. The result has the same bits. A null `parallel_for` means m_run.
+ *     its own. The result has the same bits, and so has the status. A null
+ *     `parallel_for` means m_run. For n workers that run at the same time the
+ *     workspace holds M_WORKSPACE_BYTES + (n - 1) * M_WORKER_BYTES bytes.
  *   const quern_model_info *m_info(void);
  *     What the header says, for programs that load models at run time.
  *
@@ -30,7 +34,7 @@
 
 #include <stdint.h>
 
-#define QUERN_MODEL_ABI_VERSION 1
+#define QUERN_MODEL_ABI_VERSION 2
 #define QUERN_MODEL_WORKSPACE_ALIGNMENT 64
 
 #ifdef __cplusplus
@@ -47,15 +51,21 @@ enum quern_model_status {
   QUERN_MODEL_MISALIGNED_WORKSPACE = 2,
   /* The CPU or operating system lacks instructions that the model was compiled
    * for. */
-  QUERN_MODEL_UNSUPPORTED_CPU = 3
+  QUERN_MODEL_UNSUPPORTED_CPU = 3,
+  /* Above this number: the values of the inputs cannot be computed with. */
+  QUERN_MODEL_REFUSED = 256,
+  /* An index, among the inputs or computed from them, is out of range. */
+  QUERN_MODEL_INDEX_OUT_OF_RANGE = 257
 };
 
-/* The tasks [begin, end) of a step. */
-typedef void (*quern_task_fn)(void *closure, int64_t begin, int64_t end);
+/* The tasks [begin, end) of a step, done by worker `worker`, which is the number
+ * of a part of the workspace: calls that run at the same time have different
+ * numbers, from 0 up. */
+typedef void (*quern_task_fn)(void *closure, int32_t worker, int64_t begin, int64_t end);
 
-/* Calls `task(closure, begin, end)`, in any threads and order, with ranges that
- * cover [0, tasks) without overlap, and returns when all calls have. A range
- * below `grain` tasks is not worth a thread. */
+/* Calls `task(closure, worker, begin, end)`, in any threads and order, with
+ * ranges that cover [0, tasks) without overlap, and returns when all calls have.
+ * A range below `grain` tasks is not worth a thread. */
 typedef void (*quern_parallel_for_fn)(void *context, int64_t tasks, int64_t grain,
                                       quern_task_fn task, void *closure);
 
@@ -73,7 +83,8 @@ typedef struct quern_model_info {
   int32_t input_count;
   int32_t output_count;
   int32_t workspace_alignment;
-  int64_t workspace_bytes;
+  int64_t workspace_bytes; /* with one worker */
+  int64_t worker_bytes;    /* more for each further worker; often 0 */
   const quern_model_port *inputs;
   const quern_model_port *outputs;
   const char *name;       /* of the model */

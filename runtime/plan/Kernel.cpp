@@ -1,0 +1,29 @@
+//===- Kernel.cpp - what kernels answer -----------------------------------===//
+#include "runtime/plan/Kernel.h"
+
+using namespace quern;
+
+Status quern::refusalStatus(int32_t reason) {
+  switch (static_cast<Refusal>(reason)) {
+  case Refusal::IndexOutOfRange:
+    return invalidInput("an index is out of range");
+  }
+  return internalError("the kernel refused for the unknown reason " + std::to_string(reason));
+}
+
+void FirstRefusal::note(int64_t taskBegin, int32_t reason) {
+  if (reason == 0)
+    return;
+  constexpr int32_t kUnknown = (1 << kReasonBits) - 1;
+  uint64_t mine = static_cast<uint64_t>(taskBegin) << kReasonBits |
+                  static_cast<uint64_t>(reason > 0 && reason < kUnknown ? reason : kUnknown);
+  uint64_t seen = first.load(std::memory_order_relaxed);
+  while (mine < seen && !first.compare_exchange_weak(seen, mine, std::memory_order_relaxed)) {
+  }
+}
+
+Status FirstRefusal::status() const {
+  uint64_t seen = first.load(std::memory_order_relaxed);
+  return seen == kNone ? Status::ok()
+                       : refusalStatus(static_cast<int32_t>(seen & ((1u << kReasonBits) - 1)));
+}
