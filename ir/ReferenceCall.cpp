@@ -65,8 +65,8 @@ struct CapturedOp {
   Attributes attributes;
   std::vector<DType> resultTypes;
 
-  OpCall call(std::span<const Tensor> inputs, Budget &budget) const {
-    return {opName, attributes, inputs, resultTypes, budget};
+  OpCall call(const ReferenceArguments &arguments) const {
+    return {opName, attributes, arguments.inputs, resultTypes, arguments.budget, arguments.places};
   }
 
   /// The results of a kernel, once they are as many and of the types declared.
@@ -98,8 +98,7 @@ static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op
 }
 
 static ReferenceCall callOfConstant(Tensor tensor) {
-  return
-      [tensor](std::span<const Tensor>, Budget &) -> TensorsOrError { return std::vector{tensor}; };
+  return [tensor](const ReferenceArguments &) -> TensorsOrError { return std::vector{tensor}; };
 }
 
 Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
@@ -116,21 +115,20 @@ Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
     llvm::SmallVector<double> params = elementwise.getParams();
     return ReferenceCall([captured, functions = elementwise.info().eval,
                           params = std::vector<double>(params.begin(), params.end())](
-                             std::span<const Tensor> inputs, Budget &budget) {
-      return captured->checked(
-          evaluateElementwise(captured->call(inputs, budget), functions, params));
+                             const ReferenceArguments &arguments) {
+      return captured->checked(evaluateElementwise(captured->call(arguments), functions, params));
     });
   }
   EvalFunction function = findEvaluator(captured->opName);
   if (!function)
     return unsupported("the op has no reference kernel");
-  return ReferenceCall([captured, function](std::span<const Tensor> inputs, Budget &budget) {
-    return captured->checked(function(captured->call(inputs, budget)));
+  return ReferenceCall([captured, function](const ReferenceArguments &arguments) {
+    return captured->checked(function(captured->call(arguments)));
   });
 }
 
 TensorsOrError nn::evaluateOp(mlir::Operation *op, std::span<const Tensor> inputs, Budget &budget) {
   auto call = makeReferenceCall(op);
-  TensorsOrError results = call ? (*call)(inputs, budget) : TensorsOrError(call.status());
+  TensorsOrError results = call ? (*call)({inputs, budget}) : TensorsOrError(call.status());
   return results ? std::move(results) : results.status().withContext(nodeContext(op));
 }

@@ -21,15 +21,14 @@ static Expected<nn::ReferenceCall> makeCall(mlir::Operation &op) {
     return nn::makeReferenceCall(&op);
   QUERN_ASSIGN(ReferenceProgram program, ReferenceProgram::create(group.getBody().front()));
   auto shared = std::make_shared<const ReferenceProgram>(std::move(program));
-  return nn::ReferenceCall([shared](std::span<const Tensor> inputs, Budget &budget) {
-    return shared->run(inputs, budget);
-  });
+  return nn::ReferenceCall(
+      [shared](const ReferenceArguments &arguments) { return shared->run(arguments); });
 }
 
 Expected<std::vector<Tensor>>
 interpreter::evaluate(mlir::Operation *op, std::span<const Tensor> inputs, Budget &budget) {
   auto call = makeCall(*op);
-  auto results = call ? (*call)(inputs, budget) : Expected<std::vector<Tensor>>(call.status());
+  auto results = call ? (*call)({inputs, budget}) : Expected<std::vector<Tensor>>(call.status());
   return results ? std::move(results) : results.status().withContext(nn::nodeContext(op));
 }
 
@@ -53,7 +52,7 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block) {
     if (!call)
       return call.status().withContext(nn::nodeContext(&op));
     if (llvm::isa<nn::NoneOp, nn::ConstantOp, nn::WeightOp>(op)) {
-      QUERN_ASSIGN(std::vector<Tensor> values, (*call)({}, unlimited));
+      QUERN_ASSIGN(std::vector<Tensor> values, (*call)({{}, unlimited}));
       program.constants.emplace_back(slotOf.at(op.getResult(0)), values[0]);
       continue;
     }
@@ -90,14 +89,23 @@ void ReferenceProgram::findLastUses() {
 // Running it
 //===----------------------------------------------------------------------===//
 
-Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots, Budget &budget,
+Tensor ReferenceProgram::placeOf(size_t slot, std::span<const Tensor> places) const {
+  size_t number = std::find(outputs.begin(), outputs.end(), slot) - outputs.begin();
+  return number < places.size() ? places[number] : Tensor();
+}
+
+Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
+                                 const ReferenceArguments &arguments,
                                  const RunOptions &options) const {
+  Budget &budget = arguments.budget;
   QUERN_TRY(budget.check());
-  std::vector<Tensor> operands;
+  std::vector<Tensor> operands, places;
   for (size_t slot : step.operands)
     operands.push_back(slots[slot]);
+  for (size_t slot : step.results)
+    places.push_back(placeOf(slot, arguments.places));
   auto start = std::chrono::steady_clock::now();
-  QUERN_ASSIGN(std::vector<Tensor> results, step.call(operands, budget));
+  QUERN_ASSIGN(std::vector<Tensor> results, step.call({operands, budget, places}));
   std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   if (options.onTiming)
     options.onTiming({step.nodeName, step.opName, elapsed.count()});
@@ -115,11 +123,12 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots, B
 Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inputs,
                                                     const RunOptions &options) const {
   Budget budget(options.limits, options.cancelled);
-  return run(inputs, budget, options);
+  return run({inputs, budget}, options);
 }
 
-Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inputs, Budget &budget,
+Expected<std::vector<Tensor>> ReferenceProgram::run(const ReferenceArguments &arguments,
                                                     const RunOptions &options) const {
+  auto &[inputs, budget, places] = arguments;
   if (inputs.size() != inputCount)
     return internalError("wanted " + std::to_string(inputCount) + " inputs, found " +
                          std::to_string(inputs.size()));
@@ -130,7 +139,7 @@ Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inpu
   int64_t heldBefore = budget.heldBytes();
   for (const Step &step : steps) {
     budget.beginStep();
-    Status status = runStep(step, slots, budget, options);
+    Status status = runStep(step, slots, arguments, options);
     if (!status.isOk())
       return status.withContext(nn::nodeContext(step.nodeName, step.opName));
   }
@@ -138,8 +147,9 @@ Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inpu
   for (size_t slot : outputs)
     results.push_back(slots[slot]);
   slots.clear();
-  for (Tensor &result : results)
-    QUERN_TRY(budget.unshare(result));
+  for (size_t i = 0; i < results.size(); ++i)
+    if (i >= places.size() || results[i].rawData() != places[i].rawData())
+      QUERN_TRY(budget.unshare(results[i]));
   // What is left are the results, which are the caller's to count.
   budget.release(budget.heldBytes() - heldBefore);
   return results;

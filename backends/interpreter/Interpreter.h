@@ -37,13 +37,13 @@ public:
   /// Errors name the node that has no kernel.
   static Expected<ReferenceProgram> create(mlir::Block &block);
 
-  /// The operands of the block's terminator, in storage that nothing else refers
-  /// to. Inputs must fit the types of the block's arguments; tensors are released
-  /// after their last use.
+  /// The operands of the block's terminator, in their places or in storage that
+  /// nothing else refers to. Inputs must fit the types of the block's arguments; tensors are
+  /// released after their last use.
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs,
                                     const RunOptions &options = {}) const;
   /// The same as a part of other work, which holds budget.heldBytes() already.
-  Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs, Budget &budget,
+  Expected<std::vector<Tensor>> run(const ReferenceArguments &arguments,
                                     const RunOptions &options = {}) const;
 
 private:
@@ -58,8 +58,9 @@ private:
     std::vector<size_t> released;
   };
 
-  Status runStep(const Step &step, std::vector<Tensor> &slots, Budget &budget,
+  Status runStep(const Step &step, std::vector<Tensor> &slots, const ReferenceArguments &arguments,
                  const RunOptions &options) const;
+  Tensor placeOf(size_t slot, std::span<const Tensor> places) const;
   void findLastUses();
 
   std::vector<std::pair<size_t, Tensor>> constants;

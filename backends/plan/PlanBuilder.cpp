@@ -434,8 +434,8 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   }
   work.inputs.push_back(std::move(source));
   work.outputs.push_back(std::move(target));
-  work.function = [](std::span<const Tensor> inputs, Budget &) -> Expected<std::vector<Tensor>> {
-    return std::vector<Tensor>(inputs.begin(), inputs.end());
+  work.function = [](const ReferenceArguments &arguments) -> Expected<std::vector<Tensor>> {
+    return std::vector<Tensor>(arguments.inputs.begin(), arguments.inputs.end());
   };
   result.plan.steps.push_back({std::move(work), output, "copy", 0, 0});
   result.kernelKeys.emplace_back();

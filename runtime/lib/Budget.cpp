@@ -79,15 +79,21 @@ Expected<Tensor> Budget::allocateUninitialized(DType dtype, Tensor::Dims dims) {
   return Tensor::allocateUninitialized(dtype, std::move(dims), bounds);
 }
 
+Status Budget::zeroFill(Tensor &tensor) {
+  int64_t size = dtypeBytes(tensor.dtype());
+  return forParts(tensor.numElements(), 1, [&](int64_t begin, int64_t end) {
+    if (tensor.dtype() == DType::String)
+      std::fill_n(tensor.mutableData<std::string>() + begin, end - begin, std::string());
+    else
+      std::memset(static_cast<std::byte *>(tensor.mutableRawData()) + begin * size, 0,
+                  static_cast<size_t>((end - begin) * size));
+  });
+}
+
 Expected<Tensor> Budget::allocate(DType dtype, Tensor::Dims dims) {
   QUERN_ASSIGN(Tensor tensor, allocateUninitialized(dtype, std::move(dims)));
-  if (dtype == DType::String) // has no uninitialized elements
-    return tensor;
-  auto *bytes = static_cast<std::byte *>(tensor.mutableRawData());
-  int64_t size = dtypeBytes(dtype);
-  QUERN_TRY(forParts(tensor.numElements(), 1, [&](int64_t begin, int64_t end) {
-    std::memset(bytes + begin * size, 0, static_cast<size_t>((end - begin) * size));
-  }));
+  if (dtype != DType::String) // which has no uninitialized elements
+    QUERN_TRY(zeroFill(tensor));
   return tensor;
 }
 

@@ -74,6 +74,8 @@ public:
   /// what is held and all it allocates.
   Expected<Tensor> allocate(DType dtype, Tensor::Dims dims);
   Expected<Tensor> allocateUninitialized(DType dtype, Tensor::Dims dims);
+  /// Sets all elements to zero (empty strings).
+  Status zeroFill(Tensor &tensor);
   /// Uninitialized memory that lives until the next step begins.
   template <typename T> Expected<std::span<T>> scratch(CheckedSize count) {
     static_assert(std::is_trivially_copyable_v<T>);

@@ -85,6 +85,14 @@ Tensor Executor::operand(const TensorRef &ref, const Binding &binding) const {
   return Tensor::borrow(ref.dtype, ref.dims, resolve(ref.buffer, binding));
 }
 
+Tensor Executor::place(const TensorRef &ref, const Binding &binding) const {
+  // Strings are objects, which only the tensors of the caller hold.
+  bool hasObjects = ref.dtype != DType::String || ref.buffer.space == Space::Output;
+  if (ref.buffer.space == Space::Dynamic || !hasObjects)
+    return Tensor();
+  return Tensor::borrow(ref.dtype, ref.dims, resolve(ref.buffer, binding));
+}
+
 Status Executor::storeInSlot(uint32_t slot, Tensor result, const Binding &binding) {
   QUERN_TRY(binding.budget().hold(result.numBytes()));
   // A result may share its operand's storage (a reshape). Static buffers are
@@ -106,6 +114,8 @@ Status Executor::storeResult(const TensorRef &ref, Tensor result, const Binding 
     return internalError("a result has shape " + formatDims(result.dims()) + ", planned was " +
                          formatDims(ref.dims));
   void *target = resolve(ref.buffer, binding);
+  if (result.rawData() == target) // where the kernel has written it
+    return Status::ok();
   if (ref.dtype == DType::String) {
     if (ref.buffer.space != Space::Output)
       return internalError("a string result is planned in the arena");
@@ -118,12 +128,15 @@ Status Executor::storeResult(const TensorRef &ref, Tensor result, const Binding 
 }
 
 Status Executor::runReference(const ReferenceStep &step, const Binding &binding) {
-  std::vector<Tensor> operands;
+  std::vector<Tensor> operands, places;
   operands.reserve(step.inputs.size());
+  places.reserve(step.outputs.size());
   binding.budget().beginStep();
   for (const TensorRef &ref : step.inputs)
     operands.push_back(operand(ref, binding));
-  QUERN_ASSIGN(std::vector<Tensor> results, step.function(operands, binding.budget()));
+  for (const TensorRef &ref : step.outputs)
+    places.push_back(place(ref, binding));
+  QUERN_ASSIGN(std::vector<Tensor> results, step.function({operands, binding.budget(), places}));
   if (results.size() != step.outputs.size())
     return internalError("computed " + std::to_string(results.size()) + " results, planned were " +
                          std::to_string(step.outputs.size()));

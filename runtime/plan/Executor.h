@@ -49,6 +49,7 @@ private:
   };
   void *resolve(const BufferRef &ref, const Binding &binding) const;
   Tensor operand(const TensorRef &ref, const Binding &binding) const;
+  Tensor place(const TensorRef &ref, const Binding &binding) const;
   void *workerScratch(const KernelStep &step, const RunResources &resources) const;
   Status runKernel(const KernelStep &step, const Binding &binding);
   Status runReference(const ReferenceStep &step, const Binding &binding);

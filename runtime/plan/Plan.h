@@ -3,17 +3,15 @@
 
 #include "quern/Tensor.h"
 #include "runtime/plan/Kernel.h"
+#include "runtime/plan/ReferenceFunction.h"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 namespace quern {
-
-class Budget;
 
 /// Where a buffer starts.
 struct BufferRef {
@@ -54,8 +52,7 @@ struct TensorRef {
 
 /// Calls a reference kernel on tensors: the path of ops without native code.
 struct ReferenceStep {
-  std::function<Expected<std::vector<Tensor>>(std::span<const Tensor> inputs, Budget &budget)>
-      function;
+  ReferenceFunction function;
   std::vector<TensorRef> inputs;
   std::vector<TensorRef> outputs;
   /// Dynamic slots that are not needed after this step.

@@ -163,7 +163,7 @@ Expected<std::vector<Tensor>> reference::evalCast(const OpCall &call) {
     return std::vector<Tensor>{input};
   int64_t work = castWork(input.dtype(), to);
   QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(work)));
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(to, input.dims()));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, to, input.dims()));
   if (input.dtype() == DType::String)
     QUERN_TRY(castFromStrings(input, result, call.budget));
   else if (to == DType::String)

@@ -150,7 +150,7 @@ static Expected<std::vector<Tensor>> evalMatMul(const OpCall &call) {
   QUERN_ASSIGN(MatMulShapes shapes, matMulShapes(a, b));
   ProductSizes sizes = shapes.sizes;
   QUERN_TRY(call.budget.require(CheckedSize::product(shapes.result) * CheckedSize(sizes.depth)));
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(a.dtype(), shapes.result));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, a.dtype(), shapes.result));
   // Walk matrices: their index in the batch, counted in matrices.
   IndexWalk aWalk(shapes.batch, broadcastStrides(shapes.aBatch, shapes.batch));
   IndexWalk bWalk(shapes.batch, broadcastStrides(shapes.bBatch, shapes.batch));
@@ -209,7 +209,7 @@ static Expected<std::vector<Tensor>> evalGemm(const OpCall &call) {
     cStrides = broadcastStrides(c.dims(), dims);
   }
   QUERN_TRY(call.budget.require(CheckedSize::product(dims) * CheckedSize(sizes.depth)));
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(a.dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, a.dtype(), dims));
   QUERN_TRY(visitNumber(a.dtype(), [&]<typename T>() {
     MatrixView<T> aMatrix{a.data<T>(), a.dim(1), 1}, bMatrix{b.data<T>(), b.dim(1), 1};
     if (transA)

@@ -116,8 +116,8 @@ static Expected<std::vector<Tensor>> evalConv(const OpCall &call) {
   const Tensor &input = call.inputs[0], &bias = call.inputs[2];
   // The zeros of the allocation are the padding channels of the last block.
   QUERN_ASSIGN(Tensor result,
-               call.budget.allocate(input.dtype(),
-                                    sizes.result.dims(call.attributes.getInt("output_block"))));
+               call.allocateResult(0, input.dtype(),
+                                   sizes.result.dims(call.attributes.getInt("output_block"))));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {

@@ -148,7 +148,7 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call) {
 Expected<std::vector<Tensor>> reference::evalConvTranspose(const OpCall &call) {
   QUERN_ASSIGN(ConvSizes sizes, resolveSizes(call));
   const Tensor &input = call.inputs[0], &bias = call.inputs[2];
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), sizes.result.dims(0)));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), sizes.result.dims(0)));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {

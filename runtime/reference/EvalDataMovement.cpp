@@ -41,7 +41,7 @@ static Expected<std::vector<Tensor>> evalConcat(const OpCall &call) {
     return invalidInput("there is nothing to concatenate");
   QUERN_ASSIGN(int64_t axis, resolveAxis(call.attributes.getInt("axis"), call.inputs[0].rank()));
   QUERN_ASSIGN(std::vector<int64_t> dims, concatDims(call.inputs, axis));
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(call.inputs[0].dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, call.inputs[0].dtype(), dims));
   StridedBox to = wholeBox(result);
   for (const Tensor &input : call.inputs) {
     QUERN_TRY(copyBox(result, to, input, wholeBox(input), input.dims(), call.budget));
@@ -83,7 +83,8 @@ static Expected<std::vector<Tensor>> evalSplit(const OpCall &call) {
   for (int64_t part : parts) {
     std::vector<int64_t> dims = input.dims();
     dims[axis] = part;
-    QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+    QUERN_ASSIGN(Tensor result,
+                 call.allocateResultUninitialized(results.size(), input.dtype(), dims));
     QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims, call.budget));
     from.offset += part * from.strides[axis];
     results.push_back(std::move(result));
@@ -149,7 +150,7 @@ static Expected<std::vector<Tensor>> evalSlice(const OpCall &call) {
     from.strides[axis] *= steps[i];
     dims[axis] = slice.count;
   }
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));
   QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims, call.budget));
   return std::vector<Tensor>{result};
 }
@@ -181,7 +182,7 @@ static Expected<std::vector<Tensor>> evalGather(const OpCall &call) {
   resultDims.insert(resultDims.end(), indices.dims().begin(), indices.dims().end());
   resultDims.insert(resultDims.end(), dims.begin() + axis + 1, dims.end());
   QUERN_TRY(checkRank(resultDims.size(), call.budget));
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), resultDims));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), resultDims));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   int64_t outer = countOf(dims.first(axis)), inner = countOf(dims.subspan(axis + 1));
@@ -217,7 +218,7 @@ static Expected<std::vector<Tensor>> evalTranspose(const OpCall &call) {
     dims.push_back(input.dim(axis));
     from.strides.push_back(strides[axis]);
   }
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));
   QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims, call.budget));
   return std::vector<Tensor>{result};
 }
@@ -227,7 +228,7 @@ static Expected<std::vector<Tensor>> evalExpand(const OpCall &call) {
   QUERN_ASSIGN(std::vector<int64_t> shape, readInts(call.inputs[1], "shape"));
   QUERN_TRY(checkRank(shape.size(), call.budget));
   QUERN_ASSIGN(std::vector<int64_t> dims, broadcastDims(input.dims(), shape));
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));
   QUERN_TRY(copyBox(result, wholeBox(result), input, {0, broadcastStrides(input.dims(), dims)},
                     dims, call.budget));
   return std::vector<Tensor>{result};
@@ -247,7 +248,7 @@ static Expected<std::vector<Tensor>> evalTile(const OpCall &call) {
                           std::to_string(repeats[d]) + " times is not possible");
     dims[d] = size.value();
   }
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));
   // Each dimension becomes two: the repetition, which stands still in the input,
   // and the element.
   std::vector<int64_t> own = rowMajorStrides(input.dims()), out = rowMajorStrides(dims), box;
@@ -345,7 +346,7 @@ static Expected<std::vector<Tensor>> evalPad(const OpCall &call) {
   QUERN_ASSIGN(std::vector<int64_t> pads, readInts(call.inputs[1], "pads"));
   QUERN_ASSIGN(std::vector<int64_t> dims, paddedDims(input.dims(), pads));
   // The zeros of the allocation are the padding when no value is given.
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), dims));
   if (mode == "constant")
     QUERN_TRY(padConstant(input, pads, call.inputs[2], result, call.budget));
   else if (mode == "reflect" || mode == "edge")

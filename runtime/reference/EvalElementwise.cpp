@@ -183,9 +183,10 @@ public:
     return numbers;
   }
 
-  Expected<Tensor> decode(const Tensor &numbers, Budget &budget) const {
-    QUERN_ASSIGN(Tensor strings, budget.allocate(DType::String, numbers.dims()));
-    QUERN_TRY(budget.spend(numbers.numElements() * 8));
+  /// The strings of `numbers`, as the result of `call`.
+  Expected<Tensor> decode(const Tensor &numbers, const OpCall &call) const {
+    QUERN_ASSIGN(Tensor strings, call.allocateResult(0, DType::String, numbers.dims()));
+    QUERN_TRY(call.budget.spend(numbers.numElements() * 8));
     for (int64_t i = 0; i < numbers.numElements(); ++i)
       strings.mutableData<std::string>()[i] = texts[numbers.data<uint64_t>()[i]];
     return strings;
@@ -213,10 +214,11 @@ static Expected<std::vector<Tensor>> evaluateOnStrings(const OpCall &call,
   DType resultType = givesStrings ? DType::UInt64 : call.resultTypes[0];
   QUERN_ASSIGN(
       std::vector<Tensor> results,
-      evaluateElementwise({call.opName, call.attributes, inputs, {&resultType, 1}, call.budget},
-                          functions, params));
+      evaluateElementwise(
+          {call.opName, call.attributes, inputs, {&resultType, 1}, call.budget, call.places},
+          functions, params));
   if (givesStrings) {
-    QUERN_ASSIGN(results[0], strings.decode(results[0], call.budget));
+    QUERN_ASSIGN(results[0], strings.decode(results[0], call));
   }
   return results;
 }
@@ -244,7 +246,7 @@ Expected<std::vector<Tensor>> reference::evaluateElementwise(const OpCall &call,
   }
   QUERN_TRY(call.budget.require(CheckedSize::product(dims) *
                                 CheckedSize(elementWork(call.inputs.size()))));
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(resultType, std::move(dims)));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, resultType, std::move(dims)));
   QUERN_TRY(applyScalarFunction(function, params, call.inputs, result, call.budget));
   return std::vector<Tensor>{result};
 }

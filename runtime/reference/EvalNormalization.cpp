@@ -63,7 +63,7 @@ static Expected<std::vector<Tensor>> evalBatchNorm(const OpCall &call) {
   QUERN_ASSIGN(auto variance,
                channelValues(call.inputs[4], dims.channels, "variance", call.budget));
   double epsilon = call.attributes.getFloat("epsilon", 1e-5);
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), input.dims()));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
@@ -85,7 +85,7 @@ static Expected<std::vector<Tensor>> evalInstanceNorm(const OpCall &call) {
   QUERN_ASSIGN(auto scale, channelValues(call.inputs[1], dims.channels, "scale", call.budget));
   QUERN_ASSIGN(auto bias, channelValues(call.inputs[2], dims.channels, "bias", call.budget));
   double epsilon = call.attributes.getFloat("epsilon", 1e-5);
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), input.dims()));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
@@ -121,7 +121,7 @@ static Expected<std::vector<Tensor>> evalLrn(const OpCall &call) {
   if (size < 1)
     return invalidInput("size must be positive, found " + std::to_string(size));
   QUERN_ASSIGN(ChannelDims dims, channelDims(input));
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), input.dims()));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   constexpr int64_t kPowerWork = 32;

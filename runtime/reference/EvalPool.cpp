@@ -45,8 +45,9 @@ static Expected<PoolSizes> resolveSizes(const OpCall &call) {
   return sizes;
 }
 
-static Expected<Tensor> allocateResult(const OpCall &call, const PoolSizes &sizes, DType dtype) {
-  return call.budget.allocate(dtype, sizes.result.dims(call.attributes.getInt("block")));
+static Expected<Tensor> allocateResult(const OpCall &call, const PoolSizes &sizes, DType dtype,
+                                       size_t number = 0) {
+  return call.allocateResult(number, dtype, sizes.result.dims(call.attributes.getInt("block")));
 }
 
 /// Calls visit(input offset, result offset, positions) for each channel and each
@@ -160,7 +161,7 @@ static Expected<std::vector<Tensor>> evalMaxPoolWithIndices(const OpCall &call) 
     return invalidInput("storage_order must be 0 or 1, found " + std::to_string(storageOrder));
   QUERN_ASSIGN(PoolSizes sizes, resolveSizes(call));
   QUERN_ASSIGN(Tensor result, allocateResult(call, sizes, input.dtype()));
-  QUERN_ASSIGN(Tensor indices, allocateResult(call, sizes, DType::Int64));
+  QUERN_ASSIGN(Tensor indices, allocateResult(call, sizes, DType::Int64, 1));
   QUERN_ASSIGN(Tensor numbers, numberPlane(sizes.input, storageOrder == 1, call.budget));
   if (result.numElements() > 0)
     QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {

@@ -172,7 +172,7 @@ static Expected<std::vector<Tensor>> evalReduce(const OpCall &call) {
   QUERN_ASSIGN(std::vector<int64_t> axes, reduceAxes(input, axesOperand));
   ReducePlan plan = planReduce(input.dims(), axes, call.attributes.getInt("keepdims", 1));
   QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(kReduceWork)));
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), plan.resultDims));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), plan.resultDims));
   QUERN_TRY(visitNumberOrBool(input.dtype(), [&]<typename T>() {
     if (result.numElements() == 0) // however many there would be to reduce
       return Status::ok();
@@ -235,7 +235,7 @@ static Expected<std::vector<Tensor>> evalSoftmaxLike(const OpCall &call, bool lo
   }
   QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(kSoftmaxWork)));
   Rows rows = rowsAlong(input.dims(), axis, trailing ? rank : axis + 1);
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), input.dims()));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), input.dims()));
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
     if (result.numElements() == 0)
       return Status::ok();
@@ -272,7 +272,7 @@ static Expected<std::vector<Tensor>> evalArg(const OpCall &call, bool wantMax) {
   QUERN_ASSIGN(int64_t axis, resolveAxis(call.attributes.getInt("axis"), input.rank()));
   int64_t axes[] = {axis};
   ReducePlan plan = planReduce(input.dims(), axes, call.attributes.getInt("keepdims", 1));
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(DType::Int64, plan.resultDims));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, DType::Int64, plan.resultDims));
   int64_t length = plan.reducedDims[0], stride = plan.reducedStrides[0];
   if (length == 0 && result.numElements() > 0)
     return invalidInput("dimension " + std::to_string(axis) + " is empty");

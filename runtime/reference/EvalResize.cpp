@@ -400,7 +400,7 @@ Expected<std::vector<Tensor>> reference::evalResize(const OpCall &call) {
   std::vector<int64_t> dims;
   for (const ResizeAxis &axis : axes)
     dims.push_back(axis.output);
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(input.dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   if (mode == "nearest") {

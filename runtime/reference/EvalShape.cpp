@@ -132,12 +132,16 @@ Expected<std::vector<Tensor>> reference::evalShape(const OpCall &call) {
   };
   int64_t start = bound(call.attributes.getInt("start"));
   int64_t end = std::max(start, bound(call.attributes.getInt("end", rank)));
-  return std::vector<Tensor>{
-      Tensor::ofInts({input.dims().begin() + start, input.dims().begin() + end})};
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, DType::Int64, {end - start}));
+  std::copy(input.dims().begin() + start, input.dims().begin() + end,
+            result.mutableData<int64_t>());
+  return std::vector<Tensor>{result};
 }
 
 Expected<std::vector<Tensor>> reference::evalSize(const OpCall &call) {
-  return std::vector<Tensor>{Tensor::of<int64_t>({}, {call.inputs[0].numElements()})};
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, DType::Int64, {}));
+  *result.mutableData<int64_t>() = call.inputs[0].numElements();
+  return std::vector<Tensor>{result};
 }
 
 Expected<std::vector<Tensor>> reference::evalConstantOfShape(const OpCall &call) {
@@ -146,7 +150,7 @@ Expected<std::vector<Tensor>> reference::evalConstantOfShape(const OpCall &call)
     return invalidInput("value must have one element, found " + value.describe());
   QUERN_ASSIGN(std::vector<int64_t> dims, readInts(call.inputs[0], "shape"));
   QUERN_TRY(checkRank(dims.size(), call.budget));
-  QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(value.dtype(), dims));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, value.dtype(), dims));
   QUERN_TRY(fillWith(result, value, call.budget));
   return std::vector<Tensor>{result};
 }
@@ -195,7 +199,7 @@ Expected<std::vector<Tensor>> reference::evalRange(const OpCall &call) {
     if (delta == 0)
       return invalidInput("the delta of a range must not be 0");
     QUERN_ASSIGN(int64_t count, rangeCount(start, limit, delta));
-    QUERN_ASSIGN(Tensor result, call.budget.allocateUninitialized(dtype, {count}));
+    QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, dtype, {count}));
     QUERN_TRY(call.budget.forParts(count, 2, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
         result.mutableData<T>()[i] = narrow<T>(start + static_cast<W>(i) * delta);

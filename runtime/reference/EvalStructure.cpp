@@ -52,7 +52,7 @@ static Expected<std::vector<Tensor>> evalPack(const OpCall &call) {
   resultDims[1] = blocks;
   resultDims.push_back(block);
   // The zeros of the allocation are the padding.
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), resultDims));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), resultDims));
   if (input.numElements() == 0)
     return std::vector<Tensor>{result};
   BlockedDims dims{input.dim(0), channels, blocks,
@@ -78,7 +78,7 @@ static Expected<std::vector<Tensor>> evalUnpack(const OpCall &call) {
   std::vector<int64_t> resultDims = input.dims();
   resultDims[1] = channels;
   resultDims.pop_back();
-  QUERN_ASSIGN(Tensor result, call.budget.allocate(input.dtype(), resultDims));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), resultDims));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   BlockedDims dims{input.dim(0), channels, blocks,

@@ -51,6 +51,24 @@ Tensor Attributes::getTensor(std::string_view name) const {
 }
 
 //===----------------------------------------------------------------------===//
+// Results
+//===----------------------------------------------------------------------===//
+
+Expected<Tensor> OpCall::allocateResultUninitialized(size_t number, DType dtype,
+                                                     Tensor::Dims dims) const {
+  if (number >= places.size() || places[number].dtype() != dtype || places[number].dims() != dims)
+    return budget.allocateUninitialized(dtype, std::move(dims));
+  QUERN_TRY(budget.require(CheckedSize::product(dims)));
+  return places[number];
+}
+
+Expected<Tensor> OpCall::allocateResult(size_t number, DType dtype, Tensor::Dims dims) const {
+  QUERN_ASSIGN(Tensor result, allocateResultUninitialized(number, dtype, std::move(dims)));
+  QUERN_TRY(budget.zeroFill(result));
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
 // The kernels of all families
 //===----------------------------------------------------------------------===//
 

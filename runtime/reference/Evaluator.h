@@ -8,6 +8,7 @@
 
 #include "quern/Tensor.h"
 #include "runtime/lib/Budget.h"
+#include "runtime/plan/ReferenceFunction.h"
 #include "runtime/reference/ScalarFunction.h"
 
 #include <map>
@@ -55,6 +56,16 @@ struct OpCall {
   /// whose work is not about that of reading its operands and writing its results
   /// requires all of it before it begins.
   Budget &budget;
+  /// As ReferenceArguments::places.
+  std::span<const Tensor> places = {};
+
+  /// Storage for result `number`, zero-filled (empty strings): its place, when it has
+  /// one of this type and dims, and from the budget otherwise. It overlaps no operand
+  /// and no other result. A result that has the elements of an operand, in their
+  /// order, may share the operand's storage instead.
+  Expected<Tensor> allocateResult(size_t number, DType dtype, Tensor::Dims dims) const;
+  /// As allocateResult, with any contents (of strings too).
+  Expected<Tensor> allocateResultUninitialized(size_t number, DType dtype, Tensor::Dims dims) const;
 };
 
 /// Computes the results, one per declared result. Shapes are taken from the

@@ -192,7 +192,8 @@ TEST_F(InterpreterTest, MakesCallsThatOutliveTheOp) {
   auto call = makeReferenceCall(findOp<nn::ReluOp>(parse(kReluOfSum)));
   ASSERT_TRUE(call) << call.status().message();
   module = nullptr;
-  auto results = (*call)(std::vector{floats({-1, 1})}, budget);
+  std::vector<Tensor> inputs{floats({-1, 1})};
+  auto results = (*call)({inputs, budget});
   ASSERT_TRUE(results) << results.status().message();
   expectTensor<float>((*results)[0], {2}, {0, 1});
 }

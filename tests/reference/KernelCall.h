@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -20,6 +22,38 @@ makeAttributes(std::initializer_list<std::pair<const char *, Attributes::Value>>
   return attributes;
 }
 
+/// Calls the kernel again with places for its results, full of old values: it must
+/// write the same there, unless it gives an operand back.
+inline void expectSameInPlaces(EvalFunction function, const OpCall &call,
+                               const std::vector<Tensor> &results) {
+  std::vector<Tensor> places;
+  for (const Tensor &result : results) {
+    places.push_back(Tensor::allocate(result.dtype(), result.dims()).take());
+    if (result.dtype() == DType::String)
+      std::fill_n(places.back().mutableData<std::string>(), result.numElements(), "old");
+    else
+      std::memset(places.back().mutableRawData(), 0x5a, static_cast<size_t>(result.numBytes()));
+  }
+  Budget budget(call.budget.limits());
+  auto again =
+      function({call.opName, call.attributes, call.inputs, call.resultTypes, budget, places});
+  ASSERT_TRUE(again) << again.status().message();
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Tensor &found = (*again)[i], &wanted = results[i];
+    bool givesBack = std::any_of(call.inputs.begin(), call.inputs.end(), [&](const Tensor &input) {
+      return input.isPresent() && input.rawData() == found.rawData();
+    });
+    EXPECT_TRUE(givesBack || found.rawData() == places[i].rawData()) << call.opName;
+    ASSERT_EQ(found.describe(), wanted.describe());
+    if (wanted.dtype() == DType::String)
+      EXPECT_TRUE(std::equal(wanted.elementsAs<std::string>().begin(),
+                             wanted.elementsAs<std::string>().end(), found.data<std::string>()));
+    else if (wanted.numElements() > 0)
+      EXPECT_EQ(std::memcmp(found.rawData(), wanted.rawData(), wanted.numBytes()), 0)
+          << call.opName;
+  }
+}
+
 /// The results of a kernel.
 inline Expected<std::vector<Tensor>> evaluateAll(std::string_view opName,
                                                  const std::vector<Tensor> &inputs,
@@ -30,7 +64,11 @@ inline Expected<std::vector<Tensor>> evaluateAll(std::string_view opName,
   if (!function)
     return unsupported("no kernel for " + std::string(opName));
   Budget budget(limits);
-  return function({opName, attributes, inputs, resultTypes, budget});
+  OpCall call{opName, attributes, inputs, resultTypes, budget};
+  auto results = function(call);
+  if (results)
+    expectSameInPlaces(function, call, *results);
+  return results;
 }
 
 /// The only result of a kernel; a test failure and an absent tensor on error.

@@ -88,9 +88,9 @@ TEST(Executor, TasksUpToTheGrainAreOneCall) {
 }
 
 TEST(Executor, ReferenceResultsAreCopiedToStaticBuffers) {
-  auto twice = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
+  auto twice = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
     std::vector<float> values;
-    for (float v : in[0].elementsAs<float>())
+    for (float v : call.inputs[0].elementsAs<float>())
       values.push_back(2 * v);
     return std::vector{Tensor::of<float>({2, 2}, values)};
   };
@@ -99,8 +99,39 @@ TEST(Executor, ReferenceResultsAreCopiedToStaticBuffers) {
   EXPECT_EQ(valuesOf<float>(result.outputs[0]), (std::vector<float>{2, 4, 6, 8}));
 }
 
+TEST(Executor, ReferenceKernelsWriteInTheirPlaces) {
+  static const void *written;
+  auto twice = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+    Tensor result = call.places[0];
+    EXPECT_EQ(result.describe(), "float32 2x2");
+    for (int64_t i = 0; i < 4; ++i)
+      result.mutableData<float>()[i] = 2 * call.inputs[0].data<float>()[i];
+    written = result.rawData();
+    return std::vector{result};
+  };
+  auto plan = referencePlan(twice, {arena(64), DType::Float32, {2, 2}});
+  plan->arenaBytes = 128;
+  plan->steps.push_back(kernelStep("one", addKernel, {arena(64), output(0)}, {1}, 4));
+  plan->outputs[0].dims = {4};
+  auto result = runOnce(plan, {kFour});
+  ASSERT_TRUE(result.status.isOk()) << result.status.message();
+  EXPECT_EQ(valuesOf<float>(result.outputs[0]), (std::vector<float>{3, 5, 7, 9}));
+  plan = referencePlan(twice, {output(0), DType::Float32, {2, 2}});
+  result = runOnce(plan, {kFour});
+  EXPECT_EQ(result.outputs[0].rawData(), written);
+}
+
+TEST(Executor, NoPlaceWaitsInSlots) {
+  auto giveBack = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+    EXPECT_FALSE(call.places[0].isPresent());
+    return std::vector{call.inputs[0]};
+  };
+  auto result = runOnce(referencePlan(giveBack, {slot(0), DType::Float32, {}}), {kFour});
+  EXPECT_EQ(valuesOf<float>(result.outputs[0]), valuesOf<float>(kFour));
+}
+
 TEST(Executor, ReferenceErrorsNameTheNode) {
-  auto fails = [](std::span<const Tensor>, Budget &) -> Expected<std::vector<Tensor>> {
+  auto fails = [](const ReferenceArguments &) -> Expected<std::vector<Tensor>> {
     return invalidInput("index 9 is out of range");
   };
   auto result = runOnce(referencePlan(fails, {output(0), DType::Float32, {4}}), {kFour});
@@ -109,10 +140,10 @@ TEST(Executor, ReferenceErrorsNameTheNode) {
 }
 
 TEST(Executor, ReferenceResultsMustBeAsPlanned) {
-  auto giveBack = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
-    return std::vector<Tensor>(in.begin(), in.end());
+  auto giveBack = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+    return std::vector<Tensor>(call.inputs.begin(), call.inputs.end());
   };
-  auto nothing = [](std::span<const Tensor>, Budget &) -> Expected<std::vector<Tensor>> {
+  auto nothing = [](const ReferenceArguments &) -> Expected<std::vector<Tensor>> {
     return std::vector<Tensor>();
   };
   auto message = [](auto function, TensorRef ref) {
@@ -129,15 +160,16 @@ TEST(Executor, ReferenceResultsMustBeAsPlanned) {
 }
 
 TEST(Executor, DynamicResultsFlowThroughSlots) {
-  auto firstTwo = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
-    return std::vector{Tensor::of<float>({2}, {in[0].data<float>()[0], in[0].data<float>()[1]})};
+  auto firstTwo = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+    return std::vector{
+        Tensor::of<float>({2}, {call.inputs[0].data<float>()[0], call.inputs[0].data<float>()[1]})};
   };
-  auto negate = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
-    EXPECT_FALSE(in[1].isPresent());
+  auto negate = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+    EXPECT_FALSE(call.inputs[1].isPresent());
     std::vector<float> values;
-    for (float v : in[0].elementsAs<float>())
+    for (float v : call.inputs[0].elementsAs<float>())
       values.push_back(-v);
-    return std::vector{Tensor::of<float>(in[0].dims(), values)};
+    return std::vector{Tensor::of<float>(call.inputs[0].dims(), values)};
   };
   auto plan = referencePlan(firstTwo, {slot(0), DType::Float32, {}});
   plan->dynamicSlots = 2;
@@ -151,12 +183,12 @@ TEST(Executor, DynamicResultsFlowThroughSlots) {
 }
 
 namespace {
-Expected<std::vector<Tensor>> copyOf(std::span<const Tensor> in, Budget &) {
-  QUERN_ASSIGN(Tensor copy, in[0].clone());
+Expected<std::vector<Tensor>> copyOf(const ReferenceArguments &call) {
+  QUERN_ASSIGN(Tensor copy, call.inputs[0].clone());
   return std::vector{copy};
 }
-Expected<std::vector<Tensor>> reshape(std::span<const Tensor> in, Budget &) {
-  return std::vector{in[0].reshaped({2, 2})};
+Expected<std::vector<Tensor>> reshape(const ReferenceArguments &call) {
+  return std::vector{call.inputs[0].reshaped({2, 2})};
 }
 
 /// x (4 floats) -> `count` copies in slots, one from the other -> y, the last one.
@@ -288,7 +320,7 @@ TEST(Executor, DynamicResultsNeverShareBorrowedStorage) {
 }
 
 TEST(Executor, StringsAreCopiedAsObjects) {
-  auto name = [](std::span<const Tensor>, Budget &) -> Expected<std::vector<Tensor>> {
+  auto name = [](const ReferenceArguments &) -> Expected<std::vector<Tensor>> {
     Tensor t = Tensor::allocate(DType::String, {1}).take();
     t.mutableData<std::string>()[0] = "a string that is too long for the small buffer";
     return std::vector{t};
@@ -351,8 +383,8 @@ TEST(Executor, TimeIsOverBeforeTheFirstStep) {
 }
 
 TEST(Executor, ReferenceKernelsShareTheBudgetWithTheArena) {
-  auto allocates = [](std::span<const Tensor>, Budget &budget) -> Expected<std::vector<Tensor>> {
-    QUERN_ASSIGN(Tensor result, budget.allocate(DType::Float32, {4}));
+  auto allocates = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+    QUERN_ASSIGN(Tensor result, call.budget.allocate(DType::Float32, {4}));
     return std::vector{result};
   };
   auto plan = referencePlan(allocates, {output(0), DType::Float32, {4}});

@@ -136,7 +136,8 @@ TEST(KernelStep, EveryWorkerHasAlignedScratchMemoryOfItsOwn) {
     void *previous = nullptr;
     for (void *scratch : scratchSeen) {
       EXPECT_EQ(reinterpret_cast<uintptr_t>(scratch) % 64, 0u);
-      EXPECT_TRUE(!previous || static_cast<char *>(scratch) - static_cast<char *>(previous) >= 1000);
+      EXPECT_TRUE(!previous ||
+                  static_cast<char *>(scratch) - static_cast<char *>(previous) >= 1000);
       previous = scratch;
     }
   }

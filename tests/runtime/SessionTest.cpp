@@ -159,8 +159,8 @@ TEST(Session, ActivationsAreLimited) {
 
 TEST(Session, ValuesInSlotsAreLimited) {
   auto plan = addElevenPlan(4, 1);
-  auto copy = [](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
-    QUERN_ASSIGN(Tensor result, in[0].clone());
+  auto copy = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+    QUERN_ASSIGN(Tensor result, call.inputs[0].clone());
     return std::vector{result};
   };
   PlanStep step;
@@ -270,13 +270,12 @@ TEST(Session, OneRunAtATime) {
   Session *inner = nullptr;
   Status nested;
   PlanStep step;
-  step.work =
-      ReferenceStep{[&](std::span<const Tensor> in, Budget &) -> Expected<std::vector<Tensor>> {
-                      nested = inner->run(std::vector{kFour}).status();
-                      return std::vector{in[0]};
-                    },
-                    {{input(0), DType::Float32, {4}}},
-                    {{output(0), DType::Float32, {4}}}};
+  step.work = ReferenceStep{[&](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+                              nested = inner->run(std::vector{kFour}).status();
+                              return std::vector{call.inputs[0]};
+                            },
+                            {{input(0), DType::Float32, {4}}},
+                            {{output(0), DType::Float32, {4}}}};
   Session session = makeSession(oneStepModel(std::move(step)));
   inner = &session;
   ASSERT_TRUE(session.run(std::vector{kFour}));
