@@ -12,6 +12,7 @@ using namespace quern::nn;
 using namespace quern::reference;
 
 using TensorsOrError = Expected<std::vector<Tensor>>;
+using ValuesOrError = Expected<std::vector<AnyValue>>;
 
 //===----------------------------------------------------------------------===//
 // Attributes
@@ -65,8 +66,15 @@ struct CapturedOp {
   Attributes attributes;
   std::vector<DType> resultTypes;
 
-  OpCall call(const ReferenceArguments &arguments) const {
-    return {opName, attributes, arguments.inputs, resultTypes, arguments.budget, arguments.places};
+  /// Calls `kernel` on tensors; the operands are some.
+  template <typename Kernel>
+  ValuesOrError call(const ReferenceArguments &arguments, const Kernel &kernel) const {
+    QUERN_ASSIGN(TensorList inputs, TensorList::of(arguments.inputs));
+    QUERN_ASSIGN(std::vector<Tensor> results,
+                 checked(kernel(OpCall{opName, attributes, inputs, resultTypes, arguments.budget,
+                                       arguments.places})));
+    return std::vector<AnyValue>(std::make_move_iterator(results.begin()),
+                                 std::make_move_iterator(results.end()));
   }
 
   /// The results of a kernel, once they are as many and of the types declared.
@@ -98,7 +106,9 @@ static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op
 }
 
 static ReferenceCall callOfConstant(Tensor tensor) {
-  return [tensor](const ReferenceArguments &) -> TensorsOrError { return std::vector{tensor}; };
+  return [tensor](const ReferenceArguments &) -> ValuesOrError {
+    return std::vector<AnyValue>{tensor};
+  };
 }
 
 Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
@@ -116,19 +126,27 @@ Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
     return ReferenceCall([captured, functions = elementwise.info().eval,
                           params = std::vector<double>(params.begin(), params.end())](
                              const ReferenceArguments &arguments) {
-      return captured->checked(evaluateElementwise(captured->call(arguments), functions, params));
+      return captured->call(arguments, [&](const OpCall &call) {
+        return evaluateElementwise(call, functions, params);
+      });
     });
   }
   EvalFunction function = findEvaluator(captured->opName);
   if (!function)
     return unsupported("the op has no reference kernel");
   return ReferenceCall([captured, function](const ReferenceArguments &arguments) {
-    return captured->checked(function(captured->call(arguments)));
+    return captured->call(arguments, function);
   });
 }
 
+static TensorsOrError callOnTensors(mlir::Operation *op, std::span<const Tensor> inputs,
+                                    Budget &budget) {
+  QUERN_ASSIGN(ReferenceCall call, makeReferenceCall(op));
+  QUERN_ASSIGN(std::vector<AnyValue> results, call({inputs, budget}));
+  return tensorsOf(std::move(results));
+}
+
 TensorsOrError nn::evaluateOp(mlir::Operation *op, std::span<const Tensor> inputs, Budget &budget) {
-  auto call = makeReferenceCall(op);
-  TensorsOrError results = call ? (*call)({inputs, budget}) : TensorsOrError(call.status());
+  TensorsOrError results = callOnTensors(op, inputs, budget);
   return results ? std::move(results) : results.status().withContext(nodeContext(op));
 }

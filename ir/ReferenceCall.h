@@ -20,7 +20,7 @@ using ReferenceCall = ReferenceFunction;
 /// included. Unsupported when the op has no kernel.
 Expected<ReferenceCall> makeReferenceCall(mlir::Operation *op);
 
-/// Applies an nn op to tensors. Errors name the node.
+/// Applies an nn op to tensors, with tensors as results. Errors name the node.
 Expected<std::vector<Tensor>> evaluateOp(mlir::Operation *op, std::span<const Tensor> inputs,
                                          Budget &budget);
 

@@ -27,8 +27,12 @@ static Expected<nn::ReferenceCall> makeCall(mlir::Operation &op) {
 
 Expected<std::vector<Tensor>>
 interpreter::evaluate(mlir::Operation *op, std::span<const Tensor> inputs, Budget &budget) {
-  auto call = makeCall(*op);
-  auto results = call ? (*call)({inputs, budget}) : Expected<std::vector<Tensor>>(call.status());
+  auto callIt = [&]() -> Expected<std::vector<Tensor>> {
+    QUERN_ASSIGN(nn::ReferenceCall call, makeCall(*op));
+    QUERN_ASSIGN(std::vector<AnyValue> results, call({inputs, budget}));
+    return tensorsOf(std::move(results));
+  };
+  auto results = callIt();
   return results ? std::move(results) : results.status().withContext(nn::nodeContext(op));
 }
 
@@ -52,7 +56,7 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block) {
     if (!call)
       return call.status().withContext(nn::nodeContext(&op));
     if (llvm::isa<nn::NoneOp, nn::ConstantOp, nn::WeightOp>(op)) {
-      QUERN_ASSIGN(std::vector<Tensor> values, (*call)({{}, unlimited}));
+      QUERN_ASSIGN(std::vector<AnyValue> values, (*call)({{}, unlimited}));
       program.constants.emplace_back(slotOf.at(op.getResult(0)), values[0]);
       continue;
     }
@@ -89,23 +93,30 @@ void ReferenceProgram::findLastUses() {
 // Running it
 //===----------------------------------------------------------------------===//
 
+/// Whether a result lies in its place.
+static bool isIn(const AnyValue &result, const Tensor &place) {
+  const Tensor *tensor = result.asTensor();
+  return place.isPresent() && tensor && tensor->rawData() == place.rawData();
+}
+
 Tensor ReferenceProgram::placeOf(size_t slot, std::span<const Tensor> places) const {
   size_t number = std::find(outputs.begin(), outputs.end(), slot) - outputs.begin();
   return number < places.size() ? places[number] : Tensor();
 }
 
-Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
+Status ReferenceProgram::runStep(const Step &step, std::vector<AnyValue> &slots,
                                  const ReferenceArguments &arguments,
                                  const RunOptions &options) const {
   Budget &budget = arguments.budget;
   QUERN_TRY(budget.check());
-  std::vector<Tensor> operands, places;
+  std::vector<AnyValue> operands;
+  std::vector<Tensor> places;
   for (size_t slot : step.operands)
     operands.push_back(slots[slot]);
   for (size_t slot : step.results)
     places.push_back(placeOf(slot, arguments.places));
   auto start = std::chrono::steady_clock::now();
-  QUERN_ASSIGN(std::vector<Tensor> results, step.call({operands, budget, places}));
+  QUERN_ASSIGN(std::vector<AnyValue> results, step.call({operands, budget, places}));
   std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   if (options.onTiming)
     options.onTiming({step.nodeName, step.opName, elapsed.count()});
@@ -115,7 +126,7 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
   }
   for (size_t slot : step.released) {
     budget.release(slots[slot].numBytes());
-    slots[slot] = Tensor();
+    slots[slot] = AnyValue();
   }
   return Status::ok();
 }
@@ -123,19 +134,21 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<Tensor> &slots,
 Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inputs,
                                                     const RunOptions &options) const {
   Budget budget(options.limits, options.cancelled);
-  return run({inputs, budget}, options);
+  QUERN_ASSIGN(std::vector<AnyValue> results, run({inputs, budget}, options));
+  return tensorsOf(std::move(results));
 }
 
-Expected<std::vector<Tensor>> ReferenceProgram::run(const ReferenceArguments &arguments,
-                                                    const RunOptions &options) const {
+Expected<std::vector<AnyValue>> ReferenceProgram::run(const ReferenceArguments &arguments,
+                                                      const RunOptions &options) const {
   auto &[inputs, budget, places] = arguments;
   if (inputs.size() != inputCount)
     return internalError("wanted " + std::to_string(inputCount) + " inputs, found " +
                          std::to_string(inputs.size()));
-  std::vector<Tensor> slots(inputs.begin(), inputs.end());
-  slots.resize(slotCount);
-  for (const auto &[slot, tensor] : constants)
-    slots[slot] = tensor;
+  std::vector<AnyValue> slots(slotCount);
+  for (size_t i = 0; i < inputCount; ++i)
+    slots[i] = inputs[i];
+  for (const auto &[slot, value] : constants)
+    slots[slot] = value;
   int64_t heldBefore = budget.heldBytes();
   for (const Step &step : steps) {
     budget.beginStep();
@@ -143,12 +156,12 @@ Expected<std::vector<Tensor>> ReferenceProgram::run(const ReferenceArguments &ar
     if (!status.isOk())
       return status.withContext(nn::nodeContext(step.nodeName, step.opName));
   }
-  std::vector<Tensor> results;
+  std::vector<AnyValue> results;
   for (size_t slot : outputs)
     results.push_back(slots[slot]);
   slots.clear();
   for (size_t i = 0; i < results.size(); ++i)
-    if (i >= places.size() || results[i].rawData() != places[i].rawData())
+    if (!isIn(results[i], i < places.size() ? places[i] : Tensor()))
       QUERN_TRY(budget.unshare(results[i]));
   // What is left are the results, which are the caller's to count.
   budget.release(budget.heldBytes() - heldBefore);

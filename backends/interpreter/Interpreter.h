@@ -43,8 +43,8 @@ public:
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs,
                                     const RunOptions &options = {}) const;
   /// The same as a part of other work, which holds budget.heldBytes() already.
-  Expected<std::vector<Tensor>> run(const ReferenceArguments &arguments,
-                                    const RunOptions &options = {}) const;
+  Expected<std::vector<AnyValue>> run(const ReferenceArguments &arguments,
+                                      const RunOptions &options = {}) const;
 
 private:
   /// One op; values live in numbered slots.
@@ -58,12 +58,12 @@ private:
     std::vector<size_t> released;
   };
 
-  Status runStep(const Step &step, std::vector<Tensor> &slots, const ReferenceArguments &arguments,
-                 const RunOptions &options) const;
+  Status runStep(const Step &step, std::vector<AnyValue> &slots,
+                 const ReferenceArguments &arguments, const RunOptions &options) const;
   Tensor placeOf(size_t slot, std::span<const Tensor> places) const;
   void findLastUses();
 
-  std::vector<std::pair<size_t, Tensor>> constants;
+  std::vector<std::pair<size_t, AnyValue>> constants;
   std::vector<Step> steps;
   std::vector<size_t> outputs;
   /// The inputs are in the first slots.

@@ -387,7 +387,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   ReferenceStep work;
   work.function = op.reference;
   for (Value operand : op.op->getOperands()) {
-    TensorRef ref;
+    ValueRef ref;
     Value base = graph.resolve(operand);
     if (std::optional<Tensor> tensor = graph.values.tensorOf(base)) {
       ref.constant = graph.values.hasSizes(operand)
@@ -402,7 +402,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
     work.inputs.push_back(std::move(ref));
   }
   for (Value value : op.op->getResults()) {
-    TensorRef ref;
+    ValueRef ref;
     ref.dtype = dtypeOfValue(value);
     if (graph.hasPlace(value)) {
       ref.buffer = refOf(value);
@@ -424,7 +424,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
 /// Fills the slot of an output that no step makes: a string input or constant.
 Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   ReferenceStep work;
-  TensorRef source, target;
+  ValueRef source, target;
   target.buffer = {BufferRef::Space::Dynamic, slotOf(from), 0};
   target.dtype = dtypeOfValue(from);
   if (std::optional<Tensor> tensor = graph.values.tensorOf(from)) {
@@ -434,8 +434,8 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   }
   work.inputs.push_back(std::move(source));
   work.outputs.push_back(std::move(target));
-  work.function = [](const ReferenceArguments &arguments) -> Expected<std::vector<Tensor>> {
-    return std::vector<Tensor>(arguments.inputs.begin(), arguments.inputs.end());
+  work.function = [](const ReferenceArguments &arguments) -> Expected<std::vector<AnyValue>> {
+    return std::vector<AnyValue>{arguments.inputs[0]};
   };
   result.plan.steps.push_back({std::move(work), output, "copy", 0, 0});
   result.kernelKeys.emplace_back();

@@ -46,7 +46,7 @@ Status Budget::hold(int64_t bytes) {
                                            : tooManyActivations(held, bounds.maxActivationBytes);
 }
 
-Status Budget::unshare(Tensor &result) {
+Status Budget::unshare(AnyValue &result) {
   if (!result.isPresent() || result.isSoleOwner())
     return Status::ok();
   QUERN_TRY(hold(result.numBytes()));

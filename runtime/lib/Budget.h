@@ -1,8 +1,8 @@
 //===- Budget.h - what one run may still spend ----------------------------===//
 #pragma once
 
+#include "quern/AnyValue.h"
 #include "quern/Limits.h"
-#include "quern/Tensor.h"
 
 #include <algorithm>
 #include <atomic>
@@ -65,7 +65,7 @@ public:
   int64_t heldBytes() const { return held; }
   /// Gives `result` storage that nothing else refers to, which its receiver may
   /// write into: a copy, held, unless it is so already.
-  Status unshare(Tensor &result);
+  Status unshare(AnyValue &result);
 
   /// Frees the scratch memory of the step before, and counts anew what one allocates.
   void beginStep();

@@ -87,10 +87,6 @@ private:
   std::unordered_multimap<size_t, Entries::iterator> byHash;
 };
 
-std::string PortSignature::describe() const {
-  return std::string(dtypeName(dtype)) + " " + (ranked ? shape.str() : "of any shape");
-}
-
 Executable::Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs,
                        Planner planner, int64_t planCacheBytes)
     : inputPorts(std::move(inputs)), outputPorts(std::move(outputs)), planner(std::move(planner)),
@@ -152,21 +148,24 @@ Status quern::checkInputDims(std::span<const PortSignature> ports,
     return wrongCount(ports, dims.size());
   SymbolSizes symbols;
   for (size_t i = 0; i < dims.size(); ++i)
-    QUERN_TRY(checkDims(ports[i], dims[i], symbols));
+    if (ports[i].isTensor())
+      QUERN_TRY(checkDims(ports[i], dims[i], symbols));
   return Status::ok();
 }
 
-Status quern::checkInputs(std::span<const PortSignature> ports, std::span<const Tensor> tensors) {
-  if (tensors.size() != ports.size())
-    return wrongCount(ports, tensors.size());
-  std::vector<Tensor::Dims> dims;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const Tensor &tensor = tensors[i];
-    if (!tensor.isPresent())
-      return mismatch(ports[i], ports[i].describe(), "no tensor");
-    if (tensor.dtype() != ports[i].dtype)
-      return mismatch(ports[i], ports[i].describe(), tensor.describe());
-    dims.push_back(tensor.dims());
+Status quern::checkInputs(std::span<const PortSignature> ports, ValueList values) {
+  if (values.size() != ports.size())
+    return wrongCount(ports, values.size());
+  std::vector<Tensor::Dims> dims(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    const PortSignature &port = ports[i];
+    const Tensor *tensor = values.asTensor(i);
+    if (tensor && port.isTensor() && tensor->dtype() == port.dtype)
+      dims[i] = tensor->dims();
+    else if (tensor && !tensor->isPresent())
+      return mismatch(port, port.describe(), "no tensor");
+    else if (!values[i].fits(port))
+      return mismatch(port, port.describe(), values[i].describe());
   }
   return checkInputDims(ports, dims);
 }

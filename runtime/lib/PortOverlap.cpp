@@ -28,13 +28,17 @@ Status PortOverlap::describe(const Range &output, const Range &other) {
                       " of the second on");
 }
 
-Status PortOverlap::check(std::span<const Tensor> inputs, std::span<const Tensor> outputs) {
+Status PortOverlap::check(ValueList inputs, ValueList outputs) {
   ranges.clear();
   for (size_t i = 0; i < inputs.size(); ++i)
-    addRange(plan.inputs[i], inputs[i], /*isOutput=*/false);
+    if (const Tensor *tensor = inputs.asTensor(i))
+      addRange(plan.inputs[i], *tensor, /*isOutput=*/false);
+    else
+      inputs[i].forEachTensor(
+          [&](const Tensor &each) { addRange(plan.inputs[i], each, /*isOutput=*/false); });
   for (size_t i = 0; i < outputs.size(); ++i)
-    if (!plan.outputs[i].dynamic)
-      addRange(plan.outputs[i], outputs[i], /*isOutput=*/true);
+    if (const Tensor *tensor = outputs.asTensor(i); tensor && !plan.outputs[i].dynamic)
+      addRange(plan.outputs[i], *tensor, /*isOutput=*/true);
   std::sort(ranges.begin(), ranges.end(),
             [](const Range &a, const Range &b) { return a.begin < b.begin; });
   // Those seen so far that reach furthest.

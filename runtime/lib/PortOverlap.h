@@ -17,9 +17,9 @@ public:
   explicit PortOverlap(const Plan &plan);
 
   /// InvalidInput, naming two ports of the plan and the bytes they share, when a
-  /// tensor that is written in place shares memory with another. The tensors are
+  /// tensor that is written in place shares memory with another. The values are
   /// one per port. Takes n log n time.
-  Status check(std::span<const Tensor> inputs, std::span<const Tensor> outputs);
+  Status check(ValueList inputs, ValueList outputs);
 
 private:
   struct Range {

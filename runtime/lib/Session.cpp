@@ -47,10 +47,12 @@ struct Session::State {
       : executable(std::move(executable)), options(options),
         pool(options.threads, options.flushDenormals) {}
 
-  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
-  Status selectPlan(std::span<const Tensor> inputs);
+  Status run(ValueList inputs, ValueTargets outputs);
+  bool matches(const Plan &plan, ValueList inputs) const;
+  Status selectPlan(ValueList inputs);
+  Status checkInputStorage(ValueList inputs) const;
   Status growArena(CheckedSize bytes);
-  Status bindOutputs(const Plan &plan, std::span<Tensor> outputs) const;
+  Status bindOutputs(const Plan &plan, ValueTargets outputs) const;
 
   std::shared_ptr<const Executable> executable;
   SessionOptions options;
@@ -62,11 +64,21 @@ struct Session::State {
   std::atomic<bool> running = false;
 };
 
-static bool matches(const Plan &plan, std::span<const Tensor> inputs) {
-  return std::equal(plan.inputs.begin(), plan.inputs.end(), inputs.begin(), inputs.end(),
-                    [](const PlanPort &port, const Tensor &tensor) {
-                      return port.dtype == tensor.dtype() && port.dims == tensor.dims();
-                    });
+/// Whether the plan is one for these inputs. What it does not tell, the types of what
+/// is no tensor, is told by the signature.
+bool Session::State::matches(const Plan &plan, ValueList inputs) const {
+  if (plan.inputs.size() != inputs.size())
+    return false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const PlanPort &port = plan.inputs[i];
+    const Tensor *tensor = inputs.asTensor(i);
+    bool fits = tensor ? port.kind == ValueType::Kind::Tensor && port.dtype == tensor->dtype() &&
+                             (port.dynamic || port.dims == tensor->dims())
+                       : port.dynamic && inputs[i].fits(executable->inputs()[i]);
+    if (!fits)
+      return false;
+  }
+  return true;
 }
 
 /// Kernels load whole elements: an element must not straddle its alignment.
@@ -83,7 +95,7 @@ static Status checkStorage(const char *kind, const std::string &name, const Tens
 }
 
 /// Brings the executor for these inputs to the front, planning when it is new.
-Status Session::State::selectPlan(std::span<const Tensor> inputs) {
+Status Session::State::selectPlan(ValueList inputs) {
   auto at = std::find_if(planned.begin(), planned.end(), [&](const auto &candidate) {
     return matches(candidate->executor.plan(), inputs);
   });
@@ -93,8 +105,10 @@ Status Session::State::selectPlan(std::span<const Tensor> inputs) {
   }
   QUERN_TRY(checkInputs(executable->inputs(), inputs));
   std::vector<Tensor::Dims> dims;
-  for (const Tensor &input : inputs)
-    dims.push_back(input.dims());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor *tensor = inputs.asTensor(i);
+    dims.push_back(tensor ? tensor->dims() : Tensor::Dims());
+  }
   QUERN_ASSIGN(std::shared_ptr<const Plan> plan,
                executable->planFor(dims, options.limits.deadline));
   if (!matches(*plan, inputs) || plan->outputs.size() != executable->outputs().size())
@@ -116,37 +130,51 @@ Status Session::State::growArena(CheckedSize bytes) {
   return Status::ok();
 }
 
-Status Session::State::bindOutputs(const Plan &plan, std::span<Tensor> outputs) const {
+Status Session::State::checkInputStorage(ValueList inputs) const {
+  Status status;
+  for (size_t i = 0; i < inputs.size() && status.isOk(); ++i) {
+    auto check = [&](const Tensor &tensor) {
+      if (status.isOk())
+        status = checkStorage("input", executable->inputs()[i].name, tensor);
+    };
+    if (const Tensor *tensor = inputs.asTensor(i))
+      check(*tensor);
+    else
+      inputs[i].forEachTensor(check);
+  }
+  return status;
+}
+
+Status Session::State::bindOutputs(const Plan &plan, ValueTargets outputs) const {
   for (size_t i = 0; i < outputs.size(); ++i) {
     const PlanPort &port = plan.outputs[i];
-    Tensor &output = outputs[i];
     if (port.dynamic)
       continue;
-    if (!output.isPresent()) {
-      QUERN_ASSIGN(output, Tensor::allocateUninitialized(port.dtype, port.dims, options.limits));
+    Tensor *output = outputs.asTensor(i);
+    if (output && !output->isPresent()) {
+      QUERN_ASSIGN(*output, Tensor::allocateUninitialized(port.dtype, port.dims, options.limits));
       continue;
     }
-    if (output.dtype() != port.dtype || output.dims() != port.dims)
+    if (!output || output->dtype() != port.dtype || output->dims() != port.dims)
       return invalidInput("output '" + port.name + "': wanted " +
                           std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims) +
-                          ", found " + output.describe());
-    QUERN_TRY(checkStorage("output", port.name, output));
+                          ", found " + outputs.list()[i].describe());
+    QUERN_TRY(checkStorage("output", port.name, *output));
   }
   return Status::ok();
 }
 
-Status Session::State::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+Status Session::State::run(ValueList inputs, ValueTargets outputs) {
   if (outputs.size() != executable->outputs().size())
     return invalidInput("wanted " + std::to_string(executable->outputs().size()) +
                         " outputs, found " + std::to_string(outputs.size()));
   QUERN_TRY(selectPlan(inputs));
-  for (size_t i = 0; i < inputs.size(); ++i)
-    QUERN_TRY(checkStorage("input", executable->inputs()[i].name, inputs[i]));
+  QUERN_TRY(checkInputStorage(inputs));
   PlannedRun &current = *planned.front();
   const Plan &plan = current.executor.plan();
   QUERN_TRY(growArena(runBytes(plan, pool.threads())));
   QUERN_TRY(bindOutputs(plan, outputs));
-  QUERN_TRY(current.overlap.check(inputs, outputs));
+  QUERN_TRY(current.overlap.check(inputs, outputs.list()));
 
   Budget budget(options.limits, &cancelled);
   RunResources resources{.pool = pool,
@@ -177,7 +205,7 @@ const Executable &Session::executable() const { return *state->executable; }
 int Session::threads() const { return state->pool.threads(); }
 void Session::cancel() { state->cancelled.store(true, std::memory_order_relaxed); }
 
-Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+Status Session::runValues(ValueList inputs, ValueTargets outputs) {
   if (state->running.exchange(true, std::memory_order_acquire))
     return usageError("the session is in use by another thread; make one session per thread");
   Status status = state->run(inputs, outputs);
@@ -186,6 +214,20 @@ Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
     status = Status(StatusCode::Cancelled, "the run was cancelled");
   state->running.store(false, std::memory_order_release);
   return status;
+}
+
+Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  return runValues(inputs, outputs);
+}
+
+Status Session::run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) {
+  return runValues(inputs, outputs);
+}
+
+Expected<std::vector<AnyValue>> Session::run(std::span<const AnyValue> inputs) {
+  std::vector<AnyValue> outputs(executable().outputs().size());
+  QUERN_TRY(run(inputs, outputs));
+  return outputs;
 }
 
 Expected<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {

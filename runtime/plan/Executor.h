@@ -1,26 +1,19 @@
 //===- Executor.h - runs a plan -------------------------------------------===//
 #pragma once
 
-#include "quern/Session.h"
-#include "runtime/lib/Budget.h"
-#include "runtime/lib/TaskPool.h"
-#include "runtime/plan/Plan.h"
-
-#include <cstddef>
-#include <span>
+#include "quern/ValueList.h"
+#include "runtime/plan/RunSteps.h"
 
 namespace quern {
 
-/// What a run works with besides the plan and the tensors.
+/// What a run works with besides the plan and the values.
 struct RunResources {
   TaskPool &pool;
-  /// Asked between steps, between the task ranges of a step and by reference kernels;
-  /// holds the plan's arena and the values in dynamic slots.
   Budget &budget;
   /// At least runBytes(plan, pool.threads()) bytes, 64-byte aligned.
   std::byte *arena = nullptr;
   bool flushSubnormals = true;
-  /// The time of each step is added here, when it is not empty.
+  /// As RunContext::profile.
   std::span<ProfileRow> profile = {};
 };
 
@@ -36,32 +29,14 @@ public:
   /// plan().outputs and are written in place; dynamic ones are assigned when all
   /// has gone well, and share storage with nothing.
   /// Errors name the nodes of the step that failed.
-  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs,
-             const RunResources &resources);
+  Status run(ValueList inputs, ValueTargets outputs, const RunResources &resources);
 
 private:
-  /// The tensors of the current run.
-  struct Binding {
-    std::span<const Tensor> inputs;
-    std::span<Tensor> outputs;
-    const RunResources &resources;
-    Budget &budget() const { return resources.budget; }
-  };
-  void *resolve(const BufferRef &ref, const Binding &binding) const;
-  Tensor operand(const TensorRef &ref, const Binding &binding) const;
-  Tensor place(const TensorRef &ref, const Binding &binding) const;
-  void *workerScratch(const KernelStep &step, const RunResources &resources) const;
-  Status runKernel(const KernelStep &step, const Binding &binding);
-  Status runReference(const ReferenceStep &step, const Binding &binding);
-  Status storeResult(const TensorRef &ref, Tensor result, const Binding &binding);
-  Status storeInSlot(uint32_t slot, Tensor result, const Binding &binding);
-  Status runSteps(const Binding &binding);
-  Status assignDynamicOutputs(const Binding &binding);
+  Status bindPorts(ValueList inputs, ValueTargets outputs, Budget &budget);
+  Status assignDynamicOutputs(ValueTargets outputs, Budget &budget);
 
   std::shared_ptr<const Plan> compiled;
-  /// The buffers of the running kernel step.
-  std::vector<void *> pointers;
-  std::vector<Tensor> slots;
+  Frame frame;
   int64_t scratchBytes;
 };
 

@@ -36,9 +36,9 @@ void quern::releaseSlotsAfterLastUse(Plan &plan) {
     if (!step)
       continue;
     step->released.clear();
-    for (const std::vector<TensorRef> *refs : {&step->outputs, &step->inputs})
-      for (const TensorRef &ref : *refs)
-        if (ref.buffer.space == BufferRef::Space::Dynamic && !neededLater[ref.buffer.index]) {
+    for (const std::vector<ValueRef> *refs : {&step->outputs, &step->inputs})
+      for (const ValueRef &ref : *refs)
+        if (ref.buffer.isDynamic() && !neededLater[ref.buffer.index]) {
           neededLater[ref.buffer.index] = true;
           step->released.push_back(ref.buffer.index);
         }
@@ -54,7 +54,7 @@ int64_t quern::approximateBytes(const Plan &plan) {
       bytes += kernel->buffers.capacity() * sizeof(BufferRef) +
                kernel->dims.capacity() * sizeof(int64_t);
     else if (auto *reference = std::get_if<ReferenceStep>(&step.work))
-      bytes += (reference->inputs.size() + reference->outputs.size()) * sizeof(TensorRef);
+      bytes += (reference->inputs.size() + reference->outputs.size()) * sizeof(ValueRef);
   }
   return static_cast<int64_t>(bytes);
 }

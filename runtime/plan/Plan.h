@@ -1,9 +1,9 @@
 //===- Plan.h - what a compiled graph is at run time ----------------------===//
 #pragma once
 
-#include "quern/Tensor.h"
 #include "runtime/plan/Kernel.h"
 #include "runtime/plan/ReferenceFunction.h"
+#include "runtime/plan/ValueRef.h"
 
 #include <cstdint>
 #include <memory>
@@ -12,20 +12,6 @@
 #include <vector>
 
 namespace quern {
-
-/// Where a buffer starts.
-struct BufferRef {
-  enum class Space : uint8_t {
-    Arena,   ///< byte `offset` of the session's arena
-    Weights, ///< byte `offset` of weight tensor `index`
-    Input,   ///< byte `offset` of graph input `index`
-    Output,  ///< byte `offset` of graph output `index`
-    Dynamic, ///< the tensor in dynamic slot `index` (a ReferenceStep's operand or result only)
-  };
-  Space space = Space::Arena;
-  uint32_t index = 0;
-  int64_t offset = 0;
-};
 
 /// Runs native code.
 struct KernelStep {
@@ -39,22 +25,11 @@ struct KernelStep {
   int64_t scratchBytes = 0;
 };
 
-/// An operand or result of a ReferenceStep. A Dynamic one has no dims: its size
-/// is known only when the step has run. An absent operand has dtype Undefined.
-struct TensorRef {
-  BufferRef buffer;
-  DType dtype = DType::Undefined;
-  Tensor::Dims dims;
-  /// A constant operand itself; the rest says nothing then. Strings, for one,
-  /// have no place in a plan's memory.
-  Tensor constant = {};
-};
-
-/// Calls a reference kernel on tensors: the path of ops without native code.
+/// Calls a reference kernel on values: the path of ops without native code.
 struct ReferenceStep {
   ReferenceFunction function;
-  std::vector<TensorRef> inputs;
-  std::vector<TensorRef> outputs;
+  std::vector<ValueRef> inputs;
+  std::vector<ValueRef> outputs;
   /// Dynamic slots that are not needed after this step.
   std::vector<uint32_t> released = {};
 };
@@ -73,11 +48,14 @@ struct PlanStep {
 struct PlanPort {
   std::string name;
   DType dtype = DType::Undefined;
-  /// Empty and `dynamic` when the size is known only after the run.
+  /// Empty and `dynamic` when the plan knows no size: of an output that is known only
+  /// after the run, of an input that any size will do for.
   Tensor::Dims dims = {};
   bool dynamic = false;
-  /// Of a dynamic output: its slot.
+  /// Where a dynamic input is put before the run, and a dynamic output is after it.
   uint32_t slot = 0;
+  /// What is no tensor is dynamic.
+  ValueType::Kind kind = ValueType::Kind::Tensor;
 };
 
 /// A graph compiled for one set of input shapes. Immutable; shared by sessions.

@@ -1,7 +1,7 @@
 //===- ReferenceFunction.h - how plans call reference kernels -------------===//
 #pragma once
 
-#include "quern/Tensor.h"
+#include "quern/ValueList.h"
 
 #include <functional>
 #include <span>
@@ -14,18 +14,18 @@ class Budget;
 /// What a reference kernel is called with.
 struct ReferenceArguments {
   /// One per operand; absent tensors stand for operands that were left out.
-  std::span<const Tensor> inputs;
+  ValueList inputs;
   /// Where memory comes from, and what long work asks whether to go on.
   Budget &budget;
   /// For each result the storage that waits for it, with any contents; absent where
   /// there is none, and empty when there is none at all. It overlaps no operand and
-  /// no other result. A result that is written there needs no copy.
+  /// no other result. A tensor that is written there needs no copy.
   std::span<const Tensor> places = {};
 };
 
 /// Computes the results of one op, of which some may lie in their places and some
 /// share the storage of operands.
 using ReferenceFunction =
-    std::function<Expected<std::vector<Tensor>>(const ReferenceArguments &arguments)>;
+    std::function<Expected<std::vector<AnyValue>>(const ReferenceArguments &arguments)>;
 
 } // namespace quern

@@ -19,9 +19,10 @@ static StridedBox wholeBox(const Tensor &tensor) { return {0, rowMajorStrides(te
 //===----------------------------------------------------------------------===//
 
 /// The input shapes joined along `axis`.
-static Expected<std::vector<int64_t>> concatDims(std::span<const Tensor> inputs, int64_t axis) {
+static Expected<std::vector<int64_t>> concatDims(const TensorList &inputs, int64_t axis) {
   std::vector<int64_t> dims = inputs[0].dims();
-  for (const Tensor &input : inputs.subspan(1)) {
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    const Tensor &input = inputs[i];
     bool fits = input.dtype() == inputs[0].dtype() && input.rank() == inputs[0].rank();
     for (int64_t d = 0; fits && d < input.rank(); ++d)
       fits = d == axis || input.dim(d) == dims[d];

@@ -91,7 +91,7 @@ struct IndexSpace {
 };
 } // namespace
 
-static IndexSpace mergeDims(std::span<const Tensor> inputs, std::span<const int64_t> resultDims) {
+static IndexSpace mergeDims(const TensorList &inputs, std::span<const int64_t> resultDims) {
   std::vector<std::vector<int64_t>> full;
   for (const Tensor &input : inputs)
     full.push_back(broadcastStrides(input.dims(), resultDims));
@@ -122,7 +122,7 @@ static int64_t elementWork(size_t arity) { return 4 + 4 * static_cast<int64_t>(a
 
 /// Fills `result`, whose shape all inputs broadcast to, row by row.
 static Status applyScalarFunction(ScalarFunction function, std::span<const double> params,
-                                  std::span<const Tensor> inputs, Tensor &result, Budget &budget) {
+                                  const TensorList &inputs, Tensor &result, Budget &budget) {
   constexpr int64_t kChunk = 256;
   IndexSpace space = mergeDims(inputs, result.dims());
   int64_t rowLength = 1;
@@ -205,11 +205,13 @@ static Expected<std::vector<Tensor>> evaluateOnStrings(const OpCall &call,
   if (call.opName != "nn.where" && call.opName != "nn.equal")
     return unsupportedDType(DType::String);
   StringNumbers strings;
-  std::vector<Tensor> inputs(call.inputs.begin(), call.inputs.end());
-  for (Tensor &input : inputs)
+  std::vector<Tensor> inputs;
+  for (const Tensor &input : call.inputs) {
+    inputs.push_back(input);
     if (input.dtype() == DType::String) {
-      QUERN_ASSIGN(input, strings.encode(input, call.budget));
+      QUERN_ASSIGN(inputs.back(), strings.encode(input, call.budget));
     }
+  }
   bool givesStrings = call.resultTypes[0] == DType::String;
   DType resultType = givesStrings ? DType::UInt64 : call.resultTypes[0];
   QUERN_ASSIGN(

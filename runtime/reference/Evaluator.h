@@ -48,7 +48,7 @@ struct OpCall {
   std::string_view opName;
   const Attributes &attributes;
   /// One per operand; absent tensors stand for `nn.none`.
-  std::span<const Tensor> inputs;
+  TensorList inputs;
   /// How many results the op has, and their declared element types.
   std::span<const DType> resultTypes;
   /// Where memory comes from, for results and scratch, and what long loops ask

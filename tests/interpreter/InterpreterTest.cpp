@@ -195,7 +195,7 @@ TEST_F(InterpreterTest, MakesCallsThatOutliveTheOp) {
   std::vector<Tensor> inputs{floats({-1, 1})};
   auto results = (*call)({inputs, budget});
   ASSERT_TRUE(results) << results.status().message();
-  expectTensor<float>((*results)[0], {2}, {0, 1});
+  expectTensor<float>(*(*results)[0].asTensor(), {2}, {0, 1});
 }
 
 TEST_F(InterpreterTest, EvaluatesOneOp) {

@@ -40,9 +40,9 @@ inline void expectSameInPlaces(EvalFunction function, const OpCall &call,
   ASSERT_TRUE(again) << again.status().message();
   for (size_t i = 0; i < results.size(); ++i) {
     const Tensor &found = (*again)[i], &wanted = results[i];
-    bool givesBack = std::any_of(call.inputs.begin(), call.inputs.end(), [&](const Tensor &input) {
-      return input.isPresent() && input.rawData() == found.rawData();
-    });
+    bool givesBack = false;
+    for (const Tensor &input : call.inputs)
+      givesBack |= input.isPresent() && input.rawData() == found.rawData();
     EXPECT_TRUE(givesBack || found.rawData() == places[i].rawData()) << call.opName;
     ASSERT_EQ(found.describe(), wanted.describe());
     if (wanted.dtype() == DType::String)

@@ -105,8 +105,7 @@ TEST(Executable, InputErrorsNameInputWantedAndFound) {
 }
 
 TEST(Executable, UnrankedInputsTakeAnyShape) {
-  std::vector<PortSignature> ports{
-      {.name = "a", .dtype = DType::Float32, .shape = {}, .ranked = false}};
+  std::vector<PortSignature> ports{{"a", ValueType::tensor(DType::Float32)}};
   EXPECT_TRUE(checkInputs(ports, std::vector{floats({2, 3})}).isOk());
   EXPECT_TRUE(checkInputs(ports, std::vector{floats({})}).isOk());
   EXPECT_EQ(checkInputs(ports, std::vector{ints({2})}).message(),

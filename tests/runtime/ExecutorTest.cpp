@@ -36,8 +36,8 @@ template <typename T> std::vector<T> valuesOf(const Tensor &t) {
   return std::vector<T>(t.data<T>(), t.data<T>() + t.numElements());
 }
 
-PlanStep referenceStep(decltype(ReferenceStep::function) function, std::vector<TensorRef> inputs,
-                       std::vector<TensorRef> outputs) {
+PlanStep referenceStep(decltype(ReferenceStep::function) function, std::vector<ValueRef> inputs,
+                       std::vector<ValueRef> outputs) {
   PlanStep step;
   step.work = ReferenceStep{std::move(function), std::move(inputs), std::move(outputs)};
   step.nodes = "node7";
@@ -46,7 +46,7 @@ PlanStep referenceStep(decltype(ReferenceStep::function) function, std::vector<T
 }
 
 /// x (4 floats) -> one reference step -> y, as given.
-std::shared_ptr<Plan> referencePlan(decltype(ReferenceStep::function) function, TensorRef result) {
+std::shared_ptr<Plan> referencePlan(decltype(ReferenceStep::function) function, ValueRef result) {
   auto plan = std::make_shared<Plan>();
   plan->inputs = {{.name = "x", .dtype = DType::Float32, .dims = {4}}};
   bool dynamic = result.buffer.space == BufferRef::Space::Dynamic;
@@ -88,11 +88,11 @@ TEST(Executor, TasksUpToTheGrainAreOneCall) {
 }
 
 TEST(Executor, ReferenceResultsAreCopiedToStaticBuffers) {
-  auto twice = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+  auto twice = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
     std::vector<float> values;
-    for (float v : call.inputs[0].elementsAs<float>())
+    for (float v : call.inputs.asTensor(0)->elementsAs<float>())
       values.push_back(2 * v);
-    return std::vector{Tensor::of<float>({2, 2}, values)};
+    return std::vector<AnyValue>{Tensor::of<float>({2, 2}, values)};
   };
   auto result = runOnce(referencePlan(twice, {output(0), DType::Float32, {2, 2}}), {kFour});
   ASSERT_TRUE(result.status.isOk()) << result.status.message();
@@ -101,13 +101,13 @@ TEST(Executor, ReferenceResultsAreCopiedToStaticBuffers) {
 
 TEST(Executor, ReferenceKernelsWriteInTheirPlaces) {
   static const void *written;
-  auto twice = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+  auto twice = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
     Tensor result = call.places[0];
     EXPECT_EQ(result.describe(), "float32 2x2");
     for (int64_t i = 0; i < 4; ++i)
-      result.mutableData<float>()[i] = 2 * call.inputs[0].data<float>()[i];
+      result.mutableData<float>()[i] = 2 * call.inputs.asTensor(0)->data<float>()[i];
     written = result.rawData();
-    return std::vector{result};
+    return std::vector<AnyValue>{result};
   };
   auto plan = referencePlan(twice, {arena(64), DType::Float32, {2, 2}});
   plan->arenaBytes = 128;
@@ -122,16 +122,16 @@ TEST(Executor, ReferenceKernelsWriteInTheirPlaces) {
 }
 
 TEST(Executor, NoPlaceWaitsInSlots) {
-  auto giveBack = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+  auto giveBack = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
     EXPECT_FALSE(call.places[0].isPresent());
-    return std::vector{call.inputs[0]};
+    return std::vector<AnyValue>{call.inputs[0]};
   };
   auto result = runOnce(referencePlan(giveBack, {slot(0), DType::Float32, {}}), {kFour});
   EXPECT_EQ(valuesOf<float>(result.outputs[0]), valuesOf<float>(kFour));
 }
 
 TEST(Executor, ReferenceErrorsNameTheNode) {
-  auto fails = [](const ReferenceArguments &) -> Expected<std::vector<Tensor>> {
+  auto fails = [](const ReferenceArguments &) -> Expected<std::vector<AnyValue>> {
     return invalidInput("index 9 is out of range");
   };
   auto result = runOnce(referencePlan(fails, {output(0), DType::Float32, {4}}), {kFour});
@@ -140,13 +140,13 @@ TEST(Executor, ReferenceErrorsNameTheNode) {
 }
 
 TEST(Executor, ReferenceResultsMustBeAsPlanned) {
-  auto giveBack = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
-    return std::vector<Tensor>(call.inputs.begin(), call.inputs.end());
+  auto giveBack = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
+    return std::vector<AnyValue>{call.inputs[0]};
   };
-  auto nothing = [](const ReferenceArguments &) -> Expected<std::vector<Tensor>> {
-    return std::vector<Tensor>();
+  auto nothing = [](const ReferenceArguments &) -> Expected<std::vector<AnyValue>> {
+    return std::vector<AnyValue>();
   };
-  auto message = [](auto function, TensorRef ref) {
+  auto message = [](auto function, ValueRef ref) {
     auto result = runOnce(referencePlan(function, std::move(ref)), {kFour});
     EXPECT_EQ(result.status.code(), StatusCode::Internal);
     return result.status.message();
@@ -160,21 +160,22 @@ TEST(Executor, ReferenceResultsMustBeAsPlanned) {
 }
 
 TEST(Executor, DynamicResultsFlowThroughSlots) {
-  auto firstTwo = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
-    return std::vector{
-        Tensor::of<float>({2}, {call.inputs[0].data<float>()[0], call.inputs[0].data<float>()[1]})};
+  auto firstTwo = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
+    return std::vector<AnyValue>{
+        Tensor::of<float>({2}, {call.inputs.asTensor(0)->data<float>()[0],
+                                call.inputs.asTensor(0)->data<float>()[1]})};
   };
-  auto negate = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+  auto negate = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
     EXPECT_FALSE(call.inputs[1].isPresent());
     std::vector<float> values;
-    for (float v : call.inputs[0].elementsAs<float>())
+    for (float v : call.inputs.asTensor(0)->elementsAs<float>())
       values.push_back(-v);
-    return std::vector{Tensor::of<float>(call.inputs[0].dims(), values)};
+    return std::vector<AnyValue>{Tensor::of<float>(call.inputs.asTensor(0)->dims(), values)};
   };
   auto plan = referencePlan(firstTwo, {slot(0), DType::Float32, {}});
   plan->dynamicSlots = 2;
   plan->outputs[0].slot = 1;
-  plan->steps.push_back(referenceStep(negate, {{slot(0), DType::Float32, {}}, TensorRef{}},
+  plan->steps.push_back(referenceStep(negate, {{slot(0), DType::Float32, {}}, ValueRef{}},
                                       {{slot(1), DType::Float32, {}}}));
   auto result = runOnce(plan, {kFour});
   ASSERT_TRUE(result.status.isOk()) << result.status.message();
@@ -183,12 +184,12 @@ TEST(Executor, DynamicResultsFlowThroughSlots) {
 }
 
 namespace {
-Expected<std::vector<Tensor>> copyOf(const ReferenceArguments &call) {
-  QUERN_ASSIGN(Tensor copy, call.inputs[0].clone());
-  return std::vector{copy};
+Expected<std::vector<AnyValue>> copyOf(const ReferenceArguments &call) {
+  QUERN_ASSIGN(AnyValue copy, call.inputs[0].clone());
+  return std::vector<AnyValue>{copy};
 }
-Expected<std::vector<Tensor>> reshape(const ReferenceArguments &call) {
-  return std::vector{call.inputs[0].reshaped({2, 2})};
+Expected<std::vector<AnyValue>> reshape(const ReferenceArguments &call) {
+  return std::vector<AnyValue>{call.inputs.asTensor(0)->reshaped({2, 2})};
 }
 
 /// x (4 floats) -> `count` copies in slots, one from the other -> y, the last one.
@@ -250,7 +251,7 @@ TEST(Executor, CopiesForOutputsCount) {
 TEST(Executor, DynamicOutputsOwnTheirStorage) {
   auto plan = referencePlan(reshape, {slot(0), DType::Float32, {}});
   Tensor constant = Tensor::of<float>({4}, {5, 6, 7, 8});
-  TensorRef constantRef;
+  ValueRef constantRef;
   constantRef.constant = constant;
   plan->steps.push_back(referenceStep(reshape, {constantRef}, {{slot(1), DType::Float32, {}}}));
   plan->steps.push_back(
@@ -320,10 +321,10 @@ TEST(Executor, DynamicResultsNeverShareBorrowedStorage) {
 }
 
 TEST(Executor, StringsAreCopiedAsObjects) {
-  auto name = [](const ReferenceArguments &) -> Expected<std::vector<Tensor>> {
+  auto name = [](const ReferenceArguments &) -> Expected<std::vector<AnyValue>> {
     Tensor t = Tensor::allocate(DType::String, {1}).take();
     t.mutableData<std::string>()[0] = "a string that is too long for the small buffer";
-    return std::vector{t};
+    return std::vector<AnyValue>{t};
   };
   auto result = runOnce(referencePlan(name, {output(0), DType::String, {1}}), {kFour});
   ASSERT_TRUE(result.status.isOk()) << result.status.message();
@@ -383,9 +384,9 @@ TEST(Executor, TimeIsOverBeforeTheFirstStep) {
 }
 
 TEST(Executor, ReferenceKernelsShareTheBudgetWithTheArena) {
-  auto allocates = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+  auto allocates = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
     QUERN_ASSIGN(Tensor result, call.budget.allocate(DType::Float32, {4}));
-    return std::vector{result};
+    return std::vector<AnyValue>{result};
   };
   auto plan = referencePlan(allocates, {output(0), DType::Float32, {4}});
   plan->arenaBytes = 100;

@@ -159,8 +159,8 @@ TEST(Session, ActivationsAreLimited) {
 
 TEST(Session, ValuesInSlotsAreLimited) {
   auto plan = addElevenPlan(4, 1);
-  auto copy = [](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
-    QUERN_ASSIGN(Tensor result, call.inputs[0].clone());
+  auto copy = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
+    QUERN_ASSIGN(AnyValue result, call.inputs[0].clone());
     return std::vector{result};
   };
   PlanStep step;
@@ -270,9 +270,9 @@ TEST(Session, OneRunAtATime) {
   Session *inner = nullptr;
   Status nested;
   PlanStep step;
-  step.work = ReferenceStep{[&](const ReferenceArguments &call) -> Expected<std::vector<Tensor>> {
+  step.work = ReferenceStep{[&](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
                               nested = inner->run(std::vector{kFour}).status();
-                              return std::vector{call.inputs[0]};
+                              return std::vector<AnyValue>{call.inputs[0]};
                             },
                             {{input(0), DType::Float32, {4}}},
                             {{output(0), DType::Float32, {4}}}};

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "quern/Deadline.h"
-#include "quern/PortShape.h"
-#include "quern/Tensor.h"
+#include "quern/ValueList.h"
 
 #include <functional>
 #include <memory>
@@ -15,23 +14,23 @@ namespace quern {
 
 struct Plan;
 
-/// The name, element type and shape of one graph input or output.
-struct PortSignature {
-  std::string name;
-  DType dtype = DType::Undefined;
-  PortShape shape;
-  /// False when a model declares no shape; `shape` says nothing then.
-  bool ranked = true;
+/// The name and type of one graph input or output.
+struct PortSignature : ValueType {
+  PortSignature() = default;
+  PortSignature(std::string name, ValueType type)
+      : ValueType(std::move(type)), name(std::move(name)) {}
+  PortSignature(std::string name, DType dtype, PortShape shape)
+      : PortSignature(std::move(name), tensor(dtype, std::move(shape))) {}
 
-  /// "float32 Nx3x224x224".
-  std::string describe() const;
+  std::string name;
 };
 
 /// InvalidInput, naming the input, what was wanted and what was found, unless
-/// `dims` agree with `ports`; one symbol stands for one size everywhere.
+/// `dims` agree with `ports`; one symbol stands for one size everywhere. What is no
+/// tensor has no dims.
 Status checkInputDims(std::span<const PortSignature> ports, std::span<const Tensor::Dims> dims);
-/// As checkInputDims, and for presence and element types too.
-Status checkInputs(std::span<const PortSignature> ports, std::span<const Tensor> tensors);
+/// As checkInputDims, and for presence, kinds and element types too.
+Status checkInputs(std::span<const PortSignature> ports, ValueList values);
 
 /// A compiled model: immutable, shared by any number of sessions and threads.
 /// It plans once per set of input shapes and keeps the most recent plans, as many as

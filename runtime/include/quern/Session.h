@@ -63,14 +63,17 @@ public:
   /// Runs on `inputs`, one per executable().inputs(). InvalidInput names the
   /// input, what was wanted and what was found.
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs);
+  Expected<std::vector<AnyValue>> run(std::span<const AnyValue> inputs);
   /// As above into `outputs`, one per executable().outputs(): a present tensor
   /// must have the output's type and dims, must not overlap an input or another
   /// output, and is written in place; an absent one is allocated. An output whose
   /// size is known only after the run is replaced when the run has gone well. Its
   /// storage is its own, as that of an allocated one: neither the model's nor
   /// another tensor's. Allocates nothing when all are present, the input dims are
-  /// those of the last run, and every step is native.
+  /// those of the last run, and every step is native. An output that is no tensor
+  /// needs values: among tensors it is InvalidInput.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+  Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs);
 
   /// Makes the current run (or the next one) end with StatusCode::Cancelled
   /// within a step. May be called from any thread and from a signal handler.
@@ -83,6 +86,7 @@ public:
 
 private:
   struct State;
+  Status runValues(ValueList inputs, ValueTargets outputs);
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state;
 };

@@ -1,0 +1,36 @@
+//===- ValueList.cpp - values or tensors, seen alike ----------------------===//
+#include "quern/ValueList.h"
+
+using namespace quern;
+
+Expected<TensorList> TensorList::of(ValueList values) {
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!values.asTensor(i))
+      return invalidInput("operand " + std::to_string(i) + " is a " + values[i].describe() +
+                          ", wanted a tensor");
+  return TensorList(values);
+}
+
+Status ValueTargets::set(size_t i, AnyValue value) const {
+  if (values) {
+    values[i] = std::move(value);
+    return Status::ok();
+  }
+  Tensor *tensor = value.asTensor();
+  if (!tensor)
+    return invalidInput("the result is a " + value.describe() + ", which needs a AnyValue");
+  tensors[i] = std::move(*tensor);
+  return Status::ok();
+}
+
+Expected<std::vector<Tensor>> quern::tensorsOf(std::vector<AnyValue> results) {
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < results.size(); ++i) {
+    Tensor *tensor = results[i].asTensor();
+    if (!tensor)
+      return invalidInput("result " + std::to_string(i) + " is a " + results[i].describe() +
+                          ", wanted a tensor");
+    tensors.push_back(std::move(*tensor));
+  }
+  return tensors;
+}

@@ -1,0 +1,43 @@
+//===- Frame.h - the state of one plan while it runs ----------------------===//
+#pragma once
+
+#include "runtime/lib/Budget.h"
+#include "runtime/plan/Plan.h"
+
+#include <cstddef>
+#include <vector>
+
+namespace quern {
+
+/// Where the ports, buffers and slots of one plan are in the current run. All its
+/// own memory is allocated at construction. `plan` outlives it.
+struct Frame {
+  explicit Frame(const Plan &plan);
+
+  const Plan &plan;
+  std::byte *arena = nullptr;
+  /// Where the ports are that are not dynamic.
+  std::vector<void *> inputs;
+  std::vector<void *> outputs;
+  std::vector<AnyValue> slots;
+  /// The buffers of the running kernel step.
+  std::vector<void *> pointers;
+
+  /// The address of a buffer that is not Dynamic.
+  void *resolve(const BufferRef &ref) const;
+  /// The value of an operand; tensors in the plan's memory are borrowed.
+  AnyValue operand(const ValueRef &ref) const;
+  /// The storage that waits for a result; absent where there is none.
+  Tensor place(const ValueRef &ref) const;
+  /// Puts a result where the plan wants it, unless it is there already. Internal when
+  /// it is not as planned.
+  Status store(const ValueRef &ref, AnyValue result, Budget &budget);
+  /// Keeps a value whose storage nobody overwrites during the run.
+  Status holdInSlot(uint32_t slot, AnyValue value, Budget &budget);
+  /// Keeps a value, in storage of its own when it has borrowed it.
+  Status storeInSlot(uint32_t slot, AnyValue value, Budget &budget);
+  void releaseSlots(std::span<const uint32_t> released, Budget &budget);
+  void clearSlots();
+};
+
+} // namespace quern

@@ -1,0 +1,72 @@
+//===- RunSteps.cpp - runs the steps of a plan ----------------------------===//
+#include "runtime/plan/RunSteps.h"
+
+#include <chrono>
+
+using namespace quern;
+
+static Status runKernel(const KernelStep &step, Frame &frame, const RunContext &run) {
+  if (step.tasks <= 0)
+    return Status::ok();
+  for (size_t i = 0; i < step.buffers.size(); ++i)
+    frame.pointers[i] = frame.resolve(step.buffers[i]);
+  void *const *buffers = frame.pointers.data();
+  auto call = [&](int64_t begin, int64_t end) {
+    void *scratch = nullptr;
+    if (step.scratchBytes > 0)
+      scratch = run.scratch + run.pool.currentWorker() * run.scratchBytes;
+    return step.function(buffers, step.dims.data(), begin, end, scratch);
+  };
+  if (step.tasks <= step.grain) {
+    int32_t reason = call(0, step.tasks);
+    return reason == 0 ? Status::ok() : refusalStatus(reason);
+  }
+  const Budget &budget = run.budget;
+  FirstRefusal refusal;
+  run.pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
+    if (!budget.mustStop() && !refusal.comesBefore(begin))
+      refusal.note(begin, call(begin, end));
+  });
+  // A range was left out only if the budget says so still, or after a refusal.
+  QUERN_TRY(budget.check());
+  return refusal.status();
+}
+
+static Status runReference(const ReferenceStep &step, Frame &frame, Budget &budget) {
+  std::vector<AnyValue> operands;
+  std::vector<Tensor> places;
+  operands.reserve(step.inputs.size());
+  places.reserve(step.outputs.size());
+  budget.beginStep();
+  for (const ValueRef &ref : step.inputs)
+    operands.push_back(frame.operand(ref));
+  for (const ValueRef &ref : step.outputs)
+    places.push_back(frame.place(ref));
+  QUERN_ASSIGN(std::vector<AnyValue> results, step.function({operands, budget, places}));
+  if (results.size() != step.outputs.size())
+    return internalError("computed " + std::to_string(results.size()) + " results, planned were " +
+                         std::to_string(step.outputs.size()));
+  for (size_t i = 0; i < results.size(); ++i)
+    QUERN_TRY(frame.store(step.outputs[i], std::move(results[i]), budget));
+  frame.releaseSlots(step.released, budget);
+  return Status::ok();
+}
+
+Status quern::runSteps(Frame &frame, const RunContext &run) {
+  using Clock = std::chrono::steady_clock;
+  bool profile = !run.profile.empty();
+  for (size_t i = 0; i < frame.plan.steps.size(); ++i) {
+    const PlanStep &step = frame.plan.steps[i];
+    Clock::time_point start = profile ? Clock::now() : Clock::time_point();
+    Status status = run.budget.check();
+    if (auto *kernel = std::get_if<KernelStep>(&step.work); status.isOk() && kernel)
+      status = runKernel(*kernel, frame, run);
+    else if (auto *reference = std::get_if<ReferenceStep>(&step.work); status.isOk() && reference)
+      status = runReference(*reference, frame, run.budget);
+    if (!status.isOk())
+      return status.withContext("node '" + step.nodes + "' (" + step.kernel + ")");
+    if (profile)
+      run.profile[i].addRun(std::chrono::nanoseconds(Clock::now() - start).count());
+  }
+  return Status::ok();
+}

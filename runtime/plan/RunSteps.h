@@ -1,0 +1,31 @@
+//===- RunSteps.h - runs the steps of a plan ------------------------------===//
+#pragma once
+
+#include "quern/Session.h"
+#include "runtime/lib/Budget.h"
+#include "runtime/lib/TaskPool.h"
+#include "runtime/plan/Frame.h"
+
+#include <cstddef>
+#include <span>
+
+namespace quern {
+
+/// What all steps of a run share, whichever plan they belong to.
+struct RunContext {
+  TaskPool &pool;
+  /// Asked between steps, between the task ranges of a step and by reference kernels;
+  /// holds the arena and the values in dynamic slots.
+  Budget &budget;
+  /// The scratch memory of worker 0, and how much each has; the others' follow.
+  std::byte *scratch = nullptr;
+  int64_t scratchBytes = 0;
+  /// The time of each step is added here, when it is not empty.
+  std::span<ProfileRow> profile = {};
+};
+
+/// Runs the plan of a frame whose arena and ports are bound. Dynamic outputs are in
+/// their slots then. Errors name the nodes of the step that failed.
+Status runSteps(Frame &frame, const RunContext &run);
+
+} // namespace quern
