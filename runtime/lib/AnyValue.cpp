@@ -114,8 +114,7 @@ bool AnyValue::fits(const ValueType &type) const {
     return declares(optional->contentType) &&
            (!optional->content.isPresent() || optional->content.fits(type.nested.front()));
   const MapValue *map = asMap();
-  return map && map->keys.dtype() == type.dtype && declares(map->valueType) &&
-         allFit(map->values);
+  return map && map->keys.dtype() == type.dtype && declares(map->valueType) && allFit(map->values);
 }
 
 std::string AnyValue::describe() const {

@@ -5,6 +5,7 @@
 #include "runtime/lib/Budget.h"
 #include "runtime/lib/PortOverlap.h"
 #include "runtime/plan/Executor.h"
+#include "runtime/plan/Profile.h"
 
 #include <algorithm>
 #include <atomic>
@@ -13,21 +14,6 @@
 using namespace quern;
 
 namespace {
-/// A row without times for each step.
-std::vector<ProfileRow> profileRows(const Plan &plan) {
-  std::vector<ProfileRow> rows;
-  for (const PlanStep &step : plan.steps) {
-    auto *kernel = std::get_if<KernelStep>(&step.work);
-    rows.push_back({.nodes = step.nodes,
-                    .kernel = step.kernel,
-                    .reference = kernel == nullptr,
-                    .tasks = kernel ? kernel->tasks : 1,
-                    .flops = step.flops,
-                    .bytes = step.bytes});
-  }
-  return rows;
-}
-
 /// An executor with the profile of its runs.
 struct PlannedRun {
   explicit PlannedRun(std::shared_ptr<const Plan> plan)

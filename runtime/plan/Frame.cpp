@@ -1,21 +1,32 @@
 //===- Frame.cpp - the state of one plan while it runs --------------------===//
 #include "runtime/plan/Frame.h"
 
+#include "runtime/plan/RunControlFlow.h"
+
 #include <algorithm>
 #include <cstring>
 
 using namespace quern;
 using Space = BufferRef::Space;
 
-Frame::Frame(const Plan &plan)
+Frame::Frame(const Plan &plan, size_t firstRow)
     : plan(plan), inputs(plan.inputs.size()), outputs(plan.outputs.size()),
-      slots(plan.dynamicSlots) {
+      slots(plan.dynamicSlots), endRow(firstRow) {
   size_t widest = 0;
   for (const PlanStep &step : plan.steps)
     if (auto *kernel = std::get_if<KernelStep>(&step.work))
       widest = std::max(widest, kernel->buffers.size());
   pointers.resize(widest);
+  for (const PlanStep &step : plan.steps) {
+    rows.push_back(endRow++);
+    nested.push_back(NestedFrames::of(step, endRow));
+    if (nested.back())
+      endRow = nested.back()->frames.back().endRow;
+  }
 }
+
+Frame::~Frame() = default;
+Frame::Frame(Frame &&) noexcept = default;
 
 //===----------------------------------------------------------------------===//
 // Where values are
@@ -121,4 +132,16 @@ void Frame::releaseSlots(std::span<const uint32_t> released, Budget &budget) {
   }
 }
 
-void Frame::clearSlots() { std::fill(slots.begin(), slots.end(), AnyValue()); }
+void Frame::releaseAll(Budget &budget) {
+  for (AnyValue &value : slots) {
+    budget.release(value.numBytes());
+    value = AnyValue();
+  }
+}
+
+void Frame::clearSlots() {
+  std::fill(slots.begin(), slots.end(), AnyValue());
+  for (const std::unique_ptr<NestedFrames> &each : nested)
+    if (each)
+      each->clear();
+}

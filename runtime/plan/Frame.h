@@ -5,14 +5,20 @@
 #include "runtime/plan/Plan.h"
 
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 namespace quern {
 
+struct NestedFrames;
+
 /// Where the ports, buffers and slots of one plan are in the current run. All its
 /// own memory is allocated at construction. `plan` outlives it.
 struct Frame {
-  explicit Frame(const Plan &plan);
+  /// `firstRow` is the profile row of the plan's first step.
+  explicit Frame(const Plan &plan, size_t firstRow = 0);
+  ~Frame();
+  Frame(Frame &&) noexcept;
 
   const Plan &plan;
   std::byte *arena = nullptr;
@@ -22,6 +28,12 @@ struct Frame {
   std::vector<AnyValue> slots;
   /// The buffers of the running kernel step.
   std::vector<void *> pointers;
+
+  /// For each step the frames of the plans that it runs; null for most.
+  std::vector<std::unique_ptr<NestedFrames>> nested;
+  /// The profile row of each step, and the row after the last one.
+  std::vector<size_t> rows;
+  size_t endRow;
 
   /// The address of a buffer that is not Dynamic.
   void *resolve(const BufferRef &ref) const;
@@ -37,6 +49,9 @@ struct Frame {
   /// Keeps a value, in storage of its own when it has borrowed it.
   Status storeInSlot(uint32_t slot, AnyValue value, Budget &budget);
   void releaseSlots(std::span<const uint32_t> released, Budget &budget);
+  /// Releases all slots that are still in use.
+  void releaseAll(Budget &budget);
+  /// Lets go of all values, those of nested plans too.
   void clearSlots();
 };
 

@@ -7,11 +7,24 @@
 
 using namespace quern;
 
+std::vector<const SubPlan *> quern::subPlansOf(const PlanStep &step) {
+  if (auto *branches = std::get_if<IfStep>(&step.work))
+    return {&branches->thenPlan, &branches->elsePlan};
+  if (auto *loop = std::get_if<LoopStep>(&step.work))
+    return {&loop->body};
+  if (auto *scan = std::get_if<ScanStep>(&step.work))
+    return {&scan->body};
+  return {};
+}
+
 CheckedSize quern::workerScratchBytes(const Plan &plan) {
   int64_t largest = 0;
-  for (const PlanStep &step : plan.steps)
+  for (const PlanStep &step : plan.steps) {
     if (auto *kernel = std::get_if<KernelStep>(&step.work))
       largest = std::max(largest, kernel->scratchBytes);
+    for (const SubPlan *nested : subPlansOf(step))
+      largest = std::max(largest, workerScratchBytes(*nested->plan).value());
+  }
   return CheckedSize(largest).alignedTo(Arena::kAlignment);
 }
 
@@ -26,22 +39,65 @@ CheckedSize quern::runBytes(const Plan &plan, int workers) {
   return scratchOffset(plan) + CheckedSize(workers) * scratch;
 }
 
+namespace {
+using Refs = std::vector<const ValueRef *>;
+
+void addAll(Refs &refs, const std::vector<ValueRef> &list) {
+  for (const ValueRef &ref : list)
+    refs.push_back(&ref);
+}
+
+void addIterated(Refs &refs, const IteratedPlan &step) {
+  for (const CarriedValue &carried : step.carried)
+    refs.insert(refs.end(), {&carried.initial, &carried.result});
+  for (const ScanOutput &output : step.scanOutputs)
+    refs.push_back(&output.result);
+  addAll(refs, step.captured);
+}
+
+/// The results and operands of a step that is no kernel.
+Refs refsOf(const PlanStep &step) {
+  Refs refs;
+  if (auto *reference = std::get_if<ReferenceStep>(&step.work)) {
+    addAll(refs, reference->outputs);
+    addAll(refs, reference->inputs);
+  } else if (auto *branches = std::get_if<IfStep>(&step.work)) {
+    addAll(refs, branches->outputs);
+    addAll(refs, branches->thenInputs);
+    addAll(refs, branches->elseInputs);
+    refs.push_back(&branches->condition);
+  } else if (auto *loop = std::get_if<LoopStep>(&step.work)) {
+    addIterated(refs, *loop);
+    refs.insert(refs.end(), {&loop->tripCount, &loop->condition});
+  } else if (auto *scan = std::get_if<ScanStep>(&step.work)) {
+    addIterated(refs, *scan);
+    for (const ScanInput &input : scan->scanInputs)
+      refs.push_back(&input.operand);
+  }
+  return refs;
+}
+} // namespace
+
 void quern::releaseSlotsAfterLastUse(Plan &plan) {
   std::vector<bool> neededLater(plan.dynamicSlots, false);
   for (const PlanPort &output : plan.outputs)
     if (output.dynamic)
       neededLater[output.slot] = true;
   for (size_t i = plan.steps.size(); i-- > 0;) {
-    auto *step = std::get_if<ReferenceStep>(&plan.steps[i].work);
-    if (!step)
-      continue;
-    step->released.clear();
-    for (const std::vector<ValueRef> *refs : {&step->outputs, &step->inputs})
-      for (const ValueRef &ref : *refs)
-        if (ref.buffer.isDynamic() && !neededLater[ref.buffer.index]) {
-          neededLater[ref.buffer.index] = true;
-          step->released.push_back(ref.buffer.index);
-        }
+    PlanStep &step = plan.steps[i];
+    step.released.clear();
+    auto use = [&](uint32_t slot) {
+      if (!neededLater[slot])
+        step.released.push_back(slot);
+      neededLater[slot] = true;
+    };
+    for (const ValueRef *ref : refsOf(step))
+      if (ref->buffer.isDynamic())
+        use(ref->buffer.index);
+    if (i == 0)
+      for (const PlanPort &input : plan.inputs)
+        if (input.dynamic)
+          use(input.slot);
   }
 }
 

@@ -1,6 +1,7 @@
 //===- Plan.h - what a compiled graph is at run time ----------------------===//
 #pragma once
 
+#include "runtime/plan/ControlFlowSteps.h"
 #include "runtime/plan/Kernel.h"
 #include "runtime/plan/ReferenceFunction.h"
 #include "runtime/plan/ValueRef.h"
@@ -30,12 +31,10 @@ struct ReferenceStep {
   ReferenceFunction function;
   std::vector<ValueRef> inputs;
   std::vector<ValueRef> outputs;
-  /// Dynamic slots that are not needed after this step.
-  std::vector<uint32_t> released = {};
 };
 
 struct PlanStep {
-  std::variant<KernelStep, ReferenceStep> work;
+  std::variant<KernelStep, ReferenceStep, IfStep, LoopStep, ScanStep> work;
   /// The ONNX nodes this step computes ("conv1+relu1").
   std::string nodes;
   /// The kernel's readable name ("dot_12x32_relu") or the op name.
@@ -43,6 +42,8 @@ struct PlanStep {
   /// Floating-point operations and bytes moved, estimated; 0 when unknown.
   double flops = 0;
   double bytes = 0;
+  /// Dynamic slots that are not needed after this step.
+  std::vector<uint32_t> released = {};
 };
 
 struct PlanPort {
@@ -58,7 +59,8 @@ struct PlanPort {
   ValueType::Kind kind = ValueType::Kind::Tensor;
 };
 
-/// A graph compiled for one set of input shapes. Immutable; shared by sessions.
+/// A graph compiled for one set of input shapes, or what a step of one runs: a branch,
+/// a body. Immutable; shared by sessions.
 struct Plan {
   std::vector<PlanPort> inputs;
   std::vector<PlanPort> outputs;
@@ -74,15 +76,19 @@ struct Plan {
 /// The memory that a plan takes, without what it shares with others.
 int64_t approximateBytes(const Plan &plan);
 /// What a worker's scratch memory takes up in a run of the plan: enough for every
-/// step, a multiple of 64.
+/// step, those of nested plans too; a multiple of 64.
 CheckedSize workerScratchBytes(const Plan &plan);
 /// Where that of worker 0 starts: behind the arena. The others' follow.
 CheckedSize scratchOffset(const Plan &plan);
 /// The memory of a run with so many workers: the arena and their scratch memory.
 CheckedSize runBytes(const Plan &plan, int workers);
 
-/// Sets ReferenceStep::released of all steps: a slot ends with the last step that
-/// uses it, unless it is an output.
+/// The plans that a step runs, in the order of their profile rows: then and else, or
+/// the body; none for most steps.
+std::vector<const SubPlan *> subPlansOf(const PlanStep &step);
+
+/// Sets PlanStep::released of all steps: a slot ends with the last step that uses it,
+/// unless it is an output. Inputs that no step uses end with the first step.
 void releaseSlotsAfterLastUse(Plan &plan);
 
 } // namespace quern

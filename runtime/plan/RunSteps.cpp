@@ -1,6 +1,8 @@
 //===- RunSteps.cpp - runs the steps of a plan ----------------------------===//
 #include "runtime/plan/RunSteps.h"
 
+#include "runtime/plan/RunControlFlow.h"
+
 #include <chrono>
 
 using namespace quern;
@@ -48,8 +50,22 @@ static Status runReference(const ReferenceStep &step, Frame &frame, Budget &budg
                          std::to_string(step.outputs.size()));
   for (size_t i = 0; i < results.size(); ++i)
     QUERN_TRY(frame.store(step.outputs[i], std::move(results[i]), budget));
-  frame.releaseSlots(step.released, budget);
   return Status::ok();
+}
+
+static Status runStep(const PlanStep &step, Frame &frame, NestedFrames *nested,
+                      const RunContext &run) {
+  if (auto *kernel = std::get_if<KernelStep>(&step.work))
+    return runKernel(*kernel, frame, run);
+  if (auto *reference = std::get_if<ReferenceStep>(&step.work))
+    return runReference(*reference, frame, run.budget);
+  if (auto *branches = std::get_if<IfStep>(&step.work))
+    return runIf(*branches, frame, *nested, run);
+  if (auto *loop = std::get_if<LoopStep>(&step.work))
+    return runLoop(*loop, frame, *nested, run);
+  if (auto *scan = std::get_if<ScanStep>(&step.work))
+    return runScan(*scan, frame, *nested, run);
+  return internalError("a step without work");
 }
 
 Status quern::runSteps(Frame &frame, const RunContext &run) {
@@ -59,14 +75,13 @@ Status quern::runSteps(Frame &frame, const RunContext &run) {
     const PlanStep &step = frame.plan.steps[i];
     Clock::time_point start = profile ? Clock::now() : Clock::time_point();
     Status status = run.budget.check();
-    if (auto *kernel = std::get_if<KernelStep>(&step.work); status.isOk() && kernel)
-      status = runKernel(*kernel, frame, run);
-    else if (auto *reference = std::get_if<ReferenceStep>(&step.work); status.isOk() && reference)
-      status = runReference(*reference, frame, run.budget);
+    if (status.isOk())
+      status = runStep(step, frame, frame.nested[i].get(), run);
     if (!status.isOk())
       return status.withContext("node '" + step.nodes + "' (" + step.kernel + ")");
+    frame.releaseSlots(step.released, run.budget);
     if (profile)
-      run.profile[i].addRun(std::chrono::nanoseconds(Clock::now() - start).count());
+      run.profile[frame.rows[i]].addRun(std::chrono::nanoseconds(Clock::now() - start).count());
   }
   return Status::ok();
 }

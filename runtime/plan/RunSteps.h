@@ -20,7 +20,8 @@ struct RunContext {
   /// The scratch memory of worker 0, and how much each has; the others' follow.
   std::byte *scratch = nullptr;
   int64_t scratchBytes = 0;
-  /// The time of each step is added here, when it is not empty.
+  /// The time of each step is added here, when it is not empty; a row for each of
+  /// profileRows(plan), see runtime/plan/Profile.h.
   std::span<ProfileRow> profile = {};
 };
 

@@ -92,10 +92,12 @@ TEST(AnyValue, ClonesAreDeep) {
   AnyValue borrowed = sequenceOf({Tensor::borrow(DType::Float32, {2}, outside), floats({3})});
   EXPECT_FALSE(borrowed.isOwner());
   EXPECT_EQ(borrowed.numBytes(), 12);
-  AnyValue map = AnyValue::map(Tensor::ofInts({7}), ValueType::sequenceOf(kFloats), {borrowed}).take();
-  AnyValue clone = AnyValue::optional(ValueType::mapOf(DType::Int64, ValueType::sequenceOf(kFloats)), map)
-                       ->clone()
-                       .take();
+  AnyValue map =
+      AnyValue::map(Tensor::ofInts({7}), ValueType::sequenceOf(kFloats), {borrowed}).take();
+  AnyValue clone =
+      AnyValue::optional(ValueType::mapOf(DType::Int64, ValueType::sequenceOf(kFloats)), map)
+          ->clone()
+          .take();
   outside[0] = 9;
   EXPECT_TRUE(clone.isOwner() && clone.isSoleOwner());
   EXPECT_EQ(clone.numBytes(), 20);
@@ -174,8 +176,9 @@ TEST(AnyValue, SessionsCheckKindsAndTypesInEveryRun) {
   };
   EXPECT_EQ(message(floats({1})),
             "input 's': wanted sequence of float32 of any shape, found float32 1");
-  EXPECT_EQ(message(AnyValue::sequence(ValueType::tensor(DType::Int64), {Tensor::ofInts({1})}).take()),
-            "input 's': wanted sequence of float32 of any shape, found sequence of 1 value");
+  EXPECT_EQ(
+      message(AnyValue::sequence(ValueType::tensor(DType::Int64), {Tensor::ofInts({1})}).take()),
+      "input 's': wanted sequence of float32 of any shape, found sequence of 1 value");
   EXPECT_EQ(message(AnyValue::sequence(ValueType::tensor(DType::Int64), {}).take()),
             "input 's': wanted sequence of float32 of any shape, found sequence of 0 values");
   EXPECT_EQ(message(AnyValue()),
@@ -193,9 +196,9 @@ TEST(AnyValue, ReferenceResultsHaveThePlannedKind) {
     QUERN_ASSIGN(AnyValue wrapped, AnyValue::sequence(kFloats, {call.inputs[0]}));
     return std::vector{wrapped};
   };
-  plan->steps.push_back({ReferenceStep{wrap, {{input(0), DType::Float32, {1}}},
-                                       {{slot(0), DType::Float32, {}}}},
-                         "node7", "nn.wrap"});
+  plan->steps.push_back(
+      {ReferenceStep{wrap, {{input(0), DType::Float32, {1}}}, {{slot(0), DType::Float32, {}}}},
+       "node7", "nn.wrap"});
   TaskPool pool(1, true);
   Budget budget{Limits()};
   std::vector<Tensor> inputs{floats({1})}, outputs(1);

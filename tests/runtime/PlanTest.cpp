@@ -21,7 +21,7 @@ PlanStep slotStep(std::vector<uint32_t> reads, std::vector<uint32_t> writes) {
 }
 
 std::vector<uint32_t> releasedBy(const Plan &plan, size_t step) {
-  return std::get<ReferenceStep>(plan.steps[step].work).released;
+  return plan.steps[step].released;
 }
 
 using Slots = std::vector<uint32_t>;

@@ -2,7 +2,7 @@
 #include "quern/Session.h"
 
 #include "runtime/lib/CpuCount.h"
-#include "tests/runtime/PlanBuilder.h"
+#include "tests/runtime/ControlFlowPlans.h"
 
 #include <atomic>
 #include <cstdlib>
@@ -101,6 +101,27 @@ TEST(Session, BoundRunsAllocateNothing) {
   EXPECT_EQ(allocations, before);
   EXPECT_EQ(outputs[0].rawData(), bound);
   EXPECT_EQ(outputs[0].data<float>()[99], 110.0f);
+}
+
+TEST(Session, IterationsAllocateNothing) {
+  auto plan = std::make_shared<Plan>(countingPlan());
+  auto model = std::make_shared<Executable>(
+      std::vector<PortSignature>{{"x", DType::Float32, Shape({2})},
+                                 {"trips", DType::Int64, Shape(std::vector<Dim>{})}},
+      std::vector<PortSignature>{{"y", DType::Float32, Shape({2})}},
+      [plan](std::span<const Tensor::Dims>, const Deadline &)
+          -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
+  Session session = makeSession(model, {.threads = 1, .profile = true});
+  std::vector<Tensor> outputs{ramp(2)};
+  auto allocationsOf = [&](int64_t trips) {
+    std::vector<Tensor> inputs{ramp(2), Tensor::of<int64_t>({}, {trips})};
+    int64_t before = allocations;
+    EXPECT_TRUE(session.run(inputs, outputs).isOk());
+    EXPECT_EQ(outputs[0].data<float>()[1], static_cast<float>(1 + trips));
+    return allocations - before;
+  };
+  (void)allocationsOf(1); // makes the plan
+  EXPECT_EQ(allocationsOf(1000), allocationsOf(2));
 }
 
 TEST(Session, RefusesWrongTensors) {

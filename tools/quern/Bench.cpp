@@ -118,11 +118,13 @@ static double gigaflops(const ProfileRow &row) {
   return row.fastestNanoseconds > 0 ? row.flops / double(row.fastestNanoseconds) : 0;
 }
 
-static double totalMs(const std::vector<ProfileRow> &rows) {
-  double total = 0;
-  for (const ProfileRow &row : rows)
-    total += stepMs(row);
-  return total;
+/// The share of all time; that of a nested step is a part of that of the step around it.
+static double percentOf(const ProfileRow &row, const std::vector<ProfileRow> &rows) {
+  int64_t total = 0;
+  for (const ProfileRow &each : rows)
+    total += each.depth == 0 ? each.nanoseconds : 0;
+  return 100 * static_cast<double>(row.nanoseconds) /
+         static_cast<double>(std::max<int64_t>(total, 1));
 }
 
 /// "93 %" of the peak; "-" where either is unknown.
@@ -131,17 +133,17 @@ static std::string shareOfPeak(const ProfileRow &row, double peakGflops) {
 }
 
 static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops) {
-  double total = std::max(totalMs(rows), 1e-9);
   std::sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
     return std::tie(b.nanoseconds, a.nodes) < std::tie(a.nanoseconds, b.nodes);
   });
   Table table({"node", "kernel", "ms", "%", "min ms", "GFLOP/s", "% of peak"}, /*leftColumns=*/2);
   for (const ProfileRow &row : rows)
-    table.addRow({row.nodes, row.kernel + (row.reference ? " (reference)" : ""),
-                  formatNumber(stepMs(row), 3), formatNumber(100 * stepMs(row) / total, 1),
-                  formatNumber(static_cast<double>(row.fastestNanoseconds) * 1e-6, 3),
-                  row.flops > 0 ? formatNumber(gigaflops(row), 1) : "-",
-                  shareOfPeak(row, peakGflops)});
+    table.addRow(
+        {row.nodes,
+         row.kernel + (row.reference ? " (reference)" : "") + (row.depth > 0 ? " (nested)" : ""),
+         formatNumber(stepMs(row), 3), formatNumber(percentOf(row, rows), 1),
+         formatNumber(static_cast<double>(row.fastestNanoseconds) * 1e-6, 3),
+         row.flops > 0 ? formatNumber(gigaflops(row), 1) : "-", shareOfPeak(row, peakGflops)});
   std::string peak = peakGflops > 0 ? "FMA peak of all threads, measured before and after: " +
                                           formatNumber(peakGflops, 1) + " GFLOP/s\n"
                                     : "";
@@ -149,15 +151,15 @@ static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops)
 }
 
 static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) {
-  double total = std::max(totalMs(rows), 1e-9);
   Json steps = Json::array();
   for (const ProfileRow &row : rows)
     steps.push_back({{"nodes", row.nodes},
                      {"kernel", row.kernel},
                      {"native", !row.reference},
+                     {"depth", row.depth},
                      {"tasks", row.tasks},
                      {"ms", stepMs(row)},
-                     {"percent", 100 * stepMs(row) / total},
+                     {"percent", percentOf(row, rows)},
                      {"min_ms", static_cast<double>(row.fastestNanoseconds) * 1e-6},
                      {"gflops", gigaflops(row)},
                      {"percent_of_peak", peakGflops > 0 && row.flops > 0

@@ -29,6 +29,9 @@ struct ProfileRow {
   std::string kernel;
   /// A reference kernel, not native code.
   bool reference = false;
+  /// Of a step of a branch or a body: by how many it is nested. The row of the step
+  /// that runs it is before it, and has its time, too.
+  int depth = 0;
   int64_t tasks = 1;
   int64_t runs = 0;
   int64_t nanoseconds = 0;
@@ -79,7 +82,8 @@ public:
   /// within a step. May be called from any thread and from a signal handler.
   void cancel();
 
-  /// The steps of the plan of the last run, in order; empty without `profile`.
+  /// The steps of the plan of the last run, in order, each before those of the branches
+  /// or the body that it runs; empty without `profile`.
   std::vector<ProfileRow> profile() const;
   /// Forgets the times so far, to leave out warm-up runs.
   void clearProfile();

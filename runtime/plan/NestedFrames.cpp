@@ -1,0 +1,46 @@
+//===- NestedFrames.cpp - the frames of plans that a step runs ------------===//
+#include "runtime/plan/RunControlFlow.h"
+
+#include <algorithm>
+
+using namespace quern;
+
+std::unique_ptr<NestedFrames> NestedFrames::of(const PlanStep &step, size_t firstRow) {
+  auto nested = std::make_unique<NestedFrames>();
+  std::vector<const SubPlan *> plans = subPlansOf(step);
+  if (plans.empty())
+    return nullptr;
+  nested->frames.reserve(plans.size());
+  for (const SubPlan *each : plans) {
+    nested->frames.emplace_back(*each->plan, firstRow);
+    firstRow = nested->frames.back().endRow;
+  }
+  if (auto *branches = std::get_if<IfStep>(&step.work)) {
+    nested->passed.resize(std::max(branches->thenInputs.size(), branches->elseInputs.size()));
+    nested->results.resize(branches->outputs.size());
+  } else if (auto *scan = std::get_if<ScanStep>(&step.work)) {
+    nested->slices.resize(scan->scanInputs.size());
+    nested->resizeFor(*scan);
+  } else if (auto *loop = std::get_if<LoopStep>(&step.work)) {
+    nested->resizeFor(*loop);
+  }
+  return nested;
+}
+
+void NestedFrames::resizeFor(const IteratedPlan &step) {
+  passed.resize(step.captured.size());
+  carried.resize(step.carried.size());
+  stacks.resize(step.scanOutputs.size());
+}
+
+void NestedFrames::clear() {
+  std::fill(passed.begin(), passed.end(), Passed());
+  std::fill(carried.begin(), carried.end(), Passed());
+  std::fill(results.begin(), results.end(), AnyValue());
+  for (SlicedInput &sliced : slices)
+    sliced.clear();
+  for (StackedOutput &stacked : stacks)
+    stacked.clear();
+  for (Frame &frame : frames)
+    frame.clearSlots();
+}

@@ -1,0 +1,200 @@
+//===- ScanSlices.cpp - cutting operands, joining results -----------------===//
+#include "runtime/plan/ScanSlices.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace quern;
+
+/// Copies `outer` runs of `inner` elements; the distances between runs are in elements.
+static void copyRuns(DType dtype, void *to, int64_t toDistance, const void *from,
+                     int64_t fromDistance, int64_t outer, int64_t inner) {
+  if (inner == 0)
+    return;
+  int64_t size = dtypeBytes(dtype);
+  for (int64_t i = 0; i < outer; ++i) {
+    auto *target = static_cast<std::byte *>(to) + i * toDistance * size;
+    const auto *source = static_cast<const std::byte *>(from) + i * fromDistance * size;
+    if (dtype == DType::String)
+      std::copy_n(reinterpret_cast<const std::string *>(source), inner,
+                  reinterpret_cast<std::string *>(target));
+    else
+      std::memcpy(target, source, static_cast<size_t>(inner * size));
+  }
+}
+
+/// The number of elements before and from `axis` on, of sizes that fit a tensor.
+static int64_t elementsBetween(const Tensor::Dims &dims, size_t begin, size_t end) {
+  return CheckedSize::product(std::span<const int64_t>(dims).subspan(begin, end - begin)).value();
+}
+
+//===----------------------------------------------------------------------===//
+// Cutting
+//===----------------------------------------------------------------------===//
+
+Status SlicedInput::begin(const ScanInput &input, const Frame &caller, const PlanPort &port) {
+  operand = caller.operand(input.operand);
+  const Tensor *tensor = operand.asTensor();
+  if (!tensor || !tensor->isPresent() || tensor->rank() <= input.axis)
+    return invalidInput("the scanned value is " + operand.describe() +
+                        ", wanted a tensor with an axis " + std::to_string(input.axis));
+  auto axis = static_cast<size_t>(input.axis);
+  dtype = tensor->dtype();
+  base = static_cast<const std::byte *>(tensor->rawData());
+  backward = input.backward;
+  wantsAddress = !port.dynamic;
+  sliceCount = tensor->dims()[axis];
+  sliceDims = tensor->dims();
+  sliceDims.erase(sliceDims.begin() + input.axis);
+  outer = elementsBetween(sliceDims, 0, axis);
+  inner = elementsBetween(sliceDims, axis, sliceDims.size());
+  staging = axis > 0 && wantsAddress ? caller.resolve(input.slice) : nullptr;
+  if (wantsAddress && (dtype != port.dtype || sliceDims != port.dims))
+    return internalError("a slice of " + tensor->describe() + " is passed, planned was " +
+                         std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims));
+  return Status::ok();
+}
+
+Expected<Passed> SlicedInput::slice(int64_t number, Budget &budget) const {
+  int64_t position = backward ? sliceCount - 1 - number : number;
+  const std::byte *first = base + position * inner * dtypeBytes(dtype);
+  if (wantsAddress && !staging)
+    return Passed{const_cast<std::byte *>(first)};
+  if (!wantsAddress && outer == 1)
+    return Passed{nullptr, Tensor::borrow(dtype, sliceDims, first)};
+  Passed passed{staging};
+  if (!staging) {
+    QUERN_ASSIGN(Tensor own, budget.allocateUninitialized(dtype, sliceDims));
+    copyRuns(dtype, own.mutableRawData(), inner, first, sliceCount * inner, outer, inner);
+    passed.value = std::move(own);
+  } else {
+    copyRuns(dtype, staging, inner, first, sliceCount * inner, outer, inner);
+  }
+  return passed;
+}
+
+//===----------------------------------------------------------------------===//
+// Joining
+//===----------------------------------------------------------------------===//
+
+Tensor::Dims StackedOutput::resultDims(int64_t rows) const {
+  Tensor::Dims dims = sliceDims;
+  dims.insert(dims.begin() + std::min<int64_t>(axis, static_cast<int64_t>(dims.size())), rows);
+  return dims;
+}
+
+/// The slices are of these dims from now on.
+Status StackedOutput::setSlice(const Tensor::Dims &dims) {
+  if (axis > static_cast<int64_t>(dims.size()))
+    return invalidInput("slices of shape " + formatDims(dims) + " cannot be joined along axis " +
+                        std::to_string(axis));
+  sliceDims = dims;
+  outer = elementsBetween(dims, 0, static_cast<size_t>(axis));
+  inner = elementsBetween(dims, static_cast<size_t>(axis), dims.size());
+  knowsSlice = true;
+  if (placedDims && resultDims(capacity) != *placedDims)
+    return internalError("slices of shape " + formatDims(sliceDims) +
+                         " were planned to be joined as " + formatDims(*placedDims));
+  return Status::ok();
+}
+
+Status StackedOutput::begin(const ScanOutput &output, const Frame &caller, const PlanPort &port,
+                            const Count &wanted, Budget &budget) {
+  axis = output.axis;
+  backward = output.backward;
+  count = wanted;
+  dtype = port.dtype;
+  knowsSlice = false;
+  capacity = 0;
+  base = nullptr;
+  isPlaced = !output.result.buffer.isDynamic();
+  staging = !port.dynamic && axis > 0 ? caller.resolve(output.slice) : nullptr;
+  placedDims = isPlaced ? &output.result.dims : nullptr;
+  if (isPlaced) {
+    const Tensor::Dims &dims = *placedDims;
+    base = static_cast<std::byte *>(caller.resolve(output.result.buffer));
+    capacity = axis < static_cast<int64_t>(dims.size()) ? dims[static_cast<size_t>(axis)] : 0;
+    if (output.result.dtype != dtype)
+      return internalError("slices of type " + std::string(dtypeName(dtype)) +
+                           " were planned to be joined as " +
+                           std::string(dtypeName(output.result.dtype)));
+  }
+  if (!port.dynamic)
+    QUERN_TRY(setSlice(port.dims));
+  return knowsSlice && count.exactly ? reserve(*count.exactly, budget) : Status::ok();
+}
+
+/// Makes room for `rows` slices, and for as many again while their number is unknown.
+Status StackedOutput::reserve(int64_t rows, Budget &budget) {
+  if (rows <= capacity)
+    return Status::ok();
+  if (isPlaced)
+    return internalError("more slices than the " + std::to_string(capacity) + " planned");
+  constexpr int64_t kFirst = 16;
+  int64_t wanted = count.exactly.value_or(std::max({kFirst, rows, 2 * capacity}));
+  wanted = std::max(rows, std::min(wanted, count.atMost.value_or(wanted)));
+  QUERN_ASSIGN(Tensor larger, budget.allocateUninitialized(dtype, resultDims(wanted)));
+  // Only along axis 0 does the number grow, where slices are one piece.
+  if (capacity > 0)
+    copyRuns(dtype, larger.mutableRawData(), 0, base, 0, 1, capacity * inner);
+  storage = std::move(larger);
+  base = static_cast<std::byte *>(storage.mutableRawData());
+  capacity = wanted;
+  return Status::ok();
+}
+
+std::byte *StackedOutput::slicePosition(int64_t number) const {
+  int64_t position = backward ? capacity - 1 - number : number;
+  return base ? base + position * inner * dtypeBytes(dtype) : nullptr;
+}
+
+Status StackedOutput::bind(int64_t number, Frame &body, size_t output, Budget &budget) {
+  if (body.plan.outputs[output].dynamic)
+    return Status::ok();
+  QUERN_TRY(reserve(number + 1, budget));
+  body.outputs[output] = staging ? staging : slicePosition(number);
+  return Status::ok();
+}
+
+Status StackedOutput::add(int64_t number, const Frame &body, size_t output, Budget &budget) {
+  const PlanPort &port = body.plan.outputs[output];
+  const void *slice = staging;
+  if (port.dynamic) {
+    const AnyValue &value = body.slots[port.slot];
+    const Tensor *tensor = value.asTensor();
+    if (!tensor || tensor->dtype() != dtype)
+      return internalError("a slice is " + value.describe() + ", planned was " +
+                           std::string(dtypeName(dtype)));
+    if (!knowsSlice)
+      QUERN_TRY(setSlice(tensor->dims()));
+    if (tensor->dims() != sliceDims)
+      return invalidInput("a slice has shape " + formatDims(tensor->dims()) +
+                          ", those before it have " + formatDims(sliceDims));
+    QUERN_TRY(reserve(number + 1, budget));
+    slice = tensor->rawData();
+  }
+  if (slice)
+    copyRuns(dtype, slicePosition(number), capacity * inner, slice, inner, outer, inner);
+  return Status::ok();
+}
+
+Status StackedOutput::finish(int64_t rows, const ScanOutput &output, Frame &caller,
+                             Budget &budget) {
+  if (!knowsSlice)
+    QUERN_TRY(setSlice(output.emptySlice));
+  if (isPlaced && rows != capacity)
+    return internalError("there were " + std::to_string(rows) + " slices, planned were " +
+                         std::to_string(capacity));
+  if (isPlaced)
+    return Status::ok();
+  if (rows == 0) {
+    QUERN_ASSIGN(storage, budget.allocateUninitialized(dtype, resultDims(0)));
+  }
+  // What is left of the storage behind the last slice goes with it.
+  Tensor result = storage;
+  if (storage.dims() != resultDims(rows))
+    result = Tensor::borrow(dtype, resultDims(rows), storage.rawData(),
+                            std::make_shared<const Tensor>(storage));
+  storage = Tensor();
+  return caller.store(output.result, std::move(result), budget);
+}
