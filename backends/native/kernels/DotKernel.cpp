@@ -79,7 +79,8 @@ DotSpec DotSpec::product(const Target &target, DType dtype, int64_t rows, int64_
 
 std::string DotSpec::name() const {
   std::string text = vectorA ? "depthwise_" : "dot_";
-  return text + std::to_string(rows) + "x" + std::to_string(tileColumns()) + epilogue.label();
+  return text + std::to_string(rows) + "x" + std::to_string(tileColumns()) +
+         epilogue.program.label();
 }
 
 std::string DotSpec::key() const {
@@ -88,12 +89,10 @@ std::string DotSpec::key() const {
   os << "dot " << dtypeName(dtype) << " " << lanes << " " << rows << "x" << vectors << " tail "
      << tailRows << (flat ? " flat" : "") << " A" << rowStrideA << " C" << rowStrideC
      << (vectorA ? " va" : "") << (packedB ? " pb" : "") << (contiguousColumns ? " cc" : "")
-     << (maskColumns ? " mask" : "") << " bias" << static_cast<int>(bias);
+     << (maskColumns ? " mask" : "") << " bias" << (bias ? static_cast<int>(*bias) : -1);
   for (const Level &level : levels)
     os << " (" << level.trip << "," << level.strideA << "," << level.unroll << ")";
   os << epilogue.key();
-  for (Access access : epilogueAccess)
-    os << " " << static_cast<int>(access);
   return text;
 }
 
@@ -127,8 +126,6 @@ private:
   Values emitLevel(size_t level, Value a, Value b, Values accumulators, int64_t rows, Value *nextB);
   Values emitStep(Value a, Value b, Values accumulators, int64_t rows);
   void emitStores(const Tile &tile, const Values &accumulators, Value firstRow, int64_t rows);
-  Values epilogueInputs(const Tile &tile, Value accumulator, Value firstRow, int64_t row,
-                        int64_t vector);
 
   Value rowOffset(int64_t stride, DimIndex dim, int64_t row) {
     return stride == DotSpec::kRuntime ? kb.mul(kb.dim(dim), row) : kb.index(stride * row);
@@ -138,15 +135,17 @@ private:
   }
   /// Active lanes of vector `v`, or null when columns are not masked.
   Value active(int64_t v) { return activeLanes.empty() ? Value() : activeLanes[v]; }
-  Value offsetC(Value firstRow, int64_t row, int64_t v) {
-    Value rowPart = kb.mul(strideOf(spec.rowStrideC, kRowStrideC), kb.add(firstRow, row));
-    return kb.add(rowPart, vectorOffsetC(v));
+  /// Of vector `v` in the tile's row `firstRow + row`.
+  ResultPosition position(Value firstRow, int64_t row, int64_t v) {
+    Value index = kb.add(firstRow, row);
+    Value rowPart = kb.mul(strideOf(spec.rowStrideC, kRowStrideC), index);
+    return {kb.add(rowPart, vectorOffsetC(v)), index, kb.index(v * spec.lanes)};
   }
   Value vectorOffsetC(int64_t v) {
     return spec.contiguousColumns ? kb.index(v * spec.lanes) : kb.mul(kb.dim(kVectorStrideC), v);
   }
   /// The element type of C: the epilogue may end in a cast or a comparison.
-  DType resultType() const { return spec.epilogue.typeOf(spec.epilogue.results[0]); }
+  DType resultType() const { return spec.epilogue.resultType(); }
 
   KernelBuilder &kb;
   const DotSpec &spec;
@@ -182,28 +181,17 @@ void DotEmitter::emitTask(Value task) {
   }
   Value perBatch = kb.mul(batch, kb.dim(kBatchStrideBias));
   int64_t next = 3;
-  if (spec.bias != DotSpec::Bias::None) {
-    Value start = spec.bias == DotSpec::Bias::PerColumn ? kb.add(perBatch, firstColumn) : perBatch;
-    tile.bias = kb.advance(kb.buffer(next++), start, dtype);
-  }
-  for (auto [i, access] : llvm::enumerate(spec.epilogueAccess)) {
-    DType operandType = spec.epilogue.inputs[i + 1];
-    Value base = kb.buffer(next++);
-    switch (access) {
-    case DotSpec::Access::Full:
-      base = kb.advance(base, offsetOfC, operandType);
-      break;
-    case DotSpec::Access::PerColumn:
-      base = kb.advance(base, kb.add(perBatch, firstColumn), operandType);
-      break;
-    case DotSpec::Access::PerRow:
-      base = kb.advance(base, perBatch, operandType);
-      break;
-    case DotSpec::Access::Scalar:
-      break;
-    }
-    tile.operands.push_back(base);
-  }
+  auto operandOfTile = [&](OperandAccess access, DType operandType) {
+    Value offset = access == OperandAccess::Full        ? offsetOfC
+                   : access == OperandAccess::PerColumn ? kb.add(perBatch, firstColumn)
+                   : access == OperandAccess::PerRow    ? perBatch
+                                                        : kb.index(0);
+    return kb.advance(kb.buffer(next++), offset, operandType);
+  };
+  if (spec.bias)
+    tile.bias = operandOfTile(*spec.bias, dtype);
+  for (auto [i, access] : llvm::enumerate(spec.epilogue.access))
+    tile.operands.push_back(operandOfTile(access, spec.epilogue.program.inputs[i + 1]));
 
   Value from = kb.mul(chunk, kb.dim(kLinesPerChunk));
   Value to = kb.minSigned(kb.add(from, kb.dim(kLinesPerChunk)), kb.dim(kLines));
@@ -226,9 +214,12 @@ void DotEmitter::emitLine(const Tile &tile, Value line) {
   inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(kLineStrideA)), spec.dtype);
   Value offsetOfC = kb.mul(line, kb.dim(kLineStrideC));
   inLine.c = kb.advance(tile.c, offsetOfC, resultType());
-  for (auto [i, access] : llvm::enumerate(spec.epilogueAccess))
-    if (access == DotSpec::Access::Full)
-      inLine.operands[i] = kb.advance(tile.operands[i], offsetOfC, spec.epilogue.inputs[i + 1]);
+  if (spec.bias == OperandAccess::Full)
+    inLine.bias = kb.advance(tile.bias, offsetOfC, spec.dtype);
+  for (auto [i, access] : llvm::enumerate(spec.epilogue.access))
+    if (access == OperandAccess::Full)
+      inLine.operands[i] =
+          kb.advance(tile.operands[i], offsetOfC, spec.epilogue.program.inputs[i + 1]);
   kb.forLoop(kb.index(0), kb.dim(kTilesPerLine), 1,
              [&](Value t) { emitRows(inLine, kb.mul(t, spec.rows), spec.rows); });
   if (spec.tailRows > 0)
@@ -246,21 +237,13 @@ void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
 
 DotEmitter::Values DotEmitter::initialAccumulators(const Tile &tile, Value firstRow, int64_t rows) {
   Values accumulators;
-  Values perColumn;
-  if (spec.bias == DotSpec::Bias::PerColumn)
-    for (int64_t v = 0; v < spec.vectors; ++v)
-      perColumn.push_back(kb.load(kb.advance(tile.bias, v * spec.lanes, spec.dtype), spec.dtype,
-                                  spec.lanes, active(v)));
   Value zero = kb.floatConstant(spec.dtype, spec.lanes, 0.0);
-  for (int64_t r = 0; r < rows; ++r) {
-    Value perRow;
-    if (spec.bias == DotSpec::Bias::PerRow)
-      perRow =
-          kb.splat(kb.load(kb.advance(tile.bias, kb.add(firstRow, r), spec.dtype), spec.dtype, 0),
-                   spec.lanes);
+  for (int64_t r = 0; r < rows; ++r)
     for (int64_t v = 0; v < spec.vectors; ++v)
-      accumulators.push_back(perRow ? perRow : perColumn.empty() ? zero : perColumn[v]);
-  }
+      accumulators.push_back(spec.bias
+                                 ? loadOperand(kb, tile.bias, *spec.bias, spec.dtype,
+                                               position(firstRow, r, v), spec.lanes, active(v))
+                                 : zero);
   return accumulators;
 }
 
@@ -326,42 +309,12 @@ DotEmitter::Values DotEmitter::emitStep(Value a, Value b, Values sums, int64_t r
   return sums;
 }
 
-DotEmitter::Values DotEmitter::epilogueInputs(const Tile &tile, Value accumulator, Value firstRow,
-                                              int64_t row, int64_t v) {
-  Values inputs = {accumulator};
-  for (auto [i, access] : llvm::enumerate(spec.epilogueAccess)) {
-    DType dtype = spec.epilogue.inputs[i + 1];
-    Value base = tile.operands[i];
-    switch (access) {
-    case DotSpec::Access::Full:
-      inputs.push_back(kb.load(kb.advance(base, offsetC(firstRow, row, v), dtype), dtype,
-                               spec.lanes, active(v)));
-      break;
-    case DotSpec::Access::PerColumn:
-      inputs.push_back(
-          kb.load(kb.advance(base, v * spec.lanes, dtype), dtype, spec.lanes, active(v)));
-      break;
-    case DotSpec::Access::PerRow:
-      inputs.push_back(
-          kb.splat(kb.load(kb.advance(base, kb.add(firstRow, row), dtype), dtype, 0), spec.lanes));
-      break;
-    case DotSpec::Access::Scalar:
-      inputs.push_back(kb.splat(kb.load(base, dtype, 0), spec.lanes));
-      break;
-    }
-  }
-  return inputs;
-}
-
 void DotEmitter::emitStores(const Tile &tile, const Values &accumulators, Value firstRow,
                             int64_t rows) {
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t v = 0; v < spec.vectors; ++v) {
-      Values inputs = epilogueInputs(tile, accumulators[r * spec.vectors + v], firstRow, r, v);
-      Value result = spec.epilogue.emit(kb, inputs, spec.lanes)[0];
-      kb.store(result, kb.advance(tile.c, offsetC(firstRow, r, v), resultType()), resultType(),
-               spec.lanes, active(v));
-    }
+    for (int64_t v = 0; v < spec.vectors; ++v)
+      emitEpilogue(kb, spec.epilogue, accumulators[r * spec.vectors + v], tile.operands,
+                   position(firstRow, r, v), spec.lanes, tile.c, active(v));
 }
 } // namespace
 

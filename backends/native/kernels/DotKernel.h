@@ -13,8 +13,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
-#include "backends/native/kernels/ScalarProgram.h"
+#include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/plan/LoweredStep.h"
 
 namespace quern::native {
@@ -30,10 +29,6 @@ struct DotSpec {
     int64_t strideA = kRuntime;
     int64_t unroll = 1;
   };
-  enum class Bias { None, PerColumn, PerRow };
-  /// How an epilogue operand is addressed.
-  enum class Access { Full, PerColumn, PerRow, Scalar };
-
   DType dtype = DType::Float32;
   int64_t lanes = 16;
   int64_t rows = 12;
@@ -53,9 +48,9 @@ struct DotSpec {
   bool contiguousColumns = false;
   /// The last column tile is partial: mask loads and stores by DotDims::columns.
   bool maskColumns = false;
-  Bias bias = Bias::None;
-  ScalarProgram epilogue;
-  std::vector<Access> epilogueAccess;
+  /// What accumulators start from: an operand of C's rows and columns, or zero.
+  std::optional<OperandAccess> bias;
+  EpilogueCode epilogue;
 
   /// The spec of a product [rows, k] * [k, columns] of row-major results: a flat
   /// space in the tile that suits the sizes.

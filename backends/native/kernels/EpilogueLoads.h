@@ -1,4 +1,4 @@
-//===- EpilogueLoads.h - epilogue operands of pixel-wise kernels ----------===//
+//===- EpilogueLoads.h - operands read where a result is computed ---------===//
 #pragma once
 
 #include "backends/native/kernels/KernelBuilder.h"
@@ -6,12 +6,13 @@
 
 namespace quern::native {
 
-/// How a group's extra operand is read where the root's result is computed.
+/// How an operand is read where a vector of a result is computed. A kernel says
+/// what its rows and columns are; lanes are neighbouring columns.
 enum class OperandAccess {
-  Full,    ///< at the same index as the result: same shape
-  Channel, ///< one element per channel (dimension 1 of NCHW, or blocked channels)
-  Column,  ///< one element per last-dimension index
-  Scalar,  ///< a single element
+  Full,      ///< at the same index as the result: same shape
+  PerRow,    ///< one element for all columns of a row
+  PerColumn, ///< one element for all rows of a column
+  Scalar,    ///< a single element
 };
 
 /// The elementwise part of a group that has a root: the root's result is input 0.
@@ -39,20 +40,26 @@ struct EpilogueCode {
   std::string key() const;
 };
 
-/// Where a vector of root results lies in the result tensor.
+/// Where a vector of root results lies; values that no operand asks for may be null.
 struct ResultPosition {
-  mlir::Value element; ///< of the first lane
-  mlir::Value channel; ///< of the first lane
-  mlir::Value column;  ///< last-dimension index of the first lane; may be null
-  /// Lanes are channels (blocked layouts), not neighbours of one channel.
-  bool lanesAreChannels = false;
+  mlir::Value element; ///< of the first lane, in the result
+  mlir::Value row;
+  mlir::Value column; ///< of the first lane
 };
 
-/// Applies `code` to `rootResult` and stores it to `output`. The epilogue's
-/// operands are the step's buffers from `firstBuffer` on; `active`, when given,
-/// is the number of lanes that exist.
+/// The vector of an operand at `base` that belongs to the `lanes` results (0: a
+/// scalar) at `at`; `active`, when given, is the number of lanes that exist.
+mlir::Value loadOperand(KernelBuilder &kb, mlir::Value base, OperandAccess access, DType dtype,
+                        const ResultPosition &at, int64_t lanes, mlir::Value active = {});
+
+/// Applies `code` to `rootResult` and stores it to `output`; the epilogue's other
+/// operands begin at `operands`.
 void emitEpilogue(KernelBuilder &kb, const EpilogueCode &code, mlir::Value rootResult,
-                  const ResultPosition &at, int64_t lanes, mlir::Value output, int64_t firstBuffer,
-                  mlir::Value active = {});
+                  mlir::ValueRange operands, const ResultPosition &at, int64_t lanes,
+                  mlir::Value output, mlir::Value active = {});
+
+/// The step's buffers from `firstBuffer` on, one for each operand of `code`.
+KernelBuilder::Values epilogueBuffers(KernelBuilder &kb, const EpilogueCode &code,
+                                      int64_t firstBuffer);
 
 } // namespace quern::native

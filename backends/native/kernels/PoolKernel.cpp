@@ -269,10 +269,10 @@ void PoolEmitter::finish(const Row &row, Value accumulator, Value column, Value 
   }
   ResultPosition at;
   at.element = kb.add(row.resultRow, kb.mul(column, pixel()));
-  at.channel = row.channel;
-  at.column = column;
-  at.lanesAreChannels = spec.block != 0;
-  emitEpilogue(kb, spec.epilogue, accumulator, at, lanes, kb.buffer(1), /*firstBuffer=*/2);
+  at.row = row.channel;
+  at.column = spec.block ? row.channel : column;
+  emitEpilogue(kb, spec.epilogue, accumulator, epilogueBuffers(kb, spec.epilogue, 2), at, lanes,
+               kb.buffer(1));
 }
 
 KernelSpec PoolSpec::kernel() const {

@@ -7,8 +7,9 @@
 namespace quern::native {
 
 /// What shapes the code of a pooling kernel. Buffers: input, result, then the
-/// epilogue's operands. A task is one row of the result: all columns of one
-/// (image, channel or channel block, depth, line).
+/// epilogue's operands: rows are channels and columns those of a line; columns
+/// are channels in blocked layouts. A task is one row of the result: all columns
+/// of one (image, channel or channel block, depth, line).
 struct PoolSpec {
   enum class Kind { Max, Average };
 

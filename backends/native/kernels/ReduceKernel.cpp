@@ -46,8 +46,7 @@ std::vector<int64_t> native::planRowTasks(const RowShape &shape, DType dtype, in
   return {shape.length, shape.inner, chunk, chunks};
 }
 
-void native::forEachRowPiece(KernelBuilder &kb, bool contiguous, DType dtype,
-                             const std::function<void(const RowPiece &)> &body) {
+void RowPieces::forEachPiece(const std::function<void(const RowPiece &)> &body) const {
   constexpr int64_t kCacheLine = 64;
   Value length = kb.dim(kRowLength), inner = kb.dim(kRowInner);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
@@ -74,8 +73,7 @@ void native::forEachRowPiece(KernelBuilder &kb, bool contiguous, DType dtype,
   });
 }
 
-Value native::reducePiece(KernelBuilder &kb, bool contiguous, DType dtype, const RowPiece &piece,
-                          Combine kind, const ElementMap &map) {
+Value RowPieces::reduce(const RowPiece &piece, Combine kind, const ElementMap &map) const {
   Value pointer = kb.advance(kb.buffer(0), piece.input, dtype);
   if (contiguous)
     return reduceRow(kb, pointer, kb.dim(kRowLength), dtype, kind, map);
@@ -91,17 +89,14 @@ namespace {
 /// Emits one reduction kernel.
 class ReduceEmitter {
 public:
-  ReduceEmitter(KernelBuilder &kb, const ReduceSpec &spec) : kb(kb), spec(spec) {}
+  ReduceEmitter(KernelBuilder &kb, const ReduceSpec &spec)
+      : kb(kb), spec(spec), rows(kb, spec.contiguous, spec.dtype) {}
   void emit() {
-    forEachRowPiece(kb, spec.contiguous, spec.dtype,
-                    [&](const RowPiece &piece) { emitPiece(piece); });
+    rows.forEachPiece([&](const RowPiece &piece) { emitPiece(piece); });
   }
 
 private:
   void emitPiece(const RowPiece &piece);
-  Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map) {
-    return reducePiece(kb, spec.contiguous, spec.dtype, piece, kind, map);
-  }
   /// log(sum(exp(x))), shifted by the maximum so that exp does not overflow.
   Value reduceLogSumExp(const RowPiece &piece);
   Value mapElement(Value x, int64_t lanes);
@@ -110,6 +105,7 @@ private:
 
   KernelBuilder &kb;
   const ReduceSpec &spec;
+  RowPieces rows;
 };
 } // namespace
 
@@ -164,12 +160,13 @@ Value ReduceEmitter::finish(Value sum, int64_t lanes) {
 Value ReduceEmitter::reduceLogSumExp(const RowPiece &piece) {
   OpBuilder &ops = kb.builder();
   nn::ScalarEmitter e(ops, kb.loc(), spec.dtype, piece.lanes);
-  Value largest = reduce(piece, Combine::Max, [](Value x, Value, int64_t, Value) { return x; });
+  Value largest =
+      rows.reduce(piece, Combine::Max, [](Value x, Value, int64_t, Value) { return x; });
   // Of infinities (or of nothing) the sum is exact without a shift.
   Value magnitude = ops.create<math::AbsFOp>(kb.loc(), largest);
   Value isInfinite = e.equal(magnitude, e.constant(std::numeric_limits<double>::infinity()));
   Value shift = e.select(isInfinite, e.constant(0), largest);
-  Value sum = reduce(piece, Combine::Add, [&](Value x, Value, int64_t lanes, Value) -> Value {
+  Value sum = rows.reduce(piece, Combine::Add, [&](Value x, Value, int64_t lanes, Value) -> Value {
     nn::ScalarEmitter row(ops, kb.loc(), spec.dtype, lanes);
     Value shifts = lanes == piece.lanes ? shift : kb.splat(shift, lanes);
     return ops.create<math::ExpOp>(kb.loc(), row.sub(x, shifts));
@@ -182,15 +179,15 @@ void ReduceEmitter::emitPiece(const RowPiece &piece) {
   if (spec.kind == ReduceKind::LogSumExp)
     result = reduceLogSumExp(piece);
   else
-    result =
-        finish(reduce(piece, combineKind(),
-                      [&](Value x, Value, int64_t lanes, Value) { return mapElement(x, lanes); }),
-               piece.lanes);
+    result = finish(
+        rows.reduce(piece, combineKind(),
+                    [&](Value x, Value, int64_t lanes, Value) { return mapElement(x, lanes); }),
+        piece.lanes);
   ResultPosition at;
   at.element = piece.result;
-  at.channel = kb.rem(piece.result, kb.dim(kRowDims));
-  at.lanesAreChannels = true;
-  emitEpilogue(kb, spec.epilogue, result, at, piece.lanes, kb.buffer(1), 2, piece.active);
+  at.column = kb.rem(piece.result, kb.dim(kRowDims));
+  emitEpilogue(kb, spec.epilogue, result, epilogueBuffers(kb, spec.epilogue, 2), at, piece.lanes,
+               kb.buffer(1), piece.active);
 }
 
 LoweredStep native::makeReduction(const ReduceSpec &spec, const RowShape &shape, int64_t channels,

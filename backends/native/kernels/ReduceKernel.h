@@ -30,14 +30,14 @@ struct ReduceSpec {
 };
 
 /// The step that reduces `input`; its epilogue's operands are still to be added
-/// to the buffers. The channel of result element i is i modulo `channels`, with
-/// lanes that are channels.
+/// to the buffers. They have no rows, and the column of result element i is i
+/// modulo `channels`.
 LoweredStep makeReduction(const ReduceSpec &spec, const RowShape &shape, int64_t channels,
                           StepBuffer input, StepBuffer result);
 
 /// Splits [outer, length, inner] into tasks: rows, or chunks of columns when
 /// inner is above 1. Sets tasks, grain and bytes of `step` and returns the dims
-/// that forEachRowPiece reads, in the order of RowDim.
+/// that RowPieces reads, in the order of RowDim.
 std::vector<int64_t> planRowTasks(const RowShape &shape, DType dtype, int64_t passes,
                                   LoweredStep &step);
 /// Positions in these dims; a kernel's own follow from kRowDims on.
@@ -51,12 +51,21 @@ struct RowPiece {
   int64_t lanes = 0;
   mlir::Value active;
 };
-/// Calls `body` for the pieces of every task.
-void forEachRowPiece(KernelBuilder &kb, bool contiguous, DType dtype,
-                     const std::function<void(const RowPiece &)> &body);
+/// The tensor in buffer 0, piece by piece; what kernels on rows are built with.
+class RowPieces {
+public:
+  RowPieces(KernelBuilder &kb, bool contiguous, DType dtype)
+      : kb(kb), contiguous(contiguous), dtype(dtype) {}
 
-/// Reduces a piece of the tensor in buffer 0: its row, or each of its columns.
-mlir::Value reducePiece(KernelBuilder &kb, bool contiguous, DType dtype, const RowPiece &piece,
-                        Combine kind, const ElementMap &map);
+  /// Calls `body` for the pieces of every task.
+  void forEachPiece(const std::function<void(const RowPiece &)> &body) const;
+  /// Reduces a piece: its row, or each of its columns.
+  mlir::Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map) const;
+
+private:
+  KernelBuilder &kb;
+  bool contiguous;
+  DType dtype;
+};
 
 } // namespace quern::native

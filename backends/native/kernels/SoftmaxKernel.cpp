@@ -19,17 +19,14 @@ namespace {
 /// exponentials in the result and sums them, one that divides.
 class SoftmaxEmitter {
 public:
-  SoftmaxEmitter(KernelBuilder &kb, const SoftmaxSpec &spec) : kb(kb), spec(spec) {}
+  SoftmaxEmitter(KernelBuilder &kb, const SoftmaxSpec &spec)
+      : kb(kb), spec(spec), rows(kb, spec.contiguous, spec.dtype) {}
   void emit() {
-    forEachRowPiece(kb, spec.contiguous, spec.dtype,
-                    [&](const RowPiece &piece) { emitPiece(piece); });
+    rows.forEachPiece([&](const RowPiece &piece) { emitPiece(piece); });
   }
 
 private:
   void emitPiece(const RowPiece &piece);
-  Value reduce(const RowPiece &piece, Combine kind, const ElementMap &map) {
-    return reducePiece(kb, spec.contiguous, spec.dtype, piece, kind, map);
-  }
   /// Calls `body` with the offset of every vector of the piece.
   void forEachElement(const RowPiece &piece,
                       const std::function<void(Value offset, int64_t width, Value active)> &body);
@@ -47,6 +44,7 @@ private:
 
   KernelBuilder &kb;
   const SoftmaxSpec &spec;
+  RowPieces rows;
 };
 } // namespace
 
@@ -63,8 +61,9 @@ void SoftmaxEmitter::forEachElement(
 
 void SoftmaxEmitter::emitPiece(const RowPiece &piece) {
   OpBuilder &ops = kb.builder();
-  Value largest = reduce(piece, Combine::Max, [](Value x, Value, int64_t, Value) { return x; });
-  Value sum = reduce(piece, Combine::Add, [&](Value x, Value at, int64_t width, Value active) {
+  Value largest =
+      rows.reduce(piece, Combine::Max, [](Value x, Value, int64_t, Value) { return x; });
+  Value sum = rows.reduce(piece, Combine::Add, [&](Value x, Value at, int64_t width, Value active) {
     nn::ScalarEmitter e(ops, kb.loc(), spec.dtype, width);
     Value exponential = ops.create<math::ExpOp>(kb.loc(), e.sub(x, widen(piece, largest, width)));
     if (!spec.logarithm)
@@ -117,7 +116,7 @@ static Value isBetter(KernelBuilder &kb, const ArgSpec &spec, int64_t lanes, Val
 
 static void emitArg(KernelBuilder &kb, const ArgSpec &spec) {
   OpBuilder &ops = kb.builder();
-  forEachRowPiece(kb, spec.contiguous, spec.dtype, [&](const RowPiece &piece) {
+  RowPieces(kb, spec.contiguous, spec.dtype).forEachPiece([&](const RowPiece &piece) {
     auto elementAt = [&](Value at) {
       Value offset = kb.add(piece.input, kb.mul(at, kb.dim(kRowInner)));
       return kb.load(kb.advance(kb.buffer(0), offset, spec.dtype), spec.dtype, piece.lanes,

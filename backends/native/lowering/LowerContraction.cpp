@@ -105,16 +105,16 @@ static void resolveGemm(nn::GemmOp op, Operation *group, MatrixProduct &p) {
 }
 
 /// How Gemm's C is read; nullopt when it broadcasts in no such way.
-static std::optional<DotSpec::Access> accessOfC(ArrayRef<int64_t> c, const MatrixProduct &p) {
+static std::optional<OperandAccess> accessOfC(ArrayRef<int64_t> c, const MatrixProduct &p) {
   SmallVector<int64_t> sizes(2 - std::min<size_t>(c.size(), 2), 1);
   sizes.append(c.begin(), c.end());
   if (sizes[0] == p.m && sizes[1] == p.n)
-    return DotSpec::Access::Full;
+    return OperandAccess::Full;
   if (sizes[0] == 1 && sizes[1] == 1)
-    return DotSpec::Access::Scalar;
+    return OperandAccess::Scalar;
   if (sizes[0] == 1)
-    return DotSpec::Access::PerColumn;
-  return sizes[1] == 1 ? std::optional(DotSpec::Access::PerRow) : std::nullopt;
+    return OperandAccess::PerColumn;
+  return sizes[1] == 1 ? std::optional(OperandAccess::PerRow) : std::nullopt;
 }
 
 /// Puts `alpha * sum + beta * c` before the group's epilogue program.
@@ -152,23 +152,17 @@ static ScalarProgram prependScaling(const MatrixProduct &p) {
   return out;
 }
 
-/// How an operand of the group's epilogue is read; nullopt when the product cannot.
-static std::optional<DotSpec::Access> accessOf(OperandAccess access, const MatrixProduct &p) {
-  ArrayRef<int64_t> result = p.context.sizesOf(p.result);
-  switch (access) {
-  case OperandAccess::Full:
-    return DotSpec::Access::Full;
-  case OperandAccess::Scalar:
-    return DotSpec::Access::Scalar;
-  case OperandAccess::Column:
-    // A product with a vector has no dimension of columns.
-    if (!result.empty() && result.back() == p.n)
-      return DotSpec::Access::PerColumn;
-    return std::nullopt;
-  case OperandAccess::Channel:
-    break;
-  }
-  return std::nullopt;
+/// Rows and columns of the product in a result of `rank` dimensions. A product
+/// with a vector has no columns, and rows of a batch start anew.
+static ResultAxes axesOf(Operation *group, const MatrixProduct &p) {
+  Operation *root = nn::groupRoot(group);
+  auto rank = static_cast<int64_t>(p.context.sizesOf(p.result).size());
+  ResultAxes axes;
+  if (isa<nn::GemmOp>(root))
+    axes.rows = {0};
+  if (rank > 0 && p.context.sizesOf(nn::outerValue(group, root->getOperand(1))).size() > 1)
+    axes.columns = {rank - 1};
+  return axes;
 }
 
 /// Fills `p`; a reason when there is no native code for it.
@@ -179,7 +173,7 @@ static std::string resolveProduct(Operation *group, MatrixProduct &p) {
   if (p.dtype != DType::Float32 && p.dtype != DType::Float64)
     return "matrix products are native for float32 and float64 only";
   std::string reason;
-  std::optional<Epilogue> epilogue = buildEpilogue(group, p.context, /*blocked=*/false, reason);
+  std::optional<Epilogue> epilogue = buildEpilogue(group, p.context, axesOf(group, p), reason);
   if (!epilogue)
     return reason;
   p.epilogue = std::move(*epilogue);
@@ -223,18 +217,14 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, std::vector<LoweredS
 /// operand is read in a way without native code.
 static std::string addEpilogue(const MatrixProduct &p, DotSpec &spec) {
   if (p.c) {
-    std::optional<DotSpec::Access> access = accessOfC(p.context.sizesOf(p.c), p);
+    std::optional<OperandAccess> access = accessOfC(p.context.sizesOf(p.c), p);
     if (!access)
       return "C broadcasts in a way without native code";
-    spec.epilogueAccess.push_back(*access);
+    spec.epilogue.access.push_back(*access);
   }
-  for (const Epilogue::Operand &operand : p.epilogue.operands) {
-    std::optional<DotSpec::Access> access = accessOf(operand.access, p);
-    if (!access)
-      return "an operand is read per channel, which has no native code here";
-    spec.epilogueAccess.push_back(*access);
-  }
-  spec.epilogue = prependScaling(p);
+  for (const Epilogue::Operand &operand : p.epilogue.operands)
+    spec.epilogue.access.push_back(operand.access);
+  spec.epilogue.program = prependScaling(p);
   return "";
 }
 

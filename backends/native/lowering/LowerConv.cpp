@@ -113,22 +113,15 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
   std::string reason = resolveWindow(p);
   if (!reason.empty())
     return reason;
-  auto epilogue = buildEpilogue(group, p.context, p.outputBlock > 0, reason);
+  auto rank = static_cast<int64_t>(p.context.sizesOf(p.output).size());
+  auto epilogue =
+      buildEpilogue(group, p.context, ResultAxes::ofChannels(rank, p.outputBlock > 0), reason);
   if (!epilogue)
     return reason;
   p.epilogue = std::move(*epilogue);
   p.flops = 2.0 * double(p.batch) * double(p.outputPixels()) * double(p.outputs) *
             double(p.channelsPerGroup()) * double(p.kernelPositions());
   return "";
-}
-
-static void addEpilogue(const ConvProblem &p, DotSpec::Access channelAccess, DotSpec &spec) {
-  spec.epilogue = p.epilogue.program;
-  for (const Epilogue::Operand &operand : p.epilogue.operands)
-    spec.epilogueAccess.push_back(operand.access == OperandAccess::Full ? DotSpec::Access::Full
-                                  : operand.access == OperandAccess::Scalar
-                                      ? DotSpec::Access::Scalar
-                                      : channelAccess);
 }
 
 /// `firstResult` is the first element of the result that the step computes, and
@@ -145,9 +138,9 @@ static LoweredStep finishStep(const ConvProblem &p, const DotSpec &spec, const D
   step.buffers = {std::move(a), std::move(b), atFirstResult(p.output)};
   if (bias)
     step.buffers.push_back(std::move(*bias));
-  for (auto [operand, access] : llvm::zip(p.epilogue.operands, spec.epilogueAccess))
-    step.buffers.push_back(access == DotSpec::Access::Full ? atFirstResult(operand.value)
-                                                           : StepBuffer::of(operand.value));
+  for (const Epilogue::Operand &operand : p.epilogue.operands)
+    step.buffers.push_back(operand.access == OperandAccess::Full ? atFirstResult(operand.value)
+                                                                 : StepBuffer::of(operand.value));
   step.dims = dims.flatten();
   step.tasks = batches * dims.columnTiles * dims.lineChunks;
   step.flops = p.flops * share;
@@ -260,7 +253,9 @@ static DotSpec blockedSpec(const ConvProblem &p, const Frame &frame, int64_t lin
   spec.tailRows = lineRows % shape.rows;
   spec.rowStrideA = p.window.stride[2] * frame.pixel;
   spec.rowStrideC = p.outputBlock;
-  spec.bias = p.bias ? DotSpec::Bias::PerColumn : DotSpec::Bias::None;
+  if (p.bias)
+    spec.bias = OperandAccess::PerColumn;
+  spec.epilogue = EpilogueCode(p.epilogue);
   return spec;
 }
 
@@ -319,7 +314,6 @@ static LoweringResult lowerBlockedConv(const ConvProblem &p) {
   DotSpec spec = blockedSpec(p, frame, lineRows, context.target);
   DotDims dims;
   addWindowLevels(p, frame, spec, dims);
-  addEpilogue(p, DotSpec::Access::PerColumn, spec);
   fillBlockedDims(p, frame, spec, lineRows, context.threads, dims);
   result.steps.push_back(finishStep(p, spec, dims, frame.buffer, packedWeights(p, spec), p.batch,
                                     packedBias(p, spec), /*firstResult=*/0, /*share=*/1));
@@ -360,8 +354,9 @@ static LoweringResult lowerPlainConv(const ConvProblem &p) {
   DotSpec spec = DotSpec::product(context.target, p.dtype, p.outputsPerGroup(), p.outputPixels());
   spec.levels = {{DotSpec::kRuntime, 1, 2}};
   spec.packedB = false;
-  spec.bias = p.bias ? DotSpec::Bias::PerRow : DotSpec::Bias::None;
-  addEpilogue(p, DotSpec::Access::PerRow, spec);
+  if (p.bias)
+    spec.bias = OperandAccess::PerRow;
+  spec.epilogue = EpilogueCode(p.epilogue);
   DotDims dims = plainDims(p, spec, context);
 
   LoweringResult result;

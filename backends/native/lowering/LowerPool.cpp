@@ -130,7 +130,14 @@ LoweringResult native::lowerPool(Operation *group, const LoweringContext &contex
     return LoweringResult::refuse("no native pooling of " + std::string(dtypeName(problem.dtype)));
   problem.block = root->getAttrOfType<IntegerAttr>("block").getInt();
   std::string reason;
-  auto epilogue = buildEpilogue(group, context, problem.block > 0, reason);
+  auto rank = static_cast<int64_t>(context.sizesOf(group->getResult(0)).size());
+  bool isWindowed = !isa<nn::GlobalAveragePoolOp, nn::GlobalMaxPoolOp>(root);
+  ResultAxes axes = ResultAxes::ofChannels(rank, problem.block > 0);
+  if (!isWindowed && !problem.block)
+    axes = {{}, {1}};
+  else if (!problem.block)
+    axes.columns = {rank - 1};
+  auto epilogue = buildEpilogue(group, context, axes, reason);
   if (!epilogue)
     return LoweringResult::refuse(reason);
   problem.epilogue = std::move(*epilogue);

@@ -58,36 +58,41 @@ LoweredStep NativeLowering::copyBytes(const StepBuffer &from, const StepBuffer &
   return native::copyBytes(from, to, bytes);
 }
 
+ResultAxes ResultAxes::ofChannels(int64_t rank, bool blocked) {
+  if (rank < 2)
+    return {};
+  if (blocked)
+    return {{}, {1, rank - 1}};
+  return {{1}, {}};
+}
+
 /// How an operand of shape `sizes` is read by a result of shape `result`;
 /// nullopt when it is none of OperandAccess.
 static std::optional<OperandAccess> accessOf(ArrayRef<int64_t> sizes, ArrayRef<int64_t> result,
-                                             bool blocked) {
+                                             const ResultAxes &axes) {
   if (sizes.size() > result.size())
     return std::nullopt;
   SmallVector<int64_t> aligned(result.size() - sizes.size(), 1);
   aligned.append(sizes.begin(), sizes.end());
   if (llvm::equal(aligned, result))
     return OperandAccess::Full;
-  auto variesOnlyAlong = [&](ArrayRef<size_t> dims) {
+  auto variesOnlyAlong = [&](ArrayRef<int64_t> dims) {
     for (size_t d = 0; d < aligned.size(); ++d)
       if (aligned[d] != (llvm::is_contained(dims, d) ? result[d] : 1))
         return false;
     return true;
   };
-  size_t last = result.size() - 1;
   if (variesOnlyAlong({}))
     return OperandAccess::Scalar;
-  if (blocked)
-    return variesOnlyAlong({1, last}) ? std::optional(OperandAccess::Channel) : std::nullopt;
-  if (variesOnlyAlong({last}))
-    return OperandAccess::Column;
-  if (last >= 1 && variesOnlyAlong({1}))
-    return OperandAccess::Channel;
+  if (variesOnlyAlong(axes.columns))
+    return OperandAccess::PerColumn;
+  if (variesOnlyAlong(axes.rows))
+    return OperandAccess::PerRow;
   return std::nullopt;
 }
 
 std::optional<Epilogue> native::buildEpilogue(Operation *group, const LoweringContext &context,
-                                              bool blocked, std::string &reason) {
+                                              const ResultAxes &axes, std::string &reason) {
   Operation *root = nn::groupRoot(group);
   if (!root || group->getNumResults() != 1 || root->getNumResults() != 1) {
     reason = "an epilogue needs a group with one root and one result";
@@ -108,7 +113,7 @@ std::optional<Epilogue> native::buildEpilogue(Operation *group, const LoweringCo
     return std::nullopt;
   Epilogue epilogue{std::move(program->program), {}};
   for (Value input : llvm::drop_begin(program->inputs)) {
-    auto access = accessOf(context.sizesOf(input), context.sizesOf(group->getResult(0)), blocked);
+    auto access = accessOf(context.sizesOf(input), context.sizesOf(group->getResult(0)), axes);
     if (!access) {
       reason = "an operand of the epilogue is broadcast in a way without native code";
       return std::nullopt;

@@ -69,11 +69,19 @@ LoweringResult lowerReduction(mlir::Operation *op, const LoweringContext &contex
 LoweringResult lowerNormalization(mlir::Operation *op, const LoweringContext &context);
 LoweringResult lowerDataMovement(mlir::Operation *op, const LoweringContext &context);
 
+/// The dimensions of a result that its kernel counts as rows and as columns; an
+/// operand that varies along all of one kind and no others is read per row or
+/// per column.
+struct ResultAxes {
+  llvm::SmallVector<int64_t> rows, columns;
+  /// Of [N, C, spatial...]: channels are rows; of [N, C/b, spatial..., b], with
+  /// `blocked`: channels are columns.
+  static ResultAxes ofChannels(int64_t rank, bool blocked);
+};
+
 /// The epilogue of a group with one root, one result and known sizes; nullopt
-/// with `reason` when an operand's access is none of OperandAccess. `blocked`
-/// says that the result is [N, C/b, spatial..., b]; Channel then spans both its
-/// dimension 1 and the lanes.
+/// with `reason` when an operand's access is none of OperandAccess.
 std::optional<Epilogue> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
-                                      bool blocked, std::string &reason);
+                                      const ResultAxes &axes, std::string &reason);
 
 } // namespace quern::native
