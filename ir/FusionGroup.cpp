@@ -20,6 +20,11 @@ Operation *nn::groupRoot(Operation *group) {
   return nullptr;
 }
 
+Operation *nn::groupOf(Operation *op) {
+  Operation *parent = op->getParentOp();
+  return isa_and_nonnull<GroupOp>(parent) ? parent : op;
+}
+
 Value nn::outerValue(Operation *group, Value inner) {
   auto argument = dyn_cast<BlockArgument>(inner);
   if (argument && argument.getOwner()->getParentOp() == group)

@@ -10,6 +10,8 @@ FusionKind fusionKindOf(mlir::Operation *op);
 /// The root of a group (its FusionKind::Root op), or null. A root op outside a
 /// group is its own root.
 mlir::Operation *groupRoot(mlir::Operation *group);
+/// The group that `op` is in; `op` itself when it is in none.
+mlir::Operation *groupOf(mlir::Operation *op);
 /// The value outside `group` that its body value `inner` stands for; `inner`
 /// itself when it is defined in the body.
 mlir::Value outerValue(mlir::Operation *group, mlir::Value inner);

@@ -23,40 +23,65 @@ Target avx2() {
 }
 } // namespace
 
+static int64_t heightOf(const TileShape &shape) { return shape.heights.front(); }
+
 // Accumulators, the vectors of B and a broadcast must fit the registers.
 TEST(TileChoiceTest, TilesFitTheRegisters) {
   for (const Target &target : {avx512(), avx2(), Target()})
-    for (int64_t rows = 1; rows <= 120; ++rows)
-      for (int64_t n = 1; n <= 33; ++n) {
+    for (int64_t n = 0; n <= 33; ++n) {
+      for (int64_t rows = 1; n > 0 && rows <= 20; ++rows) {
         TileShape conv = chooseConvTile(target, rows, n);
-        EXPECT_LE((conv.rows + 1) * conv.vectors + 1, target.vectorRegisters);
+        EXPECT_LE((heightOf(conv) + 1) * conv.vectors + 1, target.vectorRegisters);
         EXPECT_EQ(n % conv.vectors, 0) << "vectors divide the channels";
-        EXPECT_GE(conv.rows, 1);
-        EXPECT_LE(conv.rows, rows);
-        TileShape gemm = chooseGemmTile(target, DType::Float32, rows, n * 5);
-        EXPECT_LE((gemm.rows + 1) * gemm.vectors + 1, target.vectorRegisters);
-        EXPECT_GE(gemm.rows, 1);
-        EXPECT_LE(gemm.rows, rows);
-        EXPECT_GE(gemm.vectors, 1);
+        EXPECT_LE(conv.heights.size(), kMaxTileHeights);
+        EXPECT_TRUE(conv.heights.back() == 1 || rows % 7 == 0);
+      }
+      TileShape gemm = chooseGemmTile(target, DType::Float32, n * 5);
+      EXPECT_LE((heightOf(gemm) + 1) * gemm.vectors + 1, target.vectorRegisters);
+      EXPECT_GE(gemm.vectors, 1);
+    }
+}
+
+// All images but the smallest share the shape of their tiles, and so their weights.
+TEST(TileChoiceTest, ImagesShareTiles) {
+  for (int64_t lineRows = 6; lineRows <= 200; ++lineRows) {
+    EXPECT_EQ(chooseConvTile(avx512(), lineRows, 4).vectors, 2);
+    EXPECT_EQ(heightOf(chooseConvTile(avx512(), lineRows, 4)), 14);
+  }
+  EXPECT_EQ(chooseConvTile(avx512(), 4, 16).vectors, 4);
+}
+
+TEST(TileChoiceTest, NoWiderThanTheMatrix) {
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 17).vectors, 2);
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float64, 17).vectors, 3);
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 1000).vectors, 4);
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 1000, /*oneRow=*/true).vectors, 4);
+  // Of an unknown width: the widest.
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 0).vectors, 4);
+}
+
+TEST(TileChoiceTest, TilesCoverAllRows) {
+  for (const Target &target : {avx512(), avx2(), Target()})
+    for (int64_t vectors : {1, 2, 3, 4})
+      for (int64_t rows = 1; rows <= 300; ++rows) {
+        TileShape shape = chooseConvTile(target, rows, vectors);
+        TileCover cover = coverRows(rows, shape.heights, shape.vectors);
+        int64_t covered = 0;
+        for (size_t i = 0; i < shape.heights.size(); ++i)
+          covered += cover[i] * shape.heights[i];
+        EXPECT_EQ(covered, rows);
       }
 }
 
-TEST(TileChoiceTest, RowsAreSharedEvenly) {
-  EXPECT_EQ(chooseConvTile(avx512(), 56, 4).rows, 14);
-  EXPECT_EQ(chooseConvTile(avx512(), 28, 2).rows, 14);
-  // 15 pixels are tiles of 8 and 7, not of 14 and 1.
-  EXPECT_EQ(chooseConvTile(avx512(), 15, 2).rows, 8);
-  EXPECT_EQ(chooseGemmTile(avx2(), DType::Float32, 7, 64).rows, 4);
-}
-
-TEST(TileChoiceTest, FewRowsTakeWideTiles) {
-  EXPECT_EQ(chooseConvTile(avx512(), 1, 16).vectors, 8);
-  EXPECT_EQ(chooseConvTile(avx512(), 4, 16).vectors, 4);
-  EXPECT_GT(chooseGemmTile(avx512(), DType::Float32, 1, 1000).vectors,
-            chooseGemmTile(avx512(), DType::Float32, 100, 1000).vectors);
-  // No wider than the matrix.
-  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 100, 17).vectors, 2);
-  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float64, 100, 17).vectors, 3);
+TEST(TileChoiceTest, RowsAreSharedWell) {
+  TileHeights heights = chooseConvTile(avx512(), 55, 4).heights; // 14, 7, 5, 4, 1
+  auto cover = [&](int64_t rows) { return coverRows(rows, heights, 2); };
+  EXPECT_EQ(cover(56), (TileCover{4}));
+  EXPECT_EQ(cover(7), (TileCover{0, 1}));
+  // 15 pixels are three tiles of 5, not one of 14 and one of 1.
+  EXPECT_EQ(cover(15), (TileCover{0, 0, 3}));
+  EXPECT_EQ(cover(8), (TileCover{0, 0, 0, 2}));
+  EXPECT_EQ(cover(113), (TileCover{7, 0, 3}));
 }
 
 TEST(TileChoiceTest, TaskSizes) {

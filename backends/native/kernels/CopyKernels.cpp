@@ -165,14 +165,16 @@ static LoweredStep makeTransposition(const std::vector<int64_t> &sizes, size_t a
   LoweredStep step;
   step.dims = {sizes[a], sizes[z], from[z], to[a], aChunk, aTasks, zChunk, zTasks};
   step.tasks = aTasks * zTasks;
-  int64_t outerRank = 0, elements = sizes[a] * sizes[z];
+  int64_t elements = sizes[a] * sizes[z];
   for (size_t d = 0; d < z; ++d)
     if (d != a) {
       step.dims.insert(step.dims.end(), {sizes[d], from[d], to[d]});
       step.tasks *= sizes[d];
       elements *= sizes[d];
-      ++outerRank;
     }
+  auto rank = static_cast<int64_t>(sizes.size()) - 2, outerRank = roundOuterRank(rank);
+  for (int64_t d = rank; d < outerRank; ++d)
+    step.dims.insert(step.dims.end(), {1, 0, 0});
   step.bytes = 2.0 * static_cast<double>(elements * dtypeBytes(bits));
   step.grain = std::max<int64_t>(1, 2 * kTaskElements / (aChunk * zChunk));
   std::string key = "transpose" + std::to_string(outerRank) + std::string(dtypeName(bits));
@@ -183,13 +185,13 @@ static LoweredStep makeTransposition(const std::vector<int64_t> &sizes, size_t a
 }
 
 void native::appendCopy(const std::vector<int64_t> &sizes, DType dtype, CopySide from, CopySide to,
-                        std::vector<LoweredStep> &steps) {
+                        std::vector<LoweredStep> &steps, const std::vector<bool> &lasting) {
   if (llvm::is_contained(sizes, 0))
     return;
   DType bits = bitsOf(dtype);
   std::vector<int64_t> loops = sizes;
   std::vector<std::vector<int64_t>> strides = {from.strides, to.strides};
-  collapseDimensions(loops, strides);
+  collapseDimensions(loops, strides, lasting);
   size_t last = loops.size() - 1;
   auto unit = llvm::find(strides[0], 1);
   bool canTranspose = strides[0][last] != 1 && strides[1][last] == 1 && unit != strides[0].end() &&
@@ -203,6 +205,7 @@ void native::appendCopy(const std::vector<int64_t> &sizes, DType dtype, CopySide
   }
   MapProblem problem;
   problem.name = "copy";
+  problem.lasting.assign(loops.size(), true);
   problem.sizes = std::move(loops);
   problem.inputs.push_back({std::move(from.buffer), bits, std::move(strides[0])});
   problem.outputs.push_back({std::move(to.buffer), bits, std::move(strides[1])});

@@ -15,8 +15,9 @@ struct CopySide {
 /// Appends the steps that copy elements of `dtype` over an index space: a map
 /// when source and target are contiguous along the same dimension, otherwise a
 /// transposition by square tiles in registers. Elements are moved as bits.
+/// `lasting` as in MapProblem.
 void appendCopy(const std::vector<int64_t> &sizes, DType dtype, CopySide from, CopySide to,
-                std::vector<LoweredStep> &steps);
+                std::vector<LoweredStep> &steps, const std::vector<bool> &lasting = {});
 
 /// Appends the step that stores the one element in `value` all over `to`.
 void appendFill(const std::vector<int64_t> &sizes, DType dtype, StepBuffer value, CopySide to,

@@ -166,6 +166,15 @@ Value KernelBuilder::advance(Value pointer, int64_t elements, DType dtype) {
   return advance(pointer, index(elements), dtype);
 }
 
+Value KernelBuilder::stackSpace(DType dtype, int64_t elements) {
+  OpBuilder::InsertionGuard guard(ops);
+  ops.setInsertionPointToStart(entry);
+  constexpr unsigned kAlignment = 64;
+  return ops.create<LLVM::AllocaOp>(location, LLVM::LLVMPointerType::get(context.get()),
+                                    memoryType(context.get(), dtype, 0), index(elements),
+                                    kAlignment);
+}
+
 Value KernelBuilder::mask(Value active, int64_t lanes) {
   auto type = VectorType::get({lanes}, ops.getI1Type());
   Value count = ops.create<arith::IndexCastOp>(location, ops.getIndexType(), active);

@@ -58,6 +58,10 @@ public:
   mlir::Value advance(mlir::Value pointer, mlir::Value elements, DType dtype);
   mlir::Value advance(mlir::Value pointer, int64_t elements, DType dtype);
 
+  /// Memory for `elements` elements, aligned for vectors, while the function runs:
+  /// one place for all iterations of the loops around.
+  mlir::Value stackSpace(DType dtype, int64_t elements);
+
   // Loads and stores of `lanes` consecutive elements (0: a scalar). Bool is i8 in
   // memory and i1 in registers. `active`, when given, is the number of leading
   // lanes that exist (0..lanes): others load zero and are not stored.

@@ -29,19 +29,13 @@ std::vector<int64_t> native::contiguousStrides(ArrayRef<int64_t> sizes) {
   return strides;
 }
 
-std::vector<int64_t> native::broadcastStrides(ArrayRef<int64_t> from, ArrayRef<int64_t> to) {
-  std::vector<int64_t> strides(to.size() - from.size(), 0);
-  for (auto [size, stride] : llvm::zip(from, contiguousStrides(from)))
-    strides.push_back(size == 1 ? 0 : stride);
-  return strides;
-}
-
 void native::collapseDimensions(std::vector<int64_t> &sizes,
-                                std::vector<std::vector<int64_t>> &strides) {
+                                std::vector<std::vector<int64_t>> &strides,
+                                const std::vector<bool> &lasting) {
   std::vector<int64_t> keptSizes;
   std::vector<std::vector<int64_t>> kept(strides.size());
   for (size_t d = 0; d < sizes.size(); ++d) {
-    if (sizes[d] == 1)
+    if (sizes[d] == 1 && (lasting.empty() || !lasting[d]))
       continue;
     bool merges = !keptSizes.empty();
     for (size_t k = 0; k < strides.size(); ++k)
@@ -65,6 +59,8 @@ void native::collapseDimensions(std::vector<int64_t> &sizes,
   sizes = std::move(keptSizes);
   strides = std::move(kept);
 }
+
+int64_t native::roundOuterRank(int64_t rank) { return rank <= 2 ? 2 : rank <= 4 ? 4 : rank; }
 
 bool native::hasMaskedAccess(const Target &target, DType dtype) {
   return target.vectorBytes == 64 || (target.vectorBytes == 32 && dtypeBytes(dtype) >= 4);
@@ -267,14 +263,12 @@ void native::appendMap(const MapProblem &problem, std::vector<LoweredStep> &step
       if (input.strides == problem.outputs.front().strides &&
           dtypeBytes(input.dtype) == dtypeBytes(problem.outputs.front().dtype))
         step.overwritable.push_back(static_cast<uint32_t>(k));
-  collapseDimensions(sizes, strides);
-  if (sizes.size() == 1) {
-    sizes.insert(sizes.begin(), 1);
-    for (auto &s : strides)
-      s.insert(s.begin(), 0);
-  }
-  size_t rank = sizes.size();
-  kernel.outerRank = static_cast<int64_t>(rank) - 2;
+  collapseDimensions(sizes, strides, problem.lasting);
+  kernel.outerRank = roundOuterRank(std::max<int64_t>(static_cast<int64_t>(sizes.size()) - 2, 0));
+  size_t rank = static_cast<size_t>(kernel.outerRank) + 2, added = rank - sizes.size();
+  sizes.insert(sizes.begin(), added, 1);
+  for (auto &s : strides)
+    s.insert(s.begin(), added, 0);
 
   int64_t elementCost = 0, elements = 1, index = 0;
   for (int64_t size : sizes)

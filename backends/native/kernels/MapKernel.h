@@ -20,6 +20,9 @@ struct MapProblem {
   /// Readable; part of the kernel's name.
   std::string name;
   std::vector<int64_t> sizes;
+  /// Dimensions that are not 1 in general: they shape the code as if they were not,
+  /// even when they are. None by default.
+  std::vector<bool> lasting;
   std::vector<MapOperand> inputs;
   std::vector<MapOperand> outputs;
   ScalarProgram program;
@@ -31,13 +34,15 @@ void appendMap(const MapProblem &problem, std::vector<LoweredStep> &steps);
 
 /// Strides of a contiguous row-major tensor.
 std::vector<int64_t> contiguousStrides(llvm::ArrayRef<int64_t> sizes);
-/// Strides that read a contiguous tensor of shape `from` broadcast to `to`.
-std::vector<int64_t> broadcastStrides(llvm::ArrayRef<int64_t> from, llvm::ArrayRef<int64_t> to);
 
-/// Drops dimensions of size 1 and merges neighbours that every operand walks
-/// through like one dimension. `strides[k]` are those of operand k. At least one
-/// dimension is left.
-void collapseDimensions(std::vector<int64_t> &sizes, std::vector<std::vector<int64_t>> &strides);
+/// Drops dimensions of size 1, unless they are `lasting`, and merges neighbours that
+/// every operand walks through like one dimension. `strides[k]` are those of
+/// operand k. At least one dimension is left.
+void collapseDimensions(std::vector<int64_t> &sizes, std::vector<std::vector<int64_t>> &strides,
+                        const std::vector<bool> &lasting = {});
+/// The number of outer dimensions that a kernel has code for: few numbers serve
+/// all, for which dimensions merge depends on sizes.
+int64_t roundOuterRank(int64_t rank);
 
 /// Whether masked loads and stores of `dtype` are instructions of the target.
 bool hasMaskedAccess(const Target &target, DType dtype);

@@ -2,7 +2,7 @@
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
-#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/lowering/TileChoice.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
@@ -28,6 +28,8 @@ struct MatrixProduct {
   int64_t batch = 1, m = 1, n = 1, k = 1;
   int64_t batchStrideA = 0, rowStrideA = 0, strideKA = 1;
   int64_t batchStrideB = 0, strideKB = 0, strideNB = 1;
+  /// The dimension of B that is n; -1 for a vector, of which n is 1.
+  int64_t columnAxisOfB = -1;
   /// Matrices that B holds.
   int64_t batchB = 1;
   double alpha = 1, beta = 1;
@@ -82,6 +84,7 @@ static bool resolveMatMul(nn::MatMulOp op, Operation *group, MatrixProduct &p) {
   p.m = a[a.size() - 2];
   p.k = a.back();
   p.n = b.back();
+  p.columnAxisOfB = p.context.sizesOf(p.b).size() > 1 ? static_cast<int64_t>(b.size()) - 1 : -1;
   p.rowStrideA = p.k;
   p.strideKB = p.n;
   return resolveBatch(ArrayRef(a).drop_back(2), ArrayRef(b).drop_back(2), p);
@@ -98,23 +101,11 @@ static void resolveGemm(nn::GemmOp op, Operation *group, MatrixProduct &p) {
   p.m = op.getTransA() ? a[1] : a[0];
   p.k = op.getTransA() ? a[0] : a[1];
   p.n = op.getTransB() ? b[0] : b[1];
+  p.columnAxisOfB = op.getTransB() ? 0 : 1;
   p.rowStrideA = op.getTransA() ? 1 : p.k;
   p.strideKA = op.getTransA() ? p.m : 1;
   p.strideKB = op.getTransB() ? 1 : p.n;
   p.strideNB = op.getTransB() ? p.k : 1;
-}
-
-/// How Gemm's C is read; nullopt when it broadcasts in no such way.
-static std::optional<OperandAccess> accessOfC(ArrayRef<int64_t> c, const MatrixProduct &p) {
-  SmallVector<int64_t> sizes(2 - std::min<size_t>(c.size(), 2), 1);
-  sizes.append(c.begin(), c.end());
-  if (sizes[0] == p.m && sizes[1] == p.n)
-    return OperandAccess::Full;
-  if (sizes[0] == 1 && sizes[1] == 1)
-    return OperandAccess::Scalar;
-  if (sizes[0] == 1)
-    return OperandAccess::PerColumn;
-  return sizes[1] == 1 ? std::optional(OperandAccess::PerRow) : std::nullopt;
 }
 
 /// Puts `alpha * sum + beta * c` before the group's epilogue program.
@@ -154,41 +145,63 @@ static ScalarProgram prependScaling(const MatrixProduct &p) {
 
 /// Rows and columns of the product in a result of `rank` dimensions. A product
 /// with a vector has no columns, and rows of a batch start anew.
-static ResultAxes axesOf(Operation *group, const MatrixProduct &p) {
+static ResultAxes axesOf(Operation *group, const LoweringContext &context) {
   Operation *root = nn::groupRoot(group);
-  auto rank = static_cast<int64_t>(p.context.sizesOf(p.result).size());
+  auto rank = static_cast<int64_t>(context.sizesOf(group->getResult(0)).size());
   ResultAxes axes;
   if (isa<nn::GemmOp>(root))
     axes.rows = {0};
-  if (rank > 0 && p.context.sizesOf(nn::outerValue(group, root->getOperand(1))).size() > 1)
+  if (rank > 0 && context.sizesOf(nn::outerValue(group, root->getOperand(1))).size() > 1)
     axes.columns = {rank - 1};
   return axes;
 }
 
-/// Fills `p`; a reason when there is no native code for it.
-static std::string resolveProduct(Operation *group, MatrixProduct &p) {
-  Operation *root = nn::groupRoot(group);
+/// Fills what products have in common; a reason when there is no native code.
+static std::string resolveCommon(Operation *group, MatrixProduct &p) {
   p.result = group->getResult(0);
-  p.dtype = dtypeOfValue(root->getResult(0));
+  p.dtype = dtypeOfValue(nn::groupRoot(group)->getResult(0));
   if (p.dtype != DType::Float32 && p.dtype != DType::Float64)
     return "matrix products are native for float32 and float64 only";
   std::string reason;
-  std::optional<Epilogue> epilogue = buildEpilogue(group, p.context, axesOf(group, p), reason);
-  if (!epilogue)
-    return reason;
-  p.epilogue = std::move(*epilogue);
-  if (auto gemm = dyn_cast<nn::GemmOp>(root))
-    resolveGemm(gemm, group, p);
-  else if (!resolveMatMul(cast<nn::MatMulOp>(root), group, p))
-    return "batch dimensions broadcast in a way without native code";
-  return p.m == 0 || p.n == 0 || p.k == 0 || p.batch == 0 ? "an operand is empty" : "";
+  std::optional<Epilogue> epilogue =
+      buildEpilogue(group, p.context, axesOf(group, p.context), reason);
+  if (epilogue)
+    p.epilogue = std::move(*epilogue);
+  return reason;
+}
+
+/// A flat space in tiles that suit the columns, unless only the run can tell how
+/// many these are; the rows do not matter.
+static DotSpec makeSpec(const MatrixProduct &p, const Target &target) {
+  int64_t columns = p.columnAxisOfB < 0 ? 1 : p.context.fixedSize(p.b, p.columnAxisOfB).value_or(0);
+  auto typeOfA = cast<RankedTensorType>(p.a.getType());
+  bool oneRow = p.m == 1 && (typeOfA.hasStaticShape() || typeOfA.getRank() == 1);
+  TileShape shape = chooseGemmTile(target, p.dtype, columns, oneRow);
+  DotSpec spec;
+  spec.tile.types = DotTypes::all(p.dtype);
+  spec.tile.lanes = target.lanes(p.dtype);
+  spec.tile.vectors = shape.vectors;
+  spec.heights = shape.heights;
+  spec.flat = true;
+  spec.contiguousColumns = true;
+  spec.maskColumns = columns == 0 || columns % spec.tile.columns() != 0;
+  return spec;
+}
+
+/// The strides of B as [batch][column tile][k][tileColumns].
+static void setPackedStrides(const MatrixProduct &p, int64_t tileColumns, DotDims &dims) {
+  dims.tileStrideB = p.k * tileColumns;
+  dims.batchStrideB = p.batchB == 1 ? 0 : ceilDiv(p.n, tileColumns) * dims.tileStrideB;
 }
 
 /// B as the kernel reads it: packed ahead of the run when it is constant (alpha is
-/// packed into it then), packed by a step when that pays, or as it is.
-static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, std::vector<LoweredStep> &steps) {
-  int64_t tileColumns = spec.tileColumns();
+/// packed into it then), packed by a step when that pays, or as it is. One kernel
+/// serves the last two, for the number of rows may change: the stride of B differs.
+static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, DotDims &dims,
+                           std::vector<LoweredStep> &steps) {
+  int64_t tileColumns = spec.tile.columns();
   if (std::optional<Tensor> constant = p.context.values.tensorOf(p.b)) {
+    setPackedStrides(p, tileColumns, dims);
     MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, p.alpha};
     p.alpha = 1;
     std::string how;
@@ -201,9 +214,15 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, std::vector<LoweredS
   // Packing costs one pass over B; it pays when several row tiles read it.
   constexpr int64_t kRowsThatPayPacking = 16;
   StepBuffer plain = StepBuffer::of(p.b);
-  spec.packedB = p.m >= kRowsThatPayPacking || p.strideNB != 1;
-  if (!spec.packedB)
+  spec.tile.packedB = false;
+  dims.strideB = p.strideKB;
+  if (p.m < kRowsThatPayPacking && p.strideNB == 1) {
+    dims.batchStrideB = p.batchStrideB;
+    dims.tileStrideB = tileColumns;
     return plain;
+  }
+  dims.strideB = tileColumns;
+  setPackedStrides(p, tileColumns, dims);
   int64_t columns = ceilDiv(p.n, tileColumns) * tileColumns;
   StepBuffer packed =
       StepBuffer::scratchSpace(0, CheckedSize(p.batchB) * p.k * columns * dtypeBytes(p.dtype));
@@ -217,7 +236,7 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, std::vector<LoweredS
 /// operand is read in a way without native code.
 static std::string addEpilogue(const MatrixProduct &p, DotSpec &spec) {
   if (p.c) {
-    std::optional<OperandAccess> access = accessOfC(p.context.sizesOf(p.c), p);
+    std::optional<OperandAccess> access = accessOf(p.c, p.result, {{0}, {1}}, p.context);
     if (!access)
       return "C broadcasts in a way without native code";
     spec.epilogue.access.push_back(*access);
@@ -225,44 +244,38 @@ static std::string addEpilogue(const MatrixProduct &p, DotSpec &spec) {
   for (const Epilogue::Operand &operand : p.epilogue.operands)
     spec.epilogue.access.push_back(operand.access);
   spec.epilogue.program = prependScaling(p);
+  spec.tile.types.c = spec.epilogue.resultType();
   return "";
 }
 
-static DotDims dimsOf(const MatrixProduct &p, const DotSpec &spec) {
-  int64_t tileColumns = spec.tileColumns();
-  DotDims dims;
+/// The dims but for those of B.
+static void fillDims(const MatrixProduct &p, const DotSpec &spec, DotDims &dims) {
+  int64_t tileColumns = spec.tile.columns();
   dims.columnTiles = ceilDiv(p.n, tileColumns);
   dims.tilesPerGroup = dims.columnTiles;
-  dims.lines = ceilDiv(p.m, spec.rows);
+  dims.coverRows(spec, p.m);
   dims.splitLines(p.batch, p.flops(), p.context.threads);
   dims.batchStrideA = p.batchStrideA;
-  dims.batchStrideB = p.batchStrideB;
-  dims.tileStrideB = tileColumns;
-  if (spec.packedB) {
-    dims.tileStrideB = p.k * tileColumns;
-    dims.batchStrideB = p.batchB == 1 ? 0 : dims.columnTiles * dims.tileStrideB;
-  }
   dims.batchStrideC = p.m * p.n;
   dims.tileStrideC = tileColumns;
   dims.rowStrideA = p.rowStrideA;
   dims.rowStrideC = p.n;
-  dims.strideB = p.strideKB;
   dims.columns = p.n;
   dims.levels[0] = {p.k, p.strideKA};
-  return dims;
 }
 
-LoweringResult native::lowerContraction(Operation *group, const LoweringContext &context) {
-  MatrixProduct p{context};
-  if (std::string reason = resolveProduct(group, p); !reason.empty())
-    return LoweringResult::refuse(reason);
-  DotSpec spec = DotSpec::product(context.target, p.dtype, p.m, p.n);
-  spec.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? 1 : DotSpec::kRuntime, 2}};
+static LoweringResult lowerProduct(MatrixProduct &p) {
+  if (p.m == 0 || p.n == 0 || p.k == 0 || p.batch == 0)
+    return LoweringResult::refuse("an operand is empty");
+  const LoweringContext &context = p.context;
+  DotSpec spec = makeSpec(p, context.target);
+  spec.tile.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? 1 : DotSpec::kRuntime, 2}};
   LoweringResult result;
-  StepBuffer b = prepareB(p, spec, result.steps);
+  DotDims dims;
+  StepBuffer b = prepareB(p, spec, dims, result.steps);
   if (std::string reason = addEpilogue(p, spec); !reason.empty())
     return LoweringResult::refuse(reason);
-  DotDims dims = dimsOf(p, spec);
+  fillDims(p, spec, dims);
 
   LoweredStep step;
   step.kernel = spec.kernel();
@@ -278,4 +291,23 @@ LoweringResult native::lowerContraction(Operation *group, const LoweringContext 
   step.bytes = p.bytes();
   result.steps.push_back(std::move(step));
   return result;
+}
+
+LoweringResult native::lower(nn::MatMulOp op, const LoweringContext &context) {
+  Operation *group = nn::groupOf(op);
+  MatrixProduct p{context};
+  if (std::string reason = resolveCommon(group, p); !reason.empty())
+    return LoweringResult::refuse(reason);
+  if (!resolveMatMul(op, group, p))
+    return LoweringResult::refuse("batch dimensions broadcast in a way without native code");
+  return lowerProduct(p);
+}
+
+LoweringResult native::lower(nn::GemmOp op, const LoweringContext &context) {
+  Operation *group = nn::groupOf(op);
+  MatrixProduct p{context};
+  if (std::string reason = resolveCommon(group, p); !reason.empty())
+    return LoweringResult::refuse(reason);
+  resolveGemm(op, group, p);
+  return lowerProduct(p);
 }

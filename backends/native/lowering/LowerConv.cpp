@@ -8,7 +8,7 @@
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
-#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/lowering/TileChoice.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
@@ -91,7 +91,6 @@ static std::string resolveWindow(ConvProblem &p) {
 }
 
 static std::string resolveProblem(Operation *group, ConvProblem &p) {
-  p.op = cast<nn::ConvOp>(nn::groupRoot(group));
   p.input = nn::outerValue(group, p.op.getInput());
   p.weights = nn::outerValue(group, p.op.getWeights());
   if (!nn::isNone(p.op.getBias()))
@@ -192,10 +191,10 @@ static Frame makeFrame(const ConvProblem &p, std::vector<LoweredStep> &steps) {
 /// The k nest of the blocked way: channel block, kernel row, kernel column, lane.
 static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &spec,
                             DotDims &dims) {
-  bool depthwise = spec.vectorA;
+  bool depthwise = spec.tile.vectorA;
   std::vector<DotDims::Level> levels;
-  auto add = [&](DotSpec::Level level, DotDims::Level dim) {
-    spec.levels.push_back(level);
+  auto add = [&](DotTile::Level level, DotDims::Level dim) {
+    spec.tile.levels.push_back(level);
     levels.push_back(dim);
   };
   constexpr int64_t kRuntime = DotSpec::kRuntime;
@@ -215,7 +214,7 @@ static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &s
   }
   if (lanesInside)
     add({frame.pixel, 1, std::min<int64_t>(4, frame.pixel)}, {frame.pixel, 1});
-  if (spec.levels.empty())
+  if (spec.tile.levels.empty())
     add({1, 1, 1}, {1, 1});
   for (size_t i = 0; i < levels.size(); ++i)
     dims.levels[i] = levels[i];
@@ -245,13 +244,13 @@ static DotSpec blockedSpec(const ConvProblem &p, const Frame &frame, int64_t lin
   int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
   TileShape shape = chooseConvTile(target, lineRows, channelVectors);
   DotSpec spec;
-  spec.lanes = p.outputBlock;
-  spec.vectorA = p.isDepthwise();
-  spec.rows = shape.rows;
-  spec.vectors = shape.vectors;
+  spec.tile.types.c = p.epilogue.program.typeOf(p.epilogue.program.results[0]);
+  spec.tile.lanes = p.outputBlock;
+  spec.tile.vectorA = p.isDepthwise();
+  spec.tile.vectors = shape.vectors;
+  spec.heights = shape.heights;
   spec.flat = p.isPointwise();
-  spec.tailRows = lineRows % shape.rows;
-  spec.rowStrideA = p.window.stride[2] * frame.pixel;
+  spec.tile.rowStrideA = p.window.stride[2] * frame.pixel;
   spec.rowStrideC = p.outputBlock;
   if (p.bias)
     spec.bias = OperandAccess::PerColumn;
@@ -263,34 +262,34 @@ static DotSpec blockedSpec(const ConvProblem &p, const Frame &frame, int64_t lin
 static void fillBlockedDims(const ConvProblem &p, const Frame &frame, const DotSpec &spec,
                             int64_t lineRows, int64_t threads, DotDims &dims) {
   int64_t block = p.outputBlock, channelVectors = ceilDiv(p.outputs, block);
-  dims.columnTiles = channelVectors / spec.vectors;
-  dims.lines = spec.flat ? ceilDiv(lineRows, spec.rows) : p.window.output[1];
-  dims.tilesPerLine = lineRows / spec.rows;
+  dims.columnTiles = channelVectors / spec.tile.vectors;
+  dims.lines = p.window.output[1];
+  dims.coverRows(spec, lineRows);
   dims.splitLines(p.batch, p.flops, threads);
   dims.lineStrideA = p.window.stride[1] * frame.lineStride;
   dims.lineStrideC = p.window.output[2] * block;
   dims.batchStrideA = frame.planes * frame.planeStride;
   dims.batchStrideC = channelVectors * p.outputPixels() * block;
-  dims.tilesPerGroup = spec.vectorA ? 1 : dims.columnTiles / p.groups;
-  dims.groupStrideA =
-      spec.vectorA ? frame.planeStride : p.channelsPerGroup() / frame.pixel * frame.planeStride;
-  int64_t depth = p.kernelPositions() * (spec.vectorA ? 1 : p.channelsPerGroup());
-  dims.tileStrideB = depth * spec.tileColumns();
+  dims.tilesPerGroup = spec.tile.vectorA ? 1 : dims.columnTiles / p.groups;
+  dims.groupStrideA = spec.tile.vectorA ? frame.planeStride
+                                        : p.channelsPerGroup() / frame.pixel * frame.planeStride;
+  int64_t depth = p.kernelPositions() * (spec.tile.vectorA ? 1 : p.channelsPerGroup());
+  dims.tileStrideB = depth * spec.tile.columns();
   dims.vectorStrideC = p.outputPixels() * block;
-  dims.tileStrideC = spec.vectors * dims.vectorStrideC;
+  dims.tileStrideC = spec.tile.vectors * dims.vectorStrideC;
 }
 
 /// The constant weights as the blocked way reads them.
 static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
   Tensor weights = *nn::constantTensor(p.weights);
-  if (spec.vectorA)
+  if (spec.tile.vectorA)
     return StepBuffer::packed(
-        weights, "depthwise " + std::to_string(spec.lanes),
-        [lanes = spec.lanes](const Tensor &w) { return packDepthwiseWeights(w, lanes); });
+        weights, "depthwise " + std::to_string(spec.tile.lanes),
+        [lanes = spec.tile.lanes](const Tensor &w) { return packDepthwiseWeights(w, lanes); });
   std::string how =
-      "conv " + std::to_string(p.inputBlock) + " " + std::to_string(spec.tileColumns());
+      "conv " + std::to_string(p.inputBlock) + " " + std::to_string(spec.tile.columns());
   return StepBuffer::packed(weights, how,
-                            [block = p.inputBlock, columns = spec.tileColumns()](const Tensor &w) {
+                            [block = p.inputBlock, columns = spec.tile.columns()](const Tensor &w) {
                               return packConvWeights(w, block, columns);
                             });
 }
@@ -299,7 +298,7 @@ static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
 static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec &spec) {
   if (!p.bias)
     return std::nullopt;
-  int64_t columns = spec.tileColumns();
+  int64_t columns = spec.tile.columns();
   return StepBuffer::packed(*nn::constantTensor(p.bias), "pad " + std::to_string(columns),
                             [columns](const Tensor &t) { return padVector(t, columns); });
 }
@@ -324,21 +323,42 @@ static LoweringResult lowerBlockedConv(const ConvProblem &p) {
 // Plain NCHW
 //===----------------------------------------------------------------------===//
 
+/// A flat space: outputs are rows and pixels columns. The number of pixels does not
+/// shape the code, but for whether tiles end at the last one.
+static DotSpec plainSpec(const ConvProblem &p, const Target &target) {
+  TileShape shape = chooseGemmTile(target, p.dtype, /*columns=*/0);
+  DotSpec spec;
+  spec.tile.types = DotTypes::all(p.dtype);
+  spec.tile.types.c = p.epilogue.program.typeOf(p.epilogue.program.results[0]);
+  spec.tile.lanes = target.lanes(p.dtype);
+  spec.tile.vectors = shape.vectors;
+  spec.tile.levels = {{DotSpec::kRuntime, 1, 2}};
+  spec.tile.packedB = false;
+  spec.heights = shape.heights;
+  spec.flat = true;
+  spec.contiguousColumns = true;
+  spec.maskColumns = p.outputPixels() % spec.tile.columns() != 0;
+  if (p.bias)
+    spec.bias = OperandAccess::PerRow;
+  spec.epilogue = EpilogueCode(p.epilogue);
+  return spec;
+}
+
 /// The dims of one image: a batch is a group.
 static DotDims plainDims(const ConvProblem &p, const DotSpec &spec,
                          const LoweringContext &context) {
   int64_t depth = p.channelsPerGroup() * p.kernelPositions(), pixels = p.outputPixels();
   DotDims dims;
-  dims.columnTiles = ceilDiv(pixels, spec.tileColumns());
+  dims.columnTiles = ceilDiv(pixels, spec.tile.columns());
   dims.tilesPerGroup = dims.columnTiles;
-  dims.lines = ceilDiv(p.outputsPerGroup(), spec.rows);
+  dims.coverRows(spec, p.outputsPerGroup());
   dims.splitLines(p.groups, p.flops / double(p.batch), context.threads);
   dims.batchStrideA = p.outputsPerGroup() * depth;
   dims.batchStrideB = depth * pixels;
   dims.batchStrideC = p.outputsPerGroup() * pixels;
   dims.batchStrideBias = p.outputsPerGroup();
-  dims.tileStrideB = spec.tileColumns();
-  dims.tileStrideC = spec.tileColumns();
+  dims.tileStrideB = spec.tile.columns();
+  dims.tileStrideC = spec.tile.columns();
   dims.rowStrideA = depth;
   dims.rowStrideC = pixels;
   dims.strideB = pixels;
@@ -351,12 +371,7 @@ static DotDims plainDims(const ConvProblem &p, const DotSpec &spec,
 /// per image and group.
 static LoweringResult lowerPlainConv(const ConvProblem &p) {
   const LoweringContext &context = p.context;
-  DotSpec spec = DotSpec::product(context.target, p.dtype, p.outputsPerGroup(), p.outputPixels());
-  spec.levels = {{DotSpec::kRuntime, 1, 2}};
-  spec.packedB = false;
-  if (p.bias)
-    spec.bias = OperandAccess::PerRow;
-  spec.epilogue = EpilogueCode(p.epilogue);
+  DotSpec spec = plainSpec(p, context.target);
   DotDims dims = plainDims(p, spec, context);
 
   LoweringResult result;
@@ -380,11 +395,10 @@ static LoweringResult lowerPlainConv(const ConvProblem &p) {
   return result;
 }
 
-LoweringResult native::lowerConv(Operation *group, const LoweringContext &context) {
-  if (!isa_and_nonnull<nn::ConvOp>(nn::groupRoot(group)))
-    return LoweringResult::refuse("no native code for transposed convolution");
+LoweringResult native::lower(nn::ConvOp op, const LoweringContext &context) {
   ConvProblem problem{context};
-  if (std::string reason = resolveProblem(group, problem); !reason.empty())
+  problem.op = op;
+  if (std::string reason = resolveProblem(nn::groupOf(op), problem); !reason.empty())
     return LoweringResult::refuse(reason);
   if (problem.outputBlock > 0)
     return lowerBlockedConv(problem);

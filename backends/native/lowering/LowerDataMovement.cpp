@@ -5,12 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/CopyKernels.h"
-#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 #include <numeric>
 
@@ -29,24 +27,46 @@ static CopySide viewOf(Value v, const LoweringContext &context) {
   return viewOf(v, contiguousStrides(context.sizesOf(v)));
 }
 
+/// Why elements of `op` cannot be moved; empty when they can.
+static std::string refuseType(Operation *op) {
+  for (Value v : op->getResults())
+    if (!isMovable(dtypeOfValue(v)))
+      return "no native code for " + std::string(dtypeName(dtypeOfValue(v))) + " elements";
+  return "";
+}
+
+/// Which dimensions of `v` are not 1 whatever the sizes: they are dimensions of the
+/// code even when they are 1.
+static std::vector<bool> lastingDims(Value v, const LoweringContext &context) {
+  std::vector<bool> lasting(context.sizesOf(v).size());
+  for (size_t d = 0; d < lasting.size(); ++d)
+    lasting[d] = context.fixedSize(v, static_cast<int64_t>(d)) != 1;
+  return lasting;
+}
+
 //===----------------------------------------------------------------------===//
 // One function per op
 //===----------------------------------------------------------------------===//
 
-static LoweringResult lower(nn::ConcatOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::ConcatOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   LoweringResult lowered;
   Value result = op.getResult();
   Sizes strides = contiguousStrides(context.sizesOf(result));
   int64_t at = 0;
   for (Value input : op.getInputs()) {
     appendCopy(Sizes(context.sizesOf(input)), dtypeOfValue(result), viewOf(input, context),
-               viewOf(result, strides, at * strides[op.getAxis()]), lowered.steps);
+               viewOf(result, strides, at * strides[op.getAxis()]), lowered.steps,
+               lastingDims(input, context));
     at += context.sizesOf(input)[op.getAxis()];
   }
   return lowered;
 }
 
-static LoweringResult lower(nn::SplitOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::SplitOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   LoweringResult lowered;
   Value input = op.getInput();
   Sizes strides = contiguousStrides(context.sizesOf(input));
@@ -54,13 +74,15 @@ static LoweringResult lower(nn::SplitOp op, const LoweringContext &context) {
   for (Value result : op.getResults()) {
     appendCopy(Sizes(context.sizesOf(result)), dtypeOfValue(input),
                viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result, context),
-               lowered.steps);
+               lowered.steps, lastingDims(result, context));
     at += context.sizesOf(result)[op.getAxis()];
   }
   return lowered;
 }
 
-static LoweringResult lower(nn::SliceOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   Sizes sizes = Sizes(context.sizesOf(op.getInput()));
   std::optional<Sizes> starts = context.values.integersOf(op.getStarts());
   std::optional<SmallVector<int64_t>> axes = op.getCutDimensions(context.values);
@@ -81,12 +103,14 @@ static LoweringResult lower(nn::SliceOp op, const LoweringContext &context) {
   }
   LoweringResult lowered;
   appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
-             viewOf(op.getInput(), strides, offset), viewOf(op.getResult(), context),
-             lowered.steps);
+             viewOf(op.getInput(), strides, offset), viewOf(op.getResult(), context), lowered.steps,
+             lastingDims(op.getResult(), context));
   return lowered;
 }
 
-static LoweringResult lower(nn::TransposeOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::TransposeOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   Sizes source = contiguousStrides(context.sizesOf(op.getInput())), strides;
   SmallVector<int64_t> perm(op.getPerm());
   if (perm.empty())
@@ -96,21 +120,25 @@ static LoweringResult lower(nn::TransposeOp op, const LoweringContext &context) 
     strides.push_back(source[d]);
   LoweringResult lowered;
   appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
-             viewOf(op.getInput(), strides), viewOf(op.getResult(), context), lowered.steps);
+             viewOf(op.getInput(), strides), viewOf(op.getResult(), context), lowered.steps,
+             lastingDims(op.getResult(), context));
   return lowered;
 }
 
-static LoweringResult lower(nn::ExpandOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::ExpandOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   LoweringResult lowered;
-  ArrayRef<int64_t> sizes = context.sizesOf(op.getResult());
   appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
-             viewOf(op.getInput(), broadcastStrides(context.sizesOf(op.getInput()), sizes)),
-             viewOf(op.getResult(), context), lowered.steps);
+             viewOf(op.getInput(), broadcastStrides(op.getInput(), op.getResult(), context)),
+             viewOf(op.getResult(), context), lowered.steps, lastingDims(op.getResult(), context));
   return lowered;
 }
 
 /// Every dimension becomes two: repeats outside, the input's size inside.
-static LoweringResult lower(nn::TileOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::TileOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   ArrayRef<int64_t> inner = context.sizesOf(op.getInput()), whole = context.sizesOf(op.getResult());
   LoweringResult lowered;
   if (llvm::is_contained(whole, 0))
@@ -128,11 +156,26 @@ static LoweringResult lower(nn::TileOp op, const LoweringContext &context) {
 }
 
 static LoweringResult lowerReshape(Operation *op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   LoweringResult lowered;
   Value input = op->getOperand(0);
   appendCopy({context.elementsOf(input)}, dtypeOfValue(input), viewOf(input, {1}),
              viewOf(op->getResult(0), {1}), lowered.steps);
   return lowered;
+}
+
+LoweringResult native::lower(nn::ReshapeOp op, const LoweringContext &context) {
+  return lowerReshape(op, context);
+}
+LoweringResult native::lower(nn::FlattenOp op, const LoweringContext &context) {
+  return lowerReshape(op, context);
+}
+LoweringResult native::lower(nn::SqueezeOp op, const LoweringContext &context) {
+  return lowerReshape(op, context);
+}
+LoweringResult native::lower(nn::UnsqueezeOp op, const LoweringContext &context) {
+  return lowerReshape(op, context);
 }
 
 //===----------------------------------------------------------------------===//
@@ -230,7 +273,9 @@ LoweringResult PadLowering::lower() {
   return std::move(lowered);
 }
 
-static LoweringResult lower(nn::PadOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   std::optional<Sizes> pads = context.values.integersOf(op.getPads());
   if (!pads || pads->size() != 2 * context.sizesOf(op.getInput()).size())
     return LoweringResult::refuse("the padding is known only at run time");
@@ -241,7 +286,9 @@ static LoweringResult lower(nn::PadOp op, const LoweringContext &context) {
 // Gather
 //===----------------------------------------------------------------------===//
 
-static LoweringResult lower(nn::GatherOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::GatherOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   std::optional<Tensor> indices = context.values.tensorOf(op.getIndices());
   if (!indices)
     return LoweringResult::refuse("the indices are known only at run time");
@@ -280,7 +327,9 @@ struct BlockedShape {
 };
 } // namespace
 
-static LoweringResult lower(nn::PackOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::PackOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)),
                  context.sizesOf(op.getResult())[1], op.getBlock()};
@@ -303,7 +352,9 @@ static LoweringResult lower(nn::PackOp op, const LoweringContext &context) {
   return lowered;
 }
 
-static LoweringResult lower(nn::UnpackOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::UnpackOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], op.getChannels(), productOf(sizes.drop_front(2).drop_back()), sizes[1],
                  sizes.back()};
@@ -318,20 +369,4 @@ static LoweringResult lower(nn::UnpackOp op, const LoweringContext &context) {
              viewOf(op.getInput(), {s.blockedBatch(), 1, s.block}, restOffset),
              viewOf(op.getResult(), {s.plainBatch(), s.spatial, 1}, restOffset), lowered.steps);
   return lowered;
-}
-
-LoweringResult native::lowerDataMovement(Operation *op, const LoweringContext &context) {
-  for (Value v : op->getResults())
-    if (!isMovable(dtypeOfValue(v)))
-      return LoweringResult::refuse("no native code for " +
-                                    std::string(dtypeName(dtypeOfValue(v))) + " elements");
-  return llvm::TypeSwitch<Operation *, LoweringResult>(op)
-      .Case<nn::ConcatOp, nn::SplitOp, nn::SliceOp, nn::TransposeOp, nn::ExpandOp, nn::TileOp,
-            nn::PadOp, nn::GatherOp, nn::PackOp, nn::UnpackOp>(
-          [&](auto o) { return lower(o, context); })
-      .Case<nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(
-          [&](auto o) { return lowerReshape(o, context); })
-      .Default([](Operation *o) {
-        return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
-      });
 }

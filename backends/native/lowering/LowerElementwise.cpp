@@ -1,7 +1,7 @@
 //===- LowerElementwise.cpp - groups of elementwise ops -------------------===//
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/lowering/GroupProgram.h"
-#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 
@@ -19,9 +19,11 @@ LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &co
   MapProblem problem;
   problem.name = "map" + program->program.label();
   problem.sizes.assign(sizes.begin(), sizes.end());
+  for (size_t d = 0; d < sizes.size(); ++d)
+    problem.lasting.push_back(context.fixedSize(group->getResult(0), static_cast<int64_t>(d)) != 1);
   for (Value input : program->inputs)
     problem.inputs.push_back({StepBuffer::of(input), dtypeOfValue(input),
-                              broadcastStrides(context.sizesOf(input), sizes)});
+                              broadcastStrides(input, group->getResult(0), context)});
   for (Value result : group->getResults()) {
     if (context.sizesOf(result) != sizes)
       return LoweringResult::refuse("the group's results have different shapes");

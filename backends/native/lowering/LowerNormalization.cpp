@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/RowReduction.h"
-#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/lowering/TileChoice.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
@@ -17,7 +17,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/TypeSwitch.h"
 
 #include <bit>
 
@@ -42,6 +41,13 @@ static ChannelShape channelShapeOf(ArrayRef<int64_t> sizes) {
   shape.channels = sizes[1];
   shape.plane = productOf(sizes.drop_front(2));
   return shape;
+}
+
+/// Why no normalization is native for the elements of `op`; empty when there are.
+static std::string refuseType(Operation *op) {
+  DType dtype = dtypeOfValue(op->getOperand(0));
+  bool isNative = dtype == DType::Float32 || dtype == DType::Float64;
+  return isNative ? "" : "no native normalization of " + std::string(dtypeName(dtype));
 }
 
 static std::string keyOf(double v) { return llvm::utohexstr(std::bit_cast<uint64_t>(v)); }
@@ -71,7 +77,9 @@ static ScalarProgram batchNormProgram(DType dtype, double epsilon) {
   return program;
 }
 
-static LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   DType dtype = dtypeOfValue(op.getInput());
   ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
   MapProblem problem;
@@ -130,7 +138,9 @@ static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
   });
 }
 
-static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   DType dtype = dtypeOfValue(op.getInput());
   if (dtypeOfValue(op.getScale()) != dtype || dtypeOfValue(op.getBias()) != dtype)
     return LoweringResult::refuse("instance normalization of mixed types");
@@ -211,7 +221,9 @@ static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
   });
 }
 
-static LoweringResult lower(nn::LrnOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   constexpr int64_t kChunk = 1024;
   DType dtype = dtypeOfValue(op.getInput());
   ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
@@ -238,16 +250,4 @@ static LoweringResult lower(nn::LrnOp op, const LoweringContext &context) {
                  [spec](KernelBuilder &kb) { emitLrn(kb, spec); }};
   lowered.steps.push_back(std::move(step));
   return lowered;
-}
-
-LoweringResult native::lowerNormalization(Operation *op, const LoweringContext &context) {
-  DType dtype = dtypeOfValue(op->getOperand(0));
-  if (dtype != DType::Float32 && dtype != DType::Float64)
-    return LoweringResult::refuse("no native normalization of " + std::string(dtypeName(dtype)));
-  return llvm::TypeSwitch<Operation *, LoweringResult>(op)
-      .Case<nn::BatchNormOp, nn::InstanceNormOp, nn::LrnOp>(
-          [&](auto o) { return lower(o, context); })
-      .Default([](Operation *o) {
-        return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
-      });
 }

@@ -1,14 +1,12 @@
 //===- LowerPool.cpp - pooling --------------------------------------------===//
 #include "backends/native/kernels/PoolKernel.h"
 #include "backends/native/kernels/ReduceKernel.h"
-#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/lowering/TileChoice.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "runtime/reference/WindowShape.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace quern;
@@ -27,7 +25,7 @@ static bool isArithmetic(DType dtype) {
 namespace {
 struct PoolProblem {
   const LoweringContext &context;
-  Operation *group = nullptr, *root = nullptr;
+  Operation *group = nullptr;
   Value input;
   DType dtype = DType::Undefined;
   int64_t block = 0;
@@ -61,7 +59,7 @@ static bool resolveAxes(Op op, const PoolProblem &problem, PoolAxis (&axes)[3]) 
 }
 
 template <typename Op>
-static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec spec) {
+static LoweringResult lowerWindows(Op op, const PoolProblem &problem, PoolSpec spec) {
   const LoweringContext &context = problem.context;
   PoolAxis axes[3];
   size_t rank = problem.spatialSizes(problem.input).size();
@@ -98,9 +96,50 @@ static LoweringResult lowerWindowed(Op op, const PoolProblem &problem, PoolSpec 
   return LoweringResult::of(std::move(step));
 }
 
+/// Fills `problem`; a reason when there is no native code for it. `axes` are the
+/// rows and columns of an epilogue on plain results.
+static std::string resolvePool(Operation *root, ResultAxes axes, PoolProblem &problem) {
+  const LoweringContext &context = problem.context;
+  problem.group = nn::groupOf(root);
+  problem.input = nn::outerValue(problem.group, root->getOperand(0));
+  problem.dtype = dtypeOfValue(problem.input);
+  if (!isArithmetic(problem.dtype))
+    return "no native pooling of " + std::string(dtypeName(problem.dtype));
+  problem.block = root->getAttrOfType<IntegerAttr>("block").getInt();
+  if (problem.block)
+    axes = ResultAxes::ofChannels(
+        static_cast<int64_t>(context.sizesOf(problem.group->getResult(0)).size()),
+        /*blocked=*/true);
+  std::string reason;
+  auto epilogue = buildEpilogue(problem.group, context, axes, reason);
+  if (epilogue)
+    problem.epilogue = std::move(*epilogue);
+  return reason;
+}
+
+template <typename Op>
+static LoweringResult lowerWindowed(Op op, const LoweringContext &context, const PoolSpec &spec) {
+  PoolProblem problem{context};
+  auto rank = static_cast<int64_t>(context.sizesOf(op.getResult()).size());
+  if (std::string reason = resolvePool(op, {{1}, {rank - 1}}, problem); !reason.empty())
+    return LoweringResult::refuse(reason);
+  if (spec.kind == PoolSpec::Kind::Average && !isFloat(problem.dtype))
+    return LoweringResult::refuse("the average of integers");
+  if (context.elementsOf(problem.group->getResult(0)) == 0)
+    return {};
+  return lowerWindows(op, problem, spec);
+}
+
 /// A global pool is a reduction over all pixels of a channel.
-static LoweringResult lowerGlobal(const PoolProblem &problem, ReduceKind kind) {
-  ArrayRef<int64_t> sizes = problem.context.sizesOf(problem.input);
+static LoweringResult lowerGlobal(Operation *op, const LoweringContext &context, ReduceKind kind) {
+  PoolProblem problem{context};
+  if (std::string reason = resolvePool(op, {{}, {1}}, problem); !reason.empty())
+    return LoweringResult::refuse(reason);
+  if (kind == ReduceKind::Mean && !isFloat(problem.dtype))
+    return LoweringResult::refuse("the average of integers");
+  if (context.elementsOf(problem.group->getResult(0)) == 0)
+    return {};
+  ArrayRef<int64_t> sizes = context.sizesOf(problem.input);
   ReduceSpec spec;
   spec.kind = kind;
   spec.dtype = problem.dtype;
@@ -117,50 +156,23 @@ static LoweringResult lowerGlobal(const PoolProblem &problem, ReduceKind kind) {
   return LoweringResult::of(std::move(step));
 }
 
-LoweringResult native::lowerPool(Operation *group, const LoweringContext &context) {
-  Operation *root = nn::groupRoot(group);
-  if (!root)
-    return LoweringResult::refuse("no native code for " + group->getName().getStringRef().str());
-  PoolProblem problem{context};
-  problem.group = group;
-  problem.root = root;
-  problem.input = nn::outerValue(group, root->getOperand(0));
-  problem.dtype = dtypeOfValue(problem.input);
-  if (!isArithmetic(problem.dtype))
-    return LoweringResult::refuse("no native pooling of " + std::string(dtypeName(problem.dtype)));
-  problem.block = root->getAttrOfType<IntegerAttr>("block").getInt();
-  std::string reason;
-  auto rank = static_cast<int64_t>(context.sizesOf(group->getResult(0)).size());
-  bool isWindowed = !isa<nn::GlobalAveragePoolOp, nn::GlobalMaxPoolOp>(root);
-  ResultAxes axes = ResultAxes::ofChannels(rank, problem.block > 0);
-  if (!isWindowed && !problem.block)
-    axes = {{}, {1}};
-  else if (!problem.block)
-    axes.columns = {rank - 1};
-  auto epilogue = buildEpilogue(group, context, axes, reason);
-  if (!epilogue)
-    return LoweringResult::refuse(reason);
-  problem.epilogue = std::move(*epilogue);
-  bool averages = isa<nn::AveragePoolOp, nn::GlobalAveragePoolOp>(root);
-  if (averages && !isFloat(problem.dtype))
-    return LoweringResult::refuse("the average of integers");
-  if (context.elementsOf(group->getResult(0)) == 0)
-    return {};
-  return llvm::TypeSwitch<Operation *, LoweringResult>(root)
-      .Case([&](nn::MaxPoolOp op) {
-        PoolSpec spec;
-        spec.kind = PoolSpec::Kind::Max;
-        return lowerWindowed(op, problem, spec);
-      })
-      .Case([&](nn::AveragePoolOp op) {
-        PoolSpec spec;
-        spec.kind = PoolSpec::Kind::Average;
-        spec.countsPadding = op.getCountIncludePad();
-        return lowerWindowed(op, problem, spec);
-      })
-      .Case([&](nn::GlobalAveragePoolOp) { return lowerGlobal(problem, ReduceKind::Mean); })
-      .Case([&](nn::GlobalMaxPoolOp) { return lowerGlobal(problem, ReduceKind::Max); })
-      .Default([](Operation *op) {
-        return LoweringResult::refuse("no native code for " + op->getName().getStringRef().str());
-      });
+LoweringResult native::lower(nn::MaxPoolOp op, const LoweringContext &context) {
+  PoolSpec spec;
+  spec.kind = PoolSpec::Kind::Max;
+  return lowerWindowed(op, context, spec);
+}
+
+LoweringResult native::lower(nn::AveragePoolOp op, const LoweringContext &context) {
+  PoolSpec spec;
+  spec.kind = PoolSpec::Kind::Average;
+  spec.countsPadding = op.getCountIncludePad();
+  return lowerWindowed(op, context, spec);
+}
+
+LoweringResult native::lower(nn::GlobalAveragePoolOp op, const LoweringContext &context) {
+  return lowerGlobal(op, context, ReduceKind::Mean);
+}
+
+LoweringResult native::lower(nn::GlobalMaxPoolOp op, const LoweringContext &context) {
+  return lowerGlobal(op, context, ReduceKind::Max);
 }

@@ -1,22 +1,37 @@
 //===- LowerReduction.cpp - reductions, softmax, arg max ------------------===//
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
-#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
+/// Why no reduction is native for the elements of `op`; empty when there are.
+static std::string refuseType(Operation *op) {
+  DType dtype = dtypeOfValue(op->getOperand(0));
+  bool isNative = dtype == DType::Float32 || dtype == DType::Float64 || isSignedInteger(dtype) ||
+                  isUnsignedInteger(dtype);
+  return isNative ? "" : "no native reduction of " + std::string(dtypeName(dtype));
+}
+
 /// `sizes` as [outer, length, inner] with length from axis `begin` to `end`.
 static RowShape rowsAlong(ArrayRef<int64_t> sizes, int64_t begin, int64_t end) {
   return {productOf(sizes.take_front(begin)), productOf(sizes.slice(begin, end - begin)),
           productOf(sizes.drop_front(end))};
+}
+
+/// Whether all dimensions of `value` from `begin` on are 1, whatever the sizes.
+static bool isOneFrom(Value value, int64_t begin, const LoweringContext &context) {
+  auto rank = static_cast<int64_t>(context.sizesOf(value).size());
+  for (int64_t d = begin; d < rank; ++d)
+    if (context.fixedSize(value, d) != 1)
+      return false;
+  return true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -37,11 +52,14 @@ static std::optional<std::vector<bool>> reducedDimensions(nn::ReduceOp op,
 
 /// The reduction as one of [outer, length, inner], when the reduced dimensions
 /// that matter are neighbours.
-static std::optional<RowShape> asRows(ArrayRef<int64_t> sizes, const std::vector<bool> &reduced) {
+static std::optional<RowShape> asRows(Value input, const std::vector<bool> &reduced,
+                                      const LoweringContext &context, bool &contiguous) {
+  ArrayRef<int64_t> sizes = context.sizesOf(input);
   RowShape shape;
   enum { Outer, Length, Inner } part = Outer;
   for (size_t d = 0; d < sizes.size(); ++d) {
-    if (sizes[d] == 1)
+    // A size that is 1 by chance is like any other: the code must not depend on it.
+    if (context.fixedSize(input, static_cast<int64_t>(d)) == 1)
       continue;
     if (reduced[d]) {
       if (part == Inner)
@@ -56,6 +74,7 @@ static std::optional<RowShape> asRows(ArrayRef<int64_t> sizes, const std::vector
   // Nothing is reduced: go through the elements by vectors.
   if (part == Outer)
     std::swap(shape.outer, shape.inner);
+  contiguous = part == Length;
   return shape;
 }
 
@@ -79,7 +98,9 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
   return scratch;
 }
 
-static LoweringResult lower(nn::ReduceOp op, const LoweringContext &context) {
+LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   std::optional<ReduceKind> kind = parseReduceKind(op.getKind());
   std::optional<std::vector<bool>> reduced = reducedDimensions(op, context);
   DType dtype = dtypeOfValue(op.getInput());
@@ -100,7 +121,8 @@ static LoweringResult lower(nn::ReduceOp op, const LoweringContext &context) {
     return lowered;
   }
   StepBuffer input = StepBuffer::of(op.getInput());
-  std::optional<RowShape> shape = asRows(context.sizesOf(op.getInput()), *reduced);
+  bool contiguous = true;
+  std::optional<RowShape> shape = asRows(op.getInput(), *reduced, context, contiguous);
   if (!shape) {
     shape.emplace();
     input = moveReducedLast(op.getInput(), *reduced, *shape, context, lowered.steps);
@@ -108,7 +130,7 @@ static LoweringResult lower(nn::ReduceOp op, const LoweringContext &context) {
   ReduceSpec spec;
   spec.kind = *kind;
   spec.dtype = dtype;
-  spec.contiguous = shape->inner == 1;
+  spec.contiguous = contiguous;
   spec.epilogue.program.inputs = {dtype};
   spec.epilogue.program.results = {0};
   lowered.steps.push_back(
@@ -122,23 +144,28 @@ static LoweringResult lower(nn::ReduceOp op, const LoweringContext &context) {
 
 template <typename Op>
 static LoweringResult lowerSoftmax(Op op, bool logarithm, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   SoftmaxSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
   if (!isFloat(spec.dtype))
     return LoweringResult::refuse("softmax of integers");
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   auto rank = static_cast<int64_t>(sizes.size());
-  RowShape shape = rowsAlong(sizes, op.getAxis(), op.getTrailing() ? rank : op.getAxis() + 1);
+  int64_t end = op.getTrailing() ? rank : op.getAxis() + 1;
+  RowShape shape = rowsAlong(sizes, op.getAxis(), end);
   if (context.elementsOf(op.getInput()) == 0)
     return {};
   spec.logarithm = logarithm;
-  spec.contiguous = shape.inner == 1;
+  spec.contiguous = isOneFrom(op.getInput(), end, context);
   return LoweringResult::of(
       makeSoftmax(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
 template <typename Op>
 static LoweringResult lowerArg(Op op, bool wantMax, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
   ArgSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
@@ -149,23 +176,20 @@ static LoweringResult lowerArg(Op op, bool wantMax, const LoweringContext &conte
     return LoweringResult::refuse("the axis is empty");
   spec.wantMax = wantMax;
   spec.lastOfEqual = op.getSelectLastIndex();
-  spec.contiguous = shape.inner == 1;
+  spec.contiguous = isOneFrom(op.getInput(), op.getAxis() + 1, context);
   return LoweringResult::of(
       makeArg(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
-LoweringResult native::lowerReduction(Operation *op, const LoweringContext &context) {
-  DType dtype = dtypeOfValue(op->getOperand(0));
-  if (dtype != DType::Float32 && dtype != DType::Float64 && !isSignedInteger(dtype) &&
-      !isUnsignedInteger(dtype))
-    return LoweringResult::refuse("no native reduction of " + std::string(dtypeName(dtype)));
-  return llvm::TypeSwitch<Operation *, LoweringResult>(op)
-      .Case([&](nn::ReduceOp o) { return lower(o, context); })
-      .Case([&](nn::SoftmaxOp o) { return lowerSoftmax(o, /*logarithm=*/false, context); })
-      .Case([&](nn::LogSoftmaxOp o) { return lowerSoftmax(o, /*logarithm=*/true, context); })
-      .Case([&](nn::ArgMaxOp o) { return lowerArg(o, /*wantMax=*/true, context); })
-      .Case([&](nn::ArgMinOp o) { return lowerArg(o, /*wantMax=*/false, context); })
-      .Default([](Operation *o) {
-        return LoweringResult::refuse("no native code for " + o->getName().getStringRef().str());
-      });
+LoweringResult native::lower(nn::SoftmaxOp op, const LoweringContext &context) {
+  return lowerSoftmax(op, /*logarithm=*/false, context);
+}
+LoweringResult native::lower(nn::LogSoftmaxOp op, const LoweringContext &context) {
+  return lowerSoftmax(op, /*logarithm=*/true, context);
+}
+LoweringResult native::lower(nn::ArgMaxOp op, const LoweringContext &context) {
+  return lowerArg(op, /*wantMax=*/true, context);
+}
+LoweringResult native::lower(nn::ArgMinOp op, const LoweringContext &context) {
+  return lowerArg(op, /*wantMax=*/false, context);
 }

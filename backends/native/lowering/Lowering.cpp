@@ -1,34 +1,18 @@
 //===- Lowering.cpp - from ops and fusion groups to plan steps ------------===//
 #include "backends/native/lowering/Lowering.h"
 
+#include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/GroupProgram.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
-
-/// The lowering of the family that `op`, a root or an opaque op, belongs to.
-static LoweringFunction findLowering(Operation *op) {
-  return llvm::TypeSwitch<Operation *, LoweringFunction>(op)
-      .Case<nn::MatMulOp, nn::GemmOp>([](auto) { return lowerContraction; })
-      .Case<nn::ConvOp, nn::ConvTransposeOp>([](auto) { return lowerConv; })
-      .Case<nn::MaxPoolOp, nn::AveragePoolOp, nn::GlobalAveragePoolOp, nn::GlobalMaxPoolOp,
-            nn::MaxPoolWithIndicesOp>([](auto) { return lowerPool; })
-      .Case<nn::ReduceOp, nn::SoftmaxOp, nn::LogSoftmaxOp, nn::ArgMaxOp, nn::ArgMinOp>(
-          [](auto) { return lowerReduction; })
-      .Case<nn::BatchNormOp, nn::InstanceNormOp, nn::LrnOp>([](auto) { return lowerNormalization; })
-      .Case<nn::ConcatOp, nn::SplitOp, nn::SliceOp, nn::ReshapeOp, nn::FlattenOp, nn::TransposeOp,
-            nn::SqueezeOp, nn::UnsqueezeOp, nn::ExpandOp, nn::TileOp, nn::PadOp, nn::GatherOp,
-            nn::PackOp, nn::UnpackOp>([](auto) { return lowerDataMovement; })
-      .Default([](Operation *) -> LoweringFunction { return nullptr; });
-}
 
 /// Whether `op` is computed element by element: a group without a root, or one op.
 static bool isMap(Operation *op) {
@@ -42,15 +26,29 @@ static Operation *decisiveOp(Operation *op) {
   return root ? root : op;
 }
 
-bool native::hasLowering(Operation *op) { return isMap(op) || findLowering(decisiveOp(op)); }
+std::optional<int64_t> LoweringContext::fixedSize(Value value, int64_t dim) const {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || type.isDynamicDim(static_cast<unsigned>(dim)))
+    return std::nullopt;
+  return type.getDimSize(static_cast<unsigned>(dim));
+}
+
+bool native::hasLowering(Operation *op) {
+  if (isMap(op))
+    return true;
+  const LoweringRow *row = findLowering(decisiveOp(op));
+  return row && row->lower;
+}
 
 LoweringResult native::lowerOperation(Operation *op, const LoweringContext &context) {
   if (isMap(op))
     return lowerMapGroup(op, context);
   Operation *decisive = decisiveOp(op);
-  if (LoweringFunction lower = findLowering(decisive))
-    return lower(op, context);
-  return LoweringResult::refuse("no native code for " + decisive->getName().getStringRef().str());
+  const LoweringRow *row = findLowering(decisive);
+  if (row && row->lower)
+    return row->lower(decisive, context);
+  return LoweringResult::refuse(
+      row ? row->reason : "no native code for " + decisive->getName().getStringRef().str());
 }
 
 LoweredStep NativeLowering::copyBytes(const StepBuffer &from, const StepBuffer &to,
@@ -66,22 +64,28 @@ ResultAxes ResultAxes::ofChannels(int64_t rank, bool blocked) {
   return {{1}, {}};
 }
 
-/// How an operand of shape `sizes` is read by a result of shape `result`;
-/// nullopt when it is none of OperandAccess.
-static std::optional<OperandAccess> accessOf(ArrayRef<int64_t> sizes, ArrayRef<int64_t> result,
-                                             const ResultAxes &axes) {
-  if (sizes.size() > result.size())
+std::optional<OperandAccess> native::accessOf(Value operand, Value result, const ResultAxes &axes,
+                                              const LoweringContext &context) {
+  ArrayRef<int64_t> sizes = context.sizesOf(operand), wanted = context.sizesOf(result);
+  if (sizes.size() > wanted.size())
     return std::nullopt;
-  SmallVector<int64_t> aligned(result.size() - sizes.size(), 1);
-  aligned.append(sizes.begin(), sizes.end());
-  if (llvm::equal(aligned, result))
-    return OperandAccess::Full;
+  auto missing = static_cast<int64_t>(wanted.size() - sizes.size());
+  auto varies = [&](int64_t d) { return d >= missing && sizes[d - missing] == wanted[d]; };
+  // A dimension that is always 1 is broadcast, although the result's may be 1, too.
+  auto isBroadcast = [&](int64_t d) {
+    return d < missing || (sizes[d - missing] == 1 && context.fixedSize(operand, d - missing) == 1);
+  };
   auto variesOnlyAlong = [&](ArrayRef<int64_t> dims) {
-    for (size_t d = 0; d < aligned.size(); ++d)
-      if (aligned[d] != (llvm::is_contained(dims, d) ? result[d] : 1))
+    for (int64_t d = 0; d < static_cast<int64_t>(wanted.size()); ++d)
+      if (llvm::is_contained(dims, d) ? !varies(d) : d >= missing && sizes[d - missing] != 1)
         return false;
     return true;
   };
+  bool isFull = true;
+  for (int64_t d = 0; d < static_cast<int64_t>(wanted.size()); ++d)
+    isFull &= isBroadcast(d) ? context.fixedSize(result, d) == 1 : varies(d);
+  if (isFull)
+    return OperandAccess::Full;
   if (variesOnlyAlong({}))
     return OperandAccess::Scalar;
   if (variesOnlyAlong(axes.columns))
@@ -89,6 +93,20 @@ static std::optional<OperandAccess> accessOf(ArrayRef<int64_t> sizes, ArrayRef<i
   if (variesOnlyAlong(axes.rows))
     return OperandAccess::PerRow;
   return std::nullopt;
+}
+
+std::vector<int64_t> native::broadcastStrides(Value from, Value to,
+                                              const LoweringContext &context) {
+  ArrayRef<int64_t> sizes = context.sizesOf(from), wanted = context.sizesOf(to);
+  size_t missing = wanted.size() - sizes.size();
+  std::vector<int64_t> strides(missing, 0);
+  for (auto [d, stride] : llvm::enumerate(contiguousStrides(sizes))) {
+    // What is 1 by chance is read as if it were not, where the result allows.
+    bool isBroadcast = sizes[d] == 1 && (wanted[missing + d] != 1 ||
+                                         context.fixedSize(from, static_cast<int64_t>(d)) == 1);
+    strides.push_back(isBroadcast ? 0 : stride);
+  }
+  return strides;
 }
 
 std::optional<Epilogue> native::buildEpilogue(Operation *group, const LoweringContext &context,
@@ -113,7 +131,7 @@ std::optional<Epilogue> native::buildEpilogue(Operation *group, const LoweringCo
     return std::nullopt;
   Epilogue epilogue{std::move(program->program), {}};
   for (Value input : llvm::drop_begin(program->inputs)) {
-    auto access = accessOf(context.sizesOf(input), context.sizesOf(group->getResult(0)), axes);
+    auto access = accessOf(input, group->getResult(0), axes, context);
     if (!access) {
       reason = "an operand of the epilogue is broadcast in a way without native code";
       return std::nullopt;

@@ -32,17 +32,17 @@ struct LoweringContext {
 
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const { return values.sizesOf(value); }
   int64_t elementsOf(mlir::Value value) const { return values.elementsOf(value); }
+  /// The size of a dimension where it is the same whatever the sizes to lower for:
+  /// only such sizes may shape code, so that new ones find their kernels.
+  std::optional<int64_t> fixedSize(mlir::Value value, int64_t dim) const;
 };
-
-/// The sizes of all operands and results of `op` are known (checked by the caller).
-/// `op` is an `nn.group` or an opaque op.
-using LoweringFunction = LoweringResult (*)(mlir::Operation *op, const LoweringContext &context);
 
 /// Whether there is native code for ops like `op` at all. For the op itself its
 /// shapes, types and attributes decide.
 bool hasLowering(mlir::Operation *op);
 
-/// Finds the lowering of `op`: a group's by its root (or Map when it has none).
+/// Finds the lowering of `op`, an `nn.group` or an opaque op: a group's by its root
+/// (or Map when it has none). The sizes of all its operands and results are known.
 LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &context);
 
 /// The lowerings of all families.
@@ -60,15 +60,6 @@ private:
   int64_t threads;
 };
 
-// One per family, in Lower<Family>.cpp.
-LoweringResult lowerMapGroup(mlir::Operation *group, const LoweringContext &context);
-LoweringResult lowerContraction(mlir::Operation *group, const LoweringContext &context);
-LoweringResult lowerConv(mlir::Operation *group, const LoweringContext &context);
-LoweringResult lowerPool(mlir::Operation *group, const LoweringContext &context);
-LoweringResult lowerReduction(mlir::Operation *op, const LoweringContext &context);
-LoweringResult lowerNormalization(mlir::Operation *op, const LoweringContext &context);
-LoweringResult lowerDataMovement(mlir::Operation *op, const LoweringContext &context);
-
 /// The dimensions of a result that its kernel counts as rows and as columns; an
 /// operand that varies along all of one kind and no others is read per row or
 /// per column.
@@ -83,5 +74,14 @@ struct ResultAxes {
 /// with `reason` when an operand's access is none of OperandAccess.
 std::optional<Epilogue> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
                                       const ResultAxes &axes, std::string &reason);
+
+/// How `operand` is read by the kernel that computes `result`; nullopt when it is
+/// none of OperandAccess.
+std::optional<OperandAccess> accessOf(mlir::Value operand, mlir::Value result,
+                                      const ResultAxes &axes, const LoweringContext &context);
+
+/// Strides that read `from`, a contiguous tensor, broadcast to the shape of `to`.
+std::vector<int64_t> broadcastStrides(mlir::Value from, mlir::Value to,
+                                      const LoweringContext &context);
 
 } // namespace quern::native

@@ -4,25 +4,45 @@
 #include "runtime/lib/CeilDiv.h"
 
 #include <algorithm>
-#include <span>
+#include <cassert>
+#include <limits>
 
 using namespace quern;
 using namespace quern::native;
 
 namespace {
-/// Measured on Zen 4 and Zen 5 (docs/ARCHITECTURE.md, "Tiles"): each row lists the
-/// most rows that leave registers for `vectors` vectors of B and a broadcast.
+/// Measured on Zen 4 and Zen 5 (docs/ARCHITECTURE.md, "Tiles"). The tallest tile
+/// leaves registers for its vectors of B and a broadcast. The others are chosen so
+/// that they cover nearly every number of rows with tiles that hide the latency
+/// of the FMA (8 accumulators), for each is code of its own.
 struct TileRow {
   int64_t vectors;
-  int64_t maxRows;
+  /// Lines of at most so many rows, a multiple of `multiple`.
+  int64_t maxLine;
+  int64_t multiple;
+  TileHeights heights;
 };
+constexpr int64_t kAnyLine = std::numeric_limits<int64_t>::max();
+constexpr int64_t kSmall[] = {6, 4, 3, 2, 1};
+constexpr int64_t kOne[] = {1};
+// Most networks halve images of 224 pixels, which needs no more code than this.
+constexpr int64_t kTallEven[] = {14, 7};
+constexpr int64_t kTallTwoVectors[] = {14, 7, 5, 4, 1};
+constexpr int64_t kTallOneVector[] = {14, 7, 4, 2, 1};
+constexpr int64_t kTallThreeVectors[] = {8, 4, 3, 1};
+constexpr int64_t kFewRows[] = {5, 4, 3, 2, 1};
+constexpr int64_t kOneOrTwo[] = {2, 1};
 
-// Convolution: A is 64 bytes per row and stays in L1; tall tiles reuse B best.
-constexpr TileRow kConvAvx512[] = {{2, 14}, {3, 8}, {1, 14}};
-constexpr TileRow kConv16Registers[] = {{2, 6}, {1, 6}};
-// Few rows (small images): wide tiles keep enough independent accumulators.
-constexpr TileRow kFewRowsAvx512[] = {{8, 2}, {6, 3}, {4, 5}};
-constexpr TileRow kFewRows16Registers[] = {{4, 2}, {3, 3}};
+// Convolution: A is 64 bytes per row and stays in L1; tall tiles reuse B best. Few
+// rows (small images) take wide tiles for enough independent accumulators.
+constexpr TileRow kConvAvx512[] = {{4, 5, 1, kFewRows},
+                                   {2, kAnyLine, 7, kTallEven},
+                                   {2, kAnyLine, 1, kTallTwoVectors},
+                                   {3, kAnyLine, 1, kTallThreeVectors},
+                                   {1, kAnyLine, 7, kTallEven},
+                                   {1, kAnyLine, 1, kTallOneVector}};
+constexpr TileRow kConv16Registers[] = {
+    {4, 2, 1, kOneOrTwo}, {2, kAnyLine, 1, kSmall}, {1, kAnyLine, 1, kSmall}};
 
 std::span<const TileRow> convTiles(const Target &target) {
   if (target.vectorRegisters >= 32)
@@ -30,36 +50,62 @@ std::span<const TileRow> convTiles(const Target &target) {
   return kConv16Registers;
 }
 
-std::span<const TileRow> fewRowsTiles(const Target &target) {
-  if (target.vectorRegisters >= 32)
-    return kFewRowsAvx512;
-  return kFewRows16Registers;
-}
-
-/// The rows of the largest tile, shared evenly among the tiles of a line.
-int64_t balancedRows(int64_t lineRows, int64_t maxRows) {
-  return ceilDiv(lineRows, ceilDiv(lineRows, maxRows));
+/// In accumulators that one step of k takes as long as, and what a tile costs
+/// besides.
+int64_t costOfTile(int64_t height, int64_t vectors) {
+  constexpr int64_t kHiddenLatency = 10, kPerStep = 8, kOverhead = 3;
+  return kPerStep * std::max(height * vectors, kHiddenLatency) + kOverhead;
 }
 } // namespace
 
 TileShape native::chooseConvTile(const Target &target, int64_t lineRows, int64_t channelVectors) {
-  lineRows = std::max<int64_t>(lineRows, 1);
-  for (const TileRow &row : fewRowsTiles(target))
-    if (lineRows <= row.maxRows && channelVectors % row.vectors == 0)
-      return {lineRows, row.vectors};
   for (const TileRow &row : convTiles(target))
-    if (channelVectors % row.vectors == 0)
-      return {balancedRows(lineRows, row.maxRows), row.vectors};
-  return {1, 1};
+    if (lineRows <= row.maxLine && lineRows % row.multiple == 0 &&
+        channelVectors % row.vectors == 0)
+      return {row.vectors, row.heights};
+  return {1, kSmall};
 }
 
-TileShape native::chooseGemmTile(const Target &target, DType dtype, int64_t rows, int64_t columns) {
-  rows = std::max<int64_t>(rows, 1);
-  int64_t vectors = ceilDiv(std::max<int64_t>(columns, 1), target.lanes(dtype));
-  int64_t maxRows = 6, wide = target.vectorRegisters >= 32 ? 4 : 2;
-  if (rows <= 2)
-    wide *= 2;
-  return {balancedRows(rows, maxRows), std::min(vectors, wide)};
+TileShape native::chooseGemmTile(const Target &target, DType dtype, int64_t columns, bool oneRow) {
+  TileHeights heights = oneRow ? TileHeights(kOne) : TileHeights(kSmall);
+  int64_t wide = target.vectorRegisters >= 32 ? 4 : 2;
+  if (columns <= 0)
+    return {wide, heights};
+  return {std::min(ceilDiv(columns, target.lanes(dtype)), wide), heights};
+}
+
+TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t vectors) {
+  constexpr int64_t kMaxHeight = 14, kImpossible = int64_t{1} << 40;
+  assert(heights.front() <= kMaxHeight);
+  TileCover cover{};
+  // All tallest tiles but one; what is left may be shared more evenly.
+  int64_t rest = rows % heights.front();
+  cover[0] = rows / heights.front();
+  if (rest == 0)
+    return cover;
+  if (cover[0] > 0) {
+    --cover[0];
+    rest += heights.front();
+  }
+  // The least cost of each number of rows, and the last tile of its cover.
+  std::array<int64_t, 2 * kMaxHeight> cost{};
+  std::array<uint8_t, 2 * kMaxHeight> last{};
+  for (int64_t n = 1; n <= rest; ++n) {
+    cost[n] = kImpossible;
+    for (size_t i = 0; i < heights.size(); ++i) {
+      if (heights[i] > n)
+        continue;
+      int64_t with = cost[n - heights[i]] + costOfTile(heights[i], vectors);
+      if (with < cost[n]) {
+        cost[n] = with;
+        last[n] = static_cast<uint8_t>(i);
+      }
+    }
+  }
+  assert(cost[rest] < kImpossible && "the heights do not cover these rows");
+  for (; rest > 0; rest -= heights[last[rest]])
+    ++cover[last[rest]];
+  return cover;
 }
 
 int64_t native::chooseLineChunks(int64_t lines, int64_t otherTasks, double totalFlops,

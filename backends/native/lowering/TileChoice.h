@@ -3,24 +3,38 @@
 
 #include "backends/native/codegen/Target.h"
 
+#include <array>
 #include <cstdint>
+#include <span>
 
 namespace quern::native {
 
-/// A register tile: `rows` x `vectors` accumulators.
+/// The heights of a kernel's register tiles, tallest first; a table of TileChoice.
+using TileHeights = std::span<const int64_t>;
+constexpr size_t kMaxTileHeights = 6;
+/// How many tiles of each height; zeros follow.
+using TileCover = std::array<int64_t, kMaxTileHeights>;
+
+/// Register tiles of `heights` rows x `vectors` accumulators.
 struct TileShape {
-  int64_t rows;
   int64_t vectors;
+  TileHeights heights;
 };
 
-/// The tile of a convolution whose output lines have `lineRows` pixels and whose
-/// output channels fill `channelVectors` vectors. Rows are balanced over the
-/// line, so that the tail tile is nearly full; vectors divide channelVectors.
+/// The tiles of a convolution whose output lines have `lineRows` pixels and whose
+/// output channels fill `channelVectors` vectors, which `vectors` divides. Few
+/// shapes serve all images, as weights are packed and code is emitted for each.
 TileShape chooseConvTile(const Target &target, int64_t lineRows, int64_t channelVectors);
 
-/// The tile of a matrix product with row-major A: few rows, so that rows a
-/// multiple of 4096 bytes apart do not evict each other from L1.
-TileShape chooseGemmTile(const Target &target, DType dtype, int64_t rows, int64_t columns);
+/// The tiles of a matrix product with row-major A and any number of rows: few at a
+/// time, so that rows a multiple of 4096 bytes apart do not evict each other from
+/// L1. `columns` is 0 when it is not fixed; `oneRow` says that there will never be
+/// more. The columns of a tile do not depend on rows, so that weights are packed
+/// in one way.
+TileShape chooseGemmTile(const Target &target, DType dtype, int64_t columns, bool oneRow = false);
+
+/// The tiles that cover `rows` rows exactly in the least time.
+TileCover coverRows(int64_t rows, TileHeights heights, int64_t vectors);
 
 /// How many parts to split `lines` of equal work into, so that `otherTasks`
 /// times the parts keep `threads` busy without making tasks tiny.

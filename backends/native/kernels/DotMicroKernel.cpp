@@ -1,0 +1,149 @@
+//===- DotMicroKernel.cpp - a tile of accumulators over a nest of k loops -===//
+#include "backends/native/kernels/DotMicroKernel.h"
+
+#include "ir/ScalarEmitter.h"
+
+#include <cassert>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+void DotTile::appendKey(std::string &key) const {
+  auto number = [&](int64_t value) { key += std::to_string(value) += ' '; };
+  for (DType dtype : {types.a, types.b, types.accumulate, types.c})
+    key += dtypeName(dtype), key += ' ';
+  number(lanes);
+  number(vectors);
+  number(rowStrideA);
+  key += vectorA ? 'v' : 's';
+  key += packedB ? 'p' : 'r';
+  for (const Level &level : levels) {
+    key += '(';
+    number(level.trip);
+    number(level.strideA);
+    number(level.unroll);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Instructions
+//===----------------------------------------------------------------------===//
+
+/// `value`, of `lanes` lanes of `from`, as numbers of another type.
+static Value widen(KernelBuilder &kb, Value value, DType from, DType to, int64_t lanes) {
+  if (from == to)
+    return value;
+  return nn::ScalarEmitter(kb.builder(), kb.loc(), from, lanes).castTo(value, to);
+}
+
+static Value loadBroadcast(KernelBuilder &kb, const DotTile &tile, Value pointer) {
+  const DotTypes &types = tile.types;
+  if (tile.vectorA)
+    return widen(kb, kb.load(pointer, types.a, tile.lanes), types.a, types.accumulate, tile.lanes);
+  return kb.splat(widen(kb, kb.load(pointer, types.a, 0), types.a, types.accumulate, 0),
+                  tile.lanes);
+}
+
+static Value loadColumns(KernelBuilder &kb, const DotTile &tile, Value pointer, Value active) {
+  const DotTypes &types = tile.types;
+  return widen(kb, kb.load(pointer, types.b, tile.lanes, active), types.b, types.accumulate,
+               tile.lanes);
+}
+
+static Value multiplyAdd(KernelBuilder &kb, const DotTile &, Value a, Value b, Value sum) {
+  return kb.multiplyAdd(a, b, sum);
+}
+
+const DotInstruction &native::dotInstruction(const DotTypes &types) {
+  assert(isFloat(types.a) && isFloat(types.b) && isFloat(types.accumulate) &&
+         "there are products of floating-point numbers only");
+  (void)types;
+  static constexpr DotInstruction kMultiplyAdd{1, loadBroadcast, loadColumns, multiplyAdd};
+  return kMultiplyAdd;
+}
+
+//===----------------------------------------------------------------------===//
+// Tiles
+//===----------------------------------------------------------------------===//
+
+DotMicroKernel::DotMicroKernel(KernelBuilder &kb, const DotTile &tile, DotOperands given)
+    : kb(kb), tile(tile), operands(std::move(given)), instruction(dotInstruction(tile.types)) {
+  operands.levels.resize(tile.levels.size());
+  operands.activeLanes.resize(tile.vectors);
+  operands.rowStrideA = orIndex(tile.rowStrideA, operands.rowStrideA);
+  if (tile.packedB)
+    operands.strideB = kb.index(tile.columns() * instruction.group);
+}
+
+DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
+  return Values(rows * tile.vectors, kb.floatConstant(tile.types.accumulate, tile.lanes, 0.0));
+}
+
+DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b, Values sums,
+                                                  BlockHook hook) {
+  Cursor at{a, b};
+  return emitLevel(0, rows, at, std::move(sums), hook);
+}
+
+/// Emits a level and those inside of it; `at` moves on to what follows.
+DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cursor &at,
+                                                 Values sums, BlockHook hook) {
+  const DotTile::Level &level = tile.levels[index];
+  bool innermost = index + 1 == tile.levels.size();
+  Value trip = orIndex(level.trip, operands.levels[index].trip);
+  Value strideA = orIndex(level.strideA, operands.levels[index].strideA);
+  auto moved = [&](const Cursor &from, int64_t steps) {
+    return Cursor{kb.advance(from.a, kb.mul(strideA, steps), tile.types.a),
+                  kb.advance(from.b, kb.mul(operands.strideB, steps), tile.types.b)};
+  };
+  // Carried: A and B pointers, then the accumulators.
+  auto loop = [&](Value from, Value to, int64_t step, Values carried) {
+    return kb.forLoop(from, to, step, carried, [&](Value i, ValueRange now) -> Values {
+      Cursor here{now[0], now[1]}, next = here;
+      Values inner(now.begin() + 2, now.end());
+      if (innermost) {
+        for (int64_t u = 0; u < step; ++u)
+          inner = emitStep(rows, moved(here, u), std::move(inner));
+        next = moved(here, step);
+      } else {
+        inner = emitLevel(index + 1, rows, next, std::move(inner), nullptr);
+        next.a = kb.advance(here.a, strideA, tile.types.a);
+      }
+      if (hook)
+        inner = hook(i, std::move(inner));
+      Values all = {next.a, next.b};
+      all.append(inner.begin(), inner.end());
+      return all;
+    });
+  };
+  Values carried = {at.a, at.b};
+  carried.append(sums.begin(), sums.end());
+  // A block of one step is not unrolled.
+  int64_t unroll = innermost && !hook ? level.unroll : 1;
+  Value full = trip;
+  if (unroll > 1 && (level.trip == DotTile::kRuntime || level.trip % unroll != 0))
+    full = kb.mul(kb.div(trip, kb.index(unroll)), unroll);
+  carried = loop(kb.index(0), full, unroll, std::move(carried));
+  if (full != trip)
+    carried = loop(full, trip, 1, std::move(carried));
+  at = {carried[0], carried[1]};
+  return Values(carried.begin() + 2, carried.end());
+}
+
+DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, Values sums) {
+  Values columns;
+  for (int64_t v = 0; v < tile.vectors; ++v)
+    columns.push_back(instruction.loadB(
+        kb, tile, kb.advance(at.b, v * tile.lanes * instruction.group, tile.types.b),
+        operands.activeLanes[v]));
+  for (int64_t r = 0; r < rows; ++r) {
+    Value row = instruction.loadA(
+        kb, tile, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a));
+    for (int64_t v = 0; v < tile.vectors; ++v) {
+      Value &sum = sums[r * tile.vectors + v];
+      sum = instruction.add(kb, tile, row, columns[v], sum);
+    }
+  }
+  return sums;
+}

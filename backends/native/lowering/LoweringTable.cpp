@@ -1,0 +1,80 @@
+//===- LoweringTable.cpp - what lowers each op ----------------------------===//
+#include "backends/native/lowering/LoweringTable.h"
+
+#include "llvm/ADT/DenseMap.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+/// An op that one of the functions `lower` lowers.
+template <typename Op> static LoweringRow lowered() {
+  return {TypeID::get<Op>(), Op::getOperationName(),
+          [](Operation *op, const LoweringContext &context) {
+            return lower(cast<Op>(op), context);
+          },
+          ""};
+}
+
+/// An op that has no native code.
+template <typename Op> static LoweringRow reference(const char *reason) {
+  return {TypeID::get<Op>(), Op::getOperationName(), nullptr, reason};
+}
+
+std::span<const LoweringRow> native::loweringTable() {
+  static const LoweringRow rows[] = {
+      // Contraction
+      lowered<nn::MatMulOp>(),
+      lowered<nn::GemmOp>(),
+      // Conv
+      lowered<nn::ConvOp>(),
+      reference<nn::ConvTransposeOp>("no native code for transposed convolution"),
+      // Pool
+      lowered<nn::MaxPoolOp>(),
+      lowered<nn::AveragePoolOp>(),
+      lowered<nn::GlobalAveragePoolOp>(),
+      lowered<nn::GlobalMaxPoolOp>(),
+      reference<nn::MaxPoolWithIndicesOp>("no native code for the places of maxima"),
+      // Reduction
+      lowered<nn::ReduceOp>(),
+      lowered<nn::SoftmaxOp>(),
+      lowered<nn::LogSoftmaxOp>(),
+      lowered<nn::ArgMaxOp>(),
+      lowered<nn::ArgMinOp>(),
+      // Normalization
+      lowered<nn::BatchNormOp>(),
+      lowered<nn::InstanceNormOp>(),
+      lowered<nn::LrnOp>(),
+      // DataMovement
+      lowered<nn::ConcatOp>(),
+      lowered<nn::SplitOp>(),
+      lowered<nn::SliceOp>(),
+      lowered<nn::ReshapeOp>(),
+      lowered<nn::FlattenOp>(),
+      lowered<nn::TransposeOp>(),
+      lowered<nn::SqueezeOp>(),
+      lowered<nn::UnsqueezeOp>(),
+      lowered<nn::ExpandOp>(),
+      lowered<nn::TileOp>(),
+      lowered<nn::PadOp>(),
+      lowered<nn::GatherOp>(),
+      lowered<nn::PackOp>(),
+      lowered<nn::UnpackOp>(),
+      reference<nn::ShapeOp>("sizes are known before a run"),
+      reference<nn::SizeOp>("sizes are known before a run"),
+      reference<nn::ConstantOfShapeOp>("the size of the result depends on data"),
+      reference<nn::RangeOp>("the size of the result depends on data"),
+      reference<nn::ResizeOp>("no native code for resizing"),
+  };
+  return rows;
+}
+
+const LoweringRow *native::findLowering(Operation *op) {
+  static const auto byOp = [] {
+    llvm::DenseMap<TypeID, const LoweringRow *> map;
+    for (const LoweringRow &row : loweringTable())
+      map[row.op] = &row;
+    return map;
+  }();
+  return byOp.lookup(op->getName().getTypeID());
+}

@@ -1,0 +1,69 @@
+//===- LoweringTable.h - what lowers each op ------------------------------===//
+#pragma once
+
+#include "backends/native/lowering/Lowering.h"
+#include "ir/NNDialect.h"
+
+#include <span>
+
+namespace quern::native {
+
+/// One op that is not elementwise: what lowers it, or why nothing does.
+struct LoweringRow {
+  mlir::TypeID op;
+  llvm::StringRef name;
+  /// Gets the op, the root when it is in a group; null: it always runs on its
+  /// reference kernel.
+  LoweringResult (*lower)(mlir::Operation *op, const LoweringContext &context);
+  const char *reason;
+};
+
+std::span<const LoweringRow> loweringTable();
+/// The row of ops like `op`; null when there is none.
+const LoweringRow *findLowering(mlir::Operation *op);
+
+/// A group without a root, or a single elementwise op.
+LoweringResult lowerMapGroup(mlir::Operation *group, const LoweringContext &context);
+
+// LowerContraction.cpp
+LoweringResult lower(nn::MatMulOp op, const LoweringContext &context);
+LoweringResult lower(nn::GemmOp op, const LoweringContext &context);
+
+// LowerConv.cpp
+LoweringResult lower(nn::ConvOp op, const LoweringContext &context);
+
+// LowerPool.cpp
+LoweringResult lower(nn::MaxPoolOp op, const LoweringContext &context);
+LoweringResult lower(nn::AveragePoolOp op, const LoweringContext &context);
+LoweringResult lower(nn::GlobalAveragePoolOp op, const LoweringContext &context);
+LoweringResult lower(nn::GlobalMaxPoolOp op, const LoweringContext &context);
+
+// LowerReduction.cpp
+LoweringResult lower(nn::ReduceOp op, const LoweringContext &context);
+LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context);
+LoweringResult lower(nn::LogSoftmaxOp op, const LoweringContext &context);
+LoweringResult lower(nn::ArgMaxOp op, const LoweringContext &context);
+LoweringResult lower(nn::ArgMinOp op, const LoweringContext &context);
+
+// LowerNormalization.cpp
+LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context);
+LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &context);
+LoweringResult lower(nn::LrnOp op, const LoweringContext &context);
+
+// LowerDataMovement.cpp
+LoweringResult lower(nn::ConcatOp op, const LoweringContext &context);
+LoweringResult lower(nn::SplitOp op, const LoweringContext &context);
+LoweringResult lower(nn::SliceOp op, const LoweringContext &context);
+LoweringResult lower(nn::ReshapeOp op, const LoweringContext &context);
+LoweringResult lower(nn::FlattenOp op, const LoweringContext &context);
+LoweringResult lower(nn::TransposeOp op, const LoweringContext &context);
+LoweringResult lower(nn::SqueezeOp op, const LoweringContext &context);
+LoweringResult lower(nn::UnsqueezeOp op, const LoweringContext &context);
+LoweringResult lower(nn::ExpandOp op, const LoweringContext &context);
+LoweringResult lower(nn::TileOp op, const LoweringContext &context);
+LoweringResult lower(nn::PadOp op, const LoweringContext &context);
+LoweringResult lower(nn::GatherOp op, const LoweringContext &context);
+LoweringResult lower(nn::PackOp op, const LoweringContext &context);
+LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
+
+} // namespace quern::native

@@ -1,0 +1,252 @@
+//===- KernelReuseTest.cpp - new sizes find their kernels -----------------===//
+#include "backends/native/lowering/Lowering.h"
+#include "backends/plan/LowerGraph.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/InferShapes.h"
+#include "passes/SpecializeInputs.h"
+#include "tests/native/GraphCheck.h"
+
+#include "mlir/Pass/PassManager.h"
+
+#include <cstring>
+#include <random>
+#include <set>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+Tensor randomTensor(const Tensor::Dims &dims, unsigned seed) {
+  Tensor tensor = Tensor::allocate(DType::Float32, dims).take();
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  for (int64_t i = 0; i < tensor.numElements(); ++i)
+    tensor.mutableData<float>()[i] = uniform(random);
+  return tensor;
+}
+
+/// An executable whose kernels can be counted.
+struct Counted {
+  explicit Counted(const Graph &graph) {
+    CompileOptions options;
+    options.optLevel = 2;
+    auto cache =
+        std::make_shared<KernelCache>(resolveTarget("host").take(), "", options.compileThreads);
+    options.kernels = kernels = std::make_shared<LinkedKernels>(cache);
+    executable = compileForTest(graph, options).take();
+  }
+  size_t count() { return kernels->cache().size(); }
+
+  std::shared_ptr<LinkedKernels> kernels;
+  std::shared_ptr<Executable> executable;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Matrix products
+//===----------------------------------------------------------------------===//
+
+// One product with 1 to 64 rows: few kernels, and each row has the same bits
+// wherever it is, for the sums go along k in one order.
+TEST(KernelReuseTest, RowsOfAProduct) {
+  constexpr int64_t kRows = 64, kDepth = 50, kColumns = 150;
+  for (const char *op : {"nn.matmul", "nn.gemm"}) {
+    Graph graph;
+    GraphValue a = graph.input("?x50xf32"), b = graph.weight(randomTensor({kDepth, kColumns}, 1));
+    std::vector<GraphValue> operands = {a, b};
+    std::string attributes;
+    if (op == std::string("nn.gemm")) {
+      operands.push_back(graph.weight(randomTensor({kColumns}, 2)));
+      attributes = "alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = false";
+    }
+    graph.output(graph.op(op, operands, attributes));
+    Counted counted(graph);
+    Tensor input = randomTensor({kRows, kDepth}, 3);
+    auto whole = runCompiled(counted.executable, {input});
+    ASSERT_TRUE(whole) << whole.status().message();
+    for (int64_t m = 1; m < kRows; ++m) {
+      // The last rows of the input.
+      Tensor part = Tensor::borrow(DType::Float32, {m, kDepth},
+                                   input.mutableData<float>() + (kRows - m) * kDepth);
+      auto found = runCompiled(counted.executable, {part});
+      ASSERT_TRUE(found) << found.status().message();
+      EXPECT_EQ(std::memcmp(found->results[0].rawData(),
+                            whole->results[0].data<float>() + (kRows - m) * kColumns,
+                            static_cast<size_t>(found->results[0].numBytes())),
+                0)
+          << op << " with " << m << " rows";
+    }
+    EXPECT_LE(counted.count(), 2u) << op;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Sequence lengths
+//===----------------------------------------------------------------------===//
+
+namespace {
+constexpr int64_t kHidden = 64, kHeads = 4, kHeadSize = kHidden / kHeads;
+
+/// One encoder layer, of primitive ops, on [batch, length, hidden] with a mask.
+class Encoder {
+public:
+  Encoder() {
+    GraphValue x = graph.input("1x?x64xf32"), mask = graph.input("1x?xf32");
+    GraphValue hidden = norm(x);
+    GraphValue attention = project(attend(hidden, mask), kHidden, kHidden);
+    hidden = norm(graph.op("nn.add", {hidden, attention}));
+    GraphValue wide = gelu(project(hidden, kHidden, 2 * kHidden));
+    hidden = norm(graph.op("nn.add", {project(wide, 2 * kHidden, kHidden), hidden}));
+    graph.output(hidden);
+    // All but the first token, and a token put before all.
+    graph.output(graph.op("nn.slice", {hidden, ints({1}), ints({1 << 30}), ints({1}), ints({1})}));
+    graph.output(graph.op("nn.concat", {graph.weight("1x1x64xf32"), hidden}, "axis = 1"));
+    graph.output(graph.op("nn.tanh", {graph.op("nn.gather", {hidden, ints({0})}, "axis = 1")}));
+  }
+  Graph graph;
+
+private:
+  GraphValue ints(const std::vector<int64_t> &values) {
+    Tensor tensor =
+        Tensor::allocate(DType::Int64, {static_cast<int64_t>(values.size())}).take();
+    std::copy(values.begin(), values.end(), tensor.mutableData<int64_t>());
+    return graph.weight(tensor);
+  }
+  GraphValue reshape(GraphValue value, const std::vector<int64_t> &shape) {
+    return graph.op("nn.reshape", {value, ints(shape)}, "allowzero = false");
+  }
+  GraphValue transpose(GraphValue value, const std::string &perm) {
+    return graph.op("nn.transpose", {value}, "perm = array<i64: " + perm + ">");
+  }
+  GraphValue scalar(const std::string &value) {
+    return graph.constant("dense<" + value + ">", "f32");
+  }
+  GraphValue project(GraphValue value, int64_t from, int64_t to) {
+    GraphValue weight = graph.weight(randomTensor({from, to}, 1));
+    return graph.op("nn.add",
+                    {graph.op("nn.matmul", {value, weight}), graph.weight(randomTensor({to}, 2))});
+  }
+  GraphValue mean(GraphValue value) {
+    return graph.op("nn.reduce", {value, ints({-1})},
+                    "kind = \"mean\", keepdims = true, noop_with_empty_axes = false");
+  }
+  GraphValue norm(GraphValue value) {
+    GraphValue centred = graph.op("nn.sub", {value, mean(value)});
+    GraphValue variance = mean(graph.op("nn.mul", {centred, centred}));
+    GraphValue deviation =
+        graph.op("nn.sqrt", {graph.op("nn.add", {variance, scalar("1.0e-05")})});
+    GraphValue normal = graph.op("nn.div", {centred, deviation});
+    GraphValue scaled = graph.op("nn.mul", {normal, graph.weight(randomTensor({kHidden}, 3))});
+    return graph.op("nn.add", {scaled, graph.weight(randomTensor({kHidden}, 4))});
+  }
+  GraphValue gelu(GraphValue value) {
+    GraphValue erf = graph.op("nn.erf", {graph.op("nn.div", {value, scalar("1.41421354")})});
+    GraphValue factor = graph.op("nn.add", {erf, scalar("1.0")});
+    return graph.op("nn.mul", {graph.op("nn.mul", {value, factor}), scalar("0.5")});
+  }
+  GraphValue attend(GraphValue hidden, GraphValue mask) {
+    auto heads = [&](const std::string &perm) {
+      return transpose(reshape(project(hidden, kHidden, kHidden), {0, -1, kHeads, kHeadSize}),
+                       perm);
+    };
+    GraphValue scores = graph.op("nn.matmul", {heads("0, 2, 1, 3"), heads("0, 2, 3, 1")});
+    GraphValue hidden4 = reshape(mask, {0, 1, 1, -1});
+    GraphValue penalty = graph.op(
+        "nn.mul", {graph.op("nn.sub", {scalar("1.0"), hidden4}, "", "*xf32"), scalar("-10000.0")});
+    scores = graph.op("nn.add", {graph.op("nn.div", {scores, scalar("4.0")}), penalty});
+    GraphValue weights = graph.op("nn.softmax", {scores}, "trailing = false, axis = -1");
+    GraphValue context = graph.op("nn.matmul", {weights, heads("0, 2, 1, 3")});
+    return reshape(transpose(context, "0, 2, 1, 3"), {0, -1, kHidden});
+  }
+};
+
+/// Refines the types of `op`, and of what is in it, from those of its operands.
+void refineAll(mlir::Operation &op) {
+  auto group = mlir::dyn_cast<nn::GroupOp>(op);
+  if (!group)
+    return (void)passes::refineResultTypes(&op);
+  mlir::Block &body = group.getBody().front();
+  for (auto [argument, operand] : llvm::zip(body.getArguments(), group.getInputs()))
+    argument.setType(operand.getType());
+  for (mlir::Operation &inner : body.without_terminator())
+    refineAll(inner);
+  for (auto [result, yielded] : llvm::zip(group.getResults(), body.getTerminator()->getOperands()))
+    result.setType(yielded.getType());
+}
+
+/// The sizes of all values of `main` when its inputs have the given ones: those of
+/// the types of a copy.
+plan::ValueTable sizesFor(mlir::func::FuncOp main, const std::vector<Tensor::Dims> &inputs) {
+  mlir::OwningOpRef<mlir::ModuleOp> copy(
+      mlir::cast<mlir::ModuleOp>(main->getParentOp()).clone());
+  mlir::func::FuncOp sized = passes::findMain(*copy);
+  mlir::Block &from = sized.getBody().front();
+  for (auto [argument, dims] : llvm::zip(from.getArguments(), inputs))
+    argument.setType(mlir::RankedTensorType::get(
+        dims, mlir::cast<mlir::RankedTensorType>(argument.getType()).getElementType()));
+  for (mlir::Operation &op : from.without_terminator())
+    refineAll(op);
+  plan::ValueTable table;
+  std::vector<mlir::Value> values;
+  auto collect = [](mlir::func::FuncOp function, std::vector<mlir::Value> &all) {
+    function.walk<mlir::WalkOrder::PreOrder>([&](mlir::Operation *op) {
+      all.insert(all.end(), op->result_begin(), op->result_end());
+      for (mlir::Region &region : op->getRegions())
+        for (mlir::BlockArgument argument : region.getArguments())
+          all.push_back(argument);
+    });
+  };
+  std::vector<mlir::Value> sizedValues;
+  collect(main, values);
+  collect(sized, sizedValues);
+  for (auto [value, like] : llvm::zip_equal(values, sizedValues))
+    if (auto type = mlir::dyn_cast<mlir::RankedTensorType>(like.getType());
+        type && type.hasStaticShape())
+      table.setSizes(value, type.getShape());
+  return table;
+}
+} // namespace
+
+// The graph is optimised once, on sizes that are not known; each length is lowered
+// from that. After the first twenty lengths no kernel is new.
+TEST(KernelReuseTest, SequenceLengths) {
+  Encoder encoder;
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  auto module = encoder.graph.parse(context);
+  ASSERT_TRUE(module) << encoder.graph.text();
+  mlir::PassManager pm(&context);
+  passes::PipelineOptions options;
+  passes::buildGraphPipeline(pm, options);
+  ASSERT_TRUE(mlir::succeeded(pm.run(*module)));
+  mlir::func::FuncOp main = passes::findMain(*module);
+
+  std::vector<int64_t> lengths;
+  for (int64_t length = 1; length <= 512; ++length)
+    lengths.push_back(length);
+  std::shuffle(lengths.begin(), lengths.end(), std::mt19937(7));
+  for (const char *name : {"host", "haswell", "baseline"}) {
+    Target target = resolveTarget(name).take();
+    NativeLowering lowering(target, /*threads=*/2);
+    std::set<std::string> keys;
+    size_t steps = 0;
+    for (size_t i = 0; i < lengths.size(); ++i) {
+      int64_t length = lengths[i];
+      auto graph = plan::lowerGraph(main, lowering,
+                                    sizesFor(main, {{1, length, kHidden}, {1, length}}), Limits());
+      ASSERT_TRUE(graph) << graph.status().message();
+      for (const plan::LoweredOp &op : graph->ops) {
+        EXPECT_EQ(op.refusal, "") << op.nodes;
+        for (const plan::LoweredStep &step : op.steps) {
+          ++steps;
+          bool isNew = keys.insert(step.kernel.key).second;
+          EXPECT_FALSE(isNew && i >= 20)
+              << step.kernel.name << " of " << op.nodes << " for length " << length << " on "
+              << name << ": " << step.kernel.key;
+        }
+      }
+    }
+    EXPECT_GT(steps, 512u * 20);
+    EXPECT_LE(keys.size(), 40u) << name;
+  }
+}

@@ -1,0 +1,34 @@
+//===- LoweringTableTest.cpp - every op has a native path or a reason -----===//
+#include "backends/native/lowering/LoweringTable.h"
+#include "ir/NNDialect.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+using namespace quern;
+using namespace quern::native;
+
+// Ops that are computed, but neither elementwise nor constants, have a row each.
+TEST(LoweringTableTest, EveryOpHasOneRow) {
+  mlir::MLIRContext context;
+  context.loadDialect<nn::NNDialect>();
+  std::set<llvm::StringRef> rows;
+  for (const LoweringRow &row : loweringTable()) {
+    EXPECT_TRUE(rows.insert(row.name).second) << row.name.str() << " has two rows";
+    EXPECT_EQ(row.lower == nullptr, !std::string(row.reason).empty()) << row.name.str();
+  }
+  size_t ops = 0;
+  for (mlir::RegisteredOperationName name : context.getRegisteredOperations()) {
+    bool isComputed = name.getDialectNamespace() == "nn" &&
+                      name.hasInterface<nn::GraphOpInterface>() &&
+                      !name.hasTrait<mlir::OpTrait::ZeroOperands>();
+    bool isElementwise = name.hasInterface<nn::ElementwiseOpInterface>() ||
+                         name.getStringRef() == nn::CastOp::getOperationName();
+    if (!isComputed || isElementwise)
+      continue;
+    ++ops;
+    EXPECT_TRUE(rows.count(name.getStringRef())) << name.getStringRef().str() << " has no row";
+  }
+  EXPECT_EQ(ops, rows.size());
+}
