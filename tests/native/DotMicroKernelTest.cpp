@@ -95,8 +95,7 @@ TEST(DotMicroKernelTest, StartsFromCAndScalesEachBlock) {
 
 TEST(DotMicroKernelTest, SumsInAnotherType) {
   Target target = resolveTarget("host").take();
-  DotTile tile =
-      tileOf(target, {DType::Float32, DType::Float32, DType::Float64, DType::Float64});
+  DotTile tile = tileOf(target, {DType::Float32, DType::Float32, DType::Float64, DType::Float64});
   std::vector<float> a = counted<float>(kRows * kDepth, 7),
                      b = counted<float>(kDepth * tile.columns(), 5);
   // Too large for float32 sums to be exact.
@@ -112,8 +111,7 @@ TEST(DotMicroKernelTest, SumsInAnotherType) {
     DotMicroKernel micro(kb, tile, {});
     auto sums = micro.accumulate(kRows, kb.buffer(0), kb.buffer(1), micro.zeros(kRows));
     for (auto [i, sum] : llvm::enumerate(sums))
-      kb.store(sum,
-               kb.advance(kb.buffer(2), static_cast<int64_t>(i) * tile.lanes, DType::Float64),
+      kb.store(sum, kb.advance(kb.buffer(2), static_cast<int64_t>(i) * tile.lanes, DType::Float64),
                DType::Float64, tile.lanes);
   };
   run(target, emit, {a.data(), b.data(), c.data()});

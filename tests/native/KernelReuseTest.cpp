@@ -108,8 +108,7 @@ public:
 
 private:
   GraphValue ints(const std::vector<int64_t> &values) {
-    Tensor tensor =
-        Tensor::allocate(DType::Int64, {static_cast<int64_t>(values.size())}).take();
+    Tensor tensor = Tensor::allocate(DType::Int64, {static_cast<int64_t>(values.size())}).take();
     std::copy(values.begin(), values.end(), tensor.mutableData<int64_t>());
     return graph.weight(tensor);
   }
@@ -134,8 +133,7 @@ private:
   GraphValue norm(GraphValue value) {
     GraphValue centred = graph.op("nn.sub", {value, mean(value)});
     GraphValue variance = mean(graph.op("nn.mul", {centred, centred}));
-    GraphValue deviation =
-        graph.op("nn.sqrt", {graph.op("nn.add", {variance, scalar("1.0e-05")})});
+    GraphValue deviation = graph.op("nn.sqrt", {graph.op("nn.add", {variance, scalar("1.0e-05")})});
     GraphValue normal = graph.op("nn.div", {centred, deviation});
     GraphValue scaled = graph.op("nn.mul", {normal, graph.weight(randomTensor({kHidden}, 3))});
     return graph.op("nn.add", {scaled, graph.weight(randomTensor({kHidden}, 4))});
@@ -178,8 +176,7 @@ void refineAll(mlir::Operation &op) {
 /// The sizes of all values of `main` when its inputs have the given ones: those of
 /// the types of a copy.
 plan::ValueTable sizesFor(mlir::func::FuncOp main, const std::vector<Tensor::Dims> &inputs) {
-  mlir::OwningOpRef<mlir::ModuleOp> copy(
-      mlir::cast<mlir::ModuleOp>(main->getParentOp()).clone());
+  mlir::OwningOpRef<mlir::ModuleOp> copy(mlir::cast<mlir::ModuleOp>(main->getParentOp()).clone());
   mlir::func::FuncOp sized = passes::findMain(*copy);
   mlir::Block &from = sized.getBody().front();
   for (auto [argument, dims] : llvm::zip(from.getArguments(), inputs))
@@ -240,9 +237,8 @@ TEST(KernelReuseTest, SequenceLengths) {
         for (const plan::LoweredStep &step : op.steps) {
           ++steps;
           bool isNew = keys.insert(step.kernel.key).second;
-          EXPECT_FALSE(isNew && i >= 20)
-              << step.kernel.name << " of " << op.nodes << " for length " << length << " on "
-              << name << ": " << step.kernel.key;
+          EXPECT_FALSE(isNew && i >= 20) << step.kernel.name << " of " << op.nodes << " for length "
+                                         << length << " on " << name << ": " << step.kernel.key;
         }
       }
     }

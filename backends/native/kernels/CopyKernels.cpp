@@ -151,9 +151,8 @@ void TransposeEmitter::emitElements(Value source, Value target, Value aBegin, Va
 
 /// The transposition that exchanges dimension `a`, contiguous in the source, and
 /// the last one, contiguous in the target.
-static LoweredStep makeTransposition(const std::vector<int64_t> &sizes, size_t a, DType bits,
-                                     const std::vector<int64_t> &from,
-                                     const std::vector<int64_t> &to) {
+static LoweredStep makeTransposition(const Sizes &sizes, size_t a, DType bits, const Sizes &from,
+                                     const Sizes &to) {
   // Source and target of a task fit into the first-level cache.
   constexpr int64_t kSide = 64, kTaskElements = kSide * kSide;
   size_t z = sizes.size() - 1;
@@ -184,13 +183,13 @@ static LoweredStep makeTransposition(const std::vector<int64_t> &sizes, size_t a
   return step;
 }
 
-void native::appendCopy(const std::vector<int64_t> &sizes, DType dtype, CopySide from, CopySide to,
-                        std::vector<LoweredStep> &steps, const std::vector<bool> &lasting) {
+void native::appendCopy(const Sizes &sizes, DType dtype, CopySide from, CopySide to,
+                        std::vector<LoweredStep> &steps, ArrayRef<bool> lasting) {
   if (llvm::is_contained(sizes, 0))
     return;
   DType bits = bitsOf(dtype);
-  std::vector<int64_t> loops = sizes;
-  std::vector<std::vector<int64_t>> strides = {from.strides, to.strides};
+  Sizes loops = sizes;
+  SmallVector<Sizes> strides = {from.strides, to.strides};
   collapseDimensions(loops, strides, lasting);
   size_t last = loops.size() - 1;
   auto unit = llvm::find(strides[0], 1);
@@ -211,20 +210,20 @@ void native::appendCopy(const std::vector<int64_t> &sizes, DType dtype, CopySide
   problem.outputs.push_back({std::move(to.buffer), bits, std::move(strides[1])});
   problem.program.inputs = {bits};
   problem.program.results = {0};
-  appendMap(problem, steps);
+  appendMap(std::move(problem), steps);
 }
 
-void native::appendFill(const std::vector<int64_t> &sizes, DType dtype, StepBuffer value,
-                        CopySide to, std::vector<LoweredStep> &steps) {
+void native::appendFill(const Sizes &sizes, DType dtype, StepBuffer value, CopySide to,
+                        std::vector<LoweredStep> &steps) {
   DType bits = bitsOf(dtype);
   MapProblem problem;
   problem.name = "fill";
   problem.sizes = sizes;
-  problem.inputs.push_back({std::move(value), bits, std::vector<int64_t>(sizes.size(), 0)});
+  problem.inputs.push_back({std::move(value), bits, Sizes(sizes.size(), 0)});
   problem.outputs.push_back({std::move(to.buffer), bits, std::move(to.strides)});
   problem.program.inputs = {bits};
   problem.program.results = {0};
-  appendMap(problem, steps);
+  appendMap(std::move(problem), steps);
 }
 
 //===----------------------------------------------------------------------===//

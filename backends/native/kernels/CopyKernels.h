@@ -9,18 +9,18 @@ namespace quern::native {
 /// One side of a copy. Strides are in elements.
 struct CopySide {
   StepBuffer buffer;
-  std::vector<int64_t> strides;
+  Sizes strides;
 };
 
 /// Appends the steps that copy elements of `dtype` over an index space: a map
 /// when source and target are contiguous along the same dimension, otherwise a
 /// transposition by square tiles in registers. Elements are moved as bits.
 /// `lasting` as in MapProblem.
-void appendCopy(const std::vector<int64_t> &sizes, DType dtype, CopySide from, CopySide to,
-                std::vector<LoweredStep> &steps, const std::vector<bool> &lasting = {});
+void appendCopy(const Sizes &sizes, DType dtype, CopySide from, CopySide to,
+                std::vector<LoweredStep> &steps, llvm::ArrayRef<bool> lasting = {});
 
 /// Appends the step that stores the one element in `value` all over `to`.
-void appendFill(const std::vector<int64_t> &sizes, DType dtype, StepBuffer value, CopySide to,
+void appendFill(const Sizes &sizes, DType dtype, StepBuffer value, CopySide to,
                 std::vector<LoweredStep> &steps);
 
 /// Appends the step that copies, for each of `outer` slices, the rows of `inner`

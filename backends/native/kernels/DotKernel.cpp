@@ -87,7 +87,7 @@ std::string DotSpec::key() const {
   text += maskColumns ? 'm' : 'w';
   text += std::to_string(rowStrideC);
   text += bias ? " b" + std::to_string(static_cast<int>(*bias)) : " z";
-  text += epilogue.key();
+  epilogue.appendKey(text);
   return text;
 }
 
@@ -277,6 +277,7 @@ void DotEmitter::storeByRows(const Tile &tile, const Values &sums, Value firstRo
   });
 }
 
-KernelSpec DotSpec::kernel() const {
-  return {name(), key(), [spec = *this](KernelBuilder &kb) { DotEmitter(kb, spec).emit(); }};
+KernelSpec DotSpec::kernel() && {
+  auto spec = std::make_shared<const DotSpec>(std::move(*this));
+  return {spec->name(), spec->key(), [spec](KernelBuilder &kb) { DotEmitter(kb, *spec).emit(); }};
 }

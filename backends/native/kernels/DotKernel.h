@@ -44,7 +44,8 @@ struct DotSpec {
   std::string name() const;
   /// Everything that shapes the code.
   std::string key() const;
-  KernelSpec kernel() const;
+  /// Takes the spec away.
+  KernelSpec kernel() &&;
 };
 
 /// The run-time dims of a Dot step; strides are in elements. Task t is

@@ -138,8 +138,8 @@ DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, 
         kb, tile, kb.advance(at.b, v * tile.lanes * instruction.group, tile.types.b),
         operands.activeLanes[v]));
   for (int64_t r = 0; r < rows; ++r) {
-    Value row = instruction.loadA(
-        kb, tile, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a));
+    Value row =
+        instruction.loadA(kb, tile, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a));
     for (int64_t v = 0; v < tile.vectors; ++v) {
       Value &sum = sums[r * tile.vectors + v];
       sum = instruction.add(kb, tile, row, columns[v], sum);

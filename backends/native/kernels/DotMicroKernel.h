@@ -39,7 +39,7 @@ struct DotTile {
   DotTypes types;
   int64_t lanes = 16;
   int64_t vectors = 2;
-  std::vector<Level> levels;
+  llvm::SmallVector<Level, 4> levels;
   int64_t rowStrideA = kRuntime;
   /// A is read as vectors (depthwise: lane c of A meets lane c of B).
   bool vectorA = false;

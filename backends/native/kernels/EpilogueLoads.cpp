@@ -7,11 +7,10 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-std::string EpilogueCode::key() const {
-  std::string text = program.key();
+void EpilogueCode::appendKey(std::string &key) const {
+  program.appendKey(key);
   for (OperandAccess a : access)
-    text += std::to_string(static_cast<int>(a));
-  return text;
+    key += static_cast<char>('0' + static_cast<int>(a));
 }
 
 Value native::loadOperand(KernelBuilder &kb, Value base, OperandAccess access, DType dtype,

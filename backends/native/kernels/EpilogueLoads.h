@@ -23,21 +23,22 @@ struct Epilogue {
     OperandAccess access;
   };
   /// Inputs 1.. of the program.
-  std::vector<Operand> operands;
+  llvm::SmallVector<Operand, 4> operands;
 };
 
 /// What shapes the code of an epilogue.
 struct EpilogueCode {
   ScalarProgram program;
-  std::vector<OperandAccess> access;
+  llvm::SmallVector<OperandAccess, 4> access;
 
   EpilogueCode() = default;
-  explicit EpilogueCode(const Epilogue &epilogue) : program(epilogue.program) {
+  /// Takes the program away.
+  explicit EpilogueCode(Epilogue &epilogue) : program(std::move(epilogue.program)) {
     for (const Epilogue::Operand &operand : epilogue.operands)
       access.push_back(operand.access);
   }
   DType resultType() const { return program.typeOf(program.results[0]); }
-  std::string key() const;
+  void appendKey(std::string &key) const;
 };
 
 /// Where a vector of root results lies; values that no operand asks for may be null.

@@ -21,19 +21,17 @@ using namespace quern::native;
 /// Bytes that one task should move.
 static constexpr int64_t kTaskBytes = 32 << 10;
 
-std::vector<int64_t> native::contiguousStrides(ArrayRef<int64_t> sizes) {
-  std::vector<int64_t> strides(sizes.size());
+Sizes native::contiguousStrides(ArrayRef<int64_t> sizes) {
+  Sizes strides(sizes.size());
   int64_t next = 1;
   for (size_t d = sizes.size(); d-- > 0; next *= sizes[d])
     strides[d] = next;
   return strides;
 }
 
-void native::collapseDimensions(std::vector<int64_t> &sizes,
-                                std::vector<std::vector<int64_t>> &strides,
-                                const std::vector<bool> &lasting) {
-  std::vector<int64_t> keptSizes;
-  std::vector<std::vector<int64_t>> kept(strides.size());
+void native::collapseDimensions(Sizes &sizes, SmallVector<Sizes> &strides, ArrayRef<bool> lasting) {
+  Sizes keptSizes;
+  SmallVector<Sizes> kept(strides.size());
   for (size_t d = 0; d < sizes.size(); ++d) {
     if (sizes[d] == 1 && (lasting.empty() || !lasting[d]))
       continue;
@@ -73,8 +71,8 @@ enum class InnerStride : char { Zero = '0', One = '1', Any = 's' };
 /// What shapes the code of a map kernel.
 struct MapKernel {
   ScalarProgram program;
-  std::vector<InnerStride> inputs, outputs;
-  std::vector<DType> outputTypes;
+  llvm::SmallVector<InnerStride, 4> inputs, outputs;
+  llvm::SmallVector<DType, 2> outputTypes;
   /// Dimensions outside of rows and inner elements.
   int64_t outerRank = 0;
 
@@ -124,13 +122,16 @@ private:
 } // namespace
 
 std::string MapKernel::key() const {
-  std::string text = "map" + std::to_string(outerRank) + ":";
+  std::string text = "map";
+  text += std::to_string(outerRank);
+  text += ':';
   for (InnerStride s : inputs)
     text += static_cast<char>(s);
-  text += ">";
+  text += '>';
   for (InnerStride s : outputs)
     text += static_cast<char>(s);
-  return text + program.key();
+  program.appendKey(text);
+  return text;
 }
 
 MapEmitter::MapEmitter(KernelBuilder &kb, const MapKernel &kernel) : kb(kb), kernel(kernel) {
@@ -245,18 +246,20 @@ static std::pair<int64_t, int64_t> chooseChunks(int64_t inner, int64_t rows, int
   return {innerChunk, std::clamp<int64_t>(elements / innerChunk, 1, rows)};
 }
 
-void native::appendMap(const MapProblem &problem, std::vector<LoweredStep> &steps) {
+void native::appendMap(MapProblem problem, std::vector<LoweredStep> &steps) {
   if (llvm::is_contained(problem.sizes, 0))
     return;
-  MapKernel kernel;
-  kernel.program = problem.program;
+  auto shared = std::make_shared<MapKernel>();
+  MapKernel &kernel = *shared;
+  kernel.program = std::move(problem.program);
   LoweredStep step;
-  std::vector<int64_t> sizes = problem.sizes;
-  std::vector<std::vector<int64_t>> strides;
-  for (const auto *operands : {&problem.inputs, &problem.outputs})
-    for (const MapOperand &operand : *operands) {
-      strides.push_back(operand.strides);
-      step.buffers.push_back(operand.buffer);
+  Sizes sizes = std::move(problem.sizes);
+  SmallVector<Sizes> strides;
+  step.buffers.reserve(problem.inputs.size() + problem.outputs.size());
+  for (auto *operands : {&problem.inputs, &problem.outputs})
+    for (MapOperand &operand : *operands) {
+      strides.push_back(std::move(operand.strides));
+      step.buffers.push_back(std::move(operand.buffer));
     }
   if (problem.outputs.size() == 1)
     for (auto [k, input] : llvm::enumerate(problem.inputs))
@@ -283,14 +286,15 @@ void native::appendMap(const MapProblem &problem, std::vector<LoweredStep> &step
     elementCost += dtypeBytes(operand.dtype);
   }
   step.bytes = static_cast<double>(elements) * static_cast<double>(elementCost);
-  step.flops = static_cast<double>(elements) * static_cast<double>(problem.program.ops.size());
-  elementCost += 2 * static_cast<int64_t>(problem.program.ops.size());
+  step.flops = static_cast<double>(elements) * static_cast<double>(kernel.program.ops.size());
+  elementCost += 2 * static_cast<int64_t>(kernel.program.ops.size());
 
   int64_t inner = sizes[rank - 1], rows = sizes[rank - 2];
   auto [innerChunk, rowChunk] =
       chooseChunks(inner, rows, std::max<int64_t>(1, kTaskBytes / elementCost));
   int64_t innerTasks = ceilDiv(inner, innerChunk);
   int64_t rowTasks = ceilDiv(rows, rowChunk);
+  step.dims.reserve(kFixedDims + kernel.outerRank + strides.size() * rank);
   step.dims = {inner, innerChunk, innerTasks, rows, rowChunk, rowTasks};
   step.dims.insert(step.dims.end(), sizes.begin(), sizes.end() - 2);
   for (const auto &s : strides) {
@@ -299,6 +303,7 @@ void native::appendMap(const MapProblem &problem, std::vector<LoweredStep> &step
   }
   step.tasks = elements / (inner * rows) * innerTasks * rowTasks;
   step.grain = chooseMoveGrain(innerChunk * rowChunk * elementCost);
-  step.kernel = {problem.name, kernel.key(), [kernel](KernelBuilder &kb) { kernel.emit(kb); }};
+  step.kernel = {std::move(problem.name), kernel.key(),
+                 [shared](KernelBuilder &kb) { shared->emit(kb); }};
   steps.push_back(std::move(step));
 }

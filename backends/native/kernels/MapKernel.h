@@ -7,22 +7,25 @@
 
 namespace quern::native {
 
+/// Sizes or strides, one per dimension.
+using Sizes = llvm::SmallVector<int64_t, 6>;
+
 /// An operand of a map: a strided view of a buffer.
 struct MapOperand {
   StepBuffer buffer;
   DType dtype = DType::Undefined;
   /// In elements, one per dimension of the map; 0 broadcasts, negative is fine.
-  std::vector<int64_t> strides;
+  Sizes strides;
 };
 
 /// Applies `program` at every index of a space of the given sizes.
 struct MapProblem {
   /// Readable; part of the kernel's name.
   std::string name;
-  std::vector<int64_t> sizes;
+  Sizes sizes;
   /// Dimensions that are not 1 in general: they shape the code as if they were not,
   /// even when they are. None by default.
-  std::vector<bool> lasting;
+  llvm::SmallVector<bool> lasting;
   std::vector<MapOperand> inputs;
   std::vector<MapOperand> outputs;
   ScalarProgram program;
@@ -30,16 +33,16 @@ struct MapProblem {
 
 /// Appends the step that computes `problem`; none when the space is empty. An
 /// input may be the same memory as an output of equal strides.
-void appendMap(const MapProblem &problem, std::vector<LoweredStep> &steps);
+void appendMap(MapProblem problem, std::vector<LoweredStep> &steps);
 
 /// Strides of a contiguous row-major tensor.
-std::vector<int64_t> contiguousStrides(llvm::ArrayRef<int64_t> sizes);
+Sizes contiguousStrides(llvm::ArrayRef<int64_t> sizes);
 
 /// Drops dimensions of size 1, unless they are `lasting`, and merges neighbours that
 /// every operand walks through like one dimension. `strides[k]` are those of
 /// operand k. At least one dimension is left.
-void collapseDimensions(std::vector<int64_t> &sizes, std::vector<std::vector<int64_t>> &strides,
-                        const std::vector<bool> &lasting = {});
+void collapseDimensions(Sizes &sizes, llvm::SmallVector<Sizes> &strides,
+                        llvm::ArrayRef<bool> lasting = {});
 /// The number of outer dimensions that a kernel has code for: few numbers serve
 /// all, for which dimensions merge depends on sizes.
 int64_t roundOuterRank(int64_t rank);

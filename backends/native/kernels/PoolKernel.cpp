@@ -279,7 +279,8 @@ KernelSpec PoolSpec::kernel() const {
   std::string text = kind == Kind::Max ? "max_pool" : "average_pool";
   std::string key = text + "/" + std::string(dtypeName(dtype)) + "/" + std::to_string(block) +
                     (hasDepth ? "d" : "") + "/" + std::to_string(columns) + "s" +
-                    std::to_string(columnStride) + (countsPadding ? "p" : "") + epilogue.key();
+                    std::to_string(columnStride) + (countsPadding ? "p" : "");
+  epilogue.appendKey(key);
   std::string name = text + (columns ? std::to_string(columns) : "") + epilogue.program.label();
   return {name, key, [spec = *this](KernelBuilder &kb) { PoolEmitter(kb, spec).emit(); }};
 }

@@ -197,8 +197,8 @@ LoweredStep native::makeReduction(const ReduceSpec &spec, const RowShape &shape,
   step.dims.push_back(std::max<int64_t>(channels, 1));
   step.buffers = {std::move(input), std::move(result)};
   std::string key = "reduce" + std::to_string(static_cast<int>(spec.kind)) +
-                    (spec.contiguous ? "r" : "c") + std::string(dtypeName(spec.dtype)) +
-                    spec.epilogue.key();
+                    (spec.contiguous ? "r" : "c") + std::string(dtypeName(spec.dtype));
+  spec.epilogue.appendKey(key);
   step.kernel = {"reduce" + spec.epilogue.program.label(), key,
                  [spec](KernelBuilder &kb) { ReduceEmitter(kb, spec).emit(); }};
   return step;

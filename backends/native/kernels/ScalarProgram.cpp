@@ -4,42 +4,54 @@
 #include "ir/Elementwise.h"
 #include "ir/ScalarEmitter.h"
 
-#include "llvm/ADT/StringRef.h"
-#include "llvm/Support/Format.h"
-#include "llvm/Support/raw_ostream.h"
+#include <bit>
+#include <charconv>
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-std::string ScalarProgram::key() const {
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  os << "[";
+// Keys are made whenever a plan is: no streams, and types as letters.
+void ScalarProgram::appendKey(std::string &key) const {
+  constexpr size_t kBytesPerOp = 32;
+  key.reserve(key.size() + kBytesPerOp * (ops.size() + 1));
+  auto type = [&](DType dtype) { key += static_cast<char>('A' + static_cast<int>(dtype)); };
+  auto number = [&](char before, int64_t value) {
+    char digits[24];
+    key += before;
+    key.append(digits, std::to_chars(digits, std::end(digits), value).ptr);
+  };
+  auto real = [&](double value) { number('p', std::bit_cast<int64_t>(value)); };
+  key += '[';
   for (DType dtype : inputs)
-    os << dtypeName(dtype) << ",";
+    type(dtype);
   for (const Op &op : ops) {
-    os << ";" << op.name << ":" << dtypeName(op.operandType) << ">" << dtypeName(op.resultType);
+    key += ';';
+    key += op.name;
+    key += ':';
+    type(op.operandType);
+    type(op.resultType);
     for (int arg : op.args)
-      os << " " << arg;
+      number(' ', arg);
     for (double p : op.params)
-      os << " p" << llvm::format_hex(std::bit_cast<uint64_t>(p), 0);
-    if (op.name == "constant")
-      os << " " << llvm::format_hex(std::bit_cast<uint64_t>(op.floatValue), 0) << "/"
-         << op.intValue;
+      real(p);
+    if (op.name == "constant") {
+      real(op.floatValue);
+      number('/', op.intValue);
+    }
   }
-  os << "=>";
   for (int r : results)
-    os << r << ",";
-  os << "]";
-  return text;
+    number('=', r);
+  key += ']';
 }
 
 std::string ScalarProgram::label() const {
   std::string text;
   for (const Op &op : ops)
-    if (op.name != "constant")
-      text += "_" + llvm::StringRef(op.name).split('.').second.str();
+    if (op.name != "constant") {
+      text += '_';
+      text += op.name.split('.').second;
+    }
   return text;
 }
 

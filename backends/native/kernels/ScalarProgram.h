@@ -14,10 +14,10 @@ namespace quern::native {
 /// inputs, then one per op.
 struct ScalarProgram {
   struct Op {
-    /// "nn.relu", "nn.cast" or "constant".
-    std::string name;
-    std::vector<double> params;
-    std::vector<int> args;
+    /// "nn.relu", "nn.cast" or "constant"; of static storage.
+    llvm::StringRef name;
+    llvm::SmallVector<double, 2> params;
+    llvm::SmallVector<int, 3> args;
     /// Element type of the (last) operand, and of the result.
     DType operandType = DType::Undefined;
     DType resultType = DType::Undefined;
@@ -26,17 +26,17 @@ struct ScalarProgram {
     int64_t intValue = 0;
   };
 
-  std::vector<DType> inputs;
+  llvm::SmallVector<DType, 8> inputs;
   std::vector<Op> ops;
   /// The values the program returns.
-  std::vector<int> results;
+  llvm::SmallVector<int, 2> results;
 
   DType typeOf(int value) const {
     auto i = static_cast<size_t>(value);
     return i < inputs.size() ? inputs[i] : ops[i - inputs.size()].resultType;
   }
-  /// Identifies the program in kernel keys.
-  std::string key() const;
+  /// Appends what identifies the program in kernel keys.
+  void appendKey(std::string &key) const;
   /// The names of its ops, for kernel names: "add_relu".
   std::string label() const;
   /// Emits the program on `lanes`-wide values (0: scalars).

@@ -50,9 +50,9 @@ private:
 
   Operation *group, *root;
   GroupProgram *result = nullptr;
-  llvm::SetVector<Operation *> needed;
+  llvm::SmallSetVector<Operation *, 16> needed;
   /// Numbers of inner values, and of the outer values that inputs stand for.
-  llvm::DenseMap<Value, int> numbers, inputNumbers;
+  llvm::SmallDenseMap<Value, int, 16> numbers, inputNumbers;
 };
 } // namespace
 
@@ -154,7 +154,7 @@ bool ProgramWriter::writeCast(nn::CastOp op) {
 
 bool ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
   ScalarProgram::Op row;
-  row.name = op.info().opName.str();
+  row.name = op.info().opName;
   for (double p : op.getParams())
     row.params.push_back(p);
   for (Value operand : op->getOperands()) {

@@ -10,9 +10,6 @@
 #include "ir/Types.h"
 #include "runtime/lib/CeilDiv.h"
 
-#include "llvm/Support/Format.h"
-#include "llvm/Support/raw_ostream.h"
-
 #include <bit>
 
 using namespace mlir;
@@ -109,16 +106,18 @@ static void resolveGemm(nn::GemmOp op, Operation *group, MatrixProduct &p) {
 }
 
 /// Puts `alpha * sum + beta * c` before the group's epilogue program.
-static ScalarProgram prependScaling(const MatrixProduct &p) {
-  const ScalarProgram &epilogue = p.epilogue.program;
+static ScalarProgram prependScaling(MatrixProduct &p) {
+  ScalarProgram &epilogue = p.epilogue.program;
+  if (p.alpha == 1 && !p.c)
+    return std::move(epilogue);
   ScalarProgram out;
   bool hasC = p.c != nullptr;
   out.inputs = {p.dtype};
   if (hasC)
     out.inputs.push_back(p.dtype);
-  out.inputs.insert(out.inputs.end(), epilogue.inputs.begin() + 1, epilogue.inputs.end());
+  out.inputs.append(epilogue.inputs.begin() + 1, epilogue.inputs.end());
   int count = static_cast<int>(out.inputs.size());
-  auto append = [&](const char *name, std::vector<int> args, double constant = 0) {
+  auto append = [&](llvm::StringLiteral name, llvm::SmallVector<int, 3> args, double constant = 0) {
     out.ops.push_back({name, {}, std::move(args), p.dtype, p.dtype, constant, 0});
     return count++;
   };
@@ -204,10 +203,9 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, DotDims &dims,
     setPackedStrides(p, tileColumns, dims);
     MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, p.alpha};
     p.alpha = 1;
-    std::string how;
-    llvm::raw_string_ostream(how) << "matrix " << p.k << " " << p.strideNB << " " << tileColumns
-                                  << " "
-                                  << llvm::format_hex(std::bit_cast<uint64_t>(pack.scale), 0);
+    std::string how = "matrix " + std::to_string(p.k) + " " + std::to_string(p.strideNB) + " " +
+                      std::to_string(tileColumns) + " " +
+                      std::to_string(std::bit_cast<uint64_t>(pack.scale));
     return StepBuffer::packed(*constant, how,
                               [pack](const Tensor &t) { return packMatrix(t, pack); });
   }
@@ -234,7 +232,7 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, DotDims &dims,
 
 /// Puts alpha, beta, C and the group's epilogue into `spec`; a reason when an
 /// operand is read in a way without native code.
-static std::string addEpilogue(const MatrixProduct &p, DotSpec &spec) {
+static std::string addEpilogue(MatrixProduct &p, DotSpec &spec) {
   if (p.c) {
     std::optional<OperandAccess> access = accessOf(p.c, p.result, {{0}, {1}}, p.context);
     if (!access)
@@ -278,7 +276,7 @@ static LoweringResult lowerProduct(MatrixProduct &p) {
   fillDims(p, spec, dims);
 
   LoweredStep step;
-  step.kernel = spec.kernel();
+  step.kernel = std::move(spec).kernel();
   step.buffers = {StepBuffer::of(p.a), std::move(b), StepBuffer::of(p.result)};
   if (p.c)
     step.buffers.push_back(StepBuffer::of(p.c));

@@ -125,11 +125,11 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
 
 /// `firstResult` is the first element of the result that the step computes, and
 /// `share` its part of the work.
-static LoweredStep finishStep(const ConvProblem &p, const DotSpec &spec, const DotDims &dims,
+static LoweredStep finishStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
                               StepBuffer a, StepBuffer b, int64_t batches,
                               std::optional<StepBuffer> bias, int64_t firstResult, double share) {
   LoweredStep step;
-  step.kernel = spec.kernel();
+  step.kernel = kernel;
   // Operands and result of the epilogue may have elements of different sizes.
   auto atFirstResult = [&](Value value) {
     return StepBuffer::of(value, firstResult * dtypeBytes(dtypeOfValue(value)));
@@ -238,7 +238,8 @@ static std::string refuseBlocked(const ConvProblem &p) {
 }
 
 /// The tile of the blocked way; `lineRows` are the output pixels of a line.
-static DotSpec blockedSpec(const ConvProblem &p, const Frame &frame, int64_t lineRows,
+/// Takes the epilogue's program away.
+static DotSpec blockedSpec(ConvProblem &p, const Frame &frame, int64_t lineRows,
                            const Target &target) {
   // A tile's vectors are channel blocks that read the same input.
   int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
@@ -303,7 +304,7 @@ static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec 
                             [columns](const Tensor &t) { return padVector(t, columns); });
 }
 
-static LoweringResult lowerBlockedConv(const ConvProblem &p) {
+static LoweringResult lowerBlockedConv(ConvProblem &p) {
   const LoweringContext &context = p.context;
   if (std::string reason = refuseBlocked(p); !reason.empty())
     return LoweringResult::refuse(reason);
@@ -314,8 +315,11 @@ static LoweringResult lowerBlockedConv(const ConvProblem &p) {
   DotDims dims;
   addWindowLevels(p, frame, spec, dims);
   fillBlockedDims(p, frame, spec, lineRows, context.threads, dims);
-  result.steps.push_back(finishStep(p, spec, dims, frame.buffer, packedWeights(p, spec), p.batch,
-                                    packedBias(p, spec), /*firstResult=*/0, /*share=*/1));
+  StepBuffer weights = packedWeights(p, spec);
+  std::optional<StepBuffer> bias = packedBias(p, spec);
+  result.steps.push_back(finishStep(p, std::move(spec).kernel(), dims, frame.buffer,
+                                    std::move(weights), p.batch, std::move(bias),
+                                    /*firstResult=*/0, /*share=*/1));
   return result;
 }
 
@@ -325,7 +329,7 @@ static LoweringResult lowerBlockedConv(const ConvProblem &p) {
 
 /// A flat space: outputs are rows and pixels columns. The number of pixels does not
 /// shape the code, but for whether tiles end at the last one.
-static DotSpec plainSpec(const ConvProblem &p, const Target &target) {
+static DotSpec plainSpec(ConvProblem &p, const Target &target) {
   TileShape shape = chooseGemmTile(target, p.dtype, /*columns=*/0);
   DotSpec spec;
   spec.tile.types = DotTypes::all(p.dtype);
@@ -369,10 +373,11 @@ static DotDims plainDims(const ConvProblem &p, const DotSpec &spec,
 
 /// C [outputs, pixels] = weights [outputs, depth] * unfolded image [depth, pixels],
 /// per image and group.
-static LoweringResult lowerPlainConv(const ConvProblem &p) {
+static LoweringResult lowerPlainConv(ConvProblem &p) {
   const LoweringContext &context = p.context;
   DotSpec spec = plainSpec(p, context.target);
   DotDims dims = plainDims(p, spec, context);
+  KernelSpec kernel = std::move(spec).kernel();
 
   LoweringResult result;
   int64_t element = dtypeBytes(p.dtype);
@@ -388,7 +393,7 @@ static LoweringResult lowerPlainConv(const ConvProblem &p) {
     std::optional<StepBuffer> bias;
     if (p.bias)
       bias = StepBuffer::of(p.bias);
-    result.steps.push_back(finishStep(p, spec, dims, StepBuffer::of(p.weights), image, p.groups,
+    result.steps.push_back(finishStep(p, kernel, dims, StepBuffer::of(p.weights), image, p.groups,
                                       std::move(bias), n * p.outputs * p.outputPixels(),
                                       1.0 / double(p.batch)));
   }

@@ -17,8 +17,6 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-using Sizes = std::vector<int64_t>;
-
 /// The view of a whole tensor value, moved by `offset` elements.
 static CopySide viewOf(Value v, Sizes strides, int64_t offset = 0) {
   return {StepBuffer::of(v, offset * dtypeBytes(dtypeOfValue(v))), std::move(strides)};
@@ -37,8 +35,8 @@ static std::string refuseType(Operation *op) {
 
 /// Which dimensions of `v` are not 1 whatever the sizes: they are dimensions of the
 /// code even when they are 1.
-static std::vector<bool> lastingDims(Value v, const LoweringContext &context) {
-  std::vector<bool> lasting(context.sizesOf(v).size());
+static SmallVector<bool> lastingDims(Value v, const LoweringContext &context) {
+  SmallVector<bool> lasting(context.sizesOf(v).size());
   for (size_t d = 0; d < lasting.size(); ++d)
     lasting[d] = context.fixedSize(v, static_cast<int64_t>(d)) != 1;
   return lasting;
@@ -84,10 +82,10 @@ LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
   if (std::string reason = refuseType(op); !reason.empty())
     return LoweringResult::refuse(reason);
   Sizes sizes = Sizes(context.sizesOf(op.getInput()));
-  std::optional<Sizes> starts = context.values.integersOf(op.getStarts());
+  auto starts = context.values.integersOf(op.getStarts());
   std::optional<SmallVector<int64_t>> axes = op.getCutDimensions(context.values);
   auto steps = !nn::isNone(op.getSteps()) ? context.values.integersOf(op.getSteps())
-               : starts                   ? std::optional(Sizes(starts->size(), 1))
+               : starts                   ? std::optional(std::vector<int64_t>(starts->size(), 1))
                                           : std::nullopt;
   if (!starts || !axes || !steps || axes->size() != starts->size() ||
       steps->size() != starts->size())
@@ -276,10 +274,10 @@ LoweringResult PadLowering::lower() {
 LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
   if (std::string reason = refuseType(op); !reason.empty())
     return LoweringResult::refuse(reason);
-  std::optional<Sizes> pads = context.values.integersOf(op.getPads());
+  auto pads = context.values.integersOf(op.getPads());
   if (!pads || pads->size() != 2 * context.sizesOf(op.getInput()).size())
     return LoweringResult::refuse("the padding is known only at run time");
-  return PadLowering(op, std::move(*pads), context).lower();
+  return PadLowering(op, Sizes(ArrayRef<int64_t>(*pads)), context).lower();
 }
 
 //===----------------------------------------------------------------------===//

@@ -32,6 +32,6 @@ LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &co
   }
   problem.program = std::move(program->program);
   LoweringResult lowered;
-  appendMap(problem, lowered.steps);
+  appendMap(std::move(problem), lowered.steps);
   return lowered;
 }

@@ -61,9 +61,9 @@ static std::string keyOf(double v) { return llvm::utohexstr(std::bit_cast<uint64
 static ScalarProgram batchNormProgram(DType dtype, double epsilon) {
   ScalarProgram program;
   program.inputs.assign(5, dtype);
-  auto append = [&](std::string name, std::vector<int> args, double value = 0) {
+  auto append = [&](llvm::StringLiteral name, SmallVector<int, 3> args, double value = 0) {
     ScalarProgram::Op op;
-    op.name = std::move(name);
+    op.name = name;
     op.args = std::move(args);
     op.operandType = op.resultType = dtype;
     op.floatValue = value;
@@ -85,7 +85,7 @@ LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context)
   MapProblem problem;
   problem.name = "batch_norm";
   problem.sizes = {shape.batch, shape.channels, shape.plane};
-  std::vector<int64_t> strides = contiguousStrides(problem.sizes);
+  Sizes strides = contiguousStrides(problem.sizes);
   problem.inputs.push_back({StepBuffer::of(op.getInput()), dtype, strides});
   for (Value v : {op.getScale(), op.getBias(), op.getMean(), op.getVariance()}) {
     if (dtypeOfValue(v) != dtype)
@@ -95,7 +95,7 @@ LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context)
   problem.outputs.push_back({StepBuffer::of(op.getResult()), dtype, strides});
   problem.program = batchNormProgram(dtype, op.getEpsilon().convertToDouble());
   LoweringResult lowered;
-  appendMap(problem, lowered.steps);
+  appendMap(std::move(problem), lowered.steps);
   return lowered;
 }
 

@@ -59,7 +59,7 @@ static bool resolveAxes(Op op, const PoolProblem &problem, PoolAxis (&axes)[3]) 
 }
 
 template <typename Op>
-static LoweringResult lowerWindows(Op op, const PoolProblem &problem, PoolSpec spec) {
+static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
   const LoweringContext &context = problem.context;
   PoolAxis axes[3];
   size_t rank = problem.spatialSizes(problem.input).size();

@@ -82,7 +82,7 @@ static std::optional<RowShape> asRows(Value input, const std::vector<bool> &redu
 static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced, RowShape &shape,
                                   const LoweringContext &context, std::vector<LoweredStep> &steps) {
   ArrayRef<int64_t> sizes = context.sizesOf(input);
-  std::vector<int64_t> strides = contiguousStrides(sizes), order, from;
+  Sizes strides = contiguousStrides(sizes), order, from;
   shape = {};
   for (bool wanted : {false, true})
     for (size_t d = 0; d < sizes.size(); ++d)
@@ -113,7 +113,7 @@ LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
   LoweringResult lowered;
   if (context.elementsOf(op.getResult()) == 0)
     return lowered;
-  std::vector<int64_t> flat = {context.elementsOf(op.getInput())};
+  Sizes flat = {context.elementsOf(op.getInput())};
   bool isCopy = op.getNoopWithEmptyAxes() && llvm::none_of(*reduced, [](bool r) { return r; });
   if (isCopy) {
     appendCopy(flat, dtype, {StepBuffer::of(op.getInput()), {1}},

@@ -95,11 +95,10 @@ std::optional<OperandAccess> native::accessOf(Value operand, Value result, const
   return std::nullopt;
 }
 
-std::vector<int64_t> native::broadcastStrides(Value from, Value to,
-                                              const LoweringContext &context) {
+Sizes native::broadcastStrides(Value from, Value to, const LoweringContext &context) {
   ArrayRef<int64_t> sizes = context.sizesOf(from), wanted = context.sizesOf(to);
   size_t missing = wanted.size() - sizes.size();
-  std::vector<int64_t> strides(missing, 0);
+  Sizes strides(missing, 0);
   for (auto [d, stride] : llvm::enumerate(contiguousStrides(sizes))) {
     // What is 1 by chance is read as if it were not, where the result allows.
     bool isBroadcast = sizes[d] == 1 && (wanted[missing + d] != 1 ||

@@ -10,6 +10,7 @@
 #include "backends/native/codegen/Target.h"
 #include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/ScalarProgram.h"
 #include "backends/plan/LoweredStep.h"
 #include "backends/plan/ValueTable.h"
@@ -81,7 +82,6 @@ std::optional<OperandAccess> accessOf(mlir::Value operand, mlir::Value result,
                                       const ResultAxes &axes, const LoweringContext &context);
 
 /// Strides that read `from`, a contiguous tensor, broadcast to the shape of `to`.
-std::vector<int64_t> broadcastStrides(mlir::Value from, mlir::Value to,
-                                      const LoweringContext &context);
+Sizes broadcastStrides(mlir::Value from, mlir::Value to, const LoweringContext &context);
 
 } // namespace quern::native

@@ -9,11 +9,10 @@ using namespace quern::native;
 
 /// An op that one of the functions `lower` lowers.
 template <typename Op> static LoweringRow lowered() {
-  return {TypeID::get<Op>(), Op::getOperationName(),
-          [](Operation *op, const LoweringContext &context) {
-            return lower(cast<Op>(op), context);
-          },
-          ""};
+  return {
+      TypeID::get<Op>(), Op::getOperationName(),
+      [](Operation *op, const LoweringContext &context) { return lower(cast<Op>(op), context); },
+      ""};
 }
 
 /// An op that has no native code.
