@@ -1,14 +1,12 @@
 //===- ExternalData.cpp - weights in files beside the model ---------------===//
 #include "frontend/onnx/ExternalData.h"
 
-#include "frontend/onnx/FileDescriptor.h"
 #include "frontend/onnx/OnnxProto.h"
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <vector>
 
@@ -38,11 +36,6 @@ Expected<ExternalLocation> quern::onnx::parseExternalLocation(const proto::Tenso
   if (location.file.empty())
     return invalidModel("external data: no location");
   return location;
-}
-
-MappedFile::~MappedFile() {
-  if (byteCount > 0)
-    ::munmap(const_cast<void *>(data), static_cast<size_t>(byteCount));
 }
 
 /// The path's components; refuses whatever could lead out of the directory.
@@ -103,13 +96,7 @@ static Expected<std::shared_ptr<const MappedFile>> mapFile(const std::string &di
   if (info.st_nlink != 1)
     return invalidModel("the file has " + std::to_string(info.st_nlink) +
                         " hard links; it may belong to another directory");
-  if (info.st_size == 0)
-    return std::make_shared<const MappedFile>(nullptr, 0);
-  void *data = ::mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE,
-                      descriptor.get(), 0);
-  if (data == MAP_FAILED)
-    return ioError(std::string("cannot map: ") + std::strerror(errno));
-  return std::make_shared<const MappedFile>(data, info.st_size);
+  return MappedFile::map(descriptor, info.st_size);
 }
 
 Expected<std::shared_ptr<const MappedFile>> ExternalFiles::map(const std::string &file) {

@@ -1,6 +1,7 @@
 //===- ExternalData.h - weights in files beside the model -----------------===//
 #pragma once
 
+#include "frontend/onnx/MappedFile.h"
 #include "quern/Status.h"
 
 #include <cstddef>
@@ -25,23 +26,6 @@ struct ExternalLocation {
 
 /// Reads the entries; refuses unknown numbers, missing and empty locations.
 Expected<ExternalLocation> parseExternalLocation(const ::onnx::TensorProto &tensor);
-
-/// A file mapped into memory for reading. Unmapped when the last user lets go.
-class MappedFile {
-public:
-  MappedFile(const void *data, int64_t size) : data(data), byteCount(size) {}
-  MappedFile(const MappedFile &) = delete;
-  MappedFile &operator=(const MappedFile &) = delete;
-  ~MappedFile();
-
-  std::span<const std::byte> bytes() const {
-    return {static_cast<const std::byte *>(data), static_cast<size_t>(byteCount)};
-  }
-
-private:
-  const void *data;
-  int64_t byteCount;
-};
 
 /// Maps the files that a model names, each once. A model is untrusted: every file
 /// must be a regular one with a single link, reached from the model's directory

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "frontend/onnx/ExternalData.h"
-#include "frontend/onnx/OnnxProto.h"
+#include "frontend/onnx/RawData.h"
 #include "quern/Limits.h"
 
 #include "mlir/IR/Builders.h"
@@ -18,11 +18,13 @@ namespace quern::onnx {
 struct GraphImport {
   mlir::OpBuilder builder;
   const Limits &limits;
-  /// Owns the raw_data that `nn.weight` ops refer to.
-  std::shared_ptr<const proto::ModelProto> model;
+  /// The file's bytes, where raw_data is.
+  MessageBytes source;
   /// The start of the names of weight blobs.
   std::string modelName;
   ExternalFiles files;
+  /// The blob of `source`, once there is one.
+  std::string sourceBlob = {};
   /// The blobs of external files, by location.
   std::map<std::string, std::string> externalBlobs = {};
   /// Tells blobs of the same name apart.

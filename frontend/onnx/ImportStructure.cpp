@@ -55,7 +55,7 @@ static void importConstant(NodeImport &node) {
 static void importConstantOfShape(NodeImport &node) {
   Tensor value = Tensor::of<float>({1}, {0});
   if (const proto::TensorProto *tensor = node.getTensor("value")) {
-    auto decoded = decodeTensor(*tensor, node.graph().limits);
+    auto decoded = decodeTensor(*tensor, node.graph().source, node.graph().limits);
     if (!decoded)
       return node.fail(decoded.status().withContext("attribute 'value'"));
     if (decoded->numElements() != 1)

@@ -23,11 +23,10 @@ namespace {
 /// Builds the module of one validated model.
 class ModelImport {
 public:
-  ModelImport(std::shared_ptr<const proto::ModelProto> model, const std::string &name,
-              const std::string &directory, mlir::MLIRContext &context, const Limits &limits)
+  ModelImport(const ParsedModel &model, const std::string &name, const std::string &directory,
+              mlir::MLIRContext &context, const Limits &limits)
       : context(context), graphProto(model->graph()), opsets(opsetVersions(*model)),
-        graph{mlir::OpBuilder(&context), limits, std::move(model), name, ExternalFiles(directory)} {
-  }
+        graph{mlir::OpBuilder(&context), limits, model.source, name, ExternalFiles(directory)} {}
   /// `order` is validateModel's.
   Expected<Module> run(const std::vector<int> &order);
 
@@ -207,17 +206,17 @@ Expected<Module> ModelImport::run(const std::vector<int> &order) {
   return module;
 }
 
-static Expected<Module> importModel(Expected<std::shared_ptr<const proto::ModelProto>> model,
-                                    const std::string &name, const std::string &directory,
-                                    mlir::MLIRContext &context, const Limits &limits) {
+static Expected<Module> importModel(const Expected<ParsedModel> &model, const std::string &name,
+                                    const std::string &directory, mlir::MLIRContext &context,
+                                    const Limits &limits) {
   if (!model)
     return model.status().withContext(name);
   QUERN_TRY(limits.deadline.check("reading the model").withContext(name));
-  auto order = validateModel(**model, limits);
+  auto order = validateModel(*model, limits);
   if (!order)
     return order.status().withContext(name);
   QUERN_TRY(checkOpsSupported(**model).withContext(name));
-  auto module = ModelImport(model.take(), name, directory, context, limits).run(*order);
+  auto module = ModelImport(*model, name, directory, context, limits).run(*order);
   if (!module)
     return module.status().withContext(name);
   return module;
@@ -232,7 +231,8 @@ Expected<Module> quern::onnx::importOnnxFile(const std::string &path, mlir::MLIR
 
 Expected<Module> quern::onnx::importOnnxBytes(std::span<const std::byte> bytes,
                                               const std::string &name, mlir::MLIRContext &context,
-                                              const ImportOptions &options) {
-  return importModel(readModelBytes(bytes, options.limits), name, /*directory=*/"", context,
-                     options.limits);
+                                              const ImportOptions &options,
+                                              std::shared_ptr<const void> owner) {
+  return importModel(readModelBytes({bytes, std::move(owner)}, options.limits), name,
+                     /*directory=*/"", context, options.limits);
 }

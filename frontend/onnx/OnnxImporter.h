@@ -8,6 +8,7 @@
 #include "mlir/IR/OwningOpRef.h"
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -20,7 +21,8 @@ struct ImportOptions {
 /// Imports a model file. The result is a module with one function @main: its
 /// arguments are the graph inputs that are no initializers, its results the graph
 /// outputs, both with the ONNX name as `nn.name`. Locations carry node names.
-/// Weights stay in the file's bytes, which the weight store of `context` keeps.
+/// Large weights stay in the file, which the weight store of `context` keeps mapped:
+/// it must not shrink while `context` or a copy of its weights lives.
 /// Every error names the file: InvalidModel for a broken model, Unsupported for
 /// ops or opsets (all of them listed at once), ResourceLimit, Io.
 Expected<mlir::OwningOpRef<mlir::ModuleOp>> importOnnxFile(const std::string &path,
@@ -28,10 +30,11 @@ Expected<mlir::OwningOpRef<mlir::ModuleOp>> importOnnxFile(const std::string &pa
                                                            const ImportOptions &options = {});
 
 /// As above, from memory. `name` stands for the file in messages; external data
-/// is refused, as there is no directory to look in.
-Expected<mlir::OwningOpRef<mlir::ModuleOp>> importOnnxBytes(std::span<const std::byte> bytes,
-                                                            const std::string &name,
-                                                            mlir::MLIRContext &context,
-                                                            const ImportOptions &options = {});
+/// is refused, as there is no directory to look in. Weights stay in `bytes` when an
+/// `owner` comes with them, and in a copy of them otherwise.
+Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+importOnnxBytes(std::span<const std::byte> bytes, const std::string &name,
+                mlir::MLIRContext &context, const ImportOptions &options = {},
+                std::shared_ptr<const void> owner = nullptr);
 
 } // namespace quern::onnx

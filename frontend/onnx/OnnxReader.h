@@ -2,6 +2,7 @@
 #pragma once
 
 #include "frontend/onnx/OnnxProto.h"
+#include "frontend/onnx/RawData.h"
 #include "quern/Limits.h"
 #include "quern/Status.h"
 
@@ -12,16 +13,26 @@
 
 namespace quern::onnx {
 
-/// Parses a model file. The result is well-formed protobuf, nothing more: see
-/// ValidateModel.h. Messages do not name the file; the caller adds it.
-Expected<std::shared_ptr<const proto::ModelProto>> readModelFile(const std::string &path,
-                                                                 const Limits &limits);
-/// As above, from memory.
-Expected<std::shared_ptr<const proto::ModelProto>> readModelBytes(std::span<const std::byte> bytes,
-                                                                  const Limits &limits);
+/// A message and what it was parsed from, where the raw_data of its tensors is:
+/// see rawDataOf.
+template <typename Message> struct ParsedMessage {
+  std::shared_ptr<const Message> message;
+  MessageBytes source;
 
-/// Parses a file with one TensorProto (the .pb files of ONNX test data).
-Expected<std::shared_ptr<const proto::TensorProto>> readTensorProtoFile(const std::string &path,
-                                                                        const Limits &limits);
+  const Message &operator*() const { return *message; }
+  const Message *operator->() const { return message.get(); }
+};
+using ParsedModel = ParsedMessage<proto::ModelProto>;
+using ParsedTensor = ParsedMessage<proto::TensorProto>;
+
+/// Maps a model file and parses all of it but raw_data. The result is well-formed
+/// protobuf, nothing more: see ValidateModel.h. Messages do not name the file; the
+/// caller adds it.
+Expected<ParsedModel> readModelFile(const std::string &path, const Limits &limits);
+/// As above, from memory. Without an owner the bytes are copied.
+Expected<ParsedModel> readModelBytes(MessageBytes bytes, const Limits &limits);
+
+/// Maps and parses a file with one TensorProto (the .pb files of ONNX test data).
+Expected<ParsedTensor> readTensorProtoFile(const std::string &path, const Limits &limits);
 
 } // namespace quern::onnx

@@ -76,27 +76,28 @@ static Expected<TensorLayout> layoutOf(const proto::TensorProto &tensor, const L
 }
 
 Expected<TensorLayout> quern::onnx::checkTensor(const proto::TensorProto &tensor,
-                                                const Limits &limits) {
+                                                const MessageBytes &source, const Limits &limits) {
   QUERN_ASSIGN(TensorLayout layout, layoutOf(tensor, limits));
   std::string what = std::string(dtypeName(layout.dtype)) + " " + formatDims(layout.dims);
   if (tensor.has_segment())
     return unsupported("segmented tensors");
   int64_t typed = allTypedFields(tensor);
+  auto raw = static_cast<int64_t>(rawDataOf(tensor, source).size());
   if (tensor.data_location() == proto::TensorProto::EXTERNAL) {
-    if (!tensor.raw_data().empty() || typed != 0)
+    if (raw != 0 || typed != 0)
       return invalidModel("has both external data and data of its own");
     if (layout.dtype == DType::String)
       return invalidModel("strings cannot be external data");
     return layout;
   }
-  if (!tensor.raw_data().empty()) {
+  if (raw != 0) {
     if (layout.dtype == DType::String)
       return invalidModel("strings cannot be raw_data");
     if (typed != 0)
       return invalidModel("has both raw_data and typed data");
-    if (static_cast<int64_t>(tensor.raw_data().size()) != layout.rawBytes)
-      return invalidModel("raw_data has " + std::to_string(tensor.raw_data().size()) + " bytes, " +
-                          what + " needs " + std::to_string(layout.rawBytes));
+    if (raw != layout.rawBytes)
+      return invalidModel("raw_data has " + std::to_string(raw) + " bytes, " + what + " needs " +
+                          std::to_string(layout.rawBytes));
     return layout;
   }
   int64_t wanted = typedEntries(layout);
@@ -117,15 +118,10 @@ static void unpackInt4(DType dtype, int64_t elements, const uint8_t *packed, uin
 
 Expected<Tensor> quern::onnx::decodeRawTensor(const TensorLayout &layout,
                                               std::span<const std::byte> raw,
-                                              std::shared_ptr<const void> owner,
                                               const Limits &limits) {
   if (static_cast<int64_t>(raw.size()) != layout.rawBytes)
     return invalidModel("found " + std::to_string(raw.size()) + " bytes of data, need " +
                         std::to_string(layout.rawBytes));
-  bool sameForm = layout.dtype != DType::Bool && !isInt4(layout.dtype);
-  bool aligned = reinterpret_cast<uintptr_t>(raw.data()) % dtypeBytes(layout.dtype) == 0;
-  if (owner && sameForm && aligned)
-    return Tensor::borrow(layout.dtype, layout.dims, raw.data(), std::move(owner));
   QUERN_ASSIGN(Tensor tensor, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
   auto *from = reinterpret_cast<const uint8_t *>(raw.data());
   auto *to = static_cast<uint8_t *>(tensor.mutableRawData());
@@ -182,17 +178,16 @@ static void copyTypedField(const proto::TensorProto &from, Tensor &tensor) {
   }
 }
 
-Expected<Tensor> quern::onnx::decodeTensor(const proto::TensorProto &tensor, const Limits &limits,
-                                           std::shared_ptr<const void> owner) {
-  QUERN_ASSIGN(TensorLayout layout, checkTensor(tensor, limits));
+Expected<Tensor> quern::onnx::decodeTensor(const proto::TensorProto &tensor,
+                                           const MessageBytes &source, const Limits &limits) {
+  QUERN_ASSIGN(TensorLayout layout, checkTensor(tensor, source, limits));
   if (tensor.data_location() == proto::TensorProto::EXTERNAL)
     return invalidModel("external data is allowed only in a model file");
-  if (!tensor.raw_data().empty())
-    return decodeRawTensor(layout, std::as_bytes(std::span(tensor.raw_data())), std::move(owner),
-                           limits);
+  if (auto raw = rawDataOf(tensor, source); !raw.empty())
+    return decodeRawTensor(layout, raw, limits);
   if (isInt4(layout.dtype)) {
     std::string packed(tensor.int32_data().begin(), tensor.int32_data().end());
-    return decodeRawTensor(layout, std::as_bytes(std::span(packed)), nullptr, limits);
+    return decodeRawTensor(layout, std::as_bytes(std::span(packed)), limits);
   }
   QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
   copyTypedField(tensor, result);
@@ -200,11 +195,11 @@ Expected<Tensor> quern::onnx::decodeTensor(const proto::TensorProto &tensor, con
 }
 
 Expected<NamedTensor> quern::onnx::readTensorFile(const std::string &path, const Limits &limits) {
-  auto message = readTensorProtoFile(path, limits);
-  if (!message)
-    return message.status().withContext(path);
-  auto tensor = decodeTensor(**message, limits, *message);
+  auto file = readTensorProtoFile(path, limits);
+  if (!file)
+    return file.status().withContext(path);
+  auto tensor = decodeTensor(**file, file->source, limits);
   if (!tensor)
     return tensor.status().withContext(path);
-  return NamedTensor{(*message)->name(), tensor.take()};
+  return NamedTensor{(*file)->name(), tensor.take()};
 }

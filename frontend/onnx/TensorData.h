@@ -1,18 +1,14 @@
 //===- TensorData.h - elements of TensorProtos ----------------------------===//
 #pragma once
 
+#include "frontend/onnx/RawData.h"
 #include "quern/Limits.h"
 #include "quern/Status.h"
 #include "quern/Tensor.h"
 
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <string>
-
-namespace onnx {
-class TensorProto;
-}
 
 namespace quern::onnx {
 
@@ -26,18 +22,19 @@ struct TensorLayout {
 };
 
 /// A known element type, dims without overflow and within the limits, and data
-/// of exactly the size they need. For external data only the former.
-Expected<TensorLayout> checkTensor(const ::onnx::TensorProto &tensor, const Limits &limits);
+/// of exactly the size they need. For external data only the former. `source` is
+/// what the message was parsed from.
+Expected<TensorLayout> checkTensor(const proto::TensorProto &tensor, const MessageBytes &source,
+                                   const Limits &limits);
 
-/// The elements in `raw` (little-endian, as ONNX stores them), borrowed from
-/// `owner` when there is one and the form in memory is the same.
+/// A copy of the elements in `raw` (little-endian, as ONNX stores them).
 Expected<Tensor> decodeRawTensor(const TensorLayout &layout, std::span<const std::byte> raw,
-                                 std::shared_ptr<const void> owner, const Limits &limits);
+                                 const Limits &limits);
 
-/// The elements of a tensor whose data lies in the message itself. `owner`, when
-/// given, keeps the message alive and lets the result borrow from it.
-Expected<Tensor> decodeTensor(const ::onnx::TensorProto &tensor, const Limits &limits,
-                              std::shared_ptr<const void> owner = nullptr);
+/// A copy of the elements of a tensor whose data lies in the message itself or in
+/// `source`, what the message was parsed from.
+Expected<Tensor> decodeTensor(const proto::TensorProto &tensor, const MessageBytes &source,
+                              const Limits &limits);
 
 /// A tensor that knows its ONNX value name ("" when the file has none).
 struct NamedTensor {

@@ -17,8 +17,8 @@ using proto::AttributeProto;
 namespace {
 class ModelValidator {
 public:
-  ModelValidator(const proto::ModelProto &model, const Limits &limits)
-      : model(model), limits(limits) {}
+  ModelValidator(const ParsedModel &parsed, const Limits &limits)
+      : model(*parsed), source(parsed.source), limits(limits) {}
   Expected<std::vector<int>> check();
 
 private:
@@ -31,6 +31,7 @@ private:
   Status checkTensorType(const proto::TypeProto::Tensor &type);
 
   const proto::ModelProto &model;
+  const MessageBytes &source;
   const Limits &limits;
   /// The imported version of each domain.
   std::unordered_map<std::string, int64_t> domains;
@@ -79,7 +80,7 @@ Status ModelValidator::checkGraph(const proto::GraphProto &graph, int64_t nestin
   if (!graph.sparse_initializer().empty())
     return unsupported("sparse initializer '" + graph.sparse_initializer(0).values().name() + "'");
   for (const proto::TensorProto &initializer : graph.initializer())
-    if (auto layout = checkTensor(initializer, limits); !layout)
+    if (auto layout = checkTensor(initializer, source, limits); !layout)
       return layout.status().withContext("initializer '" + initializer.name() + "'");
   for (const auto *values : {&graph.input(), &graph.output(), &graph.value_info()})
     for (const proto::ValueInfoProto &value : *values)
@@ -184,11 +185,11 @@ Status ModelValidator::checkAttribute(const AttributeProto &attribute, int64_t n
 }
 
 Status ModelValidator::checkTensorAttribute(const proto::TensorProto &tensor) {
-  auto layout = checkTensor(tensor, limits);
+  auto layout = checkTensor(tensor, source, limits);
   return layout ? Status::ok() : layout.status();
 }
 
-Expected<std::vector<int>> quern::onnx::validateModel(const proto::ModelProto &model,
+Expected<std::vector<int>> quern::onnx::validateModel(const ParsedModel &model,
                                                       const Limits &limits) {
   return ModelValidator(model, limits).check();
 }

@@ -1,9 +1,7 @@
 //===- ValidateModel.h - is this a model at all? --------------------------===//
 #pragma once
 
-#include "frontend/onnx/OnnxProto.h"
-#include "quern/Limits.h"
-#include "quern/Status.h"
+#include "frontend/onnx/OnnxReader.h"
 
 #include <vector>
 
@@ -14,6 +12,6 @@ namespace quern::onnx {
 /// types, dims, data sizes, attribute types, limits. What ops want of their
 /// operands and attributes is the business of their importers. The result is the
 /// order in which to read the nodes of the graph; see NodeOrder.h.
-Expected<std::vector<int>> validateModel(const proto::ModelProto &model, const Limits &limits);
+Expected<std::vector<int>> validateModel(const ParsedModel &model, const Limits &limits);
 
 } // namespace quern::onnx

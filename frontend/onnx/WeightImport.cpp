@@ -17,14 +17,13 @@ static bool sameForm(DType dtype) {
   return dtype != DType::Bool && dtype != DType::String && dtypeBits(dtype) >= 8;
 }
 
-/// A blob name that nothing else in this context has. Numbers are not tried twice,
-/// so that thousands of tensors of one name stay cheap.
-static std::string freshBlobName(GraphImport &graph, const nn::WeightStore &store,
-                                 const std::string &tensorOrFile) {
-  std::string wanted = graph.modelName + ":" + tensorOrFile;
+/// Adds a blob under a name that nothing else in this context has, like `wanted`.
+static std::string addBlob(GraphImport &graph, nn::WeightStore &store, const std::string &wanted,
+                           const MessageBytes &blob) {
   std::string name = wanted;
   while (store.contains(name))
     name = wanted + "#" + std::to_string(graph.nextBlobNumber++);
+  store.addBlob(name, blob.bytes.data(), static_cast<int64_t>(blob.bytes.size()), blob.owner);
   return name;
 }
 
@@ -39,11 +38,8 @@ static Value createReference(GraphImport &graph, mlir::Location loc, const Tenso
 static std::string blobOfFile(GraphImport &graph, nn::WeightStore &store, const std::string &file,
                               const std::shared_ptr<const MappedFile> &mapped) {
   std::string &blob = graph.externalBlobs[file];
-  if (blob.empty()) {
-    blob = freshBlobName(graph, store, file);
-    store.addBlob(blob, mapped->bytes().data(), static_cast<int64_t>(mapped->bytes().size()),
-                  mapped);
-  }
+  if (blob.empty())
+    blob = addBlob(graph, store, graph.modelName + ":" + file, {mapped->bytes(), mapped});
   return blob;
 }
 
@@ -61,23 +57,24 @@ static Expected<Value> importExternal(GraphImport &graph, nn::WeightStore &store
   if (sameForm(layout.dtype) && layout.rawBytes > kReferenceBytes)
     return createReference(graph, loc, layout, blobOfFile(graph, store, location.file, file),
                            location.offset);
-  QUERN_ASSIGN(Tensor decoded, decodeRawTensor(layout, bytes, nullptr, graph.limits));
+  QUERN_ASSIGN(Tensor decoded, decodeRawTensor(layout, bytes, graph.limits));
   return nn::createConstant(graph.builder, loc, decoded);
 }
 
 Expected<Value> quern::onnx::importTensor(GraphImport &graph, const proto::TensorProto &tensor,
                                           mlir::Location loc) {
-  QUERN_ASSIGN(TensorLayout layout, checkTensor(tensor, graph.limits));
+  QUERN_ASSIGN(TensorLayout layout, checkTensor(tensor, graph.source, graph.limits));
   mlir::MLIRContext *context = graph.builder.getContext();
   auto &store = context->getOrLoadDialect<nn::NNDialect>()->getWeights();
   if (tensor.data_location() == proto::TensorProto::EXTERNAL)
     return importExternal(graph, store, tensor, layout, loc);
-  const std::string &raw = tensor.raw_data();
+  std::span<const std::byte> raw = rawDataOf(tensor, graph.source);
   if (sameForm(layout.dtype) && static_cast<int64_t>(raw.size()) > kReferenceBytes) {
-    std::string blob = freshBlobName(graph, store, tensor.name());
-    store.addBlob(blob, raw.data(), static_cast<int64_t>(raw.size()), graph.model);
-    return createReference(graph, loc, layout, blob, 0);
+    if (graph.sourceBlob.empty())
+      graph.sourceBlob = addBlob(graph, store, graph.modelName, graph.source);
+    return createReference(graph, loc, layout, graph.sourceBlob,
+                           raw.data() - graph.source.bytes.data());
   }
-  QUERN_ASSIGN(Tensor decoded, decodeTensor(tensor, graph.limits));
+  QUERN_ASSIGN(Tensor decoded, decodeTensor(tensor, graph.source, graph.limits));
   return nn::createConstant(graph.builder, loc, decoded);
 }

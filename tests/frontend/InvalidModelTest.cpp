@@ -211,6 +211,7 @@ TEST(InvalidModel, TimeLimit) {
   Imported late(reluModel(), limits);
   EXPECT_EQ(late.module.status().code(), StatusCode::ResourceLimit);
   EXPECT_EQ(late.text(), "m.onnx: time limit of 0ms exceeded while reading the model");
-  EXPECT_EQ(validateModel(reluModel().model, limits).status().message(),
+  ParsedModel model{std::make_shared<proto::ModelProto>(reluModel().model), {}};
+  EXPECT_EQ(validateModel(model, limits).status().message(),
             "node 'y_node' (Relu): time limit of 0ms exceeded while reading the model");
 }

@@ -150,7 +150,7 @@ static Status execute(const InspectOptions &options) {
   if (!model)
     return model.status().withContext(options.path);
   QUERN_TRY(limits.deadline.check("reading the model").withContext(options.path));
-  if (auto order = quern::onnx::validateModel(**model, limits); !order)
+  if (auto order = quern::onnx::validateModel(*model, limits); !order)
     return order.status().withContext(options.path);
   ModelFacts facts = collectFacts(**model);
   if (options.style.printsTable())
