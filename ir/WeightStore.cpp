@@ -2,21 +2,133 @@
 #include "ir/WeightStore.h"
 
 #include <algorithm>
+#include <atomic>
+#include <sys/mman.h>
+#include <unistd.h>
 
 using namespace quern;
 using namespace quern::nn;
 
-void WeightStore::addBlob(std::string name, const void *data, int64_t size,
-                          std::shared_ptr<const void> owner) {
-  std::lock_guard lock(mutex);
-  blobs[std::move(name)] = {static_cast<const std::byte *>(data), size, std::move(owner)};
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+/// Bytes at an address, or a recipe.
+struct WeightSource::Blob {
+  const std::byte *data = nullptr;
+  int64_t size = 0;
+  std::shared_ptr<const void> owner;
+  bool isMappedFile = false;
+
+  WeightRecipe recipe;
+  std::mutex mutex;
+  /// The result of the recipe, until it is released.
+  Tensor result;
+
+  /// Addresses are used again, numbers are not.
+  const uint64_t number = nextNumber++;
+  static inline std::atomic<uint64_t> nextNumber = 0;
+};
+
+WeightSource::WeightSource(std::shared_ptr<Blob> blob, int64_t offset, DType dtype,
+                           Tensor::Dims dims)
+    : blob(std::move(blob)), offset(offset), elementType(dtype), sizes(std::move(dims)),
+      bytes((CheckedSize::product(sizes) * CheckedSize(dtypeBytes(dtype))).value()) {}
+
+WeightSource WeightSource::of(const Tensor &tensor) {
+  auto blob = std::make_shared<Blob>();
+  blob->data = static_cast<const std::byte *>(tensor.rawData());
+  blob->size = tensor.numBytes();
+  blob->owner = std::make_shared<const Tensor>(tensor);
+  return WeightSource(std::move(blob), 0, tensor.dtype(), tensor.dims());
 }
 
-std::string WeightStore::addTensor(const Tensor &tensor) {
-  auto keep = std::make_shared<Tensor>(tensor);
+WeightSource WeightSource::computed(DType dtype, Tensor::Dims dims, WeightRecipe recipe,
+                                    Tensor now) {
+  auto blob = std::make_shared<Blob>();
+  blob->recipe = std::move(recipe);
+  blob->result = std::move(now);
+  WeightSource source(blob, 0, dtype, std::move(dims));
+  blob->size = source.bytes;
+  return source;
+}
+
+std::string WeightSource::key() const {
+  return std::to_string(blob->number) + "+" + std::to_string(offset) + ":" +
+         std::string(dtypeName(elementType)) + " " + formatDims(sizes);
+}
+
+Expected<Tensor> WeightSource::view() const {
+  if (!blob->recipe)
+    return Tensor::borrow(elementType, sizes, blob->data + offset, blob->owner);
+  Tensor result;
+  {
+    std::lock_guard lock(blob->mutex);
+    result = blob->result;
+  }
+  // Not kept: whoever reads a weight a second time can wait for it.
+  if (!result.isPresent()) {
+    QUERN_ASSIGN(result, blob->recipe());
+  }
+  if (result.dtype() != elementType || result.numBytes() != bytes)
+    return internalError("a folded weight is " + result.describe() + ", wanted " +
+                         std::string(dtypeName(elementType)) + " " + formatDims(sizes));
+  return result.reshaped(sizes);
+}
+
+Expected<Tensor> WeightSource::load() const {
+  QUERN_ASSIGN(Tensor tensor, view());
+  auto alignment = static_cast<uintptr_t>(std::max<int64_t>(dtypeBytes(elementType), 1));
+  bool aligned = reinterpret_cast<uintptr_t>(tensor.rawData()) % alignment == 0;
+  return aligned || elementType == DType::String ? Expected<Tensor>(tensor) : tensor.clone();
+}
+
+void WeightSource::release(int64_t begin, int64_t end) const {
+  if (blob->isMappedFile && begin < end) {
+    // Whole pages: what others still read of the first and last comes back by itself.
+    static const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    uintptr_t first = reinterpret_cast<uintptr_t>(blob->data + offset + begin) / page * page;
+    auto last = reinterpret_cast<uintptr_t>(blob->data + offset + end);
+    (void)::madvise(reinterpret_cast<void *>(first), last - first, MADV_DONTNEED);
+  } else if (blob->recipe && end == bytes) {
+    std::lock_guard lock(blob->mutex);
+    blob->result = Tensor();
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The store
+//===----------------------------------------------------------------------===//
+
+void WeightStore::addBlob(std::string name, std::shared_ptr<Blob> blob) {
+  std::lock_guard lock(mutex);
+  blobs[std::move(name)] = std::move(blob);
+}
+
+void WeightStore::addBlob(std::string name, const void *data, int64_t size,
+                          std::shared_ptr<const void> owner) {
+  auto blob = std::make_shared<Blob>();
+  blob->data = static_cast<const std::byte *>(data);
+  blob->size = size;
+  blob->owner = std::move(owner);
+  addBlob(std::move(name), std::move(blob));
+}
+
+void WeightStore::addMappedFile(std::string name, const void *data, int64_t size,
+                                std::shared_ptr<const void> owner) {
+  auto blob = std::make_shared<Blob>();
+  blob->data = static_cast<const std::byte *>(data);
+  blob->size = size;
+  blob->owner = std::move(owner);
+  blob->isMappedFile = true;
+  addBlob(std::move(name), std::move(blob));
+}
+
+std::string WeightStore::add(const WeightSource &weight) {
+  assert(weight.offset == 0 && "a part of a blob has a name already");
   std::lock_guard lock(mutex);
   std::string name = "tensor:" + std::to_string(nextTensor++);
-  blobs[name] = {static_cast<const std::byte *>(tensor.rawData()), tensor.numBytes(), keep};
+  blobs[name] = weight.blob;
   return name;
 }
 
@@ -31,20 +143,30 @@ void WeightStore::shareBlobs(const WeightStore &other) {
   nextTensor = std::max(nextTensor, other.nextTensor);
 }
 
+Expected<WeightSource> WeightStore::find(const std::string &name, int64_t offset, DType dtype,
+                                         Tensor::Dims dims) const {
+  std::shared_ptr<Blob> blob;
+  {
+    std::lock_guard lock(mutex);
+    if (auto it = blobs.find(name); it != blobs.end())
+      blob = it->second;
+  }
+  if (!blob)
+    return invalidModel("no weight blob named '" + name + "'");
+  CheckedSize bytes = CheckedSize::product(dims) * CheckedSize(dtypeBytes(dtype));
+  // What is computed is read as a whole.
+  bool lies = bytes.valid() && offset >= 0 && offset <= blob->size &&
+              bytes.value() <= blob->size - offset &&
+              (!blob->recipe || (offset == 0 && bytes.value() == blob->size));
+  if (!lies)
+    return invalidModel("weight " + formatDims(dims) + " at offset " + std::to_string(offset) +
+                        " does not lie inside blob '" + name + "' of " +
+                        std::to_string(blob->size) + " bytes");
+  return WeightSource(std::move(blob), offset, dtype, std::move(dims));
+}
+
 Expected<Tensor> WeightStore::read(const std::string &blob, int64_t offset, DType dtype,
                                    Tensor::Dims dims) const {
-  std::lock_guard lock(mutex);
-  auto it = blobs.find(blob);
-  if (it == blobs.end())
-    return invalidModel("no weight blob named '" + blob + "'");
-  CheckedSize bytes = CheckedSize::product(dims) * CheckedSize(dtypeBytes(dtype));
-  int64_t size = it->second.size;
-  if (!bytes.valid() || offset < 0 || offset > size || bytes.value() > size - offset)
-    return invalidModel("weight " + formatDims(dims) + " at offset " + std::to_string(offset) +
-                        " does not lie inside blob '" + blob + "' of " + std::to_string(size) +
-                        " bytes");
-  const std::byte *data = it->second.data + offset;
-  Tensor view = Tensor::borrow(dtype, std::move(dims), data, it->second.owner);
-  bool aligned = reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(dtypeBytes(dtype)) == 0;
-  return aligned || dtype == DType::String ? Expected<Tensor>(view) : view.clone();
+  QUERN_ASSIGN(WeightSource weight, find(blob, offset, dtype, std::move(dims)));
+  return weight.load();
 }

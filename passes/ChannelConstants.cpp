@@ -2,6 +2,7 @@
 #include "passes/ChannelConstants.h"
 
 #include "ir/Types.h"
+#include "runtime/lib/Unaligned.h"
 #include "runtime/reference/DTypeDispatch.h"
 
 using namespace quern;
@@ -9,8 +10,13 @@ using namespace quern::passes;
 
 std::optional<std::vector<double>> passes::channelValues(mlir::Value value, int64_t rank,
                                                          int64_t axis, int64_t channels) {
+  // From the type first: reading a large constant takes long.
+  auto type = mlir::dyn_cast<mlir::RankedTensorType>(value.getType());
+  if (!type || type.getRank() > rank || !type.hasStaticShape() ||
+      (type.getNumElements() != 1 && type.getNumElements() != channels))
+    return std::nullopt;
   std::optional<Tensor> tensor = nn::constantTensor(value);
-  if (!tensor || tensor->rank() > rank)
+  if (!tensor)
     return std::nullopt;
   int64_t offset = rank - tensor->rank();
   for (int64_t i = 0; i < tensor->rank(); ++i)
@@ -38,22 +44,20 @@ Expected<Tensor> passes::tensorFromDoubles(DType dtype, Tensor::Dims dims,
 }
 
 Expected<Tensor> passes::scaleChannels(const Tensor &weights, const ChannelOrder &order,
-                                       std::span<const double> factors, Budget &budget) {
-  QUERN_ASSIGN(Tensor result, budget.allocateUninitialized(weights.dtype(), weights.dims()));
+                                       std::span<const double> factors) {
+  QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(weights.dtype(), weights.dims()));
   QUERN_TRY(reference::visitFloat(weights.dtype(), [&]<typename T>() {
-    const T *in = weights.data<T>();
+    UnalignedElements<T> in(weights.rawData());
     T *out = result.mutableData<T>();
+    int64_t at = 0;
     for (int64_t g = 0; g < order.groups; ++g)
       for (int64_t r = 0; r < order.repeats; ++r)
         for (int64_t j = 0; j < order.perGroup; ++j) {
           double factor = factors[g * order.perGroup + j];
-          QUERN_TRY(budget.spend(2 * order.inner));
-          for (int64_t i = 0; i < order.inner; ++i, ++in, ++out)
-            *out = reference::narrow<T>(reference::widen(*in) * factor);
+          for (int64_t i = 0; i < order.inner; ++i, ++at)
+            out[at] = reference::narrow<T>(reference::widen(in[at]) * factor);
         }
     return Status::ok();
   }));
-  budget.beginStep();
-  QUERN_TRY(budget.hold(result.numBytes()));
   return result;
 }

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "runtime/lib/Budget.h"
+#include "quern/Tensor.h"
 
 #include "mlir/IR/Value.h"
 
@@ -37,8 +37,8 @@ struct ChannelOrder {
 };
 
 /// A copy of `weights` with each element multiplied by the factor of its channel.
-/// An error when the budget does not suffice.
+/// `weights` may lie at any address, see runtime/lib/Unaligned.h.
 Expected<Tensor> scaleChannels(const Tensor &weights, const ChannelOrder &order,
-                               std::span<const double> factors, Budget &budget);
+                               std::span<const double> factors);
 
 } // namespace quern::passes

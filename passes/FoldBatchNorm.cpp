@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "ir/Weights.h"
 #include "passes/ChannelConstants.h"
 #include "passes/FoldBudget.h"
 #include "passes/Passes.h"
@@ -40,7 +41,7 @@ struct ChannelAffine {
 /// A conv, conv_transpose or gemm whose weights and bias can be rewritten.
 struct Producer {
   Operation *op = nullptr;
-  Tensor weights;
+  WeightSource weights;
   ChannelOrder order;
   /// The bias per channel as it is added to the product (beta applied).
   std::vector<double> bias;
@@ -49,20 +50,18 @@ struct Producer {
 constexpr unsigned kWeights = 1, kBias = 2;
 
 /// Where the channels lie in the weights of `op`; nullopt for other ops.
-std::optional<ChannelOrder> channelOrder(Operation *op, const Tensor &weights) {
-  auto kernelSize = [&] {
-    return CheckedSize::product(std::span(weights.dims()).subspan(2)).value();
-  };
+std::optional<ChannelOrder> channelOrder(Operation *op, const Tensor::Dims &dims) {
+  auto kernelSize = [&] { return CheckedSize::product(std::span(dims).subspan(2)).value(); };
   if (isa<ConvOp>(op))
-    return ChannelOrder{.perGroup = weights.dim(0), .inner = weights.dim(1) * kernelSize()};
+    return ChannelOrder{.perGroup = dims[0], .inner = dims[1] * kernelSize()};
   if (auto conv = dyn_cast<ConvTransposeOp>(op)) {
     int64_t groups = conv.getGroup();
-    return ChannelOrder{groups, weights.dim(0) / groups, weights.dim(1), kernelSize()};
+    return ChannelOrder{groups, dims[0] / groups, dims[1], kernelSize()};
   }
   if (auto gemm = dyn_cast<GemmOp>(op)) {
     if (gemm.getTransB())
-      return ChannelOrder{.perGroup = weights.dim(0), .inner = weights.dim(1)};
-    return ChannelOrder{.repeats = weights.dim(0), .perGroup = weights.dim(1)};
+      return ChannelOrder{.perGroup = dims[0], .inner = dims[1]};
+    return ChannelOrder{.repeats = dims[0], .perGroup = dims[1]};
   }
   return std::nullopt;
 }
@@ -70,17 +69,15 @@ std::optional<ChannelOrder> channelOrder(Operation *op, const Tensor &weights) {
 /// The producer of `value` when its weights may change: they are constant and
 /// only `consumer` sees the result.
 FailureOr<Producer> matchProducer(Value value, Operation *consumer, PatternRewriter &rewriter) {
-  Producer producer;
-  producer.op = value.getDefiningOp();
-  if (!isa_and_nonnull<ConvOp, ConvTransposeOp, GemmOp>(producer.op))
+  Operation *op = value.getDefiningOp();
+  if (!isa_and_nonnull<ConvOp, ConvTransposeOp, GemmOp>(op))
     return rewriter.notifyMatchFailure(consumer, "input is no conv, conv_transpose or gemm");
   if (!value.hasOneUse())
     return rewriter.notifyMatchFailure(consumer, "the producer's result has other uses");
-  std::optional<Tensor> weights = constantTensor(producer.op->getOperand(kWeights));
+  std::optional<WeightSource> weights = weightSource(op->getOperand(kWeights));
   if (!weights || !isFloat(weights->dtype()))
     return rewriter.notifyMatchFailure(consumer, "the producer's weights are no float constant");
-  producer.weights = *weights;
-  producer.order = *channelOrder(producer.op, *weights);
+  Producer producer{op, *weights, *channelOrder(op, weights->dims()), {}};
 
   int64_t channels = producer.order.channels();
   Value bias = producer.op->getOperand(kBias);
@@ -101,20 +98,44 @@ FailureOr<Producer> matchProducer(Value value, Operation *consumer, PatternRewri
   return producer;
 }
 
+/// The weights times the scale, computed when somebody reads them: then it happens
+/// in parallel and the product lives only until it is packed. An error when the
+/// budget does not suffice.
+Expected<WeightSource> scaledWeights(const Producer &producer, std::vector<double> scale,
+                                     Budget &budget) {
+  const WeightSource &weights = producer.weights;
+  CheckedSize work = CheckedSize(2) * CheckedSize::product(weights.dims());
+  QUERN_TRY(budget.require(work));
+  QUERN_TRY(budget.spend(work.value()));
+  QUERN_TRY(budget.hold(weights.numBytes()));
+  auto recipe = [weights, order = producer.order, scale = std::move(scale)]() -> Expected<Tensor> {
+    QUERN_ASSIGN(Tensor view, weights.view());
+    QUERN_ASSIGN(Tensor scaled, scaleChannels(view, order, scale));
+    view = Tensor();
+    weights.release();
+    return scaled;
+  };
+  return WeightSource::computed(weights.dtype(), weights.dims(), std::move(recipe));
+}
+
 /// Replaces producer and consumer by the producer with `affine` folded in.
 LogicalResult foldInto(const Producer &producer, const ChannelAffine &affine, Operation *consumer,
                        Budget &budget, PatternRewriter &rewriter) {
-  bool scales = llvm::any_of(affine.scale, [](double s) { return s != 1.0; });
-  Expected<Tensor> weights =
-      scales ? scaleChannels(producer.weights, producer.order, affine.scale, budget)
-             : producer.weights;
   std::vector<double> shifted(producer.bias.size());
   for (size_t c = 0; c < shifted.size(); ++c)
     shifted[c] = producer.bias[c] * affine.scale[c] + affine.shift[c];
   DType dtype = producer.weights.dtype();
   Expected<Tensor> bias = tensorFromDoubles(dtype, {static_cast<int64_t>(shifted.size())}, shifted);
-  if (!weights || !bias)
-    return rewriter.notifyMatchFailure(consumer, "the new weights cannot be computed");
+  if (!bias)
+    return rewriter.notifyMatchFailure(consumer, "the new bias cannot be computed");
+  bool scales = llvm::any_of(affine.scale, [](double s) { return s != 1.0; });
+  std::optional<WeightSource> weights;
+  if (scales) {
+    Expected<WeightSource> scaled = scaledWeights(producer, affine.scale, budget);
+    if (!scaled)
+      return rewriter.notifyMatchFailure(consumer, "the new weights cannot be computed");
+    weights = scaled.take();
+  }
 
   rewriter.setInsertionPoint(consumer);
   Location loc = rewriter.getFusedLoc({producer.op->getLoc(), consumer->getLoc()});
@@ -122,7 +143,7 @@ LogicalResult foldInto(const Producer &producer, const ChannelAffine &affine, Op
   folded->setLoc(loc);
   rewriter.setInsertionPoint(folded);
   if (scales)
-    folded->setOperand(kWeights, createConstant(rewriter, loc, *weights));
+    folded->setOperand(kWeights, createWeight(rewriter, loc, *weights));
   folded->setOperand(kBias, createConstant(rewriter, loc, *bias));
   if (auto gemm = dyn_cast<GemmOp>(folded))
     gemm.setBetaAttr(rewriter.getF64FloatAttr(1.0));
@@ -177,7 +198,7 @@ template <typename Op> struct FoldArithmeticIntoProducer : OpRewritePattern<Op> 
   FoldArithmeticIntoProducer(MLIRContext *context, Budget &budget)
       : OpRewritePattern<Op>(context), budget(budget) {}
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    bool swapped = !std::is_same_v<Op, SubOp> && constantTensor(op.getA()).has_value();
+    bool swapped = !std::is_same_v<Op, SubOp> && isConstant(op.getA());
     Value x = swapped ? op.getB() : op.getA(), constant = swapped ? op.getA() : op.getB();
     FailureOr<Producer> producer = matchProducer(x, op, rewriter);
     if (failed(producer))

@@ -1,8 +1,9 @@
 //===- FoldConstants.cpp - evaluate what does not depend on the inputs ----===//
 //
 // Ops are evaluated by the interpreter's kernels. Small results become constants
-// at once, because shape rules read them; large ones are kept as tensors until
-// the end of the walk, so that intermediate weights never reach the weight store.
+// at once, because shape rules read them; large ones become weights at the end of
+// the walk, so that intermediate ones never reach the weight store. These can be
+// computed again: nobody keeps them when they have been packed.
 // A few bytes of a model can ask for hours of work: what does not fit into the
 // budget is left to the run.
 //
@@ -10,6 +11,7 @@
 #include "ir/NNDialect.h"
 #include "ir/ReferenceCall.h"
 #include "ir/Types.h"
+#include "ir/Weights.h"
 #include "passes/FoldBudget.h"
 #include "passes/InferShapes.h"
 #include "passes/Passes.h"
@@ -43,13 +45,19 @@ public:
   void materialize();
 
 private:
+  bool isKnown(Value value) const {
+    return isNone(value) || isConstant(value) || large.count(value);
+  }
+  WeightSource sourceOf(Value value) const;
   std::optional<SmallVector<Tensor>> constantOperands(Operation *op) const;
+  WeightSource recomputable(OpResult result, const Tensor &now) const;
   std::optional<std::vector<Tensor>> evaluate(Operation *op);
   void record(Operation *op, ArrayRef<Tensor> results);
 
   Budget &budget;
   llvm::DenseSet<Operation *> folded;
-  llvm::MapVector<Value, Tensor> large;
+  /// Large results, by value.
+  llvm::MapVector<Value, WeightSource> large;
 };
 
 /// What nn.shape and nn.size tell of a static type, whatever the elements are.
@@ -88,20 +96,54 @@ std::optional<int64_t> resultBytes(Operation *op) {
 }
 } // namespace
 
-std::optional<SmallVector<Tensor>> ConstantFolder::constantOperands(Operation *op) const {
+/// The weight that `value` is, or an absent tensor.
+WeightSource ConstantFolder::sourceOf(Value value) const {
+  if (isNone(value))
+    return WeightSource::of(Tensor());
+  auto it = large.find(value);
+  return it != large.end() ? it->second : weightSource(value).value_or(WeightSource::of(Tensor()));
+}
+
+static Expected<SmallVector<Tensor>> loadAll(ArrayRef<WeightSource> sources) {
   SmallVector<Tensor> tensors;
-  for (Value operand : op->getOperands()) {
-    if (isNone(operand)) {
-      tensors.push_back(Tensor());
-    } else if (auto it = large.find(operand); it != large.end()) {
-      tensors.push_back(it->second);
-    } else if (std::optional<Tensor> constant = constantTensor(operand)) {
-      tensors.push_back(*constant);
-    } else {
-      return std::nullopt;
-    }
+  for (const WeightSource &source : sources) {
+    QUERN_ASSIGN(Tensor tensor, source.load());
+    tensors.push_back(std::move(tensor));
   }
   return tensors;
+}
+
+std::optional<SmallVector<Tensor>> ConstantFolder::constantOperands(Operation *op) const {
+  // Nothing is read in vain.
+  if (!llvm::all_of(op->getOperands(), [&](Value operand) { return isKnown(operand); }))
+    return std::nullopt;
+  SmallVector<WeightSource> sources;
+  for (Value operand : op->getOperands())
+    sources.push_back(sourceOf(operand));
+  Expected<SmallVector<Tensor>> tensors = loadAll(sources);
+  return tensors ? std::optional(tensors.take()) : std::nullopt;
+}
+
+/// A result as a weight that evaluates the op again when it is not at hand.
+WeightSource ConstantFolder::recomputable(OpResult result, const Tensor &now) const {
+  Operation *op = result.getOwner();
+  Expected<ReferenceCall> call = makeReferenceCall(op);
+  if (!call)
+    return WeightSource::of(now);
+  SmallVector<WeightSource> sources;
+  for (Value operand : op->getOperands())
+    sources.push_back(sourceOf(operand));
+  auto recipe = [call = call.take(), sources,
+                 number = result.getResultNumber()]() -> Expected<Tensor> {
+    QUERN_ASSIGN(SmallVector<Tensor> operands, loadAll(sources));
+    Budget unlimited{Limits()};
+    QUERN_ASSIGN(std::vector<Tensor> results, call(operands, unlimited));
+    operands.clear();
+    for (const WeightSource &source : sources)
+      source.release();
+    return results[number];
+  };
+  return WeightSource::computed(now.dtype(), now.dims(), std::move(recipe), now);
 }
 
 std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) {
@@ -132,7 +174,7 @@ void ConstantFolder::record(Operation *op, ArrayRef<Tensor> results) {
     if (tensor.numBytes() <= kMaxImmediateBytes)
       result.replaceAllUsesWith(createConstant(builder, op->getLoc(), tensor));
     else
-      large[result] = tensor;
+      large.insert({result, recomputable(cast<OpResult>(result), tensor)});
   }
 }
 
@@ -154,13 +196,15 @@ LogicalResult ConstantFolder::visit(Operation *op) {
 }
 
 void ConstantFolder::materialize() {
-  for (auto &[value, tensor] : large) {
+  for (auto &[value, weight] : large) {
     Operation *op = value.getDefiningOp();
     auto isFolded = [&](Operation *user) { return folded.contains(user); };
-    if (llvm::all_of(value.getUsers(), isFolded))
+    if (llvm::all_of(value.getUsers(), isFolded)) {
+      weight.release();
       continue;
+    }
     OpBuilder builder(op);
-    value.replaceAllUsesWith(createConstant(builder, op->getLoc(), tensor));
+    value.replaceAllUsesWith(createWeight(builder, op->getLoc(), weight));
   }
 }
 

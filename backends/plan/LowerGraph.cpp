@@ -71,7 +71,7 @@ private:
 
 /// Marks a value that the run must compute: no constant, and nothing known now.
 void GraphLowering::need(Value value) {
-  if (!nn::isNone(value) && !result.values.tensorOf(value))
+  if (!nn::isNone(value) && !result.values.isKnown(value))
     needed.insert(value);
 }
 

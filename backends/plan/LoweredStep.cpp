@@ -4,16 +4,21 @@
 using namespace quern;
 using namespace quern::plan;
 
-StepBuffer StepBuffer::packed(const Tensor &source, const std::string &how,
-                              std::function<Expected<Tensor>(const Tensor &)> pack) {
+StepBuffer StepBuffer::packed(const nn::WeightSource &source, const std::string &how,
+                              PackFunction pack) {
   StepBuffer b;
   b.kind = Kind::Weights;
-  b.tensor = source;
-  b.pack = [source, pack = std::move(pack)] { return pack(source); };
-  // Small ones are packed again rather than kept.
-  constexpr int64_t kAlwaysRepackBytes = 4096;
-  if (source.numBytes() > kAlwaysRepackBytes)
-    b.packKey = std::to_string(reinterpret_cast<uintptr_t>(source.rawData())) + ":" +
-                source.describe() + ":" + how;
+  b.sourceBytes = source.numBytes();
+  b.pack = [source, pack = std::move(pack)]() -> Expected<Tensor> {
+    Expected<Tensor> result = internalError("not packed");
+    {
+      QUERN_ASSIGN(Tensor view, source.view());
+      result = pack(view, [&](int64_t begin, int64_t end) { source.release(begin, end); });
+    }
+    source.release();
+    return result;
+  };
+  if (source.numBytes() > kKeptBytes)
+    b.packKey = source.key() + ":" + how;
   return b;
 }

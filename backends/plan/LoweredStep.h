@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/plan/ValueTable.h"
+#include "ir/WeightStore.h"
 #include "quern/CheckedSize.h"
 #include "quern/Tensor.h"
 
@@ -36,12 +37,14 @@ struct StepBuffer {
   };
   Kind kind = Kind::Value;
   mlir::Value value;
-  /// The constant, not packed.
+  /// A constant that is made while lowering, as it is.
   Tensor tensor;
   /// Makes the packed tensor, in parallel with others and only when no tensor of
   /// the same non-empty `packKey` exists.
   std::function<Expected<Tensor>()> pack;
   std::string packKey;
+  /// The size of what is packed.
+  int64_t sourceBytes = 0;
   CheckedSize bytes;
   uint32_t number = 0;
   /// Bytes to skip at the start.
@@ -59,9 +62,16 @@ struct StepBuffer {
     b.tensor = std::move(t);
     return b;
   }
-  /// `source` is the unpacked constant; `how` names the packing.
-  static StepBuffer packed(const Tensor &source, const std::string &how,
-                           std::function<Expected<Tensor>(const Tensor &)> pack);
+  /// Weights up to this size are made for each plan; plans share larger ones.
+  static constexpr int64_t kKeptBytes = 4096;
+  /// Packs a view of a weight (see WeightSource::view); `done` may be told of bytes
+  /// that are not needed any more.
+  using PackFunction = std::function<Expected<Tensor>(
+      const Tensor &view, const std::function<void(int64_t begin, int64_t end)> &done)>;
+  /// `source` is the constant, which is let go when it is packed; `how` names the
+  /// packing.
+  static StepBuffer packed(const nn::WeightSource &source, const std::string &how,
+                           PackFunction pack);
   static StepBuffer scratchSpace(uint32_t number, CheckedSize bytes) {
     StepBuffer b;
     b.kind = Kind::Scratch;

@@ -3,6 +3,7 @@
 
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
+#include "ir/Weights.h"
 
 using namespace mlir;
 using namespace quern;
@@ -11,8 +12,8 @@ using namespace quern::plan;
 OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
   main.walk([&](Operation *op) {
     if (op->getNumResults() == 1)
-      if (std::optional<Tensor> tensor = nn::constantTensor(op->getResult(0)))
-        constants[op->getResult(0)] = *tensor;
+      if (std::optional<nn::WeightSource> weight = nn::weightSource(op->getResult(0)))
+        weights.try_emplace(op->getResult(0), std::move(*weight));
   });
   for (Operation &op : main.getBody().front().without_terminator()) {
     if (isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op))
@@ -24,9 +25,9 @@ OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
   }
 }
 
-const Tensor *OptimizedGraph::constantOf(Value value) const {
-  auto at = constants.find(value);
-  return at == constants.end() ? nullptr : &at->second;
+const nn::WeightSource *OptimizedGraph::weightOf(Value value) const {
+  auto at = weights.find(value);
+  return at == weights.end() ? nullptr : &at->second;
 }
 
 Expected<nn::ReferenceCall> OptimizedGraph::referenceOf(Operation *op) const {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ir/ReferenceCall.h"
-#include "quern/Tensor.h"
+#include "ir/WeightStore.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
@@ -32,8 +32,8 @@ public:
   /// The ops in program order, without constants.
   const std::vector<Node> &nodes() const { return ops; }
   const Node &nodeOf(mlir::Operation *op) const { return ops[indices.at(op)]; }
-  /// The elements of a constant; null for other values.
-  const Tensor *constantOf(mlir::Value value) const;
+  /// The weight that a constant is; null for other values.
+  const nn::WeightSource *weightOf(mlir::Value value) const;
   /// The reference kernel of an op, made at the first call. Unsupported when it has
   /// none. Thread-safe.
   Expected<nn::ReferenceCall> referenceOf(mlir::Operation *op) const;
@@ -42,7 +42,7 @@ private:
   mlir::func::FuncOp function;
   std::vector<Node> ops;
   llvm::DenseMap<mlir::Operation *, size_t> indices;
-  llvm::DenseMap<mlir::Value, Tensor> constants;
+  llvm::DenseMap<mlir::Value, nn::WeightSource> weights;
   mutable std::mutex mutex;
   mutable llvm::DenseMap<mlir::Operation *, nn::ReferenceCall> references;
 };

@@ -7,6 +7,7 @@
 #include "ir/NNDialect.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
+#include "ir/Weights.h"
 #include "runtime/lib/Budget.h"
 
 #include "llvm/ADT/DenseSet.h"
@@ -68,7 +69,7 @@ private:
   BufferRef refOf(const StepBuffer &buffer, size_t opIndex);
   BufferRef constantRef(Value value);
   /// Whether the elements are known before the run.
-  bool isConstant(Value value) const { return graph.values.tensorOf(value).has_value(); }
+  bool isConstant(Value value) const { return graph.values.isKnown(value); }
   bool isPort(Value value) const { return isa<BlockArgument>(value); }
   uint32_t slotOf(Value value) {
     return slots.try_emplace(value, static_cast<uint32_t>(slots.size())).first->second;
@@ -89,6 +90,8 @@ private:
   llvm::DenseMap<Value, uint32_t> slots;
   llvm::DenseMap<Value, uint32_t> constantIndex;
   std::map<const StepBuffer *, uint32_t> weightIndex;
+  /// The first weight that cannot be had.
+  Status weightError;
   /// Concatenations whose operands are all written in place.
   llvm::DenseSet<Operation *> elided;
   /// Copies of outputs that have no storage of their own.
@@ -339,8 +342,14 @@ Status PlanBuilder::packWeights() {
 BufferRef PlanBuilder::constantRef(Value value) {
   auto [it, isNew] =
       constantIndex.try_emplace(value, static_cast<uint32_t>(result.plan.weights.size()));
-  if (isNew)
-    result.plan.weights.push_back(*graph.values.tensorOf(value));
+  if (isNew) {
+    std::optional<nn::WeightSource> source = graph.values.weightOf(value);
+    Expected<Tensor> tensor =
+        source ? weights.unpacked(*source) : internalError("a constant of the graph has no data");
+    if (!tensor && weightError.isOk())
+      weightError = tensor.status();
+    result.plan.weights.push_back(tensor ? tensor.take() : Tensor());
+  }
   return {BufferRef::Space::Weights, it->second, 0};
 }
 
@@ -389,10 +398,11 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   for (Value operand : op.op->getOperands()) {
     ValueRef ref;
     Value base = graph.resolve(operand);
-    if (std::optional<Tensor> tensor = graph.values.tensorOf(base)) {
+    if (isConstant(base)) {
+      QUERN_ASSIGN(Tensor tensor, weights.unpacked(*graph.values.weightOf(base)));
       ref.constant = graph.values.hasSizes(operand)
-                         ? tensor->reshaped(Tensor::Dims(graph.values.sizesOf(operand)))
-                         : *tensor;
+                         ? tensor.reshaped(Tensor::Dims(graph.values.sizesOf(operand)))
+                         : tensor;
     } else if (!nn::isNone(operand)) {
       ref.buffer = refOf(operand);
       ref.dtype = dtypeOfValue(operand);
@@ -513,6 +523,7 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   addInputPorts();
   QUERN_TRY(addOutputPorts());
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
+  QUERN_TRY(weightError);
   releaseSlotsAfterLastUse(result.plan);
   return std::move(result);
 }

@@ -3,6 +3,7 @@
 
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
+#include "ir/Weights.h"
 #include "runtime/lib/Budget.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -178,10 +179,9 @@ std::optional<ValueTable::Tensors> ValueTable::compute(Operation *op) const {
     return std::nullopt;
   // An error is the run's to report, if it gets there.
   Budget budget{Limits()};
-  auto results = (*call)(operands, budget);
-  if (!results)
-    return std::nullopt;
-  return Tensors(results->begin(), results->end());
+  auto values = (*call)({operands, budget});
+  auto results = values ? tensorsOf(values.take()) : Expected<std::vector<Tensor>>(values.status());
+  return results ? std::optional(Tensors(results->begin(), results->end())) : std::nullopt;
 }
 
 std::optional<Tensor> ValueTable::tensorOf(Value value) const {
@@ -192,8 +192,10 @@ std::optional<Tensor> ValueTable::tensorOf(Value value) const {
     return found(at->second);
   if (!graph)
     return nn::constantTensor(value);
-  if (const Tensor *constant = graph->constantOf(value))
-    return *constant;
+  if (const nn::WeightSource *weight = graph->weightOf(value)) {
+    Expected<Tensor> tensor = weight->load();
+    return tensor ? std::optional(tensor.take()) : std::nullopt;
+  }
   Operation *op = value.getDefiningOp();
   if (!op || !isComputable(op))
     return std::nullopt;
@@ -201,6 +203,20 @@ std::optional<Tensor> ValueTable::tensorOf(Value value) const {
   for (auto [i, result] : llvm::enumerate(op->getResults()))
     tensors[result] = results ? (*results)[i] : Tensor();
   return found(tensors[value]);
+}
+
+bool ValueTable::isKnown(Value value) const {
+  return graph ? graph->weightOf(value) || tensorOf(value) : nn::isConstant(value);
+}
+
+std::optional<nn::WeightSource> ValueTable::weightOf(Value value) const {
+  const nn::WeightSource *weight = graph ? graph->weightOf(value) : nullptr;
+  if (weight)
+    return *weight;
+  if (!graph)
+    return nn::weightSource(value);
+  std::optional<Tensor> tensor = tensorOf(value);
+  return tensor ? std::optional(nn::WeightSource::of(*tensor)) : std::nullopt;
 }
 
 std::optional<nn::DimVector> ValueTable::dimsIn(Value value) const {

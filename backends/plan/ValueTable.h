@@ -36,6 +36,11 @@ public:
   std::optional<Tensor> tensorOf(mlir::Value value) const override;
   std::optional<nn::DimVector> dimsIn(mlir::Value value) const override;
 
+  /// Whether the elements are known before the run.
+  bool isKnown(mlir::Value value) const;
+  /// The elements of such a value as a weight, not read yet.
+  std::optional<nn::WeightSource> weightOf(mlir::Value value) const;
+
   bool hasSizes(mlir::Value value) const;
   /// The sizes of a value that has them.
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const;

@@ -66,7 +66,7 @@ static Expected<ParsedMessage<Message>> parseFile(const std::string &path, const
   QUERN_TRY(checkSize(file.size, limits));
   QUERN_ASSIGN(std::shared_ptr<const MappedFile> mapped,
                MappedFile::map(file.descriptor, file.size));
-  auto message = parse<Message>({mapped->bytes(), mapped}, what);
+  auto message = parse<Message>({mapped->bytes(), mapped, /*isMappedFile=*/true}, what);
   if (!message && looksLikeText(mapped->bytes()))
     return invalidModel(std::string("not ") + what + ": this is a text file");
   return message;

@@ -25,10 +25,15 @@ namespace quern::onnx {
 /// stack.
 inline constexpr int kMaxMessageNesting = 1000;
 
+/// FunctionProto.attribute_proto, of newer ONNX than that of the generated classes:
+/// default attributes, which may hold tensors.
+inline constexpr int kFunctionAttributeProtoField = 11;
+
 /// What a message was parsed from; `owner` keeps the bytes alive.
 struct MessageBytes {
   std::span<const std::byte> bytes;
   std::shared_ptr<const void> owner;
+  bool isMappedFile = false;
 };
 
 /// The raw_data of a tensor in a message that was parsed from `source`. With a

@@ -23,7 +23,11 @@ static std::string addBlob(GraphImport &graph, nn::WeightStore &store, const std
   std::string name = wanted;
   while (store.contains(name))
     name = wanted + "#" + std::to_string(graph.nextBlobNumber++);
-  store.addBlob(name, blob.bytes.data(), static_cast<int64_t>(blob.bytes.size()), blob.owner);
+  auto size = static_cast<int64_t>(blob.bytes.size());
+  if (blob.isMappedFile)
+    store.addMappedFile(name, blob.bytes.data(), size, blob.owner);
+  else
+    store.addBlob(name, blob.bytes.data(), size, blob.owner);
   return name;
 }
 
@@ -39,7 +43,8 @@ static std::string blobOfFile(GraphImport &graph, nn::WeightStore &store, const 
                               const std::shared_ptr<const MappedFile> &mapped) {
   std::string &blob = graph.externalBlobs[file];
   if (blob.empty())
-    blob = addBlob(graph, store, graph.modelName + ":" + file, {mapped->bytes(), mapped});
+    blob = addBlob(graph, store, graph.modelName + ":" + file,
+                   {mapped->bytes(), mapped, /*isMappedFile=*/true});
   return blob;
 }
 

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
+
 using namespace quern;
 using namespace quern::native;
 
@@ -69,4 +72,46 @@ TEST(PackWeightsTest, OtherTypesAreErrors) {
   auto packed = packConvWeights(Tensor::ofInts({1, 2}).reshaped({1, 2, 1}), 0, 2);
   ASSERT_FALSE(packed);
   EXPECT_NE(packed.status().message().find("int64"), std::string::npos);
+}
+
+// A mapped file's weights lie anywhere; a large one is let go part by part.
+TEST(PackWeightsTest, AnyAddressAndPartByPart) {
+  for (bool transposed : {false, true}) {
+    constexpr int64_t kK = 1500, kN = 1100, kBatch = 2;
+    Tensor source = counted({kBatch, transposed ? kN : kK, transposed ? kK : kN});
+    std::vector<std::byte> odd(static_cast<size_t>(source.numBytes()) + 1);
+    std::memcpy(odd.data() + 1, source.rawData(), static_cast<size_t>(source.numBytes()));
+    Tensor view = Tensor::borrow(DType::Float32, source.dims(), odd.data() + 1);
+    MatrixPack pack{kBatch, kK, kN, transposed ? 1 : kN, transposed ? kK : 1, 48, 1.0};
+    int64_t released = 0, parts = 0;
+    auto done = [&](int64_t begin, int64_t end) {
+      EXPECT_EQ(begin, released) << "a gap";
+      released = end;
+      ++parts;
+      // What is let go may be anything when it is read again.
+      std::fill(odd.begin() + 1 + begin, odd.begin() + 1 + end, std::byte{0xff});
+    };
+    auto packed = packMatrix(view, pack, done);
+    ASSERT_TRUE(packed);
+    EXPECT_EQ(released, source.numBytes());
+    EXPECT_GT(parts, 2);
+    int64_t tiles = packed->dim(1);
+    for (int64_t b = 0; b < kBatch; ++b)
+      for (int64_t k = 0; k < kK; k += 7)
+        for (int64_t n = 0; n < kN; n += 11) {
+          int64_t at = ((b * tiles + n / 48) * kK + k) * 48 + n % 48;
+          int64_t from = b * kK * kN + k * pack.strideK + n * pack.strideN;
+          ASSERT_EQ(packed->data<float>()[at], source.data<float>()[from]);
+        }
+  }
+}
+
+TEST(PackWeightsTest, ConvolutionsAtAnyAddress) {
+  Tensor source = counted({3, 2, 2});
+  std::vector<std::byte> odd(static_cast<size_t>(source.numBytes()) + 1);
+  std::memcpy(odd.data() + 1, source.rawData(), static_cast<size_t>(source.numBytes()));
+  Tensor view = Tensor::borrow(DType::Float32, source.dims(), odd.data() + 1);
+  EXPECT_EQ(valuesOf(*packConvWeights(view, 0, 2)), valuesOf(*packConvWeights(source, 0, 2)));
+  EXPECT_EQ(valuesOf(*packDepthwiseWeights(view, 2)), valuesOf(*packDepthwiseWeights(source, 2)));
+  EXPECT_EQ(valuesOf(*padVector(view, 8)), valuesOf(*padVector(source, 8)));
 }

@@ -2,6 +2,7 @@
 #include "backends/native/kernels/PackWeights.h"
 
 #include "runtime/lib/CeilDiv.h"
+#include "runtime/lib/Unaligned.h"
 
 #include <oneapi/tbb/parallel_for.h>
 
@@ -28,11 +29,11 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlo
   int64_t tiles = ceilDiv(outputs, tileColumns);
   QUERN_ASSIGN(Tensor packed, Tensor::allocate(weights.dtype(), {tiles, depth, tileColumns}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
-    const T *from = weights.data<T>();
+    UnalignedElements<T> from(weights.rawData());
     T *to = packed.mutableData<T>();
     oneapi::tbb::parallel_for(int64_t{0}, tiles, [&](int64_t tile) {
       for (int64_t j = 0; j < std::min(tileColumns, outputs - tile * tileColumns); ++j) {
-        const T *filter = from + (tile * tileColumns + j) * inputs * positions;
+        UnalignedElements<T> filter = from + (tile * tileColumns + j) * inputs * positions;
         T *column = to + tile * depth * tileColumns + j;
         for (int64_t c = 0; c < inputs; ++c)
           for (int64_t p = 0; p < positions; ++p) {
@@ -51,37 +52,76 @@ Expected<Tensor> native::packDepthwiseWeights(const Tensor &weights, int64_t lan
   QUERN_ASSIGN(Tensor packed,
                Tensor::allocate(weights.dtype(), {ceilDiv(channels, lanes), positions, lanes}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
+    UnalignedElements<T> from(weights.rawData());
     T *to = packed.mutableData<T>();
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t p = 0; p < positions; ++p)
-        to[(c / lanes * positions + p) * lanes + c % lanes] = weights.data<T>()[c * positions + p];
+        to[(c / lanes * positions + p) * lanes + c % lanes] = from[c * positions + p];
     return packed;
   });
 }
 
-Expected<Tensor> native::packMatrix(const Tensor &matrix, const MatrixPack &pack) {
+/// Rows [begin, end) of k, of the tile of columns that starts at `first`.
+template <typename T>
+static void packTileRows(UnalignedElements<T> from, const MatrixPack &pack, int64_t first,
+                         int64_t begin, int64_t end, T *out) {
+  int64_t columns = std::min(pack.tileColumns, pack.n - first);
+  from = from + first * pack.strideN;
+  if (pack.scale == 1 && pack.strideN == 1) {
+    for (int64_t i = begin; i < end; ++i)
+      std::memcpy(out + i * pack.tileColumns, from.at(i * pack.strideK),
+                  static_cast<size_t>(columns) * sizeof(T));
+    return;
+  }
+  for (int64_t j = 0; j < columns; ++j)
+    for (int64_t i = begin; i < end; ++i)
+      out[i * pack.tileColumns + j] =
+          static_cast<T>(from[i * pack.strideK + j * pack.strideN] * pack.scale);
+}
+
+/// Rows [row, rowEnd) of tiles [tile, tileEnd) of one matrix of the batch.
+template <typename T>
+static void packPart(UnalignedElements<T> from, const MatrixPack &pack, int64_t row, int64_t rowEnd,
+                     int64_t tile, int64_t tileEnd, T *to) {
+  constexpr int64_t kRowsOfTask = 1024;
+  int64_t rowTasks = ceilDiv(rowEnd - row, kRowsOfTask);
+  oneapi::tbb::parallel_for(int64_t{0}, (tileEnd - tile) * rowTasks, [&](int64_t task) {
+    int64_t t = tile + task / rowTasks, begin = row + task % rowTasks * kRowsOfTask;
+    packTileRows(from, pack, t * pack.tileColumns, begin, std::min(begin + kRowsOfTask, rowEnd),
+                 to + t * pack.k * pack.tileColumns);
+  });
+}
+
+// Goes through the source in the order of its addresses, a few megabytes at a time,
+// so that a large one is never in memory as a whole.
+Expected<Tensor> native::packMatrix(const Tensor &matrix, const MatrixPack &pack,
+                                    const std::function<void(int64_t begin, int64_t end)> &done) {
+  constexpr int64_t kPartBytes = int64_t{4} << 20;
   int64_t tiles = ceilDiv(pack.n, pack.tileColumns);
   QUERN_ASSIGN(Tensor packed,
                Tensor::allocate(matrix.dtype(), {pack.batch, tiles, pack.k, pack.tileColumns}));
   return withType(matrix.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
-    T *to = packed.mutableData<T>();
-    oneapi::tbb::parallel_for(int64_t{0}, pack.batch * tiles, [&](int64_t task) {
-      int64_t tile = task % tiles, batch = task / tiles;
-      int64_t first = tile * pack.tileColumns;
-      const T *from = matrix.data<T>() + batch * pack.k * pack.n + first * pack.strideN;
-      T *out = to + task * pack.k * pack.tileColumns;
-      int64_t columns = std::min(pack.tileColumns, pack.n - first);
-      if (pack.scale == 1 && pack.strideN == 1) {
-        for (int64_t i = 0; i < pack.k; ++i)
-          std::memcpy(out + i * pack.tileColumns, from + i * pack.strideK,
-                      static_cast<size_t>(columns) * sizeof(T));
-        return;
+    constexpr auto kElement = static_cast<int64_t>(sizeof(T));
+    // A part is of rows or of tiles, whichever lie one after the other.
+    bool byRows = pack.strideN == 1;
+    int64_t lines = byRows ? pack.k : tiles, lineElements = byRows ? pack.n : pack.k;
+    int64_t lineBytes = lineElements * (byRows ? 1 : pack.tileColumns) * kElement;
+    int64_t part = std::max<int64_t>(kPartBytes / std::max<int64_t>(lineBytes, 1), 1);
+    for (int64_t batch = 0; batch < pack.batch; ++batch) {
+      int64_t start = batch * pack.k * pack.n;
+      UnalignedElements<T> from = UnalignedElements<T>(matrix.rawData()) + start;
+      T *to = packed.mutableData<T>() + batch * tiles * pack.k * pack.tileColumns;
+      for (int64_t line = 0; line < lines; line += part) {
+        int64_t end = std::min(line + part, lines);
+        if (byRows)
+          packPart(from, pack, line, end, 0, tiles, to);
+        else
+          packPart(from, pack, 0, pack.k, line, end, to);
+        if (done)
+          done(start * kElement + line * lineBytes,
+               std::min(start + pack.k * pack.n, start + end * (lineBytes / kElement)) * kElement);
       }
-      for (int64_t j = 0; j < columns; ++j)
-        for (int64_t i = 0; i < pack.k; ++i)
-          out[i * pack.tileColumns + j] =
-              static_cast<T>(from[i * pack.strideK + j * pack.strideN] * pack.scale);
-    });
+    }
     return packed;
   });
 }

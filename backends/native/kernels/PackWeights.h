@@ -3,7 +3,11 @@
 
 #include "quern/Tensor.h"
 
+#include <functional>
+
 namespace quern::native {
+
+// Sources may lie at any address, see runtime/lib/Unaligned.h.
 
 /// Convolution weights [outputs, inputsPerGroup, kernel...] as
 /// [outputs / tileColumns][k][tileColumns]. With inputBlock b > 0 the k order is
@@ -20,7 +24,9 @@ struct MatrixPack {
   int64_t batch, k, n, strideK, strideN, tileColumns;
   double scale;
 };
-Expected<Tensor> packMatrix(const Tensor &matrix, const MatrixPack &pack);
+/// Tells `done` of ranges of bytes that have been read.
+Expected<Tensor> packMatrix(const Tensor &matrix, const MatrixPack &pack,
+                            const std::function<void(int64_t begin, int64_t end)> &done = {});
 
 /// A vector padded with zeros to a multiple of `multiple`.
 Expected<Tensor> padVector(const Tensor &vector, int64_t multiple);

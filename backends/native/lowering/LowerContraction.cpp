@@ -8,6 +8,7 @@
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "ir/Weights.h"
 #include "runtime/lib/CeilDiv.h"
 
 #include <bit>
@@ -199,15 +200,16 @@ static void setPackedStrides(const MatrixProduct &p, int64_t tileColumns, DotDim
 static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, DotDims &dims,
                            std::vector<LoweredStep> &steps) {
   int64_t tileColumns = spec.tile.columns();
-  if (std::optional<Tensor> constant = p.context.values.tensorOf(p.b)) {
+  if (std::optional<nn::WeightSource> constant = p.context.values.weightOf(p.b)) {
     setPackedStrides(p, tileColumns, dims);
     MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, p.alpha};
     p.alpha = 1;
     std::string how = "matrix " + std::to_string(p.k) + " " + std::to_string(p.strideNB) + " " +
                       std::to_string(tileColumns) + " " +
                       std::to_string(std::bit_cast<uint64_t>(pack.scale));
-    return StepBuffer::packed(*constant, how,
-                              [pack](const Tensor &t) { return packMatrix(t, pack); });
+    return StepBuffer::packed(*constant, how, [pack](const Tensor &view, const auto &done) {
+      return packMatrix(view, pack, done);
+    });
   }
   // Packing costs one pass over B; it pays when several row tiles read it.
   constexpr int64_t kRowsThatPayPacking = 16;

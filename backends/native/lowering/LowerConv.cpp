@@ -14,6 +14,7 @@
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "ir/Weights.h"
 #include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/WindowShape.h"
 
@@ -228,7 +229,7 @@ static std::string refuseBlocked(const ConvProblem &p) {
     return "the channel block does not fit the target's vectors";
   if (p.window.input[0] != 1 || p.window.kernel[0] != 1 || p.window.padBegin[0] != 0)
     return "blocked convolution is native in two dimensions only";
-  if (!nn::constantTensor(p.weights) || (p.bias && !nn::constantTensor(p.bias)))
+  if (!nn::isConstant(p.weights) || (p.bias && !nn::isConstant(p.bias)))
     return "blocked convolution needs constant weights and bias";
   bool fillsBlocks = p.inputBlock == block && p.channelsPerGroup() % block == 0 &&
                      p.outputsPerGroup() % block == 0;
@@ -282,17 +283,17 @@ static void fillBlockedDims(const ConvProblem &p, const Frame &frame, const DotS
 
 /// The constant weights as the blocked way reads them.
 static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
-  Tensor weights = *nn::constantTensor(p.weights);
+  nn::WeightSource weights = *p.context.values.weightOf(p.weights);
   if (spec.tile.vectorA)
     return StepBuffer::packed(
         weights, "depthwise " + std::to_string(spec.tile.lanes),
-        [lanes = spec.tile.lanes](const Tensor &w) { return packDepthwiseWeights(w, lanes); });
+        [lanes = spec.tile.lanes](const Tensor &w, auto &) { return packDepthwiseWeights(w, lanes); });
   std::string how =
       "conv " + std::to_string(p.inputBlock) + " " + std::to_string(spec.tile.columns());
-  return StepBuffer::packed(weights, how,
-                            [block = p.inputBlock, columns = spec.tile.columns()](const Tensor &w) {
-                              return packConvWeights(w, block, columns);
-                            });
+  return StepBuffer::packed(
+      weights, how, [block = p.inputBlock, columns = spec.tile.columns()](const Tensor &w, auto &) {
+        return packConvWeights(w, block, columns);
+      });
 }
 
 /// The constant bias, if any, for whole tiles.
@@ -300,8 +301,8 @@ static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec 
   if (!p.bias)
     return std::nullopt;
   int64_t columns = spec.tile.columns();
-  return StepBuffer::packed(*nn::constantTensor(p.bias), "pad " + std::to_string(columns),
-                            [columns](const Tensor &t) { return padVector(t, columns); });
+  return StepBuffer::packed(*p.context.values.weightOf(p.bias), "pad " + std::to_string(columns),
+                            [columns](const Tensor &t, auto &) { return padVector(t, columns); });
 }
 
 static LoweringResult lowerBlockedConv(ConvProblem &p) {
