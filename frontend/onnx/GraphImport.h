@@ -10,11 +10,11 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 namespace quern::onnx {
 
-/// The state of an import that all its nodes share.
+/// The state of an import that all its nodes share; what only those of one graph or
+/// function share is in Scope.
 struct GraphImport {
   mlir::OpBuilder builder;
   const Limits &limits;
@@ -31,8 +31,6 @@ struct GraphImport {
   int64_t nextBlobNumber = 2;
   /// The `nn.none` of the function.
   mlir::Value none = {};
-  /// The values made so far, by ONNX name.
-  std::unordered_map<std::string, mlir::Value> values = {};
   /// What the dialect has complained about since it was last cleared.
   std::string diagnostics = {};
 };

@@ -8,15 +8,15 @@ using mlir::Type;
 using mlir::Value;
 using proto::AttributeProto;
 
-NodeImport::NodeImport(GraphImport &graph, const proto::NodeProto &node, mlir::Location loc,
-                       int64_t opset)
-    : graphImport(graph), node(node), location(loc), opsetVersion(opset) {
+NodeImport::NodeImport(GraphImport &graph, Scope &scope, const proto::NodeProto &node,
+                       mlir::Location loc, int64_t opset)
+    : graphImport(graph), scope(scope), node(node), location(loc), opsetVersion(opset) {
   for (const std::string &name : node.input()) {
-    auto value = graph.values.find(name);
-    inputs.push_back(value == graph.values.end() ? graph.none : value->second);
+    Value value = name.empty() ? Value() : scope.find(name);
+    inputs.push_back(value ? value : graph.none);
   }
   // Empty names at the end are operands left out: so the count has one meaning.
-  while (!inputs.empty() && node.input(static_cast<int>(inputs.size()) - 1).empty())
+  while (!inputs.empty() && nn::isNone(inputs.back()))
     inputs.pop_back();
 }
 
@@ -27,7 +27,7 @@ DType NodeImport::inputDType(int i) const {
 
 void NodeImport::setOutput(int i, Value value) {
   if (hasOutput(i) && !failed())
-    graphImport.values[node.output(i)] = value;
+    scope.values[node.output(i)] = value;
 }
 
 //===----------------------------------------------------------------------===//

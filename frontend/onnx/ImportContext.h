@@ -2,6 +2,7 @@
 #pragma once
 
 #include "frontend/onnx/GraphImport.h"
+#include "frontend/onnx/Scope.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
@@ -14,7 +15,8 @@ namespace quern::onnx {
 /// return harmless defaults, so that an import function reads straight through.
 class NodeImport {
 public:
-  NodeImport(GraphImport &graph, const proto::NodeProto &node, mlir::Location loc, int64_t opset);
+  NodeImport(GraphImport &graph, Scope &scope, const proto::NodeProto &node, mlir::Location loc,
+             int64_t opset);
 
   GraphImport &graph() { return graphImport; }
   mlir::OpBuilder &builder() { return graphImport.builder; }
@@ -24,9 +26,10 @@ public:
 
   // Operands. The driver has checked the arity and that required ones are there.
   int inputCount() const { return static_cast<int>(inputs.size()); }
-  bool hasInput(int i) const { return i < inputCount() && !node.input(i).empty(); }
+  /// An input of a function that its call left out is left out as well.
+  bool hasInput(int i) const { return i < inputCount() && !nn::isNone(inputs[i]); }
   /// The operand; `nn.none` when left out.
-  mlir::Value input(int i) const { return hasInput(i) ? inputs[i] : graphImport.none; }
+  mlir::Value input(int i) const { return i < inputCount() ? inputs[i] : graphImport.none; }
   mlir::ValueRange allInputs() const { return inputs; }
   DType inputDType(int i) const;
   /// The shape of an operand; nullopt when unranked or left out.
@@ -98,6 +101,7 @@ private:
   mlir::Value inferred(mlir::Operation *op);
 
   GraphImport &graphImport;
+  Scope &scope;
   const proto::NodeProto &node;
   mlir::Location location;
   int64_t opsetVersion;

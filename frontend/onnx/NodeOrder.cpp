@@ -15,10 +15,18 @@ constexpr size_t kMaxPrintedNodes = 8;
 /// What `makers` holds for graph inputs and initializers.
 constexpr int kSource = -1;
 
+/// Nodes, and the names around them.
+struct NamedNodes {
+  /// "graph" or "function".
+  std::string kind;
+  const google::protobuf::RepeatedPtrField<proto::NodeProto> &nodes;
+  std::vector<std::string_view> inputs, initializers, outputs;
+};
+
 class NodeSorter {
 public:
-  explicit NodeSorter(const proto::GraphProto &graph)
-      : graph(graph), states(graph.node_size(), State::Waiting) {}
+  explicit NodeSorter(NamedNodes given)
+      : graph(std::move(given)), states(graph.nodes.size(), State::Waiting) {}
   Expected<std::vector<int>> sort();
 
 private:
@@ -33,9 +41,13 @@ private:
   Status collectProducers();
   Status place(int root);
   Status cycleError(const std::vector<Visit> &path, int closingNode) const;
-  std::string label(int node) const { return "'" + nodeLabel(graph.node(node), node) + "'"; }
+  std::string label(int node) const { return "'" + nodeLabel(graph.nodes[node], node) + "'"; }
+  Status undefined(const std::string &what, std::string_view name) const {
+    return invalidModel(what + " '" + std::string(name) + "' is undefined: no " + graph.kind +
+                        " input, initializer or node makes it");
+  }
 
-  const proto::GraphProto &graph;
+  NamedNodes graph;
   /// The node that makes a value, or kSource.
   std::unordered_map<std::string_view, int> makers;
   std::vector<State> states;
@@ -44,35 +56,35 @@ private:
 } // namespace
 
 Status NodeSorter::collectSources() {
-  for (const proto::ValueInfoProto &input : graph.input()) {
-    if (input.name().empty())
-      return invalidModel("a graph input has no name");
-    if (!makers.try_emplace(input.name(), kSource).second)
-      return invalidModel("graph input '" + input.name() + "' is declared twice");
+  for (std::string_view input : graph.inputs) {
+    if (input.empty())
+      return invalidModel("a " + graph.kind + " input has no name");
+    if (!makers.try_emplace(input, kSource).second)
+      return invalidModel(graph.kind + " input '" + std::string(input) + "' is declared twice");
   }
   // An initializer may share the name of an input: it is its default value.
   std::unordered_set<std::string_view> initializers;
-  for (const proto::TensorProto &initializer : graph.initializer()) {
-    if (initializer.name().empty())
+  for (std::string_view initializer : graph.initializers) {
+    if (initializer.empty())
       return invalidModel("an initializer has no name");
-    if (!initializers.insert(initializer.name()).second)
-      return invalidModel("initializer '" + initializer.name() + "' is defined twice");
-    makers.try_emplace(initializer.name(), kSource);
+    if (!initializers.insert(initializer).second)
+      return invalidModel("initializer '" + std::string(initializer) + "' is defined twice");
+    makers.try_emplace(initializer, kSource);
   }
   return Status::ok();
 }
 
 Status NodeSorter::collectProducers() {
-  for (int i = 0; i < graph.node_size(); ++i) {
-    for (const std::string &output : graph.node(i).output()) {
+  for (int i = 0; i < graph.nodes.size(); ++i) {
+    for (const std::string &output : graph.nodes[i].output()) {
       if (output.empty())
         continue;
       auto [known, added] = makers.try_emplace(output, i);
       if (added)
         continue;
       if (known->second == kSource)
-        return invalidModel("node " + label(i) + ": output '" + output +
-                            "' is already a graph input or initializer");
+        return invalidModel("node " + label(i) + ": output '" + output + "' is already a " +
+                            graph.kind + " input or initializer");
       return invalidModel("node " + label(i) + ": tensor '" + output + "' is also made by node " +
                           label(known->second));
     }
@@ -105,19 +117,18 @@ Status NodeSorter::place(int root) {
     enter(root);
   while (!path.empty()) {
     int node = path.back().node;
-    if (path.back().nextInput == graph.node(node).input_size()) {
+    if (path.back().nextInput == graph.nodes[node].input_size()) {
       states[node] = State::Placed;
       order.push_back(node);
       path.pop_back();
       continue;
     }
-    const std::string &input = graph.node(node).input(path.back().nextInput++);
+    const std::string &input = graph.nodes[node].input(path.back().nextInput++);
     if (input.empty())
       continue;
     auto maker = makers.find(input);
     if (maker == makers.end())
-      return invalidModel("node " + label(node) + ": input '" + input +
-                          "' is undefined: no graph input, initializer or node makes it");
+      return undefined("node " + label(node) + ": input", input);
     if (maker->second == kSource || states[maker->second] == State::Placed)
       continue;
     if (states[maker->second] == State::OnPath)
@@ -130,15 +141,30 @@ Status NodeSorter::place(int root) {
 Expected<std::vector<int>> NodeSorter::sort() {
   QUERN_TRY(collectSources());
   QUERN_TRY(collectProducers());
-  for (int i = 0; i < graph.node_size(); ++i)
+  for (int i = 0; i < graph.nodes.size(); ++i)
     QUERN_TRY(place(i));
-  for (const proto::ValueInfoProto &output : graph.output())
-    if (!makers.count(output.name()))
-      return invalidModel("graph output '" + output.name() +
-                          "' is undefined: no graph input, initializer or node makes it");
+  for (std::string_view output : graph.outputs)
+    if (!makers.count(output))
+      return undefined(graph.kind + " output", output);
   return std::move(order);
 }
 
 Expected<std::vector<int>> quern::onnx::sortNodes(const proto::GraphProto &graph) {
-  return NodeSorter(graph).sort();
+  NamedNodes named{"graph", graph.node(), {}, {}, {}};
+  for (const proto::ValueInfoProto &input : graph.input())
+    named.inputs.push_back(input.name());
+  for (const proto::TensorProto &initializer : graph.initializer())
+    named.initializers.push_back(initializer.name());
+  for (const proto::ValueInfoProto &output : graph.output())
+    named.outputs.push_back(output.name());
+  return NodeSorter(std::move(named)).sort();
+}
+
+Expected<std::vector<int>> quern::onnx::sortNodes(const proto::FunctionProto &function) {
+  return NodeSorter({"function",
+                     function.node(),
+                     {function.input().begin(), function.input().end()},
+                     {},
+                     {function.output().begin(), function.output().end()}})
+      .sort();
 }

@@ -13,5 +13,7 @@ namespace quern::onnx {
 /// users is put before the first of them, as are the nodes that it needs itself.
 /// The error tells a value made twice, an undefined one and a cycle apart, by name.
 Expected<std::vector<int>> sortNodes(const proto::GraphProto &graph);
+/// The same of a function, which sees nothing but its inputs.
+Expected<std::vector<int>> sortNodes(const proto::FunctionProto &function);
 
 } // namespace quern::onnx

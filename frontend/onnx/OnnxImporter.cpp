@@ -4,6 +4,7 @@
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OnnxReader.h"
 #include "frontend/onnx/OpsetTable.h"
+#include "frontend/onnx/Scope.h"
 #include "frontend/onnx/UnsupportedOps.h"
 #include "frontend/onnx/ValidateModel.h"
 #include "frontend/onnx/WeightImport.h"
@@ -23,17 +24,20 @@ namespace {
 /// Builds the module of one validated model.
 class ModelImport {
 public:
-  ModelImport(const ParsedModel &model, const std::string &name, const std::string &directory,
-              mlir::MLIRContext &context, const Limits &limits)
-      : context(context), graphProto(model->graph()), opsets(opsetVersions(*model)),
+  ModelImport(const ParsedModel &model, const ValidModel &valid, const std::string &name,
+              const std::string &directory, mlir::MLIRContext &context, const Limits &limits)
+      : context(context), graphProto(model->graph()), valid(valid), opsets(opsetVersions(*model)),
+        scope{nullptr, opsets},
         graph{mlir::OpBuilder(&context), limits, model.source, name, ExternalFiles(directory)} {}
-  /// `order` is validateModel's.
-  Expected<Module> run(const std::vector<int> &order);
+  Expected<Module> run();
 
 private:
   Status createFunction();
   Status importInitializers();
-  Status importNode(const proto::NodeProto &node, int64_t index);
+  Status importNode(Scope &scope, const proto::NodeProto &node, int64_t index);
+  Status importOp(Scope &scope, const proto::NodeProto &node, const std::string &label);
+  Status importCall(Scope &scope, const proto::NodeProto &node, const LocalFunction &function,
+                    const std::string &label);
   Status createReturn();
   mlir::Location namedLocation(const std::string &name) {
     return mlir::NameLoc::get(graph.builder.getStringAttr(name));
@@ -46,7 +50,10 @@ private:
 
   mlir::MLIRContext &context;
   const proto::GraphProto &graphProto;
-  std::map<std::string, int64_t> opsets;
+  const ValidModel &valid;
+  OpsetVersions opsets;
+  /// Of the graph.
+  Scope scope;
   GraphImport graph;
   FuncOp function;
 };
@@ -97,7 +104,7 @@ Status ModelImport::createFunction() {
       builder.create<FuncOp>(builder.getUnknownLoc(), "main", builder.getFunctionType(types, {}));
   mlir::Block *body = builder.createBlock(&function.getBody(), {}, types, locations);
   for (size_t i = 0; i < keys.size(); ++i)
-    graph.values[*keys[i]] = body->getArgument(i);
+    scope.values[*keys[i]] = body->getArgument(i);
   // All at once: every list of attributes is kept by the context for ever.
   function.setAllArgAttrs(names);
   graph.none = builder.create<nn::NoneOp>(builder.getUnknownLoc(), builder.getNoneType());
@@ -112,7 +119,7 @@ Status ModelImport::importInitializers() {
     auto value = importTensor(graph, initializer, namedLocation(initializer.name()));
     if (!value)
       return value.status().withContext(where());
-    graph.values[initializer.name()] = *value;
+    scope.values[initializer.name()] = *value;
   }
   return Status::ok();
 }
@@ -136,23 +143,100 @@ static Status checkArity(const NodeImport &node, const OpsetRow &row) {
   return Status::ok();
 }
 
-Status ModelImport::importNode(const proto::NodeProto &proto, int64_t index) {
+/// The node with what its attributes refer to in their place; what the call has left
+/// out, and has no default, is left out here as well.
+static proto::NodeProto resolveAttributes(const Scope &scope, const proto::NodeProto &node) {
+  proto::NodeProto resolved = node;
+  resolved.clear_attribute();
+  for (const proto::AttributeProto &attribute : node.attribute()) {
+    if (attribute.ref_attr_name().empty()) {
+      *resolved.add_attribute() = attribute;
+    } else if (auto it = scope.attributes.find(attribute.ref_attr_name());
+               it != scope.attributes.end()) {
+      proto::AttributeProto *copy = resolved.add_attribute();
+      *copy = it->second;
+      copy->set_name(attribute.name());
+    }
+  }
+  return resolved;
+}
+
+Status ModelImport::importNode(Scope &inner, const proto::NodeProto &node, int64_t index) {
+  bool refers = llvm::any_of(node.attribute(), [](const proto::AttributeProto &attribute) {
+    return !attribute.ref_attr_name().empty();
+  });
+  if (refers)
+    return importNode(inner, resolveAttributes(inner, node), index);
+  std::string label = inner.prefix + nodeLabel(node, index);
+  const LocalFunction *called = valid.functions.find(node);
+  return called ? importCall(inner, node, *called, label) : importOp(inner, node, label);
+}
+
+Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
+                             const std::string &label) {
   std::string domain = canonicalDomain(proto.domain());
-  int64_t opset = opsets[domain];
+  int64_t opset = inner.opsets.at(domain);
   const OpsetRow *row = lookupOpset(domain, proto.op_type(), opset).row;
-  std::string label = nodeLabel(proto, index);
   std::string where =
       "node '" + label + "' (" + proto.op_type() + ", opset " + std::to_string(opset) + ")";
   QUERN_TRY(graph.limits.deadline.check("importing the model").withContext(where));
-  NodeImport node(graph, proto, namedLocation(label), opset);
+  NodeImport node(graph, inner, proto, namedLocation(label), opset);
   QUERN_TRY(checkArity(node, *row).withContext(where));
   row->import(node);
   QUERN_TRY(node.status().withContext(where));
   if (auto unread = node.unreadAttribute())
     return unsupported("attribute '" + *unread + "' is unknown").withContext(where);
   for (int i = 0; i < node.outputCount(); ++i)
-    if (node.hasOutput(i) && !graph.values.count(proto.output(i)))
+    if (node.hasOutput(i) && !inner.values.count(proto.output(i)))
       return unsupported("output " + std::to_string(i)).withContext(where);
+  return Status::ok();
+}
+
+/// The attributes that the body of a call sees.
+static Expected<std::map<std::string, proto::AttributeProto>>
+bindAttributes(const proto::NodeProto &call, const LocalFunction &function) {
+  std::map<std::string, proto::AttributeProto> bound;
+  for (const proto::AttributeProto &attribute : function.defaults)
+    bound[attribute.name()] = attribute;
+  for (const proto::AttributeProto &attribute : call.attribute()) {
+    if (!function.hasAttribute(attribute.name()))
+      return unsupported("attribute '" + attribute.name() + "' is unknown to the function");
+    bound[attribute.name()] = attribute;
+  }
+  return bound;
+}
+
+/// Puts the nodes of the function in place of the call, in a scope of their own.
+Status ModelImport::importCall(Scope &outer, const proto::NodeProto &call,
+                               const LocalFunction &function, const std::string &label) {
+  const proto::FunctionProto &proto = *function.proto;
+  std::string where = "node '" + label + "' (function " + function.label() + ")";
+  auto checkCount = [](const char *what, int found, int most) {
+    return found <= most ? Status::ok()
+                         : invalidModel("has " + std::to_string(found) + " " + what +
+                                        ", the function has " + std::to_string(most));
+  };
+  QUERN_TRY(checkCount("inputs", call.input_size(), proto.input_size()).withContext(where));
+  QUERN_TRY(checkCount("outputs", call.output_size(), proto.output_size()).withContext(where));
+  auto attributes = bindAttributes(call, function);
+  if (!attributes)
+    return attributes.status().withContext(where);
+  Scope inner{nullptr, function.opsets, attributes.take(), label + "/"};
+  for (int i = 0; i < proto.input_size(); ++i) {
+    mlir::Value value = i < call.input_size() ? outer.find(call.input(i)) : mlir::Value();
+    inner.values[proto.input(i)] = value ? value : graph.none;
+  }
+  for (int i : function.order)
+    QUERN_TRY(importNode(inner, proto.node(i), i));
+  for (int i = 0; i < call.output_size(); ++i) {
+    if (call.output(i).empty())
+      continue;
+    mlir::Value value = inner.find(proto.output(i));
+    if (nn::isNone(value)) // an input that was left out, handed on
+      return invalidModel("output " + std::to_string(i) + " is an input that was left out")
+          .withContext(where);
+    outer.values[call.output(i)] = value;
+  }
   return Status::ok();
 }
 
@@ -161,7 +245,7 @@ Status ModelImport::createReturn() {
   llvm::SmallVector<mlir::Value> values;
   llvm::SmallVector<mlir::Attribute> names;
   for (const proto::ValueInfoProto &output : graphProto.output()) {
-    mlir::Value value = graph.values[output.name()];
+    mlir::Value value = scope.values[output.name()];
     // Declared shapes are often wrong or out of date; the element type must fit.
     if (output.has_type()) {
       QUERN_ASSIGN(mlir::TensorType declared, declaredType(context, output));
@@ -181,7 +265,7 @@ Status ModelImport::createReturn() {
   return Status::ok();
 }
 
-Expected<Module> ModelImport::run(const std::vector<int> &order) {
+Expected<Module> ModelImport::run() {
   context.loadDialect<nn::NNDialect, mlir::func::FuncDialect>();
   bool nameNodes = false; // importNode names them itself
   mlir::ScopedDiagnosticHandler collect(&context, [&](mlir::Diagnostic &diagnostic) {
@@ -196,8 +280,8 @@ Expected<Module> ModelImport::run(const std::vector<int> &order) {
   graph.builder.setInsertionPointToEnd(module->getBody());
   QUERN_TRY(createFunction());
   QUERN_TRY(importInitializers());
-  for (int i : order)
-    QUERN_TRY(importNode(graphProto.node(i), i));
+  for (int i : valid.order)
+    QUERN_TRY(importNode(scope, graphProto.node(i), i));
   QUERN_TRY(createReturn());
   graph.diagnostics.clear();
   nameNodes = true;
@@ -212,11 +296,11 @@ static Expected<Module> importModel(const Expected<ParsedModel> &model, const st
   if (!model)
     return model.status().withContext(name);
   QUERN_TRY(limits.deadline.check("reading the model").withContext(name));
-  auto order = validateModel(*model, limits);
-  if (!order)
-    return order.status().withContext(name);
+  auto valid = validateModel(*model, limits);
+  if (!valid)
+    return valid.status().withContext(name);
   QUERN_TRY(checkOpsSupported(**model).withContext(name));
-  auto module = ModelImport(*model, name, directory, context, limits).run(*order);
+  auto module = ModelImport(*model, *valid, name, directory, context, limits).run();
   if (!module)
     return module.status().withContext(name);
   return module;

@@ -228,7 +228,7 @@ bool PieceWriter::writeField(const char *value, const char *end, uint32_t number
   uint64_t size;
   if (!readVarint(content, end, kMaxLengthBytes, size))
     return false;
-  if (!field || size == 0)
+  if (size == 0)
     return true;
   const char *contentEnd = content + size;
   if (&type == proto::TensorProto::descriptor() &&
@@ -236,7 +236,10 @@ bool PieceWriter::writeField(const char *value, const char *end, uint32_t number
     writeReference(value, content, contentEnd);
     return true;
   }
-  const Descriptor *nested = field->message_type();
+  const Descriptor *nested = field ? field->message_type() : nullptr;
+  if (&type == proto::FunctionProto::descriptor() &&
+      number == static_cast<uint32_t>(kFunctionAttributeProtoField))
+    nested = proto::AttributeProto::descriptor();
   return !nested || !mayHoldTensors(*nested) ||
          writeNested(value, content, contentEnd, *nested, nesting);
 }

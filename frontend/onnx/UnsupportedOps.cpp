@@ -3,61 +3,67 @@
 
 #include "frontend/onnx/OpsetTable.h"
 
+#include <compare>
+#include <map>
 #include <set>
 
 using namespace quern;
 using namespace quern::onnx;
 
 namespace {
-/// (domain, op) and the nodes that use it.
-using OpUses = std::map<std::pair<std::string, std::string>,
-                        std::vector<std::pair<const proto::NodeProto *, int64_t>>>;
+/// An op at a version of its domain.
+struct OpUse {
+  std::string domain, op;
+  int64_t version;
+  auto operator<=>(const OpUse &) const = default;
+};
+/// The labels of the nodes that use each.
+using OpUses = std::map<OpUse, std::vector<std::string>>;
 
 /// No real model needs so many; a hostile one must not flood the terminal.
 constexpr int64_t kMaxListedOps = 200;
 } // namespace
 
-std::map<std::string, int64_t> quern::onnx::opsetVersions(const proto::ModelProto &model) {
-  std::map<std::string, int64_t> versions;
+OpsetVersions quern::onnx::opsetVersions(const proto::ModelProto &model) {
+  OpsetVersions versions;
   for (const proto::OperatorSetIdProto &opset : model.opset_import())
     versions[canonicalDomain(opset.domain())] = opset.version();
   return versions;
 }
 
-static void collectUses(const proto::GraphProto &graph, OpUses &uses) {
+/// The ops that nodes use and that are no calls of functions.
+template <typename Nodes>
+static void collectUses(const Nodes &nodes, const LocalFunctions &functions,
+                        const OpsetVersions &versions, OpUses &uses) {
   int64_t index = 0;
-  for (const proto::NodeProto &node : graph.node()) {
-    uses[{canonicalDomain(node.domain()), node.op_type()}].emplace_back(&node, index++);
+  for (const proto::NodeProto &node : nodes) {
+    if (std::string domain = canonicalDomain(node.domain()); !functions.find(node)) {
+      auto version = versions.find(domain);
+      int64_t number = version == versions.end() ? 0 : version->second;
+      uses[{domain, node.op_type(), number}].push_back(nodeLabel(node, index));
+    }
+    ++index;
     for (const proto::AttributeProto &attribute : node.attribute()) {
       if (attribute.has_g())
-        collectUses(attribute.g(), uses);
+        collectUses(attribute.g().node(), functions, versions, uses);
       for (const proto::GraphProto &nested : attribute.graphs())
-        collectUses(nested, uses);
+        collectUses(nested.node(), functions, versions, uses);
     }
   }
 }
 
 std::vector<UnsupportedOp> quern::onnx::findUnsupportedOps(const proto::ModelProto &model) {
-  std::set<std::pair<std::string, std::string>> functions;
-  for (const proto::FunctionProto &function : model.functions())
-    functions.insert({canonicalDomain(function.domain()), function.name()});
   OpUses uses;
-  collectUses(model.graph(), uses);
-  std::map<std::string, int64_t> versions = opsetVersions(model);
+  // Functions that cannot be read are the validator's to report.
+  auto read = LocalFunctions::create(model);
+  LocalFunctions functions = read ? read.take() : LocalFunctions();
+  collectUses(model.graph().node(), functions, opsetVersions(model), uses);
+  for (const LocalFunction *function : functions.all())
+    collectUses(function->proto->node(), functions, function->opsets, uses);
   std::vector<UnsupportedOp> missing;
-  for (const auto &[key, nodes] : uses) {
-    const auto &[domain, op] = key;
-    OpsetLookup found = lookupOpset(domain, op, versions[domain]);
-    bool isFunction = functions.count(key) != 0;
-    if (found.row && !isFunction)
-      continue;
-    if (isFunction)
-      found = {nullptr, "model-local functions are not supported"};
-    UnsupportedOp &entry = missing.emplace_back(
-        UnsupportedOp{domain, op, versions[domain], found.reason, found.opsetTooNew, {}});
-    for (auto [node, index] : nodes)
-      entry.nodes.push_back(nodeLabel(*node, index));
-  }
+  for (const auto &[use, nodes] : uses)
+    if (OpsetLookup found = lookupOpset(use.domain, use.op, use.version); !found.row)
+      missing.push_back({use.domain, use.op, use.version, found.reason, found.opsetTooNew, nodes});
   return missing;
 }
 

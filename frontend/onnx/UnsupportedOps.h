@@ -1,17 +1,17 @@
 //===- UnsupportedOps.h - all that a model needs and we lack --------------===//
 #pragma once
 
+#include "frontend/onnx/LocalFunctions.h"
 #include "frontend/onnx/OnnxProto.h"
 #include "quern/Status.h"
 
-#include <map>
 #include <string>
 #include <vector>
 
 namespace quern::onnx {
 
 /// The imported opset version of each domain, by canonical name.
-std::map<std::string, int64_t> opsetVersions(const proto::ModelProto &model);
+OpsetVersions opsetVersions(const proto::ModelProto &model);
 
 /// An op that has no import function at the version the model uses.
 struct UnsupportedOp {
@@ -26,7 +26,7 @@ struct UnsupportedOp {
   std::vector<std::string> nodes;
 };
 
-/// Every such op of the model, subgraphs included, by domain and name.
+/// Every such op of the model, subgraphs and functions included, by domain and name.
 std::vector<UnsupportedOp> findUnsupportedOps(const proto::ModelProto &model);
 
 /// One Unsupported error that names them all: an opset that is too new once for

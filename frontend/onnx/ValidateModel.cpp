@@ -13,16 +13,18 @@
 using namespace quern;
 using namespace quern::onnx;
 using proto::AttributeProto;
+using Opsets = google::protobuf::RepeatedPtrField<proto::OperatorSetIdProto>;
 
 namespace {
 class ModelValidator {
 public:
   ModelValidator(const ParsedModel &parsed, const Limits &limits)
       : model(*parsed), source(parsed.source), limits(limits) {}
-  Expected<std::vector<int>> check();
+  Expected<ValidModel> check();
 
 private:
-  Status checkOpsets();
+  Status checkOpsets(const Opsets &opsets);
+  Status checkFunction(LocalFunction &function);
   Status checkGraph(const proto::GraphProto &graph, int64_t nesting);
   Status checkNode(const proto::NodeProto &node, int64_t nesting);
   Status checkAttribute(const AttributeProto &attribute, int64_t nesting);
@@ -35,26 +37,62 @@ private:
   const Limits &limits;
   /// The imported version of each domain.
   std::unordered_map<std::string, int64_t> domains;
+  /// The function whose nodes are checked; null in the graph.
+  const LocalFunction *function = nullptr;
   int64_t nodeCount = 0;
 };
 } // namespace
 
-Expected<std::vector<int>> ModelValidator::check() {
+Expected<ValidModel> ModelValidator::check() {
   if (!model.has_graph())
     return invalidModel("not an ONNX model: no graph");
   if (model.ir_version() < 1)
     return invalidModel("ir_version is " + std::to_string(model.ir_version()) + ", need 1 or more");
-  QUERN_TRY(checkOpsets());
+  QUERN_TRY(checkOpsets(model.opset_import()));
   QUERN_TRY(checkGraph(model.graph(), /*nesting=*/0));
   if (model.graph().output().empty())
     return invalidModel("the graph has no outputs");
-  return sortNodes(model.graph());
+  ValidModel valid;
+  QUERN_ASSIGN(valid.functions, LocalFunctions::create(model));
+  for (LocalFunction *local : valid.functions.all())
+    QUERN_TRY(checkFunction(*local).withContext("function '" + local->label() + "'"));
+  QUERN_TRY(valid.functions.checkCalls(model.graph(), limits));
+  QUERN_ASSIGN(valid.order, sortNodes(model.graph()));
+  return std::move(valid);
 }
 
-Status ModelValidator::checkOpsets() {
-  if (model.opset_import().empty())
+/// The nodes of a function, which has opsets of its own; finds their order.
+Status ModelValidator::checkFunction(LocalFunction &local) {
+  const proto::FunctionProto &proto = *local.proto;
+  QUERN_TRY(checkOpsets(proto.opset_import()));
+  function = &local;
+  nodeCount += proto.node_size();
+  if (nodeCount > limits.maxNodes)
+    return resourceLimit("the model has more nodes than maxNodes " +
+                         std::to_string(limits.maxNodes));
+  std::set<std::string_view> names;
+  for (const std::string &attribute : proto.attribute())
+    if (attribute.empty() || !names.insert(attribute).second)
+      return invalidModel("attribute '" + attribute + "' is declared twice or has no name");
+  for (const AttributeProto &attribute : local.defaults) {
+    if (!names.insert(attribute.name()).second)
+      return invalidModel("attribute '" + attribute.name() + "' is declared twice");
+    QUERN_TRY(checkAttribute(attribute, /*nesting=*/0)
+                  .withContext("default of attribute '" + attribute.name() + "'"));
+  }
+  for (int i = 0; i < proto.node_size(); ++i)
+    QUERN_TRY(checkNode(proto.node(i), /*nesting=*/0)
+                  .withContext("node '" + nodeLabel(proto.node(i), i) + "' (" +
+                               proto.node(i).op_type() + ")"));
+  QUERN_ASSIGN(local.order, sortNodes(proto));
+  return Status::ok();
+}
+
+Status ModelValidator::checkOpsets(const Opsets &opsets) {
+  domains.clear();
+  if (opsets.empty())
     return invalidModel("no opset_import: the meaning of the ops is undefined");
-  for (const proto::OperatorSetIdProto &opset : model.opset_import()) {
+  for (const proto::OperatorSetIdProto &opset : opsets) {
     std::string domain = canonicalDomain(opset.domain());
     // Converters that merge graphs write a domain once for each of them.
     auto [known, isNew] = domains.try_emplace(domain, opset.version());
@@ -162,13 +200,18 @@ static bool carriesOtherType(const AttributeProto &a) {
 Status ModelValidator::checkAttribute(const AttributeProto &attribute, int64_t nesting) {
   if (attribute.name().empty())
     return invalidModel("has no name");
-  if (!attribute.ref_attr_name().empty())
+  if (!attribute.ref_attr_name().empty() && !function)
     return invalidModel("refers to a function's attribute outside a function");
+  if (!attribute.ref_attr_name().empty() && !function->hasAttribute(attribute.ref_attr_name()))
+    return invalidModel("refers to attribute '" + attribute.ref_attr_name() +
+                        "', which the function does not have");
   if (attribute.type() == AttributeProto::UNDEFINED)
     return invalidModel("has no type");
   if (carriesOtherType(attribute))
     return invalidModel("is declared " + AttributeProto::AttributeType_Name(attribute.type()) +
                         " but carries data of another type");
+  if (!attribute.ref_attr_name().empty())
+    return Status::ok();
   if (attribute.type() == AttributeProto::TENSOR && !attribute.has_t())
     return invalidModel("has no tensor");
   if (attribute.type() == AttributeProto::GRAPH && !attribute.has_g())
@@ -189,7 +232,6 @@ Status ModelValidator::checkTensorAttribute(const proto::TensorProto &tensor) {
   return layout ? Status::ok() : layout.status();
 }
 
-Expected<std::vector<int>> quern::onnx::validateModel(const ParsedModel &model,
-                                                      const Limits &limits) {
+Expected<ValidModel> quern::onnx::validateModel(const ParsedModel &model, const Limits &limits) {
   return ModelValidator(model, limits).check();
 }

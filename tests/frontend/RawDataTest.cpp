@@ -64,9 +64,7 @@ ModelBuilder modelOfTensors() {
   return b;
 }
 
-std::string tag(int field, int wireType) {
-  return {static_cast<char>(field << 3 | wireType)};
-}
+std::string tag(int field, int wireType) { return {static_cast<char>(field << 3 | wireType)}; }
 std::string lengthDelimited(int field, const std::string &content) {
   return tag(field, 2) + static_cast<char>(content.size()) + content;
 }

@@ -59,13 +59,6 @@ TEST(Unsupported, OtherDomains) {
   EXPECT_TRUE(Imported(b).module) << Imported(b).text();
 }
 
-TEST(Unsupported, LocalFunctions) {
-  ModelBuilder b;
-  b.model.add_functions()->set_name("Twice");
-  b.input("x", {2}).node("Twice", {"x"}, {"y"}).output("y");
-  expectError(b, kUnsupported, {"Twice (opset 13", "model-local functions"});
-}
-
 TEST(Unsupported, OpsInSubgraphsCount) {
   ModelBuilder b;
   b.input("x", {}, DType::Bool).node("If", {"x"}, {"y"}).output("y");

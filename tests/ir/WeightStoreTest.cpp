@@ -135,11 +135,8 @@ TEST(WeightStore, ReadsNothingOutsideABlob) {
   store.addBlob("w", bytes.data(), 64, nullptr);
   EXPECT_TRUE(store.find("w", 32, DType::Float32, {8}));
   EXPECT_TRUE(store.find("w", 64, DType::Float32, {0}));
-  for (auto [offset, elements] : {std::pair<int64_t, int64_t>{36, 8},
-                                  {-4, 1},
-                                  {65, 0},
-                                  {INT64_MAX, 1},
-                                  {0, INT64_MAX}}) {
+  for (auto [offset, elements] :
+       {std::pair<int64_t, int64_t>{36, 8}, {-4, 1}, {65, 0}, {INT64_MAX, 1}, {0, INT64_MAX}}) {
     auto found = store.find("w", offset, DType::Float32, {elements});
     ASSERT_FALSE(found) << offset;
     EXPECT_EQ(found.status().code(), StatusCode::InvalidModel);

@@ -150,8 +150,8 @@ static Status execute(const InspectOptions &options) {
   if (!model)
     return model.status().withContext(options.path);
   QUERN_TRY(limits.deadline.check("reading the model").withContext(options.path));
-  if (auto order = quern::onnx::validateModel(*model, limits); !order)
-    return order.status().withContext(options.path);
+  if (auto valid = quern::onnx::validateModel(*model, limits); !valid)
+    return valid.status().withContext(options.path);
   ModelFacts facts = collectFacts(**model);
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(facts)));
