@@ -69,7 +69,6 @@ static ParseResult parseSize(AsmParser &parser, AffineExpr &expr) {
   AffineExpr left, right;
   if (parser.parseLParen() || parseSize(parser, left))
     return failure();
-  StringRef keyword;
   AffineExprKind kind = AffineExprKind::Add;
   if (succeeded(parser.parseOptionalStar()))
     kind = AffineExprKind::Mul;

@@ -70,7 +70,8 @@ static AffineExpr multiply(AffineExpr a, AffineExpr b) {
 
 AffineExpr nn::combineSizes(AffineExprKind kind, AffineExpr a, AffineExpr b) {
   MLIRContext *context = a.getContext();
-  AffineExpr expr = kind == AffineExprKind::Mul ? multiply(a, b) : getAffineBinaryOpExpr(kind, a, b);
+  AffineExpr expr =
+      kind == AffineExprKind::Mul ? multiply(a, b) : getAffineBinaryOpExpr(kind, a, b);
   // MLIR has one form for expressions that are affine; others stay as they are.
   return expr.isPureAffine() ? simplifyAffineExpr(expr, 0, namesOf(context).size()) : expr;
 }
@@ -133,8 +134,8 @@ Dim nn::operator-(const Dim &a, const Dim &b) {
   if (a.isUnknown() || b.isUnknown())
     return Dim();
   MLIRContext *context = (a.isSymbolic() ? a : b).expr().getContext();
-  AffineExpr minusB = combineSizes(AffineExprKind::Mul, exprOf(b, context),
-                                   getAffineConstantExpr(-1, context));
+  AffineExpr minusB =
+      combineSizes(AffineExprKind::Mul, exprOf(b, context), getAffineConstantExpr(-1, context));
   return Dim(combineSizes(AffineExprKind::Add, exprOf(a, context), minusB));
 }
 

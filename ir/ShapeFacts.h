@@ -36,9 +36,7 @@ public:
 class TypeFacts : public ShapeFacts {
 public:
   std::optional<Shape> shapeOf(mlir::Value value) const override { return nn::shapeOf(value); }
-  std::optional<Tensor> tensorOf(mlir::Value value) const override {
-    return constantTensor(value);
-  }
+  std::optional<Tensor> tensorOf(mlir::Value value) const override { return constantTensor(value); }
   std::optional<DimVector> dimsIn(mlir::Value value) const override;
 };
 

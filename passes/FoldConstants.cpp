@@ -137,7 +137,9 @@ WeightSource ConstantFolder::recomputable(OpResult result, const Tensor &now) co
                  number = result.getResultNumber()]() -> Expected<Tensor> {
     QUERN_ASSIGN(SmallVector<Tensor> operands, loadAll(sources));
     Budget unlimited{Limits()};
-    QUERN_ASSIGN(std::vector<Tensor> results, call(operands, unlimited));
+    QUERN_ASSIGN(std::vector<AnyValue> values,
+                 call({std::span<const Tensor>(operands), unlimited}));
+    QUERN_ASSIGN(std::vector<Tensor> results, tensorsOf(std::move(values)));
     operands.clear();
     for (const WeightSource &source : sources)
       source.release();

@@ -46,9 +46,8 @@ struct NameUnknownSizesPass : passes::impl::NameUnknownSizesPassBase<NameUnknown
     if (walked.wasInterrupted())
       return signalPassFailure();
     auto exit = cast<func::ReturnOp>(function.getBody().front().getTerminator());
-    function.setFunctionType(FunctionType::get(&getContext(),
-                                               function.getBody().front().getArgumentTypes(),
-                                               exit.getOperandTypes()));
+    function.setFunctionType(FunctionType::get(
+        &getContext(), function.getBody().front().getArgumentTypes(), exit.getOperandTypes()));
   }
 };
 } // namespace

@@ -55,9 +55,9 @@ public:
 private:
   JitPlanner(const Target &target, const CompileOptions &options)
       : options(options), target(target), lowering(this->target, threadsOf(options)),
-        kernels(options.kernels ? options.kernels
-                                : std::make_shared<LinkedKernels>(
-                                      createKernelCache(target, options))),
+        kernels(options.kernels
+                    ? options.kernels
+                    : std::make_shared<LinkedKernels>(createKernelCache(target, options))),
         weights(options.compileThreads) {}
 
   using Graph = std::shared_ptr<const FrozenGraph>;
@@ -161,8 +161,8 @@ Expected<JitPlanner::Graph> JitPlanner::splitGroups(const Graph &graph,
     for (Operation *group : copied)
       splitGroup(group);
   }
-  variants.push_front({graph, std::move(positions),
-                       std::make_shared<const FrozenGraph>(std::move(copy))});
+  variants.push_front(
+      {graph, std::move(positions), std::make_shared<const FrozenGraph>(std::move(copy))});
   if (variants.size() > kMaxVariants)
     variants.pop_back();
   return variants.front().graph;
@@ -215,8 +215,9 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
   QUERN_ASSIGN(std::shared_ptr<JitPlanner> planner, JitPlanner::create(std::move(owned), options));
   std::vector<PortSignature> outputs = nn::outputSignature(nn::findMain(module));
   auto executable = std::make_shared<Executable>(
-      std::move(inputs), std::move(outputs),
-      [planner](InputDims dims, const Deadline &deadline) { return planner->plan(dims, deadline); });
+      std::move(inputs), std::move(outputs), [planner](InputDims dims, const Deadline &deadline) {
+        return planner->plan(dims, deadline);
+      });
 
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : executable->inputs())

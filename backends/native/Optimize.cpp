@@ -40,9 +40,8 @@ Status native::optimize(ModuleOp module, const Target &target, const CompileOpti
   pipeline.block = target.channelBlock();
   pipeline.foldBudget = passes::makeFoldBudget(options.limits);
   pipeline.dumpDirectory = options.dumpPhasesTo;
-  return runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
-    passes::buildGraphPipeline(pm, pipeline, last);
-  });
+  return runPasses(module, options.limits.deadline,
+                   [&](OpPassManager &pm) { passes::buildGraphPipeline(pm, pipeline, last); });
 }
 
 int native::threadsOf(const CompileOptions &options) {

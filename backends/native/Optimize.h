@@ -26,7 +26,6 @@ int threadsOf(const CompileOptions &options);
 std::shared_ptr<KernelCache> createKernelCache(const Target &target, const CompileOptions &options);
 
 /// Compiles the kernels of a plan that are not there yet.
-Status compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache,
-                      const Deadline &deadline);
+Status compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache, const Deadline &deadline);
 
 } // namespace quern::native

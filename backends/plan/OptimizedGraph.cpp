@@ -20,8 +20,8 @@ OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
       continue;
     Operation *root = nn::groupRoot(&op);
     indices[&op] = ops.size();
-    ops.push_back({&op, nn::nodeName(op.getLoc()),
-                   (root ? root : &op)->getName().getStringRef().str()});
+    ops.push_back(
+        {&op, nn::nodeName(op.getLoc()), (root ? root : &op)->getName().getStringRef().str()});
   }
 }
 

@@ -16,8 +16,8 @@ Status PackedWeights::packMissing(std::vector<size_t> missing,
                                   const std::vector<const StepBuffer *> &buffers,
                                   std::vector<Tensor> &results, const Deadline &deadline) {
   // The largest come first, while the least is in memory.
-  std::stable_sort(missing.begin(), missing.end(), [&](size_t a, size_t b) {
-    return buffers[a]->sourceBytes > buffers[b]->sourceBytes;
+  std::sort(missing.begin(), missing.end(), [&](size_t a, size_t b) {
+    return std::pair(-buffers[a]->sourceBytes, a) < std::pair(-buffers[b]->sourceBytes, b);
   });
   auto packOne = [&](size_t i) -> Status {
     QUERN_TRY(deadline.check("packing weights"));

@@ -67,8 +67,7 @@ Expected<LocalFunctions> LocalFunctions::create(const proto::ModelProto &model) 
   for (const proto::FunctionProto &proto : model.functions()) {
     if (proto.name().empty())
       return invalidModel("a local function has no name");
-    Key key{canonicalDomain(proto.domain()), proto.name(),
-            unknownString(proto, kFunctionOverload)};
+    Key key{canonicalDomain(proto.domain()), proto.name(), unknownString(proto, kFunctionOverload)};
     auto [it, isNew] = result.functions.try_emplace(std::move(key));
     LocalFunction &function = it->second;
     function.proto = &proto;

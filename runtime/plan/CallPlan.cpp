@@ -8,8 +8,8 @@ static Status checkPassed(const PlanPort &port, DType dtype, const Tensor::Dims 
   if (port.dtype == dtype && port.dims == dims)
     return Status::ok();
   return internalError("'" + port.name + "' is passed as " + std::string(dtypeName(dtype)) + " " +
-                       formatDims(dims) + ", planned was " +
-                       std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims));
+                       formatDims(dims) + ", planned was " + std::string(dtypeName(port.dtype)) +
+                       " " + formatDims(port.dims));
 }
 
 Expected<Passed> quern::passFrom(const Frame &caller, const ValueRef &ref, const PlanPort &port) {

@@ -52,8 +52,8 @@ private:
 Status Iterations::begin(const StackedOutput::Count &count) {
   body.arena = caller.arena + step.body.frameOffset;
   for (size_t i = 0; i < step.carried.size(); ++i) {
-    QUERN_ASSIGN(nested.carried[i], passFrom(caller, step.carried[i].initial,
-                                             body.plan.inputs[firstInput + i]));
+    QUERN_ASSIGN(nested.carried[i],
+                 passFrom(caller, step.carried[i].initial, body.plan.inputs[firstInput + i]));
   }
   size_t firstCaptured = body.plan.inputs.size() - step.captured.size();
   for (size_t i = 0; i < step.captured.size(); ++i) {
@@ -62,8 +62,8 @@ Status Iterations::begin(const StackedOutput::Count &count) {
   }
   budget.beginStep();
   for (size_t i = 0; i < nested.stacks.size(); ++i)
-    QUERN_TRY(nested.stacks[i].begin(step.scanOutputs[i], caller,
-                                     body.plan.outputs[firstSlice + i], count, budget));
+    QUERN_TRY(nested.stacks[i].begin(step.scanOutputs[i], caller, body.plan.outputs[firstSlice + i],
+                                     count, budget));
   return countOwnBytes();
 }
 

@@ -99,8 +99,7 @@ TEST(LocalFunction, CallsOtherFunctions) {
   call(b, "Outer", {"x"}, {"y"}).output("y");
   Imported m(b);
   ASSERT_TRUE(m.module) << m.text();
-  EXPECT_EQ(namesOf<nn::ReluOp>(m),
-            (std::vector<std::string>{"y_node/Inner_b/Relu_b"}));
+  EXPECT_EQ(namesOf<nn::ReluOp>(m), (std::vector<std::string>{"y_node/Inner_b/Relu_b"}));
 }
 
 TEST(LocalFunction, AttributesAreBoundAtTheCall) {

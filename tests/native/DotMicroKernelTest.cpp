@@ -41,7 +41,7 @@ void run(const Target &target, const std::function<void(KernelBuilder &)> &emit,
   ASSERT_TRUE((*jit)->addObject(*object).isOk());
   auto function = (*jit)->lookup("tile");
   ASSERT_TRUE(function) << function.status().message();
-  (*function)(buffers.data(), nullptr, 0, 1);
+  EXPECT_EQ((*function)(buffers.data(), nullptr, 0, 1, /*scratch=*/nullptr), 0);
 }
 
 template <typename T> std::vector<T> counted(int64_t size, int64_t modulus) {

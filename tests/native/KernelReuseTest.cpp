@@ -2,6 +2,7 @@
 #include "backends/native/lowering/Lowering.h"
 #include "backends/plan/LowerGraph.h"
 #include "ir/NNDialect.h"
+#include "ir/Signature.h"
 #include "ir/Types.h"
 #include "passes/InferShapes.h"
 #include "passes/SpecializeInputs.h"
@@ -158,51 +159,6 @@ private:
     return reshape(transpose(context, "0, 2, 1, 3"), {0, -1, kHidden});
   }
 };
-
-/// Refines the types of `op`, and of what is in it, from those of its operands.
-void refineAll(mlir::Operation &op) {
-  auto group = mlir::dyn_cast<nn::GroupOp>(op);
-  if (!group)
-    return (void)passes::refineResultTypes(&op);
-  mlir::Block &body = group.getBody().front();
-  for (auto [argument, operand] : llvm::zip(body.getArguments(), group.getInputs()))
-    argument.setType(operand.getType());
-  for (mlir::Operation &inner : body.without_terminator())
-    refineAll(inner);
-  for (auto [result, yielded] : llvm::zip(group.getResults(), body.getTerminator()->getOperands()))
-    result.setType(yielded.getType());
-}
-
-/// The sizes of all values of `main` when its inputs have the given ones: those of
-/// the types of a copy.
-plan::ValueTable sizesFor(mlir::func::FuncOp main, const std::vector<Tensor::Dims> &inputs) {
-  mlir::OwningOpRef<mlir::ModuleOp> copy(mlir::cast<mlir::ModuleOp>(main->getParentOp()).clone());
-  mlir::func::FuncOp sized = passes::findMain(*copy);
-  mlir::Block &from = sized.getBody().front();
-  for (auto [argument, dims] : llvm::zip(from.getArguments(), inputs))
-    argument.setType(mlir::RankedTensorType::get(
-        dims, mlir::cast<mlir::RankedTensorType>(argument.getType()).getElementType()));
-  for (mlir::Operation &op : from.without_terminator())
-    refineAll(op);
-  plan::ValueTable table;
-  std::vector<mlir::Value> values;
-  auto collect = [](mlir::func::FuncOp function, std::vector<mlir::Value> &all) {
-    function.walk<mlir::WalkOrder::PreOrder>([&](mlir::Operation *op) {
-      all.insert(all.end(), op->result_begin(), op->result_end());
-      for (mlir::Region &region : op->getRegions())
-        for (mlir::BlockArgument argument : region.getArguments())
-          all.push_back(argument);
-    });
-  };
-  std::vector<mlir::Value> sizedValues;
-  collect(main, values);
-  collect(sized, sizedValues);
-  for (auto [value, like] : llvm::zip_equal(values, sizedValues))
-    if (auto type = mlir::dyn_cast<mlir::RankedTensorType>(like.getType());
-        type && type.hasStaticShape())
-      table.setSizes(value, type.getShape());
-  return table;
-}
 } // namespace
 
 // The graph is optimised once, on sizes that are not known; each length is lowered
@@ -216,8 +172,9 @@ TEST(KernelReuseTest, SequenceLengths) {
   passes::PipelineOptions options;
   passes::buildGraphPipeline(pm, options);
   ASSERT_TRUE(mlir::succeeded(pm.run(*module)));
-  mlir::func::FuncOp main = passes::findMain(*module);
+  mlir::func::FuncOp main = nn::findMain(*module);
 
+  plan::OptimizedGraph optimized(main);
   std::vector<int64_t> lengths;
   for (int64_t length = 1; length <= 512; ++length)
     lengths.push_back(length);
@@ -229,8 +186,11 @@ TEST(KernelReuseTest, SequenceLengths) {
     size_t steps = 0;
     for (size_t i = 0; i < lengths.size(); ++i) {
       int64_t length = lengths[i];
-      auto graph = plan::lowerGraph(main, lowering,
-                                    sizesFor(main, {{1, length, kHidden}, {1, length}}), Limits());
+      plan::ValueTable values(optimized);
+      values.setSizes(main.getArgument(0), {1, length, kHidden});
+      values.setSizes(main.getArgument(1), {1, length});
+      ASSERT_TRUE(values.inferSizes().isOk());
+      auto graph = plan::lowerGraph(optimized, lowering, std::move(values), Limits());
       ASSERT_TRUE(graph) << graph.status().message();
       for (const plan::LoweredOp &op : graph->ops) {
         EXPECT_EQ(op.refusal, "") << op.nodes;

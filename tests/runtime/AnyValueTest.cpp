@@ -76,7 +76,8 @@ TEST(AnyValue, FitsTypes) {
   ValueType pairs = ValueType::tensor(DType::Float32, PortShape({2}));
   EXPECT_TRUE(sequence.fits(ValueType::sequenceOf(kFloats)));
   EXPECT_TRUE(sequence.fits(ValueType::sequenceOf(pairs)));
-  EXPECT_FALSE(sequence.fits(ValueType::sequenceOf(ValueType::tensor(DType::Float32, PortShape({3})))));
+  EXPECT_FALSE(
+      sequence.fits(ValueType::sequenceOf(ValueType::tensor(DType::Float32, PortShape({3})))));
   EXPECT_FALSE(sequence.fits(ValueType::sequenceOf(ValueType::tensor(DType::Int64))));
   EXPECT_FALSE(sequence.fits(kFloats));
   EXPECT_FALSE(sequence.fits(ValueType::optionalOf(kFloats)));

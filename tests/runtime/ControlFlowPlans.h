@@ -57,9 +57,8 @@ inline Plan countingPlan() {
   LoopStep step;
   step.body = {body, 128};
   step.tripCount = {input(1), DType::Int64, {}};
-  step.carried = {{{input(0), DType::Float32, {2}},
-                   {arena(0), arena(64)},
-                   {output(0), DType::Float32, {2}}}};
+  step.carried = {
+      {{input(0), DType::Float32, {2}}, {arena(0), arena(64)}, {output(0), DType::Float32, {2}}}};
   Plan plan;
   plan.arenaBytes = 128;
   plan.inputs = {floatPort("x", {2}), {.name = "trips", .dtype = DType::Int64}};
@@ -86,7 +85,8 @@ inline Plan dynamicLoop(ReferenceFunction function) {
   body->inputs.push_back(dynamicPort("v", 0));
   body->outputs = {{.name = "next", .dtype = DType::Bool}, dynamicPort("v", 1)};
   body->steps = {kernelStep("keep", keepKernel, {input(1), output(0)}, {}, 1)};
-  body->steps.push_back({ReferenceStep{std::move(function), {{slot(0), DType::Float32, {}}},
+  body->steps.push_back({ReferenceStep{std::move(function),
+                                       {{slot(0), DType::Float32, {}}},
                                        {{slot(1), DType::Float32, {}}}},
                          "f", "nn.f"});
   releaseSlotsAfterLastUse(*body);

@@ -213,16 +213,14 @@ TEST(Loop, ScanOutputsOfAKnownCountHaveTheirPlace) {
   EXPECT_EQ(more.status.message(),
             "node 'loop1' (nn.loop): iteration 3: more slices than the 3 planned");
   auto fewer = runOnce(plan, {floats({1, 2}), number(2)});
-  EXPECT_EQ(fewer.status.message(),
-            "node 'loop1' (nn.loop): there were 2 slices, planned were 3");
+  EXPECT_EQ(fewer.status.message(), "node 'loop1' (nn.loop): there were 2 slices, planned were 3");
 }
 
 TEST(Loop, CarriedValuesMayChangeSize) {
   // Each iteration appends the number of elements so far.
   auto append = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
     QUERN_ASSIGN(Tensor given, call.inputs[0].toTensor());
-    QUERN_ASSIGN(Tensor longer,
-                 call.budget.allocate(DType::Float32, {given.numElements() + 1}));
+    QUERN_ASSIGN(Tensor longer, call.budget.allocate(DType::Float32, {given.numElements() + 1}));
     std::copy_n(given.data<float>(), given.numElements(), longer.mutableData<float>());
     longer.mutableData<float>()[given.numElements()] = static_cast<float>(given.numElements());
     return std::vector<AnyValue>{longer};
@@ -277,17 +275,17 @@ TEST(Loop, MayContainAnIf) {
   std::vector<std::pair<std::string, int>> found;
   for (const ProfileRow &row : rows)
     found.emplace_back(row.nodes, row.depth);
-  EXPECT_EQ(found, (std::vector<std::pair<std::string, int>>{
-                       {"loop1", 0}, {"keep", 1}, {"less", 1}, {"if1", 1}, {"small", 2},
-                       {"large", 2}}));
+  EXPECT_EQ(found,
+            (std::vector<std::pair<std::string, int>>{
+                {"loop1", 0}, {"keep", 1}, {"less", 1}, {"if1", 1}, {"small", 2}, {"large", 2}}));
 }
 
 TEST(Loop, StepsOfBodiesAreTimed) {
   auto plan = std::make_shared<Plan>(countingPlan());
   auto model = std::make_shared<Executable>(
-      std::vector<PortSignature>{{"x", DType::Float32, Shape({2})},
-                                 {"trips", DType::Int64, Shape(std::vector<Dim>{})}},
-      std::vector<PortSignature>{{"y", DType::Float32, Shape({2})}},
+      std::vector<PortSignature>{{"x", DType::Float32, PortShape({2})},
+                                 {"trips", DType::Int64, PortShape(std::vector<PortDim>{})}},
+      std::vector<PortSignature>{{"y", DType::Float32, PortShape({2})}},
       [plan](std::span<const Tensor::Dims>, const Deadline &)
           -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
   Session session = Session::create(model, {.threads = 1, .profile = true}).take();
@@ -335,9 +333,8 @@ Plan summingPlan(Tensor::Dims xs, ScanInput in, ScanOutput out) {
                  kernelStep("row", addKernel, {output(0), output(1)}, {0}, 2)};
   ScanStep step;
   step.body = {body, 256};
-  step.carried = {{{input(0), DType::Float32, {2}},
-                   {arena(0), arena(64)},
-                   {output(0), DType::Float32, {2}}}};
+  step.carried = {
+      {{input(0), DType::Float32, {2}}, {arena(0), arena(64)}, {output(0), DType::Float32, {2}}}};
   in.operand = {input(1), DType::Float32, xs};
   in.slice = arena(128);
   out.slice = arena(192);
@@ -423,9 +420,9 @@ TEST(Scan, DynamicSlices) {
   body->dynamicSlots = 2;
   body->inputs = {dynamicPort("slice", 0)};
   body->outputs = {dynamicPort("row", 1)};
-  body->steps.push_back({ReferenceStep{twice, {{slot(0), DType::Float32, {}}},
-                                       {{slot(1), DType::Float32, {}}}},
-                         "twice", "nn.mul"});
+  body->steps.push_back(
+      {ReferenceStep{twice, {{slot(0), DType::Float32, {}}}, {{slot(1), DType::Float32, {}}}},
+       "twice", "nn.mul"});
   ScanStep step;
   step.body = {body, 0};
   step.scanInputs = {{.operand = {slot(0), DType::Float32, {}}, .axis = 1}};

@@ -106,9 +106,9 @@ TEST(Session, BoundRunsAllocateNothing) {
 TEST(Session, IterationsAllocateNothing) {
   auto plan = std::make_shared<Plan>(countingPlan());
   auto model = std::make_shared<Executable>(
-      std::vector<PortSignature>{{"x", DType::Float32, Shape({2})},
-                                 {"trips", DType::Int64, Shape(std::vector<Dim>{})}},
-      std::vector<PortSignature>{{"y", DType::Float32, Shape({2})}},
+      std::vector<PortSignature>{{"x", DType::Float32, PortShape({2})},
+                                 {"trips", DType::Int64, PortShape(std::vector<PortDim>{})}},
+      std::vector<PortSignature>{{"y", DType::Float32, PortShape({2})}},
       [plan](std::span<const Tensor::Dims>, const Deadline &)
           -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
   Session session = makeSession(model, {.threads = 1, .profile = true});

@@ -295,7 +295,7 @@ static LoweringResult lowerProduct(MatrixProduct &p) {
 
 LoweringResult native::lower(nn::MatMulOp op, const LoweringContext &context) {
   Operation *group = nn::groupOf(op);
-  MatrixProduct p{context};
+  MatrixProduct p{.context = context};
   if (std::string reason = resolveCommon(group, p); !reason.empty())
     return LoweringResult::refuse(reason);
   if (!resolveMatMul(op, group, p))
@@ -305,7 +305,7 @@ LoweringResult native::lower(nn::MatMulOp op, const LoweringContext &context) {
 
 LoweringResult native::lower(nn::GemmOp op, const LoweringContext &context) {
   Operation *group = nn::groupOf(op);
-  MatrixProduct p{context};
+  MatrixProduct p{.context = context};
   if (std::string reason = resolveCommon(group, p); !reason.empty())
     return LoweringResult::refuse(reason);
   resolveGemm(op, group, p);

@@ -285,9 +285,10 @@ static void fillBlockedDims(const ConvProblem &p, const Frame &frame, const DotS
 static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
   nn::WeightSource weights = *p.context.values.weightOf(p.weights);
   if (spec.tile.vectorA)
-    return StepBuffer::packed(
-        weights, "depthwise " + std::to_string(spec.tile.lanes),
-        [lanes = spec.tile.lanes](const Tensor &w, auto &) { return packDepthwiseWeights(w, lanes); });
+    return StepBuffer::packed(weights, "depthwise " + std::to_string(spec.tile.lanes),
+                              [lanes = spec.tile.lanes](const Tensor &w, auto &) {
+                                return packDepthwiseWeights(w, lanes);
+                              });
   std::string how =
       "conv " + std::to_string(p.inputBlock) + " " + std::to_string(spec.tile.columns());
   return StepBuffer::packed(
@@ -402,7 +403,7 @@ static LoweringResult lowerPlainConv(ConvProblem &p) {
 }
 
 LoweringResult native::lower(nn::ConvOp op, const LoweringContext &context) {
-  ConvProblem problem{context};
+  ConvProblem problem{.context = context};
   problem.op = op;
   if (std::string reason = resolveProblem(nn::groupOf(op), problem); !reason.empty())
     return LoweringResult::refuse(reason);

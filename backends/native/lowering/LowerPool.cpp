@@ -119,7 +119,7 @@ static std::string resolvePool(Operation *root, ResultAxes axes, PoolProblem &pr
 
 template <typename Op>
 static LoweringResult lowerWindowed(Op op, const LoweringContext &context, const PoolSpec &spec) {
-  PoolProblem problem{context};
+  PoolProblem problem{.context = context};
   auto rank = static_cast<int64_t>(context.sizesOf(op.getResult()).size());
   if (std::string reason = resolvePool(op, {{1}, {rank - 1}}, problem); !reason.empty())
     return LoweringResult::refuse(reason);
@@ -132,7 +132,7 @@ static LoweringResult lowerWindowed(Op op, const LoweringContext &context, const
 
 /// A global pool is a reduction over all pixels of a channel.
 static LoweringResult lowerGlobal(Operation *op, const LoweringContext &context, ReduceKind kind) {
-  PoolProblem problem{context};
+  PoolProblem problem{.context = context};
   if (std::string reason = resolvePool(op, {{}, {1}}, problem); !reason.empty())
     return LoweringResult::refuse(reason);
   if (kind == ReduceKind::Mean && !isFloat(problem.dtype))
