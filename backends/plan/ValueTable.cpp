@@ -45,8 +45,11 @@ ArrayRef<int64_t> ValueTable::sizesOf(Value value) const {
 }
 
 void ValueTable::setSizes(Value value, ArrayRef<int64_t> found) {
-  if (!staticType(value))
-    sizes[value].assign(found.begin(), found.end());
+  if (staticType(value))
+    return;
+  // `found` may lie in the table, which may move.
+  llvm::SmallVector<int64_t, 6> copy(found);
+  sizes[value] = std::move(copy);
 }
 
 std::optional<nn::Shape> ValueTable::shapeOf(Value value) const {

@@ -263,7 +263,7 @@ void native::appendMap(MapProblem problem, std::vector<LoweredStep> &steps) {
     }
   if (problem.outputs.size() == 1)
     for (auto [k, input] : llvm::enumerate(problem.inputs))
-      if (input.strides == problem.outputs.front().strides &&
+      if (strides[k] == strides.back() &&
           dtypeBytes(input.dtype) == dtypeBytes(problem.outputs.front().dtype))
         step.overwritable.push_back(static_cast<uint32_t>(k));
   collapseDimensions(sizes, strides, problem.lasting);
