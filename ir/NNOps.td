@@ -1,6 +1,7 @@
 //===- NNOps.td - all ops of the nn dialect -------------------------------===//
 include "ir/NNBase.td"
 include "ir/StructureOps.td"
+include "ir/ControlFlowOps.td"
 include "ir/ElementwiseOps.td"
 include "ir/ContractionOps.td"
 include "ir/ConvOps.td"

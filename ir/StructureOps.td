@@ -39,8 +39,8 @@ def NN_GroupOp : Op<NN_Dialect, "group", [Pure, IsolatedFromAbove, SingleBlock]>
   let hasVerifier = 1;
 }
 
-def NN_YieldOp : Op<NN_Dialect, "yield", [Pure, Terminator, ParentOneOf<["GroupOp"]>]> {
-  let summary = "the results of a fusion group";
+def NN_YieldOp : Op<NN_Dialect, "yield", [Pure, Terminator, ParentOneOf<["GroupOp", "IfOp", "LoopOp", "ScanOp"]>]> {
+  let summary = "the results of a fusion group, or of a body";
   let arguments = (ins Variadic<NN_Tensor>:$values);
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }

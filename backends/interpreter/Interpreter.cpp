@@ -1,6 +1,7 @@
 //===- Interpreter.cpp - runs nn graphs with the reference kernels --------===//
 #include "backends/interpreter/Interpreter.h"
 
+#include "backends/interpreter/ControlFlow.h"
 #include "ir/NNDialect.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
@@ -16,6 +17,8 @@ using namespace quern::interpreter;
 
 /// The call of one op; of a fusion group, whose ops run one after the other.
 static Expected<nn::ReferenceCall> makeCall(mlir::Operation &op) {
+  if (isControlFlow(&op))
+    return makeControlFlowCall(&op);
   auto group = llvm::dyn_cast<nn::GroupOp>(op);
   if (!group)
     return nn::makeReferenceCall(&op);
@@ -36,12 +39,15 @@ interpreter::evaluate(mlir::Operation *op, std::span<const Tensor> inputs, Budge
   return results ? std::move(results) : results.status().withContext(nn::nodeContext(op));
 }
 
-Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block) {
+Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block,
+                                                    llvm::ArrayRef<mlir::Value> captured) {
   ReferenceProgram program;
   Budget unlimited{Limits()};
   llvm::DenseMap<mlir::Value, size_t> slotOf;
   for (mlir::BlockArgument argument : block.getArguments())
     slotOf[argument] = program.slotCount++;
+  for (mlir::Value value : captured)
+    slotOf[value] = program.slotCount++;
   program.inputCount = program.slotCount;
   auto slotsOf = [&](mlir::ValueRange values) {
     std::vector<size_t> slots;
@@ -60,10 +66,13 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block) {
       program.constants.emplace_back(slotOf.at(op.getResult(0)), values[0]);
       continue;
     }
+    std::vector<size_t> operands = slotsOf(op.getOperands());
+    if (isControlFlow(&op))
+      llvm::append_range(operands, slotsOf(capturedValues(&op)));
     program.steps.push_back({.call = call.take(),
                              .nodeName = nn::nodeName(op.getLoc()),
                              .opName = op.getName().getStringRef().str(),
-                             .operands = slotsOf(op.getOperands()),
+                             .operands = std::move(operands),
                              .results = slotsOf(op.getResults()),
                              .released = {}});
   }

@@ -34,8 +34,10 @@ struct RunOptions {
 /// MLIR; immutable, so that several threads may run it.
 class ReferenceProgram {
 public:
-  /// Errors name the node that has no kernel.
-  static Expected<ReferenceProgram> create(mlir::Block &block);
+  /// Errors name the node that has no kernel. The inputs are the block's arguments
+  /// and then `captured`, values from around it.
+  static Expected<ReferenceProgram> create(mlir::Block &block,
+                                           llvm::ArrayRef<mlir::Value> captured = {});
 
   /// The operands of the block's terminator, in their places or in storage that
   /// nothing else refers to. Inputs must fit the types of the block's arguments; tensors are

@@ -7,11 +7,14 @@
 
 #include "mlir/IR/Builders.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
 namespace quern::onnx {
+
+struct Scope;
 
 /// The state of an import that all its nodes share; what only those of one graph or
 /// function share is in Scope.
@@ -29,6 +32,13 @@ struct GraphImport {
   std::map<std::string, std::string> externalBlobs = {};
   /// Tells blobs of the same name apart.
   int64_t nextBlobNumber = 2;
+  /// Nodes imported so far, those of functions and of bodies as often as they are.
+  int64_t importedNodes = 0;
+  /// Imports the nodes of a body into `block`, whose arguments are the inputs of
+  /// `graph`. The values that it gives, which the caller makes it yield.
+  std::function<Expected<llvm::SmallVector<mlir::Value>>(const proto::GraphProto &graph,
+                                                         const Scope &around, mlir::Block &block)>
+      importBody = {};
   /// The `nn.none` of the function.
   mlir::Value none = {};
   /// What the dialect has complained about since it was last cleared.

@@ -10,7 +10,7 @@ using proto::AttributeProto;
 
 NodeImport::NodeImport(GraphImport &graph, Scope &scope, const proto::NodeProto &node,
                        mlir::Location loc, int64_t opset)
-    : graphImport(graph), scope(scope), node(node), location(loc), opsetVersion(opset) {
+    : graphImport(graph), names(scope), node(node), location(loc), opsetVersion(opset) {
   for (const std::string &name : node.input()) {
     Value value = name.empty() ? Value() : scope.find(name);
     inputs.push_back(value ? value : graph.none);
@@ -27,7 +27,7 @@ DType NodeImport::inputDType(int i) const {
 
 void NodeImport::setOutput(int i, Value value) {
   if (hasOutput(i) && !failed())
-    scope.values[node.output(i)] = value;
+    names.values[node.output(i)] = value;
 }
 
 //===----------------------------------------------------------------------===//
@@ -102,6 +102,11 @@ const proto::TensorProto *NodeImport::getTensor(std::string_view name) {
   return found ? &found->t() : nullptr;
 }
 
+const proto::GraphProto *NodeImport::getGraph(std::string_view name) {
+  const AttributeProto *found = find(name, AttributeProto::GRAPH, /*required=*/true);
+  return found ? &found->g() : nullptr;
+}
+
 std::optional<std::string> NodeImport::unreadAttribute() const {
   for (const AttributeProto &attribute : node.attribute())
     if (!readAttributes.count(attribute.name()))
@@ -137,6 +142,13 @@ void NodeImport::inferTypes(Operation *op) {
 Value NodeImport::inferred(Operation *op) {
   inferTypes(op);
   return op->getResult(0);
+}
+
+mlir::ResultRange NodeImport::createMulti(mlir::OperationState &state, size_t results) {
+  state.types.assign(results, uninferredType());
+  Operation *op = builder().create(state);
+  inferTypes(op);
+  return op->getResults();
 }
 
 Value NodeImport::createElementwise(const nn::ElementwiseInfo &row, mlir::ValueRange operands,

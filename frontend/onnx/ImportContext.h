@@ -19,6 +19,7 @@ public:
              int64_t opset);
 
   GraphImport &graph() { return graphImport; }
+  const Scope &scope() const { return names; }
   mlir::OpBuilder &builder() { return graphImport.builder; }
   mlir::Location loc() const { return location; }
   const std::string &op() const { return node.op_type(); }
@@ -54,6 +55,8 @@ public:
   std::vector<float> getFloats(std::string_view name);
   std::vector<std::string> getStrings(std::string_view name);
   const proto::TensorProto *getTensor(std::string_view name);
+  /// Required.
+  const proto::GraphProto *getGraph(std::string_view name);
   /// Counts an attribute as read; for those without a meaning in inference.
   void ignoreAttribute(std::string_view name) { readAttributes.emplace(name); }
   /// An attribute that has not been read.
@@ -81,6 +84,8 @@ public:
     inferTypes(op);
     return op->getResults();
   }
+  /// As above, of a state with all but result types.
+  mlir::ResultRange createMulti(mlir::OperationState &state, size_t results);
   /// An op of the elementwise table.
   mlir::Value createElementwise(const nn::ElementwiseInfo &row, mlir::ValueRange operands,
                                 llvm::ArrayRef<double> params = {});
@@ -101,7 +106,7 @@ private:
   mlir::Value inferred(mlir::Operation *op);
 
   GraphImport &graphImport;
-  Scope &scope;
+  Scope &names;
   const proto::NodeProto &node;
   mlir::Location location;
   int64_t opsetVersion;

@@ -21,6 +21,9 @@ struct NamedNodes {
   std::string kind;
   const google::protobuf::RepeatedPtrField<proto::NodeProto> &nodes;
   std::vector<std::string_view> inputs, initializers, outputs;
+  /// Whether a value is made around the body; never when empty.
+  std::function<bool(const std::string &)> isAround = {};
+  bool hasAround(std::string_view name) const { return isAround && isAround(std::string(name)); }
 };
 
 class NodeSorter {
@@ -127,6 +130,8 @@ Status NodeSorter::place(int root) {
     if (input.empty())
       continue;
     auto maker = makers.find(input);
+    if (maker == makers.end() && graph.hasAround(input))
+      continue;
     if (maker == makers.end())
       return undefined("node " + label(node) + ": input", input);
     if (maker->second == kSource || states[maker->second] == State::Placed)
@@ -144,13 +149,15 @@ Expected<std::vector<int>> NodeSorter::sort() {
   for (int i = 0; i < graph.nodes.size(); ++i)
     QUERN_TRY(place(i));
   for (std::string_view output : graph.outputs)
-    if (!makers.count(output))
+    if (!makers.count(output) && !graph.hasAround(output))
       return undefined(graph.kind + " output", output);
   return std::move(order);
 }
 
-Expected<std::vector<int>> quern::onnx::sortNodes(const proto::GraphProto &graph) {
-  NamedNodes named{"graph", graph.node(), {}, {}, {}};
+Expected<std::vector<int>>
+quern::onnx::sortNodes(const proto::GraphProto &graph,
+                       const std::function<bool(const std::string &)> &isAround) {
+  NamedNodes named{"graph", graph.node(), {}, {}, {}, isAround};
   for (const proto::ValueInfoProto &input : graph.input())
     named.inputs.push_back(input.name());
   for (const proto::TensorProto &initializer : graph.initializer())
@@ -158,6 +165,10 @@ Expected<std::vector<int>> quern::onnx::sortNodes(const proto::GraphProto &graph
   for (const proto::ValueInfoProto &output : graph.output())
     named.outputs.push_back(output.name());
   return NodeSorter(std::move(named)).sort();
+}
+
+Expected<std::vector<int>> quern::onnx::sortNodes(const proto::GraphProto &graph) {
+  return sortNodes(graph, {});
 }
 
 Expected<std::vector<int>> quern::onnx::sortNodes(const proto::FunctionProto &function) {

@@ -2,6 +2,7 @@
 #include "frontend/onnx/OnnxImporter.h"
 
 #include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeOrder.h"
 #include "frontend/onnx/OnnxReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/Scope.h"
@@ -33,7 +34,9 @@ public:
 
 private:
   Status createFunction();
-  Status importInitializers();
+  Status importInitializers(Scope &scope, const proto::GraphProto &proto);
+  Expected<llvm::SmallVector<mlir::Value>> importBody(const proto::GraphProto &body,
+                                                      const Scope &around, mlir::Block &block);
   Status importNode(Scope &scope, const proto::NodeProto &node, int64_t index);
   Status importOp(Scope &scope, const proto::NodeProto &node, const std::string &label);
   Status importCall(Scope &scope, const proto::NodeProto &node, const LocalFunction &function,
@@ -111,15 +114,15 @@ Status ModelImport::createFunction() {
   return Status::ok();
 }
 
-Status ModelImport::importInitializers() {
-  for (const proto::TensorProto &initializer : graphProto.initializer()) {
+Status ModelImport::importInitializers(Scope &inner, const proto::GraphProto &proto) {
+  for (const proto::TensorProto &initializer : proto.initializer()) {
     auto where = [&] { return "initializer '" + initializer.name() + "'"; };
     if (Status status = graph.limits.deadline.check("importing the model"); !status.isOk())
       return status.withContext(where());
     auto value = importTensor(graph, initializer, namedLocation(initializer.name()));
     if (!value)
       return value.status().withContext(where());
-    scope.values[initializer.name()] = *value;
+    inner.values[initializer.name()] = *value;
   }
   return Status::ok();
 }
@@ -162,6 +165,10 @@ static proto::NodeProto resolveAttributes(const Scope &scope, const proto::NodeP
 }
 
 Status ModelImport::importNode(Scope &inner, const proto::NodeProto &node, int64_t index) {
+  // Bodies in calls in bodies, and bodies that are imported again for wider types.
+  if (++graph.importedNodes > graph.limits.maxNodes)
+    return resourceLimit("the graph has more nodes than maxNodes " +
+                         std::to_string(graph.limits.maxNodes) + " with those of all bodies");
   bool refers = llvm::any_of(node.attribute(), [](const proto::AttributeProto &attribute) {
     return !attribute.ref_attr_name().empty();
   });
@@ -240,6 +247,28 @@ Status ModelImport::importCall(Scope &outer, const proto::NodeProto &call,
   return Status::ok();
 }
 
+Expected<llvm::SmallVector<mlir::Value>>
+ModelImport::importBody(const proto::GraphProto &body, const Scope &around, mlir::Block &block) {
+  QUERN_ASSIGN(std::vector<int> order, sortNodes(body, [&](const std::string &name) {
+                 return static_cast<bool>(around.find(name));
+               }));
+  mlir::OpBuilder::InsertionGuard guard(graph.builder);
+  graph.builder.setInsertionPointToStart(&block);
+  Scope inner{&around, around.opsets, around.attributes, around.prefix};
+  for (int i = 0; i < body.input_size(); ++i)
+    inner.values[body.input(i).name()] = block.getArgument(static_cast<unsigned>(i));
+  QUERN_TRY(importInitializers(inner, body));
+  for (int i : order)
+    QUERN_TRY(importNode(inner, body.node(i), i));
+  llvm::SmallVector<mlir::Value> results;
+  for (const proto::ValueInfoProto &output : body.output()) {
+    results.push_back(inner.find(output.name()));
+    if (nn::isNone(results.back()))
+      return invalidModel("output '" + output.name() + "' of the body is left out");
+  }
+  return results;
+}
+
 Status ModelImport::createReturn() {
   mlir::OpBuilder &builder = graph.builder;
   llvm::SmallVector<mlir::Value> values;
@@ -278,8 +307,10 @@ Expected<Module> ModelImport::run() {
   });
   Module module(mlir::ModuleOp::create(namedLocation(graph.modelName)));
   graph.builder.setInsertionPointToEnd(module->getBody());
+  graph.importBody = [this](const proto::GraphProto &body, const Scope &around,
+                            mlir::Block &block) { return importBody(body, around, block); };
   QUERN_TRY(createFunction());
-  QUERN_TRY(importInitializers());
+  QUERN_TRY(importInitializers(scope, graphProto));
   for (int i : valid.order)
     QUERN_TRY(importNode(scope, graphProto.node(i), i));
   QUERN_TRY(createReturn());

@@ -15,6 +15,8 @@ class NodeImport;
 inline constexpr int64_t kNewestOpset = 21;
 /// maxInputs of an op that takes any number.
 inline constexpr int kVariadic = 1 << 20;
+/// The same when each of them may be left out.
+inline constexpr int kAnyOptional = kVariadic - 1;
 
 /// One op over the opset versions whose semantics its import function knows.
 struct OpsetRow {
@@ -41,6 +43,7 @@ int64_t newestKnownOpset(std::string_view domain);
 
 // One table per op family, each in Import<Family>.cpp.
 std::span<const OpsetRow> contractionImports();
+std::span<const OpsetRow> controlFlowImports();
 std::span<const OpsetRow> convImports();
 std::span<const OpsetRow> dataMovementImports();
 std::span<const OpsetRow> elementwiseImports();

@@ -8,13 +8,15 @@ using namespace quern;
 using namespace quern::nn;
 
 /// The ops of the nn dialect that compute something: not constants, which have
-/// no operands, nor the group and its terminator, which have no type rule.
+/// no operands, nor the group and its terminator, which have no type rule, nor what
+/// runs bodies.
 static std::vector<mlir::RegisteredOperationName> computingOps(mlir::MLIRContext &context) {
   context.loadDialect<NNDialect>();
   std::vector<mlir::RegisteredOperationName> ops;
   for (mlir::RegisteredOperationName name : context.getRegisteredOperations())
     if (name.getDialectNamespace() == "nn" && name.hasInterface<GraphOpInterface>() &&
-        !name.hasTrait<mlir::OpTrait::ZeroOperands>())
+        !name.hasTrait<mlir::OpTrait::ZeroOperands>() &&
+        name.hasTrait<mlir::OpTrait::ZeroRegions>())
       ops.push_back(name);
   return ops;
 }

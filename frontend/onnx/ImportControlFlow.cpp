@@ -1,0 +1,195 @@
+//===- ImportControlFlow.cpp - branches and loops -------------------------===//
+#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/OpsetTable.h"
+#include "ir/ControlFlow.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using mlir::Block;
+using mlir::OperationState;
+using mlir::Region;
+using mlir::Type;
+using mlir::Value;
+
+/// Attempts to find the types of carried values; the last knows no ranks.
+static constexpr int kAttempts = 4;
+
+/// Fills a new block of `region`. What the body yields; empty when that failed, and
+/// then the node knows why.
+static llvm::SmallVector<Value> importBody(NodeImport &node, const proto::GraphProto &body,
+                                           Region &region, llvm::ArrayRef<Type> arguments) {
+  if (body.input_size() != static_cast<int>(arguments.size())) {
+    node.invalid("the body has " + std::to_string(body.input_size()) + " inputs, expected " +
+                 std::to_string(arguments.size()));
+    return {};
+  }
+  Block &block = region.emplaceBlock();
+  for (Type type : arguments)
+    block.addArgument(type, node.loc());
+  auto yielded = node.graph().importBody(body, node.scope(), block);
+  if (!yielded) {
+    node.fail(yielded.status());
+    return {};
+  }
+  mlir::OpBuilder::InsertionGuard guard(node.builder());
+  node.builder().setInsertionPointToEnd(&block);
+  node.builder().create<nn::YieldOp>(node.loc(), *yielded);
+  return yielded.take();
+}
+
+static void setOutputs(NodeImport &node, mlir::ResultRange results) {
+  if (node.outputCount() > static_cast<int>(results.size()))
+    return node.invalid("has " + std::to_string(node.outputCount()) + " outputs, the body gives " +
+                        std::to_string(results.size()));
+  for (int i = 0; i < node.outputCount(); ++i)
+    node.setOutput(i, results[static_cast<size_t>(i)]);
+}
+
+static void importIf(NodeImport &node) {
+  OperationState state(node.loc(), nn::IfOp::getOperationName());
+  state.addOperands(node.input(0));
+  size_t results = 0;
+  for (const char *name : {"then_branch", "else_branch"}) {
+    const proto::GraphProto *branch = node.getGraph(name);
+    if (!branch)
+      return;
+    results = importBody(node, *branch, *state.addRegion(), {}).size();
+    if (node.failed())
+      return;
+  }
+  setOutputs(node, node.createMulti(state, results));
+}
+
+/// Imports the body of a loop: again, with wider types of the carried values, until
+/// those that it yields fit. `carried` are their places among the arguments, `first`
+/// that of the first among what is yielded.
+static size_t importLoopBody(NodeImport &node, const proto::GraphProto &body, Region &region,
+                             llvm::SmallVector<Type> arguments, size_t firstArgument,
+                             size_t carried, size_t firstYielded) {
+  for (int attempt = 1; attempt <= kAttempts; ++attempt) {
+    region.dropAllReferences();
+    region.getBlocks().clear();
+    llvm::SmallVector<Value> yielded = importBody(node, body, region, arguments);
+    if (node.failed())
+      return 0;
+    if (yielded.size() < firstYielded + carried) {
+      node.invalid("the body has " + std::to_string(yielded.size()) + " outputs, need at least " +
+                   std::to_string(firstYielded + carried));
+      return 0;
+    }
+    bool fits = true;
+    for (size_t i = 0; i < carried; ++i) {
+      Type &argument = arguments[firstArgument + i];
+      Type next = yielded[firstYielded + i].getType();
+      Type element = mlir::cast<mlir::TensorType>(argument).getElementType();
+      if (mlir::cast<mlir::TensorType>(next).getElementType() != element)
+        continue; // the op's verifier says it
+      Type wide = nn::widenType(argument, next);
+      if (wide == argument)
+        continue;
+      fits = false;
+      argument = attempt + 1 < kAttempts ? wide : Type(mlir::UnrankedTensorType::get(element));
+    }
+    if (fits)
+      return yielded.size() - firstYielded;
+  }
+  node.invalid("the types of the carried values cannot be found");
+  return 0;
+}
+
+static void importLoop(NodeImport &node) {
+  const proto::GraphProto *body = node.getGraph("body");
+  if (!body)
+    return;
+  mlir::Builder &builder = node.builder();
+  llvm::SmallVector<Type> arguments = {mlir::RankedTensorType::get({}, builder.getI64Type()),
+                                       mlir::RankedTensorType::get({}, builder.getI1Type())};
+  OperationState state(node.loc(), nn::LoopOp::getOperationName());
+  state.addOperands({node.input(0), node.input(1)});
+  for (int i = 2; i < node.inputCount(); ++i) {
+    if (!node.hasInput(i))
+      return node.invalid("input " + std::to_string(i) + " is required but left out");
+    state.addOperands(node.input(i));
+    arguments.push_back(node.input(i).getType());
+  }
+  size_t carried = arguments.size() - 2;
+  size_t results = importLoopBody(node, *body, *state.addRegion(), arguments, 2, carried, 1);
+  if (!node.failed())
+    setOutputs(node, node.createMulti(state, results));
+}
+
+/// A list attribute with one entry for each of `count`, 0 by default.
+static std::vector<int64_t> intsFor(NodeImport &node, const char *name, size_t count) {
+  std::vector<int64_t> values = node.getInts(name);
+  if (values.empty())
+    values.assign(count, 0);
+  if (values.size() != count)
+    node.invalid("attribute '" + std::string(name) + "' has " + std::to_string(values.size()) +
+                 " entries, need " + std::to_string(count));
+  return values;
+}
+
+/// The type of a slice along `axis`.
+static Type sliceType(NodeImport &node, Value input, int64_t axis) {
+  std::optional<Shape> shape = nn::shapeOf(input);
+  if (!shape)
+    return input.getType();
+  if (axis < -shape->rank() || axis >= shape->rank()) {
+    node.invalid("attribute 'scan_input_axes': " + std::to_string(axis) +
+                 " is no dimension of a tensor of rank " + std::to_string(shape->rank()));
+    return input.getType();
+  }
+  std::vector<Dim> dims = shape->dims();
+  dims.erase(dims.begin() + (axis < 0 ? axis + shape->rank() : axis));
+  return nn::tensorType(Shape(std::move(dims)), nn::elementTypeOf(input));
+}
+
+static void importScan(NodeImport &node) {
+  const proto::GraphProto *body = node.getGraph("body");
+  int64_t scanned = node.getInt("num_scan_inputs");
+  if (node.failed())
+    return;
+  if (scanned < 1 || scanned > node.inputCount())
+    return node.invalid("attribute 'num_scan_inputs' is " + std::to_string(scanned) +
+                        ", the node has " + std::to_string(node.inputCount()) + " inputs");
+  auto slices = static_cast<size_t>(scanned);
+  size_t states = static_cast<size_t>(node.inputCount()) - slices;
+  std::vector<int64_t> axes = intsFor(node, "scan_input_axes", slices);
+  std::vector<int64_t> directions = intsFor(node, "scan_input_directions", slices);
+  if (body->output_size() < static_cast<int>(states))
+    return node.invalid("the body has " + std::to_string(body->output_size()) +
+                        " outputs, need at least " + std::to_string(states));
+  size_t collected = static_cast<size_t>(body->output_size()) - states;
+  std::vector<int64_t> outputAxes = intsFor(node, "scan_output_axes", collected);
+  std::vector<int64_t> outputDirections = intsFor(node, "scan_output_directions", collected);
+  if (node.failed())
+    return;
+  OperationState state(node.loc(), nn::ScanOp::getOperationName());
+  state.addOperands(node.allInputs());
+  llvm::SmallVector<Type> arguments;
+  for (size_t i = 0; i < states + slices; ++i) {
+    Value input = node.allInputs()[i];
+    arguments.push_back(i < states ? input.getType() : sliceType(node, input, axes[i - states]));
+  }
+  if (node.failed())
+    return;
+  size_t results = importLoopBody(node, *body, *state.addRegion(), arguments, 0, states, 0);
+  if (node.failed())
+    return;
+  mlir::Builder &builder = node.builder();
+  state.addAttribute("input_axes", builder.getDenseI64ArrayAttr(axes));
+  state.addAttribute("input_directions", builder.getDenseI64ArrayAttr(directions));
+  state.addAttribute("output_axes", builder.getDenseI64ArrayAttr(outputAxes));
+  state.addAttribute("output_directions", builder.getDenseI64ArrayAttr(outputDirections));
+  setOutputs(node, node.createMulti(state, results));
+}
+
+std::span<const OpsetRow> quern::onnx::controlFlowImports() {
+  // Scan 8 has a batch dimension and lengths of its own; no exporter writes it.
+  static constexpr OpsetRow rows[] = {
+      {"If", 1, kNewestOpset, 1, 1, kVariadic, importIf},
+      {"Loop", 1, kNewestOpset, 0, kAnyOptional, kVariadic, importLoop},
+      {"Scan", 9, kNewestOpset, 1, kVariadic, kVariadic, importScan},
+  };
+  return rows;
+}

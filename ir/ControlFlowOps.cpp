@@ -1,0 +1,196 @@
+//===- ControlFlowOps.cpp - branches and loops ----------------------------===//
+#include "ir/ControlFlow.h"
+#include "ir/NNDialect.h"
+#include "ir/TypeRules.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::nn::detail;
+
+Type nn::widenType(Type a, Type b) {
+  Type element = cast<TensorType>(a).getElementType();
+  std::optional<Shape> x = shapeOf(a), y = shapeOf(b);
+  if (!x || !y || x->rank() != y->rank())
+    return UnrankedTensorType::get(element);
+  std::vector<Dim> dims;
+  for (int64_t i = 0; i < x->rank(); ++i)
+    dims.push_back((*x)[i].provablyEquals((*y)[i]) ? (*x)[i] : Dim());
+  return tensorType(Shape(std::move(dims)), element);
+}
+
+/// The values that a body yields. The op's own verifier may see it before that of
+/// the body.
+static FailureOr<OperandRange> yieldedBy(Operation *op, Region &region) {
+  Block &body = region.front();
+  auto yield = body.empty() ? nullptr : dyn_cast<YieldOp>(body.back());
+  if (!yield)
+    return op->emitOpError("a body must end in nn.yield");
+  return OperandRange(yield.getValues());
+}
+
+static LogicalResult requireCount(Operation *op, const Twine &what, size_t found, size_t wanted) {
+  if (found == wanted)
+    return success();
+  return op->emitOpError(what) << " must be " << wanted << ", found " << found;
+}
+
+/// Fails unless values of type `from` can be those of a value of type `to`.
+static LogicalResult requireFits(Operation *op, const Twine &what, Type from, Type to) {
+  auto a = dyn_cast<TensorType>(from), b = dyn_cast<TensorType>(to);
+  bool fits = a && b && a.getElementType() == b.getElementType();
+  std::optional<Shape> x = shapeOf(from), y = shapeOf(to);
+  if (fits && x && y) {
+    fits = x->rank() == y->rank();
+    for (int64_t i = 0; fits && i < x->rank(); ++i)
+      fits = (*x)[i].compatibleWith((*y)[i]);
+  }
+  if (fits)
+    return success();
+  return op->emitOpError(what) << " is " << from << ", wanted " << to;
+}
+
+/// A single bool or index, as far as the type tells.
+static LogicalResult requireScalar(Operation *op, const Twine &what, Value value, unsigned width) {
+  if (isNone(value))
+    return success();
+  auto type = dyn_cast<TensorType>(value.getType());
+  if (!type || !type.getElementType().isSignlessInteger(width))
+    return op->emitOpError(what) << " must be of type i" << width << ", found " << value.getType();
+  std::optional<Shape> shape = shapeOf(value);
+  std::optional<int64_t> elements = shape ? shape->numElements() : std::nullopt;
+  if (elements && *elements != 1)
+    return op->emitOpError(what) << " must have one element, found " << value.getType();
+  return success();
+}
+
+FailureOr<SmallVector<Type>> IfOp::inferResultTypes() {
+  if (failed(requireScalar(*this, "the condition", getCondition(), 1)))
+    return failure();
+  FailureOr<OperandRange> a = yieldedBy(*this, getThenRegion()),
+                          b = yieldedBy(*this, getElseRegion());
+  if (failed(a) || failed(b) ||
+      failed(requireCount(*this, "the number of results of the else branch", b->size(), a->size())))
+    return failure();
+  SmallVector<Type> types;
+  for (auto [i, x, y] : llvm::enumerate(*a, *b)) {
+    if (elementTypeOf(x) != elementTypeOf(y))
+      return emitOpError("result ") << i << " of the then branch is " << x.getType()
+                                    << ", that of the else branch " << y.getType();
+    types.push_back(widenType(x.getType(), y.getType()));
+  }
+  return types;
+}
+
+FailureOr<SmallVector<Type>> LoopOp::inferResultTypes() {
+  FailureOr<OperandRange> yielded = yieldedBy(*this, getBody());
+  if (failed(yielded) || failed(requireScalar(*this, "the trip count", getTripCount(), 64)) ||
+      failed(requireScalar(*this, "the condition", getCondition(), 1)))
+    return failure();
+  size_t carried = getInitial().size();
+  Block &body = getBody().front();
+  if (failed(requireCount(*this, "the number of the body's arguments", body.getNumArguments(),
+                          carried + 2)))
+    return failure();
+  if (yielded->size() < carried + 1)
+    return emitOpError("the body must yield the condition and ")
+           << carried << " carried values, found " << yielded->size();
+  if (failed(requireScalar(*this, "the yielded condition", (*yielded)[0], 1)))
+    return failure();
+  SmallVector<Type> types;
+  for (size_t i = 0; i < carried; ++i) {
+    Type argument = body.getArgument(i + 2).getType(), next = (*yielded)[i + 1].getType();
+    if (failed(requireFits(*this, "carried value " + Twine(i), getInitial()[i].getType(),
+                           argument)) ||
+        failed(requireFits(*this, "the next carried value " + Twine(i), next, argument)))
+      return failure();
+    types.push_back(widenType(getInitial()[i].getType(), next));
+  }
+  for (Value collected : yielded->drop_front(carried + 1)) {
+    std::optional<Shape> shape = shapeOf(collected);
+    if (!shape) {
+      types.push_back(collected.getType());
+      continue;
+    }
+    std::vector<Dim> dims = shape->dims();
+    dims.insert(dims.begin(), Dim());
+    auto ranked = rankedResult(*this, Shape(std::move(dims)), elementTypeOf(collected));
+    if (failed(ranked))
+      return failure();
+    types.push_back(ranked->front());
+  }
+  return types;
+}
+
+FailureOr<Type> nn::scanSliceType(Operation *op, Value input, int64_t axis) {
+  std::optional<Shape> shape = shapeOf(input);
+  if (!shape)
+    return Type(input.getType());
+  FailureOr<int64_t> resolved = resolveAxis(op, axis, shape->rank());
+  if (failed(resolved))
+    return failure();
+  std::vector<Dim> dims = shape->dims();
+  dims.erase(dims.begin() + *resolved);
+  return Type(tensorType(Shape(std::move(dims)), elementTypeOf(input)));
+}
+
+FailureOr<SmallVector<Type>> ScanOp::inferResultTypes() {
+  FailureOr<OperandRange> yielded = yieldedBy(*this, getBody());
+  size_t scanned = getInputAxes().size(), collected = getOutputAxes().size();
+  if (failed(yielded) ||
+      failed(requireCount(*this, "the number of input directions", getInputDirections().size(),
+                          scanned)) ||
+      failed(requireCount(*this, "the number of output directions", getOutputDirections().size(),
+                          collected)))
+    return failure();
+  if (scanned == 0 || scanned > getInputs().size())
+    return emitOpError("cannot scan ") << scanned << " of " << getInputs().size() << " operands";
+  size_t states = getInputs().size() - scanned;
+  Block &body = getBody().front();
+  if (failed(requireCount(*this, "the number of the body's arguments", body.getNumArguments(),
+                          getInputs().size())) ||
+      failed(requireCount(*this, "the number of yielded values", yielded->size(),
+                          states + collected)))
+    return failure();
+  Dim length;
+  SmallVector<Type> types;
+  for (size_t i = 0; i < states; ++i) {
+    Type argument = body.getArgument(i).getType(), next = (*yielded)[i].getType();
+    if (failed(requireFits(*this, "state " + Twine(i), getInputs()[i].getType(), argument)) ||
+        failed(requireFits(*this, "the next state " + Twine(i), next, argument)))
+      return failure();
+    types.push_back(widenType(getInputs()[i].getType(), next));
+  }
+  for (size_t i = 0; i < scanned; ++i) {
+    Value input = getInputs()[states + i];
+    FailureOr<Type> slice = scanSliceType(*this, input, getInputAxes()[i]);
+    if (failed(slice) || failed(requireFits(*this, "a slice of operand " + Twine(states + i),
+                                            *slice, body.getArgument(states + i).getType())))
+      return failure();
+    if (std::optional<Shape> shape = shapeOf(input)) {
+      const Dim &dim = (*shape)[*resolveAxis(*this, getInputAxes()[i], shape->rank())];
+      if (!length.compatibleWith(dim))
+        return emitOpError("scans operands of ") << length.size() << " and " << dim.size()
+                                                 << " slices";
+      length = mergeDims(length, dim);
+    }
+  }
+  for (size_t i = 0; i < collected; ++i) {
+    Value value = (*yielded)[states + i];
+    std::optional<Shape> shape = shapeOf(value);
+    if (!shape) {
+      types.push_back(value.getType());
+      continue;
+    }
+    FailureOr<int64_t> axis = resolveAxis(*this, getOutputAxes()[i], shape->rank() + 1);
+    if (failed(axis))
+      return failure();
+    std::vector<Dim> dims = shape->dims();
+    dims.insert(dims.begin() + *axis, length);
+    auto ranked = rankedResult(*this, Shape(std::move(dims)), elementTypeOf(value));
+    if (failed(ranked))
+      return failure();
+    types.push_back(ranked->front());
+  }
+  return types;
+}

@@ -1,0 +1,185 @@
+//===- ImportControlFlowTest.cpp - branches and loops ---------------------===//
+#include "backends/interpreter/Interpreter.h"
+#include "tests/frontend/ModelBuilder.h"
+
+using namespace quern;
+using namespace quern::onnx;
+using namespace quern::onnx::test;
+using proto::AttributeProto;
+
+namespace {
+constexpr StatusCode kInvalid = StatusCode::InvalidModel;
+
+proto::NodeProto &addNode(proto::GraphProto &graph, const std::string &op,
+                          const std::vector<std::string> &inputs, const std::string &output) {
+  proto::NodeProto &node = *graph.add_node();
+  node.set_op_type(op);
+  node.set_name(output + "_node");
+  for (const std::string &input : inputs)
+    node.add_input(input);
+  node.add_output(output);
+  return node;
+}
+
+/// The graph attribute of the node added last, with these inputs and outputs.
+proto::GraphProto &body(ModelBuilder &b, const std::string &name,
+                        const std::vector<std::string> &inputs,
+                        const std::vector<std::string> &outputs) {
+  proto::GraphProto &graph = *b.attribute(name, AttributeProto::GRAPH).mutable_g();
+  for (const std::string &input : inputs)
+    graph.add_input()->set_name(input);
+  for (const std::string &output : outputs)
+    graph.add_output()->set_name(output);
+  return graph;
+}
+
+/// A model of one If: relu(x) or x + x.
+ModelBuilder branchModel() {
+  ModelBuilder b;
+  b.input("c", {}, DType::Bool).input("x", {2}).node("If", {"c"}, {"y"}).output("y");
+  addNode(body(b, "then_branch", {}, {"t"}), "Relu", {"x"}, "t");
+  addNode(body(b, "else_branch", {}, {"e"}), "Add", {"x", "x"}, "e");
+  return b;
+}
+
+/// A model of one Loop: v starts as x and is appended to itself; the iteration is
+/// collected.
+ModelBuilder loopModel() {
+  ModelBuilder b;
+  b.input("n", {}, DType::Int64).input("x", {1, 2});
+  b.node("Loop", {"n", "", "x"}, {"last", "all"}).output("last").output("all");
+  b.graph().mutable_output(1)->clear_type();
+  auto &loop = body(b, "body", {"i", "c", "v"}, {"d", "w", "i"});
+  addNode(loop, "Identity", {"c"}, "d");
+  auto &axis = *addNode(loop, "Concat", {"v", "v"}, "w").add_attribute();
+  axis.set_name("axis");
+  axis.set_type(AttributeProto::INT);
+  axis.set_i(0);
+  return b;
+}
+
+Expected<std::vector<Tensor>> run(Imported &m, const std::vector<Tensor> &inputs,
+                                  const interpreter::RunOptions &options = {}) {
+  mlir::func::FuncOp main;
+  (*m.module)->walk([&](mlir::func::FuncOp func) { main = func; });
+  return interpreter::interpret(main, inputs, options);
+}
+
+std::vector<float> floats(const Tensor &tensor) {
+  return {tensor.data<float>(), tensor.data<float>() + tensor.numElements()};
+}
+} // namespace
+
+TEST(ImportControlFlow, BranchesSeeTheValuesAround) {
+  Imported m(branchModel());
+  ASSERT_TRUE(m.module) << m.text();
+  EXPECT_EQ(m.outputType(), "tensor<2xf32>");
+  Tensor x = Tensor::of<float>({2}, {-1, 2});
+  auto yes = run(m, {Tensor::of<bool>({}, {true}), x});
+  auto no = run(m, {Tensor::of<bool>({}, {false}), x});
+  ASSERT_TRUE(yes && no);
+  EXPECT_EQ(floats((*yes)[0]), (std::vector<float>{0, 2}));
+  EXPECT_EQ(floats((*no)[0]), (std::vector<float>{-2, 4}));
+}
+
+TEST(ImportControlFlow, CarriedTypesAreWidened) {
+  Imported m(loopModel());
+  ASSERT_TRUE(m.module) << m.text();
+  EXPECT_EQ(m.outputType(0), "tensor<?x2xf32>");
+  EXPECT_EQ(m.outputType(1), "tensor<?xi64>");
+  auto outputs =
+      run(m, {Tensor::of<int64_t>({}, {3}), Tensor::of<float>({1, 2}, {1, 2})});
+  ASSERT_TRUE(outputs) << outputs.status().message();
+  EXPECT_EQ((*outputs)[0].dims(), (Tensor::Dims{8, 2}));
+  EXPECT_EQ((*outputs)[1].describe(), "int64 3");
+  EXPECT_EQ((*outputs)[1].data<int64_t>()[2], 2);
+  // No iteration at all: the carried value as it was, nothing collected.
+  auto none = run(m, {Tensor::of<int64_t>({}, {0}), Tensor::of<float>({1, 2}, {1, 2})});
+  ASSERT_TRUE(none) << none.status().message();
+  EXPECT_EQ((*none)[0].dims(), (Tensor::Dims{1, 2}));
+  EXPECT_EQ((*none)[1].describe(), "int64 0");
+}
+
+TEST(ImportControlFlow, ScansSlices) {
+  ModelBuilder b;
+  b.input("s", {2}).input("x", {3, 2}).node("Scan", {"s", "x"}, {"sum", "sums"});
+  b.attr("num_scan_inputs", int64_t{1}).attr("scan_input_directions", std::vector<int64_t>{1});
+  b.attr("scan_output_axes", std::vector<int64_t>{1}).output("sum").output("sums");
+  auto &scan = body(b, "body", {"a", "b"}, {"c", "d"});
+  addNode(scan, "Add", {"a", "b"}, "c");
+  addNode(scan, "Identity", {"c"}, "d");
+  Imported m(b);
+  ASSERT_TRUE(m.module) << m.text();
+  EXPECT_EQ(m.outputType(1), "tensor<2x3xf32>");
+  auto outputs = run(m, {Tensor::of<float>({2}, {0, 0}),
+                         Tensor::of<float>({3, 2}, {1, 10, 2, 20, 3, 30})});
+  ASSERT_TRUE(outputs) << outputs.status().message();
+  EXPECT_EQ(floats((*outputs)[0]), (std::vector<float>{6, 60}));
+  EXPECT_EQ(floats((*outputs)[1]), (std::vector<float>{3, 5, 6, 30, 50, 60}));
+}
+
+TEST(ImportControlFlow, EndlessLoopsEnd) {
+  ModelBuilder b = loopModel();
+  // Without a trip count; the value is handed on as it is.
+  b.graph().mutable_node(0)->set_input(0, "");
+  auto &loop = *b.graph().mutable_node(0)->mutable_attribute(0)->mutable_g();
+  loop.mutable_node(1)->Clear();
+  loop.mutable_node(1)->set_op_type("Identity");
+  loop.mutable_node(1)->add_input("v");
+  loop.mutable_node(1)->add_output("w");
+  Imported m(b);
+  ASSERT_TRUE(m.module) << m.text();
+  interpreter::RunOptions options;
+  options.limits.deadline = Deadline::after(std::chrono::milliseconds(50));
+  auto outputs = run(m, {Tensor::of<int64_t>({}, {0}), Tensor::of<float>({1, 2}, {1, 2})}, options);
+  ASSERT_FALSE(outputs);
+  EXPECT_EQ(outputs.status().code(), StatusCode::ResourceLimit);
+  expectContains(outputs.status().message(), "node 'last_node' (nn.loop)");
+}
+
+TEST(ImportControlFlow, BadBodies) {
+  ModelBuilder elements = branchModel();
+  auto &branch = *elements.graph().mutable_node(0)->mutable_attribute(1)->mutable_g();
+  branch.mutable_node(0)->Clear();
+  branch.mutable_node(0)->set_op_type("Identity");
+  branch.mutable_node(0)->add_input("c");
+  branch.mutable_node(0)->add_output("e");
+  expectError(elements, kInvalid, {"'y_node' (If, opset 13)", "result 0 of the then branch"});
+
+  ModelBuilder missing = branchModel();
+  missing.graph().mutable_node(0)->mutable_attribute()->RemoveLast();
+  expectError(missing, kInvalid, {"required attribute 'else_branch' is missing"});
+
+  ModelBuilder undefined = branchModel();
+  undefined.graph().mutable_node(0)->mutable_attribute(0)->mutable_g()->mutable_node(0)->set_input(
+      0, "nothing");
+  expectError(undefined, kInvalid, {"'y_node' (If, opset 13)", "'nothing' is undefined"});
+
+  ModelBuilder inputs = loopModel();
+  inputs.graph().mutable_node(0)->mutable_attribute(0)->mutable_g()->add_input()->set_name("z");
+  expectError(inputs, kInvalid, {"the body has 4 inputs, expected 3"});
+
+  ModelBuilder outputs = loopModel();
+  outputs.graph().mutable_node(0)->add_output("more");
+  expectError(outputs, kInvalid, {"has 3 outputs, the body gives 2"});
+}
+
+// The body of each loop is imported up to four times: bounded by the node limit.
+TEST(ImportControlFlow, NestedLoopsAreBounded) {
+  ModelBuilder b = loopModel();
+  for (int i = 0; i < 20; ++i) {
+    ModelBuilder outer = loopModel();
+    auto &loop = *outer.graph().mutable_node(0)->mutable_attribute(0)->mutable_g();
+    proto::NodeProto inner = b.graph().node(0);
+    inner.set_name("inner" + std::to_string(i));
+    inner.set_output(0, "l" + std::to_string(i));
+    inner.set_output(1, "a" + std::to_string(i));
+    *loop.add_node() = inner;
+    b.model.Swap(&outer.model);
+  }
+  Limits limits;
+  limits.maxNodes = 100000;
+  Imported m(b, limits);
+  if (!m.module)
+    expectContains(m.text(), "maxNodes");
+}
