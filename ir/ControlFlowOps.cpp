@@ -100,8 +100,8 @@ FailureOr<SmallVector<Type>> LoopOp::inferResultTypes() {
   SmallVector<Type> types;
   for (size_t i = 0; i < carried; ++i) {
     Type argument = body.getArgument(i + 2).getType(), next = (*yielded)[i + 1].getType();
-    if (failed(requireFits(*this, "carried value " + Twine(i), getInitial()[i].getType(),
-                           argument)) ||
+    if (failed(
+            requireFits(*this, "carried value " + Twine(i), getInitial()[i].getType(), argument)) ||
         failed(requireFits(*this, "the next carried value " + Twine(i), next, argument)))
       return failure();
     types.push_back(widenType(getInitial()[i].getType(), next));
@@ -149,8 +149,8 @@ FailureOr<SmallVector<Type>> ScanOp::inferResultTypes() {
   Block &body = getBody().front();
   if (failed(requireCount(*this, "the number of the body's arguments", body.getNumArguments(),
                           getInputs().size())) ||
-      failed(requireCount(*this, "the number of yielded values", yielded->size(),
-                          states + collected)))
+      failed(
+          requireCount(*this, "the number of yielded values", yielded->size(), states + collected)))
     return failure();
   Dim length;
   SmallVector<Type> types;
@@ -170,8 +170,8 @@ FailureOr<SmallVector<Type>> ScanOp::inferResultTypes() {
     if (std::optional<Shape> shape = shapeOf(input)) {
       const Dim &dim = (*shape)[*resolveAxis(*this, getInputAxes()[i], shape->rank())];
       if (!length.compatibleWith(dim))
-        return emitOpError("scans operands of ") << length.size() << " and " << dim.size()
-                                                 << " slices";
+        return emitOpError("scans operands of ")
+               << length.size() << " and " << dim.size() << " slices";
       length = mergeDims(length, dim);
     }
   }

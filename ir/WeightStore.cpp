@@ -21,6 +21,8 @@ struct WeightSource::Blob {
   bool isMappedFile = false;
 
   WeightRecipe recipe;
+  /// Those that run with this one, itself included.
+  int64_t recipes = 0;
   std::mutex mutex;
   /// The result of the recipe, until it is released.
   Tensor result;
@@ -44,14 +46,22 @@ WeightSource WeightSource::of(const Tensor &tensor) {
 }
 
 WeightSource WeightSource::computed(DType dtype, Tensor::Dims dims, WeightRecipe recipe,
-                                    Tensor now) {
+                                    std::span<const WeightSource> operands, Tensor now) {
+  int64_t recipes = 1;
+  for (const WeightSource &operand : operands)
+    recipes = std::min(recipes + operand.recipes(), kMaxRecipes + 1);
+  if (recipes > kMaxRecipes && now.isPresent())
+    return of(now);
   auto blob = std::make_shared<Blob>();
+  blob->recipes = recipes;
   blob->recipe = std::move(recipe);
   blob->result = std::move(now);
   WeightSource source(blob, 0, dtype, std::move(dims));
   blob->size = source.bytes;
   return source;
 }
+
+int64_t WeightSource::recipes() const { return blob->recipes; }
 
 std::string WeightSource::key() const {
   return std::to_string(blob->number) + "+" + std::to_string(offset) + ":" +

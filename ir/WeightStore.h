@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <span>
 #include <string>
 
 namespace quern::nn {
@@ -21,10 +22,16 @@ class WeightSource {
 public:
   /// A tensor in memory, kept by the source.
   static WeightSource of(const Tensor &tensor);
-  /// What `recipe` computes, of this type and shape. `now`, when present, is the
-  /// result of a first call, kept until `release`.
+  /// What `recipe` computes from `operands`, of this type and shape. `now`, when
+  /// present, is the result of a first call, kept until `release`; and for ever when
+  /// computing it again would take more than kMaxRecipes.
   static WeightSource computed(DType dtype, Tensor::Dims dims, WeightRecipe recipe,
-                               Tensor now = {});
+                               std::span<const WeightSource> operands = {}, Tensor now = {});
+  /// Recipes run recipes, one inside the other, and some of them several times: a
+  /// model can make that as deep and as many as it likes.
+  static constexpr int64_t kMaxRecipes = 16;
+  /// How many recipes run when it is computed again.
+  int64_t recipes() const;
 
   DType dtype() const { return elementType; }
   const Tensor::Dims &dims() const { return sizes; }

@@ -108,7 +108,8 @@ Expected<WeightSource> scaledWeights(const Producer &producer, std::vector<doubl
   QUERN_TRY(budget.require(work));
   QUERN_TRY(budget.spend(work.value()));
   QUERN_TRY(budget.hold(weights.numBytes()));
-  auto recipe = [weights, order = producer.order, scale = std::move(scale)]() -> Expected<Tensor> {
+  WeightRecipe recipe = [weights, order = producer.order,
+                         scale = std::move(scale)]() -> Expected<Tensor> {
     QUERN_ASSIGN(Tensor view, weights.view());
     QUERN_ASSIGN(Tensor scaled, scaleChannels(view, order, scale));
     view = Tensor();

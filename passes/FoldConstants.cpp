@@ -145,7 +145,7 @@ WeightSource ConstantFolder::recomputable(OpResult result, const Tensor &now) co
       source.release();
     return results[number];
   };
-  return WeightSource::computed(now.dtype(), now.dims(), std::move(recipe), now);
+  return WeightSource::computed(now.dtype(), now.dims(), std::move(recipe), sources, now);
 }
 
 std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) {

@@ -173,32 +173,32 @@ static Expected<nn::ReferenceCall> makeCall(nn::LoopOp op, llvm::ArrayRef<mlir::
   for (mlir::Value value :
        op.getBody().front().getTerminator()->getOperands().drop_front(carried + 1))
     kinds.push_back(collectedOf(value, /*axis=*/0, /*backwards=*/false));
-  return nn::ReferenceCall([body, carried, kinds](std::span<const Tensor> inputs,
-                                                  Budget &budget) -> TensorsOrError {
-    int64_t trips = INT64_MAX;
-    bool goesOn = true;
-    if (inputs[0].isPresent()) {
-      QUERN_ASSIGN(trips, scalarOf<int64_t>(inputs[0], "the trip count"));
-    }
-    if (inputs[1].isPresent()) {
-      QUERN_ASSIGN(goesOn, scalarOf<bool>(inputs[1], "the condition"));
-    }
-    Tensors values(inputs.begin() + 2, inputs.begin() + 2 + static_cast<ptrdiff_t>(carried));
-    std::span<const Tensor> around = inputs.subspan(2 + carried);
-    std::vector<Tensors> parts(kinds.size());
-    for (int64_t i = 0; i < trips && goesOn; ++i) {
-      QUERN_TRY(budget.check());
-      Tensors arguments = {Tensor::of<int64_t>({}, {i}), Tensor::of<bool>({}, {goesOn})};
-      arguments.insert(arguments.end(), values.begin(), values.end());
-      QUERN_ASSIGN(Tensors yielded, body->run(join(std::move(arguments), around), budget));
-      QUERN_ASSIGN(goesOn, scalarOf<bool>(yielded[0], "the condition that the body yields"));
-      std::move(yielded.begin() + 1, yielded.begin() + 1 + static_cast<ptrdiff_t>(carried),
-                values.begin());
-      QUERN_TRY(keepCollected(yielded, carried + 1, parts, budget));
-    }
-    QUERN_TRY(addCollected(kinds, parts, budget, values));
-    return values;
-  });
+  return nn::ReferenceCall(
+      [body, carried, kinds](std::span<const Tensor> inputs, Budget &budget) -> TensorsOrError {
+        int64_t trips = INT64_MAX;
+        bool goesOn = true;
+        if (inputs[0].isPresent()) {
+          QUERN_ASSIGN(trips, scalarOf<int64_t>(inputs[0], "the trip count"));
+        }
+        if (inputs[1].isPresent()) {
+          QUERN_ASSIGN(goesOn, scalarOf<bool>(inputs[1], "the condition"));
+        }
+        Tensors values(inputs.begin() + 2, inputs.begin() + 2 + static_cast<ptrdiff_t>(carried));
+        std::span<const Tensor> around = inputs.subspan(2 + carried);
+        std::vector<Tensors> parts(kinds.size());
+        for (int64_t i = 0; i < trips && goesOn; ++i) {
+          QUERN_TRY(budget.check());
+          Tensors arguments = {Tensor::of<int64_t>({}, {i}), Tensor::of<bool>({}, {goesOn})};
+          arguments.insert(arguments.end(), values.begin(), values.end());
+          QUERN_ASSIGN(Tensors yielded, body->run(join(std::move(arguments), around), budget));
+          QUERN_ASSIGN(goesOn, scalarOf<bool>(yielded[0], "the condition that the body yields"));
+          std::move(yielded.begin() + 1, yielded.begin() + 1 + static_cast<ptrdiff_t>(carried),
+                    values.begin());
+          QUERN_TRY(keepCollected(yielded, carried + 1, parts, budget));
+        }
+        QUERN_TRY(addCollected(kinds, parts, budget, values));
+        return values;
+      });
 }
 
 namespace {
@@ -232,8 +232,7 @@ static Expected<nn::ReferenceCall> makeCall(nn::ScanOp op, llvm::ArrayRef<mlir::
   std::vector<Collected> kinds;
   auto yielded = op.getBody().front().getTerminator()->getOperands().drop_front(states);
   for (auto [i, value] : llvm::enumerate(yielded))
-    kinds.push_back(
-        collectedOf(value, op.getOutputAxes()[i], op.getOutputDirections()[i] == 1));
+    kinds.push_back(collectedOf(value, op.getOutputAxes()[i], op.getOutputDirections()[i] == 1));
   return nn::ReferenceCall([body, given, states, kinds](std::span<const Tensor> inputs,
                                                         Budget &budget) -> TensorsOrError {
     ScanInputs scan = given;

@@ -87,8 +87,7 @@ TEST(ImportControlFlow, CarriedTypesAreWidened) {
   ASSERT_TRUE(m.module) << m.text();
   EXPECT_EQ(m.outputType(0), "tensor<?x2xf32>");
   EXPECT_EQ(m.outputType(1), "tensor<?xi64>");
-  auto outputs =
-      run(m, {Tensor::of<int64_t>({}, {3}), Tensor::of<float>({1, 2}, {1, 2})});
+  auto outputs = run(m, {Tensor::of<int64_t>({}, {3}), Tensor::of<float>({1, 2}, {1, 2})});
   ASSERT_TRUE(outputs) << outputs.status().message();
   EXPECT_EQ((*outputs)[0].dims(), (Tensor::Dims{8, 2}));
   EXPECT_EQ((*outputs)[1].describe(), "int64 3");
@@ -111,8 +110,8 @@ TEST(ImportControlFlow, ScansSlices) {
   Imported m(b);
   ASSERT_TRUE(m.module) << m.text();
   EXPECT_EQ(m.outputType(1), "tensor<2x3xf32>");
-  auto outputs = run(m, {Tensor::of<float>({2}, {0, 0}),
-                         Tensor::of<float>({3, 2}, {1, 10, 2, 20, 3, 30})});
+  auto outputs =
+      run(m, {Tensor::of<float>({2}, {0, 0}), Tensor::of<float>({3, 2}, {1, 10, 2, 20, 3, 30})});
   ASSERT_TRUE(outputs) << outputs.status().message();
   EXPECT_EQ(floats((*outputs)[0]), (std::vector<float>{6, 60}));
   EXPECT_EQ(floats((*outputs)[1]), (std::vector<float>{3, 5, 6, 30, 50, 60}));

@@ -24,7 +24,7 @@ WeightSource counted(int64_t elements, int &calls, bool hasResult) {
   Tensor now;
   if (hasResult)
     now = recipe().take();
-  return WeightSource::computed(DType::Float32, {elements}, recipe, now);
+  return WeightSource::computed(DType::Float32, {elements}, recipe, {}, now);
 }
 
 /// A temporary file of floats 0, 1, 2, ... after one byte, mapped.
@@ -94,6 +94,29 @@ TEST(WeightSource, AWrongRecipeIsAnError) {
   auto loaded = weight.load();
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.status().message(), "a folded weight is float32 3, wanted float32 4");
+}
+
+// Each is computed from the one before, twice: 2^60 recipes for the last.
+TEST(WeightSource, TooManyRecipesAreNotRunAgain) {
+  int calls = 0;
+  WeightSource weight = counted(4, calls, /*hasResult=*/true);
+  for (int i = 0; i < 60; ++i) {
+    WeightSource operands[] = {weight, weight};
+    auto recipe = [weight]() -> Expected<Tensor> {
+      QUERN_ASSIGN(Tensor first, weight.load());
+      return weight.load();
+    };
+    Tensor now = weight.load().take();
+    weight.release();
+    weight = WeightSource::computed(DType::Float32, {4}, recipe, operands, now);
+    EXPECT_LE(weight.recipes(), WeightSource::kMaxRecipes);
+  }
+  calls = 0;
+  weight.release();
+  auto loaded = weight.load();
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->data<float>()[3], 4.0f);
+  EXPECT_LE(calls, WeightSource::kMaxRecipes);
 }
 
 TEST(WeightSource, KeysNameWeightsNotAddresses) {

@@ -54,7 +54,7 @@ TEST(PackedWeights, LetGoOfWhatIsPacked) {
   std::atomic<int> calls = 0;
   Tensor folded = ramp();
   WeightSource source = WeightSource::computed(
-      DType::Float32, {kElements}, []() -> Expected<Tensor> { return ramp(); }, folded);
+      DType::Float32, {kElements}, []() -> Expected<Tensor> { return ramp(); }, {}, folded);
   StepBuffer buffer = counting(source, "x", calls);
   EXPECT_FALSE(folded.isSoleOwner());
   ASSERT_TRUE(weights.pack({&buffer}));
