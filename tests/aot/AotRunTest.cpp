@@ -246,3 +246,25 @@ TEST_F(AotRunTest, RefusesAnotherCpu) {
   EXPECT_EQ(model.run(inputs, outputs, model.workspace), QUERN_MODEL_UNSUPPORTED_CPU);
   EXPECT_EQ(row, std::vector<float>(kClasses, -1));
 }
+
+TEST_F(AotRunTest, RefusesIndicesOutOfRange) {
+  auto module = parse(R"(func.func @main(%i: tensor<3xi64>) -> tensor<3x2xf32> {
+    %t = nn.constant dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]]> : tensor<4x2xf32>
+    %r = nn.gather %t, %i {axis = 0} : (tensor<4x2xf32>, tensor<3xi64>) -> tensor<3x2xf32>
+    return %r : tensor<3x2xf32>
+  })");
+  Status status = compile(*module, "gather.so", "m");
+  ASSERT_TRUE(status.isOk()) << status.message();
+  LoadedModel model(path("gather.so"));
+  auto run = [&](std::vector<int64_t> indices, std::vector<float> &rows) {
+    rows.assign(6, -1);
+    const void *inputs[] = {indices.data()};
+    void *outputs[] = {rows.data()};
+    return model.run(inputs, outputs, model.workspace);
+  };
+  std::vector<float> rows;
+  EXPECT_EQ(run({0, 4, 1}, rows), QUERN_MODEL_INDEX_OUT_OF_RANGE);
+  EXPECT_EQ(run({0, 1, -5}, rows), QUERN_MODEL_INDEX_OUT_OF_RANGE);
+  EXPECT_EQ(run({3, -4, 1}, rows), QUERN_MODEL_OK);
+  EXPECT_EQ(rows, (std::vector<float>{7, 8, 1, 2, 3, 4}));
+}

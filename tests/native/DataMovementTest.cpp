@@ -127,12 +127,22 @@ TEST_P(DataMovementTest, gathersWithConstantIndices) {
   expectWithConstants("nn.gather", {"[0, -1, 2, 2]"}, "{axis = 0}", "tensor<5x37xf32>",
                       "tensor<4x37xf32>");
   expectWithConstants("nn.gather", {"[4, 0]"}, "{axis = -1}", "tensor<3x5xi64>", "tensor<3x2xi64>");
-  EXPECT_NE(refusalOf(R"(
-    func.func @main(%a: tensor<5xf32>, %b: tensor<2xi64>) -> tensor<2xf32> {
-      %r = nn.gather %a, %b {axis = 0} : (tensor<5xf32>, tensor<2xi64>) -> tensor<2xf32>
-      return %r : tensor<2xf32>
-    })"),
-            "");
+}
+
+// Random indices are -2 to 2.
+TEST_P(DataMovementTest, gathersWithIndicesOfTheRun) {
+  for (std::string element : {"f32", "f64", "i8", "i1", "f16", "i64"})
+    for (std::string index : {"i32", "i64"}) {
+      expectOpMatches("nn.gather %a, %b {axis = 0}",
+                      {"tensor<5x37x" + element + ">", "tensor<2x3x" + index + ">"},
+                      "tensor<2x3x37x" + element + ">");
+      expectOpMatches("nn.gather %a, %b {axis = 1}",
+                      {"tensor<3x3x2x" + element + ">", "tensor<4x" + index + ">"},
+                      "tensor<3x4x2x" + element + ">");
+      expectOpMatches("nn.gather %a, %b {axis = -1}",
+                      {"tensor<3x4x" + element + ">", "tensor<" + index + ">"},
+                      "tensor<3x" + element + ">");
+    }
 }
 
 TEST_P(DataMovementTest, reshapesCopy) {

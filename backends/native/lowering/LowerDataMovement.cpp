@@ -287,26 +287,14 @@ LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
 LoweringResult native::lower(nn::GatherOp op, const LoweringContext &context) {
   if (std::string reason = refuseType(op); !reason.empty())
     return LoweringResult::refuse(reason);
-  std::optional<Tensor> indices = context.values.tensorOf(op.getIndices());
-  if (!indices)
-    return LoweringResult::refuse("the indices are known only at run time");
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   int64_t axis = op.getAxis();
-  auto rows = Tensor::allocate(DType::Int64, {indices->numElements()});
-  if (!rows)
-    return LoweringResult::refuse(rows.status().message());
-  for (int64_t i = 0; i < indices->numElements(); ++i) {
-    int64_t row = indices->dtype() == DType::Int64 ? indices->data<int64_t>()[i]
-                                                   : indices->data<int32_t>()[i];
-    row += row < 0 ? sizes[axis] : 0;
-    if (row < 0 || row >= sizes[axis])
-      return LoweringResult::refuse("an index is out of range");
-    rows->mutableData<int64_t>()[i] = row;
-  }
+  GatherShape shape{productOf(sizes.take_front(axis)), sizes[axis],
+                    productOf(sizes.drop_front(axis + 1)), context.elementsOf(op.getIndices())};
   LoweringResult lowered;
-  appendGather(productOf(sizes.take_front(axis)), sizes[axis], *rows,
-               productOf(sizes.drop_front(axis + 1)), dtypeOfValue(op.getInput()),
-               StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult()), lowered.steps);
+  appendGather(shape, dtypeOfValue(op.getInput()), dtypeOfValue(op.getIndices()),
+               StepBuffer::of(op.getInput()), StepBuffer::of(op.getIndices()),
+               StepBuffer::of(op.getResult()), lowered.steps);
   return lowered;
 }
 
