@@ -42,12 +42,15 @@ std::vector<Tensor> inputsOf(const Executable &executable, const std::string &na
 double microseconds(const std::function<void()> &body) {
   auto start = std::chrono::steady_clock::now();
   body();
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+      .count();
 }
 
 void report(const char *what, std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  auto at = [&](double share) { return values[static_cast<size_t>(share * double(values.size() - 1))]; };
+  auto at = [&](double share) {
+    return values[static_cast<size_t>(share * double(values.size() - 1))];
+  };
   fmt::print("{:<34} p50 {:9.1f} us  p90 {:9.1f} us  max {:9.1f} us\n", what, at(0.5), at(0.9),
              at(1.0));
 }

@@ -13,10 +13,15 @@ Type nn::widenType(Type a, Type b) {
   std::optional<Shape> x = shapeOf(a), y = shapeOf(b);
   if (!x || !y || x->rank() != y->rank())
     return UnrankedTensorType::get(element);
-  std::vector<Dim> dims;
+  DimVector dims;
   for (int64_t i = 0; i < x->rank(); ++i)
     dims.push_back((*x)[i].provablyEquals((*y)[i]) ? (*x)[i] : Dim());
   return tensorType(Shape(std::move(dims)), element);
+}
+
+/// What the bodies' types say: the rules of these ops do not run on numbers.
+static InferredType inferredOf(Type type) {
+  return {cast<TensorType>(type).getElementType(), shapeOf(type)};
 }
 
 /// The values that a body yields. The op's own verifier may see it before that of
@@ -64,7 +69,7 @@ static LogicalResult requireScalar(Operation *op, const Twine &what, Value value
   return success();
 }
 
-FailureOr<SmallVector<Type>> IfOp::inferResultTypes() {
+InferredTypes IfOp::inferResultTypes(const ShapeFacts &) {
   if (failed(requireScalar(*this, "the condition", getCondition(), 1)))
     return failure();
   FailureOr<OperandRange> a = yieldedBy(*this, getThenRegion()),
@@ -72,17 +77,17 @@ FailureOr<SmallVector<Type>> IfOp::inferResultTypes() {
   if (failed(a) || failed(b) ||
       failed(requireCount(*this, "the number of results of the else branch", b->size(), a->size())))
     return failure();
-  SmallVector<Type> types;
+  SmallVector<InferredType, 1> types;
   for (auto [i, x, y] : llvm::enumerate(*a, *b)) {
     if (elementTypeOf(x) != elementTypeOf(y))
       return emitOpError("result ") << i << " of the then branch is " << x.getType()
                                     << ", that of the else branch " << y.getType();
-    types.push_back(widenType(x.getType(), y.getType()));
+    types.push_back(inferredOf(widenType(x.getType(), y.getType())));
   }
   return types;
 }
 
-FailureOr<SmallVector<Type>> LoopOp::inferResultTypes() {
+InferredTypes LoopOp::inferResultTypes(const ShapeFacts &) {
   FailureOr<OperandRange> yielded = yieldedBy(*this, getBody());
   if (failed(yielded) || failed(requireScalar(*this, "the trip count", getTripCount(), 64)) ||
       failed(requireScalar(*this, "the condition", getCondition(), 1)))
@@ -97,22 +102,22 @@ FailureOr<SmallVector<Type>> LoopOp::inferResultTypes() {
            << carried << " carried values, found " << yielded->size();
   if (failed(requireScalar(*this, "the yielded condition", (*yielded)[0], 1)))
     return failure();
-  SmallVector<Type> types;
+  SmallVector<InferredType, 1> types;
   for (size_t i = 0; i < carried; ++i) {
     Type argument = body.getArgument(i + 2).getType(), next = (*yielded)[i + 1].getType();
     if (failed(
             requireFits(*this, "carried value " + Twine(i), getInitial()[i].getType(), argument)) ||
         failed(requireFits(*this, "the next carried value " + Twine(i), next, argument)))
       return failure();
-    types.push_back(widenType(getInitial()[i].getType(), next));
+    types.push_back(inferredOf(widenType(getInitial()[i].getType(), next)));
   }
   for (Value collected : yielded->drop_front(carried + 1)) {
     std::optional<Shape> shape = shapeOf(collected);
     if (!shape) {
-      types.push_back(collected.getType());
+      types.push_back(inferredOf(collected.getType()));
       continue;
     }
-    std::vector<Dim> dims = shape->dims();
+    DimVector dims = shape->dims();
     dims.insert(dims.begin(), Dim());
     auto ranked = rankedResult(*this, Shape(std::move(dims)), elementTypeOf(collected));
     if (failed(ranked))
@@ -129,12 +134,12 @@ FailureOr<Type> nn::scanSliceType(Operation *op, Value input, int64_t axis) {
   FailureOr<int64_t> resolved = resolveAxis(op, axis, shape->rank());
   if (failed(resolved))
     return failure();
-  std::vector<Dim> dims = shape->dims();
+  DimVector dims = shape->dims();
   dims.erase(dims.begin() + *resolved);
   return Type(tensorType(Shape(std::move(dims)), elementTypeOf(input)));
 }
 
-FailureOr<SmallVector<Type>> ScanOp::inferResultTypes() {
+InferredTypes ScanOp::inferResultTypes(const ShapeFacts &) {
   FailureOr<OperandRange> yielded = yieldedBy(*this, getBody());
   size_t scanned = getInputAxes().size(), collected = getOutputAxes().size();
   if (failed(yielded) ||
@@ -153,13 +158,13 @@ FailureOr<SmallVector<Type>> ScanOp::inferResultTypes() {
           requireCount(*this, "the number of yielded values", yielded->size(), states + collected)))
     return failure();
   Dim length;
-  SmallVector<Type> types;
+  SmallVector<InferredType, 1> types;
   for (size_t i = 0; i < states; ++i) {
     Type argument = body.getArgument(i).getType(), next = (*yielded)[i].getType();
     if (failed(requireFits(*this, "state " + Twine(i), getInputs()[i].getType(), argument)) ||
         failed(requireFits(*this, "the next state " + Twine(i), next, argument)))
       return failure();
-    types.push_back(widenType(getInputs()[i].getType(), next));
+    types.push_back(inferredOf(widenType(getInputs()[i].getType(), next)));
   }
   for (size_t i = 0; i < scanned; ++i) {
     Value input = getInputs()[states + i];
@@ -179,13 +184,13 @@ FailureOr<SmallVector<Type>> ScanOp::inferResultTypes() {
     Value value = (*yielded)[states + i];
     std::optional<Shape> shape = shapeOf(value);
     if (!shape) {
-      types.push_back(value.getType());
+      types.push_back(inferredOf(value.getType()));
       continue;
     }
     FailureOr<int64_t> axis = resolveAxis(*this, getOutputAxes()[i], shape->rank() + 1);
     if (failed(axis))
       return failure();
-    std::vector<Dim> dims = shape->dims();
+    DimVector dims = shape->dims();
     dims.insert(dims.begin() + *axis, length);
     auto ranked = rankedResult(*this, Shape(std::move(dims)), elementTypeOf(value));
     if (failed(ranked))

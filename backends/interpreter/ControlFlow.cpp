@@ -32,6 +32,26 @@ static Expected<Program> programOf(mlir::Region &region, llvm::ArrayRef<mlir::Va
   return Program(std::make_shared<const ReferenceProgram>(std::move(program)));
 }
 
+static TensorsOrError runOn(const ReferenceProgram &program, std::span<const Tensor> inputs,
+                            Budget &budget) {
+  QUERN_ASSIGN(std::vector<AnyValue> results, program.run({inputs, budget}));
+  return tensorsOf(std::move(results));
+}
+
+/// A call that computes on tensors: what these ops carry is nothing else yet.
+template <typename Compute> static nn::ReferenceCall callOnTensors(Compute compute) {
+  return [compute](const ReferenceArguments &arguments) -> Expected<std::vector<AnyValue>> {
+    Tensors inputs;
+    for (size_t i = 0; i < arguments.inputs.size(); ++i) {
+      QUERN_ASSIGN(Tensor tensor, arguments.inputs[i].toTensor());
+      inputs.push_back(std::move(tensor));
+    }
+    QUERN_ASSIGN(Tensors results, compute(std::span<const Tensor>(inputs), arguments.budget));
+    return std::vector<AnyValue>(std::make_move_iterator(results.begin()),
+                                 std::make_move_iterator(results.end()));
+  };
+}
+
 /// The body's arguments, then what it captures.
 static Tensors join(Tensors arguments, std::span<const Tensor> captured) {
   arguments.insert(arguments.end(), captured.begin(), captured.end());
@@ -120,9 +140,9 @@ struct Collected {
 
 static Collected collectedOf(mlir::Value value, int64_t axis, bool backwards) {
   Collected result{nn::dtypeOf(nn::elementTypeOf(value)), {}, axis, backwards};
-  std::optional<Shape> shape = nn::shapeOf(value);
+  std::optional<nn::Shape> shape = nn::shapeOf(value);
   if (shape)
-    for (const Dim &dim : shape->dims())
+    for (const nn::Dim &dim : shape->dims())
       result.dims.push_back(dim.isStatic() ? dim.size() : 0);
   return result;
 }
@@ -159,11 +179,10 @@ static Status keepCollected(Tensors &yielded, size_t first, std::vector<Tensors>
 static Expected<nn::ReferenceCall> makeCall(nn::IfOp op, llvm::ArrayRef<mlir::Value> captured) {
   QUERN_ASSIGN(Program yes, programOf(op.getThenRegion(), captured));
   QUERN_ASSIGN(Program no, programOf(op.getElseRegion(), captured));
-  return nn::ReferenceCall(
-      [yes, no](std::span<const Tensor> inputs, Budget &budget) -> TensorsOrError {
-        QUERN_ASSIGN(bool condition, scalarOf<bool>(inputs[0], "the condition"));
-        return (condition ? yes : no)->run(inputs.subspan(1), budget);
-      });
+  return callOnTensors([yes, no](std::span<const Tensor> inputs, Budget &budget) -> TensorsOrError {
+    QUERN_ASSIGN(bool condition, scalarOf<bool>(inputs[0], "the condition"));
+    return runOn(condition ? *yes : *no, inputs.subspan(1), budget);
+  });
 }
 
 static Expected<nn::ReferenceCall> makeCall(nn::LoopOp op, llvm::ArrayRef<mlir::Value> captured) {
@@ -173,7 +192,7 @@ static Expected<nn::ReferenceCall> makeCall(nn::LoopOp op, llvm::ArrayRef<mlir::
   for (mlir::Value value :
        op.getBody().front().getTerminator()->getOperands().drop_front(carried + 1))
     kinds.push_back(collectedOf(value, /*axis=*/0, /*backwards=*/false));
-  return nn::ReferenceCall(
+  return callOnTensors(
       [body, carried, kinds](std::span<const Tensor> inputs, Budget &budget) -> TensorsOrError {
         int64_t trips = INT64_MAX;
         bool goesOn = true;
@@ -190,7 +209,7 @@ static Expected<nn::ReferenceCall> makeCall(nn::LoopOp op, llvm::ArrayRef<mlir::
           QUERN_TRY(budget.check());
           Tensors arguments = {Tensor::of<int64_t>({}, {i}), Tensor::of<bool>({}, {goesOn})};
           arguments.insert(arguments.end(), values.begin(), values.end());
-          QUERN_ASSIGN(Tensors yielded, body->run(join(std::move(arguments), around), budget));
+          QUERN_ASSIGN(Tensors yielded, runOn(*body, join(std::move(arguments), around), budget));
           QUERN_ASSIGN(goesOn, scalarOf<bool>(yielded[0], "the condition that the body yields"));
           std::move(yielded.begin() + 1, yielded.begin() + 1 + static_cast<ptrdiff_t>(carried),
                     values.begin());
@@ -233,8 +252,8 @@ static Expected<nn::ReferenceCall> makeCall(nn::ScanOp op, llvm::ArrayRef<mlir::
   auto yielded = op.getBody().front().getTerminator()->getOperands().drop_front(states);
   for (auto [i, value] : llvm::enumerate(yielded))
     kinds.push_back(collectedOf(value, op.getOutputAxes()[i], op.getOutputDirections()[i] == 1));
-  return nn::ReferenceCall([body, given, states, kinds](std::span<const Tensor> inputs,
-                                                        Budget &budget) -> TensorsOrError {
+  return callOnTensors([body, given, states, kinds](std::span<const Tensor> inputs,
+                                                    Budget &budget) -> TensorsOrError {
     ScanInputs scan = given;
     std::span<const Tensor> scanned = inputs.subspan(states, scan.axes.size());
     std::span<const Tensor> around = inputs.subspan(states + scan.axes.size());
@@ -249,7 +268,7 @@ static Expected<nn::ReferenceCall> makeCall(nn::ScanOp op, llvm::ArrayRef<mlir::
         QUERN_ASSIGN(Tensor slice, sliceOf(scanned[j], scan.axes[j], position, budget));
         arguments.push_back(std::move(slice));
       }
-      QUERN_ASSIGN(Tensors yielded, body->run(join(std::move(arguments), around), budget));
+      QUERN_ASSIGN(Tensors yielded, runOn(*body, join(std::move(arguments), around), budget));
       std::move(yielded.begin(), yielded.begin() + static_cast<ptrdiff_t>(states), values.begin());
       QUERN_TRY(keepCollected(yielded, states, parts, budget));
     }

@@ -131,7 +131,7 @@ static std::vector<int64_t> intsFor(NodeImport &node, const char *name, size_t c
 
 /// The type of a slice along `axis`.
 static Type sliceType(NodeImport &node, Value input, int64_t axis) {
-  std::optional<Shape> shape = nn::shapeOf(input);
+  std::optional<nn::Shape> shape = nn::shapeOf(input);
   if (!shape)
     return input.getType();
   if (axis < -shape->rank() || axis >= shape->rank()) {
@@ -139,9 +139,9 @@ static Type sliceType(NodeImport &node, Value input, int64_t axis) {
                  " is no dimension of a tensor of rank " + std::to_string(shape->rank()));
     return input.getType();
   }
-  std::vector<Dim> dims = shape->dims();
+  nn::DimVector dims = shape->dims();
   dims.erase(dims.begin() + (axis < 0 ? axis + shape->rank() : axis));
-  return nn::tensorType(Shape(std::move(dims)), nn::elementTypeOf(input));
+  return nn::tensorType(nn::Shape(std::move(dims)), nn::elementTypeOf(input));
 }
 
 static void importScan(NodeImport &node) {

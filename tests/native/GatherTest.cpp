@@ -60,8 +60,7 @@ TEST(GatherTest, IndicesAreChecked) {
           EXPECT_EQ(found.status().code(), StatusCode::InvalidInput) << index << " at " << at;
           for (const Status &status : {interpreted.status(), found.status()}) {
             EXPECT_NE(status.message().find("v2"), std::string::npos) << status.message();
-            EXPECT_NE(status.message().find("out of range"), std::string::npos)
-                << status.message();
+            EXPECT_NE(status.message().find("out of range"), std::string::npos) << status.message();
           }
         }
       auto found = session->run(std::vector{good});
