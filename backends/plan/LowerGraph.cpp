@@ -75,9 +75,10 @@ void GraphLowering::need(Value value) {
     needed.insert(value);
 }
 
-/// Steps say what they read; a reference kernel reads all operands.
+/// Steps say what they read; a reference kernel reads all operands. So does an op that
+/// has nothing to compute: what is wrong with its operands is reported all the same.
 void GraphLowering::needOperands(const LoweredOp &entry) {
-  if (entry.reference)
+  if (entry.steps.empty())
     for (Value operand : entry.op->getOperands())
       need(operand);
   for (const LoweredStep &step : entry.steps)

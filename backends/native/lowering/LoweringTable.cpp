@@ -64,6 +64,10 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::ConstantOfShapeOp>("the size of the result depends on data"),
       reference<nn::RangeOp>("the size of the result depends on data"),
       reference<nn::ResizeOp>("no native code for resizing"),
+      // ControlFlow
+      reference<nn::IfOp>("no native code for control flow"),
+      reference<nn::LoopOp>("no native code for control flow"),
+      reference<nn::ScanOp>("no native code for control flow"),
   };
   return rows;
 }

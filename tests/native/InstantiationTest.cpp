@@ -1,0 +1,152 @@
+//===- InstantiationTest.cpp - plans for new sizes from one graph ---------===//
+//
+// The graph passes have run once, on symbolic sizes; every set of input sizes gets
+// its plan from what they left.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/plan/Plan.h"
+#include "tests/native/GraphCheck.h"
+
+#include <cstring>
+#include <thread>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+GraphValue ints(Graph &graph, const std::vector<int64_t> &values) {
+  return graph.weight(Tensor::ofInts(values));
+}
+
+/// Attention without projections on [batch, length, 8], its sizes computed as exporters
+/// do, and a residual that a product has an epilogue for at some sizes only.
+Graph attention() {
+  Graph graph;
+  GraphValue x = graph.input("?x?x8xf32"), y = graph.input("?x?x8xf32");
+  GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "3xi64");
+  GraphValue batch = graph.op("nn.gather", {shape, ints(graph, {0})}, "axis = 0", "1xi64");
+  GraphValue length = graph.op("nn.gather", {shape, ints(graph, {1})}, "axis = 0", "1xi64");
+  GraphValue heads =
+      graph.op("nn.concat", {batch, length, ints(graph, {2}), ints(graph, {4})}, "axis = 0", "4xi64");
+  auto split = [&](const GraphValue &value) {
+    return graph.op("nn.transpose",
+                    {graph.op("nn.reshape", {value, heads}, "allowzero = false", "?x?x?x?xf32")},
+                    "perm = array<i64: 0, 2, 1, 3>");
+  };
+  GraphValue key = graph.op("nn.transpose", {split(x)}, "perm = array<i64: 0, 1, 3, 2>");
+  GraphValue scores = graph.op("nn.matmul", {split(y), key});
+  GraphValue joined = graph.op("nn.transpose", {graph.op("nn.matmul", {scores, split(x)})},
+                               "perm = array<i64: 0, 2, 1, 3>");
+  GraphValue flat = graph.op("nn.reshape", {joined, shape}, "allowzero = false", "?x?x?xf32");
+  // Read along the batch: an epilogue only where that is 1.
+  GraphValue scale = graph.op("nn.reduce", {x, ints(graph, {1, 2})},
+                              "kind = \"max\", keepdims = true, noop_with_empty_axes = false");
+  graph.output(graph.op("nn.add", {graph.op("nn.matmul", {flat, graph.weight("8x8xf32")}), scale}));
+  graph.output(shape);
+  return graph;
+}
+
+std::vector<Tensor::Dims> dimsOf(int64_t batch, int64_t length) {
+  return {{batch, length, 8}, {batch, length, 8}};
+}
+} // namespace
+
+TEST(InstantiationTest, EverySizeOfOneGraph) {
+  Graph graph = attention();
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  for (int64_t batch : {1, 2, 3, 1})
+    for (int64_t length : {1, 2, 7, 16, 33})
+      expectExactAt(graph, *executable, dimsOf(batch, length));
+}
+
+// What only shapes depend on is known before the run: no step computes it.
+TEST(InstantiationTest, ShapeArithmeticIsNoStep) {
+  Graph graph = attention();
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto run = runCompiled(*executable, integerInputs(graph, dimsOf(2, 5)));
+  ASSERT_TRUE(run) << run.status().message();
+  for (const ProfileRow &step : run->steps)
+    EXPECT_FALSE(step.reference) << step.nodes << " (" << step.kernel << ")";
+}
+
+TEST(InstantiationTest, EightThreadsBringNewShapes) {
+  Graph graph = attention();
+  auto executable = compileForTest(graph);
+  auto alone = compileForTest(graph);
+  ASSERT_TRUE(executable && alone);
+  constexpr int64_t kThreads = 8, kLengths = 12;
+  std::vector<std::vector<Expected<GraphRun>>> runs(kThreads);
+  std::vector<std::thread> threads;
+  for (int64_t t = 0; t < kThreads; ++t)
+    threads.emplace_back([&, t] {
+      for (int64_t i = 0; i < kLengths; ++i) // some sizes of its own, some that others bring too
+        runs[t].push_back(runCompiled(
+            *executable, integerInputs(graph, dimsOf(1 + t % 3, 1 + (i * 5 + t) % 17)), 1));
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  for (int64_t t = 0; t < kThreads; ++t)
+    for (int64_t i = 0; i < kLengths; ++i) {
+      ASSERT_TRUE(runs[t][i]) << runs[t][i].status().message();
+      auto wanted =
+          runCompiled(*alone, integerInputs(graph, dimsOf(1 + t % 3, 1 + (i * 5 + t) % 17)), 1);
+      ASSERT_TRUE(wanted) << wanted.status().message();
+      for (size_t r = 0; r < wanted->results.size(); ++r) {
+        const Tensor &found = runs[t][i]->results[r], &expected = wanted->results[r];
+        ASSERT_EQ(found.dims(), expected.dims());
+        EXPECT_EQ(std::memcmp(found.rawData(), expected.rawData(), found.numBytes()), 0)
+            << "thread " << t << " run " << i << " result " << r;
+      }
+    }
+}
+
+// Two symbols that a model never says are equal: the sizes of a run decide.
+TEST(InstantiationTest, SizesThatContradictARuleAreAnError) {
+  Graph graph;
+  graph.output(graph.op("nn.matmul", {graph.input("2x?xf32"), graph.input("?x3xf32")}));
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  expectExactAt(graph, *executable, {{2, 5}, {5, 3}});
+  std::vector<Tensor::Dims> dims = {{2, 5}, {4, 3}};
+  Status status = (*executable)->planFor(dims).status();
+  EXPECT_EQ(status.code(), StatusCode::InvalidInput);
+  EXPECT_NE(status.message().find("(nn.matmul): 'nn.matmul' op the inner dimension of b must be 5, "
+                                  "found 4"),
+            std::string::npos)
+      << status.message();
+}
+
+// torchvision's DenseNet: each layer concatenates the features of all before.
+TEST(InstantiationTest, ConcatsOfOnePrefixShareItsMemory) {
+  Graph graph;
+  std::vector<GraphValue> features = {graph.op("nn.relu", {graph.input("1x4x3x3xf32")})};
+  for (int layer = 0; layer < 6; ++layer) {
+    GraphValue joined = graph.op("nn.concat", features, "axis = 1");
+    features.push_back(graph.op(
+        "nn.conv", {graph.op("nn.relu", {joined}), graph.weight("4x" + std::to_string(4 * (layer + 1)) + "x1x1xf32"), graph.none()},
+        "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, "
+        "group = 1, auto_pad = \"NOTSET\""));
+  }
+  graph.output(graph.op("nn.relu", {graph.op("nn.concat", features, "axis = 1")}));
+  GraphRun run = expectExact(graph);
+  for (const ProfileRow &step : run.steps)
+    EXPECT_EQ(step.kernel.find("copy"), std::string::npos) << step.nodes << " " << step.kernel;
+}
+
+// Each of a chain of maps overwrites its operand, once that is not read any more.
+TEST(InstantiationTest, MapsWorkInPlace) {
+  Graph graph;
+  GraphValue value = graph.op("nn.transpose", {graph.input("64x128xf32")}, "perm = array<i64: 1, 0>");
+  for (int i = 0; i < 3; ++i) // the transposition starts a new step
+    value = graph.op("nn.softmax", {graph.op("nn.relu", {value})}, "axis = 1 : i64, trailing = false");
+  graph.output(graph.op("nn.reduce", {graph.op("nn.relu", {value}), graph.none()},
+                        "kind = \"max\", keepdims = false, noop_with_empty_axes = false", "f32"));
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  std::vector<Tensor::Dims> dims = {{64, 128}};
+  auto plan = (*executable)->planFor(dims);
+  ASSERT_TRUE(plan) << plan.status().message();
+  EXPECT_LE((*plan)->arenaBytes, 2 * 64 * 128 * 4);
+}
