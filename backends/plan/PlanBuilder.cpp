@@ -380,9 +380,10 @@ BufferRef PlanBuilder::refOf(const StepBuffer &buffer, size_t opIndex) {
 
 void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex) {
   KernelStep work;
+  work.buffers.reserve(step.buffers.size());
   for (const StepBuffer &buffer : step.buffers)
     work.buffers.push_back(refOf(buffer, opIndex));
-  work.dims = step.dims;
+  work.dims.assign(step.dims.begin(), step.dims.end()); // without spare room
   work.tasks = step.tasks;
   work.grain = step.grain;
   work.scratchBytes = step.scratchBytes;
@@ -514,6 +515,11 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   QUERN_TRY(packWeights());
   QUERN_TRY(collectLifetimes());
   QUERN_TRY(assignArena());
+  size_t steps = 0;
+  for (const LoweredOp *op : order)
+    steps += std::max<size_t>(op->steps.size(), 1);
+  // Plans are kept: no room for more steps than there are.
+  result.plan.steps.reserve(steps);
   for (auto [opIndex, op] : llvm::enumerate(order)) {
     for (const LoweredStep &step : op->steps)
       addKernelStep(*op, step, opIndex);
