@@ -2,6 +2,7 @@
 #include "backends/plan/PlanBuilder.h"
 
 #include "backends/plan/MemoryPlanner.h"
+#include "backends/plan/ValuePlaces.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
@@ -24,16 +25,12 @@ class PlanBuilder {
 public:
   PlanBuilder(func::FuncOp main, const LoweredGraph &graph, const OpLowering &lowering,
               PackedWeights &weights, const Limits &limits)
-      : main(main), graph(graph), lowering(lowering), weights(weights), limits(limits) {}
+      : main(main), graph(graph), lowering(lowering), weights(weights), limits(limits),
+        places(graph) {}
 
   Expected<UnlinkedPlan> build();
 
 private:
-  /// Where the storage of a value is: a part of a base value's storage.
-  struct Place {
-    Value base;
-    int64_t offset = 0;
-  };
   /// How long the storage of a base value, or a scratch buffer, is in use.
   struct Storage {
     int64_t first = -1, last = -1, bytes = 0;
@@ -47,9 +44,6 @@ private:
     }
   };
 
-  Place placeOf(Value value) const;
-  std::optional<Place> sharedPlace(nn::ConcatOp concat) const;
-  void placeConcatOperands(const LoweredOp &op);
   int64_t bytesOf(Value value) const;
   void bindPorts();
   void addCopy(Value from, uint32_t output);
@@ -82,8 +76,8 @@ private:
   const Limits &limits;
   UnlinkedPlan result;
 
-  /// Values inside a concatenation's storage.
-  llvm::DenseMap<Value, Place> parts;
+  /// Which values lie in others' storage.
+  ValuePlaces places;
   llvm::DenseMap<Value, Storage> storage;
   /// Scratch buffers by (op index, scratch number).
   std::map<std::pair<size_t, uint32_t>, Storage> scratch;
@@ -92,8 +86,6 @@ private:
   std::map<const StepBuffer *, uint32_t> weightIndex;
   /// The first weight that cannot be had.
   Status weightError;
-  /// Concatenations whose operands are all written in place.
-  llvm::DenseSet<Operation *> elided;
   /// Copies of outputs that have no storage of their own.
   std::vector<LoweredOp> copies;
   std::vector<const LoweredOp *> order;
@@ -104,69 +96,8 @@ private:
 // Places
 //===----------------------------------------------------------------------===//
 
-PlanBuilder::Place PlanBuilder::placeOf(Value value) const {
-  Place place{graph.resolve(value), 0};
-  for (auto it = parts.find(place.base); it != parts.end(); it = parts.find(place.base)) {
-    place.offset += it->second.offset;
-    place.base = graph.resolve(it->second.base);
-  }
-  return place;
-}
-
 int64_t PlanBuilder::bytesOf(Value value) const {
   return graph.values.elementsOf(value) * dtypeBytes(dtypeOfValue(value));
-}
-
-/// The part of a larger concatenation that holds just the operands of this one, one
-/// after the other: DenseNet concatenates all earlier features at each layer.
-std::optional<PlanBuilder::Place> PlanBuilder::sharedPlace(nn::ConcatOp concat) const {
-  std::optional<Place> first;
-  int64_t offset = 0;
-  for (Value operand : concat.getInputs()) {
-    auto part = parts.find(graph.resolve(operand));
-    if (part == parts.end())
-      return std::nullopt;
-    const Place &place = part->second;
-    if (!first)
-      first = place;
-    if (place.base != first->base || place.offset != first->offset + offset)
-      return std::nullopt;
-    offset += bytesOf(operand);
-  }
-  return first;
-}
-
-/// Lets the producers of a concatenation's operands write into its result, when
-/// the operands lie there one after the other; or lets the result be where they are.
-void PlanBuilder::placeConcatOperands(const LoweredOp &lowered) {
-  auto concat = dyn_cast<nn::ConcatOp>(lowered.op);
-  if (!concat || lowered.steps.empty() || !graph.hasPlace(concat.getResult()))
-    return;
-  ArrayRef<int64_t> sizes = graph.values.sizesOf(concat.getResult());
-  if (llvm::any_of(sizes.take_front(concat.getAxis()), [](int64_t size) { return size != 1; }))
-    return;
-  Value result = concat.getResult();
-  if (std::optional<Place> place = sharedPlace(concat);
-      place && !storage.count(result) && !parts.count(result)) {
-    parts[result] = *place;
-    elided.insert(lowered.op);
-    return;
-  }
-  llvm::DenseSet<Value> seen;
-  for (Value operand : concat.getInputs()) {
-    Value base = graph.resolve(operand);
-    bool ownStorage = base.getDefiningOp() && !isConstant(base) && !parts.count(base) &&
-                      !storage.count(base) && seen.insert(base).second &&
-                      graph.values.elementsOf(base) == graph.values.elementsOf(operand);
-    if (!ownStorage)
-      return;
-  }
-  int64_t offset = 0;
-  for (Value operand : concat.getInputs()) {
-    parts[graph.resolve(operand)] = {result, offset};
-    offset += bytesOf(operand);
-  }
-  elided.insert(lowered.op);
 }
 
 /// Inputs and outputs of the graph. An output has the caller's storage when it is
@@ -215,7 +146,7 @@ Status PlanBuilder::collectLifetimes() {
     auto use = [&](Value value) -> Status {
       if (nn::isNone(value) || !graph.hasPlace(value))
         return Status::ok();
-      Value base = placeOf(value).base;
+      Value base = places.placeOf(value).base;
       if (isConstant(base))
         return Status::ok();
       Storage &entry = storage[base];
@@ -253,7 +184,7 @@ Status PlanBuilder::collectLifetimes() {
 /// Where the storage of the whole of `value` is; null when it is a part of another's,
 /// or no place of this plan.
 PlanBuilder::Storage *PlanBuilder::wholeStorage(Value value) {
-  Place place = placeOf(value);
+  ValuePlaces::Place place = places.placeOf(value);
   auto entry = storage.find(place.base);
   bool isWhole =
       entry != storage.end() && place.offset == 0 && bytesOf(value) == entry->second.bytes;
@@ -264,7 +195,8 @@ PlanBuilder::Storage *PlanBuilder::wholeStorage(Value value) {
 /// nothing reads it afterwards.
 PlanBuilder::Storage *PlanBuilder::overwritable(const LoweredStep &step, int64_t stepIndex) {
   auto sharesBase = [&](const StepBuffer &a, const StepBuffer &b) {
-    return b.kind == StepBuffer::Kind::Value && placeOf(a.value).base == placeOf(b.value).base;
+    return b.kind == StepBuffer::Kind::Value &&
+           places.placeOf(a.value).base == places.placeOf(b.value).base;
   };
   for (uint32_t index : step.overwritable) {
     const StepBuffer &buffer = step.buffers[index];
@@ -354,7 +286,7 @@ BufferRef PlanBuilder::constantRef(Value value) {
 }
 
 BufferRef PlanBuilder::refOf(Value value, int64_t offset) {
-  Place place = placeOf(value);
+  ValuePlaces::Place place = places.placeOf(value);
   if (!graph.hasPlace(place.base) && !isa<BlockArgument>(place.base))
     return {BufferRef::Space::Dynamic, slotOf(place.base), 0};
   BufferRef ref = isConstant(place.base) ? constantRef(place.base) : *storage[place.base].fixed;
@@ -496,7 +428,7 @@ Status PlanBuilder::addOutputPorts() {
 
 void PlanBuilder::orderOps() {
   for (const LoweredOp &op : graph.ops)
-    if (!elided.count(op.op))
+    if (!places.isElided(op.op))
       order.push_back(&op);
   for (const LoweredOp &copy : copies)
     order.push_back(&copy);
@@ -505,7 +437,7 @@ void PlanBuilder::orderOps() {
 Expected<UnlinkedPlan> PlanBuilder::build() {
   bindPorts();
   for (const LoweredOp &op : llvm::reverse(graph.ops))
-    placeConcatOperands(op);
+    places.placeConcat(op, [&](Value value) { return storage.count(value) > 0; });
   orderOps();
   std::set<std::string_view> known;
   for (const LoweredOp *op : order)

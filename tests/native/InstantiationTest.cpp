@@ -26,8 +26,8 @@ Graph attention() {
   GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "3xi64");
   GraphValue batch = graph.op("nn.gather", {shape, ints(graph, {0})}, "axis = 0", "1xi64");
   GraphValue length = graph.op("nn.gather", {shape, ints(graph, {1})}, "axis = 0", "1xi64");
-  GraphValue heads =
-      graph.op("nn.concat", {batch, length, ints(graph, {2}), ints(graph, {4})}, "axis = 0", "4xi64");
+  GraphValue heads = graph.op("nn.concat", {batch, length, ints(graph, {2}), ints(graph, {4})},
+                              "axis = 0", "4xi64");
   auto split = [&](const GraphValue &value) {
     return graph.op("nn.transpose",
                     {graph.op("nn.reshape", {value, heads}, "allowzero = false", "?x?x?x?xf32")},
@@ -125,7 +125,9 @@ TEST(InstantiationTest, ConcatsOfOnePrefixShareItsMemory) {
   for (int layer = 0; layer < 6; ++layer) {
     GraphValue joined = graph.op("nn.concat", features, "axis = 1");
     features.push_back(graph.op(
-        "nn.conv", {graph.op("nn.relu", {joined}), graph.weight("4x" + std::to_string(4 * (layer + 1)) + "x1x1xf32"), graph.none()},
+        "nn.conv",
+        {graph.op("nn.relu", {joined}),
+         graph.weight("4x" + std::to_string(4 * (layer + 1)) + "x1x1xf32"), graph.none()},
         "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, "
         "group = 1, auto_pad = \"NOTSET\""));
   }
@@ -138,9 +140,11 @@ TEST(InstantiationTest, ConcatsOfOnePrefixShareItsMemory) {
 // Each of a chain of maps overwrites its operand, once that is not read any more.
 TEST(InstantiationTest, MapsWorkInPlace) {
   Graph graph;
-  GraphValue value = graph.op("nn.transpose", {graph.input("64x128xf32")}, "perm = array<i64: 1, 0>");
+  GraphValue value =
+      graph.op("nn.transpose", {graph.input("64x128xf32")}, "perm = array<i64: 1, 0>");
   for (int i = 0; i < 3; ++i) // the transposition starts a new step
-    value = graph.op("nn.softmax", {graph.op("nn.relu", {value})}, "axis = 1 : i64, trailing = false");
+    value =
+        graph.op("nn.softmax", {graph.op("nn.relu", {value})}, "axis = 1 : i64, trailing = false");
   graph.output(graph.op("nn.reduce", {graph.op("nn.relu", {value}), graph.none()},
                         "kind = \"max\", keepdims = false, noop_with_empty_axes = false", "f32"));
   auto executable = compileForTest(graph);
