@@ -137,6 +137,38 @@ TEST(InstantiationTest, ConcatsOfOnePrefixShareItsMemory) {
     EXPECT_EQ(step.kernel.find("copy"), std::string::npos) << step.nodes << " " << step.kernel;
 }
 
+// Parts of a larger concatenation that are not neighbours there, or in another order,
+// are copied.
+TEST(InstantiationTest, ConcatsOfOtherPartsAreCopied) {
+  Graph graph;
+  std::vector<GraphValue> parts;
+  for (int i = 0; i < 3; ++i)
+    parts.push_back(graph.op("nn.relu", {graph.input("1x2x3xf32")}));
+  auto joined = [&](std::vector<size_t> order) {
+    std::vector<GraphValue> operands;
+    for (size_t i : order)
+      operands.push_back(parts[i]);
+    graph.output(graph.op("nn.abs", {graph.op("nn.concat", operands, "axis = 1")}));
+  };
+  joined({0, 2});
+  joined({1, 0});
+  joined({1, 2});
+  joined({0, 1});
+  joined({0, 1, 2});
+  expectExact(graph);
+}
+
+// The part is read for every row: the whole must not be overwritten before.
+TEST(InstantiationTest, AnOperandThatHoldsAnotherIsNotOverwritten) {
+  Graph graph;
+  GraphValue part = graph.op("nn.relu", {graph.input("1x5xf32")});
+  GraphValue other = graph.op("nn.relu", {graph.input("3x5xf32")});
+  GraphValue whole = graph.op("nn.concat", {part, other}, "axis = 0");
+  GraphValue sum = graph.op("nn.add", {whole, part});
+  graph.output(graph.op("nn.transpose", {sum}, "perm = array<i64: 1, 0>"));
+  expectExact(graph);
+}
+
 // Each of a chain of maps overwrites its operand, once that is not read any more.
 TEST(InstantiationTest, MapsWorkInPlace) {
   Graph graph;
