@@ -11,7 +11,6 @@
 #include "ir/Weights.h"
 #include "runtime/lib/Budget.h"
 
-#include "llvm/ADT/DenseSet.h"
 
 #include <set>
 #include <string_view>
@@ -64,7 +63,6 @@ private:
   BufferRef constantRef(Value value);
   /// Whether the elements are known before the run.
   bool isConstant(Value value) const { return graph.values.isKnown(value); }
-  bool isPort(Value value) const { return isa<BlockArgument>(value); }
   uint32_t slotOf(Value value) {
     return slots.try_emplace(value, static_cast<uint32_t>(slots.size())).first->second;
   }
