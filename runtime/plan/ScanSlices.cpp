@@ -57,7 +57,8 @@ Status SlicedInput::begin(const ScanInput &input, const Frame &caller, const Pla
 
 Expected<Passed> SlicedInput::slice(int64_t number, Budget &budget) const {
   int64_t position = backward ? sliceCount - 1 - number : number;
-  const std::byte *first = base + position * inner * dtypeBytes(dtype);
+  // The storage of an empty tensor may be nowhere.
+  const std::byte *first = base ? base + position * inner * dtypeBytes(dtype) : nullptr;
   if (wantsAddress && !staging)
     return Passed{const_cast<std::byte *>(first)};
   if (!wantsAddress && outer == 1)

@@ -438,6 +438,9 @@ TEST(Scan, DynamicSlices) {
   EXPECT_EQ(result.floats(), (std::vector<float>{2, 20, 200, 4, 40, 400}));
   auto none = runOnce(plan, {Tensor::allocate(DType::Float32, {2, 0}).take()});
   EXPECT_EQ(none.outputs[0].dims(), (Tensor::Dims{0, 0}));
+  auto empty = runOnce(plan, {Tensor::borrow(DType::Float32, {0, 3}, nullptr)});
+  ASSERT_TRUE(empty.status.isOk()) << empty.status.message();
+  EXPECT_EQ(empty.outputs[0].dims(), (Tensor::Dims{0, 3}));
   auto flat = runOnce(plan, {floats({1, 2})});
   EXPECT_EQ(flat.status.message(), "node 'scan1' (nn.scan): the scanned value is float32 2, wanted "
                                    "a tensor with an axis 1");
