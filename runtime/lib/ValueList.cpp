@@ -18,7 +18,7 @@ Status ValueTargets::set(size_t i, AnyValue value) const {
   }
   Tensor *tensor = value.asTensor();
   if (!tensor)
-    return invalidInput("the result is a " + value.describe() + ", which needs a AnyValue");
+    return invalidInput("the result is a " + value.describe() + ", which needs an AnyValue");
   tensors[i] = std::move(*tensor);
   return Status::ok();
 }

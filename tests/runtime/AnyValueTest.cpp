@@ -208,6 +208,22 @@ TEST(AnyValue, ReferenceResultsHaveThePlannedKind) {
                               "was a tensor");
 }
 
+TEST(AnyValue, SequencesAreNoTensorOutputs) {
+  auto plan = std::make_shared<Plan>();
+  auto kind = ValueType::Kind::Sequence;
+  plan->dynamicSlots = 1;
+  plan->inputs = plan->outputs = {{.name = "s", .dynamic = true, .slot = 0, .kind = kind}};
+  TaskPool pool(1, true);
+  Budget budget{Limits()};
+  std::vector<AnyValue> inputs{sequenceOf({floats({1})})};
+  std::vector<Tensor> outputs(1);
+  Status status = Executor(plan).run(inputs, outputs, {.pool = pool, .budget = budget});
+  EXPECT_EQ(status.code(), StatusCode::InvalidInput);
+  EXPECT_EQ(status.message(),
+            "output 's': the result is a sequence of 1 value, which needs an AnyValue");
+  EXPECT_EQ(budget.heldBytes(), 0);
+}
+
 TEST(AnyValue, TensorListsHoldTensorsAlone) {
   std::vector<AnyValue> values{floats({1}), sequenceOf({})};
   EXPECT_EQ(TensorList::of(values).status().message(),

@@ -135,6 +135,22 @@ TEST(Loop, CarriesValuesFromIterationToIteration) {
             (std::vector<float>{1, 2}));
 }
 
+TEST(Loop, AnIterationDoesNotOverwriteWhatItReads) {
+  auto swap = [](void *const *buffers, const int64_t *, int64_t begin, int64_t end, void *) {
+    for (int64_t i = begin; i < end; ++i)
+      static_cast<float *>(buffers[1])[i] = static_cast<float *>(buffers[0])[1 - i];
+    return 0;
+  };
+  Plan plan = countingPlan();
+  auto &loop = std::get<LoopStep>(plan.steps[0].work);
+  auto body = std::make_shared<Plan>(*loop.body.plan);
+  body->steps[1] = kernelStep("swap", swap, {input(2), output(1)}, {}, 2);
+  loop.body.plan = body;
+  for (int64_t trips : {1, 2, 3, 4})
+    EXPECT_EQ(runOnce(plan, {floats({1, 2}), number(trips)}).floats(),
+              trips % 2 == 0 ? (std::vector<float>{1, 2}) : (std::vector<float>{2, 1}));
+}
+
 TEST(Loop, TheResultMayBeOneOfTheTwoBuffers) {
   for (int which : {0, 1})
     for (int64_t trips : {0, 1, 2, 3}) {
