@@ -11,7 +11,6 @@
 #include "ir/Weights.h"
 #include "runtime/lib/Budget.h"
 
-
 #include <set>
 #include <string_view>
 
