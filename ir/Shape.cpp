@@ -102,11 +102,6 @@ Dim::Dim(AffineExpr expr) : expression(expr) {
   known = std::max<int64_t>(constant.getValue(), -1);
 }
 
-std::optional<unsigned> Dim::symbolPosition() const {
-  auto symbol = dyn_cast_if_present<AffineSymbolExpr>(expression);
-  return symbol ? std::optional(symbol.getPosition()) : std::nullopt;
-}
-
 static AffineExpr exprOf(const Dim &d, MLIRContext *context) {
   return d.isSymbolic() ? d.expr() : getAffineConstantExpr(d.size(), context);
 }
@@ -167,36 +162,6 @@ DimVector nn::factorsOf(const Dim &d) {
   SmallVector<AffineExpr> factors;
   collectFactors(d.expr(), factors);
   return DimVector(llvm::map_range(factors, [](AffineExpr factor) { return Dim(factor); }));
-}
-
-std::optional<int64_t> nn::evaluateSize(AffineExpr expr, ArrayRef<int64_t> symbols) {
-  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
-    return constant.getValue();
-  if (auto symbol = dyn_cast<AffineSymbolExpr>(expr)) {
-    unsigned position = symbol.getPosition();
-    bool isBound = position < symbols.size() && symbols[position] >= 0;
-    return isBound ? std::optional(symbols[position]) : std::nullopt;
-  }
-  auto binary = cast<AffineBinaryOpExpr>(expr);
-  std::optional<int64_t> a = evaluateSize(binary.getLHS(), symbols),
-                         b = evaluateSize(binary.getRHS(), symbols);
-  if (!a || !b)
-    return std::nullopt;
-  int64_t result = 0;
-  switch (expr.getKind()) {
-  case AffineExprKind::Add:
-    return __builtin_add_overflow(*a, *b, &result) ? std::nullopt : std::optional(result);
-  case AffineExprKind::Mul:
-    return __builtin_mul_overflow(*a, *b, &result) ? std::nullopt : std::optional(result);
-  case AffineExprKind::FloorDiv:
-    return *b > 0 ? std::optional(llvm::divideFloorSigned(*a, *b)) : std::nullopt;
-  case AffineExprKind::CeilDiv:
-    return *b > 0 ? std::optional(llvm::divideCeilSigned(*a, *b)) : std::nullopt;
-  case AffineExprKind::Mod:
-    return *b > 0 ? std::optional(llvm::mod(*a, *b)) : std::nullopt;
-  default:
-    return std::nullopt;
-  }
 }
 
 //===----------------------------------------------------------------------===//

@@ -36,8 +36,6 @@ public:
   int64_t size() const { return known; }
   /// The expression of a symbolic dimension; null for others.
   mlir::AffineExpr expr() const { return expression; }
-  /// The position of the symbol that is all of the expression.
-  std::optional<unsigned> symbolPosition() const;
   /// Whether it says more to the compiler than to the model's user.
   bool hasFreshSymbol() const;
   /// Equal for sure: the same size or the same expression. Unknown equals nothing.
@@ -102,10 +100,6 @@ Expected<Shape> broadcastShapes(const Shape &a, const Shape &b);
 
 /// The expression of an operation on two others, in the form that equal ones share.
 mlir::AffineExpr combineSizes(mlir::AffineExprKind kind, mlir::AffineExpr a, mlir::AffineExpr b);
-
-/// The value of `expr` with the given symbols; nullopt when it needs one that is
-/// negative (not bound yet), and on overflow. Touches no context: thread-safe.
-std::optional<int64_t> evaluateSize(mlir::AffineExpr expr, llvm::ArrayRef<int64_t> symbols);
 
 /// "(past + seq)": names in quotes where `quoted` says so, as in IR.
 void printSize(mlir::AffineExpr expr, bool quoted, llvm::raw_ostream &os);

@@ -112,15 +112,18 @@ Expected<std::shared_ptr<JitPlanner>> JitPlanner::create(nn::OwnedModule owned,
   // Linking would refuse it too, after the long work.
   QUERN_TRY(checkRunsHere(target));
   std::shared_ptr<JitPlanner> planner(new JitPlanner(target, options));
-  // What does not depend on input shapes is done once.
-  CompileOptions once = options;
-  once.dumpPhasesTo.clear();
-  QUERN_TRY(optimize(*owned.module, target, once, passes::Phase::Simplified));
+  passes::PipelineOptions pipeline = pipelineOptions(options, target);
+  QUERN_TRY(runPasses(*owned.module, options.limits.deadline, [&](OpPassManager &pm) {
+    passes::buildGraphPipeline(pm, pipeline, passes::Phase::Simplified);
+  }));
   if (hasUnrankedValues(*owned.module)) {
     planner->source.emplace(std::move(owned));
     return planner;
   }
-  QUERN_TRY(optimize(*owned.module, target, options));
+  QUERN_TRY(runPasses(*owned.module, options.limits.deadline, [&](OpPassManager &pm) {
+    passes::buildLayoutPipeline(pm, pipeline);
+    passes::buildFusionPipeline(pm, pipeline);
+  }));
   planner->general = std::make_shared<const FrozenGraph>(std::move(owned));
   return planner;
 }

@@ -33,13 +33,19 @@ Status native::runPasses(ModuleOp module, const Deadline &deadline,
   return invalidModel(errors.empty() ? "a graph pass failed" : errors);
 }
 
-Status native::optimize(ModuleOp module, const Target &target, const CompileOptions &options,
-                        passes::Phase last) {
+passes::PipelineOptions native::pipelineOptions(const CompileOptions &options,
+                                                const Target &target) {
   passes::PipelineOptions pipeline;
   pipeline.optLevel = options.optLevel;
   pipeline.block = target.channelBlock();
   pipeline.foldBudget = passes::makeFoldBudget(options.limits);
   pipeline.dumpDirectory = options.dumpPhasesTo;
+  return pipeline;
+}
+
+Status native::optimize(ModuleOp module, const Target &target, const CompileOptions &options,
+                        passes::Phase last) {
+  passes::PipelineOptions pipeline = pipelineOptions(options, target);
   return runPasses(module, options.limits.deadline,
                    [&](OpPassManager &pm) { passes::buildGraphPipeline(pm, pipeline, last); });
 }

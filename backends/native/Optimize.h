@@ -16,6 +16,8 @@ CompileOptions allowWeightFolding(CompileOptions options, mlir::ModuleOp module)
 Status runPasses(mlir::ModuleOp module, const Deadline &deadline,
                  const std::function<void(mlir::OpPassManager &)> &build);
 
+passes::PipelineOptions pipelineOptions(const CompileOptions &options, const Target &target);
+
 /// Runs the graph passes up to `last`.
 Status optimize(mlir::ModuleOp module, const Target &target, const CompileOptions &options,
                 passes::Phase last = passes::Phase::Fused);

@@ -154,6 +154,8 @@ Expected<LoweredGraph> GraphLowering::lower() {
   for (Value output : graph.main().getBody().front().getTerminator()->getOperands())
     need(output);
   for (const OptimizedGraph::Node &node : llvm::reverse(graph.nodes())) {
+    // What a refused group reads is not known: all that is left is looked at then, so
+    // that all refused groups are found at once.
     if (!isNeeded(node.op) && result.refusedGroups.empty())
       continue;
     if (Status status = limits.deadline.check("lowering the graph"); !status.isOk())
