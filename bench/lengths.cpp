@@ -20,6 +20,9 @@
 using namespace quern;
 
 namespace {
+/// Sizes after which no kernel should be missing any more.
+constexpr size_t kWarmUp = 20;
+
 double residentMegabytes() {
   std::ifstream file("/proc/self/statm");
   int64_t total = 0, resident = 0;
@@ -72,7 +75,7 @@ Status measure(const std::string &path, const std::string &dim, int64_t limit) {
   Status status;
   for (int pass = 0; pass < 2; ++pass) {
     std::vector<double> planning, beyond;
-    size_t kernelsAfterTwenty = 0;
+    size_t kernelsAfterWarmUp = 0;
     for (size_t i = 0; i < sizes.size(); ++i) {
       std::vector<Tensor> inputs = inputsOf(*executable, dim, sizes[i]);
       std::vector<Tensor::Dims> dims;
@@ -85,12 +88,13 @@ Status measure(const std::string &path, const std::string &dim, int64_t limit) {
       double first = microseconds(run);
       QUERN_TRY(status);
       beyond.push_back(first - std::min(microseconds(run), microseconds(run)));
-      if (i + 1 == 20)
-        kernelsAfterTwenty = cache->size();
+      if (i < kWarmUp)
+        kernelsAfterWarmUp = cache->size();
     }
-    fmt::print("pass {}: {} kernels after 20 sizes, {} after {}; {:.1f} MB resident\n", pass + 1,
-               kernelsAfterTwenty, cache->size(), sizes.size(), residentMegabytes());
-    report("  plan", {planning.begin() + (pass == 0 ? 20 : 0), planning.end()});
+    fmt::print("pass {}: {} kernels after {} sizes, {} after {}; {:.1f} MB resident\n", pass + 1,
+               kernelsAfterWarmUp, std::min(kWarmUp, sizes.size()), cache->size(), sizes.size(),
+               residentMegabytes());
+    report("  plan", {planning.begin() + (pass == 0 ? std::min(kWarmUp, sizes.size() - 1) : 0), planning.end()});
     report("  first run beyond the next ones", beyond);
   }
   return Status::ok();

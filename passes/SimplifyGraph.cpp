@@ -7,6 +7,7 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
+#include "passes/ReshapeTargets.h"
 #include "passes/StaticReshape.h"
 #include "runtime/reference/DTypeDispatch.h"
 
@@ -333,6 +334,7 @@ struct SimplifyGraphPass : passes::impl::SimplifyGraphPassBase<SimplifyGraphPass
             RemoveNeutralElement<DivOp>>(context);
     set.add<MakePoolGlobal<AveragePoolOp, GlobalAveragePoolOp>,
             MakePoolGlobal<MaxPoolOp, GlobalMaxPoolOp>, MakeReducePool, ShrinkSplat>(context);
+    populateReshapeTargetPatterns(set);
     patterns = std::move(set);
     return success();
   }

@@ -188,7 +188,7 @@ JitPlanner::build(const FrozenGraph &graph, const LoweredGraph &lowered, const L
   QUERN_TRY(compileKernels(unlinked, kernels->cache(), limits.deadline));
   Plan &plan = unlinked.plan;
   for (size_t i = 0; i < plan.steps.size(); ++i)
-    if (auto *work = std::get_if<KernelStep>(&plan.steps[i].work)) {
+    if (auto *work = plan.steps[i].as<KernelStep>()) {
       QUERN_ASSIGN(work->function, kernels->link(unlinked.kernelKeys[i]));
     }
   plan.keepAlive.push_back(kernels->jit());

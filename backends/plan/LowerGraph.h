@@ -14,7 +14,7 @@ namespace quern::plan {
 /// One op (or fusion group) of the graph: native steps, or a reference call.
 struct LoweredOp {
   mlir::Operation *op = nullptr;
-  std::string nodes;
+  SharedText nodes;
   std::vector<LoweredStep> steps;
   nn::ReferenceCall reference;
   /// Why there is no native code; empty when there is.

@@ -9,11 +9,28 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::plan;
 
+void OptimizedGraph::addFacts(Value value) {
+  ValueFacts found;
+  found.number = facts.size();
+  if (auto type = dyn_cast<RankedTensorType>(value.getType()); type && type.hasStaticShape())
+    found.sizes = type.getShape();
+  if (std::optional<nn::WeightSource> weight = nn::weightSource(value))
+    found.weight = &weights.emplace_back(std::move(*weight));
+  if (auto type = dyn_cast<TensorType>(value.getType())) {
+    DType dtype = nn::dtypeOf(type.getElementType());
+    found.isIndexData = dtype == DType::Int64 || dtype == DType::Int32 || dtype == DType::Bool;
+  }
+  facts.try_emplace(value, found);
+}
+
 OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
   main.walk([&](Operation *op) {
-    if (op->getNumResults() == 1)
-      if (std::optional<nn::WeightSource> weight = nn::weightSource(op->getResult(0)))
-        weights.try_emplace(op->getResult(0), std::move(*weight));
+    for (Region &region : op->getRegions())
+      for (Block &block : region)
+        for (BlockArgument argument : block.getArguments())
+          addFacts(argument);
+    for (Value result : op->getResults())
+      addFacts(result);
   });
   for (Operation &op : main.getBody().front().without_terminator()) {
     if (isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op))
@@ -23,11 +40,6 @@ OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
     ops.push_back(
         {&op, nn::nodeName(op.getLoc()), (root ? root : &op)->getName().getStringRef().str()});
   }
-}
-
-const nn::WeightSource *OptimizedGraph::weightOf(Value value) const {
-  auto at = weights.find(value);
-  return at == weights.end() ? nullptr : &at->second;
 }
 
 Expected<nn::ReferenceCall> OptimizedGraph::referenceOf(Operation *op) const {

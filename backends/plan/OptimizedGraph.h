@@ -3,11 +3,14 @@
 
 #include "ir/ReferenceCall.h"
 #include "ir/WeightStore.h"
+#include "runtime/plan/Boxed.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,9 +23,20 @@ public:
   struct Node {
     mlir::Operation *op = nullptr;
     /// The ONNX nodes it computes ("conv1+relu1").
-    std::string nodes;
+    SharedText nodes;
     /// "nn.conv": of a group, its root.
     std::string opName;
+  };
+  /// What is the same of a value whatever the sizes are.
+  struct ValueFacts {
+    /// Counts the values of the graph, those in regions too.
+    uint32_t number = 0;
+    /// The sizes, when all are part of the type.
+    std::optional<llvm::ArrayRef<int64_t>> sizes = {};
+    /// The weight that a constant is; null for other values.
+    const nn::WeightSource *weight = nullptr;
+    /// Integers or truth values, which sizes may be made of.
+    bool isIndexData = false;
   };
 
   /// Reads the constants and names of `main`, which is in phase Fused.
@@ -32,17 +46,20 @@ public:
   /// The ops in program order, without constants.
   const std::vector<Node> &nodes() const { return ops; }
   const Node &nodeOf(mlir::Operation *op) const { return ops[indices.at(op)]; }
-  /// The weight that a constant is; null for other values.
-  const nn::WeightSource *weightOf(mlir::Value value) const;
+  const ValueFacts &factsOf(mlir::Value value) const { return facts.find(value)->second; }
+  size_t numValues() const { return facts.size(); }
   /// The reference kernel of an op, made at the first call. Unsupported when it has
   /// none. Thread-safe.
   Expected<nn::ReferenceCall> referenceOf(mlir::Operation *op) const;
 
 private:
+  void addFacts(mlir::Value value);
+
   mlir::func::FuncOp function;
   std::vector<Node> ops;
   llvm::DenseMap<mlir::Operation *, size_t> indices;
-  llvm::DenseMap<mlir::Value, nn::WeightSource> weights;
+  std::deque<nn::WeightSource> weights;
+  llvm::DenseMap<mlir::Value, ValueFacts> facts;
   mutable std::mutex mutex;
   mutable llvm::DenseMap<mlir::Operation *, nn::ReferenceCall> references;
 };

@@ -149,7 +149,7 @@ Status PlanBuilder::collectLifetimes() {
       Storage &entry = storage[base];
       CheckedSize bytes = checkedBytes(base);
       if (!bytes.valid())
-        return resourceLimit("a value of node '" + op->nodes + "' is too large");
+        return resourceLimit("a value of node '" + op->nodes.str() + "' is too large");
       entry.bytes = bytes.value();
       entry.use(first);
       entry.use(last);
@@ -167,7 +167,7 @@ Status PlanBuilder::collectLifetimes() {
           QUERN_TRY(use(buffer.value));
         } else if (buffer.kind == StepBuffer::Kind::Scratch) {
           if (!buffer.bytes.valid())
-            return resourceLimit("node '" + op->nodes + "' needs more memory than there can be");
+            return resourceLimit("node '" + op->nodes.str() + "' needs more memory than there can be");
           Storage &entry = scratch[{opIndex, buffer.number}];
           entry.bytes = std::max(entry.bytes, buffer.bytes.value());
           entry.use(first);

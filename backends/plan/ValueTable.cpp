@@ -28,45 +28,41 @@ int64_t plan::productOf(ArrayRef<int64_t> sizes) {
 // Sizes
 //===----------------------------------------------------------------------===//
 
-/// The type of a value whose sizes are part of it, or null.
-static RankedTensorType staticType(Value value) {
+ValueTable::MaybeSizes ValueTable::findSizes(Value value) const {
+  if (graph) {
+    const OptimizedGraph::ValueFacts &facts = graph->factsOf(value);
+    return facts.sizes ? facts.sizes : sizes[facts.number];
+  }
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.hasStaticShape() ? type : RankedTensorType();
+  return type && type.hasStaticShape() ? MaybeSizes(type.getShape()) : std::nullopt;
 }
 
-bool ValueTable::hasSizes(Value value) const { return staticType(value) || sizes.count(value); }
+bool ValueTable::hasSizes(Value value) const { return findSizes(value).has_value(); }
 
 ArrayRef<int64_t> ValueTable::sizesOf(Value value) const {
-  if (RankedTensorType type = staticType(value))
-    return type.getShape();
-  auto at = sizes.find(value);
-  assert(at != sizes.end() && "the sizes of a value are asked for before they are known");
-  return at->second;
+  MaybeSizes found = findSizes(value);
+  assert(found && "the sizes of a value are asked for before they are known");
+  return *found;
 }
 
 void ValueTable::setSizes(Value value, ArrayRef<int64_t> found) {
-  if (staticType(value))
-    return;
-  // `found` may lie in the table, which may move.
-  llvm::SmallVector<int64_t, 6> copy(found);
-  sizes[value] = std::move(copy);
+  const OptimizedGraph::ValueFacts &facts = graph->factsOf(value);
+  if (!facts.sizes)
+    sizes[facts.number] = found.copy(storage);
 }
 
 std::optional<nn::Shape> ValueTable::shapeOf(Value value) const {
-  return hasSizes(value) ? std::optional(nn::Shape::fromSizes(sizesOf(value))) : std::nullopt;
-}
-
-/// Whether the sizes of `op` need no looking at.
-static bool isStatic(Operation *op) {
-  auto known = [](Value v) { return nn::isNone(v) || staticType(v); };
-  return llvm::all_of(op->getOperands(), known) && llvm::all_of(op->getResults(), known);
+  MaybeSizes found = findSizes(value);
+  return found ? std::optional(nn::Shape::fromSizes(*found)) : std::nullopt;
 }
 
 /// Runs the shape rule of one op; results that it cannot tell stay without sizes.
 LogicalResult ValueTable::applyRule(Operation *op) {
   auto graphOp = dyn_cast<nn::GraphOpInterface>(op);
-  auto known = [&](Value v) { return nn::isNone(v) || hasSizes(v); };
-  if (!graphOp || !llvm::all_of(op->getOperands(), known))
+  auto isStatic = [&](Value v) { return graph->factsOf(v).sizes.has_value(); };
+  auto isKnown = [&](Value v) { return hasSizes(v) || nn::isNone(v); };
+  if (!graphOp || !llvm::all_of(op->getOperands(), isKnown) ||
+      (llvm::all_of(op->getOperands(), isStatic) && llvm::all_of(op->getResults(), isStatic)))
     return success();
   nn::InferredTypes types = graphOp.inferResultTypes(*this);
   if (failed(types))
@@ -81,38 +77,36 @@ LogicalResult ValueTable::applyRule(Operation *op) {
   return success();
 }
 
-Status ValueTable::inferOp(Operation *op) {
+Operation *ValueTable::inferOp(Operation *op) {
   auto group = dyn_cast<nn::GroupOp>(op);
-  if (!group && isStatic(op))
-    return Status::ok();
+  if (!group)
+    return succeeded(applyRule(op)) ? nullptr : op;
+  Block &body = group.getBody().front();
+  for (auto [argument, operand] : llvm::zip(body.getArguments(), group.getInputs()))
+    if (MaybeSizes found = findSizes(operand))
+      setSizes(argument, *found);
+  for (Operation &inner : body.without_terminator())
+    if (failed(applyRule(&inner)))
+      return &inner;
+  for (auto [result, yielded] : llvm::zip(group.getResults(), body.getTerminator()->getOperands()))
+    if (MaybeSizes found = findSizes(yielded))
+      setSizes(result, *found);
+  return nullptr;
+}
+
+Status ValueTable::inferSizes() {
   // Several threads may use the context: each takes what is its own.
   std::string error;
   uint64_t thread = llvm::get_threadid();
-  ScopedDiagnosticHandler handler(op->getContext(), [&](Diagnostic &diagnostic) {
+  ScopedDiagnosticHandler handler(graph->main().getContext(), [&](Diagnostic &diagnostic) {
     if (llvm::get_threadid() != thread)
       return failure();
     error = diagnostic.str();
     return success();
   });
-  if (!group)
-    return succeeded(applyRule(op)) ? Status::ok()
-                                    : invalidInput(error).withContext(nn::nodeContext(op));
-  Block &body = group.getBody().front();
-  for (auto [argument, operand] : llvm::zip(body.getArguments(), group.getInputs()))
-    if (!nn::isNone(operand) && hasSizes(operand))
-      setSizes(argument, sizesOf(operand));
-  for (Operation &inner : body.without_terminator())
-    if (!isStatic(&inner) && failed(applyRule(&inner)))
-      return invalidInput(error).withContext(nn::nodeContext(&inner));
-  for (auto [result, yielded] : llvm::zip(group.getResults(), body.getTerminator()->getOperands()))
-    if (hasSizes(yielded))
-      setSizes(result, sizesOf(yielded));
-  return Status::ok();
-}
-
-Status ValueTable::inferSizes() {
   for (const OptimizedGraph::Node &node : graph->nodes())
-    QUERN_TRY(inferOp(node.op));
+    if (Operation *broken = inferOp(node.op))
+      return invalidInput(error).withContext(nn::nodeContext(broken));
   return Status::ok();
 }
 
@@ -121,19 +115,14 @@ Status ValueTable::inferSizes() {
 //===----------------------------------------------------------------------===//
 
 /// What sizes are made of, and no more work than making them is.
-static bool mayBeShapeData(DType dtype, int64_t elements) {
-  constexpr int64_t kMaxElements = 64;
-  return elements <= kMaxElements &&
-         (dtype == DType::Int64 || dtype == DType::Int32 || dtype == DType::Bool);
-}
+static constexpr int64_t kMaxIndexElements = 64;
 
 bool ValueTable::isComputable(Operation *op) const {
-  if (!graph || isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op) ||
-      (op->getNumRegions() > 0 && !isa<nn::GroupOp>(op)))
+  if (isa<nn::NoneOp>(op) || (op->getNumRegions() > 0 && !isa<nn::GroupOp>(op)))
     return false;
   return llvm::all_of(op->getResults(), [&](Value result) {
-    return isa<RankedTensorType>(result.getType()) && hasSizes(result) &&
-           mayBeShapeData(dtypeOfValue(result), elementsOf(result));
+    return graph->factsOf(result).isIndexData && hasSizes(result) &&
+           elementsOf(result) <= kMaxIndexElements;
   });
 }
 
@@ -151,7 +140,7 @@ std::optional<ValueTable::Tensors> ValueTable::computeGroup(Operation *group) co
   Block &body = cast<nn::GroupOp>(group).getBody().front();
   for (auto [argument, operand] : llvm::zip(body.getArguments(), group->getOperands()))
     if (std::optional<Tensor> tensor = tensorOf(operand))
-      tensors[argument] = *tensor;
+      tensors[graph->factsOf(argument).number] = *tensor;
   Tensors results;
   for (Value yielded : body.getTerminator()->getOperands()) {
     std::optional<Tensor> tensor = tensorOf(yielded);
@@ -188,36 +177,39 @@ std::optional<ValueTable::Tensors> ValueTable::compute(Operation *op) const {
 }
 
 std::optional<Tensor> ValueTable::tensorOf(Value value) const {
-  auto found = [](const Tensor &tensor) {
-    return tensor.isPresent() ? std::optional(tensor) : std::nullopt;
-  };
-  if (auto at = tensors.find(value); at != tensors.end())
-    return found(at->second);
   if (!graph)
     return nn::constantTensor(value);
-  if (const nn::WeightSource *weight = graph->weightOf(value)) {
-    Expected<Tensor> tensor = weight->load();
+  const OptimizedGraph::ValueFacts &facts = graph->factsOf(value);
+  if (facts.weight) {
+    Expected<Tensor> tensor = facts.weight->load();
     return tensor ? std::optional(tensor.take()) : std::nullopt;
   }
-  Operation *op = value.getDefiningOp();
-  if (!op || !isComputable(op))
+  if (!facts.isIndexData)
     return std::nullopt;
-  std::optional<Tensors> results = compute(op);
-  for (auto [i, result] : llvm::enumerate(op->getResults()))
-    tensors[result] = results ? (*results)[i] : Tensor();
-  return found(tensors[value]);
+  std::optional<Tensor> &kept = tensors[facts.number];
+  if (!kept) {
+    Operation *op = value.getDefiningOp();
+    if (!op || !isComputable(op))
+      return std::nullopt;
+    std::optional<Tensors> results = compute(op);
+    for (auto [i, result] : llvm::enumerate(op->getResults()))
+      tensors[graph->factsOf(result).number] = results ? (*results)[i] : Tensor();
+  }
+  return kept->isPresent() ? kept : std::nullopt;
 }
 
 bool ValueTable::isKnown(Value value) const {
-  return graph ? graph->weightOf(value) || tensorOf(value) : nn::isConstant(value);
+  if (!graph)
+    return nn::isConstant(value);
+  const OptimizedGraph::ValueFacts &facts = graph->factsOf(value);
+  return facts.weight || (facts.isIndexData && tensorOf(value));
 }
 
 std::optional<nn::WeightSource> ValueTable::weightOf(Value value) const {
-  const nn::WeightSource *weight = graph ? graph->weightOf(value) : nullptr;
-  if (weight)
-    return *weight;
   if (!graph)
     return nn::weightSource(value);
+  if (const nn::WeightSource *weight = graph->factsOf(value).weight)
+    return *weight;
   std::optional<Tensor> tensor = tensorOf(value);
   return tensor ? std::optional(nn::WeightSource::of(*tensor)) : std::nullopt;
 }

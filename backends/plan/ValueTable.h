@@ -5,8 +5,8 @@
 #include "ir/ShapeFacts.h"
 
 #include "llvm/ADT/ArrayRef.h"
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Allocator.h"
 
 namespace quern::plan {
 
@@ -23,7 +23,8 @@ public:
   /// Of values with static types only.
   ValueTable() = default;
   /// Nothing is known yet of what is not static; `graph` outlives the table.
-  explicit ValueTable(const OptimizedGraph &graph) : graph(&graph) {}
+  explicit ValueTable(const OptimizedGraph &graph)
+      : graph(&graph), sizes(graph.numValues()), tensors(graph.numValues()) {}
 
   /// Says the sizes of a value: of the inputs, before all others are inferred.
   void setSizes(mlir::Value value, llvm::ArrayRef<int64_t> sizes);
@@ -49,17 +50,23 @@ public:
 
 private:
   using Tensors = llvm::SmallVector<Tensor, 2>;
+  using MaybeSizes = std::optional<llvm::ArrayRef<int64_t>>;
 
-  Status inferOp(mlir::Operation *op);
+  MaybeSizes findSizes(mlir::Value value) const;
+
+  /// The op whose rule is broken; null when all is well.
+  mlir::Operation *inferOp(mlir::Operation *op);
   mlir::LogicalResult applyRule(mlir::Operation *op);
   bool isComputable(mlir::Operation *op) const;
   std::optional<Tensors> compute(mlir::Operation *op) const;
   std::optional<Tensors> computeGroup(mlir::Operation *group) const;
 
   const OptimizedGraph *graph = nullptr;
-  llvm::DenseMap<mlir::Value, llvm::SmallVector<int64_t, 6>> sizes;
-  /// Absent where asking was in vain.
-  mutable llvm::DenseMap<mlir::Value, Tensor> tensors;
+  /// By the numbers of values; in `storage`.
+  std::vector<MaybeSizes> sizes;
+  llvm::BumpPtrAllocator storage;
+  /// By the numbers of values: absent where asking was in vain.
+  mutable std::vector<std::optional<Tensor>> tensors;
 };
 
 } // namespace quern::plan

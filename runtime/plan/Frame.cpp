@@ -14,7 +14,7 @@ Frame::Frame(const Plan &plan, size_t firstRow)
       slots(plan.dynamicSlots), endRow(firstRow) {
   size_t widest = 0;
   for (const PlanStep &step : plan.steps)
-    if (auto *kernel = std::get_if<KernelStep>(&step.work))
+    if (auto *kernel = step.as<KernelStep>())
       widest = std::max(widest, kernel->buffers.size());
   pointers.resize(widest);
   for (const PlanStep &step : plan.steps) {

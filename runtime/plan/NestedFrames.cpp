@@ -6,22 +6,22 @@
 using namespace quern;
 
 std::unique_ptr<NestedFrames> NestedFrames::of(const PlanStep &step, size_t firstRow) {
-  auto nested = std::make_unique<NestedFrames>();
   std::vector<const SubPlan *> plans = subPlansOf(step);
   if (plans.empty())
     return nullptr;
+  auto nested = std::make_unique<NestedFrames>();
   nested->frames.reserve(plans.size());
   for (const SubPlan *each : plans) {
     nested->frames.emplace_back(*each->plan, firstRow);
     firstRow = nested->frames.back().endRow;
   }
-  if (auto *branches = std::get_if<IfStep>(&step.work)) {
+  if (auto *branches = step.as<IfStep>()) {
     nested->passed.resize(std::max(branches->thenInputs.size(), branches->elseInputs.size()));
     nested->results.resize(branches->outputs.size());
-  } else if (auto *scan = std::get_if<ScanStep>(&step.work)) {
+  } else if (auto *scan = step.as<ScanStep>()) {
     nested->slices.resize(scan->scanInputs.size());
     nested->resizeFor(*scan);
-  } else if (auto *loop = std::get_if<LoopStep>(&step.work)) {
+  } else if (auto *loop = step.as<LoopStep>()) {
     nested->resizeFor(*loop);
   }
   return nested;

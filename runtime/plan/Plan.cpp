@@ -8,11 +8,11 @@
 using namespace quern;
 
 std::vector<const SubPlan *> quern::subPlansOf(const PlanStep &step) {
-  if (auto *branches = std::get_if<IfStep>(&step.work))
+  if (auto *branches = step.as<IfStep>())
     return {&branches->thenPlan, &branches->elsePlan};
-  if (auto *loop = std::get_if<LoopStep>(&step.work))
+  if (auto *loop = step.as<LoopStep>())
     return {&loop->body};
-  if (auto *scan = std::get_if<ScanStep>(&step.work))
+  if (auto *scan = step.as<ScanStep>())
     return {&scan->body};
   return {};
 }
@@ -20,7 +20,7 @@ std::vector<const SubPlan *> quern::subPlansOf(const PlanStep &step) {
 CheckedSize quern::workerScratchBytes(const Plan &plan) {
   int64_t largest = 0;
   for (const PlanStep &step : plan.steps) {
-    if (auto *kernel = std::get_if<KernelStep>(&step.work))
+    if (auto *kernel = step.as<KernelStep>())
       largest = std::max(largest, kernel->scratchBytes);
     for (const SubPlan *nested : subPlansOf(step))
       largest = std::max(largest, workerScratchBytes(*nested->plan).value());
@@ -58,18 +58,18 @@ void addIterated(Refs &refs, const IteratedPlan &step) {
 /// The results and operands of a step that is no kernel.
 Refs refsOf(const PlanStep &step) {
   Refs refs;
-  if (auto *reference = std::get_if<ReferenceStep>(&step.work)) {
+  if (auto *reference = step.as<ReferenceStep>()) {
     addAll(refs, reference->outputs);
     addAll(refs, reference->inputs);
-  } else if (auto *branches = std::get_if<IfStep>(&step.work)) {
+  } else if (auto *branches = step.as<IfStep>()) {
     addAll(refs, branches->outputs);
     addAll(refs, branches->thenInputs);
     addAll(refs, branches->elseInputs);
     refs.push_back(&branches->condition);
-  } else if (auto *loop = std::get_if<LoopStep>(&step.work)) {
+  } else if (auto *loop = step.as<LoopStep>()) {
     addIterated(refs, *loop);
     refs.insert(refs.end(), {&loop->tripCount, &loop->condition});
-  } else if (auto *scan = std::get_if<ScanStep>(&step.work)) {
+  } else if (auto *scan = step.as<ScanStep>()) {
     addIterated(refs, *scan);
     for (const ScanInput &input : scan->scanInputs)
       refs.push_back(&input.operand);
@@ -105,12 +105,13 @@ int64_t quern::approximateBytes(const Plan &plan) {
   size_t bytes = sizeof(Plan) + plan.weights.size() * sizeof(Tensor) +
                  (plan.inputs.size() + plan.outputs.size()) * sizeof(PlanPort);
   for (const PlanStep &step : plan.steps) {
-    bytes += sizeof(PlanStep) + step.nodes.capacity() + step.kernel.capacity();
-    if (auto *kernel = std::get_if<KernelStep>(&step.work))
+    bytes += sizeof(PlanStep);
+    if (auto *kernel = step.as<KernelStep>())
       bytes += kernel->buffers.capacity() * sizeof(BufferRef) +
                kernel->dims.capacity() * sizeof(int64_t);
-    else if (auto *reference = std::get_if<ReferenceStep>(&step.work))
-      bytes += (reference->inputs.size() + reference->outputs.size()) * sizeof(ValueRef);
+    else if (auto *reference = step.as<ReferenceStep>())
+      bytes += sizeof(ReferenceStep) +
+               (reference->inputs.size() + reference->outputs.size()) * sizeof(ValueRef);
   }
   return static_cast<int64_t>(bytes);
 }

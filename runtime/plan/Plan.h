@@ -1,6 +1,7 @@
 //===- Plan.h - what a compiled graph is at run time ----------------------===//
 #pragma once
 
+#include "runtime/plan/Boxed.h"
 #include "runtime/plan/ControlFlowSteps.h"
 #include "runtime/plan/Kernel.h"
 #include "runtime/plan/ReferenceFunction.h"
@@ -34,16 +35,30 @@ struct ReferenceStep {
 };
 
 struct PlanStep {
-  std::variant<KernelStep, ReferenceStep, IfStep, LoopStep, ScanStep> work;
+  std::variant<KernelStep, Boxed<ReferenceStep>, Boxed<IfStep>, Boxed<LoopStep>, Boxed<ScanStep>>
+      work;
   /// The ONNX nodes this step computes ("conv1+relu1").
-  std::string nodes;
+  SharedText nodes;
   /// The kernel's readable name ("dot_12x32_relu") or the op name.
-  std::string kernel;
+  SharedText kernel;
   /// Floating-point operations and bytes moved, estimated; 0 when unknown.
   double flops = 0;
   double bytes = 0;
   /// Dynamic slots that are not needed after this step.
   std::vector<uint32_t> released = {};
+
+  /// The work, if it is of this kind; null otherwise.
+  template <typename Step> const Step *as() const {
+    if constexpr (std::is_same_v<Step, KernelStep>) {
+      return std::get_if<KernelStep>(&work);
+    } else {
+      auto *boxed = std::get_if<Boxed<Step>>(&work);
+      return boxed ? &**boxed : nullptr;
+    }
+  }
+  template <typename Step> Step *as() {
+    return const_cast<Step *>(std::as_const(*this).template as<Step>());
+  }
 };
 
 struct PlanPort {

@@ -5,10 +5,10 @@ using namespace quern;
 
 static void addRows(std::vector<ProfileRow> &rows, const Plan &plan, int depth) {
   for (const PlanStep &step : plan.steps) {
-    auto *kernel = std::get_if<KernelStep>(&step.work);
+    auto *kernel = step.as<KernelStep>();
     rows.push_back({.nodes = step.nodes,
                     .kernel = step.kernel,
-                    .reference = std::holds_alternative<ReferenceStep>(step.work),
+                    .reference = step.as<ReferenceStep>() != nullptr,
                     .depth = depth,
                     .tasks = kernel ? kernel->tasks : 1,
                     .flops = step.flops,

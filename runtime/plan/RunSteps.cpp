@@ -55,15 +55,15 @@ static Status runReference(const ReferenceStep &step, Frame &frame, Budget &budg
 
 static Status runStep(const PlanStep &step, Frame &frame, NestedFrames *nested,
                       const RunContext &run) {
-  if (auto *kernel = std::get_if<KernelStep>(&step.work))
+  if (auto *kernel = step.as<KernelStep>())
     return runKernel(*kernel, frame, run);
-  if (auto *reference = std::get_if<ReferenceStep>(&step.work))
+  if (auto *reference = step.as<ReferenceStep>())
     return runReference(*reference, frame, run.budget);
-  if (auto *branches = std::get_if<IfStep>(&step.work))
+  if (auto *branches = step.as<IfStep>())
     return runIf(*branches, frame, *nested, run);
-  if (auto *loop = std::get_if<LoopStep>(&step.work))
+  if (auto *loop = step.as<LoopStep>())
     return runLoop(*loop, frame, *nested, run);
-  if (auto *scan = std::get_if<ScanStep>(&step.work))
+  if (auto *scan = step.as<ScanStep>())
     return runScan(*scan, frame, *nested, run);
   return internalError("a step without work");
 }
@@ -78,7 +78,7 @@ Status quern::runSteps(Frame &frame, const RunContext &run) {
     if (status.isOk())
       status = runStep(step, frame, frame.nested[i].get(), run);
     if (!status.isOk())
-      return status.withContext("node '" + step.nodes + "' (" + step.kernel + ")");
+      return status.withContext("node '" + step.nodes.str() + "' (" + step.kernel.str() + ")");
     frame.releaseSlots(step.released, run.budget);
     if (profile)
       run.profile[frame.rows[i]].addRun(std::chrono::nanoseconds(Clock::now() - start).count());

@@ -193,11 +193,11 @@ TEST(KernelReuseTest, SequenceLengths) {
       auto graph = plan::lowerGraph(optimized, lowering, std::move(values), Limits());
       ASSERT_TRUE(graph) << graph.status().message();
       for (const plan::LoweredOp &op : graph->ops) {
-        EXPECT_EQ(op.refusal, "") << op.nodes;
+        EXPECT_EQ(op.refusal, "") << op.nodes.str();
         for (const plan::LoweredStep &step : op.steps) {
           ++steps;
           bool isNew = keys.insert(step.kernel.key).second;
-          EXPECT_FALSE(isNew && i >= 20) << step.kernel.name << " of " << op.nodes << " for length "
+          EXPECT_FALSE(isNew && i >= 20) << step.kernel.name << " of " << op.nodes.str() << " for length "
                                          << length << " on " << name << ": " << step.kernel.key;
         }
       }

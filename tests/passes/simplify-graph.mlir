@@ -232,3 +232,59 @@ func.func @neutralForUnknownRank(%x: tensor<*xf32>) -> (tensor<*xf32>, tensor<*x
   %1 = nn.sub %x, %zero : (tensor<*xf32>, tensor<1x1xf32>) -> tensor<*xf32>
   return %0, %1 : tensor<*xf32>, tensor<*xf32>
 }
+
+// -----
+
+// The target that exporters compute from shapes: sizes of the input stay where they are.
+// CHECK-LABEL: func @targetOfInputSizes
+// CHECK: %[[TARGET:.*]] = nn.constant dense<[0, 0, 12, 64]>
+// CHECK-NOT: nn.shape
+// CHECK: nn.reshape %arg0, %[[TARGET]] {allowzero = false}
+func.func @targetOfInputSizes(%x: tensor<?x?x768xf32, #nn.dims<"B", "N", "">>)
+    -> tensor<?x?x12x64xf32, #nn.dims<"B", "N", "", "">> {
+  %s = nn.shape %x {start = 0 : i64, end = 2 : i64} : (tensor<?x?x768xf32, #nn.dims<"B", "N", "">>) -> tensor<2xi64>
+  %heads = nn.constant dense<[12, 64]> : tensor<2xi64>
+  %target = nn.concat %s, %heads {axis = 0 : i64} : (tensor<2xi64>, tensor<2xi64>) -> tensor<4xi64>
+  %0 = nn.reshape %x, %target {allowzero = true} : (tensor<?x?x768xf32, #nn.dims<"B", "N", "">>, tensor<4xi64>) -> tensor<?x?x12x64xf32, #nn.dims<"B", "N", "", "">>
+  return %0 : tensor<?x?x12x64xf32, #nn.dims<"B", "N", "", "">>
+}
+
+// -----
+
+// One size that the numbers beside it decide.
+// CHECK-LABEL: func @targetOfOneProduct
+// CHECK: nn.constant dense<[-1, 768]>
+// CHECK-NOT: nn.shape
+func.func @targetOfOneProduct(%x: tensor<?x?x768xf32, #nn.dims<"B", "N", "">>)
+    -> tensor<?x768xf32, #nn.dims<("B" * "N"), "">> {
+  %b = nn.shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?x?x768xf32, #nn.dims<"B", "N", "">>) -> tensor<1xi64>
+  %n = nn.shape %x {start = 1 : i64, end = 2 : i64} : (tensor<?x?x768xf32, #nn.dims<"B", "N", "">>) -> tensor<1xi64>
+  %bn = nn.mul %b, %n : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %c = nn.constant dense<768> : tensor<1xi64>
+  %target = nn.concat %bn, %c {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %0 = nn.reshape %x, %target {allowzero = false} : (tensor<?x?x768xf32, #nn.dims<"B", "N", "">>, tensor<2xi64>) -> tensor<?x768xf32, #nn.dims<("B" * "N"), "">>
+  return %0 : tensor<?x768xf32, #nn.dims<("B" * "N"), "">>
+}
+
+// -----
+
+// Sizes that nothing says are equal, two that are none of the input's, and one beside a
+// size that may be zero.
+// CHECK-LABEL: func @targetsThatMustBeComputed
+// CHECK-COUNT-3: nn.concat
+func.func @targetsThatMustBeComputed(%x: tensor<?x6xf32, #nn.dims<"N", "">>, %y: tensor<?x?xf32, #nn.dims<"A", "B">>,
+    %z: tensor<?x?x?xf32, #nn.dims<"A", "B", "C">>)
+    -> (tensor<?x3xf32, #nn.dims<"A", "">>, tensor<?x?xf32, #nn.dims<"B", "A">>, tensor<?x?xf32, #nn.dims<"A", ("B" * "C")>>) {
+  %a = nn.shape %y {start = 0 : i64, end = 1 : i64} : (tensor<?x?xf32, #nn.dims<"A", "B">>) -> tensor<1xi64>
+  %b = nn.shape %y {start = 1 : i64, end = 2 : i64} : (tensor<?x?xf32, #nn.dims<"A", "B">>) -> tensor<1xi64>
+  %c = nn.shape %z {start = 2 : i64, end = 3 : i64} : (tensor<?x?x?xf32, #nn.dims<"A", "B", "C">>) -> tensor<1xi64>
+  %bc = nn.mul %b, %c : (tensor<1xi64>, tensor<1xi64>) -> tensor<1xi64>
+  %three = nn.constant dense<3> : tensor<1xi64>
+  %t0 = nn.concat %a, %three {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %t1 = nn.concat %b, %a {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %t2 = nn.concat %a, %bc {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  %0 = nn.reshape %x, %t0 {allowzero = false} : (tensor<?x6xf32, #nn.dims<"N", "">>, tensor<2xi64>) -> tensor<?x3xf32, #nn.dims<"A", "">>
+  %1 = nn.reshape %y, %t1 {allowzero = false} : (tensor<?x?xf32, #nn.dims<"A", "B">>, tensor<2xi64>) -> tensor<?x?xf32, #nn.dims<"B", "A">>
+  %2 = nn.reshape %z, %t2 {allowzero = false} : (tensor<?x?x?xf32, #nn.dims<"A", "B", "C">>, tensor<2xi64>) -> tensor<?x?xf32, #nn.dims<"A", ("B" * "C")>>
+  return %0, %1, %2 : tensor<?x3xf32, #nn.dims<"A", "">>, tensor<?x?xf32, #nn.dims<"B", "A">>, tensor<?x?xf32, #nn.dims<"A", ("B" * "C")>>
+}

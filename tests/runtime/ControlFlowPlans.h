@@ -69,7 +69,7 @@ inline Plan countingPlan() {
 
 /// Gives every v of a countingPlan to a scan output, too.
 inline void addScanOutput(Plan &plan, ValueRef result) {
-  auto &step = std::get<LoopStep>(plan.steps[0].work);
+  auto &step = *plan.steps[0].as<LoopStep>();
   auto body = std::make_shared<Plan>(*step.body.plan);
   body->outputs.push_back(floatPort("row", {2}));
   body->steps.push_back(kernelStep("row", addKernel, {output(1), output(2)}, {0}, 2));

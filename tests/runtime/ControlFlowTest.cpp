@@ -89,10 +89,10 @@ TEST(If, RunsOneOfTwoPlans) {
 
 TEST(If, BranchesMayDifferInShape) {
   Plan plan = choosingPlan({slot(0), DType::Float32, {}});
-  auto longer = std::make_shared<Plan>(*std::get<IfStep>(plan.steps[0].work).elsePlan.plan);
+  auto longer = std::make_shared<Plan>(*plan.steps[0].as<IfStep>()->elsePlan.plan);
   longer->outputs = {floatPort("y", {3})};
   longer->steps = {kernelStep("else1", constantKernel, {output(0)}, {7}, 3)};
-  std::get<IfStep>(plan.steps[0].work).elsePlan.plan = longer;
+  plan.steps[0].as<IfStep>()->elsePlan.plan = longer;
   plan.dynamicSlots = 1;
   plan.outputs = {dynamicPort("y", 0)};
   EXPECT_EQ(runOnce(plan, {flag(true), floats({1, 2})}).floats(), (std::vector<float>{2, 3}));
@@ -102,7 +102,7 @@ TEST(If, BranchesMayDifferInShape) {
 TEST(If, WantsOneCondition) {
   Plan plan = choosingPlan({output(0), DType::Float32, {2}});
   plan.inputs[0].dims = {3};
-  std::get<IfStep>(plan.steps[0].work).condition.dims = {3};
+  plan.steps[0].as<IfStep>()->condition.dims = {3};
   auto result = runOnce(plan, {Tensor::of<bool>({3}, {true, true, true}), floats({1, 2})});
   EXPECT_EQ(result.status.code(), StatusCode::InvalidInput);
   EXPECT_EQ(result.status.message(),
@@ -111,10 +111,10 @@ TEST(If, WantsOneCondition) {
 
 TEST(If, ErrorsNameTheNodesOnTheWay) {
   Plan plan = choosingPlan({output(0), DType::Float32, {2}});
-  auto refusing = std::make_shared<Plan>(*std::get<IfStep>(plan.steps[0].work).elsePlan.plan);
+  auto refusing = std::make_shared<Plan>(*plan.steps[0].as<IfStep>()->elsePlan.plan);
   auto refuse = [](void *const *, const int64_t *, int64_t, int64_t, void *) { return 1; };
   refusing->steps = {kernelStep("gather3", refuse, {}, {}, 1)};
-  std::get<IfStep>(plan.steps[0].work).elsePlan.plan = refusing;
+  plan.steps[0].as<IfStep>()->elsePlan.plan = refusing;
   EXPECT_TRUE(runOnce(plan, {flag(true), floats({1, 2})}).status.isOk());
   auto result = runOnce(plan, {flag(false), floats({1, 2})});
   EXPECT_EQ(result.status.code(), StatusCode::InvalidInput);
@@ -142,7 +142,7 @@ TEST(Loop, AnIterationDoesNotOverwriteWhatItReads) {
     return 0;
   };
   Plan plan = countingPlan();
-  auto &loop = std::get<LoopStep>(plan.steps[0].work);
+  auto &loop = *plan.steps[0].as<LoopStep>();
   auto body = std::make_shared<Plan>(*loop.body.plan);
   body->steps[1] = kernelStep("swap", swap, {input(2), output(1)}, {}, 2);
   loop.body.plan = body;
@@ -155,7 +155,7 @@ TEST(Loop, TheResultMayBeOneOfTheTwoBuffers) {
   for (int which : {0, 1})
     for (int64_t trips : {0, 1, 2, 3}) {
       Plan plan = countingPlan();
-      auto &step = std::get<LoopStep>(plan.steps[0].work);
+      auto &step = *plan.steps[0].as<LoopStep>();
       step.carried[0].buffers[which] = output(0);
       EXPECT_EQ(runOnce(plan, {floats({1, 2}), number(trips)}).floats(),
                 (std::vector<float>{1.0f + trips, 2.0f + trips}));
@@ -164,7 +164,7 @@ TEST(Loop, TheResultMayBeOneOfTheTwoBuffers) {
 
 TEST(Loop, EndsWhenTheConditionDoes) {
   Plan plan = countingPlan();
-  auto &step = std::get<LoopStep>(plan.steps[0].work);
+  auto &step = *plan.steps[0].as<LoopStep>();
   // Goes on while the number of the iteration is below 4.
   auto body = std::make_shared<Plan>(*step.body.plan);
   body->steps[0] = kernelStep("less", numberBelowKernel, {input(0), output(0)}, {4}, 1);
@@ -180,7 +180,7 @@ TEST(Loop, EndsWhenTheConditionDoes) {
 
 TEST(Loop, WithoutAnEndTheDeadlineOrTheCallerEndsIt) {
   Plan plan = countingPlan();
-  std::get<LoopStep>(plan.steps[0].work).tripCount = {};
+  plan.steps[0].as<LoopStep>()->tripCount = {};
   Limits limits;
   limits.deadline = Deadline::after(std::chrono::milliseconds(20));
   auto late = runOnce(plan, {floats({0, 0}), number(0)}, limits);
@@ -194,7 +194,7 @@ TEST(Loop, WithoutAnEndTheDeadlineOrTheCallerEndsIt) {
     stop = true;
   });
   // Even a body without steps is asked.
-  auto &step = std::get<LoopStep>(plan.steps[0].work);
+  auto &step = *plan.steps[0].as<LoopStep>();
   auto body = std::make_shared<Plan>(*step.body.plan);
   body->steps = {body->steps[0]};
   step.body.plan = body;
@@ -271,7 +271,7 @@ TEST(Loop, CarriedValuesMayBePassedThrough) {
 TEST(Loop, MayContainAnIf) {
   // v = number < 2 ? v + 1 : v + 10, four times.
   Plan plan = countingPlan();
-  auto &loop = std::get<LoopStep>(plan.steps[0].work);
+  auto &loop = *plan.steps[0].as<LoopStep>();
   auto body = std::make_shared<Plan>(*loop.body.plan);
   body->arenaBytes = 128;
   IfStep choose;
@@ -321,10 +321,10 @@ TEST(Loop, BodiesHaveScratchMemory) {
     return scratch && reinterpret_cast<uintptr_t>(scratch) % 64 == 0 ? 0 : 77;
   };
   Plan plan = countingPlan();
-  auto &loop = std::get<LoopStep>(plan.steps[0].work);
+  auto &loop = *plan.steps[0].as<LoopStep>();
   auto body = std::make_shared<Plan>(*loop.body.plan);
   body->steps.push_back(kernelStep("sort", touch, {}, {}, 10));
-  std::get<KernelStep>(body->steps.back().work).scratchBytes = 100;
+  body->steps.back().as<KernelStep>()->scratchBytes = 100;
   loop.body.plan = body;
   EXPECT_EQ(workerScratchBytes(plan).value(), 128);
   EXPECT_TRUE(runOnce(plan, {floats({1, 2}), number(3)}).status.isOk());
@@ -410,7 +410,7 @@ TEST(Scan, OfNothing) {
 
 TEST(Scan, OperandsAgreeInTheirNumberOfSlices) {
   Plan plan = summingPlan({3, 2}, {}, {.result = kInSlot});
-  auto &step = std::get<ScanStep>(plan.steps[0].work);
+  auto &step = *plan.steps[0].as<ScanStep>();
   auto body = std::make_shared<Plan>(*step.body.plan);
   body->inputs.push_back(floatPort("other", {2}));
   step.body.plan = body;

@@ -331,7 +331,7 @@ TEST(Executor, StringsAreCopiedAsObjects) {
   EXPECT_EQ(result.outputs[0].data<std::string>()[0],
             "a string that is too long for the small buffer");
   auto bad = referencePlan(name, {output(0), DType::String, {1}});
-  std::get<ReferenceStep>(bad->steps[0].work).outputs[0].buffer = arena(0);
+  bad->steps[0].as<ReferenceStep>()->outputs[0].buffer = arena(0);
   EXPECT_EQ(runOnce(bad, {kFour}).status.code(), StatusCode::Internal);
 }
 
@@ -354,7 +354,7 @@ int32_t askToStop(void *const *, const int64_t *, int64_t, int64_t, void *) {
 TEST(Executor, StopsBetweenTheTaskRangesOfAStep) {
   auto plan = addElevenPlan(4, 1);
   PlanStep step = plan->steps[0];
-  auto &work = std::get<KernelStep>(step.work);
+  auto &work = *step.as<KernelStep>();
   work.function = askToStop;
   work.tasks = 1000;
   plan->steps = {step};
@@ -379,7 +379,7 @@ TEST(Executor, TimeIsOverBeforeTheFirstStep) {
   Status status = Executor(plan).run(std::vector{kFour}, outputs,
                                      {.pool = pool, .budget = budget, .arena = arena.data()});
   EXPECT_EQ(status.code(), StatusCode::ResourceLimit);
-  EXPECT_EQ(status.message(), "node '" + plan->steps[0].nodes + "' (" + plan->steps[0].kernel +
+  EXPECT_EQ(status.message(), "node '" + plan->steps[0].nodes.str() + "' (" + plan->steps[0].kernel.str() +
                                   "): time limit of 0ms exceeded while running");
 }
 

@@ -117,7 +117,7 @@ int32_t useScratch(void *const *, const int64_t *dims, int64_t begin, int64_t en
 
 PlanStep scratchStep(int64_t bytes, int64_t tasks, int64_t grain) {
   PlanStep step = kernelStep("sort", useScratch, {}, {bytes}, tasks, grain);
-  std::get<KernelStep>(step.work).scratchBytes = bytes;
+  step.as<KernelStep>()->scratchBytes = bytes;
   return step;
 }
 } // namespace

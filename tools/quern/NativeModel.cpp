@@ -75,7 +75,7 @@ Expected<std::vector<StepSummary>> Model::planSteps(const BackendOptions &option
   std::vector<StepSummary> steps;
   for (size_t i = 0; i < graph.plan.plan.steps.size(); ++i) {
     const PlanStep &step = graph.plan.plan.steps[i];
-    bool isNative = std::holds_alternative<KernelStep>(step.work);
+    bool isNative = step.as<KernelStep>() != nullptr;
     steps.push_back({step.nodes, step.kernel, isNative, graph.plan.refusals[i], false});
   }
   return steps;

@@ -73,8 +73,8 @@ static Status checkPlan(const UnlinkedPlan &unlinked) {
     return resourceLimit("the workspace of this model needs more memory than there can be");
   std::string reasons;
   for (size_t i = 0; i < plan.steps.size(); ++i)
-    if (!std::holds_alternative<KernelStep>(plan.steps[i].work))
-      reasons += "\n  node '" + plan.steps[i].nodes + "' (" + plan.steps[i].kernel +
+    if (!plan.steps[i].as<KernelStep>())
+      reasons += "\n  node '" + plan.steps[i].nodes.str() + "' (" + plan.steps[i].kernel.str() +
                  "): " + (unlinked.refusals[i].empty() ? "no native code" : unlinked.refusals[i]);
   for (const PlanPort &port : plan.outputs)
     if (port.dynamic)

@@ -319,7 +319,7 @@ void PlanCode::emitSteps() {
   steps = beginFunction("steps", i32, {ptr, ptr, ptr, ptr, ptr});
   size_t widest = 0;
   for (const PlanStep &step : model.plan.steps)
-    widest = std::max(widest, std::get<KernelStep>(step.work).buffers.size());
+    widest = std::max(widest, step.as<KernelStep>()->buffers.size());
   buffers = ir.CreateAlloca(llvm::ArrayType::get(ptr, widest), nullptr, "buffers");
   closure = ir.CreateAlloca(closureType, nullptr, "closure");
   auto load = [&](unsigned argument, size_t count, std::vector<llvm::Value *> &values) {
@@ -330,7 +330,7 @@ void PlanCode::emitSteps() {
   load(0, model.plan.inputs.size(), inputs);
   load(1, model.plan.outputs.size(), outputs);
   for (size_t i = 0; i < model.plan.steps.size(); ++i)
-    emitStep(std::get<KernelStep>(model.plan.steps[i].work), model.kernelSymbols[i]);
+    emitStep(*model.plan.steps[i].as<KernelStep>(), model.kernelSymbols[i]);
   ir.CreateRet(ir.getInt32(QUERN_MODEL_OK));
 }
 

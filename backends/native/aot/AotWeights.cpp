@@ -21,7 +21,7 @@ Expected<WeightLayout> native::layOutWeights(const Plan &plan) {
   layout.offsets.assign(plan.weights.size(), -1);
   std::map<std::pair<const void *, int64_t>, int64_t> placed;
   for (const PlanStep &step : plan.steps) {
-    const auto *kernel = std::get_if<KernelStep>(&step.work);
+    const auto *kernel = step.as<KernelStep>();
     if (!kernel)
       continue;
     for (const BufferRef &ref : kernel->buffers) {
