@@ -94,7 +94,8 @@ Status measure(const std::string &path, const std::string &dim, int64_t limit) {
     fmt::print("pass {}: {} kernels after {} sizes, {} after {}; {:.1f} MB resident\n", pass + 1,
                kernelsAfterWarmUp, std::min(kWarmUp, sizes.size()), cache->size(), sizes.size(),
                residentMegabytes());
-    report("  plan", {planning.begin() + (pass == 0 ? std::min(kWarmUp, sizes.size() - 1) : 0), planning.end()});
+    report("  plan", {planning.begin() + (pass == 0 ? std::min(kWarmUp, sizes.size() - 1) : 0),
+                      planning.end()});
     report("  first run beyond the next ones", beyond);
   }
   return Status::ok();

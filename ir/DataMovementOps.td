@@ -127,6 +127,12 @@ def NN_RangeOp : NN_Op<"range"> {
   let results = (outs NN_Tensor:$result);
 }
 
+def NN_NonZeroOp : NN_Op<"nonzero"> {
+  let summary = "the indices of the elements that are not zero, in row-major order: [rank, count]";
+  let arguments = (ins NN_Tensor:$input);
+  let results = (outs NN_Tensor:$result);
+}
+
 def NN_ResizeOp : NN_Op<"resize"> {
   let summary = "ONNX Resize (nearest, linear, cubic); exactly one of scales and sizes is given";
   let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$roi, NN_OptionalTensor:$scales,

@@ -400,3 +400,12 @@ InferredTypes RangeOp::inferResultTypes(const ShapeFacts &facts) {
     return failure();
   return rankedResult(*this, Shape({*length}), elementType);
 }
+
+/// How many elements are not zero, only they can tell.
+InferredTypes NonZeroOp::inferResultTypes(const ShapeFacts &facts) {
+  Type int64 = IntegerType::get(getContext(), 64);
+  std::optional<Shape> input = facts.shapeOf(getInput());
+  if (!input)
+    return rankedResult(*this, Shape({Dim(), Dim()}), int64);
+  return rankedResult(*this, Shape({Dim(input->rank()), Dim()}), int64);
+}

@@ -38,7 +38,7 @@ std::string nn::inputName(func::FuncOp main, unsigned index) {
   return "input" + std::to_string(index);
 }
 
-static std::string outputName(func::FuncOp main, unsigned index) {
+std::string nn::outputName(func::FuncOp main, unsigned index) {
   if (auto name = main.getResultAttrOfType<StringAttr>(index, "nn.name"))
     return name.str();
   return "output" + std::to_string(index);

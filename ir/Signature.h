@@ -21,5 +21,7 @@ std::string inputName(mlir::func::FuncOp main, unsigned index);
 std::vector<PortSignature> inputSignature(mlir::func::FuncOp main);
 /// The outputs of a graph, named by their `nn.name` attributes, else "output<index>".
 std::vector<PortSignature> outputSignature(mlir::func::FuncOp main);
+/// The name of an output, as the model gives it.
+std::string outputName(mlir::func::FuncOp main, unsigned index);
 
 } // namespace quern::nn

@@ -35,7 +35,9 @@ static Expected<OwnedGraph> lowerInPlace(ModuleOp module, const NativeLowering &
     result.graph = std::make_unique<OptimizedGraph>(nn::findMain(module));
     ValueTable values(*result.graph);
     QUERN_TRY(values.inferSizes());
-    QUERN_ASSIGN(result.lowered, lowerGraph(*result.graph, lowering, std::move(values), limits));
+    QUERN_ASSIGN(result.lowered,
+                 lowerGraph(*result.graph, GraphPart::wholeOf(result.graph->main()), lowering,
+                            std::move(values), UnknownSizes::Reference, limits));
     if (result.lowered.refusedGroups.empty())
       return std::move(result);
     for (Operation *group : result.lowered.refusedGroups)

@@ -4,6 +4,9 @@
 // instantiated from what they leave, which nobody changes any more, so that threads
 // do it side by side.
 //
+// Where a size depends on data, the plan of the input sizes ends with a step that asks for
+// the plan of what follows once the size is known: so all that can be native is.
+//
 // Two decisions may hold for some sizes only. A fusion group may have no native code
 // as a whole: a copy of the graph in which its ops stand apart is kept then. And where
 // even ranks are not known, passes have little to go by: they run once more for the
@@ -17,7 +20,9 @@
 #include "backends/native/lowering/Lowering.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
+#include "runtime/plan/PlanCache.h"
 
+#include <atomic>
 #include <list>
 #include <mutex>
 
@@ -32,20 +37,54 @@ using InputDims = std::span<const Tensor::Dims>;
 /// A module that all passes have run on, and what is read of it.
 class FrozenGraph {
 public:
-  explicit FrozenGraph(nn::OwnedModule &&owned)
-      : owned(std::move(owned)), graph(nn::findMain(*this->owned.module)) {}
+  /// `origins` are the values of the graph that it is a copy of, by number: what they
+  /// are here.
+  explicit FrozenGraph(nn::OwnedModule &&owned, std::vector<Value> origins = {})
+      : owned(std::move(owned)), graph(nn::findMain(*this->owned.module)),
+        origins(std::move(origins)), serial(++lastSerial) {}
 
   const OptimizedGraph &get() const { return graph; }
   ModuleOp module() const { return *owned.module; }
+  /// Tells it from all others that there have been.
+  int64_t id() const { return serial; }
+  /// What `part`, of the graph that this is a copy of, is here.
+  GraphPart translate(const GraphPart &part, const FrozenGraph &original) const;
+  Value translate(Value value, const FrozenGraph &original) const {
+    return origins[original.graph.factsOf(value).number];
+  }
 
 private:
+  static inline std::atomic<int64_t> lastSerial = 0;
+
   /// `module` is only read.
   mutable nn::OwnedModule owned;
   OptimizedGraph graph;
+  std::vector<Value> origins;
+  int64_t serial;
+};
+
+/// What a stage has found out of a value: its sizes, and its elements if sizes depend
+/// on them.
+struct FoundValue {
+  Value value;
+  Tensor::Dims dims;
+  Tensor elements;
+};
+
+/// What a plan is made for.
+struct PlanRequest {
+  std::shared_ptr<const FrozenGraph> graph;
+  /// The sizes of the graph's inputs.
+  std::vector<Tensor::Dims> dims;
+  /// By earlier stages.
+  std::vector<FoundValue> found;
+  GraphPart part;
+
+  PlanKey key() const;
 };
 
 /// Makes plans. Thread-safe.
-class JitPlanner {
+class JitPlanner : public std::enable_shared_from_this<JitPlanner> {
 public:
   static Expected<std::shared_ptr<JitPlanner>> create(nn::OwnedModule owned,
                                                       const CompileOptions &options);
@@ -58,20 +97,26 @@ private:
         kernels(options.kernels
                     ? options.kernels
                     : std::make_shared<LinkedKernels>(createKernelCache(target, options))),
-        weights(options.compileThreads) {}
+        weights(options.compileThreads), stages(Executable::kDefaultPlanCacheBytes) {}
 
   using Graph = std::shared_ptr<const FrozenGraph>;
   Expected<Graph> specialize(InputDims dims, const Limits &limits);
   Expected<Graph> splitGroups(const Graph &graph, const std::vector<Operation *> &groups);
-  Expected<LoweredGraph> lower(const FrozenGraph &graph, InputDims dims, const Limits &limits);
-  Expected<std::shared_ptr<const Plan>> build(const FrozenGraph &graph, const LoweredGraph &lowered,
-                                              const Limits &limits);
+  Expected<LoweredGraph> lower(const PlanRequest &request, const Limits &limits);
+  Expected<std::shared_ptr<const Plan>> build(const PlanRequest &request,
+                                              const LoweredGraph &lowered, const Limits &limits);
+  Expected<std::shared_ptr<const Plan>> plan(PlanRequest request, const Deadline &deadline);
+  Expected<std::shared_ptr<const Plan>>
+  planStage(PlanRequest request, std::span<const Tensor> operands, const Deadline &deadline);
+  StageStep::Planner stagePlanner(PlanRequest request, const GraphPart &part);
 
   CompileOptions options;
   Target target;
   NativeLowering lowering;
   std::shared_ptr<LinkedKernels> kernels;
   PackedWeights weights;
+  /// The plans of stages after the first.
+  PlanCache stages;
 
   /// For all sizes; null when it has values of unknown rank.
   Graph general;
@@ -156,58 +201,144 @@ Expected<JitPlanner::Graph> JitPlanner::splitGroups(const Graph &graph,
       return at->graph;
     }
   QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(graph->module()));
+  std::vector<Value> origins;
   {
     OptimizedGraph same(nn::findMain(*copy.module));
+    origins = same.values();
     std::vector<Operation *> copied;
     for (size_t position : positions)
       copied.push_back(same.nodes()[position].op);
     for (Operation *group : copied)
       splitGroup(group);
   }
-  variants.push_front(
-      {graph, std::move(positions), std::make_shared<const FrozenGraph>(std::move(copy))});
+  variants.push_front({graph, std::move(positions),
+                       std::make_shared<const FrozenGraph>(std::move(copy), std::move(origins))});
   if (variants.size() > kMaxVariants)
     variants.pop_back();
   return variants.front().graph;
 }
 
-Expected<LoweredGraph> JitPlanner::lower(const FrozenGraph &graph, InputDims dims,
-                                         const Limits &limits) {
-  ValueTable values(graph.get());
-  func::FuncOp main = graph.get().main();
-  for (auto [argument, sizes] : llvm::zip_equal(main.getArguments(), dims))
+/// The values it is given belong to ops that stand as they did; its outputs are the same
+/// ones of the graph's.
+GraphPart FrozenGraph::translate(const GraphPart &part, const FrozenGraph &original) const {
+  GraphPart result;
+  result.sizeInputs = part.sizeInputs;
+  for (Value input : part.inputs)
+    result.inputs.push_back(translate(input, original));
+  GraphPart whole = GraphPart::wholeOf(graph.main()),
+            originalWhole = GraphPart::wholeOf(original.graph.main());
+  for (auto [i, output] : llvm::enumerate(part.outputs)) {
+    bool isWhole = part.outputs.size() == whole.outputs.size();
+    size_t number =
+        isWhole ? i : llvm::find(originalWhole.outputs, output) - originalWhole.outputs.begin();
+    result.outputs.push_back(whole.outputs[number]);
+  }
+  return result;
+}
+
+/// The part follows from the rest: it is what the sizes leave to be done.
+PlanKey PlanRequest::key() const {
+  PlanKey key = {graph->id()};
+  appendDims(key, dims);
+  for (const FoundValue &each : found) {
+    key.push_back(graph->get().factsOf(each.value).number);
+    appendDims(key, {&each.dims, 1});
+    auto *bytes = static_cast<const uint8_t *>(each.elements.rawData());
+    if (bytes)
+      key.insert(key.end(), bytes, bytes + each.elements.numBytes());
+  }
+  return key;
+}
+
+Expected<LoweredGraph> JitPlanner::lower(const PlanRequest &request, const Limits &limits) {
+  const OptimizedGraph &graph = request.graph->get();
+  ValueTable values(graph);
+  for (auto [argument, sizes] : llvm::zip_equal(graph.main().getArguments(), request.dims))
     values.setSizes(argument, sizes);
+  for (const FoundValue &found : request.found) {
+    values.setSizes(found.value, found.dims);
+    if (found.elements.isPresent())
+      values.setElements(found.value, found.elements);
+  }
   QUERN_TRY(values.inferSizes());
-  return lowerGraph(graph.get(), lowering, std::move(values), limits);
+  return lowerGraph(graph, request.part, lowering, std::move(values), UnknownSizes::NextStage,
+                    limits);
 }
 
 Expected<std::shared_ptr<const Plan>>
-JitPlanner::build(const FrozenGraph &graph, const LoweredGraph &lowered, const Limits &limits) {
+JitPlanner::build(const PlanRequest &request, const LoweredGraph &lowered, const Limits &limits) {
   QUERN_ASSIGN(UnlinkedPlan unlinked,
-               buildPlan(graph.get().main(), lowered, lowering, weights, limits));
+               buildPlan(request.graph->get().main(), lowered, lowering, weights, limits));
   QUERN_TRY(compileKernels(unlinked, kernels->cache(), limits.deadline));
   Plan &plan = unlinked.plan;
   for (size_t i = 0; i < plan.steps.size(); ++i)
     if (auto *work = plan.steps[i].as<KernelStep>()) {
       QUERN_ASSIGN(work->function, kernels->link(unlinked.kernelKeys[i]));
+    } else if (auto *stage = plan.steps[i].as<StageStep>()) {
+      stage->planner = stagePlanner(request, unlinked.later);
     }
   plan.keepAlive.push_back(kernels->jit());
   return std::make_shared<const Plan>(std::move(plan));
 }
 
-Expected<std::shared_ptr<const Plan>> JitPlanner::plan(InputDims dims, const Deadline &deadline) {
+/// Plans `part`, which is what `request` leaves to be done. The plan does not own its
+/// planner, which may keep it.
+StageStep::Planner JitPlanner::stagePlanner(PlanRequest request, const GraphPart &part) {
+  request.part = part;
+  return [owner = weak_from_this(), request = std::move(request)](
+             std::span<const Tensor> operands,
+             const Deadline &deadline) -> Expected<std::shared_ptr<const Plan>> {
+    std::shared_ptr<JitPlanner> planner = owner.lock();
+    if (!planner)
+      return internalError("a plan has outlived its executable");
+    return planner->planStage(request, operands, deadline);
+  };
+}
+
+Expected<std::shared_ptr<const Plan>> JitPlanner::planStage(PlanRequest request,
+                                                            std::span<const Tensor> operands,
+                                                            const Deadline &deadline) {
+  for (auto [i, input] : llvm::enumerate(request.part.inputs)) {
+    FoundValue found{input, operands[i].dims(), {}};
+    if (llvm::is_contained(request.part.sizeInputs, i)) {
+      QUERN_ASSIGN(found.elements, operands[i].clone());
+    }
+    request.found.push_back(std::move(found));
+  }
+  PlanKey key = request.key();
+  if (auto kept = stages.find(key))
+    return kept;
+  QUERN_ASSIGN(std::shared_ptr<const Plan> made, plan(std::move(request), deadline));
+  return stages.insert(key, std::move(made));
+}
+
+Expected<std::shared_ptr<const Plan>> JitPlanner::plan(PlanRequest request,
+                                                       const Deadline &deadline) {
   Limits limits = options.limits;
   limits.deadline = deadline;
-  Graph graph = general;
-  if (!graph) {
-    QUERN_ASSIGN(graph, specialize(dims, limits));
-  }
   while (true) {
-    QUERN_ASSIGN(LoweredGraph lowered, lower(*graph, dims, limits));
+    QUERN_ASSIGN(LoweredGraph lowered, lower(request, limits));
     if (lowered.refusedGroups.empty())
-      return build(*graph, lowered, limits);
-    QUERN_ASSIGN(graph, splitGroups(graph, lowered.refusedGroups));
+      return build(request, lowered, limits);
+    Graph before = request.graph;
+    QUERN_ASSIGN(request.graph, splitGroups(before, lowered.refusedGroups));
+    request.part = request.graph->translate(request.part, *before);
+    for (FoundValue &found : request.found)
+      found.value = request.graph->translate(found.value, *before);
   }
+}
+
+Expected<std::shared_ptr<const Plan>> JitPlanner::plan(InputDims dims, const Deadline &deadline) {
+  PlanRequest request;
+  request.graph = general;
+  if (!request.graph) {
+    Limits limits = options.limits;
+    limits.deadline = deadline;
+    QUERN_ASSIGN(request.graph, specialize(dims, limits));
+  }
+  request.dims.assign(dims.begin(), dims.end());
+  request.part = GraphPart::wholeOf(request.graph->get().main());
+  return plan(std::move(request), deadline);
 }
 
 Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owned,

@@ -10,6 +10,7 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace quern;
@@ -39,14 +40,26 @@ void plan::splitGroup(Operation *op) {
   group.erase();
 }
 
+GraphPart GraphPart::wholeOf(func::FuncOp main) {
+  auto results = main.getBody().front().getTerminator()->getOperands();
+  return {{main.getArguments().begin(), main.getArguments().end()},
+          {results.begin(), results.end()},
+          {}};
+}
+
 namespace {
 class GraphLowering {
 public:
-  GraphLowering(const OptimizedGraph &graph, const OpLowering &lowering, ValueTable values,
-                const Limits &limits)
-      : graph(graph), lowering(lowering), limits(limits) {
+  GraphLowering(const OptimizedGraph &graph, GraphPart part, const OpLowering &lowering,
+                ValueTable values, const Limits &limits)
+      : graph(graph), lowering(lowering), limits(limits),
+        given(part.inputs.begin(), part.inputs.end()) {
+    result.part = std::move(part);
     result.values = std::move(values);
   }
+
+  /// Leaves all that depends on sizes which are not known yet to later stages.
+  void deferUnknownSizes();
 
   Expected<LoweredGraph> lower();
 
@@ -60,19 +73,51 @@ private:
   bool hasUnknownSizes(Operation *op) const;
   LoweringResult lowerOne(Operation *op) const;
   Status lowerNode(const OptimizedGraph::Node &node);
+  void passOn(const OptimizedGraph::Node &node);
 
   const OptimizedGraph &graph;
   const OpLowering &lowering;
   const Limits &limits;
   LoweredGraph result;
-  llvm::DenseSet<Value> needed;
+  llvm::DenseSet<Value> given, needed;
+  llvm::DenseSet<Operation *> deferred;
+  llvm::SmallSetVector<Value, 16> passed;
+  llvm::DenseSet<Value> sizeOperands;
 };
 } // namespace
 
-/// Marks a value that the run must compute: no constant, and nothing known now.
+/// Marks a value that the run must compute: nothing given, and nothing known now.
 void GraphLowering::need(Value value) {
-  if (!nn::isNone(value) && !result.values.isKnown(value))
+  if (!nn::isNone(value) && !given.contains(value) && !result.values.isKnown(value))
     needed.insert(value);
+}
+
+void GraphLowering::deferUnknownSizes() {
+  auto isUnknown = [&](Value v) {
+    Operation *producer = v.getDefiningOp();
+    return (producer && deferred.contains(producer)) ||
+           (isa<TensorType>(v.getType()) && !result.values.hasSizes(v));
+  };
+  for (const OptimizedGraph::Node &node : graph.nodes())
+    if (llvm::any_of(node.op->getOperands(), isUnknown) ||
+        !result.values.sizeOperandsOf(node.op).empty())
+      deferred.insert(node.op);
+}
+
+/// Marks what a later stage needs of an op that belongs to it.
+void GraphLowering::passOn(const OptimizedGraph::Node &node) {
+  result.laterNodes = node.nodes;
+  for (Value operand : node.op->getOperands()) {
+    need(operand);
+    Operation *producer = operand.getDefiningOp();
+    bool isPassed = given.contains(operand) ||
+                    (needed.contains(operand) && !(producer && deferred.contains(producer)));
+    if (isPassed)
+      passed.insert(operand);
+  }
+  for (Value operand : result.values.sizeOperandsOf(node.op))
+    if (passed.contains(operand))
+      sizeOperands.insert(operand);
 }
 
 /// Steps say what they read; a reference kernel reads all operands. So does an op that
@@ -151,8 +196,13 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
 }
 
 Expected<LoweredGraph> GraphLowering::lower() {
-  for (Value output : graph.main().getBody().front().getTerminator()->getOperands())
+  for (Value output : result.part.outputs) {
     need(output);
+    Operation *producer = output.getDefiningOp();
+    if (producer && needed.contains(output) && deferred.contains(producer) &&
+        !llvm::is_contained(result.later.outputs, output))
+      result.later.outputs.push_back(output);
+  }
   for (const OptimizedGraph::Node &node : llvm::reverse(graph.nodes())) {
     // What a refused group reads is not known: all that is left is looked at then, so
     // that all refused groups are found at once.
@@ -160,13 +210,24 @@ Expected<LoweredGraph> GraphLowering::lower() {
       continue;
     if (Status status = limits.deadline.check("lowering the graph"); !status.isOk())
       return status.withContext(nn::nodeContext(node.op));
-    QUERN_TRY(lowerNode(node));
+    if (deferred.contains(node.op))
+      passOn(node);
+    else
+      QUERN_TRY(lowerNode(node));
   }
   std::reverse(result.ops.begin(), result.ops.end());
+  result.later.inputs.assign(passed.rbegin(), passed.rend());
+  for (auto [i, input] : llvm::enumerate(result.later.inputs))
+    if (sizeOperands.contains(input))
+      result.later.sizeInputs.push_back(i);
   return std::move(result);
 }
 
-Expected<LoweredGraph> plan::lowerGraph(const OptimizedGraph &graph, const OpLowering &lowering,
-                                        ValueTable values, const Limits &limits) {
-  return GraphLowering(graph, lowering, std::move(values), limits).lower();
+Expected<LoweredGraph> plan::lowerGraph(const OptimizedGraph &graph, GraphPart part,
+                                        const OpLowering &lowering, ValueTable values,
+                                        UnknownSizes unknown, const Limits &limits) {
+  GraphLowering graphLowering(graph, std::move(part), lowering, std::move(values), limits);
+  if (unknown == UnknownSizes::NextStage)
+    graphLowering.deferUnknownSizes();
+  return graphLowering.lower();
 }

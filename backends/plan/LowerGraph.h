@@ -23,9 +23,28 @@ struct LoweredOp {
   bool needsSizes = false;
 };
 
-/// The ops that the graph's outputs depend on, in execution order, for one set of sizes.
+/// A part of a graph that one plan computes: what lies between some values, which it is
+/// given, and the outputs among `outputs`.
+struct GraphPart {
+  std::vector<mlir::Value> inputs;
+  std::vector<mlir::Value> outputs;
+  /// The numbers of the inputs whose elements sizes depend on: a plan is made for these
+  /// elements.
+  std::vector<size_t> sizeInputs;
+
+  /// All of the graph.
+  static GraphPart wholeOf(mlir::func::FuncOp main);
+};
+
+/// The ops that the part's outputs depend on, in execution order, for one set of sizes.
 struct LoweredGraph {
+  GraphPart part;
   std::vector<LoweredOp> ops;
+  /// What must wait for sizes that `ops` find out, when that is asked for; with no
+  /// outputs when nothing must.
+  GraphPart later;
+  /// The nodes of the first op that waits.
+  SharedText laterNodes;
   /// Values that are another value's elements under another shape.
   llvm::DenseMap<mlir::Value, mlir::Value> aliases;
   /// What is known of the values. Whose elements are known is as good as constant.
@@ -41,10 +60,20 @@ struct LoweredGraph {
   bool hasPlace(mlir::Value value) const;
 };
 
-/// Lowers `graph` for the sizes in `values`. Unsupported when an op has neither native
-/// code nor a reference kernel.
-Expected<LoweredGraph> lowerGraph(const OptimizedGraph &graph, const OpLowering &lowering,
-                                  ValueTable values, const Limits &limits);
+/// What becomes of an op whose operands' sizes only a run can tell.
+enum class UnknownSizes {
+  /// It runs on its reference kernel.
+  Reference,
+  /// It waits for a stage of its own, where they are known; so does an op with results
+  /// whose sizes an operand's elements tell.
+  NextStage,
+};
+
+/// Lowers a part of `graph` for the sizes in `values`. Unsupported when an op has
+/// neither native code nor a reference kernel.
+Expected<LoweredGraph> lowerGraph(const OptimizedGraph &graph, GraphPart part,
+                                  const OpLowering &lowering, ValueTable values,
+                                  UnknownSizes unknown, const Limits &limits);
 
 /// Puts every op of `group` in its place.
 void splitGroup(mlir::Operation *group);

@@ -42,6 +42,13 @@ OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
   }
 }
 
+std::vector<Value> OptimizedGraph::values() const {
+  std::vector<Value> all(facts.size());
+  for (auto &[value, found] : facts)
+    all[found.number] = value;
+  return all;
+}
+
 Expected<nn::ReferenceCall> OptimizedGraph::referenceOf(Operation *op) const {
   {
     std::lock_guard lock(mutex);

@@ -48,6 +48,8 @@ public:
   const Node &nodeOf(mlir::Operation *op) const { return ops[indices.at(op)]; }
   const ValueFacts &factsOf(mlir::Value value) const { return facts.find(value)->second; }
   size_t numValues() const { return facts.size(); }
+  /// All values, by their numbers.
+  std::vector<mlir::Value> values() const;
   /// The reference kernel of an op, made at the first call. Unsupported when it has
   /// none. Thread-safe.
   Expected<nn::ReferenceCall> referenceOf(mlir::Operation *op) const;

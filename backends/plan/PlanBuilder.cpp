@@ -46,6 +46,7 @@ private:
   void bindPorts();
   void addCopy(Value from, uint32_t output);
   void orderOps();
+  Status useValue(Value value, int64_t first, int64_t last, const SharedText &nodes);
   Status collectLifetimes();
   Storage *wholeStorage(Value value);
   Storage *overwritable(const LoweredStep &step, int64_t stepIndex);
@@ -54,6 +55,9 @@ private:
   Status packWeights();
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
   Status addReferenceStep(const LoweredOp &op);
+  Status addSteps(size_t opIndex);
+  ValueRef valueRefOf(Value value);
+  void addStageStep();
   Status addSlotCopy(Value from, const std::string &output);
   void addInputPorts();
   Status addOutputPorts();
@@ -100,13 +104,10 @@ int64_t PlanBuilder::bytesOf(Value value) const {
 /// Inputs and outputs of the graph. An output has the caller's storage when it is
 /// a value of its own, and is copied at the end otherwise.
 void PlanBuilder::bindPorts() {
-  for (BlockArgument argument : main.getArguments()) {
-    if (!graph.hasPlace(argument) && dtypeOfValue(argument) != DType::String)
-      continue;
-    storage[argument].fixed = BufferRef{BufferRef::Space::Input, argument.getArgNumber(), 0};
-  }
-  auto terminator = main.getBody().front().getTerminator();
-  for (auto [i, value] : llvm::enumerate(terminator->getOperands())) {
+  for (auto [i, input] : llvm::enumerate(graph.part.inputs))
+    if (graph.hasPlace(input) || dtypeOfValue(input) == DType::String)
+      storage[input].fixed = BufferRef{BufferRef::Space::Input, static_cast<uint32_t>(i), 0};
+  for (auto [i, value] : llvm::enumerate(graph.part.outputs)) {
     if (!graph.hasPlace(value))
       continue;
     Value base = graph.resolve(value);
@@ -132,42 +133,45 @@ void PlanBuilder::addCopy(Value from, uint32_t output) {
 // Lifetimes and memory
 //===----------------------------------------------------------------------===//
 
+/// Notes that the steps from `first` to `last`, of `nodes`, read or write a value.
+Status PlanBuilder::useValue(Value value, int64_t first, int64_t last, const SharedText &nodes) {
+  if (nn::isNone(value) || !graph.hasPlace(value))
+    return Status::ok();
+  Value base = places.placeOf(value).base;
+  if (isConstant(base))
+    return Status::ok();
+  CheckedSize bytes = CheckedSize::product(graph.values.sizesOf(base)) *
+                      CheckedSize(dtypeBytes(dtypeOfValue(base)));
+  if (!bytes.valid())
+    return resourceLimit("a value of node '" + nodes.str() + "' is too large");
+  if (bytes.value() > limits.maxActivationBytes)
+    return Budget(limits).hold(bytes.value()).withContext("node '" + nodes.str() + "'");
+  Storage &entry = storage[base];
+  entry.bytes = bytes.value();
+  entry.use(first);
+  entry.use(last);
+  return Status::ok();
+}
+
 Status PlanBuilder::collectLifetimes() {
-  auto checkedBytes = [&](Value v) {
-    return CheckedSize::product(graph.values.sizesOf(v)) * CheckedSize(dtypeBytes(dtypeOfValue(v)));
-  };
   int64_t stepIndex = 0;
   for (auto [opIndex, op] : llvm::enumerate(order)) {
     int64_t first = stepIndex;
     int64_t last = first + std::max<int64_t>(op->steps.size(), 1) - 1;
-    auto use = [&](Value value) -> Status {
-      if (nn::isNone(value) || !graph.hasPlace(value))
-        return Status::ok();
-      Value base = places.placeOf(value).base;
-      if (isConstant(base))
-        return Status::ok();
-      Storage &entry = storage[base];
-      CheckedSize bytes = checkedBytes(base);
-      if (!bytes.valid())
-        return resourceLimit("a value of node '" + op->nodes.str() + "' is too large");
-      entry.bytes = bytes.value();
-      entry.use(first);
-      entry.use(last);
-      return Status::ok();
-    };
     if (op->reference) {
       for (Value operand : op->op->getOperands())
-        QUERN_TRY(use(operand));
+        QUERN_TRY(useValue(operand, first, last, op->nodes));
       for (Value value : op->op->getResults())
-        QUERN_TRY(use(value));
+        QUERN_TRY(useValue(value, first, last, op->nodes));
     }
     for (const LoweredStep &step : op->steps)
       for (const StepBuffer &buffer : step.buffers)
         if (buffer.kind == StepBuffer::Kind::Value) {
-          QUERN_TRY(use(buffer.value));
+          QUERN_TRY(useValue(buffer.value, first, last, op->nodes));
         } else if (buffer.kind == StepBuffer::Kind::Scratch) {
           if (!buffer.bytes.valid())
-            return resourceLimit("node '" + op->nodes.str() + "' needs more memory than there can be");
+            return resourceLimit("node '" + op->nodes.str() +
+                                 "' needs more memory than there can be");
           Storage &entry = scratch[{opIndex, buffer.number}];
           entry.bytes = std::max(entry.bytes, buffer.bytes.value());
           entry.use(first);
@@ -175,6 +179,8 @@ Status PlanBuilder::collectLifetimes() {
         }
     stepIndex = last + 1;
   }
+  for (Value passed : graph.later.inputs)
+    QUERN_TRY(useValue(passed, stepIndex, stepIndex, graph.laterNodes));
   return Status::ok();
 }
 
@@ -284,9 +290,11 @@ BufferRef PlanBuilder::constantRef(Value value) {
 
 BufferRef PlanBuilder::refOf(Value value, int64_t offset) {
   ValuePlaces::Place place = places.placeOf(value);
-  if (!graph.hasPlace(place.base) && !isa<BlockArgument>(place.base))
+  auto entry = storage.find(place.base);
+  bool isFixed = entry != storage.end() && entry->second.fixed;
+  if (!isFixed && !graph.hasPlace(place.base))
     return {BufferRef::Space::Dynamic, slotOf(place.base), 0};
-  BufferRef ref = isConstant(place.base) ? constantRef(place.base) : *storage[place.base].fixed;
+  BufferRef ref = isConstant(place.base) ? constantRef(place.base) : *entry->second.fixed;
   ref.offset += place.offset + offset;
   return ref;
 }
@@ -322,6 +330,20 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   result.refusals.emplace_back();
 }
 
+Status PlanBuilder::addSteps(size_t opIndex) {
+  const LoweredOp &op = *order[opIndex];
+  for (const LoweredStep &step : op.steps)
+    addKernelStep(op, step, opIndex);
+  return op.reference ? addReferenceStep(op) : Status::ok();
+}
+
+ValueRef PlanBuilder::valueRefOf(Value value) {
+  ValueRef ref{refOf(value), dtypeOfValue(value), {}};
+  if (graph.values.hasSizes(value) && !ref.buffer.isDynamic())
+    ref.dims = Tensor::Dims(graph.values.sizesOf(value));
+  return ref;
+}
+
 Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   ReferenceStep work;
   work.function = op.reference;
@@ -334,24 +356,12 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
                          ? tensor.reshaped(Tensor::Dims(graph.values.sizesOf(operand)))
                          : tensor;
     } else if (!nn::isNone(operand)) {
-      ref.buffer = refOf(operand);
-      ref.dtype = dtypeOfValue(operand);
-      if (graph.values.hasSizes(operand) && ref.buffer.space != BufferRef::Space::Dynamic)
-        ref.dims = Tensor::Dims(graph.values.sizesOf(operand));
+      ref = valueRefOf(operand);
     }
     work.inputs.push_back(std::move(ref));
   }
-  for (Value value : op.op->getResults()) {
-    ValueRef ref;
-    ref.dtype = dtypeOfValue(value);
-    if (graph.hasPlace(value)) {
-      ref.buffer = refOf(value);
-      ref.dims = Tensor::Dims(graph.values.sizesOf(value));
-    } else {
-      ref.buffer = {BufferRef::Space::Dynamic, slotOf(value), 0};
-    }
-    work.outputs.push_back(std::move(ref));
-  }
+  for (Value value : op.op->getResults())
+    work.outputs.push_back(valueRefOf(value));
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *root = nn::groupRoot(op.op))
     name = root->getName().getStringRef().str();
@@ -359,6 +369,20 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   result.kernelKeys.emplace_back();
   result.refusals.push_back(op.refusal);
   return Status::ok();
+}
+
+/// The step that runs what must wait for the steps before it.
+void PlanBuilder::addStageStep() {
+  StageStep work;
+  for (Value input : graph.later.inputs)
+    work.inputs.push_back(valueRefOf(input));
+  for (Value output : graph.later.outputs)
+    work.outputs.push_back(valueRefOf(output));
+  result.later = graph.later;
+  result.plan.steps.push_back(
+      {std::move(work), graph.laterNodes.str() + " and what follows", "stage", 0, 0});
+  result.kernelKeys.emplace_back();
+  result.refusals.emplace_back("it waits for a size that only a run can tell");
 }
 
 /// Fills the slot of an output that no step makes: a string input or constant.
@@ -388,22 +412,27 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
 //===----------------------------------------------------------------------===//
 
 void PlanBuilder::addInputPorts() {
-  for (BlockArgument argument : main.getArguments()) {
+  for (Value input : graph.part.inputs) {
+    auto argument = dyn_cast<BlockArgument>(input);
     PlanPort port;
-    port.name = nn::inputName(main, argument.getArgNumber());
-    port.dtype = dtypeOfValue(argument);
-    if (graph.values.hasSizes(argument))
-      port.dims = Tensor::Dims(graph.values.sizesOf(argument));
+    port.name = argument ? nn::inputName(main, argument.getArgNumber())
+                         : nn::nodeName(input.getDefiningOp()->getLoc());
+    port.dtype = dtypeOfValue(input);
+    if (graph.values.hasSizes(input))
+      port.dims = Tensor::Dims(graph.values.sizesOf(input));
     result.plan.inputs.push_back(std::move(port));
   }
 }
 
 Status PlanBuilder::addOutputPorts() {
-  std::vector<PortSignature> signature = nn::outputSignature(main);
-  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
+  auto results = main.getBody().front().getTerminator()->getOperands();
+  for (auto [i, value] : llvm::enumerate(graph.part.outputs)) {
+    // Outputs of a part are outputs of the whole, perhaps not all.
+    bool isWhole = graph.part.outputs.size() == results.size();
+    size_t number = isWhole ? i : llvm::find(results, value) - results.begin();
     PlanPort port;
-    port.name = signature[i].name;
-    port.dtype = signature[i].dtype;
+    port.name = nn::outputName(main, number);
+    port.dtype = dtypeOfValue(value);
     port.dynamic = !graph.hasPlace(value);
     if (port.dynamic) {
       Value base = graph.resolve(value);
@@ -444,17 +473,18 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   QUERN_TRY(packWeights());
   QUERN_TRY(collectLifetimes());
   QUERN_TRY(assignArena());
-  size_t steps = 0;
+  size_t steps = graph.later.outputs.empty() ? 0 : 1;
   for (const LoweredOp *op : order)
     steps += std::max<size_t>(op->steps.size(), 1);
   // Plans are kept: no room for more steps than there are.
   result.plan.steps.reserve(steps);
-  for (auto [opIndex, op] : llvm::enumerate(order)) {
-    for (const LoweredStep &step : op->steps)
-      addKernelStep(*op, step, opIndex);
-    if (op->reference)
-      QUERN_TRY(addReferenceStep(*op));
-  }
+  size_t firstCopy = order.size() - copies.size();
+  for (size_t i = 0; i < firstCopy; ++i)
+    QUERN_TRY(addSteps(i));
+  if (!graph.later.outputs.empty())
+    addStageStep();
+  for (size_t i = firstCopy; i < order.size(); ++i)
+    QUERN_TRY(addSteps(i));
   addInputPorts();
   QUERN_TRY(addOutputPorts());
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());

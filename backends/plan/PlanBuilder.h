@@ -16,10 +16,13 @@ struct UnlinkedPlan {
   std::vector<std::string> kernelKeys;
   /// Why each step has no native code; empty for kernel steps.
   std::vector<std::string> refusals;
+  /// What the plan's StageStep, which has no planner yet, is to run; with no outputs
+  /// when there is no such step.
+  GraphPart later;
 };
 
-/// Packs the weights of `graph`, gives every value a place and orders the steps.
-/// `main` is the function that `graph` was lowered from.
+/// Packs the weights of `graph`, gives every value a place and orders the steps. The
+/// ports are those of the graph's part, a part of `main`.
 Expected<UnlinkedPlan> buildPlan(mlir::func::FuncOp main, const LoweredGraph &graph,
                                  const OpLowering &lowering, PackedWeights &weights,
                                  const Limits &limits);

@@ -24,6 +24,9 @@ int64_t plan::productOf(ArrayRef<int64_t> sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
 }
 
+/// Sizes are made of few numbers: more would be work for the run.
+static constexpr int64_t kMaxIndexElements = 64;
+
 //===----------------------------------------------------------------------===//
 // Sizes
 //===----------------------------------------------------------------------===//
@@ -51,9 +54,62 @@ void ValueTable::setSizes(Value value, ArrayRef<int64_t> found) {
     sizes[facts.number] = found.copy(storage);
 }
 
+void ValueTable::setElements(Value value, Tensor elements) {
+  tensors[graph->factsOf(value).number] = std::move(elements);
+}
+
 std::optional<nn::Shape> ValueTable::shapeOf(Value value) const {
   MaybeSizes found = findSizes(value);
   return found ? std::optional(nn::Shape::fromSizes(*found)) : std::nullopt;
+}
+
+namespace {
+/// Notes the values whose elements a rule asks for in vain.
+class NotingFacts : public nn::ShapeFacts {
+public:
+  explicit NotingFacts(const ValueTable &values) : values(values) {}
+
+  std::optional<nn::Shape> shapeOf(Value value) const override { return values.shapeOf(value); }
+  std::optional<Tensor> tensorOf(Value value) const override {
+    return noted(value, values.tensorOf(value));
+  }
+  std::optional<nn::DimVector> dimsIn(Value value) const override {
+    return noted(value, values.dimsIn(value));
+  }
+
+  mutable llvm::SmallVector<Value, 2> missing;
+
+private:
+  template <typename T> std::optional<T> noted(Value value, std::optional<T> found) const {
+    if (!found && !llvm::is_contained(missing, value))
+      missing.push_back(value);
+    return found;
+  }
+
+  const ValueTable &values;
+};
+} // namespace
+
+/// Keeps what `op`, a node of the graph or in a group that is one, has asked for, when
+/// an earlier step can tell it.
+void ValueTable::noteSizeOperands(Operation *op, ArrayRef<Value> asked) {
+  auto group = dyn_cast<nn::GroupOp>(op->getParentOp());
+  llvm::SmallVector<Value, 2> operands;
+  for (Value value : asked) {
+    Value outer = group ? nn::outerValue(group, value) : value;
+    bool isTold = graph->factsOf(outer).isIndexData && hasSizes(outer) &&
+                  elementsOf(outer) <= kMaxIndexElements &&
+                  llvm::is_contained((group ? group : op)->getOperands(), outer);
+    if (!isTold)
+      return;
+    operands.push_back(outer);
+  }
+  sizeOperands[group ? group : op] = std::move(operands);
+}
+
+ArrayRef<Value> ValueTable::sizeOperandsOf(Operation *op) const {
+  auto at = sizeOperands.find(op);
+  return at == sizeOperands.end() ? ArrayRef<Value>() : ArrayRef<Value>(at->second);
 }
 
 /// Runs the shape rule of one op; results that it cannot tell stay without sizes.
@@ -64,7 +120,8 @@ LogicalResult ValueTable::applyRule(Operation *op) {
   if (!graphOp || !llvm::all_of(op->getOperands(), isKnown) ||
       (llvm::all_of(op->getOperands(), isStatic) && llvm::all_of(op->getResults(), isStatic)))
     return success();
-  nn::InferredTypes types = graphOp.inferResultTypes(*this);
+  NotingFacts facts(*this);
+  nn::InferredTypes types = graphOp.inferResultTypes(facts);
   if (failed(types))
     return failure();
   for (auto [result, type] : llvm::zip(op->getResults(), *types)) {
@@ -73,6 +130,8 @@ LogicalResult ValueTable::applyRule(Operation *op) {
       found = type.shape->sizes();
     if (found)
       setSizes(result, *found);
+    else if (!facts.missing.empty() && !hasSizes(result))
+      noteSizeOperands(op, facts.missing);
   }
   return success();
 }
@@ -113,9 +172,6 @@ Status ValueTable::inferSizes() {
 //===----------------------------------------------------------------------===//
 // Elements
 //===----------------------------------------------------------------------===//
-
-/// What sizes are made of, and no more work than making them is.
-static constexpr int64_t kMaxIndexElements = 64;
 
 bool ValueTable::isComputable(Operation *op) const {
   if (isa<nn::NoneOp>(op) || (op->getNumRegions() > 0 && !isa<nn::GroupOp>(op)))

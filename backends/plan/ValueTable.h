@@ -5,6 +5,7 @@
 #include "ir/ShapeFacts.h"
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Allocator.h"
 
@@ -26,8 +27,10 @@ public:
   explicit ValueTable(const OptimizedGraph &graph)
       : graph(&graph), sizes(graph.numValues()), tensors(graph.numValues()) {}
 
-  /// Says the sizes of a value: of the inputs, before all others are inferred.
+  /// Says the sizes of a value: of what is given, before all others are inferred.
   void setSizes(mlir::Value value, llvm::ArrayRef<int64_t> sizes);
+  /// Says the elements of such a value, integers that sizes depend on.
+  void setElements(mlir::Value value, Tensor elements);
   /// Finds the sizes of all values that the known ones decide. An error names the
   /// node whose rule they break.
   Status inferSizes();
@@ -43,6 +46,9 @@ public:
   std::optional<nn::WeightSource> weightOf(mlir::Value value) const;
 
   bool hasSizes(mlir::Value value) const;
+  /// Operands of `op` with few elements that would tell the sizes of its results, which
+  /// are not known.
+  llvm::ArrayRef<mlir::Value> sizeOperandsOf(mlir::Operation *op) const;
   /// The sizes of a value that has them.
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const;
   /// Their product.
@@ -57,6 +63,7 @@ private:
   /// The op whose rule is broken; null when all is well.
   mlir::Operation *inferOp(mlir::Operation *op);
   mlir::LogicalResult applyRule(mlir::Operation *op);
+  void noteSizeOperands(mlir::Operation *op, llvm::ArrayRef<mlir::Value> asked);
   bool isComputable(mlir::Operation *op) const;
   std::optional<Tensors> compute(mlir::Operation *op) const;
   std::optional<Tensors> computeGroup(mlir::Operation *group) const;
@@ -65,6 +72,7 @@ private:
   /// By the numbers of values; in `storage`.
   std::vector<MaybeSizes> sizes;
   llvm::BumpPtrAllocator storage;
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value, 2>> sizeOperands;
   /// By the numbers of values: absent where asking was in vain.
   mutable std::vector<std::optional<Tensor>> tensors;
 };

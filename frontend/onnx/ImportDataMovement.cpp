@@ -116,6 +116,10 @@ static void importRange(NodeImport &node) {
   node.setOutput(0, node.create<nn::RangeOp>(node.input(0), node.input(1), node.input(2)));
 }
 
+static void importNonZero(NodeImport &node) {
+  node.setOutput(0, node.create<nn::NonZeroOp>(node.input(0)));
+}
+
 //===----------------------------------------------------------------------===//
 // Pad
 //===----------------------------------------------------------------------===//
@@ -182,6 +186,7 @@ std::span<const OpsetRow> quern::onnx::dataMovementImports() {
       {"Pad", 11, 17, 2, 3, 1, importPad},
       {"Pad", 18, kNewestOpset, 2, 4, 1, importPad},
       {"Range", 11, kNewestOpset, 3, 3, 1, importRange},
+      {"NonZero", 9, kNewestOpset, 1, 1, 1, importNonZero},
       {"Reshape", 5, kNewestOpset, 2, 2, 1, importReshape},
       {"Shape", 1, kNewestOpset, 1, 1, 1, importShape},
       {"Size", 1, kNewestOpset, 1, 1, 1, importSize},

@@ -1,91 +1,11 @@
 //===- Executable.cpp - a compiled model ----------------------------------===//
 #include "quern/Executable.h"
 
-#include "runtime/plan/Plan.h"
+#include "runtime/plan/PlanCache.h"
 
-#include <algorithm>
-#include <list>
 #include <map>
-#include <mutex>
-#include <unordered_map>
 
 using namespace quern;
-
-namespace {
-using DimsList = std::vector<Tensor::Dims>;
-
-size_t hashOf(std::span<const Tensor::Dims> dims) {
-  // FNV-1a over the sizes and the ranks.
-  uint64_t hash = 0xcbf29ce484222325;
-  auto mix = [&](uint64_t value) { hash = (hash ^ value) * 0x100000001b3; };
-  for (const Tensor::Dims &sizes : dims) {
-    mix(sizes.size());
-    for (int64_t size : sizes)
-      mix(static_cast<uint64_t>(size));
-  }
-  return hash;
-}
-} // namespace
-
-/// Plans by input dims, most recently used first. Thread-safe.
-class Executable::PlanCache {
-public:
-  explicit PlanCache(int64_t maxBytes) : maxBytes(maxBytes) {}
-
-  /// The kept plan, or null.
-  std::shared_ptr<const Plan> find(std::span<const Tensor::Dims> dims) {
-    std::lock_guard lock(mutex);
-    return findLocked(dims, hashOf(dims));
-  }
-
-  /// Keeps `plan`, unless another thread has been faster, and returns what is kept.
-  std::shared_ptr<const Plan> insert(std::span<const Tensor::Dims> dims,
-                                     std::shared_ptr<const Plan> plan) {
-    std::lock_guard lock(mutex);
-    size_t hash = hashOf(dims);
-    if (auto kept = findLocked(dims, hash))
-      return kept;
-    entries.push_front({hash, DimsList(dims.begin(), dims.end()), plan, approximateBytes(*plan)});
-    byHash.emplace(hash, entries.begin());
-    bytes += entries.front().bytes;
-    while (bytes > maxBytes && entries.size() > 1)
-      dropOldest();
-    return plan;
-  }
-
-private:
-  struct Entry {
-    size_t hash;
-    DimsList key;
-    std::shared_ptr<const Plan> plan;
-    int64_t bytes;
-  };
-  using Entries = std::list<Entry>;
-
-  std::shared_ptr<const Plan> findLocked(std::span<const Tensor::Dims> dims, size_t hash) {
-    auto [begin, end] = byHash.equal_range(hash);
-    for (auto at = begin; at != end; ++at)
-      if (std::equal(at->second->key.begin(), at->second->key.end(), dims.begin(), dims.end())) {
-        entries.splice(entries.begin(), entries, at->second);
-        return at->second->plan;
-      }
-    return nullptr;
-  }
-
-  void dropOldest() {
-    auto oldest = std::prev(entries.end());
-    auto [begin, end] = byHash.equal_range(oldest->hash);
-    byHash.erase(std::find_if(begin, end, [&](auto &row) { return row.second == oldest; }));
-    bytes -= oldest->bytes;
-    entries.erase(oldest);
-  }
-
-  int64_t maxBytes;
-  int64_t bytes = 0;
-  std::mutex mutex;
-  Entries entries;
-  std::unordered_multimap<size_t, Entries::iterator> byHash;
-};
 
 Executable::Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs,
                        Planner planner, int64_t planCacheBytes)
@@ -172,9 +92,11 @@ Status quern::checkInputs(std::span<const PortSignature> ports, ValueList values
 
 Expected<std::shared_ptr<const Plan>> Executable::planFor(std::span<const Tensor::Dims> inputDims,
                                                           const Deadline &deadline) const {
-  if (auto plan = cache->find(inputDims))
+  PlanKey key;
+  appendDims(key, inputDims);
+  if (auto plan = cache->find(key))
     return plan;
   QUERN_TRY(checkInputDims(inputPorts, inputDims));
   QUERN_ASSIGN(std::shared_ptr<const Plan> plan, planner(inputDims, deadline));
-  return cache->insert(inputDims, std::move(plan));
+  return cache->insert(key, std::move(plan));
 }

@@ -39,3 +39,31 @@ Expected<AnyValue> quern::takeOutput(const Frame &callee, size_t number) {
   const AnyValue &value = callee.slots[callee.plan.outputs[number].slot];
   return value.isOwner() ? Expected<AnyValue>(value) : value.clone();
 }
+
+Status quern::bindOutput(Frame &callee, size_t number, const ValueRef &ref, const Frame &caller,
+                         AnyValue &own, Budget &budget) {
+  const PlanPort &port = callee.plan.outputs[number];
+  if (port.dynamic)
+    return Status::ok();
+  bool isPlaced = !ref.buffer.isDynamic() && ref.dtype == port.dtype && ref.dims == port.dims;
+  if (isPlaced) {
+    callee.outputs[number] = caller.resolve(ref.buffer);
+    return Status::ok();
+  }
+  QUERN_ASSIGN(Tensor storage, budget.allocateUninitialized(port.dtype, port.dims));
+  callee.outputs[number] = storage.mutableRawData();
+  own = std::move(storage);
+  return budget.hold(own.numBytes());
+}
+
+Status quern::giveOutput(const Frame &callee, size_t number, const ValueRef &ref, Frame &caller,
+                         AnyValue &own, Budget &budget) {
+  if (callee.plan.outputs[number].dynamic) {
+    QUERN_ASSIGN(AnyValue result, takeOutput(callee, number));
+    return caller.store(ref, std::move(result), budget);
+  }
+  if (!own.isPresent())
+    return Status::ok();
+  budget.release(own.numBytes());
+  return caller.store(ref, std::move(own), budget);
+}

@@ -23,6 +23,14 @@ Status bindInput(Frame &callee, size_t number, const Passed &passed, Budget &bud
 /// The value of a dynamic output of a plan that has run, in storage of its own.
 Expected<AnyValue> takeOutput(const Frame &callee, size_t number);
 
+/// Where the plan writes a static output: its place in the caller, or storage that
+/// becomes the value of a slot, which is kept in `own`.
+Status bindOutput(Frame &callee, size_t number, const ValueRef &ref, const Frame &caller,
+                  AnyValue &own, Budget &budget);
+/// Gives an output of a plan that has run to the caller, unless it is in its place.
+Status giveOutput(const Frame &callee, size_t number, const ValueRef &ref, Frame &caller,
+                  AnyValue &own, Budget &budget);
+
 /// The one element of an operand, which `what` names in the error.
 template <typename T>
 Expected<T> readScalar(const Frame &caller, const ValueRef &ref, const char *what) {

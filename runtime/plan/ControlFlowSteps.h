@@ -9,9 +9,12 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "quern/Deadline.h"
 #include "runtime/plan/ValueRef.h"
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace quern {
@@ -94,6 +97,19 @@ struct LoopStep : IteratedPlan {
 /// outputs are the carried values and the slices of the scan outputs.
 struct ScanStep : IteratedPlan {
   std::vector<ScanInput> scanInputs;
+};
+
+/// Runs what follows a size that depends on data: a plan that is made, or found, when
+/// the steps before have told the size. The last step of its plan but for copies to
+/// outputs.
+struct StageStep {
+  /// The plan of the next stage for these operands, one per input of the step: for their
+  /// dims, and the elements of those that sizes depend on. Thread-safe.
+  using Planner = std::function<Expected<std::shared_ptr<const Plan>>(
+      std::span<const Tensor> operands, const Deadline &deadline)>;
+  Planner planner;
+  std::vector<ValueRef> inputs;
+  std::vector<ValueRef> outputs;
 };
 
 } // namespace quern

@@ -20,7 +20,7 @@ Frame::Frame(const Plan &plan, size_t firstRow)
   for (const PlanStep &step : plan.steps) {
     rows.push_back(endRow++);
     nested.push_back(NestedFrames::of(step, endRow));
-    if (nested.back())
+    if (nested.back() && !nested.back()->frames.empty())
       endRow = nested.back()->frames.back().endRow;
   }
 }

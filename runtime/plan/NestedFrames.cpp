@@ -7,7 +7,8 @@ using namespace quern;
 
 std::unique_ptr<NestedFrames> NestedFrames::of(const PlanStep &step, size_t firstRow) {
   std::vector<const SubPlan *> plans = subPlansOf(step);
-  if (plans.empty())
+  auto *stage = step.as<StageStep>();
+  if (plans.empty() && !stage)
     return nullptr;
   auto nested = std::make_unique<NestedFrames>();
   nested->frames.reserve(plans.size());
@@ -15,7 +16,10 @@ std::unique_ptr<NestedFrames> NestedFrames::of(const PlanStep &step, size_t firs
     nested->frames.emplace_back(*each->plan, firstRow);
     firstRow = nested->frames.back().endRow;
   }
-  if (auto *branches = step.as<IfStep>()) {
+  if (stage) {
+    nested->passed.resize(stage->inputs.size());
+    nested->results.resize(stage->outputs.size());
+  } else if (auto *branches = step.as<IfStep>()) {
     nested->passed.resize(std::max(branches->thenInputs.size(), branches->elseInputs.size()));
     nested->results.resize(branches->outputs.size());
   } else if (auto *scan = step.as<ScanStep>()) {

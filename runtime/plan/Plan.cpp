@@ -73,6 +73,9 @@ Refs refsOf(const PlanStep &step) {
     addIterated(refs, *scan);
     for (const ScanInput &input : scan->scanInputs)
       refs.push_back(&input.operand);
+  } else if (auto *stage = step.as<StageStep>()) {
+    addAll(refs, stage->outputs);
+    addAll(refs, stage->inputs);
   }
   return refs;
 }

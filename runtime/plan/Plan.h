@@ -35,7 +35,8 @@ struct ReferenceStep {
 };
 
 struct PlanStep {
-  std::variant<KernelStep, Boxed<ReferenceStep>, Boxed<IfStep>, Boxed<LoopStep>, Boxed<ScanStep>>
+  std::variant<KernelStep, Boxed<ReferenceStep>, Boxed<IfStep>, Boxed<LoopStep>, Boxed<ScanStep>,
+               Boxed<StageStep>>
       work;
   /// The ONNX nodes this step computes ("conv1+relu1").
   SharedText nodes;

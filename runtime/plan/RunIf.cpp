@@ -3,37 +3,6 @@
 
 using namespace quern;
 
-/// Where the branch writes a static output: its place, or storage that becomes the
-/// value of a slot, which is kept in `own`.
-static Status bindOutput(Frame &branch, size_t number, const ValueRef &ref, const Frame &caller,
-                         AnyValue &own, Budget &budget) {
-  const PlanPort &port = branch.plan.outputs[number];
-  if (port.dynamic)
-    return Status::ok();
-  bool isPlaced = !ref.buffer.isDynamic() && ref.dtype == port.dtype && ref.dims == port.dims;
-  if (isPlaced) {
-    branch.outputs[number] = caller.resolve(ref.buffer);
-    return Status::ok();
-  }
-  QUERN_ASSIGN(Tensor storage, budget.allocateUninitialized(port.dtype, port.dims));
-  branch.outputs[number] = storage.mutableRawData();
-  own = std::move(storage);
-  return budget.hold(own.numBytes());
-}
-
-/// Gives an output of the branch to the caller, unless it is in its place.
-static Status giveOutput(Frame &branch, size_t number, const ValueRef &ref, Frame &caller,
-                         AnyValue &own, Budget &budget) {
-  if (branch.plan.outputs[number].dynamic) {
-    QUERN_ASSIGN(AnyValue result, takeOutput(branch, number));
-    return caller.store(ref, std::move(result), budget);
-  }
-  if (!own.isPresent())
-    return Status::ok();
-  budget.release(own.numBytes());
-  return caller.store(ref, std::move(own), budget);
-}
-
 Status quern::runIf(const IfStep &step, Frame &caller, NestedFrames &nested,
                     const RunContext &run) {
   QUERN_ASSIGN(bool condition, readScalar<bool>(caller, step.condition, "condition"));

@@ -65,6 +65,8 @@ static Status runStep(const PlanStep &step, Frame &frame, NestedFrames *nested,
     return runLoop(*loop, frame, *nested, run);
   if (auto *scan = step.as<ScanStep>())
     return runScan(*scan, frame, *nested, run);
+  if (auto *stage = step.as<StageStep>())
+    return runStage(*stage, frame, *nested, run);
   return internalError("a step without work");
 }
 

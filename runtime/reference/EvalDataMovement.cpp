@@ -367,6 +367,7 @@ std::span<const EvaluatorRow> reference::dataMovementEvaluators() {
       {"nn.gather", evalGather},
       {"nn.pad", evalPad},
       {"nn.range", evalRange},
+      {"nn.nonzero", evalNonZero},
       {"nn.reshape", evalReshape},
       {"nn.resize", evalResize},
       {"nn.shape", evalShape},

@@ -207,3 +207,38 @@ Expected<std::vector<Tensor>> reference::evalRange(const OpCall &call) {
     return std::vector<Tensor>{result};
   });
 }
+
+//===----------------------------------------------------------------------===//
+// NonZero
+//===----------------------------------------------------------------------===//
+
+/// Whether an element is zero: -0.0 is, NaN is not.
+template <typename T> static bool isZero(const T &value) { return widen(value) == Wide<T>(0); }
+
+Expected<std::vector<Tensor>> reference::evalNonZero(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  int64_t rank = input.rank(), elements = input.numElements();
+  return visitNumberOrBool(input.dtype(), [&]<typename T>() -> Expected<std::vector<Tensor>> {
+    const T *data = input.data<T>();
+    int64_t count = 0;
+    QUERN_TRY(call.budget.forParts(elements, 1, [&](int64_t begin, int64_t end) {
+      count += std::count_if(data + begin, data + end, [](const T &v) { return !isZero(v); });
+    }));
+    QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, DType::Int64, {rank, count}));
+    int64_t *indices = result.mutableData<int64_t>();
+    int64_t found = 0;
+    QUERN_TRY(call.budget.forParts(elements, rank + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        if (isZero(data[i]))
+          continue;
+        int64_t rest = i;
+        for (int64_t d = rank - 1; d >= 0; --d) {
+          indices[d * count + found] = rest % input.dims()[d];
+          rest /= input.dims()[d];
+        }
+        ++found;
+      }
+    }));
+    return std::vector<Tensor>{result};
+  });
+}

@@ -102,6 +102,8 @@ func.func @shapes(%x: tensor<?x3x4xf32>, %shape: tensor<2xi64>, %limit: tensor<i
   %start = nn.constant dense<10> : tensor<i64>
   %stop = nn.constant dense<-1> : tensor<i64>
   %step = nn.constant dense<-3> : tensor<i64>
+  // CHECK: nn.nonzero {{.*}} -> tensor<1x?xi64>
+  %indices = nn.nonzero %known : (tensor<2xi64>) -> tensor<*xi64>
   // CHECK: nn.range {{.*}} -> tensor<4xi64>
   %5 = nn.range %start, %stop, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<*xi64>
   // CHECK: nn.range {{.*}} -> tensor<0xi64>

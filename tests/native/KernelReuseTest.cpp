@@ -190,15 +190,17 @@ TEST(KernelReuseTest, SequenceLengths) {
       values.setSizes(main.getArgument(0), {1, length, kHidden});
       values.setSizes(main.getArgument(1), {1, length});
       ASSERT_TRUE(values.inferSizes().isOk());
-      auto graph = plan::lowerGraph(optimized, lowering, std::move(values), Limits());
+      auto graph = plan::lowerGraph(optimized, plan::GraphPart::wholeOf(main), lowering,
+                                    std::move(values), plan::UnknownSizes::Reference, Limits());
       ASSERT_TRUE(graph) << graph.status().message();
       for (const plan::LoweredOp &op : graph->ops) {
         EXPECT_EQ(op.refusal, "") << op.nodes.str();
         for (const plan::LoweredStep &step : op.steps) {
           ++steps;
           bool isNew = keys.insert(step.kernel.key).second;
-          EXPECT_FALSE(isNew && i >= 20) << step.kernel.name << " of " << op.nodes.str() << " for length "
-                                         << length << " on " << name << ": " << step.kernel.key;
+          EXPECT_FALSE(isNew && i >= 20)
+              << step.kernel.name << " of " << op.nodes.str() << " for length " << length << " on "
+              << name << ": " << step.kernel.key;
         }
       }
     }

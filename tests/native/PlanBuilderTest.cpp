@@ -341,7 +341,8 @@ TEST(PlanBuilderTest, NewBatchSizeNeedsNoNewKernels) {
     NativeLowering lowering(*target, 2);
     Limits limits;
     OptimizedGraph optimized(main);
-    auto lowered = lowerGraph(optimized, lowering, ValueTable(optimized), limits);
+    auto lowered = lowerGraph(optimized, GraphPart::wholeOf(optimized.main()), lowering,
+                              ValueTable(optimized), UnknownSizes::Reference, limits);
     ASSERT_TRUE(lowered) << lowered.status().message();
     auto plan = buildPlan(main, *lowered, lowering, weights, limits);
     ASSERT_TRUE(plan) << plan.status().message();

@@ -76,7 +76,7 @@ TEST(RunTimeSizesTest, TooManyLiveBytesNameTheNode) {
   for (int level : {0, 3}) {
     auto found = runNative(chain.graph, chain.inputs, activationLimit(limit), level);
     EXPECT_EQ(found.status().code(), StatusCode::ResourceLimit);
-    EXPECT_EQ(found.status().message(), "node 'v3' (nn.reshape): " + what);
+    EXPECT_EQ(found.status().message(), "node 'v2 and what follows' (stage): " + what);
   }
 }
 

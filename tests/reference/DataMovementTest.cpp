@@ -399,6 +399,19 @@ TEST(ConstantOfShape, Fills) {
             "tensor int32 1073741824 needs 4294967296 bytes, the limit is 1000");
 }
 
+TEST(NonZero, FindsIndicesInOrder) {
+  expectTensor<int64_t>(
+      evaluate("nn.nonzero", {Tensor::of<float>({2, 3}, {0, 1, -0.0f, NAN, 0, 5})}), {2, 3},
+      {0, 1, 1, 1, 0, 2});
+  expectTensor<int64_t>(evaluate("nn.nonzero", {Tensor::of<bool>({3}, {true, false, true})}),
+                        {1, 2}, {0, 2});
+  expectTensor<int64_t>(evaluate("nn.nonzero", {Tensor::of<int8_t>({2, 2}, {0, 0, 0, 0})}), {2, 0},
+                        {});
+  expectTensor<int64_t>(evaluate("nn.nonzero", {Tensor::of<float>({0, 3}, {})}), {2, 0}, {});
+  expectTensor<int64_t>(evaluate("nn.nonzero", {Tensor::of<float>({}, {2})}), {0, 1}, {});
+  EXPECT_FALSE(evaluateError("nn.nonzero", {Tensor::allocate(DType::String, {1}).take()}).isOk());
+}
+
 TEST(Range, CountsUpAndDown) {
   auto range = []<typename T>(T start, T limit, T delta) {
     return evaluate("nn.range", {Tensor::of<T>({}, {start}), Tensor::of<T>({}, {limit}),

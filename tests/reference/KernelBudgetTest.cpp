@@ -91,6 +91,7 @@ std::vector<LongCall> longCalls() {
       {"nn.resize", {matrix, none, none, sizes}, resizeAttributes("nearest")},
       {"nn.resize", {matrix, none, none, sizes}, resizeAttributes("linear")},
       {"nn.constant_of_shape", {square}, constant},
+      {"nn.nonzero", {matrix}},
       {"nn.range", {scalar(0), scalar(1e6f), scalar(1)}},
       {"nn.pack", {matrix}, block},
       {"nn.unpack", {ones({1024, 256, 4})}, block},

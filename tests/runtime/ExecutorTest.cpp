@@ -379,7 +379,8 @@ TEST(Executor, TimeIsOverBeforeTheFirstStep) {
   Status status = Executor(plan).run(std::vector{kFour}, outputs,
                                      {.pool = pool, .budget = budget, .arena = arena.data()});
   EXPECT_EQ(status.code(), StatusCode::ResourceLimit);
-  EXPECT_EQ(status.message(), "node '" + plan->steps[0].nodes.str() + "' (" + plan->steps[0].kernel.str() +
+  EXPECT_EQ(status.message(), "node '" + plan->steps[0].nodes.str() + "' (" +
+                                  plan->steps[0].kernel.str() +
                                   "): time limit of 0ms exceeded while running");
 }
 

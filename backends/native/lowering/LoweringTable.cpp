@@ -63,6 +63,7 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::SizeOp>("sizes are known before a run"),
       reference<nn::ConstantOfShapeOp>("the size of the result depends on data"),
       reference<nn::RangeOp>("the size of the result depends on data"),
+      reference<nn::NonZeroOp>("the size of the result depends on data"),
       reference<nn::ResizeOp>("no native code for resizing"),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),

@@ -13,6 +13,7 @@
 namespace quern {
 
 struct Plan;
+class PlanCache;
 
 /// The name and type of one graph input or output.
 struct PortSignature : ValueType {
@@ -56,8 +57,6 @@ public:
                                                 const Deadline &deadline = {}) const;
 
 private:
-  class PlanCache;
-
   std::vector<PortSignature> inputPorts;
   std::vector<PortSignature> outputPorts;
   Planner planner;

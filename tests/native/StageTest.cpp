@@ -1,0 +1,190 @@
+//===- StageTest.cpp - what follows a size that depends on data -----------===//
+//
+// A plan ends where only data tells a size, and asks for the plan of what follows when
+// a run knows it.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/plan/Plan.h"
+#include "tests/native/GraphCheck.h"
+
+#include <gmock/gmock.h>
+
+#include <thread>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+/// The rows of a table that are not zero in a mask, times a matrix: NonZero, Gather,
+/// MatMul, and an output that waits for nothing.
+Graph selectedRows() {
+  Graph graph;
+  GraphValue mask = graph.input("?xf32"), table = graph.input("100x24xf32");
+  GraphValue indices = graph.op("nn.nonzero", {mask}, "", "1x?xi64");
+  GraphValue rows = graph.op("nn.gather", {table, indices}, "axis = 0", "1x?x24xf32");
+  GraphValue scaled = graph.op("nn.neg", {table}, "", "100x24xf32");
+  GraphValue product = graph.op("nn.matmul", {rows, graph.weight("24x16xf32")}, "", "1x?x16xf32");
+  graph.output(graph.op("nn.relu", {product}, "", "1x?x16xf32"));
+  graph.output(scaled);
+  graph.output(indices);
+  return graph;
+}
+
+/// A mask of `length` in which `count` elements are not zero.
+Tensor maskOf(int64_t length, int64_t count) {
+  Tensor mask = Tensor::allocate(DType::Float32, {length}).take();
+  for (int64_t i = 0; i < count; ++i)
+    mask.mutableData<float>()[i * length / count] = 1;
+  return mask;
+}
+
+/// The plan of the stage that follows the steps of `plan` for these operands.
+const StageStep *stageOf(const Plan &plan) {
+  for (const PlanStep &step : plan.steps)
+    if (auto *stage = step.as<StageStep>())
+      return stage;
+  return nullptr;
+}
+} // namespace
+
+TEST(StageTest, ManyCountsOfOneSession) {
+  Graph graph = selectedRows();
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable, {.threads = 2});
+  ASSERT_TRUE(session);
+  for (int64_t length : {100, 60})
+    for (int64_t count : {3, 1, 0, 60, 17, 3, 60}) {
+      std::vector<Tensor> inputs = {maskOf(length, count),
+                                    integerTensor(DType::Float32, {100, 24}, 7)};
+      auto wanted = runInterpreted(graph, inputs);
+      ASSERT_TRUE(wanted) << wanted.status().message();
+      auto found = session->run(inputs);
+      ASSERT_TRUE(found) << found.status().message();
+      expectSameTensors(*found, *wanted, {});
+    }
+}
+
+// NonZero itself is all that is not native.
+TEST(StageTest, WhatFollowsIsNative) {
+  auto executable = compileForTest(selectedRows());
+  ASSERT_TRUE(executable) << executable.status().message();
+  std::vector<Tensor::Dims> dims = {{100}, {100, 24}};
+  auto plan = (*executable)->planFor(dims);
+  ASSERT_TRUE(plan) << plan.status().message();
+  for (const PlanStep &step : (*plan)->steps)
+    EXPECT_TRUE(step.as<KernelStep>() || step.as<StageStep>() || step.kernel.str() == "nn.nonzero")
+        << step.kernel.str();
+  const StageStep *stage = stageOf(**plan);
+  ASSERT_NE(stage, nullptr);
+  std::vector<Tensor> operands;
+  for (const ValueRef &input : stage->inputs) {
+    Tensor::Dims sizes = input.buffer.isDynamic() ? Tensor::Dims{1, 5} : input.dims;
+    operands.push_back(Tensor::allocate(input.dtype, sizes).take());
+  }
+  auto next = stage->planner(operands, {});
+  ASSERT_TRUE(next) << next.status().message();
+  EXPECT_EQ(stageOf(**next), nullptr);
+  EXPECT_FALSE((*next)->steps.empty());
+  for (const PlanStep &step : (*next)->steps)
+    EXPECT_NE(step.as<KernelStep>(), nullptr) << step.kernel.str();
+  // The same sizes have the same plan.
+  EXPECT_EQ(stage->planner(operands, {}).take(), *next);
+}
+
+// Sizes that elements tell: one stage knows all of them, and what is computed from them.
+TEST(StageTest, ElementsThatTellSizes) {
+  Graph graph;
+  GraphValue shape = graph.input("2xi64"), x = graph.input("?xf32");
+  GraphValue tall = graph.op("nn.expand", {x, shape}, "", "?x?xf32");
+  GraphValue flipped = graph.op("nn.gather", {shape, graph.weight(Tensor::ofInts({1, 0}))},
+                                "axis = 0", "2xi64");
+  GraphValue wide = graph.op("nn.reshape", {graph.op("nn.neg", {tall}, "", "?x?xf32"), flipped},
+                             "allowzero = false", "?x?xf32");
+  graph.output(graph.op("nn.matmul", {wide, tall}, "", "?x?xf32"));
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable, {.threads = 1, .profile = true});
+  ASSERT_TRUE(session);
+  for (int64_t rows : {4, 7, 4, 1}) {
+    std::vector<Tensor> inputs = {Tensor::ofInts({rows, 6}), integerTensor(DType::Float32, {6}, 3)};
+    auto wanted = runInterpreted(graph, inputs);
+    ASSERT_TRUE(wanted) << wanted.status().message();
+    auto found = session->run(inputs);
+    ASSERT_TRUE(found) << found.status().message();
+    expectSameTensors(*found, *wanted, {});
+  }
+  for (const ProfileRow &row : session->profile())
+    EXPECT_FALSE(row.reference) << row.kernel;
+}
+
+// A stage may end where another begins.
+TEST(StageTest, StagesOfStages) {
+  Graph graph;
+  GraphValue x = graph.input("?xf32");
+  GraphValue first = graph.op("nn.nonzero", {x}, "", "1x?xi64");
+  GraphValue picked = graph.op("nn.gather", {x, first}, "axis = 0", "1x?xf32");
+  GraphValue shifted = graph.op(
+      "nn.add", {picked, graph.constant("dense<-2.0>", "f32")}, "", "1x?xf32");
+  GraphValue second = graph.op("nn.nonzero", {shifted}, "", "2x?xi64");
+  graph.output(graph.op("nn.transpose", {second}, "perm = array<i64: 1, 0>", "?x2xi64"));
+  graph.output(graph.op("nn.neg", {shifted}, "", "1x?xf32"));
+  graph.output(x);
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable, {.threads = 1});
+  ASSERT_TRUE(session);
+  for (const std::vector<float> &values :
+       {std::vector<float>{1, 0, 2, 3, 0}, {0, 0, 0, 0}, {2, 2}, {5, 4, 0, 2, 2, 1}}) {
+    auto length = static_cast<int64_t>(values.size());
+    std::vector<Tensor> inputs = {Tensor::of<float>({length}, values)};
+    auto wanted = runInterpreted(graph, inputs);
+    ASSERT_TRUE(wanted) << wanted.status().message();
+    auto found = session->run(inputs);
+    ASSERT_TRUE(found) << found.status().message();
+    expectSameTensors(*found, *wanted, {});
+  }
+}
+
+// What a later stage refuses names its node; the session goes on.
+TEST(StageTest, ErrorsOfLaterStagesNameNodes) {
+  Graph graph;
+  GraphValue x = graph.input("?xf32"), y = graph.input("3x4xf32");
+  GraphValue indices = graph.op("nn.nonzero", {x}, "", "1x?xi64");
+  graph.output(graph.op("nn.gather", {y, indices}, "axis = 0", "1x?x4xf32"));
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable, {.threads = 1});
+  ASSERT_TRUE(session);
+  Tensor table = integerTensor(DType::Float32, {3, 4}, 3);
+  for (int round = 0; round < 2; ++round) {
+    auto bad = session->run(std::vector{Tensor::of<float>({4}, {0, 1, 0, 1}), table});
+    EXPECT_EQ(bad.status().code(), StatusCode::InvalidInput);
+    EXPECT_THAT(bad.status().message(), testing::HasSubstr("(gather"));
+    auto good = session->run(std::vector{Tensor::of<float>({4}, {0, 1, 1, 0}), table});
+    EXPECT_TRUE(good) << good.status().message();
+  }
+}
+
+TEST(StageTest, ThreadsShareOneExecutable) {
+  Graph graph = selectedRows();
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  Tensor table = integerTensor(DType::Float32, {100, 24}, 7);
+  std::vector<std::vector<Tensor>> wanted;
+  for (int64_t count = 0; count < 40; ++count)
+    wanted.push_back(runInterpreted(graph, {maskOf(100, count), table}).take());
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      auto session = Session::create(*executable, {.threads = 1});
+      for (int64_t i = 0; i < 40; ++i) {
+        int64_t count = (i * 7 + t * 11) % 40;
+        auto found = session->run(std::vector{maskOf(100, count), table});
+        ASSERT_TRUE(found) << found.status().message();
+        expectSameTensors(*found, wanted[count], {});
+      }
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+}
