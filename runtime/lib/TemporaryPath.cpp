@@ -4,7 +4,7 @@
 // table of atomic pointers to C strings, and lists folders with system calls alone.
 //
 //===----------------------------------------------------------------------===//
-#include "runtime/lib/TemporaryPath.h"
+#include "quern/TemporaryPath.h"
 
 #include <array>
 #include <atomic>

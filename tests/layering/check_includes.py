@@ -27,23 +27,35 @@ LIBRARIES = {
     "gtest/": "GoogleTest",
     "gmock/": "GoogleTest",
     "benchmark/": "GoogleBenchmark",
+    "fmt/": "fmt",
 }
-LAYERS = ("runtime", "ir", "frontend", "passes", "backends/interpreter", "backends/plan",
-          "backends/native",
-          "tools", "tests", "bench")
+# A folder within another one comes before it.
+LAYERS = ("runtime/include", "runtime", "ir", "frontend", "passes", "backends/interpreter",
+          "backends/plan", "backends/native", "api/include", "api", "tools/quern", "tools", "tests",
+          "bench")
 COMPILER = {"MLIR", "LLVM"}
+PUBLIC = {"runtime/include", "api/include"}
+RUNTIME = {"runtime/include", "runtime"}
 ALL_LIBRARIES = set(LIBRARIES.values())
 
 # folder: (layers, outside libraries) its files may include, besides itself.
 RULES = {
-    "runtime": (set(), set()),
-    "ir": ({"runtime"}, COMPILER),
-    "backends/interpreter": ({"runtime", "ir"}, COMPILER),
-    "frontend": ({"runtime", "ir"}, COMPILER | {"protobuf"}),
-    "passes": ({"runtime", "ir"}, COMPILER),
+    # Public headers need nothing but each other.
+    "runtime/include": (set(), set()),
+    "api/include": ({"runtime/include"}, set()),
+    "runtime": (RUNTIME, {"fmt"}),
+    "ir": (RUNTIME, COMPILER | {"fmt"}),
+    "backends/interpreter": (RUNTIME | {"ir"}, COMPILER | {"fmt"}),
+    "frontend": (RUNTIME | {"ir"}, COMPILER | {"protobuf", "fmt"}),
+    "passes": (RUNTIME | {"ir"}, COMPILER | {"fmt"}),
     # Of LLVM the data structures that MLIR is used with, nothing of code generation.
-    "backends/plan": ({"runtime", "ir", "passes"}, COMPILER),
-    "backends/native": ({"runtime", "ir", "passes", "backends/plan"}, COMPILER | {"LLD"}),
+    "backends/plan": (RUNTIME | {"ir", "passes"}, COMPILER | {"fmt"}),
+    "backends/native": (RUNTIME | {"ir", "passes", "backends/plan"}, COMPILER | {"LLD", "fmt"}),
+    "api": (set(LAYERS) - {"tools/quern", "tools", "tests", "bench"},
+            COMPILER | {"protobuf", "fmt"}),
+    # The command line is a user of the library like any other.
+    "tools/quern": (PUBLIC, {"CLI11", "JSON", "fmt"}),
+    # quern-opt.
     "tools": (set(LAYERS) - {"tests", "bench"}, ALL_LIBRARIES),
     "tests": (set(LAYERS) - {"bench"}, ALL_LIBRARIES),
     "bench": (set(LAYERS) - {"tests"}, ALL_LIBRARIES),
@@ -58,16 +70,17 @@ def layer_of(path):
     return next((layer for layer in LAYERS if path.startswith(layer + "/")), None)
 
 
-def target_of(include):
+def target_of(include, api_headers):
     """The layer an include path leads to, and the library; at most one is set."""
     if include.startswith("quern/"):
-        return "runtime", None
+        return "api/include" if include in api_headers else "runtime/include", None
     library = next((name for start, name in LIBRARIES.items() if include.startswith(start)), None)
     return layer_of(include), library
 
 
-def violations(path, text):
-    """(line number, reason) of every include of a file that breaks the rule."""
+def violations(path, text, api_headers):
+    """(line number, reason) of every include of a file that breaks the rule. `api_headers` are
+    the include paths of the library's public headers; other quern/ headers are the runtime's."""
     layer = layer_of(path)
     if layer not in RULES:
         return
@@ -79,12 +92,12 @@ def violations(path, text):
         match = INCLUDE.match(line)
         if not match:
             continue
-        target, library = target_of(match.group(1))
+        target, library = target_of(match.group(1), api_headers)
         if target and target != layer and target not in layers:
             yield number, f"{layer} must not include {target} ({match.group(1)})"
         elif library and library not in libraries:
             yield number, f"must not include {library} ({match.group(1)})"
-        elif (without_compiler and target not in (None, "runtime")
+        elif (without_compiler and target not in (None, *RUNTIME)
               and not WITHOUT_COMPILER.fullmatch(match.group(1))):
             yield number, f"must not include a header that needs MLIR ({match.group(1)})"
 
@@ -105,15 +118,26 @@ def self_check():
         "ir/WeightStore.h": '#include "ir/NNDialect.h"',
         "passes/C.cpp": '#include "backends/interpreter/Interpreter.h"',
         "backends/plan/A.cpp": '#include "backends/native/codegen/Target.h"',
+        "runtime/include/quern/A.h": "#include <fmt/format.h>",
+        "runtime/lib/C.cpp": '#include "quern/Model.h"',
+        "backends/native/B.cpp": '#include "api/ModelState.h"',
+        "api/include/quern/A.h": '#include "mlir/IR/Value.h"',
+        "api/include/quern/B.h": '#include "runtime/lib/Budget.h"',
+        "tools/quern/A.cpp": '#include "frontend/onnx/Import.h"',
+        "tools/quern/B.cpp": '#include "runtime/lib/Budget.h"',
+        "tools/quern/C.cpp": '#include "api/ModelState.h"',
     }
     good = {
         "runtime/lib/A.cpp": '#include "quern/Tensor.h"\n#include <tbb/task_arena.h>',
         "passes/FoldConstants.cpp": '#include "runtime/reference/Evaluator.h"',
         "frontend/onnx/A.cpp": "#include <onnx/onnx_pb.h>",
-        "tools/quern/Run.cpp": '#include "frontend/onnx/Import.h"\n#include <CLI/CLI.hpp>',
+        "api/Model.cpp": '#include "frontend/onnx/Import.h"\n#include "quern/Model.h"',
+        "tools/quern/Run.cpp": '#include "quern/Model.h"\n#include <CLI/CLI.hpp>',
+        "tools/quern-opt/quern-opt.cpp": '#include "passes/Passes.h"',
     }
-    assert all(list(violations(path, text)) for path, text in bad.items())
-    assert not any(list(violations(path, text)) for path, text in good.items())
+    headers = {"quern/Model.h"}
+    assert all(list(violations(path, text, headers)) for path, text in bad.items())
+    assert not any(list(violations(path, text, headers)) for path, text in good.items())
 
 
 def main():
@@ -123,14 +147,15 @@ def main():
                         default=pathlib.Path(__file__).resolve().parents[2])
     args = parser.parse_args()
     self_check()
-    files = [f for layer in LAYERS for f in sorted((args.root / layer).rglob("*"))
-             if f.suffix in SOURCES]
+    api_headers = {"quern/" + f.name for f in (args.root / "api/include/quern").glob("*.h")}
+    files = sorted({f for layer in LAYERS for f in (args.root / layer).rglob("*")
+                    if f.suffix in SOURCES})
     if not files:
         sys.exit(f"no sources beneath {args.root}")
     found = 0
     for file in files:
         path = file.relative_to(args.root).as_posix()
-        for number, reason in violations(path, file.read_text()):
+        for number, reason in violations(path, file.read_text(), api_headers):
             found += 1
             print(f"{path}:{number}: {reason}")
     print(f"{len(files)} files checked, {found} violations")

@@ -1,5 +1,5 @@
 //===- TemporaryPathTest.cpp ----------------------------------------------===//
-#include "runtime/lib/TemporaryPath.h"
+#include "quern/TemporaryPath.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -5,8 +5,8 @@
 // --gtest_random_seed=N makes other damage.
 //
 //===----------------------------------------------------------------------===//
+#include "quern/Model.h"
 #include "tools/quern/InputTensors.h"
-#include "tools/quern/Model.h"
 
 #include <gtest/gtest.h>
 
@@ -92,16 +92,13 @@ Status loadAndRun(const fs::path &path) {
   for (const PortSignature &output : model.outputs())
     if (output.shape.numElements().value_or(0) > limits.maxTensorBytes)
       return resourceLimit("too large for a test");
-  for (const char *backend : {"interpreter", "native"}) {
-    BackendOptions options;
-    options.backend = backend;
-    options.threads = 1;
-    auto runner = model.prepare(options, inputs);
-    expectReason(runner.status());
-    if (!runner)
+  for (Backend backend : {Backend::Interpreter, Backend::Native}) {
+    auto compiled = model.compile({.backend = backend, .threads = 1});
+    expectReason(compiled.status());
+    if (!compiled)
       continue;
-    std::vector<Tensor> outputs;
-    expectReason((*runner)->run(inputs, outputs));
+    QUERN_ASSIGN(std::unique_ptr<Runner> runner, (*compiled)->createRunner({.threads = 1}));
+    expectReason(runner->run(inputs).status());
   }
   return Status::ok();
 }

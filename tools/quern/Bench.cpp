@@ -1,6 +1,7 @@
 //===- Bench.cpp - quern bench --------------------------------------------===//
-#include "tools/quern/HostCpu.h"
-#include "tools/quern/Options.h"
+#include "quern/HostCpu.h"
+#include "tools/quern/Interrupt.h"
+#include "tools/quern/OpenModel.h"
 #include "tools/quern/Statistics.h"
 
 #include <CLI/CLI.hpp>
@@ -69,24 +70,25 @@ static Status updatePeak(const BenchOptions &options, Measurement &result) {
 
 static Status measure(const BenchOptions &options, Measurement &result) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
-  QUERN_ASSIGN(Model model, openModel(options.model, options.style, &result.loadMs));
-  QUERN_ASSIGN(std::vector<Tensor> inputs,
-               makeInputs(model.inputs(), options.inputs, MissingInputs::Random, options.style));
+  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
+  result.loadMs = opened.loadMs;
+  QUERN_ASSIGN(std::vector<Tensor> inputs, makeInputs(opened.model.inputs(), options.inputs,
+                                                      MissingInputs::Random, options.style));
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch compileWatch;
-  QUERN_ASSIGN(std::unique_ptr<Runner> runner, model.prepare(options.backend, inputs));
+  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
   result.compileMs = compileWatch.milliseconds();
   result.threads = runner->threads();
 
   progress.show("measuring");
   QUERN_TRY(updatePeak(options, result));
-  std::vector<Tensor> outputs;
+  std::vector<Tensor> outputs(runner->outputs().size());
   Stopwatch firstWatch;
-  QUERN_TRY(runner->run(inputs, outputs));
+  QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
   result.firstRunMs = firstWatch.milliseconds();
   for (int64_t i = 0; i < options.warmup; ++i)
-    QUERN_TRY(runner->run(inputs, outputs));
+    QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
   runner->clearProfile();
 
   SampleSet samples;
@@ -98,7 +100,7 @@ static Status measure(const BenchOptions &options, Measurement &result) {
   };
   while (!isDone()) {
     Stopwatch watch;
-    QUERN_TRY(runner->run(inputs, outputs));
+    QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
     samples.add(watch.milliseconds());
   }
   result.runs = samples.count();

@@ -1,7 +1,6 @@
 //===- Check.cpp - quern check --------------------------------------------===//
-#include "frontend/onnx/OnnxReader.h"
-#include "frontend/onnx/UnsupportedOps.h"
-#include "tools/quern/Options.h"
+#include "quern/OnnxFile.h"
+#include "tools/quern/OpenModel.h"
 #include "tools/quern/Ports.h"
 
 #include <CLI/CLI.hpp>
@@ -68,14 +67,16 @@ static std::vector<std::string> sizeOptions(std::span<const PortSignature> input
 
 /// Plans for the sizes given, unknown ones taken as 1; falls back on what holds
 /// for all sizes where 1 is too small.
-static Expected<Findings> findOut(const Model &model, const CheckOptions &options) {
+static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions &options) {
+  const Model &model = opened.model;
+  CompileOptions compile = compileOptions(options.backend, opened.limits);
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : model.inputs())
     dims.push_back(defaultDims(port));
-  auto planned = model.planSteps(options.backend, dims);
+  auto planned = model.planSteps(compile, dims);
   bool areSizesKnown = std::none_of(model.inputs().begin(), model.inputs().end(), hasUnknownSizes);
   if (!planned && !areSizesKnown) {
-    QUERN_ASSIGN(std::vector<StepSummary> steps, model.checkWithoutSizes(options.backend));
+    QUERN_ASSIGN(std::vector<StepSummary> steps, model.checkWithoutSizes(compile));
     note(options.style, "not checked with 1 for unknown sizes: " + planned.status().message());
     return Findings{std::move(steps), sizeOptions(model.inputs())};
   }
@@ -142,10 +143,10 @@ static void addFailure(const CheckOptions &options, const Status &status, Json &
   report["error"] = {{"exit_code", static_cast<int>(status.code())}, {"message", status.message()}};
   Json ops = Json::array();
   if (status.code() == StatusCode::Unsupported)
-    if (auto model = quern::onnx::readModelFile(options.model.path, Limits()))
-      for (const quern::onnx::UnsupportedOp &op : quern::onnx::findUnsupportedOps(**model))
+    if (auto found = findUnsupportedOps(options.model.path))
+      for (const UnsupportedOp &op : *found)
         ops.push_back({{"op", op.op},
-                       {"domain", quern::onnx::domainLabel(op.domain)},
+                       {"domain", op.domain},
                        {"version", op.version},
                        {"reason", op.reason},
                        {"count", op.nodes.size()},
@@ -154,10 +155,11 @@ static void addFailure(const CheckOptions &options, const Status &status, Json &
 }
 
 static Status check(const CheckOptions &options, Json &report) {
-  QUERN_ASSIGN(Model model, openModel(options.model, options.style));
+  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
+  const Model &model = opened.model;
   report["inputs"] = portsJson(model.inputs());
   report["outputs"] = portsJson(model.outputs());
-  QUERN_ASSIGN(Findings findings, findOut(model, options));
+  QUERN_ASSIGN(Findings findings, findOut(opened, options));
   addFindings(findings, report);
   if (!options.style.printsTable())
     return Status::ok();

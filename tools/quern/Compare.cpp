@@ -1,5 +1,6 @@
 //===- Compare.cpp - quern compare ----------------------------------------===//
-#include "tools/quern/Options.h"
+#include "tools/quern/Interrupt.h"
+#include "tools/quern/OpenModel.h"
 #include "tools/quern/Statistics.h"
 #include "tools/quern/TensorDifference.h"
 
@@ -49,10 +50,10 @@ static void addOptions(CLI::App &verb, CompareOptions &options) {
       ->type_name("TIME");
 }
 
-static Status timedRun(Runner &runner, std::span<const Tensor> inputs, std::vector<Tensor> &outputs,
+static Status timedRun(Runner &runner, std::span<const Tensor> inputs, std::span<Tensor> outputs,
                        SampleSet &samples) {
   Stopwatch watch;
-  QUERN_TRY(runner.run(inputs, outputs));
+  QUERN_TRY(runInterruptibly(runner, inputs, outputs));
   samples.add(watch.milliseconds());
   return Status::ok();
 }
@@ -63,38 +64,38 @@ static Status measure(Runner &interpreter, Runner &native, std::span<const Tenso
                       double seconds, Comparison &result) {
   constexpr int kNativeRunsPerTurn = 5;
   SampleSet interpreterMs, nativeMs;
-  std::vector<Tensor> outputs;
+  std::vector<Tensor> outputs(native.outputs().size());
   Stopwatch total;
   do {
     QUERN_TRY(timedRun(interpreter, inputs, outputs, interpreterMs));
-    outputs.clear();
+    outputs.assign(outputs.size(), {});
     for (int i = 0; i < kNativeRunsPerTurn; ++i)
       QUERN_TRY(timedRun(native, inputs, outputs, nativeMs));
-    outputs.clear();
+    outputs.assign(outputs.size(), {});
   } while (total.milliseconds() < seconds * 1e3);
   result.interpreter = interpreterMs.summarize();
   result.native = nativeMs.summarize();
   return Status::ok();
 }
 
-static Status compare(const CompareOptions &options, const Model &model, double seconds,
+static Status compare(const CompareOptions &options, const OpenedModel &opened, double seconds,
                       Comparison &result) {
-  QUERN_ASSIGN(std::vector<Tensor> inputs,
-               makeInputs(model.inputs(), options.inputs, MissingInputs::Random, options.style));
+  QUERN_ASSIGN(std::vector<Tensor> inputs, makeInputs(opened.model.inputs(), options.inputs,
+                                                      MissingInputs::Random, options.style));
   Progress progress(options.style);
   progress.show("compiling");
   BackendOptions interpreterOptions = options.backend;
   interpreterOptions.backend = "interpreter";
-  QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, model.prepare(interpreterOptions, inputs));
+  QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(opened, interpreterOptions, inputs));
   Stopwatch watch;
-  QUERN_ASSIGN(std::unique_ptr<Runner> native, model.prepare(options.backend, inputs));
+  QUERN_ASSIGN(std::unique_ptr<Runner> native, prepare(opened, options.backend, inputs));
   result.compileMs = watch.milliseconds();
   result.threads = native->threads();
 
   progress.show("interpreting");
-  std::vector<Tensor> wanted, found;
-  QUERN_TRY(interpreter->run(inputs, wanted));
-  QUERN_TRY(native->run(inputs, found));
+  std::vector<Tensor> wanted(native->outputs().size()), found(wanted.size());
+  QUERN_TRY(runInterruptibly(*interpreter, inputs, wanted));
+  QUERN_TRY(runInterruptibly(*native, inputs, found));
   for (size_t i = 0; i < wanted.size(); ++i)
     result.differences.push_back(compareTensors(wanted[i], found[i], options.tolerance));
   progress.show("measuring");
@@ -153,9 +154,10 @@ static Status verdict(const Comparison &c, const std::vector<PortSignature> &por
 
 static Status execute(const CompareOptions &options) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
-  QUERN_ASSIGN(Model model, openModel(options.model, options.style));
+  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
+  const Model &model = opened.model;
   Comparison comparison;
-  QUERN_TRY(compare(options, model, seconds, comparison));
+  QUERN_TRY(compare(options, opened, seconds, comparison));
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(comparison, model.outputs())));
   QUERN_TRY(writeJson(describeJson(options, comparison, model.outputs()), options.style));

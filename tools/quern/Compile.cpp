@@ -1,6 +1,6 @@
 //===- Compile.cpp - quern compile ----------------------------------------===//
 #include "tools/quern/FileIo.h"
-#include "tools/quern/Options.h"
+#include "tools/quern/OpenModel.h"
 #include "tools/quern/Statistics.h"
 
 #include <CLI/CLI.hpp>
@@ -10,7 +10,7 @@ using namespace quern;
 using namespace quern::cli;
 
 namespace {
-struct CompileOptions {
+struct CompileCommand {
   ModelOptions model;
   BackendOptions backend;
   ArtifactOptions artifact;
@@ -19,7 +19,7 @@ struct CompileOptions {
 };
 } // namespace
 
-static void addOptions(CLI::App &verb, CompileOptions &options) {
+static void addOptions(CLI::App &verb, CompileCommand &options) {
   addModelOptions(verb, options.model);
   addCompileOptions(verb, options.backend);
   verb.add_option("-o,--output", options.artifact.outputPath,
@@ -35,8 +35,10 @@ static void addOptions(CLI::App &verb, CompileOptions &options) {
       ->type_name("PHASE");
 }
 
-static Status writePhase(const CompileOptions &options, const Model &model) {
-  QUERN_ASSIGN(std::string text, model.textOfPhase(options.backend, options.phase));
+static Status writePhase(const CompileCommand &options, const OpenedModel &opened) {
+  QUERN_ASSIGN(
+      std::string text,
+      opened.model.textOfPhase(compileOptions(options.backend, opened.limits), options.phase));
   const std::string &path = options.artifact.outputPath;
   if (path.empty())
     return printText(text);
@@ -45,7 +47,7 @@ static Status writePhase(const CompileOptions &options, const Model &model) {
   return file.commit();
 }
 
-static Status checkOptions(const CompileOptions &options) {
+static Status checkOptions(const CompileCommand &options) {
   const ArtifactOptions &artifact = options.artifact;
   if (options.phase.empty()) {
     if (artifact.outputPath.empty())
@@ -61,22 +63,23 @@ static Status checkOptions(const CompileOptions &options) {
   return artifact.headerPath.empty() ? Status::ok() : checkWritable(artifact.headerPath);
 }
 
-static Status execute(const CompileOptions &options) {
+static Status execute(const CompileCommand &options) {
   QUERN_TRY(checkOptions(options));
-  QUERN_ASSIGN(Model model, openModel(options.model, options.style));
+  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
   if (!options.phase.empty())
-    return writePhase(options, model);
-  for (const PortSignature &port : model.inputs())
+    return writePhase(options, opened);
+  for (const PortSignature &port : opened.model.inputs())
     if (!port.ranked || !port.shape.isStatic())
       return usageError("input '" + port.name + "' is " + port.describe() +
                         "; an artefact needs all sizes: give --dim or --shape");
   ArtifactOptions artifact = options.artifact;
   if (artifact.prefix.empty())
-    artifact.prefix = defaultPrefix(artifact);
+    artifact.prefix = symbolPrefix(artifact.outputPath);
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;
-  QUERN_TRY(model.compileToArtifact(options.backend, artifact));
+  QUERN_TRY(
+      opened.model.compileToArtifact(compileOptions(options.backend, opened.limits), artifact));
   detail(options.style,
          "wrote " + artifact.outputPath + " in " + formatNumber(watch.milliseconds(), 1) + " ms");
   return writeJson({{"schema", "quern.compile/1"},
@@ -89,6 +92,6 @@ static Status execute(const CompileOptions &options) {
 }
 
 void cli::addCompileVerb(CLI::App &app, Command &command) {
-  addVerb<CompileOptions>(app, command, "compile", "Compiles a model ahead of time", addOptions,
+  addVerb<CompileCommand>(app, command, "compile", "Compiles a model ahead of time", addOptions,
                           execute);
 }

@@ -1,7 +1,7 @@
 //===- InputTensors.cpp - what a model is run on --------------------------===//
 #include "tools/quern/InputTensors.h"
 
-#include "frontend/onnx/TensorData.h"
+#include "quern/OnnxFile.h"
 #include "tools/quern/FileIo.h"
 #include "tools/quern/Npy.h"
 #include "tools/quern/Npz.h"
@@ -128,9 +128,9 @@ Status InputSet::set(size_t port, Tensor tensor, const std::string &source) {
 
 Expected<Tensor> InputSet::readTensor(const std::string &path) const {
   if (path.ends_with(".pb")) {
-    auto tensor = quern::onnx::readTensorFile(path, limits);
+    auto tensor = readTensorFile(path, limits);
     if (tensor)
-      return std::move(tensor->tensor);
+      return tensor;
     // What is broken is the input, not the model.
     Status status = tensor.status();
     return status.code() == StatusCode::InvalidModel ? invalidInput(status.message()) : status;

@@ -1,9 +1,9 @@
 //===- Interrupt.cpp - Ctrl-C, and other ends -----------------------------===//
 #include "tools/quern/Interrupt.h"
 
-#include "quern/Session.h"
-#include "runtime/lib/TemporaryPath.h"
+#include "quern/TemporaryPath.h"
 
+#include <atomic>
 #include <csignal>
 #include <unistd.h>
 
@@ -11,18 +11,17 @@ using namespace quern;
 using namespace quern::cli;
 
 static std::atomic<bool> interrupted = false;
-static std::atomic<bool> runActive = false;
-static std::atomic<Session *> activeSession = nullptr;
+static std::atomic<Runner *> activeRunner = nullptr;
 
 static void onInterrupt(int) {
-  if (!runActive || interrupted.exchange(true)) {
+  Runner *runner = activeRunner;
+  if (!runner || interrupted.exchange(true)) {
     constexpr char kMessage[] = "quern: interrupted\n";
     (void)!write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
     TemporaryPath::removeAll();
     _exit(static_cast<int>(StatusCode::Cancelled));
   }
-  if (Session *session = activeSession)
-    session->cancel();
+  runner->cancel();
 }
 
 /// Dies of the signal, as without this handler.
@@ -61,14 +60,10 @@ void cli::installSignalHandlers() {
   install(SIGHUP, onTermination);
 }
 
-InterruptibleRun::InterruptibleRun(Session *session) {
-  activeSession = session;
-  runActive = true;
+Status cli::runInterruptibly(Runner &runner, std::span<const Tensor> inputs,
+                             std::span<Tensor> outputs) {
+  activeRunner = &runner;
+  Status status = runner.run(inputs, outputs);
+  activeRunner = nullptr;
+  return status;
 }
-
-InterruptibleRun::~InterruptibleRun() {
-  runActive = false;
-  activeSession = nullptr;
-}
-
-const std::atomic<bool> &InterruptibleRun::flag() { return interrupted; }

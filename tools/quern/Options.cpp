@@ -130,18 +130,3 @@ Expected<InputSizes> cli::parseInputSizes(const ModelOptions &options) {
   }
   return sizes;
 }
-
-Expected<Model> cli::openModel(const ModelOptions &options, const OutputStyle &style,
-                               double *milliseconds) {
-  QUERN_TRY(checkJsonWritable(style));
-  QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
-  QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options));
-  Progress progress(style);
-  progress.show("loading " + options.path);
-  Stopwatch watch;
-  QUERN_ASSIGN(Model model, Model::load(options.path, sizes, limits));
-  if (milliseconds)
-    *milliseconds = watch.milliseconds();
-  detail(style, "loaded " + options.path + " in " + formatNumber(watch.milliseconds(), 1) + " ms");
-  return model;
-}

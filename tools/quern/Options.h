@@ -1,9 +1,9 @@
 //===- Options.h - options that verbs share -------------------------------===//
 #pragma once
 
+#include "quern/Model.h"
 #include "tools/quern/Console.h"
 #include "tools/quern/InputTensors.h"
-#include "tools/quern/Model.h"
 
 #include <CLI/App.hpp>
 #include <functional>
@@ -28,6 +28,17 @@ struct ModelOptions {
   std::string timeout;
 };
 
+struct BackendOptions {
+  /// native or interpreter.
+  std::string backend = "native";
+  /// Of the compiler and of a run; 0 is all usable CPUs.
+  int threads = 0;
+  int optLevel = 3;
+  std::string targetCpu = "host";
+  std::string dumpPhasesTo;
+  bool profile = false;
+};
+
 void addTimeoutOption(CLI::App &verb, std::string &timeout);
 /// The default limits with a deadline from now on. Usage error when `timeout` is
 /// no duration.
@@ -40,9 +51,6 @@ void addStyleOptions(CLI::App &verb, OutputStyle &style);
 
 /// "NAME=1x3x224x224" and "N=1". Usage error otherwise.
 Expected<InputSizes> parseInputSizes(const ModelOptions &options);
-/// Loads the model with the sizes given. `milliseconds` is how long it took.
-Expected<Model> openModel(const ModelOptions &options, const OutputStyle &style,
-                          double *milliseconds = nullptr);
 
 // One per verb, in the file of its name: adds the verb and its options to `app`
 // and, when the verb is chosen, sets `command`.

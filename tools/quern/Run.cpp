@@ -1,5 +1,6 @@
 //===- Run.cpp - quern run ------------------------------------------------===//
-#include "tools/quern/Options.h"
+#include "tools/quern/Interrupt.h"
+#include "tools/quern/OpenModel.h"
 #include "tools/quern/OutputFiles.h"
 #include "tools/quern/Statistics.h"
 #include "tools/quern/TensorDifference.h"
@@ -78,20 +79,20 @@ static Json describeOutputJson(const std::string &name, const Tensor &tensor) {
 }
 
 static Status execute(const RunOptions &options) {
-  double loadMs = 0;
-  QUERN_ASSIGN(Model model, openModel(options.model, options.style, &loadMs));
+  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
+  const Model &model = opened.model;
   QUERN_ASSIGN(OutputFiles files, OutputFiles::parse(model.outputs(), options.outputs));
   QUERN_ASSIGN(std::vector<Tensor> inputs,
                makeInputs(model.inputs(), options.inputs, MissingInputs::Refuse, options.style));
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch compileWatch;
-  QUERN_ASSIGN(std::unique_ptr<Runner> runner, model.prepare(options.backend, inputs));
+  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
   double compileMs = compileWatch.milliseconds();
   progress.show("running");
-  std::vector<Tensor> outputs;
+  std::vector<Tensor> outputs(runner->outputs().size());
   Stopwatch runWatch;
-  QUERN_TRY(runner->run(inputs, outputs));
+  QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
   double runMs = runWatch.milliseconds();
   detail(options.style, "compiled in " + formatNumber(compileMs, 1) + " ms, ran in " +
                             formatNumber(runMs, 1) + " ms");
@@ -101,7 +102,7 @@ static Status execute(const RunOptions &options) {
                  {"model", options.model.path},
                  {"backend", options.backend.backend},
                  {"threads", runner->threads()},
-                 {"load_ms", loadMs},
+                 {"load_ms", opened.loadMs},
                  {"compile_ms", compileMs},
                  {"run_ms", runMs},
                  {"outputs", Json::array()}};

@@ -1,5 +1,5 @@
 //===- Version.cpp - quern version ----------------------------------------===//
-#include "tools/quern/HostCpu.h"
+#include "quern/HostCpu.h"
 #include "tools/quern/Options.h"
 
 #include <CLI/CLI.hpp>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "quern/Status.h"
-#include "runtime/lib/TemporaryPath.h"
+#include "quern/TemporaryPath.h"
 
 #include <string>
 #include <string_view>

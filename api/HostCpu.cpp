@@ -1,5 +1,5 @@
 //===- HostCpu.cpp - the machine as LLVM sees it --------------------------===//
-#include "tools/quern/HostCpu.h"
+#include "quern/HostCpu.h"
 
 #include "backends/native/codegen/MachinePeak.h"
 
@@ -11,7 +11,7 @@
 
 using namespace quern;
 
-cli::HostCpu cli::describeHostCpu() {
+HostCpu quern::describeHostCpu() {
   HostCpu host;
   host.llvmVersion = LLVM_VERSION_STRING;
   host.triple = llvm::sys::getProcessTriple();
@@ -24,7 +24,7 @@ cli::HostCpu cli::describeHostCpu() {
   return host;
 }
 
-Expected<double> cli::measurePeakGflops(const std::string &targetCpu) {
+Expected<double> quern::measurePeakGflops(const std::string &targetCpu) {
   QUERN_ASSIGN(native::Target target, native::resolveTarget(targetCpu));
   return native::measurePeakGflops(target);
 }

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace quern::cli {
+namespace quern {
 
 struct HostCpu {
   std::string llvmVersion;
@@ -22,4 +22,4 @@ HostCpu describeHostCpu();
 /// vectors that code for `targetCpu` uses.
 Expected<double> measurePeakGflops(const std::string &targetCpu);
 
-} // namespace quern::cli
+} // namespace quern

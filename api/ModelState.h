@@ -1,0 +1,35 @@
+//===- ModelState.h - the MLIR side of a model ----------------------------===//
+#pragma once
+
+#include "ir/OwnedModule.h"
+#include "quern/Model.h"
+
+#include <mutex>
+
+namespace quern {
+
+struct Model::State {
+  explicit State(nn::OwnedModule source) : source(std::move(source)) {}
+  /// Gives the inputs the sizes asked for.
+  static Expected<std::unique_ptr<State>> create(nn::OwnedModule source, const InputSizes &sizes);
+
+  /// For who changes the module or works on it for long; weights are not copied.
+  Expected<nn::OwnedModule> copyModule() {
+    std::lock_guard lock(mutex);
+    return nn::copyModule(*source.module);
+  }
+
+  /// For `source`: reading a module, too, may make something in its context.
+  std::mutex mutex;
+  nn::OwnedModule source;
+  std::vector<PortSignature> inputs;
+  std::vector<PortSignature> outputs;
+};
+
+/// A program of reference kernels for the graph of `source`; see InterpretedModel.cpp.
+Expected<std::shared_ptr<const CompiledModel>> compileForInterpreter(const nn::OwnedModule &source);
+/// Native code for the graph; see NativeModel.cpp.
+Expected<std::shared_ptr<const CompiledModel>> compileToNative(nn::OwnedModule source,
+                                                               const CompileOptions &options);
+
+} // namespace quern

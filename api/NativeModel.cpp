@@ -1,0 +1,147 @@
+//===- NativeModel.cpp - what the native backend makes of a model ---------===//
+#include "api/ModelState.h"
+#include "backends/native/aot/AotCompiler.h"
+#include "ir/Signature.h"
+#include "passes/SpecializeInputs.h"
+#include "runtime/plan/Plan.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+using namespace quern;
+
+/// Makes the folder for dumps, when there is to be one.
+static Expected<native::CompileOptions> nativeOptions(const CompileOptions &options) {
+  if (!options.dumpPhasesTo.empty()) {
+    std::error_code error;
+    std::filesystem::create_directories(options.dumpPhasesTo, error);
+    if (error)
+      return ioError(
+          fmt::format("cannot make folder '{}': {}", options.dumpPhasesTo, error.message()));
+  }
+  native::CompileOptions result;
+  result.limits = options.limits;
+  result.targetCpu = options.targetCpu;
+  result.optLevel = options.optLevel;
+  result.compileThreads = options.threads;
+  result.dumpPhasesTo = options.dumpPhasesTo;
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Code that runs in this process
+//===----------------------------------------------------------------------===//
+
+namespace {
+class NativeRunner : public Runner {
+public:
+  explicit NativeRunner(Session session) : session(std::move(session)) {}
+
+  using Runner::run;
+  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) override {
+    return session.run(inputs, outputs);
+  }
+  void cancel() override { session.cancel(); }
+  const std::vector<PortSignature> &inputs() const override {
+    return session.executable().inputs();
+  }
+  const std::vector<PortSignature> &outputs() const override {
+    return session.executable().outputs();
+  }
+  int threads() const override { return session.threads(); }
+  std::vector<ProfileRow> profile() const override { return session.profile(); }
+  void clearProfile() override { session.clearProfile(); }
+
+private:
+  Session session;
+};
+
+class NativeModel : public CompiledModel {
+public:
+  explicit NativeModel(std::shared_ptr<const Executable> executable)
+      : executable(std::move(executable)) {}
+
+  const std::vector<PortSignature> &inputs() const override { return executable->inputs(); }
+  const std::vector<PortSignature> &outputs() const override { return executable->outputs(); }
+  Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &deadline) const override {
+    QUERN_TRY(checkInputDims(executable->inputs(), inputDims));
+    return executable->planFor(inputDims, deadline).status();
+  }
+  Expected<std::unique_ptr<Runner>> createRunner(const SessionOptions &options) const override {
+    QUERN_ASSIGN(Session session, Session::create(executable, options));
+    return std::unique_ptr<Runner>(std::make_unique<NativeRunner>(std::move(session)));
+  }
+
+private:
+  std::shared_ptr<const Executable> executable;
+};
+} // namespace
+
+Expected<std::shared_ptr<const CompiledModel>>
+quern::compileToNative(nn::OwnedModule source, const CompileOptions &options) {
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+  QUERN_ASSIGN(std::shared_ptr<Executable> executable,
+               native::compileForJit(std::move(source), compile));
+  return std::shared_ptr<const CompiledModel>(std::make_shared<NativeModel>(std::move(executable)));
+}
+
+//===----------------------------------------------------------------------===//
+// Output and what there is to say: each works on a copy of the module
+//===----------------------------------------------------------------------===//
+
+Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &options,
+                                                    std::span<const Tensor::Dims> inputDims) const {
+  QUERN_TRY(checkInputDims(inputs(), inputDims));
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+  QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
+  passes::InputSizes sizes;
+  for (size_t i = 0; i < inputDims.size(); ++i)
+    sizes.shapes[inputs()[i].name] = inputDims[i];
+  QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes));
+  QUERN_ASSIGN(native::CompiledGraph graph, native::compileGraph(*copy.module, compile));
+  std::vector<StepSummary> steps;
+  for (size_t i = 0; i < graph.plan.plan.steps.size(); ++i) {
+    const PlanStep &step = graph.plan.plan.steps[i];
+    steps.push_back({.nodes = step.nodes,
+                     .kernel = step.kernel,
+                     .native = step.as<KernelStep>() != nullptr,
+                     .refusal = graph.plan.refusals[i]});
+  }
+  return steps;
+}
+
+Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const CompileOptions &options) const {
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+  QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
+  QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*copy.module, compile));
+  std::vector<StepSummary> steps;
+  for (native::OpSupport &op : ops)
+    steps.push_back(
+        {std::move(op.nodes), std::move(op.op), op.native, std::move(op.refusal), op.needsSizes});
+  return steps;
+}
+
+Expected<std::string> Model::textOfPhase(const CompileOptions &options,
+                                         const std::string &phase) const {
+  std::optional<passes::Phase> last = passes::parsePhase(phase);
+  if (!last)
+    return usageError(fmt::format("there is no phase '{}'; the phases are imported, simplified, "
+                                  "laid-out, fused, kernels, llvm, object",
+                                  phase));
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+  QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
+  return native::compileToPhase(*copy.module, *last, compile);
+}
+
+std::string quern::symbolPrefix(const std::string &outputPath) {
+  return native::symbolPrefix(outputPath);
+}
+
+Status Model::compileToArtifact(const CompileOptions &options,
+                                const ArtifactOptions &artifact) const {
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+  QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
+  return native::compileToArtifact(
+      *copy.module, {compile, artifact.outputPath, artifact.headerPath, artifact.prefix});
+}

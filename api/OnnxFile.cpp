@@ -1,0 +1,106 @@
+//===- OnnxFile.cpp - what an ONNX file says, without importing it --------===//
+#include "quern/OnnxFile.h"
+
+#include "frontend/onnx/OnnxReader.h"
+#include "frontend/onnx/TensorData.h"
+#include "frontend/onnx/UnsupportedOps.h"
+#include "frontend/onnx/ValidateModel.h"
+#include "quern/CheckedSize.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+using namespace quern;
+namespace proto = quern::onnx::proto;
+
+static PortSignature portOf(const proto::ValueInfoProto &value) {
+  PortSignature port;
+  port.name = value.name();
+  const auto &tensor = value.type().tensor_type();
+  port.dtype = static_cast<DType>(tensor.elem_type());
+  port.ranked = tensor.has_shape();
+  std::vector<PortDim> dims;
+  for (const auto &dim : tensor.shape().dim()) {
+    if (dim.has_dim_value())
+      dims.push_back(PortDim(int64_t{dim.dim_value()}));
+    else
+      dims.push_back(dim.dim_param().empty() ? PortDim() : PortDim::symbol(dim.dim_param()));
+  }
+  port.shape = PortShape(std::move(dims));
+  return port;
+}
+
+/// Counts the nodes of a graph and of the graphs in its attributes.
+static void countOps(const proto::GraphProto &graph, std::map<std::string, int64_t> &counts) {
+  for (const proto::NodeProto &node : graph.node()) {
+    std::string domain = quern::onnx::canonicalDomain(node.domain());
+    ++counts[(domain.empty() ? "" : domain + ".") + node.op_type()];
+    for (const proto::AttributeProto &attribute : node.attribute()) {
+      if (attribute.has_g())
+        countOps(attribute.g(), counts);
+      for (const proto::GraphProto &inner : attribute.graphs())
+        countOps(inner, counts);
+    }
+  }
+}
+
+static ModelFacts collectFacts(const proto::ModelProto &model) {
+  ModelFacts facts;
+  facts.producer = model.producer_name();
+  facts.irVersion = model.ir_version();
+  for (const auto &[domain, version] : quern::onnx::opsetVersions(model))
+    facts.opsets.emplace_back(quern::onnx::domainLabel(domain), version);
+  const proto::GraphProto &graph = model.graph();
+  std::set<std::string_view> initializers;
+  CheckedSize parameters(0);
+  for (const proto::TensorProto &tensor : graph.initializer()) {
+    initializers.insert(tensor.name());
+    parameters +=
+        CheckedSize::product({tensor.dims().data(), static_cast<size_t>(tensor.dims_size())});
+  }
+  facts.initializers = graph.initializer_size();
+  facts.parameters = parameters.value();
+  for (const proto::ValueInfoProto &input : graph.input())
+    if (!initializers.count(input.name()))
+      facts.inputs.push_back(portOf(input));
+  for (const proto::ValueInfoProto &output : graph.output())
+    facts.outputs.push_back(portOf(output));
+  std::map<std::string, int64_t> counts;
+  countOps(graph, counts);
+  facts.ops.assign(counts.begin(), counts.end());
+  std::sort(facts.ops.begin(), facts.ops.end(), [](const auto &a, const auto &b) {
+    return std::tie(b.second, a.first) < std::tie(a.second, b.first);
+  });
+  for (const auto &[name, count] : facts.ops)
+    facts.nodes += count;
+  return facts;
+}
+
+Expected<ModelFacts> quern::inspectModelFile(const std::string &path, const Limits &limits) {
+  auto model = quern::onnx::readModelFile(path, limits);
+  if (!model)
+    return model.status().withContext(path);
+  QUERN_TRY(limits.deadline.check("reading the model").withContext(path));
+  if (auto valid = quern::onnx::validateModel(*model, limits); !valid)
+    return valid.status().withContext(path);
+  return collectFacts(**model);
+}
+
+Expected<std::vector<UnsupportedOp>> quern::findUnsupportedOps(const std::string &path,
+                                                               const Limits &limits) {
+  auto model = quern::onnx::readModelFile(path, limits);
+  if (!model)
+    return model.status().withContext(path);
+  std::vector<UnsupportedOp> ops;
+  for (quern::onnx::UnsupportedOp &op : quern::onnx::findUnsupportedOps(**model))
+    ops.push_back({std::move(op.op), quern::onnx::domainLabel(op.domain), op.version,
+                   std::move(op.reason), std::move(op.nodes)});
+  return ops;
+}
+
+Expected<Tensor> quern::readTensorFile(const std::string &path, const Limits &limits) {
+  QUERN_ASSIGN(quern::onnx::NamedTensor named, quern::onnx::readTensorFile(path, limits));
+  return std::move(named.tensor);
+}

@@ -1,0 +1,126 @@
+//===- Model.h - models: loaded, compiled, looked into --------------------===//
+//
+// Model::load -> Model::compile -> CompiledModel::createRunner -> Runner::run.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "quern/CompiledModel.h"
+#include "quern/Limits.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// A serialized ONNX model in memory.
+struct ModelBytes {
+  std::span<const std::byte> bytes = {};
+  /// Stands for the file in messages.
+  std::string name = "model";
+  /// Keeps the bytes alive, for large weights stay there. Without an owner they are
+  /// copied.
+  std::shared_ptr<const void> owner = nullptr;
+};
+
+/// Sizes for the inputs of a model: by input name, by symbolic dimension, or both.
+struct InputSizes {
+  std::map<std::string, std::vector<int64_t>> shapes = {};
+  std::map<std::string, int64_t> dims = {};
+};
+
+/// What runs a model: native code, or the reference kernels on the graph as it was
+/// loaded, one op after the other.
+enum class Backend { Native, Interpreter };
+
+struct CompileOptions {
+  Backend backend = Backend::Native;
+  /// "host", "baseline" or LLVM's name of a CPU.
+  std::string targetCpu = "host";
+  /// 0 to 3.
+  int optLevel = 3;
+  /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized
+  /// for runs with as many.
+  int threads = 0;
+  /// A folder, made when it is missing, for the graph after each phase and for the
+  /// kernels; none when empty.
+  std::string dumpPhasesTo = {};
+  /// The deadline is that of the call.
+  Limits limits = {};
+};
+
+/// A step of a compiled graph.
+struct StepSummary {
+  std::string nodes;
+  std::string kernel;
+  bool native = false;
+  /// Why it is not native.
+  std::string refusal = {};
+  /// Whether it is native depends on sizes that are not known.
+  bool needsSizes = false;
+};
+
+struct ArtifactOptions {
+  /// FILE.so, FILE.o or FILE.a.
+  std::string outputPath;
+  /// The C header; none when empty.
+  std::string headerPath = {};
+  /// Of all C symbols; symbolPrefix of the output when empty.
+  std::string prefix = {};
+};
+
+/// A C identifier made from the name of an artefact: "out/my-model.so" gives
+/// "my_model".
+std::string symbolPrefix(const std::string &outputPath);
+
+/// A model as it was loaded. Immutable; any number of threads may use one at once,
+/// and what is made from it does not need it any more.
+class Model {
+public:
+  /// Maps and imports an ONNX file, which must not shrink while the model, or what
+  /// was made from it, lives; then gives its inputs the sizes asked for. `limits` are
+  /// those of the call. Errors name the file: InvalidModel, Unsupported (all that is
+  /// not supported at once), ResourceLimit, Io; InvalidInput for sizes that do not fit.
+  static Expected<Model> load(const std::string &path, const InputSizes &sizes = {},
+                              const Limits &limits = {});
+  /// As above, from memory; external data is refused.
+  static Expected<Model> load(const ModelBytes &model, const InputSizes &sizes = {},
+                              const Limits &limits = {});
+  Model(Model &&) noexcept;
+  Model &operator=(Model &&) noexcept;
+  ~Model();
+
+  /// The names and types of inputs and outputs, with symbolic dimensions.
+  const std::vector<PortSignature> &inputs() const;
+  const std::vector<PortSignature> &outputs() const;
+
+  /// Makes the model ready to run. Incompatible when this machine cannot run code
+  /// for the target CPU.
+  Expected<std::shared_ptr<const CompiledModel>> compile(const CompileOptions &options = {}) const;
+
+  /// The steps of the native plan for these dims, one entry per input.
+  Expected<std::vector<StepSummary>> planSteps(const CompileOptions &options,
+                                               std::span<const Tensor::Dims> inputDims) const;
+  /// What is known of the model's ops, each as a step, while sizes of its inputs
+  /// are not. An error does not depend on them.
+  Expected<std::vector<StepSummary>> checkWithoutSizes(const CompileOptions &options) const;
+  /// The IR or assembly after a phase: "imported", "simplified", "laid-out", "fused",
+  /// "kernels", "llvm", "object".
+  Expected<std::string> textOfPhase(const CompileOptions &options, const std::string &phase) const;
+  /// Writes a library, object file or archive with the interface of quern/model_abi.h.
+  /// The files appear complete, or not at all. Unsupported, with all of them named,
+  /// for inputs and outputs of unknown size and nodes without native code.
+  Status compileToArtifact(const CompileOptions &options, const ArtifactOptions &artifact) const;
+
+private:
+  struct State;
+  explicit Model(std::unique_ptr<State> state);
+  std::unique_ptr<State> state;
+};
+
+} // namespace quern

@@ -1,0 +1,50 @@
+//===- OnnxFile.h - what an ONNX file says, without importing it ----------===//
+#pragma once
+
+#include "quern/Executable.h"
+#include "quern/Limits.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace quern {
+
+/// What is in a model, whether or not its ops are supported.
+struct ModelFacts {
+  std::string producer;
+  int64_t irVersion = 0;
+  /// The imported versions by domain; that of ONNX itself is called ai.onnx.
+  std::vector<std::pair<std::string, int64_t>> opsets;
+  std::vector<PortSignature> inputs, outputs;
+  /// How often each op is used, bodies included: by count, then name.
+  std::vector<std::pair<std::string, int64_t>> ops;
+  int64_t nodes = 0;
+  int64_t initializers = 0;
+  /// Elements of the initializers.
+  int64_t parameters = 0;
+};
+
+/// Reads and validates a model file. Errors name the file.
+Expected<ModelFacts> inspectModelFile(const std::string &path, const Limits &limits = {});
+
+/// An op that a model uses and that cannot be imported.
+struct UnsupportedOp {
+  std::string op;
+  std::string domain;
+  /// Of the domain's opset.
+  int64_t version = 0;
+  std::string reason;
+  /// The nodes that use it.
+  std::vector<std::string> nodes;
+};
+
+/// All such ops of a model file, bodies and functions included, by domain and name.
+Expected<std::vector<UnsupportedOp>> findUnsupportedOps(const std::string &path,
+                                                        const Limits &limits = {});
+
+/// Reads a .pb file with one tensor, as ONNX's test data has them. Errors name the file.
+Expected<Tensor> readTensorFile(const std::string &path, const Limits &limits = {});
+
+} // namespace quern

@@ -1,0 +1,42 @@
+//===- OpenModel.cpp - from options to a model that runs ------------------===//
+#include "tools/quern/OpenModel.h"
+
+#include "tools/quern/Statistics.h"
+
+using namespace quern;
+using namespace quern::cli;
+
+Expected<OpenedModel> cli::openModel(const ModelOptions &options, const OutputStyle &style) {
+  QUERN_TRY(checkJsonWritable(style));
+  QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
+  QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options));
+  Progress progress(style);
+  progress.show("loading " + options.path);
+  Stopwatch watch;
+  QUERN_ASSIGN(Model model, Model::load(options.path, sizes, limits));
+  double loadMs = watch.milliseconds();
+  detail(style, "loaded " + options.path + " in " + formatNumber(loadMs, 1) + " ms");
+  return OpenedModel{std::move(model), limits, loadMs};
+}
+
+CompileOptions cli::compileOptions(const BackendOptions &options, const Limits &limits) {
+  return {.backend = options.backend == "interpreter" ? Backend::Interpreter : Backend::Native,
+          .targetCpu = options.targetCpu,
+          .optLevel = options.optLevel,
+          .threads = options.threads,
+          .dumpPhasesTo = options.dumpPhasesTo,
+          .limits = limits};
+}
+
+Expected<std::unique_ptr<Runner>> cli::prepare(const OpenedModel &opened,
+                                               const BackendOptions &options,
+                                               std::span<const Tensor> inputs) {
+  QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled,
+               opened.model.compile(compileOptions(options, opened.limits)));
+  std::vector<Tensor::Dims> dims;
+  for (const Tensor &input : inputs)
+    dims.push_back(input.dims());
+  QUERN_TRY(compiled->planFor(dims, opened.limits.deadline));
+  return compiled->createRunner(
+      {.threads = options.threads, .profile = options.profile, .limits = opened.limits});
+}
