@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <sys/resource.h>
 #include <tuple>
@@ -131,7 +132,8 @@ static double percentOf(const ProfileRow &row, const std::vector<ProfileRow> &ro
 
 /// "93 %" of the peak; "-" where either is unknown.
 static std::string shareOfPeak(const ProfileRow &row, double peakGflops) {
-  return row.flops > 0 && peakGflops > 0 ? formatNumber(100 * gigaflops(row) / peakGflops, 0) : "-";
+  return row.flops > 0 && peakGflops > 0 ? fmt::format("{:.0f}", 100 * gigaflops(row) / peakGflops)
+                                         : "-";
 }
 
 static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops) {
@@ -143,12 +145,15 @@ static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops)
     table.addRow(
         {row.nodes,
          row.kernel + (row.reference ? " (reference)" : "") + (row.depth > 0 ? " (nested)" : ""),
-         formatNumber(stepMs(row), 3), formatNumber(percentOf(row, rows), 1),
-         formatNumber(static_cast<double>(row.fastestNanoseconds) * 1e-6, 3),
-         row.flops > 0 ? formatNumber(gigaflops(row), 1) : "-", shareOfPeak(row, peakGflops)});
-  std::string peak = peakGflops > 0 ? "FMA peak of all threads, measured before and after: " +
-                                          formatNumber(peakGflops, 1) + " GFLOP/s\n"
-                                    : "";
+         fmt::format("{:.3f}", stepMs(row)), fmt::format("{:.1f}", percentOf(row, rows)),
+         fmt::format("{:.3f}", static_cast<double>(row.fastestNanoseconds) * 1e-6),
+         row.flops > 0 ? fmt::format("{:.1f}", gigaflops(row)) : "-",
+         shareOfPeak(row, peakGflops)});
+  std::string peak =
+      peakGflops > 0
+          ? fmt::format("FMA peak of all threads, measured before and after: {:.1f} GFLOP/s\n",
+                        peakGflops)
+          : "";
   return table.str() + peak;
 }
 
@@ -174,25 +179,26 @@ static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) 
 static std::vector<std::string> findWarnings(const Measurement &m) {
   std::vector<std::string> warnings;
   if (m.runs < 10)
-    warnings.push_back("few-runs: only " + std::to_string(m.runs) +
-                       " runs; percentiles say little (raise --duration)");
+    warnings.push_back(
+        fmt::format("few-runs: only {} runs; percentiles say little (raise --duration)", m.runs));
   if (m.runs > 1 && m.steady.standardDeviation > 0.1 * m.steady.mean)
-    warnings.push_back("noisy: the standard deviation is " +
-                       formatNumber(100 * m.steady.standardDeviation / m.steady.mean, 0) +
-                       " % of the mean; is the machine busy?");
+    warnings.push_back(fmt::format("noisy: the standard deviation is {:.0f} % of the mean; is the "
+                                   "machine busy?",
+                                   100 * m.steady.standardDeviation / m.steady.mean));
   return warnings;
 }
 
 static std::string describe(const BenchOptions &options, const Measurement &m) {
-  auto ms = [](double value) { return formatNumber(value, 3) + " ms"; };
   const Statistics &s = m.steady;
-  std::string text = options.backend.backend + ", " + std::to_string(m.threads) +
-                     (m.threads == 1 ? " thread, " : " threads, ") + std::to_string(m.runs) +
-                     " runs\n";
-  text += "load       " + ms(m.loadMs) + "\ncompile    " + ms(m.compileMs) + "\nfirst run  " +
-          ms(m.firstRunMs) + "\nmean       " + ms(s.mean) + " +- " + ms(s.standardDeviation) +
-          "\nmin        " + ms(s.min) + "\np50        " + ms(s.p50) + "\np90        " + ms(s.p90) +
-          "\np99        " + ms(s.p99) + "\npeak RSS   " + formatNumber(m.peakRssMb, 0) + " MB\n";
+  std::string text = fmt::format("{}, {} {}, {} runs\n", options.backend.backend, m.threads,
+                                 m.threads == 1 ? "thread" : "threads", m.runs);
+  text += fmt::format("load       {:.3f} ms\ncompile    {:.3f} ms\nfirst run  {:.3f} ms\n",
+                      m.loadMs, m.compileMs, m.firstRunMs);
+  text += fmt::format("mean       {:.3f} ms +- {:.3f} ms\nmin        {:.3f} ms\n", s.mean,
+                      s.standardDeviation, s.min);
+  text += fmt::format("p50        {:.3f} ms\np90        {:.3f} ms\np99        {:.3f} ms\n", s.p50,
+                      s.p90, s.p99);
+  text += fmt::format("peak RSS   {:.0f} MB\n", m.peakRssMb);
   return m.profile.empty() ? text : text + "\n" + profileTable(m.profile, m.peakGflops);
 }
 

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -53,7 +54,8 @@ static std::vector<std::string> sizeOptions(std::span<const PortSignature> input
     auto dims = port.shape.dims();
     if (port.ranked && std::none_of(dims.begin(), dims.end(), isNameless))
       continue;
-    options.push_back("--shape " + port.name + "=" + (port.ranked ? port.shape.str() : "SIZES"));
+    options.push_back(
+        fmt::format("--shape {}={}", port.name, port.ranked ? port.shape.str() : "SIZES"));
     for (const PortDim &dim : dims)
       if (dim.isSymbolic())
         known.insert(dim.symbolName());
@@ -84,18 +86,17 @@ static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions 
     return planned.status();
   for (size_t i = 0; i < dims.size(); ++i)
     if (const PortSignature &port = model.inputs()[i]; hasUnknownSizes(port))
-      note(options.style, "input '" + port.name + "' is " + port.describe() + "; checked at " +
-                              formatDims(dims[i]));
+      note(options.style, fmt::format("input '{}' is {}; checked at {}", port.name, port.describe(),
+                                      formatDims(dims[i])));
   return Findings{planned.take(), {}};
 }
 
 /// "a, b, c and 7 more".
 static std::string listNames(const std::vector<std::string> &names, const char *separator) {
-  std::string text;
-  for (size_t i = 0; i < std::min(names.size(), kMaxPrintedNames); ++i)
-    text += (i ? separator : "") + names[i];
+  size_t shown = std::min(names.size(), kMaxPrintedNames);
+  std::string text = fmt::format("{}", fmt::join(std::span(names).first(shown), separator));
   if (names.size() > kMaxPrintedNames)
-    text += " and " + std::to_string(names.size() - kMaxPrintedNames) + " more";
+    text += fmt::format(" and {} more", names.size() - kMaxPrintedNames);
   return text;
 }
 
@@ -108,15 +109,15 @@ static std::string describeFindings(const Findings &findings) {
     if (step.needsSizes)
       undecided.push_back(step.nodes);
     else if (!step.native)
-      reference += "reference kernel: " + step.nodes + " (" + step.kernel + ")" +
-                   (step.refusal.empty() ? "" : ": " + step.refusal) + "\n";
+      reference += fmt::format("reference kernel: {} ({}){}\n", step.nodes, step.kernel,
+                               step.refusal.empty() ? "" : ": " + step.refusal);
   }
-  std::string text = std::to_string(native) + " of " + std::to_string(findings.steps.size()) +
-                     " steps run as native code" +
-                     (findings.wantedOptions.empty() ? "\n" : " for all sizes\n");
+  std::string text =
+      fmt::format("{} of {} steps run as native code{}", native, findings.steps.size(),
+                  findings.wantedOptions.empty() ? "\n" : " for all sizes\n");
   if (!undecided.empty())
-    text += "undecided without sizes: " + listNames(undecided, ", ") + "; give " +
-            listNames(findings.wantedOptions, " ") + "\n";
+    text += fmt::format("undecided without sizes: {}; give {}\n", listNames(undecided, ", "),
+                        listNames(findings.wantedOptions, " "));
   return text + reference;
 }
 

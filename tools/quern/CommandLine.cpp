@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <fmt/format.h>
 #include <iostream>
 
 using namespace quern;
@@ -35,13 +36,14 @@ static void addVerbs(CLI::App &app, Command &command) {
 static Status checkVerb(const CLI::App &app, const std::string &word) {
   if (word.starts_with('-'))
     return Status::ok();
-  std::string names;
+  std::vector<std::string> names;
   for (const CLI::App *verb : app.get_subcommands([](const CLI::App *) { return true; })) {
     if (verb->check_name(word))
       return Status::ok();
-    names += (names.empty() ? "" : ", ") + verb->get_name();
+    names.push_back(verb->get_name());
   }
-  return usageError("there is no verb '" + word + "'; the verbs are " + names);
+  return usageError(
+      fmt::format("there is no verb '{}'; the verbs are {}", word, fmt::join(names, ", ")));
 }
 
 static int reportUsageError(const std::string &program, const Status &status) {

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 using namespace quern;
@@ -106,13 +107,13 @@ static std::string describe(const Comparison &c, const std::vector<PortSignature
   Table outputs({"output", "max abs", "max rel", ""});
   for (size_t i = 0; i < ports.size(); ++i) {
     const TensorDifference &d = c.differences[i];
-    outputs.addRow({ports[i].name, formatShort(d.maxAbsolute), formatShort(d.maxRelative),
-                    d.passes() ? "pass" : "FAIL"});
+    outputs.addRow({ports[i].name, fmt::format("{:.3g}", d.maxAbsolute),
+                    fmt::format("{:.3g}", d.maxRelative), d.passes() ? "pass" : "FAIL"});
   }
   Table times({"backend", "p50 ms", "compile ms"});
-  times.addRow({"interpreter", formatNumber(c.interpreter.p50, 3), "-"});
-  times.addRow({"native", formatNumber(c.native.p50, 3), formatNumber(c.compileMs, 1)});
-  return outputs.str() + "\n" + times.str() + "speed-up " + formatNumber(c.speedup(), 1) + "x\n";
+  times.addRow({"interpreter", fmt::format("{:.3f}", c.interpreter.p50), "-"});
+  times.addRow({"native", fmt::format("{:.3f}", c.native.p50), fmt::format("{:.1f}", c.compileMs)});
+  return fmt::format("{}\n{}speed-up {:.1f}x\n", outputs.str(), times.str(), c.speedup());
 }
 
 static Json describeJson(const CompareOptions &options, const Comparison &c,
@@ -137,19 +138,21 @@ static Json describeJson(const CompareOptions &options, const Comparison &c,
 
 /// AccuracyMismatch that names the outputs.
 static Status verdict(const Comparison &c, const std::vector<PortSignature> &ports) {
-  std::string failures;
+  std::vector<std::string> failures;
   for (size_t i = 0; i < ports.size(); ++i) {
     const TensorDifference &d = c.differences[i];
     if (d.passes())
       continue;
-    failures += (failures.empty() ? "" : "; ") + std::string("output '") + ports[i].name + "': " +
-                (d.incomparable.empty() ? std::to_string(d.mismatches) + " elements differ"
-                                        : d.incomparable);
+    failures.push_back(
+        d.incomparable.empty()
+            ? fmt::format("output '{}': {} elements differ", ports[i].name, d.mismatches)
+            : fmt::format("output '{}': {}", ports[i].name, d.incomparable));
   }
   if (failures.empty())
     return Status::ok();
-  return Status(StatusCode::AccuracyMismatch,
-                "native code and interpreter do not agree: " + failures);
+  return Status(
+      StatusCode::AccuracyMismatch,
+      fmt::format("native code and interpreter do not agree: {}", fmt::join(failures, "; ")));
 }
 
 static Status execute(const CompareOptions &options) {

@@ -4,6 +4,7 @@
 #include "tools/quern/Statistics.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 using namespace quern;
@@ -70,8 +71,9 @@ static Status execute(const CompileCommand &options) {
     return writePhase(options, opened);
   for (const PortSignature &port : opened.model.inputs())
     if (!port.ranked || !port.shape.isStatic())
-      return usageError("input '" + port.name + "' is " + port.describe() +
-                        "; an artefact needs all sizes: give --dim or --shape");
+      return usageError(
+          fmt::format("input '{}' is {}; an artefact needs all sizes: give --dim or --shape",
+                      port.name, port.describe()));
   ArtifactOptions artifact = options.artifact;
   if (artifact.prefix.empty())
     artifact.prefix = symbolPrefix(artifact.outputPath);
@@ -81,7 +83,7 @@ static Status execute(const CompileCommand &options) {
   QUERN_TRY(
       opened.model.compileToArtifact(compileOptions(options.backend, opened.limits), artifact));
   detail(options.style,
-         "wrote " + artifact.outputPath + " in " + formatNumber(watch.milliseconds(), 1) + " ms");
+         fmt::format("wrote {} in {:.1f} ms", artifact.outputPath, watch.milliseconds()));
   return writeJson({{"schema", "quern.compile/1"},
                     {"model", options.model.path},
                     {"output", artifact.outputPath},

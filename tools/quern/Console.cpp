@@ -86,18 +86,6 @@ std::string Table::str() const {
   return text;
 }
 
-std::string cli::formatNumber(double value, int decimals) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", decimals, value);
-  return buffer;
-}
-
-std::string cli::formatShort(double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.3g", value);
-  return buffer;
-}
-
 Status cli::printText(const std::string &text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
     return ioError("cannot write to standard output");

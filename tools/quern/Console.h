@@ -67,11 +67,6 @@ private:
   std::vector<std::vector<std::string>> rows;
 };
 
-/// `value` with `decimals` digits after the point.
-std::string formatNumber(double value, int decimals);
-/// `value` with three significant digits: "1.25e-06".
-std::string formatShort(double value);
-
 /// Prints to standard output; Io error when it cannot be written.
 Status printText(const std::string &text);
 /// Writes the object where `style` says; nothing when no JSON is wanted.

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@ using namespace quern;
 using namespace quern::cli;
 
 static Status systemError(const std::string &what, const std::string &path) {
-  return ioError("cannot " + what + " '" + path + "': " + std::strerror(errno));
+  return ioError(fmt::format("cannot {} '{}': {}", what, path, std::strerror(errno)));
 }
 
 Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
@@ -27,8 +28,8 @@ Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
   if (!S_ISREG(info.st_mode))
     return ioError("cannot read '" + path + "': not a regular file");
   if (info.st_size > limit)
-    return resourceLimit("'" + path + "' has " + std::to_string(info.st_size) +
-                         " bytes, the limit is " + std::to_string(limit));
+    return resourceLimit(
+        fmt::format("'{}' has {} bytes, the limit is {}", path, info.st_size, limit));
   auto size = static_cast<size_t>(info.st_size);
   auto *memory = static_cast<std::byte *>(std::aligned_alloc(64, (size + 64) / 64 * 64));
   if (!memory)
@@ -43,8 +44,8 @@ Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
 Expected<AtomicFile> AtomicFile::create(const std::string &path) {
   struct stat info;
   if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    return ioError("cannot write '" + path +
-                   "': " + (S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
+    return ioError(fmt::format("cannot write '{}': {}", path,
+                               S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
   int fd = -1;
   TemporaryPath temporary = TemporaryPath::create(path, [&](const char *name) {
     fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fmt/format.h>
 #include <map>
 #include <optional>
 
@@ -110,13 +111,14 @@ Expected<size_t> InputSet::findPort(const std::string &name) const {
     if (ports[i].name == name)
       return i;
   return invalidInput(
-      "the model has no input '" + name + "'" +
-      (ports.empty() ? "; it has none at all" : "; its inputs are " + joinNames(ports)));
+      fmt::format("the model has no input '{}'{}", name,
+                  ports.empty() ? "; it has none at all" : "; its inputs are " + joinNames(ports)));
 }
 
 Status InputSet::set(size_t port, Tensor tensor, const std::string &source) {
   if (tensors[port].isPresent() || fillings[port] != Filling::None)
-    return usageError("input '" + ports[port].name + "' is given twice, again by " + source);
+    return usageError(
+        fmt::format("input '{}' is given twice, again by {}", ports[port].name, source));
   // NumPy has no bfloat16: its bits come as uint16, from ONNX's own test data too.
   if (ports[port].dtype == DType::BFloat16 && tensor.dtype() == DType::UInt16) {
     auto bits = std::make_shared<Tensor>(std::move(tensor));
@@ -146,7 +148,7 @@ Expected<Tensor> InputSet::readTensor(const std::string &path) const {
 Status InputSet::addFolder(const std::string &path) {
   size_t found = 0;
   for (size_t i = 0; i < ports.size(); ++i) {
-    std::string file = (fs::path(path) / ("input_" + std::to_string(i) + ".pb")).string();
+    std::string file = (fs::path(path) / fmt::format("input_{}.pb", i)).string();
     std::error_code ignored;
     if (!fs::exists(file, ignored))
       continue;
@@ -165,16 +167,16 @@ Status InputSet::addArchive(const std::string &path) {
   if (!arrays)
     return arrays.status().withContext("'" + path + "'");
   // An archive may hold more than this model needs, its wanted results for example.
-  std::string unused;
+  std::vector<std::string> unused;
   for (NamedArray &array : *arrays) {
     if (auto port = findPort(array.name))
       QUERN_TRY(set(*port, std::move(array.tensor), "'" + path + "'"));
     else
-      unused += (unused.empty() ? "'" : ", '") + array.name + "'";
+      unused.push_back(fmt::format("'{}'", array.name));
   }
   if (!unused.empty())
-    warn(style, "'" + path + "': the model has no inputs for " + unused +
-                    (ports.empty() ? "" : "; its inputs are " + joinNames(ports)));
+    warn(style, fmt::format("'{}': the model has no inputs for {}{}", path, fmt::join(unused, ", "),
+                            ports.empty() ? "" : "; its inputs are " + joinNames(ports)));
   return Status::ok();
 }
 
@@ -186,8 +188,9 @@ Status InputSet::addFile(const std::string &path) {
     return addArchive(path);
   QUERN_ASSIGN(Tensor tensor, readTensor(path));
   if (ports.size() != 1)
-    return usageError("'" + path + "' could be any of the model's " + std::to_string(ports.size()) +
-                      " inputs; write --input NAME=" + path);
+    return usageError(
+        fmt::format("'{}' could be any of the model's {} inputs; write --input NAME={}", path,
+                    ports.size(), path));
   return set(0, std::move(tensor), "'" + path + "'");
 }
 
@@ -221,21 +224,21 @@ Status InputSet::add(const std::string &option) {
 Tensor::Dims InputSet::completeDims(const PortSignature &port) {
   Tensor::Dims dims = defaultDims(port);
   if (!port.ranked)
-    note(style, "input '" + port.name + "' has no declared shape; taking a scalar (--shape " +
-                    port.name + "=...)");
+    note(style, fmt::format("input '{}' has no declared shape; taking a scalar (--shape {}=...)",
+                            port.name, port.name));
   for (int64_t d = 0; d < port.shape.rank(); ++d) {
     const PortDim &dim = port.shape[d];
     if (dim.isStatic())
       continue;
     if (dim.isUnknown()) {
-      note(style, "dimension " + std::to_string(d) + " of input '" + port.name +
-                      "' is not given; taking 1 (--shape " + port.name + "=...)");
+      note(style, fmt::format("dimension {} of input '{}' is not given; taking 1 (--shape {}=...)",
+                              d, port.name, port.name));
       continue;
     }
     auto [symbol, isNew] = symbols.try_emplace(dim.symbolName(), 1);
     if (isNew)
-      note(style, "dimension " + dim.symbolName() + " of input '" + port.name +
-                      "' is not given; taking 1 (--dim " + dim.symbolName() + "=...)");
+      note(style, fmt::format("dimension {} of input '{}' is not given; taking 1 (--dim {}=...)",
+                              dim.symbolName(), port.name, dim.symbolName()));
     dims[d] = symbol->second;
   }
   return dims;
@@ -254,9 +257,9 @@ Expected<std::vector<Tensor>> InputSet::finish(const InputOptions &options, Miss
     const PortSignature &port = ports[i];
     Filling filling = fillings[i] != Filling::None ? fillings[i] : otherFilling;
     if (filling == Filling::None)
-      return invalidInput("input '" + port.name + "' (" + port.describe() +
-                          ") is not given; use --input " + port.name +
-                          "=FILE.npy, or --input random");
+      return invalidInput(
+          fmt::format("input '{}' ({}) is not given; use --input {}=FILE.npy, or --input random",
+                      port.name, port.describe(), port.name));
     Tensor::Dims dims = completeDims(port);
     auto tensor = filling == Filling::Zeros
                       ? Tensor::allocate(port.dtype, std::move(dims), limits)

@@ -8,6 +8,7 @@
 #include "tools/quern/Ports.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 using namespace quern;
@@ -28,14 +29,13 @@ static void addOptions(CLI::App &verb, InspectOptions &options) {
 }
 
 static std::string describe(const ModelFacts &facts) {
-  std::string text = "IR version " + std::to_string(facts.irVersion);
+  std::string text = fmt::format("IR version {}", facts.irVersion);
   for (const auto &[domain, version] : facts.opsets)
-    text += ", opset " + domain + " " + std::to_string(version);
+    text += fmt::format(", opset {} {}", domain, version);
   text += facts.producer.empty() ? "\n" : ", made by " + facts.producer + "\n";
   text += describePorts("input", facts.inputs) + describePorts("output", facts.outputs);
-  text += std::to_string(facts.parameters) + " parameters in " +
-          std::to_string(facts.initializers) + " initializers, " + std::to_string(facts.nodes) +
-          " nodes\n\n";
+  text += fmt::format("{} parameters in {} initializers, {} nodes\n\n", facts.parameters,
+                      facts.initializers, facts.nodes);
   Table table({"op", "count"});
   for (const auto &[name, count] : facts.ops)
     table.addRow({name, std::to_string(count)});

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <fmt/format.h>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -126,7 +127,7 @@ Expected<Prologue> findHeader(std::span<const std::byte> bytes) {
   int major = all.size() > kVersion ? all[kVersion] : 0;
   size_t lengthBytes = major == 1 ? 2 : 4;
   if (major < 1 || major > 3)
-    return invalidInput(".npy format version " + std::to_string(major) + " is unknown");
+    return invalidInput(fmt::format(".npy format version {} is unknown", major));
   size_t start = kVersion + 2 + lengthBytes;
   if (all.size() < start)
     return invalidInput("the .npy file is cut off in its header");
@@ -176,15 +177,15 @@ Expected<Tensor> cli::parseNpy(std::span<const std::byte> bytes, std::shared_ptr
     return invalidInput("the header of the .npy file is malformed");
   QUERN_ASSIGN(DType dtype, typeOf(header->descr));
   if (static_cast<int64_t>(header->dims.size()) > limits.maxRank)
-    return resourceLimit("the array has " + std::to_string(header->dims.size()) +
-                         " dimensions, the limit is " + std::to_string(limits.maxRank));
+    return resourceLimit(fmt::format("the array has {} dimensions, the limit is {}",
+                                     header->dims.size(), limits.maxRank));
   CheckedSize size = CheckedSize::product(header->dims) * CheckedSize(dtypeBytes(dtype));
   auto data = bytes.subspan(prologue.dataOffset);
   if (!size.valid() || size.value() != static_cast<int64_t>(data.size()))
-    return invalidInput("an array of " + std::string(dtypeName(dtype)) + " " +
-                        formatDims(header->dims) + " needs " +
-                        (size.valid() ? std::to_string(size.value()) : "too many") +
-                        " bytes, the .npy file has " + std::to_string(data.size()));
+    return invalidInput(fmt::format("an array of {} {} needs {} bytes, the .npy file has {}",
+                                    dtypeName(dtype), formatDims(header->dims),
+                                    size.valid() ? std::to_string(size.value()) : "too many",
+                                    data.size()));
   bool aligned = reinterpret_cast<uintptr_t>(data.data()) % 16 == 0;
   if (owner && aligned && !header->fortranOrder && dtype != DType::Bool)
     return Tensor::borrow(dtype, std::move(header->dims), data.data(), std::move(owner));
@@ -253,7 +254,7 @@ static Expected<NpyArray> stringsToNpy(const Tensor &tensor) {
                                                                  static_cast<int64_t>(width)}));
   for (size_t i = 0; i < strings.size(); ++i)
     std::copy(strings[i].begin(), strings[i].end(), elements.mutableData<uint32_t>() + i * width);
-  return NpyArray{npyHeader("<U" + std::to_string(width), tensor.dims()), std::move(elements)};
+  return NpyArray{npyHeader(fmt::format("<U{}", width), tensor.dims()), std::move(elements)};
 }
 
 Expected<NpyArray> cli::toNpy(const Tensor &tensor) {

@@ -9,6 +9,7 @@
 #include "tools/quern/Npy.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <optional>
 #include <string_view>
 #include <zlib.h>
@@ -147,8 +148,8 @@ Expected<FileBytes> readContent(const FileBytes &file, const Entry &entry, const
     content = {std::shared_ptr<const std::byte>(file.data, packed->data()), packed->size()};
   } else if (entry.method == kDeflated) {
     if (static_cast<int64_t>(entry.bytes) > limits.maxTensorBytes)
-      return resourceLimit("the array needs " + std::to_string(entry.bytes) +
-                           " bytes, the limit is " + std::to_string(limits.maxTensorBytes));
+      return resourceLimit(fmt::format("the array needs {} bytes, the limit is {}", entry.bytes,
+                                       limits.maxTensorBytes));
     QUERN_ASSIGN(Tensor buffer, Tensor::allocateUninitialized(DType::UInt8, {entry.bytes}));
     auto shared = std::make_shared<Tensor>(buffer);
     auto *data = static_cast<std::byte *>(shared->mutableRawData());
@@ -156,7 +157,7 @@ Expected<FileBytes> readContent(const FileBytes &file, const Entry &entry, const
       return invalidInput("the compressed data is damaged");
     content = {std::shared_ptr<const std::byte>(shared, data), entry.bytes};
   } else {
-    return unsupported("compression method " + std::to_string(entry.method) + " in a .npz file");
+    return unsupported(fmt::format("compression method {} in a .npz file", entry.method));
   }
   if (checksumOf(0, content.bytes()) != entry.checksum)
     return invalidInput("the checksum does not match: the .npz file is damaged");

@@ -3,6 +3,8 @@
 
 #include "tools/quern/Statistics.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::cli;
 
@@ -15,7 +17,7 @@ Expected<OpenedModel> cli::openModel(const ModelOptions &options, const OutputSt
   Stopwatch watch;
   QUERN_ASSIGN(Model model, Model::load(options.path, sizes, limits));
   double loadMs = watch.milliseconds();
-  detail(style, "loaded " + options.path + " in " + formatNumber(loadMs, 1) + " ms");
+  detail(style, fmt::format("loaded {} in {:.1f} ms", options.path, loadMs));
   return OpenedModel{std::move(model), limits, loadMs};
 }
 

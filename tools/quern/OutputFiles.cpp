@@ -6,6 +6,7 @@
 #include "tools/quern/Npz.h"
 #include "tools/quern/Ports.h"
 
+#include <fmt/format.h>
 #include <optional>
 
 using namespace quern;
@@ -15,7 +16,8 @@ static Expected<int64_t> findOutput(std::span<const PortSignature> ports, const 
   for (size_t i = 0; i < ports.size(); ++i)
     if (ports[i].name == name)
       return static_cast<int64_t>(i);
-  return usageError("the model has no output '" + name + "'; its outputs are " + joinNames(ports));
+  return usageError(
+      fmt::format("the model has no output '{}'; its outputs are {}", name, joinNames(ports)));
 }
 
 Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
@@ -34,9 +36,9 @@ Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
       if (size_t equals = option.find('='); equals != std::string::npos)
         QUERN_TRY(findOutput(ports, option.substr(0, equals)).status());
       if (ports.size() != 1)
-        return usageError("'" + option + "' could be any of the model's " +
-                          std::to_string(ports.size()) + " outputs; write --output NAME=" + option +
-                          " (" + joinNames(ports) + "), or FILE.npz for all");
+        return usageError(fmt::format("'{}' could be any of the model's {} outputs; write --output "
+                                      "NAME={} ({}), or FILE.npz for all",
+                                      option, ports.size(), option, joinNames(ports)));
       target.port = 0;
     }
     if (!target.path.ends_with(target.port < 0 ? ".npz" : ".npy"))

@@ -1,6 +1,7 @@
 //===- Ports.cpp - inputs and outputs in reports --------------------------===//
 #include "tools/quern/Ports.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 using namespace quern;
@@ -37,6 +38,6 @@ std::string cli::joinNames(std::span<const PortSignature> ports) {
 std::string cli::describePorts(const char *kind, std::span<const PortSignature> ports) {
   std::string text;
   for (const PortSignature &port : ports)
-    text += std::string(kind) + " " + port.name + ": " + port.describe() + "\n";
+    text += fmt::format("{} {}: {}\n", kind, port.name, port.describe());
   return text;
 }

@@ -7,6 +7,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 using namespace quern;
@@ -60,10 +61,10 @@ static std::string describeOutput(const std::string &name, const Tensor &tensor)
   std::string text = name + ": " + tensor.describe();
   if (summary.values.empty())
     return text + "\n";
-  text += ", min " + formatShort(summary.min) + ", max " + formatShort(summary.max) + ", mean " +
-          formatShort(summary.mean) + "\n ";
+  text += fmt::format(", min {:.3g}, max {:.3g}, mean {:.3g}\n ", summary.min, summary.max,
+                      summary.mean);
   for (size_t i = 0; i < std::min(kShown, summary.values.size()); ++i)
-    text += " " + formatShort(summary.values[i]);
+    text += fmt::format(" {:.3g}", summary.values[i]);
   return text + (summary.values.size() > kShown ? " ...\n" : "\n");
 }
 
@@ -94,8 +95,7 @@ static Status execute(const RunOptions &options) {
   Stopwatch runWatch;
   QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
   double runMs = runWatch.milliseconds();
-  detail(options.style, "compiled in " + formatNumber(compileMs, 1) + " ms, ran in " +
-                            formatNumber(runMs, 1) + " ms");
+  detail(options.style, fmt::format("compiled in {:.1f} ms, ran in {:.1f} ms", compileMs, runMs));
   QUERN_TRY(files.write(model.outputs(), outputs));
 
   Json report = {{"schema", "quern.run/1"},

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::cli;
@@ -72,7 +73,7 @@ TensorDifference cli::compareTensors(const Tensor &wanted, const Tensor &found,
                                      const Tolerance &tolerance) {
   TensorDifference result;
   if (wanted.dtype() != found.dtype() || wanted.dims() != found.dims()) {
-    result.incomparable = "wanted " + wanted.describe() + ", found " + found.describe();
+    result.incomparable = fmt::format("wanted {}, found {}", wanted.describe(), found.describe());
     return result;
   }
   if (wanted.dtype() == DType::String) {

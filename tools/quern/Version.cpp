@@ -3,6 +3,7 @@
 #include "tools/quern/Options.h"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 using namespace quern;
@@ -18,13 +19,10 @@ static void addOptions(CLI::App &, VersionOptions &) {}
 
 static Status execute(const VersionOptions &options) {
   HostCpu host = describeHostCpu();
-  if (options.style.printsTable()) {
-    std::string text = "quern " QUERN_VERSION "\nLLVM " + host.llvmVersion + "\n" + host.triple +
-                       "\nCPU " + host.name + "\nfeatures";
-    for (const std::string &feature : host.features)
-      text += " " + feature;
-    QUERN_TRY(printText(text + "\n"));
-  }
+  if (options.style.printsTable())
+    QUERN_TRY(printText(fmt::format("quern {}\nLLVM {}\n{}\nCPU {}\nfeatures {}\n", QUERN_VERSION,
+                                    host.llvmVersion, host.triple, host.name,
+                                    fmt::join(host.features, " "))));
   return writeJson({{"schema", "quern.version/1"},
                     {"version", QUERN_VERSION},
                     {"llvm", host.llvmVersion},
