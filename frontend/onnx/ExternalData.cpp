@@ -3,6 +3,8 @@
 
 #include "frontend/onnx/OnnxProto.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -63,7 +65,7 @@ static Status openFailure() {
   // O_NOFOLLOW gives ELOOP, with O_DIRECTORY ENOTDIR, on a symbolic link.
   if (errno == ELOOP || errno == ENOTDIR)
     return invalidModel("the location leads through a symbolic link or a file");
-  return ioError(std::string("cannot open: ") + std::strerror(errno));
+  return ioError(fmt::format("cannot open: {}", std::strerror(errno)));
 }
 
 /// Opens the file component by component, so that no link is followed even when
@@ -90,12 +92,12 @@ static Expected<std::shared_ptr<const MappedFile>> mapFile(const std::string &di
   QUERN_ASSIGN(FileDescriptor descriptor, openBeneath(directory, components));
   struct stat info;
   if (::fstat(descriptor.get(), &info) != 0)
-    return ioError(std::string("cannot stat: ") + std::strerror(errno));
+    return ioError(fmt::format("cannot stat: {}", std::strerror(errno)));
   if (!S_ISREG(info.st_mode))
     return invalidModel("not a regular file");
   if (info.st_nlink != 1)
-    return invalidModel("the file has " + std::to_string(info.st_nlink) +
-                        " hard links; it may belong to another directory");
+    return invalidModel(fmt::format(
+        "the file has {} hard links; it may belong to another directory", info.st_nlink));
   return MappedFile::map(descriptor, info.st_size);
 }
 
@@ -116,8 +118,8 @@ Expected<std::span<const std::byte>> quern::onnx::externalBytes(const MappedFile
   int64_t size = static_cast<int64_t>(file.bytes().size());
   int64_t length = location.length < 0 ? size - location.offset : location.length;
   if (location.offset > size || length > size - location.offset)
-    return invalidModel("external data '" + location.file + "': " + std::to_string(length) +
-                        " bytes at offset " + std::to_string(location.offset) +
-                        " do not lie in the file of " + std::to_string(size) + " bytes");
+    return invalidModel(
+        fmt::format("external data '{}': {} bytes at offset {} do not lie in the file of {} bytes",
+                    location.file, length, location.offset, size));
   return file.bytes().subspan(static_cast<size_t>(location.offset), static_cast<size_t>(length));
 }

@@ -1,6 +1,8 @@
 //===- FileDescriptor.cpp - owned file descriptors ------------------------===//
 #include "frontend/onnx/FileDescriptor.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -20,7 +22,7 @@ Expected<RegularFile> quern::onnx::openRegularFile(const std::string &path) {
   RegularFile file{FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))};
   struct stat info;
   if (!file.descriptor.isOpen() || ::fstat(file.descriptor.get(), &info) != 0)
-    return ioError(std::string("cannot open: ") + std::strerror(errno));
+    return ioError(fmt::format("cannot open: {}", std::strerror(errno)));
   if (!S_ISREG(info.st_mode))
     return ioError("cannot read: not a regular file");
   file.size = info.st_size;

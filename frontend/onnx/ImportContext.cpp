@@ -1,6 +1,8 @@
 //===- ImportContext.cpp - what the import of one node works with ---------===//
 #include "frontend/onnx/ImportContext.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 using mlir::Operation;
@@ -42,13 +44,13 @@ const AttributeProto *NodeImport::find(std::string_view name, AttributeProto::At
       continue;
     if (attribute.type() == type)
       return &attribute;
-    invalid("attribute '" + std::string(name) + "': expected " +
-            AttributeProto::AttributeType_Name(type) + ", found " +
-            AttributeProto::AttributeType_Name(attribute.type()));
+    invalid(fmt::format("attribute '{}': expected {}, found {}", name,
+                        AttributeProto::AttributeType_Name(type),
+                        AttributeProto::AttributeType_Name(attribute.type())));
     return nullptr;
   }
   if (required)
-    invalid("required attribute '" + std::string(name) + "' is missing");
+    invalid(fmt::format("required attribute '{}' is missing", name));
   return nullptr;
 }
 
@@ -133,8 +135,7 @@ void NodeImport::inferTypes(Operation *op) {
   if (mlir::failed(types))
     return invalid(graphImport.diagnostics);
   if (types->size() != op->getNumResults())
-    return invalid("has " + std::to_string(op->getNumResults()) + " outputs, expected " +
-                   std::to_string(types->size()));
+    return invalid(fmt::format("has {} outputs, expected {}", op->getNumResults(), types->size()));
   for (auto [result, type] : llvm::zip(op->getResults(), *types))
     result.setType(type.type());
 }
@@ -205,7 +206,7 @@ Value NodeImport::scalarConstant(double value, DType dtype) {
   case DType::Float32:
     break;
   default:
-    unsupported("element type " + std::string(dtypeName(dtype)));
+    unsupported(fmt::format("element type {}", dtypeName(dtype)));
   }
   return constant(scalarOf<float>(value));
 }

@@ -3,6 +3,8 @@
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/ControlFlow.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 using mlir::Block;
@@ -19,8 +21,8 @@ static constexpr int kAttempts = 4;
 static llvm::SmallVector<Value> importBody(NodeImport &node, const proto::GraphProto &body,
                                            Region &region, llvm::ArrayRef<Type> arguments) {
   if (body.input_size() != static_cast<int>(arguments.size())) {
-    node.invalid("the body has " + std::to_string(body.input_size()) + " inputs, expected " +
-                 std::to_string(arguments.size()));
+    node.invalid(
+        fmt::format("the body has {} inputs, expected {}", body.input_size(), arguments.size()));
     return {};
   }
   Block &block = region.emplaceBlock();
@@ -39,8 +41,8 @@ static llvm::SmallVector<Value> importBody(NodeImport &node, const proto::GraphP
 
 static void setOutputs(NodeImport &node, mlir::ResultRange results) {
   if (node.outputCount() > static_cast<int>(results.size()))
-    return node.invalid("has " + std::to_string(node.outputCount()) + " outputs, the body gives " +
-                        std::to_string(results.size()));
+    return node.invalid(
+        fmt::format("has {} outputs, the body gives {}", node.outputCount(), results.size()));
   for (int i = 0; i < node.outputCount(); ++i)
     node.setOutput(i, results[static_cast<size_t>(i)]);
 }
@@ -73,8 +75,8 @@ static size_t importLoopBody(NodeImport &node, const proto::GraphProto &body, Re
     if (node.failed())
       return 0;
     if (yielded.size() < firstYielded + carried) {
-      node.invalid("the body has " + std::to_string(yielded.size()) + " outputs, need at least " +
-                   std::to_string(firstYielded + carried));
+      node.invalid(fmt::format("the body has {} outputs, need at least {}", yielded.size(),
+                               firstYielded + carried));
       return 0;
     }
     bool fits = true;
@@ -108,7 +110,7 @@ static void importLoop(NodeImport &node) {
   state.addOperands({node.input(0), node.input(1)});
   for (int i = 2; i < node.inputCount(); ++i) {
     if (!node.hasInput(i))
-      return node.invalid("input " + std::to_string(i) + " is required but left out");
+      return node.invalid(fmt::format("input {} is required but left out", i));
     state.addOperands(node.input(i));
     arguments.push_back(node.input(i).getType());
   }
@@ -124,8 +126,7 @@ static std::vector<int64_t> intsFor(NodeImport &node, const char *name, size_t c
   if (values.empty())
     values.assign(count, 0);
   if (values.size() != count)
-    node.invalid("attribute '" + std::string(name) + "' has " + std::to_string(values.size()) +
-                 " entries, need " + std::to_string(count));
+    node.invalid(fmt::format("attribute '{}' has {} entries, need {}", name, values.size(), count));
   return values;
 }
 
@@ -135,8 +136,9 @@ static Type sliceType(NodeImport &node, Value input, int64_t axis) {
   if (!shape)
     return input.getType();
   if (axis < -shape->rank() || axis >= shape->rank()) {
-    node.invalid("attribute 'scan_input_axes': " + std::to_string(axis) +
-                 " is no dimension of a tensor of rank " + std::to_string(shape->rank()));
+    node.invalid(
+        fmt::format("attribute 'scan_input_axes': {} is no dimension of a tensor of rank {}", axis,
+                    shape->rank()));
     return input.getType();
   }
   nn::DimVector dims = shape->dims();
@@ -150,15 +152,15 @@ static void importScan(NodeImport &node) {
   if (node.failed())
     return;
   if (scanned < 1 || scanned > node.inputCount())
-    return node.invalid("attribute 'num_scan_inputs' is " + std::to_string(scanned) +
-                        ", the node has " + std::to_string(node.inputCount()) + " inputs");
+    return node.invalid(fmt::format("attribute 'num_scan_inputs' is {}, the node has {} inputs",
+                                    scanned, node.inputCount()));
   auto slices = static_cast<size_t>(scanned);
   size_t states = static_cast<size_t>(node.inputCount()) - slices;
   std::vector<int64_t> axes = intsFor(node, "scan_input_axes", slices);
   std::vector<int64_t> directions = intsFor(node, "scan_input_directions", slices);
   if (body->output_size() < static_cast<int>(states))
-    return node.invalid("the body has " + std::to_string(body->output_size()) +
-                        " outputs, need at least " + std::to_string(states));
+    return node.invalid(
+        fmt::format("the body has {} outputs, need at least {}", body->output_size(), states));
   size_t collected = static_cast<size_t>(body->output_size()) - states;
   std::vector<int64_t> outputAxes = intsFor(node, "scan_output_axes", collected);
   std::vector<int64_t> outputDirections = intsFor(node, "scan_output_directions", collected);

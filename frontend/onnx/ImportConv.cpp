@@ -3,6 +3,8 @@
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/Window.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 
@@ -27,8 +29,7 @@ static void importConvTranspose(NodeImport &node) {
   if (outputShape.size() == axes + 2)
     outputShape.erase(outputShape.begin(), outputShape.begin() + 2);
   if (outputPadding.size() != axes || (!outputShape.empty() && outputShape.size() != axes))
-    return node.invalid("output_padding and output_shape need " + std::to_string(axes) +
-                        " entries");
+    return node.invalid(fmt::format("output_padding and output_shape need {} entries", axes));
   node.setOutput(0, node.create<nn::ConvTransposeOp>(node.input(0), node.input(1), node.input(2),
                                                      window.strides, window.dilations, window.pads,
                                                      outputPadding, outputShape, group,

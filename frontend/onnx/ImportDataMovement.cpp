@@ -2,6 +2,8 @@
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
@@ -27,15 +29,15 @@ static void importSplit(NodeImport &node) {
   if (node.opset() >= 18) {
     parts = node.getInt("num_outputs", parts);
     if (parts != node.outputCount())
-      return node.invalid("num_outputs is " + std::to_string(parts) + ", but there are " +
-                          std::to_string(node.outputCount()) + " outputs");
+      return node.invalid(
+          fmt::format("num_outputs is {}, but there are {} outputs", parts, node.outputCount()));
   } else if (auto shape = node.inputShape(0); shape && nn::isNone(sizes)) {
     // Uneven parts came with opset 18.
     int64_t at = axis < 0 ? axis + shape->rank() : axis;
     if (at >= 0 && at < shape->rank() && (*shape)[at].isStatic() &&
         (*shape)[at].size() % parts != 0)
-      return node.invalid("dimension " + (*shape)[at].str() + " does not split into " +
-                          std::to_string(parts) + " equal parts");
+      return node.invalid(fmt::format("dimension {} does not split into {} equal parts",
+                                      (*shape)[at].str(), parts));
   }
   auto results =
       node.createMulti<nn::SplitOp>(static_cast<size_t>(parts), node.input(0), sizes, axis);
@@ -153,15 +155,13 @@ static Value padsOfAllAxes(NodeImport &node) {
     return node.input(1);
   }
   if (given->size() != 2 * axes->size())
-    node.invalid("pads have " + std::to_string(given->size()) + " entries, need " +
-                 std::to_string(2 * axes->size()));
+    node.invalid(fmt::format("pads have {} entries, need {}", given->size(), 2 * axes->size()));
   int64_t rank = shape->rank();
   std::vector<int64_t> pads(2 * rank, 0);
   for (size_t i = 0; i < axes->size() && !node.failed(); ++i) {
     int64_t axis = (*axes)[i] < 0 ? (*axes)[i] + rank : (*axes)[i];
     if (axis < 0 || axis >= rank) {
-      node.invalid("axis " + std::to_string((*axes)[i]) + " is not in [-" + std::to_string(rank) +
-                   ", " + std::to_string(rank) + ")");
+      node.invalid(fmt::format("axis {} is not in [-{}, {})", (*axes)[i], rank, rank));
       break;
     }
     pads[axis] = (*given)[i];

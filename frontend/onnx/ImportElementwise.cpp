@@ -7,6 +7,8 @@
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
@@ -125,9 +127,8 @@ static void importPow(NodeImport &node) {
   if (baseType == exponentType)
     return node.setOutput(0, createOp(node, "nn.pow", {base, exponent}));
   if (node.opset() < 12)
-    return node.invalid("base is " + std::string(dtypeName(baseType)) + ", exponent " +
-                        std::string(dtypeName(exponentType)) +
-                        "; before opset 12 they must be equal");
+    return node.invalid(fmt::format("base is {}, exponent {}; before opset 12 they must be equal",
+                                    dtypeName(baseType), dtypeName(exponentType)));
   bool inDouble = !isFloat(baseType) && isFloat(exponentType);
   DType common = inDouble ? DType::Float64 : baseType;
   if (inDouble)
@@ -162,7 +163,7 @@ static void refuseWrappingCast(NodeImport &node, DType to) {
 static void importCast(NodeImport &node) {
   int64_t to = node.getInt("to");
   if (to <= 0 || to > static_cast<int64_t>(DType::Int4))
-    return node.invalid("attribute 'to': unknown type " + std::to_string(to));
+    return node.invalid(fmt::format("attribute 'to': unknown type {}", to));
   refuseWrappingCast(node, static_cast<DType>(to));
   node.setOutput(0, node.createCast(node.input(0), static_cast<DType>(to)));
 }

@@ -2,6 +2,8 @@
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 
@@ -15,7 +17,7 @@ static void importReduce(NodeImport &node, llvm::StringRef kind, int64_t axesInp
     noopWithEmptyAxes = node.getBool("noop_with_empty_axes", false);
   } else {
     if (node.hasInput(1))
-      return node.invalid("axes are an attribute before opset " + std::to_string(axesInput));
+      return node.invalid(fmt::format("axes are an attribute before opset {}", axesInput));
     if (std::vector<int64_t> list = node.getInts("axes"); !list.empty())
       axes = node.intsConstant(list);
   }

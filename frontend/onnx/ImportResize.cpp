@@ -2,6 +2,8 @@
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 using llvm::APFloat;
@@ -11,7 +13,7 @@ using mlir::Value;
 static void requireOneOf(NodeImport &node, const char *attribute, const std::string &value,
                          std::initializer_list<std::string_view> known) {
   if (std::find(known.begin(), known.end(), value) == known.end())
-    node.unsupported(std::string(attribute) + " '" + value + "'");
+    node.unsupported(fmt::format("{} '{}'", attribute, value));
 }
 
 /// The mode; before opset 11 "linear" could also be written "bilinear".

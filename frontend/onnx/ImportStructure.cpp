@@ -4,6 +4,8 @@
 #include "frontend/onnx/TensorData.h"
 #include "frontend/onnx/WeightImport.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
@@ -59,13 +61,13 @@ static void importConstantOfShape(NodeImport &node) {
     if (!decoded)
       return node.fail(decoded.status().withContext("attribute 'value'"));
     if (decoded->numElements() != 1)
-      return node.invalid("attribute 'value' has " + std::to_string(decoded->numElements()) +
-                          " elements, need 1");
+      return node.invalid(
+          fmt::format("attribute 'value' has {} elements, need 1", decoded->numElements()));
     value = decoded.take();
   }
   auto element = node.elementsAttr(value);
   if (!element)
-    return node.unsupported("a fill of type " + std::string(dtypeName(value.dtype())));
+    return node.unsupported(fmt::format("a fill of type {}", dtypeName(value.dtype())));
   node.setOutput(0, node.create<nn::ConstantOfShapeOp>(node.input(0), element));
 }
 

@@ -4,6 +4,8 @@
 #include "frontend/onnx/RawData.h"
 #include "quern/CheckedSize.h"
 
+#include <fmt/format.h>
+
 #include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
@@ -163,8 +165,8 @@ Expected<CallWalk::Extent> CallWalk::ofCall(const LocalFunction &function) {
     return invalidModel("functions call themselves: " + text + "'" + function.label() + "'");
   }
   if (static_cast<int64_t>(path.size()) >= limits.maxNesting)
-    return resourceLimit("function calls nested deeper than maxNesting " +
-                         std::to_string(limits.maxNesting));
+    return resourceLimit(
+        fmt::format("function calls nested deeper than maxNesting {}", limits.maxNesting));
   path.push_back(&function);
   QUERN_ASSIGN(Extent extent, ofNodes(function.proto->node()));
   path.pop_back();
@@ -183,10 +185,11 @@ Status LocalFunctions::checkCalls(const proto::GraphProto &graph, const Limits &
   if (!extent)
     return extent.status();
   if (extent->depth > limits.maxNesting)
-    return resourceLimit("function calls nested deeper than maxNesting " +
-                         std::to_string(limits.maxNesting));
+    return resourceLimit(
+        fmt::format("function calls nested deeper than maxNesting {}", limits.maxNesting));
   if (!extent->nodes.valid() || extent->nodes.value() > limits.maxNodes)
-    return resourceLimit("the graph has more nodes than maxNodes " +
-                         std::to_string(limits.maxNodes) + " with those of the functions it calls");
+    return resourceLimit(fmt::format(
+        "the graph has more nodes than maxNodes {} with those of the functions it calls",
+        limits.maxNodes));
   return Status::ok();
 }

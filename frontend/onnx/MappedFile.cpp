@@ -1,6 +1,8 @@
 //===- MappedFile.cpp - files mapped into memory --------------------------===//
 #include "frontend/onnx/MappedFile.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <cstring>
 #include <sys/mman.h>
@@ -15,7 +17,7 @@ Expected<std::shared_ptr<const MappedFile>> MappedFile::map(const FileDescriptor
   void *data =
       ::mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, file.get(), /*offset=*/0);
   if (data == MAP_FAILED)
-    return ioError(std::string("cannot map: ") + std::strerror(errno));
+    return ioError(fmt::format("cannot map: {}", std::strerror(errno)));
   return std::make_shared<const MappedFile>(data, size);
 }
 

@@ -1,6 +1,8 @@
 //===- NodeOrder.cpp - names and order of a graph's nodes -----------------===//
 #include "frontend/onnx/NodeOrder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 #include <unordered_map>
@@ -46,8 +48,8 @@ private:
   Status cycleError(const std::vector<Visit> &path, int closingNode) const;
   std::string label(int node) const { return "'" + nodeLabel(graph.nodes[node], node) + "'"; }
   Status undefined(const std::string &what, std::string_view name) const {
-    return invalidModel(what + " '" + std::string(name) + "' is undefined: no " + graph.kind +
-                        " input, initializer or node makes it");
+    return invalidModel(fmt::format(
+        "{} '{}' is undefined: no {} input, initializer or node makes it", what, name, graph.kind));
   }
 
   NamedNodes graph;
@@ -63,7 +65,7 @@ Status NodeSorter::collectSources() {
     if (input.empty())
       return invalidModel("a " + graph.kind + " input has no name");
     if (!makers.try_emplace(input, kSource).second)
-      return invalidModel(graph.kind + " input '" + std::string(input) + "' is declared twice");
+      return invalidModel(fmt::format("{} input '{}' is declared twice", graph.kind, input));
   }
   // An initializer may share the name of an input: it is its default value.
   std::unordered_set<std::string_view> initializers;
@@ -71,7 +73,7 @@ Status NodeSorter::collectSources() {
     if (initializer.empty())
       return invalidModel("an initializer has no name");
     if (!initializers.insert(initializer).second)
-      return invalidModel("initializer '" + std::string(initializer) + "' is defined twice");
+      return invalidModel(fmt::format("initializer '{}' is defined twice", initializer));
     makers.try_emplace(initializer, kSource);
   }
   return Status::ok();

@@ -14,6 +14,8 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 
+#include <fmt/format.h>
+
 #include <unordered_set>
 
 using namespace quern;
@@ -131,18 +133,18 @@ Status ModelImport::importInitializers(Scope &inner, const proto::GraphProto &pr
 static Status checkArity(const NodeImport &node, const OpsetRow &row) {
   int found = node.inputCount();
   if (found < row.minInputs || found > row.maxInputs)
-    return invalidModel("has " + std::to_string(found) + " inputs, expected " +
-                        std::to_string(row.minInputs) +
-                        (row.maxInputs == row.minInputs ? ""
-                         : row.maxInputs == kVariadic   ? " or more"
-                                                        : " to " + std::to_string(row.maxInputs)));
+    return invalidModel(fmt::format("has {} inputs, expected {}{}", found, row.minInputs,
+                                    row.maxInputs == row.minInputs ? ""
+                                    : row.maxInputs == kVariadic
+                                        ? " or more"
+                                        : fmt::format(" to {}", row.maxInputs)));
   int required = row.maxInputs == kVariadic ? found : row.minInputs;
   for (int i = 0; i < required; ++i)
     if (!node.hasInput(i))
-      return invalidModel("input " + std::to_string(i) + " is required but left out");
+      return invalidModel(fmt::format("input {} is required but left out", i));
   if (node.outputCount() < 1 || node.outputCount() > row.maxOutputs)
-    return invalidModel("has " + std::to_string(node.outputCount()) + " outputs, expected 1" +
-                        (row.maxOutputs == 1 ? "" : " or more"));
+    return invalidModel(fmt::format("has {} outputs, expected 1{}", node.outputCount(),
+                                    row.maxOutputs == 1 ? "" : " or more"));
   return Status::ok();
 }
 
@@ -167,8 +169,9 @@ static proto::NodeProto resolveAttributes(const Scope &scope, const proto::NodeP
 Status ModelImport::importNode(Scope &inner, const proto::NodeProto &node, int64_t index) {
   // Bodies in calls in bodies, and bodies that are imported again for wider types.
   if (++graph.importedNodes > graph.limits.maxNodes)
-    return resourceLimit("the graph has more nodes than maxNodes " +
-                         std::to_string(graph.limits.maxNodes) + " with those of all bodies");
+    return resourceLimit(
+        fmt::format("the graph has more nodes than maxNodes {} with those of all bodies",
+                    graph.limits.maxNodes));
   bool refers = llvm::any_of(node.attribute(), [](const proto::AttributeProto &attribute) {
     return !attribute.ref_attr_name().empty();
   });
@@ -184,8 +187,7 @@ Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
   std::string domain = canonicalDomain(proto.domain());
   int64_t opset = inner.opsets.at(domain);
   const OpsetRow *row = lookupOpset(domain, proto.op_type(), opset).row;
-  std::string where =
-      "node '" + label + "' (" + proto.op_type() + ", opset " + std::to_string(opset) + ")";
+  std::string where = fmt::format("node '{}' ({}, opset {})", label, proto.op_type(), opset);
   QUERN_TRY(graph.limits.deadline.check("importing the model").withContext(where));
   NodeImport node(graph, inner, proto, namedLocation(label), opset);
   QUERN_TRY(checkArity(node, *row).withContext(where));
@@ -195,7 +197,7 @@ Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
     return unsupported("attribute '" + *unread + "' is unknown").withContext(where);
   for (int i = 0; i < node.outputCount(); ++i)
     if (node.hasOutput(i) && !inner.values.count(proto.output(i)))
-      return unsupported("output " + std::to_string(i)).withContext(where);
+      return unsupported(fmt::format("output {}", i)).withContext(where);
   return Status::ok();
 }
 
@@ -219,9 +221,9 @@ Status ModelImport::importCall(Scope &outer, const proto::NodeProto &call,
   const proto::FunctionProto &proto = *function.proto;
   std::string where = "node '" + label + "' (function " + function.label() + ")";
   auto checkCount = [](const char *what, int found, int most) {
-    return found <= most ? Status::ok()
-                         : invalidModel("has " + std::to_string(found) + " " + what +
-                                        ", the function has " + std::to_string(most));
+    return found <= most
+               ? Status::ok()
+               : invalidModel(fmt::format("has {} {}, the function has {}", found, what, most));
   };
   QUERN_TRY(checkCount("inputs", call.input_size(), proto.input_size()).withContext(where));
   QUERN_TRY(checkCount("outputs", call.output_size(), proto.output_size()).withContext(where));
@@ -240,7 +242,7 @@ Status ModelImport::importCall(Scope &outer, const proto::NodeProto &call,
       continue;
     mlir::Value value = inner.find(proto.output(i));
     if (nn::isNone(value)) // an input that was left out, handed on
-      return invalidModel("output " + std::to_string(i) + " is an input that was left out")
+      return invalidModel(fmt::format("output {} is an input that was left out", i))
           .withContext(where);
     outer.values[call.output(i)] = value;
   }
@@ -280,9 +282,9 @@ Status ModelImport::createReturn() {
       QUERN_ASSIGN(mlir::TensorType declared, declaredType(context, output));
       mlir::Type found = mlir::cast<mlir::TensorType>(value.getType()).getElementType();
       if (declared.getElementType() != found)
-        return invalidModel("graph output '" + output.name() + "' is declared " +
-                            std::string(dtypeName(nn::dtypeOf(declared.getElementType()))) +
-                            " but computed as " + std::string(dtypeName(nn::dtypeOf(found))));
+        return invalidModel(fmt::format(
+            "graph output '{}' is declared {} but computed as {}", output.name(),
+            dtypeName(nn::dtypeOf(declared.getElementType())), dtypeName(nn::dtypeOf(found))));
     }
     values.push_back(value);
     names.push_back(portNameAttr(output.name()));

@@ -8,6 +8,8 @@
 
 #include <onnx/onnx_pb.h>
 
+#include <fmt/format.h>
+
 #include <string>
 
 namespace quern::onnx {
@@ -17,7 +19,7 @@ namespace proto = ::onnx;
 
 /// How messages and locations name a node: its name, or "Conv_12" when it has none.
 inline std::string nodeLabel(const proto::NodeProto &node, int64_t index) {
-  return node.name().empty() ? node.op_type() + "_" + std::to_string(index) : node.name();
+  return node.name().empty() ? fmt::format("{}_{}", node.op_type(), index) : node.name();
 }
 
 /// The domain with its alias resolved: "ai.onnx" is the default domain "".

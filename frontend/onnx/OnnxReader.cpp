@@ -3,6 +3,8 @@
 
 #include "frontend/onnx/MappedFile.h"
 
+#include <fmt/format.h>
+
 #include <google/protobuf/io/coded_stream.h>
 
 #include <algorithm>
@@ -27,12 +29,12 @@ static Status checkSize(int64_t size, const Limits &limits) {
   if (size == 0)
     return invalidModel("the file is empty");
   if (size > limits.maxModelBytes)
-    return resourceLimit("the file has " + std::to_string(size) + " bytes, maxModelBytes is " +
-                         std::to_string(limits.maxModelBytes));
+    return resourceLimit(
+        fmt::format("the file has {} bytes, maxModelBytes is {}", size, limits.maxModelBytes));
   if (size > INT_MAX)
-    return resourceLimit("the file has " + std::to_string(size) +
-                         " bytes, protobuf holds at most " + std::to_string(INT_MAX) +
-                         "; keep large weights in external data");
+    return resourceLimit(fmt::format(
+        "the file has {} bytes, protobuf holds at most {}; keep large weights in external data",
+        size, INT_MAX));
   return Status::ok();
 }
 
@@ -52,10 +54,10 @@ static Expected<ParsedMessage<Message>> parse(MessageBytes source, const char *w
     return message->ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
   };
   if (!parsed())
-    return invalidModel(std::string("not ") + what +
-                        ": the bytes are no valid protobuf message (truncated, damaged, of another "
-                        "format, or nested deeper than " +
-                        std::to_string(kMaxMessageNesting) + " messages)");
+    return invalidModel(fmt::format(
+        "not {}: the bytes are no valid protobuf message (truncated, damaged, of another "
+        "format, or nested deeper than {} messages)",
+        what, kMaxMessageNesting));
   return ParsedMessage<Message>{std::move(message), std::move(source)};
 }
 
@@ -68,7 +70,7 @@ static Expected<ParsedMessage<Message>> parseFile(const std::string &path, const
                MappedFile::map(file.descriptor, file.size));
   auto message = parse<Message>({mapped->bytes(), mapped, /*isMappedFile=*/true}, what);
   if (!message && looksLikeText(mapped->bytes()))
-    return invalidModel(std::string("not ") + what + ": this is a text file");
+    return invalidModel(fmt::format("not {}: this is a text file", what));
   return message;
 }
 

@@ -1,6 +1,8 @@
 //===- OpsetTable.cpp - (domain, op, opset version) to import function ----===//
 #include "frontend/onnx/OpsetTable.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <vector>
@@ -47,8 +49,8 @@ OpsetLookup quern::onnx::lookupOpset(std::string_view domain, std::string_view o
     newest = std::max(newest, row->until);
   }
   if (version > newest)
-    return {nullptr, "only known up to opset " + std::to_string(newest),
+    return {nullptr, fmt::format("only known up to opset {}", newest),
             version > newestKnownOpset(domain)};
   // Rows of an op are written oldest first.
-  return {nullptr, "only known from opset " + std::to_string(found->second.front()->since)};
+  return {nullptr, fmt::format("only known from opset {}", found->second.front()->since)};
 }

@@ -3,6 +3,8 @@
 
 #include "frontend/onnx/OnnxReader.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 using namespace quern;
@@ -49,24 +51,23 @@ static Expected<TensorLayout> layoutOf(const proto::TensorProto &tensor, const L
   TensorLayout layout;
   int type = tensor.data_type();
   if (type <= 0 || type > static_cast<int>(DType::Int4))
-    return invalidModel("unknown data_type " + std::to_string(type));
+    return invalidModel(fmt::format("unknown data_type {}", type));
   layout.dtype = static_cast<DType>(type);
   layout.dims.assign(tensor.dims().begin(), tensor.dims().end());
   if (tensor.dims_size() > limits.maxRank)
-    return resourceLimit("rank " + std::to_string(tensor.dims_size()) + " exceeds maxRank " +
-                         std::to_string(limits.maxRank));
+    return resourceLimit(
+        fmt::format("rank {} exceeds maxRank {}", tensor.dims_size(), limits.maxRank));
   for (int64_t dim : layout.dims)
     if (dim < 0)
-      return invalidModel("dims " + formatDims(layout.dims) + ": " + std::to_string(dim) +
-                          " is negative");
+      return invalidModel(fmt::format("dims {}: {} is negative", formatDims(layout.dims), dim));
   CheckedSize elements = CheckedSize::product(layout.dims);
   CheckedSize bytes = elements * CheckedSize(dtypeBytes(layout.dtype));
   if (!bytes.valid())
     return invalidModel("dims " + formatDims(layout.dims) + " overflow");
   if (bytes.value() > limits.maxTensorBytes)
-    return resourceLimit("dims " + formatDims(layout.dims) + " need " +
-                         std::to_string(bytes.value()) + " bytes, maxTensorBytes is " +
-                         std::to_string(limits.maxTensorBytes));
+    return resourceLimit(fmt::format("dims {} need {} bytes, maxTensorBytes is {}",
+                                     formatDims(layout.dims), bytes.value(),
+                                     limits.maxTensorBytes));
   layout.elements = elements.value();
   if (isInt4(layout.dtype))
     layout.rawBytes = (layout.elements + 1) / 2;
@@ -78,7 +79,7 @@ static Expected<TensorLayout> layoutOf(const proto::TensorProto &tensor, const L
 Expected<TensorLayout> quern::onnx::checkTensor(const proto::TensorProto &tensor,
                                                 const MessageBytes &source, const Limits &limits) {
   QUERN_ASSIGN(TensorLayout layout, layoutOf(tensor, limits));
-  std::string what = std::string(dtypeName(layout.dtype)) + " " + formatDims(layout.dims);
+  std::string what = fmt::format("{} {}", dtypeName(layout.dtype), formatDims(layout.dims));
   if (tensor.has_segment())
     return unsupported("segmented tensors");
   int64_t typed = allTypedFields(tensor);
@@ -96,14 +97,14 @@ Expected<TensorLayout> quern::onnx::checkTensor(const proto::TensorProto &tensor
     if (typed != 0)
       return invalidModel("has both raw_data and typed data");
     if (raw != layout.rawBytes)
-      return invalidModel("raw_data has " + std::to_string(raw) + " bytes, " + what + " needs " +
-                          std::to_string(layout.rawBytes));
+      return invalidModel(
+          fmt::format("raw_data has {} bytes, {} needs {}", raw, what, layout.rawBytes));
     return layout;
   }
   int64_t wanted = typedEntries(layout);
   if (typed != wanted || typedFieldSize(tensor, layout.dtype) != wanted)
-    return invalidModel("holds " + std::to_string(typedFieldSize(tensor, layout.dtype)) +
-                        " values, " + what + " needs " + std::to_string(wanted));
+    return invalidModel(fmt::format("holds {} values, {} needs {}",
+                                    typedFieldSize(tensor, layout.dtype), what, wanted));
   return layout;
 }
 
@@ -120,8 +121,8 @@ Expected<Tensor> quern::onnx::decodeRawTensor(const TensorLayout &layout,
                                               std::span<const std::byte> raw,
                                               const Limits &limits) {
   if (static_cast<int64_t>(raw.size()) != layout.rawBytes)
-    return invalidModel("found " + std::to_string(raw.size()) + " bytes of data, need " +
-                        std::to_string(layout.rawBytes));
+    return invalidModel(
+        fmt::format("found {} bytes of data, need {}", raw.size(), layout.rawBytes));
   QUERN_ASSIGN(Tensor tensor, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
   auto *from = reinterpret_cast<const uint8_t *>(raw.data());
   auto *to = static_cast<uint8_t *>(tensor.mutableRawData());

@@ -3,6 +3,8 @@
 
 #include "frontend/onnx/OpsetTable.h"
 
+#include <fmt/format.h>
+
 #include <compare>
 #include <map>
 #include <set>
@@ -69,28 +71,29 @@ std::vector<UnsupportedOp> quern::onnx::findUnsupportedOps(const proto::ModelPro
 
 /// "Twirl (opset 1, 2 nodes: op is not supported)".
 static std::string describe(const UnsupportedOp &op) {
-  return (op.domain.empty() ? "" : op.domain + ".") + op.op + " (opset " +
-         std::to_string(op.version) + ", " + std::to_string(op.nodes.size()) +
-         (op.nodes.size() == 1 ? " node: " : " nodes: ") + op.reason + ")";
+  return fmt::format("{}{} (opset {}, {} {}: {})", op.domain.empty() ? "" : op.domain + ".", op.op,
+                     op.version, op.nodes.size(), op.nodes.size() == 1 ? "node" : "nodes",
+                     op.reason);
 }
 
 Status quern::onnx::checkOpsSupported(const proto::ModelProto &model) {
-  std::string opsets, ops;
+  std::vector<std::string> problems, ops;
   std::set<std::string> newerDomains;
   int64_t listed = 0;
   for (const UnsupportedOp &op : findUnsupportedOps(model)) {
     if (op.opsetTooNew) {
       if (newerDomains.insert(op.domain).second)
-        opsets += (opsets.empty() ? "uses opset " : "; uses opset ") + std::to_string(op.version) +
-                  " of domain '" + domainLabel(op.domain) + "'; the newest known is " +
-                  std::to_string(newestKnownOpset(op.domain));
+        problems.push_back(fmt::format("uses opset {} of domain '{}'; the newest known is {}",
+                                       op.version, domainLabel(op.domain),
+                                       newestKnownOpset(op.domain)));
     } else if (++listed <= kMaxListedOps) {
-      ops += (ops.empty() ? "unsupported ops: " : ", ") + describe(op);
+      ops.push_back(describe(op));
     }
   }
   if (listed > kMaxListedOps)
-    ops += ", and " + std::to_string(listed - kMaxListedOps) + " more";
-  if (opsets.empty() && ops.empty())
-    return Status::ok();
-  return unsupported(opsets + (opsets.empty() || ops.empty() ? "" : "; ") + ops);
+    ops.push_back(fmt::format("and {} more", listed - kMaxListedOps));
+  if (!ops.empty())
+    problems.push_back(fmt::format("unsupported ops: {}", fmt::join(ops, ", ")));
+  return problems.empty() ? Status::ok()
+                          : unsupported(fmt::format("{}", fmt::join(problems, "; ")));
 }

@@ -5,6 +5,8 @@
 #include "frontend/onnx/TensorData.h"
 #include "quern/CheckedSize.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <string_view>
@@ -47,7 +49,7 @@ Expected<ValidModel> ModelValidator::check() {
   if (!model.has_graph())
     return invalidModel("not an ONNX model: no graph");
   if (model.ir_version() < 1)
-    return invalidModel("ir_version is " + std::to_string(model.ir_version()) + ", need 1 or more");
+    return invalidModel(fmt::format("ir_version is {}, need 1 or more", model.ir_version()));
   QUERN_TRY(checkOpsets(model.opset_import()));
   QUERN_TRY(checkGraph(model.graph(), /*nesting=*/0));
   if (model.graph().output().empty())
@@ -68,8 +70,7 @@ Status ModelValidator::checkFunction(LocalFunction &local) {
   function = &local;
   nodeCount += proto.node_size();
   if (nodeCount > limits.maxNodes)
-    return resourceLimit("the model has more nodes than maxNodes " +
-                         std::to_string(limits.maxNodes));
+    return resourceLimit(fmt::format("the model has more nodes than maxNodes {}", limits.maxNodes));
   std::set<std::string_view> names;
   for (const std::string &attribute : proto.attribute())
     if (attribute.empty() || !names.insert(attribute).second)
@@ -97,24 +98,23 @@ Status ModelValidator::checkOpsets(const Opsets &opsets) {
     // Converters that merge graphs write a domain once for each of them.
     auto [known, isNew] = domains.try_emplace(domain, opset.version());
     if (!isNew && known->second != opset.version())
-      return invalidModel("opset_import: domain '" + domainLabel(domain) +
-                          "' is imported twice, as version " + std::to_string(known->second) +
-                          " and " + std::to_string(opset.version()));
+      return invalidModel(
+          fmt::format("opset_import: domain '{}' is imported twice, as version {} and {}",
+                      domainLabel(domain), known->second, opset.version()));
     if (opset.version() < 1)
-      return invalidModel("opset_import: domain '" + domainLabel(domain) + "' has version " +
-                          std::to_string(opset.version()) + ", need 1 or more");
+      return invalidModel(fmt::format("opset_import: domain '{}' has version {}, need 1 or more",
+                                      domainLabel(domain), opset.version()));
   }
   return Status::ok();
 }
 
 Status ModelValidator::checkGraph(const proto::GraphProto &graph, int64_t nesting) {
   if (nesting > limits.maxNesting)
-    return resourceLimit("subgraphs nested deeper than maxNesting " +
-                         std::to_string(limits.maxNesting));
+    return resourceLimit(
+        fmt::format("subgraphs nested deeper than maxNesting {}", limits.maxNesting));
   nodeCount += graph.node_size();
   if (nodeCount > limits.maxNodes)
-    return resourceLimit("the graph has more nodes than maxNodes " +
-                         std::to_string(limits.maxNodes));
+    return resourceLimit(fmt::format("the graph has more nodes than maxNodes {}", limits.maxNodes));
   if (!graph.sparse_initializer().empty())
     return unsupported("sparse initializer '" + graph.sparse_initializer(0).values().name() + "'");
   for (const proto::TensorProto &initializer : graph.initializer())
@@ -133,23 +133,23 @@ Status ModelValidator::checkGraph(const proto::GraphProto &graph, int64_t nestin
 
 Status ModelValidator::checkTensorType(const proto::TypeProto::Tensor &type) {
   if (type.elem_type() <= 0 || type.elem_type() > static_cast<int>(DType::Int4))
-    return invalidModel("unknown elem_type " + std::to_string(type.elem_type()));
+    return invalidModel(fmt::format("unknown elem_type {}", type.elem_type()));
   if (type.shape().dim_size() > limits.maxRank)
-    return resourceLimit("rank " + std::to_string(type.shape().dim_size()) + " exceeds maxRank " +
-                         std::to_string(limits.maxRank));
+    return resourceLimit(
+        fmt::format("rank {} exceeds maxRank {}", type.shape().dim_size(), limits.maxRank));
   CheckedSize bytes(dtypeBytes(static_cast<DType>(type.elem_type())));
   for (const auto &dim : type.shape().dim()) {
     if (!dim.has_dim_value())
       continue;
     if (dim.dim_value() < 0)
-      return invalidModel("dim " + std::to_string(dim.dim_value()) + " is negative");
+      return invalidModel(fmt::format("dim {} is negative", dim.dim_value()));
     bytes *= CheckedSize(int64_t{dim.dim_value()});
   }
   if (!bytes.valid())
     return invalidModel("the product of its dims overflows");
   if (bytes.value() > limits.maxTensorBytes)
-    return resourceLimit("needs " + std::to_string(bytes.value()) + " bytes, maxTensorBytes is " +
-                         std::to_string(limits.maxTensorBytes));
+    return resourceLimit(
+        fmt::format("needs {} bytes, maxTensorBytes is {}", bytes.value(), limits.maxTensorBytes));
   return Status::ok();
 }
 

@@ -5,6 +5,8 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
@@ -22,7 +24,7 @@ static std::string addBlob(GraphImport &graph, nn::WeightStore &store, const std
                            const MessageBytes &blob) {
   std::string name = wanted;
   while (store.contains(name))
-    name = wanted + "#" + std::to_string(graph.nextBlobNumber++);
+    name = fmt::format("{}#{}", wanted, graph.nextBlobNumber++);
   auto size = static_cast<int64_t>(blob.bytes.size());
   if (blob.isMappedFile)
     store.addMappedFile(name, blob.bytes.data(), size, blob.owner);
@@ -55,10 +57,9 @@ static Expected<Value> importExternal(GraphImport &graph, nn::WeightStore &store
   QUERN_ASSIGN(std::shared_ptr<const MappedFile> file, graph.files.map(location.file));
   QUERN_ASSIGN(std::span<const std::byte> bytes, externalBytes(*file, location));
   if (static_cast<int64_t>(bytes.size()) != layout.rawBytes)
-    return invalidModel("external data '" + location.file + "' gives " +
-                        std::to_string(bytes.size()) + " bytes, " +
-                        std::string(dtypeName(layout.dtype)) + " " + formatDims(layout.dims) +
-                        " needs " + std::to_string(layout.rawBytes));
+    return invalidModel(fmt::format("external data '{}' gives {} bytes, {} {} needs {}",
+                                    location.file, bytes.size(), dtypeName(layout.dtype),
+                                    formatDims(layout.dims), layout.rawBytes));
   if (sameForm(layout.dtype) && layout.rawBytes > kReferenceBytes)
     return createReference(graph, loc, layout, blobOfFile(graph, store, location.file, file),
                            location.offset);

@@ -4,6 +4,8 @@
 #include "frontend/onnx/ImportContext.h"
 #include "runtime/reference/WindowShape.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::nn;
 using namespace quern::onnx;
@@ -48,16 +50,14 @@ static std::vector<int64_t> readAxesList(NodeImport &node, const char *name, int
   std::vector<int64_t> defaults(axes, otherwise);
   if (values.empty())
     return defaults;
-  std::string where = "attribute '" + std::string(name) + "'";
+  std::string where = fmt::format("attribute '{}'", name);
   if (static_cast<int64_t>(values.size()) != axes) {
-    node.invalid(where + " has " + std::to_string(values.size()) + " entries, need " +
-                 std::to_string(axes));
+    node.invalid(fmt::format("{} has {} entries, need {}", where, values.size(), axes));
     return defaults;
   }
   for (int64_t value : values)
     if (value < smallest || value > kMaxWindowValue) {
-      node.invalid(where + ": " + std::to_string(value) + " is not in [" +
-                   std::to_string(smallest) + ", 2^31]");
+      node.invalid(fmt::format("{}: {} is not in [{}, 2^31]", where, value, smallest));
       return defaults;
     }
   return values;
