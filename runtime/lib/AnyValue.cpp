@@ -1,6 +1,8 @@
 //===- AnyValue.cpp - tensors, sequences, optionals and maps -----------------===//
 #include "quern/AnyValue.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace quern;
@@ -14,8 +16,8 @@ static Status checkElements(const char *what, const std::vector<AnyValue> &eleme
                             const ValueType &type) {
   for (size_t i = 0; i < elements.size(); ++i)
     if (!elements[i].fits(type))
-      return invalidInput(std::string(what) + " " + std::to_string(i) + " is " +
-                          elements[i].describe() + ", wanted " + type.describe());
+      return invalidInput(
+          fmt::format("{} {} is {}, wanted {}", what, i, elements[i].describe(), type.describe()));
   return Status::ok();
 }
 
@@ -40,8 +42,9 @@ Expected<AnyValue> AnyValue::optional(ValueType contentType, AnyValue inner) {
 Expected<AnyValue> AnyValue::map(Tensor keys, ValueType valueType, std::vector<AnyValue> values) {
   bool isKey = keys.dtype() == DType::Int64 || keys.dtype() == DType::String;
   if (!isKey || keys.rank() != 1 || keys.dim(0) != static_cast<int64_t>(values.size()))
-    return invalidInput("the keys of a map of " + std::to_string(values.size()) +
-                        " values are as many int64 or strings, found " + keys.describe());
+    return invalidInput(
+        fmt::format("the keys of a map of {} values are as many int64 or strings, found {}",
+                    values.size(), keys.describe()));
   QUERN_TRY(checkElements("value", values, valueType));
   AnyValue value;
   value.content = std::make_shared<const MapValue>(
@@ -119,8 +122,8 @@ bool AnyValue::fits(const ValueType &type) const {
 
 std::string AnyValue::describe() const {
   auto counted = [&](const std::vector<AnyValue> &values) {
-    return std::string(kindName(kind())) + " of " + std::to_string(values.size()) +
-           (values.size() == 1 ? " value" : " values");
+    return fmt::format("{} of {} {}", kindName(kind()), values.size(),
+                       values.size() == 1 ? "value" : "values");
   };
   if (const Tensor *tensor = asTensor())
     return tensor->isPresent() ? tensor->describe() : "nothing";

@@ -1,6 +1,8 @@
 //===- Arena.cpp - one large aligned buffer -------------------------------===//
 #include "runtime/lib/Arena.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <sys/mman.h>
 
@@ -15,12 +17,12 @@ Expected<Arena> Arena::allocate(CheckedSize bytes, int64_t limit) {
   if (!rounded.valid())
     return resourceLimit("the size of an arena is negative or overflows");
   if (bytes.value() > limit)
-    return resourceLimit("an arena needs " + std::to_string(bytes.value()) +
-                         " bytes, the limit is " + std::to_string(limit));
+    return resourceLimit(
+        fmt::format("an arena needs {} bytes, the limit is {}", bytes.value(), limit));
   auto size = static_cast<size_t>(rounded.value());
   void *memory = std::aligned_alloc(static_cast<size_t>(alignment), size);
   if (!memory)
-    return resourceLimit("out of memory for an arena of " + std::to_string(size) + " bytes");
+    return resourceLimit(fmt::format("out of memory for an arena of {} bytes", size));
   if (large) // only advice: ordinary pages do as well
     (void)madvise(memory, size, MADV_HUGEPAGE);
   Arena arena;

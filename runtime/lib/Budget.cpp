@@ -1,6 +1,8 @@
 //===- Budget.cpp - what one run may still spend --------------------------===//
 #include "runtime/lib/Budget.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -23,7 +25,7 @@ Status Budget::check() const {
 Status Budget::checkSpent() {
   QUERN_TRY(check());
   if (spent > work)
-    return resourceLimit("the work exceeds the limit of " + std::to_string(work));
+    return resourceLimit(fmt::format("the work exceeds the limit of {}", work));
   // Beyond the budget by one, where the next unit of work fails.
   nextCheck = work - spent < kCheckInterval ? work : spent + kCheckInterval;
   return Status::ok();
@@ -31,13 +33,12 @@ Status Budget::checkSpent() {
 
 Status Budget::require(CheckedSize units) const {
   if (units.valid() ? units.value() > work - std::min(spent, work) : work != kUnlimited)
-    return resourceLimit("the work exceeds the limit of " + std::to_string(work));
+    return resourceLimit(fmt::format("the work exceeds the limit of {}", work));
   return Status::ok();
 }
 
 static Status tooManyActivations(int64_t bytes, int64_t limit) {
-  return resourceLimit("activations need " + std::to_string(bytes) + " bytes, the limit is " +
-                       std::to_string(limit));
+  return resourceLimit(fmt::format("activations need {} bytes, the limit is {}", bytes, limit));
 }
 
 Status Budget::hold(int64_t bytes) {

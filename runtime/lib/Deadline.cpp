@@ -1,6 +1,8 @@
 //===- Deadline.cpp - a limit on time -------------------------------------===//
 #include "quern/Deadline.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -30,6 +32,6 @@ static std::string formatDuration(std::chrono::nanoseconds duration) {
 Status Deadline::check(std::string_view doing) const {
   if (!passed())
     return Status::ok();
-  return resourceLimit("time limit of " + formatDuration(limit) + " exceeded while " +
-                       std::string(doing));
+  return resourceLimit(
+      fmt::format("time limit of {} exceeded while {}", formatDuration(limit), doing));
 }

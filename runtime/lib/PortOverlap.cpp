@@ -1,6 +1,8 @@
 //===- PortOverlap.cpp - outputs that share memory with other ports -------===//
 #include "runtime/lib/PortOverlap.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace quern;
@@ -21,11 +23,10 @@ void PortOverlap::addRange(const PlanPort &port, const Tensor &tensor, bool isOu
 Status PortOverlap::describe(const Range &output, const Range &other) {
   uintptr_t begin = std::max(output.begin, other.begin), end = std::min(output.end, other.end);
   std::string kind = other.isOutput ? "output" : "input";
-  return invalidInput("output '" + output.port->name + "' overlaps " + kind + " '" +
-                      other.port->name + "': they share " + std::to_string(end - begin) +
-                      " bytes, from byte " + std::to_string(begin - output.begin) +
-                      " of the first and byte " + std::to_string(begin - other.begin) +
-                      " of the second on");
+  return invalidInput(fmt::format("output '{}' overlaps {} '{}': they share {} bytes, from byte {} "
+                                  "of the first and byte {} of the second on",
+                                  output.port->name, kind, other.port->name, end - begin,
+                                  begin - output.begin, begin - other.begin));
 }
 
 Status PortOverlap::check(ValueList inputs, ValueList outputs) {

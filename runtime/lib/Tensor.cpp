@@ -1,6 +1,8 @@
 //===- Tensor.cpp - dense tensors -----------------------------------------===//
 #include "quern/Tensor.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -9,24 +11,19 @@
 using namespace quern;
 
 std::string quern::formatDims(std::span<const int64_t> dims) {
-  if (dims.empty())
-    return "scalar";
-  std::string text;
-  for (int64_t d : dims)
-    text += (text.empty() ? "" : "x") + std::to_string(d);
-  return text;
+  return dims.empty() ? "scalar" : fmt::format("{}", fmt::join(dims, "x"));
 }
 
 static Expected<Tensor> allocateTensor(DType dtype, Tensor::Dims dims, const Limits &limits,
                                        bool zeroFill) {
   CheckedSize count = CheckedSize::product(dims);
   CheckedSize bytes = count * CheckedSize(dtypeBytes(dtype));
-  auto what = [&] { return std::string(dtypeName(dtype)) + " " + formatDims(dims); };
+  auto what = [&] { return fmt::format("{} {}", dtypeName(dtype), formatDims(dims)); };
   if (!bytes.valid())
     return resourceLimit("size of tensor " + what() + " is negative or overflows");
   if (bytes.value() > limits.maxTensorBytes)
-    return resourceLimit("tensor " + what() + " needs " + std::to_string(bytes.value()) +
-                         " bytes, the limit is " + std::to_string(limits.maxTensorBytes));
+    return resourceLimit(fmt::format("tensor {} needs {} bytes, the limit is {}", what(),
+                                     bytes.value(), limits.maxTensorBytes));
   if (dtype == DType::String) {
     auto strings = std::make_shared<std::vector<std::string>>(count.value());
     return Tensor::borrow(dtype, std::move(dims), strings->data(), strings);
@@ -85,5 +82,5 @@ Expected<Tensor> Tensor::clone() const {
 }
 
 std::string Tensor::describe() const {
-  return std::string(dtypeName(elementType)) + " " + formatDims(sizes);
+  return fmt::format("{} {}", dtypeName(elementType), formatDims(sizes));
 }

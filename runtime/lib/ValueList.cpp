@@ -1,13 +1,15 @@
 //===- ValueList.cpp - values or tensors, seen alike ----------------------===//
 #include "quern/ValueList.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 
 Expected<TensorList> TensorList::of(ValueList values) {
   for (size_t i = 0; i < values.size(); ++i)
     if (!values.asTensor(i))
-      return invalidInput("operand " + std::to_string(i) + " is a " + values[i].describe() +
-                          ", wanted a tensor");
+      return invalidInput(
+          fmt::format("operand {} is a {}, wanted a tensor", i, values[i].describe()));
   return TensorList(values);
 }
 
@@ -28,8 +30,8 @@ Expected<std::vector<Tensor>> quern::tensorsOf(std::vector<AnyValue> results) {
   for (size_t i = 0; i < results.size(); ++i) {
     Tensor *tensor = results[i].asTensor();
     if (!tensor)
-      return invalidInput("result " + std::to_string(i) + " is a " + results[i].describe() +
-                          ", wanted a tensor");
+      return invalidInput(
+          fmt::format("result {} is a {}, wanted a tensor", i, results[i].describe()));
     tensors.push_back(std::move(*tensor));
   }
   return tensors;

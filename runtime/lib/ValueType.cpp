@@ -1,6 +1,8 @@
 //===- ValueType.cpp - what kind of value a port carries ------------------===//
 #include "quern/ValueType.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 
 const char *quern::kindName(ValueType::Kind kind) {
@@ -38,7 +40,7 @@ std::string ValueType::describe() const {
   std::string inner = nested.empty() ? "anything" : nested.front().describe();
   switch (kind) {
   case Kind::Tensor:
-    return std::string(dtypeName(dtype)) + " " + (ranked ? shape.str() : "of any shape");
+    return fmt::format("{} {}", dtypeName(dtype), ranked ? shape.str() : "of any shape");
   case Kind::Sequence:
     return "sequence of " + inner;
   case Kind::Optional:
@@ -46,5 +48,5 @@ std::string ValueType::describe() const {
   case Kind::Map:
     break;
   }
-  return "map from " + std::string(dtypeName(dtype)) + " to " + inner;
+  return fmt::format("map from {} to {}", dtypeName(dtype), inner);
 }

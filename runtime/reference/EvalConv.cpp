@@ -8,6 +8,8 @@
 #include "runtime/reference/Conv.h"
 #include "runtime/reference/Indexing.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::reference;
 
@@ -94,15 +96,15 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call) {
   QUERN_TRY(checkConvOperands(call, static_cast<int64_t>(sizes.input.spatial.size())));
   int64_t outputs = weights.dim(0);
   if (outputs % sizes.groups != 0)
-    return invalidInput("weights " + weights.describe() + " do not divide into " +
-                        std::to_string(sizes.groups) + " groups");
+    return invalidInput(
+        fmt::format("weights {} do not divide into {} groups", weights.describe(), sizes.groups));
   sizes.channels = weights.dim(1);
   sizes.outputs = outputs / sizes.groups;
   CheckedSize channels = CheckedSize(sizes.channels) * CheckedSize(sizes.groups);
   // In the blocked layout the last block may hold padding channels.
   if (!channels.valid() || ceilDiv(channels.value(), sizes.input.block) != sizes.input.blocks)
-    return invalidInput("input " + call.inputs[0].describe() + " does not fit weights " +
-                        weights.describe() + " in " + std::to_string(sizes.groups) + " groups");
+    return invalidInput(fmt::format("input {} does not fit weights {} in {} groups",
+                                    call.inputs[0].describe(), weights.describe(), sizes.groups));
   QUERN_TRY(checkBias(call.inputs[2], outputs));
   QUERN_ASSIGN(sizes.windows, slideWindow(call.attributes, sizes.input,
                                           std::span<const int64_t>(weights.dims()).subspan(2)));

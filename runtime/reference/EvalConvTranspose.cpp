@@ -2,6 +2,8 @@
 #include "runtime/reference/Conv.h"
 #include "runtime/reference/Indexing.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::reference;
 
@@ -16,14 +18,13 @@ Status reference::checkConvOperands(const OpCall &call, int64_t spatialRank) {
                         (bias.isPresent() ? ", " + bias.describe() : ""));
   int64_t group = call.attributes.getInt("group", 1);
   if (group < 1)
-    return invalidInput("group must be positive, found " + std::to_string(group));
+    return invalidInput(fmt::format("group must be positive, found {}", group));
   return Status::ok();
 }
 
 Status reference::checkBias(const Tensor &bias, int64_t outputs) {
   if (bias.isPresent() && (bias.rank() != 1 || bias.dim(0) != outputs))
-    return invalidInput("bias needs " + std::to_string(outputs) + " elements, found " +
-                        bias.describe());
+    return invalidInput(fmt::format("bias needs {} elements, found {}", outputs, bias.describe()));
   return Status::ok();
 }
 
@@ -103,10 +104,9 @@ static Expected<WindowSpace> slideOverResult(const Attributes &attributes, const
   QUERN_ASSIGN(space.axes, windowAxes(attributes, input.spatial, kernel));
   if (outputPadding.size() != space.axes.size() ||
       (!outputShape.empty() && outputShape.size() != space.axes.size()))
-    return invalidInput("output_padding and output_shape have " +
-                        std::to_string(outputPadding.size()) + " and " +
-                        std::to_string(outputShape.size()) + " entries for " +
-                        std::to_string(space.axes.size()) + " spatial dimensions");
+    return invalidInput(fmt::format(
+        "output_padding and output_shape have {} and {} entries for {} spatial dimensions",
+        outputPadding.size(), outputShape.size(), space.axes.size()));
   std::vector<int64_t> resultDims;
   for (size_t d = 0; d < space.axes.size(); ++d) {
     std::optional<int64_t> wanted;
@@ -129,8 +129,8 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call) {
   QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], 0));
   QUERN_TRY(checkConvOperands(call, static_cast<int64_t>(sizes.input.spatial.size())));
   if (weights.dim(0) != sizes.input.blocks || sizes.input.blocks % sizes.groups != 0)
-    return invalidInput("input " + call.inputs[0].describe() + " does not fit weights " +
-                        weights.describe() + " in " + std::to_string(sizes.groups) + " groups");
+    return invalidInput(fmt::format("input {} does not fit weights {} in {} groups",
+                                    call.inputs[0].describe(), weights.describe(), sizes.groups));
   sizes.channels = weights.dim(0) / sizes.groups;
   sizes.outputs = weights.dim(1);
   CheckedSize outputs = CheckedSize(sizes.outputs) * CheckedSize(sizes.groups);

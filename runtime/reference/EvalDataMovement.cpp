@@ -5,6 +5,8 @@
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/StridedCopy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -27,8 +29,8 @@ static Expected<std::vector<int64_t>> concatDims(const TensorList &inputs, int64
     for (int64_t d = 0; fits && d < input.rank(); ++d)
       fits = d == axis || input.dim(d) == dims[d];
     if (!fits)
-      return invalidInput("cannot concatenate " + inputs[0].describe() + " and " +
-                          input.describe() + " along axis " + std::to_string(axis));
+      return invalidInput(fmt::format("cannot concatenate {} and {} along axis {}",
+                                      inputs[0].describe(), input.describe(), axis));
     CheckedSize joined = CheckedSize(dims[axis]) + CheckedSize(input.dim(axis));
     if (!joined.valid())
       return resourceLimit("the concatenated size overflows");
@@ -68,8 +70,8 @@ static Expected<std::vector<int64_t>> partSizes(const OpCall &call, int64_t tota
   for (int64_t part : parts)
     sum += CheckedSize(part);
   if (static_cast<int64_t>(parts.size()) != count || !sum.valid() || sum.value() != total)
-    return invalidInput("parts of sizes " + formatDims(parts) + " do not divide a size of " +
-                        std::to_string(total) + " into " + std::to_string(count) + " results");
+    return invalidInput(fmt::format("parts of sizes {} do not divide a size of {} into {} results",
+                                    formatDims(parts), total, count));
   return parts;
 }
 
@@ -136,16 +138,15 @@ static Expected<std::vector<Tensor>> evalSlice(const OpCall &call) {
     QUERN_ASSIGN(steps, readInts(call.inputs[4], "steps"));
   }
   if (ends.size() != starts.size() || axes.size() != starts.size() || steps.size() != starts.size())
-    return invalidInput("starts, ends, axes and steps differ in length: " +
-                        std::to_string(starts.size()) + ", " + std::to_string(ends.size()) + ", " +
-                        std::to_string(axes.size()) + ", " + std::to_string(steps.size()));
+    return invalidInput(fmt::format("starts, ends, axes and steps differ in length: {}, {}, {}, {}",
+                                    starts.size(), ends.size(), axes.size(), steps.size()));
   QUERN_ASSIGN(axes, resolveAxes(axes, input.rank()));
   StridedBox from = wholeBox(input);
   std::vector<int64_t> dims = input.dims();
   for (size_t i = 0; i < axes.size(); ++i) {
     int64_t axis = axes[i];
     if (steps[i] == 0)
-      return invalidInput("the step of axis " + std::to_string(axis) + " is 0");
+      return invalidInput(fmt::format("the step of axis {} is 0", axis));
     AxisSlice slice = clampSlice(starts[i], ends[i], steps[i], input.dim(axis));
     from.offset += slice.start * from.strides[axis];
     from.strides[axis] *= steps[i];
@@ -167,8 +168,7 @@ static Expected<Tensor> checkedIndices(const Tensor &indices, int64_t size, Budg
   for (int64_t i = 0; i < indices.numElements(); ++i) {
     int64_t index = wide ? indices.data<int64_t>()[i] : indices.data<int32_t>()[i];
     if (index < -size || index >= size)
-      return invalidInput("index " + std::to_string(index) + " is out of range for a size of " +
-                          std::to_string(size));
+      return invalidInput(fmt::format("index {} is out of range for a size of {}", index, size));
     out[i] = index < 0 ? index + size : index;
   }
   return checked;
@@ -211,8 +211,7 @@ static Expected<std::vector<Tensor>> evalTranspose(const OpCall &call) {
       perm.push_back(axis);
   QUERN_ASSIGN(std::vector<int64_t> axes, resolveAxes(perm, input.rank()));
   if (static_cast<int64_t>(axes.size()) != input.rank())
-    return invalidInput("perm has " + std::to_string(axes.size()) + " entries for " +
-                        input.describe());
+    return invalidInput(fmt::format("perm has {} entries for {}", axes.size(), input.describe()));
   StridedBox from;
   std::vector<int64_t> strides = rowMajorStrides(input.dims()), dims;
   for (int64_t axis : axes) {
@@ -239,14 +238,14 @@ static Expected<std::vector<Tensor>> evalTile(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   QUERN_ASSIGN(std::vector<int64_t> repeats, readInts(call.inputs[1], "repeats"));
   if (static_cast<int64_t>(repeats.size()) != input.rank())
-    return invalidInput("repeats has " + std::to_string(repeats.size()) + " entries for " +
-                        input.describe());
+    return invalidInput(
+        fmt::format("repeats has {} entries for {}", repeats.size(), input.describe()));
   std::vector<int64_t> dims = input.dims();
   for (size_t d = 0; d < dims.size(); ++d) {
     CheckedSize size = CheckedSize(dims[d]) * CheckedSize(repeats[d]);
     if (!size.valid())
-      return invalidInput("repeating a dimension of " + std::to_string(dims[d]) + " " +
-                          std::to_string(repeats[d]) + " times is not possible");
+      return invalidInput(
+          fmt::format("repeating a dimension of {} {} times is not possible", dims[d], repeats[d]));
     dims[d] = size.value();
   }
   QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));
@@ -271,8 +270,7 @@ static Expected<std::vector<Tensor>> evalTile(const OpCall &call) {
 static Expected<std::vector<int64_t>> paddedDims(std::span<const int64_t> dims,
                                                  std::span<const int64_t> pads) {
   if (pads.size() != 2 * dims.size())
-    return invalidInput("pads has " + std::to_string(pads.size()) + " entries for rank " +
-                        std::to_string(dims.size()));
+    return invalidInput(fmt::format("pads has {} entries for rank {}", pads.size(), dims.size()));
   std::vector<int64_t> result(dims.size());
   for (size_t d = 0; d < dims.size(); ++d) {
     int64_t begin = pads[d], end = pads[dims.size() + d];
@@ -280,8 +278,8 @@ static Expected<std::vector<int64_t>> paddedDims(std::span<const int64_t> dims,
     bool sane = std::abs(begin / 2) < limit && std::abs(end / 2) < limit && dims[d] < limit;
     result[d] = sane ? dims[d] + begin + end : -1;
     if (result[d] < 0)
-      return invalidInput("pads of " + std::to_string(begin) + " and " + std::to_string(end) +
-                          " do not fit a dimension of " + std::to_string(dims[d]));
+      return invalidInput(
+          fmt::format("pads of {} and {} do not fit a dimension of {}", begin, end, dims[d]));
   }
   return result;
 }
@@ -291,8 +289,8 @@ static Status padConstant(const Tensor &input, std::span<const int64_t> pads, co
                           Tensor &result, Budget &budget) {
   if (value.isPresent()) {
     if (value.dtype() != input.dtype() || value.numElements() != 1)
-      return invalidInput("the pad value must be one " + std::string(dtypeName(input.dtype())) +
-                          ", found " + value.describe());
+      return invalidInput(fmt::format("the pad value must be one {}, found {}",
+                                      dtypeName(input.dtype()), value.describe()));
     QUERN_TRY(fillWith(result, value, budget));
   }
   size_t rank = input.dims().size();

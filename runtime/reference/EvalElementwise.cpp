@@ -9,6 +9,8 @@
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <unordered_map>
 
@@ -237,13 +239,13 @@ Expected<std::vector<Tensor>> reference::evaluateElementwise(const OpCall &call,
     return unsupportedDType(dtype);
   DType resultType = call.resultTypes[0];
   if (resultType != dtype && resultType != DType::Bool)
-    return invalidInput("result type " + std::string(dtypeName(resultType)) +
-                        " does not follow from operand type " + std::string(dtypeName(dtype)));
+    return invalidInput(fmt::format("result type {} does not follow from operand type {}",
+                                    dtypeName(resultType), dtypeName(dtype)));
   std::vector<int64_t> dims;
   for (const Tensor &input : call.inputs) {
     if (input.dtype() != dtype && input.dtype() != DType::Bool)
-      return invalidInput("operand types " + std::string(dtypeName(input.dtype())) + " and " +
-                          std::string(dtypeName(dtype)) + " differ");
+      return invalidInput(fmt::format("operand types {} and {} differ", dtypeName(input.dtype()),
+                                      dtypeName(dtype)));
     QUERN_ASSIGN(dims, broadcastDims(dims, input.dims()));
   }
   QUERN_TRY(call.budget.require(CheckedSize::product(dims) *

@@ -3,6 +3,8 @@
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -32,8 +34,8 @@ static Expected<ChannelDims> channelDims(const Tensor &input) {
 static Expected<std::span<double>> channelValues(const Tensor &parameter, int64_t channels,
                                                  std::string_view what, Budget &budget) {
   if (parameter.rank() != 1 || parameter.dim(0) != channels)
-    return invalidInput(std::string(what) + " must have shape " + std::to_string(channels) +
-                        ", found " + parameter.describe());
+    return invalidInput(
+        fmt::format("{} must have shape {}, found {}", what, channels, parameter.describe()));
   QUERN_ASSIGN(std::span<double> values, budget.scratch<double>(channels));
   QUERN_TRY(visitFloat(parameter.dtype(), [&]<typename T>() {
     return budget.forParts(channels, 1, [&](int64_t begin, int64_t end) {
@@ -119,7 +121,7 @@ static Expected<std::vector<Tensor>> evalLrn(const OpCall &call) {
   if (input.rank() < 2)
     return invalidInput("input needs rank 2 or more, found " + input.describe());
   if (size < 1)
-    return invalidInput("size must be positive, found " + std::to_string(size));
+    return invalidInput(fmt::format("size must be positive, found {}", size));
   QUERN_ASSIGN(ChannelDims dims, channelDims(input));
   QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), input.dims()));
   if (result.numElements() == 0)

@@ -7,6 +7,8 @@
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/Windows.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 using namespace quern;
@@ -158,7 +160,7 @@ static Expected<std::vector<Tensor>> evalMaxPoolWithIndices(const OpCall &call) 
   const Tensor &input = call.inputs[0];
   int64_t storageOrder = call.attributes.getInt("storage_order");
   if (storageOrder != 0 && storageOrder != 1)
-    return invalidInput("storage_order must be 0 or 1, found " + std::to_string(storageOrder));
+    return invalidInput(fmt::format("storage_order must be 0 or 1, found {}", storageOrder));
   QUERN_ASSIGN(PoolSizes sizes, resolveSizes(call));
   QUERN_ASSIGN(Tensor result, allocateResult(call, sizes, input.dtype()));
   QUERN_ASSIGN(Tensor indices, allocateResult(call, sizes, DType::Int64, 1));

@@ -3,6 +3,8 @@
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -275,7 +277,7 @@ static Expected<std::vector<Tensor>> evalArg(const OpCall &call, bool wantMax) {
   QUERN_ASSIGN(Tensor result, call.allocateResult(0, DType::Int64, plan.resultDims));
   int64_t length = plan.reducedDims[0], stride = plan.reducedStrides[0];
   if (length == 0 && result.numElements() > 0)
-    return invalidInput("dimension " + std::to_string(axis) + " is empty");
+    return invalidInput(fmt::format("dimension {} is empty", axis));
   QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {
     int64_t *out = result.mutableData<int64_t>();
     for (IndexWalk kept(plan.keptDims, plan.keptStrides); !kept.done(); kept.next()) {

@@ -9,6 +9,8 @@
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/StridedCopy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -68,7 +70,7 @@ Expected<E> parseName(const Attributes &attributes, std::string_view attribute, 
   for (auto [name, value] : names)
     if (name == text)
       return value;
-  return invalidInput("unknown " + std::string(attribute) + " '" + text + "'");
+  return invalidInput(fmt::format("unknown {} '{}'", attribute, text));
 }
 
 } // namespace
@@ -285,8 +287,8 @@ static Status interpolate(const Tensor &input, const ResizeRule &rule,
 static Expected<std::vector<double>> readFloats(const Tensor &tensor, std::string_view what,
                                                 int64_t count) {
   if (tensor.rank() != 1 || tensor.dim(0) != count)
-    return invalidInput(std::string(what) + " needs " + std::to_string(count) + " entries, found " +
-                        tensor.describe());
+    return invalidInput(
+        fmt::format("{} needs {} entries, found {}", what, count, tensor.describe()));
   std::vector<double> values;
   QUERN_TRY(visitFloat(tensor.dtype(), [&]<typename T>() {
     for (T value : tensor.elementsAs<T>())
@@ -325,13 +327,13 @@ static Expected<ResizeRule> readRule(const Attributes &attributes) {
 /// The size of an axis scaled as ONNX shape inference does it, in float.
 static Status scaleAxis(ResizeAxis &axis, double scale, bool crop) {
   if (!(scale > 0) || std::isinf(scale))
-    return invalidInput("scales must be positive, found " + std::to_string(scale));
+    return invalidInput(fmt::format("scales must be positive, found {:f}", scale));
   double region = crop ? axis.roiEnd - axis.roiBegin : 1;
   float size = std::floor(static_cast<float>(axis.input) * static_cast<float>(region) *
                           static_cast<float>(scale));
   if (!(size >= 0 && size < 0x1p62f))
-    return resourceLimit("a dimension of " + std::to_string(axis.input) + " scaled by " +
-                         std::to_string(scale) + " has no valid size");
+    return resourceLimit(
+        fmt::format("a dimension of {} scaled by {:f} has no valid size", axis.input, scale));
   axis.scale = scale;
   // Float does not hold all large sizes.
   axis.output = scale == 1 && !crop ? axis.input : static_cast<int64_t>(size);
@@ -354,8 +356,7 @@ static Expected<std::vector<ResizeAxis>> readAxes(const OpCall &call, bool crop)
   } else {
     QUERN_ASSIGN(sizes, readInts(sizeOperand, "sizes"));
     if (sizes.size() != rank)
-      return invalidInput("sizes needs " + std::to_string(rank) + " entries, found " +
-                          std::to_string(sizes.size()));
+      return invalidInput(fmt::format("sizes needs {} entries, found {}", rank, sizes.size()));
   }
   std::vector<ResizeAxis> axes(rank);
   for (size_t d = 0; d < rank; ++d) {
@@ -372,8 +373,8 @@ static Expected<std::vector<ResizeAxis>> readAxes(const OpCall &call, bool crop)
       axis.scale = static_cast<double>(axis.output) / static_cast<double>(axis.input);
     }
     if (axis.input == 0 && axis.output > 0)
-      return invalidInput("dimension " + std::to_string(d) + " of " + input.describe() +
-                          " is empty and cannot grow");
+      return invalidInput(
+          fmt::format("dimension {} of {} is empty and cannot grow", d, input.describe()));
   }
   return axes;
 }

@@ -9,6 +9,8 @@
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/StridedCopy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <optional>
@@ -19,8 +21,7 @@ using namespace quern::reference;
 Status reference::checkRank(size_t rank, const Budget &budget) {
   int64_t limit = budget.limits().maxRank;
   if (rank > static_cast<size_t>(limit))
-    return resourceLimit("rank " + std::to_string(rank) + " exceeds the limit of " +
-                         std::to_string(limit));
+    return resourceLimit(fmt::format("rank {} exceeds the limit of {}", rank, limit));
   return Status::ok();
 }
 
@@ -33,8 +34,8 @@ static Status inferDim(const Tensor &input, std::vector<int64_t> &dims, size_t o
   dims[open] = 1;
   CheckedSize known = CheckedSize::product(dims);
   if (!known.valid() || known.value() == 0 || input.numElements() % known.value() != 0)
-    return invalidInput("no size in place of -1 gives " + std::to_string(input.numElements()) +
-                        " elements beside " + std::to_string(known.value()));
+    return invalidInput(fmt::format("no size in place of -1 gives {} elements beside {}",
+                                    input.numElements(), known.value()));
   dims[open] = input.numElements() / known.value();
   return Status::ok();
 }
@@ -52,8 +53,7 @@ Expected<std::vector<Tensor>> reference::evalReshape(const OpCall &call) {
       open = i;
     } else if (dims[i] == 0 && !allowZero) {
       if (static_cast<int64_t>(i) >= input.rank())
-        return invalidInput("shape copies dimension " + std::to_string(i) + " of " +
-                            input.describe());
+        return invalidInput(fmt::format("shape copies dimension {} of {}", i, input.describe()));
       dims[i] = input.dim(static_cast<int64_t>(i));
     }
   }
@@ -69,8 +69,7 @@ Expected<std::vector<Tensor>> reference::evalFlatten(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   int64_t axis = call.attributes.getInt("axis"), rank = input.rank();
   if (axis < -rank || axis > rank)
-    return invalidInput("axis " + std::to_string(axis) + " is out of range for rank " +
-                        std::to_string(rank));
+    return invalidInput(fmt::format("axis {} is out of range for rank {}", axis, rank));
   std::span<const int64_t> dims = input.dims();
   auto split = static_cast<size_t>(axis < 0 ? axis + rank : axis);
   CheckedSize outer = CheckedSize::product(dims.first(split));
@@ -88,8 +87,7 @@ Expected<std::vector<Tensor>> reference::evalSqueeze(const OpCall &call) {
     QUERN_ASSIGN(std::vector<int64_t> axes, resolveAxes(given, input.rank()));
     for (int64_t axis : axes) {
       if (input.dim(axis) != 1)
-        return invalidInput("dimension " + std::to_string(axis) + " of " + input.describe() +
-                            " is not 1");
+        return invalidInput(fmt::format("dimension {} of {} is not 1", axis, input.describe()));
       removed[axis] = true;
     }
   } else {
@@ -163,7 +161,7 @@ Expected<std::vector<Tensor>> reference::evalConstantOfShape(const OpCall &call)
 static Expected<int64_t> rangeCount(double start, double limit, double delta) {
   double count = std::ceil((limit - start) / delta);
   if (std::isnan(count) || count >= 0x1p62)
-    return resourceLimit("a range of " + std::to_string(count) + " elements is too long");
+    return resourceLimit(fmt::format("a range of {:f} elements is too long", count));
   return static_cast<int64_t>(std::max(count, 0.0));
 }
 
@@ -175,14 +173,14 @@ static Expected<int64_t> rangeCount(int64_t start, int64_t limit, int64_t delta)
   auto step = static_cast<uint64_t>(delta);
   uint64_t count = (delta > 0 ? to - from - 1 : from - to - 1) / (delta > 0 ? step : 0 - step) + 1;
   if (count >= uint64_t{1} << 62)
-    return resourceLimit("a range of " + std::to_string(count) + " elements is too long");
+    return resourceLimit(fmt::format("a range of {} elements is too long", count));
   return static_cast<int64_t>(count);
 }
 
 static Expected<int64_t> rangeCount(uint64_t start, uint64_t limit, uint64_t delta) {
   uint64_t count = limit <= start ? 0 : (limit - start - 1) / delta + 1;
   if (count >= uint64_t{1} << 62)
-    return resourceLimit("a range of " + std::to_string(count) + " elements is too long");
+    return resourceLimit(fmt::format("a range of {} elements is too long", count));
   return static_cast<int64_t>(count);
 }
 

@@ -4,6 +4,8 @@
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace quern;
@@ -45,7 +47,7 @@ static Expected<std::vector<Tensor>> evalPack(const OpCall &call) {
   if (input.rank() < 2)
     return invalidInput("input needs rank 2 or more, found " + input.describe());
   if (block < 1)
-    return invalidInput("block must be positive, found " + std::to_string(block));
+    return invalidInput(fmt::format("block must be positive, found {}", block));
   int64_t channels = input.dim(1);
   int64_t blocks = ceilDiv(channels, block);
   std::vector<int64_t> resultDims = input.dims();
@@ -73,8 +75,7 @@ static Expected<std::vector<Tensor>> evalUnpack(const OpCall &call) {
   int64_t blocks = input.dim(1), block = input.dims().back();
   CheckedSize stored = CheckedSize(blocks) * CheckedSize(block);
   if (!stored.valid() || channels < 0 || channels > stored.value())
-    return invalidInput("cannot keep " + std::to_string(channels) + " channels of " +
-                        input.describe());
+    return invalidInput(fmt::format("cannot keep {} channels of {}", channels, input.describe()));
   std::vector<int64_t> resultDims = input.dims();
   resultDims[1] = channels;
   resultDims.pop_back();

@@ -1,6 +1,8 @@
 //===- Indexing.cpp - axes, strides and walks over tensors ----------------===//
 #include "runtime/reference/Indexing.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace quern;
@@ -8,8 +10,7 @@ using namespace quern::reference;
 
 Expected<int64_t> reference::resolveAxis(int64_t axis, int64_t rank) {
   if (axis < -rank || axis >= rank)
-    return invalidInput("axis " + std::to_string(axis) + " is out of range for rank " +
-                        std::to_string(rank));
+    return invalidInput(fmt::format("axis {} is out of range for rank {}", axis, rank));
   return axis < 0 ? axis + rank : axis;
 }
 
@@ -18,7 +19,7 @@ Expected<std::vector<int64_t>> reference::resolveAxes(std::span<const int64_t> a
   for (int64_t axis : axes) {
     QUERN_ASSIGN(int64_t positive, resolveAxis(axis, rank));
     if (std::find(resolved.begin(), resolved.end(), positive) != resolved.end())
-      return invalidInput("axis " + std::to_string(axis) + " is given twice");
+      return invalidInput(fmt::format("axis {} is given twice", axis));
     resolved.push_back(positive);
   }
   return resolved;
@@ -30,11 +31,11 @@ static constexpr int64_t kMaxInts = 65536;
 Expected<std::vector<int64_t>> reference::readInts(const Tensor &tensor, std::string_view what) {
   bool wide = tensor.dtype() == DType::Int64;
   if (tensor.rank() > 1 || (!wide && tensor.dtype() != DType::Int32))
-    return invalidInput(std::string(what) + " must be an int32 or int64 vector, found " +
-                        tensor.describe());
+    return invalidInput(
+        fmt::format("{} must be an int32 or int64 vector, found {}", what, tensor.describe()));
   if (tensor.numElements() > kMaxInts)
-    return resourceLimit(std::string(what) + " has " + std::to_string(tensor.numElements()) +
-                         " entries, the limit is " + std::to_string(kMaxInts));
+    return resourceLimit(
+        fmt::format("{} has {} entries, the limit is {}", what, tensor.numElements(), kMaxInts));
   std::vector<int64_t> values(static_cast<size_t>(tensor.numElements()));
   for (size_t i = 0; i < values.size(); ++i)
     values[i] = wide ? tensor.data<int64_t>()[i] : tensor.data<int32_t>()[i];

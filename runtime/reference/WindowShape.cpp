@@ -4,6 +4,8 @@
 #include "quern/CheckedSize.h"
 #include "runtime/lib/CeilDiv.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace quern;
@@ -26,7 +28,7 @@ static CheckedSize checkedExtent(const WindowAxis &axis) {
 
 Status quern::checkWindow(const WindowAxis &axis) {
   auto wrong = [](const char *what, const char *rule, int64_t found) {
-    return invalidModel(std::string(what) + " must " + rule + ", found " + std::to_string(found));
+    return invalidModel(fmt::format("{} must {}, found {}", what, rule, found));
   };
   if (axis.kernel < 1)
     return wrong("kernel sizes", "be positive", axis.kernel);
@@ -68,9 +70,9 @@ Expected<int64_t> quern::windowOutputSize(WindowAxis &axis, AutoPad autoPad, boo
   }
   int64_t room = axis.input + axis.padBegin + axis.padEnd - extent;
   if (room < 0)
-    return invalidModel("a window of " + std::to_string(extent) +
-                        " elements does not fit into a padded input of " +
-                        std::to_string(axis.input + axis.padBegin + axis.padEnd));
+    return invalidModel(
+        fmt::format("a window of {} elements does not fit into a padded input of {}", extent,
+                    axis.input + axis.padBegin + axis.padEnd));
   if (!ceilMode)
     return room / axis.stride + 1;
   int64_t last = ceilDiv(room, axis.stride);
@@ -87,10 +89,10 @@ Expected<int64_t> quern::transposedOutputSize(WindowAxis &axis, AutoPad autoPad,
     axis.padBegin = axis.padEnd = 0;
   QUERN_TRY(checkWindow(axis));
   if (outputPadding < 0)
-    return invalidModel("output padding must not be negative, found " +
-                        std::to_string(outputPadding));
+    return invalidModel(
+        fmt::format("output padding must not be negative, found {}", outputPadding));
   if (outputSize && *outputSize < 0)
-    return invalidModel("output sizes must not be negative, found " + std::to_string(*outputSize));
+    return invalidModel(fmt::format("output sizes must not be negative, found {}", *outputSize));
   if (axis.input == 0 && !outputSize)
     return int64_t{0};
   CheckedSize steps = axis.input == 0 ? CheckedSize(0) : CheckedSize(axis.input - 1);
@@ -107,8 +109,7 @@ Expected<int64_t> quern::transposedOutputSize(WindowAxis &axis, AutoPad autoPad,
   }
   CheckedSize size = full - (CheckedSize(axis.padBegin) + CheckedSize(axis.padEnd));
   if (!size.valid())
-    return invalidModel("pads of " + std::to_string(axis.padBegin) + " and " +
-                        std::to_string(axis.padEnd) + " remove more than the output of " +
-                        std::to_string(full.value()));
+    return invalidModel(fmt::format("pads of {} and {} remove more than the output of {}",
+                                    axis.padBegin, axis.padEnd, full.value()));
   return size.value();
 }

@@ -3,6 +3,8 @@
 
 #include "runtime/reference/Indexing.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::reference;
 
@@ -27,8 +29,8 @@ Expected<ImageLayout> reference::imageLayout(const Tensor &tensor, int64_t block
     return invalidInput("input needs batch, channels and spatial dimensions, found " +
                         tensor.describe());
   if (inner && tensor.dims().back() != blockAttribute)
-    return invalidInput("input needs blocks of " + std::to_string(blockAttribute) +
-                        " channels, found " + tensor.describe());
+    return invalidInput(fmt::format("input needs blocks of {} channels, found {}", blockAttribute,
+                                    tensor.describe()));
   auto spatial = tensor.dims().begin() + 2;
   return ImageLayout{tensor.dim(0), tensor.dim(1), inner ? blockAttribute : 1,
                      std::vector<int64_t>(spatial, spatial + spatialRank)};
@@ -76,11 +78,10 @@ Expected<std::vector<WindowAxis>> reference::windowAxes(const Attributes &attrib
   size_t rank = input.size();
   if (kernel.size() != rank || strides.size() != rank || dilations.size() != rank ||
       pads.size() != 2 * rank)
-    return invalidInput("kernel, strides, dilations and pads have " +
-                        std::to_string(kernel.size()) + ", " + std::to_string(strides.size()) +
-                        ", " + std::to_string(dilations.size()) + " and " +
-                        std::to_string(pads.size()) + " entries for " + std::to_string(rank) +
-                        " spatial dimensions");
+    return invalidInput(fmt::format("kernel, strides, dilations and pads have {}, {}, {} and {} "
+                                    "entries for {} spatial dimensions",
+                                    kernel.size(), strides.size(), dilations.size(), pads.size(),
+                                    rank));
   // An empty kernel has no elements to count; checkWindow refuses it by name.
   CheckedSize elements(int64_t{1});
   std::vector<WindowAxis> axes(rank);
