@@ -3,6 +3,8 @@
 
 #include "runtime/plan/PlanCache.h"
 
+#include <fmt/format.h>
+
 #include <map>
 
 using namespace quern;
@@ -24,8 +26,7 @@ static Status wrongCount(std::span<const PortSignature> ports, size_t found) {
   std::string names;
   for (const PortSignature &port : ports)
     names += (names.empty() ? "" : ", ") + port.name;
-  return invalidInput("wanted " + std::to_string(ports.size()) + " inputs (" + names + "), found " +
-                      std::to_string(found));
+  return invalidInput(fmt::format("wanted {} inputs ({}), found {}", ports.size(), names, found));
 }
 
 namespace {
@@ -54,9 +55,9 @@ static Status checkDims(const PortSignature &port, const Tensor::Dims &dims, Sym
     auto [bound, isNew] = symbols.try_emplace(wanted.symbolName(), BoundSymbol{dims[d], &port});
     if (!isNew && bound->second.size != dims[d])
       return mismatch(port,
-                      "shape " + port.shape.str() + " with " + wanted.symbolName() + " = " +
-                          std::to_string(bound->second.size) + " as in input '" +
-                          bound->second.port->name + "'",
+                      fmt::format("shape {} with {} = {} as in input '{}'", port.shape.str(),
+                                  wanted.symbolName(), bound->second.size,
+                                  bound->second.port->name),
                       formatDims(dims));
   }
   return Status::ok();

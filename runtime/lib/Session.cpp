@@ -7,6 +7,8 @@
 #include "runtime/plan/Executor.h"
 #include "runtime/plan/Profile.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -142,9 +144,9 @@ Status Session::State::bindOutputs(const Plan &plan, ValueTargets outputs) const
       continue;
     }
     if (!output || output->dtype() != port.dtype || output->dims() != port.dims)
-      return invalidInput("output '" + port.name + "': wanted " +
-                          std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims) +
-                          ", found " + outputs.list()[i].describe());
+      return invalidInput(fmt::format("output '{}': wanted {} {}, found {}", port.name,
+                                      dtypeName(port.dtype), formatDims(port.dims),
+                                      outputs.list()[i].describe()));
     QUERN_TRY(checkStorage("output", port.name, *output));
   }
   return Status::ok();
@@ -152,8 +154,8 @@ Status Session::State::bindOutputs(const Plan &plan, ValueTargets outputs) const
 
 Status Session::State::run(ValueList inputs, ValueTargets outputs) {
   if (outputs.size() != executable->outputs().size())
-    return invalidInput("wanted " + std::to_string(executable->outputs().size()) +
-                        " outputs, found " + std::to_string(outputs.size()));
+    return invalidInput(
+        fmt::format("wanted {} outputs, found {}", executable->outputs().size(), outputs.size()));
   QUERN_TRY(selectPlan(inputs));
   QUERN_TRY(checkInputStorage(inputs));
   PlannedRun &current = *planned.front();
@@ -182,8 +184,8 @@ Session &Session::operator=(Session &&) noexcept = default;
 Expected<Session> Session::create(std::shared_ptr<const Executable> executable,
                                   const SessionOptions &options) {
   if (options.threads < 0)
-    return usageError("the number of threads is " + std::to_string(options.threads) +
-                      "; wanted 1 or more, or 0 for all CPUs");
+    return usageError(fmt::format(
+        "the number of threads is {}; wanted 1 or more, or 0 for all CPUs", options.threads));
   return Session(std::make_unique<State>(std::move(executable), options));
 }
 

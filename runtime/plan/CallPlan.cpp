@@ -1,15 +1,17 @@
 //===- CallPlan.cpp - what a plan passes to another -----------------------===//
 #include "runtime/plan/CallPlan.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 
 /// InvalidInput or Internal unless type and dims are those of a static port.
 static Status checkPassed(const PlanPort &port, DType dtype, const Tensor::Dims &dims) {
   if (port.dtype == dtype && port.dims == dims)
     return Status::ok();
-  return internalError("'" + port.name + "' is passed as " + std::string(dtypeName(dtype)) + " " +
-                       formatDims(dims) + ", planned was " + std::string(dtypeName(port.dtype)) +
-                       " " + formatDims(port.dims));
+  return internalError(fmt::format("'{}' is passed as {} {}, planned was {} {}", port.name,
+                                   dtypeName(dtype), formatDims(dims), dtypeName(port.dtype),
+                                   formatDims(port.dims)));
 }
 
 Expected<Passed> quern::passFrom(const Frame &caller, const ValueRef &ref, const PlanPort &port) {

@@ -3,6 +3,8 @@
 
 #include "runtime/plan/RunControlFlow.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -116,8 +118,8 @@ Status Frame::store(const ValueRef &ref, AnyValue result, Budget &budget) {
                          kindName(ref.kind));
   const Tensor *tensor = result.asTensor();
   if (tensor && tensor->dtype() != ref.dtype)
-    return internalError("a result has type " + std::string(dtypeName(tensor->dtype())) +
-                         ", planned was " + std::string(dtypeName(ref.dtype)));
+    return internalError(fmt::format("a result has type {}, planned was {}",
+                                     dtypeName(tensor->dtype()), dtypeName(ref.dtype)));
   if (ref.buffer.isDynamic())
     return storeInSlot(ref.buffer.index, std::move(result), budget);
   if (!tensor)

@@ -1,6 +1,8 @@
 //===- Kernel.cpp - what kernels answer -----------------------------------===//
 #include "runtime/plan/Kernel.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 
 Status quern::refusalStatus(int32_t reason) {
@@ -8,7 +10,7 @@ Status quern::refusalStatus(int32_t reason) {
   case Refusal::IndexOutOfRange:
     return invalidInput("an index is out of range");
   }
-  return internalError("the kernel refused for the unknown reason " + std::to_string(reason));
+  return internalError(fmt::format("the kernel refused for the unknown reason {}", reason));
 }
 
 void FirstRefusal::note(int64_t taskBegin, int32_t reason) {

@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/plan/RunControlFlow.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 using namespace quern;
@@ -139,7 +141,7 @@ Status Iterations::iterate() {
   };
   Status status = once();
   if (!status.isOk())
-    return status.withContext("iteration " + std::to_string(number));
+    return status.withContext(fmt::format("iteration {}", number));
   ++number;
   return Status::ok();
 }
@@ -224,8 +226,8 @@ Status quern::runScan(const ScanStep &step, Frame &caller, NestedFrames &nested,
     const PlanPort &port = body.plan.inputs[step.carried.size() + i];
     QUERN_TRY(nested.slices[i].begin(step.scanInputs[i], caller, port));
     if (nested.slices[i].count() != nested.slices.front().count())
-      return invalidInput("scanned values of " + std::to_string(nested.slices.front().count()) +
-                          " and " + std::to_string(nested.slices[i].count()) + " slices");
+      return invalidInput(fmt::format("scanned values of {} and {} slices",
+                                      nested.slices.front().count(), nested.slices[i].count()));
   }
   if (nested.slices.empty())
     return internalError("a scan has nothing to scan");

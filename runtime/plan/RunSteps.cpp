@@ -3,6 +3,8 @@
 
 #include "runtime/plan/RunControlFlow.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 
 using namespace quern;
@@ -46,8 +48,8 @@ static Status runReference(const ReferenceStep &step, Frame &frame, Budget &budg
     places.push_back(frame.place(ref));
   QUERN_ASSIGN(std::vector<AnyValue> results, step.function({operands, budget, places}));
   if (results.size() != step.outputs.size())
-    return internalError("computed " + std::to_string(results.size()) + " results, planned were " +
-                         std::to_string(step.outputs.size()));
+    return internalError(
+        fmt::format("computed {} results, planned were {}", results.size(), step.outputs.size()));
   for (size_t i = 0; i < results.size(); ++i)
     QUERN_TRY(frame.store(step.outputs[i], std::move(results[i]), budget));
   return Status::ok();

@@ -1,6 +1,8 @@
 //===- ScanSlices.cpp - cutting operands, joining results -----------------===//
 #include "runtime/plan/ScanSlices.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -36,8 +38,8 @@ Status SlicedInput::begin(const ScanInput &input, const Frame &caller, const Pla
   operand = caller.operand(input.operand);
   const Tensor *tensor = operand.asTensor();
   if (!tensor || !tensor->isPresent() || tensor->rank() <= input.axis)
-    return invalidInput("the scanned value is " + operand.describe() +
-                        ", wanted a tensor with an axis " + std::to_string(input.axis));
+    return invalidInput(fmt::format("the scanned value is {}, wanted a tensor with an axis {}",
+                                    operand.describe(), input.axis));
   auto axis = static_cast<size_t>(input.axis);
   dtype = tensor->dtype();
   base = static_cast<const std::byte *>(tensor->rawData());
@@ -50,8 +52,9 @@ Status SlicedInput::begin(const ScanInput &input, const Frame &caller, const Pla
   inner = elementsBetween(sliceDims, axis, sliceDims.size());
   staging = axis > 0 && wantsAddress ? caller.resolve(input.slice) : nullptr;
   if (wantsAddress && (dtype != port.dtype || sliceDims != port.dims))
-    return internalError("a slice of " + tensor->describe() + " is passed, planned was " +
-                         std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims));
+    return internalError(fmt::format("a slice of {} is passed, planned was {} {}",
+                                     tensor->describe(), dtypeName(port.dtype),
+                                     formatDims(port.dims)));
   return Status::ok();
 }
 
@@ -87,8 +90,8 @@ Tensor::Dims StackedOutput::resultDims(int64_t rows) const {
 /// The slices are of these dims from now on.
 Status StackedOutput::setSlice(const Tensor::Dims &dims) {
   if (axis > static_cast<int64_t>(dims.size()))
-    return invalidInput("slices of shape " + formatDims(dims) + " cannot be joined along axis " +
-                        std::to_string(axis));
+    return invalidInput(
+        fmt::format("slices of shape {} cannot be joined along axis {}", formatDims(dims), axis));
   sliceDims = dims;
   outer = elementsBetween(dims, 0, static_cast<size_t>(axis));
   inner = elementsBetween(dims, static_cast<size_t>(axis), dims.size());
@@ -116,9 +119,8 @@ Status StackedOutput::begin(const ScanOutput &output, const Frame &caller, const
     base = static_cast<std::byte *>(caller.resolve(output.result.buffer));
     capacity = axis < static_cast<int64_t>(dims.size()) ? dims[static_cast<size_t>(axis)] : 0;
     if (output.result.dtype != dtype)
-      return internalError("slices of type " + std::string(dtypeName(dtype)) +
-                           " were planned to be joined as " +
-                           std::string(dtypeName(output.result.dtype)));
+      return internalError(fmt::format("slices of type {} were planned to be joined as {}",
+                                       dtypeName(dtype), dtypeName(output.result.dtype)));
   }
   if (!port.dynamic)
     QUERN_TRY(setSlice(port.dims));
@@ -130,7 +132,7 @@ Status StackedOutput::reserve(int64_t rows, Budget &budget) {
   if (rows <= capacity)
     return Status::ok();
   if (isPlaced)
-    return internalError("more slices than the " + std::to_string(capacity) + " planned");
+    return internalError(fmt::format("more slices than the {} planned", capacity));
   constexpr int64_t kFirst = 16;
   int64_t wanted = count.exactly.value_or(std::max({kFirst, rows, 2 * capacity}));
   wanted = std::max(rows, std::min(wanted, count.atMost.value_or(wanted)));
@@ -164,8 +166,8 @@ Status StackedOutput::add(int64_t number, const Frame &body, size_t output, Budg
     const AnyValue &value = body.slots[port.slot];
     const Tensor *tensor = value.asTensor();
     if (!tensor || tensor->dtype() != dtype)
-      return internalError("a slice is " + value.describe() + ", planned was " +
-                           std::string(dtypeName(dtype)));
+      return internalError(
+          fmt::format("a slice is {}, planned was {}", value.describe(), dtypeName(dtype)));
     if (!knowsSlice)
       QUERN_TRY(setSlice(tensor->dims()));
     if (tensor->dims() != sliceDims)
@@ -184,8 +186,7 @@ Status StackedOutput::finish(int64_t rows, const ScanOutput &output, Frame &call
   if (!knowsSlice)
     QUERN_TRY(setSlice(output.emptySlice));
   if (isPlaced && rows != capacity)
-    return internalError("there were " + std::to_string(rows) + " slices, planned were " +
-                         std::to_string(capacity));
+    return internalError(fmt::format("there were {} slices, planned were {}", rows, capacity));
   if (isPlaced)
     return Status::ok();
   if (rows == 0) {
