@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "quern/CompileOptions.h"
 #include "quern/CompiledModel.h"
 #include "quern/Limits.h"
 
@@ -34,26 +35,6 @@ struct InputSizes {
   std::map<std::string, int64_t> dims = {};
 };
 
-/// What runs a model: native code, or the reference kernels on the graph as it was
-/// loaded, one op after the other.
-enum class Backend { Native, Interpreter };
-
-struct CompileOptions {
-  Backend backend = Backend::Native;
-  /// "host", "baseline" or LLVM's name of a CPU.
-  std::string targetCpu = "host";
-  /// 0 to 3.
-  int optLevel = 3;
-  /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized
-  /// for runs with as many.
-  int threads = 0;
-  /// A folder, made when it is missing, for the graph after each phase and for the
-  /// kernels; none when empty.
-  std::string dumpPhasesTo = {};
-  /// The deadline is that of the call.
-  Limits limits = {};
-};
-
 /// A step of a compiled graph.
 struct StepSummary {
   std::string nodes;
@@ -64,19 +45,6 @@ struct StepSummary {
   /// Whether it is native depends on sizes that are not known.
   bool needsSizes = false;
 };
-
-struct ArtifactOptions {
-  /// FILE.so, FILE.o or FILE.a.
-  std::string outputPath;
-  /// The C header; none when empty.
-  std::string headerPath = {};
-  /// Of all C symbols; symbolPrefix of the output when empty.
-  std::string prefix = {};
-};
-
-/// A C identifier made from the name of an artefact: "out/my-model.so" gives
-/// "my_model".
-std::string symbolPrefix(const std::string &outputPath);
 
 /// A model as it was loaded. Immutable; any number of threads may use one at once,
 /// and what is made from it does not need it any more.
