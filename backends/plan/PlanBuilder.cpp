@@ -1,15 +1,12 @@
 //===- PlanBuilder.cpp - from lowered steps to a plan ---------------------===//
 #include "backends/plan/PlanBuilder.h"
 
-#include "backends/plan/MemoryPlanner.h"
-#include "backends/plan/ValuePlaces.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/StorageTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
 #include "ir/Weights.h"
-#include "runtime/lib/Budget.h"
 
 #include <set>
 #include <string_view>
@@ -24,34 +21,15 @@ public:
   PlanBuilder(func::FuncOp main, const LoweredGraph &graph, const OpLowering &lowering,
               PackedWeights &weights, const Limits &limits)
       : main(main), graph(graph), lowering(lowering), weights(weights), limits(limits),
-        places(graph) {}
+        storage(graph) {}
 
   Expected<UnlinkedPlan> build();
 
 private:
-  /// How long the storage of a base value, or a scratch buffer, is in use.
-  struct Storage {
-    int64_t first = -1, last = -1, bytes = 0;
-    /// Whose memory this one takes over, unless null.
-    Storage *inPlaceOf = nullptr;
-    /// Set for storage outside the arena.
-    std::optional<BufferRef> fixed;
-    void use(int64_t step) {
-      first = first < 0 ? step : std::min(first, step);
-      last = std::max(last, step);
-    }
-  };
-
   int64_t bytesOf(Value value) const;
   void bindPorts();
   void addCopy(Value from, uint32_t output);
   void orderOps();
-  Status useValue(Value value, int64_t first, int64_t last, const SharedText &nodes);
-  Status collectLifetimes();
-  Storage *wholeStorage(Value value);
-  Storage *overwritable(const LoweredStep &step, int64_t stepIndex);
-  void chooseInPlace();
-  Status assignArena();
   Status packWeights();
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
   Status addReferenceStep(const LoweredOp &op);
@@ -77,11 +55,7 @@ private:
   const Limits &limits;
   UnlinkedPlan result;
 
-  /// Which values lie in others' storage.
-  ValuePlaces places;
-  llvm::DenseMap<Value, Storage> storage;
-  /// Scratch buffers by (op index, scratch number).
-  std::map<std::pair<size_t, uint32_t>, Storage> scratch;
+  StorageTable storage;
   llvm::DenseMap<Value, uint32_t> slots;
   llvm::DenseMap<Value, uint32_t> constantIndex;
   std::map<const StepBuffer *, uint32_t> weightIndex;
@@ -106,15 +80,15 @@ int64_t PlanBuilder::bytesOf(Value value) const {
 void PlanBuilder::bindPorts() {
   for (auto [i, input] : llvm::enumerate(graph.part.inputs))
     if (graph.hasPlace(input) || dtypeOfValue(input) == DType::String)
-      storage[input].fixed = BufferRef{BufferRef::Space::Input, static_cast<uint32_t>(i), 0};
+      storage.fix(input, BufferRef::Space::Input, i);
   for (auto [i, value] : llvm::enumerate(graph.part.outputs)) {
     if (!graph.hasPlace(value))
       continue;
     Value base = graph.resolve(value);
-    bool canOwn = base.getDefiningOp() && !isConstant(base) && !storage.count(base) &&
+    bool canOwn = base.getDefiningOp() && !isConstant(base) && !storage.has(base) &&
                   !isa_and_nonnull<nn::NoneOp>(base.getDefiningOp());
     if (canOwn)
-      storage[base].fixed = BufferRef{BufferRef::Space::Output, static_cast<uint32_t>(i), 0};
+      storage.fix(base, BufferRef::Space::Output, i);
     else
       addCopy(value, static_cast<uint32_t>(i));
   }
@@ -130,132 +104,8 @@ void PlanBuilder::addCopy(Value from, uint32_t output) {
 }
 
 //===----------------------------------------------------------------------===//
-// Lifetimes and memory
+// Weights
 //===----------------------------------------------------------------------===//
-
-/// Notes that the steps from `first` to `last`, of `nodes`, read or write a value.
-Status PlanBuilder::useValue(Value value, int64_t first, int64_t last, const SharedText &nodes) {
-  if (nn::isNone(value) || !graph.hasPlace(value))
-    return Status::ok();
-  Value base = places.placeOf(value).base;
-  if (isConstant(base))
-    return Status::ok();
-  CheckedSize bytes = CheckedSize::product(graph.values.sizesOf(base)) *
-                      CheckedSize(dtypeBytes(dtypeOfValue(base)));
-  if (!bytes.valid())
-    return resourceLimit("a value of node '" + nodes.str() + "' is too large");
-  if (bytes.value() > limits.maxActivationBytes)
-    return Budget(limits).hold(bytes.value()).withContext("node '" + nodes.str() + "'");
-  Storage &entry = storage[base];
-  entry.bytes = bytes.value();
-  entry.use(first);
-  entry.use(last);
-  return Status::ok();
-}
-
-Status PlanBuilder::collectLifetimes() {
-  int64_t stepIndex = 0;
-  for (auto [opIndex, op] : llvm::enumerate(order)) {
-    int64_t first = stepIndex;
-    int64_t last = first + std::max<int64_t>(op->steps.size(), 1) - 1;
-    if (op->reference) {
-      for (Value operand : op->op->getOperands())
-        QUERN_TRY(useValue(operand, first, last, op->nodes));
-      for (Value value : op->op->getResults())
-        QUERN_TRY(useValue(value, first, last, op->nodes));
-    }
-    for (const LoweredStep &step : op->steps)
-      for (const StepBuffer &buffer : step.buffers)
-        if (buffer.kind == StepBuffer::Kind::Value) {
-          QUERN_TRY(useValue(buffer.value, first, last, op->nodes));
-        } else if (buffer.kind == StepBuffer::Kind::Scratch) {
-          if (!buffer.bytes.valid())
-            return resourceLimit("node '" + op->nodes.str() +
-                                 "' needs more memory than there can be");
-          Storage &entry = scratch[{opIndex, buffer.number}];
-          entry.bytes = std::max(entry.bytes, buffer.bytes.value());
-          entry.use(first);
-          entry.use(last);
-        }
-    stepIndex = last + 1;
-  }
-  for (Value passed : graph.later.inputs)
-    QUERN_TRY(useValue(passed, stepIndex, stepIndex, graph.laterNodes));
-  return Status::ok();
-}
-
-/// Where the storage of the whole of `value` is; null when it is a part of another's,
-/// or no place of this plan.
-PlanBuilder::Storage *PlanBuilder::wholeStorage(Value value) {
-  ValuePlaces::Place place = places.placeOf(value);
-  auto entry = storage.find(place.base);
-  bool isWhole =
-      entry != storage.end() && place.offset == 0 && bytesOf(value) == entry->second.bytes;
-  return isWhole ? &entry->second : nullptr;
-}
-
-/// The operand whose memory a step may write its result to, element by element, as
-/// nothing reads it afterwards.
-PlanBuilder::Storage *PlanBuilder::overwritable(const LoweredStep &step, int64_t stepIndex) {
-  auto sharesBase = [&](const StepBuffer &a, const StepBuffer &b) {
-    return b.kind == StepBuffer::Kind::Value &&
-           places.placeOf(a.value).base == places.placeOf(b.value).base;
-  };
-  for (uint32_t index : step.overwritable) {
-    const StepBuffer &buffer = step.buffers[index];
-    if (buffer.kind != StepBuffer::Kind::Value || buffer.offset != 0)
-      continue;
-    Storage *entry = wholeStorage(buffer.value);
-    if (!entry || entry->fixed || entry->last != stepIndex)
-      continue;
-    auto readers = llvm::count_if(
-        step.buffers, [&](const StepBuffer &other) { return sharesBase(buffer, other); });
-    if (readers == 1)
-      return entry;
-  }
-  return nullptr;
-}
-
-/// Decides which values take over the memory of an operand.
-void PlanBuilder::chooseInPlace() {
-  int64_t stepIndex = 0;
-  for (const LoweredOp *op : order) {
-    if (op->steps.size() == 1 && op->op->getNumResults() == 1 && !op->reference)
-      if (Storage *result = wholeStorage(op->op->getResult(0)); result && !result->fixed)
-        result->inPlaceOf = overwritable(op->steps.front(), stepIndex);
-    stepIndex += std::max<int64_t>(op->steps.size(), 1);
-  }
-}
-
-Status PlanBuilder::assignArena() {
-  chooseInPlace();
-  std::vector<Lifetime> lifetimes;
-  std::vector<Storage *> owners;
-  llvm::DenseMap<Storage *, int64_t> indices;
-  auto add = [&](Storage &entry) {
-    if (entry.fixed || entry.first < 0)
-      return;
-    auto before = indices.find(entry.inPlaceOf);
-    int64_t inPlaceOf = before == indices.end() ? -1 : before->second;
-    indices[&entry] = static_cast<int64_t>(lifetimes.size());
-    lifetimes.push_back({entry.first, entry.last, entry.bytes, inPlaceOf});
-    owners.push_back(&entry);
-  };
-  // In program order, so that equal graphs get equal plans; elided concatenations
-  // have no step, but storage.
-  for (const LoweredOp &op : graph.ops)
-    for (Value value : op.op->getResults())
-      if (auto it = storage.find(value); it != storage.end())
-        add(it->second);
-  for (auto &[key, entry] : scratch)
-    add(entry);
-  QUERN_ASSIGN(MemoryPlan memory, planMemory(lifetimes));
-  QUERN_TRY(Budget(limits).hold(memory.totalBytes));
-  for (size_t i = 0; i < owners.size(); ++i)
-    owners[i]->fixed = BufferRef{BufferRef::Space::Arena, 0, memory.offsets[i]};
-  result.plan.arenaBytes = memory.totalBytes;
-  return Status::ok();
-}
 
 Status PlanBuilder::packWeights() {
   std::vector<const StepBuffer *> buffers;
@@ -289,12 +139,11 @@ BufferRef PlanBuilder::constantRef(Value value) {
 }
 
 BufferRef PlanBuilder::refOf(Value value, int64_t offset) {
-  ValuePlaces::Place place = places.placeOf(value);
-  auto entry = storage.find(place.base);
-  bool isFixed = entry != storage.end() && entry->second.fixed;
-  if (!isFixed && !graph.hasPlace(place.base))
+  ValuePlaces::Place place = storage.placeOf(value);
+  std::optional<BufferRef> found = storage.find(place.base);
+  if (!found && !graph.hasPlace(place.base))
     return {BufferRef::Space::Dynamic, slotOf(place.base), 0};
-  BufferRef ref = isConstant(place.base) ? constantRef(place.base) : *entry->second.fixed;
+  BufferRef ref = isConstant(place.base) ? constantRef(place.base) : *found;
   ref.offset += place.offset + offset;
   return ref;
 }
@@ -310,7 +159,7 @@ BufferRef PlanBuilder::refOf(const StepBuffer &buffer, size_t opIndex) {
   case StepBuffer::Kind::Scratch:
     break;
   }
-  BufferRef ref = *scratch[{opIndex, buffer.number}].fixed;
+  BufferRef ref = storage.scratchOf(opIndex, buffer.number);
   ref.offset += buffer.offset;
   return ref;
 }
@@ -454,7 +303,7 @@ Status PlanBuilder::addOutputPorts() {
 
 void PlanBuilder::orderOps() {
   for (const LoweredOp &op : graph.ops)
-    if (!places.isElided(op.op))
+    if (!storage.isElided(op.op))
       order.push_back(&op);
   for (const LoweredOp &copy : copies)
     order.push_back(&copy);
@@ -462,8 +311,7 @@ void PlanBuilder::orderOps() {
 
 Expected<UnlinkedPlan> PlanBuilder::build() {
   bindPorts();
-  for (const LoweredOp &op : llvm::reverse(graph.ops))
-    places.placeConcat(op, [&](Value value) { return storage.count(value) > 0; });
+  storage.placeConcats();
   orderOps();
   std::set<std::string_view> known;
   for (const LoweredOp *op : order)
@@ -471,8 +319,7 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
       if (known.insert(step.kernel.key).second)
         result.kernels.push_back(step.kernel);
   QUERN_TRY(packWeights());
-  QUERN_TRY(collectLifetimes());
-  QUERN_TRY(assignArena());
+  QUERN_ASSIGN(result.plan.arenaBytes, storage.assign(order, limits));
   size_t steps = graph.later.outputs.empty() ? 0 : 1;
   for (const LoweredOp *op : order)
     steps += std::max<size_t>(op->steps.size(), 1);

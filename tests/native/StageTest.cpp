@@ -97,8 +97,8 @@ TEST(StageTest, ElementsThatTellSizes) {
   Graph graph;
   GraphValue shape = graph.input("2xi64"), x = graph.input("?xf32");
   GraphValue tall = graph.op("nn.expand", {x, shape}, "", "?x?xf32");
-  GraphValue flipped = graph.op("nn.gather", {shape, graph.weight(Tensor::ofInts({1, 0}))},
-                                "axis = 0", "2xi64");
+  GraphValue flipped =
+      graph.op("nn.gather", {shape, graph.weight(Tensor::ofInts({1, 0}))}, "axis = 0", "2xi64");
   GraphValue wide = graph.op("nn.reshape", {graph.op("nn.neg", {tall}, "", "?x?xf32"), flipped},
                              "allowzero = false", "?x?xf32");
   graph.output(graph.op("nn.matmul", {wide, tall}, "", "?x?xf32"));
@@ -124,8 +124,8 @@ TEST(StageTest, StagesOfStages) {
   GraphValue x = graph.input("?xf32");
   GraphValue first = graph.op("nn.nonzero", {x}, "", "1x?xi64");
   GraphValue picked = graph.op("nn.gather", {x, first}, "axis = 0", "1x?xf32");
-  GraphValue shifted = graph.op(
-      "nn.add", {picked, graph.constant("dense<-2.0>", "f32")}, "", "1x?xf32");
+  GraphValue shifted =
+      graph.op("nn.add", {picked, graph.constant("dense<-2.0>", "f32")}, "", "1x?xf32");
   GraphValue second = graph.op("nn.nonzero", {shifted}, "", "2x?xi64");
   graph.output(graph.op("nn.transpose", {second}, "perm = array<i64: 1, 0>", "?x2xi64"));
   graph.output(graph.op("nn.neg", {shifted}, "", "1x?xf32"));
