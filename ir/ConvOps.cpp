@@ -9,19 +9,15 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::nn::detail;
 
-/// What both convolutions check of types and attributes; gives auto_pad.
-template <typename Op> static FailureOr<AutoPad> verifyCommon(Op op) {
+/// What both convolutions check of types and attributes.
+template <typename Op> static LogicalResult verifyCommon(Op op) {
   if (failed(requireNumbers(op, op.getInput(), "input")) ||
       failed(requireSameElements(op, op.getWeights(), "weights", op.getInput())) ||
       failed(requireSameElements(op, op.getBias(), "bias", op.getInput())))
     return failure();
   if (int64_t group = op.getGroup(); group < 1)
     return op.emitOpError("group must be positive, found ") << group;
-  std::optional<AutoPad> autoPad = parseAutoPad(op.getAutoPad().str());
-  if (!autoPad)
-    return op.emitOpError("auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, found ")
-           << op.getAutoPad();
-  return *autoPad;
+  return success();
 }
 
 /// Checks the lengths of the window attributes against the spatial rank.
@@ -62,8 +58,8 @@ static LogicalResult verifyBias(const ShapeFacts &facts, Operation *op, Value bi
 // conv
 //===----------------------------------------------------------------------===//
 
-static FailureOr<Dim> convolvedDim(ConvOp op, AutoPad autoPad, int64_t i, const Dim &input,
-                                   const Dim &kernel) {
+static FailureOr<Dim> convolvedDim(ConvOp op, int64_t i, const Dim &input, const Dim &kernel) {
+  AutoPad autoPad = op.getAutoPad();
   WindowAxis axis = windowOf(op, i, input, kernel);
   if (Status status = checkWindow(axis); !status.isOk())
     return op.emitOpError(status.message());
@@ -100,8 +96,7 @@ static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Sha
 }
 
 InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
-  FailureOr<AutoPad> autoPad = verifyCommon(*this);
-  if (failed(autoPad))
+  if (failed(verifyCommon(*this)))
     return failure();
   int64_t inputBlock = getInputBlock(), outputBlock = getOutputBlock();
   if (inputBlock < 0 || outputBlock < 0)
@@ -123,7 +118,7 @@ InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
     return failure();
   DimVector dims = {(*input)[0], (*weights)[0]};
   for (int64_t i = 0; i < spatial; ++i) {
-    FailureOr<Dim> dim = convolvedDim(*this, *autoPad, i, (*input)[2 + i], (*weights)[2 + i]);
+    FailureOr<Dim> dim = convolvedDim(*this, i, (*input)[2 + i], (*weights)[2 + i]);
     if (failed(dim))
       return failure();
     dims.push_back(*dim);
@@ -142,8 +137,8 @@ InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
 // conv_transpose
 //===----------------------------------------------------------------------===//
 
-static FailureOr<Dim> transposedDim(ConvTransposeOp op, AutoPad autoPad, int64_t i,
-                                    const Dim &input, const Dim &kernel) {
+static FailureOr<Dim> transposedDim(ConvTransposeOp op, int64_t i, const Dim &input,
+                                    const Dim &kernel) {
   WindowAxis axis = windowOf(op, i, input, kernel);
   std::optional<int64_t> wanted;
   if (!op.getOutputShape().empty())
@@ -152,15 +147,15 @@ static FailureOr<Dim> transposedDim(ConvTransposeOp op, AutoPad autoPad, int64_t
     return op.emitOpError(status.message());
   if (!input.isStatic() || !kernel.isStatic())
     return wanted && *wanted >= 0 ? Dim(*wanted) : Dim();
-  Expected<int64_t> size = transposedOutputSize(axis, autoPad, op.getOutputPadding()[i], wanted);
+  Expected<int64_t> size =
+      transposedOutputSize(axis, op.getAutoPad(), op.getOutputPadding()[i], wanted);
   if (!size)
     return op.emitOpError("spatial axis ") << i << ": " << size.status().message();
   return Dim(*size);
 }
 
 InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
-  FailureOr<AutoPad> autoPad = verifyCommon(*this);
-  if (failed(autoPad))
+  if (failed(verifyCommon(*this)))
     return failure();
   Type elementType = elementTypeOf(getInput());
   std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
@@ -196,7 +191,7 @@ InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
     return failure();
   DimVector dims = {(*input)[0], outputs};
   for (int64_t i = 0; i < spatial; ++i) {
-    FailureOr<Dim> dim = transposedDim(*this, *autoPad, i, (*input)[2 + i], (*weights)[2 + i]);
+    FailureOr<Dim> dim = transposedDim(*this, i, (*input)[2 + i], (*weights)[2 + i]);
     if (failed(dim))
       return failure();
     dims.push_back(*dim);

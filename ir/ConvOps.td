@@ -4,13 +4,13 @@
 
 include "ir/NNBase.td"
 
-def NN_ConvOp : NN_Op<"conv", [NN_WideFloatsOnly]> {
+def NN_ConvOp : NN_WindowOp<"conv"> {
   let summary = "N-D convolution (cross-correlation) of NCHW data";
   let description = [{
     `input`: [N, C, spatial...]; `weights`: [M, C/group, kernel...]; `bias`: [M] or none.
     `pads` holds the begins of all spatial axes, then the ends (ONNX order); the
     importer has resolved auto_pad where shapes are static, otherwise `auto_pad`
-    is "SAME_UPPER" or "SAME_LOWER" and pads are ignored.
+    is SAME_UPPER or SAME_LOWER and pads are ignored.
 
     With `input_block` = b > 0 the input is [N, C/b, spatial..., b]; with
     `output_block` = b > 0 the result is [N, M/b, spatial..., b]. Weights stay
@@ -18,7 +18,7 @@ def NN_ConvOp : NN_Op<"conv", [NN_WideFloatsOnly]> {
   }];
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
     DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
-    NN_IntAttr:$group, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad,
+    NN_IntAttr:$group, NN_DefaultAutoPad:$auto_pad,
     DefaultValuedAttr<NN_IntAttr, "0">:$input_block, DefaultValuedAttr<NN_IntAttr, "0">:$output_block);
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = [{
@@ -27,7 +27,7 @@ def NN_ConvOp : NN_Op<"conv", [NN_WideFloatsOnly]> {
   }];
 }
 
-def NN_ConvTransposeOp : NN_Op<"conv_transpose", [NN_WideFloatsOnly]> {
+def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose"> {
   let summary = "N-D transposed convolution of NCHW data";
   let description = [{
     `input`: [N, C, spatial...]; `weights`: [C, M/group, kernel...]; `bias`: [M] or none.
@@ -37,7 +37,7 @@ def NN_ConvTransposeOp : NN_Op<"conv_transpose", [NN_WideFloatsOnly]> {
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
     DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
     DenseI64ArrayAttr:$output_padding, DenseI64ArrayAttr:$output_shape, NN_IntAttr:$group,
-    DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad);
+    NN_DefaultAutoPad:$auto_pad);
   let results = (outs NN_Tensor:$result);
 }
 

@@ -307,16 +307,14 @@ static FailureOr<Dim> paddedDim(PadOp op, int64_t axis, const Dim &dim, int64_t 
   if (size < 0)
     return op.emitOpError("pads ") << begin << " and " << end << " crop more than the "
                                    << dim.size() << " elements of axis " << axis;
-  if (op.getMode() != "constant" && dim.size() == 0 && size > 0)
+  if (op.getMode() != PadMode::Constant && dim.size() == 0 && size > 0)
     return op.emitOpError("mode ")
-           << op.getMode() << " has no element to repeat along axis " << axis;
+           << nameOf(op.getMode()) << " has no element to repeat along axis " << axis;
   return Dim(size);
 }
 
 InferredTypes PadOp::inferResultTypes(const ShapeFacts &facts) {
   Type elementType = elementTypeOf(getInput());
-  if (getMode() != "constant" && getMode() != "reflect" && getMode() != "edge")
-    return emitOpError("mode must be constant, reflect or edge, found '") << getMode() << "'";
   if (failed(requireIndices(facts, *this, getPads(), "pads", /*maxRank=*/1)) ||
       failed(requireSameElements(*this, getValue(), "value", getInput())))
     return failure();
@@ -367,22 +365,9 @@ InferredTypes GatherOp::inferResultTypes(const ShapeFacts &facts) {
 //===----------------------------------------------------------------------===//
 
 static LogicalResult verifyResizeAttributes(ResizeOp op) {
-  auto oneOf = [&](StringRef name, StringRef found, ArrayRef<StringRef> allowed) -> LogicalResult {
-    if (llvm::is_contained(allowed, found))
-      return success();
-    return op.emitOpError() << name << " must be one of " << llvm::join(allowed, ", ")
-                            << ", found '" << found << "'";
-  };
-  if (failed(oneOf("mode", op.getMode(), {"nearest", "linear", "cubic"})) ||
-      failed(oneOf("coordinate_transformation_mode", op.getCoordinateTransformationMode(),
-                   {"half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
-                    "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"})) ||
-      failed(oneOf("nearest_mode", op.getNearestMode(),
-                   {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"})))
-    return failure();
   if (isNone(op.getScales()) == isNone(op.getSizes()))
     return op.emitOpError("exactly one of scales and sizes must be given");
-  bool crops = op.getCoordinateTransformationMode() == "tf_crop_and_resize";
+  bool crops = op.getCoordinateTransformationMode() == ResizeCoordinates::TfCropAndResize;
   if (crops && isNone(op.getRoi()))
     return op.emitOpError("tf_crop_and_resize needs roi");
   return success();
@@ -442,7 +427,7 @@ InferredTypes ResizeOp::inferResultTypes(const ShapeFacts &facts) {
     return rankedResult(*this, Shape::fromSizes(*sizes), elementType);
   }
   std::optional<Tensor> scales = facts.tensorOf(getScales());
-  bool crops = getCoordinateTransformationMode() == "tf_crop_and_resize";
+  bool crops = getCoordinateTransformationMode() == ResizeCoordinates::TfCropAndResize;
   if (!scales || scales->dtype() != DType::Float32 || crops)
     return resultOfRank(*this, rank, elementType);
   for (int64_t i = 0; i < rank; ++i) {

@@ -82,10 +82,11 @@ def NN_TileOp : NN_Op<"tile"> {
 }
 
 def NN_PadOp : NN_Op<"pad"> {
-  let summary = "`pads`: begins of all axes, then ends (negative crops); mode constant, reflect, edge";
+  let summary = "`pads`: begins of all axes, then ends (negative crops)";
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$pads, NN_OptionalTensor:$value,
-    StrAttr:$mode);
+    NN_PadModeAttr:$mode);
   let results = (outs NN_Tensor:$result);
+  let assemblyFormat = "`` $mode operands attr-dict `:` functional-type(operands, results)";
 }
 
 def NN_GatherOp : NN_Op<"gather", [NN_AxisOpInterface]> {
@@ -134,12 +135,16 @@ def NN_NonZeroOp : NN_Op<"nonzero"> {
 }
 
 def NN_ResizeOp : NN_Op<"resize"> {
-  let summary = "ONNX Resize (nearest, linear, cubic); exactly one of scales and sizes is given";
+  let summary = "ONNX Resize; exactly one of scales and sizes is given";
   let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$roi, NN_OptionalTensor:$scales,
-    NN_OptionalTensor:$sizes, StrAttr:$mode, StrAttr:$coordinate_transformation_mode,
-    StrAttr:$nearest_mode, F64Attr:$cubic_coeff_a, BoolAttr:$exclude_outside,
-    F64Attr:$extrapolation_value);
+    NN_OptionalTensor:$sizes, NN_ResizeModeAttr:$mode,
+    NN_ResizeCoordinatesAttr:$coordinate_transformation_mode, NN_NearestModeAttr:$nearest_mode,
+    F64Attr:$cubic_coeff_a, BoolAttr:$exclude_outside, F64Attr:$extrapolation_value);
   let results = (outs NN_Tensor:$result);
+  let assemblyFormat = [{
+    `` $mode `(` `` $coordinate_transformation_mode `,` `` $nearest_mode `)` operands attr-dict `:`
+    functional-type(operands, results)
+  }];
 }
 
 #endif // QUERN_IR_DATAMOVEMENTOPS_TD

@@ -59,6 +59,31 @@ def NN_IntAttr : TypedSignlessIntegerAttrBase<I64, "int64_t", "64-bit integer">;
 /// A dimension; negative counts from the end (see AxisOpInterface).
 def NN_AxisAttr : TypedSignlessIntegerAttrBase<I64, "int64_t", "dimension">;
 
+class NN_EnumParameter<string type> : AttrParameter<type, "a value of " # type> {
+  let parser = "::quern::nn::detail::parseEnum<" # type # ">($_parser)";
+  let printer = "$_printer << ::quern::nameOf($_self)";
+}
+/// A value of an enumeration of runtime/reference/Enumerations.h, which has the only
+/// list of its values and their names. `#nn<reduce_kind sum>`, in an op's format `sum`.
+class NN_EnumAttr<string enumeration, string mnemonic_>
+    : AttrDef<NN_Dialect, enumeration> {
+  let mnemonic = mnemonic_;
+  let parameters = (ins NN_EnumParameter<"::quern::" # enumeration>:$value);
+  let assemblyFormat = "$value";
+  let returnType = "::quern::" # enumeration;
+  let convertFromStorage = "$_self.getValue()";
+  let constBuilderCall = "::quern::nn::" # enumeration # "Attr::get($_builder.getContext(), $0)";
+}
+def NN_AutoPadAttr : NN_EnumAttr<"AutoPad", "auto_pad">;
+def NN_ReduceKindAttr : NN_EnumAttr<"ReduceKind", "reduce_kind">;
+def NN_PadModeAttr : NN_EnumAttr<"PadMode", "pad_mode">;
+def NN_ResizeModeAttr : NN_EnumAttr<"ResizeMode", "resize_mode">;
+def NN_ResizeCoordinatesAttr : NN_EnumAttr<"ResizeCoordinates", "resize_coordinates">;
+def NN_NearestModeAttr : NN_EnumAttr<"NearestMode", "nearest_mode">;
+
+/// `auto_pad` of an op with a window: its padding where shapes did not tell yet.
+def NN_DefaultAutoPad : DefaultValuedAttr<NN_AutoPadAttr, "::quern::AutoPad::NotSet">;
+
 /// Any ranked or unranked tensor.
 def NN_Tensor : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor]>;
 /// A tensor operand that may be left out (`nn.none`).
@@ -73,6 +98,13 @@ def NN_WideFloatsOnly : NativeOpTrait<"WideFloatsOnly"> {
 class NN_Op<string mnemonic, list<Trait> traits = []>
     : Op<NN_Dialect, mnemonic, traits # [DeclareOpInterfaceMethods<NN_GraphOpInterface>, Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+/// An op with `auto_pad`.
+class NN_WindowOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
+  let assemblyFormat = [{
+    operands (`auto_pad` `=` `` $auto_pad^)? attr-dict `:` functional-type(operands, results)
+  }];
 }
 
 #endif // QUERN_IR_NNBASE_TD

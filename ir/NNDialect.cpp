@@ -3,6 +3,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -11,6 +12,20 @@ using namespace quern::nn;
 
 #include "ir/NNDialect.cpp.inc"
 #include "ir/NNInterfaces.cpp.inc"
+
+namespace quern::nn::detail {
+/// A value of an enumeration by its name.
+template <typename E> static FailureOr<E> parseEnum(AsmParser &parser) {
+  StringRef name;
+  SMLoc where = parser.getCurrentLocation();
+  if (parser.parseKeyword(&name))
+    return failure();
+  if (std::optional<E> value = enumNamed<E>(name))
+    return *value;
+  return parser.emitError(where) << "must be one of " << llvm::join(ArrayRef(kEnumNames<E>), ", ")
+                                 << ", found " << name;
+}
+} // namespace quern::nn::detail
 
 #define GET_ATTRDEF_CLASSES
 #include "ir/NNAttributes.cpp.inc"

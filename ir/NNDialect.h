@@ -7,6 +7,7 @@
 #include "ir/SymbolNames.h"
 #include "ir/Types.h"
 #include "ir/WeightStore.h"
+#include "runtime/reference/Enumerations.h"
 #include "runtime/reference/ScalarMath.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"

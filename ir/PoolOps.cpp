@@ -13,13 +13,13 @@ namespace {
 struct PoolWindow {
   ArrayRef<int64_t> kernel, strides, dilations, pads;
   bool ceilMode;
-  StringRef autoPad;
+  AutoPad autoPad;
   int64_t block;
 };
 } // namespace
 
 /// Checks the attributes that do not depend on the input's shape.
-static FailureOr<AutoPad> verifyWindow(Operation *op, const PoolWindow &w) {
+static LogicalResult verifyWindow(Operation *op, const PoolWindow &w) {
   size_t spatial = w.kernel.size();
   if (spatial < 1)
     return op->emitOpError("kernel must not be empty");
@@ -27,15 +27,10 @@ static FailureOr<AutoPad> verifyWindow(Operation *op, const PoolWindow &w) {
     return op->emitOpError("strides, dilations and pads must have ")
            << spatial << ", " << spatial << " and " << 2 * spatial << " entries, found "
            << w.strides.size() << ", " << w.dilations.size() << " and " << w.pads.size();
-  std::optional<AutoPad> autoPad = parseAutoPad(w.autoPad.str());
-  if (!autoPad)
-    return op->emitOpError("auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, found ")
-           << w.autoPad;
-  return *autoPad;
+  return success();
 }
 
-static FailureOr<Dim> pooledDim(Operation *op, const PoolWindow &w, AutoPad autoPad, size_t i,
-                                const Dim &input) {
+static FailureOr<Dim> pooledDim(Operation *op, const PoolWindow &w, size_t i, const Dim &input) {
   WindowAxis axis{.input = input.isStatic() ? input.size() : 1,
                   .kernel = w.kernel[i],
                   .stride = w.strides[i],
@@ -46,18 +41,18 @@ static FailureOr<Dim> pooledDim(Operation *op, const PoolWindow &w, AutoPad auto
     return op->emitOpError(status.message());
   int64_t extent = windowExtent(axis);
   // A window that lies in the padding has no maximum and no average.
-  if (autoPad == AutoPad::NotSet && std::max(axis.padBegin, axis.padEnd) >= extent)
+  if (w.autoPad == AutoPad::NotSet && std::max(axis.padBegin, axis.padEnd) >= extent)
     return op->emitOpError("pads must be smaller than the window of ")
            << extent << " elements, found " << std::max(axis.padBegin, axis.padEnd);
   if (!input.isStatic()) {
-    bool same = autoPad == AutoPad::SameUpper || autoPad == AutoPad::SameLower;
-    int64_t padding = autoPad == AutoPad::Valid ? 0 : axis.padBegin + axis.padEnd;
+    bool same = w.autoPad == AutoPad::SameUpper || w.autoPad == AutoPad::SameLower;
+    int64_t padding = w.autoPad == AutoPad::Valid ? 0 : axis.padBegin + axis.padEnd;
     if (input.isUnknown() || (w.ceilMode && axis.stride != 1 && !same))
       return Dim();
     return same ? ceilDiv(input, axis.stride)
                 : floorDiv(input + Dim(padding) - Dim(extent), axis.stride) + Dim(1);
   }
-  Expected<int64_t> size = windowOutputSize(axis, autoPad, w.ceilMode);
+  Expected<int64_t> size = windowOutputSize(axis, w.autoPad, w.ceilMode);
   if (!size)
     return op->emitOpError("spatial axis ") << i << ": " << size.status().message();
   return Dim(*size);
@@ -87,13 +82,13 @@ static LogicalResult verifyInput(const ShapeFacts &facts, Operation *op, Value i
 
 static InferredTypes inferWindowed(Operation *op, Value input, const PoolWindow &w,
                                    const ShapeFacts &facts) {
-  FailureOr<AutoPad> autoPad = verifyWindow(op, w);
-  if (failed(autoPad) || failed(verifyInput(facts, op, input, w.block, w.kernel.size())))
+  if (failed(verifyWindow(op, w)) ||
+      failed(verifyInput(facts, op, input, w.block, w.kernel.size())))
     return failure();
   int64_t rank = w.kernel.size() + 2 + (w.block > 0);
   Shape shape = facts.shapeOf(input).value_or(unknownShape(rank));
   for (size_t i = 0; i < w.kernel.size(); ++i) {
-    FailureOr<Dim> dim = pooledDim(op, w, *autoPad, i, shape[2 + i]);
+    FailureOr<Dim> dim = pooledDim(op, w, i, shape[2 + i]);
     if (failed(dim))
       return failure();
     shape[2 + i] = *dim;

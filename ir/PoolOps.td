@@ -6,40 +6,47 @@ include "ir/NNBase.td"
 
 /// Pooling of [N, C, spatial...] data; with `block` = b > 0 input and result are
 /// [N, C/b, spatial..., b].
-class NN_BlockablePoolOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
-  let results = (outs NN_Tensor:$result);
-  let extraClassDeclaration = [{
+def NN_BlockablePool {
+  code declaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
     ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
   }];
 }
-
-def NN_MaxPoolOp : NN_BlockablePoolOp<"max_pool"> {
-  let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
-    DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
-    DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad, DefaultValuedAttr<NN_IntAttr, "0">:$block);
+class NN_WindowPoolOp<string mnemonic> : NN_WindowOp<mnemonic> {
+  let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = NN_BlockablePool.declaration;
+}
+class NN_GlobalPoolOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
+  let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = NN_BlockablePool.declaration;
 }
 
-def NN_AveragePoolOp : NN_BlockablePoolOp<"average_pool"> {
+def NN_MaxPoolOp : NN_WindowPoolOp<"max_pool"> {
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
-    BoolAttr:$count_include_pad, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad,
+    NN_DefaultAutoPad:$auto_pad, DefaultValuedAttr<NN_IntAttr, "0">:$block);
+}
+
+def NN_AveragePoolOp : NN_WindowPoolOp<"average_pool"> {
+  let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
+    DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
+    BoolAttr:$count_include_pad, NN_DefaultAutoPad:$auto_pad,
     DefaultValuedAttr<NN_IntAttr, "0">:$block);
 }
 
-def NN_GlobalAveragePoolOp : NN_BlockablePoolOp<"global_average_pool"> {
+def NN_GlobalAveragePoolOp : NN_GlobalPoolOp<"global_average_pool"> {
   let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<NN_IntAttr, "0">:$block);
 }
 
-def NN_GlobalMaxPoolOp : NN_BlockablePoolOp<"global_max_pool"> {
+def NN_GlobalMaxPoolOp : NN_GlobalPoolOp<"global_max_pool"> {
   let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<NN_IntAttr, "0">:$block);
 }
 
-def NN_MaxPoolWithIndicesOp : NN_Op<"max_pool_with_indices", [NN_WideFloatsOnly]> {
+def NN_MaxPoolWithIndicesOp : NN_WindowOp<"max_pool_with_indices"> {
   let summary = "max pooling that also gives the flat index of each maximum (int64)";
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
-    NN_IntAttr:$storage_order, DefaultValuedStrAttr<StrAttr, "NOTSET">:$auto_pad);
+    NN_IntAttr:$storage_order, NN_DefaultAutoPad:$auto_pad);
   let results = (outs NN_Tensor:$result, NN_Tensor:$indices);
 }
 

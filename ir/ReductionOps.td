@@ -7,13 +7,13 @@ include "ir/NNBase.td"
 def NN_ReduceOp : NN_Op<"reduce", [NN_WideFloatsOnly]> {
   let summary = "reduces the dimensions in `axes`";
   let description = [{
-    `kind`: sum, mean, max, min, prod, l1, l2, log_sum, log_sum_exp, sum_square.
     `axes`: integer vector, negative counts from the end; none or empty reduces all,
     unless `noop_with_empty_axes`.
   }];
-  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$axes, StrAttr:$kind,
+  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$axes, NN_ReduceKindAttr:$kind,
     BoolAttr:$keepdims, BoolAttr:$noop_with_empty_axes);
   let results = (outs NN_Tensor:$result);
+  let assemblyFormat = "`` $kind operands attr-dict `:` functional-type(operands, results)";
   let extraClassDeclaration = [{
     /// The dimensions that are reduced, counted from the front, in ascending order;
     /// nullopt while they or the rank of the input are unknown.

@@ -5,6 +5,8 @@
 #include "ir/Types.h"
 #include "runtime/reference/Evaluator.h"
 
+#include "llvm/ADT/TypeSwitch.h"
+
 #include <algorithm>
 
 using namespace quern;
@@ -18,6 +20,14 @@ using ValuesOrError = Expected<std::vector<AnyValue>>;
 // Attributes
 //===----------------------------------------------------------------------===//
 
+/// The number of an enumeration's value; nullopt for other attributes.
+static std::optional<int64_t> enumValue(mlir::Attribute attr) {
+  return llvm::TypeSwitch<mlir::Attribute, std::optional<int64_t>>(attr)
+      .Case<AutoPadAttr, ReduceKindAttr, PadModeAttr, ResizeModeAttr, ResizeCoordinatesAttr,
+            NearestModeAttr>([](auto value) { return static_cast<int64_t>(value.getValue()); })
+      .Default([](mlir::Attribute) { return std::nullopt; });
+}
+
 /// The value of an attribute without MLIR; nullopt for kinds no nn op has.
 static std::optional<Attributes::Value> convertAttribute(mlir::Attribute attr) {
   if (auto flag = llvm::dyn_cast<mlir::BoolAttr>(attr))
@@ -26,6 +36,8 @@ static std::optional<Attributes::Value> convertAttribute(mlir::Attribute attr) {
     return integer.getValue().getSExtValue();
   if (auto real = llvm::dyn_cast<mlir::FloatAttr>(attr))
     return real.getValueAsDouble();
+  if (std::optional<int64_t> value = enumValue(attr))
+    return *value;
   if (auto text = llvm::dyn_cast<mlir::StringAttr>(attr))
     return text.getValue().str();
   if (auto integers = llvm::dyn_cast<mlir::DenseI64ArrayAttr>(attr))

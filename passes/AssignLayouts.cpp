@@ -128,7 +128,7 @@ struct BlockConv : OpRewritePattern<ConvOp> {
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
     if (op.getInputBlock() != 0 || op.getOutputBlock() != 0)
       return rewriter.notifyMatchFailure(op, "is blocked already");
-    if (op.getAutoPad() != "NOTSET")
+    if (op.getAutoPad() != AutoPad::NotSet)
       return rewriter.notifyMatchFailure(op, "padding depends on the shape");
     if (!isPackable(op.getWeights()) || !isPackable(op.getBias()))
       return rewriter.notifyMatchFailure(op, "weights that are not constant cannot be packed");

@@ -280,7 +280,7 @@ template <typename Op, typename GlobalOp> struct MakePoolGlobal : OpRewritePatte
     if (!input || op.getBlock() != 0 || input.getShape().drop_front(2) != op.getKernel())
       return rewriter.notifyMatchFailure(op, "the window is not the whole image");
     auto isZero = [](int64_t v) { return v == 0; };
-    if (op.getAutoPad() != "NOTSET" || !llvm::all_of(op.getPads(), isZero))
+    if (op.getAutoPad() != AutoPad::NotSet || !llvm::all_of(op.getPads(), isZero))
       return rewriter.notifyMatchFailure(op, "the image is padded");
     if (!llvm::all_of(op.getDilations(), [](int64_t d) { return d == 1; }))
       return rewriter.notifyMatchFailure(op, "the window is dilated");
@@ -298,7 +298,7 @@ struct MakeReducePool : OpRewritePattern<ReduceOp> {
     RankedTensorType result = staticType(op.getResult());
     if (!input || !result || input.getRank() < 3 || !isa<FloatType>(input.getElementType()))
       return rewriter.notifyMatchFailure(op, "not a static float image");
-    if (op.getKind() != "mean" && op.getKind() != "max")
+    if (op.getKind() != ReduceKind::Mean && op.getKind() != ReduceKind::Max)
       return rewriter.notifyMatchFailure(op, "no pool has this kind");
     std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions(TypeFacts());
     if (!dimensions)
@@ -311,7 +311,7 @@ struct MakeReducePool : OpRewritePattern<ReduceOp> {
     pooled[1] = input.getDimSize(1);
     auto type = RankedTensorType::get(pooled, input.getElementType());
     Value pool =
-        op.getKind() == "mean"
+        op.getKind() == ReduceKind::Mean
             ? Value(rewriter.create<GlobalAveragePoolOp>(op.getLoc(), type, op.getInput(), 0))
             : Value(rewriter.create<GlobalMaxPoolOp>(op.getLoc(), type, op.getInput(), 0));
     if (!op.getKeepdims())

@@ -51,6 +51,14 @@ public:
   /// A float or an int attribute.
   double getNumber(std::string_view name, double otherwise);
   std::string getString(std::string_view name, std::optional<std::string> otherwise = std::nullopt);
+  /// A value of an enumeration by its name; any other is refused.
+  template <typename E> E getEnum(std::string_view name, E otherwise) {
+    std::string text = getString(name, std::string(nameOf(otherwise)));
+    std::optional<E> value = enumNamed<E>(text);
+    if (!value)
+      unsupported(std::string(name) + " '" + text + "'");
+    return value.value_or(otherwise);
+  }
   std::vector<int64_t> getInts(std::string_view name);
   std::vector<float> getFloats(std::string_view name);
   std::vector<std::string> getStrings(std::string_view name);

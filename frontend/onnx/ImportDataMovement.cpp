@@ -126,16 +126,11 @@ static void importNonZero(NodeImport &node) {
 // Pad
 //===----------------------------------------------------------------------===//
 
-static std::string readPadMode(NodeImport &node) {
-  std::string mode = node.getString("mode", "constant");
-  if (mode != "constant" && mode != "reflect" && mode != "edge")
-    node.unsupported("mode '" + mode + "'");
-  return mode;
-}
+static PadMode readPadMode(NodeImport &node) { return node.getEnum("mode", PadMode::Constant); }
 
 /// Pad of opset 2: pads and value are attributes.
 static void importPadV2(NodeImport &node) {
-  std::string mode = readPadMode(node);
+  PadMode mode = readPadMode(node);
   std::vector<int64_t> pads = node.getInts("pads");
   double value = node.getFloat("value", 0);
   if (pads.empty())
@@ -171,7 +166,7 @@ static Value padsOfAllAxes(NodeImport &node) {
 }
 
 static void importPad(NodeImport &node) {
-  std::string mode = readPadMode(node);
+  PadMode mode = readPadMode(node);
   Value pads = padsOfAllAxes(node);
   node.setOutput(0, node.create<nn::PadOp>(node.input(0), pads, node.input(2), mode));
 }

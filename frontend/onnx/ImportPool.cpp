@@ -18,7 +18,7 @@ static PoolWindow readPoolWindow(NodeImport &node) {
   if (window.kernel.empty())
     node.invalid("required attribute 'kernel_shape' is missing");
   // SAME_* fixes the output size: there is nothing left to round.
-  if (window.autoPad != "NOTSET")
+  if (window.autoPad != AutoPad::NotSet)
     window.ceilMode = false;
   resolveAutoPad(window, node.inputShape(0));
   return window;

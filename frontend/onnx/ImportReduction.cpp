@@ -9,7 +9,7 @@ using namespace quern::onnx;
 
 /// Builds `nn.reduce`. The axes became an operand in opset `axesInput`, an
 /// attribute before; absent axes mean all.
-static void importReduce(NodeImport &node, llvm::StringRef kind, int64_t axesInput) {
+static void importReduce(NodeImport &node, ReduceKind kind, int64_t axesInput) {
   bool keepDims = node.getBool("keepdims", true);
   bool noopWithEmptyAxes = false;
   mlir::Value axes = node.input(1);
@@ -25,16 +25,20 @@ static void importReduce(NodeImport &node, llvm::StringRef kind, int64_t axesInp
                  node.create<nn::ReduceOp>(node.input(0), axes, kind, keepDims, noopWithEmptyAxes));
 }
 
-static void importReduceSum(NodeImport &node) { importReduce(node, "sum", 13); }
-static void importReduceMean(NodeImport &node) { importReduce(node, "mean", 18); }
-static void importReduceMax(NodeImport &node) { importReduce(node, "max", 18); }
-static void importReduceMin(NodeImport &node) { importReduce(node, "min", 18); }
-static void importReduceProd(NodeImport &node) { importReduce(node, "prod", 18); }
-static void importReduceL1(NodeImport &node) { importReduce(node, "l1", 18); }
-static void importReduceL2(NodeImport &node) { importReduce(node, "l2", 18); }
-static void importReduceLogSum(NodeImport &node) { importReduce(node, "log_sum", 18); }
-static void importReduceLogSumExp(NodeImport &node) { importReduce(node, "log_sum_exp", 18); }
-static void importReduceSumSquare(NodeImport &node) { importReduce(node, "sum_square", 18); }
+static void importReduceSum(NodeImport &node) { importReduce(node, ReduceKind::Sum, 13); }
+static void importReduceMean(NodeImport &node) { importReduce(node, ReduceKind::Mean, 18); }
+static void importReduceMax(NodeImport &node) { importReduce(node, ReduceKind::Max, 18); }
+static void importReduceMin(NodeImport &node) { importReduce(node, ReduceKind::Min, 18); }
+static void importReduceProd(NodeImport &node) { importReduce(node, ReduceKind::Prod, 18); }
+static void importReduceL1(NodeImport &node) { importReduce(node, ReduceKind::L1, 18); }
+static void importReduceL2(NodeImport &node) { importReduce(node, ReduceKind::L2, 18); }
+static void importReduceLogSum(NodeImport &node) { importReduce(node, ReduceKind::LogSum, 18); }
+static void importReduceLogSumExp(NodeImport &node) {
+  importReduce(node, ReduceKind::LogSumExp, 18);
+}
+static void importReduceSumSquare(NodeImport &node) {
+  importReduce(node, ReduceKind::SumSquare, 18);
+}
 
 /// Before opset 13 softmax worked on all dimensions from `axis` on together.
 template <typename Op> static void importSoftmax(NodeImport &node) {

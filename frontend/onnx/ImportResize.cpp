@@ -9,28 +9,20 @@ using namespace quern::onnx;
 using llvm::APFloat;
 using mlir::Value;
 
-/// Refuses a value that is none of `known`.
-static void requireOneOf(NodeImport &node, const char *attribute, const std::string &value,
-                         std::initializer_list<std::string_view> known) {
-  if (std::find(known.begin(), known.end(), value) == known.end())
-    node.unsupported(fmt::format("{} '{}'", attribute, value));
-}
-
 /// The mode; before opset 11 "linear" could also be written "bilinear".
-static std::string readMode(NodeImport &node) {
-  std::string mode = node.getString("mode", "nearest");
-  if (node.opset() < 11 && mode == "bilinear")
-    mode = "linear";
-  requireOneOf(node, "mode", mode, {"nearest", "linear", "cubic"});
-  return mode;
+static ResizeMode readMode(NodeImport &node) {
+  if (node.opset() < 11 && node.getString("mode", "nearest") == "bilinear")
+    return ResizeMode::Linear;
+  return node.getEnum("mode", ResizeMode::Nearest);
 }
 
 /// Upsample, and Resize of opset 10, scale without an offset and round down.
 static void importAsymmetric(NodeImport &node, Value scales) {
   Value none = node.graph().none;
-  std::string mode = readMode(node);
-  node.setOutput(0, node.create<nn::ResizeOp>(node.input(0), none, scales, none, mode, "asymmetric",
-                                              "floor", APFloat(-0.75), false, APFloat(0.0)));
+  ResizeMode mode = readMode(node);
+  node.setOutput(0, node.create<nn::ResizeOp>(node.input(0), none, scales, none, mode,
+                                              ResizeCoordinates::Asymmetric, NearestMode::Floor,
+                                              APFloat(-0.75), false, APFloat(0.0)));
 }
 
 static void importUpsampleV7(NodeImport &node) {
@@ -62,26 +54,23 @@ static void refuseNewerAttributes(NodeImport &node) {
 }
 
 static void importResize(NodeImport &node) {
-  std::string mode = readMode(node);
-  std::string transformation = node.getString("coordinate_transformation_mode", "half_pixel");
-  std::string nearest = node.getString("nearest_mode", "round_prefer_floor");
+  ResizeMode mode = readMode(node);
+  auto coordinates = node.getEnum("coordinate_transformation_mode", ResizeCoordinates::HalfPixel);
+  NearestMode nearest = node.getEnum("nearest_mode", NearestMode::RoundPreferFloor);
   double cubicCoeff = node.getFloat("cubic_coeff_a", -0.75);
   bool excludeOutside = node.getBool("exclude_outside", false);
   double extrapolation = node.getFloat("extrapolation_value", 0);
-  requireOneOf(node, "coordinate_transformation_mode", transformation,
-               {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
-                "tf_crop_and_resize", "tf_half_pixel_for_nn"});
-  requireOneOf(node, "nearest_mode", nearest,
-               {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"});
+  if (coordinates == ResizeCoordinates::HalfPixelSymmetric && node.opset() < 19)
+    node.unsupported("coordinate_transformation_mode 'half_pixel_symmetric' before opset 19");
   if (node.opset() >= 18)
     refuseNewerAttributes(node);
-  Value roi = transformation == "tf_crop_and_resize" ? node.input(1) : node.graph().none;
+  Value roi = coordinates == ResizeCoordinates::TfCropAndResize ? node.input(1) : node.graph().none;
   Value scales = inputUnlessEmpty(node, 2), sizes = inputUnlessEmpty(node, 3);
   if (nn::isNone(scales) == nn::isNone(sizes))
     return node.invalid("exactly one of scales and sizes must be given");
-  node.setOutput(0, node.create<nn::ResizeOp>(node.input(0), roi, scales, sizes, mode,
-                                              transformation, nearest, APFloat(cubicCoeff),
-                                              excludeOutside, APFloat(extrapolation)));
+  node.setOutput(0, node.create<nn::ResizeOp>(node.input(0), roi, scales, sizes, mode, coordinates,
+                                              nearest, APFloat(cubicCoeff), excludeOutside,
+                                              APFloat(extrapolation)));
 }
 
 std::span<const OpsetRow> quern::onnx::resizeImports() {

@@ -63,6 +63,15 @@ static std::vector<int64_t> readAxesList(NodeImport &node, const char *name, int
   return values;
 }
 
+/// Old exporters also leave it empty.
+static AutoPad readAutoPad(NodeImport &node) {
+  std::string text = node.getString("auto_pad", "");
+  std::optional<AutoPad> autoPad = text.empty() ? AutoPad::NotSet : enumNamed<AutoPad>(text);
+  if (!autoPad)
+    node.invalid("attribute 'auto_pad': unknown value '" + text + "'");
+  return autoPad.value_or(AutoPad::NotSet);
+}
+
 Window quern::onnx::readWindow(NodeImport &node, const std::optional<Shape> &weights) {
   Window window;
   window.kernel = node.getInts("kernel_shape");
@@ -82,34 +91,29 @@ Window quern::onnx::readWindow(NodeImport &node, const std::optional<Shape> &wei
   window.strides = readAxesList(node, "strides", count, 1, 1);
   window.dilations = readAxesList(node, "dilations", count, 1, 1);
   window.pads = readAxesList(node, "pads", 2 * count, 0, 0);
-  std::string autoPad = node.getString("auto_pad", "NOTSET");
-  if (autoPad == "VALID")
+  window.autoPad = readAutoPad(node);
+  if (window.autoPad != AutoPad::NotSet)
     window.pads.assign(2 * count, 0);
-  else if (autoPad == "SAME_UPPER" || autoPad == "SAME_LOWER")
-    window.autoPad = autoPad;
-  else if (autoPad != "NOTSET" && !autoPad.empty())
-    node.invalid("attribute 'auto_pad': unknown value '" + autoPad + "'");
-  if (window.autoPad != "NOTSET")
-    window.pads.assign(2 * count, 0);
+  if (window.autoPad == AutoPad::Valid)
+    window.autoPad = AutoPad::NotSet;
   return window;
 }
 
 void quern::onnx::resolveAutoPad(Window &window, const std::optional<Shape> &input) {
   int64_t axes = static_cast<int64_t>(window.kernel.size());
-  if (window.autoPad == "NOTSET" || axes == 0 || !input || input->rank() != axes + 2)
+  if (window.autoPad == AutoPad::NotSet || axes == 0 || !input || input->rank() != axes + 2)
     return;
-  std::optional<AutoPad> autoPad = parseAutoPad(window.autoPad);
   std::vector<int64_t> pads(2 * axes, 0);
   for (int64_t i = 0; i < axes; ++i) {
     const Dim &dim = (*input)[2 + i];
     if (!dim.isStatic() || dim.size() == 0)
       return;
     WindowAxis axis{dim.size(), window.kernel[i], window.strides[i], window.dilations[i]};
-    if (!windowOutputSize(axis, *autoPad, /*ceilMode=*/false))
+    if (!windowOutputSize(axis, window.autoPad, /*ceilMode=*/false))
       return;
     pads[i] = axis.padBegin;
     pads[axes + i] = axis.padEnd;
   }
   window.pads = std::move(pads);
-  window.autoPad = "NOTSET";
+  window.autoPad = AutoPad::NotSet;
 }

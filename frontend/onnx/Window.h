@@ -2,10 +2,10 @@
 #pragma once
 
 #include "ir/Shape.h"
+#include "runtime/reference/Enumerations.h"
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace quern::onnx {
@@ -19,8 +19,8 @@ struct Window {
   std::vector<int64_t> dilations;
   /// Begins of all spatial axes, then ends.
   std::vector<int64_t> pads;
-  /// "NOTSET"; or "SAME_UPPER" and "SAME_LOWER" when pads are not yet known.
-  std::string autoPad = "NOTSET";
+  /// NotSet; or SameUpper and SameLower when pads are not yet known.
+  AutoPad autoPad = AutoPad::NotSet;
 };
 
 /// Reads the attributes of a node whose operand 0 is the data. `weights`, when

@@ -98,7 +98,7 @@ static Expected<WindowSpace> slideOverResult(const Attributes &attributes, const
                                              std::span<const int64_t> kernel) {
   std::vector<int64_t> outputPadding = attributes.getInts("output_padding");
   std::vector<int64_t> outputShape = attributes.getInts("output_shape");
-  QUERN_ASSIGN(AutoPad autoPad, autoPadOf(attributes));
+  AutoPad autoPad = attributes.getEnum("auto_pad", AutoPad::NotSet);
   WindowSpace space;
   space.positions = input.spatial;
   QUERN_ASSIGN(space.axes, windowAxes(attributes, input.spatial, kernel));

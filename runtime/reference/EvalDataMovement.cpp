@@ -2,6 +2,7 @@
 #include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/DataMovement.h"
+#include "runtime/reference/Enumerations.h"
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/StridedCopy.h"
 
@@ -341,17 +342,15 @@ static Status padWithElements(const Tensor &input, std::span<const int64_t> pads
 
 static Expected<std::vector<Tensor>> evalPad(const OpCall &call) {
   const Tensor &input = call.inputs[0];
-  std::string mode = call.attributes.getString("mode", "constant");
+  PadMode mode = call.attributes.getEnum("mode", PadMode::Constant);
   QUERN_ASSIGN(std::vector<int64_t> pads, readInts(call.inputs[1], "pads"));
   QUERN_ASSIGN(std::vector<int64_t> dims, paddedDims(input.dims(), pads));
   // The zeros of the allocation are the padding when no value is given.
   QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), dims));
-  if (mode == "constant")
+  if (mode == PadMode::Constant)
     QUERN_TRY(padConstant(input, pads, call.inputs[2], result, call.budget));
-  else if (mode == "reflect" || mode == "edge")
-    QUERN_TRY(padWithElements(input, pads, mode == "reflect", result, call.budget));
   else
-    return invalidInput("unknown pad mode '" + mode + "'");
+    QUERN_TRY(padWithElements(input, pads, mode == PadMode::Reflect, result, call.budget));
   return std::vector<Tensor>{result};
 }
 

@@ -1,5 +1,6 @@
 //===- EvalReduction.cpp - reference kernels of reductions ----------------===//
 #include "runtime/reference/DTypeDispatch.h"
+#include "runtime/reference/Enumerations.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
 
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <optional>
 
 using namespace quern;
 using namespace quern::reference;
@@ -22,27 +22,6 @@ namespace {
 /// The work of each element of the input.
 constexpr int64_t kReduceWork = 8;
 constexpr int64_t kSoftmaxWork = 32;
-
-enum class ReduceKind { Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare };
-
-std::optional<ReduceKind> parseReduceKind(std::string_view name) {
-  static constexpr std::pair<std::string_view, ReduceKind> names[] = {
-      {"sum", ReduceKind::Sum},
-      {"mean", ReduceKind::Mean},
-      {"max", ReduceKind::Max},
-      {"min", ReduceKind::Min},
-      {"prod", ReduceKind::Prod},
-      {"l1", ReduceKind::L1},
-      {"l2", ReduceKind::L2},
-      {"log_sum", ReduceKind::LogSum},
-      {"log_sum_exp", ReduceKind::LogSumExp},
-      {"sum_square", ReduceKind::SumSquare},
-  };
-  for (auto [text, kind] : names)
-    if (text == name)
-      return kind;
-  return std::nullopt;
-}
 
 /// Whether `a` comes before `b`, the best so far: NaN before all numbers.
 template <typename W> bool better(W a, W b, bool wantMax) {
@@ -162,10 +141,7 @@ static Expected<std::vector<int64_t>> reduceAxes(const Tensor &input, const Tens
 
 static Expected<std::vector<Tensor>> evalReduce(const OpCall &call) {
   const Tensor &input = call.inputs[0], &axesOperand = call.inputs[1];
-  std::string kindName = call.attributes.getString("kind");
-  std::optional<ReduceKind> kind = parseReduceKind(kindName);
-  if (!kind)
-    return unsupported("reduction '" + kindName + "' is unknown");
+  ReduceKind kind = call.attributes.getEnum("kind", ReduceKind::Sum);
   if (input.dtype() == DType::Bool && kind != ReduceKind::Max && kind != ReduceKind::Min)
     return unsupportedDType(input.dtype());
   bool noAxes = !axesOperand.isPresent() || axesOperand.numElements() == 0;
@@ -190,7 +166,7 @@ static Expected<std::vector<Tensor>> evalReduce(const OpCall &call) {
         for (int64_t i = begin; i < end; ++i, reduced.next())
           values[i] = widen(input.data<T>()[kept.offset() + reduced.offset()]);
       }));
-      *out++ = reduceValues<T>(*kind, values);
+      *out++ = reduceValues<T>(kind, values);
     }
     return Status::ok();
   }));

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/DataMovement.h"
+#include "runtime/reference/Enumerations.h"
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/StridedCopy.h"
 
@@ -13,24 +14,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 
 using namespace quern;
 using namespace quern::reference;
 
 namespace {
-
-enum class Coordinates {
-  HalfPixel,
-  HalfPixelSymmetric,
-  PytorchHalfPixel,
-  AlignCorners,
-  Asymmetric,
-  TfHalfPixelForNn,
-  TfCropAndResize,
-};
-
-enum class Nearest { RoundPreferFloor, RoundPreferCeil, Floor, Ceil };
 
 /// One axis of a resize.
 struct ResizeAxis {
@@ -55,23 +43,12 @@ struct Sample {
 };
 
 struct ResizeRule {
-  Coordinates coordinates = Coordinates::HalfPixel;
-  Nearest nearest = Nearest::RoundPreferFloor;
-  bool cubic = false;
+  ResizeMode mode = ResizeMode::Nearest;
+  ResizeCoordinates coordinates = ResizeCoordinates::HalfPixel;
+  NearestMode nearest = NearestMode::RoundPreferFloor;
   double cubicCoefficient = -0.75;
   bool excludeOutside = false;
 };
-
-template <typename E> using Names = std::initializer_list<std::pair<std::string_view, E>>;
-
-template <typename E>
-Expected<E> parseName(const Attributes &attributes, std::string_view attribute, Names<E> names) {
-  std::string text = attributes.getString(attribute);
-  for (auto [name, value] : names)
-    if (name == text)
-      return value;
-  return invalidInput(fmt::format("unknown {} '{}'", attribute, text));
-}
 
 } // namespace
 
@@ -81,27 +58,28 @@ Expected<E> parseName(const Attributes &attributes, std::string_view attribute, 
 
 /// The coordinate in the input of a coordinate in the result. Where the ONNX
 /// text says length_resized, the conformance data use scale * input unrounded.
-static double originalCoordinate(Coordinates mode, const ResizeAxis &axis, int64_t coordinate) {
+static double originalCoordinate(ResizeCoordinates mode, const ResizeAxis &axis,
+                                 int64_t coordinate) {
   auto x = static_cast<double>(coordinate);
   double last = static_cast<double>(axis.input) - 1;
   double resized = axis.scale * static_cast<double>(axis.input);
   switch (mode) {
-  case Coordinates::HalfPixel:
+  case ResizeCoordinates::HalfPixel:
     return (x + 0.5) / axis.scale - 0.5;
-  case Coordinates::HalfPixelSymmetric: {
+  case ResizeCoordinates::HalfPixelSymmetric: {
     // Keeps the centre where it is when the result's size was rounded.
     double centre = static_cast<double>(axis.input) / 2;
     return centre * (1 - static_cast<double>(axis.output) / resized) + (x + 0.5) / axis.scale - 0.5;
   }
-  case Coordinates::PytorchHalfPixel:
+  case ResizeCoordinates::PytorchHalfPixel:
     return axis.output > 1 ? (x + 0.5) / axis.scale - 0.5 : 0;
-  case Coordinates::AlignCorners:
+  case ResizeCoordinates::AlignCorners:
     return axis.output > 1 ? x * last / (resized - 1) : 0;
-  case Coordinates::Asymmetric:
+  case ResizeCoordinates::Asymmetric:
     return x / axis.scale;
-  case Coordinates::TfHalfPixelForNn:
+  case ResizeCoordinates::TfHalfPixelForNn:
     return (x + 0.5) / axis.scale;
-  case Coordinates::TfCropAndResize: {
+  case ResizeCoordinates::TfCropAndResize: {
     double extent = axis.roiEnd - axis.roiBegin;
     if (axis.output > 1)
       return axis.roiBegin * last + x * extent * last / (static_cast<double>(axis.output) - 1);
@@ -119,15 +97,15 @@ static double limitedCoordinate(double x, const ResizeAxis &axis) {
 }
 
 static bool isOutside(double x, const ResizeRule &rule, const ResizeAxis &axis) {
-  return rule.coordinates == Coordinates::TfCropAndResize &&
+  return rule.coordinates == ResizeCoordinates::TfCropAndResize &&
          !(x >= 0 && x <= static_cast<double>(axis.input - 1));
 }
 
 /// Whether the result has the same coordinates along an axis as the input.
 static bool isIdentity(const ResizeRule &rule, const ResizeAxis &axis) {
   return axis.input == axis.output && axis.scale == 1 &&
-         rule.coordinates != Coordinates::TfCropAndResize &&
-         rule.coordinates != Coordinates::TfHalfPixelForNn;
+         rule.coordinates != ResizeCoordinates::TfCropAndResize &&
+         rule.coordinates != ResizeCoordinates::TfHalfPixelForNn;
 }
 
 //===----------------------------------------------------------------------===//
@@ -136,16 +114,16 @@ static bool isIdentity(const ResizeRule &rule, const ResizeAxis &axis) {
 
 static int64_t nearestElement(const ResizeRule &rule, const ResizeAxis &axis, double x) {
   switch (rule.nearest) {
-  case Nearest::RoundPreferFloor:
+  case NearestMode::RoundPreferFloor:
     x = std::ceil(x - 0.5);
     break;
-  case Nearest::RoundPreferCeil:
+  case NearestMode::RoundPreferCeil:
     x = std::floor(x + 0.5);
     break;
-  case Nearest::Floor:
+  case NearestMode::Floor:
     x = std::floor(x);
     break;
-  case Nearest::Ceil:
+  case NearestMode::Ceil:
     x = std::ceil(x);
     break;
   }
@@ -190,7 +168,7 @@ static Status resizeNearest(const Tensor &input, const ResizeRule &rule,
 /// The weight of an element at `distance` from the sampled point.
 static double interpolationWeight(const ResizeRule &rule, double distance) {
   double t = std::abs(distance), a = rule.cubicCoefficient;
-  if (!rule.cubic)
+  if (rule.mode == ResizeMode::Linear)
     return std::max(0.0, 1 - t);
   if (t <= 1)
     return ((a + 2) * t - (a + 3)) * t * t + 1;
@@ -203,7 +181,7 @@ static Sample sampleAt(const ResizeRule &rule, const ResizeAxis &axis, int64_t c
   sample.outside = isOutside(x, rule, axis);
   x = limitedCoordinate(x, axis);
   auto below = static_cast<int64_t>(std::floor(x));
-  int64_t reach = rule.cubic ? 2 : 1;
+  int64_t reach = rule.mode == ResizeMode::Cubic ? 2 : 1;
   double sum = 0;
   for (int64_t i = below - reach + 1; i <= below + reach; ++i) {
     double weight = interpolationWeight(rule, x - static_cast<double>(i));
@@ -298,27 +276,11 @@ static Expected<std::vector<double>> readFloats(const Tensor &tensor, std::strin
   return values;
 }
 
-static Expected<ResizeRule> readRule(const Attributes &attributes) {
+static ResizeRule readRule(const Attributes &attributes) {
   ResizeRule rule;
-  QUERN_ASSIGN(rule.coordinates,
-               parseName(attributes, "coordinate_transformation_mode",
-                         Names<Coordinates>{
-                             {"half_pixel", Coordinates::HalfPixel},
-                             {"half_pixel_symmetric", Coordinates::HalfPixelSymmetric},
-                             {"pytorch_half_pixel", Coordinates::PytorchHalfPixel},
-                             {"align_corners", Coordinates::AlignCorners},
-                             {"asymmetric", Coordinates::Asymmetric},
-                             {"tf_half_pixel_for_nn", Coordinates::TfHalfPixelForNn},
-                             {"tf_crop_and_resize", Coordinates::TfCropAndResize},
-                         }));
-  QUERN_ASSIGN(rule.nearest, parseName(attributes, "nearest_mode",
-                                       Names<Nearest>{
-                                           {"round_prefer_floor", Nearest::RoundPreferFloor},
-                                           {"round_prefer_ceil", Nearest::RoundPreferCeil},
-                                           {"floor", Nearest::Floor},
-                                           {"ceil", Nearest::Ceil},
-                                       }));
-  rule.cubic = attributes.getString("mode") == "cubic";
+  rule.mode = attributes.getEnum("mode", rule.mode);
+  rule.coordinates = attributes.getEnum("coordinate_transformation_mode", rule.coordinates);
+  rule.nearest = attributes.getEnum("nearest_mode", rule.nearest);
   rule.cubicCoefficient = attributes.getFloat("cubic_coeff_a", -0.75);
   rule.excludeOutside = attributes.getInt("exclude_outside") != 0;
   return rule;
@@ -391,12 +353,9 @@ static Expected<Tensor> scalarOf(DType dtype, double value) {
 
 Expected<std::vector<Tensor>> reference::evalResize(const OpCall &call) {
   const Tensor &input = call.inputs[0];
-  std::string mode = call.attributes.getString("mode");
   double extrapolation = call.attributes.getFloat("extrapolation_value");
-  if (mode != "nearest" && mode != "linear" && mode != "cubic")
-    return invalidInput("unknown resize mode '" + mode + "'");
-  QUERN_ASSIGN(ResizeRule rule, readRule(call.attributes));
-  bool crop = rule.coordinates == Coordinates::TfCropAndResize;
+  ResizeRule rule = readRule(call.attributes);
+  bool crop = rule.coordinates == ResizeCoordinates::TfCropAndResize;
   QUERN_ASSIGN(std::vector<ResizeAxis> axes, readAxes(call, crop));
   std::vector<int64_t> dims;
   for (const ResizeAxis &axis : axes)
@@ -404,7 +363,7 @@ Expected<std::vector<Tensor>> reference::evalResize(const OpCall &call) {
   QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
-  if (mode == "nearest") {
+  if (rule.mode == ResizeMode::Nearest) {
     Tensor outside;
     if (crop) {
       QUERN_ASSIGN(outside, scalarOf(input.dtype(), extrapolation));

@@ -31,6 +31,10 @@ public:
   bool has(std::string_view name) const { return values.find(name) != values.end(); }
   int64_t getInt(std::string_view name, int64_t otherwise = 0) const;
   double getFloat(std::string_view name, double otherwise = 0) const;
+  /// A value of an enumeration: its number is stored.
+  template <typename E> E getEnum(std::string_view name, E otherwise) const {
+    return static_cast<E>(getInt(name, static_cast<int64_t>(otherwise)));
+  }
   std::string getString(std::string_view name, std::string otherwise = {}) const;
   std::vector<int64_t> getInts(std::string_view name) const;
   std::vector<double> getFloats(std::string_view name) const;

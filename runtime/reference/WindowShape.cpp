@@ -10,18 +10,6 @@
 
 using namespace quern;
 
-std::optional<AutoPad> quern::parseAutoPad(std::string_view text) {
-  if (text == "NOTSET")
-    return AutoPad::NotSet;
-  if (text == "VALID")
-    return AutoPad::Valid;
-  if (text == "SAME_UPPER")
-    return AutoPad::SameUpper;
-  if (text == "SAME_LOWER")
-    return AutoPad::SameLower;
-  return std::nullopt;
-}
-
 static CheckedSize checkedExtent(const WindowAxis &axis) {
   return CheckedSize(axis.kernel - 1) * CheckedSize(axis.dilation) + CheckedSize(1);
 }

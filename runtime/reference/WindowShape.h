@@ -7,17 +7,12 @@
 #pragma once
 
 #include "quern/Status.h"
+#include "runtime/reference/Enumerations.h"
 
 #include <cstdint>
 #include <optional>
-#include <string_view>
 
 namespace quern {
-
-/// The ONNX attribute auto_pad.
-enum class AutoPad { NotSet, Valid, SameUpper, SameLower };
-/// "NOTSET", "VALID", "SAME_UPPER" or "SAME_LOWER"; nullopt for anything else.
-std::optional<AutoPad> parseAutoPad(std::string_view text);
 
 /// A window that slides along one spatial axis.
 struct WindowAxis {

@@ -94,17 +94,9 @@ Expected<std::vector<WindowAxis>> reference::windowAxes(const Attributes &attrib
   return axes;
 }
 
-Expected<AutoPad> reference::autoPadOf(const Attributes &attributes) {
-  std::string text = attributes.getString("auto_pad", "NOTSET");
-  std::optional<AutoPad> autoPad = parseAutoPad(text);
-  if (!autoPad)
-    return invalidInput("unknown auto_pad '" + text + "'");
-  return *autoPad;
-}
-
 Expected<WindowSpace> reference::slideWindow(const Attributes &attributes, const ImageLayout &input,
                                              std::span<const int64_t> kernel) {
-  QUERN_ASSIGN(AutoPad autoPad, autoPadOf(attributes));
+  AutoPad autoPad = attributes.getEnum("auto_pad", AutoPad::NotSet);
   WindowSpace space;
   QUERN_ASSIGN(space.axes, windowAxes(attributes, input.spatial, kernel));
   for (WindowAxis &axis : space.axes) {

@@ -57,8 +57,6 @@ struct WindowSpace {
 Expected<std::vector<WindowAxis>> windowAxes(const Attributes &attributes,
                                              std::span<const int64_t> input,
                                              std::span<const int64_t> kernel);
-/// The attribute auto_pad.
-Expected<AutoPad> autoPadOf(const Attributes &attributes);
 /// The positions of a window on `input` by the attributes of a convolution or pool.
 Expected<WindowSpace> slideWindow(const Attributes &attributes, const ImageLayout &input,
                                   std::span<const int64_t> kernel);

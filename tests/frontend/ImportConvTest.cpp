@@ -62,7 +62,7 @@ TEST(ImportConv, AutoPadIsResolvedForStaticShapes) {
   b.attr("auto_pad", "SAME_UPPER").attr("strides", Ints{2, 3});
   Imported upper(b);
   ASSERT_TRUE(upper.find<nn::ConvOp>()) << upper.text();
-  EXPECT_EQ(upper.find<nn::ConvOp>().getAutoPad(), "NOTSET");
+  EXPECT_EQ(upper.find<nn::ConvOp>().getAutoPad(), AutoPad::NotSet);
   EXPECT_EQ(upper.find<nn::ConvOp>().getPads(), llvm::ArrayRef<int64_t>({1, 1, 1, 1}));
   EXPECT_EQ(upper.outputType(), "tensor<1x8x4x3xf32>");
   auto odd = windowModel("Conv");
@@ -85,7 +85,7 @@ TEST(ImportConv, AutoPadStaysForDynamicShapes) {
   b.attr("auto_pad", "SAME_UPPER").output("y");
   Imported m(b);
   ASSERT_TRUE(m.find<nn::ConvOp>()) << m.text();
-  EXPECT_EQ(m.find<nn::ConvOp>().getAutoPad(), "SAME_UPPER");
+  EXPECT_EQ(m.find<nn::ConvOp>().getAutoPad(), AutoPad::SameUpper);
 }
 
 TEST(ImportConv, Errors) {

@@ -101,7 +101,8 @@ TEST(ImportDataMovement, UpsampleAndResize) {
     scales.add_floats(scale);
   Imported upsample(v7);
   ASSERT_TRUE(upsample.find<nn::ResizeOp>()) << upsample.text();
-  EXPECT_EQ(upsample.find<nn::ResizeOp>().getCoordinateTransformationMode(), "asymmetric");
+  EXPECT_EQ(upsample.find<nn::ResizeOp>().getCoordinateTransformationMode(),
+            ResizeCoordinates::Asymmetric);
   EXPECT_EQ(upsample.outputType(), "tensor<1x1x4x9xf32>");
   ModelBuilder v11(11);
   v11.input("x", {1, 1, 2, 3}).node("Resize", {"x", "e", "e", "s"}, {"y"}).output("y");
@@ -109,9 +110,30 @@ TEST(ImportDataMovement, UpsampleAndResize) {
   v11.ints("s", {1, 1, 7, 8});
   Imported resize(v11);
   EXPECT_EQ(resize.outputType(), "tensor<1x1x7x8xf32>");
-  EXPECT_EQ(resize.find<nn::ResizeOp>().getCoordinateTransformationMode(), "half_pixel");
+  EXPECT_EQ(resize.find<nn::ResizeOp>().getCoordinateTransformationMode(),
+            ResizeCoordinates::HalfPixel);
   v11.graph().mutable_node(0)->set_input(3, "e");
   expectError(v11, kInvalid, {"exactly one of scales and sizes"});
+}
+
+TEST(ImportDataMovement, ResizeRefusesUnknownModes) {
+  auto resize = [](int64_t opset, const char *attribute, const char *value) {
+    ModelBuilder b(opset);
+    b.input("x", {1, 1, 2, 3}).ints("s", {1, 1, 7, 8});
+    b.node("Resize", {"x", "", "", "s"}, {"y"}).attr(attribute, value).output("y");
+    return b;
+  };
+  expectError(resize(13, "mode", "area"), StatusCode::Unsupported, {"mode 'area'"});
+  expectError(resize(13, "nearest_mode", "up"), StatusCode::Unsupported, {"nearest_mode 'up'"});
+  const char *coordinates = "coordinate_transformation_mode";
+  expectError(resize(13, coordinates, "centre"), StatusCode::Unsupported,
+              {"coordinate_transformation_mode 'centre'"});
+  expectError(resize(18, coordinates, "half_pixel_symmetric"), StatusCode::Unsupported,
+              {"coordinate_transformation_mode 'half_pixel_symmetric' before opset 19"});
+  EXPECT_EQ(Imported(resize(19, coordinates, "half_pixel_symmetric"))
+                .find<nn::ResizeOp>()
+                .getCoordinateTransformationMode(),
+            ResizeCoordinates::HalfPixelSymmetric);
 }
 
 TEST(ImportReduction, AxesAsAttributeAndAsInput) {

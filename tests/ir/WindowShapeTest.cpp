@@ -9,14 +9,6 @@ using namespace quern;
 
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 
-TEST(WindowShape, ParsesAutoPad) {
-  EXPECT_EQ(parseAutoPad("NOTSET"), AutoPad::NotSet);
-  EXPECT_EQ(parseAutoPad("VALID"), AutoPad::Valid);
-  EXPECT_EQ(parseAutoPad("SAME_UPPER"), AutoPad::SameUpper);
-  EXPECT_EQ(parseAutoPad("SAME_LOWER"), AutoPad::SameLower);
-  EXPECT_EQ(parseAutoPad("same_upper"), std::nullopt);
-}
-
 TEST(WindowShape, CountsPositions) {
   WindowAxis axis{.input = 224, .kernel = 7, .stride = 2, .padBegin = 3, .padEnd = 3};
   EXPECT_EQ(*windowOutputSize(axis, AutoPad::NotSet, false), 112);

@@ -107,8 +107,9 @@ func.func @weights_type(%x: tensor<1x8x7x7xf32>, %w: tensor<12x4x3x3xbf16>) {
 
 func.func @auto_pad(%x: tensor<1x8x7x7xf32>, %w: tensor<12x4x3x3xf32>) {
   %b = nn.none
-  // expected-error @+1 {{auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, found SAME}}
-  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 2 : i64, auto_pad = "SAME"} : (tensor<1x8x7x7xf32>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
+  // expected-error @+2 {{must be one of NOTSET, VALID, SAME_UPPER, SAME_LOWER, found SAME}}
+  // expected-error @+1 {{failed to parse}}
+  %0 = nn.conv %x, %w, %b auto_pad = SAME {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 2 : i64} : (tensor<1x8x7x7xf32>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
   return
 }
 

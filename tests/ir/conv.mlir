@@ -12,10 +12,10 @@ func.func @conv(%x: tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, %w: tensor
   %1 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 2, 1>, pads = array<i64: 0, 0, 0, 0>, group = 2 : i64}
     : (tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
   // CHECK: nn.conv {{.*}} -> tensor<?x12x5x6xf32, #nn.dims<"N", "", "", "">>
-  %2 = nn.conv %x, %w, %none {strides = array<i64: 3, 3>, dilations = array<i64: 1, 1>, pads = array<i64: 9, 9, 9, 9>, group = 2 : i64, auto_pad = "SAME_UPPER"}
+  %2 = nn.conv %x, %w, %none auto_pad = SAME_UPPER {strides = array<i64: 3, 3>, dilations = array<i64: 1, 1>, pads = array<i64: 9, 9, 9, 9>, group = 2 : i64}
     : (tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
   // CHECK: nn.conv {{.*}} -> tensor<?x12x5x5xf32, #nn.dims<"N", "", "", "">>
-  %3 = nn.conv %x, %w, %none {strides = array<i64: 3, 3>, dilations = array<i64: 1, 1>, pads = array<i64: 9, 9, 9, 9>, group = 2 : i64, auto_pad = "VALID"}
+  %3 = nn.conv %x, %w, %none auto_pad = VALID {strides = array<i64: 3, 3>, dilations = array<i64: 1, 1>, pads = array<i64: 9, 9, 9, 9>, group = 2 : i64}
     : (tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
   // Padding that makes up for the window keeps the size, so also its name.
   // CHECK: nn.conv {{.*}} -> tensor<1x12x?x?xf32, #nn.dims<"", "", "H", ("W" + -2)>>
@@ -46,7 +46,7 @@ func.func @transposed(%x: tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, %w: te
   %1 = nn.conv_transpose %x, %w, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64: 10, 12>, group = 2 : i64}
     : (tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, tensor<6x4x3x3xf32>, none) -> tensor<*xf32>
   // CHECK: nn.conv_transpose {{.*}} -> tensor<?x8x15x10xf32, #nn.dims<"N", "", "", "">>
-  %2 = nn.conv_transpose %x, %w, %none {strides = array<i64: 3, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 2 : i64, auto_pad = "SAME_LOWER"}
+  %2 = nn.conv_transpose %x, %w, %none auto_pad = SAME_LOWER {strides = array<i64: 3, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 2 : i64}
     : (tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, tensor<6x4x3x3xf32>, none) -> tensor<*xf32>
   return
 }

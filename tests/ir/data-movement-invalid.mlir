@@ -201,8 +201,9 @@ func.func @tile_overflow(%a0: tensor<3xf32>) {
 func.func @pad_mode(%a0: tensor<3xf32>) {
   %a1 = nn.constant dense<[1, 1]> : tensor<2xi64>
   %a2 = nn.none
-  // expected-error @+1 {{mode must be constant, reflect or edge, found 'wrap'}}
-  %0 = nn.pad %a0, %a1, %a2 {mode = "wrap"} : (tensor<3xf32>, tensor<2xi64>, none) -> tensor<*xf32>
+  // expected-error @+2 {{must be one of constant, reflect, edge, found wrap}}
+  // expected-error @+1 {{failed to parse}}
+  %0 = nn.pad wrap %a0, %a1, %a2 : (tensor<3xf32>, tensor<2xi64>, none) -> tensor<*xf32>
   return
 }
 
@@ -212,7 +213,7 @@ func.func @pad_count(%a0: tensor<3x3xf32>) {
   %a1 = nn.constant dense<[1, 1]> : tensor<2xi64>
   %a2 = nn.none
   // expected-error @+1 {{pads must have 4 entries, found 2}}
-  %0 = nn.pad %a0, %a1, %a2 {mode = "edge"} : (tensor<3x3xf32>, tensor<2xi64>, none) -> tensor<*xf32>
+  %0 = nn.pad edge %a0, %a1, %a2 : (tensor<3x3xf32>, tensor<2xi64>, none) -> tensor<*xf32>
   return
 }
 
@@ -222,7 +223,7 @@ func.func @pad_crop(%a0: tensor<3xf32>) {
   %a1 = nn.constant dense<[-2, -2]> : tensor<2xi64>
   %a2 = nn.none
   // expected-error @+1 {{pads -2 and -2 crop more than the 3 elements of axis 0}}
-  %0 = nn.pad %a0, %a1, %a2 {mode = "edge"} : (tensor<3xf32>, tensor<2xi64>, none) -> tensor<*xf32>
+  %0 = nn.pad edge %a0, %a1, %a2 : (tensor<3xf32>, tensor<2xi64>, none) -> tensor<*xf32>
   return
 }
 
@@ -232,7 +233,7 @@ func.func @pad_overflow(%a0: tensor<3xf32>) {
   %a1 = nn.constant dense<[9223372036854775807, 1]> : tensor<2xi64>
   %a2 = nn.none
   // expected-error @+1 {{the size of axis 0 overflows}}
-  %0 = nn.pad %a0, %a1, %a2 {mode = "constant"} : (tensor<3xf32>, tensor<2xi64>, none) -> tensor<*xf32>
+  %0 = nn.pad constant %a0, %a1, %a2 : (tensor<3xf32>, tensor<2xi64>, none) -> tensor<*xf32>
   return
 }
 
@@ -242,7 +243,7 @@ func.func @pad_nothing(%a0: tensor<0xf32>) {
   %a1 = nn.constant dense<[1, 1]> : tensor<2xi64>
   %a2 = nn.none
   // expected-error @+1 {{mode edge has no element to repeat along axis 0}}
-  %0 = nn.pad %a0, %a1, %a2 {mode = "edge"} : (tensor<0xf32>, tensor<2xi64>, none) -> tensor<*xf32>
+  %0 = nn.pad edge %a0, %a1, %a2 : (tensor<0xf32>, tensor<2xi64>, none) -> tensor<*xf32>
   return
 }
 
@@ -251,7 +252,7 @@ func.func @pad_nothing(%a0: tensor<0xf32>) {
 func.func @pad_value(%a0: tensor<3xf32>, %a2: tensor<2xf32>) {
   %a1 = nn.constant dense<[1, 1]> : tensor<2xi64>
   // expected-error @+1 {{value must have one element, found 2}}
-  %0 = nn.pad %a0, %a1, %a2 {mode = "constant"} : (tensor<3xf32>, tensor<2xi64>, tensor<2xf32>) -> tensor<*xf32>
+  %0 = nn.pad constant %a0, %a1, %a2 : (tensor<3xf32>, tensor<2xi64>, tensor<2xf32>) -> tensor<*xf32>
   return
 }
 
@@ -260,7 +261,7 @@ func.func @pad_value(%a0: tensor<3xf32>, %a2: tensor<2xf32>) {
 func.func @pad_value_type(%a0: tensor<3xf32>, %a2: tensor<f64>) {
   %a1 = nn.constant dense<[1, 1]> : tensor<2xi64>
   // expected-error @+1 {{value must have element type 'f32', found 'f64'}}
-  %0 = nn.pad %a0, %a1, %a2 {mode = "constant"} : (tensor<3xf32>, tensor<2xi64>, tensor<f64>) -> tensor<*xf32>
+  %0 = nn.pad constant %a0, %a1, %a2 : (tensor<3xf32>, tensor<2xi64>, tensor<f64>) -> tensor<*xf32>
   return
 }
 
@@ -287,7 +288,7 @@ func.func @resize_neither(%a0: tensor<3xf32>) {
   %a2 = nn.none
   %a3 = nn.none
   // expected-error @+1 {{exactly one of scales and sizes must be given}}
-  %0 = nn.resize %a0, %a1, %a2, %a3 {mode = "linear", coordinate_transformation_mode = "half_pixel", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, none, none) -> tensor<*xf32>
+  %0 = nn.resize linear(half_pixel, floor) %a0, %a1, %a2, %a3 {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, none, none) -> tensor<*xf32>
   return
 }
 
@@ -296,8 +297,9 @@ func.func @resize_neither(%a0: tensor<3xf32>) {
 func.func @resize_mode(%a0: tensor<3xf32>, %a3: tensor<1xi64>) {
   %a1 = nn.none
   %a2 = nn.none
-  // expected-error @+1 {{mode must be one of nearest, linear, cubic, found 'area'}}
-  %0 = nn.resize %a0, %a1, %a2, %a3 {mode = "area", coordinate_transformation_mode = "half_pixel", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, none, tensor<1xi64>) -> tensor<*xf32>
+  // expected-error @+2 {{must be one of nearest, linear, cubic, found area}}
+  // expected-error @+1 {{failed to parse}}
+  %0 = nn.resize area(half_pixel, floor) %a0, %a1, %a2, %a3 {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, none, tensor<1xi64>) -> tensor<*xf32>
   return
 }
 
@@ -308,7 +310,7 @@ func.func @resize_length(%a0: tensor<3xf32>) {
   %a2 = nn.none
   %a3 = nn.constant dense<[1, 2]> : tensor<2xi64>
   // expected-error @+1 {{sizes must have 1 entries, found 2}}
-  %0 = nn.resize %a0, %a1, %a2, %a3 {mode = "linear", coordinate_transformation_mode = "half_pixel", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, none, tensor<2xi64>) -> tensor<*xf32>
+  %0 = nn.resize linear(half_pixel, floor) %a0, %a1, %a2, %a3 {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, none, tensor<2xi64>) -> tensor<*xf32>
   return
 }
 
@@ -319,7 +321,7 @@ func.func @resize_scale(%a0: tensor<3xf32>) {
   %a2 = nn.constant dense<0.0> : tensor<1xf32>
   %a3 = nn.none
   // expected-error @+1 {{scales must be positive and finite, found 0.}}
-  %0 = nn.resize %a0, %a1, %a2, %a3 {mode = "linear", coordinate_transformation_mode = "half_pixel", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, tensor<1xf32>, none) -> tensor<*xf32>
+  %0 = nn.resize linear(half_pixel, floor) %a0, %a1, %a2, %a3 {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, tensor<1xf32>, none) -> tensor<*xf32>
   return
 }
 
@@ -330,7 +332,7 @@ func.func @resize_overflow(%a0: tensor<3xf32>) {
   %a2 = nn.constant dense<3.0e+38> : tensor<1xf32>
   %a3 = nn.none
   // expected-error @+1 {{a size scaled by}}
-  %0 = nn.resize %a0, %a1, %a2, %a3 {mode = "linear", coordinate_transformation_mode = "half_pixel", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, tensor<1xf32>, none) -> tensor<*xf32>
+  %0 = nn.resize linear(half_pixel, floor) %a0, %a1, %a2, %a3 {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, tensor<1xf32>, none) -> tensor<*xf32>
   return
 }
 
@@ -340,6 +342,6 @@ func.func @resize_roi(%a0: tensor<3xf32>, %a2: tensor<1xf32>) {
   %a1 = nn.none
   %a3 = nn.none
   // expected-error @+1 {{tf_crop_and_resize needs roi}}
-  %0 = nn.resize %a0, %a1, %a2, %a3 {mode = "linear", coordinate_transformation_mode = "tf_crop_and_resize", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, tensor<1xf32>, none) -> tensor<*xf32>
+  %0 = nn.resize linear(tf_crop_and_resize, floor) %a0, %a1, %a2, %a3 {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, tensor<1xf32>, none) -> tensor<*xf32>
   return
 }

@@ -81,9 +81,9 @@ func.func @tile_and_pad(%x: tensor<?x3xf32, #nn.dims<"N", "">>, %value: tensor<f
   // CHECK: nn.tile {{.*}} -> tensor<?x12xf32, #nn.dims<"N", "">>
   %0 = nn.tile %x, %repeats : (tensor<?x3xf32, #nn.dims<"N", "">>, tensor<2xi64>) -> tensor<*xf32>
   // CHECK: nn.pad {{.*}} -> tensor<?x4xf32, #nn.dims<"N", "">>
-  %1 = nn.pad %x, %pads, %value {mode = "constant"} : (tensor<?x3xf32, #nn.dims<"N", "">>, tensor<4xi64>, tensor<f32>) -> tensor<*xf32>
+  %1 = nn.pad constant %x, %pads, %value : (tensor<?x3xf32, #nn.dims<"N", "">>, tensor<4xi64>, tensor<f32>) -> tensor<*xf32>
   // CHECK: nn.pad {{.*}} -> tensor<?x4xf32, #nn.dims<"N", "">>
-  %2 = nn.pad %x, %pads, %none {mode = "reflect"} : (tensor<?x3xf32, #nn.dims<"N", "">>, tensor<4xi64>, none) -> tensor<*xf32>
+  %2 = nn.pad reflect %x, %pads, %none : (tensor<?x3xf32, #nn.dims<"N", "">>, tensor<4xi64>, none) -> tensor<*xf32>
   return
 }
 
@@ -102,13 +102,13 @@ func.func @resize(%x: tensor<?x3x5x4xf32, #nn.dims<"N", "", "", "">>, %dynamic: 
   %scales = nn.constant dense<[1.0, 1.0, 0.5, 2.5]> : tensor<4xf32>
   %sizes = nn.constant dense<[1, 3, 7, 9]> : tensor<4xi64>
   // CHECK: nn.resize {{.*}} -> tensor<?x3x2x10xf32, #nn.dims<"N", "", "", "">>
-  %0 = nn.resize %x, %none, %scales, %none {mode = "linear", coordinate_transformation_mode = "half_pixel", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64}
+  %0 = nn.resize linear(half_pixel, floor) %x, %none, %scales, %none {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64}
     : (tensor<?x3x5x4xf32, #nn.dims<"N", "", "", "">>, none, tensor<4xf32>, none) -> tensor<*xf32>
   // CHECK: nn.resize {{.*}} -> tensor<1x3x7x9xf32>
-  %1 = nn.resize %x, %none, %none, %sizes {mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64}
+  %1 = nn.resize nearest(asymmetric, floor) %x, %none, %none, %sizes {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64}
     : (tensor<?x3x5x4xf32, #nn.dims<"N", "", "", "">>, none, none, tensor<4xi64>) -> tensor<*xf32>
   // CHECK: nn.resize {{.*}} -> tensor<?x?x?x?xf32>
-  %2 = nn.resize %x, %none, %none, %dynamic {mode = "cubic", coordinate_transformation_mode = "align_corners", nearest_mode = "floor", cubic_coeff_a = -0.75 : f64, exclude_outside = true, extrapolation_value = 0.0 : f64}
+  %2 = nn.resize cubic(align_corners, floor) %x, %none, %none, %dynamic {cubic_coeff_a = -0.75 : f64, exclude_outside = true, extrapolation_value = 0.0 : f64}
     : (tensor<?x3x5x4xf32, #nn.dims<"N", "", "", "">>, none, none, tensor<4xi64>) -> tensor<*xf32>
   return
 }

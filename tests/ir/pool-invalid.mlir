@@ -49,8 +49,9 @@ func.func @window(%x: tensor<1x8x7x7xf32>) {
 // -----
 
 func.func @auto_pad(%x: tensor<1x8x7x7xf32>) {
-  // expected-error @+1 {{auto_pad must be NOTSET, VALID, SAME_UPPER or SAME_LOWER, found same}}
-  %0 = nn.max_pool %x {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false, auto_pad = "same"} : (tensor<1x8x7x7xf32>) -> tensor<*xf32>
+  // expected-error @+2 {{must be one of NOTSET, VALID, SAME_UPPER, SAME_LOWER, found same}}
+  // expected-error @+1 {{failed to parse}}
+  %0 = nn.max_pool %x auto_pad = same {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false} : (tensor<1x8x7x7xf32>) -> tensor<*xf32>
   return
 }
 

@@ -13,7 +13,7 @@ func.func @windowed(%x: tensor<?x8x6x6xf32, #nn.dims<"N", "", "", "">>, %h: tens
   %2 = nn.average_pool %x {kernel = array<i64: 2, 2>, strides = array<i64: 3, 3>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 1, 1>, ceil_mode = true, count_include_pad = false}
     : (tensor<?x8x6x6xf32, #nn.dims<"N", "", "", "">>) -> tensor<*xf32>
   // CHECK: nn.max_pool {{.*}} -> tensor<1x8x?xf32, #nn.dims<"", "", "H">>
-  %3 = nn.max_pool %h {kernel = array<i64: 5>, strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, ceil_mode = false, auto_pad = "SAME_LOWER"}
+  %3 = nn.max_pool %h auto_pad = SAME_LOWER {kernel = array<i64: 5>, strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, ceil_mode = false}
     : (tensor<1x8x?xf32, #nn.dims<"", "", "H">>) -> tensor<*xf32>
   // CHECK: nn.max_pool {{.*}} -> tensor<1x2x3x3x16xf32>
   %4 = builtin.unrealized_conversion_cast to tensor<1x2x6x6x16xf32>

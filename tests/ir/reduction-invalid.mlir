@@ -2,8 +2,9 @@
 
 func.func @kind(%x: tensor<2x3xf32>) {
   %axes = nn.none
-  // expected-error @+1 {{kind must be one of sum, mean, max, min, prod, l1, l2, log_sum, log_sum_exp, sum_square, found 'median'}}
-  %0 = nn.reduce %x, %axes {kind = "median", keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, none) -> tensor<*xf32>
+  // expected-error @+2 {{must be one of sum, mean, max, min, prod, l1, l2, log_sum, log_sum_exp, sum_square, found median}}
+  // expected-error @+1 {{failed to parse}}
+  %0 = nn.reduce median %x, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, none) -> tensor<*xf32>
   return
 }
 
@@ -12,7 +13,7 @@ func.func @kind(%x: tensor<2x3xf32>) {
 func.func @axis_range(%x: tensor<2x3xf32>) {
   %axes = nn.constant dense<2> : tensor<1xi64>
   // expected-error @+1 {{axis must be in [-2, 2), found 2}}
-  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<*xf32>
+  %0 = nn.reduce sum %x, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xi64>) -> tensor<*xf32>
   return
 }
 
@@ -21,7 +22,7 @@ func.func @axis_range(%x: tensor<2x3xf32>) {
 func.func @axis_twice(%x: tensor<2x3xf32>) {
   %axes = nn.constant dense<[1, -1]> : tensor<2xi64>
   // expected-error @+1 {{axis 1 occurs twice}}
-  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<2xi64>) -> tensor<*xf32>
+  %0 = nn.reduce sum %x, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<2xi64>) -> tensor<*xf32>
   return
 }
 
@@ -29,7 +30,7 @@ func.func @axis_twice(%x: tensor<2x3xf32>) {
 
 func.func @too_many_axes(%x: tensor<2x3xf32>, %axes: tensor<3xi64>) {
   // expected-error @+1 {{axes must have at most 2 entries, found 3}}
-  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<3xi64>) -> tensor<*xf32>
+  %0 = nn.reduce sum %x, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<3xi64>) -> tensor<*xf32>
   return
 }
 
@@ -37,7 +38,7 @@ func.func @too_many_axes(%x: tensor<2x3xf32>, %axes: tensor<3xi64>) {
 
 func.func @axes_type(%x: tensor<2x3xf32>, %axes: tensor<1xf32>) {
   // expected-error @+1 {{axes must hold int32 or int64, found 'f32'}}
-  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xf32>) -> tensor<*xf32>
+  %0 = nn.reduce sum %x, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1xf32>) -> tensor<*xf32>
   return
 }
 
@@ -45,7 +46,7 @@ func.func @axes_type(%x: tensor<2x3xf32>, %axes: tensor<1xf32>) {
 
 func.func @axes_rank(%x: tensor<2x3xf32>, %axes: tensor<1x1xi64>) {
   // expected-error @+1 {{axes must have rank 1 or less, found 2}}
-  %0 = nn.reduce %x, %axes {kind = "sum", keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1x1xi64>) -> tensor<*xf32>
+  %0 = nn.reduce sum %x, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<2x3xf32>, tensor<1x1xi64>) -> tensor<*xf32>
   return
 }
 

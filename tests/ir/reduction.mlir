@@ -6,26 +6,26 @@ func.func @reduce(%x: tensor<?x3x4xf32, #nn.dims<"N", "", "">>, %axes: tensor<1x
   %last = nn.constant dense<-1> : tensor<1xi64>
   %empty = nn.constant dense<> : tensor<0xi64>
   // CHECK: nn.reduce {{.*}} -> tensor<?x3x1xf32, #nn.dims<"N", "", "">>
-  %0 = nn.reduce %x, %last {kind = "sum", keepdims = true, noop_with_empty_axes = false}
+  %0 = nn.reduce sum %x, %last {keepdims = true, noop_with_empty_axes = false}
     : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<1xi64>) -> tensor<*xf32>
   // CHECK: nn.reduce {{.*}} -> tensor<?x3xf32, #nn.dims<"N", "">>
-  %1 = nn.reduce %x, %last {kind = "log_sum_exp", keepdims = false, noop_with_empty_axes = false}
+  %1 = nn.reduce log_sum_exp %x, %last {keepdims = false, noop_with_empty_axes = false}
     : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<1xi64>) -> tensor<*xf32>
   // CHECK: nn.reduce {{.*}} -> tensor<f32>
-  %2 = nn.reduce %x, %none {kind = "max", keepdims = false, noop_with_empty_axes = false}
+  %2 = nn.reduce max %x, %none {keepdims = false, noop_with_empty_axes = false}
     : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, none) -> tensor<*xf32>
   // CHECK: nn.reduce {{.*}} -> tensor<?x3x4xf32, #nn.dims<"N", "", "">>
-  %3 = nn.reduce %x, %empty {kind = "max", keepdims = false, noop_with_empty_axes = true}
+  %3 = nn.reduce max %x, %empty {keepdims = false, noop_with_empty_axes = true}
     : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<0xi64>) -> tensor<*xf32>
   // The number of axes tells the rank, even when the axes are unknown.
   // CHECK: nn.reduce {{.*}} -> tensor<?x?xf32>
-  %4 = nn.reduce %x, %axes {kind = "mean", keepdims = false, noop_with_empty_axes = false}
+  %4 = nn.reduce mean %x, %axes {keepdims = false, noop_with_empty_axes = false}
     : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<1xi64>) -> tensor<*xf32>
   // CHECK: nn.reduce {{.*}} -> tensor<?x?x?xf32>
-  %5 = nn.reduce %x, %dynamic {kind = "mean", keepdims = true, noop_with_empty_axes = false}
+  %5 = nn.reduce mean %x, %dynamic {keepdims = true, noop_with_empty_axes = false}
     : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<?xi64>) -> tensor<*xf32>
   // CHECK: nn.reduce {{.*}} -> tensor<*xf32>
-  %6 = nn.reduce %x, %dynamic {kind = "mean", keepdims = false, noop_with_empty_axes = false}
+  %6 = nn.reduce mean %x, %dynamic {keepdims = false, noop_with_empty_axes = false}
     : (tensor<?x3x4xf32, #nn.dims<"N", "", "">>, tensor<?xi64>) -> tensor<*xf32>
   return
 }

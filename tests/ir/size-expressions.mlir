@@ -46,7 +46,7 @@ func.func @past(%old: tensor<?x?x64xf32, #nn.dims<"N", "past", "">>, %new: tenso
 func.func @halved(%x: tensor<1x8x?x?xf32, #nn.dims<"", "", "H", "W">>, %w: tensor<8x8x3x3xf32>) {
   %none = nn.none
   // CHECK: nn.conv {{.*}} -> tensor<1x8x?x?xf32, #nn.dims<"", "", ((("H" + -1) floordiv 2) + 1), ((("W" + -1) floordiv 2) + 1)>>
-  %0 = nn.conv %x, %w, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, auto_pad = "NOTSET"} : (tensor<1x8x?x?xf32, #nn.dims<"", "", "H", "W">>, tensor<8x8x3x3xf32>, none) -> tensor<*xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64} : (tensor<1x8x?x?xf32, #nn.dims<"", "", "H", "W">>, tensor<8x8x3x3xf32>, none) -> tensor<*xf32>
   // CHECK: nn.add {{.*}} -> tensor<1x8x?x?xf32, #nn.dims<"", "", ((("H" + -1) floordiv 2) + 1), ((("W" + -1) floordiv 2) + 1)>>
   %1 = nn.add %0, %0 : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>
   return

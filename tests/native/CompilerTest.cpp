@@ -17,7 +17,7 @@ namespace {
 std::string convAttributes(const char *strides, const char *pads, int group) {
   return std::string("strides = array<i64: ") + strides +
          ">, dilations = array<i64: 1, 1>, pads = array<i64: " + pads +
-         ">, group = " + std::to_string(group) + ", auto_pad = \"NOTSET\"";
+         ">, group = " + std::to_string(group) + "";
 }
 
 /// conv, relu, depthwise conv, add, pool, gemm.

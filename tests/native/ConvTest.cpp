@@ -56,8 +56,8 @@ GraphValue addConv(Graph &graph, const ConvCase &c, const GraphValue *input = nu
                   "strides = " + arrayText(orElse(c.strides, Tensor::Dims(spatial, 1))) +
                       ", dilations = " + arrayText(orElse(c.dilations, Tensor::Dims(spatial, 1))) +
                       ", pads = " + arrayText(orElse(c.pads, Tensor::Dims(2 * spatial, 0))) +
-                      ", group = " + std::to_string(c.group) + ", auto_pad = \"" + c.autoPad +
-                      "\"");
+                      ", group = " + std::to_string(c.group) + ", auto_pad = #nn<auto_pad " +
+                      c.autoPad + ">");
 }
 
 void expectExactConvs(const std::vector<ConvCase> &cases, const GraphCheck &check = {}) {

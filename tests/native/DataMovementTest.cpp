@@ -108,17 +108,17 @@ TEST_P(DataMovementTest, expandsAndTiles) {
 
 TEST_P(DataMovementTest, pads) {
   for (std::string mode : {"constant", "edge", "reflect"}) {
-    expectWithConstants("nn.pad", {"[0, 1, 2, 0, 3, 1]", "none"}, "{mode = \"" + mode + "\"}",
-                        "tensor<2x5x6xf32>", "tensor<2x9x9xf32>");
-    expectWithConstants("nn.pad", {"[1, 2, 1, 0]", "none"}, "{mode = \"" + mode + "\"}",
-                        "tensor<3x7xui8>", "tensor<5x9xui8>");
+    expectWithConstants("nn.pad " + mode, {"[0, 1, 2, 0, 3, 1]", "none"}, "", "tensor<2x5x6xf32>",
+                        "tensor<2x9x9xf32>");
+    expectWithConstants("nn.pad " + mode, {"[1, 2, 1, 0]", "none"}, "", "tensor<3x7xui8>",
+                        "tensor<5x9xui8>");
   }
-  expectWithConstants("nn.pad", {"[-1, 2, 1, -3]", "none"}, "{mode = \"constant\"}",
-                      "tensor<3x7xi64>", "tensor<3x6xi64>");
+  expectWithConstants("nn.pad constant", {"[-1, 2, 1, -3]", "none"}, "", "tensor<3x7xi64>",
+                      "tensor<3x6xi64>");
   expectMatches(R"(
     func.func @main(%a: tensor<3x7xf32>, %b: tensor<f32>) -> tensor<5x9xf32> {
       %p = nn.constant dense<[1, 1, 1, 1]> : tensor<4xi64>
-      %r = nn.pad %a, %p, %b {mode = "constant"} : (tensor<3x7xf32>, tensor<4xi64>, tensor<f32>) -> tensor<5x9xf32>
+      %r = nn.pad constant %a, %p, %b : (tensor<3x7xf32>, tensor<4xi64>, tensor<f32>) -> tensor<5x9xf32>
       return %r : tensor<5x9xf32>
     })");
 }

@@ -73,9 +73,9 @@ TEST_P(HalfTest, everyFamilyIsNativeAndExact) {
                         "alpha = 1.0, beta = 2.0, trans_a = false, trans_b = true"),
                "gemm");
   GraphValue axes = graph.constant("dense<1>", "1xi64");
-  graph.output(graph.op("nn.reduce", {matrix, axes},
-                        "kind = \"sum\", keepdims = true, noop_with_empty_axes = false"),
-               "reduce");
+  graph.output(
+      graph.op("nn.reduce sum", {matrix, axes}, "keepdims = true, noop_with_empty_axes = false"),
+      "reduce");
   graph.output(graph.op("nn.arg_max", {matrix},
                         "axis = 1, keepdims = false, select_last_index = false", "5xi64"),
                "arg_max");

@@ -39,8 +39,8 @@ Graph attention() {
                                "perm = array<i64: 0, 2, 1, 3>");
   GraphValue flat = graph.op("nn.reshape", {joined, shape}, "allowzero = false", "?x?x?xf32");
   // Read along the batch: an epilogue only where that is 1.
-  GraphValue scale = graph.op("nn.reduce", {x, ints(graph, {1, 2})},
-                              "kind = \"max\", keepdims = true, noop_with_empty_axes = false");
+  GraphValue scale = graph.op("nn.reduce max", {x, ints(graph, {1, 2})},
+                              "keepdims = true, noop_with_empty_axes = false");
   graph.output(graph.op("nn.add", {graph.op("nn.matmul", {flat, graph.weight("8x8xf32")}), scale}));
   graph.output(shape);
   return graph;
@@ -129,7 +129,7 @@ TEST(InstantiationTest, ConcatsOfOnePrefixShareItsMemory) {
         {graph.op("nn.relu", {joined}),
          graph.weight("4x" + std::to_string(4 * (layer + 1)) + "x1x1xf32"), graph.none()},
         "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, "
-        "group = 1, auto_pad = \"NOTSET\""));
+        "group = 1"));
   }
   graph.output(graph.op("nn.relu", {graph.op("nn.concat", features, "axis = 1")}));
   GraphRun run = expectExact(graph);
@@ -177,8 +177,8 @@ TEST(InstantiationTest, MapsWorkInPlace) {
   for (int i = 0; i < 3; ++i) // the transposition starts a new step
     value =
         graph.op("nn.softmax", {graph.op("nn.relu", {value})}, "axis = 1 : i64, trailing = false");
-  graph.output(graph.op("nn.reduce", {graph.op("nn.relu", {value}), graph.none()},
-                        "kind = \"max\", keepdims = false, noop_with_empty_axes = false", "f32"));
+  graph.output(graph.op("nn.reduce max", {graph.op("nn.relu", {value}), graph.none()},
+                        "keepdims = false, noop_with_empty_axes = false", "f32"));
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor::Dims> dims = {{64, 128}};

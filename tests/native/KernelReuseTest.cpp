@@ -128,8 +128,8 @@ private:
                     {graph.op("nn.matmul", {value, weight}), graph.weight(randomTensor({to}, 2))});
   }
   GraphValue mean(GraphValue value) {
-    return graph.op("nn.reduce", {value, ints({-1})},
-                    "kind = \"mean\", keepdims = true, noop_with_empty_axes = false");
+    return graph.op("nn.reduce mean", {value, ints({-1})},
+                    "keepdims = true, noop_with_empty_axes = false");
   }
   GraphValue norm(GraphValue value) {
     GraphValue centred = graph.op("nn.sub", {value, mean(value)});

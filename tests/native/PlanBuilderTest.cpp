@@ -154,7 +154,7 @@ TEST(PlanBuilderTest, ConcatOfConvolutions) {
         "nn.conv",
         {input, graph.weight("16x" + std::to_string(channels) + "x3x3xf32"), graph.none()},
         "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, "
-        "pads = array<i64: 1, 1, 1, 1>, group = 1, auto_pad = \"NOTSET\"");
+        "pads = array<i64: 1, 1, 1, 1>, group = 1");
   };
   GraphValue joined = conv(x, 16);
   for (int64_t channels : {16, 32})
@@ -221,7 +221,7 @@ TEST(PlanBuilderTest, EmptyTensors) {
   graph.output(
       graph.op("nn.conv", {image, graph.weight("16x16x3x3xf32"), graph.none()},
                "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, "
-               "1, 1, 1>, group = 1, auto_pad = \"NOTSET\""),
+               "1, 1, 1>, group = 1"),
       "conv");
   expectExact(graph, check);
 }
@@ -300,7 +300,7 @@ TEST(PlanBuilderTest, NewBatchSizes) {
   GraphValue conv = graph.op(
       "nn.conv", {x, graph.weight("16x3x3x3xf32"), graph.weight("16xf32")},
       "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, "
-      "group = 1, auto_pad = \"NOTSET\"",
+      "group = 1",
       "*xf32");
   GraphValue flat = graph.op("nn.flatten", {graph.op("nn.relu", {conv})}, axis(1));
   graph.output(graph.op("nn.gemm", {flat, graph.weight("1024x10xf32"), graph.weight("10xf32")},
@@ -317,7 +317,7 @@ TEST(PlanBuilderTest, NewBatchSizeNeedsNoNewKernels) {
   GraphValue conv = graph.op(
       "nn.conv", {x, graph.weight("32x16x3x3xf32"), graph.weight("32xf32")},
       "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, "
-      "group = 1, auto_pad = \"NOTSET\"");
+      "group = 1");
   graph.output(graph.op("nn.relu", {conv}));
   auto target = resolveTarget("host");
   ASSERT_TRUE(target);

@@ -15,8 +15,8 @@ protected:
   static std::string attributes(const Window &w, int block) {
     return "kernel = array<i64: " + w.kernel + ">, strides = array<i64: " + w.strides +
            ">, dilations = array<i64: " + w.dilations + ">, pads = array<i64: " + w.pads +
-           ">, ceil_mode = " + (w.ceil ? "true" : "false") + ", auto_pad = \"" + w.autoPad +
-           "\", block = " + std::to_string(block);
+           ">, ceil_mode = " + (w.ceil ? "true" : "false") + ", auto_pad = #nn<auto_pad " +
+           w.autoPad + ">, block = " + std::to_string(block);
   }
   /// Checks max_pool and both kinds of average_pool.
   void expectPools(const Window &w, const std::string &input, const std::string &output,

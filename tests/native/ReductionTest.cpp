@@ -13,9 +13,9 @@ protected:
     std::string axesOp =
         axes.empty() ? "nn.none" : "nn.constant dense<[" + axes + "]> : " + axesType;
     expectMatches("func.func @main(%a: " + input + ") -> " + result + " {\n  %c = " + axesOp +
-                      "\n  %r = nn.reduce %a, %c {kind = \"" + kind +
-                      "\", keepdims = false, noop_with_empty_axes = false} : (" + input + ", " +
-                      axesType + ") -> " + result + "\n  return %r : " + result + "\n}",
+                      "\n  %r = nn.reduce " + kind +
+                      " %a, %c {keepdims = false, noop_with_empty_axes = false} : (" + input +
+                      ", " + axesType + ") -> " + result + "\n  return %r : " + result + "\n}",
                   check);
   }
 };

@@ -62,7 +62,7 @@ protected:
 std::string convAttributes(const char *strides, const char *pads, int group) {
   return std::string("strides = array<i64: ") + strides +
          ">, dilations = array<i64: 1, 1>, pads = array<i64: " + pads +
-         ">, group = " + std::to_string(group) + ", auto_pad = \"NOTSET\"";
+         ">, group = " + std::to_string(group) + "";
 }
 } // namespace
 

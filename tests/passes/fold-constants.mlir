@@ -103,7 +103,7 @@ func.func @dead(%x: tensor<2xf32>) {
 // CHECK-LABEL: func @expensive
 // CHECK: %[[A:.*]] = nn.weight {{.*}} : tensor<2000x2000xf32>
 // CHECK: %[[P:.*]] = nn.matmul %[[A]], %[[A]]
-// CHECK: nn.reduce %[[P]]
+// CHECK: nn.reduce sum %[[P]]
 // CHECK: %[[C:.*]] = nn.constant dense<3> : tensor<i64>
 // CHECK: return %{{.*}}, %[[C]]
 func.func @expensive() -> (tensor<1x1xf32>, tensor<i64>) {
@@ -111,7 +111,7 @@ func.func @expensive() -> (tensor<1x1xf32>, tensor<i64>) {
   %shape = nn.constant dense<2000> : tensor<2xi64>
   %0 = nn.constant_of_shape %shape {value = dense<1.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<2000x2000xf32>
   %1 = nn.matmul %0, %0 : (tensor<2000x2000xf32>, tensor<2000x2000xf32>) -> tensor<2000x2000xf32>
-  %2 = nn.reduce %1, %none {kind = "sum", keepdims = true, noop_with_empty_axes = false} : (tensor<2000x2000xf32>, none) -> tensor<1x1xf32>
+  %2 = nn.reduce sum %1, %none {keepdims = true, noop_with_empty_axes = false} : (tensor<2000x2000xf32>, none) -> tensor<1x1xf32>
   %one = nn.constant dense<1> : tensor<i64>
   %two = nn.constant dense<2> : tensor<i64>
   %3 = nn.add %one, %two : (tensor<i64>, tensor<i64>) -> tensor<i64>

@@ -83,7 +83,7 @@ func.func @copies(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>, tensor<4x
   %four = nn.constant dense<4> : tensor<1xi64>
   %zeros = nn.constant dense<0> : tensor<2xi64>
   %0 = nn.slice %x, %zero, %four, %none, %one : (tensor<4xf32>, tensor<1xi64>, tensor<1xi64>, none, tensor<1xi64>) -> tensor<4xf32>
-  %1 = nn.pad %x, %zeros, %none {mode = "constant"} : (tensor<4xf32>, tensor<2xi64>, none) -> tensor<4xf32>
+  %1 = nn.pad constant %x, %zeros, %none : (tensor<4xf32>, tensor<2xi64>, none) -> tensor<4xf32>
   %2 = nn.expand %x, %one : (tensor<4xf32>, tensor<1xi64>) -> tensor<4xf32>
   %3 = nn.concat %x {axis = 0 : i64} : (tensor<4xf32>) -> tensor<4xf32>
   %4 = nn.cast %x {to = f32} : (tensor<4xf32>) -> tensor<4xf32>
@@ -104,7 +104,7 @@ func.func @noCopies(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
   %step = nn.constant dense<-1> : tensor<1xi64>
   %shift = nn.constant dense<[1, -1]> : tensor<2xi64>
   %0 = nn.slice %x, %start, %end, %none, %step : (tensor<4xf32>, tensor<1xi64>, tensor<1xi64>, none, tensor<1xi64>) -> tensor<4xf32>
-  %1 = nn.pad %x, %shift, %none {mode = "constant"} : (tensor<4xf32>, tensor<2xi64>, none) -> tensor<4xf32>
+  %1 = nn.pad constant %x, %shift, %none : (tensor<4xf32>, tensor<2xi64>, none) -> tensor<4xf32>
   return %0, %1 : tensor<4xf32>, tensor<4xf32>
 }
 
@@ -171,17 +171,16 @@ func.func @globalPools(%x: tensor<1x8x7x7xf32>)
 // CHECK: %[[P:.*]] = nn.global_average_pool %arg0
 // CHECK: nn.reshape %[[P]]
 // CHECK: nn.global_max_pool %arg0
-// CHECK: nn.reduce
-// CHECK-SAME: kind = "sum"
+// CHECK: nn.reduce sum
 // CHECK: nn.reduce
 func.func @reducePools(%x: tensor<1x8x7x7xf32>)
     -> (tensor<1x8xf32>, tensor<1x8x1x1xf32>, tensor<1x8x1x1xf32>, tensor<1x1x7x7xf32>) {
   %axes = nn.constant dense<[-1, 2]> : tensor<2xi64>
   %channel = nn.constant dense<[1]> : tensor<1xi64>
-  %0 = nn.reduce %x, %axes {kind = "mean", keepdims = false, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8xf32>
-  %1 = nn.reduce %x, %axes {kind = "max", keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8x1x1xf32>
-  %2 = nn.reduce %x, %axes {kind = "sum", keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8x1x1xf32>
-  %3 = nn.reduce %x, %channel {kind = "mean", keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<1xi64>) -> tensor<1x1x7x7xf32>
+  %0 = nn.reduce mean %x, %axes {keepdims = false, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8xf32>
+  %1 = nn.reduce max %x, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8x1x1xf32>
+  %2 = nn.reduce sum %x, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<2xi64>) -> tensor<1x8x1x1xf32>
+  %3 = nn.reduce mean %x, %channel {keepdims = true, noop_with_empty_axes = false} : (tensor<1x8x7x7xf32>, tensor<1xi64>) -> tensor<1x1x7x7xf32>
   return %0, %1, %2, %3 : tensor<1x8xf32>, tensor<1x8x1x1xf32>, tensor<1x8x1x1xf32>, tensor<1x1x7x7xf32>
 }
 

@@ -250,7 +250,8 @@ TEST(Tile, Repeats) {
 
 static Tensor pad(const Tensor &x, const Ints &pads, const std::string &mode,
                   const Tensor &value = Tensor()) {
-  return evaluate("nn.pad", {x, Tensor::ofInts(pads), value}, makeAttributes({{"mode", mode}}));
+  return evaluate("nn.pad", {x, Tensor::ofInts(pads), value},
+                  makeAttributes({{"mode", numberOf<PadMode>(mode)}}));
 }
 
 TEST(Pad, SurroundsWithAConstant) {
@@ -286,7 +287,7 @@ TEST(Pad, RefusesWhatDoesNotFit) {
   auto error = [&](const Tensor &input, const Ints &pads, const std::string &mode,
                    const Tensor &value = Tensor()) {
     return evaluateError("nn.pad", {input, Tensor::ofInts(pads), value},
-                         makeAttributes({{"mode", mode}}));
+                         makeAttributes({{"mode", numberOf<PadMode>(mode)}}));
   };
   EXPECT_EQ(error(x, {1, 1}, "constant").message(), "pads has 2 entries for rank 2");
   EXPECT_EQ(error(x, {0, -3, 0, 0}, "constant").message(),
@@ -294,7 +295,6 @@ TEST(Pad, RefusesWhatDoesNotFit) {
   EXPECT_EQ(error(x, {0, kMin, 0, kMax}, "constant").message(),
             "pads of -9223372036854775808 and 9223372036854775807 do not fit a dimension of 2");
   EXPECT_EQ(error(x, {int64_t{1} << 40, 0, 0, 0}, "edge").code(), StatusCode::ResourceLimit);
-  EXPECT_EQ(error(x, {0, 0, 0, 0}, "wrap").message(), "unknown pad mode 'wrap'");
   EXPECT_EQ(error(x, {1, 0, 0, 0}, "constant", Tensor::ofInts({1})).message(),
             "the pad value must be one float32, found int64 1");
   EXPECT_EQ(error(counting({0}), {1, 0}, "reflect").message(),

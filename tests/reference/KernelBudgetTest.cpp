@@ -36,14 +36,14 @@ Attributes windowAttributes() {
                          {"pads", Ints{0, 0, 0, 0}},
                          {"output_padding", Ints{0, 0}},
                          {"output_shape", Ints{}},
-                         {"group", int64_t{1}},
-                         {"auto_pad", std::string("NOTSET")}});
+                         {"group", int64_t{1}}});
 }
 
 Attributes resizeAttributes(const char *mode) {
-  return makeAttributes({{"mode", std::string(mode)},
-                         {"coordinate_transformation_mode", std::string("half_pixel")},
-                         {"nearest_mode", std::string("floor")}});
+  return makeAttributes(
+      {{"mode", numberOf<ResizeMode>(mode)},
+       {"coordinate_transformation_mode", numberOf<ResizeCoordinates>("half_pixel")},
+       {"nearest_mode", numberOf<NearestMode>("floor")}});
 }
 
 /// Every kernel whose work grows with its operands or results.
@@ -53,12 +53,12 @@ std::vector<LongCall> longCalls() {
   Attributes axis = makeAttributes({{"axis", int64_t{0}}}), window = windowAttributes();
   Tensor square = Tensor::ofInts({1024, 1024}), sizes = Tensor::ofInts({1500, 1500});
   auto scalar = [](float value) { return Tensor::of<float>({}, {value}); };
-  auto reduce = makeAttributes({{"kind", std::string("sum")}});
+  auto reduce = makeAttributes({{"kind", numberOf<ReduceKind>("sum")}});
   auto lrn = makeAttributes({{"alpha", 1.0}, {"beta", 1.0}, {"bias", 1.0}, {"size", int64_t{3}}});
   auto constant = makeAttributes({{"value", Tensor::of<float>({1}, {7})}});
   auto perm = makeAttributes({{"perm", Ints{1, 0}}});
   auto block = makeAttributes({{"block", int64_t{4}}, {"channels", int64_t{1024}}});
-  auto edge = makeAttributes({{"mode", std::string("edge")}});
+  auto edge = makeAttributes({{"mode", numberOf<PadMode>("edge")}});
   auto toInt = makeAttributes({{"to", DType::Int32}});
   std::vector<DType> two = {DType::Float32, DType::Float32};
   return {
@@ -149,7 +149,7 @@ TEST(KernelBudget, WorkThatDoesNotFitIsNotBegun) {
       {"nn.average_pool", {image}, wide},
       {"nn.lrn", {ones({1, 20000, 4})}, lrn},
       {"nn.softmax", {matrix}},
-      {"nn.reduce", {matrix, none}, makeAttributes({{"kind", std::string("sum")}})},
+      {"nn.reduce", {matrix, none}, makeAttributes({{"kind", numberOf<ReduceKind>("sum")}})},
   };
   for (const LongCall &call : calls) {
     constexpr int64_t kWork = 50'000'000;
@@ -176,7 +176,7 @@ TEST(KernelBudget, TimeEndsALongProduct) {
 TEST(KernelBudget, ScratchMemoryCounts) {
   Tensor none, channels = ones({1000});
   Tensor bytes = Tensor::allocate(DType::UInt8, {1000}).take();
-  Attributes sum = makeAttributes({{"kind", std::string("sum")}});
+  Attributes sum = makeAttributes({{"kind", numberOf<ReduceKind>("sum")}});
   Attributes narrow = windowAttributes();
   std::vector<LongCall> calls = {
       // One byte of result, 8000 of sums.
@@ -211,7 +211,8 @@ TEST(KernelBudget, ListsOfSizesAreBounded) {
 
 TEST(KernelBudget, NoResultNeedsNoScratch) {
   Tensor empty = Tensor::allocate(DType::Float32, {0, int64_t{1} << 50}).take();
-  Attributes attributes = makeAttributes({{"kind", std::string("sum")}, {"keepdims", int64_t{0}}});
+  Attributes attributes =
+      makeAttributes({{"kind", numberOf<ReduceKind>("sum")}, {"keepdims", int64_t{0}}});
   Tensor sums = evaluate("nn.reduce", {empty, Tensor::ofInts({1})}, attributes);
   EXPECT_EQ(sums.dims(), (Tensor::Dims{0}));
 }

@@ -1,6 +1,7 @@
 //===- KernelCall.h - how tests call a reference kernel -------------------===//
 #pragma once
 
+#include "runtime/reference/Enumerations.h"
 #include "runtime/reference/Evaluator.h"
 
 #include <gtest/gtest.h>
@@ -20,6 +21,11 @@ makeAttributes(std::initializer_list<std::pair<const char *, Attributes::Value>>
   for (const auto &[name, value] : values)
     attributes.set(name, value);
   return attributes;
+}
+
+/// What an attribute holds for the value with this name.
+template <typename E> int64_t numberOf(std::string_view name) {
+  return static_cast<int64_t>(enumNamed<E>(name).value());
 }
 
 /// Calls the kernel again with places for its results, full of old values: it must

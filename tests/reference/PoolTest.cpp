@@ -19,7 +19,7 @@ struct Pool {
   bool ceilMode = false;
   bool countIncludePad = false;
   int64_t storageOrder = 0;
-  std::string autoPad = "NOTSET";
+  AutoPad autoPad = AutoPad::NotSet;
   int64_t block = 0;
 
   Attributes attributes() const {
@@ -30,7 +30,7 @@ struct Pool {
                            {"ceil_mode", int64_t(ceilMode)},
                            {"count_include_pad", int64_t(countIncludePad)},
                            {"storage_order", storageOrder},
-                           {"auto_pad", autoPad},
+                           {"auto_pad", int64_t(autoPad)},
                            {"block", block}});
   }
 };
@@ -71,8 +71,8 @@ TEST(MaxPool, SlidesItsWindow) {
   expectTensor<float>(maxPool(input, {.kernel = {3, 3}, .strides = {2, 2}, .ceilMode = true}),
                       {1, 1, 2, 2}, {11, 12, 15, 16});
   expectTensor<float>(
-      maxPool(input, {.kernel = {3, 1}, .strides = {3, 2}, .autoPad = "SAME_LOWER"}), {1, 1, 2, 2},
-      {5, 7, 13, 15});
+      maxPool(input, {.kernel = {3, 1}, .strides = {3, 2}, .autoPad = AutoPad::SameLower}),
+      {1, 1, 2, 2}, {5, 7, 13, 15});
 }
 
 TEST(MaxPool, IgnoresThePadding) {

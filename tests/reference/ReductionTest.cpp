@@ -8,8 +8,9 @@ using namespace quern::reference;
 
 static Attributes reduceAttributes(const std::string &kind, bool keepDims = true,
                                    bool noop = false) {
-  return makeAttributes(
-      {{"kind", kind}, {"keepdims", int64_t(keepDims)}, {"noop_with_empty_axes", int64_t(noop)}});
+  return makeAttributes({{"kind", numberOf<ReduceKind>(kind)},
+                         {"keepdims", int64_t(keepDims)},
+                         {"noop_with_empty_axes", int64_t(noop)}});
 }
 
 static Tensor reduce(const std::string &kind, const Tensor &x, const Tensor &axes,
@@ -38,8 +39,6 @@ TEST(Reduce, KnowsAllKinds) {
   expectRows("log_sum", NAN, NAN);
   expectRows("log_sum_exp", 1.0485873f, 3.0009115f);
   expectTensor<float>(allOf("log_sum", Tensor::of<float>({2}, {1, 1})), {}, {std::log(2.0f)});
-  EXPECT_EQ(evaluateError("nn.reduce", {x, Tensor()}, reduceAttributes("median")).message(),
-            "reduction 'median' is unknown");
 }
 
 TEST(Reduce, FollowsTheRulesOfAxes) {

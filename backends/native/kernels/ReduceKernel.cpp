@@ -7,26 +7,10 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "llvm/ADT/StringSwitch.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
-
-std::optional<ReduceKind> native::parseReduceKind(StringRef name) {
-  return llvm::StringSwitch<std::optional<ReduceKind>>(name)
-      .Case("sum", ReduceKind::Sum)
-      .Case("mean", ReduceKind::Mean)
-      .Case("max", ReduceKind::Max)
-      .Case("min", ReduceKind::Min)
-      .Case("prod", ReduceKind::Prod)
-      .Case("l1", ReduceKind::L1)
-      .Case("l2", ReduceKind::L2)
-      .Case("log_sum", ReduceKind::LogSum)
-      .Case("log_sum_exp", ReduceKind::LogSumExp)
-      .Case("sum_square", ReduceKind::SumSquare)
-      .Default(std::nullopt);
-}
 
 //===----------------------------------------------------------------------===//
 // Tasks

@@ -4,15 +4,9 @@
 #include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/native/kernels/RowReduction.h"
 #include "backends/plan/LoweredStep.h"
-
-#include <optional>
+#include "runtime/reference/Enumerations.h"
 
 namespace quern::native {
-
-/// The kinds of `nn.reduce`.
-enum class ReduceKind { Sum, Mean, Max, Min, Prod, L1, L2, LogSum, LogSumExp, SumSquare };
-/// The kind that attribute `kind` of nn.reduce names.
-std::optional<ReduceKind> parseReduceKind(llvm::StringRef name);
 
 /// A tensor seen as [outer, length, inner], to work along its middle.
 struct RowShape {

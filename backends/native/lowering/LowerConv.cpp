@@ -74,8 +74,7 @@ static std::string resolveWindow(ConvProblem &p) {
     if (axis >= 0) {
       resolved = {input[2 + axis],           weights[2 + axis],    p.op.getStrides()[axis],
                   p.op.getDilations()[axis], p.op.getPads()[axis], p.op.getPads()[spatial + axis]};
-      auto autoPad = parseAutoPad(p.op.getAutoPad().str());
-      if (!windowOutputSize(resolved, *autoPad, /*ceilMode=*/false))
+      if (!windowOutputSize(resolved, p.op.getAutoPad(), /*ceilMode=*/false))
         return "the window does not fit the input";
     } else {
       resolved.input = 1;

@@ -236,7 +236,7 @@ void PadLowering::addSlab(size_t axis, int64_t at, int64_t count, int64_t source
   slab[axis] = count;
   DType dtype = dtypeOfValue(op.getResult());
   CopySide to = viewOf(op.getResult(), strides, at * strides[axis] + inner);
-  if (op.getMode() != "constant") {
+  if (op.getMode() != PadMode::Constant) {
     from[axis] *= step;
     return appendCopy(slab, dtype, viewOf(op.getResult(), from, source * strides[axis] + inner), to,
                       lowered.steps);
@@ -248,13 +248,11 @@ void PadLowering::addSlab(size_t axis, int64_t at, int64_t count, int64_t source
 }
 
 LoweringResult PadLowering::lower() {
-  bool reflects = op.getMode() == "reflect";
-  if (!reflects && op.getMode() != "constant" && op.getMode() != "edge")
-    return LoweringResult::refuse("no native code for padding mode " + op.getMode().str());
+  bool reflects = op.getMode() == PadMode::Reflect;
   for (size_t d = 0; d < rank(); ++d) {
     int64_t longest = std::max(begin(d), end(d)), shortest = std::min(begin(d), end(d));
     bool isPlain = shortest >= 0 && sizes[d] > 0 && (!reflects || longest < sizes[d]);
-    if (op.getMode() != "constant" && !isPlain)
+    if (op.getMode() != PadMode::Constant && !isPlain)
       return LoweringResult::refuse("padding that crops or reflects more than once");
     if (interiorSize(d) < 0 || begin(d) < -sizes[d] || end(d) < -sizes[d])
       return LoweringResult::refuse("padding that crops more than there is");

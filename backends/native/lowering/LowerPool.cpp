@@ -46,11 +46,10 @@ template <typename Op>
 static bool resolveAxes(Op op, const PoolProblem &problem, PoolAxis (&axes)[3]) {
   ArrayRef<int64_t> input = problem.spatialSizes(problem.input);
   size_t rank = input.size();
-  std::optional<AutoPad> autoPad = parseAutoPad(op.getAutoPad().str());
   for (size_t i = 0; i < rank; ++i) {
     WindowAxis w{input[i],        op.getKernel()[i],     op.getStrides()[i], op.getDilations()[i],
                  op.getPads()[i], op.getPads()[rank + i]};
-    auto output = windowOutputSize(w, *autoPad, op.getCeilMode());
+    auto output = windowOutputSize(w, op.getAutoPad(), op.getCeilMode());
     if (!output)
       return false;
     axes[3 - rank + i] = {w.input, *output, w.kernel, w.stride, w.dilation, w.padBegin, w.padEnd};

@@ -101,13 +101,13 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
 LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
   if (std::string reason = refuseType(op); !reason.empty())
     return LoweringResult::refuse(reason);
-  std::optional<ReduceKind> kind = parseReduceKind(op.getKind());
+  ReduceKind kind = op.getKind();
   std::optional<std::vector<bool>> reduced = reducedDimensions(op, context);
   DType dtype = dtypeOfValue(op.getInput());
-  if (!kind || !reduced)
+  if (!reduced)
     return LoweringResult::refuse("the axes are known only at run time");
-  bool needsFloats = *kind == ReduceKind::Mean || *kind == ReduceKind::L2 ||
-                     *kind == ReduceKind::LogSum || *kind == ReduceKind::LogSumExp;
+  bool needsFloats = kind == ReduceKind::Mean || kind == ReduceKind::L2 ||
+                     kind == ReduceKind::LogSum || kind == ReduceKind::LogSumExp;
   if (needsFloats && !isFloat(dtype))
     return LoweringResult::refuse("this reduction of integers");
   LoweringResult lowered;
@@ -128,7 +128,7 @@ LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
     input = moveReducedLast(op.getInput(), *reduced, *shape, context, lowered.steps);
   }
   ReduceSpec spec;
-  spec.kind = *kind;
+  spec.kind = kind;
   spec.dtype = dtype;
   spec.contiguous = contiguous;
   spec.epilogue.program.inputs = {dtype};
