@@ -81,7 +81,7 @@ static FailureOr<Dim> convolvedDim(ConvOp op, int64_t i, const Dim &input, const
 /// Checks the channels of input and weights, blocked or not.
 static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Shape &weights) {
   const Dim &perGroup = weights[1], &outputs = weights[0];
-  int64_t group = op.getGroup(), block = op.getInputBlock();
+  int64_t group = op.getGroup(), block = layoutOf(op.getInput()).block;
   if (outputs.isStatic() && outputs.size() % group != 0)
     return op.emitOpError("output channels must be a multiple of group ")
            << group << ", found " << outputs.size();
@@ -98,23 +98,18 @@ static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Sha
 InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
   if (failed(verifyCommon(*this)))
     return failure();
-  int64_t inputBlock = getInputBlock(), outputBlock = getOutputBlock();
-  if (inputBlock < 0 || outputBlock < 0)
-    return emitOpError("blocks must not be negative, found ") << std::min(inputBlock, outputBlock);
+  Layout inputLayout = layoutOf(getInput()), resultLayout = layoutOf(getResult());
   Type elementType = elementTypeOf(getInput());
   std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
   if (!input || !weights)
     return unrankedResult(elementType);
   int64_t spatial = weights->rank() - 2;
-  if (spatial < 1 || input->rank() != spatial + 2 + (inputBlock > 0))
+  if (spatial < 1 || input->rank() != spatial + 2 + inputLayout.isBlocked())
     return emitOpError("input rank ")
            << input->rank() << " does not fit weights of rank " << weights->rank();
   if (failed(verifyWindowLengths(*this, spatial)) ||
       failed(verifyConvChannels(*this, *input, *weights)) ||
       failed(verifyBias(facts, *this, getBias(), (*weights)[0])))
-    return failure();
-  if (inputBlock > 0 &&
-      failed(requireDim(*this, (*input)[spatial + 2], Dim(inputBlock), "the last input dimension")))
     return failure();
   DimVector dims = {(*input)[0], (*weights)[0]};
   for (int64_t i = 0; i < spatial; ++i) {
@@ -123,14 +118,9 @@ InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
       return failure();
     dims.push_back(*dim);
   }
-  if (outputBlock > 0) {
-    if (dims[1].isStatic())
-      dims[1] = Dim(ceilDiv(dims[1].size(), outputBlock));
-    else
-      dims[1] = Dim();
-    dims.push_back(Dim(outputBlock));
-  }
-  return rankedResult(*this, Shape(std::move(dims)), elementType);
+  if (resultLayout.isBlocked())
+    putIntoBlocks(dims, resultLayout.block);
+  return rankedResult(*this, Shape(std::move(dims)), elementType, resultLayout);
 }
 
 //===----------------------------------------------------------------------===//

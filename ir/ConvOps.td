@@ -12,14 +12,12 @@ def NN_ConvOp : NN_WindowOp<"conv"> {
     importer has resolved auto_pad where shapes are static, otherwise `auto_pad`
     is SAME_UPPER or SAME_LOWER and pads are ignored.
 
-    With `input_block` = b > 0 the input is [N, C/b, spatial..., b]; with
-    `output_block` = b > 0 the result is [N, M/b, spatial..., b]. Weights stay
-    [M, C/group, kernel...]: packing is the backend's.
+    Input and result may be channel-blocked, each or both, as their types say. Weights
+    stay [M, C/group, kernel...]: packing is the backend's.
   }];
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
     DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
-    NN_IntAttr:$group, NN_DefaultAutoPad:$auto_pad,
-    DefaultValuedAttr<NN_IntAttr, "0">:$input_block, DefaultValuedAttr<NN_IntAttr, "0">:$output_block);
+    NN_IntAttr:$group, NN_DefaultAutoPad:$auto_pad);
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }

@@ -20,7 +20,8 @@ InferredTypes CastOp::inferResultTypes(const ShapeFacts &facts) {
   if (!castable(from) || !castable(to))
     return emitOpError("cannot convert ") << elementTypeOf(getInput()) << " to " << getTo();
   std::optional<Shape> shape = facts.shapeOf(getInput());
-  return shape ? rankedResult(*this, *shape, getTo()) : unrankedResult(getTo());
+  return shape ? rankedResult(*this, *shape, getTo(), layoutOf(getInput()))
+               : unrankedResult(getTo());
 }
 
 //===----------------------------------------------------------------------===//
@@ -52,6 +53,7 @@ InferredTypes ConcatOp::inferResultTypes(const ShapeFacts &facts) {
   if (getInputs().empty())
     return emitOpError("needs at least one input");
   Value first = getInputs().front();
+  Layout layout = layoutOf(first);
   std::optional<Shape> merged;
   FailureOr<int64_t> axis = failure();
   CheckedSize total;
@@ -60,6 +62,9 @@ InferredTypes ConcatOp::inferResultTypes(const ShapeFacts &facts) {
   for (Value input : getInputs()) {
     if (failed(requireSameElements(*this, input, "every input", first)))
       return failure();
+    if (layoutOf(input) != layout)
+      return emitOpError("inputs must have the same layout, found ")
+             << first.getType() << " and " << input.getType();
     std::optional<Shape> next = facts.shapeOf(input);
     known &= next.has_value();
     if (!next)
@@ -77,11 +82,13 @@ InferredTypes ConcatOp::inferResultTypes(const ShapeFacts &facts) {
   }
   if (!merged)
     return unrankedResult(elementTypeOf(first));
+  if (layout.isBlocked() && *axis == merged->rank() - 1)
+    return emitOpError("cannot concatenate inside of channel blocks");
   if (!total.valid())
     return emitOpError("the size of axis ") << *axis << " overflows";
   if (getInputs().size() > 1)
     (*merged)[*axis] = known ? sum : Dim();
-  return rankedResult(*this, *merged, elementTypeOf(first));
+  return rankedResult(*this, *merged, elementTypeOf(first), layout);
 }
 
 /// The part sizes of a split whose `sizes` is constant.

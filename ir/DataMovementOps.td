@@ -20,8 +20,10 @@ def NN_CastOp : NN_Op<"cast"> {
 def NN_ConcatOp : NN_Op<"concat", [NN_AxisOpInterface]> {
   let arguments = (ins Variadic<NN_Tensor>:$inputs, NN_AxisAttr:$axis);
   let results = (outs NN_Tensor:$result);
+  let summary = "of tensors with the same layout";
   let extraClassDeclaration = [{
     ::std::optional<int64_t> getAxisRank();
+    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
   }];
 }
 
@@ -44,8 +46,13 @@ def NN_SliceOp : NN_Op<"slice"> {
 
 def NN_ReshapeOp : NN_Op<"reshape"> {
   let summary = "-1 is inferred, 0 copies the input's dimension unless `allowzero`";
+  let description = [{
+    Elements keep their order in memory. The result's type says in which layout they are
+    read then: a blocked image of 1x1 pixels in whole blocks is a reshaped plain one.
+  }];
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$shape, BoolAttr:$allowzero);
   let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = NN_Blockable.declaration;
 }
 
 def NN_FlattenOp : NN_Op<"flatten", [NN_AxisOpInterface]> {

@@ -120,31 +120,39 @@ static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &inp
   return reshapedTo(op, input, dims, open);
 }
 
-InferredTypes ReshapeOp::inferResultTypes(const ShapeFacts &facts) {
-  Type elementType = elementTypeOf(getInput());
-  if (failed(requireIndices(facts, *this, getShape(), "shape", /*maxRank=*/1)))
+/// The rule but for the layout.
+static InferredTypes inferReshape(ReshapeOp op, const ShapeFacts &facts) {
+  Type elementType = elementTypeOf(op.getInput());
+  if (failed(requireIndices(facts, op, op.getShape(), "shape", /*maxRank=*/1)))
     return failure();
-  std::optional<Shape> input = facts.shapeOf(getInput());
-  if (std::optional<std::vector<int64_t>> sizes = facts.integersOf(getShape())) {
-    FailureOr<Shape> shape = reshapedTo(*this, input, *sizes);
+  std::optional<Shape> input = facts.shapeOf(op.getInput());
+  if (std::optional<std::vector<int64_t>> sizes = facts.integersOf(op.getShape())) {
+    FailureOr<Shape> shape = reshapedTo(op, input, *sizes);
     if (failed(shape))
       return failure();
-    return rankedResult(*this, *shape, elementType);
+    return rankedResult(op, *shape, elementType);
   }
   // Sizes that a model computes are sizes indeed, or -1 as a constant.
-  if (std::optional<DimVector> sizes = facts.dimsIn(getShape())) {
+  if (std::optional<DimVector> sizes = facts.dimsIn(op.getShape())) {
     auto isOpen = [](const Dim &d) { return d.isUnknown(); };
     auto open = llvm::find_if(*sizes, isOpen);
     std::optional<int64_t> position;
     if (llvm::count_if(*sizes, isOpen) == 1)
       position = open - sizes->begin();
-    FailureOr<Shape> shape = reshapedTo(*this, input, *sizes, position);
+    FailureOr<Shape> shape = reshapedTo(op, input, *sizes, position);
     if (failed(shape))
       return failure();
-    return rankedResult(*this, *shape, elementType);
+    return rankedResult(op, *shape, elementType);
   }
-  std::optional<int64_t> rank = facts.lengthOf(getShape());
-  return rank ? resultOfRank(*this, *rank, elementType) : unrankedResult(elementType);
+  std::optional<int64_t> rank = facts.lengthOf(op.getShape());
+  return rank ? resultOfRank(op, *rank, elementType) : unrankedResult(elementType);
+}
+
+InferredTypes ReshapeOp::inferResultTypes(const ShapeFacts &facts) {
+  InferredTypes types = inferReshape(*this, facts);
+  if (succeeded(types))
+    types->front().layout = layoutOf(getResult());
+  return types;
 }
 
 InferredTypes FlattenOp::inferResultTypes(const ShapeFacts &facts) {

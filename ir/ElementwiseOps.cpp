@@ -78,6 +78,34 @@ static LogicalResult verifyElements(Operation *op, const ElementwiseInfo &info) 
   return success();
 }
 
+/// Whether a row-major operand broadcasts to blocked images: it has no channels.
+static bool hasNoChannels(const std::optional<Shape> &operand, int64_t rank) {
+  if (!operand)
+    return false;
+  auto isOne = [&](int64_t axis) {
+    int64_t own = axis - (rank - operand->rank());
+    return own < 0 || (*operand)[own].isStatic(1);
+  };
+  return isOne(1) && isOne(rank - 1);
+}
+
+/// The layout that the operands have; those without channels may be row-major beside
+/// blocked ones.
+static FailureOr<Layout> commonLayout(Operation *op, const Shape &result, const ShapeFacts &facts) {
+  Layout common;
+  for (Value operand : op->getOperands())
+    if (layoutOf(operand).isBlocked())
+      common = layoutOf(operand);
+  if (!common.isBlocked())
+    return common;
+  for (Value operand : op->getOperands())
+    if (layoutOf(operand) != common &&
+        (layoutOf(operand).isBlocked() || !hasNoChannels(facts.shapeOf(operand), result.rank())))
+      return op->emitOpError("operands must have the same layout, found ")
+             << operand.getType() << " beside blocks of " << common.block << " channels";
+  return common;
+}
+
 InferredTypes nn::detail::inferElementwiseTypes(Operation *op, const ElementwiseInfo &info,
                                                 const ShapeFacts &facts) {
   if (failed(verifyElements(op, info)))
@@ -95,7 +123,10 @@ InferredTypes nn::detail::inferElementwiseTypes(Operation *op, const Elementwise
       return op->emitOpError(broadcast.status().message());
     shape = broadcast.take();
   }
-  return detail::rankedResult(op, shape, elementType);
+  FailureOr<Layout> layout = commonLayout(op, shape, facts);
+  if (failed(layout))
+    return failure();
+  return detail::rankedResult(op, shape, elementType, *layout);
 }
 
 #define GET_OP_CLASSES

@@ -49,6 +49,21 @@ def NN_DimsAttr
   let hasCustomAssemblyFormat = 1;
 }
 
+def NN_BlockedAttr
+    : AttrDef<NN_Dialect, "Blocked", [DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]> {
+  let mnemonic = "blocked";
+  let summary = "the layout of a tensor whose channels lie in blocks";
+  let description = [{
+    The encoding of a ranked tensor type [N, C/size, spatial..., size]: dimension 1 counts
+    blocks of channels, the last one the channels in a block; the last block may end in
+    padding. `tensor<1x2x56x56x16xf32, #nn.blocked<16>>`, and with names of sizes
+    `tensor<?x2x56x56x16xf32, #nn.blocked<16, dims = <"N", "", "", "", "">>>`. Tensors
+    without it are row-major.
+  }];
+  let parameters = (ins "int64_t":$size, OptionalParameter<"::quern::nn::DimsAttr">:$dims);
+  let assemblyFormat = "`<` $size (`,` `dims` `=` $dims^)? `>`";
+}
+
 def NN_StringType : TypeDef<NN_Dialect, "String"> {
   let mnemonic = "string";
   let summary = "element type of ONNX string tensors";
@@ -98,6 +113,11 @@ def NN_WideFloatsOnly : NativeOpTrait<"WideFloatsOnly"> {
 class NN_Op<string mnemonic, list<Trait> traits = []>
     : Op<NN_Dialect, mnemonic, traits # [DeclareOpInterfaceMethods<NN_GraphOpInterface>, Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+}
+
+/// What an op declares that takes tensors in any layout, as their types say.
+def NN_Blockable {
+  code declaration = "::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }";
 }
 
 /// An op with `auto_pad`.

@@ -68,6 +68,17 @@ LogicalResult DimsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType
   return success();
 }
 
+LogicalResult BlockedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                          function_ref<InFlightDiagnostic()> emitError) const {
+  if (getSize() < 1)
+    return emitError() << "nn.blocked needs a positive size, found " << getSize();
+  if (shape.size() < 3)
+    return emitError() << "nn.blocked needs rank 3 or more, found " << shape.size();
+  if (shape.back() != getSize())
+    return emitError() << "nn.blocked<" << getSize() << "> needs a last dimension of that size";
+  return getDims() ? getDims().verifyEncoding(shape, elementType, emitError) : success();
+}
+
 /// "N", 3 or (expression operator expression); null for the empty name.
 static ParseResult parseSize(AsmParser &parser, AffineExpr &expr) {
   MLIRContext *context = parser.getContext();
@@ -126,10 +137,11 @@ void DimsAttr::print(AsmPrinter &printer) const {
 Type InferredType::type() const {
   if (isa<NoneType>(elementType))
     return elementType;
-  return shape ? Type(tensorType(*shape, elementType)) : UnrankedTensorType::get(elementType);
+  return shape ? Type(tensorType(*shape, elementType, layout))
+               : UnrankedTensorType::get(elementType);
 }
 
-/// Compatible: the same element type, and no dimension that differs for sure.
+/// Compatible: the same element type and layout, and no dimension that differs for sure.
 static bool isCompatible(Type declared, const InferredType &inferred) {
   if (isa<NoneType>(declared) || isa<NoneType>(inferred.elementType))
     return declared == inferred.elementType;
@@ -138,7 +150,7 @@ static bool isCompatible(Type declared, const InferredType &inferred) {
   std::optional<Shape> shape = shapeOf(declared);
   if (!shape || !inferred.shape)
     return true;
-  if (shape->rank() != inferred.shape->rank())
+  if (shape->rank() != inferred.shape->rank() || layoutOf(declared) != inferred.layout)
     return false;
   for (int64_t i = 0; i < shape->rank(); ++i)
     if (!(*shape)[i].compatibleWith((*inferred.shape)[i]))
@@ -147,6 +159,8 @@ static bool isCompatible(Type declared, const InferredType &inferred) {
 }
 
 LogicalResult nn::detail::verifyResultTypes(Operation *op) {
+  if (cast<GraphOpInterface>(op).getLayoutKind() == LayoutKind::Plain && hasBlocks(op))
+    return op->emitOpError("works on row-major tensors only");
   InferredTypes inferred = cast<GraphOpInterface>(op).inferResultTypes(TypeFacts());
   if (failed(inferred))
     return failure();

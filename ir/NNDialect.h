@@ -32,9 +32,9 @@ enum class FusionKind {
 
 /// Whether an op can work on channel-blocked (NCHWc) tensors.
 enum class LayoutKind {
-  Plain,     ///< only row-major tensors as in ONNX
+  Plain,     ///< only row-major tensors as in ONNX (the verifier sees to it)
   Agnostic,  ///< indifferent: any layout, the same for all operands
-  Blockable, ///< has attributes that say which operands are blocked
+  Blockable, ///< the types of operands and results say which are blocked
 };
 
 /// An op without native code for the half types.

@@ -14,7 +14,6 @@ struct PoolWindow {
   ArrayRef<int64_t> kernel, strides, dilations, pads;
   bool ceilMode;
   AutoPad autoPad;
-  int64_t block;
 };
 } // namespace
 
@@ -60,32 +59,25 @@ static FailureOr<Dim> pooledDim(Operation *op, const PoolWindow &w, size_t i, co
 
 /// Checks the type and rank of pooled data: [N, C, `spatial` or any number of axes], blocked or
 /// not. An unranked input is fine.
-static LogicalResult verifyInput(const ShapeFacts &facts, Operation *op, Value input, int64_t block,
+static LogicalResult verifyInput(const ShapeFacts &facts, Operation *op, Value input,
                                  std::optional<int64_t> spatial) {
   if (failed(requireNumbers(op, input, "input")))
     return failure();
-  if (block < 0)
-    return op->emitOpError("block must not be negative, found ") << block;
   std::optional<Shape> shape = facts.shapeOf(input);
   if (!shape)
     return success();
-  int64_t blocked = block > 0;
+  int64_t blocked = layoutOf(input).isBlocked();
   if (spatial && shape->rank() != *spatial + 2 + blocked)
     return op->emitOpError("input must have rank ")
            << *spatial + 2 + blocked << ", found " << shape->rank();
-  if (failed(requireRankAtLeast(op, *shape, 2 + blocked)))
-    return failure();
-  if (block == 0)
-    return success();
-  return requireDim(op, (*shape)[shape->rank() - 1], Dim(block), "the last input dimension");
+  return requireRankAtLeast(op, *shape, 2 + blocked);
 }
 
 static InferredTypes inferWindowed(Operation *op, Value input, const PoolWindow &w,
                                    const ShapeFacts &facts) {
-  if (failed(verifyWindow(op, w)) ||
-      failed(verifyInput(facts, op, input, w.block, w.kernel.size())))
+  if (failed(verifyWindow(op, w)) || failed(verifyInput(facts, op, input, w.kernel.size())))
     return failure();
-  int64_t rank = w.kernel.size() + 2 + (w.block > 0);
+  int64_t rank = w.kernel.size() + 2;
   Shape shape = facts.shapeOf(input).value_or(unknownShape(rank));
   for (size_t i = 0; i < w.kernel.size(); ++i) {
     FailureOr<Dim> dim = pooledDim(op, w, i, shape[2 + i]);
@@ -93,52 +85,47 @@ static InferredTypes inferWindowed(Operation *op, Value input, const PoolWindow 
       return failure();
     shape[2 + i] = *dim;
   }
-  if (w.block > 0)
-    shape[rank - 1] = Dim(w.block);
-  return rankedResult(op, shape, elementTypeOf(input));
+  return rankedResult(op, shape, elementTypeOf(input), layoutOf(input));
 }
 
-static InferredTypes inferGlobal(Operation *op, Value input, int64_t block,
-                                 const ShapeFacts &facts) {
-  if (failed(verifyInput(facts, op, input, block, std::nullopt)))
+static InferredTypes inferGlobal(Operation *op, Value input, const ShapeFacts &facts) {
+  if (failed(verifyInput(facts, op, input, std::nullopt)))
     return failure();
   std::optional<Shape> shape = facts.shapeOf(input);
   if (!shape)
     return unrankedResult(elementTypeOf(input));
-  for (int64_t i = 2; i < shape->rank() - (block > 0); ++i)
+  Layout layout = layoutOf(input);
+  for (int64_t i = 2; i < shape->rank() - layout.isBlocked(); ++i)
     (*shape)[i] = Dim(1);
-  return rankedResult(op, *shape, elementTypeOf(input));
+  return rankedResult(op, *shape, elementTypeOf(input), layout);
 }
 
 InferredTypes MaxPoolOp::inferResultTypes(const ShapeFacts &facts) {
-  return inferWindowed(*this, getInput(),
-                       {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(),
-                        getAutoPad(), getBlock()},
-                       facts);
+  return inferWindowed(
+      *this, getInput(),
+      {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(), getAutoPad()}, facts);
 }
 
 InferredTypes AveragePoolOp::inferResultTypes(const ShapeFacts &facts) {
-  return inferWindowed(*this, getInput(),
-                       {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(),
-                        getAutoPad(), getBlock()},
-                       facts);
+  return inferWindowed(
+      *this, getInput(),
+      {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(), getAutoPad()}, facts);
 }
 
 InferredTypes GlobalAveragePoolOp::inferResultTypes(const ShapeFacts &facts) {
-  return inferGlobal(*this, getInput(), getBlock(), facts);
+  return inferGlobal(*this, getInput(), facts);
 }
 
 InferredTypes GlobalMaxPoolOp::inferResultTypes(const ShapeFacts &facts) {
-  return inferGlobal(*this, getInput(), getBlock(), facts);
+  return inferGlobal(*this, getInput(), facts);
 }
 
 InferredTypes MaxPoolWithIndicesOp::inferResultTypes(const ShapeFacts &facts) {
   if (getStorageOrder() > 1)
     return emitOpError("storage_order must be 0 or 1, found ") << getStorageOrder();
-  InferredTypes types = inferWindowed(*this, getInput(),
-                                      {getKernel(), getStrides(), getDilations(), getPads(),
-                                       getCeilMode(), getAutoPad(), /*block=*/0},
-                                      facts);
+  InferredTypes types = inferWindowed(
+      *this, getInput(),
+      {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(), getAutoPad()}, facts);
   if (failed(types))
     return failure();
   types->push_back({IntegerType::get(getContext(), 64), types->front().shape});

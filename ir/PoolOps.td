@@ -4,8 +4,7 @@
 
 include "ir/NNBase.td"
 
-/// Pooling of [N, C, spatial...] data; with `block` = b > 0 input and result are
-/// [N, C/b, spatial..., b].
+/// Pooling of [N, C, spatial...] data; when the input is channel-blocked, so is the result.
 def NN_BlockablePool {
   code declaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
@@ -24,22 +23,21 @@ class NN_GlobalPoolOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
 def NN_MaxPoolOp : NN_WindowPoolOp<"max_pool"> {
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
-    NN_DefaultAutoPad:$auto_pad, DefaultValuedAttr<NN_IntAttr, "0">:$block);
+    NN_DefaultAutoPad:$auto_pad);
 }
 
 def NN_AveragePoolOp : NN_WindowPoolOp<"average_pool"> {
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
-    BoolAttr:$count_include_pad, NN_DefaultAutoPad:$auto_pad,
-    DefaultValuedAttr<NN_IntAttr, "0">:$block);
+    BoolAttr:$count_include_pad, NN_DefaultAutoPad:$auto_pad);
 }
 
 def NN_GlobalAveragePoolOp : NN_GlobalPoolOp<"global_average_pool"> {
-  let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<NN_IntAttr, "0">:$block);
+  let arguments = (ins NN_Tensor:$input);
 }
 
 def NN_GlobalMaxPoolOp : NN_GlobalPoolOp<"global_max_pool"> {
-  let arguments = (ins NN_Tensor:$input, DefaultValuedAttr<NN_IntAttr, "0">:$block);
+  let arguments = (ins NN_Tensor:$input);
 }
 
 def NN_MaxPoolWithIndicesOp : NN_WindowOp<"max_pool_with_indices"> {

@@ -67,6 +67,14 @@ static Expected<Attributes> convertAttributes(mlir::Operation *op) {
   return attributes;
 }
 
+/// Kernels know no types: what these say of layouts is in two attributes more.
+static void setBlocks(mlir::Operation *op, Attributes &attributes) {
+  if (op->getNumOperands() > 0)
+    attributes.set("input_block", layoutOf(op->getOperand(0)).block);
+  if (op->getNumResults() > 0)
+    attributes.set("output_block", layoutOf(op->getResult(0)).block);
+}
+
 //===----------------------------------------------------------------------===//
 // Calls
 //===----------------------------------------------------------------------===//
@@ -109,6 +117,7 @@ static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op
   auto captured = std::make_shared<CapturedOp>();
   captured->opName = op->getName().getStringRef().str();
   QUERN_ASSIGN(captured->attributes, convertAttributes(op));
+  setBlocks(op, captured->attributes);
   for (mlir::Type type : op->getResultTypes()) {
     auto tensor = llvm::dyn_cast<mlir::TensorType>(type);
     captured->resultTypes.push_back(tensor ? nn::dtypeOf(tensor.getElementType())

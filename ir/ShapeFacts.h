@@ -45,6 +45,7 @@ struct InferredType {
   mlir::Type elementType;
   /// nullopt while the rank is unknown.
   std::optional<Shape> shape;
+  Layout layout = {};
 
   /// The tensor type (of `nn.none`, its type).
   mlir::Type type() const;

@@ -1,7 +1,6 @@
 //===- StructureOps.cpp - constants, weights, fusion groups, layout -------===//
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
-#include "runtime/lib/CeilDiv.h"
 
 #include "mlir/IR/PatternMatch.h"
 
@@ -16,7 +15,7 @@ InferredTypes NoneOp::inferResultTypes(const ShapeFacts &facts) {
 
 InferredTypes ConstantOp::inferResultTypes(const ShapeFacts &facts) {
   auto type = cast<RankedTensorType>(getValue().getShapedType());
-  return SmallVector<InferredType, 1>{{type.getElementType(), nn::shapeOf(type)}};
+  return SmallVector<InferredType, 1>{{type.getElementType(), nn::shapeOf(type), layoutOf(type)}};
 }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }
@@ -29,7 +28,8 @@ InferredTypes WeightOp::inferResultTypes(const ShapeFacts &facts) {
   DType dtype = dtypeOf(getType().getElementType());
   if (dtype == DType::Undefined || dtype == DType::String)
     return emitOpError("cannot hold elements of type ") << getType().getElementType();
-  return rankedResult(*this, *facts.shapeOf(getResult()), getType().getElementType());
+  return rankedResult(*this, *facts.shapeOf(getResult()), getType().getElementType(),
+                      layoutOf(getType()));
 }
 
 LogicalResult GroupOp::verify() {
@@ -49,9 +49,10 @@ LogicalResult GroupOp::verify() {
 }
 
 InferredTypes PackOp::inferResultTypes(const ShapeFacts &facts) {
-  int64_t block = getBlock();
-  if (block <= 0)
-    return emitOpError("block must be positive, found ") << block;
+  Layout layout = layoutOf(getResult());
+  if (!layout.isBlocked() || layoutOf(getInput()).isBlocked())
+    return emitOpError("puts row-major channels into blocks, found ")
+           << getInput().getType() << " and " << getType();
   Type elementType = elementTypeOf(getInput());
   std::optional<Shape> shape = facts.shapeOf(getInput());
   if (!shape)
@@ -59,12 +60,8 @@ InferredTypes PackOp::inferResultTypes(const ShapeFacts &facts) {
   if (failed(requireRankAtLeast(*this, *shape, 2)))
     return failure();
   DimVector dims = shape->dims();
-  if (dims[1].isStatic())
-    dims[1] = Dim(ceilDiv(dims[1].size(), block));
-  else
-    dims[1] = Dim();
-  dims.push_back(Dim(block));
-  return rankedResult(*this, Shape(std::move(dims)), elementType);
+  putIntoBlocks(dims, layout.block);
+  return rankedResult(*this, Shape(std::move(dims)), elementType, layout);
 }
 
 InferredTypes UnpackOp::inferResultTypes(const ShapeFacts &facts) {
@@ -72,11 +69,11 @@ InferredTypes UnpackOp::inferResultTypes(const ShapeFacts &facts) {
   int64_t channels = getChannels();
   if (channels < 0)
     return emitOpError("channels must not be negative, found ") << channels;
+  if (!layoutOf(getInput()).isBlocked())
+    return emitOpError("input must be channel-blocked, found ") << getInput().getType();
   std::optional<Shape> shape = facts.shapeOf(getInput());
   if (!shape)
     return unrankedResult(elementType);
-  if (failed(requireRankAtLeast(*this, *shape, 3)))
-    return failure();
   DimVector dims = shape->dims();
   FailureOr<Dim> available = productOf(*this, {dims[1], dims.back()});
   if (failed(available))
@@ -98,7 +95,7 @@ struct CancelPackOfUnpack : OpRewritePattern<PackOp> {
       return rewriter.notifyMatchFailure(op, "input is not nn.unpack");
     if (unpack.getInput().getType() != op.getType())
       return rewriter.notifyMatchFailure(op, "block sizes differ");
-    if (unpack.getChannels() % op.getBlock() != 0)
+    if (unpack.getChannels() % layoutOf(op.getType()).block != 0)
       return rewriter.notifyMatchFailure(op, "padding channels may hold anything");
     rewriter.replaceOp(op, unpack.getInput());
     return success();

@@ -17,6 +17,7 @@ def NN_ConstantOp : NN_Op<"constant", [ConstantLike, AllTypesMatch<["value", "re
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "attr-dict $value";
   let hasFolder = 1;
+  let extraClassDeclaration = NN_Blockable.declaration;
 }
 
 def NN_WeightOp : NN_Op<"weight"> {
@@ -24,6 +25,7 @@ def NN_WeightOp : NN_Op<"weight"> {
   let arguments = (ins StrAttr:$blob, NN_IntAttr:$offset);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$blob `,` $offset attr-dict `:` type($result)";
+  let extraClassDeclaration = NN_Blockable.declaration;
 }
 
 def NN_GroupOp : Op<NN_Dialect, "group", [Pure, IsolatedFromAbove, SingleBlock]> {
@@ -47,9 +49,11 @@ def NN_YieldOp : Op<NN_Dialect, "yield", [Pure, Terminator, ParentOneOf<["GroupO
 
 def NN_PackOp : NN_Op<"pack"> {
   let summary = "[N, C, spatial...] to [N, ceil(C/block), spatial..., block], zero-padded channels";
-  let arguments = (ins NN_Tensor:$input, NN_IntAttr:$block);
-  let results = (outs NN_Tensor:$result);
+  let description = "The result's type says how large the blocks are.";
+  let arguments = (ins NN_Tensor:$input);
+  let results = (outs AnyRankedTensor:$result);
   let hasCanonicalizer = 1;
+  let extraClassDeclaration = NN_Blockable.declaration;
 }
 
 def NN_UnpackOp : NN_Op<"unpack"> {
@@ -57,6 +61,7 @@ def NN_UnpackOp : NN_Op<"unpack"> {
   let arguments = (ins NN_Tensor:$input, NN_IntAttr:$channels);
   let results = (outs NN_Tensor:$result);
   let hasCanonicalizer = 1;
+  let extraClassDeclaration = NN_Blockable.declaration;
 }
 
 #endif // QUERN_IR_STRUCTUREOPS_TD

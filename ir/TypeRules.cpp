@@ -2,6 +2,7 @@
 #include "ir/TypeRules.h"
 
 #include "quern/CheckedSize.h"
+#include "runtime/lib/CeilDiv.h"
 
 #include "llvm/ADT/SmallSet.h"
 
@@ -15,7 +16,8 @@ InferredTypes nn::detail::unrankedResult(Type elementType) {
   return SmallVector<InferredType, 1>{{elementType, std::nullopt}};
 }
 
-InferredTypes nn::detail::rankedResult(Operation *op, const Shape &shape, Type elementType) {
+InferredTypes nn::detail::rankedResult(Operation *op, const Shape &shape, Type elementType,
+                                       Layout layout) {
   if (failed(requireSaneRank(op, shape.rank())))
     return failure();
   CheckedSize bytes(dtypeBytes(dtypeOf(elementType)));
@@ -24,7 +26,7 @@ InferredTypes nn::detail::rankedResult(Operation *op, const Shape &shape, Type e
       bytes *= CheckedSize(d.size());
   if (!bytes.valid())
     return op->emitOpError("the size of a result of shape ") << shape.str() << " overflows";
-  return SmallVector<InferredType, 1>{{elementType, shape}};
+  return SmallVector<InferredType, 1>{{elementType, shape, layout}};
 }
 
 InferredTypes nn::detail::resultOfRank(Operation *op, int64_t rank, Type elementType) {
@@ -34,7 +36,8 @@ InferredTypes nn::detail::resultOfRank(Operation *op, int64_t rank, Type element
 }
 
 InferredTypes nn::detail::typeOf(Value value, const ShapeFacts &facts) {
-  return SmallVector<InferredType, 1>{{elementTypeOf(value), facts.shapeOf(value)}};
+  return SmallVector<InferredType, 1>{
+      {elementTypeOf(value), facts.shapeOf(value), layoutOf(value)}};
 }
 
 LogicalResult nn::detail::requireSaneRank(Operation *op, int64_t rank) {
@@ -113,6 +116,11 @@ FailureOr<SmallVector<int64_t>> nn::detail::resolveAxes(Operation *op, ArrayRef<
     resolved.push_back(*fromFront);
   }
   return resolved;
+}
+
+void nn::detail::putIntoBlocks(DimVector &dims, int64_t block) {
+  dims[1] = dims[1].isStatic() ? Dim(quern::ceilDiv(dims[1].size(), block)) : Dim();
+  dims.push_back(Dim(block));
 }
 
 Dim nn::detail::mergeDims(const Dim &a, const Dim &b) {

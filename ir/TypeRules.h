@@ -19,7 +19,8 @@ Shape unknownShape(int64_t rank);
 InferredTypes unrankedResult(mlir::Type elementType);
 /// One result of this shape; an error when its rank is above the limit or its
 /// static sizes overflow.
-InferredTypes rankedResult(mlir::Operation *op, const Shape &shape, mlir::Type elementType);
+InferredTypes rankedResult(mlir::Operation *op, const Shape &shape, mlir::Type elementType,
+                           Layout layout = {});
 /// One result of which only the rank is known.
 InferredTypes resultOfRank(mlir::Operation *op, int64_t rank, mlir::Type elementType);
 
@@ -50,6 +51,8 @@ llvm::FailureOr<int64_t> resolveAxis(mlir::Operation *op, int64_t axis, int64_t 
 llvm::FailureOr<llvm::SmallVector<int64_t>> resolveAxes(mlir::Operation *op,
                                                         llvm::ArrayRef<int64_t> axes, int64_t rank);
 
+/// Makes the shape of a channel-blocked tensor of that of the row-major one.
+void putIntoBlocks(DimVector &dims, int64_t block);
 /// The dimension that two tensors agree on: the better known of two compatible ones.
 Dim mergeDims(const Dim &a, const Dim &b);
 /// The product of some dimensions. An error on overflow of the static ones.

@@ -82,11 +82,30 @@ DType nn::dtypeOf(Type elementType) {
       .Default([](Type) { return DType::Undefined; });
 }
 
+/// The names of sizes; null when there are none.
+static DimsAttr dimsOf(RankedTensorType type) {
+  if (auto blocked = dyn_cast_if_present<BlockedAttr>(type.getEncoding()))
+    return blocked.getDims();
+  return dyn_cast_if_present<DimsAttr>(type.getEncoding());
+}
+
+Layout nn::layoutOf(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  auto blocked = tensor ? dyn_cast_if_present<BlockedAttr>(tensor.getEncoding()) : BlockedAttr();
+  return {blocked ? blocked.getSize() : 0};
+}
+
+bool nn::hasBlocks(Operation *op) {
+  auto isBlocked = [](Type type) { return layoutOf(type).isBlocked(); };
+  return llvm::any_of(op->getOperandTypes(), isBlocked) ||
+         llvm::any_of(op->getResultTypes(), isBlocked);
+}
+
 std::optional<Shape> nn::shapeOf(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return std::nullopt;
-  auto encoding = dyn_cast_if_present<DimsAttr>(tensor.getEncoding());
+  DimsAttr encoding = dimsOf(tensor);
   DimVector dims;
   for (int64_t i = 0; i < tensor.getRank(); ++i) {
     if (!tensor.isDynamicDim(i))
@@ -97,16 +116,19 @@ std::optional<Shape> nn::shapeOf(Type type) {
   return Shape(std::move(dims));
 }
 
-RankedTensorType nn::tensorType(const Shape &shape, Type elementType) {
+RankedTensorType nn::tensorType(const Shape &shape, Type elementType, Layout layout) {
   SmallVector<int64_t> sizes;
   SmallVector<AffineExpr> exprs;
   for (const Dim &d : shape.dims()) {
     sizes.push_back(d.isStatic() ? d.size() : ShapedType::kDynamic);
     exprs.push_back(d.expr());
   }
-  Attribute encoding;
+  DimsAttr dims;
   if (llvm::any_of(exprs, [](AffineExpr expr) { return static_cast<bool>(expr); }))
-    encoding = DimsAttr::get(elementType.getContext(), exprs);
+    dims = DimsAttr::get(elementType.getContext(), exprs);
+  Attribute encoding = dims;
+  if (layout.isBlocked())
+    encoding = BlockedAttr::get(elementType.getContext(), layout.block, dims);
   return RankedTensorType::get(sizes, elementType, encoding);
 }
 
@@ -181,10 +203,11 @@ std::optional<std::vector<int64_t>> nn::constantInts(Value value) {
   return tensor ? integersOf(*tensor) : std::nullopt;
 }
 
-Value nn::createConstant(OpBuilder &builder, Location loc, const Tensor &tensor) {
+Value nn::createConstant(OpBuilder &builder, Location loc, const Tensor &tensor, Layout layout) {
   constexpr int64_t kMaxInlineBytes = 1024;
   MLIRContext *context = builder.getContext();
-  auto type = RankedTensorType::get(tensor.dims(), elementTypeOf(context, tensor.dtype()));
+  RankedTensorType type =
+      tensorType(Shape::fromSizes(tensor.dims()), elementTypeOf(context, tensor.dtype()), layout);
   if (tensor.dtype() == DType::String) {
     SmallVector<StringRef> strings;
     for (const std::string &s : tensor.elementsAs<std::string>())

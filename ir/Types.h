@@ -24,12 +24,28 @@ inline mlir::Type elementTypeOf(mlir::Value tensor) {
   return mlir::cast<mlir::TensorType>(tensor.getType()).getElementType();
 }
 
-/// The shape of a ranked tensor type, symbolic sizes included; nullopt when unranked.
+/// How the elements of a tensor lie: row-major, or with the channels in blocks, which
+/// is a row-major tensor [N, C/block, spatial..., block].
+struct Layout {
+  /// Channels in a block; 0 when there are no blocks.
+  int64_t block = 0;
+
+  bool isBlocked() const { return block > 0; }
+  bool operator==(const Layout &) const = default;
+};
+/// What the type's encoding says; row-major for all but ranked tensors.
+Layout layoutOf(mlir::Type type);
+inline Layout layoutOf(mlir::Value value) { return layoutOf(value.getType()); }
+/// Whether an operand or a result is channel-blocked.
+bool hasBlocks(mlir::Operation *op);
+
+/// The shape of a ranked tensor type, symbolic sizes included; nullopt when unranked. Of
+/// a channel-blocked tensor, the blocked one.
 std::optional<Shape> shapeOf(mlir::Type type);
 /// The same of a value; also nullopt for `nn.none`.
 inline std::optional<Shape> shapeOf(mlir::Value value) { return shapeOf(value.getType()); }
-/// A ranked tensor type; symbolic sizes become its encoding.
-mlir::RankedTensorType tensorType(const Shape &shape, mlir::Type elementType);
+/// A ranked tensor type; symbolic sizes and layout become its encoding.
+mlir::RankedTensorType tensorType(const Shape &shape, mlir::Type elementType, Layout layout = {});
 
 /// The elements of a dense attribute; nullopt for other attributes and element types.
 std::optional<Tensor> tensorOfElements(mlir::ElementsAttr attr);
@@ -44,7 +60,8 @@ std::optional<std::vector<int64_t>> integersOf(const Tensor &tensor);
 /// The same of a constant.
 std::optional<std::vector<int64_t>> constantInts(mlir::Value value);
 /// An `nn.constant` when small, otherwise an `nn.weight` on a new blob.
-mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor);
+mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor,
+                           Layout layout = {});
 /// The node name of a location ("conv1"), "?" when it has none.
 std::string nodeName(mlir::Location loc);
 /// "node 'conv1' (nn.conv)": how errors name an op.

@@ -26,13 +26,15 @@ std::optional<WeightSource> nn::weightSource(Value value) {
   return found ? std::optional(found.take()) : std::nullopt;
 }
 
-Value nn::createWeight(OpBuilder &builder, Location loc, const WeightSource &weight) {
+Value nn::createWeight(OpBuilder &builder, Location loc, const WeightSource &weight,
+                       Layout layout) {
   constexpr int64_t kMaxInlineBytes = 1024;
   if (weight.numBytes() <= kMaxInlineBytes || weight.dtype() == DType::String)
     if (Expected<Tensor> elements = weight.load())
-      return createConstant(builder, loc, *elements);
+      return createConstant(builder, loc, *elements, layout);
   MLIRContext *context = builder.getContext();
-  auto type = RankedTensorType::get(weight.dims(), elementTypeOf(context, weight.dtype()));
+  RankedTensorType type =
+      tensorType(Shape::fromSizes(weight.dims()), elementTypeOf(context, weight.dtype()), layout);
   auto *dialect = context->getOrLoadDialect<NNDialect>();
   return builder.create<WeightOp>(loc, type, dialect->getWeights().add(weight), /*offset=*/0);
 }

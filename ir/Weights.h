@@ -1,6 +1,7 @@
 //===- Weights.h - values that are weights --------------------------------===//
 #pragma once
 
+#include "ir/Types.h"
 #include "ir/WeightStore.h"
 
 #include "mlir/IR/Builders.h"
@@ -19,6 +20,7 @@ std::optional<WeightSource> weightSource(mlir::Value value);
 
 /// An `nn.weight` on a blob of its own; when it is small, an `nn.constant`, which is
 /// read now.
-mlir::Value createWeight(mlir::OpBuilder &builder, mlir::Location loc, const WeightSource &weight);
+mlir::Value createWeight(mlir::OpBuilder &builder, mlir::Location loc, const WeightSource &weight,
+                         Layout layout = {});
 
 } // namespace quern::nn

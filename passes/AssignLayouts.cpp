@@ -36,7 +36,7 @@ constexpr int64_t kImageRank = 4;
 /// The channels of an image whose rank and channel count are known.
 std::optional<int64_t> channelsOf(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || type.getRank() != kImageRank || type.isDynamicDim(1))
+  if (!type || type.getRank() != kImageRank || type.isDynamicDim(1) || layoutOf(type).isBlocked())
     return std::nullopt;
   return type.getDimSize(1);
 }
@@ -51,11 +51,11 @@ RankedTensorType blockedType(Type type, int64_t block) {
   DimVector dims = shapeOf(type)->dims();
   dims[1] = Dim(quern::ceilDiv(dims[1].size(), block));
   dims.push_back(Dim(block));
-  return tensorType(Shape(std::move(dims)), cast<TensorType>(type).getElementType());
+  return tensorType(Shape(std::move(dims)), cast<TensorType>(type).getElementType(), {block});
 }
 
 Value createPack(OpBuilder &builder, Value image, int64_t block) {
-  return builder.create<PackOp>(image.getLoc(), blockedType(image.getType(), block), image, block);
+  return builder.create<PackOp>(image.getLoc(), blockedType(image.getType(), block), image);
 }
 
 /// The blocked tensor that `image` is the nn.unpack of; null when there is none.
@@ -73,14 +73,11 @@ Value toLanes(OpBuilder &builder, Value image, int64_t block) {
   return source ? source : createPack(builder, image, block);
 }
 
-/// Replaces `op` by a copy on blocked tensors, with `operands` and the named
-/// attributes set to `block`, and an nn.unpack.
-void replaceByBlocked(Operation *op, ValueRange operands, ArrayRef<StringRef> blockAttributes,
-                      int64_t block, PatternRewriter &rewriter) {
+/// Replaces `op` by a copy with `operands` and a blocked result, and an nn.unpack.
+void replaceByBlocked(Operation *op, ValueRange operands, int64_t block,
+                      PatternRewriter &rewriter) {
   Operation *blocked = rewriter.clone(*op);
   blocked->setOperands(operands);
-  for (StringRef name : blockAttributes)
-    blocked->setAttr(name, rewriter.getI64IntegerAttr(block));
   Type plain = op->getResult(0).getType();
   blocked->getResult(0).setType(blockedType(plain, block));
   rewriter.replaceOpWithNewOp<UnpackOp>(op, plain, blocked->getResult(0),
@@ -126,7 +123,7 @@ bool isPackable(Value value) {
 struct BlockConv : OpRewritePattern<ConvOp> {
   BlockConv(MLIRContext *context, int64_t block) : OpRewritePattern(context), block(block) {}
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
-    if (op.getInputBlock() != 0 || op.getOutputBlock() != 0)
+    if (layoutOf(op.getResult()).isBlocked())
       return rewriter.notifyMatchFailure(op, "is blocked already");
     if (op.getAutoPad() != AutoPad::NotSet)
       return rewriter.notifyMatchFailure(op, "padding depends on the shape");
@@ -140,12 +137,9 @@ struct BlockConv : OpRewritePattern<ConvOp> {
     if (!blocking.output)
       return rewriter.notifyMatchFailure(op, "channels do not fill blocks");
     SmallVector<Value> operands(op->getOperands());
-    SmallVector<StringRef> blocked = {"output_block"};
-    if (blocking.input) {
+    if (blocking.input)
       operands[0] = toLanes(rewriter, op.getInput(), block);
-      blocked.push_back("input_block");
-    }
-    replaceByBlocked(op, operands, blocked, block, rewriter);
+    replaceByBlocked(op, operands, block, rewriter);
     return success();
   }
   int64_t block;
@@ -155,14 +149,14 @@ struct BlockConv : OpRewritePattern<ConvOp> {
 template <typename Op> struct BlockPool : OpRewritePattern<Op> {
   BlockPool(MLIRContext *context, int64_t block) : OpRewritePattern<Op>(context), block(block) {}
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    if (op.getBlock() != 0)
+    if (layoutOf(op.getInput()).isBlocked())
       return rewriter.notifyMatchFailure(op, "is blocked already");
     std::optional<int64_t> channels = floatChannelsOf(op.getInput());
     if (!channels || !floatChannelsOf(op.getResult()))
       return rewriter.notifyMatchFailure(op, "not float32 images with known channels");
     if (*channels % block != 0 && !blockedSource(op.getInput(), block))
       return rewriter.notifyMatchFailure(op, "the image is plain, with a part of a block");
-    replaceByBlocked(op, toLanes(rewriter, op.getInput(), block), {"block"}, block, rewriter);
+    replaceByBlocked(op, toLanes(rewriter, op.getInput(), block), block, rewriter);
     return success();
   }
   int64_t block;
@@ -218,7 +212,7 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<GraphOpInterface> {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(blockOperand(operand, *channels, block, rewriter));
-    replaceByBlocked(op, operands, {}, block, rewriter);
+    replaceByBlocked(op, operands, block, rewriter);
     return success();
   }
   int64_t block;
@@ -244,7 +238,7 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
     for (Value operand : op->getOperands())
       operands.push_back(toLanes(rewriter, operand, block));
     rewriter.modifyOpInPlace(op, [&] { op.setAxis(1); });
-    replaceByBlocked(op, operands, {}, block, rewriter);
+    replaceByBlocked(op, operands, block, rewriter);
     return success();
   }
   int64_t block;
@@ -267,8 +261,8 @@ template <typename Op> struct MakeBorderReshape : OpRewritePattern<Op> {
       return rewriter.notifyMatchFailure(op, "the image is larger than 1x1");
     if (input.getNumElements() != result.getNumElements())
       return rewriter.notifyMatchFailure(op, "channels are padded");
-    rewriter.replaceOp(
-        op, createStaticReshape(rewriter, op.getLoc(), op.getInput(), result.getShape()));
+    rewriter.replaceOp(op, createStaticReshape(rewriter, op.getLoc(), op.getInput(),
+                                               result.getShape(), layoutOf(result)));
     return success();
   }
 };

@@ -174,7 +174,7 @@ void ConstantFolder::record(Operation *op, ArrayRef<Tensor> results) {
     // Allocating it was within the limit, as is holding it.
     (void)budget.hold(tensor.numBytes());
     if (tensor.numBytes() <= kMaxImmediateBytes)
-      result.replaceAllUsesWith(createConstant(builder, op->getLoc(), tensor));
+      result.replaceAllUsesWith(createConstant(builder, op->getLoc(), tensor, layoutOf(result)));
     else
       large.insert({result, recomputable(cast<OpResult>(result), tensor)});
   }
@@ -206,7 +206,7 @@ void ConstantFolder::materialize() {
       continue;
     }
     OpBuilder builder(op);
-    value.replaceAllUsesWith(createWeight(builder, op->getLoc(), weight));
+    value.replaceAllUsesWith(createWeight(builder, op->getLoc(), weight, layoutOf(value)));
   }
 }
 

@@ -44,9 +44,8 @@ static FusionRole fusionRole(Operation *op) {
 static std::vector<int64_t> channelAxes(Operation *root, int64_t rank) {
   if (cast<GraphOpInterface>(root).getLayoutKind() != LayoutKind::Blockable)
     return {rank - 1};
-  for (StringRef name : {"output_block", "block"})
-    if (auto block = root->getAttrOfType<IntegerAttr>(name); block && block.getInt() > 0)
-      return {1, rank - 1};
+  if (layoutOf(root->getResult(0)).isBlocked())
+    return {1, rank - 1};
   return {1};
 }
 

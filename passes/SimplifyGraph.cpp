@@ -29,9 +29,9 @@ namespace quern::passes {
 } // namespace quern::passes
 
 Value passes::createStaticReshape(OpBuilder &builder, Location loc, Value value,
-                                  ArrayRef<int64_t> sizes) {
+                                  ArrayRef<int64_t> sizes, Layout layout) {
   Value shape = createConstant(builder, loc, Tensor::ofInts({sizes.begin(), sizes.end()}));
-  auto type = RankedTensorType::get(sizes, cast<TensorType>(value.getType()).getElementType());
+  RankedTensorType type = tensorType(Shape::fromSizes(sizes), elementTypeOf(value), layout);
   return builder.create<ReshapeOp>(loc, type, value, shape, /*allowzero=*/true);
 }
 
@@ -58,8 +58,8 @@ template <typename Op> struct MakeReshapeStatic : OpRewritePattern<Op> {
       if (op.getAllowzero() && shape && ArrayRef<int64_t>(*shape) == type.getShape())
         return rewriter.notifyMatchFailure(op, "has the static form already");
     }
-    rewriter.replaceOp(op,
-                       createStaticReshape(rewriter, op.getLoc(), op.getInput(), type.getShape()));
+    rewriter.replaceOp(op, createStaticReshape(rewriter, op.getLoc(), op.getInput(),
+                                               type.getShape(), layoutOf(type)));
     return success();
   }
 };
@@ -277,14 +277,15 @@ template <typename Op, typename GlobalOp> struct MakePoolGlobal : OpRewritePatte
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     RankedTensorType input = staticType(op.getInput());
-    if (!input || op.getBlock() != 0 || input.getShape().drop_front(2) != op.getKernel())
+    if (!input || layoutOf(op.getInput()).isBlocked() ||
+        input.getShape().drop_front(2) != op.getKernel())
       return rewriter.notifyMatchFailure(op, "the window is not the whole image");
     auto isZero = [](int64_t v) { return v == 0; };
     if (op.getAutoPad() != AutoPad::NotSet || !llvm::all_of(op.getPads(), isZero))
       return rewriter.notifyMatchFailure(op, "the image is padded");
     if (!llvm::all_of(op.getDilations(), [](int64_t d) { return d == 1; }))
       return rewriter.notifyMatchFailure(op, "the window is dilated");
-    rewriter.replaceOpWithNewOp<GlobalOp>(op, op.getType(), op.getInput(), /*block=*/0);
+    rewriter.replaceOpWithNewOp<GlobalOp>(op, op.getType(), op.getInput());
     return success();
   }
 };
@@ -310,10 +311,9 @@ struct MakeReducePool : OpRewritePattern<ReduceOp> {
     pooled[0] = input.getDimSize(0);
     pooled[1] = input.getDimSize(1);
     auto type = RankedTensorType::get(pooled, input.getElementType());
-    Value pool =
-        op.getKind() == ReduceKind::Mean
-            ? Value(rewriter.create<GlobalAveragePoolOp>(op.getLoc(), type, op.getInput(), 0))
-            : Value(rewriter.create<GlobalMaxPoolOp>(op.getLoc(), type, op.getInput(), 0));
+    Value pool = op.getKind() == ReduceKind::Mean
+                     ? Value(rewriter.create<GlobalAveragePoolOp>(op.getLoc(), type, op.getInput()))
+                     : Value(rewriter.create<GlobalMaxPoolOp>(op.getLoc(), type, op.getInput()));
     if (!op.getKeepdims())
       pool = createStaticReshape(rewriter, op.getLoc(), pool, result.getShape());
     rewriter.replaceOp(op, pool);

@@ -17,21 +17,13 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
-/// Whether `op` has a blocked operand or result by its attributes.
-static bool isBlocked(Operation *op) {
-  for (StringRef name : {"input_block", "output_block", "block"})
-    if (auto block = op->getAttrOfType<IntegerAttr>(name); block && block.getInt() > 0)
-      return true;
-  return false;
-}
-
 /// Why `op` is illegal in `phase`; null when it is legal.
 static const char *reasonAgainst(Operation *op, Phase phase) {
   if (isa<ModuleOp, func::FuncOp, func::ReturnOp>(op))
     return nullptr;
   if (!isa<NNDialect>(op->getDialect()))
     return "is no op of the nn dialect";
-  if (phase < Phase::LaidOut && (isBlocked(op) || isa<PackOp, UnpackOp>(op)))
+  if (phase < Phase::LaidOut && hasBlocks(op))
     return "is blocked before layouts are assigned";
   if (auto axisOp = dyn_cast<AxisOpInterface>(op);
       axisOp && phase >= Phase::Simplified && axisOp.getAxis() < 0 && axisOp.getAxisRank())

@@ -39,7 +39,7 @@ template <typename W> bool exceeds(W value, W best) {
 
 static Expected<PoolSizes> resolveSizes(const OpCall &call) {
   PoolSizes sizes;
-  QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], call.attributes.getInt("block")));
+  QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], call.attributes.getInt("input_block")));
   QUERN_ASSIGN(sizes.windows,
                slideWindow(call.attributes, sizes.input, call.attributes.getInts("kernel")));
   sizes.result = sizes.input;
@@ -49,7 +49,8 @@ static Expected<PoolSizes> resolveSizes(const OpCall &call) {
 
 static Expected<Tensor> allocateResult(const OpCall &call, const PoolSizes &sizes, DType dtype,
                                        size_t number = 0) {
-  return call.allocateResult(number, dtype, sizes.result.dims(call.attributes.getInt("block")));
+  return call.allocateResult(number, dtype,
+                             sizes.result.dims(call.attributes.getInt("input_block")));
 }
 
 /// Calls visit(input offset, result offset, positions) for each channel and each
@@ -243,7 +244,7 @@ static Expected<std::vector<Tensor>> evalAveragePool(const OpCall &call) {
 
 static Expected<PoolSizes> resolveGlobalSizes(const OpCall &call) {
   PoolSizes sizes;
-  QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], call.attributes.getInt("block")));
+  QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], call.attributes.getInt("input_block")));
   sizes.result = sizes.input;
   std::fill(sizes.result.spatial.begin(), sizes.result.spatial.end(), 1);
   return sizes;

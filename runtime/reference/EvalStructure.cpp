@@ -43,7 +43,7 @@ template <typename Move> static Status forEachElement(BlockedDims dims, Budget &
 
 static Expected<std::vector<Tensor>> evalPack(const OpCall &call) {
   const Tensor &input = call.inputs[0];
-  int64_t block = call.attributes.getInt("block");
+  int64_t block = call.attributes.getInt("output_block");
   if (input.rank() < 2)
     return invalidInput("input needs rank 2 or more, found " + input.describe());
   if (block < 1)

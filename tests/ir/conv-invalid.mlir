@@ -142,28 +142,19 @@ func.func @pad_overflow(%x: tensor<1x8x7x7xf32>, %w: tensor<12x4x3x3xf32>) {
 
 // -----
 
-func.func @block(%x: tensor<1x1x7x7x8xf32>, %w: tensor<12x4x3x3xf32>) {
-  %b = nn.none
-  // expected-error @+1 {{the last input dimension must be 16, found 8}}
-  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 2 : i64, input_block = 16 : i64} : (tensor<1x1x7x7x8xf32>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
-  return
-}
-
-// -----
-
-func.func @block_count(%x: tensor<1x2x7x7x8xf32>, %w: tensor<12x4x3x3xf32>) {
+func.func @block_count(%x: tensor<1x2x7x7x8xf32, #nn.blocked<8>>, %w: tensor<12x4x3x3xf32>) {
   %b = nn.none
   // expected-error @+1 {{input channel blocks must be 1, found 2}}
-  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 2 : i64, input_block = 8 : i64} : (tensor<1x2x7x7x8xf32>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
+  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 2 : i64} : (tensor<1x2x7x7x8xf32, #nn.blocked<8>>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
   return
 }
 
 // -----
 
-func.func @negative_block(%x: tensor<1x8x7x7xf32>, %w: tensor<12x4x3x3xf32>) {
+func.func @result_blocks(%x: tensor<1x8x7x7xf32>, %w: tensor<12x4x3x3xf32>) {
   %b = nn.none
-  // expected-error @+1 {{blocks must not be negative, found -8}}
-  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 2 : i64, output_block = -8 : i64} : (tensor<1x8x7x7xf32>, tensor<12x4x3x3xf32>, none) -> tensor<*xf32>
+  // expected-error @+1 {{result type 'tensor<1x3x7x7x8xf32, #nn.blocked<8>>' contradicts the inferred 'tensor<1x2x7x7x8xf32, #nn.blocked<8>>'}}
+  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 2 : i64} : (tensor<1x8x7x7xf32>, tensor<12x4x3x3xf32>, none) -> tensor<1x3x7x7x8xf32, #nn.blocked<8>>
   return
 }
 

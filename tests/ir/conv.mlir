@@ -25,14 +25,18 @@ func.func @conv(%x: tensor<?x8x15x16xf32, #nn.dims<"N", "", "", "">>, %w: tensor
 }
 
 // CHECK-LABEL: @blocked
-func.func @blocked(%x: tensor<1x2x7x7x16xf32>, %w: tensor<40x20x3x3xf32>, %plain: tensor<1x20x7x7xf32>) {
+func.func @blocked(%x: tensor<1x2x7x7x16xf32, #nn.blocked<16>>, %w: tensor<40x20x3x3xf32>, %plain: tensor<1x20x7x7xf32>,
+                   %named: tensor<?x2x7x?x16xf32, #nn.blocked<16, dims = <"N", "", "", "W", "">>>) {
   %none = nn.none
-  // CHECK: nn.conv {{.*}} -> tensor<1x3x7x7x16xf32>
-  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, input_block = 16 : i64, output_block = 16 : i64}
-    : (tensor<1x2x7x7x16xf32>, tensor<40x20x3x3xf32>, none) -> tensor<*xf32>
-  // CHECK: nn.conv {{.*}} -> tensor<1x5x7x7x8xf32>
-  %1 = nn.conv %plain, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, output_block = 8 : i64}
-    : (tensor<1x20x7x7xf32>, tensor<40x20x3x3xf32>, none) -> tensor<*xf32>
+  // CHECK: nn.conv {{.*}} -> tensor<1x3x7x7x16xf32, #nn.blocked<16>>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+    : (tensor<1x2x7x7x16xf32, #nn.blocked<16>>, tensor<40x20x3x3xf32>, none) -> tensor<?x3x7x7x16xf32, #nn.blocked<16>>
+  // CHECK: nn.conv {{.*}} -> tensor<1x5x7x7x8xf32, #nn.blocked<8>>
+  %1 = nn.conv %plain, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+    : (tensor<1x20x7x7xf32>, tensor<40x20x3x3xf32>, none) -> tensor<1x5x?x7x8xf32, #nn.blocked<8>>
+  // CHECK: nn.conv {{.*}} -> tensor<?x3x7x?x16xf32, #nn.blocked<16, dims = <"N", "", "", "W", "">>>
+  %2 = nn.conv %named, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64}
+    : (tensor<?x2x7x?x16xf32, #nn.blocked<16, dims = <"N", "", "", "W", "">>>, tensor<40x20x3x3xf32>, none) -> tensor<?x3x7x?x16xf32, #nn.blocked<16>>
   return
 }
 

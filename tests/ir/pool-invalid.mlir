@@ -65,9 +65,9 @@ func.func @type(%x: tensor<1x8x7x7xi1>) {
 
 // -----
 
-func.func @block(%x: tensor<1x1x7x7x8xf32>) {
-  // expected-error @+1 {{the last input dimension must be 16, found 8}}
-  %0 = nn.max_pool %x {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false, block = 16 : i64} : (tensor<1x1x7x7x8xf32>) -> tensor<*xf32>
+func.func @layout_of_result(%x: tensor<1x1x7x7x8xf32, #nn.blocked<8>>) {
+  // expected-error @+1 {{result type 'tensor<1x1x5x5x8xf32>' contradicts the inferred 'tensor<1x1x5x5x8xf32, #nn.blocked<8>>'}}
+  %0 = nn.max_pool %x {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false} : (tensor<1x1x7x7x8xf32, #nn.blocked<8>>) -> tensor<1x1x5x5x8xf32>
   return
 }
 
@@ -97,8 +97,16 @@ func.func @global_rank(%x: tensor<8xf32>) {
 
 // -----
 
-func.func @global_block(%x: tensor<1x8x7x7xf32>) {
-  // expected-error @+1 {{block must not be negative, found -1}}
-  %0 = nn.global_average_pool %x {block = -1 : i64} : (tensor<1x8x7x7xf32>) -> tensor<*xf32>
+func.func @blocked_rank(%x: tensor<1x8x7x8xf32, #nn.blocked<8>>) {
+  // expected-error @+1 {{input must have rank 5, found 4}}
+  %0 = nn.max_pool %x {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false} : (tensor<1x8x7x8xf32, #nn.blocked<8>>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @indices_of_blocks(%x: tensor<1x1x7x7x8xf32, #nn.blocked<8>>) {
+  // expected-error @+1 {{works on row-major tensors only}}
+  %0:2 = nn.max_pool_with_indices %x {kernel = array<i64: 3, 3>, strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false, storage_order = 0 : i64} : (tensor<1x1x7x7x8xf32, #nn.blocked<8>>) -> (tensor<*xf32>, tensor<*xi64>)
   return
 }

@@ -30,17 +30,101 @@ func.func @dynamic_weight() {
 
 // -----
 
-func.func @block(%x: tensor<1x3x4xf32>) {
-  // expected-error @+1 {{block must be positive, found 0}}
-  %0 = nn.pack %x {block = 0 : i64} : (tensor<1x3x4xf32>) -> tensor<*xf32>
+func.func @pack_into_nothing(%x: tensor<1x3x4xf32>) {
+  // expected-error @+1 {{puts row-major channels into blocks, found 'tensor<1x3x4xf32>' and 'tensor<1x1x4x4xf32>'}}
+  %0 = nn.pack %x : (tensor<1x3x4xf32>) -> tensor<1x1x4x4xf32>
   return
 }
 
 // -----
 
-func.func @unpack_too_many(%x: tensor<1x2x4x8xf32>) {
+func.func @pack_twice(%x: tensor<1x3x4x4xf32, #nn.blocked<4>>) {
+  // expected-error @+1 {{puts row-major channels into blocks}}
+  %0 = nn.pack %x : (tensor<1x3x4x4xf32, #nn.blocked<4>>) -> tensor<1x1x4x4x4xf32, #nn.blocked<4>>
+  return
+}
+
+// -----
+
+func.func @unpack_row_major(%x: tensor<1x1x4x4xf32>) {
+  // expected-error @+1 {{input must be channel-blocked, found 'tensor<1x1x4x4xf32>'}}
+  %0 = nn.unpack %x {channels = 4 : i64} : (tensor<1x1x4x4xf32>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{nn.blocked needs a positive size, found 0}}
+func.func @no_block(%x: tensor<1x1x4x0xf32, #nn.blocked<0>>) {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{nn.blocked needs rank 3 or more, found 2}}
+func.func @blocked_rank(%x: tensor<1x4xf32, #nn.blocked<4>>) {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{nn.blocked<8> needs a last dimension of that size}}
+func.func @blocked_size(%x: tensor<1x1x4xf32, #nn.blocked<8>>) {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{nn.dims must name 3 dimensions, found 1}}
+func.func @blocked_dims(%x: tensor<?x1x4xf32, #nn.blocked<4, dims = <"N">>>) {
+  return
+}
+
+// -----
+
+func.func @block_sizes(%x: tensor<1x1x4x8xf32, #nn.blocked<8>>, %y: tensor<1x1x4x1xf32, #nn.blocked<1>>) {
+  // expected-error @+1 {{operands must have the same layout, found 'tensor<1x1x4x8xf32, #nn.blocked<8>>' beside blocks of 1 channels}}
+  %0 = nn.add %x, %y : (tensor<1x1x4x8xf32, #nn.blocked<8>>, tensor<1x1x4x1xf32, #nn.blocked<1>>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @mixed_layouts(%x: tensor<1x2x4x8xf32, #nn.blocked<8>>, %y: tensor<1x2x4x8xf32>) {
+  // expected-error @+1 {{operands must have the same layout, found 'tensor<1x2x4x8xf32>' beside blocks of 8 channels}}
+  %0 = nn.add %x, %y : (tensor<1x2x4x8xf32, #nn.blocked<8>>, tensor<1x2x4x8xf32>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @concat_layouts(%x: tensor<1x2x4x8xf32, #nn.blocked<8>>, %y: tensor<1x2x4x8xf32>) {
+  // expected-error @+1 {{inputs must have the same layout, found 'tensor<1x2x4x8xf32, #nn.blocked<8>>' and 'tensor<1x2x4x8xf32>'}}
+  %0 = nn.concat %x, %y {axis = 1 : i64} : (tensor<1x2x4x8xf32, #nn.blocked<8>>, tensor<1x2x4x8xf32>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @concat_in_blocks(%x: tensor<1x2x4x8xf32, #nn.blocked<8>>) {
+  // expected-error @+1 {{cannot concatenate inside of channel blocks}}
+  %0 = nn.concat %x, %x {axis = 3 : i64} : (tensor<1x2x4x8xf32, #nn.blocked<8>>, tensor<1x2x4x8xf32, #nn.blocked<8>>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @row_major_only(%x: tensor<1x2x4x8xf32, #nn.blocked<8>>) {
+  // expected-error @+1 {{works on row-major tensors only}}
+  %0 = nn.transpose %x {perm = array<i64: 0, 1, 2, 3>} : (tensor<1x2x4x8xf32, #nn.blocked<8>>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @unpack_too_many(%x: tensor<1x2x4x8xf32, #nn.blocked<8>>) {
   // expected-error @+1 {{channels must be at most 16, found 17}}
-  %0 = nn.unpack %x {channels = 17 : i64} : (tensor<1x2x4x8xf32>) -> tensor<*xf32>
+  %0 = nn.unpack %x {channels = 17 : i64} : (tensor<1x2x4x8xf32, #nn.blocked<8>>) -> tensor<*xf32>
   return
 }
 

@@ -1,4 +1,4 @@
-// RUN: quern-opt %s | quern-opt | FileCheck %s
+// RUN: quern-opt %s --nn-infer-shapes | quern-opt | FileCheck %s
 
 // CHECK-LABEL: @constants
 func.func @constants() -> (tensor<2xi64>, tensor<1000x64xf32>) {
@@ -37,11 +37,31 @@ func.func @group(%x: tensor<4xf32>) -> tensor<4xf32> {
   return %0 : tensor<4xf32>
 }
 
+// Operands without channels stay row-major; a reshape says how its result is read.
+// CHECK-LABEL: @layouts
+func.func @layouts(%x: tensor<1x2x5x5x16xf32, #nn.blocked<16>>, %mask: tensor<5x5x1xf32>, %flat: tensor<1x32x1x1xf32>) {
+  %shape = nn.constant dense<[1, 2, 1, 1, 16]> : tensor<5xi64>
+  %two = nn.constant dense<2.0> : tensor<f32>
+  // CHECK: nn.mul {{.*}} -> tensor<1x2x5x5x16xf32, #nn.blocked<16>>
+  %0 = nn.mul %x, %two : (tensor<1x2x5x5x16xf32, #nn.blocked<16>>, tensor<f32>) -> tensor<*xf32>
+  // CHECK: nn.mul {{.*}} -> tensor<1x2x5x5x16xf32, #nn.blocked<16>>
+  %1 = nn.mul %mask, %x : (tensor<5x5x1xf32>, tensor<1x2x5x5x16xf32, #nn.blocked<16>>) -> tensor<*xf32>
+  // CHECK: nn.cast {{.*}} -> tensor<1x2x5x5x16xf64, #nn.blocked<16>>
+  %2 = nn.cast %x {to = f64} : (tensor<1x2x5x5x16xf32, #nn.blocked<16>>) -> tensor<*xf64>
+  // CHECK: nn.concat {{.*}} -> tensor<1x4x5x5x16xf32, #nn.blocked<16>>
+  %3 = nn.concat %x, %x {axis = 1 : i64} : (tensor<1x2x5x5x16xf32, #nn.blocked<16>>, tensor<1x2x5x5x16xf32, #nn.blocked<16>>) -> tensor<*xf32>
+  // CHECK: nn.reshape {{.*}} -> tensor<1x2x1x1x16xf32, #nn.blocked<16>>
+  %4 = nn.reshape %flat, %shape {allowzero = true} : (tensor<1x32x1x1xf32>, tensor<5xi64>) -> tensor<?x2x1x1x16xf32, #nn.blocked<16>>
+  // CHECK: nn.constant dense<1.000000e+00> : tensor<1x1x1x1x4xf32, #nn.blocked<4>>
+  %5 = nn.constant dense<1.0> : tensor<1x1x1x1x4xf32, #nn.blocked<4>>
+  return
+}
+
 // CHECK-LABEL: @layout
 func.func @layout(%x: tensor<1x20x5x5xf32>) -> tensor<1x20x5x5xf32> {
-  // CHECK: nn.pack %{{.*}} {block = 16 : i64} : (tensor<1x20x5x5xf32>) -> tensor<1x2x5x5x16xf32>
-  %0 = nn.pack %x {block = 16 : i64} : (tensor<1x20x5x5xf32>) -> tensor<1x2x5x5x16xf32>
+  // CHECK: nn.pack %{{.*}} : (tensor<1x20x5x5xf32>) -> tensor<1x2x5x5x16xf32, #nn.blocked<16>>
+  %0 = nn.pack %x : (tensor<1x20x5x5xf32>) -> tensor<1x2x5x5x16xf32, #nn.blocked<16>>
   // CHECK: nn.unpack %{{.*}} {channels = 20 : i64}
-  %1 = nn.unpack %0 {channels = 20 : i64} : (tensor<1x2x5x5x16xf32>) -> tensor<1x20x5x5xf32>
+  %1 = nn.unpack %0 {channels = 20 : i64} : (tensor<1x2x5x5x16xf32, #nn.blocked<16>>) -> tensor<1x20x5x5xf32>
   return %1 : tensor<1x20x5x5xf32>
 }

@@ -165,7 +165,7 @@ TEST(CompilerTest, TextOfEachPhase) {
 
   std::string laidOut = textOf(graph, Phase::LaidOut);
   EXPECT_TRUE(contains(laidOut, "nn.pack")) << laidOut;
-  EXPECT_TRUE(contains(laidOut, "output_block"));
+  EXPECT_TRUE(contains(laidOut, "#nn.blocked<"));
   EXPECT_FALSE(contains(laidOut, "nn.group"));
 
   EXPECT_TRUE(contains(textOf(graph, Phase::Fused), "nn.group"));

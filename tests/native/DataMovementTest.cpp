@@ -63,8 +63,9 @@ TEST_P(DataMovementTest, packsAndUnpacks) {
       for (std::string spatial : {"1x1", "5x7", "16x17"}) {
         std::string plain = "tensor<2x" + std::to_string(channels) + "x" + spatial + "xf32>";
         std::string packed = "tensor<2x" + std::to_string((channels + block - 1) / block) + "x" +
-                             spatial + "x" + std::to_string(block) + "xf32>";
-        expectOpMatches("nn.pack %a {block = " + std::to_string(block) + "}", {plain}, packed);
+                             spatial + "x" + std::to_string(block) + "xf32, #nn.blocked<" +
+                             std::to_string(block) + ">>";
+        expectOpMatches("nn.pack %a", {plain}, packed);
         expectOpMatches("nn.unpack %a {channels = " + std::to_string(channels) + "}", {packed},
                         plain);
       }

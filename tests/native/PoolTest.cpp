@@ -12,22 +12,27 @@ protected:
     bool ceil = false;
     std::string autoPad = "NOTSET";
   };
-  static std::string attributes(const Window &w, int block) {
+  static std::string attributes(const Window &w) {
     return "kernel = array<i64: " + w.kernel + ">, strides = array<i64: " + w.strides +
            ">, dilations = array<i64: " + w.dilations + ">, pads = array<i64: " + w.pads +
            ">, ceil_mode = " + (w.ceil ? "true" : "false") + ", auto_pad = #nn<auto_pad " +
-           w.autoPad + ">, block = " + std::to_string(block);
+           w.autoPad + ">";
+  }
+  /// A float32 image; `block` as in the last of its sizes, 0 when it is row-major.
+  static std::string image(const std::string &sizes, int block) {
+    return "tensor<" + sizes + "xf32" +
+           (block ? ", #nn.blocked<" + std::to_string(block) + ">>" : ">");
   }
   /// Checks max_pool and both kinds of average_pool.
   void expectPools(const Window &w, const std::string &input, const std::string &output,
                    int block = 0, const KernelCheck &check = {.tolerance = 1e-5}) {
-    std::string from = "tensor<" + input + "xf32>", to = "tensor<" + output + "xf32>";
+    std::string from = image(input, block), to = image(output, block);
     KernelCheck exact = check;
     exact.tolerance = 0;
-    expectOpMatches("nn.max_pool %a {" + attributes(w, block) + "}", {from}, to, exact);
+    expectOpMatches("nn.max_pool %a {" + attributes(w) + "}", {from}, to, exact);
     for (std::string includes : {"true", "false"})
-      expectOpMatches("nn.average_pool %a {" + attributes(w, block) +
-                          ", count_include_pad = " + includes + "}",
+      expectOpMatches("nn.average_pool %a {" + attributes(w) + ", count_include_pad = " + includes +
+                          "}",
                       {from}, to, check);
   }
 };
@@ -66,16 +71,16 @@ TEST_P(PoolTest, oneAndThreeDimensions) {
 
 TEST_P(PoolTest, specialValuesInMaxima) {
   Window w{"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"};
-  expectOpMatches("nn.max_pool %a {" + attributes(w, 0) + "}", {"tensor<2x3x17x90xf32>"},
+  expectOpMatches("nn.max_pool %a {" + attributes(w) + "}", {"tensor<2x3x17x90xf32>"},
                   "tensor<2x3x9x45xf32>", {.specialValues = true});
-  expectOpMatches("nn.max_pool %a {" + attributes(w, 16) + "}", {"tensor<2x1x17x31x16xf32>"},
-                  "tensor<2x1x9x16x16xf32>", {.specialValues = true});
+  expectOpMatches("nn.max_pool %a {" + attributes(w) + "}", {image("2x1x17x31x16", 16)},
+                  image("2x1x9x16x16", 16), {.specialValues = true});
 }
 
 TEST_P(PoolTest, maximaOfOtherTypes) {
   Window w{"2, 2", "2, 2", "1, 1", "0, 0, 0, 0"};
   for (std::string type : {"f64", "i8", "ui8", "i32", "i64"})
-    expectOpMatches("nn.max_pool %a {" + attributes(w, 0) + "}", {"tensor<1x2x8x140x" + type + ">"},
+    expectOpMatches("nn.max_pool %a {" + attributes(w) + "}", {"tensor<1x2x8x140x" + type + ">"},
                     "tensor<1x2x4x70x" + type + ">",
                     {.low = type[0] == 'u' ? 0.0 : -100, .high = 100});
 }
@@ -83,34 +88,33 @@ TEST_P(PoolTest, maximaOfOtherTypes) {
 TEST_P(PoolTest, globalPools) {
   for (std::string op : {"nn.global_average_pool", "nn.global_max_pool"}) {
     for (std::string sizes : {"1x1", "7x7", "13x31"}) {
-      expectOpMatches(op + " %a {block = 0}", {"tensor<2x5x" + sizes + "xf32>"},
-                      "tensor<2x5x1x1xf32>", {.tolerance = 1e-5});
-      expectOpMatches(op + " %a {block = 16}", {"tensor<2x5x" + sizes + "x16xf32>"},
-                      "tensor<2x5x1x1x16xf32>", {.tolerance = 1e-5});
+      expectOpMatches(op + " %a", {"tensor<2x5x" + sizes + "xf32>"}, "tensor<2x5x1x1xf32>",
+                      {.tolerance = 1e-5});
+      expectOpMatches(op + " %a", {image("2x5x" + sizes + "x16", 16)}, image("2x5x1x1x16", 16),
+                      {.tolerance = 1e-5});
     }
-    expectOpMatches(op + " %a {block = 8}", {"tensor<2x3x7x7x8xf32>"}, "tensor<2x3x1x1x8xf32>",
+    expectOpMatches(op + " %a", {image("2x3x7x7x8", 8)}, image("2x3x1x1x8", 8),
                     {.tolerance = 1e-5, .specialValues = true});
   }
 }
 
 TEST_P(PoolTest, epilogues) {
   auto group = [&](const std::string &input, const std::string &result, const std::string &scale,
-                   const std::string &full, int block) {
+                   const std::string &full) {
     Window w{"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"};
     expectMatches("func.func @main(%a: " + input + ", %b: " + scale + ", %c: " + full + ") -> " +
-                      result + " {\n %r = nn.group %a, %b, %c {\n ^bb0(%x: " + input +
-                      ", %y: " + scale + ", %z: " + full + "):\n %0 = nn.max_pool %x {" +
-                      attributes(w, block) + "} : (" + input + ") -> " + result +
-                      "\n %1 = nn.mul %0, %y : (" + result + ", " + scale + ") -> " + result +
-                      "\n %2 = nn.add %1, %z : (" + result + ", " + full + ") -> " + result +
-                      "\n %3 = nn.relu %2 : (" + result + ") -> " + result +
-                      "\n nn.yield %3 : " + result + "\n } : (" + input + ", " + scale + ", " +
-                      full + ") -> " + result + "\n return %r : " + result + "\n}",
+                      result + " {\n %r = nn.group %a, %b, %c {\n ^bb0(%x: " + input + ", %y: " +
+                      scale + ", %z: " + full + "):\n %0 = nn.max_pool %x {" + attributes(w) +
+                      "} : (" + input + ") -> " + result + "\n %1 = nn.mul %0, %y : (" + result +
+                      ", " + scale + ") -> " + result + "\n %2 = nn.add %1, %z : (" + result +
+                      ", " + full + ") -> " + result + "\n %3 = nn.relu %2 : (" + result + ") -> " +
+                      result + "\n nn.yield %3 : " + result + "\n } : (" + input + ", " + scale +
+                      ", " + full + ") -> " + result + "\n return %r : " + result + "\n}",
                   {.tolerance = 1e-5});
   };
   group("tensor<2x3x17x90xf32>", "tensor<2x3x9x45xf32>", "tensor<3x1x1xf32>",
-        "tensor<2x3x9x45xf32>", 0);
-  group("tensor<2x3x17x90xf32>", "tensor<2x3x9x45xf32>", "tensor<45xf32>", "tensor<f32>", 0);
-  group("tensor<2x3x17x31x16xf32>", "tensor<2x3x9x16x16xf32>", "tensor<3x1x1x16xf32>",
-        "tensor<2x3x9x16x16xf32>", 16);
+        "tensor<2x3x9x45xf32>");
+  group("tensor<2x3x17x90xf32>", "tensor<2x3x9x45xf32>", "tensor<45xf32>", "tensor<f32>");
+  group(image("2x3x17x31x16", 16), image("2x3x9x16x16", 16), image("1x3x1x1x16", 16),
+        image("2x3x9x16x16", 16));
 }

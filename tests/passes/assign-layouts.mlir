@@ -4,9 +4,9 @@
 // CHECK-LABEL: func @residual
 // CHECK-NEXT: nn.none
 // CHECK-NEXT: %[[W:.*]] = nn.weight
-// CHECK-NEXT: %[[X:.*]] = nn.pack %arg0 {block = 16 : i64}
-// CHECK-NEXT: %[[C:.*]] = nn.conv %[[X]], %[[W]], {{.*}}input_block = 16 : i64, output_block = 16 : i64
-// CHECK-NEXT: %[[R:.*]] = nn.relu %[[C]] : (tensor<1x2x8x8x16xf32>)
+// CHECK-NEXT: %[[X:.*]] = nn.pack %arg0 : {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK-NEXT: %[[C:.*]] = nn.conv %[[X]], %[[W]], {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK-NEXT: %[[R:.*]] = nn.relu %[[C]] : (tensor<1x2x8x8x16xf32, #nn.blocked<16>>)
 // CHECK-NEXT: %[[D:.*]] = nn.conv %[[R]], %[[W]]
 // CHECK-NEXT: %[[S:.*]] = nn.add %[[D]], %[[X]]
 // CHECK-NEXT: %[[U:.*]] = nn.unpack %[[S]] {channels = 32 : i64}
@@ -47,8 +47,7 @@ func.func @residualOfPartialBlocks(%x: tensor<1x16x8x8xf32>) -> tensor<1x24x8x8x
 // CHECK-LABEL: func @plainInput
 // CHECK-NOT: nn.pack
 // CHECK: nn.conv %arg0
-// CHECK-NOT: input_block
-// CHECK-SAME: output_block = 16 : i64
+// CHECK-SAME: -> tensor<?x2x8x8x16xf32, #nn.blocked<16>>
 func.func @plainInput(%x: tensor<?x3x8x8xf32>) -> tensor<?x32x8x8xf32> {
   %none = nn.none
   %w = nn.weight "w", 0 : tensor<32x3x1x1xf32>
@@ -60,9 +59,9 @@ func.func @plainInput(%x: tensor<?x3x8x8xf32>) -> tensor<?x32x8x8xf32> {
 
 // Depthwise convolution pads channels.
 // CHECK-LABEL: func @depthwise
-// CHECK: nn.pack %arg0 {{.*}} -> tensor<1x2x8x8x16xf32>
-// CHECK: nn.conv {{.*}} group = 20 : i64, input_block = 16 : i64, output_block = 16 : i64
-// CHECK: nn.relu {{.*}}tensor<1x2x8x8x16xf32>
+// CHECK: nn.pack %arg0 {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK: nn.conv {{.*}} group = 20 : i64, {{.*}} : (tensor<1x2x8x8x16xf32, #nn.blocked<16>>, {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
+// CHECK: nn.relu {{.*}}tensor<1x2x8x8x16xf32, #nn.blocked<16>>
 // CHECK: nn.unpack {{.*}}channels = 20 : i64
 func.func @depthwise(%x: tensor<1x20x8x8xf32>) -> tensor<1x20x8x8xf32> {
   %none = nn.none
@@ -75,7 +74,7 @@ func.func @depthwise(%x: tensor<1x20x8x8xf32>) -> tensor<1x20x8x8xf32> {
 // -----
 
 // CHECK-LABEL: func @grouped
-// CHECK: nn.conv {{.*}}input_block = 16 : i64
+// CHECK: nn.conv {{.*}} : (tensor<1x2x8x8x16xf32, #nn.blocked<16>>
 func.func @grouped(%x: tensor<1x32x8x8xf32>) -> tensor<1x64x8x8xf32> {
   %none = nn.none
   %w = nn.weight "w", 0 : tensor<64x16x1x1xf32>
@@ -87,14 +86,13 @@ func.func @grouped(%x: tensor<1x32x8x8xf32>) -> tensor<1x64x8x8xf32> {
 
 // What works lane by lane may read padding; another convolution may not.
 // CHECK-LABEL: func @padding
-// CHECK: %[[C:.*]] = nn.conv {{.*}} -> tensor<1x2x8x8x16xf32>
+// CHECK: %[[C:.*]] = nn.conv {{.*}} -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
 // CHECK: %[[R:.*]] = nn.relu %[[C]]
 // CHECK: %[[S:.*]] = nn.add %[[R]], %[[C]]
 // CHECK: %[[P:.*]] = nn.max_pool %[[S]]
 // CHECK: %[[U:.*]] = nn.unpack %[[P]] {channels = 24 : i64}
 // CHECK: nn.conv %[[U]]
-// CHECK-NOT: input_block
-// CHECK-SAME: output_block
+// CHECK-SAME: (tensor<1x24x4x4xf32>, {{.*}} -> tensor<1x1x4x4x16xf32, #nn.blocked<16>>
 func.func @padding(%x: tensor<1x32x8x8xf32>) -> tensor<1x16x4x4xf32> {
   %none = nn.none
   %w = nn.weight "w", 0 : tensor<24x32x1x1xf32>
@@ -112,7 +110,7 @@ func.func @padding(%x: tensor<1x32x8x8xf32>) -> tensor<1x16x4x4xf32> {
 // Channels that would be mostly padding, or part of a block per group; another
 // element type.
 // CHECK-LABEL: func @plain
-// CHECK-NOT: block
+// CHECK-NOT: nn.blocked
 // CHECK: return
 func.func @plain(%x: tensor<1x32x8x8xf32>,
                  %y: tensor<1x32x8x8xf64>, %u: tensor<32x32x1x1xf64>)
@@ -133,7 +131,7 @@ func.func @plain(%x: tensor<1x32x8x8xf32>,
 // CHECK-LABEL: func @operands
 // CHECK-DAG: %[[TWO:.*]] = nn.constant dense<2.000000e+00> : tensor<f32>
 // CHECK: nn.mul {{.*}}, %[[TWO]]
-// CHECK: nn.add {{.*}}, tensor<1x2x1x1x16xf32>) -> tensor<1x2x8x8x16xf32>
+// CHECK: nn.add {{.*}}, tensor<1x2x1x1x16xf32, #nn.blocked<16>>) -> tensor<1x2x8x8x16xf32, #nn.blocked<16>>
 // CHECK: %[[M:.*]] = nn.reshape %arg1, {{.*}} -> tensor<1x1x8x8x1xf32>
 // CHECK: nn.mul {{.*}}, %[[M]]
 // CHECK: %[[B:.*]] = nn.pack %arg2
@@ -155,7 +153,7 @@ func.func @operands(%x: tensor<1x32x8x8xf32>, %mask: tensor<8x8xf32>,
 // -----
 
 // CHECK-LABEL: func @concat
-// CHECK: nn.concat {{.*}} {axis = 1 : i64} : (tensor<1x2x8x8x16xf32>, tensor<1x1x8x8x16xf32>) -> tensor<1x3x8x8x16xf32>
+// CHECK: nn.concat {{.*}} {axis = 1 : i64} : (tensor<1x2x8x8x16xf32, #nn.blocked<16>>, tensor<1x1x8x8x16xf32, #nn.blocked<16>>) -> tensor<1x3x8x8x16xf32, #nn.blocked<16>>
 // CHECK-NEXT: nn.unpack
 func.func @concat(%x: tensor<1x32x8x8xf32>, %y: tensor<1x16x8x8xf32>) -> tensor<1x48x8x8xf32> {
   %none = nn.none
@@ -188,8 +186,8 @@ func.func @plainConcat(%x: tensor<1x32x8x8xf32>, %y: tensor<1x8x8x8xf32>)
 // The nn.unpack of a 1x1 image moves nothing.
 // CHECK-LABEL: func @pools
 // CHECK: %[[X:.*]] = nn.pack %arg0
-// CHECK: %[[M:.*]] = nn.max_pool %[[X]] {{.*}}block = 16 : i64
-// CHECK: %[[G:.*]] = nn.global_average_pool %[[M]] {block = 16 : i64} : {{.*}} -> tensor<1x2x1x1x16xf32>
+// CHECK: %[[M:.*]] = nn.max_pool %[[X]] {{.*}} -> tensor<1x2x4x4x16xf32, #nn.blocked<16>>
+// CHECK: %[[G:.*]] = nn.global_average_pool %[[M]] : {{.*}} -> tensor<1x2x1x1x16xf32, #nn.blocked<16>>
 // CHECK: %[[R:.*]] = nn.reshape %[[G]]
 // CHECK-SAME: -> tensor<1x32x1x1xf32>
 // CHECK: return %[[R]]
@@ -202,7 +200,7 @@ func.func @pools(%x: tensor<1x32x8x8xf32>) -> tensor<1x32x1x1xf32> {
 // -----
 
 // CHECK-LABEL: func @plainPool
-// CHECK-NOT: block
+// CHECK-NOT: nn.blocked
 // CHECK: return
 func.func @plainPool(%x: tensor<1x24x8x8xf32>, %y: tensor<1x32x8xf32>) -> (tensor<1x24x1x1xf32>, tensor<1x32x1xf32>) {
   %0 = nn.global_average_pool %x : (tensor<1x24x8x8xf32>) -> tensor<1x24x1x1xf32>
@@ -214,7 +212,7 @@ func.func @plainPool(%x: tensor<1x24x8x8xf32>, %y: tensor<1x32x8xf32>) -> (tenso
 
 // Weights that only the run brings cannot be packed ahead of it.
 // CHECK-LABEL: func @runTimeWeights
-// CHECK-NOT: block
+// CHECK-NOT: nn.blocked
 // CHECK: return
 func.func @runTimeWeights(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>, %b: tensor<32xf32>)
     -> (tensor<1x32x8x8xf32>, tensor<1x32x8x8xf32>) {

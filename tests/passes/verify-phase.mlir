@@ -12,15 +12,15 @@ func.func @legal(%x: tensor<1x16x2x2xf32>) -> tensor<1x16x2x2xf32> {
 
 func.func @packed(%x: tensor<1x16x2x2xf32>) {
   // expected-error @below {{is illegal after phase 'simplified': is blocked before layouts are assigned}}
-  %0 = nn.pack %x {block = 16 : i64} : (tensor<1x16x2x2xf32>) -> tensor<1x1x2x2x16xf32>
+  %0 = nn.pack %x : (tensor<1x16x2x2xf32>) -> tensor<1x1x2x2x16xf32, #nn.blocked<16>>
   return
 }
 
 // -----
 
-func.func @blocked(%x: tensor<1x1x2x2x16xf32>) {
+func.func @blocked(%x: tensor<1x1x2x2x16xf32, #nn.blocked<16>>) {
   // expected-error @below {{is blocked before layouts are assigned}}
-  %0 = nn.global_max_pool %x {block = 16 : i64} : (tensor<1x1x2x2x16xf32>) -> tensor<1x1x1x1x16xf32>
+  %0 = nn.global_max_pool %x : (tensor<1x1x2x2x16xf32, #nn.blocked<16>>) -> tensor<1x1x1x1x16xf32, #nn.blocked<16>>
   return
 }
 

@@ -150,7 +150,7 @@ TEST(Conv, GivesTheSameInBlockedLayouts) {
   Tensor bias = patterned<float>({10}, 3);
   Window window{.pads = {1, 1, 1, 1}, .group = 2};
   Tensor plain = evaluate("nn.conv", {input, weights, bias}, window.attributes());
-  Attributes four = makeAttributes({{"block", int64_t{4}}});
+  Attributes four = makeAttributes({{"output_block", int64_t{4}}});
   Tensor packed = evaluate("nn.pack", {input}, four);
   Attributes blocked = window.attributes();
   blocked.set("input_block", int64_t{4});

@@ -57,7 +57,7 @@ std::vector<LongCall> longCalls() {
   auto lrn = makeAttributes({{"alpha", 1.0}, {"beta", 1.0}, {"bias", 1.0}, {"size", int64_t{3}}});
   auto constant = makeAttributes({{"value", Tensor::of<float>({1}, {7})}});
   auto perm = makeAttributes({{"perm", Ints{1, 0}}});
-  auto block = makeAttributes({{"block", int64_t{4}}, {"channels", int64_t{1024}}});
+  auto block = makeAttributes({{"output_block", int64_t{4}}, {"channels", int64_t{1024}}});
   auto edge = makeAttributes({{"mode", numberOf<PadMode>("edge")}});
   auto toInt = makeAttributes({{"to", DType::Int32}});
   std::vector<DType> two = {DType::Float32, DType::Float32};

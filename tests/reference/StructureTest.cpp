@@ -4,7 +4,7 @@
 using namespace quern;
 using namespace quern::reference;
 
-static Attributes block(int64_t size) { return makeAttributes({{"block", size}}); }
+static Attributes block(int64_t size) { return makeAttributes({{"output_block", size}}); }
 static Attributes channels(int64_t count) { return makeAttributes({{"channels", count}}); }
 
 TEST(Pack, BlocksChannelsAndPadsWithZeros) {

@@ -99,8 +99,8 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
   p.dtype = dtypeOfValue(p.op.getResult());
   if (p.dtype != DType::Float32 && p.dtype != DType::Float64)
     return "convolution is native for float32 and float64 only";
-  p.inputBlock = p.op.getInputBlock();
-  p.outputBlock = p.op.getOutputBlock();
+  p.inputBlock = nn::layoutOf(p.op.getInput()).block;
+  p.outputBlock = nn::layoutOf(p.op.getResult()).block;
   p.batch = p.context.sizesOf(p.input)[0];
   p.groups = p.op.getGroup();
   p.outputs = p.context.sizesOf(p.weights)[0];

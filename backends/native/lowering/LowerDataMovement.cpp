@@ -316,7 +316,7 @@ LoweringResult native::lower(nn::PackOp op, const LoweringContext &context) {
     return LoweringResult::refuse(reason);
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)),
-                 context.sizesOf(op.getResult())[1], op.getBlock()};
+                 context.sizesOf(op.getResult())[1], context.sizesOf(op.getResult()).back()};
   DType dtype = dtypeOfValue(op.getInput());
   LoweringResult lowered;
   appendCopy({s.batch, s.fullBlocks(), s.spatial, s.block}, dtype,

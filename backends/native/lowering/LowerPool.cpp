@@ -104,7 +104,7 @@ static std::string resolvePool(Operation *root, ResultAxes axes, PoolProblem &pr
   problem.dtype = dtypeOfValue(problem.input);
   if (!isArithmetic(problem.dtype))
     return "no native pooling of " + std::string(dtypeName(problem.dtype));
-  problem.block = root->getAttrOfType<IntegerAttr>("block").getInt();
+  problem.block = nn::layoutOf(root->getOperand(0)).block;
   if (problem.block)
     axes = ResultAxes::ofChannels(
         static_cast<int64_t>(context.sizesOf(problem.group->getResult(0)).size()),
