@@ -5,6 +5,7 @@
 #include "frontend/onnx/TensorData.h"
 #include "frontend/onnx/UnsupportedOps.h"
 #include "frontend/onnx/ValidateModel.h"
+#include "frontend/onnx/ValueTypes.h"
 #include "quern/CheckedSize.h"
 
 #include <algorithm>
@@ -16,20 +17,7 @@ using namespace quern;
 namespace proto = quern::onnx::proto;
 
 static PortSignature portOf(const proto::ValueInfoProto &value) {
-  PortSignature port;
-  port.name = value.name();
-  const auto &tensor = value.type().tensor_type();
-  port.dtype = static_cast<DType>(tensor.elem_type());
-  port.ranked = tensor.has_shape();
-  std::vector<PortDim> dims;
-  for (const auto &dim : tensor.shape().dim()) {
-    if (dim.has_dim_value())
-      dims.push_back(PortDim(int64_t{dim.dim_value()}));
-    else
-      dims.push_back(dim.dim_param().empty() ? PortDim() : PortDim::symbol(dim.dim_param()));
-  }
-  port.shape = PortShape(std::move(dims));
-  return port;
+  return {value.name(), quern::onnx::valueTypeOf(value.type())};
 }
 
 /// Counts the nodes of a graph and of the graphs in its attributes.

@@ -6,12 +6,14 @@
 
 namespace quern::nn {
 
-/// The most precise tensor type of which the values of both are, which have the same
-/// element type.
+/// The most precise type of which the values of both are; null when they differ in kind
+/// or element type.
 mlir::Type widenType(mlir::Type a, mlir::Type b);
+/// The type with all tensors in it of any shape.
+mlir::Type withoutShapes(mlir::Type type);
 
 /// The type of the slices of `input` along `axis`. Emits an error on `op` when there
-/// is no such dimension.
+/// is no such dimension, or `input` is no tensor.
 llvm::FailureOr<mlir::Type> scanSliceType(mlir::Operation *op, mlir::Value input, int64_t axis);
 
 } // namespace quern::nn

@@ -8,8 +8,10 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::nn::detail;
 
-Type nn::widenType(Type a, Type b) {
-  Type element = cast<TensorType>(a).getElementType();
+static Type widenTensor(TensorType a, TensorType b) {
+  Type element = a.getElementType();
+  if (element != b.getElementType())
+    return {};
   std::optional<Shape> x = shapeOf(a), y = shapeOf(b);
   if (!x || !y || x->rank() != y->rank())
     return UnrankedTensorType::get(element);
@@ -19,10 +21,40 @@ Type nn::widenType(Type a, Type b) {
   return tensorType(Shape(std::move(dims)), element);
 }
 
-/// What the bodies' types say: the rules of these ops do not run on numbers.
-static InferredType inferredOf(Type type) {
-  return {cast<TensorType>(type).getElementType(), shapeOf(type)};
+Type nn::widenType(Type a, Type b) {
+  if (auto x = dyn_cast<TensorType>(a))
+    if (auto y = dyn_cast<TensorType>(b))
+      return widenTensor(x, y);
+  if (auto x = dyn_cast<SequenceType>(a))
+    if (auto y = dyn_cast<SequenceType>(b))
+      if (Type wide = widenType(x.getElementType(), y.getElementType()))
+        return SequenceType::get(wide.getContext(), wide);
+  if (auto x = dyn_cast<OptionalType>(a))
+    if (auto y = dyn_cast<OptionalType>(b))
+      if (Type wide = widenType(x.getContentType(), y.getContentType()))
+        return OptionalType::get(wide.getContext(), wide);
+  if (auto x = dyn_cast<MapType>(a))
+    if (auto y = dyn_cast<MapType>(b); y && x.getKeyType() == y.getKeyType())
+      if (Type wide = widenType(x.getValueType(), y.getValueType()))
+        return MapType::get(wide.getContext(), x.getKeyType(), wide);
+  return {};
 }
+
+Type nn::withoutShapes(Type type) {
+  MLIRContext *context = type.getContext();
+  if (auto tensor = dyn_cast<TensorType>(type))
+    return UnrankedTensorType::get(tensor.getElementType());
+  if (auto sequence = dyn_cast<SequenceType>(type))
+    return SequenceType::get(context, withoutShapes(sequence.getElementType()));
+  if (auto optional = dyn_cast<OptionalType>(type))
+    return OptionalType::get(context, withoutShapes(optional.getContentType()));
+  if (auto map = dyn_cast<MapType>(type))
+    return MapType::get(context, map.getKeyType(), withoutShapes(map.getValueType()));
+  return type;
+}
+
+/// What the bodies' types say: the rules of these ops do not run on numbers.
+static InferredType inferredOf(Type type) { return {elementTypeOf(type), shapeOf(type)}; }
 
 /// The values that a body yields. The op's own verifier may see it before that of
 /// the body.
@@ -34,6 +66,13 @@ static FailureOr<OperandRange> yieldedBy(Operation *op, Region &region) {
   return OperandRange(yield.getValues());
 }
 
+/// What iterations give in slices or one by one is stacked: tensors only.
+static LogicalResult requireTensor(Operation *op, const Twine &what, Value value) {
+  if (isa<TensorType>(value.getType()))
+    return success();
+  return op->emitOpError(what) << " must be a tensor, found " << value.getType();
+}
+
 static LogicalResult requireCount(Operation *op, const Twine &what, size_t found, size_t wanted) {
   if (found == wanted)
     return success();
@@ -42,15 +81,7 @@ static LogicalResult requireCount(Operation *op, const Twine &what, size_t found
 
 /// Fails unless values of type `from` can be those of a value of type `to`.
 static LogicalResult requireFits(Operation *op, const Twine &what, Type from, Type to) {
-  auto a = dyn_cast<TensorType>(from), b = dyn_cast<TensorType>(to);
-  bool fits = a && b && a.getElementType() == b.getElementType();
-  std::optional<Shape> x = shapeOf(from), y = shapeOf(to);
-  if (fits && x && y) {
-    fits = x->rank() == y->rank();
-    for (int64_t i = 0; fits && i < x->rank(); ++i)
-      fits = (*x)[i].compatibleWith((*y)[i]);
-  }
-  if (fits)
+  if (areCompatible(from, to))
     return success();
   return op->emitOpError(what) << " is " << from << ", wanted " << to;
 }
@@ -79,10 +110,11 @@ InferredTypes IfOp::inferResultTypes(const ShapeFacts &) {
     return failure();
   SmallVector<InferredType, 1> types;
   for (auto [i, x, y] : llvm::enumerate(*a, *b)) {
-    if (elementTypeOf(x) != elementTypeOf(y))
+    Type wide = widenType(x.getType(), y.getType());
+    if (!wide)
       return emitOpError("result ") << i << " of the then branch is " << x.getType()
                                     << ", that of the else branch " << y.getType();
-    types.push_back(inferredOf(widenType(x.getType(), y.getType())));
+    types.push_back(inferredOf(wide));
   }
   return types;
 }
@@ -112,6 +144,8 @@ InferredTypes LoopOp::inferResultTypes(const ShapeFacts &) {
     types.push_back(inferredOf(widenType(getInitial()[i].getType(), next)));
   }
   for (Value collected : yielded->drop_front(carried + 1)) {
+    if (failed(requireTensor(*this, "a collected value", collected)))
+      return failure();
     std::optional<Shape> shape = shapeOf(collected);
     if (!shape) {
       types.push_back(inferredOf(collected.getType()));
@@ -128,6 +162,8 @@ InferredTypes LoopOp::inferResultTypes(const ShapeFacts &) {
 }
 
 FailureOr<Type> nn::scanSliceType(Operation *op, Value input, int64_t axis) {
+  if (failed(requireTensor(op, "a scanned operand", input)))
+    return failure();
   std::optional<Shape> shape = shapeOf(input);
   if (!shape)
     return Type(input.getType());
@@ -182,6 +218,8 @@ InferredTypes ScanOp::inferResultTypes(const ShapeFacts &) {
   }
   for (size_t i = 0; i < collected; ++i) {
     Value value = (*yielded)[states + i];
+    if (failed(requireTensor(*this, "a collected value", value)))
+      return failure();
     std::optional<Shape> shape = shapeOf(value);
     if (!shape) {
       types.push_back(inferredOf(value.getType()));

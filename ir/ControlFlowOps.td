@@ -9,7 +9,7 @@ include "ir/NNBase.td"
 def NN_IfOp : NN_Op<"if", [SingleBlock]> {
   let summary = "the results of one of two bodies, which have no arguments";
   let arguments = (ins NN_Tensor:$condition);
-  let results = (outs Variadic<NN_Tensor>:$results);
+  let results = (outs Variadic<NN_Value>:$results);
   let regions = (region SizedRegion<1>:$thenRegion, SizedRegion<1>:$elseRegion);
   let assemblyFormat = [{
     $condition $thenRegion `else` $elseRegion attr-dict `:` functional-type(operands, results)
@@ -22,11 +22,11 @@ def NN_LoopOp : NN_Op<"loop", [SingleBlock]> {
     The body's arguments are the iteration number (a scalar i64), the condition
     (a scalar i1) and the carried values; it yields the next condition, the next
     carried values and values to collect. Results are the carried values after the
-    last iteration and the collected ones, along a new first dimension.
+    last iteration and the collected ones, which are tensors, along a new first dimension.
   }];
   let arguments = (ins NN_OptionalTensor:$trip_count, NN_OptionalTensor:$condition,
-                       Variadic<NN_Tensor>:$initial);
-  let results = (outs Variadic<NN_Tensor>:$results);
+                       Variadic<NN_Value>:$initial);
+  let results = (outs Variadic<NN_Value>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "operands $body attr-dict `:` functional-type(operands, results)";
 }
@@ -39,10 +39,10 @@ def NN_ScanOp : NN_Op<"scan", [SingleBlock]> {
     The body yields the next states and values to collect. Results are the last
     states and the collected values, along a new dimension: `output_axes`.
   }];
-  let arguments = (ins Variadic<NN_Tensor>:$inputs, DenseI64ArrayAttr:$input_axes,
+  let arguments = (ins Variadic<NN_Value>:$inputs, DenseI64ArrayAttr:$input_axes,
                        DenseI64ArrayAttr:$input_directions, DenseI64ArrayAttr:$output_axes,
                        DenseI64ArrayAttr:$output_directions);
-  let results = (outs Variadic<NN_Tensor>:$results);
+  let results = (outs Variadic<NN_Value>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "operands $body attr-dict `:` functional-type(operands, results)";
 }

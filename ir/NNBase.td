@@ -69,6 +69,32 @@ def NN_StringType : TypeDef<NN_Dialect, "String"> {
   let summary = "element type of ONNX string tensors";
 }
 
+// Nested types hold tensor types or nested types again: see isValueType in ir/Types.h.
+
+def NN_SequenceType : TypeDef<NN_Dialect, "Sequence"> {
+  let mnemonic = "sequence";
+  let summary = "any number of values of one type";
+  let parameters = (ins "::mlir::Type":$elementType);
+  let assemblyFormat = "`<` $elementType `>`";
+  let genVerifyDecl = 1;
+}
+
+def NN_OptionalType : TypeDef<NN_Dialect, "Optional"> {
+  let mnemonic = "optional";
+  let summary = "one value, or none";
+  let parameters = (ins "::mlir::Type":$contentType);
+  let assemblyFormat = "`<` $contentType `>`";
+  let genVerifyDecl = 1;
+}
+
+def NN_MapType : TypeDef<NN_Dialect, "Map"> {
+  let mnemonic = "map";
+  let summary = "values of one type by keys, which are i64 or strings";
+  let parameters = (ins "::mlir::Type":$keyType, "::mlir::Type":$valueType);
+  let assemblyFormat = "`<` $keyType `,` $valueType `>`";
+  let genVerifyDecl = 1;
+}
+
 /// A signed integer: I64Attr would be read as an unsigned one, below which nothing is.
 def NN_IntAttr : TypedSignlessIntegerAttrBase<I64, "int64_t", "64-bit integer">;
 /// A dimension; negative counts from the end (see AxisOpInterface).
@@ -101,6 +127,9 @@ def NN_DefaultAutoPad : DefaultValuedAttr<NN_AutoPadAttr, "::quern::AutoPad::Not
 
 /// Any ranked or unranked tensor.
 def NN_Tensor : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor]>;
+/// Whatever a graph computes.
+def NN_Value : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor, NN_SequenceType, NN_OptionalType,
+                          NN_MapType], "tensor, sequence, optional or map">;
 /// A tensor operand that may be left out (`nn.none`).
 def NN_OptionalTensor : AnyTypeOf<[AnyRankedTensor, AnyUnrankedTensor, NoneType]>;
 

@@ -79,6 +79,26 @@ LogicalResult BlockedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementT
   return getDims() ? getDims().verifyEncoding(shape, elementType, emitError) : success();
 }
 
+static LogicalResult verifyNested(function_ref<InFlightDiagnostic()> emitError, Type inner) {
+  if (isValueType(inner))
+    return success();
+  return emitError() << "must hold a tensor, sequence, optional or map type, found " << inner;
+}
+
+LogicalResult SequenceType::verify(function_ref<InFlightDiagnostic()> emitError, Type element) {
+  return verifyNested(emitError, element);
+}
+
+LogicalResult OptionalType::verify(function_ref<InFlightDiagnostic()> emitError, Type content) {
+  return verifyNested(emitError, content);
+}
+
+LogicalResult MapType::verify(function_ref<InFlightDiagnostic()> emitError, Type key, Type value) {
+  if (!key.isSignlessInteger(64) && !llvm::isa<StringType>(key))
+    return emitError() << "keys must be i64 or !nn.string, found " << key;
+  return verifyNested(emitError, value);
+}
+
 /// "N", 3 or (expression operator expression); null for the empty name.
 static ParseResult parseSize(AsmParser &parser, AffineExpr &expr) {
   MLIRContext *context = parser.getContext();
@@ -135,7 +155,7 @@ void DimsAttr::print(AsmPrinter &printer) const {
 }
 
 Type InferredType::type() const {
-  if (isa<NoneType>(elementType))
+  if (isa<NoneType>(elementType) || isNestedType(elementType))
     return elementType;
   return shape ? Type(tensorType(*shape, elementType, layout))
                : UnrankedTensorType::get(elementType);
@@ -143,9 +163,9 @@ Type InferredType::type() const {
 
 /// Compatible: the same element type and layout, and no dimension that differs for sure.
 static bool isCompatible(Type declared, const InferredType &inferred) {
-  if (isa<NoneType>(declared) || isa<NoneType>(inferred.elementType))
-    return declared == inferred.elementType;
-  if (cast<TensorType>(declared).getElementType() != inferred.elementType)
+  if (!isa<TensorType>(declared))
+    return areCompatible(declared, inferred.elementType);
+  if (elementTypeOf(declared) != inferred.elementType)
     return false;
   std::optional<Shape> shape = shapeOf(declared);
   if (!shape || !inferred.shape)

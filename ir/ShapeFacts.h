@@ -42,12 +42,13 @@ public:
 
 /// The type that a shape rule gives a result.
 struct InferredType {
+  /// Of what is no tensor, its type.
   mlir::Type elementType;
   /// nullopt while the rank is unknown.
   std::optional<Shape> shape;
   Layout layout = {};
 
-  /// The tensor type (of `nn.none`, its type).
+  /// The type of the tensor; the type of what is none.
   mlir::Type type() const;
 };
 using InferredTypes = llvm::FailureOr<llvm::SmallVector<InferredType, 1>>;

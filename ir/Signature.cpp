@@ -8,28 +8,6 @@ using namespace quern;
 
 func::FuncOp nn::findMain(ModuleOp module) { return module.lookupSymbol<func::FuncOp>("main"); }
 
-/// Symbols and expressions by their text, but for those that the compiler made.
-static PortShape portShape(const nn::Shape &shape) {
-  std::vector<PortDim> dims;
-  for (const nn::Dim &d : shape.dims())
-    dims.push_back(d.isStatic()
-                       ? PortDim(d.size())
-                       : PortDim::symbol(d.isSymbolic() && !d.hasFreshSymbol() ? d.str() : ""));
-  return PortShape(std::move(dims));
-}
-
-static PortSignature signatureOf(Type type, std::string name) {
-  PortSignature port;
-  port.name = std::move(name);
-  if (auto tensor = dyn_cast<TensorType>(type))
-    port.dtype = nn::dtypeOf(tensor.getElementType());
-  std::optional<nn::Shape> shape = nn::shapeOf(type);
-  port.ranked = shape.has_value();
-  if (shape)
-    port.shape = portShape(*shape);
-  return port;
-}
-
 std::string nn::inputName(func::FuncOp main, unsigned index) {
   if (auto name = main.getArgAttrOfType<StringAttr>(index, "nn.name"))
     return name.str();
@@ -47,13 +25,36 @@ std::string nn::outputName(func::FuncOp main, unsigned index) {
 std::vector<PortSignature> nn::inputSignature(func::FuncOp main) {
   std::vector<PortSignature> ports;
   for (auto [i, type] : llvm::enumerate(main.getArgumentTypes()))
-    ports.push_back(signatureOf(type, inputName(main, i)));
+    ports.emplace_back(inputName(main, i), valueTypeOf(type));
   return ports;
 }
 
 std::vector<PortSignature> nn::outputSignature(func::FuncOp main) {
   std::vector<PortSignature> ports;
   for (auto [i, type] : llvm::enumerate(main.getResultTypes()))
-    ports.push_back(signatureOf(type, outputName(main, i)));
+    ports.emplace_back(outputName(main, i), valueTypeOf(type));
   return ports;
+}
+
+static Status notRunnable(const char *what, const std::string &name, const ValueType &type) {
+  return unsupported(std::string(what) + " '" + name + "' is " +
+                     (type.kind == ValueType::Kind::Optional ? "an " : "a ") + type.describe() +
+                     ": only tensors can be computed yet");
+}
+
+Status nn::requireTensors(func::FuncOp main) {
+  for (const PortSignature &port : inputSignature(main))
+    if (!port.isTensor())
+      return notRunnable("input", port.name, port);
+  for (const PortSignature &port : outputSignature(main))
+    if (!port.isTensor())
+      return notRunnable("output", port.name, port);
+  Status status;
+  main.walk([&](Operation *op) {
+    for (Type type : op->getResultTypes())
+      if (isNestedType(type))
+        status = notRunnable("a result of node", nodeName(op->getLoc()), valueTypeOf(type));
+    return status.isOk() ? WalkResult::advance() : WalkResult::interrupt();
+  });
+  return status;
 }

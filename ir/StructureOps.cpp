@@ -14,7 +14,7 @@ InferredTypes NoneOp::inferResultTypes(const ShapeFacts &facts) {
 }
 
 InferredTypes ConstantOp::inferResultTypes(const ShapeFacts &facts) {
-  auto type = cast<RankedTensorType>(getValue().getShapedType());
+  RankedTensorType type = getType();
   return SmallVector<InferredType, 1>{{type.getElementType(), nn::shapeOf(type), layoutOf(type)}};
 }
 

@@ -43,7 +43,7 @@ def NN_GroupOp : Op<NN_Dialect, "group", [Pure, IsolatedFromAbove, SingleBlock]>
 
 def NN_YieldOp : Op<NN_Dialect, "yield", [Pure, Terminator, ParentOneOf<["GroupOp", "IfOp", "LoopOp", "ScanOp"]>]> {
   let summary = "the results of a fusion group, or of a body";
-  let arguments = (ins Variadic<NN_Tensor>:$values);
+  let arguments = (ins Variadic<NN_Value>:$values);
   let assemblyFormat = "operands attr-dict `:` type(operands)";
 }
 

@@ -82,6 +82,102 @@ DType nn::dtypeOf(Type elementType) {
       .Default([](Type) { return DType::Undefined; });
 }
 
+Type nn::elementTypeOf(Type tensor) {
+  auto shaped = dyn_cast<TensorType>(tensor);
+  return shaped ? shaped.getElementType() : tensor;
+}
+
+//===----------------------------------------------------------------------===//
+// Values of any kind
+//===----------------------------------------------------------------------===//
+
+bool nn::isNestedType(Type type) { return isa<SequenceType, OptionalType, MapType>(type); }
+
+bool nn::isValueType(Type type) { return isa<TensorType>(type) || isNestedType(type); }
+
+/// Symbols and expressions by their text, but for those that the compiler made.
+static PortShape portShape(const Shape &shape) {
+  std::vector<PortDim> dims;
+  for (const Dim &d : shape.dims())
+    dims.push_back(d.isStatic()
+                       ? PortDim(d.size())
+                       : PortDim::symbol(d.isSymbolic() && !d.hasFreshSymbol() ? d.str() : ""));
+  return PortShape(std::move(dims));
+}
+
+ValueType nn::valueTypeOf(Type type) {
+  if (auto sequence = dyn_cast<SequenceType>(type))
+    return ValueType::sequenceOf(valueTypeOf(sequence.getElementType()));
+  if (auto optional = dyn_cast<OptionalType>(type))
+    return ValueType::optionalOf(valueTypeOf(optional.getContentType()));
+  if (auto map = dyn_cast<MapType>(type))
+    return ValueType::mapOf(dtypeOf(map.getKeyType()), valueTypeOf(map.getValueType()));
+  std::optional<Shape> shape = shapeOf(type);
+  return ValueType::tensor(dtypeOf(elementTypeOf(type)), shape ? portShape(*shape) : PortShape(),
+                           shape.has_value());
+}
+
+static Dim dimOf(MLIRContext *context, const PortDim &dim) {
+  if (dim.isSymbolic())
+    return Dim::symbol(context, dim.symbolName());
+  return dim.isStatic() ? Dim(dim.size()) : Dim();
+}
+
+Type nn::mlirTypeOf(MLIRContext *context, const ValueType &type) {
+  switch (type.kind) {
+  case ValueType::Kind::Sequence:
+    return SequenceType::get(context, mlirTypeOf(context, type.nested.at(0)));
+  case ValueType::Kind::Optional:
+    return OptionalType::get(context, mlirTypeOf(context, type.nested.at(0)));
+  case ValueType::Kind::Map:
+    return MapType::get(context, elementTypeOf(context, type.dtype),
+                        mlirTypeOf(context, type.nested.at(0)));
+  case ValueType::Kind::Tensor:
+    break;
+  }
+  Type element = elementTypeOf(context, type.dtype);
+  if (!type.ranked)
+    return UnrankedTensorType::get(element);
+  DimVector dims;
+  for (const PortDim &dim : type.shape.dims())
+    dims.push_back(dimOf(context, dim));
+  return tensorType(Shape(std::move(dims)), element);
+}
+
+static bool areCompatibleTensors(TensorType a, TensorType b) {
+  if (a.getElementType() != b.getElementType())
+    return false;
+  std::optional<Shape> x = shapeOf(a), y = shapeOf(b);
+  if (!x || !y)
+    return true;
+  if (x->rank() != y->rank() || layoutOf(a) != layoutOf(b))
+    return false;
+  for (int64_t i = 0; i < x->rank(); ++i)
+    if (!(*x)[i].compatibleWith((*y)[i]))
+      return false;
+  return true;
+}
+
+bool nn::areCompatible(Type a, Type b) {
+  if (auto x = dyn_cast<TensorType>(a))
+    if (auto y = dyn_cast<TensorType>(b))
+      return areCompatibleTensors(x, y);
+  if (auto x = dyn_cast<SequenceType>(a))
+    if (auto y = dyn_cast<SequenceType>(b))
+      return areCompatible(x.getElementType(), y.getElementType());
+  if (auto x = dyn_cast<OptionalType>(a))
+    if (auto y = dyn_cast<OptionalType>(b))
+      return areCompatible(x.getContentType(), y.getContentType());
+  if (auto x = dyn_cast<MapType>(a))
+    if (auto y = dyn_cast<MapType>(b))
+      return x.getKeyType() == y.getKeyType() && areCompatible(x.getValueType(), y.getValueType());
+  return a == b;
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes and layouts
+//===----------------------------------------------------------------------===//
+
 /// The names of sizes; null when there are none.
 static DimsAttr dimsOf(RankedTensorType type) {
   if (auto blocked = dyn_cast_if_present<BlockedAttr>(type.getEncoding()))
@@ -132,13 +228,17 @@ RankedTensorType nn::tensorType(const Shape &shape, Type elementType, Layout lay
   return RankedTensorType::get(sizes, elementType, encoding);
 }
 
+//===----------------------------------------------------------------------===//
+// Constants
+//===----------------------------------------------------------------------===//
+
 bool nn::isNone(Value value) { return isa<NoneType>(value.getType()); }
 
 // MLIR packs i1 into bits and splats into one element; they are spelled out here.
 std::optional<Tensor> nn::tensorOfElements(ElementsAttr attr) {
-  auto type = cast<RankedTensorType>(attr.getShapedType());
+  auto type = dyn_cast<RankedTensorType>(attr.getShapedType());
   auto dense = dyn_cast<DenseElementsAttr>(attr);
-  DType dtype = nn::dtypeOf(type.getElementType());
+  DType dtype = type ? nn::dtypeOf(type.getElementType()) : DType::Undefined;
   if (!dense || dtype == DType::Undefined)
     return std::nullopt;
   auto tensor = Tensor::allocate(dtype, Tensor::Dims(type.getShape()));
@@ -174,7 +274,7 @@ std::optional<Tensor> nn::constantTensor(Value value) {
   auto weight = dyn_cast_or_null<WeightOp>(op);
   if (!weight)
     return std::nullopt;
-  auto type = cast<RankedTensorType>(weight.getType());
+  RankedTensorType type = weight.getType();
   auto *dialect = op->getContext()->getLoadedDialect<NNDialect>();
   auto tensor =
       dialect->getWeights().read(weight.getBlob().str(), weight.getOffset(),

@@ -3,7 +3,7 @@
 
 #include "ir/Shape.h"
 #include "ir/WeightStore.h"
-#include "quern/DType.h"
+#include "quern/ValueType.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinAttributes.h"
@@ -19,10 +19,21 @@ namespace quern::nn {
 mlir::Type elementTypeOf(mlir::MLIRContext *context, DType dtype);
 /// The inverse; Undefined for types that are no ONNX element type.
 DType dtypeOf(mlir::Type elementType);
-/// The element type of a tensor value.
-inline mlir::Type elementTypeOf(mlir::Value tensor) {
-  return mlir::cast<mlir::TensorType>(tensor.getType()).getElementType();
-}
+/// The element type of a tensor. Any other type itself, which is no element type.
+mlir::Type elementTypeOf(mlir::Type tensor);
+inline mlir::Type elementTypeOf(mlir::Value tensor) { return elementTypeOf(tensor.getType()); }
+
+/// Whether it is the type of a tensor, a sequence, an optional or a map.
+bool isValueType(mlir::Type type);
+/// Whether it is a sequence, an optional or a map.
+bool isNestedType(mlir::Type type);
+/// The type of a value as the runtime knows it; without layout, and with sizes as text.
+ValueType valueTypeOf(mlir::Type type);
+/// The inverse.
+mlir::Type mlirTypeOf(mlir::MLIRContext *context, const ValueType &type);
+/// Whether a value can be of both types: no kind, element type, layout or size differs
+/// for sure.
+bool areCompatible(mlir::Type a, mlir::Type b);
 
 /// How the elements of a tensor lie: row-major, or with the channels in blocks, which
 /// is a row-major tensor [N, C/block, spatial..., block].

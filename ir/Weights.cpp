@@ -18,7 +18,7 @@ std::optional<WeightSource> nn::weightSource(Value value) {
     std::optional<Tensor> constant = constantTensor(value);
     return constant ? std::optional(WeightSource::of(*constant)) : std::nullopt;
   }
-  auto type = cast<RankedTensorType>(weight.getType());
+  RankedTensorType type = weight.getType();
   auto *dialect = weight->getContext()->getLoadedDialect<NNDialect>();
   auto found =
       dialect->getWeights().find(weight.getBlob().str(), weight.getOffset(),

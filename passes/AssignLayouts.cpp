@@ -51,7 +51,7 @@ RankedTensorType blockedType(Type type, int64_t block) {
   DimVector dims = shapeOf(type)->dims();
   dims[1] = Dim(quern::ceilDiv(dims[1].size(), block));
   dims.push_back(Dim(block));
-  return tensorType(Shape(std::move(dims)), cast<TensorType>(type).getElementType(), {block});
+  return tensorType(Shape(std::move(dims)), elementTypeOf(type), {block});
 }
 
 Value createPack(OpBuilder &builder, Value image, int64_t block) {
@@ -81,7 +81,7 @@ void replaceByBlocked(Operation *op, ValueRange operands, int64_t block,
   Type plain = op->getResult(0).getType();
   blocked->getResult(0).setType(blockedType(plain, block));
   rewriter.replaceOpWithNewOp<UnpackOp>(op, plain, blocked->getResult(0),
-                                        cast<RankedTensorType>(plain).getDimSize(1));
+                                        (*shapeOf(plain))[1].size());
 }
 
 //===----------------------------------------------------------------------===//
@@ -177,16 +177,17 @@ bool canBlockOperand(Value value, int64_t channels) {
 /// An operand of an elementwise op on images of `channels` in the form that
 /// broadcasts to blocked images.
 Value blockOperand(Value value, int64_t channels, int64_t block, OpBuilder &builder) {
-  auto type = cast<RankedTensorType>(value.getType());
-  if (type.hasStaticShape() && type.getNumElements() == 1)
+  Shape shape = *shapeOf(value);
+  if (shape.numElements() == 1)
     return value;
-  SmallVector<int64_t> sizes(kImageRank - type.getRank(), 1);
-  llvm::append_range(sizes, type.getShape());
+  SmallVector<int64_t> sizes(kImageRank - shape.rank(), 1);
+  for (const Dim &dim : shape.dims())
+    sizes.push_back(dim.size());
   if (sizes[1] != channels) {
     sizes.push_back(1);
     return createStaticReshape(builder, value.getLoc(), value, sizes);
   }
-  if (type.getRank() != kImageRank)
+  if (shape.rank() != kImageRank)
     value = createStaticReshape(builder, value.getLoc(), value, sizes);
   return toLanes(builder, value, block);
 }

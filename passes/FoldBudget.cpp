@@ -20,8 +20,7 @@ std::shared_ptr<Budget> passes::makeFoldBudget(const Limits &limits) {
 int64_t passes::weightFoldingWork(mlir::Operation *module) {
   CheckedSize work;
   module->walk([&](nn::WeightOp weight) {
-    auto type = mlir::cast<mlir::RankedTensorType>(weight.getType());
-    work += CheckedSize::product(type.getShape()) * CheckedSize(kWorkOfWeightElement);
+    work += CheckedSize::product(weight.getType().getShape()) * CheckedSize(kWorkOfWeightElement);
   });
   // A minute or two: several weights may be the same bytes of a sparse file.
   constexpr int64_t kMost = int64_t{1} << 36;

@@ -89,7 +89,7 @@ std::optional<int64_t> resultBytes(Operation *op) {
     std::optional<int64_t> elements = shape ? shape->numElements() : std::nullopt;
     if (!elements)
       return std::nullopt;
-    DType dtype = nn::dtypeOf(cast<TensorType>(type).getElementType());
+    DType dtype = nn::dtypeOf(elementTypeOf(type));
     total += CheckedSize(*elements) * CheckedSize(dtypeBytes(dtype));
   }
   return total.valid() ? std::optional(total.value()) : std::nullopt;
@@ -189,7 +189,7 @@ LogicalResult ConstantFolder::visit(Operation *op) {
   if (!results)
     return success();
   for (auto [type, tensor] : llvm::zip_equal(op->getResultTypes(), *results)) {
-    Type exact = RankedTensorType::get(tensor.dims(), cast<TensorType>(type).getElementType());
+    Type exact = RankedTensorType::get(tensor.dims(), elementTypeOf(type));
     if (failed(verifyCompatibleShape(type, exact)))
       return op->emitOpError("evaluates to ") << tensor.describe() << ", but its type is " << type;
   }

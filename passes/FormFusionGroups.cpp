@@ -78,8 +78,8 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
 /// Omitted operands and single numbers are part of the kernel's code.
 static bool belongsInside(Value value) {
   Operation *op = value.getDefiningOp();
-  if (isa_and_nonnull<ConstantOp>(op))
-    return cast<RankedTensorType>(value.getType()).getNumElements() == 1;
+  if (auto constant = dyn_cast_or_null<ConstantOp>(op))
+    return constant.getType().getNumElements() == 1;
   return isa_and_nonnull<NoneOp>(op);
 }
 

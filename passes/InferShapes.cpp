@@ -39,8 +39,7 @@ Type passes::refineType(Type declared, const InferredType &inferred) {
   DimVector dims;
   for (int64_t i = 0; i < a->rank(); ++i)
     dims.push_back(refineDim((*a)[i], (*b)[i]));
-  return tensorType(Shape(std::move(dims)), cast<TensorType>(declared).getElementType(),
-                    layoutOf(declared));
+  return tensorType(Shape(std::move(dims)), elementTypeOf(declared), layoutOf(declared));
 }
 
 /// The shape rule has checked the range.

@@ -27,7 +27,7 @@ static Type nameSizes(Type type) {
   for (int64_t i = 0; i < shape->rank(); ++i)
     if ((*shape)[i].isUnknown())
       (*shape)[i] = Dim::freshSymbol(type.getContext());
-  return tensorType(*shape, cast<TensorType>(type).getElementType(), layoutOf(type));
+  return tensorType(*shape, elementTypeOf(type), layoutOf(type));
 }
 
 namespace {

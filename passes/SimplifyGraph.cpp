@@ -195,7 +195,7 @@ bool isConstantOf(Value value, double wanted) {
 /// The constant that leaves the other operand as it is. For floats x + 0 turns
 /// -0 into +0, but x + -0 and x - 0 keep every x.
 double neutralElement(AddOp op) {
-  return isa<FloatType>(cast<TensorType>(op.getType()).getElementType()) ? -0.0 : 0.0;
+  return isa<FloatType>(elementTypeOf(op.getResult())) ? -0.0 : 0.0;
 }
 double neutralElement(SubOp) { return 0.0; }
 double neutralElement(MulOp) { return 1.0; }

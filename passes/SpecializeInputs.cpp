@@ -135,7 +135,7 @@ Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
         if (auto it = bindings.find((*shape)[i].str());
             (*shape)[i].isSymbolic() && it != bindings.end())
           (*shape)[i] = Dim(it->second.size);
-      type = tensorType(*shape, cast<TensorType>(type).getElementType(), layoutOf(type));
+      type = tensorType(*shape, elementTypeOf(type), layoutOf(type));
     }
     types.push_back(type);
   }

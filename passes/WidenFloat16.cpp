@@ -26,7 +26,8 @@ static bool isHalf(Type type) {
 }
 
 static Type widened(Type type) {
-  return cast<TensorType>(type).clone(Float32Type::get(type.getContext()));
+  auto tensor = dyn_cast<TensorType>(type);
+  return tensor ? Type(tensor.clone(Float32Type::get(type.getContext()))) : type;
 }
 
 namespace {
@@ -44,7 +45,7 @@ private:
 } // namespace
 
 static Value createCast(OpBuilder &builder, Location loc, Value value, Type to) {
-  return builder.create<CastOp>(loc, to, value, cast<TensorType>(to).getElementType());
+  return builder.create<CastOp>(loc, to, value, elementTypeOf(to));
 }
 
 Value Widener::widen(Value value) {

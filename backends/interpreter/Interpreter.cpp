@@ -182,6 +182,7 @@ Expected<std::vector<Tensor>> interpreter::interpret(mlir::func::FuncOp main,
                                                      const RunOptions &options) {
   if (main.isDeclaration())
     return internalError("function '" + main.getName().str() + "' has no body");
+  QUERN_TRY(nn::requireTensors(main));
   QUERN_TRY(checkInputs(nn::inputSignature(main), inputs));
   QUERN_ASSIGN(ReferenceProgram program, ReferenceProgram::create(main.getBody().front()));
   return program.run(inputs, options);

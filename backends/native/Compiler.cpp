@@ -48,6 +48,7 @@ static Expected<OwnedGraph> lowerInPlace(ModuleOp module, const NativeLowering &
 /// All graph passes, then every op as steps.
 static Expected<OwnedGraph> lowerModule(ModuleOp module, const Target &target,
                                         const CompileOptions &options) {
+  QUERN_TRY(nn::requireTensors(nn::findMain(module)));
   QUERN_TRY(optimize(module, target, options));
   return lowerInPlace(module, NativeLowering(target, threadsOf(options)), options.limits);
 }

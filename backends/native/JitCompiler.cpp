@@ -344,6 +344,7 @@ Expected<std::shared_ptr<const Plan>> JitPlanner::plan(InputDims dims, const Dea
 Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owned,
                                                             const CompileOptions &options) {
   func::FuncOp main = nn::findMain(*owned.module);
+  QUERN_TRY(nn::requireTensors(main));
   std::vector<PortSignature> inputs = nn::inputSignature(main);
   ModuleOp module = *owned.module;
   QUERN_ASSIGN(std::shared_ptr<JitPlanner> planner, JitPlanner::create(std::move(owned), options));

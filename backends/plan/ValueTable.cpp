@@ -16,9 +16,7 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::plan;
 
-DType plan::dtypeOfValue(Value value) {
-  return nn::dtypeOf(cast<TensorType>(value.getType()).getElementType());
-}
+DType plan::dtypeOfValue(Value value) { return nn::dtypeOf(nn::elementTypeOf(value)); }
 
 int64_t plan::productOf(ArrayRef<int64_t> sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());

@@ -83,14 +83,11 @@ static size_t importLoopBody(NodeImport &node, const proto::GraphProto &body, Re
     for (size_t i = 0; i < carried; ++i) {
       Type &argument = arguments[firstArgument + i];
       Type next = yielded[firstYielded + i].getType();
-      Type element = mlir::cast<mlir::TensorType>(argument).getElementType();
-      if (mlir::cast<mlir::TensorType>(next).getElementType() != element)
-        continue; // the op's verifier says it
       Type wide = nn::widenType(argument, next);
-      if (wide == argument)
+      if (!wide || wide == argument) // null: the op's verifier says it
         continue;
       fits = false;
-      argument = attempt + 1 < kAttempts ? wide : Type(mlir::UnrankedTensorType::get(element));
+      argument = attempt + 1 < kAttempts ? wide : nn::withoutShapes(wide);
     }
     if (fits)
       return yielded.size() - firstYielded;
@@ -190,7 +187,7 @@ std::span<const OpsetRow> quern::onnx::controlFlowImports() {
   // Scan 8 has a batch dimension and lengths of its own; no exporter writes it.
   static constexpr OpsetRow rows[] = {
       {"If", 1, kNewestOpset, 1, 1, kVariadic, importIf},
-      {"Loop", 1, kNewestOpset, 0, kAnyOptional, kVariadic, importLoop},
+      {"Loop", 1, kNewestOpset, 0, kAnyOptional, kVariadic, importLoop, "", /*takesAnyValue=*/true},
       {"Scan", 9, kNewestOpset, 1, kVariadic, kVariadic, importScan},
   };
   return rows;

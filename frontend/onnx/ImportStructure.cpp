@@ -110,7 +110,7 @@ std::span<const OpsetRow> quern::onnx::structureImports() {
       {"ConstantOfShape", 9, kNewestOpset, 1, 1, 1, importConstantOfShape},
       {"Dropout", 7, 11, 1, 1, 2, importDropout},
       {"Dropout", 12, kNewestOpset, 1, 3, 2, importDropout},
-      {"Identity", 1, kNewestOpset, 1, 1, 1, importIdentity},
+      {"Identity", 1, kNewestOpset, 1, 1, 1, importIdentity, "", /*takesAnyValue=*/true},
   };
   return rows;
 }

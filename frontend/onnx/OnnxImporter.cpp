@@ -8,6 +8,7 @@
 #include "frontend/onnx/Scope.h"
 #include "frontend/onnx/UnsupportedOps.h"
 #include "frontend/onnx/ValidateModel.h"
+#include "frontend/onnx/ValueTypes.h"
 #include "frontend/onnx/WeightImport.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -65,25 +66,10 @@ private:
 } // namespace
 
 /// The type a graph input or output declares.
-static Expected<mlir::TensorType> declaredType(mlir::MLIRContext &context,
-                                               const proto::ValueInfoProto &value) {
+static Expected<ValueType> declaredType(const proto::ValueInfoProto &value) {
   if (!value.has_type() || value.type().value_case() == proto::TypeProto::VALUE_NOT_SET)
     return invalidModel("tensor '" + value.name() + "' has no type");
-  if (!value.type().has_tensor_type())
-    return unsupported("'" + value.name() + "' is a sequence, map, optional or sparse tensor");
-  const proto::TypeProto::Tensor &type = value.type().tensor_type();
-  mlir::Type element = nn::elementTypeOf(&context, static_cast<DType>(type.elem_type()));
-  if (!type.has_shape())
-    return mlir::TensorType(mlir::UnrankedTensorType::get(element));
-  nn::DimVector dims;
-  for (const auto &dim : type.shape().dim()) {
-    if (dim.has_dim_value())
-      dims.push_back(nn::Dim(int64_t{dim.dim_value()}));
-    else
-      dims.push_back(dim.dim_param().empty() ? nn::Dim()
-                                             : nn::Dim::symbol(&context, dim.dim_param()));
-  }
-  return mlir::TensorType(nn::tensorType(nn::Shape(std::move(dims)), element));
+  return valueTypeOf(value.type());
 }
 
 /// The function with its arguments; its results follow with the return.
@@ -99,8 +85,8 @@ Status ModelImport::createFunction() {
   for (const proto::ValueInfoProto &input : graphProto.input()) {
     if (initializers.count(input.name()))
       continue;
-    QUERN_ASSIGN(mlir::TensorType type, declaredType(context, input));
-    types.push_back(type);
+    QUERN_ASSIGN(ValueType type, declaredType(input));
+    types.push_back(nn::mlirTypeOf(&context, type));
     locations.push_back(namedLocation(input.name()));
     names.push_back(portNameAttr(input.name()));
     keys.push_back(&input.name());
@@ -126,6 +112,15 @@ Status ModelImport::importInitializers(Scope &inner, const proto::GraphProto &pr
       return value.status().withContext(where());
     inner.values[initializer.name()] = *value;
   }
+  return Status::ok();
+}
+
+/// Fails unless the operands are tensors, or of a kind that the op takes.
+static Status checkOperandKinds(const NodeImport &node, const OpsetRow &row) {
+  for (int i = 0; i < node.inputCount() && !row.takesAnyValue; ++i)
+    if (mlir::Type type = node.input(i).getType(); nn::isNestedType(type))
+      return invalidModel("input " + std::to_string(i) + " must be a tensor, found " +
+                          nn::valueTypeOf(type).describe());
   return Status::ok();
 }
 
@@ -191,6 +186,7 @@ Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
   QUERN_TRY(graph.limits.deadline.check("importing the model").withContext(where));
   NodeImport node(graph, inner, proto, namedLocation(label), opset);
   QUERN_TRY(checkArity(node, *row).withContext(where));
+  QUERN_TRY(checkOperandKinds(node, *row).withContext(where));
   row->import(node);
   QUERN_TRY(node.status().withContext(where));
   if (auto unread = node.unreadAttribute())
@@ -271,6 +267,11 @@ ModelImport::importBody(const proto::GraphProto &body, const Scope &around, mlir
   return results;
 }
 
+/// "float32", or "sequence of ...": shapes of tensors do not matter.
+static std::string describeElements(const ValueType &type) {
+  return type.isTensor() ? std::string(dtypeName(type.dtype)) : type.describe();
+}
+
 Status ModelImport::createReturn() {
   mlir::OpBuilder &builder = graph.builder;
   llvm::SmallVector<mlir::Value> values;
@@ -279,12 +280,12 @@ Status ModelImport::createReturn() {
     mlir::Value value = scope.values[output.name()];
     // Declared shapes are often wrong or out of date; the element type must fit.
     if (output.has_type()) {
-      QUERN_ASSIGN(mlir::TensorType declared, declaredType(context, output));
-      mlir::Type found = mlir::cast<mlir::TensorType>(value.getType()).getElementType();
-      if (declared.getElementType() != found)
-        return invalidModel(fmt::format(
-            "graph output '{}' is declared {} but computed as {}", output.name(),
-            dtypeName(nn::dtypeOf(declared.getElementType())), dtypeName(nn::dtypeOf(found))));
+      QUERN_ASSIGN(ValueType declared, declaredType(output));
+      ValueType found = nn::valueTypeOf(value.getType());
+      if (!haveSameElements(declared, found))
+        return invalidModel(fmt::format("graph output '{}' is declared {} but computed as {}",
+                                        output.name(), describeElements(declared),
+                                        describeElements(found)));
     }
     values.push_back(value);
     names.push_back(portNameAttr(output.name()));

@@ -28,6 +28,8 @@ struct OpsetRow {
   int maxOutputs;
   void (*import)(NodeImport &node);
   std::string_view domain = "";
+  /// Whether operands may be sequences, optionals and maps.
+  bool takesAnyValue = false;
 };
 
 /// The row for an op, or the reason why there is none ("only known up to opset 9").

@@ -3,7 +3,7 @@
 
 #include "frontend/onnx/NodeOrder.h"
 #include "frontend/onnx/TensorData.h"
-#include "quern/CheckedSize.h"
+#include "frontend/onnx/ValueTypes.h"
 
 #include <fmt/format.h>
 
@@ -31,8 +31,6 @@ private:
   Status checkNode(const proto::NodeProto &node, int64_t nesting);
   Status checkAttribute(const AttributeProto &attribute, int64_t nesting);
   Status checkTensorAttribute(const proto::TensorProto &tensor);
-  Status checkValueInfo(const proto::ValueInfoProto &value);
-  Status checkTensorType(const proto::TypeProto::Tensor &type);
 
   const proto::ModelProto &model;
   const MessageBytes &source;
@@ -122,40 +120,12 @@ Status ModelValidator::checkGraph(const proto::GraphProto &graph, int64_t nestin
       return layout.status().withContext("initializer '" + initializer.name() + "'");
   for (const auto *values : {&graph.input(), &graph.output(), &graph.value_info()})
     for (const proto::ValueInfoProto &value : *values)
-      QUERN_TRY(checkValueInfo(value).withContext("tensor '" + value.name() + "'"));
+      QUERN_TRY(checkType(value.type(), limits).withContext("tensor '" + value.name() + "'"));
   for (int i = 0; i < graph.node_size(); ++i) {
     const proto::NodeProto &node = graph.node(i);
     QUERN_TRY(checkNode(node, nesting)
                   .withContext("node '" + nodeLabel(node, i) + "' (" + node.op_type() + ")"));
   }
-  return Status::ok();
-}
-
-Status ModelValidator::checkTensorType(const proto::TypeProto::Tensor &type) {
-  if (type.elem_type() <= 0 || type.elem_type() > static_cast<int>(DType::Int4))
-    return invalidModel(fmt::format("unknown elem_type {}", type.elem_type()));
-  if (type.shape().dim_size() > limits.maxRank)
-    return resourceLimit(
-        fmt::format("rank {} exceeds maxRank {}", type.shape().dim_size(), limits.maxRank));
-  CheckedSize bytes(dtypeBytes(static_cast<DType>(type.elem_type())));
-  for (const auto &dim : type.shape().dim()) {
-    if (!dim.has_dim_value())
-      continue;
-    if (dim.dim_value() < 0)
-      return invalidModel(fmt::format("dim {} is negative", dim.dim_value()));
-    bytes *= CheckedSize(int64_t{dim.dim_value()});
-  }
-  if (!bytes.valid())
-    return invalidModel("the product of its dims overflows");
-  if (bytes.value() > limits.maxTensorBytes)
-    return resourceLimit(
-        fmt::format("needs {} bytes, maxTensorBytes is {}", bytes.value(), limits.maxTensorBytes));
-  return Status::ok();
-}
-
-Status ModelValidator::checkValueInfo(const proto::ValueInfoProto &value) {
-  if (value.type().has_tensor_type())
-    return checkTensorType(value.type().tensor_type());
   return Status::ok();
 }
 

@@ -73,13 +73,7 @@ TEST(Unsupported, UnknownAttributes) {
   expectError(b, kUnsupported, {"'y_node' (Relu, opset 13)", "attribute 'speed' is unknown"});
 }
 
-TEST(Unsupported, SequencesAndSparseTensors) {
-  ModelBuilder b;
-  b.node("Identity", {"s"}, {"y"}).output("y");
-  auto *input = b.graph().add_input();
-  input->set_name("s");
-  input->mutable_type()->mutable_sequence_type();
-  expectError(b, kUnsupported, {"'s' is a sequence"});
+TEST(Unsupported, SparseTensors) {
   ModelBuilder sparse;
   sparse.input("x", {2}).node("Relu", {"x"}, {"y"}).output("y");
   sparse.graph().add_sparse_initializer()->mutable_values()->set_name("w");

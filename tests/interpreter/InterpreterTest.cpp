@@ -53,6 +53,17 @@ TEST_F(InterpreterTest, RunsOpsInOrder) {
   expectTensor<float>((*results)[0], {3}, {0, 2, 3});
 }
 
+TEST_F(InterpreterTest, RefusesPortsThatAreNoTensors) {
+  auto result = interpret(parse(R"(
+    func.func @main(%s: !nn.sequence<tensor<f32>> {nn.name = "s"}) -> !nn.sequence<tensor<f32>> {
+      return %s : !nn.sequence<tensor<f32>>
+    })"),
+                          std::vector{floats({1})});
+  EXPECT_EQ(result.status().code(), StatusCode::Unsupported);
+  EXPECT_EQ(result.status().message(),
+            "input 's' is a sequence of float32 scalar: only tensors can be computed yet");
+}
+
 TEST_F(InterpreterTest, ChecksInputs) {
   mlir::func::FuncOp main = parse(kReluOfSum);
   EXPECT_EQ(interpret(main, {}).status().message(), "wanted 1 inputs (x), found 0");

@@ -2,6 +2,8 @@
 #include "backends/native/Compiler.h"
 #include "tests/native/GraphCheck.h"
 
+#include "mlir/Parser/Parser.h"
+
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -144,6 +146,22 @@ TEST(CompilerTest, ManyInputShapes) {
       ASSERT_TRUE(wanted && found);
       expectSameTensors(*found, *wanted, {"rows " + std::to_string(rows)});
     }
+}
+
+TEST(CompilerTest, PortsThatAreNoTensorsAreRefused) {
+  nn::OwnedModule owned = nn::OwnedModule::create();
+  owned.module = mlir::parseSourceString<mlir::ModuleOp>(R"(
+    func.func @main(%s: !nn.sequence<tensor<f32>> {nn.name = "s"}) -> !nn.sequence<tensor<f32>> {
+      return %s : !nn.sequence<tensor<f32>>
+    })",
+                                                         owned.context.get());
+  ASSERT_TRUE(owned.module);
+  const char *wanted =
+      "input 's' is a sequence of float32 scalar: only tensors can be computed yet";
+  auto support = checkGraph(*owned.module, {});
+  EXPECT_EQ(support.status().message(), wanted);
+  EXPECT_EQ(support.status().code(), StatusCode::Unsupported);
+  EXPECT_EQ(compileForJit(std::move(owned), {}).status().message(), wanted);
 }
 
 TEST(CompilerTest, TextOfEachPhase) {

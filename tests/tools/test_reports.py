@@ -5,8 +5,8 @@ import unittest
 
 import numpy as np
 import onnx
-from cli import MISMATCH, CliTest, make_model, value
-from onnx import helper
+from cli import MISMATCH, UNSUPPORTED, CliTest, make_model, value
+from onnx import TensorProto, helper
 
 FAST = ("--duration", "50ms")
 
@@ -33,6 +33,21 @@ class Reports(CliTest):
                          [{"name": "x", "dtype": "float32", "shape": ["N", 4]}])
         out, _ = self.quern("inspect", "gemm.onnx")
         self.assertIn("input x: float32 Nx4\noutput y: float32 Nx3\n12 parameters", out)
+
+    def test_sequence_ports(self):
+        """Shown by inspect; refused where values are computed, by name."""
+        element = helper.make_tensor_type_proto(TensorProto.FLOAT, ["N", 3])
+        ports = [helper.make_value_info(name, helper.make_sequence_type_proto(element))
+                 for name in ("s", "y")]
+        model = make_model([helper.make_node("Identity", ["s"], ["y"], "id1")], ports[:1], ports[1:])
+        onnx.save(model, str(self.folder / "sequence.onnx"))
+        out, _ = self.quern("inspect", "sequence.onnx")
+        self.assertIn("input s: sequence of float32 Nx3", out)
+        self.assertEqual(self.quern_json("inspect", "sequence.onnx")["inputs"],
+                         [{"name": "s", "type": "sequence of float32 Nx3"}])
+        for verb in ("check", "run"):
+            self.fails(UNSUPPORTED, verb, "sequence.onnx",
+                       says="input 's' is a sequence of float32 Nx3")
 
     def test_inspect_domain_imported_twice(self):
         # As skl2onnx writes it.

@@ -21,10 +21,14 @@ static Json shapeJson(const PortShape &shape) {
 
 Json cli::portsJson(std::span<const PortSignature> ports) {
   Json array = Json::array();
-  for (const PortSignature &port : ports)
-    array.push_back({{"name", port.name},
-                     {"dtype", dtypeName(port.dtype)},
-                     {"shape", port.ranked ? shapeJson(port.shape) : Json(nullptr)}});
+  for (const PortSignature &port : ports) {
+    if (port.isTensor())
+      array.push_back({{"name", port.name},
+                       {"dtype", dtypeName(port.dtype)},
+                       {"shape", port.ranked ? shapeJson(port.shape) : Json(nullptr)}});
+    else
+      array.push_back({{"name", port.name}, {"type", port.describe()}});
+  }
   return array;
 }
 

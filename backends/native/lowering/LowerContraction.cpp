@@ -174,8 +174,8 @@ static std::string resolveCommon(Operation *group, MatrixProduct &p) {
 /// many these are; the rows do not matter.
 static DotSpec makeSpec(const MatrixProduct &p, const Target &target) {
   int64_t columns = p.columnAxisOfB < 0 ? 1 : p.context.fixedSize(p.b, p.columnAxisOfB).value_or(0);
-  auto typeOfA = cast<RankedTensorType>(p.a.getType());
-  bool oneRow = p.m == 1 && (typeOfA.hasStaticShape() || typeOfA.getRank() == 1);
+  std::optional<nn::Shape> shapeOfA = nn::shapeOf(p.a);
+  bool oneRow = p.m == 1 && shapeOfA && (shapeOfA->isStatic() || shapeOfA->rank() == 1);
   TileShape shape = chooseGemmTile(target, p.dtype, columns, oneRow);
   DotSpec spec;
   spec.tile.types = DotTypes::all(p.dtype);
