@@ -1,4 +1,5 @@
 //===- DataMovementOps.cpp - rules of moves and copies --------------------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
 #include "runtime/lib/CeilDiv.h"

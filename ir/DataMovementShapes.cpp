@@ -4,6 +4,7 @@
 // (reshape, squeeze, ...), expand, and ops on shapes (shape, size, range).
 //
 //===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
 

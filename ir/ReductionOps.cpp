@@ -1,4 +1,5 @@
 //===- ReductionOps.cpp - rules of reductions, softmax, arg max -----------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
 

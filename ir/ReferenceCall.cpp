@@ -1,6 +1,7 @@
 //===- ReferenceCall.cpp - ops as functions on tensors --------------------===//
 #include "ir/ReferenceCall.h"
 
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "runtime/reference/Evaluator.h"

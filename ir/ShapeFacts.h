@@ -1,6 +1,7 @@
 //===- ShapeFacts.h - what shape rules may know ---------------------------===//
 #pragma once
 
+#include "ir/Constants.h"
 #include "ir/Shape.h"
 #include "ir/Types.h"
 

@@ -5,6 +5,7 @@
 // starts from.
 //
 //===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 
 #include "llvm/ADT/TypeSwitch.h"

@@ -5,8 +5,6 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
-#include <cstring>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
@@ -228,104 +226,11 @@ RankedTensorType nn::tensorType(const Shape &shape, Type elementType, Layout lay
   return RankedTensorType::get(sizes, elementType, encoding);
 }
 
-//===----------------------------------------------------------------------===//
-// Constants
-//===----------------------------------------------------------------------===//
-
 bool nn::isNone(Value value) { return isa<NoneType>(value.getType()); }
 
-// MLIR packs i1 into bits and splats into one element; they are spelled out here.
-std::optional<Tensor> nn::tensorOfElements(ElementsAttr attr) {
-  auto type = dyn_cast<RankedTensorType>(attr.getShapedType());
-  auto dense = dyn_cast<DenseElementsAttr>(attr);
-  DType dtype = type ? nn::dtypeOf(type.getElementType()) : DType::Undefined;
-  if (!dense || dtype == DType::Undefined)
-    return std::nullopt;
-  auto tensor = Tensor::allocate(dtype, Tensor::Dims(type.getShape()));
-  if (!tensor)
-    return std::nullopt;
-  if (auto strings = dyn_cast<DenseStringElementsAttr>(attr)) {
-    int64_t i = 0;
-    for (StringRef s : strings.getValues<StringRef>())
-      tensor->mutableData<std::string>()[i++] = s.str();
-    return tensor.take();
-  }
-  if (dtype == DType::Bool) {
-    int64_t i = 0;
-    for (bool b : dense.getValues<bool>())
-      tensor->mutableData<bool>()[i++] = b;
-    return tensor.take();
-  }
-  ArrayRef<char> raw = dense.getRawData();
-  auto *out = static_cast<char *>(tensor->mutableRawData());
-  int64_t bytes = dtypeBytes(dtype);
-  if (dense.isSplat())
-    for (int64_t i = 0; i < tensor->numElements(); ++i)
-      std::memcpy(out + i * bytes, raw.data(), bytes);
-  else if (!raw.empty())
-    std::memcpy(out, raw.data(), raw.size());
-  return tensor.take();
-}
-
-std::optional<Tensor> nn::constantTensor(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (auto constant = dyn_cast_or_null<ConstantOp>(op))
-    return tensorOfElements(constant.getValue());
-  auto weight = dyn_cast_or_null<WeightOp>(op);
-  if (!weight)
-    return std::nullopt;
-  RankedTensorType type = weight.getType();
-  auto *dialect = op->getContext()->getLoadedDialect<NNDialect>();
-  auto tensor =
-      dialect->getWeights().read(weight.getBlob().str(), weight.getOffset(),
-                                 nn::dtypeOf(type.getElementType()), Tensor::Dims(type.getShape()));
-  return tensor ? std::optional(tensor.take()) : std::nullopt;
-}
-
-std::optional<std::vector<int64_t>> nn::integersOf(const Tensor &tensor) {
-  // Reading more again and again, for each op it is an operand of, would take long.
-  constexpr int64_t kMaxInts = 65536;
-  if (tensor.rank() > 1 || tensor.numElements() > kMaxInts)
-    return std::nullopt;
-  auto read = [&]<typename T>() {
-    std::span<const T> elements = tensor.elementsAs<T>();
-    return std::vector<int64_t>(elements.begin(), elements.end());
-  };
-  if (tensor.dtype() == DType::Int64)
-    return read.operator()<int64_t>();
-  if (tensor.dtype() == DType::Int32)
-    return read.operator()<int32_t>();
-  return std::nullopt;
-}
-
-std::optional<std::vector<int64_t>> nn::constantInts(Value value) {
-  std::optional<Tensor> tensor = constantTensor(value);
-  return tensor ? integersOf(*tensor) : std::nullopt;
-}
-
-Value nn::createConstant(OpBuilder &builder, Location loc, const Tensor &tensor, Layout layout) {
-  constexpr int64_t kMaxInlineBytes = 1024;
-  MLIRContext *context = builder.getContext();
-  RankedTensorType type =
-      tensorType(Shape::fromSizes(tensor.dims()), elementTypeOf(context, tensor.dtype()), layout);
-  if (tensor.dtype() == DType::String) {
-    SmallVector<StringRef> strings;
-    for (const std::string &s : tensor.elementsAs<std::string>())
-      strings.push_back(s);
-    return builder.create<ConstantOp>(loc, type, DenseStringElementsAttr::get(type, strings));
-  }
-  if (tensor.numBytes() <= kMaxInlineBytes && !isa<ComplexType>(type.getElementType())) {
-    if (tensor.dtype() == DType::Bool)
-      return builder.create<ConstantOp>(
-          loc, type,
-          DenseElementsAttr::get(type, ArrayRef<bool>(tensor.data<bool>(), tensor.numElements())));
-    ArrayRef<char> raw(tensor.data<char>(), tensor.numBytes());
-    return builder.create<ConstantOp>(loc, type, DenseElementsAttr::getFromRawBuffer(type, raw));
-  }
-  auto *dialect = context->getOrLoadDialect<NNDialect>();
-  return builder.create<WeightOp>(loc, type, dialect->getWeights().addTensor(tensor),
-                                  /*offset=*/0);
-}
+//===----------------------------------------------------------------------===//
+// Names of nodes
+//===----------------------------------------------------------------------===//
 
 std::string nn::nodeName(Location loc) {
   if (auto name = dyn_cast<NameLoc>(loc))

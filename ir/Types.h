@@ -2,7 +2,6 @@
 #pragma once
 
 #include "ir/Shape.h"
-#include "ir/WeightStore.h"
 #include "quern/ValueType.h"
 
 #include "mlir/IR/Builders.h"
@@ -58,21 +57,8 @@ inline std::optional<Shape> shapeOf(mlir::Value value) { return shapeOf(value.ge
 /// A ranked tensor type; symbolic sizes and layout become its encoding.
 mlir::RankedTensorType tensorType(const Shape &shape, mlir::Type elementType, Layout layout = {});
 
-/// The elements of a dense attribute; nullopt for other attributes and element types.
-std::optional<Tensor> tensorOfElements(mlir::ElementsAttr attr);
 /// Whether `value` is an `nn.none`.
 bool isNone(mlir::Value value);
-/// The elements of a value made by `nn.constant` or `nn.weight`; nullopt for
-/// other values, and when the weight store lacks the blob.
-std::optional<Tensor> constantTensor(mlir::Value value);
-/// The elements of an int32 or int64 vector or scalar (shapes, axes, pads); nullopt
-/// for other tensors, and for more elements than any op has dimensions or results.
-std::optional<std::vector<int64_t>> integersOf(const Tensor &tensor);
-/// The same of a constant.
-std::optional<std::vector<int64_t>> constantInts(mlir::Value value);
-/// An `nn.constant` when small, otherwise an `nn.weight` on a new blob.
-mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor,
-                           Layout layout = {});
 /// The node name of a location ("conv1"), "?" when it has none.
 std::string nodeName(mlir::Location loc);
 /// "node 'conv1' (nn.conv)": how errors name an op.

@@ -68,6 +68,14 @@ std::string WeightSource::key() const {
          std::string(dtypeName(elementType)) + " " + formatDims(sizes);
 }
 
+std::optional<Tensor> WeightSource::viewAtHand() const {
+  if (!blob->recipe)
+    return Tensor::borrow(elementType, sizes, blob->data + offset, blob->owner);
+  std::lock_guard lock(blob->mutex);
+  return blob->result.isPresent() && blob->result.numBytes() == bytes ? std::optional(blob->result)
+                                                                      : std::nullopt;
+}
+
 Expected<Tensor> WeightSource::view() const {
   if (!blob->recipe)
     return Tensor::borrow(elementType, sizes, blob->data + offset, blob->owner);

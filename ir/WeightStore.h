@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -42,6 +43,8 @@ public:
   /// The elements. Those of a file may lie at addresses that are not aligned for
   /// their type: see runtime/lib/Unaligned.h.
   Expected<Tensor> view() const;
+  /// As `view`; nullopt where the elements would have to be computed.
+  std::optional<Tensor> viewAtHand() const;
   /// The elements, aligned: a copy where need be.
   Expected<Tensor> load() const;
   /// Frees what memory can be had again: pages of files, computed tensors. Views stay valid.

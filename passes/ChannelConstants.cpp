@@ -1,6 +1,7 @@
 //===- ChannelConstants.cpp - arithmetic on per-channel constants ---------===//
 #include "passes/ChannelConstants.h"
 
+#include "ir/Constants.h"
 #include "ir/Types.h"
 #include "runtime/lib/Unaligned.h"
 #include "runtime/reference/DTypeDispatch.h"

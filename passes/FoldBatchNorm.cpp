@@ -5,9 +5,9 @@
 // every compiler that does this; the new weights are rounded once, from double.
 //
 //===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "ir/Weights.h"
 #include "passes/ChannelConstants.h"
 #include "passes/FoldBudget.h"
 #include "passes/Passes.h"

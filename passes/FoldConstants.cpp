@@ -8,10 +8,10 @@
 // budget is left to the run.
 //
 //===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/ReferenceCall.h"
 #include "ir/Types.h"
-#include "ir/Weights.h"
 #include "passes/FoldBudget.h"
 #include "passes/InferShapes.h"
 #include "passes/Passes.h"

@@ -4,6 +4,7 @@
 // except that a global pool sums in its own order.
 //
 //===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
@@ -15,7 +16,6 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 using namespace mlir;
@@ -27,13 +27,6 @@ namespace quern::passes {
 #define GEN_PASS_DEF_SIMPLIFYGRAPHPASS
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
-
-Value passes::createStaticReshape(OpBuilder &builder, Location loc, Value value,
-                                  ArrayRef<int64_t> sizes, Layout layout) {
-  Value shape = createConstant(builder, loc, Tensor::ofInts({sizes.begin(), sizes.end()}));
-  RankedTensorType type = tensorType(Shape::fromSizes(sizes), elementTypeOf(value), layout);
-  return builder.create<ReshapeOp>(loc, type, value, shape, /*allowzero=*/true);
-}
 
 static RankedTensorType staticType(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
@@ -175,20 +168,16 @@ template <typename Op> struct RemoveCopy : OpRewritePattern<Op> {
 //===----------------------------------------------------------------------===//
 
 /// Whether all elements of a constant are `wanted`; zeros must have the same
-/// sign when they are floats. False for large constants: reading one again for
-/// each of its users would take long.
+/// sign when they are floats.
 bool isConstantOf(Value value, double wanted) {
-  constexpr int64_t kMaxElements = 65536;
-  std::optional<Tensor> tensor = constantTensor(value);
-  if (!tensor || tensor->numElements() > kMaxElements)
+  std::optional<Tensor> number = onlyNumber(value);
+  if (!number)
     return false;
-  auto all = [&]<typename T>() -> Expected<bool> {
-    return llvm::all_of(tensor->elementsAs<T>(), [&](T element) {
-      double v = static_cast<double>(reference::widen(element));
-      return v == wanted && (!isFloat(tensor->dtype()) || std::signbit(v) == std::signbit(wanted));
-    });
+  auto equals = [&]<typename T>() -> Expected<bool> {
+    double v = static_cast<double>(reference::widen(*number->data<T>()));
+    return v == wanted && (!isFloat(number->dtype()) || std::signbit(v) == std::signbit(wanted));
   };
-  Expected<bool> result = reference::visitNumber(tensor->dtype(), all);
+  Expected<bool> result = reference::visitNumber(number->dtype(), equals);
   return result && *result;
 }
 
@@ -226,18 +215,8 @@ template <typename Op> struct RemoveNeutralElement : OpRewritePattern<Op> {
 
 /// The number that all elements of a constant tensor of several are.
 std::optional<Tensor> splatNumber(Value value) {
-  std::optional<Tensor> tensor = constantTensor(value);
-  if (!tensor || tensor->dtype() == DType::String || tensor->numElements() < 2)
-    return std::nullopt;
-  auto *bytes = static_cast<const char *>(tensor->rawData());
-  auto element = static_cast<size_t>(dtypeBytes(tensor->dtype()));
-  if (std::memcmp(bytes, bytes + element, static_cast<size_t>(tensor->numBytes()) - element) != 0)
-    return std::nullopt;
-  Expected<Tensor> number = Tensor::allocate(tensor->dtype(), {});
-  if (!number)
-    return std::nullopt;
-  std::memcpy(number->mutableRawData(), bytes, element);
-  return number.take();
+  RankedTensorType type = staticType(value);
+  return type && type.getNumElements() > 1 ? onlyNumber(value) : std::nullopt;
 }
 
 /// An elementwise operand of equal numbers becomes one number, which is part of

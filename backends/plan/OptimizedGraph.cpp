@@ -1,9 +1,9 @@
 //===- OptimizedGraph.cpp - a graph that plans are made from --------------===//
 #include "backends/plan/OptimizedGraph.h"
 
+#include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
-#include "ir/Weights.h"
 
 using namespace mlir;
 using namespace quern;

@@ -2,11 +2,11 @@
 #include "backends/plan/PlanBuilder.h"
 
 #include "backends/plan/StorageTable.h"
+#include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
-#include "ir/Weights.h"
 
 #include <set>
 #include <string_view>

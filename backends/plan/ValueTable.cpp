@@ -1,9 +1,9 @@
 //===- ValueTable.cpp - what is known of values before a run --------------===//
 #include "backends/plan/ValueTable.h"
 
+#include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
-#include "ir/Weights.h"
 #include "runtime/lib/Budget.h"
 
 #include "mlir/IR/Diagnostics.h"

@@ -2,6 +2,7 @@
 #include "frontend/onnx/WeightImport.h"
 
 #include "frontend/onnx/TensorData.h"
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 

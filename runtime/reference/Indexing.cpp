@@ -42,17 +42,6 @@ Expected<std::vector<int64_t>> reference::readInts(const Tensor &tensor, std::st
   return values;
 }
 
-std::vector<int64_t> reference::rowMajorStrides(std::span<const int64_t> dims) {
-  std::vector<int64_t> strides(dims.size());
-  int64_t stride = 1;
-  for (size_t i = dims.size(); i-- > 0;) {
-    strides[i] = stride;
-    // Strides of an empty tensor are never used; keep them from overflowing.
-    stride *= std::max<int64_t>(dims[i], 0);
-  }
-  return strides;
-}
-
 int64_t reference::countOf(std::span<const int64_t> dims) {
   return CheckedSize::product(dims).value();
 }

@@ -3,6 +3,7 @@
 
 #include "quern/Status.h"
 #include "quern/Tensor.h"
+#include "runtime/lib/Strides.h"
 
 #include <span>
 #include <string_view>
@@ -18,9 +19,6 @@ Expected<std::vector<int64_t>> resolveAxes(std::span<const int64_t> axes, int64_
 /// The elements of an int32 or int64 tensor of rank 0 or 1 (shapes, axes, pads).
 /// `what` names the operand in errors.
 Expected<std::vector<int64_t>> readInts(const Tensor &tensor, std::string_view what);
-
-/// Distances in elements between neighbours along each dimension of a row-major tensor.
-std::vector<int64_t> rowMajorStrides(std::span<const int64_t> dims);
 
 /// The number of elements of some dimensions of an existing tensor.
 int64_t countOf(std::span<const int64_t> dims);

@@ -1,5 +1,6 @@
 //===- OwnedModuleTest.cpp ------------------------------------------------===//
 #include "ir/OwnedModule.h"
+#include "ir/Constants.h"
 
 #include "ir/NNDialect.h"
 #include "ir/Types.h"

@@ -88,6 +88,17 @@ TEST(WeightSource, LazyOnesAreComputedWhenTheyAreRead) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(WeightSource, WhatIsNotAtHandIsNotComputed) {
+  int calls = 0;
+  WeightSource weight = counted(4, calls, /*hasResult=*/true);
+  ASSERT_TRUE(weight.viewAtHand());
+  EXPECT_EQ(weight.viewAtHand()->numElements(), 4);
+  weight.release();
+  calls = 0;
+  EXPECT_FALSE(weight.viewAtHand());
+  EXPECT_EQ(calls, 0);
+}
+
 TEST(WeightSource, AWrongRecipeIsAnError) {
   auto recipe = []() -> Expected<Tensor> { return Tensor::of<float>({3}, {1, 2, 3}); };
   WeightSource weight = WeightSource::computed(DType::Float32, {4}, recipe);

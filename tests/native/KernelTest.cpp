@@ -4,6 +4,7 @@
 #include "backends/interpreter/Interpreter.h"
 #include "backends/native/codegen/CodeGen.h"
 #include "backends/native/codegen/Jit.h"
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/InferShapes.h"

@@ -21,14 +21,6 @@ using namespace quern::native;
 /// Bytes that one task should move.
 static constexpr int64_t kTaskBytes = 32 << 10;
 
-Sizes native::contiguousStrides(ArrayRef<int64_t> sizes) {
-  Sizes strides(sizes.size());
-  int64_t next = 1;
-  for (size_t d = sizes.size(); d-- > 0; next *= sizes[d])
-    strides[d] = next;
-  return strides;
-}
-
 void native::collapseDimensions(Sizes &sizes, SmallVector<Sizes> &strides, ArrayRef<bool> lasting) {
   Sizes keptSizes;
   SmallVector<Sizes> kept(strides.size());

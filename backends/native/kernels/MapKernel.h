@@ -35,9 +35,6 @@ struct MapProblem {
 /// input may be the same memory as an output of equal strides.
 void appendMap(MapProblem problem, std::vector<LoweredStep> &steps);
 
-/// Strides of a contiguous row-major tensor.
-Sizes contiguousStrides(llvm::ArrayRef<int64_t> sizes);
-
 /// Drops dimensions of size 1, unless they are `lasting`, and merges neighbours that
 /// every operand walks through like one dimension. `strides[k]` are those of
 /// operand k. At least one dimension is left.

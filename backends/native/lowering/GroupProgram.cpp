@@ -3,6 +3,7 @@
 
 #include "backends/native/lowering/Lowering.h"
 #include "backends/plan/ValueTable.h"
+#include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"

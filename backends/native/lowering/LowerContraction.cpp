@@ -5,10 +5,10 @@
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/lowering/TileChoice.h"
 #include "backends/plan/ValueTable.h"
+#include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "ir/Weights.h"
 #include "runtime/lib/CeilDiv.h"
 
 #include <bit>

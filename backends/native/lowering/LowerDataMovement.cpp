@@ -7,8 +7,10 @@
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ValueTable.h"
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "runtime/lib/Strides.h"
 
 #include <numeric>
 
@@ -22,7 +24,7 @@ static CopySide viewOf(Value v, Sizes strides, int64_t offset = 0) {
   return {StepBuffer::of(v, offset * dtypeBytes(dtypeOfValue(v))), std::move(strides)};
 }
 static CopySide viewOf(Value v, const LoweringContext &context) {
-  return viewOf(v, contiguousStrides(context.sizesOf(v)));
+  return viewOf(v, rowMajorStrides<Sizes>(context.sizesOf(v)));
 }
 
 /// Why elements of `op` cannot be moved; empty when they can.
@@ -51,7 +53,7 @@ LoweringResult native::lower(nn::ConcatOp op, const LoweringContext &context) {
     return LoweringResult::refuse(reason);
   LoweringResult lowered;
   Value result = op.getResult();
-  Sizes strides = contiguousStrides(context.sizesOf(result));
+  Sizes strides = rowMajorStrides<Sizes>(context.sizesOf(result));
   int64_t at = 0;
   for (Value input : op.getInputs()) {
     appendCopy(Sizes(context.sizesOf(input)), dtypeOfValue(result), viewOf(input, context),
@@ -67,7 +69,7 @@ LoweringResult native::lower(nn::SplitOp op, const LoweringContext &context) {
     return LoweringResult::refuse(reason);
   LoweringResult lowered;
   Value input = op.getInput();
-  Sizes strides = contiguousStrides(context.sizesOf(input));
+  Sizes strides = rowMajorStrides<Sizes>(context.sizesOf(input));
   int64_t at = 0;
   for (Value result : op.getResults()) {
     appendCopy(Sizes(context.sizesOf(result)), dtypeOfValue(input),
@@ -90,7 +92,7 @@ LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
   if (!starts || !axes || !steps || axes->size() != starts->size() ||
       steps->size() != starts->size())
     return LoweringResult::refuse("the bounds of the slice are known only at run time");
-  Sizes strides = contiguousStrides(sizes);
+  Sizes strides = rowMajorStrides<Sizes>(sizes);
   int64_t offset = 0;
   for (size_t i = 0; i < starts->size(); ++i) {
     int64_t axis = (*axes)[i], step = (*steps)[i];
@@ -109,7 +111,7 @@ LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
 LoweringResult native::lower(nn::TransposeOp op, const LoweringContext &context) {
   if (std::string reason = refuseType(op); !reason.empty())
     return LoweringResult::refuse(reason);
-  Sizes source = contiguousStrides(context.sizesOf(op.getInput())), strides;
+  Sizes source = rowMajorStrides<Sizes>(context.sizesOf(op.getInput())), strides;
   SmallVector<int64_t> perm(op.getPerm());
   if (perm.empty())
     for (size_t d = source.size(); d-- > 0;)
@@ -142,7 +144,7 @@ LoweringResult native::lower(nn::TileOp op, const LoweringContext &context) {
   if (llvm::is_contained(whole, 0))
     return lowered;
   Sizes sizes, from, to;
-  Sizes inputStrides = contiguousStrides(inner), resultStrides = contiguousStrides(whole);
+  Sizes inputStrides = rowMajorStrides<Sizes>(inner), resultStrides = rowMajorStrides<Sizes>(whole);
   for (size_t d = 0; d < inner.size(); ++d) {
     sizes.insert(sizes.end(), {whole[d] / inner[d], inner[d]});
     from.insert(from.end(), {0, inputStrides[d]});
@@ -189,7 +191,7 @@ public:
       : op(op), pads(std::move(pads)) {
     sizes = Sizes(context.sizesOf(op.getInput()));
     whole = Sizes(context.sizesOf(op.getResult()));
-    strides = contiguousStrides(whole);
+    strides = rowMajorStrides<Sizes>(whole);
   }
   LoweringResult lower();
 
@@ -213,7 +215,7 @@ private:
 } // namespace
 
 void PadLowering::copyInterior() {
-  Sizes interior, source = contiguousStrides(sizes);
+  Sizes interior, source = rowMajorStrides<Sizes>(sizes);
   int64_t from = 0, to = 0;
   for (size_t d = 0; d < rank(); ++d) {
     interior.push_back(interiorSize(d));

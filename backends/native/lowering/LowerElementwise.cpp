@@ -4,6 +4,7 @@
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
+#include "runtime/lib/Strides.h"
 
 using namespace mlir;
 using namespace quern;
@@ -28,7 +29,7 @@ LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &co
     if (context.sizesOf(result) != sizes)
       return LoweringResult::refuse("the group's results have different shapes");
     problem.outputs.push_back(
-        {StepBuffer::of(result), dtypeOfValue(result), contiguousStrides(sizes)});
+        {StepBuffer::of(result), dtypeOfValue(result), rowMajorStrides<Sizes>(sizes)});
   }
   problem.program = std::move(program->program);
   LoweringResult lowered;

@@ -13,6 +13,7 @@
 #include "ir/NNDialect.h"
 #include "ir/ScalarEmitter.h"
 #include "runtime/lib/CeilDiv.h"
+#include "runtime/lib/Strides.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -85,7 +86,7 @@ LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context)
   MapProblem problem;
   problem.name = "batch_norm";
   problem.sizes = {shape.batch, shape.channels, shape.plane};
-  Sizes strides = contiguousStrides(problem.sizes);
+  Sizes strides = rowMajorStrides<Sizes>(problem.sizes);
   problem.inputs.push_back({StepBuffer::of(op.getInput()), dtype, strides});
   for (Value v : {op.getScale(), op.getBias(), op.getMean(), op.getVariance()}) {
     if (dtypeOfValue(v) != dtype)

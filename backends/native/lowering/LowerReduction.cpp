@@ -5,6 +5,7 @@
 #include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "runtime/lib/Strides.h"
 
 using namespace mlir;
 using namespace quern;
@@ -82,7 +83,7 @@ static std::optional<RowShape> asRows(Value input, const std::vector<bool> &redu
 static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced, RowShape &shape,
                                   const LoweringContext &context, std::vector<LoweredStep> &steps) {
   ArrayRef<int64_t> sizes = context.sizesOf(input);
-  Sizes strides = contiguousStrides(sizes), order, from;
+  Sizes strides = rowMajorStrides<Sizes>(sizes), order, from;
   shape = {};
   for (bool wanted : {false, true})
     for (size_t d = 0; d < sizes.size(); ++d)
@@ -93,7 +94,7 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
       }
   DType dtype = dtypeOfValue(input);
   StepBuffer scratch = StepBuffer::scratchSpace(0, CheckedSize::product(sizes) * dtypeBytes(dtype));
-  appendCopy(order, dtype, {StepBuffer::of(input), from}, {scratch, contiguousStrides(order)},
+  appendCopy(order, dtype, {StepBuffer::of(input), from}, {scratch, rowMajorStrides<Sizes>(order)},
              steps);
   return scratch;
 }

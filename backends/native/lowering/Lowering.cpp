@@ -8,6 +8,7 @@
 #include "backends/plan/ValueTable.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
+#include "runtime/lib/Strides.h"
 
 using namespace mlir;
 using namespace quern;
@@ -99,7 +100,7 @@ Sizes native::broadcastStrides(Value from, Value to, const LoweringContext &cont
   ArrayRef<int64_t> sizes = context.sizesOf(from), wanted = context.sizesOf(to);
   size_t missing = wanted.size() - sizes.size();
   Sizes strides(missing, 0);
-  for (auto [d, stride] : llvm::enumerate(contiguousStrides(sizes))) {
+  for (auto [d, stride] : llvm::enumerate(rowMajorStrides<Sizes>(sizes))) {
     // What is 1 by chance is read as if it were not, where the result allows.
     bool isBroadcast = sizes[d] == 1 && (wanted[missing + d] != 1 ||
                                          context.fixedSize(from, static_cast<int64_t>(d)) == 1);
