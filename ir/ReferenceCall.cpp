@@ -9,6 +9,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::nn;
@@ -62,7 +63,8 @@ static Expected<Attributes> convertAttributes(mlir::Operation *op) {
   for (mlir::NamedAttribute attr : inherent) {
     std::optional<Attributes::Value> value = convertAttribute(attr.getValue());
     if (!value)
-      return internalError("attribute '" + attr.getName().str() + "' is of an unknown kind");
+      return internalError(
+          fmt::format("attribute '{}' is of an unknown kind", attr.getName().str()));
     attributes.set(attr.getName().str(), std::move(*value));
   }
   return attributes;
@@ -103,12 +105,12 @@ struct CapturedOp {
     if (!results)
       return results;
     if (results->size() != resultTypes.size())
-      return internalError("the kernel gave " + std::to_string(results->size()) + " results of " +
-                           std::to_string(resultTypes.size()));
+      return internalError(
+          fmt::format("the kernel gave {} results of {}", results->size(), resultTypes.size()));
     for (size_t i = 0; i < resultTypes.size(); ++i)
       if ((*results)[i].dtype() != resultTypes[i])
-        return internalError("result " + std::to_string(i) + " is " + (*results)[i].describe() +
-                             ", declared is " + std::string(dtypeName(resultTypes[i])));
+        return internalError(fmt::format("result {} is {}, declared is {}", i,
+                                         (*results)[i].describe(), dtypeName(resultTypes[i])));
     return results;
   }
 };

@@ -3,6 +3,8 @@
 
 #include "ir/Types.h"
 
+#include <fmt/format.h>
+
 using namespace mlir;
 using namespace quern;
 
@@ -13,13 +15,13 @@ std::string nn::inputName(func::FuncOp main, unsigned index) {
     return name.str();
   if (auto loc = dyn_cast<NameLoc>(main.getArgument(index).getLoc()))
     return loc.getName().str();
-  return "input" + std::to_string(index);
+  return fmt::format("input{}", index);
 }
 
 std::string nn::outputName(func::FuncOp main, unsigned index) {
   if (auto name = main.getResultAttrOfType<StringAttr>(index, "nn.name"))
     return name.str();
-  return "output" + std::to_string(index);
+  return fmt::format("output{}", index);
 }
 
 std::vector<PortSignature> nn::inputSignature(func::FuncOp main) {
@@ -37,9 +39,9 @@ std::vector<PortSignature> nn::outputSignature(func::FuncOp main) {
 }
 
 static Status notRunnable(const char *what, const std::string &name, const ValueType &type) {
-  return unsupported(std::string(what) + " '" + name + "' is " +
-                     (type.kind == ValueType::Kind::Optional ? "an " : "a ") + type.describe() +
-                     ": only tensors can be computed yet");
+  return unsupported(fmt::format("{} '{}' is {} {}: only tensors can be computed yet", what, name,
+                                 type.kind == ValueType::Kind::Optional ? "an" : "a",
+                                 type.describe()));
 }
 
 Status nn::requireTensors(func::FuncOp main) {

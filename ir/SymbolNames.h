@@ -4,6 +4,7 @@
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <fmt/format.h>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ public:
   unsigned fresh() {
     std::string name;
     do
-      name = "s" + std::to_string(number++);
+      name = fmt::format("s{}", number++);
     while (positions.count(name));
     unsigned position = positionOf(name);
     made.insert(position);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -64,8 +65,8 @@ WeightSource WeightSource::computed(DType dtype, Tensor::Dims dims, WeightRecipe
 int64_t WeightSource::recipes() const { return blob->recipes; }
 
 std::string WeightSource::key() const {
-  return std::to_string(blob->number) + "+" + std::to_string(offset) + ":" +
-         std::string(dtypeName(elementType)) + " " + formatDims(sizes);
+  return fmt::format("{}+{}:{} {}", blob->number, offset, dtypeName(elementType),
+                     formatDims(sizes));
 }
 
 std::optional<Tensor> WeightSource::viewAtHand() const {
@@ -89,8 +90,8 @@ Expected<Tensor> WeightSource::view() const {
     QUERN_ASSIGN(result, blob->recipe());
   }
   if (result.dtype() != elementType || result.numBytes() != bytes)
-    return internalError("a folded weight is " + result.describe() + ", wanted " +
-                         std::string(dtypeName(elementType)) + " " + formatDims(sizes));
+    return internalError(fmt::format("a folded weight is {}, wanted {} {}", result.describe(),
+                                     dtypeName(elementType), formatDims(sizes)));
   return result.reshaped(sizes);
 }
 
@@ -145,7 +146,7 @@ void WeightStore::addMappedFile(std::string name, const void *data, int64_t size
 std::string WeightStore::add(const WeightSource &weight) {
   assert(weight.offset == 0 && "a part of a blob has a name already");
   std::lock_guard lock(mutex);
-  std::string name = "tensor:" + std::to_string(nextTensor++);
+  std::string name = fmt::format("tensor:{}", nextTensor++);
   blobs[name] = weight.blob;
   return name;
 }
@@ -177,9 +178,9 @@ Expected<WeightSource> WeightStore::find(const std::string &name, int64_t offset
               bytes.value() <= blob->size - offset &&
               (!blob->recipe || (offset == 0 && bytes.value() == blob->size));
   if (!lies)
-    return invalidModel("weight " + formatDims(dims) + " at offset " + std::to_string(offset) +
-                        " does not lie inside blob '" + name + "' of " +
-                        std::to_string(blob->size) + " bytes");
+    return invalidModel(
+        fmt::format("weight {} at offset {} does not lie inside blob '{}' of {} bytes",
+                    formatDims(dims), offset, name, blob->size));
   return WeightSource(std::move(blob), offset, dtype, std::move(dims));
 }
 

@@ -10,6 +10,7 @@
 #include "ir/Types.h"
 #include "passes/Passes.h"
 
+#include <fmt/format.h>
 #include <string_view>
 #include <unordered_set>
 
@@ -32,24 +33,24 @@ struct Binding {
 using Bindings = std::map<std::string, Binding>;
 
 Status contradiction(const std::string &input, int64_t dim, const std::string &why) {
-  return invalidInput("input '" + input + "': dimension " + std::to_string(dim) + " " + why);
+  return invalidInput(fmt::format("input '{}': dimension {} {}", input, dim, why));
 }
 
 /// Binds `dim` to `size`, or says why it cannot have that size.
 Status bindDim(const std::string &input, int64_t position, const Dim &dim, int64_t size,
                Bindings &bindings) {
   if (size < 0)
-    return contradiction(input, position, "must not be negative, found " + std::to_string(size));
+    return contradiction(input, position, fmt::format("must not be negative, found {}", size));
   if (dim.isStatic() && dim.size() != size)
     return contradiction(input, position,
-                         "is " + dim.str() + " in the model, found " + std::to_string(size));
+                         fmt::format("is {} in the model, found {}", dim.str(), size));
   if (!dim.isSymbolic())
     return Status::ok();
   auto [it, isNew] = bindings.try_emplace(dim.str(), Binding{size, "input '" + input + "'"});
   if (!isNew && it->second.size != size)
     return contradiction(input, position,
-                         "('" + dim.str() + "') is " + std::to_string(it->second.size) + " by " +
-                             it->second.origin + ", found " + std::to_string(size));
+                         fmt::format("('{}') is {} by {}, found {}", dim.str(), it->second.size,
+                                     it->second.origin, size));
   return Status::ok();
 }
 
@@ -63,8 +64,8 @@ Status applyShape(const std::string &input, const std::vector<int64_t> &sizes, T
     return Status::ok();
   }
   if (shape->rank() != static_cast<int64_t>(sizes.size()))
-    return invalidInput("input '" + input + "' has rank " + std::to_string(shape->rank()) + " (" +
-                        shape->str() + "), found " + formatDims(sizes));
+    return invalidInput(fmt::format("input '{}' has rank {} ({}), found {}", input, shape->rank(),
+                                    shape->str(), formatDims(sizes)));
   for (int64_t i = 0; i < shape->rank(); ++i) {
     QUERN_TRY(bindDim(input, i, (*shape)[i], sizes[i], bindings));
     (*shape)[i] = Dim(sizes[i]);
@@ -101,8 +102,8 @@ Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
   Bindings bindings;
   for (const auto &[symbol, size] : sizes.dims) {
     if (size < 0)
-      return invalidInput("dimension '" + symbol + "' must not be negative, found " +
-                          std::to_string(size));
+      return invalidInput(
+          fmt::format("dimension '{}' must not be negative, found {}", symbol, size));
     bindings[symbol] = {size, "the given dimensions"};
   }
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::interpreter;
@@ -64,8 +65,8 @@ static Tensors join(Tensors arguments, std::span<const Tensor> captured) {
 
 template <typename T> static Expected<T> scalarOf(const Tensor &tensor, const std::string &what) {
   if (tensor.dtype() != dtypeOf<T>() || tensor.numElements() != 1)
-    return invalidInput(what + " is " + tensor.describe() + ", wanted one " +
-                        std::string(dtypeName(dtypeOf<T>())));
+    return invalidInput(
+        fmt::format("{} is {}, wanted one {}", what, tensor.describe(), dtypeName(dtypeOf<T>())));
   return tensor.data<T>()[0];
 }
 
@@ -232,11 +233,11 @@ struct ScanInputs {
       int64_t rank = inputs[i].rank();
       axes[i] += axes[i] < 0 ? rank : 0;
       if (axes[i] < 0 || axes[i] >= rank)
-        return invalidInput("cannot scan dimension " + std::to_string(axes[i]) + " of " +
-                            inputs[i].describe());
+        return invalidInput(
+            fmt::format("cannot scan dimension {} of {}", axes[i], inputs[i].describe()));
       if (length >= 0 && inputs[i].dim(axes[i]) != length)
-        return invalidInput("scans tensors of " + std::to_string(length) + " and " +
-                            std::to_string(inputs[i].dim(axes[i])) + " slices");
+        return invalidInput(
+            fmt::format("scans tensors of {} and {} slices", length, inputs[i].dim(axes[i])));
       length = inputs[i].dim(axes[i]);
     }
     return length;

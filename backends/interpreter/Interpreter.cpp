@@ -7,6 +7,7 @@
 #include "ir/Types.h"
 
 #include <chrono>
+#include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::interpreter;
@@ -151,8 +152,7 @@ Expected<std::vector<AnyValue>> ReferenceProgram::run(const ReferenceArguments &
                                                       const RunOptions &options) const {
   auto &[inputs, budget, places] = arguments;
   if (inputs.size() != inputCount)
-    return internalError("wanted " + std::to_string(inputCount) + " inputs, found " +
-                         std::to_string(inputs.size()));
+    return internalError(fmt::format("wanted {} inputs, found {}", inputCount, inputs.size()));
   std::vector<AnyValue> slots(slotCount);
   for (size_t i = 0; i < inputCount; ++i)
     slots[i] = inputs[i];

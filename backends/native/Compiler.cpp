@@ -12,6 +12,7 @@
 
 #include "llvm/Support/raw_ostream.h"
 
+#include <fmt/format.h>
 #include <map>
 
 using namespace mlir;
@@ -97,7 +98,7 @@ Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phas
   size_t number = 0;
   for (auto &[key, spec] : kernels) {
     QUERN_TRY(options.limits.deadline.check("compiling").withContext("kernel " + spec->name));
-    KernelBuilder builder(target, "k" + std::to_string(number++) + "_" + spec->name);
+    KernelBuilder builder(target, fmt::format("k{}_{}", number++, spec->name));
     spec->emit(builder);
     KernelBuilder::Module kernel = builder.finish();
     if (phase == passes::Phase::Object) {

@@ -19,6 +19,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
+#include <fmt/format.h>
 #include <set>
 
 using namespace mlir;
@@ -118,7 +119,7 @@ static Status writeCode(const AotModel &model, const CompiledGraph &graph, const
   std::vector<std::string> objects = {staging.path("plan.o")};
   std::set<std::string> keys(graph.plan.kernelKeys.begin(), graph.plan.kernelKeys.end());
   for (const std::string &key : keys) {
-    std::string name = "kernel" + std::to_string(objects.size()) + ".o";
+    std::string name = fmt::format("kernel{}.o", objects.size());
     QUERN_TRY(staging.write(name, view(graph.kernels->get(key).object)));
     objects.push_back(staging.path(name));
   }

@@ -6,6 +6,8 @@
 
 #include "llvm/ADT/StringExtras.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 using namespace quern::native;
 
@@ -36,8 +38,8 @@ static std::string portMacros(const std::string &prefix, const std::string &kind
   std::string text = define(prefix + kind + "_COUNT", std::to_string(ports.size()));
   for (size_t i = 0; i < ports.size(); ++i) {
     const PlanPort &port = ports[i];
-    std::string name = prefix + kind + "_" + std::to_string(i) + "_";
-    text += "\n/* " + std::string(dtypeName(port.dtype)) + " " + formatDims(port.dims) + " */\n";
+    std::string name = fmt::format("{}{}_{}_", prefix, kind, i);
+    text += fmt::format("\n/* {} {} */\n", dtypeName(port.dtype), formatDims(port.dims));
     text += define(name + "NAME", literal(port.name));
     text += define(name + "DTYPE", std::to_string(static_cast<int>(port.dtype)));
     text += define(name + "BYTES", std::to_string(portBytes(port)));
@@ -85,9 +87,10 @@ std::string native::headerText(const AotModel &model, const std::vector<std::str
             llvm::join(libraries, " ") + ".";
   text += " */\n#ifndef " + guard + "\n#define " + guard + "\n\n";
   text += kModelAbiText;
-  std::string version = std::to_string(QUERN_MODEL_ABI_VERSION);
-  text += "\n#if QUERN_MODEL_ABI_VERSION != " + version +
-          "\n#error \"headers of models compiled by different versions of Quern\"\n#endif\n\n";
+  text += fmt::format("\n#if QUERN_MODEL_ABI_VERSION != {}\n"
+                      "#error \"headers of models compiled by different versions of Quern\"\n"
+                      "#endif\n\n",
+                      QUERN_MODEL_ABI_VERSION);
   text += define(upper + "WORKSPACE_BYTES", std::to_string(workspaceBytes(model)));
   text += define(upper + "WORKER_BYTES", std::to_string(workerScratchBytes(model.plan).value()));
   text += portMacros(upper, "INPUT", model.plan.inputs);

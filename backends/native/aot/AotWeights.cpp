@@ -7,6 +7,7 @@
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <fmt/format.h>
 #include <map>
 
 using namespace quern;
@@ -35,9 +36,10 @@ Expected<WeightLayout> native::layOutWeights(const Plan &plan) {
         CheckedSize end =
             (CheckedSize(layout.bytes) + tensor.numBytes()).alignedTo(WeightLayout::kAlignment);
         if (!end.valid() || end.value() > kMaxWeightBytes)
-          return unsupported("the packed weights take more than " +
-                             std::to_string(kMaxWeightBytes) +
-                             " bytes, which is all that compiled code can address");
+          return unsupported(
+              fmt::format("the packed weights take more than {} bytes, which is all that "
+                          "compiled code can address",
+                          kMaxWeightBytes));
         layout.bytes = end.value();
       }
       layout.offsets[ref.index] = it->second;

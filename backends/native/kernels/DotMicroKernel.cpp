@@ -4,13 +4,14 @@
 #include "ir/ScalarEmitter.h"
 
 #include <cassert>
+#include <fmt/format.h>
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
 void DotTile::appendKey(std::string &key) const {
-  auto number = [&](int64_t value) { key += std::to_string(value) += ' '; };
+  auto number = [&](int64_t value) { key += fmt::format("{} ", value); };
   for (DType dtype : {types.a, types.b, types.accumulate, types.c})
     key += dtypeName(dtype), key += ' ';
   number(lanes);

@@ -14,6 +14,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <fmt/format.h>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -114,9 +116,7 @@ private:
 } // namespace
 
 std::string MapKernel::key() const {
-  std::string text = "map";
-  text += std::to_string(outerRank);
-  text += ':';
+  std::string text = fmt::format("map{}:", outerRank);
   for (InnerStride s : inputs)
     text += static_cast<char>(s);
   text += '>';

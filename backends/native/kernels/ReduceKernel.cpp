@@ -8,6 +8,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
+#include <fmt/format.h>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -180,8 +182,8 @@ LoweredStep native::makeReduction(const ReduceSpec &spec, const RowShape &shape,
   step.dims = planRowTasks(shape, spec.dtype, spec.kind == ReduceKind::LogSumExp ? 2 : 1, step);
   step.dims.push_back(std::max<int64_t>(channels, 1));
   step.buffers = {std::move(input), std::move(result)};
-  std::string key = "reduce" + std::to_string(static_cast<int>(spec.kind)) +
-                    (spec.contiguous ? "r" : "c") + std::string(dtypeName(spec.dtype));
+  std::string key = fmt::format("reduce{}{}{}", static_cast<int>(spec.kind),
+                                spec.contiguous ? "r" : "c", dtypeName(spec.dtype));
   spec.epilogue.appendKey(key);
   step.kernel = {"reduce" + spec.epilogue.program.label(), key,
                  [spec](KernelBuilder &kb) { ReduceEmitter(kb, spec).emit(); }};

@@ -18,6 +18,8 @@
 #include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/WindowShape.h"
 
+#include <fmt/format.h>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -284,12 +286,11 @@ static void fillBlockedDims(const ConvProblem &p, const Frame &frame, const DotS
 static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
   nn::WeightSource weights = *p.context.values.weightOf(p.weights);
   if (spec.tile.vectorA)
-    return StepBuffer::packed(weights, "depthwise " + std::to_string(spec.tile.lanes),
+    return StepBuffer::packed(weights, fmt::format("depthwise {}", spec.tile.lanes),
                               [lanes = spec.tile.lanes](const Tensor &w, auto &) {
                                 return packDepthwiseWeights(w, lanes);
                               });
-  std::string how =
-      "conv " + std::to_string(p.inputBlock) + " " + std::to_string(spec.tile.columns());
+  std::string how = fmt::format("conv {} {}", p.inputBlock, spec.tile.columns());
   return StepBuffer::packed(
       weights, how, [block = p.inputBlock, columns = spec.tile.columns()](const Tensor &w, auto &) {
         return packConvWeights(w, block, columns);
@@ -301,7 +302,7 @@ static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec 
   if (!p.bias)
     return std::nullopt;
   int64_t columns = spec.tile.columns();
-  return StepBuffer::packed(*p.context.values.weightOf(p.bias), "pad " + std::to_string(columns),
+  return StepBuffer::packed(*p.context.values.weightOf(p.bias), fmt::format("pad {}", columns),
                             [columns](const Tensor &t, auto &) { return padVector(t, columns); });
 }
 
