@@ -1,8 +1,8 @@
 //===- ReshapeTargets.cpp - reshapes whose target need not be computed ----===//
 #include "passes/ReshapeTargets.h"
 
+#include "ir/Constants.h"
 #include "ir/NNDialect.h"
-#include "ir/Weights.h"
 
 using namespace mlir;
 using namespace quern;

@@ -35,7 +35,8 @@ int64_t StorageTable::bytesOf(Value value) const {
 //===----------------------------------------------------------------------===//
 
 /// Notes that the steps from `first` to `last`, of `nodes`, read or write a value.
-Status StorageTable::useValue(Value value, int64_t first, int64_t last, const SharedText &nodes, const Limits &limits) {
+Status StorageTable::useValue(Value value, int64_t first, int64_t last, const SharedText &nodes,
+                              const Limits &limits) {
   if (nn::isNone(value) || !graph.hasPlace(value))
     return Status::ok();
   Value base = places.placeOf(value).base;

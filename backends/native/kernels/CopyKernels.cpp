@@ -15,6 +15,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -177,7 +178,7 @@ static LoweredStep makeTransposition(const Sizes &sizes, size_t a, DType bits, c
     step.dims.insert(step.dims.end(), {1, 0, 0});
   step.bytes = 2.0 * static_cast<double>(elements * dtypeBytes(bits));
   step.grain = std::max<int64_t>(1, 2 * kTaskElements / (aChunk * zChunk));
-  std::string key = fmt::format("transpose{}{}", outerRank, dtypeName(bits));
+  std::string key = fmt::format(FMT_COMPILE("transpose{}{}"), outerRank, dtypeName(bits));
   step.kernel = {"transpose", key, [bits, outerRank](KernelBuilder &kb) {
                    TransposeEmitter(kb, bits, outerRank).emit();
                  }};

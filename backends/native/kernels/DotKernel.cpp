@@ -3,6 +3,7 @@
 
 #include "runtime/lib/CeilDiv.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 #include <numeric>
 
@@ -73,7 +74,8 @@ std::vector<int64_t> DotDims::flatten() const {
 
 std::string DotSpec::name() const {
   std::string text = tile.vectorA ? "depthwise_" : "dot_";
-  return fmt::format("{}{}x{}{}", text, heights.front(), tile.columns(), epilogue.program.label());
+  return fmt::format(FMT_COMPILE("{}{}x{}{}"), text, heights.front(), tile.columns(),
+                     epilogue.program.label());
 }
 
 std::string DotSpec::key() const {
@@ -81,12 +83,12 @@ std::string DotSpec::key() const {
   text.reserve(256);
   tile.appendKey(text);
   for (int64_t height : heights)
-    text += fmt::format("{},", height);
+    text += fmt::format(FMT_COMPILE("{},"), height);
   text += flat ? " f" : " l";
   text += contiguousColumns ? 'c' : 's';
   text += maskColumns ? 'm' : 'w';
   text += std::to_string(rowStrideC);
-  text += bias ? fmt::format(" b{}", static_cast<int>(*bias)) : " z";
+  text += bias ? fmt::format(FMT_COMPILE(" b{}"), static_cast<int>(*bias)) : " z";
   epilogue.appendKey(text);
   return text;
 }

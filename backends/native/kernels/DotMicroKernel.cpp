@@ -4,6 +4,7 @@
 #include "ir/ScalarEmitter.h"
 
 #include <cassert>
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -11,7 +12,7 @@ using namespace quern;
 using namespace quern::native;
 
 void DotTile::appendKey(std::string &key) const {
-  auto number = [&](int64_t value) { key += fmt::format("{} ", value); };
+  auto number = [&](int64_t value) { key += fmt::format(FMT_COMPILE("{} "), value); };
   for (DType dtype : {types.a, types.b, types.accumulate, types.c})
     key += dtypeName(dtype), key += ' ';
   number(lanes);

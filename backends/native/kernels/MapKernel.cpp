@@ -14,6 +14,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -116,7 +117,7 @@ private:
 } // namespace
 
 std::string MapKernel::key() const {
-  std::string text = fmt::format("map{}:", outerRank);
+  std::string text = fmt::format(FMT_COMPILE("map{}:"), outerRank);
   for (InnerStride s : inputs)
     text += static_cast<char>(s);
   text += '>';

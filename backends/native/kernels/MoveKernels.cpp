@@ -4,6 +4,7 @@
 #include "backends/native/lowering/TileChoice.h"
 #include "runtime/lib/CeilDiv.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -209,8 +210,8 @@ static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns,
 
 LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape &s, DType dtype) {
   bool unitStride = s.strideN == 1;
-  std::string name = fmt::format("pack_columns_{}_{}{}", s.tileColumns, dtypeName(dtype),
-                                 unitStride ? "" : "_strided");
+  std::string name = fmt::format(FMT_COMPILE("pack_columns_{}_{}{}"), s.tileColumns,
+                                 dtypeName(dtype), unitStride ? "" : "_strided");
   int64_t tiles = ceilDiv(s.n, s.tileColumns);
   double bytes = 2.0 * static_cast<double>(s.batch * s.k * s.n * dtypeBytes(dtype));
   return moveStep({name, name,

@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <algorithm>
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -279,8 +280,8 @@ void PoolEmitter::finish(const Row &row, Value accumulator, Value column, Value 
 KernelSpec PoolSpec::kernel() const {
   std::string text = kind == Kind::Max ? "max_pool" : "average_pool";
   std::string key =
-      fmt::format("{}/{}/{}{}/{}s{}{}", text, dtypeName(dtype), block, hasDepth ? "d" : "", columns,
-                  columnStride, countsPadding ? "p" : "");
+      fmt::format(FMT_COMPILE("{}/{}/{}{}/{}s{}{}"), text, dtypeName(dtype), block,
+                  hasDepth ? "d" : "", columns, columnStride, countsPadding ? "p" : "");
   epilogue.appendKey(key);
   std::string name = text + (columns ? std::to_string(columns) : "") + epilogue.program.label();
   return {name, key, [spec = *this](KernelBuilder &kb) { PoolEmitter(kb, spec).emit(); }};

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -182,7 +183,7 @@ LoweredStep native::makeReduction(const ReduceSpec &spec, const RowShape &shape,
   step.dims = planRowTasks(shape, spec.dtype, spec.kind == ReduceKind::LogSumExp ? 2 : 1, step);
   step.dims.push_back(std::max<int64_t>(channels, 1));
   step.buffers = {std::move(input), std::move(result)};
-  std::string key = fmt::format("reduce{}{}{}", static_cast<int>(spec.kind),
+  std::string key = fmt::format(FMT_COMPILE("reduce{}{}{}"), static_cast<int>(spec.kind),
                                 spec.contiguous ? "r" : "c", dtypeName(spec.dtype));
   spec.epilogue.appendKey(key);
   step.kernel = {"reduce" + spec.epilogue.program.label(), key,

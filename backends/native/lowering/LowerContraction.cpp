@@ -12,6 +12,7 @@
 #include "runtime/lib/CeilDiv.h"
 
 #include <bit>
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -205,7 +206,7 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, DotDims &dims,
     setPackedStrides(p, tileColumns, dims);
     MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, p.alpha};
     p.alpha = 1;
-    std::string how = fmt::format("matrix {} {} {} {}", p.k, p.strideNB, tileColumns,
+    std::string how = fmt::format(FMT_COMPILE("matrix {} {} {} {}"), p.k, p.strideNB, tileColumns,
                                   std::bit_cast<uint64_t>(pack.scale));
     return StepBuffer::packed(*constant, how, [pack](const Tensor &view, const auto &done) {
       return packMatrix(view, pack, done);

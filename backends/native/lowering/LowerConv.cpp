@@ -18,6 +18,7 @@
 #include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/WindowShape.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 using namespace mlir;
@@ -286,11 +287,11 @@ static void fillBlockedDims(const ConvProblem &p, const Frame &frame, const DotS
 static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
   nn::WeightSource weights = *p.context.values.weightOf(p.weights);
   if (spec.tile.vectorA)
-    return StepBuffer::packed(weights, fmt::format("depthwise {}", spec.tile.lanes),
+    return StepBuffer::packed(weights, fmt::format(FMT_COMPILE("depthwise {}"), spec.tile.lanes),
                               [lanes = spec.tile.lanes](const Tensor &w, auto &) {
                                 return packDepthwiseWeights(w, lanes);
                               });
-  std::string how = fmt::format("conv {} {}", p.inputBlock, spec.tile.columns());
+  std::string how = fmt::format(FMT_COMPILE("conv {} {}"), p.inputBlock, spec.tile.columns());
   return StepBuffer::packed(
       weights, how, [block = p.inputBlock, columns = spec.tile.columns()](const Tensor &w, auto &) {
         return packConvWeights(w, block, columns);
@@ -302,7 +303,8 @@ static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec 
   if (!p.bias)
     return std::nullopt;
   int64_t columns = spec.tile.columns();
-  return StepBuffer::packed(*p.context.values.weightOf(p.bias), fmt::format("pad {}", columns),
+  return StepBuffer::packed(*p.context.values.weightOf(p.bias),
+                            fmt::format(FMT_COMPILE("pad {}"), columns),
                             [columns](const Tensor &t, auto &) { return padVector(t, columns); });
 }
 
