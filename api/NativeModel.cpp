@@ -106,7 +106,8 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
     steps.push_back({.nodes = step.nodes,
                      .kernel = step.kernel,
                      .native = step.as<KernelStep>() != nullptr,
-                     .refusal = graph.plan.refusals[i]});
+                     .refusal = graph.plan.refusals[i],
+                     .needsSizes = graph.plan.needsSizes[i]});
   }
   return steps;
 }

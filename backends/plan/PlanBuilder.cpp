@@ -177,6 +177,7 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
       {std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes});
   result.kernelKeys.push_back(step.kernel.key);
   result.refusals.emplace_back();
+  result.needsSizes.push_back(false);
 }
 
 Status PlanBuilder::addSteps(size_t opIndex) {
@@ -217,6 +218,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   result.plan.steps.push_back({std::move(work), op.nodes, name, 0, 0});
   result.kernelKeys.emplace_back();
   result.refusals.push_back(op.refusal);
+  result.needsSizes.push_back(op.needsSizes);
   return Status::ok();
 }
 
@@ -232,6 +234,7 @@ void PlanBuilder::addStageStep() {
       {std::move(work), graph.laterNodes.str() + " and what follows", "stage", 0, 0});
   result.kernelKeys.emplace_back();
   result.refusals.emplace_back("it waits for a size that only a run can tell");
+  result.needsSizes.push_back(true);
 }
 
 /// Fills the slot of an output that no step makes: a string input or constant.
@@ -253,6 +256,7 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   result.plan.steps.push_back({std::move(work), output, "copy", 0, 0});
   result.kernelKeys.emplace_back();
   result.refusals.emplace_back("no native code for strings");
+  result.needsSizes.push_back(false);
   return Status::ok();
 }
 

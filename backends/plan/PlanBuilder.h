@@ -16,6 +16,9 @@ struct UnlinkedPlan {
   std::vector<std::string> kernelKeys;
   /// Why each step has no native code; empty for kernel steps.
   std::vector<std::string> refusals;
+  /// Whether each step has no native code only because a size is not known: the JIT
+  /// leaves it to a later stage.
+  std::vector<bool> needsSizes;
   /// What the plan's StageStep, which has no planner yet, is to run; with no outputs
   /// when there is no such step.
   GraphPart later;

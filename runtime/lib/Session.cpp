@@ -227,10 +227,13 @@ Expected<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
 std::vector<ProfileRow> Session::profile() const {
   if (!state->options.profile || state->planned.empty())
     return {};
-  return state->planned.front()->profile;
+  const PlannedRun &current = *state->planned.front();
+  return current.executor.profile(current.profile);
 }
 
 void Session::clearProfile() {
-  for (auto &run : state->planned)
+  for (auto &run : state->planned) {
     run->profile = profileRows(run->executor.plan());
+    run->executor.clearStageProfile();
+  }
 }

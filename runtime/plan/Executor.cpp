@@ -2,6 +2,7 @@
 #include "runtime/plan/Executor.h"
 
 #include "runtime/lib/FloatEnvironment.h"
+#include "runtime/plan/Profile.h"
 
 #include <vector>
 
@@ -75,3 +76,9 @@ Status Executor::run(ValueList inputs, ValueTargets outputs, const RunResources 
   budget.release(budget.heldBytes() - heldBefore);
   return status;
 }
+
+std::vector<ProfileRow> Executor::profile(std::span<const ProfileRow> rows) const {
+  return rowsWithStages(rows, frame);
+}
+
+void Executor::clearStageProfile() { clearStageRows(frame); }

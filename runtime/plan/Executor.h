@@ -31,6 +31,10 @@ public:
   /// Errors name the nodes of the step that failed.
   Status run(ValueList inputs, ValueTargets outputs, const RunResources &resources);
 
+  /// `rows`, those of the plan, with those of its later stages.
+  std::vector<ProfileRow> profile(std::span<const ProfileRow> rows) const;
+  void clearStageProfile();
+
 private:
   Status bindPorts(ValueList inputs, ValueTargets outputs, Budget &budget);
   Status assignDynamicOutputs(ValueTargets outputs, Budget &budget);

@@ -2,13 +2,21 @@
 #pragma once
 
 #include "quern/Session.h"
-#include "runtime/plan/Plan.h"
+#include "runtime/plan/Frame.h"
 
+#include <span>
 #include <vector>
 
 namespace quern {
 
 /// A row without times for each step, each before those of the plans that it runs.
 std::vector<ProfileRow> profileRows(const Plan &plan);
+/// Rows for `plan` with the times of `old`, where these are of the same nodes and kernels;
+/// behind them the others of `old` that have run.
+std::vector<ProfileRow> profileRows(const Plan &plan, std::span<const ProfileRow> old);
+/// `rows`, those of the frame's plan, with those of the stages that it has run.
+std::vector<ProfileRow> rowsWithStages(std::span<const ProfileRow> rows, const Frame &frame);
+/// Forgets the times of stages.
+void clearStageRows(Frame &frame);
 
 } // namespace quern

@@ -2,6 +2,7 @@
 #include "runtime/plan/RunControlFlow.h"
 
 #include "runtime/lib/FloatEnvironment.h"
+#include "runtime/plan/Profile.h"
 
 using namespace quern;
 
@@ -26,6 +27,7 @@ static Status enterStage(const StageStep &step, const Frame &caller, NestedFrame
     nested.frames.clear();
     nested.plan = plan;
     nested.frames.emplace_back(*nested.plan);
+    nested.rows = profileRows(*nested.plan, nested.rows);
   }
   CheckedSize bytes = runBytes(*plan, run.pool.threads());
   if (!nested.arena.data() || !bytes.valid() || nested.arena.size() < bytes.value()) {
@@ -47,11 +49,12 @@ Status quern::runStage(const StageStep &step, Frame &caller, NestedFrames &neste
   }
   for (size_t i = 0; i < step.outputs.size(); ++i)
     QUERN_TRY(bindOutput(stage, i, step.outputs[i], caller, nested.results[i], run.budget));
-  // A plan that nobody knew has no rows in the profile: its time is the step's.
   RunContext context{.pool = run.pool,
                      .budget = run.budget,
                      .scratch = nested.arena.data() + scratchOffset(stage.plan).value(),
                      .scratchBytes = workerScratchBytes(stage.plan).value()};
+  if (!run.profile.empty())
+    context.profile = nested.rows;
   QUERN_TRY(runSteps(stage, context));
   for (size_t i = 0; i < step.outputs.size(); ++i)
     QUERN_TRY(giveOutput(stage, i, step.outputs[i], caller, nested.results[i], run.budget));

@@ -118,6 +118,34 @@ TEST(StageTest, ElementsThatTellSizes) {
     EXPECT_FALSE(row.reference) << row.kernel;
 }
 
+// The rows of later stages follow that of the step that runs them, over all their plans.
+TEST(StageTest, ProfilesShowLaterStages) {
+  auto executable = compileForTest(selectedRows());
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable, {.threads = 1, .profile = true});
+  ASSERT_TRUE(session);
+  Tensor table = integerTensor(DType::Float32, {100, 24}, 7);
+  auto runsOf = [&](const std::string &kernel) {
+    int64_t runs = 0;
+    for (const ProfileRow &row : session->profile())
+      if (row.kernel.starts_with(kernel)) {
+        EXPECT_EQ(row.depth, kernel == "stage" || kernel == "nn.nonzero" ? 0 : 1) << row.kernel;
+        runs += row.runs;
+      }
+    return runs;
+  };
+  for (int64_t count : {3, 5, 3, 9})
+    ASSERT_TRUE(session->run(std::vector{maskOf(100, count), table}));
+  EXPECT_EQ(runsOf("nn.nonzero"), 4);
+  EXPECT_EQ(runsOf("stage"), 4);
+  EXPECT_EQ(runsOf("dot"), 4);
+  EXPECT_EQ(runsOf("gather"), 4);
+  session->clearProfile();
+  EXPECT_EQ(runsOf("dot"), 0);
+  ASSERT_TRUE(session->run(std::vector{maskOf(100, 4), table}));
+  EXPECT_EQ(runsOf("dot"), 1);
+}
+
 // A stage may end where another begins.
 TEST(StageTest, StagesOfStages) {
   Graph graph;

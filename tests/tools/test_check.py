@@ -70,6 +70,19 @@ class UnknownSizes(CliTest):
         self.assertIn("and 30 more; give", out)
         self.assertEqual(len(self.quern_json("check", "m.onnx")["undecided_steps"]), 40)
 
+    def test_sizes_that_only_a_run_can_tell(self):
+        nodes = [helper.make_node("NonZero", ["x"], ["i"], "find"),
+                 helper.make_node("Gather", ["table", "i"], ["rows"], "pick"),
+                 helper.make_node("Neg", ["rows"], ["y"], "negate")]
+        self.save_model(make_model(nodes, [value("x", [9]), value("table", [9, 4])],
+                                   [value("y", None)]))
+        out, _ = self.quern("check", "m.onnx")
+        self.assertIn("0 of 3 steps run as native code\nleft until a run tells their sizes, then "
+                      "native where possible: pick, negate\nreference kernel: find (nn.nonzero)", out)
+        report = self.quern_json("check", "m.onnx")
+        self.assertEqual([s["nodes"] for s in report["undecided_steps"]], ["pick", "negate"])
+        self.assertEqual(report["wanted_options"], [])
+
     def test_wrong_for_all_sizes(self):
         self.save_model(make_model([helper.make_node("Add", ["x", "w"], ["y"], "add7")],
                                    [value("x", ["N", 2])], [value("y", None)],

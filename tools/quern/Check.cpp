@@ -115,7 +115,10 @@ static std::string describeFindings(const Findings &findings) {
   std::string text =
       fmt::format("{} of {} steps run as native code{}", native, findings.steps.size(),
                   findings.wantedOptions.empty() ? "\n" : " for all sizes\n");
-  if (!undecided.empty())
+  if (!undecided.empty() && findings.wantedOptions.empty())
+    text += fmt::format("left until a run tells their sizes, then native where possible: {}\n",
+                        listNames(undecided, ", "));
+  else if (!undecided.empty())
     text += fmt::format("undecided without sizes: {}; give {}\n", listNames(undecided, ", "),
                         listNames(findings.wantedOptions, " "));
   return text + reference;
