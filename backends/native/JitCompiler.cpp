@@ -79,6 +79,9 @@ struct PlanRequest {
   /// By earlier stages.
   std::vector<FoundValue> found;
   GraphPart part;
+  /// How many stages come before; each is a call of its own in the run.
+  int stage = 0;
+  static constexpr int kMaxStages = 32;
 
   PlanKey key() const;
 };
@@ -261,8 +264,9 @@ Expected<LoweredGraph> JitPlanner::lower(const PlanRequest &request, const Limit
       values.setElements(found.value, found.elements);
   }
   QUERN_TRY(values.inferSizes());
-  return lowerGraph(graph, request.part, lowering, std::move(values), UnknownSizes::NextStage,
-                    limits);
+  bool mayBeCut = request.stage + 1 < PlanRequest::kMaxStages;
+  return lowerGraph(graph, request.part, lowering, std::move(values),
+                    mayBeCut ? UnknownSizes::NextStage : UnknownSizes::Reference, limits);
 }
 
 Expected<std::shared_ptr<const Plan>>
@@ -285,6 +289,7 @@ JitPlanner::build(const PlanRequest &request, const LoweredGraph &lowered, const
 /// planner, which may keep it.
 StageStep::Planner JitPlanner::stagePlanner(PlanRequest request, const GraphPart &part) {
   request.part = part;
+  ++request.stage;
   return [owner = weak_from_this(), request = std::move(request)](
              std::span<const Tensor> operands,
              const Deadline &deadline) -> Expected<std::shared_ptr<const Plan>> {

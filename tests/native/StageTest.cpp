@@ -174,6 +174,29 @@ TEST(StageTest, StagesOfStages) {
   }
 }
 
+// Stages nest in a run: those of a model that asks for too many of them are bounded.
+TEST(StageTest, NoMoreStagesThanTheStackHolds) {
+  Graph graph;
+  GraphValue value = graph.input("?x?xi64");
+  for (int i = 0; i < 400; ++i)
+    value = graph.op("nn.nonzero", {value}, "", "2x?xi64");
+  graph.output(value);
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable, {.threads = 1, .profile = true});
+  ASSERT_TRUE(session);
+  std::vector<Tensor> inputs = {Tensor::of<int64_t>({1, 1}, {1})};
+  auto wanted = runInterpreted(graph, inputs);
+  ASSERT_TRUE(wanted) << wanted.status().message();
+  auto found = session->run(inputs);
+  ASSERT_TRUE(found) << found.status().message();
+  expectSameTensors(*found, *wanted, {});
+  int deepest = 0;
+  for (const ProfileRow &row : session->profile())
+    deepest = std::max(deepest, row.depth);
+  EXPECT_EQ(deepest, 31);
+}
+
 // What a later stage refuses names its node; the session goes on.
 TEST(StageTest, ErrorsOfLaterStagesNameNodes) {
   Graph graph;
