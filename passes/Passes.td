@@ -42,6 +42,10 @@ def FoldConstantsPass : Pass<"nn-fold-constants", "::mlir::func::FuncOp"> {
   ];
 }
 
+def InlineKnownBranchesPass : Pass<"nn-inline-known-branches", "::mlir::func::FuncOp"> {
+  let summary = "replace branches with a constant condition by the body that runs";
+}
+
 def SimplifyGraphPass : Pass<"nn-simplify-graph", "::mlir::func::FuncOp"> {
   let summary = "one form for reshapes and global pools; remove what does nothing";
 }

@@ -46,6 +46,7 @@ static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &opti
 // ranked tensor is a number or an expression over symbols.
 void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &options) {
   foldConstants(pm, options);
+  pm.addNestedPass<func::FuncOp>(createInlineKnownBranchesPass());
   if (options.optLevel >= 1) {
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass());

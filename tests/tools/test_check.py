@@ -83,6 +83,25 @@ class UnknownSizes(CliTest):
         self.assertEqual([s["nodes"] for s in report["undecided_steps"]], ["pick", "negate"])
         self.assertEqual(report["wanted_options"], [])
 
+    def test_branches_that_sizes_decide(self):
+        def branch(node, name):
+            return helper.make_graph([node], name, [], [value(node.output[0], None)])
+        squeeze = branch(helper.make_node("Squeeze", ["x"], ["s"], "squeeze"), "then")
+        keep = branch(helper.make_node("Neg", ["x"], ["k"], "keep"), "else")
+        nodes = [helper.make_node("Shape", ["x"], ["shape"]),
+                 helper.make_node("Gather", ["shape", "axis"], ["size"]),
+                 helper.make_node("Equal", ["size", "axis"], ["isOne"]),
+                 helper.make_node("If", ["isOne"], ["r"], "choose", then_branch=squeeze,
+                                  else_branch=keep),
+                 helper.make_node("Exp", ["r"], ["y"], "exp")]
+        self.save_model(make_model(nodes, [value("x", ["N", "M", 4])], [value("y", None)],
+                                   [numpy_helper.from_array(np.array([1]), "axis")]))
+        for sizes in ("x=3x1x4", "x=3x2x4"):
+            report = self.quern_json("check", "m.onnx", "--shape", sizes)
+            self.assertEqual((report["native_steps"], report["steps"]), (1, 1))
+            out, _ = self.quern("compare", "m.onnx", "--shape", sizes)
+            self.assertIn("y", out)
+
     def test_wrong_for_all_sizes(self):
         self.save_model(make_model([helper.make_node("Add", ["x", "w"], ["y"], "add7")],
                                    [value("x", ["N", 2])], [value("y", None)],
