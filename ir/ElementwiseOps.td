@@ -42,6 +42,15 @@ def NN_ShiftLeftOp : NN_BinaryOp<"shift_left", "", NN_Unsigned,
 def NN_ShiftRightOp : NN_BinaryOp<"shift_right", "", NN_Unsigned,
   [{ return e.shiftRight(a, b); }], [{ return b < 64 ? a >> b : 0; }]>;
 
+def NN_BitwiseAndOp : NN_BinaryOp<"bitwise_and", "BitwiseAnd", NN_Integer,
+  [{ return e.logicalAnd(a, b); }], [{ return a & b; }]>;
+def NN_BitwiseOrOp : NN_BinaryOp<"bitwise_or", "BitwiseOr", NN_Integer,
+  [{ return e.logicalOr(a, b); }], [{ return a | b; }]>;
+def NN_BitwiseXorOp : NN_BinaryOp<"bitwise_xor", "BitwiseXor", NN_Integer,
+  [{ return e.logicalXor(a, b); }], [{ return a ^ b; }]>;
+def NN_BitwiseNotOp : NN_UnaryOp<"bitwise_not", "BitwiseNot", NN_Integer,
+  [{ return e.logicalXor(x, e.integerConstant(-1)); }], [{ return ~x; }]>;
+
 def NN_AbsOp : NN_UnaryOp<"abs", "Abs", NN_Numeric,
   [{ return e.abs(x); }], [{ return scalar::abs(x); }]>;
 def NN_NegOp : NN_UnaryOp<"neg", "Neg", NN_Signed,

@@ -93,7 +93,7 @@ public:
   mlir::Value isInfinite(mlir::Value x, bool negative, bool positive);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
 
-  /// Logic on i1 lanes.
+  /// Logic on i1 lanes; the first three also bit by bit on integers.
   mlir::Value logicalAnd(mlir::Value a, mlir::Value b);
   mlir::Value logicalOr(mlir::Value a, mlir::Value b);
   mlir::Value logicalXor(mlir::Value a, mlir::Value b);

@@ -88,6 +88,17 @@ TEST(ElementwiseOps, IntegerArithmeticIsDefinedEverywhere) {
   EXPECT_EQ(onUnsigned("nn.shift_right", {16, 3}), 2u);
 }
 
+TEST(ElementwiseOps, BitwiseLogicOnBothKindsOfIntegers) {
+  EXPECT_EQ(onSigned("nn.bitwise_and", {-4, 7}), 4);
+  EXPECT_EQ(onSigned("nn.bitwise_or", {-4, 3}), -1);
+  EXPECT_EQ(onSigned("nn.bitwise_xor", {-1, kMin}), std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(onSigned("nn.bitwise_not", {5}), -6);
+  EXPECT_EQ(onUnsigned("nn.bitwise_and", {12, 10}), 8u);
+  EXPECT_EQ(onUnsigned("nn.bitwise_or", {12, 10}), 14u);
+  EXPECT_EQ(onUnsigned("nn.bitwise_xor", {12, 10}), 6u);
+  EXPECT_EQ(onUnsigned("nn.bitwise_not", {0}), ~uint64_t{0});
+}
+
 TEST(ElementwiseOps, RemaindersTakeTheSignOfDivisorOrDividend) {
   EXPECT_EQ(onSigned("nn.mod", {-7, 3}), 2);
   EXPECT_EQ(onSigned("nn.mod", {7, -3}), -2);

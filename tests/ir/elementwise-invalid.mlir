@@ -24,6 +24,14 @@ func.func @signed_shift(%a: tensor<4xi32>) {
 
 // -----
 
+func.func @bitwise_float(%a: tensor<4xf32>) {
+  // expected-error @+1 {{is not defined on elements of type 'f32'}}
+  %0 = nn.bitwise_and %a, %a : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
 func.func @bool_arithmetic(%a: tensor<4xi1>) {
   // expected-error @+1 {{is not defined on elements of type 'i1'}}
   %0 = nn.add %a, %a : (tensor<4xi1>, tensor<4xi1>) -> tensor<4xi1>

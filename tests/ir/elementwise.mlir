@@ -27,6 +27,14 @@ func.func @arithmetic(%a: tensor<?x4xf32, #nn.dims<"N", "">>, %b: tensor<4xf32>,
   %9 = nn.shift_left %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<4xui16>
   // CHECK: nn.shift_right
   %10 = nn.shift_right %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<4xui16>
+  // CHECK: nn.bitwise_and
+  %bitwise_and = nn.bitwise_and %i, %i : (tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
+  // CHECK: nn.bitwise_or
+  %bitwise_or = nn.bitwise_or %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<4xui16>
+  // CHECK: nn.bitwise_xor
+  %bitwise_xor = nn.bitwise_xor %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<4xui16>
+  // CHECK: nn.bitwise_not
+  %bitwise_not = nn.bitwise_not %i : (tensor<4xi8>) -> tensor<4xi8>
   // CHECK: nn.abs
   %11 = nn.abs %i : (tensor<4xi8>) -> tensor<4xi8>
   // CHECK: nn.neg
