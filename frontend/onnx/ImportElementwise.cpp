@@ -155,6 +155,7 @@ static void importShrink(NodeImport &node) {
 
 /// Refuses the wrapping conversion to float8, the only thing `saturate` is about.
 static void refuseWrappingCast(NodeImport &node, DType to) {
+  node.ignoreAttribute("round_mode"); // of float8e8m0, a type that we lack
   bool saturate = node.opset() < 19 || node.getBool("saturate", true);
   if (!saturate && isFloat(to) && dtypeBits(to) == 8)
     node.unsupported("attribute 'saturate' = 0");

@@ -12,7 +12,7 @@ class NodeImport;
 
 /// The newest opset of the default domain whose changes are known: a version
 /// after it is refused, by op, as its semantics may have changed.
-inline constexpr int64_t kNewestOpset = 21;
+inline constexpr int64_t kNewestOpset = 24;
 /// maxInputs of an op that takes any number.
 inline constexpr int kVariadic = 1 << 20;
 /// The same when each of them may be left out.

@@ -97,6 +97,10 @@ TEST(ImportElementwise, Casts) {
   Imported m(b);
   EXPECT_EQ(m.outputType(0), "tensor<2xi64>");
   EXPECT_EQ(m.outputType(1), "tensor<2xi8>");
+  // How to round to a type that we lack says nothing about others.
+  ModelBuilder rounds(24);
+  rounds.input("x", {2}).node("Cast", {"x"}, {"y"}).attr("to", int64_t{10}).output("y");
+  EXPECT_EQ(Imported(rounds.attr("round_mode", "nearest")).outputType(), "tensor<2xf16>");
   ModelBuilder unknown;
   unknown.input("x", {2}).node("Cast", {"x"}, {"y"}).attr("to", int64_t{50}).output("y");
   expectError(unknown, kInvalid, {"'to': unknown type 50"});
