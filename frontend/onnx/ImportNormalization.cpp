@@ -1,10 +1,20 @@
 //===- ImportNormalization.cpp - normalizations ---------------------------===//
+//
+// Those over the last dimensions see their operand as rows: the dimensions before
+// the axis together, and those from it on. nn.instance_norm on [rows, 1, length] is
+// then the whole layer normalization but for scale and bias.
+//
+//===----------------------------------------------------------------------===//
+#include "frontend/onnx/Composition.h"
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
+
+#include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::onnx;
 using llvm::APFloat;
+using mlir::Value;
 
 static void importBatchNormalization(NodeImport &node) {
   double epsilon = node.getFloat("epsilon", 1e-5);
@@ -34,11 +44,295 @@ static void importLrn(NodeImport &node) {
       0, node.create<nn::LrnOp>(node.input(0), APFloat(alpha), APFloat(beta), APFloat(bias), size));
 }
 
+//===----------------------------------------------------------------------===//
+// Over rows: LayerNormalization and its relatives
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What is normalized, in float32 or float64.
+struct RowNorm {
+  Value x;
+  int64_t axis;
+  double epsilon;
+  /// x as [rows, length].
+  Value rows;
+};
+} // namespace
+
+static RowNorm rowNorm(NodeImport &node, Value x, int64_t axis, double epsilon) {
+  return {x, axis, epsilon, node.create<nn::FlattenOp>(x, axis)};
+}
+
+static Value reduceRows(NodeImport &node, Value rows, ReduceKind kind) {
+  return node.create<nn::ReduceOp>(rows, node.intsConstant({1}), kind, /*keepdims=*/true,
+                                   /*noop_with_empty_axes=*/false);
+}
+
+/// 1 / sqrt(mean of squares + epsilon) of each row.
+static Value inverseRootMeanSquare(NodeImport &node, Value rows, double epsilon) {
+  std::optional<nn::Shape> shape = nn::shapeOf(rows.getType());
+  Value mean;
+  if (shape && (*shape)[1].isStatic()) {
+    // No tensor of squares.
+    Value sum = reduceRows(node, rows, ReduceKind::SumSquare);
+    Value length = constantLike(node, static_cast<double>((*shape)[1].size()), rows);
+    mean = node.create<nn::DivOp>(sum, length);
+  } else {
+    mean = reduceRows(node, node.create<nn::MulOp>(rows, rows), ReduceKind::Mean);
+  }
+  Value shifted = node.create<nn::AddOp>(mean, constantLike(node, epsilon, rows));
+  return node.create<nn::ReciprocalOp>(node.create<nn::SqrtOp>(shifted));
+}
+
+/// A vector of `count` equal floats.
+static Value filledVector(NodeImport &node, int64_t count, double value, DType dtype) {
+  auto size = static_cast<size_t>(count);
+  return node.constant(
+      dtype == DType::Float64
+          ? Tensor::of<double>({count}, std::vector<double>(size, value))
+          : Tensor::of<float>({count}, std::vector<float>(size, static_cast<float>(value))));
+}
+
+/// (x - mean) / sqrt(variance + epsilon) over `image`, [n, groups, length].
+static Value createGroupNorm(NodeImport &node, Value image, int64_t groups, double epsilon) {
+  DType dtype = dtypeOf(image);
+  return node.create<nn::InstanceNormOp>(image, filledVector(node, groups, 1, dtype),
+                                         filledVector(node, groups, 0, dtype), APFloat(epsilon));
+}
+
+static Value createLayerNorm(NodeImport &node, const RowNorm &norm) {
+  Value image = node.create<nn::UnsqueezeOp>(norm.rows, node.intsConstant({1}));
+  return reshapeLike(node, createGroupNorm(node, image, 1, norm.epsilon), norm.x);
+}
+
+/// A statistic of each row in x's shape, but 1 from the axis on. The axis counts from
+/// the end.
+static Value besideX(NodeImport &node, const RowNorm &norm, Value statistic) {
+  Value before = node.create<nn::ShapeOp>(norm.x, node.builder().getI64IntegerAttr(0),
+                                          node.builder().getI64IntegerAttr(norm.axis));
+  Value ones = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(-norm.axis), 1));
+  Value shape = node.create<nn::ConcatOp>(mlir::ValueRange{before, ones}, /*axis=*/0);
+  return node.create<nn::ReshapeOp>(statistic, shape, /*allowzero=*/true);
+}
+
+static Value createRmsNorm(NodeImport &node, const RowNorm &norm) {
+  Value inverse = inverseRootMeanSquare(node, norm.rows, norm.epsilon);
+  // In x's shape, so that it fuses with the scale.
+  if (norm.axis < 0)
+    return node.create<nn::MulOp>(norm.x, besideX(node, norm, inverse));
+  return reshapeLike(node, node.create<nn::MulOp>(norm.rows, inverse), norm.x);
+}
+
+/// `value` times input `i`, or as it is when the node has none.
+static Value scaleBy(NodeImport &node, Value value, int i) {
+  requireBroadcastsToFirst(node, i);
+  return node.hasInput(i)
+             ? node.create<nn::MulOp>(value, convert(node, node.input(i), dtypeOf(value)))
+             : value;
+}
+
+/// `value` plus input `i`, or as it is when the node has none.
+static Value shiftBy(NodeImport &node, Value value, int i) {
+  requireBroadcastsToFirst(node, i);
+  return node.hasInput(i)
+             ? node.create<nn::AddOp>(value, convert(node, node.input(i), dtypeOf(value)))
+             : value;
+}
+
+static void setStatistic(NodeImport &node, int output, const RowNorm &norm, Value statistic,
+                         DType dtype) {
+  if (norm.axis >= 0)
+    return node.unsupported("statistics of a tensor of unknown rank along an axis from the front");
+  node.setOutput(output, convert(node, besideX(node, norm, statistic), dtype));
+}
+
+/// Mean and inverse deviation as results 1 and 2, when these are wanted.
+static void setMoments(NodeImport &node, const RowNorm &norm, DType dtype) {
+  if (!node.hasOutput(1) && !node.hasOutput(2))
+    return;
+  Value mean = reduceRows(node, norm.rows, ReduceKind::Mean);
+  if (node.hasOutput(1))
+    setStatistic(node, 1, norm, mean, dtype);
+  if (!node.hasOutput(2))
+    return;
+  Value distance = node.create<nn::SubOp>(norm.rows, mean);
+  setStatistic(node, 2, norm, inverseRootMeanSquare(node, distance, norm.epsilon), dtype);
+}
+
+/// The type of the statistics. They are computed in float32 at least.
+static DType readStashType(NodeImport &node) {
+  int64_t type = node.getInt("stash_type", 1);
+  for (DType dtype : {DType::Float32, DType::Float64, DType::Float16, DType::BFloat16})
+    if (type == static_cast<int64_t>(dtype))
+      return dtype;
+  node.unsupported(fmt::format("attribute 'stash_type' = {}", type));
+  return DType::Float32;
+}
+
+/// The first operand for statistics of type `stash`.
+static Value operandFor(NodeImport &node, DType stash) {
+  requireFloats(node, 0);
+  return stash == DType::Float64 ? convert(node, node.input(0), stash) : widen(node, node.input(0));
+}
+
+static void importLayerNormalization(NodeImport &node) {
+  double epsilon = node.getFloat("epsilon", 1e-5);
+  DType stash = readStashType(node);
+  int64_t axis = readAxis(node, -1);
+  if (node.failed())
+    return;
+  RowNorm norm = rowNorm(node, operandFor(node, stash), axis, epsilon);
+  Value y = shiftBy(node, scaleBy(node, createLayerNorm(node, norm), 1), 2);
+  node.setOutput(0, convert(node, y, node.inputDType(0)));
+  setMoments(node, norm, stash);
+}
+
+/// The result has the type of the scale. ONNX Runtime's op of the same meaning,
+/// SimplifiedLayerNormalization, has the inverse deviation as a second result.
+static void importRmsNormalization(NodeImport &node) {
+  double epsilon = node.getFloat("epsilon", 1e-5);
+  DType stash = readStashType(node);
+  int64_t axis = readAxis(node, -1);
+  requireFloats(node, 1);
+  if (node.failed())
+    return;
+  RowNorm norm = rowNorm(node, operandFor(node, stash), axis, epsilon);
+  Value y = scaleBy(node, createRmsNorm(node, norm), 1);
+  node.setOutput(0, convert(node, y, node.inputDType(1)));
+  if (node.hasOutput(1))
+    setStatistic(node, 1, norm, inverseRootMeanSquare(node, norm.rows, epsilon), stash);
+}
+
+/// Input 0 + input 1 (+ bias), which is result 3 as well, over its last dimension.
+static RowNorm importSkip(NodeImport &node, int bias) {
+  double epsilon = node.getFloat("epsilon", 1e-12);
+  for (int i : {0, 1, 2})
+    requireFloats(node, i);
+  Value sum = shiftBy(node, shiftBy(node, widen(node, node.input(0)), 1), bias);
+  node.setOutput(3, convert(node, sum, node.inputDType(0)));
+  return rowNorm(node, sum, -1, epsilon);
+}
+
+static void importSkipLayerNormalization(NodeImport &node) {
+  RowNorm norm = importSkip(node, 4);
+  Value y = shiftBy(node, scaleBy(node, createLayerNorm(node, norm), 2), 3);
+  node.setOutput(0, convert(node, y, node.inputDType(0)));
+  setMoments(node, norm, DType::Float32);
+}
+
+static void importSkipSimplifiedLayerNormalization(NodeImport &node) {
+  if (node.hasOutput(1))
+    return node.unsupported("output 1, the mean");
+  RowNorm norm = importSkip(node, 3);
+  Value y = scaleBy(node, createRmsNorm(node, norm), 2);
+  node.setOutput(0, convert(node, y, node.inputDType(0)));
+  if (node.hasOutput(2))
+    setStatistic(node, 2, norm, inverseRootMeanSquare(node, norm.rows, norm.epsilon),
+                 DType::Float32);
+}
+
+//===----------------------------------------------------------------------===//
+// Over groups of channels, chosen axes, one axis
+//===----------------------------------------------------------------------===//
+
+/// An error unless `channels` divide into groups and input `i` has `wanted` elements.
+static void requireGroups(NodeImport &node, int64_t groups, bool perGroup) {
+  if (groups < 1)
+    return node.invalid(fmt::format("num_groups is {}, expected at least 1", groups));
+  std::optional<nn::Shape> x = node.inputShape(0);
+  if (x && x->rank() < 2)
+    return node.invalid(fmt::format("input 0 needs rank 2 or more, found {}", x->rank()));
+  nn::Dim channels = x ? (*x)[1] : nn::Dim();
+  if (channels.isStatic() && channels.size() % groups != 0)
+    return node.invalid(
+        fmt::format("{} channels do not divide into {} groups", channels.size(), groups));
+  nn::Dim wanted = perGroup ? nn::Dim(groups) : channels;
+  for (int i : {1, 2})
+    if (auto shape = node.inputShape(i);
+        shape && (shape->rank() != 1 || !(*shape)[0].compatibleWith(wanted)))
+      return node.invalid(fmt::format("input {} must be a vector of {} elements", i, wanted.str()));
+}
+
+/// Scale and bias belong to groups before opset 21, then to channels.
+static void importGroupNormalization(NodeImport &node) {
+  double epsilon = node.getFloat("epsilon", 1e-5);
+  int64_t groups = node.getInt("num_groups");
+  bool perGroup = node.opset() < 21;
+  DType stash = perGroup ? DType::Float32 : readStashType(node);
+  requireGroups(node, groups, perGroup);
+  if (node.failed())
+    return;
+  Value x = operandFor(node, stash);
+  DType wide = dtypeOf(x);
+  Value scale = convert(node, node.input(1), wide), bias = convert(node, node.input(2), wide);
+  Value image = node.create<nn::ReshapeOp>(x, node.intsConstant({0, groups, -1}),
+                                           /*allowzero=*/false);
+  Value y;
+  if (perGroup) {
+    y = node.create<nn::InstanceNormOp>(image, scale, bias, APFloat(epsilon));
+  } else {
+    Value channels = node.create<nn::ShapeOp>(scale, node.builder().getI64IntegerAttr(0),
+                                              /*end=*/mlir::IntegerAttr());
+    Value shape = node.create<nn::ConcatOp>(
+        mlir::ValueRange{node.intsConstant({0}), channels, node.intsConstant({-1})}, /*axis=*/0);
+    y = createGroupNorm(node, image, groups, epsilon);
+    y = node.create<nn::ReshapeOp>(y, shape, /*allowzero=*/false);
+    // [channels, 1]
+    Value axes = node.intsConstant({1});
+    y = node.create<nn::MulOp>(y, node.create<nn::UnsqueezeOp>(scale, axes));
+    y = node.create<nn::AddOp>(y, node.create<nn::UnsqueezeOp>(bias, axes));
+  }
+  node.setOutput(0, convert(node, reshapeLike(node, y, x), node.inputDType(0)));
+}
+
+static void importMeanVarianceNormalization(NodeImport &node) {
+  std::vector<int64_t> list = node.getInts("axes");
+  if (list.empty())
+    list = {0, 2, 3};
+  requireFloats(node, 0);
+  Value x = widen(node, node.input(0)), axes = node.intsConstant(list);
+  auto mean = [&](Value of) -> Value {
+    return node.create<nn::ReduceOp>(of, axes, ReduceKind::Mean, /*keepdims=*/true,
+                                     /*noop_with_empty_axes=*/false);
+  };
+  Value distance = node.create<nn::SubOp>(x, mean(x));
+  Value variance = mean(node.create<nn::MulOp>(distance, distance));
+  Value deviation =
+      node.create<nn::AddOp>(node.create<nn::SqrtOp>(variance), constantLike(node, 1e-9, x));
+  Value y = node.create<nn::DivOp>(distance, deviation);
+  node.setOutput(0, convert(node, y, node.inputDType(0)));
+}
+
+/// What has norm 0 stays 0.
+static void importLpNormalization(NodeImport &node) {
+  int64_t p = node.getInt("p", 2), axis = readAxis(node, -1);
+  if (p != 1 && p != 2)
+    return node.invalid(fmt::format("attribute 'p': expected 1 or 2, found {}", p));
+  requireFloats(node, 0);
+  Value x = widen(node, node.input(0));
+  Value norm = node.create<nn::ReduceOp>(x, node.intsConstant({axis}),
+                                         p == 1 ? ReduceKind::L1 : ReduceKind::L2,
+                                         /*keepdims=*/true, /*noop_with_empty_axes=*/false);
+  Value isZero = node.create<nn::EqualOp>(norm, constantLike(node, 0, x));
+  Value divisor = node.create<nn::WhereOp>(isZero, constantLike(node, 1, x), norm);
+  node.setOutput(0, convert(node, node.create<nn::DivOp>(x, divisor), node.inputDType(0)));
+}
+
 std::span<const OpsetRow> quern::onnx::normalizationImports() {
   static constexpr OpsetRow rows[] = {
       {"BatchNormalization", 7, kNewestOpset, 5, 5, 5, importBatchNormalization},
+      {"GroupNormalization", 18, kNewestOpset, 3, 3, 1, importGroupNormalization},
       {"InstanceNormalization", 6, kNewestOpset, 3, 3, 1, importInstanceNormalization},
       {"LRN", 1, kNewestOpset, 1, 1, 1, importLrn},
+      {"LayerNormalization", 17, kNewestOpset, 2, 3, 3, importLayerNormalization},
+      {"LpNormalization", 1, kNewestOpset, 1, 1, 1, importLpNormalization},
+      {"MeanVarianceNormalization", 9, kNewestOpset, 1, 1, 1, importMeanVarianceNormalization},
+      {"RMSNormalization", 23, kNewestOpset, 2, 2, 1, importRmsNormalization},
+      // ONNX Runtime has this one in ONNX's domain.
+      {"SimplifiedLayerNormalization", 1, kNewestOpset, 2, 2, 2, importRmsNormalization},
+      {"SkipLayerNormalization", 1, 1, 3, 5, 4, importSkipLayerNormalization, kMicrosoftDomain},
+      {"SkipSimplifiedLayerNormalization", 1, 1, 3, 4, 4, importSkipSimplifiedLayerNormalization,
+       kMicrosoftDomain},
   };
   return rows;
 }

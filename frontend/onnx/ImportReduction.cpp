@@ -1,4 +1,5 @@
 //===- ImportReduction.cpp - reductions, softmax, arg max -----------------===//
+#include "frontend/onnx/Composition.h"
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 
@@ -54,10 +55,46 @@ template <typename Op> static void importArg(NodeImport &node) {
   node.setOutput(0, node.create<Op>(node.input(0), axis, keepDims, selectLast));
 }
 
+/// 1 where the first maximum along `axis`, which is below 0, is; 0 elsewhere.
+static mlir::Value createHardmax(NodeImport &node, mlir::Value x, int64_t axis) {
+  using mlir::Value;
+  Value place = node.create<nn::ArgMaxOp>(x, axis, /*keepdims=*/true, /*select_last_index=*/false);
+  // The size of the axis, and the places along it as [size, 1, ...].
+  mlir::IntegerAttr end =
+      axis == -1 ? mlir::IntegerAttr() : node.builder().getI64IntegerAttr(axis + 1);
+  Value size = node.create<nn::ShapeOp>(x, node.builder().getI64IntegerAttr(axis), end);
+  Value limit = node.create<nn::SqueezeOp>(size, node.intsConstant({0}));
+  Value places = node.create<nn::RangeOp>(node.scalarConstant(0, DType::Int64), limit,
+                                          node.scalarConstant(1, DType::Int64));
+  if (axis < -1) {
+    std::vector<int64_t> shape(static_cast<size_t>(-axis), 1);
+    shape[0] = -1;
+    places = node.create<nn::ReshapeOp>(places, node.intsConstant(shape), /*allowzero=*/false);
+  }
+  return node.createCast(node.create<nn::EqualOp>(place, places), dtypeOf(x));
+}
+
+static void importHardmax(NodeImport &node) {
+  bool trailing = node.opset() < 13;
+  int64_t axis = readAxis(node, trailing ? 1 : -1);
+  requireFloats(node, 0);
+  mlir::Value x = node.input(0);
+  if (node.failed())
+    return;
+  if (trailing) {
+    mlir::Value rows = node.create<nn::FlattenOp>(x, axis);
+    return node.setOutput(0, reshapeLike(node, createHardmax(node, rows, -1), x));
+  }
+  if (axis >= 0)
+    return node.unsupported("a tensor of unknown rank along an axis from the front");
+  node.setOutput(0, createHardmax(node, x, axis));
+}
+
 std::span<const OpsetRow> quern::onnx::reductionImports() {
   static constexpr OpsetRow rows[] = {
       {"ArgMax", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMaxOp>},
       {"ArgMin", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMinOp>},
+      {"Hardmax", 1, kNewestOpset, 1, 1, 1, importHardmax},
       {"LogSoftmax", 1, kNewestOpset, 1, 1, 1, importSoftmax<nn::LogSoftmaxOp>},
       {"ReduceL1", 1, kNewestOpset, 1, 2, 1, importReduceL1},
       {"ReduceL2", 1, kNewestOpset, 1, 2, 1, importReduceL2},

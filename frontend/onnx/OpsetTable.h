@@ -13,6 +13,8 @@ class NodeImport;
 /// The newest opset of the default domain whose changes are known: a version
 /// after it is refused, by op, as its semantics may have changed.
 inline constexpr int64_t kNewestOpset = 24;
+/// The domain of the ops that ONNX Runtime adds to ONNX.
+inline constexpr std::string_view kMicrosoftDomain = "com.microsoft";
 /// maxInputs of an op that takes any number.
 inline constexpr int kVariadic = 1 << 20;
 /// The same when each of them may be left out.

@@ -65,6 +65,14 @@ ModelBuilder &ModelBuilder::node(const std::string &op, const std::vector<std::s
   return *this;
 }
 
+ModelBuilder &ModelBuilder::domain(const std::string &name) {
+  graph().mutable_node(graph().node_size() - 1)->set_domain(name);
+  auto *opset = model.add_opset_import();
+  opset->set_domain(name);
+  opset->set_version(1);
+  return *this;
+}
+
 AttributeProto &ModelBuilder::attribute(const std::string &name,
                                         AttributeProto::AttributeType type) {
   AttributeProto *attribute = graph().mutable_node(graph().node_size() - 1)->add_attribute();

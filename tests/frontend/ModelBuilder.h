@@ -34,6 +34,8 @@ public:
   /// A node named like its first output.
   ModelBuilder &node(const std::string &op, const std::vector<std::string> &inputs,
                      const std::vector<std::string> &outputs);
+  /// The domain, at version 1, of the node added last.
+  ModelBuilder &domain(const std::string &name);
   // Attributes of the node added last.
   ModelBuilder &attr(const std::string &name, int64_t value);
   ModelBuilder &attr(const std::string &name, float value);

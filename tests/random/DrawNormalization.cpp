@@ -51,6 +51,70 @@ bool drawInstanceNormalization(ModelDraw &draw) {
   return true;
 }
 
+/// The bound and error of what is normalized over `length` elements with this epsilon.
+void boundNormalized(Drawn &y, const Drawn &x, int64_t length, float epsilon) {
+  // Equal elements have no deviation: the error grows by what 1 / sqrt(epsilon) is.
+  double slope = 2 * 3 / std::sqrt(static_cast<double>(epsilon));
+  y.bound = 3 * std::sqrt(static_cast<double>(length)) + 3;
+  y.error = slope * (x.error + roundingUnit(x.dtype) * x.bound) + roundingUnit(x.dtype) * y.bound;
+}
+
+bool drawLayerNormalization(ModelDraw &draw) {
+  if (draw.opset() < 17)
+    return false;
+  Drawn x = anyTensor(draw, 1);
+  int64_t axis = draw.below(x.rank());
+  Tensor::Dims inner(x.dims.begin() + axis, x.dims.end());
+  float epsilon = draw.pick({0.125f, 1e-2f, 1e-5f});
+  Drawn y{draw.fresh(), x.dtype, x.dims, 0, 0};
+  int64_t length = 1;
+  for (int64_t d : inner)
+    length *= d;
+  boundNormalized(y, x, length, epsilon);
+  std::vector<std::string> inputs = {x.name, draw.parameter(x.dtype, inner).name};
+  if (draw.percent(70))
+    inputs.push_back(draw.parameter(x.dtype, draw.broadcastable(inner)).name);
+  auto &node = draw.result("LayerNormalization", inputs, y).attr("epsilon", epsilon);
+  if (axis != x.rank() - 1 || draw.percent(50))
+    node.attr("axis", draw.eitherSign(axis, x.rank()));
+  return true;
+}
+
+bool drawMeanVarianceNormalization(ModelDraw &draw) {
+  if (draw.opset() < 9)
+    return false;
+  // Equal elements would be divided by rounding errors.
+  Drawn x = draw.realLeaf(draw.pick({DType::Float32, DType::Float64}),
+                          {draw.between(2, 4), draw.between(1, 3), 3, draw.between(2, 20)}, 1, 8);
+  Drawn y{draw.fresh(), x.dtype, x.dims, 0, 0};
+  boundNormalized(y, x, x.elements(), 1e-3f);
+  draw.result("MeanVarianceNormalization", {x.name}, y);
+  return true;
+}
+
+bool drawLpNormalization(ModelDraw &draw) {
+  Drawn x = anyTensor(draw, 1);
+  if (!x.isExact()) // near zero the slope has no bound
+    return false;
+  Drawn y{draw.fresh(), x.dtype, x.dims, 1, 4 * roundingUnit(x.dtype)};
+  auto &node = draw.result("LpNormalization", {x.name}, y);
+  node.attr("axis", draw.eitherSign(draw.below(x.rank()), x.rank()));
+  if (draw.percent(60))
+    node.attr("p", draw.pick<int64_t>({1, 2}));
+  return true;
+}
+
+bool drawHardmax(ModelDraw &draw) {
+  Drawn x = anyTensor(draw, 2);
+  if (!x.isExact())
+    return false;
+  auto &node = draw.result("Hardmax", {x.name}, {draw.fresh(), x.dtype, x.dims, 1, 0});
+  if (draw.percent(70))
+    node.attr("axis", draw.opset() >= 11 ? draw.eitherSign(draw.below(x.rank()), x.rank())
+                                         : draw.below(x.rank()));
+  return true;
+}
+
 bool drawLrn(ModelDraw &draw) {
   Drawn x = anyTensor(draw, 3);
   if (x.dtype != DType::Float32 || x.rank() != 4)
@@ -67,6 +131,9 @@ bool drawLrn(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::normalizationFamily() {
-  return {
-      5, 8, {drawBatchNormalization, drawBatchNormalization, drawInstanceNormalization, drawLrn}};
+  return {9,
+          8,
+          {drawBatchNormalization, drawBatchNormalization, drawInstanceNormalization, drawLrn,
+           drawLayerNormalization, drawLayerNormalization, drawMeanVarianceNormalization,
+           drawLpNormalization, drawHardmax}};
 }

@@ -1,0 +1,104 @@
+//===- Composition.cpp - for ops that are imported as several -------------===//
+#include "frontend/onnx/Composition.h"
+
+#include <fmt/format.h>
+
+using namespace quern;
+using namespace quern::onnx;
+using mlir::Value;
+
+DType quern::onnx::dtypeOf(Value value) { return nn::dtypeOf(nn::elementTypeOf(value)); }
+
+Value quern::onnx::convert(NodeImport &node, Value value, DType dtype) {
+  return dtypeOf(value) == dtype ? value : node.createCast(value, dtype);
+}
+
+Value quern::onnx::widen(NodeImport &node, Value value) {
+  DType dtype = dtypeOf(value);
+  bool isNarrow = isFloat(dtype) && dtypeBits(dtype) < 32;
+  return isNarrow ? node.createCast(value, DType::Float32) : value;
+}
+
+Value quern::onnx::constantLike(NodeImport &node, double value, Value like) {
+  return node.scalarConstant(value, dtypeOf(like));
+}
+
+Value quern::onnx::reshapeLike(NodeImport &node, Value value, Value like) {
+  Value shape = node.create<nn::ShapeOp>(like, node.builder().getI64IntegerAttr(0),
+                                         /*end=*/mlir::IntegerAttr());
+  return node.create<nn::ReshapeOp>(value, shape, /*allowzero=*/true);
+}
+
+//===----------------------------------------------------------------------===//
+// Operands
+//===----------------------------------------------------------------------===//
+
+int64_t quern::onnx::readAxis(NodeImport &node, int64_t otherwise) {
+  int64_t axis = node.getInt("axis", otherwise);
+  std::optional<nn::Shape> shape = node.inputShape(0);
+  if (!shape)
+    return axis;
+  int64_t rank = shape->rank();
+  if (axis < -rank || axis >= rank) {
+    node.invalid(fmt::format("axis {} is outside [{}, {})", axis, -rank, rank));
+    return -1;
+  }
+  return axis < 0 ? axis : axis - rank;
+}
+
+void quern::onnx::requireFloats(NodeImport &node, int i) {
+  if (DType dtype = node.inputDType(i); !isFloat(dtype))
+    node.invalid(fmt::format("input {} must hold floats, found {}", i, dtypeName(dtype)));
+}
+
+void quern::onnx::requireBroadcastsToFirst(NodeImport &node, int i) {
+  std::optional<nn::Shape> from = node.inputShape(i), to = node.inputShape(0);
+  if (!node.hasInput(i) || !from || !to)
+    return;
+  bool fits = from->rank() <= to->rank();
+  for (int64_t d = 1; fits && d <= from->rank(); ++d) {
+    const nn::Dim &have = (*from)[from->rank() - d], &want = (*to)[to->rank() - d];
+    fits = have.isStatic(1) || have.compatibleWith(want);
+  }
+  if (!fits)
+    node.invalid(fmt::format("input {} does not broadcast to the shape of input 0", i));
+}
+
+//===----------------------------------------------------------------------===//
+// Activations
+//===----------------------------------------------------------------------===//
+
+/// alpha * f(beta * x), of which ONNX has no op.
+template <typename Op>
+static Value createScaled(NodeImport &node, Value x, llvm::ArrayRef<double> params) {
+  Value inner = node.create<nn::MulOp>(x, constantLike(node, params[1], x));
+  return node.create<nn::MulOp>(node.create<Op>(inner), constantLike(node, params[0], x));
+}
+
+Value quern::onnx::createActivation(NodeImport &node, const std::string &name, Value x,
+                                    llvm::ArrayRef<double> params) {
+  if (name.empty())
+    return x;
+  auto refuse = [&](size_t wanted) {
+    node.invalid(fmt::format("activation '{}' needs {} parameters, found {}", name, wanted,
+                             params.size()));
+    return x;
+  };
+  if (const nn::ElementwiseInfo *row = nn::lookupElementwiseByOnnxName(name);
+      row && row->arity == 1 && row->result == nn::ResultElement::Same)
+    return params.size() < row->params.size() ? refuse(row->params.size())
+                                              : node.createElementwise(*row, x, params);
+  bool isClip = name == "Clip", isTanh = name == "ScaledTanh";
+  if (!isClip && !isTanh && name != "ParametricSoftplus") {
+    node.unsupported("activation '" + name + "'");
+    return x;
+  }
+  if (params.size() < 2)
+    return refuse(2);
+  if (isClip) {
+    Value raised = node.create<nn::MaxOp>(x, constantLike(node, params[0], x));
+    return node.create<nn::MinOp>(raised, constantLike(node, params[1], x));
+  }
+  return isTanh ? createScaled<nn::TanhOp>(node, x, params)
+                : createScaled<nn::SoftplusOp>(node, x, params);
+}

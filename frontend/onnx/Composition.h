@@ -1,0 +1,37 @@
+//===- Composition.h - for ops that are imported as several ---------------===//
+//
+// What one ONNX op means in several ops of the dialect is computed in float32 at
+// least and rounded once, to the type of its result.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "frontend/onnx/ImportContext.h"
+
+namespace quern::onnx {
+
+/// The element type of a tensor.
+DType dtypeOf(mlir::Value value);
+/// `value` with elements of `dtype`: itself when it has them.
+mlir::Value convert(NodeImport &node, mlir::Value value, DType dtype);
+/// Floats of fewer bits than float32 as float32, others as they are.
+mlir::Value widen(NodeImport &node, mlir::Value value);
+/// A rank-0 constant of the element type of `like`.
+mlir::Value constantLike(NodeImport &node, double value, mlir::Value like);
+/// `value` in the shape of `like`, which has as many elements.
+mlir::Value reshapeLike(NodeImport &node, mlir::Value value, mlir::Value like);
+
+/// The node's `axis`, from the end where the rank of input 0 is known; one that
+/// this has not is an error.
+int64_t readAxis(NodeImport &node, int64_t otherwise);
+/// An error unless the elements of input `i` are floats.
+void requireFloats(NodeImport &node, int i);
+/// An error where input `i` does not broadcast to the shape of input 0.
+void requireBroadcastsToFirst(NodeImport &node, int i);
+
+/// An activation by its ONNX name and parameters, in the order of its attributes; `x`
+/// when there is no name.
+mlir::Value createActivation(NodeImport &node, const std::string &name, mlir::Value x,
+                             llvm::ArrayRef<double> params);
+
+} // namespace quern::onnx
