@@ -1,4 +1,5 @@
 //===- ImportConv.cpp - convolution ---------------------------------------===//
+#include "frontend/onnx/Composition.h"
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/Window.h"
@@ -8,13 +9,25 @@
 using namespace quern;
 using namespace quern::onnx;
 
-static void importConv(NodeImport &node) {
+static mlir::Value createConv(NodeImport &node) {
   Window window = readWindow(node, node.inputShape(1));
   int64_t group = node.getInt("group", 1);
   resolveAutoPad(window, node.inputShape(0));
-  node.setOutput(0, node.create<nn::ConvOp>(node.input(0), node.input(1), node.input(2),
-                                            window.strides, window.dilations, window.pads, group,
-                                            window.autoPad));
+  return node.create<nn::ConvOp>(node.input(0), node.input(1), node.input(2), window.strides,
+                                 window.dilations, window.pads, group, window.autoPad);
+}
+
+static void importConv(NodeImport &node) { node.setOutput(0, createConv(node)); }
+
+/// Convolution, plus input 3, then an activation.
+static void importFusedConv(NodeImport &node) {
+  std::string activation = node.getString("activation", "");
+  std::vector<float> params = node.getFloats("activation_params");
+  mlir::Value y = createConv(node);
+  if (node.hasInput(3))
+    y = node.create<nn::AddOp>(y, node.input(3));
+  node.setOutput(0, createActivation(node, activation, y,
+                                     llvm::SmallVector<double>(params.begin(), params.end())));
 }
 
 static void importConvTranspose(NodeImport &node) {
@@ -40,6 +53,7 @@ std::span<const OpsetRow> quern::onnx::convImports() {
   static constexpr OpsetRow rows[] = {
       {"Conv", 1, kNewestOpset, 2, 3, 1, importConv},
       {"ConvTranspose", 1, kNewestOpset, 2, 3, 1, importConvTranspose},
+      {"FusedConv", 1, 1, 2, 4, 1, importFusedConv, kMicrosoftDomain},
   };
   return rows;
 }

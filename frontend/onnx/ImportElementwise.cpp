@@ -4,10 +4,14 @@
 // here are only those whose ONNX form differs from their row.
 //
 //===----------------------------------------------------------------------===//
+#include "frontend/onnx/Composition.h"
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
 
 using namespace quern;
 using namespace quern::onnx;
@@ -44,8 +48,7 @@ static int64_t firstOpset(std::string_view op, unsigned arity) {
                                                                  {"BitwiseAnd", 18},
                                                                  {"BitwiseNot", 18},
                                                                  {"BitwiseOr", 18},
-                                                                 {"BitwiseXor", 18},
-                                                                 {"Mish", 18}};
+                                                                 {"BitwiseXor", 18}};
   auto found = exceptions.find(op);
   return found != exceptions.end() ? found->second : arity == 1 ? 6 : 7;
 }
@@ -153,6 +156,68 @@ static void importShrink(NodeImport &node) {
   node.setOutput(0, createOp(node, "nn.where", {below, raised, outer}));
 }
 
+//===----------------------------------------------------------------------===//
+// Activations made of others
+//===----------------------------------------------------------------------===//
+
+/// Sets result 0 to f of input 0 (plus input 1, where the node has one).
+template <typename F> static void setActivation(NodeImport &node, F f) {
+  requireFloats(node, 0);
+  requireBroadcastsToFirst(node, 1);
+  Value x = widen(node, node.input(0));
+  if (node.hasInput(1))
+    x = createOp(node, "nn.add", {x, widen(node, node.input(1))});
+  node.setOutput(0, convert(node, f(x), node.inputDType(0)));
+}
+
+/// x times the normal distribution function: exact, or by tanh of a polynomial.
+static void setGelu(NodeImport &node, bool byTanh) {
+  setActivation(node, [&](Value x) {
+    auto number = [&](double value) { return constantLike(node, value, x); };
+    Value inner = createOp(node, "nn.mul", {x, number(std::numbers::sqrt2 / 2)});
+    if (byTanh) { // sqrt(2 / pi) * (x + 0.044715 x^3)
+      Value cubic = createOp(node, "nn.mul", {createOp(node, "nn.mul", {x, x}), number(0.044715)});
+      Value factor = createOp(node, "nn.add", {cubic, number(1)});
+      Value scaled = createOp(node, "nn.mul", {x, number(std::sqrt(2 / std::numbers::pi))});
+      inner = createOp(node, "nn.mul", {scaled, factor});
+    }
+    Value odd = createOp(node, byTanh ? "nn.tanh" : "nn.erf", inner);
+    Value half = createOp(node, "nn.mul", {x, number(0.5)});
+    return createOp(node, "nn.mul", {half, createOp(node, "nn.add", {odd, number(1)})});
+  });
+}
+
+static void importGelu(NodeImport &node) {
+  std::string approximate = node.getString("approximate", "none");
+  if (approximate != "none" && approximate != "tanh")
+    return node.invalid("attribute 'approximate': expected none or tanh, found '" + approximate +
+                        "'");
+  setGelu(node, approximate == "tanh");
+}
+static void importExactGelu(NodeImport &node) { setGelu(node, /*byTanh=*/false); }
+static void importFastGelu(NodeImport &node) { setGelu(node, /*byTanh=*/true); }
+
+static void importMish(NodeImport &node) {
+  setActivation(node, [&](Value x) {
+    Value gate = createOp(node, "nn.tanh", createOp(node, "nn.softplus", x));
+    return createOp(node, "nn.mul", {x, gate});
+  });
+}
+
+static void importSwish(NodeImport &node, double defaultAlpha) {
+  double alpha = node.getFloat("alpha", defaultAlpha);
+  setActivation(node, [&](Value x) {
+    Value scaled = alpha == 1 ? x : createOp(node, "nn.mul", {x, constantLike(node, alpha, x)});
+    return createOp(node, "nn.mul", {x, createOp(node, "nn.sigmoid", scaled)});
+  });
+}
+static void importSwish24(NodeImport &node) { importSwish(node, 1); }
+static void importQuickGelu(NodeImport &node) { importSwish(node, 1.702); }
+
+//===----------------------------------------------------------------------===//
+// Casts
+//===----------------------------------------------------------------------===//
+
 /// Refuses the wrapping conversion to float8, the only thing `saturate` is about.
 static void refuseWrappingCast(NodeImport &node, DType to) {
   node.ignoreAttribute("round_mode"); // of float8e8m0, a type that we lack
@@ -175,18 +240,25 @@ static void importCastLike(NodeImport &node) {
 }
 
 static constexpr OpsetRow kWrittenOut[] = {
+    {"BiasGelu", 1, 1, 2, 2, 1, importExactGelu, kMicrosoftDomain},
     {"BitShift", 11, kNewestOpset, 2, 2, 1, importBitShift},
     {"Cast", 6, kNewestOpset, 1, 1, 1, importCast},
     {"CastLike", 15, kNewestOpset, 2, 2, 1, importCastLike},
     {"Clip", 6, 10, 1, 1, 1, importClip},
     {"Clip", 11, kNewestOpset, 1, 3, 1, importClip},
+    {"FastGelu", 1, 1, 1, 2, 1, importFastGelu, kMicrosoftDomain},
+    {"Gelu", 1, 1, 1, 1, 1, importExactGelu, kMicrosoftDomain},
+    {"Gelu", 20, kNewestOpset, 1, 1, 1, importGelu},
     {"Max", 6, kNewestOpset, 1, kVariadic, 1, importMax},
     {"Mean", 6, kNewestOpset, 1, kVariadic, 1, importMean},
     {"Min", 6, kNewestOpset, 1, kVariadic, 1, importMin},
+    {"Mish", 18, kNewestOpset, 1, 1, 1, importMish},
     {"Mod", 10, kNewestOpset, 2, 2, 1, importMod},
     {"Pow", 7, kNewestOpset, 2, 2, 1, importPow},
+    {"QuickGelu", 1, 1, 1, 1, 1, importQuickGelu, kMicrosoftDomain},
     {"Shrink", 9, kNewestOpset, 1, 1, 1, importShrink},
     {"Sum", 6, kNewestOpset, 1, kVariadic, 1, importSum},
+    {"Swish", 24, kNewestOpset, 1, 1, 1, importSwish24},
 };
 
 std::span<const OpsetRow> quern::onnx::elementwiseImports() {

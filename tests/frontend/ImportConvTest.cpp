@@ -1,5 +1,5 @@
 //===- ImportConvTest.cpp - convolution, pooling, normalization, products -===//
-#include "tests/frontend/ModelBuilder.h"
+#include "tests/frontend/RunModel.h"
 
 using namespace quern;
 using namespace quern::onnx;
@@ -203,4 +203,38 @@ TEST(ImportContraction, GemmNeedsCBeforeOpset11) {
   expectError(b, kInvalid, {"(Gemm, opset 9)", "input C is required"});
   b.model.mutable_opset_import(0)->set_version(11);
   EXPECT_TRUE(Imported(b).module) << Imported(b).text();
+}
+
+TEST(ImportFusedConv, AddsAndEndsWithAnActivation) {
+  // The sums of 2x2 windows: -24, -20, -12, -8.
+  Tensor x = Tensor::of<float>({1, 1, 3, 3}, {-8, -7, -6, -5, -4, -3, -2, -1, 0});
+  auto fused = [](const char *activation) {
+    ModelBuilder b(17);
+    b.input("x", {1, 1, 3, 3}).output("y");
+    b.initializer("w", Tensor::of<float>({1, 1, 2, 2}, {1, 1, 1, 1}));
+    b.initializer("b", Tensor::of<float>({1}, {1}));
+    b.initializer("z", Tensor::of<float>({1, 1, 2, 2}, {10, 10, 10, 10}));
+    b.node("FusedConv", {"x", "w"}, {"y"}).domain("com.microsoft").attr("activation", activation);
+    return b;
+  };
+  auto withParams = [&](const char *activation, std::initializer_list<float> params) {
+    ModelBuilder b = fused(activation);
+    auto &attribute = b.attribute("activation_params", proto::AttributeProto::FLOATS);
+    for (float value : params)
+      attribute.add_floats(value);
+    return b;
+  };
+  auto expectResult = [&](const ModelBuilder &model, const std::vector<double> &wanted) {
+    auto y = run(model, {x});
+    ASSERT_EQ(y.size(), 1u);
+    expectFloats(y[0], {1, 1, 2, 2}, wanted);
+  };
+  expectResult(withParams("LeakyRelu", {0.25f}), {-6, -5, -3, -2});
+  expectResult(withParams("Clip", {-13, -10}), {-13, -13, -12, -10});
+  ModelBuilder sum = fused("Relu");
+  sum.graph().mutable_node(0)->add_input("b");
+  sum.graph().mutable_node(0)->add_input("z");
+  expectResult(sum, {0, 0, 0, 3});
+  expectError(fused("HardSigmoid"), StatusCode::InvalidModel,
+              {"'y_node' (FusedConv, opset 1)", "activation 'HardSigmoid' needs 2 parameters"});
 }

@@ -24,6 +24,39 @@ def pooling_model(shape, count=1):
                       [value("e", [3]), value("n", [1], TensorProto.BOOL)])
 
 
+class Compositions(CliTest):
+    """How many steps an ONNX op takes that is imported as several of the dialect."""
+
+    def steps(self, op, inputs, opset=17, domain="", **attributes):
+        """The steps of one op on inputs x, a, b, ... of these shapes."""
+        names = ["x", "a", "b", "c", "d"][:len(inputs)]
+        node = helper.make_node(op, names, ["y"], op, domain=domain, **attributes)
+        model = make_model([node], [value(n, shape) for n, shape in zip(names, inputs)],
+                           [value("y", None)], opset=opset, domains=[domain] if domain else [])
+        onnx.save(model, str(self.folder / "m.onnx"))
+        report = self.quern_json("check", "m.onnx")
+        self.assertEqual(report["native_steps"], report["steps"], op)
+        return report["steps"]
+
+    def test_normalizations_take_few_steps(self):
+        x = ["N", "S", 64]
+        self.assertEqual(self.steps("LayerNormalization", [x, [64], [64]]), 2)
+        self.assertEqual(self.steps("SimplifiedLayerNormalization", [x, [64]]), 3)
+        self.assertEqual(self.steps("SkipLayerNormalization", [x, x, [64], [64], [64]],
+                                    domain="com.microsoft"), 3)
+        self.assertEqual(self.steps("GroupNormalization", [["N", 8, "H", "W"], [8], [8]], opset=21,
+                                    num_groups=4), 2)
+        self.assertEqual(self.steps("GroupNormalization", [["N", 8, "H", "W"], [4], [4]], opset=18,
+                                    num_groups=4), 1)
+
+    def test_activations_take_one_step(self):
+        self.assertEqual(self.steps("Gelu", [["N", 64]], opset=20), 1)
+        self.assertEqual(self.steps("Gelu", [["N", 64]], opset=20, approximate="tanh"), 1)
+        self.assertEqual(self.steps("FastGelu", [["N", 64], [64]], domain="com.microsoft"), 1)
+        self.assertEqual(self.steps("FusedGemm", [[3, 4], [4, 5], [5]], domain="com.microsoft",
+                                    activation="Relu"), 1)
+
+
 class UnknownSizes(CliTest):
     def save_model(self, model):
         onnx.save(model, str(self.folder / "m.onnx"))
