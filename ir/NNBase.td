@@ -121,6 +121,7 @@ def NN_PadModeAttr : NN_EnumAttr<"PadMode", "pad_mode">;
 def NN_ResizeModeAttr : NN_EnumAttr<"ResizeMode", "resize_mode">;
 def NN_ResizeCoordinatesAttr : NN_EnumAttr<"ResizeCoordinates", "resize_coordinates">;
 def NN_NearestModeAttr : NN_EnumAttr<"NearestMode", "nearest_mode">;
+def NN_ScatterReductionAttr : NN_EnumAttr<"ScatterReduction", "scatter_reduction">;
 
 /// `auto_pad` of an op with a window: its padding where shapes did not tell yet.
 def NN_DefaultAutoPad : DefaultValuedAttr<NN_AutoPadAttr, "::quern::AutoPad::NotSet">;

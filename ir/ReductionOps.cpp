@@ -125,3 +125,57 @@ template <typename Op> static InferredTypes inferArg(Op op, const ShapeFacts &fa
 InferredTypes ArgMaxOp::inferResultTypes(const ShapeFacts &facts) { return inferArg(*this, facts); }
 
 InferredTypes ArgMinOp::inferResultTypes(const ShapeFacts &facts) { return inferArg(*this, facts); }
+
+//===----------------------------------------------------------------------===//
+// cumsum, topk
+//===----------------------------------------------------------------------===//
+
+InferredTypes CumSumOp::inferResultTypes(const ShapeFacts &facts) {
+  if (failed(requireNumbers(*this, getInput(), "input")) ||
+      failed(requireIndices(facts, *this, getAxis(), "axis", /*maxRank=*/1)))
+    return failure();
+  if (std::optional<int64_t> count = facts.lengthOf(getAxis()); count && *count != 1)
+    return emitOpError("axis must be a scalar, found ") << getAxis().getType();
+  Type elementType = elementTypeOf(getInput());
+  std::optional<Shape> input = facts.shapeOf(getInput());
+  if (!input)
+    return unrankedResult(elementType);
+  if (std::optional<std::vector<int64_t>> axis = facts.integersOf(getAxis()))
+    if (failed(resolveAxis(*this, axis->front(), input->rank())))
+      return failure();
+  return rankedResult(*this, *input, elementType);
+}
+
+/// How many elements a topk selects of `whole`; unknown until `k` is.
+static FailureOr<Dim> selectedSize(TopKOp op, const Dim &whole, const ShapeFacts &facts) {
+  if (std::optional<std::vector<int64_t>> k = facts.integersOf(op.getK())) {
+    if (k->front() < 0)
+      return op.emitOpError("k must not be negative, found ") << k->front();
+    if (whole.isStatic() && k->front() > whole.size())
+      return op.emitOpError("k is ")
+             << k->front() << ", but there are only " << whole.size() << " elements along the axis";
+    return Dim(k->front());
+  }
+  std::optional<DimVector> k = facts.dimsIn(op.getK());
+  return k && k->size() == 1 ? k->front() : Dim();
+}
+
+InferredTypes TopKOp::inferResultTypes(const ShapeFacts &facts) {
+  if (failed(requireNumbers(*this, getInput(), "input")) ||
+      failed(requireIndices(facts, *this, getK(), "k", /*maxRank=*/1)))
+    return failure();
+  if (std::optional<int64_t> count = facts.lengthOf(getK()); count && *count != 1)
+    return emitOpError("k must have one element, found ") << getK().getType();
+  Type elementType = elementTypeOf(getInput()), int64 = IntegerType::get(getContext(), 64);
+  std::optional<Shape> input = facts.shapeOf(getInput());
+  if (!input)
+    return SmallVector<InferredType, 1>{{elementType, std::nullopt}, {int64, std::nullopt}};
+  FailureOr<int64_t> axis = resolveAxis(*this, getAxis(), input->rank());
+  if (failed(axis))
+    return failure();
+  FailureOr<Dim> size = selectedSize(*this, (*input)[*axis], facts);
+  if (failed(size))
+    return failure();
+  (*input)[*axis] = *size;
+  return SmallVector<InferredType, 1>{{elementType, *input}, {int64, *input}};
+}

@@ -42,4 +42,22 @@ class NN_ArgOp<string mnemonic>
 def NN_ArgMaxOp : NN_ArgOp<"arg_max">;
 def NN_ArgMinOp : NN_ArgOp<"arg_min">;
 
+def NN_CumSumOp : NN_Op<"cumsum"> {
+  let summary = "the running sums along `axis`, an integer scalar that negative counts from the end";
+  let description = [{
+    `exclusive`: of the elements before each; `reverse`: from the end.
+  }];
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$axis, BoolAttr:$exclusive, BoolAttr:$reverse);
+  let results = (outs NN_Tensor:$result);
+}
+
+def NN_TopKOp : NN_Op<"topk", [NN_AxisOpInterface]> {
+  let summary = "the `k` largest or smallest elements along `axis`, in order, and their indices";
+  let description = [{
+    Of equal elements that with the lower index comes first. NaN is larger than all numbers.
+  }];
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$k, NN_AxisAttr:$axis, BoolAttr:$largest);
+  let results = (outs NN_Tensor:$values, NN_Tensor:$indices);
+}
+
 #endif // QUERN_IR_REDUCTIONOPS_TD

@@ -210,3 +210,22 @@ Value NodeImport::scalarConstant(double value, DType dtype) {
   }
   return constant(scalarOf<float>(value));
 }
+
+Value NodeImport::sizeOf(Value tensor, int64_t dimension) {
+  if (std::optional<nn::Shape> shape = nn::shapeOf(tensor)) {
+    int64_t at = dimension < 0 ? dimension + shape->rank() : dimension;
+    if (at >= 0 && at < shape->rank() && (*shape)[at].isStatic())
+      return intsConstant({(*shape)[at].size()});
+  }
+  mlir::IntegerAttr end;
+  if (dimension != -1)
+    end = builder().getI64IntegerAttr(dimension + 1);
+  return create<nn::ShapeOp>(tensor, builder().getI64IntegerAttr(dimension), end);
+}
+
+Value NodeImport::createCount(Value count) {
+  if (std::optional<nn::Shape> shape = nn::shapeOf(count); !shape || shape->rank() != 0)
+    count = create<nn::SqueezeOp>(count, intsConstant({0}));
+  return create<nn::RangeOp>(scalarConstant(0, DType::Int64), count,
+                             scalarConstant(1, DType::Int64));
+}

@@ -104,6 +104,11 @@ public:
   mlir::Value createCast(mlir::Value value, DType dtype);
   /// A rank-0 constant.
   mlir::Value scalarConstant(double value, DType dtype);
+  /// A size of a tensor, as an int64 vector of one: a constant when it is known. A
+  /// negative dimension counts from the end.
+  mlir::Value sizeOf(mlir::Value tensor, int64_t dimension);
+  /// The int64 vector 0, 1, ... count - 1.
+  mlir::Value createCount(mlir::Value count);
 
 private:
   const proto::AttributeProto *find(std::string_view name,

@@ -123,6 +123,90 @@ static void importNonZero(NodeImport &node) {
 }
 
 //===----------------------------------------------------------------------===//
+// DepthToSpace and SpaceToDepth
+//===----------------------------------------------------------------------===//
+
+/// A vector of sizes, each a vector of one: a constant when all are.
+static Value sizesVector(NodeImport &node, llvm::ArrayRef<Value> sizes) {
+  std::vector<int64_t> known;
+  for (Value size : sizes)
+    if (auto constant = nn::constantInts(size))
+      known.push_back(constant->front());
+  if (known.size() == sizes.size())
+    return node.intsConstant(known);
+  return node.create<nn::ConcatOp>(mlir::ValueRange(sizes), /*axis=*/0);
+}
+
+/// A size times `factor`.
+static Value timesSize(NodeImport &node, Value size, int64_t factor) {
+  auto constant = nn::constantInts(size);
+  if (!constant)
+    return node.create<nn::MulOp>(size, node.intsConstant({factor}));
+  CheckedSize product = CheckedSize(constant->front()) * CheckedSize(factor);
+  if (!product.valid())
+    node.invalid(fmt::format("a size of {} times {} overflows", constant->front(), factor));
+  return node.intsConstant({product.valid() ? product.value() : 0});
+}
+
+/// A size divided by `divisor`; a run fails when it is no multiple.
+static Value dividedSize(NodeImport &node, Value size, int64_t divisor) {
+  auto constant = nn::constantInts(size);
+  if (!constant)
+    return node.create<nn::DivOp>(size, node.intsConstant({divisor}));
+  if (constant->front() % divisor != 0)
+    node.invalid(fmt::format("a size of {} is no multiple of {}", constant->front(), divisor));
+  return node.intsConstant({constant->front() / divisor});
+}
+
+/// The input in the shape `split`, transposed, in the shape `joined`.
+static Value regrouped(NodeImport &node, llvm::ArrayRef<Value> split,
+                       const std::vector<int64_t> &perm, llvm::ArrayRef<Value> joined) {
+  Value parts = node.create<nn::ReshapeOp>(node.input(0), sizesVector(node, split), true);
+  parts = node.create<nn::TransposeOp>(parts, perm);
+  return node.create<nn::ReshapeOp>(parts, sizesVector(node, joined), true);
+}
+
+/// The attribute `blocksize`, once the input can have four dimensions.
+static int64_t readBlockSize(NodeImport &node) {
+  constexpr int64_t kMaxBlock = 1 << 15; // so that its square is harmless
+  int64_t block = node.getInt("blocksize");
+  if (block < 1 || block > kMaxBlock)
+    node.invalid(fmt::format("blocksize must be in [1, {}], found {}", kMaxBlock, block));
+  if (auto shape = node.inputShape(0); shape && shape->rank() != 4)
+    node.invalid(fmt::format("the input must have rank 4, found {}", shape->rank()));
+  return block;
+}
+
+static void importDepthToSpace(NodeImport &node) {
+  int64_t block = readBlockSize(node);
+  std::string mode = node.opset() < 11 ? "DCR" : node.getString("mode", "DCR");
+  if (mode != "DCR" && mode != "CRD")
+    node.unsupported("mode '" + mode + "'");
+  if (node.failed())
+    return;
+  Value image = node.input(0), b = node.intsConstant({block});
+  Value n = node.sizeOf(image, 0), h = node.sizeOf(image, 2), w = node.sizeOf(image, 3);
+  Value c = dividedSize(node, node.sizeOf(image, 1), block * block);
+  Value joined[] = {n, c, timesSize(node, h, block), timesSize(node, w, block)};
+  if (mode == "DCR")
+    node.setOutput(0, regrouped(node, {n, b, b, c, h, w}, {0, 3, 4, 1, 5, 2}, joined));
+  else
+    node.setOutput(0, regrouped(node, {n, c, b, b, h, w}, {0, 1, 4, 2, 5, 3}, joined));
+}
+
+static void importSpaceToDepth(NodeImport &node) {
+  int64_t block = readBlockSize(node);
+  if (node.failed())
+    return;
+  Value image = node.input(0), b = node.intsConstant({block});
+  Value n = node.sizeOf(image, 0), c = node.sizeOf(image, 1);
+  Value h = dividedSize(node, node.sizeOf(image, 2), block);
+  Value w = dividedSize(node, node.sizeOf(image, 3), block);
+  Value joined[] = {n, timesSize(node, c, block * block), h, w};
+  node.setOutput(0, regrouped(node, {n, c, h, b, w, b}, {0, 3, 5, 1, 2, 4}, joined));
+}
+
+//===----------------------------------------------------------------------===//
 // Pad
 //===----------------------------------------------------------------------===//
 
@@ -171,9 +255,52 @@ static void importPad(NodeImport &node) {
   node.setOutput(0, node.create<nn::PadOp>(node.input(0), pads, node.input(2), mode));
 }
 
+//===----------------------------------------------------------------------===//
+// CenterCropPad
+//===----------------------------------------------------------------------===//
+
+/// One entry for each dimension of `rank`: those of `values` at `axes`, and 0.
+static Value entriesAt(NodeImport &node, Value values, Value axes, int64_t rank) {
+  Value zeros = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(rank), 0));
+  return node.create<nn::ScatterElementsOp>(zeros, axes, values, ScatterReduction::None,
+                                            /*axis=*/0);
+}
+
+/// Cuts what is too large and surrounds with zeros what is too small, half of it on
+/// either side; the odd element goes to the end.
+static void importCenterCropPad(NodeImport &node) {
+  auto shape = node.inputShape(0);
+  if (!shape)
+    return node.unsupported("an input of unknown rank");
+  std::vector<int64_t> axes = node.getInts("axes");
+  if (axes.empty())
+    for (int64_t d = 0; d < shape->rank(); ++d)
+      axes.push_back(d);
+  Value axesValue = node.intsConstant(axes);
+  Value sizes = node.create<nn::ShapeOp>(node.input(0), node.builder().getI64IntegerAttr(0),
+                                         mlir::IntegerAttr());
+  sizes = node.create<nn::GatherOp>(sizes, axesValue, /*axis=*/0);
+  Value wanted = node.input(1);
+  if (node.inputDType(1) != DType::Int64)
+    wanted = node.createCast(wanted, DType::Int64);
+  Value zero = node.scalarConstant(0, DType::Int64), two = node.scalarConstant(2, DType::Int64);
+  Value lost = node.create<nn::MaxOp>(node.create<nn::SubOp>(sizes, wanted), zero);
+  Value start = node.create<nn::DivOp>(lost, two), end = node.create<nn::AddOp>(start, wanted);
+  Value cropped = node.create<nn::SliceOp>(node.input(0), start, end, axesValue, node.graph().none);
+  Value added = node.create<nn::MaxOp>(node.create<nn::SubOp>(wanted, sizes), zero);
+  Value before = node.create<nn::DivOp>(added, two), after = node.create<nn::SubOp>(added, before);
+  Value pads[] = {entriesAt(node, before, axesValue, shape->rank()),
+                  entriesAt(node, after, axesValue, shape->rank())};
+  node.setOutput(0, node.create<nn::PadOp>(cropped,
+                                           node.create<nn::ConcatOp>(mlir::ValueRange(pads), 0),
+                                           node.graph().none, PadMode::Constant));
+}
+
 std::span<const OpsetRow> quern::onnx::dataMovementImports() {
   static constexpr OpsetRow rows[] = {
+      {"CenterCropPad", 18, kNewestOpset, 2, 2, 1, importCenterCropPad},
       {"Concat", 4, kNewestOpset, 1, kVariadic, 1, importConcat},
+      {"DepthToSpace", 1, kNewestOpset, 1, 1, 1, importDepthToSpace},
       {"Expand", 8, kNewestOpset, 2, 2, 1, importWithShape<nn::ExpandOp>},
       {"Flatten", 1, kNewestOpset, 1, 1, 1, importFlatten},
       {"Gather", 1, kNewestOpset, 2, 2, 1, importGather},
@@ -187,6 +314,7 @@ std::span<const OpsetRow> quern::onnx::dataMovementImports() {
       {"Size", 1, kNewestOpset, 1, 1, 1, importSize},
       {"Slice", 1, 9, 1, 1, 1, importSliceV1},
       {"Slice", 10, kNewestOpset, 3, 5, 1, importSlice},
+      {"SpaceToDepth", 1, kNewestOpset, 1, 1, 1, importSpaceToDepth},
       {"Split", 2, 12, 1, 1, kVariadic, importSplit},
       {"Split", 13, kNewestOpset, 1, 2, kVariadic, importSplit},
       {"Squeeze", 1, 12, 1, 1, 1, importSqueeze},

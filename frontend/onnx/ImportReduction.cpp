@@ -90,11 +90,31 @@ static void importHardmax(NodeImport &node) {
   node.setOutput(0, createHardmax(node, x, axis));
 }
 
+static void importCumSum(NodeImport &node) {
+  bool exclusive = node.getBool("exclusive", false), reverse = node.getBool("reverse", false);
+  node.setOutput(0, node.create<nn::CumSumOp>(node.input(0), node.input(1), exclusive, reverse));
+}
+
+/// `k` was an attribute before opset 10. What need not be sorted is sorted as well.
+static void importTopK(NodeImport &node) {
+  int64_t axis = node.getInt("axis", -1);
+  mlir::Value k = node.opset() < 10 ? node.intsConstant({node.getInt("k")}) : node.input(1);
+  bool largest = true;
+  if (node.opset() >= 11) {
+    largest = node.getBool("largest", true);
+    node.ignoreAttribute("sorted");
+  }
+  auto results = node.createMulti<nn::TopKOp>(2, node.input(0), k, axis, largest);
+  node.setOutput(0, results[0]);
+  node.setOutput(1, results[1]);
+}
+
 std::span<const OpsetRow> quern::onnx::reductionImports() {
   static constexpr OpsetRow rows[] = {
       {"ArgMax", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMaxOp>},
       {"ArgMin", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMinOp>},
       {"Hardmax", 1, kNewestOpset, 1, 1, 1, importHardmax},
+      {"CumSum", 11, kNewestOpset, 2, 2, 1, importCumSum},
       {"LogSoftmax", 1, kNewestOpset, 1, 1, 1, importSoftmax<nn::LogSoftmaxOp>},
       {"ReduceL1", 1, kNewestOpset, 1, 2, 1, importReduceL1},
       {"ReduceL2", 1, kNewestOpset, 1, 2, 1, importReduceL2},
@@ -107,6 +127,8 @@ std::span<const OpsetRow> quern::onnx::reductionImports() {
       {"ReduceSum", 1, kNewestOpset, 1, 2, 1, importReduceSum},
       {"ReduceSumSquare", 1, kNewestOpset, 1, 2, 1, importReduceSumSquare},
       {"Softmax", 1, kNewestOpset, 1, 1, 1, importSoftmax<nn::SoftmaxOp>},
+      {"TopK", 1, 9, 1, 1, 2, importTopK},
+      {"TopK", 10, kNewestOpset, 2, 2, 2, importTopK},
   };
   return rows;
 }

@@ -18,9 +18,10 @@ using Table = std::map<Key, std::vector<const OpsetRow *>>;
 static const Table &table() {
   static const Table rows = [] {
     Table all;
-    for (auto family : {contractionImports(), controlFlowImports(), convImports(),
-                        dataMovementImports(), elementwiseImports(), normalizationImports(),
-                        poolImports(), reductionImports(), resizeImports(), structureImports()})
+    for (auto family :
+         {contractionImports(), controlFlowImports(), convImports(), dataMovementImports(),
+          elementwiseImports(), gatherImports(), normalizationImports(), poolImports(),
+          reductionImports(), resizeImports(), selectImports(), structureImports()})
       for (const OpsetRow &row : family)
         all[{row.domain, row.op}].push_back(&row);
     return all;

@@ -51,10 +51,12 @@ std::span<const OpsetRow> controlFlowImports();
 std::span<const OpsetRow> convImports();
 std::span<const OpsetRow> dataMovementImports();
 std::span<const OpsetRow> elementwiseImports();
+std::span<const OpsetRow> gatherImports();
 std::span<const OpsetRow> normalizationImports();
 std::span<const OpsetRow> poolImports();
 std::span<const OpsetRow> reductionImports();
 std::span<const OpsetRow> resizeImports();
+std::span<const OpsetRow> selectImports();
 std::span<const OpsetRow> structureImports();
 
 } // namespace quern::onnx

@@ -38,6 +38,9 @@ enum class ResizeCoordinates {
 /// Which element is the nearest.
 enum class NearestMode { RoundPreferFloor, RoundPreferCeil, Floor, Ceil };
 
+/// What a scatter makes of an element and its update.
+enum class ScatterReduction { None, Add, Mul, Max, Min };
+
 /// The names of an enumeration's values, in their order: ONNX's where it has them.
 template <typename E> inline constexpr std::string_view kEnumNames[] = {""};
 template <>
@@ -57,6 +60,9 @@ inline constexpr std::string_view kEnumNames<ResizeCoordinates>[] = {
 template <>
 inline constexpr std::string_view kEnumNames<NearestMode>[] = {
     "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+template <>
+inline constexpr std::string_view kEnumNames<ScatterReduction>[] = {"none", "add", "mul", "max",
+                                                                    "min"};
 
 template <typename E> constexpr std::string_view nameOf(E value) {
   return kEnumNames<E>[static_cast<size_t>(value)];

@@ -3,6 +3,7 @@
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/DataMovement.h"
 #include "runtime/reference/Enumerations.h"
+#include "runtime/reference/Gather.h"
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/StridedCopy.h"
 
@@ -156,23 +157,6 @@ static Expected<std::vector<Tensor>> evalSlice(const OpCall &call) {
   QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));
   QUERN_TRY(copyBox(result, wholeBox(result), input, from, dims, call.budget));
   return std::vector<Tensor>{result};
-}
-
-/// Indices as int64 in [0, size).
-static Expected<Tensor> checkedIndices(const Tensor &indices, int64_t size, Budget &budget) {
-  bool wide = indices.dtype() == DType::Int64;
-  if (!wide && indices.dtype() != DType::Int32)
-    return invalidInput("indices must be int32 or int64, found " + indices.describe());
-  QUERN_ASSIGN(Tensor checked, budget.allocateUninitialized(DType::Int64, indices.dims()));
-  int64_t *out = checked.mutableData<int64_t>();
-  QUERN_TRY(budget.spend(indices.numElements() * 2));
-  for (int64_t i = 0; i < indices.numElements(); ++i) {
-    int64_t index = wide ? indices.data<int64_t>()[i] : indices.data<int32_t>()[i];
-    if (index < -size || index >= size)
-      return invalidInput(fmt::format("index {} is out of range for a size of {}", index, size));
-    out[i] = index < 0 ? index + size : index;
-  }
-  return checked;
 }
 
 static Expected<std::vector<Tensor>> evalGather(const OpCall &call) {

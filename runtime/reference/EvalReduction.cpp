@@ -3,6 +3,7 @@
 #include "runtime/reference/Enumerations.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
+#include "runtime/reference/Reduction.h"
 
 #include <fmt/format.h>
 
@@ -281,10 +282,44 @@ static Expected<std::vector<Tensor>> evalArgMin(const OpCall &call) {
   return evalArg(call, /*wantMax=*/false);
 }
 
+//===----------------------------------------------------------------------===//
+// Running sums
+//===----------------------------------------------------------------------===//
+
+static Expected<std::vector<Tensor>> evalCumSum(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  bool exclusive = call.attributes.getInt("exclusive"), reverse = call.attributes.getInt("reverse");
+  QUERN_ASSIGN(std::vector<int64_t> axes, readInts(call.inputs[1], "axis"));
+  if (axes.size() != 1)
+    return invalidInput(fmt::format("axis must be one number, found {}", axes.size()));
+  QUERN_ASSIGN(int64_t axis, resolveAxis(axes[0], input.rank()));
+  Rows rows = rowsAlong(input.dims(), axis, axis + 1);
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), input.dims()));
+  QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {
+    if (result.numElements() == 0)
+      return Status::ok();
+    for (int64_t i = 0; i < rows.outer * rows.inner; ++i) {
+      int64_t start = i / rows.inner * rows.length * rows.inner + i % rows.inner;
+      Wide<T> sum = 0;
+      QUERN_TRY(call.budget.forParts(rows.length, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; ++j) {
+          int64_t at = start + (reverse ? rows.length - 1 - j : j) * rows.inner;
+          Wide<T> before = sum;
+          sum += widen(input.data<T>()[at]);
+          result.mutableData<T>()[at] = narrow<T>(exclusive ? before : sum);
+        }
+      }));
+    }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
 std::span<const EvaluatorRow> reference::reductionEvaluators() {
   static constexpr EvaluatorRow rows[] = {
-      {"nn.arg_max", evalArgMax},         {"nn.arg_min", evalArgMin},  {"nn.reduce", evalReduce},
-      {"nn.log_softmax", evalLogSoftmax}, {"nn.softmax", evalSoftmax},
+      {"nn.arg_max", evalArgMax}, {"nn.arg_min", evalArgMin},         {"nn.cumsum", evalCumSum},
+      {"nn.reduce", evalReduce},  {"nn.log_softmax", evalLogSoftmax}, {"nn.softmax", evalSoftmax},
+      {"nn.topk", evalTopK},
   };
   return rows;
 }

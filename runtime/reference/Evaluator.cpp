@@ -75,8 +75,9 @@ Expected<Tensor> OpCall::allocateResult(size_t number, DType dtype, Tensor::Dims
 EvalFunction reference::findEvaluator(std::string_view opName) {
   static const auto table = [] {
     std::map<std::string_view, EvalFunction> rows;
-    for (auto family : {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
-                        normalizationEvaluators, dataMovementEvaluators, structureEvaluators})
+    for (auto family :
+         {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
+          normalizationEvaluators, dataMovementEvaluators, gatherEvaluators, structureEvaluators})
       for (const EvaluatorRow &row : family())
         rows.emplace(row.opName, row.function);
     return rows;

@@ -98,6 +98,7 @@ std::span<const EvaluatorRow> poolEvaluators();
 std::span<const EvaluatorRow> reductionEvaluators();
 std::span<const EvaluatorRow> normalizationEvaluators();
 std::span<const EvaluatorRow> dataMovementEvaluators();
+std::span<const EvaluatorRow> gatherEvaluators();
 std::span<const EvaluatorRow> structureEvaluators();
 
 } // namespace quern::reference

@@ -1,4 +1,5 @@
 //===- ImportDataMovementTest.cpp - moves and reductions over all opsets --===//
+#include "tests/frontend/Interpret.h"
 #include "tests/frontend/ModelBuilder.h"
 
 using namespace quern;
@@ -164,4 +165,60 @@ TEST(ImportReduction, SoftmaxChangedItsMeaning) {
 TEST(ImportReduction, ArgMax) {
   auto b = unary("ArgMax", 13).attr("axis", int64_t{2}).attr("keepdims", int64_t{0});
   EXPECT_EQ(Imported(b).outputType(), "tensor<2x3xi64>");
+}
+
+/// y = op(x) with blocks of 2, of known or symbolic sizes.
+static ModelBuilder blocks(const std::string &op, const Ints &dims, int64_t opset = 13) {
+  ModelBuilder b(opset);
+  b.input("x", dims).node(op, {"x"}, {"y"}).attr("blocksize", int64_t{2}).output("y");
+  return b;
+}
+
+TEST(ImportDataMovement, DepthToSpace) {
+  Tensor depth = Tensor::of<float>({1, 8, 1, 1}, {0, 1, 2, 3, 4, 5, 6, 7});
+  for (const Ints &dims : {Ints{1, 8, 1, 1}, Ints{-1, 8, -2, -3}, Ints{-1, -2, -3, -4}}) {
+    expectRuns<float>(blocks("DepthToSpace", dims), {depth}, {1, 2, 2, 2},
+                      {0, 2, 4, 6, 1, 3, 5, 7});
+    expectRuns<float>(blocks("DepthToSpace", dims).attr("mode", "CRD"), {depth}, {1, 2, 2, 2},
+                      {0, 1, 2, 3, 4, 5, 6, 7});
+  }
+  EXPECT_EQ(Imported(blocks("DepthToSpace", {-1, 8, -2, 3})).outputType(),
+            "tensor<?x2x?x6xf32, #nn.dims<\"N\", \"\", (\"N2\" * 2), \"\">>");
+  expectError(blocks("DepthToSpace", {1, 6, 1, 1}), kInvalid, {"a size of 6 is no multiple of 4"});
+  expectError(blocks("DepthToSpace", {1, 8, 1}), kInvalid, {"must have rank 4, found 3"});
+  expectError(blocks("DepthToSpace", {1, 8, 1, 1}, 10).attr("mode", "CRD"), StatusCode::Unsupported,
+              {"attribute 'mode' is unknown"});
+  expectError(blocks("DepthToSpace", {1, 8, 1, 1}).attr("mode", "X"), StatusCode::Unsupported,
+              {"mode 'X'"});
+}
+
+TEST(ImportDataMovement, SpaceToDepth) {
+  Tensor image = Tensor::of<float>({1, 1, 2, 4}, {0, 1, 2, 3, 4, 5, 6, 7});
+  for (const Ints &dims : {Ints{1, 1, 2, 4}, Ints{-1, 1, -2, -3}})
+    expectRuns<float>(blocks("SpaceToDepth", dims), {image}, {1, 4, 1, 2},
+                      {0, 2, 1, 3, 4, 6, 5, 7});
+  expectError(blocks("SpaceToDepth", {1, 1, 3, 4}), kInvalid, {"a size of 3 is no multiple of 2"});
+  ModelBuilder none(13);
+  none.input("x", {1, 1, 2, 2}).node("SpaceToDepth", {"x"}, {"y"}).output("y");
+  none.attr("blocksize", int64_t{0});
+  expectError(none, kInvalid, {"blocksize must be in [1, 32768], found 0"});
+}
+
+TEST(ImportDataMovement, CenterCropPad) {
+  Tensor x = Tensor::of<float>({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
+  for (const Ints &dims : {Ints{2, 4}, Ints{-1, -2}}) {
+    ModelBuilder b(18);
+    b.input("x", dims).ints("s", {5, 1}).node("CenterCropPad", {"x", "s"}, {"y"}).output("y");
+    expectRuns<float>(b, {x}, {5, 1}, {0, 2, 6, 0, 0});
+    ModelBuilder last(18);
+    last.input("x", dims).input("s", {1}, DType::Int32).output("y");
+    last.node("CenterCropPad", {"x", "s"}, {"y"}).attr("axes", Ints{-1});
+    expectRuns<float>(last, {x, Tensor::of<int32_t>({1}, {2})}, {2, 2}, {2, 3, 6, 7});
+    expectRuns<float>(last, {x, Tensor::of<int32_t>({1}, {5})}, {2, 5},
+                      {1, 2, 3, 4, 0, 5, 6, 7, 8, 0});
+  }
+  ModelBuilder beyond(18);
+  beyond.input("x", {2, 4}).ints("s", {1}).node("CenterCropPad", {"x", "s"}, {"y"}).output("y");
+  beyond.attr("axes", Ints{2});
+  expectError(beyond, kInvalid, {"axis"});
 }

@@ -41,7 +41,7 @@ TEST(OpCoverage, EveryEvaluatorHasAnOp) {
        {reference::contractionEvaluators(), reference::convEvaluators(),
         reference::poolEvaluators(), reference::reductionEvaluators(),
         reference::normalizationEvaluators(), reference::dataMovementEvaluators(),
-        reference::structureEvaluators()})
+        reference::gatherEvaluators(), reference::structureEvaluators()})
     for (const reference::EvaluatorRow &row : family)
       EXPECT_TRUE(mlir::RegisteredOperationName::lookup(row.opName, &context).has_value())
           << row.opName;

@@ -73,3 +73,46 @@ func.func @arg_of_nothing(%x: tensor<2x0xf32>) {
   %0 = nn.arg_max %x {axis = 1 : i64, keepdims = true, select_last_index = false} : (tensor<2x0xf32>) -> tensor<*xi64>
   return
 }
+
+// -----
+
+func.func @topk_of_too_few(%x: tensor<2x3xf32>) {
+  %k = nn.constant dense<4> : tensor<1xi64>
+  // expected-error @+1 {{k is 4, but there are only 3 elements along the axis}}
+  %0:2 = nn.topk %x, %k {axis = 1 : i64, largest = true} : (tensor<2x3xf32>, tensor<1xi64>) -> (tensor<*xf32>, tensor<*xi64>)
+  return
+}
+
+// -----
+
+func.func @topk_negative(%x: tensor<2x3xf32>) {
+  %k = nn.constant dense<-1> : tensor<1xi64>
+  // expected-error @+1 {{k must not be negative, found -1}}
+  %0:2 = nn.topk %x, %k {axis = 1 : i64, largest = true} : (tensor<2x3xf32>, tensor<1xi64>) -> (tensor<*xf32>, tensor<*xi64>)
+  return
+}
+
+// -----
+
+func.func @topk_counts(%x: tensor<2x3xf32>, %k: tensor<2xi64>) {
+  // expected-error @+1 {{k must have one element, found 'tensor<2xi64>'}}
+  %0:2 = nn.topk %x, %k {axis = 1 : i64, largest = true} : (tensor<2x3xf32>, tensor<2xi64>) -> (tensor<*xf32>, tensor<*xi64>)
+  return
+}
+
+// -----
+
+func.func @cumsum_axis(%x: tensor<2x3xf32>) {
+  %axis = nn.constant dense<2> : tensor<i64>
+  // expected-error @+1 {{axis must be in [-2, 2), found 2}}
+  %0 = nn.cumsum %x, %axis {exclusive = false, reverse = false} : (tensor<2x3xf32>, tensor<i64>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @cumsum_bool(%x: tensor<2x3xi1>, %axis: tensor<i64>) {
+  // expected-error @+1 {{input must hold numbers, found 'i1'}}
+  %0 = nn.cumsum %x, %axis {exclusive = false, reverse = false} : (tensor<2x3xi1>, tensor<i64>) -> tensor<*xi1>
+  return
+}

@@ -42,3 +42,22 @@ func.func @along_axis(%x: tensor<2x3x4xf32>) {
   %3 = nn.arg_min %x {axis = -1 : i64, keepdims = false, select_last_index = true} : (tensor<2x3x4xf32>) -> tensor<*xi64>
   return
 }
+
+// CHECK-LABEL: @topk_and_cumsum
+func.func @topk_and_cumsum(%x: tensor<?x10xf32, #nn.dims<"N", "">>, %dynamic: tensor<1xi64>,
+                           %axis: tensor<i32>, %unknown: tensor<*xf32>) {
+  %k = nn.constant dense<4> : tensor<1xi64>
+  // CHECK: nn.topk {{.*}} {axis = 1 : i64, largest = true} {{.*}} -> (tensor<?x4xf32, #nn.dims<"N", "">>, tensor<?x4xi64, #nn.dims<"N", "">>)
+  %0:2 = nn.topk %x, %k {axis = -1 : i64, largest = true} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<1xi64>) -> (tensor<*xf32>, tensor<*xi64>)
+  // CHECK: nn.topk {{.*}} -> (tensor<?x?xf32, #nn.dims<"N", "">>, tensor<?x?xi64, #nn.dims<"N", "">>)
+  %1:2 = nn.topk %x, %dynamic {axis = 1 : i64, largest = false} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<1xi64>) -> (tensor<*xf32>, tensor<*xi64>)
+  // CHECK: nn.topk {{.*}} -> (tensor<*xf32>, tensor<*xi64>)
+  %2:2 = nn.topk %unknown, %k {axis = 0 : i64, largest = true} : (tensor<*xf32>, tensor<1xi64>) -> (tensor<*xf32>, tensor<*xi64>)
+  // A size is a number of elements as well.
+  %n = nn.shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?x10xf32, #nn.dims<"N", "">>) -> tensor<1xi64>
+  // CHECK: nn.topk {{.*}} -> (tensor<?x?xf32, #nn.dims<"N", "N">>, tensor<?x?xi64, #nn.dims<"N", "N">>)
+  %3:2 = nn.topk %x, %n {axis = 1 : i64, largest = true} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<1xi64>) -> (tensor<*xf32>, tensor<*xi64>)
+  // CHECK: nn.cumsum {{.*}} -> tensor<?x10xf32, #nn.dims<"N", "">>
+  %4 = nn.cumsum %x, %axis {exclusive = false, reverse = true} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<i32>) -> tensor<*xf32>
+  return
+}

@@ -22,6 +22,7 @@ TEST(Enumerations, NameEveryValueOnce) {
   expectNames(ResizeMode::Cubic);
   expectNames(ResizeCoordinates::TfCropAndResize);
   expectNames(NearestMode::Ceil);
+  expectNames(ScatterReduction::Min);
 }
 
 TEST(Enumerations, NameValuesAsOnnxDoes) {

@@ -50,6 +50,8 @@ Attributes resizeAttributes(const char *mode) {
 std::vector<LongCall> longCalls() {
   Tensor matrix = ones({1024, 1024}), image = ones({1, 4, 512, 512}), none;
   Tensor channels = ones({4}), indices = Tensor::allocate(DType::Int64, {1024}).take();
+  Tensor places = Tensor::allocate(DType::Int64, {1024, 1024}).take();
+  Tensor rows = Tensor::allocate(DType::Int64, {1024, 1}).take();
   Attributes axis = makeAttributes({{"axis", int64_t{0}}}), window = windowAttributes();
   Tensor square = Tensor::ofInts({1024, 1024}), sizes = Tensor::ofInts({1500, 1500});
   auto scalar = [](float value) { return Tensor::of<float>({}, {value}); };
@@ -92,6 +94,12 @@ std::vector<LongCall> longCalls() {
       {"nn.resize", {matrix, none, none, sizes}, resizeAttributes("linear")},
       {"nn.constant_of_shape", {square}, constant},
       {"nn.nonzero", {matrix}},
+      {"nn.gather_elements", {matrix, places}, axis},
+      {"nn.gather_nd", {matrix, rows}},
+      {"nn.scatter_elements", {matrix, places, matrix}, axis},
+      {"nn.scatter_nd", {matrix, rows, matrix}},
+      {"nn.cumsum", {matrix, Tensor::ofInts({0})}},
+      {"nn.topk", {matrix, Tensor::ofInts({8})}, axis, {DType::Float32, DType::Int64}},
       {"nn.range", {scalar(0), scalar(1e6f), scalar(1)}},
       {"nn.pack", {matrix}, block},
       {"nn.unpack", {ones({1024, 256, 4})}, block},
@@ -115,8 +123,9 @@ TEST(KernelBudget, EveryKernelStopsInTheMiddle) {
       EXPECT_TRUE(complete) << call.opName << ": " << complete.status().message();
     }
   }
-  for (auto family : {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
-                      normalizationEvaluators, dataMovementEvaluators, structureEvaluators})
+  for (auto family :
+       {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
+        normalizationEvaluators, dataMovementEvaluators, gatherEvaluators, structureEvaluators})
     for (const EvaluatorRow &row : family())
       EXPECT_TRUE(covered.count(std::string(row.opName))) << row.opName;
 }

@@ -40,6 +40,8 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::LogSoftmaxOp>(),
       lowered<nn::ArgMaxOp>(),
       lowered<nn::ArgMinOp>(),
+      reference<nn::CumSumOp>("no native code for running sums"),
+      reference<nn::TopKOp>("no native code for selecting the largest"),
       // Normalization
       lowered<nn::BatchNormOp>(),
       lowered<nn::InstanceNormOp>(),
@@ -65,6 +67,11 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::RangeOp>("the size of the result depends on data"),
       reference<nn::NonZeroOp>("the size of the result depends on data"),
       reference<nn::ResizeOp>("no native code for resizing"),
+      // Gather
+      reference<nn::GatherElementsOp>("no native code for gathering single elements"),
+      reference<nn::GatherNDOp>("no native code for index tuples"),
+      reference<nn::ScatterElementsOp>("no native code for scatters"),
+      reference<nn::ScatterNDOp>("no native code for scatters"),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),

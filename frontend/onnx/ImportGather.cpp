@@ -1,0 +1,100 @@
+//===- ImportGather.cpp - elements by index, read and written -------------===//
+#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/OpsetTable.h"
+
+#include <fmt/format.h>
+
+using namespace quern;
+using namespace quern::onnx;
+using mlir::Value;
+
+static void importGatherElements(NodeImport &node) {
+  int64_t axis = node.getInt("axis", 0);
+  node.setOutput(0, node.create<nn::GatherElementsOp>(node.input(0), node.input(1), axis));
+}
+
+static void importGatherND(NodeImport &node) {
+  int64_t batchDims = node.opset() < 12 ? 0 : node.getInt("batch_dims", 0);
+  node.setOutput(0, node.create<nn::GatherNDOp>(node.input(0), node.input(1), batchDims));
+}
+
+/// Reductions came with opset 16, those by order with 18.
+static ScatterReduction readReduction(NodeImport &node) {
+  if (node.opset() < 16)
+    return ScatterReduction::None;
+  ScatterReduction reduction = node.getEnum("reduction", ScatterReduction::None);
+  bool byOrder = reduction == ScatterReduction::Max || reduction == ScatterReduction::Min;
+  if (byOrder && node.opset() < 18)
+    node.unsupported(fmt::format("reduction '{}' before opset 18", nameOf(reduction)));
+  return reduction;
+}
+
+static void importScatterElements(NodeImport &node) {
+  int64_t axis = node.getInt("axis", 0);
+  ScatterReduction reduction = readReduction(node);
+  node.setOutput(0, node.create<nn::ScatterElementsOp>(node.input(0), node.input(1), node.input(2),
+                                                       reduction, axis));
+}
+
+static void importScatterND(NodeImport &node) {
+  ScatterReduction reduction = readReduction(node);
+  node.setOutput(
+      0, node.create<nn::ScatterNDOp>(node.input(0), node.input(1), node.input(2), reduction));
+}
+
+/// What stands along an axis where a condition holds: Gather at the places that NonZero finds.
+static void importCompress(NodeImport &node) {
+  Value input = node.input(0);
+  int64_t axis = 0;
+  if (node.hasAttribute("axis"))
+    axis = node.getInt("axis");
+  else
+    input = node.create<nn::ReshapeOp>(input, node.intsConstant({-1}), /*allowzero=*/false);
+  if (auto condition = node.inputShape(1); condition && condition->rank() != 1)
+    return node.invalid(fmt::format("the condition must have rank 1, found {}", condition->rank()));
+  Value places = node.create<nn::NonZeroOp>(node.input(1));
+  places = node.create<nn::SqueezeOp>(places, node.intsConstant({0}));
+  node.setOutput(0, node.create<nn::GatherOp>(input, places, axis));
+}
+
+/// Gathers, in each batch, the times in their new order.
+static void importReverseSequence(NodeImport &node) {
+  int64_t batchAxis = node.getInt("batch_axis", 1), timeAxis = node.getInt("time_axis", 0);
+  if (std::min(batchAxis, timeAxis) != 0 || std::max(batchAxis, timeAxis) != 1)
+    return node.invalid(fmt::format("batch_axis and time_axis must be 0 and 1, found {} and {}",
+                                    batchAxis, timeAxis));
+  auto shape = node.inputShape(0);
+  if (shape && shape->rank() < 2)
+    return node.invalid(fmt::format("the input must have rank 2 or more, found {}", shape->rank()));
+  if (!shape && timeAxis == 0)
+    return node.unsupported("time_axis 0, when the rank of the input is unknown");
+  std::vector<int64_t> perm = {1, 0};
+  for (int64_t d = 2; shape && d < shape->rank(); ++d)
+    perm.push_back(d);
+  Value times = node.createCount(node.sizeOf(node.input(0), timeAxis));
+  Value lengths = node.create<nn::UnsqueezeOp>(node.input(1), node.intsConstant({1}));
+  Value last = node.create<nn::SubOp>(lengths, node.scalarConstant(1, DType::Int64));
+  Value isReversed = node.create<nn::LessOp>(times, lengths);
+  Value order = node.create<nn::WhereOp>(isReversed, node.create<nn::SubOp>(last, times), times);
+  order = node.create<nn::UnsqueezeOp>(order, node.intsConstant({2}));
+  Value input = node.input(0);
+  if (timeAxis == 0)
+    input = node.create<nn::TransposeOp>(input, perm);
+  Value result = node.create<nn::GatherNDOp>(input, order, /*batch_dims=*/1);
+  if (timeAxis == 0)
+    result = node.create<nn::TransposeOp>(result, perm);
+  node.setOutput(0, result);
+}
+
+std::span<const OpsetRow> quern::onnx::gatherImports() {
+  static constexpr OpsetRow rows[] = {
+      {"Compress", 9, kNewestOpset, 2, 2, 1, importCompress},
+      {"GatherElements", 11, kNewestOpset, 2, 2, 1, importGatherElements},
+      {"GatherND", 11, kNewestOpset, 2, 2, 1, importGatherND},
+      {"ReverseSequence", 10, kNewestOpset, 2, 2, 1, importReverseSequence},
+      {"Scatter", 9, 10, 3, 3, 1, importScatterElements},
+      {"ScatterElements", 11, kNewestOpset, 3, 3, 1, importScatterElements},
+      {"ScatterND", 11, kNewestOpset, 3, 3, 1, importScatterND},
+  };
+  return rows;
+}
