@@ -223,15 +223,28 @@ static void importPadV2(NodeImport &node) {
                                            node.scalarConstant(value, node.inputDType(0)), mode));
 }
 
+/// One entry for each dimension of `rank`: those of `values` at `axes`, and 0.
+static Value entriesAt(NodeImport &node, Value values, Value axes, int64_t rank) {
+  Value zeros = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(rank), 0));
+  return node.create<nn::ScatterElementsOp>(zeros, axes, values, ScatterReduction::None,
+                                            /*axis=*/0);
+}
+
 /// The pads of all axes, when those of some `axes` (opset 18) are given.
 static Value padsOfAllAxes(NodeImport &node) {
   if (!node.hasInput(3))
     return node.input(1);
   auto given = nn::constantInts(node.input(1)), axes = nn::constantInts(node.input(3));
   auto shape = node.inputShape(0);
-  if (!given || !axes || !shape) {
-    node.unsupported("axes, when pads, axes or the rank of the data are unknown");
+  if (!shape) {
+    node.unsupported("axes, when the rank of the data is unknown");
     return node.input(1);
+  }
+  if (!given || !axes) {
+    auto halves = node.createMulti<nn::SplitOp>(2, node.input(1), node.graph().none, /*axis=*/0);
+    Value pads[] = {entriesAt(node, halves[0], node.input(3), shape->rank()),
+                    entriesAt(node, halves[1], node.input(3), shape->rank())};
+    return node.create<nn::ConcatOp>(mlir::ValueRange(pads), /*axis=*/0);
   }
   if (given->size() != 2 * axes->size())
     node.invalid(fmt::format("pads have {} entries, need {}", given->size(), 2 * axes->size()));
@@ -258,13 +271,6 @@ static void importPad(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 // CenterCropPad
 //===----------------------------------------------------------------------===//
-
-/// One entry for each dimension of `rank`: those of `values` at `axes`, and 0.
-static Value entriesAt(NodeImport &node, Value values, Value axes, int64_t rank) {
-  Value zeros = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(rank), 0));
-  return node.create<nn::ScatterElementsOp>(zeros, axes, values, ScatterReduction::None,
-                                            /*axis=*/0);
-}
 
 /// Cuts what is too large and surrounds with zeros what is too small, half of it on
 /// either side; the odd element goes to the end.

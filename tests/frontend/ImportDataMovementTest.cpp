@@ -222,3 +222,14 @@ TEST(ImportDataMovement, CenterCropPad) {
   beyond.attr("axes", Ints{2});
   expectError(beyond, kInvalid, {"axis"});
 }
+
+TEST(ImportDataMovement, PadsOfSomeAxesThatAreComputed) {
+  ModelBuilder b(18);
+  b.input("x", {1, 2}).input("p", {2}, DType::Int64).input("a", {1}, DType::Int64).output("y");
+  b.node("Pad", {"x", "p", "", "a"}, {"y"});
+  Tensor x = Tensor::of<float>({1, 2}, {1, 2});
+  expectRuns<float>(b, {x, Tensor::ofInts({1, 2}), Tensor::ofInts({-1})}, {1, 5}, {0, 1, 2, 0, 0});
+  expectRuns<float>(b, {x, Tensor::ofInts({1, -1}), Tensor::ofInts({0})}, {1, 2}, {0, 0});
+  expectRunError(b, {x, Tensor::ofInts({0, 0}), Tensor::ofInts({2})}, "node 'y_node'",
+                 "index 2 is out of range for a size of 2");
+}
