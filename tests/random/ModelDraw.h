@@ -145,6 +145,7 @@ struct OpFamily {
 };
 OpFamily elementwiseFamily();
 OpFamily dataMovementFamily();
+OpFamily gatherFamily();
 OpFamily shapeFamily();
 OpFamily reductionFamily();
 OpFamily contractionFamily();

@@ -1,0 +1,125 @@
+//===- DrawGather.cpp - random gathers, scatters and choices by position --===//
+#include "tests/random/ModelDraw.h"
+
+#include <algorithm>
+
+using namespace quern;
+using namespace quern::random;
+
+namespace {
+const std::vector<DType> kTypes = {DType::Float32, DType::Float32, DType::Float64,
+                                   DType::Float16, DType::Int64,   DType::UInt8};
+
+Drawn anyValue(ModelDraw &draw, int64_t minRank, int64_t maxRank) {
+  return draw.any(
+      [=](const Drawn &v) {
+        return v.rank() >= minRank && v.rank() <= maxRank && v.elements() <= 5000;
+      },
+      [&] { return draw.leaf(draw.pick(kTypes), draw.drawDims(minRank, maxRank)); });
+}
+
+Drawn like(ModelDraw &draw, const Drawn &x, Tensor::Dims dims) {
+  return {draw.fresh(), x.dtype, std::move(dims), x.bound, x.error};
+}
+
+/// Dims of at most the size of those of `x`, but along the axis.
+Tensor::Dims indexDims(ModelDraw &draw, const Drawn &x, int64_t axis) {
+  Tensor::Dims dims = x.dims;
+  for (int64_t d = 0; d < x.rank(); ++d)
+    dims[d] = d == axis ? draw.between(0, 5) : draw.percent(70) ? dims[d] : draw.below(dims[d] + 1);
+  return dims;
+}
+
+bool drawGatherElements(ModelDraw &draw) {
+  if (draw.opset() < 11)
+    return false;
+  Drawn x = anyValue(draw, 1, 4);
+  int64_t axis = draw.below(x.rank()), size = x.dims[axis];
+  if (size == 0)
+    return false;
+  Tensor::Dims dims = indexDims(draw, x, axis);
+  Drawn indices = draw.leaf(draw.pick({DType::Int64, DType::Int32}), dims, -size, size - 1);
+  draw.result("GatherElements", {x.name, indices.name}, like(draw, x, dims))
+      .attr("axis", draw.eitherSign(axis, x.rank()));
+  return true;
+}
+
+bool drawScatterElements(ModelDraw &draw) {
+  if (draw.opset() < 9)
+    return false;
+  Drawn x = anyValue(draw, 1, 4);
+  int64_t axis = draw.below(x.rank()), size = x.dims[axis];
+  if (size == 0)
+    return false;
+  Tensor::Dims dims = indexDims(draw, x, axis);
+  bool mayBeNegative = draw.opset() >= 11;
+  Drawn indices = draw.leaf(DType::Int64, dims, mayBeNegative ? -size : 0, size - 1);
+  Drawn updates = draw.operand(x.dtype, dims);
+  Drawn y = like(draw, x, x.dims);
+  y.bound = std::max(x.bound, updates.bound);
+  y.error = std::max(x.error, updates.error);
+  draw.result(mayBeNegative ? "ScatterElements" : "Scatter", {x.name, indices.name, updates.name}, y)
+      .attr("axis", mayBeNegative ? draw.eitherSign(axis, x.rank()) : axis);
+  return true;
+}
+
+bool drawTrilu(ModelDraw &draw) {
+  if (draw.opset() < 14)
+    return false;
+  Drawn x = anyValue(draw, 2, 4);
+  std::vector<std::string> inputs = {x.name};
+  if (draw.percent(60))
+    inputs.push_back(draw.leaf(DType::Int64, {}, -3, 3).name);
+  auto &node = draw.result("Trilu", inputs, like(draw, x, x.dims));
+  if (draw.percent(60))
+    node.attr("upper", draw.below(2));
+  return true;
+}
+
+bool drawOneHot(ModelDraw &draw) {
+  if (draw.opset() < 11)
+    return false;
+  int64_t depth = draw.between(1, 6);
+  Drawn indices = draw.leaf(draw.pick({DType::Int64, DType::Int32, DType::Float32}),
+                            draw.drawDims(0, 3), -depth - 1, depth);
+  if (indices.elements() > 5000)
+    return false;
+  Drawn values = draw.leaf(draw.pick(kTypes), {2}, 0, 3);
+  int64_t rank = indices.rank() + 1, axis = draw.below(rank);
+  Drawn y = like(draw, values, indices.dims);
+  y.dims.insert(y.dims.begin() + axis, depth);
+  draw.result("OneHot", {indices.name, draw.constantInts({depth}), values.name}, y)
+      .attr("axis", draw.eitherSign(axis, rank));
+  return true;
+}
+
+bool drawBlocks(ModelDraw &draw) {
+  bool toDepth = draw.percent(50);
+  int64_t block = draw.between(1, 3), square = block * block;
+  auto fits = [=](const Drawn &v) {
+    return v.rank() == 4 && v.elements() <= 20000 &&
+           (toDepth ? v.dims[2] % block == 0 && v.dims[3] % block == 0 : v.dims[1] % square == 0);
+  };
+  Drawn x = draw.any(fits, [&] {
+    int64_t c = draw.between(1, 4), h = draw.between(1, 4), w = draw.between(1, 4);
+    Tensor::Dims dims = toDepth ? Tensor::Dims{2, c, h * block, w * block}
+                                : Tensor::Dims{2, c * square, h, w};
+    return draw.leaf(draw.pick(kTypes), dims);
+  });
+  const Tensor::Dims &d = x.dims;
+  Drawn y = like(draw, x,
+                 toDepth ? Tensor::Dims{d[0], d[1] * square, d[2] / block, d[3] / block}
+                         : Tensor::Dims{d[0], d[1] / square, d[2] * block, d[3] * block});
+  auto &node = draw.result(toDepth ? "SpaceToDepth" : "DepthToSpace", {x.name}, y);
+  node.attr("blocksize", block);
+  if (!toDepth && draw.opset() >= 11 && draw.percent(60))
+    node.attr("mode", draw.percent(50) ? "CRD" : "DCR");
+  return true;
+}
+} // namespace
+
+OpFamily random::gatherFamily() {
+  return {6,
+          4,
+          {drawGatherElements, drawScatterElements, drawTrilu, drawOneHot, drawBlocks}};
+}
