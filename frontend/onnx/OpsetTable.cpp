@@ -21,7 +21,8 @@ static const Table &table() {
     for (auto family :
          {contractionImports(), controlFlowImports(), convImports(), dataMovementImports(),
           elementwiseImports(), gatherImports(), normalizationImports(), poolImports(),
-          reductionImports(), resizeImports(), selectImports(), structureImports()})
+          quantImports(), reductionImports(), resizeImports(), selectImports(),
+          structureImports()})
       for (const OpsetRow &row : family)
         all[{row.domain, row.op}].push_back(&row);
     return all;
@@ -30,6 +31,8 @@ static const Table &table() {
 }
 
 int64_t quern::onnx::newestKnownOpset(std::string_view domain) {
+  if (domain.empty())
+    return kNewestOpset;
   int64_t newest = 0;
   for (const auto &[key, rows] : table())
     if (key.first == domain)

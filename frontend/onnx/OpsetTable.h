@@ -11,7 +11,8 @@ namespace quern::onnx {
 class NodeImport;
 
 /// The newest opset of the default domain whose changes are known: a version
-/// after it is refused, by op, as its semantics may have changed.
+/// after it is refused, by op, as its semantics may have changed. Rows of single ops
+/// may reach further.
 inline constexpr int64_t kNewestOpset = 24;
 /// The domain of the ops that ONNX Runtime adds to ONNX.
 inline constexpr std::string_view kMicrosoftDomain = "com.microsoft";
@@ -42,7 +43,8 @@ struct OpsetLookup {
   bool opsetTooNew = false;
 };
 OpsetLookup lookupOpset(std::string_view domain, std::string_view op, int64_t version);
-/// The newest version of a domain that any op is known for; 0 of an unknown domain.
+/// The newest version of a domain that is known: kNewestOpset of the default one, else the
+/// newest that any op is known for; 0 of an unknown domain.
 int64_t newestKnownOpset(std::string_view domain);
 
 // One table per op family, each in Import<Family>.cpp.
@@ -54,6 +56,7 @@ std::span<const OpsetRow> elementwiseImports();
 std::span<const OpsetRow> gatherImports();
 std::span<const OpsetRow> normalizationImports();
 std::span<const OpsetRow> poolImports();
+std::span<const OpsetRow> quantImports();
 std::span<const OpsetRow> reductionImports();
 std::span<const OpsetRow> resizeImports();
 std::span<const OpsetRow> selectImports();

@@ -20,8 +20,9 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("QUERN_SHARED", ROOT.parent / "shared"))
 EXPORTED = SHARED / "models/exported"
-MUST_RUN = {"llama", "mobilenet_v2_quarter", "mobilenet_v2_quarter_float16", "shufflenet_v2_x0_5",
-            "t5_encoder", "unet_convtranspose", "unet_resize", "vit_tiny_opset16"}
+MUST_RUN = {"llama", "mobilenet_v2_quarter", "mobilenet_v2_quarter_float16",
+            "mobilenet_v2_quarter_qdq", "shufflenet_v2_x0_5", "t5_encoder", "unet_convtranspose",
+            "unet_resize", "vit_tiny_opset16"}
 # Exporters' own rounding, relative to the output's largest magnitude.
 REDUCED_PRECISION, REDUCED_TOLERANCE = ("_qdq", "_qoperator", "_dynamic_int8", "_float16"), 0.02
 RTOL, ATOL = 1e-3, 1e-4
