@@ -39,6 +39,7 @@ enum class LayoutKind {
 
 /// An op without native code for the half types.
 template <typename Op>
+// MLIR makes traits: NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
 class WideFloatsOnly : public mlir::OpTrait::TraitBase<Op, WideFloatsOnly> {};
 
 namespace detail {
