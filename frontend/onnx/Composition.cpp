@@ -80,8 +80,8 @@ Value quern::onnx::createActivation(NodeImport &node, const std::string &name, V
   if (name.empty())
     return x;
   auto refuse = [&](size_t wanted) {
-    node.invalid(fmt::format("activation '{}' needs {} parameters, found {}", name, wanted,
-                             params.size()));
+    node.invalid(
+        fmt::format("activation '{}' needs {} parameters, found {}", name, wanted, params.size()));
     return x;
   };
   if (const nn::ElementwiseInfo *row = nn::lookupElementwiseByOnnxName(name);

@@ -126,8 +126,8 @@ static Granularity readGranularity(NodeImport &node) {
   if (node.opset() >= 21)
     found.blockSize = node.getInt("block_size", 0);
   if (found.blockSize < 0)
-    node.invalid(fmt::format("attribute 'block_size' must not be negative, found {}",
-                             found.blockSize));
+    node.invalid(
+        fmt::format("attribute 'block_size' must not be negative, found {}", found.blockSize));
   return found;
 }
 
@@ -145,8 +145,8 @@ static Value spreadBlocks(NodeImport &node, Value parameter, Value data, int64_t
                              wanted.str(), blockSize, axis, blocks.str(), shape[axis].str()));
   auto number = [&](int64_t value) { return node.constant(Tensor::of<int64_t>({}, {value})); };
   mlir::OpBuilder &b = node.builder();
-  Value size = node.create<nn::ShapeOp>(data, b.getI64IntegerAttr(axis),
-                                        b.getI64IntegerAttr(axis + 1));
+  Value size =
+      node.create<nn::ShapeOp>(data, b.getI64IntegerAttr(axis), b.getI64IntegerAttr(axis + 1));
   size = node.create<nn::SqueezeOp>(size, node.intsConstant({0}));
   Value positions = node.create<nn::RangeOp>(number(0), size, number(1));
   Value blocks = node.create<nn::DivOp>(positions, number(blockSize));
@@ -215,8 +215,8 @@ static DType readDType(NodeImport &node, const char *attribute,
 static DType readQuantizedType(NodeImport &node) {
   DType named = DType::Undefined;
   if (node.opset() >= 21)
-    named = readDType(node, "output_dtype",
-                      {DType::Int8, DType::UInt8, DType::Int16, DType::UInt16});
+    named =
+        readDType(node, "output_dtype", {DType::Int8, DType::UInt8, DType::Int16, DType::UInt16});
   if (!node.hasInput(2))
     return named == DType::Undefined ? DType::UInt8 : named;
   checkDType(node, 2, {DType::Int8, DType::UInt8, DType::Int16, DType::UInt16});
@@ -251,8 +251,8 @@ static void importQuantizeLinear(NodeImport &node) {
   Value scale = placed(node, node.input(1), by), zeroPoint = placed(node, node.input(2), by);
   if (node.failed())
     return;
-  Value quotient = node.create<nn::DivOp>(castTo(node, node.input(0), division),
-                                          castTo(node, scale, division));
+  Value quotient =
+      node.create<nn::DivOp>(castTo(node, node.input(0), division), castTo(node, scale, division));
   node.setOutput(0, roundAndSaturate(node, quotient, zeroPoint, to));
 }
 
@@ -303,8 +303,8 @@ static void importDynamicQuantizeLinear(NodeImport &node) {
   Value isEmpty = node.create<nn::EqualOp>(range, zero);
   scale = node.create<nn::WhereOp>(isEmpty, node.scalarConstant(1, DType::Float32), scale);
   Value lowest = node.create<nn::DivOp>(low, scale);
-  Value zeroPoint = roundAndSaturate(node, node.create<nn::SubOp>(zero, lowest),
-                                     node.graph().none, DType::UInt8);
+  Value zeroPoint =
+      roundAndSaturate(node, node.create<nn::SubOp>(zero, lowest), node.graph().none, DType::UInt8);
   Value quotient = node.create<nn::DivOp>(x, scale);
   node.setOutput(0, roundAndSaturate(node, quotient, zeroPoint, DType::UInt8));
   node.setOutput(1, scale);
@@ -338,8 +338,8 @@ static void importMatMulInteger(NodeImport &node) {
   if (!checkBytes(node, 0) || !checkBytes(node, 1) || !checkZeroPoint(node, 2, 0) ||
       !checkZeroPoint(node, 3, 1))
     return;
-  node.setOutput(
-      0, integerProduct(node, node.input(0), node.input(2), node.input(1), node.input(3)));
+  node.setOutput(0,
+                 integerProduct(node, node.input(0), node.input(2), node.input(1), node.input(3)));
 }
 
 namespace {
@@ -368,9 +368,9 @@ static IntegerConv integerConv(NodeImport &node, const ConvOperands &operands) {
     checkBroadcast(node, wZero, w);
   if (node.failed())
     return {x, spatialRank};
-  Value sums = node.create<nn::ConvOp>(centred(node, x, xZero), centred(node, w, wZero),
-                                       operands.bias, window.strides, window.dilations,
-                                       window.pads, group, window.autoPad);
+  Value sums =
+      node.create<nn::ConvOp>(centred(node, x, xZero), centred(node, w, wZero), operands.bias,
+                              window.strides, window.dilations, window.pads, group, window.autoPad);
   return {sums, spatialRank};
 }
 
@@ -378,15 +378,14 @@ static void importConvInteger(NodeImport &node) {
   if (!checkBytes(node, 0) || !checkBytes(node, 1) || !checkZeroPoint(node, 2, 0) ||
       !checkZeroPoint(node, 3, 1))
     return;
-  IntegerConv conv =
-      integerConv(node, {0, 1, node.input(2), node.input(3), node.graph().none});
+  IntegerConv conv = integerConv(node, {0, 1, node.input(2), node.input(3), node.graph().none});
   node.setOutput(0, conv.sums);
 }
 
 /// The scale that turns sums into results: one number in float32, as in ONNX Runtime.
 static Value requantizingScale(NodeImport &node, Value a, Value b, Value result) {
-  Value product = node.create<nn::MulOp>(castTo(node, a, DType::Float32),
-                                         castTo(node, b, DType::Float32));
+  Value product =
+      node.create<nn::MulOp>(castTo(node, a, DType::Float32), castTo(node, b, DType::Float32));
   return node.create<nn::DivOp>(product, castTo(node, result, DType::Float32));
 }
 
@@ -414,8 +413,7 @@ static bool checkQLinear(NodeImport &node) {
 static void importQLinearMatMul(NodeImport &node) {
   if (!checkQLinear(node))
     return;
-  Value sums =
-      integerProduct(node, node.input(0), node.input(2), node.input(3), node.input(5));
+  Value sums = integerProduct(node, node.input(0), node.input(2), node.input(3), node.input(5));
   Value aScale = alongAxis(node, node.input(1), 1), bScale = alongAxis(node, node.input(4), 0);
   Value scale = alongAxis(node, node.input(6), 1), zeroPoint = alongAxis(node, node.input(7), 1);
   if (node.failed())

@@ -25,8 +25,8 @@ static ModelBuilder fusedMatMul(const std::vector<int64_t> &a, const std::vector
 }
 
 TEST(ImportFusedMatMul, ScalesAndTransposes) {
-  auto scaled = run(fusedMatMul({1, 2}, {2, 1}).attr("alpha", 0.5f),
-                    {counting({1, 2}, 2), ones({2, 1}, 2)});
+  auto scaled =
+      run(fusedMatMul({1, 2}, {2, 1}).attr("alpha", 0.5f), {counting({1, 2}, 2), ones({2, 1}, 2)});
   ASSERT_EQ(scaled.size(), 1u);
   expectFloats(scaled[0], {1, 1}, {0.5});
   auto a = run(fusedMatMul({2, 3}, {2, 1}).attr("transA", int64_t{1}),
@@ -38,8 +38,8 @@ TEST(ImportFusedMatMul, ScalesAndTransposes) {
   ASSERT_EQ(b.size(), 1u);
   expectFloats(b[0], {1, 2}, {3, 12});
   // A vector is its own transpose.
-  auto vector = run(fusedMatMul({2}, {2, 1}).attr("transA", int64_t{1}),
-                    {counting({2}, 2), ones({2, 1}, 2)});
+  auto vector =
+      run(fusedMatMul({2}, {2, 1}).attr("transA", int64_t{1}), {counting({2}, 2), ones({2, 1}, 2)});
   ASSERT_EQ(vector.size(), 1u);
   expectFloats(vector[0], {1}, {1});
 }

@@ -35,8 +35,8 @@ TEST(ImportLayerNormalization, ScalesAndShiftsEachRow) {
 }
 
 TEST(ImportLayerNormalization, GivesMeanAndInverseDeviation) {
-  auto y = run(withScaleAndBias("LayerNormalization", {2, 2}, {"y", "mean", "inverse"}),
-               {twoRows()});
+  auto y =
+      run(withScaleAndBias("LayerNormalization", {2, 2}, {"y", "mean", "inverse"}), {twoRows()});
   ASSERT_EQ(y.size(), 3u);
   expectFloats(y[1], {2, 1}, {2, 4});
   expectFloats(y[2], {2, 1}, {1, 0.5});
@@ -138,8 +138,8 @@ TEST(ImportRmsNormalization, HasTheTypeOfItsScale) {
   ModelBuilder b(17);
   b.input("x", {1, 2}, DType::Float16).input("scale", {2}).output("y").output("inverse");
   b.node("SimplifiedLayerNormalization", {"x", "scale"}, {"y", "inverse"}).attr("epsilon", 0.0f);
-  auto y = run(b, {Tensor::of<Float16>({1, 2}, {Float16(1.0f), Float16(7.0f)}),
-                   floats({2}, {5, 10})});
+  auto y =
+      run(b, {Tensor::of<Float16>({1, 2}, {Float16(1.0f), Float16(7.0f)}), floats({2}, {5, 10})});
   ASSERT_EQ(y.size(), 2u);
   EXPECT_EQ(y[0].dtype(), DType::Float32);
   expectFloats(y[0], {1, 2}, {1, 14});
@@ -175,7 +175,8 @@ TEST(ImportSkipLayerNormalization, Simplified) {
   expectFloats(y[1], {1, 1}, {0.2});
   expectFloats(y[2], {1, 2}, {1, 7});
   b.graph().mutable_node(0)->set_output(1, "mean");
-  expectError(b, kUnsupported, {"'y_node' (SkipSimplifiedLayerNormalization", "output 1, the mean"});
+  expectError(b, kUnsupported,
+              {"'y_node' (SkipSimplifiedLayerNormalization", "output 1, the mean"});
 }
 
 /// Four channels in two groups, of mean 2 and 4 and deviation 1 and 2.

@@ -222,8 +222,8 @@ TEST(QuantizeLinear, Errors) {
 TEST(DequantizeLinear, Types) {
   Tensor x = bytes({3}, {0, 128, 255});
   for (int64_t opset : {10, 13, 19, 21, 23, 25})
-    expectTensor<float>(runNode("DequantizeLinear", opset, {x, number(0.5), bytes({}, {128})}),
-                        {3}, {-64, 0, 63.5});
+    expectTensor<float>(runNode("DequantizeLinear", opset, {x, number(0.5), bytes({}, {128})}), {3},
+                        {-64, 0, 63.5});
   expectTensor<float>(runNode("DequantizeLinear", 13, {x, number(2)}), {3}, {0, 256, 510});
   Tensor words = Tensor::of<uint16_t>({2}, {0, 65535}), zero = Tensor::of<uint16_t>({}, {65535});
   expectTensor<float>(runNode("DequantizeLinear", 21, {words, number(1), zero}), {2}, {-65535, 0});
@@ -331,10 +331,14 @@ TEST(MatMulInteger, Errors) {
 }
 
 TEST(QLinearMatMul, RequantizesRowsAndColumns) {
-  std::vector<Tensor> operands = {
-      bytes({2, 2}, {11, 12, 20, 10}), number(0.5), bytes({}, {10}),
-      Tensor::of<int8_t>({2, 2}, {1, 2, 3, -4}), floats({2}, {1, 2}),
-      Tensor::of<int8_t>({2}, {0, 0}), number(0.5), bytes({}, {100})};
+  std::vector<Tensor> operands = {bytes({2, 2}, {11, 12, 20, 10}),
+                                  number(0.5),
+                                  bytes({}, {10}),
+                                  Tensor::of<int8_t>({2, 2}, {1, 2, 3, -4}),
+                                  floats({2}, {1, 2}),
+                                  Tensor::of<int8_t>({2}, {0, 0}),
+                                  number(0.5),
+                                  bytes({}, {100})};
   // Sums 7, -6, 10, 20; scales 1 and 2.
   expectTensor<uint8_t>(runNode("QLinearMatMul", 10, operands), {2, 2}, {107, 88, 110, 140});
   operands[1] = floats({2}, {0.5, 8});

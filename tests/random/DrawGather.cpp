@@ -58,7 +58,8 @@ bool drawScatterElements(ModelDraw &draw) {
   Drawn y = like(draw, x, x.dims);
   y.bound = std::max(x.bound, updates.bound);
   y.error = std::max(x.error, updates.error);
-  draw.result(mayBeNegative ? "ScatterElements" : "Scatter", {x.name, indices.name, updates.name}, y)
+  draw.result(mayBeNegative ? "ScatterElements" : "Scatter", {x.name, indices.name, updates.name},
+              y)
       .attr("axis", mayBeNegative ? draw.eitherSign(axis, x.rank()) : axis);
   return true;
 }
@@ -102,8 +103,8 @@ bool drawBlocks(ModelDraw &draw) {
   };
   Drawn x = draw.any(fits, [&] {
     int64_t c = draw.between(1, 4), h = draw.between(1, 4), w = draw.between(1, 4);
-    Tensor::Dims dims = toDepth ? Tensor::Dims{2, c, h * block, w * block}
-                                : Tensor::Dims{2, c * square, h, w};
+    Tensor::Dims dims =
+        toDepth ? Tensor::Dims{2, c, h * block, w * block} : Tensor::Dims{2, c * square, h, w};
     return draw.leaf(draw.pick(kTypes), dims);
   });
   const Tensor::Dims &d = x.dims;
@@ -119,7 +120,5 @@ bool drawBlocks(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::gatherFamily() {
-  return {6,
-          4,
-          {drawGatherElements, drawScatterElements, drawTrilu, drawOneHot, drawBlocks}};
+  return {6, 4, {drawGatherElements, drawScatterElements, drawTrilu, drawOneHot, drawBlocks}};
 }

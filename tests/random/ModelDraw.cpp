@@ -350,9 +350,9 @@ RandomModel ModelDraw::finish() {
 
 RandomModel random::drawModel(uint64_t seed, int maxOps) {
   static const std::vector<OpFamily> families = {
-      elementwiseFamily(), dataMovementFamily(),  shapeFamily(),
-      reductionFamily(),   contractionFamily(),   convFamily(),
-      poolFamily(),        normalizationFamily(), gatherFamily()};
+      elementwiseFamily(), dataMovementFamily(), shapeFamily(), reductionFamily(),
+      contractionFamily(), convFamily(),         poolFamily(),  normalizationFamily(),
+      gatherFamily(),      quantFamily()};
   ModelDraw draw(seed);
   auto weightOf = [&](const OpFamily &family) {
     return draw.wantsImages() ? family.imageWeight : family.weight;

@@ -152,6 +152,7 @@ OpFamily contractionFamily();
 OpFamily convFamily();
 OpFamily poolFamily();
 OpFamily normalizationFamily();
+OpFamily quantFamily();
 
 /// The model of `seed`: the same on every machine. It ends after `maxOps` ops, so
 /// that the shortest failing prefix of a failing model can be found.
