@@ -19,7 +19,10 @@ extern "C" const char *__tsan_default_suppressions() {
   return "called_from_lib:libtbb.so\n"
          "race_top:tbb::detail::\n"
          "race:tbb::detail::d1::task::task\n"
+         "race:>::start_for(\n"
          "race:tbb::detail::d1::fold_tree\n"
          "race:tbb::detail::d1::node::node\n"
-         "race:tbb::detail::d1::tree_node::tree_node\n";
+         "race:tbb::detail::d1::tree_node::tree_node\n"
+         // A table that LLVM makes once; its guard is not instrumented.
+         "race:mlir::LLVM::ModuleTranslation::convertParameterAttrs\n";
 }

@@ -1,6 +1,8 @@
 //===- ParallelTasks.cpp - independent tasks on several threads -----------===//
 #include "runtime/lib/ParallelTasks.h"
 
+#include "runtime/lib/TaskEdges.h"
+
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
 
@@ -12,11 +14,21 @@ Status quern::runParallelTasks(size_t count, int threads,
                                const std::function<Status(size_t)> &task) {
   std::vector<Status> results(count);
   oneapi::tbb::task_arena arena(threads > 0 ? threads : oneapi::tbb::task_arena::automatic);
-  arena.execute([&] {
-    oneapi::tbb::parallel_for(
-        size_t{0}, count, [&](size_t i) { results[i] = task(i); },
-        oneapi::tbb::simple_partitioner());
-  });
+  auto runOne = [&](size_t i) {
+    enterTask();
+    results[i] = task(i);
+    leaveTask();
+  };
+  auto runAll = [&] {
+    enterTask();
+    beginTasks();
+    oneapi::tbb::parallel_for(size_t{0}, count, runOne, oneapi::tbb::simple_partitioner());
+    endTasks();
+    leaveTask();
+  };
+  beginTasks();
+  arena.execute(runAll);
+  endTasks();
   for (const Status &status : results)
     QUERN_TRY(status);
   return Status::ok();

@@ -3,9 +3,9 @@
 
 #include "runtime/lib/CpuCount.h"
 #include "runtime/lib/FloatEnvironment.h"
+#include "runtime/lib/TaskEdges.h"
 
 #include <algorithm>
-#include <atomic>
 #include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
@@ -22,22 +22,6 @@ TaskPool::TaskPool(int threads, bool flushSubnormals)
       flushSubnormals(flushSubnormals) {
   implementation = std::make_unique<Implementation>(threadCount);
 }
-
-#if __has_feature(thread_sanitizer)
-// Tasks start after what their caller did, and the caller goes on after their end.
-// oneTBB sees to it, in a library that is not instrumented; this shows it to
-// ThreadSanitizer. In static memory, which needs no handing over itself.
-static std::atomic<int64_t> begun, ended;
-static void beginTasks() { begun.fetch_add(1, std::memory_order_release); }
-static void enterTask() { (void)begun.load(std::memory_order_acquire); }
-static void leaveTask() { ended.fetch_add(1, std::memory_order_release); }
-static void endTasks() { (void)ended.load(std::memory_order_acquire); }
-#else
-static void beginTasks() {}
-static void enterTask() {}
-static void leaveTask() {}
-static void endTasks() {}
-#endif
 
 /// Calls `work` inside `arena`, perhaps in another thread when the arena is full.
 template <typename Work> static void executeIn(tbb::task_arena &arena, const Work &work) {
