@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
+#include "quern/Limits.h"
 
 #include <fmt/format.h>
 
@@ -95,8 +96,10 @@ static void importOneHot(NodeImport &node) {
       return node.invalid(fmt::format("axis {} is not in [-{}, {}]", axis, rank + 1, rank));
     trailing = rank - at;
     axis = at;
-  } else if (axis != -1) {
-    return node.unsupported("an axis other than -1, when the rank of the indices is unknown");
+  } else if (axis >= 0) {
+    return node.unsupported("an axis from the front, when the rank of the indices is unknown");
+  } else {
+    trailing = -1 - axis;
   }
   if (auto values = node.inputShape(2);
       values && (values->rank() != 1 || !(*values)[0].compatibleWith(nn::Dim(2))))
@@ -106,6 +109,8 @@ static void importOneHot(NodeImport &node) {
       node.create<nn::UnsqueezeOp>(classIndices(node, depth), node.intsConstant({axis}));
   Value classes = node.createCount(depth);
   std::vector<int64_t> ones;
+  if (trailing > Limits().maxRank)
+    return node.invalid(fmt::format("axis {} is beyond any rank", axis));
   for (int64_t d = 1; d <= trailing; ++d)
     ones.push_back(d);
   if (!ones.empty())

@@ -90,7 +90,7 @@ bool drawOneHot(ModelDraw &draw) {
   Drawn y = like(draw, values, indices.dims);
   y.dims.insert(y.dims.begin() + axis, depth);
   draw.result("OneHot", {indices.name, draw.constantInts({depth}), values.name}, y)
-      .attr("axis", draw.eitherSign(axis, rank));
+      .attr("axis", draw.signOfKnownRank(axis, rank));
   return true;
 }
 

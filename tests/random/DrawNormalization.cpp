@@ -76,7 +76,7 @@ bool drawLayerNormalization(ModelDraw &draw) {
     inputs.push_back(draw.parameter(x.dtype, draw.broadcastable(inner)).name);
   auto &node = draw.result("LayerNormalization", inputs, y).attr("epsilon", epsilon);
   if (axis != x.rank() - 1 || draw.percent(50))
-    node.attr("axis", draw.eitherSign(axis, x.rank()));
+    node.attr("axis", draw.signOfKnownRank(axis, x.rank()));
   return true;
 }
 
@@ -110,7 +110,7 @@ bool drawHardmax(ModelDraw &draw) {
     return false;
   auto &node = draw.result("Hardmax", {x.name}, {draw.fresh(), x.dtype, x.dims, 1, 0});
   if (draw.percent(70))
-    node.attr("axis", draw.opset() >= 11 ? draw.eitherSign(draw.below(x.rank()), x.rank())
+    node.attr("axis", draw.opset() >= 11 ? draw.signOfKnownRank(draw.below(x.rank()), x.rank())
                                          : draw.below(x.rank()));
   return true;
 }

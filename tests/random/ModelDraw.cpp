@@ -41,7 +41,7 @@ double random::exactLimit(DType dtype) {
 ModelDraw::ModelDraw(uint64_t seed)
     : engine(seed * 0x9E3779B97F4A7C15u + 1),
       version(pick<int64_t>({8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 17, 17})), builder(version),
-      images(percent(40)) {}
+      images(percent(40)), ranksAreKnown(percent(85)) {}
 
 int64_t ModelDraw::drawSize() {
   int64_t kind = below(20);
@@ -303,7 +303,7 @@ void ModelDraw::openDims() {
     if (percent(50))
       continue;
     auto *type = input.mutable_type()->mutable_tensor_type();
-    if (percent(6)) {
+    if (!ranksAreKnown && percent(30)) {
       type->clear_shape();
       continue;
     }

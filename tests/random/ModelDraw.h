@@ -73,6 +73,10 @@ public:
   DType drawFloat();
   /// `axis`, or the same counted from the end.
   int64_t eitherSign(int64_t axis, int64_t rank) { return percent(50) ? axis : axis - rank; }
+  /// The same for ops that need the rank of their operand for an axis from the front.
+  int64_t signOfKnownRank(int64_t axis, int64_t rank) {
+    return ranksAreKnown ? eitherSign(axis, rank) : axis - rank;
+  }
   /// Dims that broadcast to `dims` together with it; `sameRank` never has fewer.
   Tensor::Dims broadcastable(Tensor::Dims dims);
 
@@ -128,6 +132,8 @@ private:
   int64_t version;
   onnx::test::ModelBuilder builder;
   bool images;
+  /// Whether all inputs are declared with a rank.
+  bool ranksAreKnown;
   std::vector<Drawn> values;
   std::vector<std::string> inputNames;
   std::vector<Tensor> inputs;
