@@ -82,8 +82,12 @@ struct PlanRequest {
   /// How many stages come before; each is a call of its own in the run.
   int stage = 0;
   static constexpr int kMaxStages = 32;
+  /// What tells it from requests of other graphs, sizes and earlier findings. The part
+  /// follows from them: it is what they leave to be done.
+  PlanKey before;
 
-  PlanKey key() const;
+  /// The key of its plan for such inputs of the part.
+  PlanKey key(std::span<const Tensor> operands) const;
 };
 
 /// Makes plans. Thread-safe.
@@ -110,7 +114,7 @@ private:
                                               const LoweredGraph &lowered, const Limits &limits);
   Expected<std::shared_ptr<const Plan>> plan(PlanRequest request, const Deadline &deadline);
   Expected<std::shared_ptr<const Plan>>
-  planStage(PlanRequest request, std::span<const Tensor> operands, const Deadline &deadline);
+  planStage(const PlanRequest &next, std::span<const Tensor> operands, const Deadline &deadline);
   StageStep::Planner stagePlanner(PlanRequest request, const GraphPart &part);
 
   CompileOptions options;
@@ -228,27 +232,21 @@ GraphPart FrozenGraph::translate(const GraphPart &part, const FrozenGraph &origi
   result.sizeInputs = part.sizeInputs;
   for (Value input : part.inputs)
     result.inputs.push_back(translate(input, original));
-  GraphPart whole = GraphPart::wholeOf(graph.main()),
-            originalWhole = GraphPart::wholeOf(original.graph.main());
-  for (auto [i, output] : llvm::enumerate(part.outputs)) {
-    bool isWhole = part.outputs.size() == whole.outputs.size();
-    size_t number =
-        isWhole ? i : llvm::find(originalWhole.outputs, output) - originalWhole.outputs.begin();
-    result.outputs.push_back(whole.outputs[number]);
-  }
+  result.outputNumbers = part.outputNumbers;
+  Operation *exit = graph.main().getBody().front().getTerminator();
+  for (unsigned number : part.outputNumbers)
+    result.outputs.push_back(exit->getOperand(number));
   return result;
 }
 
-/// The part follows from the rest: it is what the sizes leave to be done.
-PlanKey PlanRequest::key() const {
-  PlanKey key = {graph->id()};
-  appendDims(key, dims);
-  for (const FoundValue &each : found) {
-    key.push_back(graph->get().factsOf(each.value).number);
-    appendDims(key, {&each.dims, 1});
-    auto *bytes = static_cast<const uint8_t *>(each.elements.rawData());
-    if (bytes)
-      key.insert(key.end(), bytes, bytes + each.elements.numBytes());
+PlanKey PlanRequest::key(std::span<const Tensor> operands) const {
+  PlanKey key = before;
+  for (auto [i, operand] : llvm::enumerate(operands)) {
+    appendDims(key, {&operand.dims(), 1});
+    if (!llvm::is_contained(part.sizeInputs, i))
+      continue;
+    auto *bytes = static_cast<const uint8_t *>(operand.rawData());
+    key.insert(key.end(), bytes, bytes + operand.numBytes());
   }
   return key;
 }
@@ -300,9 +298,14 @@ StageStep::Planner JitPlanner::stagePlanner(PlanRequest request, const GraphPart
   };
 }
 
-Expected<std::shared_ptr<const Plan>> JitPlanner::planStage(PlanRequest request,
+Expected<std::shared_ptr<const Plan>> JitPlanner::planStage(const PlanRequest &next,
                                                             std::span<const Tensor> operands,
                                                             const Deadline &deadline) {
+  PlanKey key = next.key(operands);
+  if (auto kept = stages.find(key))
+    return kept;
+  PlanRequest request = next;
+  request.before = key;
   for (auto [i, input] : llvm::enumerate(request.part.inputs)) {
     FoundValue found{input, operands[i].dims(), {}};
     if (llvm::is_contained(request.part.sizeInputs, i)) {
@@ -310,9 +313,6 @@ Expected<std::shared_ptr<const Plan>> JitPlanner::planStage(PlanRequest request,
     }
     request.found.push_back(std::move(found));
   }
-  PlanKey key = request.key();
-  if (auto kept = stages.find(key))
-    return kept;
   QUERN_ASSIGN(std::shared_ptr<const Plan> made, plan(std::move(request), deadline));
   return stages.insert(key, std::move(made));
 }
@@ -343,6 +343,8 @@ Expected<std::shared_ptr<const Plan>> JitPlanner::plan(InputDims dims, const Dea
   }
   request.dims.assign(dims.begin(), dims.end());
   request.part = GraphPart::wholeOf(request.graph->get().main());
+  request.before = {request.graph->id()};
+  appendDims(request.before, dims);
   return plan(std::move(request), deadline);
 }
 

@@ -41,10 +41,13 @@ void plan::splitGroup(Operation *op) {
 }
 
 GraphPart GraphPart::wholeOf(func::FuncOp main) {
-  auto results = main.getBody().front().getTerminator()->getOperands();
-  return {{main.getArguments().begin(), main.getArguments().end()},
-          {results.begin(), results.end()},
-          {}};
+  GraphPart whole;
+  whole.inputs.assign(main.getArguments().begin(), main.getArguments().end());
+  for (OpOperand &output : main.getBody().front().getTerminator()->getOpOperands()) {
+    whole.outputs.push_back(output.get());
+    whole.outputNumbers.push_back(output.getOperandNumber());
+  }
+  return whole;
 }
 
 namespace {
@@ -68,6 +71,15 @@ private:
   void needOperands(const LoweredOp &entry);
   bool isNeeded(Operation *op) const {
     return llvm::any_of(op->getResults(), [&](Value v) { return needed.contains(v); });
+  }
+  /// Whether a later stage makes the value.
+  bool isDeferred(Value v) const {
+    Operation *producer = v.getDefiningOp();
+    return producer && deferred.contains(producer);
+  }
+  /// Whether it is a shape, which may become known, that lacks sizes.
+  bool lacksSizes(Value v) const {
+    return isa<TensorType>(v.getType()) && !result.values.hasSizes(v);
   }
   bool isAlias(Operation *op) const;
   bool hasUnknownSizes(Operation *op) const;
@@ -93,11 +105,7 @@ void GraphLowering::need(Value value) {
 }
 
 void GraphLowering::deferUnknownSizes() {
-  auto isUnknown = [&](Value v) {
-    Operation *producer = v.getDefiningOp();
-    return (producer && deferred.contains(producer)) ||
-           (isa<TensorType>(v.getType()) && !result.values.hasSizes(v));
-  };
+  auto isUnknown = [&](Value v) { return isDeferred(v) || lacksSizes(v); };
   for (const OptimizedGraph::Node &node : graph.nodes())
     if (llvm::any_of(node.op->getOperands(), isUnknown) ||
         !result.values.sizeOperandsOf(node.op).empty())
@@ -109,10 +117,7 @@ void GraphLowering::passOn(const OptimizedGraph::Node &node) {
   result.laterNodes = node.nodes;
   for (Value operand : node.op->getOperands()) {
     need(operand);
-    Operation *producer = operand.getDefiningOp();
-    bool isPassed = given.contains(operand) ||
-                    (needed.contains(operand) && !(producer && deferred.contains(producer)));
-    if (isPassed)
+    if (given.contains(operand) || (needed.contains(operand) && !isDeferred(operand)))
       passed.insert(operand);
   }
   for (Value operand : result.values.sizeOperandsOf(node.op))
@@ -152,11 +157,8 @@ bool GraphLowering::isAlias(Operation *op) const {
   return !transpose.getPerm().empty();
 }
 
-/// Whether `op` has sizes that are not known, in shapes that may become known.
 bool GraphLowering::hasUnknownSizes(Operation *op) const {
-  auto unknown = [&](Value v) {
-    return isa<TensorType>(v.getType()) && !result.values.hasSizes(v);
-  };
+  auto unknown = [&](Value v) { return lacksSizes(v); };
   return llvm::any_of(op->getOperands(), unknown) || llvm::any_of(op->getResults(), unknown);
 }
 
@@ -196,12 +198,13 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
 }
 
 Expected<LoweredGraph> GraphLowering::lower() {
-  for (Value output : result.part.outputs) {
+  for (auto [output, number] : llvm::zip_equal(result.part.outputs, result.part.outputNumbers)) {
     need(output);
-    Operation *producer = output.getDefiningOp();
-    if (producer && needed.contains(output) && deferred.contains(producer) &&
-        !llvm::is_contained(result.later.outputs, output))
-      result.later.outputs.push_back(output);
+    if (!needed.contains(output) || !isDeferred(output) ||
+        llvm::is_contained(result.later.outputs, output))
+      continue;
+    result.later.outputs.push_back(output);
+    result.later.outputNumbers.push_back(number);
   }
   for (const OptimizedGraph::Node &node : llvm::reverse(graph.nodes())) {
     // What a refused group reads is not known: all that is left is looked at then, so

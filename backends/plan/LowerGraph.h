@@ -28,6 +28,8 @@ struct LoweredOp {
 struct GraphPart {
   std::vector<mlir::Value> inputs;
   std::vector<mlir::Value> outputs;
+  /// Their numbers among the outputs of the graph.
+  std::vector<unsigned> outputNumbers;
   /// The numbers of the inputs whose elements sizes depend on: a plan is made for these
   /// elements.
   std::vector<size_t> sizeInputs;

@@ -31,6 +31,7 @@ private:
   void addCopy(Value from, uint32_t output);
   void orderOps();
   Status packWeights();
+  void addStep(PlanStep step, std::string kernelKey, std::string refusal, bool needsSizes);
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
   Status addReferenceStep(const LoweredOp &op);
   Status addSteps(size_t opIndex);
@@ -164,6 +165,14 @@ BufferRef PlanBuilder::refOf(const StepBuffer &buffer, size_t opIndex) {
   return ref;
 }
 
+void PlanBuilder::addStep(PlanStep step, std::string kernelKey, std::string refusal,
+                          bool needsSizes) {
+  result.plan.steps.push_back(std::move(step));
+  result.kernelKeys.push_back(std::move(kernelKey));
+  result.refusals.push_back(std::move(refusal));
+  result.needsSizes.push_back(needsSizes);
+}
+
 void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex) {
   KernelStep work;
   work.buffers.reserve(step.buffers.size());
@@ -173,11 +182,8 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   work.tasks = step.tasks;
   work.grain = step.grain;
   work.scratchBytes = step.scratchBytes;
-  result.plan.steps.push_back(
-      {std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes});
-  result.kernelKeys.push_back(step.kernel.key);
-  result.refusals.emplace_back();
-  result.needsSizes.push_back(false);
+  addStep({std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes}, step.kernel.key,
+          /*refusal=*/"", /*needsSizes=*/false);
 }
 
 Status PlanBuilder::addSteps(size_t opIndex) {
@@ -215,10 +221,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *root = nn::groupRoot(op.op))
     name = root->getName().getStringRef().str();
-  result.plan.steps.push_back({std::move(work), op.nodes, name, 0, 0});
-  result.kernelKeys.emplace_back();
-  result.refusals.push_back(op.refusal);
-  result.needsSizes.push_back(op.needsSizes);
+  addStep({std::move(work), op.nodes, name, 0, 0}, /*kernelKey=*/"", op.refusal, op.needsSizes);
   return Status::ok();
 }
 
@@ -230,11 +233,8 @@ void PlanBuilder::addStageStep() {
   for (Value output : graph.later.outputs)
     work.outputs.push_back(valueRefOf(output));
   result.later = graph.later;
-  result.plan.steps.push_back(
-      {std::move(work), graph.laterNodes.str() + " and what follows", "stage", 0, 0});
-  result.kernelKeys.emplace_back();
-  result.refusals.emplace_back("it waits for a size that only a run can tell");
-  result.needsSizes.push_back(true);
+  addStep({std::move(work), graph.laterNodes.str() + " and what follows", "stage", 0, 0},
+          /*kernelKey=*/"", "it waits for a size that only a run can tell", /*needsSizes=*/true);
 }
 
 /// Fills the slot of an output that no step makes: a string input or constant.
@@ -253,10 +253,8 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   work.function = [](const ReferenceArguments &arguments) -> Expected<std::vector<AnyValue>> {
     return std::vector<AnyValue>{arguments.inputs[0]};
   };
-  result.plan.steps.push_back({std::move(work), output, "copy", 0, 0});
-  result.kernelKeys.emplace_back();
-  result.refusals.emplace_back("no native code for strings");
-  result.needsSizes.push_back(false);
+  addStep({std::move(work), output, "copy", 0, 0}, /*kernelKey=*/"", "no native code for strings",
+          /*needsSizes=*/false);
   return Status::ok();
 }
 
@@ -278,13 +276,9 @@ void PlanBuilder::addInputPorts() {
 }
 
 Status PlanBuilder::addOutputPorts() {
-  auto results = main.getBody().front().getTerminator()->getOperands();
   for (auto [i, value] : llvm::enumerate(graph.part.outputs)) {
-    // Outputs of a part are outputs of the whole, perhaps not all.
-    bool isWhole = graph.part.outputs.size() == results.size();
-    size_t number = isWhole ? i : llvm::find(results, value) - results.begin();
     PlanPort port;
-    port.name = nn::outputName(main, number);
+    port.name = nn::outputName(main, graph.part.outputNumbers[i]);
     port.dtype = dtypeOfValue(value);
     port.dynamic = !graph.hasPlace(value);
     if (port.dynamic) {

@@ -51,16 +51,18 @@ void quern::onnx::requireFloats(NodeImport &node, int i) {
     node.invalid(fmt::format("input {} must hold floats, found {}", i, dtypeName(dtype)));
 }
 
-void quern::onnx::requireBroadcastsToFirst(NodeImport &node, int i) {
-  std::optional<nn::Shape> from = node.inputShape(i), to = node.inputShape(0);
-  if (!node.hasInput(i) || !from || !to)
-    return;
-  bool fits = from->rank() <= to->rank();
-  for (int64_t d = 1; fits && d <= from->rank(); ++d) {
-    const nn::Dim &have = (*from)[from->rank() - d], &want = (*to)[to->rank() - d];
+bool quern::onnx::canBroadcastTo(const nn::Shape &from, const nn::Shape &to) {
+  bool fits = from.rank() <= to.rank();
+  for (int64_t d = 1; fits && d <= from.rank(); ++d) {
+    const nn::Dim &have = from[from.rank() - d], &want = to[to.rank() - d];
     fits = have.isStatic(1) || have.compatibleWith(want);
   }
-  if (!fits)
+  return fits;
+}
+
+void quern::onnx::requireBroadcastsToFirst(NodeImport &node, int i) {
+  std::optional<nn::Shape> from = node.inputShape(i), to = node.inputShape(0);
+  if (node.hasInput(i) && from && to && !canBroadcastTo(*from, *to))
     node.invalid(fmt::format("input {} does not broadcast to the shape of input 0", i));
 }
 

@@ -26,6 +26,8 @@ mlir::Value reshapeLike(NodeImport &node, mlir::Value value, mlir::Value like);
 int64_t readAxis(NodeImport &node, int64_t otherwise);
 /// An error unless the elements of input `i` are floats.
 void requireFloats(NodeImport &node, int i);
+/// Whether a tensor of one shape may broadcast to another, which stays as it is.
+bool canBroadcastTo(const nn::Shape &from, const nn::Shape &to);
 /// An error where input `i` does not broadcast to the shape of input 0.
 void requireBroadcastsToFirst(NodeImport &node, int i);
 

@@ -6,7 +6,7 @@
 // casts from floats to integers saturate.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/Composition.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/Window.h"
 
@@ -20,12 +20,6 @@ using mlir::Value;
 
 /// These ops are known further than others: later versions of them brought types.
 static constexpr int64_t kNewest = std::max<int64_t>(kNewestOpset, 28);
-
-static DType dtypeOf(Value value) { return nn::dtypeOf(nn::elementTypeOf(value.getType())); }
-
-static Value castTo(NodeImport &node, Value value, DType dtype) {
-  return dtypeOf(value) == dtype ? value : node.createCast(value, dtype);
-}
 
 /// Refuses element types that ONNX does not allow for operand `i`, and those of less
 /// than a byte and the float8 kinds, which nothing computes with.
@@ -56,14 +50,7 @@ static bool checkZeroPoint(NodeImport &node, int i, int data) {
 /// What broadcasts to `data` leaves its shape alone.
 static Value checkBroadcast(NodeImport &node, Value parameter, Value data) {
   auto from = nn::shapeOf(parameter.getType()), to = nn::shapeOf(data.getType());
-  if (!from || !to)
-    return parameter;
-  bool fits = from->rank() <= to->rank();
-  for (int64_t i = 1; fits && i <= from->rank(); ++i) {
-    const nn::Dim &dim = (*from)[from->rank() - i];
-    fits = dim.isStatic(1) || dim.compatibleWith((*to)[to->rank() - i]);
-  }
-  if (!fits)
+  if (from && to && !canBroadcastTo(*from, *to))
     node.invalid(
         fmt::format("a scale or zero point does not fit: {} to {}", from->str(), to->str()));
   return parameter;
@@ -143,13 +130,9 @@ static Value spreadBlocks(NodeImport &node, Value parameter, Value data, int64_t
   if (nn::Dim blocks = nn::ceilDiv(wanted[axis], blockSize); !shape[axis].compatibleWith(blocks))
     node.invalid(fmt::format("{} in blocks of {} along axis {} needs {} scales, found {}",
                              wanted.str(), blockSize, axis, blocks.str(), shape[axis].str()));
-  auto number = [&](int64_t value) { return node.constant(Tensor::of<int64_t>({}, {value})); };
-  mlir::OpBuilder &b = node.builder();
-  Value size =
-      node.create<nn::ShapeOp>(data, b.getI64IntegerAttr(axis), b.getI64IntegerAttr(axis + 1));
-  size = node.create<nn::SqueezeOp>(size, node.intsConstant({0}));
-  Value positions = node.create<nn::RangeOp>(number(0), size, number(1));
-  Value blocks = node.create<nn::DivOp>(positions, number(blockSize));
+  Value positions = node.createCount(node.sizeOf(data, axis));
+  Value blocks =
+      node.create<nn::DivOp>(positions, node.constant(Tensor::of<int64_t>({}, {blockSize})));
   return node.create<nn::GatherOp>(parameter, blocks, axis);
 }
 
@@ -190,10 +173,10 @@ static Value placed(NodeImport &node, Value parameter, const Granularity &by) {
 /// saturate(round(scaled) + zeroPoint). The cast saturates, and float32 is exact for
 /// whatever is not beyond the range of 16 bits.
 static Value roundAndSaturate(NodeImport &node, Value scaled, Value zeroPoint, DType to) {
-  Value rounded = castTo(node, node.create<nn::RoundOp>(scaled), DType::Float32);
+  Value rounded = convert(node, node.create<nn::RoundOp>(scaled), DType::Float32);
   if (!nn::isNone(zeroPoint))
-    rounded = node.create<nn::AddOp>(rounded, castTo(node, zeroPoint, DType::Float32));
-  return castTo(node, rounded, to);
+    rounded = node.create<nn::AddOp>(rounded, convert(node, zeroPoint, DType::Float32));
+  return convert(node, rounded, to);
 }
 
 /// A type that an attribute names; Undefined when it does not.
@@ -251,17 +234,17 @@ static void importQuantizeLinear(NodeImport &node) {
   Value scale = placed(node, node.input(1), by), zeroPoint = placed(node, node.input(2), by);
   if (node.failed())
     return;
-  Value quotient =
-      node.create<nn::DivOp>(castTo(node, node.input(0), division), castTo(node, scale, division));
+  Value quotient = node.create<nn::DivOp>(convert(node, node.input(0), division),
+                                          convert(node, scale, division));
   node.setOutput(0, roundAndSaturate(node, quotient, zeroPoint, to));
 }
 
 /// data - zeroPoint as int32.
 static Value centred(NodeImport &node, Value data, Value zeroPoint) {
-  Value value = castTo(node, data, DType::Int32);
+  Value value = convert(node, data, DType::Int32);
   if (nn::isNone(zeroPoint))
     return value;
-  return node.create<nn::SubOp>(value, castTo(node, zeroPoint, DType::Int32));
+  return node.create<nn::SubOp>(value, convert(node, zeroPoint, DType::Int32));
 }
 
 static void importDequantizeLinear(NodeImport &node) {
@@ -281,9 +264,9 @@ static void importDequantizeLinear(NodeImport &node) {
   Value scale = placed(node, node.input(1), by), zeroPoint = placed(node, node.input(2), by);
   if (node.failed())
     return;
-  Value value = castTo(node, centred(node, node.input(0), zeroPoint), DType::Float32);
-  Value product = node.create<nn::MulOp>(value, castTo(node, scale, DType::Float32));
-  node.setOutput(0, castTo(node, product, to));
+  Value value = convert(node, centred(node, node.input(0), zeroPoint), DType::Float32);
+  Value product = node.create<nn::MulOp>(value, convert(node, scale, DType::Float32));
+  node.setOutput(0, convert(node, product, to));
 }
 
 /// Scale and zero point are those for which uint8 reaches from the smallest element to the
@@ -385,8 +368,8 @@ static void importConvInteger(NodeImport &node) {
 /// The scale that turns sums into results: one number in float32, as in ONNX Runtime.
 static Value requantizingScale(NodeImport &node, Value a, Value b, Value result) {
   Value product =
-      node.create<nn::MulOp>(castTo(node, a, DType::Float32), castTo(node, b, DType::Float32));
-  return node.create<nn::DivOp>(product, castTo(node, result, DType::Float32));
+      node.create<nn::MulOp>(convert(node, a, DType::Float32), convert(node, b, DType::Float32));
+  return node.create<nn::DivOp>(product, convert(node, result, DType::Float32));
 }
 
 static void setRequantized(NodeImport &node, Value sums, Value scale, Value zeroPoint) {
@@ -394,7 +377,7 @@ static void setRequantized(NodeImport &node, Value sums, Value scale, Value zero
     return;
   checkBroadcast(node, scale, sums);
   checkBroadcast(node, zeroPoint, sums);
-  Value scaled = node.create<nn::MulOp>(castTo(node, sums, DType::Float32), scale);
+  Value scaled = node.create<nn::MulOp>(convert(node, sums, DType::Float32), scale);
   node.setOutput(0, roundAndSaturate(node, scaled, zeroPoint, dtypeOf(zeroPoint)));
 }
 

@@ -59,13 +59,8 @@ template <typename Op> static void importArg(NodeImport &node) {
 static mlir::Value createHardmax(NodeImport &node, mlir::Value x, int64_t axis) {
   using mlir::Value;
   Value place = node.create<nn::ArgMaxOp>(x, axis, /*keepdims=*/true, /*select_last_index=*/false);
-  // The size of the axis, and the places along it as [size, 1, ...].
-  mlir::IntegerAttr end =
-      axis == -1 ? mlir::IntegerAttr() : node.builder().getI64IntegerAttr(axis + 1);
-  Value size = node.create<nn::ShapeOp>(x, node.builder().getI64IntegerAttr(axis), end);
-  Value limit = node.create<nn::SqueezeOp>(size, node.intsConstant({0}));
-  Value places = node.create<nn::RangeOp>(node.scalarConstant(0, DType::Int64), limit,
-                                          node.scalarConstant(1, DType::Int64));
+  // The places along the axis as [size, 1, ...].
+  Value places = node.createCount(node.sizeOf(x, axis));
   if (axis < -1) {
     std::vector<int64_t> shape(static_cast<size_t>(-axis), 1);
     shape[0] = -1;

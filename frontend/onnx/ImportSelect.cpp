@@ -4,7 +4,7 @@
 // which of two values an element gets.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/Composition.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "quern/Limits.h"
 
@@ -67,9 +67,7 @@ static void importEyeLike(NodeImport &node) {
 
 /// The number of classes as an int64 scalar.
 static Value readDepth(NodeImport &node) {
-  Value depth = node.input(1);
-  if (node.inputDType(1) != DType::Int64)
-    depth = node.createCast(depth, DType::Int64);
+  Value depth = convert(node, node.input(1), DType::Int64);
   if (auto shape = node.inputShape(1); shape && shape->rank() == 0)
     return depth;
   return node.create<nn::ReshapeOp>(depth, node.intsConstant({}), /*allowzero=*/false);
@@ -78,9 +76,7 @@ static Value readDepth(NodeImport &node) {
 /// The indices as int64, of which negative ones count from the end. What is out of range
 /// stays so, and is no class.
 static Value classIndices(NodeImport &node, Value depth) {
-  Value indices = node.input(0);
-  if (node.inputDType(0) != DType::Int64)
-    indices = node.createCast(indices, DType::Int64);
+  Value indices = convert(node, node.input(0), DType::Int64);
   Value isNegative = node.create<nn::LessOp>(indices, node.scalarConstant(0, DType::Int64));
   Value fromEnd = node.create<nn::AddOp>(indices, depth);
   return node.create<nn::WhereOp>(isNegative, fromEnd, indices);
@@ -108,9 +104,9 @@ static void importOneHot(NodeImport &node) {
   Value indices =
       node.create<nn::UnsqueezeOp>(classIndices(node, depth), node.intsConstant({axis}));
   Value classes = node.createCount(depth);
-  std::vector<int64_t> ones;
   if (trailing > Limits().maxRank)
     return node.invalid(fmt::format("axis {} is beyond any rank", axis));
+  std::vector<int64_t> ones;
   for (int64_t d = 1; d <= trailing; ++d)
     ones.push_back(d);
   if (!ones.empty())

@@ -30,15 +30,16 @@ private:
 /// A text that all copies share. Immutable.
 class SharedText {
 public:
-  SharedText() : SharedText(std::string()) {}
+  SharedText() = default;
   SharedText(std::string text) : text(std::make_shared<const std::string>(std::move(text))) {}
   SharedText(const char *text) : SharedText(std::string(text)) {}
 
-  const std::string &str() const { return *text; }
-  operator const std::string &() const { return *text; }
-  bool empty() const { return text->empty(); }
+  const std::string &str() const { return text ? *text : kEmpty; }
+  operator const std::string &() const { return str(); }
 
 private:
+  static inline const std::string kEmpty;
+  /// Null for the empty text.
   std::shared_ptr<const std::string> text;
 };
 

@@ -59,7 +59,7 @@ static void appendRows(std::vector<ProfileRow> &all, std::span<const ProfileRow>
   for (size_t i = 0; i < frame.rows.size(); ++i) {
     append(frame.rows[i], i + 1 < frame.rows.size() ? frame.rows[i + 1] : frame.endRow);
     const NestedFrames *stage = frame.nested[i].get();
-    if (stage && stage->plan)
+    if (stage && !stage->rows.empty())
       appendRows(all, stage->rows, stage->frames.front(), depth + 1);
   }
   append(frame.endRow, rows.size());
@@ -74,7 +74,7 @@ std::vector<ProfileRow> quern::rowsWithStages(std::span<const ProfileRow> rows,
 
 void quern::clearStageRows(Frame &frame) {
   for (const std::unique_ptr<NestedFrames> &stage : frame.nested)
-    if (stage && stage->plan) {
+    if (stage && !stage->rows.empty()) {
       stage->rows = profileRows(*stage->plan);
       clearStageRows(stage->frames.front());
     }

@@ -22,7 +22,7 @@ struct NestedFrames {
   /// The plan that a stage ran last, and the memory of its runs.
   std::shared_ptr<const Plan> plan;
   Arena arena;
-  /// The profile of a stage: of all plans that it has run.
+  /// The profile of a stage, of all plans that it has run; empty when nobody asks for one.
   std::vector<ProfileRow> rows;
   /// What is passed to a branch or a stage, or captured by a body; and carried values.
   std::vector<Passed> passed, carried;

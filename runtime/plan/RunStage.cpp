@@ -27,7 +27,8 @@ static Status enterStage(const StageStep &step, const Frame &caller, NestedFrame
     nested.frames.clear();
     nested.plan = plan;
     nested.frames.emplace_back(*nested.plan);
-    nested.rows = profileRows(*nested.plan, nested.rows);
+    if (!run.profile.empty())
+      nested.rows = profileRows(*nested.plan, nested.rows);
   }
   CheckedSize bytes = runBytes(*plan, run.pool.threads());
   if (!nested.arena.data() || !bytes.valid() || nested.arena.size() < bytes.value()) {
@@ -53,8 +54,7 @@ Status quern::runStage(const StageStep &step, Frame &caller, NestedFrames &neste
                      .budget = run.budget,
                      .scratch = nested.arena.data() + scratchOffset(stage.plan).value(),
                      .scratchBytes = workerScratchBytes(stage.plan).value()};
-  if (!run.profile.empty())
-    context.profile = nested.rows;
+  context.profile = nested.rows;
   QUERN_TRY(runSteps(stage, context));
   for (size_t i = 0; i < step.outputs.size(); ++i)
     QUERN_TRY(giveOutput(stage, i, step.outputs[i], caller, nested.results[i], run.budget));

@@ -30,31 +30,42 @@ Tensor::Dims indexDims(ModelDraw &draw, const Drawn &x, int64_t axis) {
   return dims;
 }
 
-bool drawGatherElements(ModelDraw &draw) {
-  if (draw.opset() < 11)
-    return false;
+/// Where elements of a value are along an axis.
+struct Indexed {
+  Drawn x;
+  int64_t axis;
+  Drawn indices;
+};
+
+std::optional<Indexed> drawIndexed(ModelDraw &draw, DType dtype, bool mayBeNegative) {
   Drawn x = anyValue(draw, 1, 4);
   int64_t axis = draw.below(x.rank()), size = x.dims[axis];
   if (size == 0)
-    return false;
+    return std::nullopt;
   Tensor::Dims dims = indexDims(draw, x, axis);
-  Drawn indices = draw.leaf(draw.pick({DType::Int64, DType::Int32}), dims, -size, size - 1);
-  draw.result("GatherElements", {x.name, indices.name}, like(draw, x, dims))
-      .attr("axis", draw.eitherSign(axis, x.rank()));
+  return Indexed{x, axis, draw.leaf(dtype, dims, mayBeNegative ? -size : 0, size - 1)};
+}
+
+bool drawGatherElements(ModelDraw &draw) {
+  if (draw.opset() < 11)
+    return false;
+  auto at = drawIndexed(draw, draw.pick({DType::Int64, DType::Int32}), /*mayBeNegative=*/true);
+  if (!at)
+    return false;
+  draw.result("GatherElements", {at->x.name, at->indices.name}, like(draw, at->x, at->indices.dims))
+      .attr("axis", draw.eitherSign(at->axis, at->x.rank()));
   return true;
 }
 
 bool drawScatterElements(ModelDraw &draw) {
   if (draw.opset() < 9)
     return false;
-  Drawn x = anyValue(draw, 1, 4);
-  int64_t axis = draw.below(x.rank()), size = x.dims[axis];
-  if (size == 0)
-    return false;
-  Tensor::Dims dims = indexDims(draw, x, axis);
   bool mayBeNegative = draw.opset() >= 11;
-  Drawn indices = draw.leaf(DType::Int64, dims, mayBeNegative ? -size : 0, size - 1);
-  Drawn updates = draw.operand(x.dtype, dims);
+  auto at = drawIndexed(draw, DType::Int64, mayBeNegative);
+  if (!at)
+    return false;
+  auto &[x, axis, indices] = *at;
+  Drawn updates = draw.operand(x.dtype, indices.dims);
   Drawn y = like(draw, x, x.dims);
   y.bound = std::max(x.bound, updates.bound);
   y.error = std::max(x.error, updates.error);
