@@ -73,3 +73,6 @@ InferredTypes GemmOp::inferResultTypes(const ShapeFacts &facts) {
     return failure();
   return rankedResult(*this, result, elementTypeOf(getA()));
 }
+
+#define GET_OP_CLASSES
+#include "ir/ContractionOps.cpp.inc"

@@ -237,3 +237,6 @@ InferredTypes ScanOp::inferResultTypes(const ShapeFacts &) {
   }
   return types;
 }
+
+#define GET_OP_CLASSES
+#include "ir/ControlFlowOps.cpp.inc"

@@ -188,3 +188,6 @@ InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
   }
   return rankedResult(*this, Shape(std::move(dims)), elementType);
 }
+
+#define GET_OP_CLASSES
+#include "ir/ConvOps.cpp.inc"

@@ -446,3 +446,6 @@ InferredTypes ResizeOp::inferResultTypes(const ShapeFacts &facts) {
   }
   return rankedResult(*this, *shape, elementType);
 }
+
+#define GET_OP_CLASSES
+#include "ir/DataMovementOps.cpp.inc"

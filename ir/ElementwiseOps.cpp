@@ -130,7 +130,7 @@ InferredTypes nn::detail::inferElementwiseTypes(Operation *op, const Elementwise
 }
 
 #define GET_OP_CLASSES
-#include "ir/NNOps.cpp.inc"
+#include "ir/ElementwiseOps.cpp.inc"
 
 /// Collects the rows among all op classes, in dialect order.
 template <typename... Ops> static std::vector<const ElementwiseInfo *> collectRows() {
@@ -146,7 +146,7 @@ template <typename... Ops> static std::vector<const ElementwiseInfo *> collectRo
 ArrayRef<const ElementwiseInfo *> nn::elementwiseTable() {
   static const std::vector<const ElementwiseInfo *> rows = collectRows<
 #define GET_OP_LIST
-#include "ir/NNOps.cpp.inc"
+#include "ir/ElementwiseOps.cpp.inc"
       >();
   return rows;
 }

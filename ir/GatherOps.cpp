@@ -1,5 +1,5 @@
 //===- GatherOps.cpp - rules of gathers and scatters ----------------------===//
-#include "ir/NNDialect.h"
+#include "ir/GatherOps.h"
 #include "ir/TypeRules.h"
 
 using namespace mlir;
@@ -123,3 +123,6 @@ InferredTypes ScatterNDOp::inferResultTypes(const ShapeFacts &facts) {
   }
   return rankedResult(*this, *input, elementType);
 }
+
+#define GET_OP_CLASSES
+#include "ir/GatherOps.cpp.inc"

@@ -1,5 +1,5 @@
 //===- NNDialect.cpp - the nn dialect -------------------------------------===//
-#include "ir/NNDialect.h"
+#include "ir/NNOps.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"

@@ -58,5 +58,23 @@ InferredTypes inferElementwiseTypes(mlir::Operation *op, const ElementwiseInfo &
 #include "ir/NNAttributes.h.inc"
 #define GET_TYPEDEF_CLASSES
 #include "ir/NNTypes.h.inc"
+// The families that passes and emitters know. Others have a header of their own (GatherOps.h): few
+// files see them, and few are compiled again when one of them changes.
 #define GET_OP_CLASSES
-#include "ir/NNOps.h.inc"
+#include "ir/ContractionOps.h.inc"
+#define GET_OP_CLASSES
+#include "ir/ControlFlowOps.h.inc"
+#define GET_OP_CLASSES
+#include "ir/ConvOps.h.inc"
+#define GET_OP_CLASSES
+#include "ir/DataMovementOps.h.inc"
+#define GET_OP_CLASSES
+#include "ir/ElementwiseOps.h.inc"
+#define GET_OP_CLASSES
+#include "ir/NormalizationOps.h.inc"
+#define GET_OP_CLASSES
+#include "ir/PoolOps.h.inc"
+#define GET_OP_CLASSES
+#include "ir/ReductionOps.h.inc"
+#define GET_OP_CLASSES
+#include "ir/StructureOps.h.inc"

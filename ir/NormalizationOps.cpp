@@ -65,3 +65,6 @@ InferredTypes LrnOp::inferResultTypes(const ShapeFacts &facts) {
     return failure();
   return typeOf(getInput(), facts);
 }
+
+#define GET_OP_CLASSES
+#include "ir/NormalizationOps.cpp.inc"

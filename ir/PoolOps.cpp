@@ -131,3 +131,6 @@ InferredTypes MaxPoolWithIndicesOp::inferResultTypes(const ShapeFacts &facts) {
   types->push_back({IntegerType::get(getContext(), 64), types->front().shape});
   return types;
 }
+
+#define GET_OP_CLASSES
+#include "ir/PoolOps.cpp.inc"

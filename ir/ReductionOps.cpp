@@ -179,3 +179,6 @@ InferredTypes TopKOp::inferResultTypes(const ShapeFacts &facts) {
   (*input)[*axis] = *size;
   return SmallVector<InferredType, 1>{{elementType, *input}, {int64, *input}};
 }
+
+#define GET_OP_CLASSES
+#include "ir/ReductionOps.cpp.inc"

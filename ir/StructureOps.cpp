@@ -124,3 +124,6 @@ void PackOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContex
 void UnpackOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
   patterns.add<CancelUnpackOfPack>(context);
 }
+
+#define GET_OP_CLASSES
+#include "ir/StructureOps.cpp.inc"

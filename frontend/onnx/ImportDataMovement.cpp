@@ -1,6 +1,7 @@
 //===- ImportDataMovement.cpp - shapes, moves and copies ------------------===//
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
+#include "ir/GatherOps.h"
 
 #include <fmt/format.h>
 

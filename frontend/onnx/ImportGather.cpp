@@ -1,6 +1,7 @@
 //===- ImportGather.cpp - elements by index, read and written -------------===//
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
+#include "ir/GatherOps.h"
 
 #include <fmt/format.h>
 

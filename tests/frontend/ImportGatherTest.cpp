@@ -1,4 +1,5 @@
 //===- ImportGatherTest.cpp - gathers and scatters over all opsets --------===//
+#include "ir/GatherOps.h"
 #include "tests/frontend/Interpret.h"
 #include "tests/frontend/ModelBuilder.h"
 

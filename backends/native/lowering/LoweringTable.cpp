@@ -1,6 +1,8 @@
 //===- LoweringTable.cpp - what lowers each op ----------------------------===//
 #include "backends/native/lowering/LoweringTable.h"
 
+#include "ir/NNOps.h"
+
 #include "llvm/ADT/DenseMap.h"
 
 using namespace mlir;

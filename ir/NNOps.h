@@ -1,0 +1,5 @@
+//===- NNOps.h - all ops of the nn dialect, for tables of them ------------===//
+#pragma once
+
+#include "ir/GatherOps.h"
+#include "ir/NNDialect.h"
