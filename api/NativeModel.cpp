@@ -105,7 +105,7 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
     const PlanStep &step = graph.plan.plan.steps[i];
     steps.push_back({.nodes = step.nodes,
                      .kernel = step.kernel,
-                     .native = step.as<KernelStep>() != nullptr,
+                     .native = graph.plan.refusals[i].empty(),
                      .refusal = graph.plan.refusals[i],
                      .needsSizes = graph.plan.needsSizes[i]});
   }

@@ -3,3 +3,4 @@
 
 #include "ir/GatherOps.h"
 #include "ir/NNDialect.h"
+#include "ir/OutlinedOps.h"

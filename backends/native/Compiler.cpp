@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/Compiler.h"
+#include "ir/OutlinedOps.h"
 #include "ir/Signature.h"
 
 #include "backends/native/Optimize.h"
@@ -25,6 +26,7 @@ namespace {
 struct OwnedGraph {
   std::unique_ptr<OptimizedGraph> graph;
   LoweredGraph lowered;
+  std::vector<passes::OutlinedOp> outlined;
 };
 } // namespace
 
@@ -50,8 +52,13 @@ static Expected<OwnedGraph> lowerInPlace(ModuleOp module, const NativeLowering &
 static Expected<OwnedGraph> lowerModule(ModuleOp module, const Target &target,
                                         const CompileOptions &options) {
   QUERN_TRY(nn::requireTensors(nn::findMain(module)));
-  QUERN_TRY(optimize(module, target, options));
-  return lowerInPlace(module, NativeLowering(target, threadsOf(options)), options.limits);
+  QUERN_ASSIGN(std::vector<passes::OutlinedOp> outlined,
+               simplifyAndOutline(module, target, options));
+  QUERN_TRY(layOutAndFuse(module, target, options));
+  QUERN_ASSIGN(OwnedGraph graph,
+               lowerInPlace(module, NativeLowering(target, threadsOf(options)), options.limits));
+  graph.outlined = std::move(outlined);
+  return std::move(graph);
 }
 
 Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &given) {
@@ -62,20 +69,33 @@ Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptio
   QUERN_ASSIGN(OwnedGraph graph, lowerModule(module, target, options));
   PackedWeights weights(options.compileThreads);
   QUERN_ASSIGN(result.plan,
-               buildPlan(nn::findMain(module), graph.lowered,
+               buildPlan(nn::findMain(module), graph.outlined, graph.lowered,
                          NativeLowering(target, threadsOf(options)), weights, options.limits));
   QUERN_TRY(compileKernels(result.plan, *result.kernels, options.limits.deadline));
   return std::move(result);
 }
 
+/// Appends the ops of a graph, each before those of its bodies.
+static Status checkOps(ModuleOp module, const Target &target, const CompileOptions &options,
+                       std::vector<OpSupport> &ops) {
+  QUERN_ASSIGN(OwnedGraph graph, lowerModule(module, target, options));
+  for (const LoweredOp &lowered : graph.lowered.ops) {
+    ops.push_back({lowered.nodes, graph.graph->nodeOf(lowered.op).opName, lowered.refusal.empty(),
+                   lowered.needsSizes, lowered.refusal});
+    auto call = dyn_cast<nn::RunBodiesOp>(lowered.op);
+    if (!call)
+      continue;
+    for (nn::OwnedModule &body : graph.outlined[static_cast<size_t>(call.getNumber())].bodies)
+      QUERN_TRY(checkOps(*body.module, target, options, ops));
+  }
+  return Status::ok();
+}
+
 Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const CompileOptions &given) {
   CompileOptions options = allowWeightFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
-  QUERN_ASSIGN(OwnedGraph graph, lowerModule(module, target, options));
   std::vector<OpSupport> ops;
-  for (const LoweredOp &lowered : graph.lowered.ops)
-    ops.push_back({lowered.nodes, graph.graph->nodeOf(lowered.op).opName, lowered.refusal.empty(),
-                   lowered.needsSizes, lowered.refusal});
+  QUERN_TRY(checkOps(module, target, options, ops));
   return ops;
 }
 

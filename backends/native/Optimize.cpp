@@ -50,6 +50,20 @@ Status native::optimize(ModuleOp module, const Target &target, const CompileOpti
                    [&](OpPassManager &pm) { passes::buildGraphPipeline(pm, pipeline, last); });
 }
 
+Expected<std::vector<passes::OutlinedOp>>
+native::simplifyAndOutline(ModuleOp module, const Target &target, const CompileOptions &options) {
+  QUERN_TRY(optimize(module, target, options, passes::Phase::Simplified));
+  return passes::outlineBodies(module);
+}
+
+Status native::layOutAndFuse(ModuleOp module, const Target &target, const CompileOptions &options) {
+  passes::PipelineOptions pipeline = pipelineOptions(options, target);
+  return runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
+    passes::buildLayoutPipeline(pm, pipeline);
+    passes::buildFusionPipeline(pm, pipeline);
+  });
+}
+
 int native::threadsOf(const CompileOptions &options) {
   return options.compileThreads > 0 ? options.compileThreads : availableCpus();
 }

@@ -22,6 +22,12 @@ passes::PipelineOptions pipelineOptions(const CompileOptions &options, const Tar
 Status optimize(mlir::ModuleOp module, const Target &target, const CompileOptions &options,
                 passes::Phase last = passes::Phase::Fused);
 
+/// Runs the passes up to Simplified, and makes graphs of the bodies in @main.
+Expected<std::vector<passes::OutlinedOp>>
+simplifyAndOutline(mlir::ModuleOp module, const Target &target, const CompileOptions &options);
+/// Runs the passes that follow.
+Status layOutAndFuse(mlir::ModuleOp module, const Target &target, const CompileOptions &options);
+
 /// The threads that plans are tuned for.
 int threadsOf(const CompileOptions &options);
 

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/plan/LowerGraph.h"
 
-#include "ir/NNDialect.h"
+#include "ir/OutlinedOps.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
@@ -178,10 +178,16 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
     need(op->getOperand(0));
     return Status::ok();
   }
-  LoweringResult lowered = lowerOne(op);
   LoweredOp entry;
   entry.op = op;
   entry.nodes = node.nodes;
+  if (isa<nn::RunBodiesOp>(op)) {
+    entry.runsBodies = true;
+    needOperands(entry);
+    result.ops.push_back(std::move(entry));
+    return Status::ok();
+  }
+  LoweringResult lowered = lowerOne(op);
   entry.steps = std::move(lowered.steps);
   entry.refusal = std::move(lowered.refusal);
   if (!entry.refusal.empty()) {

@@ -21,6 +21,11 @@ struct LoweredOp {
   std::string refusal;
   /// There may be native code once all sizes are known.
   bool needsSizes = false;
+  /// It is an nn.run_bodies.
+  bool runsBodies = false;
+
+  /// Whether it takes its operands and gives its results as values, not as buffers.
+  bool takesValues() const { return reference || runsBodies; }
 };
 
 /// A part of a graph that one plan computes: what lies between some values, which it is

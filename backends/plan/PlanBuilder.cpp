@@ -1,10 +1,11 @@
 //===- PlanBuilder.cpp - from lowered steps to a plan ---------------------===//
 #include "backends/plan/PlanBuilder.h"
 
+#include "backends/plan/BodySteps.h"
 #include "backends/plan/StorageTable.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
-#include "ir/NNDialect.h"
+#include "ir/OutlinedOps.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
 
@@ -18,10 +19,11 @@ using namespace quern::plan;
 namespace {
 class PlanBuilder {
 public:
-  PlanBuilder(func::FuncOp main, const LoweredGraph &graph, const OpLowering &lowering,
-              PackedWeights &weights, const Limits &limits)
-      : main(main), graph(graph), lowering(lowering), weights(weights), limits(limits),
-        storage(graph) {}
+  PlanBuilder(func::FuncOp main, std::span<const passes::OutlinedOp> outlined,
+              const LoweredGraph &graph, const OpLowering &lowering, PackedWeights &weights,
+              const Limits &limits)
+      : main(main), outlined(outlined), graph(graph), lowering(lowering), weights(weights),
+        limits(limits), storage(graph) {}
 
   Expected<UnlinkedPlan> build();
 
@@ -33,7 +35,10 @@ private:
   Status packWeights();
   void addStep(PlanStep step, std::string kernelKey, std::string refusal, bool needsSizes);
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
+  Expected<std::vector<ValueRef>> operandsOf(Operation *op);
+  std::vector<ValueRef> resultsOf(Operation *op);
   Status addReferenceStep(const LoweredOp &op);
+  Status addBodyStep(const LoweredOp &op);
   Status addSteps(size_t opIndex);
   ValueRef valueRefOf(Value value);
   void addStageStep();
@@ -50,6 +55,7 @@ private:
   }
 
   func::FuncOp main;
+  std::span<const passes::OutlinedOp> outlined;
   const LoweredGraph &graph;
   const OpLowering &lowering;
   PackedWeights &weights;
@@ -171,6 +177,7 @@ void PlanBuilder::addStep(PlanStep step, std::string kernelKey, std::string refu
   result.kernelKeys.push_back(std::move(kernelKey));
   result.refusals.push_back(std::move(refusal));
   result.needsSizes.push_back(needsSizes);
+  result.outlined.push_back(-1);
 }
 
 void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex) {
@@ -190,6 +197,8 @@ Status PlanBuilder::addSteps(size_t opIndex) {
   const LoweredOp &op = *order[opIndex];
   for (const LoweredStep &step : op.steps)
     addKernelStep(op, step, opIndex);
+  if (op.runsBodies)
+    return addBodyStep(op);
   return op.reference ? addReferenceStep(op) : Status::ok();
 }
 
@@ -200,10 +209,9 @@ ValueRef PlanBuilder::valueRefOf(Value value) {
   return ref;
 }
 
-Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
-  ReferenceStep work;
-  work.function = op.reference;
-  for (Value operand : op.op->getOperands()) {
+Expected<std::vector<ValueRef>> PlanBuilder::operandsOf(Operation *op) {
+  std::vector<ValueRef> refs;
+  for (Value operand : op->getOperands()) {
     ValueRef ref;
     Value base = graph.resolve(operand);
     if (isConstant(base)) {
@@ -214,10 +222,34 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
     } else if (!nn::isNone(operand)) {
       ref = valueRefOf(operand);
     }
-    work.inputs.push_back(std::move(ref));
+    refs.push_back(std::move(ref));
   }
-  for (Value value : op.op->getResults())
-    work.outputs.push_back(valueRefOf(value));
+  return refs;
+}
+
+std::vector<ValueRef> PlanBuilder::resultsOf(Operation *op) {
+  std::vector<ValueRef> refs;
+  for (Value value : op->getResults())
+    refs.push_back(valueRefOf(value));
+  return refs;
+}
+
+Status PlanBuilder::addBodyStep(const LoweredOp &op) {
+  auto number = static_cast<size_t>(cast<nn::RunBodiesOp>(op.op).getNumber());
+  static constexpr const char *kNames[] = {"if", "loop", "scan"};
+  QUERN_ASSIGN(std::vector<ValueRef> operands, operandsOf(op.op));
+  addStep({bodyStep(outlined[number], std::move(operands), resultsOf(op.op)), op.nodes,
+           kNames[static_cast<size_t>(outlined[number].kind)], 0, 0},
+          /*kernelKey=*/"", /*refusal=*/"", /*needsSizes=*/false);
+  result.outlined.back() = static_cast<int64_t>(number);
+  return Status::ok();
+}
+
+Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
+  ReferenceStep work;
+  work.function = op.reference;
+  QUERN_ASSIGN(work.inputs, operandsOf(op.op));
+  work.outputs = resultsOf(op.op);
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *root = nn::groupRoot(op.op))
     name = root->getName().getStringRef().str();
@@ -338,8 +370,9 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   return std::move(result);
 }
 
-Expected<UnlinkedPlan> plan::buildPlan(func::FuncOp main, const LoweredGraph &graph,
-                                       const OpLowering &lowering, PackedWeights &weights,
-                                       const Limits &limits) {
-  return PlanBuilder(main, graph, lowering, weights, limits).build();
+Expected<UnlinkedPlan> plan::buildPlan(func::FuncOp main,
+                                       std::span<const passes::OutlinedOp> outlined,
+                                       const LoweredGraph &graph, const OpLowering &lowering,
+                                       PackedWeights &weights, const Limits &limits) {
+  return PlanBuilder(main, outlined, graph, lowering, weights, limits).build();
 }

@@ -57,7 +57,7 @@ Status StorageTable::useValue(Value value, int64_t first, int64_t last, const Sh
 
 Status StorageTable::useOp(const LoweredOp &op, size_t opIndex, int64_t first, int64_t last,
                            const Limits &limits) {
-  if (op.reference) {
+  if (op.takesValues()) {
     for (Value operand : op.op->getOperands())
       QUERN_TRY(useValue(operand, first, last, op.nodes, limits));
     for (Value value : op.op->getResults())

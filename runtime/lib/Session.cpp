@@ -234,6 +234,6 @@ std::vector<ProfileRow> Session::profile() const {
 void Session::clearProfile() {
   for (auto &run : state->planned) {
     run->profile = profileRows(run->executor.plan());
-    run->executor.clearStageProfile();
+    run->executor.clearNestedProfile();
   }
 }

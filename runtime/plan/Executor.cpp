@@ -78,7 +78,7 @@ Status Executor::run(ValueList inputs, ValueTargets outputs, const RunResources 
 }
 
 std::vector<ProfileRow> Executor::profile(std::span<const ProfileRow> rows) const {
-  return rowsWithStages(rows, frame);
+  return rowsWithNested(rows, frame);
 }
 
-void Executor::clearStageProfile() { clearStageRows(frame); }
+void Executor::clearNestedProfile() { clearNestedRows(frame); }

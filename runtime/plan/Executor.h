@@ -33,7 +33,7 @@ public:
 
   /// `rows`, those of the plan, with those of its later stages.
   std::vector<ProfileRow> profile(std::span<const ProfileRow> rows) const;
-  void clearStageProfile();
+  void clearNestedProfile();
 
 private:
   Status bindPorts(ValueList inputs, ValueTargets outputs, Budget &budget);

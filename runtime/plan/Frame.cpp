@@ -11,20 +11,17 @@
 using namespace quern;
 using Space = BufferRef::Space;
 
-Frame::Frame(const Plan &plan, size_t firstRow)
+Frame::Frame(const Plan &plan)
     : plan(plan), inputs(plan.inputs.size()), outputs(plan.outputs.size()),
-      slots(plan.dynamicSlots), endRow(firstRow) {
+      slots(plan.dynamicSlots) {
   size_t widest = 0;
   for (const PlanStep &step : plan.steps)
     if (auto *kernel = step.as<KernelStep>())
       widest = std::max(widest, kernel->buffers.size());
   pointers.resize(widest);
-  for (const PlanStep &step : plan.steps) {
-    rows.push_back(endRow++);
-    nested.push_back(NestedFrames::of(step, endRow));
-    if (nested.back() && !nested.back()->frames.empty())
-      endRow = nested.back()->frames.back().endRow;
-  }
+  nested.reserve(plan.steps.size());
+  for (const PlanStep &step : plan.steps)
+    nested.push_back(NestedPlans::of(step));
 }
 
 Frame::~Frame() = default;
@@ -143,7 +140,7 @@ void Frame::releaseAll(Budget &budget) {
 
 void Frame::clearSlots() {
   std::fill(slots.begin(), slots.end(), AnyValue());
-  for (const std::unique_ptr<NestedFrames> &each : nested)
+  for (const std::unique_ptr<NestedPlans> &each : nested)
     if (each)
       each->clear();
 }

@@ -10,13 +10,12 @@
 
 namespace quern {
 
-struct NestedFrames;
+struct NestedPlans;
 
 /// Where the ports, buffers and slots of one plan are in the current run. All its
 /// own memory is allocated at construction. `plan` outlives it.
 struct Frame {
-  /// `firstRow` is the profile row of the plan's first step.
-  explicit Frame(const Plan &plan, size_t firstRow = 0);
+  explicit Frame(const Plan &plan);
   ~Frame();
   Frame(Frame &&) noexcept;
 
@@ -29,11 +28,8 @@ struct Frame {
   /// The buffers of the running kernel step.
   std::vector<void *> pointers;
 
-  /// For each step the frames of the plans that it runs; null for most.
-  std::vector<std::unique_ptr<NestedFrames>> nested;
-  /// The profile row of each step, and the row after the last one.
-  std::vector<size_t> rows;
-  size_t endRow;
+  /// For each step the plans that it runs; null for most.
+  std::vector<std::unique_ptr<NestedPlans>> nested;
 
   /// The address of a buffer that is not Dynamic.
   void *resolve(const BufferRef &ref) const;

@@ -7,24 +7,11 @@
 
 using namespace quern;
 
-std::vector<const SubPlan *> quern::subPlansOf(const PlanStep &step) {
-  if (auto *branches = step.as<IfStep>())
-    return {&branches->thenPlan, &branches->elsePlan};
-  if (auto *loop = step.as<LoopStep>())
-    return {&loop->body};
-  if (auto *scan = step.as<ScanStep>())
-    return {&scan->body};
-  return {};
-}
-
 CheckedSize quern::workerScratchBytes(const Plan &plan) {
   int64_t largest = 0;
-  for (const PlanStep &step : plan.steps) {
+  for (const PlanStep &step : plan.steps)
     if (auto *kernel = step.as<KernelStep>())
       largest = std::max(largest, kernel->scratchBytes);
-    for (const SubPlan *nested : subPlansOf(step))
-      largest = std::max(largest, workerScratchBytes(*nested->plan).value());
-  }
   return CheckedSize(largest).alignedTo(Arena::kAlignment);
 }
 
@@ -47,7 +34,7 @@ void addAll(Refs &refs, const std::vector<ValueRef> &list) {
     refs.push_back(&ref);
 }
 
-void addIterated(Refs &refs, const IteratedPlan &step) {
+void addIterated(Refs &refs, const IteratedStep &step) {
   for (const CarriedValue &carried : step.carried)
     refs.insert(refs.end(), {&carried.initial, &carried.result});
   for (const ScanOutput &output : step.scanOutputs)
@@ -63,8 +50,7 @@ Refs refsOf(const PlanStep &step) {
     addAll(refs, reference->inputs);
   } else if (auto *branches = step.as<IfStep>()) {
     addAll(refs, branches->outputs);
-    addAll(refs, branches->thenInputs);
-    addAll(refs, branches->elseInputs);
+    addAll(refs, branches->inputs);
     refs.push_back(&branches->condition);
   } else if (auto *loop = step.as<LoopStep>()) {
     addIterated(refs, *loop);

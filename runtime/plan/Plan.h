@@ -92,16 +92,12 @@ struct Plan {
 /// The memory that a plan takes, without what it shares with others.
 int64_t approximateBytes(const Plan &plan);
 /// What a worker's scratch memory takes up in a run of the plan: enough for every
-/// step, those of nested plans too; a multiple of 64.
+/// step; a multiple of 64.
 CheckedSize workerScratchBytes(const Plan &plan);
 /// Where that of worker 0 starts: behind the arena. The others' follow.
 CheckedSize scratchOffset(const Plan &plan);
 /// The memory of a run with so many workers: the arena and their scratch memory.
 CheckedSize runBytes(const Plan &plan, int workers);
-
-/// The plans that a step runs, in the order of their profile rows: then and else, or
-/// the body; none for most steps.
-std::vector<const SubPlan *> subPlansOf(const PlanStep &step);
 
 /// Sets PlanStep::released of all steps: a slot ends with the last step that uses it,
 /// unless it is an output. Inputs that no step uses end with the first step.

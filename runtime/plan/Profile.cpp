@@ -7,24 +7,17 @@
 
 using namespace quern;
 
-static void addRows(std::vector<ProfileRow> &rows, const Plan &plan, int depth) {
+std::vector<ProfileRow> quern::profileRows(const Plan &plan) {
+  std::vector<ProfileRow> rows;
   for (const PlanStep &step : plan.steps) {
     auto *kernel = step.as<KernelStep>();
     rows.push_back({.nodes = step.nodes,
                     .kernel = step.kernel,
                     .reference = step.as<ReferenceStep>() != nullptr,
-                    .depth = depth,
                     .tasks = kernel ? kernel->tasks : 1,
                     .flops = step.flops,
                     .bytes = step.bytes});
-    for (const SubPlan *nested : subPlansOf(step))
-      addRows(rows, *nested->plan, depth + 1);
   }
-}
-
-std::vector<ProfileRow> quern::profileRows(const Plan &plan) {
-  std::vector<ProfileRow> rows;
-  addRows(rows, plan, 0);
   return rows;
 }
 
@@ -50,32 +43,30 @@ std::vector<ProfileRow> quern::profileRows(const Plan &plan, std::span<const Pro
 
 static void appendRows(std::vector<ProfileRow> &all, std::span<const ProfileRow> rows,
                        const Frame &frame, int depth) {
-  auto append = [&](size_t begin, size_t end) {
-    for (ProfileRow row : rows.subspan(begin, end - begin)) {
-      row.depth += depth;
-      all.push_back(std::move(row));
-    }
-  };
-  for (size_t i = 0; i < frame.rows.size(); ++i) {
-    append(frame.rows[i], i + 1 < frame.rows.size() ? frame.rows[i + 1] : frame.endRow);
-    const NestedFrames *stage = frame.nested[i].get();
-    if (stage && !stage->rows.empty())
-      appendRows(all, stage->rows, stage->frames.front(), depth + 1);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    all.push_back(rows[i]);
+    all.back().depth += depth;
+    // Behind the rows of the frame's plan are those of plans before it.
+    if (i >= frame.nested.size() || !frame.nested[i])
+      continue;
+    for (const NestedPlan &nested : frame.nested[i]->plans)
+      if (!nested.rows.empty())
+        appendRows(all, nested.rows, nested.frame(), depth + 1);
   }
-  append(frame.endRow, rows.size());
 }
 
-std::vector<ProfileRow> quern::rowsWithStages(std::span<const ProfileRow> rows,
+std::vector<ProfileRow> quern::rowsWithNested(std::span<const ProfileRow> rows,
                                               const Frame &frame) {
   std::vector<ProfileRow> all;
   appendRows(all, rows, frame, 0);
   return all;
 }
 
-void quern::clearStageRows(Frame &frame) {
-  for (const std::unique_ptr<NestedFrames> &stage : frame.nested)
-    if (stage && !stage->rows.empty()) {
-      stage->rows = profileRows(*stage->plan);
-      clearStageRows(stage->frames.front());
-    }
+void quern::clearNestedRows(Frame &frame) {
+  for (const std::unique_ptr<NestedPlans> &step : frame.nested)
+    for (NestedPlan &nested : step ? std::span(step->plans) : std::span<NestedPlan>())
+      if (!nested.rows.empty()) {
+        nested.rows = profileRows(nested.plan());
+        clearNestedRows(nested.frame());
+      }
 }

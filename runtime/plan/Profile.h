@@ -9,14 +9,15 @@
 
 namespace quern {
 
-/// A row without times for each step, each before those of the plans that it runs.
+/// A row without times for each step.
 std::vector<ProfileRow> profileRows(const Plan &plan);
 /// Rows for `plan` with the times of `old`, where these are of the same nodes and kernels;
 /// behind them the others of `old` that have run.
 std::vector<ProfileRow> profileRows(const Plan &plan, std::span<const ProfileRow> old);
-/// `rows`, those of the frame's plan, with those of the stages that it has run.
-std::vector<ProfileRow> rowsWithStages(std::span<const ProfileRow> rows, const Frame &frame);
-/// Forgets the times of stages.
-void clearStageRows(Frame &frame);
+/// `rows`, those of the frame's plan, each before those of the plans that its step has
+/// run: branches, bodies, stages.
+std::vector<ProfileRow> rowsWithNested(std::span<const ProfileRow> rows, const Frame &frame);
+/// Forgets the times of such plans.
+void clearNestedRows(Frame &frame);
 
 } // namespace quern

@@ -1,7 +1,8 @@
 //===- RunLoop.cpp - runs a plan again and again --------------------------===//
 //
 // An iteration reads its carried values where the one before has written them, and
-// slices where they lie: of static sizes nothing is copied or allocated.
+// slices where they lie: while sizes stay as they are nothing is copied or allocated.
+// When the size of a carried value changes, another plan is entered.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/plan/RunControlFlow.h"
@@ -9,6 +10,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 using namespace quern;
 
@@ -18,104 +21,201 @@ namespace {
 /// it adds in front, carried values, slices (as outputs).
 class Iterations {
 public:
-  Iterations(const IteratedPlan &step, Frame &caller, NestedFrames &nested, const RunContext &run,
+  Iterations(const IteratedStep &step, Frame &caller, NestedPlans &nested, const RunContext &run,
              size_t inputsInFront, size_t outputsInFront)
-      : step(step), caller(caller), nested(nested), body(nested.frames.front()), run(run),
+      : step(step), caller(caller), nested(nested), body(nested.plans.front()), run(run),
         budget(run.budget), firstInput(inputsInFront), firstOutput(outputsInFront),
-        firstSlice(firstOutput + step.carried.size()) {}
+        firstSlice(firstOutput + step.carried.size()), buffers(step.carried.size()) {}
 
   Status begin(const StackedOutput::Count &count);
-  /// Runs the body; what is in front of its ports is bound.
-  Status iterate();
+  /// Runs the body; `front` and `outputs` are what is in front of its ports.
+  Status iterate(std::span<const Passed> front, std::span<const Passed> outputs);
   Status finish();
   int64_t done() const { return number; }
 
 private:
-  Status bindCarried(size_t i);
-  Status bindPorts();
-  Status takeOutputs();
-  Status countOwnBytes();
-  Status storeCarried(size_t i);
+  /// Where the body writes a static output, in turn: an iteration reads one and writes
+  /// the other.
+  using TwoBuffers = std::array<Tensor, 2>;
 
-  const IteratedPlan &step;
+  Status runOnce(std::span<const Passed> front, std::span<const Passed> outputs);
+  Status enterPlan(std::span<const Passed> front);
+  void ownCarried(size_t i);
+  Status prepareBuffers();
+  Status bindCarried(size_t i);
+  Status bindInputs(std::span<const Passed> front);
+  Status bindOutputs(std::span<const Passed> front);
+  Status takeOutputs(std::span<const Passed> front);
+  bool fitsPlan(size_t i) const;
+  Status countOwnBytes();
+
+  const IteratedStep &step;
   Frame &caller;
-  NestedFrames &nested;
-  Frame &body;
+  NestedPlans &nested;
+  NestedPlan &body;
   const RunContext &run;
   Budget &budget;
   size_t firstInput, firstOutput, firstSlice;
+  std::vector<TwoBuffers> buffers;
   /// Of the iteration that comes next.
   int64_t number = 0;
+  /// Whether the plan at hand is not one for the carried values at hand.
+  bool needsPlan = true;
   /// What the budget holds for values between iterations.
   int64_t ownBytes = 0;
 };
 } // namespace
 
 Status Iterations::begin(const StackedOutput::Count &count) {
-  body.arena = caller.arena + step.body.frameOffset;
-  for (size_t i = 0; i < step.carried.size(); ++i) {
-    QUERN_ASSIGN(nested.carried[i],
-                 passFrom(caller, step.carried[i].initial, body.plan.inputs[firstInput + i]));
-  }
-  size_t firstCaptured = body.plan.inputs.size() - step.captured.size();
-  for (size_t i = 0; i < step.captured.size(); ++i) {
-    QUERN_ASSIGN(nested.passed[i],
-                 passFrom(caller, step.captured[i], body.plan.inputs[firstCaptured + i]));
-  }
   budget.beginStep();
+  for (size_t i = 0; i < step.carried.size(); ++i)
+    nested.carried[i] = {nullptr, caller.operand(step.carried[i].initial)};
   for (size_t i = 0; i < nested.stacks.size(); ++i)
-    QUERN_TRY(nested.stacks[i].begin(step.scanOutputs[i], caller, body.plan.outputs[firstSlice + i],
-                                     count, budget));
+    QUERN_TRY(nested.stacks[i].begin(step.scanOutputs[i], caller, count));
   return countOwnBytes();
 }
 
+//===----------------------------------------------------------------------===//
+// The plan for the sizes at hand
+//===----------------------------------------------------------------------===//
+
+/// Turns the address of a carried value into the value that is there.
+void Iterations::ownCarried(size_t i) {
+  if (nested.carried[i].address)
+    nested.carried[i] = {nullptr, buffers[i][(number + 1) % 2]};
+}
+
+Status Iterations::prepareBuffers() {
+  const Plan &plan = body.plan();
+  for (size_t i = 0; i < step.carried.size(); ++i) {
+    const PlanPort &port = plan.outputs[firstOutput + i];
+    for (Tensor &buffer : buffers[i]) {
+      if (port.dynamic) {
+        buffer = Tensor();
+      } else if (!buffer.isPresent() || buffer.dims() != port.dims) {
+        QUERN_ASSIGN(buffer, budget.allocateUninitialized(port.dtype, port.dims));
+      }
+    }
+  }
+  return Status::ok();
+}
+
+Status Iterations::enterPlan(std::span<const Passed> front) {
+  std::vector<AnyValue> operands;
+  for (const Passed &passed : front)
+    operands.push_back(passed.value);
+  for (size_t i = 0; i < step.carried.size(); ++i) {
+    ownCarried(i);
+    operands.push_back(nested.carried[i].value);
+  }
+  for (SlicedInput &sliced : nested.slices) {
+    QUERN_ASSIGN(Tensor slice, sliced.slice(number, budget));
+    operands.push_back(std::move(slice));
+  }
+  for (const ValueRef &ref : step.captured)
+    operands.push_back(caller.operand(ref));
+  QUERN_TRY(body.enter(step.body, operands, run));
+  const Plan &plan = body.plan();
+  size_t firstCaptured = plan.inputs.size() - step.captured.size();
+  for (size_t i = 0; i < step.captured.size(); ++i) {
+    QUERN_ASSIGN(nested.passed[i],
+                 passFrom(caller, step.captured[i], plan.inputs[firstCaptured + i]));
+  }
+  QUERN_TRY(prepareBuffers());
+  needsPlan = false;
+  return countOwnBytes();
+}
+
+/// Whether what the body has made of carried value `i` can be passed to it again.
+bool Iterations::fitsPlan(size_t i) const {
+  const PlanPort &input = body.plan().inputs[firstInput + i];
+  const PlanPort &output = body.plan().outputs[firstOutput + i];
+  if (input.dynamic || !output.dynamic)
+    return input.dynamic || input.dims == output.dims;
+  const Tensor *tensor = nested.carried[i].value.asTensor();
+  return tensor && tensor->dims() == input.dims;
+}
+
+//===----------------------------------------------------------------------===//
+// One iteration
+//===----------------------------------------------------------------------===//
+
 Status Iterations::bindCarried(size_t i) {
   Passed &passed = nested.carried[i];
-  if (!body.plan.inputs[firstInput + i].dynamic)
-    return bindInput(body, firstInput + i, passed, budget);
-  if (passed.address) { // of the static output of the iteration before
-    const PlanPort &output = body.plan.outputs[firstOutput + i];
-    passed = {nullptr, Tensor::borrow(output.dtype, output.dims, passed.address)};
-  } else { // the body alone holds it from now on, and releases it after its last use
-    budget.release(passed.value.numBytes());
-    ownBytes -= passed.value.numBytes();
-  }
-  QUERN_TRY(bindInput(body, firstInput + i, passed, budget));
+  if (!body.plan().inputs[firstInput + i].dynamic)
+    return bindInput(body.frame(), firstInput + i, passed, budget);
+  ownCarried(i);
+  // The body alone holds it from now on, and releases it after its last use.
+  budget.release(passed.value.numBytes());
+  ownBytes -= passed.value.numBytes();
+  QUERN_TRY(bindInput(body.frame(), firstInput + i, passed, budget));
   passed.value = AnyValue();
   return Status::ok();
 }
 
-Status Iterations::bindPorts() {
+Status Iterations::bindInputs(std::span<const Passed> front) {
+  Frame &frame = body.frame();
+  for (size_t i = 0; i < front.size(); ++i)
+    QUERN_TRY(bindInput(frame, i, front[i], budget));
   for (size_t i = 0; i < step.carried.size(); ++i)
     QUERN_TRY(bindCarried(i));
   size_t input = firstInput + step.carried.size();
-  for (const SlicedInput &sliced : nested.slices) {
-    QUERN_ASSIGN(Passed slice, sliced.slice(number, budget));
-    QUERN_TRY(bindInput(body, input++, slice, budget));
+  for (SlicedInput &sliced : nested.slices) {
+    QUERN_TRY(sliced.bind(number, frame, input, budget));
+    ++input;
   }
   for (const Passed &captured : nested.passed)
-    QUERN_TRY(bindInput(body, input++, captured, budget));
-  for (size_t i = 0; i < step.carried.size(); ++i)
-    if (!body.plan.outputs[firstOutput + i].dynamic)
-      body.outputs[firstOutput + i] = caller.resolve(step.carried[i].buffers[number % 2]);
-  for (size_t i = 0; i < nested.stacks.size(); ++i)
-    QUERN_TRY(nested.stacks[i].bind(number, body, firstSlice + i, budget));
+    QUERN_TRY(bindInput(frame, input++, captured, budget));
   return Status::ok();
 }
 
-Status Iterations::takeOutputs() {
+/// An output of the body that must be one element like `wanted`.
+static Status checkScalar(DType dtype, const Tensor::Dims &dims, const Passed &wanted) {
+  const Tensor *tensor = wanted.value.asTensor();
+  if (dtype == tensor->dtype() && CheckedSize::product(dims).value() == 1)
+    return Status::ok();
+  return invalidInput(fmt::format("the condition that the body yields is {} {}, wanted one {}",
+                                  dtypeName(dtype), formatDims(dims), dtypeName(tensor->dtype())));
+}
+
+Status Iterations::bindOutputs(std::span<const Passed> front) {
+  Frame &frame = body.frame();
+  for (size_t i = 0; i < front.size(); ++i) {
+    const PlanPort &port = frame.plan.outputs[i];
+    if (!port.dynamic)
+      QUERN_TRY(checkScalar(port.dtype, port.dims, front[i]));
+    frame.outputs[i] = front[i].address;
+  }
+  for (size_t i = 0; i < step.carried.size(); ++i)
+    if (!frame.plan.outputs[firstOutput + i].dynamic)
+      frame.outputs[firstOutput + i] = buffers[i][number % 2].mutableRawData();
+  for (size_t i = 0; i < nested.stacks.size(); ++i)
+    QUERN_TRY(nested.stacks[i].bind(number, frame, firstSlice + i, budget));
+  return Status::ok();
+}
+
+Status Iterations::takeOutputs(std::span<const Passed> front) {
+  Frame &frame = body.frame();
+  for (size_t i = 0; i < front.size(); ++i)
+    if (frame.plan.outputs[i].dynamic) {
+      QUERN_ASSIGN(AnyValue value, takeOutput(frame, i));
+      QUERN_ASSIGN(Tensor tensor, value.toTensor());
+      QUERN_TRY(checkScalar(tensor.dtype(), tensor.dims(), front[i]));
+      std::memcpy(front[i].address, tensor.rawData(), static_cast<size_t>(tensor.numBytes()));
+    }
   for (size_t i = 0; i < step.carried.size(); ++i) {
     size_t output = firstOutput + i;
-    nested.carried[i].address = body.outputs[output];
-    nested.carried[i].value = AnyValue();
-    if (body.plan.outputs[output].dynamic) {
-      nested.carried[i].address = nullptr;
-      QUERN_ASSIGN(nested.carried[i].value, takeOutput(body, output));
+    Passed &carried = nested.carried[i];
+    carried = {frame.outputs[output]};
+    if (frame.plan.outputs[output].dynamic) {
+      carried.address = nullptr;
+      QUERN_ASSIGN(carried.value, takeOutput(frame, output));
     }
+    needsPlan |= !fitsPlan(i);
   }
   for (size_t i = 0; i < nested.stacks.size(); ++i)
-    QUERN_TRY(nested.stacks[i].add(number, body, firstSlice + i, budget));
-  body.releaseAll(budget);
+    QUERN_TRY(nested.stacks[i].add(number, frame, firstSlice + i, budget));
+  frame.releaseAll(budget);
   return countOwnBytes();
 }
 
@@ -124,6 +224,8 @@ Status Iterations::countOwnBytes() {
   int64_t bytes = 0;
   for (const Passed &passed : nested.carried)
     bytes += passed.value.numBytes();
+  for (const TwoBuffers &two : buffers)
+    bytes += two[0].numBytes() + two[1].numBytes();
   for (const StackedOutput &stacked : nested.stacks)
     bytes += stacked.ownBytes();
   int64_t more = bytes - ownBytes;
@@ -131,39 +233,36 @@ Status Iterations::countOwnBytes() {
   return budget.hold(more);
 }
 
-Status Iterations::iterate() {
-  auto once = [&]() -> Status {
-    budget.beginStep();
-    QUERN_TRY(budget.check());
-    QUERN_TRY(bindPorts());
-    QUERN_TRY(runSteps(body, run));
-    return takeOutputs();
-  };
-  Status status = once();
+Status Iterations::runOnce(std::span<const Passed> front, std::span<const Passed> outputs) {
+  budget.beginStep();
+  QUERN_TRY(budget.check());
+  if (needsPlan)
+    QUERN_TRY(enterPlan(front));
+  QUERN_TRY(bindInputs(front));
+  QUERN_TRY(bindOutputs(outputs));
+  QUERN_TRY(body.run(run));
+  return takeOutputs(outputs);
+}
+
+Status Iterations::iterate(std::span<const Passed> front, std::span<const Passed> outputs) {
+  Status status = runOnce(front, outputs);
   if (!status.isOk())
     return status.withContext(fmt::format("iteration {}", number));
   ++number;
   return Status::ok();
 }
 
-/// Gives the caller a carried value as it is now.
-Status Iterations::storeCarried(size_t i) {
-  Passed &passed = nested.carried[i];
-  if (!passed.address)
-    return caller.store(step.carried[i].result, std::move(passed.value), budget);
-  const PlanPort &port =
-      number == 0 ? body.plan.inputs[firstInput + i] : body.plan.outputs[firstOutput + i];
-  return caller.store(step.carried[i].result, Tensor::borrow(port.dtype, port.dims, passed.address),
-                      budget);
-}
-
 Status Iterations::finish() {
   budget.beginStep();
+  for (size_t i = 0; i < step.carried.size(); ++i)
+    ownCarried(i);
+  buffers.clear();
   budget.release(ownBytes);
   for (size_t i = 0; i < step.carried.size(); ++i)
-    QUERN_TRY(storeCarried(i));
+    QUERN_TRY(caller.store(step.carried[i].result, std::move(nested.carried[i].value), budget));
   for (size_t i = 0; i < nested.stacks.size(); ++i)
     QUERN_TRY(nested.stacks[i].finish(number, step.scanOutputs[i], caller, budget));
+  body.leave(budget);
   nested.clear();
   return Status::ok();
 }
@@ -176,19 +275,8 @@ static bool isLeftOut(const ValueRef &ref) {
   return !ref.constant.isPresent() && !ref.buffer.isDynamic() && ref.dtype == DType::Undefined;
 }
 
-/// Whether a port of a body is one static element of `dtype`.
-static bool isScalar(const std::vector<PlanPort> &ports, size_t number, DType dtype) {
-  if (number >= ports.size() || ports[number].dynamic || ports[number].dtype != dtype)
-    return false;
-  return CheckedSize::product(ports[number].dims).value() == 1;
-}
-
-Status quern::runLoop(const LoopStep &step, Frame &caller, NestedFrames &nested,
+Status quern::runLoop(const LoopStep &step, Frame &caller, NestedPlans &nested,
                       const RunContext &run) {
-  Frame &body = nested.frames.front();
-  if (!isScalar(body.plan.inputs, 0, DType::Int64) || !isScalar(body.plan.inputs, 1, DType::Bool) ||
-      !isScalar(body.plan.outputs, 0, DType::Bool))
-    return internalError("the body of a loop lacks its number or its condition");
   StackedOutput::Count count;
   bool isWanted = true;
   if (!isLeftOut(step.tripCount)) {
@@ -203,12 +291,13 @@ Status quern::runLoop(const LoopStep &step, Frame &caller, NestedFrames &nested,
   // What the body reads and writes as bool; any other number than 0 is true.
   uint8_t condition = isWanted, next = 0;
   int64_t number = 0;
+  const Passed front[] = {
+      {&number, Tensor::borrow(DType::Int64, step.numberDims, &number)},
+      {&condition, Tensor::borrow(DType::Bool, step.conditionDims, &condition)}};
+  const Passed outputs[] = {{&next, Tensor::borrow(DType::Bool, {}, &next)}};
   while (condition && (!count.atMost || number < *count.atMost)) {
     condition = 1;
-    body.inputs[0] = &number;
-    body.inputs[1] = &condition;
-    body.outputs[0] = &next;
-    QUERN_TRY(iterations.iterate());
+    QUERN_TRY(iterations.iterate(front, outputs));
     condition = next;
     ++number;
   }
@@ -219,12 +308,10 @@ Status quern::runLoop(const LoopStep &step, Frame &caller, NestedFrames &nested,
 // Scan
 //===----------------------------------------------------------------------===//
 
-Status quern::runScan(const ScanStep &step, Frame &caller, NestedFrames &nested,
+Status quern::runScan(const ScanStep &step, Frame &caller, NestedPlans &nested,
                       const RunContext &run) {
-  Frame &body = nested.frames.front();
   for (size_t i = 0; i < nested.slices.size(); ++i) {
-    const PlanPort &port = body.plan.inputs[step.carried.size() + i];
-    QUERN_TRY(nested.slices[i].begin(step.scanInputs[i], caller, port));
+    QUERN_TRY(nested.slices[i].begin(step.scanInputs[i], caller));
     if (nested.slices[i].count() != nested.slices.front().count())
       return invalidInput(fmt::format("scanned values of {} and {} slices",
                                       nested.slices.front().count(), nested.slices[i].count()));
@@ -235,6 +322,6 @@ Status quern::runScan(const ScanStep &step, Frame &caller, NestedFrames &nested,
   Iterations iterations(step, caller, nested, run, 0, 0);
   QUERN_TRY(iterations.begin({.exactly = count, .atMost = count}));
   while (iterations.done() < count)
-    QUERN_TRY(iterations.iterate());
+    QUERN_TRY(iterations.iterate({}, {}));
   return iterations.finish();
 }

@@ -55,7 +55,7 @@ static Status runReference(const ReferenceStep &step, Frame &frame, Budget &budg
   return Status::ok();
 }
 
-static Status runStep(const PlanStep &step, Frame &frame, NestedFrames *nested,
+static Status runStep(const PlanStep &step, Frame &frame, NestedPlans *nested,
                       const RunContext &run) {
   if (auto *kernel = step.as<KernelStep>())
     return runKernel(*kernel, frame, run);
@@ -85,7 +85,7 @@ Status quern::runSteps(Frame &frame, const RunContext &run) {
       return status.withContext("node '" + step.nodes.str() + "' (" + step.kernel.str() + ")");
     frame.releaseSlots(step.released, run.budget);
     if (profile)
-      run.profile[frame.rows[i]].addRun(std::chrono::nanoseconds(Clock::now() - start).count());
+      run.profile[i].addRun(std::chrono::nanoseconds(Clock::now() - start).count());
   }
   return Status::ok();
 }

@@ -34,47 +34,59 @@ static int64_t elementsBetween(const Tensor::Dims &dims, size_t begin, size_t en
 // Cutting
 //===----------------------------------------------------------------------===//
 
-Status SlicedInput::begin(const ScanInput &input, const Frame &caller, const PlanPort &port) {
+Status SlicedInput::begin(const ScanInput &input, const Frame &caller) {
   operand = caller.operand(input.operand);
   const Tensor *tensor = operand.asTensor();
-  if (!tensor || !tensor->isPresent() || tensor->rank() <= input.axis)
+  int64_t rank = tensor && tensor->isPresent() ? tensor->rank() : 0;
+  if (input.axis < -rank || input.axis >= rank)
     return invalidInput(fmt::format("the scanned value is {}, wanted a tensor with an axis {}",
                                     operand.describe(), input.axis));
-  auto axis = static_cast<size_t>(input.axis);
+  auto axis = static_cast<size_t>(input.axis < 0 ? input.axis + rank : input.axis);
   dtype = tensor->dtype();
   base = static_cast<const std::byte *>(tensor->rawData());
   backward = input.backward;
-  wantsAddress = !port.dynamic;
   sliceCount = tensor->dims()[axis];
   sliceDims = tensor->dims();
-  sliceDims.erase(sliceDims.begin() + input.axis);
+  sliceDims.erase(sliceDims.begin() + static_cast<ptrdiff_t>(axis));
   outer = elementsBetween(sliceDims, 0, axis);
   inner = elementsBetween(sliceDims, axis, sliceDims.size());
-  staging = axis > 0 && wantsAddress ? caller.resolve(input.slice) : nullptr;
-  if (wantsAddress && (dtype != port.dtype || sliceDims != port.dims))
-    return internalError(fmt::format("a slice of {} is passed, planned was {} {}",
-                                     tensor->describe(), dtypeName(port.dtype),
-                                     formatDims(port.dims)));
   return Status::ok();
 }
 
-Expected<Passed> SlicedInput::slice(int64_t number, Budget &budget) const {
+Expected<const void *> SlicedInput::elements(int64_t number, Budget &budget) {
   int64_t position = backward ? sliceCount - 1 - number : number;
   // The storage of an empty tensor may be nowhere.
   const std::byte *first = base ? base + position * inner * dtypeBytes(dtype) : nullptr;
-  if (wantsAddress && !staging)
-    return Passed{const_cast<std::byte *>(first)};
-  if (!wantsAddress && outer == 1)
-    return Passed{nullptr, Tensor::borrow(dtype, sliceDims, first)};
-  Passed passed{staging};
-  if (!staging) {
-    QUERN_ASSIGN(Tensor own, budget.allocateUninitialized(dtype, sliceDims));
-    copyRuns(dtype, own.mutableRawData(), inner, first, sliceCount * inner, outer, inner);
-    passed.value = std::move(own);
-  } else {
-    copyRuns(dtype, staging, inner, first, sliceCount * inner, outer, inner);
+  if (outer == 1)
+    return static_cast<const void *>(first);
+  if (!staging.isPresent()) {
+    QUERN_ASSIGN(staging, budget.allocateUninitialized(dtype, sliceDims));
   }
-  return passed;
+  copyRuns(dtype, staging.mutableRawData(), inner, first, sliceCount * inner, outer, inner);
+  return static_cast<const void *>(staging.rawData());
+}
+
+Expected<Tensor> SlicedInput::slice(int64_t number, Budget &budget) {
+  QUERN_ASSIGN(const void *first, elements(number, budget));
+  return Tensor::borrow(dtype, sliceDims, first);
+}
+
+Status SlicedInput::bind(int64_t number, Frame &body, size_t input, Budget &budget) {
+  const PlanPort &port = body.plan.inputs[input];
+  QUERN_ASSIGN(const void *first, elements(number, budget));
+  if (port.dynamic)
+    return body.holdInSlot(port.slot, Tensor::borrow(dtype, sliceDims, first), budget);
+  if (dtype != port.dtype || sliceDims != port.dims)
+    return internalError(fmt::format("a slice of {} is passed, planned was {} {}",
+                                     operand.describe(), dtypeName(port.dtype),
+                                     formatDims(port.dims)));
+  body.inputs[input] = const_cast<void *>(first);
+  return Status::ok();
+}
+
+void SlicedInput::clear() {
+  operand = AnyValue();
+  staging = Tensor();
 }
 
 //===----------------------------------------------------------------------===//
@@ -89,9 +101,11 @@ Tensor::Dims StackedOutput::resultDims(int64_t rows) const {
 
 /// The slices are of these dims from now on.
 Status StackedOutput::setSlice(const Tensor::Dims &dims) {
-  if (axis > static_cast<int64_t>(dims.size()))
+  auto rank = static_cast<int64_t>(dims.size()) + 1;
+  if (axis < -rank || axis >= rank)
     return invalidInput(
         fmt::format("slices of shape {} cannot be joined along axis {}", formatDims(dims), axis));
+  axis += axis < 0 ? rank : 0;
   sliceDims = dims;
   outer = elementsBetween(dims, 0, static_cast<size_t>(axis));
   inner = elementsBetween(dims, static_cast<size_t>(axis), dims.size());
@@ -102,29 +116,23 @@ Status StackedOutput::setSlice(const Tensor::Dims &dims) {
   return Status::ok();
 }
 
-Status StackedOutput::begin(const ScanOutput &output, const Frame &caller, const PlanPort &port,
-                            const Count &wanted, Budget &budget) {
+Status StackedOutput::begin(const ScanOutput &output, const Frame &caller, const Count &wanted) {
   axis = output.axis;
   backward = output.backward;
   count = wanted;
-  dtype = port.dtype;
+  dtype = output.result.dtype;
   knowsSlice = false;
   capacity = 0;
   base = nullptr;
   isPlaced = !output.result.buffer.isDynamic();
-  staging = !port.dynamic && axis > 0 ? caller.resolve(output.slice) : nullptr;
   placedDims = isPlaced ? &output.result.dims : nullptr;
   if (isPlaced) {
-    const Tensor::Dims &dims = *placedDims;
+    auto rank = static_cast<int64_t>(placedDims->size());
     base = static_cast<std::byte *>(caller.resolve(output.result.buffer));
-    capacity = axis < static_cast<int64_t>(dims.size()) ? dims[static_cast<size_t>(axis)] : 0;
-    if (output.result.dtype != dtype)
-      return internalError(fmt::format("slices of type {} were planned to be joined as {}",
-                                       dtypeName(dtype), dtypeName(output.result.dtype)));
+    axis += axis < 0 ? rank : 0;
+    capacity = axis >= 0 && axis < rank ? (*placedDims)[static_cast<size_t>(axis)] : 0;
   }
-  if (!port.dynamic)
-    QUERN_TRY(setSlice(port.dims));
-  return knowsSlice && count.exactly ? reserve(*count.exactly, budget) : Status::ok();
+  return Status::ok();
 }
 
 /// Makes room for `rows` slices, and for as many again while their number is unknown.
@@ -151,28 +159,41 @@ std::byte *StackedOutput::slicePosition(int64_t number) const {
   return base ? base + position * inner * dtypeBytes(dtype) : nullptr;
 }
 
-Status StackedOutput::bind(int64_t number, Frame &body, size_t output, Budget &budget) {
-  if (body.plan.outputs[output].dynamic)
+/// Checks what a slice is, or learns it from the first one.
+Status StackedOutput::acceptSlice(DType found, const Tensor::Dims &dims) {
+  if (found != dtype)
+    return internalError(
+        fmt::format("a slice is {}, planned was {}", dtypeName(found), dtypeName(dtype)));
+  if (!knowsSlice)
+    return setSlice(dims);
+  if (dims == sliceDims)
     return Status::ok();
+  return invalidInput("a slice has shape " + formatDims(dims) + ", those before it have " +
+                      formatDims(sliceDims));
+}
+
+Status StackedOutput::bind(int64_t number, Frame &body, size_t output, Budget &budget) {
+  const PlanPort &port = body.plan.outputs[output];
+  if (port.dynamic)
+    return Status::ok();
+  QUERN_TRY(acceptSlice(port.dtype, port.dims));
   QUERN_TRY(reserve(number + 1, budget));
-  body.outputs[output] = staging ? staging : slicePosition(number);
+  if (axis > 0 && !staging.isPresent()) {
+    QUERN_ASSIGN(staging, budget.allocateUninitialized(dtype, sliceDims));
+  }
+  body.outputs[output] = axis > 0 ? staging.mutableRawData() : slicePosition(number);
   return Status::ok();
 }
 
 Status StackedOutput::add(int64_t number, const Frame &body, size_t output, Budget &budget) {
   const PlanPort &port = body.plan.outputs[output];
-  const void *slice = staging;
+  const void *slice = axis > 0 ? staging.rawData() : nullptr;
   if (port.dynamic) {
     const AnyValue &value = body.slots[port.slot];
     const Tensor *tensor = value.asTensor();
-    if (!tensor || tensor->dtype() != dtype)
-      return internalError(
-          fmt::format("a slice is {}, planned was {}", value.describe(), dtypeName(dtype)));
-    if (!knowsSlice)
-      QUERN_TRY(setSlice(tensor->dims()));
-    if (tensor->dims() != sliceDims)
-      return invalidInput("a slice has shape " + formatDims(tensor->dims()) +
-                          ", those before it have " + formatDims(sliceDims));
+    if (!tensor)
+      return internalError("a slice is a " + value.describe() + ", planned was a tensor");
+    QUERN_TRY(acceptSlice(tensor->dtype(), tensor->dims()));
     QUERN_TRY(reserve(number + 1, budget));
     slice = tensor->rawData();
   }

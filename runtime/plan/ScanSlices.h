@@ -12,21 +12,25 @@ namespace quern {
 class SlicedInput {
 public:
   /// Of the operand of this run.
-  Status begin(const ScanInput &input, const Frame &caller, const PlanPort &port);
+  Status begin(const ScanInput &input, const Frame &caller);
   int64_t count() const { return sliceCount; }
-  /// Slice `number` in the order of iterations. For a static port an address, in the
-  /// operand itself where it is one piece.
-  Expected<Passed> slice(int64_t number, Budget &budget) const;
-  void clear() { operand = AnyValue(); }
+  /// Slice `number` in the order of iterations: in the operand itself where it is one
+  /// piece, else put together where all slices are.
+  Expected<Tensor> slice(int64_t number, Budget &budget);
+  /// Binds the slice to an input.
+  Status bind(int64_t number, Frame &body, size_t input, Budget &budget);
+  void clear();
 
 private:
+  Expected<const void *> elements(int64_t number, Budget &budget);
+
   AnyValue operand;
   const std::byte *base = nullptr;
-  void *staging = nullptr;
+  Tensor staging;
   DType dtype = DType::Undefined;
   Tensor::Dims sliceDims;
   int64_t sliceCount = 0, outer = 1, inner = 1;
-  bool backward = false, wantsAddress = false;
+  bool backward = false;
 };
 
 /// A tensor that iterations add a slice to, along one of its axes.
@@ -36,8 +40,7 @@ public:
   struct Count {
     std::optional<int64_t> exactly, atMost;
   };
-  Status begin(const ScanOutput &output, const Frame &caller, const PlanPort &port,
-               const Count &count, Budget &budget);
+  Status begin(const ScanOutput &output, const Frame &caller, const Count &count);
   /// Where the body writes slice `number` if its output is static.
   Status bind(int64_t number, Frame &body, size_t output, Budget &budget);
   /// Adds what the body has written.
@@ -45,18 +48,19 @@ public:
   /// Gives the result to the caller.
   Status finish(int64_t rows, const ScanOutput &output, Frame &caller, Budget &budget);
   /// Bytes of storage that is neither the caller's nor the arena.
-  int64_t ownBytes() const { return storage.numBytes(); }
-  void clear() { storage = Tensor(); }
+  int64_t ownBytes() const { return storage.numBytes() + staging.numBytes(); }
+  void clear() { storage = staging = Tensor(); }
 
 private:
   Status setSlice(const Tensor::Dims &dims);
+  Status acceptSlice(DType found, const Tensor::Dims &dims);
   Status reserve(int64_t rows, Budget &budget);
   Tensor::Dims resultDims(int64_t rows) const;
   std::byte *slicePosition(int64_t number) const;
 
-  Tensor storage;
+  /// Of the result, and of one slice where slices are not one piece in it.
+  Tensor storage, staging;
   std::byte *base = nullptr;
-  void *staging = nullptr;
   DType dtype = DType::Undefined;
   Tensor::Dims sliceDims;
   bool knowsSlice = false, isPlaced = false, backward = false;

@@ -344,7 +344,7 @@ TEST(PlanBuilderTest, NewBatchSizeNeedsNoNewKernels) {
     auto lowered = lowerGraph(optimized, GraphPart::wholeOf(optimized.main()), lowering,
                               ValueTable(optimized), UnknownSizes::Reference, limits);
     ASSERT_TRUE(lowered) << lowered.status().message();
-    auto plan = buildPlan(main, *lowered, lowering, weights, limits);
+    auto plan = buildPlan(main, {}, *lowered, lowering, weights, limits);
     ASSERT_TRUE(plan) << plan.status().message();
     for (const KernelSpec &kernel : plan->kernels)
       keys.insert(kernel.key);

@@ -77,7 +77,7 @@ TEST(StageTest, WhatFollowsIsNative) {
         << step.kernel.str();
   const StageStep *stage = stageOf(**plan);
   ASSERT_NE(stage, nullptr);
-  std::vector<Tensor> operands;
+  std::vector<AnyValue> operands;
   for (const ValueRef &input : stage->inputs) {
     Tensor::Dims sizes = input.buffer.isDynamic() ? Tensor::Dims{1, 5} : input.dims;
     operands.push_back(Tensor::allocate(input.dtype, sizes).take());

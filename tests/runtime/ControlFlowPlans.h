@@ -42,6 +42,18 @@ inline int32_t keepKernel(void *const *buffers, const int64_t *, int64_t, int64_
   return 0;
 }
 
+/// Has this plan for all operands.
+inline Planner always(std::shared_ptr<const Plan> plan) {
+  return [plan = std::move(plan)](std::span<const AnyValue>,
+                                  const Deadline &) -> Expected<std::shared_ptr<const Plan>> {
+    return plan;
+  };
+}
+/// A copy of the plan of such a planner.
+inline std::shared_ptr<Plan> copyOf(const Planner &planner) {
+  return std::make_shared<Plan>(*planner({}, Deadline()).take());
+}
+
 inline std::vector<PlanPort> loopInputs() {
   return {{.name = "number", .dtype = DType::Int64}, {.name = "condition", .dtype = DType::Bool}};
 }
@@ -55,12 +67,10 @@ inline Plan countingPlan() {
   body->steps = {kernelStep("keep", keepKernel, {input(1), output(0)}, {}, 1),
                  kernelStep("add", addKernel, {input(2), output(1)}, {1}, 2)};
   LoopStep step;
-  step.body = {body, 128};
+  step.body = always(body);
   step.tripCount = {input(1), DType::Int64, {}};
-  step.carried = {
-      {{input(0), DType::Float32, {2}}, {arena(0), arena(64)}, {output(0), DType::Float32, {2}}}};
+  step.carried = {{{input(0), DType::Float32, {2}}, {output(0), DType::Float32, {2}}}};
   Plan plan;
-  plan.arenaBytes = 128;
   plan.inputs = {floatPort("x", {2}), {.name = "trips", .dtype = DType::Int64}};
   plan.outputs = {floatPort("y", {2})};
   plan.steps.push_back({std::move(step), "loop1", "nn.loop"});
@@ -70,11 +80,11 @@ inline Plan countingPlan() {
 /// Gives every v of a countingPlan to a scan output, too.
 inline void addScanOutput(Plan &plan, ValueRef result) {
   auto &step = *plan.steps[0].as<LoopStep>();
-  auto body = std::make_shared<Plan>(*step.body.plan);
+  std::shared_ptr<Plan> body = copyOf(step.body);
   body->outputs.push_back(floatPort("row", {2}));
   body->steps.push_back(kernelStep("row", addKernel, {output(1), output(2)}, {0}, 2));
-  step.body.plan = body;
-  step.scanOutputs.push_back({.result = std::move(result)});
+  step.body = always(body);
+  step.scanOutputs.push_back({.result = std::move(result), .emptySlice = {2}});
 }
 
 /// y = f(f(...f(x))), as often as `trips` says, with values of any size in slots.
@@ -91,9 +101,9 @@ inline Plan dynamicLoop(ReferenceFunction function) {
                          "f", "nn.f"});
   releaseSlotsAfterLastUse(*body);
   LoopStep step;
-  step.body = {body, 0};
+  step.body = always(body);
   step.tripCount = {input(1), DType::Int64, {}};
-  step.carried = {{{slot(0), DType::Float32, {}}, {}, {slot(1), DType::Float32, {}}}};
+  step.carried = {{{slot(0), DType::Float32, {}}, {slot(1), DType::Float32, {}}}};
   Plan plan;
   plan.dynamicSlots = 2;
   plan.inputs = {dynamicPort("x", 0), {.name = "trips", .dtype = DType::Int64}};

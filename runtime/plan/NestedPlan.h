@@ -1,0 +1,43 @@
+//===- NestedPlan.h - a plan that a step runs -----------------------------===//
+#pragma once
+
+#include "runtime/lib/Arena.h"
+#include "runtime/plan/CallPlan.h"
+#include "runtime/plan/ControlFlowSteps.h"
+
+#include <optional>
+
+namespace quern {
+
+/// A branch, a body or a stage: the plan that it ran last, with the memory of its runs,
+/// which stays from run to run.
+class NestedPlan {
+public:
+  /// Gets the plan for these operands ready to run. The ports are bound, and values
+  /// taken, in its frame.
+  Status enter(const Planner &planner, std::span<const AnyValue> operands, const RunContext &run);
+  /// Runs the plan, with its own scratch memory and profile.
+  Status run(const RunContext &context);
+  /// After the last run of a step: lets go of what the plan holds.
+  void leave(Budget &budget);
+  /// The same, when the run has ended early and its budget is settled otherwise.
+  void clear();
+
+  bool isEntered() const { return entered; }
+  Frame &frame() { return *current; }
+  const Frame &frame() const { return *current; }
+  const Plan &plan() const { return *planned; }
+
+  /// The profile, of all plans that it has run; empty when nobody asks for one.
+  std::vector<ProfileRow> rows;
+
+private:
+  std::shared_ptr<const Plan> planned;
+  std::optional<Frame> current;
+  Arena arena;
+  /// Whether a step is running it, and what the budget holds for that.
+  bool entered = false;
+  int64_t heldBytes = 0;
+};
+
+} // namespace quern

@@ -1,0 +1,236 @@
+//===- ControlFlowTest.cpp - branches and loops as compiled plans ---------===//
+//
+// The same modules run on the interpreter and compiled, for several sizes each.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/interpreter/Interpreter.h"
+#include "ir/Signature.h"
+#include "passes/Passes.h"
+#include "tests/native/GraphCheck.h"
+
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+
+#include <algorithm>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+/// A module of a test: its text, or what it compiles to.
+class Model {
+public:
+  explicit Model(std::string text) : text(std::move(text)) {}
+
+  Expected<nn::OwnedModule> parse() const {
+    nn::OwnedModule owned = nn::OwnedModule::create();
+    owned.module = mlir::parseSourceString<mlir::ModuleOp>(text, owned.context.get());
+    if (!owned.module)
+      return invalidModel("the test's module does not parse");
+    mlir::PassManager pm(owned.context.get());
+    pm.addNestedPass<mlir::func::FuncOp>(passes::createInferShapesPass());
+    if (mlir::failed(pm.run(*owned.module)))
+      return invalidModel("the test's module has wrong shapes");
+    return owned;
+  }
+
+  Expected<std::vector<Tensor>> interpret(const std::vector<Tensor> &inputs) const {
+    QUERN_ASSIGN(nn::OwnedModule owned, parse());
+    return interpreter::interpret(nn::findMain(*owned.module), inputs, {});
+  }
+
+  /// What the compiled module gives, on one executable for all calls.
+  Expected<GraphRun> run(const std::vector<Tensor> &inputs) {
+    if (!executable) {
+      QUERN_ASSIGN(nn::OwnedModule owned, parse());
+      QUERN_ASSIGN(executable, compileForJit(std::move(owned), {}));
+    }
+    return runCompiled(executable, inputs);
+  }
+
+  GraphRun expectExact(const std::vector<Tensor> &inputs) {
+    auto wanted = interpret(inputs);
+    EXPECT_TRUE(wanted) << wanted.status().message();
+    auto found = run(inputs);
+    EXPECT_TRUE(found) << found.status().message();
+    if (!wanted || !found)
+      return {};
+    expectSameTensors(found->results, *wanted, {});
+    return found.take();
+  }
+
+private:
+  std::string text;
+  std::shared_ptr<Executable> executable;
+};
+
+Tensor floats(const Tensor::Dims &dims, unsigned seed = 1) {
+  return integerTensor(DType::Float32, dims, seed);
+}
+Tensor number(int64_t value) { return Tensor::of<int64_t>({}, {value}); }
+Tensor flag(bool value) { return Tensor::of<bool>({}, {value}); }
+
+/// The rows of plans that steps run, or of the plan itself.
+std::vector<ProfileRow> rowsOf(const GraphRun &run, bool nested) {
+  std::vector<ProfileRow> rows;
+  for (const ProfileRow &row : run.steps)
+    if ((row.depth > 0) == nested)
+      rows.push_back(row);
+  return rows;
+}
+} // namespace
+
+TEST(NativeControlFlow, ABranchSeesWhatIsAroundIt) {
+  Model model(R"mlir(
+    func.func @main(%c: tensor<i1>, %x: tensor<?x4xf32>) -> tensor<*xf32> {
+      %w = nn.constant dense<[[1.0, 2.0], [0.0, 1.0], [3.0, 0.0], [1.0, 1.0]]> : tensor<4x2xf32>
+      %y = nn.relu %x : (tensor<?x4xf32>) -> tensor<?x4xf32>
+      %0 = nn.if %c {
+        %1 = nn.matmul %y, %w : (tensor<?x4xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+        nn.yield %1 : tensor<?x2xf32>
+      } else {
+        %1 = nn.add %y, %x : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+        nn.yield %1 : tensor<?x4xf32>
+      } : (tensor<i1>) -> tensor<*xf32>
+      %2 = nn.neg %0 : (tensor<*xf32>) -> tensor<*xf32>
+      return %2 : tensor<*xf32>
+    })mlir");
+  for (int64_t rows : {3, 1, 7, 3})
+    for (bool condition : {true, false}) {
+      GraphRun run = model.expectExact({flag(condition), floats({rows, 4})});
+      for (const ProfileRow &row : rowsOf(run, /*nested=*/true))
+        EXPECT_FALSE(row.reference) << row.nodes;
+    }
+}
+
+// A branch that is wrong for some sizes is wrong only when it is taken.
+TEST(NativeControlFlow, ABranchIsPlannedWhenItIsTaken) {
+  Model model(R"mlir(
+    func.func @main(%c: tensor<i1>, %x: tensor<?xf32>) -> tensor<*xf32> {
+      %0 = nn.if %c {
+        %s = nn.constant dense<[2, 3]> : tensor<2xi64>
+        %1 = nn.reshape %x, %s {allowzero = false} : (tensor<?xf32>, tensor<2xi64>) -> tensor<2x3xf32>
+        nn.yield %1 : tensor<2x3xf32>
+      } else {
+        %1 = nn.neg %x : (tensor<?xf32>) -> tensor<?xf32>
+        nn.yield %1 : tensor<?xf32>
+      } : (tensor<i1>) -> tensor<*xf32>
+      return %0 : tensor<*xf32>
+    })mlir");
+  model.expectExact({flag(true), floats({6})});
+  model.expectExact({flag(false), floats({5})});
+  auto wrong = model.run({flag(true), floats({5})});
+  EXPECT_EQ(wrong.status().code(), StatusCode::InvalidInput);
+}
+
+TEST(NativeControlFlow, CarriedValuesMayGrow) {
+  Model model(R"mlir(
+    func.func @main(%n: tensor<i64>, %x: tensor<?x3xf32>, %y: tensor<2xf32>) -> (tensor<*xf32>, tensor<*xf32>) {
+      %none = nn.none
+      %0:2 = nn.loop %n, %none, %x {
+      ^bb0(%i: tensor<i64>, %c: tensor<i1>, %v: tensor<?x3xf32>):
+        %w = nn.concat %v, %x {axis = 0 : i64} : (tensor<?x3xf32>, tensor<?x3xf32>) -> tensor<?x3xf32>
+        %z = nn.neg %y : (tensor<2xf32>) -> tensor<2xf32>
+        nn.yield %c, %w, %z : tensor<i1>, tensor<?x3xf32>, tensor<2xf32>
+      } : (tensor<i64>, none, tensor<?x3xf32>) -> (tensor<*xf32>, tensor<*xf32>)
+      %r = nn.relu %0#0 : (tensor<*xf32>) -> tensor<*xf32>
+      return %r, %0#1 : tensor<*xf32>, tensor<*xf32>
+    })mlir");
+  for (int64_t trips : {0, 1, 5, 2})
+    model.expectExact({number(trips), floats({2, 3}), floats({2})});
+}
+
+TEST(NativeControlFlow, ALoopRunsWhileItsConditionHolds) {
+  // Doubles v until its sum is 100 or more.
+  Model model(R"mlir(
+    func.func @main(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<*xi64>) {
+      %none = nn.none
+      %t = nn.constant dense<true> : tensor<i1>
+      %0:2 = nn.loop %none, %t, %x {
+      ^bb0(%i: tensor<i64>, %c: tensor<i1>, %v: tensor<4xf32>):
+        %w = nn.add %v, %v : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+        %a = nn.none
+        %s = nn.reduce sum %w, %a {keepdims = false, noop_with_empty_axes = false} : (tensor<4xf32>, none) -> tensor<f32>
+        %h = nn.constant dense<100.0> : tensor<f32>
+        %b = nn.less %s, %h : (tensor<f32>, tensor<f32>) -> tensor<i1>
+        nn.yield %b, %w, %i : tensor<i1>, tensor<4xf32>, tensor<i64>
+      } : (none, tensor<i1>, tensor<4xf32>) -> (tensor<4xf32>, tensor<*xi64>)
+      return %0#0, %0#1 : tensor<4xf32>, tensor<*xi64>
+    })mlir");
+  GraphRun run = model.expectExact({Tensor::of<float>({4}, {1, 2, 0, 1})});
+  ASSERT_EQ(run.results.size(), 2u);
+  EXPECT_EQ(run.results[1].dims(), (Tensor::Dims{5}));
+  for (const ProfileRow &row : rowsOf(run, /*nested=*/true)) {
+    EXPECT_FALSE(row.reference) << row.nodes;
+    EXPECT_EQ(row.runs, 5) << row.nodes;
+  }
+}
+
+TEST(NativeControlFlow, ScansInAllDirections) {
+  for (const char *axes : {"0|0", "1|1", "-1|-1", "-2|1"})
+    for (int direction : {0, 1}) {
+      std::string in(axes), out = in.substr(in.find('|') + 1);
+      in.resize(in.find('|'));
+      std::string d = std::to_string(direction);
+      Model model(R"mlir(
+        func.func @main(%s: tensor<?xf32>, %x: tensor<?x?xf32>) -> (tensor<?xf32>, tensor<?x?xf32>) {
+          %0:2 = nn.scan %s, %x {
+          ^bb0(%a: tensor<?xf32>, %b: tensor<?xf32>):
+            %c = nn.add %a, %b : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+            %e = nn.neg %c : (tensor<?xf32>) -> tensor<?xf32>
+            nn.yield %c, %e : tensor<?xf32>, tensor<?xf32>
+          } {input_axes = array<i64: )mlir" +
+                  in + ">, input_directions = array<i64: " + d + ">, output_axes = array<i64: " +
+                  out + ">, output_directions = array<i64: " + d + R"mlir(>}
+            : (tensor<?xf32>, tensor<?x?xf32>) -> (tensor<?xf32>, tensor<?x?xf32>)
+          return %0#0, %0#1 : tensor<?xf32>, tensor<?x?xf32>
+        })mlir");
+      bool alongFirst = in == "0" || in == "-2";
+      for (int64_t slices : {4, 1, 9})
+        model.expectExact({floats({3}), alongFirst ? floats({slices, 3}) : floats({3, slices})});
+    }
+}
+
+TEST(NativeControlFlow, BodiesNest) {
+  // Inner loops run as often as the outer number says; the branch is in them.
+  Model model(R"mlir(
+    func.func @main(%n: tensor<i64>, %x: tensor<?xf32>) -> tensor<?xf32> {
+      %none = nn.none
+      %0 = nn.loop %n, %none, %x {
+      ^bb0(%i: tensor<i64>, %c: tensor<i1>, %v: tensor<?xf32>):
+        %1 = nn.loop %i, %none, %v {
+        ^bb1(%j: tensor<i64>, %d: tensor<i1>, %w: tensor<?xf32>):
+          %b = nn.less %j, %n : (tensor<i64>, tensor<i64>) -> tensor<i1>
+          %2 = nn.if %b {
+            %3 = nn.add %w, %x : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+            nn.yield %3 : tensor<?xf32>
+          } else {
+            nn.yield %w : tensor<?xf32>
+          } : (tensor<i1>) -> tensor<?xf32>
+          nn.yield %d, %2 : tensor<i1>, tensor<?xf32>
+        } : (tensor<i64>, none, tensor<?xf32>) -> tensor<?xf32>
+        nn.yield %c, %1 : tensor<i1>, tensor<?xf32>
+      } : (tensor<i64>, none, tensor<?xf32>) -> tensor<?xf32>
+      return %0 : tensor<?xf32>
+    })mlir");
+  for (int64_t trips : {0, 1, 2, 4})
+    model.expectExact({number(trips), floats({5})});
+}
+
+TEST(NativeControlFlow, FaultsNameTheWay) {
+  Model model(R"mlir(
+    func.func @main(%n: tensor<i64>, %x: tensor<3xf32>) -> tensor<?xf32> {
+      %none = nn.none
+      %0 = nn.loop %n, %none {
+      ^bb0(%i: tensor<i64>, %c: tensor<i1>):
+        %1 = nn.gather %x, %i {axis = 0 : i64} : (tensor<3xf32>, tensor<i64>) -> tensor<f32> loc("pick")
+        nn.yield %c, %1 : tensor<i1>, tensor<f32>
+      } : (tensor<i64>, none) -> tensor<?xf32> loc("walk")
+      return %0 : tensor<?xf32>
+    })mlir");
+  model.expectExact({number(3), floats({3})});
+  auto late = model.run({number(4), floats({3})});
+  EXPECT_EQ(late.status().code(), StatusCode::InvalidInput);
+  EXPECT_EQ(late.status().message().find("node 'walk' (loop): iteration 3: node 'pick' ("), 0u)
+      << late.status().message();
+}
