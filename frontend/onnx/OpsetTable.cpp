@@ -21,7 +21,8 @@ static const Table &table() {
     for (auto family :
          {contractionImports(), controlFlowImports(), convImports(), dataMovementImports(),
           elementwiseImports(), gatherImports(), normalizationImports(), poolImports(),
-          quantImports(), reductionImports(), resizeImports(), selectImports(), structureImports()})
+          quantImports(), reductionImports(), resizeImports(), selectImports(), structureImports(),
+          lossImports()})
       for (const OpsetRow &row : family)
         all[{row.domain, row.op}].push_back(&row);
     return all;

@@ -54,6 +54,7 @@ std::span<const OpsetRow> convImports();
 std::span<const OpsetRow> dataMovementImports();
 std::span<const OpsetRow> elementwiseImports();
 std::span<const OpsetRow> gatherImports();
+std::span<const OpsetRow> lossImports();
 std::span<const OpsetRow> normalizationImports();
 std::span<const OpsetRow> poolImports();
 std::span<const OpsetRow> quantImports();
