@@ -1,6 +1,8 @@
 //===- Composition.cpp - for ops that are imported as several -------------===//
 #include "frontend/onnx/Composition.h"
 
+#include "ir/GatherOps.h"
+
 #include <fmt/format.h>
 
 using namespace quern;
@@ -29,6 +31,35 @@ Value quern::onnx::reshapeLike(NodeImport &node, Value value, Value like) {
   return node.create<nn::ReshapeOp>(value, shape, /*allowzero=*/true);
 }
 
+Value quern::onnx::joinSizes(NodeImport &node, llvm::ArrayRef<Value> sizes) {
+  std::vector<int64_t> known;
+  bool areKnown = true;
+  for (Value size : sizes) {
+    std::optional<std::vector<int64_t>> constant = nn::constantInts(size);
+    areKnown &= constant.has_value();
+    if (constant)
+      known.insert(known.end(), constant->begin(), constant->end());
+  }
+  return areKnown ? node.intsConstant(known)
+                  : node.create<nn::ConcatOp>(mlir::ValueRange(sizes), /*axis=*/0);
+}
+
+Value quern::onnx::multiplySizes(NodeImport &node, Value a, Value b) {
+  std::optional<std::vector<int64_t>> x = nn::constantInts(a), y = nn::constantInts(b);
+  if (!x || !y)
+    return node.create<nn::MulOp>(a, b);
+  CheckedSize product = CheckedSize(x->front()) * CheckedSize(y->front());
+  if (!product.valid())
+    node.invalid(fmt::format("a size of {} times {} overflows", x->front(), y->front()));
+  return node.intsConstant({product.valid() ? product.value() : 0});
+}
+
+Value quern::onnx::entriesAt(NodeImport &node, Value values, Value axes, int64_t rank) {
+  Value zeros = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(rank), 0));
+  return node.create<nn::ScatterElementsOp>(zeros, axes, values, ScatterReduction::None,
+                                            /*axis=*/0);
+}
+
 //===----------------------------------------------------------------------===//
 // Operands
 //===----------------------------------------------------------------------===//
@@ -44,6 +75,15 @@ int64_t quern::onnx::readAxis(NodeImport &node, int64_t otherwise) {
     return -1;
   }
   return axis < 0 ? axis : axis - rank;
+}
+
+Value quern::onnx::readScalar(NodeImport &node, int i, DType dtype) {
+  std::optional<nn::Shape> shape = node.inputShape(i);
+  if (shape && shape->numElements().value_or(1) != 1)
+    node.invalid(fmt::format("input {} must be one number, found {}", i, shape->str()));
+  Value value = convert(node, node.input(i), dtype);
+  bool isScalar = shape && shape->rank() == 0;
+  return isScalar ? value : node.create<nn::ReshapeOp>(value, node.intsConstant({}), false);
 }
 
 void quern::onnx::requireFloats(NodeImport &node, int i) {

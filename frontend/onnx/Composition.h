@@ -20,10 +20,18 @@ mlir::Value widen(NodeImport &node, mlir::Value value);
 mlir::Value constantLike(NodeImport &node, double value, mlir::Value like);
 /// `value` in the shape of `like`, which has as many elements.
 mlir::Value reshapeLike(NodeImport &node, mlir::Value value, mlir::Value like);
+/// A vector of sizes, each a vector of one or more: a constant when all are.
+mlir::Value joinSizes(NodeImport &node, llvm::ArrayRef<mlir::Value> sizes);
+/// The product of two sizes, each a vector of one; an error when it overflows.
+mlir::Value multiplySizes(NodeImport &node, mlir::Value a, mlir::Value b);
+/// A vector with one entry for each dimension of `rank`: `values` at `axes`, and 0.
+mlir::Value entriesAt(NodeImport &node, mlir::Value values, mlir::Value axes, int64_t rank);
 
 /// The node's `axis`, from the end where the rank of input 0 is known; one that
 /// this has not is an error.
 int64_t readAxis(NodeImport &node, int64_t otherwise);
+/// Input `i`, one number in a tensor of any rank, as a scalar.
+mlir::Value readScalar(NodeImport &node, int i, DType dtype);
 /// An error unless the elements of input `i` are floats.
 void requireFloats(NodeImport &node, int i);
 /// Whether a tensor of one shape may broadcast to another, which stays as it is.

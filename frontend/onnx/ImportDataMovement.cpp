@@ -1,4 +1,5 @@
 //===- ImportDataMovement.cpp - shapes, moves and copies ------------------===//
+#include "frontend/onnx/Composition.h"
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/GatherOps.h"
@@ -19,13 +20,16 @@ static Value attributeOrInput(NodeImport &node, const char *attribute, int opera
 }
 
 static void importConcat(NodeImport &node) {
-  int64_t axis = node.getInt("axis");
+  // The axis became required with opset 4.
+  int64_t axis = node.opset() < 4 ? node.getInt("axis", 1) : node.getInt("axis");
   node.setOutput(0, node.create<nn::ConcatOp>(node.allInputs(), axis));
 }
 
 static void importSplit(NodeImport &node) {
   int64_t axis = node.getInt("axis", 0);
-  Value sizes = attributeOrInput(node, "split", 1, node.opset() < 13);
+  // Opset 1 had both.
+  bool isAttribute = node.opset() < 13 && !node.hasInput(1);
+  Value sizes = attributeOrInput(node, "split", 1, isAttribute);
   int64_t parts = node.outputCount();
   if (node.opset() >= 18) {
     parts = node.getInt("num_outputs", parts);
@@ -61,6 +65,11 @@ static void importSliceV1(NodeImport &node) {
 static void importSlice(NodeImport &node) {
   node.setOutput(0, node.create<nn::SliceOp>(node.input(0), node.input(1), node.input(2),
                                              node.input(3), node.input(4)));
+}
+
+static void importReshapeV1(NodeImport &node) {
+  Value shape = node.intsConstant(node.getInts("shape"));
+  node.setOutput(0, node.create<nn::ReshapeOp>(node.input(0), shape, /*allowzero=*/false));
 }
 
 static void importReshape(NodeImport &node) {
@@ -127,28 +136,6 @@ static void importNonZero(NodeImport &node) {
 // DepthToSpace and SpaceToDepth
 //===----------------------------------------------------------------------===//
 
-/// A vector of sizes, each a vector of one: a constant when all are.
-static Value sizesVector(NodeImport &node, llvm::ArrayRef<Value> sizes) {
-  std::vector<int64_t> known;
-  for (Value size : sizes)
-    if (auto constant = nn::constantInts(size))
-      known.push_back(constant->front());
-  if (known.size() == sizes.size())
-    return node.intsConstant(known);
-  return node.create<nn::ConcatOp>(mlir::ValueRange(sizes), /*axis=*/0);
-}
-
-/// A size times `factor`.
-static Value timesSize(NodeImport &node, Value size, int64_t factor) {
-  auto constant = nn::constantInts(size);
-  if (!constant)
-    return node.create<nn::MulOp>(size, node.intsConstant({factor}));
-  CheckedSize product = CheckedSize(constant->front()) * CheckedSize(factor);
-  if (!product.valid())
-    node.invalid(fmt::format("a size of {} times {} overflows", constant->front(), factor));
-  return node.intsConstant({product.valid() ? product.value() : 0});
-}
-
 /// A size divided by `divisor`; a run fails when it is no multiple.
 static Value dividedSize(NodeImport &node, Value size, int64_t divisor) {
   auto constant = nn::constantInts(size);
@@ -162,9 +149,9 @@ static Value dividedSize(NodeImport &node, Value size, int64_t divisor) {
 /// The input in the shape `split`, transposed, in the shape `joined`.
 static Value regrouped(NodeImport &node, llvm::ArrayRef<Value> split,
                        const std::vector<int64_t> &perm, llvm::ArrayRef<Value> joined) {
-  Value parts = node.create<nn::ReshapeOp>(node.input(0), sizesVector(node, split), true);
+  Value parts = node.create<nn::ReshapeOp>(node.input(0), joinSizes(node, split), true);
   parts = node.create<nn::TransposeOp>(parts, perm);
-  return node.create<nn::ReshapeOp>(parts, sizesVector(node, joined), true);
+  return node.create<nn::ReshapeOp>(parts, joinSizes(node, joined), true);
 }
 
 /// The attribute `blocksize`, once the input can have four dimensions.
@@ -188,7 +175,7 @@ static void importDepthToSpace(NodeImport &node) {
   Value image = node.input(0), b = node.intsConstant({block});
   Value n = node.sizeOf(image, 0), h = node.sizeOf(image, 2), w = node.sizeOf(image, 3);
   Value c = dividedSize(node, node.sizeOf(image, 1), block * block);
-  Value joined[] = {n, c, timesSize(node, h, block), timesSize(node, w, block)};
+  Value joined[] = {n, c, multiplySizes(node, h, b), multiplySizes(node, w, b)};
   if (mode == "DCR")
     node.setOutput(0, regrouped(node, {n, b, b, c, h, w}, {0, 3, 4, 1, 5, 2}, joined));
   else
@@ -203,7 +190,7 @@ static void importSpaceToDepth(NodeImport &node) {
   Value n = node.sizeOf(image, 0), c = node.sizeOf(image, 1);
   Value h = dividedSize(node, node.sizeOf(image, 2), block);
   Value w = dividedSize(node, node.sizeOf(image, 3), block);
-  Value joined[] = {n, timesSize(node, c, block * block), h, w};
+  Value joined[] = {n, multiplySizes(node, c, node.intsConstant({block * block})), h, w};
   node.setOutput(0, regrouped(node, {n, c, h, b, w, b}, {0, 3, 5, 1, 2, 4}, joined));
 }
 
@@ -213,22 +200,16 @@ static void importSpaceToDepth(NodeImport &node) {
 
 static PadMode readPadMode(NodeImport &node) { return node.getEnum("mode", PadMode::Constant); }
 
-/// Pad of opset 2: pads and value are attributes.
+/// Pad of opsets 1 and 2: pads and value are attributes.
 static void importPadV2(NodeImport &node) {
+  const char *name = node.opset() < 2 ? "paddings" : "pads";
   PadMode mode = readPadMode(node);
-  std::vector<int64_t> pads = node.getInts("pads");
+  std::vector<int64_t> pads = node.getInts(name);
   double value = node.getFloat("value", 0);
   if (pads.empty())
-    return node.invalid("required attribute 'pads' is missing");
+    return node.invalid(fmt::format("required attribute '{}' is missing", name));
   node.setOutput(0, node.create<nn::PadOp>(node.input(0), node.intsConstant(pads),
                                            node.scalarConstant(value, node.inputDType(0)), mode));
-}
-
-/// One entry for each dimension of `rank`: those of `values` at `axes`, and 0.
-static Value entriesAt(NodeImport &node, Value values, Value axes, int64_t rank) {
-  Value zeros = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(rank), 0));
-  return node.create<nn::ScatterElementsOp>(zeros, axes, values, ScatterReduction::None,
-                                            /*axis=*/0);
 }
 
 /// The pads of all axes, when those of some `axes` (opset 18) are given.
@@ -270,6 +251,25 @@ static void importPad(NodeImport &node) {
 }
 
 //===----------------------------------------------------------------------===//
+// Tile
+//===----------------------------------------------------------------------===//
+
+/// Tile of opset 1: `tiles` times along `axis`, both of any type.
+static void importTileV1(NodeImport &node) {
+  auto shape = node.inputShape(0);
+  if (!shape)
+    return node.unsupported("an input of unknown rank");
+  auto vectorOf = [&](int i) -> Value {
+    Value scalar = readScalar(node, i, DType::Int64);
+    return node.create<nn::UnsqueezeOp>(scalar, node.intsConstant({0}));
+  };
+  Value ones = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(shape->rank()), 1));
+  Value repeats = node.create<nn::ScatterElementsOp>(ones, vectorOf(2), vectorOf(1),
+                                                     ScatterReduction::None, /*axis=*/0);
+  node.setOutput(0, node.create<nn::TileOp>(node.input(0), repeats));
+}
+
+//===----------------------------------------------------------------------===//
 // CenterCropPad
 //===----------------------------------------------------------------------===//
 
@@ -306,26 +306,29 @@ static void importCenterCropPad(NodeImport &node) {
 std::span<const OpsetRow> quern::onnx::dataMovementImports() {
   static constexpr OpsetRow rows[] = {
       {"CenterCropPad", 18, kNewestOpset, 2, 2, 1, importCenterCropPad},
-      {"Concat", 4, kNewestOpset, 1, kVariadic, 1, importConcat},
+      {"Concat", 1, kNewestOpset, 1, kVariadic, 1, importConcat},
       {"DepthToSpace", 1, kNewestOpset, 1, 1, 1, importDepthToSpace},
       {"Expand", 8, kNewestOpset, 2, 2, 1, importWithShape<nn::ExpandOp>},
       {"Flatten", 1, kNewestOpset, 1, 1, 1, importFlatten},
       {"Gather", 1, kNewestOpset, 2, 2, 1, importGather},
-      {"Pad", 2, 10, 1, 1, 1, importPadV2},
+      {"Pad", 1, 10, 1, 1, 1, importPadV2},
       {"Pad", 11, 17, 2, 3, 1, importPad},
       {"Pad", 18, kNewestOpset, 2, 4, 1, importPad},
       {"Range", 11, kNewestOpset, 3, 3, 1, importRange},
       {"NonZero", 9, kNewestOpset, 1, 1, 1, importNonZero},
+      {"Reshape", 1, 4, 1, 1, 1, importReshapeV1},
       {"Reshape", 5, kNewestOpset, 2, 2, 1, importReshape},
       {"Shape", 1, kNewestOpset, 1, 1, 1, importShape},
       {"Size", 1, kNewestOpset, 1, 1, 1, importSize},
       {"Slice", 1, 9, 1, 1, 1, importSliceV1},
       {"Slice", 10, kNewestOpset, 3, 5, 1, importSlice},
       {"SpaceToDepth", 1, kNewestOpset, 1, 1, 1, importSpaceToDepth},
+      {"Split", 1, 1, 1, 2, kVariadic, importSplit},
       {"Split", 2, 12, 1, 1, kVariadic, importSplit},
       {"Split", 13, kNewestOpset, 1, 2, kVariadic, importSplit},
       {"Squeeze", 1, 12, 1, 1, 1, importSqueeze},
       {"Squeeze", 13, kNewestOpset, 1, 2, 1, importSqueeze},
+      {"Tile", 1, 5, 3, 3, 1, importTileV1},
       {"Tile", 6, kNewestOpset, 2, 2, 1, importWithShape<nn::TileOp>},
       {"Transpose", 1, kNewestOpset, 1, 1, 1, importTranspose},
       {"Unsqueeze", 1, 12, 1, 1, 1, importUnsqueeze},

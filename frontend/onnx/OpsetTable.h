@@ -52,6 +52,7 @@ std::span<const OpsetRow> contractionImports();
 std::span<const OpsetRow> controlFlowImports();
 std::span<const OpsetRow> convImports();
 std::span<const OpsetRow> dataMovementImports();
+std::span<const OpsetRow> einsumImports();
 std::span<const OpsetRow> elementwiseImports();
 std::span<const OpsetRow> gatherImports();
 std::span<const OpsetRow> lossImports();
