@@ -63,5 +63,6 @@ std::span<const OpsetRow> reductionImports();
 std::span<const OpsetRow> resizeImports();
 std::span<const OpsetRow> selectImports();
 std::span<const OpsetRow> structureImports();
+std::span<const OpsetRow> trainingImports();
 
 } // namespace quern::onnx

@@ -90,9 +90,11 @@ static std::vector<Tensor> orderInputs(mlir::func::FuncOp main,
   return inputs;
 }
 
-/// Published tensors of one element for an input that the model declares as 3x4.
+/// Published tensors of one element for an input that the model declares as 3x4; results
+/// for another epsilon than the model has.
 static bool hasBrokenData(const std::string &name) {
-  return name.starts_with("test_castlike_") && name.find("BFLOAT16") != std::string::npos;
+  return name == "test_adam_multiple" ||
+         (name.starts_with("test_castlike_") && name.find("BFLOAT16") != std::string::npos);
 }
 
 static void runDataSet(mlir::func::FuncOp main, const fs::path &dataSet) {
