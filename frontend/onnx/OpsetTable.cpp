@@ -22,7 +22,7 @@ static const Table &table() {
          {contractionImports(), controlFlowImports(), convImports(), dataMovementImports(),
           elementwiseImports(), gatherImports(), normalizationImports(), poolImports(),
           quantImports(), reductionImports(), resizeImports(), selectImports(), structureImports(),
-          einsumImports(), lossImports(), trainingImports()})
+          einsumImports(), lossImports(), signalImports(), trainingImports()})
       for (const OpsetRow &row : family)
         all[{row.domain, row.op}].push_back(&row);
     return all;

@@ -62,6 +62,7 @@ std::span<const OpsetRow> quantImports();
 std::span<const OpsetRow> reductionImports();
 std::span<const OpsetRow> resizeImports();
 std::span<const OpsetRow> selectImports();
+std::span<const OpsetRow> signalImports();
 std::span<const OpsetRow> structureImports();
 std::span<const OpsetRow> trainingImports();
 
