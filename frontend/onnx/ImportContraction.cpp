@@ -58,6 +58,8 @@ static mlir::Value createGemm(NodeImport &node) {
 static void importGemm(NodeImport &node) {
   if (node.opset() < 11 && !node.hasInput(2))
     return node.invalid("input C is required before opset 11");
+  if (node.opset() < 7) // what it allowed is always so since
+    node.ignoreAttribute("broadcast");
   node.setOutput(0, createGemm(node));
 }
 
@@ -74,7 +76,7 @@ std::span<const OpsetRow> quern::onnx::contractionImports() {
   static constexpr OpsetRow rows[] = {
       {"FusedGemm", 1, 1, 2, 3, 1, importFusedGemm, kMicrosoftDomain},
       {"FusedMatMul", 1, 1, 2, 2, 1, importFusedMatMul, kMicrosoftDomain},
-      {"Gemm", 7, kNewestOpset, 2, 3, 1, importGemm},
+      {"Gemm", 1, kNewestOpset, 2, 3, 1, importGemm},
       {"MatMul", 1, kNewestOpset, 2, 2, 1, importMatMul},
       // What FusedMatMul was called before.
       {"TransposeMatMul", 1, 1, 2, 2, 1, importFusedMatMul, kMicrosoftDomain},

@@ -17,40 +17,36 @@ using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
 
-/// The first opset with an op of the table, where it is not the usual one: 6 for
-/// unary ops (which then lost `consumed_inputs`), 7 for others (then broadcasting).
-static int64_t firstOpset(std::string_view op, unsigned arity) {
-  static const std::map<std::string_view, int64_t> exceptions = {{"Not", 1},
-                                                                 {"Softplus", 1},
-                                                                 {"Softsign", 1},
-                                                                 {"Acos", 7},
-                                                                 {"Asin", 7},
-                                                                 {"Atan", 7},
-                                                                 {"Cos", 7},
-                                                                 {"Sin", 7},
-                                                                 {"Tan", 7},
-                                                                 {"Acosh", 9},
-                                                                 {"Asinh", 9},
-                                                                 {"Atanh", 9},
-                                                                 {"Cosh", 9},
-                                                                 {"Erf", 9},
-                                                                 {"IsNaN", 9},
-                                                                 {"Sign", 9},
-                                                                 {"Sinh", 9},
-                                                                 {"Where", 9},
-                                                                 {"IsInf", 10},
-                                                                 {"ThresholdedRelu", 10},
-                                                                 {"Round", 11},
-                                                                 {"Celu", 12},
-                                                                 {"GreaterOrEqual", 12},
-                                                                 {"LessOrEqual", 12},
-                                                                 {"HardSwish", 14},
-                                                                 {"BitwiseAnd", 18},
-                                                                 {"BitwiseNot", 18},
-                                                                 {"BitwiseOr", 18},
-                                                                 {"BitwiseXor", 18}};
-  auto found = exceptions.find(op);
-  return found != exceptions.end() ? found->second : arity == 1 ? 6 : 7;
+/// The first opset with an op of the table.
+static int64_t firstOpset(std::string_view op) {
+  static const std::map<std::string_view, int64_t> later = {{"Acos", 7},
+                                                            {"Asin", 7},
+                                                            {"Atan", 7},
+                                                            {"Cos", 7},
+                                                            {"Sin", 7},
+                                                            {"Tan", 7},
+                                                            {"Acosh", 9},
+                                                            {"Asinh", 9},
+                                                            {"Atanh", 9},
+                                                            {"Cosh", 9},
+                                                            {"Erf", 9},
+                                                            {"IsNaN", 9},
+                                                            {"Sign", 9},
+                                                            {"Sinh", 9},
+                                                            {"Where", 9},
+                                                            {"IsInf", 10},
+                                                            {"ThresholdedRelu", 10},
+                                                            {"Round", 11},
+                                                            {"Celu", 12},
+                                                            {"GreaterOrEqual", 12},
+                                                            {"LessOrEqual", 12},
+                                                            {"HardSwish", 14},
+                                                            {"BitwiseAnd", 18},
+                                                            {"BitwiseNot", 18},
+                                                            {"BitwiseOr", 18},
+                                                            {"BitwiseXor", 18}};
+  auto found = later.find(op);
+  return found != later.end() ? found->second : 1;
 }
 
 /// An op of the table, by its name in the dialect.
@@ -63,12 +59,65 @@ static Value createOp(NodeImport &node, llvm::StringRef opName, mlir::ValueRange
   return node.createElementwise(*row, operands);
 }
 
+/// `b` with dimensions of size 1 behind its own, which then stand in `a` from `axis` on.
+static Value alignedAt(NodeImport &node, Value a, Value b, int64_t axis) {
+  std::optional<nn::Shape> whole = nn::shapeOf(a), part = nn::shapeOf(b);
+  if (!whole || !part) {
+    node.unsupported("broadcasting along an axis of tensors of unknown rank");
+    return b;
+  }
+  int64_t first = axis < 0 ? axis + whole->rank() : axis, last = first + part->rank();
+  if (first < 0 || last > whole->rank()) {
+    node.invalid(fmt::format("a tensor of rank {} does not fit into one of rank {} from axis {} on",
+                             part->rank(), whole->rank(), axis));
+    return b;
+  }
+  std::vector<int64_t> behind;
+  for (int64_t d = last; d < whole->rank(); ++d)
+    behind.push_back(d - first);
+  return behind.empty() ? b : node.create<nn::UnsqueezeOp>(b, node.intsConstant(behind));
+}
+
+/// The operands of a binary op. Before opset 7 the second one broadcasts where it is asked
+/// to, and along an axis; slopes of PRelu belong to channels.
+static llvm::SmallVector<Value> binaryOperands(NodeImport &node) {
+  llvm::SmallVector<Value> operands(node.allInputs());
+  if (node.opset() >= 7)
+    return operands;
+  std::optional<nn::Shape> a = node.inputShape(0), b = node.inputShape(1);
+  if (node.op() == "PRelu") {
+    bool isPerChannel = a && b && b->rank() == 1 && a->rank() > 1 && !(*b)[0].isStatic(1);
+    if (isPerChannel)
+      operands[1] = alignedAt(node, operands[0], operands[1], 1);
+  } else if (!node.getBool("broadcast", false)) {
+    bool isSame = !a || !b || a->rank() == b->rank();
+    for (int64_t d = 0; a && b && isSame && d < a->rank(); ++d)
+      isSame = (*a)[d].compatibleWith((*b)[d]);
+    if (!isSame)
+      node.invalid(fmt::format("operands have shapes {} and {}, but no attribute 'broadcast'",
+                               a->str(), b->str()));
+  } else if (node.hasAttribute("axis")) {
+    operands[1] = alignedAt(node, operands[0], operands[1], node.getInt("axis"));
+  }
+  return operands;
+}
+
 static void importRow(NodeImport &node) {
   const nn::ElementwiseInfo *row = nn::lookupElementwiseByOnnxName(node.op());
   llvm::SmallVector<double> params;
   for (const nn::ElementwiseParam &param : row->params)
     params.push_back(node.getNumber(param.name.str(), param.defaultValue));
-  node.setOutput(0, node.createElementwise(*row, node.allInputs(), params));
+  llvm::SmallVector<Value> operands(node.allInputs());
+  if (row->arity == 2)
+    operands = binaryOperands(node);
+  node.setOutput(0, node.createElementwise(*row, operands, params));
+}
+
+/// The defaults had fewer digits before opset 6.
+static void importSeluV1(NodeImport &node) {
+  double params[] = {node.getFloat("alpha", 1.6732), node.getFloat("gamma", 1.0507)};
+  node.setOutput(
+      0, node.createElementwise(*nn::lookupElementwiseByOnnxName("Selu"), node.input(0), params));
 }
 
 /// Sum, Min and Max of any number of operands: a chain.
@@ -125,7 +174,8 @@ static void importBitShift(NodeImport &node) {
 /// The result has the type of the base. An integer raised to a float is computed
 /// in double, so that the exponent keeps its fraction.
 static void importPow(NodeImport &node) {
-  Value base = node.input(0), exponent = node.input(1);
+  llvm::SmallVector<Value> operands = binaryOperands(node);
+  Value base = operands[0], exponent = operands[1];
   DType baseType = node.inputDType(0), exponentType = node.inputDType(1);
   if (baseType == exponentType)
     return node.setOutput(0, createOp(node, "nn.pow", {base, exponent}));
@@ -226,8 +276,18 @@ static void refuseWrappingCast(NodeImport &node, DType to) {
     node.unsupported("attribute 'saturate' = 0");
 }
 
+/// Types were written by their names before opset 6.
+static int64_t typeNamed(NodeImport &node, const std::string &name) {
+  proto::TensorProto::DataType type = proto::TensorProto::UNDEFINED;
+  if (!proto::TensorProto::DataType_Parse(name, &type))
+    node.invalid("attribute 'to': unknown type '" + name + "'");
+  return type;
+}
+
 static void importCast(NodeImport &node) {
-  int64_t to = node.getInt("to");
+  int64_t to = node.opset() < 6 ? typeNamed(node, node.getString("to")) : node.getInt("to");
+  if (node.failed())
+    return;
   if (to <= 0 || to > static_cast<int64_t>(DType::Int4))
     return node.invalid(fmt::format("attribute 'to': unknown type {}", to));
   refuseWrappingCast(node, static_cast<DType>(to));
@@ -242,22 +302,24 @@ static void importCastLike(NodeImport &node) {
 static constexpr OpsetRow kWrittenOut[] = {
     {"BiasGelu", 1, 1, 2, 2, 1, importExactGelu, kMicrosoftDomain},
     {"BitShift", 11, kNewestOpset, 2, 2, 1, importBitShift},
-    {"Cast", 6, kNewestOpset, 1, 1, 1, importCast},
+    {"Cast", 1, kNewestOpset, 1, 1, 1, importCast},
     {"CastLike", 15, kNewestOpset, 2, 2, 1, importCastLike},
-    {"Clip", 6, 10, 1, 1, 1, importClip},
+    {"Clip", 1, 10, 1, 1, 1, importClip},
     {"Clip", 11, kNewestOpset, 1, 3, 1, importClip},
     {"FastGelu", 1, 1, 1, 2, 1, importFastGelu, kMicrosoftDomain},
     {"Gelu", 1, 1, 1, 1, 1, importExactGelu, kMicrosoftDomain},
     {"Gelu", 20, kNewestOpset, 1, 1, 1, importGelu},
-    {"Max", 6, kNewestOpset, 1, kVariadic, 1, importMax},
-    {"Mean", 6, kNewestOpset, 1, kVariadic, 1, importMean},
-    {"Min", 6, kNewestOpset, 1, kVariadic, 1, importMin},
+    {"Max", 1, kNewestOpset, 1, kVariadic, 1, importMax},
+    {"Mean", 1, kNewestOpset, 1, kVariadic, 1, importMean},
+    {"Min", 1, kNewestOpset, 1, kVariadic, 1, importMin},
     {"Mish", 18, kNewestOpset, 1, 1, 1, importMish},
     {"Mod", 10, kNewestOpset, 2, 2, 1, importMod},
-    {"Pow", 7, kNewestOpset, 2, 2, 1, importPow},
+    {"Pow", 1, kNewestOpset, 2, 2, 1, importPow},
     {"QuickGelu", 1, 1, 1, 1, 1, importQuickGelu, kMicrosoftDomain},
+    {"Selu", 1, 5, 1, 1, 1, importSeluV1},
+    {"Selu", 6, kNewestOpset, 1, 1, 1, importRow},
     {"Shrink", 9, kNewestOpset, 1, 1, 1, importShrink},
-    {"Sum", 6, kNewestOpset, 1, kVariadic, 1, importSum},
+    {"Sum", 1, kNewestOpset, 1, kVariadic, 1, importSum},
     {"Swish", 24, kNewestOpset, 1, 1, 1, importSwish24},
 };
 
@@ -269,7 +331,7 @@ std::span<const OpsetRow> quern::onnx::elementwiseImports() {
       bool writtenOut = llvm::any_of(kWrittenOut, [&](const OpsetRow &r) { return r.op == op; });
       int arity = static_cast<int>(info->arity);
       if (!op.empty() && !writtenOut)
-        all.push_back({op, firstOpset(op, info->arity), kNewestOpset, arity, arity, 1, importRow});
+        all.push_back({op, firstOpset(op), kNewestOpset, arity, arity, 1, importRow});
     }
     return all;
   }();

@@ -21,7 +21,9 @@ static void importBatchNormalization(NodeImport &node) {
   node.ignoreAttribute("momentum"); // weighs the running statistics in training
   if (node.opset() < 9 && node.getInt("spatial", 1) != 1)
     return node.unsupported("attribute 'spatial' = 0");
-  bool training = node.opset() >= 14 && node.getBool("training_mode", false);
+  bool training = node.opset() >= 14 ? node.getBool("training_mode", false)
+                  : node.opset() < 7 ? !node.getBool("is_test", false)
+                                     : false;
   for (int i = 1; i < node.outputCount(); ++i)
     training |= node.hasOutput(i);
   if (training)
@@ -320,9 +322,9 @@ static void importLpNormalization(NodeImport &node) {
 
 std::span<const OpsetRow> quern::onnx::normalizationImports() {
   static constexpr OpsetRow rows[] = {
-      {"BatchNormalization", 7, kNewestOpset, 5, 5, 5, importBatchNormalization},
+      {"BatchNormalization", 1, kNewestOpset, 5, 5, 5, importBatchNormalization},
       {"GroupNormalization", 18, kNewestOpset, 3, 3, 1, importGroupNormalization},
-      {"InstanceNormalization", 6, kNewestOpset, 3, 3, 1, importInstanceNormalization},
+      {"InstanceNormalization", 1, kNewestOpset, 3, 3, 1, importInstanceNormalization},
       {"LRN", 1, kNewestOpset, 1, 1, 1, importLrn},
       {"LayerNormalization", 17, kNewestOpset, 2, 3, 3, importLayerNormalization},
       {"LpNormalization", 1, kNewestOpset, 1, 1, 1, importLpNormalization},

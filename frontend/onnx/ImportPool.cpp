@@ -52,7 +52,7 @@ template <typename Op> static void importGlobalPool(NodeImport &node) {
 
 std::span<const OpsetRow> quern::onnx::poolImports() {
   static constexpr OpsetRow rows[] = {
-      {"AveragePool", 7, kNewestOpset, 1, 1, 1, importAveragePool},
+      {"AveragePool", 1, kNewestOpset, 1, 1, 1, importAveragePool},
       {"GlobalAveragePool", 1, kNewestOpset, 1, 1, 1, importGlobalPool<nn::GlobalAveragePoolOp>},
       {"GlobalMaxPool", 1, kNewestOpset, 1, 1, 1, importGlobalPool<nn::GlobalMaxPoolOp>},
       {"MaxPool", 1, kNewestOpset, 1, 1, 2, importMaxPool},

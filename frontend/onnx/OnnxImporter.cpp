@@ -185,6 +185,8 @@ Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
   std::string where = fmt::format("node '{}' ({}, opset {})", label, proto.op_type(), opset);
   QUERN_TRY(graph.limits.deadline.check("importing the model").withContext(where));
   NodeImport node(graph, inner, proto, namedLocation(label), opset);
+  if (opset < 6 && domain.empty()) // a hint about memory
+    node.ignoreAttribute("consumed_inputs");
   QUERN_TRY(checkArity(node, *row).withContext(where));
   QUERN_TRY(checkOperandKinds(node, *row).withContext(where));
   row->import(node);

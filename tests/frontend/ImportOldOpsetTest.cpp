@@ -1,0 +1,133 @@
+//===- ImportOldOpsetTest.cpp - ops as they were before opset 7 -----------===//
+#include "tests/frontend/Interpret.h"
+#include "tests/frontend/RunModel.h"
+
+using namespace quern;
+using namespace quern::onnx::test;
+
+using Ints = std::vector<int64_t>;
+static constexpr StatusCode kInvalid = StatusCode::InvalidModel;
+
+static Tensor matrix() { return Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6}); }
+
+/// y = op(a [2, 3], b)
+static ModelBuilder binary(const char *op, const Ints &b, int64_t opset = 6) {
+  ModelBuilder model(opset);
+  model.input("a", {2, 3}).input("b", b).node(op, {"a", "b"}, {"y"}).output("y");
+  return model;
+}
+
+TEST(ImportOldOpset, BinaryOpsBroadcastAlongAnAxis) {
+  ModelBuilder rows = binary("Add", {2});
+  rows.attr("broadcast", int64_t{1}).attr("axis", int64_t{0});
+  expectRuns<float>(rows, {matrix(), Tensor::of<float>({2}, {10, 20})}, {2, 3},
+                    {11, 12, 13, 24, 25, 26});
+  ModelBuilder columns = binary("Sub", {3});
+  columns.attr("broadcast", int64_t{1});
+  Tensor line = Tensor::of<float>({3}, {1, 2, 3});
+  expectRuns<float>(columns, {matrix(), line}, {2, 3}, {0, 0, 0, 3, 3, 3});
+  columns.attr("axis", int64_t{1});
+  expectRuns<float>(columns, {matrix(), line}, {2, 3}, {0, 0, 0, 3, 3, 3});
+  ModelBuilder scalar = binary("Pow", {});
+  scalar.attr("broadcast", int64_t{1});
+  expectRuns<float>(scalar, {matrix(), Tensor::of<float>({}, {2})}, {2, 3}, {1, 4, 9, 16, 25, 36});
+  ModelBuilder less = binary("Less", {1, 3});
+  less.attr("broadcast", int64_t{1}).attr("axis", int64_t{0});
+  EXPECT_EQ(Imported(less).outputType(), "tensor<2x3xi1>");
+}
+
+TEST(ImportOldOpset, BroadcastingIsAskedFor) {
+  expectRuns<float>(binary("Mul", {2, 3}, 1), {matrix(), matrix()}, {2, 3},
+                    {1, 4, 9, 16, 25, 36});
+  expectError(binary("Mul", {3}), kInvalid, {"operands have shapes 2x3 and 3"});
+  ModelBuilder tooFar = binary("Add", {3});
+  tooFar.attr("broadcast", int64_t{1}).attr("axis", int64_t{2});
+  expectError(tooFar, kInvalid, {"a tensor of rank 1 does not fit into one of rank 2 from axis 2"});
+  // It has no such attributes since opset 7.
+  ModelBuilder newer = binary("Add", {3}, 7);
+  newer.attr("broadcast", int64_t{1});
+  expectError(newer, StatusCode::Unsupported, {"attribute 'broadcast' is unknown"});
+}
+
+TEST(ImportOldOpset, SlopesOfPReluBelongToChannels) {
+  Tensor x = Tensor::of<float>({1, 2, 2}, {-1, 1, -2, 2});
+  auto prelu = [](const Ints &slope) {
+    ModelBuilder b(6);
+    b.input("x", {1, 2, 2}).input("s", slope).node("PRelu", {"x", "s"}, {"y"}).output("y");
+    return b;
+  };
+  expectRuns<float>(prelu({2}), {x, Tensor::of<float>({2}, {3, 5})}, {1, 2, 2}, {-3, 1, -10, 2});
+  expectRuns<float>(prelu({1}), {x, Tensor::of<float>({1}, {3})}, {1, 2, 2}, {-3, 1, -6, 2});
+}
+
+TEST(ImportOldOpset, HintsAboutMemoryMeanNothing) {
+  ModelBuilder b(1);
+  b.input("x", {2, 3}).node("Relu", {"x"}, {"y"}).attr("consumed_inputs", Ints{0}).output("y");
+  expectRuns<float>(b, {matrix()}, {2, 3}, {1, 2, 3, 4, 5, 6});
+  b.model.mutable_opset_import(0)->set_version(6);
+  expectError(b, StatusCode::Unsupported, {"attribute 'consumed_inputs' is unknown"});
+}
+
+TEST(ImportOldOpset, CastsNameTheirType) {
+  ModelBuilder b(5);
+  b.input("x", {2, 3}).node("Cast", {"x"}, {"y"}).attr("to", "INT32").output("y");
+  expectRuns<int32_t>(b, {matrix()}, {2, 3}, {1, 2, 3, 4, 5, 6});
+  ModelBuilder wrong(5);
+  wrong.input("x", {2, 3}).node("Cast", {"x"}, {"y"}).attr("to", "INT33").output("y");
+  expectError(wrong, kInvalid, {"attribute 'to': unknown type 'INT33'"});
+}
+
+TEST(ImportOldOpset, ShapesAreAttributes) {
+  ModelBuilder reshape(4);
+  reshape.input("x", {2, 3}).node("Reshape", {"x"}, {"y"}).output("y");
+  reshape.attr("shape", Ints{3, -1});
+  expectRuns<float>(reshape, {matrix()}, {3, 2}, {1, 2, 3, 4, 5, 6});
+  ModelBuilder pad(1);
+  pad.input("x", {1, 2}).node("Pad", {"x"}, {"y"}).attr("paddings", Ints{0, 1, 0, 0}).output("y");
+  expectRuns<float>(pad, {Tensor::of<float>({1, 2}, {1, 2})}, {1, 3}, {0, 1, 2});
+  ModelBuilder concat(3);
+  concat.input("x", {2, 3}).node("Concat", {"x", "x"}, {"y"}).output("y");
+  EXPECT_EQ(Imported(concat).outputType(), "tensor<2x6xf32>"); // along axis 1
+  ModelBuilder split(1);
+  split.input("x", {2, 3}).ints("s", {1, 2}).node("Split", {"x", "s"}, {"y", "z"}).output("z");
+  split.attr("axis", int64_t{1});
+  expectRuns<float>(split, {matrix()}, {2, 2}, {2, 3, 5, 6});
+}
+
+TEST(ImportOldOpset, TileAlongOneAxis) {
+  ModelBuilder b(5);
+  b.input("x", {1, 2}).input("n", {1}).input("a", {}).output("y");
+  b.node("Tile", {"x", "n", "a"}, {"y"});
+  Tensor x = Tensor::of<float>({1, 2}, {1, 2}), n = Tensor::of<float>({1}, {2});
+  expectRuns<float>(b, {x, n, Tensor::of<float>({}, {0})}, {2, 2}, {1, 2, 1, 2});
+  expectRuns<float>(b, {x, n, Tensor::of<float>({}, {-1})}, {1, 4}, {1, 2, 1, 2});
+  expectRunError(b, {x, n, Tensor::of<float>({}, {2})}, "node 'y_node'", "index");
+}
+
+TEST(ImportOldOpset, BatchNormalizationSaysThatItIsNotTraining) {
+  ModelBuilder b(6);
+  b.input("x", {1, 1}).node("BatchNormalization", {"x", "s", "s", "s", "s"}, {"y"}).output("y");
+  b.initializer("s", Tensor::of<float>({1}, {1}));
+  b.attr("is_test", int64_t{1}).attr("epsilon", 0.0f);
+  expectRuns<float>(b, {Tensor::of<float>({1, 1}, {5})}, {1, 1}, {5});
+}
+
+TEST(ImportOldOpset, GemmClipSeluAndAveragePool) {
+  ModelBuilder gemm(6);
+  gemm.input("a", {2, 3}).input("b", {3, 1}).input("c", {1}).output("y");
+  gemm.node("Gemm", {"a", "b", "c"}, {"y"}).attr("broadcast", int64_t{1});
+  expectRuns<float>(gemm, {matrix(), Tensor::of<float>({3, 1}, {1, 1, 1}),
+                           Tensor::of<float>({1}, {1})}, {2, 1}, {7, 16});
+  ModelBuilder clip(1);
+  clip.input("x", {2, 3}).node("Clip", {"x"}, {"y"}).attr("max", 2.0f).output("y");
+  expectRuns<float>(clip, {matrix()}, {2, 3}, {1, 2, 2, 2, 2, 2});
+  ModelBuilder selu(1);
+  selu.input("x", {2, 3}).node("Selu", {"x"}, {"y"}).output("y");
+  expectFloats(run(selu, {matrix()}).at(0), {2, 3},
+               {1.0507, 2.1014, 3.1521, 4.2028, 5.2535, 6.3042});
+  ModelBuilder pool(1);
+  pool.input("x", {1, 1, 2, 3}).node("AveragePool", {"x"}, {"y"}).output("y");
+  pool.attr("kernel_shape", Ints{2, 3});
+  expectRuns<float>(pool, {Tensor::of<float>({1, 1, 2, 3}, {1, 2, 3, 4, 5, 6})}, {1, 1, 1, 1},
+                    {3.5});
+}
