@@ -13,7 +13,8 @@ static std::optional<Indices> parseTerm(std::string_view text) {
     bool isLetter = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z');
     if (isLetter) {
       indices.push_back(text[i]);
-    } else if (text.substr(i, 3) == "..." && std::find(indices.begin(), indices.end(), kEllipsis) == indices.end()) {
+    } else if (text.substr(i, 3) == "..." &&
+               std::find(indices.begin(), indices.end(), kEllipsis) == indices.end()) {
       indices.push_back(kEllipsis);
       i += 2;
     } else {

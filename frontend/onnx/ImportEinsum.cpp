@@ -162,8 +162,8 @@ static Operand diagonalOf(NodeImport &node, const Operand &operand, Index index)
   Value value = node.create<nn::TransposeOp>(operand.value, perm);
   value = node.create<nn::ReshapeOp>(value, joinSizes(node, flat), /*allowzero=*/true);
   Value step = node.create<nn::AddOp>(size, node.intsConstant({1}));
-  value = node.create<nn::SliceOp>(value, node.intsConstant({0}), square,
-                                   node.intsConstant({-1}), step);
+  value = node.create<nn::SliceOp>(value, node.intsConstant({0}), square, node.intsConstant({-1}),
+                                   step);
   return {node.create<nn::ReshapeOp>(value, joinSizes(node, lines), /*allowzero=*/true), indices};
 }
 
@@ -285,9 +285,9 @@ static Value createMatrices(NodeImport &node, const Operand &operand, const Indi
 /// Sums the product of two operands over the indices of `roles.depth`.
 static Operand createProduct(NodeImport &node, const Operand &a, const Operand &b,
                              const Roles &roles) {
-  Value product = node.create<nn::MatMulOp>(
-      createMatrices(node, a, roles.batch, roles.rows, roles.depth),
-      createMatrices(node, b, roles.batch, roles.depth, roles.columns));
+  Value product =
+      node.create<nn::MatMulOp>(createMatrices(node, a, roles.batch, roles.rows, roles.depth),
+                                createMatrices(node, b, roles.batch, roles.depth, roles.columns));
   Indices indices = roles.batch;
   indices.insert(indices.end(), roles.rows.begin(), roles.rows.end());
   indices.insert(indices.end(), roles.columns.begin(), roles.columns.end());
@@ -411,8 +411,8 @@ static void importEinsum(NodeImport &node) {
     if (std::optional<nn::Shape> shape = nn::shapeOf(operand.value); !node.failed())
       for (size_t d = 0; d < operand.indices.size(); ++d) {
         bool isKnown = shape && (*shape)[static_cast<int64_t>(d)].isStatic();
-        double size = isKnown ? static_cast<double>((*shape)[static_cast<int64_t>(d)].size())
-                              : kModerateSize;
+        double size =
+            isKnown ? static_cast<double>((*shape)[static_cast<int64_t>(d)].size()) : kModerateSize;
         sizes[operand.indices[d]] = size;
       }
   while (operands.size() > 1 && !node.failed()) {

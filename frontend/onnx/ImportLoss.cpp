@@ -26,8 +26,7 @@ static void requireLossShapes(NodeImport &node) {
   if (!scores)
     return;
   if (scores->rank() < 2)
-    return node.invalid(
-        fmt::format("input 0 must have rank 2 or more, found {}", scores->rank()));
+    return node.invalid(fmt::format("input 0 must have rank 2 or more, found {}", scores->rank()));
   if (weights && (weights->rank() != 1 || !(*weights)[0].compatibleWith((*scores)[1])))
     node.invalid(fmt::format("input 2 must have one weight for each of {} classes, found {}",
                              (*scores)[1].str(), weights->str()));

@@ -48,8 +48,11 @@ template <typename Step> static void importSteps(NodeImport &node, int kept, Ste
                                     node.outputCount(), 1 + kept, count));
   for (int i = 0; i < count && !node.failed(); ++i) {
     auto list = [&](int number) { return node.input(2 + number * count + i); };
-    Variable variable{list(0), list(1), readScalar(node, 0, dtypeOf(list(0))),
-                      readScalar(node, 1, dtypeOf(list(0))), {}};
+    Variable variable{list(0),
+                      list(1),
+                      readScalar(node, 0, dtypeOf(list(0))),
+                      readScalar(node, 1, dtypeOf(list(0))),
+                      {}};
     for (int k = 0; k < kept; ++k)
       variable.averages.push_back(list(2 + k));
     requireFloats(node, 2 + i);
@@ -85,8 +88,7 @@ static Value adjustedRate(NodeImport &node, const Variable &v, double alpha, dou
     Value power = node.create<nn::PowOp>(constantLike(node, base, v.rate), v.updates);
     return minus(node, one, power);
   };
-  Value factor =
-      node.create<nn::DivOp>(node.create<nn::SqrtOp>(remains(beta)), remains(alpha));
+  Value factor = node.create<nn::DivOp>(node.create<nn::SqrtOp>(remains(beta)), remains(alpha));
   Value isYoung = node.create<nn::GreaterOp>(v.updates, zero);
   return node.create<nn::WhereOp>(isYoung, times(node, v.rate, factor), v.rate);
 }

@@ -12,8 +12,8 @@ static constexpr StatusCode kInvalid = StatusCode::InvalidModel;
 
 /// 1, 2, 3, ... in this shape.
 static Tensor counted(const Ints &dims) {
-  std::vector<float> values(static_cast<size_t>(std::accumulate(
-      dims.begin(), dims.end(), int64_t{1}, std::multiplies<>())));
+  std::vector<float> values(static_cast<size_t>(
+      std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>())));
   std::iota(values.begin(), values.end(), 1.0f);
   return Tensor::of<float>(dims, values);
 }

@@ -66,8 +66,8 @@ TEST(ImportLoss, IgnoredSamplesCountForNothing) {
 TEST(ImportLoss, PlacesBehindTheClasses) {
   Tensor scores = Tensor::of<float>({1, 2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
   Tensor classes = Tensor::of<int64_t>({1, 2, 2}, {0, 1, 1, 0});
-  for (const auto &[x, t] : {std::pair<Ints, Ints>{{1, 2, 2, 2}, {1, 2, 2}},
-                             {{-1, 2, -2, -3}, {-1, -2, -3}}})
+  for (const auto &[x, t] :
+       {std::pair<Ints, Ints>{{1, 2, 2, 2}, {1, 2, 2}}, {{-1, 2, -2, -3}, {-1, -2, -3}}})
     expectRuns<float>(loss("NegativeLogLikelihoodLoss", x, t), {scores, classes}, {1, 2, 2},
                       {-1, -6, -7, -4});
 }
@@ -91,7 +91,8 @@ TEST(ImportLoss, AClassOutOfRangeNamesTheNode) {
 TEST(ImportLoss, ShapesAndAttributesThatDoNotFit) {
   constexpr const char *kOp = "NegativeLogLikelihoodLoss";
   expectError(loss(kOp, {3}, {}), kInvalid, {"input 0 must have rank 2 or more, found 1"});
-  expectError(loss(kOp, {2, 3}, {3}), kInvalid, {"the shape of input 1, 3, must be that of input 0"});
+  expectError(loss(kOp, {2, 3}, {3}), kInvalid,
+              {"the shape of input 1, 3, must be that of input 0"});
   expectError(loss(kOp, {2, 3, 4}, {2}), kInvalid, {"without dimension 1"});
   expectError(loss(kOp, {2, 4}, {2}, {"none", true}), kInvalid,
               {"input 2 must have one weight for each of 4 classes, found 3"});

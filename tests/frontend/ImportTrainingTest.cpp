@@ -24,8 +24,7 @@ static ModelBuilder step(const char *op, const std::vector<std::string> &lists,
 
 static Tensor pair(float a, float b) { return Tensor::of<float>({2}, {a, b}); }
 static std::vector<Tensor> inputs(float rate, int64_t updates, std::vector<Tensor> lists) {
-  lists.insert(lists.begin(),
-               {Tensor::of<float>({}, {rate}), Tensor::of<int64_t>({}, {updates})});
+  lists.insert(lists.begin(), {Tensor::of<float>({}, {rate}), Tensor::of<int64_t>({}, {updates})});
   return lists;
 }
 
@@ -50,8 +49,8 @@ TEST(ImportTraining, Momentum) {
 TEST(ImportTraining, AdagradOfTwoVariables) {
   ModelBuilder b = step("Adagrad", {"X", "Y", "G", "F", "H", "K"}, {"X1", "Y1", "H1", "K1"});
   b.attr("decay_factor", 0.5f).attr("epsilon", 1.0f);
-  std::vector<Tensor> results = run(b, inputs(2, 2, {pair(1, 2), pair(3, 4), pair(3, 4), pair(0, 1),
-                                                     pair(16, 9), pair(4, 0)}));
+  std::vector<Tensor> results = run(
+      b, inputs(2, 2, {pair(1, 2), pair(3, 4), pair(3, 4), pair(0, 1), pair(16, 9), pair(4, 0)}));
   ASSERT_EQ(results.size(), 4u);
   // The rate is 2 / (1 + 2 * 0.5) = 1.
   expectFloats(results[2], {2}, {25, 25});
