@@ -124,7 +124,14 @@ static void importSize(NodeImport &node) {
   node.setOutput(0, node.create<nn::SizeOp>(node.input(0)));
 }
 
+/// Small floats are computed in more precision than either stash type, and rounded once.
 static void importRange(NodeImport &node) {
+  if (node.opset() >= 27) {
+    int64_t stash = node.getInt("stash_type", 1);
+    if (stash != static_cast<int64_t>(DType::Float32) &&
+        stash != static_cast<int64_t>(DType::Float64))
+      return node.unsupported(fmt::format("attribute 'stash_type' = {}", stash));
+  }
   node.setOutput(0, node.create<nn::RangeOp>(node.input(0), node.input(1), node.input(2)));
 }
 
@@ -184,6 +191,9 @@ static void importDepthToSpace(NodeImport &node) {
 
 static void importSpaceToDepth(NodeImport &node) {
   int64_t block = readBlockSize(node);
+  std::string mode = node.opset() < 28 ? "DCR" : node.getString("mode", "DCR");
+  if (mode != "DCR" && mode != "CRD")
+    node.unsupported("mode '" + mode + "'");
   if (node.failed())
     return;
   Value image = node.input(0), b = node.intsConstant({block});
@@ -191,7 +201,10 @@ static void importSpaceToDepth(NodeImport &node) {
   Value h = dividedSize(node, node.sizeOf(image, 2), block);
   Value w = dividedSize(node, node.sizeOf(image, 3), block);
   Value joined[] = {n, multiplySizes(node, c, node.intsConstant({block * block})), h, w};
-  node.setOutput(0, regrouped(node, {n, c, h, b, w, b}, {0, 3, 5, 1, 2, 4}, joined));
+  if (mode == "DCR")
+    node.setOutput(0, regrouped(node, {n, c, h, b, w, b}, {0, 3, 5, 1, 2, 4}, joined));
+  else
+    node.setOutput(0, regrouped(node, {n, c, h, b, w, b}, {0, 1, 3, 5, 2, 4}, joined));
 }
 
 //===----------------------------------------------------------------------===//

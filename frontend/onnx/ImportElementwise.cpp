@@ -158,17 +158,67 @@ static void importClip(NodeImport &node) {
 
 static void importMod(NodeImport &node) {
   bool truncated = node.getBool("fmod", false);
-  if (!truncated && isFloat(node.inputDType(0)))
-    return node.invalid("floats need attribute 'fmod' = 1");
-  node.setOutput(0, createOp(node, truncated ? "nn.fmod" : "nn.mod", node.allInputs()));
+  bool isRealMod = !truncated && isFloat(node.inputDType(0));
+  if (isRealMod && node.opset() < 28)
+    return node.invalid("floats need attribute 'fmod' = 1 before opset 28");
+  Value result = createOp(node, truncated ? "nn.fmod" : "nn.mod", node.allInputs());
+  if (isRealMod) { // a zero has the sign of the divisor
+    Value zero = constantLike(node, 0, result), minusZero = constantLike(node, -0.0, result);
+    Value isNegative = createOp(node, "nn.less", {node.input(1), zero});
+    Value signedZero = createOp(node, "nn.where", {isNegative, minusZero, zero});
+    Value isZero = createOp(node, "nn.equal", {result, zero});
+    result = createOp(node, "nn.where", {isZero, signedZero, result});
+  }
+  node.setOutput(0, result);
+}
+
+/// The unsigned integer of as many bits; nullopt of a type without.
+static std::optional<DType> unsignedOf(DType dtype) {
+  switch (dtype) {
+  case DType::Int8:
+    return DType::UInt8;
+  case DType::Int16:
+    return DType::UInt16;
+  case DType::Int32:
+    return DType::UInt32;
+  case DType::Int64:
+    return DType::UInt64;
+  default:
+    return std::nullopt;
+  }
+}
+
+/// Shifts signed integers as unsigned ones, for which a negative count is a large one and
+/// shifts all bits out. A negative x is shifted to the right with its bits inverted, so that
+/// zeros come in, and inverted again.
+static Value createSignedShift(NodeImport &node, bool left, DType bits) {
+  Value x = node.input(0), count = node.createCast(node.input(1), bits);
+  DType dtype = node.inputDType(0);
+  if (left)
+    return node.createCast(createOp(node, "nn.shift_left", {node.createCast(x, bits), count}),
+                           dtype);
+  auto number = [&](int64_t value) {
+    return node.createCast(node.scalarConstant(static_cast<double>(value), DType::Int64), dtype);
+  };
+  Value isNegative = createOp(node, "nn.less", {x, number(0)});
+  Value inversion = createOp(node, "nn.where", {isNegative, number(-1), number(0)});
+  Value inverted = node.createCast(createOp(node, "nn.bitwise_xor", {x, inversion}), bits);
+  Value shifted = createOp(node, "nn.shift_right", {inverted, count});
+  return createOp(node, "nn.bitwise_xor", {node.createCast(shifted, dtype), inversion});
 }
 
 static void importBitShift(NodeImport &node) {
   std::string direction = node.getString("direction");
   if (direction != "LEFT" && direction != "RIGHT")
     return node.invalid("attribute 'direction': expected LEFT or RIGHT, found '" + direction + "'");
-  node.setOutput(0, createOp(node, direction == "LEFT" ? "nn.shift_left" : "nn.shift_right",
-                             node.allInputs()));
+  bool left = direction == "LEFT";
+  if (auto bits = unsignedOf(node.inputDType(0)); bits && node.opset() >= 28) {
+    if (node.inputDType(1) != node.inputDType(0))
+      return node.invalid(fmt::format("input 1 is {}, expected {}", dtypeName(node.inputDType(1)),
+                                      dtypeName(node.inputDType(0))));
+    return node.setOutput(0, createSignedShift(node, left, *bits));
+  }
+  node.setOutput(0, createOp(node, left ? "nn.shift_left" : "nn.shift_right", node.allInputs()));
 }
 
 /// The result has the type of the base. An integer raised to a float is computed
@@ -261,6 +311,21 @@ static void importSwish(NodeImport &node, double defaultAlpha) {
     return createOp(node, "nn.mul", {x, createOp(node, "nn.sigmoid", scaled)});
   });
 }
+/// Swish of input 0, times input 1.
+static void importSwiGlu(NodeImport &node) {
+  double alpha = node.getFloat("alpha", 1);
+  requireFloats(node, 0);
+  std::optional<nn::Shape> gate = node.inputShape(0), linear = node.inputShape(1);
+  auto fit = [](const nn::Dim &a, const nn::Dim &b) { return a.compatibleWith(b); };
+  if (gate && linear && !llvm::equal(gate->dims(), linear->dims(), fit))
+    return node.invalid(
+        fmt::format("inputs of different shapes: {}, {}", gate->str(), linear->str()));
+  Value x = widen(node, node.input(0));
+  Value scaled = alpha == 1 ? x : createOp(node, "nn.mul", {x, constantLike(node, alpha, x)});
+  Value swish = createOp(node, "nn.mul", {x, createOp(node, "nn.sigmoid", scaled)});
+  Value y = createOp(node, "nn.mul", {swish, widen(node, node.input(1))});
+  node.setOutput(0, convert(node, y, node.inputDType(0)));
+}
 static void importSwish24(NodeImport &node) { importSwish(node, 1); }
 static void importQuickGelu(NodeImport &node) { importSwish(node, 1.702); }
 
@@ -320,6 +385,7 @@ static constexpr OpsetRow kWrittenOut[] = {
     {"Selu", 6, kNewestOpset, 1, 1, 1, importRow},
     {"Shrink", 9, kNewestOpset, 1, 1, 1, importShrink},
     {"Sum", 1, kNewestOpset, 1, kVariadic, 1, importSum},
+    {"SwiGLU", 28, kNewestOpset, 2, 2, 1, importSwiGlu},
     {"Swish", 24, kNewestOpset, 1, 1, 1, importSwish24},
 };
 

@@ -13,7 +13,7 @@ class NodeImport;
 /// The newest opset of the default domain whose changes are known: a version
 /// after it is refused, by op, as its semantics may have changed. Rows of single ops
 /// may reach further.
-inline constexpr int64_t kNewestOpset = 24;
+inline constexpr int64_t kNewestOpset = 28;
 /// The domain of the ops that ONNX Runtime adds to ONNX.
 inline constexpr std::string_view kMicrosoftDomain = "com.microsoft";
 /// maxInputs of an op that takes any number.

@@ -1,6 +1,7 @@
 //===- ImportDataMovementTest.cpp - moves and reductions over all opsets --===//
 #include "tests/frontend/Interpret.h"
 #include "tests/frontend/ModelBuilder.h"
+#include "tests/frontend/RunModel.h"
 
 using namespace quern;
 using namespace quern::onnx;
@@ -202,6 +203,31 @@ TEST(ImportDataMovement, SpaceToDepth) {
   none.input("x", {1, 1, 2, 2}).node("SpaceToDepth", {"x"}, {"y"}).output("y");
   none.attr("blocksize", int64_t{0});
   expectError(none, kInvalid, {"blocksize must be in [1, 32768], found 0"});
+}
+
+TEST(ImportDataMovement, SpaceToDepthInChannelOrder) {
+  ModelBuilder b(28);
+  b.input("x", {1, 2, 2, 2}).node("SpaceToDepth", {"x"}, {"y"}).output("y");
+  b.attr("blocksize", int64_t{2}).attr("mode", "CRD");
+  Tensor image = Tensor::of<float>({1, 2, 2, 2}, {0, 1, 2, 3, 4, 5, 6, 7});
+  expectRuns<float>(b, {image}, {1, 8, 1, 1}, {0, 1, 2, 3, 4, 5, 6, 7});
+  ModelBuilder odd(28);
+  odd.input("x", {1, 2, 2, 2}).node("SpaceToDepth", {"x"}, {"y"}).output("y");
+  odd.attr("blocksize", int64_t{2}).attr("mode", "X");
+  expectError(odd, StatusCode::Unsupported, {"mode 'X'"});
+}
+
+TEST(ImportDataMovement, RangeOfSmallFloatsIsRoundedOnce) {
+  ModelBuilder b(27);
+  b.input("s", {}, DType::BFloat16).input("l", {}, DType::BFloat16).input("d", {}, DType::BFloat16);
+  b.node("Range", {"s", "l", "d"}, {"y"}).attr("stash_type", int64_t{1}).output("y");
+  auto scalar = [](float value) { return Tensor::of<BFloat16>({}, {BFloat16(value)}); };
+  // 256 + 1 and 256 + 3 are no bfloat16.
+  expectFloats(run(b, {scalar(254), scalar(260), scalar(1)}).at(0), {6},
+               {254, 255, 256, 256, 258, 260});
+  ModelBuilder stash(27);
+  stash.input("s", {}).node("Range", {"s", "s", "s"}, {"y"}).attr("stash_type", int64_t{10});
+  expectError(stash.output("y"), StatusCode::Unsupported, {"'y_node'", "'stash_type' = 10"});
 }
 
 TEST(ImportDataMovement, CenterCropPad) {

@@ -1,5 +1,9 @@
 //===- ImportElementwiseTest.cpp - ops on single elements -----------------===//
+#include "tests/frontend/Interpret.h"
 #include "tests/frontend/ModelBuilder.h"
+#include "tests/frontend/RunModel.h"
+
+#include <cmath>
 
 using namespace quern;
 using namespace quern::onnx;
@@ -104,4 +108,67 @@ TEST(ImportElementwise, Casts) {
   ModelBuilder unknown;
   unknown.input("x", {2}).node("Cast", {"x"}, {"y"}).attr("to", int64_t{50}).output("y");
   expectError(unknown, kInvalid, {"'to': unknown type 50"});
+}
+
+/// y = op(a, b) on vectors.
+template <typename T>
+static ModelBuilder onVectors(const std::string &op, int64_t opset, int64_t size) {
+  ModelBuilder m(opset);
+  m.input("a", {size}, dtypeOf<T>()).input("b", {size}, dtypeOf<T>());
+  m.node(op, {"a", "b"}, {"y"}).output("y");
+  return m;
+}
+
+/// Runs x shifted by counts, for which the result is known.
+template <typename T>
+static void expectShifts(const char *direction, const std::vector<T> &x,
+                         const std::vector<T> &counts, const std::vector<T> &wanted) {
+  auto size = static_cast<int64_t>(x.size());
+  ModelBuilder m = onVectors<T>("BitShift", 28, size);
+  m.attr("direction", direction);
+  expectRuns<T>(m, {Tensor::of<T>({size}, x), Tensor::of<T>({size}, counts)}, {size}, wanted);
+}
+
+TEST(ImportElementwise, SignedShiftsExtendTheSign) {
+  expectShifts<int8_t>("RIGHT", {-7, 7, -7, 7, -128, 5}, {1, 1, 8, 8, 7, -1},
+                       {-4, 3, -1, 0, -1, 0});
+  expectShifts<int8_t>("LEFT", {-7, 65, 1, 1, -1}, {1, 1, 7, 8, -1}, {-14, -126, -128, 0, 0});
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+  expectShifts<int64_t>("RIGHT", {kLeast, kLeast, -1}, {63, 64, kLeast}, {-1, -1, -1});
+  expectShifts<int64_t>("LEFT", {1, 3, 1}, {63, 63, 64}, {kLeast, kLeast, 0});
+  expectShifts<uint8_t>("RIGHT", {255, 255}, {1, 8}, {127, 0});
+  ModelBuilder old = onVectors<int8_t>("BitShift", 27, 2);
+  expectError(old.attr("direction", "LEFT"), kInvalid, {"'y_node' (BitShift, opset 27)"});
+  ModelBuilder mixed(28);
+  mixed.input("a", {2}, DType::Int8).input("b", {2}, DType::UInt8).output("y");
+  mixed.node("BitShift", {"a", "b"}, {"y"}).attr("direction", "LEFT");
+  expectError(mixed, kInvalid, {"'y_node'", "input 1 is uint8, expected int8"});
+}
+
+TEST(ImportElementwise, ModOfFloatsHasTheSignOfTheDivisor) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  ModelBuilder m = onVectors<float>("Mod", 28, 7);
+  Tensor a = Tensor::of<float>({7}, {-4.5f, 5, -6, 3, -3, kInf, 1});
+  Tensor b = Tensor::of<float>({7}, {2, -3, 3, kInf, kInf, 2, 0});
+  auto outputs = runModel(m, {a, b});
+  ASSERT_TRUE(outputs) << outputs.status().message();
+  const float *y = outputs->front().data<float>();
+  const float wanted[] = {1.5f, -1, 0, 3, kInf};
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(y[i], wanted[i]) << i;
+  EXPECT_FALSE(std::signbit(y[2]));
+  EXPECT_TRUE(std::isnan(y[5]) && std::isnan(y[6]));
+  expectError(onVectors<float>("Mod", 27, 2), kInvalid, {"'fmod' = 1 before opset 28"});
+}
+
+TEST(ImportElementwise, SwiGluMultipliesSwishByTheSecondInput) {
+  auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  std::vector<Tensor> inputs = {Tensor::of<float>({2}, {1, -2}), Tensor::of<float>({2}, {3, 5})};
+  ModelBuilder m = onVectors<float>("SwiGLU", 28, 2);
+  expectFloats(run(m, inputs).at(0), {2}, {3 * sigmoid(1), -10 * sigmoid(-2)});
+  m.attr("alpha", 2.0f);
+  expectFloats(run(m, inputs).at(0), {2}, {3 * sigmoid(2), -10 * sigmoid(-4)});
+  ModelBuilder unequal(28);
+  unequal.input("a", {2, 3}).input("b", {3}).node("SwiGLU", {"a", "b"}, {"y"}).output("y");
+  expectError(unequal, kInvalid, {"'y_node'", "inputs of different shapes"});
 }

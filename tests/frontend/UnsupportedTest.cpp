@@ -29,12 +29,12 @@ TEST(Unsupported, NewerOpsetIsSaidOnce) {
   Imported imported(b);
   ASSERT_FALSE(imported.module);
   EXPECT_EQ(imported.module.status().code(), kUnsupported);
-  EXPECT_EQ(imported.text(), "m.onnx: uses opset 99 of domain 'ai.onnx'; the newest known is 24");
+  EXPECT_EQ(imported.text(), "m.onnx: uses opset 99 of domain 'ai.onnx'; the newest known is 28");
   // What no opset knows is listed beside it.
   b.node("Frobnicate", {"x"}, {"z"});
   expectError(b, kUnsupported,
               {"opset 99 of domain 'ai.onnx'",
-               "24; unsupported ops: Frobnicate (opset 99, 1 node: op is not supported)"});
+               "28; unsupported ops: Frobnicate (opset 99, 1 node: op is not supported)"});
 }
 
 TEST(Unsupported, OlderOpsets) {

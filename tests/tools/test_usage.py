@@ -116,7 +116,7 @@ class Models(CliTest):
                   str(self.folder / "new.onnx"))
         for verb in ("check", "run"):
             self.fails(UNSUPPORTED, verb, "new.onnx",
-                       says="new.onnx: uses opset 99 of domain 'ai.onnx'; the newest known is 24\n")
+                       says="new.onnx: uses opset 99 of domain 'ai.onnx'; the newest known is 28\n")
 
     def test_shape_error_names_the_node(self):
         model = make_model([helper.make_node("Add", ["a", "b"], ["y"], "add7")],
