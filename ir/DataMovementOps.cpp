@@ -25,6 +25,21 @@ InferredTypes CastOp::inferResultTypes(const ShapeFacts &facts) {
                : unrankedResult(getTo());
 }
 
+/// Whether elements are numbers of whole bytes.
+static bool hasBytes(DType dtype) {
+  return dtype != DType::Undefined && dtype != DType::String && dtype != DType::Bool &&
+         dtypeBits(dtype) >= 8;
+}
+
+InferredTypes BitCastOp::inferResultTypes(const ShapeFacts &facts) {
+  DType from = dtypeOf(elementTypeOf(getInput())), to = dtypeOf(getTo());
+  if (!hasBytes(from) || !hasBytes(to) || dtypeBits(from) != dtypeBits(to))
+    return emitOpError("cannot read the bits of ")
+           << elementTypeOf(getInput()) << " as " << getTo();
+  std::optional<Shape> shape = facts.shapeOf(getInput());
+  return shape ? rankedResult(*this, *shape, getTo()) : unrankedResult(getTo());
+}
+
 //===----------------------------------------------------------------------===//
 // concat and split
 //===----------------------------------------------------------------------===//

@@ -17,6 +17,12 @@ def NN_CastOp : NN_Op<"cast"> {
   }];
 }
 
+def NN_BitCastOp : NN_Op<"bitcast"> {
+  let summary = "the bits of elements as numbers of another type `to` of as many bytes";
+  let arguments = (ins NN_Tensor:$input, TypeAttr:$to);
+  let results = (outs NN_Tensor:$result);
+}
+
 def NN_ConcatOp : NN_Op<"concat", [NN_AxisOpInterface]> {
   let arguments = (ins Variadic<NN_Tensor>:$inputs, NN_AxisAttr:$axis);
   let results = (outs NN_Tensor:$result);

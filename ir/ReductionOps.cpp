@@ -127,10 +127,12 @@ InferredTypes ArgMaxOp::inferResultTypes(const ShapeFacts &facts) { return infer
 InferredTypes ArgMinOp::inferResultTypes(const ShapeFacts &facts) { return inferArg(*this, facts); }
 
 //===----------------------------------------------------------------------===//
-// cumsum, topk
+// cumulate, topk
 //===----------------------------------------------------------------------===//
 
-InferredTypes CumSumOp::inferResultTypes(const ShapeFacts &facts) {
+InferredTypes CumulateOp::inferResultTypes(const ShapeFacts &facts) {
+  if (getKind() != ReduceKind::Sum && getKind() != ReduceKind::Prod)
+    return emitOpError("kind must be sum or prod, found ") << nameOf(getKind());
   if (failed(requireNumbers(*this, getInput(), "input")) ||
       failed(requireIndices(facts, *this, getAxis(), "axis", /*maxRank=*/1)))
     return failure();

@@ -42,13 +42,15 @@ class NN_ArgOp<string mnemonic>
 def NN_ArgMaxOp : NN_ArgOp<"arg_max">;
 def NN_ArgMinOp : NN_ArgOp<"arg_min">;
 
-def NN_CumSumOp : NN_Op<"cumsum"> {
-  let summary = "the running sums along `axis`, an integer scalar that negative counts from the end";
+def NN_CumulateOp : NN_Op<"cumulate"> {
+  let summary = "running sums or products along `axis`, an integer scalar; negative counts from the end";
   let description = [{
-    `exclusive`: of the elements before each; `reverse`: from the end.
+    `kind`: sum or prod. `exclusive`: of the elements before each; `reverse`: from the end.
   }];
-  let arguments = (ins NN_Tensor:$input, NN_Tensor:$axis, BoolAttr:$exclusive, BoolAttr:$reverse);
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$axis, NN_ReduceKindAttr:$kind,
+    BoolAttr:$exclusive, BoolAttr:$reverse);
   let results = (outs NN_Tensor:$result);
+  let assemblyFormat = "`` $kind operands attr-dict `:` functional-type(operands, results)";
 }
 
 def NN_TopKOp : NN_Op<"topk", [NN_AxisOpInterface]> {

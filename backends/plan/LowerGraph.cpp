@@ -137,14 +137,14 @@ void GraphLowering::needOperands(const LoweredOp &entry) {
         need(buffer.value);
 }
 
-/// Ops that only give elements another shape, or move dimensions of size 1.
+/// Ops that only give elements another shape or type, or move dimensions of size 1.
 bool GraphLowering::isAlias(Operation *op) const {
   if (op->getNumOperands() == 0 || op->getNumResults() != 1 ||
       !result.hasPlace(op->getOperand(0)) || !result.hasPlace(op->getResult(0)))
     return false;
   auto transpose = dyn_cast<nn::TransposeOp>(op);
   if (!transpose)
-    return isa<nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(op);
+    return isa<nn::BitCastOp, nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(op);
   ArrayRef<int64_t> sizes = result.values.sizesOf(op->getOperand(0));
   int64_t last = -1;
   for (int64_t axis : transpose.getPerm()) {

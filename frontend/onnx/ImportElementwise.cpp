@@ -364,8 +364,23 @@ static void importCastLike(NodeImport &node) {
   node.setOutput(0, node.createCast(node.input(0), node.inputDType(1)));
 }
 
+/// A bool has the bits of a uint8, of which every number but 0 is true.
+static void importBitCast(NodeImport &node) {
+  int64_t number = node.getInt("to");
+  if (number <= 0 || number > static_cast<int64_t>(DType::Int4))
+    return node.invalid(fmt::format("attribute 'to': unknown type {}", number));
+  auto to = static_cast<DType>(number);
+  auto bitsOf = [](DType dtype) { return dtype == DType::Bool ? DType::UInt8 : dtype; };
+  Value bits = convert(node, node.input(0), bitsOf(node.inputDType(0)));
+  if (dtypeOf(bits) != bitsOf(to))
+    bits = node.create<nn::BitCastOp>(bits,
+                                      nn::elementTypeOf(node.builder().getContext(), bitsOf(to)));
+  node.setOutput(0, convert(node, bits, to));
+}
+
 static constexpr OpsetRow kWrittenOut[] = {
     {"BiasGelu", 1, 1, 2, 2, 1, importExactGelu, kMicrosoftDomain},
+    {"BitCast", 26, kNewestOpset, 1, 1, 1, importBitCast},
     {"BitShift", 11, kNewestOpset, 2, 2, 1, importBitShift},
     {"Cast", 1, kNewestOpset, 1, 1, 1, importCast},
     {"CastLike", 15, kNewestOpset, 2, 2, 1, importCastLike},

@@ -87,6 +87,38 @@ static void importReverseSequence(NodeImport &node) {
   node.setOutput(0, result);
 }
 
+/// Writes updates into a cache, in each batch from its own index on along the axis.
+static void importTensorScatter(NodeImport &node) {
+  int64_t axis = node.getInt("axis", -2);
+  std::string mode = node.getString("mode", "linear");
+  if (mode != "linear" && mode != "circular")
+    return node.invalid("attribute 'mode': expected linear or circular, found '" + mode + "'");
+  auto shape = node.inputShape(1);
+  if (!shape)
+    return node.unsupported("updates of unknown rank");
+  int64_t rank = shape->rank(), at = axis < 0 ? axis + rank : axis;
+  if (at < 1 || at >= rank)
+    return node.invalid(fmt::format("axis {} is none of 1 to {}", axis, rank - 1));
+  // The places along the axis, [batch or 1, 1, ..., length, 1, ...].
+  std::vector<int64_t> along(static_cast<size_t>(rank), 1), batch = along;
+  along[static_cast<size_t>(at)] = -1;
+  batch[0] = -1;
+  Value places = node.createCount(node.sizeOf(node.input(1), at));
+  places = node.create<nn::ReshapeOp>(places, node.intsConstant(along), /*allowzero=*/false);
+  if (node.hasInput(2)) {
+    Value first =
+        node.create<nn::ReshapeOp>(node.input(2), node.intsConstant(batch), /*allowzero=*/false);
+    places = node.create<nn::AddOp>(first, places);
+  }
+  if (mode == "circular")
+    places = node.create<nn::ModOp>(places, node.sizeOf(node.input(0), at));
+  Value sizes = node.create<nn::ShapeOp>(node.input(1), node.builder().getI64IntegerAttr(0),
+                                         mlir::IntegerAttr());
+  places = node.create<nn::ExpandOp>(places, sizes);
+  node.setOutput(0, node.create<nn::ScatterElementsOp>(node.input(0), places, node.input(1),
+                                                       ScatterReduction::None, at));
+}
+
 std::span<const OpsetRow> quern::onnx::gatherImports() {
   static constexpr OpsetRow rows[] = {
       {"Compress", 9, kNewestOpset, 2, 2, 1, importCompress},
@@ -96,6 +128,7 @@ std::span<const OpsetRow> quern::onnx::gatherImports() {
       {"Scatter", 9, 10, 3, 3, 1, importScatterElements},
       {"ScatterElements", 11, kNewestOpset, 3, 3, 1, importScatterElements},
       {"ScatterND", 11, kNewestOpset, 3, 3, 1, importScatterND},
+      {"TensorScatter", 24, kNewestOpset, 2, 3, 1, importTensorScatter},
   };
   return rows;
 }

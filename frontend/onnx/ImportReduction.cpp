@@ -85,10 +85,13 @@ static void importHardmax(NodeImport &node) {
   node.setOutput(0, createHardmax(node, x, axis));
 }
 
-static void importCumSum(NodeImport &node) {
+static void importCumulate(NodeImport &node, ReduceKind kind) {
   bool exclusive = node.getBool("exclusive", false), reverse = node.getBool("reverse", false);
-  node.setOutput(0, node.create<nn::CumSumOp>(node.input(0), node.input(1), exclusive, reverse));
+  node.setOutput(
+      0, node.create<nn::CumulateOp>(node.input(0), node.input(1), kind, exclusive, reverse));
 }
+static void importCumProd(NodeImport &node) { importCumulate(node, ReduceKind::Prod); }
+static void importCumSum(NodeImport &node) { importCumulate(node, ReduceKind::Sum); }
 
 /// `k` was an attribute before opset 10. What need not be sorted is sorted as well.
 static void importTopK(NodeImport &node) {
@@ -109,6 +112,7 @@ std::span<const OpsetRow> quern::onnx::reductionImports() {
       {"ArgMax", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMaxOp>},
       {"ArgMin", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMinOp>},
       {"Hardmax", 1, kNewestOpset, 1, 1, 1, importHardmax},
+      {"CumProd", 26, kNewestOpset, 2, 2, 1, importCumProd},
       {"CumSum", 11, kNewestOpset, 2, 2, 1, importCumSum},
       {"LogSoftmax", 1, kNewestOpset, 1, 1, 1, importSoftmax<nn::LogSoftmaxOp>},
       {"ReduceL1", 1, kNewestOpset, 1, 2, 1, importReduceL1},

@@ -338,27 +338,34 @@ static Expected<std::vector<Tensor>> evalPad(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
+static Expected<std::vector<Tensor>> evalBitCast(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  DType to = call.attributes.getDType("to");
+  int64_t size = dtypeBytes(to);
+  if (to == DType::String || input.dtype() == DType::String || dtypeBytes(input.dtype()) != size)
+    return invalidInput(
+        fmt::format("cannot read the bits of {} as {}", input.describe(), dtypeName(to)));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, to, input.dims()));
+  const auto *from = static_cast<const std::byte *>(input.rawData());
+  auto *bytes = static_cast<std::byte *>(result.mutableRawData());
+  QUERN_TRY(call.budget.forParts(input.numElements(), 1, [&](int64_t begin, int64_t end) {
+    std::copy(from + begin * size, from + end * size, bytes + begin * size);
+  }));
+  return std::vector<Tensor>{result};
+}
+
 std::span<const EvaluatorRow> reference::dataMovementEvaluators() {
   static constexpr EvaluatorRow rows[] = {
-      {"nn.cast", evalCast},
-      {"nn.concat", evalConcat},
-      {"nn.constant_of_shape", evalConstantOfShape},
-      {"nn.expand", evalExpand},
-      {"nn.flatten", evalFlatten},
-      {"nn.gather", evalGather},
-      {"nn.pad", evalPad},
-      {"nn.range", evalRange},
-      {"nn.nonzero", evalNonZero},
-      {"nn.reshape", evalReshape},
-      {"nn.resize", evalResize},
-      {"nn.shape", evalShape},
-      {"nn.size", evalSize},
-      {"nn.slice", evalSlice},
-      {"nn.split", evalSplit},
-      {"nn.squeeze", evalSqueeze},
-      {"nn.tile", evalTile},
-      {"nn.transpose", evalTranspose},
-      {"nn.unsqueeze", evalUnsqueeze},
+      {"nn.bitcast", evalBitCast},     {"nn.cast", evalCast},
+      {"nn.concat", evalConcat},       {"nn.constant_of_shape", evalConstantOfShape},
+      {"nn.expand", evalExpand},       {"nn.flatten", evalFlatten},
+      {"nn.gather", evalGather},       {"nn.pad", evalPad},
+      {"nn.range", evalRange},         {"nn.nonzero", evalNonZero},
+      {"nn.reshape", evalReshape},     {"nn.resize", evalResize},
+      {"nn.shape", evalShape},         {"nn.size", evalSize},
+      {"nn.slice", evalSlice},         {"nn.split", evalSplit},
+      {"nn.squeeze", evalSqueeze},     {"nn.tile", evalTile},
+      {"nn.transpose", evalTranspose}, {"nn.unsqueeze", evalUnsqueeze},
   };
   return rows;
 }

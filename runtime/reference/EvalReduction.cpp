@@ -283,12 +283,13 @@ static Expected<std::vector<Tensor>> evalArgMin(const OpCall &call) {
 }
 
 //===----------------------------------------------------------------------===//
-// Running sums
+// Running sums and products
 //===----------------------------------------------------------------------===//
 
-static Expected<std::vector<Tensor>> evalCumSum(const OpCall &call) {
+static Expected<std::vector<Tensor>> evalCumulate(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   bool exclusive = call.attributes.getInt("exclusive"), reverse = call.attributes.getInt("reverse");
+  bool isSum = call.attributes.getEnum("kind", ReduceKind::Sum) == ReduceKind::Sum;
   QUERN_ASSIGN(std::vector<int64_t> axes, readInts(call.inputs[1], "axis"));
   if (axes.size() != 1)
     return invalidInput(fmt::format("axis must be one number, found {}", axes.size()));
@@ -300,13 +301,13 @@ static Expected<std::vector<Tensor>> evalCumSum(const OpCall &call) {
       return Status::ok();
     for (int64_t i = 0; i < rows.outer * rows.inner; ++i) {
       int64_t start = i / rows.inner * rows.length * rows.inner + i % rows.inner;
-      Wide<T> sum = 0;
+      Wide<T> running = isSum ? 0 : 1;
       QUERN_TRY(call.budget.forParts(rows.length, 4, [&](int64_t begin, int64_t end) {
         for (int64_t j = begin; j < end; ++j) {
           int64_t at = start + (reverse ? rows.length - 1 - j : j) * rows.inner;
-          Wide<T> before = sum;
-          sum += widen(input.data<T>()[at]);
-          result.mutableData<T>()[at] = narrow<T>(exclusive ? before : sum);
+          Wide<T> before = running, x = widen(input.data<T>()[at]);
+          running = isSum ? before + x : before * x;
+          result.mutableData<T>()[at] = narrow<T>(exclusive ? before : running);
         }
       }));
     }
@@ -317,7 +318,7 @@ static Expected<std::vector<Tensor>> evalCumSum(const OpCall &call) {
 
 std::span<const EvaluatorRow> reference::reductionEvaluators() {
   static constexpr EvaluatorRow rows[] = {
-      {"nn.arg_max", evalArgMax}, {"nn.arg_min", evalArgMin},         {"nn.cumsum", evalCumSum},
+      {"nn.arg_max", evalArgMax}, {"nn.arg_min", evalArgMin},         {"nn.cumulate", evalCumulate},
       {"nn.reduce", evalReduce},  {"nn.log_softmax", evalLogSoftmax}, {"nn.softmax", evalSoftmax},
       {"nn.topk", evalTopK},
   };

@@ -172,3 +172,25 @@ TEST(ImportElementwise, SwiGluMultipliesSwishByTheSecondInput) {
   unequal.input("a", {2, 3}).input("b", {3}).node("SwiGLU", {"a", "b"}, {"y"}).output("y");
   expectError(unequal, kInvalid, {"'y_node'", "inputs of different shapes"});
 }
+
+TEST(ImportElementwise, BitCastKeepsBits) {
+  auto cast = [](DType from, DType to) {
+    ModelBuilder b(26);
+    b.input("x", {2}, from).node("BitCast", {"x"}, {"y"}).output("y");
+    return b.attr("to", int64_t{static_cast<int64_t>(to)});
+  };
+  Tensor x = Tensor::of<float>({2}, {1, -2});
+  expectRuns<int32_t>(cast(DType::Float32, DType::Int32), {x}, {2}, {0x3f800000, -0x40000000});
+  Tensor bits = Tensor::of<uint16_t>({2}, {0x3c00, 0xc000});
+  expectFloats(run(cast(DType::UInt16, DType::Float16), {bits}).at(0), {2}, {1, -2});
+  Tensor bytes = Tensor::of<int8_t>({2}, {0, -1});
+  expectRuns<uint8_t>(cast(DType::Int8, DType::UInt8), {bytes}, {2}, {0, 255});
+  // Bools are bytes, of which all but 0 are true.
+  auto bools = run(cast(DType::Int8, DType::Bool), {bytes});
+  EXPECT_FALSE(bools.at(0).data<bool>()[0]);
+  EXPECT_TRUE(bools.at(0).data<bool>()[1]);
+  Tensor flags = Tensor::of<bool>({2}, {true, false});
+  expectRuns<uint8_t>(cast(DType::Bool, DType::UInt8), {flags}, {2}, {1, 0});
+  expectError(cast(DType::Float32, DType::Int64), kInvalid, {"'y_node'", "cannot read the bits"});
+  expectError(cast(DType::Float32, DType::String), kInvalid, {"cannot read the bits"});
+}

@@ -87,3 +87,35 @@ TEST(ImportGather, ReverseSequenceReversesTheBeginning) {
   b.attr("batch_axis", int64_t{0});
   expectError(b, kInvalid, {"batch_axis and time_axis must be 0 and 1, found 0 and 0"});
 }
+
+/// y = TensorScatter of updates [2, 1, 2, 1] into a cache [2, 1, 3, 1].
+static ModelBuilder tensorScatter(const char *mode, bool hasIndices, int64_t batch = 2) {
+  ModelBuilder b(24);
+  b.input("c", {batch, 1, 3, 1}).input("u", {batch, 1, 2, 1}).output("y");
+  if (hasIndices)
+    b.input("w", {batch}, DType::Int64).node("TensorScatter", {"c", "u", "w"}, {"y"});
+  else
+    b.node("TensorScatter", {"c", "u"}, {"y"});
+  return b.attr("mode", mode);
+}
+
+TEST(ImportGather, TensorScatterWritesIntoACache) {
+  Tensor cache = Tensor::of<float>({2, 1, 3, 1}, {1, 2, 3, 4, 5, 6});
+  Tensor updates = Tensor::of<float>({2, 1, 2, 1}, {10, 20, 30, 40});
+  for (int64_t batch : {int64_t{2}, int64_t{-1}}) {
+    expectRuns<float>(tensorScatter("linear", false, batch), {cache, updates}, {2, 1, 3, 1},
+                      {10, 20, 3, 30, 40, 6});
+    expectRuns<float>(tensorScatter("linear", true, batch),
+                      {cache, updates, Tensor::ofInts({1, 0})}, {2, 1, 3, 1},
+                      {1, 10, 20, 30, 40, 6});
+    expectRuns<float>(tensorScatter("circular", true, batch),
+                      {cache, updates, Tensor::ofInts({2, 1})}, {2, 1, 3, 1},
+                      {20, 2, 10, 4, 30, 40});
+  }
+  expectRunError(tensorScatter("linear", true), {cache, updates, Tensor::ofInts({2, 0})},
+                 "node 'y_node'", "3");
+  expectError(tensorScatter("spiral", false), StatusCode::InvalidModel, {"'mode'", "'spiral'"});
+  ModelBuilder batchAxis = tensorScatter("linear", false);
+  expectError(batchAxis.attr("axis", int64_t{0}), StatusCode::InvalidModel,
+              {"axis 0 is none of 1 to 3"});
+}

@@ -121,6 +121,6 @@ TEST(ImportSelect, CumSumWithAnyAxis) {
   b.input("x", {2, 3}).input("a", {}, DType::Int32).output("y");
   b.node("CumSum", {"x", "a"}, {"y"}).attr("exclusive", int64_t{1}).attr("reverse", int64_t{1});
   expectRuns<float>(b, {matrix(), Tensor::of<int32_t>({}, {-1})}, {2, 3}, {5, 3, 0, 11, 6, 0});
-  expectRunError(b, {matrix(), Tensor::of<int32_t>({}, {2})}, "node 'y_node' (nn.cumsum)",
+  expectRunError(b, {matrix(), Tensor::of<int32_t>({}, {2})}, "node 'y_node' (nn.cumulate)",
                  "axis 2 is out of range for rank 2");
 }

@@ -16,6 +16,22 @@ func.func @cast_index(%a0: tensor<2xf32>) {
 
 // -----
 
+func.func @bitcast_width(%a0: tensor<2xf32>) {
+  // expected-error @+1 {{cannot read the bits of 'f32' as 'i64'}}
+  %0 = nn.bitcast %a0 {to = i64} : (tensor<2xf32>) -> tensor<*xi64>
+  return
+}
+
+// -----
+
+func.func @bitcast_bool(%a0: tensor<2xi8>) {
+  // expected-error @+1 {{cannot read the bits of 'i8' as 'i1'}}
+  %0 = nn.bitcast %a0 {to = i1} : (tensor<2xi8>) -> tensor<*xi1>
+  return
+}
+
+// -----
+
 func.func @concat_rank(%a0: tensor<2x3xf32>, %a1: tensor<2x3x4xf32>) {
   // expected-error @+1 {{inputs must have the same rank, found 2 and 3}}
   %0 = nn.concat %a0, %a1 {axis = 0 : i64} : (tensor<2x3xf32>, tensor<2x3x4xf32>) -> tensor<*xf32>

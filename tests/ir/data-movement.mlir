@@ -9,6 +9,13 @@ func.func @cast(%x: tensor<?x3xf32, #nn.dims<"N", "">>) {
   return
 }
 
+// CHECK-LABEL: @bitcast
+func.func @bitcast(%x: tensor<?x3xf32, #nn.dims<"N", "">>) {
+  // CHECK: nn.bitcast {{.*}}to = i32{{.*}} -> tensor<?x3xi32, #nn.dims<"N", "">>
+  %0 = nn.bitcast %x {to = i32} : (tensor<?x3xf32, #nn.dims<"N", "">>) -> tensor<*xi32>
+  return
+}
+
 // CHECK-LABEL: @concat
 func.func @concat(%a: tensor<?x3x4xf32, #nn.dims<"N", "", "">>, %b: tensor<?x5x?xf32>, %unknown: tensor<*xf32>) {
   // CHECK: nn.concat {{.*}} -> tensor<?x8x4xf32, #nn.dims<"N", "", "">>

@@ -33,6 +33,20 @@ Attributes axisIs(int64_t axis) { return makeAttributes({{"axis", axis}}); }
 } // namespace
 
 //===----------------------------------------------------------------------===//
+// Bits
+//===----------------------------------------------------------------------===//
+
+TEST(BitCast, KeepsBits) {
+  auto bitCast = [](const Tensor &x, DType to) {
+    return evaluateAll("nn.bitcast", {x}, makeAttributes({{"to", to}}), {to}).take().front();
+  };
+  Tensor x = Tensor::of<float>({2}, {1, -2});
+  expectTensor<int32_t>(bitCast(x, DType::Int32), {2}, {0x3f800000, -0x40000000});
+  Tensor bytes = Tensor::of<int8_t>({3}, {0, -1, 127});
+  expectTensor<uint8_t>(bitCast(bytes, DType::UInt8), {3}, {0, 255, 127});
+}
+
+//===----------------------------------------------------------------------===//
 // Concat and split
 //===----------------------------------------------------------------------===//
 

@@ -23,10 +23,15 @@ Selected topK(const Tensor &input, int64_t k, int64_t axis, bool largest) {
   return results ? Selected{(*results)[0], (*results)[1]} : Selected();
 }
 
+Tensor cumulate(const char *kind, const Tensor &input, int64_t axis, bool exclusive, bool reverse) {
+  return evaluate("nn.cumulate", {input, Tensor::of<int64_t>({}, {axis})},
+                  makeAttributes({{"kind", numberOf<ReduceKind>(kind)},
+                                  {"exclusive", int64_t{exclusive}},
+                                  {"reverse", int64_t{reverse}}}));
+}
+
 Tensor cumSum(const Tensor &input, int64_t axis, bool exclusive, bool reverse) {
-  return evaluate(
-      "nn.cumsum", {input, Tensor::of<int64_t>({}, {axis})},
-      makeAttributes({{"exclusive", int64_t{exclusive}}, {"reverse", int64_t{reverse}}}));
+  return cumulate("sum", input, axis, exclusive, reverse);
 }
 
 } // namespace
@@ -108,10 +113,19 @@ TEST(CumSum, SumsAlongAnAxis) {
                       {1e8f, 1e8f, 1e8f, 2});
 }
 
+TEST(CumProd, MultipliesAlongAnAxis) {
+  Tensor x = Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+  expectTensor<float>(cumulate("prod", x, 1, false, false), {2, 3}, {1, 2, 6, 4, 20, 120});
+  expectTensor<float>(cumulate("prod", x, 0, true, false), {2, 3}, {1, 1, 1, 1, 2, 3});
+  expectTensor<float>(cumulate("prod", x, -1, true, true), {2, 3}, {6, 3, 1, 30, 6, 1});
+  expectTensor<uint8_t>(cumulate("prod", Tensor::of<uint8_t>({3}, {100, 3, 2}), 0, false, false),
+                        {3}, {100, 44, 88});
+}
+
 TEST(CumSum, RefusesBadAxes) {
   Tensor x = Tensor::of<float>({2}, {1, 2});
-  EXPECT_EQ(evaluateError("nn.cumsum", {x, Tensor::ofInts({1})}).message(),
+  EXPECT_EQ(evaluateError("nn.cumulate", {x, Tensor::ofInts({1})}).message(),
             "axis 1 is out of range for rank 1");
-  EXPECT_EQ(evaluateError("nn.cumsum", {x, Tensor::ofInts({0, 0})}).message(),
+  EXPECT_EQ(evaluateError("nn.cumulate", {x, Tensor::ofInts({0, 0})}).message(),
             "axis must be one number, found 2");
 }

@@ -159,12 +159,15 @@ static LoweringResult lowerReshape(Operation *op, const LoweringContext &context
   if (std::string reason = refuseType(op); !reason.empty())
     return LoweringResult::refuse(reason);
   LoweringResult lowered;
-  Value input = op->getOperand(0);
-  appendCopy({context.elementsOf(input)}, dtypeOfValue(input), viewOf(input, {1}),
-             viewOf(op->getResult(0), {1}), lowered.steps);
+  Value input = op->getOperand(0), result = op->getResult(0);
+  appendCopy({context.elementsOf(input)}, dtypeOfValue(result), viewOf(input, {1}),
+             viewOf(result, {1}), lowered.steps);
   return lowered;
 }
 
+LoweringResult native::lower(nn::BitCastOp op, const LoweringContext &context) {
+  return lowerReshape(op, context);
+}
 LoweringResult native::lower(nn::ReshapeOp op, const LoweringContext &context) {
   return lowerReshape(op, context);
 }

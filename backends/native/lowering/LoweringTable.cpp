@@ -42,13 +42,14 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::LogSoftmaxOp>(),
       lowered<nn::ArgMaxOp>(),
       lowered<nn::ArgMinOp>(),
-      reference<nn::CumSumOp>("no native code for running sums"),
+      reference<nn::CumulateOp>("no native code for running sums"),
       reference<nn::TopKOp>("no native code for selecting the largest"),
       // Normalization
       lowered<nn::BatchNormOp>(),
       lowered<nn::InstanceNormOp>(),
       lowered<nn::LrnOp>(),
       // DataMovement
+      lowered<nn::BitCastOp>(),
       lowered<nn::ConcatOp>(),
       lowered<nn::SplitOp>(),
       lowered<nn::SliceOp>(),

@@ -59,6 +59,7 @@ LoweringResult lower(nn::FlattenOp op, const LoweringContext &context);
 LoweringResult lower(nn::TransposeOp op, const LoweringContext &context);
 LoweringResult lower(nn::SqueezeOp op, const LoweringContext &context);
 LoweringResult lower(nn::UnsqueezeOp op, const LoweringContext &context);
+LoweringResult lower(nn::BitCastOp op, const LoweringContext &context);
 LoweringResult lower(nn::ExpandOp op, const LoweringContext &context);
 LoweringResult lower(nn::TileOp op, const LoweringContext &context);
 LoweringResult lower(nn::PadOp op, const LoweringContext &context);
