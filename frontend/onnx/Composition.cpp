@@ -61,6 +61,39 @@ Value quern::onnx::entriesAt(NodeImport &node, Value values, Value axes, int64_t
 }
 
 //===----------------------------------------------------------------------===//
+// Sizes
+//===----------------------------------------------------------------------===//
+
+Value quern::onnx::sizesVector(NodeImport &node, llvm::ArrayRef<Value> sizes) {
+  std::vector<int64_t> known;
+  for (Value size : sizes)
+    if (auto constant = nn::constantInts(size))
+      known.push_back(constant->front());
+  if (known.size() == sizes.size())
+    return node.intsConstant(known);
+  return node.create<nn::ConcatOp>(mlir::ValueRange(sizes), /*axis=*/0);
+}
+
+Value quern::onnx::timesSize(NodeImport &node, Value size, int64_t factor) {
+  auto constant = nn::constantInts(size);
+  if (!constant)
+    return node.create<nn::MulOp>(size, node.intsConstant({factor}));
+  CheckedSize product = CheckedSize(constant->front()) * CheckedSize(factor);
+  if (!product.valid())
+    node.invalid(fmt::format("a size of {} times {} overflows", constant->front(), factor));
+  return node.intsConstant({product.valid() ? product.value() : 0});
+}
+
+Value quern::onnx::dividedSize(NodeImport &node, Value size, int64_t divisor) {
+  auto constant = nn::constantInts(size);
+  if (!constant)
+    return node.create<nn::DivOp>(size, node.intsConstant({divisor}));
+  if (constant->front() % divisor != 0)
+    node.invalid(fmt::format("a size of {} is no multiple of {}", constant->front(), divisor));
+  return node.intsConstant({constant->front() / divisor});
+}
+
+//===----------------------------------------------------------------------===//
 // Operands
 //===----------------------------------------------------------------------===//
 

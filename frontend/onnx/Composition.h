@@ -27,6 +27,15 @@ mlir::Value multiplySizes(NodeImport &node, mlir::Value a, mlir::Value b);
 /// A vector with one entry for each dimension of `rank`: `values` at `axes`, and 0.
 mlir::Value entriesAt(NodeImport &node, mlir::Value values, mlir::Value axes, int64_t rank);
 
+// Sizes are int64 vectors of one: constants when they are known (NodeImport::sizeOf).
+/// A vector of several sizes.
+mlir::Value sizesVector(NodeImport &node, llvm::ArrayRef<mlir::Value> sizes);
+/// A size times `factor`.
+mlir::Value timesSize(NodeImport &node, mlir::Value size, int64_t factor);
+/// A size divided by `divisor`, of which it must be a multiple: a run fails otherwise when
+/// a tensor is given this size.
+mlir::Value dividedSize(NodeImport &node, mlir::Value size, int64_t divisor);
+
 /// The node's `axis`, from the end where the rank of input 0 is known; one that
 /// this has not is an error.
 int64_t readAxis(NodeImport &node, int64_t otherwise);

@@ -143,16 +143,6 @@ static void importNonZero(NodeImport &node) {
 // DepthToSpace and SpaceToDepth
 //===----------------------------------------------------------------------===//
 
-/// A size divided by `divisor`; a run fails when it is no multiple.
-static Value dividedSize(NodeImport &node, Value size, int64_t divisor) {
-  auto constant = nn::constantInts(size);
-  if (!constant)
-    return node.create<nn::DivOp>(size, node.intsConstant({divisor}));
-  if (constant->front() % divisor != 0)
-    node.invalid(fmt::format("a size of {} is no multiple of {}", constant->front(), divisor));
-  return node.intsConstant({constant->front() / divisor});
-}
-
 /// The input in the shape `split`, transposed, in the shape `joined`.
 static Value regrouped(NodeImport &node, llvm::ArrayRef<Value> split,
                        const std::vector<int64_t> &perm, llvm::ArrayRef<Value> joined) {

@@ -233,6 +233,44 @@ static void importSkipSimplifiedLayerNormalization(NodeImport &node) {
                  DType::Float32);
 }
 
+/// The sum of the embeddings of words, positions and, maybe, segments, normalized. Result 1 is
+/// the number of words before the first that the mask leaves out.
+static void importEmbedLayerNormalization(NodeImport &node) {
+  double epsilon = node.getFloat("epsilon", 1e-12);
+  node.ignoreAttribute("mask_index_type"); // tells the type of result 1
+  if (auto ids = node.inputShape(0); !ids || ids->rank() != 2)
+    return node.invalid("input_ids must have rank 2");
+  if (node.hasInput(1) != node.hasInput(4))
+    return node.invalid("segment_ids and segment_embedding are used together only");
+  for (int i : {2, 3, 5, 6}) {
+    if (!node.hasInput(i))
+      return node.invalid(fmt::format("input {} is required but left out", i));
+    requireFloats(node, i);
+  }
+  if (node.failed())
+    return;
+  auto embed = [&](int table, Value ids) -> Value {
+    return node.create<nn::GatherOp>(widen(node, node.input(table)), ids, /*axis=*/0);
+  };
+  Value places = node.hasInput(8) ? node.input(8) : node.createCount(node.sizeOf(node.input(0), 1));
+  Value sum = node.create<nn::AddOp>(embed(2, node.input(0)), embed(3, places));
+  if (node.hasInput(1))
+    sum = node.create<nn::AddOp>(sum, embed(4, node.input(1)));
+  DType dtype = node.inputDType(2);
+  node.setOutput(2, convert(node, sum, dtype));
+  RowNorm norm = rowNorm(node, sum, -1, epsilon);
+  Value scale = convert(node, node.input(5), dtypeOf(sum));
+  Value bias = convert(node, node.input(6), dtypeOf(sum));
+  Value y = node.create<nn::MulOp>(createLayerNorm(node, norm), scale);
+  node.setOutput(0, convert(node, node.create<nn::AddOp>(y, bias), dtype));
+  Value kept = node.hasInput(7)
+                   ? node.input(7)
+                   : node.create<nn::MulOp>(node.input(0), constantLike(node, 0, node.input(0)));
+  Value count = node.create<nn::ReduceOp>(kept, node.intsConstant({1}), ReduceKind::Sum,
+                                          /*keepdims=*/false, /*noop_with_empty_axes=*/false);
+  node.setOutput(1, convert(node, count, node.inputDType(0)));
+}
+
 //===----------------------------------------------------------------------===//
 // Over groups of channels, chosen axes, one axis
 //===----------------------------------------------------------------------===//
@@ -323,6 +361,7 @@ static void importLpNormalization(NodeImport &node) {
 std::span<const OpsetRow> quern::onnx::normalizationImports() {
   static constexpr OpsetRow rows[] = {
       {"BatchNormalization", 1, kNewestOpset, 5, 5, 5, importBatchNormalization},
+      {"EmbedLayerNormalization", 1, 1, 1, 9, 3, importEmbedLayerNormalization, kMicrosoftDomain},
       {"GroupNormalization", 18, kNewestOpset, 3, 3, 1, importGroupNormalization},
       {"InstanceNormalization", 1, kNewestOpset, 3, 3, 1, importInstanceNormalization},
       {"LRN", 1, kNewestOpset, 1, 1, 1, importLrn},

@@ -19,10 +19,7 @@ static const Table &table() {
   static const Table rows = [] {
     Table all;
     for (auto family :
-         {contractionImports(), controlFlowImports(), convImports(), dataMovementImports(),
-          elementwiseImports(), gatherImports(), normalizationImports(), poolImports(),
-          quantImports(), reductionImports(), resizeImports(), selectImports(), structureImports(),
-          einsumImports(), lossImports(), signalImports(), trainingImports()})
+         {attentionImports(), contractionImports(), controlFlowImports(), convImports(), dataMovementImports(), einsumImports(), elementwiseImports(), gatherImports(), lossImports(), microsoftAttentionImports(), normalizationImports(), poolImports(), quantImports(), reductionImports(), resizeImports(), selectImports(), signalImports(), stateSpaceImports(), structureImports(), trainingImports()})
       for (const OpsetRow &row : family)
         all[{row.domain, row.op}].push_back(&row);
     return all;

@@ -16,6 +16,8 @@ class NodeImport;
 inline constexpr int64_t kNewestOpset = 28;
 /// The domain of the ops that ONNX Runtime adds to ONNX.
 inline constexpr std::string_view kMicrosoftDomain = "com.microsoft";
+/// The domain of ONNX's ops that may still change.
+inline constexpr std::string_view kPreviewDomain = "ai.onnx.preview";
 /// maxInputs of an op that takes any number.
 inline constexpr int kVariadic = 1 << 20;
 /// The same when each of them may be left out.
@@ -48,6 +50,7 @@ OpsetLookup lookupOpset(std::string_view domain, std::string_view op, int64_t ve
 int64_t newestKnownOpset(std::string_view domain);
 
 // One table per op family, each in Import<Family>.cpp.
+std::span<const OpsetRow> attentionImports();
 std::span<const OpsetRow> contractionImports();
 std::span<const OpsetRow> controlFlowImports();
 std::span<const OpsetRow> convImports();
@@ -56,6 +59,7 @@ std::span<const OpsetRow> einsumImports();
 std::span<const OpsetRow> elementwiseImports();
 std::span<const OpsetRow> gatherImports();
 std::span<const OpsetRow> lossImports();
+std::span<const OpsetRow> microsoftAttentionImports();
 std::span<const OpsetRow> normalizationImports();
 std::span<const OpsetRow> poolImports();
 std::span<const OpsetRow> quantImports();
@@ -63,6 +67,7 @@ std::span<const OpsetRow> reductionImports();
 std::span<const OpsetRow> resizeImports();
 std::span<const OpsetRow> selectImports();
 std::span<const OpsetRow> signalImports();
+std::span<const OpsetRow> stateSpaceImports();
 std::span<const OpsetRow> structureImports();
 std::span<const OpsetRow> trainingImports();
 
