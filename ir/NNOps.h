@@ -2,5 +2,7 @@
 #pragma once
 
 #include "ir/GatherOps.h"
+#include "ir/LabelOps.h"
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
+#include "ir/TreeOps.h"

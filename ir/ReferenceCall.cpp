@@ -156,6 +156,10 @@ Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
       });
     });
   }
+  if (EvalValuesFunction onValues = findValueEvaluator(captured->opName))
+    return ReferenceCall([captured, onValues](const ReferenceArguments &arguments) {
+      return onValues({captured->attributes, arguments.inputs, arguments.budget});
+    });
   EvalFunction function = findEvaluator(captured->opName);
   if (!function)
     return unsupported("the op has no reference kernel");

@@ -57,9 +57,12 @@ std::span<const OpsetRow> convImports();
 std::span<const OpsetRow> dataMovementImports();
 std::span<const OpsetRow> einsumImports();
 std::span<const OpsetRow> elementwiseImports();
+std::span<const OpsetRow> featureImports();
 std::span<const OpsetRow> gatherImports();
 std::span<const OpsetRow> lossImports();
 std::span<const OpsetRow> microsoftAttentionImports();
+std::span<const OpsetRow> labelImports();
+std::span<const OpsetRow> linearModelImports();
 std::span<const OpsetRow> normalizationImports();
 std::span<const OpsetRow> poolImports();
 std::span<const OpsetRow> quantImports();
@@ -70,5 +73,6 @@ std::span<const OpsetRow> signalImports();
 std::span<const OpsetRow> stateSpaceImports();
 std::span<const OpsetRow> structureImports();
 std::span<const OpsetRow> trainingImports();
+std::span<const OpsetRow> treeImports();
 
 } // namespace quern::onnx

@@ -75,13 +75,21 @@ Expected<Tensor> OpCall::allocateResult(size_t number, DType dtype, Tensor::Dims
 EvalFunction reference::findEvaluator(std::string_view opName) {
   static const auto table = [] {
     std::map<std::string_view, EvalFunction> rows;
-    for (auto family :
-         {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
-          normalizationEvaluators, dataMovementEvaluators, gatherEvaluators, structureEvaluators})
+    for (auto family : {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
+                        normalizationEvaluators, dataMovementEvaluators, gatherEvaluators,
+                        labelEvaluators, structureEvaluators, treeEvaluators})
       for (const EvaluatorRow &row : family())
         rows.emplace(row.opName, row.function);
     return rows;
   }();
   auto it = table.find(opName);
   return it == table.end() ? nullptr : it->second;
+}
+
+EvalValuesFunction reference::findValueEvaluator(std::string_view opName) {
+  for (auto family : {labelValueEvaluators})
+    for (const ValueEvaluatorRow &row : family())
+      if (row.opName == opName)
+        return row.function;
+  return nullptr;
 }

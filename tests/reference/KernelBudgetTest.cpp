@@ -46,6 +46,16 @@ Attributes resizeAttributes(const char *mode) {
        {"nearest_mode", numberOf<NearestMode>("floor")}});
 }
 
+/// A stump that is asked a hundred times for each of 1024 rows.
+LongCall treeCall(const Tensor &rows) {
+  auto zeros = [](Tensor::Dims dims) { return Tensor::allocate(DType::Int32, dims).take(); };
+  Tensor node = Tensor::of<int32_t>({1, 3}, {0, -1, -1}), one = ones({1});
+  return {"nn.tree_ensemble",
+          {rows, node, Tensor::of<uint8_t>({1}, {1}), one, zeros({100}),
+           Tensor::of<int32_t>({2}, {0, 1}), zeros({1}), one},
+          makeAttributes({{"kind", numberOf<ReduceKind>("sum")}, {"target_count", int64_t{1}}})};
+}
+
 /// Every kernel whose work grows with its operands or results.
 std::vector<LongCall> longCalls() {
   Tensor matrix = ones({1024, 1024}), image = ones({1, 4, 512, 512}), none;
@@ -101,6 +111,9 @@ std::vector<LongCall> longCalls() {
       {"nn.scatter_nd", {matrix, rows, matrix}},
       {"nn.cumulate", {matrix, Tensor::ofInts({0})}},
       {"nn.topk", {matrix, Tensor::ofInts({8})}, axis, {DType::Float32, DType::Int64}},
+      {"nn.lookup", {matrix, channels, channels, scalar(0)}},
+      {"nn.couple_pairs", {ones({65536, 4, 4})}},
+      treeCall(matrix),
       {"nn.range", {scalar(0), scalar(1e6f), scalar(1)}},
       {"nn.pack", {matrix}, block},
       {"nn.unpack", {ones({1024, 256, 4})}, block},
@@ -124,9 +137,9 @@ TEST(KernelBudget, EveryKernelStopsInTheMiddle) {
       EXPECT_TRUE(complete) << call.opName << ": " << complete.status().message();
     }
   }
-  for (auto family :
-       {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
-        normalizationEvaluators, dataMovementEvaluators, gatherEvaluators, structureEvaluators})
+  for (auto family : {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
+                      normalizationEvaluators, dataMovementEvaluators, gatherEvaluators,
+                      labelEvaluators, structureEvaluators, treeEvaluators})
     for (const EvaluatorRow &row : family())
       EXPECT_TRUE(covered.count(std::string(row.opName))) << row.opName;
 }

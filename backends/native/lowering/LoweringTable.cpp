@@ -75,6 +75,13 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::GatherNDOp>("no native code for index tuples"),
       reference<nn::ScatterElementsOp>("no native code for scatters"),
       reference<nn::ScatterNDOp>("no native code for scatters"),
+      // Label
+      reference<nn::LookupOp>("no native code for labels"),
+      reference<nn::CouplePairsOp>("no native code for probabilities of pairs"),
+      reference<nn::ZipMapOp>("no native code for sequences and maps"),
+      reference<nn::MapEntriesOp>("no native code for sequences and maps"),
+      // Tree
+      reference<nn::TreeEnsembleOp>("no native code for decision trees"),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),
