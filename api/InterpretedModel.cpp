@@ -24,7 +24,12 @@ public:
       : model(std::move(model)), options(options) {}
 
   using Runner::run;
-  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) override;
+  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) override {
+    return runOnce(inputs, outputs);
+  }
+  Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) override {
+    return runOnce(inputs, outputs);
+  }
   void cancel() override { cancelled.store(true, std::memory_order_relaxed); }
   const std::vector<PortSignature> &inputs() const override { return model->inputs; }
   const std::vector<PortSignature> &outputs() const override { return model->outputs; }
@@ -33,7 +38,8 @@ public:
   void clearProfile() override { rows.clear(); }
 
 private:
-  Status runProgram(std::span<const Tensor> inputs, std::span<Tensor> outputs);
+  Status runOnce(ValueList inputs, ValueTargets outputs);
+  Status runProgram(ValueList inputs, ValueTargets outputs);
   void addTime(size_t step, const interpreter::OpTiming &timing);
 
   std::shared_ptr<const Program> model;
@@ -78,7 +84,13 @@ void InterpreterRunner::addTime(size_t step, const interpreter::OpTiming &timing
   rows[step].addRun(static_cast<int64_t>(timing.milliseconds * 1e6));
 }
 
-Status InterpreterRunner::runProgram(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+/// The tensor in whose storage output `i` is wanted; null when any will do.
+static Tensor *givenStorage(ValueTargets outputs, size_t i) {
+  Tensor *tensor = outputs.asTensor(i);
+  return tensor && tensor->isPresent() ? tensor : nullptr;
+}
+
+Status InterpreterRunner::runProgram(ValueList inputs, ValueTargets outputs) {
   QUERN_TRY(checkInputs(model->inputs, inputs));
   if (outputs.size() != model->outputs.size())
     return invalidInput(
@@ -89,23 +101,26 @@ Status InterpreterRunner::runProgram(std::span<const Tensor> inputs, std::span<T
   size_t step = 0;
   if (options.profile)
     run.onTiming = [&](const interpreter::OpTiming &timing) { addTime(step++, timing); };
-  QUERN_ASSIGN(std::vector<Tensor> results, model->program.run(inputs, run));
-  for (size_t i = 0; i < results.size(); ++i)
-    if (const Tensor &wanted = results[i], &given = outputs[i];
-        given.isPresent() && (given.dtype() != wanted.dtype() || given.dims() != wanted.dims()))
-      return invalidInput(fmt::format("output '{}': wanted {}, found {}", model->outputs[i].name,
-                                      wanted.describe(), given.describe()));
+  Budget budget(run.limits, run.cancelled);
+  QUERN_ASSIGN(std::vector<AnyValue> results, model->program.run({inputs, budget}, run));
   for (size_t i = 0; i < results.size(); ++i) {
-    if (outputs[i].isPresent())
-      copyElements(results[i], outputs[i]);
+    const Tensor *given = givenStorage(outputs, i), *wanted = results[i].asTensor();
+    if (given && (!wanted || given->dtype() != wanted->dtype() || given->dims() != wanted->dims()))
+      return invalidInput(fmt::format("output '{}': wanted {}, found {}", model->outputs[i].name,
+                                      results[i].describe(), given->describe()));
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (Tensor *given = givenStorage(outputs, i))
+      copyElements(*results[i].asTensor(), *given);
     else
-      outputs[i] = std::move(results[i]);
+      QUERN_TRY(outputs.set(i, std::move(results[i]))
+                    .withContext("output '" + model->outputs[i].name + "'"));
   }
   return Status::ok();
 }
 
 // As Session::run does.
-Status InterpreterRunner::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+Status InterpreterRunner::runOnce(ValueList inputs, ValueTargets outputs) {
   if (running.exchange(true, std::memory_order_acquire))
     return usageError("the runner is in use by another thread; make one runner per thread");
   Status status = runProgram(inputs, outputs);

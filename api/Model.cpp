@@ -18,7 +18,6 @@ Model::~Model() = default;
 Expected<std::unique_ptr<Model::State>> Model::State::create(nn::OwnedModule source,
                                                              const InputSizes &sizes) {
   mlir::func::FuncOp main = nn::findMain(*source.module);
-  QUERN_TRY(nn::requireTensors(main));
   QUERN_TRY(passes::specializeInputs(main, {sizes.shapes, sizes.dims}));
   auto state = std::make_unique<State>(std::move(source));
   state->inputs = nn::inputSignature(main);
@@ -53,6 +52,12 @@ Expected<std::shared_ptr<const CompiledModel>> Model::compile(const CompileOptio
   }
   QUERN_ASSIGN(nn::OwnedModule source, state->copyModule());
   return compileToNative(std::move(source), options);
+}
+
+Expected<std::vector<AnyValue>> Runner::run(std::span<const AnyValue> inputs) {
+  std::vector<AnyValue> results(outputs().size());
+  QUERN_TRY(run(inputs, results));
+  return results;
 }
 
 Expected<std::vector<Tensor>> Runner::run(std::span<const Tensor> inputs) {

@@ -42,6 +42,9 @@ public:
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) override {
     return session.run(inputs, outputs);
   }
+  Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) override {
+    return session.run(inputs, outputs);
+  }
   void cancel() override { session.cancel(); }
   const std::vector<PortSignature> &inputs() const override {
     return session.executable().inputs();
@@ -97,7 +100,8 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
   passes::InputSizes sizes;
   for (size_t i = 0; i < inputDims.size(); ++i)
-    sizes.shapes[inputs()[i].name] = inputDims[i];
+    if (inputs()[i].isTensor())
+      sizes.shapes[inputs()[i].name] = inputDims[i];
   QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes));
   QUERN_ASSIGN(native::CompiledGraph graph, native::compileGraph(*copy.module, compile));
   std::vector<StepSummary> steps;

@@ -5,6 +5,7 @@
 #include "frontend/onnx/TensorData.h"
 #include "frontend/onnx/UnsupportedOps.h"
 #include "frontend/onnx/ValidateModel.h"
+#include "frontend/onnx/ValueData.h"
 #include "frontend/onnx/ValueTypes.h"
 #include "quern/CheckedSize.h"
 
@@ -91,4 +92,13 @@ Expected<std::vector<UnsupportedOp>> quern::findUnsupportedOps(const std::string
 Expected<Tensor> quern::readTensorFile(const std::string &path, const Limits &limits) {
   QUERN_ASSIGN(quern::onnx::NamedTensor named, quern::onnx::readTensorFile(path, limits));
   return std::move(named.tensor);
+}
+
+Expected<AnyValue> quern::readValueFile(const std::string &path, const ValueType &type,
+                                        const Limits &limits) {
+  return quern::onnx::readValueFile(path, type, limits);
+}
+
+Expected<std::string> quern::serializeValue(const AnyValue &value, const std::string &name) {
+  return quern::onnx::serializeValue(value, name);
 }

@@ -6,3 +6,4 @@
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
 #include "ir/TreeOps.h"
+#include "ir/SequenceOps.h"

@@ -5,6 +5,7 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "runtime/reference/Evaluator.h"
+#include "runtime/reference/ValueEvaluator.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -89,6 +90,8 @@ struct CapturedOp {
   std::string opName;
   Attributes attributes;
   std::vector<DType> resultTypes;
+  /// Of an op whose kernel is on values of any kind.
+  std::vector<ValueType> valueTypes = {};
 
   /// Calls `kernel` on tensors; the operands are some.
   template <typename Kernel>
@@ -99,6 +102,21 @@ struct CapturedOp {
                                        arguments.places})));
     return std::vector<AnyValue>(std::make_move_iterator(results.begin()),
                                  std::make_move_iterator(results.end()));
+  }
+
+  ValuesOrError callOnValues(const ReferenceArguments &arguments, ValueEvalFunction kernel) const {
+    QUERN_ASSIGN(
+        std::vector<AnyValue> results,
+        kernel(ValueCall{opName, attributes, arguments.inputs, valueTypes, arguments.budget}));
+    if (results.size() != valueTypes.size())
+      return internalError(
+          fmt::format("the kernel gave {} results of {}", results.size(), valueTypes.size()));
+    for (size_t i = 0; i < results.size(); ++i)
+      if (results[i].kind() != valueTypes[i].kind ||
+          (valueTypes[i].isTensor() && !results[i].fits(valueTypes[i])))
+        return invalidInput(fmt::format("result {} is {}, declared is {}", i, results[i].describe(),
+                                        valueTypes[i].describe()));
+    return results;
   }
 
   /// The results of a kernel, once they are as many and of the types declared.
@@ -126,6 +144,8 @@ static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op
     auto tensor = llvm::dyn_cast<mlir::TensorType>(type);
     captured->resultTypes.push_back(tensor ? nn::dtypeOf(tensor.getElementType())
                                            : DType::Undefined);
+    if (findValueEvaluator(captured->opName))
+      captured->valueTypes.push_back(nn::valueTypeOf(type));
   }
   return std::shared_ptr<const CapturedOp>(captured);
 }
@@ -156,9 +176,9 @@ Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
       });
     });
   }
-  if (EvalValuesFunction onValues = findValueEvaluator(captured->opName))
-    return ReferenceCall([captured, onValues](const ReferenceArguments &arguments) {
-      return onValues({captured->attributes, arguments.inputs, arguments.budget});
+  if (ValueEvalFunction function = findValueEvaluator(captured->opName))
+    return ReferenceCall([captured, function](const ReferenceArguments &arguments) {
+      return captured->callOnValues(arguments, function);
     });
   EvalFunction function = findEvaluator(captured->opName);
   if (!function)

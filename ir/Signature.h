@@ -23,7 +23,7 @@ std::vector<PortSignature> inputSignature(mlir::func::FuncOp main);
 std::vector<PortSignature> outputSignature(mlir::func::FuncOp main);
 /// The name of an output, as the model gives it.
 std::string outputName(mlir::func::FuncOp main, unsigned index);
-/// Unsupported, naming the first, when ports or results of nodes are no tensors.
-Status requireTensors(mlir::func::FuncOp main);
+/// Unsupported, naming the first, when ports are no tensors.
+Status requireTensorPorts(mlir::func::FuncOp main);
 
 } // namespace quern::nn

@@ -78,7 +78,8 @@ std::optional<Tensor> valueFromType(Operation *op) {
 /// Whether evaluating `op` on constants gives the same as running it.
 bool isFoldable(Operation *op) {
   return isa<GraphOpInterface>(op) && !isa<NoneOp, ConstantOp, WeightOp>(op) &&
-         op->getNumRegions() == 0 && isMemoryEffectFree(op);
+         op->getNumRegions() == 0 && isMemoryEffectFree(op) &&
+         llvm::none_of(op->getResultTypes(), isNestedType);
 }
 
 /// The bytes of the results by their types; nullopt when not static.

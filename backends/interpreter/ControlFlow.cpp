@@ -15,7 +15,8 @@ using namespace quern;
 using namespace quern::interpreter;
 
 using Tensors = std::vector<Tensor>;
-using TensorsOrError = Expected<Tensors>;
+using Values = std::vector<AnyValue>;
+using ValuesOrError = Expected<Values>;
 using Program = std::shared_ptr<const ReferenceProgram>;
 
 bool interpreter::isControlFlow(mlir::Operation *op) {
@@ -33,28 +34,24 @@ static Expected<Program> programOf(mlir::Region &region, llvm::ArrayRef<mlir::Va
   return Program(std::make_shared<const ReferenceProgram>(std::move(program)));
 }
 
-static TensorsOrError runOn(const ReferenceProgram &program, std::span<const Tensor> inputs,
-                            Budget &budget) {
-  QUERN_ASSIGN(std::vector<AnyValue> results, program.run({inputs, budget}));
-  return tensorsOf(std::move(results));
+/// The results may share storage with other values: none is written to.
+static ValuesOrError runOn(const ReferenceProgram &program, const Values &inputs, Budget &budget) {
+  return program.run({inputs, budget}, {.mayShare = true});
 }
 
-/// A call that computes on tensors: what these ops carry is nothing else yet.
-template <typename Compute> static nn::ReferenceCall callOnTensors(Compute compute) {
-  return [compute](const ReferenceArguments &arguments) -> Expected<std::vector<AnyValue>> {
-    Tensors inputs;
-    for (size_t i = 0; i < arguments.inputs.size(); ++i) {
-      QUERN_ASSIGN(Tensor tensor, arguments.inputs[i].toTensor());
-      inputs.push_back(std::move(tensor));
-    }
-    QUERN_ASSIGN(Tensors results, compute(std::span<const Tensor>(inputs), arguments.budget));
-    return std::vector<AnyValue>(std::make_move_iterator(results.begin()),
-                                 std::make_move_iterator(results.end()));
-  };
+/// Operands [begin, end) of a call.
+static Values operandsOf(const ReferenceArguments &arguments, size_t begin, size_t end) {
+  Values values;
+  for (size_t i = begin; i < end; ++i)
+    values.push_back(arguments.inputs[i]);
+  return values;
+}
+static Values operandsFrom(const ReferenceArguments &arguments, size_t begin) {
+  return operandsOf(arguments, begin, arguments.inputs.size());
 }
 
 /// The body's arguments, then what it captures.
-static Tensors join(Tensors arguments, std::span<const Tensor> captured) {
+static Values join(Values arguments, const Values &captured) {
   arguments.insert(arguments.end(), captured.begin(), captured.end());
   return arguments;
 }
@@ -63,7 +60,8 @@ static Tensors join(Tensors arguments, std::span<const Tensor> captured) {
 // Scalars and slices
 //===----------------------------------------------------------------------===//
 
-template <typename T> static Expected<T> scalarOf(const Tensor &tensor, const std::string &what) {
+template <typename T> static Expected<T> scalarOf(const AnyValue &value, const std::string &what) {
+  QUERN_ASSIGN(Tensor tensor, value.toTensor());
   if (tensor.dtype() != dtypeOf<T>() || tensor.numElements() != 1)
     return invalidInput(
         fmt::format("{} is {}, wanted one {}", what, tensor.describe(), dtypeName(dtypeOf<T>())));
@@ -150,7 +148,7 @@ static Collected collectedOf(mlir::Value value, int64_t axis, bool backwards) {
 
 /// Appends one result per collected value, and releases what was held for them.
 static Status addCollected(const std::vector<Collected> &kinds, std::vector<Tensors> &parts,
-                           Budget &budget, Tensors &results) {
+                           Budget &budget, Values &results) {
   for (size_t i = 0; i < kinds.size(); ++i) {
     const Collected &kind = kinds[i];
     QUERN_ASSIGN(Tensor stacked,
@@ -164,11 +162,12 @@ static Status addCollected(const std::vector<Collected> &kinds, std::vector<Tens
 }
 
 /// Keeps the collected values of one iteration, which begin at `first`.
-static Status keepCollected(Tensors &yielded, size_t first, std::vector<Tensors> &parts,
+static Status keepCollected(Values &yielded, size_t first, std::vector<Tensors> &parts,
                             Budget &budget) {
   for (size_t i = 0; i < parts.size(); ++i) {
-    QUERN_TRY(budget.hold(yielded[first + i].numBytes()));
-    parts[i].push_back(std::move(yielded[first + i]));
+    QUERN_ASSIGN(Tensor part, yielded[first + i].toTensor());
+    QUERN_TRY(budget.hold(part.numBytes()));
+    parts[i].push_back(std::move(part));
   }
   return Status::ok();
 }
@@ -180,9 +179,9 @@ static Status keepCollected(Tensors &yielded, size_t first, std::vector<Tensors>
 static Expected<nn::ReferenceCall> makeCall(nn::IfOp op, llvm::ArrayRef<mlir::Value> captured) {
   QUERN_ASSIGN(Program yes, programOf(op.getThenRegion(), captured));
   QUERN_ASSIGN(Program no, programOf(op.getElseRegion(), captured));
-  return callOnTensors([yes, no](std::span<const Tensor> inputs, Budget &budget) -> TensorsOrError {
-    QUERN_ASSIGN(bool condition, scalarOf<bool>(inputs[0], "the condition"));
-    return runOn(condition ? *yes : *no, inputs.subspan(1), budget);
+  return nn::ReferenceCall([yes, no](const ReferenceArguments &arguments) -> ValuesOrError {
+    QUERN_ASSIGN(bool condition, scalarOf<bool>(arguments.inputs[0], "the condition"));
+    return runOn(condition ? *yes : *no, operandsFrom(arguments, 1), arguments.budget);
   });
 }
 
@@ -193,24 +192,25 @@ static Expected<nn::ReferenceCall> makeCall(nn::LoopOp op, llvm::ArrayRef<mlir::
   for (mlir::Value value :
        op.getBody().front().getTerminator()->getOperands().drop_front(carried + 1))
     kinds.push_back(collectedOf(value, /*axis=*/0, /*backwards=*/false));
-  return callOnTensors(
-      [body, carried, kinds](std::span<const Tensor> inputs, Budget &budget) -> TensorsOrError {
+  return nn::ReferenceCall(
+      [body, carried, kinds](const ReferenceArguments &arguments) -> ValuesOrError {
+        Budget &budget = arguments.budget;
         int64_t trips = INT64_MAX;
         bool goesOn = true;
-        if (inputs[0].isPresent()) {
-          QUERN_ASSIGN(trips, scalarOf<int64_t>(inputs[0], "the trip count"));
+        if (AnyValue count = arguments.inputs[0]; count.isPresent()) {
+          QUERN_ASSIGN(trips, scalarOf<int64_t>(count, "the trip count"));
         }
-        if (inputs[1].isPresent()) {
-          QUERN_ASSIGN(goesOn, scalarOf<bool>(inputs[1], "the condition"));
+        if (AnyValue condition = arguments.inputs[1]; condition.isPresent()) {
+          QUERN_ASSIGN(goesOn, scalarOf<bool>(condition, "the condition"));
         }
-        Tensors values(inputs.begin() + 2, inputs.begin() + 2 + static_cast<ptrdiff_t>(carried));
-        std::span<const Tensor> around = inputs.subspan(2 + carried);
+        Values values = operandsOf(arguments, 2, 2 + carried);
+        Values around = operandsFrom(arguments, 2 + carried);
         std::vector<Tensors> parts(kinds.size());
         for (int64_t i = 0; i < trips && goesOn; ++i) {
           QUERN_TRY(budget.check());
-          Tensors arguments = {Tensor::of<int64_t>({}, {i}), Tensor::of<bool>({}, {goesOn})};
-          arguments.insert(arguments.end(), values.begin(), values.end());
-          QUERN_ASSIGN(Tensors yielded, runOn(*body, join(std::move(arguments), around), budget));
+          Values inputs = {Tensor::of<int64_t>({}, {i}), Tensor::of<bool>({}, {goesOn})};
+          inputs.insert(inputs.end(), values.begin(), values.end());
+          QUERN_ASSIGN(Values yielded, runOn(*body, join(std::move(inputs), around), budget));
           QUERN_ASSIGN(goesOn, scalarOf<bool>(yielded[0], "the condition that the body yields"));
           std::move(yielded.begin() + 1, yielded.begin() + 1 + static_cast<ptrdiff_t>(carried),
                     values.begin());
@@ -227,7 +227,7 @@ struct ScanInputs {
   std::vector<int64_t> axes, directions;
 
   /// The dimensions counted from the front, and the number of slices.
-  Expected<int64_t> resolve(std::span<const Tensor> inputs) {
+  Expected<int64_t> resolve(const Tensors &inputs) {
     int64_t length = -1;
     for (size_t i = 0; i < axes.size(); ++i) {
       int64_t rank = inputs[i].rank();
@@ -253,23 +253,28 @@ static Expected<nn::ReferenceCall> makeCall(nn::ScanOp op, llvm::ArrayRef<mlir::
   auto yielded = op.getBody().front().getTerminator()->getOperands().drop_front(states);
   for (auto [i, value] : llvm::enumerate(yielded))
     kinds.push_back(collectedOf(value, op.getOutputAxes()[i], op.getOutputDirections()[i] == 1));
-  return callOnTensors([body, given, states, kinds](std::span<const Tensor> inputs,
-                                                    Budget &budget) -> TensorsOrError {
+  return nn::ReferenceCall([body, given, states,
+                            kinds](const ReferenceArguments &arguments) -> ValuesOrError {
+    Budget &budget = arguments.budget;
     ScanInputs scan = given;
-    std::span<const Tensor> scanned = inputs.subspan(states, scan.axes.size());
-    std::span<const Tensor> around = inputs.subspan(states + scan.axes.size());
+    Tensors scanned;
+    for (size_t i = 0; i < scan.axes.size(); ++i) {
+      QUERN_ASSIGN(Tensor tensor, arguments.inputs[states + i].toTensor());
+      scanned.push_back(std::move(tensor));
+    }
+    Values around = operandsFrom(arguments, states + scan.axes.size());
     QUERN_ASSIGN(int64_t length, scan.resolve(scanned));
-    Tensors values(inputs.begin(), inputs.begin() + static_cast<ptrdiff_t>(states));
+    Values values = operandsOf(arguments, 0, states);
     std::vector<Tensors> parts(kinds.size());
     for (int64_t i = 0; i < length; ++i) {
       QUERN_TRY(budget.check());
-      Tensors arguments = values;
+      Values inputs = values;
       for (size_t j = 0; j < scanned.size(); ++j) {
         int64_t position = scan.directions[j] == 1 ? length - 1 - i : i;
         QUERN_ASSIGN(Tensor slice, sliceOf(scanned[j], scan.axes[j], position, budget));
-        arguments.push_back(std::move(slice));
+        inputs.push_back(std::move(slice));
       }
-      QUERN_ASSIGN(Tensors yielded, runOn(*body, join(std::move(arguments), around), budget));
+      QUERN_ASSIGN(Values yielded, runOn(*body, join(std::move(inputs), around), budget));
       std::move(yielded.begin(), yielded.begin() + static_cast<ptrdiff_t>(states), values.begin());
       QUERN_TRY(keepCollected(yielded, states, parts, budget));
     }

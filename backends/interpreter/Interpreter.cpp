@@ -148,6 +148,12 @@ Expected<std::vector<Tensor>> ReferenceProgram::run(std::span<const Tensor> inpu
   return tensorsOf(std::move(results));
 }
 
+Expected<std::vector<AnyValue>> ReferenceProgram::run(std::span<const AnyValue> inputs,
+                                                      const RunOptions &options) const {
+  Budget budget(options.limits, options.cancelled);
+  return run({inputs, budget}, options);
+}
+
 Expected<std::vector<AnyValue>> ReferenceProgram::run(const ReferenceArguments &arguments,
                                                       const RunOptions &options) const {
   auto &[inputs, budget, places] = arguments;
@@ -169,7 +175,7 @@ Expected<std::vector<AnyValue>> ReferenceProgram::run(const ReferenceArguments &
   for (size_t slot : outputs)
     results.push_back(slots[slot]);
   slots.clear();
-  for (size_t i = 0; i < results.size(); ++i)
+  for (size_t i = 0; i < results.size() && !options.mayShare; ++i)
     if (!isIn(results[i], i < places.size() ? places[i] : Tensor()))
       QUERN_TRY(budget.unshare(results[i]));
   // What is left are the results, which are the caller's to count.
@@ -182,7 +188,16 @@ Expected<std::vector<Tensor>> interpreter::interpret(mlir::func::FuncOp main,
                                                      const RunOptions &options) {
   if (main.isDeclaration())
     return internalError("function '" + main.getName().str() + "' has no body");
-  QUERN_TRY(nn::requireTensors(main));
+  QUERN_TRY(checkInputs(nn::inputSignature(main), inputs));
+  QUERN_ASSIGN(ReferenceProgram program, ReferenceProgram::create(main.getBody().front()));
+  return program.run(inputs, options);
+}
+
+Expected<std::vector<AnyValue>> interpreter::interpretValues(mlir::func::FuncOp main,
+                                                             std::span<const AnyValue> inputs,
+                                                             const RunOptions &options) {
+  if (main.isDeclaration())
+    return internalError("function '" + main.getName().str() + "' has no body");
   QUERN_TRY(checkInputs(nn::inputSignature(main), inputs));
   QUERN_ASSIGN(ReferenceProgram program, ReferenceProgram::create(main.getBody().front()));
   return program.run(inputs, options);

@@ -28,6 +28,9 @@ struct RunOptions {
   std::function<void(const OpTiming &)> onTiming;
   /// The run ends with StatusCode::Cancelled soon after this becomes true.
   const std::atomic<bool> *cancelled = nullptr;
+  /// Results may share storage with inputs and with each other: for a caller that writes
+  /// to none of them.
+  bool mayShare = false;
 };
 
 /// A block of nn ops as calls of reference kernels, in order. Holds nothing of
@@ -44,6 +47,8 @@ public:
   /// released after their last use.
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs,
                                     const RunOptions &options = {}) const;
+  Expected<std::vector<AnyValue>> run(std::span<const AnyValue> inputs,
+                                      const RunOptions &options = {}) const;
   /// The same as a part of other work, which holds budget.heldBytes() already.
   Expected<std::vector<AnyValue>> run(const ReferenceArguments &arguments,
                                       const RunOptions &options = {}) const;
@@ -77,6 +82,10 @@ private:
 /// the node they come from.
 Expected<std::vector<Tensor>> interpret(mlir::func::FuncOp main, std::span<const Tensor> inputs,
                                         const RunOptions &options = {});
+
+Expected<std::vector<AnyValue>> interpretValues(mlir::func::FuncOp main,
+                                                std::span<const AnyValue> inputs,
+                                                const RunOptions &options = {});
 
 /// Applies one op, or a fusion group, to tensors. Errors name the node.
 Expected<std::vector<Tensor>> evaluate(mlir::Operation *op, std::span<const Tensor> inputs,

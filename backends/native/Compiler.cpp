@@ -51,7 +51,6 @@ static Expected<OwnedGraph> lowerInPlace(ModuleOp module, const NativeLowering &
 /// All graph passes, then every op as steps.
 static Expected<OwnedGraph> lowerModule(ModuleOp module, const Target &target,
                                         const CompileOptions &options) {
-  QUERN_TRY(nn::requireTensors(nn::findMain(module)));
   QUERN_ASSIGN(std::vector<passes::OutlinedOp> outlined,
                simplifyAndOutline(module, target, options));
   QUERN_TRY(layOutAndFuse(module, target, options));

@@ -11,7 +11,6 @@ using namespace quern::native;
 Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owned,
                                                             const CompileOptions &given) {
   func::FuncOp main = nn::findMain(*owned.module);
-  QUERN_TRY(nn::requireTensors(main));
   std::vector<PortSignature> inputs = nn::inputSignature(main);
   ModuleOp module = *owned.module;
   CompileOptions options = allowWeightFolding(given, module);

@@ -67,7 +67,8 @@ Expected<JitPlanner::Graph> JitPlanner::specialize(InputDims dims, const Limits 
   func::FuncOp main = nn::findMain(*copy.module);
   passes::InputSizes sizes;
   for (size_t i = 0; i < dims.size(); ++i)
-    sizes.shapes[nn::inputName(main, i)] = dims[i];
+    if (isa<TensorType>(main.getArgumentTypes()[i]))
+      sizes.shapes[nn::inputName(main, i)] = dims[i];
   QUERN_TRY(passes::specializeInputs(main, sizes));
   CompileOptions current = shared->options;
   current.limits = limits;

@@ -78,6 +78,14 @@ private:
 // Places
 //===----------------------------------------------------------------------===//
 
+static ValueType::Kind kindOf(Value value) {
+  Type type = value.getType();
+  return isa<nn::SequenceType>(type)   ? ValueType::Kind::Sequence
+         : isa<nn::OptionalType>(type) ? ValueType::Kind::Optional
+         : isa<nn::MapType>(type)      ? ValueType::Kind::Map
+                                       : ValueType::Kind::Tensor;
+}
+
 int64_t PlanBuilder::bytesOf(Value value) const {
   return graph.values.elementsOf(value) * dtypeBytes(dtypeOfValue(value));
 }
@@ -204,6 +212,7 @@ Status PlanBuilder::addSteps(size_t opIndex) {
 
 ValueRef PlanBuilder::valueRefOf(Value value) {
   ValueRef ref{refOf(value), dtypeOfValue(value), {}};
+  ref.kind = kindOf(value);
   if (graph.values.hasSizes(value) && !ref.buffer.isDynamic())
     ref.dims = Tensor::Dims(graph.values.sizesOf(value));
   return ref;
@@ -301,6 +310,11 @@ void PlanBuilder::addInputPorts() {
     port.name = argument ? nn::inputName(main, argument.getArgNumber())
                          : nn::nodeName(input.getDefiningOp()->getLoc());
     port.dtype = dtypeOfValue(input);
+    port.kind = kindOf(input);
+    if (port.kind != ValueType::Kind::Tensor) {
+      port.dynamic = true;
+      port.slot = slotOf(input);
+    }
     if (graph.values.hasSizes(input))
       port.dims = Tensor::Dims(graph.values.sizesOf(input));
     result.plan.inputs.push_back(std::move(port));
@@ -312,6 +326,7 @@ Status PlanBuilder::addOutputPorts() {
     PlanPort port;
     port.name = nn::outputName(main, graph.part.outputNumbers[i]);
     port.dtype = dtypeOfValue(value);
+    port.kind = kindOf(value);
     port.dynamic = !graph.hasPlace(value);
     if (port.dynamic) {
       Value base = graph.resolve(value);

@@ -1,6 +1,8 @@
 //===- ImportContext.cpp - what the import of one node works with ---------===//
 #include "frontend/onnx/ImportContext.h"
 
+#include "frontend/onnx/ValueTypes.h"
+
 #include <fmt/format.h>
 
 using namespace quern;
@@ -102,6 +104,18 @@ std::vector<std::string> NodeImport::getStrings(std::string_view name) {
 const proto::TensorProto *NodeImport::getTensor(std::string_view name) {
   const AttributeProto *found = find(name, AttributeProto::TENSOR, /*required=*/false);
   return found ? &found->t() : nullptr;
+}
+
+ValueType NodeImport::getType(std::string_view name) {
+  const AttributeProto *found = find(name, AttributeProto::TYPE_PROTO, /*required=*/true);
+  if (!found)
+    return {};
+  if (found->tp().value_case() == proto::TypeProto::VALUE_NOT_SET)
+    invalid(fmt::format("attribute '{}' is no type", name));
+  Status status = checkType(found->tp(), graphImport.limits);
+  if (!status.isOk())
+    fail(status.withContext(fmt::format("attribute '{}'", name)));
+  return failed() ? ValueType() : quern::onnx::valueTypeOf(found->tp());
 }
 
 const proto::GraphProto *NodeImport::getGraph(std::string_view name) {

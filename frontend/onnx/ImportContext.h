@@ -64,6 +64,8 @@ public:
   std::vector<std::string> getStrings(std::string_view name);
   const proto::TensorProto *getTensor(std::string_view name);
   /// Required.
+  ValueType getType(std::string_view name);
+  /// Required.
   const proto::GraphProto *getGraph(std::string_view name);
   /// Counts an attribute as read; for those without a meaning in inference.
   void ignoreAttribute(std::string_view name) { readAttributes.emplace(name); }

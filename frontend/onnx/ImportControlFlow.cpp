@@ -2,6 +2,7 @@
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/ControlFlow.h"
+#include "ir/SequenceOps.h"
 
 #include <fmt/format.h>
 
@@ -62,6 +63,16 @@ static void importIf(NodeImport &node) {
   setOutputs(node, node.createMulti(state, results));
 }
 
+/// The type of which a carried value and the next one are. A value in place of an optional
+/// one is what is in the next optional.
+static Type widenCarried(Type argument, Type next) {
+  auto optional = mlir::dyn_cast<nn::OptionalType>(argument);
+  if (!optional || mlir::isa<nn::OptionalType>(next))
+    return nn::widenType(argument, next);
+  Type content = nn::widenType(optional.getContentType(), next);
+  return content ? nn::OptionalType::get(content.getContext(), content) : Type();
+}
+
 /// Imports the body of a loop: again, with wider types of the carried values, until
 /// those that it yields fit. `carried` are their places among the arguments, `first`
 /// that of the first among what is yielded.
@@ -83,7 +94,7 @@ static size_t importLoopBody(NodeImport &node, const proto::GraphProto &body, Re
     for (size_t i = 0; i < carried; ++i) {
       Type &argument = arguments[firstArgument + i];
       Type next = yielded[firstYielded + i].getType();
-      Type wide = nn::widenType(argument, next);
+      Type wide = widenCarried(argument, next);
       if (!wide || wide == argument) // null: the op's verifier says it
         continue;
       fits = false;
@@ -94,6 +105,23 @@ static size_t importLoopBody(NodeImport &node, const proto::GraphProto &body, Re
   }
   node.invalid("the types of the carried values cannot be found");
   return 0;
+}
+
+/// Makes optionals of what `body` yields in place of some; the results that the model takes
+/// for what is in them.
+static llvm::SmallVector<size_t> wrapOptionals(NodeImport &node, Block &body, size_t carried) {
+  llvm::SmallVector<size_t> wrapped;
+  mlir::Operation *yield = body.getTerminator();
+  mlir::OpBuilder builder(yield);
+  for (size_t i = 0; i < carried; ++i) {
+    auto type = mlir::dyn_cast<nn::OptionalType>(body.getArgument(i + 2).getType());
+    Value next = yield->getOperand(i + 1);
+    if (!type || mlir::isa<nn::OptionalType>(next.getType()))
+      continue;
+    yield->setOperand(i + 1, builder.create<nn::OptionalOp>(node.loc(), type, next));
+    wrapped.push_back(i);
+  }
+  return wrapped;
 }
 
 static void importLoop(NodeImport &node) {
@@ -113,8 +141,14 @@ static void importLoop(NodeImport &node) {
   }
   size_t carried = arguments.size() - 2;
   size_t results = importLoopBody(node, *body, *state.addRegion(), arguments, 2, carried, 1);
-  if (!node.failed())
-    setOutputs(node, node.createMulti(state, results));
+  if (node.failed())
+    return;
+  llvm::SmallVector<size_t> wrapped = wrapOptionals(node, state.regions.front()->front(), carried);
+  mlir::ResultRange loop = node.createMulti(state, results);
+  setOutputs(node, loop);
+  for (size_t i : wrapped)
+    if (node.hasOutput(static_cast<int>(i)))
+      node.setOutput(static_cast<int>(i), node.create<nn::OptionalGetOp>(loop[i]));
 }
 
 /// A list attribute with one entry for each of `count`, 0 by default.

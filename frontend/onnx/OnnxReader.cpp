@@ -91,3 +91,18 @@ Expected<ParsedTensor> quern::onnx::readTensorProtoFile(const std::string &path,
                                                         const Limits &limits) {
   return parseFile<proto::TensorProto>(path, limits, "an ONNX tensor");
 }
+
+Expected<ParsedMessage<proto::SequenceProto>>
+quern::onnx::readSequenceProtoFile(const std::string &path, const Limits &limits) {
+  return parseFile<proto::SequenceProto>(path, limits, "an ONNX sequence");
+}
+
+Expected<ParsedMessage<proto::OptionalProto>>
+quern::onnx::readOptionalProtoFile(const std::string &path, const Limits &limits) {
+  return parseFile<proto::OptionalProto>(path, limits, "an ONNX optional");
+}
+
+Expected<ParsedMessage<proto::MapProto>> quern::onnx::readMapProtoFile(const std::string &path,
+                                                                       const Limits &limits) {
+  return parseFile<proto::MapProto>(path, limits, "an ONNX map");
+}

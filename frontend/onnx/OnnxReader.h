@@ -34,5 +34,12 @@ Expected<ParsedModel> readModelBytes(MessageBytes bytes, const Limits &limits);
 
 /// Maps and parses a file with one TensorProto (the .pb files of ONNX test data).
 Expected<ParsedTensor> readTensorProtoFile(const std::string &path, const Limits &limits);
+/// The same of other values.
+Expected<ParsedMessage<proto::SequenceProto>> readSequenceProtoFile(const std::string &path,
+                                                                    const Limits &limits);
+Expected<ParsedMessage<proto::OptionalProto>> readOptionalProtoFile(const std::string &path,
+                                                                    const Limits &limits);
+Expected<ParsedMessage<proto::MapProto>> readMapProtoFile(const std::string &path,
+                                                          const Limits &limits);
 
 } // namespace quern::onnx

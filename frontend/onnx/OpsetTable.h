@@ -71,6 +71,7 @@ std::span<const OpsetRow> resizeImports();
 std::span<const OpsetRow> selectImports();
 std::span<const OpsetRow> signalImports();
 std::span<const OpsetRow> stateSpaceImports();
+std::span<const OpsetRow> sequenceImports();
 std::span<const OpsetRow> structureImports();
 std::span<const OpsetRow> trainingImports();
 std::span<const OpsetRow> treeImports();

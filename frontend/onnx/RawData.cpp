@@ -86,13 +86,14 @@ private:
 static bool mayHoldTensors(const Descriptor &type) {
   static const std::set<const Descriptor *> holders = [] {
     std::set<const Descriptor *> found = {proto::TensorProto::descriptor()};
-    const auto *file = proto::ModelProto::descriptor()->file();
     for (bool changed = true; changed;) {
       changed = false;
-      for (int i = 0; i < file->message_type_count(); ++i)
-        for (int j = 0; j < file->message_type(i)->field_count(); ++j)
-          if (found.count(file->message_type(i)->field(j)->message_type()))
-            changed |= found.insert(file->message_type(i)).second;
+      for (const auto *file :
+           {proto::ModelProto::descriptor()->file(), proto::SequenceProto::descriptor()->file()})
+        for (int i = 0; i < file->message_type_count(); ++i)
+          for (int j = 0; j < file->message_type(i)->field_count(); ++j)
+            if (found.count(file->message_type(i)->field(j)->message_type()))
+              changed |= found.insert(file->message_type(i)).second;
     }
     return found;
   }();

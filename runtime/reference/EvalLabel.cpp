@@ -1,6 +1,6 @@
 //===- EvalLabel.cpp - reference kernels of labels and maps from them -----===//
 #include "runtime/reference/DTypeDispatch.h"
-#include "runtime/reference/Evaluator.h"
+#include "runtime/reference/ValueEvaluator.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,8 @@
 //===- Evaluator.cpp - attributes and the lookup of reference kernels -----===//
 #include "runtime/reference/Evaluator.h"
 
+#include "runtime/reference/ValueEvaluator.h"
+
 using namespace quern;
 using namespace quern::reference;
 
@@ -86,10 +88,14 @@ EvalFunction reference::findEvaluator(std::string_view opName) {
   return it == table.end() ? nullptr : it->second;
 }
 
-EvalValuesFunction reference::findValueEvaluator(std::string_view opName) {
-  for (auto family : {labelValueEvaluators})
-    for (const ValueEvaluatorRow &row : family())
-      if (row.opName == opName)
-        return row.function;
-  return nullptr;
+ValueEvalFunction reference::findValueEvaluator(std::string_view opName) {
+  static const auto table = [] {
+    std::map<std::string_view, ValueEvalFunction> rows;
+    for (auto family : {labelValueEvaluators, sequenceEvaluators})
+      for (const ValueEvaluatorRow &row : family())
+        rows.emplace(row.opName, row.function);
+    return rows;
+  }();
+  auto it = table.find(opName);
+  return it == table.end() ? nullptr : it->second;
 }

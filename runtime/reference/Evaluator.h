@@ -81,20 +81,6 @@ using EvalFunction = Expected<std::vector<Tensor>> (*)(const OpCall &call);
 /// The reference kernel of a structured op ("nn.conv"), or null.
 EvalFunction findEvaluator(std::string_view opName);
 
-/// One application of an op to values of any kind: for the few ops of which operands or
-/// results are sequences, optionals or maps.
-struct ValueCall {
-  const Attributes &attributes;
-  ValueList inputs;
-  Budget &budget;
-};
-
-/// As EvalFunction, of values.
-using EvalValuesFunction = Expected<std::vector<AnyValue>> (*)(const ValueCall &call);
-
-/// The reference kernel of an op on values of any kind ("nn.zip_map"), or null.
-EvalValuesFunction findValueEvaluator(std::string_view opName);
-
 /// Applies a scalar function with NumPy broadcasting: the kernel of every
 /// elementwise op. `functions` and `params` are those of its row.
 Expected<std::vector<Tensor>> evaluateElementwise(const OpCall &call,
@@ -106,10 +92,6 @@ struct EvaluatorRow {
   std::string_view opName;
   EvalFunction function;
 };
-struct ValueEvaluatorRow {
-  std::string_view opName;
-  EvalValuesFunction function;
-};
 // One table per op family, each in Eval<Family>.cpp.
 std::span<const EvaluatorRow> contractionEvaluators();
 std::span<const EvaluatorRow> convEvaluators();
@@ -119,7 +101,6 @@ std::span<const EvaluatorRow> normalizationEvaluators();
 std::span<const EvaluatorRow> dataMovementEvaluators();
 std::span<const EvaluatorRow> gatherEvaluators();
 std::span<const EvaluatorRow> labelEvaluators();
-std::span<const ValueEvaluatorRow> labelValueEvaluators();
 std::span<const EvaluatorRow> structureEvaluators();
 std::span<const EvaluatorRow> treeEvaluators();
 

@@ -79,7 +79,8 @@ TEST(ModelErrorTest, InputsThatDoNotFit) {
     EXPECT_EQ(compiled->planFor(std::vector<Tensor::Dims>{{2, 8}}).code(),
               StatusCode::InvalidInput);
     auto runner = expectValue(compiled->createRunner({.threads = 1}));
-    expectError(runner->run({}), StatusCode::InvalidInput, "wanted 1 inputs (image), found 0");
+    expectError(runner->run(std::vector<Tensor>()), StatusCode::InvalidInput,
+                "wanted 1 inputs (image), found 0");
     expectError(runner->run(std::vector<Tensor>{Tensor::ofInts({1, 2})}), StatusCode::InvalidInput,
                 "input 'image': wanted float32 Nx1x8x8, found int64 2");
   }

@@ -121,7 +121,7 @@ TEST(NodeConformance, Interpreted) {
     if (!module)
       continue;
     mlir::func::FuncOp main = nn::findMain(**module);
-    if (!nn::requireTensors(main).isOk())
+    if (!nn::requireTensorPorts(main).isOk())
       continue;
     ++run;
     for (const auto &dataSet : fs::directory_iterator(entry.path()))

@@ -53,15 +53,20 @@ TEST_F(InterpreterTest, RunsOpsInOrder) {
   expectTensor<float>((*results)[0], {3}, {0, 2, 3});
 }
 
-TEST_F(InterpreterTest, RefusesPortsThatAreNoTensors) {
-  auto result = interpret(parse(R"(
-    func.func @main(%s: !nn.sequence<tensor<f32>> {nn.name = "s"}) -> !nn.sequence<tensor<f32>> {
-      return %s : !nn.sequence<tensor<f32>>
-    })"),
-                          std::vector{floats({1})});
-  EXPECT_EQ(result.status().code(), StatusCode::Unsupported);
-  EXPECT_EQ(result.status().message(),
-            "input 's' is a sequence of float32 scalar: only tensors can be computed yet");
+TEST_F(InterpreterTest, TakesAndGivesValuesOfAllKinds) {
+  mlir::func::FuncOp main = parse(R"(
+    func.func @main(%s: !nn.sequence<tensor<?xf32>> {nn.name = "s"}) -> !nn.sequence<tensor<?xf32>> {
+      return %s : !nn.sequence<tensor<?xf32>>
+    })");
+  EXPECT_EQ(interpret(main, std::vector{floats({1})}).status().message(),
+            "input 's': wanted sequence of float32 ?, found float32 1");
+  ValueType element = ValueType::tensor(DType::Float32, PortShape({PortDim()}));
+  AnyValue given = AnyValue::sequence(element, {floats({1})}).take();
+  auto results = interpretValues(main, std::vector{given});
+  ASSERT_TRUE(results) << results.status().message();
+  const Tensor &found = *(*results)[0].asSequence()->elements[0].asTensor();
+  expectTensor<float>(found, {1}, {1});
+  EXPECT_NE(found.rawData(), given.asSequence()->elements[0].asTensor()->rawData());
 }
 
 TEST_F(InterpreterTest, ChecksInputs) {

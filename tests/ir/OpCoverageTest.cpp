@@ -1,6 +1,7 @@
 //===- OpCoverageTest.cpp - every op has all it needs ---------------------===//
 #include "ir/NNDialect.h"
 #include "runtime/reference/Evaluator.h"
+#include "runtime/reference/ValueEvaluator.h"
 
 #include <gtest/gtest.h>
 
@@ -30,8 +31,8 @@ TEST(OpCoverage, EveryOpHasAReference) {
     bool isElementwise = name.hasInterface<ElementwiseOpInterface>();
     EXPECT_EQ(isElementwise, lookupElementwise(op) != nullptr) << op.str();
     if (!isElementwise)
-      EXPECT_TRUE(reference::findEvaluator(std::string_view(op)) ||
-                  reference::findValueEvaluator(std::string_view(op)))
+      EXPECT_NE(reference::findEvaluator(std::string_view(op)) != nullptr,
+                reference::findValueEvaluator(std::string_view(op)) != nullptr)
           << op.str();
   }
 }
@@ -46,6 +47,11 @@ TEST(OpCoverage, EveryEvaluatorHasAnOp) {
         reference::gatherEvaluators(), reference::labelEvaluators(),
         reference::structureEvaluators(), reference::treeEvaluators()})
     for (const reference::EvaluatorRow &row : family)
+      EXPECT_TRUE(mlir::RegisteredOperationName::lookup(row.opName, &context).has_value())
+          << row.opName;
+  for (std::span<const reference::ValueEvaluatorRow> family :
+       {reference::labelValueEvaluators(), reference::sequenceEvaluators()})
+    for (const reference::ValueEvaluatorRow &row : family)
       EXPECT_TRUE(mlir::RegisteredOperationName::lookup(row.opName, &context).has_value())
           << row.opName;
 }

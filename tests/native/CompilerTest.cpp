@@ -148,20 +148,42 @@ TEST(CompilerTest, ManyInputShapes) {
     }
 }
 
-TEST(CompilerTest, PortsThatAreNoTensorsAreRefused) {
+TEST(CompilerTest, SequencesFlowThroughStages) {
   nn::OwnedModule owned = nn::OwnedModule::create();
   owned.module = mlir::parseSourceString<mlir::ModuleOp>(R"(
-    func.func @main(%s: !nn.sequence<tensor<f32>> {nn.name = "s"}) -> !nn.sequence<tensor<f32>> {
-      return %s : !nn.sequence<tensor<f32>>
+    func.func @main(%s: !nn.sequence<tensor<?xf32>> {nn.name = "s"}, %p: tensor<i64> {nn.name = "p"})
+        -> (tensor<?xf32>, !nn.sequence<tensor<?xf32>>) {
+      %0 = nn.sequence_at %s, %p : (!nn.sequence<tensor<?xf32>>, tensor<i64>) -> tensor<?xf32>
+      %1 = nn.add %0, %0 : (tensor<?xf32>, tensor<?xf32>) -> tensor<?xf32>
+      %2 = nn.sequence_splice %s, %p, %1 {removed = 1 : i64}
+          : (!nn.sequence<tensor<?xf32>>, tensor<i64>, tensor<?xf32>) -> !nn.sequence<tensor<?xf32>>
+      return %1, %2 : tensor<?xf32>, !nn.sequence<tensor<?xf32>>
     })",
                                                          owned.context.get());
   ASSERT_TRUE(owned.module);
-  const char *wanted =
-      "input 's' is a sequence of float32 scalar: only tensors can be computed yet";
-  auto support = checkGraph(*owned.module, {});
-  EXPECT_EQ(support.status().message(), wanted);
-  EXPECT_EQ(support.status().code(), StatusCode::Unsupported);
-  EXPECT_EQ(compileForJit(std::move(owned), {}).status().message(), wanted);
+  auto executable = compileForJit(std::move(owned), {});
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable, {.threads = 1});
+  ASSERT_TRUE(session);
+  ValueType element = ValueType::tensor(DType::Float32, PortShape({PortDim()}));
+  AnyValue sequence =
+      AnyValue::sequence(element, {Tensor::of<float>({1}, {1}), Tensor::of<float>({2}, {2, 3})})
+          .take();
+  for (int64_t position : {0, 1, 0}) {
+    auto results =
+        session->run(std::vector<AnyValue>{sequence, Tensor::of<int64_t>({}, {position})});
+    ASSERT_TRUE(results) << results.status().message();
+    const Tensor &sum = *(*results)[0].asTensor();
+    EXPECT_EQ(sum.dims(), (Tensor::Dims{position + 1}));
+    EXPECT_EQ(sum.data<float>()[0], position == 0 ? 2 : 4);
+    const auto &elements = (*results)[1].asSequence()->elements;
+    ASSERT_EQ(elements.size(), 2u);
+    EXPECT_EQ(elements[static_cast<size_t>(position)].asTensor()->data<float>()[0],
+              sum.data<float>()[0]);
+  }
+  auto outside = session->run(std::vector<AnyValue>{sequence, Tensor::of<int64_t>({}, {2})});
+  EXPECT_NE(outside.status().message().find("position 2 is outside of a sequence of 2 values"),
+            std::string::npos);
 }
 
 TEST(CompilerTest, TextOfEachPhase) {

@@ -12,13 +12,14 @@ const std::vector<PortSignature> kPorts = {
     {"a", DType::Float32, PortShape({PortDim::symbol("N"), 3})},
     {"b=c", DType::Int64, PortShape({PortDim::symbol("N"), PortDim()})}};
 
-Expected<std::vector<Tensor>> make(std::vector<std::string> given,
-                                   MissingInputs missing = MissingInputs::Refuse,
-                                   uint64_t seed = 0) {
+Expected<std::vector<AnyValue>> make(std::vector<std::string> given,
+                                     MissingInputs missing = MissingInputs::Refuse,
+                                     uint64_t seed = 0) {
   return makeInputs(kPorts, {.given = std::move(given), .seed = seed}, missing, kQuiet);
 }
 
-std::vector<float> floatsOf(const Tensor &t) {
+std::vector<float> floatsOf(const AnyValue &value) {
+  const Tensor &t = *value.asTensor();
   return {t.data<float>(), t.data<float>() + t.numElements()};
 }
 } // namespace
@@ -54,7 +55,7 @@ TEST(InputTensors, RandomValuesAreInRange) {
 TEST(InputTensors, NamesWithEqualsSigns) {
   auto inputs = make({"b=c=zeros", "a=random"});
   ASSERT_TRUE(inputs) << inputs.status().message();
-  EXPECT_EQ((*inputs)[1].data<int64_t>()[0], 0);
+  EXPECT_EQ((*inputs)[1].asTensor()->data<int64_t>()[0], 0);
 }
 
 TEST(InputTensors, MissingOnesAreNamed) {
@@ -71,4 +72,24 @@ TEST(InputTensors, SizesOfMadeTensorsAreLimited) {
   auto inputs = makeInputs(ports, {.given = {"zeros"}}, MissingInputs::Refuse, kQuiet);
   ASSERT_FALSE(inputs);
   EXPECT_EQ(inputs.status().code(), StatusCode::ResourceLimit);
+}
+
+TEST(InputTensors, ValuesOfAllKindsAreMade) {
+  ValueType floats = ValueType::tensor(DType::Float32, PortShape({2}));
+  std::vector<PortSignature> ports = {
+      {"s", ValueType::sequenceOf(floats)},
+      {"o", ValueType::optionalOf(ValueType::sequenceOf(floats))},
+      {"m", ValueType::mapOf(DType::String, ValueType::tensor(DType::Int64, PortShape()))},
+      {"deep", ValueType::sequenceOf(ValueType::sequenceOf(floats))}};
+  for (const char *filling : {"random", "zeros"}) {
+    auto inputs = makeInputs(ports, {.given = {filling}}, MissingInputs::Refuse, kQuiet);
+    ASSERT_TRUE(inputs) << inputs.status().message();
+    EXPECT_EQ((*inputs)[0].describe(), "sequence of 2 values");
+    EXPECT_EQ((*inputs)[1].describe(), "optional sequence of 2 values");
+    EXPECT_EQ((*inputs)[2].describe(), "map of 1 value");
+    EXPECT_EQ((*inputs)[3].describe(), "sequence of 1 value");
+  }
+  auto missing = makeInputs(ports, {}, MissingInputs::Refuse, kQuiet);
+  EXPECT_EQ(missing.status().message(), "input 's' (sequence of float32 2) is not given; use "
+                                        "--input s=FILE.pb, or --input random");
 }

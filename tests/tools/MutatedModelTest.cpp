@@ -87,7 +87,7 @@ Status loadAndRun(const fs::path &path) {
   Limits limits;
   limits.maxTensorBytes = 1 << 20;
   const OutputStyle quiet = {.verbosity = -1, .color = "never", .jsonPath = {}};
-  QUERN_ASSIGN(std::vector<Tensor> inputs,
+  QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(model.inputs(), {}, MissingInputs::Random, quiet, limits));
   for (const PortSignature &output : model.outputs())
     if (output.shape.numElements().value_or(0) > limits.maxTensorBytes)

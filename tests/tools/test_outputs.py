@@ -7,7 +7,7 @@ import unittest
 import numpy as np
 import onnx
 from cli import INVALID_INPUT, IO, QUERN, USAGE, CliTest, make_model, value
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 class Outputs(CliTest):
@@ -38,6 +38,44 @@ class Outputs(CliTest):
         self.quern("run", "two.onnx", "--input=random", "-o", "z=out.npy", "-o", "all.npz")
         self.assertEqual(np.load(self.folder / "all.npz").files, ["y", "z"])
         self.assertEqual(self.files(), ["all.npz", "out.npy"])
+
+    def test_values_of_all_kinds(self):
+        sequence = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None)
+        result = helper.make_tensor_sequence_value_info("t", TensorProto.FLOAT, None)
+        nodes = [helper.make_node("SequenceInsert", ["s", "x"], ["t"]),
+                 helper.make_node("SequenceLength", ["t"], ["n"])]
+        onnx.save(make_model(nodes, [sequence, value("x", [2])],
+                             [result, value("n", [], TensorProto.INT64)]),
+                  str(self.folder / "seq.onnx"))
+        given = numpy_helper.from_list([np.float32([1]), np.float32([2, 3, 4])], "s")
+        (self.folder / "s.pb").write_bytes(given.SerializeToString())
+        np.save(self.folder / "x.npy", np.float32([5, 6]))
+        inputs = ["--input", "s=s.pb", "--input", "x=x.npy"]
+        for backend in "native", "interpreter":
+            out, _ = self.quern("run", "seq.onnx", *inputs, "--backend", backend, "-o",
+                                f"{backend}/", "-o", "t=t.pb")
+            self.assertIn("t: sequence of 3 values\n  0: float32 1, min 1, max 1", out)
+            for path in self.folder / backend / "output_0.pb", self.folder / "t.pb":
+                found = onnx.SequenceProto()
+                found.ParseFromString(path.read_bytes())
+                self.assertEqual(found.name, "t")
+                self.assertEqual([list(a) for a in numpy_helper.to_list(found)],
+                                 [[1], [2, 3, 4], [5, 6]])
+            length = onnx.TensorProto()
+            length.ParseFromString((self.folder / backend / "output_1.pb").read_bytes())
+            self.assertEqual(numpy_helper.to_array(length), 3)
+        report = self.quern_json("run", "seq.onnx", *inputs)
+        self.assertEqual(report["outputs"][0]["kind"], "sequence")
+        self.assertEqual(report["outputs"][0]["values"][2]["shape"], [2])
+        self.quern("compare", "seq.onnx", *inputs, "--duration=1ms")
+        self.quern("bench", "seq.onnx", "--runs=1")
+        self.fails(USAGE, "run", "seq.onnx", *inputs, "-o", "y.npz",
+                   says="output 't' is no tensor but a sequence of float32")
+        self.fails(USAGE, "run", "seq.onnx", *inputs, "-o", "t=y.npy", says="is no tensor")
+        self.fails(INVALID_INPUT, "run", "seq.onnx", "--input", "x=x.npy",
+                   says="input 's' (sequence of float32 of any shape) is not given; use --input "
+                        "s=FILE.pb")
+        self.fails(IO, "run", "seq.onnx", *inputs, "-o", "no/folder/", says="cannot write")
 
     def test_replaces_a_file_and_respects_umask(self):
         (self.folder / "y.npy").write_text("old")

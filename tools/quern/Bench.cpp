@@ -73,8 +73,8 @@ static Status measure(const BenchOptions &options, Measurement &result) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
   result.loadMs = opened.loadMs;
-  QUERN_ASSIGN(std::vector<Tensor> inputs, makeInputs(opened.model.inputs(), options.inputs,
-                                                      MissingInputs::Random, options.style));
+  QUERN_ASSIGN(std::vector<AnyValue> inputs, makeInputs(opened.model.inputs(), options.inputs,
+                                                        MissingInputs::Random, options.style));
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch compileWatch;
@@ -84,7 +84,7 @@ static Status measure(const BenchOptions &options, Measurement &result) {
 
   progress.show("measuring");
   QUERN_TRY(updatePeak(options, result));
-  std::vector<Tensor> outputs(runner->outputs().size());
+  std::vector<AnyValue> outputs(runner->outputs().size());
   Stopwatch firstWatch;
   QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
   result.firstRunMs = firstWatch.milliseconds();

@@ -51,8 +51,8 @@ static void addOptions(CLI::App &verb, CompareOptions &options) {
       ->type_name("TIME");
 }
 
-static Status timedRun(Runner &runner, std::span<const Tensor> inputs, std::span<Tensor> outputs,
-                       SampleSet &samples) {
+static Status timedRun(Runner &runner, std::span<const AnyValue> inputs,
+                       std::span<AnyValue> outputs, SampleSet &samples) {
   Stopwatch watch;
   QUERN_TRY(runInterruptibly(runner, inputs, outputs));
   samples.add(watch.milliseconds());
@@ -61,11 +61,11 @@ static Status timedRun(Runner &runner, std::span<const Tensor> inputs, std::span
 
 /// Times both in turn, so that what else the machine does meets both alike. The
 /// native one runs several times a turn: it is the faster one by far.
-static Status measure(Runner &interpreter, Runner &native, std::span<const Tensor> inputs,
+static Status measure(Runner &interpreter, Runner &native, std::span<const AnyValue> inputs,
                       double seconds, Comparison &result) {
   constexpr int kNativeRunsPerTurn = 5;
   SampleSet interpreterMs, nativeMs;
-  std::vector<Tensor> outputs(native.outputs().size());
+  std::vector<AnyValue> outputs(native.outputs().size());
   Stopwatch total;
   do {
     QUERN_TRY(timedRun(interpreter, inputs, outputs, interpreterMs));
@@ -81,8 +81,8 @@ static Status measure(Runner &interpreter, Runner &native, std::span<const Tenso
 
 static Status compare(const CompareOptions &options, const OpenedModel &opened, double seconds,
                       Comparison &result) {
-  QUERN_ASSIGN(std::vector<Tensor> inputs, makeInputs(opened.model.inputs(), options.inputs,
-                                                      MissingInputs::Random, options.style));
+  QUERN_ASSIGN(std::vector<AnyValue> inputs, makeInputs(opened.model.inputs(), options.inputs,
+                                                        MissingInputs::Random, options.style));
   Progress progress(options.style);
   progress.show("compiling");
   BackendOptions interpreterOptions = options.backend;
@@ -94,11 +94,11 @@ static Status compare(const CompareOptions &options, const OpenedModel &opened, 
   result.threads = native->threads();
 
   progress.show("interpreting");
-  std::vector<Tensor> wanted(native->outputs().size()), found(wanted.size());
+  std::vector<AnyValue> wanted(native->outputs().size()), found(wanted.size());
   QUERN_TRY(runInterruptibly(*interpreter, inputs, wanted));
   QUERN_TRY(runInterruptibly(*native, inputs, found));
   for (size_t i = 0; i < wanted.size(); ++i)
-    result.differences.push_back(compareTensors(wanted[i], found[i], options.tolerance));
+    result.differences.push_back(compareValues(wanted[i], found[i], options.tolerance));
   progress.show("measuring");
   return measure(*interpreter, *native, inputs, seconds, result);
 }

@@ -45,28 +45,29 @@ std::optional<Filling> parseFilling(const std::string &text) {
   return std::nullopt;
 }
 
-/// Collects the tensors of all --input options, port by port.
+/// Collects the values of all --input options, port by port.
 class InputSet {
 public:
   InputSet(std::span<const PortSignature> ports, const OutputStyle &style, const Limits &limits)
-      : ports(ports), style(style), limits(limits), tensors(ports.size()), fillings(ports.size()) {}
+      : ports(ports), style(style), limits(limits), values(ports.size()), fillings(ports.size()) {}
 
   Status add(const std::string &option);
-  Expected<std::vector<Tensor>> finish(const InputOptions &options, MissingInputs missing);
+  Expected<std::vector<AnyValue>> finish(const InputOptions &options, MissingInputs missing);
 
 private:
   Expected<size_t> findPort(const std::string &name) const;
-  Status set(size_t port, Tensor tensor, const std::string &source);
+  Status set(size_t port, AnyValue value, const std::string &source);
   Status addFile(const std::string &path);
   Status addFolder(const std::string &path);
   Status addArchive(const std::string &path);
-  Expected<Tensor> readTensor(const std::string &path) const;
+  Expected<AnyValue> readValue(const std::string &path, const ValueType &type) const;
+  Expected<AnyValue> makeValue(const PortSignature &port, Filling filling, uint64_t seed);
   Tensor::Dims completeDims(const PortSignature &port);
 
   std::span<const PortSignature> ports;
   const OutputStyle &style;
   const Limits &limits;
-  std::vector<Tensor> tensors;
+  std::vector<AnyValue> values;
   std::vector<Filling> fillings;
   /// For the ports that no option names.
   Filling otherFilling = Filling::None;
@@ -80,7 +81,7 @@ template <typename T> void fill(Tensor &tensor, RandomBits &bits) {
 }
 } // namespace
 
-Tensor::Dims cli::defaultDims(const PortSignature &port) {
+Tensor::Dims cli::defaultDims(const ValueType &port) {
   Tensor::Dims dims;
   for (const PortDim &dim : port.shape.dims())
     dims.push_back(dim.isStatic() ? dim.size() : 1);
@@ -115,33 +116,37 @@ Expected<size_t> InputSet::findPort(const std::string &name) const {
                   ports.empty() ? "; it has none at all" : "; its inputs are " + joinNames(ports)));
 }
 
-Status InputSet::set(size_t port, Tensor tensor, const std::string &source) {
-  if (tensors[port].isPresent() || fillings[port] != Filling::None)
+Status InputSet::set(size_t port, AnyValue value, const std::string &source) {
+  if (values[port].isPresent() || fillings[port] != Filling::None)
     return usageError(
         fmt::format("input '{}' is given twice, again by {}", ports[port].name, source));
   // NumPy has no bfloat16: its bits come as uint16, from ONNX's own test data too.
-  if (ports[port].dtype == DType::BFloat16 && tensor.dtype() == DType::UInt16) {
-    auto bits = std::make_shared<Tensor>(std::move(tensor));
-    tensor = Tensor::borrow(DType::BFloat16, bits->dims(), bits->rawData(), bits);
+  if (const Tensor *tensor = value.asTensor();
+      tensor && ports[port].dtype == DType::BFloat16 && tensor->dtype() == DType::UInt16) {
+    auto bits = std::make_shared<Tensor>(*tensor);
+    value = Tensor::borrow(DType::BFloat16, bits->dims(), bits->rawData(), bits);
   }
-  tensors[port] = std::move(tensor);
+  values[port] = std::move(value);
   return Status::ok();
 }
 
-Expected<Tensor> InputSet::readTensor(const std::string &path) const {
+/// The value of a file, of a .pb file one of this type.
+Expected<AnyValue> InputSet::readValue(const std::string &path, const ValueType &type) const {
   if (path.ends_with(".pb")) {
-    auto tensor = readTensorFile(path, limits);
-    if (tensor)
-      return tensor;
+    auto value = readValueFile(path, type, limits);
+    if (value)
+      return value;
     // What is broken is the input, not the model.
-    Status status = tensor.status();
+    Status status = value.status();
     return status.code() == StatusCode::InvalidModel ? invalidInput(status.message()) : status;
   }
   if (!path.ends_with(".npy"))
     return usageError("'" + path + "': an input file is a .npy, .npz or ONNX .pb file");
   QUERN_ASSIGN(FileBytes file, readFile(path, limits.maxTensorBytes));
   auto tensor = parseNpy(file.bytes(), file.data, limits);
-  return tensor ? tensor : tensor.status().withContext("'" + path + "'");
+  if (!tensor)
+    return tensor.status().withContext("'" + path + "'");
+  return AnyValue(tensor.take());
 }
 
 /// input_0.pb, input_1.pb, ... in the order of the graph's inputs.
@@ -153,8 +158,8 @@ Status InputSet::addFolder(const std::string &path) {
     if (!fs::exists(file, ignored))
       continue;
     ++found;
-    QUERN_ASSIGN(Tensor tensor, readTensor(file));
-    QUERN_TRY(set(i, std::move(tensor), "'" + file + "'"));
+    QUERN_ASSIGN(AnyValue value, readValue(file, ports[i]));
+    QUERN_TRY(set(i, std::move(value), "'" + file + "'"));
   }
   if (found == 0 && !ports.empty())
     return invalidInput("folder '" + path + "' has no input_0.pb");
@@ -186,12 +191,13 @@ Status InputSet::addFile(const std::string &path) {
     return addFolder(path);
   if (path.ends_with(".npz"))
     return addArchive(path);
-  QUERN_ASSIGN(Tensor tensor, readTensor(path));
+  const ValueType type = ports.size() == 1 ? ValueType(ports[0]) : ValueType();
+  QUERN_ASSIGN(AnyValue value, readValue(path, type));
   if (ports.size() != 1)
     return usageError(
         fmt::format("'{}' could be any of the model's {} inputs; write --input NAME={}", path,
                     ports.size(), path));
-  return set(0, std::move(tensor), "'" + path + "'");
+  return set(0, std::move(value), "'" + path + "'");
 }
 
 Status InputSet::add(const std::string &option) {
@@ -216,8 +222,8 @@ Status InputSet::add(const std::string &option) {
     fillings[port] = *filling;
     return Status::ok();
   }
-  QUERN_ASSIGN(Tensor tensor, readTensor(value));
-  return set(port, std::move(tensor), "'" + option + "'");
+  QUERN_ASSIGN(AnyValue read, readValue(value, ports[port]));
+  return set(port, std::move(read), "'" + option + "'");
 }
 
 /// The dims of a tensor to make for `port`; what nothing fixes is 1.
@@ -244,37 +250,75 @@ Tensor::Dims InputSet::completeDims(const PortSignature &port) {
   return dims;
 }
 
-Expected<std::vector<Tensor>> InputSet::finish(const InputOptions &options, MissingInputs missing) {
+/// One key: 0 or "0".
+static Expected<Tensor> makeKey(DType dtype) {
+  if (dtype == DType::Int64)
+    return Tensor::ofInts({0});
+  QUERN_ASSIGN(Tensor key, Tensor::allocate(DType::String, {1}));
+  *key.mutableData<std::string>() = "0";
+  return key;
+}
+
+Expected<AnyValue> cli::makeNested(const ValueType &type, bool zeros, uint64_t seed,
+                                   const Limits &limits) {
+  if (type.isTensor()) {
+    auto tensor = zeros ? Tensor::allocate(type.dtype, defaultDims(type), limits)
+                        : randomTensor(type.dtype, defaultDims(type), seed, limits);
+    return tensor ? Expected<AnyValue>(tensor.take()) : tensor.status();
+  }
+  const ValueType &inner = type.nested.front();
+  QUERN_ASSIGN(AnyValue first, makeNested(inner, zeros, seed, limits));
+  if (type.kind == ValueType::Kind::Optional)
+    return AnyValue::optional(inner, std::move(first));
+  if (type.kind == ValueType::Kind::Map) {
+    QUERN_ASSIGN(Tensor key, makeKey(type.dtype));
+    return AnyValue::map(std::move(key), inner, {std::move(first)});
+  }
+  if (!inner.isTensor())
+    return AnyValue::sequence(inner, {std::move(first)}); // two each would be 2^depth
+  QUERN_ASSIGN(AnyValue second, makeNested(inner, zeros, seed + 1, limits));
+  return AnyValue::sequence(inner, {std::move(first), std::move(second)});
+}
+
+Expected<AnyValue> InputSet::makeValue(const PortSignature &port, Filling filling, uint64_t seed) {
+  if (!port.isTensor())
+    return makeNested(port, filling == Filling::Zeros, seed, limits);
+  Tensor::Dims dims = completeDims(port);
+  auto tensor = filling == Filling::Zeros ? Tensor::allocate(port.dtype, std::move(dims), limits)
+                                          : randomTensor(port.dtype, std::move(dims), seed, limits);
+  return tensor ? Expected<AnyValue>(tensor.take()) : tensor.status();
+}
+
+Expected<std::vector<AnyValue>> InputSet::finish(const InputOptions &options,
+                                                 MissingInputs missing) {
   for (size_t i = 0; i < ports.size(); ++i)
-    for (int64_t d = 0; d < std::min(ports[i].shape.rank(), tensors[i].rank()); ++d)
-      if (ports[i].shape[d].isSymbolic())
-        symbols.try_emplace(ports[i].shape[d].symbolName(), tensors[i].dim(d));
+    if (const Tensor *tensor = values[i].asTensor())
+      for (int64_t d = 0; d < std::min(ports[i].shape.rank(), tensor->rank()); ++d)
+        if (ports[i].shape[d].isSymbolic())
+          symbols.try_emplace(ports[i].shape[d].symbolName(), tensor->dim(d));
   if (otherFilling == Filling::None && missing == MissingInputs::Random)
     otherFilling = Filling::Random;
   for (size_t i = 0; i < ports.size(); ++i) {
-    if (tensors[i].isPresent())
+    if (values[i].isPresent())
       continue;
     const PortSignature &port = ports[i];
     Filling filling = fillings[i] != Filling::None ? fillings[i] : otherFilling;
     if (filling == Filling::None)
       return invalidInput(
-          fmt::format("input '{}' ({}) is not given; use --input {}=FILE.npy, or --input random",
-                      port.name, port.describe(), port.name));
-    Tensor::Dims dims = completeDims(port);
-    auto tensor = filling == Filling::Zeros
-                      ? Tensor::allocate(port.dtype, std::move(dims), limits)
-                      : randomTensor(port.dtype, std::move(dims), options.seed + i, limits);
-    if (!tensor)
-      return tensor.status().withContext("input '" + port.name + "'");
-    tensors[i] = tensor.take();
+          fmt::format("input '{}' ({}) is not given; use --input {}=FILE.{}, or --input random",
+                      port.name, port.describe(), port.name, port.isTensor() ? "npy" : "pb"));
+    auto value = makeValue(port, filling, options.seed + i);
+    if (!value)
+      return value.status().withContext("input '" + port.name + "'");
+    values[i] = value.take();
   }
-  QUERN_TRY(checkInputs(ports, tensors));
-  return std::move(tensors);
+  QUERN_TRY(checkInputs(ports, values));
+  return std::move(values);
 }
 
-Expected<std::vector<Tensor>> cli::makeInputs(std::span<const PortSignature> ports,
-                                              const InputOptions &options, MissingInputs missing,
-                                              const OutputStyle &style, const Limits &limits) {
+Expected<std::vector<AnyValue>> cli::makeInputs(std::span<const PortSignature> ports,
+                                                const InputOptions &options, MissingInputs missing,
+                                                const OutputStyle &style, const Limits &limits) {
   InputSet set(ports, style, limits);
   for (const std::string &option : options.given)
     QUERN_TRY(set.add(option));

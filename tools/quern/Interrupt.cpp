@@ -60,8 +60,8 @@ void cli::installSignalHandlers() {
   install(SIGHUP, onTermination);
 }
 
-Status cli::runInterruptibly(Runner &runner, std::span<const Tensor> inputs,
-                             std::span<Tensor> outputs) {
+Status cli::runInterruptibly(Runner &runner, std::span<const AnyValue> inputs,
+                             std::span<AnyValue> outputs) {
   activeRunner = &runner;
   Status status = runner.run(inputs, outputs);
   activeRunner = nullptr;

@@ -16,6 +16,7 @@ void installSignalHandlers();
 
 /// Runs once. Meanwhile the first Ctrl-C only cancels the run; the second one ends the
 /// program.
-Status runInterruptibly(Runner &runner, std::span<const Tensor> inputs, std::span<Tensor> outputs);
+Status runInterruptibly(Runner &runner, std::span<const AnyValue> inputs,
+                        std::span<AnyValue> outputs);
 
 } // namespace quern::cli

@@ -32,12 +32,12 @@ CompileOptions cli::compileOptions(const BackendOptions &options, const Limits &
 
 Expected<std::unique_ptr<Runner>> cli::prepare(const OpenedModel &opened,
                                                const BackendOptions &options,
-                                               std::span<const Tensor> inputs) {
+                                               std::span<const AnyValue> inputs) {
   QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled,
                opened.model.compile(compileOptions(options, opened.limits)));
   std::vector<Tensor::Dims> dims;
-  for (const Tensor &input : inputs)
-    dims.push_back(input.dims());
+  for (const AnyValue &input : inputs)
+    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
   QUERN_TRY(compiled->planFor(dims, opened.limits.deadline));
   return compiled->createRunner(
       {.threads = options.threads, .profile = options.profile, .limits = opened.limits});

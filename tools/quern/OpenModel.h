@@ -23,6 +23,6 @@ CompileOptions compileOptions(const BackendOptions &options, const Limits &limit
 
 /// Compiles, for these inputs, as far as the backend does before a run.
 Expected<std::unique_ptr<Runner>> prepare(const OpenedModel &opened, const BackendOptions &options,
-                                          std::span<const Tensor> inputs);
+                                          std::span<const AnyValue> inputs);
 
 } // namespace quern::cli

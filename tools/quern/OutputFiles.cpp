@@ -1,11 +1,13 @@
 //===- OutputFiles.cpp - where results go ---------------------------------===//
 #include "tools/quern/OutputFiles.h"
 
+#include "quern/OnnxFile.h"
 #include "tools/quern/FileIo.h"
 #include "tools/quern/Npy.h"
 #include "tools/quern/Npz.h"
 #include "tools/quern/Ports.h"
 
+#include <filesystem>
 #include <fmt/format.h>
 #include <optional>
 
@@ -20,6 +22,37 @@ static Expected<int64_t> findOutput(std::span<const PortSignature> ports, const 
       fmt::format("the model has no output '{}'; its outputs are {}", name, joinNames(ports)));
 }
 
+/// NumPy's formats are for tensors.
+static Status requireTensor(const PortSignature &port, const std::string &path) {
+  if (port.isTensor())
+    return Status::ok();
+  return usageError(fmt::format("--output {}: output '{}' is no tensor but a {}; write --output "
+                                "FOLDER/ or --output {}=FILE.pb",
+                                path, port.name, port.describe(), port.name));
+}
+
+/// Whether outputs can be written there, with what is there now.
+Status OutputFiles::Target::checkPlace() const {
+  if (!isFolder())
+    return checkWritable(path);
+  std::error_code ignored;
+  std::string folder = path.substr(0, path.find_last_not_of('/') + 1);
+  if (folder.empty() || std::filesystem::is_directory(folder, ignored))
+    return checkWritable(path + "output_0.pb");
+  return checkWritable(folder);
+}
+
+Status OutputFiles::Target::check(std::span<const PortSignature> ports) const {
+  bool isNumPy = path.ends_with(port < 0 ? ".npz" : ".npy");
+  if (!isNumPy && !(port < 0 ? isFolder() : path.ends_with(".pb")))
+    return usageError("--output " + path +
+                      ": write FILE.npz or FOLDER/ for all outputs, or NAME=FILE.npy");
+  for (size_t i = 0; i < ports.size() && isNumPy; ++i)
+    if (port < 0 || static_cast<size_t>(port) == i)
+      QUERN_TRY(requireTensor(ports[i], path));
+  return checkPlace();
+}
+
 Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
                                          const std::vector<std::string> &options) {
   OutputFiles files;
@@ -30,9 +63,10 @@ Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
       if (findOutput(ports, option.substr(0, i)))
         split = i;
     Target target{split ? option.substr(*split + 1) : option};
+    std::error_code ignored;
     if (split) {
       target.port = findOutput(ports, option.substr(0, *split)).take();
-    } else if (option.ends_with(".npy")) {
+    } else if (option.ends_with(".npy") || option.ends_with(".pb")) {
       if (size_t equals = option.find('='); equals != std::string::npos)
         QUERN_TRY(findOutput(ports, option.substr(0, equals)).status());
       if (ports.size() != 1)
@@ -40,34 +74,71 @@ Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
                                       "NAME={} ({}), or FILE.npz for all",
                                       option, ports.size(), option, joinNames(ports)));
       target.port = 0;
+    } else if (!option.ends_with(".npz") && std::filesystem::is_directory(option, ignored)) {
+      target.path += target.isFolder() ? "" : "/";
     }
-    if (!target.path.ends_with(target.port < 0 ? ".npz" : ".npy"))
-      return usageError("--output " + option + ": write FILE.npz for all outputs or NAME=FILE.npy");
-    QUERN_TRY(checkWritable(target.path));
+    QUERN_TRY(target.check(ports));
     files.targets.push_back(std::move(target));
   }
   return files;
 }
 
+static Status writeMessage(const std::string &path, const std::string &name,
+                           const AnyValue &value) {
+  QUERN_ASSIGN(std::string bytes, serializeValue(value, name));
+  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  file.write(bytes);
+  return file.commit();
+}
+
+/// output_0.pb, output_1.pb, ... in the order of the graph's outputs.
+Status OutputFiles::Target::writeFolder(std::span<const PortSignature> ports,
+                                        std::span<const AnyValue> values) const {
+  std::error_code error;
+  std::filesystem::create_directory(path.substr(0, path.find_last_not_of('/') + 1), error);
+  if (error)
+    return ioError(fmt::format("cannot make folder '{}': {}", path, error.message()));
+  for (size_t i = 0; i < ports.size(); ++i)
+    QUERN_TRY(writeMessage(fmt::format("{}output_{}.pb", path, i), ports[i].name, values[i]));
+  return Status::ok();
+}
+
+Status OutputFiles::Target::writeAll(std::span<const PortSignature> ports,
+                                     std::span<const AnyValue> values) const {
+  std::vector<NamedArray> arrays;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    QUERN_ASSIGN(Tensor tensor, values[i].toTensor());
+    arrays.push_back({ports[i].name, std::move(tensor)});
+  }
+  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  QUERN_TRY(writeNpz(file, arrays).withContext("'" + path + "'"));
+  return file.commit();
+}
+
+Status OutputFiles::Target::writeOne(const PortSignature &port, const AnyValue &value) const {
+  if (path.ends_with(".pb"))
+    return writeMessage(path, port.name, value);
+  QUERN_ASSIGN(Tensor tensor, value.toTensor());
+  auto array = toNpy(tensor);
+  if (!array)
+    return array.status().withContext("'" + path + "'");
+  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  file.write(array->header);
+  file.write(std::string_view(reinterpret_cast<const char *>(array->bytes().data()),
+                              array->bytes().size()));
+  return file.commit();
+}
+
 Status OutputFiles::write(std::span<const PortSignature> ports,
-                          std::span<const Tensor> tensors) const {
+                          std::span<const AnyValue> values) const {
   for (const Target &target : targets) {
-    QUERN_ASSIGN(AtomicFile file, AtomicFile::create(target.path));
-    if (target.port < 0) {
-      std::vector<NamedArray> arrays;
-      for (size_t i = 0; i < ports.size(); ++i)
-        arrays.push_back({ports[i].name, tensors[i]});
-      QUERN_TRY(writeNpz(file, arrays).withContext("'" + target.path + "'"));
-    } else {
-      const Tensor &tensor = tensors[target.port];
-      auto array = toNpy(tensor);
-      if (!array)
-        return array.status().withContext("'" + target.path + "'");
-      file.write(array->header);
-      file.write(std::string_view(reinterpret_cast<const char *>(array->bytes().data()),
-                                  array->bytes().size()));
-    }
-    QUERN_TRY(file.commit());
+    auto one = static_cast<size_t>(target.port);
+    if (target.port >= 0)
+      QUERN_TRY(target.writeOne(ports[one], values[one]));
+    else if (target.isFolder())
+      QUERN_TRY(target.writeFolder(ports, values));
+    else
+      QUERN_TRY(target.writeAll(ports, values));
   }
   return Status::ok();
 }

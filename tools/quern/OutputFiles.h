@@ -9,20 +9,28 @@
 
 namespace quern::cli {
 
-/// The files of all --output options: FILE.npz with all outputs, NAME=FILE.npy
-/// with one, or FILE.npy when there is only one.
+/// The files of all --output options: FILE.npz with all outputs, which are tensors then,
+/// FOLDER/ for a .pb file of each; NAME=FILE.npy or NAME=FILE.pb with one, or the file
+/// alone when there is only one.
 class OutputFiles {
 public:
   /// Checks names and that every file can be written.
   static Expected<OutputFiles> parse(std::span<const PortSignature> ports,
                                      const std::vector<std::string> &options);
-  Status write(std::span<const PortSignature> ports, std::span<const Tensor> tensors) const;
+  Status write(std::span<const PortSignature> ports, std::span<const AnyValue> values) const;
 
 private:
   struct Target {
     std::string path;
     /// The output's index; -1 stands for all.
     int64_t port = -1;
+    bool isFolder() const { return path.ends_with('/'); }
+    Status check(std::span<const PortSignature> ports) const;
+    Status checkPlace() const;
+    Status writeFolder(std::span<const PortSignature> ports,
+                       std::span<const AnyValue> values) const;
+    Status writeAll(std::span<const PortSignature> ports, std::span<const AnyValue> values) const;
+    Status writeOne(const PortSignature &port, const AnyValue &value) const;
   };
   std::vector<Target> targets;
 };

@@ -47,8 +47,8 @@ static void addOptions(CLI::App &verb, RunOptions &options) {
   addBackendOption(verb, options.backend);
   addCompileOptions(verb, options.backend);
   verb.add_option("-o,--output", options.outputs,
-                  "FILE.npz with all outputs, or NAME=FILE.npy with one; FILE.npy when there is "
-                  "but one")
+                  "FILE.npz with all outputs, FOLDER/ for output_0.pb, output_1.pb, ... of any "
+                  "kind, or NAME=FILE.npy (or .pb) with one; FILE.npy when there is but one")
       ->type_name("FILE")
       ->take_all()
       ->allow_extra_args(false);
@@ -68,7 +68,40 @@ static std::string describeOutput(const std::string &name, const Tensor &tensor)
   return text + (summary.values.size() > kShown ? " ...\n" : "\n");
 }
 
-static Json describeOutputJson(const std::string &name, const Tensor &tensor) {
+/// The values in one that is no tensor, each with a name: its position, "content" or
+/// its key.
+static std::vector<std::pair<std::string, AnyValue>> partsOf(const AnyValue &value) {
+  std::vector<std::pair<std::string, AnyValue>> parts;
+  if (const SequenceValue *sequence = value.asSequence())
+    for (const AnyValue &element : sequence->elements)
+      parts.emplace_back(std::to_string(parts.size()), element);
+  if (const OptionalValue *optional = value.asOptional(); optional && optional->content.isPresent())
+    parts.emplace_back("content", optional->content);
+  if (const MapValue *map = value.asMap())
+    for (const AnyValue &each : map->values) {
+      auto i = static_cast<int64_t>(parts.size());
+      parts.emplace_back(map->keys.dtype() == DType::String
+                             ? map->keys.data<std::string>()[i]
+                             : std::to_string(map->keys.data<int64_t>()[i]),
+                         each);
+    }
+  return parts;
+}
+
+/// As describeOutput; what is in it, as far as it is shown, with an indentation.
+static std::string describeValue(const std::string &name, const AnyValue &value,
+                                 const std::string &indent = "") {
+  constexpr size_t kShown = 8;
+  if (const Tensor *tensor = value.asTensor())
+    return indent + describeOutput(name, *tensor);
+  auto parts = partsOf(value);
+  std::string text = indent + name + ": " + value.describe() + "\n";
+  for (size_t i = 0; i < std::min(kShown, parts.size()); ++i)
+    text += describeValue(parts[i].first, parts[i].second, indent + "  ");
+  return text + (parts.size() > kShown ? indent + "  ...\n" : "");
+}
+
+static Json describeTensorJson(const std::string &name, const Tensor &tensor) {
   TensorSummary summary(tensor);
   Json object = {{"name", name}, {"dtype", dtypeName(tensor.dtype())}, {"shape", tensor.dims()}};
   if (!summary.values.empty()) {
@@ -79,11 +112,20 @@ static Json describeOutputJson(const std::string &name, const Tensor &tensor) {
   return object;
 }
 
+static Json describeOutputJson(const std::string &name, const AnyValue &value) {
+  if (const Tensor *tensor = value.asTensor())
+    return describeTensorJson(name, *tensor);
+  Json parts = Json::array();
+  for (const auto &[part, each] : partsOf(value))
+    parts.push_back(describeOutputJson(part, each));
+  return {{"name", name}, {"kind", kindName(value.kind())}, {"values", std::move(parts)}};
+}
+
 static Status execute(const RunOptions &options) {
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
   const Model &model = opened.model;
   QUERN_ASSIGN(OutputFiles files, OutputFiles::parse(model.outputs(), options.outputs));
-  QUERN_ASSIGN(std::vector<Tensor> inputs,
+  QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(model.inputs(), options.inputs, MissingInputs::Refuse, options.style));
   Progress progress(options.style);
   progress.show("compiling");
@@ -91,7 +133,7 @@ static Status execute(const RunOptions &options) {
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
   double compileMs = compileWatch.milliseconds();
   progress.show("running");
-  std::vector<Tensor> outputs(runner->outputs().size());
+  std::vector<AnyValue> outputs(runner->outputs().size());
   Stopwatch runWatch;
   QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
   double runMs = runWatch.milliseconds();
@@ -109,7 +151,7 @@ static Status execute(const RunOptions &options) {
   std::string text;
   for (size_t i = 0; i < outputs.size(); ++i) {
     report["outputs"].push_back(describeOutputJson(model.outputs()[i].name, outputs[i]));
-    text += describeOutput(model.outputs()[i].name, outputs[i]);
+    text += describeValue(model.outputs()[i].name, outputs[i]);
   }
   if (options.style.printsTable() && options.style.verbosity >= 0)
     QUERN_TRY(printText(text));

@@ -109,3 +109,40 @@ TensorDifference cli::compareTensors(const Tensor &wanted, const Tensor &found,
   }
   return result;
 }
+
+/// What is in a value, one by one: its elements, its content, its keys and values.
+static std::vector<AnyValue> partsOf(const AnyValue &value) {
+  if (const SequenceValue *sequence = value.asSequence())
+    return sequence->elements;
+  if (const OptionalValue *optional = value.asOptional())
+    return optional->content.isPresent() ? std::vector<AnyValue>{optional->content}
+                                         : std::vector<AnyValue>();
+  std::vector<AnyValue> parts;
+  if (const MapValue *map = value.asMap()) {
+    parts = map->values;
+    parts.push_back(map->keys);
+  }
+  return parts;
+}
+
+TensorDifference cli::compareValues(const AnyValue &wanted, const AnyValue &found,
+                                    const Tolerance &tolerance) {
+  const Tensor *a = wanted.asTensor(), *b = found.asTensor();
+  if (a && b)
+    return compareTensors(*a, *b, tolerance);
+  TensorDifference result;
+  std::vector<AnyValue> wantedParts = partsOf(wanted), foundParts = partsOf(found);
+  if (wanted.kind() != found.kind() || wantedParts.size() != foundParts.size()) {
+    result.incomparable = fmt::format("wanted {}, found {}", wanted.describe(), found.describe());
+    return result;
+  }
+  for (size_t i = 0; i < wantedParts.size(); ++i) {
+    TensorDifference part = compareValues(wantedParts[i], foundParts[i], tolerance);
+    result.maxAbsolute = std::max(result.maxAbsolute, part.maxAbsolute);
+    result.maxRelative = std::max(result.maxRelative, part.maxRelative);
+    result.mismatches += part.mismatches;
+    if (result.incomparable.empty() && !part.incomparable.empty())
+      result.incomparable = fmt::format("value {}: {}", i, part.incomparable);
+  }
+  return result;
+}

@@ -1,7 +1,7 @@
 //===- TensorDifference.h - how far two tensors are apart -----------------===//
 #pragma once
 
-#include "quern/Tensor.h"
+#include "quern/AnyValue.h"
 
 namespace quern::cli {
 
@@ -25,6 +25,10 @@ struct TensorDifference {
 
 TensorDifference compareTensors(const Tensor &wanted, const Tensor &found,
                                 const Tolerance &tolerance);
+
+/// The same of all tensors in two values; two that are not made alike cannot be compared.
+TensorDifference compareValues(const AnyValue &wanted, const AnyValue &found,
+                               const Tolerance &tolerance);
 
 /// The elements as doubles (complex ones as pairs); empty for strings.
 std::vector<double> elementsAsDouble(const Tensor &tensor);

@@ -27,6 +27,10 @@ public:
   virtual Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) = 0;
   /// As above, into new tensors.
   Expected<std::vector<Tensor>> run(std::span<const Tensor> inputs);
+  /// The same of a model with sequences, optionals or maps among its inputs or outputs,
+  /// which is InvalidInput above. Outputs that are no tensors are replaced.
+  virtual Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) = 0;
+  Expected<std::vector<AnyValue>> run(std::span<const AnyValue> inputs);
 
   /// Makes the current run (or the next one) end with StatusCode::Cancelled soon. May
   /// be called from any thread and from a signal handler.

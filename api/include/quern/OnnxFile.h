@@ -46,5 +46,10 @@ Expected<std::vector<UnsupportedOp>> findUnsupportedOps(const std::string &path,
 
 /// Reads a .pb file with one tensor, as ONNX's test data has them. Errors name the file.
 Expected<Tensor> readTensorFile(const std::string &path, const Limits &limits = {});
+/// The same of a value of any type, which the file itself does not tell.
+Expected<AnyValue> readValueFile(const std::string &path, const ValueType &type,
+                                 const Limits &limits = {});
+/// The bytes of such a file, in which the value has a name.
+Expected<std::string> serializeValue(const AnyValue &value, const std::string &name);
 
 } // namespace quern

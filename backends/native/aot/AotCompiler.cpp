@@ -165,6 +165,7 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
   func::FuncOp main = nn::findMain(module);
   if (!main)
     return invalidModel("the module has no function @main");
+  QUERN_TRY(nn::requireTensorPorts(main).withContext("compiling ahead of time"));
   QUERN_TRY(checkInputSizes(main));
   QUERN_ASSIGN(Staging staging, Staging::create(options.outputPath));
   std::optional<Staging> header;

@@ -82,6 +82,16 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::MapEntriesOp>("no native code for sequences and maps"),
       // Tree
       reference<nn::TreeEnsembleOp>("no native code for decision trees"),
+      // Sequence
+      reference<nn::SequenceOp>("no native code for sequences"),
+      reference<nn::SequenceSpliceOp>("no native code for sequences"),
+      reference<nn::SequenceAtOp>("no native code for sequences"),
+      reference<nn::SequenceLengthOp>("no native code for sequences"),
+      reference<nn::SequenceConcatOp>("no native code for sequences"),
+      reference<nn::SequenceSplitOp>("no native code for sequences"),
+      reference<nn::OptionalOp>("no native code for optionals"),
+      reference<nn::OptionalHasOp>("no native code for optionals"),
+      reference<nn::OptionalGetOp>("no native code for optionals"),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),
