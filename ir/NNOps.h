@@ -6,4 +6,7 @@
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
 #include "ir/TreeOps.h"
+#include "ir/ImageOps.h"
+#include "ir/SelectionOps.h"
 #include "ir/SequenceOps.h"
+#include "ir/TextOps.h"

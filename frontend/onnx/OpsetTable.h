@@ -63,6 +63,7 @@ std::span<const OpsetRow> lossImports();
 std::span<const OpsetRow> microsoftAttentionImports();
 std::span<const OpsetRow> labelImports();
 std::span<const OpsetRow> linearModelImports();
+std::span<const OpsetRow> imageImports();
 std::span<const OpsetRow> normalizationImports();
 std::span<const OpsetRow> poolImports();
 std::span<const OpsetRow> quantImports();
@@ -75,5 +76,7 @@ std::span<const OpsetRow> sequenceImports();
 std::span<const OpsetRow> structureImports();
 std::span<const OpsetRow> trainingImports();
 std::span<const OpsetRow> treeImports();
+std::span<const OpsetRow> selectionImports();
+std::span<const OpsetRow> textImports();
 
 } // namespace quern::onnx

@@ -74,13 +74,15 @@ Expected<Tensor> OpCall::allocateResult(size_t number, DType dtype, Tensor::Dims
 // The kernels of all families
 //===----------------------------------------------------------------------===//
 
+std::vector<std::span<const EvaluatorRow>> reference::evaluatorFamilies() {
+  return {contractionEvaluators(), convEvaluators(), dataMovementEvaluators(), gatherEvaluators(), imageEvaluators(), labelEvaluators(), normalizationEvaluators(), poolEvaluators(), reductionEvaluators(), selectionEvaluators(), structureEvaluators(), textEvaluators(), treeEvaluators()};
+}
+
 EvalFunction reference::findEvaluator(std::string_view opName) {
   static const auto table = [] {
     std::map<std::string_view, EvalFunction> rows;
-    for (auto family : {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
-                        normalizationEvaluators, dataMovementEvaluators, gatherEvaluators,
-                        labelEvaluators, structureEvaluators, treeEvaluators})
-      for (const EvaluatorRow &row : family())
+    for (std::span<const EvaluatorRow> family : evaluatorFamilies())
+      for (const EvaluatorRow &row : family)
         rows.emplace(row.opName, row.function);
     return rows;
   }();

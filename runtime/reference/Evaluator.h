@@ -95,13 +95,18 @@ struct EvaluatorRow {
 // One table per op family, each in Eval<Family>.cpp.
 std::span<const EvaluatorRow> contractionEvaluators();
 std::span<const EvaluatorRow> convEvaluators();
-std::span<const EvaluatorRow> poolEvaluators();
-std::span<const EvaluatorRow> reductionEvaluators();
-std::span<const EvaluatorRow> normalizationEvaluators();
 std::span<const EvaluatorRow> dataMovementEvaluators();
 std::span<const EvaluatorRow> gatherEvaluators();
+std::span<const EvaluatorRow> imageEvaluators();
 std::span<const EvaluatorRow> labelEvaluators();
+std::span<const EvaluatorRow> normalizationEvaluators();
+std::span<const EvaluatorRow> poolEvaluators();
+std::span<const EvaluatorRow> reductionEvaluators();
+std::span<const EvaluatorRow> selectionEvaluators();
 std::span<const EvaluatorRow> structureEvaluators();
+std::span<const EvaluatorRow> textEvaluators();
 std::span<const EvaluatorRow> treeEvaluators();
+/// All of them.
+std::vector<std::span<const EvaluatorRow>> evaluatorFamilies();
 
 } // namespace quern::reference

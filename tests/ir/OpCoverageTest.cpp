@@ -40,12 +40,7 @@ TEST(OpCoverage, EveryOpHasAReference) {
 TEST(OpCoverage, EveryEvaluatorHasAnOp) {
   mlir::MLIRContext context;
   context.loadDialect<NNDialect>();
-  for (std::span<const reference::EvaluatorRow> family :
-       {reference::contractionEvaluators(), reference::convEvaluators(),
-        reference::poolEvaluators(), reference::reductionEvaluators(),
-        reference::normalizationEvaluators(), reference::dataMovementEvaluators(),
-        reference::gatherEvaluators(), reference::labelEvaluators(),
-        reference::structureEvaluators(), reference::treeEvaluators()})
+  for (std::span<const reference::EvaluatorRow> family : reference::evaluatorFamilies())
     for (const reference::EvaluatorRow &row : family)
       EXPECT_TRUE(mlir::RegisteredOperationName::lookup(row.opName, &context).has_value())
           << row.opName;

@@ -56,6 +56,24 @@ LongCall treeCall(const Tensor &rows) {
           makeAttributes({{"kind", numberOf<ReduceKind>("sum")}, {"target_count", int64_t{1}}})};
 }
 
+Attributes gramAttributes() {
+  return makeAttributes({{"mode", std::string("TF")},
+                         {"min_gram_length", int64_t{1}},
+                         {"max_gram_length", int64_t{1}},
+                         {"max_skip_count", int64_t{0}},
+                         {"ngram_counts", Ints{0}},
+                         {"ngram_indexes", Ints{0}}});
+}
+
+/// A gray map of a million pixels.
+Tensor imageFile() {
+  std::string header = "P5 1024 1024 255\n";
+  Tensor file =
+      Tensor::allocate(DType::UInt8, {static_cast<int64_t>(header.size()) + (1 << 20)}).take();
+  std::copy(header.begin(), header.end(), file.mutableData<uint8_t>());
+  return file;
+}
+
 /// Every kernel whose work grows with its operands or results.
 std::vector<LongCall> longCalls() {
   Tensor matrix = ones({1024, 1024}), image = ones({1, 4, 512, 512}), none;
@@ -72,6 +90,9 @@ std::vector<LongCall> longCalls() {
   auto block = makeAttributes({{"output_block", int64_t{4}}, {"channels", int64_t{1024}}});
   auto edge = makeAttributes({{"mode", numberOf<PadMode>("edge")}});
   auto toInt = makeAttributes({{"to", DType::Int32}});
+  Tensor words = Tensor::allocate(DType::String, {1 << 16}).take();
+  auto upper = makeAttributes({{"case_action", std::string("UPPER")}});
+  auto split = makeAttributes({{"delimiter", std::string(",")}, {"maxsplit", int64_t{-1}}});
   std::vector<DType> two = {DType::Float32, DType::Float32};
   return {
       {"nn.matmul", {matrix, matrix}},
@@ -115,6 +136,20 @@ std::vector<LongCall> longCalls() {
       {"nn.couple_pairs", {ones({65536, 4, 4})}},
       treeCall(matrix),
       {"nn.range", {scalar(0), scalar(1e6f), scalar(1)}},
+      {"nn.image_decode",
+       {imageFile()},
+       makeAttributes({{"pixel_format", std::string("RGB")}}),
+       {DType::UInt8}},
+      {"nn.non_max_suppression",
+       {ones({64, 1024, 4}), ones({64, 1, 1024}), Tensor::ofInts({4}), none, none},
+       {},
+       {DType::Int64}},
+      {"nn.unique", {matrix}, {}, {DType::Float32, DType::Int64, DType::Int64, DType::Int64}},
+      {"nn.string_concat", {words, words}, {}, {DType::String}},
+      {"nn.string_normalize", {words, none}, upper, {DType::String}},
+      {"nn.string_split", {words}, split, {DType::String, DType::Int64}},
+      {"nn.regex_match", {words}, makeAttributes({{"pattern", std::string("a+")}}), {DType::Bool}},
+      {"nn.tf_idf", {places, Tensor::ofInts({1})}, gramAttributes()},
       {"nn.pack", {matrix}, block},
       {"nn.unpack", {ones({1024, 256, 4})}, block},
   };
@@ -137,10 +172,8 @@ TEST(KernelBudget, EveryKernelStopsInTheMiddle) {
       EXPECT_TRUE(complete) << call.opName << ": " << complete.status().message();
     }
   }
-  for (auto family : {contractionEvaluators, convEvaluators, poolEvaluators, reductionEvaluators,
-                      normalizationEvaluators, dataMovementEvaluators, gatherEvaluators,
-                      labelEvaluators, structureEvaluators, treeEvaluators})
-    for (const EvaluatorRow &row : family())
+  for (std::span<const EvaluatorRow> family : evaluatorFamilies())
+    for (const EvaluatorRow &row : family)
       EXPECT_TRUE(covered.count(std::string(row.opName))) << row.opName;
 }
 

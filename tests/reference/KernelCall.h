@@ -98,6 +98,20 @@ template <typename T> std::vector<T> elementsOf(const Tensor &tensor) {
   return {span.begin(), span.end()};
 }
 
+inline Tensor stringTensor(const Tensor::Dims &dims, const std::vector<std::string> &strings) {
+  Tensor tensor = Tensor::allocate(DType::String, dims).take();
+  EXPECT_EQ(tensor.numElements(), static_cast<int64_t>(strings.size()));
+  std::copy(strings.begin(), strings.end(), tensor.mutableData<std::string>());
+  return tensor;
+}
+
+inline void expectStrings(const Tensor &tensor, const Tensor::Dims &dims,
+                          const std::vector<std::string> &strings) {
+  ASSERT_TRUE(tensor.isPresent() && tensor.dtype() == DType::String);
+  EXPECT_EQ(tensor.dims(), dims);
+  EXPECT_EQ(elementsOf<std::string>(tensor), strings);
+}
+
 /// Checks dims and elements; floats to within 4 ulp, NaN equal to NaN.
 template <typename T>
 void expectTensor(const Tensor &tensor, const Tensor::Dims &dims, const std::vector<T> &elements) {

@@ -82,6 +82,17 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::MapEntriesOp>("no native code for sequences and maps"),
       // Tree
       reference<nn::TreeEnsembleOp>("no native code for decision trees"),
+      // Image
+      reference<nn::ImageDecodeOp>("no native code for decoding images"),
+      // Selection
+      reference<nn::NonMaxSuppressionOp>("the size of the result depends on data"),
+      reference<nn::UniqueOp>("the size of the result depends on data"),
+      // Text
+      reference<nn::StringConcatOp>("no native code for strings"),
+      reference<nn::StringNormalizeOp>("no native code for strings"),
+      reference<nn::StringSplitOp>("no native code for strings"),
+      reference<nn::RegexMatchOp>("no native code for strings"),
+      reference<nn::TfIdfOp>("no native code for n-grams"),
       // Sequence
       reference<nn::SequenceOp>("no native code for sequences"),
       reference<nn::SequenceSpliceOp>("no native code for sequences"),

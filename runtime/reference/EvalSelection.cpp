@@ -1,0 +1,310 @@
+//===- EvalSelection.cpp - reference kernels of ops that select by value -----===//
+#include "runtime/reference/DTypeDispatch.h"
+#include "runtime/reference/Evaluator.h"
+#include "runtime/reference/Indexing.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+#include <optional>
+
+using namespace quern;
+using namespace quern::reference;
+
+namespace {
+/// A box by its corners.
+struct Box {
+  float left, right, top, bottom;
+
+  float area() const { return (right - left) * (bottom - top); }
+};
+
+/// What an overlap costs, in units of the budget.
+constexpr int64_t kOverlapWork = 8;
+} // namespace
+
+static Box boxOf(const float *numbers, bool isCentered) {
+  if (isCentered) {
+    float halfWidth = numbers[2] / 2, halfHeight = numbers[3] / 2;
+    return {numbers[0] - halfWidth, numbers[0] + halfWidth, numbers[1] - halfHeight,
+            numbers[1] + halfHeight};
+  }
+  return {std::min(numbers[1], numbers[3]), std::max(numbers[1], numbers[3]),
+          std::min(numbers[0], numbers[2]), std::max(numbers[0], numbers[2])};
+}
+
+/// Whether the intersection of two boxes by their union is above `threshold`. In float32,
+/// as everybody does: thresholds are met exactly.
+static bool overlap(const Box &a, const Box &b, float threshold) {
+  Box common{std::max(a.left, b.left), std::min(a.right, b.right), std::max(a.top, b.top),
+             std::min(a.bottom, b.bottom)};
+  if (common.right <= common.left || common.bottom <= common.top)
+    return false;
+  float intersection = common.area(), total = a.area() + b.area() - intersection;
+  if (intersection <= 0 || a.area() <= 0 || b.area() <= 0 || total <= 0)
+    return false;
+  return intersection / total > threshold;
+}
+
+//===----------------------------------------------------------------------===//
+// Non-maximum suppression
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct Suppression {
+  const float *boxes;
+  int64_t count;
+  int64_t most;
+  float iouThreshold;
+  std::optional<float> scoreThreshold;
+  bool isCentered;
+
+  Expected<std::vector<int64_t>> select(const float *scores, Budget &budget) const;
+};
+} // namespace
+
+/// The boxes of one class that stay, best first; of equal scores the first leads.
+Expected<std::vector<int64_t>> Suppression::select(const float *scores, Budget &budget) const {
+  std::vector<int64_t> candidates, selected;
+  QUERN_TRY(budget.forParts(count, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      if (!scoreThreshold || scores[i] > *scoreThreshold)
+        candidates.push_back(i);
+  }));
+  auto order = [&](int64_t i, int64_t j) {
+    float a = scores[i] == scores[i] ? scores[i] : -std::numeric_limits<float>::infinity();
+    float b = scores[j] == scores[j] ? scores[j] : -std::numeric_limits<float>::infinity();
+    return a > b || (a == b && i < j);
+  };
+  std::sort(candidates.begin(), candidates.end(), order);
+  for (int64_t i : candidates) {
+    if (static_cast<int64_t>(selected.size()) >= most)
+      break;
+    QUERN_TRY(budget.spend(kOverlapWork * (1 + static_cast<int64_t>(selected.size()))));
+    Box box = boxOf(boxes + 4 * i, isCentered);
+    if (std::none_of(selected.begin(), selected.end(), [&](int64_t better) {
+          return overlap(box, boxOf(boxes + 4 * better, isCentered), iouThreshold);
+        }))
+      selected.push_back(i);
+  }
+  return selected;
+}
+
+static Expected<float> readThreshold(const Tensor &tensor, const char *what) {
+  if (tensor.dtype() != DType::Float32 || tensor.numElements() != 1)
+    return invalidInput(fmt::format("{} must be one float32, found {}", what, tensor.describe()));
+  return tensor.data<float>()[0];
+}
+
+/// 0 when it is not given, and for what is below.
+static Expected<int64_t> readMost(const Tensor &tensor) {
+  if (!tensor.isPresent())
+    return 0;
+  QUERN_ASSIGN(std::vector<int64_t> most, readInts(tensor, "max_output"));
+  if (most.size() != 1)
+    return invalidInput("max_output must be one number, found " + tensor.describe());
+  return std::max<int64_t>(most[0], 0);
+}
+
+static Expected<std::vector<Tensor>> evalNonMaxSuppression(const OpCall &call) {
+  const Tensor &boxes = call.inputs[0], &scores = call.inputs[1];
+  if (boxes.rank() != 3 || scores.rank() != 3 || boxes.dim(2) != 4 ||
+      scores.dim(0) != boxes.dim(0) || scores.dim(2) != boxes.dim(1))
+    return invalidInput("boxes [batch, n, 4] and scores [batch, class, n] do not agree: " +
+                        boxes.describe() + " and " + scores.describe());
+  int64_t classes = scores.dim(1), count = boxes.dim(1);
+  Suppression suppression{nullptr, count,        0,
+                          0,       std::nullopt, call.attributes.getInt("center_point_box") != 0};
+  QUERN_ASSIGN(suppression.most, readMost(call.inputs[2]));
+  if (call.inputs[3].isPresent()) {
+    QUERN_ASSIGN(suppression.iouThreshold, readThreshold(call.inputs[3], "iou_threshold"));
+  }
+  if (call.inputs[4].isPresent()) {
+    QUERN_ASSIGN(suppression.scoreThreshold, readThreshold(call.inputs[4], "score_threshold"));
+  }
+  std::vector<int64_t> rows;
+  for (int64_t batch = 0; batch < boxes.dim(0) && suppression.most > 0; ++batch)
+    for (int64_t each = 0; each < classes; ++each) {
+      QUERN_TRY(call.budget.spend(kOverlapWork));
+      suppression.boxes = boxes.data<float>() + batch * count * 4;
+      QUERN_ASSIGN(
+          std::vector<int64_t> selected,
+          suppression.select(scores.data<float>() + (batch * classes + each) * count, call.budget));
+      for (int64_t box : selected)
+        rows.insert(rows.end(), {batch, each, box});
+    }
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(
+                                  0, DType::Int64, {static_cast<int64_t>(rows.size() / 3), 3}));
+  std::copy(rows.begin(), rows.end(), result.mutableData<int64_t>());
+  return std::vector<Tensor>{result};
+}
+
+//===----------------------------------------------------------------------===//
+// Unique
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// A tensor as [outer, length, inner] around an axis; slices are numbered along it.
+struct Slices {
+  int64_t outer = 1, length = 1, inner = 1;
+  int64_t size() const { return outer * inner; }
+  /// The place of element `i` of a slice.
+  int64_t place(int64_t slice, int64_t i) const {
+    return (i / inner * length + slice) * inner + i % inner;
+  }
+};
+
+/// Which of some things are equal.
+struct UniqueGroups {
+  /// The first of each group, and how many are in it.
+  std::vector<int64_t> first, counts;
+  /// For each thing its group.
+  std::vector<int64_t> numberOf;
+};
+} // namespace
+
+/// Negative, 0 or positive as a is below, equal to or above b; NaN is above all.
+template <typename T> static int compareElements(const T &a, const T &b) {
+  if constexpr (std::is_same_v<T, std::string>) {
+    int order = a.compare(b);
+    return order < 0 ? -1 : order > 0;
+  } else {
+    auto x = widen(a), y = widen(b);
+    if (x < y || (x == x && y != y))
+      return -1;
+    return x > y || (x != x && y == y) ? 1 : 0;
+  }
+}
+
+template <typename T>
+static int compareSlices(const Slices &slices, const T *data, int64_t a, int64_t b) {
+  for (int64_t i = 0; i < slices.size(); ++i)
+    if (int order = compareElements(data[slices.place(a, i)], data[slices.place(b, i)]))
+      return order;
+  return 0;
+}
+
+/// The numbers of slices in order, equal ones as they occur.
+template <typename T>
+static Expected<std::span<const int64_t>> sortSlices(const Slices &slices, const T *data,
+                                                     Budget &budget) {
+  CheckedSize work = CheckedSize(slices.length) *
+                     CheckedSize(std::bit_width(static_cast<uint64_t>(slices.length))) *
+                     CheckedSize(std::max<int64_t>(slices.size(), 1)) * CheckedSize(4);
+  QUERN_TRY(budget.require(work));
+  QUERN_ASSIGN(std::span<int64_t> order, budget.scratch<int64_t>(slices.length));
+  QUERN_ASSIGN(std::span<int64_t> merged, budget.scratch<int64_t>(slices.length));
+  std::iota(order.begin(), order.end(), 0);
+  // Bottom up, so that every merge is spent before it begins.
+  for (size_t width = 1; width < order.size(); width *= 2) {
+    for (size_t begin = 0; begin < order.size(); begin += 2 * width) {
+      size_t middle = std::min(begin + width, order.size());
+      size_t end = std::min(middle + width, order.size());
+      QUERN_TRY(budget.spend(static_cast<int64_t>(end - begin) *
+                             std::max<int64_t>(slices.size(), 1) * 4));
+      const int64_t *at = order.data();
+      std::merge(at + begin, at + middle, at + middle, at + end, merged.data() + begin,
+                 [&](int64_t a, int64_t b) { return compareSlices(slices, data, a, b) < 0; });
+    }
+    std::swap(order, merged);
+  }
+  return std::span<const int64_t>(order);
+}
+
+/// Groups of things in `order`, where equal ones are neighbours as they occur.
+template <typename Equal>
+static UniqueGroups groupsOf(std::span<const int64_t> order, Equal equal) {
+  UniqueGroups groups;
+  std::vector<int64_t> group(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (i == 0 || !equal(order[i - 1], order[i])) {
+      groups.first.push_back(order[i]); // the sort is stable: the first of the equal ones
+      groups.counts.push_back(0);
+    }
+    ++groups.counts.back();
+    group[static_cast<size_t>(order[i])] = static_cast<int64_t>(groups.first.size()) - 1;
+  }
+  groups.numberOf = std::move(group);
+  return groups;
+}
+
+/// The same groups in the order of their first ones.
+static UniqueGroups orderByPlace(const UniqueGroups &groups) {
+  std::vector<int64_t> byPlace(groups.first.size()), numbers(groups.first.size());
+  std::iota(byPlace.begin(), byPlace.end(), 0);
+  std::sort(byPlace.begin(), byPlace.end(), [&](int64_t a, int64_t b) {
+    return groups.first[static_cast<size_t>(a)] < groups.first[static_cast<size_t>(b)];
+  });
+  UniqueGroups placed;
+  for (size_t i = 0; i < byPlace.size(); ++i) {
+    auto from = static_cast<size_t>(byPlace[i]);
+    placed.first.push_back(groups.first[from]);
+    placed.counts.push_back(groups.counts[from]);
+    numbers[from] = static_cast<int64_t>(i);
+  }
+  for (int64_t number : groups.numberOf)
+    placed.numberOf.push_back(numbers[static_cast<size_t>(number)]);
+  return placed;
+}
+
+static Expected<Tensor> vectorResult(const OpCall &call, size_t number,
+                                     const std::vector<int64_t> &elements) {
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(
+                                  number, DType::Int64, {static_cast<int64_t>(elements.size())}));
+  std::copy(elements.begin(), elements.end(), result.mutableData<int64_t>());
+  return result;
+}
+
+template <typename T>
+static Expected<std::vector<Tensor>> uniqueOf(const OpCall &call, const Slices &slices,
+                                              Tensor::Dims dims, int64_t axis) {
+  const Tensor &input = call.inputs[0];
+  const T *data = input.data<T>();
+  QUERN_ASSIGN(std::span<const int64_t> order, sortSlices(slices, data, call.budget));
+  auto equal = [&](int64_t a, int64_t b) { return compareSlices(slices, data, a, b) == 0; };
+  UniqueGroups groups = groupsOf(order, equal);
+  if (call.attributes.getInt("sorted", 1) == 0)
+    groups = orderByPlace(groups);
+  auto count = static_cast<int64_t>(groups.first.size());
+  dims[static_cast<size_t>(axis)] = count;
+  QUERN_ASSIGN(Tensor values, call.allocateResultUninitialized(0, input.dtype(), dims));
+  Slices to{slices.outer, count, slices.inner};
+  for (int64_t slice = 0; slice < count; ++slice)
+    QUERN_TRY(call.budget.forParts(slices.size(), 4, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        values.mutableData<T>()[to.place(slice, i)] =
+            data[slices.place(groups.first[static_cast<size_t>(slice)], i)];
+    }));
+  QUERN_ASSIGN(Tensor indices, vectorResult(call, 1, groups.first));
+  QUERN_ASSIGN(Tensor inverse, vectorResult(call, 2, groups.numberOf));
+  QUERN_ASSIGN(Tensor counts, vectorResult(call, 3, groups.counts));
+  return std::vector<Tensor>{values, indices, inverse, counts};
+}
+
+static Expected<std::vector<Tensor>> evalUnique(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  Slices slices{1, input.numElements(), 1};
+  Tensor::Dims dims = {input.numElements()};
+  int64_t axis = 0;
+  if (call.attributes.has("axis")) {
+    QUERN_ASSIGN(axis, resolveAxis(call.attributes.getInt("axis"), input.rank()));
+    dims = input.dims();
+    auto at = static_cast<size_t>(axis);
+    slices = {countOf(std::span<const int64_t>(dims).first(at)), input.dim(axis),
+              countOf(std::span<const int64_t>(dims).subspan(at + 1))};
+  }
+  if (input.dtype() == DType::String)
+    return uniqueOf<std::string>(call, slices, dims, axis);
+  return visitNumberOrBool(input.dtype(),
+                           [&]<typename T>() { return uniqueOf<T>(call, slices, dims, axis); });
+}
+
+std::span<const EvaluatorRow> reference::selectionEvaluators() {
+  static constexpr EvaluatorRow rows[] = {
+      {"nn.non_max_suppression", evalNonMaxSuppression},
+      {"nn.unique", evalUnique},
+  };
+  return rows;
+}
