@@ -18,10 +18,10 @@ InferredTypes LookupOp::inferResultTypes(const ShapeFacts &facts) {
   std::optional<Shape> keys = facts.shapeOf(getKeys()), values = facts.shapeOf(getValues());
   if (failed(requireSameElements(*this, getKeys(), "keys", getInput())) ||
       failed(requireSameElements(*this, getOtherwise(), "otherwise", getValues())) ||
-      failed(requireRank(*this, keys, "keys", 1)) || failed(requireRank(*this, values, "values", 1)))
+      failed(requireRank(*this, keys, "keys", 1)) ||
+      failed(requireRank(*this, values, "values", 1)))
     return failure();
-  if (keys && values &&
-      failed(requireDim(*this, (*values)[0], (*keys)[0], "the length of values")))
+  if (keys && values && failed(requireDim(*this, (*values)[0], (*keys)[0], "the length of values")))
     return failure();
   if (std::optional<int64_t> count = facts.lengthOf(getOtherwise()); count && *count != 1)
     return emitOpError("otherwise must have one element, found ") << *count;

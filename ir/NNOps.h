@@ -2,11 +2,11 @@
 #pragma once
 
 #include "ir/GatherOps.h"
+#include "ir/ImageOps.h"
 #include "ir/LabelOps.h"
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
-#include "ir/TreeOps.h"
-#include "ir/ImageOps.h"
 #include "ir/SelectionOps.h"
 #include "ir/SequenceOps.h"
 #include "ir/TextOps.h"
+#include "ir/TreeOps.h"

@@ -105,9 +105,9 @@ InferredTypes TfIdfOp::inferResultTypes(const ShapeFacts &facts) {
   int64_t last = *llvm::max_element(getNgramIndexes());
   if (last == std::numeric_limits<int64_t>::max())
     return emitOpError("the number of columns overflows");
-  if (!getWeights().empty() && static_cast<int64_t>(getWeights().size()) != last + 1)
+  if (!getWeights().empty() && getWeights().size() != getNgramIndexes().size())
     return emitOpError("there are ")
-           << getWeights().size() << " weights of " << last + 1 << " columns";
+           << getWeights().size() << " weights of " << getNgramIndexes().size() << " n-grams";
   Type element = FloatType::getF32(getContext());
   std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)

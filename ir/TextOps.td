@@ -42,9 +42,9 @@ def NN_TfIdfOp : NN_Op<"tf_idf"> {
   let summary = "how often n-grams of a pool occur in rows of words";
   let description = [{
     `pool` holds n-grams of length 1, 2, ...; those of length n start at
-    `ngram_counts[n - 1]`. `ngram_indexes` say the column of each n-gram, `weights` may
-    scale columns: `mode` is TF, IDF or TFIDF. Words of an n-gram may have up to
-    `max_skip_count` others between them, of the same number each.
+    `ngram_counts[n - 1]`. `ngram_indexes` say the column of each n-gram, `weights` may say
+    what it counts for: `mode` is TF (not used), IDF (once) or TFIDF (each time). Words of an
+    n-gram may have up to `max_skip_count` others between them, the same number each.
   }];
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$pool, StrAttr:$mode,
     NN_IntAttr:$min_gram_length, NN_IntAttr:$max_gram_length, NN_IntAttr:$max_skip_count,

@@ -104,8 +104,7 @@ static Expected<OutlinedOp> outline(Operation *op, int64_t number) {
       operands.push_back(value);
   result.numCaptured = operands.size() - op->getNumOperands();
   OpBuilder builder(op);
-  auto call =
-      builder.create<RunBodiesOp>(op->getLoc(), op->getResultTypes(), operands, number);
+  auto call = builder.create<RunBodiesOp>(op->getLoc(), op->getResultTypes(), operands, number);
   op->replaceAllUsesWith(call);
   op->erase();
   return result;

@@ -35,8 +35,7 @@ Expected<std::shared_ptr<JitPlanner>> JitPlanner::create(nn::OwnedModule owned,
                                                          std::shared_ptr<JitResources> resources) {
   std::shared_ptr<JitPlanner> planner(new JitPlanner(std::move(resources)));
   const JitResources &shared = *planner->shared;
-  QUERN_ASSIGN(planner->outlined,
-               simplifyAndOutline(*owned.module, shared.target, shared.options));
+  QUERN_ASSIGN(planner->outlined, simplifyAndOutline(*owned.module, shared.target, shared.options));
   QUERN_TRY(planner->planBodies());
   if (hasUnrankedValues(*owned.module)) {
     planner->source.emplace(std::move(owned));
@@ -145,9 +144,8 @@ Expected<LoweredGraph> JitPlanner::lower(const PlanRequest &request, const Limit
 
 Expected<std::shared_ptr<const Plan>>
 JitPlanner::build(const PlanRequest &request, const LoweredGraph &lowered, const Limits &limits) {
-  QUERN_ASSIGN(UnlinkedPlan unlinked,
-               buildPlan(request.graph->get().main(), outlined, lowered, shared->lowering,
-                         shared->weights, limits));
+  QUERN_ASSIGN(UnlinkedPlan unlinked, buildPlan(request.graph->get().main(), outlined, lowered,
+                                                shared->lowering, shared->weights, limits));
   LinkedKernels &kernels = *shared->kernels;
   QUERN_TRY(compileKernels(unlinked, kernels.cache(), limits.deadline));
   Plan &plan = unlinked.plan;
@@ -163,9 +161,7 @@ JitPlanner::build(const PlanRequest &request, const LoweredGraph &lowered, const
   return std::make_shared<const Plan>(std::move(plan));
 }
 
-static Status planOutlivedGraph() {
-  return internalError("a plan has outlived its executable");
-}
+static Status planOutlivedGraph() { return internalError("a plan has outlived its executable"); }
 
 /// Plans `part`, which is what `request` leaves to be done. The plan does not own its
 /// planner, which may keep it.
@@ -183,13 +179,12 @@ Planner JitPlanner::stagePlanner(PlanRequest request, const GraphPart &part) {
 std::vector<Planner> JitPlanner::bodyPlanners(size_t outlinedOp) const {
   std::vector<Planner> planners;
   for (const std::shared_ptr<JitPlanner> &body : bodies[outlinedOp])
-    planners.push_back(
-        [owner = std::weak_ptr(body)](
-            std::span<const AnyValue> operands,
-            const Deadline &deadline) -> Expected<std::shared_ptr<const Plan>> {
-          std::shared_ptr<JitPlanner> planner = owner.lock();
-          return planner ? planner->planBody(operands, deadline) : planOutlivedGraph();
-        });
+    planners.push_back([owner = std::weak_ptr(body)](
+                           std::span<const AnyValue> operands,
+                           const Deadline &deadline) -> Expected<std::shared_ptr<const Plan>> {
+      std::shared_ptr<JitPlanner> planner = owner.lock();
+      return planner ? planner->planBody(operands, deadline) : planOutlivedGraph();
+    });
   return planners;
 }
 

@@ -85,9 +85,8 @@ private:
   Expected<Graph> specialize(InputDims dims, const Limits &limits);
   Expected<Graph> splitGroups(const Graph &graph, const std::vector<mlir::Operation *> &groups);
   Expected<plan::LoweredGraph> lower(const PlanRequest &request, const Limits &limits);
-  Expected<std::shared_ptr<const Plan>> build(const PlanRequest &request,
-                                              const plan::LoweredGraph &lowered,
-                                              const Limits &limits);
+  Expected<std::shared_ptr<const Plan>>
+  build(const PlanRequest &request, const plan::LoweredGraph &lowered, const Limits &limits);
   Expected<std::shared_ptr<const Plan>> plan(PlanRequest request, const Deadline &deadline);
   Expected<std::shared_ptr<const Plan>>
   planStage(const PlanRequest &next, std::span<const AnyValue> operands, const Deadline &deadline);

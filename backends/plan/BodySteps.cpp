@@ -24,8 +24,7 @@ private:
 };
 } // namespace
 
-static void addCarried(IteratedStep &step, const OutlinedOp &op, Queue &operands,
-                       Queue &results) {
+static void addCarried(IteratedStep &step, const OutlinedOp &op, Queue &operands, Queue &results) {
   for (size_t i = 0; i < op.numCarried; ++i) {
     CarriedValue &carried = step.carried.emplace_back();
     carried.initial = operands.next();

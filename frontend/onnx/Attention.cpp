@@ -29,15 +29,6 @@ Value quern::onnx::splitHeads(NodeImport &node, Value packed, int64_t heads) {
   return node.create<nn::TransposeOp>(split, llvm::ArrayRef<int64_t>{0, 2, 1, 3});
 }
 
-/// The product of two sizes.
-static Value multiplySizes(NodeImport &node, Value a, Value b) {
-  if (auto known = nn::constantInts(b))
-    return timesSize(node, a, known->front());
-  if (auto known = nn::constantInts(a))
-    return timesSize(node, b, known->front());
-  return node.create<nn::MulOp>(a, b);
-}
-
 Value quern::onnx::joinHeads(NodeImport &node, Value tensor) {
   Value width = multiplySizes(node, node.sizeOf(tensor, 1), node.sizeOf(tensor, 3));
   Value shape = sizesVector(node, {node.sizeOf(tensor, 0), node.sizeOf(tensor, 2), width});
@@ -46,7 +37,8 @@ Value quern::onnx::joinHeads(NodeImport &node, Value tensor) {
 }
 
 void quern::onnx::requireGroupedHeads(NodeImport &node, Value queries, Value keys) {
-  auto many = nn::constantInts(node.sizeOf(queries, 1)), few = nn::constantInts(node.sizeOf(keys, 1));
+  auto many = nn::constantInts(node.sizeOf(queries, 1)),
+       few = nn::constantInts(node.sizeOf(keys, 1));
   if (many && few && (few->front() == 0 || many->front() % few->front() != 0))
     node.invalid(fmt::format("{} heads of queries are no multiple of {} heads of keys",
                              many->front(), few->front()));
@@ -99,8 +91,7 @@ Value quern::onnx::capScores(NodeImport &node, Value scores, double cap) {
   return node.create<nn::MulOp>(bent, limit);
 }
 
-Value quern::onnx::createProbabilities(NodeImport &node, Value scores,
-                                       std::optional<DType> dtype) {
+Value quern::onnx::createProbabilities(NodeImport &node, Value scores, std::optional<DType> dtype) {
   DType own = dtypeOf(scores);
   Value probabilities = node.create<nn::SoftmaxOp>(convert(node, scores, dtype.value_or(own)),
                                                    /*axis=*/-1, /*trailing=*/false);
@@ -170,7 +161,8 @@ static Value sliceLast(NodeImport &node, Value x, int64_t start, int64_t end, in
 
 /// An error when it is certain that pairs and angles are not equally many.
 static void requireAngles(NodeImport &node, Value part, Value angles) {
-  auto size = nn::constantInts(node.sizeOf(part, -1)), half = nn::constantInts(node.sizeOf(angles, -1));
+  auto size = nn::constantInts(node.sizeOf(part, -1)),
+       half = nn::constantInts(node.sizeOf(angles, -1));
   if (size && half && size->front() != 2 * half->front())
     node.invalid(fmt::format("{} elements of a head cannot be rotated by {} angles", size->front(),
                              half->front()));

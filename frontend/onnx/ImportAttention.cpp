@@ -241,7 +241,8 @@ static Value applyGraph(NodeImport &node, const char *name, Value value) {
   builder.getInsertionBlock()->getOperations().splice(builder.getInsertionPoint(),
                                                       block.getOperations());
   if (nn::isNestedType(result.getType()) || dtypeOf(result) != dtypeOf(value)) {
-    node.invalid(fmt::format("attribute '{}': the graph gives another type than it is given", name));
+    node.invalid(
+        fmt::format("attribute '{}': the graph gives another type than it is given", name));
     return value;
   }
   return result;
@@ -264,8 +265,8 @@ static void importFlexAttention(NodeImport &node) {
   probabilities = applyGraph(node, "prob_mod", probabilities);
   if (node.failed())
     return;
-  Value y = sumValues(node, convert(node, probabilities, dtype),
-                      convert(node, node.input(2), dtype));
+  Value y =
+      sumValues(node, convert(node, probabilities, dtype), convert(node, node.input(2), dtype));
   node.setOutput(0, convert(node, y, node.inputDType(0)));
 }
 
@@ -294,8 +295,8 @@ static int64_t readRotary(NodeImport &node, Rotary &rotary) {
 static void setRotated(NodeImport &node, Value x, const Rotary &rotary, int64_t heads) {
   for (Value angle : {rotary.cos, rotary.sin})
     if (auto found = nn::shapeOf(angle); found && found->rank() != 3)
-      node.invalid(fmt::format("cos and sin must be [batch, length, size / 2], found {}",
-                               found->str()));
+      node.invalid(
+          fmt::format("cos and sin must be [batch, length, size / 2], found {}", found->str()));
   bool isPacked = node.inputShape(0)->rank() == 3;
   if (node.failed())
     return;

@@ -34,8 +34,8 @@ static void requirePerFeature(NodeImport &node, std::string_view name, size_t le
   bool fits = count == 1 || !shape ||
               (shape->rank() > 0 && (*shape)[shape->rank() - 1].compatibleWith(nn::Dim(count)));
   if (!fits)
-    node.invalid(fmt::format("'{}' has {} elements, but input 0 has shape {}", name, count,
-                             shape->str()));
+    node.invalid(
+        fmt::format("'{}' has {} elements, but input 0 has shape {}", name, count, shape->str()));
 }
 
 static void importArrayFeatureExtractor(NodeImport &node) {
@@ -145,8 +145,8 @@ static Value takeColumns(NodeImport &node, Value x, int64_t count) {
   Value none = node.graph().none, axes = node.intsConstant({1});
   x = node.create<nn::SliceOp>(x, node.intsConstant({0}), node.intsConstant({count}), axes, none);
   Value missing = node.create<nn::SubOp>(node.intsConstant({count}), node.sizeOf(x, 1));
-  Value pads =
-      node.create<nn::ConcatOp>(mlir::ValueRange{node.intsConstant({0, 0, 0}), missing}, /*axis=*/0);
+  Value pads = node.create<nn::ConcatOp>(mlir::ValueRange{node.intsConstant({0, 0, 0}), missing},
+                                         /*axis=*/0);
   return node.create<nn::PadOp>(x, pads, none, PadMode::Constant);
 }
 

@@ -87,8 +87,8 @@ static Value writeToCache(NodeImport &node, Value cache, Value added, const Cach
   cache = node.create<nn::PadOp>(cache, pads, node.graph().none, PadMode::Constant);
   Value first = node.create<nn::UnsqueezeOp>(lengths.past, node.intsConstant({1, 2, 3}));
   Value count = unsqueeze(node, node.createCount(node.sizeOf(added, 2)), 1);
-  Value shape = node.create<nn::ShapeOp>(added, node.builder().getI64IntegerAttr(0),
-                                         mlir::IntegerAttr());
+  Value shape =
+      node.create<nn::ShapeOp>(added, node.builder().getI64IntegerAttr(0), mlir::IntegerAttr());
   Value places = node.create<nn::ExpandOp>(node.create<nn::AddOp>(first, count), shape);
   return node.create<nn::ScatterElementsOp>(cache, places, added, ScatterReduction::None,
                                             /*axis=*/2);
@@ -202,7 +202,7 @@ void quern::onnx::importGroupQueryAttention(NodeImport &node) {
                               attentionScale(node, heads.queries, options.scale));
   scores = capScores(node, scores, options.cap);
   scores = add(node, scores, groupedBias(node, options, heads.queries, all.keys, lengths));
-  Value sink = node.hasInput(11)   ? convert(node, node.input(11), dtype)
+  Value sink = node.hasInput(11)  ? convert(node, node.input(11), dtype)
                : !options.hasSink ? Value()
                                   : node.create<nn::ExpandOp>(node.scalarConstant(0, dtype),
                                                               node.intsConstant({options.heads}));

@@ -59,8 +59,8 @@ static Tensor readList(NodeImport &node, const std::string &prefix) {
   std::vector<float> floats = node.getFloats(prefix + "_floats");
   std::vector<int64_t> ints = node.getInts(prefix + "_int64s");
   std::vector<std::string> strings = node.getStrings(prefix + "_strings");
-  int given = int(list.isPresent()) + int(!floats.empty()) + int(!ints.empty()) +
-              int(!strings.empty());
+  int given =
+      int(list.isPresent()) + int(!floats.empty()) + int(!ints.empty()) + int(!strings.empty());
   if (given != 1) {
     node.invalid(fmt::format("needs one of '{0}_floats', '{0}_int64s', '{0}_strings' and "
                              "'{0}_tensor', found {1}",
@@ -73,8 +73,8 @@ static Tensor readList(NodeImport &node, const std::string &prefix) {
     return Tensor::ofInts(ints);
   if (list.isPresent()) {
     if (list.rank() != 1)
-      node.invalid(fmt::format("attribute '{}_tensor' must have rank 1, found {}", prefix,
-                               list.describe()));
+      node.invalid(
+          fmt::format("attribute '{}_tensor' must have rank 1, found {}", prefix, list.describe()));
     return list;
   }
   auto tensor = Tensor::allocate(DType::String, {static_cast<int64_t>(strings.size())});
@@ -121,8 +121,8 @@ static void importLabelEncoder(NodeImport &node) {
     return node.invalid(fmt::format("input 0 is {}, but the keys are {}",
                                     dtypeName(node.inputDType(0)), dtypeName(keys.dtype())));
   if (keys.dims() != values.dims())
-    return node.invalid(fmt::format("has {} keys for {} values", keys.numElements(),
-                                    values.numElements()));
+    return node.invalid(
+        fmt::format("has {} keys for {} values", keys.numElements(), values.numElements()));
   if (node.failed())
     return;
   Value from = node.constant(keys), to = node.constant(values);
@@ -145,8 +145,8 @@ static void importZipMap(NodeImport &node) {
   Value x = readFeatures(node);
   if (node.failed())
     return;
-  Value keys = labels.areStrings() ? stringsConstant(node, labels.strings)
-                                   : node.intsConstant(labels.ints);
+  Value keys =
+      labels.areStrings() ? stringsConstant(node, labels.strings) : node.intsConstant(labels.ints);
   node.setOutput(0, node.create<nn::ZipMapOp>(x, keys));
 }
 
@@ -157,8 +157,7 @@ static mlir::ResultRange readEntries(NodeImport &node) {
 
 /// [1, count] with the values in their places, of which those from `count` on are left
 /// out, and `fill` elsewhere.
-static Value placeValues(NodeImport &node, Value places, Value values, Value fill,
-                         int64_t count) {
+static Value placeValues(NodeImport &node, Value places, Value values, Value fill, int64_t count) {
   Value row = node.create<nn::ExpandOp>(fill, node.intsConstant({count + 1}));
   row = node.create<nn::ScatterElementsOp>(row, places, values, ScatterReduction::None,
                                            /*axis=*/0);

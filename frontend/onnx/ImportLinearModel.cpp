@@ -134,8 +134,7 @@ static Value createRbf(NodeImport &node, const SvmKernel &kernel, Value x, const
                                         /*noop_with_empty_axes=*/false);
   Value theirs = node.constant(Tensor::of<double>({count}, squares));
   Value twice = node.create<nn::MulOp>(products, constantLike(node, -2, wide));
-  Value distances =
-      node.create<nn::AddOp>(node.create<nn::AddOp>(own, twice), theirs);
+  Value distances = node.create<nn::AddOp>(node.create<nn::AddOp>(own, twice), theirs);
   distances = node.create<nn::MaxOp>(distances, constantLike(node, 0, wide));
   distances = convert(node, distances, dtype);
   return node.create<nn::ExpOp>(
@@ -143,8 +142,8 @@ static Value createRbf(NodeImport &node, const SvmKernel &kernel, Value x, const
 }
 
 /// The kernel of each row with each of `count` vectors.
-static Value createKernel(NodeImport &node, const SvmKernel &kernel, Value x,
-                          const Floats &vectors, int64_t count) {
+static Value createKernel(NodeImport &node, const SvmKernel &kernel, Value x, const Floats &vectors,
+                          int64_t count) {
   auto size = static_cast<int64_t>(vectors.size());
   if (count < 1 || size == 0 || size % count != 0) {
     node.invalid(fmt::format("{} numbers do not divide into {} support vectors", size, count));
@@ -155,9 +154,9 @@ static Value createKernel(NodeImport &node, const SvmKernel &kernel, Value x,
   Value products = createProduct(node, x, vectors, count, node.graph().none);
   if (kernel.type == "LINEAR")
     return products;
-  Value scaled = node.create<nn::AddOp>(
-      node.create<nn::MulOp>(products, constantLike(node, kernel.gamma, x)),
-      constantLike(node, kernel.coef0, x));
+  Value scaled =
+      node.create<nn::AddOp>(node.create<nn::MulOp>(products, constantLike(node, kernel.gamma, x)),
+                             constantLike(node, kernel.coef0, x));
   if (kernel.type == "SIGMOID")
     return node.create<nn::TanhOp>(scaled);
   return node.create<nn::PowOp>(scaled, constantLike(node, kernel.degree, x));
@@ -174,8 +173,8 @@ static void importSvmRegressor(NodeImport &node) {
   if (rho.empty())
     node.invalid("needs 'rho'");
   if (count > 0 && static_cast<int64_t>(coefficients.size()) != count)
-    node.invalid(fmt::format("has {} coefficients for {} support vectors", coefficients.size(),
-                             count));
+    node.invalid(
+        fmt::format("has {} coefficients for {} support vectors", coefficients.size(), count));
   if (node.failed())
     return;
   Value values = count > 0 ? createKernel(node, kernel, x, vectors, count) : x;
@@ -289,8 +288,8 @@ static Value countVotes(NodeImport &node, const SvmClassifier &svm, Value scores
       change[pair * svm.classes() + j] = -1;
       before[j] += 1;
     }
-  Value isFirst = node.createCast(
-      node.create<nn::GreaterOp>(scores, constantLike(node, 0, scores)), DType::Float32);
+  Value isFirst = node.createCast(node.create<nn::GreaterOp>(scores, constantLike(node, 0, scores)),
+                                  DType::Float32);
   Value votes = node.create<nn::GemmOp>(isFirst, floatsLike(node, change, isFirst, svm.classes()),
                                         floatsLike(node, before, isFirst), APFloat(1.0),
                                         APFloat(1.0), /*trans_a=*/false, /*trans_b=*/false);
@@ -301,9 +300,9 @@ static Value countVotes(NodeImport &node, const SvmClassifier &svm, Value scores
 static Value createProbabilities(NodeImport &node, const SvmClassifier &svm, Value scores) {
   int64_t classes = svm.classes();
   // 1 - logistic(a * score + b)
-  Value line = node.create<nn::AddOp>(
-      node.create<nn::MulOp>(scores, floatsLike(node, svm.probA, scores)),
-      floatsLike(node, svm.probB, scores));
+  Value line =
+      node.create<nn::AddOp>(node.create<nn::MulOp>(scores, floatsLike(node, svm.probA, scores)),
+                             floatsLike(node, svm.probB, scores));
   Value first = node.create<nn::SigmoidOp>(node.create<nn::NegOp>(line));
   first = node.create<nn::MaxOp>(first, constantLike(node, 1e-7, scores));
   first = node.create<nn::MinOp>(first, constantLike(node, 1 - 1e-7, scores));
@@ -348,8 +347,7 @@ static void importSvmByVectors(NodeImport &node, const SvmClassifier &svm, Value
 /// Without support vectors: a row of coefficients for each class.
 static void importSvmByClasses(NodeImport &node, const SvmClassifier &svm, Value x) {
   Floats rho(svm.rho.begin(), svm.rho.begin() + 1);
-  Value scores =
-      createProduct(node, x, svm.coefficients, svm.classes(), floatsLike(node, rho, x));
+  Value scores = createProduct(node, x, svm.coefficients, svm.classes(), floatsLike(node, rho, x));
   if (node.failed())
     return;
   Value top = createTopClass(node, scores);

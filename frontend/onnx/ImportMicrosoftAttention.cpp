@@ -90,8 +90,8 @@ static Value readKeyMask(NodeImport &node, int i, Value keys, DType dtype, bool 
     auto given = nn::constantInts(node.sizeOf(mask, 0)), size = nn::constantInts(batch);
     bool hasStarts = given && size && given->front() != size->front();
     if (hasStarts && (!maybeStarts || given->front() != 2 * size->front())) {
-      node.unsupported(fmt::format("a mask of {} elements for a batch of {}", given->front(),
-                                   size->front()));
+      node.unsupported(
+          fmt::format("a mask of {} elements for a batch of {}", given->front(), size->front()));
       return {};
     }
     Value ends = mask;

@@ -70,8 +70,8 @@ static void importBlackmanWindow(NodeImport &node) { importCosineWindow(node, 0.
 
 /// 2595 log10(1 + f / 700)
 static Value melOfHertz(NodeImport &node, Value hertz) {
-  Value ratio = node.create<nn::AddOp>(node.create<nn::DivOp>(hertz, number(node, 700)),
-                                       number(node, 1));
+  Value ratio =
+      node.create<nn::AddOp>(node.create<nn::DivOp>(hertz, number(node, 700)), number(node, 1));
   return node.create<nn::MulOp>(node.create<nn::LogOp>(ratio),
                                 number(node, 2595 / std::numbers::ln10));
 }
@@ -79,18 +79,17 @@ static Value melOfHertz(NodeImport &node, Value hertz) {
 /// The bins of the edges of the filters, [filters + 2]: evenly spaced in mel.
 static Value melEdges(NodeImport &node, Value filters, Value length) {
   Value edges = node.create<nn::AddOp>(filters, number(node, 2));
-  Value numbers = node.createCast(node.createCount(node.createCast(edges, DType::Int64)),
-                                  DType::Float64);
+  Value numbers =
+      node.createCast(node.createCount(node.createCast(edges, DType::Int64)), DType::Float64);
   Value low = melOfHertz(node, readScalar(node, 3, DType::Float64));
   Value high = melOfHertz(node, readScalar(node, 4, DType::Float64));
   Value step = node.create<nn::DivOp>(node.create<nn::SubOp>(high, low), edges);
   Value mel = node.create<nn::AddOp>(node.create<nn::MulOp>(numbers, step), low);
   Value exponent = node.create<nn::DivOp>(mel, number(node, 2595));
   Value power = node.create<nn::PowOp>(number(node, 10), exponent);
-  Value hertz = node.create<nn::MulOp>(node.create<nn::SubOp>(power, number(node, 1)),
-                                       number(node, 700));
-  Value scaled =
-      node.create<nn::MulOp>(node.create<nn::AddOp>(length, number(node, 1)), hertz);
+  Value hertz =
+      node.create<nn::MulOp>(node.create<nn::SubOp>(power, number(node, 1)), number(node, 700));
+  Value scaled = node.create<nn::MulOp>(node.create<nn::AddOp>(length, number(node, 1)), hertz);
   return node.create<nn::FloorOp>(
       node.create<nn::DivOp>(scaled, readScalar(node, 2, DType::Float64)));
 }

@@ -198,8 +198,7 @@ static Heads readLinearHeads(NodeImport &node) {
     node.invalid("attribute 'update_rule': '" + rule + "' is unknown");
   for (auto [i, wanted] : {std::pair{4, isGated}, {5, isDelta}})
     if (node.hasInput(i) != wanted)
-      node.invalid(
-          fmt::format("update rule {} {} input {}", rule, wanted ? "needs" : "has no", i));
+      node.invalid(fmt::format("update rule {} {} input {}", rule, wanted ? "needs" : "has no", i));
   node.ignoreAttribute("chunk_size"); // of a parallel way to the same results
   Heads heads{node.getInt("q_num_heads"), node.getInt("kv_num_heads")};
   if (heads.queries < 1 || heads.keys < 1 || heads.queries % heads.keys != 0) {

@@ -170,8 +170,8 @@ static void importTreeEnsembleRegressor(NodeImport &node) {
   auto tables = taken(node, tablesOf(lists, targets));
   if (!tables)
     return;
-  Value scores = createRegression(node, x, *tables, kAggregates[function - kNames.begin()], targets,
-                                  base);
+  Value scores =
+      createRegression(node, x, *tables, kAggregates[function - kNames.begin()], targets, base);
   if (node.failed())
     return;
   scores = convert(node, scores, DType::Float32);
@@ -347,7 +347,8 @@ void Classifier::finishTwo() {
   Value isSecond = node.create<nn::GreaterOp>(decision.score, bound);
   // ONNX Runtime numbers the classes when both have weights and they are no strings.
   bool areNamed = oneClass || labels.areStrings();
-  node.setOutput(0, createBinaryLabels(node, areNamed ? labels : ClassLabels{{0, 1}, {}}, isSecond));
+  node.setOutput(0,
+                 createBinaryLabels(node, areNamed ? labels : ClassLabels{{0, 1}, {}}, isSecond));
   node.setOutput(1, decision.scores);
 }
 
@@ -361,8 +362,7 @@ void Classifier::finishMany() {
                                   [](double weight) { return weight > 0; });
   if (base.empty() && !allVoted && !allAboveZero)
     candidates = node.create<nn::WhereOp>(
-        isVoted(), scores,
-        constantLike(node, -std::numeric_limits<double>::infinity(), scores));
+        isVoted(), scores, constantLike(node, -std::numeric_limits<double>::infinity(), scores));
   node.setOutput(0, createLabels(node, labels, createTopClass(node, candidates)));
   node.setOutput(1, transformScores(node, scores, classes(), transform));
 }
@@ -378,9 +378,10 @@ static void importTreeEnsembleClassifier(NodeImport &node) {
     return;
   auto baseCount = static_cast<int64_t>(base.size());
   if (baseCount > 0 && baseCount != labels.count() && !(baseCount == 1 && labels.count() == 2))
-    return node.invalid(fmt::format("has {} base values for {} classes", baseCount, labels.count()));
-  Classifier classifier{node, std::move(lists), std::move(*tables), std::move(labels),
-                        std::move(base), transform, x};
+    return node.invalid(
+        fmt::format("has {} base values for {} classes", baseCount, labels.count()));
+  Classifier classifier{
+      node, std::move(lists), std::move(*tables), std::move(labels), std::move(base), transform, x};
   Value sums = createTrees(node, x, classifier.tables, ReduceKind::Sum, classifier.classes());
   classifier.scores = convert(node, sums, DType::Float32);
   if (node.failed())

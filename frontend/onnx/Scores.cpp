@@ -78,8 +78,8 @@ Value quern::onnx::stringsConstant(NodeImport &node, const std::vector<std::stri
 //===----------------------------------------------------------------------===//
 
 PostTransform quern::onnx::readPostTransform(NodeImport &node) {
-  constexpr std::array<std::string_view, 5> kNames = {"NONE", "SOFTMAX", "LOGISTIC",
-                                                      "SOFTMAX_ZERO", "PROBIT"};
+  constexpr std::array<std::string_view, 5> kNames = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO",
+                                                      "PROBIT"};
   std::string name = node.getString("post_transform", "NONE");
   auto found = std::find(kNames.begin(), kNames.end(), name);
   if (found == kNames.end()) {
@@ -99,12 +99,10 @@ static Value createProbit(NodeImport &node, Value p) {
   Value a = node.create<nn::AddOp>(number(2 / (3.14159 * 0.147)),
                                    node.create<nn::MulOp>(logarithm, number(0.5)));
   Value b = node.create<nn::DivOp>(logarithm, number(0.147));
-  Value root = node.create<nn::SqrtOp>(
-      node.create<nn::SubOp>(node.create<nn::MulOp>(a, a), b));
+  Value root = node.create<nn::SqrtOp>(node.create<nn::SubOp>(node.create<nn::MulOp>(a, a), b));
   Value magnitude = node.create<nn::SqrtOp>(node.create<nn::SubOp>(root, a));
   Value isNegative = node.create<nn::LessOp>(x, number(0));
-  Value result =
-      node.create<nn::WhereOp>(isNegative, node.create<nn::NegOp>(magnitude), magnitude);
+  Value result = node.create<nn::WhereOp>(isNegative, node.create<nn::NegOp>(magnitude), magnitude);
   return node.create<nn::MulOp>(result, number(std::numbers::sqrt2));
 }
 
@@ -120,8 +118,8 @@ static Value createSoftmaxZero(NodeImport &node, Value scores) {
                                                 constantLike(node, 1e-7F, scores));
   Value power = node.create<nn::ExpOp>(node.create<nn::SubOp>(scores, largest));
   Value sum = reduce(node.create<nn::WhereOp>(isZero, zero, power), ReduceKind::Sum);
-  Value small = node.create<nn::MulOp>(
-      scores, node.create<nn::ExpOp>(node.create<nn::NegOp>(largest)));
+  Value small =
+      node.create<nn::MulOp>(scores, node.create<nn::ExpOp>(node.create<nn::NegOp>(largest)));
   return node.create<nn::DivOp>(node.create<nn::WhereOp>(isZero, small, power), sum);
 }
 
@@ -182,13 +180,12 @@ ClassLabels quern::onnx::readClassLabels(NodeImport &node, std::string_view ints
 }
 
 Value quern::onnx::createLabels(NodeImport &node, const ClassLabels &labels, Value numbers) {
-  Value all = labels.areStrings() ? stringsConstant(node, labels.strings)
-                                  : node.intsConstant(labels.ints);
+  Value all =
+      labels.areStrings() ? stringsConstant(node, labels.strings) : node.intsConstant(labels.ints);
   return node.create<nn::GatherOp>(all, numbers, /*axis=*/0);
 }
 
-Value quern::onnx::createBinaryLabels(NodeImport &node, const ClassLabels &labels,
-                                      Value isSecond) {
+Value quern::onnx::createBinaryLabels(NodeImport &node, const ClassLabels &labels, Value isSecond) {
   ClassLabels two = labels;
   if (labels.count() != 2)
     two = labels.areStrings() ? ClassLabels{{}, {"0", "1"}} : ClassLabels{{0, 1}, {}};

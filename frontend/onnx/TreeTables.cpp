@@ -110,7 +110,8 @@ static Status checkLists(const NodeLists &lists, int64_t targetCount) {
   QUERN_TRY(checkLength("nodes_truenodeids", lists.trueIds.size(), nodes));
   QUERN_TRY(checkLength("nodes_falsenodeids", lists.falseIds.size(), nodes));
   if (!lists.missingTracksTrue.empty())
-    QUERN_TRY(checkLength("nodes_missing_value_tracks_true", lists.missingTracksTrue.size(), nodes));
+    QUERN_TRY(
+        checkLength("nodes_missing_value_tracks_true", lists.missingTracksTrue.size(), nodes));
   QUERN_TRY(checkLength("the list of the votes' trees", lists.voteTreeIds.size(), votes));
   QUERN_TRY(checkLength("the list of the votes' nodes", lists.voteNodeIds.size(), votes));
   QUERN_TRY(checkLength("the list of the votes' targets", lists.voteTargets.size(), votes));
@@ -224,7 +225,8 @@ static Status checkLists(const SplitLists &lists, int64_t targetCount) {
   QUERN_TRY(checkLength("nodes_trueleafs", lists.trueLeafs.size(), nodes));
   QUERN_TRY(checkLength("nodes_falseleafs", lists.falseLeafs.size(), nodes));
   if (!lists.missingTracksTrue.empty())
-    QUERN_TRY(checkLength("nodes_missing_value_tracks_true", lists.missingTracksTrue.size(), nodes));
+    QUERN_TRY(
+        checkLength("nodes_missing_value_tracks_true", lists.missingTracksTrue.size(), nodes));
   QUERN_TRY(checkLength("leaf_targetids", lists.leafTargets.size(), lists.leafWeights.size()));
   for (int64_t root : lists.roots)
     if (root < 0 || root >= static_cast<int64_t>(nodes))

@@ -33,8 +33,7 @@ Status quern::runStage(const StageStep &step, Frame &caller, NestedPlans &nested
   return runOnce(step.planner, step.inputs, step.outputs, caller, nested, nested.plans[0], run);
 }
 
-Status quern::runIf(const IfStep &step, Frame &caller, NestedPlans &nested,
-                    const RunContext &run) {
+Status quern::runIf(const IfStep &step, Frame &caller, NestedPlans &nested, const RunContext &run) {
   QUERN_ASSIGN(bool condition, readScalar<bool>(caller, step.condition, "condition"));
   run.budget.beginStep();
   Status status = runOnce(condition ? step.thenPlanner : step.elsePlanner, step.inputs,

@@ -68,9 +68,8 @@ public:
   /// The number of the last key that equals `wanted`; -1 when there is none.
   int64_t find(const T &wanted) const {
     auto key = keyOf(wanted);
-    auto above = std::partition_point(order.begin(), order.end(), [&](int64_t i) {
-      return !isBelow(key, keyOf(keys[i]));
-    });
+    auto above = std::partition_point(order.begin(), order.end(),
+                                      [&](int64_t i) { return !isBelow(key, keyOf(keys[i])); });
     bool isThere = above != order.begin() && !isBelow(keyOf(keys[above[-1]]), key);
     return isThere ? above[-1] : -1;
   }
@@ -92,9 +91,8 @@ static Expected<Tensor> findKeys(const Tensor &input, const Tensor &keys, bool m
       QUERN_TRY(budget.spend(work));
       int64_t number = index.find(input.data<T>()[i]);
       if (number < 0 && !mayMiss)
-        return invalidInput(
-            fmt::format("{} is none of the {} keys", describeKey(input.data<T>()[i]),
-                        keys.numElements()));
+        return invalidInput(fmt::format("{} is none of the {} keys",
+                                        describeKey(input.data<T>()[i]), keys.numElements()));
       found.mutableData<int64_t>()[i] = number;
     }
     return Status::ok();
@@ -177,8 +175,7 @@ static Expected<std::vector<Tensor>> evalCouplePairs(const OpCall &call) {
   int64_t rows = pairs.dim(0), classes = pairs.dim(1);
   CheckedSize square = CheckedSize(classes) * CheckedSize(classes);
   QUERN_TRY(call.budget.require(square * CheckedSize(rows) * CheckedSize(4)));
-  QUERN_ASSIGN(Tensor result,
-               call.allocateResultUninitialized(0, pairs.dtype(), {rows, classes}));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, pairs.dtype(), {rows, classes}));
   QUERN_ASSIGN(std::span<float> memory,
                call.budget.scratch<float>(square * CheckedSize(2) + CheckedSize(2 * classes)));
   float *row = memory.data(), *q = row + square.value(), *qp = q + square.value(),
@@ -267,8 +264,9 @@ static Expected<std::vector<AnyValue>> evalMapEntries(const ValueCall &call) {
   std::iota(order.begin(), order.end(), 0);
   auto sortBy = [&]<typename T>() {
     const T *keys = map->keys.data<T>();
-    std::sort(order.begin(), order.end(),
-              [&](int64_t a, int64_t b) { return keys[a] < keys[b] || (keys[a] == keys[b] && a < b); });
+    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return keys[a] < keys[b] || (keys[a] == keys[b] && a < b);
+    });
   };
   if (map->keys.dtype() == DType::String)
     sortBy.operator()<std::string>();

@@ -59,7 +59,7 @@ static Status addGrams(std::span<const Word> pool, const GramOptions &options, G
 /// Counts the n-grams that start at each word of a row, with `step` from word to word.
 template <typename Word, typename Element>
 static Status countRow(std::span<const Element> row, const GramTree<Word> &tree, int64_t step,
-                       bool withSingles, const GramOptions &options, std::span<int64_t> found,
+                       bool withSingles, const GramOptions &options, std::span<int64_t> counts,
                        Budget &budget) {
   auto length = static_cast<int64_t>(row.size());
   for (int64_t start = 0; start < length; ++start) {
@@ -71,7 +71,7 @@ static Status countRow(std::span<const Element> row, const GramTree<Word> &tree,
         break;
       at = &next->second;
       if (at->gram >= 0 && (n > 1 || withSingles))
-        ++found[static_cast<size_t>(options.columns[static_cast<size_t>(at->gram)])];
+        ++counts[static_cast<size_t>(at->gram)];
       if (step > length - i) // the next word is beyond the row
         break;
     }
@@ -82,22 +82,30 @@ static Status countRow(std::span<const Element> row, const GramTree<Word> &tree,
 /// Single words are counted once: skips do not change them.
 template <typename Word, typename Element>
 static Status countAll(std::span<const Element> row, const GramTree<Word> &tree,
-                       const GramOptions &options, std::span<int64_t> found, Budget &budget) {
+                       const GramOptions &options, std::span<int64_t> counts, Budget &budget) {
   auto length = static_cast<int64_t>(row.size());
   for (int64_t skip = 0; skip <= options.maxSkip && (skip == 0 || skip < length); ++skip) {
     bool withSingles = skip == 0;
     if (!withSingles && options.longest == 1)
       break;
-    QUERN_TRY(countRow(row, tree, skip + 1, withSingles, options, found, budget));
+    QUERN_TRY(countRow(row, tree, skip + 1, withSingles, options, counts, budget));
   }
   return Status::ok();
 }
 
-static float weigh(int64_t count, const std::string &mode, const std::vector<double> &weights,
-                   size_t column) {
-  double weight = weights.empty() || mode == "TF" ? 1 : weights[column];
-  return static_cast<float>(mode == "IDF" ? (count > 0 ? weight : 0)
-                                          : weight * static_cast<double>(count));
+/// Adds up the n-grams of each column: their number, or with IDF whether there is one.
+static void fillRow(std::span<const int64_t> counts, const std::string &mode,
+                    const std::vector<double> &weights, const GramOptions &options, float *row) {
+  for (size_t gram = 0; gram < counts.size(); ++gram) {
+    if (counts[gram] == 0)
+      continue;
+    float &cell = row[options.columns[gram]];
+    double weight = weights.empty() || mode == "TF" ? 1 : weights[gram];
+    if (mode == "IDF")
+      cell = static_cast<float>(weight);
+    else
+      cell += static_cast<float>(weight * static_cast<double>(counts[gram]));
+  }
 }
 
 template <typename Word, typename Element>
@@ -111,8 +119,9 @@ static Expected<std::vector<Tensor>> evalRows(const OpCall &call) {
     columns = std::max(columns, column + 1);
   }
   std::vector<double> weights = call.attributes.getFloats("weights");
-  if (!weights.empty() && static_cast<int64_t>(weights.size()) != columns)
-    return invalidInput(fmt::format("there are {} weights of {} columns", weights.size(), columns));
+  if (!weights.empty() && weights.size() != options.columns.size())
+    return invalidInput(
+        fmt::format("there are {} weights of {} n-grams", weights.size(), options.columns.size()));
   if (input.rank() > 2)
     return invalidInput("input must have rank 2 or less, found " + input.describe());
   GramTree<Word> tree;
@@ -124,17 +133,16 @@ static Expected<std::vector<Tensor>> evalRows(const OpCall &call) {
     dims.push_back(rows);
   dims.push_back(columns);
   QUERN_ASSIGN(Tensor result, call.allocateResult(0, DType::Float32, dims));
-  QUERN_ASSIGN(std::span<int64_t> found, call.budget.scratch<int64_t>(columns));
+  auto grams = static_cast<int64_t>(options.columns.size());
+  QUERN_ASSIGN(std::span<int64_t> counts, call.budget.scratch<int64_t>(grams));
   std::string mode = call.attributes.getString("mode");
   for (int64_t row = 0; row < rows; ++row) {
-    QUERN_TRY(call.budget.spend(columns));
-    std::fill(found.begin(), found.end(), 0);
+    QUERN_TRY(call.budget.spend(grams * 4));
+    std::fill(counts.begin(), counts.end(), 0);
     auto words = input.elementsAs<Element>().subspan(static_cast<size_t>(row * length),
                                                      static_cast<size_t>(length));
-    QUERN_TRY((countAll<Word, Element>(words, tree, options, found, call.budget)));
-    for (int64_t i = 0; i < columns; ++i)
-      result.mutableData<float>()[row * columns + i] =
-          weigh(found[static_cast<size_t>(i)], mode, weights, static_cast<size_t>(i));
+    QUERN_TRY((countAll<Word, Element>(words, tree, options, counts, call.budget)));
+    fillRow(counts, mode, weights, options, result.mutableData<float>() + row * columns);
   }
   return std::vector<Tensor>{result};
 }

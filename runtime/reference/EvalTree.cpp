@@ -19,8 +19,7 @@ Status Trees::check() const {
   for (int64_t i = 0; i < nodeCount(); ++i) {
     std::span<const int32_t> node = nodes.subspan(3 * i, 3);
     if (node[0] < 0 || node[0] >= features)
-      return invalidInput(
-          fmt::format("node {} asks for feature {} of {}", i, node[0], features));
+      return invalidInput(fmt::format("node {} asks for feature {} of {}", i, node[0], features));
     if (!isPlace(node[1]) || !isPlace(node[2]))
       return invalidInput(fmt::format("node {} leads to nodes {} and {} of {} (leaves: {})", i,
                                       node[1], node[2], nodeCount(), leafCount()));
@@ -143,9 +142,9 @@ static Expected<std::vector<Tensor>> evalTreeEnsemble(const OpCall &call) {
       std::fill(isGiven.begin(), isGiven.end(), 0);
       QUERN_TRY(call.budget.spend(count));
       for (int32_t root : trees.roots) {
-        QUERN_ASSIGN(int64_t leaf, findLeaf(trees, thresholds,
-                                            input.data<T>() + row * trees.features, root,
-                                            call.budget));
+        QUERN_ASSIGN(
+            int64_t leaf,
+            findLeaf(trees, thresholds, input.data<T>() + row * trees.features, root, call.budget));
         for (int32_t j = trees.leaves[leaf]; j < trees.leaves[leaf + 1]; ++j) {
           QUERN_TRY(call.budget.spend(2));
           int32_t target = trees.targets[j];

@@ -75,6 +75,24 @@ TEST(ModelTest, WhatIsMadeFromAModelOutlivesIt) {
       EXPECT_EQ(expectValue(runner->run(images(count)))[0].dims(), (Tensor::Dims{count, 10}));
 }
 
+TEST(ModelTest, RunsOnValuesToo) {
+  Model model = expectValue(Model::load(kDigits));
+  for (Backend backend : {Backend::Native, Backend::Interpreter}) {
+    auto runner = makeRunner(model, backend);
+    std::vector<AnyValue> inputs = {images(2)[0]};
+    AnyValue found = expectValue(runner->run(inputs))[0];
+    ASSERT_TRUE(found.asTensor());
+    EXPECT_TRUE(sameBits(*found.asTensor(), expectValue(runner->run(images(2)))[0]));
+    std::vector<float> storage(20);
+    std::vector<AnyValue> outputs = {Tensor::borrow(DType::Float32, {2, 10}, storage.data())};
+    ASSERT_TRUE(runner->run(inputs, outputs).isOk());
+    EXPECT_EQ(outputs[0].asTensor()->rawData(), storage.data());
+    inputs[0] = AnyValue::sequence(ValueType::tensor(DType::Float32), {}).take();
+    EXPECT_EQ(runner->run(inputs).status().message(),
+              "input 'image': wanted float32 Nx1x8x8, found sequence of 0 values");
+  }
+}
+
 TEST(ModelTest, RunsIntoTensorsOfTheCaller) {
   Model model = expectValue(Model::load(kDigits));
   for (Backend backend : {Backend::Native, Backend::Interpreter}) {

@@ -45,6 +45,17 @@ TEST_F(OnnxFileTest, TellsWhatIsNotSupported) {
   EXPECT_EQ(ops[0].nodes.size(), 2u);
 }
 
+TEST_F(OnnxFileTest, ValuesAreReadAsTheyWereWritten) {
+  ValueType element = ValueType::tensor(DType::Float32);
+  AnyValue sequence = AnyValue::sequence(element, {Tensor::of<float>({2}, {1, 2})}).take();
+  write(expectValue(serializeValue(sequence, "s")));
+  AnyValue found = expectValue(readValueFile(path, ValueType::sequenceOf(element)));
+  EXPECT_EQ(found.describe(), "sequence of 1 value");
+  EXPECT_EQ(found.asSequence()->elements[0].asTensor()->data<float>()[1], 2);
+  ValueType others = ValueType::sequenceOf(ValueType::tensor(DType::Int64));
+  EXPECT_EQ(readValueFile(path, others).status().code(), StatusCode::InvalidInput);
+}
+
 TEST_F(OnnxFileTest, ErrorsNameTheFile) {
   const std::string missing = "no-such-file: cannot open: No such file or directory";
   EXPECT_EQ(inspectModelFile("no-such-file").status().message(), missing);

@@ -51,8 +51,8 @@ TEST(ImportAttention, CausalAfterThePast) {
   expectFloats(y.at(0), {1, 1, 2, 1}, {10, 17.5});
   ModelBuilder b = attention(23, {"", "pk", "pv"}, {"y", "k2", "v2"});
   b.attr("is_causal", int64_t{1}).input("pk", {1, 1, 1, 1}).input("pv", {1, 1, 1, 1});
-  auto all = run(b, {queries(), keys(), values(), floats({1, 1, 1, 1}, {1}),
-                     floats({1, 1, 1, 1}, {40})});
+  auto all =
+      run(b, {queries(), keys(), values(), floats({1, 1, 1, 1}, {1}), floats({1, 1, 1, 1}, {40})});
   ASSERT_EQ(all.size(), 3u);
   // Weights 1 1; 3 1 3.
   expectFloats(all[0], {1, 1, 2, 1}, {25, (3 * 40 + 10 + 3 * 20) / 7.0});
@@ -85,7 +85,8 @@ TEST(ImportAttention, MasksByBoolAndByFloat) {
 }
 
 TEST(ImportAttention, WindowsAndLengthsOfCaches) {
-  auto left = run(attention(25).attr("left_window_size", int64_t{0}), {queries(), keys(), values()});
+  auto left =
+      run(attention(25).attr("left_window_size", int64_t{0}), {queries(), keys(), values()});
   expectFloats(left.at(0), {1, 1, 2, 1}, {15, 20});
   auto right =
       run(attention(25).attr("right_window_size", int64_t{0}), {queries(), keys(), values()});

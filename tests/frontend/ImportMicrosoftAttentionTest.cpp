@@ -238,16 +238,16 @@ TEST(ImportGroupQueryAttention, WindowsSinksAndPackedOperands) {
 
 TEST(ImportGroupQueryAttention, RotatesAndRefuses) {
   // A quarter turn at position 1 makes (1, 0) of the key (0, -1).
-  ModelBuilder b = microsoft("GroupQueryAttention", {"q", "k", "k", "p", "p", "n", "t", "c", "s"},
-                             {"y", "k2"});
+  ModelBuilder b =
+      microsoft("GroupQueryAttention", {"q", "k", "k", "p", "p", "n", "t", "c", "s"}, {"y", "k2"});
   b.attr("num_heads", int64_t{1}).attr("kv_num_heads", int64_t{1}).attr("do_rotary", int64_t{1});
   b.input("q", {1, 1, 2}).input("k", {1, 1, 2}).input("p", {1, 1, 1, 2});
   b.input("n", {1}, DType::Int32).input("t", {}, DType::Int32);
   b.initializer("c", floats({2, 1}, {1, 0}));
   b.initializer("s", floats({2, 1}, {0, 1}));
-  auto outputs = run(b, {floats({1, 1, 2}, {0, 0}), floats({1, 1, 2}, {0, -1}),
-                         floats({1, 1, 1, 2}, {5, 6}), Tensor::of<int32_t>({1}, {1}),
-                         Tensor::of<int32_t>({}, {2})});
+  auto outputs =
+      run(b, {floats({1, 1, 2}, {0, 0}), floats({1, 1, 2}, {0, -1}), floats({1, 1, 1, 2}, {5, 6}),
+              Tensor::of<int32_t>({1}, {1}), Tensor::of<int32_t>({}, {2})});
   ASSERT_EQ(outputs.size(), 2u);
   expectFloats(outputs[0], {1, 1, 2}, {2.5, 2.5});
   expectFloats(outputs[1], {1, 1, 2, 2}, {5, 6, 1, 0});
@@ -265,10 +265,10 @@ TEST(ImportGroupQueryAttention, RotatesAndRefuses) {
 
 TEST(ImportEmbedLayerNormalization, NormalizesTheSumOfEmbeddings) {
   for (bool hasSegments : {false, true}) {
-    ModelBuilder b = microsoft("EmbedLayerNormalization",
-                               {"i", hasSegments ? "g" : "", "w", "p", hasSegments ? "t" : "",
-                                "scale", "bias", "m"},
-                               {"y", "count", "sum"});
+    ModelBuilder b = microsoft(
+        "EmbedLayerNormalization",
+        {"i", hasSegments ? "g" : "", "w", "p", hasSegments ? "t" : "", "scale", "bias", "m"},
+        {"y", "count", "sum"});
     b.attr("epsilon", 0.0f).input("i", {1, 2}, DType::Int32);
     b.initializer("w", floats({2, 2}, {1, 2, 0, 3}));
     b.initializer("p", floats({3, 2}, {0, 1, 2, 3, 9, 9}));

@@ -37,8 +37,7 @@ TEST(ImportOldOpset, BinaryOpsBroadcastAlongAnAxis) {
 }
 
 TEST(ImportOldOpset, BroadcastingIsAskedFor) {
-  expectRuns<float>(binary("Mul", {2, 3}, 1), {matrix(), matrix()}, {2, 3},
-                    {1, 4, 9, 16, 25, 36});
+  expectRuns<float>(binary("Mul", {2, 3}, 1), {matrix(), matrix()}, {2, 3}, {1, 4, 9, 16, 25, 36});
   expectError(binary("Mul", {3}), kInvalid, {"operands have shapes 2x3 and 3"});
   ModelBuilder tooFar = binary("Add", {3});
   tooFar.attr("broadcast", int64_t{1}).attr("axis", int64_t{2});
@@ -116,8 +115,9 @@ TEST(ImportOldOpset, GemmClipSeluAndAveragePool) {
   ModelBuilder gemm(6);
   gemm.input("a", {2, 3}).input("b", {3, 1}).input("c", {1}).output("y");
   gemm.node("Gemm", {"a", "b", "c"}, {"y"}).attr("broadcast", int64_t{1});
-  expectRuns<float>(gemm, {matrix(), Tensor::of<float>({3, 1}, {1, 1, 1}),
-                           Tensor::of<float>({1}, {1})}, {2, 1}, {7, 16});
+  expectRuns<float>(gemm,
+                    {matrix(), Tensor::of<float>({3, 1}, {1, 1, 1}), Tensor::of<float>({1}, {1})},
+                    {2, 1}, {7, 16});
   ModelBuilder clip(1);
   clip.input("x", {2, 3}).node("Clip", {"x"}, {"y"}).attr("max", 2.0f).output("y");
   expectRuns<float>(clip, {matrix()}, {2, 3}, {1, 2, 2, 2, 2, 2});

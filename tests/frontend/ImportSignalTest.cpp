@@ -76,8 +76,8 @@ TEST(ImportSignal, MelWeightsAreTriangles) {
   for (const auto &c : cases) {
     auto scalar = [](int value) { return Tensor::of<int64_t>({}, {value}); };
     std::vector<Tensor> found =
-        run(b, {scalar(c.filters), scalar(c.length), scalar(c.rate),
-                Tensor::of<float>({}, {c.low}), Tensor::of<float>({}, {c.high})});
+        run(b, {scalar(c.filters), scalar(c.length), scalar(c.rate), Tensor::of<float>({}, {c.low}),
+                Tensor::of<float>({}, {c.high})});
     expectFloats(found.at(0), {c.length / 2 + 1, c.filters},
                  melMatrix(c.filters, c.length, c.rate, c.low, c.high));
   }

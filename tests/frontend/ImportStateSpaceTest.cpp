@@ -65,16 +65,16 @@ static Tensor linearValues() { return floats({1, 2, 2}, {1, 2, 4, 5}); }
 TEST(ImportLinearAttention, SumsKeysTimesValues) {
   for (int64_t batch : {int64_t{1}, int64_t{-1}}) {
     // States 3 6 and 7 11.
-    auto outputs = run(linearAttention("linear", {}, batch),
-                       {linearQueries(), linearKeys(), linearValues()});
+    auto outputs =
+        run(linearAttention("linear", {}, batch), {linearQueries(), linearKeys(), linearValues()});
     ASSERT_EQ(outputs.size(), 2u);
     expectFloats(outputs[0], {1, 2, 2}, {3, 6, 14, 22});
     expectFloats(outputs[1], {1, 1, 1, 2}, {7, 11});
   }
   ModelBuilder b = linearAttention("linear", {"p"});
   b.input("p", {1, 1, 1, 2}).attr("scale", 0.5f);
-  auto outputs = run(b, {linearQueries(), linearKeys(), linearValues(),
-                         floats({1, 1, 1, 2}, {1, 1})});
+  auto outputs =
+      run(b, {linearQueries(), linearKeys(), linearValues(), floats({1, 1, 1, 2}, {1, 1})});
   expectFloats(outputs.at(0), {1, 2, 2}, {2, 3.5, 8, 12});
 }
 

@@ -113,9 +113,12 @@ TEST(Text, GramsAreCounted) {
   expectTensor<float>(count(weighted), {2, 7}, {0, 0.5, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0});
   weighted.set("mode", std::string("TFIDF"));
   expectTensor<float>(count(weighted), {2, 7}, {0, 1.5, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0});
+  // Weights are those of n-grams, not of columns.
+  weighted.set("ngram_indexes", Ints{1, 0, 2, 3, 4, 5, 6});
+  expectTensor<float>(count(weighted), {2, 7}, {1.5, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0});
   weighted.set("weights", std::vector<double>{1});
   auto wrong = evaluateAll("nn.tf_idf", {words, Tensor::ofInts(kPool)}, weighted, {DType::Float32});
-  EXPECT_EQ(wrong.status().message(), "there are 1 weights of 7 columns");
+  EXPECT_EQ(wrong.status().message(), "there are 1 weights of 7 n-grams");
   auto cut = evaluateAll("nn.tf_idf", {words, Tensor::ofInts({1, 2, 3, 4, 5})},
                          grams("TF", 1, 2, 0), {DType::Float32});
   EXPECT_EQ(cut.status().message(), "1 n-grams of length 2 do not fit into a pool of 5 words");

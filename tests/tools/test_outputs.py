@@ -117,7 +117,7 @@ class Outputs(CliTest):
                    says="the model has no output 'q'; its outputs are y")
         for path in ("y.txt", "y", "y=y.npz"):
             self.fails(USAGE, "run", "add.onnx", "--input=random", "--output", path,
-                       says="write FILE.npz for all outputs or NAME=FILE.npy")
+                       says="write FILE.npz or FOLDER/ for all outputs, or NAME=FILE.npy")
 
     def test_stdout_has_data_only(self):
         out, err = self.run_add()

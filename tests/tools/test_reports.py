@@ -35,7 +35,7 @@ class Reports(CliTest):
         self.assertIn("input x: float32 Nx4\noutput y: float32 Nx3\n12 parameters", out)
 
     def test_sequence_ports(self):
-        """Shown by inspect; refused where values are computed, by name."""
+        """Shown by inspect and check; refused ahead of time, by name."""
         element = helper.make_tensor_type_proto(TensorProto.FLOAT, ["N", 3])
         ports = [helper.make_value_info(name, helper.make_sequence_type_proto(element))
                  for name in ("s", "y")]
@@ -45,9 +45,10 @@ class Reports(CliTest):
         self.assertIn("input s: sequence of float32 Nx3", out)
         self.assertEqual(self.quern_json("inspect", "sequence.onnx")["inputs"],
                          [{"name": "s", "type": "sequence of float32 Nx3"}])
-        for verb in ("check", "run"):
-            self.fails(UNSUPPORTED, verb, "sequence.onnx",
-                       says="input 's' is a sequence of float32 Nx3")
+        out, _ = self.quern("check", "sequence.onnx")
+        self.assertIn("output y: sequence of float32 Nx3", out)
+        self.fails(UNSUPPORTED, "compile", "sequence.onnx", "-o", "m.so",
+                   says="compiling ahead of time: input 's' is no tensor: sequence of float32 Nx3")
 
     def test_inspect_domain_imported_twice(self):
         # As skl2onnx writes it.
