@@ -8,5 +8,6 @@
 #include "ir/OutlinedOps.h"
 #include "ir/SelectionOps.h"
 #include "ir/SequenceOps.h"
+#include "ir/SignalOps.h"
 #include "ir/TextOps.h"
 #include "ir/TreeOps.h"

@@ -1,6 +1,7 @@
-//===- ImportSignal.cpp - windows and filters of signals ------------------===//
+//===- ImportSignal.cpp - transforms, windows and filters of signals ------===//
 #include "frontend/onnx/Composition.h"
 #include "frontend/onnx/OpsetTable.h"
+#include "ir/SignalOps.h"
 
 #include <fmt/format.h>
 
@@ -129,12 +130,149 @@ static void importMelWeightMatrix(NodeImport &node) {
   node.setOutput(0, convert(node, node.create<nn::WhereOp>(isFalling, down, rising), dtype));
 }
 
+//===----------------------------------------------------------------------===//
+// DFT and STFT
+//===----------------------------------------------------------------------===//
+
+static Value intConstant(NodeImport &node, int64_t value) { return node.intsConstant({value}); }
+
+/// How many of `length` frequencies tell the others of a real signal; vectors of one.
+static Value halfOf(NodeImport &node, Value length) {
+  Value half = node.create<nn::DivOp>(length, intConstant(node, 2));
+  return node.create<nn::AddOp>(half, intConstant(node, 1));
+}
+
+static Value sliceAlong(NodeImport &node, Value x, Value begin, Value end, Value axis,
+                        int64_t step = 1) {
+  return node.create<nn::SliceOp>(x, begin, end, axis, intConstant(node, step));
+}
+
+/// `x` with zeros along the axis, before and behind it; a negative number cuts off.
+static Value padAlong(NodeImport &node, Value x, Value before, Value behind, Value axis) {
+  int64_t rank = nn::shapeOf(x)->rank();
+  Value pads = node.create<nn::ConcatOp>(
+      mlir::ValueRange{entriesAt(node, before, axis, rank), entriesAt(node, behind, axis, rank)},
+      /*axis=*/0);
+  return node.create<nn::PadOp>(x, pads, node.graph().none, PadMode::Constant);
+}
+
+static Value sizeAlong(NodeImport &node, Value x, Value axis) {
+  Value sizes = node.create<nn::ShapeOp>(x, node.builder().getI64IntegerAttr(0),
+                                         /*end=*/mlir::IntegerAttr());
+  return node.create<nn::GatherOp>(sizes, axis, /*axis=*/0);
+}
+
+/// All frequencies of a real signal of `length`, of the first half of them: the others are
+/// their conjugates in reverse.
+static Value mirrored(NodeImport &node, Value half, Value length, Value axis) {
+  Value known = halfOf(node, length), zero = intConstant(node, 0);
+  Value others = node.create<nn::SubOp>(length, known);
+  half =
+      padAlong(node, half, zero, node.create<nn::SubOp>(known, sizeAlong(node, half, axis)), axis);
+  Value reversed = sliceAlong(node, half, others, zero, axis, -1);
+  Value signs = node.constant(Tensor::of<float>({2}, {1, -1}));
+  reversed = node.create<nn::MulOp>(reversed, convert(node, signs, dtypeOf(half)));
+  return node.create<nn::AddOp>(padAlong(node, half, zero, others, axis),
+                                padAlong(node, reversed, known, zero, axis));
+}
+
+/// The axis of a DFT as a vector of one: an attribute before opset 20.
+static Value readDftAxis(NodeImport &node) {
+  if (node.opset() < 20)
+    return intConstant(node, node.getInt("axis", 1));
+  if (!node.hasInput(2))
+    return intConstant(node, -2);
+  return node.create<nn::ReshapeOp>(readScalar(node, 2, DType::Int64), intConstant(node, 1),
+                                    /*allowzero=*/false);
+}
+
+/// Fails unless the last dimension is of numbers with `parts` parts, or of any where 0.
+static void requireSignal(NodeImport &node, int64_t rank, int64_t parts) {
+  requireFloats(node, 0);
+  std::optional<nn::Shape> shape = node.inputShape(0);
+  if (!shape)
+    return node.unsupported("a signal of unknown rank");
+  if (shape->rank() < 2 || (rank != 0 && shape->rank() != rank))
+    return node.invalid(fmt::format("the signal must have rank {}, found {}",
+                                    rank == 0 ? "2 or more" : std::to_string(rank), shape->rank()));
+  if (const nn::Dim &last = (*shape)[shape->rank() - 1];
+      parts != 0 && !last.compatibleWith(nn::Dim(parts)))
+    node.invalid(
+        fmt::format("the last dimension of the signal must be {}, found {}", parts, last.str()));
+}
+
+static void importDft(NodeImport &node) {
+  bool inverse = node.getBool("inverse", false), onesided = node.getBool("onesided", false);
+  requireSignal(node, 0, !onesided ? 0 : inverse ? 2 : 1);
+  Value axis = readDftAxis(node);
+  if (node.failed())
+    return;
+  Value x = widen(node, node.input(0)), size = sizeAlong(node, x, axis), length = size;
+  if (onesided && inverse) // of as many as half of 2 (size - 1) are
+    length = node.create<nn::MulOp>(node.create<nn::SubOp>(size, intConstant(node, 1)),
+                                    intConstant(node, 2));
+  if (node.hasInput(1))
+    length = node.create<nn::ReshapeOp>(readScalar(node, 1, DType::Int64), intConstant(node, 1),
+                                        /*allowzero=*/false);
+  if (onesided && inverse)
+    x = mirrored(node, x, length, axis);
+  else if (node.hasInput(1))
+    x = padAlong(node, x, intConstant(node, 0), node.create<nn::SubOp>(length, size), axis);
+  Value y = node.create<nn::DftOp>(x, axis, inverse);
+  Value zero = intConstant(node, 0);
+  if (onesided && inverse) // the real parts
+    y = sliceAlong(node, y, zero, intConstant(node, 1), intConstant(node, -1));
+  else if (onesided)
+    y = sliceAlong(node, y, zero, halfOf(node, length), axis);
+  node.setOutput(0, convert(node, y, node.inputDType(0)));
+}
+
+/// The length of a frame, as a vector of one: input 3, or that of the window or the signal.
+static Value readFrameLength(NodeImport &node) {
+  if (node.hasInput(3))
+    return node.create<nn::ReshapeOp>(readScalar(node, 3, DType::Int64), intConstant(node, 1),
+                                      /*allowzero=*/false);
+  return node.hasInput(2) ? node.sizeOf(node.input(2), 0) : node.sizeOf(node.input(0), 1);
+}
+
+/// Frames are gathered out of the signal and transformed, each for itself.
+static void importStft(NodeImport &node) {
+  bool onesided = node.getBool("onesided", true);
+  requireSignal(node, 3, onesided ? 1 : 0);
+  if (auto window = node.inputShape(2); window && window->rank() != 1)
+    node.invalid(fmt::format("the window must have rank 1, found {}", window->rank()));
+  if (node.failed())
+    return;
+  Value signal = widen(node, node.input(0)), length = readFrameLength(node);
+  Value step = readScalar(node, 1, DType::Int64), one = intConstant(node, 1);
+  Value room = node.create<nn::SubOp>(node.sizeOf(signal, 1), length);
+  Value frames = node.create<nn::AddOp>(node.create<nn::DivOp>(room, step), one);
+  Value starts = node.create<nn::MulOp>(node.createCount(frames), step);
+  starts = node.create<nn::UnsqueezeOp>(starts, one);
+  Value places = node.create<nn::AddOp>(starts, node.createCount(length));
+  Value framed = node.create<nn::GatherOp>(signal, places, /*axis=*/1);
+  if (node.hasInput(2)) {
+    // In the shape that it must have: one of another length is an error, and no broadcast.
+    Value shape = node.create<nn::ConcatOp>(mlir::ValueRange{length, one}, /*axis=*/0);
+    Value window = node.create<nn::ReshapeOp>(node.input(2), shape, /*allowzero=*/true);
+    framed = node.create<nn::MulOp>(framed, convert(node, window, dtypeOf(framed)));
+  }
+  Value axis = intConstant(node, 2);
+  Value y = node.create<nn::DftOp>(framed, axis, /*inverse=*/false);
+  if (onesided)
+    y = sliceAlong(node, y, intConstant(node, 0), halfOf(node, length), axis);
+  node.setOutput(0, convert(node, y, node.inputDType(0)));
+}
+
 std::span<const OpsetRow> quern::onnx::signalImports() {
   static constexpr OpsetRow rows[] = {
       {"BlackmanWindow", 17, kNewestOpset, 1, 1, 1, importBlackmanWindow},
+      {"DFT", 17, 19, 1, 2, 1, importDft},
+      {"DFT", 20, kNewestOpset, 1, 3, 1, importDft},
       {"HammingWindow", 17, kNewestOpset, 1, 1, 1, importHammingWindow},
       {"HannWindow", 17, kNewestOpset, 1, 1, 1, importHannWindow},
       {"MelWeightMatrix", 17, kNewestOpset, 5, 5, 1, importMelWeightMatrix},
+      {"STFT", 17, kNewestOpset, 2, 4, 1, importStft},
   };
   return rows;
 }

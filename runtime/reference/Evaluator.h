@@ -103,6 +103,7 @@ std::span<const EvaluatorRow> normalizationEvaluators();
 std::span<const EvaluatorRow> poolEvaluators();
 std::span<const EvaluatorRow> reductionEvaluators();
 std::span<const EvaluatorRow> selectionEvaluators();
+std::span<const EvaluatorRow> signalEvaluators();
 std::span<const EvaluatorRow> structureEvaluators();
 std::span<const EvaluatorRow> textEvaluators();
 std::span<const EvaluatorRow> treeEvaluators();

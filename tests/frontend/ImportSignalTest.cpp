@@ -82,3 +82,88 @@ TEST(ImportSignal, MelWeightsAreTriangles) {
                  melMatrix(c.filters, c.length, c.rate, c.low, c.high));
   }
 }
+
+//===----------------------------------------------------------------------===//
+// DFT and STFT
+//===----------------------------------------------------------------------===//
+
+/// y = DFT(x, length, axis) of opset 20; operands of rank 0 where given.
+static ModelBuilder dft(const std::vector<int64_t> &dims, bool inverse, bool onesided) {
+  ModelBuilder b(20);
+  b.input("x", dims).input("n", {}, DType::Int64).input("a", {}, DType::Int64).output("y");
+  b.node("DFT", {"x", "n", "a"}, {"y"});
+  b.attr("inverse", int64_t{inverse}).attr("onesided", int64_t{onesided});
+  return b;
+}
+
+static Tensor number(int64_t value) { return Tensor::of<int64_t>({}, {value}); }
+
+TEST(ImportSignal, DftOfAnyLengthAlongAnyAxis) {
+  Tensor x = Tensor::of<float>({1, 4, 1}, {1, 2, 3, 5});
+  for (const std::vector<int64_t> &dims : {std::vector<int64_t>{1, 4, 1}, {-1, -2, 1}}) {
+    auto result = [&](int64_t n, bool onesided) {
+      return run(dft(dims, false, onesided), {x, number(n), number(-2)}).at(0);
+    };
+    expectFloats(result(4, false), {1, 4, 2}, {11, 0, -2, 3, -3, 0, -2, -3});
+    expectFloats(result(4, true), {1, 3, 2}, {11, 0, -2, 3, -3, 0});
+    expectFloats(result(2, false), {1, 2, 2}, {3, 0, -1, 0});
+    expectFloats(result(3, true), {1, 2, 2}, {6, 0, -1.5, std::sqrt(0.75)});
+    // Zeros behind it.
+    double r = std::sqrt(0.5);
+    expectFloats(result(8, true), {1, 5, 2},
+                 {11, 0, 1 - 3 * r, -3 - 7 * r, -2, 3, 1 + 3 * r, 3 - 7 * r, -3, 0});
+    Tensor first = run(dft(dims, false, false), {x, number(1), number(0)}).at(0);
+    expectFloats(first, {1, 4, 2}, {1, 0, 2, 0, 3, 0, 5, 0});
+  }
+}
+
+TEST(ImportSignal, TheInverseOfHalfTheFrequenciesIsReal) {
+  Tensor half = Tensor::of<float>({1, 3, 2}, {11, 0, -2, 3, -3, 0});
+  ModelBuilder b = dft({1, 3, 2}, true, true);
+  expectFloats(run(b, {half, number(4), number(1)}).at(0), {1, 4, 1}, {1, 2, 3, 5});
+  // An odd length has one of the others more.
+  Tensor odd = Tensor::of<float>({1, 2, 2}, {6, 0, -1.5, std::sqrt(0.75f)});
+  expectFloats(run(dft({1, 2, 2}, true, true), {odd, number(3), number(1)}).at(0), {1, 3, 1},
+               {1, 2, 3});
+  ModelBuilder otherwise(20);
+  otherwise.input("x", {1, 3, 2}).node("DFT", {"x"}, {"y"}).output("y");
+  otherwise.attr("inverse", int64_t{1}).attr("onesided", int64_t{1});
+  expectFloats(run(otherwise, {half}).at(0), {1, 4, 1}, {1, 2, 3, 5});
+  expectError(dft({1, 3, 1}, true, true), StatusCode::InvalidModel,
+              {"the last dimension of the signal must be 2, found 1"});
+  expectError(dft({1, 3, 2}, false, true), StatusCode::InvalidModel,
+              {"the last dimension of the signal must be 1, found 2"});
+}
+
+TEST(ImportSignal, DftBeforeOpset20HasAnAttributeForTheAxis) {
+  ModelBuilder b(17);
+  b.input("x", {2, 2, 1}).node("DFT", {"x"}, {"y"}).attr("axis", int64_t{0}).output("y");
+  Tensor x = Tensor::of<float>({2, 2, 1}, {1, 2, 3, 4});
+  expectFloats(run(b, {x}).at(0), {2, 2, 2}, {4, 0, 6, 0, -2, 0, -2, 0});
+  b.attr("inverse", int64_t{1});
+  expectFloats(run(b, {x}).at(0), {2, 2, 2}, {2, 0, 3, 0, -1, 0, -1, 0});
+}
+
+TEST(ImportSignal, StftTransformsFrames) {
+  ModelBuilder b(17);
+  b.input("x", {1, -1, 1}).input("step", {}, DType::Int64).input("w", {2}).output("y");
+  b.node("STFT", {"x", "step", "w"}, {"y"});
+  Tensor x = Tensor::of<float>({1, 5, 1}, {1, 2, 3, 4, 5}), w = Tensor::of<float>({2}, {1, 2});
+  // Frames (1, 4), (3, 8); the fifth number has no frame.
+  expectFloats(run(b, {x, number(2), w}).at(0), {1, 2, 2, 2}, {5, 0, -3, 0, 11, 0, -5, 0});
+  ModelBuilder plain(17);
+  plain.input("x", {1, 3, 1}).input("step", {}, DType::Int64).input("n", {}, DType::Int64);
+  plain.node("STFT", {"x", "step", "", "n"}, {"y"}).attr("onesided", int64_t{0}).output("y");
+  expectFloats(run(plain, {Tensor::of<float>({1, 3, 1}, {1, 2, 4}), number(1), number(2)}).at(0),
+               {1, 2, 2, 2}, {3, 0, -1, 0, 6, 0, -2, 0});
+  ModelBuilder longer(17);
+  longer.input("x", {1, 3, 1}).input("step", {}, DType::Int64).input("w", {2}).output("y");
+  longer.ints("n", {3}).node("STFT", {"x", "step", "w", "n"}, {"y"});
+  Imported imported(longer);
+  if (imported.module) {
+    auto outputs = interpreter::interpret(
+        nn::findMain(**imported.module),
+        std::vector<Tensor>{Tensor::of<float>({1, 3, 1}, {1, 2, 4}), number(1), w});
+    EXPECT_FALSE(outputs);
+  }
+}

@@ -103,6 +103,8 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::OptionalOp>("no native code for optionals"),
       reference<nn::OptionalHasOp>("no native code for optionals"),
       reference<nn::OptionalGetOp>("no native code for optionals"),
+      // Signal
+      reference<nn::DftOp>("no native code for Fourier transforms"),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),
