@@ -177,6 +177,18 @@ static Type sliceType(NodeImport &node, Value input, int64_t axis) {
   return nn::tensorType(nn::Shape(std::move(dims)), nn::elementTypeOf(input));
 }
 
+/// The attributes of a scan whose slices and results are along these axes.
+static void setScanAttributes(NodeImport &node, OperationState &state, llvm::ArrayRef<int64_t> axes,
+                              llvm::ArrayRef<int64_t> directions,
+                              llvm::ArrayRef<int64_t> outputAxes,
+                              llvm::ArrayRef<int64_t> outputDirections) {
+  mlir::Builder &builder = node.builder();
+  state.addAttribute("input_axes", builder.getDenseI64ArrayAttr(axes));
+  state.addAttribute("input_directions", builder.getDenseI64ArrayAttr(directions));
+  state.addAttribute("output_axes", builder.getDenseI64ArrayAttr(outputAxes));
+  state.addAttribute("output_directions", builder.getDenseI64ArrayAttr(outputDirections));
+}
+
 static void importScan(NodeImport &node) {
   const proto::GraphProto *body = node.getGraph("body");
   int64_t scanned = node.getInt("num_scan_inputs");
@@ -209,19 +221,121 @@ static void importScan(NodeImport &node) {
   size_t results = importLoopBody(node, *body, *state.addRegion(), arguments, 0, states, 0);
   if (node.failed())
     return;
-  mlir::Builder &builder = node.builder();
-  state.addAttribute("input_axes", builder.getDenseI64ArrayAttr(axes));
-  state.addAttribute("input_directions", builder.getDenseI64ArrayAttr(directions));
-  state.addAttribute("output_axes", builder.getDenseI64ArrayAttr(outputAxes));
-  state.addAttribute("output_directions", builder.getDenseI64ArrayAttr(outputDirections));
+  setScanAttributes(node, state, axes, directions, outputAxes, outputDirections);
   setOutputs(node, node.createMulti(state, results));
 }
 
+//===----------------------------------------------------------------------===//
+// Scan of opset 8
+//===----------------------------------------------------------------------===//
+
+/// The first `length` slices of a sequence.
+static Value cutSequence(NodeImport &node, Value sequence, Value length) {
+  return node.create<nn::SliceOp>(sequence, node.intsConstant({0}), length, node.intsConstant({0}),
+                                  node.graph().none);
+}
+
+/// What was collected of a sequence, with zeros for slices that are beyond its length.
+static Value padSequence(NodeImport &node, Value collected, Value missing) {
+  std::optional<nn::Shape> shape = nn::shapeOf(collected);
+  if (!shape || shape->rank() == 0) {
+    node.unsupported("sequence_lens, when the rank of what is collected is unknown");
+    return collected;
+  }
+  std::vector<int64_t> zeros(static_cast<size_t>(shape->rank()), 0);
+  Value before = node.intsConstant(zeros);
+  zeros.pop_back();
+  Value pads = node.create<nn::ConcatOp>(
+      mlir::ValueRange{before, missing, node.intsConstant(zeros)}, /*axis=*/0);
+  return node.create<nn::PadOp>(collected, pads, node.graph().none, PadMode::Constant);
+}
+
+/// The scan of one element of a batch: `values` are its length (null when all have the
+/// same), first states and sequences. What it gives.
+static llvm::SmallVector<Value> scanElement(NodeImport &node, const proto::GraphProto &body,
+                                            Value length, llvm::ArrayRef<Value> values,
+                                            size_t states, llvm::ArrayRef<int64_t> directions) {
+  OperationState state(node.loc(), nn::ScanOp::getOperationName());
+  llvm::SmallVector<Type> arguments;
+  Value missing;
+  for (size_t i = 0; i < values.size(); ++i) {
+    Value value = values[i];
+    if (length && i >= states) {
+      missing = node.create<nn::SubOp>(node.sizeOf(value, 0), length);
+      value = cutSequence(node, value, length);
+    }
+    state.addOperands(value);
+    arguments.push_back(i < states ? value.getType() : sliceType(node, value, 0));
+  }
+  if (node.failed())
+    return {};
+  size_t count = importLoopBody(node, body, *state.addRegion(), arguments, 0, states, 0);
+  if (node.failed())
+    return {};
+  std::vector<int64_t> zeros(count - states, 0);
+  std::vector<int64_t> axes(values.size() - states, 0);
+  setScanAttributes(node, state, axes, directions, zeros, zeros);
+  llvm::SmallVector<Value> results(node.createMulti(state, count));
+  for (size_t i = states; length && i < count && !node.failed(); ++i)
+    results[i] = padSequence(node, results[i], missing);
+  return results;
+}
+
+/// A scan over the elements of a batch, of which each is scanned along its sequences.
+/// Input 0 are the lengths of these, when they differ.
+static void importScanV8(NodeImport &node) {
+  const proto::GraphProto *body = node.getGraph("body");
+  int64_t scanned = node.getInt("num_scan_inputs");
+  if (node.failed())
+    return;
+  int64_t given = node.inputCount() - 1;
+  if (scanned < 1 || scanned > given)
+    return node.invalid(fmt::format("attribute 'num_scan_inputs' is {}, the node has {} inputs "
+                                    "behind the first",
+                                    scanned, given));
+  std::vector<int64_t> directions = intsFor(node, "directions", static_cast<size_t>(scanned));
+  OperationState batch(node.loc(), nn::ScanOp::getOperationName());
+  llvm::SmallVector<Type> arguments;
+  for (int i = node.hasInput(0) ? 0 : 1; i < node.inputCount(); ++i) {
+    if (!node.hasInput(i))
+      return node.invalid(fmt::format("input {} is required but left out", i));
+    batch.addOperands(node.input(i));
+    arguments.push_back(sliceType(node, node.input(i), 0));
+  }
+  if (node.failed())
+    return;
+  llvm::SmallVector<Value> results;
+  {
+    mlir::OpBuilder::InsertionGuard guard(node.builder());
+    Block &block = batch.addRegion()->emplaceBlock();
+    for (Type type : arguments)
+      block.addArgument(type, node.loc());
+    node.builder().setInsertionPointToStart(&block);
+    llvm::SmallVector<Value> values(block.args_begin(), block.args_end());
+    Value length;
+    if (node.hasInput(0)) {
+      length = node.create<nn::ReshapeOp>(values.front(), node.intsConstant({1}),
+                                          /*allowzero=*/false);
+      if (nn::dtypeOf(nn::elementTypeOf(length)) != DType::Int64)
+        length = node.createCast(length, DType::Int64);
+      values.erase(values.begin());
+    }
+    results =
+        scanElement(node, *body, length, values, static_cast<size_t>(given - scanned), directions);
+    node.builder().create<nn::YieldOp>(node.loc(), results);
+  }
+  if (node.failed())
+    return;
+  std::vector<int64_t> inputZeros(arguments.size(), 0), outputZeros(results.size(), 0);
+  setScanAttributes(node, batch, inputZeros, inputZeros, outputZeros, outputZeros);
+  setOutputs(node, node.createMulti(batch, results.size()));
+}
+
 std::span<const OpsetRow> quern::onnx::controlFlowImports() {
-  // Scan 8 has a batch dimension and lengths of its own; no exporter writes it.
   static constexpr OpsetRow rows[] = {
       {"If", 1, kNewestOpset, 1, 1, kVariadic, importIf},
       {"Loop", 1, kNewestOpset, 0, kAnyOptional, kVariadic, importLoop, "", /*takesAnyValue=*/true},
+      {"Scan", 8, 8, 0, kAnyOptional, kVariadic, importScanV8},
       {"Scan", 9, kNewestOpset, 1, kVariadic, kVariadic, importScan},
   };
   return rows;

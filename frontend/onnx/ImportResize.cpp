@@ -25,6 +25,13 @@ static void importAsymmetric(NodeImport &node, Value scales) {
                                               APFloat(-0.75), false, APFloat(0.0)));
 }
 
+/// Of an image: a factor for its height and one for its width.
+static void importUpsampleV1(NodeImport &node) {
+  auto height = static_cast<float>(node.getFloat("height_scale"));
+  auto width = static_cast<float>(node.getFloat("width_scale"));
+  importAsymmetric(node, node.constant(Tensor::of<float>({4}, {1, 1, height, width})));
+}
+
 static void importUpsampleV7(NodeImport &node) {
   std::vector<float> scales = node.getFloats("scales");
   if (scales.empty())
@@ -77,6 +84,7 @@ std::span<const OpsetRow> quern::onnx::resizeImports() {
   static constexpr OpsetRow rows[] = {
       {"Resize", 10, 10, 2, 2, 1, importResizeV10},
       {"Resize", 11, kNewestOpset, 1, 4, 1, importResize},
+      {"Upsample", 1, 6, 1, 1, 1, importUpsampleV1},
       {"Upsample", 7, 8, 1, 1, 1, importUpsampleV7},
       {"Upsample", 9, 9, 2, 2, 1, importResizeV10},
   };

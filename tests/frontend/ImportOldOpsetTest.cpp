@@ -3,6 +3,7 @@
 #include "tests/frontend/RunModel.h"
 
 using namespace quern;
+using namespace quern::onnx;
 using namespace quern::onnx::test;
 
 using Ints = std::vector<int64_t>;
@@ -130,4 +131,58 @@ TEST(ImportOldOpset, GemmClipSeluAndAveragePool) {
   pool.attr("kernel_shape", Ints{2, 3});
   expectRuns<float>(pool, {Tensor::of<float>({1, 1, 2, 3}, {1, 2, 3, 4, 5, 6})}, {1, 1, 1, 1},
                     {3.5});
+}
+
+TEST(ImportOldOpset, UpsampleHasTwoFactors) {
+  ModelBuilder b(1);
+  b.input("x", {1, 1, 1, 2}).node("Upsample", {"x"}, {"y"}).output("y");
+  b.attr("height_scale", 2.0f).attr("width_scale", 1.0f).attr("mode", "nearest");
+  expectRuns<float>(b, {Tensor::of<float>({1, 1, 1, 2}, {1, 2})}, {1, 1, 2, 2}, {1, 2, 1, 2});
+}
+
+//===----------------------------------------------------------------------===//
+// Scan of opset 8
+//===----------------------------------------------------------------------===//
+
+/// sum, sums = Scan(lengths, first [2, 1], x [2, 3, 1]): running sums of each row of x.
+static ModelBuilder scan(bool hasLengths, int64_t direction) {
+  ModelBuilder b(8);
+  b.input("n", {2}, DType::Int64).input("first", {2, 1}).input("x", {2, 3, 1});
+  b.node("Scan", {hasLengths ? "n" : "", "first", "x"}, {"sum", "sums"});
+  b.attr("num_scan_inputs", int64_t{1}).attr("directions", Ints{direction});
+  b.output("sum").output("sums");
+  auto &body = *b.attribute("body", proto::AttributeProto::GRAPH).mutable_g();
+  for (const char *name : {"a", "b"})
+    body.add_input()->set_name(name);
+  for (const char *name : {"c", "d"})
+    body.add_output()->set_name(name);
+  proto::NodeProto *add = body.add_node(), *copy = body.add_node();
+  add->set_op_type("Add");
+  add->add_input("a");
+  add->add_input("b");
+  add->add_output("c");
+  copy->set_op_type("Identity");
+  copy->add_input("c");
+  copy->add_output("d");
+  return b;
+}
+
+TEST(ImportOldOpset, ScansEachElementOfABatch) {
+  std::vector<Tensor> inputs = {Tensor::ofInts({2, 3}), Tensor::of<float>({2, 1}, {10, 20}),
+                                Tensor::of<float>({2, 3, 1}, {1, 2, 3, 4, 5, 6})};
+  auto expect = [&](const ModelBuilder &b, const std::vector<double> &sum,
+                    const std::vector<double> &sums) {
+    std::vector<Tensor> outputs = run(b, inputs);
+    ASSERT_EQ(outputs.size(), 2u);
+    expectFloats(outputs[0], {2, 1}, sum);
+    expectFloats(outputs[1], {2, 3, 1}, sums);
+  };
+  expect(scan(false, 0), {16, 35}, {11, 13, 16, 24, 29, 35});
+  expect(scan(false, 1), {16, 35}, {13, 15, 16, 26, 31, 35});
+  // Of the first row only two are scanned.
+  expect(scan(true, 0), {13, 35}, {11, 13, 0, 24, 29, 35});
+  expect(scan(true, 1), {13, 35}, {12, 13, 0, 26, 31, 35});
+  ModelBuilder few = scan(false, 0);
+  few.graph().mutable_node(0)->mutable_attribute(0)->set_i(3);
+  expectError(few, kInvalid, {"'num_scan_inputs' is 3, the node has 2 inputs behind the first"});
 }
