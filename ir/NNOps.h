@@ -6,6 +6,7 @@
 #include "ir/LabelOps.h"
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
+#include "ir/RandomOps.h"
 #include "ir/SelectionOps.h"
 #include "ir/SequenceOps.h"
 #include "ir/SignalOps.h"

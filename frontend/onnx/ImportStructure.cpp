@@ -1,4 +1,4 @@
-//===- ImportStructure.cpp - constants, identity, dropout -----------------===//
+//===- ImportStructure.cpp - constants and identity ------------------------===//
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/TensorData.h"
@@ -73,43 +73,10 @@ static void importConstantOfShape(NodeImport &node) {
 
 static void importIdentity(NodeImport &node) { node.setOutput(0, node.input(0)); }
 
-/// The shape of operand 0: a constant when it is known.
-static Value shapeOfInput(NodeImport &node) {
-  if (auto shape = node.inputShape(0); shape && shape->isStatic())
-    return node.intsConstant(*shape->sizes());
-  return node.create<nn::ShapeOp>(node.input(0), node.builder().getI64IntegerAttr(0),
-                                  mlir::IntegerAttr());
-}
-
-/// Dropout does nothing in inference; its mask then keeps everything.
-static void importDropout(NodeImport &node) {
-  node.ignoreAttribute("seed");
-  if (node.opset() < 12)
-    node.getFloat("ratio", 0.5);
-  if (node.hasInput(2)) {
-    std::optional<Tensor> training = nn::constantTensor(node.input(2));
-    if (!training || training->dtype() != DType::Bool || training->numElements() != 1)
-      return node.unsupported("a training_mode that is no constant");
-    if (training->data<bool>()[0])
-      return node.unsupported("training mode");
-  }
-  node.setOutput(0, node.input(0));
-  if (!node.hasOutput(1))
-    return;
-  // The mask had the type of the data before opset 10.
-  Value mask = node.create<nn::ConstantOfShapeOp>(shapeOfInput(node),
-                                                  node.elementsAttr(Tensor::of<bool>({1}, {true})));
-  if (node.opset() < 10)
-    mask = node.createCast(mask, node.inputDType(0));
-  node.setOutput(1, mask);
-}
-
 std::span<const OpsetRow> quern::onnx::structureImports() {
   static constexpr OpsetRow rows[] = {
       {"Constant", 1, kNewestOpset, 0, 0, 1, importConstant},
       {"ConstantOfShape", 9, kNewestOpset, 1, 1, 1, importConstantOfShape},
-      {"Dropout", 7, 11, 1, 1, 2, importDropout},
-      {"Dropout", 12, kNewestOpset, 1, 3, 2, importDropout},
       {"Identity", 1, kNewestOpset, 1, 1, 1, importIdentity, "", /*takesAnyValue=*/true},
   };
   return rows;

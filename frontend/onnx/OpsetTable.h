@@ -67,6 +67,7 @@ std::span<const OpsetRow> microsoftAttentionImports();
 std::span<const OpsetRow> normalizationImports();
 std::span<const OpsetRow> poolImports();
 std::span<const OpsetRow> quantImports();
+std::span<const OpsetRow> randomImports();
 std::span<const OpsetRow> reductionImports();
 std::span<const OpsetRow> resizeImports();
 std::span<const OpsetRow> selectImports();

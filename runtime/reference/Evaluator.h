@@ -101,6 +101,7 @@ std::span<const EvaluatorRow> imageEvaluators();
 std::span<const EvaluatorRow> labelEvaluators();
 std::span<const EvaluatorRow> normalizationEvaluators();
 std::span<const EvaluatorRow> poolEvaluators();
+std::span<const EvaluatorRow> randomEvaluators();
 std::span<const EvaluatorRow> reductionEvaluators();
 std::span<const EvaluatorRow> selectionEvaluators();
 std::span<const EvaluatorRow> signalEvaluators();

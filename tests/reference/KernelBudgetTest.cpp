@@ -136,6 +136,7 @@ std::vector<LongCall> longCalls() {
       {"nn.couple_pairs", {ones({65536, 4, 4})}},
       treeCall(matrix),
       {"nn.dft", {ones({4, 500000, 1}), Tensor::ofInts({1})}},
+      {"nn.random", {square}, makeAttributes({{"dtype", DType::Float32}})},
       {"nn.range", {scalar(0), scalar(1e6f), scalar(1)}},
       {"nn.image_decode",
        {imageFile()},

@@ -4,7 +4,9 @@ import os
 import unittest
 
 import numpy as np
-from cli import INVALID_INPUT, IO, LIMIT, USAGE, CliTest
+import onnx
+from cli import INVALID_INPUT, IO, LIMIT, USAGE, CliTest, make_model, value
+from onnx import helper
 
 BACKENDS = ("interpreter", "native")
 
@@ -68,6 +70,22 @@ class GoodInputs(CliTest):
 
         np.testing.assert_array_equal(run(), run("--seed=0"))
         self.assertTrue((run() != run("--seed=7")).any())
+
+    def test_seed_of_nodes_that_draw(self):
+        nodes = [helper.make_node("RandomUniformLike", ["x"], ["r"], "draw1"),
+                 helper.make_node("Add", ["x", "r"], ["y"], "add1")]
+        onnx.save(make_model(nodes, [value("x", [2, 3])], [value("y", [2, 3])]),
+                  str(self.folder / "draw.onnx"))
+
+        def run(backend, *options):
+            self.quern("run", "draw.onnx", "--input=zeros", "--output=y.npy", "--backend", backend,
+                       *options)
+            return np.load(self.folder / "y.npy")
+
+        for backend in BACKENDS:
+            np.testing.assert_array_equal(run(backend), run("interpreter", "--seed=0"))
+            self.assertTrue((run(backend) != run(backend, "--seed=7")).any())
+        self.quern("compare", "draw.onnx", "--duration=1ms")
 
     def test_default_size_is_noted(self):
         _, err = self.quern("run", "add.onnx", "--input=random")

@@ -1,4 +1,5 @@
 //===- Compare.cpp - quern compare ----------------------------------------===//
+#include "quern/RandomSeed.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
 #include "tools/quern/Statistics.h"
@@ -95,7 +96,10 @@ static Status compare(const CompareOptions &options, const OpenedModel &opened, 
 
   progress.show("interpreting");
   std::vector<AnyValue> wanted(native->outputs().size()), found(wanted.size());
+  // Both draw the same random numbers.
+  seedRandomOps(options.inputs.seed);
   QUERN_TRY(runInterruptibly(*interpreter, inputs, wanted));
+  seedRandomOps(options.inputs.seed);
   QUERN_TRY(runInterruptibly(*native, inputs, found));
   for (size_t i = 0; i < wanted.size(); ++i)
     result.differences.push_back(compareValues(wanted[i], found[i], options.tolerance));

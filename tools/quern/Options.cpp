@@ -55,7 +55,8 @@ void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
       ->type_name("INPUT")
       ->take_all()
       ->allow_extra_args(false);
-  verb.add_option("--seed", options.seed, "Of random inputs (default 0)")
+  verb.add_option("--seed", options.seed,
+                  "Of random inputs, and of nodes that draw at random (default 0)")
       ->check(CLI::NonNegativeNumber);
 }
 

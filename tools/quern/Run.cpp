@@ -1,4 +1,5 @@
 //===- Run.cpp - quern run ------------------------------------------------===//
+#include "quern/RandomSeed.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
 #include "tools/quern/OutputFiles.h"
@@ -135,6 +136,7 @@ static Status execute(const RunOptions &options) {
   progress.show("running");
   std::vector<AnyValue> outputs(runner->outputs().size());
   Stopwatch runWatch;
+  seedRandomOps(options.inputs.seed);
   QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
   double runMs = runWatch.milliseconds();
   detail(options.style, fmt::format("compiled in {:.1f} ms, ran in {:.1f} ms", compileMs, runMs));

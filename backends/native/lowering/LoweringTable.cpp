@@ -104,6 +104,8 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::OptionalHasOp>("no native code for optionals"),
       reference<nn::OptionalGetOp>("no native code for optionals"),
       // Signal
+      // Random, Signal
+      reference<nn::RandomOp>("the numbers come from the generator of the process"),
       reference<nn::DftOp>("no native code for Fourier transforms"),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
