@@ -27,6 +27,13 @@ static const Table &table() {
   return rows;
 }
 
+/// Why an op without a row has none.
+static std::string whyMissing(std::string_view domain, std::string_view op) {
+  if (domain == "ai.onnx.preview.training" && op == "Gradient")
+    return "gradients of graphs are not computed";
+  return "op is not supported";
+}
+
 int64_t quern::onnx::newestKnownOpset(std::string_view domain) {
   if (domain.empty())
     return kNewestOpset;
@@ -42,7 +49,7 @@ OpsetLookup quern::onnx::lookupOpset(std::string_view domain, std::string_view o
                                      int64_t version) {
   auto found = table().find({domain, op});
   if (found == table().end())
-    return {nullptr, "op is not supported"};
+    return {nullptr, whyMissing(domain, op)};
   int64_t newest = 0;
   for (const OpsetRow *row : found->second) {
     if (version >= row->since && version <= row->until)
