@@ -66,14 +66,14 @@ static Value alignedAt(NodeImport &node, Value a, Value b, int64_t axis) {
     node.unsupported("broadcasting along an axis of tensors of unknown rank");
     return b;
   }
-  int64_t first = axis < 0 ? axis + whole->rank() : axis, last = first + part->rank();
-  if (first < 0 || last > whole->rank()) {
+  int64_t first = axis < 0 ? axis + whole->rank() : axis;
+  if (first < 0 || first > whole->rank() - part->rank()) {
     node.invalid(fmt::format("a tensor of rank {} does not fit into one of rank {} from axis {} on",
                              part->rank(), whole->rank(), axis));
     return b;
   }
   std::vector<int64_t> behind;
-  for (int64_t d = last; d < whole->rank(); ++d)
+  for (int64_t d = first + part->rank(); d < whole->rank(); ++d)
     behind.push_back(d - first);
   return behind.empty() ? b : node.create<nn::UnsqueezeOp>(b, node.intsConstant(behind));
 }

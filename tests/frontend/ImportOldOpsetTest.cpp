@@ -2,6 +2,8 @@
 #include "tests/frontend/Interpret.h"
 #include "tests/frontend/RunModel.h"
 
+#include <limits>
+
 using namespace quern;
 using namespace quern::onnx;
 using namespace quern::onnx::test;
@@ -40,9 +42,12 @@ TEST(ImportOldOpset, BinaryOpsBroadcastAlongAnAxis) {
 TEST(ImportOldOpset, BroadcastingIsAskedFor) {
   expectRuns<float>(binary("Mul", {2, 3}, 1), {matrix(), matrix()}, {2, 3}, {1, 4, 9, 16, 25, 36});
   expectError(binary("Mul", {3}), kInvalid, {"operands have shapes 2x3 and 3"});
-  ModelBuilder tooFar = binary("Add", {3});
-  tooFar.attr("broadcast", int64_t{1}).attr("axis", int64_t{2});
-  expectError(tooFar, kInvalid, {"a tensor of rank 1 does not fit into one of rank 2 from axis 2"});
+  for (int64_t axis : {int64_t{2}, int64_t{-3}, std::numeric_limits<int64_t>::max(),
+                       std::numeric_limits<int64_t>::min()}) {
+    ModelBuilder tooFar = binary("Add", {3});
+    tooFar.attr("broadcast", int64_t{1}).attr("axis", axis);
+    expectError(tooFar, kInvalid, {"a tensor of rank 1 does not fit into one of rank 2 from axis"});
+  }
   // It has no such attributes since opset 7.
   ModelBuilder newer = binary("Add", {3}, 7);
   newer.attr("broadcast", int64_t{1});
