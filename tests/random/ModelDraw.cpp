@@ -352,7 +352,7 @@ RandomModel random::drawModel(uint64_t seed, int maxOps) {
   static const std::vector<OpFamily> families = {
       elementwiseFamily(), dataMovementFamily(), shapeFamily(), reductionFamily(),
       contractionFamily(), convFamily(),         poolFamily(),  normalizationFamily(),
-      gatherFamily(),      quantFamily()};
+      gatherFamily(),      quantFamily(),        einsumFamily()};
   ModelDraw draw(seed);
   auto weightOf = [&](const OpFamily &family) {
     return draw.wantsImages() ? family.imageWeight : family.weight;

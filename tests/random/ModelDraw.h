@@ -155,6 +155,7 @@ OpFamily gatherFamily();
 OpFamily shapeFamily();
 OpFamily reductionFamily();
 OpFamily contractionFamily();
+OpFamily einsumFamily();
 OpFamily convFamily();
 OpFamily poolFamily();
 OpFamily normalizationFamily();
