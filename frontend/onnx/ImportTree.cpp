@@ -108,6 +108,14 @@ static Value createTrees(NodeImport &node, Value x, const TreeTables &tables, Re
       targetCount);
 }
 
+/// Whether rows get a weight for each target, [rows, targets].
+static Value createVoted(NodeImport &node, Value x, const TreeTables &tables, int64_t targets) {
+  TreeTables counts = tables;
+  std::fill(counts.weights.begin(), counts.weights.end(), 1);
+  Value count = createTrees(node, x, counts, ReduceKind::Sum, targets);
+  return node.create<nn::GreaterOp>(count, constantLike(node, 0, count));
+}
+
 /// What the number of an aggregate function stands for.
 struct Aggregate {
   ReduceKind kind;
@@ -174,6 +182,10 @@ static void importTreeEnsembleRegressor(NodeImport &node) {
       createRegression(node, x, *tables, kAggregates[function - kNames.begin()], targets, base);
   if (node.failed())
     return;
+  // A target without weights stays 0, whatever its base value.
+  if (!base.empty() && static_cast<int64_t>(targetsOfAllRows(lists).size()) < targets)
+    scores = node.create<nn::WhereOp>(createVoted(node, x, *tables, targets), scores,
+                                      constantLike(node, 0, scores));
   scores = convert(node, scores, DType::Float32);
   node.setOutput(0, transformScores(node, scores, targets, transform));
 }
@@ -233,8 +245,7 @@ struct Classifier {
   /// Whether the leaves have weights for one class only.
   bool hasOneVotedClass() const;
   bool isAllPositive() const;
-  /// Whether rows get a weight for each class, [rows, classes].
-  Value isVoted() const;
+  Value isVoted() const { return createVoted(node, x, tables, classes()); }
   void finishOne();
   void finishTwo();
   void finishMany();
@@ -263,13 +274,6 @@ bool Classifier::hasOneVotedClass() const {
 bool Classifier::isAllPositive() const {
   return std::all_of(lists.voteWeights.begin(), lists.voteWeights.end(),
                      [](double weight) { return weight >= 0; });
-}
-
-Value Classifier::isVoted() const {
-  TreeTables counts = tables;
-  std::fill(counts.weights.begin(), counts.weights.end(), 1);
-  Value count = createTrees(node, x, counts, ReduceKind::Max, classes());
-  return node.create<nn::GreaterOp>(count, constantLike(node, 0, count));
 }
 
 Value Classifier::plusBase(int64_t i) const {
