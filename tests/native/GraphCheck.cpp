@@ -37,6 +37,10 @@ static std::string typeOfTensor(const Tensor &tensor) {
     return type + "f64>";
   case DType::Int64:
     return type + "i64>";
+  case DType::Int32:
+    return type + "i32>";
+  case DType::UInt8:
+    return type + "ui8>";
   case DType::Bool:
     return type + "i1>";
   case DType::Float16:

@@ -107,6 +107,7 @@ std::span<const LoweringRow> native::loweringTable() {
       // Random, Signal
       reference<nn::RandomOp>("the numbers come from the generator of the process"),
       reference<nn::DftOp>("no native code for Fourier transforms"),
+      lowered<nn::TreeEnsembleOp>(),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),

@@ -6,6 +6,11 @@
 
 #include <span>
 
+// Of families that few files see.
+namespace quern::nn {
+class TreeEnsembleOp;
+} // namespace quern::nn
+
 namespace quern::native {
 
 /// One op that is not elementwise: what lowers it, or why nothing does.
@@ -66,5 +71,8 @@ LoweringResult lower(nn::PadOp op, const LoweringContext &context);
 LoweringResult lower(nn::GatherOp op, const LoweringContext &context);
 LoweringResult lower(nn::PackOp op, const LoweringContext &context);
 LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
+
+// LowerTree.cpp
+LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context);
 
 } // namespace quern::native

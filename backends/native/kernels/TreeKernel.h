@@ -1,0 +1,27 @@
+//===- TreeKernel.h - walks through decision trees ------------------------===//
+#pragma once
+
+#include "backends/native/kernels/PackTrees.h"
+#include "backends/plan/LoweredStep.h"
+
+namespace quern::native {
+
+/// What shapes the code. Buffers: rows [rows, features], the block of packTrees, the
+/// result [rows, targets].
+struct TreeSpec {
+  DType dtype = DType::Float32;
+  /// The test of all nodes when it is the same, as normalizedTest has it; -1: each node's.
+  int test = -1;
+  /// Every leaf has one vote, at its own number.
+  bool hasOneVote = false;
+};
+
+struct TreeProblem {
+  int64_t rows, features, targets, trees;
+  TreeLayout layout;
+};
+
+LoweredStep makeTrees(const TreeSpec &spec, const TreeProblem &problem, StepBuffer rows,
+                      StepBuffer block, StepBuffer result);
+
+} // namespace quern::native

@@ -1,0 +1,93 @@
+//===- LowerTree.cpp - decision trees -------------------------------------===//
+#include "backends/native/kernels/TreeKernel.h"
+#include "backends/native/lowering/LoweringTable.h"
+#include "ir/Constants.h"
+#include "ir/TreeOps.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+/// The tables of the trees, which are constants: those of int32, of tests and of floats.
+enum Table { kNodes, kTests, kThresholds, kRoots, kLeaves, kTargets, kWeights, kTableCount };
+using TreeSources = std::array<std::optional<nn::WeightSource>, kTableCount>;
+} // namespace
+
+/// The elements of all tables, aligned.
+static Expected<std::array<Tensor, kTableCount>> loadTables(const TreeSources &sources) {
+  std::array<Tensor, kTableCount> tables;
+  for (size_t i = 0; i < tables.size(); ++i) {
+    QUERN_ASSIGN(tables[i], sources[i]->load());
+  }
+  return tables;
+}
+
+/// A block that plans share, made when it is asked for.
+static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
+  StepBuffer buffer;
+  buffer.kind = StepBuffer::Kind::Weights;
+  std::string key;
+  for (const auto &source : sources) {
+    buffer.sourceBytes += source->numBytes();
+    key += source->key() + ":";
+  }
+  if (buffer.sourceBytes > StepBuffer::kKeptBytes)
+    buffer.packKey = key + "trees";
+  buffer.pack = [sources, targets]() -> Expected<Tensor> {
+    QUERN_ASSIGN(auto tables, loadTables(sources));
+    auto ints = [&](Table table) { return tables[table].elementsAs<int32_t>(); };
+    reference::Trees trees{.nodes = ints(kNodes),
+                           .tests = tables[kTests].elementsAs<uint8_t>(),
+                           .roots = ints(kRoots),
+                           .leaves = ints(kLeaves),
+                           .targets = ints(kTargets),
+                           // The kernel asks how many there are.
+                           .features = int64_t{1} << TreeLayout::kFeatureBits,
+                           .targetCount = targets};
+    auto block = packTrees(trees, tables[kThresholds], tables[kWeights]);
+    for (const auto &source : sources)
+      source->release();
+    return block;
+  };
+  return buffer;
+}
+
+LoweringResult native::lower(nn::TreeEnsembleOp op, const LoweringContext &context) {
+  if (op.getKind() != ReduceKind::Sum)
+    return LoweringResult::refuse("the smallest or the largest of trees");
+  TreeSources sources;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    sources[i] = nn::weightSource(op->getOperand(static_cast<unsigned>(i) + 1));
+    if (!sources[i])
+      return LoweringResult::refuse("trees that are no constants");
+  }
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
+  TreeSpec spec{.dtype = sources[kThresholds]->dtype()};
+  TreeProblem problem{.rows = sizes[0],
+                      .features = sizes[1],
+                      .targets = op.getTargetCount(),
+                      .trees = sources[kRoots]->dims()[0],
+                      .layout = {spec.dtype, sources[kTests]->dims()[0],
+                                 sources[kLeaves]->dims()[0] - 1}};
+  if (problem.layout.leaves < 0 || problem.layout.end() > std::numeric_limits<int32_t>::max() ||
+      problem.features > int64_t{1} << TreeLayout::kFeatureBits)
+    return LoweringResult::refuse("trees of this size");
+  if (context.elementsOf(op.getResult()) == 0)
+    return {};
+  auto tests = sources[kTests]->load(), leaves = sources[kLeaves]->load();
+  if (!tests || !leaves)
+    return LoweringResult::refuse("trees that are not at hand");
+  spec.test = commonTest(tests->elementsAs<uint8_t>());
+  auto begins = leaves->elementsAs<int32_t>();
+  spec.hasOneVote = true;
+  for (size_t leaf = 0; leaf < begins.size() && spec.hasOneVote; ++leaf)
+    spec.hasOneVote = begins[leaf] == static_cast<int32_t>(leaf);
+  return LoweringResult::of(makeTrees(spec, problem, StepBuffer::of(op.getInput()),
+                                      packedTrees(sources, problem.targets),
+                                      StepBuffer::of(op.getResult())));
+}

@@ -1,0 +1,147 @@
+//===- TreeTest.cpp - decision trees, compiled ----------------------------===//
+#include "backends/native/kernels/PackTrees.h"
+#include "tests/native/GraphCheck.h"
+
+#include <random>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+constexpr int64_t kFeatures = 3;
+
+/// How a forest is drawn.
+struct ForestKind {
+  DType dtype = DType::Float32;
+  int64_t trees = 1;
+  int64_t targets = 1;
+  /// Of all nodes; 0: any, for each.
+  uint8_t test = 3;
+  int votes = 1;
+};
+
+/// Draws trees whose thresholds and weights are small integers.
+class Forest {
+public:
+  Forest(const ForestKind &kind, unsigned seed) : kind(kind), random(seed) {
+    for (int64_t tree = 0; tree < kind.trees; ++tree)
+      roots.push_back(grow(static_cast<int>(tree % 7)));
+  }
+
+  /// The ensemble on rows of `input`, a type.
+  Graph on(const std::string &input) const {
+    Graph graph;
+    auto vector = [](const auto &list) {
+      return Tensor::of({static_cast<int64_t>(list.size())}, list);
+    };
+    auto floats = [&](const std::vector<float> &list) {
+      return kind.dtype == DType::Float32
+                 ? vector(list)
+                 : vector(std::vector<double>(list.begin(), list.end()));
+    };
+    GraphValue x = graph.input(input);
+    std::vector<GraphValue> operands = {
+        x,
+        graph.weight(Tensor::of({static_cast<int64_t>(tests.size()), 3}, nodes)),
+        graph.weight(vector(tests)),
+        graph.weight(floats(thresholds)),
+        graph.weight(vector(roots)),
+        graph.weight(vector(leaves)),
+        graph.weight(vector(targets)),
+        graph.weight(floats(weights))};
+    graph.output(graph.op("nn.tree_ensemble sum", operands,
+                          "target_count = " + std::to_string(kind.targets) + " : i64"));
+    return graph;
+  }
+
+private:
+  int draw(int count) { return static_cast<int>(random() % static_cast<unsigned>(count)); }
+
+  int32_t grow(int depth) {
+    if (depth == 0 || draw(6) == 0) {
+      for (int vote = 0; vote < kind.votes; ++vote) {
+        targets.push_back(draw(static_cast<int>(kind.targets)));
+        weights.push_back(static_cast<float>(draw(9) - 4));
+      }
+      leaves.push_back(static_cast<int32_t>(targets.size()));
+      return -static_cast<int32_t>(leaves.size()) + 1;
+    }
+    auto place = static_cast<int32_t>(tests.size());
+    nodes.insert(nodes.end(), {draw(kFeatures), 0, 0});
+    tests.push_back(kind.test ? kind.test : static_cast<uint8_t>(draw(16)));
+    thresholds.push_back(static_cast<float>(draw(7) - 3));
+    int32_t first = grow(depth - 1), second = grow(depth - 1);
+    nodes[3 * place + 1] = first;
+    nodes[3 * place + 2] = second;
+    return place;
+  }
+
+  ForestKind kind;
+  std::mt19937 random;
+  std::vector<int32_t> nodes, roots, leaves = {0}, targets;
+  std::vector<uint8_t> tests;
+  std::vector<float> thresholds, weights;
+};
+
+std::string rowsType(const char *rows, DType dtype) {
+  return std::string(rows) + "x3x" + (dtype == DType::Float64 ? "f64" : "f32");
+}
+} // namespace
+
+// Rows and trees in whole groups of eight and not, and every kind of test.
+TEST(TreeTest, ForestsAreLikeInterpreted) {
+  constexpr const char *kRows[] = {"1", "9", "130"};
+  constexpr int64_t kTrees[] = {8, 21, 1};
+  unsigned drawn = 0;
+  for (DType dtype : {DType::Float32, DType::Float64})
+    for (int test : {0, 1, 3, 6, 11, 13}) {
+      ForestKind kind{.dtype = dtype, .test = static_cast<uint8_t>(test)};
+      kind.trees = kTrees[drawn / 2 % 3];
+      kind.targets = kind.trees % 3 + 1;
+      kind.votes = test % 3;
+      expectExact(Forest(kind, drawn).on(rowsType(kRows[drawn % 3], dtype)));
+      ++drawn;
+    }
+}
+
+TEST(TreeTest, AnyNumberOfRowsIsOneKernel) {
+  Graph graph = Forest({.trees = 30, .targets = 2}, 5).on("?x3xf32");
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  for (int64_t rows : {0, 1, 5, 8, 64, 71, 300})
+    expectExactAt(graph, *executable, {{rows, kFeatures}});
+}
+
+TEST(TreeTest, NaNTakesTheWayThatItsTestSays) {
+  Graph graph = Forest({.trees = 20, .test = 0}, 9).on("9x3xf32");
+  Tensor x = integerTensor(DType::Float32, {9, 3}, 1);
+  for (int64_t i = 0; i < 27; i += 4)
+    x.mutableData<float>()[i] = std::numeric_limits<float>::quiet_NaN();
+  auto wanted = runInterpreted(graph, {x});
+  ASSERT_TRUE(wanted) << wanted.status().message();
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto found = runCompiled(*executable, {x});
+  ASSERT_TRUE(found) << found.status().message();
+  expectSameTensors(found->results, *wanted, graph.labels());
+}
+
+TEST(TreeTest, FeaturesThatAreMissingAreRefused) {
+  Graph graph = Forest({.trees = 20}, 9).on("?x?xf32");
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  for (int64_t features : {0, 2}) {
+    Tensor x = integerTensor(DType::Float32, {9, features}, 1);
+    auto interpreted = runInterpreted(graph, {x});
+    auto found = runCompiled(*executable, {x});
+    EXPECT_EQ(interpreted.status().code(), StatusCode::InvalidInput);
+    EXPECT_EQ(found.status().code(), StatusCode::InvalidInput) << features;
+  }
+}
+
+TEST(TreeTest, NormalizedTestsHaveNoGreater) {
+  EXPECT_EQ(normalizedTest(3), 3);
+  EXPECT_EQ(normalizedTest(4), 11);
+  EXPECT_EQ(normalizedTest(6 | 8), 1);
+  EXPECT_EQ(normalizedTest(13), 2);
+}
