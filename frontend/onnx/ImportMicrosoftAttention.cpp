@@ -74,16 +74,44 @@ int64_t quern::onnx::requireRank(NodeImport &node, int i, int64_t least, int64_t
   return rank.value_or(least);
 }
 
+/// Which keys a mask of indices allows, [batch, keys]: those before its first `batch` numbers
+/// and, where it `mayHaveStarts`, from the second on. Null when it has another length.
+static Value allowedByIndices(NodeImport &node, Value mask, Value keys, bool mayHaveStarts) {
+  Value batch = node.sizeOf(keys, 0), length = node.sizeOf(mask, 0), zero = node.intsConstant({0});
+  Value places = node.createCount(node.sizeOf(keys, 2));
+  auto given = nn::constantInts(length), size = nn::constantInts(batch);
+  bool isKnown = given && size, hasOnlyEnds = isKnown && given->front() == size->front();
+  if (isKnown && !hasOnlyEnds && (!mayHaveStarts || given->front() != 2 * size->front())) {
+    node.unsupported(
+        fmt::format("a mask of {} elements for a batch of {}", given->front(), size->front()));
+    return {};
+  }
+  if (hasOnlyEnds || !mayHaveStarts) {
+    Value ends = node.create<nn::ReshapeOp>(mask, batch, /*allowzero=*/true);
+    return node.create<nn::LessOp>(places, unsqueeze(node, ends, 1));
+  }
+  // Starts that are missing are 0.
+  Value missing = node.create<nn::SubOp>(timesSize(node, batch, 2), length);
+  Value pads = concat(node, {zero, node.create<nn::MaxOp>(missing, zero)}, 0);
+  Value both = node.create<nn::PadOp>(mask, pads, node.graph().none, PadMode::Constant);
+  Value shape = sizesVector(node, {node.intsConstant({2}), batch});
+  both = node.create<nn::ReshapeOp>(both, shape, /*allowzero=*/true);
+  Value ends = unsqueeze(node, selectPart(node, both, 0, 0), 1);
+  Value starts = unsqueeze(node, selectPart(node, both, 1, 0), 1);
+  return node.create<nn::AndOp>(node.create<nn::LessOp>(places, ends),
+                                node.create<nn::GreaterOrEqualOp>(places, starts));
+}
+
 /// The key mask in input `i` as what is added to scores; null without one. It is
-/// [batch, keys] or [batch, queries, keys], above 0 for keys that take part; or [batch], the
-/// number of keys; or, `maybeStarts`, [2 * batch], ends and then starts.
-static Value readKeyMask(NodeImport &node, int i, Value keys, DType dtype, bool maybeStarts) {
+/// [batch, keys] or [batch, queries, keys], above 0 for keys that take part, or one of indices.
+static Value readKeyMask(NodeImport &node, int i, Value keys, DType dtype, bool mayHaveStarts) {
   double filter = node.getFloat("mask_filter_value", -10000);
   if (!node.hasInput(i))
     return {};
   int64_t rank = requireRank(node, i, 1, 3);
   if (node.failed())
     return {};
+<<<<<<< HEAD
   Value mask = convert(node, node.input(i), DType::Int64), allowed;
   if (rank == 1) {
     Value batch = node.sizeOf(keys, 0), places = node.createCount(node.sizeOf(keys, 2));
@@ -105,6 +133,14 @@ static Value readKeyMask(NodeImport &node, int i, Value keys, DType dtype, bool 
   } else {
     allowed = node.create<nn::GreaterOp>(mask, node.scalarConstant(0, DType::Int64));
   }
+=======
+  Value mask = convert(node, node.input(i), DType::Int64);
+  Value allowed = rank == 1
+                      ? allowedByIndices(node, mask, keys, mayHaveStarts)
+                      : node.create<nn::GreaterOp>(mask, node.scalarConstant(0, DType::Int64));
+  if (node.failed())
+    return {};
+>>>>>>> d6bfd01 (Read masks of indices of unknown length in ONNX Runtime's Attention)
   // In front of queries and keys: the heads and, where queries do not matter, these.
   std::vector<int64_t> axes = rank == 3 ? std::vector<int64_t>{1} : std::vector<int64_t>{1, 2};
   allowed = node.create<nn::UnsqueezeOp>(allowed, node.intsConstant(axes));
@@ -160,7 +196,7 @@ static void setSelfAttention(NodeImport &node, Value projected, Value sizes, int
     Value present = concat(node, {unsqueeze(node, all.keys, 0), unsqueeze(node, all.values, 0)}, 0);
     node.setOutput(1, convert(node, present, dtypeOf(node.input(2))));
   }
-  Value added = readKeyMask(node, mask, all.keys, dtype, /*maybeStarts=*/true);
+  Value added = readKeyMask(node, mask, all.keys, dtype, /*mayHaveStarts=*/true);
   if (bias >= 0 && node.hasInput(bias))
     added = add(node, added, convert(node, node.input(bias), dtype));
   if (isCausal)
@@ -307,7 +343,7 @@ static void importMultiHeadAttention(NodeImport &node) {
     return;
   node.setOutput(1, convert(node, all.keys, node.inputDType(0)));
   node.setOutput(2, convert(node, all.values, node.inputDType(0)));
-  Value bias = readKeyMask(node, 4, all.keys, dtype, /*maybeStarts=*/false);
+  Value bias = readKeyMask(node, 4, all.keys, dtype, /*mayHaveStarts=*/false);
   if (node.hasInput(5))
     bias = add(node, bias, convert(node, node.input(5), dtype));
   if (isCausal)

@@ -137,10 +137,16 @@ TEST(ImportMicrosoftAttention, ProjectsMasksAndAppends) {
   expectFloats(run(attention(), {x}).at(0), {1, 2, 1}, {15, 17.5});
   ModelBuilder causal = attention();
   expectFloats(run(causal.attr("unidirectional", int64_t{1}), {x}).at(0), {1, 2, 1}, {10, 17.5});
-  ModelBuilder range = attention({"m"});
-  range.input("m", {2}, DType::Int32);
-  // Up to 2, from 1 on.
-  expectFloats(run(range, {x, Tensor::of<int32_t>({2}, {2, 1})}).at(0), {1, 2, 1}, {20, 20});
+  for (int64_t size : {int64_t{2}, int64_t{-1}}) {
+    ModelBuilder range = attention({"m"});
+    range.input("m", {size}, DType::Int32);
+    // Up to 2, from 1 on.
+    expectFloats(run(range, {x, Tensor::of<int32_t>({2}, {2, 1})}).at(0), {1, 2, 1}, {20, 20});
+  }
+  ModelBuilder ends = attention({"m"});
+  ends.input("m", {-1}, DType::Int32);
+  expectFloats(run(ends, {x, Tensor::of<int32_t>({1}, {1})}).at(0), {1, 2, 1}, {10, 10});
+  expectRunError(ends, {x, Tensor::of<int32_t>({5}, {2, 0, 2, 0, 2})}, "node 'y_node'", "reshape");
   ModelBuilder matrix = attention({"m"});
   matrix.input("m", {1, 2, 2}, DType::Int32);
   expectFloats(run(matrix, {x, Tensor::of<int32_t>({1, 2, 2}, {0, 1, 1, 0})}).at(0), {1, 2, 1},

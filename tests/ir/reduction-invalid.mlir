@@ -105,7 +105,7 @@ func.func @topk_counts(%x: tensor<2x3xf32>, %k: tensor<2xi64>) {
 func.func @cumulate_axis(%x: tensor<2x3xf32>) {
   %axis = nn.constant dense<2> : tensor<i64>
   // expected-error @+1 {{axis must be in [-2, 2), found 2}}
-  %0 = nn.cumulate<sum> %x, %axis {exclusive = false, reverse = false} : (tensor<2x3xf32>, tensor<i64>) -> tensor<*xf32>
+  %0 = nn.cumulate sum %x, %axis {exclusive = false, reverse = false} : (tensor<2x3xf32>, tensor<i64>) -> tensor<*xf32>
   return
 }
 
@@ -113,7 +113,7 @@ func.func @cumulate_axis(%x: tensor<2x3xf32>) {
 
 func.func @cumulate_kind(%x: tensor<2x3xf32>, %axis: tensor<i64>) {
   // expected-error @+1 {{kind must be sum or prod, found mean}}
-  %0 = nn.cumulate<mean> %x, %axis {exclusive = false, reverse = false} : (tensor<2x3xf32>, tensor<i64>) -> tensor<*xf32>
+  %0 = nn.cumulate mean %x, %axis {exclusive = false, reverse = false} : (tensor<2x3xf32>, tensor<i64>) -> tensor<*xf32>
   return
 }
 
@@ -121,6 +121,6 @@ func.func @cumulate_kind(%x: tensor<2x3xf32>, %axis: tensor<i64>) {
 
 func.func @cumulate_bool(%x: tensor<2x3xi1>, %axis: tensor<i64>) {
   // expected-error @+1 {{input must hold numbers, found 'i1'}}
-  %0 = nn.cumulate<sum> %x, %axis {exclusive = false, reverse = false} : (tensor<2x3xi1>, tensor<i64>) -> tensor<*xi1>
+  %0 = nn.cumulate sum %x, %axis {exclusive = false, reverse = false} : (tensor<2x3xi1>, tensor<i64>) -> tensor<*xi1>
   return
 }

@@ -57,9 +57,9 @@ func.func @topk_and_cumulate(%x: tensor<?x10xf32, #nn.dims<"N", "">>, %dynamic: 
   %n = nn.shape %x {start = 0 : i64, end = 1 : i64} : (tensor<?x10xf32, #nn.dims<"N", "">>) -> tensor<1xi64>
   // CHECK: nn.topk {{.*}} -> (tensor<?x?xf32, #nn.dims<"N", "N">>, tensor<?x?xi64, #nn.dims<"N", "N">>)
   %3:2 = nn.topk %x, %n {axis = 1 : i64, largest = true} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<1xi64>) -> (tensor<*xf32>, tensor<*xi64>)
-  // CHECK: nn.cumulate<sum> {{.*}} -> tensor<?x10xf32, #nn.dims<"N", "">>
-  %4 = nn.cumulate<sum> %x, %axis {exclusive = false, reverse = true} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<i32>) -> tensor<*xf32>
-  // CHECK: nn.cumulate<prod> {{.*}} -> tensor<?x10xf32, #nn.dims<"N", "">>
-  %5 = nn.cumulate<prod> %x, %axis {exclusive = true, reverse = false} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<i32>) -> tensor<*xf32>
+  // CHECK: nn.cumulate sum {{.*}} -> tensor<?x10xf32, #nn.dims<"N", "">>
+  %4 = nn.cumulate sum %x, %axis {exclusive = false, reverse = true} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<i32>) -> tensor<*xf32>
+  // CHECK: nn.cumulate prod {{.*}} -> tensor<?x10xf32, #nn.dims<"N", "">>
+  %5 = nn.cumulate prod %x, %axis {exclusive = true, reverse = false} : (tensor<?x10xf32, #nn.dims<"N", "">>, tensor<i32>) -> tensor<*xf32>
   return
 }
