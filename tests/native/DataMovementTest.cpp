@@ -60,12 +60,6 @@ TEST_P(DataMovementTest, transposesOfHigherRank) {
 TEST_P(DataMovementTest, keepsBits) {
   expectOpMatches("nn.bitcast %a {to = i32}", {"tensor<3x7xf32>"}, "tensor<3x7xi32>");
   expectOpMatches("nn.bitcast %a {to = ui8}", {"tensor<17xi8>"}, "tensor<17xui8>");
-  // Between other ops.
-  expectMatches("func.func @main(%a: tensor<3x7xf32>) -> tensor<3x7xi32> {\n"
-                "  %0 = nn.relu %a : (tensor<3x7xf32>) -> tensor<3x7xf32>\n"
-                "  %1 = nn.bitcast %0 {to = i32} : (tensor<3x7xf32>) -> tensor<3x7xi32>\n"
-                "  %2 = nn.bitwise_not %1 : (tensor<3x7xi32>) -> tensor<3x7xi32>\n"
-                "  return %2 : tensor<3x7xi32>\n}\n");
 }
 
 TEST_P(DataMovementTest, packsAndUnpacks) {
