@@ -353,6 +353,9 @@ RandomModel random::drawModel(uint64_t seed, int maxOps) {
       elementwiseFamily(), dataMovementFamily(), shapeFamily(), reductionFamily(),
       contractionFamily(), convFamily(),         poolFamily(),  normalizationFamily(),
       gatherFamily(),      quantFamily(),        einsumFamily()};
+      elementwiseFamily(), dataMovementFamily(), shapeFamily(),    reductionFamily(),
+      contractionFamily(), convFamily(),         poolFamily(),     normalizationFamily(),
+      gatherFamily(),      quantFamily(),        attentionFamily()};
   ModelDraw draw(seed);
   auto weightOf = [&](const OpFamily &family) {
     return draw.wantsImages() ? family.imageWeight : family.weight;

@@ -149,6 +149,7 @@ struct OpFamily {
   int weight, imageWeight;
   std::vector<DrawFunction> functions;
 };
+OpFamily attentionFamily();
 OpFamily elementwiseFamily();
 OpFamily dataMovementFamily();
 OpFamily gatherFamily();
