@@ -54,6 +54,13 @@ std::optional<Tensor> nn::tensorOfElements(ElementsAttr attr) {
     return tensor.take();
   }
   ArrayRef<char> raw = dense.getRawData();
+  if (isSignedInteger(dtype) && dtypeBits(dtype) < 8) { // MLIR leaves the upper bits open
+    int64_t i = 0;
+    for (const APInt &value : dense.getValues<APInt>())
+      static_cast<int8_t *>(tensor->mutableRawData())[i++] =
+          static_cast<int8_t>(value.getSExtValue());
+    return tensor.take();
+  }
   auto *out = static_cast<char *>(tensor->mutableRawData());
   int64_t bytes = dtypeBytes(dtype);
   if (dense.isSplat())
@@ -144,7 +151,8 @@ Value nn::createConstant(OpBuilder &builder, Location loc, const Tensor &tensor,
       strings.push_back(s);
     return builder.create<ConstantOp>(loc, type, DenseStringElementsAttr::get(type, strings));
   }
-  if (tensor.numBytes() <= kMaxInlineBytes && !isa<ComplexType>(type.getElementType())) {
+  if (tensor.numBytes() <= kMaxInlineBytes &&
+      !isa<ComplexType, MiniFloatType>(type.getElementType())) {
     if (tensor.dtype() == DType::Bool)
       return builder.create<ConstantOp>(
           loc, type,

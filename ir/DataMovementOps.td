@@ -9,7 +9,13 @@ include "ir/NNBase.td"
 
 def NN_CastOp : NN_Op<"cast"> {
   let summary = "converts elements to type `to`; float to integer saturates, NaN gives 0";
-  let arguments = (ins NN_Tensor:$input, TypeAttr:$to);
+  let description = [{
+    `saturate` is about floats of 8 bits and less: whether what is too large becomes their
+    largest value, else infinity or NaN. `rounding` is that of float8e8m0.
+  }];
+  let arguments = (ins NN_Tensor:$input, TypeAttr:$to,
+    DefaultValuedAttr<BoolAttr, "true">:$saturate,
+    DefaultValuedAttr<NN_CastRoundingAttr, "::quern::CastRounding::Nearest">:$rounding);
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Elementwise; }

@@ -69,6 +69,18 @@ def NN_StringType : TypeDef<NN_Dialect, "String"> {
   let summary = "element type of ONNX string tensors";
 }
 
+def NN_DTypeParameter : TypeParameter<"::quern::DType", "an element type"> {
+  let parser = "::quern::nn::detail::parseDType($_parser)";
+  let printer = "$_printer << ::quern::dtypeName($_self)";
+}
+def NN_MiniFloatType : TypeDef<NN_Dialect, "MiniFloat"> {
+  let mnemonic = "float";
+  let summary = "element type: a float that MLIR has none for, as `!nn.float<float4e2m1>`";
+  let parameters = (ins NN_DTypeParameter:$dtype);
+  let assemblyFormat = "`<` $dtype `>`";
+  let genVerifyDecl = 1;
+}
+
 // Nested types hold tensor types or nested types again: see isValueType in ir/Types.h.
 
 def NN_SequenceType : TypeDef<NN_Dialect, "Sequence"> {
@@ -121,6 +133,7 @@ def NN_PadModeAttr : NN_EnumAttr<"PadMode", "pad_mode">;
 def NN_ResizeModeAttr : NN_EnumAttr<"ResizeMode", "resize_mode">;
 def NN_ResizeCoordinatesAttr : NN_EnumAttr<"ResizeCoordinates", "resize_coordinates">;
 def NN_NearestModeAttr : NN_EnumAttr<"NearestMode", "nearest_mode">;
+def NN_CastRoundingAttr : NN_EnumAttr<"CastRounding", "cast_rounding">;
 def NN_ScatterReductionAttr : NN_EnumAttr<"ScatterReduction", "scatter_reduction">;
 
 /// `auto_pad` of an op with a window: its padding where shapes did not tell yet.

@@ -25,6 +25,17 @@ template <typename E> static FailureOr<E> parseEnum(AsmParser &parser) {
   return parser.emitError(where) << "must be one of " << llvm::join(ArrayRef(kEnumNames<E>), ", ")
                                  << ", found " << name;
 }
+
+/// An element type by its name.
+static FailureOr<DType> parseDType(AsmParser &parser) {
+  StringRef name;
+  SMLoc where = parser.getCurrentLocation();
+  if (parser.parseKeyword(&name))
+    return failure();
+  if (std::optional<DType> dtype = quern::parseDType(name))
+    return *dtype;
+  return parser.emitError(where) << "no element type is called " << name;
+}
 } // namespace quern::nn::detail
 
 #define GET_ATTRDEF_CLASSES
@@ -83,6 +94,18 @@ static LogicalResult verifyNested(function_ref<InFlightDiagnostic()> emitError, 
   if (isValueType(inner))
     return success();
   return emitError() << "must hold a tensor, sequence, optional or map type, found " << inner;
+}
+
+LogicalResult MiniFloatType::verify(function_ref<InFlightDiagnostic()> emitError, DType dtype) {
+  switch (dtype) {
+  case DType::Float4E2M1:
+  case DType::Float6E2M3:
+  case DType::Float6E3M2:
+  case DType::Float8E8M0:
+    return success();
+  default:
+    return emitError() << dtypeName(dtype) << " has a type of MLIR's or is no float";
+  }
 }
 
 LogicalResult SequenceType::verify(function_ref<InFlightDiagnostic()> emitError, Type element) {

@@ -27,7 +27,7 @@ using ValuesOrError = Expected<std::vector<AnyValue>>;
 static std::optional<int64_t> enumValue(mlir::Attribute attr) {
   return llvm::TypeSwitch<mlir::Attribute, std::optional<int64_t>>(attr)
       .Case<AutoPadAttr, ReduceKindAttr, PadModeAttr, ResizeModeAttr, ResizeCoordinatesAttr,
-            NearestModeAttr, ScatterReductionAttr>(
+            NearestModeAttr, ScatterReductionAttr, CastRoundingAttr>(
           [](auto value) { return static_cast<int64_t>(value.getValue()); })
       .Default([](mlir::Attribute) { return std::nullopt; });
 }

@@ -43,6 +43,22 @@ static Value floatToInteger(OpBuilder &b, Location loc, ScalarEmitter &from, Sca
   return to.select(isNan, to.integerConstant(0), converted);
 }
 
+/// The low bits of integers of 2 or 4 bits, which lie in bytes.
+static Value wrapInByte(OpBuilder &b, Location loc, ScalarEmitter &to, Value byte) {
+  int bits = dtypeBits(to.dtype());
+  if (!isSignedInteger(to.dtype()))
+    return b.create<arith::AndIOp>(loc, byte, to.integerConstant((1 << bits) - 1));
+  Value shift = to.integerConstant(8 - bits);
+  return b.create<arith::ShRSIOp>(loc, b.create<arith::ShLIOp>(loc, byte, shift), shift);
+}
+
+/// The integer type of the same sign that a register holds.
+static DType inRegister(DType dtype) {
+  if (dtype == DType::Int4 || dtype == DType::Int2)
+    return DType::Int8;
+  return dtype == DType::UInt4 || dtype == DType::UInt2 ? DType::UInt8 : dtype;
+}
+
 Value ScalarEmitter::castTo(Value value, DType to) {
   if (to == elementType)
     return value;
@@ -53,6 +69,10 @@ Value ScalarEmitter::castTo(Value value, DType to) {
     return wide.castTo(castTo(value, DType::Float32), to);
   }
   ScalarEmitter target(builder, loc, to, laneCount);
+  if (DType byte = inRegister(elementType); byte != elementType)
+    return ScalarEmitter(builder, loc, byte, laneCount).castTo(value, to);
+  if (DType byte = inRegister(to); byte != to && !isFloatType())
+    return wrapInByte(builder, loc, target, castTo(value, byte));
   Type type = typeOf(to);
   int from = dtypeBits(elementType), wanted = dtypeBits(to);
   if (to == DType::Bool) {

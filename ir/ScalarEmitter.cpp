@@ -6,6 +6,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/TypeUtilities.h"
 
+#include <algorithm>
 #include <limits>
 
 using namespace mlir;
@@ -32,7 +33,7 @@ Type nn::registerType(MLIRContext *context, DType dtype, int64_t lanes) {
     scalar = builder.getI1Type();
     break;
   default:
-    scalar = builder.getIntegerType(dtypeBits(dtype));
+    scalar = builder.getIntegerType(std::max(dtypeBits(dtype), 8)); // as in memory
   }
   return lanes == 0 ? scalar : VectorType::get({lanes}, scalar);
 }

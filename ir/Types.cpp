@@ -36,6 +36,11 @@ Type nn::elementTypeOf(MLIRContext *context, DType dtype) {
     return ComplexType::get(b.getF32Type());
   case DType::Complex128:
     return ComplexType::get(b.getF64Type());
+  case DType::Float4E2M1:
+  case DType::Float6E2M3:
+  case DType::Float6E3M2:
+  case DType::Float8E8M0:
+    return MiniFloatType::get(context, dtype);
   default:
     break;
   }
@@ -49,7 +54,7 @@ Type nn::elementTypeOf(MLIRContext *context, DType dtype) {
 static DType integerDType(IntegerType type) {
   if (type.isSignless() && type.getWidth() == 1)
     return DType::Bool;
-  for (int i = 1; i <= static_cast<int>(DType::Int4); ++i) {
+  for (int i = 1; isDTypeNumber(i); ++i) {
     auto dtype = static_cast<DType>(i);
     bool fits =
         type.isUnsigned() ? isUnsignedInteger(dtype) : type.isSignless() && isSignedInteger(dtype);
@@ -70,6 +75,7 @@ DType nn::dtypeOf(Type elementType) {
       .Case([](Float8E4M3FNUZType) { return DType::Float8E4M3FNUZ; })
       .Case([](Float8E5M2Type) { return DType::Float8E5M2; })
       .Case([](Float8E5M2FNUZType) { return DType::Float8E5M2FNUZ; })
+      .Case([](MiniFloatType type) { return type.getDtype(); })
       .Case([](StringType) { return DType::String; })
       .Case([](ComplexType type) {
         return type.getElementType().isF32()   ? DType::Complex64

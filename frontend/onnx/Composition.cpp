@@ -15,6 +15,12 @@ Value quern::onnx::convert(NodeImport &node, Value value, DType dtype) {
   return dtypeOf(value) == dtype ? value : node.createCast(value, dtype);
 }
 
+Value quern::onnx::createCast(NodeImport &node, Value value, DType dtype, bool saturate,
+                              CastRounding rounding) {
+  mlir::Type type = nn::elementTypeOf(node.builder().getContext(), dtype);
+  return node.create<nn::CastOp>(value, type, saturate, rounding);
+}
+
 Value quern::onnx::widen(NodeImport &node, Value value) {
   DType dtype = dtypeOf(value);
   bool isNarrow = isFloat(dtype) && dtypeBits(dtype) < 32;

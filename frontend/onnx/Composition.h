@@ -14,6 +14,9 @@ namespace quern::onnx {
 DType dtypeOf(mlir::Value value);
 /// `value` with elements of `dtype`: itself when it has them.
 mlir::Value convert(NodeImport &node, mlir::Value value, DType dtype);
+/// A conversion to floats of 8 bits and less that says how: see nn.cast.
+mlir::Value createCast(NodeImport &node, mlir::Value value, DType dtype, bool saturate,
+                       CastRounding rounding = CastRounding::Nearest);
 /// Floats of fewer bits than float32 as float32, others as they are.
 mlir::Value widen(NodeImport &node, mlir::Value value);
 /// A rank-0 constant of the element type of `like`.

@@ -53,7 +53,7 @@ static void importEyeLike(NodeImport &node) {
   if (auto shape = node.inputShape(0); shape && shape->rank() != 2)
     return node.invalid(fmt::format("the input must have rank 2, found {}", shape->rank()));
   int64_t dtype = node.getInt("dtype", static_cast<int64_t>(node.inputDType(0)));
-  if (dtype <= 0 || dtype > static_cast<int64_t>(DType::Int4))
+  if (!isDTypeNumber(dtype))
     return node.invalid(fmt::format("attribute 'dtype': unknown type {}", dtype));
   Value k = node.constant(Tensor::of<int64_t>({}, {node.getInt("k", 0)}));
   Diagonal diagonal = diagonalOf(node, node.input(0), k);

@@ -66,8 +66,10 @@ static void importConstantOfShape(NodeImport &node) {
     value = decoded.take();
   }
   auto element = node.elementsAttr(value);
-  if (!element)
-    return node.unsupported(fmt::format("a fill of type {}", dtypeName(value.dtype())));
+  if (!element) { // MLIR has no attributes of this type
+    Value number = node.create<nn::ReshapeOp>(node.constant(value), node.intsConstant({}), false);
+    return node.setOutput(0, node.create<nn::ExpandOp>(number, node.input(0)));
+  }
   node.setOutput(0, node.create<nn::ConstantOfShapeOp>(node.input(0), element));
 }
 

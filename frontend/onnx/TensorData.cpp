@@ -10,13 +10,15 @@
 using namespace quern;
 using namespace quern::onnx;
 
-static bool isInt4(DType dtype) { return dtype == DType::Int4 || dtype == DType::UInt4; }
+/// Whether a file has several elements in a byte.
+static bool isPacked(DType dtype) { return dtype != DType::String && dtypeBits(dtype) < 8; }
 
 /// The number of entries the typed field of a TensorProto must have.
 static int64_t typedEntries(const TensorLayout &layout) {
   if (layout.dtype == DType::Complex64 || layout.dtype == DType::Complex128)
     return 2 * layout.elements;
-  return isInt4(layout.dtype) ? layout.rawBytes : layout.elements;
+  // Elements of 6 bits are packed in raw_data only.
+  return isPacked(layout.dtype) && dtypeBits(layout.dtype) != 6 ? layout.rawBytes : layout.elements;
 }
 
 /// The number of entries in the typed field that ONNX prescribes for `dtype`.
@@ -50,7 +52,7 @@ static int64_t allTypedFields(const proto::TensorProto &tensor) {
 static Expected<TensorLayout> layoutOf(const proto::TensorProto &tensor, const Limits &limits) {
   TensorLayout layout;
   int type = tensor.data_type();
-  if (type <= 0 || type > static_cast<int>(DType::Int4))
+  if (!isDTypeNumber(type))
     return invalidModel(fmt::format("unknown data_type {}", type));
   layout.dtype = static_cast<DType>(type);
   layout.dims.assign(tensor.dims().begin(), tensor.dims().end());
@@ -69,8 +71,9 @@ static Expected<TensorLayout> layoutOf(const proto::TensorProto &tensor, const L
                                      formatDims(layout.dims), bytes.value(),
                                      limits.maxTensorBytes));
   layout.elements = elements.value();
-  if (isInt4(layout.dtype))
-    layout.rawBytes = (layout.elements + 1) / 2;
+  if (isPacked(layout.dtype))
+    layout.rawBytes = layout.elements / 8 * dtypeBits(layout.dtype) +
+                      (layout.elements % 8 * dtypeBits(layout.dtype) + 7) / 8;
   else if (layout.dtype != DType::String)
     layout.rawBytes = bytes.value();
   return layout;
@@ -108,12 +111,22 @@ Expected<TensorLayout> quern::onnx::checkTensor(const proto::TensorProto &tensor
   return layout;
 }
 
-/// Spreads packed 4-bit values, the low nibble first, to one per byte.
-static void unpackInt4(DType dtype, int64_t elements, const uint8_t *packed, uint8_t *out) {
+/// The byte of an element in memory: its low bits, of integers their value.
+static uint8_t byteOf(DType dtype, unsigned bits) {
+  unsigned width = dtypeBits(dtype), low = bits & ((1u << width) - 1);
+  bool isNegative = isSignedInteger(dtype) && (low >> (width - 1)) != 0;
+  return static_cast<uint8_t>(isNegative ? low | (0xffu << width) : low);
+}
+
+/// Spreads packed elements, the lowest bits first, to one per byte.
+static void unpack(DType dtype, int64_t elements, std::span<const uint8_t> packed, uint8_t *out) {
+  int width = dtypeBits(dtype);
+  // Eight elements take `width` bytes.
   for (int64_t i = 0; i < elements; ++i) {
-    uint8_t nibble = i % 2 == 0 ? packed[i / 2] & 0xf : packed[i / 2] >> 4;
-    bool negative = dtype == DType::Int4 && nibble >= 8;
-    out[i] = negative ? nibble | 0xf0 : nibble;
+    int bit = static_cast<int>(i % 8) * width;
+    auto at = static_cast<size_t>(i / 8 * width + bit / 8);
+    unsigned two = packed[at] | (at + 1 < packed.size() ? packed[at + 1] << 8 : 0u);
+    out[i] = byteOf(dtype, two >> (bit % 8));
   }
 }
 
@@ -126,8 +139,8 @@ Expected<Tensor> quern::onnx::decodeRawTensor(const TensorLayout &layout,
   QUERN_ASSIGN(Tensor tensor, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
   auto *from = reinterpret_cast<const uint8_t *>(raw.data());
   auto *to = static_cast<uint8_t *>(tensor.mutableRawData());
-  if (isInt4(layout.dtype))
-    unpackInt4(layout.dtype, layout.elements, from, to);
+  if (isPacked(layout.dtype))
+    unpack(layout.dtype, layout.elements, {from, raw.size()}, to);
   else if (layout.dtype == DType::Bool)
     for (int64_t i = 0; i < layout.elements; ++i)
       to[i] = from[i] != 0; // a C++ bool must not hold anything else
@@ -186,12 +199,16 @@ Expected<Tensor> quern::onnx::decodeTensor(const proto::TensorProto &tensor,
     return invalidModel("external data is allowed only in a model file");
   if (auto raw = rawDataOf(tensor, source); !raw.empty())
     return decodeRawTensor(layout, raw, limits);
-  if (isInt4(layout.dtype)) {
+  if (isPacked(layout.dtype) && dtypeBits(layout.dtype) != 6) {
     std::string packed(tensor.int32_data().begin(), tensor.int32_data().end());
     return decodeRawTensor(layout, std::as_bytes(std::span(packed)), limits);
   }
   QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
   copyTypedField(tensor, result);
+  if (isPacked(layout.dtype))
+    for (uint8_t &byte :
+         std::span(static_cast<uint8_t *>(result.mutableRawData()), layout.elements))
+      byte = byteOf(layout.dtype, byte);
   return result;
 }
 

@@ -12,7 +12,7 @@ using proto::TypeProto;
 //===----------------------------------------------------------------------===//
 
 static Status checkTensorType(const TypeProto::Tensor &type, const Limits &limits) {
-  if (type.elem_type() <= 0 || type.elem_type() > static_cast<int>(DType::Int4))
+  if (!isDTypeNumber(type.elem_type()))
     return invalidModel("unknown elem_type " + std::to_string(type.elem_type()));
   if (type.shape().dim_size() > limits.maxRank)
     return resourceLimit("rank " + std::to_string(type.shape().dim_size()) + " exceeds maxRank " +
@@ -36,7 +36,7 @@ static Status checkTensorType(const TypeProto::Tensor &type, const Limits &limit
 static Status checkMapKey(int32_t type) {
   if (type == static_cast<int>(DType::Int64) || type == static_cast<int>(DType::String))
     return Status::ok();
-  if (type <= 0 || type > static_cast<int>(DType::Int4))
+  if (!isDTypeNumber(type))
     return invalidModel("unknown key_type " + std::to_string(type));
   return unsupported("a map with keys of type " + std::string(dtypeName(static_cast<DType>(type))));
 }

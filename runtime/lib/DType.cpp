@@ -38,6 +38,12 @@ constexpr Row kRows[] = {
     {DType::Float8E5M2FNUZ, "float8e5m2fnuz", 8, 1},
     {DType::UInt4, "uint4", 4, 1},
     {DType::Int4, "int4", 4, 1},
+    {DType::Float4E2M1, "float4e2m1", 4, 1},
+    {DType::Float8E8M0, "float8e8m0", 8, 1},
+    {DType::UInt2, "uint2", 2, 1},
+    {DType::Int2, "int2", 2, 1},
+    {DType::Float6E2M3, "float6e2m3", 6, 1},
+    {DType::Float6E3M2, "float6e3m2", 6, 1},
 };
 
 const Row &row(DType dtype) {
@@ -45,6 +51,10 @@ const Row &row(DType dtype) {
   return i < std::size(kRows) ? kRows[i] : kRows[0];
 }
 } // namespace
+
+bool quern::isDTypeNumber(int64_t number) {
+  return number > 0 && number < static_cast<int64_t>(std::size(kRows));
+}
 
 std::string_view quern::dtypeName(DType dtype) { return row(dtype).name; }
 int quern::dtypeBits(DType dtype) { return row(dtype).bits; }
@@ -62,15 +72,20 @@ std::optional<DType> quern::parseDType(std::string_view name) {
 }
 
 bool quern::isFloat(DType dtype) {
+  return dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Float16 ||
+         dtype == DType::BFloat16 || isMiniFloat(dtype);
+}
+
+bool quern::isMiniFloat(DType dtype) {
   switch (dtype) {
-  case DType::Float32:
-  case DType::Float64:
-  case DType::Float16:
-  case DType::BFloat16:
   case DType::Float8E4M3FN:
   case DType::Float8E4M3FNUZ:
   case DType::Float8E5M2:
   case DType::Float8E5M2FNUZ:
+  case DType::Float4E2M1:
+  case DType::Float8E8M0:
+  case DType::Float6E2M3:
+  case DType::Float6E3M2:
     return true;
   default:
     return false;
@@ -79,12 +94,12 @@ bool quern::isFloat(DType dtype) {
 
 bool quern::isSignedInteger(DType dtype) {
   return dtype == DType::Int8 || dtype == DType::Int16 || dtype == DType::Int32 ||
-         dtype == DType::Int64 || dtype == DType::Int4;
+         dtype == DType::Int64 || dtype == DType::Int4 || dtype == DType::Int2;
 }
 
 bool quern::isUnsignedInteger(DType dtype) {
   return dtype == DType::UInt8 || dtype == DType::UInt16 || dtype == DType::UInt32 ||
-         dtype == DType::UInt64 || dtype == DType::UInt4;
+         dtype == DType::UInt64 || dtype == DType::UInt4 || dtype == DType::UInt2;
 }
 
 Float16::Float16(float value) {

@@ -9,7 +9,9 @@
 
 #include "quern/DType.h"
 #include "quern/Status.h"
+#include "runtime/reference/SmallTypes.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -24,19 +26,24 @@ namespace quern::reference {
 //===----------------------------------------------------------------------===//
 
 template <typename T>
-constexpr bool isFloatType =
-    std::is_floating_point_v<T> || std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>;
+constexpr bool isFloatType = std::is_floating_point_v<T> || std::is_same_v<T, Float16> ||
+                             std::is_same_v<T, BFloat16> || isMiniFloatType<T>;
+template <typename T> constexpr bool isSignedType = std::is_signed_v<T>;
+template <DType kDType>
+constexpr bool isSignedType<SmallInt<kDType>> = SmallInt<kDType>::kLowest < 0;
 
 /// The type in which elements of type T are computed and summed: double,
 /// int64_t or uint64_t (also for bool). Integers wrap.
 template <typename T>
 using Wide = std::conditional_t<isFloatType<T>, double,
-                                std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>;
+                                std::conditional_t<isSignedType<T>, int64_t, uint64_t>>;
 
 /// The value of an element; exact.
 template <typename T> Wide<T> widen(T value) {
   if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>)
     return static_cast<float>(value);
+  else if constexpr (isMiniFloatType<T> || isSmallIntType<T>)
+    return value.value();
   else
     return value;
 }
@@ -57,7 +64,7 @@ template <typename T> T narrow(Wide<T> value) {
   if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>)
     return T(roundToOdd(value));
   else
-    return static_cast<T>(value);
+    return static_cast<T>(value); // rounds at once, wraps
 }
 
 /// The element for a real number: floats round, integers truncate toward zero
@@ -67,6 +74,8 @@ template <typename T> T fromDouble(double value) {
     return narrow<T>(value);
   } else if constexpr (std::is_same_v<T, bool>) {
     return value != 0;
+  } else if constexpr (isSmallIntType<T>) {
+    return T(fromDouble<int8_t>(std::clamp(value, double{T::kLowest}, double{T::kHighest})));
   } else {
     using Range = std::numeric_limits<T>;
     if (value != value)
@@ -136,6 +145,38 @@ template <typename Visitor> auto visitNumber(DType dtype, Visitor &&visitor) {
 /// All numbers and bool.
 template <typename Visitor> auto visitNumberOrBool(DType dtype, Visitor &&visitor) {
   return dtype == DType::Bool ? visitor.template operator()<bool>() : visitNumber(dtype, visitor);
+}
+
+/// What converts into each other: all numbers, bool, and the types of SmallTypes.h.
+template <typename Visitor> auto visitCastable(DType dtype, Visitor &&visitor) {
+  switch (dtype) {
+  case DType::Float8E4M3FN:
+    return visitor.template operator()<MiniFloat<DType::Float8E4M3FN>>();
+  case DType::Float8E4M3FNUZ:
+    return visitor.template operator()<MiniFloat<DType::Float8E4M3FNUZ>>();
+  case DType::Float8E5M2:
+    return visitor.template operator()<MiniFloat<DType::Float8E5M2>>();
+  case DType::Float8E5M2FNUZ:
+    return visitor.template operator()<MiniFloat<DType::Float8E5M2FNUZ>>();
+  case DType::Float8E8M0:
+    return visitor.template operator()<MiniFloat<DType::Float8E8M0>>();
+  case DType::Float6E2M3:
+    return visitor.template operator()<MiniFloat<DType::Float6E2M3>>();
+  case DType::Float6E3M2:
+    return visitor.template operator()<MiniFloat<DType::Float6E3M2>>();
+  case DType::Float4E2M1:
+    return visitor.template operator()<MiniFloat<DType::Float4E2M1>>();
+  case DType::Int4:
+    return visitor.template operator()<SmallInt<DType::Int4>>();
+  case DType::UInt4:
+    return visitor.template operator()<SmallInt<DType::UInt4>>();
+  case DType::Int2:
+    return visitor.template operator()<SmallInt<DType::Int2>>();
+  case DType::UInt2:
+    return visitor.template operator()<SmallInt<DType::UInt2>>();
+  default:
+    return visitNumberOrBool(dtype, visitor);
+  }
 }
 
 /// For kernels that only move elements: an unsigned integer as wide as the

@@ -41,6 +41,9 @@ enum class NearestMode { RoundPreferFloor, RoundPreferCeil, Floor, Ceil };
 /// What a scatter makes of an element and its update.
 enum class ScatterReduction { None, Add, Mul, Max, Min };
 
+/// How a cast rounds to float8e8m0, whose values are powers of two; ties of Nearest go up.
+enum class CastRounding { Nearest, Up, Down };
+
 /// The names of an enumeration's values, in their order: ONNX's where it has them.
 template <typename E> inline constexpr std::string_view kEnumNames[] = {""};
 template <>
@@ -63,6 +66,9 @@ inline constexpr std::string_view kEnumNames<NearestMode>[] = {
 template <>
 inline constexpr std::string_view kEnumNames<ScatterReduction>[] = {"none", "add", "mul", "max",
                                                                     "min"};
+
+template <>
+inline constexpr std::string_view kEnumNames<CastRounding>[] = {"nearest", "up", "down"};
 
 template <typename E> constexpr std::string_view nameOf(E value) {
   return kEnumNames<E>[static_cast<size_t>(value)];

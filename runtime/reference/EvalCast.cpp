@@ -19,7 +19,7 @@ using namespace quern::reference;
 static int64_t castWork(DType from, DType to) {
   if (to == DType::String)
     return isFloat(from) ? 1024 : 64;
-  return from == DType::String ? 64 : 2;
+  return from == DType::String || isMiniFloat(to) ? 64 : 2;
 }
 
 //===----------------------------------------------------------------------===//
@@ -28,9 +28,13 @@ static int64_t castWork(DType from, DType to) {
 
 /// Floats round to nearest even. Floats become integers by truncation that
 /// saturates, with 0 for NaN; integers become smaller ones by their low bits.
-template <typename To, typename W> static To convert(W value) {
+template <typename To, typename W> static To convert(W value, MiniFloatRules rules) {
   if constexpr (std::is_same_v<To, bool>)
     return value != 0;
+  else if constexpr (isMiniFloatType<To>)
+    return To(static_cast<double>(value), rules);
+  else if constexpr (isSmallIntType<To> && !std::is_same_v<W, double>)
+    return To(static_cast<int64_t>(value));
   else if constexpr (std::is_same_v<W, double>)
     return fromDouble<To>(value);
   else if constexpr (std::is_same_v<To, Float16> || std::is_same_v<To, BFloat16>)
@@ -41,17 +45,19 @@ template <typename To, typename W> static To convert(W value) {
 
 /// Converts `values` to the elements of `result` from position `first` on.
 template <typename W>
-static Status writeElements(std::span<const W> values, Tensor &result, int64_t first) {
-  return visitNumberOrBool(result.dtype(), [&]<typename To>() {
+static Status writeElements(std::span<const W> values, Tensor &result, int64_t first,
+                            MiniFloatRules rules) {
+  return visitCastable(result.dtype(), [&]<typename To>() {
     To *out = result.mutableData<To>() + first;
     for (W value : values)
-      *out++ = convert<To>(value);
+      *out++ = convert<To>(value, rules);
     return Status::ok();
   });
 }
 
-static Status castNumbers(const Tensor &input, Tensor &result, Budget &budget) {
-  return visitNumberOrBool(input.dtype(), [&]<typename From>() {
+static Status castNumbers(const Tensor &input, Tensor &result, Budget &budget,
+                          MiniFloatRules rules) {
+  return visitCastable(input.dtype(), [&]<typename From>() {
     constexpr int64_t kChunk = 1024;
     std::array<Wide<From>, kChunk> wide;
     for (int64_t first = 0; first < input.numElements(); first += kChunk) {
@@ -59,7 +65,8 @@ static Status castNumbers(const Tensor &input, Tensor &result, Budget &budget) {
       QUERN_TRY(budget.spend(count * castWork(input.dtype(), result.dtype())));
       for (int64_t i = 0; i < count; ++i)
         wide[i] = widen(input.data<From>()[first + i]);
-      QUERN_TRY(writeElements(std::span<const Wide<From>>(wide).first(count), result, first));
+      QUERN_TRY(
+          writeElements(std::span<const Wide<From>>(wide).first(count), result, first, rules));
     }
     return Status::ok();
   });
@@ -102,12 +109,14 @@ static std::string formatFloat(double value) {
 }
 
 static Status castToStrings(const Tensor &input, Tensor &result, Budget &budget) {
-  return visitNumberOrBool(input.dtype(), [&]<typename From>() {
+  return visitCastable(input.dtype(), [&]<typename From>() {
     int64_t work = castWork(input.dtype(), result.dtype());
     std::string *out = result.mutableData<std::string>();
     for (From value : input.elementsAs<From>()) {
       QUERN_TRY(budget.spend(work));
-      if constexpr (isFloatType<From>)
+      if constexpr (isMiniFloatType<From>) // so few that 192 is better than 200, which it also is
+        *out++ = formatFloat(value.value());
+      else if constexpr (isFloatType<From>)
         *out++ = formatFloat(shortestDecimal(value));
       else
         *out++ = std::to_string(widen(value));
@@ -128,7 +137,8 @@ template <typename V> static bool parseAll(std::string_view text, V &value) {
 
 /// A decimal number, INF or NaN (in any case), with an optional sign. Integers
 /// may be written as floats ("100.5" is 100).
-template <typename To> static Expected<To> parseElement(const std::string &text) {
+template <typename To>
+static Expected<To> parseElement(const std::string &text, MiniFloatRules rules) {
   std::string_view digits = text;
   constexpr std::string_view kBlanks = " \t\r\n";
   digits.remove_prefix(std::min(digits.find_first_not_of(kBlanks), digits.size()));
@@ -137,20 +147,21 @@ template <typename To> static Expected<To> parseElement(const std::string &text)
     digits.remove_prefix(1);
   Wide<To> value{};
   if (parseAll(digits, value))
-    return convert<To>(value);
+    return convert<To>(value, rules);
   double real = 0;
   if (parseAll(digits, real))
-    return convert<To>(real);
+    return convert<To>(real, rules);
   return invalidInput("'" + text.substr(0, 40) + "' is not a number or out of range");
 }
 
-static Status castFromStrings(const Tensor &input, Tensor &result, Budget &budget) {
-  return visitNumberOrBool(result.dtype(), [&]<typename To>() {
+static Status castFromStrings(const Tensor &input, Tensor &result, Budget &budget,
+                              MiniFloatRules rules) {
+  return visitCastable(result.dtype(), [&]<typename To>() {
     int64_t work = castWork(input.dtype(), result.dtype());
     To *out = result.mutableData<To>();
     for (const std::string &text : input.elementsAs<std::string>()) {
       QUERN_TRY(budget.spend(work));
-      QUERN_ASSIGN(*out++, parseElement<To>(text));
+      QUERN_ASSIGN(*out++, parseElement<To>(text, rules));
     }
     return Status::ok();
   });
@@ -159,16 +170,18 @@ static Status castFromStrings(const Tensor &input, Tensor &result, Budget &budge
 Expected<std::vector<Tensor>> reference::evalCast(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   DType to = call.attributes.getDType("to");
+  MiniFloatRules rules{call.attributes.getInt("saturate", 1) != 0,
+                       call.attributes.getEnum("rounding", CastRounding::Nearest)};
   if (input.dtype() == to)
     return std::vector<Tensor>{input};
   int64_t work = castWork(input.dtype(), to);
   QUERN_TRY(call.budget.require(CheckedSize(input.numElements()) * CheckedSize(work)));
   QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, to, input.dims()));
   if (input.dtype() == DType::String)
-    QUERN_TRY(castFromStrings(input, result, call.budget));
+    QUERN_TRY(castFromStrings(input, result, call.budget, rules));
   else if (to == DType::String)
     QUERN_TRY(castToStrings(input, result, call.budget));
   else
-    QUERN_TRY(castNumbers(input, result, call.budget));
+    QUERN_TRY(castNumbers(input, result, call.budget, rules));
   return std::vector<Tensor>{result};
 }

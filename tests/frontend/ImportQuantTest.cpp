@@ -209,9 +209,9 @@ TEST(QuantizeLinear, Errors) {
   ModelBuilder types = model(21, number(1), bytes({}, {0}));
   expectError(types.attr("output_dtype", static_cast<int64_t>(DType::Int8)), kInvalid,
               {"the zero point is uint8, attribute 'output_dtype' says int8"});
-  ModelBuilder narrow = model(21, number(1));
-  expectError(narrow.attr("output_dtype", static_cast<int64_t>(DType::Int4)), kUnsupported,
-              {"attribute 'output_dtype': element type number 22"});
+  ModelBuilder wide = model(21, number(1));
+  expectError(wide.attr("output_dtype", static_cast<int64_t>(DType::Int64)), kInvalid,
+              {"attribute 'output_dtype': element type number 7"});
   expectError(model(10, two), kInvalid, {});
 }
 
@@ -265,12 +265,65 @@ TEST(DequantizeLinear, Errors) {
               kInvalid, {"the zero point is int8, expected uint8"});
   expectError(nodeModel("DequantizeLinear", 13, {number(1), number(1)}), kInvalid,
               {"operand 0 is float32"});
-  for (DType dtype : {DType::UInt4, DType::Int4, DType::Float8E5M2}) {
-    ModelBuilder b(21);
-    b.input("x", {2}, dtype).input("s", {}).node("DequantizeLinear", {"x", "s"}, {"y"});
-    std::string name(dtypeName(dtype));
-    expectError(b.output("y"), kUnsupported, {"element type", name.c_str()});
-  }
+}
+
+/// A tensor of a type that C++ has not, by the bytes it has in memory.
+static Tensor small(DType dtype, const Tensor::Dims &dims, const std::vector<int> &values) {
+  Tensor tensor = Tensor::allocate(dtype, dims).take();
+  std::copy(values.begin(), values.end(), static_cast<uint8_t *>(tensor.mutableRawData()));
+  return tensor;
+}
+
+static void expectBytes(const Tensor &found, DType dtype, const std::vector<int> &wanted) {
+  ASSERT_TRUE(found.isPresent());
+  ASSERT_EQ(found.dtype(), dtype);
+  ASSERT_EQ(found.numElements(), static_cast<int64_t>(wanted.size()));
+  for (size_t i = 0; i < wanted.size(); ++i)
+    EXPECT_EQ(static_cast<const uint8_t *>(found.rawData())[i], static_cast<uint8_t>(wanted[i]))
+        << "element " << i;
+}
+
+TEST(QuantizeLinear, IntegersOfFewBitsSaturate) {
+  Tensor x = floats({5}, {-100, -3, 0.5, 5, 100});
+  auto to = [&](DType dtype, int zero) {
+    return runNode("QuantizeLinear", 25, {x, number(2), small(dtype, {}, {zero})});
+  };
+  expectBytes(to(DType::Int4, 1), DType::Int4, {-8, -1, 1, 3, 7});
+  expectBytes(to(DType::UInt4, 3), DType::UInt4, {0, 1, 3, 5, 15});
+  expectBytes(to(DType::Int2, -1), DType::Int2, {-2, -2, -1, 1, 1});
+  expectBytes(to(DType::UInt2, 2), DType::UInt2, {0, 0, 2, 3, 3});
+}
+
+TEST(QuantizeLinear, MiniFloatsRoundOnce) {
+  Tensor x = floats({4}, {1, 2.5, 10000, -5});
+  std::vector<Tensor> operands = {x, number(2)};
+  ModelBuilder b = nodeModel("QuantizeLinear", 28, operands);
+  std::vector<Tensor> y =
+      run(b.attr("output_dtype", static_cast<int64_t>(DType::Float8E5M2)), operands);
+  ASSERT_EQ(y.size(), 1u);
+  // 0.5, 1.25, 5000 (5120 is nearest), -2.5
+  expectBytes(y[0], DType::Float8E5M2, {0x38, 0x3d, 0x6d, 0xc1});
+  operands.push_back(small(DType::Float8E4M3FN, {}, {0}));
+  ModelBuilder wraps = nodeModel("QuantizeLinear", 19, operands);
+  y = run(wraps.attr("saturate", int64_t{0}), operands);
+  ASSERT_EQ(y.size(), 1u);
+  expectBytes(y[0], DType::Float8E4M3FN, {0x30, 0x3a, 0x7f, 0xc2});
+}
+
+TEST(DequantizeLinear, TypesOfFewBits) {
+  auto from = [&](DType dtype, const std::vector<int> &bytes, const Tensor &zero = Tensor()) {
+    return runNode("DequantizeLinear", 28, {small(dtype, {3}, bytes), number(0.5), zero});
+  };
+  expectTensor<float>(from(DType::Int4, {-8, 0, 7}, small(DType::Int4, {}, {2})), {3},
+                      {-5, -1, 2.5});
+  expectTensor<float>(from(DType::UInt2, {0, 1, 3}, small(DType::UInt2, {}, {3})), {3},
+                      {-1.5, -1, 0});
+  expectTensor<float>(from(DType::Float8E4M3FN, {0x38, 0xc4, 1}), {3}, {0.5, -1.5, 0x1p-10});
+  expectTensor<float>(from(DType::Float4E2M1, {1, 7, 15}), {3}, {0.25, 3, -3});
+  Tensor power = small(DType::Float8E8M0, {}, {129}); // 4
+  expectTensor<float>(
+      runNode("DequantizeLinear", 28, {small(DType::Float6E2M3, {2}, {0x1f, 0x28}), power}), {2},
+      {30, -4});
 }
 
 TEST(DynamicQuantizeLinear, ReachesFromTheSmallestToTheLargest) {

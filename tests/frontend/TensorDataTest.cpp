@@ -75,6 +75,28 @@ TEST(TensorData, UnpacksInt4) {
   EXPECT_EQ(elements<uint8_t>(decode(typed)), (std::vector<uint8_t>{7, 15, 8}));
 }
 
+TEST(TensorData, UnpacksFewerBits) {
+  auto two = tensorOf(DType::Int2, {5});
+  two.set_raw_data("\xe4\x02");
+  EXPECT_EQ(elements<int8_t>(decode(two)), (std::vector<int8_t>{0, 1, -2, -1, -2}));
+  auto typed = tensorOf(DType::UInt2, {5});
+  typed.add_int32_data(0xe4), typed.add_int32_data(2);
+  EXPECT_EQ(elements<uint8_t>(decode(typed)), (std::vector<uint8_t>{0, 1, 2, 3, 2}));
+  auto floats = tensorOf(DType::Float4E2M1, {3});
+  floats.set_raw_data("\xf7\x08");
+  EXPECT_EQ(elements<uint8_t>(decode(floats)), (std::vector<uint8_t>{7, 15, 8}));
+  // Four elements of 6 bits in three bytes; one an entry in the typed field.
+  auto six = tensorOf(DType::Float6E2M3, {5});
+  six.set_raw_data("\x41\x3f\xfc\x15");
+  EXPECT_EQ(elements<uint8_t>(decode(six)), (std::vector<uint8_t>{1, 61, 3, 63, 21}));
+  auto entries = tensorOf(DType::Float6E3M2, {2});
+  entries.add_int32_data(0x3f), entries.add_int32_data(0x41);
+  EXPECT_EQ(elements<uint8_t>(decode(entries)), (std::vector<uint8_t>{63, 1}));
+  auto short4 = tensorOf(DType::Int2, {5});
+  short4.set_raw_data("\xe4");
+  expectRefused(short4, StatusCode::InvalidModel, "raw_data has 1 bytes, int2 5 needs 2");
+}
+
 TEST(TensorData, AcceptsNoElements) {
   EXPECT_EQ(decode(tensorOf(DType::Float32, {0, 3})).numElements(), 0);
 }

@@ -361,3 +361,17 @@ func.func @resize_roi(%a0: tensor<3xf32>, %a2: tensor<1xf32>) {
   %0 = nn.resize linear(tf_crop_and_resize, floor) %a0, %a1, %a2, %a3 {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, tensor<1xf32>, none) -> tensor<*xf32>
   return
 }
+
+// -----
+
+// expected-error @+1 {{float32 has a type of MLIR's or is no float}}
+func.func @float_type(%x: tensor<2x!nn.float<float32>>) {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{no element type is called float9}}
+func.func @float_type_name(%x: tensor<2x!nn.float<float9>>) {
+  return
+}

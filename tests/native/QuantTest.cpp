@@ -33,7 +33,7 @@ Graph roundTrip(const std::string &dims, const std::string &element, const Tenso
 // Inputs are small integers: halves of a scale of 2, beyond the range of one of 1/64.
 TEST(QuantTest, TypesAndChannels) {
   Tensor scale = Tensor::of<float>({4, 1}, {2, 0.015625, 0.3f, 1});
-  for (const char *element : {"i8", "ui8", "i16", "ui16"})
+  for (const char *element : {"i8", "ui8", "i16", "ui16", "i4", "ui4", "i2", "ui2"})
     for (const char *dims : {"4x1", "4x37", "3x4x64"})
       expectExact(roundTrip(dims, element, scale, Tensor::of<float>({4, 1}, {0, 100, 7, 3})));
   expectExact(roundTrip("129", "ui8", Tensor::of<float>({}, {2}), Tensor::of<float>({}, {128})));

@@ -124,6 +124,41 @@ TEST(Cast, ReadsNumbers) {
               "'" + std::string(wrong) + "' is not a number or out of range");
 }
 
+static std::vector<uint8_t> bytesOf(const Tensor &tensor) {
+  auto *bytes = static_cast<const uint8_t *>(tensor.rawData());
+  return {bytes, bytes + tensor.numBytes()};
+}
+
+TEST(Cast, TypesOfFewBits) {
+  Tensor x = Tensor::of<float>({5}, {1.5f, -3, 1000, NAN, -1000});
+  using Bytes = std::vector<uint8_t>;
+  auto cast = [](const Tensor &x, DType dtype) { return evaluate("nn.cast", {x}, to(dtype)); };
+  EXPECT_EQ(bytesOf(cast(x, DType::Float8E4M3FN)), (Bytes{0x3c, 0xc4, 0x7e, 0x7f, 0xfe}));
+  EXPECT_EQ(bytesOf(cast(x, DType::Int4)), (Bytes{1, 0xfd, 7, 0, 0xf8}));
+  EXPECT_EQ(bytesOf(cast(x, DType::UInt2)), (Bytes{1, 0, 3, 0, 0}));
+  Tensor wide = Tensor::of<int32_t>({3}, {-9, 200, 6});
+  EXPECT_EQ(bytesOf(cast(wide, DType::Int4)), (Bytes{7, 0xf8, 6}));
+  EXPECT_EQ(bytesOf(cast(wide, DType::Float4E2M1)), (Bytes{0xf, 7, 7}));
+  // And back.
+  EXPECT_EQ(elementsOf<float>(cast(cast(wide, DType::Int4), DType::Float32)),
+            (std::vector<float>{7, -8, 6}));
+  EXPECT_EQ(elementsOf<int8_t>(cast(cast(x, DType::Float4E2M1), DType::Int8)),
+            (std::vector<int8_t>{1, -3, 6, 0, -6}));
+  EXPECT_EQ(elementsOf<std::string>(cast(cast(wide, DType::Float8E5M2), DType::String)),
+            (std::vector<std::string>{"-8.0", "192.0", "6.0"}));
+  EXPECT_EQ(bytesOf(cast(stringTensor({"2.5", "-1"}), DType::UInt4)), (Bytes{2, 0}));
+}
+
+TEST(Cast, SaysHowMiniFloatsRound) {
+  Tensor x = Tensor::of<float>({3}, {3, 1e9f, 0});
+  Attributes wraps = to(DType::Float8E5M2);
+  wraps.set("saturate", int64_t{0});
+  EXPECT_EQ(bytesOf(evaluate("nn.cast", {x}, wraps)), (std::vector<uint8_t>{0x42, 0x7c, 0}));
+  Attributes down = to(DType::Float8E8M0);
+  down.set("rounding", static_cast<int64_t>(CastRounding::Down));
+  EXPECT_EQ(bytesOf(evaluate("nn.cast", {x}, down)), (std::vector<uint8_t>{128, 156, 0}));
+}
+
 TEST(Cast, SharesWhatStaysTheSame) {
   Tensor x = Tensor::of<float>({2}, {1, 2});
   EXPECT_EQ(evaluate("nn.cast", {x}, to(DType::Float32)).rawData(), x.rawData());

@@ -257,10 +257,21 @@ static Expected<NpyArray> stringsToNpy(const Tensor &tensor) {
   return NpyArray{npyHeader(fmt::format("<U{}", width), tensor.dims()), std::move(elements)};
 }
 
+DType cli::storedAs(DType dtype) {
+  if (dtype == DType::BFloat16)
+    return DType::UInt16;
+  if (isMiniFloat(dtype))
+    return DType::UInt8;
+  bool isSmall = dtype != DType::String && dtypeBits(dtype) < 8;
+  if (isSmall && isSignedInteger(dtype))
+    return DType::Int8;
+  return isSmall && isUnsignedInteger(dtype) ? DType::UInt8 : dtype;
+}
+
 Expected<NpyArray> cli::toNpy(const Tensor &tensor) {
   if (tensor.dtype() == DType::String)
     return stringsToNpy(tensor);
-  DType stored = tensor.dtype() == DType::BFloat16 ? DType::UInt16 : tensor.dtype();
+  DType stored = storedAs(tensor.dtype());
   for (const TypeRow &row : kTypes)
     if (row.dtype == stored)
       return NpyArray{npyHeader(row.descr, tensor.dims()), tensor};

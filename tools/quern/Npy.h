@@ -27,9 +27,12 @@ struct NpyArray {
   }
 };
 
+/// The type that NumPy knows an element type by: its bits where NumPy has not the type
+/// itself, and int8 or uint8 for integers of less than a byte.
+DType storedAs(DType dtype);
+
 /// Strings become NumPy's fixed-width Unicode, trailing zero characters lost as
-/// always there. bfloat16, which NumPy has not, becomes its bits as uint16.
-/// Unsupported for other types that NumPy has not.
+/// always there, all else what storedAs says.
 Expected<NpyArray> toNpy(const Tensor &tensor);
 
 } // namespace quern::cli

@@ -33,6 +33,7 @@ std::vector<double> cli::elementsAsDouble(const Tensor &tensor) {
     return convert<BFloat16>(tensor);
   case DType::Int8:
   case DType::Int4:
+  case DType::Int2:
     return convert<int8_t>(tensor);
   case DType::Int16:
     return convert<int16_t>(tensor);
@@ -55,18 +56,24 @@ std::vector<double> cli::elementsAsDouble(const Tensor &tensor) {
     return {};
   case DType::UInt8:
   case DType::UInt4:
+  case DType::UInt2:
   case DType::Bool:
   case DType::Float8E4M3FN:
   case DType::Float8E4M3FNUZ:
   case DType::Float8E5M2:
   case DType::Float8E5M2FNUZ:
-    break; // float8: its bits, which are compared exactly
+  case DType::Float4E2M1:
+  case DType::Float8E8M0:
+  case DType::Float6E2M3:
+  case DType::Float6E3M2:
+    break; // their bits, which are compared exactly
   }
   return convert<uint8_t>(tensor);
 }
 
 static bool isExact(DType dtype) {
-  return !isFloat(dtype) && dtype != DType::Complex64 && dtype != DType::Complex128;
+  return (!isFloat(dtype) || isMiniFloat(dtype)) && dtype != DType::Complex64 &&
+         dtype != DType::Complex128;
 }
 
 TensorDifference cli::compareTensors(const Tensor &wanted, const Tensor &found,

@@ -21,8 +21,7 @@ static bool isHalf(DType dtype) { return dtype == DType::Float16 || dtype == DTy
 /// Types that programs compute with or, the halves, load and store.
 static bool isProgramType(DType dtype) {
   return dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Bool ||
-         isHalf(dtype) ||
-         ((isSignedInteger(dtype) || isUnsignedInteger(dtype)) && dtypeBits(dtype) >= 8);
+         isHalf(dtype) || isSignedInteger(dtype) || isUnsignedInteger(dtype);
 }
 
 namespace {

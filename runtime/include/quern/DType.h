@@ -33,20 +33,32 @@ enum class DType : uint8_t {
   Float8E5M2FNUZ = 20,
   UInt4 = 21,
   Int4 = 22,
+  Float4E2M1 = 23,
+  Float8E8M0 = 24,
+  UInt2 = 25,
+  Int2 = 26,
+  Float6E2M3 = 27,
+  Float6E3M2 = 28,
 };
+
+/// Whether a number of a file is that of an element type (Undefined is none).
+bool isDTypeNumber(int64_t number);
 
 /// "float32", "int64", ... ; "undefined" for unknown values.
 std::string_view dtypeName(DType dtype);
 /// The inverse of dtypeName; also accepts "float" and "double".
 std::optional<DType> parseDType(std::string_view name);
-/// Bits of one stored element (4 for the int4 types, 0 for String and Undefined).
+/// Bits of one element in a file (4 for the int4 types, 0 for String and Undefined).
 int dtypeBits(DType dtype);
-/// Bytes of one element in a Tensor: int4 is stored one per byte, a String
-/// element is a std::string.
+/// Bytes of one element in a Tensor. What has less than 8 bits is stored one per byte:
+/// integers as the int8 or uint8 of their value, floats as their bits; a String element
+/// is a std::string.
 int64_t dtypeBytes(DType dtype);
 bool isFloat(DType dtype);
 bool isSignedInteger(DType dtype);
 bool isUnsignedInteger(DType dtype);
+/// Float8, float6 and float4: floats that no C++ type has the values of.
+bool isMiniFloat(DType dtype);
 
 /// IEEE binary16; storage only, arithmetic goes through float.
 struct Float16 {
