@@ -111,36 +111,12 @@ static Value readKeyMask(NodeImport &node, int i, Value keys, DType dtype, bool 
   int64_t rank = requireRank(node, i, 1, 3);
   if (node.failed())
     return {};
-<<<<<<< HEAD
-  Value mask = convert(node, node.input(i), DType::Int64), allowed;
-  if (rank == 1) {
-    Value batch = node.sizeOf(keys, 0), places = node.createCount(node.sizeOf(keys, 2));
-    auto given = nn::constantInts(node.sizeOf(mask, 0)), size = nn::constantInts(batch);
-    bool hasStarts = given && size && given->front() != size->front();
-    if (hasStarts && (!maybeStarts || given->front() != 2 * size->front())) {
-      node.unsupported(
-          fmt::format("a mask of {} elements for a batch of {}", given->front(), size->front()));
-      return {};
-    }
-    Value ends = mask;
-    if (hasStarts) {
-      auto halves = node.createMulti<nn::SplitOp>(2, mask, node.graph().none, /*axis=*/0);
-      ends = halves[0];
-      allowed = node.create<nn::GreaterOrEqualOp>(places, unsqueeze(node, halves[1], 1));
-    }
-    Value isBefore = node.create<nn::LessOp>(places, unsqueeze(node, ends, 1));
-    allowed = allowed ? node.create<nn::AndOp>(allowed, isBefore) : isBefore;
-  } else {
-    allowed = node.create<nn::GreaterOp>(mask, node.scalarConstant(0, DType::Int64));
-  }
-=======
   Value mask = convert(node, node.input(i), DType::Int64);
   Value allowed = rank == 1
                       ? allowedByIndices(node, mask, keys, mayHaveStarts)
                       : node.create<nn::GreaterOp>(mask, node.scalarConstant(0, DType::Int64));
   if (node.failed())
     return {};
->>>>>>> d6bfd01 (Read masks of indices of unknown length in ONNX Runtime's Attention)
   // In front of queries and keys: the heads and, where queries do not matter, these.
   std::vector<int64_t> axes = rank == 3 ? std::vector<int64_t>{1} : std::vector<int64_t>{1, 2};
   allowed = node.create<nn::UnsqueezeOp>(allowed, node.intsConstant(axes));

@@ -16,7 +16,6 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// These ops are known further than others: later versions of them brought types.
-static constexpr int64_t kNewest = std::max<int64_t>(kNewestOpset, 28);
 
 // Lists of element types are longer than in each version of the ops: what an older one
 // lacks means the same as in newer ones.
@@ -226,10 +225,10 @@ static void importDynamicQuantizeLinear(NodeImport &node) {
 
 std::span<const OpsetRow> quern::onnx::quantImports() {
   static constexpr OpsetRow rows[] = {
-      {"DequantizeLinear", 10, kNewest, 2, 3, 1, importDequantizeLinear},
+      {"DequantizeLinear", 10, kNewestOpset, 2, 3, 1, importDequantizeLinear},
       {"DequantizeLinear", 1, 1, 2, 3, 1, importMicrosoftDequantizeLinear, kMicrosoftDomain},
-      {"DynamicQuantizeLinear", 11, kNewest, 1, 1, 3, importDynamicQuantizeLinear},
-      {"QuantizeLinear", 10, kNewest, 2, 3, 1, importQuantizeLinear},
+      {"DynamicQuantizeLinear", 11, kNewestOpset, 1, 1, 3, importDynamicQuantizeLinear},
+      {"QuantizeLinear", 10, kNewestOpset, 2, 3, 1, importQuantizeLinear},
       {"QuantizeLinear", 1, 1, 2, 3, 1, importMicrosoftQuantizeLinear, kMicrosoftDomain},
   };
   return rows;

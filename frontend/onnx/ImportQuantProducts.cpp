@@ -18,7 +18,6 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// These ops are known further than others: later versions of them brought types.
-static constexpr int64_t kNewest = std::max<int64_t>(kNewestOpset, 28);
 
 //===----------------------------------------------------------------------===//
 // Sums of int32
@@ -234,14 +233,14 @@ static void importDynamicQuantizeMatMul(NodeImport &node) {
 
 std::span<const OpsetRow> quern::onnx::quantProductImports() {
   static constexpr OpsetRow rows[] = {
-      {"ConvInteger", 10, kNewest, 2, 4, 1, importConvInteger},
+      {"ConvInteger", 10, kNewestOpset, 2, 4, 1, importConvInteger},
       {"DynamicQuantizeMatMul", 1, 1, 3, 5, 1, importDynamicQuantizeMatMul, kMicrosoftDomain},
-      {"MatMulInteger", 10, kNewest, 2, 4, 1, importMatMulInteger},
+      {"MatMulInteger", 10, kNewestOpset, 2, 4, 1, importMatMulInteger},
       {"MatMulIntegerToFloat", 1, 1, 4, 7, 1, importMatMulIntegerToFloat, kMicrosoftDomain},
       {"QGemm", 1, 1, 6, 9, 1, importQGemm, kMicrosoftDomain},
-      {"QLinearConv", 10, kNewest, 8, 9, 1, importQLinearConv},
+      {"QLinearConv", 10, kNewestOpset, 8, 9, 1, importQLinearConv},
       {"QLinearConv", 1, 1, 8, 9, 1, importNhwcQLinearConv, kMicrosoftDomain},
-      {"QLinearMatMul", 10, kNewest, 8, 8, 1, importQLinearMatMul},
+      {"QLinearMatMul", 10, kNewestOpset, 8, 8, 1, importQLinearMatMul},
   };
   return rows;
 }

@@ -19,14 +19,7 @@ static const Table &table() {
   static const Table rows = [] {
     Table all;
     for (auto family :
-<<<<<<< HEAD
-         {attentionImports(), contractionImports(), controlFlowImports(), convImports(), dataMovementImports(), einsumImports(), elementwiseImports(), featureImports(), gatherImports(), imageImports(), labelImports(), linearModelImports(), lossImports(), microsoftAttentionImports(), normalizationImports(), poolImports(), quantImports(), randomImports(), reductionImports(), resizeImports(), selectImports(), selectionImports(), sequenceImports(), signalImports(), stateSpaceImports(), structureImports(), textImports(), trainingImports(), treeImports()})
-=======
-         {contractionImports(), controlFlowImports(), convImports(), dataMovementImports(),
-          elementwiseImports(), gatherImports(), normalizationImports(), poolImports(),
-          quantImports(), quantProductImports(),
-          reductionImports(), resizeImports(), selectImports(), structureImports()})
->>>>>>> e42c07d (Give tensors the element types of 2, 4, 6 and 8 bits)
+         {attentionImports(), contractionImports(), controlFlowImports(), convImports(), dataMovementImports(), einsumImports(), elementwiseImports(), featureImports(), gatherImports(), imageImports(), labelImports(), linearModelImports(), lossImports(), microsoftAttentionImports(), nBitsImports(), normalizationImports(), poolImports(), quantElementwiseImports(), quantImports(), quantProductImports(), randomImports(), reductionImports(), resizeImports(), selectImports(), selectionImports(), sequenceImports(), signalImports(), stateSpaceImports(), structureImports(), textImports(), trainingImports(), treeImports()})
       for (const OpsetRow &row : family)
         all[{row.domain, row.op}].push_back(&row);
     return all;

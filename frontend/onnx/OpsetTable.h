@@ -64,14 +64,13 @@ std::span<const OpsetRow> labelImports();
 std::span<const OpsetRow> linearModelImports();
 std::span<const OpsetRow> lossImports();
 std::span<const OpsetRow> microsoftAttentionImports();
+std::span<const OpsetRow> nBitsImports();
 std::span<const OpsetRow> normalizationImports();
 std::span<const OpsetRow> poolImports();
+std::span<const OpsetRow> quantElementwiseImports();
 std::span<const OpsetRow> quantImports();
-<<<<<<< HEAD
-std::span<const OpsetRow> randomImports();
-=======
 std::span<const OpsetRow> quantProductImports();
->>>>>>> e42c07d (Give tensors the element types of 2, 4, 6 and 8 bits)
+std::span<const OpsetRow> randomImports();
 std::span<const OpsetRow> reductionImports();
 std::span<const OpsetRow> resizeImports();
 std::span<const OpsetRow> selectImports();

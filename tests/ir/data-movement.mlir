@@ -9,12 +9,13 @@ func.func @cast(%x: tensor<?x3xf32, #nn.dims<"N", "">>) {
   return
 }
 
-<<<<<<< HEAD
 // CHECK-LABEL: @bitcast
 func.func @bitcast(%x: tensor<?x3xf32, #nn.dims<"N", "">>) {
   // CHECK: nn.bitcast {{.*}}to = i32{{.*}} -> tensor<?x3xi32, #nn.dims<"N", "">>
   %0 = nn.bitcast %x {to = i32} : (tensor<?x3xf32, #nn.dims<"N", "">>) -> tensor<*xi32>
-=======
+  return
+}
+
 // CHECK-LABEL: @cast_small
 func.func @cast_small(%x: tensor<3x!nn.float<float4e2m1>>, %y: tensor<3xf32>) {
   // CHECK: nn.cast {{.*}} {to = i4} : (tensor<3x!nn.float<float4e2m1>>) -> tensor<3xi4>
@@ -23,7 +24,6 @@ func.func @cast_small(%x: tensor<3x!nn.float<float4e2m1>>, %y: tensor<3xf32>) {
   %1 = nn.cast %y {to = f8E5M2, saturate = false} : (tensor<3xf32>) -> tensor<*xf8E5M2>
   // CHECK: nn.cast {{.*}}cast_rounding up{{.*}} -> tensor<3x!nn.float<float8e8m0>>
   %2 = nn.cast %y {to = !nn.float<float8e8m0>, rounding = #nn<cast_rounding up>} : (tensor<3xf32>) -> tensor<*x!nn.float<float8e8m0>>
->>>>>>> e42c07d (Give tensors the element types of 2, 4, 6 and 8 bits)
   return
 }
 

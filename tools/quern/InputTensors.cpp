@@ -120,20 +120,13 @@ Status InputSet::set(size_t port, AnyValue value, const std::string &source) {
   if (values[port].isPresent() || fillings[port] != Filling::None)
     return usageError(
         fmt::format("input '{}' is given twice, again by {}", ports[port].name, source));
-<<<<<<< HEAD
-  // NumPy has no bfloat16: its bits come as uint16, from ONNX's own test data too.
-  if (const Tensor *tensor = value.asTensor();
-      tensor && ports[port].dtype == DType::BFloat16 && tensor->dtype() == DType::UInt16) {
-    auto bits = std::make_shared<Tensor>(*tensor);
-    value = Tensor::borrow(DType::BFloat16, bits->dims(), bits->rawData(), bits);
-=======
   // NumPy lacks some types, bfloat16 for one: their bits come as integers, in ONNX's own test
   // data too.
   DType wanted = ports[port].dtype;
-  if (wanted != tensor.dtype() && storedAs(wanted) == tensor.dtype()) {
-    auto bits = std::make_shared<Tensor>(std::move(tensor));
-    tensor = Tensor::borrow(wanted, bits->dims(), bits->rawData(), bits);
->>>>>>> e42c07d (Give tensors the element types of 2, 4, 6 and 8 bits)
+  if (const Tensor *tensor = value.asTensor();
+      tensor && wanted != tensor->dtype() && storedAs(wanted) == tensor->dtype()) {
+    auto bits = std::make_shared<Tensor>(*tensor);
+    value = Tensor::borrow(wanted, bits->dims(), bits->rawData(), bits);
   }
   values[port] = std::move(value);
   return Status::ok();
