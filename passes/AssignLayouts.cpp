@@ -41,9 +41,15 @@ std::optional<int64_t> channelsOf(Value value) {
   return type.getDimSize(1);
 }
 
-/// The same of a float32 image: blocked kernels have no other type.
+/// The same of a float32 image: blocked kernels have no other type, but for convolution.
 std::optional<int64_t> floatChannelsOf(Value value) {
   return elementTypeOf(value).isF32() ? channelsOf(value) : std::nullopt;
+}
+
+/// The same of an image that can be convolved in blocks: float32, or int32 (of quantized ones).
+std::optional<int64_t> convChannelsOf(Value value) {
+  Type type = elementTypeOf(value);
+  return type.isF32() || type.isSignlessInteger(32) ? channelsOf(value) : std::nullopt;
 }
 
 /// The type of nn.pack applied to an image.
@@ -129,10 +135,10 @@ struct BlockConv : OpRewritePattern<ConvOp> {
       return rewriter.notifyMatchFailure(op, "padding depends on the shape");
     if (!isPackable(op.getWeights()) || !isPackable(op.getBias()))
       return rewriter.notifyMatchFailure(op, "weights that are not constant cannot be packed");
-    std::optional<int64_t> inputs = floatChannelsOf(op.getInput());
-    std::optional<int64_t> outputs = floatChannelsOf(op.getResult());
+    std::optional<int64_t> inputs = convChannelsOf(op.getInput());
+    std::optional<int64_t> outputs = convChannelsOf(op.getResult());
     if (!inputs || !outputs)
-      return rewriter.notifyMatchFailure(op, "not float32 images with known channels");
+      return rewriter.notifyMatchFailure(op, "not float32 or int32 images with known channels");
     ConvBlocking blocking = chooseBlocking(*inputs, *outputs, op.getGroup(), block);
     if (!blocking.output)
       return rewriter.notifyMatchFailure(op, "channels do not fill blocks");

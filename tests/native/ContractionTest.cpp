@@ -127,6 +127,35 @@ TEST(ContractionTest, MatMulBroadcastBatches) {
       /*constantB=*/false, check);
 }
 
+TEST(ContractionTest, Integers) {
+  for (const char *dtype : {"i32", "i64", "ui32"}) {
+    std::string type = std::string("x") + dtype;
+    for (bool constantB : {true, false})
+      expectExactMatMuls({{"5x9" + type, "9x17" + type},
+                          {"2x3x5x33" + type, "33x70" + type},
+                          {"4x20x9" + type, "4x9x40" + type},
+                          {"9" + type, "9x3" + type},
+                          {"1x16" + type, "16x1" + type}},
+                         constantB);
+    expectExactGemms(
+        {{.m = 7, .n = 19, .k = 12, .transB = true, .c = "19x", .dtype = dtype},
+         {.m = 20, .n = 5, .k = 3, .transA = true, .constantB = false, .dtype = dtype}});
+  }
+}
+
+// The sums of a quantized product, made floats and bytes again in the same step.
+TEST(ContractionTest, IntegersWithAnEpilogue) {
+  Graph graph;
+  GraphValue product =
+      graph.op("nn.matmul", {graph.input("6x40xi32"), graph.weight("40x33xi32")}, "", "6x33xi32");
+  GraphValue real = graph.op("nn.cast", {product}, "to = f32", "6x33xf32");
+  GraphValue scale = graph.weight(Tensor::of<float>({}, {0.125}));
+  GraphValue scaled = graph.op("nn.mul", {real, scale}, "", "6x33xf32");
+  GraphValue rounded = graph.op("nn.round", {scaled}, "", "6x33xf32");
+  graph.output(graph.op("nn.cast", {rounded}, "to = ui8", "6x33xui8"), "bytes");
+  EXPECT_EQ(expectExact(graph).steps.size(), 1u);
+}
+
 TEST(ContractionTest, Float64) {
   for (bool constantB : {true, false}) {
     std::vector<GemmCase> cases;

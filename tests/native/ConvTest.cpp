@@ -81,6 +81,16 @@ std::vector<ConvCase> oneOfEachWay(int64_t batch) {
 }
 } // namespace
 
+TEST(ConvTest, Integers) {
+  std::vector<ConvCase> cases = oneOfEachWay(2);
+  for (ConvCase &c : cases)
+    c.dtype = "i32";
+  expectExactConvs(cases);
+  for (ConvCase &c : cases)
+    c.constantWeights = false;
+  expectExactConvs(cases);
+}
+
 TEST(ConvTest, Channels) {
   std::vector<ConvCase> cases;
   for (int64_t inputs : {1, 3, 16, 17, 24, 48})

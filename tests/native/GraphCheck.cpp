@@ -41,6 +41,8 @@ static std::string typeOfTensor(const Tensor &tensor) {
     return type + "i32>";
   case DType::UInt8:
     return type + "ui8>";
+  case DType::UInt32:
+    return type + "ui32>";
   case DType::Bool:
     return type + "i1>";
   case DType::Float16:
@@ -71,10 +73,9 @@ GraphValue Graph::weight(const std::string &type) {
   std::string rest = type;
   for (size_t x; (x = rest.find('x')) != std::string::npos; rest = rest.substr(x + 1))
     dims.push_back(std::stoll(rest.substr(0, x)));
-  static const std::map<std::string, DType> kTypes = {{"f64", DType::Float64},
-                                                      {"i64", DType::Int64},
-                                                      {"f16", DType::Float16},
-                                                      {"bf16", DType::BFloat16}};
+  static const std::map<std::string, DType> kTypes = {
+      {"f64", DType::Float64}, {"i64", DType::Int64},   {"i32", DType::Int32},
+      {"ui32", DType::UInt32}, {"f16", DType::Float16}, {"bf16", DType::BFloat16}};
   auto known = kTypes.find(rest);
   DType dtype = known == kTypes.end() ? DType::Float32 : known->second;
   return weight(integerTensor(dtype, dims, 1000 + static_cast<unsigned>(nextValue)));
@@ -172,6 +173,10 @@ Tensor native::integerTensor(DType dtype, const Tensor::Dims &dims, unsigned see
       tensor.mutableData<BFloat16>()[i] = BFloat16(static_cast<float>(value));
     else if (dtype == DType::Int64)
       tensor.mutableData<int64_t>()[i] = value;
+    else if (dtype == DType::Int32)
+      tensor.mutableData<int32_t>()[i] = value;
+    else if (dtype == DType::UInt32)
+      tensor.mutableData<uint32_t>()[i] = static_cast<uint32_t>(value);
     else if (dtype == DType::Bool)
       tensor.mutableData<bool>()[i] = value > 0;
     else if (dtype == DType::String)

@@ -107,6 +107,20 @@ func.func @padding(%x: tensor<1x32x8x8xf32>) -> tensor<1x16x4x4xf32> {
 
 // -----
 
+// Sums of quantized images.
+// CHECK-LABEL: func @integers
+// CHECK: nn.conv {{.*}} -> tensor<1x2x8x8x16xi32, #nn.blocked<16>>
+// CHECK-NEXT: nn.cast {{.*}} -> tensor<1x2x8x8x16xui8, #nn.blocked<16>>
+func.func @integers(%x: tensor<1x32x8x8xi32>) -> tensor<1x32x8x8xui8> {
+  %none = nn.none
+  %w = nn.weight "w", 0 : tensor<32x32x1x1xi32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xi32>, tensor<32x32x1x1xi32>, none) -> tensor<1x32x8x8xi32>
+  %1 = nn.cast %0 {to = ui8} : (tensor<1x32x8x8xi32>) -> tensor<1x32x8x8xui8>
+  return %1 : tensor<1x32x8x8xui8>
+}
+
+// -----
+
 // Channels that would be mostly padding, or part of a block per group; another
 // element type.
 // CHECK-LABEL: func @plain

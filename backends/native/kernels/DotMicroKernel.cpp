@@ -3,6 +3,8 @@
 
 #include "ir/ScalarEmitter.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 #include <cassert>
 #include <fmt/compile.h>
 #include <fmt/format.h>
@@ -57,12 +59,19 @@ static Value multiplyAdd(KernelBuilder &kb, const DotTile &, Value a, Value b, V
   return kb.multiplyAdd(a, b, sum);
 }
 
+/// Wraps.
+static Value multiplyAddIntegers(KernelBuilder &kb, const DotTile &, Value a, Value b, Value sum) {
+  OpBuilder &ops = kb.builder();
+  return ops.create<arith::AddIOp>(kb.loc(), ops.create<arith::MulIOp>(kb.loc(), a, b), sum);
+}
+
 const DotInstruction &native::dotInstruction(const DotTypes &types) {
-  assert(isFloat(types.a) && isFloat(types.b) && isFloat(types.accumulate) &&
-         "there are products of floating-point numbers only");
-  (void)types;
+  assert(isFloat(types.a) == isFloat(types.accumulate) &&
+         isFloat(types.b) == isFloat(types.accumulate) &&
+         "products of integers sum up in integers, all others in floats");
   static constexpr DotInstruction kMultiplyAdd{1, loadBroadcast, loadColumns, multiplyAdd};
-  return kMultiplyAdd;
+  static constexpr DotInstruction kIntegers{1, loadBroadcast, loadColumns, multiplyAddIntegers};
+  return isFloat(types.accumulate) ? kMultiplyAdd : kIntegers;
 }
 
 //===----------------------------------------------------------------------===//
@@ -79,7 +88,9 @@ DotMicroKernel::DotMicroKernel(KernelBuilder &kb, const DotTile &tile, DotOperan
 }
 
 DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
-  return Values(rows * tile.vectors, kb.floatConstant(tile.types.accumulate, tile.lanes, 0.0));
+  Value zero =
+      nn::ScalarEmitter(kb.builder(), kb.loc(), tile.types.accumulate, tile.lanes).constant(0);
+  return Values(rows * tile.vectors, zero);
 }
 
 DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b, Values sums,

@@ -16,10 +16,16 @@
 
 namespace quern::native {
 
-/// The element types of a product: its operands, its sums, its result.
+/// The element types of a product: its operands, its sums, its result. Sums of integers
+/// wrap; operands may be narrower than they.
 struct DotTypes {
   DType a = DType::Float32, b = DType::Float32, accumulate = DType::Float32, c = DType::Float32;
   static DotTypes all(DType dtype) { return {dtype, dtype, dtype, dtype}; }
+  /// Whether products of this type sum up natively: of the types of 32 and 64 bits.
+  static bool isNative(DType dtype) {
+    bool isInteger = isSignedInteger(dtype) || isUnsignedInteger(dtype);
+    return (isInteger || isFloat(dtype)) && dtypeBits(dtype) >= 32;
+  }
 };
 
 /// What shapes the code of a tile, but for its rows: one kernel has tiles of

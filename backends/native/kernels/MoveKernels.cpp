@@ -2,6 +2,7 @@
 #include "backends/native/kernels/MoveKernels.h"
 
 #include "backends/native/lowering/TileChoice.h"
+#include "ir/ScalarEmitter.h"
 #include "runtime/lib/CeilDiv.h"
 
 #include <fmt/compile.h>
@@ -15,7 +16,7 @@ namespace {
 /// Stores `count` zeros at `to`, vector-wise with a masked tail.
 void emitZeros(KernelBuilder &kb, Value to, Value count, DType dtype) {
   int64_t lanes = kb.target().lanes(dtype);
-  Value zero = kb.floatConstant(dtype, lanes, 0.0);
+  Value zero = nn::ScalarEmitter(kb.builder(), kb.loc(), dtype, lanes).constant(0);
   kb.forLoop(kb.index(0), count, lanes, [&](Value i) {
     Value rest = kb.minSigned(kb.sub(count, i), kb.index(lanes));
     kb.store(zero, kb.advance(to, i, dtype), dtype, lanes, rest);

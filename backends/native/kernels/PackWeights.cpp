@@ -7,6 +7,7 @@
 #include <oneapi/tbb/parallel_for.h>
 
 #include <cstring>
+#include <type_traits>
 
 using namespace quern;
 using namespace quern::native;
@@ -17,6 +18,10 @@ template <typename Body> static Expected<Tensor> withType(DType dtype, Body body
     return body(float{});
   if (dtype == DType::Float64)
     return body(double{});
+  if (dtype == DType::Int32 || dtype == DType::UInt32)
+    return body(uint32_t{});
+  if (dtype == DType::Int64 || dtype == DType::UInt64)
+    return body(uint64_t{});
   return internalError("cannot pack weights of type " + std::string(dtypeName(dtype)));
 }
 
@@ -30,7 +35,7 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlo
   QUERN_ASSIGN(Tensor packed, Tensor::allocate(weights.dtype(), {tiles, depth, tileColumns}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     UnalignedElements<T> from(weights.rawData());
-    T *to = packed.mutableData<T>();
+    T *to = static_cast<T *>(packed.mutableRawData());
     oneapi::tbb::parallel_for(int64_t{0}, tiles, [&](int64_t tile) {
       for (int64_t j = 0; j < std::min(tileColumns, outputs - tile * tileColumns); ++j) {
         UnalignedElements<T> filter = from + (tile * tileColumns + j) * inputs * positions;
@@ -53,7 +58,7 @@ Expected<Tensor> native::packDepthwiseWeights(const Tensor &weights, int64_t lan
                Tensor::allocate(weights.dtype(), {ceilDiv(channels, lanes), positions, lanes}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     UnalignedElements<T> from(weights.rawData());
-    T *to = packed.mutableData<T>();
+    T *to = static_cast<T *>(packed.mutableRawData());
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t p = 0; p < positions; ++p)
         to[(c / lanes * positions + p) * lanes + c % lanes] = from[c * positions + p];
@@ -74,9 +79,12 @@ static void packTileRows(UnalignedElements<T> from, const MatrixPack &pack, int6
     return;
   }
   for (int64_t j = 0; j < columns; ++j)
-    for (int64_t i = begin; i < end; ++i)
-      out[i * pack.tileColumns + j] =
-          static_cast<T>(from[i * pack.strideK + j * pack.strideN] * pack.scale);
+    for (int64_t i = begin; i < end; ++i) {
+      T value = from[i * pack.strideK + j * pack.strideN];
+      if constexpr (std::is_floating_point_v<T>) // integers are never scaled
+        value = static_cast<T>(value * pack.scale);
+      out[i * pack.tileColumns + j] = value;
+    }
 }
 
 /// Rows [row, rowEnd) of tiles [tile, tileEnd) of one matrix of the batch.
@@ -110,7 +118,7 @@ Expected<Tensor> native::packMatrix(const Tensor &matrix, const MatrixPack &pack
     for (int64_t batch = 0; batch < pack.batch; ++batch) {
       int64_t start = batch * pack.k * pack.n;
       UnalignedElements<T> from = UnalignedElements<T>(matrix.rawData()) + start;
-      T *to = packed.mutableData<T>() + batch * tiles * pack.k * pack.tileColumns;
+      T *to = static_cast<T *>(packed.mutableRawData()) + batch * tiles * pack.k * pack.tileColumns;
       for (int64_t line = 0; line < lines; line += part) {
         int64_t end = std::min(line + part, lines);
         if (byRows)

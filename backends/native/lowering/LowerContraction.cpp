@@ -162,8 +162,8 @@ static ResultAxes axesOf(Operation *group, const LoweringContext &context) {
 static std::string resolveCommon(Operation *group, MatrixProduct &p) {
   p.result = group->getResult(0);
   p.dtype = dtypeOfValue(nn::groupRoot(group)->getResult(0));
-  if (p.dtype != DType::Float32 && p.dtype != DType::Float64)
-    return "matrix products are native for float32 and float64 only";
+  if (!DotTypes::isNative(p.dtype))
+    return "matrix products are native for types of 32 and 64 bits only";
   std::string reason;
   std::optional<Epilogue> epilogue =
       buildEpilogue(group, p.context, axesOf(group, p.context), reason);
@@ -310,5 +310,7 @@ LoweringResult native::lower(nn::GemmOp op, const LoweringContext &context) {
   if (std::string reason = resolveCommon(group, p); !reason.empty())
     return LoweringResult::refuse(reason);
   resolveGemm(op, group, p);
+  if (!isFloat(p.dtype) && (p.alpha != 1 || p.beta != 1))
+    return LoweringResult::refuse("integers scaled by alpha or beta");
   return lowerProduct(p);
 }

@@ -100,8 +100,8 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
     p.bias = nn::outerValue(group, p.op.getBias());
   p.output = group->getResult(0);
   p.dtype = dtypeOfValue(p.op.getResult());
-  if (p.dtype != DType::Float32 && p.dtype != DType::Float64)
-    return "convolution is native for float32 and float64 only";
+  if (!DotTypes::isNative(p.dtype))
+    return "convolution is native for types of 32 and 64 bits only";
   p.inputBlock = nn::layoutOf(p.op.getInput()).block;
   p.outputBlock = nn::layoutOf(p.op.getResult()).block;
   p.batch = p.context.sizesOf(p.input)[0];
@@ -227,7 +227,7 @@ static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &s
 static std::string refuseBlocked(const ConvProblem &p) {
   const Target &target = p.context.target;
   int64_t block = p.outputBlock;
-  if (p.dtype != DType::Float32 || block != target.channelBlock())
+  if (dtypeBits(p.dtype) != 32 || block != target.channelBlock())
     return "the channel block does not fit the target's vectors";
   if (p.window.input[0] != 1 || p.window.kernel[0] != 1 || p.window.padBegin[0] != 0)
     return "blocked convolution is native in two dimensions only";
@@ -248,6 +248,7 @@ static DotSpec blockedSpec(ConvProblem &p, const Frame &frame, int64_t lineRows,
   int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
   TileShape shape = chooseConvTile(target, lineRows, channelVectors);
   DotSpec spec;
+  spec.tile.types = DotTypes::all(p.dtype);
   spec.tile.types.c = p.epilogue.program.typeOf(p.epilogue.program.results[0]);
   spec.tile.lanes = p.outputBlock;
   spec.tile.vectorA = p.isDepthwise();
