@@ -371,7 +371,8 @@ func.func @float_type(%x: tensor<2x!nn.float<float32>>) {
 
 // -----
 
-// expected-error @+1 {{no element type is called float9}}
+// expected-error @+2 {{no element type is called float9}}
+// expected-error @+1 {{failed to parse NN_MiniFloatType}}
 func.func @float_type_name(%x: tensor<2x!nn.float<float9>>) {
   return
 }
