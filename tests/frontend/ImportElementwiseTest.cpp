@@ -94,6 +94,24 @@ TEST(ImportElementwise, ModAndBitShift) {
   EXPECT_EQ(Imported(shift.attr("direction", "LEFT")).outputType(), "tensor<2x3xui8>");
 }
 
+TEST(ImportElementwise, CastsToTypesOfFewBits) {
+  auto cast = [](int64_t opset, DType to, const char *attribute, int64_t value) {
+    ModelBuilder b(opset);
+    b.input("x", {2}).node("Cast", {"x"}, {"y"}).attr("to", static_cast<int64_t>(to)).output("y");
+    return attribute ? b.attr(attribute, value) : b;
+  };
+  Imported wraps(cast(19, DType::Float8E5M2, "saturate", 0));
+  EXPECT_EQ(wraps.outputType(), "tensor<2xf8E5M2>");
+  EXPECT_FALSE(wraps.find<nn::CastOp>().getSaturate());
+  Imported power(cast(28, DType::Float8E8M0, nullptr, 0));
+  EXPECT_EQ(power.outputType(), "tensor<2x!nn.float<float8e8m0>>");
+  EXPECT_EQ(power.find<nn::CastOp>().getRounding(), CastRounding::Up);
+  // The low bits of what is out of range.
+  EXPECT_EQ(Imported(cast(25, DType::Int2, nullptr, 0)).count<nn::CastOp>(), 2);
+  expectError(cast(13, DType::Complex64, nullptr, 0), StatusCode::Unsupported,
+              {"(Cast, opset 13)", "element type complex64"});
+}
+
 TEST(ImportElementwise, Casts) {
   ModelBuilder b(15);
   b.input("x", {2}).input("like", {}, DType::Int8).output("y").output("z");
@@ -101,7 +119,7 @@ TEST(ImportElementwise, Casts) {
   Imported m(b);
   EXPECT_EQ(m.outputType(0), "tensor<2xi64>");
   EXPECT_EQ(m.outputType(1), "tensor<2xi8>");
-  // How to round to a type that we lack says nothing about others.
+  // How to round to float8e8m0 says nothing about others.
   ModelBuilder rounds(24);
   rounds.input("x", {2}).node("Cast", {"x"}, {"y"}).attr("to", int64_t{10}).output("y");
   EXPECT_EQ(Imported(rounds.attr("round_mode", "nearest")).outputType(), "tensor<2xf16>");
