@@ -7,6 +7,7 @@
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
 #include "ir/RandomOps.h"
+#include "ir/RecurrentOps.h"
 #include "ir/SelectionOps.h"
 #include "ir/SequenceOps.h"
 #include "ir/SignalOps.h"

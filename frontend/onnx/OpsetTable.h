@@ -71,6 +71,7 @@ std::span<const OpsetRow> quantElementwiseImports();
 std::span<const OpsetRow> quantImports();
 std::span<const OpsetRow> quantProductImports();
 std::span<const OpsetRow> randomImports();
+std::span<const OpsetRow> recurrentImports();
 std::span<const OpsetRow> reductionImports();
 std::span<const OpsetRow> resizeImports();
 std::span<const OpsetRow> selectImports();

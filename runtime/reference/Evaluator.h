@@ -102,6 +102,7 @@ std::span<const EvaluatorRow> labelEvaluators();
 std::span<const EvaluatorRow> normalizationEvaluators();
 std::span<const EvaluatorRow> poolEvaluators();
 std::span<const EvaluatorRow> randomEvaluators();
+std::span<const EvaluatorRow> recurrentEvaluators();
 std::span<const EvaluatorRow> reductionEvaluators();
 std::span<const EvaluatorRow> selectionEvaluators();
 std::span<const EvaluatorRow> signalEvaluators();

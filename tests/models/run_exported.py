@@ -26,6 +26,10 @@ MUST_RUN = {"bert_opset16", "bert_opset16_float16", "gpt2_with_past", "llama",
             "sklearn_logistic_regression_strings", "sklearn_mlp_classifier",
             "sklearn_random_forest", "sklearn_scaler_pca", "sklearn_svc", "t5_encoder", "unet_convtranspose", "unet_resize",
             "vit_tiny_opset16", "vit_tiny_opset17"}
+MUST_RUN = {"bert_opset16", "bert_opset16_float16", "gpt2_with_past", "gru", "llama",
+            "lstm_bidirectional", "mobilenet_v2_quarter", "mobilenet_v2_quarter_float16",
+            "mobilenet_v2_quarter_qdq", "rnn", "shufflenet_v2_x0_5", "t5_encoder",
+            "unet_convtranspose", "unet_resize", "vit_tiny_opset16", "vit_tiny_opset17"}
 # Exporters' own rounding, relative to the output's largest magnitude.
 REDUCED_PRECISION, REDUCED_TOLERANCE = ("_qdq", "_qoperator", "_dynamic_int8", "_float16"), 0.02
 RTOL, ATOL = 1e-3, 1e-4

@@ -72,6 +72,11 @@ Tensor imageFile() {
       Tensor::allocate(DType::UInt8, {static_cast<int64_t>(header.size()) + (1 << 20)}).take();
   std::copy(header.begin(), header.end(), file.mutableData<uint8_t>());
   return file;
+Attributes rnnAttributes() {
+  return makeAttributes({{"activations", Ints{0}},
+                         {"alpha", std::vector<double>{0}},
+                         {"beta", std::vector<double>{0}},
+                         {"cell", int64_t{0}}});
 }
 
 /// Every kernel whose work grows with its operands or results.
@@ -137,6 +142,10 @@ std::vector<LongCall> longCalls() {
       treeCall(matrix),
       {"nn.dft", {ones({4, 500000, 1}), Tensor::ofInts({1})}},
       {"nn.random", {square}, makeAttributes({{"dtype", DType::Float32}})},
+      {"nn.recurrent",
+       {ones({64, 16, 128}), ones({1, 128, 128}), none, none, none, none, none},
+       rnnAttributes(),
+       two},
       {"nn.range", {scalar(0), scalar(1e6f), scalar(1)}},
       {"nn.image_decode",
        {imageFile()},
@@ -207,6 +216,10 @@ TEST(KernelBudget, WorkThatDoesNotFitIsNotBegun) {
       {"nn.average_pool", {image}, wide},
       {"nn.lrn", {ones({1, 20000, 4})}, lrn},
       {"nn.softmax", {matrix}},
+      {"nn.recurrent",
+       {ones({64, 64, 512}), ones({1, 512, 512}), none, none, none, none, none},
+       rnnAttributes(),
+       {DType::Float32, DType::Float32}},
       {"nn.reduce", {matrix, none}, makeAttributes({{"kind", numberOf<ReduceKind>("sum")}})},
   };
   for (const LongCall &call : calls) {

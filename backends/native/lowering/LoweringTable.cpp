@@ -108,6 +108,8 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::RandomOp>("the numbers come from the generator of the process"),
       reference<nn::DftOp>("no native code for Fourier transforms"),
       lowered<nn::TreeEnsembleOp>(),
+      // Recurrent
+      reference<nn::RecurrentOp>("no native code for recurrent networks"),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),
