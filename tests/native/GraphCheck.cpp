@@ -243,8 +243,9 @@ Expected<std::vector<Tensor>> native::runGuarded(const Executable &executable,
     QUERN_ASSIGN(Tensor plain, Tensor::allocate(port.dtype, port.dims));
     outputs.back() = GuardedMemory::copyOf(plain, side);
   }
-  GuardedMemory arena(plan->arenaBytes, side);
-  TaskPool pool(2, /*flushSubnormals=*/true);
+  constexpr int kThreads = 2;
+  GuardedMemory arena(runBytes(*plan, kThreads).value(), side);
+  TaskPool pool(kThreads, /*flushSubnormals=*/true);
   Executor executor(guarded);
   Budget budget{Limits()};
   QUERN_TRY(executor.run(guardedInputs, outputs,

@@ -146,10 +146,12 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
 
 DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, Values sums) {
   Values columns;
-  for (int64_t v = 0; v < tile.vectors; ++v)
-    columns.push_back(instruction.loadB(
-        kb, tile, kb.advance(at.b, v * tile.lanes * instruction.group, tile.types.b),
-        operands.activeLanes[v]));
+  for (int64_t v = 0; v < tile.vectors; ++v) {
+    Value offset = operands.vectorOffsets.empty() ? kb.index(v * tile.lanes * instruction.group)
+                                                  : operands.vectorOffsets[v];
+    columns.push_back(instruction.loadB(kb, tile, kb.advance(at.b, offset, tile.types.b),
+                                        operands.activeLanes[v]));
+  }
   for (int64_t r = 0; r < rows; ++r) {
     Value row =
         instruction.loadA(kb, tile, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a));

@@ -67,6 +67,9 @@ struct DotOperands {
   mlir::Value strideB;
   /// Columns that exist of each vector of B, when it is not packed; empty: all.
   KernelBuilder::Values activeLanes;
+  /// Where in B each vector of columns begins, when they do not follow each other: one
+  /// of another gate, or of another block of packed columns. Empty: they do.
+  KernelBuilder::Values vectorOffsets;
 };
 
 /// One step along k: what it reads of A and B, and what it does to a sum. Types

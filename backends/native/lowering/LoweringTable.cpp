@@ -109,7 +109,7 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::DftOp>("no native code for Fourier transforms"),
       lowered<nn::TreeEnsembleOp>(),
       // Recurrent
-      reference<nn::RecurrentOp>("no native code for recurrent networks"),
+      lowered<nn::RecurrentOp>(),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),

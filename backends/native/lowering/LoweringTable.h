@@ -9,6 +9,7 @@
 // Of families that few files see.
 namespace quern::nn {
 class TreeEnsembleOp;
+class RecurrentOp;
 } // namespace quern::nn
 
 namespace quern::native {
@@ -74,5 +75,7 @@ LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
 
 // LowerTree.cpp
 LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context);
+// LowerRecurrent.cpp
+LoweringResult lower(nn::RecurrentOp op, const LoweringContext &context);
 
 } // namespace quern::native

@@ -74,6 +74,21 @@ TileShape native::chooseGemmTile(const Target &target, DType dtype, int64_t colu
   return {std::min(ceilDiv(columns, target.lanes(dtype)), wide), heights};
 }
 
+TileHeights native::chooseCellHeights(const Target &target, int64_t vectors) {
+  // Each height is much code, for the functions of the cell follow: few, and what is left
+  // over by the tallest hides the latency of the FMA with two rows.
+  static constexpr int64_t kFourVectors[] = {6, 2, 1}, kThreeVectors[] = {8, 3, 1},
+                           kFewVectors[] = {8, 4, 1};
+  if (target.vectorRegisters >= 32)
+    return vectors >= 4   ? TileHeights(kFourVectors)
+           : vectors == 3 ? TileHeights(kThreeVectors)
+                          : TileHeights(kFewVectors);
+  static constexpr int64_t kThreeRows[] = {3, 1};
+  return vectors >= 4   ? TileHeights(kOneOrTwo)
+         : vectors == 3 ? TileHeights(kThreeRows)
+                        : TileHeights(kSmall);
+}
+
 TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t vectors) {
   constexpr int64_t kMaxHeight = 14, kImpossible = int64_t{1} << 40;
   assert(heights.front() <= kMaxHeight);

@@ -33,6 +33,10 @@ TileShape chooseConvTile(const Target &target, int64_t lineRows, int64_t channel
 /// in one way.
 TileShape chooseGemmTile(const Target &target, DType dtype, int64_t columns, bool oneRow = false);
 
+/// The heights of tiles of `vectors` accumulators, in which gates are summed up for rows of
+/// a batch; the last is 1.
+TileHeights chooseCellHeights(const Target &target, int64_t vectors);
+
 /// The tiles that cover `rows` rows exactly in the least time.
 TileCover coverRows(int64_t rows, TileHeights heights, int64_t vectors);
 

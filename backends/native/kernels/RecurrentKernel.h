@@ -1,0 +1,65 @@
+//===- RecurrentKernel.h - all time steps of an RNN, GRU or LSTM ----------===//
+//
+// A task is some sequences of a batch in one direction, from their first step to their
+// last: nothing is shared with other tasks, and a sequence has the same bits among any
+// others. For a tile of sequences and a vector of hidden units all gates are summed up in
+// registers, and there they become the next state.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "backends/native/lowering/TileChoice.h"
+#include "backends/plan/LoweredStep.h"
+#include "quern/DType.h"
+#include "runtime/reference/Recurrent.h"
+
+#include "llvm/ADT/SmallVector.h"
+
+#include <optional>
+
+namespace quern::native {
+
+/// What shapes the code. Buffers: input, packed recurrence, Y, last h, then those that
+/// there are of: last c, bias, lengths, initial h, initial c, peepholes.
+struct RecurrentSpec {
+  struct Activation {
+    CellActivation function;
+    double alpha, beta;
+    bool operator==(const Activation &) const = default;
+  };
+
+  CellKind cell = CellKind::Lstm;
+  DType dtype = DType::Float32;
+  int64_t lanes = 16;
+  llvm::SmallVector<Activation, 3> activations;
+  std::optional<double> clip;
+  bool inputForget = false, linearBeforeReset = false;
+  bool hasBias = false, hasLengths = false, hasInitialH = false, hasInitialC = false,
+       hasPeepholes = false;
+  /// The hidden size may be no multiple of the lanes.
+  bool maskTail = true;
+  /// Of tiles of one to four vectors.
+  TileHeights heights[4];
+
+  std::string key() const;
+  /// Arrays of [rows, hidden size in whole vectors] that a worker needs.
+  int64_t stateArrays() const;
+};
+
+/// Run-time sizes. The recurrence is packed as [directions * gates][hidden / lanes]
+/// [hidden][lanes], with zeros at the end.
+struct RecurrentDims {
+  int64_t steps, batch, hidden, directions;
+  /// Of the tasks, and the first one that reads a sequence from its end.
+  int64_t firstDirection = 0, firstReverse = 0;
+  /// Sequences of a task, and tasks of a direction.
+  int64_t rows = 0, chunks = 0;
+
+  std::vector<int64_t> flatten() const {
+    return {steps, batch, hidden, directions, firstDirection, firstReverse, rows, chunks};
+  }
+};
+
+KernelSpec makeRecurrentKernel(RecurrentSpec spec);
+
+} // namespace quern::native
