@@ -19,6 +19,8 @@ GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 FUNCTIONS = {"RNN": 1, "GRU": 2, "LSTM": 3}
 ACTIVATIONS = ["Relu", "Tanh", "Sigmoid", "Affine", "LeakyRelu", "ThresholdedRelu", "ScaledTanh",
                "HardSigmoid", "Elu", "Softsign", "Softplus"]
+# Where a node does not give their alpha, ONNX Runtime takes 0.
+WITHOUT_DEFAULT = {"Affine", "ScaledTanh", "ThresholdedRelu"}
 BACKENDS = [("interpreter",), ("native", "--target-cpu", "host"),
             ("native", "--target-cpu", "haswell", "--threads", "2"),
             ("native", "--target-cpu", "baseline")]
@@ -45,8 +47,7 @@ def draw_attributes(op, draw, directions, hidden):
         if draw.random() < 0.3:
             both = [draw.choice(ACTIVATIONS) for _ in both]
         attributes["activations"] = both
-        # ONNX Runtime's alpha of these is 0 where a node does not say.
-        if draw.random() < 0.5 or {"Affine", "ScaledTanh"} & set(both):
+        if draw.random() < 0.5 or WITHOUT_DEFAULT & set(both):
             attributes["activation_alpha"] = [round(draw.uniform(0.1, 0.9), 2) for _ in range(8)]
             attributes["activation_beta"] = [round(draw.uniform(0.1, 0.9), 2) for _ in range(8)]
     if draw.random() < 0.3:
