@@ -388,8 +388,8 @@ InferredTypes GatherOp::inferResultTypes(const ShapeFacts &facts) {
 //===----------------------------------------------------------------------===//
 
 static LogicalResult verifyResizeAttributes(ResizeOp op) {
-  if (isNone(op.getScales()) == isNone(op.getSizes()))
-    return op.emitOpError("exactly one of scales and sizes must be given");
+  if (isNone(op.getScales()) && isNone(op.getSizes()))
+    return op.emitOpError("scales or sizes must be given");
   bool crops = op.getCoordinateTransformationMode() == ResizeCoordinates::TfCropAndResize;
   if (crops && isNone(op.getRoi()))
     return op.emitOpError("tf_crop_and_resize needs roi");

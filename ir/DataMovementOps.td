@@ -154,11 +154,17 @@ def NN_NonZeroOp : NN_Op<"nonzero"> {
 }
 
 def NN_ResizeOp : NN_Op<"resize"> {
-  let summary = "ONNX Resize; exactly one of scales and sizes is given";
+  let summary = "ONNX Resize; scales or sizes are given";
+  let description = [{
+    `sizes` are those of the result and `scales` say how coordinates map; what is left out
+    follows from the other. With `antialias`, linear and cubic weights widen by as much as
+    an axis shrinks.
+  }];
   let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$roi, NN_OptionalTensor:$scales,
     NN_OptionalTensor:$sizes, NN_ResizeModeAttr:$mode,
     NN_ResizeCoordinatesAttr:$coordinate_transformation_mode, NN_NearestModeAttr:$nearest_mode,
-    F64Attr:$cubic_coeff_a, BoolAttr:$exclude_outside, F64Attr:$extrapolation_value);
+    F64Attr:$cubic_coeff_a, BoolAttr:$exclude_outside, F64Attr:$extrapolation_value,
+    DefaultValuedAttr<BoolAttr, "false">:$antialias);
   let results = (outs NN_Tensor:$result);
   let assemblyFormat = [{
     `` $mode `(` `` $coordinate_transformation_mode `,` `` $nearest_mode `)` operands attr-dict `:`

@@ -4,6 +4,7 @@
 #include "ir/GatherOps.h"
 #include "ir/ImageOps.h"
 #include "ir/LabelOps.h"
+#include "ir/LinearAlgebraOps.h"
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
 #include "ir/RandomOps.h"
@@ -13,3 +14,4 @@
 #include "ir/SignalOps.h"
 #include "ir/TextOps.h"
 #include "ir/TreeOps.h"
+#include "ir/VisionOps.h"

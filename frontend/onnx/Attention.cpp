@@ -23,7 +23,7 @@ DType quern::onnx::attentionType(NodeImport &node, llvm::ArrayRef<int> inputs) {
 
 Value quern::onnx::splitHeads(NodeImport &node, Value packed, int64_t heads) {
   Value size = dividedSize(node, node.sizeOf(packed, 2), heads);
-  Value shape = sizesVector(
+  Value shape = joinSizes(
       node, {node.sizeOf(packed, 0), node.sizeOf(packed, 1), node.intsConstant({heads}), size});
   Value split = node.create<nn::ReshapeOp>(packed, shape, /*allowzero=*/true);
   return node.create<nn::TransposeOp>(split, llvm::ArrayRef<int64_t>{0, 2, 1, 3});
@@ -31,7 +31,7 @@ Value quern::onnx::splitHeads(NodeImport &node, Value packed, int64_t heads) {
 
 Value quern::onnx::joinHeads(NodeImport &node, Value tensor) {
   Value width = multiplySizes(node, node.sizeOf(tensor, 1), node.sizeOf(tensor, 3));
-  Value shape = sizesVector(node, {node.sizeOf(tensor, 0), node.sizeOf(tensor, 2), width});
+  Value shape = joinSizes(node, {node.sizeOf(tensor, 0), node.sizeOf(tensor, 2), width});
   Value rows = node.create<nn::TransposeOp>(tensor, llvm::ArrayRef<int64_t>{0, 2, 1, 3});
   return node.create<nn::ReshapeOp>(rows, shape, /*allowzero=*/true);
 }
@@ -56,10 +56,10 @@ static Value multiplyHeads(NodeImport &node, Value a, Value b) {
                             : node.create<nn::DivOp>(heads, fewer);
   Value rows = multiplySizes(node, node.sizeOf(a, 2), group);
   Value grouped = node.create<nn::ReshapeOp>(
-      a, sizesVector(node, {batch, fewer, rows, node.sizeOf(a, 3)}), /*allowzero=*/true);
+      a, joinSizes(node, {batch, fewer, rows, node.sizeOf(a, 3)}), /*allowzero=*/true);
   Value product = node.create<nn::MatMulOp>(grouped, b);
   return node.create<nn::ReshapeOp>(
-      product, sizesVector(node, {batch, heads, node.sizeOf(a, 2), node.sizeOf(b, 3)}),
+      product, joinSizes(node, {batch, heads, node.sizeOf(a, 2), node.sizeOf(b, 3)}),
       /*allowzero=*/true);
 }
 

@@ -70,24 +70,8 @@ Value quern::onnx::entriesAt(NodeImport &node, Value values, Value axes, int64_t
 // Sizes
 //===----------------------------------------------------------------------===//
 
-Value quern::onnx::sizesVector(NodeImport &node, llvm::ArrayRef<Value> sizes) {
-  std::vector<int64_t> known;
-  for (Value size : sizes)
-    if (auto constant = nn::constantInts(size))
-      known.push_back(constant->front());
-  if (known.size() == sizes.size())
-    return node.intsConstant(known);
-  return node.create<nn::ConcatOp>(mlir::ValueRange(sizes), /*axis=*/0);
-}
-
 Value quern::onnx::timesSize(NodeImport &node, Value size, int64_t factor) {
-  auto constant = nn::constantInts(size);
-  if (!constant)
-    return node.create<nn::MulOp>(size, node.intsConstant({factor}));
-  CheckedSize product = CheckedSize(constant->front()) * CheckedSize(factor);
-  if (!product.valid())
-    node.invalid(fmt::format("a size of {} times {} overflows", constant->front(), factor));
-  return node.intsConstant({product.valid() ? product.value() : 0});
+  return multiplySizes(node, size, node.intsConstant({factor}));
 }
 
 Value quern::onnx::dividedSize(NodeImport &node, Value size, int64_t divisor) {
@@ -97,6 +81,18 @@ Value quern::onnx::dividedSize(NodeImport &node, Value size, int64_t divisor) {
   if (constant->front() % divisor != 0)
     node.invalid(fmt::format("a size of {} is no multiple of {}", constant->front(), divisor));
   return node.intsConstant({constant->front() / divisor});
+}
+
+Value quern::onnx::createSizes(NodeImport &node, Value tensor, int64_t start,
+                               std::optional<int64_t> end) {
+  mlir::IntegerAttr endAttr;
+  if (end)
+    endAttr = node.builder().getI64IntegerAttr(*end);
+  return node.create<nn::ShapeOp>(tensor, node.builder().getI64IntegerAttr(start), endAttr);
+}
+
+Value quern::onnx::reshapeTo(NodeImport &node, Value value, llvm::ArrayRef<Value> sizes) {
+  return node.create<nn::ReshapeOp>(value, joinSizes(node, sizes), /*allowzero=*/true);
 }
 
 //===----------------------------------------------------------------------===//

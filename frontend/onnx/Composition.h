@@ -31,13 +31,18 @@ mlir::Value multiplySizes(NodeImport &node, mlir::Value a, mlir::Value b);
 mlir::Value entriesAt(NodeImport &node, mlir::Value values, mlir::Value axes, int64_t rank);
 
 // Sizes are int64 vectors of one: constants when they are known (NodeImport::sizeOf).
-/// A vector of several sizes.
-mlir::Value sizesVector(NodeImport &node, llvm::ArrayRef<mlir::Value> sizes);
 /// A size times `factor`.
 mlir::Value timesSize(NodeImport &node, mlir::Value size, int64_t factor);
 /// A size divided by `divisor`, of which it must be a multiple: a run fails otherwise when
 /// a tensor is given this size.
 mlir::Value dividedSize(NodeImport &node, mlir::Value size, int64_t divisor);
+
+/// Dimensions [start, end) of a tensor as int64, up to the last without `end`; negative
+/// ones count from the end.
+mlir::Value createSizes(NodeImport &node, mlir::Value tensor, int64_t start,
+                        std::optional<int64_t> end = std::nullopt);
+/// `value` with the dimensions that a vector says, of which one may be -1.
+mlir::Value reshapeTo(NodeImport &node, mlir::Value value, llvm::ArrayRef<mlir::Value> sizes);
 
 /// The node's `axis`, from the end where the rank of input 0 is known; one that
 /// this has not is an error.

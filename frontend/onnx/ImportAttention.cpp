@@ -311,7 +311,7 @@ static void setRotated(NodeImport &node, Value x, const Rotary &rotary, int64_t 
     else
       count = node.create<nn::DivOp>(width, size);
     Value sizes[] = {node.sizeOf(x, 0), node.sizeOf(x, 1), count, size};
-    split = node.create<nn::ReshapeOp>(x, sizesVector(node, sizes), /*allowzero=*/true);
+    split = node.create<nn::ReshapeOp>(x, joinSizes(node, sizes), /*allowzero=*/true);
   }
   if (node.failed())
     return;

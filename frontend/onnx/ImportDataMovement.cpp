@@ -253,6 +253,14 @@ static void importPad(NodeImport &node) {
   node.setOutput(0, node.create<nn::PadOp>(node.input(0), pads, node.input(2), mode));
 }
 
+/// ONNX Runtime's op, the pads of which may be a row.
+static void importMicrosoftPad(NodeImport &node) {
+  PadMode mode = readPadMode(node);
+  Value pads = node.create<nn::ReshapeOp>(node.input(1), node.intsConstant({-1}),
+                                          /*allowzero=*/false);
+  node.setOutput(0, node.create<nn::PadOp>(node.input(0), pads, node.input(2), mode));
+}
+
 //===----------------------------------------------------------------------===//
 // Tile
 //===----------------------------------------------------------------------===//
@@ -317,6 +325,7 @@ std::span<const OpsetRow> quern::onnx::dataMovementImports() {
       {"Pad", 1, 10, 1, 1, 1, importPadV2},
       {"Pad", 11, 17, 2, 3, 1, importPad},
       {"Pad", 18, kNewestOpset, 2, 4, 1, importPad},
+      {"Pad", 1, 1, 2, 3, 1, importMicrosoftPad, kMicrosoftDomain},
       {"Range", 11, kNewestOpset, 3, 3, 1, importRange},
       {"NonZero", 9, kNewestOpset, 1, 1, 1, importNonZero},
       {"Reshape", 1, 4, 1, 1, 1, importReshapeV1},

@@ -61,7 +61,7 @@ static Projections readGroupedHeads(NodeImport &node, int64_t heads, int64_t key
   } else {
     Value size = dividedSize(node, node.sizeOf(x, 2), heads + 2 * keyHeads);
     Value few = timesSize(node, size, keyHeads);
-    Value sizes = sizesVector(node, {timesSize(node, size, heads), few, few});
+    Value sizes = joinSizes(node, {timesSize(node, size, heads), few, few});
     auto parts = node.createMulti<nn::SplitOp>(3, x, sizes, /*axis=*/2);
     packed = {parts[0], parts[1], parts[2], true};
   }
@@ -99,7 +99,7 @@ static Value probabilitiesWithSink(NodeImport &node, Value scores, Value sink) {
   Value sizes[] = {node.sizeOf(scores, 0), node.sizeOf(scores, 1), node.sizeOf(scores, 2),
                    node.intsConstant({1})};
   Value column = node.create<nn::UnsqueezeOp>(sink, node.intsConstant({0, 2, 3}));
-  column = node.create<nn::ExpandOp>(column, sizesVector(node, sizes));
+  column = node.create<nn::ExpandOp>(column, joinSizes(node, sizes));
   Value whole = createProbabilities(node, concat(node, {scores, column}, 3), std::nullopt);
   return node.create<nn::SliceOp>(whole, node.intsConstant({0}), node.sizeOf(scores, 3),
                                   node.intsConstant({3}), node.graph().none);

@@ -94,7 +94,7 @@ static Value allowedByIndices(NodeImport &node, Value mask, Value keys, bool may
   Value missing = node.create<nn::SubOp>(timesSize(node, batch, 2), length);
   Value pads = concat(node, {zero, node.create<nn::MaxOp>(missing, zero)}, 0);
   Value both = node.create<nn::PadOp>(mask, pads, node.graph().none, PadMode::Constant);
-  Value shape = sizesVector(node, {node.intsConstant({2}), batch});
+  Value shape = joinSizes(node, {node.intsConstant({2}), batch});
   both = node.create<nn::ReshapeOp>(both, shape, /*allowzero=*/true);
   Value ends = unsqueeze(node, selectPart(node, both, 0, 0), 1);
   Value starts = unsqueeze(node, selectPart(node, both, 1, 0), 1);
@@ -234,7 +234,7 @@ static Value packedPart(NodeImport &node, Value x, int64_t index, int64_t heads)
   Value part = selectPart(node, x, index, 3);
   Value width = timesSize(node, node.sizeOf(part, 3), heads);
   Value sizes[] = {node.sizeOf(part, 0), node.sizeOf(part, 1), width};
-  return node.create<nn::ReshapeOp>(part, sizesVector(node, sizes), /*allowzero=*/true);
+  return node.create<nn::ReshapeOp>(part, joinSizes(node, sizes), /*allowzero=*/true);
 }
 
 /// Adds to each of the projections its part of the bias, input 3.

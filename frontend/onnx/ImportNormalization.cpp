@@ -16,18 +16,70 @@ using namespace quern::onnx;
 using llvm::APFloat;
 using mlir::Value;
 
+namespace {
+/// What the batch itself says about each channel.
+struct BatchStatistics {
+  Value mean, variance;
+};
+} // namespace
+
+static BatchStatistics batchStatistics(NodeImport &node, Value x) {
+  // [N, C, all else], whatever the rank.
+  Value rows = node.create<nn::ReshapeOp>(x, node.intsConstant({0, 0, -1}), /*allowzero=*/false);
+  auto mean = [&](Value of, bool keepDims) -> Value {
+    return node.create<nn::ReduceOp>(of, node.intsConstant({0, 2}), ReduceKind::Mean, keepDims,
+                                     /*noop_with_empty_axes=*/false);
+  };
+  Value distance = node.create<nn::SubOp>(rows, mean(rows, /*keepDims=*/true));
+  return {mean(rows, false), mean(node.create<nn::MulOp>(distance, distance), false)};
+}
+
+/// `momentum` times a running statistic plus the rest of the batch's.
+static Value runningStatistic(NodeImport &node, int input, Value ofBatch, double momentum) {
+  Value before = convert(node, node.input(input), dtypeOf(ofBatch));
+  Value kept = node.create<nn::MulOp>(before, constantLike(node, momentum, ofBatch));
+  Value added = node.create<nn::MulOp>(ofBatch, constantLike(node, 1 - momentum, ofBatch));
+  return node.create<nn::AddOp>(kept, added);
+}
+
+/// Normalizes by the statistics of the batch. Before opset 14 these were results as well.
+static void importBatchNormTraining(NodeImport &node, double epsilon, double momentum) {
+  for (int i = 0; i < 5; ++i)
+    requireFloats(node, i);
+  if (node.failed())
+    return;
+  Value x = widen(node, node.input(0));
+  DType dtype = dtypeOf(x);
+  BatchStatistics batch = batchStatistics(node, x);
+  Value y = node.create<nn::BatchNormOp>(x, convert(node, node.input(1), dtype),
+                                         convert(node, node.input(2), dtype), batch.mean,
+                                         batch.variance, APFloat(epsilon));
+  node.setOutput(0, convert(node, y, node.inputDType(0)));
+  auto setStatistic = [&](int output, Value value) {
+    if (node.hasOutput(output))
+      node.setOutput(output, convert(node, value, node.inputDType(3)));
+  };
+  setStatistic(1, runningStatistic(node, 3, batch.mean, momentum));
+  setStatistic(2, runningStatistic(node, 4, batch.variance, momentum));
+  setStatistic(3, batch.mean);
+  setStatistic(4, batch.variance);
+}
+
 static void importBatchNormalization(NodeImport &node) {
   double epsilon = node.getFloat("epsilon", 1e-5);
-  node.ignoreAttribute("momentum"); // weighs the running statistics in training
+  double momentum = node.getFloat("momentum", 0.9);
   if (node.opset() < 9 && node.getInt("spatial", 1) != 1)
     return node.unsupported("attribute 'spatial' = 0");
+  bool hasStatistics = false;
+  for (int i = 1; i < node.outputCount(); ++i)
+    hasStatistics |= node.hasOutput(i);
   bool training = node.opset() >= 14 ? node.getBool("training_mode", false)
                   : node.opset() < 7 ? !node.getBool("is_test", false)
-                                     : false;
-  for (int i = 1; i < node.outputCount(); ++i)
-    training |= node.hasOutput(i);
+                                     : hasStatistics;
+  if (hasStatistics && !training)
+    return node.invalid("running statistics are results of training_mode only");
   if (training)
-    return node.unsupported("training mode");
+    return importBatchNormTraining(node, epsilon, momentum);
   node.setOutput(0, node.create<nn::BatchNormOp>(node.input(0), node.input(1), node.input(2),
                                                  node.input(3), node.input(4), APFloat(epsilon)));
 }

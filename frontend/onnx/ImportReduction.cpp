@@ -7,6 +7,7 @@
 
 using namespace quern;
 using namespace quern::onnx;
+using mlir::Value;
 
 /// Builds `nn.reduce`. The axes became an operand in opset `axesInput`, an
 /// attribute before; absent axes mean all.
@@ -22,8 +23,12 @@ static void importReduce(NodeImport &node, ReduceKind kind, int64_t axesInput) {
     if (std::vector<int64_t> list = node.getInts("axes"); !list.empty())
       axes = node.intsConstant(list);
   }
-  node.setOutput(0,
-                 node.create<nn::ReduceOp>(node.input(0), axes, kind, keepDims, noopWithEmptyAxes));
+  // Bools, which have a largest and a smallest from opset 20 on, are the numbers 0 and 1.
+  bool ofBools = node.inputDType(0) == DType::Bool && node.opset() >= 20 &&
+                 (kind == ReduceKind::Max || kind == ReduceKind::Min);
+  Value input = ofBools ? node.createCast(node.input(0), DType::UInt8) : node.input(0);
+  Value result = node.create<nn::ReduceOp>(input, axes, kind, keepDims, noopWithEmptyAxes);
+  node.setOutput(0, ofBools ? node.createCast(result, DType::Bool) : result);
 }
 
 static void importReduceSum(NodeImport &node) { importReduce(node, ReduceKind::Sum, 13); }
@@ -57,7 +62,6 @@ template <typename Op> static void importArg(NodeImport &node) {
 
 /// 1 where the first maximum along `axis`, which is below 0, is; 0 elsewhere.
 static mlir::Value createHardmax(NodeImport &node, mlir::Value x, int64_t axis) {
-  using mlir::Value;
   Value place = node.create<nn::ArgMaxOp>(x, axis, /*keepdims=*/true, /*select_last_index=*/false);
   // The places along the axis as [size, 1, ...].
   Value places = node.createCount(node.sizeOf(x, axis));

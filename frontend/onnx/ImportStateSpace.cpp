@@ -18,7 +18,7 @@ using mlir::Value;
 
 /// Zeros of these sizes, of the type of `like`.
 static Value createZeros(NodeImport &node, llvm::ArrayRef<Value> sizes, Value like) {
-  return node.create<nn::ExpandOp>(constantLike(node, 0, like), sizesVector(node, sizes));
+  return node.create<nn::ExpandOp>(constantLike(node, 0, like), joinSizes(node, sizes));
 }
 
 /// An error unless the inputs that are there have rank `rank`.
@@ -115,7 +115,7 @@ struct Heads {
 static Value splitLast(NodeImport &node, Value x, int64_t heads) {
   Value size = dividedSize(node, node.sizeOf(x, 2), heads);
   Value sizes[] = {node.sizeOf(x, 0), node.sizeOf(x, 1), node.intsConstant({heads}), size};
-  return node.create<nn::ReshapeOp>(x, sizesVector(node, sizes), /*allowzero=*/true);
+  return node.create<nn::ReshapeOp>(x, joinSizes(node, sizes), /*allowzero=*/true);
 }
 
 static Value unsqueeze(NodeImport &node, Value x, int64_t axis) {
@@ -142,10 +142,10 @@ static Value readState(NodeImport &node, Value query, Value state, const Heads &
   Value batch = node.sizeOf(query, 0), keyHeads = node.intsConstant({heads.keys});
   Value group = node.intsConstant({heads.queries / heads.keys});
   Value rows = node.create<nn::ReshapeOp>(
-      query, sizesVector(node, {batch, keyHeads, group, node.sizeOf(query, 2)}), true);
+      query, joinSizes(node, {batch, keyHeads, group, node.sizeOf(query, 2)}), true);
   Value read = node.create<nn::MatMulOp>(rows, state);
   Value sizes[] = {batch, node.intsConstant({heads.queries}), node.sizeOf(state, 3)};
-  return node.create<nn::ReshapeOp>(read, sizesVector(node, sizes), /*allowzero=*/true);
+  return node.create<nn::ReshapeOp>(read, joinSizes(node, sizes), /*allowzero=*/true);
 }
 
 /// The last state and what has been read at all times, [batch, time, heads, size], when the
@@ -241,7 +241,7 @@ static void importLinearAttention(NodeImport &node) {
   }
   Value y = node.create<nn::MulOp>(results[1], factor);
   Value width = timesSize(node, node.sizeOf(whole.value, 3), heads.queries);
-  Value shape = sizesVector(node, {node.sizeOf(y, 0), node.sizeOf(y, 1), width});
+  Value shape = joinSizes(node, {node.sizeOf(y, 0), node.sizeOf(y, 1), width});
   y = node.create<nn::ReshapeOp>(y, shape, /*allowzero=*/true);
   node.setOutput(0, convert(node, y, node.inputDType(0)));
   DType stateType = node.inputDType(node.hasInput(3) ? 3 : 0);

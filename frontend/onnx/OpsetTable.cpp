@@ -19,7 +19,7 @@ static const Table &table() {
   static const Table rows = [] {
     Table all;
     for (auto family :
-         {attentionImports(), contractionImports(), controlFlowImports(), convImports(), dataMovementImports(), einsumImports(), elementwiseImports(), featureImports(), gatherImports(), imageImports(), labelImports(), linearModelImports(), lossImports(), microsoftAttentionImports(), nBitsImports(), normalizationImports(), poolImports(), quantElementwiseImports(), quantImports(), quantProductImports(), randomImports(), recurrentImports(), reductionImports(), resizeImports(), selectImports(), selectionImports(), sequenceImports(), signalImports(), stateSpaceImports(), structureImports(), textImports(), trainingImports(), treeImports()})
+         {attentionImports(), contractionImports(), controlFlowImports(), convImports(), dataMovementImports(), deformConvImports(), einsumImports(), elementwiseImports(), featureImports(), gatherImports(), imageImports(), labelImports(), linearAlgebraImports(), linearModelImports(), lossImports(), microsoftAttentionImports(), nBitsImports(), normalizationImports(), poolImports(), quantElementwiseImports(), quantImports(), quantProductImports(), randomImports(), recurrentImports(), reductionImports(), resizeImports(), selectImports(), selectionImports(), sequenceImports(), signalImports(), stateSpaceImports(), structureImports(), textImports(), trainingImports(), treeImports(), visionImports()})
       for (const OpsetRow &row : family)
         all[{row.domain, row.op}].push_back(&row);
     return all;

@@ -55,12 +55,14 @@ std::span<const OpsetRow> contractionImports();
 std::span<const OpsetRow> controlFlowImports();
 std::span<const OpsetRow> convImports();
 std::span<const OpsetRow> dataMovementImports();
+std::span<const OpsetRow> deformConvImports();
 std::span<const OpsetRow> einsumImports();
 std::span<const OpsetRow> elementwiseImports();
 std::span<const OpsetRow> featureImports();
 std::span<const OpsetRow> gatherImports();
 std::span<const OpsetRow> imageImports();
 std::span<const OpsetRow> labelImports();
+std::span<const OpsetRow> linearAlgebraImports();
 std::span<const OpsetRow> linearModelImports();
 std::span<const OpsetRow> lossImports();
 std::span<const OpsetRow> microsoftAttentionImports();
@@ -83,5 +85,6 @@ std::span<const OpsetRow> structureImports();
 std::span<const OpsetRow> textImports();
 std::span<const OpsetRow> trainingImports();
 std::span<const OpsetRow> treeImports();
+std::span<const OpsetRow> visionImports();
 
 } // namespace quern::onnx

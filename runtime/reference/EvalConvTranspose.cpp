@@ -28,26 +28,6 @@ Status reference::checkBias(const Tensor &bias, int64_t outputs) {
   return Status::ok();
 }
 
-/// Adds values[p], for each position p of the window, to the element of `plane`
-/// under a kernel element.
-template <typename W>
-static void scatterAdd(const WindowSpace &space, int64_t kernelElement, const W *values, W *plane) {
-  std::vector<int64_t> shifts = space.shiftsOf(kernelElement);
-  const WindowAxis &last = space.axes.back();
-  int64_t width = space.positions.back();
-  int64_t rows = width == 0 ? 0 : countOf(space.positions) / width;
-  for (int64_t row = 0; row < rows; ++row, values += width) {
-    std::optional<int64_t> base = space.inputRow(row, shifts);
-    if (!base)
-      continue;
-    for (int64_t x = 0; x < width; ++x) {
-      int64_t coordinate = x * last.stride + shifts.back();
-      if (coordinate >= 0 && coordinate < last.input)
-        plane[*base + coordinate] += values[x];
-    }
-  }
-}
-
 /// Computes one output channel of one batch element in wide values. `products`
 /// is scratch for one input plane.
 template <typename T>

@@ -99,6 +99,7 @@ std::span<const EvaluatorRow> dataMovementEvaluators();
 std::span<const EvaluatorRow> gatherEvaluators();
 std::span<const EvaluatorRow> imageEvaluators();
 std::span<const EvaluatorRow> labelEvaluators();
+std::span<const EvaluatorRow> linearAlgebraEvaluators();
 std::span<const EvaluatorRow> normalizationEvaluators();
 std::span<const EvaluatorRow> poolEvaluators();
 std::span<const EvaluatorRow> randomEvaluators();
@@ -109,6 +110,7 @@ std::span<const EvaluatorRow> signalEvaluators();
 std::span<const EvaluatorRow> structureEvaluators();
 std::span<const EvaluatorRow> textEvaluators();
 std::span<const EvaluatorRow> treeEvaluators();
+std::span<const EvaluatorRow> visionEvaluators();
 /// All of them.
 std::vector<std::span<const EvaluatorRow>> evaluatorFamilies();
 

@@ -47,6 +47,8 @@ int64_t WindowSpace::kernelElements() const {
   return count;
 }
 
+int64_t WindowSpace::positionCount() const { return countOf(positions); }
+
 std::vector<int64_t> WindowSpace::shiftsOf(int64_t kernelElement) const {
   std::vector<int64_t> shifts(axes.size());
   for (size_t d = axes.size(); d-- > 0;) {
@@ -109,3 +111,30 @@ Expected<WindowSpace> reference::slideWindow(const Attributes &attributes, const
     stride *= input.block;
   return space;
 }
+
+//===----------------------------------------------------------------------===//
+// Sums over windows
+//===----------------------------------------------------------------------===//
+
+template <typename W>
+void reference::scatterAdd(const WindowSpace &space, int64_t kernelElement, const W *values,
+                           W *plane) {
+  std::vector<int64_t> shifts = space.shiftsOf(kernelElement);
+  const WindowAxis &last = space.axes.back();
+  int64_t width = space.positions.back();
+  int64_t rows = width == 0 ? 0 : space.positionCount() / width;
+  for (int64_t row = 0; row < rows; ++row, values += width) {
+    std::optional<int64_t> base = space.inputRow(row, shifts);
+    if (!base)
+      continue;
+    for (int64_t x = 0; x < width; ++x) {
+      int64_t coordinate = x * last.stride + shifts.back();
+      if (coordinate >= 0 && coordinate < last.input)
+        plane[*base + coordinate] += values[x];
+    }
+  }
+}
+
+template void reference::scatterAdd(const WindowSpace &, int64_t, const double *, double *);
+template void reference::scatterAdd(const WindowSpace &, int64_t, const int64_t *, int64_t *);
+template void reference::scatterAdd(const WindowSpace &, int64_t, const uint64_t *, uint64_t *);

@@ -46,6 +46,7 @@ struct WindowSpace {
 
   int64_t rank() const { return static_cast<int64_t>(axes.size()); }
   int64_t kernelElements() const;
+  int64_t positionCount() const;
   /// For each axis, the input coordinate under a kernel element at position 0.
   std::vector<int64_t> shiftsOf(int64_t kernelElement) const;
   /// The input offset of the row that `shifts` selects at a row of positions
@@ -102,5 +103,10 @@ void gatherTaps(const T *channel, const WindowSpace &space, int64_t kernelElemen
     p += count;
   }
 }
+
+/// Adds values[p], for each position p of the window, to the element of `plane`
+/// under a kernel element. Of Wide<T>.
+template <typename W>
+void scatterAdd(const WindowSpace &space, int64_t kernelElement, const W *values, W *plane);
 
 } // namespace quern::reference

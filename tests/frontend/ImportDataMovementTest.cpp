@@ -138,6 +138,71 @@ TEST(ImportDataMovement, ResizeRefusesUnknownModes) {
             ResizeCoordinates::HalfPixelSymmetric);
 }
 
+/// y = Resize(x) with `sizes` along axes 2 and -1.
+static ModelBuilder resizeAlongAxes(const std::vector<int64_t> &dims,
+                                    const std::vector<int64_t> &sizes) {
+  ModelBuilder b(18);
+  b.input("x", dims).ints("s", sizes).node("Resize", {"x", "", "", "s"}, {"y"}).output("y");
+  b.attr("mode", "linear").attr("coordinate_transformation_mode", "asymmetric");
+  return b.attr("axes", std::vector<int64_t>{2, -1});
+}
+
+TEST(ImportDataMovement, ResizeAlongAxesKeepsTheAspectRatio) {
+  Tensor x = Tensor::of<float>({1, 1, 1, 2}, {1, 2});
+  for (const std::vector<int64_t> &dims : {std::vector<int64_t>{1, 1, 1, 2}, {-1, 1, -2, -3}}) {
+    expectRuns<float>(resizeAlongAxes(dims, {1, 3}), {x}, {1, 1, 1, 3}, {1, 5 / 3.0f, 2});
+    // Ratios of 2 and 1.5.
+    ModelBuilder smaller = resizeAlongAxes(dims, {2, 3});
+    smaller.attr("keep_aspect_ratio_policy", "not_larger");
+    expectRuns<float>(smaller, {x}, {1, 1, 2, 3}, {1, 5 / 3.0f, 2, 1, 5 / 3.0f, 2});
+    ModelBuilder larger = resizeAlongAxes(dims, {2, 3});
+    larger.attr("keep_aspect_ratio_policy", "not_smaller");
+    expectRuns<float>(larger, {x}, {1, 1, 2, 4}, {1, 1.5f, 2, 2, 1, 1.5f, 2, 2});
+  }
+  EXPECT_EQ(Imported(resizeAlongAxes({1, 1, 1, 2}, {2, 3})).count<nn::ResizeOp>(), 1);
+  ModelBuilder scales(18);
+  scales.input("x", {1, 1, 1, 2}).output("y");
+  scales.initializer("s", Tensor::of<float>({1}, {2}));
+  scales.node("Resize", {"x", "", "s"}, {"y"}).attr("axes", std::vector<int64_t>{-1});
+  expectRuns<float>(scales, {x}, {1, 1, 1, 4}, {1, 1, 2, 2});
+  ModelBuilder twice = resizeAlongAxes({1, 1, 1, 2}, {2, 3});
+  twice.graph().mutable_node(0)->mutable_attribute(2)->set_ints(0, 3);
+  expectError(twice, kInvalid, {"axis -1 is not in [-4, 4), or there twice"});
+  ModelBuilder policy = resizeAlongAxes({1, 1, 1, 2}, {2, 3});
+  policy.attr("keep_aspect_ratio_policy", "crop");
+  expectError(policy, StatusCode::Unsupported, {"keep_aspect_ratio_policy 'crop'"});
+}
+
+TEST(ImportDataMovement, ResizeWithAntialiasing) {
+  ModelBuilder b(18);
+  b.input("x", {4}).output("y");
+  b.initializer("s", Tensor::of<float>({1}, {0.5f}));
+  b.node("Resize", {"x", "", "s"}, {"y"}).attr("mode", "linear").attr("antialias", int64_t{1});
+  expectRuns<float>(b, {Tensor::of<float>({4}, {1, 2, 4, 8})}, {2}, {1.75f, 5.75f});
+}
+
+TEST(ImportDataMovement, PadOfOnnxRuntime) {
+  ModelBuilder b(13);
+  b.input("x", {2}).output("y");
+  b.initializer("p", Tensor::of<int64_t>({1, 2}, {1, 0}));
+  b.initializer("v", Tensor::of<float>({}, {7}));
+  b.node("Pad", {"x", "p", "v"}, {"y"}).domain("com.microsoft").attr("mode", "constant");
+  expectRuns<float>(b, {Tensor::of<float>({2}, {1, 2})}, {3}, {7, 1, 2});
+}
+
+TEST(ImportReduction, LargestAndSmallestOfBools) {
+  ModelBuilder b(20);
+  b.input("x", {2, 2}, DType::Bool).output("y").output("z");
+  b.node("ReduceMax", {"x", "a"}, {"y"}).attr("keepdims", int64_t{0});
+  b.node("ReduceMin", {"x", "a"}, {"z"}).attr("keepdims", int64_t{0});
+  b.ints("a", {1});
+  auto outputs =
+      runModel(b, {Tensor::of<bool>({2, 2}, std::vector<bool>{true, false, true, true})});
+  ASSERT_TRUE(outputs) << outputs.status().message();
+  EXPECT_TRUE((*outputs)[0].data<bool>()[0] && (*outputs)[0].data<bool>()[1]);
+  EXPECT_TRUE(!(*outputs)[1].data<bool>()[0] && (*outputs)[1].data<bool>()[1]);
+}
+
 TEST(ImportReduction, AxesAsAttributeAndAsInput) {
   EXPECT_EQ(Imported(unary("ReduceSum", 11).attr("axes", Ints{1})).outputType(),
             "tensor<2x1x4xf32>");

@@ -246,3 +246,39 @@ TEST(ImportLpNormalization, LeavesZerosAsTheyAre) {
   three.input("x", {2, 2}).node("LpNormalization", {"x"}, {"y"}).output("y");
   expectError(three.attr("p", int64_t{3}), kInvalid, {"attribute 'p': expected 1 or 2, found 3"});
 }
+
+//===----------------------------------------------------------------------===//
+// Batch normalization in training
+//===----------------------------------------------------------------------===//
+
+/// One channel of mean 4 and variance 5; running ones of 10 and 1.
+static ModelBuilder trainedNorm(int64_t opset, const std::vector<std::string> &outputs) {
+  ModelBuilder b(opset);
+  b.input("x", {2, 1, 2});
+  b.initializer("one", floats({1}, {1}));
+  b.initializer("zero", floats({1}, {0}));
+  b.initializer("ten", floats({1}, {10}));
+  b.node("BatchNormalization", {"x", "one", "zero", "ten", "one"}, outputs).attr("epsilon", 0.0f);
+  for (const std::string &output : outputs)
+    b.output(output);
+  return b;
+}
+
+TEST(ImportBatchNormalization, TrainingNormalizesByTheBatch) {
+  Tensor x = floats({2, 1, 2}, {1, 3, 5, 7});
+  double d = 1 / std::sqrt(5.0);
+  auto y = run(trainedNorm(15, {"y", "m", "v"}).attr("training_mode", int64_t{1}), {x});
+  ASSERT_EQ(y.size(), 3u);
+  expectFloats(y[0], {2, 1, 2}, {-3 * d, -d, d, 3 * d});
+  expectFloats(y[1], {1}, {9.4});
+  expectFloats(y[2], {1}, {1.4});
+  // Before opset 14 more results ask for it.
+  auto old = run(trainedNorm(9, {"y", "m", "v", "bm", "bv"}).attr("momentum", 0.5f), {x});
+  ASSERT_EQ(old.size(), 5u);
+  expectFloats(old[1], {1}, {7});
+  expectFloats(old[2], {1}, {3});
+  expectFloats(old[3], {1}, {4});
+  expectFloats(old[4], {1}, {5});
+  expectError(trainedNorm(15, {"y", "m", "v"}), kInvalid,
+              {"running statistics are results of training_mode only"});
+}

@@ -79,11 +79,3 @@ TEST(Unsupported, SparseTensors) {
   sparse.graph().add_sparse_initializer()->mutable_values()->set_name("w");
   expectError(sparse, kUnsupported, {"sparse initializer 'w'"});
 }
-
-TEST(Unsupported, Training) {
-  ModelBuilder norm(15);
-  norm.input("x", {1, 2}).input("c", {2}).output("y");
-  norm.node("BatchNormalization", {"x", "c", "c", "c", "c"}, {"y"})
-      .attr("training_mode", int64_t{1});
-  expectError(norm, kUnsupported, {"BatchNormalization, opset 15", "training mode"});
-}

@@ -303,7 +303,7 @@ func.func @resize_neither(%a0: tensor<3xf32>) {
   %a1 = nn.none
   %a2 = nn.none
   %a3 = nn.none
-  // expected-error @+1 {{exactly one of scales and sizes must be given}}
+  // expected-error @+1 {{scales or sizes must be given}}
   %0 = nn.resize linear(half_pixel, floor) %a0, %a1, %a2, %a3 {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64} : (tensor<3xf32>, none, none, none) -> tensor<*xf32>
   return
 }

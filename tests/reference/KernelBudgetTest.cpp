@@ -98,6 +98,11 @@ std::vector<LongCall> longCalls() {
   Tensor words = Tensor::allocate(DType::String, {1 << 16}).take();
   auto upper = makeAttributes({{"case_action", std::string("UPPER")}});
   auto split = makeAttributes({{"delimiter", std::string(",")}, {"maxsplit", int64_t{-1}}});
+  Tensor boxes = ones({1024, 4});
+  auto bins = makeAttributes({{"kind", numberOf<ReduceKind>("mean")},
+                              {"height", int64_t{16}},
+                              {"width", int64_t{16}},
+                              {"sampling_ratio", int64_t{2}}});
   std::vector<DType> two = {DType::Float32, DType::Float32};
   return {
       {"nn.matmul", {matrix, matrix}},
@@ -161,6 +166,10 @@ std::vector<LongCall> longCalls() {
       {"nn.string_split", {words}, split, {DType::String, DType::Int64}},
       {"nn.regex_match", {words}, makeAttributes({{"pattern", std::string("a+")}}), {DType::Bool}},
       {"nn.tf_idf", {places, Tensor::ofInts({1})}, gramAttributes()},
+      {"nn.grid_sample", {image, ones({1, 512, 512, 2})}, resizeAttributes("linear")},
+      {"nn.roi_pool", {image, boxes, Tensor::allocate(DType::Int64, {1024}).take()}, bins},
+      {"nn.col2im", {ones({1, 36, 510 * 510}), Tensor::ofInts({512, 512}), Tensor::ofInts({3, 3})}},
+      {"nn.det", {ones({64, 128, 128})}},
       {"nn.pack", {matrix}, block},
       {"nn.unpack", {ones({1024, 256, 4})}, block},
   };

@@ -110,6 +110,12 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::TreeEnsembleOp>(),
       // Recurrent
       lowered<nn::RecurrentOp>(),
+      // Vision
+      reference<nn::GridSampleOp>("no native code for sampling between pixels"),
+      reference<nn::RoiPoolOp>("no native code for pooling regions"),
+      reference<nn::Col2ImOp>("no native code for summing up windows"),
+      // LinearAlgebra
+      reference<nn::DetOp>("no native code for determinants"),
       // ControlFlow
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),
