@@ -1,6 +1,9 @@
 //===- LoweringTable.cpp - what lowers each op ----------------------------===//
 #include "backends/native/lowering/LoweringTable.h"
 
+#include "backends/native/lowering/LowerResize.h"
+#include "backends/native/lowering/LowerVision.h"
+#include "backends/native/lowering/LowerWindows.h"
 #include "ir/NNOps.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -29,7 +32,7 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::GemmOp>(),
       // Conv
       lowered<nn::ConvOp>(),
-      reference<nn::ConvTransposeOp>("no native code for transposed convolution"),
+      lowered<nn::ConvTransposeOp>(),
       // Pool
       lowered<nn::MaxPoolOp>(),
       lowered<nn::AveragePoolOp>(),
@@ -69,7 +72,7 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::ConstantOfShapeOp>("the size of the result depends on data"),
       reference<nn::RangeOp>("the size of the result depends on data"),
       reference<nn::NonZeroOp>("the size of the result depends on data"),
-      reference<nn::ResizeOp>("no native code for resizing"),
+      lowered<nn::ResizeOp>(),
       // Gather
       reference<nn::GatherElementsOp>("no native code for gathering single elements"),
       reference<nn::GatherNDOp>("no native code for index tuples"),
@@ -111,9 +114,9 @@ std::span<const LoweringRow> native::loweringTable() {
       // Recurrent
       lowered<nn::RecurrentOp>(),
       // Vision
-      reference<nn::GridSampleOp>("no native code for sampling between pixels"),
+      lowered<nn::GridSampleOp>(),
       reference<nn::RoiPoolOp>("no native code for pooling regions"),
-      reference<nn::Col2ImOp>("no native code for summing up windows"),
+      lowered<nn::Col2ImOp>(),
       // LinearAlgebra
       reference<nn::DetOp>("no native code for determinants"),
       // ControlFlow

@@ -1,0 +1,25 @@
+//===- ResampleKernel.h - one axis of a tensor, resampled -----------------===//
+#pragma once
+
+#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/plan/LoweredStep.h"
+
+#include <vector>
+
+namespace quern::native {
+
+/// Makes [outer, input, inner] into [outer, output, inner]: an element of the axis is a
+/// weighted sum of some of the input's, or one of them.
+struct Resampling {
+  int64_t outer, input, output, inner;
+  /// Whether the axis is the last, so that `inner` is 1 for any sizes.
+  bool isLast;
+  /// Elements of the axis, those of result i from begins[i] to begins[i + 1].
+  std::vector<int64_t> begins, elements;
+  /// Of each element; empty where every result is a copy of one.
+  std::vector<double> weights;
+};
+/// Sums are of float32 or float64; copies of any type.
+LoweredStep resample(StepBuffer from, StepBuffer to, const Resampling &resampling, DType dtype);
+
+} // namespace quern::native

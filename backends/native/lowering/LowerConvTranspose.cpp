@@ -1,0 +1,214 @@
+//===- LowerConvTranspose.cpp - transposed convolution, windows summed up -===//
+//
+// A transposed convolution is a matrix product, which gives what each pixel of the
+// input adds to each element of the window over it, and the sum of these windows.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/kernels/DotKernel.h"
+#include "backends/native/kernels/WindowSumKernel.h"
+#include "backends/native/lowering/LowerWindows.h"
+#include "backends/native/lowering/TileChoice.h"
+#include "backends/plan/ValueTable.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "runtime/lib/CeilDiv.h"
+#include "runtime/reference/WindowShape.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+namespace {
+struct TransposedProblem {
+  const LoweringContext &context;
+  nn::ConvTransposeOp op;
+  Value input, weights;
+  DType dtype = DType::Float32;
+  int64_t batch = 1, channels = 1, outputs = 1, groups = 1;
+  /// Of windows that slide over the result.
+  WindowShape3 window{};
+  int64_t pixels = 1, kernelPositions = 1;
+
+  /// Of one group: the matrix product's rows and its depth.
+  int64_t rows() const { return outputs / groups * kernelPositions; }
+  int64_t depth() const { return channels / groups; }
+};
+} // namespace
+
+static bool isWideFloat(DType dtype) { return dtype == DType::Float32 || dtype == DType::Float64; }
+
+/// Fills the geometry; a reason when there is no native code for it.
+static std::string resolveProblem(TransposedProblem &p) {
+  ArrayRef<int64_t> input = p.context.sizesOf(p.op.getInput());
+  ArrayRef<int64_t> weights = p.context.sizesOf(p.op.getWeights());
+  ArrayRef<int64_t> result = p.context.sizesOf(p.op.getResult());
+  auto spatial = static_cast<int>(weights.size()) - 2;
+  p.input = p.op.getInput();
+  p.weights = p.op.getWeights();
+  p.dtype = dtypeOfValue(p.op.getResult());
+  if (!isWideFloat(p.dtype))
+    return "transposed convolution is native for float32 and float64 only";
+  if (spatial > 3)
+    return "more than three spatial dimensions";
+  if (p.context.elementsOf(p.op.getInput()) == 0 || p.context.elementsOf(p.op.getResult()) == 0 ||
+      p.context.elementsOf(p.op.getWeights()) == 0)
+    return "an operand is empty";
+  p.batch = input[0];
+  p.channels = input[1];
+  p.outputs = result[1];
+  p.groups = p.op.getGroup();
+  p.window.channels = p.outputs;
+  for (int a = 0; a < 3; ++a) {
+    int axis = a - (3 - spatial);
+    WindowAxis along;
+    along.input = 1;
+    if (axis >= 0) {
+      along = {input[2 + axis],           weights[2 + axis],    p.op.getStrides()[axis],
+               p.op.getDilations()[axis], p.op.getPads()[axis], p.op.getPads()[spatial + axis]};
+      std::optional<int64_t> wanted;
+      if (!p.op.getOutputShape().empty())
+        wanted = p.op.getOutputShape()[axis];
+      if (!transposedOutputSize(along, p.op.getAutoPad(), p.op.getOutputPadding()[axis], wanted))
+        return "the window does not fit the result";
+    }
+    p.window.input[a] = axis < 0 ? 1 : result[2 + axis];
+    p.window.output[a] = along.input;
+    p.window.kernel[a] = along.kernel;
+    p.window.stride[a] = along.stride;
+    p.window.dilation[a] = along.dilation;
+    p.window.padBegin[a] = along.padBegin;
+    p.pixels *= along.input;
+    p.kernelPositions *= along.kernel;
+  }
+  return "";
+}
+
+/// C [outputs * kernel, pixels] = weights transposed * input, for a batch of groups.
+static DotSpec productSpec(const TransposedProblem &p) {
+  TileShape shape = chooseGemmTile(p.context.target, p.dtype, /*columns=*/0);
+  DotSpec spec;
+  spec.tile.types = DotTypes::all(p.dtype);
+  spec.tile.lanes = p.context.target.lanes(p.dtype);
+  spec.tile.vectors = shape.vectors;
+  // The weights are [channels, outputs * kernel]: rows of A are adjacent, k is not.
+  spec.tile.levels = {{DotSpec::kRuntime, DotSpec::kRuntime, 2}};
+  spec.tile.rowStrideA = 1;
+  spec.tile.packedB = false;
+  spec.heights = shape.heights;
+  spec.flat = true;
+  spec.contiguousColumns = true;
+  spec.maskColumns = p.pixels % spec.tile.columns() != 0;
+  spec.epilogue.program.inputs = {p.dtype};
+  spec.epilogue.program.results = {0};
+  return spec;
+}
+
+static DotDims productDims(const TransposedProblem &p, const DotSpec &spec, double flops) {
+  DotDims dims;
+  dims.columnTiles = ceilDiv(p.pixels, spec.tile.columns());
+  dims.tilesPerGroup = dims.columnTiles;
+  dims.coverRows(spec, p.rows());
+  dims.splitLines(p.groups, flops, p.context.threads);
+  dims.batchStrideA = p.depth() * p.rows();
+  dims.batchStrideB = p.depth() * p.pixels;
+  dims.batchStrideC = p.rows() * p.pixels;
+  dims.tileStrideB = spec.tile.columns();
+  dims.tileStrideC = spec.tile.columns();
+  dims.rowStrideA = 1;
+  dims.rowStrideC = p.pixels;
+  dims.strideB = p.pixels;
+  dims.columns = p.pixels;
+  dims.levels[0] = {p.depth(), p.rows()};
+  return dims;
+}
+
+/// The product for one image, into `columns`.
+static LoweredStep multiply(const TransposedProblem &p, int64_t image, StepBuffer columns) {
+  DotSpec spec = productSpec(p);
+  double flops = 2.0 * double(p.pixels) * double(p.rows()) * double(p.channels);
+  DotDims dims = productDims(p, spec, flops);
+  int64_t element = dtypeBytes(p.dtype);
+  LoweredStep step;
+  step.kernel = std::move(spec).kernel();
+  step.buffers = {StepBuffer::of(p.weights),
+                  StepBuffer::of(p.input, image * p.channels * p.pixels * element),
+                  std::move(columns)};
+  step.dims = dims.flatten();
+  step.tasks = p.groups * dims.columnTiles * dims.lineChunks;
+  step.flops = flops;
+  step.grain = chooseGrain(step.tasks, step.flops);
+  step.bytes =
+      double(element) * (double(p.channels) * double(p.pixels) +
+                         double(p.groups) * double(p.rows()) * double(p.pixels + p.depth()));
+  return step;
+}
+
+LoweringResult native::lower(nn::ConvTransposeOp op, const LoweringContext &context) {
+  TransposedProblem p{.context = context};
+  p.op = op;
+  if (std::string reason = resolveProblem(p); !reason.empty())
+    return LoweringResult::refuse(reason);
+  LoweringResult result;
+  int64_t element = dtypeBytes(p.dtype);
+  int64_t plane = p.window.input[0] * p.window.input[1] * p.window.input[2];
+  CheckedSize bytes = CheckedSize(p.groups) * p.rows() * p.pixels * element;
+  for (int64_t n = 0; n < p.batch; ++n) {
+    StepBuffer columns = StepBuffer::scratchSpace(0, bytes);
+    result.steps.push_back(multiply(p, n, columns));
+    WindowSum sum{p.window, /*images=*/1, std::nullopt};
+    if (!nn::isNone(op.getBias()))
+      sum.bias = StepBuffer::of(op.getBias());
+    result.steps.push_back(
+        sumWindows(columns, StepBuffer::of(op.getResult(), n * p.outputs * plane * element),
+                   std::move(sum), p.dtype));
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// col2im
+//===----------------------------------------------------------------------===//
+
+LoweringResult native::lower(nn::Col2ImOp op, const LoweringContext &context) {
+  DType dtype = dtypeOfValue(op.getResult());
+  ArrayRef<int64_t> result = context.sizesOf(op.getResult());
+  std::optional<std::vector<int64_t>> block = context.values.integersOf(op.getBlockShape());
+  auto spatial = static_cast<int>(result.size()) - 2;
+  if (!isWideFloat(dtype))
+    return LoweringResult::refuse("windows are summed up natively for float32 and float64 only");
+  if (spatial > 3 || !block)
+    return LoweringResult::refuse("more than three spatial dimensions, or unknown ones");
+  if (context.elementsOf(op.getResult()) == 0 || context.elementsOf(op.getInput()) == 0)
+    return LoweringResult::refuse("an operand is empty");
+  WindowSum sum{{}, /*images=*/result[0], std::nullopt};
+  sum.shape.channels = result[1];
+  for (int a = 0; a < 3; ++a) {
+    int axis = a - (3 - spatial);
+    WindowAxis along;
+    along.input = 1;
+    if (axis >= 0) {
+      along.input = result[2 + axis];
+      along.kernel = (*block)[axis];
+      if (!op.getStrides().empty())
+        along.stride = op.getStrides()[axis];
+      if (!op.getDilations().empty())
+        along.dilation = op.getDilations()[axis];
+      if (!op.getPads().empty()) {
+        along.padBegin = op.getPads()[axis];
+        along.padEnd = op.getPads()[spatial + axis];
+      }
+    }
+    Expected<int64_t> positions = windowOutputSize(along, AutoPad::NotSet, /*ceilMode=*/false);
+    if (!positions)
+      return LoweringResult::refuse("the window does not fit the result");
+    sum.shape.input[a] = along.input;
+    sum.shape.output[a] = *positions;
+    sum.shape.kernel[a] = along.kernel;
+    sum.shape.stride[a] = along.stride;
+    sum.shape.dilation[a] = along.dilation;
+    sum.shape.padBegin[a] = along.padBegin;
+  }
+  return LoweringResult::of(sumWindows(StepBuffer::of(op.getInput()),
+                                       StepBuffer::of(op.getResult()), std::move(sum), dtype));
+}

@@ -1,0 +1,55 @@
+//===- ResizeTest.cpp - native resizing against the reference -------------===//
+#include "tests/native/GraphCheck.h"
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+/// Weights are multiples of 1/8 for the sizes here, so that sums are exact.
+void addResize(Graph &graph, const std::string &type, const std::string &rule,
+               const std::string &scales, const std::string &more = "") {
+  GraphValue none = graph.none();
+  size_t rank = static_cast<size_t>(std::count(type.begin(), type.end(), 'x'));
+  GraphValue factors = graph.constant("dense<" + scales + ">", std::to_string(rank) + "xf32");
+  graph.output(graph.op("nn.resize " + rule, {graph.input(type), none, factors, none},
+                        "cubic_coeff_a = -0.75 : f64, exclude_outside = false, "
+                        "extrapolation_value = 0.0 : f64" +
+                            more),
+               type + " " + rule + " " + scales);
+}
+} // namespace
+
+TEST(ResizeTest, Nearest) {
+  Graph graph;
+  addResize(graph, "2x3x5x7xf32", "nearest(asymmetric, floor)", "[1.0, 1.0, 2.0, 2.0]");
+  addResize(graph, "2x3x5x7xf64", "nearest(half_pixel, round_prefer_ceil)", "[1.0, 1.0, 0.6, 1.5]");
+  addResize(graph, "1x20x4x33xi64", "nearest(align_corners, ceil)", "[1.0, 1.0, 1.0, 3.0]");
+  addResize(graph, "3x4x5xf16", "nearest(asymmetric, floor)", "[2.0, 3.0, 1.0]");
+  addResize(graph, "3x40xf32", "nearest(half_pixel, floor)", "[1.0, 1.0]");
+  expectExact(graph);
+}
+
+TEST(ResizeTest, LinearAndCubic) {
+  Graph graph;
+  addResize(graph, "2x3x5x7xf32", "linear(half_pixel, floor)", "[1.0, 1.0, 2.0, 2.0]");
+  addResize(graph, "2x3x8x6xf32", "linear(half_pixel, floor)", "[1.0, 1.0, 0.5, 0.5]");
+  addResize(graph, "1x2x5x40xf64", "linear(asymmetric, floor)", "[1.0, 1.0, 4.0, 1.0]");
+  addResize(graph, "4x3x2x3xf32", "linear(asymmetric, floor)", "[2.0, 1.0, 2.0, 2.0]");
+  addResize(graph, "1x2x5x9xf32", "cubic(asymmetric, floor)", "[1.0, 1.0, 2.0, 2.0]");
+  addResize(graph, "1x1x8x8xf32", "linear(half_pixel, floor)", "[1.0, 1.0, 0.5, 0.5]",
+            ", antialias = true");
+  expectExact(graph);
+}
+
+TEST(ResizeTest, ExtrapolationRunsOnTheReference) {
+  Graph graph;
+  GraphValue none = graph.none(), x = graph.input("1x1x2x2xf32");
+  GraphValue roi = graph.constant("dense<[0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 2.0, 1.0]>", "8xf32");
+  GraphValue sizes = graph.constant("dense<[1, 1, 3, 2]>", "4xi64");
+  graph.output(graph.op("nn.resize linear(tf_crop_and_resize, floor)", {x, roi, none, sizes},
+                        "cubic_coeff_a = -0.75 : f64, exclude_outside = false, "
+                        "extrapolation_value = 9.0 : f64"));
+  GraphCheck check;
+  check.allowReference = true;
+  expectExact(graph, check);
+}
