@@ -125,8 +125,8 @@ static void importMultinomial(NodeImport &node) {
     return;
   Value chances = node.create<nn::SoftmaxOp>(convert(node, node.input(0), DType::Float64),
                                              /*axis=*/1, /*trailing=*/false);
-  Value sums = node.create<nn::CumSumOp>(chances, node.intsConstant({1}), /*exclusive=*/false,
-                                         /*reverse=*/false);
+  Value sums = node.create<nn::CumulateOp>(chances, node.intsConstant({1}), ReduceKind::Sum,
+                                           /*exclusive=*/false, /*reverse=*/false);
   sums = node.create<nn::UnsqueezeOp>(sums, node.intsConstant({1}));
   Value shape = joinSizes(node, {node.sizeOf(node.input(0), 0), node.intsConstant({samples})});
   Value u = createDraw(node, shape, DType::Float64, readSeed(node));

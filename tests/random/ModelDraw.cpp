@@ -350,12 +350,10 @@ RandomModel ModelDraw::finish() {
 
 RandomModel random::drawModel(uint64_t seed, int maxOps) {
   static const std::vector<OpFamily> families = {
-      elementwiseFamily(), dataMovementFamily(), shapeFamily(), reductionFamily(),
-      contractionFamily(), convFamily(),         poolFamily(),  normalizationFamily(),
-      gatherFamily(),      quantFamily(),        einsumFamily()};
-      elementwiseFamily(), dataMovementFamily(), shapeFamily(),    reductionFamily(),
-      contractionFamily(), convFamily(),         poolFamily(),     normalizationFamily(),
-      gatherFamily(),      quantFamily(),        attentionFamily()};
+      attentionFamily(), contractionFamily(), convFamily(),      dataMovementFamily(),
+      einsumFamily(),    elementwiseFamily(), gatherFamily(),    normalizationFamily(),
+      poolFamily(),      quantFamily(),       recurrentFamily(), reductionFamily(),
+      shapeFamily()};
   ModelDraw draw(seed);
   auto weightOf = [&](const OpFamily &family) {
     return draw.wantsImages() ? family.imageWeight : family.weight;

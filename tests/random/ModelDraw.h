@@ -161,6 +161,7 @@ OpFamily convFamily();
 OpFamily poolFamily();
 OpFamily normalizationFamily();
 OpFamily quantFamily();
+OpFamily recurrentFamily();
 
 /// The model of `seed`: the same on every machine. It ends after `maxOps` ops, so
 /// that the shortest failing prefix of a failing model can be found.

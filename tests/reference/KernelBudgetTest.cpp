@@ -72,6 +72,8 @@ Tensor imageFile() {
       Tensor::allocate(DType::UInt8, {static_cast<int64_t>(header.size()) + (1 << 20)}).take();
   std::copy(header.begin(), header.end(), file.mutableData<uint8_t>());
   return file;
+}
+
 Attributes rnnAttributes() {
   return makeAttributes({{"activations", Ints{0}},
                          {"alpha", std::vector<double>{0}},

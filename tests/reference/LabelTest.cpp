@@ -1,4 +1,5 @@
 //===- LabelTest.cpp - labels, and maps from them, by hand ----------------===//
+#include "runtime/reference/ValueEvaluator.h"
 #include "tests/reference/KernelCall.h"
 
 #include <limits>
@@ -22,7 +23,7 @@ static Expected<std::vector<AnyValue>> onValues(const char *opName,
                                                 const Limits &limits = {}) {
   Budget budget(limits);
   Attributes attributes;
-  return findValueEvaluator(opName)({attributes, operands, budget});
+  return findValueEvaluator(opName)({opName, attributes, operands, {}, budget});
 }
 
 TEST(Label, LookupTakesTheLastOfEqualKeys) {
@@ -109,13 +110,13 @@ TEST(Label, KernelsOfValuesKeepToTheBudget) {
   Tensor x = Tensor::allocate(DType::Float32, {100000, 10}).take();
   Tensor keys = Tensor::allocate(DType::Int64, {10}).take();
   std::vector<AnyValue> zip = {x, keys};
-  EXPECT_EQ(findValueEvaluator("nn.zip_map")({attributes, zip, budget}).status().code(),
+  EXPECT_EQ(findValueEvaluator("nn.zip_map")({"nn.zip_map", attributes, zip, {}, budget}).status().code(),
             StatusCode::Cancelled);
   std::vector<AnyValue> values(200000, AnyValue(Tensor::of<float>({}, {1})));
   std::vector<AnyValue> map = {
       AnyValue::map(Tensor::allocate(DType::Int64, {200000}).take(),
                     ValueType::tensor(DType::Float32, PortShape()), values)
           .take()};
-  EXPECT_EQ(findValueEvaluator("nn.map_entries")({attributes, map, budget}).status().code(),
+  EXPECT_EQ(findValueEvaluator("nn.map_entries")({"nn.map_entries", attributes, map, {}, budget}).status().code(),
             StatusCode::Cancelled);
 }
