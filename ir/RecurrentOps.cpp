@@ -22,8 +22,8 @@ template <typename E> static ParseResult parseName(OpAsmParser &parser, int64_t 
     return failure();
   std::optional<E> value = enumNamed<E>(name);
   if (!value)
-    return parser.emitError(where) << "must be one of " << llvm::join(ArrayRef(kEnumNames<E>), ", ")
-                                   << ", found " << name;
+    return parser.emitError(where)
+           << "must be one of " << llvm::join(ArrayRef(kEnumNames<E>), ", ") << ", found " << name;
   number = static_cast<int64_t>(*value);
   return success();
 }
@@ -65,9 +65,8 @@ static ParseResult parseActivations(OpAsmParser &parser, DenseI64ArrayAttr &attr
 }
 static void printActivations(OpAsmPrinter &printer, Operation *, DenseI64ArrayAttr attr) {
   printer << "[";
-  llvm::interleaveComma(attr.asArrayRef(), printer.getStream(), [&](int64_t number) {
-    printer << nameOfNumber<CellActivation>(number);
-  });
+  llvm::interleaveComma(attr.asArrayRef(), printer.getStream(),
+                        [&](int64_t number) { printer << nameOfNumber<CellActivation>(number); });
   printer << "]";
 }
 
@@ -83,8 +82,8 @@ static LogicalResult verifyChoices(RecurrentOp op) {
   auto found = static_cast<int64_t>(op.getActivations().size());
   if (found != wanted || static_cast<int64_t>(op.getAlpha().size()) != wanted ||
       static_cast<int64_t>(op.getBeta().size()) != wanted)
-    return op.emitOpError("needs ") << wanted << " activations, with alpha and beta each, found "
-                                    << found;
+    return op.emitOpError("needs ")
+           << wanted << " activations, with alpha and beta each, found " << found;
   for (int64_t activation : op.getActivations())
     if (activation < 0 || activation >= kCount<CellActivation>)
       return op.emitOpError("is of an unknown activation");
@@ -94,8 +93,8 @@ static LogicalResult verifyChoices(RecurrentOp op) {
   if (!isNone(op.getBias()) && (op.cellKind() != CellKind::Gru || !op.getLinearBeforeReset()))
     return op.emitOpError("has a bias, but is no GRU that is linear before its reset");
   if (static_cast<int64_t>(op.getNumResults()) != (isLstm ? 3 : 2))
-    return op.emitOpError("must have ") << (isLstm ? 3 : 2) << " results, found "
-                                        << op.getNumResults();
+    return op.emitOpError("must have ")
+           << (isLstm ? 3 : 2) << " results, found " << op.getNumResults();
   return success();
 }
 

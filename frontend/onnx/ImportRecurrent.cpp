@@ -51,11 +51,17 @@ struct ActivationRow {
 static const ActivationRow *findActivation(llvm::StringRef name) {
   using enum CellActivation;
   static constexpr float kHundredth = 0.01f, kFifth = 0.2f; // parameters are float32
-  static constexpr ActivationRow rows[] = {
-      {Relu, 0, 0, 0},         {LeakyRelu, 1, kHundredth, 0}, {ThresholdedRelu, 1, 1, 0},
-      {Tanh, 0, 0, 0},         {ScaledTanh, 2, 0, 0, false},         {Sigmoid, 0, 0, 0},
-      {HardSigmoid, 2, kFifth, 0.5}, {Elu, 1, 1, 0},          {Softsign, 0, 0, 0},
-      {Softplus, 0, 0, 0},     {Affine, 2, 1, 0}};
+  static constexpr ActivationRow rows[] = {{Relu, 0, 0, 0},
+                                           {LeakyRelu, 1, kHundredth, 0},
+                                           {ThresholdedRelu, 1, 1, 0},
+                                           {Tanh, 0, 0, 0},
+                                           {ScaledTanh, 2, 0, 0, false},
+                                           {Sigmoid, 0, 0, 0},
+                                           {HardSigmoid, 2, kFifth, 0.5},
+                                           {Elu, 1, 1, 0},
+                                           {Softsign, 0, 0, 0},
+                                           {Softplus, 0, 0, 0},
+                                           {Affine, 2, 1, 0}};
   for (const ActivationRow &row : rows)
     if (name.equals_insensitive(llvm::StringRef(nameOf(row.activation))))
       return &row;
@@ -82,8 +88,8 @@ static Activations readActivations(NodeImport &node, const RecurrentNode &r) {
   auto wanted = static_cast<size_t>(activationsOf(r.cell) * r.directions());
   Activations all;
   if (names.size() != wanted) {
-    node.invalid(fmt::format("attribute 'activations': needs {} names, found {}", wanted,
-                             names.size()));
+    node.invalid(
+        fmt::format("attribute 'activations': needs {} names, found {}", wanted, names.size()));
     return all;
   }
   std::vector<float> alphas = node.getFloats("activation_alpha"),
@@ -239,8 +245,8 @@ static Value dequantize(NodeImport &node, int data, int scale, int zeroPoint) {
       return parameter;
     }
     return node.create<nn::UnsqueezeOp>(
-        parameter, node.intsConstant(rank == 1 ? std::vector<int64_t>{1, 2}
-                                               : std::vector<int64_t>{1}));
+        parameter,
+        node.intsConstant(rank == 1 ? std::vector<int64_t>{1, 2} : std::vector<int64_t>{1}));
   };
   if (node.inputDType(zeroPoint) != node.inputDType(data))
     node.invalid(fmt::format("input {} must hold {}, found {}", zeroPoint,
@@ -304,9 +310,8 @@ static void setOutputs(NodeImport &node, const RecurrentNode &r, mlir::ResultRan
       continue;
     Value result = results[i];
     if (r.batchFirst)
-      result = i == 0
-                   ? node.create<nn::TransposeOp>(result, llvm::ArrayRef<int64_t>{2, 0, 1, 3})
-                   : swapFirst(node, result);
+      result = i == 0 ? node.create<nn::TransposeOp>(result, llvm::ArrayRef<int64_t>{2, 0, 1, 3})
+                      : swapFirst(node, result);
     node.setOutput(i, convert(node, result, dtype));
   }
 }
@@ -319,8 +324,8 @@ static void importRecurrent(NodeImport &node, CellKind cell, bool isQuantized = 
   if (node.hasAttribute("clip"))
     clip = node.builder().getF64FloatAttr(node.getFloat("clip"));
   if (clip && !(clip.getValueAsDouble() >= 0))
-    node.invalid(fmt::format("attribute 'clip' must not be negative, found {}",
-                             clip.getValueAsDouble()));
+    node.invalid(
+        fmt::format("attribute 'clip' must not be negative, found {}", clip.getValueAsDouble()));
   bool inputForget = isLstm && node.getBool("input_forget", false);
   checkOperands(node, r);
   if (node.failed())
@@ -335,10 +340,10 @@ static void importRecurrent(NodeImport &node, CellKind cell, bool isQuantized = 
   Value peepholes = isLstm && node.hasInput(kP) ? widen(node, node.input(kP)) : none;
   auto results = node.createMulti<nn::RecurrentOp>(
       isLstm ? 3 : 2, product, weights.recurrence, biases.ofReset, node.input(kLengths),
-      readState(node, r, kInitialH), initialC, peepholes,
-      static_cast<int64_t>(cell), static_cast<int64_t>(r.direction),
-      llvm::ArrayRef<int64_t>(activations.numbers), llvm::ArrayRef<double>(activations.alpha),
-      llvm::ArrayRef<double>(activations.beta), clip, inputForget, r.linearBeforeReset);
+      readState(node, r, kInitialH), initialC, peepholes, static_cast<int64_t>(cell),
+      static_cast<int64_t>(r.direction), llvm::ArrayRef<int64_t>(activations.numbers),
+      llvm::ArrayRef<double>(activations.alpha), llvm::ArrayRef<double>(activations.beta), clip,
+      inputForget, r.linearBeforeReset);
   setOutputs(node, r, results);
 }
 

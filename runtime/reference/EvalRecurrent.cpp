@@ -187,8 +187,8 @@ private:
 template <typename T>
 Status SequenceCell<T>::sumGate(int64_t gate, int64_t step, std::span<const double> from,
                                 bool withInput) {
-  const T *weights = call.inputs[kRecurrence].data<T>() +
-                     (direction * r.gates + gate) * r.hidden * r.hidden;
+  const T *weights =
+      call.inputs[kRecurrence].data<T>() + (direction * r.gates + gate) * r.hidden * r.hidden;
   for (int64_t j = 0; j < r.hidden; ++j) {
     QUERN_TRY(call.budget.spend(r.hidden + 16));
     double total = withInput ? inputAt(gate, step, j) : 0;
@@ -260,8 +260,8 @@ Status SequenceCell<T>::run(int64_t whichDirection, int64_t whichSequence, int64
     QUERN_TRY(r.cell == CellKind::Lstm  ? stepLstm(step)
               : r.cell == CellKind::Gru ? stepGru(step)
                                         : stepRnn(step));
-    T *out = y.mutableData<T>() +
-             ((step * r.directions + direction) * r.batch + sequence) * r.hidden;
+    T *out =
+        y.mutableData<T>() + ((step * r.directions + direction) * r.batch + sequence) * r.hidden;
     for (int64_t j = 0; j < r.hidden; ++j)
       out[j] = narrow<T>(h[j]);
   }

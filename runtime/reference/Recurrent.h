@@ -32,15 +32,14 @@ enum class CellActivation {
   Affine,
 };
 
-template <>
-inline constexpr std::string_view kEnumNames<CellKind>[] = {"rnn", "gru", "lstm"};
+template <> inline constexpr std::string_view kEnumNames<CellKind>[] = {"rnn", "gru", "lstm"};
 template <>
 inline constexpr std::string_view kEnumNames<RecurrentDirection>[] = {"forward", "reverse",
                                                                       "bidirectional"};
 template <>
 inline constexpr std::string_view kEnumNames<CellActivation>[] = {
-    "Relu",    "LeakyRelu",   "ThresholdedRelu", "Tanh",     "ScaledTanh", "Sigmoid",
-    "HardSigmoid", "Elu", "Softsign",        "Softplus", "Affine"};
+    "Relu",        "LeakyRelu", "ThresholdedRelu", "Tanh",     "ScaledTanh", "Sigmoid",
+    "HardSigmoid", "Elu",       "Softsign",        "Softplus", "Affine"};
 
 /// Gates of a cell: rows of its weights, in units of the hidden size.
 constexpr int64_t gatesOf(CellKind cell) {

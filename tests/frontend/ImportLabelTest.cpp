@@ -82,8 +82,8 @@ static Tensor runOnMap(const MlModel &model, const Tensor &keys, const std::vect
   EXPECT_TRUE(imported.module) << imported.text();
   if (!imported.module)
     return {};
-  auto program = interpreter::ReferenceProgram::create(
-      nn::findMain(**imported.module).getBody().front());
+  auto program =
+      interpreter::ReferenceProgram::create(nn::findMain(**imported.module).getBody().front());
   EXPECT_TRUE(program) << program.status().message();
   std::vector<AnyValue> elements;
   for (float value : values)

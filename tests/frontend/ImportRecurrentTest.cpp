@@ -111,8 +111,9 @@ TEST(ImportRecurrent, BiasesOfInputAndRecurrenceAddUp) {
   b.node("RNN", {"x", "w", "r", "b"}, {"y"}).output("y");
   withIdentity(b, 1);
   // h = 2 x + 10 + 100 + 3 h
-  expectRuns<float>(b, {Tensor::of<float>({2, 1, 1}, {1, 2}), Tensor::of<float>({1, 1, 1}, {2}),
-                        Tensor::of<float>({1, 1, 1}, {3}), Tensor::of<float>({1, 2}, {10, 100})},
+  expectRuns<float>(b,
+                    {Tensor::of<float>({2, 1, 1}, {1, 2}), Tensor::of<float>({1, 1, 1}, {2}),
+                     Tensor::of<float>({1, 1, 1}, {3}), Tensor::of<float>({1, 2}, {10, 100})},
                     {2, 1, 1, 1}, {112, 450});
 }
 
@@ -139,8 +140,7 @@ TEST(ImportRecurrent, HalfTypesAreComputedWider) {
   withIdentity(b, 1);
   Imported imported(b);
   EXPECT_EQ(imported.outputType(), "tensor<2x1x1x1xf16>") << imported.text();
-  auto y =
-      run(b, {halves({2, 1, 1}, {2048, 1}), halves({1, 1, 1}, {1.5}), halves({1, 1, 1}, {1})});
+  auto y = run(b, {halves({2, 1, 1}, {2048, 1}), halves({1, 1, 1}, {1.5}), halves({1, 1, 1}, {1})});
   ASSERT_EQ(y.size(), 1u);
   expectFloats(y[0], {2, 1, 1, 1}, {3072, 3074}); // 3073.5 rounded once
 }
@@ -168,12 +168,15 @@ TEST(ImportRecurrent, QuantizedWeights) {
          {"y", "last", "state"});
   b.domain("com.microsoft").attr("hidden_size", int64_t{1}).output("state");
   withIdentity(b, 3);
-  std::vector<Tensor> inputs = {
-      Tensor::of<float>({1, 1, 1}, {1}),         Tensor::of<uint8_t>({1, 1, 4}, {10, 12, 14, 16}),
-      Tensor::of<int8_t>({1, 1, 4}, {2, 0, 1, 0}), Tensor::of<float>({1, 1, 1}, {1}),
-      Tensor::of<float>({1, 1, 1}, {2}),         Tensor::of<float>({1}, {0.5}),
-      Tensor::of<uint8_t>({1}, {8}),             Tensor::of<float>({1, 4}, {1, 1, 1, 2}),
-      Tensor::of<int8_t>({1, 4}, {1, 0, 0, -1})};
+  std::vector<Tensor> inputs = {Tensor::of<float>({1, 1, 1}, {1}),
+                                Tensor::of<uint8_t>({1, 1, 4}, {10, 12, 14, 16}),
+                                Tensor::of<int8_t>({1, 1, 4}, {2, 0, 1, 0}),
+                                Tensor::of<float>({1, 1, 1}, {1}),
+                                Tensor::of<float>({1, 1, 1}, {2}),
+                                Tensor::of<float>({1}, {0.5}),
+                                Tensor::of<uint8_t>({1}, {8}),
+                                Tensor::of<float>({1, 4}, {1, 1, 1, 2}),
+                                Tensor::of<int8_t>({1, 4}, {1, 0, 0, -1})};
   // W = 1 2 3 4, R = 1 0 1 2 (iofc): i = 2, f = 4, c~ = 6, c = 4 * 2 + 2 * 6
   expectRuns<float>(b, inputs, {1, 1, 1}, {20});
   ModelBuilder few(14);

@@ -72,7 +72,7 @@ TEST(ImportText, TfIdfVectorizer) {
   weights.add_floats(3);
   weights.add_floats(0.5);
   outputs(b, {"y"});
-  expectFloats(run(b, {strings({"a", "c", "a", "d"})})[0], {2}, {0, 0.5});
+  expectFloats(run(b, {strings({"a", "c", "a", "d"})})[0], {2}, {0, 3});
   ModelBuilder none(9);
   none.input("x", {4}, DType::String).node("TfIdfVectorizer", {"x"}, {"y"});
   outputs(none, {"y"});

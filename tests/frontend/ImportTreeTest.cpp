@@ -136,7 +136,8 @@ TEST(ImportTree, ManyClassesOfWhichTheLargestWins) {
   b.strings("classlabels_strings", {"a", "b", "c"}).set("post_transform", "SOFTMAX");
   auto outputs = run(b, {bothSides()});
   expectStrings(outputs[0], {"a", "c"});
-  expectFloats(outputs[1], {2, 3}, {0.5761169, 0.2119416, 0.2119416, 0.1065070, 0.1065070, 0.7869860});
+  expectFloats(outputs[1], {2, 3},
+               {0.5761169, 0.2119416, 0.2119416, 0.1065070, 0.1065070, 0.7869860});
   expectError(classifier({{0, 1}}, {{2, 2}}, {1, 2, 3}).floats("base_values", {1}), kInvalid,
               {"has 1 base values for 3 classes"});
 }
@@ -154,8 +155,9 @@ TEST(ImportTree, RefusesWhatIsNotATree) {
         attribute.set_ints(i, value);
     });
   };
-  expectError(setInt("nodes_truenodeids", 0, 7), kInvalid,
-              {"node 'y_node' (TreeEnsembleRegressor", "node 0 of tree 0 leads to a node that is not"});
+  expectError(
+      setInt("nodes_truenodeids", 0, 7), kInvalid,
+      {"node 'y_node' (TreeEnsembleRegressor", "node 0 of tree 0 leads to a node that is not"});
   expectError(setInt("nodes_truenodeids", 0, 0), kInvalid, {"the nodes of a tree form a cycle"});
   expectError(setInt("nodes_nodeids", 1, 0), kInvalid, {"tree 0 has node 0 twice"});
   expectError(setInt("nodes_featureids", 0, -1), kInvalid, {"there is no feature -1"});

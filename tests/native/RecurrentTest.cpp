@@ -73,9 +73,9 @@ struct Cell {
         weight(initialH, {d, batch, hidden}),
         weight(initialC, {d, batch, hidden}),
         weight(peepholes, {d, 3 * hidden})};
-    auto results = graph.multi(
-        fmt::format("nn.recurrent {} {} [{}]", nameOf(kind), direction, activations()), operands,
-        attributes(), kind == CellKind::Lstm ? 3 : 2);
+    auto results =
+        graph.multi(fmt::format("nn.recurrent {} {} [{}]", nameOf(kind), direction, activations()),
+                    operands, attributes(), kind == CellKind::Lstm ? 3 : 2);
     for (const GraphValue &result : results)
       graph.output(result);
     return graph;

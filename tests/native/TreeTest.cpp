@@ -35,9 +35,8 @@ public:
       return Tensor::of({static_cast<int64_t>(list.size())}, list);
     };
     auto floats = [&](const std::vector<float> &list) {
-      return kind.dtype == DType::Float32
-                 ? vector(list)
-                 : vector(std::vector<double>(list.begin(), list.end()));
+      return kind.dtype == DType::Float32 ? vector(list)
+                                          : vector(std::vector<double>(list.begin(), list.end()));
     };
     GraphValue x = graph.input(input);
     std::vector<GraphValue> operands = {

@@ -60,8 +60,8 @@ bool drawMultiHeadAttention(ModelDraw &draw) {
   }
   Drawn bias;
   if (draw.percent(40)) {
-    bias = drawOperand(draw, {draw.percent(50) ? 1 : s.batch, draw.percent(50) ? 1 : s.heads,
-                              s.queries, all});
+    bias = drawOperand(
+        draw, {draw.percent(50) ? 1 : s.batch, draw.percent(50) ? 1 : s.heads, s.queries, all});
     inputs[5] = bias.name;
   }
   bias.bound += 8; // the mask
@@ -76,8 +76,8 @@ bool drawMultiHeadAttention(ModelDraw &draw) {
     inputs[7] = pastValues.name;
   }
   float scale = draw.pick({0.25f, 0.5f, -0.125f});
-  auto &node = draw.result("MultiHeadAttention", inputs,
-                           attentionResult(draw, s, q, k, v, scale, bias));
+  auto &node =
+      draw.result("MultiHeadAttention", inputs, attentionResult(draw, s, q, k, v, scale, bias));
   node.domain("com.microsoft").attr("num_heads", s.heads).attr("scale", scale);
   node.attr("mask_filter_value", -8.0f);
   if (isCausal)

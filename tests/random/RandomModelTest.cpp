@@ -12,7 +12,7 @@
 using namespace quern::random;
 
 namespace {
-constexpr uint64_t kShards = 20, kModelsOfShard = 100;
+constexpr uint64_t kShards = 20, kModelsOfShard = 40;
 
 class RandomModels : public testing::TestWithParam<uint64_t> {};
 } // namespace

@@ -18,9 +18,8 @@ static Expected<std::vector<Tensor>> lookup(const std::vector<Tensor> &operands)
   return evaluateAll("nn.lookup", operands, {}, {operands[2].dtype()});
 }
 
-static Expected<std::vector<AnyValue>> onValues(const char *opName,
-                                                const std::vector<AnyValue> &operands,
-                                                const Limits &limits = {}) {
+static Expected<std::vector<AnyValue>>
+onValues(const char *opName, const std::vector<AnyValue> &operands, const Limits &limits = {}) {
   Budget budget(limits);
   Attributes attributes;
   return findValueEvaluator(opName)({opName, attributes, operands, {}, budget});
@@ -62,7 +61,8 @@ TEST(Label, CouplesPairs) {
   ASSERT_EQ(found.dims(), (Tensor::Dims{1, 2}));
   EXPECT_NEAR(found.data<float>()[0], 0.8, 0.005);
   // p = 0.5, 0.3, 0.2
-  Tensor three = Tensor::of<float>({1, 3, 3}, {0, 0.625f, 5 / 7.0f, 0.375f, 0, 0.6f, 2 / 7.0f, 0.4f, 0});
+  Tensor three =
+      Tensor::of<float>({1, 3, 3}, {0, 0.625f, 5 / 7.0f, 0.375f, 0, 0.6f, 2 / 7.0f, 0.4f, 0});
   found = evaluate("nn.couple_pairs", {three});
   EXPECT_NEAR(found.data<float>()[0], 0.5, 0.01);
   EXPECT_NEAR(found.data<float>()[1], 0.3, 0.01);
@@ -110,13 +110,15 @@ TEST(Label, KernelsOfValuesKeepToTheBudget) {
   Tensor x = Tensor::allocate(DType::Float32, {100000, 10}).take();
   Tensor keys = Tensor::allocate(DType::Int64, {10}).take();
   std::vector<AnyValue> zip = {x, keys};
-  EXPECT_EQ(findValueEvaluator("nn.zip_map")({"nn.zip_map", attributes, zip, {}, budget}).status().code(),
-            StatusCode::Cancelled);
+  EXPECT_EQ(
+      findValueEvaluator("nn.zip_map")({"nn.zip_map", attributes, zip, {}, budget}).status().code(),
+      StatusCode::Cancelled);
   std::vector<AnyValue> values(200000, AnyValue(Tensor::of<float>({}, {1})));
-  std::vector<AnyValue> map = {
-      AnyValue::map(Tensor::allocate(DType::Int64, {200000}).take(),
-                    ValueType::tensor(DType::Float32, PortShape()), values)
-          .take()};
-  EXPECT_EQ(findValueEvaluator("nn.map_entries")({"nn.map_entries", attributes, map, {}, budget}).status().code(),
+  std::vector<AnyValue> map = {AnyValue::map(Tensor::allocate(DType::Int64, {200000}).take(),
+                                             ValueType::tensor(DType::Float32, PortShape()), values)
+                                   .take()};
+  EXPECT_EQ(findValueEvaluator("nn.map_entries")({"nn.map_entries", attributes, map, {}, budget})
+                .status()
+                .code(),
             StatusCode::Cancelled);
 }

@@ -129,9 +129,9 @@ TEST(Recurrent, LstmHasPeepholesAndCoupledGates) {
 // From NumPy.
 TEST(Recurrent, LstmOfEveryFloat) {
   using enum CellActivation;
-  Attributes usual = cellOf(CellKind::Lstm, "forward",
-                            {static_cast<int64_t>(Sigmoid), static_cast<int64_t>(Tanh),
-                             static_cast<int64_t>(Tanh)});
+  Attributes usual = cellOf(
+      CellKind::Lstm, "forward",
+      {static_cast<int64_t>(Sigmoid), static_cast<int64_t>(Tanh), static_cast<int64_t>(Tanh)});
   std::vector<float> x = {.5f, -.25f, 1, .75f, -1, .5f, .25f, -.5f}, r = {.5f, -.5f, 1, .25f};
   auto single = run(floats({2, 1, 4}, x), floats({1, 4, 1}, r), {}, usual);
   expectTensor<float>(single[0], {2, 1, 1, 1}, {0.164607188f, 0.069383859f});

@@ -85,8 +85,8 @@ Expected<Tensor> TreePacker::pack() {
     features = std::max<int64_t>(features, node[0] + 1);
     uint8_t test = haveOneTest ? 0 : normalizedTest(trees.tests[i]);
     bool isSwapped = trees.tests[i] & reference::kTreeGreater;
-    uint32_t word = static_cast<uint32_t>(node[0]) |
-                    static_cast<uint32_t>(test) << TreeLayout::kFeatureBits;
+    uint32_t word = static_cast<uint32_t>(node[0]) | static_cast<uint32_t>(test)
+                                                         << TreeLayout::kFeatureBits;
     putRecord(placeOf(static_cast<int32_t>(i)),
               thresholds.data<char>() + i * dtypeBytes(layout.dtype), word,
               placeOf(node[isSwapped ? 2 : 1]), placeOf(node[isSwapped ? 1 : 2]));

@@ -189,8 +189,8 @@ void RecurrentEmitter::emitTask(Value task) {
   rowCount = kb.minSigned(kb.dim(kRows), kb.sub(kb.dim(kBatch), firstSequence));
   Value arraySize = kb.mul(kb.dim(kRows), stateStride);
   Value gateSize = kb.mul(stateStride, hidden);
-  weights = kb.advance(kb.buffer(kRecurrence), kb.mul(kb.mul(direction, gates), gateSize),
-                       spec.dtype);
+  weights =
+      kb.advance(kb.buffer(kRecurrence), kb.mul(kb.mul(direction, gates), gateSize), spec.dtype);
   auto array = [&](int64_t i) {
     return kb.advance(kb.scratch(), kb.mul(arraySize, i), spec.dtype);
   };

@@ -97,8 +97,8 @@ Value TreeEmitter::step(Value place, Value row) {
   Value word = loadInt(byteAt(record, kb.index(layout.featureOffset())), kb.index(0));
   Value number = word;
   if (spec.test < 0)
-    number = ops.create<arith::AndIOp>(
-        kb.loc(), word, kb.index((int64_t{1} << TreeLayout::kFeatureBits) - 1));
+    number = ops.create<arith::AndIOp>(kb.loc(), word,
+                                       kb.index((int64_t{1} << TreeLayout::kFeatureBits) - 1));
   Value feature = kb.load(kb.advance(row, number, spec.dtype), spec.dtype, 0);
   Value first = takesFirst(feature, threshold, word);
   Value isSecond = ops.create<arith::XOrIOp>(
@@ -143,7 +143,8 @@ void TreeEmitter::vote(Value place, Value row) {
   };
   if (spec.hasOneVote)
     return add(leaf);
-  Value begin = loadInt(table(kTreeLeaves), leaf), end = loadInt(table(kTreeLeaves), kb.add(leaf, 1));
+  Value begin = loadInt(table(kTreeLeaves), leaf),
+        end = loadInt(table(kTreeLeaves), kb.add(leaf, 1));
   kb.forLoop(begin, end, 1, [&](Value i) { add(i); });
 }
 
@@ -212,8 +213,8 @@ LoweredStep native::makeTrees(const TreeSpec &spec, const TreeProblem &problem, 
   // About ten levels of ten instructions.
   step.flops = static_cast<double>(problem.rows) * static_cast<double>(problem.trees) * 100;
   step.bytes = static_cast<double>(problem.rows * problem.features * dtypeBytes(spec.dtype));
-  std::string key = fmt::format("trees{}t{}{}", dtypeName(spec.dtype), spec.test,
-                                spec.hasOneVote ? "o" : "");
+  std::string key =
+      fmt::format("trees{}t{}{}", dtypeName(spec.dtype), spec.test, spec.hasOneVote ? "o" : "");
   step.kernel = {"trees", key, [spec](KernelBuilder &kb) { TreeEmitter(kb, spec).emit(); }};
   return step;
 }

@@ -27,8 +27,8 @@ static llvm::SmallVector<RecurrentSpec::Activation, 3> activationsIn(nn::Recurre
   llvm::SmallVector<RecurrentSpec::Activation, 3> activations;
   int64_t count = activationsOf(op.cellKind());
   for (int64_t i = direction * count; i < (direction + 1) * count; ++i)
-    activations.push_back({static_cast<CellActivation>(op.getActivations()[i]), op.getAlpha()[i],
-                           op.getBeta()[i]});
+    activations.push_back(
+        {static_cast<CellActivation>(op.getActivations()[i]), op.getAlpha()[i], op.getBeta()[i]});
   return activations;
 }
 
@@ -75,17 +75,16 @@ static StepBuffer packRecurrence(nn::RecurrentOp op, const RecurrentSpec &spec,
   int64_t matrices = dims.directions * gatesOf(spec.cell), hidden = dims.hidden;
   if (std::optional<nn::WeightSource> constant = context.values.weightOf(op.getRecurrence())) {
     MatrixPack pack{matrices, hidden, hidden, 1, hidden, spec.lanes, 1.0};
-    return StepBuffer::packed(*constant, fmt::format("recurrence {} {}", hidden, spec.lanes),
-                              [pack](const Tensor &view, const auto &done) {
-                                return packMatrix(view, pack, done);
-                              });
+    return StepBuffer::packed(
+        *constant, fmt::format("recurrence {} {}", hidden, spec.lanes),
+        [pack](const Tensor &view, const auto &done) { return packMatrix(view, pack, done); });
   }
   CheckedSize columns = CheckedSize(hidden).alignedTo(spec.lanes);
-  StepBuffer packed = StepBuffer::scratchSpace(
-      0, CheckedSize(matrices) * hidden * columns * dtypeBytes(spec.dtype));
-  steps.push_back(
-      packColumns(StepBuffer::of(op.getRecurrence()), packed,
-                  {matrices, hidden * hidden, hidden, hidden, 1, hidden, spec.lanes}, spec.dtype));
+  StepBuffer packed = StepBuffer::scratchSpace(0, CheckedSize(matrices) * hidden * columns *
+                                                      dtypeBytes(spec.dtype));
+  steps.push_back(packColumns(StepBuffer::of(op.getRecurrence()), packed,
+                              {matrices, hidden * hidden, hidden, hidden, 1, hidden, spec.lanes},
+                              spec.dtype));
   return packed;
 }
 
@@ -95,8 +94,8 @@ static std::vector<StepBuffer> buffersOf(nn::RecurrentOp op, StepBuffer recurren
                                      StepBuffer::of(op.getY()), StepBuffer::of(op.getFinalH())};
   for (Value finalC : op.getFinalC())
     buffers.push_back(StepBuffer::of(finalC));
-  for (Value operand : {op.getBias(), op.getLengths(), op.getInitialH(), op.getInitialC(),
-                        op.getPeepholes()})
+  for (Value operand :
+       {op.getBias(), op.getLengths(), op.getInitialH(), op.getInitialC(), op.getPeepholes()})
     if (!nn::isNone(operand))
       buffers.push_back(StepBuffer::of(operand));
   return buffers;
@@ -110,7 +109,8 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
   step.tasks = directions * dims.chunks;
   int64_t columns = ceilDiv(dims.hidden, spec.lanes) * spec.lanes;
   step.scratchBytes = spec.stateArrays() * dims.rows * columns * dtypeBytes(spec.dtype);
-  double states = double(dims.steps) * double(dims.batch) * double(directions) * double(dims.hidden);
+  double states =
+      double(dims.steps) * double(dims.batch) * double(directions) * double(dims.hidden);
   auto gates = static_cast<double>(gatesOf(spec.cell));
   step.flops = 2 * states * gates * double(dims.hidden);
   step.grain = chooseGrain(step.tasks, step.flops);

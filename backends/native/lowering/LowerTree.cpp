@@ -68,12 +68,12 @@ LoweringResult native::lower(nn::TreeEnsembleOp op, const LoweringContext &conte
   }
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   TreeSpec spec{.dtype = sources[kThresholds]->dtype()};
-  TreeProblem problem{.rows = sizes[0],
-                      .features = sizes[1],
-                      .targets = op.getTargetCount(),
-                      .trees = sources[kRoots]->dims()[0],
-                      .layout = {spec.dtype, sources[kTests]->dims()[0],
-                                 sources[kLeaves]->dims()[0] - 1}};
+  TreeProblem problem{
+      .rows = sizes[0],
+      .features = sizes[1],
+      .targets = op.getTargetCount(),
+      .trees = sources[kRoots]->dims()[0],
+      .layout = {spec.dtype, sources[kTests]->dims()[0], sources[kLeaves]->dims()[0] - 1}};
   if (problem.layout.leaves < 0 || problem.layout.end() > std::numeric_limits<int32_t>::max() ||
       problem.features > int64_t{1} << TreeLayout::kFeatureBits)
     return LoweringResult::refuse("trees of this size");
