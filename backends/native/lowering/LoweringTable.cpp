@@ -83,8 +83,6 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::CouplePairsOp>("no native code for probabilities of pairs"),
       reference<nn::ZipMapOp>("no native code for sequences and maps"),
       reference<nn::MapEntriesOp>("no native code for sequences and maps"),
-      // Tree
-      reference<nn::TreeEnsembleOp>("no native code for decision trees"),
       // Image
       reference<nn::ImageDecodeOp>("no native code for decoding images"),
       // Selection
@@ -106,10 +104,10 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::OptionalOp>("no native code for optionals"),
       reference<nn::OptionalHasOp>("no native code for optionals"),
       reference<nn::OptionalGetOp>("no native code for optionals"),
-      // Signal
       // Random, Signal
       reference<nn::RandomOp>("the numbers come from the generator of the process"),
       reference<nn::DftOp>("no native code for Fourier transforms"),
+      // Tree
       lowered<nn::TreeEnsembleOp>(),
       // Recurrent
       lowered<nn::RecurrentOp>(),
