@@ -12,7 +12,7 @@
 using namespace quern::random;
 
 namespace {
-constexpr uint64_t kShards = 20, kModelsOfShard = 40;
+constexpr uint64_t kShards = 20, kModelsOfShard = 25;
 
 class RandomModels : public testing::TestWithParam<uint64_t> {};
 } // namespace
