@@ -14,19 +14,3 @@ target_include_directories(quern_mlir SYSTEM INTERFACE ${MLIR_INCLUDE_DIRS} ${LL
 target_compile_definitions(quern_mlir INTERFACE ${LLVM_DEFINITIONS_LIST})
 # LLVM is built with RTTI and without exceptions.
 target_compile_options(quern_mlir INTERFACE -fno-exceptions)
-
-# One precompiled header for every MLIR-heavy target.
-function(quern_use_mlir_pch target)
-  if(NOT TARGET quern_mlir_pch)
-    file(WRITE ${PROJECT_BINARY_DIR}/quern_mlir_pch.cpp "")
-    add_library(quern_mlir_pch STATIC ${PROJECT_BINARY_DIR}/quern_mlir_pch.cpp)
-    target_link_libraries(quern_mlir_pch PUBLIC quern_options quern_mlir)
-    target_precompile_headers(quern_mlir_pch PRIVATE
-      <map> <memory> <optional> <string> <vector>
-      <mlir/Bytecode/BytecodeOpInterface.h>
-      <mlir/IR/Builders.h> <mlir/IR/BuiltinOps.h> <mlir/IR/BuiltinTypes.h> <mlir/IR/Dialect.h>
-      <mlir/IR/OpDefinition.h> <mlir/IR/OpImplementation.h> <mlir/IR/PatternMatch.h>
-      <mlir/Interfaces/SideEffectInterfaces.h> <mlir/Pass/Pass.h> <mlir/Pass/PassManager.h>)
-  endif()
-  target_precompile_headers(${target} REUSE_FROM quern_mlir_pch)
-endfunction()

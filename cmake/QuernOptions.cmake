@@ -31,6 +31,26 @@ if(QUERN_SANITIZE)
     $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<TARGET_OBJECTS:quern_sanitizer_defaults>>)
 endif()
 
+# quern_precompile(NAME HEADERS... LINK LIBRARIES... DEPENDS TARGETS...): headers that a group of
+# targets reads once; quern_use_headers(TARGETS... FROM NAME) is for the group. Sources still
+# include what they use.
+function(quern_precompile name)
+  cmake_parse_arguments(ARG "" "" "HEADERS;LINK;DEPENDS" ${ARGN})
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/${name}.cpp CONTENT "")
+  add_library(${name} STATIC ${PROJECT_BINARY_DIR}/${name}.cpp)
+  target_link_libraries(${name} PRIVATE quern_options ${ARG_LINK})
+  target_precompile_headers(${name} PRIVATE ${ARG_HEADERS})
+  if(ARG_DEPENDS)
+    add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+endfunction()
+function(quern_use_headers)
+  cmake_parse_arguments(ARG "" "FROM" "" ${ARGN})
+  foreach(target IN LISTS ARG_UNPARSED_ARGUMENTS)
+    target_precompile_headers(${target} REUSE_FROM ${ARG_FROM})
+  endforeach()
+endfunction()
+
 # quern_add_library(NAME SOURCES... LINK PUBLIC_DEPENDENCIES...)
 function(quern_add_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
