@@ -4,6 +4,9 @@
     build/venv/bin/pip install onnxruntime onnx
     build/venv/bin/python bench/peers/onnxruntime_bench.py MODEL... [--randomize] [--threads 1]
 
+Inputs are random floats, or the arrays of NAME.in.npz beside NAME.onnx where that file is.
+Results of ONNX Runtime are bound to memory that it had before, as Quern's are.
+
 Both run on the same number of threads, ONNX Runtime on its CPU provider with all optimisations
 on. They take turns, so that a change of the machine's speed meets both; each round gives one
 ratio of the medians, ONNX Runtime's time over Quern's: above 1, Quern is faster. A bare time
@@ -43,12 +46,20 @@ def parse_arguments():
     return parser.parse_args()
 
 
+def inputs_beside(model):
+    """NAME.in.npz of NAME.onnx, or None."""
+    path = pathlib.Path(model).with_suffix(".in.npz")
+    return path if path.exists() else None
+
+
 def quern_p50(args, model):
     """Milliseconds of the median run in one turn."""
     command = [args.quern, "bench", model, "--json", "--threads", str(args.threads),
                "--runs", str(args.runs)]
     for dim in args.dim:
         command += ["--dim", dim]
+    if inputs := inputs_beside(model):
+        command += ["--input", inputs]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit(f"{model}: quern bench ended with exit code {done.returncode}")
@@ -56,7 +67,7 @@ def quern_p50(args, model):
 
 
 class Peer:
-    """An ONNX Runtime session with fixed random inputs."""
+    """An ONNX Runtime session with inputs of its own and, where they are tensors, bound outputs."""
 
     def __init__(self, onnxruntime, model, args):
         options = onnxruntime.SessionOptions()
@@ -67,22 +78,47 @@ class Peer:
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(str(model), options,
                                                     providers=["CPUExecutionProvider"])
+        inputs = inputs_beside(model)
+        self.inputs = dict(np.load(inputs)) if inputs else self.random_inputs(model, args)
+        self.runs = args.runs
+        self.bind_outputs()
+
+    def random_inputs(self, model, args):
         dims = dict(d.split("=") for d in args.dim)
         rng = np.random.default_rng(0)
-        self.inputs = {}
+        inputs = {}
         for value in self.session.get_inputs():
             if value.type != "tensor(float)":
                 sys.exit(f"{model}: input {value.name} is a {value.type}, wanted tensor(float)")
             shape = [d if isinstance(d, int) else int(dims.get(d, 1)) for d in value.shape]
-            self.inputs[value.name] = rng.random(shape, np.float32)
-        self.runs = args.runs
+            inputs[value.name] = rng.random(shape, np.float32)
+        return inputs
+
+    def bind_outputs(self):
+        outputs = self.session.run(None, self.inputs)
+        self.binding = None
+        if not all(isinstance(array, np.ndarray) and array.dtype != object for array in outputs):
+            return
+        self.outputs = outputs
+        self.binding = self.session.io_binding()
+        for name, array in self.inputs.items():
+            self.binding.bind_cpu_input(name, array)
+        for value, array in zip(self.session.get_outputs(), outputs):
+            self.binding.bind_output(value.name, "cpu", 0, array.dtype, array.shape,
+                                     array.ctypes.data)
+
+    def run(self):
+        if self.binding:
+            self.session.run_with_iobinding(self.binding)
+        else:
+            self.session.run(None, self.inputs)
 
     def p50(self):
         times = []
         # The first run of a turn warms up, as `quern bench` does.
         for _ in range(1 + self.runs):
             start = time.perf_counter()
-            self.session.run(None, self.inputs)
+            self.run()
             times.append(time.perf_counter() - start)
         time.sleep(SECONDS_TO_REST)
         return 1e3 * statistics.median(times[1:])
