@@ -55,6 +55,36 @@ InferredTypes InstanceNormOp::inferResultTypes(const ShapeFacts &facts) {
   return typeOf(getInput(), facts);
 }
 
+/// Checks that a parameter has the sizes of a row, the dimensions from `axis` on.
+static LogicalResult verifyPerRowElement(const ShapeFacts &facts, LayerNormOp op, Value parameter,
+                                         StringRef name, const Shape &input, int64_t axis) {
+  std::optional<Shape> shape = facts.shapeOf(parameter);
+  if (!shape)
+    return success();
+  if (shape->rank() != input.rank() - axis)
+    return op.emitOpError() << name << " must have rank " << input.rank() - axis << ", found "
+                            << shape->rank();
+  for (int64_t i = 0; i < shape->rank(); ++i)
+    if (failed(requireDim(op, (*shape)[i], input[axis + i], "a size of " + name.str())))
+      return failure();
+  return success();
+}
+
+InferredTypes LayerNormOp::inferResultTypes(const ShapeFacts &facts) {
+  if (failed(requireFloats(*this, getInput(), "input")))
+    return failure();
+  std::optional<Shape> input = facts.shapeOf(getInput());
+  FailureOr<int64_t> axis = input ? resolveAxis(*this, getAxis(), input->rank()) : 0;
+  if (failed(axis))
+    return failure();
+  for (auto [parameter, name] : {std::pair(getScale(), "scale"), std::pair(getBias(), "bias")})
+    if (!isNone(parameter) &&
+        (failed(requireSameElements(*this, parameter, name, getInput())) ||
+         (input && failed(verifyPerRowElement(facts, *this, parameter, name, *input, *axis)))))
+      return failure();
+  return typeOf(getInput(), facts);
+}
+
 InferredTypes LrnOp::inferResultTypes(const ShapeFacts &facts) {
   if (failed(requireFloats(*this, getInput(), "input")))
     return failure();

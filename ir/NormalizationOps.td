@@ -18,6 +18,17 @@ def NN_InstanceNormOp : NN_Op<"instance_norm", [NN_WideFloatsOnly]> {
   let results = (outs NN_Tensor:$result);
 }
 
+def NN_LayerNormOp : NN_Op<"layer_norm", [NN_AxisOpInterface, NN_WideFloatsOnly]> {
+  let summary = "normalization of rows: of the dimensions from `axis` on, together";
+  let description = [{
+    (x - mean) / sqrt(variance + epsilon) * scale + bias by row; without `center` the mean is
+    not subtracted (RMS normalization). `scale` and `bias`: the sizes of a row, or none.
+  }];
+  let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$scale, NN_OptionalTensor:$bias,
+    NN_AxisAttr:$axis, BoolAttr:$center, F64Attr:$epsilon);
+  let results = (outs NN_Tensor:$result);
+}
+
 def NN_LrnOp : NN_Op<"lrn", [NN_WideFloatsOnly]> {
   let summary = "local response normalization across channels";
   let arguments = (ins NN_Tensor:$input, F64Attr:$alpha, F64Attr:$beta, F64Attr:$bias,

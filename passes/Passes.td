@@ -72,6 +72,10 @@ def FoldBatchNormPass : Pass<"nn-fold-batch-norm", "::mlir::func::FuncOp"> {
   ];
 }
 
+def RaiseLayerNormPass : Pass<"nn-raise-layer-norm", "::mlir::func::FuncOp"> {
+  let summary = "layer and RMS normalization of primitives, its scale and bias, to nn.layer_norm";
+}
+
 def AssignLayoutsPass : Pass<"nn-assign-layouts", "::mlir::func::FuncOp"> {
   let summary = "put convolutions and what lies between them on channel-blocked tensors";
   let options = [

@@ -54,6 +54,7 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
     pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass(options.foldBudget));
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     pm.addPass(createCSEPass());
+    pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass());
   }
   pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
   endPhase(pm, Phase::Simplified, options);

@@ -1,8 +1,9 @@
 //===- ImportNormalization.cpp - normalizations ---------------------------===//
 //
-// Those over the last dimensions see their operand as rows: the dimensions before
-// the axis together, and those from it on. nn.instance_norm on [rows, 1, length] is
-// then the whole layer normalization but for scale and bias.
+// Those over the last dimensions are nn.layer_norm; scale and bias, which may have any
+// shape that broadcasts, are ops of their own, which RaiseLayerNorm puts into it.
+// Their statistics are computed from rows: the dimensions before the axis together,
+// and those from it on.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/Composition.h"
@@ -108,13 +109,12 @@ struct RowNorm {
   Value x;
   int64_t axis;
   double epsilon;
-  /// x as [rows, length].
-  Value rows;
 };
 } // namespace
 
-static RowNorm rowNorm(NodeImport &node, Value x, int64_t axis, double epsilon) {
-  return {x, axis, epsilon, node.create<nn::FlattenOp>(x, axis)};
+/// x as [rows, length].
+static Value rowsOf(NodeImport &node, const RowNorm &norm) {
+  return node.create<nn::FlattenOp>(norm.x, norm.axis);
 }
 
 static Value reduceRows(NodeImport &node, Value rows, ReduceKind kind) {
@@ -154,9 +154,10 @@ static Value createGroupNorm(NodeImport &node, Value image, int64_t groups, doub
                                          filledVector(node, groups, 0, dtype), APFloat(epsilon));
 }
 
-static Value createLayerNorm(NodeImport &node, const RowNorm &norm) {
-  Value image = node.create<nn::UnsqueezeOp>(norm.rows, node.intsConstant({1}));
-  return reshapeLike(node, createGroupNorm(node, image, 1, norm.epsilon), norm.x);
+/// Without scale and bias.
+static Value createLayerNorm(NodeImport &node, const RowNorm &norm, bool center) {
+  Value none = node.graph().none;
+  return node.create<nn::LayerNormOp>(norm.x, none, none, norm.axis, center, APFloat(norm.epsilon));
 }
 
 /// A statistic of each row in x's shape, but 1 from the axis on. The axis counts from
@@ -167,14 +168,6 @@ static Value besideX(NodeImport &node, const RowNorm &norm, Value statistic) {
   Value ones = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(-norm.axis), 1));
   Value shape = node.create<nn::ConcatOp>(mlir::ValueRange{before, ones}, /*axis=*/0);
   return node.create<nn::ReshapeOp>(statistic, shape, /*allowzero=*/true);
-}
-
-static Value createRmsNorm(NodeImport &node, const RowNorm &norm) {
-  Value inverse = inverseRootMeanSquare(node, norm.rows, norm.epsilon);
-  // In x's shape, so that it fuses with the scale.
-  if (norm.axis < 0)
-    return node.create<nn::MulOp>(norm.x, besideX(node, norm, inverse));
-  return reshapeLike(node, node.create<nn::MulOp>(norm.rows, inverse), norm.x);
 }
 
 /// `value` times input `i`, or as it is when the node has none.
@@ -204,12 +197,12 @@ static void setStatistic(NodeImport &node, int output, const RowNorm &norm, Valu
 static void setMoments(NodeImport &node, const RowNorm &norm, DType dtype) {
   if (!node.hasOutput(1) && !node.hasOutput(2))
     return;
-  Value mean = reduceRows(node, norm.rows, ReduceKind::Mean);
+  Value rows = rowsOf(node, norm), mean = reduceRows(node, rows, ReduceKind::Mean);
   if (node.hasOutput(1))
     setStatistic(node, 1, norm, mean, dtype);
   if (!node.hasOutput(2))
     return;
-  Value distance = node.create<nn::SubOp>(norm.rows, mean);
+  Value distance = node.create<nn::SubOp>(rows, mean);
   setStatistic(node, 2, norm, inverseRootMeanSquare(node, distance, norm.epsilon), dtype);
 }
 
@@ -235,8 +228,8 @@ static void importLayerNormalization(NodeImport &node) {
   int64_t axis = readAxis(node, -1);
   if (node.failed())
     return;
-  RowNorm norm = rowNorm(node, operandFor(node, stash), axis, epsilon);
-  Value y = shiftBy(node, scaleBy(node, createLayerNorm(node, norm), 1), 2);
+  RowNorm norm{operandFor(node, stash), axis, epsilon};
+  Value y = shiftBy(node, scaleBy(node, createLayerNorm(node, norm, /*center=*/true), 1), 2);
   node.setOutput(0, convert(node, y, node.inputDType(0)));
   setMoments(node, norm, stash);
 }
@@ -250,11 +243,11 @@ static void importRmsNormalization(NodeImport &node) {
   requireFloats(node, 1);
   if (node.failed())
     return;
-  RowNorm norm = rowNorm(node, operandFor(node, stash), axis, epsilon);
-  Value y = scaleBy(node, createRmsNorm(node, norm), 1);
+  RowNorm norm{operandFor(node, stash), axis, epsilon};
+  Value y = scaleBy(node, createLayerNorm(node, norm, /*center=*/false), 1);
   node.setOutput(0, convert(node, y, node.inputDType(1)));
   if (node.hasOutput(1))
-    setStatistic(node, 1, norm, inverseRootMeanSquare(node, norm.rows, epsilon), stash);
+    setStatistic(node, 1, norm, inverseRootMeanSquare(node, rowsOf(node, norm), epsilon), stash);
 }
 
 /// Input 0 + input 1 (+ bias), which is result 3 as well, over its last dimension.
@@ -264,12 +257,12 @@ static RowNorm importSkip(NodeImport &node, int bias) {
     requireFloats(node, i);
   Value sum = shiftBy(node, shiftBy(node, widen(node, node.input(0)), 1), bias);
   node.setOutput(3, convert(node, sum, node.inputDType(0)));
-  return rowNorm(node, sum, -1, epsilon);
+  return {sum, -1, epsilon};
 }
 
 static void importSkipLayerNormalization(NodeImport &node) {
   RowNorm norm = importSkip(node, 4);
-  Value y = shiftBy(node, scaleBy(node, createLayerNorm(node, norm), 2), 3);
+  Value y = shiftBy(node, scaleBy(node, createLayerNorm(node, norm, /*center=*/true), 2), 3);
   node.setOutput(0, convert(node, y, node.inputDType(0)));
   setMoments(node, norm, DType::Float32);
 }
@@ -278,10 +271,10 @@ static void importSkipSimplifiedLayerNormalization(NodeImport &node) {
   if (node.hasOutput(1))
     return node.unsupported("output 1, the mean");
   RowNorm norm = importSkip(node, 3);
-  Value y = scaleBy(node, createRmsNorm(node, norm), 2);
+  Value y = scaleBy(node, createLayerNorm(node, norm, /*center=*/false), 2);
   node.setOutput(0, convert(node, y, node.inputDType(0)));
   if (node.hasOutput(2))
-    setStatistic(node, 2, norm, inverseRootMeanSquare(node, norm.rows, norm.epsilon),
+    setStatistic(node, 2, norm, inverseRootMeanSquare(node, rowsOf(node, norm), norm.epsilon),
                  DType::Float32);
 }
 
@@ -310,10 +303,10 @@ static void importEmbedLayerNormalization(NodeImport &node) {
     sum = node.create<nn::AddOp>(sum, embed(4, node.input(1)));
   DType dtype = node.inputDType(2);
   node.setOutput(2, convert(node, sum, dtype));
-  RowNorm norm = rowNorm(node, sum, -1, epsilon);
+  RowNorm norm{sum, -1, epsilon};
   Value scale = convert(node, node.input(5), dtypeOf(sum));
   Value bias = convert(node, node.input(6), dtypeOf(sum));
-  Value y = node.create<nn::MulOp>(createLayerNorm(node, norm), scale);
+  Value y = node.create<nn::MulOp>(createLayerNorm(node, norm, /*center=*/true), scale);
   node.setOutput(0, convert(node, node.create<nn::AddOp>(y, bias), dtype));
   Value kept = node.hasInput(7)
                    ? node.input(7)

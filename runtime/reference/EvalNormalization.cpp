@@ -111,6 +111,53 @@ static Expected<std::vector<Tensor>> evalInstanceNorm(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
+/// One row: (x - mean) / deviation * scale + bias, where there are scale and bias.
+template <typename T>
+static void normalizeRow(std::span<const T> in, const Tensor &scale, const Tensor &bias,
+                         double mean, double deviation, T *out) {
+  for (size_t i = 0; i < in.size(); ++i) {
+    double y = (widen(in[i]) - mean) / deviation;
+    if (scale.isPresent())
+      y *= widen(scale.data<T>()[i]);
+    if (bias.isPresent())
+      y += widen(bias.data<T>()[i]);
+    out[i] = narrow<T>(y);
+  }
+}
+
+static Expected<std::vector<Tensor>> evalLayerNorm(const OpCall &call) {
+  const Tensor &input = call.inputs[0], &scale = call.inputs[1], &bias = call.inputs[2];
+  QUERN_ASSIGN(int64_t axis, resolveAxis(call.attributes.getInt("axis"), input.rank()));
+  double epsilon = call.attributes.getFloat("epsilon");
+  bool center = call.attributes.getInt("center");
+  int64_t length = countOf(std::span(input.dims()).subspan(axis));
+  for (const Tensor *parameter : {&scale, &bias})
+    if (parameter->isPresent() &&
+        (parameter->dtype() != input.dtype() || parameter->numElements() != length))
+      return invalidInput(fmt::format("a row has {} elements of {}, its scale or bias is {}",
+                                      length, dtypeName(input.dtype()), parameter->describe()));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), input.dims()));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
+    auto count = static_cast<double>(length);
+    for (int64_t first = 0; first < input.numElements(); first += length) {
+      std::span<const T> row = input.elementsAs<T>().subspan(first, length);
+      QUERN_TRY(call.budget.spend(length * 8 + 8));
+      double sum = 0, squares = 0;
+      for (T v : row)
+        sum += widen(v);
+      double mean = center ? sum / count : 0;
+      for (T v : row)
+        squares += (widen(v) - mean) * (widen(v) - mean);
+      normalizeRow(row, scale, bias, mean, std::sqrt(squares / count + epsilon),
+                   result.mutableData<T>() + first);
+    }
+    return Status::ok();
+  }));
+  return std::vector<Tensor>{result};
+}
+
 /// x / (bias + alpha / size * sum of squares over `size` channels around x)^beta
 static Expected<std::vector<Tensor>> evalLrn(const OpCall &call) {
   const Tensor &input = call.inputs[0];
@@ -156,6 +203,7 @@ std::span<const EvaluatorRow> reference::normalizationEvaluators() {
   static constexpr EvaluatorRow rows[] = {
       {"nn.batch_norm", evalBatchNorm},
       {"nn.instance_norm", evalInstanceNorm},
+      {"nn.layer_norm", evalLayerNorm},
       {"nn.lrn", evalLrn},
   };
   return rows;

@@ -146,6 +146,10 @@ TEST(EmptyTensorTest, Windows) {
     graph.output(graph.op("nn.batch_norm", {x, scale, scale, scale, graph.op("nn.abs", {scale})},
                           "epsilon = 1.0 : f64"),
                  "batch_norm");
+    GraphValue none = graph.none();
+    graph.output(
+        graph.op("nn.layer_norm", {x, none, none}, "axis = 2, center = true, epsilon = 1.0 : f64"),
+        "layer_norm");
     graph.output(graph.op("nn.instance_norm", {x, scale, scale}, "epsilon = 1.0 : f64"),
                  "instance_norm");
   }

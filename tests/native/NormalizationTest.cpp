@@ -29,6 +29,27 @@ TEST_P(NormalizationTest, instanceNorm) {
   }
 }
 
+/// nn.layer_norm of `data`; scale and bias are inputs of `row` or left out.
+static std::string layerNorm(const std::string &data, const std::string &row, bool hasScale,
+                             bool hasBias, bool center) {
+  std::string text = "func.func @main(%x: " + data;
+  text += (hasScale ? ", %s: " + row : "") + (hasBias ? ", %b: " + row : "");
+  text += ") -> " + data + " {\n  %none = nn.none\n  %y = nn.layer_norm %x, ";
+  text += std::string(hasScale ? "%s" : "%none") + (hasBias ? ", %b" : ", %none");
+  text += " {axis = 1, center = " + std::string(center ? "true" : "false") + ", epsilon = 1.0e-5}";
+  text += " : (" + data + ", " + (hasScale ? row : "none") + ", " + (hasBias ? row : "none");
+  return text + ") -> " + data + "\n  return %y : " + data + "\n}\n";
+}
+
+TEST_P(NormalizationTest, layerNorm) {
+  for (std::string type : {"f32", "f64"})
+    for (std::string sizes : {"1x", "15x", "16x", "3x7x", "300x"})
+      for (int which = 0; which < 8; ++which) {
+        std::string data = "tensor<5x" + sizes + type + ">", row = "tensor<" + sizes + type + ">";
+        expectMatches(layerNorm(data, row, which & 1, which & 2, which & 4), {.tolerance = 2e-5});
+      }
+}
+
 TEST_P(NormalizationTest, localResponse) {
   for (std::string beta : {"0.75", "0.5", "1.0", "0.6"})
     for (std::string size : {"1", "2", "5", "100"})

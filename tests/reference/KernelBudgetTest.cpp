@@ -105,6 +105,7 @@ std::vector<LongCall> longCalls() {
                               {"height", int64_t{16}},
                               {"width", int64_t{16}},
                               {"sampling_ratio", int64_t{2}}});
+  auto layerNorm = makeAttributes({{"axis", int64_t{1}}, {"center", int64_t{1}}, {"epsilon", 1e-5}});
   std::vector<DType> two = {DType::Float32, DType::Float32};
   return {
       {"nn.matmul", {matrix, matrix}},
@@ -123,6 +124,7 @@ std::vector<LongCall> longCalls() {
       {"nn.arg_min", {matrix}, axis, {DType::Int64}},
       {"nn.batch_norm", {image, channels, channels, channels, channels}},
       {"nn.instance_norm", {image, channels, channels}},
+      {"nn.layer_norm", {matrix, none, none}, layerNorm},
       {"nn.lrn", {image}, lrn},
       {"nn.bitcast", {matrix}, toInt, {DType::Int32}},
       {"nn.cast", {matrix}, toInt, {DType::Int32}},

@@ -52,6 +52,39 @@ TEST(InstanceNorm, NormalizesEachPlane) {
   expectTensor<float>(result, {1, 2, 2}, {0, 2, 7, 7});
 }
 
+static Attributes layerNormAttributes(int64_t axis, bool center) {
+  return makeAttributes({{"axis", axis}, {"center", int64_t{center}}, {"epsilon", 3.0}});
+}
+
+TEST(LayerNorm, NormalizesRows) {
+  // Mean 2, variance 1; mean 5, variance 0.
+  Tensor x = Tensor::of<float>({2, 2}, {1, 3, 5, 5}), none;
+  expectTensor<float>(evaluate("nn.layer_norm", {x, none, none}, layerNormAttributes(-1, true)),
+                      {2, 2}, {-0.5, 0.5, 0, 0});
+  expectTensor<float>(
+      evaluate("nn.layer_norm", {x, vec({2, 4}), vec({1, 7})}, layerNormAttributes(1, true)),
+      {2, 2}, {0, 9, 1, 7});
+  // One row: mean 3.5, variance 2.75.
+  expectTensor<float>(evaluate("nn.layer_norm", {x, none, none}, layerNormAttributes(0, true)),
+                      {2, 2},
+                      {-2.5f / std::sqrt(5.75f), -0.5f / std::sqrt(5.75f), 1.5f / std::sqrt(5.75f),
+                       1.5f / std::sqrt(5.75f)});
+}
+
+TEST(LayerNorm, DividesByTheRootMeanSquareWithoutCenter) {
+  // Mean squares 1 and 22: with epsilon, roots 2 and 5.
+  Tensor x = Tensor::of<double>({2, 2}, {1, 1, -6, std::sqrt(8.0)}), none;
+  expectTensor<double>(evaluate("nn.layer_norm", {x, none, none}, layerNormAttributes(1, false)),
+                       {2, 2}, {0.5, 0.5, -1.2, std::sqrt(8.0) / 5});
+}
+
+TEST(LayerNorm, NamesParametersOfOtherSizes) {
+  Tensor x = Tensor::of<float>({1, 2}, {1, 3}), none;
+  EXPECT_EQ(evaluateError("nn.layer_norm", {x, vec({1, 2, 3}), none}, layerNormAttributes(1, true))
+                .message(),
+            "a row has 2 elements of float32, its scale or bias is float32 3");
+}
+
 static Attributes lrnAttributes(double alpha, double beta, double bias, int64_t size) {
   return makeAttributes({{"alpha", alpha}, {"beta", beta}, {"bias", bias}, {"size", size}});
 }

@@ -1,8 +1,9 @@
 //===- LowerNormalization.cpp - normalizations ----------------------------===//
 //
 // Batch normalization is a map. Instance normalization works on the plane of a
-// channel at a time; local response normalization on a line of pixels of one
-// channel, whose neighbours in the other channels lie a plane apart.
+// channel at a time, layer normalization on a row; local response normalization on
+// a line of pixels of one channel, whose neighbours in the other channels lie a plane
+// apart.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/MapKernel.h"
@@ -101,8 +102,38 @@ LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context)
 }
 
 //===----------------------------------------------------------------------===//
-// Instance normalization
+// Instance and layer normalization
 //===----------------------------------------------------------------------===//
+
+namespace {
+/// Of the elements of a row; the variance is about the mean, which is null when it counts as 0.
+struct Moments {
+  Value mean, variance;
+};
+} // namespace
+
+/// x - mean, in `lanes` lanes.
+static Value centered(KernelBuilder &kb, Value x, Value mean, DType dtype, int64_t lanes) {
+  nn::ScalarEmitter e(kb.builder(), kb.loc(), dtype, lanes);
+  return mean ? e.sub(x, kb.splat(mean, lanes)) : x;
+}
+
+static Moments emitMoments(KernelBuilder &kb, Value row, Value length, DType dtype, bool center) {
+  OpBuilder &ops = kb.builder();
+  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
+  Type type = nn::registerType(ops.getContext(), dtype, 0);
+  Value count = ops.create<arith::SIToFPOp>(kb.loc(), type, length), mean;
+  if (center)
+    mean = scalar.div(reduceRow(kb, row, length, dtype, Combine::Add,
+                                [](Value x, Value, int64_t, Value) { return x; }),
+                      count);
+  Value squares =
+      reduceRow(kb, row, length, dtype, Combine::Add, [&](Value x, Value, int64_t lanes, Value) {
+        Value distance = centered(kb, x, mean, dtype, lanes);
+        return nn::ScalarEmitter(ops, kb.loc(), dtype, lanes).mul(distance, distance);
+      });
+  return {mean, scalar.div(squares, count)};
+}
 
 /// Buffers: input, scale, bias, result. Dims: channels, plane. A task is a plane.
 static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
@@ -116,23 +147,12 @@ static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
     };
     Value input = kb.advance(kb.buffer(0), offset, dtype);
     Value output = kb.advance(kb.buffer(3), offset, dtype);
-    Value count =
-        ops.create<arith::SIToFPOp>(kb.loc(), nn::registerType(ops.getContext(), dtype, 0), plane);
-    Value sum = reduceRow(kb, input, plane, dtype, Combine::Add,
-                          [](Value x, Value, int64_t, Value) { return x; });
-    Value mean = scalar.div(sum, count);
-    Value squares =
-        reduceRow(kb, input, plane, dtype, Combine::Add, [&](Value x, Value, int64_t lanes, Value) {
-          nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
-          Value distance = e.sub(x, kb.splat(mean, lanes));
-          return e.mul(distance, distance);
-        });
-    Value variance = scalar.add(scalar.div(squares, count), scalar.constant(epsilon));
+    Moments moments = emitMoments(kb, input, plane, dtype, /*center=*/true);
+    Value variance = scalar.add(moments.variance, scalar.constant(epsilon));
     Value factor = scalar.div(parameter(1), scalar.sqrt(variance)), bias = parameter(2);
     forEachVector(kb, plane, dtype, [&](Value at, int64_t lanes, Value active) {
       Value x = kb.load(kb.advance(input, at, dtype), dtype, lanes, active);
-      nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
-      Value y = kb.multiplyAdd(e.sub(x, kb.splat(mean, lanes)), kb.splat(factor, lanes),
+      Value y = kb.multiplyAdd(centered(kb, x, moments.mean, dtype, lanes), kb.splat(factor, lanes),
                                kb.splat(bias, lanes));
       kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
     });
@@ -160,6 +180,79 @@ LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &conte
   step.bytes = 4.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
   step.kernel = {"instance_norm", "instance_norm/" + std::string(dtypeName(dtype)) + keyOf(epsilon),
                  [=](KernelBuilder &kb) { emitInstanceNorm(kb, dtype, epsilon); }};
+  lowered.steps.push_back(std::move(step));
+  return lowered;
+}
+
+namespace {
+struct LayerNormSpec {
+  DType dtype;
+  bool center, hasScale, hasBias;
+  double epsilon;
+};
+} // namespace
+
+/// Buffers: input, scale and bias where there are any, result. Dims: length. A task is a row.
+static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
+  OpBuilder &ops = kb.builder();
+  DType dtype = spec.dtype;
+  int64_t buffer = 1;
+  Value scale = spec.hasScale ? kb.buffer(buffer++) : Value();
+  Value bias = spec.hasBias ? kb.buffer(buffer++) : Value();
+  Value length = kb.dim(0), result = kb.buffer(buffer);
+  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value offset = kb.mul(task, length);
+    Value input = kb.advance(kb.buffer(0), offset, dtype);
+    Value output = kb.advance(result, offset, dtype);
+    Moments moments = emitMoments(kb, input, length, dtype, spec.center);
+    Value variance = scalar.add(moments.variance, scalar.constant(spec.epsilon));
+    Value factor = scalar.div(scalar.constant(1), scalar.sqrt(variance));
+    forEachVector(kb, length, dtype, [&](Value at, int64_t lanes, Value active) {
+      nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
+      auto load = [&](Value from) {
+        return kb.load(kb.advance(from, at, dtype), dtype, lanes, active);
+      };
+      Value y =
+          e.mul(centered(kb, load(input), moments.mean, dtype, lanes), kb.splat(factor, lanes));
+      if (scale && bias)
+        y = kb.multiplyAdd(y, load(scale), load(bias));
+      else if (scale)
+        y = e.mul(y, load(scale));
+      else if (bias)
+        y = e.add(y, load(bias));
+      kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
+    });
+  });
+}
+
+LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
+  LayerNormSpec spec{dtypeOfValue(op.getInput()), op.getCenter(), !nn::isNone(op.getScale()),
+                     !nn::isNone(op.getBias()), op.getEpsilon().convertToDouble()};
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
+  int64_t elements = productOf(sizes), length = productOf(sizes.drop_front(op.getAxis()));
+  LoweringResult lowered;
+  if (elements == 0)
+    return lowered;
+  LoweredStep step;
+  step.dims = {length};
+  step.buffers = {StepBuffer::of(op.getInput())};
+  if (spec.hasScale)
+    step.buffers.push_back(StepBuffer::of(op.getScale()));
+  if (spec.hasBias)
+    step.buffers.push_back(StepBuffer::of(op.getBias()));
+  step.buffers.push_back(StepBuffer::of(op.getResult()));
+  step.tasks = elements / length;
+  step.grain = chooseMoveGrain(4 * length * dtypeBytes(spec.dtype));
+  step.flops = 8.0 * static_cast<double>(elements);
+  step.bytes = 2.0 * static_cast<double>(elements * dtypeBytes(spec.dtype));
+  std::string name = spec.center ? "layer_norm" : "rms_norm";
+  step.kernel = {name,
+                 name + (spec.hasScale ? "s" : "") + (spec.hasBias ? "b" : "") + "/" +
+                     std::string(dtypeName(spec.dtype)) + keyOf(spec.epsilon),
+                 [spec](KernelBuilder &kb) { emitLayerNorm(kb, spec); }};
   lowered.steps.push_back(std::move(step));
   return lowered;
 }

@@ -50,6 +50,7 @@ std::span<const LoweringRow> native::loweringTable() {
       // Normalization
       lowered<nn::BatchNormOp>(),
       lowered<nn::InstanceNormOp>(),
+      lowered<nn::LayerNormOp>(),
       lowered<nn::LrnOp>(),
       // DataMovement
       lowered<nn::BitCastOp>(),

@@ -54,6 +54,7 @@ LoweringResult lower(nn::ArgMinOp op, const LoweringContext &context);
 // LowerNormalization.cpp
 LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context);
 LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &context);
+LoweringResult lower(nn::LayerNormOp op, const LoweringContext &context);
 LoweringResult lower(nn::LrnOp op, const LoweringContext &context);
 
 // LowerDataMovement.cpp

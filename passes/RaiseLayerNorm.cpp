@@ -1,0 +1,204 @@
+//===- RaiseLayerNorm.cpp - normalizations written as primitives ----------===//
+//
+// Exporters write layer and RMS normalization as a mean, differences, squares, their
+// mean and a division: up to six passes over the tensor. Raised, they are one kernel
+// that reads a row while it is in the cache.
+//
+//===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
+#include "ir/NNDialect.h"
+#include "ir/ShapeFacts.h"
+#include "ir/Types.h"
+#include "passes/Passes.h"
+
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_RAISELAYERNORMPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+/// The number that all elements of a constant are.
+static std::optional<double> numberOf(Value value) {
+  std::optional<Tensor> number = onlyNumber(value);
+  if (!number || !isFloat(number->dtype()))
+    return std::nullopt;
+  return number->dtype() == DType::Float64 ? number->data<double>()[0]
+         : number->dtype() == DType::Float32
+             ? std::optional<double>(number->data<float>()[0])
+             : std::nullopt;
+}
+
+/// The first of the dimensions that a mean is taken over, when these are the last and
+/// stay as 1; nullopt for everything else.
+static std::optional<int64_t> firstOfMean(ReduceOp op) {
+  if (!op || op.getKind() != ReduceKind::Mean || !op.getKeepdims())
+    return std::nullopt;
+  TypeFacts facts;
+  std::optional<Shape> shape = facts.shapeOf(op.getInput());
+  auto dims = op.getReducedDimensions(facts);
+  if (!shape || !dims || dims->empty())
+    return std::nullopt;
+  for (auto [i, dim] : llvm::enumerate(*dims))
+    if (dim != shape->rank() - static_cast<int64_t>(dims->size() - i))
+      return std::nullopt;
+  return dims->front();
+}
+
+/// What `value` is the square of; null when it is none.
+static Value squareRootOf(Value value) {
+  if (auto mul = value.getDefiningOp<MulOp>())
+    return mul.getA() == mul.getB() ? mul.getA() : Value();
+  auto pow = value.getDefiningOp<PowOp>();
+  return pow && numberOf(pow.getB()) == 2.0 ? pow.getA() : Value();
+}
+
+/// What `value` is the reciprocal of; null when it is none.
+static Value reciprocalOf(Value value) {
+  if (auto reciprocal = value.getDefiningOp<ReciprocalOp>())
+    return reciprocal.getX();
+  auto div = value.getDefiningOp<DivOp>();
+  return div && numberOf(div.getA()) == 1.0 ? div.getB() : Value();
+}
+
+namespace {
+/// sqrt(mean(square(of)) + epsilon) over the dimensions from `axis` on.
+struct RootMeanSquare {
+  Value of;
+  Operation *square;
+  int64_t axis;
+  double epsilon;
+};
+} // namespace
+
+/// Each step must have no other use: what stays would be computed twice.
+static std::optional<RootMeanSquare> matchRootMeanSquare(Value value) {
+  auto sqrt = value.getDefiningOp<SqrtOp>();
+  auto add = sqrt && value.hasOneUse() ? sqrt.getX().getDefiningOp<AddOp>() : AddOp();
+  if (!add || !add->hasOneUse())
+    return std::nullopt;
+  Value mean = add.getA(), shift = add.getB();
+  if (isConstant(mean))
+    std::swap(mean, shift);
+  std::optional<double> epsilon = numberOf(shift);
+  auto reduce = mean.getDefiningOp<ReduceOp>();
+  std::optional<int64_t> axis = firstOfMean(reduce);
+  if (!epsilon || !axis || !reduce->hasOneUse() || !reduce.getInput().hasOneUse())
+    return std::nullopt;
+  Value of = squareRootOf(reduce.getInput());
+  if (!of)
+    return std::nullopt;
+  return RootMeanSquare{of, reduce.getInput().getDefiningOp(), *axis, *epsilon};
+}
+
+/// x - mean(x) over the same dimensions: x. Null for other values.
+static Value uncentered(Value value, int64_t axis) {
+  auto sub = value.getDefiningOp<SubOp>();
+  auto mean = sub ? sub.getB().getDefiningOp<ReduceOp>() : ReduceOp();
+  bool matches = mean && mean.getInput() == sub.getA() && firstOfMean(mean) == axis;
+  return matches ? sub.getA() : Value();
+}
+
+/// Replaces `op`, which is `distance` over the root of its mean square.
+static LogicalResult raise(Operation *op, Value distance, const RootMeanSquare &root,
+                           PatternRewriter &rewriter) {
+  if (root.of != distance)
+    return rewriter.notifyMatchFailure(op, "squares of one tensor scale another");
+  Type element = elementTypeOf(distance);
+  if (!element.isF32() && !element.isF64())
+    return rewriter.notifyMatchFailure(op, "each step rounds to a type narrower than float32");
+  Value x = uncentered(distance, root.axis);
+  auto isStep = [&](Operation *user) { return user == op || user == root.square; };
+  if (x && !llvm::all_of(distance.getUsers(), isStep))
+    return rewriter.notifyMatchFailure(op, "the distances from the mean have other uses");
+  Value none = rewriter.create<NoneOp>(op->getLoc(), rewriter.getNoneType());
+  rewriter.replaceOpWithNewOp<LayerNormOp>(
+      op, op->getResult(0).getType(), x ? x : distance, none, none,
+      static_cast<int64_t>(root.axis), /*center=*/static_cast<bool>(x),
+      APFloat(root.epsilon));
+  return success();
+}
+
+namespace {
+/// d / sqrt(mean(d * d) + epsilon) is nn.layer_norm of d or, when d is x - mean(x), of x.
+struct RaiseQuotient : OpRewritePattern<DivOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DivOp op, PatternRewriter &rewriter) const override {
+    std::optional<RootMeanSquare> root = matchRootMeanSquare(op.getB());
+    if (!root)
+      return rewriter.notifyMatchFailure(op, "the divisor is no root mean square of rows");
+    return raise(op, op.getA(), *root, rewriter);
+  }
+};
+
+/// The same as d * (1 / sqrt(...)), in any order.
+struct RaiseProduct : OpRewritePattern<MulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MulOp op, PatternRewriter &rewriter) const override {
+    for (auto [distance, factor] :
+         {std::pair(op.getA(), op.getB()), std::pair(op.getB(), op.getA())}) {
+      Value divisor = reciprocalOf(factor);
+      if (!divisor || !factor.hasOneUse())
+        continue;
+      if (std::optional<RootMeanSquare> root = matchRootMeanSquare(divisor))
+        return raise(op, distance, *root, rewriter);
+    }
+    return rewriter.notifyMatchFailure(op, "no factor is 1 / root mean square of rows");
+  }
+};
+
+/// A product (a sum) of a normalization and a tensor of the sizes of a row becomes its
+/// scale (its bias), unless it has one, or a bias comes in between.
+template <typename Op> struct AbsorbParameter : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    auto norm = op.getA().template getDefiningOp<LayerNormOp>();
+    Value parameter = op.getB();
+    if (!norm) {
+      norm = op.getB().template getDefiningOp<LayerNormOp>();
+      parameter = op.getA();
+    }
+    constexpr bool isScale = std::is_same_v<Op, MulOp>;
+    if (!norm || !norm->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "no normalization that only this op uses");
+    if (!isNone(norm.getBias()) || (isScale && !isNone(norm.getScale())))
+      return rewriter.notifyMatchFailure(op, "the normalization has this parameter already");
+    if (!hasSizesOfRow(norm, parameter))
+      return rewriter.notifyMatchFailure(op, "the other operand may not have the sizes of a row");
+    Value scale = isScale ? parameter : norm.getScale();
+    Value bias = isScale ? norm.getBias() : parameter;
+    rewriter.replaceOpWithNewOp<LayerNormOp>(op, op.getType(), norm.getInput(), scale, bias,
+                                             norm.getAxisAttr(), norm.getCenterAttr(),
+                                             norm.getEpsilonAttr());
+    return success();
+  }
+
+  static bool hasSizesOfRow(LayerNormOp norm, Value parameter) {
+    TypeFacts facts;
+    std::optional<Shape> input = facts.shapeOf(norm.getInput());
+    std::optional<Shape> shape = facts.shapeOf(parameter);
+    if (!input || !shape || shape->rank() != input->rank() - norm.getAxis())
+      return false;
+    for (int64_t i = 0; i < shape->rank(); ++i)
+      if (!(*shape)[i].provablyEquals((*input)[norm.getAxis() + i]))
+        return false;
+    return true;
+  }
+};
+
+struct RaiseLayerNormPass : passes::impl::RaiseLayerNormPassBase<RaiseLayerNormPass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<RaiseQuotient, RaiseProduct, AbsorbParameter<MulOp>, AbsorbParameter<AddOp>>(
+        &getContext());
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace
