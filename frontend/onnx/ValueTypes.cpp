@@ -11,6 +11,18 @@ using proto::TypeProto;
 // Checking
 //===----------------------------------------------------------------------===//
 
+/// Whether a dim says a size. PaddlePaddle and early Keras exporters write -1 for one that they do
+/// not know.
+static bool hasSize(const proto::TensorShapeProto::Dimension &dim) {
+  return dim.has_dim_value() && dim.dim_value() != -1;
+}
+
+/// Whether a dim has a name. "?" is no name: exporters write it for all sizes that they do not
+/// know, equal or not.
+static bool hasName(const proto::TensorShapeProto::Dimension &dim) {
+  return !dim.dim_param().empty() && dim.dim_param() != "?";
+}
+
 static Status checkTensorType(const TypeProto::Tensor &type, const Limits &limits) {
   if (!isDTypeNumber(type.elem_type()))
     return invalidModel("unknown elem_type " + std::to_string(type.elem_type()));
@@ -19,7 +31,7 @@ static Status checkTensorType(const TypeProto::Tensor &type, const Limits &limit
                          std::to_string(limits.maxRank));
   CheckedSize bytes(dtypeBytes(static_cast<DType>(type.elem_type())));
   for (const auto &dim : type.shape().dim()) {
-    if (!dim.has_dim_value())
+    if (!hasSize(dim))
       continue;
     if (dim.dim_value() < 0)
       return invalidModel("dim " + std::to_string(dim.dim_value()) + " is negative");
@@ -75,10 +87,10 @@ Status quern::onnx::checkType(const TypeProto &type, const Limits &limits) {
 static ValueType typeOfTensor(const TypeProto::Tensor &tensor) {
   std::vector<PortDim> dims;
   for (const auto &dim : tensor.shape().dim()) {
-    if (dim.has_dim_value())
+    if (hasSize(dim))
       dims.push_back(PortDim(int64_t{dim.dim_value()}));
     else
-      dims.push_back(dim.dim_param().empty() ? PortDim() : PortDim::symbol(dim.dim_param()));
+      dims.push_back(hasName(dim) ? PortDim::symbol(dim.dim_param()) : PortDim());
   }
   return ValueType::tensor(static_cast<DType>(tensor.elem_type()), PortShape(std::move(dims)),
                            tensor.has_shape());

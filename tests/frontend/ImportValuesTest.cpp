@@ -57,6 +57,17 @@ TEST(ImportValues, PortsOfAllKinds) {
             "!nn.optional<!nn.sequence<tensor<4xi1>>>");
 }
 
+// As PaddlePaddle's and older exporters write sizes that they do not know.
+TEST(ImportValues, UnknownSizesOfExporters) {
+  ModelBuilder b;
+  b.input("x", {-1, 2, -1, -1}).output("y").node("Relu", {"x"}, {"y"});
+  auto *shape = b.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->mutable_shape();
+  shape->mutable_dim(0)->set_dim_value(-1);
+  shape->mutable_dim(2)->set_dim_param("?");
+  shape->mutable_dim(3)->set_dim_param("?");
+  EXPECT_EQ(Imported(b).outputType(), "tensor<?x2x?x?xf32>");
+}
+
 TEST(ImportValues, BranchesYieldSequences) {
   ModelBuilder b;
   b.input("c", {}, DType::Bool);
