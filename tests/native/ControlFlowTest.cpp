@@ -103,6 +103,31 @@ TEST(NativeControlFlow, ABranchSeesWhatIsAroundIt) {
     }
 }
 
+// What a branch is given has no names; its sizes must not be mixed up.
+TEST(NativeControlFlow, ABranchOfUnknownRanksSeesSeveralValues) {
+  Model model(R"mlir(
+    func.func @main(%c: tensor<i1>, %x: tensor<?x4xf32>, %s: tensor<2x?x4xf32>) -> tensor<*xf32> {
+      %axes = nn.constant dense<0> : tensor<1xi64>
+      %0 = nn.if %c {
+        nn.yield %x : tensor<?x4xf32>
+      } else {
+        %1 = nn.unsqueeze %x, %axes : (tensor<?x4xf32>, tensor<1xi64>) -> tensor<1x?x4xf32>
+        nn.yield %1 : tensor<1x?x4xf32>
+      } : (tensor<i1>) -> tensor<*xf32>
+      %2 = nn.if %c {
+        %3 = nn.add %s, %0 : (tensor<2x?x4xf32>, tensor<*xf32>) -> tensor<*xf32>
+        nn.yield %3 : tensor<*xf32>
+      } else {
+        %3 = nn.sub %0, %s : (tensor<*xf32>, tensor<2x?x4xf32>) -> tensor<*xf32>
+        nn.yield %3 : tensor<*xf32>
+      } : (tensor<i1>) -> tensor<*xf32>
+      return %2 : tensor<*xf32>
+    })mlir");
+  for (int64_t rows : {3, 1})
+    for (bool condition : {true, false})
+      model.expectExact({flag(condition), floats({rows, 4}), floats({2, rows, 4}, 2)});
+}
+
 // A branch that is wrong for some sizes is wrong only when it is taken.
 TEST(NativeControlFlow, ABranchIsPlannedWhenItIsTaken) {
   Model model(R"mlir(
