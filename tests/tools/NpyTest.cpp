@@ -54,6 +54,37 @@ TEST(Npy, BoolsAreZeroOrOne) {
     EXPECT_EQ(tensor->data<uint8_t>()[i], 1);
 }
 
+TEST(Npy, ReadsStrings) {
+  const std::vector<std::string> words = {"red", "gr\xc3\xbcn", "", "\xf0\x9f\x98\x80\xe2\x82\xac"};
+  Tensor written = Tensor::allocate(DType::String, {2, 2}).take();
+  std::copy(words.begin(), words.end(), written.mutableData<std::string>());
+  auto array = toNpy(written);
+  ASSERT_TRUE(array) << array.status().message();
+  std::string bytes = array->header;
+  bytes.append(reinterpret_cast<const char *>(array->bytes().data()), array->bytes().size());
+  auto found = parse(bytes);
+  ASSERT_TRUE(found) << found.status().message();
+  EXPECT_EQ(found->dims(), written.dims());
+  auto texts = found->elementsAs<std::string>();
+  EXPECT_EQ(std::vector<std::string>(texts.begin(), texts.end()), words);
+  std::string letters = {'a', 0, 0, 0, 'b', 0, 0, 0, 'c', 0, 0, 0, 'd', 0, 0, 0};
+  found = parse(npy("{'descr': '<U1', 'fortran_order': True, 'shape': (2, 2)}", letters));
+  ASSERT_TRUE(found) << found.status().message();
+  EXPECT_EQ(found->elementsAs<std::string>()[1], "c");
+}
+
+TEST(Npy, RefusesDamagedStrings) {
+  std::string surrogate = {0, '\xd8', 0, 0};
+  EXPECT_EQ(errorOf(npy("{'descr': '<U1', 'fortran_order': False, 'shape': (1,)}", surrogate)),
+            "string 0 has 0xd800, which is no character");
+  EXPECT_EQ(errorOf(npy("{'descr': '<U2', 'fortran_order': False, 'shape': (1,)}", surrogate)),
+            "an array of strings of 2 characters 1 needs 8 bytes, the .npy file has 4");
+  errorOf(npy("{'descr': '<U9223372036854775807', 'fortran_order': False, 'shape': (2,)}", ""));
+  errorOf(npy("{'descr': '<U-1', 'fortran_order': False, 'shape': (1,)}", ""));
+  errorOf(npy("{'descr': '<U0', 'fortran_order': False, 'shape': (99999999999999,)}", ""),
+          StatusCode::ResourceLimit);
+}
+
 TEST(Npy, RefusesDamage) {
   EXPECT_EQ(errorOf(""), "not a .npy file");
   EXPECT_EQ(errorOf("PK\x03\x04"), "not a .npy file");
@@ -85,7 +116,7 @@ TEST(Npy, RefusesTypesAndSizesBeyondReason) {
   auto header = [](const std::string &descr, const std::string &shape) {
     return npy("{'descr': '" + descr + "', 'fortran_order': False, 'shape': (" + shape + ",)}", "");
   };
-  for (const char *descr : {">f4", "|O", "<U4", "<M8", "f4", ""})
+  for (const char *descr : {">f4", "|O", ">U4", "|S4", "<M8", "f4", ""})
     EXPECT_NE(errorOf(header(descr, "0")).find("is not supported"), std::string::npos) << descr;
   EXPECT_EQ(errorOf(header("<f4", "4611686018427387904, 4611686018427387904")),
             "an array of float32 4611686018427387904x4611686018427387904 needs too many bytes, the "

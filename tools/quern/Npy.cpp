@@ -149,8 +149,9 @@ Expected<DType> typeOf(std::string_view descr) {
   for (const TypeRow &row : kTypes)
     if (row.descr == text)
       return row.dtype;
-  return invalidInput("NumPy type '" + std::string(descr) +
-                      "' is not supported; use a little-endian bool, integer or float type");
+  return invalidInput(
+      "NumPy type '" + std::string(descr) +
+      "' is not supported; use a little-endian bool, integer, float or Unicode type");
 }
 
 /// Copies column-major elements of `width` bytes to row-major order.
@@ -167,6 +168,69 @@ void transposeElements(const std::byte *from, std::byte *to, const Tensor::Dims 
       index[d] = 0;
   }
 }
+/// Refuses an array whose elements, of `bytesPerElement`, are not `data`.
+Status requireBytes(std::string_view type, const Header &header, CheckedSize bytesPerElement,
+                    std::span<const std::byte> data) {
+  CheckedSize size = CheckedSize::product(header.dims) * bytesPerElement;
+  if (size.valid() && size.value() == static_cast<int64_t>(data.size()))
+    return Status::ok();
+  return invalidInput(fmt::format(
+      "an array of {} {} needs {} bytes, the .npy file has {}", type, formatDims(header.dims),
+      size.valid() ? std::to_string(size.value()) : "too many", data.size()));
+}
+
+/// How many characters a string of NumPy's fixed-width Unicode has.
+std::optional<int64_t> unicodeWidth(std::string_view descr) {
+  if (!descr.starts_with("<U") && !descr.starts_with("=U"))
+    return std::nullopt;
+  int64_t width = 0;
+  const char *last = descr.data() + descr.size();
+  auto [end, error] = std::from_chars(descr.data() + 2, last, width);
+  bool valid = error == std::errc() && end == last && width >= 0;
+  return valid ? std::optional(width) : std::nullopt;
+}
+
+/// Appends a character as UTF-8, unless it is none.
+bool appendUtf8(std::string &text, uint32_t point) {
+  bool isSurrogate = point >= 0xd800 && point < 0xe000;
+  if (isSurrogate || point > 0x10ffff)
+    return false;
+  auto add = [&](uint32_t byte) { text += static_cast<char>(byte); };
+  if (point < 0x80)
+    return add(point), true;
+  int following = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
+  constexpr uint32_t kLead[] = {0, 0xc0, 0xe0, 0xf0};
+  add(kLead[following] | point >> (6 * following));
+  while (following-- > 0)
+    add(0x80 | (point >> (6 * following) & 0x3f));
+  return true;
+}
+
+/// Strings of `width` characters, filled up with zeros that do not count.
+Expected<Tensor> parseStrings(const Header &header, int64_t width, std::span<const std::byte> data,
+                              const Limits &limits) {
+  constexpr int64_t kPointBytes = 4;
+  CheckedSize stringBytes = CheckedSize(width) * CheckedSize(kPointBytes);
+  QUERN_TRY(
+      requireBytes(fmt::format("strings of {} characters", width), header, stringBytes, data));
+  QUERN_ASSIGN(Tensor tensor, Tensor::allocate(DType::String, header.dims, limits));
+  std::vector<std::byte> rows(data.begin(), data.end());
+  if (header.fortranOrder)
+    transposeElements(data.data(), rows.data(), header.dims, stringBytes.value());
+  auto *texts = tensor.mutableData<std::string>();
+  for (int64_t i = 0; i < tensor.numElements(); ++i) {
+    std::vector<uint32_t> points(static_cast<size_t>(width));
+    if (width > 0)
+      std::memcpy(points.data(), rows.data() + i * stringBytes.value(),
+                  static_cast<size_t>(stringBytes.value()));
+    while (!points.empty() && points.back() == 0)
+      points.pop_back();
+    for (uint32_t point : points)
+      if (!appendUtf8(texts[i], point))
+        return invalidInput(fmt::format("string {} has {:#x}, which is no character", i, point));
+  }
+  return tensor;
+}
 } // namespace
 
 Expected<Tensor> cli::parseNpy(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
@@ -175,17 +239,14 @@ Expected<Tensor> cli::parseNpy(std::span<const std::byte> bytes, std::shared_ptr
   std::optional<Header> header = HeaderParser(prologue.text).parse();
   if (!header)
     return invalidInput("the header of the .npy file is malformed");
-  QUERN_ASSIGN(DType dtype, typeOf(header->descr));
   if (static_cast<int64_t>(header->dims.size()) > limits.maxRank)
     return resourceLimit(fmt::format("the array has {} dimensions, the limit is {}",
                                      header->dims.size(), limits.maxRank));
-  CheckedSize size = CheckedSize::product(header->dims) * CheckedSize(dtypeBytes(dtype));
   auto data = bytes.subspan(prologue.dataOffset);
-  if (!size.valid() || size.value() != static_cast<int64_t>(data.size()))
-    return invalidInput(fmt::format("an array of {} {} needs {} bytes, the .npy file has {}",
-                                    dtypeName(dtype), formatDims(header->dims),
-                                    size.valid() ? std::to_string(size.value()) : "too many",
-                                    data.size()));
+  if (std::optional<int64_t> width = unicodeWidth(header->descr))
+    return parseStrings(*header, *width, data, limits);
+  QUERN_ASSIGN(DType dtype, typeOf(header->descr));
+  QUERN_TRY(requireBytes(dtypeName(dtype), *header, CheckedSize(dtypeBytes(dtype)), data));
   bool aligned = reinterpret_cast<uintptr_t>(data.data()) % 16 == 0;
   if (owner && aligned && !header->fortranOrder && dtype != DType::Bool)
     return Tensor::borrow(dtype, std::move(header->dims), data.data(), std::move(owner));

@@ -12,7 +12,7 @@
 namespace quern::cli {
 
 /// Reads the bytes of a .npy file (version 1, 2 or 3; little-endian bool,
-/// integer and floating types). The tensor borrows from `owner` when the
+/// integer, floating and Unicode types). The tensor borrows from `owner` when the
 /// elements are aligned and in row-major order. InvalidInput says what is wrong.
 Expected<Tensor> parseNpy(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                           const Limits &limits = {});
