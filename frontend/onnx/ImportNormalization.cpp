@@ -410,7 +410,8 @@ std::span<const OpsetRow> quern::onnx::normalizationImports() {
       {"GroupNormalization", 18, kNewestOpset, 3, 3, 1, importGroupNormalization},
       {"InstanceNormalization", 1, kNewestOpset, 3, 3, 1, importInstanceNormalization},
       {"LRN", 1, kNewestOpset, 1, 1, 1, importLrn},
-      {"LayerNormalization", 17, kNewestOpset, 2, 3, 3, importLayerNormalization},
+      // ONNX has it from opset 17 on; ONNX Runtime's optimizers write it into older models, too.
+      {"LayerNormalization", 1, kNewestOpset, 2, 3, 3, importLayerNormalization},
       {"LpNormalization", 1, kNewestOpset, 1, 1, 1, importLpNormalization},
       {"MeanVarianceNormalization", 9, kNewestOpset, 1, 1, 1, importMeanVarianceNormalization},
       {"RMSNormalization", 23, kNewestOpset, 2, 2, 1, importRmsNormalization},

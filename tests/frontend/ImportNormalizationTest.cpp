@@ -34,6 +34,17 @@ TEST(ImportLayerNormalization, ScalesAndShiftsEachRow) {
   expectFloats(y[0], {2, 2}, {-1, 13, -1, 13});
 }
 
+// ONNX Runtime's optimizers write the op into models of older opsets.
+TEST(ImportLayerNormalization, IsKnownInOldOpsets) {
+  for (int64_t opset : {11, 16}) {
+    ModelBuilder b = withScaleAndBias("LayerNormalization", {2, 2});
+    b.model.mutable_opset_import(0)->set_version(opset);
+    auto y = run(b, {twoRows()});
+    ASSERT_EQ(y.size(), 1u) << opset;
+    expectFloats(y[0], {2, 2}, {-1, 13, -1, 13});
+  }
+}
+
 TEST(ImportLayerNormalization, GivesMeanAndInverseDeviation) {
   auto y =
       run(withScaleAndBias("LayerNormalization", {2, 2}, {"y", "mean", "inverse"}), {twoRows()});
