@@ -101,6 +101,9 @@ struct LoweredStep {
   /// Buffers that the result may share memory with: the step reads each of their
   /// elements just before it writes the result's at the same place.
   std::vector<uint32_t> overwritable = {};
+  /// It copies all of buffer 0 to buffer 1, and later steps of the op need only that: it is
+  /// left out where both are one place.
+  bool copiesWhole = false;
 };
 
 /// The steps of one op, or the reason why there is no native code for it (then

@@ -188,11 +188,17 @@ void PlanBuilder::addStep(PlanStep step, std::string kernelKey, std::string refu
   result.outlined.push_back(-1);
 }
 
+static bool isSamePlace(const BufferRef &a, const BufferRef &b) {
+  return a.space == b.space && a.index == b.index && a.offset == b.offset;
+}
+
 void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex) {
   KernelStep work;
   work.buffers.reserve(step.buffers.size());
   for (const StepBuffer &buffer : step.buffers)
     work.buffers.push_back(refOf(buffer, opIndex));
+  if (step.copiesWhole && isSamePlace(work.buffers[0], work.buffers[1]))
+    return;
   work.dims.assign(step.dims.begin(), step.dims.end()); // without spare room
   work.tasks = step.tasks;
   work.grain = step.grain;

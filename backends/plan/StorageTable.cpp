@@ -65,8 +65,10 @@ Status StorageTable::useOp(const LoweredOp &op, size_t opIndex, int64_t first, i
   }
   for (const LoweredStep &step : op.steps)
     for (const StepBuffer &buffer : step.buffers) {
+      // What a first copy reads may be overwritten by the steps after it.
+      bool isCopied = step.copiesWhole && &buffer == &step.buffers.front();
       if (buffer.kind == StepBuffer::Kind::Value)
-        QUERN_TRY(useValue(buffer.value, first, last, op.nodes, limits));
+        QUERN_TRY(useValue(buffer.value, first, isCopied ? first : last, op.nodes, limits));
       if (buffer.kind != StepBuffer::Kind::Scratch)
         continue;
       if (!buffer.bytes.valid())
@@ -115,7 +117,8 @@ StorageTable::Storage *StorageTable::overwritable(const LoweredStep &step, int64
 void StorageTable::chooseInPlace(const std::vector<const LoweredOp *> &order) {
   int64_t stepIndex = 0;
   for (const LoweredOp *op : order) {
-    if (op->steps.size() == 1 && op->op->getNumResults() == 1 && !op->reference)
+    bool writesOnce = op->steps.size() == 1 || (!op->steps.empty() && op->steps[0].copiesWhole);
+    if (writesOnce && op->op->getNumResults() == 1 && !op->reference)
       if (Storage *result = wholeStorage(op->op->getResult(0)); result && !result->fixed)
         result->inPlaceOf = overwritable(op->steps.front(), stepIndex);
     stepIndex += std::max<int64_t>(op->steps.size(), 1);

@@ -208,3 +208,35 @@ TEST(KernelReuseTest, SequenceLengths) {
     EXPECT_LE(keys.size(), 40u) << name;
   }
 }
+
+//===----------------------------------------------------------------------===//
+// Moves by index
+//===----------------------------------------------------------------------===//
+
+// Sizes of any kind, 1 among them, make no more kernels than the first one.
+TEST(KernelReuseTest, IndexedMoves) {
+  auto expectNoMore = [](const Graph &graph, const std::vector<std::vector<Tensor::Dims>> &sizes) {
+    Counted counted(graph);
+    expectExactAt(graph, counted.executable, sizes[0]);
+    size_t first = counted.count();
+    for (const auto &dims : sizes)
+      expectExactAt(graph, counted.executable, dims);
+    EXPECT_EQ(counted.count(), first) << graph.text();
+  };
+  for (const char *axis : {"axis = 0 : i64", "axis = 1 : i64"}) {
+    Graph gather, scatter;
+    gather.output(
+        gather.op("nn.gather_elements", {gather.input("?x?xf32"), gather.input("?x?xi64")}, axis));
+    expectNoMore(gather, {{{5, 6}, {4, 3}}, {{50, 60}, {50, 60}}, {{5, 60}, {1, 1}}});
+    scatter.output(scatter.op(
+        "nn.scatter_elements add",
+        {scatter.input("?x?xf32"), scatter.input("?x?xi64"), scatter.input("?x?xf32")}, axis));
+    expectNoMore(
+        scatter,
+        {{{5, 6}, {4, 3}, {4, 3}}, {{50, 60}, {50, 60}, {50, 60}}, {{5, 60}, {1, 1}, {1, 1}}});
+  }
+  Graph slices;
+  slices.output(slices.op("nn.gather_nd", {slices.input("?x?xf32"), slices.input("?x1xi64")},
+                          "batch_dims = 0 : i64"));
+  expectNoMore(slices, {{{5, 6}, {4, 1}}, {{50, 1}, {1, 1}}, {{5, 6000}, {7, 1}}});
+}

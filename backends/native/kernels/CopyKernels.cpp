@@ -27,9 +27,7 @@ bool native::isMovable(DType dtype) {
   return dtype != DType::String && (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8);
 }
 
-/// The unsigned integer type as wide as `dtype`: copies of equally wide elements
-/// are one kernel.
-static DType bitsOf(DType dtype) {
+DType native::bitsOf(DType dtype) {
   switch (dtypeBytes(dtype)) {
   case 1:
     return DType::UInt8;
@@ -226,64 +224,4 @@ void native::appendFill(const Sizes &sizes, DType dtype, StepBuffer value, CopyS
   problem.program.inputs = {bits};
   problem.program.results = {0};
   appendMap(std::move(problem), steps);
-}
-
-//===----------------------------------------------------------------------===//
-// Gather
-//===----------------------------------------------------------------------===//
-
-namespace {
-enum GatherDim { kIndices, kRows, kInner };
-} // namespace
-
-/// A task is one row of the target. A number that is refused is not used.
-static void emitGather(KernelBuilder &kb, DType bits, DType indexType) {
-  OpBuilder &ops = kb.builder();
-  Value count = kb.dim(kIndices), rows = kb.dim(kRows), zero = kb.index(0);
-  int64_t lanes = kb.target().lanes(bits);
-  auto select = [&](Value condition, Value a, Value b) -> Value {
-    return ops.create<arith::SelectOp>(kb.loc(), condition, a, b);
-  };
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
-    Value slice = kb.div(task, count);
-    Value row = kb.load(kb.advance(kb.buffer(1), kb.rem(task, count), indexType), indexType, 0);
-    if (indexType != DType::Int64)
-      row = ops.create<arith::ExtSIOp>(kb.loc(), ops.getI64Type(), row);
-    row = select(kb.lessThan(row, zero), kb.add(row, rows), row);
-    Value isOutside = ops.create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::uge, row, rows);
-    kb.refuseIf(isOutside, Refusal::IndexOutOfRange);
-    row = select(isOutside, zero, row);
-    Value inner = select(isOutside, zero, kb.dim(kInner));
-    Value from = kb.mul(kb.add(kb.mul(slice, rows), row), inner);
-    Value source = kb.advance(kb.buffer(0), from, bits);
-    Value target = kb.advance(kb.buffer(2), kb.mul(task, kb.dim(kInner)), bits);
-    auto copy = [&](Value i, int64_t width) {
-      kb.store(kb.load(kb.advance(source, i, bits), bits, width), kb.advance(target, i, bits), bits,
-               width);
-    };
-    Value vectorEnd = kb.sub(inner, kb.rem(inner, kb.index(lanes)));
-    kb.forLoop(zero, vectorEnd, lanes, [&](Value i) { copy(i, lanes); });
-    kb.forLoop(vectorEnd, inner, 1, [&](Value i) { copy(i, 0); });
-  });
-}
-
-void native::appendGather(const GatherShape &shape, DType dtype, DType indexType, StepBuffer from,
-                          StepBuffer indices, StepBuffer to, std::vector<LoweredStep> &steps) {
-  if (shape.indices == 0)
-    return;
-  // Where there is nothing to copy, the indices are still looked at.
-  bool isEmpty = shape.outer * shape.inner == 0;
-  int64_t inner = isEmpty ? 0 : shape.inner;
-  DType bits = bitsOf(dtype);
-  LoweredStep step;
-  step.dims = {shape.indices, shape.rows, inner};
-  step.buffers = {std::move(from), std::move(indices), std::move(to)};
-  step.tasks = (isEmpty ? 1 : shape.outer) * shape.indices;
-  int64_t rowBytes = 2 * inner * dtypeBytes(dtype) + dtypeBytes(indexType);
-  step.bytes = static_cast<double>(step.tasks) * static_cast<double>(rowBytes);
-  step.grain = chooseMoveGrain(rowBytes);
-  step.kernel = {"gather",
-                 "gather:" + std::string(dtypeName(bits)) + "," + std::string(dtypeName(indexType)),
-                 [bits, indexType](KernelBuilder &kb) { emitGather(kb, bits, indexType); }};
-  steps.push_back(std::move(step));
 }

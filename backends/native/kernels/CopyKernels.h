@@ -23,17 +23,10 @@ void appendCopy(const Sizes &sizes, DType dtype, CopySide from, CopySide to,
 void appendFill(const Sizes &sizes, DType dtype, StepBuffer value, CopySide to,
                 std::vector<LoweredStep> &steps);
 
-/// A gather along the middle of [outer, rows, inner] by `indices` numbers.
-struct GatherShape {
-  int64_t outer, rows, inner, indices;
-};
-/// Appends the step that copies, for each of the outer slices, the rows that
-/// `indices` (int32 or int64) number; negative ones count from the end. Its kernel
-/// refuses numbers that are out of range.
-void appendGather(const GatherShape &shape, DType dtype, DType indexType, StepBuffer from,
-                  StepBuffer indices, StepBuffer to, std::vector<LoweredStep> &steps);
-
 /// Whether elements of `dtype` can be moved as bits.
 bool isMovable(DType dtype);
+/// The unsigned integer type as wide as such elements: copies of equally wide ones are
+/// one kernel.
+DType bitsOf(DType dtype);
 
 } // namespace quern::native

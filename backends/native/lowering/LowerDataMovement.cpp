@@ -284,24 +284,6 @@ LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
 }
 
 //===----------------------------------------------------------------------===//
-// Gather
-//===----------------------------------------------------------------------===//
-
-LoweringResult native::lower(nn::GatherOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
-  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  int64_t axis = op.getAxis();
-  GatherShape shape{productOf(sizes.take_front(axis)), sizes[axis],
-                    productOf(sizes.drop_front(axis + 1)), context.elementsOf(op.getIndices())};
-  LoweringResult lowered;
-  appendGather(shape, dtypeOfValue(op.getInput()), dtypeOfValue(op.getIndices()),
-               StepBuffer::of(op.getInput()), StepBuffer::of(op.getIndices()),
-               StepBuffer::of(op.getResult()), lowered.steps);
-  return lowered;
-}
-
-//===----------------------------------------------------------------------===//
 // Channel-blocked layouts
 //===----------------------------------------------------------------------===//
 

@@ -1,6 +1,7 @@
 //===- LoweringTable.cpp - what lowers each op ----------------------------===//
 #include "backends/native/lowering/LoweringTable.h"
 
+#include "backends/native/lowering/LowerGather.h"
 #include "backends/native/lowering/LowerResize.h"
 #include "backends/native/lowering/LowerVision.h"
 #include "backends/native/lowering/LowerWindows.h"
@@ -75,10 +76,10 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::NonZeroOp>("the size of the result depends on data"),
       lowered<nn::ResizeOp>(),
       // Gather
-      reference<nn::GatherElementsOp>("no native code for gathering single elements"),
-      reference<nn::GatherNDOp>("no native code for index tuples"),
-      reference<nn::ScatterElementsOp>("no native code for scatters"),
-      reference<nn::ScatterNDOp>("no native code for scatters"),
+      lowered<nn::GatherElementsOp>(),
+      lowered<nn::GatherNDOp>(),
+      lowered<nn::ScatterElementsOp>(),
+      lowered<nn::ScatterNDOp>(),
       // Label
       reference<nn::LookupOp>("no native code for labels"),
       reference<nn::CouplePairsOp>("no native code for probabilities of pairs"),

@@ -70,9 +70,11 @@ LoweringResult lower(nn::BitCastOp op, const LoweringContext &context);
 LoweringResult lower(nn::ExpandOp op, const LoweringContext &context);
 LoweringResult lower(nn::TileOp op, const LoweringContext &context);
 LoweringResult lower(nn::PadOp op, const LoweringContext &context);
-LoweringResult lower(nn::GatherOp op, const LoweringContext &context);
 LoweringResult lower(nn::PackOp op, const LoweringContext &context);
 LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
+
+// LowerGather.cpp
+LoweringResult lower(nn::GatherOp op, const LoweringContext &context);
 
 // LowerTree.cpp
 LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context);
