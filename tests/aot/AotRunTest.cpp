@@ -268,3 +268,35 @@ TEST_F(AotRunTest, RefusesIndicesOutOfRange) {
   EXPECT_EQ(run({3, -4, 1}, rows), QUERN_MODEL_OK);
   EXPECT_EQ(rows, (std::vector<float>{7, 8, 1, 2, 3, 4}));
 }
+
+// A selection uses scratch memory; its places are where the scatter writes.
+TEST_F(AotRunTest, SelectsAndScatters) {
+  auto module = parse(R"(func.func @main(%x: tensor<2x5xf32>, %i: tensor<2x1xi64>)
+      -> (tensor<2x5xf32>, tensor<2x3xi64>) {
+    %k = nn.constant dense<3> : tensor<1xi64>
+    %v, %p = nn.topk %x, %k {axis = 1, largest = true} : (tensor<2x5xf32>, tensor<1xi64>)
+        -> (tensor<2x3xf32>, tensor<2x3xi64>)
+    %n = nn.neg %x : (tensor<2x5xf32>) -> tensor<2x5xf32>
+    %s = nn.scatter_elements none %n, %p, %v {axis = 1} : (tensor<2x5xf32>, tensor<2x3xi64>,
+        tensor<2x3xf32>) -> tensor<2x5xf32>
+    %u = nn.gather_elements %x, %i {axis = 1} : (tensor<2x5xf32>, tensor<2x1xi64>)
+        -> tensor<2x1xf32>
+    %r = nn.scatter_elements add %s, %i, %u {axis = 1} : (tensor<2x5xf32>, tensor<2x1xi64>,
+        tensor<2x1xf32>) -> tensor<2x5xf32>
+    return %r, %p : tensor<2x5xf32>, tensor<2x3xi64>
+  })");
+  Status status = compile(*module, "select.so", "m");
+  ASSERT_TRUE(status.isOk()) << status.message();
+  LoadedModel model(path("select.so"));
+  std::vector<float> x = {1, 5, 2, 5, 3, -1, -2, -3, -4, -5}, sums(10);
+  std::vector<int64_t> places(6);
+  auto run = [&](std::vector<int64_t> indices) {
+    const void *inputs[] = {x.data(), indices.data()};
+    void *outputs[] = {sums.data(), places.data()};
+    return model.run(inputs, outputs, model.workspace);
+  };
+  EXPECT_EQ(run({0, 5}), QUERN_MODEL_INDEX_OUT_OF_RANGE);
+  ASSERT_EQ(run({2, -1}), QUERN_MODEL_OK);
+  EXPECT_EQ(places, (std::vector<int64_t>{1, 3, 4, 0, 1, 2}));
+  EXPECT_EQ(sums, (std::vector<float>{-1, 5, 0, 5, 3, -1, -2, -3, 4, 0}));
+}

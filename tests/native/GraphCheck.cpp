@@ -111,15 +111,18 @@ GraphValue Graph::op(const std::string &name, const std::vector<GraphValue> &ope
 
 std::vector<GraphValue> Graph::multi(const std::string &name,
                                      const std::vector<GraphValue> &operands,
-                                     const std::string &attributes, size_t count) {
+                                     const std::string &attributes, size_t count,
+                                     const std::vector<std::string> &elements) {
   std::string names, types, resultTypes;
   for (const GraphValue &operand : operands) {
     names += (names.empty() ? "" : ", ") + operand.name;
     types += (types.empty() ? "" : ", ") + operand.type;
   }
-  std::string all = fresh(), type = "tensor<*x" + elementOf(operands[0].type) + ">";
+  std::string all = fresh();
   std::vector<GraphValue> values;
   for (size_t i = 0; i < count; ++i) {
+    std::string element = i < elements.size() ? elements[i] : elementOf(operands[0].type);
+    std::string type = "tensor<*x" + element + ">";
     resultTypes += (i ? ", " : "") + type;
     values.push_back({all + "#" + std::to_string(i), type});
   }

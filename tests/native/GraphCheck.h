@@ -40,9 +40,11 @@ public:
   /// element type of the first operand unless `type` says otherwise.
   GraphValue op(const std::string &name, const std::vector<GraphValue> &operands,
                 const std::string &attributes = "", const std::string &type = "");
-  /// An op with several results.
+  /// An op with several results, each with the element type of the first operand unless
+  /// `elements` says otherwise.
   std::vector<GraphValue> multi(const std::string &name, const std::vector<GraphValue> &operands,
-                                const std::string &attributes, size_t results);
+                                const std::string &attributes, size_t results,
+                                const std::vector<std::string> &elements = {});
   /// Makes `value` a result; mismatches are reported under `label`.
   void output(const GraphValue &value, const std::string &label = "");
 

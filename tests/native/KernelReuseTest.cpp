@@ -210,7 +210,7 @@ TEST(KernelReuseTest, SequenceLengths) {
 }
 
 //===----------------------------------------------------------------------===//
-// Moves by index
+// Moves by index, selections, running sums
 //===----------------------------------------------------------------------===//
 
 // Sizes of any kind, 1 among them, make no more kernels than the first one.
@@ -239,4 +239,25 @@ TEST(KernelReuseTest, IndexedMoves) {
   slices.output(slices.op("nn.gather_nd", {slices.input("?x?xf32"), slices.input("?x1xi64")},
                           "batch_dims = 0 : i64"));
   expectNoMore(slices, {{{5, 6}, {4, 1}}, {{50, 1}, {1, 1}}, {{5, 6000}, {7, 1}}});
+}
+
+TEST(KernelReuseTest, SelectionsAndRunningSums) {
+  for (int64_t axis : {0, 1}) {
+    Graph graph;
+    GraphValue x = graph.input("?x?xf32"), k = graph.constant("dense<4>", "1xi64");
+    std::string along = "axis = " + std::to_string(axis) + " : i64";
+    for (const GraphValue &best :
+         graph.multi("nn.topk", {x, k}, along + ", largest = true", 2, {"f32", "i64"}))
+      graph.output(best);
+    graph.output(graph.op("nn.cumulate sum",
+                          {x, graph.constant("dense<" + std::to_string(axis) + ">", "i64")},
+                          "exclusive = false, reverse = true"));
+    Counted counted(graph);
+    expectExactAt(graph, counted.executable, {{5, 6}});
+    size_t first = counted.count();
+    for (const Tensor::Dims &dims :
+         {Tensor::Dims{4, 4}, Tensor::Dims{70, 90}, Tensor::Dims{6, 500}})
+      expectExactAt(graph, counted.executable, {dims});
+    EXPECT_EQ(counted.count(), first);
+  }
 }

@@ -1,6 +1,8 @@
 //===- LowerReduction.cpp - reductions, softmax, arg max ------------------===//
 #include "backends/native/kernels/CopyKernels.h"
+#include "backends/native/kernels/CumulateKernel.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
+#include "backends/native/kernels/TopKKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/NNDialect.h"
@@ -193,4 +195,85 @@ LoweringResult native::lower(nn::ArgMaxOp op, const LoweringContext &context) {
 }
 LoweringResult native::lower(nn::ArgMinOp op, const LoweringContext &context) {
   return lowerArg(op, /*wantMax=*/false, context);
+}
+
+//===----------------------------------------------------------------------===//
+// Running sums and the largest
+//===----------------------------------------------------------------------===//
+
+/// Whether `dtype` is one of the numbers that are computed with, half types among them.
+static bool isNumber(DType dtype) {
+  return dtype == DType::Float16 || dtype == DType::BFloat16 || dtype == DType::Float32 ||
+         dtype == DType::Float64 ||
+         ((isSignedInteger(dtype) || isUnsignedInteger(dtype)) && dtypeBits(dtype) >= 8);
+}
+
+LoweringResult native::lower(nn::CumulateOp op, const LoweringContext &context) {
+  CumulateSpec spec;
+  spec.dtype = dtypeOfValue(op.getInput());
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
+  auto axes = context.values.integersOf(op.getAxis());
+  if (!axes || axes->size() != 1)
+    return LoweringResult::refuse("the axis is known only at run time");
+  if (!isNumber(spec.dtype))
+    return LoweringResult::refuse("no native running sum of " + std::string(dtypeName(spec.dtype)));
+  if (context.elementsOf(op.getInput()) == 0)
+    return {};
+  int64_t axis =
+      axes->front() < 0 ? axes->front() + static_cast<int64_t>(sizes.size()) : axes->front();
+  spec.isSum = op.getKind() == ReduceKind::Sum;
+  spec.exclusive = op.getExclusive();
+  spec.reverse = op.getReverse();
+  spec.contiguous = isOneFrom(op.getInput(), axis + 1, context);
+  return LoweringResult::of(makeCumulate(spec, rowsAlong(sizes, axis, axis + 1),
+                                         StepBuffer::of(op.getInput()),
+                                         StepBuffer::of(op.getResult())));
+}
+
+/// Appends the copy of [outer, rows, columns] at `from` to [outer, columns, rows] at `to`.
+static void appendTurn(int64_t outer, int64_t rows, int64_t columns, DType dtype, StepBuffer from,
+                       StepBuffer to, std::vector<LoweredStep> &steps) {
+  appendCopy({outer, columns, rows}, dtype, {std::move(from), {rows * columns, 1, columns}},
+             {std::move(to), {rows * columns, rows, 1}}, steps, {true, true, true});
+}
+
+/// Rows whose elements are apart are copied to where they are not, and the results back.
+LoweringResult native::lower(nn::TopKOp op, const LoweringContext &context) {
+  TopKSpec spec{dtypeOfValue(op.getInput()), op.getLargest()};
+  if (!isNumber(spec.dtype))
+    return LoweringResult::refuse("no native order of " + std::string(dtypeName(spec.dtype)));
+  int64_t axis = op.getAxis();
+  RowShape shape = rowsAlong(context.sizesOf(op.getInput()), axis, axis + 1);
+  int64_t count = context.sizesOf(op.getValues())[axis];
+  auto k = context.values.integersOf(op.getK());
+  if (!k || k->size() != 1 || k->front() != count)
+    return LoweringResult::refuse("k is known only at run time");
+  if (shape.length > kMaxTopKLength)
+    return LoweringResult::refuse("the axis is too long");
+  if (context.elementsOf(op.getValues()) == 0)
+    return {};
+  LoweringResult lowered;
+  StepBuffer input = StepBuffer::of(op.getInput()), values = StepBuffer::of(op.getValues()),
+             indices = StepBuffer::of(op.getIndices());
+  bool isContiguous = isOneFrom(op.getInput(), axis + 1, context);
+  if (!isContiguous) {
+    auto scratch = [&](uint32_t number, Value value, DType dtype) {
+      return StepBuffer::scratchSpace(number, CheckedSize::product(context.sizesOf(value)) *
+                                                  CheckedSize(dtypeBytes(dtype)));
+    };
+    input = scratch(0, op.getInput(), spec.dtype);
+    values = scratch(1, op.getValues(), spec.dtype);
+    indices = scratch(2, op.getIndices(), DType::Int64);
+    appendTurn(shape.outer, shape.length, shape.inner, spec.dtype, StepBuffer::of(op.getInput()),
+               input, lowered.steps);
+  }
+  lowered.steps.push_back(
+      selectTopK(spec, {shape.outer * shape.inner, shape.length, count}, input, values, indices));
+  if (!isContiguous) {
+    appendTurn(shape.outer, shape.inner, count, spec.dtype, values, StepBuffer::of(op.getValues()),
+               lowered.steps);
+    appendTurn(shape.outer, shape.inner, count, DType::Int64, indices,
+               StepBuffer::of(op.getIndices()), lowered.steps);
+  }
+  return lowered;
 }

@@ -46,8 +46,8 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::LogSoftmaxOp>(),
       lowered<nn::ArgMaxOp>(),
       lowered<nn::ArgMinOp>(),
-      reference<nn::CumulateOp>("no native code for running sums"),
-      reference<nn::TopKOp>("no native code for selecting the largest"),
+      lowered<nn::CumulateOp>(),
+      lowered<nn::TopKOp>(),
       // Normalization
       lowered<nn::BatchNormOp>(),
       lowered<nn::InstanceNormOp>(),

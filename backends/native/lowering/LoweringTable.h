@@ -50,6 +50,8 @@ LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context);
 LoweringResult lower(nn::LogSoftmaxOp op, const LoweringContext &context);
 LoweringResult lower(nn::ArgMaxOp op, const LoweringContext &context);
 LoweringResult lower(nn::ArgMinOp op, const LoweringContext &context);
+LoweringResult lower(nn::CumulateOp op, const LoweringContext &context);
+LoweringResult lower(nn::TopKOp op, const LoweringContext &context);
 
 // LowerNormalization.cpp
 LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context);

@@ -1,0 +1,23 @@
+//===- CumulateKernel.h - running sums and products -----------------------===//
+#pragma once
+
+#include "backends/native/kernels/ReduceKernel.h"
+
+namespace quern::native {
+
+/// What shapes the code. Floats of 32 and 64 bits run in float64, half types in float32.
+struct CumulateSpec {
+  DType dtype = DType::Float32;
+  /// A sum, or a product.
+  bool isSum = true;
+  /// Of the elements before each; from the end.
+  bool exclusive = false, reverse = false;
+  /// inner is 1: elements of a row are contiguous.
+  bool contiguous = true;
+};
+
+/// The step that runs along the middle of [outer, length, inner], none of which is 0.
+LoweredStep makeCumulate(const CumulateSpec &spec, const RowShape &shape, StepBuffer input,
+                         StepBuffer result);
+
+} // namespace quern::native
