@@ -156,3 +156,39 @@ TEST_P(DataMovementTest, reshapesCopy) {
   expectWithConstants("nn.reshape", {"[-1, 9]"}, "{allowzero = false}", "tensor<3x3x4xi16>",
                       "tensor<4x9xi16>");
 }
+
+TEST_P(DataMovementTest, ranges) {
+  auto check = [&](const std::string &type, const std::string &start, const std::string &limit,
+                   const std::string &delta, int count) {
+    std::string scalar = "tensor<" + type + ">";
+    std::string result = "tensor<" + std::to_string(count) + "x" + type + ">";
+    expectMatches("func.func @main() -> " + result + " {\n  %a = nn.constant dense<" + start +
+                  "> : " + scalar + "\n  %b = nn.constant dense<" + limit + "> : " + scalar +
+                  "\n  %c = nn.constant dense<" + delta + "> : " + scalar +
+                  "\n  %r = nn.range %a, %b, %c : (" + scalar + ", " + scalar + ", " + scalar +
+                  ") -> " + result + "\n  return %r : " + result + "\n}\n");
+  };
+  for (const char *type : {"i16", "i32", "i64"}) {
+    check(type, "3", "10003", "1", 10000);
+    check(type, "20", "-7", "-5", 6);
+    check(type, "5", "5", "1", 0);
+  }
+  for (const char *type : {"f32", "f64"}) {
+    check(type, "0.1", "1000.0", "0.25", 4000);
+    check(type, "1.5", "-2.0", "-0.25", 14);
+  }
+}
+
+TEST_P(DataMovementTest, constantsOfAShape) {
+  for (auto [type, value] : std::vector<std::pair<std::string, std::string>>{
+           {"f32", "1.5"}, {"f16", "1.5"}, {"i64", "-7"}, {"i1", "true"}, {"ui8", "7"}})
+    for (std::string shape : {"3, 700", "0, 5"}) {
+      std::string sizes = shape;
+      sizes.replace(sizes.find(", "), 2, "x");
+      std::string result = "tensor<" + sizes + "x" + type + ">";
+      expectMatches("func.func @main() -> " + result + " {\n  %s = nn.constant dense<[" + shape +
+                    "]> : tensor<2xi64>\n  %r = nn.constant_of_shape %s {value = dense<" + value +
+                    "> : tensor<1x" + type + ">} : (tensor<2xi64>) -> " + result +
+                    "\n  return %r : " + result + "\n}\n");
+    }
+}

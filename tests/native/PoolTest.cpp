@@ -118,3 +118,30 @@ TEST_P(PoolTest, epilogues) {
   group(image("2x3x17x31x16", 16), image("2x3x9x16x16", 16), image("1x3x1x1x16", 16),
         image("2x3x9x16x16", 16));
 }
+
+// The first of equal maxima counts; a window of padding only has none.
+TEST_P(PoolTest, placesOfMaxima) {
+  auto check = [&](const Window &w, const std::string &sizes, const std::string &resultSizes,
+                   const std::string &type = "f32", bool special = false) {
+    std::string input = "tensor<" + sizes + "x" + type + ">",
+                values = "tensor<" + resultSizes + "x" + type + ">",
+                places = "tensor<" + resultSizes + "xi64>";
+    for (std::string order : {"0", "1"})
+      expectMatches("func.func @main(%a: " + input + ") -> (" + values + ", " + places +
+                        ") {\n  %v, %i = nn.max_pool_with_indices %a {" + attributes(w) +
+                        ", storage_order = " + order + " : i64} : (" + input + ") -> (" + values +
+                        ", " + places + ")\n  return %v, %i : " + values + ", " + places + "\n}\n",
+                    {.low = type[0] == 'u' ? 0.0 : -4, .high = 4, .specialValues = special});
+  };
+  for (bool special : {false, true}) {
+    check({"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"}, "2x3x10x11", "2x3x5x6", "f32", special);
+    check({"3", "1", "1", "0, 0"}, "2x3x17", "2x3x15", "f32", special);
+  }
+  check({"2, 3", "1, 2", "2, 1", "0, 1, 1, 0"}, "1x2x9x8", "1x2x8x4");
+  check({"2, 2, 2", "2, 1, 2", "1, 2, 1", "1, 0, 0, 0, 1, 1"}, "2x2x5x6x7", "2x2x3x5x4");
+  check({"2, 2", "3, 3", "1, 1", "0, 0, 0, 0", true}, "1x1x7x7", "1x1x3x3");
+  check({"2, 2", "1, 1", "5, 5", "4, 4, 4, 4"}, "1x2x3x4", "1x2x6x7");
+  check({"2, 2", "2, 2", "1, 1", "0, 0, 0, 0", false, "SAME_UPPER"}, "1x2x5x7", "1x2x3x4");
+  for (const std::string &type : {"f64", "i8", "ui8", "i32", "i64"})
+    check({"3, 2", "1, 2", "1, 1", "1, 0, 1, 0"}, "1x3x9x8", "1x3x9x4", type);
+}

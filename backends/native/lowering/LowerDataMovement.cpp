@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/CopyKernels.h"
+#include "backends/native/kernels/RangeKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/Constants.h"
@@ -281,6 +282,43 @@ LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
   if (!pads || pads->size() != 2 * context.sizesOf(op.getInput()).size())
     return LoweringResult::refuse("the padding is known only at run time");
   return PadLowering(op, Sizes(ArrayRef<int64_t>(*pads)), context).lower();
+}
+
+//===----------------------------------------------------------------------===//
+// Tensors made of numbers
+//===----------------------------------------------------------------------===//
+
+LoweringResult native::lower(nn::ConstantOfShapeOp op, const LoweringContext &context) {
+  if (std::string reason = refuseType(op); !reason.empty())
+    return LoweringResult::refuse(reason);
+  auto shape = context.values.integersOf(op.getShape());
+  if (!shape || context.sizesOf(op.getResult()) != ArrayRef<int64_t>(*shape))
+    return LoweringResult::refuse("the size of the result depends on data");
+  std::optional<Tensor> value = nn::tensorOfElements(op.getValue());
+  if (!value)
+    return LoweringResult::refuse("a value that is no constant");
+  LoweringResult lowered;
+  appendFill({context.elementsOf(op.getResult())}, dtypeOfValue(op.getResult()),
+             StepBuffer::weights(*value), viewOf(op.getResult(), {1}), lowered.steps);
+  return lowered;
+}
+
+LoweringResult native::lower(nn::RangeOp op, const LoweringContext &context) {
+  DType dtype = dtypeOfValue(op.getResult());
+  std::optional<Tensor> start = context.values.tensorOf(op.getStart()),
+                        limit = context.values.tensorOf(op.getLimit()),
+                        delta = context.values.tensorOf(op.getDelta());
+  // The rule of the op has looked at them, and found the size.
+  if (!start || !limit || !delta)
+    return LoweringResult::refuse("the size of the result depends on data");
+  bool isNative = dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Int16 ||
+                  dtype == DType::Int32 || dtype == DType::Int64;
+  if (!isNative)
+    return LoweringResult::refuse("no native range of " + std::string(dtypeName(dtype)));
+  LoweringResult lowered;
+  appendRange(context.elementsOf(op.getResult()), dtype, StepBuffer::weights(*start),
+              StepBuffer::weights(*delta), StepBuffer::of(op.getResult()), lowered.steps);
+  return lowered;
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,4 +1,5 @@
 //===- LowerPool.cpp - pooling --------------------------------------------===//
+#include "backends/native/kernels/MaxPlaceKernel.h"
 #include "backends/native/kernels/PoolKernel.h"
 #include "backends/native/kernels/ReduceKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
@@ -174,4 +175,35 @@ LoweringResult native::lower(nn::GlobalAveragePoolOp op, const LoweringContext &
 
 LoweringResult native::lower(nn::GlobalMaxPoolOp op, const LoweringContext &context) {
   return lowerGlobal(op, context, ReduceKind::Max);
+}
+
+/// Never in a group, nor in channel blocks.
+LoweringResult native::lower(nn::MaxPoolWithIndicesOp op, const LoweringContext &context) {
+  PoolProblem problem{.context = context};
+  problem.input = op.getInput();
+  problem.dtype = dtypeOfValue(problem.input);
+  ArrayRef<int64_t> sizes = context.sizesOf(problem.input);
+  size_t rank = sizes.size() - 2;
+  if (!isArithmetic(problem.dtype) || dtypeBits(problem.dtype) < 8)
+    return LoweringResult::refuse("no native pooling of " + std::string(dtypeName(problem.dtype)));
+  if (rank < 1 || rank > 3)
+    return LoweringResult::refuse("pooling over more than three dimensions");
+  if (context.elementsOf(op.getResult()) == 0)
+    return {};
+  if (context.elementsOf(problem.input) == 0)
+    return LoweringResult::refuse("the input is empty");
+  MaxPlaceShape shape;
+  shape.planes = sizes[0] * sizes[1];
+  if (!resolveAxes(op, problem, shape.axes))
+    return LoweringResult::refuse("the window does not fit");
+  bool columnMajor = op.getStorageOrder() == 1;
+  int64_t stride = 1;
+  for (size_t i = 0; i < rank; ++i) {
+    size_t a = columnMajor ? 3 - rank + i : 2 - i;
+    shape.strides[a] = stride;
+    stride *= shape.axes[a].input;
+  }
+  return LoweringResult::of(poolPlaces(shape, problem.dtype, StepBuffer::of(op.getInput()),
+                                       StepBuffer::of(op.getResult()),
+                                       StepBuffer::of(op.getIndices())));
 }

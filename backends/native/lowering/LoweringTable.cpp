@@ -39,7 +39,7 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::AveragePoolOp>(),
       lowered<nn::GlobalAveragePoolOp>(),
       lowered<nn::GlobalMaxPoolOp>(),
-      reference<nn::MaxPoolWithIndicesOp>("no native code for the places of maxima"),
+      lowered<nn::MaxPoolWithIndicesOp>(),
       // Reduction
       lowered<nn::ReduceOp>(),
       lowered<nn::SoftmaxOp>(),
@@ -71,8 +71,8 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::UnpackOp>(),
       reference<nn::ShapeOp>("sizes are known before a run"),
       reference<nn::SizeOp>("sizes are known before a run"),
-      reference<nn::ConstantOfShapeOp>("the size of the result depends on data"),
-      reference<nn::RangeOp>("the size of the result depends on data"),
+      lowered<nn::ConstantOfShapeOp>(),
+      lowered<nn::RangeOp>(),
       reference<nn::NonZeroOp>("the size of the result depends on data"),
       lowered<nn::ResizeOp>(),
       // Gather

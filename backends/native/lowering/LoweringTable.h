@@ -43,6 +43,7 @@ LoweringResult lower(nn::MaxPoolOp op, const LoweringContext &context);
 LoweringResult lower(nn::AveragePoolOp op, const LoweringContext &context);
 LoweringResult lower(nn::GlobalAveragePoolOp op, const LoweringContext &context);
 LoweringResult lower(nn::GlobalMaxPoolOp op, const LoweringContext &context);
+LoweringResult lower(nn::MaxPoolWithIndicesOp op, const LoweringContext &context);
 
 // LowerReduction.cpp
 LoweringResult lower(nn::ReduceOp op, const LoweringContext &context);
@@ -72,6 +73,8 @@ LoweringResult lower(nn::BitCastOp op, const LoweringContext &context);
 LoweringResult lower(nn::ExpandOp op, const LoweringContext &context);
 LoweringResult lower(nn::TileOp op, const LoweringContext &context);
 LoweringResult lower(nn::PadOp op, const LoweringContext &context);
+LoweringResult lower(nn::ConstantOfShapeOp op, const LoweringContext &context);
+LoweringResult lower(nn::RangeOp op, const LoweringContext &context);
 LoweringResult lower(nn::PackOp op, const LoweringContext &context);
 LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
 
