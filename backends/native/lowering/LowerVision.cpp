@@ -1,6 +1,7 @@
-//===- LowerVision.cpp - sampling -----------------------------------------===//
+//===- LowerVision.cpp - sampling and pooling regions ---------------------===//
 #include "backends/native/lowering/LowerVision.h"
 #include "backends/native/kernels/GridSampleKernel.h"
+#include "backends/native/kernels/RoiAlignKernel.h"
 #include "backends/plan/ValueTable.h"
 #include "ir/Types.h"
 
@@ -30,4 +31,30 @@ LoweringResult native::lower(nn::GridSampleOp op, const LoweringContext &context
   return LoweringResult::of(sampleGrid(
       StepBuffer::of(op.getInput()), StepBuffer::of(op.getPoints()), StepBuffer::of(op.getResult()),
       spec, {input[0], input[1], perImage, input.drop_front(2)}));
+}
+
+LoweringResult native::lower(nn::RoiPoolOp op, const LoweringContext &context) {
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
+  RoiAlignSpec spec{dtypeOfValue(op.getInput()), dtypeOfValue(op.getImages()),
+                    op.getKind() == ReduceKind::Max, op.getHalfPixel(), op.getSamplingRatio() <= 0};
+  if (op.getWholePixels())
+    return LoweringResult::refuse("no native code for pooling whole pixels");
+  if (!isWideFloat(spec.dtype))
+    return LoweringResult::refuse("pooling regions is native for float32 and float64 only");
+  if (op.getSamplingRatio() > kMaxRoiSamples)
+    return LoweringResult::refuse("so many samples");
+  if (context.elementsOf(op.getInput()) == 0 || context.elementsOf(op.getResult()) == 0)
+    return LoweringResult::refuse("an operand is empty");
+  RoiAlignShape shape{sizes[0],
+                      sizes[1],
+                      sizes[2],
+                      sizes[3],
+                      context.sizesOf(op.getRois())[0],
+                      op.getHeight(),
+                      op.getWidth(),
+                      std::max<int64_t>(op.getSamplingRatio(), 0),
+                      op.getSpatialScale().convertToDouble()};
+  return LoweringResult::of(
+      poolRegions(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getRois()),
+                  StepBuffer::of(op.getImages()), StepBuffer::of(op.getResult())));
 }

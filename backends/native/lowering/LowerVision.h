@@ -1,4 +1,4 @@
-//===- LowerVision.h - sampling -------------------------------------------===//
+//===- LowerVision.h - sampling and pooling regions -----------------------===//
 #pragma once
 
 #include "backends/native/lowering/Lowering.h"
@@ -8,5 +8,6 @@ namespace quern::native {
 
 // LowerVision.cpp
 LoweringResult lower(nn::GridSampleOp op, const LoweringContext &context);
+LoweringResult lower(nn::RoiPoolOp op, const LoweringContext &context);
 
 } // namespace quern::native

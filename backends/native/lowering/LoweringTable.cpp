@@ -115,7 +115,7 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::RecurrentOp>(),
       // Vision
       lowered<nn::GridSampleOp>(),
-      reference<nn::RoiPoolOp>("no native code for pooling regions"),
+      lowered<nn::RoiPoolOp>(),
       lowered<nn::Col2ImOp>(),
       // LinearAlgebra
       reference<nn::DetOp>("no native code for determinants"),
