@@ -1,6 +1,7 @@
 //===- NNOps.h - all ops of the nn dialect, for tables of them ------------===//
 #pragma once
 
+#include "ir/AttentionOps.h"
 #include "ir/GatherOps.h"
 #include "ir/ImageOps.h"
 #include "ir/LabelOps.h"

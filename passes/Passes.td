@@ -59,6 +59,10 @@ def WidenFloat16Pass : Pass<"nn-widen-float16", "::mlir::func::FuncOp"> {
   }];
 }
 
+def RaiseAttentionPass : Pass<"nn-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "make one nn.attention of products with a softmax between them";
+}
+
 def FoldBatchNormPass : Pass<"nn-fold-batch-norm", "::mlir::func::FuncOp"> {
   let summary = "fold per-channel scale and shift into weights and bias";
   let description = [{

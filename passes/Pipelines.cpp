@@ -56,6 +56,8 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
     pm.addPass(createCSEPass());
     pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass());
   }
+  if (options.optLevel >= 2)
+    pm.addNestedPass<func::FuncOp>(createRaiseAttentionPass());
   pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
   endPhase(pm, Phase::Simplified, options);
 }

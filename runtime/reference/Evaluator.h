@@ -93,6 +93,7 @@ struct EvaluatorRow {
   EvalFunction function;
 };
 // One table per op family, each in Eval<Family>.cpp.
+std::span<const EvaluatorRow> attentionEvaluators();
 std::span<const EvaluatorRow> contractionEvaluators();
 std::span<const EvaluatorRow> convEvaluators();
 std::span<const EvaluatorRow> dataMovementEvaluators();

@@ -50,9 +50,8 @@ Value native::combine(KernelBuilder &kb, Combine kind, DType dtype, int64_t lane
   return ops.create<LLVM::MinimumOp>(kb.loc(), a.getType(), a, b, flags);
 }
 
-/// All lanes combined, in a balanced tree.
-static Value combineLanes(KernelBuilder &kb, Combine kind, DType dtype, Value vector,
-                          int64_t lanes) {
+Value native::combineLanes(KernelBuilder &kb, Combine kind, DType dtype, Value vector,
+                           int64_t lanes) {
   for (; lanes > 1; lanes /= 2) {
     SmallVector<int64_t> low, high;
     for (int64_t i = 0; i < lanes / 2; ++i) {

@@ -15,6 +15,10 @@ mlir::Value identityOf(KernelBuilder &kb, Combine kind, DType dtype, int64_t lan
 mlir::Value combine(KernelBuilder &kb, Combine kind, DType dtype, int64_t lanes, mlir::Value a,
                     mlir::Value b);
 
+/// All lanes of `vector` combined, in a balanced tree; a scalar.
+mlir::Value combineLanes(KernelBuilder &kb, Combine kind, DType dtype, mlir::Value vector,
+                         int64_t lanes);
+
 /// What is reduced: a function of each element, of the index `at` of its first
 /// lane and of the number of lanes that exist (null: all).
 using ElementMap = std::function<mlir::Value(mlir::Value element, mlir::Value at, int64_t lanes,

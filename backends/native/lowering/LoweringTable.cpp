@@ -111,6 +111,8 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::DftOp>("no native code for Fourier transforms"),
       // Tree
       lowered<nn::TreeEnsembleOp>(),
+      // Attention
+      lowered<nn::AttentionOp>(),
       // Recurrent
       lowered<nn::RecurrentOp>(),
       // Vision

@@ -8,6 +8,7 @@
 
 // Of families that few files see.
 namespace quern::nn {
+class AttentionOp;
 class TreeEnsembleOp;
 class RecurrentOp;
 } // namespace quern::nn
@@ -80,6 +81,8 @@ LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
 
 // LowerGather.cpp
 LoweringResult lower(nn::GatherOp op, const LoweringContext &context);
+// LowerAttention.cpp
+LoweringResult lower(nn::AttentionOp op, const LoweringContext &context);
 
 // LowerTree.cpp
 LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context);

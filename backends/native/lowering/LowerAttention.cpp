@@ -1,0 +1,131 @@
+//===- LowerAttention.cpp - attention -------------------------------------===//
+#include "backends/native/kernels/AttentionKernel.h"
+#include "backends/native/lowering/LoweringTable.h"
+#include "ir/AttentionOps.h"
+#include "runtime/lib/CeilDiv.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+static Expected<AttentionShape> shapeOf(nn::AttentionOp op, const LoweringContext &context) {
+  ArrayRef<int64_t> mask;
+  if (!nn::isNone(op.getMask()))
+    mask = context.sizesOf(op.getMask());
+  return attentionShape({context.sizesOf(op.getQuery()), context.sizesOf(op.getKey()),
+                         context.sizesOf(op.getValue()), mask, op.getQueryPerm(), op.getKeyPerm(),
+                         op.getValuePerm(), op.getResultPerm()});
+}
+
+/// How a row of the mask is read. That of a tensor that has one column by chance is read
+/// as if it had several, where there are no more keys.
+static AttentionSpec::Mask maskOf(nn::AttentionOp op, const AttentionShape &shape) {
+  if (nn::isNone(op.getMask()))
+    return AttentionSpec::Mask::None;
+  return shape.mask.strides[3] == 0 ? AttentionSpec::Mask::Scalar : AttentionSpec::Mask::Row;
+}
+
+static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
+                              const LoweringContext &context) {
+  AttentionSpec spec;
+  spec.dtype = dtypeOfValue(op.getQuery());
+  spec.lanes = context.target.lanes(spec.dtype);
+  int64_t size = context.fixedSize(op.getQuery(), op.getQueryPerm()[3]).value_or(0),
+          valueSize = context.fixedSize(op.getValue(), op.getValuePerm()[3]).value_or(0);
+  spec.scoreVectors = chooseGemmTile(context.target, spec.dtype, 0).vectors;
+  spec.valueVectors = chooseGemmTile(context.target, spec.dtype, valueSize).vectors;
+  spec.scoreHeights = chooseCellHeights(context.target, spec.scoreVectors);
+  spec.valueHeights = chooseCellHeights(context.target, spec.valueVectors);
+  spec.scale = op.getScaleFactor().convertToDouble();
+  spec.softcap = op.getSoftcap().convertToDouble();
+  spec.mask = maskOf(op, shape);
+  spec.hasScale = !nn::isNone(op.getScale());
+  spec.causal = op.getCausal();
+  spec.hasOffset = !nn::isNone(op.getOffset());
+  spec.zeroMaskedRows = op.getZeroMaskedRows();
+  constexpr int64_t kLast = 3;
+  spec.rowsOfKeys = op.getKeyPerm()[3] == kLast || shape.key.strides[2] != 1;
+  spec.stridedQuery = op.getQueryPerm()[3] != kLast;
+  spec.maskSize = size == 0 || size % spec.lanes != 0;
+  spec.maskValueSize = valueSize == 0 || valueSize % (spec.valueVectors * spec.lanes) != 0;
+  return spec;
+}
+
+/// Tasks have as many rows as keep their scores in cache, for each of them packs all keys;
+/// fewer where threads would have nothing to do.
+static AttentionSizes makeSizes(const AttentionSpec &spec, const AttentionShape &shape,
+                                int64_t threads) {
+  constexpr int64_t kMaxRows = 96, kMinRows = 24, kTasksPerThread = 4;
+  int64_t chunks = ceilDiv(shape.queries, kMaxRows);
+  if (threads > 1) {
+    int64_t wanted = ceilDiv(kTasksPerThread * threads, shape.batch * shape.heads);
+    chunks = std::max(chunks, std::min(wanted, ceilDiv(shape.queries, kMinRows)));
+  }
+  AttentionSizes sizes;
+  int64_t height = spec.scoreHeights.front();
+  sizes.rows = ceilDiv(ceilDiv(shape.queries, chunks), height) * height;
+  sizes.rows = std::min(sizes.rows, shape.queries);
+  sizes.chunks = ceilDiv(shape.queries, sizes.rows);
+  return sizes;
+}
+
+/// Why there is no native code; empty when there is.
+static std::string refusal(const AttentionSpec &spec, const AttentionShape &shape) {
+  constexpr int64_t kLargestHead = 4096;
+  if (spec.dtype != DType::Float32 && spec.dtype != DType::Float64)
+    return "attention is native for float32 and float64 only";
+  if (shape.size > kLargestHead || shape.valueSize > kLargestHead)
+    return "the heads of attention have more than 4096 elements";
+  bool hasRows = shape.key.strides[3] == 1 || shape.size <= 1;
+  if (spec.rowsOfKeys ? !hasRows : shape.key.strides[2] != 1)
+    return "the elements of keys are scattered";
+  if ((shape.value.strides[3] != 1 || shape.result.strides[3] != 1) && shape.valueSize > 1)
+    return "the elements of values are scattered";
+  return "";
+}
+
+static std::vector<StepBuffer> buffersOf(nn::AttentionOp op) {
+  std::vector<StepBuffer> buffers = {StepBuffer::of(op.getQuery()), StepBuffer::of(op.getKey()),
+                                     StepBuffer::of(op.getValue()), StepBuffer::of(op.getResult())};
+  for (Value operand : {op.getMask(), op.getScale(), op.getOffset()})
+    if (!nn::isNone(operand))
+      buffers.push_back(StepBuffer::of(operand));
+  return buffers;
+}
+
+LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context) {
+  Expected<AttentionShape> resolved = shapeOf(op, context);
+  if (!resolved)
+    return LoweringResult::refuse(resolved.status().message());
+  const AttentionShape &shape = *resolved;
+  LoweringResult lowered;
+  if (shape.batch == 0 || shape.heads == 0 || shape.queries == 0 || shape.valueSize == 0)
+    return lowered; // the result is empty
+  AttentionSpec spec = makeSpec(op, shape, context);
+  if (std::string reason = refusal(spec, shape); !reason.empty())
+    return LoweringResult::refuse(reason);
+  AttentionSizes sizes = makeSizes(spec, shape, context.threads);
+  CheckedSize scratch =
+      AttentionSizes::scratch(spec, shape, sizes.rows) * dtypeBytes(spec.dtype);
+  if (!scratch.valid())
+    return LoweringResult::refuse("the scratch memory of attention overflows");
+
+  LoweredStep step;
+  step.buffers = buffersOf(op);
+  step.dims = sizes.flatten(shape);
+  step.tasks = shape.batch * shape.heads * sizes.chunks;
+  step.scratchBytes = scratch.value();
+  double rows = double(shape.batch) * double(shape.heads) * double(shape.queries);
+  double perScore = double(shape.size) + double(shape.valueSize);
+  step.flops = 2 * rows * double(shape.keys) * perScore;
+  step.grain = chooseGrain(step.tasks, step.flops);
+  step.bytes = double(dtypeBytes(spec.dtype)) *
+               (rows * perScore + double(shape.batch) * double(shape.heads) *
+                                      double(shape.keys) * perScore);
+  step.kernel = makeAttentionKernel(std::move(spec));
+  lowered.steps.push_back(std::move(step));
+  return lowered;
+}

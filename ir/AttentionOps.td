@@ -1,0 +1,31 @@
+//===- AttentionOps.td - attention ----------------------------------------===//
+#ifndef QUERN_IR_ATTENTIONOPS_TD
+#define QUERN_IR_ATTENTIONOPS_TD
+
+include "ir/NNBase.td"
+
+def NN_AttentionOp : NN_Op<"attention"> {
+  let summary = "softmax(cap(scale * query * key^T) + mask) * value, per batch and head";
+  let description = [{
+    With B batches, H heads, Q queries and K keys: `query` is [B, H, Q, D], `key` [B, H, K, D],
+    `value` [B, H, K, E] and the result [B, H, Q, E], each with its dimensions in the order
+    that a perm says: dimension i of these is dimension `query_perm[i]` of the operand, and
+    dimension i of the result is `result_perm[i]` of [B, H, Q, E]. Sizes of 1 broadcast as in
+    the products that this stands for; key and value may have fewer heads, each of which then
+    serves as many consecutive ones of the queries.
+
+    `mask` broadcasts with [B, H, Q, K]. `scale` is one number, which multiplies the attribute
+    `scale_factor`. With `softcap` c other than 0, scores become c * tanh(scores / c) before the
+    mask is added. With `causal`, query i sees the keys up to i + `offset` (one int64; none: 0),
+    others do not take part. Rows that see no key are NaN, as in nn.softmax; with
+    `zero_masked_rows` those of which the mask is -infinity everywhere are 0.
+  }];
+  let arguments = (ins NN_Tensor:$query, NN_Tensor:$key, NN_Tensor:$value,
+    NN_OptionalTensor:$mask, NN_OptionalTensor:$scale, NN_OptionalTensor:$offset,
+    DenseI64ArrayAttr:$query_perm, DenseI64ArrayAttr:$key_perm, DenseI64ArrayAttr:$value_perm,
+    DenseI64ArrayAttr:$result_perm, F64Attr:$scale_factor, F64Attr:$softcap, BoolAttr:$causal,
+    BoolAttr:$zero_masked_rows);
+  let results = (outs NN_Tensor:$result);
+}
+
+#endif // QUERN_IR_ATTENTIONOPS_TD
