@@ -18,7 +18,7 @@ def NN_AttentionOp : NN_Op<"attention"> {
     `scale_factor`. With `softcap` c other than 0, scores become c * tanh(scores / c) before the
     mask is added. With `causal`, query i sees the keys up to i + `offset` (one int64; none: 0),
     others do not take part. Rows that see no key are NaN, as in nn.softmax; with
-    `zero_masked_rows` those of which the mask is -infinity everywhere are 0.
+    `zero_masked_rows` those are 0 of which the mask is -infinity for all keys that they see.
   }];
   let arguments = (ins NN_Tensor:$query, NN_Tensor:$key, NN_Tensor:$value,
     NN_OptionalTensor:$mask, NN_OptionalTensor:$scale, NN_OptionalTensor:$offset,

@@ -10,6 +10,7 @@
 #include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "passes/CausalMask.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -141,6 +142,9 @@ struct Scores {
   Factors factors;
   double softcap = 0;
   SmallVector<MaskTerm, 2> masks;
+  /// The mask that hides later keys, which is not among the others.
+  std::optional<CausalMask> causal;
+  Value causalMask;
 };
 } // namespace
 
@@ -235,7 +239,7 @@ static const char *matchScores(Value value, Scores &scores) {
   if (auto add = value.getDefiningOp<AddOp>()) {
     for (auto [rest, mask] :
          {std::pair(add.getA(), add.getB()), std::pair(add.getB(), add.getA())})
-      if (isMask(mask) && tryWith(rest, {mask}))
+      if (isMask(mask) && tryWith(rest, {mask, {}}))
         return nullptr;
     return "neither operand of a sum is a score";
   }
@@ -252,7 +256,22 @@ static const char *matchScores(Value value, Scores &scores) {
   return matchProduct(value, scores);
 }
 
-/// The masks of `scores` as one that is added; nn.none when there is none.
+/// Takes the mask that hides later keys out of those of `scores`.
+static void takeCausalMask(Scores &scores) {
+  // Of the product itself: a mask may have queries or keys that it lacks.
+  Dim queries = (*shapeOf(scores.queries))[2], keys = (*shapeOf(scores.product.getResult()))[3];
+  for (MaskTerm &term : scores.masks)
+    if (!term.condition && !scores.causal) {
+      scores.causal = matchCausalMask(term.added, queries, keys);
+      if (scores.causal)
+        scores.causalMask = term.added;
+    }
+  if (scores.causal)
+    llvm::erase_if(scores.masks,
+                   [&](const MaskTerm &term) { return term.added == scores.causalMask; });
+}
+
+/// The masks of `scores` as one that is added; null when there is none.
 static Value createMask(PatternRewriter &rewriter, Location loc, const Scores &scores) {
   Value sum;
   for (const MaskTerm &term : scores.masks) {
@@ -272,7 +291,7 @@ static Value createMask(PatternRewriter &rewriter, Location loc, const Scores &s
     sum = rewriter.create<AddOp>(loc, InferredType{rewriter.getF32Type(), shape.take()}.type(), sum,
                                  added);
   }
-  return sum ? sum : Value(rewriter.create<NoneOp>(loc, rewriter.getNoneType()));
+  return sum;
 }
 
 //===----------------------------------------------------------------------===//
@@ -304,6 +323,11 @@ static bool saysWhatIsMasked(Value condition, Value mask) {
   std::optional<SmallVector<int64_t>> axes = reduce.getReducedDimensions(TypeFacts());
   auto type = dyn_cast<RankedTensorType>(mask.getType());
   return type && axes && axes->size() == 1 && axes->front() == type.getRank() - 1;
+}
+
+static bool isNeverTrue(Value condition) {
+  std::optional<Tensor> only = onlyNumber(condition);
+  return only && only->dtype() == DType::Bool && !*only->data<bool>();
 }
 
 static const char *matchZeroRows(Weights &weights, WhereOp where) {
@@ -338,12 +362,13 @@ static const char *matchWeights(Value value, Weights &weights) {
     return "the softmax is not along the keys";
   if (const char *reason = matchScores(weights.softmax.getInput(), weights.scores))
     return reason;
-  const Scores &scores = weights.scores;
+  Scores &scores = weights.scores;
   weights.zeroMaskedRows = weights.zeroRows && scores.masks.size() == 1 &&
                            !scores.masks.front().condition &&
                            saysWhatIsMasked(weights.zeroRows, scores.masks.front().added);
-  if (weights.zeroMaskedRows)
+  if (weights.zeroMaskedRows || (weights.zeroRows && isNeverTrue(weights.zeroRows)))
     weights.zeroRows = {};
+  takeCausalMask(scores);
   return std::isfinite(scores.factors.constant) ? nullptr : "the scale is infinite";
 }
 
@@ -411,11 +436,16 @@ private:
     Value none = rewriter.create<NoneOp>(loc, rewriter.getNoneType());
     Value mask = createMask(rewriter, loc, scores);
     Value scale = scores.factors.create(rewriter, loc);
+    Value offset = none;
+    if (scores.causal && scores.causal->offset)
+      offset = scores.causal->offset;
+    else if (scores.causal && scores.causal->constant != 0)
+      offset = createConstant(rewriter, loc, Tensor::of<int64_t>({}, {scores.causal->constant}));
     Type type = root->getResult(0).getType();
     Value result = rewriter.create<AttentionOp>(
-        loc, type, query.source, key.source, value.source, mask, scale ? scale : none, none,
+        loc, type, query.source, key.source, value.source, mask ? mask : none, scale ? scale : none, offset,
         query.perm, key.perm, value.perm, resultPerm,
-        APFloat(scores.factors.constant), APFloat(scores.softcap), /*causal=*/false,
+        APFloat(scores.factors.constant), APFloat(scores.softcap), scores.causal.has_value(),
         weights.zeroMaskedRows);
     if (weights.zeroRows) {
       Value zero = createConstant(rewriter, loc, Tensor::of<float>({}, {0}));

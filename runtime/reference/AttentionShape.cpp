@@ -86,8 +86,9 @@ static Status resolveSizes(AttentionShape &s) {
         fmt::format("there are {} keys and {} values", s.keys, s.value.sizes[kLength]));
   QUERN_ASSIGN(s.queries, broadcast(s.query.sizes[kLength], s.mask.sizes[kLength], "queries"));
   s.batch = 1;
-  for (const AttentionOperand *operand : {&s.query, &s.key, &s.mask, &s.value})
+  for (const AttentionOperand *operand : {&s.query, &s.key, &s.mask, &s.value}) {
     QUERN_ASSIGN(s.batch, broadcast(s.batch, operand->sizes[kBatch], "batches"));
+  }
   return resolveHeads(s);
 }
 

@@ -81,6 +81,14 @@ Attributes rnnAttributes() {
                          {"cell", int64_t{0}}});
 }
 
+Attributes attentionAttributes() {
+  Ints inOrder = {0, 1, 2, 3};
+  return makeAttributes({{"query_perm", inOrder},
+                         {"key_perm", inOrder},
+                         {"value_perm", inOrder},
+                         {"result_perm", inOrder}});
+}
+
 /// Every kernel whose work grows with its operands or results.
 std::vector<LongCall> longCalls() {
   Tensor matrix = ones({1024, 1024}), image = ones({1, 4, 512, 512}), none;
@@ -155,6 +163,9 @@ std::vector<LongCall> longCalls() {
        {ones({64, 16, 128}), ones({1, 128, 128}), none, none, none, none, none},
        rnnAttributes(),
        two},
+      {"nn.attention",
+       {ones({1, 2, 256, 64}), ones({1, 2, 256, 64}), ones({1, 2, 256, 64}), none, none, none},
+       attentionAttributes()},
       {"nn.range", {scalar(0), scalar(1e6f), scalar(1)}},
       {"nn.image_decode",
        {imageFile()},

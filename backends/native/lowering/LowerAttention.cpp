@@ -1,6 +1,7 @@
 //===- LowerAttention.cpp - attention -------------------------------------===//
+#include "backends/native/lowering/LowerAttention.h"
+
 #include "backends/native/kernels/AttentionKernel.h"
-#include "backends/native/lowering/LoweringTable.h"
 #include "ir/AttentionOps.h"
 #include "runtime/lib/CeilDiv.h"
 

@@ -2,6 +2,7 @@
 #include "backends/native/lowering/LoweringTable.h"
 
 #include "backends/native/lowering/LowerGather.h"
+#include "backends/native/lowering/LowerAttention.h"
 #include "backends/native/lowering/LowerResize.h"
 #include "backends/native/lowering/LowerVision.h"
 #include "backends/native/lowering/LowerWindows.h"

@@ -8,7 +8,6 @@
 
 // Of families that few files see.
 namespace quern::nn {
-class AttentionOp;
 class TreeEnsembleOp;
 class RecurrentOp;
 } // namespace quern::nn
@@ -78,11 +77,6 @@ LoweringResult lower(nn::ConstantOfShapeOp op, const LoweringContext &context);
 LoweringResult lower(nn::RangeOp op, const LoweringContext &context);
 LoweringResult lower(nn::PackOp op, const LoweringContext &context);
 LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
-
-// LowerGather.cpp
-LoweringResult lower(nn::GatherOp op, const LoweringContext &context);
-// LowerAttention.cpp
-LoweringResult lower(nn::AttentionOp op, const LoweringContext &context);
 
 // LowerTree.cpp
 LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context);

@@ -1,0 +1,333 @@
+//===- AttentionTest.cpp - attention in blocks, compiled ------------------===//
+//
+// Compared with the reference kernel, which computes whole rows in double.
+//
+//===----------------------------------------------------------------------===//
+#include "tests/native/GraphCheck.h"
+#include "tests/native/RunnableTargets.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+using Dims = std::vector<int64_t>;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+struct Attention {
+  int64_t batch = 1, heads = 2, keyHeads = 2, queries = 5, keys = 7, size = 16, valueSize = 16;
+  /// Of the mask; empty: there is none.
+  Dims mask = {};
+  double scale = 0.25, softcap = 0;
+  bool causal = false, zeroMaskedRows = false, hasScale = false;
+  std::optional<int64_t> offset = std::nullopt;
+  /// [batch, heads, length, size] in this order in memory.
+  Dims queryPerm = {0, 1, 2, 3}, keyPerm = {0, 1, 2, 3}, valuePerm = {0, 1, 2, 3},
+       resultPerm = {0, 1, 2, 3};
+  std::string dtype = "f32";
+  bool open = false;
+
+  /// The dims of an operand that is read as `sizes` by `perm`.
+  static Dims stored(const Dims &sizes, const Dims &perm) {
+    Dims dims(4);
+    for (size_t i = 0; i < 4; ++i)
+      dims[static_cast<size_t>(perm[i])] = sizes[i];
+    return dims;
+  }
+  std::vector<Dims> inputDims() const {
+    std::vector<Dims> dims = {stored({batch, heads, queries, size}, queryPerm),
+                              stored({batch, keyHeads, keys, size}, keyPerm),
+                              stored({batch, keyHeads, keys, valueSize}, valuePerm)};
+    if (!mask.empty())
+      dims.push_back(mask);
+    if (hasScale)
+      dims.push_back({1});
+    return dims;
+  }
+  std::string attributes() const {
+    auto perm = [](const Dims &dims) { return fmt::format("array<i64: {}>", fmt::join(dims, ", ")); };
+    return fmt::format("query_perm = {}, key_perm = {}, value_perm = {}, result_perm = {}, "
+                       "scale_factor = {:e} : f64, softcap = {:e} : f64, causal = {}, "
+                       "zero_masked_rows = {}",
+                       perm(queryPerm), perm(keyPerm), perm(valuePerm), perm(resultPerm), scale,
+                       softcap, causal, zeroMaskedRows);
+  }
+  Graph graph() const {
+    Graph graph;
+    GraphValue none = graph.none();
+    std::vector<GraphValue> inputs;
+    for (const Dims &dims : inputDims()) {
+      bool isOperand = inputs.size() < 3;
+      const Dims &perm = inputs.empty() ? queryPerm : inputs.size() == 1 ? keyPerm : valuePerm;
+      std::string type;
+      for (size_t i = 0; i < dims.size(); ++i) {
+        // Heads and their sizes stay known.
+        bool isOpen = open && (isOperand ? perm[0] == static_cast<int64_t>(i) ||
+                                               perm[2] == static_cast<int64_t>(i)
+                                         : dims.size() > 1);
+        type += isOpen ? "?x" : fmt::format("{}x", dims[i]);
+      }
+      inputs.push_back(graph.input(type + dtype));
+    }
+    size_t next = 3;
+    auto take = [&](bool exists) { return exists ? inputs[next++] : none; };
+    GraphValue maskValue = take(!mask.empty()), scaleValue = take(hasScale);
+    GraphValue place =
+        offset ? graph.constant(fmt::format("dense<{}>", *offset), "i64") : none;
+    graph.output(graph.op("nn.attention",
+                          {inputs[0], inputs[1], inputs[2], maskValue, scaleValue, place},
+                          attributes()));
+    return graph;
+  }
+  std::vector<Tensor> inputs(unsigned seed = 1) const {
+    std::mt19937 random(seed);
+    std::uniform_real_distribution<double> uniform(-1, 1);
+    std::vector<Tensor> tensors;
+    for (const Dims &dims : inputDims()) {
+      Tensor tensor =
+          Tensor::allocate(dtype == "f32" ? DType::Float32 : DType::Float64, dims).take();
+      for (int64_t i = 0; i < tensor.numElements(); ++i) {
+        double value = uniform(random);
+        if (tensors.size() == 3 && !mask.empty() && value > 0.3)
+          value = -kInfinity;
+        if (dtype == "f32")
+          tensor.mutableData<float>()[i] = static_cast<float>(value);
+        else
+          tensor.mutableData<double>()[i] = value;
+      }
+      tensors.push_back(tensor);
+    }
+    return tensors;
+  }
+};
+
+double at(const Tensor &tensor, int64_t i) {
+  return tensor.dtype() == DType::Float32 ? tensor.data<float>()[i] : tensor.data<double>()[i];
+}
+
+void expectClose(const Tensor &found, const Tensor &wanted, double tolerance) {
+  ASSERT_EQ(found.dims(), wanted.dims());
+  for (int64_t i = 0; i < wanted.numElements(); ++i) {
+    double a = at(found, i), b = at(wanted, i);
+    ASSERT_TRUE(std::isnan(b) ? std::isnan(a) : std::abs(a - b) <= tolerance)
+        << "element " << i << " is " << a << ", wanted " << b;
+  }
+}
+
+/// Compiled, as it is and beside inaccessible pages, on these inputs or random ones.
+void expectLikeReference(const Attention &attention, std::vector<Tensor> inputs = {},
+                         const CompileOptions &options = {}) {
+  Graph graph = attention.graph();
+  SCOPED_TRACE(graph.text());
+  if (inputs.empty())
+    inputs = attention.inputs();
+  auto executable = compileForTest(graph, options);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto run = runCompiled(*executable, inputs);
+  ASSERT_TRUE(run) << run.status().message();
+  auto wanted = runInterpreted(graph, inputs);
+  ASSERT_TRUE(wanted) << wanted.status().message();
+  double tolerance = attention.dtype == "f32" ? 1e-5 : 1e-13;
+  expectClose(run->results[0], (*wanted)[0], tolerance);
+  for (const ProfileRow &step : run->steps)
+    EXPECT_FALSE(step.reference) << step.nodes;
+  for (auto side : {GuardedMemory::Side::Begin, GuardedMemory::Side::End}) {
+    auto guarded = runGuarded(**executable, inputs, side);
+    ASSERT_TRUE(guarded) << guarded.status().message();
+    expectClose((*guarded)[0], (*wanted)[0], tolerance);
+  }
+}
+} // namespace
+
+// Tails of tiles, of vectors and of blocks; one of everything.
+TEST(AttentionTest, Sizes) {
+  for (int64_t queries : {1, 2, 7, 13, 97})
+    for (int64_t keys : {1, 16, 17, 130, 261})
+      for (auto [size, valueSize] : {std::pair<int64_t, int64_t>{64, 64}, {1, 1}, {20, 80}}) {
+        expectLikeReference({.queries = queries, .keys = keys, .size = size, .valueSize = valueSize});
+        if (testing::Test::HasFailure())
+          return;
+      }
+}
+
+TEST(AttentionTest, SizesOfHeads) {
+  for (int64_t size : {1, 2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 48, 63, 65, 80, 96, 100, 127, 128})
+    for (int64_t valueSize : {size, 129 - size})
+      expectLikeReference({.queries = 9, .keys = 140, .size = size, .valueSize = valueSize});
+}
+
+TEST(AttentionTest, EveryTarget) {
+  for (const std::string &target : runnableTargets())
+    for (int64_t queries : {1, 21}) {
+      SCOPED_TRACE(target);
+      CompileOptions options;
+      options.targetCpu = target;
+      expectLikeReference({.queries = queries, .keys = 150, .size = 24, .valueSize = 40}, {},
+                          options);
+      expectLikeReference({.queries = queries,
+                           .keys = 150,
+                           .mask = {2, 1, 150},
+                           .softcap = 2,
+                           .causal = true,
+                           .offset = 3},
+                          {}, options);
+    }
+}
+
+TEST(AttentionTest, SharedHeads) {
+  for (int64_t keyHeads : {1, 2, 3, 6})
+    expectLikeReference({.batch = 2, .heads = 6, .keyHeads = keyHeads});
+}
+
+TEST(AttentionTest, EveryMask) {
+  for (const Dims &mask :
+       {Dims{2, 3, 5, 131}, {1, 3, 5, 131}, {2, 1, 5, 131}, {2, 3, 1, 131}, {2, 1, 1, 131},
+        {5, 131}, {131}, {2, 3, 5, 1}, {1, 1, 1, 1}, {1}, {3, 1, 1}})
+    for (bool zero : {false, true}) {
+      Attention attention{.batch = 2, .heads = 3, .keyHeads = 3, .keys = 131, .mask = mask};
+      attention.zeroMaskedRows = zero;
+      expectLikeReference(attention);
+    }
+}
+
+// The mask has what query and key lack, as in the products that this stands for.
+TEST(AttentionTest, MasksThatBroadcastTheScores) {
+  Attention attention{.heads = 1, .keyHeads = 1, .queries = 1, .keys = 1, .mask = {3, 2, 4, 9}};
+  Graph graph;
+  GraphValue none = graph.none();
+  GraphValue q = graph.input("1x1x1x16xf32"), k = graph.input("1x1x1x16xf32"),
+             v = graph.input("1x1x9x8xf32"), mask = graph.input("3x2x4x9xf32");
+  graph.output(graph.op("nn.attention", {q, k, v, mask, none, none}, attention.attributes()));
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  std::vector<Tensor> inputs = integerInputs(graph);
+  auto run = runCompiled(*executable, inputs);
+  auto wanted = runInterpreted(graph, inputs);
+  ASSERT_TRUE(run && wanted);
+  expectClose(run->results[0], (*wanted)[0], 1e-4);
+}
+
+TEST(AttentionTest, CausalWithPast) {
+  for (int64_t queries : {1, 5, 130})
+    for (int64_t past : {-200, -3, 0, 1, 120, 128, 400}) {
+      Attention attention{.queries = queries, .keys = 300, .causal = true, .offset = past};
+      expectLikeReference(attention);
+      attention.zeroMaskedRows = true;
+      expectLikeReference(attention);
+    }
+  expectLikeReference({.queries = 9, .keys = 9, .causal = true});
+  for (int64_t offset : {std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()})
+    expectLikeReference({.causal = true, .offset = offset});
+}
+
+TEST(AttentionTest, SoftCapAndScale) {
+  for (double scale : {0.125, -2.0, 0.0})
+    for (double cap : {0.0, 1.5, 30.0}) {
+      Attention attention{.queries = 8, .keys = 40, .scale = scale, .softcap = cap};
+      expectLikeReference(attention);
+      attention.hasScale = true;
+      expectLikeReference(attention);
+    }
+}
+
+// Heads beside each other, as splitting a row into heads leaves them, and keys as columns.
+TEST(AttentionTest, OrdersOfDimensions) {
+  const Dims split = {0, 2, 1, 3};
+  for (const Dims &key : {Dims{0, 1, 2, 3}, split, Dims{0, 1, 3, 2}, Dims{0, 2, 3, 1}, Dims{1, 2, 3, 0}})
+    for (int64_t queries : {1, 30}) {
+      Attention attention{.batch = 2, .heads = 3, .keyHeads = 3, .queries = queries, .keys = 135};
+      attention.size = 20;
+      attention.keyPerm = key;
+      // Only the last dimension of keys may be apart.
+      if (key == Dims{1, 2, 3, 0})
+        attention.keyPerm = {1, 2, 0, 3};
+      attention.queryPerm = attention.valuePerm = attention.resultPerm = split;
+      expectLikeReference(attention);
+    }
+  expectLikeReference({.queryPerm = {0, 1, 3, 2}});
+}
+
+TEST(AttentionTest, Float64) {
+  expectLikeReference({.queries = 20, .keys = 150, .mask = {20, 150}, .dtype = "f64"});
+}
+
+TEST(AttentionTest, NothingToDo) {
+  expectLikeReference({.keys = 0});
+  expectLikeReference({.size = 0});
+  expectLikeReference({.queries = 0});
+  expectLikeReference({.batch = 0});
+  expectLikeReference({.valueSize = 0});
+}
+
+// As of the composition: a row without a key is NaN, an infinite score makes its row NaN.
+TEST(AttentionTest, NotFinite) {
+  for (bool zero : {false, true}) {
+    Attention attention{.queries = 6, .keys = 300, .mask = {6, 300}};
+    attention.zeroMaskedRows = zero;
+    std::vector<Tensor> inputs = attention.inputs();
+    float *mask = inputs[3].mutableData<float>();
+    std::fill_n(mask, 300, -kInfinity);             // nothing
+    std::fill_n(mask + 300, 200, -kInfinity);       // nothing in the first block
+    std::fill_n(mask + 600 + 100, 200, -kInfinity); // nothing in the last ones
+    mask[900 + 299] = kInfinity;
+    mask[1200 + 5] = std::numeric_limits<float>::quiet_NaN();
+    std::fill_n(mask + 1500, 300, std::numeric_limits<float>::lowest());
+    expectLikeReference(attention, inputs);
+  }
+}
+
+// Scores that differ by more than the range of an exponential, and grow from block to block.
+TEST(AttentionTest, SteepScores) {
+  Attention attention{.queries = 3, .keys = 400, .mask = {400}};
+  std::vector<Tensor> inputs = attention.inputs();
+  for (int sign : {1, -1}) {
+    for (int i = 0; i < 400; ++i)
+      inputs[3].mutableData<float>()[i] = static_cast<float>(sign * i * 10);
+    expectLikeReference(attention, inputs);
+  }
+}
+
+// One kernel serves all lengths and batches.
+TEST(AttentionTest, OpenSizes) {
+  Attention attention{.mask = {1, 1, 5, 7}, .open = true};
+  Graph graph = attention.graph();
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  for (auto [queries, keys] : {std::pair<int64_t, int64_t>{5, 7}, {1, 1}, {1, 200}, {150, 150}}) {
+    attention.queries = queries;
+    attention.keys = keys;
+    attention.mask = {1, 1, queries, keys};
+    std::vector<Tensor> inputs = attention.inputs();
+    auto run = runCompiled(*executable, inputs);
+    auto wanted = runInterpreted(graph, inputs);
+    ASSERT_TRUE(run && wanted) << run.status().message();
+    expectClose(run->results[0], (*wanted)[0], 1e-5);
+  }
+}
+
+// Rows have the same bits in tasks of any size.
+TEST(AttentionTest, ThreadsDoNotMatter) {
+  Attention attention{.queries = 200, .keys = 333, .causal = true};
+  Graph graph = attention.graph();
+  std::vector<Tensor> inputs = attention.inputs(), results;
+  for (int threads : {1, 2, 16}) {
+    CompileOptions options;
+    options.compileThreads = threads;
+    auto executable = compileForTest(graph, options);
+    ASSERT_TRUE(executable) << executable.status().message();
+    auto run = runCompiled(*executable, inputs, threads);
+    ASSERT_TRUE(run);
+    results.push_back(run->results[0]);
+    EXPECT_EQ(std::memcmp(results.back().rawData(), results.front().rawData(),
+                          static_cast<size_t>(results.front().numBytes())),
+              0)
+        << threads;
+  }
+}
