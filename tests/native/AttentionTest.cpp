@@ -3,6 +3,8 @@
 // Compared with the reference kernel, which computes whole rows in double.
 //
 //===----------------------------------------------------------------------===//
+#include "backends/native/KernelCache.h"
+#include "backends/native/LinkedKernels.h"
 #include "tests/native/GraphCheck.h"
 #include "tests/native/RunnableTargets.h"
 
@@ -121,13 +123,24 @@ void expectClose(const Tensor &found, const Tensor &wanted, double tolerance) {
   }
 }
 
+/// Kernels that all tests share: few serve all sizes.
+std::shared_ptr<LinkedKernels> kernelsFor(const std::string &target) {
+  static std::map<std::string, std::shared_ptr<LinkedKernels>> kernels;
+  std::shared_ptr<LinkedKernels> &known = kernels[target];
+  if (!known)
+    known = std::make_shared<LinkedKernels>(
+        std::make_shared<KernelCache>(resolveTarget(target).take(), "", /*threads=*/0));
+  return known;
+}
+
 /// Compiled, as it is and beside inaccessible pages, on these inputs or random ones.
 void expectLikeReference(const Attention &attention, std::vector<Tensor> inputs = {},
-                         const CompileOptions &options = {}) {
+                         CompileOptions options = {}) {
   Graph graph = attention.graph();
   SCOPED_TRACE(graph.text());
   if (inputs.empty())
     inputs = attention.inputs();
+  options.kernels = kernelsFor(options.targetCpu);
   auto executable = compileForTest(graph, options);
   ASSERT_TRUE(executable) << executable.status().message();
   auto run = runCompiled(*executable, inputs);
@@ -320,6 +333,7 @@ TEST(AttentionTest, ThreadsDoNotMatter) {
   for (int threads : {1, 2, 16}) {
     CompileOptions options;
     options.compileThreads = threads;
+    options.kernels = kernelsFor(options.targetCpu);
     auto executable = compileForTest(graph, options);
     ASSERT_TRUE(executable) << executable.status().message();
     auto run = runCompiled(*executable, inputs, threads);

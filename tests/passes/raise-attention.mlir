@@ -152,7 +152,7 @@ func.func @grouped(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: ten
 // A mask that compares places: no mask is left.
 // CHECK-LABEL: func @causal
 // CHECK-NOT: nn.where
-// CHECK: nn.attention %arg0, %arg1, %arg2, %[[NONE:.*]], %[[NONE]], %arg5 {causal = true
+// CHECK: nn.attention %arg0, %arg1, %arg2, %[[NONE:[0-9]+]], %[[NONE]], %arg5 {causal = true
 func.func @causal(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %v: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %nq: tensor<i64>, %nk: tensor<i64>, %off: tensor<1xi64>) -> (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>) {
   %i0 = nn.constant dense<0> : tensor<i64>
   %i1 = nn.constant dense<1> : tensor<i64>
