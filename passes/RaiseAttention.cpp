@@ -333,6 +333,8 @@ static bool isNeverTrue(Value condition) {
 static const char *matchZeroRows(Weights &weights, WhereOp where) {
   Value condition = where.getOperand(0);
   auto type = dyn_cast<RankedTensorType>(condition.getType());
+  if (isNeverTrue(condition) && where.getType() == where.getOperand(2).getType())
+    return nullptr;
   if (numberOf(where.getOperand(1)) != 0.0 || !type || type.getRank() < 1 || type.getRank() > 4 ||
       type.getDimSize(type.getRank() - 1) != 1 ||
       where.getType() != where.getOperand(2).getType())
@@ -366,7 +368,7 @@ static const char *matchWeights(Value value, Weights &weights) {
   weights.zeroMaskedRows = weights.zeroRows && scores.masks.size() == 1 &&
                            !scores.masks.front().condition &&
                            saysWhatIsMasked(weights.zeroRows, scores.masks.front().added);
-  if (weights.zeroMaskedRows || (weights.zeroRows && isNeverTrue(weights.zeroRows)))
+  if (weights.zeroMaskedRows)
     weights.zeroRows = {};
   takeCausalMask(scores);
   return std::isfinite(scores.factors.constant) ? nullptr : "the scale is infinite";

@@ -231,6 +231,23 @@ func.func @numbers_of_others(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">
 
 // -----
 
+// A choice that constants have decided.
+// CHECK-LABEL: func @rows_of_none
+// CHECK: nn.attention
+// CHECK-NOT: nn.where
+func.func @rows_of_none(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %v: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>) {
+  %no = nn.constant dense<false> : tensor<i1>
+  %z = nn.constant dense<0.0> : tensor<f32>
+  %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>
+  %s = nn.matmul %q, %kt : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %p = nn.softmax %s {axis = 3 : i64, trailing = false} : (tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %w = nn.where %no, %z, %p : (tensor<i1>, tensor<f32>, tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %y = nn.matmul %w, %v : (tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>, tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>
+  return %y : tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>
+}
+
+// -----
+
 // Scores that anything else reads have to exist.
 // CHECK-LABEL: func @scores_used_twice
 // CHECK-NOT: nn.attention
