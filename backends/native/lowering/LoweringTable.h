@@ -78,6 +78,9 @@ LoweringResult lower(nn::RangeOp op, const LoweringContext &context);
 LoweringResult lower(nn::PackOp op, const LoweringContext &context);
 LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
 
+// LowerGather.cpp
+LoweringResult lower(nn::GatherOp op, const LoweringContext &context);
+
 // LowerTree.cpp
 LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context);
 // LowerRecurrent.cpp
