@@ -247,7 +247,44 @@ static Value padsOfAllAxes(NodeImport &node) {
   return node.intsConstant(pads);
 }
 
+/// The elements from `begin` before an axis to `end` behind it, which goes around: those at
+/// places begin, begin + 1, ... modulo its size.
+static Value wrapAxis(NodeImport &node, Value x, Value begin, Value end, int64_t axis) {
+  auto scalar = [&](Value size) {
+    return node.create<nn::SqueezeOp>(size, node.intsConstant({0}));
+  };
+  Value size = node.sizeOf(x, axis);
+  Value first = node.create<nn::NegOp>(begin), last = node.create<nn::AddOp>(size, end);
+  Value places =
+      node.create<nn::RangeOp>(scalar(first), scalar(last), node.scalarConstant(1, DType::Int64));
+  return node.create<nn::GatherOp>(x, node.create<nn::ModOp>(places, size), axis);
+}
+
+/// Mode wrap (opset 19), axis by axis; those with no pads stay.
+static void importWrappingPad(NodeImport &node, Value pads) {
+  auto shape = node.inputShape(0);
+  if (!shape)
+    return node.unsupported("mode 'wrap', when the rank of the data is unknown");
+  int64_t rank = shape->rank();
+  auto known = nn::constantInts(pads);
+  if (known && static_cast<int64_t>(known->size()) != 2 * rank)
+    return node.invalid(fmt::format("pads have {} entries, need {}", known->size(), 2 * rank));
+  if (!known) // so that a run with another number of them fails
+    pads = node.create<nn::ReshapeOp>(pads, node.intsConstant({2 * rank}), /*allowzero=*/false);
+  auto entry = [&](int64_t i) {
+    return known ? node.intsConstant({(*known)[i]})
+                 : node.create<nn::GatherOp>(pads, node.intsConstant({i}), /*axis=*/0);
+  };
+  Value x = node.input(0);
+  for (int64_t axis = 0; axis < rank; ++axis)
+    if (!known || (*known)[axis] != 0 || (*known)[rank + axis] != 0)
+      x = wrapAxis(node, x, entry(axis), entry(rank + axis), axis);
+  node.setOutput(0, x);
+}
+
 static void importPad(NodeImport &node) {
+  if (node.opset() >= 19 && node.getString("mode", "constant") == "wrap")
+    return importWrappingPad(node, padsOfAllAxes(node));
   PadMode mode = readPadMode(node);
   Value pads = padsOfAllAxes(node);
   node.setOutput(0, node.create<nn::PadOp>(node.input(0), pads, node.input(2), mode));

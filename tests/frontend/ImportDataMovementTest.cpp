@@ -3,6 +3,8 @@
 #include "tests/frontend/ModelBuilder.h"
 #include "tests/frontend/RunModel.h"
 
+#include <numeric>
+
 using namespace quern;
 using namespace quern::onnx;
 using namespace quern::onnx::test;
@@ -66,8 +68,45 @@ TEST(ImportDataMovement, Pad) {
   EXPECT_EQ(Imported(v11).outputType(), "tensor<2x3x7xf32>");
   auto v18 = unary("Pad", 18, {"p", "", "a"}).ints("p", {1, 2}).ints("a", {-1});
   EXPECT_EQ(Imported(v18).outputType(), "tensor<2x3x7xf32>");
-  expectError(unary("Pad", 19, {"p"}).ints("p", {0, 0, 1, 0, 0, 2}).attr("mode", "wrap"),
+  expectError(unary("Pad", 18, {"p"}).ints("p", {0, 0, 1, 0, 0, 2}).attr("mode", "wrap"),
               StatusCode::Unsupported, {"mode 'wrap'"});
+}
+
+/// Pad in mode wrap of the numbers 0, 1, ... in a tensor of these dims; pads are a constant
+/// or given to the run.
+static std::vector<float> padAround(const Ints &dims, const Ints &pads, bool ofRun) {
+  ModelBuilder b(19);
+  b.input("x", dims).node("Pad", {"x", "p"}, {"y"}).attr("mode", "wrap").output("y");
+  if (ofRun)
+    b.input("p", {-1}, DType::Int64);
+  else
+    b.ints("p", pads);
+  Tensor x = Tensor::allocate(DType::Float32, dims).take();
+  std::iota(x.mutableData<float>(), x.mutableData<float>() + x.numElements(), 0.0f);
+  std::vector<Tensor> inputs = {x};
+  if (ofRun)
+    inputs.push_back(Tensor::ofInts(pads));
+  auto y = run(b, inputs);
+  if (y.size() != 1)
+    return {};
+  return {y[0].data<float>(), y[0].data<float>() + y[0].numElements()};
+}
+
+TEST(ImportDataMovement, PadGoesAround) {
+  using Floats = std::vector<float>;
+  EXPECT_EQ(Imported(unary("Pad", 19, {"p"}).ints("p", {0, 0, 1, 0, 0, 2}).attr("mode", "wrap"))
+                .outputType(),
+            "tensor<2x3x7xf32>");
+  for (bool ofRun : {false, true}) {
+    EXPECT_EQ(padAround({3}, {2, 1}, ofRun), (Floats{1, 2, 0, 1, 2, 0}));
+    // More than once, and less than there is.
+    EXPECT_EQ(padAround({3}, {4, 5}, ofRun), (Floats{2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1}));
+    EXPECT_EQ(padAround({3}, {-1, 2}, ofRun), (Floats{1, 2, 0, 1}));
+    EXPECT_EQ(padAround({2, 2}, {1, 0, 0, 1}, ofRun), (Floats{2, 3, 2, 0, 1, 0, 2, 3, 2}));
+  }
+  ModelBuilder odd(19);
+  odd.input("x", {2, 2}).node("Pad", {"x", "p"}, {"y"}).attr("mode", "wrap").output("y");
+  expectError(odd.ints("p", {1, 1}), kInvalid, {"pads have 2 entries, need 4"});
 }
 
 TEST(ImportDataMovement, ReshapeFlattenTranspose) {
