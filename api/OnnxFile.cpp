@@ -1,12 +1,14 @@
 //===- OnnxFile.cpp - what an ONNX file says, without importing it --------===//
 #include "quern/OnnxFile.h"
 
+#include "frontend/onnx/OnnxImporter.h"
 #include "frontend/onnx/OnnxReader.h"
 #include "frontend/onnx/TensorData.h"
 #include "frontend/onnx/UnsupportedOps.h"
 #include "frontend/onnx/ValidateModel.h"
 #include "frontend/onnx/ValueData.h"
 #include "frontend/onnx/ValueTypes.h"
+#include "ir/OwnedModule.h"
 #include "quern/CheckedSize.h"
 
 #include <algorithm>
@@ -87,6 +89,20 @@ Expected<std::vector<UnsupportedOp>> quern::findUnsupportedOps(const std::string
     ops.push_back({std::move(op.op), quern::onnx::domainLabel(op.domain), op.version,
                    std::move(op.reason), std::move(op.nodes)});
   return ops;
+}
+
+Expected<std::vector<ModelProblem>> quern::findModelProblems(const std::string &path,
+                                                             const Limits &limits) {
+  nn::OwnedModule source = nn::OwnedModule::create();
+  std::vector<quern::onnx::ImportProblem> found;
+  auto module = quern::onnx::importOnnxFile(path, *source.context, {limits, &found});
+  if (!module && found.empty() && module.status().code() != StatusCode::Unsupported)
+    return module.status();
+  std::vector<ModelProblem> problems;
+  for (quern::onnx::ImportProblem &problem : found)
+    problems.push_back({problem.code, std::move(problem.node), std::move(problem.op),
+                        problem.version, std::move(problem.message)});
+  return problems;
 }
 
 Expected<Tensor> quern::readTensorFile(const std::string &path, const Limits &limits) {

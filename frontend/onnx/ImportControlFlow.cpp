@@ -57,10 +57,9 @@ static void importIf(NodeImport &node) {
     if (!branch)
       return;
     results = importBody(node, *branch, *state.addRegion(), {}).size();
-    if (node.failed())
-      return;
   }
-  setOutputs(node, node.createMulti(state, results));
+  if (!node.failed()) // only now: problems of both branches are told at once
+    setOutputs(node, node.createMulti(state, results));
 }
 
 /// The type of which a carried value and the next one are. A value in place of an optional

@@ -29,9 +29,10 @@ namespace {
 class ModelImport {
 public:
   ModelImport(const ParsedModel &model, const ValidModel &valid, const std::string &name,
-              const std::string &directory, mlir::MLIRContext &context, const Limits &limits)
+              const std::string &directory, mlir::MLIRContext &context, const Limits &limits,
+              ImportProblems &problems)
       : context(context), graphProto(model->graph()), valid(valid), opsets(opsetVersions(*model)),
-        scope{nullptr, opsets},
+        problems(problems), scope{nullptr, opsets},
         graph{mlir::OpBuilder(&context), limits, model.source, name, ExternalFiles(directory)} {}
   Expected<Module> run();
 
@@ -40,7 +41,10 @@ private:
   Status importInitializers(Scope &scope, const proto::GraphProto &proto);
   Expected<llvm::SmallVector<mlir::Value>> importBody(const proto::GraphProto &body,
                                                       const Scope &around, mlir::Block &block);
+  Status importNodes();
   Status importNode(Scope &scope, const proto::NodeProto &node, int64_t index);
+  bool needsUnknown(const Scope &scope, const proto::NodeProto &node) const;
+  void makeUnknown(Scope &scope, const proto::NodeProto &node);
   Status importOp(Scope &scope, const proto::NodeProto &node, const std::string &label);
   Status importCall(Scope &scope, const proto::NodeProto &node, const LocalFunction &function,
                     const std::string &label);
@@ -58,9 +62,14 @@ private:
   const proto::GraphProto &graphProto;
   const ValidModel &valid;
   OpsetVersions opsets;
+  ImportProblems &problems;
+  /// How often something was added to them, or left out because of them.
+  int64_t refusals = 0;
   /// Of the graph.
   Scope scope;
   GraphImport graph;
+  /// An `nn.none` that stands for the values that could not be imported.
+  mlir::Value unknown;
   FuncOp function;
 };
 } // namespace
@@ -99,6 +108,7 @@ Status ModelImport::createFunction() {
   // All at once: every list of attributes is kept by the context for ever.
   function.setAllArgAttrs(names);
   graph.none = builder.create<nn::NoneOp>(builder.getUnknownLoc(), builder.getNoneType());
+  unknown = builder.create<nn::NoneOp>(builder.getUnknownLoc(), builder.getNoneType());
   return Status::ok();
 }
 
@@ -108,9 +118,14 @@ Status ModelImport::importInitializers(Scope &inner, const proto::GraphProto &pr
     if (Status status = graph.limits.deadline.check("importing the model"); !status.isOk())
       return status.withContext(where());
     auto value = importTensor(graph, initializer, namedLocation(initializer.name()));
-    if (!value)
-      return value.status().withContext(where());
-    inner.values[initializer.name()] = *value;
+    if (!value) {
+      Status status = value.status().withContext(where());
+      if (!ImportProblems::isOfOneNode(status))
+        return status;
+      problems.add({.code = status.code(), .message = status.message()});
+      ++refusals;
+    }
+    inner.values[initializer.name()] = value ? *value : unknown;
   }
   return Status::ok();
 }
@@ -173,15 +188,44 @@ Status ModelImport::importNode(Scope &inner, const proto::NodeProto &node, int64
   if (refers)
     return importNode(inner, resolveAttributes(inner, node), index);
   std::string label = inner.prefix + nodeLabel(node, index);
+  int64_t refusedBefore = refusals;
   const LocalFunction *called = valid.functions.find(node);
-  return called ? importCall(inner, node, *called, label) : importOp(inner, node, label);
+  Status status = called ? importCall(inner, node, *called, label) : importOp(inner, node, label);
+  if (status.isOk() || problems.isFull() || !ImportProblems::isOfOneNode(status))
+    return status;
+  // What is wrong in a body has been told; that the node lacks the body's results has not to be.
+  if (refusals == refusedBefore) {
+    auto opset = inner.opsets.find(canonicalDomain(node.domain()));
+    problems.add({status.code(), label, node.op_type(),
+                  opset == inner.opsets.end() ? 0 : opset->second, status.message()});
+  }
+  makeUnknown(inner, node);
+  return problems.isFull() ? status : Status::ok();
+}
+
+bool ModelImport::needsUnknown(const Scope &inner, const proto::NodeProto &node) const {
+  return llvm::any_of(node.input(), [&](const std::string &name) {
+    return !name.empty() && inner.find(name) == unknown;
+  });
+}
+
+/// The node could not be imported: nobody can have its results.
+void ModelImport::makeUnknown(Scope &inner, const proto::NodeProto &node) {
+  ++refusals;
+  for (const std::string &output : node.output())
+    inner.values[output] = unknown;
 }
 
 Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
                              const std::string &label) {
   std::string domain = canonicalDomain(proto.domain());
-  int64_t opset = inner.opsets.at(domain);
+  auto version = inner.opsets.find(domain);
+  int64_t opset = version == inner.opsets.end() ? 0 : version->second;
   const OpsetRow *row = lookupOpset(domain, proto.op_type(), opset).row;
+  if (!row || needsUnknown(inner, proto)) { // checkOpsSupported has named it
+    makeUnknown(inner, proto);
+    return Status::ok();
+  }
   std::string where = fmt::format("node '{}' ({}, opset {})", label, proto.op_type(), opset);
   QUERN_TRY(graph.limits.deadline.check("importing the model").withContext(where));
   NodeImport node(graph, inner, proto, namedLocation(label), opset);
@@ -239,7 +283,7 @@ Status ModelImport::importCall(Scope &outer, const proto::NodeProto &call,
     if (call.output(i).empty())
       continue;
     mlir::Value value = inner.find(proto.output(i));
-    if (nn::isNone(value)) // an input that was left out, handed on
+    if (value != unknown && nn::isNone(value)) // an input that was left out, handed on
       return invalidModel(fmt::format("output {} is an input that was left out", i))
           .withContext(where);
     outer.values[call.output(i)] = value;
@@ -263,6 +307,10 @@ ModelImport::importBody(const proto::GraphProto &body, const Scope &around, mlir
   llvm::SmallVector<mlir::Value> results;
   for (const proto::ValueInfoProto &output : body.output()) {
     results.push_back(inner.find(output.name()));
+    if (results.back() == unknown) {
+      ++refusals;
+      return unsupported("the body has a result that is not known");
+    }
     if (nn::isNone(results.back()))
       return invalidModel("output '" + output.name() + "' of the body is left out");
   }
@@ -281,13 +329,14 @@ Status ModelImport::createReturn() {
   for (const proto::ValueInfoProto &output : graphProto.output()) {
     mlir::Value value = scope.values[output.name()];
     // Declared shapes are often wrong or out of date; the element type must fit.
-    if (output.has_type()) {
+    if (output.has_type() && value != unknown) {
       QUERN_ASSIGN(ValueType declared, declaredType(output));
       ValueType found = nn::valueTypeOf(value.getType());
       if (!haveSameElements(declared, found))
-        return invalidModel(fmt::format("graph output '{}' is declared {} but computed as {}",
-                                        output.name(), describeElements(declared),
-                                        describeElements(found)));
+        problems.add({.code = StatusCode::InvalidModel,
+                      .message = fmt::format("graph output '{}' is declared {} but computed as {}",
+                                             output.name(), describeElements(declared),
+                                             describeElements(found))});
     }
     values.push_back(value);
     names.push_back(portNameAttr(output.name()));
@@ -297,6 +346,14 @@ Status ModelImport::createReturn() {
       builder.getFunctionType(function.getArgumentTypes(), mlir::ValueRange(values).getTypes()));
   function.setAllResultAttrs(names);
   return Status::ok();
+}
+
+/// All that the function holds.
+Status ModelImport::importNodes() {
+  QUERN_TRY(importInitializers(scope, graphProto));
+  for (int i : valid.order)
+    QUERN_TRY(importNode(scope, graphProto.node(i), i));
+  return createReturn();
 }
 
 Expected<Module> ModelImport::run() {
@@ -315,10 +372,11 @@ Expected<Module> ModelImport::run() {
   graph.importBody = [this](const proto::GraphProto &body, const Scope &around,
                             mlir::Block &block) { return importBody(body, around, block); };
   QUERN_TRY(createFunction());
-  QUERN_TRY(importInitializers(scope, graphProto));
-  for (int i : valid.order)
-    QUERN_TRY(importNode(scope, graphProto.node(i), i));
-  QUERN_TRY(createReturn());
+  Status imported = importNodes();
+  if (!imported.isOk() && !problems.isFull())
+    return imported;
+  QUERN_TRY(problems.status());
+  unknown.getDefiningOp()->erase();
   graph.diagnostics.clear();
   nameNodes = true;
   if (mlir::failed(mlir::verify(*module)))
@@ -328,15 +386,18 @@ Expected<Module> ModelImport::run() {
 
 static Expected<Module> importModel(const Expected<ParsedModel> &model, const std::string &name,
                                     const std::string &directory, mlir::MLIRContext &context,
-                                    const Limits &limits) {
+                                    const ImportOptions &options) {
+  const Limits &limits = options.limits;
   if (!model)
     return model.status().withContext(name);
   QUERN_TRY(limits.deadline.check("reading the model").withContext(name));
   auto valid = validateModel(*model, limits);
   if (!valid)
     return valid.status().withContext(name);
-  QUERN_TRY(checkOpsSupported(**model).withContext(name));
-  auto module = ModelImport(*model, *valid, name, directory, context, limits).run();
+  ImportProblems problems(checkOpsSupported(**model));
+  auto module = ModelImport(*model, *valid, name, directory, context, limits, problems).run();
+  if (options.problems)
+    *options.problems = problems.all();
   if (!module)
     return module.status().withContext(name);
   return module;
@@ -346,7 +407,7 @@ Expected<Module> quern::onnx::importOnnxFile(const std::string &path, mlir::MLIR
                                              const ImportOptions &options) {
   size_t slash = path.rfind('/');
   std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return importModel(readModelFile(path, options.limits), path, directory, context, options.limits);
+  return importModel(readModelFile(path, options.limits), path, directory, context, options);
 }
 
 Expected<Module> quern::onnx::importOnnxBytes(std::span<const std::byte> bytes,
@@ -354,5 +415,5 @@ Expected<Module> quern::onnx::importOnnxBytes(std::span<const std::byte> bytes,
                                               const ImportOptions &options,
                                               std::shared_ptr<const void> owner) {
   return importModel(readModelBytes({bytes, std::move(owner)}, options.limits), name,
-                     /*directory=*/"", context, options.limits);
+                     /*directory=*/"", context, options);
 }

@@ -1,6 +1,7 @@
 //===- OnnxImporter.h - ONNX models to the nn dialect ---------------------===//
 #pragma once
 
+#include "frontend/onnx/ImportProblems.h"
 #include "quern/Limits.h"
 #include "quern/Status.h"
 
@@ -16,6 +17,8 @@ namespace quern::onnx {
 
 struct ImportOptions {
   Limits limits;
+  /// Receives what is wrong with single nodes, initializers and outputs, unless null.
+  std::vector<ImportProblem> *problems = nullptr;
 };
 
 /// Imports a model file. The result is a module with one function @main: its
@@ -24,7 +27,8 @@ struct ImportOptions {
 /// Large weights stay in the file, which the weight store of `context` keeps mapped:
 /// it must not shrink while `context` or a copy of its weights lives.
 /// Every error names the file: InvalidModel for a broken model, Unsupported for
-/// ops or opsets (all of them listed at once), ResourceLimit, Io.
+/// ops, opsets, types and attributes, ResourceLimit, Io. What is wrong with single nodes is
+/// listed at once: nodes that need a result of those are left out.
 Expected<mlir::OwningOpRef<mlir::ModuleOp>> importOnnxFile(const std::string &path,
                                                            mlir::MLIRContext &context,
                                                            const ImportOptions &options = {});

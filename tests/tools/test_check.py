@@ -172,6 +172,33 @@ class Failures(CliTest):
         self.assertEqual([(op["op"], op["version"]) for op in report["unsupported_ops"]],
                          [("Relu", 99)])
 
+    def test_every_node_at_once(self):
+        nodes = [helper.make_node("Relu", ["x"], ["a"], "relu1", speed=9),
+                 helper.make_node("Abs", ["a"], ["b"], "abs1"),
+                 helper.make_node("Twirl", ["x"], ["c"], "twirl1"),
+                 helper.make_node("Pad", ["x", "p"], ["d"], "pad1", mode="spin"),
+                 helper.make_node("Elu", ["x"], ["y"], "elu1", alpha="much")]
+        pads = numpy_helper.from_array(np.array([1, 1]), "p")
+        model = make_model(nodes, [value("x", [2])],
+                           [value(name, None) for name in ("b", "c", "d", "y")], [pads])
+        onnx.save(model, str(self.folder / "odd.onnx"))
+        messages = ["node 'relu1' (Relu, opset 13): attribute 'speed' is unknown",
+                    "node 'pad1' (Pad, opset 13): mode 'spin'",
+                    "node 'elu1' (Elu, opset 13): attribute 'alpha': expected FLOAT, found STRING"]
+        text = "\n  ".join(["odd.onnx: 4 problems:",
+                            "unsupported ops: Twirl (opset 13, 1 node: op is not supported)",
+                            *messages])
+        self.fails(UNSUPPORTED, "check", "odd.onnx", says=text)
+        self.fails(UNSUPPORTED, "run", "odd.onnx", says=text)
+        report = self.failure(UNSUPPORTED, "odd.onnx")
+        self.assertEqual(report["error"]["message"], text)
+        self.assertEqual([op["nodes"] for op in report["unsupported_ops"]], [["twirl1"]])
+        self.assertEqual(report["problems"], [
+            {"node": node, "op": op, "version": 13, "exit_code": code, "message": message}
+            for node, op, code, message in zip(("relu1", "pad1", "elu1"), ("Relu", "Pad", "Elu"),
+                                               (UNSUPPORTED, UNSUPPORTED, INVALID_MODEL),
+                                               messages)])
+
     def test_other_failures(self):
         model = make_model([helper.make_node("Add", ["a", "b"], ["y"], "add7")],
                            [value("a", [2]), value("b", [3])], [value("y", None)])
@@ -179,6 +206,7 @@ class Failures(CliTest):
         report = self.failure(INVALID_MODEL, "bad.onnx")
         self.assertIn("add7", report["error"]["message"])
         self.assertEqual(report["unsupported_ops"], [])
+        self.assertEqual([problem["node"] for problem in report["problems"]], ["add7"])
         self.failure(INVALID_INPUT, "add.onnx", "--dim=Q=1")
         self.failure(USAGE, "add.onnx", "--dim=Q")
 

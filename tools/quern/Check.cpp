@@ -37,7 +37,7 @@ static void addOptions(CLI::App &verb, CheckOptions &options) {
   verb.footer("Dimensions without a size are taken as 1. Where a model is too small for that, only "
               "what holds for\nall sizes is checked, and the options that give the rest are named. "
               "With --json an object is written\nafter a failure as well, with all unsupported "
-              "ops and their nodes.");
+              "ops and nodes.");
 }
 
 static bool hasUnknownSizes(const PortSignature &port) {
@@ -142,7 +142,7 @@ static void addFindings(const Findings &findings, Json &report) {
   report["wanted_options"] = findings.wantedOptions;
 }
 
-/// The error, and all ops that are not supported, whichever of them it names.
+/// The error, all ops that are not supported, and what is wrong with single nodes.
 static void addFailure(const CheckOptions &options, const Status &status, Json &report) {
   report["error"] = {{"exit_code", static_cast<int>(status.code())}, {"message", status.message()}};
   Json ops = Json::array();
@@ -156,6 +156,16 @@ static void addFailure(const CheckOptions &options, const Status &status, Json &
                        {"count", op.nodes.size()},
                        {"nodes", op.nodes}});
   report["unsupported_ops"] = std::move(ops);
+  Json problems = Json::array();
+  if (status.code() == StatusCode::Unsupported || status.code() == StatusCode::InvalidModel)
+    if (auto found = findModelProblems(options.model.path))
+      for (const ModelProblem &problem : *found)
+        problems.push_back({{"node", problem.node},
+                            {"op", problem.op},
+                            {"version", problem.version},
+                            {"exit_code", static_cast<int>(problem.code)},
+                            {"message", problem.message}});
+  report["problems"] = std::move(problems);
 }
 
 static Status check(const CheckOptions &options, Json &report) {

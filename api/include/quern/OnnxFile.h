@@ -44,6 +44,21 @@ struct UnsupportedOp {
 Expected<std::vector<UnsupportedOp>> findUnsupportedOps(const std::string &path,
                                                         const Limits &limits = {});
 
+/// What keeps a model from being loaded, beside ops that are not supported.
+struct ModelProblem {
+  /// InvalidModel or Unsupported.
+  StatusCode code = StatusCode::Unsupported;
+  /// The node, its op and the version of the op's domain; empty where it is no node.
+  std::string node;
+  std::string op;
+  int64_t version = 0;
+  std::string message;
+};
+
+/// All such problems of a model file, or the first hundred; none when it loads.
+Expected<std::vector<ModelProblem>> findModelProblems(const std::string &path,
+                                                      const Limits &limits = {});
+
 /// Reads a .pb file with one tensor, as ONNX's test data has them. Errors name the file.
 Expected<Tensor> readTensorFile(const std::string &path, const Limits &limits = {});
 /// The same of a value of any type, which the file itself does not tell.
