@@ -98,6 +98,24 @@ void setArgumentTypes(func::FuncOp main, ArrayRef<Type> types) {
 }
 } // namespace
 
+/// Gives arguments `shapes`, those without a request as they are, and binds symbols in them.
+static void setShapes(func::FuncOp main, std::vector<std::optional<Shape>> shapes,
+                      const Bindings &bindings) {
+  SmallVector<Type> types;
+  for (auto [argument, shape] : llvm::zip(main.getArguments(), shapes)) {
+    Type type = argument.getType();
+    if (shape) {
+      for (int64_t i = 0; i < shape->rank(); ++i)
+        if (auto it = bindings.find((*shape)[i].str());
+            (*shape)[i].isSymbolic() && it != bindings.end())
+          (*shape)[i] = Dim(it->second.size);
+      type = tensorType(*shape, elementTypeOf(type), layoutOf(type));
+    }
+    types.push_back(type);
+  }
+  setArgumentTypes(main, types);
+}
+
 Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
   Bindings bindings;
   for (const auto &[symbol, size] : sizes.dims) {
@@ -127,20 +145,20 @@ Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
   if (auto symbol = missingKey(sizes.dims, symbols))
     return invalidInput("no input has a dimension '" + *symbol + "'; the dimensions are " +
                         listOf(symbols));
+  setShapes(main, std::move(shapes), bindings);
+  return Status::ok();
+}
 
-  SmallVector<Type> types;
-  for (auto [argument, shape] : llvm::zip(main.getArguments(), shapes)) {
-    Type type = argument.getType();
-    if (shape) {
-      for (int64_t i = 0; i < shape->rank(); ++i)
-        if (auto it = bindings.find((*shape)[i].str());
-            (*shape)[i].isSymbolic() && it != bindings.end())
-          (*shape)[i] = Dim(it->second.size);
-      type = tensorType(*shape, elementTypeOf(type), layoutOf(type));
-    }
-    types.push_back(type);
+Status passes::specializeInputs(func::FuncOp main, ArrayRef<std::vector<int64_t>> sizes) {
+  Bindings bindings;
+  std::vector<std::optional<Shape>> shapes;
+  for (auto [i, argument] : llvm::enumerate(main.getArguments())) {
+    shapes.push_back(shapeOf(argument.getType()));
+    if (isa<TensorType>(argument.getType()))
+      QUERN_TRY(applyShape(inputName(main, i), sizes[i], argument.getType(), shapes.back(),
+                           bindings));
   }
-  setArgumentTypes(main, types);
+  setShapes(main, std::move(shapes), bindings);
   return Status::ok();
 }
 

@@ -64,11 +64,7 @@ Expected<JitPlanner::Graph> JitPlanner::specialize(InputDims dims, const Limits 
   std::lock_guard lock(sourceMutex);
   QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(*source->module));
   func::FuncOp main = nn::findMain(*copy.module);
-  passes::InputSizes sizes;
-  for (size_t i = 0; i < dims.size(); ++i)
-    if (isa<TensorType>(main.getArgumentTypes()[i]))
-      sizes.shapes[nn::inputName(main, i)] = dims[i];
-  QUERN_TRY(passes::specializeInputs(main, sizes));
+  QUERN_TRY(passes::specializeInputs(main, ArrayRef(dims.data(), dims.size())));
   CompileOptions current = shared->options;
   current.limits = limits;
   QUERN_TRY(optimize(*copy.module, shared->target, current));

@@ -242,6 +242,22 @@ TEST(NativeControlFlow, BodiesNest) {
     model.expectExact({number(trips), floats({5})});
 }
 
+TEST(NativeControlFlow, BodiesOfUnknownRankTellTheirInputsApart) {
+  // All arguments of the body have the name of the loop.
+  Model model(R"mlir(
+    func.func @main(%n: tensor<i64>, %x: tensor<*xf32>, %y: tensor<?xf32>) -> tensor<*xf32> {
+      %none = nn.none
+      %0 = nn.loop %n, %none, %x {
+      ^bb0(%i: tensor<i64> loc("loop"), %c: tensor<i1> loc("loop"), %v: tensor<*xf32> loc("loop")):
+        %1 = nn.add %v, %y : (tensor<*xf32>, tensor<?xf32>) -> tensor<*xf32>
+        nn.yield %c, %1 : tensor<i1>, tensor<*xf32>
+      } : (tensor<i64>, none, tensor<*xf32>) -> tensor<*xf32> loc("loop")
+      return %0 : tensor<*xf32>
+    })mlir");
+  model.expectExact({number(2), floats({5}), floats({5}, 2)});
+  model.expectExact({number(3), floats({2, 4}), floats({4}, 2)});
+}
+
 TEST(NativeControlFlow, FaultsNameTheWay) {
   Model model(R"mlir(
     func.func @main(%n: tensor<i64>, %x: tensor<3xf32>) -> tensor<?xf32> {
