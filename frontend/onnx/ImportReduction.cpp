@@ -9,6 +9,41 @@ using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
 
+/// Whether axes are given, at least one; false when only a run tells.
+static bool hasAxes(Value axes) {
+  auto shape = nn::isNone(axes) ? std::nullopt : nn::shapeOf(axes.getType());
+  return shape && shape->rank() == 1 && (*shape)[0].isStatic() && (*shape)[0].size() > 0;
+}
+
+/// A reduction of no axes, when the attribute says that none are meant, still does to each
+/// element what is done before and after the sum.
+static Value reducePerhapsNone(NodeImport &node, Value input, Value axes, ReduceKind kind,
+                               bool keepDims) {
+  auto reduce = [&](Value x, ReduceKind of) -> Value {
+    return node.create<nn::ReduceOp>(x, axes, of, keepDims, /*noop_with_empty_axes=*/true);
+  };
+  DType dtype = dtypeOf(input);
+  switch (kind) {
+  case ReduceKind::L1:
+    return convert(node, reduce(node.create<nn::AbsOp>(widen(node, input)), ReduceKind::Sum),
+                   dtype);
+  case ReduceKind::SumSquare:
+  case ReduceKind::L2: {
+    Value x = widen(node, input);
+    if (kind == ReduceKind::L2 && !isFloat(dtype))
+      x = convert(node, x, DType::Float64);
+    Value sum = reduce(node.create<nn::MulOp>(x, x), ReduceKind::Sum);
+    return convert(node, kind == ReduceKind::L2 ? node.create<nn::SqrtOp>(sum) : sum, dtype);
+  }
+  case ReduceKind::LogSum: {
+    Value x = isFloat(dtype) ? widen(node, input) : convert(node, input, DType::Float64);
+    return convert(node, node.create<nn::LogOp>(reduce(x, ReduceKind::Sum)), dtype);
+  }
+  default: // the others, and the logarithm of a power, leave single elements as they are
+    return reduce(input, kind);
+  }
+}
+
 /// Builds `nn.reduce`. The axes became an operand in opset `axesInput`, an
 /// attribute before; absent axes mean all.
 static void importReduce(NodeImport &node, ReduceKind kind, int64_t axesInput) {
@@ -27,7 +62,9 @@ static void importReduce(NodeImport &node, ReduceKind kind, int64_t axesInput) {
   bool ofBools = node.inputDType(0) == DType::Bool && node.opset() >= 20 &&
                  (kind == ReduceKind::Max || kind == ReduceKind::Min);
   Value input = ofBools ? node.createCast(node.input(0), DType::UInt8) : node.input(0);
-  Value result = node.create<nn::ReduceOp>(input, axes, kind, keepDims, noopWithEmptyAxes);
+  Value result = noopWithEmptyAxes && !hasAxes(axes)
+                     ? reducePerhapsNone(node, input, axes, kind, keepDims)
+                     : node.create<nn::ReduceOp>(input, axes, kind, keepDims, noopWithEmptyAxes);
   node.setOutput(0, ofBools ? node.createCast(result, DType::Bool) : result);
 }
 

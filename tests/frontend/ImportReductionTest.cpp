@@ -1,6 +1,8 @@
 //===- ImportReductionTest.cpp - reductions made of other ops -------------===//
 #include "tests/frontend/RunModel.h"
 
+#include <cmath>
+
 using namespace quern;
 using namespace quern::onnx;
 using namespace quern::onnx::test;
@@ -38,4 +40,33 @@ TEST(ImportHardmax, RefusesByName) {
   unranked.unrankedInput("x").node("Hardmax", {"x"}, {"y"}).output("y");
   EXPECT_TRUE(Imported(unranked).module) << Imported(unranked).text();
   expectError(unranked.attr("axis", int64_t{1}), StatusCode::Unsupported, {"unknown rank"});
+}
+
+TEST(ImportReduce, WithoutAxesMayStillTakeSquaresRootsAndLogarithms) {
+  const std::vector<std::pair<const char *, std::vector<double>>> wanted = {
+      {"ReduceL1", {2, 3}},         {"ReduceL2", {2, 3}},
+      {"ReduceSumSquare", {4, 9}},  {"ReduceSum", {-2, 3}},
+      {"ReduceLogSumExp", {-2, 3}}, {"ReduceLogSum", {std::nan(""), std::log(3)}}};
+  for (const auto &[op, elements] : wanted) {
+    SCOPED_TRACE(op);
+    // No operand, an empty one, and one that only a run tells to be empty.
+    for (const char *axes : {"", "none", "given"}) {
+      ModelBuilder b(18);
+      b.input("x", {2}).ints("none", {});
+      std::vector<Tensor> inputs = {Tensor::of<float>({2}, {-2, 3})};
+      if (axes == std::string("given")) {
+        b.input("given", {-1}, DType::Int64);
+        inputs.push_back(Tensor::of<int64_t>({0}, {}));
+      }
+      b.node(op, {"x", axes}, {"y"}).attr("noop_with_empty_axes", int64_t{1}).output("y");
+      std::vector<Tensor> y = run(b, inputs);
+      ASSERT_EQ(y.size(), 1U);
+      ASSERT_EQ(y[0].numElements(), 2);
+      for (int64_t i = 0; i < 2; ++i)
+        if (std::isnan(elements[i]))
+          EXPECT_TRUE(std::isnan(y[0].data<float>()[i]));
+        else
+          EXPECT_NEAR(y[0].data<float>()[i], elements[i], 1e-5);
+    }
+  }
 }
