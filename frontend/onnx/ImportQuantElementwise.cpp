@@ -181,7 +181,11 @@ static void importQLinearAveragePool(NodeImport &node) {
   Value mean =
       node.create<nn::AveragePoolOp>(value, window.kernel, window.strides, window.dilations,
                                      window.pads, ceilMode, countPads, window.autoPad);
-  node.setOutput(0, last.toBack(node, quantized(node, mean, y, node.inputDType(0))));
+  // The zero point is added before rounding.
+  Value scaled = node.create<nn::DivOp>(mean, y.scale);
+  scaled = node.create<nn::AddOp>(scaled, floatOf(node, y.zeroPoint));
+  Value bytes = roundAndSaturate(node, scaled, node.graph().none, node.inputDType(0));
+  node.setOutput(0, last.toBack(node, bytes));
 }
 
 /// The mean of integers, scaled once.

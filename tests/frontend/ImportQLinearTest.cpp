@@ -147,6 +147,14 @@ TEST(QLinearAveragePool, ChannelsInFrontAndBehind) {
   }
 }
 
+TEST(QLinearAveragePool, AddsTheZeroPointBeforeItRounds) {
+  // 2.5 + 1 is 4 then, while 2.5 would become 2.
+  Node node("QLinearAveragePool",
+            {bytes({1, 1, 1, 2}, {2, 3}), number(1), zero(0), number(1), zero(1)});
+  node.attr("kernel_shape", Ints{1, 2});
+  expectTensor<uint8_t>(node.result(), {1, 1, 1, 1}, {4});
+}
+
 TEST(QLinearGlobalAveragePool, ChannelsBehind) {
   Node node("QLinearGlobalAveragePool",
             {bytes({1, 1, 2, 2}, {1, 10, 3, 20}), number(1), zero(0), number(1), zero(1)});
