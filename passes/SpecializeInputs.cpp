@@ -155,8 +155,8 @@ Status passes::specializeInputs(func::FuncOp main, ArrayRef<std::vector<int64_t>
   for (auto [i, argument] : llvm::enumerate(main.getArguments())) {
     shapes.push_back(shapeOf(argument.getType()));
     if (isa<TensorType>(argument.getType()))
-      QUERN_TRY(applyShape(inputName(main, i), sizes[i], argument.getType(), shapes.back(),
-                           bindings));
+      QUERN_TRY(
+          applyShape(inputName(main, i), sizes[i], argument.getType(), shapes.back(), bindings));
   }
   setShapes(main, std::move(shapes), bindings);
   return Status::ok();

@@ -5,11 +5,13 @@
 
 Each folder holds a model, its inputs, what Quern's interpreter makes of them (with which the
 compiled models agreed), and how far results may be apart. Prints every model that differs, and
-how many ONNX Runtime refuses, by reason. Exit code 1 when one differs; 77 and the word
-"skipped" when onnxruntime is not installed.
+how many ONNX Runtime refuses, by reason. It runs in a process of its own, for some models
+end it. Exit code 1 when one differs; 77 and the word "skipped" when onnxruntime is not
+installed.
 """
 import argparse
 import collections
+import multiprocessing
 import pathlib
 import re
 import sys
@@ -68,16 +70,39 @@ def run_case(case, options):
     return "", ""
 
 
-def main():
-    args = parse_arguments()
+def run_cases(cases, optimize, answers):
+    """Sends what run_case says of each."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    if not args.optimize:
+    if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    for case in cases:
+        answers.send(run_case(case, options))
+
+
+def results_of(cases, optimize):
+    """Yields each case with what run_case says of it."""
+    while cases:
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        child = multiprocessing.Process(target=run_cases, args=(cases, optimize, sender))
+        child.start()
+        sender.close()
+        try:
+            while cases:
+                answer = receiver.recv()
+                yield cases.pop(0), *answer
+        except EOFError:
+            child.join()
+            yield cases.pop(0), "", f"ended by signal {-child.exitcode}"
+        child.join()
+
+
+def main():
+    args = parse_arguments()
     agreed, differing, refused = 0, 0, collections.Counter()
-    for case in sorted(args.folder.iterdir(), key=lambda path: int(path.name)):
-        wrong, refusal = run_case(case, options)
+    cases = sorted(args.folder.iterdir(), key=lambda path: int(path.name))
+    for case, wrong, refusal in results_of(cases, args.optimize):
         if wrong:
             differing += 1
             print(f"{case.name}: {wrong}", flush=True)
