@@ -1,11 +1,12 @@
 //===- MutatedModelTest.cpp - damaged models, as `quern` meets them -------===//
 //
-// ONNX's node models with some bytes changed: whatever such a file says, it must
-// load, compile and run, or be refused with a reason. Meant for sanitizers;
-// --gtest_random_seed=N makes other damage.
+// ONNX's node models with some bytes or fields changed: whatever such a file says, it
+// must load, compile and run, or be refused with a reason. Meant for sanitizers;
+// --gtest_random_seed=N makes other damage, and mutated-models much of it.
 //
 //===----------------------------------------------------------------------===//
 #include "quern/Model.h"
+#include "tests/tools/ModelMutation.h"
 #include "tools/quern/InputTensors.h"
 
 #include <gtest/gtest.h>
@@ -20,6 +21,7 @@
 
 using namespace quern;
 using namespace quern::cli;
+using namespace quern::test;
 namespace fs = std::filesystem;
 
 namespace {
@@ -27,11 +29,9 @@ constexpr const char *kNodeTests = "/usr/share/libonnx-testdata/data/node";
 constexpr size_t kModels = 30, kMutations = 40;
 constexpr uintmax_t kSmallFile = 2048;
 
-using Bytes = std::vector<char>;
-
-Bytes readAll(const fs::path &path) {
+std::string readAll(const fs::path &path) {
   std::ifstream file(path, std::ios::binary);
-  return Bytes(std::istreambuf_iterator<char>(file), {});
+  return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
 /// A spread of the small models.
@@ -46,32 +46,6 @@ std::vector<fs::path> chooseModels(size_t first) {
   for (size_t i = 0; i < kModels && !all.empty(); ++i)
     chosen.push_back(all[(first + i * all.size() / kModels) % all.size()]);
   return chosen;
-}
-
-/// One to three bytes changed, a piece cut out or repeated, or the end cut off.
-Bytes mutate(Bytes bytes, std::mt19937 &random) {
-  const unsigned char telling[] = {0, 1, 2, 8, 0x7f, 0x80, 0xff};
-  size_t at = random() % bytes.size(), length = std::min<size_t>(random() % 8, bytes.size() - at);
-  auto begin = bytes.begin() + static_cast<ptrdiff_t>(at);
-  auto end = begin + static_cast<ptrdiff_t>(length);
-  switch (random() % 8) {
-  case 0:
-    bytes.erase(begin, end);
-    return bytes;
-  case 1: {
-    Bytes piece(begin, end);
-    bytes.insert(begin, piece.begin(), piece.end());
-    return bytes;
-  }
-  case 2:
-    bytes.resize(at);
-    return bytes;
-  default:
-    for (size_t i = random() % 3 + 1; i > 0; --i)
-      bytes[random() % bytes.size()] =
-          static_cast<char>(random() % 2 ? telling[random() % std::size(telling)] : random() % 256);
-    return bytes;
-  }
 }
 
 /// Every refusal has a reason, and none is Quern's own fault.
@@ -109,7 +83,7 @@ protected:
   void TearDown() override { fs::remove_all(folder); }
 
   /// Loads and runs a file of these bytes.
-  void expectHandled(const Bytes &bytes) {
+  void expectHandled(const std::string &bytes) {
     fs::path path = folder / "model.onnx";
     std::ofstream(path, std::ios::binary)
         .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -124,13 +98,16 @@ TEST_F(MutatedModelTest, RunOrAreRefused) {
   auto seed = static_cast<unsigned>(testing::UnitTest::GetInstance()->random_seed());
   std::vector<fs::path> models = chooseModels(seed);
   ASSERT_EQ(models.size(), kModels);
+  ModelMutation mutation;
+  for (const fs::path &model : models)
+    mutation.add(readAll(model));
   for (const fs::path &model : models) {
-    Bytes original = readAll(model);
+    std::string original = readAll(model);
     ASSERT_FALSE(original.empty()) << model;
     std::mt19937 random(seed);
     for (size_t i = 0; i < kMutations; ++i) {
       SCOPED_TRACE(model.string() + ", mutation " + std::to_string(i));
-      expectHandled(mutate(original, random));
+      expectHandled(i % 2 == 0 ? mutateBytes(original, random) : mutation.mutate(original, random));
     }
   }
 }
