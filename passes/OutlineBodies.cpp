@@ -35,9 +35,6 @@ static OwningOpRef<ModuleOp> graphOf(Region &body, const Captured &captured) {
   auto main = builder.create<func::FuncOp>(
       loc, "main", builder.getFunctionType(inputs, yield->getOperandTypes()));
   builder.setInsertionPointToStart(main.addEntryBlock());
-  // Sizes are given by name (SpecializeInputs): each needs one of its own.
-  for (unsigned i = 0; i < inputs.size(); ++i)
-    main.setArgAttr(i, "nn.name", builder.getStringAttr("value " + std::to_string(i)));
   IRMapping mapping;
   mapping.map(block.getArguments(), main.getArguments().take_front(block.getNumArguments()));
   unsigned next = block.getNumArguments();
