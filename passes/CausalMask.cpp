@@ -117,8 +117,7 @@ static std::optional<CausalMask> matchConstant(Value mask, const Dim &queryCount
   return found;
 }
 
-std::optional<CausalMask> passes::matchCausalMask(Value mask, const Dim &queries,
-                                                  const Dim &keys) {
+std::optional<CausalMask> passes::matchCausalMask(Value mask, const Dim &queries, const Dim &keys) {
   auto where = mask.getDefiningOp<WhereOp>();
   if (!where)
     return matchConstant(mask, queries, keys);

@@ -237,8 +237,7 @@ static const char *matchScores(Value value, Scores &scores) {
     return true;
   };
   if (auto add = value.getDefiningOp<AddOp>()) {
-    for (auto [rest, mask] :
-         {std::pair(add.getA(), add.getB()), std::pair(add.getB(), add.getA())})
+    for (auto [rest, mask] : {std::pair(add.getA(), add.getB()), std::pair(add.getB(), add.getA())})
       if (isMask(mask) && tryWith(rest, {mask, {}}))
         return nullptr;
     return "neither operand of a sum is a score";
@@ -336,8 +335,7 @@ static const char *matchZeroRows(Weights &weights, WhereOp where) {
   if (isNeverTrue(condition) && where.getType() == where.getOperand(2).getType())
     return nullptr;
   if (numberOf(where.getOperand(1)) != 0.0 || !type || type.getRank() < 1 || type.getRank() > 4 ||
-      type.getDimSize(type.getRank() - 1) != 1 ||
-      where.getType() != where.getOperand(2).getType())
+      type.getDimSize(type.getRank() - 1) != 1 || where.getType() != where.getOperand(2).getType())
     return "something else than whole rows of weights is replaced";
   weights.zeroRows = condition;
   return nullptr;
@@ -396,8 +394,7 @@ struct RaiseAttention : OpRewritePattern<MatMulOp> {
     Operation *root = op;
     if (weights.isGrouped) {
       Operation *user = op->hasOneUse() ? *op->user_begin() : nullptr;
-      if (!isa_and_nonnull<ReshapeOp>(user) ||
-          !isRegrouped(user->getResult(0), op.getResult()) ||
+      if (!isa_and_nonnull<ReshapeOp>(user) || !isRegrouped(user->getResult(0), op.getResult()) ||
           !headsOf(user->getResult(0)).provablyEquals(headsOf(weights.softmax.getResult())))
         return rewriter.notifyMatchFailure(op, "the result is not split into all heads");
       root = user;
@@ -422,15 +419,14 @@ private:
     return size.isStatic() && size.size() <= kLargestHead;
   }
 
-  static void rewrite(MatMulOp op, Operation *root, Weights &weights,
-                      ArrayRef<int64_t> resultPerm, PatternRewriter &rewriter) {
+  static void rewrite(MatMulOp op, Operation *root, Weights &weights, ArrayRef<int64_t> resultPerm,
+                      PatternRewriter &rewriter) {
     Scores &scores = weights.scores;
     auto keepsLast = [](ArrayRef<int64_t> perm) { return perm[3] == 3; };
     Strided query = Strided::of(scores.queries, &scores.factors, keepsLast);
     // The product has keys as columns; either their elements or they themselves lie together.
-    Strided key = Strided::of(scores.product.getB(), &scores.factors, [](ArrayRef<int64_t> perm) {
-      return perm[2] == 3 || perm[3] == 3;
-    });
+    Strided key = Strided::of(scores.product.getB(), &scores.factors,
+                              [](ArrayRef<int64_t> perm) { return perm[2] == 3 || perm[3] == 3; });
     std::swap(key.perm[2], key.perm[3]);
     Strided value = Strided::of(op.getB(), nullptr, keepsLast);
     rewriter.setInsertionPoint(root);
@@ -445,10 +441,9 @@ private:
       offset = createConstant(rewriter, loc, Tensor::of<int64_t>({}, {scores.causal->constant}));
     Type type = root->getResult(0).getType();
     Value result = rewriter.create<AttentionOp>(
-        loc, type, query.source, key.source, value.source, mask ? mask : none, scale ? scale : none, offset,
-        query.perm, key.perm, value.perm, resultPerm,
-        APFloat(scores.factors.constant), APFloat(scores.softcap), scores.causal.has_value(),
-        weights.zeroMaskedRows);
+        loc, type, query.source, key.source, value.source, mask ? mask : none, scale ? scale : none,
+        offset, query.perm, key.perm, value.perm, resultPerm, APFloat(scores.factors.constant),
+        APFloat(scores.softcap), scores.causal.has_value(), weights.zeroMaskedRows);
     if (weights.zeroRows) {
       Value zero = createConstant(rewriter, loc, Tensor::of<float>({}, {0}));
       result = rewriter.create<WhereOp>(loc, type, weights.zeroRows, zero, result);

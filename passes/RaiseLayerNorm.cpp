@@ -29,10 +29,9 @@ static std::optional<double> numberOf(Value value) {
   std::optional<Tensor> number = onlyNumber(value);
   if (!number || !isFloat(number->dtype()))
     return std::nullopt;
-  return number->dtype() == DType::Float64 ? number->data<double>()[0]
-         : number->dtype() == DType::Float32
-             ? std::optional<double>(number->data<float>()[0])
-             : std::nullopt;
+  return number->dtype() == DType::Float64   ? number->data<double>()[0]
+         : number->dtype() == DType::Float32 ? std::optional<double>(number->data<float>()[0])
+                                             : std::nullopt;
 }
 
 /// The first of the dimensions that a mean is taken over, when these are the last and
@@ -118,10 +117,9 @@ static LogicalResult raise(Operation *op, Value distance, const RootMeanSquare &
   if (x && !llvm::all_of(distance.getUsers(), isStep))
     return rewriter.notifyMatchFailure(op, "the distances from the mean have other uses");
   Value none = rewriter.create<NoneOp>(op->getLoc(), rewriter.getNoneType());
-  rewriter.replaceOpWithNewOp<LayerNormOp>(
-      op, op->getResult(0).getType(), x ? x : distance, none, none,
-      static_cast<int64_t>(root.axis), /*center=*/static_cast<bool>(x),
-      APFloat(root.epsilon));
+  rewriter.replaceOpWithNewOp<LayerNormOp>(op, op->getResult(0).getType(), x ? x : distance, none,
+                                           none, static_cast<int64_t>(root.axis),
+                                           /*center=*/static_cast<bool>(x), APFloat(root.epsilon));
   return success();
 }
 

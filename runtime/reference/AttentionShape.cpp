@@ -53,8 +53,7 @@ static Expected<int64_t> groupHeads(int64_t many, int64_t few, std::string_view 
   if (many == 1)
     return few;
   if (few == 0 || many % few != 0)
-    return invalidInput(
-        fmt::format("{} heads are no multiple of {} heads of {}", many, few, name));
+    return invalidInput(fmt::format("{} heads are no multiple of {} heads of {}", many, few, name));
   return many;
 }
 
@@ -63,8 +62,8 @@ static void spread(AttentionOperand &operand, const std::array<int64_t, 4> &want
   for (size_t i = 0; i < kRank; ++i)
     if (operand.sizes[i] == 1 && wanted[i] != 1)
       operand.strides[i] = 0;
-  operand.group = std::max<int64_t>(
-      1, wanted[kHeads] / std::max<int64_t>(1, operand.sizes[kHeads]));
+  operand.group =
+      std::max<int64_t>(1, wanted[kHeads] / std::max<int64_t>(1, operand.sizes[kHeads]));
 }
 
 static Status resolveHeads(AttentionShape &s) {
@@ -78,8 +77,8 @@ static Status resolveSizes(AttentionShape &s) {
   s.size = s.query.sizes[kSize];
   s.valueSize = s.value.sizes[kSize];
   if (s.key.sizes[kSize] != s.size)
-    return invalidInput(fmt::format("heads of query have size {}, those of key {}", s.size,
-                                    s.key.sizes[kSize]));
+    return invalidInput(
+        fmt::format("heads of query have size {}, those of key {}", s.size, s.key.sizes[kSize]));
   QUERN_ASSIGN(s.keys, broadcast(s.key.sizes[kLength], s.mask.sizes[kSize], "keys"));
   if (s.value.sizes[kLength] != s.keys)
     return invalidInput(

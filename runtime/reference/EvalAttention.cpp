@@ -106,13 +106,12 @@ static Expected<AttentionShape> shapeOfCall(const OpCall &call) {
     return tensor.isPresent() ? std::span<const int64_t>(tensor.dims())
                               : std::span<const int64_t>();
   };
-  return attentionShape({dims(kQuery), dims(kKey), dims(kValue), dims(kMask), query, key, value,
-                         result});
+  return attentionShape(
+      {dims(kQuery), dims(kKey), dims(kValue), dims(kMask), query, key, value, result});
 }
 
 template <typename T>
-static Expected<std::vector<Tensor>> computeAttention(const OpCall &call,
-                                                      const AttentionShape &s) {
+static Expected<std::vector<Tensor>> computeAttention(const OpCall &call, const AttentionShape &s) {
   const Attributes &attributes = call.attributes;
   const Tensor &scale = call.inputs[kScale], &offset = call.inputs[kOffset];
   Attention<T> attention{call,

@@ -54,7 +54,9 @@ struct Attention {
     return dims;
   }
   std::string attributes() const {
-    auto perm = [](const Dims &dims) { return fmt::format("array<i64: {}>", fmt::join(dims, ", ")); };
+    auto perm = [](const Dims &dims) {
+      return fmt::format("array<i64: {}>", fmt::join(dims, ", "));
+    };
     return fmt::format("query_perm = {}, key_perm = {}, value_perm = {}, result_perm = {}, "
                        "scale_factor = {:e} : f64, softcap = {:e} : f64, causal = {}, "
                        "zero_masked_rows = {}",
@@ -81,8 +83,7 @@ struct Attention {
     size_t next = 3;
     auto take = [&](bool exists) { return exists ? inputs[next++] : none; };
     GraphValue maskValue = take(!mask.empty()), scaleValue = take(hasScale);
-    GraphValue place =
-        offset ? graph.constant(fmt::format("dense<{}>", *offset), "i64") : none;
+    GraphValue place = offset ? graph.constant(fmt::format("dense<{}>", *offset), "i64") : none;
     graph.output(graph.op("nn.attention",
                           {inputs[0], inputs[1], inputs[2], maskValue, scaleValue, place},
                           attributes()));
@@ -164,7 +165,8 @@ TEST(AttentionTest, Sizes) {
   for (int64_t queries : {1, 2, 7, 13, 97})
     for (int64_t keys : {1, 16, 17, 130, 261})
       for (auto [size, valueSize] : {std::pair<int64_t, int64_t>{64, 64}, {1, 1}, {20, 80}}) {
-        expectLikeReference({.queries = queries, .keys = keys, .size = size, .valueSize = valueSize});
+        expectLikeReference(
+            {.queries = queries, .keys = keys, .size = size, .valueSize = valueSize});
         if (testing::Test::HasFailure())
           return;
       }
@@ -200,9 +202,17 @@ TEST(AttentionTest, SharedHeads) {
 }
 
 TEST(AttentionTest, EveryMask) {
-  for (const Dims &mask :
-       {Dims{2, 3, 5, 131}, {1, 3, 5, 131}, {2, 1, 5, 131}, {2, 3, 1, 131}, {2, 1, 1, 131},
-        {5, 131}, {131}, {2, 3, 5, 1}, {1, 1, 1, 1}, {1}, {3, 1, 1}})
+  for (const Dims &mask : {Dims{2, 3, 5, 131},
+                           {1, 3, 5, 131},
+                           {2, 1, 5, 131},
+                           {2, 3, 1, 131},
+                           {2, 1, 1, 131},
+                           {5, 131},
+                           {131},
+                           {2, 3, 5, 1},
+                           {1, 1, 1, 1},
+                           {1},
+                           {3, 1, 1}})
     for (bool zero : {false, true}) {
       Attention attention{.batch = 2, .heads = 3, .keyHeads = 3, .keys = 131, .mask = mask};
       attention.zeroMaskedRows = zero;
@@ -253,7 +263,8 @@ TEST(AttentionTest, SoftCapAndScale) {
 // Heads beside each other, as splitting a row into heads leaves them, and keys as columns.
 TEST(AttentionTest, OrdersOfDimensions) {
   const Dims split = {0, 2, 1, 3};
-  for (const Dims &key : {Dims{0, 1, 2, 3}, split, Dims{0, 1, 3, 2}, Dims{0, 2, 3, 1}, Dims{1, 2, 3, 0}})
+  for (const Dims &key :
+       {Dims{0, 1, 2, 3}, split, Dims{0, 1, 3, 2}, Dims{0, 2, 3, 1}, Dims{1, 2, 3, 0}})
     for (int64_t queries : {1, 30}) {
       Attention attention{.batch = 2, .heads = 3, .keyHeads = 3, .queries = queries, .keys = 135};
       attention.size = 20;

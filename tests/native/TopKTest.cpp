@@ -125,7 +125,9 @@ TEST_P(TopKTest, RunningSumsOfAllTypes) {
   for (const std::string &type : kNumbers)
     for (int axis : {0, 1}) {
       // Half types run in float32, not in float64: ties may fall to the other side.
-      KernelCheck check{.tolerance = type == "f16" ? 2e-3 : type == "bf16" ? 1e-2 : 0,
+      KernelCheck check{.tolerance = type == "f16"    ? 2e-3
+                                     : type == "bf16" ? 1e-2
+                                                      : 0,
                         .low = type[0] == 'u' ? 0.0 : -100,
                         .high = 100};
       expectRuns("sum", axis, "tensor<6x33x" + type + ">", check, {"false"});

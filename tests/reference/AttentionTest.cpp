@@ -79,8 +79,7 @@ TEST(AttentionTest, RowsThatTheMaskHidesAreZeroOnRequest) {
   auto inf = static_cast<float>(kInfinity), nan = std::numeric_limits<float>::quiet_NaN();
   Tensor mask = Tensor::of<float>({2, 2}, {-inf, -inf, 0, 0});
   auto call = [&](bool zero) {
-    return evaluate("nn.attention", {q, k, v, mask, kNone, kNone},
-                    attributesOf(1, 0, false, zero));
+    return evaluate("nn.attention", {q, k, v, mask, kNone, kNone}, attributesOf(1, 0, false, zero));
   };
   expectTensor<float>(call(true), {1, 1, 2, 1}, {0, 3});
   expectTensor<float>(call(false), {1, 1, 2, 1}, {nan, 3});
@@ -104,7 +103,8 @@ TEST(AttentionTest, CausalFromAnOffset) {
 TEST(AttentionTest, SoftCapAndScale) {
   Tensor q = Tensor::of<double>({1, 1, 1, 1}, {1}), k = Tensor::of<double>({1, 1, 2, 1}, {0, 3});
   Tensor v = Tensor::of<double>({1, 1, 2, 1}, {0, 1}), two = Tensor::of<double>({1}, {2});
-  Tensor y = evaluate("nn.attention", {q, k, v, kNone, two, kNone}, attributesOf(0.5, 4, false, false));
+  Tensor y =
+      evaluate("nn.attention", {q, k, v, kNone, two, kNone}, attributesOf(0.5, 4, false, false));
   double weight = std::exp(4 * std::tanh(3.0 / 4));
   EXPECT_NEAR(*y.data<double>(), weight / (1 + weight), 1e-12);
 }

@@ -113,7 +113,8 @@ std::vector<LongCall> longCalls() {
                               {"height", int64_t{16}},
                               {"width", int64_t{16}},
                               {"sampling_ratio", int64_t{2}}});
-  auto layerNorm = makeAttributes({{"axis", int64_t{1}}, {"center", int64_t{1}}, {"epsilon", 1e-5}});
+  auto layerNorm =
+      makeAttributes({{"axis", int64_t{1}}, {"center", int64_t{1}}, {"epsilon", 1e-5}});
   std::vector<DType> two = {DType::Float32, DType::Float32};
   return {
       {"nn.matmul", {matrix, matrix}},

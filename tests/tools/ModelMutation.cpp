@@ -86,10 +86,10 @@ void collectStrings(const pb::Message &message, std::vector<std::string> &string
 }
 
 int64_t drawInteger(int64_t old, std::mt19937 &random) {
-  constexpr int64_t telling[] = {0,         1,         -1,        2,         -2,       3,    5,  7,
-                                 8,         10,        11,        12,        13,       16,   17, 18,
-                                 19,        20,        23,        64,        255,      1024, 1 << 20,
-                                 INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 1L << 40, -3};
+  constexpr int64_t telling[] = {
+      0,   1,    -1,      2,         -2,        3,         5,         7,        8,  10,
+      11,  12,   13,      16,        17,        18,        19,        20,       23, 64,
+      255, 1024, 1 << 20, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 1L << 40, -3};
   switch (random() % 8) {
   case 0:
     return old == INT64_MAX ? 0 : old + 1;
@@ -106,7 +106,7 @@ int64_t drawInteger(int64_t old, std::mt19937 &random) {
 
 double drawFloat(double old, std::mt19937 &random) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  const double telling[] = {0,    -0.0,     1,         -1,       0.5,      2,      3,  1e-30,
+  const double telling[] = {0,    -0.0,     1,         -1,           0.5,    2,      3,   1e-30,
                             1e30, infinity, -infinity, std::nan(""), 0x1p31, 0x1p63, 100, -7.5};
   return random() % 4 == 0 ? -old * 2 : telling[random() % std::size(telling)];
 }
@@ -136,8 +136,7 @@ void setValue(const Site &site, int i, const std::vector<std::string> &known,
     return;
   }
   case pb::FieldDescriptor::CPPTYPE_INT64: {
-    int64_t value =
-        drawInteger(many ? r.GetRepeatedInt64(*m, f, i) : r.GetInt64(*m, f), random);
+    int64_t value = drawInteger(many ? r.GetRepeatedInt64(*m, f, i) : r.GetInt64(*m, f), random);
     many ? r.SetRepeatedInt64(m, f, i, value) : r.SetInt64(m, f, value);
     return;
   }
@@ -148,9 +147,8 @@ void setValue(const Site &site, int i, const std::vector<std::string> &known,
     return;
   }
   case pb::FieldDescriptor::CPPTYPE_FLOAT: {
-    auto value = static_cast<float>(
-        drawFloat(static_cast<double>(many ? r.GetRepeatedFloat(*m, f, i) : r.GetFloat(*m, f)),
-                  random));
+    auto value = static_cast<float>(drawFloat(
+        static_cast<double>(many ? r.GetRepeatedFloat(*m, f, i) : r.GetFloat(*m, f)), random));
     many ? r.SetRepeatedFloat(m, f, i, value) : r.SetFloat(m, f, value);
     return;
   }
@@ -169,8 +167,8 @@ void setValue(const Site &site, int i, const std::vector<std::string> &known,
     std::string old = many ? r.GetRepeatedString(*m, f, i) : r.GetString(*m, f);
     // Elements of tensors have their bytes changed, names become those of other values.
     bool isRaw = f->type() == pb::FieldDescriptor::TYPE_BYTES && random() % 8 != 0;
-    std::string value = isRaw ? mutateBytes(std::move(old), random)
-                              : drawString(std::move(old), known, random);
+    std::string value =
+        isRaw ? mutateBytes(std::move(old), random) : drawString(std::move(old), known, random);
     many ? r.SetRepeatedString(m, f, i, value) : r.SetString(m, f, value);
     return;
   }

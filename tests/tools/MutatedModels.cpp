@@ -10,8 +10,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "quern/Model.h"
-#include "tests/tools/ModelMutation.h"
 #include "tests/FloatElement.h"
+#include "tests/tools/ModelMutation.h"
 #include "tools/quern/InputTensors.h"
 
 #include <sys/mman.h>
@@ -313,8 +313,8 @@ int main(int argc, char **argv) {
   }
   for (const Seed &seed : run.seeds)
     run.mutation.add(seed.bytes);
-  void *shared = mmap(nullptr, sizeof(ChildState), PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void *shared =
+      mmap(nullptr, sizeof(ChildState), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED)
     return 10;
   run.progress = new (shared) ChildState;

@@ -35,8 +35,8 @@ std::string AttentionSpec::key() const {
 }
 
 std::vector<int64_t> AttentionSizes::flatten(const AttentionShape &s) const {
-  std::vector<int64_t> dims = {s.heads, s.queries,     s.keys,        s.size, s.valueSize,
-                               rows,    chunks,        s.key.group,   s.value.group};
+  std::vector<int64_t> dims = {s.heads, s.queries, s.keys,      s.size,       s.valueSize,
+                               rows,    chunks,    s.key.group, s.value.group};
   for (const AttentionOperand *operand : {&s.query, &s.key, &s.value, &s.result, &s.mask})
     dims.insert(dims.end(), operand->strides.begin(), operand->strides.end());
   return dims;
@@ -57,9 +57,20 @@ CheckedSize AttentionSizes::scratch(const AttentionSpec &spec, const AttentionSh
 
 namespace {
 enum Dim {
-  kHeads, kQueries, kKeys, kSize, kValueSize, kRows, kChunks, kKeyGroup, kValueGroup,
-  kQueryStrides, kKeyStrides = kQueryStrides + 4, kValueStrides = kKeyStrides + 4,
-  kResultStrides = kValueStrides + 4, kMaskStrides = kResultStrides + 4
+  kHeads,
+  kQueries,
+  kKeys,
+  kSize,
+  kValueSize,
+  kRows,
+  kChunks,
+  kKeyGroup,
+  kValueGroup,
+  kQueryStrides,
+  kKeyStrides = kQueryStrides + 4,
+  kValueStrides = kKeyStrides + 4,
+  kResultStrides = kValueStrides + 4,
+  kMaskStrides = kResultStrides + 4
 };
 enum Axis { kBatch, kHead, kRow, kElement };
 
@@ -187,8 +198,8 @@ void AttentionEmitter::emitTask(Value task) {
   rowCount = kb.minSigned(kb.dim(kRows), kb.sub(kb.dim(kQueries), firstQuery));
   copiesValues = kb.lessThan(kb.index(kRowsThatPayCopies - 1), rowCount);
   auto base = [&](int64_t buffer, int64_t strides, Value ownHead, Value row) {
-    Value at = kb.add(kb.mul(batch, stride(strides, kBatch)),
-                      kb.mul(ownHead, stride(strides, kHead)));
+    Value at =
+        kb.add(kb.mul(batch, stride(strides, kBatch)), kb.mul(ownHead, stride(strides, kHead)));
     return advance(kb.buffer(buffer), kb.add(at, kb.mul(row, stride(strides, kRow))));
   };
   Value none = kb.index(0);
@@ -255,8 +266,7 @@ void AttentionEmitter::finishRow(Value row) {
   Value from = advance(sums, kb.mul(row, valuePadded));
   kb.forLoop(kb.index(0), kb.dim(kValueSize), lanes, [&](Value at) {
     Value quotient = v.div(load(advance(from, at)), total);
-    Value result =
-        kb.builder().create<arith::SelectOp>(kb.loc(), isEmpty, v.constant(0), quotient);
+    Value result = kb.builder().create<arith::SelectOp>(kb.loc(), isEmpty, v.constant(0), quotient);
     Value exists = spec.maskValueSize ? active(kb.dim(kValueSize), at) : Value();
     kb.store(result, advance(to, at), dtype, lanes, exists);
   });
@@ -287,8 +297,8 @@ static KernelBuilder::Values transposed(KernelBuilder &kb, KernelBuilder::Values
     KernelBuilder::Values next;
     for (int64_t i = 0; i < count / 2; ++i)
       for (ArrayRef<int64_t> order : {ArrayRef(low), ArrayRef(high)})
-        next.push_back(kb.builder().create<vector::ShuffleOp>(kb.loc(), rows[i],
-                                                              rows[count / 2 + i], order));
+        next.push_back(
+            kb.builder().create<vector::ShuffleOp>(kb.loc(), rows[i], rows[count / 2 + i], order));
     rows = std::move(next);
   }
   return rows;
@@ -421,8 +431,8 @@ Value AttentionEmitter::scoreAt(Value row, Value at, Value active, Value &maskMa
                         active ? keep(added, none, active) : added);
   } else if (spec.zeroMaskedRows) {
     Value zero = e.constant(0);
-    maskMax = combine(kb, Combine::Max, dtype, lanes, maskMax,
-                      active ? keep(zero, none, active) : zero);
+    maskMax =
+        combine(kb, Combine::Max, dtype, lanes, maskMax, active ? keep(zero, none, active) : zero);
   }
   return active ? keep(score, none, active) : score;
 }

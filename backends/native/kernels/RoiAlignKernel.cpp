@@ -25,7 +25,15 @@ using namespace quern::native;
 
 namespace {
 enum RoiDim {
-  kImages, kChannels, kHeight, kWidth, kOutHeight, kOutWidth, kSamples, kScale, kChunks
+  kImages,
+  kChannels,
+  kHeight,
+  kWidth,
+  kOutHeight,
+  kOutWidth,
+  kSamples,
+  kScale,
+  kChunks
 };
 enum RoiBuffer { kInput, kRois, kNumbers, kResult };
 /// Channels that are pooled side by side.
@@ -227,8 +235,9 @@ LoweredStep native::poolRegions(const RoiAlignSpec &spec, const RoiAlignShape &s
   LoweredStep step;
   step.buffers = {std::move(input), std::move(rois), std::move(images), std::move(result)};
   int64_t chunks = ceilDiv(s.channels, kSide);
-  step.dims = {s.images, s.channels, s.height, s.width, s.outHeight, s.outWidth, s.samples,
-               std::bit_cast<int64_t>(s.scale), chunks};
+  step.dims = {s.images,    s.channels, s.height,  s.width,
+               s.outHeight, s.outWidth, s.samples, std::bit_cast<int64_t>(s.scale),
+               chunks};
   step.tasks = s.regions * chunks;
   // Four samples of four pixels each are common.
   int64_t taskBytes = s.outHeight * s.outWidth * kSide * 16 * dtypeBytes(spec.dtype);
@@ -236,9 +245,9 @@ LoweredStep native::poolRegions(const RoiAlignSpec &spec, const RoiAlignShape &s
   step.bytes = static_cast<double>(step.tasks) * static_cast<double>(taskBytes);
   step.flops = step.bytes;
   step.kernel = {"roi_align",
-                 fmt::format("roi_align{}{}{}:{},{}", spec.isMax ? "^" : "", spec.halfPixel ? "h" : "",
-                             spec.perPixel ? "p" : "", dtypeName(spec.dtype),
-                             dtypeName(spec.indexType)),
+                 fmt::format("roi_align{}{}{}:{},{}", spec.isMax ? "^" : "",
+                             spec.halfPixel ? "h" : "", spec.perPixel ? "p" : "",
+                             dtypeName(spec.dtype), dtypeName(spec.indexType)),
                  [spec](KernelBuilder &kb) { RoiEmitter(kb, spec).emit(); }};
   return step;
 }

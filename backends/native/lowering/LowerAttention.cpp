@@ -109,8 +109,7 @@ LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context)
   if (std::string reason = refusal(spec, shape); !reason.empty())
     return LoweringResult::refuse(reason);
   AttentionSizes sizes = makeSizes(spec, shape, context.threads);
-  CheckedSize scratch =
-      AttentionSizes::scratch(spec, shape, sizes.rows) * dtypeBytes(spec.dtype);
+  CheckedSize scratch = AttentionSizes::scratch(spec, shape, sizes.rows) * dtypeBytes(spec.dtype);
   if (!scratch.valid())
     return LoweringResult::refuse("the scratch memory of attention overflows");
 
@@ -123,9 +122,9 @@ LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context)
   double perScore = double(shape.size) + double(shape.valueSize);
   step.flops = 2 * rows * double(shape.keys) * perScore;
   step.grain = chooseGrain(step.tasks, step.flops);
-  step.bytes = double(dtypeBytes(spec.dtype)) *
-               (rows * perScore + double(shape.batch) * double(shape.heads) *
-                                      double(shape.keys) * perScore);
+  step.bytes =
+      double(dtypeBytes(spec.dtype)) *
+      (rows * perScore + double(shape.batch) * double(shape.heads) * double(shape.keys) * perScore);
   step.kernel = makeAttentionKernel(std::move(spec));
   lowered.steps.push_back(std::move(step));
   return lowered;

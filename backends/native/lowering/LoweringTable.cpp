@@ -1,8 +1,8 @@
 //===- LoweringTable.cpp - what lowers each op ----------------------------===//
 #include "backends/native/lowering/LoweringTable.h"
 
-#include "backends/native/lowering/LowerGather.h"
 #include "backends/native/lowering/LowerAttention.h"
+#include "backends/native/lowering/LowerGather.h"
 #include "backends/native/lowering/LowerResize.h"
 #include "backends/native/lowering/LowerVision.h"
 #include "backends/native/lowering/LowerWindows.h"
