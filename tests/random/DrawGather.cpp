@@ -57,6 +57,21 @@ bool drawGatherElements(ModelDraw &draw) {
   return true;
 }
 
+/// How updates of what `y` begins with are combined; the bounds of `y` follow.
+std::string drawReduction(ModelDraw &draw, const Drawn &x, const Drawn &updates, Drawn &y) {
+  bool isExact = x.isExact() && updates.isExact();
+  if (draw.opset() < 16 || draw.percent(40) || !isExact)
+    return "none";
+  if (draw.opset() >= 18 && draw.percent(50))
+    return draw.percent(50) ? "min" : "max";
+  // All updates may be for one element.
+  double sum = x.bound + static_cast<double>(updates.elements()) * updates.bound;
+  if (isFloat(x.dtype) && sum > exactLimit(x.dtype))
+    return "none";
+  y.bound = isFloat(x.dtype) ? sum : 0x1p63;
+  return "add";
+}
+
 bool drawScatterElements(ModelDraw &draw) {
   if (draw.opset() < 9)
     return false;
@@ -69,9 +84,70 @@ bool drawScatterElements(ModelDraw &draw) {
   Drawn y = like(draw, x, x.dims);
   y.bound = std::max(x.bound, updates.bound);
   y.error = std::max(x.error, updates.error);
-  draw.result(mayBeNegative ? "ScatterElements" : "Scatter", {x.name, indices.name, updates.name},
-              y)
-      .attr("axis", mayBeNegative ? draw.eitherSign(axis, x.rank()) : axis);
+  std::string reduction = drawReduction(draw, x, updates, y);
+  auto &node = draw.result(mayBeNegative ? "ScatterElements" : "Scatter",
+                           {x.name, indices.name, updates.name}, y);
+  node.attr("axis", mayBeNegative ? draw.eitherSign(axis, x.rank()) : axis);
+  if (reduction != "none")
+    node.attr("reduction", reduction.c_str());
+  return true;
+}
+
+/// A space of tuples of indices, each of a slice of `x`.
+struct IndexedSlices {
+  Drawn indices;
+  Tensor::Dims dims;
+};
+
+std::optional<IndexedSlices> drawTuples(ModelDraw &draw, const Drawn &x, int64_t batchDims) {
+  int64_t length = draw.between(1, x.rank() - batchDims), size = INT64_MAX;
+  for (int64_t d = 0; d < length; ++d)
+    size = std::min(size, x.dims[batchDims + d]);
+  if (size == 0)
+    return std::nullopt;
+  Tensor::Dims dims(x.dims.begin(), x.dims.begin() + batchDims);
+  for (int64_t d = draw.between(batchDims == 0 ? 1 : 0, 2); d > 0; --d)
+    dims.push_back(draw.between(0, 5));
+  IndexedSlices slices{{}, dims};
+  dims.push_back(length);
+  slices.indices = draw.leaf(DType::Int64, dims, -size, size - 1);
+  slices.dims.insert(slices.dims.end(), x.dims.begin() + batchDims + length, x.dims.end());
+  return slices;
+}
+
+bool drawGatherND(ModelDraw &draw) {
+  if (draw.opset() < 11)
+    return false;
+  Drawn x = anyValue(draw, 1, 4);
+  int64_t batchDims = draw.opset() >= 12 ? draw.below(x.rank()) : 0;
+  auto slices = drawTuples(draw, x, batchDims);
+  if (!slices)
+    return false;
+  Drawn y = like(draw, x, slices->dims);
+  if (y.elements() > 20000)
+    return false;
+  auto &node = draw.result("GatherND", {x.name, slices->indices.name}, y);
+  if (batchDims > 0)
+    node.attr("batch_dims", batchDims);
+  return true;
+}
+
+bool drawScatterND(ModelDraw &draw) {
+  if (draw.opset() < 11)
+    return false;
+  Drawn x = anyValue(draw, 1, 4);
+  auto slices = drawTuples(draw, x, 0);
+  if (!slices)
+    return false;
+  Drawn updates = draw.operand(x.dtype, slices->dims), y = like(draw, x, x.dims);
+  if (updates.elements() > 20000)
+    return false;
+  y.bound = std::max(x.bound, updates.bound);
+  y.error = std::max(x.error, updates.error);
+  std::string reduction = drawReduction(draw, x, updates, y);
+  auto &node = draw.result("ScatterND", {x.name, slices->indices.name, updates.name}, y);
+  if (reduction != "none")
+    node.attr("reduction", reduction.c_str());
   return true;
 }
 
@@ -131,5 +207,8 @@ bool drawBlocks(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::gatherFamily() {
-  return {6, 4, {drawGatherElements, drawScatterElements, drawTrilu, drawOneHot, drawBlocks}};
+  return {6,
+          4,
+          {drawGatherElements, drawGatherND, drawScatterElements, drawScatterND, drawTrilu,
+           drawOneHot, drawBlocks}};
 }

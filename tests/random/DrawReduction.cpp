@@ -175,8 +175,52 @@ bool drawArg(ModelDraw &draw) {
     node.attr("select_last_index", draw.below(2));
   return true;
 }
+
+/// On integers, as drawArg.
+bool drawTopK(ModelDraw &draw) {
+  if (draw.opset() < 10)
+    return false;
+  Drawn x = anyFloat(draw, 1024);
+  if (!x.isExact())
+    return false;
+  int64_t axis = draw.below(x.rank()), k = draw.between(0, x.dims[axis]);
+  Drawn values{draw.fresh(), x.dtype, x.dims, x.bound, 0};
+  values.dims[axis] = k;
+  Drawn places{draw.fresh(), DType::Int64, values.dims, static_cast<double>(x.dims[axis]), 0};
+  auto &node = draw.node("TopK", {x.name, draw.ints({k})}, {values.name, places.name});
+  if (axis != x.rank() - 1 || draw.percent(50))
+    node.attr("axis", draw.opset() >= 11 ? draw.eitherSign(axis, x.rank()) : axis);
+  if (draw.opset() >= 11 && draw.percent(60))
+    node.attr("largest", draw.below(2));
+  draw.keep(values);
+  draw.keep(places);
+  return true;
+}
+
+bool drawCumSum(ModelDraw &draw) {
+  if (draw.opset() < 11)
+    return false;
+  Drawn x = anyFloat(draw, 64);
+  int64_t axis = draw.below(x.rank());
+  if (x.dtype == DType::Float16)
+    return false;
+  double n = static_cast<double>(x.dims[axis]);
+  Drawn y{draw.fresh(), x.dtype, x.dims, n * x.bound, n * x.error};
+  if (!x.isExact())
+    y.error += roundingUnit(x.dtype) * y.bound;
+  std::string at = draw.percent(70) ? draw.constantInts({draw.eitherSign(axis, x.rank())})
+                                    : draw.ints({draw.eitherSign(axis, x.rank())}, DType::Int32);
+  auto &node = draw.result("CumSum", {x.name, at}, y);
+  for (const char *flag : {"exclusive", "reverse"})
+    if (draw.percent(40))
+      node.attr(flag, draw.below(2));
+  return true;
+}
 } // namespace
 
 OpFamily random::reductionFamily() {
-  return {12, 6, {drawReduce, drawReduce, drawReduceIntegers, drawSoftmax, drawSoftmax, drawArg}};
+  return {12,
+          6,
+          {drawReduce, drawReduce, drawReduceIntegers, drawSoftmax, drawSoftmax, drawArg, drawTopK,
+           drawCumSum}};
 }
