@@ -82,14 +82,18 @@ private:
   Value blocked(int64_t d, int64_t entry) { return kb.dim(kFixedDims + 3 * d + entry); }
   Value outerSize(int64_t d) { return kb.dim(kFixedDims + 2 * kBlocked + d); }
   int64_t strides() const { return kFixedDims + 3 * kBlocked + spec.outerRank; }
+  Value strideOf(int64_t walk, int64_t d) { return kb.dim(strides() + walk * rank() + d); }
   /// `place` after `steps` along dimension `d`.
   Place moved(Place place, int64_t d, Value steps) {
     for (int64_t walk = 0; walk < kWalks; ++walk)
-      place[walk] = kb.add(place[walk], kb.mul(steps, kb.dim(strides() + walk * rank() + d)));
+      place[walk] = kb.add(place[walk], kb.mul(steps, strideOf(walk, d)));
     return place;
   }
 
   void emitTask(Value task);
+  /// The positions of the innermost dimension from `row` on; whether any index is out of
+  /// range. `isUnit`: tuples and slices follow each other, which saves registers.
+  Value emitLine(const Place &row, Value count, Value sliceBegin, Value sliceCount, bool isUnit);
   /// Moves the slice at `place`; whether its indices are out of range.
   Value emitPosition(const Place &place, Value sliceBegin, Value sliceCount);
   void moveElements(Value data, Value slice, int64_t lanes, Value active = {});
@@ -126,20 +130,43 @@ void IndexedEmitter::emitTask(Value task) {
     start = moved(start, d, split(outerSize(d)));
 
   OpBuilder &ops = kb.builder();
-  Value no = ops.create<arith::ConstantOp>(kb.loc(), ops.getBoolAttr(false));
+  auto isOne = [&](Value stride) -> Value {
+    return ops.create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::eq, stride, kb.index(1));
+  };
   kb.forLoop(kb.index(0), counts[2], 1, [&](Value i2) {
     Place plane = moved(start, 2, i2);
     kb.forLoop(kb.index(0), counts[1], 1, [&](Value i1) {
       Place row = moved(plane, 1, i1);
-      Value refused = kb.forLoop(kb.index(0), counts[0], 1, {no},
-                                 [&](Value i0, ValueRange before) -> KernelBuilder::Values {
-                                   Value outside =
-                                       emitPosition(moved(row, 0, i0), sliceBegin, sliceCount);
-                                   return {ops.create<arith::OrIOp>(kb.loc(), before[0], outside)};
-                                 })[0];
-      kb.refuseIf(refused, Refusal::IndexOutOfRange);
+      if (!spec.isElement)
+        return kb.refuseIf(emitLine(row, counts[0], sliceBegin, sliceCount, /*isUnit=*/false),
+                           Refusal::IndexOutOfRange);
+      Value isUnit = ops.create<arith::AndIOp>(kb.loc(), isOne(strideOf(kTuples, 0)),
+                                               isOne(strideOf(kSlices, 0)));
+      auto emitFor = [&](bool unit) {
+        kb.refuseIf(emitLine(row, counts[0], sliceBegin, sliceCount, unit),
+                    Refusal::IndexOutOfRange);
+      };
+      kb.ifThen(isUnit, [&] { emitFor(true); }, [&] { emitFor(false); });
     });
   });
+}
+
+Value IndexedEmitter::emitLine(const Place &row, Value count, Value sliceBegin, Value sliceCount,
+                               bool isUnit) {
+  OpBuilder &ops = kb.builder();
+  // Carried along, for a multiplication per element and walk would show.
+  KernelBuilder::Values carried = {ops.create<arith::ConstantOp>(kb.loc(), ops.getBoolAttr(false))};
+  carried.append(row.begin(), row.end());
+  return kb.forLoop(kb.index(0), count, 1, carried, [&](Value i, ValueRange before) {
+    Place place = {before[1], before[2], before[3]};
+    if (isUnit)
+      place = {before[1], kb.add(row[kTuples], i), kb.add(row[kSlices], i)};
+    Value outside = emitPosition(place, sliceBegin, sliceCount);
+    Place next = moved({before[1], before[2], before[3]}, 0, kb.index(1));
+    KernelBuilder::Values after = {ops.create<arith::OrIOp>(kb.loc(), before[0], outside)};
+    after.append(next.begin(), next.end());
+    return after;
+  })[0];
 }
 
 Value IndexedEmitter::emitPosition(const Place &place, Value sliceBegin, Value sliceCount) {
