@@ -178,7 +178,6 @@ def timm_models(e):
         ("mixer_s32_224", 224, 17, False),
         ("levit_128s", 224, 17, False),
         ("poolformer_s12", 64, 17, False),
-        ("coat_tiny", 64, 17, False),
         ("xcit_nano_12_p16_224", 224, 17, False),
         ("hrnet_w18_small", 64, 13, False),
         ("repvgg_a0", 64, 13, False),
