@@ -29,6 +29,8 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
+static constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 //===----------------------------------------------------------------------===//
 // Numbers
 //===----------------------------------------------------------------------===//
@@ -41,6 +43,11 @@ static std::optional<double> numberOf(Value value) {
     return std::nullopt;
   std::optional<Tensor> number = onlyNumber(value);
   return number ? std::optional<double>(*number->data<float>()) : std::nullopt;
+}
+
+static bool isFourFloats(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.getRank() == 4 && type.getElementType().isF32();
 }
 
 /// Whether `value` is one float32, of no more dimensions than what it multiplies.
@@ -62,7 +69,7 @@ struct Factors {
     if (auto mul = value.getDefiningOp<MulOp>()) {
       for (auto [x, number] :
            {std::pair(mul.getA(), mul.getB()), std::pair(mul.getB(), mul.getA())})
-        if (isOneNumber(number) && !isOneNumber(x)) {
+        if (isOneNumber(number) && isFourFloats(x) && !isOneNumber(x)) {
           if (std::optional<double> known = numberOf(number))
             constant *= *known;
           else
@@ -70,7 +77,8 @@ struct Factors {
           return x;
         }
     }
-    if (auto div = value.getDefiningOp<DivOp>(); div && isOneNumber(div.getB())) {
+    if (auto div = value.getDefiningOp<DivOp>();
+        div && isOneNumber(div.getB()) && isFourFloats(div.getA())) {
       if (std::optional<double> known = numberOf(div.getB()))
         constant /= *known;
       else
@@ -152,11 +160,6 @@ struct Scores {
 // Shapes
 //===----------------------------------------------------------------------===//
 
-static bool isFourFloats(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.getRank() == 4 && type.getElementType().isF32();
-}
-
 /// Whether `many`, [batch, heads, rows, size], and `few` have the same elements, the rows of
 /// consecutive heads being those of one.
 static bool isRegrouped(Value many, Value few) {
@@ -213,13 +216,16 @@ static const char *matchProduct(Value value, Scores &scores) {
   return "the scores are used elsewhere, or have no batch and heads of float32";
 }
 
-/// Whether a score that becomes `fill` has no weight, and adding it does the same: what is
-/// left of a score is lost in the rounding.
+/// Whether adding `fill` to a score does the same as replacing it: what is left of the score is
+/// lost in the rounding.
 static bool hides(Value fill) {
   constexpr double kLost = -1e30;
   std::optional<double> number = numberOf(fill);
   return number && *number <= kLost;
 }
+
+/// The same of a score that has a mask already, which may be -infinity.
+static bool hidesAll(Value fill) { return numberOf(fill) == -kInfinity; }
 
 static const char *matchScores(Value value, Scores &scores) {
   if (!value.hasOneUse())
@@ -231,7 +237,9 @@ static const char *matchScores(Value value, Scores &scores) {
   auto tryWith = [&](Value rest, const MaskTerm &term) {
     Scores inner = scores;
     inner.masks.push_back(term);
-    if (matchScores(rest, inner))
+    size_t count = inner.masks.size();
+    if (matchScores(rest, inner) ||
+        (term.condition && inner.masks.size() > count && !hidesAll(term.added)))
       return false;
     scores = std::move(inner);
     return true;
@@ -316,8 +324,7 @@ static bool saysWhatIsMasked(Value condition, Value mask) {
   auto equal = condition.getDefiningOp<EqualOp>();
   auto reduce = equal ? equal.getA().getDefiningOp<ReduceOp>() : ReduceOp();
   if (!reduce || reduce.getKind() != ReduceKind::Max || !reduce.getKeepdims() ||
-      reduce.getInput() != mask ||
-      numberOf(equal.getB()) != -std::numeric_limits<double>::infinity())
+      reduce.getInput() != mask || numberOf(equal.getB()) != -kInfinity)
     return false;
   std::optional<SmallVector<int64_t>> axes = reduce.getReducedDimensions(TypeFacts());
   auto type = dyn_cast<RankedTensorType>(mask.getType());

@@ -1,6 +1,7 @@
 //===- AttentionShape.cpp - sizes and strides of an attention -------------===//
 #include "runtime/reference/AttentionShape.h"
 
+#include "quern/CheckedSize.h"
 #include "runtime/lib/Strides.h"
 
 #include <fmt/format.h>
@@ -99,6 +100,8 @@ Expected<AttentionShape> quern::attentionShape(const AttentionDims &dims) {
   QUERN_ASSIGN(s.mask, maskOperand(dims.mask));
   QUERN_TRY(resolveSizes(s));
   s.result.sizes = {s.batch, s.heads, s.queries, s.valueSize};
+  if (!CheckedSize::product(s.result.sizes).valid())
+    return invalidInput("the size of the result overflows");
   if (dims.resultPerm.size() != kRank)
     return invalidInput("the order of the dimensions of the result is no permutation");
   std::array<int64_t, 4> inverse{};

@@ -302,6 +302,37 @@ func.func @fill_that_does_not_hide(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q
 
 // -----
 
+// A finite number replaces -infinity, but added to it does not.
+// CHECK-LABEL: func @fill_after_mask
+// CHECK-NOT: nn.attention
+func.func @fill_after_mask(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %v: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %c: tensor<?x1x?x?xi1, #nn.dims<"B", "", "Q", "K">>, %m: tensor<?x1x?x?xf32, #nn.dims<"B", "", "Q", "K">>) -> (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>) {
+  %f = nn.constant dense<-3.4e38> : tensor<f32>
+  %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>
+  %s = nn.matmul %q, %kt : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %t = nn.add %s, %m : (tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>, tensor<?x1x?x?xf32, #nn.dims<"B", "", "Q", "K">>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %u = nn.where %c, %t, %f : (tensor<?x1x?x?xi1, #nn.dims<"B", "", "Q", "K">>, tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>, tensor<f32>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %p = nn.softmax %u {axis = 3 : i64, trailing = false} : (tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %y = nn.matmul %p, %v : (tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>, tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>
+  return %y : tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>
+}
+
+// -----
+
+// Queries without batch: the number that scales them has one; it stays.
+// CHECK-LABEL: func @scale_that_gives_the_rank
+// CHECK: %[[Q:.*]] = nn.mul %arg0, %arg3
+// CHECK: nn.attention %[[Q]], %arg1, %arg2
+func.func @scale_that_gives_the_rank(%q: tensor<4x5x16xf32>, %k: tensor<1x4x5x16xf32>, %v: tensor<1x4x5x16xf32>, %c: tensor<1x1x1x1xf32>) -> (tensor<1x4x5x16xf32>) {
+  %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<1x4x5x16xf32>) -> tensor<1x4x16x5xf32>
+  %qs = nn.mul %q, %c : (tensor<4x5x16xf32>, tensor<1x1x1x1xf32>) -> tensor<1x4x5x16xf32>
+  %s = nn.matmul %qs, %kt : (tensor<1x4x5x16xf32>, tensor<1x4x16x5xf32>) -> tensor<1x4x5x5xf32>
+  %p = nn.softmax %s {axis = 3 : i64, trailing = false} : (tensor<1x4x5x5xf32>) -> tensor<1x4x5x5xf32>
+  %y = nn.matmul %p, %v : (tensor<1x4x5x5xf32>, tensor<1x4x5x16xf32>) -> tensor<1x4x5x16xf32>
+  return %y : tensor<1x4x5x16xf32>
+}
+
+// -----
+
 // The mask would be scaled, too.
 // CHECK-LABEL: func @scale_after_mask
 // CHECK-NOT: nn.attention
