@@ -151,9 +151,6 @@ static Expected<std::vector<Tensor>> evalAttention(const OpCall &call) {
   return visitFloat(query.dtype(), [&]<typename T>() { return computeAttention<T>(call, shape); });
 }
 
-namespace quern::reference {
-std::span<const EvaluatorRow> attentionEvaluators();
-}
 std::span<const EvaluatorRow> reference::attentionEvaluators() {
   static constexpr EvaluatorRow rows[] = {{"nn.attention", evalAttention}};
   return rows;

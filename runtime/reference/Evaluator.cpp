@@ -3,9 +3,6 @@
 
 #include "runtime/reference/ValueEvaluator.h"
 
-namespace quern::reference {
-std::span<const EvaluatorRow> attentionEvaluators();
-}
 using namespace quern;
 using namespace quern::reference;
 
