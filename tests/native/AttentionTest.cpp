@@ -251,13 +251,12 @@ TEST(AttentionTest, CausalWithPast) {
 }
 
 TEST(AttentionTest, SoftCapAndScale) {
-  for (double scale : {0.125, -2.0, 0.0})
-    for (double cap : {0.0, 1.5, 30.0}) {
-      Attention attention{.queries = 8, .keys = 40, .scale = scale, .softcap = cap};
-      expectLikeReference(attention);
-      attention.hasScale = true;
-      expectLikeReference(attention);
-    }
+  for (auto [scale, cap] : {std::pair(0.125, 0.0), {-2.0, 1.5}, {0.0, 30.0}}) {
+    Attention attention{.queries = 8, .keys = 40, .scale = scale, .softcap = cap};
+    expectLikeReference(attention);
+    attention.hasScale = true;
+    expectLikeReference(attention);
+  }
 }
 
 // Heads beside each other, as splitting a row into heads leaves them, and keys as columns.

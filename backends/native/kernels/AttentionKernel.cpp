@@ -56,22 +56,9 @@ CheckedSize AttentionSizes::scratch(const AttentionSpec &spec, const AttentionSh
 //===----------------------------------------------------------------------===//
 
 namespace {
-enum Dim {
-  kHeads,
-  kQueries,
-  kKeys,
-  kSize,
-  kValueSize,
-  kRows,
-  kChunks,
-  kKeyGroup,
-  kValueGroup,
-  kQueryStrides,
-  kKeyStrides = kQueryStrides + 4,
-  kValueStrides = kKeyStrides + 4,
-  kResultStrides = kValueStrides + 4,
-  kMaskStrides = kResultStrides + 4
-};
+enum Dim { kHeads, kQueries, kKeys, kSize, kValueSize, kRows, kChunks, kKeyGroup, kValueGroup };
+/// Whose strides follow, four each.
+enum Operand { kOfQuery, kOfKey, kOfValue, kOfResult, kOfMask };
 enum Axis { kBatch, kHead, kRow, kElement };
 
 class AttentionEmitter {
@@ -102,11 +89,10 @@ private:
   void placeScratch();
   void startRows();
   void emitBlock(Value begin);
-  void finishRows();
   void finishRow(Value row);
 
   // Keys and values of a block, where tiles read them.
-  void packKeys();
+  // Keys are [tile][element][key of the tile]; what lies past the end may be anything.
   void packRowsOfKeys();
   void packColumnsOfKeys();
   void copyValues();
@@ -120,7 +106,7 @@ private:
   DotTile tileOf(int64_t vectors) const;
 
   // Memory.
-  Value stride(int64_t operand, Axis axis) { return kb.dim(operand + axis); }
+  Value stride(int64_t of, Axis axis) { return kb.dim(kValueGroup + 1 + 4 * of + axis); }
   Value advance(Value base, Value elements) { return kb.advance(base, elements, dtype); }
   Value load(Value pointer, Value active = {}) { return kb.load(pointer, dtype, lanes, active); }
   Value alignUp(Value size, int64_t to) {
@@ -203,12 +189,12 @@ void AttentionEmitter::emitTask(Value task) {
     return advance(kb.buffer(buffer), kb.add(at, kb.mul(row, stride(strides, kRow))));
   };
   Value none = kb.index(0);
-  queryBase = base(kQuery, kQueryStrides, head, firstQuery);
-  keyBase = base(kKey, kKeyStrides, kb.div(head, kb.dim(kKeyGroup)), none);
-  valueBase = base(kValue, kValueStrides, kb.div(head, kb.dim(kValueGroup)), none);
-  resultBase = base(kResult, kResultStrides, head, firstQuery);
+  queryBase = base(kQuery, kOfQuery, head, firstQuery);
+  keyBase = base(kKey, kOfKey, kb.div(head, kb.dim(kKeyGroup)), none);
+  valueBase = base(kValue, kOfValue, kb.div(head, kb.dim(kValueGroup)), none);
+  resultBase = base(kResult, kOfResult, head, firstQuery);
   if (mask != kAbsent)
-    maskBase = base(mask, kMaskStrides, head, firstQuery);
+    maskBase = base(mask, kOfMask, head, firstQuery);
   factor = scalars().constant(spec.scale);
   if (scale != kAbsent)
     factor = scalars().mul(factor, kb.load(kb.buffer(scale), dtype, 0));
@@ -226,7 +212,7 @@ void AttentionEmitter::emitTask(Value task) {
     keyCount = kb.minSigned(kb.sub(seen, begin), kb.index(AttentionSpec::kBlock));
     emitBlock(begin);
   });
-  finishRows();
+  kb.forLoop(none, rowCount, 1, [&](Value row) { finishRow(row); });
 }
 
 void AttentionEmitter::startRows() {
@@ -244,15 +230,14 @@ void AttentionEmitter::startRows() {
 
 void AttentionEmitter::emitBlock(Value begin) {
   blockBegin = begin;
-  packKeys();
+  if (spec.rowsOfKeys)
+    packRowsOfKeys();
+  else
+    packColumnsOfKeys();
   copyValues();
   emitScores();
   kb.forLoop(kb.index(0), rowCount, 1, [&](Value row) { weighRow(row); });
   addValues();
-}
-
-void AttentionEmitter::finishRows() {
-  kb.forLoop(kb.index(0), rowCount, 1, [&](Value row) { finishRow(row); });
 }
 
 void AttentionEmitter::finishRow(Value row) {
@@ -262,7 +247,7 @@ void AttentionEmitter::finishRow(Value row) {
   if (spec.zeroMaskedRows)
     isEmpty = e.logicalOr(isEmpty, isMinusInfinity(stateOf(maskLargest, row)));
   Value total = kb.splat(stateOf(totals, row), lanes);
-  Value to = advance(resultBase, kb.mul(row, stride(kResultStrides, kRow)));
+  Value to = advance(resultBase, kb.mul(row, stride(kOfResult, kRow)));
   Value from = advance(sums, kb.mul(row, valuePadded));
   kb.forLoop(kb.index(0), kb.dim(kValueSize), lanes, [&](Value at) {
     Value quotient = v.div(load(advance(from, at)), total);
@@ -275,14 +260,6 @@ void AttentionEmitter::finishRow(Value row) {
 //===----------------------------------------------------------------------===//
 // Keys and values of a block
 //===----------------------------------------------------------------------===//
-
-/// Keys as [tile][element][key of the tile]; what lies past the end may be anything.
-void AttentionEmitter::packKeys() {
-  if (spec.rowsOfKeys)
-    packRowsOfKeys();
-  else
-    packColumnsOfKeys();
-}
 
 /// The transposed matrix of as many vectors as they have lanes: each step puts the lanes of
 /// two vectors, half of all apart, between each other.
@@ -314,7 +291,7 @@ void AttentionEmitter::packRowsOfKeys() {
     Values rows;
     for (int64_t i = 0; i < lanes; ++i) {
       Value row = kb.add(blockBegin, kb.minSigned(kb.add(key, i), last));
-      rows.push_back(advance(keyBase, kb.mul(row, stride(kKeyStrides, kRow))));
+      rows.push_back(advance(keyBase, kb.mul(row, stride(kOfKey, kRow))));
     }
     kb.forLoop(kb.index(0), kb.dim(kSize), lanes, [&](Value at) {
       Value exists = spec.maskSize ? active(kb.dim(kSize), at) : Value();
@@ -330,9 +307,9 @@ void AttentionEmitter::packRowsOfKeys() {
 
 void AttentionEmitter::packColumnsOfKeys() {
   int64_t columns = spec.scoreVectors * lanes;
-  Value from = advance(keyBase, kb.mul(blockBegin, stride(kKeyStrides, kRow)));
+  Value from = advance(keyBase, kb.mul(blockBegin, stride(kOfKey, kRow)));
   kb.forLoop(kb.index(0), kb.dim(kSize), 1, [&](Value element) {
-    Value row = advance(from, kb.mul(element, stride(kKeyStrides, kElement)));
+    Value row = advance(from, kb.mul(element, stride(kOfKey, kElement)));
     kb.forLoop(kb.index(0), keyCount, lanes, [&](Value key) {
       Value tile = kb.div(key, kb.index(columns)), column = kb.rem(key, kb.index(columns));
       Value at = kb.mul(kb.add(kb.mul(tile, sizePadded), element), columns);
@@ -345,7 +322,7 @@ void AttentionEmitter::packColumnsOfKeys() {
 /// Values as [key][element in whole tiles], unless few rows read them: these do so where the
 /// values lie.
 void AttentionEmitter::copyValues() {
-  Value rowStride = stride(kValueStrides, kRow);
+  Value rowStride = stride(kOfValue, kRow);
   Value from = advance(valueBase, kb.mul(blockBegin, rowStride));
   kb.ifThen(copiesValues, [&] {
     kb.forLoop(kb.index(0), keyCount, 1, [&](Value key) {
@@ -392,8 +369,8 @@ void AttentionEmitter::emitScores() {
   DotTile tile = tileOf(spec.scoreVectors);
   tile.levels = {{DotTile::kRuntime, spec.stridedQuery ? DotTile::kRuntime : 1, 2}};
   DotOperands operands;
-  operands.levels = {{kb.dim(kSize), stride(kQueryStrides, kElement)}};
-  operands.rowStrideA = stride(kQueryStrides, kRow);
+  operands.levels = {{kb.dim(kSize), stride(kOfQuery, kElement)}};
+  operands.rowStrideA = stride(kOfQuery, kRow);
   DotMicroKernel micro(kb, tile, operands);
   kb.forLoop(kb.index(0), keyCount, tile.columns(), [&](Value column) {
     Value keys = advance(packedKeys, kb.mul(column, sizePadded));
@@ -421,7 +398,7 @@ Value AttentionEmitter::scoreAt(Value row, Value at, Value active, Value &maskMa
   }
   Value none = e.constant(-kInfinity);
   if (mask != kAbsent) {
-    Value from = advance(maskBase, kb.mul(row, stride(kMaskStrides, kRow)));
+    Value from = advance(maskBase, kb.mul(row, stride(kOfMask, kRow)));
     Value added = spec.mask == AttentionSpec::Mask::Row
                       ? load(advance(from, kb.add(blockBegin, at)), active)
                       : kb.splat(kb.load(from, dtype, 0), lanes);
