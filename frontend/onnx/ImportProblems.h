@@ -14,11 +14,11 @@ namespace quern::onnx {
 struct ImportProblem {
   StatusCode code = StatusCode::Unsupported;
   /// The node's label, its op and the version of the op's domain; none of what is no node.
-  std::string node;
-  std::string op;
+  std::string node = {};
+  std::string op = {};
   int64_t version = 0;
   /// Names the node, too.
-  std::string message;
+  std::string message = {};
 };
 
 /// The problems found so far. An import goes on after what is wrong with one node, so

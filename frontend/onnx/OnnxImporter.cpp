@@ -29,11 +29,12 @@ namespace {
 class ModelImport {
 public:
   ModelImport(const ParsedModel &model, const ValidModel &valid, const std::string &name,
-              const std::string &directory, mlir::MLIRContext &context, const Limits &limits,
-              ImportProblems &problems)
+              const std::string &directory, mlir::MLIRContext &context,
+              const ImportOptions &options, ImportProblems &problems)
       : context(context), graphProto(model->graph()), valid(valid), opsets(opsetVersions(*model)),
-        problems(problems), scope{nullptr, opsets},
-        graph{mlir::OpBuilder(&context), limits, model.source, name, ExternalFiles(directory)} {}
+        options(options), problems(problems), scope{nullptr, opsets},
+        graph{mlir::OpBuilder(&context), options.limits, model.source, name,
+              ExternalFiles(directory)} {}
   Expected<Module> run();
 
 private:
@@ -46,6 +47,8 @@ private:
   bool needsUnknown(const Scope &scope, const proto::NodeProto &node) const;
   void makeUnknown(Scope &scope, const proto::NodeProto &node);
   Status importOp(Scope &scope, const proto::NodeProto &node, const std::string &label);
+  void tellObserver(const OpsetRow &row, const NodeImport &node, mlir::Block &block,
+                    mlir::Operation *last) const;
   Status importCall(Scope &scope, const proto::NodeProto &node, const LocalFunction &function,
                     const std::string &label);
   Status createReturn();
@@ -62,6 +65,7 @@ private:
   const proto::GraphProto &graphProto;
   const ValidModel &valid;
   OpsetVersions opsets;
+  const ImportOptions &options;
   ImportProblems &problems;
   /// How often something was added to them, or left out because of them.
   int64_t refusals = 0;
@@ -233,14 +237,28 @@ Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
     node.ignoreAttribute("consumed_inputs");
   QUERN_TRY(checkArity(node, *row).withContext(where));
   QUERN_TRY(checkOperandKinds(node, *row).withContext(where));
+  mlir::Block &block = *graph.builder.getInsertionBlock();
+  mlir::Operation *last = block.empty() ? nullptr : &block.back();
   row->import(node);
   QUERN_TRY(node.status().withContext(where));
+  if (options.observe)
+    tellObserver(*row, node, block, last);
   if (auto unread = node.unreadAttribute())
     return unsupported("attribute '" + *unread + "' is unknown").withContext(where);
   for (int i = 0; i < node.outputCount(); ++i)
     if (node.hasOutput(i) && !inner.values.count(proto.output(i)))
       return unsupported(fmt::format("output {}", i)).withContext(where);
   return Status::ok();
+}
+
+/// Nodes are imported in their order, each at the end of the block.
+void ModelImport::tellObserver(const OpsetRow &row, const NodeImport &node, mlir::Block &block,
+                               mlir::Operation *last) const {
+  auto begin = last ? std::next(last->getIterator()) : block.begin();
+  llvm::SmallVector<mlir::Operation *> made;
+  for (mlir::Operation &op : llvm::make_range(begin, block.end()))
+    made.push_back(&op);
+  options.observe(row, node.allInputs(), made);
 }
 
 /// The attributes that the body of a call sees.
@@ -395,7 +413,7 @@ static Expected<Module> importModel(const Expected<ParsedModel> &model, const st
   if (!valid)
     return valid.status().withContext(name);
   ImportProblems problems(checkOpsSupported(**model));
-  auto module = ModelImport(*model, *valid, name, directory, context, limits, problems).run();
+  auto module = ModelImport(*model, *valid, name, directory, context, options, problems).run();
   if (options.problems)
     *options.problems = problems.all();
   if (!module)

@@ -9,16 +9,24 @@
 #include "mlir/IR/OwningOpRef.h"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 
 namespace quern::onnx {
 
+struct OpsetRow;
+
 struct ImportOptions {
-  Limits limits;
+  Limits limits = {};
   /// Receives what is wrong with single nodes, initializers and outputs, unless null.
   std::vector<ImportProblem> *problems = nullptr;
+  /// Told of every node that was imported: its row, its operands and the ops made of it,
+  /// without those in its bodies.
+  std::function<void(const OpsetRow &row, mlir::ValueRange operands,
+                     llvm::ArrayRef<mlir::Operation *> made)>
+      observe = {};
 };
 
 /// Imports a model file. The result is a module with one function @main: its
@@ -40,5 +48,8 @@ Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 importOnnxBytes(std::span<const std::byte> bytes, const std::string &name,
                 mlir::MLIRContext &context, const ImportOptions &options = {},
                 std::shared_ptr<const void> owner = nullptr);
+
+/// The importer's table: all rows, by domain and op, the oldest of an op first.
+std::vector<const OpsetRow *> allOpsetRows();
 
 } // namespace quern::onnx

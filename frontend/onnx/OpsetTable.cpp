@@ -1,6 +1,8 @@
 //===- OpsetTable.cpp - (domain, op, opset version) to import function ----===//
 #include "frontend/onnx/OpsetTable.h"
 
+#include "frontend/onnx/OnnxImporter.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,6 +43,13 @@ static const Table &table() {
     return all;
   }();
   return rows;
+}
+
+std::vector<const OpsetRow *> quern::onnx::allOpsetRows() {
+  std::vector<const OpsetRow *> all;
+  for (const auto &[key, rows] : table())
+    all.insert(all.end(), rows.begin(), rows.end());
+  return all;
 }
 
 /// Why an op without a row has none.
