@@ -135,7 +135,11 @@ bool isAll(const std::optional<std::vector<int64_t>> &values, int64_t wanted) {
 
 /// Whether `op`, whose result has the type of its static input, copies it.
 bool copiesInput(ReshapeOp) { return true; }
-bool copiesInput(ExpandOp) { return true; }
+/// A size that only a run can tell may not fit: an error, which must not get lost.
+bool copiesInput(ExpandOp op) {
+  std::optional<DimVector> target = TypeFacts().dimsIn(op.getShape());
+  return target && llvm::all_of(*target, [](const Dim &dim) { return dim.isStatic(); });
+}
 bool copiesInput(CastOp) { return true; }
 bool copiesInput(ConcatOp op) { return op.getInputs().size() == 1; }
 bool copiesInput(PadOp op) { return isAll(constantInts(op.getPads()), 0); }

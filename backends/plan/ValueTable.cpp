@@ -115,8 +115,13 @@ LogicalResult ValueTable::applyRule(Operation *op) {
   auto graphOp = dyn_cast<nn::GraphOpInterface>(op);
   auto isStatic = [&](Value v) { return graph->factsOf(v).sizes.has_value(); };
   auto isKnown = [&](Value v) { return hasSizes(v) || nn::isNone(v); };
+  // What types have not checked: elements that are not constants.
+  auto isChecked = [&](Value v) {
+    const OptimizedGraph::ValueFacts &facts = graph->factsOf(v);
+    return nn::isNone(v) || (facts.sizes && (facts.weight || !facts.isIndexData));
+  };
   if (!graphOp || !llvm::all_of(op->getOperands(), isKnown) ||
-      (llvm::all_of(op->getOperands(), isStatic) && llvm::all_of(op->getResults(), isStatic)))
+      (llvm::all_of(op->getOperands(), isChecked) && llvm::all_of(op->getResults(), isStatic)))
     return success();
   NotingFacts facts(*this);
   nn::InferredTypes types = graphOp.inferResultTypes(facts);
@@ -128,7 +133,8 @@ LogicalResult ValueTable::applyRule(Operation *op) {
       found = type.shape->sizes();
     if (found)
       setSizes(result, *found);
-    else if (!facts.missing.empty() && !hasSizes(result))
+    // The elements tell the sizes, or whether they are right.
+    if (!facts.missing.empty() && (found || !hasSizes(result)))
       noteSizeOperands(op, facts.missing);
   }
   return success();
