@@ -1,6 +1,7 @@
 //===- ControlFlowOps.cpp - branches and loops ----------------------------===//
 #include "ir/ControlFlow.h"
 #include "ir/NNDialect.h"
+#include "ir/OutlinedOps.h"
 #include "ir/TypeRules.h"
 
 using namespace mlir;
@@ -100,6 +101,11 @@ static LogicalResult requireScalar(Operation *op, const Twine &what, Value value
   return success();
 }
 
+/// Whether all runs of the body end with an error: what it yields says nothing then.
+static bool alwaysFails(Region &region) {
+  return llvm::any_of(region.front(), [](Operation &op) { return isa<FailOp>(op); });
+}
+
 InferredTypes IfOp::inferResultTypes(const ShapeFacts &) {
   if (failed(requireScalar(*this, "the condition", getCondition(), 1)))
     return failure();
@@ -114,6 +120,10 @@ InferredTypes IfOp::inferResultTypes(const ShapeFacts &) {
     if (!wide)
       return emitOpError("result ") << i << " of the then branch is " << x.getType()
                                     << ", that of the else branch " << y.getType();
+    if (alwaysFails(getThenRegion()))
+      wide = y.getType();
+    else if (alwaysFails(getElseRegion()))
+      wide = x.getType();
     types.push_back(inferredOf(wide));
   }
   return types;

@@ -1,9 +1,16 @@
-//===- OutlinedOps.cpp - what is left where bodies were -------------------===//
+//===- OutlinedOps.cpp - what stands for bodies ---------------------------===//
 #include "ir/OutlinedOps.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
+
+InferredTypes FailOp::inferResultTypes(const ShapeFacts &) {
+  SmallVector<InferredType, 1> types;
+  for (Type type : getResultTypes())
+    types.push_back({elementTypeOf(type), shapeOf(type)});
+  return types;
+}
 
 #define GET_OP_CLASSES
 #include "ir/OutlinedOps.cpp.inc"

@@ -1,4 +1,4 @@
-//===- OutlinedOps.h - what is left where bodies were ---------------------===//
+//===- OutlinedOps.h - what stands for bodies -----------------------------===//
 #pragma once
 
 #include "ir/NNDialect.h"

@@ -3,6 +3,7 @@
 
 #include "ir/Constants.h"
 #include "ir/NNDialect.h"
+#include "ir/OutlinedOps.h"
 #include "ir/Types.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/ValueEvaluator.h"
@@ -156,6 +157,12 @@ static ReferenceCall callOfConstant(Tensor tensor) {
   };
 }
 
+static ReferenceCall callThatFails(std::string message) {
+  return [message = std::move(message)](const ReferenceArguments &) -> ValuesOrError {
+    return invalidInput(message);
+  };
+}
+
 Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
   if (llvm::isa<nn::NoneOp>(op))
     return callOfConstant(Tensor());
@@ -165,6 +172,8 @@ Expected<ReferenceCall> nn::makeReferenceCall(mlir::Operation *op) {
       return invalidModel("the elements of the constant are not available");
     return callOfConstant(*tensor);
   }
+  if (auto fail = llvm::dyn_cast<nn::FailOp>(op))
+    return callThatFails(fail.getMessage().str());
   QUERN_ASSIGN(auto captured, captureOp(op));
   if (auto elementwise = llvm::dyn_cast<nn::ElementwiseOpInterface>(op)) {
     llvm::SmallVector<double> params = elementwise.getParams();

@@ -40,7 +40,12 @@ public:
 
   /// Refines the types of `op` and folds it if its operands and the budget allow.
   /// Fails when the op's shape rule does, or when the time is over.
-  LogicalResult visit(Operation *op);
+  LogicalResult visit(Operation *op) {
+    LogicalResult visited = fold(op);
+    if (failed(visited))
+      forget(op);
+    return visited;
+  }
   /// Makes constants of the large results that are still used.
   void materialize();
 
@@ -52,6 +57,8 @@ private:
   std::optional<SmallVector<Tensor>> constantOperands(Operation *op) const;
   WeightSource recomputable(OpResult result, const Tensor &now) const;
   std::optional<std::vector<Tensor>> evaluate(Operation *op);
+  LogicalResult fold(Operation *op);
+  void forget(Operation *op);
   void record(Operation *op, ArrayRef<Tensor> results);
 
   Budget &budget;
@@ -181,7 +188,16 @@ void ConstantFolder::record(Operation *op, ArrayRef<Tensor> results) {
   }
 }
 
-LogicalResult ConstantFolder::visit(Operation *op) {
+/// For an op that may be erased: with what is in it.
+void ConstantFolder::forget(Operation *op) {
+  op->walk([&](Operation *inner) {
+    folded.erase(inner);
+    for (Value result : inner->getResults())
+      large.erase(result);
+  });
+}
+
+LogicalResult ConstantFolder::fold(Operation *op) {
   if (failed(refineResultTypes(op)))
     return failure();
   std::optional<std::vector<Tensor>> results = evaluate(op);
@@ -229,12 +245,13 @@ struct FoldConstantsPass : passes::impl::FoldConstantsPassBase<FoldConstantsPass
     limits.maxFoldedWork = maxFoldedWork;
     std::shared_ptr<Budget> budget = sharedBudget ? sharedBudget : makeFoldBudget(limits);
     ConstantFolder folder(*budget);
-    // New constants are put before the op that is visited: the walk does not see them.
-    WalkResult walked = getOperation().walk([&](Operation *op) {
-      return failed(folder.visit(op)) ? WalkResult::interrupt() : WalkResult::advance();
-    });
-    if (walked.wasInterrupted())
+    if (failed(walkGraph(getOperation(), [&](Operation *op) { return folder.visit(op); })))
       return signalPassFailure();
+    // A branch cannot tell the end of the time from an error of its own.
+    if (Status status = budget->check(); !status.isOk()) {
+      getOperation().emitError(status.message());
+      return signalPassFailure();
+    }
     folder.materialize();
     eraseDeadOps(getOperation());
     updateFunctionType(getOperation());

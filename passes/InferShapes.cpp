@@ -7,6 +7,7 @@
 #include "passes/InferShapes.h"
 
 #include "ir/NNDialect.h"
+#include "ir/OutlinedOps.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
 
@@ -63,6 +64,36 @@ LogicalResult passes::refineResultTypes(Operation *op) {
   return success();
 }
 
+/// Visits an op of a branch.
+static void visitInBranch(Operation *op, function_ref<LogicalResult(Operation *)> visit) {
+  std::string error;
+  LogicalResult visited = success();
+  {
+    ScopedDiagnosticHandler handler(op->getContext(), [&](Diagnostic &diagnostic) {
+      error += (error.empty() ? "" : "; ") + diagnostic.str();
+      return success();
+    });
+    visited = visit(op);
+  }
+  if (succeeded(visited))
+    return;
+  auto fail = OpBuilder(op).create<FailOp>(op->getLoc(), op->getResultTypes(), error);
+  op->replaceAllUsesWith(fail);
+  op->erase();
+}
+
+LogicalResult passes::walkGraph(func::FuncOp func,
+                                function_ref<LogicalResult(Operation *)> visit) {
+  // New ops are put before the op that is visited: the walk does not see them.
+  WalkResult walked = func.walk([&](Operation *op) {
+    if (!op->getParentOfType<IfOp>())
+      return failed(visit(op)) ? WalkResult::interrupt() : WalkResult::advance();
+    visitInBranch(op, visit);
+    return WalkResult::advance();
+  });
+  return failure(walked.wasInterrupted());
+}
+
 void passes::updateFunctionType(func::FuncOp func) {
   auto exit = cast<func::ReturnOp>(func.getBody().front().getTerminator());
   func.setFunctionType(
@@ -72,10 +103,7 @@ void passes::updateFunctionType(func::FuncOp func) {
 namespace {
 struct InferShapesPass : passes::impl::InferShapesPassBase<InferShapesPass> {
   void runOnOperation() override {
-    WalkResult walked = getOperation().walk([](Operation *op) {
-      return failed(refineResultTypes(op)) ? WalkResult::interrupt() : WalkResult::advance();
-    });
-    if (walked.wasInterrupted())
+    if (failed(walkGraph(getOperation(), refineResultTypes)))
       return signalPassFailure();
     updateFunctionType(getOperation());
   }

@@ -52,10 +52,7 @@ struct InlineKnownBranchesPass
       Region &region = condition ? op.getThenRegion() : op.getElseRegion();
       inlineBody(op, region.front());
     }
-    WalkResult refined = getOperation().walk([](Operation *op) {
-      return failed(refineResultTypes(op)) ? WalkResult::interrupt() : WalkResult::advance();
-    });
-    if (refined.wasInterrupted())
+    if (failed(walkGraph(getOperation(), refineResultTypes)))
       return signalPassFailure();
     updateFunctionType(getOperation());
   }

@@ -36,14 +36,14 @@ struct NameUnknownSizesPass : passes::impl::NameUnknownSizesPassBase<NameUnknown
     func::FuncOp function = getOperation();
     for (BlockArgument argument : function.getArguments())
       argument.setType(nameSizes(argument.getType()));
-    WalkResult walked = function.walk([](Operation *op) {
+    LogicalResult walked = walkGraph(function, [](Operation *op) {
       if (failed(refineResultTypes(op)))
-        return WalkResult::interrupt();
+        return failure();
       for (Value result : op->getResults())
         result.setType(nameSizes(result.getType()));
-      return WalkResult::advance();
+      return success();
     });
-    if (walked.wasInterrupted())
+    if (failed(walked))
       return signalPassFailure();
     auto exit = cast<func::ReturnOp>(function.getBody().front().getTerminator());
     function.setFunctionType(FunctionType::get(

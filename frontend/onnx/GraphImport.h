@@ -43,6 +43,14 @@ struct GraphImport {
   mlir::Value none = {};
   /// What the dialect has complained about since it was last cleared.
   std::string diagnostics = {};
+  /// Branches around what is imported now: what breaks a rule there may never run.
+  int openBranches = 0;
+
+  /// Whether `error` is what an op has complained about: operands that break its rule.
+  bool breaksRule(const Status &error) const {
+    return error.code() == StatusCode::InvalidModel && !diagnostics.empty() &&
+           error.message().ends_with(diagnostics);
+  }
 };
 
 } // namespace quern::onnx

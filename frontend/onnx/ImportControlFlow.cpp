@@ -2,6 +2,7 @@
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/ControlFlow.h"
+#include "ir/OutlinedOps.h"
 #include "ir/SequenceOps.h"
 
 #include <fmt/format.h>
@@ -48,18 +49,72 @@ static void setOutputs(NodeImport &node, mlir::ResultRange results) {
     node.setOutput(i, results[static_cast<size_t>(i)]);
 }
 
+namespace {
+/// A branch, or why it cannot be run.
+struct Branch {
+  const proto::GraphProto *proto = nullptr;
+  Region *region = nullptr;
+  llvm::SmallVector<Value> results = {};
+  /// Of a node whose operands break the rule of an op.
+  Status broken = {};
+};
+} // namespace
+
+/// Imports a branch; one in which a node breaks a rule is left empty.
+static void importBranch(NodeImport &node, Branch &branch) {
+  Block &block = branch.region->emplaceBlock();
+  ++node.graph().openBranches;
+  auto yielded = node.graph().importBody(*branch.proto, node.scope(), block);
+  --node.graph().openBranches;
+  if (yielded) {
+    branch.results = yielded.take();
+    return;
+  }
+  // Anything else would be wrong in any case.
+  if (!node.graph().breaksRule(yielded.status()))
+    return node.fail(yielded.status());
+  branch.broken = yielded.status();
+  block.clear();
+}
+
+/// Ends the branch; a broken one with an error in place of what it yields, whose types
+/// are those of the other branch.
+static void finishBranch(NodeImport &node, Branch &branch, const Branch &other) {
+  mlir::OpBuilder::InsertionGuard guard(node.builder());
+  node.builder().setInsertionPointToEnd(&branch.region->front());
+  if (!branch.broken.isOk()) {
+    auto fail = node.builder().create<nn::FailOp>(
+        node.loc(), mlir::ValueRange(other.results).getTypes(), branch.broken.message());
+    branch.results.assign(fail.result_begin(), fail.result_end());
+  }
+  node.builder().create<nn::YieldOp>(node.loc(), branch.results);
+}
+
 static void importIf(NodeImport &node) {
   OperationState state(node.loc(), nn::IfOp::getOperationName());
   state.addOperands(node.input(0));
-  size_t results = 0;
-  for (const char *name : {"then_branch", "else_branch"}) {
-    const proto::GraphProto *branch = node.getGraph(name);
-    if (!branch)
+  Branch branches[2];
+  for (auto [name, branch] :
+       {std::pair("then_branch", &branches[0]), std::pair("else_branch", &branches[1])}) {
+    branch->proto = node.getGraph(name);
+    if (!branch->proto)
       return;
-    results = importBody(node, *branch, *state.addRegion(), {}).size();
+    if (branch->proto->input_size() != 0)
+      return node.invalid("a branch has inputs");
+    branch->region = state.addRegion();
+    importBranch(node, *branch);
   }
-  if (!node.failed()) // only now: problems of both branches are told at once
-    setOutputs(node, node.createMulti(state, results));
+  if (node.failed()) // only now: problems of both branches are told at once
+    return;
+  auto &[first, second] = branches;
+  if (!first.broken.isOk() && !second.broken.isOk()) {
+    // In a branch itself, it is that one that is broken: see GraphImport::breaksRule.
+    node.graph().diagnostics = first.broken.message();
+    return node.fail(first.broken);
+  }
+  finishBranch(node, first, second);
+  finishBranch(node, second, first);
+  setOutputs(node, node.createMulti(state, first.results.size()));
 }
 
 /// The type of which a carried value and the next one are. A value in place of an optional

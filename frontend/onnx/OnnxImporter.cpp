@@ -197,6 +197,8 @@ Status ModelImport::importNode(Scope &inner, const proto::NodeProto &node, int64
   Status status = called ? importCall(inner, node, *called, label) : importOp(inner, node, label);
   if (status.isOk() || problems.isFull() || !ImportProblems::isOfOneNode(status))
     return status;
+  if (graph.openBranches > 0 && graph.breaksRule(status))
+    return status; // the branch's business
   // What is wrong in a body has been told; that the node lacks the body's results has not to be.
   if (refusals == refusedBefore) {
     auto opset = inner.opsets.find(canonicalDomain(node.domain()));

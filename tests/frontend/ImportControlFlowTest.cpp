@@ -163,6 +163,66 @@ TEST(ImportControlFlow, BadBodies) {
   expectError(outputs, kInvalid, {"has 3 outputs, the body gives 2"});
 }
 
+/// branchModel, with branches that add a vector of 3 where `broken` says so.
+static ModelBuilder brokenModel(const std::vector<int> &broken) {
+  ModelBuilder b = branchModel();
+  b.initializer("w", Tensor::of<float>({3}, {1, 2, 3}));
+  for (int branch : broken) {
+    auto &node = *b.graph().mutable_node(0)->mutable_attribute(branch)->mutable_g()->mutable_node(0);
+    node.set_op_type("Add");
+    node.clear_input();
+    node.add_input("x");
+    node.add_input("w");
+  }
+  return b;
+}
+
+// A branch that can never be run does not refuse the model, but its own run.
+TEST(ImportControlFlow, ABrokenBranchFailsWhenItIsTaken) {
+  Imported m(brokenModel({1}));
+  ASSERT_TRUE(m.module) << m.text();
+  EXPECT_EQ(m.outputType(), "tensor<2xf32>");
+  Tensor x = Tensor::of<float>({2}, {-1, 2});
+  auto yes = run(m, {Tensor::of<bool>({}, {true}), x});
+  ASSERT_TRUE(yes) << yes.status().message();
+  EXPECT_EQ(floats((*yes)[0]), (std::vector<float>{0, 2}));
+  auto no = run(m, {Tensor::of<bool>({}, {false}), x});
+  EXPECT_EQ(no.status().code(), StatusCode::InvalidInput);
+  expectContains(no.status().message(),
+                 "node 'y_node' (nn.fail): node 'e_node' (Add, opset 13): 'nn.add' op ");
+}
+
+TEST(ImportControlFlow, WhatAlwaysFailsIsRefused) {
+  expectError(brokenModel({0, 1}), kInvalid,
+              {"node 'y_node' (If, opset 13): node 't_node' (Add, opset 13): 'nn.add' op "});
+  // In a branch of another, it is a branch that is broken.
+  ModelBuilder outer = branchModel();
+  ModelBuilder inner = brokenModel({0, 1});
+  auto &branch = *outer.graph().mutable_node(0)->mutable_attribute(1)->mutable_g();
+  *branch.add_initializer() = inner.graph().initializer(0);
+  *branch.mutable_node(0) = inner.graph().node(0);
+  branch.mutable_node(0)->set_output(0, "e");
+  Imported m(outer);
+  ASSERT_TRUE(m.module) << m.text();
+  EXPECT_EQ(m.count<nn::IfOp>(), 1);
+  EXPECT_EQ(m.count<nn::FailOp>(), 1);
+}
+
+// Loops always reach their bodies, as far as an import can tell; attributes are wrong
+// wherever they are.
+TEST(ImportControlFlow, OtherErrorsOfBodiesAreRefused) {
+  ModelBuilder loop = loopModel();
+  loop.initializer("w", Tensor::of<float>({1, 3}, {1, 2, 3}));
+  loop.graph().mutable_node(0)->mutable_attribute(0)->mutable_g()->mutable_node(1)->set_input(1,
+                                                                                              "w");
+  expectError(loop, kInvalid, {"node 'w_node' (Concat, opset 13): 'nn.concat' op "});
+  ModelBuilder attribute = branchModel();
+  auto &node =
+      *attribute.graph().mutable_node(0)->mutable_attribute(1)->mutable_g()->mutable_node(0);
+  node.set_op_type("Concat");
+  expectError(attribute, kInvalid, {"'e_node' (Concat", "required attribute 'axis' is missing"});
+}
+
 // The body of each loop is imported up to four times: bounded by the node limit.
 TEST(ImportControlFlow, NestedLoopsAreBounded) {
   ModelBuilder b = loopModel();

@@ -40,3 +40,50 @@ func.func @scan(%s: tensor<2xf32>, %x: tensor<5x2xf32>) -> (tensor<*xf32>, tenso
   } {input_axes = array<i64: 0>, input_directions = array<i64: 0>, output_axes = array<i64: -1>, output_directions = array<i64: 0>} : (tensor<2xf32>, tensor<5x2xf32>) -> (tensor<*xf32>, tensor<*xf32>)
   return %0#0, %0#1 : tensor<*xf32>, tensor<*xf32>
 }
+
+// A branch that always fails says nothing of sizes.
+// CHECK-LABEL: func.func @failingBranch
+func.func @failingBranch(%c: tensor<i1>, %x: tensor<2x3xf32>) -> tensor<?x3xf32> {
+  // CHECK: nn.fail "cannot be done" : tensor<?x3xf32>
+  // CHECK: } : (tensor<i1>) -> tensor<2x3xf32>
+  %0 = nn.if %c {
+    %f = nn.fail "cannot be done" : tensor<?x3xf32>
+    nn.yield %f : tensor<?x3xf32>
+  } else {
+    nn.yield %x : tensor<2x3xf32>
+  } : (tensor<i1>) -> tensor<?x3xf32>
+  return %0 : tensor<?x3xf32>
+}
+
+// An op that breaks its rule now that sizes are known is an error of its branch, not of
+// the graph; so is a body of a loop in it.
+// CHECK-LABEL: func.func @brokenBranches
+func.func @brokenBranches(%c: tensor<i1>, %n: tensor<i64>, %x: tensor<2x3xf32>, %y: tensor<4xf32>) -> (tensor<*xf32>, tensor<*xf32>) {
+  %none = nn.none
+  %u = nn.relu %y : (tensor<4xf32>) -> tensor<*xf32>
+  %v = nn.relu %x : (tensor<2x3xf32>) -> tensor<*xf32>
+  // CHECK: nn.if
+  // CHECK: nn.fail "{{.*}}broadcast{{.*}}" : tensor<*xf32>
+  // CHECK: } : (tensor<i1>) -> tensor<2x3xf32>
+  %0 = nn.if %c {
+    %a = nn.add %u, %v : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>
+    %b = nn.relu %a : (tensor<*xf32>) -> tensor<*xf32>
+    nn.yield %b : tensor<*xf32>
+  } else {
+    nn.yield %v : tensor<*xf32>
+  } : (tensor<i1>) -> tensor<*xf32>
+  // CHECK: nn.if
+  // CHECK: nn.loop
+  // CHECK: nn.fail
+  %1 = nn.if %c {
+    %l = nn.loop %n, %none, %y {
+    ^bb0(%i: tensor<i64>, %d: tensor<i1>, %w: tensor<4xf32>):
+      %a = nn.matmul %w, %v : (tensor<4xf32>, tensor<*xf32>) -> tensor<*xf32>
+      nn.yield %d, %a : tensor<i1>, tensor<*xf32>
+    } : (tensor<i64>, none, tensor<4xf32>) -> tensor<*xf32>
+    nn.yield %l : tensor<*xf32>
+  } else {
+    nn.yield %u : tensor<*xf32>
+  } : (tensor<i1>) -> tensor<*xf32>
+  return %0, %1 : tensor<*xf32>, tensor<*xf32>
+}

@@ -152,3 +152,23 @@ func.func @chain() -> tensor<f32> {
   %5 = nn.add %4, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
   return %5 : tensor<f32>
 }
+
+// -----
+
+// What folding finds out about a branch is an error when the branch is taken.
+// CHECK-LABEL: func @brokenBranch
+// CHECK: nn.if
+// CHECK-NOT: nn.reshape
+// CHECK: nn.fail "'nn.reshape' op {{.*}}" : tensor<?x?xf32>
+// CHECK: } else {
+func.func @brokenBranch(%c: tensor<i1>, %x: tensor<6xf32>, %y: tensor<2x3xf32>) -> tensor<*xf32> {
+  %0 = nn.if %c {
+    %a = nn.constant dense<[-4, 2]> : tensor<2xi64>
+    %s = nn.abs %a : (tensor<2xi64>) -> tensor<2xi64>
+    %r = nn.reshape %x, %s {allowzero = false} : (tensor<6xf32>, tensor<2xi64>) -> tensor<?x?xf32>
+    nn.yield %r : tensor<?x?xf32>
+  } else {
+    nn.yield %y : tensor<2x3xf32>
+  } : (tensor<i1>) -> tensor<*xf32>
+  return %0 : tensor<*xf32>
+}

@@ -126,6 +126,7 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::IfOp>("no native code for control flow"),
       reference<nn::LoopOp>("no native code for control flow"),
       reference<nn::ScanOp>("no native code for control flow"),
+      reference<nn::FailOp>("it is an error to run it"),
   };
   return rows;
 }
