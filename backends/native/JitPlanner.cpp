@@ -43,15 +43,19 @@ Expected<std::shared_ptr<JitPlanner>> JitPlanner::create(nn::OwnedModule owned,
   }
   QUERN_TRY(layOutAndFuse(*owned.module, shared.target, shared.options));
   planner->general = std::make_shared<const FrozenGraph>(std::move(owned));
+  planner->tree.graph = &planner->general->get();
   return planner;
 }
 
 /// Makes the planners of the bodies.
 Status JitPlanner::planBodies() {
+  tree.outlined = &outlined;
   for (passes::OutlinedOp &op : outlined) {
     std::vector<std::shared_ptr<JitPlanner>> &planners = bodies.emplace_back();
+    std::vector<const BodyTree *> &trees = tree.bodies.emplace_back();
     for (nn::OwnedModule &body : op.bodies) {
       QUERN_ASSIGN(std::shared_ptr<JitPlanner> planner, create(std::move(body), shared));
+      trees.push_back(&planner->tree);
       planners.push_back(std::move(planner));
     }
     op.bodies.clear();
@@ -132,7 +136,7 @@ Expected<LoweredGraph> JitPlanner::lower(const PlanRequest &request, const Limit
     if (found.elements.isPresent())
       values.setElements(found.value, found.elements);
   }
-  QUERN_TRY(values.inferSizes());
+  QUERN_TRY(inferSizes(values, graph, tree));
   bool mayBeCut = request.stage + 1 < PlanRequest::kMaxStages;
   return lowerGraph(graph, request.part, shared->lowering, std::move(values),
                     mayBeCut ? UnknownSizes::NextStage : UnknownSizes::Reference, limits);

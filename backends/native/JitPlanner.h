@@ -21,6 +21,7 @@
 #include "backends/native/Compiler.h"
 #include "backends/native/FrozenGraph.h"
 #include "backends/native/lowering/Lowering.h"
+#include "backends/plan/BodySizes.h"
 #include "runtime/plan/PlanCache.h"
 
 #include <list>
@@ -109,6 +110,8 @@ private:
   /// The ops whose bodies are graphs of their own, and the planners of these.
   std::vector<passes::OutlinedOp> outlined;
   std::vector<std::vector<std::shared_ptr<JitPlanner>>> bodies;
+  /// The same for whoever looks through bodies.
+  plan::BodyTree tree;
 
   /// A graph in which some groups of another are split.
   struct Variant {

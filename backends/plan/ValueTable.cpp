@@ -167,6 +167,11 @@ Status ValueTable::inferSizes() {
     error = diagnostic.str();
     return success();
   });
+  // What was not known before may be now.
+  sizeOperands.clear();
+  for (std::optional<Tensor> &kept : tensors)
+    if (kept && !kept->isPresent())
+      kept.reset();
   for (const OptimizedGraph::Node &node : graph->nodes())
     if (Operation *broken = inferOp(node.op))
       return invalidInput(error).withContext(nn::nodeContext(broken));

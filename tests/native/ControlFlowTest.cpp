@@ -78,7 +78,147 @@ std::vector<ProfileRow> rowsOf(const GraphRun &run, bool nested) {
       rows.push_back(row);
   return rows;
 }
+int64_t stagesOf(const GraphRun &run) {
+  return std::count_if(run.steps.begin(), run.steps.end(),
+                       [](const ProfileRow &row) { return row.kernel == "stage"; });
+}
+
+/// Two branches on %c, %x (of any shape) and %n that yield `first` and `second`, whose
+/// ops may be before them; the result is negated.
+Model branches(const std::string &first, const std::string &second) {
+  std::string yield = "\n nn.yield %r : tensor<*xf32>\n";
+  return Model(R"mlir(
+    func.func @main(%c: tensor<i1>, %x: tensor<?x4xf32>, %n: tensor<i64>) -> tensor<*xf32> {
+      %none = nn.none
+      %0 = nn.if %c {)mlir" +
+               first + yield + "} else {" + second + yield + R"mlir(
+      } : (tensor<i1>) -> tensor<*xf32>
+      %1 = nn.neg %0 : (tensor<*xf32>) -> tensor<*xf32>
+      return %1 : tensor<*xf32>
+    })mlir");
+}
+
+/// A loop on %n, %c, %x and a scan on %x with these bodies; what they give is negated.
+struct LoopText {
+  std::string trips = "%n", condition = "%none", body, yielded;
+};
+Model loop(const LoopText &text) {
+  return Model(R"mlir(
+    func.func @main(%c: tensor<i1>, %x: tensor<?x4xf32>, %n: tensor<i64>) -> (tensor<*xf32>, tensor<*xf32>) {
+      %none = nn.none
+      %yes = nn.constant dense<true> : tensor<i1>
+      %three = nn.constant dense<3> : tensor<i64>
+      %shape = nn.shape %x {start = 0 : i64} : (tensor<?x4xf32>) -> tensor<2xi64>
+      %zero = nn.constant dense<0> : tensor<i64>
+      %rows = nn.gather %shape, %zero {axis = 0 : i64} : (tensor<2xi64>, tensor<i64>) -> tensor<i64>
+      %0:2 = nn.loop )mlir" +
+               text.trips + ", " + text.condition + R"mlir(, %x {
+      ^bb0(%i: tensor<i64>, %d: tensor<i1>, %v: tensor<?x4xf32>):)mlir" +
+               text.body + "\n nn.yield " + text.yielded +
+               R"mlir( : tensor<i1>, tensor<?x4xf32>, tensor<*xf32>
+      } : (tensor<i64>, )mlir" +
+               (text.condition == "%none" ? "none" : "tensor<i1>") +
+               R"mlir(, tensor<?x4xf32>) -> (tensor<*xf32>, tensor<*xf32>)
+      %1 = nn.neg %0#0 : (tensor<*xf32>) -> tensor<*xf32>
+      %2 = nn.neg %0#1 : (tensor<*xf32>) -> tensor<*xf32>
+      return %1, %2 : tensor<*xf32>, tensor<*xf32>
+    })mlir");
+}
+
+/// As many stages, for several sizes.
+void expectStages(Model model, int64_t stages, const std::string &label) {
+  for (int64_t rows : {2, 3})
+    for (bool condition : {true, false}) {
+      GraphRun run = model.expectExact({flag(condition), floats({rows, 4}), number(rows)});
+      EXPECT_EQ(stagesOf(run), stages) << label;
+    }
+}
 } // namespace
+
+TEST(NativeControlFlow, BranchesOfEqualSizesNeedNoStage) {
+  std::string same = "%r = nn.relu %x : (tensor<?x4xf32>) -> tensor<*xf32>";
+  std::string turned = R"mlir(
+    %t = nn.transpose %x {perm = array<i64: 1, 0>} : (tensor<?x4xf32>) -> tensor<4x?xf32>
+    %r = nn.transpose %t {perm = array<i64: 1, 0>} : (tensor<4x?xf32>) -> tensor<*xf32>)mlir";
+  std::string longer = "%r = nn.concat %x, %x {axis = 0 : i64} : (tensor<?x4xf32>, "
+                       "tensor<?x4xf32>) -> tensor<*xf32>";
+  expectStages(branches(same, turned), 0, "equal");
+  expectStages(branches(same, longer), 1, "different");
+  // A branch in a branch, and a loop.
+  std::string nested = "%r = nn.if %c {" + same + "\n nn.yield %r : tensor<*xf32>\n} else {" +
+                       turned + "\n nn.yield %r : tensor<*xf32>\n} : (tensor<i1>) -> tensor<*xf32>";
+  expectStages(branches(nested, same), 0, "nested");
+  std::string looped = R"mlir(
+    %r = nn.loop %n, %none, %x {
+    ^bb0(%i: tensor<i64>, %d: tensor<i1>, %v: tensor<?x4xf32>):
+      %w = nn.add %v, %x : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+      nn.yield %d, %w : tensor<i1>, tensor<?x4xf32>
+    } : (tensor<i64>, none, tensor<?x4xf32>) -> tensor<*xf32>)mlir";
+  expectStages(branches(looped, same), 0, "a loop");
+}
+
+// A branch that breaks a rule for these sizes has no say.
+TEST(NativeControlFlow, AFailingBranchHasNoSize) {
+  std::string same = "%r = nn.relu %x : (tensor<?x4xf32>) -> tensor<*xf32>";
+  std::string broken = R"mlir(
+    %w = nn.constant dense<1.0> : tensor<7x4xf32>
+    %r = nn.concat %x, %w {axis = 1 : i64} : (tensor<?x4xf32>, tensor<7x4xf32>) -> tensor<*xf32>)mlir";
+  std::string failing = "%r = nn.fail \"never\" : tensor<*xf32> loc(\"bad\")";
+  for (const std::string &wrong : {broken, failing}) {
+    Model model = branches(same, wrong);
+    std::vector<Tensor> inputs = {flag(true), floats({3, 4}), number(1)};
+    EXPECT_EQ(stagesOf(model.expectExact(inputs)), 0) << wrong;
+    inputs[0] = flag(false);
+    EXPECT_EQ(model.run(inputs).status().code(), StatusCode::InvalidInput) << wrong;
+    EXPECT_EQ(model.interpret(inputs).status().code(), StatusCode::InvalidInput) << wrong;
+  }
+  auto found = branches(same, failing).run({flag(false), floats({3, 4}), number(1)});
+  EXPECT_NE(found.status().message().find("(if): else: node 'bad' (nn.fail): never"),
+            std::string::npos)
+      << found.status().message();
+}
+
+TEST(NativeControlFlow, LoopsOfKnownLengthNeedNoStage) {
+  std::string add = "%w = nn.add %v, %x : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>\n"
+                    "%s = nn.relu %w : (tensor<?x4xf32>) -> tensor<*xf32>";
+  std::string grow = "%w = nn.concat %v, %x {axis = 0 : i64} : (tensor<?x4xf32>, tensor<?x4xf32>) "
+                     "-> tensor<?x4xf32>\n"
+                     "%s = nn.relu %x : (tensor<?x4xf32>) -> tensor<*xf32>";
+  std::string stop = add + "\n%k = nn.constant dense<1> : tensor<i64>\n"
+                           "%e = nn.less %i, %k : (tensor<i64>, tensor<i64>) -> tensor<i1>";
+  expectStages(loop({.trips = "%three", .body = add, .yielded = "%d, %w, %s"}), 0, "constant");
+  expectStages(loop({.trips = "%rows", .body = add, .yielded = "%yes, %w, %s"}), 0, "by a shape");
+  expectStages(loop({.trips = "%zero", .body = add, .yielded = "%d, %w, %s"}), 0, "none");
+  expectStages(loop({.trips = "%three", .condition = "%yes", .body = add, .yielded = "%d, %w, %s"}),
+               0, "a condition");
+  expectStages(loop({.body = add, .yielded = "%d, %w, %s"}), 1, "by data");
+  expectStages(loop({.trips = "%three", .condition = "%c", .body = add, .yielded = "%d, %w, %s"}),
+               1, "perhaps none");
+  expectStages(loop({.trips = "%three", .body = stop, .yielded = "%e, %w, %s"}), 1, "ends early");
+  expectStages(loop({.trips = "%three", .body = grow, .yielded = "%d, %w, %s"}), 1, "grows");
+}
+
+// Carried values that change places are as large as before only if both are.
+TEST(NativeControlFlow, CarriedValuesThatChangePlaces) {
+  Model model(R"mlir(
+    func.func @main(%n: tensor<i64>, %x: tensor<?xf32>, %y: tensor<?xf32>, %z: tensor<?xf32>) -> (tensor<*xf32>, tensor<*xf32>, tensor<*xf32>) {
+      %none = nn.none
+      %0:3 = nn.loop %n, %none, %x, %y, %z {
+      ^bb0(%i: tensor<i64>, %c: tensor<i1>, %a: tensor<?xf32>, %b: tensor<?xf32>, %d: tensor<?xf32>):
+        nn.yield %c, %b, %a, %d : tensor<i1>, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>
+      } : (tensor<i64>, none, tensor<?xf32>, tensor<?xf32>, tensor<?xf32>) -> (tensor<*xf32>, tensor<*xf32>, tensor<*xf32>)
+      %1 = nn.neg %0#0 : (tensor<*xf32>) -> tensor<*xf32>
+      %2 = nn.neg %0#1 : (tensor<*xf32>) -> tensor<*xf32>
+      %3 = nn.neg %0#2 : (tensor<*xf32>) -> tensor<*xf32>
+      return %1, %2, %3 : tensor<*xf32>, tensor<*xf32>, tensor<*xf32>
+    })mlir");
+  for (int64_t trips : {0, 1, 2}) {
+    GraphRun equal = model.expectExact({number(trips), floats({3}), floats({3}, 2), floats({5})});
+    EXPECT_EQ(stagesOf(equal), 0);
+    GraphRun other = model.expectExact({number(trips), floats({3}), floats({4}, 2), floats({5})});
+    EXPECT_EQ(stagesOf(other), 1);
+  }
+}
 
 TEST(NativeControlFlow, ABranchSeesWhatIsAroundIt) {
   Model model(R"mlir(
