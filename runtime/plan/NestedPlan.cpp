@@ -6,6 +6,16 @@
 
 using namespace quern;
 
+void NestedPlan::setPlan(std::shared_ptr<const Plan> plan, const RunContext &run) {
+  current.reset();
+  planned = std::move(plan);
+  current.emplace(*planned);
+  scratchStart = scratchOffset(*planned).value();
+  scratchBytes = workerScratchBytes(*planned).value();
+  if (!run.profile.empty())
+    rows = profileRows(*planned, rows);
+}
+
 Status NestedPlan::enter(const Planner &planner, std::span<const AnyValue> operands,
                          const RunContext &run) {
   std::shared_ptr<const Plan> plan;
@@ -14,13 +24,12 @@ Status NestedPlan::enter(const Planner &planner, std::span<const AnyValue> opera
     FloatEnvironment environment(/*flushSubnormals=*/false);
     QUERN_ASSIGN(plan, planner(operands, run.budget.limits().deadline));
   }
-  if (plan != planned) {
-    current.reset();
-    planned = std::move(plan);
-    current.emplace(*planned);
-    if (!run.profile.empty())
-      rows = profileRows(*planned, rows);
-  }
+  if (plan != planned)
+    setPlan(std::move(plan), run);
+  return enterAgain(run);
+}
+
+Status NestedPlan::enterAgain(const RunContext &run) {
   CheckedSize bytes = runBytes(*planned, run.pool.threads());
   if (!arena.data() || !bytes.valid() || arena.size() < bytes.value()) {
     arena = Arena(); // free the old one before asking for more
@@ -36,8 +45,8 @@ Status NestedPlan::enter(const Planner &planner, std::span<const AnyValue> opera
 Status NestedPlan::run(const RunContext &context) {
   RunContext own{.pool = context.pool,
                  .budget = context.budget,
-                 .scratch = arena.data() + scratchOffset(*planned).value(),
-                 .scratchBytes = workerScratchBytes(*planned).value()};
+                 .scratch = arena.data() + scratchStart,
+                 .scratchBytes = scratchBytes};
   if (!context.profile.empty())
     own.profile = rows;
   return runSteps(*current, own);

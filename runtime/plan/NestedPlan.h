@@ -16,6 +16,8 @@ public:
   /// Gets the plan for these operands ready to run. The ports are bound, and values
   /// taken, in its frame.
   Status enter(const Planner &planner, std::span<const AnyValue> operands, const RunContext &run);
+  /// The same for operands of the sizes of the last time, with the same plan.
+  Status enterAgain(const RunContext &run);
   /// Runs the plan, with its own scratch memory and profile.
   Status run(const RunContext &context);
   /// After the last run of a step: lets go of what the plan holds.
@@ -24,6 +26,7 @@ public:
   void clear();
 
   bool isEntered() const { return entered; }
+  bool hasPlan() const { return planned != nullptr; }
   Frame &frame() { return *current; }
   const Frame &frame() const { return *current; }
   const Plan &plan() const { return *planned; }
@@ -32,7 +35,11 @@ public:
   std::vector<ProfileRow> rows;
 
 private:
+  void setPlan(std::shared_ptr<const Plan> plan, const RunContext &run);
+
   std::shared_ptr<const Plan> planned;
+  /// Of the plan.
+  int64_t scratchStart = 0, scratchBytes = 0;
   std::optional<Frame> current;
   Arena arena;
   /// Whether a step is running it, and what the budget holds for that.

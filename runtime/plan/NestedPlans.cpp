@@ -22,6 +22,9 @@ std::unique_ptr<NestedPlans> NestedPlans::of(const PlanStep &step) {
     nested->plans.resize(2);
     nested->passed.resize(branches->inputs.size());
     nested->results.resize(branches->outputs.size());
+    nested->hasFixedSizes =
+        std::none_of(branches->inputs.begin(), branches->inputs.end(),
+                     [](const ValueRef &input) { return input.buffer.isDynamic(); });
   } else if (auto *scan = step.as<ScanStep>()) {
     nested->slices.resize(scan->scanInputs.size());
     resizeFor(*scan, *nested);

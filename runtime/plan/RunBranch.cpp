@@ -3,15 +3,21 @@
 
 using namespace quern;
 
-/// Runs the plan for these operands, and gives its outputs to the caller.
-static Status runOnce(const Planner &planner, const std::vector<ValueRef> &inputs,
-                      const std::vector<ValueRef> &outputs, Frame &caller, NestedPlans &nested,
-                      NestedPlan &called, const RunContext &run) {
+static Status enter(const Planner &planner, const std::vector<ValueRef> &inputs, Frame &caller,
+                    NestedPlan &called, const RunContext &run) {
   std::vector<AnyValue> operands;
   operands.reserve(inputs.size());
   for (const ValueRef &ref : inputs)
     operands.push_back(caller.operand(ref));
-  QUERN_TRY(called.enter(planner, operands, run));
+  return called.enter(planner, operands, run);
+}
+
+/// Runs the plan for these operands, and gives its outputs to the caller.
+static Status runOnce(const Planner &planner, const std::vector<ValueRef> &inputs,
+                      const std::vector<ValueRef> &outputs, Frame &caller, NestedPlans &nested,
+                      NestedPlan &called, const RunContext &run) {
+  bool isKnown = nested.hasFixedSizes && called.hasPlan();
+  QUERN_TRY(isKnown ? called.enterAgain(run) : enter(planner, inputs, caller, called, run));
   Frame &callee = called.frame();
   for (size_t i = 0; i < inputs.size(); ++i) {
     QUERN_ASSIGN(nested.passed[i], passFrom(caller, inputs[i], callee.plan.inputs[i]));
@@ -38,5 +44,5 @@ Status quern::runIf(const IfStep &step, Frame &caller, NestedPlans &nested, cons
   run.budget.beginStep();
   Status status = runOnce(condition ? step.thenPlanner : step.elsePlanner, step.inputs,
                           step.outputs, caller, nested, nested.plans[condition ? 0 : 1], run);
-  return status.withContext(condition ? "then" : "else");
+  return status.isOk() ? status : status.withContext(condition ? "then" : "else");
 }

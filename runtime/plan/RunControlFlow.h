@@ -14,6 +14,8 @@ struct NestedPlans {
   /// Lets go of what a run held.
   void clear();
 
+  /// Whether every run of the step finds operands of the same sizes, and so the same plan.
+  bool hasFixedSizes = false;
   /// Then and else, or the one of a body or a stage.
   std::vector<NestedPlan> plans;
   /// What is passed to a branch or a stage, or captured by a body; and carried values.
