@@ -82,8 +82,7 @@ static void visitInBranch(Operation *op, function_ref<LogicalResult(Operation *)
   op->erase();
 }
 
-LogicalResult passes::walkGraph(func::FuncOp func,
-                                function_ref<LogicalResult(Operation *)> visit) {
+LogicalResult passes::walkGraph(func::FuncOp func, function_ref<LogicalResult(Operation *)> visit) {
   // New ops are put before the op that is visited: the walk does not see them.
   WalkResult walked = func.walk([&](Operation *op) {
     if (!op->getParentOfType<IfOp>())

@@ -121,9 +121,8 @@ std::optional<ValueTable> BodyLook::lookInto(const BodyTree &body) const {
 
 /// Whether all runs of the body end with an error.
 static bool alwaysFails(const BodyTree &body) {
-  return llvm::any_of(body.graph->nodes(), [](const OptimizedGraph::Node &node) {
-    return isa<nn::FailOp>(node.op);
-  });
+  return llvm::any_of(body.graph->nodes(),
+                      [](const OptimizedGraph::Node &node) { return isa<nn::FailOp>(node.op); });
 }
 
 /// A branch that fails gives nothing that others would have to fit.
@@ -223,8 +222,8 @@ void BodyLook::setCollected(const ValueTable *body) {
   for (size_t i = 0; i < outlined.outputAxes.size() && call.trips; ++i) {
     MaybeSizes slice = outlined.slices[i];
     if (*call.trips > 0)
-      slice = body ? sizesIn(*body, yieldedBy(*bodies.front())[firstYielded() +
-                                                               outlined.numCarried + i])
+      slice = body ? sizesIn(*body,
+                             yieldedBy(*bodies.front())[firstYielded() + outlined.numCarried + i])
                    : std::nullopt;
     if (!slice)
       continue;
@@ -234,7 +233,8 @@ void BodyLook::setCollected(const ValueTable *body) {
       continue;
     slice->insert(slice->begin() + axis, *call.trips);
     Value result = op.getResult(static_cast<unsigned>(outlined.numCarried + i));
-    CheckedSize bytes = CheckedSize::product(*slice) * CheckedSize(dtypeBytes(dtypeOfValue(result)));
+    CheckedSize bytes =
+        CheckedSize::product(*slice) * CheckedSize(dtypeBytes(dtypeOfValue(result)));
     if (bytes.valid())
       call.results[outlined.numCarried + i] = std::move(slice);
   }
@@ -253,9 +253,8 @@ void BodyLook::lookAtIterations() {
     countLoopTrips(*body);
   for (size_t i = 0; i < outlined.numCarried; ++i)
     if (body || call.trips == 0)
-      call.results[i] = call.trips == 0
-                            ? sizesIn(values, op.getInputs()[(isLoop ? 2 : 0) + i])
-                            : call.arguments[firstArgument() + i].sizes;
+      call.results[i] = call.trips == 0 ? sizesIn(values, op.getInputs()[(isLoop ? 2 : 0) + i])
+                                        : call.arguments[firstArgument() + i].sizes;
   setCollected(body ? &*body : nullptr);
 }
 

@@ -168,7 +168,8 @@ static ModelBuilder brokenModel(const std::vector<int> &broken) {
   ModelBuilder b = branchModel();
   b.initializer("w", Tensor::of<float>({3}, {1, 2, 3}));
   for (int branch : broken) {
-    auto &node = *b.graph().mutable_node(0)->mutable_attribute(branch)->mutable_g()->mutable_node(0);
+    auto &node =
+        *b.graph().mutable_node(0)->mutable_attribute(branch)->mutable_g()->mutable_node(0);
     node.set_op_type("Add");
     node.clear_input();
     node.add_input("x");
