@@ -1,5 +1,6 @@
 //===- ImportControlFlowTest.cpp - branches and loops ---------------------===//
 #include "backends/interpreter/Interpreter.h"
+#include "ir/OutlinedOps.h"
 #include "tests/frontend/ModelBuilder.h"
 
 using namespace quern;
