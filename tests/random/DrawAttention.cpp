@@ -76,8 +76,19 @@ bool drawMultiHeadAttention(ModelDraw &draw) {
     inputs[7] = pastValues.name;
   }
   float scale = draw.pick({0.25f, 0.5f, -0.125f});
-  auto &node =
-      draw.result("MultiHeadAttention", inputs, attentionResult(draw, s, q, k, v, scale, bias));
+  Drawn y = attentionResult(draw, s, q, k, v, scale, bias);
+  y.error += 16 * roundingUnit(y.dtype) * y.bound;
+  std::vector<std::string> outputs = {y.name};
+  draw.keep(y);
+  // ONNX Runtime takes no account of a past when nobody asks for what is present.
+  for (const Drawn &part : {k, v})
+    if (s.past > 0) {
+      Drawn present{
+          draw.fresh(), part.dtype, {s.batch, s.heads, all, s.size}, part.bound, part.error};
+      outputs.push_back(present.name);
+      draw.keep(present);
+    }
+  auto &node = draw.node("MultiHeadAttention", inputs, outputs);
   node.domain("com.microsoft").attr("num_heads", s.heads).attr("scale", scale);
   node.attr("mask_filter_value", -8.0f);
   if (isCausal)

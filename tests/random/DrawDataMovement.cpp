@@ -99,6 +99,8 @@ bool drawSplit(ModelDraw &draw) {
   auto &node = draw.node("Split", inputs, outputs);
   if (!equal && !asInput)
     node.attr("split", parts);
+  if (equal && draw.opset() >= 18)
+    node.attr("num_outputs", static_cast<int64_t>(parts.size()));
   if (axis != 0 || draw.percent(50))
     node.attr("axis", axis);
   for (const Drawn &value : results)
@@ -228,17 +230,39 @@ bool drawTile(ModelDraw &draw) {
   return true;
 }
 
+/// Axes in any order, among them all that are padded; `pads` become those of the axes.
+std::vector<int64_t> chooseAxes(ModelDraw &draw, std::vector<int64_t> &pads) {
+  auto rank = static_cast<int64_t>(pads.size()) / 2;
+  std::vector<int64_t> axes, begins, ends;
+  for (int64_t d = 0; d < rank; ++d)
+    if (pads[d] != 0 || pads[d + rank] != 0 || draw.percent(50))
+      axes.insert(draw.percent(50) ? axes.begin() : axes.end(), d);
+  for (int64_t axis : axes) {
+    begins.push_back(pads[axis]);
+    ends.push_back(pads[axis + rank]);
+  }
+  pads = begins;
+  pads.insert(pads.end(), ends.begin(), ends.end());
+  for (int64_t &axis : axes)
+    axis = draw.signOfKnownRank(axis, rank);
+  return axes;
+}
+
 bool drawPad(ModelDraw &draw) {
   Drawn x =
       draw.any([](const Drawn &v) { return isFloat(v.dtype) && v.rank() >= 1 && v.rank() <= 5; },
                [&] { return draw.leaf(DType::Float32, draw.drawDims(1, 4)); });
-  std::string mode = draw.pick<std::string>({"constant", "constant", "reflect", "edge"});
+  std::string mode = draw.pick<std::string>({"constant", "constant", "reflect", "edge", "wrap"});
+  if (mode == "wrap" && (draw.opset() < 19 || !draw.knowsRanks()))
+    return false;
   std::vector<int64_t> pads(2 * x.rank());
   Drawn y = like(draw, x, x.dims);
   for (int64_t d = 0; d < x.rank(); ++d) {
     if (draw.percent(40))
       continue;
-    int64_t most = mode == "reflect" ? std::max<int64_t>(x.dims[d] - 1, 0) : 3;
+    int64_t most = mode == "reflect" ? std::max<int64_t>(x.dims[d] - 1, 0)
+                   : mode == "wrap"  ? x.dims[d]
+                                     : 3;
     if (mode != "constant" && x.dims[d] == 0)
       return false;
     for (int64_t side : {int64_t{0}, x.rank()})
@@ -260,9 +284,16 @@ bool drawPad(ModelDraw &draw) {
       node.attr("value", static_cast<float>(value));
     return true;
   }
+  std::vector<int64_t> axes;
+  if (draw.opset() >= 18 && draw.knowsRanks() && draw.percent(40))
+    axes = chooseAxes(draw, pads);
+  if (axes.empty() && pads.empty())
+    return false;
   std::vector<std::string> inputs = {x.name, draw.ints(pads)};
-  if (givesValue)
-    inputs.push_back(draw.leaf(x.dtype, {}, value, value).name);
+  if (givesValue || !axes.empty())
+    inputs.push_back(givesValue ? draw.leaf(x.dtype, {}, value, value).name : "");
+  if (!axes.empty())
+    inputs.push_back(draw.constantInts(axes));
   auto &node = draw.result("Pad", inputs, y);
   if (mode != "constant" || draw.percent(50))
     node.attr("mode", mode.c_str());
@@ -286,56 +317,11 @@ bool drawGather(ModelDraw &draw) {
     node.attr("axis", axis);
   return true;
 }
-
-bool drawResize(ModelDraw &draw) {
-  if (draw.opset() < 11)
-    return false;
-  Drawn x = draw.any(
-      [](const Drawn &v) {
-        return v.dtype == DType::Float32 && v.rank() == 4 && v.elements() > 0 &&
-               v.elements() < 2000;
-      },
-      [&] {
-        return draw.leaf(DType::Float32,
-                         {1, draw.between(1, 3), draw.between(1, 6), draw.between(1, 6)});
-      });
-  bool nearest = draw.percent(60), scales = draw.percent(40);
-  Drawn y = like(draw, x, x.dims);
-  for (int64_t d : {2, 3})
-    y.dims[d] = scales ? x.dims[d] * draw.between(1, 3)
-                       : draw.pick<int64_t>({x.dims[d], 2 * x.dims[d], 3, 5});
-  if (!nearest)
-    y.error += roundingUnit(x.dtype) * x.bound;
-  // What is not given is left out, or empty before opset 13.
-  auto absent = [&] {
-    return draw.opset() >= 13 ? std::string()
-                              : draw.initializer(Tensor::allocate(DType::Float32, {0}).take());
-  };
-  std::vector<std::string> inputs = {x.name, absent()};
-  if (scales) {
-    Tensor factors = Tensor::allocate(DType::Float32, {4}).take();
-    for (int64_t d = 0; d < 4; ++d)
-      factors.mutableData<float>()[d] =
-          static_cast<float>(y.dims[d]) / static_cast<float>(x.dims[d]);
-    inputs.push_back(draw.initializer(factors));
-  } else {
-    inputs.insert(inputs.end(), {absent(), draw.constantInts(y.dims)});
-  }
-  auto &node = draw.result("Resize", inputs, y);
-  node.attr("mode", nearest ? "nearest" : "linear");
-  // Positions that are no halves in any rounding.
-  node.attr("coordinate_transformation_mode", draw.percent(50) ? "asymmetric"
-                                              : nearest        ? "asymmetric"
-                                                               : "half_pixel");
-  if (nearest)
-    node.attr("nearest_mode", "floor");
-  return true;
-}
 } // namespace
 
 OpFamily random::dataMovementFamily() {
   return {22,
           24,
           {drawConcat, drawConcat, drawSplit, drawSlice, drawSlice, drawTranspose, drawExpand,
-           drawTile, drawPad, drawGather, drawResize}};
+           drawTile, drawPad, drawGather}};
 }

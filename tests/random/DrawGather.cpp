@@ -185,7 +185,7 @@ bool drawBlocks(ModelDraw &draw) {
   bool toDepth = draw.percent(50);
   int64_t block = draw.between(1, 3), square = block * block;
   auto fits = [=](const Drawn &v) {
-    return v.rank() == 4 && v.elements() <= 20000 &&
+    return v.rank() == 4 && v.elements() > 0 && v.elements() <= 20000 &&
            (toDepth ? v.dims[2] % block == 0 && v.dims[3] % block == 0 : v.dims[1] % square == 0);
   };
   Drawn x = draw.any(fits, [&] {

@@ -93,7 +93,7 @@ bool drawReduce(ModelDraw &draw) {
       {"Sum", "Sum", "Mean", "Mean", "Max", "Min", "L1", "L2", "SumSquare", "LogSumExp"});
   Drawn x = anyFloat(draw, kind == "LogSumExp" ? 8 : 64);
   Axes axes = drawAxes(draw, x);
-  bool axesAreInput = kind == "Sum" && draw.opset() >= 13;
+  bool axesAreInput = draw.opset() >= (kind == "Sum" ? 13 : 18);
   // Without axes, `noop_with_empty_axes` makes it a copy.
   bool copies = axesAreInput && axes.given.empty() && draw.percent(40);
   Drawn y{draw.fresh(), x.dtype, copies ? x.dims : reducedDims(x, axes), x.bound, x.error};
@@ -121,7 +121,7 @@ bool drawReduceIntegers(ModelDraw &draw) {
   Axes axes = drawAxes(draw, x);
   Drawn y{draw.fresh(), dtype, reducedDims(x, axes), 0x1p63, 0};
   std::vector<std::string> inputs = {x.name};
-  bool axesAreInput = kind == "Sum" && draw.opset() >= 13;
+  bool axesAreInput = draw.opset() >= (kind == "Sum" ? 13 : 18);
   if (axesAreInput && !axes.given.empty())
     inputs.push_back(draw.ints(axes.given));
   auto &node = draw.result("Reduce" + kind, inputs, y);

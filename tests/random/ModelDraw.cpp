@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 using namespace quern;
 using namespace quern::random;
@@ -40,8 +41,9 @@ double random::exactLimit(DType dtype) {
 
 ModelDraw::ModelDraw(uint64_t seed)
     : engine(seed * 0x9E3779B97F4A7C15u + 1),
-      version(pick<int64_t>({8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 17, 17})), builder(version),
-      images(percent(40)), ranksAreKnown(percent(85)) {}
+      version(pick<int64_t>({8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21, 22})),
+      versionOfMl(pick<int64_t>({1, 2, 3, 5})), builder(version), images(percent(40)),
+      ranksAreKnown(percent(85)) {}
 
 int64_t ModelDraw::drawSize() {
   int64_t kind = below(20);
@@ -294,6 +296,68 @@ ModelBuilder &ModelDraw::result(const std::string &op, const std::vector<std::st
   return node(op, operands, {value.name});
 }
 
+void ModelDraw::domain(const std::string &name, int64_t domainVersion) {
+  builder.graph().mutable_node(builder.graph().node_size() - 1)->set_domain(name);
+  for (const auto &opset : builder.model.opset_import())
+    if (opset.domain() == name)
+      return;
+  auto *opset = builder.model.add_opset_import();
+  opset->set_domain(name);
+  opset->set_version(domainVersion);
+}
+
+//===----------------------------------------------------------------------===//
+// Bodies
+//===----------------------------------------------------------------------===//
+
+ModelDraw::Mark ModelDraw::beginBody() {
+  ++openBodies;
+  return {builder.graph().node_size(), values.size()};
+}
+
+Drawn ModelDraw::bodyInput(quern::onnx::proto::GraphProto &body, Drawn value) {
+  value.name = fresh();
+  auto *input = body.add_input();
+  input->set_name(value.name);
+  auto *type = input->mutable_type()->mutable_tensor_type();
+  type->set_elem_type(static_cast<int>(value.dtype));
+  for (int64_t size : value.dims)
+    type->mutable_shape()->add_dim()->set_dim_value(size);
+  type->mutable_shape();
+  keep(value);
+  return value;
+}
+
+std::vector<Drawn> ModelDraw::bodyValues(const Mark &mark) const {
+  std::set<std::string> computed;
+  const auto &nodes = builder.model.graph().node();
+  for (int i = mark.nodes; i < nodes.size(); ++i)
+    computed.insert(nodes[i].output().begin(), nodes[i].output().end());
+  std::vector<Drawn> found;
+  for (size_t i = mark.values; i < values.size(); ++i)
+    if (computed.count(values[i].name))
+      found.push_back(values[i]);
+  return found;
+}
+
+void ModelDraw::endBody(const Mark &mark, quern::onnx::proto::GraphProto &body,
+                        const std::vector<std::string> &results) {
+  std::set<std::string> hidden;
+  for (const auto &input : body.input())
+    hidden.insert(input.name());
+  auto &nodes = *builder.graph().mutable_node();
+  for (int i = mark.nodes; i < nodes.size(); ++i) {
+    hidden.insert(nodes[i].output().begin(), nodes[i].output().end());
+    body.add_node()->Swap(&nodes[i]);
+  }
+  nodes.DeleteSubrange(mark.nodes, nodes.size() - mark.nodes);
+  std::erase_if(values, [&](const Drawn &value) { return hidden.count(value.name) > 0; });
+  body.set_name("body" + std::to_string(nextName++));
+  for (const std::string &name : results)
+    body.add_output()->set_name(name);
+  --openBodies;
+}
+
 /// Gives some dims of some inputs a name or nothing at all. Equal sizes have equal
 /// names within an input's model, so that names never contradict sizes.
 void ModelDraw::openDims() {
@@ -348,28 +412,33 @@ RandomModel ModelDraw::finish() {
   return out;
 }
 
-RandomModel random::drawModel(uint64_t seed, int maxOps) {
+bool random::drawOp(ModelDraw &draw) {
   static const std::vector<OpFamily> families = {
-      attentionFamily(), contractionFamily(), convFamily(),      dataMovementFamily(),
-      einsumFamily(),    elementwiseFamily(), gatherFamily(),    normalizationFamily(),
-      poolFamily(),      quantFamily(),       recurrentFamily(), reductionFamily(),
-      shapeFamily()};
-  ModelDraw draw(seed);
+      attentionFamily(),    contractionFamily(), controlFlowFamily(),   convFamily(),
+      dataMovementFamily(), einsumFamily(),      elementwiseFamily(),   gatherFamily(),
+      lossFamily(),         mlFamily(),          normalizationFamily(), poolFamily(),
+      qlinearFamily(),      quantFamily(),       recurrentFamily(),     reductionFamily(),
+      resizeFamily(),       sequenceFamily(),    shapeFamily(),         signalFamily(),
+      treeFamily(),         visionFamily()};
   auto weightOf = [&](const OpFamily &family) {
     return draw.wantsImages() ? family.imageWeight : family.weight;
   };
-  int ops = static_cast<int>(draw.pick<int64_t>({1, 2, 3, 4, 5, 6, 8, 10, 14}));
   int total = 0;
   for (const OpFamily &family : families)
     total += weightOf(family);
+  int64_t at = draw.below(total);
+  const OpFamily *family = families.data();
+  while (at >= weightOf(*family))
+    at -= weightOf(*family++);
+  return draw.pick(family->functions)(draw);
+}
+
+RandomModel random::drawModel(uint64_t seed, int maxOps) {
+  ModelDraw draw(seed);
+  int ops = static_cast<int>(draw.pick<int64_t>({1, 2, 3, 4, 5, 6, 8, 10, 14}));
   int drawn = 0;
-  for (int attempts = 0; drawn < std::min(ops, maxOps) && attempts < 200; ++attempts) {
-    int64_t at = draw.below(total);
-    const OpFamily *family = families.data();
-    while (at >= weightOf(*family))
-      at -= weightOf(*family++);
-    drawn += draw.pick(family->functions)(draw);
-  }
+  for (int attempts = 0; drawn < std::min(ops, maxOps) && attempts < 200; ++attempts)
+    drawn += drawOp(draw);
   RandomModel model = draw.finish();
   model.ops = drawn;
   return model;

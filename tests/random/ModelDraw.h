@@ -77,6 +77,8 @@ public:
   int64_t signOfKnownRank(int64_t axis, int64_t rank) {
     return ranksAreKnown ? eitherSign(axis, rank) : axis - rank;
   }
+  /// Whether importers know the ranks of all values.
+  bool knowsRanks() const { return ranksAreKnown; }
   /// Dims that broadcast to `dims` together with it; `sameRank` never has fewer.
   Tensor::Dims broadcastable(Tensor::Dims dims);
 
@@ -91,6 +93,10 @@ public:
   Drawn leaf(DType dtype, const Tensor::Dims &dims, int64_t low = -3, int64_t high = 3);
   /// The same, mostly constant, as the parameters of trained models are.
   Drawn parameter(DType dtype, const Tensor::Dims &dims, int64_t low = -3, int64_t high = 3);
+  /// A leaf with these elements.
+  Drawn leafOf(const Tensor &tensor, double bound, double error = 0) {
+    return addLeaf(tensor, bound, error);
+  }
   /// A leaf of reals.
   Drawn realLeaf(DType dtype, const Tensor::Dims &dims, double low, double high);
   /// An integer vector with these elements, made in one of many ways: constant,
@@ -114,6 +120,28 @@ public:
                                    Drawn value);
   /// Makes a value available to later ops.
   void keep(const Drawn &value) { values.push_back(value); }
+  /// The domain, at this version, of the node added last.
+  void domain(const std::string &name, int64_t version = 1);
+  /// The version of ai.onnx.ml.
+  int64_t mlVersion() const { return versionOfMl; }
+
+  //===--- Bodies ---------------------------------------------------------===//
+  /// What a body begins with; it ends with endBody.
+  struct Mark {
+    int nodes;
+    size_t values;
+  };
+  Mark beginBody();
+  /// A value that the body gets as an input.
+  Drawn bodyInput(onnx::proto::GraphProto &body, Drawn value);
+  /// Values that were drawn in the body.
+  std::vector<Drawn> bodyValues(const Mark &mark) const;
+  /// The nodes added since `mark` are those of `body`, and what they compute cannot be
+  /// seen any more. Its outputs are named `results`.
+  void endBody(const Mark &mark, onnx::proto::GraphProto &body,
+               const std::vector<std::string> &results);
+  /// How many bodies are open.
+  int nesting() const { return openBodies; }
 
   /// Chooses the outputs and which dims of inputs are symbolic.
   RandomModel finish();
@@ -129,7 +157,7 @@ private:
   std::string computedInts(const std::vector<int64_t> &values, DType dtype);
 
   std::mt19937_64 engine;
-  int64_t version;
+  int64_t version, versionOfMl;
   onnx::test::ModelBuilder builder;
   bool images;
   /// Whether all inputs are declared with a rank.
@@ -139,7 +167,7 @@ private:
   std::vector<Tensor> inputs;
   /// Names that some node reads.
   std::map<std::string, int> uses;
-  int nextName = 0;
+  int nextName = 0, openBodies = 0;
 };
 
 /// Tries to add one op of a family; false when it does not fit what is there.
@@ -150,6 +178,7 @@ struct OpFamily {
   std::vector<DrawFunction> functions;
 };
 OpFamily attentionFamily();
+OpFamily controlFlowFamily();
 OpFamily elementwiseFamily();
 OpFamily dataMovementFamily();
 OpFamily gatherFamily();
@@ -160,8 +189,19 @@ OpFamily einsumFamily();
 OpFamily convFamily();
 OpFamily poolFamily();
 OpFamily normalizationFamily();
+OpFamily lossFamily();
+OpFamily mlFamily();
+OpFamily qlinearFamily();
 OpFamily quantFamily();
 OpFamily recurrentFamily();
+OpFamily resizeFamily();
+OpFamily sequenceFamily();
+OpFamily signalFamily();
+OpFamily treeFamily();
+OpFamily visionFamily();
+
+/// Tries to add an op of any family.
+bool drawOp(ModelDraw &draw);
 
 /// The model of `seed`: the same on every machine. It ends after `maxOps` ops, so
 /// that the shortest failing prefix of a failing model can be found.

@@ -45,6 +45,8 @@ static std::string inputText(const proto::ValueInfoProto &input) {
   return text + "]";
 }
 
+static std::string graphText(const proto::GraphProto &graph, const std::string &indent);
+
 static std::string attributeText(const proto::AttributeProto &attribute) {
   std::ostringstream text;
   text << attribute.name() << "=";
@@ -61,22 +63,28 @@ static std::string attributeText(const proto::AttributeProto &attribute) {
   case proto::AttributeProto::TENSOR:
     text << tensorText(attribute.t());
     break;
+  case proto::AttributeProto::GRAPH:
+    text << "{\n" << graphText(attribute.g(), "    ") << "  }";
+    break;
   default:
     for (int i = 0; i < attribute.ints_size(); ++i)
       text << (i ? "," : "") << attribute.ints(i);
+    for (int i = 0; i < attribute.floats_size(); ++i)
+      text << (i ? "," : "") << attribute.floats(i);
+    for (int i = 0; i < attribute.strings_size(); ++i)
+      text << (i ? "," : "") << attribute.strings(i);
   }
   return text.str();
 }
 
-std::string random::modelText(const proto::ModelProto &model) {
-  const proto::GraphProto &graph = model.graph();
-  std::string text = "  opset " + std::to_string(model.opset_import(0).version()) + "\n";
+static std::string graphText(const proto::GraphProto &graph, const std::string &indent) {
+  std::string text;
   for (const auto &input : graph.input())
-    text += "  input " + inputText(input) + "\n";
+    text += indent + "input " + inputText(input) + "\n";
   for (const auto &tensor : graph.initializer())
-    text += "  initializer " + tensor.name() + ": " + tensorText(tensor) + "\n";
+    text += indent + "initializer " + tensor.name() + ": " + tensorText(tensor) + "\n";
   for (const auto &node : graph.node()) {
-    text += "  ";
+    text += indent;
     for (int i = 0; i < node.output_size(); ++i)
       text += (i ? ", " : "") + node.output(i);
     text += " = " + node.op_type() + "(";
@@ -88,6 +96,11 @@ std::string random::modelText(const proto::ModelProto &model) {
     text += "\n";
   }
   for (const auto &output : graph.output())
-    text += "  output " + output.name() + "\n";
+    text += indent + "output " + output.name() + "\n";
   return text;
+}
+
+std::string random::modelText(const proto::ModelProto &model) {
+  return "  opset " + std::to_string(model.opset_import(0).version()) + "\n" +
+         graphText(model.graph(), "  ");
 }

@@ -52,6 +52,9 @@ static cl::opt<uint64_t> count("count", cl::desc("How many models"), cl::init(10
                                cl::cat(category));
 static cl::opt<bool> all("all", cl::desc("Every level on every target, instead of five of them"),
                          cl::cat(category));
+static cl::opt<bool> interpretOnly("interpret",
+                                   cl::desc("Only interpret them, for comparisons with others"),
+                                   cl::cat(category));
 static cl::opt<bool> keepGoing("keep-going", cl::desc("Go on after a model that differs"),
                                cl::cat(category));
 static cl::opt<std::string>
@@ -71,6 +74,8 @@ int main(int argc, char **argv) {
     if (done % 1000 == 999)
       check = std::make_unique<ModelCheck>();
     auto configs = all.getValue() ? ModelCheck::allConfigs() : ModelCheck::usualConfigs(seed);
+    if (interpretOnly)
+      configs.clear();
     std::string wrong = checkSeed(*check, seed, configs);
     RandomModel model = drawModel(seed);
     ops += static_cast<uint64_t>(model.ops);
