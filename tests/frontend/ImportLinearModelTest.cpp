@@ -129,3 +129,15 @@ TEST(ImportLinearModel, SvmClassifierWithoutVectors) {
   expectInts(outputs[0], {4}); // the best score is above 0: the second class, as ONNX Runtime says
   expectFloats(outputs[1], {1, 2}, {1.25, -0.75});
 }
+
+TEST(ImportLinearModel, SvmClassifierHasCoefficientsForEachOtherClass) {
+  MlModel b = classifier("SVMClassifier", 1);
+  b.floats("coefficients", {1, 2, 3, 4, 5, 6}).floats("rho", {-0.5f, 0, 0.5f});
+  b.ints("vectors_per_class", {1, 1, 1}).floats("support_vectors", {1, 2, 3});
+  b.ints("classlabels_ints", {10, 20, 30}).set("kernel_type", "LINEAR");
+  auto outputs = run(b, {Tensor::of<float>({1, 1}, {1})});
+  ASSERT_EQ(outputs.size(), 2U);
+  // 0|1: 1 k0 + 2 k1 - 0.5; 0|2: 4 k0 + 3 k2; 1|2: 5 k1 + 6 k2 + 0.5 of k = 1, 2, 3.
+  expectFloats(outputs[1], {1, 3}, {4.5, 13, 28.5});
+  expectInts(outputs[0], {10});
+}

@@ -6,6 +6,7 @@
 #include "ir/TreeOps.h"
 #include "tests/frontend/MlModel.h"
 
+#include <cmath>
 #include <limits>
 
 using namespace quern;
@@ -203,4 +204,22 @@ TEST(ImportTree, SetMembership) {
   MlModel lost = members(DType::Float32);
   lost.graph().mutable_node(0)->mutable_attribute(4)->set_ints(0, 5); // nodes_truenodeids
   expectError(lost, kInvalid, {"a node leads to leaf 5 of 3"});
+}
+
+TEST(ImportTree, MissingValuesGoWhereTheirNodeSays) {
+  Tensor missing = Tensor::of<float>({1, 1}, {std::numeric_limits<float>::quiet_NaN()});
+  for (int64_t tracksTrue : {0, 1}) {
+    MlModel b = stump("TreeEnsembleRegressor", {{0, 1}}, {{0, 2}});
+    b.ints("nodes_missing_value_tracks_true", {tracksTrue, 0, 0});
+    auto outputs = run(b, {missing});
+    ASSERT_EQ(outputs.size(), 1U);
+    expectFloats(outputs[0], {1, 1}, {tracksTrue ? 1.0 : 2.0});
+  }
+}
+
+TEST(ImportTree, SoftmaxZeroLeavesZerosOut) {
+  MlModel b = classifier({{1, 1}, {2, 2}}, {{1, 1}, {2, 2}}, {10, 20, 30});
+  b.set("post_transform", "SOFTMAX_ZERO");
+  double sum = std::exp(-1) + 1;
+  expectClasses(b, {30, 30}, {0, std::exp(-1) / sum, 1 / sum, 0, std::exp(-1) / sum, 1 / sum});
 }

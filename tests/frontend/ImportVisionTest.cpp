@@ -212,3 +212,13 @@ TEST(ImportVision, DetOfABatch) {
   wide.input("x", {2, 3}).node("Det", {"x"}, {"y"}).output("y");
   expectError(wide, kInvalid, {"the width of a matrix"});
 }
+
+TEST(ImportVision, GridCoordinatesBeginWithTheLastAxis) {
+  ModelBuilder b(20);
+  b.input("x", {1, 1, 1, 3}).input("g", {1, 1, 1, 2}).node("GridSample", {"x", "g"}, {"y"});
+  b.attr("align_corners", int64_t{1}).output("y");
+  auto y =
+      run(b, {Tensor::of<float>({1, 1, 1, 3}, {1, 2, 3}), Tensor::of<float>({1, 1, 1, 2}, {1, 0})});
+  ASSERT_EQ(y.size(), 1U);
+  expectFloats(y[0], {1, 1, 1, 1}, {3});
+}

@@ -29,7 +29,7 @@ Drawn drawSignal(ModelDraw &draw, int64_t minRank, int64_t maxRank, bool isReal)
 }
 
 bool drawDft(ModelDraw &draw) {
-  if (draw.opset() < 17)
+  if (draw.opset() < 17 || !draw.knowsRanks())
     return false;
   bool isReal = draw.percent(50), inverse = draw.percent(40);
   // ONNX has one-sided transforms of reals, and back to them from opset 20 on.
@@ -70,7 +70,7 @@ bool drawDft(ModelDraw &draw) {
 }
 
 bool drawStft(ModelDraw &draw) {
-  if (draw.opset() < 17)
+  if (draw.opset() < 17 || !draw.knowsRanks())
     return false;
   bool isReal = draw.percent(60), oneSided = isReal && draw.percent(60);
   int64_t batch = draw.between(1, 2), length = draw.between(8, 40), frame = draw.between(2, 8),

@@ -126,7 +126,7 @@ bool drawCol2Im(ModelDraw &draw) {
 }
 
 bool drawCenterCropPad(ModelDraw &draw) {
-  if (draw.opset() < 18)
+  if (draw.opset() < 18 || !draw.knowsRanks())
     return false;
   Drawn x = draw.any(
       [](const Drawn &v) { return v.rank() >= 1 && v.rank() <= 4 && v.elements() <= 4000; },
