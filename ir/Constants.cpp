@@ -136,6 +136,15 @@ std::optional<Tensor> nn::onlyNumber(Value value) {
   return number.take();
 }
 
+std::optional<double> nn::onlyReal(Value value) {
+  std::optional<Tensor> number = onlyNumber(value);
+  if (number && number->dtype() == DType::Float32)
+    return number->data<float>()[0];
+  if (number && number->dtype() == DType::Float64)
+    return number->data<double>()[0];
+  return std::nullopt;
+}
+
 //===----------------------------------------------------------------------===//
 // Making
 //===----------------------------------------------------------------------===//

@@ -33,6 +33,8 @@ std::optional<std::vector<int64_t>> constantInts(mlir::Value value);
 /// up to the first that differs and computes nothing: nullopt also for folded weights
 /// that are not at hand.
 std::optional<Tensor> onlyNumber(mlir::Value value);
+/// The same of float32 and float64; nullopt for other types.
+std::optional<double> onlyReal(mlir::Value value);
 
 /// An `nn.constant` when small, otherwise an `nn.weight` on a new blob.
 mlir::Value createConstant(mlir::OpBuilder &builder, mlir::Location loc, const Tensor &tensor,

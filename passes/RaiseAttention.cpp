@@ -41,8 +41,7 @@ static std::optional<double> numberOf(Value value) {
   if (!type || !type.hasStaticShape() || type.getNumElements() != 1 ||
       !type.getElementType().isF32())
     return std::nullopt;
-  std::optional<Tensor> number = onlyNumber(value);
-  return number ? std::optional<double>(*number->data<float>()) : std::nullopt;
+  return onlyReal(value);
 }
 
 static bool isFourFloats(Value value) {

@@ -24,16 +24,6 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
-/// The number that all elements of a constant are.
-static std::optional<double> numberOf(Value value) {
-  std::optional<Tensor> number = onlyNumber(value);
-  if (!number || !isFloat(number->dtype()))
-    return std::nullopt;
-  return number->dtype() == DType::Float64   ? number->data<double>()[0]
-         : number->dtype() == DType::Float32 ? std::optional<double>(number->data<float>()[0])
-                                             : std::nullopt;
-}
-
 /// The first of the dimensions that a mean is taken over, when these are the last and
 /// stay as 1; nullopt for everything else.
 static std::optional<int64_t> firstOfMean(ReduceOp op) {
@@ -55,7 +45,7 @@ static Value squareRootOf(Value value) {
   if (auto mul = value.getDefiningOp<MulOp>())
     return mul.getA() == mul.getB() ? mul.getA() : Value();
   auto pow = value.getDefiningOp<PowOp>();
-  return pow && numberOf(pow.getB()) == 2.0 ? pow.getA() : Value();
+  return pow && onlyReal(pow.getB()) == 2.0 ? pow.getA() : Value();
 }
 
 /// What `value` is the reciprocal of; null when it is none.
@@ -63,7 +53,7 @@ static Value reciprocalOf(Value value) {
   if (auto reciprocal = value.getDefiningOp<ReciprocalOp>())
     return reciprocal.getX();
   auto div = value.getDefiningOp<DivOp>();
-  return div && numberOf(div.getA()) == 1.0 ? div.getB() : Value();
+  return div && onlyReal(div.getA()) == 1.0 ? div.getB() : Value();
 }
 
 namespace {
@@ -85,7 +75,7 @@ static std::optional<RootMeanSquare> matchRootMeanSquare(Value value) {
   Value mean = add.getA(), shift = add.getB();
   if (isConstant(mean))
     std::swap(mean, shift);
-  std::optional<double> epsilon = numberOf(shift);
+  std::optional<double> epsilon = onlyReal(shift);
   auto reduce = mean.getDefiningOp<ReduceOp>();
   std::optional<int64_t> axis = firstOfMean(reduce);
   if (!epsilon || !axis || !reduce->hasOneUse() || !reduce.getInput().hasOneUse())

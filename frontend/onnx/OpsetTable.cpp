@@ -20,8 +20,24 @@ using Table = std::map<Key, std::vector<const OpsetRow *>>;
 static const Table &table() {
   static const Table rows = [] {
     Table all;
-    for (auto family :
-         {attentionImports(), contractionImports(), controlFlowImports(), convImports(), dataMovementImports(), deformConvImports(), einsumImports(), elementwiseImports(), featureImports(), gatherImports(), imageImports(), labelImports(), linearAlgebraImports(), linearModelImports(), lossImports(), microsoftAttentionImports(), nBitsImports(), normalizationImports(), poolImports(), quantElementwiseImports(), quantImports(), quantProductImports(), randomImports(), recurrentImports(), reductionImports(), resizeImports(), selectImports(), selectionImports(), sequenceImports(), signalImports(), stateSpaceImports(), structureImports(), textImports(), trainingImports(), treeImports(), visionImports()})
+    for (auto family : {attentionImports(),     contractionImports(),
+                        controlFlowImports(),   convImports(),
+                        dataMovementImports(),  deformConvImports(),
+                        einsumImports(),        elementwiseImports(),
+                        featureImports(),       gatherImports(),
+                        imageImports(),         labelImports(),
+                        linearAlgebraImports(), linearModelImports(),
+                        lossImports(),          microsoftAttentionImports(),
+                        nBitsImports(),         normalizationImports(),
+                        poolImports(),          quantElementwiseImports(),
+                        quantImports(),         quantProductImports(),
+                        randomImports(),        recurrentImports(),
+                        reductionImports(),     resizeImports(),
+                        selectImports(),        selectionImports(),
+                        sequenceImports(),      signalImports(),
+                        stateSpaceImports(),    structureImports(),
+                        textImports(),          trainingImports(),
+                        treeImports(),          visionImports()})
       for (const OpsetRow &row : family)
         all[{row.domain, row.op}].push_back(&row);
     return all;

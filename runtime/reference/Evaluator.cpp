@@ -75,7 +75,13 @@ Expected<Tensor> OpCall::allocateResult(size_t number, DType dtype, Tensor::Dims
 //===----------------------------------------------------------------------===//
 
 std::vector<std::span<const EvaluatorRow>> reference::evaluatorFamilies() {
-  return {attentionEvaluators(), contractionEvaluators(), convEvaluators(), dataMovementEvaluators(), gatherEvaluators(), imageEvaluators(), labelEvaluators(), linearAlgebraEvaluators(), normalizationEvaluators(), poolEvaluators(), randomEvaluators(), recurrentEvaluators(), reductionEvaluators(), selectionEvaluators(), signalEvaluators(), structureEvaluators(), textEvaluators(), treeEvaluators(), visionEvaluators()};
+  return {attentionEvaluators(),    contractionEvaluators(),   convEvaluators(),
+          dataMovementEvaluators(), gatherEvaluators(),        imageEvaluators(),
+          labelEvaluators(),        linearAlgebraEvaluators(), normalizationEvaluators(),
+          poolEvaluators(),         randomEvaluators(),        recurrentEvaluators(),
+          reductionEvaluators(),    selectionEvaluators(),     signalEvaluators(),
+          structureEvaluators(),    textEvaluators(),          treeEvaluators(),
+          visionEvaluators()};
 }
 
 EvalFunction reference::findEvaluator(std::string_view opName) {
