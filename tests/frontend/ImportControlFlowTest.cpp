@@ -214,9 +214,9 @@ TEST(ImportControlFlow, WhatAlwaysFailsIsRefused) {
 // wherever they are.
 TEST(ImportControlFlow, OtherErrorsOfBodiesAreRefused) {
   ModelBuilder loop = loopModel();
-  loop.initializer("w", Tensor::of<float>({1, 3}, {1, 2, 3}));
-  loop.graph().mutable_node(0)->mutable_attribute(0)->mutable_g()->mutable_node(1)->set_input(1,
-                                                                                              "w");
+  loop.initializer("row", Tensor::of<float>({1, 3}, {1, 2, 3}));
+  loop.graph().mutable_node(0)->mutable_attribute(0)->mutable_g()->mutable_node(1)->set_input(
+      1, "row");
   expectError(loop, kInvalid, {"node 'w_node' (Concat, opset 13): 'nn.concat' op "});
   ModelBuilder attribute = branchModel();
   auto &node =

@@ -96,7 +96,7 @@ TEST(ImportDataMovement, PadGoesAround) {
   using Floats = std::vector<float>;
   EXPECT_EQ(Imported(unary("Pad", 19, {"p"}).ints("p", {0, 0, 1, 0, 0, 2}).attr("mode", "wrap"))
                 .outputType(),
-            "tensor<2x3x7xf32>");
+            "tensor<2x3x?xf32>"); // the sizes of ranges are folded later
   for (bool ofRun : {false, true}) {
     EXPECT_EQ(padAround({3}, {2, 1}, ofRun), (Floats{1, 2, 0, 1, 2, 0}));
     // More than once, and less than there is.

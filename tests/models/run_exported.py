@@ -1,6 +1,6 @@
 """Runs models as real exporters write them, on both backends, at all levels and targets.
 
-    tests/models/run_exported.py [--quern FILE] [MODEL...]
+    tests/models/run_exported.py [--quern FILE] [--all] [MODEL...]
 
 The models lie in ../shared/models/exported (QUERN_SHARED names another place for shared), each
 with its inputs and ONNX Runtime's outputs; where they are absent the test says "skipped" and ends
@@ -26,10 +26,10 @@ REDUCED_PRECISION, REDUCED_TOLERANCE = ("_qdq", "_qoperator", "_dynamic_int8", "
 RTOL, ATOL = 1e-3, 1e-4
 INCOMPATIBLE = 7
 EXIT_SKIPPED = 77
-RUNS = [("--backend", "interpreter")] + [
-    ("--target-cpu", target, f"-O{level}", "--threads", str(threads))
-    for target, level, threads in itertools.product(("baseline", "haswell", "host"), range(4),
-                                                    (1, 2))]
+TARGETS, LEVELS, THREADS = ("baseline", "haswell", "host"), range(4), (1, 2)
+# Each level, target and number of threads occurs; --all runs all their combinations.
+FEW = [("host", 0, 1), ("host", 1, 2), ("host", 2, 1), ("host", 3, 1), ("host", 3, 2),
+       ("haswell", 3, 2), ("baseline", 3, 1)]
 
 
 def difference(found, wanted, is_reduced):
@@ -79,10 +79,17 @@ def check(quern, model, options, folder):
     return 0, ""
 
 
-def check_model(quern, model, folder):
+def ways_to_run(every):
+    runs = itertools.product(TARGETS, LEVELS, THREADS) if every else FEW
+    return [("--backend", "interpreter")] + [
+        ("--target-cpu", target, f"-O{level}", "--threads", str(threads))
+        for target, level, threads in runs]
+
+
+def check_model(quern, model, runs, folder):
     """Whether all is well; prints what is not."""
     done = 0
-    for options in RUNS:
+    for options in runs:
         code, reason = check(quern, model, options, folder / model.stem)
         if code == INCOMPATIBLE:
             continue
@@ -100,13 +107,16 @@ def main():
     parser.add_argument("models", nargs="*", metavar="MODEL", help="names (default: all there are)")
     parser.add_argument("--quern", default=ROOT / "build/release/bin/quern",
                         help="the program to test (default: %(default)s)")
+    parser.add_argument("--all", action="store_true",
+                        help="every level for every target with every number of threads")
     args = parser.parse_args()
     if not EXPORTED.is_dir():
         print(f"skipped: {EXPORTED} is not there")
         return EXIT_SKIPPED
     models = [EXPORTED / f"{name}.onnx" for name in args.models] or sorted(EXPORTED.glob("*.onnx"))
     with tempfile.TemporaryDirectory() as folder:
-        results = [check_model(args.quern, model, pathlib.Path(folder)) for model in models]
+        results = [check_model(args.quern, model, ways_to_run(args.all), pathlib.Path(folder))
+                   for model in models]
     return 0 if all(results) else 1
 
 
