@@ -14,6 +14,7 @@
 #include "runtime/lib/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <fmt/format.h>
@@ -94,6 +95,9 @@ private:
   /// The positions of the innermost dimension from `row` on; whether any index is out of
   /// range. `isUnit`: tuples and slices follow each other, which saves registers.
   Value emitLine(const Place &row, Value count, Value sliceBegin, Value sliceCount, bool isUnit);
+  /// As emitLine for as many single elements as fill vectors: their indices are looked at
+  /// together. Those that are left over begin at the second value.
+  std::pair<Value, Value> gatherVectors(const Place &row, Value count);
   /// Moves the slice at `place`; whether its indices are out of range.
   Value emitPosition(const Place &place, Value sliceBegin, Value sliceCount);
   void moveElements(Value data, Value slice, int64_t lanes, Value active = {});
@@ -151,13 +155,62 @@ void IndexedEmitter::emitTask(Value task) {
   });
 }
 
+std::pair<Value, Value> IndexedEmitter::gatherVectors(const Place &row, Value count) {
+  OpBuilder &ops = kb.builder();
+  int64_t lanes = kb.target().lanes(DType::Int64), axis = strides() + kWalks * rank();
+  nn::ScalarEmitter e(ops, kb.loc(), DType::Int64, lanes);
+  auto type = VectorType::get({lanes}, ops.getI64Type());
+  auto numbers = [&](int64_t step) -> Value {
+    SmallVector<int64_t> list;
+    for (int64_t i = 0; i < lanes; ++i)
+      list.push_back(step * i);
+    return ops.create<arith::ConstantOp>(kb.loc(), DenseElementsAttr::get(type, ArrayRef(list)));
+  };
+  auto compare = [&](arith::CmpIPredicate predicate, Value a, Value b) -> Value {
+    return ops.create<arith::CmpIOp>(kb.loc(), predicate, a, b);
+  };
+  Value zero = numbers(0), size = kb.splat(kb.dim(axis), lanes);
+  Value stride = kb.splat(kb.dim(axis + 1), lanes), step = strideOf(kData, 0);
+  Value first = e.add(kb.splat(row[kData], lanes), e.mul(numbers(1), kb.splat(step, lanes)));
+  Value advanced = kb.splat(kb.mul(step, lanes), lanes);
+  Value end = kb.sub(count, kb.rem(count, kb.index(lanes)));
+  auto done = kb.forLoop(
+      kb.index(0), end, lanes, {compare(arith::CmpIPredicate::ne, zero, zero), first},
+      [&](Value i, ValueRange before) {
+        Value pointer = kb.advance(kb.buffer(kTuples), kb.add(row[kTuples], i), spec.indexType);
+        Value index = kb.load(pointer, spec.indexType, lanes);
+        if (spec.indexType != DType::Int64)
+          index = ops.create<arith::ExtSIOp>(kb.loc(), type, index);
+        Value isNegative = compare(arith::CmpIPredicate::slt, index, zero);
+        index = ops.create<arith::SelectOp>(kb.loc(), isNegative, e.add(index, size), index);
+        Value isOutside = compare(arith::CmpIPredicate::uge, index, size);
+        index = ops.create<arith::SelectOp>(kb.loc(), isOutside, zero, index);
+        Value places = e.add(before[1], e.mul(index, stride));
+        for (int64_t lane = 0; lane < lanes; ++lane) {
+          Value place = ops.create<vector::ExtractOp>(kb.loc(), places, lane);
+          moveElements(
+              kb.advance(kb.buffer(kData), place, spec.dtype),
+              kb.advance(kb.buffer(kSlices), kb.add(kb.add(row[kSlices], i), lane), spec.dtype), 0);
+        }
+        return KernelBuilder::Values{ops.create<arith::OrIOp>(kb.loc(), before[0], isOutside),
+                                     e.add(before[1], advanced)};
+      });
+  return {ops.create<vector::ReductionOp>(kb.loc(), vector::CombiningKind::OR, done[0]), end};
+}
+
 Value IndexedEmitter::emitLine(const Place &row, Value count, Value sliceBegin, Value sliceCount,
                                bool isUnit) {
   OpBuilder &ops = kb.builder();
+  Value outside = ops.create<arith::ConstantOp>(kb.loc(), ops.getBoolAttr(false));
+  Value begin = kb.index(0);
+  if (isUnit && !spec.scatters && spec.tupleLength == 1)
+    std::tie(outside, begin) = gatherVectors(row, count);
   // Carried along, for a multiplication per element and walk would show.
-  KernelBuilder::Values carried = {ops.create<arith::ConstantOp>(kb.loc(), ops.getBoolAttr(false))};
-  carried.append(row.begin(), row.end());
-  return kb.forLoop(kb.index(0), count, 1, carried, [&](Value i, ValueRange before) {
+  KernelBuilder::Values carried = {outside};
+  Place start = row;
+  start[kData] = moved(row, 0, begin)[kData];
+  carried.append(start.begin(), start.end());
+  return kb.forLoop(begin, count, 1, carried, [&](Value i, ValueRange before) {
     Place place = {before[1], before[2], before[3]};
     if (isUnit)
       place = {before[1], kb.add(row[kTuples], i), kb.add(row[kSlices], i)};
