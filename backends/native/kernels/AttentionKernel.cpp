@@ -493,8 +493,8 @@ void AttentionEmitter::addValues() {
   });
 }
 
-KernelSpec native::makeAttentionKernel(AttentionSpec spec) {
+KernelSpec native::makeAttentionKernel(const AttentionSpec &spec) {
   std::string key = "attention/" + spec.key();
   return {"attention", std::move(key),
-          [spec = std::move(spec)](KernelBuilder &kb) { AttentionEmitter(kb, spec).emit(); }};
+          [spec](KernelBuilder &kb) { AttentionEmitter(kb, spec).emit(); }};
 }

@@ -55,6 +55,6 @@ struct AttentionSizes {
   static CheckedSize scratch(const AttentionSpec &spec, const AttentionShape &shape, int64_t rows);
 };
 
-KernelSpec makeAttentionKernel(AttentionSpec spec);
+KernelSpec makeAttentionKernel(const AttentionSpec &spec);
 
 } // namespace quern::native

@@ -125,7 +125,7 @@ LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context)
   step.bytes =
       double(dtypeBytes(spec.dtype)) *
       (rows * perScore + double(shape.batch) * double(shape.heads) * double(shape.keys) * perScore);
-  step.kernel = makeAttentionKernel(std::move(spec));
+  step.kernel = makeAttentionKernel(spec);
   lowered.steps.push_back(std::move(step));
   return lowered;
 }
