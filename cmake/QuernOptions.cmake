@@ -16,7 +16,7 @@ target_compile_options(quern_options INTERFACE
   -Wtype-limits -Wsign-compare -Wtautological-compare -Wtautological-constant-in-range-compare
   # Integer tensors wrap on overflow, in reference kernels as in emitted code.
   -fwrapv
-  # One code model everywhere, so that executables can use the precompiled header.
+  # One code model everywhere, so that executables can use the precompiled headers.
   -fPIC
   # Lets ccache share precompiled headers between check-outs.
   "SHELL:$<$<CXX_COMPILER_ID:Clang>:-Xclang -fno-pch-timestamp>")

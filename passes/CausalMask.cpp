@@ -13,7 +13,7 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::passes;
 
-static constexpr float kInfinity = std::numeric_limits<float>::infinity();
+static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Whether `value` is 0, 1, 2, ...
 static bool isCount(Value value) {
@@ -75,12 +75,6 @@ static std::optional<CausalMask> matchComparison(Value allowed, const Dim &queri
   return found;
 }
 
-static std::optional<float> numberOf(Value value) {
-  std::optional<Tensor> number = onlyNumber(value);
-  return number && number->dtype() == DType::Float32 ? std::optional(*number->data<float>())
-                                                     : std::nullopt;
-}
-
 /// How many zeros `row` begins with; nullopt unless -infinity follows to the end.
 static std::optional<int64_t> zerosBefore(const float *row, int64_t size) {
   auto isZero = [](float v) { return v == 0; };
@@ -121,7 +115,7 @@ std::optional<CausalMask> passes::matchCausalMask(Value mask, const Dim &queries
   auto where = mask.getDefiningOp<WhereOp>();
   if (!where)
     return matchConstant(mask, queries, keys);
-  if (numberOf(where.getOperand(1)) != 0.0F || numberOf(where.getOperand(2)) != -kInfinity)
+  if (onlyReal(where.getOperand(1)) != 0.0 || onlyReal(where.getOperand(2)) != -kInfinity)
     return std::nullopt;
   return matchComparison(where.getOperand(0), queries, keys);
 }

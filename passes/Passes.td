@@ -59,10 +59,6 @@ def WidenFloat16Pass : Pass<"nn-widen-float16", "::mlir::func::FuncOp"> {
   }];
 }
 
-def RaiseAttentionPass : Pass<"nn-raise-attention", "::mlir::func::FuncOp"> {
-  let summary = "make one nn.attention of products with a softmax between them";
-}
-
 def FoldBatchNormPass : Pass<"nn-fold-batch-norm", "::mlir::func::FuncOp"> {
   let summary = "fold per-channel scale and shift into weights and bias";
   let description = [{
@@ -78,6 +74,10 @@ def FoldBatchNormPass : Pass<"nn-fold-batch-norm", "::mlir::func::FuncOp"> {
 
 def RaiseLayerNormPass : Pass<"nn-raise-layer-norm", "::mlir::func::FuncOp"> {
   let summary = "layer and RMS normalization of primitives, its scale and bias, to nn.layer_norm";
+}
+
+def RaiseAttentionPass : Pass<"nn-raise-attention", "::mlir::func::FuncOp"> {
+  let summary = "make one nn.attention of products with a softmax between them";
 }
 
 def AssignLayoutsPass : Pass<"nn-assign-layouts", "::mlir::func::FuncOp"> {

@@ -35,13 +35,15 @@ static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Numbers
 //===----------------------------------------------------------------------===//
 
+static bool isOneFloat(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.hasStaticShape() && type.getNumElements() == 1 &&
+         type.getElementType().isF32();
+}
+
 /// The value of a float32 constant of one element.
 static std::optional<double> numberOf(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || !type.hasStaticShape() || type.getNumElements() != 1 ||
-      !type.getElementType().isF32())
-    return std::nullopt;
-  return onlyReal(value);
+  return isOneFloat(value) ? onlyReal(value) : std::nullopt;
 }
 
 static bool isFourFloats(Value value) {
@@ -49,11 +51,9 @@ static bool isFourFloats(Value value) {
   return type && type.getRank() == 4 && type.getElementType().isF32();
 }
 
-/// Whether `value` is one float32, of no more dimensions than what it multiplies.
-static bool isOneNumber(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.hasStaticShape() && type.getNumElements() == 1 && type.getRank() <= 4 &&
-         type.getElementType().isF32();
+/// Whether `value` is one float32, of no more dimensions than the scores that it multiplies.
+static bool isFactor(Value value) {
+  return isOneFloat(value) && cast<RankedTensorType>(value.getType()).getRank() <= 4;
 }
 
 namespace {
@@ -68,7 +68,7 @@ struct Factors {
     if (auto mul = value.getDefiningOp<MulOp>()) {
       for (auto [x, number] :
            {std::pair(mul.getA(), mul.getB()), std::pair(mul.getB(), mul.getA())})
-        if (isOneNumber(number) && isFourFloats(x) && !isOneNumber(x)) {
+        if (isFactor(number) && isFourFloats(x) && !isFactor(x)) {
           if (std::optional<double> known = numberOf(number))
             constant *= *known;
           else
@@ -77,7 +77,7 @@ struct Factors {
         }
     }
     if (auto div = value.getDefiningOp<DivOp>();
-        div && isOneNumber(div.getB()) && isFourFloats(div.getA())) {
+        div && isFactor(div.getB()) && isFourFloats(div.getA())) {
       if (std::optional<double> known = numberOf(div.getB()))
         constant /= *known;
       else

@@ -181,12 +181,18 @@ template <typename Op> struct AbsorbParameter : OpRewritePattern<Op> {
 };
 
 struct RaiseLayerNormPass : passes::impl::RaiseLayerNormPassBase<RaiseLayerNormPass> {
+  LogicalResult initialize(MLIRContext *context) override {
+    RewritePatternSet set(context);
+    set.add<RaiseQuotient, RaiseProduct, AbsorbParameter<MulOp>, AbsorbParameter<AddOp>>(context);
+    patterns = std::move(set);
+    return success();
+  }
   void runOnOperation() override {
-    RewritePatternSet patterns(&getContext());
-    patterns.add<RaiseQuotient, RaiseProduct, AbsorbParameter<MulOp>, AbsorbParameter<AddOp>>(
-        &getContext());
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns))))
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), patterns)))
       signalPassFailure();
   }
+
+private:
+  FrozenRewritePatternSet patterns;
 };
 } // namespace

@@ -46,6 +46,26 @@ static Expected<std::span<double>> channelValues(const Tensor &parameter, int64_
   return values;
 }
 
+namespace {
+struct Moments {
+  double mean;
+  /// The mean of the squared differences from `mean`.
+  double variance;
+};
+} // namespace
+
+/// Those of `values`, of which there is one at least; around 0 when they are not centred.
+template <typename T> static Moments momentsOf(std::span<const T> values, bool center = true) {
+  auto count = static_cast<double>(values.size());
+  double sum = 0, squares = 0;
+  for (T v : values)
+    sum += widen(v);
+  double mean = center ? sum / count : 0;
+  for (T v : values)
+    squares += (widen(v) - mean) * (widen(v) - mean);
+  return {mean, squares / count};
+}
+
 /// One plane of normalized data: (x - mean) / deviation * scale + bias.
 template <typename T>
 static Status normalizePlane(std::span<const T> in, T *out, double mean, double deviation,
@@ -91,19 +111,13 @@ static Expected<std::vector<Tensor>> evalInstanceNorm(const OpCall &call) {
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
-    auto count = static_cast<double>(dims.plane);
     for (int64_t p = 0; p < dims.batch * dims.channels; ++p) {
       std::span<const T> plane = input.elementsAs<T>().subspan(p * dims.plane, dims.plane);
-      double sum = 0, squares = 0;
       QUERN_TRY(call.budget.spend(dims.plane * 4 + 8));
-      for (T v : plane)
-        sum += widen(v);
-      double mean = sum / count;
-      for (T v : plane)
-        squares += (widen(v) - mean) * (widen(v) - mean);
+      Moments moments = momentsOf(plane);
       int64_t c = p % dims.channels;
-      QUERN_TRY(normalizePlane(plane, result.mutableData<T>() + p * dims.plane, mean,
-                               std::sqrt(squares / count + epsilon), scale[c], bias[c],
+      QUERN_TRY(normalizePlane(plane, result.mutableData<T>() + p * dims.plane, moments.mean,
+                               std::sqrt(moments.variance + epsilon), scale[c], bias[c],
                                call.budget));
     }
     return Status::ok();
@@ -140,17 +154,11 @@ static Expected<std::vector<Tensor>> evalLayerNorm(const OpCall &call) {
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
-    auto count = static_cast<double>(length);
     for (int64_t first = 0; first < input.numElements(); first += length) {
       std::span<const T> row = input.elementsAs<T>().subspan(first, length);
       QUERN_TRY(call.budget.spend(length * 8 + 8));
-      double sum = 0, squares = 0;
-      for (T v : row)
-        sum += widen(v);
-      double mean = center ? sum / count : 0;
-      for (T v : row)
-        squares += (widen(v) - mean) * (widen(v) - mean);
-      normalizeRow(row, scale, bias, mean, std::sqrt(squares / count + epsilon),
+      Moments moments = momentsOf(row, center);
+      normalizeRow(row, scale, bias, moments.mean, std::sqrt(moments.variance + epsilon),
                    result.mutableData<T>() + first);
     }
     return Status::ok();

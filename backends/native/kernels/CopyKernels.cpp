@@ -27,6 +27,12 @@ bool native::isMovable(DType dtype) {
   return dtype != DType::String && (bytes == 1 || bytes == 2 || bytes == 4 || bytes == 8);
 }
 
+bool native::isComputable(DType dtype) {
+  return dtype == DType::Float16 || dtype == DType::BFloat16 || dtype == DType::Float32 ||
+         dtype == DType::Float64 ||
+         ((isSignedInteger(dtype) || isUnsignedInteger(dtype)) && dtypeBits(dtype) >= 8);
+}
+
 DType native::bitsOf(DType dtype) {
   switch (dtypeBytes(dtype)) {
   case 1:

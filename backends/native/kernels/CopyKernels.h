@@ -25,6 +25,8 @@ void appendFill(const Sizes &sizes, DType dtype, StepBuffer value, CopySide to,
 
 /// Whether elements of `dtype` can be moved as bits.
 bool isMovable(DType dtype);
+/// Whether elements of `dtype` are numbers that kernels compute with, if in float32.
+bool isComputable(DType dtype);
 /// The unsigned integer type as wide as such elements: copies of equally wide ones are
 /// one kernel.
 DType bitsOf(DType dtype);

@@ -125,16 +125,9 @@ LoweringResult native::lower(nn::GatherNDOp op, const LoweringContext &context) 
 // Scatters
 //===----------------------------------------------------------------------===//
 
-/// Whether updates of `dtype` can be combined with elements.
-static bool isNumber(DType dtype) {
-  return dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Float16 ||
-         dtype == DType::BFloat16 ||
-         ((isSignedInteger(dtype) || isUnsignedInteger(dtype)) && dtypeBits(dtype) >= 8);
-}
-
 template <typename Op>
 static LoweringResult lowerScatter(Op op, const IndexedMove &move, const LoweringContext &context) {
-  if (op.getReduction() != ScatterReduction::None && !isNumber(move.dtype))
+  if (op.getReduction() != ScatterReduction::None && !isComputable(move.dtype))
     return LoweringResult::refuse("no native code to combine " +
                                   std::string(dtypeName(move.dtype)) + " elements");
   LoweringResult lowered;

@@ -201,13 +201,6 @@ LoweringResult native::lower(nn::ArgMinOp op, const LoweringContext &context) {
 // Running sums and the largest
 //===----------------------------------------------------------------------===//
 
-/// Whether `dtype` is one of the numbers that are computed with, half types among them.
-static bool isNumber(DType dtype) {
-  return dtype == DType::Float16 || dtype == DType::BFloat16 || dtype == DType::Float32 ||
-         dtype == DType::Float64 ||
-         ((isSignedInteger(dtype) || isUnsignedInteger(dtype)) && dtypeBits(dtype) >= 8);
-}
-
 LoweringResult native::lower(nn::CumulateOp op, const LoweringContext &context) {
   CumulateSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
@@ -215,7 +208,7 @@ LoweringResult native::lower(nn::CumulateOp op, const LoweringContext &context) 
   auto axes = context.values.integersOf(op.getAxis());
   if (!axes || axes->size() != 1)
     return LoweringResult::refuse("the axis is known only at run time");
-  if (!isNumber(spec.dtype))
+  if (!isComputable(spec.dtype))
     return LoweringResult::refuse("no native running sum of " + std::string(dtypeName(spec.dtype)));
   if (context.elementsOf(op.getInput()) == 0)
     return {};
@@ -240,7 +233,7 @@ static void appendTurn(int64_t outer, int64_t rows, int64_t columns, DType dtype
 /// Rows whose elements are apart are copied to where they are not, and the results back.
 LoweringResult native::lower(nn::TopKOp op, const LoweringContext &context) {
   TopKSpec spec{dtypeOfValue(op.getInput()), op.getLargest()};
-  if (!isNumber(spec.dtype))
+  if (!isComputable(spec.dtype))
     return LoweringResult::refuse("no native order of " + std::string(dtypeName(spec.dtype)));
   int64_t axis = op.getAxis();
   RowShape shape = rowsAlong(context.sizesOf(op.getInput()), axis, axis + 1);
