@@ -203,6 +203,7 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   work.tasks = step.tasks;
   work.grain = step.grain;
   work.scratchBytes = step.scratchBytes;
+  work.copiesWhole = step.copiesWhole;
   addStep({std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes}, step.kernel.key,
           /*refusal=*/"", /*needsSizes=*/false);
 }
@@ -388,6 +389,7 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
   QUERN_TRY(weightError);
   releaseSlotsAfterLastUse(result.plan);
+  findUpdatedInputs(result.plan);
   return std::move(result);
 }
 

@@ -29,6 +29,18 @@ Status PortOverlap::describe(const Range &output, const Range &other) {
                                   begin - output.begin, begin - other.begin));
 }
 
+/// An input that an output is made of, in its memory, is no memory of its own.
+void PortOverlap::leaveOutUpdated(ValueList inputs, ValueList outputs) {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    std::optional<uint32_t> updated = plan.outputs[i].updates;
+    const Tensor *output = updated ? outputs.asTensor(i) : nullptr;
+    const Tensor *input = updated ? inputs.asTensor(*updated) : nullptr;
+    if (output && input && output->rawData() == input->rawData())
+      std::erase_if(ranges,
+                    [&](const Range &range) { return range.port == &plan.inputs[*updated]; });
+  }
+}
+
 Status PortOverlap::check(ValueList inputs, ValueList outputs) {
   ranges.clear();
   for (size_t i = 0; i < inputs.size(); ++i)
@@ -37,6 +49,7 @@ Status PortOverlap::check(ValueList inputs, ValueList outputs) {
     else
       inputs[i].forEachTensor(
           [&](const Tensor &each) { addRange(plan.inputs[i], each, /*isOutput=*/false); });
+  leaveOutUpdated(inputs, outputs);
   for (size_t i = 0; i < outputs.size(); ++i)
     if (const Tensor *tensor = outputs.asTensor(i); tensor && !plan.outputs[i].dynamic)
       addRange(plan.outputs[i], *tensor, /*isOutput=*/true);

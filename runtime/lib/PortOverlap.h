@@ -17,8 +17,9 @@ public:
   explicit PortOverlap(const Plan &plan);
 
   /// InvalidInput, naming two ports of the plan and the bytes they share, when a
-  /// tensor that is written in place shares memory with another. The values are
-  /// one per port. Takes n log n time.
+  /// tensor that is written in place shares memory with another, unless it is all of the
+  /// input that it updates (PlanPort::updates). The values are one per port. Takes
+  /// n log n time.
   Status check(ValueList inputs, ValueList outputs);
 
 private:
@@ -28,6 +29,7 @@ private:
     bool isOutput;
   };
   void addRange(const PlanPort &port, const Tensor &tensor, bool isOutput);
+  void leaveOutUpdated(ValueList inputs, ValueList outputs);
   static Status describe(const Range &output, const Range &other);
 
   const Plan &plan;

@@ -90,6 +90,41 @@ void quern::releaseSlotsAfterLastUse(Plan &plan) {
   }
 }
 
+/// Whether a step reads or writes the caller's memory of a port.
+static bool usesPort(const PlanStep &step, BufferRef::Space space, uint32_t index) {
+  auto isPort = [&](const BufferRef &ref) { return ref.space == space && ref.index == index; };
+  if (auto *kernel = step.as<KernelStep>())
+    return std::any_of(kernel->buffers.begin(), kernel->buffers.end(), isPort);
+  Refs refs = refsOf(step);
+  return std::any_of(refs.begin(), refs.end(),
+                     [&](const ValueRef *ref) { return isPort(ref->buffer); });
+}
+
+void quern::findUpdatedInputs(Plan &plan) {
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    auto *copy = plan.steps[i].as<KernelStep>();
+    if (!copy || !copy->copiesWhole || copy->buffers[0].space != BufferRef::Space::Input ||
+        copy->buffers[1].space != BufferRef::Space::Output)
+      continue;
+    uint32_t from = copy->buffers[0].index, to = copy->buffers[1].index;
+    const PlanPort &input = plan.inputs[from];
+    PlanPort &output = plan.outputs[to];
+    auto at = plan.steps.begin() + static_cast<int64_t>(i);
+    // What is no kernel may keep a view of its operand for later steps.
+    auto hinders = [&](const PlanStep &before) {
+      return usesPort(before, BufferRef::Space::Output, to) ||
+             (!before.as<KernelStep>() && usesPort(before, BufferRef::Space::Input, from));
+    };
+    auto reads = [&](const PlanStep &later) {
+      return usesPort(later, BufferRef::Space::Input, from);
+    };
+    if (input.dtype == output.dtype && input.dims == output.dims &&
+        std::none_of(plan.steps.begin(), at, hinders) &&
+        std::none_of(at + 1, plan.steps.end(), reads))
+      output.updates = from;
+  }
+}
+
 int64_t quern::approximateBytes(const Plan &plan) {
   size_t bytes = sizeof(Plan) + plan.weights.size() * sizeof(Tensor) +
                  (plan.inputs.size() + plan.outputs.size()) * sizeof(PlanPort);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,6 +26,8 @@ struct KernelStep {
   int64_t grain = 1;
   /// Memory of its own that each worker gets for the kernel; 0: none.
   int64_t scratchBytes = 0;
+  /// It copies all of buffer 0 to buffer 1: nothing, where the caller made both one.
+  bool copiesWhole = false;
 };
 
 /// Calls a reference kernel on values: the path of ops without native code.
@@ -73,6 +76,8 @@ struct PlanPort {
   uint32_t slot = 0;
   /// What is no tensor is dynamic.
   ValueType::Kind kind = ValueType::Kind::Tensor;
+  /// Of an output: the input in whose memory it may be made, by changing some elements.
+  std::optional<uint32_t> updates = {};
 };
 
 /// A graph compiled for one set of input shapes, or what a step of one runs: a branch,
@@ -102,5 +107,8 @@ CheckedSize runBytes(const Plan &plan, int workers);
 /// Sets PlanStep::released of all steps: a slot ends with the last step that uses it,
 /// unless it is an output. Inputs that no step uses end with the first step.
 void releaseSlotsAfterLastUse(Plan &plan);
+/// Sets PlanPort::updates of all outputs: such an output is first written by a copy of
+/// the whole input, which only kernels before it read, too.
+void findUpdatedInputs(Plan &plan);
 
 } // namespace quern

@@ -44,3 +44,54 @@ TEST(Plan, SlotsAreReleasedOnceAfterTheirLastUse) {
     EXPECT_EQ(releasedBy(plan, 4), Slots{1});
   }
 }
+
+namespace {
+/// x is copied whole to y, in whose memory a second step then works.
+Plan updatingPlan() {
+  Plan plan;
+  plan.inputs = {{.name = "x", .dtype = DType::Float32, .dims = {4}},
+                 {.name = "z", .dtype = DType::Float32, .dims = {4}}};
+  plan.outputs = {{.name = "y", .dtype = DType::Float32, .dims = {4}}};
+  plan.steps.push_back(kernelStep("copy", addKernel, {input(0), output(0)}, {0}, 4));
+  plan.steps[0].as<KernelStep>()->copiesWhole = true;
+  plan.steps.push_back(
+      kernelStep("change", multiplyKernel, {output(0), input(1), output(0)}, {}, 4));
+  return plan;
+}
+
+std::optional<uint32_t> updatedBy(Plan plan) {
+  findUpdatedInputs(plan);
+  return plan.outputs[0].updates;
+}
+} // namespace
+
+TEST(Plan, OutputsThatUpdateAnInput) {
+  Plan plan = updatingPlan();
+  EXPECT_EQ(updatedBy(plan), 0);
+  // A read before the copy sees what was there.
+  plan.steps.insert(plan.steps.begin(),
+                    kernelStep("read", addKernel, {input(0), arena(0)}, {0}, 4));
+  EXPECT_EQ(updatedBy(plan), 0);
+}
+
+TEST(Plan, OutputsThatUpdateNoInput) {
+  Plan partial = updatingPlan();
+  partial.steps[0].as<KernelStep>()->copiesWhole = false;
+  EXPECT_EQ(updatedBy(partial), std::nullopt);
+  Plan wider = updatingPlan();
+  wider.outputs[0].dims = {1, 4};
+  EXPECT_EQ(updatedBy(wider), std::nullopt);
+  Plan readLater = updatingPlan();
+  readLater.steps.push_back(kernelStep("read", addKernel, {input(0), arena(0)}, {0}, 4));
+  EXPECT_EQ(updatedBy(readLater), std::nullopt);
+  Plan maybeViewed = updatingPlan();
+  maybeViewed.steps.insert(maybeViewed.steps.begin(), slotStep({}, {}));
+  EXPECT_EQ(updatedBy(maybeViewed), std::nullopt);
+  Plan writtenBefore = updatingPlan();
+  writtenBefore.steps.insert(writtenBefore.steps.begin(),
+                             kernelStep("early", addKernel, {input(1), output(0)}, {0}, 4));
+  EXPECT_EQ(updatedBy(writtenBefore), std::nullopt);
+  Plan fromArena = updatingPlan();
+  fromArena.steps[0].as<KernelStep>()->buffers[0] = arena(0);
+  EXPECT_EQ(updatedBy(fromArena), std::nullopt);
+}

@@ -15,6 +15,8 @@ std::byte memory[1 << 20];
 struct Bytes {
   int64_t begin, end;
   bool dynamic = false;
+  /// Of an output: see PlanPort.
+  std::optional<uint32_t> updates = {};
 };
 
 /// What PortOverlap says about inputs x0, x1... and outputs y0, y1... there.
@@ -25,8 +27,11 @@ std::string overlapOf(const std::vector<Bytes> &inputs, const std::vector<Bytes>
                 std::vector<Tensor> &tensors) {
     Tensor::Dims dims{bytes.end - bytes.begin};
     tensors.push_back(Tensor::borrow(DType::UInt8, dims, memory + bytes.begin));
-    ports.push_back(
-        {.name = std::move(name), .dtype = DType::UInt8, .dims = dims, .dynamic = bytes.dynamic});
+    ports.push_back({.name = std::move(name),
+                     .dtype = DType::UInt8,
+                     .dims = dims,
+                     .dynamic = bytes.dynamic,
+                     .updates = bytes.updates});
   };
   for (size_t i = 0; i < inputs.size(); ++i)
     add(inputs[i], "x" + std::to_string(i), plan.inputs, in);
@@ -70,6 +75,24 @@ TEST(PortOverlap, NamesBothPortsAndTheBytes) {
             "byte 0 of the second on");
   EXPECT_EQ(overlapOf({{100, 101}}, {{0, 16}, {8, 12}}),
             "output 'y0' overlaps output 'y1': they share 4 bytes, from byte 8 of the first and "
+            "byte 0 of the second on");
+}
+
+TEST(PortOverlap, AnOutputMayBeTheInputThatItUpdates) {
+  auto updates = [](int64_t begin, int64_t end) {
+    return Bytes{begin, end, /*dynamic=*/false, /*updates=*/0};
+  };
+  EXPECT_EQ(overlapOf({{0, 8}, {16, 24}}, {updates(0, 8)}), "");
+  EXPECT_EQ(overlapOf({{0, 8}, {16, 24}}, {updates(32, 40)}), "");
+  // All of it, and no other's memory.
+  EXPECT_EQ(overlapOf({{0, 8}}, {updates(4, 12)}),
+            "output 'y0' overlaps input 'x0': they share 4 bytes, from byte 0 of the first and "
+            "byte 4 of the second on");
+  EXPECT_EQ(overlapOf({{0, 8}, {4, 12}}, {updates(0, 8)}),
+            "output 'y0' overlaps input 'x1': they share 4 bytes, from byte 4 of the first and "
+            "byte 0 of the second on");
+  EXPECT_EQ(overlapOf({{0, 8}}, {updates(0, 8), updates(0, 8)}),
+            "output 'y0' overlaps output 'y1': they share 8 bytes, from byte 0 of the first and "
             "byte 0 of the second on");
 }
 

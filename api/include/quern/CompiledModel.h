@@ -22,7 +22,8 @@ public:
 
   /// Runs on `inputs`, one per input of the model, into `outputs`, one per output: a
   /// present tensor must have the output's type and dims, must not overlap an input
-  /// or another output, and is written in place; an absent one is allocated.
+  /// or another output (but see Session::run for caches that are updated), and is
+  /// written in place; an absent one is allocated.
   /// InvalidInput names the input, what was wanted and what was found.
   virtual Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) = 0;
   /// As above, into new tensors.

@@ -69,7 +69,10 @@ public:
   Expected<std::vector<AnyValue>> run(std::span<const AnyValue> inputs);
   /// As above into `outputs`, one per executable().outputs(): a present tensor
   /// must have the output's type and dims, must not overlap an input or another
-  /// output, and is written in place; an absent one is allocated. An output whose
+  /// output, and is written in place; an absent one is allocated. One that is an input
+  /// with some elements replaced (a cache, by TensorScatter or GroupQueryAttention) may
+  /// be all of that input's memory, when nothing else reads the input afterwards: it is
+  /// updated, not copied, and of no use after an error. An output whose
   /// size is known only after the run is replaced when the run has gone well. Its
   /// storage is its own, as that of an allocated one: neither the model's nor
   /// another tensor's. Allocates nothing when all are present, the input dims are
