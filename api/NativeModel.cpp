@@ -23,6 +23,7 @@ static Expected<native::CompileOptions> nativeOptions(const CompileOptions &opti
   native::CompileOptions result;
   result.limits = options.limits;
   result.targetCpu = options.targetCpu;
+  result.targetTriple = options.targetTriple;
   result.optLevel = options.optLevel;
   result.compileThreads = options.threads;
   result.dumpPhasesTo = options.dumpPhasesTo;

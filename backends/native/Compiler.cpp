@@ -62,7 +62,7 @@ static Expected<OwnedGraph> lowerModule(ModuleOp module, const Target &target,
 
 Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &given) {
   CompileOptions options = allowWeightFolding(given, module);
-  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   CompiledGraph result;
   result.kernels = createKernelCache(target, options);
   QUERN_ASSIGN(OwnedGraph graph, lowerModule(module, target, options));
@@ -92,7 +92,7 @@ static Status checkOps(ModuleOp module, const Target &target, const CompileOptio
 
 Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const CompileOptions &given) {
   CompileOptions options = allowWeightFolding(given, module);
-  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   std::vector<OpSupport> ops;
   QUERN_TRY(checkOps(module, target, options, ops));
   return ops;
@@ -101,7 +101,7 @@ Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const Compi
 Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phase,
                                              const CompileOptions &given) {
   CompileOptions options = allowWeightFolding(given, module);
-  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   std::string text;
   llvm::raw_string_ostream stream(text);
   if (phase <= passes::Phase::Fused) {

@@ -15,8 +15,9 @@
 namespace quern::native {
 
 struct CompileOptions {
-  /// "host", "baseline" or an LLVM CPU name.
+  /// See resolveTarget.
   std::string targetCpu = "host";
+  std::string targetTriple;
   /// 0 to 3, see passes::PipelineOptions.
   int optLevel = 3;
   /// The deadline is that of the call: plans that are made later, at new input

@@ -14,7 +14,7 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
   std::vector<PortSignature> inputs = nn::inputSignature(main);
   ModuleOp module = *owned.module;
   CompileOptions options = allowWeightFolding(given, module);
-  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu));
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   // Linking would refuse it too, after the long work.
   QUERN_TRY(checkRunsHere(target));
   QUERN_ASSIGN(

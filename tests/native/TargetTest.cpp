@@ -32,6 +32,40 @@ TEST(TargetTest, ResolvesNames) {
   EXPECT_TRUE(createTargetMachine(*host));
 }
 
+TEST(TargetTest, ResolvesOtherMachines) {
+  auto arm = resolveTarget("host", "aarch64-linux-gnu");
+  ASSERT_TRUE(arm) << arm.status().message();
+  EXPECT_EQ(arm->arch, Target::Arch::Aarch64);
+  EXPECT_EQ(arm->cpu, "generic");
+  EXPECT_EQ(arm->vectorBytes, 16);
+  EXPECT_EQ(arm->vectorRegisters, 32);
+  EXPECT_TRUE(arm->hasFma);
+  EXPECT_TRUE(createTargetMachine(*arm));
+  EXPECT_FALSE(isThisMachine(*arm));
+  // Tuned for one CPU, the code runs on all.
+  auto tuned = resolveTarget("cortex-a76", "aarch64-linux-gnu");
+  ASSERT_TRUE(tuned) << tuned.status().message();
+  EXPECT_EQ(tuned->cpu, "generic");
+  EXPECT_EQ(tuned->tuneCpu, "cortex-a76");
+  EXPECT_EQ(requiredCpuFeatures(*tuned)->size(), 0u);
+  auto x86 = resolveTarget("haswell", "x86_64-linux-gnu");
+  ASSERT_TRUE(x86) << x86.status().message();
+  EXPECT_EQ(x86->vectorBytes, 32);
+}
+
+TEST(TargetTest, OtherMachinesAreForArtefactsOnly) {
+  Status here = checkRunsHere(*resolveTarget("baseline", "aarch64-linux-gnu"));
+  EXPECT_EQ(here.code(), StatusCode::Incompatible);
+  EXPECT_NE(here.message().find("can be compiled ahead of time only"), std::string::npos);
+  for (const char *triple :
+       {"riscv64-linux-gnu", "aarch64-apple-darwin", "x86_64-windows", "arm"}) {
+    Status status = resolveTarget("baseline", triple).status();
+    EXPECT_EQ(status.code(), StatusCode::Usage) << triple;
+    EXPECT_NE(status.message().find(triple), std::string::npos);
+  }
+  EXPECT_EQ(resolveTarget("haswell", "aarch64-linux-gnu").status().code(), StatusCode::Usage);
+}
+
 TEST(TargetTest, UnknownNamesAreUsageErrors) {
   for (const char *name : {"pentium99", "cortex-a72", "Haswell"}) {
     auto target = resolveTarget(name);

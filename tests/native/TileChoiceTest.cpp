@@ -21,13 +21,20 @@ Target avx2() {
   target.hasFma = true;
   return target;
 }
+Target neon() {
+  Target target;
+  target.arch = Target::Arch::Aarch64;
+  target.vectorRegisters = 32;
+  target.hasFma = true;
+  return target;
+}
 } // namespace
 
 static int64_t heightOf(const TileShape &shape) { return shape.heights.front(); }
 
 // Accumulators, the vectors of B and a broadcast must fit the registers.
 TEST(TileChoiceTest, TilesFitTheRegisters) {
-  for (const Target &target : {avx512(), avx2(), Target()})
+  for (const Target &target : {avx512(), avx2(), neon(), Target()})
     for (int64_t n = 0; n <= 33; ++n) {
       for (int64_t rows = 1; n > 0 && rows <= 20; ++rows) {
         TileShape conv = chooseConvTile(target, rows, n);
@@ -61,7 +68,7 @@ TEST(TileChoiceTest, NoWiderThanTheMatrix) {
 }
 
 TEST(TileChoiceTest, TilesCoverAllRows) {
-  for (const Target &target : {avx512(), avx2(), Target()})
+  for (const Target &target : {avx512(), avx2(), neon(), Target()})
     for (int64_t vectors : {1, 2, 3, 4})
       for (int64_t rows = 1; rows <= 300; ++rows) {
         TileShape shape = chooseConvTile(target, rows, vectors);

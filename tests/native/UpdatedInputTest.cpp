@@ -20,8 +20,7 @@ struct Decoder {
     GraphValue sizes = graph.constant("dense<[2, 3, 16]>", "3xi64");
     GraphValue places =
         graph.op("nn.expand", {graph.op("nn.add", {first, count}), sizes}, "", "2x3x16xi64");
-    updated =
-        graph.op("nn.scatter_elements none", {cache, places, keys}, "axis = 1", "2x8x16xf32");
+    updated = graph.op("nn.scatter_elements none", {cache, places, keys}, "axis = 1", "2x8x16xf32");
     graph.output(updated);
     graph.output(graph.op("nn.matmul", {updated, queries}));
   }

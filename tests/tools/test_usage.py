@@ -70,6 +70,16 @@ class Arguments(CliTest):
                        says=[cpu, "cannot run on this machine, which lacks", feature])
         self.quern("check", "add.onnx", "--target-cpu", cpu)
         self.quern("compile", "add.onnx", "--dim=N=1", "--target-cpu", cpu, "-o", "m.so")
+
+    def test_other_machines(self):
+        compile = ("compile", "add.onnx", "--dim=N=1", "-o", "m.so")
+        self.fails(USAGE, *compile, "--target=riscv64-linux-gnu",
+                   says="the targets are x86_64-linux-gnu and aarch64-linux-gnu")
+        self.fails(USAGE, *compile, "--target=aarch64-linux-gnu", "--target-cpu=haswell",
+                   says="unknown target CPU 'haswell'")
+        self.quern(*compile, "--target=aarch64-linux-gnu")
+        machine = (self.folder / "m.so").read_bytes()[18:20]
+        self.assertEqual(int.from_bytes(machine, "little"), 183)  # EM_AARCH64
         self.assertEqual(self.files(), ["m.so"])
 
 

@@ -15,8 +15,15 @@ struct CompileCommand {
   ModelOptions model;
   BackendOptions backend;
   ArtifactOptions artifact;
+  std::string triple;
   std::string phase;
   OutputStyle style;
+
+  quern::CompileOptions compileOptions(const Limits &limits) const {
+    quern::CompileOptions result = cli::compileOptions(backend, limits);
+    result.targetTriple = triple;
+    return result;
+  }
 };
 } // namespace
 
@@ -30,6 +37,9 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
       ->type_name("FILE");
   verb.add_option("--prefix", options.artifact.prefix,
                   "Of the C symbols (default: from the artefact's name)");
+  verb.add_option("--target", options.triple,
+                  "The machine compiled for: x86_64-linux-gnu or aarch64-linux-gnu (default: this)")
+      ->type_name("TRIPLE");
   verb.add_option("--compile-to", options.phase,
                   "Stops after a phase and prints, or writes to -o, what there is then: imported, "
                   "simplified, laid-out, fused, kernels, llvm, object")
@@ -37,9 +47,8 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
 }
 
 static Status writePhase(const CompileCommand &options, const OpenedModel &opened) {
-  QUERN_ASSIGN(
-      std::string text,
-      opened.model.textOfPhase(compileOptions(options.backend, opened.limits), options.phase));
+  QUERN_ASSIGN(std::string text,
+               opened.model.textOfPhase(options.compileOptions(opened.limits), options.phase));
   const std::string &path = options.artifact.outputPath;
   if (path.empty())
     return printText(text);
@@ -80,8 +89,7 @@ static Status execute(const CompileCommand &options) {
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;
-  QUERN_TRY(
-      opened.model.compileToArtifact(compileOptions(options.backend, opened.limits), artifact));
+  QUERN_TRY(opened.model.compileToArtifact(options.compileOptions(opened.limits), artifact));
   detail(options.style,
          fmt::format("wrote {} in {:.1f} ms", artifact.outputPath, watch.milliseconds()));
   return writeJson({{"schema", "quern.compile/1"},

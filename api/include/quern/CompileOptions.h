@@ -13,8 +13,11 @@ enum class Backend { Native, Interpreter };
 
 struct CompileOptions {
   Backend backend = Backend::Native;
-  /// "host", "baseline" or LLVM's name of a CPU.
+  /// "host", "baseline" or LLVM's name of a CPU. Code for AArch64 runs on every such CPU
+  /// and is tuned for the one named.
   std::string targetCpu = "host";
+  /// "x86_64-linux-gnu" or "aarch64-linux-gnu", for artefacts; this machine when empty.
+  std::string targetTriple = {};
   /// 0 to 3.
   int optLevel = 3;
   /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized

@@ -101,8 +101,8 @@ static Expected<AotModel> describe(const CompiledGraph &graph, ModuleOp module,
   // The importer names a module after its file; where that lay does not matter.
   auto location = dyn_cast<NameLoc>(module.getLoc());
   std::string name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix;
-  return AotModel{graph.plan.plan, std::move(weights), std::move(symbols), prefix,
-                  std::move(name), target.cpu,         std::move(features)};
+  return AotModel{graph.plan.plan, std::move(weights), std::move(symbols), prefix, std::move(name),
+                  target,          std::move(features)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -127,6 +127,37 @@ static Status writeCode(const AotModel &model, const CompiledGraph &graph, const
   return localizeSymbols(staging.path("joined.o"), staging.path("code.o"), publicSymbols(model));
 }
 
+/// What LLVM calls of itself, and every C library has.
+static bool isOfCLibrary(const std::string &symbol) {
+  return symbol == "memcpy" || symbol == "memmove" || symbol == "memset";
+}
+
+/// The symbols that the code takes from libraries.
+static Expected<std::vector<std::string>> librarySymbols(const AotModel &model,
+                                                         const Staging &staging) {
+  QUERN_ASSIGN(std::vector<std::string> symbols, undefinedSymbols(staging.path("code.o")));
+  llvm::erase(symbols, weightsSymbol(model));
+  return symbols;
+}
+
+/// Libraries that stand for those of another machine: what they define is looked up there
+/// when the model is loaded.
+static Expected<std::vector<std::string>> writeLibraryStubs(const AotModel &model,
+                                                            const Staging &staging) {
+  QUERN_ASSIGN(std::vector<std::string> symbols, librarySymbols(model, staging));
+  auto mathBegin = std::partition(symbols.begin(), symbols.end(), isOfCLibrary);
+  std::vector<std::string> libraries;
+  auto write = [&](const std::string &name, std::vector<std::string> defined) -> Status {
+    QUERN_ASSIGN(ObjectCode stub, compileStubs(model.target, defined));
+    QUERN_TRY(staging.write(name + ".o", std::string_view(stub.data(), stub.size())));
+    libraries.push_back(staging.path(name));
+    return linkSharedLibrary({staging.path(name + ".o")}, libraries.back(), name, {});
+  };
+  QUERN_TRY(write("libc.so.6", {symbols.begin(), mathBegin}));
+  QUERN_TRY(write("libm.so.6", {mathBegin, symbols.end()}));
+  return libraries;
+}
+
 /// Links what writeCode has left to `options.outputPath`.
 static Status writeArtifact(const AotModel &model, const AotOptions &options,
                             const Staging &staging) {
@@ -134,11 +165,16 @@ static Status writeArtifact(const AotModel &model, const AotOptions &options,
   std::vector<std::string> objects = {staging.path("code.o")};
   if (model.weights.bytes > 0) {
     objects.push_back(staging.path("weights.o"));
-    QUERN_TRY(writeWeightsObject(objects.back(), model.weights, weightsSymbol(model)));
+    QUERN_TRY(
+        writeWeightsObject(objects.back(), model.weights, weightsSymbol(model), model.target.arch));
   }
   if (suffix == ".so") {
     std::string name = llvm::sys::path::filename(options.outputPath).str();
-    QUERN_TRY(linkSharedLibrary(objects, staging.path("model.so"), name));
+    std::vector<std::string> libraries = systemLibraries();
+    if (!isThisMachine(model.target)) {
+      QUERN_ASSIGN(libraries, writeLibraryStubs(model, staging));
+    }
+    QUERN_TRY(linkSharedLibrary(objects, staging.path("model.so"), name, libraries));
     return staging.publish("model.so");
   }
   QUERN_TRY(linkRelocatable(objects, staging.path("model.o")));
@@ -151,11 +187,9 @@ static Status writeArtifact(const AotModel &model, const AotOptions &options,
 /// Linker options for programs that use the object file code.o.
 static Expected<std::vector<std::string>> neededLibraries(const AotModel &model,
                                                           const Staging &staging) {
-  // What LLVM calls of itself, and every C program has.
-  const std::set<std::string> known = {"memcpy", "memmove", "memset", weightsSymbol(model)};
-  QUERN_ASSIGN(std::vector<std::string> undefined, undefinedSymbols(staging.path("code.o")));
+  QUERN_ASSIGN(std::vector<std::string> symbols, librarySymbols(model, staging));
   std::vector<std::string> libraries;
-  if (llvm::any_of(undefined, [&](const std::string &symbol) { return !known.count(symbol); }))
+  if (!llvm::all_of(symbols, isOfCLibrary))
     libraries.push_back("-lm");
   return libraries;
 }

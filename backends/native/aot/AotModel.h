@@ -19,8 +19,8 @@ struct AotModel {
   std::string prefix;
   /// The model's own name.
   std::string name;
-  /// LLVM's name of the CPU that the kernels are compiled for.
-  std::string targetCpu;
+  /// What the kernels are compiled for.
+  Target target;
   /// The instruction sets they may use, as LLVM's subtarget features.
   std::vector<std::string> cpuFeatures;
   /// Names in the public interface: <prefix>_run and so on.

@@ -18,10 +18,10 @@
 #include "backends/native/aot/AotPlanCode.h"
 
 #include "backends/native/aot/AotCpuCheck.h"
+#include "backends/native/aot/AotFloatMode.h"
 #include "quern/model_abi.h"
 
 #include "llvm/IR/IRBuilder.h"
-#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
@@ -31,10 +31,6 @@
 using namespace quern;
 using namespace quern::native;
 using Space = BufferRef::Space;
-
-/// MXCSR while a model runs: as FloatEnvironment sets it (all exceptions masked,
-/// round to nearest, flush to zero, denormals are zero).
-constexpr uint32_t kFloatMode = 0x1f80 | 0x8040;
 
 /// A refusal is the first task of its range, shifted by this, and the reason.
 constexpr unsigned kReasonBits = 8;
@@ -76,8 +72,6 @@ private:
   llvm::Value *addressOf(const BufferRef &ref);
   llvm::Value *knownReason(llvm::Value *reason);
   void returnRefusal(llvm::Value *reason);
-  void setFloatMode(llvm::Value *saved);
-  void restoreFloatMode(llvm::Value *saved);
   void returnUnless(llvm::Value *condition, quern_model_status status);
   void requirePointers(llvm::Value *table, const std::vector<PlanPort> &list);
   void requireWorkspace(llvm::Value *workspace);
@@ -173,7 +167,7 @@ void PlanCode::emitInfo() {
       {ir.getInt32(QUERN_MODEL_ABI_VERSION), count(plan.inputs.size()), count(plan.outputs.size()),
        ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), ir.getInt64(workspaceBytes(model)),
        ir.getInt64(workerScratchBytes(plan).value()), ports(plan.inputs), ports(plan.outputs),
-       text(model.name), text(model.targetCpu)})));
+       text(model.name), text(model.target.cpu)})));
 }
 
 //===----------------------------------------------------------------------===//
@@ -196,21 +190,11 @@ void PlanCode::returnRefusal(llvm::Value *reason) {
   ir.SetInsertPoint(next);
 }
 
-/// Keeps the caller's mode in `saved`, a slot of the current function.
-void PlanCode::setFloatMode(llvm::Value *saved) {
-  ir.CreateIntrinsic(llvm::Intrinsic::x86_sse_stmxcsr, {}, {saved});
-  ir.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {constant(ir.getInt32(kFloatMode))});
-}
-
-void PlanCode::restoreFloatMode(llvm::Value *saved) {
-  ir.CreateIntrinsic(llvm::Intrinsic::x86_sse_ldmxcsr, {}, {saved});
-}
-
 /// task(closure, worker, begin, end): a quern_task_fn.
 void PlanCode::emitTask() {
   task = beginFunction("task", ir.getVoidTy(), {ptr, i32, i64, i64});
   llvm::Value *closure = function->getArg(0), *begin = function->getArg(2);
-  llvm::Value *saved = ir.CreateAlloca(i32, nullptr, "saved");
+  llvm::Value *saved = createFloatModeSlot(ir);
   auto *work = llvm::BasicBlock::Create(ir.getContext(), "work", function);
   auto *refuse = llvm::BasicBlock::Create(ir.getContext(), "refuse", function);
   auto *done = llvm::BasicBlock::Create(ir.getContext(), "done", function);
@@ -224,7 +208,7 @@ void PlanCode::emitTask() {
   ir.CreateCondBr(ir.CreateICmpULT(ir.CreateLShr(first, kReasonBits), begin), done, work);
 
   ir.SetInsertPoint(work);
-  setFloatMode(saved);
+  setFloatMode(ir, saved);
   llvm::Value *offset = ir.CreateMul(ir.CreateSExt(function->getArg(1), i64),
                                      ir.getInt64(workerScratchBytes(model.plan).value()));
   llvm::Value *base = load(Scratch);
@@ -232,7 +216,7 @@ void PlanCode::emitTask() {
       ir.CreateSelect(ir.CreateIsNull(base), base, ir.CreateGEP(ir.getInt8Ty(), base, offset));
   llvm::Value *reason = ir.CreateCall(
       kernelType, load(Kernel), {load(Buffers), load(Dims), begin, function->getArg(3), scratch});
-  restoreFloatMode(saved);
+  restoreFloatMode(ir, saved);
   ir.CreateCondBr(ir.CreateIsNull(reason), done, refuse);
 
   ir.SetInsertPoint(refuse);
@@ -393,15 +377,15 @@ void PlanCode::requireCpu() {
 /// execute(inputs, outputs, workspace, parallelFor, context).
 void PlanCode::emitExecute() {
   execute = beginFunction("execute", i32, {ptr, ptr, ptr, ptr, ptr});
-  llvm::Value *saved = ir.CreateAlloca(i32, nullptr, "saved");
+  llvm::Value *saved = createFloatModeSlot(ir);
   requirePointers(function->getArg(0), model.plan.inputs);
   requirePointers(function->getArg(1), model.plan.outputs);
   if (workspaceBytes(model) > 0)
     requireWorkspace(function->getArg(2));
   requireCpu();
-  setFloatMode(saved);
+  setFloatMode(ir, saved);
   llvm::Value *status = ir.CreateCall(steps, argumentsOf(function));
-  restoreFloatMode(saved);
+  restoreFloatMode(ir, saved);
   ir.CreateRet(status);
 }
 
@@ -426,7 +410,7 @@ void PlanCode::emit() {
 }
 
 Expected<ObjectCode> native::compilePlanCode(const AotModel &model) {
-  QUERN_ASSIGN(Target baseline, resolveTarget("baseline"));
+  QUERN_ASSIGN(Target baseline, resolveTarget("baseline", model.target.triple));
   QUERN_ASSIGN(auto machine, createTargetMachine(baseline));
   llvm::LLVMContext context;
   PlanCode code(model, context, *machine);
@@ -436,4 +420,21 @@ Expected<ObjectCode> native::compilePlanCode(const AotModel &model) {
   if (llvm::verifyModule(*code.module, &stream))
     return internalError("the code of a plan is invalid: " + errors);
   return emitObject(*code.module, *machine);
+}
+
+Expected<ObjectCode> native::compileStubs(const Target &target,
+                                          const std::vector<std::string> &names) {
+  QUERN_ASSIGN(auto machine, createTargetMachine(target));
+  llvm::LLVMContext context;
+  llvm::Module module("stubs", context);
+  module.setTargetTriple(target.triple);
+  module.setDataLayout(machine->createDataLayout());
+  llvm::IRBuilder<> ir(context);
+  for (const std::string &name : names) {
+    auto *stub = llvm::Function::Create(llvm::FunctionType::get(ir.getVoidTy(), false),
+                                        llvm::GlobalValue::ExternalLinkage, name, module);
+    ir.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", stub));
+    ir.CreateRetVoid();
+  }
+  return emitObject(module, *machine);
 }

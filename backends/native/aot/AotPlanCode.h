@@ -12,7 +12,11 @@ std::string weightsSymbol(const AotModel &model);
 std::vector<std::string> publicSymbols(const AotModel &model);
 
 /// The object code of the public functions. It refers to the kernels and the
-/// weights by their symbols, and runs on every x86-64 CPU.
+/// weights by their symbols, and runs on every CPU of the
+/// architecture.
 Expected<ObjectCode> compilePlanCode(const AotModel &model);
+
+/// The object code of functions of these names that do nothing.
+Expected<ObjectCode> compileStubs(const Target &target, const std::vector<std::string> &names);
 
 } // namespace quern::native

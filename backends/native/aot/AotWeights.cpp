@@ -53,7 +53,7 @@ namespace {
 struct WeightsObject {
   enum Section : uint16_t { Null, Data, Symbols, Strings, SectionNames, Note, Count };
 
-  WeightsObject(const WeightLayout &layout, const std::string &symbol);
+  WeightsObject(const WeightLayout &layout, const std::string &symbol, Target::Arch arch);
   void write(llvm::raw_ostream &out, const WeightLayout &layout) const;
 
   llvm::ELF::Elf64_Ehdr header = {};
@@ -64,7 +64,8 @@ struct WeightsObject {
 };
 } // namespace
 
-WeightsObject::WeightsObject(const WeightLayout &layout, const std::string &symbol) {
+WeightsObject::WeightsObject(const WeightLayout &layout, const std::string &symbol,
+                             Target::Arch arch) {
   using namespace llvm::ELF;
   strings = '\0' + symbol + '\0';
   symbols[1].st_name = 1;
@@ -106,7 +107,7 @@ WeightsObject::WeightsObject(const WeightLayout &layout, const std::string &symb
   header.e_ident[EI_DATA] = ELFDATA2LSB;
   header.e_ident[EI_VERSION] = EV_CURRENT;
   header.e_type = ET_REL;
-  header.e_machine = EM_X86_64;
+  header.e_machine = arch == Target::Arch::Aarch64 ? EM_AARCH64 : EM_X86_64;
   header.e_version = EV_CURRENT;
   header.e_ehsize = sizeof(Elf64_Ehdr);
   header.e_shentsize = sizeof(Elf64_Shdr);
@@ -133,11 +134,11 @@ void WeightsObject::write(llvm::raw_ostream &out, const WeightLayout &layout) co
 }
 
 Status native::writeWeightsObject(const std::string &path, const WeightLayout &layout,
-                                  const std::string &symbol) {
+                                  const std::string &symbol, Target::Arch arch) {
   std::error_code error;
   llvm::raw_fd_ostream out(path, error);
   if (error)
     return ioError("cannot write " + path + ": " + error.message());
-  WeightsObject(layout, symbol).write(out, layout);
+  WeightsObject(layout, symbol, arch).write(out, layout);
   return closeFile(out, path);
 }

@@ -1,6 +1,7 @@
 //===- AotWeights.h - packed weights as an object file --------------------===//
 #pragma once
 
+#include "backends/native/codegen/Target.h"
 #include "runtime/plan/Plan.h"
 
 #include <string>
@@ -21,9 +22,9 @@ struct WeightLayout {
 /// Unsupported when code could not address so many bytes.
 Expected<WeightLayout> layOutWeights(const Plan &plan);
 
-/// Writes an x86-64 object file whose section .rodata.quern holds the weights, as
+/// Writes an object file for `arch` whose section .rodata.quern holds the weights, as
 /// the hidden symbol `symbol`. Streams them: needs no memory of their size.
 Status writeWeightsObject(const std::string &path, const WeightLayout &layout,
-                          const std::string &symbol);
+                          const std::string &symbol, Target::Arch arch);
 
 } // namespace quern::native

@@ -45,9 +45,7 @@ Status native::linkRelocatable(const std::vector<std::string> &objects, const st
   return runLinker(arguments);
 }
 
-/// The files of the C library and libm, as this process has loaded them: their
-/// development files (libm.so, crt1.o) need not be installed.
-static std::vector<std::string> systemLibraries() {
+std::vector<std::string> native::systemLibraries() {
   std::vector<std::string> paths;
   dl_iterate_phdr(
       [](dl_phdr_info *info, size_t, void *result) {
@@ -61,11 +59,11 @@ static std::vector<std::string> systemLibraries() {
 }
 
 Status native::linkSharedLibrary(const std::vector<std::string> &objects, const std::string &output,
-                                 const std::string &soname) {
+                                 const std::string &soname,
+                                 const std::vector<std::string> &libraries) {
   std::vector<std::string> arguments = {"-shared", "-soname",        soname, "-o",
                                         output,    "--eh-frame-hdr", "-z",   "now"};
   arguments.insert(arguments.end(), objects.begin(), objects.end());
-  std::vector<std::string> libraries = systemLibraries();
   if (!libraries.empty()) {
     arguments.insert(arguments.end(), {"-z", "defs", "--as-needed"});
     arguments.insert(arguments.end(), libraries.begin(), libraries.end());

@@ -16,10 +16,14 @@ namespace quern::native {
 /// Joins object files into one (`ld -r`).
 Status linkRelocatable(const std::vector<std::string> &objects, const std::string &output);
 
-/// Links a shared library named `soname`. It depends on the C library and on libm
-/// only as far as it calls them; anything else undefined is an error.
+/// The files of the C library and libm, as this process has loaded them: their
+/// development files (libm.so, crt1.o) need not be installed.
+std::vector<std::string> systemLibraries();
+
+/// Links a shared library named `soname`. It depends on `libraries` only as far as it
+/// calls them; anything else undefined is an error, unless there are none.
 Status linkSharedLibrary(const std::vector<std::string> &objects, const std::string &output,
-                         const std::string &soname);
+                         const std::string &soname, const std::vector<std::string> &libraries);
 
 /// Copies an object file; of the symbols it defines, only `kept` stay global.
 Status localizeSymbols(const std::string &object, const std::string &output,

@@ -122,9 +122,11 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
   for (llvm::Function &function : *module) {
     function.addFnAttr("target-cpu", target.cpu);
     function.addFnAttr("target-features", target.features);
+    if (!target.tuneCpu.empty())
+      function.addFnAttr("tune-cpu", target.tuneCpu);
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
   }
-  if (!machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
+  if (target.arch == Target::Arch::X86_64 && !machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
     expandFloat16(*module);
   optimize(*module, *machine);
   if (assembly) {

@@ -177,6 +177,8 @@ const CpuFeature *native::findCpuFeature(std::string_view name) {
 }
 
 Expected<std::vector<std::string>> native::requiredCpuFeatures(const Target &target) {
+  if (target.arch != Target::Arch::X86_64)
+    return std::vector<std::string>();
   QUERN_ASSIGN(auto machine, createTargetMachine(target));
   std::vector<std::string> required, unknown;
   for (const auto &feature : machine->getMCSubtargetInfo()->getEnabledProcessorFeatures()) {
@@ -224,6 +226,10 @@ std::vector<std::string> native::missingOnThisCpu(const std::vector<std::string>
 }
 
 Status native::checkRunsHere(const Target &target) {
+  if (!isThisMachine(target))
+    return Status(StatusCode::Incompatible, "code for " + target.triple +
+                                                " cannot run on this machine; it can be compiled "
+                                                "ahead of time only");
   QUERN_ASSIGN(std::vector<std::string> required, requiredCpuFeatures(target));
   std::vector<std::string> missing = missingOnThisCpu(required);
   if (missing.empty())

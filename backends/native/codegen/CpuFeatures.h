@@ -34,8 +34,8 @@ constexpr uint32_t kExtendedLeaves = 0x80000000;
 const CpuFeature *findCpuFeature(std::string_view name);
 
 /// The instruction sets beyond x86-64's first that kernels for `target` may use,
-/// by LLVM's names. Unsupported when the target has a feature that is not known
-/// to be harmless and that CPUID cannot be asked for.
+/// by LLVM's names; none for AArch64, whose code is that of its baseline. Unsupported when the
+/// target has a feature that is not known to be harmless and that CPUID cannot be asked for.
 Expected<std::vector<std::string>> requiredCpuFeatures(const Target &target);
 
 /// Those of `features` that this machine, its operating system included, does not

@@ -6,6 +6,7 @@
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 
 #include <mutex>
 
@@ -15,9 +16,16 @@ using namespace quern::native;
 static void initializeLlvmTargets() {
   static std::once_flag once;
   std::call_once(once, [] {
-    llvm::InitializeNativeTarget();
-    llvm::InitializeNativeTargetAsmPrinter();
-    llvm::InitializeNativeTargetAsmParser();
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeAArch64AsmParser();
   });
 }
 
@@ -28,27 +36,35 @@ static std::string hostFeatures() {
   return text;
 }
 
-Expected<Target> native::resolveTarget(const std::string &cpu) {
+static Expected<const llvm::Target *> findLlvmTarget(const std::string &triple) {
   initializeLlvmTargets();
-  Target target;
-  target.triple = llvm::sys::getProcessTriple();
   std::string error;
-  const llvm::Target *llvmTarget = llvm::TargetRegistry::lookupTarget(target.triple, error);
-  if (!llvmTarget || !llvm::StringRef(target.triple).starts_with("x86_64"))
-    return unsupported("no code generation for '" + target.triple + "': only x86-64 so far");
-  if (cpu.empty() || cpu == "host") {
+  const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!found)
+    return internalError("no LLVM target for " + triple + ": " + error);
+  return found;
+}
+
+/// What LLVM says of a CPU and features; Usage when it does not know the CPU.
+static Expected<std::unique_ptr<llvm::MCSubtargetInfo>>
+describeCpu(const Target &target, const std::string &cpu, const char *anyCpu) {
+  QUERN_ASSIGN(const llvm::Target *llvmTarget, findLlvmTarget(target.triple));
+  std::unique_ptr<llvm::MCSubtargetInfo> any(
+      llvmTarget->createMCSubtargetInfo(target.triple, anyCpu, ""));
+  if (!any->isCPUStringValid(cpu))
+    return usageError("unknown target CPU '" + cpu + "' (use host, baseline or an LLVM CPU name)");
+  return std::unique_ptr<llvm::MCSubtargetInfo>(
+      llvmTarget->createMCSubtargetInfo(target.triple, cpu, target.features));
+}
+
+static Expected<Target> resolveX86(Target target, const std::string &cpu, bool isHost) {
+  if (isHost) {
     target.cpu = llvm::sys::getHostCPUName().str();
     target.features = hostFeatures();
   } else {
-    target.cpu = cpu == "baseline" ? "x86-64" : cpu;
+    target.cpu = cpu;
   }
-  std::unique_ptr<llvm::MCSubtargetInfo> generic(
-      llvmTarget->createMCSubtargetInfo(target.triple, "x86-64", ""));
-  if (!generic->isCPUStringValid(target.cpu))
-    return Status(StatusCode::Usage,
-                  "unknown target CPU '" + cpu + "' (use host, baseline or an LLVM CPU name)");
-  std::unique_ptr<llvm::MCSubtargetInfo> cpuInfo(
-      llvmTarget->createMCSubtargetInfo(target.triple, target.cpu, target.features));
+  QUERN_ASSIGN(auto cpuInfo, describeCpu(target, target.cpu, "x86-64"));
   auto has = [&](const char *feature) { return cpuInfo->checkFeatures(feature); };
   // LLVM aborts the process over these.
   if (!has("+64bit"))
@@ -68,12 +84,43 @@ Expected<Target> native::resolveTarget(const std::string &cpu) {
   return target;
 }
 
+/// Instruction sets beyond the baseline would have to be asked for at run time, which the
+/// architecture leaves to the operating system.
+static Expected<Target> resolveAarch64(Target target, const std::string &cpu) {
+  target.arch = Target::Arch::Aarch64;
+  target.cpu = "generic";
+  target.features = "+neon";
+  QUERN_TRY(describeCpu(target, cpu, "generic").status());
+  target.tuneCpu = cpu;
+  target.vectorBytes = 16;
+  target.vectorRegisters = 32;
+  target.hasFma = true;
+  return target;
+}
+
+Expected<Target> native::resolveTarget(const std::string &cpu, const std::string &triple) {
+  llvm::Triple process(llvm::sys::getProcessTriple());
+  llvm::Triple wanted = triple.empty() ? process : llvm::Triple(llvm::Triple::normalize(triple));
+  bool isAarch64 = wanted.getArch() == llvm::Triple::aarch64;
+  if (!wanted.isOSLinux() || (!isAarch64 && wanted.getArch() != llvm::Triple::x86_64))
+    return usageError("no code generation for '" + (triple.empty() ? process.str() : triple) +
+                      "': the targets are x86_64-linux-gnu and aarch64-linux-gnu");
+  Target target;
+  target.triple = wanted.str();
+  bool isHost = (cpu.empty() || cpu == "host") && wanted.getArch() == process.getArch();
+  bool isBaseline = cpu.empty() || cpu == "host" || cpu == "baseline";
+  if (isAarch64)
+    return resolveAarch64(target, isBaseline ? "generic" : cpu);
+  return resolveX86(target, isBaseline ? "x86-64" : cpu, isHost);
+}
+
+bool native::isThisMachine(const Target &target) {
+  return llvm::Triple(target.triple).getArch() ==
+         llvm::Triple(llvm::sys::getProcessTriple()).getArch();
+}
+
 Expected<std::unique_ptr<llvm::TargetMachine>> native::createTargetMachine(const Target &target) {
-  initializeLlvmTargets();
-  std::string error;
-  const llvm::Target *llvmTarget = llvm::TargetRegistry::lookupTarget(target.triple, error);
-  if (!llvmTarget)
-    return internalError("no LLVM target for " + target.triple + ": " + error);
+  QUERN_ASSIGN(const llvm::Target *llvmTarget, findLlvmTarget(target.triple));
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Standard;
   std::unique_ptr<llvm::TargetMachine> machine(llvmTarget->createTargetMachine(

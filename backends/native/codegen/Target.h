@@ -16,12 +16,17 @@ namespace quern::native {
 
 /// A resolved target: what the emitters need to know of the CPU.
 struct Target {
+  enum class Arch { X86_64, Aarch64 };
+  Arch arch = Arch::X86_64;
   std::string triple;
-  /// LLVM's CPU name ("znver5", "x86-64").
+  /// LLVM's CPU name ("znver5", "x86-64", "generic").
   std::string cpu;
+  /// The CPU that instructions are chosen and ordered for among those that `cpu` has;
+  /// `cpu` itself when empty.
+  std::string tuneCpu = {};
   /// LLVM's feature string ("+avx2,+fma,...").
   std::string features;
-  /// Widest vectors the emitters use: 64 (AVX-512), 32 (AVX2) or 16.
+  /// Widest vectors the emitters use: 64 (AVX-512), 32 (AVX2) or 16 (SSE, NEON).
   int64_t vectorBytes = 16;
   int64_t vectorRegisters = 16;
   bool hasFma = false;
@@ -32,11 +37,16 @@ struct Target {
   int64_t channelBlock() const { return lanes(DType::Float32); }
 };
 
-/// "host", "baseline" (x86-64 without AVX) or an LLVM CPU name ("haswell",
-/// "skylake-avx512"). Unknown names, and those of CPUs without 64-bit code, are
-/// Usage errors. Whether this machine can run the code is another question: see
-/// checkRunsHere.
-Expected<Target> resolveTarget(const std::string &cpu);
+/// "host", "baseline" (x86-64 without AVX; Armv8.0 with NEON) or an LLVM CPU name
+/// ("haswell", "skylake-avx512"). Code for AArch64 is that of its baseline, tuned for the
+/// CPU. `triple` is this machine's when empty, or as of "x86_64-linux-gnu" and
+/// "aarch64-linux-gnu"; "host" is the baseline of another architecture. Unknown names, and
+/// those of CPUs without 64-bit code, are Usage errors. Whether this machine can run the
+/// code is another question: see checkRunsHere.
+Expected<Target> resolveTarget(const std::string &cpu, const std::string &triple = "");
+
+/// Whether this process is of the target's architecture.
+bool isThisMachine(const Target &target);
 
 /// A target machine with Quern's code generation options.
 Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const Target &target);

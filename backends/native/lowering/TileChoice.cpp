@@ -32,6 +32,7 @@ constexpr int64_t kTallOneVector[] = {14, 7, 4, 2, 1};
 constexpr int64_t kTallThreeVectors[] = {8, 4, 3, 1};
 constexpr int64_t kFewRows[] = {5, 4, 3, 2, 1};
 constexpr int64_t kOneOrTwo[] = {2, 1};
+constexpr int64_t kNeonTwoVectors[] = {12, 7, 4, 2, 1};
 
 // Convolution: A is 64 bytes per row and stays in L1; tall tiles reuse B best. Few
 // rows (small images) take wide tiles for enough independent accumulators.
@@ -44,7 +45,15 @@ constexpr TileRow kConvAvx512[] = {{4, 5, 1, kFewRows},
 constexpr TileRow kConv16Registers[] = {
     {4, 2, 1, kOneOrTwo}, {2, kAnyLine, 1, kSmall}, {1, kAnyLine, 1, kSmall}};
 
+// A multiply-add of NEON takes its element of A from a register: fewer accumulators.
+constexpr TileRow kConvNeon[] = {{4, 5, 1, kFewRows},
+                                 {3, kAnyLine, 1, kTallThreeVectors},
+                                 {2, kAnyLine, 1, kNeonTwoVectors},
+                                 {1, kAnyLine, 1, kNeonTwoVectors}};
+
 std::span<const TileRow> convTiles(const Target &target) {
+  if (target.arch == Target::Arch::Aarch64)
+    return kConvNeon;
   if (target.vectorRegisters >= 32)
     return kConvAvx512;
   return kConv16Registers;
