@@ -40,8 +40,9 @@ using Clock = std::chrono::steady_clock;
 namespace {
 constexpr uint64_t kRunOneIn = 8, kNativeOneIn = 16;
 constexpr auto kDeadline = std::chrono::seconds(10);
-/// Of the clock, for the machine may be busy; what is slow has used more CPU time than this.
-constexpr int64_t kHangMs = 60'000, kSlowMs = 3'000;
+/// Of the child's CPU time, for the machine may be busy; what waits for itself uses none.
+constexpr int64_t kHangMs = 30'000, kSlowMs = 3'000;
+constexpr int64_t kStuckMs = 600'000;
 constexpr uintmax_t kSmallFile = 64 << 10;
 
 struct Seed {
@@ -52,7 +53,8 @@ struct Seed {
 /// What the child says of itself; the parent reads it after the child's end, too.
 struct ChildState {
   std::atomic<uint64_t> index = 0, loaded = 0, ran = 0, compiled = 0, compared = 0;
-  std::atomic<int64_t> since = 0;
+  /// When it began with this mutant: by the clock, and by its CPU time.
+  std::atomic<int64_t> since = 0, sinceCpu = 0;
 };
 
 struct Run {
@@ -68,9 +70,11 @@ int64_t milliseconds() {
       .count();
 }
 
-int64_t cpuMilliseconds() {
+int64_t cpuMilliseconds(pid_t process) {
+  clockid_t clock = CLOCK_PROCESS_CPUTIME_ID;
   timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  if (clock_getcpuclockid(process, &clock) != 0 || clock_gettime(clock, &now) != 0)
+    return 0;
   return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
 }
 
@@ -248,12 +252,13 @@ std::string handle(const Run &run, uint64_t index) {
 #endif
   for (uint64_t index = first; index < run.count; ++index) {
     run.progress->index = index;
+    int64_t begin = cpuMilliseconds(0);
+    run.progress->sinceCpu = begin;
     run.progress->since = milliseconds();
-    int64_t begin = cpuMilliseconds();
     std::string wrong = handle(run, index);
     if (!wrong.empty())
       report(run, index, wrong);
-    int64_t took = cpuMilliseconds() - begin;
+    int64_t took = cpuMilliseconds(0) - begin;
     if (took > kSlowMs)
       report(run, index, "slow: " + std::to_string(took) + " ms");
   }
@@ -270,7 +275,8 @@ std::string waitFor(pid_t child, const Run &run) {
         return "signal " + std::to_string(WTERMSIG(status));
       return WEXITSTATUS(status) == 0 ? "" : "exit code " + std::to_string(WEXITSTATUS(status));
     }
-    if (milliseconds() - run.progress->since > kHangMs) {
+    if (cpuMilliseconds(child) - run.progress->sinceCpu > kHangMs ||
+        milliseconds() - run.progress->since > kStuckMs) {
       kill(child, SIGKILL);
       waitpid(child, &status, 0);
       return "hangs";
@@ -283,6 +289,7 @@ uint64_t supervise(const Run &run) {
   uint64_t faults = 0;
   for (uint64_t next = 0; next < run.count;) {
     run.progress->since = milliseconds();
+    run.progress->sinceCpu = 0;
     pid_t child = fork();
     if (child == 0)
       work(run, next);
