@@ -450,8 +450,7 @@ InferredTypes ResizeOp::inferResultTypes(const ShapeFacts &facts) {
     return rankedResult(*this, Shape::fromSizes(*sizes), elementType);
   }
   std::optional<Tensor> scales = facts.tensorOf(getScales());
-  bool crops = getCoordinateTransformationMode() == ResizeCoordinates::TfCropAndResize;
-  if (!scales || scales->dtype() != DType::Float32 || crops)
+  if (!scales || scales->dtype() != DType::Float32)
     return resultOfRank(*this, rank, elementType);
   for (int64_t i = 0; i < rank; ++i) {
     FailureOr<Dim> dim = scaledDim(*this, (*shape)[i], scales->data<float>()[i]);

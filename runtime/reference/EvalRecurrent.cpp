@@ -84,7 +84,8 @@ static Expected<Recurrence> readCall(const OpCall &call) {
   return r;
 }
 
-/// The steps of one sequence.
+/// The steps of one sequence. After none the state is still the initial one, which ONNX leaves
+/// open: as in TensorFlow, so that a sequence may come in pieces (ONNX Runtime gives zeros).
 static Expected<int64_t> lengthOf(const Tensor &lengths, int64_t sequence, int64_t steps) {
   if (!lengths.isPresent())
     return steps;

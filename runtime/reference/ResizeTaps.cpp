@@ -157,19 +157,19 @@ static Expected<std::vector<double>> readFloats(const Tensor &tensor, std::strin
   return values;
 }
 
-/// The size of an axis scaled as ONNX shape inference does it, in float.
-static Status scaleAxis(ResizeAxis &axis, double scale, bool crop) {
+/// The size of an axis scaled as ONNX shape inference does it, in float. A region does not
+/// change it: the text of the specification says so, but neither ONNX's shape inference, its
+/// reference nor ONNX Runtime do that.
+static Status scaleAxis(ResizeAxis &axis, double scale) {
   if (!(scale > 0) || std::isinf(scale))
     return invalidInput(fmt::format("scales must be positive, found {:f}", scale));
-  double region = crop ? axis.roiEnd - axis.roiBegin : 1;
-  float size = std::floor(static_cast<float>(axis.input) * static_cast<float>(region) *
-                          static_cast<float>(scale));
+  float size = std::floor(static_cast<float>(axis.input) * static_cast<float>(scale));
   if (!(size >= 0 && size < 0x1p62f))
     return resourceLimit(
         fmt::format("a dimension of {} scaled by {:f} has no valid size", axis.input, scale));
   axis.scale = scale;
   // Float does not hold all large sizes.
-  axis.output = scale == 1 && !crop ? axis.input : static_cast<int64_t>(size);
+  axis.output = scale == 1 ? axis.input : static_cast<int64_t>(size);
   return Status::ok();
 }
 
@@ -202,7 +202,7 @@ Expected<std::vector<ResizeAxis>> reference::resizeAxes(const Tensor::Dims &inpu
       axis.roiEnd = region[rank + d];
     }
     if (!scales.empty())
-      QUERN_TRY(scaleAxis(axis, scales[d], crop));
+      QUERN_TRY(scaleAxis(axis, scales[d]));
     else
       axis.scale = static_cast<double>(sizes[d]) / static_cast<double>(axis.input);
     if (!sizes.empty())

@@ -287,6 +287,13 @@ TEST(ImportDataMovement, DepthToSpace) {
     expectRuns<float>(blocks("DepthToSpace", dims).attr("mode", "CRD"), {depth}, {1, 2, 2, 2},
                       {0, 1, 2, 3, 4, 5, 6, 7});
   }
+  // Empty images, batches and channels stay so.
+  expectRuns<float>(blocks("DepthToSpace", {-1, -2, -3, -4}), {Tensor::of<float>({1, 4, 0, 2}, {})},
+                    {1, 1, 0, 4}, {});
+  expectRuns<float>(blocks("DepthToSpace", {-1, -2, -3, -4}), {Tensor::of<float>({1, 0, 2, 3}, {})},
+                    {1, 0, 4, 6}, {});
+  expectRuns<float>(blocks("SpaceToDepth", {-1, -2, -3, -4}), {Tensor::of<float>({0, 1, 4, 2}, {})},
+                    {0, 4, 2, 1}, {});
   EXPECT_EQ(Imported(blocks("DepthToSpace", {-1, 8, -2, 3})).outputType(),
             "tensor<?x2x?x6xf32, #nn.dims<\"N\", \"\", (\"N2\" * 2), \"\">>");
   expectError(blocks("DepthToSpace", {1, 6, 1, 1}), kInvalid, {"a size of 6 is no multiple of 4"});

@@ -128,5 +128,10 @@ func.func @resize(%x: tensor<?x3x5x4xf32, #nn.dims<"N", "", "", "">>, %dynamic: 
   // CHECK: nn.resize {{.*}} -> tensor<?x?x?x?xf32>
   %2 = nn.resize cubic(align_corners, floor) %x, %none, %none, %dynamic {cubic_coeff_a = -0.75 : f64, exclude_outside = true, extrapolation_value = 0.0 : f64}
     : (tensor<?x3x5x4xf32, #nn.dims<"N", "", "", "">>, none, none, tensor<4xi64>) -> tensor<*xf32>
+  // A region does not change what scales make of the sizes.
+  %roi = nn.constant dense<[0.0, 0.0, 0.25, 0.25, 1.0, 1.0, 0.75, 0.75]> : tensor<8xf32>
+  // CHECK: tf_crop_and_resize{{.*}} -> tensor<?x3x2x10xf32, #nn.dims<"N", "", "", "">>
+  %3 = nn.resize linear(tf_crop_and_resize, floor) %x, %roi, %scales, %none {cubic_coeff_a = -0.75 : f64, exclude_outside = false, extrapolation_value = 0.0 : f64}
+    : (tensor<?x3x5x4xf32, #nn.dims<"N", "", "", "">>, tensor<8xf32>, tensor<4xf32>, none) -> tensor<*xf32>
   return
 }

@@ -73,7 +73,7 @@ void drawRegion(ModelDraw &draw, Resizing &to) {
   to.roi.insert(to.roi.end(), ends.begin(), ends.end());
 }
 
-void drawScaling(ModelDraw &draw, const Drawn &x, Resizing &to, bool givesScales, bool crops) {
+void drawScaling(ModelDraw &draw, const Drawn &x, Resizing &to, bool givesScales) {
   to.dims = x.dims;
   for (size_t i = 0; i < to.axes.size(); ++i) {
     int64_t axis = to.axes[i], size = x.dims[axis];
@@ -84,9 +84,7 @@ void drawScaling(ModelDraw &draw, const Drawn &x, Resizing &to, bool givesScales
       continue;
     }
     to.scales.push_back(stays ? 1.0f : draw.pick({1.0f, 2.0f, 0.5f, 1.5f, 0.75f, 3.0f, 0.25f}));
-    double extent = crops ? to.roi[i + to.axes.size()] - to.roi[i] : 1.0f;
-    to.dims[axis] =
-        static_cast<int64_t>(std::floor(static_cast<double>(size) * extent * to.scales.back()));
+    to.dims[axis] = static_cast<int64_t>(std::floor(static_cast<double>(size) * to.scales.back()));
   }
 }
 
@@ -137,7 +135,7 @@ bool drawResize(ModelDraw &draw) {
                    !std::is_sorted(to.axes.begin(), to.axes.end());
   if (crops)
     drawRegion(draw, to);
-  drawScaling(draw, x, to, givesScales, crops);
+  drawScaling(draw, x, to, givesScales);
   std::string policy;
   if (draw.opset() >= 18 && !givesScales && draw.percent(30)) {
     policy = draw.pick<std::string>({"not_larger", "not_smaller", "stretch"});

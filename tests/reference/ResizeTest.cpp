@@ -110,8 +110,9 @@ TEST(Resize, CropsAndExtrapolates) {
                       {10, 10, 4.5f, 7});
   // One element comes from the middle of the region.
   expectTensor<float>(toSizes(kRow, {1}, rule, floats({0, 1})), {1}, {3});
-  // Scales apply to the region.
-  expectTensor<float>(byScales(kRow, {1}, rule, floats({0, 0.5f})), {2}, {1, 3});
+  // Scales are those of the whole: the region is spread over as many elements.
+  expectTensor<float>(byScales(kRow, {1}, rule, floats({0, 0.5f})), {4}, {1, 1.5f, 2, 3});
+  expectTensor<float>(byScales(kRow, {0.5f}, rule, floats({0, 0.5f})), {2}, {1, 3});
   rule.mode = "nearest";
   expectTensor<float>(toSizes(kRow, {5}, rule, floats({-0.25f, 1})), {5}, {10, 1, 2, 4, 8});
 }
