@@ -6,7 +6,11 @@
 Each folder holds a model, its inputs, what Quern's interpreter makes of them (with which the
 compiled models agreed), and how far results may be apart. Prints every model that differs, and
 how many ONNX Runtime refuses, by reason. It runs in a process of its own, for some models
-end it. Exit code 1 when one differs; 77 and the word "skipped" when onnxruntime is not
+end it. Known to differ, with ONNX's reference evaluator on Quern's side: Resize with align_corners
+by scales that give no whole size (ONNX's test data divide by the unrounded one), Resize of a region
+along an axis that keeps its size (the region is ignored), Gemm of no products (beta is ignored).
+By decision: final states of sequences of length 0 (the initial state; ONNX Runtime: zeros).
+Exit code 1 when one differs; 77 and the word "skipped" when onnxruntime is not
 installed.
 """
 import argparse
