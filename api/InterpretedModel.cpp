@@ -30,6 +30,7 @@ public:
   Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) override {
     return runOnce(inputs, outputs);
   }
+  void setDeadline(const Deadline &deadline) override { options.limits.deadline = deadline; }
   void cancel() override { cancelled.store(true, std::memory_order_relaxed); }
   const std::vector<PortSignature> &inputs() const override { return model->inputs; }
   const std::vector<PortSignature> &outputs() const override { return model->outputs; }

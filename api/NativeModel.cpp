@@ -46,6 +46,7 @@ public:
   Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) override {
     return session.run(inputs, outputs);
   }
+  void setDeadline(const Deadline &deadline) override { session.setDeadline(deadline); }
   void cancel() override { session.cancel(); }
   const std::vector<PortSignature> &inputs() const override {
     return session.executable().inputs();

@@ -191,6 +191,7 @@ Expected<Session> Session::create(std::shared_ptr<const Executable> executable,
 
 const Executable &Session::executable() const { return *state->executable; }
 int Session::threads() const { return state->pool.threads(); }
+void Session::setDeadline(const Deadline &deadline) { state->options.limits.deadline = deadline; }
 void Session::cancel() { state->cancelled.store(true, std::memory_order_relaxed); }
 
 Status Session::runValues(ValueList inputs, ValueTargets outputs) {

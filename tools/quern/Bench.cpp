@@ -1,14 +1,13 @@
 //===- Bench.cpp - quern bench --------------------------------------------===//
-#include "quern/HostCpu.h"
+#include "quern/Benchmark.h"
+#include "tools/quern/Duration.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
-#include "tools/quern/Statistics.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sys/resource.h>
 #include <tuple>
 
 using namespace quern;
@@ -27,14 +26,8 @@ struct BenchOptions {
 };
 
 struct Measurement {
-  double loadMs = 0, compileMs = 0, firstRunMs = 0;
-  Statistics steady;
-  int64_t runs = 0;
-  int threads = 0;
-  double peakRssMb = 0;
-  std::vector<ProfileRow> profile;
-  /// GFLOP/s that all threads together could reach; 0 without a profile.
-  double peakGflops = 0;
+  double loadMs = 0;
+  Benchmark runs;
 };
 } // namespace
 
@@ -53,62 +46,27 @@ static void addOptions(CLI::App &verb, BenchOptions &options) {
                 "Shows the time of each step, and its share of the machine's FMA peak");
 }
 
-static double peakRssMb() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-
-/// The larger of the peak so far and one measured now: around the runs, the
-/// machine may have been busy once.
-static Status updatePeak(const BenchOptions &options, Measurement &result) {
-  if (!options.backend.profile || options.backend.backend != "native")
-    return Status::ok();
-  QUERN_ASSIGN(double peak, measurePeakGflops(options.backend.targetCpu));
-  result.peakGflops = std::max(result.peakGflops, peak * result.threads);
-  return Status::ok();
-}
-
-static Status measure(const BenchOptions &options, Measurement &result) {
+static Expected<Measurement> measure(const BenchOptions &options) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
-  result.loadMs = opened.loadMs;
   QUERN_ASSIGN(std::vector<AnyValue> inputs, makeInputs(opened.model.inputs(), options.inputs,
                                                         MissingInputs::Random, options.style));
   Progress progress(options.style);
   progress.show("compiling");
-  Stopwatch compileWatch;
+  Stopwatch watch;
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
-  result.compileMs = compileWatch.milliseconds();
-  result.threads = runner->threads();
-
+  double compileMs = watch.milliseconds();
   progress.show("measuring");
-  QUERN_TRY(updatePeak(options, result));
-  std::vector<AnyValue> outputs(runner->outputs().size());
-  Stopwatch firstWatch;
-  QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
-  result.firstRunMs = firstWatch.milliseconds();
-  for (int64_t i = 0; i < options.warmup; ++i)
-    QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
-  runner->clearProfile();
-
-  SampleSet samples;
-  Stopwatch total;
-  auto isDone = [&] {
-    if (options.runs > 0)
-      return samples.count() >= options.runs;
-    return samples.count() > 0 && total.milliseconds() >= seconds * 1e3;
-  };
-  while (!isDone()) {
-    Stopwatch watch;
-    QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
-    samples.add(watch.milliseconds());
-  }
-  result.runs = samples.count();
-  result.steady = samples.summarize();
-  result.peakRssMb = peakRssMb();
-  result.profile = runner->profile();
-  return updatePeak(options, result);
+  bool wantsPeak = options.backend.profile && options.backend.backend == "native";
+  Interruptible runs(*runner);
+  QUERN_ASSIGN(Benchmark result,
+               benchmark(*runner, inputs,
+                         {.seconds = seconds,
+                          .runs = options.runs,
+                          .warmup = options.warmup,
+                          .peakOfCpu = wantsPeak ? options.backend.targetCpu : ""}));
+  result.compileMs = compileMs;
+  return Measurement{opened.loadMs, std::move(result)};
 }
 
 /// The mean time of one run of a step.
@@ -175,25 +133,13 @@ static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) 
   return steps;
 }
 
-/// Why the numbers may not be what they seem.
-static std::vector<std::string> findWarnings(const Measurement &m) {
-  std::vector<std::string> warnings;
-  if (m.runs < 10)
-    warnings.push_back(
-        fmt::format("few-runs: only {} runs; percentiles say little (raise --duration)", m.runs));
-  if (m.runs > 1 && m.steady.standardDeviation > 0.1 * m.steady.mean)
-    warnings.push_back(fmt::format("noisy: the standard deviation is {:.0f} % of the mean; is the "
-                                   "machine busy?",
-                                   100 * m.steady.standardDeviation / m.steady.mean));
-  return warnings;
-}
-
-static std::string describe(const BenchOptions &options, const Measurement &m) {
+static std::string describe(const BenchOptions &options, const Measurement &measured) {
+  const Benchmark &m = measured.runs;
   const Statistics &s = m.steady;
   std::string text = fmt::format("{}, {} {}, {} runs\n", options.backend.backend, m.threads,
                                  m.threads == 1 ? "thread" : "threads", m.runs);
   text += fmt::format("load       {:.3f} ms\ncompile    {:.3f} ms\nfirst run  {:.3f} ms\n",
-                      m.loadMs, m.compileMs, m.firstRunMs);
+                      measured.loadMs, m.compileMs, m.firstRunMs);
   text += fmt::format("mean       {:.3f} ms +- {:.3f} ms\nmin        {:.3f} ms\n", s.mean,
                       s.standardDeviation, s.min);
   text += fmt::format("p50        {:.3f} ms\np90        {:.3f} ms\np99        {:.3f} ms\n", s.p50,
@@ -202,12 +148,13 @@ static std::string describe(const BenchOptions &options, const Measurement &m) {
   return m.profile.empty() ? text : text + "\n" + profileTable(m.profile, m.peakGflops);
 }
 
-static Json describeJson(const BenchOptions &options, const Measurement &m) {
+static Json describeJson(const BenchOptions &options, const Measurement &measured) {
+  const Benchmark &m = measured.runs;
   Json report = {{"schema", "quern.bench/1"},
                  {"model", options.model.path},
                  {"backend", options.backend.backend},
                  {"threads", m.threads},
-                 {"load_ms", m.loadMs},
+                 {"load_ms", measured.loadMs},
                  {"compile_ms", m.compileMs},
                  {"first_run_ms", m.firstRunMs},
                  {"runs", m.runs},
@@ -218,7 +165,7 @@ static Json describeJson(const BenchOptions &options, const Measurement &m) {
                  {"p90_ms", m.steady.p90},
                  {"p99_ms", m.steady.p99},
                  {"peak_rss_mb", m.peakRssMb},
-                 {"warnings", findWarnings(m)}};
+                 {"warnings", m.warnings()}};
   if (options.backend.profile) {
     report["peak_gflops"] = m.peakGflops;
     report["steps"] = profileJson(m.profile, m.peakGflops);
@@ -227,9 +174,8 @@ static Json describeJson(const BenchOptions &options, const Measurement &m) {
 }
 
 static Status execute(const BenchOptions &options) {
-  Measurement measurement;
-  QUERN_TRY(measure(options, measurement));
-  for (const std::string &warning : findWarnings(measurement))
+  QUERN_ASSIGN(Measurement measurement, measure(options));
+  for (const std::string &warning : measurement.runs.warnings())
     warn(options.style, warning);
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(options, measurement)));

@@ -1,7 +1,7 @@
 //===- Compile.cpp - quern compile ----------------------------------------===//
+#include "quern/Statistics.h"
 #include "tools/quern/FileIo.h"
 #include "tools/quern/OpenModel.h"
-#include "tools/quern/Statistics.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>

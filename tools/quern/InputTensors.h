@@ -1,7 +1,7 @@
 //===- InputTensors.h - what a model is run on ----------------------------===//
 #pragma once
 
-#include "quern/Executable.h"
+#include "quern/SampleInputs.h"
 #include "tools/quern/Console.h"
 
 #include <cstdint>
@@ -25,17 +25,5 @@ enum class MissingInputs { Refuse, Random };
 Expected<std::vector<AnyValue>> makeInputs(std::span<const PortSignature> ports,
                                            const InputOptions &options, MissingInputs missing,
                                            const OutputStyle &style, const Limits &limits = {});
-
-/// The dims of a tensor for `port` that nothing is known of, unknown sizes as 1.
-Tensor::Dims defaultDims(const ValueType &port);
-
-/// Uniform floats in [-1, 1), integers and bools in {0, 1}, empty strings; the
-/// same for the same seed on any machine.
-Expected<Tensor> randomTensor(DType dtype, Tensor::Dims dims, uint64_t seed, const Limits &limits);
-
-/// Of a type that is no tensor: two values in a sequence of tensors, else one,
-/// with tensors as above, or of zeros.
-Expected<AnyValue> makeNested(const ValueType &type, bool zeros, uint64_t seed,
-                              const Limits &limits);
 
 } // namespace quern::cli

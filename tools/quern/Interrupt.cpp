@@ -11,7 +11,7 @@ using namespace quern;
 using namespace quern::cli;
 
 static std::atomic<bool> interrupted = false;
-static std::atomic<Runner *> activeRunner = nullptr;
+static std::atomic<Runner *> activeRunner = nullptr, otherRunner = nullptr;
 
 static void onInterrupt(int) {
   Runner *runner = activeRunner;
@@ -22,6 +22,8 @@ static void onInterrupt(int) {
     _exit(static_cast<int>(StatusCode::Cancelled));
   }
   runner->cancel();
+  if (Runner *other = otherRunner)
+    other->cancel();
 }
 
 /// Dies of the signal, as without this handler.
@@ -60,10 +62,18 @@ void cli::installSignalHandlers() {
   install(SIGHUP, onTermination);
 }
 
+Interruptible::Interruptible(Runner &runner, Runner *other) {
+  otherRunner = other;
+  activeRunner = &runner;
+}
+
+Interruptible::~Interruptible() {
+  activeRunner = nullptr;
+  otherRunner = nullptr;
+}
+
 Status cli::runInterruptibly(Runner &runner, std::span<const AnyValue> inputs,
                              std::span<AnyValue> outputs) {
-  activeRunner = &runner;
-  Status status = runner.run(inputs, outputs);
-  activeRunner = nullptr;
-  return status;
+  Interruptible active(runner);
+  return runner.run(inputs, outputs);
 }

@@ -14,8 +14,17 @@ namespace quern::cli {
 /// To be called before there are threads.
 void installSignalHandlers();
 
-/// Runs once. Meanwhile the first Ctrl-C only cancels the run; the second one ends the
-/// program.
+/// While it lives, the first Ctrl-C only cancels the runs of its runners; the second one
+/// ends the program. One at a time.
+class Interruptible {
+public:
+  explicit Interruptible(Runner &runner, Runner *other = nullptr);
+  ~Interruptible();
+  Interruptible(const Interruptible &) = delete;
+  Interruptible &operator=(const Interruptible &) = delete;
+};
+
+/// Runs once, interruptibly.
 Status runInterruptibly(Runner &runner, std::span<const AnyValue> inputs,
                         std::span<AnyValue> outputs);
 

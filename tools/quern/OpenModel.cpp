@@ -1,7 +1,7 @@
 //===- OpenModel.cpp - from options to a model that runs ------------------===//
 #include "tools/quern/OpenModel.h"
 
-#include "tools/quern/Statistics.h"
+#include "quern/Statistics.h"
 
 #include <fmt/format.h>
 

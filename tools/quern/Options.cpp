@@ -1,7 +1,7 @@
 //===- Options.cpp - options that verbs share -----------------------------===//
 #include "tools/quern/Options.h"
 
-#include "tools/quern/Statistics.h"
+#include "tools/quern/Duration.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

@@ -1,10 +1,10 @@
 //===- Run.cpp - quern run ------------------------------------------------===//
 #include "quern/RandomSeed.h"
+#include "quern/Statistics.h"
+#include "quern/TensorDifference.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
 #include "tools/quern/OutputFiles.h"
-#include "tools/quern/Statistics.h"
-#include "tools/quern/TensorDifference.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

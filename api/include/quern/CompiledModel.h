@@ -33,6 +33,9 @@ public:
   virtual Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) = 0;
   Expected<std::vector<AnyValue>> run(std::span<const AnyValue> inputs);
 
+  /// When runs must be done, from the next one on: SessionOptions::limits say it for the
+  /// first ones. Not to be called during a run.
+  virtual void setDeadline(const Deadline &deadline) = 0;
   /// Makes the current run (or the next one) end with StatusCode::Cancelled soon. May
   /// be called from any thread and from a signal handler.
   virtual void cancel() = 0;

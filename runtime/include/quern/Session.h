@@ -81,6 +81,10 @@ public:
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
   Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs);
 
+  /// When runs must be done, from the next one on: SessionOptions::limits say it for the
+  /// first ones. Not to be called during a run.
+  void setDeadline(const Deadline &deadline);
+
   /// Makes the current run (or the next one) end with StatusCode::Cancelled
   /// within a step. May be called from any thread and from a signal handler.
   void cancel();

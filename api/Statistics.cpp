@@ -1,14 +1,12 @@
 //===- Statistics.cpp - of times ------------------------------------------===//
-#include "tools/quern/Statistics.h"
+#include "quern/Statistics.h"
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
 using namespace quern;
-using namespace quern::cli;
 
 static double percentile(const std::vector<double> &sorted, double share) {
   double position = share * static_cast<double>(sorted.size() - 1);
@@ -91,14 +89,4 @@ Statistics SampleSet::summarize() const {
   result.p90 = percentileAt(0.90);
   result.p99 = percentileAt(0.99);
   return result;
-}
-
-Expected<double> cli::parseSeconds(std::string_view text) {
-  double value = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  double scale = unit == "ms" ? 1e-3 : unit == "s" || unit.empty() ? 1 : unit == "min" ? 60 : 0;
-  if (error != std::errc() || !std::isfinite(value) || value < 0 || scale == 0)
-    return usageError("'" + std::string(text) + "' is no duration; write 500ms, 3s or 1min");
-  return value * scale;
 }

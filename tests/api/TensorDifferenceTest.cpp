@@ -1,11 +1,10 @@
 //===- TensorDifferenceTest.cpp -------------------------------------------===//
-#include "tools/quern/TensorDifference.h"
+#include "quern/TensorDifference.h"
 
 #include <gtest/gtest.h>
 #include <limits>
 
 using namespace quern;
-using namespace quern::cli;
 
 static TensorDifference compareFloats(std::vector<float> wanted, std::vector<float> found) {
   auto n = static_cast<int64_t>(wanted.size());

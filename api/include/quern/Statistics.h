@@ -1,15 +1,14 @@
 //===- Statistics.h - of times --------------------------------------------===//
 #pragma once
 
-#include "quern/Status.h"
-
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
-namespace quern::cli {
+namespace quern {
 
+/// Of the samples of a SampleSet, in their unit.
 struct Statistics {
   double min = 0, mean = 0, standardDeviation = 0, p50 = 0, p90 = 0, p99 = 0;
 };
@@ -42,9 +41,6 @@ private:
   std::vector<int64_t> buckets;
 };
 
-/// "500ms", "3s", "1.5s", "2min"; seconds without a unit. Usage error otherwise.
-Expected<double> parseSeconds(std::string_view text);
-
 /// A clock that starts when it is made.
 class Stopwatch {
 public:
@@ -57,4 +53,4 @@ private:
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 
-} // namespace quern::cli
+} // namespace quern

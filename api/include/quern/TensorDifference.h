@@ -3,7 +3,7 @@
 
 #include "quern/AnyValue.h"
 
-namespace quern::cli {
+namespace quern {
 
 struct Tolerance {
   double relative = 1e-3;
@@ -33,4 +33,4 @@ TensorDifference compareValues(const AnyValue &wanted, const AnyValue &found,
 /// The elements as doubles (complex ones as pairs); empty for strings.
 std::vector<double> elementsAsDouble(const Tensor &tensor);
 
-} // namespace quern::cli
+} // namespace quern

@@ -1,12 +1,11 @@
 //===- TensorDifference.cpp - how far two tensors are apart ---------------===//
-#include "tools/quern/TensorDifference.h"
+#include "quern/TensorDifference.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 
 using namespace quern;
-using namespace quern::cli;
 
 template <typename T>
 static std::vector<double> convert(const Tensor &tensor, int64_t perElement = 1) {
@@ -21,7 +20,7 @@ static std::vector<double> convert(const Tensor &tensor, int64_t perElement = 1)
   return values;
 }
 
-std::vector<double> cli::elementsAsDouble(const Tensor &tensor) {
+std::vector<double> quern::elementsAsDouble(const Tensor &tensor) {
   switch (tensor.dtype()) {
   case DType::Float32:
     return convert<float>(tensor);
@@ -76,8 +75,8 @@ static bool isExact(DType dtype) {
          dtype != DType::Complex128;
 }
 
-TensorDifference cli::compareTensors(const Tensor &wanted, const Tensor &found,
-                                     const Tolerance &tolerance) {
+TensorDifference quern::compareTensors(const Tensor &wanted, const Tensor &found,
+                                const Tolerance &tolerance) {
   TensorDifference result;
   if (wanted.dtype() != found.dtype() || wanted.dims() != found.dims()) {
     result.incomparable = fmt::format("wanted {}, found {}", wanted.describe(), found.describe());
@@ -132,8 +131,8 @@ static std::vector<AnyValue> partsOf(const AnyValue &value) {
   return parts;
 }
 
-TensorDifference cli::compareValues(const AnyValue &wanted, const AnyValue &found,
-                                    const Tolerance &tolerance) {
+TensorDifference quern::compareValues(const AnyValue &wanted, const AnyValue &found,
+                               const Tolerance &tolerance) {
   const Tensor *a = wanted.asTensor(), *b = found.asTensor();
   if (a && b)
     return compareTensors(*a, *b, tolerance);

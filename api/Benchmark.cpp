@@ -1,0 +1,88 @@
+//===- Benchmark.cpp - what a model costs ---------------------------------===//
+#include "quern/Benchmark.h"
+
+#include "api/PreparedRunner.h"
+#include "quern/HostCpu.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sys/resource.h>
+
+using namespace quern;
+
+static double peakRssMb() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+/// The larger of the peak so far and one measured now: around the runs, the
+/// machine may have been busy once.
+static Status updatePeak(const BenchmarkOptions &options, Benchmark &result) {
+  if (options.peakOfCpu.empty())
+    return Status::ok();
+  QUERN_ASSIGN(double peak, measurePeakGflops(options.peakOfCpu));
+  result.peakGflops = std::max(result.peakGflops, peak * result.threads);
+  return Status::ok();
+}
+
+std::vector<std::string> Benchmark::warnings() const {
+  std::vector<std::string> found;
+  if (runs < 10)
+    found.push_back(
+        fmt::format("few-runs: only {} runs; percentiles say little (raise --duration)", runs));
+  if (runs > 1 && steady.standardDeviation > 0.1 * steady.mean)
+    found.push_back(fmt::format("noisy: the standard deviation is {:.0f} % of the mean; is the "
+                                "machine busy?",
+                                100 * steady.standardDeviation / steady.mean));
+  return found;
+}
+
+static Status measure(Runner &runner, std::span<const AnyValue> inputs,
+                      const BenchmarkOptions &options, Benchmark &result) {
+  std::vector<AnyValue> outputs(runner.outputs().size());
+  Stopwatch first;
+  QUERN_TRY(runner.run(inputs, outputs));
+  result.firstRunMs = first.milliseconds();
+  for (int64_t i = 0; i < options.warmup; ++i)
+    QUERN_TRY(runner.run(inputs, outputs));
+  runner.clearProfile();
+
+  SampleSet samples;
+  Stopwatch total;
+  auto isDone = [&] {
+    return options.runs > 0
+               ? samples.count() >= options.runs
+               : samples.count() > 0 && total.milliseconds() >= options.seconds * 1e3;
+  };
+  while (!isDone()) {
+    Stopwatch watch;
+    QUERN_TRY(runner.run(inputs, outputs));
+    samples.add(watch.milliseconds());
+  }
+  result.runs = samples.count();
+  result.steady = samples.summarize();
+  return Status::ok();
+}
+
+Expected<Benchmark> quern::benchmark(Runner &runner, std::span<const AnyValue> inputs,
+                                     const BenchmarkOptions &options) {
+  Benchmark result;
+  result.threads = runner.threads();
+  QUERN_TRY(updatePeak(options, result));
+  QUERN_TRY(measure(runner, inputs, options, result));
+  result.peakRssMb = peakRssMb();
+  result.profile = runner.profile();
+  QUERN_TRY(updatePeak(options, result));
+  return result;
+}
+
+Expected<Benchmark> quern::benchmark(const Model &model, std::span<const AnyValue> inputs,
+                                     const CompileOptions &compile, const SessionOptions &session,
+                                     const BenchmarkOptions &options) {
+  QUERN_ASSIGN(PreparedRunner prepared, prepareRunner(model, inputs, compile, session));
+  QUERN_ASSIGN(Benchmark result, quern::benchmark(*prepared.runner, inputs, options));
+  result.compileMs = prepared.milliseconds;
+  return result;
+}

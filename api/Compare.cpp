@@ -1,0 +1,88 @@
+//===- Compare.cpp - whether two runners agree, and which is faster -------===//
+#include "quern/Compare.h"
+
+#include "api/PreparedRunner.h"
+#include "quern/RandomSeed.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+using namespace quern;
+
+double Comparison::speedup() const { return reference.p50 / std::max(compiled.p50, 1e-6); }
+
+Status Comparison::verdict() const {
+  std::vector<std::string> failures;
+  for (const auto &[name, difference] : outputs)
+    if (!difference.passes())
+      failures.push_back(
+          difference.incomparable.empty()
+              ? fmt::format("output '{}': {} elements differ", name, difference.mismatches)
+              : fmt::format("output '{}': {}", name, difference.incomparable));
+  if (failures.empty())
+    return Status::ok();
+  return Status(
+      StatusCode::AccuracyMismatch,
+      fmt::format("native code and interpreter do not agree: {}", fmt::join(failures, "; ")));
+}
+
+static Status timedRun(Runner &runner, std::span<const AnyValue> inputs,
+                       std::span<AnyValue> outputs, SampleSet &samples) {
+  Stopwatch watch;
+  QUERN_TRY(runner.run(inputs, outputs));
+  samples.add(watch.milliseconds());
+  return Status::ok();
+}
+
+/// The compiled one runs several times a turn: it is the faster one by far.
+static Status measure(Runner &reference, Runner &compiled, std::span<const AnyValue> inputs,
+                      double seconds, Comparison &result) {
+  constexpr int kCompiledRunsPerTurn = 5;
+  SampleSet referenceMs, compiledMs;
+  std::vector<AnyValue> outputs(compiled.outputs().size());
+  Stopwatch total;
+  do {
+    QUERN_TRY(timedRun(reference, inputs, outputs, referenceMs));
+    outputs.assign(outputs.size(), {});
+    for (int i = 0; i < kCompiledRunsPerTurn; ++i)
+      QUERN_TRY(timedRun(compiled, inputs, outputs, compiledMs));
+    outputs.assign(outputs.size(), {});
+  } while (total.milliseconds() < seconds * 1e3);
+  result.reference = referenceMs.summarize();
+  result.compiled = compiledMs.summarize();
+  return Status::ok();
+}
+
+Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
+                                    std::span<const AnyValue> inputs,
+                                    const CompareOptions &options) {
+  if (reference.outputs().size() != compiled.outputs().size())
+    return usageError(fmt::format("cannot compare a model with {} outputs with one with {}",
+                                  reference.outputs().size(), compiled.outputs().size()));
+  Comparison result;
+  result.threads = compiled.threads();
+  std::vector<AnyValue> wanted(reference.outputs().size()), found(wanted.size());
+  seedRandomOps(options.seed);
+  QUERN_TRY(reference.run(inputs, wanted));
+  seedRandomOps(options.seed);
+  QUERN_TRY(compiled.run(inputs, found));
+  for (size_t i = 0; i < wanted.size(); ++i)
+    result.outputs.push_back(
+        {compiled.outputs()[i].name, compareValues(wanted[i], found[i], options.tolerance)});
+  QUERN_TRY(measure(reference, compiled, inputs, options.seconds, result));
+  return result;
+}
+
+Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue> inputs,
+                                    const CompileOptions &compile, const SessionOptions &session,
+                                    const CompareOptions &options) {
+  CompileOptions interpret = compile;
+  interpret.backend = Backend::Interpreter;
+  QUERN_ASSIGN(PreparedRunner reference, prepareRunner(model, inputs, interpret, session));
+  QUERN_ASSIGN(PreparedRunner compiled, prepareRunner(model, inputs, compile, session));
+  QUERN_ASSIGN(Comparison result,
+               quern::compare(*reference.runner, *compiled.runner, inputs, options));
+  result.compileMs = compiled.milliseconds;
+  return result;
+}

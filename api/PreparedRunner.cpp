@@ -1,0 +1,20 @@
+//===- PreparedRunner.cpp - a model compiled and planned for inputs -------===//
+#include "api/PreparedRunner.h"
+
+#include "quern/Statistics.h"
+
+using namespace quern;
+
+Expected<PreparedRunner> quern::prepareRunner(const Model &model, std::span<const AnyValue> inputs,
+                                              const CompileOptions &compile,
+                                              const SessionOptions &session) {
+  QUERN_TRY(checkInputs(model.inputs(), inputs));
+  Stopwatch watch;
+  QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled, model.compile(compile));
+  std::vector<Tensor::Dims> dims;
+  for (const AnyValue &input : inputs)
+    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
+  QUERN_TRY(compiled->planFor(dims, compile.limits.deadline));
+  QUERN_ASSIGN(std::unique_ptr<Runner> runner, compiled->createRunner(session));
+  return PreparedRunner{std::move(runner), watch.milliseconds()};
+}

@@ -1,0 +1,54 @@
+//===- Benchmark.h - what a model costs -----------------------------------===//
+#pragma once
+
+#include "quern/Model.h"
+#include "quern/Statistics.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+struct BenchmarkOptions {
+  /// How long to measure; one run at least.
+  double seconds = 3;
+  /// How many runs to measure instead; 0: by time.
+  int64_t runs = 0;
+  /// Runs after the first one and before measuring.
+  int64_t warmup = 3;
+  /// Measures before and after the runs what this machine can do with code for this
+  /// CPU, as CompileOptions has it; not when empty.
+  std::string peakOfCpu = {};
+};
+
+struct Benchmark {
+  /// Milliseconds: of compiling and planning for these inputs (0 where the caller did
+  /// that), of the first run, and of each run in the steady state.
+  double compileMs = 0, firstRunMs = 0;
+  Statistics steady;
+  int64_t runs = 0;
+  int threads = 0;
+  /// The most memory that this process has had.
+  double peakRssMb = 0;
+  /// Of the steady state, with SessionOptions::profile.
+  std::vector<ProfileRow> profile;
+  /// GFLOP/s that all threads together could reach; 0 when not measured.
+  double peakGflops = 0;
+
+  /// Why the numbers may not be what they seem: "noisy: ...", "few-runs: ...".
+  std::vector<std::string> warnings() const;
+};
+
+/// Runs again and again on the same inputs.
+Expected<Benchmark> benchmark(Runner &runner, std::span<const AnyValue> inputs,
+                              const BenchmarkOptions &options = {});
+
+/// Compiles and then runs.
+Expected<Benchmark> benchmark(const Model &model, std::span<const AnyValue> inputs,
+                              const CompileOptions &compile = {},
+                              const SessionOptions &session = {},
+                              const BenchmarkOptions &options = {});
+
+} // namespace quern

@@ -1,0 +1,54 @@
+//===- Compare.h - whether two runners agree, and which is faster ---------===//
+#pragma once
+
+#include "quern/Model.h"
+#include "quern/Statistics.h"
+#include "quern/TensorDifference.h"
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+struct CompareOptions {
+  Tolerance tolerance = {};
+  /// How long to measure; both run once at least.
+  double seconds = 2;
+  /// Of nodes that draw at random: both draw the same numbers.
+  uint64_t seed = 0;
+};
+
+struct OutputComparison {
+  std::string name;
+  TensorDifference difference;
+};
+
+struct Comparison {
+  std::vector<OutputComparison> outputs;
+  /// Milliseconds of a run.
+  Statistics reference, compiled;
+  /// Threads of the compiled one.
+  int threads = 0;
+  /// Of compiling and planning for these inputs; 0 where the caller did that.
+  double compileMs = 0;
+
+  /// By the medians.
+  double speedup() const;
+  bool passes() const { return verdict().isOk(); }
+  /// AccuracyMismatch that names the outputs, unless all are within the tolerance.
+  Status verdict() const;
+};
+
+/// Runs both on the same inputs, compares what they give, and times them in turn, so
+/// that what else the machine does meets both alike. An error of either is the result.
+Expected<Comparison> compare(Runner &reference, Runner &compiled, std::span<const AnyValue> inputs,
+                             const CompareOptions &options = {});
+
+/// The interpreter with what `compile` makes of the model.
+Expected<Comparison> compare(const Model &model, std::span<const AnyValue> inputs,
+                             const CompileOptions &compile = {}, const SessionOptions &session = {},
+                             const CompareOptions &options = {});
+
+} // namespace quern
