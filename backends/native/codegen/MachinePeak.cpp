@@ -31,27 +31,37 @@ static void emitChains(KernelBuilder &kb) {
              DType::Float32, lanes);
 }
 
-Expected<double> native::measurePeakGflops(const Target &target) {
+Expected<FmaChains> FmaChains::create(const Target &target) {
   constexpr const char *kSymbol = "quern_fma_chains";
   KernelBuilder builder(target, kSymbol);
   emitChains(builder);
   QUERN_ASSIGN(ObjectCode object, compileKernel(builder.finish(), target));
-  QUERN_ASSIGN(std::shared_ptr<Jit> jit, Jit::create(target));
-  QUERN_TRY(jit->addObject(object));
-  QUERN_ASSIGN(KernelFunction run, jit->lookup(kSymbol));
+  FmaChains chains;
+  QUERN_ASSIGN(chains.jit, Jit::create(target));
+  QUERN_TRY(chains.jit->addObject(object));
+  QUERN_ASSIGN(chains.kernel, chains.jit->lookup(kSymbol));
+  chains.sums = target.lanes(DType::Float32) * chainCount(target);
+  return chains;
+}
 
-  int64_t lanes = target.lanes(DType::Float32), chains = chainCount(target);
-  std::vector<float> results(static_cast<size_t>(lanes * chains));
-  void *buffers[] = {results.data()};
+Expected<double> FmaChains::run() const {
   constexpr int64_t kIterations = 200'000;
+  std::vector<float> results(static_cast<size_t>(sums));
+  void *buffers[] = {results.data()};
+  if (kernel(buffers, nullptr, 0, kIterations, nullptr) != 0)
+    return internalError("the kernel that measures the peak refused");
+  return 2.0 * double(kIterations * sums);
+}
+
+Expected<double> native::measurePeakGflops(const Target &target) {
+  QUERN_ASSIGN(FmaChains chains, FmaChains::create(target));
   constexpr int kRuns = 8;
   double best = 0;
   for (int i = 0; i < kRuns; ++i) {
     auto start = std::chrono::steady_clock::now();
-    if (run(buffers, nullptr, 0, kIterations, nullptr) != 0)
-      return internalError("the kernel that measures the peak refused");
+    QUERN_ASSIGN(double operations, chains.run());
     std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - start;
-    best = std::max(best, 2.0 * double(kIterations * chains * lanes) / elapsed.count());
+    best = std::max(best, operations / elapsed.count());
   }
   return best;
 }
