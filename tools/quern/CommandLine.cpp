@@ -3,6 +3,7 @@
 
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/Options.h"
+#include "tools/quern/Usage.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -28,8 +29,18 @@ static void addVerbs(CLI::App &app, Command &command) {
   addCompileVerb(app, command);
   addCompareVerb(app, command);
   addBenchVerb(app, command);
+  addDoctorVerb(app, command);
+  addCompletionVerb(app, command);
   addVersionVerb(app, command);
+  addManualVerb(app, command);
   app.require_subcommand(1);
+}
+
+static std::string describeExitCodes() {
+  std::string text = "Exit codes:";
+  for (const ExitCode &code : exitCodes())
+    text += fmt::format("\n  {:<4} {}", code.number, code.meaning);
+  return text;
 }
 
 /// Usage error when the first argument is meant as a verb and is none.
@@ -40,7 +51,8 @@ static Status checkVerb(const CLI::App &app, const std::string &word) {
   for (const CLI::App *verb : app.get_subcommands([](const CLI::App *) { return true; })) {
     if (verb->check_name(word))
       return Status::ok();
-    names.push_back(verb->get_name());
+    if (!isHidden(*verb))
+      names.push_back(verb->get_name());
   }
   return usageError(
       fmt::format("there is no verb '{}'; the verbs are {}", word, fmt::join(names, ", ")));
@@ -67,6 +79,8 @@ int cli::runCommandLine(int argc, const char *const *argv) {
   CLI::App app("Compiles neural networks to native code, runs and compares them", "quern");
   Command command;
   addVerbs(app, command);
+  // After the verbs, which would all have it, too.
+  app.footer(describeExitCodes());
   std::vector<std::string> arguments = collectArguments(argc, argv);
   if (!arguments.empty())
     if (Status status = checkVerb(app, arguments.back()); !status.isOk())

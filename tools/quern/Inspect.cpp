@@ -24,7 +24,7 @@ struct InspectOptions {
 } // namespace
 
 static void addOptions(CLI::App &verb, InspectOptions &options) {
-  verb.add_option("MODEL", options.path, "An ONNX model file")->required();
+  verb.add_option("MODEL", options.path, "An ONNX model file")->required()->type_name("FILE");
   addTimeoutOption(verb, options.timeout);
 }
 

@@ -35,7 +35,7 @@ Expected<Limits> cli::limitsWithTimeout(const std::string &timeout) {
 }
 
 void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
-  verb.add_option("MODEL", options.path, "An ONNX model file")->required();
+  verb.add_option("MODEL", options.path, "An ONNX model file")->required()->type_name("FILE");
   verb.add_option("--shape", options.shapes, "Shape of an input: NAME=1x3x224x224")
       ->type_name("NAME=SIZES")
       ->take_all()
@@ -81,7 +81,8 @@ void cli::addCompileOptions(CLI::App &verb, BackendOptions &options) {
 
 void cli::addStyleOptions(CLI::App &verb, OutputStyle &style) {
   // A bare --json arrives as --json=-; see CommandLine.cpp.
-  verb.add_option("--json", style.jsonPath, "Prints one JSON object, or writes it: --json=FILE");
+  verb.add_option("--json", style.jsonPath, "Prints one JSON object, or writes it: --json=FILE")
+      ->type_name(kOptionalFile);
   verb.add_flag("-v,--verbose", style.verbosity, "Says more");
   verb.add_flag("-q{-1},--quiet{-1}", style.verbosity, "No notes")->excludes("--verbose");
   verb.add_option("--color", style.color, "auto (default), always or never")

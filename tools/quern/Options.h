@@ -39,6 +39,9 @@ struct BackendOptions {
   bool profile = false;
 };
 
+/// The name of a value that may be left out, and else follows a '='.
+inline constexpr const char *kOptionalFile = "[=FILE]";
+
 void addTimeoutOption(CLI::App &verb, std::string &timeout);
 /// The default limits with a deadline from now on. Usage error when `timeout` is
 /// no duration.
@@ -58,15 +61,19 @@ void addBenchVerb(CLI::App &app, Command &command);
 void addCheckVerb(CLI::App &app, Command &command);
 void addCompareVerb(CLI::App &app, Command &command);
 void addCompileVerb(CLI::App &app, Command &command);
+void addCompletionVerb(CLI::App &app, Command &command);
+void addDoctorVerb(CLI::App &app, Command &command);
 void addInspectVerb(CLI::App &app, Command &command);
+void addManualVerb(CLI::App &app, Command &command);
 void addRunVerb(CLI::App &app, Command &command);
 void addVersionVerb(CLI::App &app, Command &command);
 
 /// Adds `verb` with options of type T, which `addOptions` declares and `execute`
 /// carries out. T has a member `style`.
 template <typename T>
-void addVerb(CLI::App &app, Command &command, const std::string &name, const std::string &summary,
-             void (*addOptions)(CLI::App &, T &), Status (*execute)(const T &)) {
+CLI::App *addVerb(CLI::App &app, Command &command, const std::string &name,
+                  const std::string &summary, void (*addOptions)(CLI::App &, T &),
+                  Status (*execute)(const T &)) {
   CLI::App *verb = app.add_subcommand(name, summary);
   auto options = std::make_shared<T>();
   addOptions(*verb, *options);
@@ -75,6 +82,7 @@ void addVerb(CLI::App &app, Command &command, const std::string &name, const std
     command.style = options->style;
     command.action = [options, execute] { return execute(*options); };
   });
+  return verb;
 }
 
 } // namespace quern::cli

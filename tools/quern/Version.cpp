@@ -1,4 +1,5 @@
 //===- Version.cpp - quern version ----------------------------------------===//
+#include "quern/Version.h"
 #include "quern/HostCpu.h"
 #include "tools/quern/Options.h"
 
@@ -20,11 +21,11 @@ static void addOptions(CLI::App &, VersionOptions &) {}
 static Status execute(const VersionOptions &options) {
   HostCpu host = describeHostCpu();
   if (options.style.printsTable())
-    QUERN_TRY(printText(fmt::format("quern {}\nLLVM {}\n{}\nCPU {}\nfeatures {}\n", QUERN_VERSION,
+    QUERN_TRY(printText(fmt::format("quern {}\nLLVM {}\n{}\nCPU {}\nfeatures {}\n", versionString(),
                                     host.llvmVersion, host.triple, host.name,
                                     fmt::join(host.features, " "))));
   return writeJson({{"schema", "quern.version/1"},
-                    {"version", QUERN_VERSION},
+                    {"version", versionString()},
                     {"llvm", host.llvmVersion},
                     {"triple", host.triple},
                     {"cpu", host.name},
