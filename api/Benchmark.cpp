@@ -52,9 +52,8 @@ static Status measure(Runner &runner, std::span<const AnyValue> inputs,
   SampleSet samples;
   Stopwatch total;
   auto isDone = [&] {
-    return options.runs > 0
-               ? samples.count() >= options.runs
-               : samples.count() > 0 && total.milliseconds() >= options.seconds * 1e3;
+    return options.runs > 0 ? samples.count() >= options.runs
+                            : samples.count() > 0 && total.milliseconds() >= options.seconds * 1e3;
   };
   while (!isDone()) {
     Stopwatch watch;

@@ -8,8 +8,8 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <numeric>
 #include <new>
+#include <numeric>
 
 using namespace quern;
 
@@ -97,8 +97,9 @@ static Status measureReading(const Machine &machine, MachineRates &rates) {
 Expected<MachineRates> quern::measureMachine(int threads) {
   Machine machine = describeMachine();
   if (threads < 0 || threads > machine.affinityCpus)
-    return Status(StatusCode::Usage, fmt::format("wanted 1 to {} threads, as there are CPUs; found {}",
-                                                 machine.affinityCpus, threads));
+    return Status(StatusCode::Usage,
+                  fmt::format("wanted 1 to {} threads, as there are CPUs; found {}",
+                              machine.affinityCpus, threads));
   MachineRates rates;
   rates.threads = threads ? threads : machine.usableCpus;
   CpuTicks before = readCpuTicks("");

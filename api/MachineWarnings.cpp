@@ -12,8 +12,8 @@ static bool hasFeature(const HostCpu &cpu, const std::string &feature) {
 
 static void warnOfCpus(const Machine &machine, std::vector<std::string> &warnings) {
   if (machine.quotaCpus && *machine.quotaCpus < machine.affinityCpus)
-    warnings.push_back(fmt::format("cpu-quota: the cgroups grant {} of {} CPUs",
-                                   *machine.quotaCpus, machine.affinityCpus));
+    warnings.push_back(fmt::format("cpu-quota: the cgroups grant {} of {} CPUs", *machine.quotaCpus,
+                                   machine.affinityCpus));
   if (machine.usableCpus == 1)
     warnings.push_back("one-cpu: all work is done by one thread");
   if (machine.affinityCores < machine.usableCpus)
@@ -26,8 +26,7 @@ static void warnOfMemory(const Machine &machine, std::vector<std::string> &warni
   constexpr int64_t kLittle = int64_t{1} << 30;
   int64_t bytes = machine.memoryLimitBytes.value_or(machine.memoryBytes);
   if (bytes > 0 && bytes < kLittle)
-    warnings.push_back(
-        fmt::format("little-memory: {} MiB for models and their runs", bytes >> 20));
+    warnings.push_back(fmt::format("little-memory: {} MiB for models and their runs", bytes >> 20));
 }
 
 static void warnOfInstructions(const HostCpu &cpu, std::vector<std::string> &warnings) {
@@ -50,8 +49,8 @@ static void warnOfNoise(const Machine &machine, const MachineRates &rates,
     warnings.push_back(fmt::format("stolen-time: other virtual machines took {:.0f} % of the time",
                                    rates.stolenPercent));
   if (rates.spreadPercent >= 10)
-    warnings.push_back(fmt::format("noisy: the same work took {:.0f} % longer than at best",
-                                   rates.spreadPercent));
+    warnings.push_back(
+        fmt::format("noisy: the same work took {:.0f} % longer than at best", rates.spreadPercent));
 }
 
 std::vector<std::string> quern::findMachineWarnings(const Machine &machine, const HostCpu &cpu,

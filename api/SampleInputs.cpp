@@ -35,7 +35,7 @@ Tensor::Dims quern::defaultDims(const ValueType &port) {
 }
 
 Expected<Tensor> quern::randomTensor(DType dtype, Tensor::Dims dims, uint64_t seed,
-                                   const Limits &limits) {
+                                     const Limits &limits) {
   QUERN_ASSIGN(Tensor tensor, Tensor::allocate(dtype, std::move(dims), limits));
   RandomBits bits(seed);
   if (dtype == DType::Float32)
@@ -63,7 +63,7 @@ static Expected<Tensor> makeKey(DType dtype) {
 }
 
 Expected<AnyValue> quern::sampleValue(const ValueType &type, bool zeros, uint64_t seed,
-                                   const Limits &limits) {
+                                      const Limits &limits) {
   if (type.isTensor()) {
     auto tensor = zeros ? Tensor::allocate(type.dtype, defaultDims(type), limits)
                         : randomTensor(type.dtype, defaultDims(type), seed, limits);

@@ -76,7 +76,7 @@ static bool isExact(DType dtype) {
 }
 
 TensorDifference quern::compareTensors(const Tensor &wanted, const Tensor &found,
-                                const Tolerance &tolerance) {
+                                       const Tolerance &tolerance) {
   TensorDifference result;
   if (wanted.dtype() != found.dtype() || wanted.dims() != found.dims()) {
     result.incomparable = fmt::format("wanted {}, found {}", wanted.describe(), found.describe());
@@ -132,7 +132,7 @@ static std::vector<AnyValue> partsOf(const AnyValue &value) {
 }
 
 TensorDifference quern::compareValues(const AnyValue &wanted, const AnyValue &found,
-                               const Tolerance &tolerance) {
+                                      const Tolerance &tolerance) {
   const Tensor *a = wanted.asTensor(), *b = found.asTensor();
   if (a && b)
     return compareTensors(*a, *b, tolerance);

@@ -67,8 +67,7 @@ int main(int argc, char **argv) {
     tensors[inputs + i] = allocate(info->outputs[i].bytes);
   if (!cpuOk())
     return 7;
-  int status =
-      run((const void *const *)tensors, tensors + inputs, allocate(info->workspace_bytes));
+  int status = run((const void *const *)tensors, tensors + inputs, allocate(info->workspace_bytes));
   if (status != QUERN_MODEL_OK) {
     fprintf(stderr, "run_artefact: status %d\n", status);
     return 1;

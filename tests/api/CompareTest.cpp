@@ -1,7 +1,7 @@
 //===- CompareTest.cpp - comparing and measuring as calls -----------------===//
+#include "quern/Compare.h"
 #include "Models.h"
 #include "quern/Benchmark.h"
-#include "quern/Compare.h"
 #include "quern/SampleInputs.h"
 
 #include <algorithm>
@@ -12,7 +12,8 @@ using namespace quern::test;
 TEST(CompareTest, InterpretedAgainstCompiled) {
   Model model = expectValue(Model::load(kDigits));
   std::vector<AnyValue> inputs = expectValue(sampleInputs(model.inputs(), 7));
-  Comparison found = expectValue(compare(model, inputs, {.threads = 1}, {.threads = 1}, {.seconds = 0}));
+  Comparison found =
+      expectValue(compare(model, inputs, {.threads = 1}, {.threads = 1}, {.seconds = 0}));
   ASSERT_EQ(found.outputs.size(), model.outputs().size());
   EXPECT_EQ(found.outputs[0].name, model.outputs()[0].name);
   EXPECT_TRUE(found.passes()) << found.verdict().message();
@@ -46,8 +47,8 @@ TEST(CompareTest, WrongInputsAreErrors) {
 TEST(BenchmarkTest, CountsRunsAndKnowsItsSteps) {
   Model model = expectValue(Model::load(kDigits));
   std::vector<AnyValue> inputs = expectValue(sampleInputs(model.inputs(), 7));
-  Benchmark found = expectValue(benchmark(model, inputs, {.threads = 1},
-                                          {.threads = 1, .profile = true}, {.runs = 5, .warmup = 1}));
+  Benchmark found = expectValue(benchmark(
+      model, inputs, {.threads = 1}, {.threads = 1, .profile = true}, {.runs = 5, .warmup = 1}));
   EXPECT_EQ(found.runs, 5);
   EXPECT_EQ(found.threads, 1);
   EXPECT_GT(found.firstRunMs, 0);
@@ -65,7 +66,8 @@ TEST(BenchmarkTest, CountsRunsAndKnowsItsSteps) {
 
 TEST(SampleInputsTest, AreTheSameForTheSameSeed) {
   Model model = expectValue(Model::load(kDigits));
-  auto a = expectValue(sampleInputs(model.inputs(), 1)), b = expectValue(sampleInputs(model.inputs(), 1));
+  auto a = expectValue(sampleInputs(model.inputs(), 1)),
+       b = expectValue(sampleInputs(model.inputs(), 1));
   auto c = expectValue(sampleInputs(model.inputs(), 2));
   ASSERT_EQ(a.size(), 1u);
   EXPECT_EQ(a[0].asTensor()->dims(), (Tensor::Dims{1, 1, 8, 8}));

@@ -218,8 +218,8 @@ std::string importOnly(const Run &run, const ModelBytes &file) {
   static uint64_t imports = 0;
   if (++imports % kImportsPerContext == 0)
     shared = nn::OwnedModule::create();
-  auto module = quern::onnx::importOnnxBytes(file.bytes, file.name, *shared.context, {smallLimits()},
-                                      file.owner);
+  auto module = quern::onnx::importOnnxBytes(file.bytes, file.name, *shared.context,
+                                             {smallLimits()}, file.owner);
   if (!module)
     return internalFault(module.status());
   ++run.progress->loaded;

@@ -25,8 +25,9 @@ struct Shell {
 };
 } // namespace
 
-static constexpr Shell kShells[] = {
-    {"bash", bashCompletion, ""}, {"fish", fishCompletion, ""}, {"zsh", zshCompletion, "#compdef quern\n"}};
+static constexpr Shell kShells[] = {{"bash", bashCompletion, ""},
+                                    {"fish", fishCompletion, ""},
+                                    {"zsh", zshCompletion, "#compdef quern\n"}};
 
 static void addOptions(CLI::App &verb, CompletionOptions &options) {
   options.program = verb.get_parent();
@@ -49,9 +50,8 @@ static Status execute(const CompletionOptions &options) {
                            shell.write(program));
   if (options.style.printsTable())
     QUERN_TRY(printText(script));
-  return writeJson(
-      {{"schema", "quern.completion/1"}, {"shell", options.shell}, {"script", script}},
-      options.style);
+  return writeJson({{"schema", "quern.completion/1"}, {"shell", options.shell}, {"script", script}},
+                   options.style);
 }
 
 void cli::addCompletionVerb(CLI::App &app, Command &command) {

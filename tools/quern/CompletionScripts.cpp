@@ -123,9 +123,8 @@ complete -F _{0} {0}
 static std::string zshValue(const OptionUsage &option) {
   std::string action = option.kind == ValueKind::File     ? "_files"
                        : option.kind == ValueKind::Folder ? "_files -/"
-                       : option.kind == ValueKind::Choice
-                           ? "(" + joinWords(option.choices) + ")"
-                           : " ";
+                       : option.kind == ValueKind::Choice ? "(" + joinWords(option.choices) + ")"
+                                                          : " ";
   return fmt::format(":{}:{}", escape(option.valueName, ":"), action);
 }
 
@@ -135,8 +134,8 @@ static std::string zshOption(const OptionUsage &option) {
   std::string text;
   for (const std::string &name : option.names) {
     // A value follows as the next word or, behind '=' or a letter, in the same one.
-    std::string spec = option.repeated ? "*" + name
-                                       : fmt::format("({}){}", joinWords(option.names), name);
+    std::string spec =
+        option.repeated ? "*" + name : fmt::format("({}){}", joinWords(option.names), name);
     bool isLong = name.starts_with("--");
     if (option.kind != ValueKind::None)
       spec += option.optionalValue ? "=-" : isLong ? "=" : "+";
@@ -207,8 +206,8 @@ std::string cli::fishCompletion(const ProgramUsage &program) {
   for (const VerbUsage &verb : program.verbs) {
     text += fmt::format("complete -c {} -n __fish_use_subcommand -a {} -d {}\n", program.name,
                         verb.name, quoteFish(verb.summary));
-    std::string start = fmt::format("complete -c {} -n '__fish_seen_subcommand_from {}'",
-                                    program.name, verb.name);
+    std::string start =
+        fmt::format("complete -c {} -n '__fish_seen_subcommand_from {}'", program.name, verb.name);
     for (const OptionUsage &option : verb.options)
       text += fishOption(start, option);
   }

@@ -76,11 +76,12 @@ static std::string describeVerb(const ProgramUsage &program, const VerbUsage &ve
 }
 
 static std::string manualPage(const ProgramUsage &program) {
-  std::string text = fmt::format(".TH QUERN 1 \"\" \"{} {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n",
-                                 program.name, versionString(), program.name,
-                                 quote(program.summary));
-  text += fmt::format(".SH SYNOPSIS\n\\fB{}\\fR \\fIVERB\\fR [\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]\n",
-                      program.name);
+  std::string text =
+      fmt::format(".TH QUERN 1 \"\" \"{} {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n",
+                  program.name, versionString(), program.name, quote(program.summary));
+  text +=
+      fmt::format(".SH SYNOPSIS\n\\fB{}\\fR \\fIVERB\\fR [\\fIOPTION\\fR]... [\\fIARGUMENT\\fR]\n",
+                  program.name);
   text += ".SH VERBS\n";
   for (const VerbUsage &verb : program.verbs)
     text += describeVerb(program, verb);

@@ -21,7 +21,7 @@ Expected<Tensor> randomTensor(DType dtype, Tensor::Dims dims, uint64_t seed,
 /// A tensor as above or of zeros; two of them in a sequence of tensors, else one value,
 /// in what is no tensor.
 Expected<AnyValue> sampleValue(const ValueType &type, bool zeros, uint64_t seed,
-                              const Limits &limits = {});
+                               const Limits &limits = {});
 
 /// A value for each port, as above, with a seed of its own. Sizes that are not known are 1.
 Expected<std::vector<AnyValue>> sampleInputs(std::span<const PortSignature> ports, uint64_t seed,
