@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 using namespace quern;
@@ -43,10 +44,11 @@ std::optional<double> quern::onnx::readScale(NodeImport &node) {
 }
 
 int64_t quern::onnx::readHeads(NodeImport &node, const char *name) {
+  constexpr int64_t kMost = int64_t{1} << 31;
   int64_t heads = node.getInt(name);
-  if (heads < 1)
-    node.invalid(fmt::format("attribute '{}': expected at least 1, found {}", name, heads));
-  return std::max<int64_t>(heads, 1);
+  if (heads < 1 || heads > kMost)
+    node.invalid(fmt::format("attribute '{}': expected 1 to {}, found {}", name, kMost, heads));
+  return std::clamp<int64_t>(heads, 1, kMost);
 }
 
 void quern::onnx::refuseInputs(NodeImport &node, llvm::ArrayRef<int> inputs) {
@@ -144,10 +146,16 @@ static Value causalBias(NodeImport &node, Value queries, Value keys, Value past,
 // Attention and QAttention
 //===----------------------------------------------------------------------===//
 
-/// Attention of `projected`, [batch, length, queries + keys + values], all with `heads` heads.
-/// Inputs: the mask's, that of the past and of a bias (-1: none).
-static void setSelfAttention(NodeImport &node, Value projected, Value sizes, int mask, int past,
-                             int bias) {
+namespace {
+/// The inputs of the ops that follow the projection; -1: none.
+struct SelfAttentionInputs {
+  int mask, past, bias;
+};
+} // namespace
+
+/// Attention of `projected`, [batch, length, queries + keys + values], with results in `result`.
+static void setSelfAttention(NodeImport &node, Value projected, Value sizes, DType result,
+                             const SelfAttentionInputs &inputs) {
   bool isCausal = node.getBool("unidirectional", false);
   std::optional<double> scale = readScale(node);
   refuseAttributes(node, {"do_rotary", "past_present_share_buffer"});
@@ -159,28 +167,28 @@ static void setSelfAttention(NodeImport &node, Value projected, Value sizes, int
   Value queries = splitHeads(node, parts[0], heads);
   KeysAndValues all{splitHeads(node, parts[1], heads), splitHeads(node, parts[2], heads)};
   Value before;
-  if (node.hasInput(past)) {
-    requireRank(node, past, 5, 5);
+  if (node.hasInput(inputs.past)) {
+    requireRank(node, inputs.past, 5, 5);
     if (node.failed())
       return;
-    Value cache = convert(node, node.input(past), dtype);
+    Value cache = convert(node, node.input(inputs.past), dtype);
     before = node.sizeOf(cache, 3);
     all.keys = concat(node, {selectPart(node, cache, 0, 0), all.keys}, 2);
     all.values = concat(node, {selectPart(node, cache, 1, 0), all.values}, 2);
   }
   if (node.hasOutput(1)) {
     Value present = concat(node, {unsqueeze(node, all.keys, 0), unsqueeze(node, all.values, 0)}, 0);
-    node.setOutput(1, convert(node, present, dtypeOf(node.input(2))));
+    node.setOutput(1, convert(node, present, result));
   }
-  Value added = readKeyMask(node, mask, all.keys, dtype, /*mayHaveStarts=*/true);
-  if (bias >= 0 && node.hasInput(bias))
-    added = add(node, added, convert(node, node.input(bias), dtype));
+  Value added = readKeyMask(node, inputs.mask, all.keys, dtype, /*mayHaveStarts=*/true);
+  if (inputs.bias >= 0 && node.hasInput(inputs.bias))
+    added = add(node, added, convert(node, node.input(inputs.bias), dtype));
   if (isCausal)
     added = add(node, added, causalBias(node, queries, all.keys, before, dtype));
   if (node.failed())
     return;
   Value y = joinHeads(node, createAttention(node, queries, all, added, scale));
-  node.setOutput(0, convert(node, y, dtypeOf(node.input(2))));
+  node.setOutput(0, convert(node, y, result));
 }
 
 static void importMicrosoftAttention(NodeImport &node) {
@@ -198,7 +206,8 @@ static void importMicrosoftAttention(NodeImport &node) {
   x = node.create<nn::MatMulOp>(x, convert(node, node.input(1), dtypeOf(x)));
   if (node.hasInput(2))
     x = node.create<nn::AddOp>(x, convert(node, node.input(2), dtypeOf(x)));
-  setSelfAttention(node, x, sizes.empty() ? node.graph().none : node.intsConstant(sizes), 3, 4, 5);
+  setSelfAttention(node, x, sizes.empty() ? node.graph().none : node.intsConstant(sizes),
+                   node.inputDType(0), {.mask = 3, .past = 4, .bias = 5});
 }
 
 /// Input `i` in int32 without its zero point, input `zero`.
@@ -222,7 +231,8 @@ static void importQAttention(NodeImport &node) {
   Value scale = node.create<nn::MulOp>(widen(node, node.input(3)), widen(node, node.input(4)));
   Value x = node.create<nn::MulOp>(convert(node, sums, dtypeOf(scale)), scale);
   x = node.create<nn::AddOp>(x, convert(node, node.input(2), dtypeOf(x)));
-  setSelfAttention(node, x, node.graph().none, 5, 8, -1);
+  setSelfAttention(node, x, node.graph().none, node.inputDType(2),
+                   {.mask = 5, .past = 8, .bias = -1});
 }
 
 //===----------------------------------------------------------------------===//

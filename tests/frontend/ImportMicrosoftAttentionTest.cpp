@@ -8,6 +8,7 @@
 #include "tests/frontend/RunModel.h"
 
 #include <cmath>
+#include <limits>
 
 using namespace quern;
 using namespace quern::onnx;
@@ -159,7 +160,25 @@ TEST(ImportMicrosoftAttention, ProjectsMasksAndAppends) {
   expectFloats(outputs[1], {2, 1, 1, 3, 1}, {1, 0, 1, 40, 10, 20});
 }
 
+TEST(ImportMicrosoftAttention, BiasMayBeLeftOut) {
+  for (const char *bias : {"", "b"}) {
+    ModelBuilder plain = microsoft("Attention", {"x", "w", bias}, {"y", "all"});
+    plain.attr("num_heads", int64_t{1}).input("x", {1, 2, 1});
+    plain.initializer("w", floats({1, 3}, {1, 1 / kThird, 10 / kThird}));
+    plain.initializer("b", floats({3}, {0, 0, 0}));
+    auto outputs = run(plain, {floats({1, 2, 1}, {0, kThird})});
+    ASSERT_EQ(outputs.size(), 2u);
+    expectFloats(outputs[0], {1, 2, 1}, {5, 7.5});
+    expectFloats(outputs[1], {2, 1, 1, 2, 1}, {0, 1, 0, 10});
+  }
+}
+
 TEST(ImportMicrosoftAttention, Refusals) {
+  ModelBuilder heads = microsoft("Attention", {"x", "w"});
+  heads.attr("num_heads", std::numeric_limits<int64_t>::max()).input("x", {1, 2, 1});
+  heads.initializer("w", floats({1, 3}, {1, 1, 1}));
+  expectError(heads, kInvalid,
+              {"'num_heads': expected 1 to 2147483648, found 9223372036854775807"});
   ModelBuilder rotary = attention();
   expectError(rotary.attr("do_rotary", int64_t{1}), kUnsupported, {"'y_node'", "'do_rotary'"});
   ModelBuilder sizes = attention();

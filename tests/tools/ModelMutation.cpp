@@ -235,6 +235,42 @@ void changeSite(const Site &site, const std::vector<std::string> &known, std::mt
 }
 } // namespace
 
+/// Another shape of the same type: none, a scalar's, and sizes of 0 or unknown ones.
+static void changeShape(proto::TypeProto::Tensor &type, uint64_t kind) {
+  if (kind == 0)
+    return type.clear_shape();
+  if (kind == 1)
+    return type.mutable_shape()->clear_dim();
+  for (proto::TensorShapeProto::Dimension &dim : *type.mutable_shape()->mutable_dim())
+    if (kind == 2)
+      dim.set_dim_value(0);
+    else
+      dim.clear_value();
+}
+
+std::optional<std::string> test::systematicMutant(const std::string &bytes, uint64_t which) {
+  proto::ModelProto model;
+  if (!model.ParseFromString(bytes))
+    return std::nullopt;
+  for (proto::NodeProto &node : *model.mutable_graph()->mutable_node())
+    for (std::string &operand : *node.mutable_input())
+      if (which-- == 0) {
+        operand.clear();
+        return model.SerializePartialAsString();
+      }
+  constexpr uint64_t kKinds = 4;
+  for (proto::ValueInfoProto &input : *model.mutable_graph()->mutable_input()) {
+    if (!input.type().has_tensor_type())
+      continue;
+    if (which < kKinds) {
+      changeShape(*input.mutable_type()->mutable_tensor_type(), which);
+      return model.SerializePartialAsString();
+    }
+    which -= kKinds;
+  }
+  return std::nullopt;
+}
+
 void ModelMutation::add(const std::string &bytes) {
   proto::ModelProto model;
   if (!model.ParseFromString(bytes))

@@ -3,6 +3,7 @@
 
 #include "frontend/onnx/OnnxProto.h"
 
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -11,6 +12,11 @@ namespace quern::test {
 
 /// One to three bytes changed, a piece cut out or repeated, or the end cut off.
 std::string mutateBytes(std::string bytes, std::mt19937 &random);
+
+/// Mutant `which` of those that importers meet least by chance: an operand of a node left
+/// out; an input of the graph without a shape, or a scalar, empty, or of unknown sizes.
+/// nullopt when there are fewer.
+std::optional<std::string> systematicMutant(const std::string &bytes, uint64_t which);
 
 /// Models that lend each other attributes and nodes.
 class ModelMutation {

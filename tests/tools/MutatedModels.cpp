@@ -100,7 +100,13 @@ std::vector<Seed> findSeeds(const fs::path &root, const std::string &pattern) {
 
 const Seed &seedOf(const Run &run, uint64_t index) { return run.seeds[index % run.seeds.size()]; }
 
+/// The first of each model are systematic, for there are not many; the others random.
 std::string mutantOf(const Run &run, uint64_t index) {
+  constexpr uint64_t kMostSystematic = 100;
+  uint64_t round = index / run.seeds.size();
+  if (round < kMostSystematic)
+    if (auto mutant = systematicMutant(seedOf(run, index).bytes, round))
+      return std::move(*mutant);
   std::mt19937 random(static_cast<uint32_t>(run.seed * 1000003 + index));
   const std::string &bytes = seedOf(run, index).bytes;
   return random() % 8 == 0 ? mutateBytes(bytes, random) : run.mutation.mutate(bytes, random);
