@@ -131,17 +131,6 @@ def NN_ShapeOp : NN_Op<"shape"> {
   }];
 }
 
-def NN_SizeOp : NN_Op<"size"> {
-  let arguments = (ins NN_Tensor:$input);
-  let results = (outs NN_Tensor:$result);
-}
-
-def NN_ConstantOfShapeOp : NN_Op<"constant_of_shape"> {
-  let summary = "a tensor of shape `shape` filled with the one element of `value`";
-  let arguments = (ins NN_Tensor:$shape, ElementsAttr:$value);
-  let results = (outs NN_Tensor:$result);
-}
-
 def NN_RangeOp : NN_Op<"range"> {
   let arguments = (ins NN_Tensor:$start, NN_Tensor:$limit, NN_Tensor:$delta);
   let results = (outs NN_Tensor:$result);

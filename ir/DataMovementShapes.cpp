@@ -290,7 +290,7 @@ InferredTypes ExpandOp::inferResultTypes(const ShapeFacts &facts) {
 }
 
 //===----------------------------------------------------------------------===//
-// shape, size, constant_of_shape, range
+// shape, range
 //===----------------------------------------------------------------------===//
 
 InferredTypes ShapeOp::inferResultTypes(const ShapeFacts &facts) {
@@ -300,29 +300,6 @@ InferredTypes ShapeOp::inferResultTypes(const ShapeFacts &facts) {
     return resultOfRank(*this, 1, elementType);
   auto count = static_cast<int64_t>(select(input->dims()).size());
   return rankedResult(*this, Shape({Dim(count)}), elementType);
-}
-
-InferredTypes SizeOp::inferResultTypes(const ShapeFacts &facts) {
-  return rankedResult(*this, Shape(), IntegerType::get(getContext(), 64));
-}
-
-InferredTypes ConstantOfShapeOp::inferResultTypes(const ShapeFacts &facts) {
-  auto value = dyn_cast<RankedTensorType>(getValue().getShapedType());
-  if (!value || !value.hasStaticShape() || value.getNumElements() != 1)
-    return emitOpError("value must have one element, found ") << getValue().getShapedType();
-  if (failed(requireIndices(facts, *this, getShape(), "shape", /*maxRank=*/1)))
-    return failure();
-  if (std::optional<std::vector<int64_t>> sizes = facts.integersOf(getShape())) {
-    if (llvm::any_of(*sizes, [](int64_t s) { return s < 0; }))
-      return emitOpError("shape entries must not be negative, found ")
-             << *llvm::min_element(*sizes);
-    return rankedResult(*this, Shape::fromSizes(*sizes), value.getElementType());
-  }
-  if (std::optional<DimVector> sizes = facts.dimsIn(getShape()))
-    return rankedResult(*this, Shape(*sizes), value.getElementType());
-  std::optional<int64_t> rank = facts.lengthOf(getShape());
-  return rank ? resultOfRank(*this, *rank, value.getElementType())
-              : unrankedResult(value.getElementType());
 }
 
 /// The length of a range from 0 by 1 to a size.

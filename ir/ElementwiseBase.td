@@ -21,10 +21,9 @@ class NN_Param<string name_, string default_> {
 class NN_Domain<string cpp> { string classes = cpp; }
 def NN_Float : NN_Domain<"kFloatClass">;
 def NN_Signed : NN_Domain<"kFloatClass | kSignedClass">;
-def NN_Integer : NN_Domain<"kSignedClass | kUnsignedClass">;
 def NN_Unsigned : NN_Domain<"kUnsignedClass">;
 def NN_Numeric : NN_Domain<"kFloatClass | kSignedClass | kUnsignedClass">;
-def NN_Boolean : NN_Domain<"kBoolClass">;
+def NN_Bits : NN_Domain<"kSignedClass | kUnsignedClass | kBoolClass">;
 def NN_AnyElement
     : NN_Domain<"kFloatClass | kSignedClass | kUnsignedClass | kBoolClass | kStringClass">;
 

@@ -2,7 +2,8 @@
 //
 // See ElementwiseBase.td for what a row means. `emit` and `eval` treat NaN, -0,
 // overflow and division by zero alike. Rows without an ONNX name are chosen by
-// the importer from an attribute (Mod, BitShift).
+// the importer from an attribute (Mod, BitShift). What a few rows give together with
+// no loss is no row: the importer composes it (Greater, IsNaN, PRelu).
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_IR_ELEMENTWISEOPS_TD
@@ -42,15 +43,6 @@ def NN_ShiftLeftOp : NN_BinaryOp<"shift_left", "", NN_Unsigned,
 def NN_ShiftRightOp : NN_BinaryOp<"shift_right", "", NN_Unsigned,
   [{ return e.shiftRight(a, b); }], [{ return b < 64 ? a >> b : 0; }]>;
 
-def NN_BitwiseAndOp : NN_BinaryOp<"bitwise_and", "BitwiseAnd", NN_Integer,
-  [{ return e.logicalAnd(a, b); }], [{ return a & b; }]>;
-def NN_BitwiseOrOp : NN_BinaryOp<"bitwise_or", "BitwiseOr", NN_Integer,
-  [{ return e.logicalOr(a, b); }], [{ return a | b; }]>;
-def NN_BitwiseXorOp : NN_BinaryOp<"bitwise_xor", "BitwiseXor", NN_Integer,
-  [{ return e.logicalXor(a, b); }], [{ return a ^ b; }]>;
-def NN_BitwiseNotOp : NN_UnaryOp<"bitwise_not", "BitwiseNot", NN_Integer,
-  [{ return e.logicalXor(x, e.integerConstant(-1)); }], [{ return ~x; }]>;
-
 def NN_AbsOp : NN_UnaryOp<"abs", "Abs", NN_Numeric,
   [{ return e.abs(x); }], [{ return scalar::abs(x); }]>;
 def NN_NegOp : NN_UnaryOp<"neg", "Neg", NN_Signed,
@@ -59,8 +51,6 @@ def NN_SignOp : NN_UnaryOp<"sign", "Sign", NN_Numeric,
   [{ return e.select(e.greater(x, e.constant(0)), e.constant(1),
                      e.select(e.less(x, e.constant(0)), e.constant(-1), x)); }],
   [{ return x > T(0) ? T(1) : x < T(0) ? T(-1) : x; }]>;
-def NN_ReciprocalOp : NN_UnaryOp<"reciprocal", "Reciprocal", NN_Float,
-  [{ return e.div(e.constant(1), x); }], [{ return 1 / x; }]>;
 def NN_CeilOp : NN_MathOp<"ceil", "Ceil">;
 def NN_FloorOp : NN_MathOp<"floor", "Floor">;
 // Halves round to even.
@@ -97,24 +87,12 @@ def NN_ReluOp : NN_UnaryOp<"relu", "Relu", NN_Signed,
 def NN_LeakyReluOp : NN_UnaryAlphaOp<"leaky_relu", "LeakyRelu", "0.01",
   [{ return e.select(e.less(x, e.constant(0)), e.mul(x, e.constant(alpha)), x); }],
   [{ return x < 0 ? alpha * x : x; }]>;
-def NN_PReluOp : NN_BinaryOp<"prelu", "PRelu", NN_Numeric,
-  [{ return e.select(e.less(a, e.constant(0)), e.mul(a, b), a); }],
-  [{ return a < T(0) ? a * b : a; }]>;
 def NN_ThresholdedReluOp : NN_UnaryAlphaOp<"thresholded_relu", "ThresholdedRelu", "1.0",
   [{ return e.select(e.greater(x, e.constant(alpha)), x, e.constant(0)); }],
   [{ return x > alpha ? x : 0; }]>;
 def NN_EluOp : NN_UnaryAlphaOp<"elu", "Elu", "1.0",
   [{ return e.select(e.less(x, e.constant(0)), e.mul(e.expm1(x), e.constant(alpha)), x); }],
   [{ return x < 0 ? alpha * std::expm1(x) : x; }]>;
-def NN_CeluOp : NN_UnaryAlphaOp<"celu", "Celu", "1.0",
-  [{ auto scale = e.constant(alpha);
-     return e.select(e.less(x, e.constant(0)), e.mul(e.expm1(e.div(x, scale)), scale), x); }],
-  [{ return x < 0 ? alpha * std::expm1(x / alpha) : x; }]>;
-def NN_SeluOp : NN_UnaryTwoParamOp<"selu", "Selu",
-  NN_Param<"alpha", "1.67326319217681884765625">, NN_Param<"gamma", "1.05070102214813232421875">,
-  [{ auto negative = e.mul(e.expm1(x), e.constant(alpha));
-     return e.mul(e.select(e.less(x, e.constant(0)), negative, x), e.constant(gamma)); }],
-  [{ return gamma * (x < 0 ? alpha * std::expm1(x) : x); }]>;
 def NN_SigmoidOp : NN_UnaryOp<"sigmoid", "Sigmoid", NN_Float,
   [{ auto one = e.constant(1);
      return e.div(one, e.add(one, e.exp(e.neg(x)))); }],
@@ -123,10 +101,6 @@ def NN_HardSigmoidOp : NN_UnaryTwoParamOp<"hard_sigmoid", "HardSigmoid",
   NN_Param<"alpha", "0.2">, NN_Param<"beta", "0.5">,
   [{ return e.atMost(e.atLeast(e.fma(x, e.constant(alpha), e.constant(beta)), 0), 1); }],
   [{ return scalar::clamp01(alpha * x + beta); }]>;
-def NN_HardSwishOp : NN_UnaryOp<"hard_swish", "HardSwish", NN_Float,
-  [{ auto line = e.fma(x, e.constant(1.0 / 6), e.constant(0.5));
-     return e.mul(x, e.atMost(e.atLeast(line, 0), 1)); }],
-  [{ return x * scalar::clamp01(x / 6 + 0.5); }]>;
 // log(1 + exp(x)) without overflow.
 def NN_SoftplusOp : NN_UnaryOp<"softplus", "Softplus", NN_Float,
   [{ return e.add(e.atLeast(x, 0), e.log1p(e.exp(e.neg(e.abs(x))))); }],
@@ -144,25 +118,15 @@ def NN_LessOp : NN_BinaryOp<"less", "Less", NN_Numeric,
   [{ return e.less(a, b); }], [{ return a < b; }], "Bool">;
 def NN_LessOrEqualOp : NN_BinaryOp<"less_or_equal", "LessOrEqual", NN_Numeric,
   [{ return e.lessOrEqual(a, b); }], [{ return a <= b; }], "Bool">;
-def NN_GreaterOp : NN_BinaryOp<"greater", "Greater", NN_Numeric,
-  [{ return e.greater(a, b); }], [{ return a > b; }], "Bool">;
-def NN_GreaterOrEqualOp : NN_BinaryOp<"greater_or_equal", "GreaterOrEqual", NN_Numeric,
-  [{ return e.greaterOrEqual(a, b); }], [{ return a >= b; }], "Bool">;
-def NN_IsNaNOp : NN_UnaryOp<"is_nan", "IsNaN", NN_Float,
-  [{ return e.isNan(x); }], [{ return x != x; }], "Bool">;
-// The parameters are flags: an infinity of that sign counts unless 0.
-def NN_IsInfOp : NN_UnaryTwoParamOp<"is_inf", "IsInf",
-  NN_Param<"detect_negative", "1">, NN_Param<"detect_positive", "1">,
-  [{ return e.isInfinite(x, detect_negative != 0, detect_positive != 0); }],
-  [{ return std::isinf(x) && (x < 0 ? detect_negative : detect_positive) != 0; }], "Bool">;
-def NN_AndOp : NN_BinaryOp<"and", "And", NN_Boolean,
-  [{ return e.logicalAnd(a, b); }], [{ return a && b; }]>;
-def NN_OrOp : NN_BinaryOp<"or", "Or", NN_Boolean,
-  [{ return e.logicalOr(a, b); }], [{ return a || b; }]>;
-def NN_XorOp : NN_BinaryOp<"xor", "Xor", NN_Boolean,
-  [{ return e.logicalXor(a, b); }], [{ return a != b; }]>;
-def NN_NotOp : NN_UnaryOp<"not", "Not", NN_Boolean,
-  [{ return e.logicalNot(x); }], [{ return !x; }]>;
+// Of bools, and bit by bit of integers.
+def NN_AndOp : NN_BinaryOp<"and", "And", NN_Bits,
+  [{ return e.logicalAnd(a, b); }], [{ return static_cast<T>(a & b); }]>;
+def NN_OrOp : NN_BinaryOp<"or", "Or", NN_Bits,
+  [{ return e.logicalOr(a, b); }], [{ return static_cast<T>(a | b); }]>;
+def NN_XorOp : NN_BinaryOp<"xor", "Xor", NN_Bits,
+  [{ return e.logicalXor(a, b); }], [{ return static_cast<T>(a ^ b); }]>;
+def NN_NotOp : NN_UnaryOp<"not", "Not", NN_Bits,
+  [{ return e.logicalXor(x, e.integerConstant(-1)); }], [{ return scalar::invert(x); }]>;
 def NN_WhereOp : NN_TernaryOp<"where", "Where", NN_AnyElement,
   [{ return e.select(condition, a, b); }], [{ return condition != T(0) ? a : b; }]>;
 

@@ -88,8 +88,11 @@ static InferredTypes inferWindowed(Operation *op, Value input, const PoolWindow 
   return rankedResult(op, shape, elementTypeOf(input), layoutOf(input));
 }
 
-static InferredTypes inferGlobal(Operation *op, Value input, const ShapeFacts &facts) {
-  if (failed(verifyInput(facts, op, input, std::nullopt)))
+InferredTypes GlobalPoolOp::inferResultTypes(const ShapeFacts &facts) {
+  Value input = getInput();
+  if (getKind() != ReduceKind::Mean && getKind() != ReduceKind::Max)
+    return emitOpError("kind must be mean or max, found ") << nameOf(getKind());
+  if (failed(verifyInput(facts, *this, input, std::nullopt)))
     return failure();
   std::optional<Shape> shape = facts.shapeOf(input);
   if (!shape)
@@ -97,7 +100,7 @@ static InferredTypes inferGlobal(Operation *op, Value input, const ShapeFacts &f
   Layout layout = layoutOf(input);
   for (int64_t i = 2; i < shape->rank() - layout.isBlocked(); ++i)
     (*shape)[i] = Dim(1);
-  return rankedResult(op, *shape, elementTypeOf(input), layout);
+  return rankedResult(*this, *shape, elementTypeOf(input), layout);
 }
 
 InferredTypes MaxPoolOp::inferResultTypes(const ShapeFacts &facts) {
@@ -110,14 +113,6 @@ InferredTypes AveragePoolOp::inferResultTypes(const ShapeFacts &facts) {
   return inferWindowed(
       *this, getInput(),
       {getKernel(), getStrides(), getDilations(), getPads(), getCeilMode(), getAutoPad()}, facts);
-}
-
-InferredTypes GlobalAveragePoolOp::inferResultTypes(const ShapeFacts &facts) {
-  return inferGlobal(*this, getInput(), facts);
-}
-
-InferredTypes GlobalMaxPoolOp::inferResultTypes(const ShapeFacts &facts) {
-  return inferGlobal(*this, getInput(), facts);
 }
 
 InferredTypes MaxPoolWithIndicesOp::inferResultTypes(const ShapeFacts &facts) {

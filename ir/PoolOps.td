@@ -15,10 +15,6 @@ class NN_WindowPoolOp<string mnemonic> : NN_WindowOp<mnemonic> {
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = NN_BlockablePool.declaration;
 }
-class NN_GlobalPoolOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
-  let results = (outs NN_Tensor:$result);
-  let extraClassDeclaration = NN_BlockablePool.declaration;
-}
 
 def NN_MaxPoolOp : NN_WindowPoolOp<"max_pool"> {
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
@@ -32,12 +28,12 @@ def NN_AveragePoolOp : NN_WindowPoolOp<"average_pool"> {
     BoolAttr:$count_include_pad, NN_DefaultAutoPad:$auto_pad);
 }
 
-def NN_GlobalAveragePoolOp : NN_GlobalPoolOp<"global_average_pool"> {
-  let arguments = (ins NN_Tensor:$input);
-}
-
-def NN_GlobalMaxPoolOp : NN_GlobalPoolOp<"global_max_pool"> {
-  let arguments = (ins NN_Tensor:$input);
+def NN_GlobalPoolOp : NN_Op<"global_pool", [NN_WideFloatsOnly]> {
+  let summary = "the mean or the max (`kind`) of all pixels of a channel";
+  let arguments = (ins NN_Tensor:$input, NN_ReduceKindAttr:$kind);
+  let results = (outs NN_Tensor:$result);
+  let assemblyFormat = "`` $kind operands attr-dict `:` functional-type(operands, results)";
+  let extraClassDeclaration = NN_BlockablePool.declaration;
 }
 
 def NN_MaxPoolWithIndicesOp : NN_WindowOp<"max_pool_with_indices"> {

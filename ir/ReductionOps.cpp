@@ -90,41 +90,31 @@ std::optional<SmallVector<int64_t>> ReduceOp::getReducedDimensions(const ShapeFa
   return *axes;
 }
 
-template <typename Op> static InferredTypes inferSoftmax(Op op, const ShapeFacts &facts) {
-  if (failed(requireFloats(op, op.getInput(), "input")))
-    return failure();
-  std::optional<Shape> input = facts.shapeOf(op.getInput());
-  if (input && failed(resolveAxis(op, op.getAxis(), input->rank())))
-    return failure();
-  return typeOf(op.getInput(), facts);
-}
-
 InferredTypes SoftmaxOp::inferResultTypes(const ShapeFacts &facts) {
-  return inferSoftmax(*this, facts);
-}
-
-InferredTypes LogSoftmaxOp::inferResultTypes(const ShapeFacts &facts) {
-  return inferSoftmax(*this, facts);
-}
-
-template <typename Op> static InferredTypes inferArg(Op op, const ShapeFacts &facts) {
-  Type elementType = IntegerType::get(op.getContext(), 64);
-  if (failed(requireNumbers(op, op.getInput(), "input")))
+  if (failed(requireFloats(*this, getInput(), "input")))
     return failure();
-  std::optional<Shape> input = facts.shapeOf(op.getInput());
+  std::optional<Shape> input = facts.shapeOf(getInput());
+  if (input && failed(resolveAxis(*this, getAxis(), input->rank())))
+    return failure();
+  return typeOf(getInput(), facts);
+}
+
+InferredTypes ArgReduceOp::inferResultTypes(const ShapeFacts &facts) {
+  Type elementType = IntegerType::get(getContext(), 64);
+  if (getKind() != ReduceKind::Max && getKind() != ReduceKind::Min)
+    return emitOpError("kind must be max or min, found ") << nameOf(getKind());
+  if (failed(requireNumbers(*this, getInput(), "input")))
+    return failure();
+  std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)
     return unrankedResult(elementType);
-  FailureOr<int64_t> axis = resolveAxis(op, op.getAxis(), input->rank());
+  FailureOr<int64_t> axis = resolveAxis(*this, getAxis(), input->rank());
   if (failed(axis))
     return failure();
   if ((*input)[*axis].isStatic(0))
-    return op.emitOpError("has no element to choose along axis ") << *axis;
-  return rankedResult(op, reducedShape(*input, *axis, op.getKeepdims()), elementType);
+    return emitOpError("has no element to choose along axis ") << *axis;
+  return rankedResult(*this, reducedShape(*input, *axis, getKeepdims()), elementType);
 }
-
-InferredTypes ArgMaxOp::inferResultTypes(const ShapeFacts &facts) { return inferArg(*this, facts); }
-
-InferredTypes ArgMinOp::inferResultTypes(const ShapeFacts &facts) { return inferArg(*this, facts); }
 
 //===----------------------------------------------------------------------===//
 // cumulate, topk

@@ -21,26 +21,25 @@ def NN_ReduceOp : NN_Op<"reduce", [NN_WideFloatsOnly]> {
   }];
 }
 
-class NN_SoftmaxLikeOp<string mnemonic>
-    : NN_Op<mnemonic, [NN_AxisOpInterface, NN_WideFloatsOnly]> {
+def NN_SoftmaxOp : NN_Op<"softmax", [NN_AxisOpInterface, NN_WideFloatsOnly]> {
+  let summary = "softmax, or with `logarithm` the logarithm of it";
   let description = [{
     Along `axis`; with `trailing` along `axis` and all dimensions after it
     together (the rule of ONNX before opset 13).
   }];
-  let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis, BoolAttr:$trailing);
+  let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis, BoolAttr:$trailing,
+    DefaultValuedAttr<BoolAttr, "false">:$logarithm);
   let results = (outs NN_Tensor:$result);
 }
-def NN_SoftmaxOp : NN_SoftmaxLikeOp<"softmax">;
-def NN_LogSoftmaxOp : NN_SoftmaxLikeOp<"log_softmax">;
 
-class NN_ArgOp<string mnemonic>
-    : NN_Op<mnemonic, [NN_AxisOpInterface, NN_WideFloatsOnly]> {
-  let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis, BoolAttr:$keepdims,
-    BoolAttr:$select_last_index);
+def NN_ArgReduceOp : NN_Op<"arg_reduce", [NN_AxisOpInterface, NN_WideFloatsOnly]> {
+  let summary = "the indices of the largest or smallest elements along `axis` (int64)";
+  let description = "`kind`: max or min. Of equal elements the first, or the last, is chosen.";
+  let arguments = (ins NN_Tensor:$input, NN_ReduceKindAttr:$kind, NN_AxisAttr:$axis,
+    BoolAttr:$keepdims, BoolAttr:$select_last_index);
   let results = (outs NN_Tensor:$result);
+  let assemblyFormat = "`` $kind operands attr-dict `:` functional-type(operands, results)";
 }
-def NN_ArgMaxOp : NN_ArgOp<"arg_max">;
-def NN_ArgMinOp : NN_ArgOp<"arg_min">;
 
 def NN_CumulateOp : NN_Op<"cumulate"> {
   let summary = "running sums or products along `axis`, an integer scalar; negative counts from the end";

@@ -239,15 +239,6 @@ Value ScalarEmitter::isNan(Value x) {
   return builder.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNO, x, x);
 }
 
-Value ScalarEmitter::isInfinite(Value x, bool negative, bool positive) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  if (negative && positive)
-    return equal(abs(x), constant(kInfinity));
-  if (!negative && !positive)
-    return booleanConstant(false);
-  return equal(x, constant(negative ? -kInfinity : kInfinity));
-}
-
 Value ScalarEmitter::select(Value condition, Value a, Value b) {
   return builder.create<arith::SelectOp>(loc, condition, a, b);
 }

@@ -87,10 +87,7 @@ public:
   mlir::Value less(mlir::Value a, mlir::Value b);
   mlir::Value lessOrEqual(mlir::Value a, mlir::Value b);
   mlir::Value greater(mlir::Value a, mlir::Value b) { return less(b, a); }
-  mlir::Value greaterOrEqual(mlir::Value a, mlir::Value b) { return lessOrEqual(b, a); }
   mlir::Value isNan(mlir::Value x);
-  /// Whether `x` is an infinity of one of the chosen signs.
-  mlir::Value isInfinite(mlir::Value x, bool negative, bool positive);
   mlir::Value select(mlir::Value condition, mlir::Value a, mlir::Value b);
 
   /// Logic on i1 lanes; the first three also bit by bit on integers.

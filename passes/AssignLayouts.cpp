@@ -284,9 +284,8 @@ struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass
     }
     MLIRContext *context = &getContext();
     RewritePatternSet blocking(context), borders(context);
-    blocking.add<BlockConv, BlockPool<MaxPoolOp>, BlockPool<AveragePoolOp>,
-                 BlockPool<GlobalAveragePoolOp>, BlockPool<GlobalMaxPoolOp>, SinkThroughElementwise,
-                 SinkThroughConcat>(context, block);
+    blocking.add<BlockConv, BlockPool<MaxPoolOp>, BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>,
+                 SinkThroughElementwise, SinkThroughConcat>(context, block);
     PackOp::getCanonicalizationPatterns(blocking, context);
     UnpackOp::getCanonicalizationPatterns(blocking, context);
     borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>>(context);

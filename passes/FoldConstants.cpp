@@ -67,17 +67,13 @@ private:
   llvm::MapVector<Value, WeightSource> large;
 };
 
-/// What nn.shape and nn.size tell of a static type, whatever the elements are.
+/// What nn.shape tells of a static type, whatever the elements are.
 std::optional<Tensor> valueFromType(Operation *op) {
-  if (!isa<ShapeOp, SizeOp>(op))
+  if (!isa<ShapeOp>(op))
     return std::nullopt;
   std::optional<Shape> shape = shapeOf(op->getOperand(0).getType());
   if (!shape)
     return std::nullopt;
-  if (isa<SizeOp>(op)) {
-    std::optional<int64_t> elements = shape->numElements();
-    return elements ? std::optional(Tensor::of<int64_t>({}, {*elements})) : std::nullopt;
-  }
   auto sizes = Shape(cast<ShapeOp>(op).select(shape->dims())).sizes();
   return sizes ? std::optional(Tensor::ofInts(*sizes)) : std::nullopt;
 }

@@ -102,8 +102,10 @@ struct Factors {
     };
     for (Value number : multipliers)
       times(number);
-    for (Value number : divisors)
-      times(rewriter.create<ReciprocalOp>(loc, number.getType(), number));
+    for (Value number : divisors) {
+      Value one = createConstant(rewriter, loc, Tensor::of<float>({}, {1}));
+      times(rewriter.create<DivOp>(loc, number.getType(), one, number));
+    }
     return product;
   }
 };
@@ -364,6 +366,8 @@ static const char *matchWeights(Value value, Weights &weights) {
   weights.softmax = value.getDefiningOp<SoftmaxOp>();
   if (!weights.softmax || !value.hasOneUse() || !isFourFloats(value))
     return "the weights are no softmax that is used once";
+  if (weights.softmax.getLogarithm())
+    return "the weights are logarithms";
   if (weights.softmax.getAxis() != 3 && weights.softmax.getAxis() != -1)
     return "the softmax is not along the keys";
   if (const char *reason = matchScores(weights.softmax.getInput(), weights.scores))

@@ -50,8 +50,6 @@ static Value squareRootOf(Value value) {
 
 /// What `value` is the reciprocal of; null when it is none.
 static Value reciprocalOf(Value value) {
-  if (auto reciprocal = value.getDefiningOp<ReciprocalOp>())
-    return reciprocal.getX();
   auto div = value.getDefiningOp<DivOp>();
   return div && onlyReal(div.getA()) == 1.0 ? div.getB() : Value();
 }

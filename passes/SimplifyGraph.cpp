@@ -256,7 +256,7 @@ struct ShrinkSplat : OpInterfaceRewritePattern<ElementwiseOpInterface> {
 
 /// An average or maximum over a window that is the whole unpadded image is a
 /// global pool.
-template <typename Op, typename GlobalOp> struct MakePoolGlobal : OpRewritePattern<Op> {
+template <typename Op, ReduceKind kind> struct MakePoolGlobal : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     RankedTensorType input = staticType(op.getInput());
@@ -268,7 +268,7 @@ template <typename Op, typename GlobalOp> struct MakePoolGlobal : OpRewritePatte
       return rewriter.notifyMatchFailure(op, "the image is padded");
     if (!llvm::all_of(op.getDilations(), [](int64_t d) { return d == 1; }))
       return rewriter.notifyMatchFailure(op, "the window is dilated");
-    rewriter.replaceOpWithNewOp<GlobalOp>(op, op.getType(), op.getInput());
+    rewriter.replaceOpWithNewOp<GlobalPoolOp>(op, op.getType(), op.getInput(), kind);
     return success();
   }
 };
@@ -294,9 +294,7 @@ struct MakeReducePool : OpRewritePattern<ReduceOp> {
     pooled[0] = input.getDimSize(0);
     pooled[1] = input.getDimSize(1);
     auto type = RankedTensorType::get(pooled, input.getElementType());
-    Value pool = op.getKind() == ReduceKind::Mean
-                     ? Value(rewriter.create<GlobalAveragePoolOp>(op.getLoc(), type, op.getInput()))
-                     : Value(rewriter.create<GlobalMaxPoolOp>(op.getLoc(), type, op.getInput()));
+    Value pool = rewriter.create<GlobalPoolOp>(op.getLoc(), type, op.getInput(), op.getKind());
     if (!op.getKeepdims())
       pool = createStaticReshape(rewriter, op.getLoc(), pool, result.getShape());
     rewriter.replaceOp(op, pool);
@@ -315,8 +313,8 @@ struct SimplifyGraphPass : passes::impl::SimplifyGraphPassBase<SimplifyGraphPass
         context);
     set.add<RemoveNeutralElement<AddOp>, RemoveNeutralElement<SubOp>, RemoveNeutralElement<MulOp>,
             RemoveNeutralElement<DivOp>>(context);
-    set.add<MakePoolGlobal<AveragePoolOp, GlobalAveragePoolOp>,
-            MakePoolGlobal<MaxPoolOp, GlobalMaxPoolOp>, MakeReducePool, ShrinkSplat>(context);
+    set.add<MakePoolGlobal<AveragePoolOp, ReduceKind::Mean>,
+            MakePoolGlobal<MaxPoolOp, ReduceKind::Max>, MakeReducePool, ShrinkSplat>(context);
     populateReshapeTargetPatterns(set);
     patterns = std::move(set);
     return success();

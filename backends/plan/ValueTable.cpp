@@ -191,16 +191,6 @@ bool ValueTable::isComputable(Operation *op) const {
   });
 }
 
-/// What nn.shape and nn.size say of known sizes, whatever the elements are.
-static std::optional<Tensor> tensorOfSizes(Operation *op, ArrayRef<int64_t> sizes) {
-  if (isa<nn::SizeOp>(op))
-    return Tensor::of<int64_t>({}, {productOf(sizes)});
-  auto shape = dyn_cast<nn::ShapeOp>(op);
-  if (!shape)
-    return std::nullopt;
-  return Tensor::ofInts(shape.select(std::vector<int64_t>(sizes)));
-}
-
 std::optional<ValueTable::Tensors> ValueTable::computeGroup(Operation *group) const {
   Block &body = cast<nn::GroupOp>(group).getBody().front();
   for (auto [argument, operand] : llvm::zip(body.getArguments(), group->getOperands()))
@@ -217,10 +207,12 @@ std::optional<ValueTable::Tensors> ValueTable::computeGroup(Operation *group) co
 }
 
 std::optional<ValueTable::Tensors> ValueTable::compute(Operation *op) const {
-  if (isa<nn::ShapeOp, nn::SizeOp>(op))
-    return hasSizes(op->getOperand(0))
-               ? std::optional(Tensors{*tensorOfSizes(op, sizesOf(op->getOperand(0)))})
-               : std::nullopt;
+  // Sizes are known, whatever the elements are.
+  if (auto shape = dyn_cast<nn::ShapeOp>(op)) {
+    if (!hasSizes(shape.getInput()))
+      return std::nullopt;
+    return Tensors{Tensor::ofInts(shape.select(std::vector<int64_t>(sizesOf(shape.getInput()))))};
+  }
   if (isa<nn::GroupOp>(op))
     return computeGroup(op);
   std::vector<Tensor> operands;

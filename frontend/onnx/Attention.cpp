@@ -74,7 +74,7 @@ Value quern::onnx::attentionScale(NodeImport &node, Value queries, std::optional
   if (auto known = nn::constantInts(size))
     return constantLike(node, 1 / std::sqrt(static_cast<double>(known->front())), queries);
   Value root = node.create<nn::SqrtOp>(convert(node, size, dtypeOf(queries)));
-  return node.create<nn::ReciprocalOp>(root);
+  return createReciprocal(node, root);
 }
 
 Value quern::onnx::createScores(NodeImport &node, Value queries, Value keys, Value scale) {
@@ -129,7 +129,7 @@ void KeyMask::requireCausal(NodeImport &node) {
 void KeyMask::requireWindow(NodeImport &node, int64_t left, int64_t right) {
   if (left >= 0) {
     Value first = node.create<nn::SubOp>(places, intConstant(node, left));
-    require(node, node.create<nn::GreaterOrEqualOp>(keys, first));
+    require(node, createGreaterOrEqual(node, keys, first));
   }
   if (right >= 0) {
     Value last = node.create<nn::SubOp>(keys, intConstant(node, right));

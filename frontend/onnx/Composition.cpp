@@ -31,6 +31,22 @@ Value quern::onnx::constantLike(NodeImport &node, double value, Value like) {
   return node.scalarConstant(value, dtypeOf(like));
 }
 
+Value quern::onnx::createGreater(NodeImport &node, Value a, Value b) {
+  return node.create<nn::LessOp>(b, a);
+}
+
+Value quern::onnx::createGreaterOrEqual(NodeImport &node, Value a, Value b) {
+  return node.create<nn::LessOrEqualOp>(b, a);
+}
+
+Value quern::onnx::createReciprocal(NodeImport &node, Value x) {
+  return node.create<nn::DivOp>(constantLike(node, 1, x), x);
+}
+
+Value quern::onnx::createIsNan(NodeImport &node, Value x) {
+  return node.create<nn::NotOp>(node.create<nn::EqualOp>(x, x));
+}
+
 Value quern::onnx::reshapeLike(NodeImport &node, Value value, Value like) {
   Value shape = node.create<nn::ShapeOp>(like, node.builder().getI64IntegerAttr(0),
                                          /*end=*/mlir::IntegerAttr());
@@ -145,37 +161,82 @@ void quern::onnx::requireBroadcastsToFirst(NodeImport &node, int i) {
 // Activations
 //===----------------------------------------------------------------------===//
 
+using Params = llvm::ArrayRef<double>;
+
 /// alpha * f(beta * x), of which ONNX has no op.
-template <typename Op>
-static Value createScaled(NodeImport &node, Value x, llvm::ArrayRef<double> params) {
+template <typename Op> static Value createScaled(NodeImport &node, Value x, Params params) {
   Value inner = node.create<nn::MulOp>(x, constantLike(node, params[1], x));
   return node.create<nn::MulOp>(node.create<Op>(inner), constantLike(node, params[0], x));
 }
 
+static Value createClip(NodeImport &node, Value x, Params params) {
+  Value raised = node.create<nn::MaxOp>(x, constantLike(node, params[0], x));
+  return node.create<nn::MinOp>(raised, constantLike(node, params[1], x));
+}
+
+/// alpha * (exp(x / alpha) - 1) below zero, x above.
+static Value createCelu(NodeImport &node, Value x, Params params) {
+  double alpha = params[0];
+  if (alpha == 1)
+    return node.create<nn::EluOp>(x, llvm::APFloat(1.0));
+  Value scale = constantLike(node, alpha, x), zero = constantLike(node, 0, x);
+  Value scaled = node.create<nn::DivOp>(x, scale);
+  // Elu is exp - 1 below zero only, and exact there.
+  Value inner =
+      alpha > 0 ? node.create<nn::EluOp>(scaled, llvm::APFloat(1.0))
+                : node.create<nn::SubOp>(node.create<nn::ExpOp>(scaled), constantLike(node, 1, x));
+  Value below = node.create<nn::MulOp>(inner, scale);
+  return node.create<nn::WhereOp>(node.create<nn::LessOp>(x, zero), below, x);
+}
+
+/// x times the hard sigmoid of slope 1/6.
+static Value createHardSwish(NodeImport &node, Value x, Params /*params*/) {
+  Value gate = node.create<nn::HardSigmoidOp>(x, llvm::APFloat(1.0 / 6), llvm::APFloat(0.5));
+  return node.create<nn::MulOp>(x, gate);
+}
+
+/// gamma times Elu.
+static Value createSelu(NodeImport &node, Value x, Params params) {
+  Value elu = node.create<nn::EluOp>(x, llvm::APFloat(params[0]));
+  return node.create<nn::MulOp>(elu, constantLike(node, params[1], x));
+}
+
+namespace {
+/// An activation without a row in the elementwise table.
+struct ComposedActivation {
+  std::string_view name;
+  size_t params;
+  Value (*create)(NodeImport &node, Value x, Params params);
+};
+} // namespace
+
+static constexpr ComposedActivation kComposedActivations[] = {
+    {"Celu", 1, createCelu},
+    {"Clip", 2, createClip},
+    {"HardSwish", 0, createHardSwish},
+    {"ParametricSoftplus", 2, createScaled<nn::SoftplusOp>},
+    {"ScaledTanh", 2, createScaled<nn::TanhOp>},
+    {"Selu", 2, createSelu},
+};
+
 Value quern::onnx::createActivation(NodeImport &node, const std::string &name, Value x,
-                                    llvm::ArrayRef<double> params) {
+                                    Params params) {
   if (name.empty())
     return x;
-  auto refuse = [&](size_t wanted) {
-    node.invalid(
-        fmt::format("activation '{}' needs {} parameters, found {}", name, wanted, params.size()));
-    return x;
-  };
-  if (const nn::ElementwiseInfo *row = nn::lookupElementwiseByOnnxName(name);
-      row && row->arity == 1 && row->result == nn::ResultElement::Same)
-    return params.size() < row->params.size() ? refuse(row->params.size())
-                                              : node.createElementwise(*row, x, params);
-  bool isClip = name == "Clip", isTanh = name == "ScaledTanh";
-  if (!isClip && !isTanh && name != "ParametricSoftplus") {
+  const nn::ElementwiseInfo *row = nn::lookupElementwiseByOnnxName(name);
+  if (row && (row->arity != 1 || row->result != nn::ResultElement::Same))
+    row = nullptr;
+  const auto *composed = llvm::find_if(
+      kComposedActivations, [&](const ComposedActivation &one) { return one.name == name; });
+  if (!row && composed == std::end(kComposedActivations)) {
     node.unsupported("activation '" + name + "'");
     return x;
   }
-  if (params.size() < 2)
-    return refuse(2);
-  if (isClip) {
-    Value raised = node.create<nn::MaxOp>(x, constantLike(node, params[0], x));
-    return node.create<nn::MinOp>(raised, constantLike(node, params[1], x));
+  size_t wanted = row ? row->params.size() : composed->params;
+  if (params.size() < wanted) {
+    node.invalid(
+        fmt::format("activation '{}' needs {} parameters, found {}", name, wanted, params.size()));
+    return x;
   }
-  return isTanh ? createScaled<nn::TanhOp>(node, x, params)
-                : createScaled<nn::SoftplusOp>(node, x, params);
+  return row ? node.createElementwise(*row, x, params) : composed->create(node, x, params);
 }

@@ -21,6 +21,13 @@ mlir::Value createCast(NodeImport &node, mlir::Value value, DType dtype, bool sa
 mlir::Value widen(NodeImport &node, mlir::Value value);
 /// A rank-0 constant of the element type of `like`.
 mlir::Value constantLike(NodeImport &node, double value, mlir::Value like);
+/// Comparisons the other way around: a > b and a >= b.
+mlir::Value createGreater(NodeImport &node, mlir::Value a, mlir::Value b);
+mlir::Value createGreaterOrEqual(NodeImport &node, mlir::Value a, mlir::Value b);
+/// 1 / x.
+mlir::Value createReciprocal(NodeImport &node, mlir::Value x);
+/// Whether elements are NaN: what does not equal itself.
+mlir::Value createIsNan(NodeImport &node, mlir::Value x);
 /// `value` in the shape of `like`, which has as many elements.
 mlir::Value reshapeLike(NodeImport &node, mlir::Value value, mlir::Value like);
 /// A vector of sizes, each a vector of one or more: a constant when all are.

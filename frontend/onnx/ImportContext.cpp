@@ -184,16 +184,6 @@ Value NodeImport::intsConstant(const std::vector<int64_t> &values) {
   return constant(Tensor::ofInts(values));
 }
 
-mlir::ElementsAttr NodeImport::elementsAttr(const Tensor &tensor) {
-  // createConstant knows how MLIR stores each element type.
-  auto made = constant(tensor).getDefiningOp<nn::ConstantOp>();
-  if (!made)
-    return {};
-  mlir::ElementsAttr elements = made.getValue();
-  made.erase();
-  return elements;
-}
-
 Value NodeImport::createCast(Value value, DType dtype) {
   return create<nn::CastOp>(value, nn::elementTypeOf(builder().getContext(), dtype));
 }

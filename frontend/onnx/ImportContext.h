@@ -101,8 +101,6 @@ public:
                                 llvm::ArrayRef<double> params = {});
   mlir::Value constant(const Tensor &tensor);
   mlir::Value intsConstant(const std::vector<int64_t> &values);
-  /// The elements as an attribute, for small tensors; null for complex ones.
-  mlir::ElementsAttr elementsAttr(const Tensor &tensor);
   mlir::Value createCast(mlir::Value value, DType dtype);
   /// A rank-0 constant.
   mlir::Value scalarConstant(double value, DType dtype);

@@ -121,7 +121,9 @@ static void importShape(NodeImport &node) {
 }
 
 static void importSize(NodeImport &node) {
-  node.setOutput(0, node.create<nn::SizeOp>(node.input(0)));
+  node.setOutput(0, node.create<nn::ReduceOp>(createSizes(node, node.input(0), 0),
+                                              node.graph().none, ReduceKind::Prod,
+                                              /*keepdims=*/false, /*noop_with_empty_axes=*/false));
 }
 
 /// Small floats are computed in more precision than either stash type, and rounded once.

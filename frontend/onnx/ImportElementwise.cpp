@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <numbers>
+#include <limits>
 
 using namespace quern;
 using namespace quern::onnx;
@@ -19,32 +19,11 @@ using mlir::Value;
 
 /// The first opset with an op of the table.
 static int64_t firstOpset(std::string_view op) {
-  static const std::map<std::string_view, int64_t> later = {{"Acos", 7},
-                                                            {"Asin", 7},
-                                                            {"Atan", 7},
-                                                            {"Cos", 7},
-                                                            {"Sin", 7},
-                                                            {"Tan", 7},
-                                                            {"Acosh", 9},
-                                                            {"Asinh", 9},
-                                                            {"Atanh", 9},
-                                                            {"Cosh", 9},
-                                                            {"Erf", 9},
-                                                            {"IsNaN", 9},
-                                                            {"Sign", 9},
-                                                            {"Sinh", 9},
-                                                            {"Where", 9},
-                                                            {"IsInf", 10},
-                                                            {"ThresholdedRelu", 10},
-                                                            {"Round", 11},
-                                                            {"Celu", 12},
-                                                            {"GreaterOrEqual", 12},
-                                                            {"LessOrEqual", 12},
-                                                            {"HardSwish", 14},
-                                                            {"BitwiseAnd", 18},
-                                                            {"BitwiseNot", 18},
-                                                            {"BitwiseOr", 18},
-                                                            {"BitwiseXor", 18}};
+  static const std::map<std::string_view, int64_t> later = {
+      {"Acos", 7},   {"Asin", 7},        {"Atan", 7},  {"Cos", 7},   {"Sin", 7},
+      {"Tan", 7},    {"Acosh", 9},       {"Asinh", 9}, {"Atanh", 9}, {"Cosh", 9},
+      {"Erf", 9},    {"Sign", 9},        {"Sinh", 9},  {"Where", 9}, {"ThresholdedRelu", 10},
+      {"Round", 11}, {"LessOrEqual", 12}};
   auto found = later.find(op);
   return found != later.end() ? found->second : 1;
 }
@@ -113,11 +92,64 @@ static void importRow(NodeImport &node) {
   node.setOutput(0, node.createElementwise(*row, operands, params));
 }
 
-/// The defaults had fewer digits before opset 6.
-static void importSeluV1(NodeImport &node) {
-  double params[] = {node.getFloat("alpha", 1.6732), node.getFloat("gamma", 1.0507)};
-  node.setOutput(
-      0, node.createElementwise(*nn::lookupElementwiseByOnnxName("Selu"), node.input(0), params));
+static void importGreater(NodeImport &node) {
+  llvm::SmallVector<Value> operands = binaryOperands(node);
+  node.setOutput(0, createGreater(node, operands[0], operands[1]));
+}
+static void importGreaterOrEqual(NodeImport &node) {
+  node.setOutput(0, createGreaterOrEqual(node, node.input(0), node.input(1)));
+}
+
+static void importReciprocal(NodeImport &node) {
+  requireFloats(node, 0);
+  node.setOutput(0, createReciprocal(node, node.input(0)));
+}
+
+/// Input 1 times what is below zero.
+static void importPRelu(NodeImport &node) {
+  llvm::SmallVector<Value> operands = binaryOperands(node);
+  Value isBelow = createOp(node, "nn.less", {operands[0], constantLike(node, 0, operands[0])});
+  Value below = createOp(node, "nn.mul", operands);
+  node.setOutput(0, createOp(node, "nn.where", {isBelow, below, operands[0]}));
+}
+
+/// Logic of bools, or bit by bit of integers: the same op of the dialect.
+static void setLogic(NodeImport &node, llvm::StringRef opName, bool ofBits) {
+  if (DType dtype = node.inputDType(0); (dtype == DType::Bool) == ofBits)
+    return node.invalid(fmt::format("input 0 must hold {}, found {}", ofBits ? "integers" : "bool",
+                                    dtypeName(dtype)));
+  llvm::SmallVector<Value> operands(node.allInputs());
+  if (operands.size() == 2)
+    operands = binaryOperands(node);
+  node.setOutput(0, createOp(node, opName, operands));
+}
+static void importAnd(NodeImport &node) { setLogic(node, "nn.and", /*ofBits=*/false); }
+static void importOr(NodeImport &node) { setLogic(node, "nn.or", /*ofBits=*/false); }
+static void importXor(NodeImport &node) { setLogic(node, "nn.xor", /*ofBits=*/false); }
+static void importNot(NodeImport &node) { setLogic(node, "nn.not", /*ofBits=*/false); }
+static void importBitwiseAnd(NodeImport &node) { setLogic(node, "nn.and", /*ofBits=*/true); }
+static void importBitwiseOr(NodeImport &node) { setLogic(node, "nn.or", /*ofBits=*/true); }
+static void importBitwiseXor(NodeImport &node) { setLogic(node, "nn.xor", /*ofBits=*/true); }
+static void importBitwiseNot(NodeImport &node) { setLogic(node, "nn.not", /*ofBits=*/true); }
+
+static void importIsNan(NodeImport &node) {
+  requireFloats(node, 0);
+  node.setOutput(0, createIsNan(node, node.input(0)));
+}
+
+static void importIsInf(NodeImport &node) {
+  requireFloats(node, 0);
+  bool negative = node.getBool("detect_negative", true);
+  bool positive = node.getBool("detect_positive", true);
+  // Not every narrow type has an infinity to compare with.
+  Value x = widen(node, node.input(0));
+  if (negative == positive)
+    x = createOp(node, "nn.abs", x);
+  // Nothing equals NaN.
+  double wanted = !negative && !positive ? std::numeric_limits<double>::quiet_NaN()
+                  : positive             ? std::numeric_limits<double>::infinity()
+                                         : -std::numeric_limits<double>::infinity();
+  node.setOutput(0, createOp(node, "nn.equal", {x, constantLike(node, wanted, x)}));
 }
 
 /// Sum, Min and Max of any number of operands: a chain.
@@ -202,9 +234,9 @@ static Value createSignedShift(NodeImport &node, bool left, DType bits) {
   };
   Value isNegative = createOp(node, "nn.less", {x, number(0)});
   Value inversion = createOp(node, "nn.where", {isNegative, number(-1), number(0)});
-  Value inverted = node.createCast(createOp(node, "nn.bitwise_xor", {x, inversion}), bits);
+  Value inverted = node.createCast(createOp(node, "nn.xor", {x, inversion}), bits);
   Value shifted = createOp(node, "nn.shift_right", {inverted, count});
-  return createOp(node, "nn.bitwise_xor", {node.createCast(shifted, dtype), inversion});
+  return createOp(node, "nn.xor", {node.createCast(shifted, dtype), inversion});
 }
 
 static void importBitShift(NodeImport &node) {
@@ -248,86 +280,13 @@ static void importShrink(NodeImport &node) {
   double lambd = node.getFloat("lambd", 0.5), bias = node.getFloat("bias", 0);
   Value x = node.input(0), zero = node.scalarConstant(0, dtype);
   Value below = createOp(node, "nn.less", {x, node.scalarConstant(-lambd, dtype)});
-  Value above = createOp(node, "nn.greater", {x, node.scalarConstant(lambd, dtype)});
+  Value above = createGreater(node, x, node.scalarConstant(lambd, dtype));
   Value biasValue = node.scalarConstant(bias, dtype);
   Value lowered = createOp(node, "nn.sub", {x, biasValue});
   Value raised = createOp(node, "nn.add", {x, biasValue});
   Value outer = createOp(node, "nn.where", {above, lowered, zero});
   node.setOutput(0, createOp(node, "nn.where", {below, raised, outer}));
 }
-
-//===----------------------------------------------------------------------===//
-// Activations made of others
-//===----------------------------------------------------------------------===//
-
-/// Sets result 0 to f of input 0 (plus input 1, where the node has one).
-template <typename F> static void setActivation(NodeImport &node, F f) {
-  requireFloats(node, 0);
-  requireBroadcastsToFirst(node, 1);
-  Value x = widen(node, node.input(0));
-  if (node.hasInput(1))
-    x = createOp(node, "nn.add", {x, widen(node, node.input(1))});
-  node.setOutput(0, convert(node, f(x), node.inputDType(0)));
-}
-
-/// x times the normal distribution function: exact, or by tanh of a polynomial.
-static void setGelu(NodeImport &node, bool byTanh) {
-  setActivation(node, [&](Value x) {
-    auto number = [&](double value) { return constantLike(node, value, x); };
-    Value inner = createOp(node, "nn.mul", {x, number(std::numbers::sqrt2 / 2)});
-    if (byTanh) { // sqrt(2 / pi) * (x + 0.044715 x^3)
-      Value cubic = createOp(node, "nn.mul", {createOp(node, "nn.mul", {x, x}), number(0.044715)});
-      Value factor = createOp(node, "nn.add", {cubic, number(1)});
-      Value scaled = createOp(node, "nn.mul", {x, number(std::sqrt(2 / std::numbers::pi))});
-      inner = createOp(node, "nn.mul", {scaled, factor});
-    }
-    Value odd = createOp(node, byTanh ? "nn.tanh" : "nn.erf", inner);
-    Value half = createOp(node, "nn.mul", {x, number(0.5)});
-    return createOp(node, "nn.mul", {half, createOp(node, "nn.add", {odd, number(1)})});
-  });
-}
-
-static void importGelu(NodeImport &node) {
-  std::string approximate = node.getString("approximate", "none");
-  if (approximate != "none" && approximate != "tanh")
-    return node.invalid("attribute 'approximate': expected none or tanh, found '" + approximate +
-                        "'");
-  setGelu(node, approximate == "tanh");
-}
-static void importExactGelu(NodeImport &node) { setGelu(node, /*byTanh=*/false); }
-static void importFastGelu(NodeImport &node) { setGelu(node, /*byTanh=*/true); }
-
-static void importMish(NodeImport &node) {
-  setActivation(node, [&](Value x) {
-    Value gate = createOp(node, "nn.tanh", createOp(node, "nn.softplus", x));
-    return createOp(node, "nn.mul", {x, gate});
-  });
-}
-
-static void importSwish(NodeImport &node, double defaultAlpha) {
-  double alpha = node.getFloat("alpha", defaultAlpha);
-  setActivation(node, [&](Value x) {
-    Value scaled = alpha == 1 ? x : createOp(node, "nn.mul", {x, constantLike(node, alpha, x)});
-    return createOp(node, "nn.mul", {x, createOp(node, "nn.sigmoid", scaled)});
-  });
-}
-/// Swish of input 0, times input 1.
-static void importSwiGlu(NodeImport &node) {
-  double alpha = node.getFloat("alpha", 1);
-  requireFloats(node, 0);
-  std::optional<nn::Shape> gate = node.inputShape(0), linear = node.inputShape(1);
-  auto fit = [](const nn::Dim &a, const nn::Dim &b) { return a.compatibleWith(b); };
-  if (gate && linear && !llvm::equal(gate->dims(), linear->dims(), fit))
-    return node.invalid(
-        fmt::format("inputs of different shapes: {}, {}", gate->str(), linear->str()));
-  Value x = widen(node, node.input(0));
-  Value scaled = alpha == 1 ? x : createOp(node, "nn.mul", {x, constantLike(node, alpha, x)});
-  Value swish = createOp(node, "nn.mul", {x, createOp(node, "nn.sigmoid", scaled)});
-  Value y = createOp(node, "nn.mul", {swish, widen(node, node.input(1))});
-  node.setOutput(0, convert(node, y, node.inputDType(0)));
-}
-static void importSwish24(NodeImport &node) { importSwish(node, 1); }
-static void importQuickGelu(NodeImport &node) { importSwish(node, 1.702); }
 
 //===----------------------------------------------------------------------===//
 // Casts
@@ -386,29 +345,33 @@ static void importBitCast(NodeImport &node) {
 }
 
 static constexpr OpsetRow kWrittenOut[] = {
-    {"BiasGelu", 1, 1, 2, 2, 1, importExactGelu, kMicrosoftDomain},
+    {"And", 1, kNewestOpset, 2, 2, 1, importAnd},
     {"BitCast", 26, kNewestOpset, 1, 1, 1, importBitCast},
     {"BitShift", 11, kNewestOpset, 2, 2, 1, importBitShift},
+    {"BitwiseAnd", 18, kNewestOpset, 2, 2, 1, importBitwiseAnd},
+    {"BitwiseNot", 18, kNewestOpset, 1, 1, 1, importBitwiseNot},
+    {"BitwiseOr", 18, kNewestOpset, 2, 2, 1, importBitwiseOr},
+    {"BitwiseXor", 18, kNewestOpset, 2, 2, 1, importBitwiseXor},
     {"Cast", 1, kNewestOpset, 1, 1, 1, importCast},
     {"CastLike", 15, kNewestOpset, 2, 2, 1, importCastLike},
     {"Clip", 1, 10, 1, 1, 1, importClip},
     {"Clip", 11, kNewestOpset, 1, 3, 1, importClip},
-    {"FastGelu", 1, 1, 1, 2, 1, importFastGelu, kMicrosoftDomain},
-    {"Gelu", 1, 1, 1, 1, 1, importExactGelu, kMicrosoftDomain},
-    {"Gelu", 20, kNewestOpset, 1, 1, 1, importGelu},
+    {"Greater", 1, kNewestOpset, 2, 2, 1, importGreater},
+    {"GreaterOrEqual", 12, kNewestOpset, 2, 2, 1, importGreaterOrEqual},
+    {"IsInf", 10, kNewestOpset, 1, 1, 1, importIsInf},
+    {"IsNaN", 9, kNewestOpset, 1, 1, 1, importIsNan},
     {"Max", 1, kNewestOpset, 1, kVariadic, 1, importMax},
     {"Mean", 1, kNewestOpset, 1, kVariadic, 1, importMean},
     {"Min", 1, kNewestOpset, 1, kVariadic, 1, importMin},
-    {"Mish", 18, kNewestOpset, 1, 1, 1, importMish},
     {"Mod", 10, kNewestOpset, 2, 2, 1, importMod},
+    {"Not", 1, kNewestOpset, 1, 1, 1, importNot},
+    {"Or", 1, kNewestOpset, 2, 2, 1, importOr},
+    {"PRelu", 1, kNewestOpset, 2, 2, 1, importPRelu},
     {"Pow", 1, kNewestOpset, 2, 2, 1, importPow},
-    {"QuickGelu", 1, 1, 1, 1, 1, importQuickGelu, kMicrosoftDomain},
-    {"Selu", 1, 5, 1, 1, 1, importSeluV1},
-    {"Selu", 6, kNewestOpset, 1, 1, 1, importRow},
+    {"Reciprocal", 1, kNewestOpset, 1, 1, 1, importReciprocal},
     {"Shrink", 9, kNewestOpset, 1, 1, 1, importShrink},
     {"Sum", 1, kNewestOpset, 1, kVariadic, 1, importSum},
-    {"SwiGLU", 28, kNewestOpset, 2, 2, 1, importSwiGlu},
-    {"Swish", 24, kNewestOpset, 1, 1, 1, importSwish24},
+    {"Xor", 1, kNewestOpset, 2, 2, 1, importXor},
 };
 
 std::span<const OpsetRow> quern::onnx::elementwiseImports() {

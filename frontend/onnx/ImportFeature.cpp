@@ -60,7 +60,7 @@ static void importBinarizer(NodeImport &node) {
     return;
   DType dtype = node.inputDType(0);
   Value x = isFloat(dtype) ? node.input(0) : node.createCast(node.input(0), DType::Float64);
-  Value isAbove = node.create<nn::GreaterOp>(x, constantLike(node, threshold, x));
+  Value isAbove = createGreater(node, x, constantLike(node, threshold, x));
   node.setOutput(0, node.createCast(isAbove, dtype));
 }
 
@@ -120,7 +120,7 @@ static void importImputer(NodeImport &node) {
     requirePerFeature(node, "imputed_value_floats", floats.size());
     imputed = floatsLike(node, floats, x);
     isReplaced = std::isnan(replacedFloat)
-                     ? node.create<nn::IsNaNOp>(x)
+                     ? createIsNan(node, x)
                      : node.create<nn::EqualOp>(x, constantLike(node, replacedFloat, x));
   } else {
     if (ints.empty())

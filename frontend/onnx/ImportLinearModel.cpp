@@ -88,7 +88,7 @@ static void importLinearClassifier(NodeImport &node) {
     node.setOutput(0, createLabels(node, labels, createTopClass(node, scores)));
     return node.setOutput(1, transformScores(node, scores, count, transform));
   }
-  Value isSecond = node.create<nn::GreaterOp>(scores, constantLike(node, 0, scores));
+  Value isSecond = createGreater(node, scores, constantLike(node, 0, scores));
   node.setOutput(0, createBinaryLabels(node, labels, isSecond));
   node.setOutput(1, labels.count() == 2 ? complementScores(node, scores, transform)
                                         : transformScores(node, scores, 1, transform));
@@ -185,7 +185,7 @@ static void importSvmRegressor(NodeImport &node) {
   if (node.failed())
     return;
   if (isOneClass) {
-    Value isInside = node.create<nn::GreaterOp>(scores, constantLike(node, 0, scores));
+    Value isInside = createGreater(node, scores, constantLike(node, 0, scores));
     scores = node.create<nn::WhereOp>(isInside, constantLike(node, 1, scores),
                                       constantLike(node, -1, scores));
   }
@@ -288,8 +288,8 @@ static Value countVotes(NodeImport &node, const SvmClassifier &svm, Value scores
       change[pair * svm.classes() + j] = -1;
       before[j] += 1;
     }
-  Value isFirst = node.createCast(node.create<nn::GreaterOp>(scores, constantLike(node, 0, scores)),
-                                  DType::Float32);
+  Value isFirst =
+      node.createCast(createGreater(node, scores, constantLike(node, 0, scores)), DType::Float32);
   Value votes = node.create<nn::GemmOp>(isFirst, floatsLike(node, change, isFirst, svm.classes()),
                                         floatsLike(node, before, isFirst), APFloat(1.0),
                                         APFloat(1.0), /*trans_a=*/false, /*trans_b=*/false);
@@ -357,9 +357,8 @@ static void importSvmByClasses(NodeImport &node, const SvmClassifier &svm, Value
                                    [](float value) { return value >= 0; });
     Value best = node.create<nn::ReduceOp>(scores, node.intsConstant({1}), ReduceKind::Max,
                                            /*keepdims=*/false, /*noop_with_empty_axes=*/false);
-    Value isHigh = allPositive
-                       ? node.create<nn::GreaterOrEqualOp>(best, constantLike(node, 0.5, best))
-                       : node.create<nn::GreaterOp>(best, constantLike(node, 0, best));
+    Value isHigh = allPositive ? createGreaterOrEqual(node, best, constantLike(node, 0.5, best))
+                               : createGreater(node, best, constantLike(node, 0, best));
     top = node.create<nn::WhereOp>(isHigh, node.scalarConstant(1, DType::Int64), top);
   }
   node.setOutput(0, createLabels(node, svm.labels, top));

@@ -124,7 +124,8 @@ static void importSoftmaxCrossEntropyLoss(NodeImport &node) {
   if (node.failed())
     return;
   Value logarithms =
-      node.create<nn::LogSoftmaxOp>(widen(node, node.input(0)), /*axis=*/1, /*trailing=*/false);
+      node.create<nn::SoftmaxOp>(widen(node, node.input(0)), /*axis=*/1, /*trailing=*/false,
+                                 /*logarithm=*/true);
   setLoss(node, logarithms);
   node.setOutput(1, convert(node, logarithms, node.inputDType(0)));
 }

@@ -101,7 +101,7 @@ static Value allowedByIndices(NodeImport &node, Value mask, Value keys, bool may
   Value ends = unsqueeze(node, selectPart(node, both, 0, 0), 1);
   Value starts = unsqueeze(node, selectPart(node, both, 1, 0), 1);
   return node.create<nn::AndOp>(node.create<nn::LessOp>(places, ends),
-                                node.create<nn::GreaterOrEqualOp>(places, starts));
+                                createGreaterOrEqual(node, places, starts));
 }
 
 /// The key mask in input `i` as what is added to scores; null without one. It is
@@ -114,9 +114,8 @@ static Value readKeyMask(NodeImport &node, int i, Value keys, DType dtype, bool 
   if (node.failed())
     return {};
   Value mask = convert(node, node.input(i), DType::Int64);
-  Value allowed = rank == 1
-                      ? allowedByIndices(node, mask, keys, mayHaveStarts)
-                      : node.create<nn::GreaterOp>(mask, node.scalarConstant(0, DType::Int64));
+  Value allowed = rank == 1 ? allowedByIndices(node, mask, keys, mayHaveStarts)
+                            : createGreater(node, mask, node.scalarConstant(0, DType::Int64));
   if (node.failed())
     return {};
   // In front of queries and keys: the heads and, where queries do not matter, these.

@@ -62,8 +62,8 @@ static Value unpacked(NodeImport &node, Value bytes, int64_t rank, const Packing
     shifts.push_back(static_cast<uint8_t>(i * packing.bits));
   Value shift = node.constant(Tensor::of<uint8_t>({packing.perByte()}, shifts));
   auto mask = static_cast<uint8_t>((1 << packing.bits) - 1);
-  return node.create<nn::BitwiseAndOp>(node.create<nn::ShiftRightOp>(bytes, shift),
-                                       node.constant(Tensor::of<uint8_t>({}, {mask})));
+  return node.create<nn::AndOp>(node.create<nn::ShiftRightOp>(bytes, shift),
+                                node.constant(Tensor::of<uint8_t>({}, {mask})));
 }
 
 /// What stands for zero, [columns, blocks, 1] or a scalar, in float32.

@@ -135,7 +135,7 @@ static Value inverseRootMeanSquare(NodeImport &node, Value rows, double epsilon)
     mean = reduceRows(node, node.create<nn::MulOp>(rows, rows), ReduceKind::Mean);
   }
   Value shifted = node.create<nn::AddOp>(mean, constantLike(node, epsilon, rows));
-  return node.create<nn::ReciprocalOp>(node.create<nn::SqrtOp>(shifted));
+  return createReciprocal(node, node.create<nn::SqrtOp>(shifted));
 }
 
 /// A vector of `count` equal floats.

@@ -53,8 +53,8 @@ static void importAveragePool(NodeImport &node) {
                                                    countPads, window.autoPad));
 }
 
-template <typename Op> static void importGlobalPool(NodeImport &node) {
-  node.setOutput(0, node.create<Op>(node.input(0)));
+template <ReduceKind kind> static void importGlobalPool(NodeImport &node) {
+  node.setOutput(0, node.create<nn::GlobalPoolOp>(node.input(0), kind));
 }
 
 /// ONNX Runtime's op on [N, spatial..., C].
@@ -221,9 +221,9 @@ static void importMaxUnpool(NodeImport &node) {
 std::span<const OpsetRow> quern::onnx::poolImports() {
   static constexpr OpsetRow rows[] = {
       {"AveragePool", 1, kNewestOpset, 1, 1, 1, importAveragePool},
-      {"GlobalAveragePool", 1, kNewestOpset, 1, 1, 1, importGlobalPool<nn::GlobalAveragePoolOp>},
+      {"GlobalAveragePool", 1, kNewestOpset, 1, 1, 1, importGlobalPool<ReduceKind::Mean>},
       {"GlobalLpPool", 1, kNewestOpset, 1, 1, 1, importGlobalLpPool},
-      {"GlobalMaxPool", 1, kNewestOpset, 1, 1, 1, importGlobalPool<nn::GlobalMaxPoolOp>},
+      {"GlobalMaxPool", 1, kNewestOpset, 1, 1, 1, importGlobalPool<ReduceKind::Max>},
       {"LpPool", 1, kNewestOpset, 1, 1, 1, importLpPool},
       {"MaxPool", 1, kNewestOpset, 1, 1, 2, importMaxPool},
       {"MaxUnpool", 9, kNewestOpset, 2, 3, 1, importMaxUnpool},

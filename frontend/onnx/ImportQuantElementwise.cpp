@@ -198,7 +198,7 @@ static void importQLinearGlobalAveragePool(NodeImport &node) {
   value = last.toFront(node, value);
   if (node.failed())
     return;
-  Value mean = node.create<nn::GlobalAveragePoolOp>(value);
+  Value mean = node.create<nn::GlobalPoolOp>(value, ReduceKind::Mean);
   Value scaled = node.create<nn::MulOp>(mean, node.create<nn::DivOp>(x.scale, y.scale));
   scaled = roundAndSaturate(node, scaled, y.zeroPoint, node.inputDType(0));
   node.setOutput(0, last.toBack(node, scaled));

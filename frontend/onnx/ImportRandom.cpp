@@ -131,7 +131,7 @@ static void importMultinomial(NodeImport &node) {
   Value shape = joinSizes(node, {node.sizeOf(node.input(0), 0), node.intsConstant({samples})});
   Value u = createDraw(node, shape, DType::Float64, readSeed(node));
   u = node.create<nn::UnsqueezeOp>(u, node.intsConstant({2}));
-  Value isPassed = node.createCast(node.create<nn::GreaterOrEqualOp>(u, sums), DType::Int64);
+  Value isPassed = node.createCast(createGreaterOrEqual(node, u, sums), DType::Int64);
   Value place = node.create<nn::ReduceOp>(isPassed, node.intsConstant({2}), ReduceKind::Sum,
                                           /*keepdims=*/false, /*noop_with_empty_axes=*/false);
   // The sum of all may be rounded to less than 1.
@@ -178,8 +178,8 @@ static void importDropout(NodeImport &node) {
   if (!training) {
     node.setOutput(0, node.input(0));
     if (node.hasOutput(1))
-      setMask(node, node.create<nn::ConstantOfShapeOp>(
-                        shapeOfInput(node), node.elementsAttr(Tensor::of<bool>({1}, {true}))));
+      setMask(node, node.create<nn::ExpandOp>(node.constant(Tensor::of<bool>({}, {true})),
+                                              shapeOfInput(node)));
     return;
   }
   requireFloats(node, 0);
@@ -188,8 +188,8 @@ static void importDropout(NodeImport &node) {
   Value x = widen(node, node.input(0)), one = constantLike(node, 1, x);
   ratio = convert(node, ratio, dtypeOf(x));
   Value u = createDraw(node, shapeOfInput(node), dtypeOf(x), seed);
-  Value isKept = node.create<nn::OrOp>(node.create<nn::GreaterOrEqualOp>(u, ratio),
-                                       node.create<nn::NotOp>(training));
+  Value isKept =
+      node.create<nn::OrOp>(createGreaterOrEqual(node, u, ratio), node.create<nn::NotOp>(training));
   Value factor = node.create<nn::DivOp>(one, node.create<nn::SubOp>(one, ratio));
   factor = node.create<nn::WhereOp>(training, factor, one);
   Value kept = node.create<nn::MulOp>(x, factor);

@@ -84,22 +84,25 @@ static void importReduceSumSquare(NodeImport &node) {
 }
 
 /// Before opset 13 softmax worked on all dimensions from `axis` on together.
-template <typename Op> static void importSoftmax(NodeImport &node) {
+static void setSoftmax(NodeImport &node, bool logarithm) {
   bool trailing = node.opset() < 13;
   int64_t axis = node.getInt("axis", trailing ? 1 : -1);
-  node.setOutput(0, node.create<Op>(node.input(0), axis, trailing));
+  node.setOutput(0, node.create<nn::SoftmaxOp>(node.input(0), axis, trailing, logarithm));
 }
+static void importSoftmax(NodeImport &node) { setSoftmax(node, /*logarithm=*/false); }
+static void importLogSoftmax(NodeImport &node) { setSoftmax(node, /*logarithm=*/true); }
 
-template <typename Op> static void importArg(NodeImport &node) {
+template <ReduceKind kind> static void importArg(NodeImport &node) {
   int64_t axis = node.getInt("axis", 0);
   bool keepDims = node.getBool("keepdims", true);
   bool selectLast = node.opset() >= 12 && node.getBool("select_last_index", false);
-  node.setOutput(0, node.create<Op>(node.input(0), axis, keepDims, selectLast));
+  node.setOutput(0, node.create<nn::ArgReduceOp>(node.input(0), kind, axis, keepDims, selectLast));
 }
 
 /// 1 where the first maximum along `axis`, which is below 0, is; 0 elsewhere.
 static mlir::Value createHardmax(NodeImport &node, mlir::Value x, int64_t axis) {
-  Value place = node.create<nn::ArgMaxOp>(x, axis, /*keepdims=*/true, /*select_last_index=*/false);
+  Value place = node.create<nn::ArgReduceOp>(x, ReduceKind::Max, axis, /*keepdims=*/true,
+                                             /*select_last_index=*/false);
   // The places along the axis as [size, 1, ...].
   Value places = node.createCount(node.sizeOf(x, axis));
   if (axis < -1) {
@@ -150,12 +153,12 @@ static void importTopK(NodeImport &node) {
 
 std::span<const OpsetRow> quern::onnx::reductionImports() {
   static constexpr OpsetRow rows[] = {
-      {"ArgMax", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMaxOp>},
-      {"ArgMin", 1, kNewestOpset, 1, 1, 1, importArg<nn::ArgMinOp>},
+      {"ArgMax", 1, kNewestOpset, 1, 1, 1, importArg<ReduceKind::Max>},
+      {"ArgMin", 1, kNewestOpset, 1, 1, 1, importArg<ReduceKind::Min>},
       {"Hardmax", 1, kNewestOpset, 1, 1, 1, importHardmax},
       {"CumProd", 26, kNewestOpset, 2, 2, 1, importCumProd},
       {"CumSum", 11, kNewestOpset, 2, 2, 1, importCumSum},
-      {"LogSoftmax", 1, kNewestOpset, 1, 1, 1, importSoftmax<nn::LogSoftmaxOp>},
+      {"LogSoftmax", 1, kNewestOpset, 1, 1, 1, importLogSoftmax},
       {"ReduceL1", 1, kNewestOpset, 1, 2, 1, importReduceL1},
       {"ReduceL2", 1, kNewestOpset, 1, 2, 1, importReduceL2},
       {"ReduceLogSum", 1, kNewestOpset, 1, 2, 1, importReduceLogSum},
@@ -166,7 +169,7 @@ std::span<const OpsetRow> quern::onnx::reductionImports() {
       {"ReduceProd", 1, kNewestOpset, 1, 2, 1, importReduceProd},
       {"ReduceSum", 1, kNewestOpset, 1, 2, 1, importReduceSum},
       {"ReduceSumSquare", 1, kNewestOpset, 1, 2, 1, importReduceSumSquare},
-      {"Softmax", 1, kNewestOpset, 1, 1, 1, importSoftmax<nn::SoftmaxOp>},
+      {"Softmax", 1, kNewestOpset, 1, 1, 1, importSoftmax},
       {"TopK", 1, 9, 1, 1, 2, importTopK},
       {"TopK", 10, kNewestOpset, 2, 2, 2, importTopK},
   };

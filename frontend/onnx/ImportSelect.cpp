@@ -43,7 +43,7 @@ static void importTrilu(NodeImport &node) {
   bool upper = node.getBool("upper", true);
   Value k = node.hasInput(1) ? node.input(1) : node.scalarConstant(0, DType::Int64);
   Diagonal diagonal = diagonalOf(node, node.input(0), k);
-  Value isKept = upper ? node.create<nn::GreaterOrEqualOp>(diagonal.columns, diagonal.ofRows)
+  Value isKept = upper ? createGreaterOrEqual(node, diagonal.columns, diagonal.ofRows)
                        : node.create<nn::LessOrEqualOp>(diagonal.columns, diagonal.ofRows);
   Value zero = node.createCast(node.scalarConstant(0, DType::Float32), node.inputDType(0));
   node.setOutput(0, node.create<nn::WhereOp>(isKept, node.input(0), zero));

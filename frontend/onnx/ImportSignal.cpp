@@ -121,10 +121,10 @@ static void importMelWeightMatrix(NodeImport &node) {
   Value slope = node.create<nn::DivOp>(node.create<nn::SubOp>(bins, lower),
                                        node.create<nn::WhereOp>(isFlat, number(node, 1), rise));
   Value up = node.create<nn::WhereOp>(isFlat, number(node, 1), slope);
-  Value isRising = node.create<nn::AndOp>(node.create<nn::GreaterOrEqualOp>(bins, lower),
+  Value isRising = node.create<nn::AndOp>(createGreaterOrEqual(node, bins, lower),
                                           node.create<nn::LessOrEqualOp>(bins, center));
   Value down = node.create<nn::DivOp>(node.create<nn::SubOp>(upper, bins), fall);
-  Value isFalling = node.create<nn::AndOp>(node.create<nn::GreaterOrEqualOp>(bins, center),
+  Value isFalling = node.create<nn::AndOp>(createGreaterOrEqual(node, bins, center),
                                            node.create<nn::LessOp>(bins, upper));
   Value rising = node.create<nn::WhereOp>(isRising, up, zero);
   node.setOutput(0, convert(node, node.create<nn::WhereOp>(isFalling, down, rising), dtype));

@@ -237,7 +237,7 @@ static void importLinearAttention(NodeImport &node) {
     factor = constantLike(node, scale, whole.query);
   } else {
     Value size = convert(node, node.sizeOf(whole.query, 3), DType::Float32);
-    factor = node.create<nn::ReciprocalOp>(node.create<nn::SqrtOp>(size));
+    factor = createReciprocal(node, node.create<nn::SqrtOp>(size));
   }
   Value y = node.create<nn::MulOp>(results[1], factor);
   Value width = timesSize(node, node.sizeOf(whole.value, 3), heads.queries);

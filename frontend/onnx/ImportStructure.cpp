@@ -65,12 +65,8 @@ static void importConstantOfShape(NodeImport &node) {
           fmt::format("attribute 'value' has {} elements, need 1", decoded->numElements()));
     value = decoded.take();
   }
-  auto element = node.elementsAttr(value);
-  if (!element) { // MLIR has no attributes of this type
-    Value number = node.create<nn::ReshapeOp>(node.constant(value), node.intsConstant({}), false);
-    return node.setOutput(0, node.create<nn::ExpandOp>(number, node.input(0)));
-  }
-  node.setOutput(0, node.create<nn::ConstantOfShapeOp>(node.input(0), element));
+  Value number = node.constant(value.reshaped({}));
+  node.setOutput(0, node.create<nn::ExpandOp>(number, node.input(0)));
 }
 
 static void importIdentity(NodeImport &node) { node.setOutput(0, node.input(0)); }

@@ -89,7 +89,7 @@ static Value adjustedRate(NodeImport &node, const Variable &v, double alpha, dou
     return minus(node, one, power);
   };
   Value factor = node.create<nn::DivOp>(node.create<nn::SqrtOp>(remains(beta)), remains(alpha));
-  Value isYoung = node.create<nn::GreaterOp>(v.updates, zero);
+  Value isYoung = createGreater(node, v.updates, zero);
   return node.create<nn::WhereOp>(isYoung, times(node, v.rate, factor), v.rate);
 }
 
@@ -120,7 +120,7 @@ static void importMomentum(NodeImport &node) {
   importSteps(node, 1, [&](Variable &v) {
     Value gradient = regularized(node, v, norm);
     // The first update takes the whole gradient.
-    Value isLater = node.create<nn::GreaterOp>(v.updates, constantLike(node, 0, v.updates));
+    Value isLater = createGreater(node, v.updates, constantLike(node, 0, v.updates));
     Value weight = node.create<nn::WhereOp>(isLater, constantLike(node, beta, v.x),
                                             constantLike(node, 1, v.x));
     v.averages[0] = plus(node, times(node, v.averages[0], alpha), times(node, weight, gradient));

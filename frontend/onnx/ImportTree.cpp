@@ -113,7 +113,7 @@ static Value createVoted(NodeImport &node, Value x, const TreeTables &tables, in
   TreeTables counts = tables;
   std::fill(counts.weights.begin(), counts.weights.end(), 1);
   Value count = createTrees(node, x, counts, ReduceKind::Sum, targets);
-  return node.create<nn::GreaterOp>(count, constantLike(node, 0, count));
+  return createGreater(node, count, constantLike(node, 0, count));
 }
 
 /// What the number of an aggregate function stands for.
@@ -320,7 +320,7 @@ Classifier::Decision Classifier::decideBySecond() const {
 void Classifier::finishOne() {
   columns[0] = scores;
   Value score = plusBase(0);
-  Value isSecond = node.create<nn::GreaterOp>(score, constantLike(node, 0, score));
+  Value isSecond = createGreater(node, score, constantLike(node, 0, score));
   node.setOutput(0, createBinaryLabels(node, labels, isSecond));
   node.setOutput(1, transformScores(node, score, 1, transform));
 }
@@ -348,7 +348,7 @@ void Classifier::finishTwo() {
   }
   bool oneClass = hasOneVotedClass();
   Value bound = constantLike(node, oneClass && isAllPositive() ? 0.5 : 0, decision.score);
-  Value isSecond = node.create<nn::GreaterOp>(decision.score, bound);
+  Value isSecond = createGreater(node, decision.score, bound);
   // ONNX Runtime numbers the classes when both have weights and they are no strings.
   bool areNamed = oneClass || labels.areStrings();
   node.setOutput(0,

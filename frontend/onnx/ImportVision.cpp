@@ -253,7 +253,7 @@ static CropAxis cropAxis(NodeImport &node, Value rois, int64_t axis) {
   crop.places = node.create<nn::WhereOp>(isSingle, middle, spread);
   crop.outside = node.create<nn::OrOp>(
       node.create<nn::LessOp>(crop.places, constantLike(node, 0, crop.places)),
-      node.create<nn::GreaterOp>(crop.places, last));
+      createGreater(node, crop.places, last));
   return crop;
 }
 

@@ -50,6 +50,7 @@ OpsetLookup lookupOpset(std::string_view domain, std::string_view op, int64_t ve
 int64_t newestKnownOpset(std::string_view domain);
 
 // One table per op family, each in Import<Family>.cpp.
+std::span<const OpsetRow> activationImports();
 std::span<const OpsetRow> attentionImports();
 std::span<const OpsetRow> contractionImports();
 std::span<const OpsetRow> controlFlowImports();

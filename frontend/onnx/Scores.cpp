@@ -194,6 +194,6 @@ Value quern::onnx::createBinaryLabels(NodeImport &node, const ClassLabels &label
 }
 
 Value quern::onnx::createTopClass(NodeImport &node, Value scores) {
-  return node.create<nn::ArgMaxOp>(scores, /*axis=*/1, /*keepdims=*/false,
-                                   /*select_last_index=*/false);
+  return node.create<nn::ArgReduceOp>(scores, ReduceKind::Max, /*axis=*/1, /*keepdims=*/false,
+                                      /*select_last_index=*/false);
 }

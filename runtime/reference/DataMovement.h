@@ -20,13 +20,11 @@ Expected<std::vector<Tensor>> evalCast(const OpCall &call);
 Expected<std::vector<Tensor>> evalResize(const OpCall &call);
 
 // EvalShape.cpp
-Expected<std::vector<Tensor>> evalConstantOfShape(const OpCall &call);
 Expected<std::vector<Tensor>> evalFlatten(const OpCall &call);
 Expected<std::vector<Tensor>> evalRange(const OpCall &call);
 Expected<std::vector<Tensor>> evalNonZero(const OpCall &call);
 Expected<std::vector<Tensor>> evalReshape(const OpCall &call);
 Expected<std::vector<Tensor>> evalShape(const OpCall &call);
-Expected<std::vector<Tensor>> evalSize(const OpCall &call);
 Expected<std::vector<Tensor>> evalSqueeze(const OpCall &call);
 Expected<std::vector<Tensor>> evalUnsqueeze(const OpCall &call);
 

@@ -356,16 +356,12 @@ static Expected<std::vector<Tensor>> evalBitCast(const OpCall &call) {
 
 std::span<const EvaluatorRow> reference::dataMovementEvaluators() {
   static constexpr EvaluatorRow rows[] = {
-      {"nn.bitcast", evalBitCast},     {"nn.cast", evalCast},
-      {"nn.concat", evalConcat},       {"nn.constant_of_shape", evalConstantOfShape},
-      {"nn.expand", evalExpand},       {"nn.flatten", evalFlatten},
-      {"nn.gather", evalGather},       {"nn.pad", evalPad},
-      {"nn.range", evalRange},         {"nn.nonzero", evalNonZero},
-      {"nn.reshape", evalReshape},     {"nn.resize", evalResize},
-      {"nn.shape", evalShape},         {"nn.size", evalSize},
-      {"nn.slice", evalSlice},         {"nn.split", evalSplit},
-      {"nn.squeeze", evalSqueeze},     {"nn.tile", evalTile},
-      {"nn.transpose", evalTranspose}, {"nn.unsqueeze", evalUnsqueeze},
+      {"nn.bitcast", evalBitCast}, {"nn.cast", evalCast},           {"nn.concat", evalConcat},
+      {"nn.expand", evalExpand},   {"nn.flatten", evalFlatten},     {"nn.gather", evalGather},
+      {"nn.pad", evalPad},         {"nn.range", evalRange},         {"nn.nonzero", evalNonZero},
+      {"nn.reshape", evalReshape}, {"nn.resize", evalResize},       {"nn.shape", evalShape},
+      {"nn.slice", evalSlice},     {"nn.split", evalSplit},         {"nn.squeeze", evalSqueeze},
+      {"nn.tile", evalTile},       {"nn.transpose", evalTranspose}, {"nn.unsqueeze", evalUnsqueeze},
   };
   return rows;
 }

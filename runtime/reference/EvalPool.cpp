@@ -264,36 +264,40 @@ static Status poolChannels(const PoolSizes &sizes, const Tensor &input, Tensor &
 }
 
 /// The average of an empty channel is 0 / 0.
-static Expected<std::vector<Tensor>> evalGlobalAveragePool(const OpCall &call) {
-  const Tensor &input = call.inputs[0];
-  QUERN_ASSIGN(PoolSizes sizes, resolveGlobalSizes(call));
-  QUERN_ASSIGN(Tensor result, allocateResult(call, sizes, input.dtype()));
-  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
-    return poolChannels<T>(sizes, input, result, call.budget,
+static Status averageChannels(const PoolSizes &sizes, const Tensor &input, Tensor &result,
+                              Budget &budget) {
+  return visitFloat(input.dtype(), [&]<typename T>() {
+    return poolChannels<T>(sizes, input, result, budget,
                            [](const T *channel, int64_t count, int64_t distance) {
                              double sum = 0;
                              for (int64_t i = 0; i < count; ++i)
                                sum += widen(channel[i * distance]);
                              return sum / static_cast<double>(count);
                            });
-  }));
-  return std::vector<Tensor>{result};
+  });
 }
 
-static Expected<std::vector<Tensor>> evalGlobalMaxPool(const OpCall &call) {
-  const Tensor &input = call.inputs[0];
-  QUERN_ASSIGN(PoolSizes sizes, resolveGlobalSizes(call));
-  QUERN_ASSIGN(Tensor result, allocateResult(call, sizes, input.dtype()));
-  QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {
+static Status maximumOfChannels(const PoolSizes &sizes, const Tensor &input, Tensor &result,
+                                Budget &budget) {
+  return visitNumber(input.dtype(), [&]<typename T>() {
     return poolChannels<T>(
-        sizes, input, result, call.budget, [](const T *channel, int64_t count, int64_t distance) {
+        sizes, input, result, budget, [](const T *channel, int64_t count, int64_t distance) {
           Wide<T> best = lowest<T>();
           for (int64_t i = 0; i < count; ++i)
             if (Wide<T> value = widen(channel[i * distance]); exceeds(value, best))
               best = value;
           return best;
         });
-  }));
+  });
+}
+
+static Expected<std::vector<Tensor>> evalGlobalPool(const OpCall &call) {
+  const Tensor &input = call.inputs[0];
+  bool isMean = call.attributes.getEnum("kind", ReduceKind::Mean) == ReduceKind::Mean;
+  QUERN_ASSIGN(PoolSizes sizes, resolveGlobalSizes(call));
+  QUERN_ASSIGN(Tensor result, allocateResult(call, sizes, input.dtype()));
+  QUERN_TRY(isMean ? averageChannels(sizes, input, result, call.budget)
+                   : maximumOfChannels(sizes, input, result, call.budget));
   return std::vector<Tensor>{result};
 }
 
@@ -302,8 +306,7 @@ std::span<const EvaluatorRow> reference::poolEvaluators() {
       {"nn.max_pool", evalMaxPool},
       {"nn.max_pool_with_indices", evalMaxPoolWithIndices},
       {"nn.average_pool", evalAveragePool},
-      {"nn.global_average_pool", evalGlobalAveragePool},
-      {"nn.global_max_pool", evalGlobalMaxPool},
+      {"nn.global_pool", evalGlobalPool},
   };
   return rows;
 }

@@ -204,9 +204,10 @@ static void softmaxRow(std::span<double> row, bool logarithm) {
     v = logarithm ? v - largest - std::log(sum) : std::exp(v - largest) / sum;
 }
 
-static Expected<std::vector<Tensor>> evalSoftmaxLike(const OpCall &call, bool logarithm) {
+static Expected<std::vector<Tensor>> evalSoftmax(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   bool trailing = call.attributes.getInt("trailing");
+  bool logarithm = call.attributes.getInt("logarithm");
   int64_t axis = call.attributes.getInt("axis", -1), rank = input.rank();
   // A trailing softmax may begin past the last dimension: each row is one element.
   if (!trailing || axis != rank) {
@@ -233,20 +234,13 @@ static Expected<std::vector<Tensor>> evalSoftmaxLike(const OpCall &call, bool lo
   return std::vector<Tensor>{result};
 }
 
-static Expected<std::vector<Tensor>> evalSoftmax(const OpCall &call) {
-  return evalSoftmaxLike(call, /*logarithm=*/false);
-}
-
-static Expected<std::vector<Tensor>> evalLogSoftmax(const OpCall &call) {
-  return evalSoftmaxLike(call, /*logarithm=*/true);
-}
-
 //===----------------------------------------------------------------------===//
 // Arg max and arg min
 //===----------------------------------------------------------------------===//
 
-static Expected<std::vector<Tensor>> evalArg(const OpCall &call, bool wantMax) {
+static Expected<std::vector<Tensor>> evalArgReduce(const OpCall &call) {
   const Tensor &input = call.inputs[0];
+  bool wantMax = call.attributes.getEnum("kind", ReduceKind::Max) == ReduceKind::Max;
   bool lastOfEqual = call.attributes.getInt("select_last_index");
   QUERN_ASSIGN(int64_t axis, resolveAxis(call.attributes.getInt("axis"), input.rank()));
   int64_t axes[] = {axis};
@@ -272,14 +266,6 @@ static Expected<std::vector<Tensor>> evalArg(const OpCall &call, bool wantMax) {
     return Status::ok();
   }));
   return std::vector<Tensor>{result};
-}
-
-static Expected<std::vector<Tensor>> evalArgMax(const OpCall &call) {
-  return evalArg(call, /*wantMax=*/true);
-}
-
-static Expected<std::vector<Tensor>> evalArgMin(const OpCall &call) {
-  return evalArg(call, /*wantMax=*/false);
 }
 
 //===----------------------------------------------------------------------===//
@@ -318,9 +304,8 @@ static Expected<std::vector<Tensor>> evalCumulate(const OpCall &call) {
 
 std::span<const EvaluatorRow> reference::reductionEvaluators() {
   static constexpr EvaluatorRow rows[] = {
-      {"nn.arg_max", evalArgMax}, {"nn.arg_min", evalArgMin},         {"nn.cumulate", evalCumulate},
-      {"nn.reduce", evalReduce},  {"nn.log_softmax", evalLogSoftmax}, {"nn.softmax", evalSoftmax},
-      {"nn.topk", evalTopK},
+      {"nn.arg_reduce", evalArgReduce}, {"nn.cumulate", evalCumulate}, {"nn.reduce", evalReduce},
+      {"nn.softmax", evalSoftmax},      {"nn.topk", evalTopK},
   };
   return rows;
 }

@@ -136,23 +136,6 @@ Expected<std::vector<Tensor>> reference::evalShape(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
-Expected<std::vector<Tensor>> reference::evalSize(const OpCall &call) {
-  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, DType::Int64, {}));
-  *result.mutableData<int64_t>() = call.inputs[0].numElements();
-  return std::vector<Tensor>{result};
-}
-
-Expected<std::vector<Tensor>> reference::evalConstantOfShape(const OpCall &call) {
-  Tensor value = call.attributes.getTensor("value");
-  if (value.numElements() != 1)
-    return invalidInput("value must have one element, found " + value.describe());
-  QUERN_ASSIGN(std::vector<int64_t> dims, readInts(call.inputs[0], "shape"));
-  QUERN_TRY(checkRank(dims.size(), call.budget));
-  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, value.dtype(), dims));
-  QUERN_TRY(fillWith(result, value, call.budget));
-  return std::vector<Tensor>{result};
-}
-
 //===----------------------------------------------------------------------===//
 // Range
 //===----------------------------------------------------------------------===//

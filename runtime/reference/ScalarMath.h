@@ -49,6 +49,11 @@ inline double abs(double x) { return std::fabs(x); }
 inline uint64_t abs(uint64_t x) { return x; }
 inline int64_t abs(int64_t x) { return x < 0 ? -x : x; }
 
+/// Every bit turned over; a bool has one.
+inline bool invert(bool x) { return !x; }
+inline uint64_t invert(uint64_t x) { return ~x; }
+inline int64_t invert(int64_t x) { return ~x; }
+
 /// Clamps to [0, 1]; NaN stays.
 inline double clamp01(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 

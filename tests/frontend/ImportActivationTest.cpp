@@ -52,6 +52,28 @@ TEST(ImportActivation, MishAndSwish) {
                {sigmoid(1), -sigmoid(-1)});
 }
 
+TEST(ImportActivation, OfElu) {
+  double below = std::expm1(-1.0);
+  expectValues(unary("Selu", 6), {1.05070102214813232421875,
+                                  1.05070102214813232421875 * 1.67326319217681884765625 * below});
+  expectValues(unary("Selu", 6).attr("alpha", 2.0f).attr("gamma", 3.0f), {3, 6 * below});
+  expectValues(unary("Selu", 1), {1.0507, 1.0507 * 1.6732 * below});
+  expectValues(unary("Celu", 12), {1, below});
+  expectValues(unary("Celu", 12).attr("alpha", 2.0f), {1, 2 * std::expm1(-0.5)});
+  expectValues(unary("Celu", 12).attr("alpha", -2.0f), {1, -2 * std::expm1(0.5)});
+  auto y = run(unary("Celu", 12).attr("alpha", 3.0f), {Tensor::of<float>({2}, {0.1f, NAN})});
+  ASSERT_EQ(y.size(), 1u);
+  EXPECT_EQ(floatAt(y[0], 0), 0.1f); // not 3 times a third of it
+  EXPECT_TRUE(std::isnan(floatAt(y[0], 1)));
+}
+
+TEST(ImportActivation, HardSwish) {
+  auto y = run(unary("HardSwish", 14), {Tensor::of<float>({2}, {4, -4})});
+  ASSERT_EQ(y.size(), 1u);
+  expectFloats(y[0], {2}, {4, 0});
+  expectValues(unary("HardSwish", 14), {2.0 / 3, -1.0 / 3});
+}
+
 TEST(ImportActivation, OfOnnxRuntime) {
   expectValues(unary("Gelu", 17).domain("com.microsoft"), kGelu);
   expectValues(unary("FastGelu", 17).domain("com.microsoft"), kTanhGelu);

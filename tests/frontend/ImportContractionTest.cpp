@@ -83,6 +83,10 @@ TEST(ImportFusedGemm, EndsWithAnActivation) {
   auto leaky = run(fusedGemm("LeakyRelu").attr("activation_alpha", 0.25f), inputs);
   ASSERT_EQ(leaky.size(), 1u);
   expectFloats(leaky[0], {1, 2}, {-1, 3});
+  auto selu = fusedGemm("Selu");
+  auto bent = run(selu.attr("activation_alpha", 2.0f).attr("activation_beta", 3.0f), inputs);
+  ASSERT_EQ(bent.size(), 1u);
+  expectFloats(bent[0], {1, 2}, {6 * std::expm1(-4.0), 9});
   auto scaled = fusedGemm("ScaledTanh");
   auto y = run(scaled.attr("activation_alpha", 0.5f).attr("activation_beta", 2.0f), inputs);
   ASSERT_EQ(y.size(), 1u);
@@ -92,5 +96,7 @@ TEST(ImportFusedGemm, EndsWithAnActivation) {
 TEST(ImportFusedGemm, RefusesByName) {
   expectError(fusedGemm("LeakyRelu"), StatusCode::InvalidModel,
               {"activation 'LeakyRelu' needs 1 parameters, found 0"});
+  expectError(fusedGemm("Selu"), StatusCode::InvalidModel,
+              {"activation 'Selu' needs 2 parameters, found 0"});
   expectError(fusedGemm("Wobble"), StatusCode::Unsupported, {"'y_node'", "activation 'Wobble'"});
 }

@@ -260,11 +260,13 @@ TEST(ImportReduction, SoftmaxChangedItsMeaning) {
   Imported before(unary("Softmax", 11));
   ASSERT_TRUE(before.find<nn::SoftmaxOp>()) << before.text();
   EXPECT_TRUE(before.find<nn::SoftmaxOp>().getTrailing());
+  EXPECT_FALSE(before.find<nn::SoftmaxOp>().getLogarithm());
   EXPECT_EQ(before.find<nn::SoftmaxOp>().getAxis(), 1);
   Imported after(unary("LogSoftmax", 13));
-  ASSERT_TRUE(after.find<nn::LogSoftmaxOp>()) << after.text();
-  EXPECT_FALSE(after.find<nn::LogSoftmaxOp>().getTrailing());
-  EXPECT_EQ(after.find<nn::LogSoftmaxOp>().getAxis(), -1);
+  ASSERT_TRUE(after.find<nn::SoftmaxOp>()) << after.text();
+  EXPECT_TRUE(after.find<nn::SoftmaxOp>().getLogarithm());
+  EXPECT_FALSE(after.find<nn::SoftmaxOp>().getTrailing());
+  EXPECT_EQ(after.find<nn::SoftmaxOp>().getAxis(), -1);
 }
 
 TEST(ImportReduction, ArgMax) {

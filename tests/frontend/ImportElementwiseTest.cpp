@@ -37,6 +37,104 @@ TEST(ImportElementwise, EveryRowOfTheTable) {
   }
 }
 
+/// What op(x) is on the numbers that tell apart: two numbers, -infinity, infinity, NaN.
+static std::vector<bool> testNumbers(ModelBuilder model) {
+  auto y = run(model, {Tensor::of<float>({5}, {0, -2.5, -INFINITY, INFINITY, NAN})});
+  std::vector<bool> found;
+  for (int64_t i = 0; !y.empty() && i < y[0].numElements(); ++i)
+    found.push_back(y[0].data<bool>()[i]);
+  return found;
+}
+
+TEST(ImportElementwise, TellsNumbersApart) {
+  auto test = [](const std::string &op) {
+    ModelBuilder b(13);
+    b.input("x", {5}).node(op, {"x"}, {"y"}).output("y");
+    return b;
+  };
+  EXPECT_EQ(testNumbers(test("IsNaN")), (std::vector<bool>{false, false, false, false, true}));
+  auto isInf = [&](int64_t negative, int64_t positive) {
+    return testNumbers(
+        test("IsInf").attr("detect_negative", negative).attr("detect_positive", positive));
+  };
+  EXPECT_EQ(testNumbers(test("IsInf")), (std::vector<bool>{false, false, true, true, false}));
+  EXPECT_EQ(isInf(1, 0), (std::vector<bool>{false, false, true, false, false}));
+  EXPECT_EQ(isInf(0, 1), (std::vector<bool>{false, false, false, true, false}));
+  EXPECT_EQ(isInf(0, 0), (std::vector<bool>{false, false, false, false, false}));
+  for (const char *op : {"IsNaN", "IsInf"}) {
+    ModelBuilder ints(13);
+    ints.input("x", {5}, DType::Int32).node(op, {"x"}, {"y"}).output("y");
+    expectError(ints, kInvalid, {"input 0 must hold floats, found int32"});
+  }
+}
+
+/// 448 is the largest number of a type without infinities.
+TEST(ImportElementwise, NothingIsInfiniteWithoutInfinities) {
+  ModelBuilder b(20);
+  b.input("x", {2}, DType::Float8E4M3FN).node("IsInf", {"x"}, {"y"}).output("y");
+  Tensor x = Tensor::allocate(DType::Float8E4M3FN, {2}).take();
+  auto *bytes = static_cast<uint8_t *>(x.mutableRawData());
+  bytes[0] = 0x7e;
+  bytes[1] = 0xfe;
+  auto y = run(b, {x});
+  ASSERT_EQ(y.size(), 1u);
+  EXPECT_FALSE(y[0].data<bool>()[0]);
+  EXPECT_FALSE(y[0].data<bool>()[1]);
+}
+
+TEST(ImportElementwise, ReciprocalAndPRelu) {
+  ModelBuilder b(16);
+  b.input("x", {4}).input("slope", {1}).node("Reciprocal", {"x"}, {"r"}).output("r");
+  b.node("PRelu", {"x", "slope"}, {"p"}).output("p");
+  auto y = run(b, {Tensor::of<float>({4}, {2, -0.5f, 0, NAN}), Tensor::of<float>({1}, {0.25f})});
+  ASSERT_EQ(y.size(), 2u);
+  EXPECT_EQ(floatAt(y[0], 0), 0.5f);
+  EXPECT_EQ(floatAt(y[0], 1), -2);
+  EXPECT_EQ(floatAt(y[0], 2), INFINITY);
+  EXPECT_TRUE(std::isnan(floatAt(y[0], 3)));
+  EXPECT_EQ(floatAt(y[1], 0), 2);
+  EXPECT_EQ(floatAt(y[1], 1), -0.125f);
+  EXPECT_EQ(floatAt(y[1], 2), 0);
+  EXPECT_TRUE(std::isnan(floatAt(y[1], 3)));
+  ModelBuilder ints(16);
+  ints.input("x", {4}, DType::Int32).node("Reciprocal", {"x"}, {"y"}).output("y");
+  expectError(ints, kInvalid, {"input 0 must hold floats, found int32"});
+}
+
+TEST(ImportElementwise, ComparesTheOtherWayAround) {
+  for (bool orEqual : {false, true}) {
+    ModelBuilder b = binary(orEqual ? "GreaterOrEqual" : "Greater", DType::Float32, DType::Float32);
+    auto y = run(
+        b, {Tensor::of<float>({2, 3}, {1, 2, 3, NAN, 5, 0}), Tensor::of<float>({3}, {1, 3, NAN})});
+    ASSERT_EQ(y.size(), 1u);
+    const bool *found = y[0].data<bool>();
+    EXPECT_EQ(std::vector<bool>(found, found + 6),
+              (std::vector<bool>{orEqual, false, false, false, true, false}));
+  }
+}
+
+TEST(ImportElementwise, LogicIsOfBoolsOrOfBits) {
+  expectError(binary("And", DType::Int32, DType::Int32), kInvalid,
+              {"'y_node' (And, opset 13)", "input 0 must hold bool, found int32"});
+  expectError(binary("BitwiseAnd", DType::Bool, DType::Bool, 18), kInvalid,
+              {"input 0 must hold integers, found bool"});
+  ModelBuilder b(13);
+  b.input("a", {4}, DType::Bool).input("b", {4}, DType::Bool);
+  b.node("And", {"a", "b"}, {"and"}).node("Or", {"a", "b"}, {"or"});
+  b.node("Xor", {"a", "b"}, {"xor"}).node("Not", {"a"}, {"not"});
+  b.output("and").output("or").output("xor").output("not");
+  auto y = run(b, {Tensor::of<bool>({4}, {false, false, true, true}),
+                   Tensor::of<bool>({4}, {false, true, false, true})});
+  ASSERT_EQ(y.size(), 4u);
+  auto found = [&](size_t i) {
+    return std::vector<bool>(y[i].data<bool>(), y[i].data<bool>() + 4);
+  };
+  EXPECT_EQ(found(0), (std::vector<bool>{false, false, false, true}));
+  EXPECT_EQ(found(1), (std::vector<bool>{false, true, true, true}));
+  EXPECT_EQ(found(2), (std::vector<bool>{false, true, true, false}));
+  EXPECT_EQ(found(3), (std::vector<bool>{true, true, false, false}));
+}
+
 TEST(ImportElementwise, BroadcastsAndParams) {
   EXPECT_EQ(Imported(binary("Add", DType::Float32, DType::Float32)).outputType(),
             "tensor<2x3xf32>");

@@ -147,7 +147,7 @@ TEST_F(InterpreterTest, PassesAttributesAndLeftOutOperands) {
 TEST_F(InterpreterTest, PassesDefaultAttributes) {
   auto results = interpret(parse(R"(
     func.func @main(%x: tensor<1x1x2xf32>) -> tensor<1x1x1xf32> {
-      %mean = nn.global_average_pool %x : (tensor<1x1x2xf32>) -> tensor<1x1x1xf32>
+      %mean = nn.global_pool mean %x : (tensor<1x1x2xf32>) -> tensor<1x1x1xf32>
       return %mean : tensor<1x1x1xf32>
     })"),
                            std::vector{Tensor::of<float>({1, 1, 2}, {1, 4})});
@@ -155,11 +155,11 @@ TEST_F(InterpreterTest, PassesDefaultAttributes) {
   expectTensor<float>((*results)[0], {1, 1, 1}, {2.5});
 }
 
-TEST_F(InterpreterTest, PassesTypesAndTensorsAsAttributes) {
+TEST_F(InterpreterTest, PassesTypesAsAttributes) {
   auto results = interpret(parse(R"(
     func.func @main(%shape: tensor<1xi64>) -> tensor<?xi32> {
-      %half = nn.constant_of_shape %shape {value = dense<2.5> : tensor<1xf32>}
-        : (tensor<1xi64>) -> tensor<?xf32>
+      %number = nn.constant dense<2.5> : tensor<f32>
+      %half = nn.expand %number, %shape : (tensor<f32>, tensor<1xi64>) -> tensor<?xf32>
       %two = nn.cast %half {to = i32} : (tensor<?xf32>) -> tensor<?xi32>
       return %two : tensor<?xi32>
     })"),

@@ -19,7 +19,6 @@ using namespace quern::nn;
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kMin = std::numeric_limits<int64_t>::min();
 
 const ElementwiseInfo &row(llvm::StringRef name) {
@@ -89,14 +88,14 @@ TEST(ElementwiseOps, IntegerArithmeticIsDefinedEverywhere) {
 }
 
 TEST(ElementwiseOps, BitwiseLogicOnBothKindsOfIntegers) {
-  EXPECT_EQ(onSigned("nn.bitwise_and", {-4, 7}), 4);
-  EXPECT_EQ(onSigned("nn.bitwise_or", {-4, 3}), -1);
-  EXPECT_EQ(onSigned("nn.bitwise_xor", {-1, kMin}), std::numeric_limits<int64_t>::max());
-  EXPECT_EQ(onSigned("nn.bitwise_not", {5}), -6);
-  EXPECT_EQ(onUnsigned("nn.bitwise_and", {12, 10}), 8u);
-  EXPECT_EQ(onUnsigned("nn.bitwise_or", {12, 10}), 14u);
-  EXPECT_EQ(onUnsigned("nn.bitwise_xor", {12, 10}), 6u);
-  EXPECT_EQ(onUnsigned("nn.bitwise_not", {0}), ~uint64_t{0});
+  EXPECT_EQ(onSigned("nn.and", {-4, 7}), 4);
+  EXPECT_EQ(onSigned("nn.or", {-4, 3}), -1);
+  EXPECT_EQ(onSigned("nn.xor", {-1, kMin}), std::numeric_limits<int64_t>::max());
+  EXPECT_EQ(onSigned("nn.not", {5}), -6);
+  EXPECT_EQ(onUnsigned("nn.and", {12, 10}), 8u);
+  EXPECT_EQ(onUnsigned("nn.or", {12, 10}), 14u);
+  EXPECT_EQ(onUnsigned("nn.xor", {12, 10}), 6u);
+  EXPECT_EQ(onUnsigned("nn.not", {0}), ~uint64_t{0});
 }
 
 TEST(ElementwiseOps, RemaindersTakeTheSignOfDivisorOrDividend) {
@@ -127,8 +126,8 @@ TEST(ElementwiseOps, NaNWinsInMinMaxAndActivations) {
     EXPECT_TRUE(std::isnan(onFloat(name, {1, kNaN}))) << name.str();
   }
   for (llvm::StringRef name :
-       {"nn.relu", "nn.leaky_relu", "nn.elu", "nn.celu", "nn.selu", "nn.sigmoid", "nn.hard_sigmoid",
-        "nn.hard_swish", "nn.softplus", "nn.softsign", "nn.sign", "nn.abs"})
+       {"nn.relu", "nn.leaky_relu", "nn.elu", "nn.sigmoid", "nn.hard_sigmoid", "nn.softplus",
+        "nn.softsign", "nn.sign", "nn.abs"})
     EXPECT_TRUE(std::isnan(onFloat(name, {kNaN}))) << name.str();
   EXPECT_EQ(onFloat("nn.thresholded_relu", {kNaN}), 0);
 }
@@ -137,20 +136,13 @@ TEST(ElementwiseOps, ActivationsTakeKnownValues) {
   EXPECT_EQ(onFloat("nn.relu", {-3}), 0);
   EXPECT_EQ(onFloat("nn.relu", {3}), 3);
   EXPECT_EQ(onFloat("nn.leaky_relu", {-2}, {0.25}), -0.5);
-  EXPECT_EQ(onFloat("nn.prelu", {-2, 0.5}), -1);
-  EXPECT_EQ(onFloat("nn.prelu", {2, 0.5}), 2);
   EXPECT_EQ(onFloat("nn.thresholded_relu", {1}, {1}), 0);
   EXPECT_EQ(onFloat("nn.thresholded_relu", {1.5}, {1}), 1.5);
   EXPECT_DOUBLE_EQ(onFloat("nn.elu", {-1}, {2}), 2 * (std::exp(-1.0) - 1));
-  EXPECT_DOUBLE_EQ(onFloat("nn.celu", {-1}, {2}), 2 * (std::exp(-0.5) - 1));
-  EXPECT_DOUBLE_EQ(onFloat("nn.selu", {2}), 2.10140204429626464844);
-  EXPECT_DOUBLE_EQ(onFloat("nn.selu", {-1}, {2, 3}), 6 * (std::exp(-1.0) - 1));
   EXPECT_DOUBLE_EQ(onFloat("nn.sigmoid", {0}), 0.5);
   EXPECT_EQ(onFloat("nn.sigmoid", {-1000}), 0);
   EXPECT_DOUBLE_EQ(onFloat("nn.hard_sigmoid", {1}), 0.7);
   EXPECT_EQ(onFloat("nn.hard_sigmoid", {9}), 1);
-  EXPECT_EQ(onFloat("nn.hard_swish", {-4}), 0);
-  EXPECT_EQ(onFloat("nn.hard_swish", {4}), 4);
   EXPECT_EQ(onFloat("nn.softplus", {1000}), 1000);
   EXPECT_DOUBLE_EQ(onFloat("nn.softplus", {0}), std::log(2.0));
   EXPECT_EQ(onFloat("nn.softsign", {-3}), -0.75);
@@ -162,26 +154,20 @@ TEST(ElementwiseOps, RoundsHalvesToEven) {
   EXPECT_EQ(onFloat("nn.round", {-2.5}), -2);
   EXPECT_EQ(onFloat("nn.sign", {-0.25}), -1);
   EXPECT_EQ(onSigned("nn.sign", {7}), 1);
-  EXPECT_EQ(onFloat("nn.reciprocal", {0}), kInfinity);
+  EXPECT_EQ(onFloat("nn.div", {1, 0}), std::numeric_limits<double>::infinity());
 }
 
 TEST(ElementwiseOps, ComparesAndChooses) {
   EXPECT_TRUE(test("nn.less", {1, 2}));
   EXPECT_FALSE(test("nn.less_or_equal", {1, kNaN}));
-  EXPECT_FALSE(test("nn.greater_or_equal", {kNaN, kNaN}));
-  EXPECT_TRUE(test("nn.greater", {2, 1}));
+  EXPECT_FALSE(test("nn.less_or_equal", {kNaN, kNaN}));
   EXPECT_FALSE(test("nn.equal", {kNaN, kNaN}));
-  EXPECT_TRUE(test("nn.is_nan", {kNaN}));
-  EXPECT_TRUE(test("nn.is_inf", {-kInfinity}));
-  EXPECT_FALSE(test("nn.is_inf", {-kInfinity}, {0, 1}));
-  EXPECT_FALSE(test("nn.is_inf", {kInfinity}, {1, 0}));
-  EXPECT_FALSE(test("nn.is_inf", {kNaN}));
   EXPECT_EQ(onFloat("nn.where", {1, 5, 6}), 5);
   EXPECT_EQ(onFloat("nn.where", {0, 5, 6}), 6);
 }
 
 TEST(ElementwiseOps, RowsAreUniqueAndComplete) {
-  ASSERT_GT(elementwiseTable().size(), 50u);
+  ASSERT_GT(elementwiseTable().size(), 40u);
   std::set<std::string> names, onnxNames;
   mlir::MLIRContext context;
   context.loadDialect<NNDialect>();

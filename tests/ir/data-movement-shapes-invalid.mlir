@@ -149,27 +149,10 @@ func.func @expand_negative(%a0: tensor<1xf32>) {
 
 // -----
 
-func.func @fill_count(%a0: tensor<1xi64>) {
-  // expected-error @+1 {{value must have one element, found 'tensor<2xf32>'}}
-  %0 = nn.constant_of_shape %a0 {value = dense<0.0> : tensor<2xf32>} : (tensor<1xi64>) -> tensor<*xf32>
-  return
-}
-
-// -----
-
-func.func @fill_negative() {
-  %a0 = nn.constant dense<[2, -4]> : tensor<2xi64>
-  // expected-error @+1 {{shape entries must not be negative, found -4}}
-  %0 = nn.constant_of_shape %a0 {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<*xf32>
-  return
-}
-
-// -----
-
-func.func @fill_overflow() {
+func.func @fill_overflow(%x: tensor<f32>) {
   %a0 = nn.constant dense<[4611686018427387904, 4]> : tensor<2xi64>
   // expected-error @+1 {{the size of a result of shape 4611686018427387904x4 overflows}}
-  %0 = nn.constant_of_shape %a0 {value = dense<0.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<*xf32>
+  %0 = nn.expand %x, %a0 : (tensor<f32>, tensor<2xi64>) -> tensor<*xf32>
   return
 }
 

@@ -92,28 +92,27 @@ func.func @shapes(%x: tensor<?x3x4xf32>, %shape: tensor<2xi64>, %limit: tensor<i
   %0 = nn.shape %x {start = 0 : i64} : (tensor<?x3x4xf32>) -> tensor<*xi64>
   // CHECK: nn.shape {{.*}} -> tensor<1xi64>
   %1 = nn.shape %x {start = -2 : i64, end = -1 : i64} : (tensor<?x3x4xf32>) -> tensor<*xi64>
-  // CHECK: nn.size {{.*}} -> tensor<i64>
-  %2 = nn.size %x : (tensor<?x3x4xf32>) -> tensor<*xi64>
-  // CHECK: nn.constant_of_shape {{.*}} -> tensor<?x?xf16>
-  %3 = nn.constant_of_shape %shape {value = dense<1.5> : tensor<1xf16>} : (tensor<2xi64>) -> tensor<*xf16>
+  %number = nn.constant dense<1.5> : tensor<f16>
+  // CHECK: nn.expand {{.*}} -> tensor<?x?xf16>
+  %2 = nn.expand %number, %shape : (tensor<f16>, tensor<2xi64>) -> tensor<*xf16>
   %known = nn.constant dense<[3, 0]> : tensor<2xi64>
-  // CHECK: nn.constant_of_shape {{.*}} -> tensor<3x0xf16>
-  %4 = nn.constant_of_shape %known {value = dense<1.5> : tensor<1xf16>} : (tensor<2xi64>) -> tensor<*xf16>
+  // CHECK: nn.expand {{.*}} -> tensor<3x0xf16>
+  %3 = nn.expand %number, %known : (tensor<f16>, tensor<2xi64>) -> tensor<*xf16>
   %start = nn.constant dense<10> : tensor<i64>
   %stop = nn.constant dense<-1> : tensor<i64>
   %step = nn.constant dense<-3> : tensor<i64>
   // CHECK: nn.nonzero {{.*}} -> tensor<1x?xi64>
   %indices = nn.nonzero %known : (tensor<2xi64>) -> tensor<*xi64>
   // CHECK: nn.range {{.*}} -> tensor<4xi64>
-  %5 = nn.range %start, %stop, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<*xi64>
+  %4 = nn.range %start, %stop, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<*xi64>
   // CHECK: nn.range {{.*}} -> tensor<0xi64>
-  %6 = nn.range %stop, %start, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<*xi64>
+  %5 = nn.range %stop, %start, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<*xi64>
   // CHECK: nn.range {{.*}} -> tensor<?xi64>
-  %7 = nn.range %start, %limit, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<*xi64>
+  %6 = nn.range %start, %limit, %step : (tensor<i64>, tensor<i64>, tensor<i64>) -> tensor<*xi64>
   %f0 = nn.constant dense<0.0> : tensor<f32>
   %f1 = nn.constant dense<1.0> : tensor<f32>
   %f2 = nn.constant dense<0.375> : tensor<f32>
   // CHECK: nn.range {{.*}} -> tensor<3xf32>
-  %8 = nn.range %f0, %f1, %f2 : (tensor<f32>, tensor<f32>, tensor<f32>) -> tensor<*xf32>
+  %7 = nn.range %f0, %f1, %f2 : (tensor<f32>, tensor<f32>, tensor<f32>) -> tensor<*xf32>
   return
 }

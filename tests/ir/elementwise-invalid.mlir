@@ -26,7 +26,7 @@ func.func @signed_shift(%a: tensor<4xi32>) {
 
 func.func @bitwise_float(%a: tensor<4xf32>) {
   // expected-error @+1 {{is not defined on elements of type 'f32'}}
-  %0 = nn.bitwise_and %a, %a : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %0 = nn.and %a, %a : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return
 }
 

@@ -27,14 +27,14 @@ func.func @arithmetic(%a: tensor<?x4xf32, #nn.dims<"N", "">>, %b: tensor<4xf32>,
   %9 = nn.shift_left %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<4xui16>
   // CHECK: nn.shift_right
   %10 = nn.shift_right %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<4xui16>
-  // CHECK: nn.bitwise_and
-  %bitwise_and = nn.bitwise_and %i, %i : (tensor<4xi8>, tensor<4xi8>) -> tensor<4xi8>
-  // CHECK: nn.bitwise_or
-  %bitwise_or = nn.bitwise_or %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<4xui16>
-  // CHECK: nn.bitwise_xor
-  %bitwise_xor = nn.bitwise_xor %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<4xui16>
-  // CHECK: nn.bitwise_not
-  %bitwise_not = nn.bitwise_not %i : (tensor<4xi8>) -> tensor<4xi8>
+  // CHECK: nn.and {{.*}} -> tensor<4xi8>
+  %and = nn.and %i, %i : (tensor<4xi8>, tensor<4xi8>) -> tensor<*xi8>
+  // CHECK: nn.or {{.*}} -> tensor<4xui16>
+  %or = nn.or %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<*xui16>
+  // CHECK: nn.xor {{.*}} -> tensor<4xui16>
+  %xor = nn.xor %u, %u : (tensor<4xui16>, tensor<4xui16>) -> tensor<*xui16>
+  // CHECK: nn.not {{.*}} -> tensor<4xi8>
+  %not = nn.not %i : (tensor<4xi8>) -> tensor<*xi8>
   // CHECK: nn.abs
   %11 = nn.abs %i : (tensor<4xi8>) -> tensor<4xi8>
   // CHECK: nn.neg
@@ -46,75 +46,65 @@ func.func @arithmetic(%a: tensor<?x4xf32, #nn.dims<"N", "">>, %b: tensor<4xf32>,
 
 // CHECK-LABEL: @functions
 func.func @functions(%x: tensor<2x3xf16>) {
-  // CHECK: nn.reciprocal {{.*}} -> tensor<2x3xf16>
-  %0 = nn.reciprocal %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.ceil {{.*}} -> tensor<2x3xf16>
-  %1 = nn.ceil %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %0 = nn.ceil %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.floor {{.*}} -> tensor<2x3xf16>
-  %2 = nn.floor %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %1 = nn.floor %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.round {{.*}} -> tensor<2x3xf16>
-  %3 = nn.round %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %2 = nn.round %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.sqrt {{.*}} -> tensor<2x3xf16>
-  %4 = nn.sqrt %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %3 = nn.sqrt %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.exp {{.*}} -> tensor<2x3xf16>
-  %5 = nn.exp %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %4 = nn.exp %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.log {{.*}} -> tensor<2x3xf16>
-  %6 = nn.log %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %5 = nn.log %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.erf {{.*}} -> tensor<2x3xf16>
-  %7 = nn.erf %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %6 = nn.erf %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.sin {{.*}} -> tensor<2x3xf16>
-  %8 = nn.sin %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %7 = nn.sin %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.cos {{.*}} -> tensor<2x3xf16>
-  %9 = nn.cos %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %8 = nn.cos %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.tan {{.*}} -> tensor<2x3xf16>
-  %10 = nn.tan %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %9 = nn.tan %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.asin {{.*}} -> tensor<2x3xf16>
-  %11 = nn.asin %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %10 = nn.asin %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.acos {{.*}} -> tensor<2x3xf16>
-  %12 = nn.acos %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %11 = nn.acos %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.atan {{.*}} -> tensor<2x3xf16>
-  %13 = nn.atan %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %12 = nn.atan %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.sinh {{.*}} -> tensor<2x3xf16>
-  %14 = nn.sinh %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %13 = nn.sinh %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.cosh {{.*}} -> tensor<2x3xf16>
-  %15 = nn.cosh %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %14 = nn.cosh %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.tanh {{.*}} -> tensor<2x3xf16>
-  %16 = nn.tanh %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %15 = nn.tanh %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.asinh {{.*}} -> tensor<2x3xf16>
-  %17 = nn.asinh %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %16 = nn.asinh %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.acosh {{.*}} -> tensor<2x3xf16>
-  %18 = nn.acosh %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %17 = nn.acosh %x : (tensor<2x3xf16>) -> tensor<*xf16>
   // CHECK: nn.atanh {{.*}} -> tensor<2x3xf16>
-  %19 = nn.atanh %x : (tensor<2x3xf16>) -> tensor<*xf16>
+  %18 = nn.atanh %x : (tensor<2x3xf16>) -> tensor<*xf16>
   return
 }
 
 // CHECK-LABEL: @activations
-func.func @activations(%x: tensor<2x3xf32>, %slope: tensor<3xf32>) {
+func.func @activations(%x: tensor<2x3xf32>) {
   // CHECK: nn.relu {{.*}} -> tensor<2x3xf32>
   %0 = nn.relu %x : (tensor<2x3xf32>) -> tensor<*xf32>
   // CHECK: nn.sigmoid {{.*}} -> tensor<2x3xf32>
   %1 = nn.sigmoid %x : (tensor<2x3xf32>) -> tensor<*xf32>
-  // CHECK: nn.hard_swish {{.*}} -> tensor<2x3xf32>
-  %2 = nn.hard_swish %x : (tensor<2x3xf32>) -> tensor<*xf32>
   // CHECK: nn.softplus {{.*}} -> tensor<2x3xf32>
-  %3 = nn.softplus %x : (tensor<2x3xf32>) -> tensor<*xf32>
+  %2 = nn.softplus %x : (tensor<2x3xf32>) -> tensor<*xf32>
   // CHECK: nn.softsign {{.*}} -> tensor<2x3xf32>
-  %4 = nn.softsign %x : (tensor<2x3xf32>) -> tensor<*xf32>
+  %3 = nn.softsign %x : (tensor<2x3xf32>) -> tensor<*xf32>
   // CHECK: nn.leaky_relu {{.*}} {alpha = 2.500000e-01 : f64} : {{.*}} -> tensor<2x3xf32>
-  %5 = nn.leaky_relu %x {alpha = 0.25 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
+  %4 = nn.leaky_relu %x {alpha = 0.25 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
   // CHECK: nn.thresholded_relu {{.*}} {alpha = 2.500000e-01 : f64} : {{.*}} -> tensor<2x3xf32>
-  %6 = nn.thresholded_relu %x {alpha = 0.25 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
+  %5 = nn.thresholded_relu %x {alpha = 0.25 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
   // CHECK: nn.elu {{.*}} {alpha = 2.500000e-01 : f64} : {{.*}} -> tensor<2x3xf32>
-  %7 = nn.elu %x {alpha = 0.25 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
-  // CHECK: nn.celu {{.*}} {alpha = 2.500000e-01 : f64} : {{.*}} -> tensor<2x3xf32>
-  %8 = nn.celu %x {alpha = 0.25 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
-  // CHECK: nn.selu
-  %9 = nn.selu %x {alpha = 1.5 : f64, gamma = 1.25 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
+  %6 = nn.elu %x {alpha = 0.25 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
   // CHECK: nn.hard_sigmoid
-  %10 = nn.hard_sigmoid %x {alpha = 0.2 : f64, beta = 0.5 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
-  // CHECK: nn.prelu {{.*}} -> tensor<2x3xf32>
-  %11 = nn.prelu %x, %slope : (tensor<2x3xf32>, tensor<3xf32>) -> tensor<*xf32>
+  %7 = nn.hard_sigmoid %x {alpha = 0.2 : f64, beta = 0.5 : f64} : (tensor<2x3xf32>) -> tensor<*xf32>
   return
 }
 
@@ -124,27 +114,19 @@ func.func @comparison(%x: tensor<?x3xf32>, %y: tensor<1xf32>, %p: tensor<3xi1>, 
   %0 = nn.less %x, %y : (tensor<?x3xf32>, tensor<1xf32>) -> tensor<*xi1>
   // CHECK: nn.less_or_equal {{.*}} -> tensor<?x3xi1>
   %1 = nn.less_or_equal %x, %y : (tensor<?x3xf32>, tensor<1xf32>) -> tensor<*xi1>
-  // CHECK: nn.greater {{.*}} -> tensor<?x3xi1>
-  %2 = nn.greater %x, %y : (tensor<?x3xf32>, tensor<1xf32>) -> tensor<*xi1>
-  // CHECK: nn.greater_or_equal {{.*}} -> tensor<?x3xi1>
-  %3 = nn.greater_or_equal %x, %y : (tensor<?x3xf32>, tensor<1xf32>) -> tensor<*xi1>
   // CHECK: nn.equal {{.*}} -> tensor<?x3xi1>
-  %4 = nn.equal %x, %y : (tensor<?x3xf32>, tensor<1xf32>) -> tensor<*xi1>
+  %2 = nn.equal %x, %y : (tensor<?x3xf32>, tensor<1xf32>) -> tensor<*xi1>
   // CHECK: nn.equal {{.*}} -> tensor<3xi1>
-  %5 = nn.equal %s, %s : (tensor<3x!nn.string>, tensor<3x!nn.string>) -> tensor<*xi1>
-  // CHECK: nn.is_nan {{.*}} -> tensor<?x3xi1>
-  %6 = nn.is_nan %x : (tensor<?x3xf32>) -> tensor<*xi1>
-  // CHECK: nn.is_inf {{.*}} -> tensor<?x3xi1>
-  %7 = nn.is_inf %x {detect_negative = 1.0 : f64, detect_positive = 0.0 : f64} : (tensor<?x3xf32>) -> tensor<*xi1>
+  %3 = nn.equal %s, %s : (tensor<3x!nn.string>, tensor<3x!nn.string>) -> tensor<*xi1>
   // CHECK: nn.and {{.*}} -> tensor<3xi1>
-  %8 = nn.and %p, %p : (tensor<3xi1>, tensor<3xi1>) -> tensor<*xi1>
+  %4 = nn.and %p, %p : (tensor<3xi1>, tensor<3xi1>) -> tensor<*xi1>
   // CHECK: nn.or {{.*}} -> tensor<3xi1>
-  %9 = nn.or %p, %p : (tensor<3xi1>, tensor<3xi1>) -> tensor<*xi1>
+  %5 = nn.or %p, %p : (tensor<3xi1>, tensor<3xi1>) -> tensor<*xi1>
   // CHECK: nn.xor {{.*}} -> tensor<3xi1>
-  %10 = nn.xor %p, %p : (tensor<3xi1>, tensor<3xi1>) -> tensor<*xi1>
+  %6 = nn.xor %p, %p : (tensor<3xi1>, tensor<3xi1>) -> tensor<*xi1>
   // CHECK: nn.not {{.*}} -> tensor<3xi1>
-  %11 = nn.not %p : (tensor<3xi1>) -> tensor<*xi1>
+  %7 = nn.not %p : (tensor<3xi1>) -> tensor<*xi1>
   // CHECK: nn.where {{.*}} -> tensor<?x3xf32>
-  %12 = nn.where %p, %x, %y : (tensor<3xi1>, tensor<?x3xf32>, tensor<1xf32>) -> tensor<*xf32>
+  %8 = nn.where %p, %x, %y : (tensor<3xi1>, tensor<?x3xf32>, tensor<1xf32>) -> tensor<*xf32>
   return
 }

@@ -91,7 +91,7 @@ func.func @indices_type(%x: tensor<1x8x7x7xf32>) {
 
 func.func @global_rank(%x: tensor<8xf32>) {
   // expected-error @+1 {{input needs rank 2 or more, found 1}}
-  %0 = nn.global_max_pool %x {} : (tensor<8xf32>) -> tensor<*xf32>
+  %0 = nn.global_pool max %x : (tensor<8xf32>) -> tensor<*xf32>
   return
 }
 

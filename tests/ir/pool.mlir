@@ -27,9 +27,9 @@ func.func @windowed(%x: tensor<?x8x6x6xf32, #nn.dims<"N", "", "", "">>, %h: tens
 
 // CHECK-LABEL: @global
 func.func @global(%x: tensor<?x8x6x?xf32, #nn.dims<"N", "", "", "">>, %blocked: tensor<1x2x7x7x16xf32, #nn.blocked<16>>) {
-  // CHECK: nn.global_average_pool {{.*}} -> tensor<?x8x1x1xf32, #nn.dims<"N", "", "", "">>
-  %0 = nn.global_average_pool %x : (tensor<?x8x6x?xf32, #nn.dims<"N", "", "", "">>) -> tensor<*xf32>
-  // CHECK: nn.global_max_pool {{.*}} -> tensor<1x2x1x1x16xf32, #nn.blocked<16>>
-  %1 = nn.global_max_pool %blocked : (tensor<1x2x7x7x16xf32, #nn.blocked<16>>) -> tensor<*xf32>
+  // CHECK: nn.global_pool mean {{.*}} -> tensor<?x8x1x1xf32, #nn.dims<"N", "", "", "">>
+  %0 = nn.global_pool mean %x : (tensor<?x8x6x?xf32, #nn.dims<"N", "", "", "">>) -> tensor<*xf32>
+  // CHECK: nn.global_pool max {{.*}} -> tensor<1x2x1x1x16xf32, #nn.blocked<16>>
+  %1 = nn.global_pool max %blocked : (tensor<1x2x7x7x16xf32, #nn.blocked<16>>) -> tensor<*xf32>
   return
 }

@@ -70,7 +70,7 @@ func.func @softmax_integers(%x: tensor<4xi32>) {
 
 func.func @arg_of_nothing(%x: tensor<2x0xf32>) {
   // expected-error @+1 {{has no element to choose along axis 1}}
-  %0 = nn.arg_max %x {axis = 1 : i64, keepdims = true, select_last_index = false} : (tensor<2x0xf32>) -> tensor<*xi64>
+  %0 = nn.arg_reduce max %x {axis = 1 : i64, keepdims = true, select_last_index = false} : (tensor<2x0xf32>) -> tensor<*xi64>
   return
 }
 

@@ -34,12 +34,12 @@ func.func @reduce(%x: tensor<?x3x4xf32, #nn.dims<"N", "", "">>, %axes: tensor<1x
 func.func @along_axis(%x: tensor<2x3x4xf32>) {
   // CHECK: nn.softmax {{.*}} -> tensor<2x3x4xf32>
   %0 = nn.softmax %x {axis = -1 : i64, trailing = false} : (tensor<2x3x4xf32>) -> tensor<*xf32>
-  // CHECK: nn.log_softmax {{.*}} -> tensor<2x3x4xf32>
-  %1 = nn.log_softmax %x {axis = 1 : i64, trailing = true} : (tensor<2x3x4xf32>) -> tensor<*xf32>
-  // CHECK: nn.arg_max {{.*}} -> tensor<2x1x4xi64>
-  %2 = nn.arg_max %x {axis = 1 : i64, keepdims = true, select_last_index = false} : (tensor<2x3x4xf32>) -> tensor<*xi64>
-  // CHECK: nn.arg_min {{.*}} -> tensor<2x3xi64>
-  %3 = nn.arg_min %x {axis = -1 : i64, keepdims = false, select_last_index = true} : (tensor<2x3x4xf32>) -> tensor<*xi64>
+  // CHECK: nn.softmax {{.*}}logarithm = true{{.*}} -> tensor<2x3x4xf32>
+  %1 = nn.softmax %x {axis = 1 : i64, trailing = true, logarithm = true} : (tensor<2x3x4xf32>) -> tensor<*xf32>
+  // CHECK: nn.arg_reduce max {{.*}} -> tensor<2x1x4xi64>
+  %2 = nn.arg_reduce max %x {axis = 1 : i64, keepdims = true, select_last_index = false} : (tensor<2x3x4xf32>) -> tensor<*xi64>
+  // CHECK: nn.arg_reduce min {{.*}} -> tensor<2x3xi64>
+  %3 = nn.arg_reduce min %x {axis = -1 : i64, keepdims = false, select_last_index = true} : (tensor<2x3x4xf32>) -> tensor<*xi64>
   return
 }
 

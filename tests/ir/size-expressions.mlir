@@ -22,8 +22,9 @@ func.func @view(%x: tensor<?x?x768xf32, #nn.dims<"N", "seq", "">>) {
   %two = nn.concat %rows, %open {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
   // CHECK: nn.reshape {{.*}} -> tensor<?x768xf32, #nn.dims<("N" * "seq"), "">>
   %1 = nn.reshape %x, %two {allowzero = false} : (tensor<?x?x768xf32, #nn.dims<"N", "seq", "">>, tensor<2xi64>) -> tensor<*xf32>
-  // CHECK: nn.constant_of_shape {{.*}} -> tensor<?xf32, #nn.dims<("N" * "seq")>>
-  %2 = nn.constant_of_shape %rows {value = dense<0.0> : tensor<1xf32>} : (tensor<1xi64>) -> tensor<*xf32>
+  %number = nn.constant dense<0.0> : tensor<f32>
+  // CHECK: nn.expand {{.*}} -> tensor<?xf32, #nn.dims<("N" * "seq")>>
+  %2 = nn.expand %number, %rows : (tensor<f32>, tensor<1xi64>) -> tensor<*xf32>
   return
 }
 

@@ -36,7 +36,7 @@ Graph smallCnn(const std::string &batch) {
   GraphValue point = conv(graph.op("nn.relu", {deep}), "32x32x1x1xf32", "32xf32",
                           convAttributes("1, 1", "0, 0, 0, 0", 1));
   GraphValue sum = graph.op("nn.add", {point, first});
-  GraphValue flat = graph.op("nn.flatten", {graph.op("nn.global_average_pool", {sum})}, "axis = 1");
+  GraphValue flat = graph.op("nn.flatten", {graph.op("nn.global_pool mean", {sum})}, "axis = 1");
   graph.output(graph.op("nn.gemm", {flat, graph.weight("32x10xf32"), graph.weight("10xf32")},
                         "alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = false"));
   graph.output(sum);
@@ -315,10 +315,11 @@ TEST(Compiler, PlansAtNewShapesAfterTheDeadline) {
 TEST(Compiler, RunsWhatItDoesNotFold) {
   Graph graph;
   GraphValue x = graph.input("1x4xf32");
-  GraphValue ones = graph.op("nn.constant_of_shape", {graph.constant("dense<[4, 30]>", "2xi64")},
-                             "value = dense<1.0> : tensor<1xf32>", "4x30xf32");
-  GraphValue more = graph.op("nn.constant_of_shape", {graph.constant("dense<[30, 5]>", "2xi64")},
-                             "value = dense<2.0> : tensor<1xf32>", "30x5xf32");
+  auto filled = [&](const std::string &number, const std::string &shape) {
+    return graph.op("nn.expand", {graph.constant("dense<" + number + ">", "f32"),
+                                  graph.constant("dense<" + shape + ">", "2xi64")});
+  };
+  GraphValue ones = filled("1.0", "[4, 30]"), more = filled("2.0", "[30, 5]");
   graph.output(graph.op("nn.matmul", {x, graph.op("nn.matmul", {ones, more})}));
   for (int64_t work : {int64_t{0}, int64_t{900}, int64_t{1} << 28}) {
     GraphCheck check;

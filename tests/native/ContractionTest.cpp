@@ -205,7 +205,7 @@ TEST(ContractionTest, EpiloguesOfOtherTypes) {
                       {graph.input(a), graph.input(a[1] == 'x' ? "2x9x40xf32" : "9x40xf32")});
     };
     GraphValue zero = graph.constant("dense<0.0>", "f32");
-    GraphValue isPositive = graph.op("nn.greater", {product(), zero}, "", "*xi1");
+    GraphValue isPositive = graph.op("nn.less", {zero, product()}, "", "*xi1");
     graph.output(isPositive, std::string(a) + " greater");
     GraphValue wide = graph.op("nn.cast", {product()}, "to = f64", "*xf64");
     graph.output(graph.op("nn.mul", {wide, wide}), std::string(a) + " to float64");

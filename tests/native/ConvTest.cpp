@@ -247,7 +247,7 @@ TEST(ConvTest, EpiloguesOfOtherTypes) {
     Graph graph;
     for (const ConvCase &c : oneOfEachWay(3)) {
       GraphValue zero = graph.constant("dense<0.0>", "f32");
-      GraphValue isPositive = graph.op("nn.greater", {addConv(graph, c), zero}, "", "*xi1");
+      GraphValue isPositive = graph.op("nn.less", {zero, addConv(graph, c)}, "", "*xi1");
       graph.output(isPositive, describe(c) + " greater");
       GraphValue conv = addConv(graph, c);
       graph.output(graph.op("nn.cast", {conv}, "to = i64", "*xi64"), describe(c) + " to int64");

@@ -187,8 +187,8 @@ TEST_P(DataMovementTest, constantsOfAShape) {
       sizes.replace(sizes.find(", "), 2, "x");
       std::string result = "tensor<" + sizes + "x" + type + ">";
       expectMatches("func.func @main() -> " + result + " {\n  %s = nn.constant dense<[" + shape +
-                    "]> : tensor<2xi64>\n  %r = nn.constant_of_shape %s {value = dense<" + value +
-                    "> : tensor<1x" + type + ">} : (tensor<2xi64>) -> " + result +
-                    "\n  return %r : " + result + "\n}\n");
+                    "]> : tensor<2xi64>\n  %n = nn.constant dense<" + value + "> : tensor<" + type +
+                    ">\n  %r = nn.expand %n, %s : (tensor<" + type + ">, tensor<2xi64>) -> " +
+                    result + "\n  return %r : " + result + "\n}\n");
     }
 }

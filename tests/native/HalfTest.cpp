@@ -67,7 +67,7 @@ TEST_P(HalfTest, everyFamilyIsNativeAndExact) {
   graph.output(graph.op("nn.max_pool", {image}, kWindow), "max_pool");
   graph.output(graph.op("nn.average_pool", {image}, kWindow + ", count_include_pad = false"),
                "average_pool");
-  graph.output(graph.op("nn.global_max_pool", {image}), "global_max_pool");
+  graph.output(graph.op("nn.global_pool max", {image}), "global_max_pool");
   graph.output(graph.op("nn.matmul", {matrix, weight("7x6")}), "matmul");
   graph.output(graph.op("nn.gemm", {matrix, weight("3x7"), weight("3")},
                         "alpha = 1.0, beta = 2.0, trans_a = false, trans_b = true"),
@@ -76,7 +76,7 @@ TEST_P(HalfTest, everyFamilyIsNativeAndExact) {
   graph.output(
       graph.op("nn.reduce sum", {matrix, axes}, "keepdims = true, noop_with_empty_axes = false"),
       "reduce");
-  graph.output(graph.op("nn.arg_max", {matrix},
+  graph.output(graph.op("nn.arg_reduce max", {matrix},
                         "axis = 1, keepdims = false, select_last_index = false", "5xi64"),
                "arg_max");
   expectExact(graph);
@@ -103,7 +103,8 @@ TEST_P(HalfTest, fractionsRoundAsInTheInterpreter) {
   GraphValue image = input("2x16x8x8");
   std::string suffix = GetParam();
   graph.output(graph.op("nn.softmax", {image}, "axis = 1, trailing = false"), "softmax");
-  graph.output(graph.op("nn.log_softmax", {image}, "axis = 1, trailing = false"), "log_softmax");
+  graph.output(graph.op("nn.softmax", {image}, "axis = 1, trailing = false, logarithm = true"),
+               "log_softmax");
   graph.output(graph.op("nn.average_pool", {image}, kWindow + ", count_include_pad = false"),
                "pool");
   graph.output(graph.op("nn.lrn", {image}, "alpha = 0.1, beta = 0.75, bias = 1.0, size = 3"),

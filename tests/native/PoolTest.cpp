@@ -86,7 +86,7 @@ TEST_P(PoolTest, maximaOfOtherTypes) {
 }
 
 TEST_P(PoolTest, globalPools) {
-  for (std::string op : {"nn.global_average_pool", "nn.global_max_pool"}) {
+  for (std::string op : {"nn.global_pool mean", "nn.global_pool max"}) {
     for (std::string sizes : {"1x1", "7x7", "13x31"}) {
       expectOpMatches(op + " %a", {"tensor<2x5x" + sizes + "xf32>"}, "tensor<2x5x1x1xf32>",
                       {.tolerance = 1e-5});

@@ -72,12 +72,12 @@ TEST_P(ReductionTest, specialValues) {
 }
 
 TEST_P(ReductionTest, softmax) {
-  for (std::string op : {"nn.softmax", "nn.log_softmax"})
+  for (std::string logarithm : {"false", "true"})
     for (bool special : {false, true}) {
       KernelCheck check{.tolerance = 2e-6, .low = -20, .high = 20, .specialValues = special};
       auto along = [&](int axis, bool trailing, const std::string &type) {
-        expectOpMatches(op + " %a {axis = " + std::to_string(axis) +
-                            ", trailing = " + (trailing ? "true" : "false") + "}",
+        expectOpMatches("nn.softmax %a {axis = " + std::to_string(axis) + ", trailing = " +
+                            (trailing ? "true" : "false") + ", logarithm = " + logarithm + "}",
                         {type}, type, check);
       };
       along(-1, false, "tensor<4x10xf32>");
@@ -92,7 +92,7 @@ TEST_P(ReductionTest, softmax) {
 }
 
 TEST_P(ReductionTest, argMaxAndArgMin) {
-  for (std::string op : {"nn.arg_max", "nn.arg_min"})
+  for (std::string op : {"nn.arg_reduce max", "nn.arg_reduce min"})
     for (std::string last : {"true", "false"}) {
       auto along = [&](int axis, const std::string &type, const std::string &result) {
         KernelCheck check{.low = 0, .high = 6, .specialValues = true};

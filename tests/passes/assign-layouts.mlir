@@ -201,13 +201,13 @@ func.func @plainConcat(%x: tensor<1x32x8x8xf32>, %y: tensor<1x8x8x8xf32>)
 // CHECK-LABEL: func @pools
 // CHECK: %[[X:.*]] = nn.pack %arg0
 // CHECK: %[[M:.*]] = nn.max_pool %[[X]] {{.*}} -> tensor<1x2x4x4x16xf32, #nn.blocked<16>>
-// CHECK: %[[G:.*]] = nn.global_average_pool %[[M]] : {{.*}} -> tensor<1x2x1x1x16xf32, #nn.blocked<16>>
+// CHECK: %[[G:.*]] = nn.global_pool mean %[[M]] : {{.*}} -> tensor<1x2x1x1x16xf32, #nn.blocked<16>>
 // CHECK: %[[R:.*]] = nn.reshape %[[G]]
 // CHECK-SAME: -> tensor<1x32x1x1xf32>
 // CHECK: return %[[R]]
 func.func @pools(%x: tensor<1x32x8x8xf32>) -> tensor<1x32x1x1xf32> {
   %0 = nn.max_pool %x {kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false} : (tensor<1x32x8x8xf32>) -> tensor<1x32x4x4xf32>
-  %1 = nn.global_average_pool %0 : (tensor<1x32x4x4xf32>) -> tensor<1x32x1x1xf32>
+  %1 = nn.global_pool mean %0 : (tensor<1x32x4x4xf32>) -> tensor<1x32x1x1xf32>
   return %1 : tensor<1x32x1x1xf32>
 }
 
@@ -217,8 +217,8 @@ func.func @pools(%x: tensor<1x32x8x8xf32>) -> tensor<1x32x1x1xf32> {
 // CHECK-NOT: nn.blocked
 // CHECK: return
 func.func @plainPool(%x: tensor<1x24x8x8xf32>, %y: tensor<1x32x8xf32>) -> (tensor<1x24x1x1xf32>, tensor<1x32x1xf32>) {
-  %0 = nn.global_average_pool %x : (tensor<1x24x8x8xf32>) -> tensor<1x24x1x1xf32>
-  %1 = nn.global_max_pool %y : (tensor<1x32x8xf32>) -> tensor<1x32x1xf32>
+  %0 = nn.global_pool mean %x : (tensor<1x24x8x8xf32>) -> tensor<1x24x1x1xf32>
+  %1 = nn.global_pool max %y : (tensor<1x32x8xf32>) -> tensor<1x32x1xf32>
   return %0, %1 : tensor<1x24x1x1xf32>, tensor<1x32x1xf32>
 }
 

@@ -55,8 +55,10 @@ func.func @partOfShape(%x: tensor<?x3x4xf32>) -> (tensor<?xi64>, tensor<?xi64>) 
 // CHECK-LABEL: func @size
 // CHECK: nn.constant dense<12> : tensor<i64>
 func.func @size(%x: tensor<3x4xf32>) -> tensor<i64> {
-  %0 = nn.size %x : (tensor<3x4xf32>) -> tensor<i64>
-  return %0 : tensor<i64>
+  %none = nn.none
+  %0 = nn.shape %x {start = 0 : i64} : (tensor<3x4xf32>) -> tensor<2xi64>
+  %1 = nn.reduce prod %0, %none {keepdims = false, noop_with_empty_axes = false} : (tensor<2xi64>, none) -> tensor<i64>
+  return %1 : tensor<i64>
 }
 
 // -----
@@ -109,7 +111,8 @@ func.func @dead(%x: tensor<2xf32>) {
 func.func @expensive() -> (tensor<1x1xf32>, tensor<i64>) {
   %none = nn.none
   %shape = nn.constant dense<2000> : tensor<2xi64>
-  %0 = nn.constant_of_shape %shape {value = dense<1.0> : tensor<1xf32>} : (tensor<2xi64>) -> tensor<2000x2000xf32>
+  %number = nn.constant dense<1.0> : tensor<f32>
+  %0 = nn.expand %number, %shape : (tensor<f32>, tensor<2xi64>) -> tensor<2000x2000xf32>
   %1 = nn.matmul %0, %0 : (tensor<2000x2000xf32>, tensor<2000x2000xf32>) -> tensor<2000x2000xf32>
   %2 = nn.reduce sum %1, %none {keepdims = true, noop_with_empty_axes = false} : (tensor<2000x2000xf32>, none) -> tensor<1x1xf32>
   %one = nn.constant dense<1> : tensor<i64>
@@ -125,7 +128,8 @@ func.func @expensive() -> (tensor<1x1xf32>, tensor<i64>) {
 // CHECK: nn.max_pool
 func.func @expensivePool() -> tensor<1x1x513x513xf32> {
   %shape = nn.constant dense<[1, 1, 1024, 1024]> : tensor<4xi64>
-  %0 = nn.constant_of_shape %shape {value = dense<1.0> : tensor<1xf32>} : (tensor<4xi64>) -> tensor<1x1x1024x1024xf32>
+  %number = nn.constant dense<1.0> : tensor<f32>
+  %0 = nn.expand %number, %shape : (tensor<f32>, tensor<4xi64>) -> tensor<1x1x1024x1024xf32>
   %1 = nn.max_pool %0 {kernel = array<i64: 512, 512>, strides = array<i64: 1, 1>,
     dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, ceil_mode = false}
     : (tensor<1x1x1024x1024xf32>) -> tensor<1x1x513x513xf32>

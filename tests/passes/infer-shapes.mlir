@@ -30,7 +30,7 @@ func.func @symbol(%x: tensor<?xf32, #nn.dims<"N">>) -> tensor<?xf32> {
 // CHECK: nn.softmax {{.*}} {axis = 0 : i64
 // CHECK: nn.flatten {{.*}} {axis = 0 : i64}
 // CHECK: nn.gather {{.*}} {axis = 2 : i64}
-// CHECK: nn.arg_max {{.*}} {axis = 1 : i64
+// CHECK: nn.arg_reduce max {{.*}} {axis = 1 : i64
 // CHECK: nn.concat {{.*}} {axis = -1 : i64}
 // CHECK: nn.split {{.*}} {axis = -1 : i64}
 func.func @axes(%x: tensor<2x?x4xf32>, %u: tensor<*xf32>, %i: tensor<5xi64>) {
@@ -39,7 +39,7 @@ func.func @axes(%x: tensor<2x?x4xf32>, %u: tensor<*xf32>, %i: tensor<5xi64>) {
   %2 = nn.softmax %0 {axis = -3 : i64, trailing = false} : (tensor<*xf32>) -> tensor<*xf32>
   %3 = nn.flatten %x {axis = -3 : i64} : (tensor<2x?x4xf32>) -> tensor<*xf32>
   %4 = nn.gather %x, %i {axis = -1 : i64} : (tensor<2x?x4xf32>, tensor<5xi64>) -> tensor<*xf32>
-  %5 = nn.arg_max %3 {axis = -1 : i64, keepdims = true, select_last_index = false} : (tensor<*xf32>) -> tensor<*xi64>
+  %5 = nn.arg_reduce max %3 {axis = -1 : i64, keepdims = true, select_last_index = false} : (tensor<*xf32>) -> tensor<*xi64>
   %6 = nn.concat %u, %u {axis = -1 : i64} : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>
   %none = nn.none
   %7:2 = nn.split %u, %none {axis = -1 : i64} : (tensor<*xf32>, none) -> (tensor<*xf32>, tensor<*xf32>)

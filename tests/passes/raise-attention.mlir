@@ -274,6 +274,19 @@ func.func @weights_used_twice(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", ""
 
 // -----
 
+// The logarithm of a softmax.
+// CHECK-LABEL: func @logarithms
+// CHECK-NOT: nn.attention
+func.func @logarithms(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %v: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>) {
+  %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>
+  %s = nn.matmul %q, %kt : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %p = nn.softmax %s {axis = 3 : i64, trailing = false, logarithm = true} : (tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>) -> tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>
+  %y = nn.matmul %p, %v : (tensor<?x4x?x?xf32, #nn.dims<"B", "", "Q", "K">>, tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>
+  return %y : tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>
+}
+
+// -----
+
 // A softmax over queries.
 // CHECK-LABEL: func @other_axis
 // CHECK-NOT: nn.attention

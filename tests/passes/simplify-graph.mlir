@@ -152,8 +152,8 @@ func.func @notNeutral(%x: tensor<2xf32>)
 // -----
 
 // CHECK-LABEL: func @globalPools
-// CHECK: nn.global_average_pool %arg0
-// CHECK: nn.global_max_pool %arg0
+// CHECK: nn.global_pool mean %arg0
+// CHECK: nn.global_pool max %arg0
 // CHECK: nn.average_pool %arg0 {{.*}}kernel = array<i64: 7, 6>
 // CHECK: nn.average_pool %arg0 {{.*}}pads = array<i64: 1
 func.func @globalPools(%x: tensor<1x8x7x7xf32>)
@@ -168,9 +168,9 @@ func.func @globalPools(%x: tensor<1x8x7x7xf32>)
 // -----
 
 // CHECK-LABEL: func @reducePools
-// CHECK: %[[P:.*]] = nn.global_average_pool %arg0
+// CHECK: %[[P:.*]] = nn.global_pool mean %arg0
 // CHECK: nn.reshape %[[P]]
-// CHECK: nn.global_max_pool %arg0
+// CHECK: nn.global_pool max %arg0
 // CHECK: nn.reduce sum
 // CHECK: nn.reduce
 func.func @reducePools(%x: tensor<1x8x7x7xf32>)

@@ -20,7 +20,7 @@ func.func @packed(%x: tensor<1x16x2x2xf32>) {
 
 func.func @blocked(%x: tensor<1x1x2x2x16xf32, #nn.blocked<16>>) {
   // expected-error @below {{is blocked before layouts are assigned}}
-  %0 = nn.global_max_pool %x : (tensor<1x1x2x2x16xf32, #nn.blocked<16>>) -> tensor<1x1x1x1x16xf32, #nn.blocked<16>>
+  %0 = nn.global_pool max %x : (tensor<1x1x2x2x16xf32, #nn.blocked<16>>) -> tensor<1x1x1x1x16xf32, #nn.blocked<16>>
   return
 }
 

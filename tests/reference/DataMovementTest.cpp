@@ -394,20 +394,16 @@ TEST(Shape, GivesDimensions) {
   EXPECT_EQ(shape(-10, 10), (Ints{2, 3, 4}));
   EXPECT_EQ(shape(2, 1), (Ints{}));
   EXPECT_EQ(shape(kMin, kMax), (Ints{2, 3, 4}));
-  expectTensor<int64_t>(evaluate("nn.size", {x}), {}, {24});
-  expectTensor<int64_t>(evaluate("nn.size", {counting({0})}), {}, {0});
 }
 
-TEST(ConstantOfShape, Fills) {
-  Attributes seven = makeAttributes({{"value", Tensor::of<int32_t>({1}, {7})}});
-  expectTensor<int32_t>(evaluate("nn.constant_of_shape", {Tensor::ofInts({2, 2})}, seven), {2, 2},
+TEST(Expand, FillsWithANumber) {
+  Tensor seven = Tensor::of<int32_t>({}, {7});
+  expectTensor<int32_t>(evaluate("nn.expand", {seven, Tensor::ofInts({2, 2})}), {2, 2},
                         {7, 7, 7, 7});
-  expectTensor<int32_t>(evaluate("nn.constant_of_shape", {Tensor::ofInts({})}, seven), {}, {7});
-  expectTensor<int32_t>(evaluate("nn.constant_of_shape", {Tensor::ofInts({0, 5})}, seven), {0, 5},
-                        {});
-  EXPECT_EQ(evaluateError("nn.constant_of_shape", {Tensor::ofInts({-1})}, seven).code(),
-            StatusCode::ResourceLimit);
-  EXPECT_EQ(evaluateError("nn.constant_of_shape", {Tensor::ofInts({1 << 30})}, seven,
+  expectTensor<int32_t>(evaluate("nn.expand", {seven, Tensor::ofInts({})}), {}, {7});
+  expectTensor<int32_t>(evaluate("nn.expand", {seven, Tensor::ofInts({0, 5})}), {0, 5}, {});
+  EXPECT_FALSE(evaluateError("nn.expand", {seven, Tensor::ofInts({-1})}).isOk());
+  EXPECT_EQ(evaluateError("nn.expand", {seven, Tensor::ofInts({1 << 30})}, Attributes(),
                           Limits{.maxTensorBytes = 1000})
                 .message(),
             "tensor int32 1073741824 needs 4294967296 bytes, the limit is 1000");

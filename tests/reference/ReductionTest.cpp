@@ -115,8 +115,9 @@ TEST(Reduce, SumsInDouble) {
   expectTensor<float>(allOf("sum", x), {}, {1});
 }
 
-static Attributes softmaxAttributes(int64_t axis, bool trailing = false) {
-  return makeAttributes({{"axis", axis}, {"trailing", int64_t(trailing)}});
+static Attributes softmaxAttributes(int64_t axis, bool trailing = false, bool logarithm = false) {
+  return makeAttributes(
+      {{"axis", axis}, {"trailing", int64_t(trailing)}, {"logarithm", int64_t(logarithm)}});
 }
 
 TEST(Softmax, WorksAlongItsAxis) {
@@ -127,7 +128,7 @@ TEST(Softmax, WorksAlongItsAxis) {
   Tensor columns = Tensor::of<float>({3, 2}, {1, 3, 2, 2, 3, 1});
   expectTensor<float>(evaluate("nn.softmax", {columns}, softmaxAttributes(0)), {3, 2},
                       {a, c, b, b, c, a});
-  expectTensor<float>(evaluate("nn.log_softmax", {rows}, softmaxAttributes(1)), {2, 3},
+  expectTensor<float>(evaluate("nn.softmax", {rows}, softmaxAttributes(1, false, true)), {2, 3},
                       {-2.407606f, -1.407606f, -0.407606f, -2.407606f, -1.407606f, -0.407606f});
 }
 
@@ -144,7 +145,7 @@ TEST(Softmax, TakesAllTrailingDimensionsTogether) {
 TEST(Softmax, ServesExtremes) {
   Tensor x = Tensor::of<float>({2, 2}, {-INFINITY, 0, -INFINITY, -INFINITY});
   expectTensor<float>(evaluate("nn.softmax", {x}, softmaxAttributes(1)), {2, 2}, {0, 1, NAN, NAN});
-  expectTensor<float>(evaluate("nn.log_softmax", {x}, softmaxAttributes(1)), {2, 2},
+  expectTensor<float>(evaluate("nn.softmax", {x}, softmaxAttributes(1, false, true)), {2, 2},
                       {-INFINITY, 0, NAN, NAN});
   expectTensor<float>(evaluate("nn.softmax", {Tensor::of<float>({2, 0}, {})}, softmaxAttributes(1)),
                       {2, 0}, {});
@@ -152,33 +153,34 @@ TEST(Softmax, ServesExtremes) {
             "axis 2 is out of range for rank 2");
 }
 
-static Tensor arg(std::string_view opName, const Tensor &x, int64_t axis, bool keepDims = false,
+static Tensor arg(const std::string &kind, const Tensor &x, int64_t axis, bool keepDims = false,
                   bool last = false) {
-  return evaluate(
-      opName, {x},
-      makeAttributes(
-          {{"axis", axis}, {"keepdims", int64_t(keepDims)}, {"select_last_index", int64_t(last)}}));
+  return evaluate("nn.arg_reduce", {x},
+                  makeAttributes({{"kind", numberOf<ReduceKind>(kind)},
+                                  {"axis", axis},
+                                  {"keepdims", int64_t(keepDims)},
+                                  {"select_last_index", int64_t(last)}}));
 }
 
-TEST(ArgMax, FindsTheFirstOrTheLast) {
+TEST(ArgReduce, FindsTheFirstOrTheLast) {
   Tensor x = Tensor::of<float>({2, 3}, {1, 3, 3, 2, 2, 1});
-  expectTensor<int64_t>(arg("nn.arg_max", x, 1), {2}, {1, 0});
-  expectTensor<int64_t>(arg("nn.arg_max", x, -1, true, true), {2, 1}, {2, 1});
-  expectTensor<int64_t>(arg("nn.arg_min", x, 0), {3}, {0, 1, 1});
-  expectTensor<int64_t>(arg("nn.arg_min", x, 0, true), {1, 3}, {0, 1, 1});
+  expectTensor<int64_t>(arg("max", x, 1), {2}, {1, 0});
+  expectTensor<int64_t>(arg("max", x, -1, true, true), {2, 1}, {2, 1});
+  expectTensor<int64_t>(arg("min", x, 0), {3}, {0, 1, 1});
+  expectTensor<int64_t>(arg("min", x, 0, true), {1, 3}, {0, 1, 1});
 }
 
-TEST(ArgMax, FindsNaN) {
+TEST(ArgReduce, FindsNaN) {
   Tensor x = Tensor::of<float>({4}, {5, NAN, 7, NAN});
-  expectTensor<int64_t>(arg("nn.arg_max", x, 0), {}, {1});
-  expectTensor<int64_t>(arg("nn.arg_min", x, 0), {}, {1});
-  expectTensor<int64_t>(arg("nn.arg_max", x, 0, false, true), {}, {3});
+  expectTensor<int64_t>(arg("max", x, 0), {}, {1});
+  expectTensor<int64_t>(arg("min", x, 0), {}, {1});
+  expectTensor<int64_t>(arg("max", x, 0, false, true), {}, {3});
 }
 
-TEST(ArgMax, RefusesAnEmptyDimension) {
-  EXPECT_EQ(evaluateError("nn.arg_max", {Tensor::of<float>({2, 0}, {})},
+TEST(ArgReduce, RefusesAnEmptyDimension) {
+  EXPECT_EQ(evaluateError("nn.arg_reduce", {Tensor::of<float>({2, 0}, {})},
                           makeAttributes({{"axis", int64_t(1)}}))
                 .message(),
             "dimension 1 is empty");
-  expectTensor<int64_t>(arg("nn.arg_max", Tensor::of<float>({0, 2}, {}), 1), {0}, {});
+  expectTensor<int64_t>(arg("max", Tensor::of<float>({0, 2}, {}), 1), {0}, {});
 }

@@ -103,7 +103,9 @@ Axis RoiEmitter::axisOf(Value roi, int64_t number, RoiDim input, RoiDim output) 
   if (!spec.halfPixel)
     size = e.atLeast(size, 1);
   axis.bin = e.div(size, real(axis.output));
-  axis.isBad = e.logicalOr(e.isNan(axis.begin), e.isInfinite(axis.begin, true, true));
+  // NaN is not less than anything.
+  axis.isBad =
+      e.logicalNot(e.less(e.abs(axis.begin), e.constant(std::numeric_limits<double>::infinity())));
   axis.samples = kb.dim(kSamples);
   if (spec.perPixel) {
     // Rounded up; NaN has none.

@@ -288,21 +288,6 @@ LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
 // Tensors made of numbers
 //===----------------------------------------------------------------------===//
 
-LoweringResult native::lower(nn::ConstantOfShapeOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
-  auto shape = context.values.integersOf(op.getShape());
-  if (!shape || context.sizesOf(op.getResult()) != ArrayRef<int64_t>(*shape))
-    return LoweringResult::refuse("the size of the result depends on data");
-  std::optional<Tensor> value = nn::tensorOfElements(op.getValue());
-  if (!value)
-    return LoweringResult::refuse("a value that is no constant");
-  LoweringResult lowered;
-  appendFill({context.elementsOf(op.getResult())}, dtypeOfValue(op.getResult()),
-             StepBuffer::weights(*value), viewOf(op.getResult(), {1}), lowered.steps);
-  return lowered;
-}
-
 LoweringResult native::lower(nn::RangeOp op, const LoweringContext &context) {
   DType dtype = dtypeOfValue(op.getResult());
   std::optional<Tensor> start = context.values.tensorOf(op.getStart()),

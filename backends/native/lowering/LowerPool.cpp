@@ -131,17 +131,17 @@ static LoweringResult lowerWindowed(Op op, const LoweringContext &context, const
 }
 
 /// A global pool is a reduction over all pixels of a channel.
-static LoweringResult lowerGlobal(Operation *op, const LoweringContext &context, ReduceKind kind) {
+LoweringResult native::lower(nn::GlobalPoolOp op, const LoweringContext &context) {
   PoolProblem problem{.context = context};
   if (std::string reason = resolvePool(op, {{}, {1}}, problem); !reason.empty())
     return LoweringResult::refuse(reason);
-  if (kind == ReduceKind::Mean && !isFloat(problem.dtype))
+  if (op.getKind() == ReduceKind::Mean && !isFloat(problem.dtype))
     return LoweringResult::refuse("the average of integers");
   if (context.elementsOf(problem.group->getResult(0)) == 0)
     return {};
   ArrayRef<int64_t> sizes = context.sizesOf(problem.input);
   ReduceSpec spec;
-  spec.kind = kind;
+  spec.kind = op.getKind();
   spec.dtype = problem.dtype;
   spec.contiguous = problem.block <= 1;
   spec.epilogue = EpilogueCode(problem.epilogue);
@@ -167,14 +167,6 @@ LoweringResult native::lower(nn::AveragePoolOp op, const LoweringContext &contex
   spec.kind = PoolSpec::Kind::Average;
   spec.countsPadding = op.getCountIncludePad();
   return lowerWindowed(op, context, spec);
-}
-
-LoweringResult native::lower(nn::GlobalAveragePoolOp op, const LoweringContext &context) {
-  return lowerGlobal(op, context, ReduceKind::Mean);
-}
-
-LoweringResult native::lower(nn::GlobalMaxPoolOp op, const LoweringContext &context) {
-  return lowerGlobal(op, context, ReduceKind::Max);
 }
 
 /// Never in a group, nor in channel blocks.

@@ -145,8 +145,7 @@ LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
 // Softmax and arg max
 //===----------------------------------------------------------------------===//
 
-template <typename Op>
-static LoweringResult lowerSoftmax(Op op, bool logarithm, const LoweringContext &context) {
+LoweringResult native::lower(nn::SoftmaxOp op, const LoweringContext &context) {
   if (std::string reason = refuseType(op); !reason.empty())
     return LoweringResult::refuse(reason);
   SoftmaxSpec spec;
@@ -159,14 +158,13 @@ static LoweringResult lowerSoftmax(Op op, bool logarithm, const LoweringContext 
   RowShape shape = rowsAlong(sizes, op.getAxis(), end);
   if (context.elementsOf(op.getInput()) == 0)
     return {};
-  spec.logarithm = logarithm;
+  spec.logarithm = op.getLogarithm();
   spec.contiguous = isOneFrom(op.getInput(), end, context);
   return LoweringResult::of(
       makeSoftmax(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
-template <typename Op>
-static LoweringResult lowerArg(Op op, bool wantMax, const LoweringContext &context) {
+LoweringResult native::lower(nn::ArgReduceOp op, const LoweringContext &context) {
   if (std::string reason = refuseType(op); !reason.empty())
     return LoweringResult::refuse(reason);
   ArgSpec spec;
@@ -177,24 +175,11 @@ static LoweringResult lowerArg(Op op, bool wantMax, const LoweringContext &conte
     return {};
   if (shape.length == 0)
     return LoweringResult::refuse("the axis is empty");
-  spec.wantMax = wantMax;
+  spec.wantMax = op.getKind() == ReduceKind::Max;
   spec.lastOfEqual = op.getSelectLastIndex();
   spec.contiguous = isOneFrom(op.getInput(), op.getAxis() + 1, context);
   return LoweringResult::of(
       makeArg(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
-}
-
-LoweringResult native::lower(nn::SoftmaxOp op, const LoweringContext &context) {
-  return lowerSoftmax(op, /*logarithm=*/false, context);
-}
-LoweringResult native::lower(nn::LogSoftmaxOp op, const LoweringContext &context) {
-  return lowerSoftmax(op, /*logarithm=*/true, context);
-}
-LoweringResult native::lower(nn::ArgMaxOp op, const LoweringContext &context) {
-  return lowerArg(op, /*wantMax=*/true, context);
-}
-LoweringResult native::lower(nn::ArgMinOp op, const LoweringContext &context) {
-  return lowerArg(op, /*wantMax=*/false, context);
 }
 
 //===----------------------------------------------------------------------===//

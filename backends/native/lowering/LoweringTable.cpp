@@ -38,15 +38,12 @@ std::span<const LoweringRow> native::loweringTable() {
       // Pool
       lowered<nn::MaxPoolOp>(),
       lowered<nn::AveragePoolOp>(),
-      lowered<nn::GlobalAveragePoolOp>(),
-      lowered<nn::GlobalMaxPoolOp>(),
+      lowered<nn::GlobalPoolOp>(),
       lowered<nn::MaxPoolWithIndicesOp>(),
       // Reduction
       lowered<nn::ReduceOp>(),
       lowered<nn::SoftmaxOp>(),
-      lowered<nn::LogSoftmaxOp>(),
-      lowered<nn::ArgMaxOp>(),
-      lowered<nn::ArgMinOp>(),
+      lowered<nn::ArgReduceOp>(),
       lowered<nn::CumulateOp>(),
       lowered<nn::TopKOp>(),
       // Normalization
@@ -71,8 +68,6 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::PackOp>(),
       lowered<nn::UnpackOp>(),
       reference<nn::ShapeOp>("sizes are known before a run"),
-      reference<nn::SizeOp>("sizes are known before a run"),
-      lowered<nn::ConstantOfShapeOp>(),
       lowered<nn::RangeOp>(),
       reference<nn::NonZeroOp>("the size of the result depends on data"),
       lowered<nn::ResizeOp>(),

@@ -41,16 +41,13 @@ LoweringResult lower(nn::ConvOp op, const LoweringContext &context);
 // LowerPool.cpp
 LoweringResult lower(nn::MaxPoolOp op, const LoweringContext &context);
 LoweringResult lower(nn::AveragePoolOp op, const LoweringContext &context);
-LoweringResult lower(nn::GlobalAveragePoolOp op, const LoweringContext &context);
-LoweringResult lower(nn::GlobalMaxPoolOp op, const LoweringContext &context);
+LoweringResult lower(nn::GlobalPoolOp op, const LoweringContext &context);
 LoweringResult lower(nn::MaxPoolWithIndicesOp op, const LoweringContext &context);
 
 // LowerReduction.cpp
 LoweringResult lower(nn::ReduceOp op, const LoweringContext &context);
 LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context);
-LoweringResult lower(nn::LogSoftmaxOp op, const LoweringContext &context);
-LoweringResult lower(nn::ArgMaxOp op, const LoweringContext &context);
-LoweringResult lower(nn::ArgMinOp op, const LoweringContext &context);
+LoweringResult lower(nn::ArgReduceOp op, const LoweringContext &context);
 LoweringResult lower(nn::CumulateOp op, const LoweringContext &context);
 LoweringResult lower(nn::TopKOp op, const LoweringContext &context);
 
@@ -73,7 +70,6 @@ LoweringResult lower(nn::BitCastOp op, const LoweringContext &context);
 LoweringResult lower(nn::ExpandOp op, const LoweringContext &context);
 LoweringResult lower(nn::TileOp op, const LoweringContext &context);
 LoweringResult lower(nn::PadOp op, const LoweringContext &context);
-LoweringResult lower(nn::ConstantOfShapeOp op, const LoweringContext &context);
 LoweringResult lower(nn::RangeOp op, const LoweringContext &context);
 LoweringResult lower(nn::PackOp op, const LoweringContext &context);
 LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
