@@ -3,12 +3,11 @@
 
 #include "ir/Constants.h"
 #include "ir/NNDialect.h"
+#include "ir/OpAttributes.h"
 #include "ir/OutlinedOps.h"
 #include "ir/Types.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/ValueEvaluator.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -19,67 +18,6 @@ using namespace quern::reference;
 
 using TensorsOrError = Expected<std::vector<Tensor>>;
 using ValuesOrError = Expected<std::vector<AnyValue>>;
-
-//===----------------------------------------------------------------------===//
-// Attributes
-//===----------------------------------------------------------------------===//
-
-/// The number of an enumeration's value; nullopt for other attributes.
-static std::optional<int64_t> enumValue(mlir::Attribute attr) {
-  return llvm::TypeSwitch<mlir::Attribute, std::optional<int64_t>>(attr)
-      .Case<AutoPadAttr, ReduceKindAttr, PadModeAttr, ResizeModeAttr, ResizeCoordinatesAttr,
-            NearestModeAttr, ScatterReductionAttr, CastRoundingAttr>(
-          [](auto value) { return static_cast<int64_t>(value.getValue()); })
-      .Default([](mlir::Attribute) { return std::nullopt; });
-}
-
-/// The value of an attribute without MLIR; nullopt for kinds no nn op has.
-static std::optional<Attributes::Value> convertAttribute(mlir::Attribute attr) {
-  if (auto flag = llvm::dyn_cast<mlir::BoolAttr>(attr))
-    return int64_t(flag.getValue());
-  if (auto integer = llvm::dyn_cast<mlir::IntegerAttr>(attr))
-    return integer.getValue().getSExtValue();
-  if (auto real = llvm::dyn_cast<mlir::FloatAttr>(attr))
-    return real.getValueAsDouble();
-  if (std::optional<int64_t> value = enumValue(attr))
-    return *value;
-  if (auto text = llvm::dyn_cast<mlir::StringAttr>(attr))
-    return text.getValue().str();
-  if (auto integers = llvm::dyn_cast<mlir::DenseI64ArrayAttr>(attr))
-    return integers.asArrayRef().vec();
-  if (auto reals = llvm::dyn_cast<mlir::DenseF64ArrayAttr>(attr))
-    return reals.asArrayRef().vec();
-  if (auto type = llvm::dyn_cast<mlir::TypeAttr>(attr))
-    return nn::dtypeOf(type.getValue());
-  if (auto elements = llvm::dyn_cast<mlir::ElementsAttr>(attr))
-    if (std::optional<Tensor> tensor = nn::tensorOfElements(elements))
-      return *tensor;
-  return std::nullopt;
-}
-
-/// All attributes of the op's ODS definition, defaults filled in.
-static Expected<Attributes> convertAttributes(mlir::Operation *op) {
-  mlir::NamedAttrList inherent;
-  op->getName().populateInherentAttrs(op, inherent);
-  op->getName().populateDefaultAttrs(inherent);
-  Attributes attributes;
-  for (mlir::NamedAttribute attr : inherent) {
-    std::optional<Attributes::Value> value = convertAttribute(attr.getValue());
-    if (!value)
-      return internalError(
-          fmt::format("attribute '{}' is of an unknown kind", attr.getName().str()));
-    attributes.set(attr.getName().str(), std::move(*value));
-  }
-  return attributes;
-}
-
-/// Kernels know no types: what these say of layouts is in two attributes more.
-static void setBlocks(mlir::Operation *op, Attributes &attributes) {
-  if (op->getNumOperands() > 0)
-    attributes.set("input_block", layoutOf(op->getOperand(0)).block);
-  if (op->getNumResults() > 0)
-    attributes.set("output_block", layoutOf(op->getResult(0)).block);
-}
 
 //===----------------------------------------------------------------------===//
 // Calls
@@ -139,8 +77,9 @@ struct CapturedOp {
 static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op) {
   auto captured = std::make_shared<CapturedOp>();
   captured->opName = op->getName().getStringRef().str();
-  QUERN_ASSIGN(captured->attributes, convertAttributes(op));
-  setBlocks(op, captured->attributes);
+  QUERN_ASSIGN(auto attributes, attributesOf(op));
+  for (auto &[name, value] : attributes)
+    captured->attributes.set(std::move(name), std::move(value));
   for (mlir::Type type : op->getResultTypes()) {
     auto tensor = llvm::dyn_cast<mlir::TensorType>(type);
     captured->resultTypes.push_back(tensor ? nn::dtypeOf(tensor.getElementType())

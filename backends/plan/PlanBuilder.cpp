@@ -186,6 +186,7 @@ void PlanBuilder::addStep(PlanStep step, std::string kernelKey, std::string refu
   result.refusals.push_back(std::move(refusal));
   result.needsSizes.push_back(needsSizes);
   result.outlined.push_back(-1);
+  result.referenceOps.push_back(nullptr);
 }
 
 static bool isSamePlace(const BufferRef &a, const BufferRef &b) {
@@ -270,6 +271,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   if (Operation *root = nn::groupRoot(op.op))
     name = root->getName().getStringRef().str();
   addStep({std::move(work), op.nodes, name, 0, 0}, /*kernelKey=*/"", op.refusal, op.needsSizes);
+  result.referenceOps.back() = op.op;
   return Status::ok();
 }
 

@@ -17,6 +17,8 @@ struct UnlinkedPlan {
   std::vector<std::string> kernelKeys;
   /// Why each step has no native code; empty for kernel steps.
   std::vector<std::string> refusals;
+  /// The op of each reference step that calls a kernel; null for other steps.
+  std::vector<mlir::Operation *> referenceOps;
   /// Whether each step has no native code only because a size is not known: the JIT
   /// leaves it to a later stage.
   std::vector<bool> needsSizes;

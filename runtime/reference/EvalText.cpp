@@ -231,7 +231,6 @@ std::span<const EvaluatorRow> reference::textEvaluators() {
       {"nn.string_concat", evalStringConcat},
       {"nn.string_normalize", evalStringNormalize},
       {"nn.string_split", evalStringSplit},
-      {"nn.tf_idf", evalTfIdf},
   };
   return rows;
 }

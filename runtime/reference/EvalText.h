@@ -5,7 +5,7 @@
 
 namespace quern::reference {
 
-/// nn.tf_idf.
-Expected<std::vector<Tensor>> evalTfIdf(const OpCall &call);
+/// Of nn.tf_idf, which needs no regular expressions and is not on strings alone.
+std::span<const EvaluatorRow> tfIdfEvaluators();
 
 } // namespace quern::reference

@@ -147,7 +147,7 @@ static Expected<std::vector<Tensor>> evalRows(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
-Expected<std::vector<Tensor>> reference::evalTfIdf(const OpCall &call) {
+static Expected<std::vector<Tensor>> evalTfIdf(const OpCall &call) {
   DType words = call.inputs[0].dtype(), pool = call.inputs[1].dtype();
   if (words == DType::String && pool == DType::String)
     return evalRows<std::string, std::string>(call);
@@ -157,4 +157,9 @@ Expected<std::vector<Tensor>> reference::evalTfIdf(const OpCall &call) {
     return evalRows<int64_t, int64_t>(call);
   return invalidInput(fmt::format("cannot look for {} in {}", call.inputs[1].describe(),
                                   call.inputs[0].describe()));
+}
+
+std::span<const EvaluatorRow> reference::tfIdfEvaluators() {
+  static constexpr EvaluatorRow rows[] = {{"nn.tf_idf", evalTfIdf}};
+  return rows;
 }

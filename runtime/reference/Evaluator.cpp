@@ -1,7 +1,5 @@
-//===- Evaluator.cpp - attributes and the lookup of reference kernels -----===//
+//===- Evaluator.cpp - what reference kernels are called with -------------===//
 #include "runtime/reference/Evaluator.h"
-
-#include "runtime/reference/ValueEvaluator.h"
 
 using namespace quern;
 using namespace quern::reference;
@@ -68,42 +66,4 @@ Expected<Tensor> OpCall::allocateResult(size_t number, DType dtype, Tensor::Dims
   QUERN_ASSIGN(Tensor result, allocateResultUninitialized(number, dtype, std::move(dims)));
   QUERN_TRY(budget.zeroFill(result));
   return result;
-}
-
-//===----------------------------------------------------------------------===//
-// The kernels of all families
-//===----------------------------------------------------------------------===//
-
-std::vector<std::span<const EvaluatorRow>> reference::evaluatorFamilies() {
-  return {attentionEvaluators(),    contractionEvaluators(),   convEvaluators(),
-          dataMovementEvaluators(), gatherEvaluators(),        imageEvaluators(),
-          labelEvaluators(),        linearAlgebraEvaluators(), normalizationEvaluators(),
-          poolEvaluators(),         randomEvaluators(),        recurrentEvaluators(),
-          reductionEvaluators(),    selectionEvaluators(),     signalEvaluators(),
-          structureEvaluators(),    textEvaluators(),          treeEvaluators(),
-          visionEvaluators()};
-}
-
-EvalFunction reference::findEvaluator(std::string_view opName) {
-  static const auto table = [] {
-    std::map<std::string_view, EvalFunction> rows;
-    for (std::span<const EvaluatorRow> family : evaluatorFamilies())
-      for (const EvaluatorRow &row : family)
-        rows.emplace(row.opName, row.function);
-    return rows;
-  }();
-  auto it = table.find(opName);
-  return it == table.end() ? nullptr : it->second;
-}
-
-ValueEvalFunction reference::findValueEvaluator(std::string_view opName) {
-  static const auto table = [] {
-    std::map<std::string_view, ValueEvalFunction> rows;
-    for (auto family : {labelValueEvaluators, sequenceEvaluators})
-      for (const ValueEvaluatorRow &row : family())
-        rows.emplace(row.opName, row.function);
-    return rows;
-  }();
-  auto it = table.find(opName);
-  return it == table.end() ? nullptr : it->second;
 }

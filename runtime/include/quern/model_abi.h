@@ -16,8 +16,9 @@
  *     The caller owns all memory; the workspace holds M_WORKSPACE_BYTES bytes,
  *     starts at a multiple of QUERN_MODEL_WORKSPACE_ALIGNMENT and needs no
  *     initialisation. Runs with different workspaces may overlap in time.
- *     Nothing is allocated, and the floating-point mode is restored at the end;
- *     while running, subnormal floats count as zero.
+ *     Nothing is allocated, unless reference kernels are part of the model, and
+ *     the floating-point mode is restored at the end; while running, subnormal
+ *     floats count as zero.
  *     Returns a quern_model_status; what the outputs hold after an error is of no
  *     use.
  *   int m_run_parallel(inputs, outputs, workspace, parallel_for, context);
@@ -55,7 +56,16 @@ enum quern_model_status {
   /* Above this number: the values of the inputs cannot be computed with. */
   QUERN_MODEL_REFUSED = 256,
   /* An index, among the inputs or computed from them, is out of range. */
-  QUERN_MODEL_INDEX_OUT_OF_RANGE = 257
+  QUERN_MODEL_INDEX_OUT_OF_RANGE = 257,
+  /* A branch was taken in which an operator cannot take operands of these sizes. */
+  QUERN_MODEL_BROKEN_BRANCH = 512,
+  /* Loops took more iterations, all together, than the model was compiled for. */
+  QUERN_MODEL_TOO_MANY_ITERATIONS = 513,
+  /* A reference kernel, of libquern_runtime.a, cannot compute with what it was
+   * given. */
+  QUERN_MODEL_FAILED_STEP = 514,
+  /* There is not the memory that a reference kernel asks for. */
+  QUERN_MODEL_OUT_OF_MEMORY = 515
 };
 
 /* The tasks [begin, end) of a step, done by worker `worker`, which is the number
