@@ -149,6 +149,7 @@ Status Model::compileToArtifact(const CompileOptions &options,
                                 const ArtifactOptions &artifact) const {
   QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  return native::compileToArtifact(
-      *copy.module, {compile, artifact.outputPath, artifact.headerPath, artifact.prefix});
+  return native::compileToArtifact(*copy.module, {compile, artifact.outputPath, artifact.headerPath,
+                                                  artifact.prefix, artifact.maxIterations,
+                                                  artifact.runtimeArchive});
 }

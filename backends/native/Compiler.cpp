@@ -5,11 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/Compiler.h"
-#include "ir/OutlinedOps.h"
-#include "ir/Signature.h"
 
+#include "backends/native/GraphTree.h"
 #include "backends/native/Optimize.h"
-#include "backends/native/lowering/Lowering.h"
+#include "ir/Signature.h"
 
 #include "llvm/Support/raw_ostream.h"
 
@@ -21,80 +20,36 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-namespace {
-/// A lowered graph with what its values are looked up in.
-struct OwnedGraph {
-  std::unique_ptr<OptimizedGraph> graph;
-  LoweredGraph lowered;
-  std::vector<passes::OutlinedOp> outlined;
-};
-} // namespace
-
-/// Lowers for the sizes that types tell, splitting the groups that have no native code.
-static Expected<OwnedGraph> lowerInPlace(ModuleOp module, const NativeLowering &lowering,
-                                         const Limits &limits) {
-  while (true) {
-    OwnedGraph result;
-    result.graph = std::make_unique<OptimizedGraph>(nn::findMain(module));
-    ValueTable values(*result.graph);
-    QUERN_TRY(values.inferSizes());
-    QUERN_ASSIGN(result.lowered,
-                 lowerGraph(*result.graph, GraphPart::wholeOf(result.graph->main()), lowering,
-                            std::move(values), UnknownSizes::Reference, limits));
-    if (result.lowered.refusedGroups.empty())
-      return std::move(result);
-    for (Operation *group : result.lowered.refusedGroups)
-      splitGroup(group);
-  }
-}
-
 /// All graph passes, then every op as steps.
-static Expected<OwnedGraph> lowerModule(ModuleOp module, const Target &target,
-                                        const CompileOptions &options) {
-  QUERN_ASSIGN(std::vector<passes::OutlinedOp> outlined,
-               simplifyAndOutline(module, target, options));
-  QUERN_TRY(layOutAndFuse(module, target, options));
-  QUERN_ASSIGN(OwnedGraph graph,
-               lowerInPlace(module, NativeLowering(target, threadsOf(options)), options.limits));
-  graph.outlined = std::move(outlined);
-  return std::move(graph);
+static Expected<std::unique_ptr<GraphTree>> lowerModule(ModuleOp module, const Target &target,
+                                                        const CompileOptions &options) {
+  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, optimizeTree(module, target, options));
+  QUERN_TRY(lowerTree(*tree, NativeLowering(target, threadsOf(options)), options.limits));
+  return tree;
 }
 
-Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &given) {
-  CompileOptions options = allowWeightFolding(given, module);
-  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
-  CompiledGraph result;
-  result.kernels = createKernelCache(target, options);
-  QUERN_ASSIGN(OwnedGraph graph, lowerModule(module, target, options));
-  PackedWeights weights(options.compileThreads);
-  QUERN_ASSIGN(result.plan,
-               buildPlan(nn::findMain(module), graph.outlined, graph.lowered,
-                         NativeLowering(target, threadsOf(options)), weights, options.limits));
-  QUERN_TRY(compileKernels(result.plan, *result.kernels, options.limits.deadline));
-  return std::move(result);
+Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &options) {
+  QUERN_ASSIGN(CompiledTree tree, compileTree(module, options));
+  return CompiledGraph{std::move(tree.kernels), std::move(tree.plan)};
 }
 
 /// Appends the ops of a graph, each before those of its bodies.
-static Status checkOps(ModuleOp module, const Target &target, const CompileOptions &options,
-                       std::vector<OpSupport> &ops) {
-  QUERN_ASSIGN(OwnedGraph graph, lowerModule(module, target, options));
-  for (const LoweredOp &lowered : graph.lowered.ops) {
-    ops.push_back({lowered.nodes, graph.graph->nodeOf(lowered.op).opName, lowered.refusal.empty(),
+static void addOps(const GraphTree &tree, std::vector<OpSupport> &ops) {
+  for (const LoweredOp &lowered : tree.lowered.ops) {
+    ops.push_back({lowered.nodes, tree.graph->nodeOf(lowered.op).opName, lowered.refusal.empty(),
                    lowered.needsSizes, lowered.refusal});
-    auto call = dyn_cast<nn::RunBodiesOp>(lowered.op);
-    if (!call)
-      continue;
-    for (nn::OwnedModule &body : graph.outlined[static_cast<size_t>(call.getNumber())].bodies)
-      QUERN_TRY(checkOps(*body.module, target, options, ops));
+    if (auto call = dyn_cast<nn::RunBodiesOp>(lowered.op))
+      for (const auto &body : tree.bodies[static_cast<size_t>(call.getNumber())])
+        addOps(*body, ops);
   }
-  return Status::ok();
 }
 
 Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const CompileOptions &given) {
   CompileOptions options = allowWeightFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
+  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, lowerModule(module, target, options));
   std::vector<OpSupport> ops;
-  QUERN_TRY(checkOps(module, target, options, ops));
+  addOps(*tree, ops);
   return ops;
 }
 
@@ -109,9 +64,9 @@ Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phas
     module.print(stream, OpPrintingFlags().enableDebugInfo(true, /*prettyForm=*/true));
     return text;
   }
-  QUERN_ASSIGN(OwnedGraph graph, lowerModule(module, target, options));
+  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, lowerModule(module, target, options));
   std::map<std::string, const KernelSpec *> kernels;
-  for (const LoweredOp &op : graph.lowered.ops)
+  for (const LoweredOp &op : tree->lowered.ops)
     for (const LoweredStep &step : op.steps)
       kernels.emplace(step.kernel.key, &step.kernel);
   size_t number = 0;

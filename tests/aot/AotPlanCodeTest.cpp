@@ -65,7 +65,7 @@ Plan lookupPlan(int64_t grain) {
 struct RunnablePlan {
   explicit RunnablePlan(int64_t grain) : plan(lookupPlan(grain)) {
     Target target = resolveTarget("host").take();
-    AotModel model{plan, {}, {"lookup"}, "m", "lookups", target, {}};
+    AotModel model{{&plan, {"lookup"}}, {}, "m", "lookups", target, {}};
     auto code = compilePlanCode(model);
     EXPECT_TRUE(code) << code.status().message();
     jit = Jit::create(target).take();

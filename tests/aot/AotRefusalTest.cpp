@@ -1,7 +1,7 @@
 //===- AotRefusalTest.cpp - what cannot be compiled ahead of time ---------===//
 #include "tests/aot/AotTest.h"
 
-#include "backends/native/aot/AotWeights.h"
+#include "backends/native/aot/AotModel.h"
 
 #include <filesystem>
 #include <gmock/gmock.h>
@@ -91,26 +91,25 @@ TEST_F(AotRefusalTest, LeavesNothingBehindButTheOutput) {
   EXPECT_EQ(files(), (std::vector<std::string>{"digits.a", "digits.h"}));
 }
 
-/// A plan with one step that reads all of `weights`.
-static Plan planWithWeights(std::vector<Tensor> weights) {
+TEST(WeightLayoutTest, HasWhatStepsRead) {
+  std::vector<float> values(100);
+  Tensor used = Tensor::borrow(DType::Float32, {5}, values.data());
   Plan plan;
-  KernelStep step;
-  for (uint32_t i = 0; i < weights.size(); ++i)
-    step.buffers.push_back({BufferRef::Space::Weights, i, 0});
-  plan.steps.push_back({step, "", ""});
-  plan.weights = std::move(weights);
-  return plan;
+  plan.weights = {Tensor::borrow(DType::Float32, {20}, values.data() + 50), used};
+  plan.steps.push_back({KernelStep{.buffers = {{BufferRef::Space::Weights, 1, 0}}}, "", ""});
+  std::vector<Tensor> tensors = usedWeights({&plan, {""}});
+  ASSERT_EQ(tensors.size(), 1u);
+  EXPECT_EQ(tensors.front().rawData(), used.rawData());
 }
 
 TEST(WeightLayoutTest, AlignsAndShares) {
   std::vector<float> values(100);
   Tensor shared = Tensor::borrow(DType::Float32, {5}, values.data());
   Tensor other = Tensor::borrow(DType::Float32, {20}, values.data() + 50);
-  Plan plan = planWithWeights({shared, other, shared});
-  plan.weights.push_back(other); // no step uses it
-  auto layout = layOutWeights(plan);
+  auto layout = layOutWeights(std::vector<Tensor>{shared, other, shared});
   ASSERT_TRUE(layout);
-  EXPECT_EQ(layout->offsets, (std::vector<int64_t>{0, 64, 0, -1}));
+  EXPECT_EQ(layout->offsetOf(shared), 0);
+  EXPECT_EQ(layout->offsetOf(other), 64);
   EXPECT_EQ(layout->bytes, 192);
   EXPECT_EQ(layout->tensors.size(), 2u);
 }
@@ -120,8 +119,8 @@ TEST(WeightLayoutTest, RefusesMoreThanCodeCanAddress) {
   // Never read: two tensors of 1 GiB each.
   Tensor first = Tensor::borrow(DType::Float32, {1 << 28}, &value);
   Tensor second = Tensor::borrow(DType::Float32, {1 << 28}, &value + 1);
-  EXPECT_TRUE(layOutWeights(planWithWeights({first})));
-  auto refused = layOutWeights(planWithWeights({first, second}));
+  EXPECT_TRUE(layOutWeights(std::vector<Tensor>{first}));
+  auto refused = layOutWeights(std::vector<Tensor>{first, second});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.status().code(), StatusCode::Unsupported);
 }

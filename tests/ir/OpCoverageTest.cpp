@@ -56,8 +56,7 @@ TEST(OpCoverage, EveryEvaluatorHasAnOp) {
 TEST(OpCoverage, TheDialectStaysLean) {
   mlir::MLIRContext context;
   context.loadDialect<NNDialect>();
-  int64_t ops = llvm::count_if(context.getRegisteredOperations(), [](auto name) {
-    return name.getDialectNamespace() == "nn";
-  });
+  int64_t ops = llvm::count_if(context.getRegisteredOperations(),
+                               [](auto name) { return name.getDialectNamespace() == "nn"; });
   EXPECT_LE(ops, 130);
 }

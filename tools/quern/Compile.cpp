@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
+
 using namespace quern;
 using namespace quern::cli;
 
@@ -37,6 +39,9 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
       ->type_name("FILE");
   verb.add_option("--prefix", options.artifact.prefix,
                   "Of the C symbols (default: from the artefact's name)");
+  verb.add_option("--max-iterations", options.artifact.maxIterations,
+                  "Of all loops in one run of the artefact; more is an error (default 100000000)")
+      ->check(CLI::PositiveNumber);
   verb.add_option("--target", options.triple,
                   "The machine compiled for: x86_64-linux-gnu or aarch64-linux-gnu (default: this)")
       ->type_name("TRIPLE");
@@ -73,6 +78,15 @@ static Status checkOptions(const CompileCommand &options) {
   return artifact.headerPath.empty() ? Status::ok() : checkWritable(artifact.headerPath);
 }
 
+/// libquern_runtime.a of the folder lib beside that of this program; empty when it is not
+/// there.
+static std::string runtimeArchive() {
+  std::error_code error;
+  std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
+  std::filesystem::path archive = program.parent_path().parent_path() / "lib/libquern_runtime.a";
+  return !error && std::filesystem::exists(archive, error) ? archive.string() : "";
+}
+
 static Status execute(const CompileCommand &options) {
   QUERN_TRY(checkOptions(options));
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
@@ -86,6 +100,7 @@ static Status execute(const CompileCommand &options) {
   ArtifactOptions artifact = options.artifact;
   if (artifact.prefix.empty())
     artifact.prefix = symbolPrefix(artifact.outputPath);
+  artifact.runtimeArchive = runtimeArchive();
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;

@@ -37,6 +37,12 @@ struct ArtifactOptions {
   std::string headerPath = {};
   /// Of all C symbols; symbolPrefix of the output when empty.
   std::string prefix = {};
+  /// How often the bodies of all loops may run in one run: nothing else could end a loop
+  /// that its data never ends.
+  int64_t maxIterations = 100'000'000;
+  /// libquern_runtime.a, which shared libraries whose nodes need reference kernels are
+  /// linked with; such nodes are refused when empty.
+  std::string runtimeArchive = {};
 };
 
 /// A C identifier made from the name of an artefact: "out/my-model.so" gives

@@ -8,8 +8,10 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/aot/AotCompiler.h"
 
+#include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotHeader.h"
 #include "backends/native/aot/AotPlanCode.h"
+#include "backends/native/aot/AotRefusal.h"
 #include "backends/native/aot/AotStaging.h"
 #include "backends/native/aot/LinkObjects.h"
 #include "backends/native/codegen/CpuFeatures.h"
@@ -68,56 +70,63 @@ static Status checkInputSizes(func::FuncOp main) {
   return Status::ok();
 }
 
-static Status checkPlan(const UnlinkedPlan &unlinked) {
-  const Plan &plan = unlinked.plan;
-  if (!runBytes(plan, 1).valid())
-    return resourceLimit("the workspace of this model needs more memory than there can be");
-  std::string reasons;
-  for (size_t i = 0; i < plan.steps.size(); ++i)
-    if (!plan.steps[i].as<KernelStep>())
-      reasons += "\n  node '" + plan.steps[i].nodes.str() + "' (" + plan.steps[i].kernel.str() +
-                 "): " + (unlinked.refusals[i].empty() ? "no native code" : unlinked.refusals[i]);
-  for (const PlanPort &port : plan.outputs)
-    if (port.dynamic)
-      reasons += "\n  output '" + port.name + "' has a size that only a run can tell";
-  for (const auto *ports : {&plan.inputs, &plan.outputs})
-    for (const PlanPort &port : *ports)
-      if (port.dtype == DType::String)
-        reasons += "\n  '" + port.name + "' holds strings";
-  if (!reasons.empty())
-    return unsupported("this model cannot be compiled ahead of time:" + reasons);
-  return Status::ok();
+/// A plan of the artefact, with the symbols of its kernels.
+static AotPlan describePlan(const CompiledPlan &compiled, const KernelCache &kernels) {
+  AotPlan result;
+  if (!compiled.broken.isOk())
+    return result;
+  result.plan = &compiled.plan.plan;
+  result.runtimeCalls = compiled.runtimeCalls;
+  for (const std::string &key : compiled.plan.kernelKeys)
+    result.kernelSymbols.push_back(key.empty() ? "" : kernels.get(key).symbol);
+  for (auto [i, bodies] : llvm::enumerate(compiled.bodies)) {
+    std::vector<AotPlan> &made = result.bodies.emplace_back();
+    for (const CompiledPlan &body : bodies)
+      made.push_back(neverIterates(result.plan->steps[i]) ? AotPlan()
+                                                          : describePlan(body, kernels));
+  }
+  return result;
 }
 
 /// Everything that the writers need to know.
-static Expected<AotModel> describe(const CompiledGraph &graph, ModuleOp module,
-                                   const std::string &prefix) {
+static Expected<AotModel> describe(const CompiledTree &graph, ModuleOp module,
+                                   const AotOptions &options) {
   const Target &target = graph.kernels->target();
-  QUERN_ASSIGN(WeightLayout weights, layOutWeights(graph.plan.plan));
+  AotPlan top = describePlan(graph, *graph.kernels);
+  if (!workspaceBytes(top).valid())
+    return resourceLimit("the workspace of this model needs more memory than there can be");
+  QUERN_ASSIGN(WeightLayout weights, layOutWeights(usedWeights(top)));
   QUERN_ASSIGN(std::vector<std::string> features, requiredCpuFeatures(target));
-  std::vector<std::string> symbols;
-  for (const std::string &key : graph.plan.kernelKeys)
-    symbols.push_back(graph.kernels->get(key).symbol);
   // The importer names a module after its file; where that lay does not matter.
   auto location = dyn_cast<NameLoc>(module.getLoc());
+  std::string prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
   std::string name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix;
-  return AotModel{graph.plan.plan, std::move(weights), std::move(symbols), prefix, std::move(name),
-                  target,          std::move(features)};
+  return AotModel{std::move(top), std::move(weights),  std::move(prefix),    std::move(name),
+                  target,         std::move(features), options.maxIterations};
 }
 
 //===----------------------------------------------------------------------===//
 // Writing
 //===----------------------------------------------------------------------===//
 
+static void addKernels(const CompiledPlan &compiled, std::set<std::string> &keys) {
+  keys.insert(compiled.plan.kernelKeys.begin(), compiled.plan.kernelKeys.end());
+  for (const std::vector<CompiledPlan> &bodies : compiled.bodies)
+    for (const CompiledPlan &body : bodies)
+      addKernels(body, keys);
+  keys.erase("");
+}
+
 /// Writes the object file code.o of the plan with its kernels.
-static Status writeCode(const AotModel &model, const CompiledGraph &graph, const Staging &staging) {
+static Status writeCode(const AotModel &model, const CompiledTree &graph, const Staging &staging) {
   auto view = [](const ObjectCode &object) {
     return std::string_view(object.data(), object.size());
   };
   QUERN_ASSIGN(ObjectCode plan, compilePlanCode(model));
   QUERN_TRY(staging.write("plan.o", view(plan)));
   std::vector<std::string> objects = {staging.path("plan.o")};
-  std::set<std::string> keys(graph.plan.kernelKeys.begin(), graph.plan.kernelKeys.end());
+  std::set<std::string> keys;
+  addKernels(graph, keys);
   for (const std::string &key : keys) {
     std::string name = fmt::format("kernel{}.o", objects.size());
     QUERN_TRY(staging.write(name, view(graph.kernels->get(key).object)));
@@ -170,11 +179,12 @@ static Status writeArtifact(const AotModel &model, const AotOptions &options,
   }
   if (suffix == ".so") {
     std::string name = llvm::sys::path::filename(options.outputPath).str();
+    std::string runtime = callsRuntime(model.top) ? options.runtimeArchive : "";
     std::vector<std::string> libraries = systemLibraries();
     if (!isThisMachine(model.target)) {
       QUERN_ASSIGN(libraries, writeLibraryStubs(model, staging));
     }
-    QUERN_TRY(linkSharedLibrary(objects, staging.path("model.so"), name, libraries));
+    QUERN_TRY(linkSharedLibrary(objects, staging.path("model.so"), name, libraries, runtime));
     return staging.publish("model.so");
   }
   QUERN_TRY(linkRelocatable(objects, staging.path("model.o")));
@@ -187,6 +197,8 @@ static Status writeArtifact(const AotModel &model, const AotOptions &options,
 /// Linker options for programs that use the object file code.o.
 static Expected<std::vector<std::string>> neededLibraries(const AotModel &model,
                                                           const Staging &staging) {
+  if (callsRuntime(model.top))
+    return std::vector<std::string>{"libquern_runtime.a", "-lstdc++", "-lm"};
   QUERN_ASSIGN(std::vector<std::string> symbols, librarySymbols(model, staging));
   std::vector<std::string> libraries;
   if (!llvm::all_of(symbols, isOfCLibrary))
@@ -208,11 +220,13 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
     header.emplace(std::move(folder));
   }
 
-  QUERN_ASSIGN(CompiledGraph graph, compileGraph(module, options));
-  QUERN_TRY(checkPlan(graph.plan));
+  QUERN_ASSIGN(CompiledTree graph, compileTree(module, options));
+  // The archive at hand is one for this machine.
+  bool hasRuntime = !options.outputPath.ends_with(".so") ||
+                    (!options.runtimeArchive.empty() && isThisMachine(graph.kernels->target()));
+  QUERN_TRY(checkPlan(graph, hasRuntime));
   QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
-  std::string prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
-  QUERN_ASSIGN(AotModel model, describe(graph, module, prefix));
+  QUERN_ASSIGN(AotModel model, describe(graph, module, options));
   QUERN_TRY(writeCode(model, graph, staging));
   if (header) {
     QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(model, staging));

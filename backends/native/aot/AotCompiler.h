@@ -12,6 +12,12 @@ struct AotOptions : CompileOptions {
   std::string headerPath;
   /// Of all symbols, a C identifier; symbolPrefix of the output when empty.
   std::string prefix;
+  /// How often the bodies of all loops may run in one run of the model: nothing else
+  /// could end a loop that its data never ends.
+  int64_t maxIterations = 100'000'000;
+  /// libquern_runtime.a, which shared libraries whose nodes need reference kernels are
+  /// linked with; such nodes are refused when empty.
+  std::string runtimeArchive = {};
 };
 
 /// A C identifier made from the name of an artefact, without its last suffix:

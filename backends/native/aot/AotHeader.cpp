@@ -91,9 +91,9 @@ std::string native::headerText(const AotModel &model, const std::vector<std::str
                       "#error \"headers of models compiled by different versions of Quern\"\n"
                       "#endif\n\n",
                       QUERN_MODEL_ABI_VERSION);
-  text += define(upper + "WORKSPACE_BYTES", std::to_string(workspaceBytes(model)));
-  text += define(upper + "WORKER_BYTES", std::to_string(workerScratchBytes(model.plan).value()));
-  text += portMacros(upper, "INPUT", model.plan.inputs);
-  text += portMacros(upper, "OUTPUT", model.plan.outputs);
+  text += define(upper + "WORKSPACE_BYTES", std::to_string(workspaceBytes(model.top).value()));
+  text += define(upper + "WORKER_BYTES", std::to_string(scratchBytes(model.top)));
+  text += portMacros(upper, "INPUT", model.plan().inputs);
+  text += portMacros(upper, "OUTPUT", model.plan().outputs);
   return text + declarations(model) + "\n#endif\n";
 }

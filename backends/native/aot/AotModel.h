@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/native/aot/AotWeights.h"
+#include "backends/native/aot/RuntimeCall.h"
 #include "runtime/plan/Plan.h"
 
 #include <string>
@@ -9,12 +10,60 @@
 
 namespace quern::native {
 
-/// A plan of kernel steps alone, ready to be written.
-struct AotModel {
-  const Plan &plan;
-  WeightLayout weights;
+/// A plan that becomes a function, and those that its steps run.
+struct AotPlan {
+  /// Null: a branch that breaks a rule for its sizes, and taking it is an error; or a body
+  /// that never runs.
+  const Plan *plan = nullptr;
   /// The kernel symbol of each step.
   std::vector<std::string> kernelSymbols;
+  /// For each step its branches, or its body; may end with the last step that has any.
+  std::vector<std::vector<AotPlan>> bodies = {};
+  /// For each step its call of a reference kernel, if it is one; may end early as well.
+  std::vector<RuntimeCall> runtimeCalls = {};
+
+  std::span<const AotPlan> bodiesOf(size_t step) const {
+    return step < bodies.size() ? bodies[step] : std::span<const AotPlan>();
+  }
+};
+
+/// A tensor as slices along an axis, each made of runs of bytes.
+struct SliceRuns {
+  int64_t count = 0, runs = 1, runBytes = 0;
+  int64_t sliceBytes() const { return runs * runBytes; }
+};
+/// `axis` is one of the tensor, or counts from its end.
+SliceRuns slicesOf(const ValueRef &value, int64_t axis);
+
+/// Memory of its own that a step needs while it runs a body: two places for each
+/// carried value, one for each slice that is not one run of bytes.
+CheckedSize bytesOfStep(const PlanStep &step);
+/// The memory of a run of the plan: its arena, and behind it for the step at hand that
+/// of the step and of the plan that this runs.
+CheckedSize frameBytes(const AotPlan &plan);
+/// The offset in it of what belongs to the step at hand.
+int64_t stepOffset(const AotPlan &plan);
+/// A multiple of 64, for every step of all plans.
+int64_t scratchBytes(const AotPlan &plan);
+/// The tensors that the code of all plans reads.
+std::vector<Tensor> usedWeights(const AotPlan &plan);
+/// Whether an operand is given at all.
+bool isGiven(const ValueRef &ref);
+/// Whether code can pass the value by its address.
+bool hasAddress(const ValueRef &ref);
+/// The operands and results of a step that is no kernel; those left out are not among them.
+std::vector<const ValueRef *> refsOf(const PlanStep &step);
+/// Whether any step calls a reference kernel.
+bool callsRuntime(const AotPlan &plan);
+/// Whether the step is an error.
+bool isFailure(const PlanStep &step);
+/// Whether it is known to iterate not once.
+bool neverIterates(const PlanStep &step);
+
+/// Plans of kernel steps, branches and loops, ready to be written.
+struct AotModel {
+  AotPlan top;
+  WeightLayout weights;
   /// Of all symbols of the artefact; a C identifier.
   std::string prefix;
   /// The model's own name.
@@ -23,12 +72,17 @@ struct AotModel {
   Target target;
   /// The instruction sets they may use, as LLVM's subtarget features.
   std::vector<std::string> cpuFeatures;
+  /// How often the bodies of all loops may run in one run of the model.
+  int64_t maxIterations = 0;
+
+  const Plan &plan() const { return *top.plan; }
   /// Names in the public interface: <prefix>_run and so on.
   std::string symbol(const char *suffix) const { return prefix + "_" + suffix; }
 };
 
-/// The workspace of one worker: the arena, then its scratch memory.
-inline int64_t workspaceBytes(const AotModel &model) { return runBytes(model.plan, 1).value(); }
+/// The workspace of a run with so many workers: memory of the plan, then their scratch
+/// memory.
+CheckedSize workspaceBytes(const AotPlan &plan, int workers = 1);
 
 /// The bytes of a port's tensor.
 inline int64_t portBytes(const PlanPort &port) {

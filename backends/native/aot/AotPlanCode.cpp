@@ -9,7 +9,8 @@
 //             calls steps
 //   steps     straight-line code: for each step, stores the addresses of its
 //             buffers and calls the kernel, or dispatch for a step worth dividing;
-//             returns at the first step that is refused
+//             returns at the first step that is refused. Branches and bodies of loops
+//             are functions like it (AotBodyCode.cpp)
 //   dispatch  calls the kernel on all tasks, or the caller's parallelFor with task
 //   task      runs the kernel on a range of tasks, in any thread; keeps the first
 //             refusal in task order, as FirstRefusal does
@@ -19,14 +20,11 @@
 
 #include "backends/native/aot/AotCpuCheck.h"
 #include "backends/native/aot/AotFloatMode.h"
-#include "quern/model_abi.h"
+#include "backends/native/aot/PlanCode.h"
 
-#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LLVMContext.h"
-#include "llvm/IR/Module.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
-#include "llvm/Target/TargetMachine.h"
 
 using namespace quern;
 using namespace quern::native;
@@ -44,57 +42,6 @@ std::vector<std::string> native::publicSymbols(const AotModel &model) {
   return {model.symbol("cpu_ok"), model.symbol("run"), model.symbol("run_parallel"),
           model.symbol("info")};
 }
-
-namespace {
-class PlanCode {
-public:
-  PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine);
-  /// Emits everything into `module`.
-  void emit();
-
-  std::unique_ptr<llvm::Module> module;
-
-private:
-  llvm::Function *beginFunction(const std::string &name, llvm::Type *result,
-                                llvm::ArrayRef<llvm::Type *> parameters, bool isPublic = false);
-  void emitTask();
-  void emitDispatch();
-  void emitSteps();
-  void emitStep(const KernelStep &step, const std::string &kernel);
-  void emitExecute();
-  void emitRun();
-  void emitInfo();
-
-  llvm::Constant *ports(const std::vector<PlanPort> &list);
-  llvm::Constant *numbers(llvm::ArrayRef<int64_t> values);
-  llvm::Constant *text(const std::string &value);
-  llvm::GlobalVariable *constant(llvm::Constant *value);
-  llvm::Value *addressOf(const BufferRef &ref);
-  llvm::Value *knownReason(llvm::Value *reason);
-  void returnRefusal(llvm::Value *reason);
-  void returnUnless(llvm::Value *condition, quern_model_status status);
-  void requirePointers(llvm::Value *table, const std::vector<PlanPort> &list);
-  void requireWorkspace(llvm::Value *workspace);
-  void requireCpu();
-
-  const AotModel &model;
-  llvm::IRBuilder<> ir;
-  llvm::PointerType *ptr;
-  llvm::IntegerType *i32, *i64;
-  llvm::FunctionType *kernelType, *parallelForType;
-  /// What `task` works at: the kernel, buffers, dims and scratch memory (of worker 0)
-  /// of a step, and its first refusal.
-  llvm::StructType *closureType;
-  enum ClosureField : unsigned { Kernel, Buffers, Dims, Scratch, Refused };
-  llvm::Constant *weights;
-  llvm::Function *function = nullptr;
-  llvm::Function *task = nullptr, *dispatch = nullptr, *steps = nullptr, *execute = nullptr;
-  llvm::Function *cpuCheck = nullptr;
-  /// Of `steps`: the tables of the current step, and the tensors of the run.
-  llvm::Value *buffers = nullptr, *closure = nullptr;
-  std::vector<llvm::Value *> inputs, outputs;
-};
-} // namespace
 
 PlanCode::PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine)
     : module(std::make_unique<llvm::Module>(model.prefix, context)), model(model), ir(context),
@@ -161,12 +108,12 @@ llvm::Constant *PlanCode::ports(const std::vector<PlanPort> &list) {
 /// Adds `const quern_model_info *m_info(void)`.
 void PlanCode::emitInfo() {
   beginFunction(model.symbol("info"), ptr, {}, /*isPublic=*/true);
-  const Plan &plan = model.plan;
+  const Plan &plan = model.plan();
   auto count = [&](size_t size) { return ir.getInt32(static_cast<uint32_t>(size)); };
   ir.CreateRet(constant(llvm::ConstantStruct::getAnon(
       {ir.getInt32(QUERN_MODEL_ABI_VERSION), count(plan.inputs.size()), count(plan.outputs.size()),
-       ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), ir.getInt64(workspaceBytes(model)),
-       ir.getInt64(workerScratchBytes(plan).value()), ports(plan.inputs), ports(plan.outputs),
+       ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), ir.getInt64(workspaceBytes(model.top).value()),
+       ir.getInt64(scratchBytes(model.top)), ports(plan.inputs), ports(plan.outputs),
        text(model.name), text(model.target.cpu)})));
 }
 
@@ -209,8 +156,8 @@ void PlanCode::emitTask() {
 
   ir.SetInsertPoint(work);
   setFloatMode(ir, saved);
-  llvm::Value *offset = ir.CreateMul(ir.CreateSExt(function->getArg(1), i64),
-                                     ir.getInt64(workerScratchBytes(model.plan).value()));
+  llvm::Value *offset =
+      ir.CreateMul(ir.CreateSExt(function->getArg(1), i64), ir.getInt64(scratchBytes(model.top)));
   llvm::Value *base = load(Scratch);
   llvm::Value *scratch =
       ir.CreateSelect(ir.CreateIsNull(base), base, ir.CreateGEP(ir.getInt8Ty(), base, offset));
@@ -257,11 +204,11 @@ void PlanCode::emitDispatch() {
 }
 
 llvm::Value *PlanCode::addressOf(const BufferRef &ref) {
-  llvm::Value *base = function->getArg(2);
+  llvm::Value *base = function->getArg(FrameArgument);
   int64_t offset = ref.offset;
   if (ref.space == Space::Weights) {
     base = weights;
-    offset += model.weights.offsets[ref.index];
+    offset += model.weights.offsetOf(current->weights[ref.index]);
   } else if (ref.space == Space::Input) {
     base = inputs[ref.index];
   } else if (ref.space == Space::Output) {
@@ -270,7 +217,7 @@ llvm::Value *PlanCode::addressOf(const BufferRef &ref) {
   return ir.CreateConstGEP1_64(ir.getInt8Ty(), base, static_cast<uint64_t>(offset));
 }
 
-void PlanCode::emitStep(const KernelStep &step, const std::string &symbol) {
+void PlanCode::emitKernel(const KernelStep &step, const std::string &symbol) {
   if (step.tasks <= 0)
     return;
   auto *kernel =
@@ -281,8 +228,7 @@ void PlanCode::emitStep(const KernelStep &step, const std::string &symbol) {
   llvm::Constant *dims = numbers(step.dims);
   llvm::Value *scratch = llvm::ConstantPointerNull::get(ptr);
   if (step.scratchBytes > 0)
-    scratch = ir.CreateConstGEP1_64(ir.getInt8Ty(), function->getArg(2),
-                                    static_cast<uint64_t>(scratchOffset(model.plan).value()));
+    scratch = function->getArg(ScratchArgument);
   if (step.tasks <= step.grain)
     return returnRefusal(ir.CreateCall(
         kernelType, kernel, {buffers, dims, ir.getInt64(0), ir.getInt64(step.tasks), scratch}));
@@ -298,24 +244,50 @@ void PlanCode::emitStep(const KernelStep &step, const std::string &symbol) {
                                ir.getInt64(step.grain), closure}));
 }
 
-/// steps(inputs, outputs, workspace, parallelFor, context): a quern_model_status.
-void PlanCode::emitSteps() {
-  steps = beginFunction("steps", i32, {ptr, ptr, ptr, ptr, ptr});
+void PlanCode::emitStep(const AotPlan &plan, size_t number) {
+  const PlanStep &step = plan.plan->steps[number];
+  if (auto *kernel = step.as<KernelStep>())
+    return emitKernel(*kernel, plan.kernelSymbols[number]);
+  if (step.as<IfStep>())
+    return emitIf(plan, number);
+  if (isFailure(step))
+    return returnUnless(ir.getFalse(), QUERN_MODEL_BROKEN_BRANCH);
+  if (auto *reference = step.as<ReferenceStep>())
+    return emitRuntimeCall(*reference, plan.runtimeCalls[number]);
+  emitIterations(plan, number);
+}
+
+/// steps(inputs, outputs, frame, parallelFor, context, scratch, iterations): a
+/// quern_model_status.
+llvm::Function *PlanCode::emitSteps(const AotPlan &plan) {
+  for (const std::vector<AotPlan> &bodies : plan.bodies)
+    for (const AotPlan &body : bodies)
+      if (body.plan)
+        bodySteps[&body] = emitSteps(body);
+  llvm::Function *emitted = beginFunction("steps", i32, {ptr, ptr, ptr, ptr, ptr, ptr, ptr});
+  current = plan.plan;
   size_t widest = 0;
-  for (const PlanStep &step : model.plan.steps)
-    widest = std::max(widest, step.as<KernelStep>()->buffers.size());
+  for (const PlanStep &step : current->steps)
+    if (auto *kernel = step.as<KernelStep>())
+      widest = std::max(widest, kernel->buffers.size());
   buffers = ir.CreateAlloca(llvm::ArrayType::get(ptr, widest), nullptr, "buffers");
   closure = ir.CreateAlloca(closureType, nullptr, "closure");
   auto load = [&](unsigned argument, size_t count, std::vector<llvm::Value *> &values) {
+    values.clear();
     for (size_t i = 0; i < count; ++i)
       values.push_back(
           ir.CreateLoad(ptr, ir.CreateConstGEP1_64(ptr, function->getArg(argument), i)));
   };
-  load(0, model.plan.inputs.size(), inputs);
-  load(1, model.plan.outputs.size(), outputs);
-  for (size_t i = 0; i < model.plan.steps.size(); ++i)
-    emitStep(*model.plan.steps[i].as<KernelStep>(), model.kernelSymbols[i]);
+  load(InputsArgument, current->inputs.size(), inputs);
+  load(OutputsArgument, current->outputs.size(), outputs);
+  // Nothing comes behind a step that always fails.
+  for (size_t i = 0; i < current->steps.size(); ++i) {
+    emitStep(plan, i);
+    if (isFailure(current->steps[i]))
+      break;
+  }
   ir.CreateRet(ir.getInt32(QUERN_MODEL_OK));
+  return emitted;
 }
 
 //===----------------------------------------------------------------------===//
@@ -328,6 +300,16 @@ void PlanCode::returnUnless(llvm::Value *condition, quern_model_status status) {
   ir.CreateCondBr(condition, next, fail);
   ir.SetInsertPoint(fail);
   ir.CreateRet(ir.getInt32(status));
+  ir.SetInsertPoint(next);
+}
+
+/// Returns the status of what was called, unless all is well.
+void PlanCode::returnUnlessOk(llvm::Value *status) {
+  auto *fail = llvm::BasicBlock::Create(ir.getContext(), "fail", function);
+  auto *next = llvm::BasicBlock::Create(ir.getContext(), "next", function);
+  ir.CreateCondBr(ir.CreateIsNull(status), next, fail);
+  ir.SetInsertPoint(fail);
+  ir.CreateRet(status);
   ir.SetInsertPoint(next);
 }
 
@@ -378,13 +360,18 @@ void PlanCode::requireCpu() {
 void PlanCode::emitExecute() {
   execute = beginFunction("execute", i32, {ptr, ptr, ptr, ptr, ptr});
   llvm::Value *saved = createFloatModeSlot(ir);
-  requirePointers(function->getArg(0), model.plan.inputs);
-  requirePointers(function->getArg(1), model.plan.outputs);
-  if (workspaceBytes(model) > 0)
-    requireWorkspace(function->getArg(2));
+  llvm::Value *iterations = ir.CreateAlloca(i64, nullptr, "iterations");
+  ir.CreateStore(ir.getInt64(static_cast<uint64_t>(model.maxIterations)), iterations);
+  requirePointers(function->getArg(InputsArgument), model.plan().inputs);
+  requirePointers(function->getArg(OutputsArgument), model.plan().outputs);
+  if (workspaceBytes(model.top).value() > 0)
+    requireWorkspace(function->getArg(FrameArgument));
   requireCpu();
   setFloatMode(ir, saved);
-  llvm::Value *status = ir.CreateCall(steps, argumentsOf(function));
+  std::vector<llvm::Value *> arguments = argumentsOf(function);
+  int64_t scratch = workspaceBytes(model.top).value() - scratchBytes(model.top);
+  arguments.insert(arguments.end(), {frameAt(scratch), iterations});
+  llvm::Value *status = ir.CreateCall(steps, arguments);
   restoreFloatMode(ir, saved);
   ir.CreateRet(status);
 }
@@ -403,7 +390,8 @@ void PlanCode::emit() {
   cpuCheck = emitCpuCheck(*module, model.symbol("cpu_ok"), model.cpuFeatures);
   emitTask();
   emitDispatch();
-  emitSteps();
+  emitCopyRuns();
+  steps = emitSteps(model.top);
   emitExecute();
   emitRun();
   emitInfo();

@@ -8,7 +8,6 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <fmt/format.h>
-#include <map>
 
 using namespace quern;
 using namespace quern::native;
@@ -17,33 +16,22 @@ using namespace quern::native;
 /// lies within them too.
 constexpr int64_t kMaxWeightBytes = (int64_t{1} << 31) - (int64_t{1} << 27);
 
-Expected<WeightLayout> native::layOutWeights(const Plan &plan) {
+Expected<WeightLayout> native::layOutWeights(std::span<const Tensor> tensors) {
   WeightLayout layout;
-  layout.offsets.assign(plan.weights.size(), -1);
-  std::map<std::pair<const void *, int64_t>, int64_t> placed;
-  for (const PlanStep &step : plan.steps) {
-    const auto *kernel = step.as<KernelStep>();
-    if (!kernel)
+  for (const Tensor &tensor : tensors) {
+    auto [it, isNew] =
+        layout.offsets.try_emplace({tensor.rawData(), tensor.numBytes()}, layout.bytes);
+    if (!isNew)
       continue;
-    for (const BufferRef &ref : kernel->buffers) {
-      if (ref.space != BufferRef::Space::Weights || layout.offsets[ref.index] >= 0)
-        continue;
-      const Tensor &tensor = plan.weights[ref.index];
-      auto [it, isNew] = placed.try_emplace({tensor.rawData(), tensor.numBytes()}, 0);
-      if (isNew) {
-        it->second = layout.bytes;
-        layout.tensors.push_back(tensor);
-        CheckedSize end =
-            (CheckedSize(layout.bytes) + tensor.numBytes()).alignedTo(WeightLayout::kAlignment);
-        if (!end.valid() || end.value() > kMaxWeightBytes)
-          return unsupported(
-              fmt::format("the packed weights take more than {} bytes, which is all that "
-                          "compiled code can address",
-                          kMaxWeightBytes));
-        layout.bytes = end.value();
-      }
-      layout.offsets[ref.index] = it->second;
-    }
+    layout.tensors.push_back(tensor);
+    CheckedSize end =
+        (CheckedSize(layout.bytes) + tensor.numBytes()).alignedTo(WeightLayout::kAlignment);
+    if (!end.valid() || end.value() > kMaxWeightBytes)
+      return unsupported(
+          fmt::format("the packed weights take more than {} bytes, which is all that compiled "
+                      "code can address",
+                      kMaxWeightBytes));
+    layout.bytes = end.value();
   }
   return layout;
 }

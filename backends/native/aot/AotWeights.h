@@ -2,25 +2,33 @@
 #pragma once
 
 #include "backends/native/codegen/Target.h"
-#include "runtime/plan/Plan.h"
+#include "quern/Tensor.h"
 
+#include <map>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace quern::native {
 
-/// Where the weights of a plan lie in one block of read-only memory.
+/// Where the weights of plans lie in one block of read-only memory.
 struct WeightLayout {
   static constexpr int64_t kAlignment = 64;
-  /// The offset of each tensor of Plan::weights; -1 when no kernel uses it.
-  std::vector<int64_t> offsets;
+  /// By where the tensors are now, and how large they are.
+  std::map<std::pair<const void *, int64_t>, int64_t> offsets;
   /// The tensors to write, in order of offset; shared storage appears once.
   std::vector<Tensor> tensors;
   int64_t bytes = 0;
+
+  /// Of a tensor that was laid out.
+  int64_t offsetOf(const Tensor &tensor) const {
+    return offsets.at({tensor.rawData(), tensor.numBytes()});
+  }
 };
 
 /// Unsupported when code could not address so many bytes.
-Expected<WeightLayout> layOutWeights(const Plan &plan);
+Expected<WeightLayout> layOutWeights(std::span<const Tensor> tensors);
 
 /// Writes an object file for `arch` whose section .rodata.quern holds the weights, as
 /// the hidden symbol `symbol`. Streams them: needs no memory of their size.

@@ -50,7 +50,9 @@ std::vector<std::string> native::systemLibraries() {
   dl_iterate_phdr(
       [](dl_phdr_info *info, size_t, void *result) {
         llvm::StringRef path = info->dlpi_name;
-        if (path.ends_with("/libm.so.6") || path.ends_with("/libc.so.6"))
+        if (path.ends_with("/libm.so.6") || path.ends_with("/libc.so.6") ||
+            path.ends_with("/libstdc++.so.6") || path.ends_with("/libgcc_s.so.1") ||
+            path.ends_with("/ld-linux-x86-64.so.2"))
           static_cast<std::vector<std::string> *>(result)->push_back(path.str());
         return 0;
       },
@@ -60,10 +62,13 @@ std::vector<std::string> native::systemLibraries() {
 
 Status native::linkSharedLibrary(const std::vector<std::string> &objects, const std::string &output,
                                  const std::string &soname,
-                                 const std::vector<std::string> &libraries) {
+                                 const std::vector<std::string> &libraries,
+                                 const std::string &archive) {
   std::vector<std::string> arguments = {"-shared", "-soname",        soname, "-o",
                                         output,    "--eh-frame-hdr", "-z",   "now"};
   arguments.insert(arguments.end(), objects.begin(), objects.end());
+  if (!archive.empty())
+    arguments.insert(arguments.end(), {archive, "--exclude-libs", "ALL"});
   if (!libraries.empty()) {
     arguments.insert(arguments.end(), {"-z", "defs", "--as-needed"});
     arguments.insert(arguments.end(), libraries.begin(), libraries.end());

@@ -1,0 +1,142 @@
+//===- GraphTree.cpp - a graph compiled in place, with its bodies ---------===//
+#include "backends/native/GraphTree.h"
+
+#include "backends/native/Optimize.h"
+#include "ir/Signature.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+static void readGraph(GraphTree &tree) {
+  tree.graph = std::make_unique<OptimizedGraph>(nn::findMain(tree.module));
+  tree.sizes.graph = tree.graph.get();
+}
+
+Expected<std::unique_ptr<GraphTree>> native::optimizeTree(ModuleOp module, const Target &target,
+                                                          const CompileOptions &options) {
+  auto tree = std::make_unique<GraphTree>();
+  tree->module = module;
+  QUERN_ASSIGN(tree->outlined, simplifyAndOutline(module, target, options));
+  tree->sizes.outlined = &tree->outlined;
+  for (const passes::OutlinedOp &op : tree->outlined) {
+    std::vector<std::unique_ptr<GraphTree>> &bodies = tree->bodies.emplace_back();
+    std::vector<const BodyTree *> &sizes = tree->sizes.bodies.emplace_back();
+    for (const nn::OwnedModule &body : op.bodies) {
+      QUERN_ASSIGN(std::unique_ptr<GraphTree> made, optimizeTree(*body.module, target, options));
+      sizes.push_back(&made->sizes);
+      bodies.push_back(std::move(made));
+    }
+  }
+  QUERN_TRY(layOutAndFuse(module, target, options));
+  readGraph(*tree);
+  return tree;
+}
+
+static Status lowerTree(GraphTree &tree, const std::vector<KnownValue> &arguments, int depth,
+                        const NativeLowering &lowering, const Limits &limits);
+
+/// Lowers the bodies that an op of the lowered graph runs.
+static Status lowerBodies(GraphTree &tree, nn::RunBodiesOp op, int depth,
+                          const NativeLowering &lowering, const Limits &limits) {
+  auto number = static_cast<size_t>(op.getNumber());
+  BodyCall call = lookThroughBodies(tree.sizes, op, tree.lowered.values, depth);
+  for (const std::unique_ptr<GraphTree> &body : tree.bodies[number]) {
+    Status status = lowerTree(*body, call.arguments, depth + 1, lowering, limits);
+    bool mayBeUnused = tree.outlined[number].kind == passes::OutlinedOp::Kind::If &&
+                       status.code() == StatusCode::InvalidInput;
+    if (!status.isOk() && !mayBeUnused)
+      return status.withContext(nn::nodeContext(op));
+    body->broken = status;
+  }
+  return Status::ok();
+}
+
+static Status lowerTree(GraphTree &tree, const std::vector<KnownValue> &arguments, int depth,
+                        const NativeLowering &lowering, const Limits &limits) {
+  do {
+    for (Operation *group : tree.lowered.refusedGroups)
+      splitGroup(group);
+    if (!tree.lowered.refusedGroups.empty())
+      readGraph(tree);
+    ValueTable values(*tree.graph);
+    for (auto [argument, known] : llvm::zip(tree.graph->main().getArguments(), arguments)) {
+      if (known.sizes)
+        values.setSizes(argument, *known.sizes);
+      if (known.elements.isPresent())
+        values.setElements(argument, known.elements);
+    }
+    QUERN_TRY(inferSizes(values, *tree.graph, tree.sizes, depth));
+    QUERN_ASSIGN(tree.lowered,
+                 lowerGraph(*tree.graph, GraphPart::wholeOf(tree.graph->main()), lowering,
+                            std::move(values), UnknownSizes::Reference, limits));
+  } while (!tree.lowered.refusedGroups.empty());
+  for (const LoweredOp &op : tree.lowered.ops)
+    if (auto run = dyn_cast<nn::RunBodiesOp>(op.op))
+      QUERN_TRY(lowerBodies(tree, run, depth, lowering, limits));
+  return Status::ok();
+}
+
+Status native::lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits) {
+  return ::lowerTree(tree, {}, /*depth=*/0, lowering, limits);
+}
+
+namespace {
+/// Makes the plans of a tree.
+class TreePlanner {
+public:
+  TreePlanner(const NativeLowering &lowering, const CompileOptions &options, KernelCache &kernels)
+      : lowering(lowering), options(options), kernels(kernels), weights(options.compileThreads) {}
+
+  Expected<CompiledPlan> plan(const GraphTree &tree);
+
+private:
+  const NativeLowering &lowering;
+  const CompileOptions &options;
+  KernelCache &kernels;
+  PackedWeights weights;
+};
+} // namespace
+
+Expected<CompiledPlan> TreePlanner::plan(const GraphTree &tree) {
+  CompiledPlan result;
+  result.broken = tree.broken;
+  if (!tree.broken.isOk())
+    return std::move(result);
+  QUERN_ASSIGN(result.plan, buildPlan(nn::findMain(tree.module), tree.outlined, tree.lowered,
+                                      lowering, weights, options.limits));
+  QUERN_TRY(compileKernels(result.plan, kernels, options.limits.deadline));
+  for (auto [step, op] : llvm::zip_equal(result.plan.plan.steps, result.plan.referenceOps)) {
+    RuntimeCall &call = result.runtimeCalls.emplace_back();
+    if (op) {
+      QUERN_ASSIGN(call, runtimeCallOf(*step.as<ReferenceStep>(), op));
+    }
+  }
+  result.bodies.resize(result.plan.outlined.size());
+  for (auto [step, number] : llvm::enumerate(result.plan.outlined)) {
+    if (number < 0)
+      continue;
+    for (const std::unique_ptr<GraphTree> &body : tree.bodies[static_cast<size_t>(number)]) {
+      QUERN_ASSIGN(CompiledPlan made, plan(*body));
+      result.bodies[step].push_back(std::move(made));
+    }
+  }
+  return std::move(result);
+}
+
+Expected<CompiledPlan> native::planTree(const GraphTree &tree, const NativeLowering &lowering,
+                                        const CompileOptions &options, KernelCache &kernels) {
+  return TreePlanner(lowering, options, kernels).plan(tree);
+}
+
+Expected<CompiledTree> native::compileTree(ModuleOp module, const CompileOptions &given) {
+  CompileOptions options = allowWeightFolding(given, module);
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
+  NativeLowering lowering(target, threadsOf(options));
+  std::shared_ptr<KernelCache> kernels = createKernelCache(target, options);
+  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, optimizeTree(module, target, options));
+  QUERN_TRY(lowerTree(*tree, lowering, options.limits));
+  QUERN_ASSIGN(CompiledPlan plan, planTree(*tree, lowering, options, *kernels));
+  return CompiledTree{std::move(plan), std::move(kernels)};
+}

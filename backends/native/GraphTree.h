@@ -1,0 +1,58 @@
+//===- GraphTree.h - a graph compiled in place, with its bodies -----------===//
+#pragma once
+
+#include "backends/native/Compiler.h"
+#include "backends/native/aot/RuntimeCall.h"
+#include "backends/native/lowering/Lowering.h"
+#include "backends/plan/BodySizes.h"
+
+#include <memory>
+#include <vector>
+
+namespace quern::native {
+
+/// A graph that all passes have run on, with those of the bodies in it, and what they
+/// are lowered to.
+struct GraphTree {
+  mlir::ModuleOp module;
+  std::vector<passes::OutlinedOp> outlined;
+  /// The bodies of each of `outlined`.
+  std::vector<std::vector<std::unique_ptr<GraphTree>>> bodies;
+  std::unique_ptr<plan::OptimizedGraph> graph;
+  /// The same for whoever looks through bodies.
+  plan::BodyTree sizes;
+  plan::LoweredGraph lowered;
+  /// Why it cannot be lowered: a branch that breaks a rule for its sizes.
+  Status broken;
+};
+
+/// A plan that is not linked, and those that its steps run.
+struct CompiledPlan {
+  plan::UnlinkedPlan plan;
+  /// For each step its branches, or its body.
+  std::vector<std::vector<CompiledPlan>> bodies;
+  /// For each step its call of a reference kernel, if it is one.
+  std::vector<RuntimeCall> runtimeCalls = {};
+  /// Why there is none: a branch that breaks a rule for its sizes.
+  Status broken;
+};
+
+/// Runs all graph passes on `module`, in place, which outlives the tree.
+Expected<std::unique_ptr<GraphTree>> optimizeTree(mlir::ModuleOp module, const Target &target,
+                                                  const CompileOptions &options);
+
+/// Lowers the graph for the sizes that types tell, and the bodies that it runs for those
+/// of their operands. Groups that have no native code are split.
+Status lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits);
+
+/// Plans what has been lowered, and compiles the kernels.
+Expected<CompiledPlan> planTree(const GraphTree &tree, const NativeLowering &lowering,
+                                const CompileOptions &options, KernelCache &kernels);
+
+/// All of the above.
+struct CompiledTree : CompiledPlan {
+  std::shared_ptr<KernelCache> kernels;
+};
+Expected<CompiledTree> compileTree(mlir::ModuleOp module, const CompileOptions &options);
+
+} // namespace quern::native

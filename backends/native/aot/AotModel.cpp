@@ -1,0 +1,190 @@
+//===- AotModel.cpp - what the parts of an artefact are made from ---------===//
+#include "backends/native/aot/AotModel.h"
+
+#include "runtime/lib/Arena.h"
+
+#include <algorithm>
+
+using namespace quern;
+using namespace quern::native;
+
+bool native::isFailure(const PlanStep &step) { return step.kernel.str() == "nn.fail"; }
+
+bool native::neverIterates(const PlanStep &step) {
+  if (auto *scan = step.as<ScanStep>())
+    return !scan->scanInputs.empty() &&
+           slicesOf(scan->scanInputs.front().operand, scan->scanInputs.front().axis).count == 0;
+  auto *loop = step.as<LoopStep>();
+  if (!loop)
+    return false;
+  auto one = [](const ValueRef &ref, DType dtype) -> const Tensor * {
+    const Tensor *tensor = ref.constant.asTensor();
+    bool isOne = tensor && tensor->dtype() == dtype && tensor->numElements() == 1;
+    return isOne ? tensor : nullptr;
+  };
+  const Tensor *trips = one(loop->tripCount, DType::Int64);
+  const Tensor *condition = one(loop->condition, DType::Bool);
+  return (trips && *trips->data<int64_t>() <= 0) || (condition && !*condition->data<bool>());
+}
+
+static CheckedSize bytesOf(const ValueRef &ref) {
+  return CheckedSize::product(ref.dims) * CheckedSize(dtypeBytes(ref.dtype));
+}
+
+static CheckedSize aligned(CheckedSize bytes) { return bytes.alignedTo(Arena::kAlignment); }
+
+SliceRuns native::slicesOf(const ValueRef &value, int64_t axis) {
+  const Tensor *constant = value.constant.asTensor();
+  bool isConstant = constant && constant->isPresent();
+  const Tensor::Dims &dims = isConstant ? constant->dims() : value.dims;
+  auto rank = static_cast<int64_t>(dims.size());
+  axis += axis < 0 ? rank : 0;
+  SliceRuns slices{.runBytes = dtypeBytes(isConstant ? constant->dtype() : value.dtype)};
+  for (int64_t i = 0; i < rank; ++i) {
+    int64_t dim = dims[static_cast<size_t>(i)];
+    if (i == axis)
+      slices.count = dim;
+    else
+      (i < axis ? slices.runs : slices.runBytes) *= dim;
+  }
+  return slices;
+}
+
+/// Where a slice is put together.
+static CheckedSize stagingBytes(const ValueRef &tensor, int64_t axis) {
+  SliceRuns slices = slicesOf(tensor, axis);
+  return slices.runs > 1 ? aligned(slices.sliceBytes()) : CheckedSize();
+}
+
+CheckedSize native::bytesOfStep(const PlanStep &step) {
+  const IteratedStep *iterated = step.as<LoopStep>();
+  CheckedSize total;
+  if (auto *scan = step.as<ScanStep>()) {
+    iterated = scan;
+    for (const ScanInput &input : scan->scanInputs)
+      total += stagingBytes(input.operand, input.axis);
+  }
+  if (!iterated)
+    return total;
+  for (const CarriedValue &carried : iterated->carried)
+    total += CheckedSize(2) * aligned(bytesOf(carried.result));
+  for (const ScanOutput &output : iterated->scanOutputs)
+    total += stagingBytes(output.result, output.axis);
+  return total;
+}
+
+int64_t native::stepOffset(const AotPlan &plan) { return aligned(plan.plan->arenaBytes).value(); }
+
+CheckedSize native::frameBytes(const AotPlan &plan) {
+  if (!plan.plan)
+    return {};
+  CheckedSize most;
+  for (size_t i = 0; i < plan.plan->steps.size(); ++i) {
+    CheckedSize callee;
+    for (const AotPlan &body : plan.bodiesOf(i)) {
+      CheckedSize bytes = frameBytes(body);
+      if (!bytes.valid() || bytes.value() > callee.value())
+        callee = bytes;
+    }
+    CheckedSize bytes = bytesOfStep(plan.plan->steps[i]) + callee;
+    if (!bytes.valid())
+      return bytes;
+    most = std::max(most.value(), bytes.value());
+  }
+  return most.value() == 0 ? CheckedSize(plan.plan->arenaBytes)
+                           : aligned(plan.plan->arenaBytes) + aligned(most);
+}
+
+int64_t native::scratchBytes(const AotPlan &plan) {
+  if (!plan.plan)
+    return 0;
+  int64_t most = workerScratchBytes(*plan.plan).value();
+  for (const std::vector<AotPlan> &bodies : plan.bodies)
+    for (const AotPlan &body : bodies)
+      most = std::max(most, scratchBytes(body));
+  return most;
+}
+
+CheckedSize native::workspaceBytes(const AotPlan &plan, int workers) {
+  CheckedSize frame = frameBytes(plan), scratch = CheckedSize(workers) * scratchBytes(plan);
+  return scratch.valid() && scratch.value() == 0 ? frame : aligned(frame) + scratch;
+}
+
+static void addIterated(const IteratedStep &step, std::vector<const ValueRef *> &refs) {
+  for (const CarriedValue &carried : step.carried)
+    refs.insert(refs.end(), {&carried.initial, &carried.result});
+  for (const ScanOutput &output : step.scanOutputs)
+    refs.push_back(&output.result);
+  for (const ValueRef &captured : step.captured)
+    refs.push_back(&captured);
+}
+
+bool native::isGiven(const ValueRef &ref) {
+  return ref.constant.isPresent() || ref.buffer.isDynamic() || ref.dtype != DType::Undefined;
+}
+
+bool native::hasAddress(const ValueRef &ref) {
+  if (!ref.constant.isPresent())
+    return !ref.buffer.isDynamic() && ref.dtype != DType::String;
+  const Tensor *tensor = ref.constant.asTensor();
+  return tensor && tensor->dtype() != DType::String;
+}
+
+bool native::callsRuntime(const AotPlan &plan) {
+  auto inBodies = [](const std::vector<AotPlan> &bodies) {
+    return std::any_of(bodies.begin(), bodies.end(), callsRuntime);
+  };
+  return std::any_of(plan.runtimeCalls.begin(), plan.runtimeCalls.end(),
+                     [](const RuntimeCall &call) { return call.exists(); }) ||
+         std::any_of(plan.bodies.begin(), plan.bodies.end(), inBodies);
+}
+
+std::vector<const ValueRef *> native::refsOf(const PlanStep &step) {
+  std::vector<const ValueRef *> refs;
+  auto add = [&](const ValueRef &ref) {
+    if (isGiven(ref))
+      refs.push_back(&ref);
+  };
+  if (auto *reference = step.as<ReferenceStep>())
+    for (const auto *list : {&reference->inputs, &reference->outputs})
+      for (const ValueRef &ref : *list)
+        add(ref);
+  if (auto *branches = step.as<IfStep>()) {
+    add(branches->condition);
+    for (const auto *list : {&branches->inputs, &branches->outputs})
+      for (const ValueRef &ref : *list)
+        add(ref);
+  } else if (auto *loop = step.as<LoopStep>()) {
+    add(loop->tripCount);
+    add(loop->condition);
+    addIterated(*loop, refs);
+  } else if (auto *scan = step.as<ScanStep>()) {
+    for (const ScanInput &input : scan->scanInputs)
+      add(input.operand);
+    addIterated(*scan, refs);
+  }
+  return refs;
+}
+
+static void addWeights(const AotPlan &plan, std::vector<Tensor> &tensors) {
+  if (!plan.plan)
+    return;
+  for (size_t i = 0; i < plan.plan->steps.size(); ++i) {
+    const PlanStep &step = plan.plan->steps[i];
+    if (auto *kernel = step.as<KernelStep>())
+      for (const BufferRef &ref : kernel->buffers)
+        if (ref.space == BufferRef::Space::Weights)
+          tensors.push_back(plan.plan->weights[ref.index]);
+    for (const ValueRef *ref : refsOf(step))
+      if (const Tensor *constant = ref->constant.asTensor(); constant && constant->isPresent())
+        tensors.push_back(*constant);
+    for (const AotPlan &body : plan.bodiesOf(i))
+      addWeights(body, tensors);
+  }
+}
+
+std::vector<Tensor> native::usedWeights(const AotPlan &plan) {
+  std::vector<Tensor> tensors;
+  addWeights(plan, tensors);
+  return tensors;
+}

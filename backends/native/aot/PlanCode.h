@@ -1,0 +1,101 @@
+//===- PlanCode.h - the code of a plan while it is made -------------------===//
+#pragma once
+
+#include "backends/native/aot/AotModel.h"
+#include "quern/model_abi.h"
+
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
+
+#include <map>
+
+namespace quern::native {
+
+/// Where the arguments of `steps` are.
+enum StepsArgument : unsigned {
+  InputsArgument,
+  OutputsArgument,
+  FrameArgument,
+  ParallelForArgument,
+  ContextArgument,
+  ScratchArgument,
+  /// A variable with the number of iterations that loops may still take.
+  IterationsArgument
+};
+
+/// Generates what AotPlanCode.cpp describes.
+class PlanCode {
+  friend class IterationCode;
+
+public:
+  PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine);
+  /// Emits everything into `module`.
+  void emit();
+
+  std::unique_ptr<llvm::Module> module;
+
+private:
+  llvm::Function *beginFunction(const std::string &name, llvm::Type *result,
+                                llvm::ArrayRef<llvm::Type *> parameters, bool isPublic = false);
+  void emitTask();
+  void emitDispatch();
+  void emitCopyRuns();
+  llvm::Function *emitSteps(const AotPlan &plan);
+  void emitStep(const AotPlan &plan, size_t number);
+  void emitKernel(const KernelStep &step, const std::string &kernel);
+
+  // Branches and loops: AotBodyCode.cpp.
+  void emitIf(const AotPlan &plan, size_t number);
+  void emitIterations(const AotPlan &plan, size_t number);
+  void countIteration();
+  /// The call of a reference kernel.
+  void emitRuntimeCall(const ReferenceStep &step, const RuntimeCall &call);
+  llvm::Value *loadFlag(llvm::Value *address);
+  llvm::Value *table(llvm::ArrayRef<llvm::Value *> entries);
+  llvm::AllocaInst *local(llvm::Type *type);
+  llvm::Value *addressOf(const ValueRef &ref);
+  llvm::Value *frameAt(int64_t offset);
+  void callBody(const AotPlan &body, llvm::ArrayRef<llvm::Value *> bodyInputs,
+                llvm::ArrayRef<llvm::Value *> bodyOutputs, int64_t frameOffset);
+  void emitExecute();
+  void emitRun();
+  void emitInfo();
+
+  llvm::Constant *ports(const std::vector<PlanPort> &list);
+  llvm::Constant *numbers(llvm::ArrayRef<int64_t> values);
+  llvm::Constant *text(const std::string &value);
+  llvm::GlobalVariable *constant(llvm::Constant *value);
+  llvm::Value *addressOf(const BufferRef &ref);
+  llvm::Value *knownReason(llvm::Value *reason);
+  void returnRefusal(llvm::Value *reason);
+  void returnUnless(llvm::Value *condition, quern_model_status status);
+  void returnUnlessOk(llvm::Value *status);
+  void requirePointers(llvm::Value *table, const std::vector<PlanPort> &list);
+  void requireWorkspace(llvm::Value *workspace);
+  void requireCpu();
+
+  const AotModel &model;
+  llvm::IRBuilder<> ir;
+  llvm::PointerType *ptr;
+  llvm::IntegerType *i32, *i64;
+  llvm::FunctionType *kernelType, *parallelForType;
+  /// What `task` works at: the kernel, buffers, dims and scratch memory (of worker 0)
+  /// of a step, and its first refusal.
+  llvm::StructType *closureType;
+  enum ClosureField : unsigned { Kernel, Buffers, Dims, Scratch, Refused };
+  llvm::Constant *weights;
+  llvm::Function *function = nullptr;
+  llvm::Function *task = nullptr, *dispatch = nullptr, *copyRuns = nullptr;
+  llvm::Function *steps = nullptr, *execute = nullptr;
+  /// `steps` of bodies.
+  std::map<const AotPlan *, llvm::Function *> bodySteps;
+  llvm::Function *cpuCheck = nullptr;
+  /// Of the `steps` at hand: the plan, the tables of the current step, and the tensors of
+  /// the run.
+  const Plan *current = nullptr;
+  llvm::Value *buffers = nullptr, *closure = nullptr;
+  std::vector<llvm::Value *> inputs, outputs;
+};
+
+} // namespace quern::native

@@ -1,0 +1,146 @@
+"""Compiles models ahead of time, runs the libraries, and compares the bits with the JIT's.
+
+    tests/models/run_compiled.py [--quern FILE] [--needed LIBRARY,...] [MODEL...]
+
+The models, files or names in ../shared/models/exported (QUERN_SHARED names another place for
+shared), have their inputs beside them (NAME.in.npz), which also tell the sizes to compile for.
+Models that give strings, sequences or maps must be refused by name. Prints a line for each: the
+seconds that compiling took, the bytes of code and of read-only data (weights), and the libraries that
+the result needs. Where the models are absent the test says "skipped" and ends with exit code 77.
+"""
+import argparse
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SHARED = pathlib.Path(os.environ.get("QUERN_SHARED", ROOT.parent / "shared"))
+EXPORTED = SHARED / "models/exported"
+UNSUPPORTED = 4
+EXIT_SKIPPED = 77
+READELF = shutil.which("readelf") or shutil.which("llvm-readelf-19") or shutil.which("llvm-readelf")
+
+
+class Port(ctypes.Structure):
+    """quern_model_port"""
+    _fields_ = [("name", ctypes.c_char_p), ("dims", ctypes.POINTER(ctypes.c_int64)),
+                ("bytes", ctypes.c_int64), ("rank", ctypes.c_int32), ("dtype", ctypes.c_int32)]
+
+
+class Info(ctypes.Structure):
+    """quern_model_info"""
+    _fields_ = [("abi_version", ctypes.c_int32), ("input_count", ctypes.c_int32),
+                ("output_count", ctypes.c_int32), ("workspace_alignment", ctypes.c_int32),
+                ("workspace_bytes", ctypes.c_int64), ("worker_bytes", ctypes.c_int64),
+                ("inputs", ctypes.POINTER(Port)), ("outputs", ctypes.POINTER(Port)),
+                ("name", ctypes.c_char_p), ("target_cpu", ctypes.c_char_p)]
+
+
+def pointers(arrays):
+    return (ctypes.c_void_p * max(len(arrays), 1))(*[a.ctypes.data for a in arrays])
+
+
+def run_library(path, inputs):
+    """The outputs of a compiled model, by name."""
+    library = ctypes.CDLL(str(path))
+    library.m_info.restype = ctypes.POINTER(Info)
+    info = library.m_info().contents
+    given = [np.ascontiguousarray(inputs[info.inputs[i].name.decode()])
+             for i in range(info.input_count)]
+    outputs = {}
+    for i in range(info.output_count):
+        port = info.outputs[i]
+        dtype = helper.tensor_dtype_to_np_dtype(port.dtype)
+        outputs[port.name.decode()] = np.empty([port.dims[k] for k in range(port.rank)], dtype)
+    memory = np.empty(info.workspace_bytes + 64, np.uint8)
+    workspace = ctypes.c_void_p(memory.ctypes.data + -memory.ctypes.data % 64)
+    status = library.m_run(pointers(given), pointers(list(outputs.values())), workspace)
+    if status:
+        raise RuntimeError(f"the library returns {status}")
+    return outputs
+
+
+def holds_only_numbers(model):
+    return all(output.type.WhichOneof("value") == "tensor_type" and
+               output.type.tensor_type.elem_type != TensorProto.STRING
+               for output in onnx.load(model, load_external_data=False).graph.output)
+
+
+def describe(library):
+    """Bytes of code and of read-only data, and what the library needs."""
+    if not READELF:
+        return "? ? ?", set()
+    sections = subprocess.run([READELF, "-SW", library], capture_output=True, text=True).stdout
+    dynamic = subprocess.run([READELF, "-dW", library], capture_output=True, text=True).stdout
+    size = {name: int(bytes_, 16) for name, bytes_ in
+            re.findall(r"\] (\.\S+)\s+PROGBITS\s+\w+ \w+ (\w+)", sections)}
+    needed = set(re.findall(r"Shared library: \[(.*?)\]", dynamic))
+    rodata = sum(bytes_ for name, bytes_ in size.items() if name.startswith(".rodata"))
+    return f"{size.get('.text', 0)} {rodata} {','.join(sorted(needed)) or '-'}", needed
+
+
+def check(quern, model, folder, allowed):
+    """What is wrong, or an empty string, and a line of the table."""
+    inputs = np.load(model.with_suffix(".in.npz"))
+    library = folder / f"{model.stem}.so"
+    shapes = [f"--shape={name}={'x'.join(map(str, inputs[name].shape)) or 'scalar'}"
+              for name in inputs.files if inputs[name].ndim]
+    start = time.monotonic()
+    done = subprocess.run([quern, "compile", model, "-o", library, "--prefix", "m", "-q", *shapes],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+    seconds = time.monotonic() - start
+    if not holds_only_numbers(model):
+        right = done.returncode == UNSUPPORTED and "ahead of time" in done.stderr
+        return "" if right else f"exit code {done.returncode}: {done.stderr[-300:]}", "refused"
+    if done.returncode:
+        return f"exit code {done.returncode}: {done.stderr[-1000:]}", ""
+    ran = subprocess.run([quern, "run", model, "--input", model.with_suffix(".in.npz"), "--output",
+                          folder / "jit.npz", "-q"], capture_output=True, text=True, timeout=600)
+    if ran.returncode:
+        return f"the JIT: {ran.stderr[-300:]}", ""
+    wanted = np.load(folder / "jit.npz")
+    found = run_library(library, inputs)
+    for name, array in found.items():
+        if array.shape != wanted[name].shape or array.tobytes() != wanted[name].tobytes():
+            return f"output {name} has other bits than the JIT gives", ""
+    facts, needed = describe(library)
+    if needed - allowed:
+        return f"needs {', '.join(sorted(needed - allowed))}", ""
+    return "", f"{seconds:.1f} s {facts}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="names (default: all there are)")
+    parser.add_argument("--quern", default=ROOT / "build/release/bin/quern",
+                        help="the program to test (default: %(default)s)")
+    parser.add_argument("--needed", default="libm.so.6,libc.so.6",
+                        help="what libraries may need (default: %(default)s)")
+    args = parser.parse_args()
+    if not args.models and not EXPORTED.is_dir():
+        print(f"skipped: {EXPORTED} is not there")
+        return EXIT_SKIPPED
+    models = [pathlib.Path(name) if name.endswith(".onnx") else EXPORTED / f"{name}.onnx"
+              for name in args.models] or sorted(EXPORTED.glob("*.onnx"))
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for model in models:
+            wrong, line = check(args.quern, model, pathlib.Path(folder), set(args.needed.split(",")))
+            failed += bool(wrong)
+            print(f"{model.stem}: {'WRONG: ' + wrong if wrong else line}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
