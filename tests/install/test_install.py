@@ -1,0 +1,104 @@
+"""What is installed, moved to another folder: programs, headers, find_package, pkg-config.
+
+Needs BUILD, a build folder with everything in it, and CC and CXX in the environment.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ["BUILD"])
+CC, CXX = os.environ["CC"], os.environ["CXX"]
+DIGITS = ROOT / "examples" / "digits"
+CLASSIFY = [DIGITS / "digits.onnx", DIGITS / "images.npy", DIGITS / "labels.npy"]
+
+
+def run(*command, **environment):
+    """The standard output of a command that must succeed."""
+    done = subprocess.run([str(word) for word in command], env={**os.environ, **environment},
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=240)
+    if done.returncode:
+        raise AssertionError(f"{command}: exit code {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+class Installed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        run("cmake", "--install", BUILD, "--prefix", cls.folder / "first")
+        cls.prefix = cls.folder / "moved" / "here"
+        cls.prefix.parent.mkdir()
+        shutil.move(cls.folder / "first", cls.prefix)
+        cls.library = next(cls.prefix.rglob("libquern.so")).parent
+
+    def test_program(self):
+        self.assertIn("quern ", run(self.prefix / "bin/quern", "version"))
+        for path in ("share/man/man1/quern.1.gz", "share/bash-completion/completions/quern",
+                     "share/fish/vendor_completions.d/quern.fish",
+                     "share/zsh/vendor-completions/_quern"):
+            self.assertGreater((self.prefix / path).stat().st_size, 1000)
+
+    def test_soname(self):
+        names = sorted(path.name for path in self.library.glob("libquern.so*"))
+        self.assertEqual(len(names), 3)
+        self.assertEqual((self.library / "libquern.so").resolve().name, names[-1])
+
+    def test_headers_need_nothing_else(self):
+        headers = sorted((self.prefix / "include").rglob("*.h"))
+        self.assertIn("Model.h", [header.name for header in headers])
+        source = self.folder / "user.cpp"
+        source.write_text("".join(f"#include <{header.relative_to(self.prefix / 'include')}>\n"
+                                  for header in headers * 2))
+        run(CXX, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+            "-I", self.prefix / "include", source)
+
+    def test_nothing_says_where_it_was_built(self):
+        for path in self.prefix.rglob("*"):
+            if path.suffix in (".cmake", ".pc", ".h"):
+                text = path.read_text()
+                for folder in (str(ROOT), str(BUILD), str(self.folder)):
+                    self.assertNotIn(folder, text, path)
+
+    def test_find_package(self):
+        """In the build folder, examples.cpp does the same."""
+        build = self.folder / "installed"
+        run("cmake", "-S", ROOT / "examples/cpp", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+            f"-DCMAKE_CXX_COMPILER={CXX}")
+        found = run("grep", "quern_DIR", build / "CMakeCache.txt")
+        self.assertIn(str(self.prefix), found)
+        run("cmake", "--build", build)
+        self.assertEqual(run(build / "classify", *CLASSIFY), "358 of 360 right\n")
+
+    def test_other_versions_are_refused(self):
+        project = self.folder / "newer"
+        project.mkdir()
+        (project / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.16)\nproject(newer LANGUAGES C)\n"
+            "find_package(quern 99.0 REQUIRED)\n")
+        with self.assertRaisesRegex(AssertionError, r'(?s)requested\s+version\s+"99.0"'):
+            run("cmake", "-S", project, "-B", project / "build",
+                f"-DCMAKE_PREFIX_PATH={self.prefix}")
+
+    def test_pkg_config(self):
+        if not shutil.which("pkg-config"):
+            self.skipTest("there is no pkg-config")
+        paths = {"PKG_CONFIG_PATH": str(self.library / "pkgconfig")}
+        version = run("pkg-config", "--modversion", "quern", **paths).strip()
+        self.assertIn(f"quern {version}\n", run(self.prefix / "bin/quern", "version"))
+        flags = run("pkg-config", "--cflags", "--libs", "quern", **paths).split()
+        source, program = self.folder / "version.cpp", self.folder / "version"
+        source.write_text("#include <cstdio>\n#include <quern/Version.h>\n"
+                          "int main() { std::puts(quern::versionString()); }\n")
+        run(CXX, "-std=c++20", source, *flags, "-o", program)
+        self.assertEqual(run(program, LD_LIBRARY_PATH=str(self.library)), version + "\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
