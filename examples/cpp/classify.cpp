@@ -20,7 +20,8 @@ template <typename T> static std::vector<T> readNpy(const std::string &path) {
   std::string bytes(std::istreambuf_iterator<char>(file), {});
   if (bytes.size() < 10)
     return {};
-  size_t start = 10 + static_cast<unsigned char>(bytes[8]) + 256u * static_cast<unsigned char>(bytes[9]);
+  size_t start =
+      10 + static_cast<unsigned char>(bytes[8]) + 256u * static_cast<unsigned char>(bytes[9]);
   if (start > bytes.size())
     return {};
   std::vector<T> elements((bytes.size() - start) / sizeof(T));

@@ -78,5 +78,6 @@ __attribute__((noreturn, used)) static void runProgram(void) {
   __builtin_unreachable();
 }
 
-/* Linux starts a program with an aligned stack; a function expects one that a call has pushed to. */
+/* Linux starts a program with an aligned stack; a function expects one that a call has pushed to.
+ */
 __asm__(".globl _start\n_start: call runProgram\n");

@@ -77,6 +77,22 @@ class Completion(CliTest):
         self.assertEqual(self.complete("completion", "''"), ["bash", "fish", "zsh"])
         self.assertEqual(self.complete("frob", "a"), [])
 
+    def test_fish_completes(self):
+        if not shutil.which("fish"):
+            self.skipTest("there is no fish")
+
+        def complete(line):
+            done = subprocess.run(["fish", "-c", f"source ./fish; complete -C '{line}'"],
+                                  cwd=self.folder, text=True, stdout=subprocess.PIPE, check=True)
+            return [row.split("\t")[0] for row in done.stdout.splitlines()]
+
+        self.assertEqual(complete("quern comp"), ["compare", "compile", "completion"])
+        self.assertEqual(complete("quern run --back"), ["--backend"])
+        self.assertEqual(complete("quern run --backend "), ["interpreter", "native"])
+        self.assertEqual(complete("quern run --threads "), [])
+        self.assertIn("add.onnx", complete("quern run a"))
+        self.assertEqual(complete("quern completion "), ["bash", "fish", "zsh"])
+
     def test_manual_is_a_page(self):
         if not shutil.which("groff"):
             self.skipTest("there is no groff")

@@ -192,12 +192,14 @@ static std::string fishOption(const std::string &start, const OptionUsage &optio
   for (const std::string &name : option.names)
     if (!option.positional)
       text += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
-  if (option.kind == ValueKind::File || option.kind == ValueKind::Folder)
+  bool isPath = option.kind == ValueKind::File || option.kind == ValueKind::Folder;
+  if (isPath)
     text += " -F";
   if (option.kind == ValueKind::Choice)
     text += " -a " + quoteFish(joinWords(option.choices));
+  // What wants a value that is no file: nothing else is offered.
   if (option.kind != ValueKind::None && !option.positional && !option.optionalValue)
-    text += " -r";
+    text += isPath ? " -r" : " -x";
   return text + " -d " + quoteFish(option.summary) + "\n";
 }
 
