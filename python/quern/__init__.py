@@ -1,0 +1,39 @@
+"""Quern compiles neural networks and decision trees (ONNX) into native code.
+
+    model = quern.compile("model.onnx")
+    result = model(array)
+
+`import quern as ort` stands in for onnxruntime.
+"""
+import importlib
+
+from ._quern import CompiledModel, Model, Port, __version__, host_cpu, problems
+from .compiling import aot, compile
+from .errors import (AccuracyError, CancelledError, FileError, IncompatibleError, InternalError,
+                     InvalidInputError, InvalidModelError, QuernError, ResourceLimitError,
+                     UnsupportedError, UsageError)
+from .sources import load
+
+# What needs NumPy or more time to import comes when it is asked for.
+_LATER = {name: "session" for name in (
+    "ExecutionMode", "GraphOptimizationLevel", "IOBinding", "InferenceSession", "ModelMetadata",
+    "NodeArg", "OrtValue", "RunOptions", "SessionOptions", "get_all_providers",
+    "get_available_providers", "get_device", "set_default_logger_severity", "set_seed")}
+_LATER.update({name: "report" for name in ("Artifact", "benchmark", "compare", "inspect")})
+_LATER["Predictor"] = "predict"
+
+__all__ = sorted([
+    "AccuracyError", "CancelledError", "CompiledModel", "FileError", "IncompatibleError",
+    "InternalError", "InvalidInputError", "InvalidModelError", "Model", "Port", "QuernError",
+    "ResourceLimitError", "UnsupportedError", "UsageError", "__version__", "aot", "compile",
+    "host_cpu", "load", "problems", *_LATER])
+
+
+def __getattr__(name):
+    if name in _LATER:
+        return getattr(importlib.import_module("." + _LATER[name], __name__), name)
+    raise AttributeError(f"module 'quern' has no attribute '{name}'")
+
+
+def __dir__():
+    return __all__

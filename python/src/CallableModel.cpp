@@ -1,0 +1,360 @@
+//===- CallableModel.cpp - a compiled model that Python calls -------------===//
+//
+// A call of a small model takes less than a microsecond, and as long should what is around
+// it: names are interned, arrays are seen through NumPy's C interface, runners wait with
+// the lists that their calls need.
+//
+//===----------------------------------------------------------------------===//
+#include "CallableModel.h"
+
+#include "Errors.h"
+#include "Interrupt.h"
+#include "NumPy.h"
+#include "Ports.h"
+#include "Values.h"
+
+#include <nanobind/stl/string.h>
+
+#include <algorithm>
+
+namespace nb = nanobind;
+using namespace quern;
+using python::CallableModel;
+
+struct CallableModel::Worker {
+  std::unique_ptr<Runner> runner;
+  // Of a call; the second pair serves models with other values than tensors.
+  std::vector<Tensor> inputs, outputs;
+  std::vector<AnyValue> inputValues, outputValues;
+
+  void forgetValues() {
+    for (auto *tensors : {&inputs, &outputs})
+      std::fill(tensors->begin(), tensors->end(), Tensor());
+    for (auto *values : {&inputValues, &outputValues})
+      std::fill(values->begin(), values->end(), AnyValue());
+  }
+};
+
+/// A worker for one call.
+struct CallableModel::Lease {
+  explicit Lease(CallableModel &owner) : owner(owner) {
+    {
+      std::lock_guard lock(owner.mutex);
+      if (!owner.idle.empty()) {
+        worker = std::move(owner.idle.back());
+        owner.idle.pop_back();
+      }
+    }
+    if (!worker)
+      worker = owner.makeWorker();
+  }
+  ~Lease() {
+    worker->forgetValues();
+    std::lock_guard lock(owner.mutex);
+    owner.idle.push_back(std::move(worker));
+  }
+  Worker *operator->() { return worker.get(); }
+
+  CallableModel &owner;
+  std::unique_ptr<Worker> worker;
+};
+
+static std::vector<nb::object> internedNames(const std::vector<PortSignature> &ports) {
+  std::vector<nb::object> names;
+  for (const PortSignature &port : ports)
+    names.push_back(nb::steal(PyUnicode_InternFromString(port.name.c_str())));
+  return names;
+}
+
+static bool areTensors(const std::vector<PortSignature> &ports) {
+  return std::all_of(ports.begin(), ports.end(), [](const auto &port) { return port.isTensor(); });
+}
+
+CallableModel::CallableModel(std::shared_ptr<const CompiledModel> compiled,
+                             const SessionOptions &options, std::string backend)
+    : model(std::move(compiled)), options(options), backend(std::move(backend)),
+      onlyTensors(areTensors(model->inputs()) && areTensors(model->outputs())),
+      inputNames(internedNames(model->inputs())), outputNames(internedNames(model->outputs())) {
+  idle.push_back(makeWorker());
+  threadCount = idle.front()->runner->threads();
+}
+
+CallableModel::~CallableModel() = default;
+
+std::unique_ptr<CallableModel::Worker> CallableModel::makeWorker() {
+  watchInterrupts();
+  auto worker = std::make_unique<Worker>();
+  worker->runner = valueOf(model->createRunner(options));
+  size_t inputs = model->inputs().size(), outputs = model->outputs().size();
+  if (onlyTensors) {
+    worker->inputs.resize(inputs);
+    worker->outputs.resize(outputs);
+  } else {
+    worker->inputValues.resize(inputs);
+    worker->outputValues.resize(outputs);
+  }
+  return worker;
+}
+
+//===----------------------------------------------------------------------===//
+// Inputs
+//===----------------------------------------------------------------------===//
+
+void CallableModel::readInput(Worker &worker, size_t i, nb::handle value) {
+  if (onlyTensors && viewArray(value.ptr(), worker.inputs[i]) &&
+      worker.inputs[i].dtype() == model->inputs()[i].dtype)
+    return;
+  const PortSignature &port = model->inputs()[i];
+  try {
+    if (onlyTensors)
+      worker.inputs[i] = tensorOf(value, port);
+    else
+      worker.inputValues[i] = valueFrom(value, port);
+  } catch (nb::python_error &error) {
+    if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError) &&
+        !error.matches(PyExc_BufferError))
+      throw;
+    raise(invalidInput("input '" + port.name +
+                       "': " + nb::cast<std::string>(nb::str(error.value()))));
+  } catch (nb::builtin_exception &error) {
+    raise(invalidInput("input '" + port.name + "': " + error.what()));
+  }
+}
+
+static std::string quoted(nb::handle name) {
+  return "'" + nb::cast<std::string>(nb::str(name)) + "'";
+}
+
+void CallableModel::readFeed(Worker &worker, nb::handle feed) {
+  size_t count = inputNames.size();
+  if (PyDict_Check(feed.ptr())) {
+    for (size_t i = 0; i < count; ++i) {
+      PyObject *value = PyDict_GetItemWithError(feed.ptr(), inputNames[i].ptr());
+      if (!value)
+        raise(invalidInput("input " + quoted(inputNames[i]) + " is missing"));
+      readInput(worker, i, value);
+    }
+    if (static_cast<size_t>(PyDict_Size(feed.ptr())) != count)
+      for (auto [name, value] : nb::borrow<nb::dict>(feed))
+        if (std::none_of(
+                inputNames.begin(), inputNames.end(),
+                [&, wanted = name](const nb::object &known) { return known.equal(wanted); }))
+          raise(invalidInput("the model has no input " + quoted(name)));
+    return;
+  }
+  if (!PyList_Check(feed.ptr()) && !PyTuple_Check(feed.ptr()))
+    throw nb::type_error("inputs are a dict by name, or a list or tuple in order");
+  auto list = nb::borrow<nb::sequence>(feed);
+  if (nb::len(list) != count)
+    raise(invalidInput("wanted " + std::to_string(count) + " inputs, found " +
+                       std::to_string(nb::len(list))));
+  for (size_t i = 0; i < count; ++i)
+    readInput(worker, i, nb::object(list[i]));
+}
+
+//===----------------------------------------------------------------------===//
+// Runs
+//===----------------------------------------------------------------------===//
+
+void CallableModel::runWorker(Worker &worker) {
+  while (true) {
+    Status status;
+    {
+      InterruptScope interruptible(*worker.runner);
+      nb::gil_scoped_release unlocked;
+      status = onlyTensors
+                   ? worker.runner->run(std::span<const Tensor>(worker.inputs), worker.outputs)
+                   : worker.runner->run(std::span<const AnyValue>(worker.inputValues),
+                                        worker.outputValues);
+    }
+    if (status.isOk())
+      return;
+    if (status.code() != StatusCode::Cancelled)
+      raise(status);
+    if (PyErr_CheckSignals() < 0)
+      throw nb::python_error();
+    // A signal that came after the run it was meant for, or whose handler goes on.
+  }
+}
+
+nb::object CallableModel::takeOutput(Worker &worker, size_t i) {
+  if (onlyTensors)
+    return nb::steal(arrayOf(std::move(worker.outputs[i])));
+  return toPython(std::move(worker.outputValues[i]));
+}
+
+nb::object CallableModel::call(PyObject *arguments, PyObject *named) {
+  Lease worker(*this);
+  auto count = static_cast<size_t>(PyTuple_GET_SIZE(arguments));
+  if (named && PyDict_Size(named) > 0) {
+    nb::dict feed = nb::borrow<nb::dict>(named);
+    nb::dict all;
+    for (size_t i = 0; i < std::min(count, inputNames.size()); ++i)
+      all[inputNames[i]] = nb::borrow(PyTuple_GET_ITEM(arguments, i));
+    for (auto [name, value] : feed) {
+      if (all.contains(name))
+        raise(invalidInput("input " + quoted(name) + " is given twice"));
+      all[name] = value;
+    }
+    readFeed(*worker.worker, all);
+    runWorker(*worker.worker);
+  } else {
+    if (count == 1 && inputNames.size() != 1 && PyDict_Check(PyTuple_GET_ITEM(arguments, 0)))
+      arguments = PyTuple_GET_ITEM(arguments, 0);
+    readFeed(*worker.worker, arguments);
+    runWorker(*worker.worker);
+  }
+  if (outputNames.size() == 1)
+    return takeOutput(*worker.worker, 0);
+  nb::list outputs;
+  for (size_t i = 0; i < outputNames.size(); ++i)
+    outputs.append(takeOutput(*worker.worker, i));
+  return nb::tuple(outputs);
+}
+
+size_t CallableModel::outputIndex(nb::handle name) const {
+  for (size_t i = 0; i < outputNames.size(); ++i)
+    if (outputNames[i].is(name) || outputNames[i].equal(name))
+      return i;
+  raise(invalidInput("the model has no output " + quoted(name)));
+}
+
+nb::object CallableModel::run(nb::handle names, nb::handle feed) {
+  Lease worker(*this);
+  std::vector<size_t> wanted;
+  if (!names.is_none())
+    for (nb::handle name : names)
+      wanted.push_back(outputIndex(name));
+  readFeed(*worker.worker, feed);
+  runWorker(*worker.worker);
+  nb::list outputs;
+  if (wanted.empty()) {
+    for (size_t i = 0; i < outputNames.size(); ++i)
+      outputs.append(takeOutput(*worker.worker, i));
+    return outputs;
+  }
+  std::vector<nb::object> taken(outputNames.size());
+  for (size_t i : wanted) {
+    if (!taken[i].is_valid())
+      taken[i] = takeOutput(*worker.worker, i);
+    outputs.append(taken[i]);
+  }
+  return outputs;
+}
+
+nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs) {
+  if (!onlyTensors)
+    throw nb::type_error("a model with sequences, optionals or maps cannot run into given arrays");
+  Lease worker(*this);
+  auto list = nb::borrow<nb::sequence>(outputs);
+  if (nb::len(list) != outputNames.size())
+    raise(invalidInput("wanted " + std::to_string(outputNames.size()) + " outputs, found " +
+                       std::to_string(nb::len(list))));
+  std::vector<nb::object> targets;
+  for (size_t i = 0; i < outputNames.size(); ++i) {
+    targets.push_back(nb::object(list[i]));
+    if (targets.back().is_none())
+      continue;
+    bool isArray = viewArray(targets.back().ptr(), worker->outputs[i]);
+    if (!isArray || !nb::cast<bool>(targets.back().attr("flags").attr("writeable")))
+      raise(invalidInput("output " + quoted(outputNames[i]) +
+                         ": wanted a dense, aligned, writable NumPy array"));
+  }
+  std::vector<const void *> places;
+  for (const Tensor &tensor : worker->outputs)
+    places.push_back(tensor.rawData());
+  readFeed(*worker.worker, feed);
+  runWorker(*worker.worker);
+  nb::list results;
+  for (size_t i = 0; i < outputNames.size(); ++i) {
+    if (targets[i].is_none()) {
+      results.append(takeOutput(*worker.worker, i));
+      continue;
+    }
+    // One whose size the run has found out is not in its place yet.
+    if (worker->outputs[i].rawData() != places[i])
+      nb::module_::import_("numpy").attr("copyto")(targets[i], takeOutput(*worker.worker, i));
+    results.append(targets[i]);
+  }
+  return results;
+}
+
+nb::list CallableModel::profile() {
+  nb::list rows;
+  std::lock_guard lock(mutex);
+  for (const auto &worker : idle)
+    for (const ProfileRow &row : worker->runner->profile()) {
+      nb::dict entry;
+      entry["nodes"] = row.nodes;
+      entry["kernel"] = row.kernel;
+      entry["reference"] = row.reference;
+      entry["depth"] = row.depth;
+      entry["runs"] = row.runs;
+      entry["nanoseconds"] = row.nanoseconds;
+      entry["fastest_nanoseconds"] = row.fastestNanoseconds;
+      entry["flops"] = row.flops;
+      entry["bytes"] = row.bytes;
+      rows.append(entry);
+    }
+  return rows;
+}
+
+void CallableModel::clearProfile() {
+  std::lock_guard lock(mutex);
+  for (const auto &worker : idle)
+    worker->runner->clearProfile();
+}
+
+//===----------------------------------------------------------------------===//
+// The class in Python
+//===----------------------------------------------------------------------===//
+
+/// tp_call: saves looking up __call__.
+static PyObject *callModel(PyObject *self, PyObject *arguments, PyObject *named) {
+  try {
+    return nb::inst_ptr<CallableModel>(self)->call(arguments, named).release().ptr();
+  } catch (nb::python_error &error) {
+    error.restore();
+  } catch (nb::builtin_exception &error) {
+    PyErr_SetString(error.type() == nb::exception_type::type_error ? PyExc_TypeError
+                                                                   : PyExc_ValueError,
+                    error.what());
+  } catch (std::exception &error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+void python::bindCallableModel(nb::module_ &module) {
+  static PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void *>(callModel)}, {0, nullptr}};
+  nb::class_<CallableModel>(
+      module, "CompiledModel", nb::type_slots(slots), nb::is_weak_referenceable(),
+      "A model made ready to run. Call it with arrays, by position or by name; any number of\n"
+      "threads may do so at once. Gives a NumPy array, or a tuple of several outputs.")
+      .def_prop_ro("inputs", [](CallableModel &self) { return portsOf(self.compiled().inputs()); })
+      .def_prop_ro("outputs",
+                   [](CallableModel &self) { return portsOf(self.compiled().outputs()); })
+      .def_prop_ro("backend", &CallableModel::backendName)
+      .def_prop_ro("threads", &CallableModel::threads, "Threads of a run, the caller's included.")
+      .def("run", &CallableModel::run, nb::arg("names").none(), nb::arg("inputs"),
+           "The outputs of these names (None: all) as a list, for inputs by name or in order.")
+      .def("run_into", &CallableModel::runInto, nb::arg("inputs"), nb::arg("outputs"),
+           "Computes in the memory of given arrays; None stands for a new one.")
+      .def("profile", &CallableModel::profile,
+           "Of a model compiled with profile=True: a dict for each step, with its time.")
+      .def("clear_profile", &CallableModel::clearProfile)
+      .def("_repr_html_",
+           [](nb::handle self) {
+             return nb::module_::import_("quern.report").attr("model_html")(self);
+           })
+      .def("__repr__", [](CallableModel &self) {
+        auto describe = [](const std::vector<PortSignature> &ports) {
+          std::string text;
+          for (const PortSignature &port : ports)
+            text += (text.empty() ? "" : ", ") + port.name + ": " + port.describe();
+          return text;
+        };
+        return "<quern.CompiledModel (" + describe(self.compiled().inputs()) + ") -> (" +
+               describe(self.compiled().outputs()) + "), " + self.backendName() + ">";
+      });
+}

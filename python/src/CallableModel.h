@@ -1,0 +1,62 @@
+//===- CallableModel.h - a compiled model that Python calls ---------------===//
+#pragma once
+
+#include "quern/CompiledModel.h"
+
+#include <nanobind/nanobind.h>
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace quern::python {
+
+/// A compiled model with runners, made as calls of several threads meet. Runs without the
+/// GIL.
+class CallableModel {
+public:
+  /// Usage error, raised, when the options make no sense.
+  CallableModel(std::shared_ptr<const CompiledModel> model, const SessionOptions &options,
+                std::string backend);
+  ~CallableModel();
+
+  const CompiledModel &compiled() const { return *model; }
+  const std::string &backendName() const { return backend; }
+  int threads() const { return threadCount; }
+
+  /// Inputs by position, then by name; gives the output, or a tuple of several.
+  nanobind::object call(PyObject *arguments, PyObject *named);
+  /// Inputs from a dict by name or a sequence, the outputs as a list; `names` chooses
+  /// outputs, None is all.
+  nanobind::object run(nanobind::handle names, nanobind::handle feed);
+  /// Into arrays: one for each output, or None for one to be made.
+  nanobind::list runInto(nanobind::handle feed, nanobind::handle outputs);
+  /// Rows of SessionOptions::profile of all runners, as dicts.
+  nanobind::list profile();
+  void clearProfile();
+
+private:
+  struct Worker;
+  struct Lease;
+  std::unique_ptr<Worker> makeWorker();
+  void readInput(Worker &worker, size_t i, nanobind::handle value);
+  void readFeed(Worker &worker, nanobind::handle feed);
+  void runWorker(Worker &worker);
+  nanobind::object takeOutput(Worker &worker, size_t i);
+  size_t outputIndex(nanobind::handle name) const;
+
+  std::shared_ptr<const CompiledModel> model;
+  SessionOptions options;
+  std::string backend;
+  int threadCount = 0;
+  /// Whether all inputs and outputs are tensors.
+  bool onlyTensors = true;
+  /// Interned strings.
+  std::vector<nanobind::object> inputNames, outputNames;
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Worker>> idle;
+};
+
+void bindCallableModel(nanobind::module_ &module);
+
+} // namespace quern::python

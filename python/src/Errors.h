@@ -1,0 +1,23 @@
+//===- Errors.h - from a Status to a Python exception ---------------------===//
+#pragma once
+
+#include "quern/Status.h"
+
+#include <nanobind/nanobind.h>
+
+namespace quern::python {
+
+/// Raises the exception of quern.errors that belongs to the code.
+[[noreturn]] void raise(const Status &status);
+
+inline void check(const Status &status) {
+  if (!status.isOk())
+    raise(status);
+}
+
+template <typename T> T valueOf(Expected<T> expected) {
+  check(expected.status());
+  return expected.take();
+}
+
+} // namespace quern::python

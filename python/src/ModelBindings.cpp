@@ -1,0 +1,150 @@
+//===- ModelBindings.cpp - loading and compiling, in Python ---------------===//
+#include "ModelBindings.h"
+
+#include "CallableModel.h"
+#include "Errors.h"
+#include "Ports.h"
+#include "quern/Model.h"
+
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <cmath>
+
+namespace nb = nanobind;
+using namespace quern;
+using python::CallableModel;
+
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+using Dims = std::map<std::string, int64_t>;
+
+/// Seconds from now; none and at most a century.
+static Deadline deadlineOf(nb::handle seconds) {
+  if (seconds.is_none())
+    return {};
+  auto limit = nb::cast<double>(seconds);
+  if (!(limit > 0))
+    python::raise(usageError("a time limit is a number of seconds above 0"));
+  return Deadline::after(
+      std::chrono::nanoseconds(static_cast<int64_t>(std::min(limit, 3e9) * 1e9)));
+}
+
+static Limits limitsOf(nb::handle seconds, nb::handle bytes) {
+  Limits limits;
+  limits.deadline = deadlineOf(seconds);
+  if (!bytes.is_none())
+    limits.maxActivationBytes = nb::cast<int64_t>(bytes);
+  return limits;
+}
+
+static Model loadFile(const std::string &path, const Shapes &shapes, const Dims &dims,
+                      nb::handle timeout) {
+  Limits limits = limitsOf(timeout, nb::none());
+  nb::gil_scoped_release unlocked;
+  auto model = Model::load(path, {shapes, dims}, limits);
+  nb::gil_scoped_acquire locked;
+  return python::valueOf(std::move(model));
+}
+
+static Model loadBytes(nb::bytes bytes, const std::string &name, const Shapes &shapes,
+                       const Dims &dims, nb::handle timeout) {
+  Limits limits = limitsOf(timeout, nb::none());
+  ModelBytes source;
+  source.bytes = {static_cast<const std::byte *>(bytes.data()), bytes.size()};
+  source.name = name;
+  source.owner = std::shared_ptr<const void>(bytes.release().ptr(), [](const void *kept) {
+    if (!Py_IsInitialized())
+      return;
+    nb::gil_scoped_acquire lock;
+    Py_DECREF(static_cast<PyObject *>(const_cast<void *>(kept)));
+  });
+  nb::gil_scoped_release unlocked;
+  auto model = Model::load(source, {shapes, dims}, limits);
+  nb::gil_scoped_acquire locked;
+  return python::valueOf(std::move(model));
+}
+
+static CompileOptions compileOptions(const std::string &backend, const std::string &target,
+                                     int level, int threads, nb::handle timeout) {
+  CompileOptions options;
+  if (backend != "native" && backend != "interpreter")
+    python::raise(usageError("there is no backend '" + backend +
+                             "'; the backends are native and interpreter"));
+  options.backend = backend == "native" ? Backend::Native : Backend::Interpreter;
+  options.targetCpu = target;
+  options.optLevel = level;
+  options.threads = threads;
+  options.limits = limitsOf(timeout, nb::none());
+  return options;
+}
+
+static std::unique_ptr<CallableModel> compile(const Model &model, const std::string &backend,
+                                              const std::string &target, int level, int threads,
+                                              bool profile, bool flush, nb::handle timeout,
+                                              nb::handle memory) {
+  CompileOptions options = compileOptions(backend, target, level, threads, timeout);
+  SessionOptions session;
+  session.threads = threads;
+  session.profile = profile;
+  session.flushDenormals = flush;
+  session.limits = limitsOf(nb::none(), memory);
+  Expected<std::shared_ptr<const CompiledModel>> compiled = [&] {
+    nb::gil_scoped_release unlocked;
+    return model.compile(options);
+  }();
+  return std::make_unique<CallableModel>(python::valueOf(std::move(compiled)), session, backend);
+}
+
+static void writeArtifact(const Model &model, const std::string &output, const std::string &header,
+                          const std::string &prefix, const std::string &target, int level,
+                          int threads, nb::handle timeout) {
+  CompileOptions options = compileOptions("native", target, level, threads, timeout);
+  Status status = [&] {
+    nb::gil_scoped_release unlocked;
+    return model.compileToArtifact(options, {output, header, prefix});
+  }();
+  python::check(status);
+}
+
+static nb::list stepsOf(const Model &model, nb::handle dims) {
+  CompileOptions options;
+  auto steps = dims.is_none() ? model.checkWithoutSizes(options)
+                              : model.planSteps(options, nb::cast<std::vector<Tensor::Dims>>(dims));
+  nb::list rows;
+  for (const StepSummary &step : python::valueOf(std::move(steps))) {
+    nb::dict row;
+    row["nodes"] = step.nodes;
+    row["kernel"] = step.kernel;
+    row["native"] = step.native;
+    row["refusal"] = step.refusal;
+    row["needs_sizes"] = step.needsSizes;
+    rows.append(row);
+  }
+  return rows;
+}
+
+void python::bindModel(nb::module_ &module) {
+  nb::class_<Model>(module, "Model", "A model as it was loaded.")
+      .def_static("load", loadFile, nb::arg("path"), nb::kw_only(), nb::arg("shapes") = Shapes(),
+                  nb::arg("dims") = Dims(), nb::arg("timeout") = nb::none())
+      .def_static("from_bytes", loadBytes, nb::arg("bytes"), nb::kw_only(),
+                  nb::arg("name") = "model", nb::arg("shapes") = Shapes(), nb::arg("dims") = Dims(),
+                  nb::arg("timeout") = nb::none())
+      .def_prop_ro("inputs", [](const Model &self) { return portsOf(self.inputs()); })
+      .def_prop_ro("outputs", [](const Model &self) { return portsOf(self.outputs()); })
+      .def("compile", compile, nb::kw_only(), nb::arg("backend") = "native",
+           nb::arg("target") = "host", nb::arg("opt_level") = 3, nb::arg("threads") = 0,
+           nb::arg("profile") = false, nb::arg("flush_denormals") = true,
+           nb::arg("timeout") = nb::none(), nb::arg("memory_limit") = nb::none())
+      .def("write_artifact", writeArtifact, nb::arg("output"), nb::kw_only(),
+           nb::arg("header") = "", nb::arg("prefix") = "", nb::arg("target") = "baseline",
+           nb::arg("opt_level") = 3, nb::arg("threads") = 0, nb::arg("timeout") = nb::none())
+      .def("steps", stepsOf, nb::arg("dims") = nb::none(),
+           "The steps of the native plan for these dims of the inputs, or what is known of them.")
+      .def("__repr__", [](const Model &self) {
+        return "<quern.Model with " + std::to_string(self.inputs().size()) + " inputs and " +
+               std::to_string(self.outputs().size()) + " outputs>";
+      });
+}

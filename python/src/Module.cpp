@@ -1,0 +1,13 @@
+//===- Module.cpp - the extension module quern._quern ---------------------===//
+#include "CallableModel.h"
+#include "ModelBindings.h"
+#include "Ports.h"
+
+NB_MODULE(_quern, module) {
+  module.doc() = "The part of quern that is written in C++.";
+  module.attr("__version__") = QUERN_VERSION;
+  quern::python::bindPorts(module);
+  quern::python::bindCallableModel(module);
+  quern::python::bindModel(module);
+  quern::python::bindFiles(module);
+}

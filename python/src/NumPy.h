@@ -1,0 +1,33 @@
+//===- NumPy.h - tensors and NumPy's arrays -------------------------------===//
+//
+// Through NumPy's C interface, which costs a fraction of DLPack. NumPy is imported when the
+// first array is seen.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "quern/Tensor.h"
+#include "quern/ValueType.h"
+
+#include <nanobind/nanobind.h>
+
+namespace quern::python {
+
+/// The tensor that a dense, aligned array is, without a copy; nothing keeps the array
+/// alive. False when `value` is not such an array.
+bool viewArray(PyObject *value, Tensor &tensor);
+
+/// The tensor of an array, of what gives a DLPack capsule or a buffer, or of numbers and
+/// lists, which take the element type of the port. Copies what is not dense or aligned, and
+/// strings; keeps alive what it does not copy. Raises TypeError for what is no tensor.
+Tensor tensorOf(nanobind::handle value, const ValueType &type);
+
+/// An array with the tensor's memory, which it keeps alive; of strings, new objects. New
+/// reference.
+PyObject *arrayOf(Tensor tensor);
+
+/// "float32" to NumPy's dtype object, or the integer that stores the bits when NumPy and
+/// ml_dtypes have no such type.
+nanobind::object numpyDtype(DType dtype);
+
+} // namespace quern::python

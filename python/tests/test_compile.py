@@ -1,0 +1,136 @@
+"""quern.compile: what it takes and what it gives."""
+import io
+import logging
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import quern
+from models import mlp, relu, two_ports
+
+X = np.array([[1, -2, 3]], "f4")
+WANTED = np.array([[1, 0, 3]], "f4")
+
+
+@pytest.mark.parametrize("backend", ["native", "interpreter"])
+def test_sources(tmp_path, backend):
+    proto = relu()
+    path = tmp_path / "relu.onnx"
+    path.write_bytes(proto.SerializeToString())
+    for source in (proto, proto.SerializeToString(), path, str(path),
+                   io.BytesIO(proto.SerializeToString()), quern.load(proto)):
+        model = quern.compile(source, backend=backend)
+        np.testing.assert_array_equal(model(X), WANTED)
+        assert model.backend == backend
+
+
+def test_unknown_source():
+    with pytest.raises(quern.UsageError, match="cannot compile a builtins.dict"):
+        quern.compile({})
+    with pytest.raises(quern.UsageError, match="unknown options: levle"):
+        quern.compile(relu(), levle=3)
+
+
+def test_sizes():
+    model = quern.compile(relu(), dims={"N": 2})
+    assert model.inputs[0].shape == (2, 3)
+    with pytest.raises(quern.InvalidInputError, match="'x': wanted shape 2x3, found 1x3"):
+        model(X)
+    assert quern.compile(relu(), shapes={"x": (5, 3)}).inputs[0].shape == (5, 3)
+
+
+def test_inputs_by_position_and_name():
+    model = quern.compile(two_ports())
+    a, b = np.array([3, 4], "f4"), np.array([1, 2], "f4")
+    for outputs in (model(a, b), model(a, b=b), model(b=b, a=a), model({"b": b, "a": a})):
+        np.testing.assert_array_equal(outputs, [[4, 6], [2, 2]])
+    assert [len(model.run(None, feed)) for feed in ([a, b], (a, b), {"a": a, "b": b})] == [2, 2, 2]
+    np.testing.assert_array_equal(model.run(["difference"], [a, b])[0], [2, 2])
+    np.testing.assert_array_equal(model.run(["difference", "sum", "sum"], [a, b]),
+                                  [[2, 2], [4, 6], [4, 6]])
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda m, a: m(a), "wanted 2 inputs, found 1"),
+    (lambda m, a: m(a, a, a), "wanted 2 inputs, found 3"),
+    (lambda m, a: m(a, c=a), "input 'b' is missing"),
+    (lambda m, a: m(a, a, b=a), "input 'b' is given twice"),
+    (lambda m, a: m(a=a, b=a, c=a), "the model has no input 'c'"),
+    (lambda m, a: m.run(["z"], [a, a]), "the model has no output 'z'"),
+    (lambda m, a: m(a, None), "input 'b': None is no tensor"),
+    (lambda m, a: m(a, "text"), "input 'b': could not convert"),
+    (lambda m, a: m(a, a.astype("f8")), "input 'b': wanted float32 N, found float64 1"),
+    (lambda m, a: m(a, np.array(["x"])), "input 'b': an array of NumPy type 'str32' cannot be read"),
+])
+def test_wrong_inputs(call, message):
+    with pytest.raises(quern.InvalidInputError, match=message):
+        call(quern.compile(two_ports()), np.array([1], "f4"))
+
+
+def test_inputs_are_seen_in_place_and_outputs_own_their_memory():
+    model = quern.compile(relu())
+    x = X.copy()
+    y = model(x)
+    x[:] = 7
+    assert y.flags.writeable and y.ctypes.data % 16 == 0
+    z = model(x)
+    np.testing.assert_array_equal(y, WANTED)
+    del model
+    y += 1
+    np.testing.assert_array_equal(z, x)
+
+
+def test_any_layout():
+    model = quern.compile(relu(dims=("N", "M")))
+    base = np.arange(-12, 12, dtype="f4").reshape(4, 6)
+    unaligned = np.frombuffer(b"x" + base.tobytes(), "u1")[1:].view("f4").reshape(4, 6)
+    readonly = base.copy()
+    readonly.flags.writeable = False
+    for x in (base.T, base[::2], base[:, ::-1], base.astype(">f4"), unaligned, readonly,
+              np.asfortranarray(base), base[:0], memoryview(base)):
+        np.testing.assert_array_equal(model(x), np.maximum(np.asarray(x), 0))
+    np.testing.assert_array_equal(model([[1, -1]]), [[1, 0]])
+
+
+def test_run_into():
+    model = quern.compile(mlp())
+    x = np.ones((4, 10), "f4")
+    y = np.empty((4, 2), "f4")
+    assert model.run_into([x], [y])[0] is y
+    np.testing.assert_array_equal(y, model(x))
+    frozen = y.copy()
+    frozen.flags.writeable = False
+    for wrong in (np.empty((4, 3), "f4"), np.empty((2, 4), "f4").T, [0], frozen):
+        with pytest.raises(quern.InvalidInputError, match="output 'y': wanted"):
+            model.run_into([x], [wrong])
+
+
+def test_profile():
+    model = quern.compile(mlp(), profile=True)
+    model(np.ones((1, 10), "f4"))
+    rows = model.profile()
+    assert rows and all(row["runs"] == 1 for row in rows)
+    model.clear_profile()
+    assert not any(row["runs"] for row in model.profile())
+
+
+def test_logging(caplog):
+    with caplog.at_level(logging.INFO, "quern"):
+        quern.compile(relu())
+    assert "compiled in" in caplog.text
+
+
+def test_repr():
+    model = quern.compile(relu())
+    assert repr(model) == ("<quern.CompiledModel (x: float32 Nx3) -> (y: float32 Nx3), native>")
+    assert repr(model.inputs[0]) == "<quern.Port 'x': float32 Nx3>"
+    assert model.inputs[0].shape == ("N", 3) and model.inputs[0].dtype == np.float32
+    assert "<td>Nx3</td>" in model._repr_html_()
+
+
+def test_import_needs_neither_numpy_nor_converters():
+    code = "import quern, sys; print([m for m in ('numpy', 'onnx', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

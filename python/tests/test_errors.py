@@ -1,0 +1,90 @@
+"""Exceptions by kind; Ctrl-C; threads."""
+import concurrent.futures
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import quern
+from models import TensorProto, helper, long_loop, make_model, mlp, relu
+
+
+def test_kinds(tmp_path):
+    with pytest.raises(quern.FileError, match="cannot open"):
+        quern.compile(tmp_path / "missing.onnx")
+    with pytest.raises(quern.InvalidModelError):
+        quern.compile(b"no model")
+    unknown = make_model([helper.make_node("Frobnicate", ["x"], ["y"], name="f")],
+                         [("x", TensorProto.FLOAT, [1])], [("y", TensorProto.FLOAT, [1])])
+    with pytest.raises(quern.UnsupportedError, match="Frobnicate"):
+        quern.compile(unknown)
+    with pytest.raises(quern.UsageError, match="there is no backend 'cuda'"):
+        quern.compile(relu(), backend="cuda")
+    with pytest.raises(quern.UsageError):
+        quern.compile(relu(), threads=-1)
+    with pytest.raises(quern.UsageError, match="unknown target CPU 'no-such-cpu'"):
+        quern.compile(relu(), target="no-such-cpu")
+    with pytest.raises(quern.ResourceLimitError):
+        quern.compile(mlp(hidden=5000), memory_limit=100)(np.zeros((1000, 10), "f4"))
+    with pytest.raises(quern.ResourceLimitError, match="time limit"):
+        quern.compile(mlp(), timeout=1e-9)
+
+
+def test_all_are_quern_errors_and_pythons_own():
+    assert issubclass(quern.InvalidInputError, (quern.QuernError, ValueError))
+    assert issubclass(quern.FileError, OSError)
+    kinds = [quern.InternalError, quern.UsageError, quern.InvalidModelError,
+             quern.UnsupportedError, quern.AccuracyError, quern.IncompatibleError,
+             quern.InvalidInputError, quern.ResourceLimitError, quern.FileError]
+    assert all(issubclass(kind, quern.QuernError) for kind in kinds)
+    assert len({kind.code for kind in kinds}) == len(kinds)
+
+
+@pytest.mark.parametrize("backend", ["native", "interpreter"])
+def test_interrupt_ends_a_run(backend):
+    model = quern.compile(long_loop(), backend=backend)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        model(np.zeros(64, "f4"))
+    assert time.monotonic() - began < 30
+    # And the model can be used again.
+    with pytest.raises(quern.InvalidInputError):
+        model(np.zeros(63, "f4"))
+
+
+def test_threads_share_a_model():
+    model = quern.compile(mlp(), threads=1)
+    inputs = [np.random.default_rng(i).normal(size=(1 + i % 5, 10)).astype("f4")
+              for i in range(8)]
+    wanted = [model(x) for x in inputs]
+
+    def work(i):
+        for _ in range(500):
+            if not np.array_equal(model(inputs[i]), wanted[i]):
+                return False
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+
+
+def test_the_gil_is_released():
+    model = quern.compile(long_loop(trips=300_000), threads=1)
+    running = threading.Event()
+
+    def run():
+        running.set()
+        model(np.zeros(64, "f4"))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    running.wait()
+    steps = 0
+    while thread.is_alive():
+        steps += 1
+    assert steps > 100
