@@ -26,34 +26,46 @@ struct CallableModel::Worker {
   // Of a call; the second pair serves models with other values than tensors.
   std::vector<Tensor> inputs, outputs;
   std::vector<AnyValue> inputValues, outputValues;
+  /// Small arrays that outputs are computed in; null for others.
+  std::vector<nb::object> arrays;
+  /// Of the last call, whose outputs had these dims.
+  std::vector<Tensor::Dims> inputDims, outputDims;
 
+  /// Views of arrays stay, as numbers to compare with: whoever runs has made them anew.
   void forgetValues() {
-    for (auto *tensors : {&inputs, &outputs})
-      std::fill(tensors->begin(), tensors->end(), Tensor());
+    for (Tensor &tensor : inputs)
+      if (tensor.isOwner())
+        tensor = Tensor();
+    std::fill(outputs.begin(), outputs.end(), Tensor());
+    std::fill(arrays.begin(), arrays.end(), nb::object());
     for (auto *values : {&inputValues, &outputValues})
       std::fill(values->begin(), values->end(), AnyValue());
   }
+  bool hasDimsOfLastCall() const {
+    return !outputDims.empty() &&
+           std::equal(inputs.begin(), inputs.end(), inputDims.begin(), inputDims.end(),
+                      [](const Tensor &tensor, const Tensor::Dims &dims) {
+                        return tensor.dims() == dims;
+                      });
+  }
 };
 
-/// A worker for one call.
+/// A worker for one call. Whoever takes or returns one holds the GIL.
 struct CallableModel::Lease {
   explicit Lease(CallableModel &owner) : owner(owner) {
-    {
-      std::lock_guard lock(owner.mutex);
-      if (!owner.idle.empty()) {
-        worker = std::move(owner.idle.back());
-        owner.idle.pop_back();
-      }
-    }
-    if (!worker)
+    if (owner.idle.empty()) {
       worker = owner.makeWorker();
+      return;
+    }
+    worker = std::move(owner.idle.back());
+    owner.idle.pop_back();
   }
   ~Lease() {
     worker->forgetValues();
-    std::lock_guard lock(owner.mutex);
     owner.idle.push_back(std::move(worker));
   }
   Worker *operator->() { return worker.get(); }
+  Worker &operator*() { return *worker; }
 
   CallableModel &owner;
   std::unique_ptr<Worker> worker;
@@ -89,6 +101,7 @@ std::unique_ptr<CallableModel::Worker> CallableModel::makeWorker() {
   if (onlyTensors) {
     worker->inputs.resize(inputs);
     worker->outputs.resize(outputs);
+    worker->arrays.resize(outputs);
   } else {
     worker->inputValues.resize(inputs);
     worker->outputValues.resize(outputs);
@@ -168,7 +181,7 @@ void CallableModel::runWorker(Worker &worker) {
                                         worker.outputValues);
     }
     if (status.isOk())
-      return;
+      return noteDims(worker);
     if (status.code() != StatusCode::Cancelled)
       raise(status);
     if (PyErr_CheckSignals() < 0)
@@ -177,10 +190,41 @@ void CallableModel::runWorker(Worker &worker) {
   }
 }
 
+/// Outputs of a few elements are computed in arrays of NumPy's: cheaper than memory of ours
+/// and an object that lets it go. Their sizes are those of the last call.
+void CallableModel::prepareSmallOutputs(Worker &worker) {
+  if (!onlyTensors || !worker.hasDimsOfLastCall())
+    return;
+  for (size_t i = 0; i < worker.outputs.size(); ++i)
+    worker.arrays[i] =
+        nb::steal(smallArray(model->outputs()[i].dtype, worker.outputDims[i], worker.outputs[i]));
+}
+
+void CallableModel::noteDims(Worker &worker) {
+  if (!onlyTensors || worker.hasDimsOfLastCall())
+    return;
+  worker.inputDims.clear();
+  worker.outputDims.clear();
+  for (const Tensor &tensor : worker.inputs)
+    worker.inputDims.push_back(tensor.dims());
+  for (const Tensor &tensor : worker.outputs)
+    worker.outputDims.push_back(tensor.dims());
+}
+
 nb::object CallableModel::takeOutput(Worker &worker, size_t i) {
-  if (onlyTensors)
-    return nb::steal(arrayOf(std::move(worker.outputs[i])));
-  return toPython(std::move(worker.outputValues[i]));
+  if (!onlyTensors)
+    return toPython(std::move(worker.outputValues[i]));
+  // What the run has replaced lies elsewhere: its size depends on data.
+  if (worker.arrays[i].is_valid() && isMemoryOf(worker.arrays[i], worker.outputs[i]))
+    return std::move(worker.arrays[i]);
+  return nb::steal(arrayOf(std::move(worker.outputs[i])));
+}
+
+nb::list CallableModel::takeOutputs(Worker &worker) {
+  nb::list outputs;
+  for (size_t i = 0; i < outputNames.size(); ++i)
+    outputs.append(takeOutput(worker, i));
+  return outputs;
 }
 
 nb::object CallableModel::call(PyObject *arguments, PyObject *named) {
@@ -196,20 +240,18 @@ nb::object CallableModel::call(PyObject *arguments, PyObject *named) {
         raise(invalidInput("input " + quoted(name) + " is given twice"));
       all[name] = value;
     }
-    readFeed(*worker.worker, all);
-    runWorker(*worker.worker);
+    readFeed(*worker, all);
   } else {
-    if (count == 1 && inputNames.size() != 1 && PyDict_Check(PyTuple_GET_ITEM(arguments, 0)))
+    if (count == 1 && PyDict_Check(PyTuple_GET_ITEM(arguments, 0)) &&
+        (inputNames.size() != 1 || model->inputs()[0].kind != ValueType::Kind::Map))
       arguments = PyTuple_GET_ITEM(arguments, 0);
-    readFeed(*worker.worker, arguments);
-    runWorker(*worker.worker);
+    readFeed(*worker, arguments);
   }
+  prepareSmallOutputs(*worker);
+  runWorker(*worker);
   if (outputNames.size() == 1)
-    return takeOutput(*worker.worker, 0);
-  nb::list outputs;
-  for (size_t i = 0; i < outputNames.size(); ++i)
-    outputs.append(takeOutput(*worker.worker, i));
-  return nb::tuple(outputs);
+    return takeOutput(*worker, 0);
+  return nb::tuple(takeOutputs(*worker));
 }
 
 size_t CallableModel::outputIndex(nb::handle name) const {
@@ -225,18 +267,16 @@ nb::object CallableModel::run(nb::handle names, nb::handle feed) {
   if (!names.is_none())
     for (nb::handle name : names)
       wanted.push_back(outputIndex(name));
-  readFeed(*worker.worker, feed);
-  runWorker(*worker.worker);
+  readFeed(*worker, feed);
+  prepareSmallOutputs(*worker);
+  runWorker(*worker);
+  if (wanted.empty())
+    return takeOutputs(*worker);
   nb::list outputs;
-  if (wanted.empty()) {
-    for (size_t i = 0; i < outputNames.size(); ++i)
-      outputs.append(takeOutput(*worker.worker, i));
-    return outputs;
-  }
   std::vector<nb::object> taken(outputNames.size());
   for (size_t i : wanted) {
     if (!taken[i].is_valid())
-      taken[i] = takeOutput(*worker.worker, i);
+      taken[i] = takeOutput(*worker, i);
     outputs.append(taken[i]);
   }
   return outputs;
@@ -255,25 +295,24 @@ nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs) {
     targets.push_back(nb::object(list[i]));
     if (targets.back().is_none())
       continue;
-    bool isArray = viewArray(targets.back().ptr(), worker->outputs[i]);
-    if (!isArray || !nb::cast<bool>(targets.back().attr("flags").attr("writeable")))
+    if (!viewArray(targets.back().ptr(), worker->outputs[i]) || !isWritable(targets.back()))
       raise(invalidInput("output " + quoted(outputNames[i]) +
                          ": wanted a dense, aligned, writable NumPy array"));
   }
   std::vector<const void *> places;
   for (const Tensor &tensor : worker->outputs)
     places.push_back(tensor.rawData());
-  readFeed(*worker.worker, feed);
-  runWorker(*worker.worker);
+  readFeed(*worker, feed);
+  runWorker(*worker);
   nb::list results;
   for (size_t i = 0; i < outputNames.size(); ++i) {
     if (targets[i].is_none()) {
-      results.append(takeOutput(*worker.worker, i));
+      results.append(takeOutput(*worker, i));
       continue;
     }
     // One whose size the run has found out is not in its place yet.
     if (worker->outputs[i].rawData() != places[i])
-      nb::module_::import_("numpy").attr("copyto")(targets[i], takeOutput(*worker.worker, i));
+      nb::module_::import_("numpy").attr("copyto")(targets[i], takeOutput(*worker, i));
     results.append(targets[i]);
   }
   return results;
@@ -281,7 +320,6 @@ nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs) {
 
 nb::list CallableModel::profile() {
   nb::list rows;
-  std::lock_guard lock(mutex);
   for (const auto &worker : idle)
     for (const ProfileRow &row : worker->runner->profile()) {
       nb::dict entry;
@@ -300,7 +338,6 @@ nb::list CallableModel::profile() {
 }
 
 void CallableModel::clearProfile() {
-  std::lock_guard lock(mutex);
   for (const auto &worker : idle)
     worker->runner->clearProfile();
 }

@@ -6,7 +6,6 @@
 #include <nanobind/nanobind.h>
 
 #include <memory>
-#include <mutex>
 #include <vector>
 
 namespace quern::python {
@@ -18,6 +17,8 @@ public:
   /// Usage error, raised, when the options make no sense.
   CallableModel(std::shared_ptr<const CompiledModel> model, const SessionOptions &options,
                 std::string backend);
+  CallableModel(const CallableModel &) = delete;
+  CallableModel &operator=(const CallableModel &) = delete;
   ~CallableModel();
 
   const CompiledModel &compiled() const { return *model; }
@@ -42,7 +43,10 @@ private:
   void readInput(Worker &worker, size_t i, nanobind::handle value);
   void readFeed(Worker &worker, nanobind::handle feed);
   void runWorker(Worker &worker);
+  void prepareSmallOutputs(Worker &worker);
+  void noteDims(Worker &worker);
   nanobind::object takeOutput(Worker &worker, size_t i);
+  nanobind::list takeOutputs(Worker &worker);
   size_t outputIndex(nanobind::handle name) const;
 
   std::shared_ptr<const CompiledModel> model;
@@ -53,7 +57,7 @@ private:
   bool onlyTensors = true;
   /// Interned strings.
   std::vector<nanobind::object> inputNames, outputNames;
-  std::mutex mutex;
+  /// Read and changed with the GIL held.
   std::vector<std::unique_ptr<Worker>> idle;
 };
 

@@ -10,6 +10,7 @@
 #define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
 #include <numpy/arrayobject.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -181,6 +182,10 @@ bool python::viewArray(PyObject *value, Tensor &tensor) {
   DType dtype = dtypeOfNumber(PyArray_TYPE(array));
   if (dtype == DType::Undefined || !isDense(array))
     return false;
+  const npy_intp *dims = PyArray_DIMS(array);
+  if (tensor.dtype() == dtype && tensor.rawData() == PyArray_DATA(array) && !tensor.isOwner() &&
+      std::equal(tensor.dims().begin(), tensor.dims().end(), dims, dims + PyArray_NDIM(array)))
+    return true;
   tensor = viewOf(array, dtype, nullptr);
   return true;
 }
@@ -304,6 +309,28 @@ static PyObject *arrayOfStrings(const Tensor &tensor) {
     Py_XDECREF(before);
   }
   return array;
+}
+
+PyObject *python::smallArray(DType dtype, const Tensor::Dims &dims, Tensor &tensor) {
+  constexpr int64_t kMostBytes = 4096;
+  int number = numberOf(dtype);
+  CheckedSize bytes = CheckedSize::product(dims) * CheckedSize(dtypeBytes(dtype));
+  if (number < 0 || dtype == DType::String || !bytes.valid() || bytes.value() == 0 ||
+      bytes.value() > kMostBytes || dims.size() > NPY_MAXDIMS)
+    return nullptr;
+  PyObject *array = PyArray_SimpleNew(static_cast<int>(dims.size()), dims.data(), number);
+  if (!array)
+    throw nb::python_error();
+  tensor = viewOf(reinterpret_cast<PyArrayObject *>(array), dtype, nullptr);
+  return array;
+}
+
+bool python::isMemoryOf(nb::handle array, const Tensor &tensor) {
+  return PyArray_DATA(reinterpret_cast<PyArrayObject *>(array.ptr())) == tensor.rawData();
+}
+
+bool python::isWritable(nb::handle array) {
+  return PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject *>(array.ptr()));
 }
 
 static void releaseTensor(PyObject *capsule) {

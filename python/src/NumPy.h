@@ -14,7 +14,8 @@
 namespace quern::python {
 
 /// The tensor that a dense, aligned array is, without a copy; nothing keeps the array
-/// alive. False when `value` is not such an array.
+/// alive. Costs next to nothing when `tensor` is that of the same array already. False when `value`
+/// is not such an array.
 bool viewArray(PyObject *value, Tensor &tensor);
 
 /// The tensor of an array, of what gives a DLPack capsule or a buffer, or of numbers and
@@ -25,6 +26,13 @@ Tensor tensorOf(nanobind::handle value, const ValueType &type);
 /// An array with the tensor's memory, which it keeps alive; of strings, new objects. New
 /// reference.
 PyObject *arrayOf(Tensor tensor);
+
+/// A new array for a tensor of these dims, and the tensor in its memory; null unless it is
+/// small and of a type of NumPy's own. New reference.
+PyObject *smallArray(DType dtype, const Tensor::Dims &dims, Tensor &tensor);
+/// Whether the tensor's elements are those of the array.
+bool isMemoryOf(nanobind::handle array, const Tensor &tensor);
+bool isWritable(nanobind::handle array);
 
 /// "float32" to NumPy's dtype object, or the integer that stores the bits when NumPy and
 /// ml_dtypes have no such type.

@@ -46,6 +46,11 @@ def two_ports():
     return make_model(nodes, ports[:2], ports[2:])
 
 
+def nonzero():
+    return make_model([helper.make_node("NonZero", ["x"], ["places"])],
+                      [("x", TensorProto.FLOAT, ["N"])], [("places", TensorProto.INT64, [1, None])])
+
+
 def long_loop(trips=2_000_000_000):
     """A loop that runs for minutes."""
     body = helper.make_graph(

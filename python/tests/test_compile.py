@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import quern
-from models import mlp, relu, two_ports
+from models import mlp, nonzero, relu, two_ports
 
 X = np.array([[1, -2, 3]], "f4")
 WANTED = np.array([[1, 0, 3]], "f4")
@@ -80,6 +80,20 @@ def test_inputs_are_seen_in_place_and_outputs_own_their_memory():
     del model
     y += 1
     np.testing.assert_array_equal(z, x)
+
+
+def test_outputs_are_new_arrays_whatever_their_size():
+    model = quern.compile(relu())
+    results = [(n, model(np.full((n, 3), n, "f4"))) for n in (1, 1, 2, 1, 1000, 1000, 0, 0, 1, 1)]
+    for n, y in results:
+        np.testing.assert_array_equal(y, np.full((n, 3), n, "f4"))
+    assert len({y.ctypes.data for n, y in results if n}) == 8
+
+
+def test_results_whose_size_depends_on_data():
+    model = quern.compile(nonzero())
+    for x in ([1, 0, 2], [1, 0, 2], [0, 0, 2], [1, 1, 1], [0, 0, 0], [1, 0, 2]):
+        np.testing.assert_array_equal(model(np.array(x, "f4")), [np.flatnonzero(x)])
 
 
 def test_any_layout():
