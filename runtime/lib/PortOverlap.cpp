@@ -1,4 +1,4 @@
-//===- PortOverlap.cpp - outputs that share memory with other ports -------===//
+//===- PortOverlap.cpp - where inputs and outputs may lie -----------------===//
 #include "runtime/lib/PortOverlap.h"
 
 #include <fmt/format.h>
@@ -6,6 +6,32 @@
 #include <algorithm>
 
 using namespace quern;
+
+Status quern::checkPortStorage(const char *kind, const std::string &name, const Tensor &tensor) {
+  if (tensor.numElements() == 0)
+    return Status::ok();
+  auto alignment = static_cast<uintptr_t>(std::min<int64_t>(dtypeBytes(tensor.dtype()), 8));
+  bool isAligned = reinterpret_cast<uintptr_t>(tensor.rawData()) % alignment == 0;
+  if (tensor.rawData() && isAligned)
+    return Status::ok();
+  return invalidInput(
+      kind + (" '" + name + "': ") +
+      (isAligned ? "the tensor has no data" : "the data is not aligned to its elements"));
+}
+
+Status quern::bindOutput(const PlanPort &port, ValueTargets outputs, size_t i,
+                         const Limits &limits) {
+  Tensor *output = outputs.asTensor(i);
+  if (output && !output->isPresent()) {
+    QUERN_ASSIGN(*output, Tensor::allocateUninitialized(port.dtype, port.dims, limits));
+    return Status::ok();
+  }
+  if (!output || output->dtype() != port.dtype || output->dims() != port.dims)
+    return invalidInput(fmt::format("output '{}': wanted {} {}, found {}", port.name,
+                                    dtypeName(port.dtype), formatDims(port.dims),
+                                    outputs.list()[i].describe()));
+  return checkPortStorage("output", port.name, *output);
+}
 
 PortOverlap::PortOverlap(const Plan &plan) : plan(plan) {
   ranges.reserve(plan.inputs.size() + plan.outputs.size());

@@ -69,19 +69,6 @@ bool Session::State::matches(const Plan &plan, ValueList inputs) const {
   return true;
 }
 
-/// Kernels load whole elements: an element must not straddle its alignment.
-static Status checkStorage(const char *kind, const std::string &name, const Tensor &tensor) {
-  if (tensor.numElements() == 0)
-    return Status::ok();
-  auto alignment = static_cast<uintptr_t>(std::min<int64_t>(dtypeBytes(tensor.dtype()), 8));
-  bool isAligned = reinterpret_cast<uintptr_t>(tensor.rawData()) % alignment == 0;
-  if (tensor.rawData() && isAligned)
-    return Status::ok();
-  return invalidInput(
-      kind + (" '" + name + "': ") +
-      (isAligned ? "the tensor has no data" : "the data is not aligned to its elements"));
-}
-
 /// Brings the executor for these inputs to the front, planning when it is new.
 Status Session::State::selectPlan(ValueList inputs) {
   auto at = std::find_if(planned.begin(), planned.end(), [&](const auto &candidate) {
@@ -123,7 +110,7 @@ Status Session::State::checkInputStorage(ValueList inputs) const {
   for (size_t i = 0; i < inputs.size() && status.isOk(); ++i) {
     auto check = [&](const Tensor &tensor) {
       if (status.isOk())
-        status = checkStorage("input", executable->inputs()[i].name, tensor);
+        status = checkPortStorage("input", executable->inputs()[i].name, tensor);
     };
     if (const Tensor *tensor = inputs.asTensor(i))
       check(*tensor);
@@ -134,21 +121,9 @@ Status Session::State::checkInputStorage(ValueList inputs) const {
 }
 
 Status Session::State::bindOutputs(const Plan &plan, ValueTargets outputs) const {
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const PlanPort &port = plan.outputs[i];
-    if (port.dynamic)
-      continue;
-    Tensor *output = outputs.asTensor(i);
-    if (output && !output->isPresent()) {
-      QUERN_ASSIGN(*output, Tensor::allocateUninitialized(port.dtype, port.dims, options.limits));
-      continue;
-    }
-    if (!output || output->dtype() != port.dtype || output->dims() != port.dims)
-      return invalidInput(fmt::format("output '{}': wanted {} {}, found {}", port.name,
-                                      dtypeName(port.dtype), formatDims(port.dims),
-                                      outputs.list()[i].describe()));
-    QUERN_TRY(checkStorage("output", port.name, *output));
-  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (!plan.outputs[i].dynamic)
+      QUERN_TRY(bindOutput(plan.outputs[i], outputs, i, options.limits));
   return Status::ok();
 }
 

@@ -26,6 +26,7 @@ struct BenchOptions {
 };
 
 struct Measurement {
+  std::string backend;
   double loadMs = 0;
   Benchmark runs;
 };
@@ -48,9 +49,9 @@ static void addOptions(CLI::App &verb, BenchOptions &options) {
 
 static Expected<Measurement> measure(const BenchOptions &options) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
-  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
-  QUERN_ASSIGN(std::vector<AnyValue> inputs, makeInputs(opened.model.inputs(), options.inputs,
-                                                        MissingInputs::Random, options.style));
+  QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
+  QUERN_ASSIGN(std::vector<AnyValue> inputs,
+               makeInputs(opened.inputs(), options.inputs, MissingInputs::Random, options.style));
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;
@@ -66,7 +67,7 @@ static Expected<Measurement> measure(const BenchOptions &options) {
                           .warmup = options.warmup,
                           .peakOfCpu = wantsPeak ? options.backend.targetCpu : ""}));
   result.compileMs = compileMs;
-  return Measurement{opened.loadMs, std::move(result)};
+  return Measurement{opened.backendName(options.backend), opened.loadMs, std::move(result)};
 }
 
 /// The mean time of one run of a step.
@@ -136,7 +137,7 @@ static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) 
 static std::string describe(const BenchOptions &options, const Measurement &measured) {
   const Benchmark &m = measured.runs;
   const Statistics &s = m.steady;
-  std::string text = fmt::format("{}, {} {}, {} runs\n", options.backend.backend, m.threads,
+  std::string text = fmt::format("{}, {} {}, {} runs\n", measured.backend, m.threads,
                                  m.threads == 1 ? "thread" : "threads", m.runs);
   text += fmt::format("load       {:.3f} ms\ncompile    {:.3f} ms\nfirst run  {:.3f} ms\n",
                       measured.loadMs, m.compileMs, m.firstRunMs);
@@ -152,7 +153,7 @@ static Json describeJson(const BenchOptions &options, const Measurement &measure
   const Benchmark &m = measured.runs;
   Json report = {{"schema", "quern.bench/1"},
                  {"model", options.model.path},
-                 {"backend", options.backend.backend},
+                 {"backend", measured.backend},
                  {"threads", m.threads},
                  {"load_ms", measured.loadMs},
                  {"compile_ms", m.compileMs},

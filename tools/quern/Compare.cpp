@@ -19,6 +19,8 @@ struct CompareCommand {
   BackendOptions backend;
   Tolerance tolerance;
   std::string duration = "2s";
+  /// The model of a compiled library.
+  std::string reference;
   OutputStyle style;
 };
 } // namespace
@@ -27,6 +29,9 @@ static void addOptions(CLI::App &verb, CompareCommand &options) {
   addModelOptions(verb, options.model);
   addInputOptions(verb, options.inputs);
   addCompileOptions(verb, options.backend);
+  verb.add_option("--reference", options.reference,
+                  "The model, when MODEL is a library that quern compile has made of it")
+      ->type_name("FILE");
   verb.add_option("--rtol", options.tolerance.relative, "Relative tolerance (default 1e-3)")
       ->check(CLI::NonNegativeNumber);
   verb.add_option("--atol", options.tolerance.absolute, "Absolute tolerance (default 1e-5)")
@@ -36,17 +41,37 @@ static void addOptions(CLI::App &verb, CompareCommand &options) {
       ->type_name("TIME");
 }
 
-static Expected<Comparison> compareBackends(const CompareCommand &options,
-                                            const OpenedModel &opened, double seconds) {
-  QUERN_ASSIGN(std::vector<AnyValue> inputs, makeInputs(opened.model.inputs(), options.inputs,
-                                                        MissingInputs::Random, options.style));
+/// What is interpreted: the model itself, or that of a library, with the library's sizes.
+static Expected<Runnable> openReference(const CompareCommand &options, Runnable &opened) {
+  if (!opened.library) {
+    if (!options.reference.empty())
+      return usageError("--reference is the model of a compiled library, and " +
+                        options.model.path + " is none");
+    return Runnable{.model = std::move(opened.model), .library = nullptr, .limits = opened.limits};
+  }
+  if (options.reference.empty())
+    return usageError(options.model.path +
+                      " is a compiled library; give the model it was made of: --reference MODEL");
+  InputSizes sizes;
+  for (const PortSignature &port : opened.inputs())
+    sizes.shapes[port.name] = *port.shape.sizes();
+  QUERN_ASSIGN(Model model, Model::load(options.reference, sizes, opened.limits));
+  return Runnable{.model = std::move(model), .library = nullptr, .limits = opened.limits};
+}
+
+static Expected<Comparison> compareBackends(const CompareCommand &options, Runnable opened,
+                                            double seconds) {
+  QUERN_ASSIGN(Runnable reference, openReference(options, opened));
+  Runnable &compiled = opened.library ? opened : reference;
+  QUERN_ASSIGN(std::vector<AnyValue> inputs,
+               makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style));
   Progress progress(options.style);
   progress.show("compiling");
   BackendOptions interpreterOptions = options.backend;
   interpreterOptions.backend = "interpreter";
-  QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(opened, interpreterOptions, inputs));
+  QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(reference, interpreterOptions, inputs));
   Stopwatch watch;
-  QUERN_ASSIGN(std::unique_ptr<Runner> native, prepare(opened, options.backend, inputs));
+  QUERN_ASSIGN(std::unique_ptr<Runner> native, prepare(compiled, options.backend, inputs));
   double compileMs = watch.milliseconds();
   progress.show("comparing");
   Interruptible runs(*interpreter, native.get());
@@ -91,8 +116,8 @@ static Json describeJson(const CompareCommand &options, const Comparison &c) {
 
 static Status execute(const CompareCommand &options) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
-  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
-  QUERN_ASSIGN(Comparison comparison, compareBackends(options, opened, seconds));
+  QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
+  QUERN_ASSIGN(Comparison comparison, compareBackends(options, std::move(opened), seconds));
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(comparison)));
   QUERN_TRY(writeJson(describeJson(options, comparison), options.style));

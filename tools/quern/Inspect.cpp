@@ -1,9 +1,10 @@
 //===- Inspect.cpp - quern inspect ----------------------------------------===//
 //
-// Reads the ONNX file only: works for models with ops that are not supported.
+// Reads the ONNX file only: works for models with ops that are not supported. Of a
+// compiled library it shows what that says of itself.
 //
 //===----------------------------------------------------------------------===//
-#include "quern/OnnxFile.h"
+#include "quern/Reports.h"
 #include "tools/quern/Options.h"
 #include "tools/quern/Ports.h"
 
@@ -24,7 +25,10 @@ struct InspectOptions {
 } // namespace
 
 static void addOptions(CLI::App &verb, InspectOptions &options) {
-  verb.add_option("MODEL", options.path, "An ONNX model file")->required()->type_name("FILE");
+  verb.add_option("MODEL", options.path,
+                  "An ONNX model file, or a library that quern compile has made")
+      ->required()
+      ->type_name("FILE");
   addTimeoutOption(verb, options.timeout);
 }
 
@@ -42,32 +46,30 @@ static std::string describe(const ModelFacts &facts) {
   return text + table.str();
 }
 
-static Json describeJson(const InspectOptions &options, const ModelFacts &facts) {
-  Json opsets = Json::object(), ops = Json::object();
-  for (const auto &[domain, version] : facts.opsets)
-    opsets[domain] = version;
-  for (const auto &[name, count] : facts.ops)
-    ops[name] = count;
-  return {{"schema", "quern.inspect/1"},
-          {"model", options.path},
-          {"producer", facts.producer},
-          {"ir_version", facts.irVersion},
-          {"opsets", std::move(opsets)},
-          {"inputs", portsJson(facts.inputs)},
-          {"outputs", portsJson(facts.outputs)},
-          {"nodes", facts.nodes},
-          {"initializers", facts.initializers},
-          {"parameters", facts.parameters},
-          {"ops", std::move(ops)}};
+static std::string describe(const ArtifactFacts &facts) {
+  return fmt::format("library of model {}, for {}, interface version {}\n", facts.name,
+                     facts.targetCpu, facts.abiVersion) +
+         describePorts("input", facts.inputs) + describePorts("output", facts.outputs) +
+         fmt::format("a run needs {} bytes, and {} for each further thread\n", facts.workspaceBytes,
+                     facts.workerBytes);
+}
+
+static Status inspectLibrary(const InspectOptions &options) {
+  QUERN_ASSIGN(ArtifactFacts facts, inspectArtifact(options.path));
+  if (options.style.printsTable())
+    QUERN_TRY(printText(describe(facts)));
+  return writeJson(Json::parse(artifactReport(options.path, facts)), options.style);
 }
 
 static Status execute(const InspectOptions &options) {
   QUERN_TRY(checkJsonWritable(options.style));
+  if (isLibraryFile(options.path))
+    return inspectLibrary(options);
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
   QUERN_ASSIGN(ModelFacts facts, inspectModelFile(options.path, limits));
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(facts)));
-  return writeJson(describeJson(options, facts), options.style);
+  return writeJson(Json::parse(modelReport(options.path, facts)), options.style);
 }
 
 void cli::addInspectVerb(CLI::App &app, Command &command) {

@@ -5,7 +5,10 @@
 #include "tools/quern/Options.h"
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 namespace quern::cli {
 
@@ -16,13 +19,37 @@ struct OpenedModel {
   double loadMs = 0;
 };
 
+/// Something to run: a model, or a library that was compiled of one ahead of time.
+struct Runnable {
+  /// None when it is a library.
+  std::optional<Model> model;
+  /// Null when it is none.
+  std::shared_ptr<const CompiledModel> library;
+  Limits limits;
+  double loadMs = 0;
+
+  const std::vector<PortSignature> &inputs() const {
+    return library ? library->inputs() : model->inputs();
+  }
+  const std::vector<PortSignature> &outputs() const {
+    return library ? library->outputs() : model->outputs();
+  }
+  /// For reports: native, interpreter, or library.
+  std::string backendName(const BackendOptions &options) const {
+    return library ? "library" : options.backend;
+  }
+};
+
 /// Loads the model with the sizes given.
 Expected<OpenedModel> openModel(const ModelOptions &options, const OutputStyle &style);
 
 CompileOptions compileOptions(const BackendOptions &options, const Limits &limits);
 
-/// Compiles, for these inputs, as far as the backend does before a run.
-Expected<std::unique_ptr<Runner>> prepare(const OpenedModel &opened, const BackendOptions &options,
+/// Loads a model as above, or a library.
+Expected<Runnable> openRunnable(const ModelOptions &options, const OutputStyle &style);
+
+/// Makes a runner, after what the backend does before a run on these inputs.
+Expected<std::unique_ptr<Runner>> prepare(const Runnable &opened, const BackendOptions &options,
                                           std::span<const AnyValue> inputs);
 
 } // namespace quern::cli

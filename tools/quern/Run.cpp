@@ -123,11 +123,10 @@ static Json describeOutputJson(const std::string &name, const AnyValue &value) {
 }
 
 static Status execute(const RunOptions &options) {
-  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
-  const Model &model = opened.model;
-  QUERN_ASSIGN(OutputFiles files, OutputFiles::parse(model.outputs(), options.outputs));
+  QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
+  QUERN_ASSIGN(OutputFiles files, OutputFiles::parse(opened.outputs(), options.outputs));
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
-               makeInputs(model.inputs(), options.inputs, MissingInputs::Refuse, options.style));
+               makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style));
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch compileWatch;
@@ -140,11 +139,11 @@ static Status execute(const RunOptions &options) {
   QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
   double runMs = runWatch.milliseconds();
   detail(options.style, fmt::format("compiled in {:.1f} ms, ran in {:.1f} ms", compileMs, runMs));
-  QUERN_TRY(files.write(model.outputs(), outputs));
+  QUERN_TRY(files.write(opened.outputs(), outputs));
 
   Json report = {{"schema", "quern.run/1"},
                  {"model", options.model.path},
-                 {"backend", options.backend.backend},
+                 {"backend", opened.backendName(options.backend)},
                  {"threads", runner->threads()},
                  {"load_ms", opened.loadMs},
                  {"compile_ms", compileMs},
@@ -152,8 +151,8 @@ static Status execute(const RunOptions &options) {
                  {"outputs", Json::array()}};
   std::string text;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    report["outputs"].push_back(describeOutputJson(model.outputs()[i].name, outputs[i]));
-    text += describeValue(model.outputs()[i].name, outputs[i]);
+    report["outputs"].push_back(describeOutputJson(opened.outputs()[i].name, outputs[i]));
+    text += describeValue(opened.outputs()[i].name, outputs[i]);
   }
   if (options.style.printsTable() && options.style.verbosity >= 0)
     QUERN_TRY(printText(text));

@@ -160,11 +160,21 @@ static Expected<std::vector<std::string>> writeLibraryStubs(const AotModel &mode
     QUERN_ASSIGN(ObjectCode stub, compileStubs(model.target, defined));
     QUERN_TRY(staging.write(name + ".o", std::string_view(stub.data(), stub.size())));
     libraries.push_back(staging.path(name));
-    return linkSharedLibrary({staging.path(name + ".o")}, libraries.back(), name, {});
+    return linkSharedLibrary({.objects = {staging.path(name + ".o")}, .name = name},
+                             libraries.back());
   };
   QUERN_TRY(write("libc.so.6", {symbols.begin(), mathBegin}));
   QUERN_TRY(write("libm.so.6", {mathBegin, symbols.end()}));
   return libraries;
+}
+
+/// For who loads a library and does not know its prefix: "quern_model_run".
+static std::vector<SymbolAlias> libraryAliases(const AotModel &model) {
+  std::vector<SymbolAlias> aliases;
+  for (const std::string &symbol : publicSymbols(model))
+    if (std::string name = "quern_model" + symbol.substr(model.prefix.size()); name != symbol)
+      aliases.push_back({name, symbol});
+  return aliases;
 }
 
 /// Links what writeCode has left to `options.outputPath`.
@@ -184,7 +194,12 @@ static Status writeArtifact(const AotModel &model, const AotOptions &options,
     if (!isThisMachine(model.target)) {
       QUERN_ASSIGN(libraries, writeLibraryStubs(model, staging));
     }
-    QUERN_TRY(linkSharedLibrary(objects, staging.path("model.so"), name, libraries, runtime));
+    QUERN_TRY(linkSharedLibrary({.objects = std::move(objects),
+                                 .name = std::move(name),
+                                 .libraries = std::move(libraries),
+                                 .archive = std::move(runtime),
+                                 .aliases = libraryAliases(model)},
+                                staging.path("model.so")));
     return staging.publish("model.so");
   }
   QUERN_TRY(linkRelocatable(objects, staging.path("model.o")));

@@ -60,18 +60,17 @@ std::vector<std::string> native::systemLibraries() {
   return paths;
 }
 
-Status native::linkSharedLibrary(const std::vector<std::string> &objects, const std::string &output,
-                                 const std::string &soname,
-                                 const std::vector<std::string> &libraries,
-                                 const std::string &archive) {
-  std::vector<std::string> arguments = {"-shared", "-soname",        soname, "-o",
-                                        output,    "--eh-frame-hdr", "-z",   "now"};
-  arguments.insert(arguments.end(), objects.begin(), objects.end());
-  if (!archive.empty())
-    arguments.insert(arguments.end(), {archive, "--exclude-libs", "ALL"});
-  if (!libraries.empty()) {
+Status native::linkSharedLibrary(const SharedLibrary &library, const std::string &output) {
+  std::vector<std::string> arguments = {"-shared", "-soname",        library.name, "-o",
+                                        output,    "--eh-frame-hdr", "-z",         "now"};
+  for (const SymbolAlias &alias : library.aliases)
+    arguments.push_back("--defsym=" + alias.name + "=" + alias.target);
+  arguments.insert(arguments.end(), library.objects.begin(), library.objects.end());
+  if (!library.archive.empty())
+    arguments.insert(arguments.end(), {library.archive, "--exclude-libs", "ALL"});
+  if (!library.libraries.empty()) {
     arguments.insert(arguments.end(), {"-z", "defs", "--as-needed"});
-    arguments.insert(arguments.end(), libraries.begin(), libraries.end());
+    arguments.insert(arguments.end(), library.libraries.begin(), library.libraries.end());
   }
   return runLinker(arguments);
 }

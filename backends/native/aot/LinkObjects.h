@@ -21,13 +21,23 @@ Status linkRelocatable(const std::vector<std::string> &objects, const std::strin
 /// installed.
 std::vector<std::string> systemLibraries();
 
-/// Links a shared library named `soname`. It depends on `libraries` only as far as it
-/// calls them; anything else undefined is an error, unless there are none. `archive`,
-/// unless empty, has more that objects call: its symbols stay hidden, and the C++ library,
-/// which it needs, is one that the result depends on.
-Status linkSharedLibrary(const std::vector<std::string> &objects, const std::string &output,
-                         const std::string &soname, const std::vector<std::string> &libraries,
-                         const std::string &archive = "");
+/// A further name for a symbol.
+struct SymbolAlias {
+  std::string name, target;
+};
+
+struct SharedLibrary {
+  std::vector<std::string> objects;
+  /// Its soname.
+  std::string name;
+  /// What it depends on, as far as the objects call it; anything else undefined is an
+  /// error, unless there are none.
+  std::vector<std::string> libraries = {};
+  /// An archive with more that the objects call, unless empty: its symbols stay hidden.
+  std::string archive = {};
+  std::vector<SymbolAlias> aliases = {};
+};
+Status linkSharedLibrary(const SharedLibrary &library, const std::string &output);
 
 /// Copies an object file; of the symbols it defines, only `kept` stay global.
 Status localizeSymbols(const std::string &object, const std::string &output,

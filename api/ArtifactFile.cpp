@@ -1,0 +1,231 @@
+//===- ArtifactFile.cpp - a library in this process -----------------------===//
+#include "api/ArtifactFile.h"
+
+#include "quern/CheckedSize.h"
+
+#include "llvm/Object/ELFObjectFile.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace quern;
+using llvm::object::ELF64LEFile;
+
+/// What the linker calls the functions of a model in a library, whatever its prefix.
+static constexpr const char *kInfo = "quern_model_info", *kCpuOk = "quern_model_cpu_ok",
+                            *kRunParallel = "quern_model_run_parallel";
+
+static Status incompatible(std::string message) {
+  return {StatusCode::Incompatible, std::move(message)};
+}
+
+static Status foreign(const std::string &why) {
+  return invalidModel("this is no library that quern compile has made: " + why);
+}
+
+static Status damaged(const std::string &why) {
+  return invalidModel("the library is damaged or not whole: " + why);
+}
+
+//===----------------------------------------------------------------------===//
+// The file, before it is loaded: the loader of the system crashes on damaged ones
+//===----------------------------------------------------------------------===//
+
+static Status damaged(llvm::Error error) { return damaged(llvm::toString(std::move(error))); }
+
+/// All that is mapped, and the sections, lie in the file.
+static Status checkExtents(const ELF64LEFile &file, size_t fileBytes) {
+  auto lies = [&](CheckedSize offset, CheckedSize size) {
+    CheckedSize end = offset + size;
+    return end.valid() && end.value() <= static_cast<int64_t>(fileBytes);
+  };
+  auto segments = file.program_headers();
+  if (!segments)
+    return damaged(segments.takeError());
+  for (const auto &segment : *segments)
+    if (!lies(uint64_t(segment.p_offset), uint64_t(segment.p_filesz)) ||
+        segment.p_filesz > segment.p_memsz)
+      return damaged("a segment ends behind the end of the file");
+  auto sections = file.sections();
+  if (!sections)
+    return damaged(sections.takeError());
+  for (const auto &section : *sections)
+    if (section.sh_type != llvm::ELF::SHT_NOBITS &&
+        !lies(uint64_t(section.sh_offset), uint64_t(section.sh_size)))
+      return damaged("a section ends behind the end of the file");
+  return Status::ok();
+}
+
+/// The names of functions and data that a library defines for others.
+static Expected<std::set<std::string>> dynamicSymbols(const ELF64LEFile &file) {
+  auto sections = file.sections();
+  if (!sections)
+    return damaged(sections.takeError());
+  std::set<std::string> names;
+  for (const auto &section : *sections) {
+    if (section.sh_type != llvm::ELF::SHT_DYNSYM)
+      continue;
+    auto symbols = file.symbols(&section);
+    if (!symbols)
+      return damaged(symbols.takeError());
+    auto strings = file.getStringTableForSymtab(section);
+    if (!strings)
+      return damaged(strings.takeError());
+    for (const auto &symbol : *symbols) {
+      auto name = symbol.getName(*strings);
+      if (!name)
+        return damaged(name.takeError());
+      if (symbol.isDefined())
+        names.insert(name->str());
+    }
+  }
+  return names;
+}
+
+static Status checkElf(llvm::StringRef bytes) {
+  if (bytes.size() < sizeof(ELF64LEFile::Elf_Ehdr) || !bytes.starts_with("\x7f"
+                                                                         "ELF"))
+    return foreign("it does not begin as one");
+  if (bytes[llvm::ELF::EI_CLASS] != llvm::ELF::ELFCLASS64 ||
+      bytes[llvm::ELF::EI_DATA] != llvm::ELF::ELFDATA2LSB)
+    return incompatible("the library is not for 64-bit little-endian processors");
+  auto file = ELF64LEFile::create(bytes);
+  if (!file)
+    return damaged(file.takeError());
+  if (file->getHeader().e_type != llvm::ELF::ET_DYN)
+    return foreign("it is an object file or a program");
+  if (file->getHeader().e_machine != llvm::ELF::EM_X86_64)
+    return incompatible(
+        fmt::format("the library is for {}; this is a process for x86_64",
+                    llvm::ELF::convertEMachineToArchName(file->getHeader().e_machine).str()));
+  QUERN_TRY(checkExtents(*file, bytes.size()));
+  QUERN_ASSIGN(std::set<std::string> symbols, dynamicSymbols(*file));
+  for (const char *wanted : {kInfo, kCpuOk, kRunParallel})
+    if (!symbols.count(wanted))
+      return foreign(fmt::format("it has no function {}", wanted));
+  return Status::ok();
+}
+
+Status ArtifactFile::checkFile() const {
+  auto buffer = llvm::MemoryBuffer::getOpenFile(descriptor, path, /*FileSize=*/-1,
+                                                /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    return ioError("cannot be read: " + buffer.getError().message());
+  return checkElf((*buffer)->getBuffer());
+}
+
+//===----------------------------------------------------------------------===//
+// Loading
+//===----------------------------------------------------------------------===//
+
+/// A path of the open file that nobody has had before: the loader takes a name that it
+/// knows for the file it knows, and the numbers of descriptors are used again.
+static std::string uniquePath(int descriptor) {
+  static std::atomic<uint64_t> opened = 0;
+  std::string path = "/proc/self/fd/";
+  for (uint64_t number = ++opened; number != 0; number >>= 1)
+    path += number % 2 ? "./" : ".//";
+  return path + std::to_string(descriptor);
+}
+
+Status ArtifactFile::load() {
+  // By the descriptor: the file that was checked, even if another one has its name by now.
+  std::string name = uniquePath(descriptor);
+  if (access(name.c_str(), R_OK) != 0)
+    name = path.find('/') == std::string::npos ? "./" + path : path;
+  library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  return library ? Status::ok() : damaged(dlerror());
+}
+
+static Expected<std::vector<PortSignature>> readPorts(const quern_model_port *ports, int32_t count,
+                                                      const char *kind) {
+  std::vector<PortSignature> result;
+  if (count < 0 || (count > 0 && !ports))
+    return damaged(fmt::format("it says that it has {} {}s", count, kind));
+  for (int32_t i = 0; i < count; ++i) {
+    const quern_model_port &port = ports[i];
+    if (!port.name || port.rank < 0 || port.rank > 64 || (port.rank > 0 && !port.dims) ||
+        !isDTypeNumber(port.dtype) || static_cast<DType>(port.dtype) == DType::String)
+      return damaged(fmt::format("{} {} is described wrongly", kind, i));
+    std::span<const int64_t> dims(port.dims, static_cast<size_t>(port.rank));
+    auto dtype = static_cast<DType>(port.dtype);
+    CheckedSize bytes = CheckedSize::product(dims) * CheckedSize(dtypeBytes(dtype));
+    if (!bytes.valid() || bytes.value() != port.bytes)
+      return damaged(fmt::format("{} '{}' has sizes that do not fit", kind, port.name));
+    result.emplace_back(port.name, dtype, PortShape::fromSizes(dims));
+  }
+  return result;
+}
+
+Status ArtifactFile::findFunctions() {
+  auto info = reinterpret_cast<const quern_model_info *(*)()>(dlsym(library, kInfo));
+  cpuOk = reinterpret_cast<int (*)()>(dlsym(library, kCpuOk));
+  runParallel = reinterpret_cast<decltype(runParallel)>(dlsym(library, kRunParallel));
+  const quern_model_info *model = info && cpuOk && runParallel ? info() : nullptr;
+  if (!model)
+    return damaged("it does not say what it holds");
+  if (model->abi_version != QUERN_MODEL_ABI_VERSION)
+    return incompatible(fmt::format(
+        "the library has version {} of the interface between models and programs, this Quern has "
+        "{}; compile the model again",
+        model->abi_version, QUERN_MODEL_ABI_VERSION));
+  if (!model->name || !model->target_cpu || model->workspace_bytes < 0 || model->worker_bytes < 0 ||
+      model->workspace_alignment != QUERN_MODEL_WORKSPACE_ALIGNMENT)
+    return damaged("what it says of itself makes no sense");
+  QUERN_ASSIGN(facts.inputs, readPorts(model->inputs, model->input_count, "input"));
+  QUERN_ASSIGN(facts.outputs, readPorts(model->outputs, model->output_count, "output"));
+  facts.name = model->name;
+  facts.targetCpu = model->target_cpu;
+  facts.abiVersion = model->abi_version;
+  facts.workspaceBytes = model->workspace_bytes;
+  facts.workerBytes = model->worker_bytes;
+  return Status::ok();
+}
+
+Expected<std::unique_ptr<ArtifactFile>> ArtifactFile::open(const std::string &path) {
+  std::unique_ptr<ArtifactFile> file(new ArtifactFile(path));
+  auto named = [&](const Status &status) { return status.withContext(path); };
+  file->descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  struct stat status;
+  if (file->descriptor < 0 || fstat(file->descriptor, &status) != 0)
+    return ioError("cannot read '" + path + "': " + std::strerror(errno));
+  if (!S_ISREG(status.st_mode))
+    return ioError("cannot read '" + path + "': it is no file");
+  QUERN_TRY(named(file->checkFile()));
+  QUERN_TRY(named(file->load()));
+  QUERN_TRY(named(file->findFunctions()));
+  return file;
+}
+
+ArtifactFile::~ArtifactFile() {
+  if (library)
+    dlclose(library);
+  if (descriptor >= 0)
+    close(descriptor);
+}
+
+bool quern::isLibraryFile(const std::string &path) {
+  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0)
+    return false;
+  char magic[4] = {};
+  ssize_t got = read(descriptor, magic, sizeof magic);
+  close(descriptor);
+  return got == sizeof magic && std::memcmp(magic,
+                                            "\x7f"
+                                            "ELF",
+                                            sizeof magic) == 0;
+}
+
+Expected<ArtifactFacts> quern::inspectArtifact(const std::string &path) {
+  QUERN_ASSIGN(std::unique_ptr<ArtifactFile> file, ArtifactFile::open(path));
+  return std::move(file->facts);
+}

@@ -1,0 +1,171 @@
+//===- Reports.cpp - what is known, as JSON -------------------------------===//
+#include "quern/Reports.h"
+
+#include "quern/HostCpu.h"
+
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace quern;
+using llvm::json::OStream;
+
+/// Names of files and models may be no UTF-8, JSON is.
+static std::string utf8(const std::string &text) {
+  return llvm::json::isUTF8(text) ? text : llvm::json::fixUTF8(text);
+}
+
+static void addText(OStream &json, const char *key, const std::string &text) {
+  json.attribute(key, utf8(text));
+}
+
+/// What `write` writes to a stream.
+template <typename Write> static std::string jsonText(Write &&write) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  OStream json(stream);
+  write(json);
+  return text;
+}
+
+static void addPort(OStream &json, const PortSignature &port) {
+  addText(json, "name", port.name);
+  if (!port.isTensor())
+    return addText(json, "type", port.describe());
+  addText(json, "dtype", std::string(dtypeName(port.dtype)));
+  if (!port.ranked)
+    return json.attribute("shape", nullptr);
+  json.attributeArray("shape", [&] {
+    for (const PortDim &dim : port.shape.dims()) {
+      if (dim.isStatic())
+        json.value(dim.size());
+      else if (dim.isSymbolic())
+        json.value(utf8(dim.symbolName()));
+      else
+        json.value(nullptr);
+    }
+  });
+}
+
+static void addPorts(OStream &json, const char *key, std::span<const PortSignature> ports) {
+  json.attributeArray(key, [&] {
+    for (const PortSignature &port : ports)
+      json.object([&] { addPort(json, port); });
+  });
+}
+
+static void addCounts(OStream &json, const char *key,
+                      std::span<const std::pair<std::string, int64_t>> counts) {
+  json.attributeObject(key, [&] {
+    for (const auto &[name, count] : counts)
+      json.attribute(utf8(name), count);
+  });
+}
+
+std::string quern::modelReport(const std::string &path, const ModelFacts &facts) {
+  return jsonText([&](OStream &json) {
+    json.object([&] {
+      json.attribute("schema", "quern.inspect/1");
+      addText(json, "model", path);
+      addText(json, "producer", facts.producer);
+      json.attribute("ir_version", facts.irVersion);
+      addCounts(json, "opsets", facts.opsets);
+      addPorts(json, "inputs", facts.inputs);
+      addPorts(json, "outputs", facts.outputs);
+      json.attribute("nodes", facts.nodes);
+      json.attribute("initializers", facts.initializers);
+      json.attribute("parameters", facts.parameters);
+      addCounts(json, "ops", facts.ops);
+    });
+  });
+}
+
+std::string quern::artifactReport(const std::string &path, const ArtifactFacts &facts) {
+  return jsonText([&](OStream &json) {
+    json.object([&] {
+      json.attribute("schema", "quern.inspect/1");
+      addText(json, "model", path);
+      addText(json, "name", facts.name);
+      addText(json, "target_cpu", facts.targetCpu);
+      json.attribute("abi_version", facts.abiVersion);
+      json.attribute("workspace_bytes", facts.workspaceBytes);
+      json.attribute("worker_bytes", facts.workerBytes);
+      addPorts(json, "inputs", facts.inputs);
+      addPorts(json, "outputs", facts.outputs);
+    });
+  });
+}
+
+Expected<std::string> quern::inspectReport(const std::string &path, const Limits &limits) {
+  if (isLibraryFile(path)) {
+    QUERN_ASSIGN(ArtifactFacts facts, inspectArtifact(path));
+    return artifactReport(path, facts);
+  }
+  QUERN_ASSIGN(ModelFacts facts, inspectModelFile(path, limits));
+  return modelReport(path, facts);
+}
+
+std::string quern::stepsReport(std::span<const StepSummary> steps) {
+  int64_t native = 0;
+  for (const StepSummary &step : steps)
+    native += step.native;
+  return jsonText([&](OStream &json) {
+    auto list = [&](const char *key, auto &&isListed, bool withReason) {
+      json.attributeArray(key, [&] {
+        for (const StepSummary &step : steps)
+          if (isListed(step))
+            json.object([&] {
+              addText(json, "nodes", step.nodes);
+              addText(json, "kernel", step.kernel);
+              if (withReason)
+                addText(json, "reason", step.refusal);
+            });
+      });
+    };
+    json.object([&] {
+      json.attribute("steps", static_cast<int64_t>(steps.size()));
+      json.attribute("native_steps", native);
+      list(
+          "reference_steps", [](const StepSummary &s) { return !s.native && !s.needsSizes; },
+          /*withReason=*/true);
+      list(
+          "undecided_steps", [](const StepSummary &s) { return s.needsSizes; },
+          /*withReason=*/false);
+    });
+  });
+}
+
+std::string quern::profileReport(std::span<const ProfileRow> rows) {
+  return jsonText([&](OStream &json) {
+    json.array([&] {
+      for (const ProfileRow &row : rows)
+        json.object([&] {
+          addText(json, "nodes", row.nodes);
+          addText(json, "kernel", row.kernel);
+          json.attribute("native", !row.reference);
+          json.attribute("depth", row.depth);
+          json.attribute("tasks", row.tasks);
+          json.attribute("runs", row.runs);
+          double runs = static_cast<double>(std::max<int64_t>(row.runs, 1));
+          json.attribute("ms", static_cast<double>(row.nanoseconds) * 1e-6 / runs);
+          json.attribute("min_ms", static_cast<double>(row.fastestNanoseconds) * 1e-6);
+          json.attribute("flops", row.flops);
+          json.attribute("bytes", row.bytes);
+        });
+    });
+  });
+}
+
+std::string quern::hostReport() {
+  HostCpu host = describeHostCpu();
+  return jsonText([&](OStream &json) {
+    json.object([&] {
+      addText(json, "llvm", host.llvmVersion);
+      addText(json, "triple", host.triple);
+      addText(json, "cpu", host.name);
+      json.attributeArray("features", [&] {
+        for (const std::string &feature : host.features)
+          json.value(utf8(feature));
+      });
+    });
+  });
+}

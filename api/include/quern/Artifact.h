@@ -1,0 +1,38 @@
+//===- Artifact.h - models compiled ahead of time, loaded -----------------===//
+#pragma once
+
+#include "quern/CompiledModel.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// Whether a file begins as libraries do: it is for loadArtifact, not for Model::load.
+bool isLibraryFile(const std::string &path);
+
+/// What a library made by Model::compileToArtifact says of itself.
+struct ArtifactFacts {
+  /// Of the model.
+  std::string name;
+  /// LLVM's name of the CPU that it was compiled for.
+  std::string targetCpu;
+  int64_t abiVersion = 0;
+  /// Of a run in one thread; more for each further one.
+  int64_t workspaceBytes = 0, workerBytes = 0;
+  std::vector<PortSignature> inputs, outputs;
+};
+
+/// Loading a library runs code in it, so a library is trusted as a program is. Before
+/// that it is made sure that it is whole and one of ours. InvalidModel when it is not;
+/// Incompatible when it is for another processor or of another version of the interface.
+Expected<ArtifactFacts> inspectArtifact(const std::string &path);
+
+/// As above, to run: Incompatible, too, when this CPU lacks what the code needs. Memory
+/// for a run comes from the runner, and its larger steps are divided among its threads.
+/// What an artefact has none of, a profile and subnormal numbers, is Unsupported.
+Expected<std::shared_ptr<const CompiledModel>> loadArtifact(const std::string &path);
+
+} // namespace quern

@@ -1,0 +1,28 @@
+//===- Reports.h - what is known, as JSON ---------------------------------===//
+#pragma once
+
+#include "quern/Artifact.h"
+#include "quern/Model.h"
+#include "quern/OnnxFile.h"
+
+#include <span>
+#include <string>
+
+namespace quern {
+
+/// What a file holds, as `quern inspect --json` says it: a model, or a library made by
+/// Model::compileToArtifact.
+Expected<std::string> inspectReport(const std::string &path, const Limits &limits = {});
+std::string modelReport(const std::string &path, const ModelFacts &facts);
+std::string artifactReport(const std::string &path, const ArtifactFacts &facts);
+
+/// {"steps": 7, "native_steps": 6, "reference_steps": [...], "undecided_steps": [...]}, as
+/// `quern check --json` has them.
+std::string stepsReport(std::span<const StepSummary> steps);
+/// [{"nodes": ..., "kernel": ..., "runs": 3, "ms": 0.5, "min_ms": ...}, ...], each time that
+/// of one run.
+std::string profileReport(std::span<const ProfileRow> rows);
+/// The processor and the version of LLVM.
+std::string hostReport();
+
+} // namespace quern

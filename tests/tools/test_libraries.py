@@ -1,0 +1,58 @@
+"""Models compiled to libraries: run, measured, compared and shown."""
+
+import unittest
+
+import numpy as np
+from cli import INCOMPATIBLE, INVALID_MODEL, USAGE, CliTest
+
+FAST = ("--duration", "50ms")
+
+
+class Libraries(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.quern("compile", "gemm.onnx", "--dim", "N=2", "-o", "gemm.so")
+
+    def test_run(self):
+        self.save("x.npy", np.arange(8, dtype=np.float32).reshape(2, 4))
+        self.quern("run", "gemm.so", "--input", "x=x.npy", "-o", "y=y.npy")
+        np.testing.assert_array_equal(np.load(self.folder / "y.npy"),
+                                      np.array([[6, 6, 6], [22, 22, 22]], np.float32))
+        report = self.quern_json("run", "gemm.so", "--input", "random")
+        self.assertEqual(report["backend"], "library")
+
+    def test_bench(self):
+        report = self.quern_json("bench", "gemm.so", *FAST)
+        self.assertEqual(report["backend"], "library")
+        self.assertGreater(report["runs"], 0)
+
+    def test_compare(self):
+        report = self.quern_json("compare", "gemm.so", "--reference", "gemm.onnx", *FAST)
+        self.assertTrue(report["outputs"][0]["pass"])
+        self.fails(USAGE, "compare", "gemm.so", says="--reference MODEL")
+        self.fails(USAGE, "compare", "gemm.onnx", "--reference", "gemm.onnx", says="gemm.onnx is none")
+
+    def test_inspect(self):
+        report = self.quern_json("inspect", "gemm.so")
+        self.assertEqual(report["schema"], "quern.inspect/1")
+        self.assertEqual(report["name"], "gemm")
+        self.assertEqual(report["inputs"], [{"name": "x", "dtype": "float32", "shape": [2, 4]}])
+        out, _ = self.quern("inspect", "gemm.so")
+        self.assertIn("library of model gemm, for ", out)
+        self.assertIn("output y: float32 2x3", out)
+
+    def test_refusals(self):
+        self.fails(USAGE, "run", "gemm.so", "--dim", "N=2", says="sizes are fixed")
+        self.fails(USAGE, "run", "gemm.so", "--input", "random",
+                   "--backend", "interpreter", says="cannot be interpreted")
+        whole = (self.folder / "gemm.so").read_bytes()
+        (self.folder / "half.so").write_bytes(whole[:len(whole) // 2])
+        self.fails(INVALID_MODEL, "run", "half.so", "--input", "random", says="damaged or not whole")
+        arm = bytearray(whole)
+        arm[18] = 183
+        (self.folder / "arm.so").write_bytes(arm)
+        self.fails(INCOMPATIBLE, "inspect", "arm.so", says="the library is for AArch64")
+
+
+if __name__ == "__main__":
+    unittest.main()
