@@ -1,0 +1,381 @@
+//===- CApiTest.cpp - what quern.h refuses --------------------------------===//
+#include "Models.h"
+#include "quern.h"
+
+#include <array>
+#include <set>
+
+using namespace quern::test;
+
+namespace {
+template <typename T> T sized() {
+  T options{};
+  options.struct_size = sizeof options;
+  return options;
+}
+
+/// A usage error whose message has this part.
+void expectUsage(quern_status status, const std::string &part) {
+  EXPECT_EQ(status, QUERN_STATUS_USAGE) << part;
+  EXPECT_NE(std::string(quern_last_error()).find(part), std::string::npos) << quern_last_error();
+}
+
+constexpr std::array<int64_t, 4> kDims = {1, 1, 8, 8};
+
+/// One object of each kind.
+class CApiTest : public testing::Test {
+protected:
+  void SetUp() override {
+    ASSERT_EQ(quern_model_load(kDigits.c_str(), nullptr, &model), QUERN_STATUS_OK);
+    ASSERT_EQ(quern_model_compile(model, nullptr, &executable), QUERN_STATUS_OK);
+    ASSERT_EQ(quern_session_create(executable, nullptr, &session), QUERN_STATUS_OK);
+    ASSERT_EQ(quern_value_tensor(1, kDims.data(), 4, &value), QUERN_STATUS_OK);
+    ASSERT_EQ(quern_model_check(model, nullptr, 0, nullptr, &text), QUERN_STATUS_OK);
+  }
+  void TearDown() override { release(); }
+  void release() {
+    quern_text_release(text);
+    quern_value_release(value);
+    quern_session_release(session);
+    quern_executable_release(executable);
+    quern_model_release(model);
+  }
+
+  quern_model *model = nullptr;
+  quern_executable *executable = nullptr;
+  quern_session *session = nullptr;
+  quern_value *value = nullptr;
+  quern_text *text = nullptr;
+};
+
+/// Calls each function that takes an object with these, and the rest as it should be.
+void expectAllRefuse(quern_model *model, quern_executable *executable, quern_session *session,
+                     quern_value *value, quern_text *text, const std::string &part) {
+  size_t a = 0, b = 0;
+  quern_port port{};
+  quern_value *made = nullptr;
+  quern_text *json = nullptr;
+  quern_executable *compiled = nullptr;
+  quern_session *opened = nullptr;
+  const char *chars = nullptr;
+  int32_t number = 0;
+  quern_tensor_view view{};
+  quern_comparison comparison{};
+  quern_measurement measurement{};
+  const quern_value *inputs[1] = {value};
+  expectUsage(quern_text_get(text, &chars, &a), part);
+  expectUsage(quern_model_port_counts(model, &a, &b), part);
+  expectUsage(quern_model_input(model, 0, &port), part);
+  expectUsage(quern_model_output(model, 0, &port), part);
+  expectUsage(quern_model_sample_inputs(model, 0, &made, 1), part);
+  expectUsage(quern_model_compile(model, nullptr, &compiled), part);
+  expectUsage(quern_model_compile_to_file(model, "/tmp/x.so", nullptr, nullptr), part);
+  expectUsage(quern_model_phase_text(model, "fused", nullptr, &json), part);
+  expectUsage(quern_model_check(model, nullptr, 0, nullptr, &json), part);
+  expectUsage(quern_executable_port_counts(executable, &a, &b), part);
+  expectUsage(quern_executable_input(executable, 0, &port), part);
+  expectUsage(quern_executable_output(executable, 0, &port), part);
+  expectUsage(quern_executable_plan(executable, nullptr, 0, nullptr), part);
+  expectUsage(quern_value_map(value, inputs, 1, &made), part);
+  expectUsage(quern_value_serialize(value, "x", &json), part);
+  expectUsage(quern_value_sequence(inputs, 1, 1, &made), part);
+  expectUsage(quern_value_kind(value, &number), part);
+  expectUsage(quern_value_view(value, &view), part);
+  expectUsage(quern_value_string(value, 0, &chars, &a), part);
+  expectUsage(quern_value_count(value, &a), part);
+  expectUsage(quern_value_get(value, 0, &made), part);
+  expectUsage(quern_value_keys(value, &made), part);
+  expectUsage(quern_session_create(executable, nullptr, &opened), part);
+  expectUsage(quern_session_run(session, inputs, 1, &made, 1), part);
+  EXPECT_EQ(quern_session_cancel(session), QUERN_STATUS_USAGE);
+  expectUsage(quern_session_set_time(session, 1), part);
+  expectUsage(quern_session_threads(session, &number), part);
+  expectUsage(quern_session_profile(session, &json), part);
+  expectUsage(quern_session_clear_profile(session), part);
+  expectUsage(quern_compare(model, inputs, 1, nullptr, &comparison, nullptr, 0), part);
+  expectUsage(quern_session_benchmark(session, inputs, 1, nullptr, &measurement), part);
+  EXPECT_EQ(made, nullptr);
+  EXPECT_EQ(json, nullptr);
+  EXPECT_EQ(compiled, nullptr);
+  EXPECT_EQ(opened, nullptr);
+}
+} // namespace
+
+TEST_F(CApiTest, NullObjects) {
+  expectAllRefuse(nullptr, nullptr, nullptr, nullptr, nullptr, " is NULL");
+}
+
+TEST_F(CApiTest, ReleasedObjects) {
+  release();
+  expectAllRefuse(model, executable, session, value, text, "was released, or is something else");
+  // Releasing once more does nothing; TearDown does it a third time.
+  release();
+  // Nor do new objects in their places make old handles valid.
+  quern_value *fresh = nullptr;
+  ASSERT_EQ(quern_value_tensor(1, kDims.data(), 4, &fresh), QUERN_STATUS_OK);
+  int32_t kind = -1;
+  EXPECT_EQ(quern_value_kind(value, &kind), QUERN_STATUS_USAGE);
+  quern_value_release(value);
+  EXPECT_EQ(quern_value_kind(fresh, &kind), QUERN_STATUS_OK);
+  quern_value_release(fresh);
+}
+
+TEST_F(CApiTest, ObjectsOfAnotherKind) {
+  // NOLINTBEGIN: as C programs with casts do.
+  expectAllRefuse((quern_model *)value, (quern_executable *)model, (quern_session *)executable,
+                  (quern_value *)session, (quern_text *)model, "or is something else");
+  int local = 0;
+  expectAllRefuse((quern_model *)&local, (quern_executable *)&local, (quern_session *)&local,
+                  (quern_value *)&local, (quern_text *)&local, "or is something else");
+  // NOLINTEND
+}
+
+TEST_F(CApiTest, NullResults) {
+  const quern_value *inputs[1] = {value};
+  size_t count = 0;
+  expectUsage(quern_text_get(text, nullptr, &count), "chars is NULL");
+  expectUsage(quern_model_load(kDigits.c_str(), nullptr, nullptr), "model is NULL");
+  expectUsage(quern_model_load_bytes("x", 1, nullptr, nullptr), "model is NULL");
+  expectUsage(quern_model_port_counts(model, nullptr, &count), "inputs is NULL");
+  expectUsage(quern_model_port_counts(model, &count, nullptr), "outputs is NULL");
+  expectUsage(quern_model_input(model, 0, nullptr), "port is NULL");
+  expectUsage(quern_model_output(model, 0, nullptr), "port is NULL");
+  expectUsage(quern_model_sample_inputs(model, 0, nullptr, 1), "values is NULL");
+  expectUsage(quern_inspect_file(kDigits.c_str(), nullptr, nullptr), "json is NULL");
+  expectUsage(quern_describe_host(nullptr), "json is NULL");
+  expectUsage(quern_model_compile(model, nullptr, nullptr), "executable is NULL");
+  expectUsage(quern_model_phase_text(model, "fused", nullptr, nullptr), "text is NULL");
+  expectUsage(quern_model_check(model, nullptr, 0, nullptr, nullptr), "json is NULL");
+  expectUsage(quern_executable_load("x.so", nullptr), "executable is NULL");
+  expectUsage(quern_executable_port_counts(executable, nullptr, &count), "inputs is NULL");
+  expectUsage(quern_executable_input(executable, 0, nullptr), "port is NULL");
+  expectUsage(quern_executable_output(executable, 0, nullptr), "port is NULL");
+  expectUsage(quern_value_borrow(1, kDims.data(), 4, &count, 256, nullptr), "value is NULL");
+  expectUsage(quern_value_tensor(1, kDims.data(), 4, nullptr), "value is NULL");
+  expectUsage(quern_value_strings(nullptr, 0, kDims.data(), 0, nullptr), "value is NULL");
+  expectUsage(quern_value_sequence(inputs, 1, 1, nullptr), "value is NULL");
+  expectUsage(quern_value_optional(value, 1, nullptr), "value is NULL");
+  expectUsage(quern_value_map(value, inputs, 1, nullptr), "value is NULL");
+  expectUsage(quern_value_read("x.pb", nullptr, nullptr), "value is NULL");
+  expectUsage(quern_value_serialize(value, "x", nullptr), "bytes is NULL");
+  expectUsage(quern_value_kind(value, nullptr), "kind is NULL");
+  expectUsage(quern_value_view(value, nullptr), "view is NULL");
+  expectUsage(quern_value_string(value, 0, nullptr, nullptr), "chars is NULL");
+  expectUsage(quern_value_count(value, nullptr), "count is NULL");
+  expectUsage(quern_value_get(value, 0, nullptr), "part is NULL");
+  expectUsage(quern_value_keys(value, nullptr), "keys is NULL");
+  expectUsage(quern_session_create(executable, nullptr, nullptr), "session is NULL");
+  expectUsage(quern_session_run(session, inputs, 1, nullptr, 1), "outputs is NULL");
+  expectUsage(quern_session_threads(session, nullptr), "threads is NULL");
+  expectUsage(quern_session_profile(session, nullptr), "json is NULL");
+  expectUsage(quern_compare(model, inputs, 1, nullptr, nullptr, nullptr, 0), "comparison is NULL");
+  expectUsage(quern_session_benchmark(session, inputs, 1, nullptr, nullptr),
+              "measurement is NULL");
+}
+
+TEST_F(CApiTest, NullArguments) {
+  quern_model *loaded = nullptr;
+  quern_executable *compiled = nullptr;
+  quern_value *made = nullptr;
+  quern_text *json = nullptr;
+  expectUsage(quern_model_load(nullptr, nullptr, &loaded), "path is NULL");
+  expectUsage(quern_model_load_bytes(nullptr, 4, nullptr, &loaded), "bytes is NULL");
+  expectUsage(quern_inspect_file(nullptr, nullptr, &json), "path is NULL");
+  expectUsage(quern_model_compile_to_file(model, nullptr, nullptr, nullptr), "path is NULL");
+  expectUsage(quern_model_phase_text(model, nullptr, nullptr, &json), "phase is NULL");
+  expectUsage(quern_executable_load(nullptr, &compiled), "path is NULL");
+  expectUsage(quern_executable_plan(executable, nullptr, 1, nullptr), "shapes is NULL");
+  expectUsage(quern_value_borrow(1, nullptr, 2, &made, 8, &made), "dims is NULL");
+  expectUsage(quern_value_borrow(1, kDims.data(), 4, nullptr, 256, &made), "data is NULL");
+  expectUsage(quern_value_strings(nullptr, 1, kDims.data(), 1, &made), "strings is NULL");
+  const char *strings[1] = {nullptr};
+  expectUsage(quern_value_strings(strings, 1, kDims.data(), 1, &made), "strings[0] is NULL");
+  expectUsage(quern_value_sequence(nullptr, 1, 1, &made), "values is NULL");
+  expectUsage(quern_value_read(nullptr, nullptr, &made), "path is NULL");
+  expectUsage(quern_value_serialize(value, nullptr, &json), "name is NULL");
+  expectUsage(quern_session_run(session, nullptr, 1, &made, 1), "inputs is NULL");
+  const quern_value *inputs[1] = {nullptr};
+  expectUsage(quern_session_run(session, inputs, 1, &made, 1), "inputs[0]: the value is NULL");
+  EXPECT_EQ(made, nullptr);
+  EXPECT_STREQ(quern_status_name(77), "unknown status");
+}
+
+TEST_F(CApiTest, WrongSizes) {
+  quern_port port{};
+  expectUsage(quern_model_input(model, 1, &port), "there is no port 1; there are 1");
+  expectUsage(quern_executable_output(executable, ~size_t{0}, &port), "there is no port");
+  quern_value *made[2] = {nullptr, nullptr};
+  expectUsage(quern_model_sample_inputs(model, 0, made, 2), "1 inputs, found room for 2");
+  const quern_value *inputs[2] = {value, value};
+  EXPECT_EQ(quern_session_run(session, inputs, 2, made, 1), QUERN_STATUS_INVALID_INPUT);
+  EXPECT_EQ(quern_session_run(session, inputs, 1, made, 2), QUERN_STATUS_INVALID_INPUT);
+  EXPECT_EQ(quern_session_run(session, nullptr, 0, nullptr, 0), QUERN_STATUS_INVALID_INPUT);
+  float numbers[4];
+  int64_t dims[2] = {2, 2}, negative[1] = {-1}, huge[3] = {INT64_MAX, INT64_MAX, 2};
+  expectUsage(quern_value_borrow(1, dims, 2, numbers, 8, made), "has 16 bytes, found 8");
+  expectUsage(quern_value_borrow(1, negative, 1, numbers, 16, made), "a size is below 0");
+  expectUsage(quern_value_borrow(1, huge, 3, numbers, 16, made), "too many bytes");
+  expectUsage(quern_value_borrow(8, dims, 2, numbers, 16, made), "strings cannot be borrowed");
+  expectUsage(quern_value_borrow(99, dims, 2, numbers, 16, made), "99 is no element type");
+  expectUsage(quern_value_borrow(1, dims, 1000, numbers, 16, made), "rank of 1000");
+  EXPECT_EQ(quern_value_tensor(1, huge, 3, made), QUERN_STATUS_RESOURCE_LIMIT);
+  const char *strings[1] = {"a"};
+  expectUsage(quern_value_strings(strings, 1, dims, 2, made), "1 strings do not make a tensor");
+  expectUsage(quern_value_map(value, nullptr, 0, made), "a map needs one value");
+  quern_output_difference differences[2];
+  quern_comparison comparison;
+  expectUsage(quern_compare(model, inputs, 1, nullptr, &comparison, differences, 2),
+              "1 outputs, found room for 2");
+  expectUsage(quern_session_set_time(session, -1), "are no time limit");
+  EXPECT_EQ(made[0], nullptr);
+}
+
+TEST_F(CApiTest, OptionsOfOtherVersions) {
+  // Of a program that knows no options yet, and of one that knows more.
+  quern_executable *compiled = nullptr;
+  quern_compile_options old{};
+  old.struct_size = sizeof(size_t);
+  old.threads = -5;
+  ASSERT_EQ(quern_model_compile(model, &old, &compiled), QUERN_STATUS_OK) << quern_last_error();
+  quern_executable_release(compiled);
+  struct {
+    quern_compile_options known;
+    int64_t next;
+  } newer{};
+  newer.known.struct_size = sizeof newer;
+  ASSERT_EQ(quern_model_compile(model, &newer.known, &compiled), QUERN_STATUS_OK);
+  quern_executable_release(compiled);
+  newer.next = 1;
+  expectUsage(quern_model_compile(model, &newer.known, &compiled), "too old for an option");
+  for (size_t size : {size_t{0}, size_t{3}, ~size_t{0}}) {
+    old.struct_size = size;
+    expectUsage(quern_model_compile(model, &old, &compiled), "struct_size");
+  }
+}
+
+TEST_F(CApiTest, OptionsWithoutSense) {
+  auto compile = sized<quern_compile_options>();
+  quern_executable *compiled = nullptr;
+  compile.backend = 7;
+  expectUsage(quern_model_compile(model, &compile, &compiled), "there is no backend 7");
+  compile = sized<quern_compile_options>();
+  compile.optimize = 9;
+  expectUsage(quern_model_compile(model, &compile, &compiled), "no optimisation level 9");
+  compile = sized<quern_compile_options>();
+  compile.limits.seconds = -1;
+  expectUsage(quern_model_compile(model, &compile, &compiled), "time limit");
+  compile.limits = {};
+  compile.limits.memory_bytes = -1;
+  expectUsage(quern_model_compile(model, &compile, &compiled), "a limit is below 0");
+  compile = sized<quern_compile_options>();
+  compile.target_cpu = "abacus";
+  expectUsage(quern_model_compile(model, &compile, &compiled), "abacus");
+  auto options = sized<quern_session_options>();
+  options.threads = -1;
+  quern_session *opened = nullptr;
+  expectUsage(quern_session_create(executable, &options, &opened), "number of threads is -1");
+  auto load = sized<quern_load_options>();
+  load.dim_count = 1;
+  quern_model *loaded = nullptr;
+  expectUsage(quern_model_load(kDigits.c_str(), &load, &loaded), "dims is NULL");
+  EXPECT_EQ(quern_model_load("missing.onnx", nullptr, &loaded), QUERN_STATUS_IO);
+  EXPECT_EQ(quern_executable_load(kDigits.c_str(), &compiled), QUERN_STATUS_INVALID_MODEL);
+  EXPECT_EQ(quern_model_load_bytes("abc", 3, nullptr, &loaded), QUERN_STATUS_INVALID_MODEL);
+  EXPECT_EQ(loaded, nullptr);
+  EXPECT_EQ(compiled, nullptr);
+}
+
+TEST(CApiValueTest, SequencesOptionalsAndMaps) {
+  quern_value *a = nullptr, *sequence = nullptr, *optional = nullptr, *empty = nullptr;
+  quern_value *keys = nullptr, *map = nullptr, *part = nullptr;
+  int64_t two[1] = {2}, three[1] = {3};
+  ASSERT_EQ(quern_value_tensor(1, two, 1, &a), QUERN_STATUS_OK);
+  const quern_value *parts[2] = {a, a};
+  ASSERT_EQ(quern_value_sequence(parts, 2, 0, &sequence), QUERN_STATUS_OK);
+  ASSERT_EQ(quern_value_optional(a, 0, &optional), QUERN_STATUS_OK);
+  ASSERT_EQ(quern_value_optional(nullptr, 7, &empty), QUERN_STATUS_OK);
+  const char *names[3] = {"x", "y", "z"};
+  ASSERT_EQ(quern_value_strings(names, 2, two, 1, &keys), QUERN_STATUS_OK);
+  ASSERT_EQ(quern_value_map(keys, parts, 2, &map), QUERN_STATUS_OK) << quern_last_error();
+  size_t count = 9;
+  int32_t kind = 9;
+  for (auto [value, wantedKind, wantedCount] :
+       {std::tuple{sequence, QUERN_SEQUENCE, 2u}, std::tuple{optional, QUERN_OPTIONAL, 1u},
+        std::tuple{empty, QUERN_OPTIONAL, 0u}, std::tuple{map, QUERN_MAP, 2u}}) {
+    EXPECT_EQ(quern_value_count(value, &count), QUERN_STATUS_OK);
+    EXPECT_EQ(count, wantedCount);
+    EXPECT_EQ(quern_value_kind(value, &kind), QUERN_STATUS_OK);
+    EXPECT_EQ(kind, wantedKind);
+  }
+  expectUsage(quern_value_get(empty, 0, &part), "there is no value 0; there are 0");
+  expectUsage(quern_value_count(a, &count), "found float32 2");
+  ASSERT_EQ(quern_value_get(sequence, 1, &part), QUERN_STATUS_OK);
+  quern_tensor_view view{};
+  ASSERT_EQ(quern_value_view(part, &view), QUERN_STATUS_OK);
+  EXPECT_EQ(view.elements, 2);
+  quern_value_release(part);
+  ASSERT_EQ(quern_value_keys(map, &part), QUERN_STATUS_OK);
+  const char *chars = nullptr;
+  size_t size = 0;
+  ASSERT_EQ(quern_value_string(part, 1, &chars, &size), QUERN_STATUS_OK);
+  EXPECT_EQ(std::string(chars, size), "y");
+  expectUsage(quern_value_string(part, 2, &chars, &size), "there is no string 2; there are 2");
+  ASSERT_EQ(quern_value_view(part, &view), QUERN_STATUS_OK);
+  EXPECT_EQ(view.data, nullptr);
+  quern_value_release(part);
+  // Keys must be as many as values.
+  quern_value *more = nullptr;
+  ASSERT_EQ(quern_value_strings(names, 3, three, 1, &more), QUERN_STATUS_OK);
+  quern_value *wrong = nullptr;
+  EXPECT_EQ(quern_value_map(more, parts, 2, &wrong), QUERN_STATUS_INVALID_INPUT);
+  EXPECT_EQ(wrong, nullptr);
+  for (quern_value *each : {a, sequence, optional, empty, keys, map, more})
+    quern_value_release(each);
+}
+
+TEST(CApiValueTest, HandlesAreNotReused) {
+  std::set<quern_value *> seen;
+  int64_t one[1] = {1};
+  for (int i = 0; i < 1000; ++i) {
+    quern_value *value = nullptr;
+    ASSERT_EQ(quern_value_tensor(1, one, 1, &value), QUERN_STATUS_OK);
+    EXPECT_TRUE(seen.insert(value).second);
+    quern_value_release(value);
+  }
+}
+
+TEST(CApiValueTest, ManyHandles) {
+  std::vector<quern_value *> values(10'000);
+  int64_t one[1] = {1};
+  for (quern_value *&value : values)
+    ASSERT_EQ(quern_value_tensor(1, one, 1, &value), QUERN_STATUS_OK);
+  int32_t kind = -1;
+  for (quern_value *value : values)
+    EXPECT_EQ(quern_value_kind(value, &kind), QUERN_STATUS_OK);
+  for (quern_value *value : values)
+    quern_value_release(value);
+  EXPECT_EQ(quern_value_kind(values[5000], &kind), QUERN_STATUS_USAGE);
+}
+
+TEST(CApiCompareTest, ComparingSaysWhatDiffers) {
+  quern_model *model = nullptr;
+  ASSERT_EQ(quern_model_load(kDigits.c_str(), nullptr, &model), QUERN_STATUS_OK);
+  quern_value *sample = nullptr;
+  ASSERT_EQ(quern_model_sample_inputs(model, 3, &sample, 1), QUERN_STATUS_OK);
+  auto options = sized<quern_compare_options>();
+  options.seconds = -1;
+  options.relative = 1e-30; // nothing is as close, unless it is the same
+  quern_comparison comparison{};
+  quern_output_difference difference{};
+  ASSERT_EQ(quern_compare(model, &sample, 1, &options, &comparison, &difference, 1),
+            QUERN_STATUS_OK);
+  EXPECT_EQ(comparison.passes, difference.mismatches == 0);
+  EXPECT_EQ(comparison.passes, difference.passes);
+  if (!comparison.passes) {
+    EXPECT_NE(std::string(quern_last_error()).find("elements differ"), std::string::npos);
+  }
+  options.absolute = -1;
+  expectUsage(quern_compare(model, &sample, 1, &options, &comparison, nullptr, 0), "tolerance");
+  quern_value_release(sample);
+  quern_model_release(model);
+}

@@ -1,0 +1,118 @@
+/* Threads.c MODEL SECONDS - eight threads share one executable: the same bits, no growth.
+ * Each makes sessions and values of its own again and again. C99 and POSIX threads. */
+#include "quern.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { THREADS = 8, CLASSES = 10, LARGEST = 4, RUNS_PER_SESSION = 50 };
+
+static quern_executable *executable;
+static float wanted[LARGEST][LARGEST * CLASSES];
+static double seconds;
+static time_t start;
+
+static void require(quern_status status, const char *what) {
+  if (status == QUERN_STATUS_OK)
+    return;
+  fprintf(stderr, "%s: %s\n", what, quern_last_error());
+  exit(1);
+}
+
+/* Bytes that this process holds. */
+static long resident(void) {
+  long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file && fscanf(file, "%*d %ld", &pages) != 1)
+    pages = 0;
+  if (file)
+    fclose(file);
+  return pages * 4096;
+}
+
+static void run(quern_session *session, int images, float *result) {
+  int64_t dims[4] = {0, 1, 8, 8};
+  quern_value *input = NULL, *output = NULL;
+  quern_tensor_view view;
+  const quern_value *inputs[1];
+  int i;
+  dims[0] = images;
+  require(quern_value_tensor(1, dims, 4, &input), "value");
+  require(quern_value_view(input, &view), "view");
+  for (i = 0; i < images * 64; ++i)
+    ((float *)view.data)[i] = (float)(i % 17) / 17;
+  inputs[0] = input;
+  require(quern_session_run(session, inputs, 1, &output, 1), "run");
+  require(quern_value_view(output, &view), "view");
+  memcpy(result, view.data, view.bytes);
+  quern_value_release(output);
+  quern_value_release(input);
+}
+
+static void *work(void *argument) {
+  long *runs = argument;
+  do {
+    quern_session *session = NULL;
+    quern_session_options options;
+    float found[LARGEST * CLASSES];
+    int i;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.threads = 1 + (int)(*runs % 2);
+    require(quern_session_create(executable, &options, &session), "session");
+    for (i = 0; i < RUNS_PER_SESSION; ++i, ++*runs) {
+      int images = 1 + (int)(*runs % LARGEST);
+      run(session, images, found);
+      if (memcmp(found, wanted[images - 1], sizeof(float) * (size_t)images * CLASSES) != 0) {
+        fprintf(stderr, "other bits for %d images\n", images);
+        exit(1);
+      }
+    }
+    quern_session_release(session);
+  } while (difftime(time(NULL), start) < seconds);
+  return NULL;
+}
+
+static long run_threads(double duration) {
+  pthread_t threads[THREADS];
+  long runs[THREADS], total = 0;
+  int i;
+  seconds = duration;
+  start = time(NULL);
+  for (i = 0; i < THREADS; ++i) {
+    runs[i] = i;
+    pthread_create(&threads[i], NULL, work, &runs[i]);
+  }
+  for (i = 0; i < THREADS; ++i) {
+    pthread_join(threads[i], NULL);
+    total += runs[i];
+  }
+  return total;
+}
+
+int main(int argc, char **argv) {
+  quern_model *model = NULL;
+  quern_session *session = NULL;
+  long before, after, runs;
+  int images;
+  if (argc != 3)
+    return 2;
+  require(quern_model_load(argv[1], NULL, &model), "load");
+  require(quern_model_compile(model, NULL, &executable), "compile");
+  quern_model_release(model);
+  require(quern_session_create(executable, NULL, &session), "session");
+  for (images = 1; images <= LARGEST; ++images)
+    run(session, images, wanted[images - 1]);
+  quern_session_release(session);
+  run_threads(0);
+  before = resident();
+  runs = run_threads(atof(argv[2]));
+  after = resident();
+  printf("%ld runs, %ld KiB more\n", runs, (after - before) / 1024);
+  quern_executable_release(executable);
+  /* What malloc's arenas of the threads take. */
+  return after - before < (16L << 20) ? 0 : 1;
+}
