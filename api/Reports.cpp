@@ -134,6 +134,43 @@ std::string quern::stepsReport(std::span<const StepSummary> steps) {
   });
 }
 
+static void addUnsupportedOp(OStream &json, const UnsupportedOp &op) {
+  addText(json, "op", op.op);
+  addText(json, "domain", op.domain);
+  json.attribute("version", op.version);
+  addText(json, "reason", op.reason);
+  json.attribute("count", static_cast<int64_t>(op.nodes.size()));
+  json.attributeArray("nodes", [&] {
+    for (const std::string &node : op.nodes)
+      json.value(utf8(node));
+  });
+}
+
+static void addProblem(OStream &json, const ModelProblem &problem) {
+  addText(json, "node", problem.node);
+  addText(json, "op", problem.op);
+  json.attribute("version", problem.version);
+  json.attribute("exit_code", static_cast<int>(problem.code));
+  addText(json, "message", problem.message);
+}
+
+Expected<std::string> quern::problemsReport(const std::string &path, const Limits &limits) {
+  QUERN_ASSIGN(std::vector<UnsupportedOp> ops, findUnsupportedOps(path, limits));
+  QUERN_ASSIGN(std::vector<ModelProblem> problems, findModelProblems(path, limits));
+  return jsonText([&](OStream &json) {
+    json.object([&] {
+      json.attributeArray("unsupported_ops", [&] {
+        for (const UnsupportedOp &op : ops)
+          json.object([&] { addUnsupportedOp(json, op); });
+      });
+      json.attributeArray("problems", [&] {
+        for (const ModelProblem &problem : problems)
+          json.object([&] { addProblem(json, problem); });
+      });
+    });
+  });
+}
+
 std::string quern::profileReport(std::span<const ProfileRow> rows) {
   return jsonText([&](OStream &json) {
     json.array([&] {

@@ -49,10 +49,10 @@ static const char *nameOf(StatusCode code) {
 quern_status c::report(const Status &status) noexcept {
   if (!status.isOk()) {
     try {
-      lastError() = status.message().empty()
-                        ? status.code() == StatusCode::ResourceLimit ? "memory is exhausted"
-                                                                     : "an exception was thrown"
-                        : status.message();
+      lastError() = status.message().empty() ? status.code() == StatusCode::ResourceLimit
+                                                   ? "memory is exhausted"
+                                                   : "an exception was thrown"
+                                             : status.message();
     } catch (...) { // the status says it
     }
   }
@@ -103,8 +103,7 @@ Expected<Limits> c::readLimits(const quern_limits *given) {
   };
   if (!set(given->memory_bytes, limits.maxActivationBytes) ||
       !set(given->max_tensor_bytes, limits.maxTensorBytes) ||
-      !set(given->max_model_bytes, limits.maxModelBytes) ||
-      !set(given->max_nodes, limits.maxNodes))
+      !set(given->max_model_bytes, limits.maxModelBytes) || !set(given->max_nodes, limits.maxNodes))
     return usageError("a limit is below 0");
   return limits;
 }

@@ -1,6 +1,7 @@
 //===- Models.cpp - loading, compiling and looking into models for C ------===//
 #include "api/c/Objects.h"
 #include "quern/Artifact.h"
+#include "quern/HostCpu.h"
 #include "quern/Reports.h"
 #include "quern/SampleInputs.h"
 
@@ -102,8 +103,8 @@ void quern_executable_release(quern_executable *executable) {
 //===----------------------------------------------------------------------===//
 
 template <typename Object>
-static quern_status getPort(const typename HandleOf<Object>::Type *handle,
-                            PortTable Object::*table, size_t index, quern_port *port) {
+static quern_status getPort(const typename HandleOf<Object>::Type *handle, PortTable Object::*table,
+                            size_t index, quern_port *port) {
   return guarded([&]() -> Status {
     QUERN_ASSIGN(Object * object, objectOf<Object>(handle));
     return (object->*table).get(index, port);
@@ -151,8 +152,8 @@ quern_status quern_model_sample_inputs(const quern_model *model, uint64_t seed,
     QUERN_ASSIGN(ModelObject * object, objectOf<ModelObject>(model));
     QUERN_TRY(requireArray(values, count, "values"));
     if (count != object->inputs.size())
-      return usageError(fmt::format("the model has {} inputs, found room for {}",
-                                    object->inputs.size(), count));
+      return usageError(
+          fmt::format("the model has {} inputs, found room for {}", object->inputs.size(), count));
     QUERN_ASSIGN(std::vector<AnyValue> samples, sampleInputs(object->model.inputs(), seed));
     std::vector<quern_value *> made(count);
     Status status;
@@ -250,5 +251,23 @@ quern_status quern_describe_host(quern_text **json) {
   return guarded([&]() -> Status {
     QUERN_TRY(require(json, "json"));
     return giveText(hostReport(), json);
+  });
+}
+
+quern_status quern_find_problems(const char *path, const quern_limits *limits, quern_text **json) {
+  return guarded([&]() -> Status {
+    QUERN_TRY(require(path, "path"));
+    QUERN_TRY(require(json, "json"));
+    QUERN_ASSIGN(Limits bounds, readLimits(limits));
+    QUERN_ASSIGN(std::string report, problemsReport(path, bounds));
+    return giveText(std::move(report), json);
+  });
+}
+
+quern_status quern_measure_peak(const char *target_cpu, double *gflops) {
+  return guarded([&]() -> Status {
+    QUERN_TRY(require(gflops, "gflops"));
+    QUERN_ASSIGN(*gflops, measurePeakGflops(textOr(target_cpu, "host")));
+    return Status::ok();
   });
 }

@@ -72,10 +72,9 @@ quern_status quern_value_borrow(int32_t dtype, const int64_t *dims, size_t rank,
       return usageError("strings cannot be borrowed: use quern_value_strings");
     CheckedSize wanted = CheckedSize::product(sizes) * CheckedSize(dtypeBytes(type));
     if (!wanted.valid() || static_cast<size_t>(wanted.value()) != bytes)
-      return usageError(fmt::format("a tensor of {} {} has {} bytes, found {}", dtypeName(type),
-                                    formatDims(sizes),
-                                    wanted.valid() ? std::to_string(wanted.value()) : "too many",
-                                    bytes));
+      return usageError(fmt::format(
+          "a tensor of {} {} has {} bytes, found {}", dtypeName(type), formatDims(sizes),
+          wanted.valid() ? std::to_string(wanted.value()) : "too many", bytes));
     QUERN_TRY(requireArray(data, bytes, "data"));
     return giveValue(Tensor::borrow(type, std::move(sizes), data), value);
   });
@@ -167,6 +166,21 @@ quern_status quern_value_read(const char *path, const quern_limits *limits, quer
     QUERN_ASSIGN(Limits bounds, readLimits(limits));
     QUERN_ASSIGN(Tensor tensor, readTensorFile(path, bounds));
     return giveValue(std::move(tensor), value);
+  });
+}
+
+quern_status quern_value_read_for(const quern_model *model, size_t input, const char *path,
+                                  const quern_limits *limits, quern_value **value) {
+  return guarded([&]() -> Status {
+    QUERN_TRY(require(path, "path"));
+    QUERN_TRY(require(value, "value"));
+    QUERN_ASSIGN(ModelObject * object, objectOf<ModelObject>(model));
+    QUERN_ASSIGN(Limits bounds, readLimits(limits));
+    const std::vector<PortSignature> &ports = object->model.inputs();
+    if (input >= ports.size())
+      return usageError(fmt::format("there is no input {}; there are {}", input, ports.size()));
+    QUERN_ASSIGN(AnyValue read, readValueFile(path, ports[input], bounds));
+    return giveValue(std::move(read), value);
   });
 }
 

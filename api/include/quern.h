@@ -158,8 +158,15 @@ QUERN_API quern_status quern_model_sample_inputs(const quern_model *model, uint6
  * as the JSON object of quern inspect. */
 QUERN_API quern_status quern_inspect_file(const char *path, const quern_limits *limits,
                                           quern_text **json);
+/* All that keeps a model file from being loaded, as JSON: {"unsupported_ops": [...],
+ * "problems": [...]}. */
+QUERN_API quern_status quern_find_problems(const char *path, const quern_limits *limits,
+                                           quern_text **json);
 /* The processor and the versions of libraries, as JSON. */
 QUERN_API quern_status quern_describe_host(quern_text **json);
+/* The float32 multiply-add rate of one core, measured now, with code for `target_cpu` as
+ * quern_compile_options has it; NULL is this CPU. */
+QUERN_API quern_status quern_measure_peak(const char *target_cpu, double *gflops);
 
 /*===- Compiling ------------------------------------------------------------===*/
 
@@ -257,6 +264,10 @@ QUERN_API quern_status quern_value_map(const quern_value *keys, const quern_valu
 /* Reads a .pb file with one tensor, as ONNX's test data has them. */
 QUERN_API quern_status quern_value_read(const char *path, const quern_limits *limits,
                                         quern_value **value);
+/* The same of a value of any kind, for an input of a model: the file does not tell its type. */
+QUERN_API quern_status quern_value_read_for(const quern_model *model, size_t input,
+                                            const char *path, const quern_limits *limits,
+                                            quern_value **value);
 /* The bytes of such a file, for a value of any kind. */
 QUERN_API quern_status quern_value_serialize(const quern_value *value, const char *name,
                                              quern_text **bytes);
@@ -367,8 +378,7 @@ typedef struct quern_measurement { /* milliseconds */
 
 /* Runs a session again and again on the same inputs. */
 QUERN_API quern_status quern_session_benchmark(quern_session *session,
-                                               const quern_value *const *inputs,
-                                               size_t input_count,
+                                               const quern_value *const *inputs, size_t input_count,
                                                const quern_benchmark_options *options,
                                                quern_measurement *measurement);
 

@@ -143,6 +143,9 @@ TEST_F(CApiTest, NullResults) {
   expectUsage(quern_model_sample_inputs(model, 0, nullptr, 1), "values is NULL");
   expectUsage(quern_inspect_file(kDigits.c_str(), nullptr, nullptr), "json is NULL");
   expectUsage(quern_describe_host(nullptr), "json is NULL");
+  expectUsage(quern_find_problems(kDigits.c_str(), nullptr, nullptr), "json is NULL");
+  expectUsage(quern_measure_peak(nullptr, nullptr), "gflops is NULL");
+  expectUsage(quern_value_read_for(model, 0, "x.pb", nullptr, nullptr), "value is NULL");
   expectUsage(quern_model_compile(model, nullptr, nullptr), "executable is NULL");
   expectUsage(quern_model_phase_text(model, "fused", nullptr, nullptr), "text is NULL");
   expectUsage(quern_model_check(model, nullptr, 0, nullptr, nullptr), "json is NULL");
@@ -169,8 +172,7 @@ TEST_F(CApiTest, NullResults) {
   expectUsage(quern_session_threads(session, nullptr), "threads is NULL");
   expectUsage(quern_session_profile(session, nullptr), "json is NULL");
   expectUsage(quern_compare(model, inputs, 1, nullptr, nullptr, nullptr, 0), "comparison is NULL");
-  expectUsage(quern_session_benchmark(session, inputs, 1, nullptr, nullptr),
-              "measurement is NULL");
+  expectUsage(quern_session_benchmark(session, inputs, 1, nullptr, nullptr), "measurement is NULL");
 }
 
 TEST_F(CApiTest, NullArguments) {
@@ -181,6 +183,10 @@ TEST_F(CApiTest, NullArguments) {
   expectUsage(quern_model_load(nullptr, nullptr, &loaded), "path is NULL");
   expectUsage(quern_model_load_bytes(nullptr, 4, nullptr, &loaded), "bytes is NULL");
   expectUsage(quern_inspect_file(nullptr, nullptr, &json), "path is NULL");
+  expectUsage(quern_find_problems(nullptr, nullptr, &json), "path is NULL");
+  expectUsage(quern_value_read_for(model, 0, nullptr, nullptr, &made), "path is NULL");
+  expectUsage(quern_value_read_for(nullptr, 0, "x.pb", nullptr, &made), "the model is NULL");
+  expectUsage(quern_value_read_for(model, 1, "x.pb", nullptr, &made), "there is no input 1");
   expectUsage(quern_model_compile_to_file(model, nullptr, nullptr, nullptr), "path is NULL");
   expectUsage(quern_model_phase_text(model, nullptr, nullptr, &json), "phase is NULL");
   expectUsage(quern_executable_load(nullptr, &compiled), "path is NULL");
@@ -331,6 +337,47 @@ TEST(CApiValueTest, SequencesOptionalsAndMaps) {
   EXPECT_EQ(wrong, nullptr);
   for (quern_value *each : {a, sequence, optional, empty, keys, map, more})
     quern_value_release(each);
+}
+
+TEST(CApiValueTest, FilesOfValues) {
+  quern_model *model = nullptr;
+  quern_value *value = nullptr, *read = nullptr, *readFor = nullptr;
+  quern_text *bytes = nullptr;
+  ASSERT_EQ(quern_model_load(kDigits.c_str(), nullptr, &model), QUERN_STATUS_OK);
+  ASSERT_EQ(quern_model_sample_inputs(model, 5, &value, 1), QUERN_STATUS_OK);
+  ASSERT_EQ(quern_value_serialize(value, "x", &bytes), QUERN_STATUS_OK);
+  const char *chars = nullptr;
+  size_t size = 0;
+  ASSERT_EQ(quern_text_get(bytes, &chars, &size), QUERN_STATUS_OK);
+  std::string path = testing::TempDir() + "quern-c-value.pb";
+  std::ofstream(path, std::ios::binary).write(chars, static_cast<std::streamsize>(size));
+  ASSERT_EQ(quern_value_read(path.c_str(), nullptr, &read), QUERN_STATUS_OK) << quern_last_error();
+  ASSERT_EQ(quern_value_read_for(model, 0, path.c_str(), nullptr, &readFor), QUERN_STATUS_OK);
+  quern_tensor_view wanted{}, a{}, b{};
+  quern_value_view(value, &wanted);
+  quern_value_view(read, &a);
+  quern_value_view(readFor, &b);
+  ASSERT_EQ(a.bytes, wanted.bytes);
+  ASSERT_EQ(b.bytes, wanted.bytes);
+  EXPECT_EQ(std::memcmp(a.data, wanted.data, a.bytes), 0);
+  EXPECT_EQ(std::memcmp(b.data, wanted.data, b.bytes), 0);
+  for (quern_value *each : {value, read, readFor})
+    quern_value_release(each);
+  quern_text_release(bytes);
+  quern_model_release(model);
+}
+
+TEST(CApiProblemsTest, AreListed) {
+  std::string path = testing::TempDir() + "quern-c-problems.onnx";
+  std::ofstream(path, std::ios::binary) << digitsWith("MaxPool", "MaxPond");
+  quern_text *json = nullptr;
+  ASSERT_EQ(quern_find_problems(path.c_str(), nullptr, &json), QUERN_STATUS_OK)
+      << quern_last_error();
+  const char *chars = nullptr;
+  ASSERT_EQ(quern_text_get(json, &chars, nullptr), QUERN_STATUS_OK);
+  EXPECT_NE(std::string(chars).find(R"({"unsupported_ops":[{"op":"MaxPond")"), std::string::npos)
+      << chars;
+  quern_text_release(json);
 }
 
 TEST(CApiValueTest, HandlesAreNotReused) {

@@ -1,5 +1,5 @@
 //===- Check.cpp - quern check --------------------------------------------===//
-#include "quern/OnnxFile.h"
+#include "quern/Reports.h"
 #include "tools/quern/OpenModel.h"
 #include "tools/quern/Ports.h"
 
@@ -125,47 +125,18 @@ static std::string describeFindings(const Findings &findings) {
 }
 
 static void addFindings(const Findings &findings, Json &report) {
-  size_t native = 0;
-  Json reference = Json::array(), undecided = Json::array();
-  for (const StepSummary &step : findings.steps) {
-    native += step.native;
-    if (step.needsSizes)
-      undecided.push_back({{"nodes", step.nodes}, {"kernel", step.kernel}});
-    else if (!step.native)
-      reference.push_back(
-          {{"nodes", step.nodes}, {"kernel", step.kernel}, {"reason", step.refusal}});
-  }
-  report["steps"] = findings.steps.size();
-  report["native_steps"] = native;
-  report["reference_steps"] = std::move(reference);
-  report["undecided_steps"] = std::move(undecided);
+  report.update(Json::parse(stepsReport(findings.steps)));
   report["wanted_options"] = findings.wantedOptions;
 }
 
 /// The error, all ops that are not supported, and what is wrong with single nodes.
 static void addFailure(const CheckOptions &options, const Status &status, Json &report) {
   report["error"] = {{"exit_code", static_cast<int>(status.code())}, {"message", status.message()}};
-  Json ops = Json::array();
-  if (status.code() == StatusCode::Unsupported)
-    if (auto found = findUnsupportedOps(options.model.path))
-      for (const UnsupportedOp &op : *found)
-        ops.push_back({{"op", op.op},
-                       {"domain", op.domain},
-                       {"version", op.version},
-                       {"reason", op.reason},
-                       {"count", op.nodes.size()},
-                       {"nodes", op.nodes}});
-  report["unsupported_ops"] = std::move(ops);
-  Json problems = Json::array();
+  report["unsupported_ops"] = Json::array();
+  report["problems"] = Json::array();
   if (status.code() == StatusCode::Unsupported || status.code() == StatusCode::InvalidModel)
-    if (auto found = findModelProblems(options.model.path))
-      for (const ModelProblem &problem : *found)
-        problems.push_back({{"node", problem.node},
-                            {"op", problem.op},
-                            {"version", problem.version},
-                            {"exit_code", static_cast<int>(problem.code)},
-                            {"message", problem.message}});
-  report["problems"] = std::move(problems);
+    if (auto found = problemsReport(options.model.path))
+      report.update(Json::parse(*found));
 }
 
 static Status check(const CheckOptions &options, Json &report) {

@@ -19,6 +19,9 @@ std::string artifactReport(const std::string &path, const ArtifactFacts &facts);
 /// {"steps": 7, "native_steps": 6, "reference_steps": [...], "undecided_steps": [...]}, as
 /// `quern check --json` has them.
 std::string stepsReport(std::span<const StepSummary> steps);
+/// {"unsupported_ops": [...], "problems": [...]}: all that keeps a model file from being
+/// loaded, as `quern check --json` lists it after a failure.
+Expected<std::string> problemsReport(const std::string &path, const Limits &limits = {});
 /// [{"nodes": ..., "kernel": ..., "runs": 3, "ms": 0.5, "min_ms": ...}, ...], each time that
 /// of one run.
 std::string profileReport(std::span<const ProfileRow> rows);

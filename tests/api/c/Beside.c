@@ -21,8 +21,7 @@ static void *find(const char *name) {
 int main(int argc, char **argv) {
   quern_status (*load)(const char *, const quern_load_options *, quern_model **);
   quern_status (*compile)(const quern_model *, const quern_compile_options *, quern_executable **);
-  quern_status (*create)(const quern_executable *, const quern_session_options *,
-                         quern_session **);
+  quern_status (*create)(const quern_executable *, const quern_session_options *, quern_session **);
   quern_status (*sample)(const quern_model *, uint64_t, quern_value **, size_t);
   quern_status (*run)(quern_session *, const quern_value *const *, size_t, quern_value **, size_t);
   const char *(*last_error)(void);
