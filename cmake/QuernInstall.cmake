@@ -1,19 +1,15 @@
 # What is installed, and how other projects find it: find_package(quern) in the build folder and
 # wherever an installed tree has been moved to, and pkg-config. Components are Debian's packages.
 include(CMakePackageConfigHelpers)
-include(GNUInstallDirs)
 
-# As Debian has it, so that the linker's own paths hold under /usr and /usr/local.
-set(QUERN_LIBRARY_FOLDER lib)
-if(CMAKE_LIBRARY_ARCHITECTURE)
-  set(QUERN_LIBRARY_FOLDER lib/${CMAKE_LIBRARY_ARCHITECTURE})
-endif()
-set(QUERN_CMAKE_FOLDER ${QUERN_LIBRARY_FOLDER}/cmake/quern)
+set(QUERN_CMAKE_FOLDER lib/cmake/quern)
 
 set_target_properties(quern_shared PROPERTIES EXPORT_NAME quern)
 install(TARGETS quern_shared EXPORT quernTargets
-  LIBRARY DESTINATION ${QUERN_LIBRARY_FOLDER} COMPONENT library NAMELINK_COMPONENT development)
+  LIBRARY DESTINATION lib COMPONENT library NAMELINK_COMPONENT development)
+# The program finds the archive, which some compiled models are linked with, in ../lib.
 install(TARGETS quern RUNTIME DESTINATION bin COMPONENT program)
+install(TARGETS quern_runtime ARCHIVE DESTINATION lib COMPONENT program)
 install(DIRECTORY api/include/ runtime/include/ DESTINATION include
   COMPONENT development FILES_MATCHING PATTERN "*.h")
 
@@ -31,10 +27,9 @@ install(FILES
   DESTINATION ${QUERN_CMAKE_FOLDER} COMPONENT development)
 
 # pkg-config quern; the prefix is where the file lies.
-file(RELATIVE_PATH QUERN_PREFIX_FROM_PC /${QUERN_LIBRARY_FOLDER}/pkgconfig /)
 configure_file(cmake/quern.pc.in ${PROJECT_BINARY_DIR}/lib/pkgconfig/quern.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/lib/pkgconfig/quern.pc
-  DESTINATION ${QUERN_LIBRARY_FOLDER}/pkgconfig COMPONENT development)
+  DESTINATION lib/pkgconfig COMPONENT development)
 
 # The manual page and completion scripts, written by the program.
 set(share ${PROJECT_BINARY_DIR}/share)
@@ -50,7 +45,7 @@ add_custom_command(OUTPUT ${share}/changelog.gz
   COMMAND gzip -9n < ${PROJECT_SOURCE_DIR}/CHANGELOG.md > ${share}/changelog.gz
   DEPENDS CHANGELOG.md VERBATIM)
 add_custom_target(quern_share ALL DEPENDS ${shareFiles} ${share}/changelog.gz)
-install(FILES ${share}/quern.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT program)
+install(FILES ${share}/quern.1.gz DESTINATION share/man/man1 COMPONENT program)
 install(FILES ${share}/quern.bash DESTINATION share/bash-completion/completions RENAME quern
   COMPONENT program)
 install(FILES ${share}/quern.fish DESTINATION share/fish/vendor_completions.d COMPONENT program)

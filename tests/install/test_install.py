@@ -10,6 +10,9 @@ import subprocess
 import tempfile
 import unittest
 
+import onnx
+from onnx import TensorProto, helper
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ["BUILD"])
 CC, CXX = os.environ["CC"], os.environ["CXX"]
@@ -36,7 +39,7 @@ class Installed(unittest.TestCase):
         cls.prefix = cls.folder / "moved" / "here"
         cls.prefix.parent.mkdir()
         shutil.move(cls.folder / "first", cls.prefix)
-        cls.library = next(cls.prefix.rglob("libquern.so")).parent
+        cls.library = cls.prefix / "lib"
 
     def test_program(self):
         self.assertIn("quern ", run(self.prefix / "bin/quern", "version"))
@@ -44,6 +47,18 @@ class Installed(unittest.TestCase):
                      "share/fish/vendor_completions.d/quern.fish",
                      "share/zsh/vendor-completions/_quern"):
             self.assertGreater((self.prefix / path).stat().st_size, 1000)
+
+    def test_runtime_archive(self):
+        """Models with reference kernels are linked with it."""
+        ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+                 for name, shape in (("x", [2, 3, 3]), ("y", [2]))]
+        graph = helper.make_graph([helper.make_node("Det", ["x"], ["y"])], "det", ports[:1], ports[1:])
+        model, library = self.folder / "det.onnx", self.folder / "det.so"
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)],
+                                    ir_version=8), str(model))
+        run(self.prefix / "bin/quern", "compile", model, "-o", library)
+        self.assertIn("y: float32 2", run(self.prefix / "bin/quern", "run", library,
+                                          "--input=random"))
 
     def test_soname(self):
         names = sorted(path.name for path in self.library.glob("libquern.so*"))
@@ -58,6 +73,15 @@ class Installed(unittest.TestCase):
                                   for header in headers * 2))
         run(CXX, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
             "-I", self.prefix / "include", source)
+
+    def test_headers_for_c(self):
+        folder = self.prefix / "include"
+        for header in [folder / "quern/model_abi.h", *folder.glob("*.h")]:
+            include = header.relative_to(folder)
+            source = self.folder / "user.c"
+            source.write_text(f"#include <{include}>\n#include <{include}>\nint unused;\n")
+            run(CC, "-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                "-I", folder, source)
 
     def test_nothing_says_where_it_was_built(self):
         for path in self.prefix.rglob("*"):
