@@ -145,11 +145,13 @@ std::string quern::symbolPrefix(const std::string &outputPath) {
   return native::symbolPrefix(outputPath);
 }
 
-Status Model::compileToArtifact(const CompileOptions &options,
-                                const ArtifactOptions &artifact) const {
+Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
+                                std::vector<std::string> *needed) const {
   QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  return native::compileToArtifact(*copy.module, {compile, artifact.outputPath, artifact.headerPath,
-                                                  artifact.prefix, artifact.maxIterations,
-                                                  artifact.runtimeArchive});
+  return native::compileToArtifact(*copy.module,
+                                   {compile, artifact.outputPath, artifact.headerPath,
+                                    artifact.prefix, artifact.maxIterations,
+                                    artifact.runtimeArchive},
+                                   needed);
 }

@@ -22,13 +22,16 @@ import time
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHARED = pathlib.Path(os.environ.get("QUERN_SHARED", ROOT.parent / "shared"))
 EXPORTED = SHARED / "models/exported"
 # What libraries may need, and what those that call reference kernels may need as well.
 NEEDED, NEEDED_BY_REFERENCE = {"libm.so.6", "libc.so.6"}, {"libstdc++.so.6", "libgcc_s.so.1"}
+# Of onnx.TensorProto.DataType.
+DTYPES = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2", 11: "f8",
+          12: "u4", 13: "u8"}
 UNSUPPORTED = 4
 EXIT_SKIPPED = 77
 READELF = shutil.which("readelf") or shutil.which("llvm-readelf-19") or shutil.which("llvm-readelf")
@@ -63,8 +66,8 @@ def run_library(path, inputs):
     outputs = {}
     for i in range(info.output_count):
         port = info.outputs[i]
-        dtype = helper.tensor_dtype_to_np_dtype(port.dtype)
-        outputs[port.name.decode()] = np.empty([port.dims[k] for k in range(port.rank)], dtype)
+        dims = [port.dims[k] for k in range(port.rank)]
+        outputs[port.name.decode()] = np.empty(dims, DTYPES[port.dtype])
     memory = np.empty(info.workspace_bytes + 64, np.uint8)
     workspace = ctypes.c_void_p(memory.ctypes.data + -memory.ctypes.data % 64)
     status = library.m_run(pointers(given), pointers(list(outputs.values())), workspace)

@@ -1,12 +1,13 @@
 """Where results go."""
 
+import shutil
 import stat
 import subprocess
 import unittest
 
 import numpy as np
 import onnx
-from cli import INVALID_INPUT, IO, QUERN, USAGE, CliTest, make_model, value
+from cli import INVALID_INPUT, IO, QUERN, UNSUPPORTED, USAGE, CliTest, make_model, value
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -145,6 +146,25 @@ class Artifacts(CliTest):
                                      "--header", "m.h")
             self.assertEqual(report["prefix"], prefix)
             self.assertIn(f"int {prefix}_run(", (self.folder / "m.h").read_text())
+
+    def test_reference_kernels(self):
+        """They come from the archive beside the program; the user is told what else is needed."""
+        onnx.save(make_model([helper.make_node("Det", ["x"], ["y"])], [value("x", [2, 3, 3])],
+                             [value("y", [2])]), str(self.folder / "det.onnx"))
+        _, err = self.quern("compile", "det.onnx", "-o", "det.so")
+        self.assertIn("note: det.so has reference kernels in it and needs -lstdc++ -lm", err)
+        _, err = self.quern("compile", "det.onnx", "-o", "det.o")
+        self.assertIn("note: link det.o with libquern_runtime.a -lstdc++ -lm", err)
+        report = self.quern_json("compile", "det.onnx", "-o", "det.a")
+        self.assertEqual(report["needed"], ["libquern_runtime.a", "-lstdc++", "-lm"])
+        # A program that was copied away from its archive.
+        (self.folder / "bin").mkdir()
+        shutil.copy(QUERN, self.folder / "bin/quern")
+        done = subprocess.run([self.folder / "bin/quern", "compile", "det.onnx", "-o", "m.so"],
+                              cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(done.returncode, UNSUPPORTED)
+        self.assertIn("(nn.det): no native code for determinants, and libquern_runtime.a",
+                      done.stderr)
 
     def test_needs_all_sizes(self):
         self.fails(USAGE, "compile", "add.onnx", "-o", "m.so",

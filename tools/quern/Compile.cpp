@@ -87,6 +87,17 @@ static std::string runtimeArchive() {
   return !error && std::filesystem::exists(archive, error) ? archive.string() : "";
 }
 
+/// Every C program has libm at hand; the C++ library is worth a word.
+static void reportNeeded(const ArtifactOptions &artifact, const std::vector<std::string> &needed,
+                         const OutputStyle &style) {
+  std::string text = fmt::format("{}", fmt::join(needed, " "));
+  if (text.find("-lstdc++") == std::string::npos)
+    return;
+  note(style, artifact.outputPath.ends_with(".so")
+                  ? artifact.outputPath + " has reference kernels in it and needs " + text
+                  : "link " + artifact.outputPath + " with " + text);
+}
+
 static Status execute(const CompileCommand &options) {
   QUERN_TRY(checkOptions(options));
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
@@ -104,14 +115,18 @@ static Status execute(const CompileCommand &options) {
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;
-  QUERN_TRY(opened.model.compileToArtifact(options.compileOptions(opened.limits), artifact));
+  std::vector<std::string> needed;
+  QUERN_TRY(
+      opened.model.compileToArtifact(options.compileOptions(opened.limits), artifact, &needed));
   detail(options.style,
          fmt::format("wrote {} in {:.1f} ms", artifact.outputPath, watch.milliseconds()));
+  reportNeeded(artifact, needed, options.style);
   return writeJson({{"schema", "quern.compile/1"},
                     {"model", options.model.path},
                     {"output", artifact.outputPath},
                     {"header", artifact.headerPath},
                     {"prefix", artifact.prefix},
+                    {"needed", needed},
                     {"compile_ms", watch.milliseconds()}},
                    options.style);
 }

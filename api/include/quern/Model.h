@@ -82,8 +82,10 @@ public:
   Expected<std::string> textOfPhase(const CompileOptions &options, const std::string &phase) const;
   /// Writes a library, object file or archive with the interface of quern/model_abi.h.
   /// The files appear complete, or not at all. Unsupported, with all of them named,
-  /// for inputs and outputs of unknown size and nodes without native code.
-  Status compileToArtifact(const CompileOptions &options, const ArtifactOptions &artifact) const;
+  /// for inputs and outputs of unknown size and nodes that need one. `needed`, unless null,
+  /// receives what the result must be linked with, or needs as a shared library: "-lm".
+  Status compileToArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
+                           std::vector<std::string> *needed = nullptr) const;
 
 private:
   struct State;

@@ -209,11 +209,13 @@ static Status writeArtifact(const AotModel &model, const AotOptions &options,
   return staging.publish("model.a");
 }
 
+static constexpr const char *kRuntimeArchive = "libquern_runtime.a";
+
 /// Linker options for programs that use the object file code.o.
 static Expected<std::vector<std::string>> neededLibraries(const AotModel &model,
                                                           const Staging &staging) {
   if (callsRuntime(model.top))
-    return std::vector<std::string>{"libquern_runtime.a", "-lstdc++", "-lm"};
+    return std::vector<std::string>{kRuntimeArchive, "-lstdc++", "-lm"};
   QUERN_ASSIGN(std::vector<std::string> symbols, librarySymbols(model, staging));
   std::vector<std::string> libraries;
   if (!llvm::all_of(symbols, isOfCLibrary))
@@ -221,7 +223,8 @@ static Expected<std::vector<std::string>> neededLibraries(const AotModel &model,
   return libraries;
 }
 
-Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
+Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
+                                 std::vector<std::string> *needed) {
   QUERN_TRY(checkOptions(options));
   func::FuncOp main = nn::findMain(module);
   if (!main)
@@ -243,11 +246,14 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options) {
   QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
   QUERN_ASSIGN(AotModel model, describe(graph, module, options));
   QUERN_TRY(writeCode(model, graph, staging));
-  if (header) {
-    QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(model, staging));
+  QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(model, staging));
+  if (header)
     QUERN_TRY(header->write("model.h", headerText(model, libraries)));
-  }
   QUERN_TRY(options.limits.deadline.check("writing " + options.outputPath));
   QUERN_TRY(writeArtifact(model, options, staging));
+  if (needed && options.outputPath.ends_with(".so"))
+    llvm::erase(libraries, kRuntimeArchive); // it is in there
+  if (needed)
+    *needed = std::move(libraries);
   return header ? header->publish("model.h") : Status::ok();
 }

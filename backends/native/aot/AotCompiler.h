@@ -28,6 +28,9 @@ std::string symbolPrefix(const std::string &outputPath);
 /// interface of quern/model_abi.h. The files appear complete, or not at all.
 /// Unsupported when the model has inputs or outputs of unknown size, or nodes
 /// without native code: all are listed.
-Status compileToArtifact(mlir::ModuleOp module, const AotOptions &options);
+/// `needed`, unless null, receives what the result must be linked with, or needs as a
+/// shared library: "-lm".
+Status compileToArtifact(mlir::ModuleOp module, const AotOptions &options,
+                         std::vector<std::string> *needed = nullptr);
 
 } // namespace quern::native

@@ -5,41 +5,128 @@
 
 #include "llvm/ADT/STLExtras.h"
 
+#include <algorithm>
+#include <optional>
+
 using namespace quern;
 using namespace quern::native;
 
-/// Whether the plan that a step runs gives what the step wants of it.
-static bool fitsStep(const PlanStep &step, const Plan &body) {
-  if (llvm::any_of(body.steps, isFailure)) // it never gives anything
-    return true;
-  auto isDynamic = [](const PlanPort &port) { return port.dynamic; };
-  if (llvm::any_of(body.inputs, isDynamic) || llvm::any_of(body.outputs, isDynamic))
-    return false;
-  const auto *loop = step.as<LoopStep>();
-  const IteratedStep *iterated = loop;
-  if (const auto *branches = step.as<IfStep>()) {
-    for (const auto &[port, ref] : llvm::zip_equal(body.outputs, branches->outputs))
-      if (port.dims != ref.dims)
-        return false;
-    return true;
-  }
-  if (!loop)
-    iterated = step.as<ScanStep>();
-  if (loop && (body.outputs[0].dtype != DType::Bool ||
-               CheckedSize::product(body.outputs[0].dims).value() != 1))
-    return false;
-  size_t input = loop ? 2 : 0, output = loop ? 1 : 0;
-  for (const CarriedValue &carried : iterated->carried)
-    if (body.inputs[input++].dims != carried.result.dims ||
-        body.outputs[output++].dims != carried.result.dims)
+//===----------------------------------------------------------------------===//
+// Branches and loops
+//===----------------------------------------------------------------------===//
+
+static DType dtypeOf(const ValueRef &ref) {
+  const Tensor *constant = ref.constant.asTensor();
+  return constant && constant->isPresent() ? constant->dtype() : ref.dtype;
+}
+
+static Tensor::Dims dimsOf(const ValueRef &ref) {
+  const Tensor *constant = ref.constant.asTensor();
+  return constant && constant->isPresent() ? constant->dims() : ref.dims;
+}
+
+static bool isOne(const ValueRef &ref, DType dtype) {
+  return dtypeOf(ref) == dtype && CheckedSize::product(dimsOf(ref)).value() == 1;
+}
+
+static bool fits(const PlanPort &port, const ValueRef &ref) {
+  return !port.dynamic && port.dtype == dtypeOf(ref) && port.dims == dimsOf(ref);
+}
+
+/// Whether the port holds a slice of `ref`.
+static bool fitsSlice(const PlanPort &port, const ValueRef &ref, int64_t axis) {
+  return !port.dynamic && port.dtype == dtypeOf(ref) &&
+         portBytes(port) == slicesOf(ref, axis).sliceBytes();
+}
+
+/// Whether the plan of a branch takes and gives what the step does.
+static bool fitsBranch(const IfStep &step, const Plan &branch) {
+  return llvm::all_of_zip(branch.inputs, step.inputs, fits) &&
+         llvm::all_of_zip(branch.outputs, step.outputs, fits);
+}
+
+/// The same of the plan of a body, behind the ports that only loops have.
+static bool fitsBody(const IteratedStep &step, const ScanStep *scan, const Plan &body) {
+  const PlanPort *input = body.inputs.data() + (scan ? 0 : 2);
+  const PlanPort *output = body.outputs.data() + (scan ? 0 : 1);
+  for (const CarriedValue &carried : step.carried)
+    if (!fits(*input++, carried.result) || !fits(*output++, carried.result))
       return false;
-  for (const ScanOutput &collected : iterated->scanOutputs)
-    if (CheckedSize::product(body.outputs[output++].dims).value() *
-            dtypeBytes(collected.result.dtype) !=
-        slicesOf(collected.result, collected.axis).sliceBytes())
+  for (size_t i = 0; scan && i < scan->scanInputs.size(); ++i)
+    if (!fitsSlice(*input++, scan->scanInputs[i].operand, scan->scanInputs[i].axis))
+      return false;
+  for (const ValueRef &captured : step.captured)
+    if (!fits(*input++, captured))
+      return false;
+  for (const ScanOutput &collected : step.scanOutputs)
+    if (!fitsSlice(*output++, collected.result, collected.axis))
       return false;
   return true;
 }
+
+/// Whether a step iterates as often as there are slices to take, and has room for those that
+/// it gives.
+static bool hasAsManySlices(const IteratedStep &step, const LoopStep *loop, const ScanStep *scan) {
+  std::optional<int64_t> count;
+  if (loop && loop->tripCount.constant.isPresent())
+    count = std::max<int64_t>(*loop->tripCount.constant.asTensor()->data<int64_t>(), 0);
+  if (scan)
+    count = slicesOf(scan->scanInputs.front().operand, scan->scanInputs.front().axis).count;
+  for (size_t i = 0; scan && i < scan->scanInputs.size(); ++i)
+    if (slicesOf(scan->scanInputs[i].operand, scan->scanInputs[i].axis).count != count)
+      return false;
+  return llvm::all_of(step.scanOutputs, [&](const ScanOutput &collected) {
+    return count == slicesOf(collected.result, collected.axis).count;
+  });
+}
+
+static constexpr const char *kUnknownSizes =
+    "it takes or gives values of sizes that only a run can tell";
+
+/// Why a step that iterates cannot become code; empty when it can.
+static std::string reasonOf(const PlanStep &step, const IteratedStep &iterated,
+                            const CompiledPlan &body) {
+  const auto *loop = step.as<LoopStep>();
+  const auto *scan = step.as<ScanStep>();
+  if (loop && isGiven(loop->tripCount) && !isOne(loop->tripCount, DType::Int64))
+    return "its trip count is not one int64";
+  if (loop && isGiven(loop->condition) && !isOne(loop->condition, DType::Bool))
+    return "its condition is not one bool";
+  for (const CarriedValue &carried : iterated.carried)
+    if (dimsOf(carried.initial) != carried.result.dims)
+      return kUnknownSizes;
+  if (neverIterates(step) || !body.broken.isOk() || llvm::any_of(body.plan.plan.steps, isFailure))
+    return {}; // the body gives nothing
+  if (!hasAsManySlices(iterated, loop, scan))
+    return "how often it iterates is not the number of its slices";
+  const Plan &plan = body.plan.plan;
+  if (loop && (plan.outputs[0].dynamic || plan.outputs[0].dtype != DType::Bool ||
+               portBytes(plan.outputs[0]) != 1))
+    return "the condition that its body gives is not one bool";
+  return fitsBody(iterated, scan, plan) ? "" : kUnknownSizes;
+}
+
+/// Why a step that runs bodies cannot become code; empty when it can.
+static std::string reasonOf(const PlanStep &step, const std::vector<CompiledPlan> &bodies) {
+  if (!llvm::all_of(refsOf(step), [](auto *ref) { return hasAddress(*ref); }))
+    return kUnknownSizes;
+  if (auto *loop = step.as<LoopStep>())
+    return reasonOf(step, *loop, bodies.front());
+  if (auto *scan = step.as<ScanStep>())
+    return reasonOf(step, *scan, bodies.front());
+  const IfStep &branches = *step.as<IfStep>();
+  if (!isOne(branches.condition, DType::Bool))
+    return "its condition is not one bool";
+  for (const CompiledPlan &branch : bodies)
+    if (branch.broken.isOk() && llvm::none_of(branch.plan.plan.steps, isFailure) &&
+        !fitsBranch(branches, branch.plan.plan))
+      return kUnknownSizes;
+  return {};
+}
+
+//===----------------------------------------------------------------------===//
+// Plans
+//===----------------------------------------------------------------------===//
 
 /// Why a reference step cannot become code; empty when it can.
 static std::string reasonOf(const CompiledPlan &compiled, size_t step, bool hasRuntime) {
@@ -69,15 +156,11 @@ static void findReasons(const CompiledPlan &compiled, bool hasRuntime, std::stri
         add(reason);
       continue;
     }
-    bool fits = llvm::all_of(refsOf(step), [](auto *ref) { return hasAddress(*ref); });
-    if (neverIterates(step) && fits)
-      continue;
-    for (const CompiledPlan &body : compiled.bodies[i]) {
-      findReasons(body, hasRuntime, reasons);
-      fits = fits && (!body.broken.isOk() || fitsStep(step, body.plan.plan));
-    }
-    if (!fits)
-      add("it takes or gives values of sizes that only a run can tell");
+    if (!neverIterates(step))
+      for (const CompiledPlan &body : compiled.bodies[i])
+        findReasons(body, hasRuntime, reasons);
+    if (std::string reason = reasonOf(step, compiled.bodies[i]); !reason.empty())
+      add(reason);
   }
 }
 
