@@ -324,6 +324,11 @@ static void importEmbedLayerNormalization(NodeImport &node) {
 static void requireGroups(NodeImport &node, int64_t groups, bool perGroup) {
   if (groups < 1)
     return node.invalid(fmt::format("num_groups is {}, expected at least 1", groups));
+  // Vectors of as many are made, and the channels may not be known.
+  constexpr int64_t kMost = int64_t{1} << 20;
+  if (groups > kMost)
+    return node.fail(
+        resourceLimit(fmt::format("num_groups is {}, the limit is {}", groups, kMost)));
   std::optional<nn::Shape> x = node.inputShape(0);
   if (x && x->rank() < 2)
     return node.invalid(fmt::format("input 0 needs rank 2 or more, found {}", x->rank()));

@@ -149,7 +149,10 @@ static Value sliceAlong(NodeImport &node, Value x, Value begin, Value end, Value
 
 /// `x` with zeros along the axis, before and behind it; a negative number cuts off.
 static Value padAlong(NodeImport &node, Value x, Value before, Value behind, Value axis) {
-  int64_t rank = nn::shapeOf(x)->rank();
+  std::optional<nn::Shape> shape = nn::shapeOf(x);
+  if (!shape) // after an error
+    return x;
+  int64_t rank = shape->rank();
   Value pads = node.create<nn::ConcatOp>(
       mlir::ValueRange{entriesAt(node, before, axis, rank), entriesAt(node, behind, axis, rank)},
       /*axis=*/0);

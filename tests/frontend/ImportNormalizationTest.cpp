@@ -227,6 +227,10 @@ TEST(ImportGroupNormalization, RefusesByName) {
   expectError(groups(21, {1, 4}, {1, 2}, {0, 1}), kInvalid,
               {"input 1 must be a vector of 4 elements"});
   expectError(groups(18, {4}, {1, 2}, {0, 1}), kInvalid, {"rank 2 or more, found 1"});
+  ModelBuilder many(21);
+  many.input("x", {-1, -2}).input("s", {-3}).node("GroupNormalization", {"x", "s", "s"}, {"y"});
+  many.attr("num_groups", int64_t{1} << 62).output("y");
+  expectError(many, StatusCode::ResourceLimit, {"num_groups is 4611686018427387904, the limit is"});
 }
 
 TEST(ImportMeanVarianceNormalization, OverChosenAxes) {

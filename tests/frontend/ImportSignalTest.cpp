@@ -129,6 +129,10 @@ TEST(ImportSignal, TheInverseOfHalfTheFrequenciesIsReal) {
   otherwise.input("x", {1, 3, 2}).node("DFT", {"x"}, {"y"}).output("y");
   otherwise.attr("inverse", int64_t{1}).attr("onesided", int64_t{1});
   expectFloats(run(otherwise, {half}).at(0), {1, 4, 1}, {1, 2, 3, 5});
+  ModelBuilder beyond(17);
+  beyond.input("x", {1, 3, 2}).node("DFT", {"x"}, {"y"}).attr("axis", int64_t{-5}).output("y");
+  beyond.attr("inverse", int64_t{1}).attr("onesided", int64_t{1});
+  expectError(beyond, StatusCode::InvalidModel, {"axis must be in [-3, 3), found -5"});
   expectError(dft({1, 3, 1}, true, true), StatusCode::InvalidModel,
               {"the last dimension of the signal must be 2, found 1"});
   expectError(dft({1, 3, 2}, false, true), StatusCode::InvalidModel,
