@@ -41,9 +41,17 @@ static DeformConv readDeformConv(NodeImport &node) {
     return conv;
   }
   conv.axes = weights->rank() - 2;
-  conv.kernelElements = 1;
+  // Tables of as many places are made, whether or not there are weights.
+  constexpr int64_t kMostElements = int64_t{1} << 20;
+  CheckedSize elements = 1;
   for (int64_t size : conv.window.kernel)
-    conv.kernelElements *= size;
+    elements = elements * CheckedSize(size);
+  if (!elements.valid() || elements.value() > kMostElements) {
+    node.fail(resourceLimit(fmt::format("weights {} have more than {} elements a kernel",
+                                        weights->str(), kMostElements)));
+    return conv;
+  }
+  conv.kernelElements = elements.value();
   conv.outputs = (*weights)[0].size();
   CheckedSize channels = CheckedSize((*weights)[1].size()) * CheckedSize(conv.group);
   if (conv.group < 1 || conv.offsetGroup < 1 || !channels.valid() ||
@@ -59,11 +67,16 @@ static DeformConv readDeformConv(NodeImport &node) {
       node.invalid(fmt::format("input {} must have rank {} and a dimension {} of {}, found {}", i,
                                rank, dim, size, shape->str()));
   };
-  int64_t elements = conv.offsetGroup * conv.kernelElements;
+  CheckedSize masks = elements * CheckedSize(conv.offsetGroup),
+              offsets = masks * CheckedSize(conv.axes);
+  if (!offsets.valid()) {
+    node.invalid(fmt::format("{} offset groups are too many", conv.offsetGroup));
+    return conv;
+  }
   check(0, conv.axes + 2, 1, conv.channels);
-  check(2, conv.axes + 2, 1, elements * conv.axes);
+  check(2, conv.axes + 2, 1, offsets.value());
   check(3, 1, 0, conv.outputs);
-  check(4, conv.axes + 2, 1, elements);
+  check(4, conv.axes + 2, 1, masks.value());
   return conv;
 }
 

@@ -202,6 +202,11 @@ TEST(ImportVision, DeformConvMovesItsKernel) {
   offsetsWrong.initializer("w", Tensor::of<float>({1, 1, 2, 2}, {1, 1, 1, 1}));
   offsetsWrong.node("DeformConv", {"x", "w", "o"}, {"y"});
   expectError(offsetsWrong, kInvalid, {"input 2 must have rank 4 and a dimension 1 of 8"});
+  // Sizes are cheap where weights are an input of the graph.
+  ModelBuilder huge(19);
+  huge.input("x", {1, 1, 3, 3}).input("w", {1, 1, 30000, 30000}).input("o", {1, 8, 2, 2});
+  huge.node("DeformConv", {"x", "w", "o"}, {"y"}).output("y");
+  expectError(huge, StatusCode::ResourceLimit, {"more than 1048576 elements a kernel"});
 }
 
 TEST(ImportVision, DetOfABatch) {
