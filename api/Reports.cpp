@@ -2,6 +2,8 @@
 #include "quern/Reports.h"
 
 #include "quern/HostCpu.h"
+#include "quern/Machine.h"
+#include "quern/Version.h"
 
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -194,15 +196,23 @@ std::string quern::profileReport(std::span<const ProfileRow> rows) {
 
 std::string quern::hostReport() {
   HostCpu host = describeHostCpu();
+  Machine machine = describeMachine();
   return jsonText([&](OStream &json) {
     json.object([&] {
-      addText(json, "llvm", host.llvmVersion);
+      json.attribute("version", versionString());
+      json.attributeObject("libraries", [&] {
+        for (const auto &[name, version] : libraryVersions())
+          addText(json, name.c_str(), version);
+      });
       addText(json, "triple", host.triple);
       addText(json, "cpu", host.name);
+      addText(json, "cpu_model", machine.cpuModel);
       json.attributeArray("features", [&] {
         for (const std::string &feature : host.features)
           json.value(utf8(feature));
       });
+      json.attribute("usable_cpus", machine.usableCpus);
+      json.attribute("memory_bytes", machine.memoryLimitBytes.value_or(machine.memoryBytes));
     });
   });
 }

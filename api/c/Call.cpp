@@ -1,6 +1,8 @@
 //===- Call.cpp - what all functions of quern.h do ------------------------===//
 #include "api/c/Call.h"
 
+#include "quern/Version.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -172,7 +174,7 @@ const char *quern_last_error(void) {
   }
 }
 
-const char *quern_version(void) { return QUERN_VERSION; }
+const char *quern_version(void) { return versionString(); }
 
 quern_status quern_text_get(const quern_text *text, const char **chars, size_t *size) {
   return guarded([&]() -> Status {

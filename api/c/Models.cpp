@@ -47,6 +47,7 @@ Expected<CompileOptions> c::readCompileOptions(const quern_compile_options *give
   result.threads = options.threads;
   result.targetCpu = textOr(options.target_cpu, "host");
   result.dumpPhasesTo = textOr(options.dump_folder, "");
+  result.targetTriple = textOr(options.target, "");
   QUERN_ASSIGN(result.limits, readLimits(&options.limits));
   return result;
 }

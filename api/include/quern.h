@@ -162,7 +162,8 @@ QUERN_API quern_status quern_inspect_file(const char *path, const quern_limits *
  * "problems": [...]}. */
 QUERN_API quern_status quern_find_problems(const char *path, const quern_limits *limits,
                                            quern_text **json);
-/* The processor and the versions of libraries, as JSON. */
+/* The processor, what this process may use of the machine, and the versions of libraries,
+ * as JSON. */
 QUERN_API quern_status quern_describe_host(quern_text **json);
 /* The float32 multiply-add rate of one core, measured now, with code for `target_cpu` as
  * quern_compile_options has it; NULL is this CPU. */
@@ -187,6 +188,7 @@ typedef struct quern_compile_options {
   int32_t threads;         /* of the compiler, and those that a run is divided for; 0: all */
   const char *target_cpu;  /* "host", "baseline" or LLVM's name of a CPU */
   const char *dump_folder; /* for the graph after each phase */
+  const char *target;      /* of files: "aarch64-linux-gnu"; this machine by default */
 } quern_compile_options;
 
 typedef struct quern_file_options { /* of quern_model_compile_to_file */

@@ -25,7 +25,7 @@ Expected<std::string> problemsReport(const std::string &path, const Limits &limi
 /// [{"nodes": ..., "kernel": ..., "runs": 3, "ms": 0.5, "min_ms": ...}, ...], each time that
 /// of one run.
 std::string profileReport(std::span<const ProfileRow> rows);
-/// The processor and the version of LLVM.
+/// The processor, what this process may use of the machine, and versions of libraries.
 std::string hostReport();
 
 } // namespace quern
