@@ -392,6 +392,9 @@ void PlanCode::emit() {
   emitDispatch();
   emitCopyRuns();
   steps = emitSteps(model.top);
+  // It may call memcpy, which models without loops do without.
+  if (copyRuns->use_empty())
+    copyRuns->eraseFromParent();
   emitExecute();
   emitRun();
   emitInfo();
