@@ -7,6 +7,8 @@
 //===----------------------------------------------------------------------===//
 #include "tests/tools/ModelMutation.h"
 
+#include "quern/DType.h"
+
 #include <google/protobuf/message.h>
 
 #include <algorithm>
@@ -235,8 +237,16 @@ void changeSite(const Site &site, const std::vector<std::string> &known, std::mt
 }
 } // namespace
 
-/// Another shape of the same type: none, a scalar's, and sizes of 0 or unknown ones.
-static void changeShape(proto::TypeProto::Tensor &type, uint64_t kind) {
+/// Elements that few ops take.
+static constexpr DType kRareTypes[] = {DType::String, DType::Bool, DType::Complex64, DType::Int4,
+                                       DType::Float4E2M1};
+static constexpr uint64_t kShapes = 4, kTypeChanges = kShapes + std::size(kRareTypes);
+
+/// Another shape of the same type: none, a scalar's, and sizes of 0 or unknown ones; or
+/// other elements.
+static void changeType(proto::TypeProto::Tensor &type, uint64_t kind) {
+  if (kind >= kShapes)
+    return type.set_elem_type(static_cast<int>(kRareTypes[kind - kShapes]));
   if (kind == 0)
     return type.clear_shape();
   if (kind == 1)
@@ -258,15 +268,14 @@ std::optional<std::string> test::systematicMutant(const std::string &bytes, uint
         operand.clear();
         return model.SerializePartialAsString();
       }
-  constexpr uint64_t kKinds = 4;
   for (proto::ValueInfoProto &input : *model.mutable_graph()->mutable_input()) {
     if (!input.type().has_tensor_type())
       continue;
-    if (which < kKinds) {
-      changeShape(*input.mutable_type()->mutable_tensor_type(), which);
+    if (which < kTypeChanges) {
+      changeType(*input.mutable_type()->mutable_tensor_type(), which);
       return model.SerializePartialAsString();
     }
-    which -= kKinds;
+    which -= kTypeChanges;
   }
   return std::nullopt;
 }

@@ -14,8 +14,8 @@ namespace quern::test {
 std::string mutateBytes(std::string bytes, std::mt19937 &random);
 
 /// Mutant `which` of those that importers meet least by chance: an operand of a node left
-/// out; an input of the graph without a shape, or a scalar, empty, or of unknown sizes.
-/// nullopt when there are fewer.
+/// out; an input of the graph without a shape, or a scalar, empty, of unknown sizes, or of
+/// elements that few ops take. nullopt when there are fewer.
 std::optional<std::string> systematicMutant(const std::string &bytes, uint64_t which);
 
 /// Models that lend each other attributes and nodes.
