@@ -2,13 +2,10 @@
 import dataclasses
 import html
 import os
-import statistics
 import time
 
-import numpy as np
-
 from . import sources
-from ._quern import inspect_file
+from ._quern import benchmark_model, compare_model, inspect_file
 from .errors import AccuracyError, UsageError
 
 
@@ -96,37 +93,6 @@ def inspect(path):
     return ModelFacts(**inspect_file(os.fspath(path)))
 
 
-def random_inputs(model, seed=0):
-    """Random arrays for the inputs of a model whose sizes are all known."""
-    generator = np.random.default_rng(seed)
-    arrays = []
-    for port in model.inputs:
-        if port.kind != "tensor" or port.shape is None or not all(
-                isinstance(d, int) for d in port.shape):
-            raise UsageError(f"input '{port.name}' ({port.type} {_shape(port)}) needs a value, or "
-                             "sizes by shapes= or dims=")
-        if port.element_type == "bool":
-            arrays.append(generator.integers(0, 2, port.shape).astype(bool))
-        elif port.dtype.kind in "iu":
-            arrays.append(generator.integers(0, 2, port.shape).astype(port.dtype))
-        elif port.dtype.kind == "O":
-            arrays.append(np.full(port.shape, "a", object))
-        else:
-            arrays.append(generator.uniform(0, 1, port.shape).astype(port.dtype))
-    return arrays
-
-
-def _seconds(call, budget, least=5):
-    """The times of calls, for about `budget` seconds."""
-    call()
-    times, end = [], time.perf_counter() + budget
-    while len(times) < least or time.perf_counter() < end:
-        began = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - began)
-    return times
-
-
 @dataclasses.dataclass
 class OutputDifference:
     """How far an output of the compiled model is from the interpreted one's."""
@@ -135,116 +101,88 @@ class OutputDifference:
     max_abs: float
     max_rel: float
     mismatches: int
+    incomparable: str
     passed: bool
+
+    def __str__(self):
+        if self.passed:
+            return "pass"
+        return f"FAIL ({self.incomparable or f'{self.mismatches} elements'})"
 
 
 @dataclasses.dataclass(repr=False)
 class Comparison(_Shown):
-    """quern.compare's result."""
+    """quern.compare's result. Times are dicts in milliseconds: min, mean, p50, ..."""
 
     outputs: list
-    interpreted_seconds: float
-    compiled_seconds: float
+    interpreted: dict
+    compiled: dict
+    threads: int
+    verdict: str
     _head = ("output", "max abs", "max rel", "")
 
     @property
     def passed(self):
-        return all(output.passed for output in self.outputs)
+        return not self.verdict
 
     @property
     def speedup(self):
-        return self.interpreted_seconds / self.compiled_seconds
+        return self.interpreted["p50"] / self.compiled["p50"]
 
     def raise_for_difference(self):
         """AccuracyError when an output differs by more than the tolerance."""
-        bad = [output.name for output in self.outputs if not output.passed]
-        if bad:
-            raise AccuracyError(f"outputs differ: {', '.join(bad)}")
+        if self.verdict:
+            raise AccuracyError(self.verdict)
         return self
 
     def _title(self):
-        return (f"interpreter {self.interpreted_seconds * 1e3:.3f} ms, native "
-                f"{self.compiled_seconds * 1e3:.3f} ms, speed-up {self.speedup:.1f}x")
+        return (f"interpreter {self.interpreted['p50']:.3f} ms, native {self.compiled['p50']:.3f} "
+                f"ms, speed-up {self.speedup:.1f}x")
 
     def _rows(self):
-        return [(o.name, f"{o.max_abs:.2e}", f"{o.max_rel:.2e}", "pass" if o.passed else
-                 f"FAIL ({o.mismatches} elements)") for o in self.outputs]
-
-
-def _difference(name, wanted, found, rtol, atol):
-    if not isinstance(wanted, np.ndarray) or wanted.dtype.kind not in "fciu":
-        same = (np.array_equal(wanted, found) if isinstance(wanted, np.ndarray)
-                else str(wanted) == str(found))
-        return OutputDifference(name, 0.0 if same else np.inf, 0.0 if same else np.inf,
-                                0 if same else 1, same)
-    kind = complex if wanted.dtype.kind == "c" else float
-    wanted, found = wanted.astype(kind), found.astype(kind)
-    if wanted.shape != found.shape:
-        return OutputDifference(name, np.inf, np.inf, wanted.size, False)
-    close = np.isclose(found, wanted, rtol=rtol, atol=atol, equal_nan=True)
-    with np.errstate(all="ignore"):
-        distance = np.where((wanted == found) | (np.isnan(wanted) & np.isnan(found)), 0,
-                            np.abs(wanted - found))
-        relative = np.where(distance == 0, 0, distance / np.abs(wanted))
-    return OutputDifference(name, float(distance.max(initial=0)), float(relative.max(initial=0)),
-                            int((~close).sum()), bool(close.all()))
+        return [(o.name, f"{o.max_abs:.2e}", f"{o.max_rel:.2e}", o) for o in self.outputs]
 
 
 def compare(model, inputs=None, *, example_inputs=None, shapes=None, dims=None, rtol=1e-3,
-            atol=1e-5, seconds=0.2, threads=0, **export_options):
+            atol=1e-5, seconds=0.5, threads=0, **export_options):
     """Runs a model interpreted and compiled on the same inputs (random ones by default): for
-    each output the largest differences, for each backend its median time."""
+    each output the largest differences, for each backend its time, taken in turn."""
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
-    reference = loaded.compile(backend="interpreter")
-    compiled = loaded.compile(threads=threads)
-    inputs = random_inputs(loaded) if inputs is None else inputs
-    wanted, found = reference.run(None, inputs), compiled.run(None, inputs)
-    outputs = [_difference(port.name, w, f, rtol, atol)
-               for port, w, f in zip(loaded.outputs, wanted, found)]
-    times = [statistics.median(_seconds(lambda run=each.run: run(None, inputs), seconds))
-             for each in (reference, compiled)]
-    return Comparison(outputs, *times)
+    facts = compare_model(loaded, inputs, rtol, atol, seconds, threads)
+    facts["outputs"] = [OutputDifference(**output) for output in facts["outputs"]]
+    return Comparison(**facts)
 
 
 @dataclasses.dataclass(repr=False)
 class Benchmark(_Shown):
-    """quern.benchmark's result; times in seconds."""
+    """quern.benchmark's result, in milliseconds; `steady` has min, mean, p50, p90, p99."""
 
-    load: float
-    compile: float
-    first_run: float
-    times: list
+    load_ms: float
+    compile_ms: float
+    first_run_ms: float
+    steady: dict
+    runs: int
     threads: int
+    peak_rss_mb: float
+    warnings: list
     _head = ("", "ms")
 
-    @property
-    def median(self):
-        return statistics.median(self.times)
-
-    def quantile(self, share):
-        return float(np.quantile(self.times, share))
-
     def _title(self):
-        return f"{len(self.times)} runs on {self.threads} threads"
+        return "; ".join([f"{self.runs} runs on {self.threads} threads", *self.warnings])
 
     def _rows(self):
-        rows = [("load", self.load), ("compile", self.compile), ("first run", self.first_run),
-                ("mean", statistics.fmean(self.times)), ("min", min(self.times)),
-                ("p50", self.median), ("p90", self.quantile(0.9)), ("p99", self.quantile(0.99))]
-        return [(name, f"{value * 1e3:.4f}") for name, value in rows]
+        rows = [("load", self.load_ms), ("compile", self.compile_ms),
+                ("first run", self.first_run_ms), *self.steady.items()]
+        return [(name.replace("_", " "), f"{value:.4f}") for name, value in rows]
 
 
 def benchmark(model, inputs=None, *, example_inputs=None, shapes=None, dims=None, seconds=1.0,
               threads=0, backend="native", **export_options):
     """Times loading, compiling, the first run, and runs for some seconds."""
-    clock = [time.perf_counter()]
-    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
-    clock.append(time.perf_counter())
-    compiled = loaded.compile(threads=threads, backend=backend)
-    clock.append(time.perf_counter())
-    inputs = random_inputs(loaded) if inputs is None else inputs
+    if backend not in ("native", "interpreter"):
+        raise UsageError(f"there is no backend '{backend}'")
     began = time.perf_counter()
-    compiled.run(None, inputs)
-    first = time.perf_counter() - began
-    times = _seconds(lambda: compiled.run(None, inputs), seconds)
-    return Benchmark(clock[1] - clock[0], clock[2] - clock[1], first, times, compiled.threads)
+    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
+    load_ms = (time.perf_counter() - began) * 1e3
+    return Benchmark(load_ms=load_ms, **benchmark_model(
+        loaded, inputs, seconds, threads, backend == "interpreter"))

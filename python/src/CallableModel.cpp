@@ -9,6 +9,7 @@
 
 #include "Errors.h"
 #include "Interrupt.h"
+#include "ModelBindings.h"
 #include "NumPy.h"
 #include "Ports.h"
 #include "Values.h"
@@ -70,6 +71,25 @@ struct CallableModel::Lease {
   CallableModel &owner;
   std::unique_ptr<Worker> worker;
 };
+
+namespace {
+/// Gives a run a limit of seconds, unless that is None.
+class DeadlineScope {
+public:
+  DeadlineScope(Runner &runner, nb::handle seconds)
+      : runner(seconds.is_none() ? nullptr : &runner) {
+    if (this->runner)
+      runner.setDeadline(python::deadlineOf(seconds));
+  }
+  ~DeadlineScope() {
+    if (runner)
+      runner->setDeadline({});
+  }
+
+private:
+  Runner *runner;
+};
+} // namespace
 
 static std::vector<nb::object> internedNames(const std::vector<PortSignature> &ports) {
   std::vector<nb::object> names;
@@ -261,8 +281,9 @@ size_t CallableModel::outputIndex(nb::handle name) const {
   raise(invalidInput("the model has no output " + quoted(name)));
 }
 
-nb::object CallableModel::run(nb::handle names, nb::handle feed) {
+nb::object CallableModel::run(nb::handle names, nb::handle feed, nb::handle seconds) {
   Lease worker(*this);
+  DeadlineScope limited(*worker->runner, seconds);
   std::vector<size_t> wanted;
   if (!names.is_none())
     for (nb::handle name : names)
@@ -374,6 +395,7 @@ void python::bindCallableModel(nb::module_ &module) {
       .def_prop_ro("backend", &CallableModel::backendName)
       .def_prop_ro("threads", &CallableModel::threads, "Threads of a run, the caller's included.")
       .def("run", &CallableModel::run, nb::arg("names").none(), nb::arg("inputs"),
+           nb::arg("timeout") = nb::none(),
            "The outputs of these names (None: all) as a list, for inputs by name or in order.")
       .def("run_into", &CallableModel::runInto, nb::arg("inputs"), nb::arg("outputs"),
            "Computes in the memory of given arrays; None stands for a new one.")

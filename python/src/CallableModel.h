@@ -28,8 +28,8 @@ public:
   /// Inputs by position, then by name; gives the output, or a tuple of several.
   nanobind::object call(PyObject *arguments, PyObject *named);
   /// Inputs from a dict by name or a sequence, the outputs as a list; `names` chooses
-  /// outputs, None is all.
-  nanobind::object run(nanobind::handle names, nanobind::handle feed);
+  /// outputs, None is all; the run takes at most `seconds`, or as long as it takes.
+  nanobind::object run(nanobind::handle names, nanobind::handle feed, nanobind::handle seconds);
   /// Into arrays: one for each output, or None for one to be made.
   nanobind::list runInto(nanobind::handle feed, nanobind::handle outputs);
   /// Rows of SessionOptions::profile of all runners, as dicts.

@@ -20,20 +20,19 @@ using python::CallableModel;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 using Dims = std::map<std::string, int64_t>;
 
-/// Seconds from now; none and at most a century.
-static Deadline deadlineOf(nb::handle seconds) {
+Deadline python::deadlineOf(nb::handle seconds) {
   if (seconds.is_none())
     return {};
   auto limit = nb::cast<double>(seconds);
   if (!(limit > 0))
-    python::raise(usageError("a time limit is a number of seconds above 0"));
+    raise(usageError("a time limit is a number of seconds above 0"));
   return Deadline::after(
       std::chrono::nanoseconds(static_cast<int64_t>(std::min(limit, 3e9) * 1e9)));
 }
 
 static Limits limitsOf(nb::handle seconds, nb::handle bytes) {
   Limits limits;
-  limits.deadline = deadlineOf(seconds);
+  limits.deadline = python::deadlineOf(seconds);
   if (!bytes.is_none())
     limits.maxActivationBytes = nb::cast<int64_t>(bytes);
   return limits;

@@ -222,6 +222,22 @@ static Tensor stringsOf(nb::handle array) {
   return tensor;
 }
 
+/// Of a type with less than 8 bits an element has a byte, of which NumPy's side leaves the upper
+/// bits undefined: sign-extended or cleared, in a copy.
+static Tensor withDefinedBits(const Tensor &tensor) {
+  int unused = 8 - dtypeBits(tensor.dtype());
+  Tensor copy = python::valueOf(Tensor::allocateUninitialized(tensor.dtype(), tensor.dims()));
+  auto *to = static_cast<uint8_t *>(copy.mutableRawData());
+  const auto *from = static_cast<const uint8_t *>(tensor.rawData());
+  for (int64_t i = 0; i < tensor.numElements(); ++i) {
+    auto shifted = static_cast<uint8_t>(from[i] << unused);
+    to[i] = isSignedInteger(tensor.dtype())
+                ? static_cast<uint8_t>(static_cast<int8_t>(shifted) >> unused)
+                : static_cast<uint8_t>(shifted >> unused);
+  }
+  return copy;
+}
+
 /// A CPU tensor of bfloat16 from DLPack, which NumPy does not read.
 static bool readBFloat16(nb::handle value, Tensor &tensor) {
   using Array = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
@@ -285,7 +301,9 @@ Tensor python::tensorOf(nb::handle value, const ValueType &type) {
       throw nb::python_error();
     view = reinterpret_cast<PyArrayObject *>(array.ptr());
   }
-  return viewOf(view, dtype, keep(std::move(array)));
+  tensor = viewOf(view, dtype, keep(std::move(array)));
+  bool hasSpareBits = dtypeBits(dtype) > 0 && dtypeBits(dtype) < 8 && dtype != DType::Bool;
+  return hasSpareBits ? withDefinedBits(tensor) : tensor;
 }
 
 //===----------------------------------------------------------------------===//

@@ -57,6 +57,14 @@ def test_interrupt_ends_a_run(backend):
         model(np.zeros(63, "f4"))
 
 
+def test_time_limit_of_a_run():
+    model = quern.compile(long_loop())
+    with pytest.raises(quern.ResourceLimitError, match="time limit of 100ms"):
+        model.run(None, [np.zeros(64, "f4")], timeout=0.1)
+    with pytest.raises(quern.UsageError, match="a time limit is"):
+        model.run(None, [np.zeros(64, "f4")], timeout=-1)
+
+
 def test_threads_share_a_model():
     model = quern.compile(mlp(), threads=1)
     inputs = [np.random.default_rng(i).normal(size=(1 + i % 5, 10)).astype("f4")

@@ -20,24 +20,21 @@ def test_compare(path):
     assert result.passed and result.outputs[0].name == "y" and result.speedup > 0
     assert "speed-up" in repr(result) and "<table>" in result._repr_html_()
     assert result.raise_for_difference() is result
-    strict = quern.compare(path, [np.ones((1, 10), "f4") * np.pi], rtol=0, atol=0, seconds=0.01)
-    if not strict.passed:
-        with pytest.raises(quern.AccuracyError, match="outputs differ: y"):
-            strict.raise_for_difference()
-    with pytest.raises(quern.UsageError, match="input 'x' .* needs a value, or sizes"):
-        quern.compare(path)
+    assert quern.compare(path, {"x": np.ones((2, 10), "f4")}, seconds=0.01).passed
+    with pytest.raises(quern.InvalidInputError, match="wanted 1 inputs, found 2"):
+        quern.compare(path, [1, 2])
+    with pytest.raises(quern.InvalidInputError, match="input 'x' is missing"):
+        quern.compare(path, {"z": 1})
 
 
-def test_compare_counts_what_differs():
-    from quern.report import _difference
-
-    wanted, found = np.array([1, np.nan, np.inf, 4]), np.array([1, np.nan, np.inf, 5])
-    result = _difference("y", wanted, found, 1e-3, 1e-5)
-    assert (result.max_abs, result.max_rel, result.mismatches) == (1, 0.25, 1)
-    assert not result.passed
-    assert not _difference("y", np.array([np.nan]), np.array([0.0]), 1, 1).passed
-    assert not _difference("y", np.zeros(2), np.zeros(3), 1, 1).passed
-    assert not _difference("y", np.array(["a"], object), np.array(["b"], object), 1, 1).passed
+def test_compare_says_what_differs():
+    # Rounding differs somewhere in sums of a thousand products.
+    result = quern.compare(mlp(inputs=1000, hidden=1000), dims={"N": 20}, rtol=0, atol=0,
+                           seconds=0.01)
+    assert not result.passed and result.outputs[0].mismatches > 0
+    assert "FAIL" in repr(result)
+    with pytest.raises(quern.AccuracyError, match="y"):
+        result.raise_for_difference()
 
 
 def test_compare_of_strings():
@@ -46,9 +43,10 @@ def test_compare_of_strings():
 
 def test_benchmark(path):
     result = quern.benchmark(path, dims={"N": 1}, seconds=0.01, threads=1)
-    assert result.threads == 1 and len(result.times) >= 5
-    assert 0 < min(result.times) <= result.median <= result.quantile(0.99)
+    assert result.threads == 1 and result.runs >= 1
+    assert 0 < result.steady["min"] <= result.steady["p50"] <= result.steady["p99"]
     assert "p99" in repr(result) and "first run" in result._repr_html_()
+    assert quern.benchmark(path, seconds=0.01, backend="interpreter").steady["min"] > 0
 
 
 def test_inspect(path):

@@ -32,6 +32,20 @@ def test_extension_types(name, element_type):
     np.testing.assert_array_equal(model(bits).astype("f4"), [0, 1, 3])
 
 
+@pytest.mark.parametrize("name, element_type, values", [
+    ("int4", TensorProto.INT4, [-8, -1, 7]), ("uint4", TensorProto.UINT4, [0, 8, 15])])
+def test_bits_beside_small_integers_do_not_count(name, element_type, values):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    model = quern.compile(make_model(
+        [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)],
+        [("x", element_type, ["N"])], [("y", TensorProto.FLOAT, ["N"])], opset=21))
+    x = np.array(values).astype(getattr(ml_dtypes, name))
+    np.testing.assert_array_equal(model(x), values)
+    for upper in (0x00, 0xF0):
+        bits = (x.view("u1") & 0x0F) | upper
+        np.testing.assert_array_equal(model(bits.view("i1" if name == "int4" else "u1")), values)
+
+
 def test_strings():
     model = quern.compile(identity(TensorProto.STRING))
     for x in (["a", "häß", ""], np.array(["a", "häß", ""], object), np.array(["a", "häß", ""])):

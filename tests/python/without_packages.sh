@@ -24,7 +24,7 @@ import sys, numpy as np, quern
 model = quern.compile(sys.argv[1])
 sizes = [d if isinstance(d, int) else 1 for d in model.inputs[0].shape]
 x = np.random.default_rng(0).normal(size=sizes).astype("f4")
-y = model(x)
+y = model.run(None, [x])[0]
 result = quern.compare(sys.argv[1], [x], seconds=0.01).raise_for_difference()
 print(quern.__version__, y.shape, y.argmax(), result, sep="\n")
 PROGRAM
