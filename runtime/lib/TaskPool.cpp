@@ -6,6 +6,9 @@
 #include "runtime/lib/TaskEdges.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <vector>
 #include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
@@ -13,9 +16,46 @@
 using namespace quern;
 
 struct TaskPool::Implementation {
-  explicit Implementation(int threads) : arena(threads) {}
-  tbb::task_arena arena;
+  explicit Implementation(int threads);
+  ~Implementation();
+  int threads;
+  std::unique_ptr<tbb::task_arena> arena;
 };
+
+namespace {
+/// Arenas that nobody uses, by their number of threads: oneTBB holds some KiB for every arena
+/// that work was done in, also when it is gone. Never destroyed: threads may outlive statics.
+struct IdleArenas {
+  std::mutex mutex;
+  std::map<int, std::vector<std::unique_ptr<tbb::task_arena>>> byThreads;
+};
+} // namespace
+
+static IdleArenas &idleArenas() {
+  static auto *idle = new IdleArenas;
+  return *idle;
+}
+
+static std::unique_ptr<tbb::task_arena> takeArena(int threads) {
+  IdleArenas &idle = idleArenas();
+  std::lock_guard lock(idle.mutex);
+  auto &arenas = idle.byThreads[threads];
+  if (arenas.empty())
+    return std::make_unique<tbb::task_arena>(threads);
+  std::unique_ptr<tbb::task_arena> arena = std::move(arenas.back());
+  arenas.pop_back();
+  return arena;
+}
+
+static void giveBack(int threads, std::unique_ptr<tbb::task_arena> arena) {
+  IdleArenas &idle = idleArenas();
+  std::lock_guard lock(idle.mutex);
+  idle.byThreads[threads].push_back(std::move(arena));
+}
+
+TaskPool::Implementation::Implementation(int threads)
+    : threads(threads), arena(takeArena(threads)) {}
+TaskPool::Implementation::~Implementation() { giveBack(threads, std::move(arena)); }
 
 TaskPool::TaskPool(int threads, bool flushSubnormals)
     : threadCount(std::min(threads > 0 ? threads : availableCpus(), affinityCpus())),
@@ -46,7 +86,7 @@ int TaskPool::currentWorker() const {
 void TaskPool::enterArena(void (*work)(void *), void *context) {
   if (threadCount == 1)
     return work(context);
-  executeIn(implementation->arena, [&] { work(context); });
+  executeIn(*implementation->arena, [&] { work(context); });
 }
 
 void TaskPool::runChunks(int64_t tasks, int64_t grain, void (*body)(void *, int64_t, int64_t),
@@ -62,7 +102,7 @@ void TaskPool::runChunks(int64_t tasks, int64_t grain, void (*body)(void *, int6
   };
   if (threadCount == 1 || chunks == 1)
     return runRange(0, chunks);
-  executeIn(implementation->arena, [&] {
+  executeIn(*implementation->arena, [&] {
     beginTasks();
     tbb::parallel_for(tbb::blocked_range<int64_t>(0, chunks), [&](const auto &range) {
       enterTask();
