@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
-#include <vector>
 #include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
+#include <vector>
 
 using namespace quern;
 
