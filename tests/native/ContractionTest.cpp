@@ -118,13 +118,23 @@ TEST(ContractionTest, MatMulVectorsAndBatches) {
                        constantB);
 }
 
-// Batches that neither agree nor are one run on the reference kernel.
 TEST(ContractionTest, MatMulBroadcastBatches) {
+  for (bool constantB : {true, false})
+    expectExactMatMuls({{"3x1x5x9xf32", "1x2x9x4xf32"},
+                        {"3x1x5x9xf32", "2x9x4xf32"},
+                        {"3x2x5x9xf32", "2x9x4xf32"},
+                        {"2x20x9xf32", "3x1x9x40xf32"},
+                        {"2x9xf32", "3x4x9x40xf32"},
+                        {"3x1x1x5x9xf32", "1x2x1x9x4xf32"},
+                        {"2x1x4x1x9xi32", "3x1x9x5xi32"}},
+                       constantB);
+}
+
+// Where an operand would become much larger than all else, the reference kernel computes.
+TEST(ContractionTest, MatMulCopiesWithinReason) {
   GraphCheck check;
   check.allowReference = true;
-  expectExactMatMuls(
-      {{"3x1x5x9xf32", "1x2x9x4xf32"}, {"3x1x5x9xf32", "2x9x4xf32"}, {"3x2x5x9xf32", "2x9x4xf32"}},
-      /*constantB=*/false, check);
+  expectExactMatMuls({{"40x1x1x70xf32", "1x40x70x70xf32"}}, /*constantB=*/false, check);
 }
 
 TEST(ContractionTest, Integers) {

@@ -1,4 +1,5 @@
 //===- LowerContraction.cpp - matrix products -----------------------------===//
+#include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
@@ -10,6 +11,7 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "runtime/lib/CeilDiv.h"
+#include "runtime/lib/Strides.h"
 
 #include <bit>
 #include <fmt/compile.h>
@@ -34,6 +36,8 @@ struct MatrixProduct {
   int64_t batchB = 1;
   double alpha = 1, beta = 1;
   Value a, b;
+  /// Copies of the matrices of A and B, where batches broadcast crosswise.
+  std::optional<StepBuffer> repeatedA, repeatedB;
   /// The C operand of Gemm; null when there is none.
   Value c;
   Value result;
@@ -49,7 +53,7 @@ struct MatrixProduct {
 };
 } // namespace
 
-/// Splits NumPy batch dimensions; false when they broadcast in a way that needs
+/// Splits NumPy batch dimensions; false when they broadcast crosswise, which needs
 /// more than one stride.
 static bool resolveBatch(ArrayRef<int64_t> a, ArrayRef<int64_t> b, MatrixProduct &p) {
   int64_t batchA = productOf(a), batchB = productOf(b);
@@ -73,7 +77,53 @@ static bool resolveBatch(ArrayRef<int64_t> a, ArrayRef<int64_t> b, MatrixProduct
   return strip(a) == strip(b);
 }
 
-static bool resolveMatMul(nn::MatMulOp op, Operation *group, MatrixProduct &p) {
+/// The matrices of `value`, of `elements` each, as often as `batch` reads them; none
+/// where that is once.
+static std::optional<StepBuffer> repeatMatrices(Value value, ArrayRef<int64_t> dims,
+                                                const Sizes &batch, int64_t elements, DType dtype,
+                                                uint32_t number, std::vector<LoweredStep> &steps) {
+  if (productOf(dims) == productOf(batch))
+    return std::nullopt;
+  Sizes sizes = batch, strides(batch.size(), 0);
+  int64_t stride = elements;
+  for (size_t d = dims.size(), to = batch.size(); d-- > 0; stride *= dims[d])
+    strides[--to] = dims[d] == 1 ? 0 : stride;
+  sizes.push_back(elements);
+  strides.push_back(1);
+  StepBuffer copy =
+      StepBuffer::scratchSpace(number, CheckedSize::product(sizes) * dtypeBytes(dtype));
+  appendCopy(sizes, dtype, {StepBuffer::of(value), strides}, {copy, rowMajorStrides<Sizes>(sizes)},
+             steps);
+  return copy;
+}
+
+/// Copies operands so that one stride leads from batch to batch; false when the copies
+/// would be much larger than operands and result.
+static bool repeatOperands(ArrayRef<int64_t> a, ArrayRef<int64_t> b, MatrixProduct &p,
+                           std::vector<LoweredStep> &steps) {
+  constexpr double kMostCopies = 16;
+  Sizes batch(std::max(a.size(), b.size()), 1);
+  for (ArrayRef<int64_t> dims : {a, b})
+    for (auto [size, dim] : llvm::zip(llvm::reverse(batch), llvm::reverse(dims)))
+      size = dim == 1 ? size : dim;
+  p.batch = productOf(batch);
+  double sizeA = double(p.m) * double(p.k), sizeB = double(p.k) * double(p.n),
+         all = double(p.batch);
+  double given = double(productOf(a)) * sizeA + double(productOf(b)) * sizeB;
+  if (all * (sizeA + sizeB) > kMostCopies * (given + all * double(p.m) * double(p.n)))
+    return false;
+  p.batchB = p.batch;
+  p.batchStrideA = p.m * p.k;
+  p.batchStrideB = p.k * p.n;
+  if (p.batch == 0 || p.m == 0 || p.n == 0 || p.k == 0)
+    return true; // refused as empty
+  p.repeatedA = repeatMatrices(p.a, a, batch, p.m * p.k, p.dtype, 1, steps);
+  p.repeatedB = repeatMatrices(p.b, b, batch, p.k * p.n, p.dtype, 2, steps);
+  return true;
+}
+
+static bool resolveMatMul(nn::MatMulOp op, Operation *group, MatrixProduct &p,
+                          std::vector<LoweredStep> &steps) {
   p.a = nn::outerValue(group, op.getA());
   p.b = nn::outerValue(group, op.getB());
   SmallVector<int64_t> a(p.context.sizesOf(p.a)), b(p.context.sizesOf(p.b));
@@ -87,7 +137,8 @@ static bool resolveMatMul(nn::MatMulOp op, Operation *group, MatrixProduct &p) {
   p.columnAxisOfB = p.context.sizesOf(p.b).size() > 1 ? static_cast<int64_t>(b.size()) - 1 : -1;
   p.rowStrideA = p.k;
   p.strideKB = p.n;
-  return resolveBatch(ArrayRef(a).drop_back(2), ArrayRef(b).drop_back(2), p);
+  ArrayRef<int64_t> batchA = ArrayRef(a).drop_back(2), batchB = ArrayRef(b).drop_back(2);
+  return resolveBatch(batchA, batchB, p) || repeatOperands(batchA, batchB, p, steps);
 }
 
 static void resolveGemm(nn::GemmOp op, Operation *group, MatrixProduct &p) {
@@ -202,7 +253,7 @@ static void setPackedStrides(const MatrixProduct &p, int64_t tileColumns, DotDim
 static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, DotDims &dims,
                            std::vector<LoweredStep> &steps) {
   int64_t tileColumns = spec.tile.columns();
-  if (std::optional<nn::WeightSource> constant = p.context.values.weightOf(p.b)) {
+  if (auto constant = p.context.values.weightOf(p.b); constant && !p.repeatedB) {
     setPackedStrides(p, tileColumns, dims);
     MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, p.alpha};
     p.alpha = 1;
@@ -214,7 +265,7 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, DotDims &dims,
   }
   // Packing costs one pass over B; it pays when several row tiles read it.
   constexpr int64_t kRowsThatPayPacking = 16;
-  StepBuffer plain = StepBuffer::of(p.b);
+  StepBuffer plain = p.repeatedB ? *p.repeatedB : StepBuffer::of(p.b);
   spec.tile.packedB = false;
   dims.strideB = p.strideKB;
   if (p.m < kRowsThatPayPacking && p.strideNB == 1) {
@@ -265,13 +316,14 @@ static void fillDims(const MatrixProduct &p, const DotSpec &spec, DotDims &dims)
   dims.levels[0] = {p.k, p.strideKA};
 }
 
-static LoweringResult lowerProduct(MatrixProduct &p) {
+static LoweringResult lowerProduct(MatrixProduct &p, std::vector<LoweredStep> steps = {}) {
   if (p.m == 0 || p.n == 0 || p.k == 0 || p.batch == 0)
     return LoweringResult::refuse("an operand is empty");
   const LoweringContext &context = p.context;
   DotSpec spec = makeSpec(p, context.target);
   spec.tile.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? 1 : DotSpec::kRuntime, 2}};
   LoweringResult result;
+  result.steps = std::move(steps);
   DotDims dims;
   StepBuffer b = prepareB(p, spec, dims, result.steps);
   if (std::string reason = addEpilogue(p, spec); !reason.empty())
@@ -280,7 +332,8 @@ static LoweringResult lowerProduct(MatrixProduct &p) {
 
   LoweredStep step;
   step.kernel = std::move(spec).kernel();
-  step.buffers = {StepBuffer::of(p.a), std::move(b), StepBuffer::of(p.result)};
+  step.buffers = {p.repeatedA ? *p.repeatedA : StepBuffer::of(p.a), std::move(b),
+                  StepBuffer::of(p.result)};
   if (p.c)
     step.buffers.push_back(StepBuffer::of(p.c));
   for (const Epilogue::Operand &operand : p.epilogue.operands)
@@ -299,9 +352,10 @@ LoweringResult native::lower(nn::MatMulOp op, const LoweringContext &context) {
   MatrixProduct p{.context = context};
   if (std::string reason = resolveCommon(group, p); !reason.empty())
     return LoweringResult::refuse(reason);
-  if (!resolveMatMul(op, group, p))
-    return LoweringResult::refuse("batch dimensions broadcast in a way without native code");
-  return lowerProduct(p);
+  std::vector<LoweredStep> copies;
+  if (!resolveMatMul(op, group, p, copies))
+    return LoweringResult::refuse("batch dimensions broadcast: copies would be too large");
+  return lowerProduct(p, std::move(copies));
 }
 
 LoweringResult native::lower(nn::GemmOp op, const LoweringContext &context) {
