@@ -132,7 +132,8 @@ InferredTypes CumulateOp::inferResultTypes(const ShapeFacts &facts) {
   std::optional<Shape> input = facts.shapeOf(getInput());
   if (!input)
     return unrankedResult(elementType);
-  if (std::optional<std::vector<int64_t>> axis = facts.integersOf(getAxis()))
+  // The axis changes no size: what is no constant the run looks at.
+  if (std::optional<std::vector<int64_t>> axis = constantInts(getAxis()))
     if (failed(resolveAxis(*this, axis->front(), input->rank())))
       return failure();
   return rankedResult(*this, *input, elementType);

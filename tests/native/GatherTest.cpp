@@ -39,6 +39,30 @@ void setIndex(Tensor &tensor, int64_t at, int64_t index) {
 }
 } // namespace
 
+TEST(GatherTest, AxesOfRunningSumsAreChecked) {
+  Graph graph;
+  GraphValue x = graph.input("3x4xf32"), axis = graph.input("i64");
+  graph.output(graph.op("nn.cumulate sum", {x, axis}, "exclusive = false, reverse = true"));
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto session = Session::create(*executable);
+  ASSERT_TRUE(session) << session.status().message();
+  std::vector<float> counting = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  for (int64_t number : {0, -1, 2, -3}) {
+    std::vector inputs = {Tensor::of<float>({3, 4}, counting), Tensor::of<int64_t>({}, {number})};
+    auto wanted = runInterpreted(graph, inputs), found = session->run(inputs);
+    ASSERT_EQ(found.status().code(), wanted.status().code()) << number;
+    if (found)
+      expectSameTensors(*found, *wanted, {"sums"});
+    for (const Status &status : {wanted.status(), found.status()})
+      if (number == 2 || number == -3) {
+        EXPECT_EQ(status.code(), StatusCode::InvalidInput);
+        EXPECT_NE(status.message().find("v2"), std::string::npos) << status.message();
+        EXPECT_NE(status.message().find("out of range"), std::string::npos) << status.message();
+      }
+  }
+}
+
 // Both backends refuse an index out of range and name the node, on any number of
 // threads; the same session then goes on with indices in range.
 TEST(GatherTest, IndicesAreChecked) {

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/CumulateKernel.h"
 
+#include "backends/native/kernels/IndexedKernels.h"
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/lowering/TileChoice.h"
 #include "ir/ScalarEmitter.h"
@@ -46,6 +47,7 @@ private:
   /// As RowReduction's, for vectors of both types.
   void forEachVector(Value count, const VectorBody &body);
   void runStrip(Value task);
+  void runAlongRead();
 
   KernelBuilder &kb;
   const CumulateSpec &spec;
@@ -104,7 +106,30 @@ void CumulateEmitter::runStrip(Value task) {
   });
 }
 
+/// All rows along the axis in buffer 2, one element at a time.
+void CumulateEmitter::runAlongRead() {
+  CheckedIndex axis = loadIndex(kb, kb.buffer(2), spec.axisType, kb.index(spec.openRank));
+  kb.refuseIf(axis.isOutside, Refusal::IndexOutOfRange);
+  nn::ScalarEmitter ints(kb.builder(), kb.loc(), DType::Int64, 0);
+  Value one = kb.index(1), outer = one, length = one, inner = one;
+  for (int64_t d = 0; d < spec.openRank; ++d) {
+    Value before = ints.less(kb.index(d), axis.index), after = ints.less(axis.index, kb.index(d));
+    outer = kb.mul(outer, ints.select(before, kb.dim(d), one));
+    inner = kb.mul(inner, ints.select(after, kb.dim(d), one));
+    length = kb.mul(length, ints.select(ints.logicalOr(before, after), one, kb.dim(d)));
+  }
+  kb.forLoop(kb.index(0), kb.mul(outer, inner), 1, [&](Value row) {
+    Value start = kb.add(kb.mul(kb.div(row, inner), kb.mul(length, inner)), kb.rem(row, inner));
+    kb.forLoop(kb.index(0), length, 1, {identity(0)}, [&](Value i, ValueRange running) -> Values {
+      Value at = spec.reverse ? kb.sub(kb.sub(length, one), i) : i;
+      return {step(running[0], kb.add(start, kb.mul(at, inner)), /*lanes=*/0, {})};
+    });
+  });
+}
+
 void CumulateEmitter::emit() {
+  if (spec.openRank > 0)
+    return kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value) { runAlongRead(); });
   if (!spec.contiguous)
     return kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { runStrip(task); });
   constexpr int64_t kRows = 4;
@@ -112,6 +137,15 @@ void CumulateEmitter::emit() {
       kb.sub(kb.taskEnd(), kb.rem(kb.sub(kb.taskEnd(), kb.taskBegin()), kb.index(kRows)));
   kb.forLoop(kb.taskBegin(), groups, kRows, [&](Value row) { runRows(row, kRows); });
   kb.forLoop(groups, kb.taskEnd(), 1, [&](Value row) { runRows(row, 1); });
+}
+
+static KernelSpec kernelOf(const CumulateSpec &spec) {
+  std::string key =
+      fmt::format("cumulate{}{}{}{}{}", spec.isSum ? "+" : "*", spec.exclusive ? "x" : "",
+                  spec.reverse ? "<" : ">", spec.contiguous ? "r" : "c", dtypeName(spec.dtype));
+  if (spec.openRank > 0)
+    key += fmt::format(":{}{}", spec.openRank, dtypeName(spec.axisType));
+  return {"cumulate", key, [spec](KernelBuilder &kb) { CumulateEmitter(kb, spec).emit(); }};
 }
 
 LoweredStep native::makeCumulate(const CumulateSpec &spec, const RowShape &shape, StepBuffer input,
@@ -129,9 +163,19 @@ LoweredStep native::makeCumulate(const CumulateSpec &spec, const RowShape &shape
     step.scratchBytes = chunk * kMaxWideBytes + kVectorRoom;
   step.buffers = {std::move(input), std::move(result)};
   step.overwritable = {0};
-  std::string key =
-      fmt::format("cumulate{}{}{}{}{}", spec.isSum ? "+" : "*", spec.exclusive ? "x" : "",
-                  spec.reverse ? "<" : ">", spec.contiguous ? "r" : "c", dtypeName(spec.dtype));
-  step.kernel = {"cumulate", key, [spec](KernelBuilder &kb) { CumulateEmitter(kb, spec).emit(); }};
+  step.kernel = kernelOf(spec);
+  return step;
+}
+
+LoweredStep native::makeCumulateAlong(const CumulateSpec &spec, ArrayRef<int64_t> sizes,
+                                      StepBuffer input, StepBuffer axis, StepBuffer result) {
+  LoweredStep step;
+  step.buffers = {std::move(input), std::move(result), std::move(axis)};
+  step.dims.assign(sizes.begin(), sizes.end());
+  step.overwritable = {0};
+  step.bytes = 2.0 * static_cast<double>(dtypeBytes(spec.dtype));
+  for (int64_t size : sizes)
+    step.bytes *= static_cast<double>(size);
+  step.kernel = kernelOf(spec);
   return step;
 }

@@ -14,10 +14,18 @@ struct CumulateSpec {
   bool exclusive = false, reverse = false;
   /// inner is 1: elements of a row are contiguous.
   bool contiguous = true;
+  /// Where only the run knows the axis: the rank of the tensor, and the type of the number.
+  int64_t openRank = 0;
+  DType axisType = DType::Undefined;
 };
 
 /// The step that runs along the middle of [outer, length, inner], none of which is 0.
 LoweredStep makeCumulate(const CumulateSpec &spec, const RowShape &shape, StepBuffer input,
                          StepBuffer result);
+
+/// The step that reads the axis, counted from either end; one task. It refuses an axis that
+/// there is not.
+LoweredStep makeCumulateAlong(const CumulateSpec &spec, llvm::ArrayRef<int64_t> sizes,
+                              StepBuffer input, StepBuffer axis, StepBuffer result);
 
 } // namespace quern::native

@@ -189,23 +189,33 @@ LoweringResult native::lower(nn::ArgReduceOp op, const LoweringContext &context)
 LoweringResult native::lower(nn::CumulateOp op, const LoweringContext &context) {
   CumulateSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
-  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  auto axes = context.values.integersOf(op.getAxis());
-  if (!axes || axes->size() != 1)
-    return LoweringResult::refuse("the axis is known only at run time");
-  if (!isComputable(spec.dtype))
-    return LoweringResult::refuse("no native running sum of " + std::string(dtypeName(spec.dtype)));
-  if (context.elementsOf(op.getInput()) == 0)
-    return {};
-  int64_t axis =
-      axes->front() < 0 ? axes->front() + static_cast<int64_t>(sizes.size()) : axes->front();
   spec.isSum = op.getKind() == ReduceKind::Sum;
   spec.exclusive = op.getExclusive();
   spec.reverse = op.getReverse();
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
+  auto rank = static_cast<int64_t>(sizes.size());
+  if (!isComputable(spec.dtype))
+    return LoweringResult::refuse("no native running sum of " + std::string(dtypeName(spec.dtype)));
+  if (rank == 0 || context.elementsOf(op.getAxis()) != 1)
+    return LoweringResult::refuse("an axis that is not one number");
+  auto axes = context.values.integersOf(op.getAxis());
+  StepBuffer input = StepBuffer::of(op.getInput()), result = StepBuffer::of(op.getResult());
+  if (!axes) {
+    if (context.elementsOf(op.getInput()) == 0)
+      return LoweringResult::refuse("of an empty tensor only the axis is checked");
+    spec.openRank = rank;
+    spec.axisType = dtypeOfValue(op.getAxis());
+    return LoweringResult::of(makeCumulateAlong(spec, sizes, std::move(input),
+                                                StepBuffer::of(op.getAxis()), std::move(result)));
+  }
+  int64_t axis = axes->front() < 0 ? axes->front() + rank : axes->front();
+  if (axis < 0 || axis >= rank)
+    return LoweringResult::refuse("an axis out of range");
+  if (context.elementsOf(op.getInput()) == 0)
+    return {};
   spec.contiguous = isOneFrom(op.getInput(), axis + 1, context);
-  return LoweringResult::of(makeCumulate(spec, rowsAlong(sizes, axis, axis + 1),
-                                         StepBuffer::of(op.getInput()),
-                                         StepBuffer::of(op.getResult())));
+  return LoweringResult::of(
+      makeCumulate(spec, rowsAlong(sizes, axis, axis + 1), std::move(input), std::move(result)));
 }
 
 /// Appends the copy of [outer, rows, columns] at `from` to [outer, columns, rows] at `to`.
