@@ -97,6 +97,15 @@ static Status modelStatus(int status) {
     return {StatusCode::Incompatible, "this CPU lacks instructions that the code needs"};
   case QUERN_MODEL_INDEX_OUT_OF_RANGE:
     return invalidInput("an index, among the inputs or computed from them, is out of range");
+  case QUERN_MODEL_BROKEN_BRANCH:
+    return invalidInput("a branch was taken in which an op cannot take operands of these sizes");
+  case QUERN_MODEL_TOO_MANY_ITERATIONS:
+    return resourceLimit("loops took more iterations than the model was compiled for "
+                         "(--max-iterations)");
+  case QUERN_MODEL_FAILED_STEP:
+    return invalidInput("a reference kernel cannot compute with what it was given");
+  case QUERN_MODEL_OUT_OF_MEMORY:
+    return resourceLimit("there is not the memory that a reference kernel asks for");
   default:
     return status >= QUERN_MODEL_REFUSED
                ? invalidInput(fmt::format("the model cannot compute with the values of the inputs "

@@ -4,7 +4,8 @@
  *
  * with the elements of each input in a file, and of each output written to one. Prints a line
  * for each output: its type, a value of onnx.TensorProto.DataType, and its sizes. Exit code 7
- * when this CPU cannot run the model, 1 for everything else that fails. */
+ * when this CPU cannot run the model, 1 for everything else that fails. Without files it
+ * prints the CPU that the code to run here was made for. */
 #include "quern/model_abi.h"
 
 #include <dlfcn.h>
@@ -56,6 +57,10 @@ int main(int argc, char **argv) {
   int (*run)(const void *const *, void *const *, void *) =
       (int (*)(const void *const *, void *const *, void *))find(library, argv[2], "run");
   int inputs = info->input_count, outputs = info->output_count;
+  if (argc == 3) {
+    puts(info->target_cpu);
+    return cpuOk() ? 0 : 7;
+  }
   if (argc != 3 + inputs + outputs)
     fail("wrong number of files for", argv[1]);
   void **tensors = calloc((size_t)(inputs + outputs) + 1, sizeof *tensors);

@@ -3,7 +3,9 @@
 import unittest
 
 import numpy as np
-from cli import INCOMPATIBLE, INVALID_MODEL, USAGE, CliTest
+import onnx
+from cli import INCOMPATIBLE, INVALID_INPUT, INVALID_MODEL, LIMIT, USAGE, CliTest, make_model, value
+from onnx import TensorProto, helper
 
 FAST = ("--duration", "50ms")
 
@@ -40,6 +42,33 @@ class Libraries(CliTest):
         out, _ = self.quern("inspect", "gemm.so")
         self.assertIn("library of model gemm, for ", out)
         self.assertIn("output y: float32 2x3", out)
+
+    def test_faults(self):
+        """What code says by a number comes with words, and with the exit code it has as a model."""
+        body = helper.make_graph(
+            [helper.make_node("Identity", ["go"], ["next"]), helper.make_node("Add", ["a", "a"], ["b"])],
+            "body", [value("i", [], TensorProto.INT64), value("go", [], TensorProto.BOOL),
+                     value("a", [2])],
+            [value("next", [], TensorProto.BOOL), value("b", [2])])
+        loop = make_model([helper.make_node("Loop", ["n", "", "x"], ["y"], body=body)],
+                          [value("n", [], TensorProto.INT64), value("x", [2])], [value("y", [2])])
+        onnx.save(loop, str(self.folder / "loop.onnx"))
+        self.quern("compile", "loop.onnx", "--max-iterations=5", "-o", "loop.so")
+        self.save("x.npy", np.ones(2, np.float32))
+        inputs = ("--input", "x=x.npy", "--input", "n=n.npy")
+        self.save("n.npy", np.array(5, np.int64))
+        self.quern("run", "loop.so", *inputs, "-o", "y=y.npy")
+        np.testing.assert_array_equal(np.load(self.folder / "y.npy"), np.array([32, 32], np.float32))
+        self.save("n.npy", np.array(6, np.int64))
+        self.fails(LIMIT, "run", "loop.so", *inputs, says="more iterations than the model was compiled")
+
+        gather = make_model([helper.make_node("Gather", ["x", "i"], ["y"])],
+                            [value("x", [2]), value("i", [1], TensorProto.INT64)], [value("y", [1])])
+        onnx.save(gather, str(self.folder / "gather.onnx"))
+        self.quern("compile", "gather.onnx", "-o", "gather.so")
+        self.save("i.npy", np.array([7], np.int64))
+        self.fails(INVALID_INPUT, "run", "gather.so", "--input", "x=x.npy", "--input", "i=i.npy",
+                   says="out of range")
 
     def test_refusals(self):
         self.fails(USAGE, "run", "gemm.so", "--dim", "N=2", says="sizes are fixed")

@@ -77,6 +77,10 @@ class Arguments(CliTest):
                    says="the targets are x86_64-linux-gnu and aarch64-linux-gnu")
         self.fails(USAGE, *compile, "--target=aarch64-linux-gnu", "--target-cpu=haswell",
                    says="unknown target CPU 'haswell'")
+        self.fails(USAGE, *compile, "--target=aarch64-linux-gnu", "--multi-cpu=cortex-a72",
+                   says="code for several CPUs in one file is for x86-64")
+        self.fails(USAGE, *compile, "--multi-cpu=v3,frob", says="unknown target CPU 'frob'")
+        self.fails(USAGE, *compile, "--multi-cpu=v3", "--target-cpu=host", says="excludes")
         self.quern(*compile, "--target=aarch64-linux-gnu")
         machine = (self.folder / "m.so").read_bytes()[18:20]
         self.assertEqual(int.from_bytes(machine, "little"), 183)  # EM_AARCH64

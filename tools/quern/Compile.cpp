@@ -45,6 +45,12 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
   verb.add_option("--target", options.triple,
                   "The machine compiled for: x86_64-linux-gnu or aarch64-linux-gnu (default: this)")
       ->type_name("TRIPLE");
+  verb.add_option("--multi-cpu", options.artifact.targetCpus,
+                  "Code for several CPUs in one file, as in x86-64-v2,v3,v4: the best that a "
+                  "machine can run is chosen there")
+      ->type_name("CPU,...")
+      ->delimiter(',')
+      ->excludes("--target-cpu");
   verb.add_option("--compile-to", options.phase,
                   "Stops after a phase and prints, or writes to -o, what there is then: imported, "
                   "simplified, laid-out, fused, kernels, llvm, object")
@@ -98,6 +104,12 @@ static void reportNeeded(const ArtifactOptions &artifact, const std::vector<std:
                   : "link " + artifact.outputPath + " with " + text);
 }
 
+/// The levels of x86-64 may be written without it: "v3" is "x86-64-v3".
+static std::string cpuName(const std::string &name) {
+  bool isLevel = name.size() == 2 && name[0] == 'v' && name[1] >= '2' && name[1] <= '4';
+  return isLevel ? "x86-64-" + name : name;
+}
+
 static Status execute(const CompileCommand &options) {
   QUERN_TRY(checkOptions(options));
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
@@ -112,6 +124,8 @@ static Status execute(const CompileCommand &options) {
   if (artifact.prefix.empty())
     artifact.prefix = symbolPrefix(artifact.outputPath);
   artifact.runtimeArchive = runtimeArchive();
+  for (std::string &cpu : artifact.targetCpus)
+    cpu = cpuName(cpu);
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;

@@ -4,6 +4,7 @@
 #include "quern/Limits.h"
 
 #include <string>
+#include <vector>
 
 namespace quern {
 
@@ -43,6 +44,10 @@ struct ArtifactOptions {
   /// libquern_runtime.a, which shared libraries whose nodes need reference kernels are
   /// linked with; such nodes are refused when empty.
   std::string runtimeArchive = {};
+  /// CPUs, as CompileOptions::targetCpu has one, that get code of their own in one file: a
+  /// machine runs that of the one with most to offer among those that it can run. None:
+  /// CompileOptions::targetCpu.
+  std::vector<std::string> targetCpus = {};
 };
 
 /// A C identifier made from the name of an artefact: "out/my-model.so" gives

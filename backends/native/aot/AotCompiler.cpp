@@ -1,28 +1,20 @@
 //===- AotCompiler.cpp - models to libraries that need no runtime ---------===//
 //
-//   kernels' objects ─┐ ld -r              ┌ FILE.so   (linkSharedLibrary)
-//   plan code ────────┴───▶ code ──┐       │
-//                       (localized)├───────┤
-//   packed weights ────────────────┘ ld -r └ FILE.o ──▶ FILE.a
+// For each CPU the graph is compiled by itself; AotOutput.cpp puts all into one file.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/aot/AotCompiler.h"
 
 #include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotHeader.h"
-#include "backends/native/aot/AotPlanCode.h"
+#include "backends/native/aot/AotOutput.h"
 #include "backends/native/aot/AotRefusal.h"
-#include "backends/native/aot/AotStaging.h"
-#include "backends/native/aot/LinkObjects.h"
 #include "backends/native/codegen/CpuFeatures.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
-
-#include <fmt/format.h>
-#include <set>
 
 using namespace mlir;
 using namespace quern;
@@ -89,8 +81,8 @@ static AotPlan describePlan(const CompiledPlan &compiled, const KernelCache &ker
 }
 
 /// Everything that the writers need to know.
-static Expected<AotModel> describe(const CompiledTree &graph, ModuleOp module,
-                                   const AotOptions &options) {
+static Expected<AotModel> describe(const CompiledTree &graph, ModuleOp module, std::string prefix,
+                                   int64_t maxIterations) {
   const Target &target = graph.kernels->target();
   AotPlan top = describePlan(graph, *graph.kernels);
   if (!workspaceBytes(top).valid())
@@ -99,128 +91,87 @@ static Expected<AotModel> describe(const CompiledTree &graph, ModuleOp module,
   QUERN_ASSIGN(std::vector<std::string> features, requiredCpuFeatures(target));
   // The importer names a module after its file; where that lay does not matter.
   auto location = dyn_cast<NameLoc>(module.getLoc());
-  std::string prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
   std::string name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix;
-  return AotModel{std::move(top), std::move(weights),  std::move(prefix),    std::move(name),
-                  target,         std::move(features), options.maxIterations};
+  return AotModel{std::move(top), std::move(weights),  std::move(prefix), std::move(name),
+                  target,         std::move(features), maxIterations};
 }
 
 //===----------------------------------------------------------------------===//
-// Writing
+// CPUs
 //===----------------------------------------------------------------------===//
 
-static void addKernels(const CompiledPlan &compiled, std::set<std::string> &keys) {
-  keys.insert(compiled.plan.kernelKeys.begin(), compiled.plan.kernelKeys.end());
-  for (const std::vector<CompiledPlan> &bodies : compiled.bodies)
-    for (const CompiledPlan &body : bodies)
-      addKernels(body, keys);
-  keys.erase("");
-}
+namespace {
+/// What a model is compiled to for one CPU.
+struct CompiledLevel {
+  /// Where there are several.
+  std::optional<nn::OwnedModule> copy;
+  CompiledTree graph;
+};
+} // namespace
 
-/// Writes the object file code.o of the plan with its kernels.
-static Status writeCode(const AotModel &model, const CompiledTree &graph, const Staging &staging) {
-  auto view = [](const ObjectCode &object) {
-    return std::string_view(object.data(), object.size());
-  };
-  QUERN_ASSIGN(ObjectCode plan, compilePlanCode(model));
-  QUERN_TRY(staging.write("plan.o", view(plan)));
-  std::vector<std::string> objects = {staging.path("plan.o")};
-  std::set<std::string> keys;
-  addKernels(graph, keys);
-  for (const std::string &key : keys) {
-    std::string name = fmt::format("kernel{}.o", objects.size());
-    QUERN_TRY(staging.write(name, view(graph.kernels->get(key).object)));
-    objects.push_back(staging.path(name));
+/// The CPUs that code is made for, the one with most to offer first: a machine runs the
+/// first that it can.
+static Expected<std::vector<std::string>> orderCpus(const AotOptions &options) {
+  if (options.targetCpus.empty())
+    return std::vector<std::string>{options.targetCpu};
+  std::vector<std::tuple<int64_t, size_t, std::string>> ranked;
+  for (const std::string &cpu : options.targetCpus) {
+    QUERN_ASSIGN(Target target, resolveTarget(cpu, options.targetTriple));
+    if (target.arch != Target::Arch::X86_64)
+      return usageError("code for several CPUs in one file is for x86-64: that for AArch64 runs on "
+                        "all its CPUs");
+    QUERN_ASSIGN(std::vector<std::string> features, requiredCpuFeatures(target));
+    ranked.emplace_back(target.vectorBytes, features.size(), cpu);
   }
-  QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
-  return localizeSymbols(staging.path("joined.o"), staging.path("code.o"), publicSymbols(model));
+  llvm::sort(ranked, std::greater<>());
+  std::vector<std::string> cpus;
+  for (auto &[bytes, features, cpu] : ranked)
+    if (!llvm::is_contained(cpus, cpu))
+      cpus.push_back(cpu);
+  return cpus;
 }
 
-/// What LLVM calls of itself, and every C library has.
-static bool isOfCLibrary(const std::string &symbol) {
-  return symbol == "memcpy" || symbol == "memmove" || symbol == "memset";
+/// Of the symbols of the code for one of several CPUs: "m_x86_64_v3".
+static std::string levelPrefix(const std::string &prefix, const std::string &cpu) {
+  std::string name = prefix + "_" + cpu;
+  for (char &c : name)
+    if (!llvm::isAlnum(c))
+      c = '_';
+  return name;
 }
 
-/// The symbols that the code takes from libraries.
-static Expected<std::vector<std::string>> librarySymbols(const AotModel &model,
-                                                         const Staging &staging) {
-  QUERN_ASSIGN(std::vector<std::string> symbols, undefinedSymbols(staging.path("code.o")));
-  llvm::erase(symbols, weightsSymbol(model));
-  return symbols;
+/// Compiles `module`, in place, for one CPU. `level` outlives what is described.
+static Expected<AotLevel> compileLevel(ModuleOp module, const AotOptions &options,
+                                       std::string prefix, CompiledTree &graph) {
+  QUERN_ASSIGN(graph, compileTree(module, options));
+  // The archive at hand is one for this machine.
+  bool hasRuntime = !options.outputPath.ends_with(".so") ||
+                    (!options.runtimeArchive.empty() && isThisMachine(graph.kernels->target()));
+  QUERN_TRY(checkPlan(graph, hasRuntime));
+  QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
+  QUERN_ASSIGN(AotModel model, describe(graph, module, std::move(prefix), options.maxIterations));
+  return AotLevel{std::move(model), &graph};
 }
 
-/// Libraries that stand for those of another machine: what they define is looked up there
-/// when the model is loaded.
-static Expected<std::vector<std::string>> writeLibraryStubs(const AotModel &model,
-                                                            const Staging &staging) {
-  QUERN_ASSIGN(std::vector<std::string> symbols, librarySymbols(model, staging));
-  auto mathBegin = std::partition(symbols.begin(), symbols.end(), isOfCLibrary);
-  std::vector<std::string> libraries;
-  auto write = [&](const std::string &name, std::vector<std::string> defined) -> Status {
-    QUERN_ASSIGN(ObjectCode stub, compileStubs(model.target, defined));
-    QUERN_TRY(staging.write(name + ".o", std::string_view(stub.data(), stub.size())));
-    libraries.push_back(staging.path(name));
-    return linkSharedLibrary({.objects = {staging.path(name + ".o")}, .name = name},
-                             libraries.back());
-  };
-  QUERN_TRY(write("libc.so.6", {symbols.begin(), mathBegin}));
-  QUERN_TRY(write("libm.so.6", {mathBegin, symbols.end()}));
-  return libraries;
-}
-
-/// For who loads a library and does not know its prefix: "quern_model_run".
-static std::vector<SymbolAlias> libraryAliases(const AotModel &model) {
-  std::vector<SymbolAlias> aliases;
-  for (const std::string &symbol : publicSymbols(model))
-    if (std::string name = "quern_model" + symbol.substr(model.prefix.size()); name != symbol)
-      aliases.push_back({name, symbol});
-  return aliases;
-}
-
-/// Links what writeCode has left to `options.outputPath`.
-static Status writeArtifact(const AotModel &model, const AotOptions &options,
-                            const Staging &staging) {
-  llvm::StringRef suffix = llvm::sys::path::extension(options.outputPath);
-  std::vector<std::string> objects = {staging.path("code.o")};
-  if (model.weights.bytes > 0) {
-    objects.push_back(staging.path("weights.o"));
-    QUERN_TRY(
-        writeWeightsObject(objects.back(), model.weights, weightsSymbol(model), model.target.arch));
-  }
-  if (suffix == ".so") {
-    std::string name = llvm::sys::path::filename(options.outputPath).str();
-    std::string runtime = callsRuntime(model.top) ? options.runtimeArchive : "";
-    std::vector<std::string> libraries = systemLibraries();
-    if (!isThisMachine(model.target)) {
-      QUERN_ASSIGN(libraries, writeLibraryStubs(model, staging));
+static Status compileLevels(ModuleOp module, const AotOptions &options,
+                            std::vector<std::unique_ptr<CompiledLevel>> &compiled,
+                            AotArtifact &artifact) {
+  QUERN_ASSIGN(std::vector<std::string> cpus, orderCpus(options));
+  for (const std::string &cpu : cpus) {
+    CompiledLevel &level = *compiled.emplace_back(std::make_unique<CompiledLevel>());
+    AotOptions mine = options;
+    mine.targetCpu = cpu;
+    ModuleOp source = module;
+    std::string prefix = artifact.prefix;
+    if (cpus.size() > 1) {
+      QUERN_ASSIGN(level.copy, nn::copyModule(module));
+      source = *level.copy->module;
+      prefix = levelPrefix(prefix, cpu);
     }
-    QUERN_TRY(linkSharedLibrary({.objects = std::move(objects),
-                                 .name = std::move(name),
-                                 .libraries = std::move(libraries),
-                                 .archive = std::move(runtime),
-                                 .aliases = libraryAliases(model)},
-                                staging.path("model.so")));
-    return staging.publish("model.so");
+    QUERN_ASSIGN(AotLevel made, compileLevel(source, mine, std::move(prefix), level.graph));
+    artifact.levels.push_back(std::move(made));
   }
-  QUERN_TRY(linkRelocatable(objects, staging.path("model.o")));
-  if (suffix == ".o")
-    return staging.publish("model.o");
-  QUERN_TRY(writeArchive(staging.path("model.o"), model.prefix + ".o", staging.path("model.a")));
-  return staging.publish("model.a");
-}
-
-static constexpr const char *kRuntimeArchive = "libquern_runtime.a";
-
-/// Linker options for programs that use the object file code.o.
-static Expected<std::vector<std::string>> neededLibraries(const AotModel &model,
-                                                          const Staging &staging) {
-  if (callsRuntime(model.top))
-    return std::vector<std::string>{kRuntimeArchive, "-lstdc++", "-lm"};
-  QUERN_ASSIGN(std::vector<std::string> symbols, librarySymbols(model, staging));
-  std::vector<std::string> libraries;
-  if (!llvm::all_of(symbols, isOfCLibrary))
-    libraries.push_back("-lm");
-  return libraries;
+  return Status::ok();
 }
 
 Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
@@ -238,19 +189,16 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
     header.emplace(std::move(folder));
   }
 
-  QUERN_ASSIGN(CompiledTree graph, compileTree(module, options));
-  // The archive at hand is one for this machine.
-  bool hasRuntime = !options.outputPath.ends_with(".so") ||
-                    (!options.runtimeArchive.empty() && isThisMachine(graph.kernels->target()));
-  QUERN_TRY(checkPlan(graph, hasRuntime));
-  QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
-  QUERN_ASSIGN(AotModel model, describe(graph, module, options));
-  QUERN_TRY(writeCode(model, graph, staging));
-  QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(model, staging));
+  std::vector<std::unique_ptr<CompiledLevel>> compiled;
+  AotArtifact artifact;
+  artifact.prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
+  QUERN_TRY(compileLevels(module, options, compiled, artifact));
+  QUERN_TRY(writeCode(artifact, staging));
+  QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(artifact, staging));
   if (header)
-    QUERN_TRY(header->write("model.h", headerText(model, libraries)));
+    QUERN_TRY(header->write("model.h", headerText(artifact, libraries)));
   QUERN_TRY(options.limits.deadline.check("writing " + options.outputPath));
-  QUERN_TRY(writeArtifact(model, options, staging));
+  QUERN_TRY(writeArtifact(artifact, options, staging));
   if (needed && options.outputPath.ends_with(".so"))
     llvm::erase(libraries, kRuntimeArchive); // it is in there
   if (needed)

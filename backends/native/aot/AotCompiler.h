@@ -18,6 +18,9 @@ struct AotOptions : CompileOptions {
   /// libquern_runtime.a, which shared libraries whose nodes need reference kernels are
   /// linked with; such nodes are refused when empty.
   std::string runtimeArchive = {};
+  /// Several CPUs instead of `targetCpu`: a machine runs the code for the one with most to
+  /// offer among those whose code it can run.
+  std::vector<std::string> targetCpus = {};
 };
 
 /// A C identifier made from the name of an artefact, without its last suffix:

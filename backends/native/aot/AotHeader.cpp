@@ -56,8 +56,7 @@ static std::string portMacros(const std::string &prefix, const std::string &kind
   return text + "\n";
 }
 
-static std::string declarations(const AotModel &model) {
-  std::string name = model.prefix;
+static std::string declarations(const std::string &name) {
   return "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
          "int " +
          name +
@@ -76,12 +75,13 @@ static std::string declarations(const AotModel &model) {
          "#ifdef __cplusplus\n}\n#endif\n";
 }
 
-std::string native::headerText(const AotModel &model, const std::vector<std::string> &libraries) {
-  std::string upper = llvm::StringRef(model.prefix).upper() + "_";
+std::string native::headerText(const AotArtifact &artifact,
+                               const std::vector<std::string> &libraries) {
+  std::string upper = llvm::StringRef(artifact.prefix).upper() + "_";
   std::string guard = "QUERN_MODEL_HEADER_" + upper;
   std::string text = "/* Written by `quern compile`. The functions are described below, at "
                      "QUERN_MODEL_ABI_H,\n * with " +
-                     model.prefix + " in place of m.";
+                     artifact.prefix + " in place of m.";
   if (!libraries.empty())
     text += "\n * Object files and archives of this model are linked with " +
             llvm::join(libraries, " ") + ".";
@@ -91,9 +91,9 @@ std::string native::headerText(const AotModel &model, const std::vector<std::str
                       "#error \"headers of models compiled by different versions of Quern\"\n"
                       "#endif\n\n",
                       QUERN_MODEL_ABI_VERSION);
-  text += define(upper + "WORKSPACE_BYTES", std::to_string(workspaceBytes(model.top).value()));
-  text += define(upper + "WORKER_BYTES", std::to_string(scratchBytes(model.top)));
-  text += portMacros(upper, "INPUT", model.plan().inputs);
-  text += portMacros(upper, "OUTPUT", model.plan().outputs);
-  return text + declarations(model) + "\n#endif\n";
+  text += define(upper + "WORKSPACE_BYTES", std::to_string(artifact.workspace()));
+  text += define(upper + "WORKER_BYTES", std::to_string(artifact.workerScratch()));
+  text += portMacros(upper, "INPUT", artifact.anyModel().plan().inputs);
+  text += portMacros(upper, "OUTPUT", artifact.anyModel().plan().outputs);
+  return text + declarations(artifact.prefix) + "\n#endif\n";
 }

@@ -38,9 +38,8 @@ static_assert(QUERN_MODEL_INDEX_OUT_OF_RANGE ==
 
 std::string native::weightsSymbol(const AotModel &model) { return model.symbol("weights"); }
 
-std::vector<std::string> native::publicSymbols(const AotModel &model) {
-  return {model.symbol("cpu_ok"), model.symbol("run"), model.symbol("run_parallel"),
-          model.symbol("info")};
+std::vector<std::string> native::publicSymbols(const std::string &prefix) {
+  return {prefix + "_cpu_ok", prefix + "_run", prefix + "_run_parallel", prefix + "_info"};
 }
 
 PlanCode::PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine)

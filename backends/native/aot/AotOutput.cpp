@@ -1,0 +1,162 @@
+//===- AotOutput.cpp - the files of a model compiled ahead of time --------===//
+//
+//   kernels' objects ─┐ ld -r              ┌ FILE.so   (linkSharedLibrary)
+//   plan code ────────┴───▶ code ──┐       │
+//                       (localized)├───────┤
+//   packed weights ────────────────┘ ld -r └ FILE.o ──▶ FILE.a
+//
+// Of several CPUs the code of each, and a choice among them, are joined to one.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/aot/AotOutput.h"
+
+#include "backends/native/aot/AotDispatch.h"
+#include "backends/native/aot/AotPlanCode.h"
+#include "backends/native/aot/LinkObjects.h"
+
+#include "llvm/Support/Path.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+
+using namespace quern;
+using namespace quern::native;
+
+static void addKernels(const CompiledPlan &compiled, std::set<std::string> &keys) {
+  keys.insert(compiled.plan.kernelKeys.begin(), compiled.plan.kernelKeys.end());
+  for (const std::vector<CompiledPlan> &bodies : compiled.bodies)
+    for (const CompiledPlan &body : bodies)
+      addKernels(body, keys);
+  keys.erase("");
+}
+
+static std::string_view viewOf(const ObjectCode &object) { return {object.data(), object.size()}; }
+
+/// Writes an object file of the plan with its kernels.
+static Status writeLevel(const AotLevel &level, const Staging &staging, const std::string &output) {
+  const CompiledTree &graph = *level.graph;
+  QUERN_ASSIGN(ObjectCode plan, compilePlanCode(level.model));
+  QUERN_TRY(staging.write("plan.o", viewOf(plan)));
+  std::vector<std::string> objects = {staging.path("plan.o")};
+  std::set<std::string> keys;
+  addKernels(graph, keys);
+  for (const std::string &key : keys) {
+    std::string name = fmt::format("kernel{}.o", objects.size());
+    QUERN_TRY(staging.write(name, viewOf(graph.kernels->get(key).object)));
+    objects.push_back(staging.path(name));
+  }
+  QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
+  return localizeSymbols(staging.path("joined.o"), output, publicSymbols(level.model.prefix));
+}
+
+Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
+  if (artifact.levels.size() == 1)
+    return writeLevel(artifact.levels.front(), staging, staging.path("code.o"));
+  std::vector<std::string> objects, prefixes;
+  for (const AotLevel &level : artifact.levels) {
+    objects.push_back(staging.path(fmt::format("level{}.o", objects.size())));
+    prefixes.push_back(level.model.prefix);
+    QUERN_TRY(writeLevel(level, staging, objects.back()));
+  }
+  QUERN_ASSIGN(ObjectCode dispatch, compileDispatch(artifact.prefix, prefixes));
+  QUERN_TRY(staging.write("dispatch.o", viewOf(dispatch)));
+  objects.push_back(staging.path("dispatch.o"));
+  QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
+  return localizeSymbols(staging.path("joined.o"), staging.path("code.o"),
+                         publicSymbols(artifact.prefix));
+}
+
+/// What LLVM calls of itself, and every C library has.
+static bool isOfCLibrary(const std::string &symbol) {
+  return symbol == "memcpy" || symbol == "memmove" || symbol == "memset";
+}
+
+/// The symbols that the code takes from libraries.
+static Expected<std::vector<std::string>> librarySymbols(const AotArtifact &artifact,
+                                                         const Staging &staging) {
+  QUERN_ASSIGN(std::vector<std::string> symbols, undefinedSymbols(staging.path("code.o")));
+  for (const AotLevel &level : artifact.levels)
+    llvm::erase(symbols, weightsSymbol(level.model));
+  return symbols;
+}
+
+/// Libraries that stand for those of another machine: what they define is looked up there
+/// when the model is loaded.
+static Expected<std::vector<std::string>> writeLibraryStubs(const AotArtifact &artifact,
+                                                            const Staging &staging) {
+  QUERN_ASSIGN(std::vector<std::string> symbols, librarySymbols(artifact, staging));
+  auto mathBegin = std::partition(symbols.begin(), symbols.end(), isOfCLibrary);
+  std::vector<std::string> libraries;
+  auto write = [&](const std::string &name, std::vector<std::string> defined) -> Status {
+    QUERN_ASSIGN(ObjectCode stub, compileStubs(artifact.target(), defined));
+    QUERN_TRY(staging.write(name + ".o", viewOf(stub)));
+    libraries.push_back(staging.path(name));
+    return linkSharedLibrary({.objects = {staging.path(name + ".o")}, .name = name},
+                             libraries.back());
+  };
+  QUERN_TRY(write("libc.so.6", {symbols.begin(), mathBegin}));
+  QUERN_TRY(write("libm.so.6", {mathBegin, symbols.end()}));
+  return libraries;
+}
+
+/// For who loads a library and does not know its prefix: "quern_model_run".
+static std::vector<SymbolAlias> libraryAliases(const std::string &prefix) {
+  std::vector<SymbolAlias> aliases;
+  for (const std::string &symbol : publicSymbols(prefix))
+    if (std::string name = "quern_model" + symbol.substr(prefix.size()); name != symbol)
+      aliases.push_back({name, symbol});
+  return aliases;
+}
+
+/// Writes the weights of all levels; the files.
+static Expected<std::vector<std::string>> writeWeights(const AotArtifact &artifact,
+                                                       const Staging &staging) {
+  std::vector<std::string> objects;
+  for (const auto &[model, graph] : artifact.levels) {
+    if (model.weights.bytes == 0)
+      continue;
+    objects.push_back(staging.path(fmt::format("weights{}.o", objects.size())));
+    QUERN_TRY(
+        writeWeightsObject(objects.back(), model.weights, weightsSymbol(model), model.target.arch));
+  }
+  return objects;
+}
+
+Status native::writeArtifact(const AotArtifact &artifact, const AotOptions &options,
+                             const Staging &staging) {
+  llvm::StringRef suffix = llvm::sys::path::extension(options.outputPath);
+  QUERN_ASSIGN(std::vector<std::string> objects, writeWeights(artifact, staging));
+  objects.insert(objects.begin(), staging.path("code.o"));
+  if (suffix == ".so") {
+    std::string name = llvm::sys::path::filename(options.outputPath).str();
+    std::string runtime = artifact.callsRuntime() ? options.runtimeArchive : "";
+    std::vector<std::string> libraries = systemLibraries();
+    if (!isThisMachine(artifact.target())) {
+      QUERN_ASSIGN(libraries, writeLibraryStubs(artifact, staging));
+    }
+    QUERN_TRY(linkSharedLibrary({.objects = std::move(objects),
+                                 .name = std::move(name),
+                                 .libraries = std::move(libraries),
+                                 .archive = std::move(runtime),
+                                 .aliases = libraryAliases(artifact.prefix)},
+                                staging.path("model.so")));
+    return staging.publish("model.so");
+  }
+  QUERN_TRY(linkRelocatable(objects, staging.path("model.o")));
+  if (suffix == ".o")
+    return staging.publish("model.o");
+  QUERN_TRY(writeArchive(staging.path("model.o"), artifact.prefix + ".o", staging.path("model.a")));
+  return staging.publish("model.a");
+}
+
+Expected<std::vector<std::string>> native::neededLibraries(const AotArtifact &artifact,
+                                                           const Staging &staging) {
+  if (artifact.callsRuntime())
+    return std::vector<std::string>{kRuntimeArchive, "-lstdc++", "-lm"};
+  QUERN_ASSIGN(std::vector<std::string> symbols, librarySymbols(artifact, staging));
+  std::vector<std::string> libraries;
+  if (!llvm::all_of(symbols, isOfCLibrary))
+    libraries.push_back("-lm");
+  return libraries;
+}

@@ -1,0 +1,59 @@
+//===- AotOutput.h - the files of a model compiled ahead of time ----------===//
+#pragma once
+
+#include "backends/native/GraphTree.h"
+#include "backends/native/aot/AotCompiler.h"
+#include "backends/native/aot/AotModel.h"
+#include "backends/native/aot/AotStaging.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace quern::native {
+
+/// The model compiled for one CPU.
+struct AotLevel {
+  AotModel model;
+  const CompiledTree *graph = nullptr;
+};
+
+/// What is written: code for one or more CPUs, the one with most to offer first, behind one
+/// interface.
+struct AotArtifact {
+  /// Of all symbols; with one level it is the model's own.
+  std::string prefix;
+  std::vector<AotLevel> levels;
+
+  /// Inputs and outputs are those of any level.
+  const AotModel &anyModel() const { return levels.front().model; }
+  const Target &target() const { return anyModel().target; }
+  bool callsRuntime() const { return native::callsRuntime(anyModel().top); }
+  /// Enough for whichever level is run.
+  int64_t workspace() const {
+    return largest([](const AotPlan &top) { return workspaceBytes(top).value(); });
+  }
+  int64_t workerScratch() const { return largest(scratchBytes); }
+
+private:
+  template <typename Bytes> int64_t largest(Bytes bytes) const {
+    int64_t most = 0;
+    for (const AotLevel &level : levels)
+      most = std::max(most, bytes(level.model.top));
+    return most;
+  }
+};
+
+/// The archive that object files whose model has reference steps are linked with.
+inline constexpr const char *kRuntimeArchive = "libquern_runtime.a";
+
+/// Writes the object file code.o of all plans with their kernels.
+Status writeCode(const AotArtifact &artifact, const Staging &staging);
+/// Linker options for programs that use the object file code.o.
+Expected<std::vector<std::string>> neededLibraries(const AotArtifact &artifact,
+                                                   const Staging &staging);
+/// Links what writeCode has left to `options.outputPath`.
+Status writeArtifact(const AotArtifact &artifact, const AotOptions &options,
+                     const Staging &staging);
+
+} // namespace quern::native
