@@ -184,6 +184,25 @@ quern_status quern_model_compile(const quern_model *model, const quern_compile_o
   });
 }
 
+static Expected<ArtifactOptions> readFileOptions(const char *path, const quern_file_options *file) {
+  QUERN_ASSIGN(quern_file_options known, readOptions(file, "file options"));
+  QUERN_TRY(requireArray(known.target_cpus, known.target_cpu_count, "target_cpus"));
+  ArtifactOptions artifact;
+  artifact.outputPath = path;
+  artifact.headerPath = textOr(known.header_path, "");
+  artifact.prefix = textOr(known.prefix, "");
+  artifact.runtimeArchive = textOr(known.runtime_archive, "");
+  for (size_t i = 0; i < known.target_cpu_count; ++i) {
+    QUERN_TRY(require(known.target_cpus[i], fmt::format("target_cpus[{}]", i).c_str()));
+    artifact.targetCpus.push_back(known.target_cpus[i]);
+  }
+  if (known.max_iterations < 0)
+    return usageError("max_iterations is below 0");
+  if (known.max_iterations > 0)
+    artifact.maxIterations = known.max_iterations;
+  return artifact;
+}
+
 quern_status quern_model_compile_to_file(const quern_model *model, const char *path,
                                          const quern_compile_options *options,
                                          const quern_file_options *file) {
@@ -191,11 +210,7 @@ quern_status quern_model_compile_to_file(const quern_model *model, const char *p
     QUERN_TRY(require(path, "path"));
     QUERN_ASSIGN(ModelObject * object, objectOf<ModelObject>(model));
     QUERN_ASSIGN(CompileOptions compile, readCompileOptions(options));
-    QUERN_ASSIGN(quern_file_options known, readOptions(file, "file options"));
-    ArtifactOptions artifact;
-    artifact.outputPath = path;
-    artifact.headerPath = textOr(known.header_path, "");
-    artifact.prefix = textOr(known.prefix, "");
+    QUERN_ASSIGN(ArtifactOptions artifact, readFileOptions(path, file));
     return object->model.compileToArtifact(compile, artifact);
   });
 }

@@ -195,6 +195,14 @@ typedef struct quern_file_options { /* of quern_model_compile_to_file */
   size_t struct_size;
   const char *header_path; /* a C header; none by default */
   const char *prefix;      /* of C symbols; by default from the file's name */
+  /* CPUs that get code of their own in one file, of which a machine runs the best that it can;
+   * none: target_cpu of quern_compile_options. */
+  const char *const *target_cpus;
+  size_t target_cpu_count;
+  int64_t max_iterations; /* of all loops in one run, for nothing else ends them; 0: 10^8 */
+  /* libquern_runtime.a: libraries with steps that need reference kernels are linked with it,
+   * and refused without. */
+  const char *runtime_archive;
 } quern_file_options;
 
 QUERN_API quern_status quern_model_compile(const quern_model *model,

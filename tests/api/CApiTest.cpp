@@ -276,6 +276,18 @@ TEST_F(CApiTest, OptionsWithoutSense) {
   compile = sized<quern_compile_options>();
   compile.target_cpu = "abacus";
   expectUsage(quern_model_compile(model, &compile, &compiled), "abacus");
+  auto file = sized<quern_file_options>();
+  file.target_cpu_count = 1;
+  expectUsage(quern_model_compile_to_file(model, "/tmp/x.so", nullptr, &file),
+              "target_cpus is NULL");
+  const char *cpus[1] = {nullptr};
+  file.target_cpus = cpus;
+  expectUsage(quern_model_compile_to_file(model, "/tmp/x.so", nullptr, &file),
+              "target_cpus[0] is NULL");
+  file = sized<quern_file_options>();
+  file.max_iterations = -1;
+  expectUsage(quern_model_compile_to_file(model, "/tmp/x.so", nullptr, &file),
+              "max_iterations is below 0");
   auto options = sized<quern_session_options>();
   options.threads = -1;
   quern_session *opened = nullptr;

@@ -52,9 +52,9 @@ void DispatchCode::emitChoose() {
   llvm::IntegerType *i32 = ir.getInt32Ty();
   auto *type = llvm::FunctionType::get(i32, false);
   choose = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, "choose", module);
-  auto *known = new llvm::GlobalVariable(module, i32, /*isConstant=*/false,
-                                         llvm::GlobalValue::InternalLinkage, ir.getInt32(-1),
-                                         "chosen");
+  auto *known =
+      new llvm::GlobalVariable(module, i32, /*isConstant=*/false,
+                               llvm::GlobalValue::InternalLinkage, ir.getInt32(-1), "chosen");
   begin(choose);
   auto block = [&](const char *name) {
     return llvm::BasicBlock::Create(ir.getContext(), name, choose);
@@ -84,8 +84,8 @@ void DispatchCode::emitChoose() {
 
 void DispatchCode::emitCpuOk() {
   begin(declare(prefix + "_cpu_ok", llvm::FunctionType::get(ir.getInt32Ty(), false)));
-  llvm::Value *isOk = ir.CreateICmpULT(ir.CreateCall(choose),
-                                       ir.getInt32(static_cast<uint32_t>(levels.size())));
+  llvm::Value *isOk =
+      ir.CreateICmpULT(ir.CreateCall(choose), ir.getInt32(static_cast<uint32_t>(levels.size())));
   ir.CreateRet(ir.CreateZExt(isOk, ir.getInt32Ty()));
 }
 

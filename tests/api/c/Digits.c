@@ -123,8 +123,9 @@ static void run_compiled(const quern_model *model) {
   quern_session_release(session);
 }
 
-/* A library has the same bits; another CPU's is told from it. */
-static void run_library(const quern_model *model, const char *folder) {
+/* A library has the same bits, one with code for several CPUs, too. */
+static void run_library(const quern_model *model, const char *folder,
+                        const quern_file_options *options) {
   char path[4096];
   quern_executable *executable = NULL;
   quern_session *session;
@@ -134,7 +135,7 @@ static void run_library(const quern_model *model, const char *folder) {
   memcpy(wanted, probabilities, sizeof wanted);
   memset(probabilities, 0, sizeof probabilities);
   snprintf(path, sizeof path, "%s/digits.so", folder);
-  CALL(quern_model_compile_to_file(model, path, NULL, NULL));
+  CALL(quern_model_compile_to_file(model, path, NULL, options));
   CALL(quern_executable_load(path, &executable));
   session = session_of(executable, 0);
   run(session);
@@ -200,7 +201,13 @@ static void look_into(const quern_model *model, const char *path) {
 
 int main(int argc, char **argv) {
   quern_model *model;
+  const char *cpus[2] = {"baseline", "host"};
+  quern_file_options several;
   int i;
+  memset(&several, 0, sizeof several);
+  several.struct_size = sizeof several;
+  several.target_cpus = cpus;
+  several.target_cpu_count = 2;
   CHECK(argc == 3);
   for (i = 0; i < IMAGES * PIXELS; ++i)
     pixels[i] = (float)(i % 17) / 17;
@@ -209,7 +216,8 @@ int main(int argc, char **argv) {
   show_ports(argv[1]);
   model = load(argv[1]);
   run_compiled(model);
-  run_library(model, argv[2]);
+  run_library(model, argv[2], NULL);
+  run_library(model, argv[2], &several);
   compare_and_measure(model);
   look_into(model, argv[1]);
   quern_model_release(model);
