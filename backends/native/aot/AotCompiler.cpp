@@ -117,7 +117,7 @@ static Expected<std::vector<std::string>> orderCpus(const AotOptions &options) {
   std::vector<std::tuple<int64_t, size_t, std::string>> ranked;
   for (const std::string &cpu : options.targetCpus) {
     QUERN_ASSIGN(Target target, resolveTarget(cpu, options.targetTriple));
-    if (target.arch != Target::Arch::X86_64)
+    if (target.arch != Target::Arch::X86)
       return usageError("code for several CPUs in one file is for x86-64: that for AArch64 runs on "
                         "all its CPUs");
     QUERN_ASSIGN(std::vector<std::string> features, requiredCpuFeatures(target));

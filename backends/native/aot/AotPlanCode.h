@@ -19,7 +19,4 @@ Expected<ObjectCode> compilePlanCode(const AotModel &model);
 /// The object code of functions of these names that do nothing.
 Expected<ObjectCode> compileStubs(const Target &target, const std::vector<std::string> &names);
 
-/// The object code of functions of these names that do nothing.
-Expected<ObjectCode> compileStubs(const Target &target, const std::vector<std::string> &names);
-
 } // namespace quern::native

@@ -126,7 +126,7 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
       function.addFnAttr("tune-cpu", target.tuneCpu);
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
   }
-  if (target.arch == Target::Arch::X86_64 && !machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
+  if (target.arch == Target::Arch::X86 && !machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
     expandFloat16(*module);
   optimize(*module, *machine);
   if (assembly) {

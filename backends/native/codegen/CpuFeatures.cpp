@@ -177,7 +177,7 @@ const CpuFeature *native::findCpuFeature(std::string_view name) {
 }
 
 Expected<std::vector<std::string>> native::requiredCpuFeatures(const Target &target) {
-  if (target.arch != Target::Arch::X86_64)
+  if (target.arch != Target::Arch::X86)
     return std::vector<std::string>();
   QUERN_ASSIGN(auto machine, createTargetMachine(target));
   std::vector<std::string> required, unknown;

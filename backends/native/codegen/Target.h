@@ -16,8 +16,8 @@ namespace quern::native {
 
 /// A resolved target: what the emitters need to know of the CPU.
 struct Target {
-  enum class Arch { X86_64, Aarch64 };
-  Arch arch = Arch::X86_64;
+  enum class Arch { X86, Aarch64 };
+  Arch arch = Arch::X86;
   std::string triple;
   /// LLVM's CPU name ("znver5", "x86-64", "generic").
   std::string cpu;
