@@ -90,13 +90,13 @@ private:
 
 /// As the plan's executor says it; which node it was is not known here.
 static Status modelStatus(int status) {
+  if (status > QUERN_MODEL_REFUSED && status < QUERN_MODEL_BROKEN_BRANCH)
+    return refusalStatus(status - QUERN_MODEL_REFUSED);
   switch (status) {
   case QUERN_MODEL_OK:
     return Status::ok();
   case QUERN_MODEL_UNSUPPORTED_CPU:
     return {StatusCode::Incompatible, "this CPU lacks instructions that the code needs"};
-  case QUERN_MODEL_INDEX_OUT_OF_RANGE:
-    return invalidInput("an index, among the inputs or computed from them, is out of range");
   case QUERN_MODEL_BROKEN_BRANCH:
     return invalidInput("a branch was taken in which an op cannot take operands of these sizes");
   case QUERN_MODEL_TOO_MANY_ITERATIONS:
@@ -107,11 +107,7 @@ static Status modelStatus(int status) {
   case QUERN_MODEL_OUT_OF_MEMORY:
     return resourceLimit("there is not the memory that a reference kernel asks for");
   default:
-    return status >= QUERN_MODEL_REFUSED
-               ? invalidInput(fmt::format("the model cannot compute with the values of the inputs "
-                                          "(status {})",
-                                          status))
-               : internalError(fmt::format("the code of the model returned status {}", status));
+    return internalError(fmt::format("the code of the model returned status {}", status));
   }
 }
 

@@ -54,6 +54,14 @@ Expected<std::shared_ptr<const CompiledModel>> Model::compile(const CompileOptio
   return compileToNative(std::move(source), options);
 }
 
+Status CompiledModel::planForInputs(std::span<const AnyValue> inputs,
+                                    const Deadline &deadline) const {
+  std::vector<Tensor::Dims> dims;
+  for (const AnyValue &input : inputs)
+    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
+  return planFor(dims, deadline);
+}
+
 Expected<std::vector<AnyValue>> Runner::run(std::span<const AnyValue> inputs) {
   std::vector<AnyValue> results(outputs().size());
   QUERN_TRY(run(inputs, results));

@@ -1,5 +1,6 @@
 //===- NativeModel.cpp - what the native backend makes of a model ---------===//
 #include "api/ModelState.h"
+#include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotCompiler.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
@@ -105,7 +106,7 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
     if (inputs()[i].isTensor())
       sizes.shapes[inputs()[i].name] = inputDims[i];
   QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes));
-  QUERN_ASSIGN(native::CompiledGraph graph, native::compileGraph(*copy.module, compile));
+  QUERN_ASSIGN(native::CompiledTree graph, native::compileTree(*copy.module, compile));
   std::vector<StepSummary> steps;
   for (size_t i = 0; i < graph.plan.plan.steps.size(); ++i) {
     const PlanStep &step = graph.plan.plan.steps[i];

@@ -11,10 +11,7 @@ Expected<PreparedRunner> quern::prepareRunner(const Model &model, std::span<cons
   QUERN_TRY(checkInputs(model.inputs(), inputs));
   Stopwatch watch;
   QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled, model.compile(compile));
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : inputs)
-    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
-  QUERN_TRY(compiled->planFor(dims, compile.limits.deadline));
+  QUERN_TRY(compiled->planForInputs(inputs, compile.limits.deadline));
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, compiled->createRunner(session));
   return PreparedRunner{std::move(runner), watch.milliseconds()};
 }

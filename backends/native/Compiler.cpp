@@ -1,6 +1,6 @@
 //===- Compiler.cpp - compiling a graph in place --------------------------===//
 //
-// For ahead-of-time output, `check` and phases as text: the module belongs to the
+// For `check` and phases as text: the module belongs to the
 // caller, and its groups may be split. The JIT is in JitCompiler.cpp.
 //
 //===----------------------------------------------------------------------===//
@@ -26,11 +26,6 @@ static Expected<std::unique_ptr<GraphTree>> lowerModule(ModuleOp module, const T
   QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, optimizeTree(module, target, options));
   QUERN_TRY(lowerTree(*tree, NativeLowering(target, threadsOf(options)), options.limits));
   return tree;
-}
-
-Expected<CompiledGraph> native::compileGraph(ModuleOp module, const CompileOptions &options) {
-  QUERN_ASSIGN(CompiledTree tree, compileTree(module, options));
-  return CompiledGraph{std::move(tree.kernels), std::move(tree.plan)};
 }
 
 /// Appends the ops of a graph, each before those of its bodies.

@@ -40,14 +40,6 @@ struct CompileOptions {
 Expected<std::shared_ptr<Executable>> compileForJit(nn::OwnedModule owned,
                                                     const CompileOptions &options);
 
-/// A compiled graph that is not linked: for ahead-of-time output and `check`.
-struct CompiledGraph {
-  std::shared_ptr<KernelCache> kernels;
-  plan::UnlinkedPlan plan;
-};
-/// Runs all phases on `module`, in place. Its input shapes should be static.
-Expected<CompiledGraph> compileGraph(mlir::ModuleOp module, const CompileOptions &options);
-
 /// What can be said of an op or a fusion group before its sizes are known.
 struct OpSupport {
   std::string nodes;

@@ -49,7 +49,8 @@ Status lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &
 Expected<CompiledPlan> planTree(const GraphTree &tree, const NativeLowering &lowering,
                                 const CompileOptions &options, KernelCache &kernels);
 
-/// All of the above.
+/// All of the above, not linked: for ahead-of-time output and `check`. The shapes of the
+/// inputs should be static.
 struct CompiledTree : CompiledPlan {
   std::shared_ptr<KernelCache> kernels;
 };

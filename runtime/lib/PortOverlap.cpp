@@ -33,8 +33,11 @@ Status quern::bindOutput(const PlanPort &port, ValueTargets outputs, size_t i,
   return checkPortStorage("output", port.name, *output);
 }
 
-PortOverlap::PortOverlap(const Plan &plan) : plan(plan) {
+PortOverlap::PortOverlap(const Plan &plan) : plan(plan), updatedBy(plan.inputs.size()) {
   ranges.reserve(plan.inputs.size() + plan.outputs.size());
+  for (size_t i = 0; i < plan.outputs.size(); ++i)
+    if (plan.outputs[i].updates)
+      updatedBy[*plan.outputs[i].updates] = i;
 }
 
 void PortOverlap::addRange(const PlanPort &port, const Tensor &tensor, bool isOutput) {
@@ -55,27 +58,20 @@ Status PortOverlap::describe(const Range &output, const Range &other) {
                                   begin - output.begin, begin - other.begin));
 }
 
-/// An input that an output is made of, in its memory, is no memory of its own.
-void PortOverlap::leaveOutUpdated(ValueList inputs, ValueList outputs) {
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    std::optional<uint32_t> updated = plan.outputs[i].updates;
-    const Tensor *output = updated ? outputs.asTensor(i) : nullptr;
-    const Tensor *input = updated ? inputs.asTensor(*updated) : nullptr;
-    if (output && input && output->rawData() == input->rawData())
-      std::erase_if(ranges,
-                    [&](const Range &range) { return range.port == &plan.inputs[*updated]; });
-  }
+/// Whether an output is made in this input's memory, which is none of its own then.
+bool PortOverlap::isUpdated(size_t input, const Tensor &tensor, ValueList outputs) const {
+  const Tensor *output = updatedBy[input] ? outputs.asTensor(*updatedBy[input]) : nullptr;
+  return output && output->rawData() == tensor.rawData();
 }
 
 Status PortOverlap::check(ValueList inputs, ValueList outputs) {
   ranges.clear();
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (const Tensor *tensor = inputs.asTensor(i))
-      addRange(plan.inputs[i], *tensor, /*isOutput=*/false);
-    else
+    if (const Tensor *tensor = inputs.asTensor(i); !tensor)
       inputs[i].forEachTensor(
           [&](const Tensor &each) { addRange(plan.inputs[i], each, /*isOutput=*/false); });
-  leaveOutUpdated(inputs, outputs);
+    else if (!isUpdated(i, *tensor, outputs))
+      addRange(plan.inputs[i], *tensor, /*isOutput=*/false);
   for (size_t i = 0; i < outputs.size(); ++i)
     if (const Tensor *tensor = outputs.asTensor(i); tensor && !plan.outputs[i].dynamic)
       addRange(plan.outputs[i], *tensor, /*isOutput=*/true);

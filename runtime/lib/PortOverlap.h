@@ -36,10 +36,12 @@ private:
     bool isOutput;
   };
   void addRange(const PlanPort &port, const Tensor &tensor, bool isOutput);
-  void leaveOutUpdated(ValueList inputs, ValueList outputs);
+  bool isUpdated(size_t input, const Tensor &tensor, ValueList outputs) const;
   static Status describe(const Range &output, const Range &other);
 
   const Plan &plan;
+  /// For each input the output that may be made in its memory.
+  std::vector<std::optional<size_t>> updatedBy;
   std::vector<Range> ranges;
 };
 

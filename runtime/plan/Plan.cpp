@@ -42,8 +42,9 @@ void addIterated(Refs &refs, const IteratedStep &step) {
   addAll(refs, step.captured);
 }
 
-/// The results and operands of a step that is no kernel.
-Refs refsOf(const PlanStep &step) {
+} // namespace
+
+Refs quern::refsOf(const PlanStep &step) {
   Refs refs;
   if (auto *reference = step.as<ReferenceStep>()) {
     addAll(refs, reference->outputs);
@@ -65,7 +66,6 @@ Refs refsOf(const PlanStep &step) {
   }
   return refs;
 }
-} // namespace
 
 void quern::releaseSlotsAfterLastUse(Plan &plan) {
   std::vector<bool> neededLater(plan.dynamicSlots, false);

@@ -104,6 +104,9 @@ CheckedSize scratchOffset(const Plan &plan);
 /// The memory of a run with so many workers: the arena and their scratch memory.
 CheckedSize runBytes(const Plan &plan, int workers);
 
+/// The results and operands of a step that is no kernel, those left out among them.
+std::vector<const ValueRef *> refsOf(const PlanStep &step);
+
 /// Sets PlanStep::released of all steps: a slot ends with the last step that uses it,
 /// unless it is an output. Inputs that no step uses end with the first step.
 void releaseSlotsAfterLastUse(Plan &plan);

@@ -1,5 +1,5 @@
 //===- CompilerTest.cpp - phases, levels and threads of the compiler ------===//
-#include "backends/native/Compiler.h"
+#include "backends/native/GraphTree.h"
 #include "tests/native/GraphCheck.h"
 
 #include "mlir/Parser/Parser.h"
@@ -252,7 +252,7 @@ TEST(CompilerTest, DumpsPhasesAndKernels) {
   std::filesystem::remove_all(directory);
 }
 
-TEST(CompilerTest, CompileGraphGivesReasonsForReferenceSteps) {
+TEST(CompilerTest, CompileTreeGivesReasonsForReferenceSteps) {
   Graph graph;
   GraphValue x = graph.input("2x3xf32");
   graph.output(graph.op("nn.relu", {x}));
@@ -260,7 +260,7 @@ TEST(CompilerTest, CompileGraphGivesReasonsForReferenceSteps) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(context);
   ASSERT_TRUE(module);
-  auto compiled = compileGraph(*module, {});
+  auto compiled = compileTree(*module, {});
   ASSERT_TRUE(compiled) << compiled.status().message();
   ASSERT_EQ(compiled->plan.refusals.size(), 2u);
   int64_t refused = 0;

@@ -63,10 +63,7 @@ Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
   if (!compiled) {
     QUERN_ASSIGN(compiled, opened.model->compile(compileOptions(options, opened.limits)));
   }
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : inputs)
-    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
-  QUERN_TRY(compiled->planFor(dims, opened.limits.deadline));
+  QUERN_TRY(compiled->planForInputs(inputs, opened.limits.deadline));
   return compiled->createRunner(
       {.threads = options.threads, .profile = options.profile, .limits = opened.limits});
 }

@@ -60,6 +60,8 @@ public:
   /// one entry per input.
   virtual Status planFor(std::span<const Tensor::Dims> inputDims,
                          const Deadline &deadline = {}) const = 0;
+  /// The same for runs on such inputs.
+  Status planForInputs(std::span<const AnyValue> inputs, const Deadline &deadline = {}) const;
   /// Usage error when the options make no sense.
   virtual Expected<std::unique_ptr<Runner>>
   createRunner(const SessionOptions &options = {}) const = 0;

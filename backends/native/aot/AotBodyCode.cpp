@@ -240,9 +240,6 @@ void IterationCode::prepare() {
 }
 
 void IterationCode::prepareCondition() {
-  auto isGiven = [](const ValueRef &ref) {
-    return ref.constant.isPresent() || ref.dtype != DType::Undefined;
-  };
   limit = ir.getInt64(static_cast<uint64_t>(scan ? cut.front().slices.count : INT64_MAX));
   if (loop && isGiven(loop->tripCount))
     limit = ir.CreateLoad(code.i64, code.addressOf(loop->tripCount));

@@ -140,7 +140,7 @@ static std::string levelPrefix(const std::string &prefix, const std::string &cpu
   return name;
 }
 
-/// Compiles `module`, in place, for one CPU. `level` outlives what is described.
+/// Compiles `module`, in place, for one CPU. `graph` outlives what is described.
 static Expected<AotLevel> compileLevel(ModuleOp module, const AotOptions &options,
                                        std::string prefix, CompiledTree &graph) {
   QUERN_ASSIGN(graph, compileTree(module, options));

@@ -110,15 +110,6 @@ CheckedSize native::workspaceBytes(const AotPlan &plan, int workers) {
   return scratch.valid() && scratch.value() == 0 ? frame : aligned(frame) + scratch;
 }
 
-static void addIterated(const IteratedStep &step, std::vector<const ValueRef *> &refs) {
-  for (const CarriedValue &carried : step.carried)
-    refs.insert(refs.end(), {&carried.initial, &carried.result});
-  for (const ScanOutput &output : step.scanOutputs)
-    refs.push_back(&output.result);
-  for (const ValueRef &captured : step.captured)
-    refs.push_back(&captured);
-}
-
 bool native::isGiven(const ValueRef &ref) {
   return ref.constant.isPresent() || ref.buffer.isDynamic() || ref.dtype != DType::Undefined;
 }
@@ -137,33 +128,6 @@ bool native::callsRuntime(const AotPlan &plan) {
   return std::any_of(plan.runtimeCalls.begin(), plan.runtimeCalls.end(),
                      [](const RuntimeCall &call) { return call.exists(); }) ||
          std::any_of(plan.bodies.begin(), plan.bodies.end(), inBodies);
-}
-
-std::vector<const ValueRef *> native::refsOf(const PlanStep &step) {
-  std::vector<const ValueRef *> refs;
-  auto add = [&](const ValueRef &ref) {
-    if (isGiven(ref))
-      refs.push_back(&ref);
-  };
-  if (auto *reference = step.as<ReferenceStep>())
-    for (const auto *list : {&reference->inputs, &reference->outputs})
-      for (const ValueRef &ref : *list)
-        add(ref);
-  if (auto *branches = step.as<IfStep>()) {
-    add(branches->condition);
-    for (const auto *list : {&branches->inputs, &branches->outputs})
-      for (const ValueRef &ref : *list)
-        add(ref);
-  } else if (auto *loop = step.as<LoopStep>()) {
-    add(loop->tripCount);
-    add(loop->condition);
-    addIterated(*loop, refs);
-  } else if (auto *scan = step.as<ScanStep>()) {
-    for (const ScanInput &input : scan->scanInputs)
-      add(input.operand);
-    addIterated(*scan, refs);
-  }
-  return refs;
 }
 
 static void addWeights(const AotPlan &plan, std::vector<Tensor> &tensors) {

@@ -49,10 +49,8 @@ int64_t scratchBytes(const AotPlan &plan);
 std::vector<Tensor> usedWeights(const AotPlan &plan);
 /// Whether an operand is given at all.
 bool isGiven(const ValueRef &ref);
-/// Whether code can pass the value by its address.
+/// Whether code can pass the value by its address; so it can what is left out, as null.
 bool hasAddress(const ValueRef &ref);
-/// The operands and results of a step that is no kernel; those left out are not among them.
-std::vector<const ValueRef *> refsOf(const PlanStep &step);
 /// Whether any step calls a reference kernel.
 bool callsRuntime(const AotPlan &plan);
 /// Whether the step is an error.
