@@ -145,30 +145,92 @@ Status ArtifactFile::load() {
   return library ? Status::ok() : damaged(dlerror());
 }
 
-static Expected<std::vector<PortSignature>> readPorts(const quern_model_port *ports, int32_t count,
-                                                      const char *kind) {
+static Expected<PortSignature> readPort(const quern_model_port &port) {
+  if (!port.name || port.rank < 0 || port.rank > 64 || (port.rank > 0 && !port.dims) ||
+      port.bytes < 0 || !isDTypeNumber(port.dtype) ||
+      static_cast<DType>(port.dtype) == DType::String)
+    return damaged("a port is described wrongly");
+  std::vector<PortDim> dims;
+  CheckedSize bytes = dtypeBytes(static_cast<DType>(port.dtype));
+  for (int32_t d = 0; d < port.rank; ++d)
+    if (port.dims[d] == -1 && port.dim_names) {
+      dims.push_back(PortDim::symbol(port.dim_names[d] ? port.dim_names[d] : ""));
+    } else {
+      bytes = bytes * CheckedSize(port.dims[d]);
+      dims.push_back(port.dims[d]);
+    }
+  PortShape shape(std::move(dims));
+  if (!bytes.valid() || (shape.isStatic() && bytes.value() != port.bytes))
+    return damaged(fmt::format("'{}' has sizes that do not fit", port.name));
+  return PortSignature(port.name, static_cast<DType>(port.dtype), std::move(shape));
+}
+
+static Expected<std::vector<PortSignature>> readPorts(const quern_model_port *ports,
+                                                      int32_t count) {
+  if (count < 0 || count > 65536 || (count > 0 && !ports))
+    return damaged("it has no inputs or outputs");
   std::vector<PortSignature> result;
-  if (count < 0 || (count > 0 && !ports))
-    return damaged(fmt::format("it says that it has {} {}s", count, kind));
   for (int32_t i = 0; i < count; ++i) {
-    const quern_model_port &port = ports[i];
-    if (!port.name || port.rank < 0 || port.rank > 64 || (port.rank > 0 && !port.dims) ||
-        !isDTypeNumber(port.dtype) || static_cast<DType>(port.dtype) == DType::String)
-      return damaged(fmt::format("{} {} is described wrongly", kind, i));
-    std::span<const int64_t> dims(port.dims, static_cast<size_t>(port.rank));
-    auto dtype = static_cast<DType>(port.dtype);
-    CheckedSize bytes = CheckedSize::product(dims) * CheckedSize(dtypeBytes(dtype));
-    if (!bytes.valid() || bytes.value() != port.bytes)
-      return damaged(fmt::format("{} '{}' has sizes that do not fit", kind, port.name));
-    result.emplace_back(port.name, dtype, PortShape::fromSizes(dims));
+    QUERN_ASSIGN(PortSignature port, readPort(ports[i]));
+    result.push_back(std::move(port));
   }
   return result;
+}
+
+/// The dims of the ports of a plan, which fit those of all plans.
+static Expected<std::vector<Tensor::Dims>> readDims(const quern_model_port *ports,
+                                                    std::span<const PortSignature> general) {
+  QUERN_ASSIGN(std::vector<PortSignature> known,
+               readPorts(ports, static_cast<int32_t>(general.size())));
+  std::vector<Tensor::Dims> dims;
+  for (size_t i = 0; i < known.size(); ++i) {
+    std::optional<Tensor::Dims> sizes = known[i].shape.sizes();
+    bool fits = sizes && known[i].dtype == general[i].dtype &&
+                known[i].shape.rank() == general[i].shape.rank();
+    for (int64_t d = 0; fits && d < known[i].shape.rank(); ++d)
+      fits = general[i].shape[d].compatibleWith(known[i].shape[d]);
+    if (!fits)
+      return damaged(fmt::format("'{}' differs between its plans", general[i].name));
+    dims.push_back(std::move(*sizes));
+  }
+  return dims;
+}
+
+/// Reads the sizes that there are plans for, and the plans.
+static Status readPlans(const quern_model_info &model, ArtifactFacts &facts) {
+  if (model.size_count < 0 || model.size_count > 1024 || model.plan_count < 1 ||
+      model.plan_count > kMaxListedSizes || (model.size_count > 0 && !model.size_names) ||
+      !model.plans)
+    return damaged("its plans are described wrongly");
+  auto count = static_cast<size_t>(model.size_count);
+  std::vector<std::vector<int64_t>> sizes;
+  for (const quern_model_plan &plan :
+       std::span(model.plans, static_cast<size_t>(model.plan_count))) {
+    if (count > 0 && !plan.sizes)
+      return damaged("a plan has no sizes");
+    sizes.emplace_back(plan.sizes, plan.sizes + count);
+    QUERN_ASSIGN(std::vector<Tensor::Dims> inputs, readDims(plan.inputs, facts.inputs));
+    QUERN_ASSIGN(std::vector<Tensor::Dims> outputs, readDims(plan.outputs, facts.outputs));
+    facts.plans.push_back({std::move(inputs), std::move(outputs)});
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (!model.size_names[i])
+      return damaged("a size has no name");
+    std::set<int64_t> listed;
+    for (const std::vector<int64_t> &each : sizes)
+      listed.insert(each[i]);
+    facts.sizes.push_back({model.size_names[i], {listed.begin(), listed.end()}});
+  }
+  auto combinations = combineSizes(facts.sizes);
+  return combinations && *combinations == sizes
+             ? Status::ok()
+             : damaged("its plans are not those of all combinations of sizes");
 }
 
 Status ArtifactFile::findFunctions() {
   auto info = reinterpret_cast<const quern_model_info *(*)()>(dlsym(library, kInfo));
   cpuOk = reinterpret_cast<int (*)()>(dlsym(library, kCpuOk));
-  runParallel = reinterpret_cast<decltype(runParallel)>(dlsym(library, kRunParallel));
+  runParallel = dlsym(library, kRunParallel);
   const quern_model_info *model = info && cpuOk && runParallel ? info() : nullptr;
   if (!model)
     return damaged("it does not say what it holds");
@@ -180,14 +242,25 @@ Status ArtifactFile::findFunctions() {
   if (!model->name || !model->target_cpu || model->workspace_bytes < 0 || model->worker_bytes < 0 ||
       model->workspace_alignment != QUERN_MODEL_WORKSPACE_ALIGNMENT)
     return damaged("what it says of itself makes no sense");
-  QUERN_ASSIGN(facts.inputs, readPorts(model->inputs, model->input_count, "input"));
-  QUERN_ASSIGN(facts.outputs, readPorts(model->outputs, model->output_count, "output"));
+  QUERN_ASSIGN(facts.inputs, readPorts(model->inputs, model->input_count));
+  QUERN_ASSIGN(facts.outputs, readPorts(model->outputs, model->output_count));
   facts.name = model->name;
   facts.targetCpu = model->target_cpu;
   facts.abiVersion = model->abi_version;
   facts.workspaceBytes = model->workspace_bytes;
   facts.workerBytes = model->worker_bytes;
-  return Status::ok();
+  return readPlans(*model, facts);
+}
+
+int ArtifactFile::run(const int64_t *sizes, const void *const *inputs, void *const *outputs,
+                      void *workspace, quern_parallel_for_fn parallelFor, void *context) const {
+  using Fixed = int(const void *const *, void *const *, void *, quern_parallel_for_fn, void *);
+  using Sized = int(const int64_t *, const void *const *, void *const *, void *,
+                    quern_parallel_for_fn, void *);
+  if (facts.sizes.empty())
+    return reinterpret_cast<Fixed *>(runParallel)(inputs, outputs, workspace, parallelFor, context);
+  return reinterpret_cast<Sized *>(runParallel)(sizes, inputs, outputs, workspace, parallelFor,
+                                                context);
 }
 
 Expected<std::unique_ptr<ArtifactFile>> ArtifactFile::open(const std::string &path) {

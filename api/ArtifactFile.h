@@ -17,8 +17,9 @@ public:
   const std::string path;
   ArtifactFacts facts;
   int (*cpuOk)() = nullptr;
-  int (*runParallel)(const void *const *inputs, void *const *outputs, void *workspace,
-                     quern_parallel_for_fn parallelFor, void *context) = nullptr;
+  /// Calls the model's run function, of a plan with `sizes`.
+  int run(const int64_t *sizes, const void *const *inputs, void *const *outputs, void *workspace,
+          quern_parallel_for_fn parallelFor, void *context) const;
 
 private:
   explicit ArtifactFile(std::string path) : path(std::move(path)) {}
@@ -28,6 +29,7 @@ private:
 
   int descriptor = -1;
   void *library = nullptr;
+  void *runParallel = nullptr;
 };
 
 } // namespace quern

@@ -9,23 +9,35 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 
 using namespace quern;
 
 namespace {
+/// The dims of each input.
+using InputDims = std::span<const Tensor::Dims *const>;
+
 /// What the runners of an artefact share.
-struct Artifact {
-  explicit Artifact(std::unique_ptr<ArtifactFile> opened) : file(std::move(opened)) {
-    for (const PortSignature &port : file->facts.inputs)
-      ports.inputs.push_back({port.name, port.dtype, *port.shape.sizes()});
-    for (const PortSignature &port : file->facts.outputs)
-      ports.outputs.push_back({port.name, port.dtype, *port.shape.sizes()});
-  }
+class Artifact {
+public:
+  explicit Artifact(std::unique_ptr<ArtifactFile> opened);
   const ArtifactFacts &facts() const { return file->facts; }
 
+  /// The number of the plan for inputs of these dims, which fit the ports. InvalidInput,
+  /// with the nearest sizes, when there is none. `sizes` receives those to run it with.
+  Expected<size_t> findPlan(InputDims inputDims, std::span<int64_t> sizes) const;
+
   std::unique_ptr<ArtifactFile> file;
-  /// Of a plan the ports, nothing else.
-  Plan ports;
+  /// For each plan of the library one with its ports, and nothing else.
+  std::vector<Plan> ports;
+
+private:
+  /// For each listed size a dimension of an input that has it; none when it is the same
+  /// in all plans.
+  struct Place {
+    size_t input, dim;
+  };
+  std::vector<std::optional<Place>> places;
 };
 
 class ArtifactRunner : public Runner {
@@ -33,8 +45,9 @@ public:
   ArtifactRunner(std::shared_ptr<const Artifact> model, const SessionOptions &options,
                  Arena workspace, TaskPool threads)
       : model(std::move(model)), limits(options.limits), workspace(std::move(workspace)),
-        pool(std::move(threads)), overlap(this->model->ports),
-        inputData(this->model->ports.inputs.size()), outputData(this->model->ports.outputs.size()) {
+        pool(std::move(threads)), sizes(this->model->facts().sizes.size()),
+        inputDims(inputs().size()), inputData(inputs().size()), outputData(outputs().size()) {
+    choose(0);
   }
 
   using Runner::run;
@@ -55,6 +68,7 @@ public:
 private:
   Status runOnce(ValueList inputs, ValueTargets outputs);
   Status runModel(ValueList inputs, ValueTargets outputs);
+  void choose(size_t plan);
   Status bind(ValueList inputs, ValueTargets outputs);
   static void parallelFor(void *runner, int64_t tasks, int64_t grain, quern_task_fn task,
                           void *closure);
@@ -63,7 +77,11 @@ private:
   Limits limits;
   Arena workspace;
   TaskPool pool;
-  PortOverlap overlap;
+  /// Of the run at hand, kept for the next one: the plan and the sizes that it is for.
+  size_t plan = 0;
+  std::optional<PortOverlap> overlap;
+  std::vector<int64_t> sizes;
+  std::vector<const Tensor::Dims *> inputDims;
   std::vector<const void *> inputData;
   std::vector<void *> outputData;
   /// Of the current run.
@@ -78,15 +96,78 @@ public:
 
   const std::vector<PortSignature> &inputs() const override { return model->facts().inputs; }
   const std::vector<PortSignature> &outputs() const override { return model->facts().outputs; }
-  Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &) const override {
-    return checkInputDims(inputs(), inputDims);
-  }
+  std::vector<std::vector<Tensor::Dims>> listedInputDims() const override;
+  Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &) const override;
   Expected<std::unique_ptr<Runner>> createRunner(const SessionOptions &options) const override;
 
 private:
   std::shared_ptr<const Artifact> model;
 };
 } // namespace
+
+//===----------------------------------------------------------------------===//
+// Plans
+//===----------------------------------------------------------------------===//
+
+Artifact::Artifact(std::unique_ptr<ArtifactFile> opened) : file(std::move(opened)) {
+  for (const ArtifactPlan &plan : facts().plans) {
+    Plan &made = ports.emplace_back();
+    for (size_t i = 0; i < facts().inputs.size(); ++i)
+      made.inputs.push_back({facts().inputs[i].name, facts().inputs[i].dtype, plan.inputDims[i]});
+    for (size_t i = 0; i < facts().outputs.size(); ++i)
+      made.outputs.push_back(
+          {facts().outputs[i].name, facts().outputs[i].dtype, plan.outputDims[i]});
+  }
+  for (const ListedSize &list : facts().sizes) {
+    std::optional<Place> &place = places.emplace_back();
+    for (size_t i = 0; i < facts().inputs.size(); ++i) {
+      const std::vector<PortDim> &dims = facts().inputs[i].shape.dims();
+      auto named = [&](const PortDim &dim) { return dim.symbolName() == list.name; };
+      if (auto at = std::find_if(dims.begin(), dims.end(), named); !place && at != dims.end())
+        place = {i, static_cast<size_t>(at - dims.begin())};
+    }
+  }
+}
+
+Expected<size_t> Artifact::findPlan(InputDims inputDims, std::span<int64_t> sizes) const {
+  const std::vector<ListedSize> &lists = facts().sizes;
+  for (size_t i = 0; i < places.size(); ++i)
+    sizes[i] = places[i] ? (*inputDims[places[i]->input])[places[i]->dim] : lists[i].sizes.front();
+  QUERN_TRY(checkListed(lists, sizes));
+  size_t number = 0;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    const std::vector<int64_t> &list = lists[i].sizes;
+    auto at = std::lower_bound(list.begin(), list.end(), sizes[i]);
+    number = number * list.size() + static_cast<size_t>(at - list.begin());
+  }
+  for (size_t i = 0; i < inputDims.size(); ++i)
+    if (const PlanPort &port = ports[number].inputs[i]; port.dims != *inputDims[i])
+      return invalidInput(fmt::format("input '{}': wanted shape {} for {}, found {}", port.name,
+                                      formatDims(port.dims), formatSizes(lists, sizes),
+                                      formatDims(*inputDims[i])));
+  return number;
+}
+
+std::vector<std::vector<Tensor::Dims>> ArtifactModel::listedInputDims() const {
+  std::vector<std::vector<Tensor::Dims>> dims;
+  for (const ArtifactPlan &plan : model->facts().plans)
+    dims.push_back(plan.inputDims);
+  return dims;
+}
+
+Status ArtifactModel::planFor(std::span<const Tensor::Dims> inputDims, const Deadline &) const {
+  QUERN_TRY(checkInputDims(inputs(), inputDims));
+  std::vector<const Tensor::Dims *> dims;
+  for (const Tensor::Dims &each : inputDims)
+    dims.push_back(&each);
+  std::vector<int64_t> sizes(model->facts().sizes.size());
+  auto plan = model->findPlan(dims, sizes);
+  return plan ? Status::ok() : plan.status();
+}
+
+//===----------------------------------------------------------------------===//
+// Runs
+//===----------------------------------------------------------------------===//
 
 /// As the plan's executor says it; which node it was is not known here.
 static Status modelStatus(int status) {
@@ -121,10 +202,21 @@ void ArtifactRunner::parallelFor(void *runner, int64_t tasks, int64_t grain, que
   });
 }
 
+void ArtifactRunner::choose(size_t number) {
+  if (overlap && plan == number)
+    return;
+  plan = number;
+  overlap.emplace(model->ports[number]);
+}
+
 /// Collects where the tensors lie, and allocates absent outputs.
 Status ArtifactRunner::bind(ValueList inputs, ValueTargets outputs) {
   QUERN_TRY(checkInputs(this->inputs(), inputs));
-  const Plan &ports = model->ports;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    inputDims[i] = &inputs.asTensor(i)->dims();
+  QUERN_ASSIGN(size_t number, model->findPlan(inputDims, sizes));
+  choose(number);
+  const Plan &ports = model->ports[number];
   if (outputs.size() != ports.outputs.size())
     return invalidInput(
         fmt::format("wanted {} outputs, found {}", ports.outputs.size(), outputs.size()));
@@ -136,7 +228,7 @@ Status ArtifactRunner::bind(ValueList inputs, ValueTargets outputs) {
     QUERN_TRY(bindOutput(ports.outputs[i], outputs, i, limits));
     outputData[i] = outputs.asTensor(i)->mutableRawData();
   }
-  return overlap.check(inputs, outputs.list());
+  return overlap->check(inputs, outputs.list());
 }
 
 Status ArtifactRunner::runModel(ValueList inputs, ValueTargets outputs) {
@@ -146,8 +238,8 @@ Status ArtifactRunner::runModel(ValueList inputs, ValueTargets outputs) {
   budget = &spent;
   int status = 0;
   pool.enter([&] {
-    status = model->file->runParallel(inputData.data(), outputData.data(), workspace.data(),
-                                      parallelFor, this);
+    status = model->file->run(sizes.data(), inputData.data(), outputData.data(), workspace.data(),
+                              parallelFor, this);
   });
   budget = nullptr;
   QUERN_TRY(spent.check());

@@ -150,9 +150,9 @@ Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOpt
                                 std::vector<std::string> *needed) const {
   QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  return native::compileToArtifact(*copy.module,
-                                   {compile, artifact.outputPath, artifact.headerPath,
-                                    artifact.prefix, artifact.maxIterations,
-                                    artifact.runtimeArchive, artifact.targetCpus},
-                                   needed);
+  return native::compileToArtifact(
+      *copy.module,
+      {compile, artifact.outputPath, artifact.headerPath, artifact.prefix, artifact.maxIterations,
+       artifact.runtimeArchive, artifact.targetCpus, artifact.listedSizes},
+      needed);
 }

@@ -93,6 +93,13 @@ std::string quern::artifactReport(const std::string &path, const ArtifactFacts &
       json.attribute("worker_bytes", facts.workerBytes);
       addPorts(json, "inputs", facts.inputs);
       addPorts(json, "outputs", facts.outputs);
+      json.attributeObject("sizes", [&] {
+        for (const ListedSize &list : facts.sizes)
+          json.attributeArray(utf8(list.name), [&] {
+            for (int64_t size : list.sizes)
+              json.value(size);
+          });
+      });
     });
   });
 }

@@ -196,6 +196,12 @@ static Expected<ArtifactOptions> readFileOptions(const char *path, const quern_f
     QUERN_TRY(require(known.target_cpus[i], fmt::format("target_cpus[{}]", i).c_str()));
     artifact.targetCpus.push_back(known.target_cpus[i]);
   }
+  QUERN_TRY(requireArray(known.listed_sizes, known.listed_size_count, "listed_sizes"));
+  for (size_t i = 0; i < known.listed_size_count; ++i) {
+    QUERN_TRY(require(known.listed_sizes[i], fmt::format("listed_sizes[{}]", i).c_str()));
+    QUERN_ASSIGN(ListedSize list, parseListedSize(known.listed_sizes[i]));
+    artifact.listedSizes.push_back(std::move(list));
+  }
   if (known.max_iterations < 0)
     return usageError("max_iterations is below 0");
   if (known.max_iterations > 0)

@@ -203,6 +203,10 @@ typedef struct quern_file_options { /* of quern_model_compile_to_file */
   /* libquern_runtime.a: libraries with steps that need reference kernels are linked with it,
    * and refused without. */
   const char *runtime_archive;
+  /* Dimensions of the inputs with the sizes they may have, "N=1,8,32" or "seq=16..512:16":
+   * the file has a plan for each combination. For models loaded without sizes for them. */
+  const char *const *listed_sizes;
+  size_t listed_size_count;
 } quern_file_options;
 
 QUERN_API quern_status quern_model_compile(const quern_model *model,

@@ -3,6 +3,7 @@
 
 #include "backends/native/Optimize.h"
 #include "ir/Signature.h"
+#include "passes/SpecializeInputs.h"
 
 using namespace mlir;
 using namespace quern;
@@ -78,35 +79,52 @@ static Status lowerTree(GraphTree &tree, const std::vector<KnownValue> &argument
   return Status::ok();
 }
 
-Status native::lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits) {
-  return ::lowerTree(tree, {}, /*depth=*/0, lowering, limits);
+Status native::lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits,
+                         std::span<const Tensor::Dims> inputDims) {
+  std::vector<KnownValue> arguments;
+  for (const Tensor::Dims &dims : inputDims)
+    arguments.push_back({dims});
+  return ::lowerTree(tree, arguments, /*depth=*/0, lowering, limits);
 }
 
 namespace {
-/// Makes the plans of a tree.
+/// Makes plans that share kernels and packed weights.
 class TreePlanner {
 public:
-  TreePlanner(const NativeLowering &lowering, const CompileOptions &options, KernelCache &kernels)
-      : lowering(lowering), options(options), kernels(kernels), weights(options.compileThreads) {}
+  TreePlanner(const Target &target, const CompileOptions &options)
+      : target(target), options(options), lowering(target, threadsOf(options)),
+        kernels(createKernelCache(target, options)), weights(options.compileThreads) {}
 
-  Expected<CompiledPlan> plan(const GraphTree &tree);
+  /// All graph passes.
+  Expected<std::unique_ptr<GraphTree>> optimize(ModuleOp module) {
+    return optimizeTree(module, target, options);
+  }
+  /// What follows, with the kernels.
+  Expected<CompiledPlan> plan(GraphTree &tree, std::span<const Tensor::Dims> inputDims = {}) {
+    QUERN_TRY(lowerTree(tree, lowering, options.limits, inputDims));
+    return planLowered(tree);
+  }
+  const std::shared_ptr<KernelCache> &kernelCache() const { return kernels; }
 
 private:
-  const NativeLowering &lowering;
-  const CompileOptions &options;
-  KernelCache &kernels;
+  Expected<CompiledPlan> planLowered(const GraphTree &tree);
+
+  Target target;
+  CompileOptions options;
+  NativeLowering lowering;
+  std::shared_ptr<KernelCache> kernels;
   PackedWeights weights;
 };
 } // namespace
 
-Expected<CompiledPlan> TreePlanner::plan(const GraphTree &tree) {
+Expected<CompiledPlan> TreePlanner::planLowered(const GraphTree &tree) {
   CompiledPlan result;
   result.broken = tree.broken;
   if (!tree.broken.isOk())
     return std::move(result);
   QUERN_ASSIGN(result.plan, buildPlan(nn::findMain(tree.module), tree.outlined, tree.lowered,
                                       lowering, weights, options.limits));
-  QUERN_TRY(compileKernels(result.plan, kernels, options.limits.deadline));
+  QUERN_TRY(compileKernels(result.plan, *kernels, options.limits.deadline));
   for (auto [step, op] : llvm::zip_equal(result.plan.plan.steps, result.plan.referenceOps)) {
     RuntimeCall &call = result.runtimeCalls.emplace_back();
     if (op) {
@@ -118,25 +136,48 @@ Expected<CompiledPlan> TreePlanner::plan(const GraphTree &tree) {
     if (number < 0)
       continue;
     for (const std::unique_ptr<GraphTree> &body : tree.bodies[static_cast<size_t>(number)]) {
-      QUERN_ASSIGN(CompiledPlan made, plan(*body));
+      QUERN_ASSIGN(CompiledPlan made, planLowered(*body));
       result.bodies[step].push_back(std::move(made));
     }
   }
   return std::move(result);
 }
 
-Expected<CompiledPlan> native::planTree(const GraphTree &tree, const NativeLowering &lowering,
-                                        const CompileOptions &options, KernelCache &kernels) {
-  return TreePlanner(lowering, options, kernels).plan(tree);
+Expected<CompiledTree> native::compileTree(ModuleOp module, const CompileOptions &options) {
+  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
+  TreePlanner planner(target, allowWeightFolding(options, module));
+  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, planner.optimize(module));
+  QUERN_ASSIGN(CompiledPlan plan, planner.plan(*tree));
+  return CompiledTree{std::move(plan), planner.kernelCache()};
 }
 
-Expected<CompiledTree> native::compileTree(ModuleOp module, const CompileOptions &given) {
-  CompileOptions options = allowWeightFolding(given, module);
+/// The plan of a copy of `module` that the passes see these sizes of.
+static Expected<CompiledPlan> planSpecialized(ModuleOp module, const PlannedSizes &sizes,
+                                              TreePlanner &planner) {
+  QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(module));
+  QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes.inputDims));
+  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, planner.optimize(*copy.module));
+  return planner.plan(*tree);
+}
+
+Expected<CompiledPlans> native::compilePlans(ModuleOp module, const CompileOptions &options,
+                                             std::span<const PlannedSizes> sizes) {
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
-  NativeLowering lowering(target, threadsOf(options));
-  std::shared_ptr<KernelCache> kernels = createKernelCache(target, options);
-  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, optimizeTree(module, target, options));
-  QUERN_TRY(lowerTree(*tree, lowering, options.limits));
-  QUERN_ASSIGN(CompiledPlan plan, planTree(*tree, lowering, options, *kernels));
-  return CompiledTree{std::move(plan), std::move(kernels)};
+  TreePlanner planner(target, allowWeightFolding(options, module));
+  CompiledPlans result{planner.kernelCache(), {}};
+  QUERN_ASSIGN(nn::OwnedModule source, nn::copyModule(module));
+  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, planner.optimize(module));
+  if (sizes.empty()) {
+    QUERN_ASSIGN(CompiledPlan plan, planner.plan(*tree));
+    result.plans.push_back(std::move(plan));
+  }
+  bool isGeneral = !hasUnrankedValues(module);
+  for (const PlannedSizes &each : sizes) {
+    auto plan = isGeneral ? planner.plan(*tree, each.inputDims)
+                          : planSpecialized(*source.module, each, planner);
+    if (!plan)
+      return plan.status().withContext(each.name);
+    result.plans.push_back(plan.take());
+  }
+  return std::move(result);
 }

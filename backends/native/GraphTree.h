@@ -41,19 +41,32 @@ struct CompiledPlan {
 Expected<std::unique_ptr<GraphTree>> optimizeTree(mlir::ModuleOp module, const Target &target,
                                                   const CompileOptions &options);
 
-/// Lowers the graph for the sizes that types tell, and the bodies that it runs for those
-/// of their operands. Groups that have no native code are split.
-Status lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits);
+/// Lowers the graph for the sizes that types tell, or for these dims of its inputs, and the
+/// bodies that it runs for those of their operands. Groups that have no native code are
+/// split, for all sizes.
+Status lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits,
+                 std::span<const Tensor::Dims> inputDims = {});
 
-/// Plans what has been lowered, and compiles the kernels.
-Expected<CompiledPlan> planTree(const GraphTree &tree, const NativeLowering &lowering,
-                                const CompileOptions &options, KernelCache &kernels);
-
-/// All of the above, not linked: for ahead-of-time output and `check`. The shapes of the
+/// All of the above, and plans with their kernels, not linked: for `check`. The shapes of the
 /// inputs should be static.
 struct CompiledTree : CompiledPlan {
   std::shared_ptr<KernelCache> kernels;
 };
 Expected<CompiledTree> compileTree(mlir::ModuleOp module, const CompileOptions &options);
+
+/// The dims of each input for which a plan is made, and what they are called in messages.
+struct PlannedSizes {
+  std::vector<Tensor::Dims> inputDims;
+  std::string name;
+};
+/// Plans of one graph, which share kernels and packed weights.
+struct CompiledPlans {
+  std::shared_ptr<KernelCache> kernels;
+  std::vector<CompiledPlan> plans;
+};
+/// As compileTree, for ahead-of-time output: a plan for each of `sizes`, or the one for the
+/// sizes that types tell.
+Expected<CompiledPlans> compilePlans(mlir::ModuleOp module, const CompileOptions &options,
+                                     std::span<const PlannedSizes> sizes);
 
 } // namespace quern::native

@@ -11,19 +11,6 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-static bool hasUnrankedValues(ModuleOp module) {
-  auto isUnranked = [](Value v) { return isa<UnrankedTensorType>(v.getType()); };
-  return module
-      .walk([&](Operation *op) {
-        bool found = llvm::any_of(op->getResults(), isUnranked);
-        for (Region &region : op->getRegions())
-          for (Block &block : region)
-            found |= llvm::any_of(block.getArguments(), isUnranked);
-        return found ? WalkResult::interrupt() : WalkResult::advance();
-      })
-      .wasInterrupted();
-}
-
 JitResources::JitResources(const Target &target, const CompileOptions &options)
     : options(options), target(target), lowering(this->target, threadsOf(options)),
       kernels(options.kernels

@@ -64,6 +64,19 @@ Status native::layOutAndFuse(ModuleOp module, const Target &target, const Compil
   });
 }
 
+bool native::hasUnrankedValues(ModuleOp module) {
+  auto isUnranked = [](Value v) { return isa<UnrankedTensorType>(v.getType()); };
+  return module
+      .walk([&](Operation *op) {
+        bool found = llvm::any_of(op->getResults(), isUnranked);
+        for (Region &region : op->getRegions())
+          for (Block &block : region)
+            found |= llvm::any_of(block.getArguments(), isUnranked);
+        return found ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 int native::threadsOf(const CompileOptions &options) {
   return options.compileThreads > 0 ? options.compileThreads : availableCpus();
 }

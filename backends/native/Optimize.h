@@ -28,6 +28,9 @@ simplifyAndOutline(mlir::ModuleOp module, const Target &target, const CompileOpt
 /// Runs the passes that follow.
 Status layOutAndFuse(mlir::ModuleOp module, const Target &target, const CompileOptions &options);
 
+/// Whether passes have little to go by until the sizes of the inputs are known.
+bool hasUnrankedValues(mlir::ModuleOp module);
+
 /// The threads that plans are tuned for.
 int threadsOf(const CompileOptions &options);
 

@@ -65,7 +65,11 @@ Plan lookupPlan(int64_t grain) {
 struct RunnablePlan {
   explicit RunnablePlan(int64_t grain) : plan(lookupPlan(grain)) {
     Target target = resolveTarget("host").take();
-    AotModel model{{&plan, {"lookup"}}, {}, "m", "lookups", target, {}};
+    AotModel model{{{&plan, {"lookup"}}}, {.name = "lookups"}, {}, "m", target, {}};
+    for (const PlanPort &port : plan.inputs)
+      model.interface.inputs.emplace_back(port.name, port.dtype, PortShape::fromSizes(port.dims));
+    for (const PlanPort &port : plan.outputs)
+      model.interface.outputs.emplace_back(port.name, port.dtype, PortShape::fromSizes(port.dims));
     auto code = compilePlanCode(model);
     EXPECT_TRUE(code) << code.status().message();
     jit = Jit::create(target).take();

@@ -97,7 +97,7 @@ TEST(WeightLayoutTest, HasWhatStepsRead) {
   Plan plan;
   plan.weights = {Tensor::borrow(DType::Float32, {20}, values.data() + 50), used};
   plan.steps.push_back({KernelStep{.buffers = {{BufferRef::Space::Weights, 1, 0}}}, "", ""});
-  std::vector<Tensor> tensors = usedWeights({&plan, {""}});
+  std::vector<Tensor> tensors = usedWeights(std::vector<AotPlan>{{&plan, {""}}});
   ASSERT_EQ(tensors.size(), 1u);
   EXPECT_EQ(tensors.front().rawData(), used.rawData());
 }

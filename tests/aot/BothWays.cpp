@@ -26,23 +26,27 @@ Expected<BothWays> BothWays::compile(mlir::ModuleOp module, const std::string &f
   return std::move(both);
 }
 
-int BothWays::runLibrary(const std::vector<Tensor> &inputs) {
+int BothWays::runLibrary(const std::vector<Tensor> &inputs, const quern_model_plan &plan) {
   std::vector<const void *> in;
   std::vector<void *> out;
   for (const Tensor &input : inputs)
     in.push_back(input.rawData());
   found.clear();
   for (int i = 0; i < info().output_count; ++i) {
-    const quern_model_port &port = info().outputs[i];
+    const quern_model_port &port = plan.outputs[i];
     Tensor::Dims dims(port.dims, port.dims + port.rank);
     found.push_back(Tensor::allocate(static_cast<DType>(port.dtype), dims).take());
     out.push_back(found.back().mutableRawData());
   }
   std::memset(model->workspace, 0x5a, static_cast<size_t>(info().workspace_bytes) / 64 * 64 + 64);
-  return model->run(in.data(), out.data(), model->workspace);
+  return info().size_count > 0
+             ? model->runSized(plan.sizes, in.data(), out.data(), model->workspace)
+             : model->run(in.data(), out.data(), model->workspace);
 }
 
-int BothWays::status(const std::vector<Tensor> &inputs) { return runLibrary(inputs); }
+int BothWays::status(const std::vector<Tensor> &inputs) {
+  return runLibrary(inputs, info().plans[0]);
+}
 
 Status BothWays::jitStatus(const std::vector<Tensor> &inputs) { return jit->run(inputs).status(); }
 
@@ -50,11 +54,11 @@ static std::string elementText(const Tensor &tensor, int64_t at) {
   return isFloat(tensor.dtype()) ? std::to_string(floatAt(tensor, at)) : "another one";
 }
 
-std::string BothWays::difference(const std::vector<Tensor> &inputs) {
+std::string BothWays::difference(const std::vector<Tensor> &inputs, int plan) {
   auto wanted = jit->run(inputs);
   if (!wanted)
     return "JIT: " + wanted.status().message();
-  if (int status = runLibrary(inputs))
+  if (int status = runLibrary(inputs, info().plans[plan]))
     return "status " + std::to_string(status);
   auto size = static_cast<size_t>(info().workspace_bytes);
   const auto *bytes = static_cast<const unsigned char *>(model->workspace);

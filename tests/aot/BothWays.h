@@ -18,8 +18,9 @@ public:
                                     AotOptions options = {});
 
   /// Runs both, the library with memory that holds anything before. What differs, or is
-  /// written behind the workspace; empty when nothing is.
-  std::string difference(const std::vector<Tensor> &inputs);
+  /// written behind the workspace; empty when nothing is. `plan` is the number of the
+  /// library's plan for these inputs.
+  std::string difference(const std::vector<Tensor> &inputs, int plan = 0);
   /// What the library returns.
   int status(const std::vector<Tensor> &inputs);
   Status jitStatus(const std::vector<Tensor> &inputs);
@@ -29,7 +30,7 @@ public:
 
 private:
   BothWays() = default;
-  int runLibrary(const std::vector<Tensor> &inputs);
+  int runLibrary(const std::vector<Tensor> &inputs, const quern_model_plan &plan);
 
   std::unique_ptr<Session> jit;
   std::unique_ptr<LoadedModel> model;

@@ -18,6 +18,7 @@ public:
     EXPECT_NE(handle, nullptr) << dlerror();
     find("m_cpu_ok", cpuOk);
     find("m_run", run);
+    find("m_run", runSized);
     find("m_run_parallel", runParallel);
     find("m_info", info);
     workspace = std::aligned_alloc(64, static_cast<size_t>(info()->workspace_bytes) / 64 * 64 + 64);
@@ -30,6 +31,8 @@ public:
   void *handle;
   int (*cpuOk)();
   int (*run)(const void *const *, void *const *, void *);
+  /// The same, of a model with listed sizes.
+  int (*runSized)(const int64_t *, const void *const *, void *const *, void *);
   int (*runParallel)(const void *const *, void *const *, void *, quern_parallel_for_fn, void *);
   const quern_model_info *(*info)();
   void *workspace;

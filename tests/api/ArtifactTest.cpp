@@ -66,6 +66,36 @@ TEST_F(ArtifactTest, HasTheBitsOfTheJit) {
   }
 }
 
+TEST_F(ArtifactTest, PicksThePlanForTheInputs) {
+  Model model = expectValue(Model::load(kDigits));
+  Status status = model.compileToArtifact(
+      {.threads = 1}, {.outputPath = path("sizes.so"), .listedSizes = {{"N", {1, 3, 8}}}});
+  ASSERT_TRUE(status.isOk()) << status.message();
+  ArtifactFacts facts = expectValue(inspectArtifact(path("sizes.so")));
+  EXPECT_EQ(facts.plans.size(), 3u);
+  EXPECT_EQ(facts.plans[1].outputDims[0], (Tensor::Dims{3, 10}));
+  auto loaded = expectValue(loadArtifact(path("sizes.so")));
+  EXPECT_EQ(loaded->inputs()[0].describe(), "float32 Nx1x8x8");
+  EXPECT_EQ(loaded->outputs()[0].describe(), "float32 Nx10");
+  EXPECT_EQ(loaded->listedInputDims()[2][0], (Tensor::Dims{8, 1, 8, 8}));
+  auto jit = makeRunner(model, Backend::Native);
+  for (int threads : {1, 2}) {
+    auto runner = expectValue(loaded->createRunner({.threads = threads}));
+    for (int64_t count : {3, 1, 3, 8, 1})
+      EXPECT_TRUE(sameBits(expectValue(runner->run(images(count)))[0],
+                           expectValue(jit->run(images(count)))[0]));
+    EXPECT_EQ(runner->run(images(2)).status().message(),
+              "there is no code for N=2: the nearest sizes compiled for are 1 and 3");
+    // The runner goes on after an error, with outputs of the caller's too.
+    std::vector<Tensor> outputs = {Tensor::allocate(DType::Float32, {3, 10}).take()};
+    EXPECT_TRUE(runner->run(images(3), outputs).isOk());
+    EXPECT_EQ(runner->run(images(8), outputs).code(), StatusCode::InvalidInput);
+  }
+  EXPECT_TRUE(loaded->planForInputs(std::vector<AnyValue>{images(8)[0]}).isOk());
+  EXPECT_EQ(loaded->planForInputs(std::vector<AnyValue>{images(7)[0]}).code(),
+            StatusCode::InvalidInput);
+}
+
 TEST_F(ArtifactTest, WritesWhereTheCallerWants) {
   auto loaded = expectValue(loadArtifact(compile()));
   auto runner = expectValue(loaded->createRunner({.threads = 1}));

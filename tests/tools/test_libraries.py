@@ -43,6 +43,52 @@ class Libraries(CliTest):
         self.assertIn("library of model gemm, for ", out)
         self.assertIn("output y: float32 2x3", out)
 
+    def test_listed_sizes(self):
+        self.quern("compile", "gemm.onnx", "--dim", "N=1,3,8..16:4", "-o", "sizes.so", "--header", "sizes.h")
+        report = self.quern_json("inspect", "sizes.so")
+        self.assertEqual(report["sizes"], {"N": [1, 3, 8, 12, 16]})
+        self.assertEqual(report["inputs"], [{"name": "x", "dtype": "float32", "shape": ["N", 4]}])
+        self.assertEqual(report["outputs"], [{"name": "y", "dtype": "float32", "shape": ["N", 3]}])
+        out, _ = self.quern("inspect", "sizes.so")
+        self.assertIn("N is one of 1, 3, 8, 12, 16\n", out)
+        for rows in (1, 3, 12):
+            x = np.arange(4 * rows, dtype=np.float32).reshape(rows, 4)
+            self.save("x.npy", x)
+            self.quern("run", "sizes.so", "--input", "x=x.npy", "-o", "y=library.npy")
+            self.quern("run", "gemm.onnx", "--input", "x=x.npy", "-o", "y=model.npy")
+            np.testing.assert_array_equal(np.load(self.folder / "library.npy"),
+                                          np.load(self.folder / "model.npy"))
+        self.save("x.npy", np.ones((9, 4), np.float32))
+        self.fails(INVALID_INPUT, "run", "sizes.so", "--input", "x=x.npy",
+                   says="there is no code for N=9: the nearest sizes compiled for are 8 and 12")
+
+    def test_sizes_of_inputs_made_here(self):
+        self.quern("compile", "gemm.onnx", "--dim", "N=2,5", "-o", "sizes.so")
+        self.quern("run", "sizes.so", "--dim", "N=5", "--input", "random", "-o", "y=y.npy")
+        self.assertEqual(np.load(self.folder / "y.npy").shape, (5, 3))
+        _, notes = self.quern("run", "sizes.so", "--input", "random", "-o", "y=y.npy")
+        self.assertIn("dimension N of input 'x' is not given; taking 2 (--dim N=...)", notes)
+        report = self.quern_json("compare", "sizes.so", "--reference", "gemm.onnx", "--dim", "N=5", *FAST)
+        self.assertTrue(report["outputs"][0]["pass"])
+        self.quern_json("compare", "sizes.so", "--reference", "gemm.onnx", *FAST)
+        self.quern_json("bench", "sizes.so", "--dim", "N=5", *FAST)
+        self.fails(INVALID_INPUT, "run", "sizes.so", "--dim", "N=4", "--input", "random",
+                   says="the nearest sizes compiled for are 2 and 5")
+        self.fails(USAGE, "run", "sizes.so", "--dim", "M=4", "--input", "random",
+                   says="--dim M: no input of the library has this dimension; it takes N")
+        self.save("x.npy", np.ones((2, 4), np.float32))
+        self.fails(INVALID_INPUT, "run", "sizes.so", "--dim", "N=5", "--input", "x=x.npy",
+                   says="wanted shape 5x4, found 2x4")
+
+    def test_refused_lists(self):
+        for text, said in (("N=1,,2", "--dim: 'N=1,,2': wanted NAME=SIZES"),
+                           ("N=1..0", "wanted NAME=SIZES"), ("N=1..9999", "at most 4096 of them"),
+                           ("M=1,2", "no input has a dimension 'M'")):
+            self.fails(USAGE, "compile", "gemm.onnx", "--dim", text, "-o", "x.so", says=said)
+        self.fails(USAGE, "run", "gemm.onnx", "--dim", "N=1,2", says="wanted NAME=SIZE, as in N=1")
+        self.quern("compile", "gemm.onnx", "--dim", "N=4..4", "-o", "one.so")
+        self.assertEqual(self.quern_json("inspect", "one.so")["sizes"], {})
+
     def test_faults(self):
         """What code says by a number comes with words, and with the exit code it has as a model."""
         body = helper.make_graph(

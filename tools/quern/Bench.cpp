@@ -51,7 +51,8 @@ static Expected<Measurement> measure(const BenchOptions &options) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
   QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
-               makeInputs(opened.inputs(), options.inputs, MissingInputs::Random, options.style));
+               makeInputs(opened.inputs(), options.inputs, MissingInputs::Random, options.style,
+                          opened.limits, opened.defaults));
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;

@@ -54,7 +54,8 @@ static Expected<Runnable> openReference(const CompareCommand &options, Runnable 
                       " is a compiled library; give the model it was made of: --reference MODEL");
   InputSizes sizes;
   for (const PortSignature &port : opened.inputs())
-    sizes.shapes[port.name] = *port.shape.sizes();
+    if (std::optional<std::vector<int64_t>> shape = port.shape.sizes())
+      sizes.shapes[port.name] = std::move(*shape);
   QUERN_ASSIGN(Model model, Model::load(options.reference, sizes, opened.limits));
   return Runnable{.model = std::move(model), .library = nullptr, .limits = opened.limits};
 }
@@ -64,7 +65,8 @@ static Expected<Comparison> compareBackends(const CompareCommand &options, Runna
   QUERN_ASSIGN(Runnable reference, openReference(options, opened));
   Runnable &compiled = opened.library ? opened : reference;
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
-               makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style));
+               makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style,
+                          compiled.limits, compiled.defaults));
   Progress progress(options.style);
   progress.show("compiling");
   BackendOptions interpreterOptions = options.backend;

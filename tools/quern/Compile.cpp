@@ -31,6 +31,9 @@ struct CompileCommand {
 
 static void addOptions(CLI::App &verb, CompileCommand &options) {
   addModelOptions(verb, options.model);
+  verb.get_option("--dim")->description(
+      "Size of a symbolic dimension: N=1; or the sizes that it may have, each of which gets a "
+      "plan of its own in the artefact: N=1,8,32 or seq=16..512:16");
   addCompileOptions(verb, options.backend);
   verb.add_option("-o,--output", options.artifact.outputPath,
                   "The artefact: FILE.so, FILE.o or FILE.a")
@@ -110,20 +113,48 @@ static std::string cpuName(const std::string &name) {
   return isLevel ? "x86-64-" + name : name;
 }
 
-static Status execute(const CompileCommand &options) {
-  QUERN_TRY(checkOptions(options));
-  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
-  if (!options.phase.empty())
-    return writePhase(options, opened);
-  for (const PortSignature &port : opened.model.inputs())
-    if (!port.ranked || !port.shape.isStatic())
+/// Takes those of the --dim options that list several sizes.
+static Expected<std::vector<ListedSize>> takeListedSizes(std::vector<std::string> &options) {
+  std::vector<ListedSize> listed;
+  std::vector<std::string> others;
+  for (const std::string &text : options) {
+    // What is wrong with other texts is said where they are read.
+    auto list = parseListedSize(text);
+    bool isList = text.find_first_of(",.", text.rfind('=') + 1) != std::string::npos;
+    if (isList && !list)
+      return list.status().withContext("--dim");
+    if (isList && list->sizes.size() > 1)
+      listed.push_back(list.take());
+    else
+      others.push_back(isList ? fmt::format("{}={}", list->name, list->sizes.front()) : text);
+  }
+  options = std::move(others);
+  return listed;
+}
+
+/// An input that would not get all sizes is an error of the command line.
+static Status checkInputSizes(const Model &model, std::span<const ListedSize> listed) {
+  for (const PortSignature &port : model.inputs())
+    if (!port.ranked || (!port.shape.isStatic() && listed.empty()))
       return usageError(
           fmt::format("input '{}' is {}; an artefact needs all sizes: give --dim or --shape",
                       port.name, port.describe()));
+  return Status::ok();
+}
+
+static Status execute(const CompileCommand &options) {
+  QUERN_TRY(checkOptions(options));
+  ModelOptions model = options.model;
+  QUERN_ASSIGN(std::vector<ListedSize> listed, takeListedSizes(model.dims));
+  QUERN_ASSIGN(OpenedModel opened, openModel(model, options.style));
+  if (!options.phase.empty())
+    return writePhase(options, opened);
+  QUERN_TRY(checkInputSizes(opened.model, listed));
   ArtifactOptions artifact = options.artifact;
   if (artifact.prefix.empty())
     artifact.prefix = symbolPrefix(artifact.outputPath);
   artifact.runtimeArchive = runtimeArchive();
+  artifact.listedSizes = std::move(listed);
   for (std::string &cpu : artifact.targetCpus)
     cpu = cpuName(cpu);
   Progress progress(options.style);

@@ -31,8 +31,10 @@ std::optional<Filling> parseFilling(const std::string &text) {
 /// Collects the values of all --input options, port by port.
 class InputSet {
 public:
-  InputSet(std::span<const PortSignature> ports, const OutputStyle &style, const Limits &limits)
-      : ports(ports), style(style), limits(limits), values(ports.size()), fillings(ports.size()) {}
+  InputSet(std::span<const PortSignature> ports, const OutputStyle &style, const Limits &limits,
+           const SymbolSizes &defaults)
+      : ports(ports), style(style), limits(limits), values(ports.size()), fillings(ports.size()),
+        defaults(defaults) {}
 
   Status add(const std::string &option);
   Expected<std::vector<AnyValue>> finish(const InputOptions &options, MissingInputs missing);
@@ -55,7 +57,8 @@ private:
   /// For the ports that no option names.
   Filling otherFilling = Filling::None;
   /// Sizes of symbols, once something has fixed them.
-  std::map<std::string, int64_t> symbols;
+  SymbolSizes symbols;
+  const SymbolSizes &defaults;
 };
 } // namespace
 
@@ -180,7 +183,7 @@ Status InputSet::add(const std::string &option) {
   return set(port, std::move(read), "'" + option + "'");
 }
 
-/// The dims of a tensor to make for `port`; what nothing fixes is 1.
+/// The dims of a tensor to make for `port`; what nothing fixes is as by default.
 Tensor::Dims InputSet::completeDims(const PortSignature &port) {
   Tensor::Dims dims = defaultDims(port);
   if (!port.ranked)
@@ -195,10 +198,12 @@ Tensor::Dims InputSet::completeDims(const PortSignature &port) {
                               d, port.name, port.name));
       continue;
     }
-    auto [symbol, isNew] = symbols.try_emplace(dim.symbolName(), 1);
+    auto known = defaults.find(dim.symbolName());
+    auto [symbol, isNew] =
+        symbols.try_emplace(dim.symbolName(), known != defaults.end() ? known->second : 1);
     if (isNew)
-      note(style, fmt::format("dimension {} of input '{}' is not given; taking 1 (--dim {}=...)",
-                              dim.symbolName(), port.name, dim.symbolName()));
+      note(style, fmt::format("dimension {} of input '{}' is not given; taking {} (--dim {}=...)",
+                              dim.symbolName(), port.name, symbol->second, dim.symbolName()));
     dims[d] = symbol->second;
   }
   return dims;
@@ -242,8 +247,9 @@ Expected<std::vector<AnyValue>> InputSet::finish(const InputOptions &options,
 
 Expected<std::vector<AnyValue>> cli::makeInputs(std::span<const PortSignature> ports,
                                                 const InputOptions &options, MissingInputs missing,
-                                                const OutputStyle &style, const Limits &limits) {
-  InputSet set(ports, style, limits);
+                                                const OutputStyle &style, const Limits &limits,
+                                                const SymbolSizes &defaults) {
+  InputSet set(ports, style, limits, defaults);
   for (const std::string &option : options.given)
     QUERN_TRY(set.add(option));
   return set.finish(options, missing);

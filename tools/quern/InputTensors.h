@@ -5,6 +5,7 @@
 #include "tools/quern/Console.h"
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,10 +21,14 @@ struct InputOptions {
 /// What to do about inputs that no --input names.
 enum class MissingInputs { Refuse, Random };
 
-/// Reads or makes one value per port and checks them all. A dimension that
-/// neither the files nor the command line give is 1, with a note.
+/// Sizes of symbolic dimensions.
+using SymbolSizes = std::map<std::string, int64_t>;
+
+/// Reads or makes one value per port and checks them all. A dimension that neither the
+/// files nor the command line give is that of `defaults`, or 1, with a note.
 Expected<std::vector<AnyValue>> makeInputs(std::span<const PortSignature> ports,
                                            const InputOptions &options, MissingInputs missing,
-                                           const OutputStyle &style, const Limits &limits = {});
+                                           const OutputStyle &style, const Limits &limits = {},
+                                           const SymbolSizes &defaults = {});
 
 } // namespace quern::cli

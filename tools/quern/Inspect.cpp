@@ -46,10 +46,18 @@ static std::string describe(const ModelFacts &facts) {
   return text + table.str();
 }
 
+static std::string describeSizes(std::span<const ListedSize> lists) {
+  std::string text;
+  for (const ListedSize &list : lists)
+    text += fmt::format("{} is one of {}\n", list.name, fmt::join(list.sizes, ", "));
+  return text;
+}
+
 static std::string describe(const ArtifactFacts &facts) {
   return fmt::format("library of model {}, for {}, interface version {}\n", facts.name,
                      facts.targetCpu, facts.abiVersion) +
          describePorts("input", facts.inputs) + describePorts("output", facts.outputs) +
+         describeSizes(facts.sizes) +
          fmt::format("a run needs {} bytes, and {} for each further thread\n", facts.workspaceBytes,
                      facts.workerBytes);
 }

@@ -4,7 +4,8 @@
 #include "quern/Artifact.h"
 #include "quern/Statistics.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <set>
 
 using namespace quern;
 using namespace quern::cli;
@@ -31,17 +32,63 @@ CompileOptions cli::compileOptions(const BackendOptions &options, const Limits &
           .limits = limits};
 }
 
+/// Gives symbols in the ports their sizes.
+static Status fixSymbols(std::vector<PortSignature> &ports, const SymbolSizes &sizes) {
+  std::set<std::string> symbols;
+  for (PortSignature &port : ports)
+    for (int64_t d = 0; d < port.shape.rank(); ++d)
+      if (port.shape[d].isSymbolic()) {
+        symbols.insert(port.shape[d].symbolName());
+        if (auto size = sizes.find(port.shape[d].symbolName()); size != sizes.end())
+          port.shape[d] = PortDim(size->second);
+      }
+  for (const auto &[name, size] : sizes)
+    if (!symbols.contains(name))
+      return usageError(
+          fmt::format("--dim {}: no input of the library has this dimension; {}", name,
+                      symbols.empty() ? "its sizes are fixed"
+                                      : fmt::format("it takes {}", fmt::join(symbols, ", "))));
+  return Status::ok();
+}
+
+/// The sizes of the first plan that the ports leave possible.
+static SymbolSizes firstPossibleSizes(const CompiledModel &library,
+                                      std::span<const PortSignature> ports) {
+  for (const std::vector<Tensor::Dims> &plan : library.listedInputDims()) {
+    SymbolSizes sizes;
+    bool isPossible = true;
+    for (size_t i = 0; i < ports.size(); ++i)
+      for (int64_t d = 0; d < ports[i].shape.rank(); ++d) {
+        int64_t size = plan[i][static_cast<size_t>(d)];
+        isPossible &= ports[i].shape[d].compatibleWith(size);
+        if (ports[i].shape[d].isSymbolic())
+          sizes.emplace(ports[i].shape[d].symbolName(), size);
+      }
+    if (isPossible)
+      return sizes;
+  }
+  return {};
+}
+
 static Expected<Runnable> openLibrary(const ModelOptions &options, const OutputStyle &style) {
   QUERN_TRY(checkJsonWritable(style));
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
-  if (!options.shapes.empty() || !options.dims.empty())
-    return usageError(options.path + " is a compiled library, whose sizes are fixed: --shape and "
-                                     "--dim are for models");
+  if (!options.shapes.empty())
+    return usageError(options.path + " is a compiled library: --shape is for models");
+  QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options));
   Stopwatch watch;
   QUERN_ASSIGN(std::shared_ptr<const CompiledModel> library, loadArtifact(options.path));
   double loadMs = watch.milliseconds();
   detail(style, fmt::format("loaded {} in {:.1f} ms", options.path, loadMs));
-  return Runnable{.model = {}, .library = std::move(library), .limits = limits, .loadMs = loadMs};
+  std::vector<PortSignature> inputs = library->inputs();
+  QUERN_TRY(fixSymbols(inputs, sizes.dims));
+  SymbolSizes defaults = firstPossibleSizes(*library, inputs);
+  return Runnable{.model = {},
+                  .library = std::move(library),
+                  .limits = limits,
+                  .loadMs = loadMs,
+                  .libraryInputs = std::move(inputs),
+                  .defaults = std::move(defaults)};
 }
 
 Expected<Runnable> cli::openRunnable(const ModelOptions &options, const OutputStyle &style) {

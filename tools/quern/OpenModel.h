@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Model.h"
+#include "tools/quern/InputTensors.h"
 #include "tools/quern/Options.h"
 
 #include <memory>
@@ -28,8 +29,12 @@ struct Runnable {
   Limits limits;
   double loadMs = 0;
 
+  /// Of a library: its inputs with the sizes asked for, and sizes for what is left open.
+  std::vector<PortSignature> libraryInputs = {};
+  SymbolSizes defaults = {};
+
   const std::vector<PortSignature> &inputs() const {
-    return library ? library->inputs() : model->inputs();
+    return library ? libraryInputs : model->inputs();
   }
   const std::vector<PortSignature> &outputs() const {
     return library ? library->outputs() : model->outputs();

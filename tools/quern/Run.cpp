@@ -126,7 +126,8 @@ static Status execute(const RunOptions &options) {
   QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
   QUERN_ASSIGN(OutputFiles files, OutputFiles::parse(opened.outputs(), options.outputs));
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
-               makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style));
+               makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style,
+                          opened.limits, opened.defaults));
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch compileWatch;

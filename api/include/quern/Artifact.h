@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/CompiledModel.h"
+#include "quern/ListedSize.h"
 
 #include <cstdint>
 #include <memory>
@@ -13,6 +14,11 @@ namespace quern {
 /// Whether a file begins as libraries do: it is for loadArtifact, not for Model::load.
 bool isLibraryFile(const std::string &path);
 
+/// The dims of all ports for some sizes.
+struct ArtifactPlan {
+  std::vector<Tensor::Dims> inputDims, outputDims;
+};
+
 /// What a library made by Model::compileToArtifact says of itself.
 struct ArtifactFacts {
   /// Of the model.
@@ -23,6 +29,10 @@ struct ArtifactFacts {
   /// Of a run in one thread; more for each further one.
   int64_t workspaceBytes = 0, workerBytes = 0;
   std::vector<PortSignature> inputs, outputs;
+  /// The dimensions whose sizes vary, and the sizes that there is code for; a plan for each
+  /// combination. One plan and no sizes when all are fixed.
+  std::vector<ListedSize> sizes;
+  std::vector<ArtifactPlan> plans;
 };
 
 /// Loading a library runs code in it, so a library is trusted as a program is. Before

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Limits.h"
+#include "quern/ListedSize.h"
 
 #include <string>
 #include <vector>
@@ -48,6 +49,9 @@ struct ArtifactOptions {
   /// machine runs that of the one with most to offer among those that it can run. None:
   /// CompileOptions::targetCpu.
   std::vector<std::string> targetCpus = {};
+  /// Symbolic dimensions of the inputs and the sizes they may have, for a model that was
+  /// loaded without sizes for them: the artefact has a plan for each combination.
+  std::vector<ListedSize> listedSizes = {};
 };
 
 /// A C identifier made from the name of an artefact: "out/my-model.so" gives

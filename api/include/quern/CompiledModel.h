@@ -56,6 +56,9 @@ public:
   virtual const std::vector<PortSignature> &inputs() const = 0;
   virtual const std::vector<PortSignature> &outputs() const = 0;
 
+  /// The input dims that there is code for: those of each plan of an artefact. Nothing when
+  /// any will do that fit the ports.
+  virtual std::vector<std::vector<Tensor::Dims>> listedInputDims() const { return {}; }
   /// Does now what a first run on inputs of these dims would do before it computes;
   /// one entry per input.
   virtual Status planFor(std::span<const Tensor::Dims> inputDims,

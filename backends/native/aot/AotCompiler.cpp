@@ -9,9 +9,9 @@
 #include "backends/native/aot/AotHeader.h"
 #include "backends/native/aot/AotOutput.h"
 #include "backends/native/aot/AotRefusal.h"
+#include "backends/native/aot/AotSizes.h"
 #include "backends/native/codegen/CpuFeatures.h"
 #include "ir/Signature.h"
-#include "passes/SpecializeInputs.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
@@ -48,20 +48,6 @@ static Status checkOptions(const AotOptions &options) {
   return Status::ok();
 }
 
-/// Asked before the long work.
-static Status checkInputSizes(func::FuncOp main) {
-  std::string unknown;
-  for (auto [i, type] : llvm::enumerate(main.getArgumentTypes())) {
-    auto ranked = dyn_cast<RankedTensorType>(type);
-    if (!ranked || !ranked.hasStaticShape())
-      unknown += (unknown.empty() ? "'" : ", '") + nn::inputName(main, i) + "'";
-  }
-  if (!unknown.empty())
-    return unsupported("compiling ahead of time needs all input sizes; set those of " + unknown +
-                       " with --shape or --dim");
-  return Status::ok();
-}
-
 /// A plan of the artefact, with the symbols of its kernels.
 static AotPlan describePlan(const CompiledPlan &compiled, const KernelCache &kernels) {
   AotPlan result;
@@ -81,19 +67,36 @@ static AotPlan describePlan(const CompiledPlan &compiled, const KernelCache &ker
 }
 
 /// Everything that the writers need to know.
-static Expected<AotModel> describe(const CompiledTree &graph, ModuleOp module, std::string prefix,
-                                   int64_t maxIterations) {
+static Expected<AotModel> describe(const CompiledPlans &graph, const AotInterface &interface,
+                                   std::string prefix) {
   const Target &target = graph.kernels->target();
-  AotPlan top = describePlan(graph, *graph.kernels);
-  if (!workspaceBytes(top).valid())
+  std::vector<AotPlan> plans;
+  for (const CompiledPlan &plan : graph.plans)
+    plans.push_back(describePlan(plan, *graph.kernels));
+  for (const AotPlan &plan : plans)
+    for (auto [output, first] : llvm::zip(plan.plan->outputs, plans.front().plan->outputs))
+      if (output.dims.size() != first.dims.size())
+        return unsupported("this model cannot be compiled for these sizes: the rank of output '" +
+                           output.name + "' depends on them");
+  if (!workspaceBytes(plans).valid())
     return resourceLimit("the workspace of this model needs more memory than there can be");
-  QUERN_ASSIGN(WeightLayout weights, layOutWeights(usedWeights(top)));
+  QUERN_ASSIGN(WeightLayout weights, layOutWeights(usedWeights(plans)));
   QUERN_ASSIGN(std::vector<std::string> features, requiredCpuFeatures(target));
+  return AotModel{std::move(plans),  interface, std::move(weights),
+                  std::move(prefix), target,    std::move(features)};
+}
+
+/// What users of the artefact see.
+static AotInterface describeInterface(ModuleOp module, const AotOptions &options,
+                                      const std::string &prefix) {
+  func::FuncOp main = nn::findMain(module);
   // The importer names a module after its file; where that lay does not matter.
   auto location = dyn_cast<NameLoc>(module.getLoc());
-  std::string name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix;
-  return AotModel{std::move(top), std::move(weights),  std::move(prefix), std::move(name),
-                  target,         std::move(features), maxIterations};
+  return {.name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix,
+          .inputs = nn::inputSignature(main),
+          .outputs = nn::outputSignature(main),
+          .sizes = options.listedSizes,
+          .maxIterations = options.maxIterations};
 }
 
 //===----------------------------------------------------------------------===//
@@ -105,7 +108,7 @@ namespace {
 struct CompiledLevel {
   /// Where there are several.
   std::optional<nn::OwnedModule> copy;
-  CompiledTree graph;
+  CompiledPlans graph;
 };
 } // namespace
 
@@ -140,27 +143,52 @@ static std::string levelPrefix(const std::string &prefix, const std::string &cpu
   return name;
 }
 
-/// Compiles `module`, in place, for one CPU. `graph` outlives what is described.
-static Expected<AotLevel> compileLevel(ModuleOp module, const AotOptions &options,
-                                       std::string prefix, CompiledTree &graph) {
-  QUERN_ASSIGN(graph, compileTree(module, options));
+namespace {
+/// Compiles a model for each of the CPUs.
+class LevelCompiler {
+public:
+  LevelCompiler(const AotOptions &options, std::vector<PlannedSizes> sizes)
+      : options(options), sizes(std::move(sizes)) {}
+
+  /// Compiles `module`, in place when there is one CPU, into `artifact`, which this outlives.
+  Status compile(ModuleOp module, const AotInterface &interface, AotArtifact &artifact);
+
+private:
+  Expected<AotLevel> compileLevel(ModuleOp module, const std::string &cpu, std::string prefix,
+                                  const AotInterface &interface, CompiledPlans &graph) const;
+
+  const AotOptions &options;
+  std::vector<PlannedSizes> sizes;
+  std::vector<std::unique_ptr<CompiledLevel>> compiled;
+};
+} // namespace
+
+/// `graph` outlives what is described.
+Expected<AotLevel> LevelCompiler::compileLevel(ModuleOp module, const std::string &cpu,
+                                               std::string prefix, const AotInterface &interface,
+                                               CompiledPlans &graph) const {
+  CompileOptions mine = options;
+  mine.targetCpu = cpu;
+  QUERN_ASSIGN(graph, compilePlans(module, mine, sizes));
   // The archive at hand is one for this machine.
   bool hasRuntime = !options.outputPath.ends_with(".so") ||
                     (!options.runtimeArchive.empty() && isThisMachine(graph.kernels->target()));
-  QUERN_TRY(checkPlan(graph, hasRuntime));
+  for (size_t i = 0; i < graph.plans.size(); ++i) {
+    Status status = checkPlan(graph.plans[i], hasRuntime);
+    QUERN_TRY(sizes.empty() ? status : status.withContext(sizes[i].name));
+  }
   QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
-  QUERN_ASSIGN(AotModel model, describe(graph, module, std::move(prefix), options.maxIterations));
+  QUERN_ASSIGN(AotModel model, describe(graph, interface, std::move(prefix)));
+  // The passes have found out more of the sizes.
+  model.interface.outputs = nn::outputSignature(nn::findMain(module));
   return AotLevel{std::move(model), &graph};
 }
 
-static Status compileLevels(ModuleOp module, const AotOptions &options,
-                            std::vector<std::unique_ptr<CompiledLevel>> &compiled,
-                            AotArtifact &artifact) {
+Status LevelCompiler::compile(ModuleOp module, const AotInterface &interface,
+                              AotArtifact &artifact) {
   QUERN_ASSIGN(std::vector<std::string> cpus, orderCpus(options));
   for (const std::string &cpu : cpus) {
     CompiledLevel &level = *compiled.emplace_back(std::make_unique<CompiledLevel>());
-    AotOptions mine = options;
-    mine.targetCpu = cpu;
     ModuleOp source = module;
     std::string prefix = artifact.prefix;
     if (cpus.size() > 1) {
@@ -168,7 +196,8 @@ static Status compileLevels(ModuleOp module, const AotOptions &options,
       source = *level.copy->module;
       prefix = levelPrefix(prefix, cpu);
     }
-    QUERN_ASSIGN(AotLevel made, compileLevel(source, mine, std::move(prefix), level.graph));
+    QUERN_ASSIGN(AotLevel made,
+                 compileLevel(source, cpu, std::move(prefix), interface, level.graph));
     artifact.levels.push_back(std::move(made));
   }
   return Status::ok();
@@ -181,7 +210,7 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
   if (!main)
     return invalidModel("the module has no function @main");
   QUERN_TRY(nn::requireTensorPorts(main).withContext("compiling ahead of time"));
-  QUERN_TRY(checkInputSizes(main));
+  QUERN_ASSIGN(std::vector<PlannedSizes> sizes, planSizes(main, options.listedSizes));
   QUERN_ASSIGN(Staging staging, Staging::create(options.outputPath));
   std::optional<Staging> header;
   if (!options.headerPath.empty()) {
@@ -189,10 +218,11 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
     header.emplace(std::move(folder));
   }
 
-  std::vector<std::unique_ptr<CompiledLevel>> compiled;
   AotArtifact artifact;
   artifact.prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
-  QUERN_TRY(compileLevels(module, options, compiled, artifact));
+  LevelCompiler compiler(options, std::move(sizes));
+  QUERN_TRY(
+      compiler.compile(module, describeInterface(module, options, artifact.prefix), artifact));
   QUERN_TRY(writeCode(artifact, staging));
   QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(artifact, staging));
   if (header)

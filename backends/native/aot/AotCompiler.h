@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/native/Compiler.h"
+#include "quern/ListedSize.h"
 
 namespace quern::native {
 
@@ -21,6 +22,9 @@ struct AotOptions : CompileOptions {
   /// Several CPUs instead of `targetCpu`: a machine runs the code for the one with most to
   /// offer among those whose code it can run.
   std::vector<std::string> targetCpus = {};
+  /// Symbolic dimensions of the inputs and the sizes they may have: the artefact has a plan
+  /// for each combination.
+  std::vector<ListedSize> listedSizes = {};
 };
 
 /// A C identifier made from the name of an artefact, without its last suffix:

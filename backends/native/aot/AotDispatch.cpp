@@ -17,8 +17,9 @@ namespace {
 class DispatchCode {
 public:
   DispatchCode(llvm::Module &module, const std::string &prefix,
-               const std::vector<std::string> &levels)
-      : module(module), ir(module.getContext()), prefix(prefix), levels(levels) {}
+               const std::vector<std::string> &levels, bool takesSizes)
+      : module(module), ir(module.getContext()), prefix(prefix), levels(levels),
+        takesSizes(takesSizes) {}
   void emit();
 
 private:
@@ -32,6 +33,7 @@ private:
   llvm::IRBuilder<> ir;
   const std::string &prefix;
   const std::vector<std::string> &levels;
+  bool takesSizes;
   /// The number of the level to run, or that of levels.
   llvm::Function *choose = nullptr;
 };
@@ -118,14 +120,16 @@ void DispatchCode::emit() {
   llvm::Constant *noCpu = ir.getInt32(QUERN_MODEL_UNSUPPORTED_CPU);
   emitChoose();
   emitCpuOk();
-  emitForward("_run", llvm::FunctionType::get(i32, {ptr, ptr, ptr}, false), noCpu);
-  emitForward("_run_parallel", llvm::FunctionType::get(i32, {ptr, ptr, ptr, ptr, ptr}, false),
-              noCpu);
+  std::vector<llvm::Type *> parameters(takesSizes ? 4 : 3, ptr);
+  emitForward("_run", llvm::FunctionType::get(i32, parameters, false), noCpu);
+  parameters.resize(parameters.size() + 2, ptr);
+  emitForward("_run_parallel", llvm::FunctionType::get(i32, parameters, false), noCpu);
   emitForward("_info", llvm::FunctionType::get(ptr, false), /*otherwise=*/nullptr);
 }
 
 Expected<ObjectCode> native::compileDispatch(const std::string &prefix,
-                                             const std::vector<std::string> &levels) {
+                                             const std::vector<std::string> &levels,
+                                             bool takesSizes) {
   QUERN_ASSIGN(Target baseline, resolveTarget("baseline", "x86_64-linux-gnu"));
   QUERN_ASSIGN(auto machine, createTargetMachine(baseline));
   llvm::LLVMContext context;
@@ -133,7 +137,7 @@ Expected<ObjectCode> native::compileDispatch(const std::string &prefix,
   module.setTargetTriple(baseline.triple);
   module.setDataLayout(machine->createDataLayout());
   module.setPICLevel(llvm::PICLevel::BigPIC);
-  DispatchCode(module, prefix, levels).emit();
+  DispatchCode(module, prefix, levels, takesSizes).emit();
   std::string errors;
   llvm::raw_string_ostream stream(errors);
   if (llvm::verifyModule(module, &stream))

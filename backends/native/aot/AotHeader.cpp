@@ -6,7 +6,7 @@
 
 #include "llvm/ADT/StringExtras.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 using namespace quern;
 using namespace quern::native;
@@ -32,42 +32,65 @@ static std::string define(const std::string &name, const std::string &value) {
   return "#define " + name + " " + value + "\n";
 }
 
+/// "{1, 8, 32}".
+static std::string initializer(const std::vector<int64_t> &numbers) {
+  return fmt::format("{{{}}}", fmt::join(numbers, ", "));
+}
+
+/// "1x3xN".
+static std::string describeDims(const ArtifactPort &port) {
+  std::vector<PortDim> dims;
+  for (size_t d = 0; d < port.dims.size(); ++d)
+    dims.push_back(port.dims[d] < 0 ? PortDim::symbol(port.dimNames[d]) : PortDim(port.dims[d]));
+  return PortShape(dims).str();
+}
+
+/// The macros of the sizes that runs take; none when all are fixed.
+static std::string sizeMacros(const std::string &prefix, const std::vector<ListedSize> &sizes) {
+  std::string text;
+  if (!sizes.empty())
+    text += define(prefix + "SIZE_COUNT", std::to_string(sizes.size()));
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    std::string name = fmt::format("{}SIZE_{}_", prefix, i);
+    text += define(name + "NAME", literal(sizes[i].name));
+    text += define(name + "COUNT", std::to_string(sizes[i].sizes.size()));
+    text += define(name + "VALUES", initializer(sizes[i].sizes));
+  }
+  return text;
+}
+
 /// The macros of the inputs or outputs; `kind` is INPUT or OUTPUT.
 static std::string portMacros(const std::string &prefix, const std::string &kind,
-                              const std::vector<PlanPort> &ports) {
+                              const std::vector<ArtifactPort> &ports) {
   std::string text = define(prefix + kind + "_COUNT", std::to_string(ports.size()));
   for (size_t i = 0; i < ports.size(); ++i) {
-    const PlanPort &port = ports[i];
+    const ArtifactPort &port = ports[i];
     std::string name = fmt::format("{}{}_{}_", prefix, kind, i);
-    text += fmt::format("\n/* {} {} */\n", dtypeName(port.dtype), formatDims(port.dims));
+    text += fmt::format("\n/* {} {} */\n", dtypeName(port.dtype), describeDims(port));
     text += define(name + "NAME", literal(port.name));
     text += define(name + "DTYPE", std::to_string(static_cast<int>(port.dtype)));
-    text += define(name + "BYTES", std::to_string(portBytes(port)));
+    text += define(name + "BYTES", std::to_string(port.bytes));
     text += define(name + "RANK", std::to_string(port.dims.size()));
     // C has no empty initialisers: a scalar has no DIMS.
     if (!port.dims.empty())
-      text += define(name + "DIMS",
-                     "{" +
-                         llvm::join(llvm::map_range(
-                                        port.dims, [](int64_t dim) { return std::to_string(dim); }),
-                                    ", ") +
-                         "}");
+      text += define(name + "DIMS", initializer(port.dims));
   }
   return text + "\n";
 }
 
-static std::string declarations(const std::string &name) {
+static std::string declarations(const std::string &name, bool takesSizes) {
+  std::string sizes = takesSizes ? "const int64_t *sizes, " : "";
   return "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
          "int " +
          name +
          "_cpu_ok(void);\n"
          "int " +
-         name +
-         "_run(const void *const *inputs, void *const *outputs, "
+         name + "_run(" + sizes +
+         "const void *const *inputs, void *const *outputs, "
          "void *workspace);\n"
          "int " +
-         name +
-         "_run_parallel(const void *const *inputs, void *const *outputs,\n"
+         name + "_run_parallel(" + sizes +
+         "const void *const *inputs, void *const *outputs,\n"
          "    void *workspace, quern_parallel_for_fn parallel_for, void *context);\n"
          "const quern_model_info *" +
          name +
@@ -93,7 +116,10 @@ std::string native::headerText(const AotArtifact &artifact,
                       QUERN_MODEL_ABI_VERSION);
   text += define(upper + "WORKSPACE_BYTES", std::to_string(artifact.workspace()));
   text += define(upper + "WORKER_BYTES", std::to_string(artifact.workerScratch()));
-  text += portMacros(upper, "INPUT", artifact.anyModel().plan().inputs);
-  text += portMacros(upper, "OUTPUT", artifact.anyModel().plan().outputs);
-  return text + declarations(artifact.prefix) + "\n#endif\n";
+  const AotModel &model = artifact.anyModel();
+  ArtifactPorts ports = artifactPorts(model.plans, model.interface);
+  text += sizeMacros(upper, model.interface.sizes);
+  text += portMacros(upper, "INPUT", ports.inputs);
+  text += portMacros(upper, "OUTPUT", ports.outputs);
+  return text + declarations(artifact.prefix, !model.interface.sizes.empty()) + "\n#endif\n";
 }

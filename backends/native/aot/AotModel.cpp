@@ -95,19 +95,61 @@ CheckedSize native::frameBytes(const AotPlan &plan) {
                            : aligned(plan.plan->arenaBytes) + aligned(most);
 }
 
-int64_t native::scratchBytes(const AotPlan &plan) {
-  if (!plan.plan)
-    return 0;
-  int64_t most = workerScratchBytes(*plan.plan).value();
+/// A multiple of 64, for every step of the plan and of those that its steps run.
+static int64_t scratchOf(const AotPlan &plan) {
+  int64_t most = plan.plan ? workerScratchBytes(*plan.plan).value() : 0;
   for (const std::vector<AotPlan> &bodies : plan.bodies)
-    for (const AotPlan &body : bodies)
-      most = std::max(most, scratchBytes(body));
+    most = std::max(most, scratchBytes(bodies));
   return most;
 }
 
-CheckedSize native::workspaceBytes(const AotPlan &plan, int workers) {
-  CheckedSize frame = frameBytes(plan), scratch = CheckedSize(workers) * scratchBytes(plan);
-  return scratch.valid() && scratch.value() == 0 ? frame : aligned(frame) + scratch;
+int64_t native::scratchBytes(std::span<const AotPlan> plans) {
+  int64_t most = 0;
+  for (const AotPlan &plan : plans)
+    most = std::max(most, scratchOf(plan));
+  return most;
+}
+
+int64_t native::scratchOffset(const AotPlan &plan) { return aligned(frameBytes(plan)).value(); }
+
+CheckedSize native::workspaceBytes(std::span<const AotPlan> plans, int workers) {
+  CheckedSize scratch = CheckedSize(workers) * scratchBytes(plans), most;
+  for (const AotPlan &plan : plans) {
+    CheckedSize frame = frameBytes(plan);
+    CheckedSize bytes = scratch.valid() && scratch.value() == 0 ? frame : aligned(frame) + scratch;
+    if (!bytes.valid())
+      return bytes;
+    most = std::max(most.value(), bytes.value());
+  }
+  return most;
+}
+
+/// Port `number` of the plans; `ports` are the inputs of a plan, or the outputs.
+static ArtifactPort portOf(std::span<const AotPlan> plans, size_t number,
+                           std::vector<PlanPort> Plan::*ports, const PortSignature &signature) {
+  const PlanPort &first = (plans.front().plan->*ports)[number];
+  ArtifactPort port{first.name, first.dtype, first.dims, {}};
+  for (const AotPlan &plan : plans) {
+    const PlanPort &other = (plan.plan->*ports)[number];
+    port.bytes = std::max(port.bytes, portBytes(other));
+    for (size_t d = 0; d < port.dims.size(); ++d)
+      if (other.dims[d] != port.dims[d])
+        port.dims[d] = -1;
+  }
+  bool hasNames = signature.ranked && signature.shape.dims().size() == port.dims.size();
+  for (size_t d = 0; d < port.dims.size(); ++d)
+    port.dimNames.push_back(port.dims[d] < 0 && hasNames ? signature.shape.dims()[d].symbolName()
+                                                         : "");
+  return port;
+}
+
+ArtifactPorts native::artifactPorts(std::span<const AotPlan> plans, const AotInterface &interface) {
+  ArtifactPorts ports;
+  for (size_t i = 0; i < interface.inputs.size(); ++i)
+    ports.inputs.push_back(portOf(plans, i, &Plan::inputs, interface.inputs[i]));
+  for (size_t i = 0; i < interface.outputs.size(); ++i)
+    ports.outputs.push_back(portOf(plans, i, &Plan::outputs, interface.outputs[i]));
+  return ports;
 }
 
 bool native::isGiven(const ValueRef &ref) {
@@ -147,8 +189,9 @@ static void addWeights(const AotPlan &plan, std::vector<Tensor> &tensors) {
   }
 }
 
-std::vector<Tensor> native::usedWeights(const AotPlan &plan) {
+std::vector<Tensor> native::usedWeights(std::span<const AotPlan> plans) {
   std::vector<Tensor> tensors;
-  addWeights(plan, tensors);
+  for (const AotPlan &plan : plans)
+    addWeights(plan, tensors);
   return tensors;
 }

@@ -3,6 +3,8 @@
 
 #include "backends/native/aot/AotWeights.h"
 #include "backends/native/aot/RuntimeCall.h"
+#include "quern/Executable.h"
+#include "quern/ListedSize.h"
 #include "runtime/plan/Plan.h"
 
 #include <string>
@@ -43,10 +45,8 @@ CheckedSize bytesOfStep(const PlanStep &step);
 CheckedSize frameBytes(const AotPlan &plan);
 /// The offset in it of what belongs to the step at hand.
 int64_t stepOffset(const AotPlan &plan);
-/// A multiple of 64, for every step of all plans.
-int64_t scratchBytes(const AotPlan &plan);
 /// The tensors that the code of all plans reads.
-std::vector<Tensor> usedWeights(const AotPlan &plan);
+std::vector<Tensor> usedWeights(std::span<const AotPlan> plans);
 /// Whether an operand is given at all.
 bool isGiven(const ValueRef &ref);
 /// Whether code can pass the value by its address; so it can what is left out, as null.
@@ -58,29 +58,58 @@ bool isFailure(const PlanStep &step);
 /// Whether it is known to iterate not once.
 bool neverIterates(const PlanStep &step);
 
+/// What users of an artefact see, whatever CPU it runs on.
+struct AotInterface {
+  /// The model's own.
+  std::string name;
+  /// With symbols in place of `sizes`.
+  std::vector<PortSignature> inputs, outputs;
+  /// The dimensions that runs take the sizes of.
+  std::vector<ListedSize> sizes = {};
+  /// How often the bodies of all loops may run in one run of the model.
+  int64_t maxIterations = 0;
+};
+
 /// Plans of kernel steps, branches and loops, ready to be written.
 struct AotModel {
-  AotPlan top;
+  /// One for each combination of the sizes, in the order of combineSizes.
+  std::vector<AotPlan> plans;
+  AotInterface interface;
   WeightLayout weights;
   /// Of all symbols of the artefact; a C identifier.
   std::string prefix;
-  /// The model's own name.
-  std::string name;
   /// What the kernels are compiled for.
   Target target;
   /// The instruction sets they may use, as LLVM's subtarget features.
   std::vector<std::string> cpuFeatures;
-  /// How often the bodies of all loops may run in one run of the model.
-  int64_t maxIterations = 0;
 
-  const Plan &plan() const { return *top.plan; }
   /// Names in the public interface: <prefix>_run and so on.
   std::string symbol(const char *suffix) const { return prefix + "_" + suffix; }
 };
 
-/// The workspace of a run with so many workers: memory of the plan, then their scratch
-/// memory.
-CheckedSize workspaceBytes(const AotPlan &plan, int workers = 1);
+/// Scratch memory of a worker, and the workspace of a run with so many: memory of the plan,
+/// then the workers' scratch memory. Enough for all plans.
+int64_t scratchBytes(std::span<const AotPlan> plans);
+CheckedSize workspaceBytes(std::span<const AotPlan> plans, int workers = 1);
+/// Where scratch memory starts in a run of the plan.
+int64_t scratchOffset(const AotPlan &plan);
+
+/// An input or output as users see it.
+struct ArtifactPort {
+  std::string name;
+  DType dtype;
+  /// -1 where plans differ.
+  Tensor::Dims dims;
+  /// For each of these the symbol, or expression over symbols, if there is one; else empty.
+  std::vector<std::string> dimNames;
+  /// Of the largest.
+  int64_t bytes = 0;
+};
+struct ArtifactPorts {
+  std::vector<ArtifactPort> inputs, outputs;
+};
+/// What the ports of all these plans have in common.
+ArtifactPorts artifactPorts(std::span<const AotPlan> plans, const AotInterface &interface);
 
 /// The bytes of a port's tensor.
 inline int64_t portBytes(const PlanPort &port) {

@@ -35,12 +35,13 @@ static std::string_view viewOf(const ObjectCode &object) { return {object.data()
 
 /// Writes an object file of the plan with its kernels.
 static Status writeLevel(const AotLevel &level, const Staging &staging, const std::string &output) {
-  const CompiledTree &graph = *level.graph;
+  const CompiledPlans &graph = *level.graph;
   QUERN_ASSIGN(ObjectCode plan, compilePlanCode(level.model));
   QUERN_TRY(staging.write("plan.o", viewOf(plan)));
   std::vector<std::string> objects = {staging.path("plan.o")};
   std::set<std::string> keys;
-  addKernels(graph, keys);
+  for (const CompiledPlan &compiled : graph.plans)
+    addKernels(compiled, keys);
   for (const std::string &key : keys) {
     std::string name = fmt::format("kernel{}.o", objects.size());
     QUERN_TRY(staging.write(name, viewOf(graph.kernels->get(key).object)));
@@ -59,7 +60,8 @@ Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
     prefixes.push_back(level.model.prefix);
     QUERN_TRY(writeLevel(level, staging, objects.back()));
   }
-  QUERN_ASSIGN(ObjectCode dispatch, compileDispatch(artifact.prefix, prefixes));
+  QUERN_ASSIGN(ObjectCode dispatch, compileDispatch(artifact.prefix, prefixes,
+                                                    !artifact.anyModel().interface.sizes.empty()));
   QUERN_TRY(staging.write("dispatch.o", viewOf(dispatch)));
   objects.push_back(staging.path("dispatch.o"));
   QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));

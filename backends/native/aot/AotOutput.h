@@ -15,7 +15,7 @@ namespace quern::native {
 /// The model compiled for one CPU.
 struct AotLevel {
   AotModel model;
-  const CompiledTree *graph = nullptr;
+  const CompiledPlans *graph = nullptr;
 };
 
 /// What is written: code for one or more CPUs, the one with most to offer first, behind one
@@ -25,21 +25,23 @@ struct AotArtifact {
   std::string prefix;
   std::vector<AotLevel> levels;
 
-  /// Inputs and outputs are those of any level.
+  /// The interface is that of any level, and so are the ports of plans.
   const AotModel &anyModel() const { return levels.front().model; }
   const Target &target() const { return anyModel().target; }
-  bool callsRuntime() const { return native::callsRuntime(anyModel().top); }
+  bool callsRuntime() const { return std::ranges::any_of(anyModel().plans, native::callsRuntime); }
   /// Enough for whichever level is run.
   int64_t workspace() const {
-    return largest([](const AotPlan &top) { return workspaceBytes(top).value(); });
+    return largest([](const auto &plans) { return workspaceBytes(plans).value(); });
   }
-  int64_t workerScratch() const { return largest(scratchBytes); }
+  int64_t workerScratch() const {
+    return largest([](const auto &plans) { return scratchBytes(plans); });
+  }
 
 private:
   template <typename Bytes> int64_t largest(Bytes bytes) const {
     int64_t most = 0;
     for (const AotLevel &level : levels)
-      most = std::max(most, bytes(level.model.top));
+      most = std::max(most, bytes(level.model.plans));
     return most;
   }
 };

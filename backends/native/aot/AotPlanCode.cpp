@@ -3,10 +3,7 @@
 // Generates, in LLVM IR, what runtime/plan/Executor does with a plan of kernel
 // steps:
 //
-//   int m_run(inputs, outputs, workspace)            = execute(..., null, null)
-//   int m_run_parallel(..., parallelFor, context)    = execute(...)
-//   execute   checks its arguments and the CPU, sets the floating-point mode and
-//             calls steps
+//   m_run, m_run_parallel, m_info, and what they check: AotEntryCode.cpp
 //   steps     straight-line code: for each step, stores the addresses of its
 //             buffers and calls the kernel, or dispatch for a step worth dividing;
 //             returns at the first step that is refused. Branches and bodies of loops
@@ -89,33 +86,6 @@ llvm::Constant *PlanCode::numbers(llvm::ArrayRef<int64_t> values) {
   return constant(llvm::ConstantDataArray::get(ir.getContext(), words));
 }
 
-llvm::Constant *PlanCode::text(const std::string &value) {
-  return constant(llvm::ConstantDataArray::getString(ir.getContext(), value));
-}
-
-llvm::Constant *PlanCode::ports(const std::vector<PlanPort> &list) {
-  auto *type = llvm::StructType::get(ptr, ptr, i64, i32, i32);
-  std::vector<llvm::Constant *> entries;
-  for (const PlanPort &port : list)
-    entries.push_back(llvm::ConstantStruct::get(
-        type, {text(port.name), numbers(port.dims), ir.getInt64(portBytes(port)),
-               ir.getInt32(static_cast<uint32_t>(port.dims.size())),
-               ir.getInt32(static_cast<uint32_t>(port.dtype))}));
-  return constant(llvm::ConstantArray::get(llvm::ArrayType::get(type, entries.size()), entries));
-}
-
-/// Adds `const quern_model_info *m_info(void)`.
-void PlanCode::emitInfo() {
-  beginFunction(model.symbol("info"), ptr, {}, /*isPublic=*/true);
-  const Plan &plan = model.plan();
-  auto count = [&](size_t size) { return ir.getInt32(static_cast<uint32_t>(size)); };
-  ir.CreateRet(constant(llvm::ConstantStruct::getAnon(
-      {ir.getInt32(QUERN_MODEL_ABI_VERSION), count(plan.inputs.size()), count(plan.outputs.size()),
-       ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), ir.getInt64(workspaceBytes(model.top).value()),
-       ir.getInt64(scratchBytes(model.top)), ports(plan.inputs), ports(plan.outputs),
-       text(model.name), text(model.target.cpu)})));
-}
-
 //===----------------------------------------------------------------------===//
 // Steps
 //===----------------------------------------------------------------------===//
@@ -156,7 +126,7 @@ void PlanCode::emitTask() {
   ir.SetInsertPoint(work);
   setFloatMode(ir, saved);
   llvm::Value *offset =
-      ir.CreateMul(ir.CreateSExt(function->getArg(1), i64), ir.getInt64(scratchBytes(model.top)));
+      ir.CreateMul(ir.CreateSExt(function->getArg(1), i64), ir.getInt64(scratchBytes(model.plans)));
   llvm::Value *base = load(Scratch);
   llvm::Value *scratch =
       ir.CreateSelect(ir.CreateIsNull(base), base, ir.CreateGEP(ir.getInt8Ty(), base, offset));
@@ -290,7 +260,7 @@ llvm::Function *PlanCode::emitSteps(const AotPlan &plan) {
 }
 
 //===----------------------------------------------------------------------===//
-// Entry points
+// The whole
 //===----------------------------------------------------------------------===//
 
 void PlanCode::returnUnless(llvm::Value *condition, quern_model_status status) {
@@ -312,90 +282,23 @@ void PlanCode::returnUnlessOk(llvm::Value *status) {
   ir.SetInsertPoint(next);
 }
 
-static std::vector<llvm::Value *> argumentsOf(llvm::Function *function) {
-  std::vector<llvm::Value *> arguments;
-  for (llvm::Argument &argument : function->args())
-    arguments.push_back(&argument);
-  return arguments;
-}
-
-/// The caller's table, and its entry for each tensor that has bytes.
-void PlanCode::requirePointers(llvm::Value *table, const std::vector<PlanPort> &list) {
-  if (!list.empty())
-    returnUnless(ir.CreateIsNotNull(table), QUERN_MODEL_NULL_ARGUMENT);
-  for (size_t i = 0; i < list.size(); ++i)
-    if (portBytes(list[i]) > 0)
-      returnUnless(ir.CreateIsNotNull(ir.CreateLoad(ptr, ir.CreateConstGEP1_64(ptr, table, i))),
-                   QUERN_MODEL_NULL_ARGUMENT);
-}
-
-void PlanCode::requireWorkspace(llvm::Value *workspace) {
-  returnUnless(ir.CreateIsNotNull(workspace), QUERN_MODEL_NULL_ARGUMENT);
-  llvm::Value *low =
-      ir.CreateAnd(ir.CreatePtrToInt(workspace, i64), QUERN_MODEL_WORKSPACE_ALIGNMENT - 1);
-  returnUnless(ir.CreateIsNull(low), QUERN_MODEL_MISALIGNED_WORKSPACE);
-}
-
-/// CPUID is slow in virtual machines: a positive answer is kept. Threads may ask
-/// at the same time; they store the same.
-void PlanCode::requireCpu() {
-  auto *known =
-      new llvm::GlobalVariable(*module, i32, /*isConstant=*/false,
-                               llvm::GlobalValue::InternalLinkage, ir.getInt32(0), "cpu_is_ok");
-  auto *ask = llvm::BasicBlock::Create(ir.getContext(), "ask", function);
-  auto *isOk = llvm::BasicBlock::Create(ir.getContext(), "is_ok", function);
-  llvm::LoadInst *load = ir.CreateAlignedLoad(i32, known, llvm::Align(4));
-  load->setAtomic(llvm::AtomicOrdering::Monotonic);
-  ir.CreateCondBr(ir.CreateIsNotNull(load), isOk, ask);
-  ir.SetInsertPoint(ask);
-  llvm::Value *answer = ir.CreateCall(cpuCheck);
-  returnUnless(ir.CreateIsNotNull(answer), QUERN_MODEL_UNSUPPORTED_CPU);
-  ir.CreateAlignedStore(answer, known, llvm::Align(4))->setAtomic(llvm::AtomicOrdering::Monotonic);
-  ir.CreateBr(isOk);
-  ir.SetInsertPoint(isOk);
-}
-
-/// execute(inputs, outputs, workspace, parallelFor, context).
-void PlanCode::emitExecute() {
-  execute = beginFunction("execute", i32, {ptr, ptr, ptr, ptr, ptr});
-  llvm::Value *saved = createFloatModeSlot(ir);
-  llvm::Value *iterations = ir.CreateAlloca(i64, nullptr, "iterations");
-  ir.CreateStore(ir.getInt64(static_cast<uint64_t>(model.maxIterations)), iterations);
-  requirePointers(function->getArg(InputsArgument), model.plan().inputs);
-  requirePointers(function->getArg(OutputsArgument), model.plan().outputs);
-  if (workspaceBytes(model.top).value() > 0)
-    requireWorkspace(function->getArg(FrameArgument));
-  requireCpu();
-  setFloatMode(ir, saved);
-  std::vector<llvm::Value *> arguments = argumentsOf(function);
-  int64_t scratch = workspaceBytes(model.top).value() - scratchBytes(model.top);
-  arguments.insert(arguments.end(), {frameAt(scratch), iterations});
-  llvm::Value *status = ir.CreateCall(steps, arguments);
-  restoreFloatMode(ir, saved);
-  ir.CreateRet(status);
-}
-
-void PlanCode::emitRun() {
-  llvm::Constant *none = llvm::ConstantPointerNull::get(ptr);
-  beginFunction(model.symbol("run"), i32, {ptr, ptr, ptr}, /*isPublic=*/true);
-  std::vector<llvm::Value *> arguments = argumentsOf(function);
-  arguments.insert(arguments.end(), {none, none});
-  ir.CreateRet(ir.CreateCall(execute, arguments));
-  beginFunction(model.symbol("run_parallel"), i32, {ptr, ptr, ptr, ptr, ptr}, /*isPublic=*/true);
-  ir.CreateRet(ir.CreateCall(execute, argumentsOf(function)));
-}
-
 void PlanCode::emit() {
   cpuCheck = emitCpuCheck(*module, model.symbol("cpu_ok"), model.cpuFeatures);
+  cpuIsOk =
+      new llvm::GlobalVariable(*module, i32, /*isConstant=*/false,
+                               llvm::GlobalValue::InternalLinkage, ir.getInt32(0), "cpu_is_ok");
   emitTask();
   emitDispatch();
   emitCopyRuns();
-  steps = emitSteps(model.top);
+  std::vector<llvm::Function *> executions;
+  for (const AotPlan &plan : model.plans)
+    executions.push_back(emitExecute(plan, emitSteps(plan)));
   // It may call memcpy, which models without loops do without.
   if (copyRuns->use_empty())
     copyRuns->eraseFromParent();
-  emitExecute();
-  emitRun();
+  llvm::Function *execute =
+      model.interface.sizes.empty() ? executions.front() : emitChoice(executions);
+  emitRun(execute);
   emitInfo();
 }
 

@@ -58,22 +58,27 @@ private:
   llvm::Value *frameAt(int64_t offset);
   void callBody(const AotPlan &body, llvm::ArrayRef<llvm::Value *> bodyInputs,
                 llvm::ArrayRef<llvm::Value *> bodyOutputs, int64_t frameOffset);
-  void emitExecute();
-  void emitRun();
-  void emitInfo();
 
-  llvm::Constant *ports(const std::vector<PlanPort> &list);
-  llvm::Constant *numbers(llvm::ArrayRef<int64_t> values);
+  // The public functions: AotEntryCode.cpp.
+  llvm::Function *emitExecute(const AotPlan &plan, llvm::Function *steps);
+  llvm::Value *positionOf(llvm::Value *size, const std::vector<int64_t> &list);
+  llvm::Function *emitChoice(llvm::ArrayRef<llvm::Function *> executions);
+  void emitRun(llvm::Function *execute);
+  void emitInfo();
+  llvm::Constant *ports(const std::vector<ArtifactPort> &list);
   llvm::Constant *text(const std::string &value);
+  llvm::Constant *array(llvm::ArrayRef<llvm::Constant *> entries);
+  void requirePointers(llvm::Value *table, const std::vector<PlanPort> &list);
+  void requireWorkspace(llvm::Value *workspace);
+  void requireCpu();
+
+  llvm::Constant *numbers(llvm::ArrayRef<int64_t> values);
   llvm::GlobalVariable *constant(llvm::Constant *value);
   llvm::Value *addressOf(const BufferRef &ref);
   llvm::Value *knownReason(llvm::Value *reason);
   void returnRefusal(llvm::Value *reason);
   void returnUnless(llvm::Value *condition, quern_model_status status);
   void returnUnlessOk(llvm::Value *status);
-  void requirePointers(llvm::Value *table, const std::vector<PlanPort> &list);
-  void requireWorkspace(llvm::Value *workspace);
-  void requireCpu();
 
   const AotModel &model;
   llvm::IRBuilder<> ir;
@@ -87,10 +92,11 @@ private:
   llvm::Constant *weights;
   llvm::Function *function = nullptr;
   llvm::Function *task = nullptr, *dispatch = nullptr, *copyRuns = nullptr;
-  llvm::Function *steps = nullptr, *execute = nullptr;
   /// `steps` of bodies.
   std::map<const AotPlan *, llvm::Function *> bodySteps;
   llvm::Function *cpuCheck = nullptr;
+  /// Whether it has said yes.
+  llvm::GlobalVariable *cpuIsOk = nullptr;
   /// Of the `steps` at hand: the plan, the tables of the current step, and the tensors of
   /// the run.
   const Plan *current = nullptr;

@@ -29,13 +29,22 @@
  *   const quern_model_info *m_info(void);
  *     What the header says, for programs that load models at run time.
  *
+ * A model compiled for several sizes of its inputs (`--dim N=1,8,32`) takes them in
+ * front, in the order of M_SIZE_0_NAME, M_SIZE_1_NAME...:
+ *
+ *   int m_run(const int64_t *sizes, inputs, outputs, workspace);
+ *   int m_run_parallel(sizes, inputs, outputs, workspace, parallel_for, context);
+ *     QUERN_MODEL_UNLISTED_SIZES when it was not compiled for them. The tensors have
+ *     the sizes of quern_model_info::plans; the numbers of bytes in the header are
+ *     those of the largest, and the workspace is enough for all.
+ *
  *===------------------------------------------------------------------------===*/
 #ifndef QUERN_MODEL_ABI_H
 #define QUERN_MODEL_ABI_H
 
 #include <stdint.h>
 
-#define QUERN_MODEL_ABI_VERSION 2
+#define QUERN_MODEL_ABI_VERSION 3
 #define QUERN_MODEL_WORKSPACE_ALIGNMENT 64
 
 #ifdef __cplusplus
@@ -53,6 +62,8 @@ enum quern_model_status {
   /* The CPU or operating system lacks instructions that the model was compiled
    * for. */
   QUERN_MODEL_UNSUPPORTED_CPU = 3,
+  /* The model was not compiled for these sizes. */
+  QUERN_MODEL_UNLISTED_SIZES = 4,
   /* Above this number: the values of the inputs cannot be computed with. */
   QUERN_MODEL_REFUSED = 256,
   /* An index, among the inputs or computed from them, is out of range. */
@@ -82,11 +93,21 @@ typedef void (*quern_parallel_for_fn)(void *context, int64_t tasks, int64_t grai
 /* An input or output. */
 typedef struct quern_model_port {
   const char *name;
-  const int64_t *dims; /* `rank` sizes */
-  int64_t bytes;
+  const int64_t *dims; /* `rank` sizes; -1 where the model has several */
+  int64_t bytes;       /* of the largest */
   int32_t rank;
   int32_t dtype; /* a value of onnx.TensorProto.DataType: 1 is float32, 7 int64 */
+  /* What the sizes of -1 are called, as in "N" or "past + seq"; null for others, and
+   * where there is no name. Null when there is no -1. */
+  const char *const *dim_names;
 } quern_model_port;
+
+/* Sizes that a model was compiled for. */
+typedef struct quern_model_plan {
+  const int64_t *sizes; /* `size_count` */
+  const quern_model_port *inputs;
+  const quern_model_port *outputs;
+} quern_model_plan;
 
 typedef struct quern_model_info {
   int32_t abi_version; /* QUERN_MODEL_ABI_VERSION of the compiler */
@@ -99,6 +120,13 @@ typedef struct quern_model_info {
   const quern_model_port *outputs;
   const char *name;       /* of the model */
   const char *target_cpu; /* LLVM's name of the CPU compiled for */
+  /* How many sizes the run functions take; 0 when all are fixed. */
+  int32_t size_count;
+  /* The combinations of sizes compiled for: those that the last list of sizes has,
+   * with the first of all others, come first; 1 when all are fixed. */
+  int32_t plan_count;
+  const char *const *size_names;
+  const quern_model_plan *plans;
 } quern_model_info;
 
 #ifdef __cplusplus

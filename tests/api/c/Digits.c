@@ -148,6 +148,26 @@ static void run_library(const quern_model *model, const char *folder,
   quern_executable_release(executable);
 }
 
+/* The library runs what the model ran, although it is compiled for other batches as well. */
+static void run_listed_sizes(const char *path, const char *folder) {
+  const char *sizes[1];
+  char text[32];
+  quern_model *model = NULL;
+  quern_file_options options;
+  snprintf(text, sizeof text, "N=1,%d..%d:2", IMAGES, IMAGES + 4);
+  sizes[0] = text;
+  memset(&options, 0, sizeof options);
+  options.struct_size = sizeof options;
+  options.listed_sizes = sizes;
+  options.listed_size_count = 1;
+  CALL(quern_model_load(path, NULL, &model));
+  run_library(model, folder, &options);
+  sizes[0] = "N=1..";
+  CHECK(quern_model_compile_to_file(model, "x.so", NULL, &options) == QUERN_STATUS_USAGE);
+  CHECK(strstr(quern_last_error(), "wanted NAME=SIZES"));
+  quern_model_release(model);
+}
+
 static void compare_and_measure(const quern_model *model) {
   quern_value *samples[1] = {NULL};
   quern_compare_options options;
@@ -218,6 +238,7 @@ int main(int argc, char **argv) {
   run_compiled(model);
   run_library(model, argv[2], NULL);
   run_library(model, argv[2], &several);
+  run_listed_sizes(argv[1], argv[2]);
   compare_and_measure(model);
   look_into(model, argv[1]);
   quern_model_release(model);
