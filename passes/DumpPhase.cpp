@@ -1,6 +1,7 @@
 //===- DumpPhase.cpp - the module after a phase, as a file ----------------===//
 #include "passes/Passes.h"
 #include "passes/Pipelines.h"
+#include "quern/Status.h"
 
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
@@ -30,20 +31,25 @@ struct DumpPhasePass : passes::impl::DumpPhasePassBase<DumpPhasePass> {
     llvm::sys::path::append(path, Twine(static_cast<int>(*ended)) + "-" + phase + ".mlir");
     std::string error;
     std::unique_ptr<llvm::ToolOutputFile> file = openOutputFile(path, &error);
-    if (!file) {
-      getOperation().emitError("cannot write the phase dump: ") << error;
-      return signalPassFailure();
-    }
+    if (!file)
+      return fail(error);
     getOperation().print(file->os(), OpPrintingFlags().useLocalScope());
     file->os() << "\n";
     file->os().flush();
-    if (file->os().has_error()) {
-      getOperation().emitError("cannot write the phase dump: ") << file->os().error().message();
+    if (std::error_code code = file->os().error()) {
       // A stream that is destroyed with an error ends the process.
       file->os().clear_error();
-      return signalPassFailure();
+      return fail("'" + path.str().str() + "': " + code.message());
     }
     file->keep();
+  }
+
+  /// No fault of the model, which runPasses is told.
+  void fail(const std::string &reason) {
+    static constexpr StatusCode kCode = StatusCode::Io;
+    Location nowhere = UnknownLoc::get(&getContext());
+    emitError(OpaqueLoc::get(&kCode, nowhere)) << "cannot write the phase dump: " << reason;
+    signalPassFailure();
   }
 };
 } // namespace

@@ -16,9 +16,14 @@ CompileOptions native::allowWeightFolding(CompileOptions options, ModuleOp modul
 Status native::runPasses(ModuleOp module, const Deadline &deadline,
                          const std::function<void(OpPassManager &)> &build) {
   std::string errors;
+  StatusCode code = StatusCode::InvalidModel;
   ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
       return success();
+    // A pass says so where it was not the model.
+    if (auto *other =
+            OpaqueLoc::getUnderlyingLocationOrNull<const StatusCode *>(diagnostic.getLocation()))
+      code = *other;
     std::string node = nn::nodeName(diagnostic.getLocation());
     errors += (errors.empty() ? "" : "; ") + (node == "?" ? "" : "node '" + node + "': ") +
               diagnostic.str();
@@ -30,7 +35,7 @@ Status native::runPasses(ModuleOp module, const Deadline &deadline,
     return deadline.check("optimising the graph");
   if (deadline.passed()) // which a pass has noticed
     return resourceLimit(errors);
-  return invalidModel(errors.empty() ? "a graph pass failed" : errors);
+  return Status(code, errors.empty() ? "a graph pass failed" : errors);
 }
 
 passes::PipelineOptions native::pipelineOptions(const CompileOptions &options,

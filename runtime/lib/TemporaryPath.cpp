@@ -3,6 +3,9 @@
 // A signal handler may use neither the heap nor a lock. So it finds the paths in a
 // table of atomic pointers to C strings, and lists folders with system calls alone.
 //
+// No handler runs when a process is killed. The kernel then lets go of the process's
+// locks, which is how the next process knows what nobody uses any more.
+//
 //===----------------------------------------------------------------------===//
 #include "quern/TemporaryPath.h"
 
@@ -13,11 +16,18 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
+#include <string_view>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <utility>
 
 using namespace quern;
+
+static constexpr std::string_view kPrefix = ".quern-";
+static constexpr size_t kRandomLetters = 8;
 
 /// Who takes a string out of the table owns it.
 static std::array<std::atomic<char *>, 64> paths;
@@ -67,19 +77,48 @@ TemporaryPath::TemporaryPath(std::string path) : name(std::move(path)) {
   std::free(copy);
 }
 
-TemporaryPath TemporaryPath::create(const std::string &prefix,
+/// With a slash at its end; empty where `target` is a name alone.
+static std::string folderOf(const std::string &target) {
+  return target.substr(0, target.find_last_of('/') + 1);
+}
+
+/// A lock that only one process has; -1: not to be had, errno says why.
+static int openLocked(const char *path) {
+  int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+    return fd;
+  int reason = errno;
+  close(fd);
+  errno = reason;
+  return -1;
+}
+
+/// False when somebody took what was just made for abandoned. Not all file systems have
+/// locks: there nobody removes anything either.
+bool TemporaryPath::lock() {
+  lockFd = openLocked(name.c_str());
+  struct stat info;
+  if (lockFd < 0)
+    return errno != EWOULDBLOCK && errno != ENOENT;
+  return fstat(lockFd, &info) == 0 && info.st_nlink > 0;
+}
+
+TemporaryPath TemporaryPath::create(const std::string &target,
                                     const std::function<bool(const char *)> &make) {
   constexpr char kLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
   for (int attempts = 0; attempts < 100; ++attempts) {
-    unsigned char random[8];
+    unsigned char random[kRandomLetters];
     if (getentropy(random, sizeof random) != 0)
       break;
-    std::string name = prefix + ".";
+    std::string name = folderOf(target).append(kPrefix);
     for (unsigned char byte : random)
       name += kLetters[byte % (sizeof kLetters - 1)];
     TemporaryPath held(name);
-    if (make(name.c_str()))
-      return held;
+    if (make(name.c_str())) {
+      if (held.lock())
+        return held;
+      continue;
+    }
     // What is there is somebody else's.
     int reason = errno;
     held.release();
@@ -90,8 +129,29 @@ TemporaryPath TemporaryPath::create(const std::string &prefix,
   return {};
 }
 
+void TemporaryPath::removeAbandoned(const std::string &target) {
+  namespace fs = std::filesystem;
+  std::string folder = folderOf(target);
+  std::error_code error;
+  fs::directory_iterator entry(folder.empty() ? "." : folder, error), end;
+  for (; !error && entry != end; entry.increment(error)) {
+    std::string name = entry->path().filename();
+    if (!name.starts_with(kPrefix) || name.size() != kPrefix.size() + kRandomLetters)
+      continue;
+    std::string path = folder + name;
+    int fd = openLocked(path.c_str());
+    if (fd < 0)
+      continue;
+    struct stat info;
+    if (fstat(fd, &info) == 0 && info.st_uid == geteuid())
+      removePath(path.c_str());
+    close(fd);
+  }
+}
+
 TemporaryPath::TemporaryPath(TemporaryPath &&other) noexcept
-    : name(std::exchange(other.name, "")), slot(other.slot) {}
+    : name(std::exchange(other.name, "")), lockFd(std::exchange(other.lockFd, -1)),
+      slot(other.slot) {}
 
 TemporaryPath::~TemporaryPath() {
   if (name.empty())
@@ -104,6 +164,8 @@ void TemporaryPath::release() {
   if (!name.empty() && slot < paths.size())
     std::free(paths[slot].exchange(nullptr));
   name.clear();
+  if (lockFd >= 0)
+    close(std::exchange(lockFd, -1));
 }
 
 void TemporaryPath::removeAll() {

@@ -39,7 +39,7 @@
 // O2-NOT: nn.group
 
 // NOPHASE: error: no graph phase is named 'fussed'
-// NODIR: error: cannot write the phase dump
+// NODIR: error: {{.*}}cannot write the phase dump
 func.func @main(%x: tensor<1x16x8x8xf32>) -> tensor<*xf32> {
   %none = nn.none
   %w = nn.constant dense<0.5> : tensor<16x16x1x1xf32>

@@ -1,10 +1,15 @@
 //===- TemporaryPathTest.cpp ----------------------------------------------===//
 #include "quern/TemporaryPath.h"
 
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 using namespace quern;
@@ -80,6 +85,53 @@ TEST_F(TemporaryPathTest, ThereMayBeMany) {
   TemporaryPath last(file("last"));
   TemporaryPath::removeAll();
   EXPECT_TRUE(fs::is_empty(root));
+}
+
+TEST_F(TemporaryPathTest, IsMadeBesideItsTarget) {
+  std::string target = root / (std::string(250, 'n') + ".so");
+  {
+    TemporaryPath made =
+        TemporaryPath::create(target, [](const char *name) { return fs::create_directory(name); });
+    EXPECT_TRUE(fs::is_directory(made.path()));
+    EXPECT_EQ(fs::path(made.path()).parent_path(), root);
+    EXPECT_TRUE(fs::path(made.path()).filename().string().starts_with(".quern-"));
+  }
+  EXPECT_TRUE(fs::is_empty(root));
+  TemporaryPath none = TemporaryPath::create(
+      root / "missing/x", [](const char *name) { return mkdir(name, 0700) == 0; });
+  EXPECT_EQ(errno, ENOENT);
+  EXPECT_EQ(none.path(), "");
+}
+
+TEST_F(TemporaryPathTest, WhatKilledProcessesLeaveIsRemoved) {
+  std::string target = root / "m.so";
+  TemporaryPath used =
+      TemporaryPath::create(target, [](const char *name) { return fs::create_directory(name); });
+  // As a child that is killed leaves them.
+  pid_t child = fork();
+  if (child == 0) {
+    auto folderWithFile = [](const char *name) {
+      return fs::create_directory(name) && (std::ofstream(fs::path(name) / "part") << 1);
+    };
+    TemporaryPath left = TemporaryPath::create(target, folderWithFile);
+    TemporaryPath other = TemporaryPath::create(
+        target, [](const char *name) { return bool(std::ofstream(name) << 1); });
+    TemporaryPath::removeAbandoned(target); // nothing: both are in use
+    raise(SIGKILL);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFSIGNALED(status));
+  // None of its own.
+  for (std::string name : {".quern-x", ".quern-12345678x", "m.so.12345678"})
+    file(name);
+  fs::create_directory_symlink(root / "nowhere", root / ".quern-symbolic");
+  auto entries = [&] { return std::distance(fs::directory_iterator(root), {}); };
+  EXPECT_EQ(entries(), 7);
+  TemporaryPath::removeAbandoned(target);
+  EXPECT_EQ(entries(), 5);
+  EXPECT_TRUE(fs::is_directory(used.path()));
+  TemporaryPath::removeAbandoned(root / "missing/m.so");
 }
 
 TEST_F(TemporaryPathTest, LinksAreNotFollowed) {

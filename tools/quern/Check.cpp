@@ -153,7 +153,7 @@ static Status check(const CheckOptions &options, Json &report) {
 }
 
 static Status execute(const CheckOptions &options) {
-  QUERN_TRY(checkJsonWritable(options.style));
+  QUERN_TRY(checkJsonWritable(options.style, options.model.path));
   Json report = {{"schema", "quern.check/1"}, {"model", options.model.path}};
   Status status = check(options, report);
   if (!status.isOk() && options.style.jsonPath)

@@ -82,9 +82,12 @@ static Status checkOptions(const CompileCommand &options) {
     if (!known)
       return usageError("-o " + artifact.outputPath + ": wanted FILE.so, FILE.o or FILE.a");
   }
-  if (!artifact.outputPath.empty())
-    QUERN_TRY(checkWritable(artifact.outputPath));
-  return artifact.headerPath.empty() ? Status::ok() : checkWritable(artifact.headerPath);
+  for (const std::string &path : {artifact.outputPath, artifact.headerPath})
+    if (!path.empty()) {
+      QUERN_TRY(checkKeeps(options.model.path, path));
+      QUERN_TRY(checkWritable(path));
+    }
+  return Status::ok();
 }
 
 /// libquern_runtime.a of the folder lib beside that of this program; empty when it is not

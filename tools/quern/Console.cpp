@@ -105,8 +105,9 @@ Status cli::writeJson(const nlohmann::ordered_json &object, const OutputStyle &s
   return file.commit();
 }
 
-Status cli::checkJsonWritable(const OutputStyle &style) {
+Status cli::checkJsonWritable(const OutputStyle &style, const std::string &model) {
   if (!style.jsonPath || style.isJsonOnStdout())
     return Status::ok();
+  QUERN_TRY(checkKeeps(model, *style.jsonPath));
   return checkWritable(*style.jsonPath);
 }

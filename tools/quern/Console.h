@@ -71,7 +71,8 @@ private:
 Status printText(const std::string &text);
 /// Writes the object where `style` says; nothing when no JSON is wanted.
 Status writeJson(const nlohmann::ordered_json &object, const OutputStyle &style);
-/// Io error, before long work, when writeJson would fail for its path.
-Status checkJsonWritable(const OutputStyle &style);
+/// Io error, before long work, when writeJson would fail for its path; usage error when it
+/// would replace the file `model`.
+Status checkJsonWritable(const OutputStyle &style, const std::string &model = "");
 
 } // namespace quern::cli

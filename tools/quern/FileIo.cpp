@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -43,11 +44,18 @@ Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
 
 Expected<AtomicFile> AtomicFile::create(const std::string &path) {
   struct stat info;
-  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
-    return ioError(fmt::format("cannot write '{}': {}", path,
-                               S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
+  if (stat(path.c_str(), &info) == 0) {
+    if (!S_ISREG(info.st_mode))
+      return ioError(
+          fmt::format("cannot write '{}': {}", path,
+                      S_ISDIR(info.st_mode) ? "it is a directory" : "not a regular file"));
+  } else if (errno != ENOENT) {
+    return systemError("write", path); // renaming would find out too late
+  }
   int fd = -1;
   TemporaryPath temporary = TemporaryPath::create(path, [&](const char *name) {
+    if (fd >= 0)
+      close(fd);
     fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     return fd >= 0;
   });
@@ -60,7 +68,8 @@ AtomicFile::AtomicFile(std::string path, TemporaryPath temporary, std::FILE *fil
     : path(std::move(path)), temporary(std::move(temporary)), file(file) {}
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
-    : path(std::move(other.path)), temporary(std::move(other.temporary)), file(other.file) {
+    : path(std::move(other.path)), temporary(std::move(other.temporary)), file(other.file),
+      failure(other.failure) {
   other.file = nullptr;
 }
 
@@ -70,17 +79,22 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
-  std::fwrite(bytes.data(), 1, bytes.size(), file);
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size() && failure == 0)
+    failure = errno;
 }
 
 Status AtomicFile::commit() {
-  bool failed = std::fflush(file) != 0 || std::ferror(file) != 0;
-  int reason = errno;
-  failed |= std::fclose(file) != 0;
+  auto note = [&](bool worked) {
+    if (!worked && failure == 0)
+      failure = errno;
+  };
+  note(std::fflush(file) == 0);
+  note(std::fclose(file) == 0);
   file = nullptr;
-  if (failed || rename(temporary.path().c_str(), path.c_str()) != 0) {
-    if (failed)
-      errno = reason;
+  if (failure == 0)
+    note(rename(temporary.path().c_str(), path.c_str()) == 0);
+  if (failure != 0) {
+    errno = failure;
     return systemError("write", path);
   }
   temporary.release();
@@ -88,6 +102,21 @@ Status AtomicFile::commit() {
 }
 
 Status cli::checkWritable(const std::string &path) {
+  TemporaryPath::removeAbandoned(path);
   auto file = AtomicFile::create(path);
   return file ? Status::ok() : file.status();
+}
+
+/// A name in a folder: links to the same file are other places.
+static std::filesystem::path placeOf(const std::string &path) {
+  std::error_code ignored;
+  std::filesystem::path name = path;
+  std::filesystem::path folder = name.has_parent_path() ? name.parent_path() : ".";
+  return std::filesystem::weakly_canonical(folder, ignored) / name.filename();
+}
+
+Status cli::checkKeeps(const std::string &model, const std::string &output) {
+  if (placeOf(model) != placeOf(output))
+    return Status::ok();
+  return usageError(fmt::format("'{}' would replace the model", output));
 }

@@ -24,8 +24,11 @@ struct FileBytes {
 Expected<FileBytes> readFile(const std::string &path, int64_t limit);
 
 /// Io error when a file could not be created at `path`. Leaves nothing behind:
-/// for asking before long work.
+/// for asking before long work. Removes what processes that were killed left there.
 Status checkWritable(const std::string &path);
+
+/// Usage error when writing `output` would replace the file `model`.
+Status checkKeeps(const std::string &model, const std::string &output);
 
 /// A file that appears at its path, complete, with `commit`, or not at all. What
 /// exists before that is a TemporaryPath.
@@ -46,6 +49,8 @@ private:
   std::string path;
   TemporaryPath temporary;
   std::FILE *file;
+  /// Of the first write that failed, an errno.
+  int failure = 0;
 };
 
 } // namespace quern::cli

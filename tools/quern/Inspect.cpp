@@ -70,7 +70,7 @@ static Status inspectLibrary(const InspectOptions &options) {
 }
 
 static Status execute(const InspectOptions &options) {
-  QUERN_TRY(checkJsonWritable(options.style));
+  QUERN_TRY(checkJsonWritable(options.style, options.path));
   if (isLibraryFile(options.path))
     return inspectLibrary(options);
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));

@@ -60,6 +60,8 @@ void cli::installSignalHandlers() {
   install(SIGINT, onInterrupt);
   install(SIGTERM, onTermination);
   install(SIGHUP, onTermination);
+  // A file that becomes larger than the user's limit is an error of the write.
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 Interruptible::Interruptible(Runner &runner, Runner *other) {

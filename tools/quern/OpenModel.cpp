@@ -11,7 +11,7 @@ using namespace quern;
 using namespace quern::cli;
 
 Expected<OpenedModel> cli::openModel(const ModelOptions &options, const OutputStyle &style) {
-  QUERN_TRY(checkJsonWritable(style));
+  QUERN_TRY(checkJsonWritable(style, options.path));
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
   QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options));
   Progress progress(style);
@@ -71,7 +71,7 @@ static SymbolSizes firstPossibleSizes(const CompiledModel &library,
 }
 
 static Expected<Runnable> openLibrary(const ModelOptions &options, const OutputStyle &style) {
-  QUERN_TRY(checkJsonWritable(style));
+  QUERN_TRY(checkJsonWritable(style, options.path));
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
   if (!options.shapes.empty())
     return usageError(options.path + " is a compiled library: --shape is for models");

@@ -54,7 +54,8 @@ Status OutputFiles::Target::check(std::span<const PortSignature> ports) const {
 }
 
 Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
-                                         const std::vector<std::string> &options) {
+                                         const std::vector<std::string> &options,
+                                         const std::string &model) {
   OutputFiles files;
   for (const std::string &option : options) {
     // Names and paths may contain '=': the longest prefix that is a name counts.
@@ -77,6 +78,7 @@ Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
     } else if (!option.ends_with(".npz") && std::filesystem::is_directory(option, ignored)) {
       target.path += target.isFolder() ? "" : "/";
     }
+    QUERN_TRY(checkKeeps(model, target.path));
     QUERN_TRY(target.check(ports));
     files.targets.push_back(std::move(target));
   }

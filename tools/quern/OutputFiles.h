@@ -14,9 +14,10 @@ namespace quern::cli {
 /// alone when there is only one.
 class OutputFiles {
 public:
-  /// Checks names and that every file can be written.
+  /// Checks names, and that every file can be written and is not the model's.
   static Expected<OutputFiles> parse(std::span<const PortSignature> ports,
-                                     const std::vector<std::string> &options);
+                                     const std::vector<std::string> &options,
+                                     const std::string &model);
   Status write(std::span<const PortSignature> ports, std::span<const AnyValue> values) const;
 
 private:

@@ -124,7 +124,8 @@ static Json describeOutputJson(const std::string &name, const AnyValue &value) {
 
 static Status execute(const RunOptions &options) {
   QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
-  QUERN_ASSIGN(OutputFiles files, OutputFiles::parse(opened.outputs(), options.outputs));
+  QUERN_ASSIGN(OutputFiles files,
+               OutputFiles::parse(opened.outputs(), options.outputs, options.model.path));
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style,
                           opened.limits, opened.defaults));

@@ -43,6 +43,8 @@ static Status checkOptions(const AotOptions &options) {
   if (suffix != ".so" && suffix != ".o" && suffix != ".a")
     return usageError("cannot tell what '" + options.outputPath +
                       "' is to be: wanted FILE.so, FILE.o or FILE.a");
+  if (options.headerPath == options.outputPath)
+    return usageError("the header would replace the artefact '" + options.outputPath + "'");
   if (!options.prefix.empty() && !isIdentifier(options.prefix))
     return usageError("the prefix '" + options.prefix + "' is not a C identifier");
   return Status::ok();
@@ -223,12 +225,12 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
   LevelCompiler compiler(options, std::move(sizes));
   QUERN_TRY(
       compiler.compile(module, describeInterface(module, options, artifact.prefix), artifact));
-  QUERN_TRY(writeCode(artifact, staging));
+  QUERN_TRY(staging.nameTarget(writeCode(artifact, staging)));
   QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(artifact, staging));
   if (header)
     QUERN_TRY(header->write("model.h", headerText(artifact, libraries)));
   QUERN_TRY(options.limits.deadline.check("writing " + options.outputPath));
-  QUERN_TRY(writeArtifact(artifact, options, staging));
+  QUERN_TRY(staging.nameTarget(writeArtifact(artifact, options, staging)));
   if (needed && options.outputPath.ends_with(".so"))
     llvm::erase(libraries, kRuntimeArchive); // it is in there
   if (needed)

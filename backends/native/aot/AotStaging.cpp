@@ -22,6 +22,9 @@ Expected<Staging> Staging::create(const std::string &target) {
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
     return cannotWrite(target, std::filesystem::is_directory(status) ? "it is a directory"
                                                                      : "not a regular file");
+  if (error && status.type() != std::filesystem::file_type::not_found)
+    return cannotWrite(target, error.message());
+  TemporaryPath::removeAbandoned(target);
   TemporaryPath folder =
       TemporaryPath::create(target, [](const char *name) { return mkdir(name, 0700) == 0; });
   if (folder.path().empty())
@@ -32,8 +35,19 @@ Expected<Staging> Staging::create(const std::string &target) {
 Status Staging::write(const std::string &name, std::string_view bytes) const {
   std::ofstream file(path(name), std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  int reason = errno;
+  bool failed = !file;
   file.close();
-  return file ? Status::ok() : cannotWrite(path(name), std::strerror(errno));
+  if (failed)
+    errno = reason;
+  return file ? Status::ok() : cannotWrite(target, std::strerror(errno));
+}
+
+Status Staging::nameTarget(Status status) const {
+  const std::string &message = status.message();
+  if (status.code() != StatusCode::Io || message.find(folder.path()) == std::string::npos)
+    return status;
+  return cannotWrite(target, message.substr(message.rfind(": ") + 2));
 }
 
 Status Staging::publish(const std::string &name) const {

@@ -20,6 +20,8 @@ public:
   /// The path of a file in the folder.
   std::string path(const std::string &name) const { return folder.path() + "/" + name; }
   Status write(const std::string &name, std::string_view bytes) const;
+  /// An error of writing a file of the folder as one of the target, which the user knows.
+  Status nameTarget(Status status) const;
   /// Moves a file of the folder to the target, in place of what is there.
   Status publish(const std::string &name) const;
 

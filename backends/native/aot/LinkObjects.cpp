@@ -8,10 +8,15 @@
 #include "llvm/ObjCopy/ObjCopy.h"
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Object/ObjectFile.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
 #include <link.h>
 #include <mutex>
+#include <unistd.h>
 
 LLD_HAS_DRIVER(elf)
 
@@ -20,6 +25,25 @@ using namespace quern::native;
 
 static Status linkError(const std::string &what, llvm::Error error) {
   return internalError(what + ": " + llvm::toString(std::move(error)));
+}
+
+/// Io error when there is no room for what is linked of the files `inputs`. lld writes to a
+/// mapping of a file with holes: when the disk is full it would not fail but end the process
+/// (SIGBUS). Only who fills the disk in the moments between can still do that.
+static Status checkRoom(const std::vector<std::string> &inputs, const std::string &output) {
+  constexpr uint64_t kTables = 64 << 10; // symbols of a library, segments on pages of their own
+  uint64_t bytes = kTables;
+  for (const std::string &input : inputs)
+    if (uint64_t size = 0; !llvm::sys::fs::file_size(input, size))
+      bytes += size;
+  int fd = open(output.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  bool fits =
+      fd >= 0 && (fallocate(fd, 0, 0, static_cast<off_t>(bytes)) == 0 || errno == EOPNOTSUPP);
+  int reason = errno;
+  if (fd >= 0)
+    close(fd);
+  unlink(output.c_str());
+  return fits ? Status::ok() : ioError("cannot write " + output + ": " + std::strerror(reason));
 }
 
 /// Runs lld, whose state is global.
@@ -36,12 +60,20 @@ static Status runLinker(const std::vector<std::string> &arguments) {
   llvm::raw_string_ostream stream(messages);
   lld::Result result = lld::lldMain(pointers, stream, stream, {{lld::Gnu, &lld::elf::link}});
   usable = result.canRunAgain;
-  return result.retCode == 0 ? Status::ok() : internalError("linking failed: " + messages);
+  if (result.retCode == 0)
+    return Status::ok();
+  // Its inputs are Quern's own: all that can fail of itself is writing.
+  for (llvm::StringRef words : {"failed to open ", "failed to write "})
+    if (size_t at = messages.find(words); at != std::string::npos)
+      return ioError("cannot write " +
+                     llvm::StringRef(messages.substr(at + words.size())).rtrim().str());
+  return internalError("linking failed: " + messages);
 }
 
 Status native::linkRelocatable(const std::vector<std::string> &objects, const std::string &output) {
   std::vector<std::string> arguments = {"-r", "-o", output};
   arguments.insert(arguments.end(), objects.begin(), objects.end());
+  QUERN_TRY(checkRoom(objects, output));
   return runLinker(arguments);
 }
 
@@ -72,6 +104,10 @@ Status native::linkSharedLibrary(const SharedLibrary &library, const std::string
     arguments.insert(arguments.end(), {"-z", "defs", "--as-needed"});
     arguments.insert(arguments.end(), library.libraries.begin(), library.libraries.end());
   }
+  std::vector<std::string> inputs = library.objects;
+  if (!library.archive.empty())
+    inputs.push_back(library.archive);
+  QUERN_TRY(checkRoom(inputs, output));
   return runLinker(arguments);
 }
 
@@ -111,11 +147,16 @@ Status native::writeArchive(const std::string &object, const std::string &member
   member->MemberName = memberName;
   std::vector<llvm::NewArchiveMember> members;
   members.push_back(std::move(*member));
-  if (llvm::Error error = llvm::writeArchive(output, members, llvm::SymtabWritingMode::NormalSymtab,
-                                             llvm::object::Archive::K_GNU, /*Deterministic=*/true,
-                                             /*Thin=*/false))
-    return ioError("cannot write " + output + ": " + llvm::toString(std::move(error)));
-  return Status::ok();
+  // Not writeArchive, which ends the process when the disk is full.
+  std::error_code code;
+  llvm::raw_fd_ostream out(output, code);
+  if (code)
+    return ioError("cannot write " + output + ": " + code.message());
+  llvm::Error error = llvm::writeArchiveToStream(
+      out, members, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU,
+      /*Deterministic=*/true, /*Thin=*/false);
+  QUERN_TRY(closeFile(out, output));
+  return error ? linkError("cannot write " + output, std::move(error)) : Status::ok();
 }
 
 Expected<std::vector<std::string>> native::undefinedSymbols(const std::string &object) {

@@ -15,11 +15,15 @@ public:
   TemporaryPath() = default;
   /// Takes over what is at `path`.
   explicit TemporaryPath(std::string path);
-  /// Makes something new, named `prefix`, a dot and random characters. `make` makes
-  /// it and says whether it could. The path is held before it is there: a signal may
-  /// come at any time. No path when it could not be made; errno says why.
-  static TemporaryPath create(const std::string &prefix,
+  /// Makes something new in the folder of `target`, named ".quern-" and random
+  /// characters, and locks it while this object has it. `make` makes it and says
+  /// whether it could. The path is held before it is there: a signal may come at any
+  /// time. No path when it could not be made; errno says why.
+  static TemporaryPath create(const std::string &target,
                               const std::function<bool(const char *)> &make);
+  /// Removes what `create` of this user's processes has left in the folder of `target`
+  /// because they were killed. What is locked is in use.
+  static void removeAbandoned(const std::string &target);
   ~TemporaryPath();
   TemporaryPath(TemporaryPath &&other) noexcept;
   TemporaryPath &operator=(TemporaryPath &&) = delete;
@@ -33,7 +37,10 @@ public:
   static void removeAll();
 
 private:
+  bool lock();
   std::string name;
+  /// Of what is at the path, with a lock on it; -1: none.
+  int lockFd = -1;
   /// Of the table that removeAll reads.
   size_t slot = 0;
 };
