@@ -1,5 +1,6 @@
-/* Threads.c MODEL SECONDS - eight threads share one executable: the same bits, no growth.
- * Each makes sessions and values of its own again and again. C99 and POSIX threads. */
+/* Threads.c MODEL SECONDS - eight threads share one executable: the same bits, no growth
+ * after a sixth of the time. Each makes sessions and values of its own again and again. The
+ * tests give two seconds, who wants to know gives 60. C99 and POSIX threads. */
 #include "quern.h"
 
 #include <pthread.h>
@@ -107,6 +108,7 @@ int main(int argc, char **argv) {
   quern_model *model = NULL;
   quern_session *session = NULL;
   long before, after, runs;
+  double duration;
   int images;
   if (argc != 3)
     return 2;
@@ -117,12 +119,14 @@ int main(int argc, char **argv) {
   for (images = 1; images <= LARGEST; ++images)
     run(session, images, wanted[images - 1]);
   quern_session_release(session);
-  run_threads(0);
+  duration = atof(argv[2]);
+  runs = run_threads(duration / 6);
   before = resident();
-  runs = run_threads(atof(argv[2]));
+  runs += run_threads(duration * 5 / 6);
   after = resident();
-  printf("%ld runs, %ld KiB more\n", runs, (after - before) / 1024);
+  printf("%ld runs, %ld KiB more than the %ld KiB after a sixth\n", runs, (after - before) / 1024,
+         before / 1024);
   quern_executable_release(executable);
   /* What malloc's arenas of the threads take. */
-  return !GROWTH_IS_MEASURED || after - before < (6L << 20) ? 0 : 1;
+  return !GROWTH_IS_MEASURED || after - before < (2L << 20) ? 0 : 1;
 }
