@@ -5,7 +5,8 @@
  * with the elements of each input in a file, and of each output written to one. Prints a line
  * for each output: its type, a value of onnx.TensorProto.DataType, and its sizes. Exit code 7
  * when this CPU cannot run the model, 1 for everything else that fails. Without files it
- * prints the CPU that the code to run here was made for. */
+ * prints the CPU that the code to run here was made for. The LIBRARY "-" is this program, which
+ * a model was linked into (with -rdynamic). */
 #include "quern/model_abi.h"
 
 #include <dlfcn.h>
@@ -48,7 +49,8 @@ static void move(const char *path, const char *mode, void *data, int64_t bytes) 
 int main(int argc, char **argv) {
   if (argc < 3)
     fail("usage", "run_artefact LIBRARY PREFIX INPUT... OUTPUT...");
-  void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+  const char *path = strcmp(argv[1], "-") == 0 ? NULL : argv[1];
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!library)
     fail("cannot load", dlerror());
   const quern_model_info *info =

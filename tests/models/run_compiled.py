@@ -82,14 +82,19 @@ def holds_only_numbers(model):
                for output in onnx.load(model, load_external_data=False).graph.output)
 
 
+def sections(library):
+    """The bytes of each section of data."""
+    text = subprocess.run([READELF, "-SW", library], capture_output=True, text=True).stdout
+    return {name: int(bytes_, 16) for name, bytes_ in
+            re.findall(r"\] (\.\S+)\s+PROGBITS\s+\w+ \w+ (\w+)", text)}
+
+
 def describe(library):
     """Bytes of code and of read-only data, and what the library needs."""
     if not READELF:
         return "? ? ?", set()
-    sections = subprocess.run([READELF, "-SW", library], capture_output=True, text=True).stdout
     dynamic = subprocess.run([READELF, "-dW", library], capture_output=True, text=True).stdout
-    size = {name: int(bytes_, 16) for name, bytes_ in
-            re.findall(r"\] (\.\S+)\s+PROGBITS\s+\w+ \w+ (\w+)", sections)}
+    size = sections(library)
     needed = set(re.findall(r"Shared library: \[(.*?)\]", dynamic))
     rodata = sum(bytes_ for name, bytes_ in size.items() if name.startswith(".rodata"))
     return f"{size.get('.text', 0)} {rodata} {','.join(sorted(needed)) or '-'}", needed
