@@ -40,6 +40,13 @@ static void countOps(const proto::GraphProto &graph, std::map<std::string, int64
 static ModelFacts collectFacts(const proto::ModelProto &model) {
   ModelFacts facts;
   facts.producer = model.producer_name();
+  facts.graphName = model.graph().name();
+  facts.domain = model.domain();
+  facts.description = model.doc_string();
+  facts.graphDescription = model.graph().doc_string();
+  facts.modelVersion = model.model_version();
+  for (const proto::StringStringEntryProto &entry : model.metadata_props())
+    facts.metadata.emplace_back(entry.key(), entry.value());
   facts.irVersion = model.ir_version();
   for (const auto &[domain, version] : quern::onnx::opsetVersions(model))
     facts.opsets.emplace_back(quern::onnx::domainLabel(domain), version);
@@ -69,14 +76,26 @@ static ModelFacts collectFacts(const proto::ModelProto &model) {
   return facts;
 }
 
-Expected<ModelFacts> quern::inspectModelFile(const std::string &path, const Limits &limits) {
-  auto model = quern::onnx::readModelFile(path, limits);
+static Expected<ModelFacts> inspectModel(Expected<quern::onnx::ParsedModel> model,
+                                         const std::string &name, const Limits &limits) {
   if (!model)
-    return model.status().withContext(path);
-  QUERN_TRY(limits.deadline.check("reading the model").withContext(path));
+    return model.status().withContext(name);
+  QUERN_TRY(limits.deadline.check("reading the model").withContext(name));
   if (auto valid = quern::onnx::validateModel(*model, limits); !valid)
-    return valid.status().withContext(path);
+    return valid.status().withContext(name);
   return collectFacts(**model);
+}
+
+Expected<ModelFacts> quern::inspectModelFile(const std::string &path, const Limits &limits) {
+  return inspectModel(quern::onnx::readModelFile(path, limits), path, limits);
+}
+
+Expected<ModelFacts> quern::inspectModelBytes(std::span<const std::byte> bytes,
+                                              const Limits &limits) {
+  // The caller's bytes outlive the call.
+  std::shared_ptr<const void> unowned(bytes.data(), [](const void *) {});
+  return inspectModel(quern::onnx::readModelBytes({bytes, std::move(unowned)}, limits), "model",
+                      limits);
 }
 
 Expected<std::vector<UnsupportedOp>> quern::findUnsupportedOps(const std::string &path,

@@ -69,6 +69,15 @@ std::string quern::modelReport(const std::string &path, const ModelFacts &facts)
       json.attribute("schema", "quern.inspect/1");
       addText(json, "model", path);
       addText(json, "producer", facts.producer);
+      addText(json, "graph", facts.graphName);
+      addText(json, "domain", facts.domain);
+      addText(json, "description", facts.description);
+      addText(json, "graph_description", facts.graphDescription);
+      json.attribute("model_version", facts.modelVersion);
+      json.attributeObject("metadata", [&] {
+        for (const auto &[key, value] : facts.metadata)
+          json.attribute(utf8(key), utf8(value));
+      });
       json.attribute("ir_version", facts.irVersion);
       addCounts(json, "opsets", facts.opsets);
       addPorts(json, "inputs", facts.inputs);

@@ -31,8 +31,10 @@ Status native::runPasses(ModuleOp module, const Deadline &deadline,
   });
   PassManager pm(module.getContext());
   build(pm);
-  if (succeeded(pm.run(module)))
-    return deadline.check("optimising the graph");
+  bool succeeds = succeeded(pm.run(module));
+  Status ended = deadline.check("optimising the graph");
+  if (succeeds || ended.code() == StatusCode::Cancelled)
+    return ended;
   if (deadline.passed()) // which a pass has noticed
     return resourceLimit(errors);
   return Status(code, errors.empty() ? "a graph pass failed" : errors);

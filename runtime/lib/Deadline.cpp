@@ -1,6 +1,8 @@
 //===- Deadline.cpp - a limit on time -------------------------------------===//
 #include "quern/Deadline.h"
 
+#include "quern/Progress.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,7 +31,9 @@ static std::string formatDuration(std::chrono::nanoseconds duration) {
   return text;
 }
 
+// Where the clock is looked at, whoever watches may end the work, too.
 Status Deadline::check(std::string_view doing) const {
+  QUERN_TRY(ProgressScope::check(doing));
   if (!passed())
     return Status::ok();
   return resourceLimit(

@@ -1,6 +1,7 @@
 //===- ParallelTasks.cpp - independent tasks on several threads -----------===//
 #include "runtime/lib/ParallelTasks.h"
 
+#include "quern/Progress.h"
 #include "runtime/lib/TaskEdges.h"
 
 #include <oneapi/tbb/parallel_for.h>
@@ -14,8 +15,10 @@ Status quern::runParallelTasks(size_t count, int threads,
                                const std::function<Status(size_t)> &task) {
   std::vector<Status> results(count);
   oneapi::tbb::task_arena arena(threads > 0 ? threads : oneapi::tbb::task_arena::automatic);
+  const ProgressScope *callers = ProgressScope::current();
   auto runOne = [&](size_t i) {
     enterTask();
+    ProgressScope watched(callers);
     results[i] = task(i);
     leaveTask();
   };

@@ -1,6 +1,7 @@
 //===- Session.cpp - runs a compiled model --------------------------------===//
 #include "quern/Session.h"
 
+#include "quern/Progress.h"
 #include "runtime/lib/Arena.h"
 #include "runtime/lib/Budget.h"
 #include "runtime/lib/PortOverlap.h"
@@ -169,9 +170,23 @@ int Session::threads() const { return state->pool.threads(); }
 void Session::setDeadline(const Deadline &deadline) { state->options.limits.deadline = deadline; }
 void Session::cancel() { state->cancelled.store(true, std::memory_order_relaxed); }
 
+namespace {
+/// Ends planning, which may compile, as cancel() ends the run that it is for.
+class CancelWatcher : public ProgressWatcher {
+public:
+  explicit CancelWatcher(const std::atomic<bool> &cancelled) : cancelled(cancelled) {}
+  bool goOn(std::string_view) override { return !cancelled.load(std::memory_order_relaxed); }
+
+private:
+  const std::atomic<bool> &cancelled;
+};
+} // namespace
+
 Status Session::runValues(ValueList inputs, ValueTargets outputs) {
   if (state->running.exchange(true, std::memory_order_acquire))
     return usageError("the session is in use by another thread; make one session per thread");
+  CancelWatcher watcher(state->cancelled);
+  ProgressScope watched(watcher);
   Status status = state->run(inputs, outputs);
   // A request that comes in the last step is not lost: the caller waits for its end.
   if (state->cancelled.exchange(false, std::memory_order_relaxed) && status.isOk())

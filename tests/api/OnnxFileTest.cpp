@@ -33,6 +33,29 @@ TEST_F(OnnxFileTest, TellsWhatIsInAModel) {
   EXPECT_EQ(facts.ops.front(), (std::pair<std::string, int64_t>("BatchNormalization", 3)));
 }
 
+TEST_F(OnnxFileTest, TellsWhatAModelSaysOfItself) {
+  std::string bytes = readFile(kDigits);
+  // graph.name is there; what follows is appended: fields of a message may come in any order.
+  bytes += std::string("\x22\x03"
+                       "d.e"
+                       "\x28\x07"
+                       "\x32\x04"
+                       "text",
+                       13);
+  bytes += std::string("\x72\x0a\x0a\x03"
+                       "key"
+                       "\x12\x03"
+                       "val",
+                       12);
+  ModelFacts facts = expectValue(inspectModelBytes(std::as_bytes(std::span(bytes))));
+  EXPECT_EQ(facts.graphName, "digits");
+  EXPECT_EQ(facts.domain, "d.e");
+  EXPECT_EQ(facts.modelVersion, 7);
+  EXPECT_EQ(facts.description, "text");
+  EXPECT_EQ(facts.metadata, (std::vector<std::pair<std::string, std::string>>{{"key", "val"}}));
+  EXPECT_EQ(inspectModelBytes({}).status().message().substr(0, 7), "model: ");
+}
+
 TEST_F(OnnxFileTest, TellsWhatIsNotSupported) {
   EXPECT_TRUE(expectValue(findUnsupportedOps(kDigits)).empty());
   write(digitsWith("MaxPool", "MaxPond"));

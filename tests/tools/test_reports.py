@@ -138,6 +138,7 @@ class Reports(CliTest):
         self.assertIn("parameters", out)
         report = json.loads((self.folder / "report.json").read_text())
         self.assertEqual(report["schema"], "quern.inspect/1")
+        self.assertEqual((report["graph"], report["metadata"]), ("graph", {}))
 
     def test_nan_is_null(self):
         onnx.save(make_model([helper.make_node("Log", ["x"], ["y"], "log1")],

@@ -4,7 +4,9 @@
 #include "quern/Executable.h"
 #include "quern/Limits.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +16,11 @@ namespace quern {
 /// What is in a model, whether or not its ops are supported.
 struct ModelFacts {
   std::string producer;
+  /// As the model has them, for people: its graph's name, the domain, what is said of the
+  /// model and of the graph, the version, and whatever else is there by name.
+  std::string graphName, domain, description, graphDescription;
+  int64_t modelVersion = 0;
+  std::vector<std::pair<std::string, std::string>> metadata;
   int64_t irVersion = 0;
   /// The imported versions by domain; that of ONNX itself is called ai.onnx.
   std::vector<std::pair<std::string, int64_t>> opsets;
@@ -28,6 +35,8 @@ struct ModelFacts {
 
 /// Reads and validates a model file. Errors name the file.
 Expected<ModelFacts> inspectModelFile(const std::string &path, const Limits &limits = {});
+/// The same of a model in memory, of which nothing is kept.
+Expected<ModelFacts> inspectModelBytes(std::span<const std::byte> bytes, const Limits &limits = {});
 
 /// An op that a model uses and that cannot be imported.
 struct UnsupportedOp {
