@@ -7,7 +7,7 @@
 """
 import importlib
 
-from ._quern import CompiledModel, Model, Port, __version__, host_cpu, problems
+from ._quern import Cancellation, CompiledModel, Model, Port, __version__, host_cpu, problems
 from .compiling import aot, compile
 from .errors import (AccuracyError, CancelledError, FileError, IncompatibleError, InternalError,
                      InvalidInputError, InvalidModelError, QuernError, ResourceLimitError,
@@ -15,15 +15,20 @@ from .errors import (AccuracyError, CancelledError, FileError, IncompatibleError
 from .sources import load
 
 # What needs NumPy or more time to import comes when it is asked for.
-_LATER = {name: "session" for name in (
-    "ExecutionMode", "GraphOptimizationLevel", "IOBinding", "InferenceSession", "ModelMetadata",
-    "NodeArg", "OrtValue", "RunOptions", "SessionOptions", "get_all_providers",
-    "get_available_providers", "get_device", "set_default_logger_severity", "set_seed")}
-_LATER.update({name: "report" for name in ("Artifact", "benchmark", "compare", "inspect")})
-_LATER["Predictor"] = "predict"
+_LATER = {name: module for module, names in {
+    "binding": ("IOBinding", "OrtValue"),
+    "options": ("ExecutionMode", "ExecutionOrder", "GraphOptimizationLevel", "ModelMetadata",
+                "NodeArg", "RunOptions", "SessionOptions"),
+    "predict": ("Predictor",),
+    "report": ("Artifact", "benchmark", "compare", "inspect"),
+    "session": ("InferenceSession", "disable_telemetry_events", "enable_telemetry_events",
+                "get_all_providers", "get_available_providers", "get_build_info", "get_device",
+                "get_version_string", "set_default_logger_severity",
+                "set_default_logger_verbosity", "set_seed"),
+}.items() for name in names}
 
 __all__ = sorted([
-    "AccuracyError", "CancelledError", "CompiledModel", "FileError", "IncompatibleError",
+    "AccuracyError", "Cancellation", "CancelledError", "CompiledModel", "FileError", "IncompatibleError",
     "InternalError", "InvalidInputError", "InvalidModelError", "Model", "Port", "QuernError",
     "ResourceLimitError", "UnsupportedError", "UsageError", "__version__", "aot", "compile",
     "host_cpu", "load", "problems", *_LATER])

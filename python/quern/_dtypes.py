@@ -13,6 +13,19 @@ def extension_dtype(name):
     return None if kind is None else np.dtype(kind)
 
 
+# NumPy's names of onnx.TensorProto.DataType, and ONNX Runtime's where it has others.
+ONNX_DTYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32",
+               7: "int64", 8: "object", 9: "bool", 10: "float16", 11: "float64", 12: "uint32",
+               13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16"}
+RUNTIME_NAMES = {"float32": "float", "float64": "double", "object": "string"}
+
+
+def dtype_of(element_type):
+    """NumPy's type of a type, its name or ONNX's number."""
+    name = ONNX_DTYPES.get(element_type) if isinstance(element_type, int) else None
+    return extension_dtype(name) if name == "bfloat16" else np.dtype(name or element_type)
+
+
 def from_dlpack(value):
     """A NumPy array on the memory of a tensor of another framework."""
     if getattr(value, "requires_grad", False):

@@ -3,6 +3,7 @@ import ctypes
 
 import numpy as np
 
+from ._dtypes import ONNX_DTYPES, RUNTIME_NAMES, dtype_of, from_dlpack
 from .errors import InvalidInputError
 
 
@@ -25,7 +26,23 @@ class OrtValue:
     @staticmethod
     def ortvalue_from_shape_and_type(shape, element_type, device_type="cpu", device_id=0):
         _check_device(device_type)
-        return OrtValue(np.empty(shape, element_type))
+        return OrtValue(np.empty(shape, dtype_of(element_type)))
+
+    @staticmethod
+    def ortvalue_from_numpy_with_onnx_type(array, onnx_element_type):
+        """The bits of an array as another type of the same width, as bfloat16."""
+        return OrtValue(np.asarray(array).view(dtype_of(onnx_element_type)))
+
+    @staticmethod
+    def from_dlpack(data, is_bool_tensor=False):
+        array = data if isinstance(data, np.ndarray) else from_dlpack(data)
+        return OrtValue(array.view(bool) if is_bool_tensor else array)
+
+    def __dlpack__(self, **options):
+        return self._value.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self._value.__dlpack_device__()
 
     def numpy(self):
         return self._value
@@ -34,11 +51,18 @@ class OrtValue:
         return list(self._value.shape)
 
     def element_type(self):
-        return self._value.dtype
+        """Of onnx.TensorProto.DataType."""
+        name = "object" if self._value.dtype.kind in "USO" else self._value.dtype.name
+        return next(number for number, known in ONNX_DTYPES.items() if known == name)
 
     def data_type(self):
-        names = {"float32": "float", "float64": "double", "object": "string"}
-        return f"tensor({names.get(self._value.dtype.name, self._value.dtype.name)})"
+        if isinstance(self._value, (list, tuple)):
+            return f"seq({OrtValue(self._value[0]).data_type()})" if self._value else "seq()"
+        name = ONNX_DTYPES[self.element_type()]
+        return f"tensor({RUNTIME_NAMES.get(name, name)})"
+
+    def tensor_size_in_bytes(self):
+        return self._value.nbytes
 
     def data_ptr(self):
         return self._value.ctypes.data
@@ -49,6 +73,12 @@ class OrtValue:
     def is_tensor(self):
         return isinstance(self._value, np.ndarray)
 
+    def is_sparse_tensor(self):
+        return False
+
+    def is_tensor_sequence(self):
+        return isinstance(self._value, (list, tuple))
+
     def has_value(self):
         return self._value is not None
 
@@ -58,7 +88,7 @@ class OrtValue:
 
 def _array_at(pointer, shape, element_type):
     """An array on memory that the caller keeps."""
-    dtype = np.dtype(element_type)
+    dtype = dtype_of(element_type)
     count = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     memory = (ctypes.c_char * count).from_address(pointer)
     return np.frombuffer(memory, dtype).reshape(shape)
@@ -75,8 +105,11 @@ class IOBinding:
         self._wanted = []
         self._results = []
 
-    def _run(self):
-        self._results = self._into(self._inputs, self._targets)
+    def _run(self, run_options=None):
+        if run_options is None:
+            self._results = self._into(self._inputs, self._targets)
+        else:
+            self._results = self._into(self._inputs, self._targets, run_options._cancellation)
 
     def _index(self, side, name):
         try:
@@ -112,6 +145,8 @@ class IOBinding:
 
     def get_outputs(self):
         return [OrtValue(self._results[i]) for i in self._wanted]
+
+    get_outputs_as_ortvaluevector = get_outputs
 
     def copy_outputs_to_cpu(self):
         return [self._results[i] for i in self._wanted]

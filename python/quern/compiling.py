@@ -1,50 +1,96 @@
 """quern.compile and quern.aot."""
 import logging
 import os
+import pathlib
 import time
 
 from . import sources
+from ._quern import ArtifactOptions
+from .errors import UsageError
 
 log = logging.getLogger("quern")
+# What artefacts with reference kernels are linked with; the wheel has it.
+_RUNTIME_ARCHIVE = pathlib.Path(__file__).with_name("libquern_runtime.a")
+
+
+def _narrator(progress):
+    """What is told what the work is at: the caller's function, the logger at level DEBUG, or
+    nobody, which costs nothing."""
+    if progress is not None or not log.isEnabledFor(logging.DEBUG):
+        return progress
+    began = time.perf_counter()
+    return lambda doing: log.debug("%.1f s: %s", time.perf_counter() - began, doing)
 
 
 def compile(model, example_inputs=None, *, shapes=None, dims=None, backend="native",
-            target="host", opt_level=3, threads=0, profile=False, flush_denormals=True,
-            timeout=None, memory_limit=None, **export_options):
+            target_cpu="host", opt_level=3, threads=0, profile=False, flush_denormals=True,
+            timeout=None, memory_limit=None, progress=None, **export_options):
     """Makes a model ready to run: a callable that takes and gives arrays.
 
     `model`: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`), a
-    fitted scikit-learn estimator, or a quern.Model. `backend`: "native", or "interpreter" for
-    the unoptimised reference. `threads`: of compiling and of runs; 0 is all this process may
-    use. `timeout`: seconds for loading and compiling; `memory_limit`: bytes that a run may
-    hold. `profile`: time every step. Other options go to the exporter of torch or skl2onnx.
+    fitted scikit-learn estimator, a quern.Model, or a library that quern.aot has written.
+    `backend`: "native", or "interpreter" for the unoptimised reference. `threads`: of
+    compiling and of runs; 0 is all this process may use. `timeout`: seconds for loading and
+    compiling; `memory_limit`: bytes that a run may hold. `profile`: time every step.
+    `progress`: a function that is told what the work is at ("optimising the graph") whenever
+    that changes; what it raises ends the work. Other options go to the exporter of torch or
+    skl2onnx.
     """
+    run_options = {"threads": threads, "profile": profile, "flush_denormals": flush_denormals,
+                   "memory_limit": memory_limit}
+    if sources.is_library(model):
+        if (backend, target_cpu, opt_level) != ("native", "host", 3):
+            raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU and level are given")
+        return sources.load(model, example_inputs, shapes=shapes, dims=dims, **run_options,
+                            **export_options)
+    progress = _narrator(progress)
     began = time.perf_counter()
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, timeout=timeout,
-                          **export_options)
+                          progress=progress, **export_options)
     at = time.perf_counter()
     if timeout is not None:
         timeout = max(timeout - (at - began), 1e-9)
-    compiled = loaded.compile(backend=backend, target=target, opt_level=opt_level,
-                              threads=threads, profile=profile, flush_denormals=flush_denormals,
-                              timeout=timeout, memory_limit=memory_limit)
+    compiled = loaded.compile(backend=backend, target_cpu=target_cpu, opt_level=opt_level,
+                              timeout=timeout, progress=progress, **run_options)
     log.info("loaded in %.1f ms, compiled in %.1f ms (%s)", (at - began) * 1e3,
              (time.perf_counter() - at) * 1e3, backend)
     return compiled
 
 
 def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=None, dims=None,
-        target="baseline", opt_level=3, threads=0, timeout=None, **export_options):
+        target=None, target_cpu="baseline", target_cpus=(), max_iterations=100_000_000,
+        runtime_archive=None, opt_level=3, threads=0, timeout=None, progress=None,
+        **export_options):
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
-    that needs neither Quern nor Python; `header` is its C header. Gives an Artifact."""
+    that needs neither Quern nor Python. Gives an Artifact; quern.load runs a library.
+
+    `header`: where its C header goes; `prefix`: of its C names. `target`: this machine, or
+    "x86_64-linux-gnu" or "aarch64-linux-gnu". `target_cpu`: "baseline", "host" or LLVM's name
+    of a CPU; or `target_cpus`, several in one file, of which a machine takes the best that it
+    can run. `max_iterations`: of all loops in a run. `runtime_archive`: libquern_runtime.a,
+    for libraries with nodes that need reference kernels; the package brings one for x86-64.
+    """
     from .report import Artifact
 
+    progress = _narrator(progress)
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, timeout=timeout,
-                          **export_options)
+                          progress=progress, **export_options)
+    if not hasattr(loaded, "write_artifact"):
+        raise UsageError(f"{os.fspath(model)} is compiled already")
+    options = ArtifactOptions()
+    options.output = os.fspath(output)
+    options.header = os.fspath(header) if header is not None else ""
+    options.prefix = prefix or ""
+    options.max_iterations = max_iterations
+    options.target_cpus = list(target_cpus)
+    if runtime_archive is None and _RUNTIME_ARCHIVE.exists():
+        runtime_archive = _RUNTIME_ARCHIVE
+    options.runtime_archive = os.fspath(runtime_archive) if runtime_archive is not None else ""
     began = time.perf_counter()
-    output, header = os.fspath(output), "" if header is None else os.fspath(header)
-    loaded.write_artifact(output, header=header, prefix=prefix or "", target=target,
-                          opt_level=opt_level, threads=threads, timeout=timeout)
+    needed = loaded.write_artifact(options, target=target or "", target_cpu=target_cpu,
+                                   opt_level=opt_level, threads=threads, timeout=timeout,
+                                   progress=progress)
     seconds = time.perf_counter() - began
-    log.info("wrote %s in %.1f ms", output, seconds * 1e3)
-    return Artifact(output, header or None, os.path.getsize(output), seconds)
+    log.info("wrote %s in %.1f ms", options.output, seconds * 1e3)
+    return Artifact(options.output, options.header or None, os.path.getsize(options.output),
+                    seconds, needed)

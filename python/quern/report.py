@@ -5,7 +5,7 @@ import os
 import time
 
 from . import sources
-from ._quern import benchmark_model, compare_model, inspect_file
+from ._quern import benchmark_model, compare_models, inspect_file, inspect_library
 from .errors import AccuracyError, UsageError
 
 
@@ -48,16 +48,18 @@ class _Shown:
 
 @dataclasses.dataclass(repr=False)
 class Artifact(_Shown):
-    """What quern.aot has written."""
+    """What quern.aot has written; `needed` is what it must be linked with, or needs."""
 
     path: str
     header: str
     bytes: int
     seconds: float
+    needed: list
     _head = ("file", "bytes", "seconds")
 
     def _title(self):
-        return f"compiled ahead of time{', header ' + self.header if self.header else ''}"
+        header = f", header {self.header}" if self.header else ""
+        return f"compiled ahead of time{header}; needs {' '.join(self.needed) or 'nothing'}"
 
     def _rows(self):
         return [(self.path, self.bytes, f"{self.seconds:.2f}")]
@@ -68,6 +70,12 @@ class ModelFacts(_Shown):
     """What a model file says, whether or not its ops are supported."""
 
     producer: str
+    graph: str
+    domain: str
+    description: str
+    graph_description: str
+    version: int
+    metadata: dict
     ir_version: int
     opsets: dict
     inputs: tuple
@@ -88,8 +96,32 @@ class ModelFacts(_Shown):
         return _port_rows(self.inputs, "input") + _port_rows(self.outputs, "output")
 
 
+@dataclasses.dataclass(repr=False)
+class ArtifactFacts(_Shown):
+    """What a library that quern.aot has written says of itself."""
+
+    name: str
+    target_cpu: str
+    abi_version: int
+    workspace_bytes: int
+    worker_bytes: int
+    inputs: tuple
+    outputs: tuple
+    _head = ("", "name", "type", "shape")
+
+    def _title(self):
+        return (f"library of model {self.name}, for {self.target_cpu}, interface version "
+                f"{self.abi_version}; a run needs {self.workspace_bytes} bytes")
+
+    def _rows(self):
+        return _port_rows(self.inputs, "input") + _port_rows(self.outputs, "output")
+
+
 def inspect(path):
-    """What a model file says: ports, ops, opsets, parameters."""
+    """What a file says: ports, ops, opsets and parameters of a model; ports and CPU of a
+    library that quern.aot has written."""
+    if sources.is_library(path):
+        return ArtifactFacts(**inspect_library(os.fspath(path)))
     return ModelFacts(**inspect_file(os.fspath(path)))
 
 
@@ -143,12 +175,28 @@ class Comparison(_Shown):
         return [(o.name, f"{o.max_abs:.2e}", f"{o.max_rel:.2e}", o) for o in self.outputs]
 
 
-def compare(model, inputs=None, *, example_inputs=None, shapes=None, dims=None, rtol=1e-3,
-            atol=1e-5, seconds=0.5, threads=0, **export_options):
+def compare(model, inputs=None, *, reference=None, example_inputs=None, shapes=None, dims=None,
+            rtol=1e-3, atol=1e-5, seconds=0.5, threads=0, **export_options):
     """Runs a model interpreted and compiled on the same inputs (random ones by default): for
-    each output the largest differences, for each backend its time, taken in turn."""
-    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
-    facts = compare_model(loaded, inputs, rtol, atol, seconds, threads)
+    each output the largest differences, for each its time, taken in turn. `reference`: another
+    model that is interpreted; a library that quern.aot has written needs the one it is of."""
+    if sources.is_library(model):
+        if reference is None:
+            raise UsageError(f"{os.fspath(model)} is compiled: give the model that it was compiled "
+                             "from, reference=MODEL")
+        loaded = None
+        compiled = sources.load(model, shapes=shapes, dims=dims, threads=threads, **export_options)
+        # What is known of sizes, the library tells.
+        shapes = {port.name: port.shape for port in compiled.inputs
+                  if port.shape and all(isinstance(size, int) for size in port.shape)}
+        dims = None
+    else:
+        loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
+        compiled = loaded.compile(threads=threads)
+    if reference is not None:
+        loaded = sources.load(reference, shapes=shapes, dims=dims)
+    interpreted = loaded.compile(backend="interpreter", threads=threads)
+    facts = compare_models(interpreted, compiled, inputs, rtol, atol, seconds)
     facts["outputs"] = [OutputDifference(**output) for output in facts["outputs"]]
     return Comparison(**facts)
 
@@ -178,11 +226,18 @@ class Benchmark(_Shown):
 
 def benchmark(model, inputs=None, *, example_inputs=None, shapes=None, dims=None, seconds=1.0,
               threads=0, backend="native", **export_options):
-    """Times loading, compiling, the first run, and runs for some seconds."""
-    if backend not in ("native", "interpreter"):
-        raise UsageError(f"there is no backend '{backend}'")
+    """Times loading, compiling, the first run, and runs for some seconds. Of a library that
+    quern.aot has written there is nothing to compile."""
+    is_library = sources.is_library(model)
+    if backend not in ("native", "interpreter") or (is_library and backend != "native"):
+        raise UsageError(f"there is no backend '{backend}'{' in a library' * is_library}")
+    run_options = {"threads": threads} if is_library else {}
     began = time.perf_counter()
-    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
-    load_ms = (time.perf_counter() - began) * 1e3
-    return Benchmark(load_ms=load_ms, **benchmark_model(
-        loaded, inputs, seconds, threads, backend == "interpreter"))
+    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **run_options,
+                          **export_options)
+    at = time.perf_counter()
+    compiled = loaded if is_library else loaded.compile(backend=backend, threads=threads)
+    compile_ms = (time.perf_counter() - at) * 1e3
+    facts = benchmark_model(compiled, inputs, seconds)
+    return Benchmark(load_ms=(at - began) * 1e3, compile_ms=compile_ms + facts.pop("plan_ms"),
+                     **facts)

@@ -7,20 +7,38 @@ import io
 import logging
 import os
 
-from ._quern import Model
+from ._quern import Model, is_library_file, load_library
 from .errors import UnsupportedError, UsageError
 
 log = logging.getLogger("quern")
 
 
-def load(model, example_inputs=None, *, shapes=None, dims=None, timeout=None, **export_options):
+_LIBRARY_OPTIONS = ("threads", "profile", "flush_denormals", "memory_limit")
+
+
+def is_library(model):
+    """Whether it is the path of a library that quern.aot has written."""
+    return isinstance(model, (str, os.PathLike)) and is_library_file(os.fspath(model))
+
+
+def load(model, example_inputs=None, *, shapes=None, dims=None, timeout=None, progress=None,
+         **export_options):
     """The quern.Model of a path, bytes, an onnx.ModelProto, a torch.nn.Module with example
     inputs, or a fitted scikit-learn estimator. `shapes` gives inputs sizes by their name,
-    `dims` gives them to symbolic dimensions; `export_options` are those of the exporter."""
+    `dims` gives them to symbolic dimensions; `export_options` are those of the exporter.
+
+    Of the path of a library that quern.aot has written, what quern.compile gives: ready to
+    run, with the options `threads`, `memory_limit`, `profile` and `flush_denormals` of runs.
+    Loading it runs code in it: trust it as you trust a program."""
     if isinstance(model, Model):
         return model
+    if is_library(model):
+        if shapes or dims:
+            raise UsageError(f"{os.fspath(model)} is compiled: its sizes are fixed")
+        _refuse(set(export_options).difference(_LIBRARY_OPTIONS))
+        return load_library(os.fspath(model), **export_options)
     sizes = {"shapes": {name: list(shape) for name, shape in (shapes or {}).items()},
-             "dims": dict(dims or {}), "timeout": timeout}
+             "dims": dict(dims or {}), "timeout": timeout, "progress": progress}
     if isinstance(model, (str, os.PathLike)):
         _refuse(export_options)
         return Model.load(os.fspath(model), **sizes)

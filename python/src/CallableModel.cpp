@@ -11,7 +11,6 @@
 #include "Interrupt.h"
 #include "ModelBindings.h"
 #include "NumPy.h"
-#include "Ports.h"
 #include "Values.h"
 
 #include <nanobind/stl/string.h>
@@ -189,10 +188,13 @@ void CallableModel::readFeed(Worker &worker, nb::handle feed) {
 // Runs
 //===----------------------------------------------------------------------===//
 
-void CallableModel::runWorker(Worker &worker) {
+void CallableModel::runWorker(Worker &worker, Cancellation *cancellation) {
   while (true) {
+    if (cancellation && cancellation->isAsked())
+      raise({StatusCode::Cancelled, "the run was cancelled"});
     Status status;
     {
+      Cancellation::Run cancellable(cancellation, *worker.runner);
       InterruptScope interruptible(*worker.runner);
       nb::gil_scoped_release unlocked;
       status = onlyTensors
@@ -206,7 +208,7 @@ void CallableModel::runWorker(Worker &worker) {
       raise(status);
     if (PyErr_CheckSignals() < 0)
       throw nb::python_error();
-    // A signal that came after the run it was meant for, or whose handler goes on.
+    // A signal, or a request, that came after the run it was meant for, or whose handler goes on.
   }
 }
 
@@ -281,7 +283,8 @@ size_t CallableModel::outputIndex(nb::handle name) const {
   raise(invalidInput("the model has no output " + quoted(name)));
 }
 
-nb::object CallableModel::run(nb::handle names, nb::handle feed, nb::handle seconds) {
+nb::object CallableModel::run(nb::handle names, nb::handle feed, nb::handle seconds,
+                              Cancellation *cancellation) {
   Lease worker(*this);
   DeadlineScope limited(*worker->runner, seconds);
   std::vector<size_t> wanted;
@@ -290,7 +293,7 @@ nb::object CallableModel::run(nb::handle names, nb::handle feed, nb::handle seco
       wanted.push_back(outputIndex(name));
   readFeed(*worker, feed);
   prepareSmallOutputs(*worker);
-  runWorker(*worker);
+  runWorker(*worker, cancellation);
   if (wanted.empty())
     return takeOutputs(*worker);
   nb::list outputs;
@@ -303,7 +306,7 @@ nb::object CallableModel::run(nb::handle names, nb::handle feed, nb::handle seco
   return outputs;
 }
 
-nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs) {
+nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs, Cancellation *cancellation) {
   if (!onlyTensors)
     throw nb::type_error("a model with sequences, optionals or maps cannot run into given arrays");
   Lease worker(*this);
@@ -324,7 +327,7 @@ nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs) {
   for (const Tensor &tensor : worker->outputs)
     places.push_back(tensor.rawData());
   readFeed(*worker, feed);
-  runWorker(*worker);
+  runWorker(*worker, cancellation);
   nb::list results;
   for (size_t i = 0; i < outputNames.size(); ++i) {
     if (targets[i].is_none()) {
@@ -339,81 +342,17 @@ nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs) {
   return results;
 }
 
-nb::list CallableModel::profile() {
-  nb::list rows;
+std::vector<ProfileRow> CallableModel::profile() {
+  if (!options.profile)
+    raise(usageError("there is no profile: compile with profile=True"));
+  std::vector<ProfileRow> rows;
   for (const auto &worker : idle)
-    for (const ProfileRow &row : worker->runner->profile()) {
-      nb::dict entry;
-      entry["nodes"] = row.nodes;
-      entry["kernel"] = row.kernel;
-      entry["reference"] = row.reference;
-      entry["depth"] = row.depth;
-      entry["runs"] = row.runs;
-      entry["nanoseconds"] = row.nanoseconds;
-      entry["fastest_nanoseconds"] = row.fastestNanoseconds;
-      entry["flops"] = row.flops;
-      entry["bytes"] = row.bytes;
-      rows.append(entry);
-    }
+    for (ProfileRow &row : worker->runner->profile())
+      rows.push_back(std::move(row));
   return rows;
 }
 
 void CallableModel::clearProfile() {
   for (const auto &worker : idle)
     worker->runner->clearProfile();
-}
-
-//===----------------------------------------------------------------------===//
-// The class in Python
-//===----------------------------------------------------------------------===//
-
-/// tp_call: saves looking up __call__.
-static PyObject *callModel(PyObject *self, PyObject *arguments, PyObject *named) {
-  try {
-    return nb::inst_ptr<CallableModel>(self)->call(arguments, named).release().ptr();
-  } catch (nb::python_error &error) {
-    error.restore();
-  } catch (nb::builtin_exception &error) {
-    PyErr_SetString(error.type() == nb::exception_type::type_error ? PyExc_TypeError
-                                                                   : PyExc_ValueError,
-                    error.what());
-  } catch (std::exception &error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  return nullptr;
-}
-
-void python::bindCallableModel(nb::module_ &module) {
-  static PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void *>(callModel)}, {0, nullptr}};
-  nb::class_<CallableModel>(
-      module, "CompiledModel", nb::type_slots(slots), nb::is_weak_referenceable(),
-      "A model made ready to run. Call it with arrays, by position or by name; any number of\n"
-      "threads may do so at once. Gives a NumPy array, or a tuple of several outputs.")
-      .def_prop_ro("inputs", [](CallableModel &self) { return portsOf(self.compiled().inputs()); })
-      .def_prop_ro("outputs",
-                   [](CallableModel &self) { return portsOf(self.compiled().outputs()); })
-      .def_prop_ro("backend", &CallableModel::backendName)
-      .def_prop_ro("threads", &CallableModel::threads, "Threads of a run, the caller's included.")
-      .def("run", &CallableModel::run, nb::arg("names").none(), nb::arg("inputs"),
-           nb::arg("timeout") = nb::none(),
-           "The outputs of these names (None: all) as a list, for inputs by name or in order.")
-      .def("run_into", &CallableModel::runInto, nb::arg("inputs"), nb::arg("outputs"),
-           "Computes in the memory of given arrays; None stands for a new one.")
-      .def("profile", &CallableModel::profile,
-           "Of a model compiled with profile=True: a dict for each step, with its time.")
-      .def("clear_profile", &CallableModel::clearProfile)
-      .def("_repr_html_",
-           [](nb::handle self) {
-             return nb::module_::import_("quern.report").attr("model_html")(self);
-           })
-      .def("__repr__", [](CallableModel &self) {
-        auto describe = [](const std::vector<PortSignature> &ports) {
-          std::string text;
-          for (const PortSignature &port : ports)
-            text += (text.empty() ? "" : ", ") + port.name + ": " + port.describe();
-          return text;
-        };
-        return "<quern.CompiledModel (" + describe(self.compiled().inputs()) + ") -> (" +
-               describe(self.compiled().outputs()) + "), " + self.backendName() + ">";
-      });
 }

@@ -1,6 +1,7 @@
 //===- CallableModel.h - a compiled model that Python calls ---------------===//
 #pragma once
 
+#include "Cancellation.h"
 #include "quern/CompiledModel.h"
 
 #include <nanobind/nanobind.h>
@@ -22,18 +23,22 @@ public:
   ~CallableModel();
 
   const CompiledModel &compiled() const { return *model; }
+  const SessionOptions &sessionOptions() const { return options; }
   const std::string &backendName() const { return backend; }
   int threads() const { return threadCount; }
 
   /// Inputs by position, then by name; gives the output, or a tuple of several.
   nanobind::object call(PyObject *arguments, PyObject *named);
   /// Inputs from a dict by name or a sequence, the outputs as a list; `names` chooses
-  /// outputs, None is all; the run takes at most `seconds`, or as long as it takes.
-  nanobind::object run(nanobind::handle names, nanobind::handle feed, nanobind::handle seconds);
+  /// outputs, None is all; the run takes at most `seconds`, or as long as it takes, and ends
+  /// when `cancellation`, unless null, is asked for.
+  nanobind::object run(nanobind::handle names, nanobind::handle feed, nanobind::handle seconds,
+                       Cancellation *cancellation);
   /// Into arrays: one for each output, or None for one to be made.
-  nanobind::list runInto(nanobind::handle feed, nanobind::handle outputs);
-  /// Rows of SessionOptions::profile of all runners, as dicts.
-  nanobind::list profile();
+  nanobind::list runInto(nanobind::handle feed, nanobind::handle outputs,
+                         Cancellation *cancellation);
+  /// Of all runners; UsageError, raised, without SessionOptions::profile.
+  std::vector<ProfileRow> profile();
   void clearProfile();
 
 private:
@@ -42,7 +47,7 @@ private:
   std::unique_ptr<Worker> makeWorker();
   void readInput(Worker &worker, size_t i, nanobind::handle value);
   void readFeed(Worker &worker, nanobind::handle feed);
-  void runWorker(Worker &worker);
+  void runWorker(Worker &worker, Cancellation *cancellation = nullptr);
   void prepareSmallOutputs(Worker &worker);
   void noteDims(Worker &worker);
   nanobind::object takeOutput(Worker &worker, size_t i);

@@ -2,6 +2,7 @@
 #include "Errors.h"
 #include "ModelBindings.h"
 #include "Ports.h"
+#include "quern/Artifact.h"
 #include "quern/HostCpu.h"
 #include "quern/OnnxFile.h"
 
@@ -18,10 +19,18 @@ static nb::dict countsOf(const std::vector<std::pair<std::string, int64_t>> &cou
   return dict;
 }
 
-static nb::dict inspectFile(const std::string &path) {
-  ModelFacts facts = python::valueOf(inspectModelFile(path));
+static nb::dict dictOf(const ModelFacts &facts) {
   nb::dict dict;
   dict["producer"] = facts.producer;
+  dict["graph"] = facts.graphName;
+  dict["domain"] = facts.domain;
+  dict["description"] = facts.description;
+  dict["graph_description"] = facts.graphDescription;
+  dict["version"] = facts.modelVersion;
+  nb::dict metadata;
+  for (const auto &[key, value] : facts.metadata)
+    metadata[key.c_str()] = value;
+  dict["metadata"] = metadata;
   dict["ir_version"] = facts.irVersion;
   dict["opsets"] = countsOf(facts.opsets);
   dict["inputs"] = python::portsOf(facts.inputs);
@@ -30,6 +39,28 @@ static nb::dict inspectFile(const std::string &path) {
   dict["nodes"] = facts.nodes;
   dict["initializers"] = facts.initializers;
   dict["parameters"] = facts.parameters;
+  return dict;
+}
+
+static nb::dict inspectFile(const std::string &path) {
+  return dictOf(python::valueOf(inspectModelFile(path)));
+}
+
+static nb::dict inspectBytes(nb::bytes bytes) {
+  return dictOf(python::valueOf(
+      inspectModelBytes({static_cast<const std::byte *>(bytes.data()), bytes.size()})));
+}
+
+static nb::dict inspectLibrary(const std::string &path) {
+  ArtifactFacts facts = python::valueOf(inspectArtifact(path));
+  nb::dict dict;
+  dict["name"] = facts.name;
+  dict["target_cpu"] = facts.targetCpu;
+  dict["abi_version"] = facts.abiVersion;
+  dict["workspace_bytes"] = facts.workspaceBytes;
+  dict["worker_bytes"] = facts.workerBytes;
+  dict["inputs"] = python::portsOf(facts.inputs);
+  dict["outputs"] = python::portsOf(facts.outputs);
   return dict;
 }
 
@@ -58,6 +89,8 @@ static nb::dict hostCpu() {
 
 void python::bindFiles(nb::module_ &module) {
   module.def("inspect_file", inspectFile, nb::arg("path"));
+  module.def("inspect_bytes", inspectBytes, nb::arg("bytes"));
+  module.def("inspect_library", inspectLibrary, nb::arg("path"));
   module.def("problems", problemsOf, nb::arg("path"),
              "What keeps a model file from being loaded, as a list of dicts.");
   module.def("host_cpu", hostCpu, "The machine as LLVM sees it.");

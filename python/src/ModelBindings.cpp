@@ -4,6 +4,8 @@
 #include "CallableModel.h"
 #include "Errors.h"
 #include "Ports.h"
+#include "Watch.h"
+#include "quern/Artifact.h"
 #include "quern/Model.h"
 
 #include <nanobind/stl/map.h>
@@ -39,16 +41,14 @@ static Limits limitsOf(nb::handle seconds, nb::handle bytes) {
 }
 
 static Model loadFile(const std::string &path, const Shapes &shapes, const Dims &dims,
-                      nb::handle timeout) {
+                      nb::handle timeout, nb::handle progress) {
   Limits limits = limitsOf(timeout, nb::none());
-  nb::gil_scoped_release unlocked;
-  auto model = Model::load(path, {shapes, dims}, limits);
-  nb::gil_scoped_acquire locked;
-  return python::valueOf(std::move(model));
+  return python::valueOf(
+      python::watched(progress, [&] { return Model::load(path, {shapes, dims}, limits); }));
 }
 
 static Model loadBytes(nb::bytes bytes, const std::string &name, const Shapes &shapes,
-                       const Dims &dims, nb::handle timeout) {
+                       const Dims &dims, nb::handle timeout, nb::handle progress) {
   Limits limits = limitsOf(timeout, nb::none());
   ModelBytes source;
   source.bytes = {static_cast<const std::byte *>(bytes.data()), bytes.size()};
@@ -59,10 +59,8 @@ static Model loadBytes(nb::bytes bytes, const std::string &name, const Shapes &s
     nb::gil_scoped_acquire lock;
     Py_DECREF(static_cast<PyObject *>(const_cast<void *>(kept)));
   });
-  nb::gil_scoped_release unlocked;
-  auto model = Model::load(source, {shapes, dims}, limits);
-  nb::gil_scoped_acquire locked;
-  return python::valueOf(std::move(model));
+  return python::valueOf(
+      python::watched(progress, [&] { return Model::load(source, {shapes, dims}, limits); }));
 }
 
 static CompileOptions compileOptions(const std::string &backend, const std::string &target,
@@ -79,32 +77,60 @@ static CompileOptions compileOptions(const std::string &backend, const std::stri
   return options;
 }
 
-static std::unique_ptr<CallableModel> compile(const Model &model, const std::string &backend,
-                                              const std::string &target, int level, int threads,
-                                              bool profile, bool flush, nb::handle timeout,
-                                              nb::handle memory) {
-  CompileOptions options = compileOptions(backend, target, level, threads, timeout);
-  SessionOptions session;
-  session.threads = threads;
-  session.profile = profile;
-  session.flushDenormals = flush;
-  session.limits = limitsOf(nb::none(), memory);
-  Expected<std::shared_ptr<const CompiledModel>> compiled = [&] {
-    nb::gil_scoped_release unlocked;
-    return model.compile(options);
-  }();
-  return std::make_unique<CallableModel>(python::valueOf(std::move(compiled)), session, backend);
+static SessionOptions sessionOptions(int threads, bool profile, bool flush, nb::handle memory) {
+  SessionOptions options;
+  options.threads = threads;
+  options.profile = profile;
+  options.flushDenormals = flush;
+  options.limits = limitsOf(nb::none(), memory);
+  return options;
 }
 
-static void writeArtifact(const Model &model, const std::string &output, const std::string &header,
-                          const std::string &prefix, const std::string &target, int level,
-                          int threads, nb::handle timeout) {
-  CompileOptions options = compileOptions("native", target, level, threads, timeout);
-  Status status = [&] {
-    nb::gil_scoped_release unlocked;
-    return model.compileToArtifact(options, {output, header, prefix});
-  }();
-  python::check(status);
+static std::unique_ptr<CallableModel> compile(const Model &model, const std::string &backend,
+                                              const std::string &cpu, int level, int threads,
+                                              bool profile, bool flush, nb::handle timeout,
+                                              nb::handle memory, nb::handle progress) {
+  CompileOptions options = compileOptions(backend, cpu, level, threads, timeout);
+  auto compiled = python::watched(progress, [&] { return model.compile(options); });
+  return std::make_unique<CallableModel>(python::valueOf(std::move(compiled)),
+                                         sessionOptions(threads, profile, flush, memory), backend);
+}
+
+/// A library that writeArtifact has written.
+static std::unique_ptr<CallableModel> loadLibrary(const std::string &path, int threads,
+                                                  bool profile, bool flush, nb::handle memory) {
+  auto loaded = python::watched(nb::none(), [&] { return loadArtifact(path); });
+  return std::make_unique<CallableModel>(python::valueOf(std::move(loaded)),
+                                         sessionOptions(threads, profile, flush, memory),
+                                         "artifact");
+}
+
+/// Gives what the result must be linked with, or needs: ["-lm"].
+static std::vector<std::string> writeArtifact(const Model &model, const ArtifactOptions &artifact,
+                                              const std::string &triple, const std::string &cpu,
+                                              int level, int threads, nb::handle timeout,
+                                              nb::handle progress) {
+  CompileOptions options = compileOptions("native", cpu, level, threads, timeout);
+  options.targetTriple = triple;
+  std::vector<std::string> needed;
+  python::check(python::watched(
+      progress, [&] { return model.compileToArtifact(options, artifact, &needed); }));
+  return needed;
+}
+
+static void bindArtifacts(nb::module_ &module) {
+  nb::class_<ArtifactOptions>(module, "ArtifactOptions")
+      .def(nb::init<>())
+      .def_rw("output", &ArtifactOptions::outputPath)
+      .def_rw("header", &ArtifactOptions::headerPath)
+      .def_rw("prefix", &ArtifactOptions::prefix)
+      .def_rw("max_iterations", &ArtifactOptions::maxIterations)
+      .def_rw("runtime_archive", &ArtifactOptions::runtimeArchive)
+      .def_rw("target_cpus", &ArtifactOptions::targetCpus);
+  module.def("is_library_file", isLibraryFile, nb::arg("path"));
+  module.def("load_library", loadLibrary, nb::arg("path"), nb::kw_only(), nb::arg("threads") = 0,
+             nb::arg("profile") = false, nb::arg("flush_denormals") = true,
+             nb::arg("memory_limit") = nb::none());
 }
 
 static nb::list stepsOf(const Model &model, nb::handle dims) {
@@ -125,21 +151,25 @@ static nb::list stepsOf(const Model &model, nb::handle dims) {
 }
 
 void python::bindModel(nb::module_ &module) {
+  bindArtifacts(module);
   nb::class_<Model>(module, "Model", "A model as it was loaded.")
       .def_static("load", loadFile, nb::arg("path"), nb::kw_only(), nb::arg("shapes") = Shapes(),
-                  nb::arg("dims") = Dims(), nb::arg("timeout") = nb::none())
+                  nb::arg("dims") = Dims(), nb::arg("timeout") = nb::none(),
+                  nb::arg("progress") = nb::none())
       .def_static("from_bytes", loadBytes, nb::arg("bytes"), nb::kw_only(),
                   nb::arg("name") = "model", nb::arg("shapes") = Shapes(), nb::arg("dims") = Dims(),
-                  nb::arg("timeout") = nb::none())
+                  nb::arg("timeout") = nb::none(), nb::arg("progress") = nb::none())
       .def_prop_ro("inputs", [](const Model &self) { return portsOf(self.inputs()); })
       .def_prop_ro("outputs", [](const Model &self) { return portsOf(self.outputs()); })
       .def("compile", compile, nb::kw_only(), nb::arg("backend") = "native",
-           nb::arg("target") = "host", nb::arg("opt_level") = 3, nb::arg("threads") = 0,
+           nb::arg("target_cpu") = "host", nb::arg("opt_level") = 3, nb::arg("threads") = 0,
            nb::arg("profile") = false, nb::arg("flush_denormals") = true,
-           nb::arg("timeout") = nb::none(), nb::arg("memory_limit") = nb::none())
-      .def("write_artifact", writeArtifact, nb::arg("output"), nb::kw_only(),
-           nb::arg("header") = "", nb::arg("prefix") = "", nb::arg("target") = "baseline",
-           nb::arg("opt_level") = 3, nb::arg("threads") = 0, nb::arg("timeout") = nb::none())
+           nb::arg("timeout") = nb::none(), nb::arg("memory_limit") = nb::none(),
+           nb::arg("progress") = nb::none())
+      .def("write_artifact", writeArtifact, nb::arg("options"), nb::kw_only(),
+           nb::arg("target") = "", nb::arg("target_cpu") = "baseline", nb::arg("opt_level") = 3,
+           nb::arg("threads") = 0, nb::arg("timeout") = nb::none(),
+           nb::arg("progress") = nb::none())
       .def("steps", stepsOf, nb::arg("dims") = nb::none(),
            "The steps of the native plan for these dims of the inputs, or what is known of them.")
       .def("__repr__", [](const Model &self) {

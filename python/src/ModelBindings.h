@@ -5,7 +5,12 @@
 
 #include <nanobind/nanobind.h>
 
+#include <string>
+
 namespace quern::python {
+
+/// A report of the library (quern/Reports.h) as dicts and lists.
+nanobind::object parsedReport(const std::string &json);
 
 /// Seconds from now, a century at most; None is no limit.
 Deadline deadlineOf(nanobind::handle seconds);

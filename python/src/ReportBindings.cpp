@@ -1,9 +1,12 @@
 //===- ReportBindings.cpp - comparing and measuring, in Python ------------===//
+#include "CallableModel.h"
 #include "Errors.h"
 #include "ModelBindings.h"
 #include "Values.h"
+#include "Watch.h"
 #include "quern/Benchmark.h"
 #include "quern/Compare.h"
+#include "quern/RandomSeed.h"
 #include "quern/SampleInputs.h"
 #include "quern/Version.h"
 
@@ -15,8 +18,7 @@ namespace nb = nanobind;
 using namespace quern;
 
 /// Inputs by name or in order; samples when there are none.
-static std::vector<AnyValue> inputsOf(const Model &model, nb::handle feed) {
-  const std::vector<PortSignature> &ports = model.inputs();
+static std::vector<AnyValue> inputsOf(const std::vector<PortSignature> &ports, nb::handle feed) {
   if (feed.is_none())
     return python::valueOf(sampleInputs(ports, /*seed=*/0));
   std::vector<AnyValue> values;
@@ -44,28 +46,34 @@ static nb::dict dictOf(const Statistics &statistics) {
   return dict;
 }
 
-static nb::dict compareModel(const Model &model, nb::handle feed, double relative, double absolute,
-                             double seconds, int threads) {
-  std::vector<AnyValue> inputs = inputsOf(model, feed);
+static std::unique_ptr<Runner> runnerOf(const python::CallableModel &model) {
+  return python::valueOf(model.compiled().createRunner(model.sessionOptions()));
+}
+
+static nb::dict dictOf(const OutputComparison &output) {
+  nb::dict row;
+  row["name"] = output.name;
+  row["max_abs"] = output.difference.maxAbsolute;
+  row["max_rel"] = output.difference.maxRelative;
+  row["mismatches"] = output.difference.mismatches;
+  row["incomparable"] = output.difference.incomparable;
+  row["passed"] = output.difference.passes();
+  return row;
+}
+
+static nb::dict compareModels(const python::CallableModel &reference,
+                              const python::CallableModel &compiled, nb::handle feed,
+                              double relative, double absolute, double seconds) {
+  std::vector<AnyValue> inputs = inputsOf(compiled.compiled().inputs(), feed);
   CompareOptions options;
   options.tolerance = {relative, absolute};
   options.seconds = seconds;
-  Expected<Comparison> result = [&] {
-    nb::gil_scoped_release unlocked;
-    return compare(model, inputs, {.threads = threads}, {.threads = threads}, options);
-  }();
-  Comparison comparison = python::valueOf(std::move(result));
+  std::unique_ptr<Runner> first = runnerOf(reference), second = runnerOf(compiled);
+  Comparison comparison = python::valueOf(
+      python::watched(nb::none(), [&] { return compare(*first, *second, inputs, options); }));
   nb::list outputs;
-  for (const OutputComparison &output : comparison.outputs) {
-    nb::dict row;
-    row["name"] = output.name;
-    row["max_abs"] = output.difference.maxAbsolute;
-    row["max_rel"] = output.difference.maxRelative;
-    row["mismatches"] = output.difference.mismatches;
-    row["incomparable"] = output.difference.incomparable;
-    row["passed"] = output.difference.passes();
-    outputs.append(row);
-  }
+  for (const OutputComparison &output : comparison.outputs)
+    outputs.append(dictOf(output));
   nb::dict dict;
   dict["outputs"] = outputs;
   dict["interpreted"] = dictOf(comparison.reference);
@@ -75,21 +83,24 @@ static nb::dict compareModel(const Model &model, nb::handle feed, double relativ
   return dict;
 }
 
-static nb::dict benchmarkModel(const Model &model, nb::handle feed, double seconds, int threads,
-                               bool interpreted) {
-  std::vector<AnyValue> inputs = inputsOf(model, feed);
+static nb::dict benchmarkModel(const python::CallableModel &model, nb::handle feed,
+                               double seconds) {
+  std::vector<AnyValue> inputs = inputsOf(model.compiled().inputs(), feed);
+  std::vector<Tensor::Dims> dims;
+  for (const AnyValue &input : inputs)
+    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
   BenchmarkOptions options;
   options.seconds = seconds;
-  CompileOptions compile;
-  compile.threads = threads;
-  compile.backend = interpreted ? Backend::Interpreter : Backend::Native;
-  Expected<Benchmark> result = [&] {
-    nb::gil_scoped_release unlocked;
-    return benchmark(model, inputs, compile, {.threads = threads}, options);
-  }();
-  Benchmark measured = python::valueOf(std::move(result));
+  std::unique_ptr<Runner> runner = runnerOf(model);
+  double planMs = 0;
+  Benchmark measured = python::valueOf(python::watched(nb::none(), [&]() -> Expected<Benchmark> {
+    Stopwatch watch;
+    QUERN_TRY(model.compiled().planFor(dims));
+    planMs = watch.milliseconds();
+    return benchmark(*runner, inputs, options);
+  }));
   nb::dict dict;
-  dict["compile_ms"] = measured.compileMs;
+  dict["plan_ms"] = planMs;
   dict["first_run_ms"] = measured.firstRunMs;
   dict["steady"] = dictOf(measured.steady);
   dict["runs"] = measured.runs;
@@ -99,10 +110,15 @@ static nb::dict benchmarkModel(const Model &model, nb::handle feed, double secon
   return dict;
 }
 
+nb::object python::parsedReport(const std::string &json) {
+  return nb::module_::import_("json").attr("loads")(json);
+}
+
 void python::bindReports(nb::module_ &module) {
-  module.def("compare_model", compareModel, nb::arg("model"), nb::arg("inputs").none(),
-             nb::arg("rtol"), nb::arg("atol"), nb::arg("seconds"), nb::arg("threads"));
+  module.def("compare_models", compareModels, nb::arg("reference"), nb::arg("compiled"),
+             nb::arg("inputs").none(), nb::arg("rtol"), nb::arg("atol"), nb::arg("seconds"));
   module.def("benchmark_model", benchmarkModel, nb::arg("model"), nb::arg("inputs").none(),
-             nb::arg("seconds"), nb::arg("threads"), nb::arg("interpreted"));
+             nb::arg("seconds"));
+  module.def("seed_random_ops", seedRandomOps, nb::arg("seed"));
   module.def("library_versions", libraryVersions, "Of LLVM, oneTBB and protobuf.");
 }

@@ -64,3 +64,20 @@ def long_loop(trips=2_000_000_000):
     loop = helper.make_node("Loop", ["trips", "", "x"], ["y"], body=body)
     return make_model([loop], [("x", TensorProto.FLOAT, [64])], [("y", TensorProto.FLOAT, [64])],
                       [("trips", np.array(trips, np.int64))])
+
+
+def many_kernels():
+    """A model that takes a second or more to compile: pairs of functions behind products."""
+    functions = ("Sigmoid", "Tanh", "Erf", "Exp", "Softplus")
+    weight = ("w", np.eye(16, dtype="f4"))
+    nodes, last = [], "x"
+    for first in functions:
+        for second in functions:
+            product, inner, outer = (f"{part}_{first}_{second}" for part in "pio")
+            nodes += [helper.make_node("MatMul", [last, "w"], [product]),
+                      helper.make_node(first, [product], [inner]),
+                      helper.make_node(second, [inner], [outer])]
+            last = outer
+    nodes.append(helper.make_node("Identity", [last], ["y"]))
+    return make_model(nodes, [("x", TensorProto.FLOAT, [4, 16])],
+                      [("y", TensorProto.FLOAT, [4, 16])], [weight])

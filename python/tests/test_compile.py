@@ -125,9 +125,11 @@ def test_profile():
     model = quern.compile(mlp(), profile=True)
     model(np.ones((1, 10), "f4"))
     rows = model.profile()
-    assert rows and all(row["runs"] == 1 for row in rows)
+    assert rows and all(row["runs"] == 1 and row["ms"] >= row["min_ms"] > 0 for row in rows)
     model.clear_profile()
     assert not any(row["runs"] for row in model.profile())
+    with pytest.raises(quern.UsageError, match="compile with profile=True"):
+        quern.compile(mlp()).profile()
 
 
 def test_logging(caplog):

@@ -26,7 +26,7 @@ def test_kinds(tmp_path):
     with pytest.raises(quern.UsageError):
         quern.compile(relu(), threads=-1)
     with pytest.raises(quern.UsageError, match="unknown target CPU 'no-such-cpu'"):
-        quern.compile(relu(), target="no-such-cpu")
+        quern.compile(relu(), target_cpu="no-such-cpu")
     with pytest.raises(quern.ResourceLimitError):
         quern.compile(mlp(hidden=5000), memory_limit=100)(np.zeros((1000, 10), "f4"))
     with pytest.raises(quern.ResourceLimitError, match="time limit"):
@@ -55,6 +55,35 @@ def test_interrupt_ends_a_run(backend):
     # And the model can be used again.
     with pytest.raises(quern.InvalidInputError):
         model(np.zeros(63, "f4"))
+
+
+def test_cancellation_ends_runs_of_all_threads():
+    model = quern.compile(long_loop(), threads=1)
+    cancellation = quern.Cancellation()
+    ended = []
+
+    def run():
+        with pytest.raises(quern.CancelledError, match="the run was cancelled"):
+            model.run(None, [np.zeros(64, "f4")], cancellation=cancellation)
+        ended.append(True)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.2)
+    assert not ended
+    cancellation.cancel()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len(ended) == 3
+    with pytest.raises(quern.CancelledError):
+        model.run(None, [np.zeros(64, "f4")], cancellation=cancellation)
+    # It counts for the runs that were given it, and until it is withdrawn.
+    other = quern.compile(relu())
+    other(np.zeros((1, 3), "f4"))
+    cancellation.reset()
+    assert other.run(None, [np.ones((1, 3), "f4")], cancellation=cancellation)[0].sum() == 3
+    assert other.run_into([np.ones((1, 3), "f4")], [None], cancellation)[0].sum() == 3
 
 
 def test_time_limit_of_a_run():

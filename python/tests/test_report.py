@@ -1,11 +1,9 @@
-"""compare, benchmark, inspect, aot."""
-import ctypes
-
+"""compare, benchmark, inspect."""
 import numpy as np
 import pytest
 
 import quern
-from models import TensorProto, identity, mlp, relu
+from models import TensorProto, identity, mlp
 
 
 @pytest.fixture
@@ -54,17 +52,6 @@ def test_inspect(path):
     assert facts.ops == {"Gemm": 2, "Relu": 1} and facts.parameters == 652
     assert facts.opsets == {"ai.onnx": 17}
     assert "Nx10" in repr(facts) and "<td>y</td>" in facts._repr_html_()
-
-
-def test_aot(path, tmp_path):
-    artifact = quern.aot(path, tmp_path / "mlp.so", header=tmp_path / "mlp.h", dims={"N": 1})
-    assert artifact.bytes > 0 and "mlp.so" in repr(artifact)
-    assert "mlp_run" in (tmp_path / "mlp.h").read_text()
-    ctypes.CDLL(artifact.path).mlp_info
-    with pytest.raises(quern.UnsupportedError):
-        quern.aot(path, tmp_path / "unknown.so")
-    with pytest.raises(quern.FileError):
-        quern.aot(relu(), "/no/such/folder/m.so", dims={"N": 1})
 
 
 def test_host_cpu():

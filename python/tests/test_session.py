@@ -1,13 +1,16 @@
 """quern.InferenceSession, as a stand-in for onnxruntime's."""
 import json
+import logging
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
 
 import quern as ort
-from models import TensorProto, helper, identity, mlp, two_ports
+from models import TensorProto, helper, identity, long_loop, make_model, mlp, two_ports
 
 
 @pytest.fixture
@@ -30,6 +33,69 @@ def test_run(session):
     stop.terminate = True
     with pytest.raises(ort.CancelledError):
         session.run(None, feed, stop)
+    stop.terminate = False
+    assert session.run(["sum"], feed, stop)[0].tolist() == [4, 6]
+
+
+def test_terminate_ends_a_run_of_another_thread():
+    session = ort.InferenceSession(long_loop().SerializeToString())
+    options = ort.RunOptions()
+    timer = threading.Timer(0.3, setattr, (options, "terminate", True))
+    timer.start()
+    with pytest.raises(RuntimeError, match="cancelled"):
+        session.run(None, {"x": np.zeros(64, "f4")}, options)
+    binding = session.io_binding()
+    binding.bind_cpu_input("x", np.zeros(64, "f4"))
+    binding.bind_output("y")
+    with pytest.raises(ort.CancelledError):
+        session.run_with_iobinding(binding, options)
+
+
+def test_run_async(session):
+    done, said = threading.Event(), []
+
+    def callback(outputs, user_data, error):
+        said.append(([y.tolist() for y in outputs], user_data, error))
+        done.set()
+
+    for feed in ({"a": A, "b": B}, {"a": A}):
+        done.clear()
+        session.run_async(["sum"], feed, callback, "mine")
+        assert done.wait(30)
+    assert said == [([[4, 6]], "mine", ""), ([], "mine", "input 'b' is missing")]
+
+
+def test_metadata(tmp_path):
+    proto = two_ports()
+    proto.producer_name, proto.domain, proto.model_version = "maker", "a.domain", 7
+    proto.doc_string, proto.graph.doc_string = "a model", "a graph"
+    helper.set_model_props(proto, {"author": "me", "note": "\u00fc"})
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    for source in (path, str(path), proto.SerializeToString()):
+        meta = ort.InferenceSession(source).get_modelmeta()
+        assert vars(meta) == {
+            "producer_name": "maker", "graph_name": "test", "domain": "a.domain",
+            "description": "a model", "graph_description": "a graph", "version": 7,
+            "custom_metadata_map": {"author": "me", "note": "\u00fc"}}
+
+
+def test_providers(session):
+    session.set_providers(["CUDAExecutionProvider", ("CPUExecutionProvider", {})])
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    with pytest.raises(ValueError, match="wanted a list with CPUExecutionProvider"):
+        session.set_providers(["NoExecutionProvider"])
+
+
+def test_seeds():
+    proto = make_model([helper.make_node("RandomUniform", [], ["y"], shape=[4])], [],
+                       [("y", TensorProto.FLOAT, [4])])
+    session = ort.InferenceSession(proto.SerializeToString())
+    draws = []
+    for _ in range(2):
+        ort.set_seed(5)
+        draws.append(session.run(None, {})[0].tolist())
+    assert draws[0] == draws[1] != session.run(None, {})[0].tolist()
 
 
 def test_ports(session):
@@ -56,10 +122,26 @@ def test_options(tmp_path):
     assert session.get_inputs()[0].shape == [3, 10]
     assert session.get_session_options() is options
     session.run(None, {"x": np.zeros((3, 10), "f4")})
+    assert 0 < session.get_profiling_start_time_ns() < time.perf_counter_ns()
     with open(session.end_profiling(), encoding="utf-8") as file:
         assert all(event["ph"] == "X" for event in json.load(file))
-    with pytest.raises(ort.UnsupportedError, match="custom ops"):
-        options.register_custom_ops_library("ops.so")
+    assert options.get_session_config_entry("session.set_denormal_as_zero") == "0"
+    with pytest.raises(RuntimeError, match="no entry 'other'"):
+        options.get_session_config_entry("other")
+    for refused in (lambda: options.register_custom_ops_library("ops.so"),
+                    lambda: options.add_initializer("w", None),
+                    lambda: options.add_free_dimension_override_by_denotation("BATCH", 1)):
+        with pytest.raises(ort.UnsupportedError):
+            refused()
+
+
+def test_no_profile_and_no_file_of_the_graph(session, caplog):
+    assert session.end_profiling() == "" and session.get_profiling_start_time_ns() == 0
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = "optimised.onnx"
+    with caplog.at_level(logging.WARNING, "quern"):
+        ort.InferenceSession(two_ports().SerializeToString(), options)
+    assert "optimised.onnx is not written" in caplog.text
 
 
 def test_denormals():
@@ -97,6 +179,16 @@ def test_ort_values(session):
     value = ort.OrtValue.ortvalue_from_shape_and_type([2], np.float32)
     value.update_inplace(A)
     assert value.shape() == [2] and value.data_type() == "tensor(float)" and value.is_tensor()
+    assert value.element_type() == TensorProto.FLOAT and value.tensor_size_in_bytes() == 8
+    assert not value.is_sparse_tensor() and not value.is_tensor_sequence()
+    strings = ort.OrtValue.ortvalue_from_numpy(np.array(["a"]))
+    assert strings.data_type() == "tensor(string)"
+    assert ort.OrtValue([A, B]).data_type() == "seq(tensor(float))"
+    shared = ort.OrtValue.from_dlpack(value)
+    shared.update_inplace(A)
+    assert value.numpy().tolist() == A.tolist()
+    bits = ort.OrtValue.ortvalue_from_numpy_with_onnx_type(np.array([0x3f80], "u2"), 10)
+    assert bits.element_type() == TensorProto.FLOAT16
     results = session.run_with_ort_values(None, {"a": value, "b": value})
     assert results[0].numpy().tolist() == [6, 8]
 

@@ -1,0 +1,76 @@
+//===- CallableBindings.cpp - the class CompiledModel in Python -----------===//
+#include "CallableModel.h"
+#include "ModelBindings.h"
+#include "Ports.h"
+#include "quern/Reports.h"
+
+#include <nanobind/stl/string.h>
+
+namespace nb = nanobind;
+using namespace quern;
+using python::CallableModel;
+using python::Cancellation;
+
+/// tp_call: saves looking up __call__.
+static PyObject *callModel(PyObject *self, PyObject *arguments, PyObject *named) {
+  try {
+    return nb::inst_ptr<CallableModel>(self)->call(arguments, named).release().ptr();
+  } catch (nb::python_error &error) {
+    error.restore();
+  } catch (nb::builtin_exception &error) {
+    PyErr_SetString(error.type() == nb::exception_type::type_error ? PyExc_TypeError
+                                                                   : PyExc_ValueError,
+                    error.what());
+  } catch (std::exception &error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+/// Rows as `quern bench --profile --json` has them.
+static nb::object profileOf(CallableModel &model) {
+  return python::parsedReport(profileReport(model.profile()));
+}
+
+void python::bindCallableModel(nb::module_ &module) {
+  nb::class_<Cancellation>(module, "Cancellation",
+                           "Ends the runs it is given to, from whatever thread.")
+      .def(nb::init<>())
+      .def("cancel", &Cancellation::ask, "All of them end with CancelledError, and further ones.")
+      .def("reset", &Cancellation::withdraw, "Further runs go on.")
+      .def_prop_ro("cancelled", &Cancellation::isAsked);
+  static PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void *>(callModel)}, {0, nullptr}};
+  nb::class_<CallableModel>(
+      module, "CompiledModel", nb::type_slots(slots), nb::is_weak_referenceable(),
+      "A model made ready to run. Call it with arrays, by position or by name; any number of\n"
+      "threads may do so at once. Gives a NumPy array, or a tuple of several outputs.")
+      .def_prop_ro("inputs", [](CallableModel &self) { return portsOf(self.compiled().inputs()); })
+      .def_prop_ro("outputs",
+                   [](CallableModel &self) { return portsOf(self.compiled().outputs()); })
+      .def_prop_ro("backend", &CallableModel::backendName)
+      .def_prop_ro("threads", &CallableModel::threads, "Threads of a run, the caller's included.")
+      .def("run", &CallableModel::run, nb::arg("names").none(), nb::arg("inputs"),
+           nb::arg("timeout") = nb::none(), nb::arg("cancellation") = nb::none(),
+           "The outputs of these names (None: all) as a list, for inputs by name or in order. A\n"
+           "quern.Cancellation ends the run from another thread.")
+      .def("run_into", &CallableModel::runInto, nb::arg("inputs"), nb::arg("outputs"),
+           nb::arg("cancellation") = nb::none(),
+           "Computes in the memory of given arrays; None stands for a new one.")
+      .def("profile", profileOf,
+           "Of a model compiled with profile=True: a dict for each step, with its time.")
+      .def("clear_profile", &CallableModel::clearProfile)
+      .def("_repr_html_",
+           [](nb::handle self) {
+             return nb::module_::import_("quern.report").attr("model_html")(self);
+           })
+      .def("__repr__", [](CallableModel &self) {
+        auto describe = [](const std::vector<PortSignature> &ports) {
+          std::string text;
+          for (const PortSignature &port : ports)
+            text += (text.empty() ? "" : ", ") + port.name + ": " + port.describe();
+          return text;
+        };
+        return "<quern.CompiledModel (" + describe(self.compiled().inputs()) + ") -> (" +
+               describe(self.compiled().outputs()) + "), " + self.backendName() + ">";
+      });
+}
