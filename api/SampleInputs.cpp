@@ -94,3 +94,12 @@ Expected<std::vector<AnyValue>> quern::sampleInputs(std::span<const PortSignatur
   }
   return values;
 }
+
+Expected<std::vector<AnyValue>> quern::sampleInputs(const CompiledModel &model, uint64_t seed,
+                                                    const Limits &limits) {
+  std::vector<PortSignature> ports = model.inputs();
+  if (std::vector<std::vector<Tensor::Dims>> listed = model.listedInputDims(); !listed.empty())
+    for (size_t i = 0; i < ports.size(); ++i)
+      ports[i].shape = PortShape::fromSizes(listed.front()[i]);
+  return sampleInputs(ports, seed, limits);
+}

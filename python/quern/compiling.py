@@ -1,5 +1,6 @@
 """quern.compile and quern.aot."""
 import logging
+import numbers
 import os
 import pathlib
 import time
@@ -57,6 +58,17 @@ def compile(model, example_inputs=None, *, shapes=None, dims=None, backend="nati
     return compiled
 
 
+def _split_dims(dims):
+    """The dimensions with one size, and those with several: [(name, sizes)]."""
+    fixed, listed = {}, []
+    for name, sizes in (dims or {}).items():
+        if isinstance(sizes, numbers.Integral):
+            fixed[name] = sizes
+        else:
+            listed.append((name, sorted(set(sizes))))
+    return fixed, listed
+
+
 def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=None, dims=None,
         target=None, target_cpu="baseline", target_cpus=(), max_iterations=100_000_000,
         runtime_archive=None, opt_level=3, threads=0, timeout=None, progress=None,
@@ -69,11 +81,14 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
     of a CPU; or `target_cpus`, several in one file, of which a machine takes the best that it
     can run. `max_iterations`: of all loops in a run. `runtime_archive`: libquern_runtime.a,
     for libraries with nodes that need reference kernels; the package brings one for x86-64.
+    `dims` may list several sizes, {"N": [1, 8, 32], "seq": range(16, 513, 16)}: the artefact
+    has a plan for each combination, and takes the sizes when it runs.
     """
     from .report import Artifact
 
     progress = _narrator(progress)
-    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, timeout=timeout,
+    fixed, listed = _split_dims(dims)
+    loaded = sources.load(model, example_inputs, shapes=shapes, dims=fixed, timeout=timeout,
                           progress=progress, **export_options)
     if not hasattr(loaded, "write_artifact"):
         raise UsageError(f"{os.fspath(model)} is compiled already")
@@ -83,6 +98,7 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
     options.prefix = prefix or ""
     options.max_iterations = max_iterations
     options.target_cpus = list(target_cpus)
+    options.list_sizes(listed)
     if runtime_archive is None and _RUNTIME_ARCHIVE.exists():
         runtime_archive = _RUNTIME_ARCHIVE
     options.runtime_archive = os.fspath(runtime_archive) if runtime_archive is not None else ""

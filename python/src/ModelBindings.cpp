@@ -9,6 +9,7 @@
 #include "quern/Model.h"
 
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
@@ -118,6 +119,14 @@ static std::vector<std::string> writeArtifact(const Model &model, const Artifact
   return needed;
 }
 
+using Listed = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+
+static void listSizes(ArtifactOptions &options, const Listed &listed) {
+  options.listedSizes.clear();
+  for (const auto &[name, sizes] : listed)
+    options.listedSizes.push_back({name, sizes});
+}
+
 static void bindArtifacts(nb::module_ &module) {
   nb::class_<ArtifactOptions>(module, "ArtifactOptions")
       .def(nb::init<>())
@@ -126,7 +135,8 @@ static void bindArtifacts(nb::module_ &module) {
       .def_rw("prefix", &ArtifactOptions::prefix)
       .def_rw("max_iterations", &ArtifactOptions::maxIterations)
       .def_rw("runtime_archive", &ArtifactOptions::runtimeArchive)
-      .def_rw("target_cpus", &ArtifactOptions::targetCpus);
+      .def_rw("target_cpus", &ArtifactOptions::targetCpus)
+      .def("list_sizes", listSizes, nb::arg("sizes"));
   module.def("is_library_file", isLibraryFile, nb::arg("path"));
   module.def("load_library", loadLibrary, nb::arg("path"), nb::kw_only(), nb::arg("threads") = 0,
              nb::arg("profile") = false, nb::arg("flush_denormals") = true,

@@ -18,9 +18,10 @@ namespace nb = nanobind;
 using namespace quern;
 
 /// Inputs by name or in order; samples when there are none.
-static std::vector<AnyValue> inputsOf(const std::vector<PortSignature> &ports, nb::handle feed) {
+static std::vector<AnyValue> inputsOf(const CompiledModel &model, nb::handle feed) {
   if (feed.is_none())
-    return python::valueOf(sampleInputs(ports, /*seed=*/0));
+    return python::valueOf(sampleInputs(model, /*seed=*/0));
+  const std::vector<PortSignature> &ports = model.inputs();
   std::vector<AnyValue> values;
   bool isDict = PyDict_Check(feed.ptr());
   if (nb::len(feed) != ports.size())
@@ -64,7 +65,7 @@ static nb::dict dictOf(const OutputComparison &output) {
 static nb::dict compareModels(const python::CallableModel &reference,
                               const python::CallableModel &compiled, nb::handle feed,
                               double relative, double absolute, double seconds) {
-  std::vector<AnyValue> inputs = inputsOf(compiled.compiled().inputs(), feed);
+  std::vector<AnyValue> inputs = inputsOf(compiled.compiled(), feed);
   CompareOptions options;
   options.tolerance = {relative, absolute};
   options.seconds = seconds;
@@ -85,17 +86,14 @@ static nb::dict compareModels(const python::CallableModel &reference,
 
 static nb::dict benchmarkModel(const python::CallableModel &model, nb::handle feed,
                                double seconds) {
-  std::vector<AnyValue> inputs = inputsOf(model.compiled().inputs(), feed);
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : inputs)
-    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
+  std::vector<AnyValue> inputs = inputsOf(model.compiled(), feed);
   BenchmarkOptions options;
   options.seconds = seconds;
   std::unique_ptr<Runner> runner = runnerOf(model);
   double planMs = 0;
   Benchmark measured = python::valueOf(python::watched(nb::none(), [&]() -> Expected<Benchmark> {
     Stopwatch watch;
-    QUERN_TRY(model.compiled().planFor(dims));
+    QUERN_TRY(model.compiled().planForInputs(inputs));
     planMs = watch.milliseconds();
     return benchmark(*runner, inputs, options);
   }));

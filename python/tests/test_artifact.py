@@ -53,6 +53,23 @@ def test_targets(folder, model):
         quern.aot(model, folder / "none.so", dims={"N": 2}, target_cpu="no-such-cpu")
 
 
+def test_listed_sizes(folder, model):
+    path = quern.aot(model, folder / "sizes.so", dims={"N": [4, 1, 2, 4]}, target_cpu="host").path
+    library, jit = quern.load(path), quern.compile(model)
+    assert library.inputs[0].shape == jit.inputs[0].shape
+    for rows in (1, 4, 2, 1):
+        x = np.linspace(-1, 1, 10 * rows, dtype="f4").reshape(rows, 10)
+        np.testing.assert_array_equal(library(x), jit(x))
+    with pytest.raises(quern.InvalidInputError, match="nearest sizes compiled for are 2 and 4"):
+        library(np.zeros((3, 10), "f4"))
+    assert quern.benchmark(path, seconds=0.01).runs > 0
+    quern.aot(model, folder / "range.so", dims={"N": range(2, 7, 2)})
+    assert quern.load(folder / "range.so")(np.zeros((6, 10), "f4")).shape == (6, 2)
+    for sizes in ([], [-1, 2]):
+        with pytest.raises(quern.UsageError, match="'N'"):
+            quern.aot(model, folder / "none.so", dims={"N": sizes})
+
+
 def test_max_iterations(folder):
     few = quern.aot(long_loop(trips=100), folder / "few.so", max_iterations=10)
     with pytest.raises(quern.ResourceLimitError, match="more iterations"):

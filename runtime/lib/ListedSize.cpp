@@ -73,8 +73,7 @@ Expected<ListedSize> quern::parseListedSize(std::string_view text) {
   return list;
 }
 
-Expected<std::vector<std::vector<int64_t>>>
-quern::combineSizes(std::span<const ListedSize> lists) {
+Expected<std::vector<std::vector<int64_t>>> quern::combineSizes(std::span<const ListedSize> lists) {
   CheckedSize count = 1;
   for (const ListedSize &list : lists)
     count = count * CheckedSize(static_cast<int64_t>(list.sizes.size()));
@@ -116,8 +115,8 @@ Status quern::checkListed(std::span<const ListedSize> lists, std::span<const int
   std::string missing;
   for (size_t i = 0; i < lists.size(); ++i)
     if (!std::binary_search(lists[i].sizes.begin(), lists[i].sizes.end(), sizes[i]))
-      missing += fmt::format("{}there is no code for {}={}: the nearest {}",
-                             missing.empty() ? "" : "; ", lists[i].name, sizes[i],
-                             neighbours(lists[i], sizes[i]));
+      missing +=
+          fmt::format("{}there is no code for {}={}: the nearest {}", missing.empty() ? "" : "; ",
+                      lists[i].name, sizes[i], neighbours(lists[i], sizes[i]));
   return missing.empty() ? Status::ok() : invalidInput(missing);
 }

@@ -57,24 +57,25 @@ TEST_F(AotSizesTest, HasTheBitsOfTheJitForAllBatches) {
   ASSERT_TRUE(both) << both.status().message();
   std::vector<float> images = digitImages();
   for (int i = 0; int64_t batch : {1, 3, 8, 32})
-    EXPECT_EQ(both->difference({Tensor::borrow(DType::Float32, {batch, 1, 8, 8}, images.data())},
-                               i++),
-              "")
+    EXPECT_EQ(
+        both->difference({Tensor::borrow(DType::Float32, {batch, 1, 8, 8}, images.data())}, i++),
+        "")
         << batch;
 }
 
 TEST_F(AotSizesTest, SizesCombine) {
-  auto both = compileBoth(*parse(kCache), {{"batch", {1, 2}}, {"past", {0, 5, 16}}, {"seq", {1, 4}}});
+  auto both =
+      compileBoth(*parse(kCache), {{"batch", {1, 2}}, {"past", {0, 5, 16}}, {"seq", {1, 4}}});
   ASSERT_TRUE(both) << both.status().message();
   ASSERT_EQ(both->info().plan_count, 12);
   int plan = 0;
   for (int64_t batch : {1, 2})
     for (int64_t past : {0, 5, 16})
       for (int64_t seq : {1, 4})
-        EXPECT_EQ(both->difference({floats({batch, past, 4}), floats({batch, seq, 4}),
-                                    floats({past + seq})},
-                                   plan++),
-                  "")
+        EXPECT_EQ(
+            both->difference(
+                {floats({batch, past, 4}), floats({batch, seq, 4}), floats({past + seq})}, plan++),
+            "")
             << batch << " " << past << " " << seq;
 }
 
@@ -194,7 +195,8 @@ TEST_F(AotSizesTest, CProgramsTakeTheSizes) {
       return 0;
     }
 )c";
-  CommandResult built = runCommand("cd " + folder + " && " QUERN_C_COMPILER
+  CommandResult built = runCommand("cd " + folder +
+                                   " && " QUERN_C_COMPILER
                                    " -std=c11 -pedantic -Wall -Wextra -Werror -o program main.c "
                                    "digits.o -lm");
   ASSERT_EQ(built.code, 0) << built.output;
@@ -217,6 +219,12 @@ TEST_F(AotSizesTest, RefusesNamesThatAreNone) {
   EXPECT_EQ(status.message(), "no input has a dimension 'M'");
   status = refusal(*digits(0), {{"N", {1, 2}}, {"N", {3}}});
   EXPECT_EQ(status.message(), "the sizes of dimension 'N' are listed twice");
+  for (const std::vector<int64_t> &sizes :
+       std::vector<std::vector<int64_t>>{{}, {-1, 2}, {2, 1}, {3, 3}}) {
+    status = refusal(*digits(0), {{"N", sizes}});
+    EXPECT_EQ(status.code(), StatusCode::Usage);
+    EXPECT_THAT(status.message(), HasSubstr("no ascending list of sizes"));
+  }
 }
 
 TEST_F(AotSizesTest, RefusesTooManyCombinations) {
@@ -243,8 +251,8 @@ TEST_F(AotSizesTest, NamesTheSizesThatDoNotFit) {
 }
 
 TEST_F(AotSizesTest, ExpressionsFollowFromListedSizes) {
-  auto planned = planSizes(nn::findMain(*parse(kCache)), std::vector<ListedSize>{
-                                                             {"batch", {2}}, {"past", {3}}, {"seq", {1, 4}}});
+  auto planned = planSizes(nn::findMain(*parse(kCache)),
+                           std::vector<ListedSize>{{"batch", {2}}, {"past", {3}}, {"seq", {1, 4}}});
   ASSERT_TRUE(planned) << planned.status().message();
   ASSERT_EQ(planned->size(), 2u);
   EXPECT_EQ((*planned)[1].name, "batch=2, past=3, seq=4");

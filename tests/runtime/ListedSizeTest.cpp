@@ -34,14 +34,32 @@ TEST(ListedSize, NamesMayContainAnything) {
 }
 
 TEST(ListedSize, RefusesOtherTexts) {
-  for (const char *text : {"", "N", "=1", "N=", "N=,1", "N=1,", "N=-1", "N=1..", "N=..4", "N=4..1", "N=1..9:",
-                           "N=1..9:0", "N=1..9:-1", "N=1:2", "N=1 ,2", "N=x", "N=1..2..3",
-                           "N=99999999999999999999", "N=0..9223372036854775807", "N=1..4097",
+  for (const char *text : {"",
+                           "N",
+                           "=1",
+                           "N=",
+                           "N=,1",
+                           "N=1,",
+                           "N=-1",
+                           "N=1..",
+                           "N=..4",
+                           "N=4..1",
+                           "N=1..9:",
+                           "N=1..9:0",
+                           "N=1..9:-1",
+                           "N=1:2",
+                           "N=1 ,2",
+                           "N=x",
+                           "N=1..2..3",
+                           "N=99999999999999999999",
+                           "N=0..9223372036854775807",
+                           "N=1..4097",
                            "N=1..4096,5000"}) {
     auto list = parseListedSize(text);
     ASSERT_FALSE(list) << text;
     EXPECT_EQ(list.status().code(), StatusCode::Usage);
-    EXPECT_THAT(list.status().message(), HasSubstr("'" + std::string(text) + "': wanted NAME=SIZES, as in"));
+    EXPECT_THAT(list.status().message(),
+                HasSubstr("'" + std::string(text) + "': wanted NAME=SIZES, as in"));
   }
   EXPECT_EQ(sizesOf("N=1..4096").size(), 4096u);
   EXPECT_THAT(sizesOf("N=9223372036854775806..9223372036854775807"),
@@ -51,7 +69,8 @@ TEST(ListedSize, RefusesOtherTexts) {
 TEST(ListedSize, TheLastOneVariesFastest) {
   auto all = combineSizes(std::vector<ListedSize>{{"N", {1, 2}}, {"M", {3, 4}}});
   ASSERT_TRUE(all);
-  EXPECT_THAT(*all, ElementsAre(ElementsAre(1, 3), ElementsAre(1, 4), ElementsAre(2, 3), ElementsAre(2, 4)));
+  EXPECT_THAT(*all, ElementsAre(ElementsAre(1, 3), ElementsAre(1, 4), ElementsAre(2, 3),
+                                ElementsAre(2, 4)));
   EXPECT_THAT(*combineSizes({}), ElementsAre(ElementsAre()));
 }
 
@@ -60,14 +79,16 @@ TEST(ListedSize, CombinationsAreBounded) {
   std::vector<ListedSize> lists(10, {"N", sizes});
   EXPECT_EQ(combineSizes(std::span(lists).first(2)).status().code(), StatusCode::Usage);
   EXPECT_EQ(combineSizes(lists).status().message(),
-            "the listed sizes combine to more than 4096 sets of sizes, each of which needs a plan of its own");
+            "the listed sizes combine to more than 4096 sets of sizes, each of which needs a plan "
+            "of its own");
 }
 
 TEST(ListedSize, NamesTheNearest) {
   std::vector<ListedSize> lists = {{"N", {1, 8}}, {"seq", {16, 32, 64}}};
   auto say = [&](std::vector<int64_t> sizes) { return checkListed(lists, sizes).message(); };
   EXPECT_EQ(say({8, 64}), "");
-  EXPECT_EQ(say({8, 20}), "there is no code for seq=20: the nearest sizes compiled for are 16 and 32");
+  EXPECT_EQ(say({8, 20}),
+            "there is no code for seq=20: the nearest sizes compiled for are 16 and 32");
   EXPECT_EQ(say({0, 99}), "there is no code for N=0: the nearest size compiled for is 1; there is "
                           "no code for seq=99: the nearest size compiled for is 64");
   EXPECT_EQ(checkListed(lists, std::vector<int64_t>{2, 16}).code(), StatusCode::InvalidInput);

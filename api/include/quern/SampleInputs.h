@@ -1,7 +1,7 @@
 //===- SampleInputs.h - something to run a model on -----------------------===//
 #pragma once
 
-#include "quern/Executable.h"
+#include "quern/CompiledModel.h"
 #include "quern/Limits.h"
 
 #include <cstdint>
@@ -25,6 +25,9 @@ Expected<AnyValue> sampleValue(const ValueType &type, bool zeros, uint64_t seed,
 
 /// A value for each port, as above, with a seed of its own. Sizes that are not known are 1.
 Expected<std::vector<AnyValue>> sampleInputs(std::span<const PortSignature> ports, uint64_t seed,
+                                             const Limits &limits = {});
+/// The same for a compiled model, with the first of the sizes that there is code for.
+Expected<std::vector<AnyValue>> sampleInputs(const CompiledModel &model, uint64_t seed,
                                              const Limits &limits = {});
 
 } // namespace quern

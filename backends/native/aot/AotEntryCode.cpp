@@ -115,8 +115,7 @@ llvm::Function *PlanCode::emitChoice(llvm::ArrayRef<llvm::Function *> executions
     number = ir.CreateAdd(ir.CreateMul(number, ir.getInt64(list.size())), positionOf(size, list));
   }
   auto *none = llvm::BasicBlock::Create(ir.getContext(), "none", function);
-  llvm::SwitchInst *plan =
-      ir.CreateSwitch(number, none, static_cast<unsigned>(executions.size()));
+  llvm::SwitchInst *plan = ir.CreateSwitch(number, none, static_cast<unsigned>(executions.size()));
   ir.SetInsertPoint(none);
   ir.CreateUnreachable();
   for (size_t i = 0; i < executions.size(); ++i) {
@@ -191,6 +190,6 @@ void PlanCode::emitInfo() {
       {ir.getInt32(QUERN_MODEL_ABI_VERSION), count(all.inputs.size()), count(all.outputs.size()),
        ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), bytes(workspaceBytes(model.plans).value()),
        bytes(scratchBytes(model.plans)), ports(all.inputs), ports(all.outputs),
-       text(model.interface.name), text(model.target.cpu), count(sizes.size()),
-       count(plans.size()), array(names), array(plans)})));
+       text(model.interface.name), text(model.target.cpu), count(sizes.size()), count(plans.size()),
+       array(names), array(plans)})));
 }

@@ -6,6 +6,7 @@
 #include "mlir/AsmParser/AsmParser.h"
 #include "llvm/ADT/STLExtras.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <set>
 
@@ -70,6 +71,11 @@ static Status checkNames(ArrayRef<PortSignature> inputs, std::span<const ListedS
   for (const ListedSize &list : listed) {
     if (!names.contains(list.name))
       return usageError("no input has a dimension '" + list.name + "'");
+    bool ascends =
+        std::ranges::adjacent_find(list.sizes, std::greater_equal<>()) == list.sizes.end();
+    if (list.sizes.empty() || list.sizes.front() < 0 || !ascends)
+      return usageError("the sizes of dimension '" + list.name +
+                        "' are no ascending list of sizes, each once");
     if (!seen.insert(list.name).second)
       return usageError("the sizes of dimension '" + list.name + "' are listed twice");
   }
