@@ -92,6 +92,20 @@ class Kills(CliTest):
         for artefact, (whole, _) in timed.items():
             self.assertEqual(self.compile(artefact)[0], whole)
 
+    def test_several_at_once(self):
+        """They write the same files, and leave alone what the others are writing."""
+        whole, _ = self.compile("m.so")
+        for _ in range(3):
+            self.clear()
+            several = [subprocess.Popen(self.command("m.so"), cwd=self.folder,
+                                        stderr=subprocess.PIPE, text=True) for _ in range(4)]
+            for process in several:
+                _, err = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, 0, err)
+            self.assertEqual(self.files(), sorted(whole))
+            for name, content in whole.items():
+                self.assertEqual((self.folder / name).read_bytes(), content)
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__,

@@ -102,7 +102,7 @@ class Outputs(CliTest):
         self.fails(IO, "run", "add.onnx", "--output", "no/y.npz", says="cannot write")
 
     def test_full_disk(self):
-        for arguments in (("version",), ("inspect", "add.onnx", "--json")):
+        for arguments in (("version",), ("--help",), ("run", "--help"), ("inspect", "add.onnx", "--json")):
             with open("/dev/full", "w") as full:
                 done = subprocess.run([QUERN, *arguments], cwd=self.folder, stdout=full,
                                       stderr=subprocess.PIPE, text=True, timeout=60)

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <iostream>
+#include <sstream>
 
 using namespace quern;
 using namespace quern::cli;
@@ -66,8 +67,15 @@ static int reportUsageError(const std::string &program, const Status &status) {
 
 /// What to say about arguments that make no sense; 0 after printing help.
 static int reportParseError(const CLI::App &app, const CLI::ParseError &error) {
-  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success))
-    return app.exit(error, std::cout, std::cerr);
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+    std::ostringstream help;
+    int code = app.exit(error, help, std::cerr);
+    Status status = printText(help.str());
+    if (status.isOk())
+      return code;
+    reportError({}, status);
+    return static_cast<int>(status.code());
+  }
   std::string program = "quern";
   for (const CLI::App *verb : app.get_subcommands())
     program += " " + verb->get_name();
