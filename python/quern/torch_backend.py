@@ -1,8 +1,9 @@
 """torch.compile(module, backend="quern"): registered by entry point.
 
-A piece of the graph goes through torch's own ONNX exporter for each set of input shapes it is
-called with. What cannot be exported or compiled, and whatever needs gradients, stays with
-torch; why, the logger "quern" says.
+A piece of the graph goes through torch's own ONNX exporter: for the shapes that it is called with
+first, and with the sizes left open that torch knows, or calls show, to vary. Before a compiled
+piece is used it is compared with torch on the call at hand. What cannot be exported, compiled or
+compared, and whatever needs gradients, stays with torch; why, the logger "quern" says.
 """
 import logging
 import threading
@@ -12,29 +13,55 @@ import torch
 from .compiling import compile as compile_model
 
 log = logging.getLogger("quern")
-# Sets of shapes that one piece is compiled for; more of them are left to torch.
-_MOST_SHAPES = 16
+# How often one piece is exported; what comes then is left to torch.
+_MOST_EXPORTS = 16
+# Calls whose variant is known by their shapes.
+_MOST_KNOWN = 4096
+# Of the largest magnitude of an output, by the type of its elements.
+_TOLERANCES = {torch.float16: 2e-2, torch.bfloat16: 5e-2}
+_TOLERANCE = 1e-3
 
 
-class _Piece(torch.nn.Module):
-    """A piece of a graph that holds its parameters, so that they are constants."""
+class NotForQuern(Exception):
+    """Why a piece stays with torch."""
 
-    def __init__(self, graph, given, is_constant):
+
+class _Module(torch.nn.Module):
+    """A piece with its constants inside, on the tensors that vary from call to call."""
+
+    def __init__(self, graph, given, inputs, sizes):
         super().__init__()
         self.graph = graph
-        self._is_constant = is_constant
-        self._constants = [value.detach() if constant else None
-                           for value, constant in zip(given, is_constant)]
+        self._inputs, self._sizes = inputs, sizes
+        self._given = [None if i in inputs or i in sizes else
+                       value.detach() if isinstance(value, torch.Tensor) else value
+                       for i, value in enumerate(given)]
 
-    def forward(self, *inputs):
-        rest = iter(inputs)
-        return self.graph(*(value if constant else next(rest) for value, constant
-                            in zip(self._constants, self._is_constant)))
+    def forward(self, *tensors):
+        given = list(self._given)
+        for i, tensor in zip(self._inputs, tensors):
+            given[i] = tensor
+        for i, (of, dim) in self._sizes.items():
+            given[i] = given[of].shape[dim]
+        return self.graph(*given)
 
 
-def _is_parameter(value):
-    return isinstance(value, torch.nn.Parameter) or (
-        isinstance(value, torch.Tensor) and getattr(value, "_dynamo_static_input_type", None))
+def _is_constant(value):
+    return not isinstance(value, torch.Tensor) or isinstance(value, torch.nn.Parameter) or bool(
+        getattr(value, "_dynamo_static_input_type", None))
+
+
+def _find_sizes(graph):
+    """The dimensions of arguments that torch knows to vary, as (argument, dimension); and the
+    arguments that are such a size, with the first place where it is one."""
+    values = [node.meta.get("example_value") for node in graph.graph.nodes
+              if node.op == "placeholder"]
+    varying = {(i, dim): str(size) for i, value in enumerate(values)
+               if isinstance(value, torch.Tensor) for dim, size in enumerate(value.shape)
+               if isinstance(size, torch.SymInt)}
+    places = {size: place for place, size in reversed(varying.items())}
+    return set(varying), {i: places[str(value)] for i, value in enumerate(values)
+                          if isinstance(value, torch.SymInt) and str(value) in places}
 
 
 def _to_torch(array):
@@ -43,65 +70,179 @@ def _to_torch(array):
     return torch.from_numpy(array)
 
 
-def _compile_piece(graph, given, is_constant):
-    """A function on the tensors that are no constants."""
-    inputs = [value for value, constant in zip(given, is_constant) if not constant]
-    compiled = compile_model(_Piece(graph, given, is_constant).eval(), tuple(inputs))
-    if len(compiled.inputs) != len(inputs):
-        raise ValueError("the exporter has dropped inputs")
+def _check_output(wanted, found):
+    if not isinstance(wanted, torch.Tensor) or wanted.shape != found.shape or (
+            wanted.dtype != found.dtype):
+        raise NotForQuern("the exported piece gives other outputs")
+    if wanted.is_floating_point() or wanted.is_complex():
+        relative = _TOLERANCES.get(wanted.dtype, _TOLERANCE)
+        wide = torch.complex128 if wanted.is_complex() else torch.float64
+        wanted, found = wanted.detach().to(wide), found.to(wide)
+        largest = wanted.nan_to_num(0, 0, 0).abs().max().item() if wanted.numel() else 0
+        bound = relative * max(1, largest)
+        same = torch.allclose(found, wanted, rtol=0, atol=bound, equal_nan=True)
+    else:
+        same = torch.equal(wanted, found)
+    if not same:
+        raise NotForQuern("the exported piece gives other values: random or not exported right")
 
-    def call(*tensors):
-        outputs = compiled.run(None, [tensor.detach() for tensor in tensors])
-        return tuple(_to_torch(output) for output in outputs)
 
-    wanted = graph(*given)
-    wanted = wanted if isinstance(wanted, (tuple, list)) else (wanted,)
-    found = call(*inputs)
-    if len(wanted) != len(found) or any(
-            not isinstance(w, torch.Tensor) or w.shape != f.shape or w.dtype != f.dtype
-            for w, f in zip(wanted, found)):
-        raise ValueError("the exported piece gives other outputs")
-    return call
+def _stride_order(tensor):
+    """The dimensions from the outermost to the innermost in memory; None when that is their
+    own order."""
+    order = sorted(range(tensor.dim()), key=lambda dim: (-tensor.stride(dim), dim))
+    return None if tensor.is_contiguous() or order == sorted(order) else order
+
+
+def _reordered(tensor, order):
+    if order is None:
+        return tensor
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    return tensor.permute(order).contiguous().permute(inverse)
+
+
+class _Variant:
+    """A piece compiled for shapes, of which None is any size."""
+
+    def __init__(self, module, tensors, open_dims):
+        specs = tuple({dim: torch.export.Dim.AUTO for dim in dims} for dims in open_dims)
+        options = {"dynamic_shapes": (specs,)} if any(open_dims) else {}
+        self._compiled = compile_model(module.eval(), tuple(tensors), **options)
+        ports = self._compiled.inputs
+        if len(ports) != len(tensors):
+            raise NotForQuern("the exporter has dropped inputs")
+        self.shapes = [tuple(size if isinstance(size, int) else None for size in port.shape)
+                       for port in ports]
+        self._orders = None
+
+    def fits(self, tensors):
+        """Sizes of 0 and 1 have rules of their own: no open size stands for them."""
+        return all(len(shape) == tensor.dim() and
+                   all(size == wanted if wanted is not None else size > 1
+                       for size, wanted in zip(tensor.shape, shape))
+                   for tensor, shape in zip(tensors, self.shapes))
+
+    def check(self, tensors, wanted):
+        """NotForQuern unless it gives what torch has given."""
+        found = self(*tensors)
+        if len(wanted) != len(found):
+            raise NotForQuern("the exported piece gives other outputs")
+        for one, other in zip(wanted, found):
+            _check_output(one, other)
+        self._orders = [_stride_order(tensor) for tensor in wanted]
+
+    def __call__(self, *tensors):
+        arrays = self._compiled.run(None, [tensor.detach() for tensor in tensors])
+        outputs = tuple(map(_to_torch, arrays))
+        if self._orders is None:
+            return outputs
+        return tuple(map(_reordered, outputs, self._orders))
+
+
+def _versions(given):
+    return [value._version if isinstance(value, torch.Tensor) else None for value in given]
+
+
+def _refuse_aliases(given, outputs):
+    memory = {value.untyped_storage().data_ptr() for value in given
+              if isinstance(value, torch.Tensor)}
+    if any(isinstance(output, torch.Tensor) and output.untyped_storage().data_ptr() in memory
+           for output in outputs):
+        raise NotForQuern("an output is the memory of an input")
+
+
+class _Piece:
+    """A piece of a graph: a callable with what has been compiled of it so far."""
+
+    def __init__(self, graph):
+        self.graph = graph
+        self._varying, self._sizes = _find_sizes(graph)
+        self._lock = threading.Lock()
+        self._known = {}
+        # By the constants: the variants, and the shapes that calls had.
+        self._variants = {}
+        self._exports = 0
+        self._stays = False
+
+    def __call__(self, *given):
+        if self._stays or self._needs_torch(given):
+            return self.graph(*given)
+        constant = [i in self._sizes or _is_constant(value) for i, value in enumerate(given)]
+        inputs = [i for i, is_constant in enumerate(constant) if not is_constant]
+        tensors = [given[i] for i in inputs]
+        # A parameter that has been changed in place, or replaced, is another constant.
+        family = tuple((value.data_ptr(), value._version, value.shape)
+                       if isinstance(value, torch.Tensor) else value
+                       for i, value in enumerate(given) if constant[i] and i not in self._sizes
+                       ) + tuple(tensor.dtype for tensor in tensors)
+        key = family, tuple(tensor.shape for tensor in tensors)
+        variant = self._known.get(key, self)
+        if variant is not self:
+            return self.graph(*given) if variant is None else variant(*tensors)
+        with self._lock:
+            return self._first_call(given, inputs, tensors, key)
+
+    @staticmethod
+    def _needs_torch(given):
+        tensors = [value for value in given if isinstance(value, torch.Tensor)]
+        return (not tensors or any(value.device.type != "cpu" or value.layout != torch.strided
+                                   for value in tensors)
+                or (torch.is_grad_enabled() and any(value.requires_grad for value in tensors)))
+
+    def _first_call(self, given, inputs, tensors, key):
+        """Torch's result; the calls that follow with this key have Quern's, if it is the same."""
+        before = _versions(given)
+        result = self.graph(*given)
+        outputs = result if isinstance(result, (tuple, list)) else (result,)
+        if _versions(given) != before:
+            log.info("left to torch: it changes its inputs")
+            self._stays = True
+            return result
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        try:
+            _refuse_aliases(given, outputs)
+            self._known[key] = self._variant_for(given, inputs, tensors, key, outputs)
+        except Exception as error:  # whatever the exporter raises
+            reason = str(error).strip().splitlines()
+            log.info("left to torch: %s: %s", type(error).__name__, reason[0] if reason else "")
+            self._known[key] = None
+        return result
+
+    def _variant_for(self, given, inputs, tensors, key, outputs):
+        """One that fits, with the sizes open that have been seen to vary, or a new one."""
+        variants, seen = self._variants.setdefault(key[0], ([], []))
+        for variant in variants:
+            if variant.fits(tensors):
+                variant.check(tensors, outputs)
+                return variant
+        if self._exports >= _MOST_EXPORTS:
+            raise NotForQuern(f"it was exported {_MOST_EXPORTS} times")
+        earlier = [shapes for shapes in seen
+                   if all(len(a) == len(b) for a, b in zip(shapes, key[1]))]
+        seen.append(key[1])
+        open_dims = [{dim for dim, size in enumerate(shape) if size > 1
+                      and ((inputs[i], dim) in self._varying
+                           or any(shapes[i][dim] != size for shapes in earlier))}
+                     for i, shape in enumerate(key[1])]
+        module = _Module(self.graph, given, inputs, self._sizes)
+        variant = self._export(module, tensors, open_dims, outputs)
+        variants.append(variant)
+        return variant
+
+    def _export(self, module, tensors, open_dims, outputs):
+        self._exports += 1
+        try:
+            variant = _Variant(module, tensors, open_dims)
+            variant.check(tensors, outputs)
+            return variant
+        except Exception as error:
+            if not any(open_dims):
+                raise
+            log.info("exported again with fixed sizes: %s", str(error).strip().split("\n")[0])
+        return self._export(module, tensors, [set()] * len(tensors), outputs)
 
 
 def quern(graph, example_inputs):
     """The backend; see the module."""
-    compiled, lock = {}, threading.Lock()
-
-    def run(*given):
-        tensors = [value for value in given if isinstance(value, torch.Tensor)]
-        needs_torch = (len(tensors) != len(given) or not tensors
-                       or any(value.device.type != "cpu" for value in tensors)
-                       or (torch.is_grad_enabled()
-                           and any(value.requires_grad for value in tensors)))
-        if needs_torch:
-            return graph(*given)
-        is_constant = [bool(_is_parameter(value)) for value in given]
-        # A parameter that has been changed in place, or replaced, is another constant.
-        key = tuple((value.data_ptr(), value._version, value.shape) if constant
-                    else (value.shape, value.dtype)
-                    for value, constant in zip(given, is_constant))
-        if key not in compiled:
-            with lock:
-                if key not in compiled:
-                    compiled[key] = _try_to_compile(graph, given, is_constant, len(compiled))
-        call = compiled[key]
-        if call is None:
-            return graph(*given)
-        return call(*(v for v, constant in zip(given, is_constant) if not constant))
-
-    return run
-
-
-def _try_to_compile(graph, given, is_constant, number):
-    """None where torch goes on by itself."""
-    if number >= _MOST_SHAPES:
-        log.warning("a piece is called with more than %d sets of shapes; torch runs the rest",
-                    _MOST_SHAPES)
-        return None
-    try:
-        return _compile_piece(graph, given, is_constant)
-    except Exception as error:  # whatever the exporter raises
-        reason = str(error).strip().splitlines()
-        log.info("left to torch: %s: %s", type(error).__name__, reason[0] if reason else "")
-        return None
+    return _Piece(graph)

@@ -1,5 +1,8 @@
 """torch: modules, tensors, torch.compile."""
 import logging
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -62,6 +65,126 @@ def test_what_needs_gradients_stays_with_torch():
     compiled = torch.compile(net, backend="quern")
     compiled(torch.randn(3, 10)).sum().backward()
     assert net[0].weight.grad is not None
+
+
+@pytest.fixture
+def exports(monkeypatch):
+    """The exports so far, as lists of the dimensions that were left open."""
+    torch._dynamo.reset()
+    from quern import torch_backend
+    made = []
+
+    def compile_model(*args, **options):
+        made.append([sorted(dims) for dims in options.get("dynamic_shapes", ((),))[0]])
+        return quern.compile(*args, **options)
+
+    monkeypatch.setattr(torch_backend, "compile_model", compile_model)
+    return made
+
+
+def agrees(compiled, function, *inputs):
+    torch.testing.assert_close(compiled(*inputs), function(*inputs), rtol=1e-3, atol=1e-4)
+
+
+def test_sizes_that_vary_are_exported_once_more(exports):
+    needs_exporter()
+
+    def function(x):
+        batch, length, width = x.shape
+        heads = x.reshape(batch, length, 2, width // 2).transpose(1, 2)
+        return torch.softmax(heads @ heads.transpose(-1, -2), -1).sum(-2) * length
+
+    compiled = torch.compile(function, backend="quern")
+    with torch.no_grad():
+        for batch, length in ((2, 5), (2, 5), (2, 7), (2, 9), (2, 11), (2, 7), (2, 13), (2, 5)):
+            agrees(compiled, function, torch.randn(batch, length, 8))
+    assert exports == [[], [[1]]]
+
+
+def test_one_row_is_a_size_of_its_own(exports):
+    needs_exporter()
+    net = module()
+    compiled = torch.compile(net, backend="quern")
+    with torch.no_grad():
+        for rows in (3, 1, 1, 4, 5, 6, 0, 7):
+            agrees(compiled, net, torch.randn(rows, 10))
+    assert len(exports) <= 4
+
+
+def test_graph_breaks(exports):
+    needs_exporter()
+
+    def function(x):
+        y = torch.relu(x) @ x.T
+        if y.sum().item() > 1e9:
+            return y
+        print(end="")
+        return torch.tanh(y) + 1
+
+    compiled = torch.compile(function, backend="quern")
+    with torch.no_grad():
+        for _ in range(3):
+            agrees(compiled, function, torch.randn(4, 4))
+    assert len(exports) >= 2
+
+
+def left_to_torch(function, x, says, caplog):
+    torch._dynamo.reset()
+    compiled = torch.compile(function, backend="quern")
+    with torch.no_grad(), caplog.at_level(logging.INFO, "quern"):
+        results = [compiled(x) for _ in range(3)]
+    assert says in caplog.text
+    return results
+
+
+def test_pieces_that_change_their_inputs_stay_with_torch(caplog):
+    needs_exporter()
+    norm = torch.nn.BatchNorm1d(3).train()
+    x = torch.randn(8, 3) + 5
+    left_to_torch(norm, x, "it changes its inputs", caplog)
+    assert norm.num_batches_tracked == 3
+    other = torch.nn.BatchNorm1d(3).train()
+    with torch.no_grad():
+        for _ in range(3):
+            other(x)
+    torch.testing.assert_close(norm.running_mean, other.running_mean)
+
+
+def test_what_is_random_stays_random(caplog):
+    needs_exporter()
+    results = left_to_torch(lambda x: x + torch.rand_like(x), torch.zeros(64), "left to torch",
+                            caplog)
+    assert not torch.equal(results[1], results[2])
+
+
+def test_outputs_have_the_strides_of_torch(exports):
+    needs_exporter()
+    net = torch.nn.Conv2d(3, 8, 3).eval().to(memory_format=torch.channels_last)
+    compiled = torch.compile(net, backend="quern")
+    with torch.no_grad():
+        for size in (8, 8, 9, 10):
+            x = torch.randn(2, 3, size, size).to(memory_format=torch.channels_last)
+            agrees(compiled, net, x)
+            assert compiled(x).stride() == net(x).stride()
+    assert exports
+
+
+def test_an_op_that_quern_does_not_have_stays_with_torch(caplog):
+    needs_exporter()
+    x = torch.randn(4, 4)
+    results = left_to_torch(lambda x: torch.linalg.matrix_exp(x) + 1, x, "left to torch", caplog)
+    torch.testing.assert_close(results[2], torch.linalg.matrix_exp(x) + 1)
+
+
+def test_example():
+    needs_exporter()
+    example = pathlib.Path(__file__).parents[2] / "examples/torch-compile/classify.py"
+    if not example.exists():
+        pytest.skip("there is no repository around the tests")
+    done = subprocess.run([sys.executable, example, "--no-times"], capture_output=True, text=True,
+                          check=True)
+    wanted = (example.parent / "README.md").read_text().split("--no-times\n")[1].split("\n\n")[0]
+    assert done.stdout.split() == wanted.split()
 
 
 def test_pieces_that_cannot_be_exported_stay_with_torch(caplog):

@@ -4,6 +4,7 @@
 #include "backends/native/codegen/ExpandFloat16.h"
 #include "backends/native/codegen/ExpandMath.h"
 #include "backends/native/codegen/FenceHalf.h"
+#include "quern/Progress.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -116,6 +117,7 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
   std::unique_ptr<llvm::Module> module = translateModuleToLLVMIR(*kernel.module, llvmContext);
   if (!module)
     return internalError("translating a kernel to LLVM IR failed");
+  QUERN_TRY(ProgressScope::check("compiling"));
   QUERN_ASSIGN(auto machine, createTargetMachine(target));
   module->setTargetTriple(target.triple);
   module->setDataLayout(machine->createDataLayout());
@@ -129,6 +131,7 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
   if (target.arch == Target::Arch::X86 && !machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
     expandFloat16(*module);
   optimize(*module, *machine);
+  QUERN_TRY(ProgressScope::check("compiling"));
   if (assembly) {
     ObjectCode text;
     std::unique_ptr<llvm::Module> copy = llvm::CloneModule(*module);
