@@ -12,8 +12,9 @@ static_assert(sizeof(void *) == 8, "a handle is a slot and a count in 64 bits");
 
 namespace {
 struct Slot {
-  /// How often it has been used, and the kind of its object in the lowest byte.
-  std::atomic<uint64_t> tag = 0;
+  /// How often it has been used, and the kind of its object in the lowest byte. From 1 on:
+  /// a small number, which a pointer may be by mistake, is no handle.
+  std::atomic<uint64_t> tag = 1 << 8;
   std::atomic<void *> object = nullptr;
 };
 

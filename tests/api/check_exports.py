@@ -17,7 +17,7 @@ CPP_CLASS = re.compile(r"^(?:template <[^>]*> )?(?:class|struct)(?: \[\[\w+\]\])
 CPP_FUNCTION = re.compile(r"^(?!using|typedef|#|/|template)[\w:<>,&* ]*?\b(\w+)\(", re.M)
 # Declared and not defined, outside of classes: the line begins with the result's type.
 CPP_DECLARATION = re.compile(
-    r"^(?!inline|constexpr|static|template|using|typedef|extern|friend|return|struct|class|enum)"
+    r"^(?!inline|constexpr|static|template|using|typedef|extern|friend|return|struct|class|enum|public|private)"
     r"[A-Za-z][\w:<>,&* \n]*?\b(\w+)\((?:[^{};]|{})*\);", re.M)
 EXPORTED_CPP = re.compile(r"(?:(?:vtable|typeinfo|typeinfo name|VTT) for )?quern::(\w+)")
 
