@@ -12,16 +12,20 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <filesystem>
 #include <set>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 using namespace quern;
 using llvm::object::ELF64LEFile;
 
 /// What the linker calls the functions of a model in a library, whatever its prefix.
 static constexpr const char *kInfo = "quern_model_info", *kCpuOk = "quern_model_cpu_ok",
-                            *kRunParallel = "quern_model_run_parallel";
+                            *kRunParallel = "quern_model_run_parallel",
+                            *kUseWeights = "quern_model_use_weights";
 
 static Status incompatible(std::string message) {
   return {StatusCode::Incompatible, std::move(message)};
@@ -240,6 +244,7 @@ Status ArtifactFile::findFunctions() {
         "{}; compile the model again",
         model->abi_version, QUERN_MODEL_ABI_VERSION));
   if (!model->name || !model->target_cpu || model->workspace_bytes < 0 || model->worker_bytes < 0 ||
+      model->weights_bytes < 0 || (model->weights_bytes > 0 && !dlsym(library, kUseWeights)) ||
       model->workspace_alignment != QUERN_MODEL_WORKSPACE_ALIGNMENT)
     return damaged("what it says of itself makes no sense");
   QUERN_ASSIGN(facts.inputs, readPorts(model->inputs, model->input_count));
@@ -249,6 +254,7 @@ Status ArtifactFile::findFunctions() {
   facts.abiVersion = model->abi_version;
   facts.workspaceBytes = model->workspace_bytes;
   facts.workerBytes = model->worker_bytes;
+  facts.weightsBytes = model->weights_bytes;
   return readPlans(*model, facts);
 }
 
@@ -276,6 +282,58 @@ Expected<std::unique_ptr<ArtifactFile>> ArtifactFile::open(const std::string &pa
   QUERN_TRY(named(file->load()));
   QUERN_TRY(named(file->findFunctions()));
   return file;
+}
+
+//===----------------------------------------------------------------------===//
+// Weights in a file
+//===----------------------------------------------------------------------===//
+
+Expected<WeightsMapping> WeightsMapping::open(const std::string &path) {
+  auto failed = [&](const char *why) {
+    return ioError(fmt::format("cannot read the weights '{}': {}", path, why));
+  };
+  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0)
+    return failed(std::strerror(errno));
+  struct stat status;
+  bool known = fstat(descriptor, &status) == 0;
+  bool isFile = known && S_ISREG(status.st_mode) && status.st_size > 0;
+  void *address = MAP_FAILED;
+  if (isFile)
+    address = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE, descriptor,
+                   /*offset=*/0);
+  int reason = errno;
+  close(descriptor);
+  if (known && !isFile)
+    return failed("it is no file, or empty");
+  if (address == MAP_FAILED)
+    return failed(std::strerror(reason));
+  return WeightsMapping(address, static_cast<size_t>(status.st_size));
+}
+
+WeightsMapping::WeightsMapping(WeightsMapping &&other) noexcept
+    : address(std::exchange(other.address, nullptr)), size(other.size) {}
+
+WeightsMapping::~WeightsMapping() {
+  if (address)
+    munmap(address, size);
+}
+
+Status ArtifactFile::useWeights() {
+  if (facts.weightsBytes == 0)
+    return Status::ok();
+  std::string weightsPath = std::filesystem::path(path).replace_extension(".weights").string();
+  QUERN_ASSIGN(WeightsMapping opened, WeightsMapping::open(weightsPath));
+  auto use = reinterpret_cast<int (*)(const void *, int64_t)>(dlsym(library, kUseWeights));
+  int status = use(opened.data(), static_cast<int64_t>(opened.bytes()));
+  if (status != QUERN_MODEL_OK)
+    return incompatible(fmt::format(
+        "'{}' are not the weights that {} was compiled with{}", weightsPath, path,
+        static_cast<int64_t>(opened.bytes()) == facts.weightsBytes
+            ? ""
+            : fmt::format(": wanted {} bytes, found {}", facts.weightsBytes, opened.bytes())));
+  weights.emplace(std::move(opened));
+  return Status::ok();
 }
 
 ArtifactFile::~ArtifactFile() {

@@ -283,6 +283,7 @@ Expected<std::shared_ptr<const CompiledModel>> quern::loadArtifact(const std::st
                   fmt::format("{}: the library was compiled for {}, and this CPU lacks "
                               "instructions that it needs",
                               path, file->facts.targetCpu));
+  QUERN_TRY(file->useWeights());
   return std::shared_ptr<const CompiledModel>(
       std::make_shared<ArtifactModel>(std::make_shared<const Artifact>(std::move(file))));
 }

@@ -153,6 +153,6 @@ Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOpt
   return native::compileToArtifact(
       *copy.module,
       {compile, artifact.outputPath, artifact.headerPath, artifact.prefix, artifact.maxIterations,
-       artifact.runtimeArchive, artifact.targetCpus, artifact.listedSizes},
+       artifact.runtimeArchive, artifact.targetCpus, artifact.listedSizes, artifact.weightsInFile},
       needed);
 }

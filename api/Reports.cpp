@@ -100,6 +100,7 @@ std::string quern::artifactReport(const std::string &path, const ArtifactFacts &
       json.attribute("abi_version", facts.abiVersion);
       json.attribute("workspace_bytes", facts.workspaceBytes);
       json.attribute("worker_bytes", facts.workerBytes);
+      json.attribute("weights_bytes", facts.weightsBytes);
       addPorts(json, "inputs", facts.inputs);
       addPorts(json, "outputs", facts.outputs);
       json.attributeObject("sizes", [&] {

@@ -206,6 +206,7 @@ static Expected<ArtifactOptions> readFileOptions(const char *path, const quern_f
     return usageError("max_iterations is below 0");
   if (known.max_iterations > 0)
     artifact.maxIterations = known.max_iterations;
+  artifact.weightsInFile = known.weights_in_file != 0;
   return artifact;
 }
 

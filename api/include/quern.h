@@ -207,12 +207,14 @@ typedef struct quern_file_options { /* of quern_model_compile_to_file */
    * the file has a plan for each combination. For models loaded without sizes for them. */
   const char *const *listed_sizes;
   size_t listed_size_count;
+  int32_t weights_in_file; /* 1: to a file beside this one, with the suffix .weights */
 } quern_file_options;
 
 QUERN_API quern_status quern_model_compile(const quern_model *model,
                                            const quern_compile_options *options,
                                            quern_executable **executable);
-/* Writes FILE.so, FILE.o or FILE.a with the interface of quern/model_abi.h. */
+/* Writes FILE.so, FILE.o or FILE.a with the interface of quern/model_abi.h, or the code of
+ * them to read: FILE.s, FILE.ll. */
 QUERN_API quern_status quern_model_compile_to_file(const quern_model *model, const char *path,
                                                    const quern_compile_options *options,
                                                    const quern_file_options *file);

@@ -32,6 +32,8 @@ struct CompileOptions {
   /// Receives the module after each phase, and kernels/ with the MLIR and
   /// assembly of each kernel; unless empty.
   std::string dumpPhasesTo;
+  /// Keeps what the code of kernels is made from, for output that is text.
+  bool keepBitcode = false;
 };
 
 /// Compiles for running in this process. The module is kept for planning at new

@@ -32,12 +32,15 @@ Expected<CompiledKernel> KernelCache::compileOne(const KernelSpec &spec,
     module.module->print(stream);
     QUERN_TRY(writeText(dumpDirectory + "/" + symbol + ".mlir", text));
   }
-  auto object = compileKernel(std::move(module), cpu, dumpDirectory.empty() ? nullptr : &assembly);
+  CompiledKernel compiled{symbol, {}};
+  auto object = compileKernel(std::move(module), cpu, dumpDirectory.empty() ? nullptr : &assembly,
+                              keepBitcode ? &compiled.bitcode : nullptr);
   if (!object)
     return object.status().withContext("kernel " + spec.name);
   if (!dumpDirectory.empty())
     QUERN_TRY(writeText(dumpDirectory + "/" + symbol + ".s", assembly));
-  return CompiledKernel{symbol, object.take()};
+  compiled.object = object.take();
+  return compiled;
 }
 
 /// A symbol from a readable name: other characters become underscores.

@@ -15,14 +15,18 @@ namespace quern::native {
 struct CompiledKernel {
   std::string symbol;
   ObjectCode object;
+  /// For caches that keep it.
+  ObjectCode bitcode = {};
 };
 
 /// The compiled kernels that plans and executables of one target share. Thread-safe.
 class KernelCache {
 public:
   /// `dumpDirectory`, unless empty, receives the MLIR and assembly of each kernel.
-  KernelCache(const Target &target, std::string dumpDirectory, int threads)
-      : cpu(target), dumpDirectory(std::move(dumpDirectory)), threads(threads) {}
+  KernelCache(const Target &target, std::string dumpDirectory, int threads,
+              bool keepBitcode = false)
+      : cpu(target), dumpDirectory(std::move(dumpDirectory)), threads(threads),
+        keepBitcode(keepBitcode) {}
 
   const Target &target() const { return cpu; }
 
@@ -38,6 +42,7 @@ private:
   Target cpu;
   std::string dumpDirectory;
   int threads;
+  bool keepBitcode;
   mutable std::mutex mutex;
   std::map<std::string, CompiledKernel> kernels;
 };

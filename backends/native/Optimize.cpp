@@ -91,7 +91,7 @@ int native::threadsOf(const CompileOptions &options) {
 std::shared_ptr<KernelCache> native::createKernelCache(const Target &target,
                                                        const CompileOptions &options) {
   std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
-  return std::make_shared<KernelCache>(target, dump, options.compileThreads);
+  return std::make_shared<KernelCache>(target, dump, options.compileThreads, options.keepBitcode);
 }
 
 Status native::compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache,

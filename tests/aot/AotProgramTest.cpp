@@ -29,19 +29,6 @@ protected:
 
 static const char kExample[] = QUERN_SOURCE_DIR "/examples/digits/main.c ";
 
-/// The exact share of right answers, as examples/digits/main.c prints it.
-static std::string accuracy(const std::vector<float> &probabilities) {
-  std::vector<int64_t> labels = digitLabels();
-  size_t right = 0;
-  for (size_t i = 0; i < labels.size(); ++i) {
-    const float *row = &probabilities[i * kClasses];
-    right += std::max_element(row, row + kClasses) - row == labels[i];
-  }
-  char text[32];
-  std::snprintf(text, sizeof text, "%.2f%%\n", 100.0 * right / labels.size());
-  return text;
-}
-
 TEST_F(AotProgramTest, ExampleHasTheAccuracyOfTheJit) {
   std::string expected = accuracy(jitProbabilities());
   for (std::string name : {"digits.so", "digits.o", "digits.a"}) {

@@ -82,6 +82,18 @@ template <typename T> static std::vector<T> readNpy(const std::string &name) {
 std::vector<float> native::digitImages() { return readNpy<float>("images.npy"); }
 std::vector<int64_t> native::digitLabels() { return readNpy<int64_t>("labels.npy"); }
 
+std::string native::accuracy(const std::vector<float> &probabilities) {
+  std::vector<int64_t> labels = digitLabels();
+  size_t right = 0;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const float *row = &probabilities[i * kClasses];
+    right += std::max_element(row, row + kClasses) - row == labels[i];
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f%%\n", 100.0 * right / labels.size());
+  return text;
+}
+
 CommandResult native::runCommand(const std::string &command) {
   CommandResult result;
   FILE *pipe = popen((command + " 2>&1").c_str(), "r");

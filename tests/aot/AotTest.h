@@ -37,6 +37,9 @@ std::vector<int64_t> digitLabels();
 constexpr int64_t kPixels = 64;
 constexpr int64_t kClasses = 10;
 
+/// The exact share of right answers, as examples/digits/main.c prints it.
+std::string accuracy(const std::vector<float> &probabilities);
+
 /// What a shell command prints, on both streams, and its exit code.
 struct CommandResult {
   int code = -1;

@@ -1,6 +1,7 @@
 //===- BothWays.cpp - a model run as a library and with the JIT -----------===//
 #include "tests/aot/BothWays.h"
 
+#include "backends/native/aot/AotWeightsFile.h"
 #include "tests/FloatElement.h"
 
 #include <cstring>
@@ -23,6 +24,10 @@ Expected<BothWays> BothWays::compile(mlir::ModuleOp module, const std::string &f
   QUERN_ASSIGN(Session session, Session::create(executable, {.threads = 1}));
   both.jit = std::make_unique<Session>(std::move(session));
   both.model = std::make_unique<LoadedModel>(both.libraryPath);
+  if (options.weightsInFile) {
+    both.weights = std::make_unique<FileInMemory>(weightsPath(both.libraryPath));
+    EXPECT_EQ(both.model->useWeights(both.weights->bytes, both.weights->size), QUERN_MODEL_OK);
+  }
   return std::move(both);
 }
 

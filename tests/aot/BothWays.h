@@ -33,6 +33,7 @@ private:
   int runLibrary(const std::vector<Tensor> &inputs, const quern_model_plan &plan);
 
   std::unique_ptr<Session> jit;
+  std::unique_ptr<FileInMemory> weights;
   std::unique_ptr<LoadedModel> model;
   std::string libraryPath;
   std::vector<Tensor> found;

@@ -96,6 +96,44 @@ TEST_F(ArtifactTest, PicksThePlanForTheInputs) {
             StatusCode::InvalidInput);
 }
 
+TEST_F(ArtifactTest, FindsWeightsBesideTheLibrary) {
+  auto write = [&](const std::string &name, int64_t count) {
+    Status status = digits(count).compileToArtifact(
+        {.threads = 1}, {.outputPath = path(name), .weightsInFile = true});
+    ASSERT_TRUE(status.isOk()) << status.message();
+  };
+  write("m.so", 2);
+  EXPECT_EQ(expectValue(inspectArtifact(path("m.so"))).weightsBytes,
+            static_cast<int64_t>(fs::file_size(path("m.weights"))));
+  EXPECT_EQ(expectValue(inspectArtifact(compile("whole.so"))).weightsBytes, 0);
+  auto wanted = expectValue(makeRunner(digits(), Backend::Native)->run(images(2)));
+  std::unique_ptr<Runner> runner;
+  {
+    auto loaded = expectValue(loadArtifact(path("m.so")));
+    runner = expectValue(loaded->createRunner({.threads = 2}));
+  }
+  fs::rename(path("m.weights"), path("gone.weights"));
+  EXPECT_TRUE(sameBits(expectValue(runner->run(images(2)))[0], wanted[0]));
+
+  expectRefusal(path("m.so"), StatusCode::Io, "m.weights': No such file");
+  fs::create_directory(path("m.weights"));
+  expectRefusal(path("m.so"), StatusCode::Io, "m.weights': it is no file");
+  fs::remove(path("m.weights"));
+  std::string bytes;
+  {
+    std::ifstream file(path("gone.weights"), std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  this->write("m.weights", bytes.substr(1));
+  expectRefusal(path("m.so"), StatusCode::Incompatible, "wanted " + std::to_string(bytes.size()));
+  bytes.back() ^= 1;
+  this->write("m.weights", bytes);
+  expectRefusal(path("m.so"), StatusCode::Incompatible, "are not the weights that");
+  bytes.back() ^= 1;
+  this->write("m.weights", bytes);
+  EXPECT_TRUE(loadArtifact(path("m.so")));
+}
+
 TEST_F(ArtifactTest, WritesWhereTheCallerWants) {
   auto loaded = expectValue(loadArtifact(compile()));
   auto runner = expectValue(loaded->createRunner({.threads = 1}));

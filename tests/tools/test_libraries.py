@@ -4,7 +4,8 @@ import unittest
 
 import numpy as np
 import onnx
-from cli import INCOMPATIBLE, INVALID_INPUT, INVALID_MODEL, LIMIT, USAGE, CliTest, make_model, value
+from cli import (INCOMPATIBLE, INVALID_INPUT, INVALID_MODEL, IO, LIMIT, USAGE, CliTest, make_model,
+                 value)
 from onnx import TensorProto, helper
 
 FAST = ("--duration", "50ms")
@@ -88,6 +89,26 @@ class Libraries(CliTest):
         self.fails(USAGE, "run", "gemm.onnx", "--dim", "N=1,2", says="wanted NAME=SIZE, as in N=1")
         self.quern("compile", "gemm.onnx", "--dim", "N=4..4", "-o", "one.so")
         self.assertEqual(self.quern_json("inspect", "one.so")["sizes"], {})
+
+    def test_weights_in_a_file(self):
+        self.quern("compile", "gemm.onnx", "--dim", "N=2", "-o", "apart.so", "--weights=file")
+        self.assertEqual(self.files(), ["apart.so", "apart.weights", "gemm.so"])
+        weights = self.folder / "apart.weights"
+        report = self.quern_json("inspect", "apart.so")
+        self.assertEqual(report["weights_bytes"], weights.stat().st_size)
+        out, _ = self.quern("inspect", "apart.so")
+        self.assertIn(f"weights: {weights.stat().st_size} bytes in a file of their own", out)
+        report = self.quern_json("compare", "apart.so", "--reference", "gemm.onnx", *FAST)
+        self.assertTrue(report["outputs"][0]["pass"])
+        self.quern_json("bench", "apart.so", *FAST)
+        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+        self.fails(INCOMPATIBLE, "run", "apart.so", "--input=zeros",
+                   says="apart.weights' are not the weights that apart.so was compiled with")
+        weights.unlink()
+        self.fails(IO, "run", "apart.so", "--input=zeros",
+                   says="cannot read the weights 'apart.weights': No such file")
+        self.fails(USAGE, "compile", "gemm.onnx", "--dim=N=2", "-o", "m.so", "--weights=elsewhere",
+                   says="--weights")
 
     def test_faults(self):
         """What code says by a number comes with words, and with the exit code it has as a model."""

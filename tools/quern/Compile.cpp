@@ -19,6 +19,7 @@ struct CompileCommand {
   ArtifactOptions artifact;
   std::string triple;
   std::string phase;
+  std::string weights = "embedded";
   OutputStyle style;
 
   quern::CompileOptions compileOptions(const Limits &limits) const {
@@ -36,12 +37,16 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
       "plan of its own in the artefact: N=1,8,32 or seq=16..512:16");
   addCompileOptions(verb, options.backend);
   verb.add_option("-o,--output", options.artifact.outputPath,
-                  "The artefact: FILE.so, FILE.o or FILE.a")
+                  "The artefact: FILE.so, FILE.o or FILE.a; or its code to read: FILE.s, FILE.ll")
       ->type_name("FILE");
   verb.add_option("--header", options.artifact.headerPath, "A C header for the artefact")
       ->type_name("FILE");
   verb.add_option("--prefix", options.artifact.prefix,
                   "Of the C symbols (default: from the artefact's name)");
+  verb.add_option("--weights", options.weights,
+                  "embedded (default), or file: in one beside the artefact, FILE.weights, which "
+                  "programs pass to PREFIX_use_weights")
+      ->check(CLI::IsMember({"embedded", "file"}));
   verb.add_option("--max-iterations", options.artifact.maxIterations,
                   "Of all loops in one run of the artefact; more is an error (default 100000000)")
       ->check(CLI::PositiveNumber);
@@ -71,16 +76,18 @@ static Status writePhase(const CompileCommand &options, const OpenedModel &opene
   return file.commit();
 }
 
+static constexpr const char *kForms = "FILE.so, FILE.o, FILE.a, FILE.s or FILE.ll";
+
 static Status checkOptions(const CompileCommand &options) {
   const ArtifactOptions &artifact = options.artifact;
   if (options.phase.empty()) {
     if (artifact.outputPath.empty())
-      return usageError("-o FILE is required: FILE.so, FILE.o or FILE.a");
+      return usageError(std::string("-o FILE is required: ") + kForms);
     bool known = false;
-    for (const char *suffix : {".so", ".o", ".a"})
+    for (const char *suffix : {".so", ".o", ".a", ".s", ".ll"})
       known |= artifact.outputPath.ends_with(suffix);
     if (!known)
-      return usageError("-o " + artifact.outputPath + ": wanted FILE.so, FILE.o or FILE.a");
+      return usageError("-o " + artifact.outputPath + ": wanted " + kForms);
   }
   for (const std::string &path : {artifact.outputPath, artifact.headerPath})
     if (!path.empty()) {
@@ -158,6 +165,7 @@ static Status execute(const CompileCommand &options) {
     artifact.prefix = symbolPrefix(artifact.outputPath);
   artifact.runtimeArchive = runtimeArchive();
   artifact.listedSizes = std::move(listed);
+  artifact.weightsInFile = options.weights == "file";
   for (std::string &cpu : artifact.targetCpus)
     cpu = cpuName(cpu);
   Progress progress(options.style);

@@ -59,7 +59,10 @@ static std::string describe(const ArtifactFacts &facts) {
          describePorts("input", facts.inputs) + describePorts("output", facts.outputs) +
          describeSizes(facts.sizes) +
          fmt::format("a run needs {} bytes, and {} for each further thread\n", facts.workspaceBytes,
-                     facts.workerBytes);
+                     facts.workerBytes) +
+         (facts.weightsBytes == 0
+              ? ""
+              : fmt::format("weights: {} bytes in a file of their own\n", facts.weightsBytes));
 }
 
 static Status inspectLibrary(const InspectOptions &options) {

@@ -33,6 +33,9 @@ struct ArtifactFacts {
   /// combination. One plan and no sizes when all are fixed.
   std::vector<ListedSize> sizes;
   std::vector<ArtifactPlan> plans;
+  /// Of the file with its weights, which has its name with the suffix .weights; 0 when they
+  /// are part of it.
+  int64_t weightsBytes = 0;
 };
 
 /// Loading a library runs code in it, so a library is trusted as a program is. Before
@@ -40,7 +43,8 @@ struct ArtifactFacts {
 /// Incompatible when it is for another processor or of another version of the interface.
 Expected<ArtifactFacts> inspectArtifact(const std::string &path);
 
-/// As above, to run: Incompatible, too, when this CPU lacks what the code needs. Memory
+/// As above, to run: Incompatible, too, when this CPU lacks what the code needs, or when the
+/// file with its weights is another one; an Io error when there is none. Memory
 /// for a run comes from the runner, and its larger steps are divided among its threads.
 /// What an artefact has none of, a profile and subnormal numbers, is Unsupported.
 Expected<std::shared_ptr<const CompiledModel>> loadArtifact(const std::string &path);

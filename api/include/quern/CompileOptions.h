@@ -33,7 +33,7 @@ struct CompileOptions {
 };
 
 struct ArtifactOptions {
-  /// FILE.so, FILE.o or FILE.a.
+  /// FILE.so, FILE.o, FILE.a, or the code to read: FILE.s, FILE.ll.
   std::string outputPath;
   /// The C header; none when empty.
   std::string headerPath = {};
@@ -52,6 +52,10 @@ struct ArtifactOptions {
   /// Symbolic dimensions of the inputs and the sizes they may have, for a model that was
   /// loaded without sizes for them: the artefact has a plan for each combination.
   std::vector<ListedSize> listedSizes = {};
+  /// The weights go to a file beside the output, with the suffix .weights: the code is given
+  /// it by <prefix>_use_weights, loadArtifact finds it there. Without, they are part of the
+  /// code, and may take up to 1.9 GB.
+  bool weightsInFile = false;
 };
 
 /// A C identifier made from the name of an artefact: "out/my-model.so" gives

@@ -10,6 +10,7 @@
 #include "backends/native/aot/AotOutput.h"
 #include "backends/native/aot/AotRefusal.h"
 #include "backends/native/aot/AotSizes.h"
+#include "backends/native/aot/AotText.h"
 #include "backends/native/codegen/CpuFeatures.h"
 #include "ir/Signature.h"
 
@@ -40,9 +41,9 @@ std::string native::symbolPrefix(const std::string &outputPath) {
 
 static Status checkOptions(const AotOptions &options) {
   llvm::StringRef suffix = llvm::sys::path::extension(options.outputPath);
-  if (suffix != ".so" && suffix != ".o" && suffix != ".a")
+  if (suffix != ".so" && suffix != ".o" && suffix != ".a" && !isTextFile(options.outputPath))
     return usageError("cannot tell what '" + options.outputPath +
-                      "' is to be: wanted FILE.so, FILE.o or FILE.a");
+                      "' is to be: wanted FILE.so, FILE.o, FILE.a, FILE.s or FILE.ll");
   if (options.headerPath == options.outputPath)
     return usageError("the header would replace the artefact '" + options.outputPath + "'");
   if (!options.prefix.empty() && !isIdentifier(options.prefix))
@@ -70,7 +71,7 @@ static AotPlan describePlan(const CompiledPlan &compiled, const KernelCache &ker
 
 /// Everything that the writers need to know.
 static Expected<AotModel> describe(const CompiledPlans &graph, const AotInterface &interface,
-                                   std::string prefix) {
+                                   std::string prefix, bool weightsInFile) {
   const Target &target = graph.kernels->target();
   std::vector<AotPlan> plans;
   for (const CompiledPlan &plan : graph.plans)
@@ -82,7 +83,7 @@ static Expected<AotModel> describe(const CompiledPlans &graph, const AotInterfac
                            output.name + "' depends on them");
   if (!workspaceBytes(plans).valid())
     return resourceLimit("the workspace of this model needs more memory than there can be");
-  QUERN_ASSIGN(WeightLayout weights, layOutWeights(usedWeights(plans)));
+  QUERN_ASSIGN(WeightLayout weights, layOutWeights(usedWeights(plans), weightsInFile));
   QUERN_ASSIGN(std::vector<std::string> features, requiredCpuFeatures(target));
   return AotModel{std::move(plans),  interface, std::move(weights),
                   std::move(prefix), target,    std::move(features)};
@@ -171,6 +172,7 @@ Expected<AotLevel> LevelCompiler::compileLevel(ModuleOp module, const std::strin
                                                CompiledPlans &graph) const {
   CompileOptions mine = options;
   mine.targetCpu = cpu;
+  mine.keepBitcode = isTextFile(options.outputPath);
   QUERN_ASSIGN(graph, compilePlans(module, mine, sizes));
   // The archive at hand is one for this machine.
   bool hasRuntime = !options.outputPath.ends_with(".so") ||
@@ -180,7 +182,8 @@ Expected<AotLevel> LevelCompiler::compileLevel(ModuleOp module, const std::strin
     QUERN_TRY(sizes.empty() ? status : status.withContext(sizes[i].name));
   }
   QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
-  QUERN_ASSIGN(AotModel model, describe(graph, interface, std::move(prefix)));
+  QUERN_ASSIGN(AotModel model,
+               describe(graph, interface, std::move(prefix), options.weightsInFile));
   // The passes have found out more of the sizes.
   model.interface.outputs = nn::outputSignature(nn::findMain(module));
   return AotLevel{std::move(model), &graph};
@@ -214,7 +217,11 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
   QUERN_TRY(nn::requireTensorPorts(main).withContext("compiling ahead of time"));
   QUERN_ASSIGN(std::vector<PlannedSizes> sizes, planSizes(main, options.listedSizes));
   QUERN_ASSIGN(Staging staging, Staging::create(options.outputPath));
-  std::optional<Staging> header;
+  std::optional<Staging> header, weights;
+  if (options.weightsInFile) {
+    QUERN_ASSIGN(Staging folder, Staging::create(weightsPath(options.outputPath)));
+    weights.emplace(std::move(folder));
+  }
   if (!options.headerPath.empty()) {
     QUERN_ASSIGN(Staging folder, Staging::create(options.headerPath));
     header.emplace(std::move(folder));
@@ -225,12 +232,17 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
   LevelCompiler compiler(options, std::move(sizes));
   QUERN_TRY(
       compiler.compile(module, describeInterface(module, options, artifact.prefix), artifact));
+  if (weights)
+    QUERN_TRY(weights->nameTarget(moveWeightsToFile(artifact, weights->path("weights"))));
   QUERN_TRY(staging.nameTarget(writeCode(artifact, staging)));
   QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(artifact, staging));
   if (header)
     QUERN_TRY(header->write("model.h", headerText(artifact, libraries)));
   QUERN_TRY(options.limits.deadline.check("writing " + options.outputPath));
   QUERN_TRY(staging.nameTarget(writeArtifact(artifact, options, staging)));
+  // Code that finds another file refuses it: nothing is wrong for the moment between.
+  if (weights)
+    QUERN_TRY(weights->publish("weights"));
   if (needed && options.outputPath.ends_with(".so"))
     llvm::erase(libraries, kRuntimeArchive); // it is in there
   if (needed)

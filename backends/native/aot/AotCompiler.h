@@ -7,7 +7,7 @@
 namespace quern::native {
 
 struct AotOptions : CompileOptions {
-  /// FILE.so, FILE.o or FILE.a.
+  /// FILE.so, FILE.o, FILE.a, or the code as text: FILE.s, FILE.ll.
   std::string outputPath;
   /// The C header; none when empty.
   std::string headerPath;
@@ -25,6 +25,8 @@ struct AotOptions : CompileOptions {
   /// Symbolic dimensions of the inputs and the sizes they may have: the artefact has a plan
   /// for each combination.
   std::vector<ListedSize> listedSizes = {};
+  /// Weights go to a file beside the output, weightsPath of it.
+  bool weightsInFile = false;
 };
 
 /// A C identifier made from the name of an artefact, without its last suffix:

@@ -17,9 +17,9 @@ namespace {
 class DispatchCode {
 public:
   DispatchCode(llvm::Module &module, const std::string &prefix,
-               const std::vector<std::string> &levels, bool takesSizes)
+               const std::vector<std::string> &levels, const ModelFunctions &functions)
       : module(module), ir(module.getContext()), prefix(prefix), levels(levels),
-        takesSizes(takesSizes) {}
+        functions(functions) {}
   void emit();
 
 private:
@@ -33,7 +33,7 @@ private:
   llvm::IRBuilder<> ir;
   const std::string &prefix;
   const std::vector<std::string> &levels;
-  bool takesSizes;
+  ModelFunctions functions;
   /// The number of the level to run, or that of levels.
   llvm::Function *choose = nullptr;
 };
@@ -120,27 +120,39 @@ void DispatchCode::emit() {
   llvm::Constant *noCpu = ir.getInt32(QUERN_MODEL_UNSUPPORTED_CPU);
   emitChoose();
   emitCpuOk();
-  std::vector<llvm::Type *> parameters(takesSizes ? 4 : 3, ptr);
+  std::vector<llvm::Type *> parameters(functions.takeSizes ? 4 : 3, ptr);
   emitForward("_run", llvm::FunctionType::get(i32, parameters, false), noCpu);
   parameters.resize(parameters.size() + 2, ptr);
   emitForward("_run_parallel", llvm::FunctionType::get(i32, parameters, false), noCpu);
   emitForward("_info", llvm::FunctionType::get(ptr, false), /*otherwise=*/nullptr);
+  if (functions.useWeights)
+    emitForward("_use_weights", llvm::FunctionType::get(i32, {ptr, ir.getInt64Ty()}, false), noCpu);
+}
+
+Expected<std::unique_ptr<llvm::Module>> native::emitDispatch(const std::string &prefix,
+                                                             const std::vector<std::string> &levels,
+                                                             const ModelFunctions &functions,
+                                                             llvm::LLVMContext &context,
+                                                             llvm::TargetMachine &machine) {
+  auto module = std::make_unique<llvm::Module>(prefix, context);
+  module->setTargetTriple(machine.getTargetTriple().str());
+  module->setDataLayout(machine.createDataLayout());
+  module->setPICLevel(llvm::PICLevel::BigPIC);
+  DispatchCode(*module, prefix, levels, functions).emit();
+  std::string errors;
+  llvm::raw_string_ostream stream(errors);
+  if (llvm::verifyModule(*module, &stream))
+    return internalError("the code that chooses a CPU is invalid: " + errors);
+  return module;
 }
 
 Expected<ObjectCode> native::compileDispatch(const std::string &prefix,
                                              const std::vector<std::string> &levels,
-                                             bool takesSizes) {
+                                             const ModelFunctions &functions) {
   QUERN_ASSIGN(Target baseline, resolveTarget("baseline", "x86_64-linux-gnu"));
   QUERN_ASSIGN(auto machine, createTargetMachine(baseline));
   llvm::LLVMContext context;
-  llvm::Module module(prefix, context);
-  module.setTargetTriple(baseline.triple);
-  module.setDataLayout(machine->createDataLayout());
-  module.setPICLevel(llvm::PICLevel::BigPIC);
-  DispatchCode(module, prefix, levels, takesSizes).emit();
-  std::string errors;
-  llvm::raw_string_ostream stream(errors);
-  if (llvm::verifyModule(module, &stream))
-    return internalError("the code that chooses a CPU is invalid: " + errors);
-  return emitObject(module, *machine);
+  QUERN_ASSIGN(std::unique_ptr<llvm::Module> module,
+               emitDispatch(prefix, levels, functions, context, *machine));
+  return emitObject(*module, *machine);
 }

@@ -3,15 +3,34 @@
 
 #include "backends/native/codegen/CodeGen.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
+namespace llvm {
+class LLVMContext;
+}
+
 namespace quern::native {
+
+/// What distinguishes the public functions of models.
+struct ModelFunctions {
+  /// Those that run it take sizes first.
+  bool takeSizes = false;
+  /// There is <prefix>_use_weights.
+  bool useWeights = false;
+};
 
 /// The object code of the public functions of `prefix` (see quern/model_abi.h), which are
 /// those of the first of `levels`, prefixes of models for x86-64, that the CPU can run.
-/// Those that run models with listed sizes take the sizes first.
 Expected<ObjectCode> compileDispatch(const std::string &prefix,
-                                     const std::vector<std::string> &levels, bool takesSizes);
+                                     const std::vector<std::string> &levels,
+                                     const ModelFunctions &functions);
+/// The module that this is the code of.
+Expected<std::unique_ptr<llvm::Module>> emitDispatch(const std::string &prefix,
+                                                     const std::vector<std::string> &levels,
+                                                     const ModelFunctions &functions,
+                                                     llvm::LLVMContext &context,
+                                                     llvm::TargetMachine &machine);
 
 } // namespace quern::native

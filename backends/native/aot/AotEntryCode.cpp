@@ -59,6 +59,12 @@ void PlanCode::requireCpu() {
   ir.SetInsertPoint(isOk);
 }
 
+llvm::Value *PlanCode::loadWeights() {
+  llvm::LoadInst *load = ir.CreateAlignedLoad(ptr, weightsPlace, llvm::Align(8));
+  load->setAtomic(llvm::AtomicOrdering::Acquire);
+  return load;
+}
+
 //===----------------------------------------------------------------------===//
 // Runs
 //===----------------------------------------------------------------------===//
@@ -74,6 +80,8 @@ llvm::Function *PlanCode::emitExecute(const AotPlan &plan, llvm::Function *steps
   if (workspaceBytes(model.plans).value() > 0)
     requireWorkspace(function->getArg(FrameArgument));
   requireCpu();
+  if (weightsPlace && model.weights.bytes > 0)
+    returnUnless(ir.CreateIsNotNull(loadWeights()), QUERN_MODEL_NO_WEIGHTS);
   setFloatMode(ir, saved);
   std::vector<llvm::Value *> arguments = argumentsOf(function);
   arguments.insert(arguments.end(), {frameAt(scratchOffset(plan)), iterations});
@@ -191,5 +199,5 @@ void PlanCode::emitInfo() {
        ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), bytes(workspaceBytes(model.plans).value()),
        bytes(scratchBytes(model.plans)), ports(all.inputs), ports(all.outputs),
        text(model.interface.name), text(model.target.cpu), count(sizes.size()), count(plans.size()),
-       array(names), array(plans)})));
+       array(names), array(plans), bytes(model.inFile ? model.inFile->fileBytes : 0)})));
 }

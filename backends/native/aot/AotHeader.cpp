@@ -78,8 +78,9 @@ static std::string portMacros(const std::string &prefix, const std::string &kind
   return text + "\n";
 }
 
-static std::string declarations(const std::string &name, bool takesSizes) {
+static std::string declarations(const std::string &name, bool takesSizes, bool weightsInFile) {
   std::string sizes = takesSizes ? "const int64_t *sizes, " : "";
+  std::string use = "int " + name + "_use_weights(const void *data, int64_t bytes);\n";
   return "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
          "int " +
          name +
@@ -93,9 +94,7 @@ static std::string declarations(const std::string &name, bool takesSizes) {
          "const void *const *inputs, void *const *outputs,\n"
          "    void *workspace, quern_parallel_for_fn parallel_for, void *context);\n"
          "const quern_model_info *" +
-         name +
-         "_info(void);\n\n"
-         "#ifdef __cplusplus\n}\n#endif\n";
+         name + "_info(void);\n" + (weightsInFile ? use : "") + "\n#ifdef __cplusplus\n}\n#endif\n";
 }
 
 std::string native::headerText(const AotArtifact &artifact,
@@ -117,9 +116,13 @@ std::string native::headerText(const AotArtifact &artifact,
   text += define(upper + "WORKSPACE_BYTES", std::to_string(artifact.workspace()));
   text += define(upper + "WORKER_BYTES", std::to_string(artifact.workerScratch()));
   const AotModel &model = artifact.anyModel();
+  if (artifact.weightsInFile())
+    text += define(upper + "WEIGHTS_BYTES", std::to_string(model.inFile->fileBytes));
   ArtifactPorts ports = artifactPorts(model.plans, model.interface);
   text += sizeMacros(upper, model.interface.sizes);
   text += portMacros(upper, "INPUT", ports.inputs);
   text += portMacros(upper, "OUTPUT", ports.outputs);
-  return text + declarations(artifact.prefix, !model.interface.sizes.empty()) + "\n#endif\n";
+  return text +
+         declarations(artifact.prefix, !model.interface.sizes.empty(), artifact.weightsInFile()) +
+         "\n#endif\n";
 }

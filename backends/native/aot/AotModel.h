@@ -1,12 +1,13 @@
 //===- AotModel.h - what the parts of an artefact are made from -----------===//
 #pragma once
 
-#include "backends/native/aot/AotWeights.h"
+#include "backends/native/aot/AotWeightsFile.h"
 #include "backends/native/aot/RuntimeCall.h"
 #include "quern/Executable.h"
 #include "quern/ListedSize.h"
 #include "runtime/plan/Plan.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,8 @@ struct AotModel {
   Target target;
   /// The instruction sets they may use, as LLVM's subtarget features.
   std::vector<std::string> cpuFeatures;
+  /// Where the weights are when they are no part of the program.
+  std::optional<WeightsPart> inFile = {};
 
   /// Names in the public interface: <prefix>_run and so on.
   std::string symbol(const char *suffix) const { return prefix + "_" + suffix; }

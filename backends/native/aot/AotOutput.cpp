@@ -12,13 +12,13 @@
 
 #include "backends/native/aot/AotDispatch.h"
 #include "backends/native/aot/AotPlanCode.h"
+#include "backends/native/aot/AotText.h"
 #include "backends/native/aot/LinkObjects.h"
 
 #include "llvm/Support/Path.h"
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <set>
 
 using namespace quern;
 using namespace quern::native;
@@ -31,6 +31,13 @@ static void addKernels(const CompiledPlan &compiled, std::set<std::string> &keys
   keys.erase("");
 }
 
+std::set<std::string> native::kernelKeys(const CompiledPlans &compiled) {
+  std::set<std::string> keys;
+  for (const CompiledPlan &plan : compiled.plans)
+    addKernels(plan, keys);
+  return keys;
+}
+
 static std::string_view viewOf(const ObjectCode &object) { return {object.data(), object.size()}; }
 
 /// Writes an object file of the plan with its kernels.
@@ -39,16 +46,14 @@ static Status writeLevel(const AotLevel &level, const Staging &staging, const st
   QUERN_ASSIGN(ObjectCode plan, compilePlanCode(level.model));
   QUERN_TRY(staging.write("plan.o", viewOf(plan)));
   std::vector<std::string> objects = {staging.path("plan.o")};
-  std::set<std::string> keys;
-  for (const CompiledPlan &compiled : graph.plans)
-    addKernels(compiled, keys);
-  for (const std::string &key : keys) {
+  for (const std::string &key : kernelKeys(graph)) {
     std::string name = fmt::format("kernel{}.o", objects.size());
     QUERN_TRY(staging.write(name, viewOf(graph.kernels->get(key).object)));
     objects.push_back(staging.path(name));
   }
   QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
-  return localizeSymbols(staging.path("joined.o"), output, publicSymbols(level.model.prefix));
+  return localizeSymbols(staging.path("joined.o"), output,
+                         publicSymbols(level.model.prefix, level.model.inFile.has_value()));
 }
 
 Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
@@ -60,13 +65,13 @@ Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
     prefixes.push_back(level.model.prefix);
     QUERN_TRY(writeLevel(level, staging, objects.back()));
   }
-  QUERN_ASSIGN(ObjectCode dispatch, compileDispatch(artifact.prefix, prefixes,
-                                                    !artifact.anyModel().interface.sizes.empty()));
+  QUERN_ASSIGN(ObjectCode dispatch,
+               compileDispatch(artifact.prefix, prefixes, artifact.functions()));
   QUERN_TRY(staging.write("dispatch.o", viewOf(dispatch)));
   objects.push_back(staging.path("dispatch.o"));
   QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
   return localizeSymbols(staging.path("joined.o"), staging.path("code.o"),
-                         publicSymbols(artifact.prefix));
+                         publicSymbols(artifact.prefix, artifact.weightsInFile()));
 }
 
 /// What LLVM calls of itself, and every C library has.
@@ -103,12 +108,22 @@ static Expected<std::vector<std::string>> writeLibraryStubs(const AotArtifact &a
 }
 
 /// For who loads a library and does not know its prefix: "quern_model_run".
-static std::vector<SymbolAlias> libraryAliases(const std::string &prefix) {
+static std::vector<SymbolAlias> libraryAliases(const std::string &prefix, bool weightsInFile) {
   std::vector<SymbolAlias> aliases;
-  for (const std::string &symbol : publicSymbols(prefix))
+  for (const std::string &symbol : publicSymbols(prefix, weightsInFile))
     if (std::string name = "quern_model" + symbol.substr(prefix.size()); name != symbol)
       aliases.push_back({name, symbol});
   return aliases;
+}
+
+Status native::moveWeightsToFile(AotArtifact &artifact, const std::string &path) {
+  std::vector<const WeightLayout *> layouts;
+  for (const AotLevel &level : artifact.levels)
+    layouts.push_back(&level.model.weights);
+  std::vector<WeightsPart> parts = placeInFile(layouts);
+  for (size_t i = 0; i < parts.size(); ++i)
+    artifact.levels[i].model.inFile = parts[i];
+  return writeWeightsFile(path, layouts, parts);
 }
 
 /// Writes the weights of all levels; the files.
@@ -116,7 +131,7 @@ static Expected<std::vector<std::string>> writeWeights(const AotArtifact &artifa
                                                        const Staging &staging) {
   std::vector<std::string> objects;
   for (const auto &[model, graph] : artifact.levels) {
-    if (model.weights.bytes == 0)
+    if (model.weights.bytes == 0 || model.inFile)
       continue;
     objects.push_back(staging.path(fmt::format("weights{}.o", objects.size())));
     QUERN_TRY(
@@ -127,6 +142,8 @@ static Expected<std::vector<std::string>> writeWeights(const AotArtifact &artifa
 
 Status native::writeArtifact(const AotArtifact &artifact, const AotOptions &options,
                              const Staging &staging) {
+  if (isTextFile(options.outputPath))
+    return writeText(artifact, options.outputPath, staging);
   llvm::StringRef suffix = llvm::sys::path::extension(options.outputPath);
   QUERN_ASSIGN(std::vector<std::string> objects, writeWeights(artifact, staging));
   objects.insert(objects.begin(), staging.path("code.o"));
@@ -137,12 +154,13 @@ Status native::writeArtifact(const AotArtifact &artifact, const AotOptions &opti
     if (!isThisMachine(artifact.target())) {
       QUERN_ASSIGN(libraries, writeLibraryStubs(artifact, staging));
     }
-    QUERN_TRY(linkSharedLibrary({.objects = std::move(objects),
-                                 .name = std::move(name),
-                                 .libraries = std::move(libraries),
-                                 .archive = std::move(runtime),
-                                 .aliases = libraryAliases(artifact.prefix)},
-                                staging.path("model.so")));
+    QUERN_TRY(
+        linkSharedLibrary({.objects = std::move(objects),
+                           .name = std::move(name),
+                           .libraries = std::move(libraries),
+                           .archive = std::move(runtime),
+                           .aliases = libraryAliases(artifact.prefix, artifact.weightsInFile())},
+                          staging.path("model.so")));
     return staging.publish("model.so");
   }
   QUERN_TRY(linkRelocatable(objects, staging.path("model.o")));

@@ -3,10 +3,12 @@
 
 #include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotCompiler.h"
+#include "backends/native/aot/AotDispatch.h"
 #include "backends/native/aot/AotModel.h"
 #include "backends/native/aot/AotStaging.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,10 @@ struct AotArtifact {
   const AotModel &anyModel() const { return levels.front().model; }
   const Target &target() const { return anyModel().target; }
   bool callsRuntime() const { return std::ranges::any_of(anyModel().plans, native::callsRuntime); }
+  bool weightsInFile() const { return anyModel().inFile.has_value(); }
+  ModelFunctions functions() const {
+    return {.takeSizes = !anyModel().interface.sizes.empty(), .useWeights = weightsInFile()};
+  }
   /// Enough for whichever level is run.
   int64_t workspace() const {
     return largest([](const auto &plans) { return workspaceBytes(plans).value(); });
@@ -48,6 +54,11 @@ private:
 
 /// The archive that object files whose model has reference steps are linked with.
 inline constexpr const char *kRuntimeArchive = "libquern_runtime.a";
+
+/// Puts the weights of all levels into one file, `path`.
+Status moveWeightsToFile(AotArtifact &artifact, const std::string &path);
+/// The kernels that the plans call, by their keys.
+std::set<std::string> kernelKeys(const CompiledPlans &compiled);
 
 /// Writes the object file code.o of all plans with their kernels.
 Status writeCode(const AotArtifact &artifact, const Staging &staging);

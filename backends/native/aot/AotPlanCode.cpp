@@ -35,8 +35,12 @@ static_assert(QUERN_MODEL_INDEX_OUT_OF_RANGE ==
 
 std::string native::weightsSymbol(const AotModel &model) { return model.symbol("weights"); }
 
-std::vector<std::string> native::publicSymbols(const std::string &prefix) {
-  return {prefix + "_cpu_ok", prefix + "_run", prefix + "_run_parallel", prefix + "_info"};
+std::vector<std::string> native::publicSymbols(const std::string &prefix, bool weightsInFile) {
+  std::vector<std::string> names = {prefix + "_cpu_ok", prefix + "_run", prefix + "_run_parallel",
+                                    prefix + "_info"};
+  if (weightsInFile)
+    names.push_back(prefix + "_use_weights");
+  return names;
 }
 
 PlanCode::PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine)
@@ -50,7 +54,11 @@ PlanCode::PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::Targ
   parallelForType = llvm::FunctionType::get(none, {ptr, i64, i64, ptr, ptr}, false);
   closureType = llvm::StructType::get(context, {ptr, ptr, ptr, ptr, i64});
   weights = llvm::ConstantPointerNull::get(ptr);
-  if (model.weights.bytes > 0) {
+  if (model.inFile) {
+    weightsPlace = new llvm::GlobalVariable(*module, ptr, /*isConstant=*/false,
+                                            llvm::GlobalValue::InternalLinkage,
+                                            llvm::ConstantPointerNull::get(ptr), "weights_place");
+  } else if (model.weights.bytes > 0) {
     auto *variable =
         new llvm::GlobalVariable(*module, ir.getInt8Ty(), /*isConstant=*/true,
                                  llvm::GlobalValue::ExternalLinkage, nullptr, weightsSymbol(model));
@@ -234,6 +242,8 @@ llvm::Function *PlanCode::emitSteps(const AotPlan &plan) {
       if (body.plan)
         bodySteps[&body] = emitSteps(body);
   llvm::Function *emitted = beginFunction("steps", i32, {ptr, ptr, ptr, ptr, ptr, ptr, ptr});
+  if (weightsPlace)
+    weights = loadWeights();
   current = plan.plan;
   size_t widest = 0;
   for (const PlanStep &step : current->steps)
@@ -300,19 +310,28 @@ void PlanCode::emit() {
       model.interface.sizes.empty() ? executions.front() : emitChoice(executions);
   emitRun(execute);
   emitInfo();
+  if (weightsPlace)
+    emitUseWeights(*module, model.symbol("use_weights"), *model.inFile, weightsPlace);
+}
+
+Expected<std::unique_ptr<llvm::Module>> native::emitPlanCode(const AotModel &model,
+                                                             llvm::LLVMContext &context,
+                                                             llvm::TargetMachine &machine) {
+  PlanCode code(model, context, machine);
+  code.emit();
+  std::string errors;
+  llvm::raw_string_ostream stream(errors);
+  if (llvm::verifyModule(*code.module, &stream))
+    return internalError("the code of a plan is invalid: " + errors);
+  return std::move(code.module);
 }
 
 Expected<ObjectCode> native::compilePlanCode(const AotModel &model) {
   QUERN_ASSIGN(Target baseline, resolveTarget("baseline", model.target.triple));
   QUERN_ASSIGN(auto machine, createTargetMachine(baseline));
   llvm::LLVMContext context;
-  PlanCode code(model, context, *machine);
-  code.emit();
-  std::string errors;
-  llvm::raw_string_ostream stream(errors);
-  if (llvm::verifyModule(*code.module, &stream))
-    return internalError("the code of a plan is invalid: " + errors);
-  return emitObject(*code.module, *machine);
+  QUERN_ASSIGN(std::unique_ptr<llvm::Module> module, emitPlanCode(model, context, *machine));
+  return emitObject(*module, *machine);
 }
 
 Expected<ObjectCode> native::compileStubs(const Target &target,

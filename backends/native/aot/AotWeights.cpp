@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 using namespace quern;
 using namespace quern::native;
 
@@ -16,7 +18,9 @@ using namespace quern::native;
 /// lies within them too.
 constexpr int64_t kMaxWeightBytes = (int64_t{1} << 31) - (int64_t{1} << 27);
 
-Expected<WeightLayout> native::layOutWeights(std::span<const Tensor> tensors) {
+Expected<WeightLayout> native::layOutWeights(std::span<const Tensor> tensors, bool inFile) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
+  const int64_t limit = inFile ? kMost : kMaxWeightBytes;
   WeightLayout layout;
   for (const Tensor &tensor : tensors) {
     auto [it, isNew] =
@@ -26,14 +30,22 @@ Expected<WeightLayout> native::layOutWeights(std::span<const Tensor> tensors) {
     layout.tensors.push_back(tensor);
     CheckedSize end =
         (CheckedSize(layout.bytes) + tensor.numBytes()).alignedTo(WeightLayout::kAlignment);
-    if (!end.valid() || end.value() > kMaxWeightBytes)
+    if (!end.valid() || end.value() > limit)
       return unsupported(
           fmt::format("the packed weights take more than {} bytes, which is all that compiled "
-                      "code can address",
+                      "code can address as part of a program; --weights=file has no such limit",
                       kMaxWeightBytes));
     layout.bytes = end.value();
   }
   return layout;
+}
+
+void native::writeTensors(llvm::raw_ostream &out, const WeightLayout &layout) {
+  for (const Tensor &tensor : layout.tensors) {
+    auto size = static_cast<size_t>(tensor.numBytes());
+    out.write(static_cast<const char *>(tensor.rawData()), size);
+    out.write_zeros(static_cast<unsigned>(llvm::alignTo<WeightLayout::kAlignment>(size) - size));
+  }
 }
 
 namespace {
@@ -110,11 +122,7 @@ void WeightsObject::write(llvm::raw_ostream &out, const WeightLayout &layout) co
   };
   bytes(&header, sizeof header);
   out.write_zeros(WeightLayout::kAlignment - sizeof header);
-  for (const Tensor &tensor : layout.tensors) {
-    auto size = static_cast<size_t>(tensor.numBytes());
-    bytes(tensor.rawData(), size);
-    out.write_zeros(static_cast<unsigned>(llvm::alignTo<WeightLayout::kAlignment>(size) - size));
-  }
+  writeTensors(out, layout);
   bytes(symbols, sizeof symbols);
   out << strings << sectionNames;
   out.write_zeros(static_cast<unsigned>(header.e_shoff - out.tell()));

@@ -10,6 +10,10 @@
 #include <utility>
 #include <vector>
 
+namespace llvm {
+class raw_ostream;
+}
+
 namespace quern::native {
 
 /// Where the weights of plans lie in one block of read-only memory.
@@ -27,8 +31,12 @@ struct WeightLayout {
   }
 };
 
-/// Unsupported when code could not address so many bytes.
-Expected<WeightLayout> layOutWeights(std::span<const Tensor> tensors);
+/// Unsupported when code could not address so many bytes as part of the program; in a file
+/// there may be more.
+Expected<WeightLayout> layOutWeights(std::span<const Tensor> tensors, bool inFile = false);
+
+/// The bytes of the layout.
+void writeTensors(llvm::raw_ostream &out, const WeightLayout &layout);
 
 /// Writes an object file for `arch` whose section .rodata.quern holds the weights, as
 /// the hidden symbol `symbol`. Streams them: needs no memory of their size.

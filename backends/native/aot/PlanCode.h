@@ -71,6 +71,7 @@ private:
   void requirePointers(llvm::Value *table, const std::vector<PlanPort> &list);
   void requireWorkspace(llvm::Value *workspace);
   void requireCpu();
+  llvm::Value *loadWeights();
 
   llvm::Constant *numbers(llvm::ArrayRef<int64_t> values);
   llvm::GlobalVariable *constant(llvm::Constant *value);
@@ -89,7 +90,9 @@ private:
   /// of a step, and its first refusal.
   llvm::StructType *closureType;
   enum ClosureField : unsigned { Kernel, Buffers, Dims, Scratch, Refused };
-  llvm::Constant *weights;
+  /// In functions of a model whose weights are in a file: read from `weightsPlace`.
+  llvm::Value *weights;
+  llvm::GlobalVariable *weightsPlace = nullptr;
   llvm::Function *function = nullptr;
   llvm::Function *task = nullptr, *dispatch = nullptr, *copyRuns = nullptr;
   /// `steps` of bodies.

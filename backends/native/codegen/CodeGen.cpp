@@ -23,6 +23,7 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -97,7 +98,7 @@ static Status emitFile(llvm::Module &module, llvm::TargetMachine &machine,
   llvm::raw_svector_ostream stream(out);
   llvm::legacy::PassManager pm;
   if (machine.addPassesToEmitFile(pm, stream, nullptr, type))
-    return internalError("the target cannot emit object files");
+    return internalError("the target cannot emit such files");
   pm.run(module);
   return Status::ok();
 }
@@ -108,8 +109,14 @@ Expected<ObjectCode> native::emitObject(llvm::Module &module, llvm::TargetMachin
   return object;
 }
 
+Expected<ObjectCode> native::emitAssembly(llvm::Module &module, llvm::TargetMachine &machine) {
+  ObjectCode text;
+  QUERN_TRY(emitFile(module, machine, llvm::CodeGenFileType::AssemblyFile, text));
+  return text;
+}
+
 Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const Target &target,
-                                           std::string *assembly) {
+                                           std::string *assembly, ObjectCode *bitcode) {
   QUERN_TRY(lowerToLlvmDialect(*kernel.module));
   registerBuiltinDialectTranslation(*kernel.context);
   registerLLVMDialectTranslation(*kernel.context);
@@ -132,10 +139,13 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
     expandFloat16(*module);
   optimize(*module, *machine);
   QUERN_TRY(ProgressScope::check("compiling"));
+  if (bitcode) {
+    llvm::raw_svector_ostream stream(*bitcode);
+    llvm::WriteBitcodeToFile(*module, stream);
+  }
   if (assembly) {
-    ObjectCode text;
     std::unique_ptr<llvm::Module> copy = llvm::CloneModule(*module);
-    QUERN_TRY(emitFile(*copy, *machine, llvm::CodeGenFileType::AssemblyFile, text));
+    QUERN_ASSIGN(ObjectCode text, emitAssembly(*copy, *machine));
     assembly->assign(text.begin(), text.end());
   }
   return emitObject(*module, *machine);

@@ -21,11 +21,13 @@ Status lowerToLlvmDialect(mlir::ModuleOp module);
 
 /// Lowers and compiles an emitted kernel. Thread-safe: the kernel's context and
 /// an LLVMContext of its own are all it touches. With `assembly` set, its text
-/// is stored there as well.
+/// is stored there as well; with `bitcode` what code was made from, as LLVM keeps it.
 Expected<ObjectCode> compileKernel(KernelBuilder::Module kernel, const Target &target,
-                                   std::string *assembly = nullptr);
+                                   std::string *assembly = nullptr, ObjectCode *bitcode = nullptr);
 
 /// The object code of `module` as it is, without optimisation.
 Expected<ObjectCode> emitObject(llvm::Module &module, llvm::TargetMachine &machine);
+/// The same as assembly. Either may be asked for once: it changes the module.
+Expected<ObjectCode> emitAssembly(llvm::Module &module, llvm::TargetMachine &machine);
 
 } // namespace quern::native

@@ -38,6 +38,15 @@
  *     the sizes of quern_model_info::plans; the numbers of bytes in the header are
  *     those of the largest, and the workspace is enough for all.
  *
+ * A model compiled with --weights=file has its weights in a file, and one more
+ * function:
+ *
+ *   int m_use_weights(const void *data, int64_t bytes);
+ *     Before the first run: `data` is the whole file in memory, at a multiple of
+ *     64, of M_WEIGHTS_BYTES bytes, which stay there while the model runs. All of
+ *     them are read, to make sure that they are the very weights that the model
+ *     was compiled with: else QUERN_MODEL_WRONG_WEIGHTS, and nothing changes.
+ *
  *===------------------------------------------------------------------------===*/
 #ifndef QUERN_MODEL_ABI_H
 #define QUERN_MODEL_ABI_H
@@ -64,6 +73,11 @@ enum quern_model_status {
   QUERN_MODEL_UNSUPPORTED_CPU = 3,
   /* The model was not compiled for these sizes. */
   QUERN_MODEL_UNLISTED_SIZES = 4,
+  /* The model has its weights in a file, and m_use_weights was not given it. */
+  QUERN_MODEL_NO_WEIGHTS = 5,
+  /* What m_use_weights was given is not the file of this model, or lies at no
+   * multiple of 64. */
+  QUERN_MODEL_WRONG_WEIGHTS = 6,
   /* Above this number: the values of the inputs cannot be computed with. */
   QUERN_MODEL_REFUSED = 256,
   /* An index, among the inputs or computed from them, is out of range. */
@@ -127,6 +141,7 @@ typedef struct quern_model_info {
   int32_t plan_count;
   const char *const *size_names;
   const quern_model_plan *plans;
+  int64_t weights_bytes; /* of the file for m_use_weights; 0 without one */
 } quern_model_info;
 
 #ifdef __cplusplus

@@ -238,6 +238,8 @@ int main(int argc, char **argv) {
   run_compiled(model);
   run_library(model, argv[2], NULL);
   run_library(model, argv[2], &several);
+  several.weights_in_file = 1;
+  run_library(model, argv[2], &several);
   run_listed_sizes(argv[1], argv[2]);
   compare_and_measure(model);
   look_into(model, argv[1]);
