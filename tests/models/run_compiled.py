@@ -40,7 +40,8 @@ READELF = shutil.which("readelf") or shutil.which("llvm-readelf-19") or shutil.w
 class Port(ctypes.Structure):
     """quern_model_port"""
     _fields_ = [("name", ctypes.c_char_p), ("dims", ctypes.POINTER(ctypes.c_int64)),
-                ("bytes", ctypes.c_int64), ("rank", ctypes.c_int32), ("dtype", ctypes.c_int32)]
+                ("bytes", ctypes.c_int64), ("rank", ctypes.c_int32), ("dtype", ctypes.c_int32),
+                ("dim_names", ctypes.c_void_p)]
 
 
 class Info(ctypes.Structure):

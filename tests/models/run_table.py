@@ -109,6 +109,19 @@ def light(name):
     return find
 
 
+def lengths(name, symbol, *sizes):
+    """A model whose inputs are of each of these lengths: BERT's are prefixes of those it has."""
+    def find(folder):
+        found = exported(name)(folder)
+        if not found:
+            return None
+        model, inputs = found
+        return model, [{key: np.ascontiguousarray(array[:1, :size])
+                        for key, array in inputs.items()} for size in sizes]
+    find.sizes = {"batch": [1], symbol: sizes}
+    return find
+
+
 # The model, and the most KB that it may have beside its weights.
 Row = collections.namedtuple("Row", "find limit")
 TABLE = {
@@ -117,6 +130,7 @@ TABLE = {
     "lstm": Row(lstm, 60),
     "gradient_boosting": Row(exported("sklearn_gradient_boosting"), 100),
     "bert": Row(exported("bert_opset17"), 200),
+    "bert_lengths": Row(lengths("bert_opset17", "seq", 2, 3, 5, 8), 400),
     "mobilenet_v2": Row(exported("mobilenet_v2_quarter"), 400),
     "resnet50": Row(light("resnet50"), 400),
 }
@@ -142,17 +156,21 @@ def run_quern(args, model, folder, threads, options=()):
         return dict(outputs)
 
 
-def run_program(args, folder, needed, names, like):
-    """Of the object m.o; the outputs have the types and sizes of `like`."""
+def build_program(args, folder, needed):
+    """With the object m.o in it."""
     libraries = [args.archive if each == "libquern_runtime.a" else each for each in needed]
     call(args.cc, "-std=c11", "-O1", f"-I{ROOT}/runtime/include", PROGRAM, folder / "m.o",
          "-rdynamic", "-o", folder / "program", *libraries, "-lm", "-ldl")
+
+
+def run_program(folder, sizes, names, like):
+    """The outputs have the types and sizes of `like`."""
     inputs = [folder / f"in{i}" for i in range(len(names))]
     outputs = [folder / f"out{i}" for i in range(len(like))]
     with np.load(folder / "in.npz") as given:
         for path, name in zip(inputs, names):
             path.write_bytes(np.ascontiguousarray(given[name]).tobytes())
-    call(folder / "program", "-", "m", *inputs, *outputs)
+    call(folder / "program", "-", "m", *sizes, *inputs, *outputs)
     return {name: np.fromfile(path, array.dtype).reshape(array.shape)
             for path, (name, array) in zip(outputs, like.items())}
 
@@ -175,29 +193,46 @@ def ready(library):
     return milliseconds, [info.inputs[i].name.decode() for i in range(info.input_count)]
 
 
-def check(args, row, model, inputs, folder):
-    """A line of the table."""
+def shapes_of(inputs):
+    return [f"--shape={name}={'x'.join(map(str, array.shape)) or 'scalar'}"
+            for name, array in inputs.items()]
+
+
+def check_run(args, model, inputs, sizes, names, folder):
     np.savez(folder / "in.npz", **inputs)
-    shapes = [f"--shape={name}={'x'.join(map(str, array.shape)) or 'scalar'}"
-              for name, array in inputs.items()]
+    shapes = shapes_of(inputs)
     wanted = run_quern(args, model, folder, 1, shapes)
     require_same("the JIT with two threads", run_quern(args, model, folder, 2, shapes), wanted)
-    library = folder / "m.so"
-    call(args.quern, "compile", model, "-o", library, "-q", *shapes)
     for threads in 1, 2:
         require_same(f"the library with {threads} threads",
-                     run_quern(args, library, folder, threads), wanted)
+                     run_quern(args, folder / "m.so", folder, threads), wanted)
+    require_same("the program", run_program(folder, sizes, names, wanted), wanted)
+
+
+def check(args, row, model, inputs, folder):
+    """A line of the table."""
+    library = folder / "m.so"
+    listed = getattr(row.find, "sizes", None)
+    options = ([f"--dim={name}={','.join(map(str, sizes))}" for name, sizes in listed.items()]
+               if listed else shapes_of(inputs))
+    call(args.quern, "compile", model, "-o", library, "-q", *options)
     report = json.loads(call(args.quern, "compile", model, "-o", folder / "m.o", "--json", "-q",
-                             *shapes))
+                             *options))
+    build_program(args, folder, report["needed"])
     milliseconds, names = ready(library)
-    require_same("the program", run_program(args, folder, report["needed"], names, wanted), wanted)
+    for each in inputs if listed else [inputs]:
+        # In the order of the listed dimensions that have several sizes.
+        sizes = [next(iter(each.values())).shape[i] for i, several in
+                 enumerate((listed or {}).values()) if len(several) > 1]
+        check_run(args, model, each, sizes, names, folder)
     if not run_compiled.READELF:
         return "no readelf"
     weights = run_compiled.sections(library)[".rodata"]
     code = library.stat().st_size - weights
     if code > row.limit * 1000:
         raise Failure(f"{code} bytes beside the weights, wanted {row.limit} KB at most")
-    return f"{code / 1000:.0f} KB, read-only {weights / 1000:.0f} KB, ready in {milliseconds:.1f} ms"
+    return (f"{code / 1000:.0f} KB, read-only {weights / 1000:.0f} KB, "
+            f"ready in {milliseconds:.1f} ms")
 
 
 def main():
