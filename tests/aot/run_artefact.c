@@ -2,11 +2,12 @@
  *
  *     run_artefact LIBRARY PREFIX [SIZE...] INPUT... OUTPUT...
  *
- * with the sizes that the model was compiled for, when it was for several, and with the elements of each input in a file, and of each output written to one. Prints a line
- * for each output: its type, a value of onnx.TensorProto.DataType, and its sizes. Exit code 7
- * when this CPU cannot run the model, 1 for everything else that fails. Without files it
- * prints the CPU that the code to run here was made for. The LIBRARY "-" is this program, which
- * a model was linked into (with -rdynamic). */
+ * with the sizes that the model was compiled for, when it was for several, and with the elements of
+ * each input in a file, and of each output written to one. Prints a line for each output: its type,
+ * a value of onnx.TensorProto.DataType, and its sizes. Exit code 7 when this CPU cannot run the
+ * model, 1 for everything else that fails. Without files it prints the CPU that the code to run
+ * here was made for. The LIBRARY "-" is this program, which a model was linked into (with
+ * -rdynamic). */
 #include "quern/model_abi.h"
 
 #include <dlfcn.h>
@@ -95,9 +96,8 @@ int main(int argc, char **argv) {
     return 7;
   const void *const *given = (const void *const *)tensors;
   void *workspace = allocate(info->workspace_bytes);
-  int status = info->size_count > 0
-                   ? ((run_sizes_fn)run)(sizes, given, tensors + inputs, workspace)
-                   : ((run_fn)run)(given, tensors + inputs, workspace);
+  int status = info->size_count > 0 ? ((run_sizes_fn)run)(sizes, given, tensors + inputs, workspace)
+                                    : ((run_fn)run)(given, tensors + inputs, workspace);
   if (status != QUERN_MODEL_OK) {
     fprintf(stderr, "run_artefact: status %d\n", status);
     return 1;
