@@ -8,32 +8,26 @@ Models that give strings, sequences or maps must be refused by name. Prints a li
 seconds that compiling took, the bytes of code and of read-only data (weights), and the libraries that
 the result needs. Where the models are absent the test says "skipped" and ends with exit code 77.
 """
-import argparse
 import ctypes
 import json
-import os
-import pathlib
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 import numpy as np
 import onnx
 from onnx import TensorProto
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SHARED = pathlib.Path(os.environ.get("QUERN_SHARED", ROOT.parent / "shared"))
-EXPORTED = SHARED / "models/exported"
+import exported
+
 # What libraries may need, and what those that call reference kernels may need as well.
 NEEDED, NEEDED_BY_REFERENCE = {"libm.so.6", "libc.so.6"}, {"libstdc++.so.6", "libgcc_s.so.1"}
 # Of onnx.TensorProto.DataType.
 DTYPES = {1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "?", 10: "f2", 11: "f8",
           12: "u4", 13: "u8"}
 UNSUPPORTED = 4
-EXIT_SKIPPED = 77
 READELF = shutil.which("readelf") or shutil.which("llvm-readelf-19") or shutil.which("llvm-readelf")
 
 
@@ -41,11 +35,11 @@ class Port(ctypes.Structure):
     """quern_model_port"""
     _fields_ = [("name", ctypes.c_char_p), ("dims", ctypes.POINTER(ctypes.c_int64)),
                 ("bytes", ctypes.c_int64), ("rank", ctypes.c_int32), ("dtype", ctypes.c_int32),
-                ("dim_names", ctypes.c_void_p)]
+                ("dim_names", ctypes.POINTER(ctypes.c_char_p))]
 
 
 class Info(ctypes.Structure):
-    """quern_model_info"""
+    """quern_model_info, as far as it is of use here"""
     _fields_ = [("abi_version", ctypes.c_int32), ("input_count", ctypes.c_int32),
                 ("output_count", ctypes.c_int32), ("workspace_alignment", ctypes.c_int32),
                 ("workspace_bytes", ctypes.c_int64), ("worker_bytes", ctypes.c_int64),
@@ -107,8 +101,9 @@ def has_reference_steps(quern, model, shapes):
     return bool(json.loads(done.stdout)["reference_steps"])
 
 
-def check(quern, model, folder):
+def check(args, model, folder):
     """What is wrong, or an empty string, and a line of the table."""
+    quern = args.quern
     inputs = np.load(model.with_suffix(".in.npz"))
     library = folder / f"{model.stem}.so"
     shapes = [f"--shape={name}={'x'.join(map(str, inputs[name].shape)) or 'scalar'}"
@@ -141,26 +136,5 @@ def check(quern, model, folder):
     return "", f"{seconds:.1f} s {facts}"
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="names (default: all there are)")
-    parser.add_argument("--quern", default=ROOT / "build/release/bin/quern",
-                        help="the program to test (default: %(default)s)")
-    args = parser.parse_args()
-    if not args.models and not EXPORTED.is_dir():
-        print(f"skipped: {EXPORTED} is not there")
-        return EXIT_SKIPPED
-    models = [pathlib.Path(name) if name.endswith(".onnx") else EXPORTED / f"{name}.onnx"
-              for name in args.models] or sorted(EXPORTED.glob("*.onnx"))
-    failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for model in models:
-            wrong, line = check(args.quern, model, pathlib.Path(folder))
-            failed += bool(wrong)
-            print(f"{model.stem}: {'WRONG: ' + wrong if wrong else line}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exported.run(__doc__, check))

@@ -6,26 +6,20 @@ The models lie in ../shared/models/exported (QUERN_SHARED names another place fo
 with its inputs and ONNX Runtime's outputs; where they are absent the test says "skipped" and ends
 with exit code 77. Prints a line for each model.
 """
-import argparse
 import itertools
-import os
-import pathlib
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SHARED = pathlib.Path(os.environ.get("QUERN_SHARED", ROOT.parent / "shared"))
-EXPORTED = SHARED / "models/exported"
+import exported
+
 # Exporters' own rounding, relative to the output's largest magnitude.
 REDUCED_PRECISION, REDUCED_TOLERANCE = ("_qdq", "_qoperator", "_dynamic_int8", "_float16"), 0.02
 RTOL, ATOL = 1e-3, 1e-4
 INCOMPATIBLE = 7
-EXIT_SKIPPED = 77
 TARGETS, LEVELS, THREADS = ("baseline", "haswell", "host"), range(4), (1, 2)
 # Each level, target and number of threads occurs; --all runs all their combinations.
 FEW = [("host", 0, 1), ("host", 1, 2), ("host", 2, 1), ("host", 3, 1), ("host", 3, 2),
@@ -58,7 +52,7 @@ def read_output(path, kind):
     return np.array([[row[key] for key in sorted(row)] for row in rows])
 
 
-def check(quern, model, options, folder):
+def run_once(quern, model, options, folder):
     """The exit code of a run, and what is wrong with its outputs."""
     stem = str(model.with_suffix(""))
     done = subprocess.run([quern, "run", model, "--input", stem + ".in.npz",
@@ -86,39 +80,20 @@ def ways_to_run(every):
         for target, level, threads in runs]
 
 
-def check_model(quern, model, runs, folder):
-    """Whether all is well; prints what is not."""
+def check(args, model, folder):
+    """What is wrong, or an empty string, and a line of the report."""
     done = 0
-    for options in runs:
-        code, reason = check(quern, model, options, folder / model.stem)
+    for options in ways_to_run(args.all):
+        code, reason = run_once(args.quern, model, options, folder / model.stem)
         if code == INCOMPATIBLE:
             continue
         if reason:
-            print(f"{model.stem} {' '.join(options)}: WRONG: exit code {code}: {reason}", flush=True)
-            return False
+            return f"{' '.join(options)}: exit code {code}: {reason}", ""
         done += 1
-    print(f"{model.stem}: right in {done} runs", flush=True)
-    return True
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="names (default: all there are)")
-    parser.add_argument("--quern", default=ROOT / "build/release/bin/quern",
-                        help="the program to test (default: %(default)s)")
-    parser.add_argument("--all", action="store_true",
-                        help="every level for every target with every number of threads")
-    args = parser.parse_args()
-    if not EXPORTED.is_dir():
-        print(f"skipped: {EXPORTED} is not there")
-        return EXIT_SKIPPED
-    models = [EXPORTED / f"{name}.onnx" for name in args.models] or sorted(EXPORTED.glob("*.onnx"))
-    with tempfile.TemporaryDirectory() as folder:
-        results = [check_model(args.quern, model, ways_to_run(args.all), pathlib.Path(folder))
-                   for model in models]
-    return 0 if all(results) else 1
+    return "", f"right in {done} runs"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exported.run(__doc__, check, [("--all", {
+        "action": "store_true",
+        "help": "every level for every target with every number of threads"})]))
