@@ -26,7 +26,7 @@ struct CallableModel::Worker {
   // Of a call; the second pair serves models with other values than tensors.
   std::vector<Tensor> inputs, outputs;
   std::vector<AnyValue> inputValues, outputValues;
-  /// Small arrays that outputs are computed in; null for others.
+  /// The arrays that outputs are computed in, given ones or small ones; null for others.
   std::vector<nb::object> arrays;
   /// Of the last call, whose outputs had these dims.
   std::vector<Tensor::Dims> inputDims, outputDims;
@@ -251,12 +251,12 @@ nb::list CallableModel::takeOutputs(Worker &worker) {
 
 nb::object CallableModel::call(PyObject *arguments, PyObject *named) {
   Lease worker(*this);
-  auto count = static_cast<size_t>(PyTuple_GET_SIZE(arguments));
+  auto count = static_cast<size_t>(NB_TUPLE_GET_SIZE(arguments));
   if (named && PyDict_Size(named) > 0) {
     nb::dict feed = nb::borrow<nb::dict>(named);
     nb::dict all;
     for (size_t i = 0; i < std::min(count, inputNames.size()); ++i)
-      all[inputNames[i]] = nb::borrow(PyTuple_GET_ITEM(arguments, i));
+      all[inputNames[i]] = nb::borrow(NB_TUPLE_GET_ITEM(arguments, i));
     for (auto [name, value] : feed) {
       if (all.contains(name))
         raise(invalidInput("input " + quoted(name) + " is given twice"));
@@ -264,9 +264,9 @@ nb::object CallableModel::call(PyObject *arguments, PyObject *named) {
     }
     readFeed(*worker, all);
   } else {
-    if (count == 1 && PyDict_Check(PyTuple_GET_ITEM(arguments, 0)) &&
+    if (count == 1 && PyDict_Check(NB_TUPLE_GET_ITEM(arguments, 0)) &&
         (inputNames.size() != 1 || model->inputs()[0].kind != ValueType::Kind::Map))
-      arguments = PyTuple_GET_ITEM(arguments, 0);
+      arguments = NB_TUPLE_GET_ITEM(arguments, 0);
     readFeed(*worker, arguments);
   }
   prepareSmallOutputs(*worker);
@@ -314,30 +314,24 @@ nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs, Cancellatio
   if (nb::len(list) != outputNames.size())
     raise(invalidInput("wanted " + std::to_string(outputNames.size()) + " outputs, found " +
                        std::to_string(nb::len(list))));
-  std::vector<nb::object> targets;
   for (size_t i = 0; i < outputNames.size(); ++i) {
-    targets.push_back(nb::object(list[i]));
-    if (targets.back().is_none())
+    nb::object target = list[i];
+    if (target.is_none())
       continue;
-    if (!viewArray(targets.back().ptr(), worker->outputs[i]) || !isWritable(targets.back()))
+    if (!viewArray(target.ptr(), worker->outputs[i]) || !isWritable(target))
       raise(invalidInput("output " + quoted(outputNames[i]) +
                          ": wanted a dense, aligned, writable NumPy array"));
+    worker->arrays[i] = std::move(target);
   }
-  std::vector<const void *> places;
-  for (const Tensor &tensor : worker->outputs)
-    places.push_back(tensor.rawData());
   readFeed(*worker, feed);
   runWorker(*worker, cancellation);
   nb::list results;
   for (size_t i = 0; i < outputNames.size(); ++i) {
-    if (targets[i].is_none()) {
-      results.append(takeOutput(*worker, i));
-      continue;
-    }
+    nb::object target = std::move(worker->arrays[i]);
     // One whose size the run has found out is not in its place yet.
-    if (worker->outputs[i].rawData() != places[i])
-      nb::module_::import_("numpy").attr("copyto")(targets[i], takeOutput(*worker, i));
-    results.append(targets[i]);
+    if (target.is_valid() && !isMemoryOf(target, worker->outputs[i]))
+      nb::module_::import_("numpy").attr("copyto")(target, takeOutput(*worker, i));
+    results.append(target.is_valid() ? target : takeOutput(*worker, i));
   }
   return results;
 }
