@@ -9,9 +9,8 @@ import importlib
 
 from ._quern import Cancellation, CompiledModel, Model, Port, __version__, host_cpu, problems
 from .compiling import aot, compile
-from .errors import (AccuracyError, CancelledError, FileError, IncompatibleError, InternalError,
-                     InvalidInputError, InvalidModelError, QuernError, ResourceLimitError,
-                     UnsupportedError, UsageError)
+from .errors import *
+from .errors import __all__ as _errors
 from .sources import load
 
 # What needs NumPy or more time to import comes when it is asked for.
@@ -28,10 +27,8 @@ _LATER = {name: module for module, names in {
 }.items() for name in names}
 
 __all__ = sorted([
-    "AccuracyError", "Cancellation", "CancelledError", "CompiledModel", "FileError", "IncompatibleError",
-    "InternalError", "InvalidInputError", "InvalidModelError", "Model", "Port", "QuernError",
-    "ResourceLimitError", "UnsupportedError", "UsageError", "__version__", "aot", "compile",
-    "host_cpu", "load", "problems", *_LATER])
+    "Cancellation", "CompiledModel", "Model", "Port", "__version__", "aot", "compile", "host_cpu",
+    "load", "problems", *_errors, *_LATER])
 
 
 def __getattr__(name):

@@ -35,7 +35,8 @@ class OrtValue:
 
     @staticmethod
     def from_dlpack(data, is_bool_tensor=False):
-        array = data if isinstance(data, np.ndarray) else from_dlpack(data)
+        array = data._value if isinstance(data, OrtValue) else (
+            data if isinstance(data, np.ndarray) else from_dlpack(data))
         return OrtValue(array.view(bool) if is_bool_tensor else array)
 
     def __dlpack__(self, **options):
@@ -104,12 +105,6 @@ class IOBinding:
         self._inputs, self._targets = ([None] * len(names) for names in self._ports)
         self._wanted = []
         self._results = []
-
-    def _run(self, run_options=None):
-        if run_options is None:
-            self._results = self._into(self._inputs, self._targets)
-        else:
-            self._results = self._into(self._inputs, self._targets, run_options._cancellation)
 
     def _index(self, side, name):
         try:

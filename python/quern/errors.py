@@ -60,7 +60,7 @@ class FileError(QuernError, OSError):
 
 
 class CancelledError(QuernError):
-    """A run that was ended on request."""
+    """Work that was ended on request."""
 
     code = 130
 
@@ -68,6 +68,7 @@ class CancelledError(QuernError):
 _BY_CODE = {kind.code: kind for kind in (
     InternalError, UsageError, InvalidModelError, UnsupportedError, AccuracyError,
     IncompatibleError, InvalidInputError, ResourceLimitError, FileError, CancelledError)}
+__all__ = ["QuernError", *(kind.__name__ for kind in _BY_CODE.values())]
 
 
 def error_of(code, message):

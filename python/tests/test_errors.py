@@ -41,6 +41,8 @@ def test_all_are_quern_errors_and_pythons_own():
              quern.InvalidInputError, quern.ResourceLimitError, quern.FileError]
     assert all(issubclass(kind, quern.QuernError) for kind in kinds)
     assert len({kind.code for kind in kinds}) == len(kinds)
+    assert {kind.__name__ for kind in kinds} | {"QuernError", "CancelledError"} == {
+        name for name in quern.__all__ if name.endswith("Error")}
 
 
 @pytest.mark.parametrize("backend", ["native", "interpreter"])
