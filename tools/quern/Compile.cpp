@@ -32,9 +32,11 @@ struct CompileCommand {
 
 static void addOptions(CLI::App &verb, CompileCommand &options) {
   addModelOptions(verb, options.model);
-  verb.get_option("--dim")->type_name("NAME=SIZES")->description(
-      "Size of a symbolic dimension: N=1; or the sizes that it may have, each of which gets a "
-      "plan of its own in the artefact: N=1,8,32 or seq=16..512:16");
+  verb.get_option("--dim")
+      ->type_name("NAME=SIZES")
+      ->description(
+          "Size of a symbolic dimension: N=1; or the sizes that it may have, each of which gets a "
+          "plan of its own in the artefact: N=1,8,32 or seq=16..512:16");
   addCompileOptions(verb, options.backend);
   verb.add_option("-o,--output", options.artifact.outputPath,
                   "The artefact: FILE.so, FILE.o or FILE.a; or its code to read: FILE.s, FILE.ll")
