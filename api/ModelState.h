@@ -19,6 +19,19 @@ struct Model::State {
     return nn::copyModule(*source.module);
   }
 
+  /// Model::compileToArtifact, of a file and of FOLDER.c-test.
+  Status writeArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
+                       std::vector<std::string> *needed);
+  Status writeTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
+                         std::vector<std::string> *needed);
+  /// Writes all files of such a folder; `libraries` receives what the object is linked with.
+  Status fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
+                        const std::string &folder, std::vector<std::string> &libraries);
+  /// Writes inputs, and what the interpreter gives for them, for the first and the last
+  /// combination of listed sizes, whose numbers are `plans`.
+  Status writeTestCases(const ArtifactOptions &artifact, const std::string &folder,
+                        const Limits &limits, std::vector<size_t> &plans);
+
   /// For `source`: reading a module, too, may make something in its context.
   std::mutex mutex;
   nn::OwnedModule source;

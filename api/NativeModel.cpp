@@ -148,11 +148,19 @@ std::string quern::symbolPrefix(const std::string &outputPath) {
 
 Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
                                 std::vector<std::string> *needed) const {
+  return artifact.outputPath.ends_with(".c-test")
+             ? state->writeTestFolder(options, artifact, needed)
+             : state->writeArtifact(options, artifact, needed);
+}
+
+Status Model::State::writeArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
+                                   std::vector<std::string> *needed) {
   QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
-  QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
+  QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
   return native::compileToArtifact(
       *copy.module,
       {compile, artifact.outputPath, artifact.headerPath, artifact.prefix, artifact.maxIterations,
-       artifact.runtimeArchive, artifact.targetCpus, artifact.listedSizes, artifact.weightsInFile},
+       artifact.runtimeArchive, artifact.targetCpus, artifact.listedSizes, artifact.weightsInFile,
+       artifact.mainPath},
       needed);
 }

@@ -207,6 +207,8 @@ static Expected<ArtifactOptions> readFileOptions(const char *path, const quern_f
   if (known.max_iterations > 0)
     artifact.maxIterations = known.max_iterations;
   artifact.weightsInFile = known.weights_in_file != 0;
+  artifact.mainPath = textOr(known.main_path, "");
+  artifact.seed = known.seed;
   return artifact;
 }
 

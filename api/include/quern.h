@@ -208,13 +208,16 @@ typedef struct quern_file_options { /* of quern_model_compile_to_file */
   const char *const *listed_sizes;
   size_t listed_size_count;
   int32_t weights_in_file; /* 1: to a file beside this one, with the suffix .weights */
+  const char *main_path;   /* a C program that runs the file on tensors in files */
+  uint64_t seed;           /* of the inputs in a .c-test */
 } quern_file_options;
 
 QUERN_API quern_status quern_model_compile(const quern_model *model,
                                            const quern_compile_options *options,
                                            quern_executable **executable);
-/* Writes FILE.so, FILE.o or FILE.a with the interface of quern/model_abi.h, or the code of
- * them to read: FILE.s, FILE.ll. */
+/* Writes FILE.so, FILE.o or FILE.a with the interface of quern/model_abi.h; the code of them
+ * to read, FILE.s or FILE.ll; or FOLDER.c-test, an object file with C programs that test it
+ * against the interpreter and run it. */
 QUERN_API quern_status quern_model_compile_to_file(const quern_model *model, const char *path,
                                                    const quern_compile_options *options,
                                                    const quern_file_options *file);

@@ -42,8 +42,9 @@ struct DirectoryEntry {
   char name[];
 };
 
-static void removeFilesIn(const char *folder) {
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+/// And in folders in it, which are those of other objects.
+static void removeFilesIn(int parent, const char *folder, int depth) {
+  int fd = openat(parent, folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0)
     return;
   alignas(DirectoryEntry) char buffer[4096];
@@ -51,8 +52,12 @@ static void removeFilesIn(const char *folder) {
   while ((bytes = syscall(SYS_getdents64, fd, buffer, sizeof buffer)) > 0)
     for (long at = 0; at < bytes;) {
       auto *entry = reinterpret_cast<DirectoryEntry *>(buffer + at);
-      unlinkat(fd, entry->name, 0); // fails for . and ..
       at += entry->bytes;
+      bool isDot = std::strcmp(entry->name, ".") == 0 || std::strcmp(entry->name, "..") == 0;
+      if (isDot || unlinkat(fd, entry->name, 0) == 0 || errno != EISDIR || depth == 0)
+        continue;
+      removeFilesIn(fd, entry->name, depth - 1);
+      unlinkat(fd, entry->name, AT_REMOVEDIR);
     }
   close(fd);
 }
@@ -62,7 +67,7 @@ static void removePath(const char *path) {
     return;
   // Another thread may be writing into the folder.
   for (int attempts = 0; attempts < 100; ++attempts) {
-    removeFilesIn(path);
+    removeFilesIn(AT_FDCWD, path, /*depth=*/1);
     if (rmdir(path) == 0 || errno == ENOENT)
       return;
   }

@@ -52,6 +52,12 @@ TEST_F(TemporaryPathTest, GoesAwayWithTheObject) {
   EXPECT_TRUE(fs::is_empty(root));
 }
 
+TEST_F(TemporaryPathTest, FoldersMayHaveFoldersOfOthers) {
+  TemporaryPath outer(folder("outer", 3)), inner(folder("outer/inner", 3));
+  TemporaryPath::removeAll();
+  EXPECT_TRUE(fs::is_empty(root));
+}
+
 TEST_F(TemporaryPathTest, ReleasedPathsStay) {
   {
     TemporaryPath kept(file("file"));

@@ -39,10 +39,16 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
           "plan of its own in the artefact: N=1,8,32 or seq=16..512:16");
   addCompileOptions(verb, options.backend);
   verb.add_option("-o,--output", options.artifact.outputPath,
-                  "The artefact: FILE.so, FILE.o or FILE.a; or its code to read: FILE.s, FILE.ll")
+                  "The artefact: FILE.so, FILE.o or FILE.a; its code to read: FILE.s, FILE.ll; or "
+                  "FOLDER.c-test, with C programs that test it and run it, and a Makefile")
       ->type_name("FILE");
   verb.add_option("--header", options.artifact.headerPath, "A C header for the artefact")
       ->type_name("FILE");
+  verb.add_option("--emit-main", options.artifact.mainPath,
+                  "A C program that runs the artefact on .npy files or bare elements")
+      ->type_name("FILE");
+  verb.add_option("--seed", options.artifact.seed, "Of the inputs in a .c-test (default 0)")
+      ->check(CLI::NonNegativeNumber);
   verb.add_option("--prefix", options.artifact.prefix,
                   "Of the C symbols (default: from the artefact's name)");
   verb.add_option("--weights", options.weights,
@@ -78,7 +84,7 @@ static Status writePhase(const CompileCommand &options, const OpenedModel &opene
   return file.commit();
 }
 
-static constexpr const char *kForms = "FILE.so, FILE.o, FILE.a, FILE.s or FILE.ll";
+static constexpr const char *kForms = "FILE.so, FILE.o, FILE.a, FILE.s, FILE.ll or FOLDER.c-test";
 
 static Status checkOptions(const CompileCommand &options) {
   const ArtifactOptions &artifact = options.artifact;
@@ -86,15 +92,16 @@ static Status checkOptions(const CompileCommand &options) {
     if (artifact.outputPath.empty())
       return usageError(std::string("-o FILE is required: ") + kForms);
     bool known = false;
-    for (const char *suffix : {".so", ".o", ".a", ".s", ".ll"})
+    for (const char *suffix : {".so", ".o", ".a", ".s", ".ll", ".c-test"})
       known |= artifact.outputPath.ends_with(suffix);
     if (!known)
       return usageError("-o " + artifact.outputPath + ": wanted " + kForms);
   }
-  for (const std::string &path : {artifact.outputPath, artifact.headerPath})
+  for (const std::string &path : {artifact.outputPath, artifact.headerPath, artifact.mainPath})
     if (!path.empty()) {
       QUERN_TRY(checkKeeps(options.model.path, path));
-      QUERN_TRY(checkWritable(path));
+      // A folder may be there already; compiling it says what may not.
+      QUERN_TRY(path.ends_with(".c-test") ? Status::ok() : checkWritable(path));
     }
   return Status::ok();
 }

@@ -4,6 +4,7 @@
 #include "quern/Limits.h"
 #include "quern/ListedSize.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,8 @@ struct CompileOptions {
 };
 
 struct ArtifactOptions {
-  /// FILE.so, FILE.o, FILE.a, or the code to read: FILE.s, FILE.ll.
+  /// FILE.so, FILE.o, FILE.a; the code to read, FILE.s, FILE.ll; or FOLDER.c-test, with an
+  /// object file and C programs that run it and compare it with the interpreter.
   std::string outputPath;
   /// The C header; none when empty.
   std::string headerPath = {};
@@ -56,6 +58,10 @@ struct ArtifactOptions {
   /// it by <prefix>_use_weights, loadArtifact finds it there. Without, they are part of the
   /// code, and may take up to 1.9 GB.
   bool weightsInFile = false;
+  /// A C program that runs the artefact on files; none when empty.
+  std::string mainPath = {};
+  /// Of the inputs in a .c-test.
+  uint64_t seed = 0;
 };
 
 /// A C identifier made from the name of an artefact: "out/my-model.so" gives

@@ -8,6 +8,7 @@
 #include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotHeader.h"
 #include "backends/native/aot/AotOutput.h"
+#include "backends/native/aot/AotPrograms.h"
 #include "backends/native/aot/AotRefusal.h"
 #include "backends/native/aot/AotSizes.h"
 #include "backends/native/aot/AotText.h"
@@ -208,6 +209,18 @@ Status LevelCompiler::compile(ModuleOp module, const AotInterface &interface,
   return Status::ok();
 }
 
+static ProgramFacts programFacts(const AotArtifact &artifact, const AotOptions &options,
+                                 const std::vector<std::string> &libraries) {
+  llvm::StringRef weights;
+  std::string path = weightsPath(options.outputPath);
+  if (options.weightsInFile)
+    weights = llvm::sys::path::filename(path);
+  return {.header = headerText(artifact, libraries),
+          .prefix = artifact.prefix,
+          .takesSizes = artifact.functions().takeSizes,
+          .weights = weights.str()};
+}
+
 Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
                                  std::vector<std::string> *needed) {
   QUERN_TRY(checkOptions(options));
@@ -217,7 +230,7 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
   QUERN_TRY(nn::requireTensorPorts(main).withContext("compiling ahead of time"));
   QUERN_ASSIGN(std::vector<PlannedSizes> sizes, planSizes(main, options.listedSizes));
   QUERN_ASSIGN(Staging staging, Staging::create(options.outputPath));
-  std::optional<Staging> header, weights;
+  std::optional<Staging> header, weights, program;
   if (options.weightsInFile) {
     QUERN_ASSIGN(Staging folder, Staging::create(weightsPath(options.outputPath)));
     weights.emplace(std::move(folder));
@@ -225,6 +238,11 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
   if (!options.headerPath.empty()) {
     QUERN_ASSIGN(Staging folder, Staging::create(options.headerPath));
     header.emplace(std::move(folder));
+  }
+
+  if (!options.mainPath.empty()) {
+    QUERN_ASSIGN(Staging folder, Staging::create(options.mainPath));
+    program.emplace(std::move(folder));
   }
 
   AotArtifact artifact;
@@ -238,11 +256,15 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
   QUERN_ASSIGN(std::vector<std::string> libraries, neededLibraries(artifact, staging));
   if (header)
     QUERN_TRY(header->write("model.h", headerText(artifact, libraries)));
+  if (program)
+    QUERN_TRY(program->write("main.c", runProgramText(programFacts(artifact, options, libraries))));
   QUERN_TRY(options.limits.deadline.check("writing " + options.outputPath));
   QUERN_TRY(staging.nameTarget(writeArtifact(artifact, options, staging)));
   // Code that finds another file refuses it: nothing is wrong for the moment between.
   if (weights)
     QUERN_TRY(weights->publish("weights"));
+  if (program)
+    QUERN_TRY(program->publish("main.c"));
   if (needed && options.outputPath.ends_with(".so"))
     llvm::erase(libraries, kRuntimeArchive); // it is in there
   if (needed)

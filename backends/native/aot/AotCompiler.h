@@ -27,6 +27,8 @@ struct AotOptions : CompileOptions {
   std::vector<ListedSize> listedSizes = {};
   /// Weights go to a file beside the output, weightsPath of it.
   bool weightsInFile = false;
+  /// A C program that runs the artefact; none when empty.
+  std::string mainPath = {};
 };
 
 /// A C identifier made from the name of an artefact, without its last suffix:

@@ -12,7 +12,7 @@ using namespace quern;
 using namespace quern::native;
 
 /// A C string literal. Names come from the model file: any byte may occur.
-static std::string literal(const std::string &value) {
+std::string native::cLiteral(const std::string &value) {
   std::string text = "\"";
   for (char c : value) {
     if (llvm::isAlnum(c) || llvm::StringRef(" _-+*/.,:;()[]{}<>=#$@|~").contains(c)) {
@@ -52,7 +52,7 @@ static std::string sizeMacros(const std::string &prefix, const std::vector<Liste
     text += define(prefix + "SIZE_COUNT", std::to_string(sizes.size()));
   for (size_t i = 0; i < sizes.size(); ++i) {
     std::string name = fmt::format("{}SIZE_{}_", prefix, i);
-    text += define(name + "NAME", literal(sizes[i].name));
+    text += define(name + "NAME", cLiteral(sizes[i].name));
     text += define(name + "COUNT", std::to_string(sizes[i].sizes.size()));
     text += define(name + "VALUES", initializer(sizes[i].sizes));
   }
@@ -67,7 +67,7 @@ static std::string portMacros(const std::string &prefix, const std::string &kind
     const ArtifactPort &port = ports[i];
     std::string name = fmt::format("{}{}_{}_", prefix, kind, i);
     text += fmt::format("\n/* {} {} */\n", dtypeName(port.dtype), describeDims(port));
-    text += define(name + "NAME", literal(port.name));
+    text += define(name + "NAME", cLiteral(port.name));
     text += define(name + "DTYPE", std::to_string(static_cast<int>(port.dtype)));
     text += define(name + "BYTES", std::to_string(port.bytes));
     text += define(name + "RANK", std::to_string(port.dims.size()));

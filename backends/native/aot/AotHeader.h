@@ -9,4 +9,7 @@ namespace quern::native {
 /// the sizes of its tensors. `libraries`: what an object file must be linked with.
 std::string headerText(const AotArtifact &artifact, const std::vector<std::string> &libraries);
 
+/// A C string literal of any text.
+std::string cLiteral(const std::string &value);
+
 } // namespace quern::native

@@ -1,0 +1,181 @@
+//===- TestProgram.cpp - an artefact with a program that tests it ---------===//
+//
+// A folder that needs no Quern: the object file and its header, inputs, what the interpreter
+// gives for them, a program that compares, one that runs the model on files, a Makefile.
+//
+//===----------------------------------------------------------------------===//
+#include "api/ModelState.h"
+#include "backends/native/aot/AotPrograms.h"
+#include "quern/SampleInputs.h"
+#include "quern/TemporaryPath.h"
+#include "quern/TensorDifference.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <sys/stat.h>
+
+using namespace quern;
+namespace fs = std::filesystem;
+
+/// What the Makefile begins with; a folder whose Makefile does may be replaced.
+static constexpr const char *kMark = "# Written by `quern compile`.";
+
+static Status cannotWrite(const std::string &path, const std::string &reason) {
+  return ioError(fmt::format("cannot write '{}': {}", path, reason));
+}
+
+static Status writeFile(const std::string &path, const void *data, size_t bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file.write(static_cast<const char *>(data), static_cast<std::streamsize>(bytes));
+  file.close();
+  return file ? Status::ok() : cannotWrite(path, std::strerror(errno));
+}
+
+static Status writeFile(const std::string &path, const std::string &text) {
+  return writeFile(path, text.data(), text.size());
+}
+
+static std::string makefile(const std::vector<std::string> &libraries) {
+  return fmt::format("{}\n"
+                     "# make check   builds `test` and runs it: exit code 0 when the model gives\n"
+                     "#              what it should on this machine, 5 when not.\n"
+                     "# make run     builds `run`, which runs the model on files.\n"
+                     "CC = cc\n"
+                     "CFLAGS = -std=c99 -O2 -Wall -Wextra\n"
+                     "LIBS ={}{}\n\n"
+                     "check: test\n\t./test\n\n"
+                     "test run: %: %.c model.h model.o\n"
+                     "\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< model.o $(LIBS)\n\n"
+                     "clean:\n\trm -f test run\n\n"
+                     ".PHONY: check clean\n",
+                     kMark, libraries.empty() ? "" : " ", fmt::join(libraries, " "));
+}
+
+/// Writes the tensors of a plan as files of bare elements.
+static Status writeTensors(const std::string &folder, size_t plan, const char *kind,
+                           std::span<const AnyValue> values) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Tensor *tensor = values[i].asTensor();
+    if (!tensor)
+      return internalError("a port of an artefact is no tensor");
+    QUERN_TRY(writeFile(fmt::format("{}/plan{}_{}{}.bin", folder, plan, kind, i), tensor->rawData(),
+                        static_cast<size_t>(tensor->numBytes())));
+  }
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// The folder
+//===----------------------------------------------------------------------===//
+
+/// Puts `made` in the place of `target`, where nothing is, or a folder made earlier.
+static Status publish(TemporaryPath &made, const std::string &target) {
+  if (std::rename(made.path().c_str(), target.c_str()) == 0) {
+    made.release();
+    return Status::ok();
+  }
+  // What was there goes away with `made`.
+  if (renameat2(AT_FDCWD, made.path().c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0)
+    return cannotWrite(target, std::strerror(errno));
+  return Status::ok();
+}
+
+/// An error of writing a file of the folder as one of the target, which the user knows.
+static Status nameTarget(Status status, const std::string &folder, const std::string &target) {
+  const std::string &message = status.message();
+  if (status.code() != StatusCode::Io || message.find(folder) == std::string::npos)
+    return status;
+  return cannotWrite(target, message.substr(message.rfind(": ") + 2));
+}
+
+/// Io error when something else is there already.
+static Status checkTarget(const std::string &target) {
+  std::error_code error;
+  if (!fs::exists(target, error))
+    return Status::ok();
+  std::ifstream file(target + "/Makefile");
+  std::string line;
+  if (!std::getline(file, line) || line != kMark)
+    return cannotWrite(target, "it is there, and no folder that quern compile has written");
+  return Status::ok();
+}
+
+Status Model::State::writeTestCases(const ArtifactOptions &artifact, const std::string &folder,
+                                    const Limits &limits, std::vector<size_t> &plans) {
+  QUERN_ASSIGN(std::vector<std::vector<int64_t>> sizes, combineSizes(artifact.listedSizes));
+  plans = {0};
+  if (sizes.size() > 1)
+    plans.push_back(sizes.size() - 1);
+  for (size_t plan : plans) {
+    InputSizes given;
+    for (size_t i = 0; i < artifact.listedSizes.size(); ++i)
+      given.dims[artifact.listedSizes[i].name] = sizes[plan][i];
+    QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
+    QUERN_ASSIGN(std::unique_ptr<State> sized, create(std::move(copy), given));
+    QUERN_ASSIGN(std::vector<AnyValue> values, sampleInputs(sized->inputs, artifact.seed, limits));
+    QUERN_TRY(writeTensors(folder, plan, "input", values));
+    QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled,
+                 compileForInterpreter(sized->source));
+    QUERN_ASSIGN(std::unique_ptr<Runner> runner, compiled->createRunner({.limits = limits}));
+    auto results = runner->run(values);
+    if (!results)
+      return results.status().withContext("interpreting the model on inputs that were drawn");
+    QUERN_TRY(writeTensors(folder, plan, "output", *results));
+  }
+  return Status::ok();
+}
+
+Status Model::State::fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
+                                    const std::string &folder,
+                                    std::vector<std::string> &libraries) {
+  auto path = [&](const char *name) { return folder + "/" + name; };
+  ArtifactOptions inner = artifact;
+  inner.outputPath = path("model.o");
+  inner.headerPath = path("model.h");
+  inner.mainPath = path("run.c");
+  inner.prefix = artifact.prefix.empty() ? symbolPrefix(artifact.outputPath) : artifact.prefix;
+  QUERN_TRY(writeArtifact(options, inner, &libraries));
+  std::vector<size_t> plans;
+  QUERN_TRY(writeTestCases(artifact, folder, options.limits, plans));
+  constexpr Tolerance kTolerance;
+  native::ProgramFacts facts{.header = "#include \"model.h\"",
+                             .prefix = inner.prefix,
+                             .takesSizes = !artifact.listedSizes.empty(),
+                             .weights = artifact.weightsInFile ? "model.weights" : ""};
+  QUERN_TRY(writeFile(path("test.c"), native::testProgramText(facts, plans, kTolerance.relative,
+                                                              kTolerance.absolute)));
+  if (std::ranges::find(libraries, "libquern_runtime.a") != libraries.end()) {
+    std::error_code error;
+    fs::copy_file(artifact.runtimeArchive, path("libquern_runtime.a"), error);
+    if (error)
+      return cannotWrite(path("libquern_runtime.a"), error.message());
+  }
+  return writeFile(path("Makefile"), makefile(libraries));
+}
+
+Status Model::State::writeTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
+                                     std::vector<std::string> *needed) {
+  const std::string &target = artifact.outputPath;
+  if (!artifact.headerPath.empty() || !artifact.mainPath.empty())
+    return usageError("a .c-test has a header and a main program of its own");
+  QUERN_TRY(checkTarget(target));
+  TemporaryPath::removeAbandoned(target);
+  TemporaryPath folder =
+      TemporaryPath::create(target, [](const char *name) { return mkdir(name, 0777) == 0; });
+  if (folder.path().empty())
+    return cannotWrite(target, std::strerror(errno));
+  std::vector<std::string> libraries;
+  Status filled = fillTestFolder(options, artifact, folder.path(), libraries);
+  QUERN_TRY(nameTarget(std::move(filled), folder.path(), target));
+  QUERN_TRY(publish(folder, target));
+  if (needed)
+    *needed = std::move(libraries);
+  return Status::ok();
+}

@@ -1,0 +1,27 @@
+//===- AotPrograms.h - C programs that run an artefact --------------------===//
+#pragma once
+
+#include <span>
+#include <string>
+
+namespace quern::native {
+
+/// What a program must know of an artefact besides its header.
+struct ProgramFacts {
+  /// The header: "#include ..." or its text.
+  std::string header;
+  std::string prefix;
+  bool takesSizes = false;
+  /// The name of its file of weights; empty when it has none.
+  std::string weights = {};
+};
+
+/// C99 with nothing but its library: a program that runs the model on files.
+std::string runProgramText(const ProgramFacts &facts);
+
+/// The same: one that compares what these plans give with the files plan0_output0.bin...,
+/// for the inputs plan0_input0.bin...
+std::string testProgramText(const ProgramFacts &facts, std::span<const size_t> plans,
+                            double relative, double absolute);
+
+} // namespace quern::native
