@@ -74,9 +74,13 @@ class DiskTest(CliTest):
 
 class FullDisk(DiskTest):
     def test_artefact(self):
-        for suffix in ("so", "o", "a"):
+        for suffix in ("so", "o", "a", "s", "ll"):
             name = f"m.{suffix}"
             self.fills([*COMPILE, "-o", self.disk / name], name, least=3)
+
+    def test_weights(self):
+        self.fills([*COMPILE, "--weights=file", "-o", self.disk / "m.so"], "m.so", "m.weights",
+                   least=3)
 
     def test_header(self):
         self.fills([*COMPILE, "-o", "m.so", "--header", self.disk / "m.h"], "m.h")

@@ -18,7 +18,14 @@ import unittest
 from cli import QUERN, CliTest
 
 DIGITS = pathlib.Path(__file__).resolve().parents[2] / "examples/digits/digits.onnx"
-ARTEFACTS = ("m.so", "m.o", "m.a")
+# What is compiled to, and the files that are written, one after the other.
+ARTEFACTS = {
+    "m.so": (["-o", "m.so"], ("m.so", "m.h")),
+    "m.o": (["-o", "m.o"], ("m.o", "m.h")),
+    "m.a": (["-o", "m.a"], ("m.a", "m.h")),
+    "m.s": (["-o", "m.s"], ("m.s", "m.h")),
+    "weights": (["-o", "m.so", "--weights=file"], ("m.so", "m.weights", "m.h")),
+}
 OLD = b"an older file\n"
 
 
@@ -30,22 +37,24 @@ class Kills(CliTest):
         shutil.copy(DIGITS, self.folder)
 
     def command(self, artefact):
-        return [QUERN, "compile", "digits.onnx", "--dim=N=1", "-q", "--prefix=m", "-o", artefact,
-                "--header=m.h"]
+        return [QUERN, "compile", "digits.onnx", "--dim=N=1", "-q", "--prefix=m", "--header=m.h",
+                *ARTEFACTS[artefact][0]]
 
     def compile(self, artefact):
-        """Both files, and the seconds that they took."""
+        """All files, and the seconds that they took."""
         start = time.monotonic()
         subprocess.run(self.command(artefact), cwd=self.folder, check=True, timeout=60)
         duration = time.monotonic() - start
-        self.assertEqual(self.files(), sorted(["m.h", artefact]))
-        whole = {name: (self.folder / name).read_bytes() for name in ("m.h", artefact)}
+        names = ARTEFACTS[artefact][1]
+        self.assertEqual(self.files(), sorted(names))
+        whole = {name: (self.folder / name).read_bytes() for name in names}
         self.clear()
         return whole, duration
 
     def clear(self):
-        for name in ARTEFACTS + ("m.h",):
-            (self.folder / name).unlink(missing_ok=True)
+        for _, names in ARTEFACTS.values():
+            for name in names:
+                (self.folder / name).unlink(missing_ok=True)
 
     def kill(self, artefact, delay):
         process = subprocess.Popen(self.command(artefact), cwd=self.folder,
@@ -54,24 +63,25 @@ class Kills(CliTest):
         process.kill()
         return process.wait(timeout=60)
 
-    def check(self, artefact, whole, had):
-        """Each file is whole or what it was; the header comes last. How many are there."""
+    def check(self, whole, had):
+        """Each file is whole or what it was, and one that is new has those before it. How many
+        are new."""
         found = {path.name: path.read_bytes() for path in self.folder.iterdir()
                  if path.name in whole}
         for name, content in found.items():
             self.assertIn(content, (whole[name], OLD) if had else (whole[name],), name)
         if had:
-            self.assertEqual(len(found), 2)
-        if found.get("m.h") == whole["m.h"]:
-            self.assertEqual(found[artefact], whole[artefact])
-        return sum(content != OLD for content in found.values())
+            self.assertEqual(len(found), len(whole))
+        new = [found.get(name) == content for name, content in whole.items()]
+        self.assertEqual(new, sorted(new, reverse=True))
+        return sum(new)
 
     def test_nothing_is_half_written(self):
         draw = random.Random(self.seed)
         timed = {artefact: self.compile(artefact) for artefact in ARTEFACTS}
         killed = written = left = 0
         for i in range(self.count):
-            artefact = ARTEFACTS[i % 3]
+            artefact = list(ARTEFACTS)[i % len(ARTEFACTS)]
             whole, duration = timed[artefact]
             self.clear()
             had = draw.random() < 0.5
@@ -83,7 +93,7 @@ class Kills(CliTest):
             code = self.kill(artefact, draw.uniform(begin, 1.1) * duration)
             self.assertIn(code, (0, -signal.SIGKILL))
             killed += code != 0
-            written += self.check(artefact, whole, had)
+            written += self.check(whole, had)
             left += any(name.startswith(".quern-") for name in self.files())
         print(f"{killed} of {self.count} killed, {written} files written, {left} times some left")
         self.assertGreater(killed, 0)
