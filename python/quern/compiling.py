@@ -71,10 +71,11 @@ def _split_dims(dims):
 
 def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=None, dims=None,
         target=None, target_cpu="baseline", target_cpus=(), max_iterations=100_000_000,
-        runtime_archive=None, opt_level=3, threads=0, timeout=None, progress=None,
-        **export_options):
+        runtime_archive=None, weights="embedded", opt_level=3, threads=0, timeout=None,
+        progress=None, **export_options):
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
-    that needs neither Quern nor Python. Gives an Artifact; quern.load runs a library.
+    that needs neither Quern nor Python, or into code to read (.s, .ll). Gives an Artifact;
+    quern.load runs a library.
 
     `header`: where its C header goes; `prefix`: of its C names. `target`: this machine, or
     "x86_64-linux-gnu" or "aarch64-linux-gnu". `target_cpu`: "baseline", "host" or LLVM's name
@@ -82,10 +83,13 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
     can run. `max_iterations`: of all loops in a run. `runtime_archive`: libquern_runtime.a,
     for libraries with nodes that need reference kernels; the package brings one for x86-64.
     `dims` may list several sizes, {"N": [1, 8, 32], "seq": range(16, 513, 16)}: the artefact
-    has a plan for each combination, and takes the sizes when it runs.
+    has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
+    or "file", in one beside the artefact with its name and the suffix .weights.
     """
     from .report import Artifact
 
+    if weights not in ("embedded", "file"):
+        raise UsageError(f"weights are 'embedded' or in a 'file', not '{weights}'")
     progress = _narrator(progress)
     fixed, listed = _split_dims(dims)
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=fixed, timeout=timeout,
@@ -99,6 +103,7 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
     options.max_iterations = max_iterations
     options.target_cpus = list(target_cpus)
     options.list_sizes(listed)
+    options.weights_in_file = weights == "file"
     if runtime_archive is None and _RUNTIME_ARCHIVE.exists():
         runtime_archive = _RUNTIME_ARCHIVE
     options.runtime_archive = os.fspath(runtime_archive) if runtime_archive is not None else ""

@@ -105,13 +105,19 @@ class ArtifactFacts(_Shown):
     abi_version: int
     workspace_bytes: int
     worker_bytes: int
+    weights_bytes: int
+    sizes: dict
     inputs: tuple
     outputs: tuple
     _head = ("", "name", "type", "shape")
 
     def _title(self):
-        return (f"library of model {self.name}, for {self.target_cpu}, interface version "
+        text = (f"library of model {self.name}, for {self.target_cpu}, interface version "
                 f"{self.abi_version}; a run needs {self.workspace_bytes} bytes")
+        for name, sizes in self.sizes.items():
+            text += f"; {name} is {', '.join(map(str, sizes))}"
+        return text + (f"; {self.weights_bytes} bytes of weights in a file of their own"
+                       if self.weights_bytes else "")
 
     def _rows(self):
         return _port_rows(self.inputs, "input") + _port_rows(self.outputs, "output")

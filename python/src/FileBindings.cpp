@@ -59,6 +59,11 @@ static nb::dict inspectLibrary(const std::string &path) {
   dict["abi_version"] = facts.abiVersion;
   dict["workspace_bytes"] = facts.workspaceBytes;
   dict["worker_bytes"] = facts.workerBytes;
+  dict["weights_bytes"] = facts.weightsBytes;
+  nb::dict sizes;
+  for (const ListedSize &size : facts.sizes)
+    sizes[size.name.c_str()] = nb::cast(size.sizes);
+  dict["sizes"] = sizes;
   dict["inputs"] = python::portsOf(facts.inputs);
   dict["outputs"] = python::portsOf(facts.outputs);
   return dict;

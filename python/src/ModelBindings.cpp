@@ -136,6 +136,7 @@ static void bindArtifacts(nb::module_ &module) {
       .def_rw("max_iterations", &ArtifactOptions::maxIterations)
       .def_rw("runtime_archive", &ArtifactOptions::runtimeArchive)
       .def_rw("target_cpus", &ArtifactOptions::targetCpus)
+      .def_rw("weights_in_file", &ArtifactOptions::weightsInFile)
       .def("list_sizes", listSizes, nb::arg("sizes"));
   module.def("is_library_file", isLibraryFile, nb::arg("path"));
   module.def("load_library", loadLibrary, nb::arg("path"), nb::kw_only(), nb::arg("threads") = 0,

@@ -60,6 +60,8 @@ def test_listed_sizes(folder, model):
     for rows in (1, 4, 2, 1):
         x = np.linspace(-1, 1, 10 * rows, dtype="f4").reshape(rows, 10)
         np.testing.assert_array_equal(library(x), jit(x))
+    facts = quern.inspect(path)
+    assert facts.sizes == {"N": [1, 2, 4]} and "N is 1, 2, 4" in repr(facts)
     with pytest.raises(quern.InvalidInputError, match="nearest sizes compiled for are 2 and 4"):
         library(np.zeros((3, 10), "f4"))
     assert quern.benchmark(path, seconds=0.01).runs > 0
@@ -68,6 +70,20 @@ def test_listed_sizes(folder, model):
     for sizes in ([], [-1, 2]):
         with pytest.raises(quern.UsageError, match="'N'"):
             quern.aot(model, folder / "none.so", dims={"N": sizes})
+
+
+def test_weights_in_a_file(folder, model):
+    artifact = quern.aot(model, folder / "apart.so", dims={"N": 2}, weights="file",
+                         target_cpu="host")
+    facts = quern.inspect(artifact.path)
+    assert 0 < facts.weights_bytes <= (folder / "apart.weights").stat().st_size
+    assert "in a file of their own" in repr(facts)
+    np.testing.assert_array_equal(quern.load(artifact.path)(X),
+                                  quern.compile(model, dims={"N": 2})(X))
+    with pytest.raises(quern.UsageError, match="'embedded' or in a 'file', not 'none'"):
+        quern.aot(model, folder / "none.so", dims={"N": 2}, weights="none")
+    assert "mlp" in quern.aot(model, folder / "mlp.ll", dims={"N": 2}).path
+    assert "define" in (folder / "mlp.ll").read_text()
 
 
 def test_max_iterations(folder):
