@@ -18,6 +18,7 @@ import sys
 import time
 
 EXIT_SKIPPED = 77
+CALLS_OF_A_PART = 100
 
 
 def parse_arguments():
@@ -66,10 +67,14 @@ def sessions_of(module, model, x, y):
 
 
 def microseconds(function, arguments, calls):
-    began = time.perf_counter()
-    for _ in itertools.repeat(None, calls):
-        function(*arguments)
-    return (time.perf_counter() - began) / calls * 1e6
+    """Of a call: the median over parts of the calls, as long as a processor is rarely lost in."""
+    times = []
+    for _ in range(max(calls // CALLS_OF_A_PART, 1)):
+        began = time.perf_counter()
+        for _ in itertools.repeat(None, CALLS_OF_A_PART):
+            function(*arguments)
+        times.append((time.perf_counter() - began) / CALLS_OF_A_PART * 1e6)
+    return statistics.median(times)
 
 
 def ratio(rounds, slow, fast):
