@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "api/ModelState.h"
 #include "backends/native/aot/AotPrograms.h"
+#include "backends/native/codegen/Target.h"
 #include "quern/SampleInputs.h"
 #include "quern/TemporaryPath.h"
 #include "quern/TensorDifference.h"
@@ -34,8 +35,16 @@ static Status cannotWrite(const std::string &path, const std::string &reason) {
 static Status writeFile(const std::string &path, const void *data, size_t bytes) {
   std::ofstream file(path, std::ios::binary);
   file.write(static_cast<const char *>(data), static_cast<std::streamsize>(bytes));
+  int reason = errno;
+  bool failed = !file;
   file.close();
-  return file ? Status::ok() : cannotWrite(path, std::strerror(errno));
+  return file ? Status::ok() : cannotWrite(path, std::strerror(failed ? reason : errno));
+}
+
+static Status copyFile(const std::string &from, const std::string &to) {
+  std::error_code error;
+  fs::copy_file(from, to, error);
+  return error ? cannotWrite(to, error.message()) : Status::ok();
 }
 
 static Status writeFile(const std::string &path, const std::string &text) {
@@ -142,6 +151,13 @@ Status Model::State::fillTestFolder(const CompileOptions &options, const Artifac
   inner.mainPath = path("run.c");
   inner.prefix = artifact.prefix.empty() ? symbolPrefix(artifact.outputPath) : artifact.prefix;
   QUERN_TRY(writeArtifact(options, inner, &libraries));
+  if (std::ranges::find(libraries, "libquern_runtime.a") != libraries.end()) {
+    QUERN_ASSIGN(native::Target machine, native::resolveTarget("baseline", options.targetTriple));
+    if (artifact.runtimeArchive.empty() || !native::isThisMachine(machine))
+      return unsupported("nodes of this model need reference kernels, and there is no "
+                         "libquern_runtime.a for the machine compiled for");
+    QUERN_TRY(copyFile(artifact.runtimeArchive, path("libquern_runtime.a")));
+  }
   std::vector<size_t> plans;
   QUERN_TRY(writeTestCases(artifact, folder, options.limits, plans));
   constexpr Tolerance kTolerance;
@@ -151,12 +167,6 @@ Status Model::State::fillTestFolder(const CompileOptions &options, const Artifac
                              .weights = artifact.weightsInFile ? "model.weights" : ""};
   QUERN_TRY(writeFile(path("test.c"), native::testProgramText(facts, plans, kTolerance.relative,
                                                               kTolerance.absolute)));
-  if (std::ranges::find(libraries, "libquern_runtime.a") != libraries.end()) {
-    std::error_code error;
-    fs::copy_file(artifact.runtimeArchive, path("libquern_runtime.a"), error);
-    if (error)
-      return cannotWrite(path("libquern_runtime.a"), error.message());
-  }
   return writeFile(path("Makefile"), makefile(libraries));
 }
 

@@ -6,7 +6,8 @@ import unittest
 
 import numpy as np
 import onnx
-from cli import (INCOMPATIBLE, INVALID_INPUT, IO, MISMATCH, USAGE, CliTest, make_model, value)
+from cli import (INCOMPATIBLE, INVALID_INPUT, IO, MISMATCH, UNSUPPORTED, USAGE, CliTest, make_model,
+                 value)
 from onnx import TensorProto, helper, numpy_helper
 
 CC = os.environ.get("CC", "cc")
@@ -103,6 +104,9 @@ class TestFolder(Programs):
         done = subprocess.run(["make", "-s", "check", f"CC={CC}"], cwd=self.folder / "det.c-test",
                               capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
+        self.fails(UNSUPPORTED, "compile", "det.onnx", "-o", "arm.c-test", "--target=aarch64-linux-gnu",
+                   says="there is no libquern_runtime.a for the machine compiled for")
+        self.assertEqual(self.files(), ["det.c-test"])
 
     def test_replaces_its_own_folders_only(self):
         self.quern("compile", "gemm.onnx", "--dim=N=2", "-o", "m.c-test")

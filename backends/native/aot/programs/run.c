@@ -36,8 +36,9 @@ static void print_port(const char *kind, const quern_model_port *port) {
 static int usage(void) {
   const quern_model_info *info = model_info();
   int i;
-  fprintf(stderr, "usage: PROGRAM [NAME=SIZE...] [-w WEIGHTS] INPUT... OUTPUT...\n"
-                  "files are .npy or bare elements; model %s takes\n",
+  fprintf(stderr,
+          "usage: PROGRAM [NAME=SIZE...] [-w WEIGHTS] INPUT... OUTPUT...\n"
+          "files are .npy or bare elements; model %s takes\n",
           info->name);
   for (i = 0; i < info->size_count; ++i)
     fprintf(stderr, "  size %s\n", info->size_names[i]);

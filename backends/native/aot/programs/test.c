@@ -24,7 +24,10 @@ static double half(unsigned bits) {
 
 /* Bytes of a number, of which complex elements have two; 0 for what is compared bit by bit. */
 static int float_bytes(int dtype) {
-  return dtype == 1 || dtype == 14 ? 4 : dtype == 11 || dtype == 15 ? 8 : dtype == 10 || dtype == 16 ? 2 : 0;
+  return dtype == 1 || dtype == 14    ? 4
+         : dtype == 11 || dtype == 15 ? 8
+         : dtype == 10 || dtype == 16 ? 2
+                                      : 0;
 }
 
 static double number_at(const void *data, int64_t i, int dtype) {
@@ -122,9 +125,9 @@ int main(int argc, char **argv) {
       inputs[i] = read_file(folder, plans[p], "input", i, plan->inputs[i].bytes);
     run_model(plan, inputs, outputs, workspace);
     for (i = 0; i < info->output_count; ++i)
-      wrong += compare(&plan->outputs[i],
-                       read_file(folder, plans[p], "output", i, plan->outputs[i].bytes),
-                       outputs[i]);
+      wrong +=
+          compare(&plan->outputs[i],
+                  read_file(folder, plans[p], "output", i, plan->outputs[i].bytes), outputs[i]);
     printf("a run takes %.4g ms\n", time_runs(plan, inputs, outputs, workspace));
   }
   puts(wrong ? "WRONG" : "ok");
