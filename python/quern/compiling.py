@@ -71,11 +71,12 @@ def _split_dims(dims):
 
 def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=None, dims=None,
         target=None, target_cpu="baseline", target_cpus=(), max_iterations=100_000_000,
-        runtime_archive=None, weights="embedded", opt_level=3, threads=0, timeout=None,
-        progress=None, **export_options):
+        runtime_archive=None, weights="embedded", main=None, seed=0, opt_level=3, threads=0,
+        timeout=None, progress=None, **export_options):
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
-    that needs neither Quern nor Python, or into code to read (.s, .ll). Gives an Artifact;
-    quern.load runs a library.
+    that needs neither Quern nor Python, into code to read (.s, .ll), or into a folder .c-test
+    with C programs that compare it with the interpreter, on inputs drawn with `seed`, and run
+    it. Gives an Artifact; quern.load runs a library.
 
     `header`: where its C header goes; `prefix`: of its C names. `target`: this machine, or
     "x86_64-linux-gnu" or "aarch64-linux-gnu". `target_cpu`: "baseline", "host" or LLVM's name
@@ -84,7 +85,8 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
     for libraries with nodes that need reference kernels; the package brings one for x86-64.
     `dims` may list several sizes, {"N": [1, 8, 32], "seq": range(16, 513, 16)}: the artefact
     has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
-    or "file", in one beside the artefact with its name and the suffix .weights.
+    or "file", in one beside the artefact with its name and the suffix .weights. `main`: where
+    a C program goes that runs the artefact on files.
     """
     from .report import Artifact
 
@@ -104,6 +106,8 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
     options.target_cpus = list(target_cpus)
     options.list_sizes(listed)
     options.weights_in_file = weights == "file"
+    options.main = os.fspath(main) if main is not None else ""
+    options.seed = seed
     if runtime_archive is None and _RUNTIME_ARCHIVE.exists():
         runtime_archive = _RUNTIME_ARCHIVE
     options.runtime_archive = os.fspath(runtime_archive) if runtime_archive is not None else ""
@@ -113,5 +117,7 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
                                    progress=progress)
     seconds = time.perf_counter() - began
     log.info("wrote %s in %.1f ms", options.output, seconds * 1e3)
-    return Artifact(options.output, options.header or None, os.path.getsize(options.output),
-                    seconds, needed)
+    written = pathlib.Path(options.output)
+    files = [written] if written.is_file() else list(written.iterdir())
+    return Artifact(options.output, options.header or None,
+                    sum(path.stat().st_size for path in files), seconds, needed)

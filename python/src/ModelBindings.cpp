@@ -137,6 +137,8 @@ static void bindArtifacts(nb::module_ &module) {
       .def_rw("runtime_archive", &ArtifactOptions::runtimeArchive)
       .def_rw("target_cpus", &ArtifactOptions::targetCpus)
       .def_rw("weights_in_file", &ArtifactOptions::weightsInFile)
+      .def_rw("main", &ArtifactOptions::mainPath)
+      .def_rw("seed", &ArtifactOptions::seed)
       .def("list_sizes", listSizes, nb::arg("sizes"));
   module.def("is_library_file", isLibraryFile, nb::arg("path"));
   module.def("load_library", loadLibrary, nb::arg("path"), nb::kw_only(), nb::arg("threads") = 0,

@@ -86,6 +86,16 @@ def test_weights_in_a_file(folder, model):
     assert "define" in (folder / "mlp.ll").read_text()
 
 
+def test_programs(folder, model):
+    made = quern.aot(model, folder / "mlp.c-test", dims={"N": 2}, seed=3)
+    names = {path.name for path in (folder / "mlp.c-test").iterdir()}
+    assert {"Makefile", "model.h", "model.o", "run.c", "test.c"} <= names and made.bytes > 1000
+    quern.aot(model, folder / "with_main.o", dims={"N": 2}, main=folder / "main.c")
+    assert "int main(" in (folder / "main.c").read_text()
+    with pytest.raises(quern.UsageError, match="the main program would replace the artefact"):
+        quern.aot(model, folder / "same.o", dims={"N": 2}, main=folder / "same.o")
+
+
 def test_max_iterations(folder):
     few = quern.aot(long_loop(trips=100), folder / "few.so", max_iterations=10)
     with pytest.raises(quern.ResourceLimitError, match="more iterations"):

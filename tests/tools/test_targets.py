@@ -141,6 +141,10 @@ class Targets(CliTest):
     def test_header_and_artefact_are_two_files(self):
         self.fails(USAGE, *COMPILE, "-o", "m.so", "--header", "m.so",
                    says="the header would replace the artefact")
+        self.fails(USAGE, *COMPILE, "-o", "x.so", "--weights=file", "--header", "x.weights",
+                   says="the header would replace the weights")
+        self.fails(USAGE, *COMPILE, "-o", "x.so", "--header", "x.h", "--emit-main", "x.h",
+                   says="the main program would replace the header")
         self.assertEqual(self.files(), [])
 
 

@@ -18,6 +18,9 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
+#include <fmt/format.h>
+#include <map>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -40,13 +43,24 @@ std::string native::symbolPrefix(const std::string &outputPath) {
   return name.empty() || llvm::isDigit(name.front()) ? "model_" + name : name;
 }
 
+/// No file takes another's place.
+static Status checkPaths(const AotOptions &options) {
+  std::map<std::string, std::string> kinds = {{options.outputPath, "artefact"}};
+  if (options.weightsInFile)
+    kinds.emplace(weightsPath(options.outputPath), "weights");
+  for (const auto &[kind, path] :
+       {std::pair("header", options.headerPath), std::pair("main program", options.mainPath)})
+    if (auto [at, isNew] = kinds.emplace(path, kind); !isNew && !path.empty())
+      return usageError(fmt::format("the {} would replace the {} '{}'", kind, at->second, path));
+  return Status::ok();
+}
+
 static Status checkOptions(const AotOptions &options) {
   llvm::StringRef suffix = llvm::sys::path::extension(options.outputPath);
   if (suffix != ".so" && suffix != ".o" && suffix != ".a" && !isTextFile(options.outputPath))
     return usageError("cannot tell what '" + options.outputPath +
                       "' is to be: wanted FILE.so, FILE.o, FILE.a, FILE.s or FILE.ll");
-  if (options.headerPath == options.outputPath)
-    return usageError("the header would replace the artefact '" + options.outputPath + "'");
+  QUERN_TRY(checkPaths(options));
   if (!options.prefix.empty() && !isIdentifier(options.prefix))
     return usageError("the prefix '" + options.prefix + "' is not a C identifier");
   return Status::ok();
