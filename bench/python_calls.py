@@ -7,7 +7,7 @@ Everything runs in this process on one thread and takes turns: each round times 
 each kind in a row. Printed are the medians over the rounds, with the fastest and the slowest
 round, in microseconds, and what the targets are about: how much more than the C++ call a call
 from Python takes, and how many times as long ONNX Runtime's take as Quern's of the same kind,
-round by round. Without onnxruntime its rows are missing; without quern the script says "skipped"
+round by round. Without onnxruntime its rows are missing; without quern or onnx the script says "skipped"
 and ends with exit code 77.
 """
 import argparse
@@ -87,6 +87,7 @@ def main():
     args = parse_arguments()
     try:
         import numpy as np
+        import onnx  # noqa: F401: the model is made with it
         import quern
         from quern._quern import benchmark_model
     except ImportError as error:

@@ -6,7 +6,7 @@
 Rounds of one thread and of all of them take turns, each for the same time; every call's bits are
 compared with the first one's. Printed is the ratio of the rates, with its spread, and how
 resident memory has grown from the first round to the last. The model runs on one thread a call
-(an MLP 256-1024-1024-256 for 8 rows unless a file is given). Without quern the script says
+(an MLP 256-1024-1024-256 for 8 rows unless a file is given). Without quern or onnx the script says
 "skipped" and ends with exit code 77; other bits are exit code 1.
 """
 import argparse
@@ -96,6 +96,7 @@ def resident_bytes():
 def main():
     args = parse_arguments()
     try:
+        import onnx  # noqa: F401: the model is made with it
         import quern
     except ImportError as error:
         print(f"skipped: {error}")
