@@ -6,6 +6,10 @@
 
 #include <mutex>
 
+namespace quern::native {
+class Staging;
+}
+
 namespace quern {
 
 struct Model::State {
@@ -26,10 +30,10 @@ struct Model::State {
                          std::vector<std::string> *needed);
   /// Writes all files of such a folder; `libraries` receives what the object is linked with.
   Status fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
-                        const std::string &folder, std::vector<std::string> &libraries);
+                        const native::Staging &folder, std::vector<std::string> &libraries);
   /// Writes inputs, and what the interpreter gives for them, for the first and the last
   /// combination of listed sizes, whose numbers are `plans`.
-  Status writeTestCases(const ArtifactOptions &artifact, const std::string &folder,
+  Status writeTestCases(const ArtifactOptions &artifact, const native::Staging &folder,
                         const Limits &limits, std::vector<size_t> &plans);
 
   /// For `source`: reading a module, too, may make something in its context.

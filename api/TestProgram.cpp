@@ -6,50 +6,23 @@
 //===----------------------------------------------------------------------===//
 #include "api/ModelState.h"
 #include "backends/native/aot/AotPrograms.h"
+#include "backends/native/aot/AotStaging.h"
 #include "backends/native/codegen/Target.h"
 #include "quern/SampleInputs.h"
-#include "quern/TemporaryPath.h"
 #include "quern/TensorDifference.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <sys/stat.h>
 
 using namespace quern;
 namespace fs = std::filesystem;
 
 /// What the Makefile begins with; a folder whose Makefile does may be replaced.
 static constexpr const char *kMark = "# Written by `quern compile`.";
-
-static Status cannotWrite(const std::string &path, const std::string &reason) {
-  return ioError(fmt::format("cannot write '{}': {}", path, reason));
-}
-
-static Status writeFile(const std::string &path, const void *data, size_t bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(static_cast<const char *>(data), static_cast<std::streamsize>(bytes));
-  int reason = errno;
-  bool failed = !file;
-  file.close();
-  return file ? Status::ok() : cannotWrite(path, std::strerror(failed ? reason : errno));
-}
-
-static Status copyFile(const std::string &from, const std::string &to) {
-  std::error_code error;
-  fs::copy_file(from, to, error);
-  return error ? cannotWrite(to, error.message()) : Status::ok();
-}
-
-static Status writeFile(const std::string &path, const std::string &text) {
-  return writeFile(path, text.data(), text.size());
-}
 
 static std::string makefile(const std::vector<std::string> &libraries) {
   return fmt::format("{}\n"
@@ -68,14 +41,15 @@ static std::string makefile(const std::vector<std::string> &libraries) {
 }
 
 /// Writes the tensors of a plan as files of bare elements.
-static Status writeTensors(const std::string &folder, size_t plan, const char *kind,
+static Status writeTensors(const native::Staging &folder, size_t plan, const char *kind,
                            std::span<const AnyValue> values) {
   for (size_t i = 0; i < values.size(); ++i) {
     const Tensor *tensor = values[i].asTensor();
     if (!tensor)
       return internalError("a port of an artefact is no tensor");
-    QUERN_TRY(writeFile(fmt::format("{}/plan{}_{}{}.bin", folder, plan, kind, i), tensor->rawData(),
-                        static_cast<size_t>(tensor->numBytes())));
+    QUERN_TRY(folder.write(
+        fmt::format("plan{}_{}{}.bin", plan, kind, i),
+        {static_cast<const char *>(tensor->rawData()), static_cast<size_t>(tensor->numBytes())}));
   }
   return Status::ok();
 }
@@ -83,26 +57,6 @@ static Status writeTensors(const std::string &folder, size_t plan, const char *k
 //===----------------------------------------------------------------------===//
 // The folder
 //===----------------------------------------------------------------------===//
-
-/// Puts `made` in the place of `target`, where nothing is, or a folder made earlier.
-static Status publish(TemporaryPath &made, const std::string &target) {
-  if (std::rename(made.path().c_str(), target.c_str()) == 0) {
-    made.release();
-    return Status::ok();
-  }
-  // What was there goes away with `made`.
-  if (renameat2(AT_FDCWD, made.path().c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0)
-    return cannotWrite(target, std::strerror(errno));
-  return Status::ok();
-}
-
-/// An error of writing a file of the folder as one of the target, which the user knows.
-static Status nameTarget(Status status, const std::string &folder, const std::string &target) {
-  const std::string &message = status.message();
-  if (status.code() != StatusCode::Io || message.find(folder) == std::string::npos)
-    return status;
-  return cannotWrite(target, message.substr(message.rfind(": ") + 2));
-}
 
 /// Io error when something else is there already.
 static Status checkTarget(const std::string &target) {
@@ -112,11 +66,12 @@ static Status checkTarget(const std::string &target) {
   std::ifstream file(target + "/Makefile");
   std::string line;
   if (!std::getline(file, line) || line != kMark)
-    return cannotWrite(target, "it is there, and no folder that quern compile has written");
+    return ioError(fmt::format(
+        "cannot write '{}': it is there, and no folder that quern compile has written", target));
   return Status::ok();
 }
 
-Status Model::State::writeTestCases(const ArtifactOptions &artifact, const std::string &folder,
+Status Model::State::writeTestCases(const ArtifactOptions &artifact, const native::Staging &folder,
                                     const Limits &limits, std::vector<size_t> &plans) {
   QUERN_ASSIGN(std::vector<std::vector<int64_t>> sizes, combineSizes(artifact.listedSizes));
   plans = {0};
@@ -142,13 +97,12 @@ Status Model::State::writeTestCases(const ArtifactOptions &artifact, const std::
 }
 
 Status Model::State::fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
-                                    const std::string &folder,
+                                    const native::Staging &folder,
                                     std::vector<std::string> &libraries) {
-  auto path = [&](const char *name) { return folder + "/" + name; };
   ArtifactOptions inner = artifact;
-  inner.outputPath = path("model.o");
-  inner.headerPath = path("model.h");
-  inner.mainPath = path("run.c");
+  inner.outputPath = folder.path("model.o");
+  inner.headerPath = folder.path("model.h");
+  inner.mainPath = folder.path("run.c");
   inner.prefix = artifact.prefix.empty() ? symbolPrefix(artifact.outputPath) : artifact.prefix;
   QUERN_TRY(writeArtifact(options, inner, &libraries));
   if (std::ranges::find(libraries, "libquern_runtime.a") != libraries.end()) {
@@ -156,7 +110,10 @@ Status Model::State::fillTestFolder(const CompileOptions &options, const Artifac
     if (artifact.runtimeArchive.empty() || !native::isThisMachine(machine))
       return unsupported("nodes of this model need reference kernels, and there is no "
                          "libquern_runtime.a for the machine compiled for");
-    QUERN_TRY(copyFile(artifact.runtimeArchive, path("libquern_runtime.a")));
+    std::error_code error;
+    fs::copy_file(artifact.runtimeArchive, folder.path("libquern_runtime.a"), error);
+    if (error)
+      return ioError(fmt::format("cannot write '{}': {}", artifact.outputPath, error.message()));
   }
   std::vector<size_t> plans;
   QUERN_TRY(writeTestCases(artifact, folder, options.limits, plans));
@@ -165,9 +122,9 @@ Status Model::State::fillTestFolder(const CompileOptions &options, const Artifac
                              .prefix = inner.prefix,
                              .takesSizes = !artifact.listedSizes.empty(),
                              .weights = artifact.weightsInFile ? "model.weights" : ""};
-  QUERN_TRY(writeFile(path("test.c"), native::testProgramText(facts, plans, kTolerance.relative,
-                                                              kTolerance.absolute)));
-  return writeFile(path("Makefile"), makefile(libraries));
+  QUERN_TRY(folder.write(
+      "test.c", native::testProgramText(facts, plans, kTolerance.relative, kTolerance.absolute)));
+  return folder.write("Makefile", makefile(libraries));
 }
 
 Status Model::State::writeTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
@@ -176,15 +133,10 @@ Status Model::State::writeTestFolder(const CompileOptions &options, const Artifa
   if (!artifact.headerPath.empty() || !artifact.mainPath.empty())
     return usageError("a .c-test has a header and a main program of its own");
   QUERN_TRY(checkTarget(target));
-  TemporaryPath::removeAbandoned(target);
-  TemporaryPath folder =
-      TemporaryPath::create(target, [](const char *name) { return mkdir(name, 0777) == 0; });
-  if (folder.path().empty())
-    return cannotWrite(target, std::strerror(errno));
+  QUERN_ASSIGN(native::Staging folder, native::Staging::createForFolder(target));
   std::vector<std::string> libraries;
-  Status filled = fillTestFolder(options, artifact, folder.path(), libraries);
-  QUERN_TRY(nameTarget(std::move(filled), folder.path(), target));
-  QUERN_TRY(publish(folder, target));
+  QUERN_TRY(folder.nameTarget(fillTestFolder(options, artifact, folder, libraries)));
+  QUERN_TRY(folder.publishFolder());
   if (needed)
     *needed = std::move(libraries);
   return Status::ok();

@@ -12,7 +12,6 @@ import argparse
 import collections
 import ctypes
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -24,13 +23,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import run_compiled
+from exported import ROOT, SHARED
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/oracle"))
 from evaluate import graph_inputs  # noqa: E402
 from randomize_weights import randomize  # noqa: E402
 
-SHARED = pathlib.Path(os.environ.get("QUERN_SHARED", ROOT.parent / "shared"))
 DIGITS = ROOT / "examples/digits"
 PROGRAM = ROOT / "tests/aot/run_artefact.c"
 FLOAT = TensorProto.FLOAT

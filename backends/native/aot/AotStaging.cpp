@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
@@ -16,6 +17,17 @@ static Status cannotWrite(const std::string &path, const std::string &reason) {
   return ioError("cannot write '" + path + "': " + reason);
 }
 
+Expected<Staging> Staging::make(const std::string &target, mode_t mode) {
+  TemporaryPath::removeAbandoned(target);
+  TemporaryPath folder =
+      TemporaryPath::create(target, [&](const char *name) { return mkdir(name, mode) == 0; });
+  if (folder.path().empty())
+    return cannotWrite(target, std::strerror(errno));
+  return Staging(target, std::move(folder));
+}
+
+Expected<Staging> Staging::createForFolder(const std::string &target) { return make(target, 0777); }
+
 Expected<Staging> Staging::create(const std::string &target) {
   std::error_code error;
   std::filesystem::file_status status = std::filesystem::status(target, error);
@@ -24,12 +36,7 @@ Expected<Staging> Staging::create(const std::string &target) {
                                                                      : "not a regular file");
   if (error && status.type() != std::filesystem::file_type::not_found)
     return cannotWrite(target, error.message());
-  TemporaryPath::removeAbandoned(target);
-  TemporaryPath folder =
-      TemporaryPath::create(target, [](const char *name) { return mkdir(name, 0700) == 0; });
-  if (folder.path().empty())
-    return cannotWrite(target, std::strerror(errno));
-  return Staging(target, std::move(folder));
+  return make(target, 0700);
 }
 
 Status Staging::write(const std::string &name, std::string_view bytes) const {
@@ -52,6 +59,17 @@ Status Staging::nameTarget(Status status) const {
 
 Status Staging::publish(const std::string &name) const {
   if (std::rename(path(name).c_str(), target.c_str()) != 0)
+    return cannotWrite(target, std::strerror(errno));
+  return Status::ok();
+}
+
+Status Staging::publishFolder() {
+  if (std::rename(folder.path().c_str(), target.c_str()) == 0) {
+    folder.release();
+    return Status::ok();
+  }
+  // What was there goes away with this.
+  if (renameat2(AT_FDCWD, folder.path().c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) != 0)
     return cannotWrite(target, std::strerror(errno));
   return Status::ok();
 }
