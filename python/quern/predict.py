@@ -6,7 +6,8 @@
                         fn_constructor_kwargs={"columns": ["a", "b"]}, concurrency=2)
     frame.map_partitions(predictor, meta=...)                    # a Dask dataframe
 
-A Predictor travels as the bytes of its model; each process compiles it once, when it is used.
+A Predictor travels as the bytes of its model; each process compiles it once, when it is used. Of
+a library that quern.aot has written it travels as the path, and no process compiles anything.
 """
 import os
 import threading
@@ -27,7 +28,9 @@ class Predictor:
 
     Inputs come from columns of their names; a model with one matrix as its input can be given
     `columns`, which become its columns. The result is the batch with a column for each output
-    of the model, of these names or with names from `outputs` ({"probabilities": "p"}).
+    of the model, of these names or with names from `outputs` ({"probabilities": "p"}). A library
+    runs a batch in parts of the sizes that it was compiled for, the largest first: one that
+    lists 1 takes all batches.
     """
 
     def __init__(self, model, columns=None, outputs=None, threads=1, **options):
@@ -56,7 +59,7 @@ class Predictor:
             feed = [matrix]
         else:
             feed = [self._input(port, columns) for port in compiled.inputs]
-        results = compiled.run(None, feed)
+        results = _run_in_parts(compiled, feed)
         return {self._names.get(port.name, port.name): value
                 for port, value in zip(compiled.outputs, results)}
 
@@ -93,6 +96,28 @@ class Predictor:
                                    if cells.dtype == object else cells)
             table = table.append_column(name, column)
         return table
+
+
+def _batch_sizes(compiled):
+    """The numbers of rows that a library has code for, the largest first; empty when any will
+    do, or inputs have no rows in common."""
+    batches = [{dims[0] if dims else None for dims in plan} for plan in compiled.listed_input_dims]
+    if any(len(sizes) != 1 or None in sizes for sizes in batches):
+        return []
+    return sorted({size for sizes in batches for size in sizes if size > 0}, reverse=True)
+
+
+def _run_in_parts(compiled, feed):
+    sizes, rows = _batch_sizes(compiled), len(feed[0]) if feed else 0
+    if not sizes or rows in sizes or rows == 0:
+        return compiled.run(None, feed)
+    parts, begin = [], 0
+    while begin < rows:
+        # What no size is small enough for is the library's to refuse.
+        size = next((size for size in sizes if size <= rows - begin), rows - begin)
+        parts.append(compiled.run(None, [array[begin:begin + size] for array in feed]))
+        begin += size
+    return [np.concatenate(outputs) for outputs in zip(*parts)]
 
 
 def _as_cells(value):

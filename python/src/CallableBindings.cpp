@@ -5,6 +5,7 @@
 #include "quern/Reports.h"
 
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 namespace nb = nanobind;
 using namespace quern;
@@ -47,6 +48,10 @@ void python::bindCallableModel(nb::module_ &module) {
       .def_prop_ro("inputs", [](CallableModel &self) { return portsOf(self.compiled().inputs()); })
       .def_prop_ro("outputs",
                    [](CallableModel &self) { return portsOf(self.compiled().outputs()); })
+      .def_prop_ro(
+          "listed_input_dims",
+          [](CallableModel &self) { return self.compiled().listedInputDims(); },
+          "Of a library: the sizes of each input, for each of its plans; else empty.")
       .def_prop_ro("backend", &CallableModel::backendName)
       .def_prop_ro("threads", &CallableModel::threads, "Threads of a run, the caller's included.")
       .def("run", &CallableModel::run, nb::arg("names").none(), nb::arg("inputs"),

@@ -47,6 +47,22 @@ def test_columns_by_name():
         quern.Predictor(two_ports(), columns=["a", "b"])({"a": [1], "b": [1]})
 
 
+def test_library(path, columns, tmp_path):
+    library = quern.aot(path, tmp_path / "mlp.so", dims={"N": [1, 8, 32]}, target_cpu="host").path
+    predictor = quern.Predictor(library, columns=COLUMNS)
+    assert quern.load(library).listed_input_dims == [[[1, 10]], [[8, 10]], [[32, 10]]]
+    for rows in (1, 8, 32, 100, 43):
+        some = {name: values[:rows] for name, values in columns.items()}
+        again = pickle.loads(pickle.dumps(predictor))
+        np.testing.assert_allclose(again(some)["y"], wanted_for(path, some), rtol=1e-5)
+    fixed = quern.aot(path, tmp_path / "fixed.so", dims={"N": 50}).path
+    result = quern.Predictor(fixed, columns=COLUMNS)(columns)["y"]
+    np.testing.assert_allclose(result, wanted_for(path, columns), rtol=1e-5)
+    with pytest.raises(quern.InvalidInputError, match="wanted shape 50x10"):
+        quern.Predictor(fixed, columns=COLUMNS)({name: v[:70] for name, v in columns.items()})
+    assert quern.compile(path).listed_input_dims == []
+
+
 def test_pandas(path, columns):
     pandas = pytest.importorskip("pandas")
     result = quern.Predictor(path, columns=COLUMNS)(pandas.DataFrame(columns))
@@ -66,17 +82,21 @@ def test_parquet(path, columns, tmp_path):
     assert whole.num_rows == 100 and whole.column_names[-1] == "y"
 
 
-def test_ray(path, columns):
+@pytest.mark.parametrize("compiled", [False, True])
+def test_ray(path, columns, compiled, tmp_path):
     ray = pytest.importorskip("ray")
+    model = path
+    if compiled:
+        model = quern.aot(path, tmp_path / "mlp.so", dims={"N": [1, 16]}, target_cpu="host").path
     ray.init(num_cpus=2, include_dashboard=False, logging_level="ERROR")
     try:
         data = ray.data.from_items([{name: values[i] for name, values in columns.items()}
                                     for i in range(100)])
-        result = data.map_batches(quern.Predictor, fn_constructor_args=(path,),
+        result = data.map_batches(quern.Predictor, fn_constructor_args=(model,),
                                   fn_constructor_kwargs={"columns": COLUMNS}, batch_size=25,
                                   concurrency=2).to_pandas()
         matrix = result[COLUMNS].to_numpy().astype("f4")
-        np.testing.assert_array_equal(np.stack(result["y"]), quern.compile(path)(matrix))
+        np.testing.assert_allclose(np.stack(result["y"]), quern.compile(path)(matrix), rtol=1e-5)
     finally:
         ray.shutdown()
 
