@@ -5,7 +5,7 @@ import os
 import pathlib
 import time
 
-from . import sources
+from . import cache as caching, sources
 from ._quern import ArtifactOptions
 from .errors import UsageError
 
@@ -25,7 +25,7 @@ def _narrator(progress):
 
 def compile(model, example_inputs=None, *, shapes=None, dims=None, backend="native",
             target_cpu="host", opt_level=3, threads=0, profile=False, flush_denormals=True,
-            timeout=None, memory_limit=None, progress=None, **export_options):
+            timeout=None, memory_limit=None, progress=None, cache=False, **export_options):
     """Makes a model ready to run: a callable that takes and gives arrays.
 
     `model`: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`), a
@@ -34,8 +34,9 @@ def compile(model, example_inputs=None, *, shapes=None, dims=None, backend="nati
     compiling and of runs; 0 is all this process may use. `timeout`: seconds for loading and
     compiling; `memory_limit`: bytes that a run may hold. `profile`: time every step.
     `progress`: a function that is told what the work is at ("optimising the graph") whenever
-    that changes; what it raises ends the work. Other options go to the exporter of torch or
-    skl2onnx.
+    that changes; what it raises ends the work. `cache`: compile ahead of time into a file that
+    all processes of the user share, for the sizes that `shapes` and `dims` give, where `dims`
+    may list several (quern.aot). Other options go to the exporter of torch or skl2onnx.
     """
     run_options = {"threads": threads, "profile": profile, "flush_denormals": flush_denormals,
                    "memory_limit": memory_limit}
@@ -44,6 +45,13 @@ def compile(model, example_inputs=None, *, shapes=None, dims=None, backend="nati
             raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU and level are given")
         return sources.load(model, example_inputs, shapes=shapes, dims=dims, **run_options,
                             **export_options)
+    if cache:
+        if backend != "native":
+            raise UsageError("the cache is for native code")
+        return _compile_cached(sources.bytes_of(model, example_inputs, **export_options),
+                               {"shapes": shapes, "dims": dims, "target_cpu": target_cpu,
+                                "opt_level": opt_level, "threads": threads},
+                               {"timeout": timeout, "progress": progress}, run_options)
     progress = _narrator(progress)
     began = time.perf_counter()
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, timeout=timeout,
@@ -67,6 +75,16 @@ def _split_dims(dims):
         else:
             listed.append((name, sorted(set(sizes))))
     return fixed, listed
+
+
+def _compile_cached(model, options, bounds, run_options):
+    """An artefact of a model, given as bytes: made now, or found."""
+    fixed, listed = _split_dims(options["dims"])
+    options = {**options, "dims": {name: int(size) for name, size in fixed.items()} | {
+        name: [int(size) for size in sizes] for name, sizes in listed}}
+    return caching.load(caching.key(model, options),
+                        lambda path: aot(model, path, **options, **bounds),
+                        lambda path: sources.load(path, **run_options))
 
 
 def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=None, dims=None,

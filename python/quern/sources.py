@@ -6,9 +6,10 @@ import quern.
 import io
 import logging
 import os
+import pathlib
 
 from ._quern import Model, is_library_file, load_library
-from .errors import UnsupportedError, UsageError
+from .errors import FileError, UnsupportedError, UsageError
 
 log = logging.getLogger("quern")
 
@@ -44,6 +45,19 @@ def load(model, example_inputs=None, *, shapes=None, dims=None, timeout=None, pr
         return Model.load(os.fspath(model), **sizes)
     return Model.from_bytes(serialized(model, example_inputs, **export_options),
                             name=_name_of(model), **sizes)
+
+
+def bytes_of(model, example_inputs=None, **export_options):
+    """Those of any model that `load` takes, but for one that is loaded."""
+    if isinstance(model, Model):
+        raise UsageError("a quern.Model has no bytes any more; give the file, or a message")
+    if isinstance(model, (str, os.PathLike)):
+        _refuse(export_options)
+        try:
+            return pathlib.Path(model).read_bytes()
+        except OSError as error:
+            raise FileError(f"{os.fspath(model)}: cannot open: {error.strerror}") from error
+    return serialized(model, example_inputs, **export_options)
 
 
 def serialized(model, example_inputs=None, **export_options):

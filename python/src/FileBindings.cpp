@@ -3,6 +3,7 @@
 #include "ModelBindings.h"
 #include "Ports.h"
 #include "quern/Artifact.h"
+#include "quern/CacheFolder.h"
 #include "quern/HostCpu.h"
 #include "quern/OnnxFile.h"
 
@@ -98,5 +99,6 @@ void python::bindFiles(nb::module_ &module) {
   module.def("inspect_library", inspectLibrary, nb::arg("path"));
   module.def("problems", problemsOf, nb::arg("path"),
              "What keeps a model file from being loaded, as a list of dicts.");
+  module.def("cache_folder", cacheFolder, "Where artefacts are kept; empty when nothing says it.");
   module.def("host_cpu", hostCpu, "The machine as LLVM sees it.");
 }

@@ -33,6 +33,16 @@ class Doctor(CliTest):
         self.assertIn("1 usable of ", out)
         self.assertIn("quern: warning: one-cpu: ", err)
 
+    def test_cache(self):
+        (self.folder / "cache").mkdir()
+        (self.folder / "cache" / "x.so").write_bytes(b"1234")
+        os.environ["QUERN_CACHE_DIR"] = str(self.folder / "cache")
+        self.addCleanup(os.environ.pop, "QUERN_CACHE_DIR")
+        self.assertEqual(self.quern_json("doctor")["cache"],
+                         {"folder": str(self.folder / "cache"), "artefacts": 1, "bytes": 4})
+        out, _ = self.quern("doctor")
+        self.assertRegex(out, r"(?m)^cache +/.*/cache, 1 artefacts, ")
+
     def test_threads(self):
         self.assertEqual(self.quern_json("doctor", "--threads", 1)["threads"], 1)
         if len(os.sched_getaffinity(0)) < 4096:

@@ -1,4 +1,5 @@
 //===- Doctor.cpp - quern doctor ------------------------------------------===//
+#include "quern/CacheFolder.h"
 #include "quern/MachineRates.h"
 #include "quern/Version.h"
 #include "tools/quern/Options.h"
@@ -74,6 +75,14 @@ static std::string describeMemory(const Machine &machine) {
               : "");
 }
 
+static std::string describeCache() {
+  std::string folder = cacheFolder();
+  if (folder.empty())
+    return "no folder: QUERN_CACHE_DIR and HOME are not set";
+  CacheUse use = cacheUse(folder);
+  return fmt::format("{}, {} artefacts, {}", folder, use.artefacts, formatBytes(use.bytes));
+}
+
 static std::string describe(const Diagnosis &found) {
   const MachineRates &rates = found.rates;
   std::string libraries;
@@ -93,6 +102,7 @@ static std::string describe(const Diagnosis &found) {
       {"caches", describeCaches(machine)},
       {"memory", describeMemory(machine)},
       {"governor", machine.governor.empty() ? "unknown" : machine.governor},
+      {"cache", describeCache()},
       {"FMA peak", pair(rates.threadGflops, rates.gflops, "GFLOP/s")},
       {"memory read", pair(rates.threadReadGBps, rates.readGBps, "GB/s")}};
   std::string text;
@@ -109,6 +119,7 @@ static Json describeJson(const Diagnosis &found) {
   const Machine &machine = found.machine;
   const MachineRates &rates = found.rates;
   Json libraries = Json::object(), caches = Json::array();
+  CacheUse use = cacheUse(cacheFolder());
   for (const auto &[name, version] : libraryVersions())
     libraries[name] = version;
   for (const CpuCache &cache : machine.caches)
@@ -116,34 +127,36 @@ static Json describeJson(const Diagnosis &found) {
                       {"kind", cache.kind},
                       {"bytes", cache.bytes},
                       {"cpus", cache.cpus}});
-  return {{"schema", "quern.doctor/1"},
-          {"version", versionString()},
-          {"libraries", libraries},
-          {"cpu",
-           {{"name", found.cpu.name},
-            {"model", machine.cpuModel},
-            {"triple", found.cpu.triple},
-            {"features", found.cpu.features},
-            {"virtual_machine", machine.virtualMachine},
-            {"caches", caches}}},
-          {"cpus",
-           {{"online", machine.onlineCpus},
-            {"affinity", machine.affinityCpus},
-            {"cores", machine.affinityCores},
-            {"quota", orNull(machine.quotaCpus)},
-            {"usable", machine.usableCpus},
-            {"load_average", machine.loadAverage}}},
-          {"memory_bytes", machine.memoryBytes},
-          {"memory_limit_bytes", orNull(machine.memoryLimitBytes)},
-          {"governor", machine.governor.empty() ? Json(nullptr) : Json(machine.governor)},
-          {"threads", rates.threads},
-          {"thread_peak_gflops", rates.threadGflops},
-          {"peak_gflops", rates.gflops},
-          {"thread_read_gbps", rates.threadReadGBps},
-          {"read_gbps", rates.readGBps},
-          {"spread_percent", rates.spreadPercent},
-          {"stolen_percent", rates.stolenPercent},
-          {"warnings", found.warnings}};
+  return {
+      {"schema", "quern.doctor/1"},
+      {"version", versionString()},
+      {"libraries", libraries},
+      {"cpu",
+       {{"name", found.cpu.name},
+        {"model", machine.cpuModel},
+        {"triple", found.cpu.triple},
+        {"features", found.cpu.features},
+        {"virtual_machine", machine.virtualMachine},
+        {"caches", caches}}},
+      {"cpus",
+       {{"online", machine.onlineCpus},
+        {"affinity", machine.affinityCpus},
+        {"cores", machine.affinityCores},
+        {"quota", orNull(machine.quotaCpus)},
+        {"usable", machine.usableCpus},
+        {"load_average", machine.loadAverage}}},
+      {"memory_bytes", machine.memoryBytes},
+      {"memory_limit_bytes", orNull(machine.memoryLimitBytes)},
+      {"governor", machine.governor.empty() ? Json(nullptr) : Json(machine.governor)},
+      {"cache", {{"folder", cacheFolder()}, {"artefacts", use.artefacts}, {"bytes", use.bytes}}},
+      {"threads", rates.threads},
+      {"thread_peak_gflops", rates.threadGflops},
+      {"peak_gflops", rates.gflops},
+      {"thread_read_gbps", rates.threadReadGBps},
+      {"read_gbps", rates.readGBps},
+      {"spread_percent", rates.spreadPercent},
+      {"stolen_percent", rates.stolenPercent},
+      {"warnings", found.warnings}};
 }
 
 static Status execute(const DoctorOptions &options) {
