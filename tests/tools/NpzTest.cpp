@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 using namespace quern;
 using namespace quern::cli;
@@ -16,7 +17,7 @@ FileBytes bytesOf(const std::string &text) {
 
 /// The bytes that writeNpz makes of two arrays.
 std::string goodArchive() {
-  std::string path = testing::TempDir() + "quern_npz_test.npz";
+  std::string path = testing::TempDir() + "quern_npz_" + std::to_string(getpid()) + ".npz";
   AtomicFile file = AtomicFile::create(path).take();
   std::vector<NamedArray> arrays = {{"a", Tensor::of<float>({2}, {1, 2})},
                                     {"b/ü", Tensor::ofInts({7})}};
