@@ -8,6 +8,7 @@
 
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
+#include "ir/ThreadDiagnostics.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
 
@@ -66,18 +67,10 @@ LogicalResult passes::refineResultTypes(Operation *op) {
 
 /// Visits an op of a branch.
 static void visitInBranch(Operation *op, function_ref<LogicalResult(Operation *)> visit) {
-  std::string error;
-  LogicalResult visited = success();
-  {
-    ScopedDiagnosticHandler handler(op->getContext(), [&](Diagnostic &diagnostic) {
-      error += (error.empty() ? "" : "; ") + diagnostic.str();
-      return success();
-    });
-    visited = visit(op);
-  }
-  if (succeeded(visited))
+  ThreadDiagnostics errors(op->getContext());
+  if (succeeded(visit(op)))
     return;
-  auto fail = OpBuilder(op).create<FailOp>(op->getLoc(), op->getResultTypes(), error);
+  auto fail = OpBuilder(op).create<FailOp>(op->getLoc(), op->getResultTypes(), errors.messages());
   op->replaceAllUsesWith(fail);
   op->erase();
 }

@@ -4,10 +4,8 @@
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
+#include "ir/ThreadDiagnostics.h"
 #include "runtime/lib/Budget.h"
-
-#include "mlir/IR/Diagnostics.h"
-#include "llvm/Support/Threading.h"
 
 #include <functional>
 #include <numeric>
@@ -158,15 +156,7 @@ Operation *ValueTable::inferOp(Operation *op) {
 }
 
 Status ValueTable::inferSizes() {
-  // Several threads may use the context: each takes what is its own.
-  std::string error;
-  uint64_t thread = llvm::get_threadid();
-  ScopedDiagnosticHandler handler(graph->main().getContext(), [&](Diagnostic &diagnostic) {
-    if (llvm::get_threadid() != thread)
-      return failure();
-    error = diagnostic.str();
-    return success();
-  });
+  nn::ThreadDiagnostics errors(graph->main().getContext());
   // What was not known before may be now.
   sizeOperands.clear();
   for (std::optional<Tensor> &kept : tensors)
@@ -174,7 +164,7 @@ Status ValueTable::inferSizes() {
       kept.reset();
   for (const OptimizedGraph::Node &node : graph->nodes())
     if (Operation *broken = inferOp(node.op))
-      return invalidInput(error).withContext(nn::nodeContext(broken));
+      return invalidInput(errors.messages()).withContext(nn::nodeContext(broken));
   return Status::ok();
 }
 

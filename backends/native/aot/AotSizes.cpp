@@ -2,6 +2,7 @@
 #include "backends/native/aot/AotSizes.h"
 
 #include "ir/Signature.h"
+#include "ir/ThreadDiagnostics.h"
 
 #include "mlir/AsmParser/AsmParser.h"
 #include "llvm/ADT/STLExtras.h"
@@ -45,7 +46,7 @@ AffineExpr DimExpressions::find(const std::string &name) {
   auto [entry, isNew] = known.try_emplace(name);
   if (isNew && !name.empty()) {
     // Most names are no expressions, which is nobody's error.
-    ScopedDiagnosticHandler silence(context, [](Diagnostic &) { return success(); });
+    nn::ThreadDiagnostics silenced(context);
     auto map = dyn_cast_or_null<AffineMapAttr>(parseAttribute(mapBegin + name + ")>", context));
     if (map && map.getValue().getNumResults() == 1)
       entry->second = map.getValue().getResult(0);
