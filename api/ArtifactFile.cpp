@@ -8,16 +8,11 @@
 #include <fmt/format.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstring>
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <filesystem>
 #include <set>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
-#include <utility>
 
 using namespace quern;
 using llvm::object::ELF64LEFile;
@@ -119,7 +114,7 @@ static Status checkElf(llvm::StringRef bytes) {
 }
 
 Status ArtifactFile::checkFile() const {
-  auto buffer = llvm::MemoryBuffer::getOpenFile(descriptor, path, /*FileSize=*/-1,
+  auto buffer = llvm::MemoryBuffer::getOpenFile(descriptor.get(), path, /*FileSize=*/-1,
                                                 /*RequiresNullTerminator=*/false);
   if (!buffer)
     return ioError("cannot be read: " + buffer.getError().message());
@@ -142,7 +137,7 @@ static std::string uniquePath(int descriptor) {
 
 Status ArtifactFile::load() {
   // By the descriptor: the file that was checked, even if another one has its name by now.
-  std::string name = uniquePath(descriptor);
+  std::string name = uniquePath(descriptor.get());
   if (access(name.c_str(), R_OK) != 0)
     name = path.find('/') == std::string::npos ? "./" + path : path;
   library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -272,12 +267,10 @@ int ArtifactFile::run(const int64_t *sizes, const void *const *inputs, void *con
 Expected<std::unique_ptr<ArtifactFile>> ArtifactFile::open(const std::string &path) {
   std::unique_ptr<ArtifactFile> file(new ArtifactFile(path));
   auto named = [&](const Status &status) { return status.withContext(path); };
-  file->descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  struct stat status;
-  if (file->descriptor < 0 || fstat(file->descriptor, &status) != 0)
-    return ioError("cannot read '" + path + "': " + std::strerror(errno));
-  if (!S_ISREG(status.st_mode))
-    return ioError("cannot read '" + path + "': it is no file");
+  auto opened = openRegularFile(path);
+  if (!opened)
+    return opened.status().withContext("cannot read '" + path + "'");
+  file->descriptor = std::move(opened->descriptor);
   QUERN_TRY(named(file->checkFile()));
   QUERN_TRY(named(file->load()));
   QUERN_TRY(named(file->findFunctions()));
@@ -288,68 +281,34 @@ Expected<std::unique_ptr<ArtifactFile>> ArtifactFile::open(const std::string &pa
 // Weights in a file
 //===----------------------------------------------------------------------===//
 
-Expected<WeightsMapping> WeightsMapping::open(const std::string &path) {
-  auto failed = [&](const char *why) {
-    return ioError(fmt::format("cannot read the weights '{}': {}", path, why));
-  };
-  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0)
-    return failed(std::strerror(errno));
-  struct stat status;
-  bool known = fstat(descriptor, &status) == 0;
-  bool isFile = known && S_ISREG(status.st_mode) && status.st_size > 0;
-  void *address = MAP_FAILED;
-  if (isFile)
-    address = mmap(nullptr, static_cast<size_t>(status.st_size), PROT_READ, MAP_PRIVATE, descriptor,
-                   /*offset=*/0);
-  int reason = errno;
-  close(descriptor);
-  if (known && !isFile)
-    return failed("it is no file, or empty");
-  if (address == MAP_FAILED)
-    return failed(std::strerror(reason));
-  return WeightsMapping(address, static_cast<size_t>(status.st_size));
-}
-
-WeightsMapping::WeightsMapping(WeightsMapping &&other) noexcept
-    : address(std::exchange(other.address, nullptr)), size(other.size) {}
-
-WeightsMapping::~WeightsMapping() {
-  if (address)
-    munmap(address, size);
-}
-
 Status ArtifactFile::useWeights() {
   if (facts.weightsBytes == 0)
     return Status::ok();
   std::string weightsPath = std::filesystem::path(path).replace_extension(".weights").string();
-  QUERN_ASSIGN(WeightsMapping opened, WeightsMapping::open(weightsPath));
+  auto opened = openRegularFile(weightsPath);
+  if (!opened)
+    return opened.status().withContext("cannot read the weights '" + weightsPath + "'");
+  QUERN_ASSIGN(weights, MappedFile::map(opened->descriptor, opened->size));
   auto use = reinterpret_cast<int (*)(const void *, int64_t)>(dlsym(library, kUseWeights));
-  int status = use(opened.data(), static_cast<int64_t>(opened.bytes()));
+  int status = use(weights->bytes().data(), opened->size);
   if (status != QUERN_MODEL_OK)
     return incompatible(fmt::format(
         "'{}' are not the weights that {} was compiled with{}", weightsPath, path,
-        static_cast<int64_t>(opened.bytes()) == facts.weightsBytes
+        opened->size == facts.weightsBytes
             ? ""
-            : fmt::format(": wanted {} bytes, found {}", facts.weightsBytes, opened.bytes())));
-  weights.emplace(std::move(opened));
+            : fmt::format(": wanted {} bytes, found {}", facts.weightsBytes, opened->size)));
   return Status::ok();
 }
 
 ArtifactFile::~ArtifactFile() {
   if (library)
     dlclose(library);
-  if (descriptor >= 0)
-    close(descriptor);
 }
 
 bool quern::isLibraryFile(const std::string &path) {
-  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0)
-    return false;
+  auto file = openRegularFile(path);
   char magic[4] = {};
-  ssize_t got = read(descriptor, magic, sizeof magic);
-  close(descriptor);
+  ssize_t got = file ? read(file->descriptor.get(), magic, sizeof magic) : 0;
   return got == sizeof magic && std::memcmp(magic,
                                             "\x7f"
                                             "ELF",

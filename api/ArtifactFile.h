@@ -3,27 +3,9 @@
 
 #include "quern/Artifact.h"
 #include "quern/model_abi.h"
-
-#include <optional>
+#include "runtime/lib/MappedFile.h"
 
 namespace quern {
-
-/// A file in memory.
-class WeightsMapping {
-public:
-  static Expected<WeightsMapping> open(const std::string &path);
-  WeightsMapping(WeightsMapping &&other) noexcept;
-  WeightsMapping &operator=(WeightsMapping &&) = delete;
-  ~WeightsMapping();
-
-  const void *data() const { return address; }
-  size_t bytes() const { return size; }
-
-private:
-  WeightsMapping(void *address, size_t size) : address(address), size(size) {}
-  void *address;
-  size_t size;
-};
 
 /// A model's library, loaded until this goes away. Its numbers have been checked.
 class ArtifactFile {
@@ -49,10 +31,10 @@ private:
   Status load();
   Status findFunctions();
 
-  int descriptor = -1;
+  FileDescriptor descriptor;
   void *library = nullptr;
   void *runParallel = nullptr;
-  std::optional<WeightsMapping> weights;
+  std::shared_ptr<const MappedFile> weights;
 };
 
 } // namespace quern

@@ -106,15 +106,16 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
     if (inputs()[i].isTensor())
       sizes.shapes[inputs()[i].name] = inputDims[i];
   QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes));
-  QUERN_ASSIGN(native::CompiledTree graph, native::compileTree(*copy.module, compile));
+  QUERN_ASSIGN(native::CompiledPlans compiled, native::compilePlans(*copy.module, compile));
+  const plan::UnlinkedPlan &unlinked = compiled.plans.front().plan;
   std::vector<StepSummary> steps;
-  for (size_t i = 0; i < graph.plan.plan.steps.size(); ++i) {
-    const PlanStep &step = graph.plan.plan.steps[i];
+  for (size_t i = 0; i < unlinked.plan.steps.size(); ++i) {
+    const PlanStep &step = unlinked.plan.steps[i];
     steps.push_back({.nodes = step.nodes,
                      .kernel = step.kernel,
-                     .native = graph.plan.refusals[i].empty(),
-                     .refusal = graph.plan.refusals[i],
-                     .needsSizes = graph.plan.needsSizes[i]});
+                     .native = unlinked.refusals[i].empty(),
+                     .refusal = unlinked.refusals[i],
+                     .needsSizes = unlinked.needsSizes[i]});
   }
   return steps;
 }

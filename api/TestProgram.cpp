@@ -6,8 +6,11 @@
 //===----------------------------------------------------------------------===//
 #include "api/ModelState.h"
 #include "backends/native/aot/AotPrograms.h"
+#include "backends/native/aot/AotSizes.h"
 #include "backends/native/aot/AotStaging.h"
 #include "backends/native/codegen/Target.h"
+#include "ir/Signature.h"
+#include "passes/SpecializeInputs.h"
 #include "quern/SampleInputs.h"
 #include "quern/TensorDifference.h"
 
@@ -73,16 +76,17 @@ static Status checkTarget(const std::string &target) {
 
 Status Model::State::writeTestCases(const ArtifactOptions &artifact, const native::Staging &folder,
                                     const Limits &limits, std::vector<size_t> &plans) {
-  QUERN_ASSIGN(std::vector<std::vector<int64_t>> sizes, combineSizes(artifact.listedSizes));
+  QUERN_ASSIGN(nn::OwnedModule symbolic, copyModule());
+  QUERN_ASSIGN(std::vector<native::PlannedSizes> sizes,
+               native::planSizes(nn::findMain(*symbolic.module), artifact.listedSizes));
   plans = {0};
   if (sizes.size() > 1)
     plans.push_back(sizes.size() - 1);
   for (size_t plan : plans) {
-    InputSizes given;
-    for (size_t i = 0; i < artifact.listedSizes.size(); ++i)
-      given.dims[artifact.listedSizes[i].name] = sizes[plan][i];
     QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
-    QUERN_ASSIGN(std::unique_ptr<State> sized, create(std::move(copy), given));
+    if (!sizes.empty())
+      QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes[plan].inputDims));
+    QUERN_ASSIGN(std::unique_ptr<State> sized, create(std::move(copy), {}));
     QUERN_ASSIGN(std::vector<AnyValue> values, sampleInputs(sized->inputs, artifact.seed, limits));
     QUERN_TRY(writeTensors(folder, plan, "input", values));
     QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled,

@@ -1,8 +1,8 @@
 //===- ThreadDiagnostics.h - what one thread reports ----------------------===//
 #pragma once
 
-#include "llvm/Support/Threading.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/Threading.h"
 
 #include <string>
 
@@ -14,13 +14,13 @@ namespace quern::nn {
 class ThreadDiagnostics : public mlir::ScopedDiagnosticHandler {
 public:
   explicit ThreadDiagnostics(mlir::MLIRContext *context)
-      : ScopedDiagnosticHandler(context, [this, thread = llvm::get_threadid()](
-                                             mlir::Diagnostic &diagnostic) {
-          if (llvm::get_threadid() != thread)
-            return mlir::failure();
-          joined += (joined.empty() ? "" : "; ") + diagnostic.str();
-          return mlir::success();
-        }) {}
+      : ScopedDiagnosticHandler(
+            context, [this, thread = llvm::get_threadid()](mlir::Diagnostic &diagnostic) {
+              if (llvm::get_threadid() != thread)
+                return mlir::failure();
+              joined += (joined.empty() ? "" : "; ") + diagnostic.str();
+              return mlir::success();
+            }) {}
 
   /// Joined by "; ".
   const std::string &messages() const { return joined; }

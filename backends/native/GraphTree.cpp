@@ -143,14 +143,6 @@ Expected<CompiledPlan> TreePlanner::planLowered(const GraphTree &tree) {
   return std::move(result);
 }
 
-Expected<CompiledTree> native::compileTree(ModuleOp module, const CompileOptions &options) {
-  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
-  TreePlanner planner(target, allowWeightFolding(options, module));
-  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, planner.optimize(module));
-  QUERN_ASSIGN(CompiledPlan plan, planner.plan(*tree));
-  return CompiledTree{std::move(plan), planner.kernelCache()};
-}
-
 /// The plan of a copy of `module` that the passes see these sizes of.
 static Expected<CompiledPlan> planSpecialized(ModuleOp module, const PlannedSizes &sizes,
                                               TreePlanner &planner) {
@@ -165,7 +157,10 @@ Expected<CompiledPlans> native::compilePlans(ModuleOp module, const CompileOptio
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   TreePlanner planner(target, allowWeightFolding(options, module));
   CompiledPlans result{planner.kernelCache(), {}};
-  QUERN_ASSIGN(nn::OwnedModule source, nn::copyModule(module));
+  std::optional<nn::OwnedModule> source;
+  if (!sizes.empty()) {
+    QUERN_ASSIGN(source, nn::copyModule(module));
+  }
   QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, planner.optimize(module));
   if (sizes.empty()) {
     QUERN_ASSIGN(CompiledPlan plan, planner.plan(*tree));
@@ -174,7 +169,7 @@ Expected<CompiledPlans> native::compilePlans(ModuleOp module, const CompileOptio
   bool isGeneral = !hasUnrankedValues(module);
   for (const PlannedSizes &each : sizes) {
     auto plan = isGeneral ? planner.plan(*tree, each.inputDims)
-                          : planSpecialized(*source.module, each, planner);
+                          : planSpecialized(*source->module, each, planner);
     if (!plan)
       return plan.status().withContext(each.name);
     result.plans.push_back(plan.take());

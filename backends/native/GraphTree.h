@@ -47,26 +47,19 @@ Expected<std::unique_ptr<GraphTree>> optimizeTree(mlir::ModuleOp module, const T
 Status lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits,
                  std::span<const Tensor::Dims> inputDims = {});
 
-/// All of the above, and plans with their kernels, not linked: for `check`. The shapes of the
-/// inputs should be static.
-struct CompiledTree : CompiledPlan {
-  std::shared_ptr<KernelCache> kernels;
-};
-Expected<CompiledTree> compileTree(mlir::ModuleOp module, const CompileOptions &options);
-
 /// The dims of each input for which a plan is made, and what they are called in messages.
 struct PlannedSizes {
   std::vector<Tensor::Dims> inputDims;
   std::string name;
 };
-/// Plans of one graph, which share kernels and packed weights.
+/// Plans of one graph, not linked, which share kernels and packed weights.
 struct CompiledPlans {
   std::shared_ptr<KernelCache> kernels;
   std::vector<CompiledPlan> plans;
 };
-/// As compileTree, for ahead-of-time output: a plan for each of `sizes`, or the one for the
-/// sizes that types tell.
+/// All of the above: a plan for each of `sizes`, or without any the one for the sizes that types
+/// tell, which should be static.
 Expected<CompiledPlans> compilePlans(mlir::ModuleOp module, const CompileOptions &options,
-                                     std::span<const PlannedSizes> sizes);
+                                     std::span<const PlannedSizes> sizes = {});
 
 } // namespace quern::native

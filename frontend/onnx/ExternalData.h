@@ -1,8 +1,8 @@
 //===- ExternalData.h - weights in files beside the model -----------------===//
 #pragma once
 
-#include "frontend/onnx/MappedFile.h"
 #include "quern/Status.h"
+#include "runtime/lib/MappedFile.h"
 
 #include <cstddef>
 #include <map>

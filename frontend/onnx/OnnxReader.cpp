@@ -1,7 +1,7 @@
 //===- OnnxReader.cpp - bytes to protobuf messages ------------------------===//
 #include "frontend/onnx/OnnxReader.h"
 
-#include "frontend/onnx/MappedFile.h"
+#include "runtime/lib/MappedFile.h"
 
 #include <fmt/format.h>
 
@@ -64,10 +64,12 @@ static Expected<ParsedMessage<Message>> parse(MessageBytes source, const char *w
 template <typename Message>
 static Expected<ParsedMessage<Message>> parseFile(const std::string &path, const Limits &limits,
                                                   const char *what) {
-  QUERN_ASSIGN(RegularFile file, openRegularFile(path));
-  QUERN_TRY(checkSize(file.size, limits));
+  auto file = openRegularFile(path);
+  if (!file)
+    return file.status().withContext("cannot open");
+  QUERN_TRY(checkSize(file->size, limits));
   QUERN_ASSIGN(std::shared_ptr<const MappedFile> mapped,
-               MappedFile::map(file.descriptor, file.size));
+               MappedFile::map(file->descriptor, file->size));
   auto message = parse<Message>({mapped->bytes(), mapped, /*isMappedFile=*/true}, what);
   if (!message && looksLikeText(mapped->bytes()))
     return invalidModel(fmt::format("not {}: this is a text file", what));

@@ -16,7 +16,7 @@ import pathlib
 import tempfile
 
 from . import _quern
-from .errors import FileError, UsageError
+from .errors import FileError, IncompatibleError, InvalidModelError, UsageError
 
 log = logging.getLogger("quern")
 MOST_BYTES = 4 << 30
@@ -75,14 +75,14 @@ def load(name, write, read):
         with open(path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if path.exists():
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(FileError, IncompatibleError, InvalidModelError):
                     os.utime(path)
                     return read(os.fspath(path))
                 log.warning("%s could not be loaded: it is made again", path)
             write(os.fspath(path))
             _make_room(path.parent)
             return read(os.fspath(path))
-    except (FileError, OSError) as error:
+    except OSError as error:
         # A disk that is full or read-only costs time, no answer.
         log.warning("nothing is kept in the cache: %s", error)
     with tempfile.TemporaryDirectory() as place:

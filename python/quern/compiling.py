@@ -71,17 +71,16 @@ def _split_dims(dims):
     fixed, listed = {}, []
     for name, sizes in (dims or {}).items():
         if isinstance(sizes, numbers.Integral):
-            fixed[name] = sizes
+            fixed[name] = int(sizes)
         else:
-            listed.append((name, sorted(set(sizes))))
+            listed.append((name, sorted({int(size) for size in sizes})))
     return fixed, listed
 
 
 def _compile_cached(model, options, bounds, run_options):
     """An artefact of a model, given as bytes: made now, or found."""
     fixed, listed = _split_dims(options["dims"])
-    options = {**options, "dims": {name: int(size) for name, size in fixed.items()} | {
-        name: [int(size) for size in sizes] for name, sizes in listed}}
+    options = {**options, "dims": {**fixed, **dict(listed)}}
     return caching.load(caching.key(model, options),
                         lambda path: aot(model, path, **options, **bounds),
                         lambda path: sources.load(path, **run_options))

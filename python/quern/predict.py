@@ -18,7 +18,7 @@ from .compiling import compile as compile_model
 from .errors import InvalidInputError
 from .sources import serialized
 
-# One executable for all predictors of one model in a process.
+# One executable for all predictors of one model in a process, with its _batch_sizes.
 _COMPILED = {}
 _LOCK = threading.Lock()
 
@@ -44,12 +44,13 @@ class Predictor:
     def _compiled(self):
         with _LOCK:
             if self._key not in _COMPILED:
-                _COMPILED[self._key] = compile_model(self._source, **self._options)
+                compiled = compile_model(self._source, **self._options)
+                _COMPILED[self._key] = compiled, _batch_sizes(compiled)
             return _COMPILED[self._key]
 
     def predict(self, columns):
         """From a dict of arrays to a dict of arrays."""
-        compiled = self._compiled()
+        compiled, batch_sizes = self._compiled()
         if self._columns is not None:
             if len(compiled.inputs) != 1:
                 raise InvalidInputError("`columns` is for models with one input")
@@ -59,7 +60,7 @@ class Predictor:
             feed = [matrix]
         else:
             feed = [self._input(port, columns) for port in compiled.inputs]
-        results = _run_in_parts(compiled, feed)
+        results = _run_in_parts(compiled, batch_sizes, feed)
         return {self._names.get(port.name, port.name): value
                 for port, value in zip(compiled.outputs, results)}
 
@@ -107,8 +108,8 @@ def _batch_sizes(compiled):
     return sorted({size for sizes in batches for size in sizes if size > 0}, reverse=True)
 
 
-def _run_in_parts(compiled, feed):
-    sizes, rows = _batch_sizes(compiled), len(feed[0]) if feed else 0
+def _run_in_parts(compiled, sizes, feed):
+    rows = len(feed[0]) if feed else 0
     if not sizes or rows in sizes or rows == 0:
         return compiled.run(None, feed)
     parts, begin = [], 0

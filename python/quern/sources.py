@@ -35,7 +35,7 @@ def load(model, example_inputs=None, *, shapes=None, dims=None, timeout=None, pr
         return model
     if is_library(model):
         if shapes or dims:
-            raise UsageError(f"{os.fspath(model)} is compiled: its sizes are fixed")
+            raise UsageError(f"{os.fspath(model)} is compiled: its sizes are given")
         _refuse(set(export_options).difference(_LIBRARY_OPTIONS))
         return load_library(os.fspath(model), **export_options)
     sizes = {"shapes": {name: list(shape) for name, shape in (shapes or {}).items()},

@@ -65,6 +65,15 @@ def test_damaged_files_are_made_again(folder):
     assert artefacts(folder)[0].stat().st_size > 1000
 
 
+def test_what_a_library_cannot_costs_no_artefact(folder):
+    compiled()
+    (file,) = artefacts(folder)
+    made = file.stat().st_ino
+    with pytest.raises(quern.UnsupportedError, match="profile"):
+        compiled(profile=True)
+    assert artefacts(folder)[0].stat().st_ino == made
+
+
 def _compile_in_process(out):
     out.put((compiled()(X).tobytes(), os.getpid()))
 

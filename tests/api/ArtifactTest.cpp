@@ -117,7 +117,7 @@ TEST_F(ArtifactTest, FindsWeightsBesideTheLibrary) {
 
   expectRefusal(path("m.so"), StatusCode::Io, "m.weights': No such file");
   fs::create_directory(path("m.weights"));
-  expectRefusal(path("m.so"), StatusCode::Io, "m.weights': it is no file");
+  expectRefusal(path("m.so"), StatusCode::Io, "m.weights': not a regular file");
   fs::remove(path("m.weights"));
   std::string bytes;
   {
@@ -239,7 +239,7 @@ TEST_F(ArtifactTest, SaysWhatItIs) {
 
 TEST_F(ArtifactTest, RefusesOtherFiles) {
   expectRefusal(path("missing.so"), StatusCode::Io, "cannot read '" + path("missing.so"));
-  expectRefusal(folder.string(), StatusCode::Io, "it is no file");
+  expectRefusal(folder.string(), StatusCode::Io, "not a regular file");
   expectRefusal(kDigits, StatusCode::InvalidModel, "it does not begin as one");
   expectRefusal(write("empty.so", ""), StatusCode::InvalidModel, "it does not begin as one");
   expectRefusal("/proc/self/exe", StatusCode::InvalidModel, "it has no function quern_model_info");

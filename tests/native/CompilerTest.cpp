@@ -252,7 +252,7 @@ TEST(CompilerTest, DumpsPhasesAndKernels) {
   std::filesystem::remove_all(directory);
 }
 
-TEST(CompilerTest, CompileTreeGivesReasonsForReferenceSteps) {
+TEST(CompilerTest, PlansGiveReasonsForReferenceSteps) {
   Graph graph;
   GraphValue x = graph.input("2x3xf32");
   graph.output(graph.op("nn.relu", {x}));
@@ -260,14 +260,15 @@ TEST(CompilerTest, CompileTreeGivesReasonsForReferenceSteps) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(context);
   ASSERT_TRUE(module);
-  auto compiled = compileTree(*module, {});
+  auto compiled = compilePlans(*module, {});
   ASSERT_TRUE(compiled) << compiled.status().message();
-  ASSERT_EQ(compiled->plan.refusals.size(), 2u);
+  const plan::UnlinkedPlan &unlinked = compiled->plans.front().plan;
+  ASSERT_EQ(unlinked.refusals.size(), 2u);
   int64_t refused = 0;
   for (size_t i = 0; i < 2; ++i) {
-    bool isKernel = !compiled->plan.kernelKeys[i].empty();
-    EXPECT_EQ(isKernel, compiled->plan.refusals[i].empty());
-    refused += contains(compiled->plan.refusals[i], "no native code");
+    bool isKernel = !unlinked.kernelKeys[i].empty();
+    EXPECT_EQ(isKernel, unlinked.refusals[i].empty());
+    refused += contains(unlinked.refusals[i], "no native code");
   }
   EXPECT_EQ(refused, 1);
 }

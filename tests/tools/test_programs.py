@@ -108,6 +108,20 @@ class TestFolder(Programs):
                    says="there is no libquern_runtime.a for the machine compiled for")
         self.assertEqual(self.files(), ["det.c-test"])
 
+    def test_sizes_that_follow_from_others(self):
+        """Without them the inputs of a case would have sizes that no plan has."""
+        node = helper.make_node("Neg", ["mask"], ["y"])
+        sizes = [helper.make_node(op, ["past", "new"][i:i + 1], [name])
+                 for i, (op, name) in enumerate((("Abs", "a"), ("Abs", "b")))]
+        onnx.save(make_model([node, *sizes],
+                             [value("past", ["past", 2]), value("new", ["seq", 2]),
+                              value("mask", ["past + seq"])],
+                             [value("y", ["past + seq"]), value("a", ["past", 2]),
+                              value("b", ["seq", 2])]), str(self.folder / "cache.onnx"))
+        self.quern("compile", "cache.onnx", "--dim=past=3,5", "--dim=seq=1,4", "-o", "cache.c-test")
+        self.assertEqual((self.folder / "cache.c-test/plan3_input2.bin").stat().st_size, 9 * 4)
+        self.call("make", "-s", "-C", "cache.c-test", "check", f"CC={CC}")
+
     def test_replaces_its_own_folders_only(self):
         self.quern("compile", "gemm.onnx", "--dim=N=2", "-o", "m.c-test")
         self.quern("compile", "gemm.onnx", "--dim=N=3", "-o", "m.c-test")

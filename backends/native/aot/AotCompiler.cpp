@@ -104,7 +104,7 @@ static Expected<AotModel> describe(const CompiledPlans &graph, const AotInterfac
                   std::move(prefix), target,    std::move(features)};
 }
 
-/// What users of the artefact see.
+/// What users of the artefact see, but for its outputs: the passes find out more of those.
 static AotInterface describeInterface(ModuleOp module, const AotOptions &options,
                                       const std::string &prefix) {
   func::FuncOp main = nn::findMain(module);
@@ -112,7 +112,6 @@ static AotInterface describeInterface(ModuleOp module, const AotOptions &options
   auto location = dyn_cast<NameLoc>(module.getLoc());
   return {.name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix,
           .inputs = nn::inputSignature(main),
-          .outputs = nn::outputSignature(main),
           .sizes = options.listedSizes,
           .maxIterations = options.maxIterations};
 }
@@ -199,7 +198,6 @@ Expected<AotLevel> LevelCompiler::compileLevel(ModuleOp module, const std::strin
   QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
   QUERN_ASSIGN(AotModel model,
                describe(graph, interface, std::move(prefix), options.weightsInFile));
-  // The passes have found out more of the sizes.
   model.interface.outputs = nn::outputSignature(nn::findMain(module));
   return AotLevel{std::move(model), &graph};
 }
@@ -235,6 +233,14 @@ static ProgramFacts programFacts(const AotArtifact &artifact, const AotOptions &
           .weights = weights.str()};
 }
 
+/// A place on the way to `path`, unless that is empty.
+static Expected<std::optional<Staging>> stageIfAsked(const std::string &path) {
+  if (path.empty())
+    return std::optional<Staging>();
+  QUERN_ASSIGN(Staging staging, Staging::create(path));
+  return std::optional(std::move(staging));
+}
+
 Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
                                  std::vector<std::string> *needed) {
   QUERN_TRY(checkOptions(options));
@@ -244,21 +250,10 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
   QUERN_TRY(nn::requireTensorPorts(main).withContext("compiling ahead of time"));
   QUERN_ASSIGN(std::vector<PlannedSizes> sizes, planSizes(main, options.listedSizes));
   QUERN_ASSIGN(Staging staging, Staging::create(options.outputPath));
-  std::optional<Staging> header, weights, program;
-  if (options.weightsInFile) {
-    QUERN_ASSIGN(Staging folder, Staging::create(weightsPath(options.outputPath)));
-    weights.emplace(std::move(folder));
-  }
-  if (!options.headerPath.empty()) {
-    QUERN_ASSIGN(Staging folder, Staging::create(options.headerPath));
-    header.emplace(std::move(folder));
-  }
-
-  if (!options.mainPath.empty()) {
-    QUERN_ASSIGN(Staging folder, Staging::create(options.mainPath));
-    program.emplace(std::move(folder));
-  }
-
+  QUERN_ASSIGN(std::optional<Staging> weights,
+               stageIfAsked(options.weightsInFile ? weightsPath(options.outputPath) : ""));
+  QUERN_ASSIGN(std::optional<Staging> header, stageIfAsked(options.headerPath));
+  QUERN_ASSIGN(std::optional<Staging> program, stageIfAsked(options.mainPath));
   AotArtifact artifact;
   artifact.prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
   LevelCompiler compiler(options, std::move(sizes));

@@ -1,13 +1,13 @@
 //===- MappedFile.h - files mapped into memory ----------------------------===//
 #pragma once
 
-#include "frontend/onnx/FileDescriptor.h"
+#include "runtime/lib/FileDescriptor.h"
 
 #include <cstddef>
 #include <memory>
 #include <span>
 
-namespace quern::onnx {
+namespace quern {
 
 /// A file mapped into memory for reading. Unmapped when the last user lets go.
 /// The file must not shrink meanwhile: the system ends a process that reads what is
@@ -32,4 +32,4 @@ private:
   int64_t byteCount;
 };
 
-} // namespace quern::onnx
+} // namespace quern

@@ -1,7 +1,5 @@
 //===- FileDescriptor.cpp - owned file descriptors ------------------------===//
-#include "frontend/onnx/FileDescriptor.h"
-
-#include <fmt/format.h>
+#include "runtime/lib/FileDescriptor.h"
 
 #include <cerrno>
 #include <cstring>
@@ -10,21 +8,21 @@
 #include <unistd.h>
 
 using namespace quern;
-using namespace quern::onnx;
+using namespace quern;
 
 FileDescriptor::~FileDescriptor() {
   if (fd >= 0)
     ::close(fd);
 }
 
-Expected<RegularFile> quern::onnx::openRegularFile(const std::string &path) {
+Expected<RegularFile> quern::openRegularFile(const std::string &path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   RegularFile file{FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))};
   struct stat info;
   if (!file.descriptor.isOpen() || ::fstat(file.descriptor.get(), &info) != 0)
-    return ioError(fmt::format("cannot open: {}", std::strerror(errno)));
+    return ioError(std::strerror(errno));
   if (!S_ISREG(info.st_mode))
-    return ioError("cannot read: not a regular file");
+    return ioError("not a regular file");
   file.size = info.st_size;
   return file;
 }

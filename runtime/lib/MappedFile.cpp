@@ -1,5 +1,5 @@
 //===- MappedFile.cpp - files mapped into memory --------------------------===//
-#include "frontend/onnx/MappedFile.h"
+#include "runtime/lib/MappedFile.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 
 using namespace quern;
-using namespace quern::onnx;
+using namespace quern;
 
 Expected<std::shared_ptr<const MappedFile>> MappedFile::map(const FileDescriptor &file,
                                                             int64_t size) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-namespace quern::onnx {
+namespace quern {
 
 /// An open file descriptor that is closed with its owner.
 class FileDescriptor {
@@ -34,7 +34,8 @@ struct RegularFile {
 };
 
 /// Opens a regular file; directories, FIFOs and devices are refused without
-/// blocking on them.
+/// blocking on them. Io otherwise, and the message is the reason alone: "No such file or
+/// directory".
 Expected<RegularFile> openRegularFile(const std::string &path);
 
-} // namespace quern::onnx
+} // namespace quern
