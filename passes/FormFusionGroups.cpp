@@ -75,22 +75,61 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
   return nodes;
 }
 
-/// Omitted operands and single numbers are part of the kernel's code.
-static bool belongsInside(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (auto constant = dyn_cast_or_null<ConstantOp>(op))
-    return constant.getType().getNumElements() == 1;
-  return isa_and_nonnull<NoneOp>(op);
+/// Whether code that reads this number does as well as code that has it: it is not so of those
+/// that make an operation cheaper, as powers of two do a division.
+static bool canBeRead(DenseElementsAttr number, Operation *user) {
+  Type type = number.getElementType();
+  if (type.isInteger(32))
+    return isa<AddOp, SubOp>(user) && !number.getSplatValue<APInt>().isZero();
+  if (!(type.isF32() || type.isF64()) || !isa<AddOp, SubOp, MulOp, DivOp>(user))
+    return false;
+  auto value = number.getSplatValue<APFloat>();
+  return !value.isZero() && !value.getExactInverse(nullptr);
+}
+
+using Members = SmallVector<Operation *>;
+using ValueSet = llvm::SmallDenseSet<Value, 16>;
+
+/// A single number, or null.
+static ConstantOp numberOp(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  return constant && constant.getType().getNumElements() == 1 ? constant : nullptr;
+}
+
+/// Whether `value` is a number that only these ops use, and can read.
+static bool isOwnNumber(Value value, const Members &members) {
+  ConstantOp constant = numberOp(value);
+  auto number = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : nullptr;
+  return number && llvm::all_of(value.getUsers(), [&](Operation *user) {
+           return llvm::is_contained(members, user) && canBeRead(number, user);
+         });
+}
+
+/// The numbers that one group has and no other, as the scales of quantized tensors are: as
+/// operands, they do not keep groups from sharing a kernel.
+static ValueSet ownNumbers(ArrayRef<Members> groups) {
+  ValueSet own;
+  for (const Members &members : groups)
+    for (Operation *op : members)
+      for (Value operand : op->getOperands())
+        if (isOwnNumber(operand, members))
+          own.insert(operand);
+  return own;
+}
+
+/// Omitted operands and most single numbers are part of the kernel's code.
+static bool belongsInside(Value value, const ValueSet &ownNumbers) {
+  return isNone(value) || (numberOp(value) && !ownNumbers.contains(value));
 }
 
 /// Replaces `members` (in program order, only the last used outside) by a group
 /// in the last one's place, where all operands are there.
-static void createGroup(ArrayRef<Operation *> members) {
+static void createGroup(ArrayRef<Operation *> members, const ValueSet &ownNumbers) {
   llvm::SetVector<Value> produced, inputs, inside;
   SmallVector<Location> locations;
   for (Operation *op : members) {
     for (Value operand : op->getOperands()) {
-      if (belongsInside(operand))
+      if (belongsInside(operand, ownNumbers))
         inside.insert(operand);
       else if (!produced.contains(operand))
         inputs.insert(operand);
@@ -126,12 +165,15 @@ static void formGroupsIn(Block &block, const FusionLimits &limits) {
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     ops.push_back(&op);
+  SmallVector<Members> groups;
   for (const std::vector<int64_t> &group : formGroups(describe(block, ops), limits)) {
-    SmallVector<Operation *> members;
+    Members &members = groups.emplace_back();
     for (int64_t index : group)
       members.push_back(ops[index]);
-    createGroup(members);
   }
+  ValueSet own = ownNumbers(groups);
+  for (const Members &members : groups)
+    createGroup(members, own);
 }
 
 /// Erases constants whose only uses have moved into groups.

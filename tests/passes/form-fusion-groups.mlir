@@ -76,3 +76,57 @@ func.func @twoUses(%x: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
   %1 = nn.relu %0 : (tensor<2xf32>) -> tensor<2xf32>
   return %0, %1 : tensor<2xf32>, tensor<2xf32>
 }
+
+// -----
+
+// Numbers that one group has by itself, as scales and zero points, are operands: the
+// groups differ in nothing else, and share a kernel.
+// CHECK-LABEL: func @ownNumbers
+// CHECK-DAG: %[[S:.*]] = nn.constant dense<3.000000e-01>
+// CHECK-DAG: %[[Z:.*]] = nn.constant dense<21>
+// CHECK-DAG: %[[T:.*]] = nn.constant dense<0.699999988>
+// CHECK: nn.group %arg0, %[[S]], %[[Z]] {
+// CHECK-NOT: nn.constant
+// CHECK: nn.yield
+// CHECK: nn.group %arg1, %[[T]] {
+// CHECK-NOT: nn.constant
+// CHECK: nn.yield
+func.func @ownNumbers(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %s = nn.constant dense<0.3> : tensor<f32>
+  %z = nn.constant dense<21> : tensor<1xi32>
+  %t = nn.constant dense<0.7> : tensor<f32>
+  %0 = nn.div %x, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = nn.cast %0 {to = i32} : (tensor<4xf32>) -> tensor<4xi32>
+  %2 = nn.sub %1, %z : (tensor<4xi32>, tensor<1xi32>) -> tensor<4xi32>
+  %3 = nn.cast %2 {to = f32} : (tensor<4xi32>) -> tensor<4xf32>
+  %4 = nn.mul %3, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %5 = nn.div %y, %t : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  return %4, %5 : tensor<4xf32>, tensor<4xf32>
+}
+
+// -----
+
+// Those of several groups are part of the code, and so are those that it can make use of:
+// exponents, powers of two, zero, divisors of integers.
+// CHECK-LABEL: func @numbersInside
+// CHECK: nn.group %arg0 {
+// CHECK: nn.yield
+// CHECK: nn.group %arg1 {
+// CHECK: nn.yield
+// CHECK: nn.group %arg2 {
+// CHECK: nn.yield
+func.func @numbersInside(%x: tensor<4xf32>, %y: tensor<4xf32>, %i: tensor<4xi32>)
+    -> (tensor<4xf32>, tensor<4xf32>, tensor<4xi32>) {
+  %shared = nn.constant dense<0.7> : tensor<f32>
+  %power = nn.constant dense<3.0> : tensor<f32>
+  %half = nn.constant dense<0.5> : tensor<f32>
+  %zero = nn.constant dense<0.0> : tensor<f32>
+  %seven = nn.constant dense<7> : tensor<i32>
+  %0 = nn.mul %x, %shared : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = nn.pow %0, %power : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %2 = nn.mul %1, %half : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %3 = nn.mul %y, %shared : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %4 = nn.add %3, %zero : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %5 = nn.div %i, %seven : (tensor<4xi32>, tensor<i32>) -> tensor<4xi32>
+  return %2, %4, %5 : tensor<4xf32>, tensor<4xf32>, tensor<4xi32>
+}
