@@ -12,8 +12,8 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 
-#include <cstring>
 #include <random>
+#include <string_view>
 
 using namespace quern;
 using namespace quern::native;
@@ -277,6 +277,10 @@ template <typename T> static int64_t firstDifference(const Tensor &a, const Tens
   return -1;
 }
 
+static std::string_view bytesOf(const Tensor &tensor) {
+  return {static_cast<const char *>(tensor.rawData()), static_cast<size_t>(tensor.numBytes())};
+}
+
 static int64_t firstDifference(const Tensor &found, const Tensor &wanted) {
   switch (wanted.dtype()) {
   case DType::Float32:
@@ -286,7 +290,7 @@ static int64_t firstDifference(const Tensor &found, const Tensor &wanted) {
   case DType::String:
     return firstDifference<std::string>(found, wanted);
   default:
-    return std::memcmp(found.rawData(), wanted.rawData(), size_t(wanted.numBytes())) ? 0 : -1;
+    return bytesOf(found) == bytesOf(wanted) ? -1 : 0;
   }
 }
 

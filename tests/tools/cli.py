@@ -16,6 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 QUERN = os.environ.get("QUERN", str(pathlib.Path(__file__).resolve().parents[2] /
                                     "build/release/bin/quern"))
+# For tests that link libquern_runtime.a: with sanitizers only programs of theirs can hold it.
+links_archive = unittest.skipIf(os.environ.get("QUERN_SANITIZE"), "built with sanitizers")
 # Exit codes, as in runtime/include/quern/Status.h.
 OK, USAGE, INVALID_MODEL, UNSUPPORTED, MISMATCH = 0, 2, 3, 4, 5
 INCOMPATIBLE, INVALID_INPUT, LIMIT, IO = 7, 8, 9, 10

@@ -7,7 +7,8 @@ import unittest
 
 import numpy as np
 import onnx
-from cli import INVALID_INPUT, IO, QUERN, UNSUPPORTED, USAGE, CliTest, make_model, value
+from cli import (INVALID_INPUT, IO, QUERN, UNSUPPORTED, USAGE, CliTest, links_archive, make_model,
+                 value)
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -147,6 +148,7 @@ class Artifacts(CliTest):
             self.assertEqual(report["prefix"], prefix)
             self.assertIn(f"int {prefix}_run(", (self.folder / "m.h").read_text())
 
+    @links_archive
     def test_reference_kernels(self):
         """They come from the archive beside the program; the user is told what else is needed."""
         onnx.save(make_model([helper.make_node("Det", ["x"], ["y"])], [value("x", [2, 3, 3])],

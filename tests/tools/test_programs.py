@@ -6,8 +6,8 @@ import unittest
 
 import numpy as np
 import onnx
-from cli import (INCOMPATIBLE, INVALID_INPUT, IO, MISMATCH, UNSUPPORTED, USAGE, CliTest, make_model,
-                 value)
+from cli import (INCOMPATIBLE, INVALID_INPUT, IO, MISMATCH, UNSUPPORTED, USAGE, CliTest,
+                 links_archive, make_model, value)
 from onnx import TensorProto, helper, numpy_helper
 
 CC = os.environ.get("CC", "cc")
@@ -94,6 +94,7 @@ class TestFolder(Programs):
         weights.write_bytes(weights.read_bytes()[:-1] + b"?")
         self.assertIn("not the weights", self.call(program, folder="sizes.c-test", exits=INCOMPATIBLE))
 
+    @links_archive
     def test_brings_reference_kernels_along(self):
         onnx.save(make_model([helper.make_node("Det", ["x"], ["y"])], [value("x", [2, 3, 3])],
                              [value("y", [2])]), str(self.folder / "det.onnx"))
