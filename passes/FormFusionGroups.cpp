@@ -107,7 +107,7 @@ static bool isOwnNumber(Value value, const Members &members) {
 
 /// The numbers that one group has and no other, as the scales of quantized tensors are: as
 /// operands, they do not keep groups from sharing a kernel.
-static ValueSet ownNumbers(ArrayRef<Members> groups) {
+static ValueSet findOwnNumbers(ArrayRef<Members> groups) {
   ValueSet own;
   for (const Members &members : groups)
     for (Operation *op : members)
@@ -171,7 +171,7 @@ static void formGroupsIn(Block &block, const FusionLimits &limits) {
     for (int64_t index : group)
       members.push_back(ops[index]);
   }
-  ValueSet own = ownNumbers(groups);
+  ValueSet own = findOwnNumbers(groups);
   for (const Members &members : groups)
     createGroup(members, own);
 }
