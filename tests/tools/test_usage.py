@@ -24,6 +24,10 @@ class Arguments(CliTest):
             self.assertIn("Usage: quern", out)
             self.assertEqual(err, "")
 
+    def test_version(self):
+        out, err = self.quern("--version")
+        self.assertEqual((out, err), (f"quern {self.quern_json('version')['version']}\n", ""))
+
     def test_no_model(self):
         for verb in VERBS:
             self.fails(USAGE, verb, says=["MODEL is required", f"Try 'quern {verb} --help'"])

@@ -1,6 +1,7 @@
 //===- CommandLine.cpp - from arguments to an exit code -------------------===//
 #include "tools/quern/CommandLine.h"
 
+#include "quern/Version.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/Options.h"
 #include "tools/quern/Usage.h"
@@ -87,8 +88,10 @@ int cli::runCommandLine(int argc, const char *const *argv) {
   CLI::App app("Compiles neural networks to native code, runs and compares them", "quern");
   Command command;
   addVerbs(app, command);
-  // After the verbs, which would all have it, too.
+  // After the verbs, which would all have these, too.
   app.footer(describeExitCodes());
+  app.set_version_flag("--version", fmt::format("quern {}", versionString()),
+                       "Prints the version; the verb says more");
   std::vector<std::string> arguments = collectArguments(argc, argv);
   if (!arguments.empty())
     if (Status status = checkVerb(app, arguments.back()); !status.isOk())

@@ -112,7 +112,8 @@ std::string cli::bashCompletion(const ProgramUsage &program) {
 }}
 complete -F _{0} {0}
 )",
-                     program.name, quoteWord(joinWords(verbs) + " --help"), optionCases, wordCases);
+                     program.name, quoteWord(joinWords(verbs) + " --help --version"), optionCases,
+                     wordCases);
 }
 
 //===----------------------------------------------------------------------===//
@@ -162,7 +163,7 @@ std::string cli::zshCompletion(const ProgramUsage &program) {
   local -a verbs
   verbs=(
 {1}  )
-  _arguments -C '(-h --help)'{{-h,--help}}'[Print this help message and exit]' \
+  _arguments -C '(-h --help)'{{-h,--help}}'[Print this help message and exit]' '--version[Prints the version]' \
     '1:verb:->verb' '*::argument:->argument'
   case $state in
   verb) _describe verb verbs ;;
