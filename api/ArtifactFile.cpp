@@ -1,7 +1,9 @@
 //===- ArtifactFile.cpp - a library in this process -----------------------===//
 #include "api/ArtifactFile.h"
 
+#include "backends/native/aot/AotWeightsFile.h"
 #include "quern/CheckedSize.h"
+#include "quern/RandomSeed.h"
 
 #include "llvm/Object/ELFObjectFile.h"
 
@@ -20,7 +22,8 @@ using llvm::object::ELF64LEFile;
 /// What the linker calls the functions of a model in a library, whatever its prefix.
 static constexpr const char *kInfo = "quern_model_info", *kCpuOk = "quern_model_cpu_ok",
                             *kRunParallel = "quern_model_run_parallel",
-                            *kUseWeights = "quern_model_use_weights";
+                            *kUseWeights = "quern_model_use_weights",
+                            *kUseRandom = "quern_model_use_random";
 
 static Status incompatible(std::string message) {
   return {StatusCode::Incompatible, std::move(message)};
@@ -195,6 +198,22 @@ static Expected<std::vector<Tensor::Dims>> readDims(const quern_model_port *port
   return dims;
 }
 
+/// The inputs in whose memory outputs may be made, which are like them.
+static Expected<std::vector<std::optional<uint32_t>>>
+readUpdates(const quern_model_port *outputs, const ArtifactPlan &plan, const ArtifactFacts &facts) {
+  std::vector<std::optional<uint32_t>> updates(plan.outputDims.size());
+  for (size_t i = 0; i < updates.size(); ++i) {
+    if (outputs[i].updates < 0)
+      continue;
+    auto input = static_cast<size_t>(outputs[i].updates);
+    if (input >= plan.inputDims.size() || plan.inputDims[input] != plan.outputDims[i] ||
+        facts.inputs[input].dtype != facts.outputs[i].dtype)
+      return damaged(fmt::format("'{}' cannot update an input", facts.outputs[i].name));
+    updates[i] = static_cast<uint32_t>(input);
+  }
+  return updates;
+}
+
 /// Reads the sizes that there are plans for, and the plans.
 static Status readPlans(const quern_model_info &model, ArtifactFacts &facts) {
   if (model.size_count < 0 || model.size_count > 1024 || model.plan_count < 1 ||
@@ -210,7 +229,9 @@ static Status readPlans(const quern_model_info &model, ArtifactFacts &facts) {
     sizes.emplace_back(plan.sizes, plan.sizes + count);
     QUERN_ASSIGN(std::vector<Tensor::Dims> inputs, readDims(plan.inputs, facts.inputs));
     QUERN_ASSIGN(std::vector<Tensor::Dims> outputs, readDims(plan.outputs, facts.outputs));
-    facts.plans.push_back({std::move(inputs), std::move(outputs)});
+    ArtifactPlan made{std::move(inputs), std::move(outputs), {}};
+    QUERN_ASSIGN(made.updates, readUpdates(plan.outputs, made, facts));
+    facts.plans.push_back(std::move(made));
   }
   for (size_t i = 0; i < count; ++i) {
     if (!model.size_names[i])
@@ -224,6 +245,13 @@ static Status readPlans(const quern_model_info &model, ArtifactFacts &facts) {
   return combinations && *combinations == sizes
              ? Status::ok()
              : damaged("its plans are not those of all combinations of sizes");
+}
+
+/// Of the generator of this process, which `quern::seedRandomOps` starts anew.
+static void drawHere(void *, uint64_t *seed, uint64_t *number) {
+  RandomDraw draw = nextRandomDraw();
+  *seed = draw.seed;
+  *number = draw.number;
 }
 
 Status ArtifactFile::findFunctions() {
@@ -250,6 +278,9 @@ Status ArtifactFile::findFunctions() {
   facts.workspaceBytes = model->workspace_bytes;
   facts.workerBytes = model->worker_bytes;
   facts.weightsBytes = model->weights_bytes;
+  using UseRandom = int(quern_random_fn, void *);
+  if (auto useRandom = reinterpret_cast<UseRandom *>(dlsym(library, kUseRandom)))
+    useRandom(drawHere, nullptr);
   return readPlans(*model, facts);
 }
 
@@ -284,7 +315,7 @@ Expected<std::unique_ptr<ArtifactFile>> ArtifactFile::open(const std::string &pa
 Status ArtifactFile::useWeights() {
   if (facts.weightsBytes == 0)
     return Status::ok();
-  std::string weightsPath = std::filesystem::path(path).replace_extension(".weights").string();
+  std::string weightsPath = native::weightsPath(path);
   auto opened = openRegularFile(weightsPath);
   if (!opened)
     return opened.status().withContext("cannot read the weights '" + weightsPath + "'");

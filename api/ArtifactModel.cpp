@@ -62,6 +62,7 @@ public:
   const std::vector<PortSignature> &inputs() const override { return model->facts().inputs; }
   const std::vector<PortSignature> &outputs() const override { return model->facts().outputs; }
   int threads() const override { return pool.threads(); }
+  bool flushesDenormals() const override { return true; }
   std::vector<ProfileRow> profile() const override { return {}; }
   void clearProfile() override {}
 
@@ -117,6 +118,8 @@ Artifact::Artifact(std::unique_ptr<ArtifactFile> opened) : file(std::move(opened
     for (size_t i = 0; i < facts().outputs.size(); ++i)
       made.outputs.push_back(
           {facts().outputs[i].name, facts().outputs[i].dtype, plan.outputDims[i]});
+    for (size_t i = 0; i < plan.updates.size(); ++i)
+      made.outputs[i].updates = plan.updates[i];
   }
   for (const ListedSize &list : facts().sizes) {
     std::optional<Place> &place = places.emplace_back();
@@ -196,6 +199,9 @@ static Status modelStatus(int status) {
 void ArtifactRunner::parallelFor(void *runner, int64_t tasks, int64_t grain, quern_task_fn task,
                                  void *closure) {
   auto &self = *static_cast<ArtifactRunner *>(runner);
+  // Between parallel parts whoever watches the run has a turn.
+  if (!self.budget->check().isOk())
+    return;
   self.pool.parallelFor(tasks, std::max<int64_t>(grain, 1), [&](int64_t begin, int64_t end) {
     if (!self.budget->mustStop())
       task(closure, self.pool.currentWorker(), begin, end);

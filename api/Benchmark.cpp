@@ -2,6 +2,7 @@
 #include "quern/Benchmark.h"
 
 #include "api/PreparedRunner.h"
+#include "api/RunCount.h"
 #include "quern/HostCpu.h"
 
 #include <fmt/format.h>
@@ -55,7 +56,9 @@ static Status measure(Runner &runner, std::span<const AnyValue> inputs,
     return options.runs > 0 ? samples.count() >= options.runs
                             : samples.count() > 0 && total.milliseconds() >= options.seconds * 1e3;
   };
+  RunCount count("measuring: ", " runs");
   while (!isDone()) {
+    QUERN_TRY(count.add());
     Stopwatch watch;
     QUERN_TRY(runner.run(inputs, outputs));
     samples.add(watch.milliseconds());

@@ -1,5 +1,6 @@
 //===- InterpretedModel.cpp - running with the interpreter ----------------===//
 #include "api/ModelState.h"
+#include "api/RunCount.h"
 #include "backends/interpreter/Interpreter.h"
 #include "ir/Signature.h"
 
@@ -100,8 +101,13 @@ Status InterpreterRunner::runProgram(ValueList inputs, ValueTargets outputs) {
   run.limits = options.limits;
   run.cancelled = &cancelled;
   size_t step = 0;
-  if (options.profile)
-    run.onTiming = [&](const interpreter::OpTiming &timing) { addTime(step++, timing); };
+  // A run of a large model takes minutes; the watcher's answer is heard by the budget.
+  RunCount count("interpreting: ", fmt::format(" of {} ops", model->program.stepCount()));
+  run.onTiming = [&](const interpreter::OpTiming &timing) {
+    if (options.profile)
+      addTime(step++, timing);
+    (void)count.add();
+  };
   Budget budget(run.limits, run.cancelled);
   QUERN_ASSIGN(std::vector<AnyValue> results, model->program.run({inputs, budget}, run));
   for (size_t i = 0; i < results.size(); ++i) {

@@ -28,8 +28,11 @@ Expected<std::unique_ptr<Model::State>> Model::State::create(nn::OwnedModule sou
 Expected<Model> Model::load(const std::string &path, const InputSizes &sizes,
                             const Limits &limits) {
   nn::OwnedModule source = nn::OwnedModule::create();
-  QUERN_ASSIGN(source.module, onnx::importOnnxFile(path, *source.context, {limits}));
+  std::vector<std::string> files;
+  QUERN_ASSIGN(source.module,
+               onnx::importOnnxFile(path, *source.context, {.limits = limits, .files = &files}));
   QUERN_ASSIGN(std::unique_ptr<State> state, State::create(std::move(source), sizes));
+  state->files = std::move(files);
   return Model(std::move(state));
 }
 
@@ -45,13 +48,15 @@ Expected<Model> Model::load(const ModelBytes &model, const InputSizes &sizes,
 const std::vector<PortSignature> &Model::inputs() const { return state->inputs; }
 const std::vector<PortSignature> &Model::outputs() const { return state->outputs; }
 
+const std::vector<std::string> &Model::files() const { return state->files; }
+
 Expected<std::shared_ptr<const CompiledModel>> Model::compile(const CompileOptions &options) const {
   if (options.backend == Backend::Interpreter) {
     std::lock_guard lock(state->mutex);
     return compileForInterpreter(state->source);
   }
   QUERN_ASSIGN(nn::OwnedModule source, state->copyModule());
-  return compileToNative(std::move(source), options);
+  return compileToNative(std::move(source), options, state->files);
 }
 
 Status CompiledModel::planForInputs(std::span<const AnyValue> inputs,

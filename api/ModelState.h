@@ -25,12 +25,12 @@ struct Model::State {
 
   /// Model::compileToArtifact, of a file and of FOLDER.c-test.
   Status writeArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
-                       std::vector<std::string> *needed);
+                       ArtifactSummary &summary);
   Status writeTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
-                         std::vector<std::string> *needed);
-  /// Writes all files of such a folder; `libraries` receives what the object is linked with.
+                         ArtifactSummary &summary);
+  /// Writes all files of such a folder; `summary` is that of the object file.
   Status fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
-                        const native::Staging &folder, std::vector<std::string> &libraries);
+                        const native::Staging &folder, ArtifactSummary &summary);
   /// Writes inputs, and what the interpreter gives for them, for the first and the last
   /// combination of listed sizes, whose numbers are `plans`.
   Status writeTestCases(const ArtifactOptions &artifact, const native::Staging &folder,
@@ -41,12 +41,15 @@ struct Model::State {
   nn::OwnedModule source;
   std::vector<PortSignature> inputs;
   std::vector<PortSignature> outputs;
+  /// Those that it was loaded from.
+  std::vector<std::string> files;
 };
 
 /// A program of reference kernels for the graph of `source`; see InterpretedModel.cpp.
 Expected<std::shared_ptr<const CompiledModel>> compileForInterpreter(const nn::OwnedModule &source);
-/// Native code for the graph; see NativeModel.cpp.
+/// Native code for the graph of a model in these files; see NativeModel.cpp.
 Expected<std::shared_ptr<const CompiledModel>> compileToNative(nn::OwnedModule source,
-                                                               const CompileOptions &options);
+                                                               const CompileOptions &options,
+                                                               std::span<const std::string> files);
 
 } // namespace quern

@@ -2,8 +2,10 @@
 #include "api/ModelState.h"
 #include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotCompiler.h"
+#include "backends/native/aot/AotWeightsFile.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
+#include "quern/OutputGuard.h"
 #include "runtime/plan/Plan.h"
 
 #include <fmt/format.h>
@@ -12,9 +14,14 @@
 
 using namespace quern;
 
-/// Makes the folder for dumps, when there is to be one.
-static Expected<native::CompileOptions> nativeOptions(const CompileOptions &options) {
+/// Makes the folder for dumps, when there is to be one; they replace none of `files`, the
+/// model's.
+static Expected<native::CompileOptions> nativeOptions(const CompileOptions &options,
+                                                      std::span<const std::string> files) {
   if (!options.dumpPhasesTo.empty()) {
+    FileGuard guard;
+    QUERN_TRY(guardModelFiles(files, guard));
+    QUERN_TRY(guardDumps(options.dumpPhasesTo, guard));
     std::error_code error;
     std::filesystem::create_directories(options.dumpPhasesTo, error);
     if (error)
@@ -38,7 +45,8 @@ static Expected<native::CompileOptions> nativeOptions(const CompileOptions &opti
 namespace {
 class NativeRunner : public Runner {
 public:
-  explicit NativeRunner(Session session) : session(std::move(session)) {}
+  NativeRunner(Session session, bool flushDenormals)
+      : session(std::move(session)), flushDenormals(flushDenormals) {}
 
   using Runner::run;
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) override {
@@ -56,11 +64,13 @@ public:
     return session.executable().outputs();
   }
   int threads() const override { return session.threads(); }
+  bool flushesDenormals() const override { return flushDenormals; }
   std::vector<ProfileRow> profile() const override { return session.profile(); }
   void clearProfile() override { session.clearProfile(); }
 
 private:
   Session session;
+  bool flushDenormals;
 };
 
 class NativeModel : public CompiledModel {
@@ -76,7 +86,8 @@ public:
   }
   Expected<std::unique_ptr<Runner>> createRunner(const SessionOptions &options) const override {
     QUERN_ASSIGN(Session session, Session::create(executable, options));
-    return std::unique_ptr<Runner>(std::make_unique<NativeRunner>(std::move(session)));
+    return std::unique_ptr<Runner>(
+        std::make_unique<NativeRunner>(std::move(session), options.flushDenormals));
   }
 
 private:
@@ -85,8 +96,9 @@ private:
 } // namespace
 
 Expected<std::shared_ptr<const CompiledModel>>
-quern::compileToNative(nn::OwnedModule source, const CompileOptions &options) {
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
+                       std::span<const std::string> files) {
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files));
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
                native::compileForJit(std::move(source), compile));
   return std::shared_ptr<const CompiledModel>(std::make_shared<NativeModel>(std::move(executable)));
@@ -99,14 +111,12 @@ quern::compileToNative(nn::OwnedModule source, const CompileOptions &options) {
 Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &options,
                                                     std::span<const Tensor::Dims> inputDims) const {
   QUERN_TRY(checkInputDims(inputs(), inputDims));
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  passes::InputSizes sizes;
-  for (size_t i = 0; i < inputDims.size(); ++i)
-    if (inputs()[i].isTensor())
-      sizes.shapes[inputs()[i].name] = inputDims[i];
-  QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes));
-  QUERN_ASSIGN(native::CompiledPlans compiled, native::compilePlans(*copy.module, compile));
+  // As a run does it: passes see the sizes that the model declares, the plan is for these.
+  native::PlannedSizes sizes{{inputDims.begin(), inputDims.end()}, ""};
+  QUERN_ASSIGN(native::CompiledPlans compiled,
+               native::compilePlans(*copy.module, compile, {&sizes, 1}));
   const plan::UnlinkedPlan &unlinked = compiled.plans.front().plan;
   std::vector<StepSummary> steps;
   for (size_t i = 0; i < unlinked.plan.steps.size(); ++i) {
@@ -121,7 +131,7 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
 }
 
 Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const CompileOptions &options) const {
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
   QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*copy.module, compile));
   std::vector<StepSummary> steps;
@@ -138,7 +148,7 @@ Expected<std::string> Model::textOfPhase(const CompileOptions &options,
     return usageError(fmt::format("there is no phase '{}'; the phases are imported, simplified, "
                                   "laid-out, fused, kernels, llvm, object",
                                   phase));
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
   return native::compileToPhase(*copy.module, *last, compile);
 }
@@ -147,21 +157,51 @@ std::string quern::symbolPrefix(const std::string &outputPath) {
   return native::symbolPrefix(outputPath);
 }
 
+/// Of a file, or of all in a folder.
+static int64_t bytesAt(const std::string &path) {
+  std::error_code error;
+  auto sizeOf = [&](const std::filesystem::path &file) {
+    auto size = std::filesystem::file_size(file, error);
+    return error ? 0 : static_cast<int64_t>(size);
+  };
+  if (!std::filesystem::is_directory(path, error))
+    return sizeOf(path);
+  int64_t bytes = 0;
+  for (std::filesystem::directory_iterator entry(path, error), end; !error && entry != end;
+       entry.increment(error))
+    bytes += sizeOf(entry->path());
+  return bytes;
+}
+
 Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
-                                std::vector<std::string> *needed) const {
-  return artifact.outputPath.ends_with(".c-test")
-             ? state->writeTestFolder(options, artifact, needed)
-             : state->writeArtifact(options, artifact, needed);
+                                ArtifactSummary *summary) const {
+  FileGuard guard;
+  QUERN_TRY(guardModelFiles(files(), guard));
+  QUERN_TRY(guardArtifact(options, artifact, guard));
+  ArtifactSummary found;
+  bool isFolder = artifact.outputPath.ends_with(".c-test");
+  QUERN_TRY(isFolder ? state->writeTestFolder(options, artifact, found)
+                     : state->writeArtifact(options, artifact, found));
+  found.bytes = bytesAt(artifact.outputPath);
+  if (artifact.weightsInFile && !isFolder)
+    found.bytes += bytesAt(native::weightsPath(artifact.outputPath));
+  if (summary)
+    *summary = std::move(found);
+  return Status::ok();
 }
 
 Status Model::State::writeArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
-                                   std::vector<std::string> *needed) {
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options));
+                                   ArtifactSummary &summary) {
+  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files));
   QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
-  return native::compileToArtifact(
+  native::AotSummary made;
+  QUERN_TRY(native::compileToArtifact(
       *copy.module,
       {compile, artifact.outputPath, artifact.headerPath, artifact.prefix, artifact.maxIterations,
        artifact.runtimeArchive, artifact.targetCpus, artifact.listedSizes, artifact.weightsInFile,
        artifact.mainPath},
-      needed);
+      &made));
+  summary.needed = std::move(made.needed);
+  summary.targetCpus = std::move(made.targetCpus);
+  return Status::ok();
 }

@@ -1,6 +1,7 @@
 //===- OnnxFile.cpp - what an ONNX file says, without importing it --------===//
 #include "quern/OnnxFile.h"
 
+#include "frontend/onnx/ExternalData.h"
 #include "frontend/onnx/OnnxImporter.h"
 #include "frontend/onnx/OnnxReader.h"
 #include "frontend/onnx/TensorData.h"
@@ -35,6 +36,14 @@ static void countOps(const proto::GraphProto &graph, std::map<std::string, int64
         countOps(inner, counts);
     }
   }
+}
+
+/// Its own, then those with external data.
+static std::vector<std::string> filesOf(const proto::ModelProto &model, const std::string &path) {
+  std::vector<std::string> files =
+      quern::onnx::externalFilesOf(model, quern::onnx::directoryOf(path));
+  files.insert(files.begin(), path);
+  return files;
 }
 
 static ModelFacts collectFacts(const proto::ModelProto &model) {
@@ -76,7 +85,7 @@ static ModelFacts collectFacts(const proto::ModelProto &model) {
   return facts;
 }
 
-static Expected<ModelFacts> inspectModel(Expected<quern::onnx::ParsedModel> model,
+static Expected<ModelFacts> inspectModel(const Expected<quern::onnx::ParsedModel> &model,
                                          const std::string &name, const Limits &limits) {
   if (!model)
     return model.status().withContext(name);
@@ -87,7 +96,19 @@ static Expected<ModelFacts> inspectModel(Expected<quern::onnx::ParsedModel> mode
 }
 
 Expected<ModelFacts> quern::inspectModelFile(const std::string &path, const Limits &limits) {
-  return inspectModel(quern::onnx::readModelFile(path, limits), path, limits);
+  auto model = quern::onnx::readModelFile(path, limits);
+  auto facts = inspectModel(model, path, limits);
+  if (facts)
+    facts->files = filesOf(**model, path);
+  return facts;
+}
+
+Expected<std::vector<std::string>> quern::findModelFiles(const std::string &path,
+                                                         const Limits &limits) {
+  auto model = quern::onnx::readModelFile(path, limits);
+  if (!model)
+    return model.status().withContext(path);
+  return filesOf(**model, path);
 }
 
 Expected<ModelFacts> quern::inspectModelBytes(std::span<const std::byte> bytes,

@@ -61,7 +61,16 @@ static Status writeTensors(const native::Staging &folder, size_t plan, const cha
 // The folder
 //===----------------------------------------------------------------------===//
 
-/// Io error when something else is there already.
+/// Whether a file of such a folder is one that this or its Makefile writes.
+static bool isOwnFile(const std::string &name) {
+  static constexpr std::string_view kNames[] = {"Makefile",      "model.o", "model.h",
+                                                "model.weights", "run.c",   "test.c",
+                                                "run",           "test",    "libquern_runtime.a"};
+  return std::ranges::find(kNames, name) != std::end(kNames) ||
+         (name.starts_with("plan") && name.ends_with(".bin"));
+}
+
+/// Io error when something else is there already, or in there: it would be lost.
 static Status checkTarget(const std::string &target) {
   std::error_code error;
   if (!fs::exists(target, error))
@@ -71,6 +80,12 @@ static Status checkTarget(const std::string &target) {
   if (!std::getline(file, line) || line != kMark)
     return ioError(fmt::format(
         "cannot write '{}': it is there, and no folder that quern compile has written", target));
+  for (fs::directory_iterator entry(target, error), end; !error && entry != end;
+       entry.increment(error))
+    if (std::string name = entry->path().filename(); !isOwnFile(name))
+      return ioError(fmt::format("cannot write '{}': it has a file that quern compile did not "
+                                 "write, '{}'",
+                                 target, name));
   return Status::ok();
 }
 
@@ -101,14 +116,14 @@ Status Model::State::writeTestCases(const ArtifactOptions &artifact, const nativ
 }
 
 Status Model::State::fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
-                                    const native::Staging &folder,
-                                    std::vector<std::string> &libraries) {
+                                    const native::Staging &folder, ArtifactSummary &summary) {
   ArtifactOptions inner = artifact;
   inner.outputPath = folder.path("model.o");
   inner.headerPath = folder.path("model.h");
   inner.mainPath = folder.path("run.c");
   inner.prefix = artifact.prefix.empty() ? symbolPrefix(artifact.outputPath) : artifact.prefix;
-  QUERN_TRY(writeArtifact(options, inner, &libraries));
+  QUERN_TRY(writeArtifact(options, inner, summary));
+  const std::vector<std::string> &libraries = summary.needed;
   if (std::ranges::find(libraries, "libquern_runtime.a") != libraries.end()) {
     QUERN_ASSIGN(native::Target machine, native::resolveTarget("baseline", options.targetTriple));
     if (artifact.runtimeArchive.empty() || !native::isThisMachine(machine))
@@ -132,16 +147,12 @@ Status Model::State::fillTestFolder(const CompileOptions &options, const Artifac
 }
 
 Status Model::State::writeTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
-                                     std::vector<std::string> *needed) {
+                                     ArtifactSummary &summary) {
   const std::string &target = artifact.outputPath;
   if (!artifact.headerPath.empty() || !artifact.mainPath.empty())
     return usageError("a .c-test has a header and a main program of its own");
   QUERN_TRY(checkTarget(target));
   QUERN_ASSIGN(native::Staging folder, native::Staging::createForFolder(target));
-  std::vector<std::string> libraries;
-  QUERN_TRY(folder.nameTarget(fillTestFolder(options, artifact, folder, libraries)));
-  QUERN_TRY(folder.publishFolder());
-  if (needed)
-    *needed = std::move(libraries);
-  return Status::ok();
+  QUERN_TRY(folder.nameTarget(fillTestFolder(options, artifact, folder, summary)));
+  return folder.publishFolder();
 }

@@ -8,7 +8,7 @@ set_target_properties(quern_shared PROPERTIES EXPORT_NAME quern)
 install(TARGETS quern_shared EXPORT quernTargets
   LIBRARY DESTINATION lib COMPONENT library NAMELINK_COMPONENT development)
 # The program finds the archive, which some compiled models are linked with, in ../lib.
-install(TARGETS quern RUNTIME DESTINATION bin COMPONENT program)
+install(TARGETS quern quern-opt RUNTIME DESTINATION bin COMPONENT program)
 install(TARGETS quern_runtime ARCHIVE DESTINATION lib COMPONENT program)
 install(DIRECTORY api/include/ runtime/include/ DESTINATION include
   COMPONENT development FILES_MATCHING PATTERN "*.h")
@@ -26,9 +26,15 @@ install(FILES
   ${PROJECT_BINARY_DIR}/lib/cmake/quern/quernConfigVersion.cmake
   DESTINATION ${QUERN_CMAKE_FOLDER} COMPONENT development)
 
-# pkg-config quern; the prefix is where the file lies.
+# pkg-config quern: in the build folder with the source's headers; where it is installed, the
+# prefix is where the file lies.
+set(QUERN_PC_PREFIX ${PROJECT_BINARY_DIR})
+set(QUERN_PC_CFLAGS "-I${PROJECT_SOURCE_DIR}/api/include -I${PROJECT_SOURCE_DIR}/runtime/include")
 configure_file(cmake/quern.pc.in ${PROJECT_BINARY_DIR}/lib/pkgconfig/quern.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/lib/pkgconfig/quern.pc
+set(QUERN_PC_PREFIX [[${pcfiledir}/../..]])
+set(QUERN_PC_CFLAGS [[-I${prefix}/include]])
+configure_file(cmake/quern.pc.in ${PROJECT_BINARY_DIR}/share/quern.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/share/quern.pc
   DESTINATION lib/pkgconfig COMPONENT development)
 
 # The manual page and completion scripts, written by the program.
@@ -44,7 +50,19 @@ add_custom_command(OUTPUT ${shareFiles}
 add_custom_command(OUTPUT ${share}/changelog.gz
   COMMAND gzip -9n < ${PROJECT_SOURCE_DIR}/CHANGELOG.md > ${share}/changelog.gz
   DEPENDS CHANGELOG.md VERBATIM)
-add_custom_target(quern_share ALL DEPENDS ${shareFiles} ${share}/changelog.gz)
+# With the notices of what is linked in, where Debian's packages say them.
+find_program(QUERN_DPKG_QUERY dpkg-query)
+set(linkedIn libmlir-19-dev liblld-19-dev libcli11-dev libfmt-dev nlohmann-json3-dev)
+if(QUERN_DPKG_QUERY)
+  add_custom_command(OUTPUT ${share}/copyright
+    COMMAND cat ${PROJECT_SOURCE_DIR}/LICENSE > ${share}/copyright
+    COMMAND ${PROJECT_SOURCE_DIR}/scripts/notices ${linkedIn} >> ${share}/copyright
+    DEPENDS LICENSE scripts/notices VERBATIM)
+else()
+  configure_file(LICENSE ${share}/copyright COPYONLY)
+endif()
+add_custom_target(quern_share ALL
+  DEPENDS ${shareFiles} ${share}/changelog.gz ${share}/copyright)
 install(FILES ${share}/quern.1.gz DESTINATION share/man/man1 COMPONENT program)
 install(FILES ${share}/quern.bash DESTINATION share/bash-completion/completions RENAME quern
   COMPONENT program)

@@ -2,7 +2,18 @@
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME quern)
 set(CPACK_PACKAGE_VENDOR Quern)
-set(CPACK_PACKAGE_CONTACT "The Quern maintainers <maintainers@quern.example>")
+# Who builds them answers for them: $DEBFULLNAME <$DEBEMAIL>, as Debian's tools have it.
+set(name "$ENV{DEBFULLNAME}")
+set(address "$ENV{DEBEMAIL}")
+if(NOT name)
+  set(name "Quern maintainers")
+endif()
+if(NOT address)
+  cmake_host_system_information(RESULT host QUERY FQDN)
+  set(address "root@${host}")
+endif()
+set(QUERN_PACKAGE_CONTACT "${name} <${address}>" CACHE STRING "The maintainer of Debian packages")
+set(CPACK_PACKAGE_CONTACT "${QUERN_PACKAGE_CONTACT}")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
@@ -30,12 +41,12 @@ set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "${what}, shared library
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "${what}, headers
  For C and C++ programs that load, compile and run ONNX models.")
 
-# Each package has its licence and its changes.
+# Each package has its licence, those of what is linked into it, and its changes.
 foreach(row IN ITEMS "program quern" "library ${library}" "development libquern-dev")
   separate_arguments(row)
   list(GET row 0 component)
   list(GET row 1 package)
-  install(FILES LICENSE DESTINATION share/doc/${package} RENAME copyright COMPONENT ${component})
+  install(FILES ${PROJECT_BINARY_DIR}/share/copyright DESTINATION share/doc/${package} COMPONENT ${component})
   install(FILES ${PROJECT_BINARY_DIR}/share/changelog.gz DESTINATION share/doc/${package}
     COMPONENT ${component})
 endforeach()

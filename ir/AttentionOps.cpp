@@ -37,6 +37,11 @@ static LogicalResult verifyOperands(const ShapeFacts &facts, AttentionOp op) {
       failed(verifyNumber(facts, op, op.getScale(), "scale")) ||
       failed(verifyNumber(facts, op, op.getOffset(), "offset")))
     return failure();
+  std::optional<Type> scoreType = op.getScoreType();
+  if (scoreType && !scoreType->isF16() && !scoreType->isBF16())
+    return op.emitOpError("score_type must be f16 or bf16, found ") << *scoreType;
+  if (!isNone(op.getCondition()) && !elementTypeOf(op.getCondition()).isInteger(1))
+    return op.emitOpError("condition must hold bool, found ") << elementTypeOf(op.getCondition());
   if (!isNone(op.getOffset()) && !op.getCausal())
     return op.emitOpError("has an offset, but is not causal");
   if (!isNone(op.getOffset()) && !elementTypeOf(op.getOffset()).isSignlessInteger(64))
@@ -62,15 +67,16 @@ static FailureOr<Shape> sizesOf(const ShapeFacts &facts, AttentionOp op, Value o
   return Shape(std::move(dims));
 }
 
-/// The sizes of the mask with ones before them.
-static FailureOr<Shape> sizesOfMask(const ShapeFacts &facts, AttentionOp op) {
-  if (isNone(op.getMask()))
+/// The sizes of what broadcasts to the scores, with ones before them.
+static FailureOr<Shape> sizesOfMask(const ShapeFacts &facts, AttentionOp op, Value mask,
+                                    StringRef name) {
+  if (isNone(mask))
     return Shape(DimVector(kRank, Dim(1)));
-  std::optional<Shape> shape = facts.shapeOf(op.getMask());
+  std::optional<Shape> shape = facts.shapeOf(mask);
   if (!shape)
     return unknownShape(kRank);
   if (shape->rank() > kRank)
-    return op.emitOpError("mask must have rank 4 or less, found ") << shape->rank();
+    return op.emitOpError() << name << " must have rank 4 or less, found " << shape->rank();
   DimVector dims(static_cast<size_t>(kRank - shape->rank()), Dim(1));
   dims.append(shape->dims().begin(), shape->dims().end());
   return Shape(std::move(dims));
@@ -103,8 +109,9 @@ InferredTypes AttentionOp::inferResultTypes(const ShapeFacts &facts) {
   FailureOr<Shape> query = sizesOf(facts, *this, getQuery(), getQueryPerm(), "query"),
                    key = sizesOf(facts, *this, getKey(), getKeyPerm(), "key"),
                    value = sizesOf(facts, *this, getValue(), getValuePerm(), "value"),
-                   mask = sizesOfMask(facts, *this);
-  if (failed(query) || failed(key) || failed(value) || failed(mask))
+                   mask = sizesOfMask(facts, *this, getMask(), "mask"),
+                   condition = sizesOfMask(facts, *this, getCondition(), "condition");
+  if (failed(query) || failed(key) || failed(value) || failed(mask) || failed(condition))
     return failure();
   enum { kBatch, kHeads, kLength, kSize };
   if (failed(requireDim(*this, (*key)[kSize], (*query)[kSize], "the size of a head of key")))
@@ -114,12 +121,18 @@ InferredTypes AttentionOp::inferResultTypes(const ShapeFacts &facts) {
                      broadcast(*this, (*query)[kLength], (*mask)[kLength], "queries of the mask"),
                  batch = broadcast(*this, (*query)[kBatch], (*key)[kBatch], "batch"),
                  heads = groupHeads(*this, (*query)[kHeads], (*key)[kHeads], "key");
+  auto spread = [&](FailureOr<Dim> &dim, const FailureOr<Shape> &by, int64_t i, StringRef what) {
+    if (succeeded(dim))
+      dim = broadcast(*this, *dim, (*by)[i], what);
+  };
+  spread(batch, mask, kBatch, "batch of the mask");
+  spread(heads, mask, kHeads, "heads of the mask");
+  spread(keys, condition, kSize, "keys of the condition");
+  spread(queries, condition, kLength, "queries of the condition");
+  spread(batch, condition, kBatch, "batch of the condition");
+  spread(heads, condition, kHeads, "heads of the condition");
   if (failed(keys) || failed(queries) || failed(batch) || failed(heads) ||
       failed(requireDim(*this, (*value)[kLength], *keys, "the length of value")))
-    return failure();
-  batch = broadcast(*this, *batch, (*mask)[kBatch], "batch of the mask");
-  heads = broadcast(*this, *heads, (*mask)[kHeads], "heads of the mask");
-  if (failed(batch) || failed(heads))
     return failure();
   batch = broadcast(*this, *batch, (*value)[kBatch], "batch of value");
   heads = groupHeads(*this, *heads, (*value)[kHeads], "value");
@@ -134,3 +147,10 @@ InferredTypes AttentionOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/AttentionOps.cpp.inc"
+
+void NNDialect::registerAttentionOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/AttentionOps.cpp.inc"
+      >();
+}

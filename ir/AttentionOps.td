@@ -19,12 +19,19 @@ def NN_AttentionOp : NN_Op<"attention"> {
     mask is added. With `causal`, query i sees the keys up to i + `offset` (one int64; none: 0),
     others do not take part. Rows that see no key are NaN, as in nn.softmax; with
     `zero_masked_rows` those are 0 of which the mask is -infinity for all keys that they see.
+
+    `condition`, of i1, broadcasts with [B, H, Q, K], too: where it is false, a score becomes
+    `hidden_score`, whatever it was, before the mask is added. With `score_type` products, and
+    what scale and cap make of them, are rounded to that type each; with `round_sums` so is the
+    sum with the mask.
   }];
   let arguments = (ins NN_Tensor:$query, NN_Tensor:$key, NN_Tensor:$value,
     NN_OptionalTensor:$mask, NN_OptionalTensor:$scale, NN_OptionalTensor:$offset,
+    NN_OptionalTensor:$condition,
     DenseI64ArrayAttr:$query_perm, DenseI64ArrayAttr:$key_perm, DenseI64ArrayAttr:$value_perm,
     DenseI64ArrayAttr:$result_perm, F64Attr:$scale_factor, F64Attr:$softcap, BoolAttr:$causal,
-    BoolAttr:$zero_masked_rows);
+    BoolAttr:$zero_masked_rows, DefaultValuedAttr<F64Attr, "0">:$hidden_score,
+    OptionalAttr<TypeAttr>:$score_type, DefaultValuedAttr<BoolAttr, "false">:$round_sums);
   let results = (outs NN_Tensor:$result);
 }
 

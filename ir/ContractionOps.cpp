@@ -76,3 +76,10 @@ InferredTypes GemmOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/ContractionOps.cpp.inc"
+
+void NNDialect::registerContractionOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/ContractionOps.cpp.inc"
+      >();
+}

@@ -1,6 +1,8 @@
 //===- ControlFlow.h - types of values that several paths lead to ---------===//
 #pragma once
 
+#include "quern/Tensor.h"
+
 #include "mlir/IR/Operation.h"
 #include "mlir/IR/Value.h"
 
@@ -9,8 +11,14 @@ namespace quern::nn {
 /// The most precise type of which the values of both are; null when they differ in kind
 /// or element type.
 mlir::Type widenType(mlir::Type a, mlir::Type b);
+/// The type with all tensors in it of any sizes, but of their ranks.
+mlir::Type withoutSizes(mlir::Type type);
 /// The type with all tensors in it of any shape.
 mlir::Type withoutShapes(mlir::Type type);
+
+/// The dims of a loop's iteration number or condition, one element, as `argument` of the
+/// body wants it: none, or ones.
+Tensor::Dims loopScalarDims(mlir::Value argument);
 
 /// The type of the slices of `input` along `axis`. Emits an error on `op` when there
 /// is no such dimension, or `input` is no tensor.

@@ -41,17 +41,40 @@ Type nn::widenType(Type a, Type b) {
   return {};
 }
 
-Type nn::withoutShapes(Type type) {
+/// The type with each tensor in it replaced.
+static Type mapTensors(Type type, function_ref<Type(TensorType)> replace) {
   MLIRContext *context = type.getContext();
   if (auto tensor = dyn_cast<TensorType>(type))
-    return UnrankedTensorType::get(tensor.getElementType());
+    return replace(tensor);
   if (auto sequence = dyn_cast<SequenceType>(type))
-    return SequenceType::get(context, withoutShapes(sequence.getElementType()));
+    return SequenceType::get(context, mapTensors(sequence.getElementType(), replace));
   if (auto optional = dyn_cast<OptionalType>(type))
-    return OptionalType::get(context, withoutShapes(optional.getContentType()));
+    return OptionalType::get(context, mapTensors(optional.getContentType(), replace));
   if (auto map = dyn_cast<MapType>(type))
-    return MapType::get(context, map.getKeyType(), withoutShapes(map.getValueType()));
+    return MapType::get(context, map.getKeyType(), mapTensors(map.getValueType(), replace));
   return type;
+}
+
+Type nn::withoutSizes(Type type) {
+  return mapTensors(type, [](TensorType tensor) -> Type {
+    std::optional<Shape> shape = shapeOf(tensor);
+    if (!shape)
+      return tensor;
+    DimVector dims(static_cast<size_t>(shape->rank()));
+    return tensorType(Shape(std::move(dims)), tensor.getElementType());
+  });
+}
+
+Type nn::withoutShapes(Type type) {
+  return mapTensors(type, [](TensorType tensor) -> Type {
+    return UnrankedTensorType::get(tensor.getElementType());
+  });
+}
+
+Tensor::Dims nn::loopScalarDims(Value argument) {
+  std::optional<Shape> shape = shapeOf(argument);
+  // A size that is not known is 1: there is one element.
+  return Tensor::Dims(shape ? static_cast<size_t>(shape->rank()) : 0, 1);
 }
 
 /// What the bodies' types say: the rules of these ops do not run on numbers.
@@ -138,6 +161,9 @@ InferredTypes LoopOp::inferResultTypes(const ShapeFacts &) {
   Block &body = getBody().front();
   if (failed(requireCount(*this, "the number of the body's arguments", body.getNumArguments(),
                           carried + 2)))
+    return failure();
+  if (failed(requireScalar(*this, "the iteration number", body.getArgument(0), 64)) ||
+      failed(requireScalar(*this, "the body's condition", body.getArgument(1), 1)))
     return failure();
   if (yielded->size() < carried + 1)
     return emitOpError("the body must yield the condition and ")
@@ -250,3 +276,10 @@ InferredTypes ScanOp::inferResultTypes(const ShapeFacts &) {
 
 #define GET_OP_CLASSES
 #include "ir/ControlFlowOps.cpp.inc"
+
+void NNDialect::registerControlFlowOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/ControlFlowOps.cpp.inc"
+      >();
+}

@@ -191,3 +191,10 @@ InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/ConvOps.cpp.inc"
+
+void NNDialect::registerConvOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/ConvOps.cpp.inc"
+      >();
+}

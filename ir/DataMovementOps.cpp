@@ -463,3 +463,10 @@ InferredTypes ResizeOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/DataMovementOps.cpp.inc"
+
+void NNDialect::registerDataMovementOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/DataMovementOps.cpp.inc"
+      >();
+}

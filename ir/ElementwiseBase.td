@@ -45,14 +45,18 @@ class NN_ElementwiseOp<string mnemonic, string onnxName, NN_Domain domain, list<
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Elementwise; }
     ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Agnostic; }
     static ::mlir::Value emitScalar(::quern::nn::ScalarEmitter &e, ::mlir::ValueRange args,
-                                    ::llvm::ArrayRef<double> params) {
-      }] # argDecls # " " # paramDecls # emit # [{
-    }
-    template <typename T> static auto evalScalar(const T *args, [[maybe_unused]] const double *params) {
-      }] # argDecls # " " # paramDecls # eval # [{
-    }
+                                    ::llvm::ArrayRef<double> params);
+    template <typename T> static auto evalScalar(const T *args, const double *params);
   }];
   let extraClassDefinition = [{
+    ::mlir::Value $cppClass::emitScalar(::quern::nn::ScalarEmitter &e, ::mlir::ValueRange args,
+                                        ::llvm::ArrayRef<double> params) {
+      }] # argDecls # " " # paramDecls # emit # [{
+    }
+    template <typename T>
+    auto $cppClass::evalScalar(const T *args, [[maybe_unused]] const double *params) {
+      }] # argDecls # " " # paramDecls # eval # [{
+    }
     const ::quern::nn::ElementwiseInfo &$cppClass::info() {
       static const std::array<::quern::nn::ElementwiseParam, }] # !size(params) # [{> params = {{}] # paramRows # [{}};
       static const ::quern::nn::ElementwiseInfo row = {

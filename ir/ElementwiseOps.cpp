@@ -1,6 +1,8 @@
 //===- ElementwiseOps.cpp - rows of elementwise ops -----------------------===//
 #include "ir/NNDialect.h"
+#include "ir/ScalarEmitter.h"
 #include "ir/TypeRules.h"
+#include "runtime/reference/ScalarMath.h"
 
 #include <cmath>
 
@@ -131,6 +133,13 @@ InferredTypes nn::detail::inferElementwiseTypes(Operation *op, const Elementwise
 
 #define GET_OP_CLASSES
 #include "ir/ElementwiseOps.cpp.inc"
+
+void NNDialect::registerElementwiseOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/ElementwiseOps.cpp.inc"
+      >();
+}
 
 /// Collects the rows among all op classes, in dialect order.
 template <typename... Ops> static std::vector<const ElementwiseInfo *> collectRows() {

@@ -126,3 +126,10 @@ InferredTypes ScatterNDOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/GatherOps.cpp.inc"
+
+void NNDialect::registerGatherOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/GatherOps.cpp.inc"
+      >();
+}

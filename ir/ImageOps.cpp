@@ -22,3 +22,10 @@ InferredTypes ImageDecodeOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/ImageOps.cpp.inc"
+
+void NNDialect::registerImageOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/ImageOps.cpp.inc"
+      >();
+}

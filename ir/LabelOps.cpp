@@ -80,3 +80,10 @@ InferredTypes MapEntriesOp::inferResultTypes(const ShapeFacts &) {
 
 #define GET_OP_CLASSES
 #include "ir/LabelOps.cpp.inc"
+
+void NNDialect::registerLabelOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/LabelOps.cpp.inc"
+      >();
+}

@@ -24,3 +24,10 @@ InferredTypes DetOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/LinearAlgebraOps.cpp.inc"
+
+void NNDialect::registerLinearAlgebraOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/LinearAlgebraOps.cpp.inc"
+      >();
+}

@@ -28,6 +28,31 @@ def NN_Dialect : Dialect {
   private:
     std::shared_ptr<WeightStore> weights;
     SymbolNames symbols;
+
+    // Each in the file of its family: what MLIR makes of an op is the most of compiling it.
+    void registerAttentionOps();
+    void registerContractionOps();
+    void registerControlFlowOps();
+    void registerConvOps();
+    void registerDataMovementOps();
+    void registerElementwiseOps();
+    void registerGatherOps();
+    void registerImageOps();
+    void registerLabelOps();
+    void registerLinearAlgebraOps();
+    void registerNormalizationOps();
+    void registerOutlinedOps();
+    void registerPoolOps();
+    void registerRandomOps();
+    void registerRecurrentOps();
+    void registerReductionOps();
+    void registerSelectionOps();
+    void registerSequenceOps();
+    void registerSignalOps();
+    void registerStructureOps();
+    void registerTextOps();
+    void registerTreeOps();
+    void registerVisionOps();
   public:
   }];
 }

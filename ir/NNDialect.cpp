@@ -1,5 +1,5 @@
 //===- NNDialect.cpp - the nn dialect -------------------------------------===//
-#include "ir/NNOps.h"
+#include "ir/NNDialect.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -53,10 +53,29 @@ void NNDialect::initialize() {
 #define GET_TYPEDEF_LIST
 #include "ir/NNTypes.cpp.inc"
       >();
-  addOperations<
-#define GET_OP_LIST
-#include "ir/NNOps.cpp.inc"
-      >();
+  registerAttentionOps();
+  registerContractionOps();
+  registerControlFlowOps();
+  registerConvOps();
+  registerDataMovementOps();
+  registerElementwiseOps();
+  registerGatherOps();
+  registerImageOps();
+  registerLabelOps();
+  registerLinearAlgebraOps();
+  registerNormalizationOps();
+  registerOutlinedOps();
+  registerPoolOps();
+  registerRandomOps();
+  registerRecurrentOps();
+  registerReductionOps();
+  registerSelectionOps();
+  registerSequenceOps();
+  registerSignalOps();
+  registerStructureOps();
+  registerTextOps();
+  registerTreeOps();
+  registerVisionOps();
 }
 
 Operation *NNDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type,
@@ -154,6 +173,8 @@ static ParseResult parseSize(AsmParser &parser, AffineExpr &expr) {
   if (!left || !right)
     return parser.emitError(parser.getCurrentLocation(), "an empty name inside an expression");
   expr = combineSizes(kind, left, right);
+  if (!expr)
+    return parser.emitError(parser.getCurrentLocation(), "an expression that is too large");
   return success();
 }
 

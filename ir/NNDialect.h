@@ -2,13 +2,11 @@
 #pragma once
 
 #include "ir/Elementwise.h"
-#include "ir/ScalarEmitter.h"
 #include "ir/ShapeFacts.h"
 #include "ir/SymbolNames.h"
 #include "ir/Types.h"
 #include "ir/WeightStore.h"
 #include "runtime/reference/Enumerations.h"
-#include "runtime/reference/ScalarMath.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"

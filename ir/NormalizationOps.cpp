@@ -98,3 +98,10 @@ InferredTypes LrnOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/NormalizationOps.cpp.inc"
+
+void NNDialect::registerNormalizationOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/NormalizationOps.cpp.inc"
+      >();
+}

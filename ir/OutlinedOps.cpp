@@ -14,3 +14,10 @@ InferredTypes FailOp::inferResultTypes(const ShapeFacts &) {
 
 #define GET_OP_CLASSES
 #include "ir/OutlinedOps.cpp.inc"
+
+void NNDialect::registerOutlinedOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/OutlinedOps.cpp.inc"
+      >();
+}

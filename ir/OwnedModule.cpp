@@ -18,11 +18,14 @@ void nn::loadDialects(MLIRContext &context) { context.loadDialect<NNDialect, fun
 
 OwnedModule OwnedModule::create() {
   OwnedModule result;
-  result.context = std::make_unique<MLIRContext>(MLIRContext::Threading::DISABLED);
+  result.context = std::make_shared<MLIRContext>(MLIRContext::Threading::DISABLED);
   result.context->getDiagEngine().registerHandler([](Diagnostic &) { return success(); });
   loadDialects(*result.context);
   return result;
 }
+
+// The context locks its tables then; it starts no threads, as no pass manager asks for any.
+void nn::freezeContext(MLIRContext &context) { context.enableMultithreading(); }
 
 // Nothing of one context can be cloned into another; bytecode can be read into it.
 Expected<OwnedModule> nn::copyModule(ModuleOp module) {

@@ -129,3 +129,10 @@ InferredTypes MaxPoolWithIndicesOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/PoolOps.cpp.inc"
+
+void NNDialect::registerPoolOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/PoolOps.cpp.inc"
+      >();
+}

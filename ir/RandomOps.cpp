@@ -26,3 +26,10 @@ InferredTypes RandomOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/RandomOps.cpp.inc"
+
+void NNDialect::registerRandomOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/RandomOps.cpp.inc"
+      >();
+}

@@ -159,3 +159,10 @@ InferredTypes RecurrentOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/RecurrentOps.cpp.inc"
+
+void NNDialect::registerRecurrentOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/RecurrentOps.cpp.inc"
+      >();
+}

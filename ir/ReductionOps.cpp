@@ -175,3 +175,10 @@ InferredTypes TopKOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/ReductionOps.cpp.inc"
+
+void NNDialect::registerReductionOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/ReductionOps.cpp.inc"
+      >();
+}

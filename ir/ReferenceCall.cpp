@@ -44,9 +44,9 @@ struct CapturedOp {
   }
 
   ValuesOrError callOnValues(const ReferenceArguments &arguments, ValueEvalFunction kernel) const {
-    QUERN_ASSIGN(
-        std::vector<AnyValue> results,
-        kernel(ValueCall{opName, attributes, arguments.inputs, valueTypes, arguments.budget}));
+    QUERN_ASSIGN(std::vector<AnyValue> results,
+                 kernel(ValueCall{opName, attributes, arguments.inputs, valueTypes,
+                                  arguments.budget, arguments.takeable}));
     if (results.size() != valueTypes.size())
       return internalError(
           fmt::format("the kernel gave {} results of {}", results.size(), valueTypes.size()));

@@ -71,3 +71,10 @@ InferredTypes UniqueOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/SelectionOps.cpp.inc"
+
+void NNDialect::registerSelectionOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/SelectionOps.cpp.inc"
+      >();
+}

@@ -123,3 +123,10 @@ InferredTypes OptionalGetOp::inferResultTypes(const ShapeFacts &) {
 
 #define GET_OP_CLASSES
 #include "ir/SequenceOps.cpp.inc"
+
+void NNDialect::registerSequenceOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/SequenceOps.cpp.inc"
+      >();
+}

@@ -20,6 +20,29 @@ static SymbolNames &namesOf(MLIRContext *context) {
 // Expressions
 //===----------------------------------------------------------------------===//
 
+/// Parts (numbers, symbols, operations) that an expression may have. Models write them as
+/// long as they like, and simplifying one, which every op does, takes the cube of its length.
+static constexpr int kMaxParts = 64;
+/// Numbers in expressions: products and sums of two do not overflow.
+static constexpr int64_t kMaxNumber = int64_t{1} << 31;
+
+/// Takes the parts of an expression from what is left of `parts`; false when they do not fit,
+/// or when a number is too large. What shares parts counts them each time, as they are visited.
+static bool takeParts(AffineExpr expr, int &parts) {
+  if (--parts < 0)
+    return false;
+  if (auto constant = dyn_cast<AffineConstantExpr>(expr))
+    return constant.getValue() >= -kMaxNumber && constant.getValue() <= kMaxNumber;
+  auto operation = dyn_cast<AffineBinaryOpExpr>(expr);
+  return !operation ||
+         (takeParts(operation.getLHS(), parts) && takeParts(operation.getRHS(), parts));
+}
+
+static bool isModest(AffineExpr expr) {
+  int parts = kMaxParts;
+  return takeParts(expr, parts);
+}
+
 /// The factors of a product, a constant one last.
 static void collectFactors(AffineExpr expr, SmallVectorImpl<AffineExpr> &factors) {
   auto product = dyn_cast<AffineBinaryOpExpr>(expr);
@@ -68,12 +91,37 @@ static AffineExpr multiply(AffineExpr a, AffineExpr b) {
   return product * constant;
 }
 
+/// The one form that MLIR has for an expression that is affine. MLIR's work grows with the number
+/// of all symbols: only those of the expression count here, in their order.
+static AffineExpr simplify(AffineExpr expr) {
+  SmallVector<unsigned> positions;
+  expr.walk([&](AffineExpr part) {
+    if (auto symbol = dyn_cast<AffineSymbolExpr>(part))
+      positions.push_back(symbol.getPosition());
+  });
+  llvm::sort(positions);
+  positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+  llvm::DenseMap<AffineExpr, AffineExpr> there, back;
+  for (auto [i, position] : llvm::enumerate(positions)) {
+    AffineExpr symbol = getAffineSymbolExpr(position, expr.getContext());
+    AffineExpr near = getAffineSymbolExpr(i, expr.getContext());
+    there[symbol] = near;
+    back[near] = symbol;
+  }
+  return simplifyAffineExpr(expr.replace(there), 0, positions.size()).replace(back);
+}
+
 AffineExpr nn::combineSizes(AffineExprKind kind, AffineExpr a, AffineExpr b) {
-  MLIRContext *context = a.getContext();
+  if (!isModest(a) || !isModest(b))
+    return {};
   AffineExpr expr =
       kind == AffineExprKind::Mul ? multiply(a, b) : getAffineBinaryOpExpr(kind, a, b);
-  // MLIR has one form for expressions that are affine; others stay as they are.
-  return expr.isPureAffine() ? simplifyAffineExpr(expr, 0, namesOf(context).size()) : expr;
+  if (!isModest(expr))
+    return {};
+  // Others than affine ones stay as they are.
+  if (expr.isPureAffine())
+    expr = simplify(expr);
+  return isModest(expr) ? expr : AffineExpr();
 }
 
 Dim Dim::symbol(MLIRContext *context, StringRef name) {
@@ -131,7 +179,7 @@ Dim nn::operator-(const Dim &a, const Dim &b) {
   MLIRContext *context = (a.isSymbolic() ? a : b).expr().getContext();
   AffineExpr minusB =
       combineSizes(AffineExprKind::Mul, exprOf(b, context), getAffineConstantExpr(-1, context));
-  return Dim(combineSizes(AffineExprKind::Add, exprOf(a, context), minusB));
+  return minusB ? Dim(combineSizes(AffineExprKind::Add, exprOf(a, context), minusB)) : Dim();
 }
 
 Dim nn::operator*(const Dim &a, const Dim &b) {

@@ -54,7 +54,7 @@ private:
   mlir::AffineExpr expression;
 };
 
-// Unknown when an operand is, or when sizes overflow.
+// Unknown when an operand is, when sizes overflow, or when the expression grows too large.
 Dim operator+(const Dim &a, const Dim &b);
 Dim operator-(const Dim &a, const Dim &b);
 Dim operator*(const Dim &a, const Dim &b);
@@ -98,7 +98,8 @@ Expected<Dim> broadcastDim(const Dim &a, const Dim &b);
 /// NumPy broadcasting of two shapes, aligned at the last dimension.
 Expected<Shape> broadcastShapes(const Shape &a, const Shape &b);
 
-/// The expression of an operation on two others, in the form that equal ones share.
+/// The expression of an operation on two others, in the form that equal ones share; null when
+/// it is too large to compute with.
 mlir::AffineExpr combineSizes(mlir::AffineExprKind kind, mlir::AffineExpr a, mlir::AffineExpr b);
 
 /// "(past + seq)": names in quotes where `quoted` says so, as in IR.

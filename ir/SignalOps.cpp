@@ -36,3 +36,10 @@ InferredTypes DftOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/SignalOps.cpp.inc"
+
+void NNDialect::registerSignalOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/SignalOps.cpp.inc"
+      >();
+}

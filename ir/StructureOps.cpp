@@ -127,3 +127,10 @@ void UnpackOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRCont
 
 #define GET_OP_CLASSES
 #include "ir/StructureOps.cpp.inc"
+
+void NNDialect::registerStructureOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/StructureOps.cpp.inc"
+      >();
+}

@@ -123,3 +123,10 @@ InferredTypes TfIdfOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/TextOps.cpp.inc"
+
+void NNDialect::registerTextOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/TextOps.cpp.inc"
+      >();
+}

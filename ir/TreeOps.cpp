@@ -59,3 +59,10 @@ InferredTypes TreeEnsembleOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/TreeOps.cpp.inc"
+
+void NNDialect::registerTreeOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/TreeOps.cpp.inc"
+      >();
+}

@@ -250,6 +250,18 @@ std::string nn::nodeName(Location loc) {
   return "?";
 }
 
+Location nn::fusedLocation(ArrayRef<Location> locations) {
+  constexpr size_t kMaxNodes = 64;
+  llvm::SmallSetVector<Location, 8> nodes;
+  for (Location location : locations) {
+    auto fused = dyn_cast<FusedLoc>(location);
+    for (Location node : fused ? fused.getLocations() : ArrayRef(location))
+      if (nodes.size() < kMaxNodes)
+        nodes.insert(node);
+  }
+  return FusedLoc::get(nodes.getArrayRef(), /*metadata=*/{}, locations.front().getContext());
+}
+
 std::string nn::nodeContext(StringRef nodeName, StringRef opName) {
   return ("node '" + nodeName + "' (" + opName + ")").str();
 }

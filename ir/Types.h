@@ -61,6 +61,9 @@ mlir::RankedTensorType tensorType(const Shape &shape, mlir::Type elementType, La
 bool isNone(mlir::Value value);
 /// The node name of a location ("conv1"), "?" when it has none.
 std::string nodeName(mlir::Location loc);
+/// The location of what is made of ops at these. Of more than some dozens of nodes the last are
+/// left out: an op that takes in others one by one would have a list of all of them each time.
+mlir::Location fusedLocation(llvm::ArrayRef<mlir::Location> locations);
 /// "node 'conv1' (nn.conv)": how errors name an op.
 std::string nodeContext(llvm::StringRef nodeName, llvm::StringRef opName);
 std::string nodeContext(mlir::Operation *op);

@@ -194,3 +194,10 @@ InferredTypes Col2ImOp::inferResultTypes(const ShapeFacts &facts) {
 
 #define GET_OP_CLASSES
 #include "ir/VisionOps.cpp.inc"
+
+void NNDialect::registerVisionOps() {
+  addOperations<
+#define GET_OP_LIST
+#include "ir/VisionOps.cpp.inc"
+      >();
+}

@@ -6,14 +6,11 @@
 #include "ir/Types.h"
 
 #include <algorithm>
-#include <limits>
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
 using namespace quern::passes;
-
-static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Whether `value` is 0, 1, 2, ...
 static bool isCount(Value value) {
@@ -111,7 +108,22 @@ static std::optional<CausalMask> matchConstant(Value mask, const Dim &queryCount
   return found;
 }
 
+/// Whether `mask` has a row for each query and nothing before: more dimensions would be those of
+/// the scores, too.
+static bool isMatrix(Value mask, const Dim &queries, const Dim &keys) {
+  std::optional<Shape> shape = shapeOf(mask);
+  if (!shape || shape->rank() < 2)
+    return false;
+  int64_t rows = shape->rank() - 2;
+  for (int64_t i = 0; i < rows; ++i)
+    if (!(*shape)[i].isStatic(1))
+      return false;
+  return (*shape)[rows].provablyEquals(queries) && (*shape)[rows + 1].provablyEquals(keys);
+}
+
 std::optional<CausalMask> passes::matchCausalMask(Value mask, const Dim &queries, const Dim &keys) {
+  if (!isMatrix(mask, queries, keys))
+    return std::nullopt;
   auto where = mask.getDefiningOp<WhereOp>();
   if (!where)
     return matchConstant(mask, queries, keys);

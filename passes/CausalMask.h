@@ -5,9 +5,13 @@
 
 #include "mlir/IR/PatternMatch.h"
 
+#include <limits>
 #include <optional>
 
 namespace quern::passes {
+
+/// What hides a score when it is added, negated.
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// A mask that is 0 where key <= query + offset, and -infinity elsewhere.
 struct CausalMask {

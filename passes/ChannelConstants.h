@@ -34,6 +34,7 @@ struct ChannelOrder {
   int64_t inner = 1;
 
   int64_t channels() const { return groups * perGroup; }
+  bool operator==(const ChannelOrder &) const = default;
 };
 
 /// A copy of `weights` with each element multiplied by the factor of its channel.

@@ -16,6 +16,11 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
+void passes::printPhase(ModuleOp module, raw_ostream &stream) {
+  module.print(stream, OpPrintingFlags().enableDebugInfo().useLocalScope());
+  stream << "\n";
+}
+
 namespace {
 struct DumpPhasePass : passes::impl::DumpPhasePassBase<DumpPhasePass> {
   using DumpPhasePassBase::DumpPhasePassBase;
@@ -28,13 +33,12 @@ struct DumpPhasePass : passes::impl::DumpPhasePassBase<DumpPhasePass> {
       return signalPassFailure();
     }
     SmallString<128> path(directory.getValue());
-    llvm::sys::path::append(path, Twine(static_cast<int>(*ended)) + "-" + phase + ".mlir");
+    llvm::sys::path::append(path, Twine(prefix) + phaseDumpName(*ended));
     std::string error;
     std::unique_ptr<llvm::ToolOutputFile> file = openOutputFile(path, &error);
     if (!file)
       return fail(error);
-    getOperation().print(file->os(), OpPrintingFlags().useLocalScope());
-    file->os() << "\n";
+    printPhase(getOperation(), file->os());
     file->os().flush();
     if (std::error_code code = file->os().error()) {
       // A stream that is destroyed with an error ends the process.

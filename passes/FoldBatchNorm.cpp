@@ -16,6 +16,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include <cmath>
+#include <map>
 
 using namespace mlir;
 using namespace quern;
@@ -98,48 +99,90 @@ FailureOr<Producer> matchProducer(Value value, Operation *consumer, PatternRewri
   return producer;
 }
 
-/// The weights times the scale, computed when somebody reads them: then it happens
-/// in parallel and the product lives only until it is packed. An error when the
-/// budget does not suffice.
-Expected<WeightSource> scaledWeights(const Producer &producer, std::vector<double> scale,
-                                     Budget &budget) {
-  const WeightSource &weights = producer.weights;
+/// The weights times scales, computed when somebody reads them: then it happens in parallel and
+/// the product lives only until it is packed.
+class WeightScaler {
+public:
+  explicit WeightScaler(Budget &budget) : budget(budget) {}
+
+  /// An error when the budget does not suffice.
+  Expected<WeightSource> scaled(const Producer &producer, const std::vector<double> &scale);
+  /// Whether the budget allows for another bias.
+  Status chargeBias(int64_t channels, DType dtype) {
+    CheckedSize bytes = CheckedSize(channels) * CheckedSize(dtypeBytes(dtype));
+    QUERN_TRY(budget.require(channels));
+    QUERN_TRY(budget.spend(channels));
+    return budget.hold(bytes.value());
+  }
+
+private:
+  struct Scaling {
+    WeightSource weights;
+    ChannelOrder order;
+    std::vector<double> scale;
+  };
+
+  Budget &budget;
+  /// What weights have been scaled, by the key of the result: scaled again, they are their
+  /// original by the product of the scales, rounded once. A chain of such ops, which may be as
+  /// long as the model's author likes, makes no chain of recipes.
+  std::map<std::string, Scaling> scalings;
+};
+
+Expected<WeightSource> WeightScaler::scaled(const Producer &producer,
+                                            const std::vector<double> &scale) {
+  Scaling scaling{producer.weights, producer.order, scale};
+  auto before = scalings.find(producer.weights.key());
+  if (before != scalings.end() && before->second.order == producer.order) {
+    scaling.weights = before->second.weights;
+    for (auto [factor, earlier] : llvm::zip_equal(scaling.scale, before->second.scale))
+      factor *= earlier;
+  }
+  const WeightSource &weights = scaling.weights;
+  if (weights.recipes() > WeightSource::kMaxRecipes)
+    return resourceLimit("the weights are computed from too many others");
   CheckedSize work = CheckedSize(2) * CheckedSize::product(weights.dims());
   QUERN_TRY(budget.require(work));
   QUERN_TRY(budget.spend(work.value()));
   QUERN_TRY(budget.hold(weights.numBytes()));
-  WeightRecipe recipe = [weights, order = producer.order,
-                         scale = std::move(scale)]() -> Expected<Tensor> {
-    QUERN_ASSIGN(Tensor view, weights.view());
-    QUERN_ASSIGN(Tensor scaled, scaleChannels(view, order, scale));
+  WeightRecipe recipe = [scaling]() -> Expected<Tensor> {
+    QUERN_ASSIGN(Tensor view, scaling.weights.view());
+    QUERN_ASSIGN(Tensor scaled, scaleChannels(view, scaling.order, scaling.scale));
     view = Tensor();
-    weights.release();
+    scaling.weights.release();
     return scaled;
   };
-  return WeightSource::computed(weights.dtype(), weights.dims(), std::move(recipe));
+  WeightSource result = WeightSource::computed(weights.dtype(), weights.dims(), std::move(recipe),
+                                               std::span(&weights, 1));
+  if (before != scalings.end())
+    scalings.erase(before);
+  scalings.insert_or_assign(result.key(), std::move(scaling));
+  return result;
 }
 
 /// Replaces producer and consumer by the producer with `affine` folded in.
 LogicalResult foldInto(const Producer &producer, const ChannelAffine &affine, Operation *consumer,
-                       Budget &budget, PatternRewriter &rewriter) {
+                       WeightScaler &scaler, PatternRewriter &rewriter) {
   std::vector<double> shifted(producer.bias.size());
   for (size_t c = 0; c < shifted.size(); ++c)
     shifted[c] = producer.bias[c] * affine.scale[c] + affine.shift[c];
   DType dtype = producer.weights.dtype();
+  if (!scaler.chargeBias(static_cast<int64_t>(shifted.size()), dtype).isOk())
+    return rewriter.notifyMatchFailure(consumer, "the budget does not suffice for a new bias");
   Expected<Tensor> bias = tensorFromDoubles(dtype, {static_cast<int64_t>(shifted.size())}, shifted);
   if (!bias)
     return rewriter.notifyMatchFailure(consumer, "the new bias cannot be computed");
   bool scales = llvm::any_of(affine.scale, [](double s) { return s != 1.0; });
   std::optional<WeightSource> weights;
   if (scales) {
-    Expected<WeightSource> scaled = scaledWeights(producer, affine.scale, budget);
+    Expected<WeightSource> scaled = scaler.scaled(producer, affine.scale);
     if (!scaled)
       return rewriter.notifyMatchFailure(consumer, "the new weights cannot be computed");
     weights = scaled.take();
   }
 
   rewriter.setInsertionPoint(consumer);
-  Location loc = rewriter.getFusedLoc({producer.op->getLoc(), consumer->getLoc()});
+  Location loc = fusedLocation({producer.op->getLoc(), consumer->getLoc()});
   Operation *folded = rewriter.clone(*producer.op);
   folded->setLoc(loc);
   rewriter.setInsertionPoint(folded);
@@ -179,8 +222,8 @@ std::optional<ChannelAffine> affineOf(BatchNormOp op) {
 
 /// batch_norm(producer(x)) with constant parameters becomes the producer.
 struct FoldBatchNormIntoProducer : OpRewritePattern<BatchNormOp> {
-  FoldBatchNormIntoProducer(MLIRContext *context, Budget &budget)
-      : OpRewritePattern(context), budget(budget) {}
+  FoldBatchNormIntoProducer(MLIRContext *context, WeightScaler &scaler)
+      : OpRewritePattern(context), scaler(scaler) {}
   LogicalResult matchAndRewrite(BatchNormOp op, PatternRewriter &rewriter) const override {
     FailureOr<Producer> producer = matchProducer(op.getInput(), op, rewriter);
     if (failed(producer))
@@ -188,16 +231,16 @@ struct FoldBatchNormIntoProducer : OpRewritePattern<BatchNormOp> {
     std::optional<ChannelAffine> affine = affineOf(op);
     if (!affine || affine->scale.size() != producer->bias.size())
       return rewriter.notifyMatchFailure(op, "the parameters are not constant");
-    return foldInto(*producer, *affine, op, budget, rewriter);
+    return foldInto(*producer, *affine, op, scaler, rewriter);
   }
-  Budget &budget;
+  WeightScaler &scaler;
 };
 
 /// producer(x) * c, producer(x) + c and producer(x) - c with a constant by
 /// channel become the producer.
 template <typename Op> struct FoldArithmeticIntoProducer : OpRewritePattern<Op> {
-  FoldArithmeticIntoProducer(MLIRContext *context, Budget &budget)
-      : OpRewritePattern<Op>(context), budget(budget) {}
+  FoldArithmeticIntoProducer(MLIRContext *context, WeightScaler &scaler)
+      : OpRewritePattern<Op>(context), scaler(scaler) {}
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     bool swapped = !std::is_same_v<Op, SubOp> && isConstant(op.getA());
     Value x = swapped ? op.getB() : op.getA(), constant = swapped ? op.getA() : op.getB();
@@ -218,9 +261,9 @@ template <typename Op> struct FoldArithmeticIntoProducer : OpRewritePattern<Op> 
       else
         affine.shift[c] = std::is_same_v<Op, SubOp> ? -(*values)[c] : (*values)[c];
     }
-    return foldInto(*producer, affine, op, budget, rewriter);
+    return foldInto(*producer, affine, op, scaler, rewriter);
   }
-  Budget &budget;
+  WeightScaler &scaler;
 };
 
 /// A batch_norm with constant parameters and no producer to fold into becomes a
@@ -257,10 +300,11 @@ struct FoldBatchNormPass : passes::impl::FoldBatchNormPassBase<FoldBatchNormPass
     limits.maxFoldedWork = maxFoldedWork;
     std::shared_ptr<Budget> budget = sharedBudget ? sharedBudget : makeFoldBudget(limits);
     // All folding first: what is decomposed too early would be folded in two steps.
+    WeightScaler scaler(*budget);
     RewritePatternSet folding(&getContext()), decomposition(&getContext());
     folding.add<FoldBatchNormIntoProducer, FoldArithmeticIntoProducer<MulOp>,
                 FoldArithmeticIntoProducer<AddOp>, FoldArithmeticIntoProducer<SubOp>>(&getContext(),
-                                                                                      *budget);
+                                                                                      scaler);
     decomposition.add<DecomposeBatchNorm>(&getContext());
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(folding))) ||
         failed(applyPatternsAndFoldGreedily(getOperation(), std::move(decomposition))))

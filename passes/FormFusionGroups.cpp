@@ -140,7 +140,7 @@ static void createGroup(ArrayRef<Operation *> members, const ValueSet &ownNumber
 
   Operation *last = members.back();
   OpBuilder builder(last);
-  Location loc = builder.getFusedLoc(locations);
+  Location loc = fusedLocation(locations);
   auto group = builder.create<GroupOp>(loc, last->getResultTypes(), inputs.getArrayRef());
   Block &body = group.getBody().emplaceBlock();
   builder.setInsertionPointToStart(&body);

@@ -12,6 +12,8 @@
 #include "ir/Types.h"
 #include "passes/Passes.h"
 
+#include "mlir/IR/Action.h"
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
@@ -75,13 +77,30 @@ static void visitInBranch(Operation *op, function_ref<LogicalResult(Operation *)
   op->erase();
 }
 
+namespace {
+/// One visit of a walk: as all actions of MLIR, it is not executed when the time is over.
+class VisitOpAction : public tracing::ActionImpl<VisitOpAction> {
+public:
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(VisitOpAction)
+  using ActionImpl::ActionImpl;
+  static constexpr StringLiteral tag = "visit-op";
+  void print(raw_ostream &os) const override { os << tag; }
+};
+} // namespace
+
 LogicalResult passes::walkGraph(func::FuncOp func, function_ref<LogicalResult(Operation *)> visit) {
+  auto visitOne = [&](Operation *op) {
+    if (op->getParentOfType<IfOp>()) {
+      visitInBranch(op, visit);
+      return WalkResult::advance();
+    }
+    return failed(visit(op)) ? WalkResult::interrupt() : WalkResult::advance();
+  };
   // New ops are put before the op that is visited: the walk does not see them.
   WalkResult walked = func.walk([&](Operation *op) {
-    if (!op->getParentOfType<IfOp>())
-      return failed(visit(op)) ? WalkResult::interrupt() : WalkResult::advance();
-    visitInBranch(op, visit);
-    return WalkResult::advance();
+    WalkResult visited = WalkResult::interrupt();
+    func.getContext()->executeAction<VisitOpAction>([&] { visited = visitOne(op); }, {op});
+    return visited;
   });
   return failure(walked.wasInterrupted());
 }

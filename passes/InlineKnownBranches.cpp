@@ -8,6 +8,7 @@
 #include "ir/NNDialect.h"
 #include "passes/InferShapes.h"
 #include "passes/Passes.h"
+#include "runtime/lib/TruthValue.h"
 
 using namespace mlir;
 using namespace quern;
@@ -23,7 +24,7 @@ static std::optional<bool> knownCondition(IfOp op) {
   std::optional<Tensor> condition = constantTensor(op.getCondition());
   if (!condition || condition->dtype() != DType::Bool || condition->numElements() != 1)
     return std::nullopt;
-  return *condition->data<bool>();
+  return truthValue(*condition);
 }
 
 /// Puts the ops of a body in the place of its branch.

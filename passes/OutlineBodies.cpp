@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/OutlineBodies.h"
 
+#include "ir/ControlFlow.h"
 #include "ir/OutlinedOps.h"
 #include "ir/Signature.h"
 
@@ -73,10 +74,8 @@ static OutlinedOp describe(Operation *op) {
     result.outputAxes.assign(yield->getNumOperands() - firstCollected, 0);
     result.outputDirections = result.outputAxes;
     Block &body = loop.getBody().front();
-    // A size that is not known is 1: there is one element.
-    auto onesOf = [](Value value) { return Tensor::Dims(knownDims(value).size(), 1); };
-    result.numberDims = onesOf(body.getArgument(0));
-    result.conditionDims = onesOf(body.getArgument(1));
+    result.numberDims = loopScalarDims(body.getArgument(0));
+    result.conditionDims = loopScalarDims(body.getArgument(1));
   } else if (auto scan = dyn_cast<ScanOp>(op)) {
     result.kind = OutlinedOp::Kind::Scan;
     result.inputAxes = scan.getInputAxes().vec();
@@ -90,14 +89,12 @@ static OutlinedOp describe(Operation *op) {
   return result;
 }
 
-static Expected<OutlinedOp> outline(Operation *op, int64_t number) {
+static OutlinedOp outline(Operation *op, int64_t number) {
   Captured captured;
   getUsedValuesDefinedAbove(op->getRegions(), captured);
   OutlinedOp result = describe(op);
-  for (Region &region : op->getRegions()) {
-    QUERN_ASSIGN(OwnedModule body, copyModule(*graphOf(region, captured)));
-    result.bodies.push_back(std::move(body));
-  }
+  for (Region &region : op->getRegions())
+    result.bodies.push_back(graphOf(region, captured));
   SmallVector<Value> operands(op->getOperands());
   for (Value value : captured)
     if (!isConstant(value) && !isNone(value))
@@ -110,14 +107,14 @@ static Expected<OutlinedOp> outline(Operation *op, int64_t number) {
   return result;
 }
 
-Expected<std::vector<OutlinedOp>> passes::outlineBodies(ModuleOp module) {
+Expected<std::vector<OutlinedOp>> passes::outlineBodies(ModuleOp module, const Deadline &deadline) {
   std::vector<OutlinedOp> all;
   Block &block = findMain(module).getBody().front();
   for (Operation &op : llvm::make_early_inc_range(block)) {
     if (!isa<IfOp, LoopOp, ScanOp>(op))
       continue;
-    QUERN_ASSIGN(OutlinedOp outlined, outline(&op, static_cast<int64_t>(all.size())));
-    all.push_back(std::move(outlined));
+    QUERN_TRY(deadline.check("outlining bodies").withContext(nodeContext(&op)));
+    all.push_back(outline(&op, static_cast<int64_t>(all.size())));
   }
   return all;
 }

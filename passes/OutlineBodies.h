@@ -1,8 +1,11 @@
 //===- OutlineBodies.h - graphs of their own for branches and bodies ------===//
 #pragma once
 
-#include "ir/OwnedModule.h"
+#include "quern/Deadline.h"
 #include "quern/Tensor.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 
 #include <cstdint>
 #include <vector>
@@ -15,7 +18,7 @@ struct OutlinedOp {
   Kind kind = Kind::If;
   /// Then and else, or the body: an @main each. Its arguments are those of the region,
   /// then what bodies see around them: the last operands of nn.run_bodies.
-  std::vector<nn::OwnedModule> bodies;
+  std::vector<mlir::OwningOpRef<mlir::ModuleOp>> bodies;
   size_t numCaptured = 0;
   /// Operands and results that are carried from iteration to iteration.
   size_t numCarried = 0;
@@ -29,8 +32,8 @@ struct OutlinedOp {
   Tensor::Dims numberDims, conditionDims;
 };
 
-/// Puts the bodies of all branches and loops of @main into modules of their own, with
-/// contexts of their own, and an nn.run_bodies where they were. Those in bodies stay.
-Expected<std::vector<OutlinedOp>> outlineBodies(mlir::ModuleOp module);
+/// Puts the bodies of all branches and loops of @main into modules of their own, in the same
+/// context, and an nn.run_bodies where they were. Those in bodies stay.
+Expected<std::vector<OutlinedOp>> outlineBodies(mlir::ModuleOp module, const Deadline &deadline);
 
 } // namespace quern::passes

@@ -102,10 +102,11 @@ def VerifyPhasePass : Pass<"nn-verify-phase", "::mlir::ModuleOp"> {
 }
 
 def DumpPhasePass : Pass<"nn-dump-phase", "::mlir::ModuleOp"> {
-  let summary = "write the module to DIRECTORY/NUMBER-PHASE.mlir";
+  let summary = "write the module to DIRECTORY/PREFIXNUMBER-PHASE.mlir";
   let options = [
     Option<"phase", "phase", "std::string", "\"imported\"", "the phase that has ended">,
     Option<"directory", "directory", "std::string", "\".\"", "an existing directory">,
+    Option<"prefix", "prefix", "std::string", "\"\"", "what names of files begin with">,
   ];
 }
 

@@ -23,6 +23,10 @@ static constexpr std::array<std::string_view, 7> kPhaseNames = {
 
 std::string_view passes::phaseName(Phase phase) { return kPhaseNames[static_cast<size_t>(phase)]; }
 
+std::string passes::phaseDumpName(Phase phase) {
+  return std::to_string(static_cast<int>(phase)) + "-" + std::string(phaseName(phase)) + ".mlir";
+}
+
 std::optional<Phase> passes::parsePhase(std::string_view name) {
   for (size_t i = 0; i < kPhaseNames.size(); ++i)
     if (kPhaseNames[i] == name)
@@ -38,7 +42,7 @@ static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &opti
   std::string name(phaseName(phase));
   pm.addPass(createVerifyPhasePass({name}));
   if (!options.dumpDirectory.empty())
-    pm.addPass(createDumpPhasePass({name, options.dumpDirectory}));
+    pm.addPass(createDumpPhasePass({name, options.dumpDirectory, options.dumpPrefix}));
 }
 
 // Simplified: nn ops on plain tensors, no nn.pack, nn.unpack or nn.group; ops
@@ -56,8 +60,11 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
     pm.addPass(createCSEPass());
     pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass());
   }
-  if (options.optLevel >= 2)
+  if (options.optLevel >= 2) {
+    // Which must see what sizes are the same.
+    pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
     pm.addNestedPass<func::FuncOp>(createRaiseAttentionPass());
+  }
   pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
   endPhase(pm, Phase::Simplified, options);
 }
@@ -100,6 +107,7 @@ struct GraphPipelineOptions : PassPipelineOptions<GraphPipelineOptions> {
   Option<int64_t> block{*this, "block", llvm::cl::desc("channels per block"), llvm::cl::init(16)};
   Option<std::string> last{*this, "to", llvm::cl::desc("the last phase"), llvm::cl::init("fused")};
   Option<std::string> dump{*this, "dump-phases-to", llvm::cl::desc("directory of phase dumps")};
+  Option<std::string> prefix{*this, "dump-prefix", llvm::cl::desc("what their names begin with")};
 };
 } // namespace
 
@@ -110,6 +118,7 @@ void passes::registerQuernPipelines() {
         options.optLevel = given.optLevel;
         options.block = given.block;
         options.dumpDirectory = given.dump;
+        options.dumpPrefix = given.prefix;
         // An unknown phase is VerifyPhase's to report: a builder cannot fail.
         if (std::optional<Phase> last = parsePhase(given.last.getValue()))
           buildGraphPipeline(pm, options, *last);

@@ -3,6 +3,7 @@
 
 #include "passes/FoldBudget.h"
 
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 
 #include <cstdint>
@@ -18,8 +19,14 @@ enum class Phase { Imported, Simplified, LaidOut, Fused, Kernels, Llvm, Object }
 
 /// "imported", "simplified", "laid-out", "fused", "kernels", "llvm", "object".
 std::string_view phaseName(Phase phase);
+/// Of the file that the module after a phase is written to: "1-simplified.mlir".
+std::string phaseDumpName(Phase phase);
 /// The inverse of phaseName.
 std::optional<Phase> parsePhase(std::string_view name);
+
+/// A module as text that quern-opt reads back, with the nodes' names as locations. Constants
+/// stand in it whole: they are small, weights are references.
+void printPhase(mlir::ModuleOp module, llvm::raw_ostream &stream);
 
 struct PipelineOptions {
   /// O0: shapes and constants only. O1: also simplification and folding into
@@ -31,6 +38,8 @@ struct PipelineOptions {
   std::shared_ptr<Budget> foldBudget;
   /// Writes the module after each phase to this directory, unless empty.
   std::string dumpDirectory;
+  /// What names of files there begin with: which of the graphs of a model it is.
+  std::string dumpPrefix;
 };
 
 // Each pipeline takes the module from the phase before to the named one, and

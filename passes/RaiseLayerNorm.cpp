@@ -61,6 +61,8 @@ struct RootMeanSquare {
   Operation *square;
   int64_t axis;
   double epsilon;
+  /// All that it is made of.
+  SmallVector<Operation *> ops;
 };
 } // namespace
 
@@ -81,7 +83,8 @@ static std::optional<RootMeanSquare> matchRootMeanSquare(Value value) {
   Value of = squareRootOf(reduce.getInput());
   if (!of)
     return std::nullopt;
-  return RootMeanSquare{of, reduce.getInput().getDefiningOp(), *axis, *epsilon};
+  Operation *square = reduce.getInput().getDefiningOp();
+  return RootMeanSquare{of, square, *axis, *epsilon, {square, reduce, add, sqrt}};
 }
 
 /// x - mean(x) over the same dimensions: x. Null for other values.
@@ -92,11 +95,22 @@ static Value uncentered(Value value, int64_t axis) {
   return matches ? sub.getA() : Value();
 }
 
+/// The nodes of `ops`, in this order.
+static Location fusedLocation(ArrayRef<Operation *> ops, PatternRewriter &rewriter) {
+  SmallVector<Location> locations;
+  for (Operation *op : ops)
+    locations.push_back(op->getLoc());
+  return rewriter.getFusedLoc(locations);
+}
+
 /// Replaces `op`, which is `distance` over the root of its mean square.
 static LogicalResult raise(Operation *op, Value distance, const RootMeanSquare &root,
                            PatternRewriter &rewriter) {
   if (root.of != distance)
     return rewriter.notifyMatchFailure(op, "squares of one tensor scale another");
+  // A number (epsilon, an exponent, a one) may have more dimensions than the tensor.
+  if (op->getResult(0).getType() != distance.getType())
+    return rewriter.notifyMatchFailure(op, "the result has another shape than what is normalized");
   Type element = elementTypeOf(distance);
   if (!element.isF32() && !element.isF64())
     return rewriter.notifyMatchFailure(op, "each step rounds to a type narrower than float32");
@@ -104,10 +118,17 @@ static LogicalResult raise(Operation *op, Value distance, const RootMeanSquare &
   auto isStep = [&](Operation *user) { return user == op || user == root.square; };
   if (x && !llvm::all_of(distance.getUsers(), isStep))
     return rewriter.notifyMatchFailure(op, "the distances from the mean have other uses");
-  Value none = rewriter.create<NoneOp>(op->getLoc(), rewriter.getNoneType());
-  rewriter.replaceOpWithNewOp<LayerNormOp>(op, op->getResult(0).getType(), x ? x : distance, none,
-                                           none, static_cast<int64_t>(root.axis),
-                                           /*center=*/static_cast<bool>(x), APFloat(root.epsilon));
+  SmallVector<Operation *> ops;
+  if (x)
+    ops = {cast<SubOp>(distance.getDefiningOp()).getB().getDefiningOp(), distance.getDefiningOp()};
+  ops.append(root.ops);
+  ops.push_back(op);
+  Location loc = fusedLocation(ops, rewriter);
+  Value none = rewriter.create<NoneOp>(loc, rewriter.getNoneType());
+  Value norm = rewriter.create<LayerNormOp>(loc, op->getResult(0).getType(), x ? x : distance, none,
+                                            none, root.axis, /*center=*/static_cast<bool>(x),
+                                            APFloat(root.epsilon));
+  rewriter.replaceOp(op, norm);
   return success();
 }
 
@@ -132,8 +153,10 @@ struct RaiseProduct : OpRewritePattern<MulOp> {
       Value divisor = reciprocalOf(factor);
       if (!divisor || !factor.hasOneUse())
         continue;
-      if (std::optional<RootMeanSquare> root = matchRootMeanSquare(divisor))
+      if (std::optional<RootMeanSquare> root = matchRootMeanSquare(divisor)) {
+        root->ops.push_back(factor.getDefiningOp());
         return raise(op, distance, *root, rewriter);
+      }
     }
     return rewriter.notifyMatchFailure(op, "no factor is 1 / root mean square of rows");
   }
@@ -159,9 +182,10 @@ template <typename Op> struct AbsorbParameter : OpRewritePattern<Op> {
       return rewriter.notifyMatchFailure(op, "the other operand may not have the sizes of a row");
     Value scale = isScale ? parameter : norm.getScale();
     Value bias = isScale ? norm.getBias() : parameter;
-    rewriter.replaceOpWithNewOp<LayerNormOp>(op, op.getType(), norm.getInput(), scale, bias,
-                                             norm.getAxisAttr(), norm.getCenterAttr(),
-                                             norm.getEpsilonAttr());
+    Value absorbed = rewriter.create<LayerNormOp>(fusedLocation({norm, op}, rewriter), op.getType(),
+                                                  norm.getInput(), scale, bias, norm.getAxisAttr(),
+                                                  norm.getCenterAttr(), norm.getEpsilonAttr());
+    rewriter.replaceOp(op, absorbed);
     return success();
   }
 

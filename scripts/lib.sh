@@ -57,6 +57,9 @@ ensurePackages() {
 export CCACHE_BASEDIR="${CCACHE_BASEDIR:-$root}"
 export CCACHE_SLOPPINESS="${CCACHE_SLOPPINESS:-pch_defines,time_macros}"
 
+# Whether configureAndBuild configures the tests, too.
+withTests=ON
+
 # configureAndBuild PRESET [CMAKE BUILD ARGUMENTS...]: incremental.
 configureAndBuild() {
   local preset=$1 log="$root/build/configure-$1.log"
@@ -64,7 +67,7 @@ configureAndBuild() {
   cd "$root"
   mkdir -p build
   say "configuring build/$preset"
-  cmake --preset "$preset" -Wno-dev >"$log" 2>&1 || {
+  cmake --preset "$preset" -DQUERN_BUILD_TESTS="$withTests" -Wno-dev >"$log" 2>&1 || {
     cat "$log" >&2
     die "cmake could not configure preset $preset"
   }

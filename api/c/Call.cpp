@@ -18,6 +18,9 @@ static std::string &lastError() {
   return message;
 }
 
+/// Instead of that, unless null.
+static thread_local const char *fixedError = nullptr;
+
 static const char *nameOf(StatusCode code) {
   switch (code) {
   case StatusCode::Ok:
@@ -50,6 +53,7 @@ static const char *nameOf(StatusCode code) {
 
 quern_status c::report(const Status &status) noexcept {
   if (!status.isOk()) {
+    fixedError = nullptr;
     try {
       lastError() = status.message().empty() ? status.code() == StatusCode::ResourceLimit
                                                    ? "memory is exhausted"
@@ -59,6 +63,11 @@ quern_status c::report(const Status &status) noexcept {
     }
   }
   return static_cast<quern_status>(status.code());
+}
+
+quern_status c::reportFixed(StatusCode code, const char *message) noexcept {
+  fixedError = message;
+  return static_cast<quern_status>(code);
 }
 
 Status c::missingObject(const char *what, const void *handle) {
@@ -168,7 +177,7 @@ const char *quern_status_name(quern_status status) { return nameOf(StatusCode(st
 
 const char *quern_last_error(void) {
   try {
-    return lastError().c_str();
+    return fixedError ? fixedError : lastError().c_str();
   } catch (...) {
     return "";
   }

@@ -17,6 +17,8 @@ namespace quern::c {
 
 /// The code, after quern_last_error has got the message.
 quern_status report(const Status &status) noexcept;
+/// The same with a text that lives for ever: allocates nothing, for signal handlers.
+quern_status reportFixed(StatusCode code, const char *message) noexcept;
 
 /// Calls body(), which returns a Status; no exception gets out.
 template <typename Body> quern_status guarded(Body &&body) noexcept {

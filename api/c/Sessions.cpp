@@ -87,7 +87,8 @@ quern_status quern_session_run(quern_session *session, const quern_value *const 
 quern_status quern_session_cancel(quern_session *session) {
   auto *object = static_cast<SessionObject *>(findObject(HandleKind::Session, session));
   if (!object)
-    return QUERN_STATUS_USAGE;
+    return reportFixed(StatusCode::Usage, session ? "the session was released, or is something else"
+                                                  : "the session is NULL");
   object->runner->cancel();
   return QUERN_STATUS_OK;
 }

@@ -121,8 +121,11 @@ typedef struct quern_dim_size { /* of a symbolic dimension */
 
 /* Bounds of a call; 0: the default. What exceeds one is QUERN_STATUS_RESOURCE_LIMIT. */
 typedef struct quern_limits {
-  double seconds;           /* no limit by default */
-  int64_t memory_bytes;     /* of a run: by default three quarters of what there is */
+  double seconds; /* no limit by default */
+  /* Of the activations of a run, which are the values between its nodes, its results and what
+   * kernels need meanwhile, but not weights, code and the caller's tensors: by default three
+   * quarters of the memory there is. */
+  int64_t memory_bytes;
   int64_t max_tensor_bytes; /* of one tensor */
   int64_t max_model_bytes;  /* of a model file */
   int64_t max_nodes;

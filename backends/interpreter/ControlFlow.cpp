@@ -2,6 +2,7 @@
 #include "backends/interpreter/ControlFlow.h"
 
 #include "backends/interpreter/Interpreter.h"
+#include "ir/ControlFlow.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 
@@ -34,16 +35,16 @@ static Expected<Program> programOf(mlir::Region &region, llvm::ArrayRef<mlir::Va
   return Program(std::make_shared<const ReferenceProgram>(std::move(program)));
 }
 
-/// The results may share storage with other values: none is written to.
-static ValuesOrError runOn(const ReferenceProgram &program, const Values &inputs, Budget &budget) {
-  return program.run({inputs, budget}, {.mayShare = true});
+/// The results may share storage with other values: none is written to. `inputs` are used up.
+static ValuesOrError runOn(const ReferenceProgram &program, Values inputs, Budget &budget) {
+  return program.run({inputs, budget, {}, /*takeable=*/inputs}, {.mayShare = true});
 }
 
-/// Operands [begin, end) of a call.
+/// Operands [begin, end) of a call, moved out of it where that is allowed.
 static Values operandsOf(const ReferenceArguments &arguments, size_t begin, size_t end) {
   Values values;
   for (size_t i = begin; i < end; ++i)
-    values.push_back(arguments.inputs[i]);
+    values.push_back(arguments.take(i));
   return values;
 }
 static Values operandsFrom(const ReferenceArguments &arguments, size_t begin) {
@@ -188,37 +189,40 @@ static Expected<nn::ReferenceCall> makeCall(nn::IfOp op, llvm::ArrayRef<mlir::Va
 static Expected<nn::ReferenceCall> makeCall(nn::LoopOp op, llvm::ArrayRef<mlir::Value> captured) {
   QUERN_ASSIGN(Program body, programOf(op.getBody(), captured));
   size_t carried = op.getInitial().size();
+  Tensor::Dims numberDims = nn::loopScalarDims(op.getBody().getArgument(0));
+  Tensor::Dims conditionDims = nn::loopScalarDims(op.getBody().getArgument(1));
   std::vector<Collected> kinds;
   for (mlir::Value value :
        op.getBody().front().getTerminator()->getOperands().drop_front(carried + 1))
     kinds.push_back(collectedOf(value, /*axis=*/0, /*backwards=*/false));
-  return nn::ReferenceCall(
-      [body, carried, kinds](const ReferenceArguments &arguments) -> ValuesOrError {
-        Budget &budget = arguments.budget;
-        int64_t trips = INT64_MAX;
-        bool goesOn = true;
-        if (AnyValue count = arguments.inputs[0]; count.isPresent()) {
-          QUERN_ASSIGN(trips, scalarOf<int64_t>(count, "the trip count"));
-        }
-        if (AnyValue condition = arguments.inputs[1]; condition.isPresent()) {
-          QUERN_ASSIGN(goesOn, scalarOf<bool>(condition, "the condition"));
-        }
-        Values values = operandsOf(arguments, 2, 2 + carried);
-        Values around = operandsFrom(arguments, 2 + carried);
-        std::vector<Tensors> parts(kinds.size());
-        for (int64_t i = 0; i < trips && goesOn; ++i) {
-          QUERN_TRY(budget.check());
-          Values inputs = {Tensor::of<int64_t>({}, {i}), Tensor::of<bool>({}, {goesOn})};
-          inputs.insert(inputs.end(), values.begin(), values.end());
-          QUERN_ASSIGN(Values yielded, runOn(*body, join(std::move(inputs), around), budget));
-          QUERN_ASSIGN(goesOn, scalarOf<bool>(yielded[0], "the condition that the body yields"));
-          std::move(yielded.begin() + 1, yielded.begin() + 1 + static_cast<ptrdiff_t>(carried),
-                    values.begin());
-          QUERN_TRY(keepCollected(yielded, carried + 1, parts, budget));
-        }
-        QUERN_TRY(addCollected(kinds, parts, budget, values));
-        return values;
-      });
+  return nn::ReferenceCall([body, carried, kinds, numberDims,
+                            conditionDims](const ReferenceArguments &arguments) -> ValuesOrError {
+    Budget &budget = arguments.budget;
+    int64_t trips = INT64_MAX;
+    bool goesOn = true;
+    if (AnyValue count = arguments.inputs[0]; count.isPresent()) {
+      QUERN_ASSIGN(trips, scalarOf<int64_t>(count, "the trip count"));
+    }
+    if (AnyValue condition = arguments.inputs[1]; condition.isPresent()) {
+      QUERN_ASSIGN(goesOn, scalarOf<bool>(condition, "the condition"));
+    }
+    Values values = operandsOf(arguments, 2, 2 + carried);
+    Values around = operandsFrom(arguments, 2 + carried);
+    std::vector<Tensors> parts(kinds.size());
+    for (int64_t i = 0; i < trips && goesOn; ++i) {
+      QUERN_TRY(budget.check());
+      Values inputs = {Tensor::of<int64_t>(numberDims, {i}),
+                       Tensor::of<bool>(conditionDims, {goesOn})};
+      std::move(values.begin(), values.end(), std::back_inserter(inputs));
+      QUERN_ASSIGN(Values yielded, runOn(*body, join(std::move(inputs), around), budget));
+      QUERN_ASSIGN(goesOn, scalarOf<bool>(yielded[0], "the condition that the body yields"));
+      std::move(yielded.begin() + 1, yielded.begin() + 1 + static_cast<ptrdiff_t>(carried),
+                values.begin());
+      QUERN_TRY(keepCollected(yielded, carried + 1, parts, budget));
+    }
+    QUERN_TRY(addCollected(kinds, parts, budget, values));
+    return values;
+  });
 }
 
 namespace {
@@ -268,7 +272,7 @@ static Expected<nn::ReferenceCall> makeCall(nn::ScanOp op, llvm::ArrayRef<mlir::
     std::vector<Tensors> parts(kinds.size());
     for (int64_t i = 0; i < length; ++i) {
       QUERN_TRY(budget.check());
-      Values inputs = values;
+      Values inputs(std::make_move_iterator(values.begin()), std::make_move_iterator(values.end()));
       for (size_t j = 0; j < scanned.size(); ++j) {
         int64_t position = scan.directions[j] == 1 ? length - 1 - i : i;
         QUERN_ASSIGN(Tensor slice, sliceOf(scanned[j], scan.axes[j], position, budget));

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <fmt/format.h>
+#include <utility>
 
 using namespace quern;
 using namespace quern::interpreter;
@@ -75,7 +76,8 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block,
                              .opName = op.getName().getStringRef().str(),
                              .operands = std::move(operands),
                              .results = slotsOf(op.getResults()),
-                             .released = {}});
+                             .released = {},
+                             .lastInputs = {}});
   }
   program.outputs = slotsOf(block.getTerminator()->getOperands());
   program.findLastUses();
@@ -83,8 +85,9 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block,
 }
 
 void ReferenceProgram::findLastUses() {
-  // Inputs and constants are never released: others hold them anyway.
+  // Constants are never released: the program holds them anyway.
   std::vector<bool> kept(slotCount, true);
+  std::fill_n(kept.begin(), inputCount, false);
   for (const Step &step : steps)
     for (size_t slot : step.results)
       kept[slot] = false;
@@ -95,7 +98,7 @@ void ReferenceProgram::findLastUses() {
       for (size_t slot : *slots)
         if (!kept[slot]) {
           kept[slot] = true;
-          steps[i].released.push_back(slot);
+          (slot < inputCount ? steps[i].lastInputs : steps[i].released).push_back(slot);
         }
 }
 
@@ -125,8 +128,15 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<AnyValue> &slots,
     operands.push_back(slots[slot]);
   for (size_t slot : step.results)
     places.push_back(placeOf(slot, arguments.places));
+  // The call alone may hold now what ends with it.
+  int64_t givenBytes = 0;
+  for (size_t slot : step.released)
+    givenBytes += std::exchange(slots[slot], AnyValue()).numBytes();
+  for (size_t slot : step.lastInputs)
+    slots[slot] = AnyValue();
   auto start = std::chrono::steady_clock::now();
-  QUERN_ASSIGN(std::vector<AnyValue> results, step.call({operands, budget, places}));
+  QUERN_ASSIGN(std::vector<AnyValue> results,
+               step.call({operands, budget, places, /*takeable=*/operands}));
   std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   if (options.onTiming)
     options.onTiming({step.nodeName, step.opName, elapsed.count()});
@@ -134,10 +144,10 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<AnyValue> &slots,
     QUERN_TRY(budget.hold(results[i].numBytes()));
     slots[step.results[i]] = std::move(results[i]);
   }
-  for (size_t slot : step.released) {
-    budget.release(slots[slot].numBytes());
-    slots[slot] = AnyValue();
-  }
+  // Results that no step reads are there only now.
+  for (size_t slot : step.released)
+    givenBytes += std::exchange(slots[slot], AnyValue()).numBytes();
+  budget.release(givenBytes);
   return Status::ok();
 }
 
@@ -156,12 +166,12 @@ Expected<std::vector<AnyValue>> ReferenceProgram::run(std::span<const AnyValue> 
 
 Expected<std::vector<AnyValue>> ReferenceProgram::run(const ReferenceArguments &arguments,
                                                       const RunOptions &options) const {
-  auto &[inputs, budget, places] = arguments;
+  auto &[inputs, budget, places, takeable] = arguments;
   if (inputs.size() != inputCount)
     return internalError(fmt::format("wanted {} inputs, found {}", inputCount, inputs.size()));
   std::vector<AnyValue> slots(slotCount);
   for (size_t i = 0; i < inputCount; ++i)
-    slots[i] = inputs[i];
+    slots[i] = arguments.take(i);
   for (const auto &[slot, value] : constants)
     slots[slot] = value;
   int64_t heldBefore = budget.heldBytes();

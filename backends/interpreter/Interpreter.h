@@ -53,6 +53,9 @@ public:
   Expected<std::vector<AnyValue>> run(const ReferenceArguments &arguments,
                                       const RunOptions &options = {}) const;
 
+  /// How often onTiming is called in a run.
+  size_t stepCount() const { return steps.size(); }
+
 private:
   /// One op; values live in numbered slots.
   struct Step {
@@ -63,6 +66,8 @@ private:
     std::vector<size_t> results;
     /// Results of steps that no later step reads.
     std::vector<size_t> released;
+    /// Inputs that no later step reads; the budget does not count them.
+    std::vector<size_t> lastInputs;
   };
 
   Status runStep(const Step &step, std::vector<AnyValue> &slots,

@@ -40,7 +40,7 @@ static void addOps(const GraphTree &tree, std::vector<OpSupport> &ops) {
 }
 
 Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const CompileOptions &given) {
-  CompileOptions options = allowWeightFolding(given, module);
+  CompileOptions options = shareFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, lowerModule(module, target, options));
   std::vector<OpSupport> ops;
@@ -50,13 +50,13 @@ Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const Compi
 
 Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phase,
                                              const CompileOptions &given) {
-  CompileOptions options = allowWeightFolding(given, module);
+  CompileOptions options = shareFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   std::string text;
   llvm::raw_string_ostream stream(text);
   if (phase <= passes::Phase::Fused) {
     QUERN_TRY(optimize(module, target, options, phase));
-    module.print(stream, OpPrintingFlags().enableDebugInfo(true, /*prettyForm=*/true));
+    passes::printPhase(module, stream);
     return text;
   }
   QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, lowerModule(module, target, options));

@@ -32,6 +32,10 @@ struct CompileOptions {
   /// Receives the module after each phase, and kernels/ with the MLIR and
   /// assembly of each kernel; unless empty.
   std::string dumpPhasesTo;
+  /// What the names of modules there begin with; "3.then." says that one is a body.
+  std::string dumpPrefix;
+  /// What constant folding may spend, in all graphs of the model; see shareFolding.
+  std::shared_ptr<Budget> foldBudget;
   /// Keeps what the code of kernels is made from, for output that is text.
   bool keepBitcode = false;
 };

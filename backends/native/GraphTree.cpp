@@ -21,11 +21,12 @@ Expected<std::unique_ptr<GraphTree>> native::optimizeTree(ModuleOp module, const
   tree->module = module;
   QUERN_ASSIGN(tree->outlined, simplifyAndOutline(module, target, options));
   tree->sizes.outlined = &tree->outlined;
-  for (const passes::OutlinedOp &op : tree->outlined) {
+  for (auto [number, op] : llvm::enumerate(tree->outlined)) {
     std::vector<std::unique_ptr<GraphTree>> &bodies = tree->bodies.emplace_back();
     std::vector<const BodyTree *> &sizes = tree->sizes.bodies.emplace_back();
-    for (const nn::OwnedModule &body : op.bodies) {
-      QUERN_ASSIGN(std::unique_ptr<GraphTree> made, optimizeTree(*body.module, target, options));
+    for (auto [i, body] : llvm::enumerate(op.bodies)) {
+      QUERN_ASSIGN(std::unique_ptr<GraphTree> made,
+                   optimizeTree(*body, target, optionsOfBody(options, op, number, i)));
       sizes.push_back(&made->sizes);
       bodies.push_back(std::move(made));
     }
@@ -42,7 +43,7 @@ static Status lowerTree(GraphTree &tree, const std::vector<KnownValue> &argument
 static Status lowerBodies(GraphTree &tree, nn::RunBodiesOp op, int depth,
                           const NativeLowering &lowering, const Limits &limits) {
   auto number = static_cast<size_t>(op.getNumber());
-  BodyCall call = lookThroughBodies(tree.sizes, op, tree.lowered.values, depth);
+  BodyCall call = lookThroughBodies(tree.sizes, op, tree.lowered.values, limits.deadline, depth);
   for (const std::unique_ptr<GraphTree> &body : tree.bodies[number]) {
     Status status = lowerTree(*body, call.arguments, depth + 1, lowering, limits);
     bool mayBeUnused = tree.outlined[number].kind == passes::OutlinedOp::Kind::If &&
@@ -61,14 +62,14 @@ static Status lowerTree(GraphTree &tree, const std::vector<KnownValue> &argument
       splitGroup(group);
     if (!tree.lowered.refusedGroups.empty())
       readGraph(tree);
-    ValueTable values(*tree.graph);
+    ValueTable values(*tree.graph, limits.deadline);
     for (auto [argument, known] : llvm::zip(tree.graph->main().getArguments(), arguments)) {
       if (known.sizes)
         values.setSizes(argument, *known.sizes);
       if (known.elements.isPresent())
         values.setElements(argument, known.elements);
     }
-    QUERN_TRY(inferSizes(values, *tree.graph, tree.sizes, depth));
+    QUERN_TRY(inferSizes(values, *tree.graph, tree.sizes, limits.deadline, depth));
     QUERN_ASSIGN(tree.lowered,
                  lowerGraph(*tree.graph, GraphPart::wholeOf(tree.graph->main()), lowering,
                             std::move(values), UnknownSizes::Reference, limits));
@@ -82,8 +83,8 @@ static Status lowerTree(GraphTree &tree, const std::vector<KnownValue> &argument
 Status native::lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits,
                          std::span<const Tensor::Dims> inputDims) {
   std::vector<KnownValue> arguments;
-  for (const Tensor::Dims &dims : inputDims)
-    arguments.push_back({dims});
+  for (auto [argument, dims] : llvm::zip(tree.graph->main().getArguments(), inputDims))
+    arguments.push_back(isa<TensorType>(argument.getType()) ? KnownValue{dims} : KnownValue{});
   return ::lowerTree(tree, arguments, /*depth=*/0, lowering, limits);
 }
 
@@ -98,6 +99,11 @@ public:
   /// All graph passes.
   Expected<std::unique_ptr<GraphTree>> optimize(ModuleOp module) {
     return optimizeTree(module, target, options);
+  }
+  /// The same for one of several sets of sizes, of this number.
+  Expected<std::unique_ptr<GraphTree>> optimizeFor(size_t number, ModuleOp module) {
+    CompileOptions own = optionsOfSizes(options, number);
+    return optimizeTree(module, target, own);
   }
   /// What follows, with the kernels.
   Expected<CompiledPlan> plan(GraphTree &tree, std::span<const Tensor::Dims> inputDims = {}) {
@@ -145,17 +151,17 @@ Expected<CompiledPlan> TreePlanner::planLowered(const GraphTree &tree) {
 
 /// The plan of a copy of `module` that the passes see these sizes of.
 static Expected<CompiledPlan> planSpecialized(ModuleOp module, const PlannedSizes &sizes,
-                                              TreePlanner &planner) {
+                                              size_t number, TreePlanner &planner) {
   QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(module));
   QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes.inputDims));
-  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, planner.optimize(*copy.module));
+  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, planner.optimizeFor(number, *copy.module));
   return planner.plan(*tree);
 }
 
 Expected<CompiledPlans> native::compilePlans(ModuleOp module, const CompileOptions &options,
                                              std::span<const PlannedSizes> sizes) {
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
-  TreePlanner planner(target, allowWeightFolding(options, module));
+  TreePlanner planner(target, shareFolding(options, module));
   CompiledPlans result{planner.kernelCache(), {}};
   std::optional<nn::OwnedModule> source;
   if (!sizes.empty()) {
@@ -167,11 +173,11 @@ Expected<CompiledPlans> native::compilePlans(ModuleOp module, const CompileOptio
     result.plans.push_back(std::move(plan));
   }
   bool isGeneral = !hasUnrankedValues(module);
-  for (const PlannedSizes &each : sizes) {
+  for (auto [number, each] : llvm::enumerate(sizes)) {
     auto plan = isGeneral ? planner.plan(*tree, each.inputDims)
-                          : planSpecialized(*source->module, each, planner);
+                          : planSpecialized(*source->module, each, number, planner);
     if (!plan)
-      return plan.status().withContext(each.name);
+      return each.name.empty() ? plan.status() : plan.status().withContext(each.name);
     result.plans.push_back(plan.take());
   }
   return std::move(result);

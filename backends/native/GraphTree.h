@@ -47,7 +47,8 @@ Expected<std::unique_ptr<GraphTree>> optimizeTree(mlir::ModuleOp module, const T
 Status lowerTree(GraphTree &tree, const NativeLowering &lowering, const Limits &limits,
                  std::span<const Tensor::Dims> inputDims = {});
 
-/// The dims of each input for which a plan is made, and what they are called in messages.
+/// The dims of each input for which a plan is made, and what they are called in messages, if
+/// anything.
 struct PlannedSizes {
   std::vector<Tensor::Dims> inputDims;
   std::string name;

@@ -13,13 +13,15 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
   func::FuncOp main = nn::findMain(*owned.module);
   std::vector<PortSignature> inputs = nn::inputSignature(main);
   ModuleOp module = *owned.module;
-  CompileOptions options = allowWeightFolding(given, module);
+  CompileOptions options = shareFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   // Linking would refuse it too, after the long work.
   QUERN_TRY(checkRunsHere(target));
-  QUERN_ASSIGN(
-      std::shared_ptr<JitPlanner> planner,
-      JitPlanner::create(std::move(owned), std::make_shared<JitResources>(target, options)));
+  std::shared_ptr<MLIRContext> context = owned.context;
+  QUERN_ASSIGN(std::shared_ptr<JitPlanner> planner,
+               JitPlanner::create(std::move(owned), std::make_shared<JitResources>(target, options),
+                                  options));
+  nn::freezeContext(*context);
   std::vector<PortSignature> outputs = nn::outputSignature(nn::findMain(module));
   auto executable =
       std::make_shared<Executable>(std::move(inputs), std::move(outputs),

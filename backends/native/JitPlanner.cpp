@@ -12,36 +12,40 @@ using namespace quern::native;
 using namespace quern::plan;
 
 JitResources::JitResources(const Target &target, const CompileOptions &options)
-    : options(options), target(target), lowering(this->target, threadsOf(options)),
+    : options(options), target(target), lowering(target, threadsOf(options)),
       kernels(options.kernels
                   ? options.kernels
                   : std::make_shared<LinkedKernels>(createKernelCache(target, options))),
       weights(options.compileThreads) {}
 
 Expected<std::shared_ptr<JitPlanner>> JitPlanner::create(nn::OwnedModule owned,
-                                                         std::shared_ptr<JitResources> resources) {
-  std::shared_ptr<JitPlanner> planner(new JitPlanner(std::move(resources)));
-  const JitResources &shared = *planner->shared;
-  QUERN_ASSIGN(planner->outlined, simplifyAndOutline(*owned.module, shared.target, shared.options));
-  QUERN_TRY(planner->planBodies());
+                                                         std::shared_ptr<JitResources> resources,
+                                                         const CompileOptions &options) {
+  std::shared_ptr<JitPlanner> planner(new JitPlanner(std::move(resources), options.dumpPrefix));
+  const Target &target = planner->shared->target;
+  QUERN_ASSIGN(planner->outlined, simplifyAndOutline(*owned.module, target, options));
+  QUERN_TRY(planner->planBodies(owned.context, options));
   if (hasUnrankedValues(*owned.module)) {
     planner->source.emplace(std::move(owned));
     return planner;
   }
-  QUERN_TRY(layOutAndFuse(*owned.module, shared.target, shared.options));
+  QUERN_TRY(layOutAndFuse(*owned.module, target, options));
   planner->general = std::make_shared<const FrozenGraph>(std::move(owned));
   planner->tree.graph = &planner->general->get();
   return planner;
 }
 
 /// Makes the planners of the bodies.
-Status JitPlanner::planBodies() {
+Status JitPlanner::planBodies(const std::shared_ptr<MLIRContext> &context,
+                              const CompileOptions &options) {
   tree.outlined = &outlined;
-  for (passes::OutlinedOp &op : outlined) {
+  for (auto [number, op] : llvm::enumerate(outlined)) {
     std::vector<std::shared_ptr<JitPlanner>> &planners = bodies.emplace_back();
     std::vector<const BodyTree *> &trees = tree.bodies.emplace_back();
-    for (nn::OwnedModule &body : op.bodies) {
-      QUERN_ASSIGN(std::shared_ptr<JitPlanner> planner, create(std::move(body), shared));
+    for (auto [i, body] : llvm::enumerate(op.bodies)) {
+      QUERN_ASSIGN(std::shared_ptr<JitPlanner> planner,
+                   create(nn::OwnedModule(context, std::move(body)), shared,
+                          optionsOfBody(options, op, number, i)));
       trees.push_back(&planner->tree);
       planners.push_back(std::move(planner));
     }
@@ -52,13 +56,15 @@ Status JitPlanner::planBodies() {
 
 /// The graph for these sizes alone.
 Expected<JitPlanner::Graph> JitPlanner::specialize(InputDims dims, const Limits &limits) {
-  std::lock_guard lock(sourceMutex);
   QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(*source->module));
   func::FuncOp main = nn::findMain(*copy.module);
   QUERN_TRY(passes::specializeInputs(main, ArrayRef(dims.data(), dims.size())));
-  CompileOptions current = shared->options;
-  current.limits = limits;
+  CompileOptions general = shared->options;
+  general.limits = limits;
+  general.dumpPrefix = dumpPrefix;
+  CompileOptions current = optionsOfSizes(general, specialized++);
   QUERN_TRY(optimize(*copy.module, shared->target, current));
+  nn::freezeContext(*copy.context);
   return std::make_shared<const FrozenGraph>(std::move(copy));
 }
 
@@ -85,6 +91,7 @@ Expected<JitPlanner::Graph> JitPlanner::splitGroups(const Graph &graph,
     for (Operation *group : copied)
       splitGroup(group);
   }
+  nn::freezeContext(*copy.context);
   variants.push_front({graph, std::move(positions),
                        std::make_shared<const FrozenGraph>(std::move(copy), std::move(origins))});
   if (variants.size() > kMaxVariants)
@@ -114,7 +121,7 @@ PlanKey PlanRequest::key(std::span<const AnyValue> operands) const {
 
 Expected<LoweredGraph> JitPlanner::lower(const PlanRequest &request, const Limits &limits) {
   const OptimizedGraph &graph = request.graph->get();
-  ValueTable values(graph);
+  ValueTable values(graph, limits.deadline);
   for (auto [argument, sizes] : llvm::zip_equal(graph.main().getArguments(), request.dims))
     if (isa<TensorType>(argument.getType()))
       values.setSizes(argument, sizes);
@@ -123,7 +130,7 @@ Expected<LoweredGraph> JitPlanner::lower(const PlanRequest &request, const Limit
     if (found.elements.isPresent())
       values.setElements(found.value, found.elements);
   }
-  QUERN_TRY(inferSizes(values, graph, tree));
+  QUERN_TRY(inferSizes(values, graph, tree, limits.deadline));
   bool mayBeCut = request.stage + 1 < PlanRequest::kMaxStages;
   return lowerGraph(graph, request.part, shared->lowering, std::move(values),
                     mayBeCut ? UnknownSizes::NextStage : UnknownSizes::Reference, limits);

@@ -24,6 +24,7 @@
 #include "backends/plan/BodySizes.h"
 #include "runtime/plan/PlanCache.h"
 
+#include <atomic>
 #include <list>
 #include <mutex>
 
@@ -72,17 +73,21 @@ class JitPlanner : public std::enable_shared_from_this<JitPlanner> {
 public:
   using InputDims = std::span<const Tensor::Dims>;
 
+  /// `options` are those of this graph, see optionsOfBody.
   static Expected<std::shared_ptr<JitPlanner>> create(nn::OwnedModule owned,
-                                                      std::shared_ptr<JitResources> shared);
+                                                      std::shared_ptr<JitResources> shared,
+                                                      const CompileOptions &options);
 
   Expected<std::shared_ptr<const Plan>> plan(InputDims dims, const Deadline &deadline);
 
 private:
-  explicit JitPlanner(std::shared_ptr<JitResources> shared)
-      : shared(std::move(shared)), kept(Executable::kDefaultPlanCacheBytes) {}
+  JitPlanner(std::shared_ptr<JitResources> shared, std::string dumpPrefix)
+      : shared(std::move(shared)), kept(Executable::kDefaultPlanCacheBytes),
+        dumpPrefix(std::move(dumpPrefix)) {}
 
   using Graph = std::shared_ptr<const FrozenGraph>;
-  Status planBodies();
+  Status planBodies(const std::shared_ptr<mlir::MLIRContext> &context,
+                    const CompileOptions &options);
   Expected<Graph> specialize(InputDims dims, const Limits &limits);
   Expected<Graph> splitGroups(const Graph &graph, const std::vector<mlir::Operation *> &groups);
   Expected<plan::LoweredGraph> lower(const PlanRequest &request, const Limits &limits);
@@ -102,10 +107,12 @@ private:
 
   /// For all sizes; null when it has values of unknown rank.
   Graph general;
-  /// For copies only, one at a time: of a graph before the passes, when they have to
-  /// run for each set of sizes.
+  /// For copies only: of a graph before the passes, when they have to run for each set of
+  /// sizes.
   std::optional<nn::OwnedModule> source;
-  std::mutex sourceMutex;
+  /// How often that was done, and what names of dumps begin with.
+  std::atomic<size_t> specialized = 0;
+  std::string dumpPrefix;
 
   /// The ops whose bodies are graphs of their own, and the planners of these.
   std::vector<passes::OutlinedOp> outlined;

@@ -2,10 +2,14 @@
 #include "backends/native/KernelCache.h"
 
 #include "backends/native/aot/CloseFile.h"
+#include "quern/Progress.h"
 #include "runtime/lib/ParallelTasks.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <atomic>
+#include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::native;
@@ -67,8 +71,10 @@ Status KernelCache::compile(const std::vector<const KernelSpec *> &specs,
   for (auto &entry : missing)
     jobs.push_back(entry.second);
   std::vector<CompiledKernel> results(jobs.size());
+  std::atomic<size_t> begun = 0;
   QUERN_TRY(runParallelTasks(jobs.size(), threads, [&](size_t i) -> Status {
     QUERN_TRY(deadline.check("compiling").withContext("kernel " + jobs[i].first->name));
+    QUERN_TRY(ProgressScope::check(fmt::format("compiling kernel {} of {}", ++begun, jobs.size())));
     QUERN_ASSIGN(results[i], compileOne(*jobs[i].first, jobs[i].second));
     return Status::ok();
   }));

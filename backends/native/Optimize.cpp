@@ -4,14 +4,77 @@
 #include "ir/Types.h"
 #include "runtime/lib/CpuCount.h"
 
+#include "mlir/IR/Action.h"
+#include "mlir/Pass/Pass.h"
+
+#include <fmt/format.h>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-CompileOptions native::allowWeightFolding(CompileOptions options, ModuleOp module) {
+CompileOptions native::shareFolding(CompileOptions options, ModuleOp module) {
   options.limits.maxFoldedWork += passes::weightFoldingWork(module);
+  options.foldBudget = passes::makeFoldBudget(options.limits);
   return options;
 }
+
+CompileOptions native::optionsOfBody(const CompileOptions &options, const passes::OutlinedOp &op,
+                                     size_t opNumber, size_t bodyNumber) {
+  bool isIf = op.kind == passes::OutlinedOp::Kind::If;
+  CompileOptions result = options;
+  result.dumpPrefix += fmt::format("{}.{}.", opNumber,
+                                   !isIf             ? "body"
+                                   : bodyNumber == 0 ? "then"
+                                                     : "else");
+  return result;
+}
+
+CompileOptions native::optionsOfSizes(const CompileOptions &options, size_t number) {
+  CompileOptions result = options;
+  result.foldBudget = passes::makeFoldBudget(options.limits);
+  result.dumpPrefix += fmt::format("sizes{}.", number);
+  return result;
+}
+
+namespace {
+/// While it lives, what passes do in a context (visits of ops, applications of patterns) ends
+/// when the time is over or a watcher says so: MLIR executes no action then. Passes begin, and
+/// come to their end soon, so that those that must not go on can say so. The context has no
+/// threads, as those of models.
+class PassClock {
+public:
+  static constexpr std::string_view kDoing = "optimising the graph";
+
+  PassClock(MLIRContext &context, const Deadline &deadline) : context(context), deadline(deadline) {
+    context.registerActionHandler(
+        [this](function_ref<void()> execute, const tracing::Action &action) {
+          if (isa<PassExecutionAction>(action) || goesOn())
+            execute();
+        });
+  }
+  ~PassClock() { context.registerActionHandler(nullptr); }
+  PassClock(const PassClock &) = delete;
+  PassClock &operator=(const PassClock &) = delete;
+
+  /// Why passes were ended, if they were.
+  const Status &status() const { return ended; }
+
+private:
+  /// Actions take microseconds: the clock is looked at before one of many.
+  static constexpr uint32_t kActionsPerLook = 16;
+  bool goesOn() {
+    if (ended.isOk() && actions++ % kActionsPerLook == 0)
+      ended = deadline.check(kDoing);
+    return ended.isOk();
+  }
+
+  MLIRContext &context;
+  const Deadline &deadline;
+  uint32_t actions = 0;
+  Status ended;
+};
+} // namespace
 
 Status native::runPasses(ModuleOp module, const Deadline &deadline,
                          const std::function<void(OpPassManager &)> &build) {
@@ -31,8 +94,10 @@ Status native::runPasses(ModuleOp module, const Deadline &deadline,
   });
   PassManager pm(module.getContext());
   build(pm);
+  PassClock clock(*module.getContext(), deadline);
   bool succeeds = succeeded(pm.run(module));
-  Status ended = deadline.check("optimising the graph");
+  QUERN_TRY(clock.status());
+  Status ended = deadline.check(PassClock::kDoing);
   if (succeeds || ended.code() == StatusCode::Cancelled)
     return ended;
   if (deadline.passed()) // which a pass has noticed
@@ -45,8 +110,10 @@ passes::PipelineOptions native::pipelineOptions(const CompileOptions &options,
   passes::PipelineOptions pipeline;
   pipeline.optLevel = options.optLevel;
   pipeline.block = target.channelBlock();
-  pipeline.foldBudget = passes::makeFoldBudget(options.limits);
+  pipeline.foldBudget =
+      options.foldBudget ? options.foldBudget : passes::makeFoldBudget(options.limits);
   pipeline.dumpDirectory = options.dumpPhasesTo;
+  pipeline.dumpPrefix = options.dumpPrefix;
   return pipeline;
 }
 
@@ -60,7 +127,7 @@ Status native::optimize(ModuleOp module, const Target &target, const CompileOpti
 Expected<std::vector<passes::OutlinedOp>>
 native::simplifyAndOutline(ModuleOp module, const Target &target, const CompileOptions &options) {
   QUERN_TRY(optimize(module, target, options, passes::Phase::Simplified));
-  return passes::outlineBodies(module);
+  return passes::outlineBodies(module, options.limits.deadline);
 }
 
 Status native::layOutAndFuse(ModuleOp module, const Target &target, const CompileOptions &options) {

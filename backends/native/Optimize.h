@@ -9,8 +9,16 @@
 
 namespace quern::native {
 
-/// The options with the work that folding the model's own weights may take.
-CompileOptions allowWeightFolding(CompileOptions options, mlir::ModuleOp module);
+/// The options with one budget for the folding in all graphs of a compilation, which may also
+/// take the work of folding the model's own weights.
+CompileOptions shareFolding(CompileOptions options, mlir::ModuleOp module);
+/// The options for a body of an op, of these numbers, in the graph that `options` are for.
+CompileOptions optionsOfBody(const CompileOptions &options, const passes::OutlinedOp &op,
+                             size_t opNumber, size_t bodyNumber);
+
+/// The options for a graph that the passes run on once more, for the sizes of this number: with
+/// a budget of its own.
+CompileOptions optionsOfSizes(const CompileOptions &options, size_t number);
 
 /// Runs the pipelines that `build` adds; diagnostics become the Status.
 Status runPasses(mlir::ModuleOp module, const Deadline &deadline,

@@ -2,6 +2,7 @@
 #include "backends/plan/BodySizes.h"
 
 #include "backends/plan/ValueTable.h"
+#include "runtime/lib/TruthValue.h"
 
 #include "quern/CheckedSize.h"
 
@@ -25,9 +26,11 @@ namespace {
 /// One nn.run_bodies.
 class BodyLook {
 public:
-  BodyLook(const BodyTree &around, nn::RunBodiesOp op, const ValueTable &values, int depth)
+  BodyLook(const BodyTree &around, nn::RunBodiesOp op, const ValueTable &values,
+           const Deadline &deadline, int depth)
       : op(op), outlined((*around.outlined)[static_cast<size_t>(op.getNumber())]),
-        bodies(around.bodies[static_cast<size_t>(op.getNumber())]), values(values), depth(depth) {
+        bodies(around.bodies[static_cast<size_t>(op.getNumber())]), values(values),
+        deadline(deadline), depth(depth) {
     call.results.resize(op.getNumResults());
   }
 
@@ -61,6 +64,7 @@ private:
   const OutlinedOp &outlined;
   const std::vector<const BodyTree *> &bodies;
   const ValueTable &values;
+  const Deadline &deadline;
   int depth;
   BodyCall call;
 };
@@ -92,7 +96,7 @@ KnownValue BodyLook::known(Value value, bool withElements) const {
 static std::optional<bool> flagOf(const std::optional<Tensor> &tensor) {
   if (!tensor || tensor->dtype() != DType::Bool || tensor->numElements() != 1)
     return std::nullopt;
-  return *tensor->data<bool>();
+  return truthValue(*tensor);
 }
 
 std::optional<bool> BodyLook::knownFlag(Value value) const {
@@ -103,14 +107,14 @@ std::optional<bool> BodyLook::knownFlag(Value value) const {
 std::optional<ValueTable> BodyLook::lookInto(const BodyTree &body) const {
   if (!body.graph)
     return std::nullopt;
-  ValueTable table(*body.graph);
+  ValueTable table(*body.graph, deadline);
   for (auto [argument, found] : llvm::zip(body.graph->main().getArguments(), call.arguments)) {
     if (found.sizes)
       table.setSizes(argument, *found.sizes);
     if (found.elements.isPresent())
       table.setElements(argument, found.elements);
   }
-  if (!inferSizes(table, *body.graph, body, depth + 1).isOk())
+  if (!inferSizes(table, *body.graph, body, deadline, depth + 1).isOk())
     return std::nullopt;
   return table;
 }
@@ -259,39 +263,28 @@ void BodyLook::lookAtIterations() {
 }
 
 BodyCall plan::lookThroughBodies(const BodyTree &around, nn::RunBodiesOp op,
-                                 const ValueTable &values, int depth) {
-  return BodyLook(around, op, values, depth).look();
+                                 const ValueTable &values, const Deadline &deadline, int depth) {
+  return BodyLook(around, op, values, deadline, depth).look();
 }
 
-/// Whether an op's bodies can be looked through now, and had not been before.
+/// Whether looking through an op's bodies may tell something.
 static bool isReady(nn::RunBodiesOp op, const ValueTable &values) {
   auto lacksSizes = [&](Value v) { return isa<TensorType>(v.getType()) && !values.hasSizes(v); };
   return llvm::none_of(op.getInputs(), lacksSizes) && llvm::any_of(op.getResults(), lacksSizes);
 }
 
 Status plan::inferSizes(ValueTable &values, const OptimizedGraph &graph, const BodyTree &bodies,
-                        int depth) {
-  llvm::SmallVector<nn::RunBodiesOp> waiting;
-  for (const OptimizedGraph::Node &node : graph.nodes())
-    if (auto op = dyn_cast<nn::RunBodiesOp>(node.op))
-      waiting.push_back(op);
-  QUERN_TRY(values.inferSizes());
-  // Each round may give operands of others their sizes.
-  for (bool isNew = true; isNew;) {
-    isNew = false;
-    llvm::erase_if(waiting, [&](nn::RunBodiesOp op) {
-      if (!isReady(op, values))
-        return false;
-      BodyCall call = lookThroughBodies(bodies, op, values, depth);
-      for (auto [result, found] : llvm::zip(op.getResults(), call.results))
-        if (found && !values.hasSizes(result)) {
-          values.setSizes(result, *found);
-          isNew = true;
-        }
-      return true;
-    });
-    if (isNew)
-      QUERN_TRY(values.inferSizes());
-  }
-  return Status::ok();
+                        const Deadline &deadline, int depth) {
+  // In program order, so that what follows an op's results is inferred once.
+  return values.inferSizes([&](Operation *each) {
+    auto op = dyn_cast<nn::RunBodiesOp>(each);
+    if (!op || !isReady(op, values))
+      return Status::ok();
+    QUERN_TRY(deadline.check("planning").withContext(graph.nodeOf(each).nodes.str()));
+    BodyCall call = lookThroughBodies(bodies, op, values, deadline, depth);
+    for (auto [result, found] : llvm::zip(op.getResults(), call.results))
+      if (found && !values.hasSizes(result))
+        values.setSizes(result, *found);
+    return Status::ok();
+  });
 }

@@ -9,6 +9,7 @@
 
 #include "ir/OutlinedOps.h"
 #include "passes/OutlineBodies.h"
+#include "quern/Deadline.h"
 
 #include <optional>
 #include <vector>
@@ -48,11 +49,11 @@ struct BodyCall {
 /// `bodies` are those in the graph, which may be a variant of that of `bodies`; `depth`
 /// counts the bodies around it.
 Status inferSizes(ValueTable &values, const OptimizedGraph &graph, const BodyTree &bodies,
-                  int depth = 0);
+                  const Deadline &deadline, int depth = 0);
 
 /// Looks through the bodies of `op`, one of those of `around`. Finds nothing where a body breaks a
 /// rule: that is the run's to report.
 BodyCall lookThroughBodies(const BodyTree &around, nn::RunBodiesOp op, const ValueTable &values,
-                           int depth);
+                           const Deadline &deadline, int depth);
 
 } // namespace quern::plan

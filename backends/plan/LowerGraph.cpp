@@ -7,6 +7,7 @@
 #include "backends/plan/LowerGraph.h"
 
 #include "ir/OutlinedOps.h"
+#include "runtime/lib/Budget.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
@@ -24,6 +25,17 @@ Value LoweredGraph::resolve(Value value) const {
 
 bool LoweredGraph::hasPlace(Value value) const {
   return !nn::isNone(value) && values.hasSizes(value) && dtypeOfValue(value) != DType::String;
+}
+
+Expected<int64_t> LoweredGraph::checkedBytes(Value value, const SharedText &nodes,
+                                             const Limits &limits) const {
+  CheckedSize bytes =
+      CheckedSize::product(values.sizesOf(value)) * CheckedSize(dtypeBytes(dtypeOfValue(value)));
+  if (!bytes.valid())
+    return resourceLimit("a value of node '" + nodes.str() + "' is too large");
+  if (bytes.value() > limits.maxActivationBytes)
+    return Budget(limits).hold(bytes.value()).withContext("node '" + nodes.str() + "'");
+  return bytes.value();
 }
 
 void plan::splitGroup(Operation *op) {
@@ -84,8 +96,11 @@ private:
   bool isAlias(Operation *op) const;
   bool hasUnknownSizes(Operation *op) const;
   LoweringResult lowerOne(Operation *op) const;
+  Status checkSizes(const OptimizedGraph::Node &node) const;
+  Status countTables(const LoweredOp &entry);
   Status lowerNode(const OptimizedGraph::Node &node);
   void passOn(const OptimizedGraph::Node &node);
+  void shortenAliases();
 
   const OptimizedGraph &graph;
   const OpLowering &lowering;
@@ -95,6 +110,8 @@ private:
   llvm::DenseSet<Operation *> deferred;
   llvm::SmallSetVector<Value, 16> passed;
   llvm::DenseSet<Value> sizeOperands;
+  /// Bytes of the constants that lowerings have made.
+  CheckedSize tableBytes;
 };
 } // namespace
 
@@ -137,11 +154,16 @@ void GraphLowering::needOperands(const LoweredOp &entry) {
         need(buffer.value);
 }
 
-/// Ops that only give elements another shape or type, or move dimensions of size 1.
+/// Ops that only give elements another shape or type, move dimensions of size 1, or expand
+/// what is as large already.
 bool GraphLowering::isAlias(Operation *op) const {
   if (op->getNumOperands() == 0 || op->getNumResults() != 1 ||
       !result.hasPlace(op->getOperand(0)) || !result.hasPlace(op->getResult(0)))
     return false;
+  if (isa<nn::ExpandOp>(op))
+    return result.values.sizeOperandsOf(op).empty() &&
+           result.values.elementsOf(op->getOperand(0)) ==
+               result.values.elementsOf(op->getResult(0));
   auto transpose = dyn_cast<nn::TransposeOp>(op);
   if (!transpose)
     return isa<nn::BitCastOp, nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(op);
@@ -174,8 +196,41 @@ LoweringResult GraphLowering::lowerOne(Operation *op) const {
   return lowering.lower(op, result.values);
 }
 
+/// Whether a run may hold what the op works on: no lowering counts elements, or makes a table
+/// of them, that there can never be.
+Status GraphLowering::checkSizes(const OptimizedGraph::Node &node) const {
+  auto check = [&](Value value) -> Status {
+    if (!result.hasPlace(value) || result.values.isKnown(value))
+      return Status::ok();
+    Operation *producer = value.getDefiningOp();
+    bool isNode = producer && !isa<nn::ConstantOp, nn::WeightOp>(producer);
+    return result.checkedBytes(value, isNode ? graph.nodeOf(producer).nodes : node.nodes, limits)
+        .status();
+  };
+  for (Value operand : node.op->getOperands())
+    QUERN_TRY(check(operand));
+  for (Value value : node.op->getResults())
+    QUERN_TRY(check(value));
+  return Status::ok();
+}
+
+/// Counts the tables that a plan keeps for an op. All of them together are within what a run may
+/// hold: they are there as long as its memory is.
+Status GraphLowering::countTables(const LoweredOp &entry) {
+  for (const LoweredStep &step : entry.steps)
+    for (const StepBuffer &buffer : step.buffers)
+      if (buffer.kind == StepBuffer::Kind::Weights && !buffer.pack)
+        tableBytes += CheckedSize(buffer.tensor.numBytes());
+  if (tableBytes.valid() && tableBytes.value() <= limits.maxActivationBytes)
+    return Status::ok();
+  return Budget(limits)
+      .hold(tableBytes.value())
+      .withContext("node '" + entry.nodes.str() + "': its tables, and those of other nodes");
+}
+
 Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
   Operation *op = node.op;
+  QUERN_TRY(checkSizes(node));
   if (isAlias(op)) {
     result.aliases[op->getResult(0)] = op->getOperand(0);
     need(op->getOperand(0));
@@ -193,6 +248,7 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
   LoweringResult lowered = lowerOne(op);
   entry.steps = std::move(lowered.steps);
   entry.refusal = std::move(lowered.refusal);
+  QUERN_TRY(countTables(entry));
   if (!entry.refusal.empty()) {
     entry.needsSizes = lowering.hasLowering(op) && hasUnknownSizes(op);
     if (isa<nn::GroupOp>(op)) {
@@ -206,11 +262,19 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
   return Status::ok();
 }
 
+/// Makes each alias one of what its chain ends with: nobody follows long chains again and again.
+void GraphLowering::shortenAliases() {
+  for (const OptimizedGraph::Node &node : graph.nodes())
+    for (Value value : node.op->getResults())
+      if (auto it = result.aliases.find(value); it != result.aliases.end())
+        it->second = result.resolve(it->second);
+}
+
 Expected<LoweredGraph> GraphLowering::lower() {
+  llvm::DenseSet<Value> later;
   for (auto [output, number] : llvm::zip_equal(result.part.outputs, result.part.outputNumbers)) {
     need(output);
-    if (!needed.contains(output) || !isDeferred(output) ||
-        llvm::is_contained(result.later.outputs, output))
+    if (!needed.contains(output) || !isDeferred(output) || !later.insert(output).second)
       continue;
     result.later.outputs.push_back(output);
     result.later.outputNumbers.push_back(number);
@@ -228,6 +292,7 @@ Expected<LoweredGraph> GraphLowering::lower() {
       QUERN_TRY(lowerNode(node));
   }
   std::reverse(result.ops.begin(), result.ops.end());
+  shortenAliases();
   result.later.inputs.assign(passed.rbegin(), passed.rend());
   for (auto [i, input] : llvm::enumerate(result.later.inputs))
     if (sizeOperands.contains(input))

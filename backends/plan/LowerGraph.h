@@ -65,6 +65,10 @@ struct LoweredGraph {
   /// Whether plans can give the value a fixed place: its sizes are known, and it
   /// holds no strings.
   bool hasPlace(mlir::Value value) const;
+  /// The bytes of a value that has a place. An error, which names `nodes`, when a run may not
+  /// hold so many.
+  Expected<int64_t> checkedBytes(mlir::Value value, const SharedText &nodes,
+                                 const Limits &limits) const;
 };
 
 /// What becomes of an op whose operands' sizes only a run can tell.

@@ -161,7 +161,8 @@ int64_t findGap(const std::vector<const Slot *> &neighbours, int64_t bytes) {
 }
 } // namespace
 
-Expected<MemoryPlan> quern::planMemory(std::span<const Lifetime> lifetimes) {
+Expected<MemoryPlan> quern::planMemory(std::span<const Lifetime> lifetimes,
+                                       const Deadline &deadline) {
   std::vector<size_t> slotOf;
   std::vector<Slot> slots = formSlots(lifetimes, slotOf);
   // Every offset below stays within the sum of the aligned sizes.
@@ -183,6 +184,7 @@ Expected<MemoryPlan> quern::planMemory(std::span<const Lifetime> lifetimes) {
   PlacedSlots placed(slots);
   std::vector<const Slot *> neighbours;
   for (size_t i : order) {
+    QUERN_TRY(deadline.check("planning memory"));
     if (placed.findOverlapping(slots[i], kMaxNeighbours, neighbours)) {
       std::sort(neighbours.begin(), neighbours.end(),
                 [](const Slot *a, const Slot *b) { return a->offset < b->offset; });

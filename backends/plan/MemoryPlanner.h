@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/CheckedSize.h"
+#include "quern/Deadline.h"
 #include "quern/Status.h"
 
 #include <cstdint>
@@ -33,7 +34,7 @@ constexpr int64_t kArenaAlignment = 64;
 /// Places values so that no two that are alive at one step overlap, except a
 /// value and the one it is in place of. Greedy: the largest first, each into
 /// the smallest gap that holds it, or above all when more than a thousand others
-/// are alive with it. ResourceLimit when sizes overflow.
-Expected<MemoryPlan> planMemory(std::span<const Lifetime> lifetimes);
+/// are alive with it. ResourceLimit when sizes overflow, or at the deadline.
+Expected<MemoryPlan> planMemory(std::span<const Lifetime> lifetimes, const Deadline &deadline = {});
 
 } // namespace quern

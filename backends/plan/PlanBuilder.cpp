@@ -35,6 +35,7 @@ private:
   Status packWeights();
   void addStep(PlanStep step, std::string kernelKey, std::string refusal, bool needsSizes);
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
+  Tensor constantAs(Value value, const Tensor &constant) const;
   Expected<std::vector<ValueRef>> operandsOf(Operation *op);
   std::vector<ValueRef> resultsOf(Operation *op);
   Status addReferenceStep(const LoweredOp &op);
@@ -132,6 +133,9 @@ Status PlanBuilder::packWeights() {
           buffers.push_back(&buffer);
         }
   QUERN_ASSIGN(result.plan.weights, weights.pack(buffers, limits.deadline));
+  for (auto [buffer, tensor] : llvm::zip_equal(buffers, result.plan.weights))
+    if (buffer->packKey.empty())
+      result.plan.ownWeightBytes += tensor.numBytes();
   return Status::ok();
 }
 
@@ -149,6 +153,8 @@ BufferRef PlanBuilder::constantRef(Value value) {
     if (!tensor && weightError.isOk())
       weightError = tensor.status();
     result.plan.weights.push_back(tensor ? tensor.take() : Tensor());
+    if (source && source->numBytes() <= StepBuffer::kKeptBytes)
+      result.plan.ownWeightBytes += source->numBytes();
   }
   return {BufferRef::Space::Weights, it->second, 0};
 }
@@ -226,6 +232,18 @@ ValueRef PlanBuilder::valueRefOf(Value value) {
   return ref;
 }
 
+/// The elements of a constant as `value`, which may be an alias of it: of another shape, or of
+/// another type as wide.
+Tensor PlanBuilder::constantAs(Value value, const Tensor &constant) const {
+  DType dtype = dtypeOfValue(value);
+  Tensor::Dims dims = graph.values.hasSizes(value) ? Tensor::Dims(graph.values.sizesOf(value))
+                                                   : Tensor::Dims(constant.dims());
+  if (dtype == constant.dtype())
+    return constant.reshaped(std::move(dims));
+  return Tensor::borrow(dtype, std::move(dims), constant.rawData(),
+                        std::make_shared<const Tensor>(constant));
+}
+
 Expected<std::vector<ValueRef>> PlanBuilder::operandsOf(Operation *op) {
   std::vector<ValueRef> refs;
   for (Value operand : op->getOperands()) {
@@ -233,9 +251,7 @@ Expected<std::vector<ValueRef>> PlanBuilder::operandsOf(Operation *op) {
     Value base = graph.resolve(operand);
     if (isConstant(base)) {
       QUERN_ASSIGN(Tensor tensor, weights.unpacked(*graph.values.weightOf(base)));
-      ref.constant = graph.values.hasSizes(operand)
-                         ? tensor.reshaped(Tensor::Dims(graph.values.sizesOf(operand)))
-                         : tensor;
+      ref.constant = constantAs(operand, tensor);
     } else if (!nn::isNone(operand)) {
       ref = valueRefOf(operand);
     }
@@ -287,7 +303,8 @@ void PlanBuilder::addStageStep() {
           /*kernelKey=*/"", "it waits for a size that only a run can tell", /*needsSizes=*/true);
 }
 
-/// Fills the slot of an output that no step makes: a string input or constant.
+/// Fills the slot of an output that no step makes: a string input or constant, or what a body was
+/// given with sizes that only a run can tell.
 Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   ReferenceStep work;
   ValueRef source, target;
@@ -296,15 +313,18 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   if (std::optional<Tensor> tensor = graph.values.tensorOf(from)) {
     source.constant = *tensor;
   } else {
-    source = {refOf(from), target.dtype, Tensor::Dims(graph.values.sizesOf(from))};
+    source = valueRefOf(from);
   }
   work.inputs.push_back(std::move(source));
   work.outputs.push_back(std::move(target));
   work.function = [](const ReferenceArguments &arguments) -> Expected<std::vector<AnyValue>> {
     return std::vector<AnyValue>{arguments.inputs[0]};
   };
-  addStep({std::move(work), output, "copy", 0, 0}, /*kernelKey=*/"", "no native code for strings",
-          /*needsSizes=*/false);
+  bool needsSizes = kindOf(from) == ValueType::Kind::Tensor && !graph.values.hasSizes(from);
+  addStep({std::move(work), output, "copy", 0, 0}, /*kernelKey=*/"",
+          needsSizes ? "it waits for a size that only a run can tell"
+                     : "no native code for strings",
+          needsSizes);
   return Status::ok();
 }
 

@@ -42,14 +42,9 @@ Status StorageTable::useValue(Value value, int64_t first, int64_t last, const Sh
   Value base = places.placeOf(value).base;
   if (graph.values.isKnown(base))
     return Status::ok();
-  CheckedSize bytes = CheckedSize::product(graph.values.sizesOf(base)) *
-                      CheckedSize(dtypeBytes(dtypeOfValue(base)));
-  if (!bytes.valid())
-    return resourceLimit("a value of node '" + nodes.str() + "' is too large");
-  if (bytes.value() > limits.maxActivationBytes)
-    return Budget(limits).hold(bytes.value()).withContext("node '" + nodes.str() + "'");
+  QUERN_ASSIGN(int64_t bytes, graph.checkedBytes(base, nodes, limits));
   Storage &entry = storage[base];
-  entry.bytes = bytes.value();
+  entry.bytes = bytes;
   entry.use(first);
   entry.use(last);
   return Status::ok();
@@ -160,7 +155,7 @@ Expected<int64_t> StorageTable::assign(const std::vector<const LoweredOp *> &ord
         add(it->second);
   for (auto &[key, entry] : scratch)
     add(entry);
-  QUERN_ASSIGN(MemoryPlan memory, planMemory(lifetimes));
+  QUERN_ASSIGN(MemoryPlan memory, planMemory(lifetimes, limits.deadline));
   QUERN_TRY(Budget(limits).hold(memory.totalBytes));
   for (size_t i = 0; i < owners.size(); ++i)
     owners[i]->fixed = BufferRef{BufferRef::Space::Arena, 0, memory.offsets[i]};

@@ -63,10 +63,11 @@ void ValuePlaces::placeConcat(const LoweredOp &lowered,
     if (!ownStorage)
       return;
   }
-  int64_t offset = 0;
+  // Where the result itself lies is decided: all that reads it comes later in the graph.
+  Place place = placeOf(result);
   for (Value operand : concat.getInputs()) {
-    parts[graph.resolve(operand)] = {result, offset};
-    offset += bytesOf(operand);
+    parts[graph.resolve(operand)] = place;
+    place.offset += bytesOf(operand);
   }
   elided.insert(lowered.op);
 }

@@ -22,6 +22,9 @@ int64_t plan::productOf(ArrayRef<int64_t> sizes) {
 
 /// Sizes are made of few numbers: more would be work for the run.
 static constexpr int64_t kMaxIndexElements = 64;
+/// The work, in units of Budget, and the bytes that computing one of them may take: a sum over a
+/// large weight is left to the run.
+static constexpr int64_t kMaxIndexWork = int64_t{1} << 22;
 
 //===----------------------------------------------------------------------===//
 // Sizes
@@ -155,16 +158,21 @@ Operation *ValueTable::inferOp(Operation *op) {
   return nullptr;
 }
 
-Status ValueTable::inferSizes() {
+Status ValueTable::inferSizes(llvm::function_ref<Status(Operation *)> visit) {
   nn::ThreadDiagnostics errors(graph->main().getContext());
   // What was not known before may be now.
   sizeOperands.clear();
   for (std::optional<Tensor> &kept : tensors)
     if (kept && !kept->isPresent())
       kept.reset();
-  for (const OptimizedGraph::Node &node : graph->nodes())
+  for (const OptimizedGraph::Node &node : graph->nodes()) {
+    if (Status status = deadline.check("inferring sizes"); !status.isOk())
+      return status.withContext(nn::nodeContext(node.op));
     if (Operation *broken = inferOp(node.op))
       return invalidInput(errors.messages()).withContext(nn::nodeContext(broken));
+    if (visit)
+      QUERN_TRY(visit(node.op));
+  }
   return Status::ok();
 }
 
@@ -181,13 +189,72 @@ bool ValueTable::isComputable(Operation *op) const {
   });
 }
 
+/// The op that must be computed before anything is known of a value's elements, if they can be
+/// computed and have not been.
+Operation *ValueTable::opToCompute(Value value) const {
+  const OptimizedGraph::ValueFacts &facts = graph->factsOf(value);
+  if (facts.weight || !facts.isIndexData || tensors[facts.number])
+    return nullptr;
+  Operation *op = value.getDefiningOp();
+  return op && isComputable(op) ? op : nullptr;
+}
+
+/// An op that waits for what it reads.
+struct ValueTable::Pending {
+  Operation *op;
+  /// Counts its operands; of a group, then what it yields.
+  size_t next = 0;
+};
+
+/// The op to compute before a pending one goes on; null when that can be computed itself, or
+/// cannot be because an operand is unknown.
+Operation *ValueTable::nextToCompute(Pending &pending) const {
+  Operation *op = pending.op;
+  if (isa<nn::ShapeOp>(op))
+    return nullptr;
+  auto group = dyn_cast<nn::GroupOp>(op);
+  for (; pending.next < op->getNumOperands(); ++pending.next) {
+    Value operand = op->getOperand(pending.next);
+    if (nn::isNone(operand))
+      continue;
+    if (Operation *before = opToCompute(operand))
+      return before;
+    if (group) {
+      Value argument = group.getBody().getArgument(pending.next);
+      if (std::optional<Tensor> tensor = tensorOf(operand))
+        tensors[graph->factsOf(argument).number] = std::move(*tensor);
+    } else if (!isKnown(operand)) {
+      return nullptr;
+    }
+  }
+  if (!group)
+    return nullptr;
+  ValueRange yielded = group.getBody().front().getTerminator()->getOperands();
+  for (; pending.next - op->getNumOperands() < yielded.size(); ++pending.next)
+    if (Operation *inner = opToCompute(yielded[pending.next - op->getNumOperands()]))
+      return inner;
+  return nullptr;
+}
+
+/// Computes an op and all that it depends on, without recursion: chains are as long as the
+/// model's author likes.
+void ValueTable::computeChain(Operation *last) const {
+  llvm::SmallVector<Pending> pending = {{last}};
+  while (!pending.empty()) {
+    if (Operation *before = nextToCompute(pending.back())) {
+      pending.push_back({before});
+      continue;
+    }
+    Operation *op = pending.pop_back_val().op;
+    std::optional<Tensors> results = compute(op);
+    for (auto [i, result] : llvm::enumerate(op->getResults()))
+      tensors[graph->factsOf(result).number] = results ? (*results)[i] : Tensor();
+  }
+}
+
 std::optional<ValueTable::Tensors> ValueTable::computeGroup(Operation *group) const {
-  Block &body = cast<nn::GroupOp>(group).getBody().front();
-  for (auto [argument, operand] : llvm::zip(body.getArguments(), group->getOperands()))
-    if (std::optional<Tensor> tensor = tensorOf(operand))
-      tensors[graph->factsOf(argument).number] = *tensor;
   Tensors results;
-  for (Value yielded : body.getTerminator()->getOperands()) {
+  for (Value yielded : cast<nn::GroupOp>(group).getBody().front().getTerminator()->getOperands()) {
     std::optional<Tensor> tensor = tensorOf(yielded);
     if (!tensor)
       return std::nullopt;
@@ -196,6 +263,7 @@ std::optional<ValueTable::Tensors> ValueTable::computeGroup(Operation *group) co
   return results;
 }
 
+/// Of an op whose operands have been computed.
 std::optional<ValueTable::Tensors> ValueTable::compute(Operation *op) const {
   // Sizes are known, whatever the elements are.
   if (auto shape = dyn_cast<nn::ShapeOp>(op)) {
@@ -216,8 +284,11 @@ std::optional<ValueTable::Tensors> ValueTable::compute(Operation *op) const {
   auto call = graph->referenceOf(op);
   if (!call)
     return std::nullopt;
-  // An error is the run's to report, if it gets there.
-  Budget budget{Limits()};
+  // An error is the run's to report, if it gets there; and much work is the run's to do.
+  Limits limits;
+  limits.deadline = deadline;
+  limits.maxActivationBytes = kMaxIndexWork;
+  Budget budget(limits, /*cancelled=*/nullptr, "computing sizes", kMaxIndexWork);
   auto values = (*call)({operands, budget});
   auto results = values ? tensorsOf(values.take()) : Expected<std::vector<Tensor>>(values.status());
   return results ? std::optional(Tensors(results->begin(), results->end())) : std::nullopt;
@@ -233,16 +304,10 @@ std::optional<Tensor> ValueTable::tensorOf(Value value) const {
   }
   if (!facts.isIndexData)
     return std::nullopt;
-  std::optional<Tensor> &kept = tensors[facts.number];
-  if (!kept) {
-    Operation *op = value.getDefiningOp();
-    if (!op || !isComputable(op))
-      return std::nullopt;
-    std::optional<Tensors> results = compute(op);
-    for (auto [i, result] : llvm::enumerate(op->getResults()))
-      tensors[graph->factsOf(result).number] = results ? (*results)[i] : Tensor();
-  }
-  return kept->isPresent() ? kept : std::nullopt;
+  if (Operation *op = opToCompute(value))
+    computeChain(op);
+  const std::optional<Tensor> &kept = tensors[facts.number];
+  return kept && kept->isPresent() ? kept : std::nullopt;
 }
 
 bool ValueTable::isKnown(Value value) const {

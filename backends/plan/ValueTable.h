@@ -3,9 +3,11 @@
 
 #include "backends/plan/OptimizedGraph.h"
 #include "ir/ShapeFacts.h"
+#include "quern/Deadline.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Allocator.h"
 
@@ -23,17 +25,19 @@ class ValueTable : public nn::ShapeFacts {
 public:
   /// Of values with static types only.
   ValueTable() = default;
-  /// Nothing is known yet of what is not static; `graph` outlives the table.
-  explicit ValueTable(const OptimizedGraph &graph)
-      : graph(&graph), sizes(graph.numValues()), tensors(graph.numValues()) {}
+  /// Nothing is known yet of what is not static; `graph` outlives the table. What the table
+  /// computes ends at the deadline.
+  explicit ValueTable(const OptimizedGraph &graph, const Deadline &deadline = {})
+      : graph(&graph), deadline(deadline), sizes(graph.numValues()), tensors(graph.numValues()) {}
 
   /// Says the sizes of a value: of what is given, before all others are inferred.
   void setSizes(mlir::Value value, llvm::ArrayRef<int64_t> sizes);
   /// Says the elements of such a value, integers that sizes depend on.
   void setElements(mlir::Value value, Tensor elements);
-  /// Finds the sizes of all values that the known ones decide. An error names the
-  /// node whose rule they break.
-  Status inferSizes();
+  /// Finds the sizes of all values that the known ones decide, in program order. An error names
+  /// the node whose rule they break. `visit`, unless null, is called behind each op, and may
+  /// set the sizes of results that the op's rule does not tell.
+  Status inferSizes(llvm::function_ref<Status(mlir::Operation *)> visit = nullptr);
 
   std::optional<nn::Shape> shapeOf(mlir::Value value) const override;
   /// Small integers are computed when they are asked for.
@@ -65,10 +69,15 @@ private:
   mlir::LogicalResult applyRule(mlir::Operation *op);
   void noteSizeOperands(mlir::Operation *op, llvm::ArrayRef<mlir::Value> asked);
   bool isComputable(mlir::Operation *op) const;
+  mlir::Operation *opToCompute(mlir::Value value) const;
+  struct Pending;
+  mlir::Operation *nextToCompute(Pending &pending) const;
+  void computeChain(mlir::Operation *last) const;
   std::optional<Tensors> compute(mlir::Operation *op) const;
   std::optional<Tensors> computeGroup(mlir::Operation *group) const;
 
   const OptimizedGraph *graph = nullptr;
+  Deadline deadline;
   /// By the numbers of values; in `storage`.
   std::vector<MaybeSizes> sizes;
   llvm::BumpPtrAllocator storage;

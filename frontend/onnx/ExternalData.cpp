@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstring>
 #include <fcntl.h>
+#include <set>
 #include <sys/stat.h>
 #include <vector>
 
@@ -111,6 +112,67 @@ Expected<std::shared_ptr<const MappedFile>> ExternalFiles::map(const std::string
   if (!opened)
     return opened.status().withContext("external data '" + file + "'");
   return mapped[file] = opened.take();
+}
+
+std::string quern::onnx::directoryOf(const std::string &modelPath) {
+  size_t slash = modelPath.rfind('/');
+  return slash == std::string::npos ? "." : modelPath.substr(0, slash + 1);
+}
+
+namespace {
+/// Collects the locations of all tensors with external data. Reading a model has bounded
+/// how deep its graphs are nested.
+class LocationCollector {
+public:
+  void visit(const proto::ModelProto &model) {
+    visit(model.graph());
+    for (const proto::FunctionProto &function : model.functions())
+      visitNodes(function.node());
+  }
+  std::set<std::string> locations;
+
+private:
+  void visit(const proto::TensorProto &tensor) {
+    for (const proto::StringStringEntryProto &entry : tensor.external_data())
+      if (entry.key() == "location" && !entry.value().empty())
+        locations.insert(entry.value());
+  }
+  void visit(const proto::SparseTensorProto &tensor) {
+    visit(tensor.values());
+    visit(tensor.indices());
+  }
+  template <typename List> void visitAll(const List &list) {
+    for (const auto &each : list)
+      visit(each);
+  }
+  template <typename Nodes> void visitNodes(const Nodes &nodes) {
+    for (const proto::NodeProto &node : nodes)
+      for (const proto::AttributeProto &attribute : node.attribute()) {
+        visit(attribute.t());
+        visit(attribute.sparse_tensor());
+        visitAll(attribute.tensors());
+        visitAll(attribute.sparse_tensors());
+        if (attribute.has_g())
+          visit(attribute.g());
+        visitAll(attribute.graphs());
+      }
+  }
+  void visit(const proto::GraphProto &graph) {
+    visitAll(graph.initializer());
+    visitAll(graph.sparse_initializer());
+    visitNodes(graph.node());
+  }
+};
+} // namespace
+
+std::vector<std::string> quern::onnx::externalFilesOf(const proto::ModelProto &model,
+                                                      const std::string &directory) {
+  LocationCollector collector;
+  collector.visit(model);
+  std::vector<std::string> files;
+  for (const std::string &location : collector.locations)
+    files.push_back(directory.ends_with('/') ? directory + location : directory + "/" + location);
+  return files;
 }
 
 Expected<std::span<const std::byte>> quern::onnx::externalBytes(const MappedFile &file,

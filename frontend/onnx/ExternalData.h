@@ -9,10 +9,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace onnx {
+class ModelProto;
 class TensorProto;
-}
+} // namespace onnx
 
 namespace quern::onnx {
 
@@ -40,6 +42,14 @@ private:
   std::string directory;
   std::map<std::string, std::shared_ptr<const MappedFile>> mapped;
 };
+
+/// The folder of a model file, where its external data is looked for.
+std::string directoryOf(const std::string &modelPath);
+
+/// The paths of all files with external data that a model in `directory` names, each once.
+/// Nothing is checked of them: one may not even be there.
+std::vector<std::string> externalFilesOf(const ::onnx::ModelProto &model,
+                                         const std::string &directory);
 
 /// The bytes [offset, offset + length) of a mapped file; an error when they do not lie in it.
 Expected<std::span<const std::byte>> externalBytes(const MappedFile &file,

@@ -1,4 +1,5 @@
 //===- ImportControlFlow.cpp - branches and loops -------------------------===//
+#include "frontend/onnx/CarriedValues.h"
 #include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/ControlFlow.h"
@@ -15,8 +16,8 @@ using mlir::Region;
 using mlir::Type;
 using mlir::Value;
 
-/// Attempts to find the types of carried values; the last knows no ranks.
-static constexpr int kAttempts = 4;
+/// Attempts to find the types of carried values: see widenMore.
+static constexpr int kAttempts = 5;
 
 /// Fills a new block of `region`. What the body yields; empty when that failed, and
 /// then the node knows why.
@@ -127,35 +128,57 @@ static Type widenCarried(Type argument, Type next) {
   return content ? nn::OptionalType::get(content.getContext(), content) : Type();
 }
 
+/// After an attempt that has found some types to be too narrow: what `wide` says of these.
+/// A size that changes changes those computed from it an iteration later, one by one: so the
+/// attempt before the last knows no sizes of what depends on them, and the last no ranks.
+static void widenMore(int attempt, const CarriedValues &carried, llvm::ArrayRef<Type> wide,
+                      llvm::MutableArrayRef<Type> arguments) {
+  std::vector<bool> changed(carried.count);
+  for (size_t i = 0; i < carried.count; ++i) {
+    changed[i] = static_cast<bool>(wide[i]);
+    if (wide[i])
+      arguments[carried.firstInput + i] = wide[i];
+  }
+  if (attempt + 2 < kAttempts)
+    return;
+  carried.addDependents(changed);
+  for (size_t i = 0; i < carried.count; ++i) {
+    Type &argument = arguments[carried.firstInput + i];
+    if (changed[i])
+      argument =
+          attempt + 2 == kAttempts ? nn::withoutSizes(argument) : nn::withoutShapes(argument);
+  }
+}
+
 /// Imports the body of a loop: again, with wider types of the carried values, until
-/// those that it yields fit. `carried` are their places among the arguments, `first`
-/// that of the first among what is yielded.
-static size_t importLoopBody(NodeImport &node, const proto::GraphProto &body, Region &region,
-                             llvm::SmallVector<Type> arguments, size_t firstArgument,
-                             size_t carried, size_t firstYielded) {
+/// those that it yields fit.
+static size_t importLoopBody(NodeImport &node, const CarriedValues &carried, Region &region,
+                             llvm::SmallVector<Type> arguments) {
+  size_t wanted = carried.firstOutput + carried.count;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
     region.dropAllReferences();
     region.getBlocks().clear();
-    llvm::SmallVector<Value> yielded = importBody(node, body, region, arguments);
+    llvm::SmallVector<Value> yielded = importBody(node, carried.body, region, arguments);
     if (node.failed())
       return 0;
-    if (yielded.size() < firstYielded + carried) {
-      node.invalid(fmt::format("the body has {} outputs, need at least {}", yielded.size(),
-                               firstYielded + carried));
+    if (yielded.size() < wanted) {
+      node.invalid(
+          fmt::format("the body has {} outputs, need at least {}", yielded.size(), wanted));
       return 0;
     }
     bool fits = true;
-    for (size_t i = 0; i < carried; ++i) {
-      Type &argument = arguments[firstArgument + i];
-      Type next = yielded[firstYielded + i].getType();
-      Type wide = widenCarried(argument, next);
-      if (!wide || wide == argument) // null: the op's verifier says it
+    llvm::SmallVector<Type> wide(carried.count);
+    for (size_t i = 0; i < carried.count; ++i) {
+      Type argument = arguments[carried.firstInput + i];
+      Type type = widenCarried(argument, yielded[carried.firstOutput + i].getType());
+      if (!type || type == argument) // null: the op's verifier says it
         continue;
+      wide[i] = type;
       fits = false;
-      argument = attempt + 1 < kAttempts ? wide : nn::withoutShapes(wide);
     }
     if (fits)
-      return yielded.size() - firstYielded;
+      return yielded.size() - carried.firstOutput;
+    widenMore(attempt, carried, wide, arguments);
   }
   node.invalid("the types of the carried values cannot be found");
   return 0;
@@ -178,13 +201,22 @@ static llvm::SmallVector<size_t> wrapOptionals(NodeImport &node, Block &body, si
   return wrapped;
 }
 
+/// The type of the iteration number or the condition, an input of the body: of shape [1] where
+/// the body declares a rank, whatever sizes it names, as ONNX Runtime has it; else a scalar.
+static Type loopScalarType(const proto::GraphProto &body, int input, Type element) {
+  bool isVector =
+      input < body.input_size() && body.input(input).type().tensor_type().shape().dim_size() > 0;
+  llvm::SmallVector<int64_t, 1> dims(isVector ? 1 : 0, 1);
+  return mlir::RankedTensorType::get(dims, element);
+}
+
 static void importLoop(NodeImport &node) {
   const proto::GraphProto *body = node.getGraph("body");
   if (!body)
     return;
   mlir::Builder &builder = node.builder();
-  llvm::SmallVector<Type> arguments = {mlir::RankedTensorType::get({}, builder.getI64Type()),
-                                       mlir::RankedTensorType::get({}, builder.getI1Type())};
+  llvm::SmallVector<Type> arguments = {loopScalarType(*body, 0, builder.getI64Type()),
+                                       loopScalarType(*body, 1, builder.getI1Type())};
   OperationState state(node.loc(), nn::LoopOp::getOperationName());
   state.addOperands({node.input(0), node.input(1)});
   for (int i = 2; i < node.inputCount(); ++i) {
@@ -194,7 +226,7 @@ static void importLoop(NodeImport &node) {
     arguments.push_back(node.input(i).getType());
   }
   size_t carried = arguments.size() - 2;
-  size_t results = importLoopBody(node, *body, *state.addRegion(), arguments, 2, carried, 1);
+  size_t results = importLoopBody(node, {*body, 2, 1, carried}, *state.addRegion(), arguments);
   if (node.failed())
     return;
   llvm::SmallVector<size_t> wrapped = wrapOptionals(node, state.regions.front()->front(), carried);
@@ -272,7 +304,7 @@ static void importScan(NodeImport &node) {
   }
   if (node.failed())
     return;
-  size_t results = importLoopBody(node, *body, *state.addRegion(), arguments, 0, states, 0);
+  size_t results = importLoopBody(node, {*body, 0, 0, states}, *state.addRegion(), arguments);
   if (node.failed())
     return;
   setScanAttributes(node, state, axes, directions, outputAxes, outputDirections);
@@ -323,7 +355,7 @@ static llvm::SmallVector<Value> scanElement(NodeImport &node, const proto::Graph
   }
   if (node.failed())
     return {};
-  size_t count = importLoopBody(node, body, *state.addRegion(), arguments, 0, states, 0);
+  size_t count = importLoopBody(node, {body, 0, 0, states}, *state.addRegion(), arguments);
   if (node.failed())
     return {};
   std::vector<int64_t> zeros(count - states, 0);

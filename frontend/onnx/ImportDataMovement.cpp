@@ -262,7 +262,24 @@ static Value wrapAxis(NodeImport &node, Value x, Value begin, Value end, int64_t
   return node.create<nn::GatherOp>(x, node.create<nn::ModOp>(places, size), axis);
 }
 
-/// Mode wrap (opset 19), axis by axis; those with no pads stay.
+static Value atMostZero(NodeImport &node, Value size) {
+  return node.create<nn::MinOp>(size, node.intsConstant({0}));
+}
+
+static Value atLeastZero(NodeImport &node, Value size) {
+  return node.create<nn::MaxOp>(size, node.intsConstant({0}));
+}
+
+/// Takes off what negative pads of an axis say.
+static Value cropAxis(NodeImport &node, Value x, Value begin, Value end, int64_t axis) {
+  Value first = node.create<nn::NegOp>(atMostZero(node, begin));
+  Value last = node.create<nn::AddOp>(node.sizeOf(x, axis), atMostZero(node, end));
+  return node.create<nn::SliceOp>(x, first, atLeastZero(node, last), node.intsConstant({axis}),
+                                  node.graph().none);
+}
+
+/// Mode wrap (opset 19), axis by axis; those with no pads stay. What negative pads take off does
+/// not come back on the other side: as in ONNX Runtime, of which ONNX says nothing.
 static void importWrappingPad(NodeImport &node, Value pads) {
   auto shape = node.inputShape(0);
   if (!shape)
@@ -277,10 +294,17 @@ static void importWrappingPad(NodeImport &node, Value pads) {
     return known ? node.intsConstant({(*known)[i]})
                  : node.create<nn::GatherOp>(pads, node.intsConstant({i}), /*axis=*/0);
   };
+  auto mayBe = [&](int64_t axis, auto condition) {
+    return !known || condition((*known)[axis]) || condition((*known)[rank + axis]);
+  };
   Value x = node.input(0);
   for (int64_t axis = 0; axis < rank; ++axis)
-    if (!known || (*known)[axis] != 0 || (*known)[rank + axis] != 0)
-      x = wrapAxis(node, x, entry(axis), entry(rank + axis), axis);
+    if (mayBe(axis, [](int64_t pad) { return pad < 0; }))
+      x = cropAxis(node, x, entry(axis), entry(rank + axis), axis);
+  for (int64_t axis = 0; axis < rank; ++axis)
+    if (mayBe(axis, [](int64_t pad) { return pad > 0; }))
+      x = wrapAxis(node, x, atLeastZero(node, entry(axis)), atLeastZero(node, entry(rank + axis)),
+                   axis);
   node.setOutput(0, x);
 }
 

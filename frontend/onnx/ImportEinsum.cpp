@@ -119,6 +119,11 @@ static Value sizeOfIndex(NodeImport &node, const Operand &operand, Index index) 
   return node.sizeOf(operand.value, operand.placeOf(index));
 }
 
+static nn::Dim dimOf(const Operand &operand, Index index) {
+  std::optional<nn::Shape> shape = nn::shapeOf(operand.value);
+  return shape ? (*shape)[operand.placeOf(index)] : nn::Dim();
+}
+
 /// The sum over the dimensions whose index is not in `kept`.
 static Operand sumOver(NodeImport &node, const Operand &operand, const Indices &kept) {
   std::vector<int64_t> axes;
@@ -193,10 +198,7 @@ static Operand withoutRepeats(NodeImport &node, Operand operand) {
 /// sizes that differ.
 static void broadcastOnes(NodeImport &node, std::vector<Operand> &operands) {
   std::map<Index, nn::Dim> sizes;
-  auto sizeAt = [](const Operand &operand, size_t d) {
-    std::optional<nn::Shape> shape = nn::shapeOf(operand.value);
-    return shape ? (*shape)[static_cast<int64_t>(d)] : nn::Dim();
-  };
+  auto sizeAt = [](const Operand &operand, size_t d) { return dimOf(operand, operand.indices[d]); };
   for (const Operand &operand : operands)
     for (size_t d = 0; d < operand.indices.size(); ++d) {
       nn::Dim size = sizeAt(operand, d);
@@ -282,9 +284,29 @@ static Value createMatrices(NodeImport &node, const Operand &operand, const Indi
   return node.create<nn::ReshapeOp>(moved.value, joinSizes(node, sizes), /*allowzero=*/true);
 }
 
+/// `a` with as many elements along `depth` as `b` where it has one of each there, which
+/// may show in a run only. (The ones that are known are no dimensions any more.)
+static Operand expandDepth(NodeImport &node, const Operand &a, const Operand &b,
+                           const Indices &depth) {
+  std::vector<Value> sizes(a.indices.size(), node.intsConstant({1}));
+  bool mayBeOne = false;
+  for (Index index : depth) {
+    nn::Dim own = dimOf(a, index);
+    if (own.isStatic() || own.provablyEquals(dimOf(b, index)))
+      continue;
+    mayBeOne = true;
+    sizes[static_cast<size_t>(a.placeOf(index))] = sizeOfIndex(node, b, index);
+  }
+  if (!mayBeOne)
+    return a;
+  return {node.create<nn::ExpandOp>(a.value, joinSizes(node, sizes)), a.indices};
+}
+
 /// Sums the product of two operands over the indices of `roles.depth`.
-static Operand createProduct(NodeImport &node, const Operand &a, const Operand &b,
-                             const Roles &roles) {
+static Operand createProduct(NodeImport &node, Operand a, Operand b, const Roles &roles) {
+  Operand given = a;
+  a = expandDepth(node, a, b, roles.depth);
+  b = expandDepth(node, b, given, roles.depth);
   Value product =
       node.create<nn::MatMulOp>(createMatrices(node, a, roles.batch, roles.rows, roles.depth),
                                 createMatrices(node, b, roles.batch, roles.depth, roles.columns));

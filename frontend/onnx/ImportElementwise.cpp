@@ -17,13 +17,13 @@ using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
 
-/// The first opset with an op of the table.
+/// The first opset with an op of the table. (ThresholdedRelu was called experimental before
+/// opset 10.)
 static int64_t firstOpset(std::string_view op) {
   static const std::map<std::string_view, int64_t> later = {
-      {"Acos", 7},   {"Asin", 7},        {"Atan", 7},  {"Cos", 7},   {"Sin", 7},
-      {"Tan", 7},    {"Acosh", 9},       {"Asinh", 9}, {"Atanh", 9}, {"Cosh", 9},
-      {"Erf", 9},    {"Sign", 9},        {"Sinh", 9},  {"Where", 9}, {"ThresholdedRelu", 10},
-      {"Round", 11}, {"LessOrEqual", 12}};
+      {"Acos", 7},  {"Asin", 7},  {"Atan", 7},   {"Cos", 7},         {"Sin", 7}, {"Tan", 7},
+      {"Acosh", 9}, {"Asinh", 9}, {"Atanh", 9},  {"Cosh", 9},        {"Erf", 9}, {"Sign", 9},
+      {"Sinh", 9},  {"Where", 9}, {"Round", 11}, {"LessOrEqual", 12}};
   auto found = later.find(op);
   return found != later.end() ? found->second : 1;
 }
@@ -170,15 +170,18 @@ static void importMean(NodeImport &node) {
   node.setOutput(0, createOp(node, "nn.div", {sum, count}));
 }
 
-/// Clip is max, then min: so min wins where it is below max, as ONNX says.
+/// Clip is max, then min: so min wins where it is below max, as ONNX says. Opsets 6 to 10 have
+/// the largest floats as default bounds, which infinities are clipped to.
 static void importClip(NodeImport &node) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
   Value low = node.input(1), high = node.input(2);
   if (node.opset() < 11) {
     DType dtype = node.inputDType(0);
-    if (node.hasAttribute("min"))
-      low = node.scalarConstant(node.getFloat("min"), dtype);
-    if (node.hasAttribute("max"))
-      high = node.scalarConstant(node.getFloat("max"), dtype);
+    bool hasDefaults = node.opset() >= 6;
+    if (hasDefaults || node.hasAttribute("min"))
+      low = node.scalarConstant(node.getFloat("min", -kLargest), dtype);
+    if (hasDefaults || node.hasAttribute("max"))
+      high = node.scalarConstant(node.getFloat("max", kLargest), dtype);
   }
   Value result = node.input(0);
   if (!nn::isNone(low))

@@ -78,7 +78,8 @@ static void importLinearClassifier(NodeImport &node) {
     return;
   x = convert(node, x, DType::Float32);
   int64_t count = scoreCount(node, coefficients, intercepts, labels, x);
-  if (count != 1 && count != labels.count())
+  bool isBinary = count == 1 && labels.count() <= 2;
+  if (!isBinary && count != labels.count())
     return node.invalid(fmt::format("{} scores do not fit {} labels", count, labels.count()));
   Value bias = readIntercepts(node, intercepts, count, x);
   Value scores = createProduct(node, x, coefficients, count, bias);
@@ -246,7 +247,10 @@ void SvmClassifier::check(NodeImport &node) const {
 /// which are more than the model has.
 static Floats zerosOfPairs(NodeImport &node, const SvmClassifier &svm, int64_t count) {
   CheckedSize elements = CheckedSize(count) * CheckedSize(svm.pairs());
-  if (elements.valid() && elements.value() <= node.graph().limits.maxTensorBytes / 4)
+  const Limits &limits = node.graph().limits;
+  int64_t most = std::min({limits.maxTensorBytes, limits.maxFoldedBytes,
+                           limits.maxActivationBytes / 2}); // it becomes a tensor, too
+  if (elements.valid() && elements.value() <= most / static_cast<int64_t>(sizeof(float)))
     return Floats(static_cast<size_t>(elements.value()));
   node.fail(resourceLimit(
       fmt::format("a matrix of {} by {} pairs of classes is too large", count, svm.pairs())));
@@ -351,14 +355,14 @@ static void importSvmByClasses(NodeImport &node, const SvmClassifier &svm, Value
   if (node.failed())
     return;
   Value top = createTopClass(node, scores);
-  if (svm.classes() == 2 && svm.probA.empty()) {
-    // The second class wins already where the best score is high enough.
-    bool allPositive = std::all_of(svm.coefficients.begin(), svm.coefficients.end(),
-                                   [](float value) { return value >= 0; });
+  bool allPositive = std::all_of(svm.coefficients.begin(), svm.coefficients.end(),
+                                 [](float value) { return value >= 0; });
+  if (svm.classes() == 2 && svm.probA.empty() && allPositive) {
+    // Both ONNX Runtime and onnx.reference take the second class where the best score is high
+    // enough. Of other coefficients ONNX Runtime does so where it is above 0: not followed.
     Value best = node.create<nn::ReduceOp>(scores, node.intsConstant({1}), ReduceKind::Max,
                                            /*keepdims=*/false, /*noop_with_empty_axes=*/false);
-    Value isHigh = allPositive ? createGreaterOrEqual(node, best, constantLike(node, 0.5, best))
-                               : createGreater(node, best, constantLike(node, 0, best));
+    Value isHigh = createGreaterOrEqual(node, best, constantLike(node, 0.5, best));
     top = node.create<nn::WhereOp>(isHigh, node.scalarConstant(1, DType::Int64), top);
   }
   node.setOutput(0, createLabels(node, svm.labels, top));

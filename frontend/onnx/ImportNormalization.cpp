@@ -36,32 +36,65 @@ static BatchStatistics batchStatistics(NodeImport &node, Value x) {
 }
 
 /// `momentum` times a running statistic plus the rest of the batch's.
-static Value runningStatistic(NodeImport &node, int input, Value ofBatch, double momentum) {
-  Value before = convert(node, node.input(input), dtypeOf(ofBatch));
+static Value runningStatistic(NodeImport &node, Value before, Value ofBatch, double momentum) {
+  before = convert(node, before, dtypeOf(ofBatch));
   Value kept = node.create<nn::MulOp>(before, constantLike(node, momentum, ofBatch));
   Value added = node.create<nn::MulOp>(ofBatch, constantLike(node, 1 - momentum, ofBatch));
   return node.create<nn::AddOp>(kept, added);
 }
 
+namespace {
+/// The operands of BatchNormalization on their way.
+struct BatchNorm {
+  NodeImport &node;
+  double epsilon, momentum;
+  /// Until opset 8 features can each have statistics of their own instead of channels: all
+  /// operands but x have its shape without the batch then. They are channels of a matrix here.
+  bool ofFeatures;
+
+  Value x() const {
+    return ofFeatures ? node.create<nn::FlattenOp>(node.input(0), /*axis=*/1) : node.input(0);
+  }
+  Value vectorOf(int input) const {
+    return ofFeatures ? node.create<nn::ReshapeOp>(node.input(input), node.intsConstant({-1}),
+                                                   /*allowzero=*/false)
+                      : node.input(input);
+  }
+  /// `value` as a result of the node, with the shape and the type of input `like`.
+  void setOutput(int output, Value value, int like) const {
+    value = convert(node, value, node.inputDType(like));
+    node.setOutput(output, ofFeatures ? reshapeLike(node, value, node.input(like)) : value);
+  }
+  void normalize() const;
+  void train() const;
+};
+} // namespace
+
+void BatchNorm::normalize() const {
+  Value y = node.create<nn::BatchNormOp>(x(), vectorOf(1), vectorOf(2), vectorOf(3), vectorOf(4),
+                                         APFloat(epsilon));
+  setOutput(0, y, 0);
+}
+
 /// Normalizes by the statistics of the batch. Before opset 14 these were results as well.
-static void importBatchNormTraining(NodeImport &node, double epsilon, double momentum) {
+void BatchNorm::train() const {
   for (int i = 0; i < 5; ++i)
     requireFloats(node, i);
   if (node.failed())
     return;
-  Value x = widen(node, node.input(0));
-  DType dtype = dtypeOf(x);
-  BatchStatistics batch = batchStatistics(node, x);
-  Value y = node.create<nn::BatchNormOp>(x, convert(node, node.input(1), dtype),
-                                         convert(node, node.input(2), dtype), batch.mean,
+  Value wide = widen(node, x());
+  DType dtype = dtypeOf(wide);
+  BatchStatistics batch = batchStatistics(node, wide);
+  Value y = node.create<nn::BatchNormOp>(wide, convert(node, vectorOf(1), dtype),
+                                         convert(node, vectorOf(2), dtype), batch.mean,
                                          batch.variance, APFloat(epsilon));
-  node.setOutput(0, convert(node, y, node.inputDType(0)));
+  setOutput(0, y, 0);
   auto setStatistic = [&](int output, Value value) {
     if (node.hasOutput(output))
-      node.setOutput(output, convert(node, value, node.inputDType(3)));
+      setOutput(output, value, 3);
   };
-  setStatistic(1, runningStatistic(node, 3, batch.mean, momentum));
-  setStatistic(2, runningStatistic(node, 4, batch.variance, momentum));
+  setStatistic(1, runningStatistic(node, vectorOf(3), batch.mean, momentum));
+  setStatistic(2, runningStatistic(node, vectorOf(4), batch.variance, momentum));
   setStatistic(3, batch.mean);
   setStatistic(4, batch.variance);
 }
@@ -69,8 +102,8 @@ static void importBatchNormTraining(NodeImport &node, double epsilon, double mom
 static void importBatchNormalization(NodeImport &node) {
   double epsilon = node.getFloat("epsilon", 1e-5);
   double momentum = node.getFloat("momentum", 0.9);
-  if (node.opset() < 9 && node.getInt("spatial", 1) != 1)
-    return node.unsupported("attribute 'spatial' = 0");
+  bool ofFeatures = node.opset() < 9 && !node.getBool("spatial", true);
+  BatchNorm norm{node, epsilon, momentum, ofFeatures};
   bool hasStatistics = false;
   for (int i = 1; i < node.outputCount(); ++i)
     hasStatistics |= node.hasOutput(i);
@@ -79,10 +112,7 @@ static void importBatchNormalization(NodeImport &node) {
                                      : hasStatistics;
   if (hasStatistics && !training)
     return node.invalid("running statistics are results of training_mode only");
-  if (training)
-    return importBatchNormTraining(node, epsilon, momentum);
-  node.setOutput(0, node.create<nn::BatchNormOp>(node.input(0), node.input(1), node.input(2),
-                                                 node.input(3), node.input(4), APFloat(epsilon)));
+  training ? norm.train() : norm.normalize();
 }
 
 static void importInstanceNormalization(NodeImport &node) {
@@ -375,7 +405,11 @@ static void importGroupNormalization(NodeImport &node) {
   node.setOutput(0, convert(node, reshapeLike(node, y, x), node.inputDType(0)));
 }
 
+/// Before opset 9 it was called experimental, and had other attributes.
 static void importMeanVarianceNormalization(NodeImport &node) {
+  if (node.opset() < 9 &&
+      (node.getBool("across_channels", false) || !node.getBool("normalize_variance", true)))
+    return node.unsupported("attributes 'across_channels' = 1 and 'normalize_variance' = 0");
   std::vector<int64_t> list = node.getInts("axes");
   if (list.empty())
     list = {0, 2, 3};
@@ -418,7 +452,7 @@ std::span<const OpsetRow> quern::onnx::normalizationImports() {
       // ONNX has it from opset 17 on; ONNX Runtime's optimizers write it into older models, too.
       {"LayerNormalization", 1, kNewestOpset, 2, 3, 3, importLayerNormalization},
       {"LpNormalization", 1, kNewestOpset, 1, 1, 1, importLpNormalization},
-      {"MeanVarianceNormalization", 9, kNewestOpset, 1, 1, 1, importMeanVarianceNormalization},
+      {"MeanVarianceNormalization", 1, kNewestOpset, 1, 1, 1, importMeanVarianceNormalization},
       {"RMSNormalization", 23, kNewestOpset, 2, 2, 1, importRmsNormalization},
       // ONNX Runtime has this one in ONNX's domain.
       {"SimplifiedLayerNormalization", 1, kNewestOpset, 2, 2, 2, importRmsNormalization},

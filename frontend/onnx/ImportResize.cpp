@@ -17,13 +17,14 @@ static ResizeMode readMode(NodeImport &node) {
   return node.getEnum("mode", ResizeMode::Nearest);
 }
 
-/// Upsample, and Resize of opset 10, scale without an offset and round down.
+/// Upsample, and Resize of opset 10, scale without an offset. The text of these versions does
+/// not say which element is the nearest; the data of ONNX 1.5 and ONNX Runtime do.
 static void importAsymmetric(NodeImport &node, Value scales) {
   Value none = node.graph().none;
   ResizeMode mode = readMode(node);
-  node.setOutput(0, node.create<nn::ResizeOp>(node.input(0), none, scales, none, mode,
-                                              ResizeCoordinates::Asymmetric, NearestMode::Floor,
-                                              APFloat(-0.75), false, APFloat(0.0), false));
+  node.setOutput(0, node.create<nn::ResizeOp>(
+                        node.input(0), none, scales, none, mode, ResizeCoordinates::Asymmetric,
+                        NearestMode::FloorOrCeil, APFloat(-0.75), false, APFloat(0.0), false));
 }
 
 /// Of an image: a factor for its height and one for its width.
@@ -154,6 +155,8 @@ static void importResize(NodeImport &node) {
   ResizeMode mode = readMode(node);
   auto coordinates = node.getEnum("coordinate_transformation_mode", ResizeCoordinates::HalfPixel);
   NearestMode nearest = node.getEnum("nearest_mode", NearestMode::RoundPreferFloor);
+  if (nearest == NearestMode::FloorOrCeil) // a name of ours
+    node.unsupported("nearest_mode '" + std::string(nameOf(nearest)) + "'");
   double cubicCoeff = node.getFloat("cubic_coeff_a", -0.75);
   bool excludeOutside = node.getBool("exclude_outside", false);
   double extrapolation = node.getFloat("extrapolation_value", 0);

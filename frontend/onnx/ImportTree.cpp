@@ -1,8 +1,10 @@
 //===- ImportTree.cpp - ensembles of decision trees -----------------------===//
 //
 // One core op sums up what the leaves of all trees give; what follows is composed. Of two
-// classes, what their scores mean depends on which of them have weights: as ONNX Runtime
-// has it, of which converters make use.
+// classes of which only one has weights, its score decides, and gives the other's: as ONNX
+// Runtime has it, of which converters make use. If both have weights, the class with the
+// larger score wins, as onnx.reference has it; ONNX Runtime takes the second where its score is
+// above 0, and gives 0 and 1 for the model's integer labels.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/OpsetTable.h"
@@ -247,10 +249,12 @@ struct Classifier {
   bool isAllPositive() const;
   Value isVoted() const { return createVoted(node, x, tables, classes()); }
   void finishOne();
+  /// Takes the class with the largest score, whether or not a row has weights for it.
+  void finishByScores();
   void finishTwo();
   void finishMany();
 
-  // Of two classes: what is made of their columns, [rows, 1].
+  // Of two classes, one of which has weights: what is made of their columns, [rows, 1].
   struct Decision {
     /// The score that decides.
     Value score;
@@ -299,11 +303,8 @@ Classifier::Decision Classifier::decideByFirst() const {
   Value first = whereVoted(0, plusBase(0));
   if (base.size() == 2)
     return {first, transformScores(node, beside(node, first, columns[1]), 2, transform)};
-  if (hasOneVotedClass() && isAllPositive())
-    return {first, complementScores(node, first, transform)};
-  if (hasOneVotedClass() || base.empty())
-    return {first, mirrorScores(node, first, transform)};
-  return {first, beside(node, transformScores(node, first, 1, transform), columns[1])};
+  return {first, isAllPositive() ? complementScores(node, first, transform)
+                                 : mirrorScores(node, first, transform)};
 }
 
 /// Where it has one. Two base values are taken for equal, and the second for the only one.
@@ -325,7 +326,16 @@ void Classifier::finishOne() {
   node.setOutput(1, transformScores(node, score, 1, transform));
 }
 
+void Classifier::finishByScores() {
+  if (!base.empty())
+    scores = node.create<nn::AddOp>(scores, doublesLike(node, base, scores));
+  node.setOutput(0, createLabels(node, labels, createTopClass(node, scores)));
+  node.setOutput(1, transformScores(node, scores, classes(), transform));
+}
+
 void Classifier::finishTwo() {
+  if (!hasOneVotedClass())
+    return finishByScores();
   auto split = [&](Value value, Value *parts) {
     auto results = node.createMulti<nn::SplitOp>(2, value, node.graph().none, /*axis=*/1);
     std::copy(results.begin(), results.end(), parts);
@@ -346,13 +356,9 @@ void Classifier::finishTwo() {
     decision = {node.create<nn::WhereOp>(voted[1], bySecond.score, byFirst.score),
                 node.create<nn::WhereOp>(voted[1], bySecond.scores, byFirst.scores)};
   }
-  bool oneClass = hasOneVotedClass();
-  Value bound = constantLike(node, oneClass && isAllPositive() ? 0.5 : 0, decision.score);
+  Value bound = constantLike(node, isAllPositive() ? 0.5 : 0, decision.score);
   Value isSecond = createGreater(node, decision.score, bound);
-  // ONNX Runtime numbers the classes when both have weights and they are no strings.
-  bool areNamed = oneClass || labels.areStrings();
-  node.setOutput(0,
-                 createBinaryLabels(node, areNamed ? labels : ClassLabels{{0, 1}, {}}, isSecond));
+  node.setOutput(0, createBinaryLabels(node, labels, isSecond));
   node.setOutput(1, decision.scores);
 }
 

@@ -414,6 +414,10 @@ static Expected<Module> importModel(const Expected<ParsedModel> &model, const st
   auto valid = validateModel(*model, limits);
   if (!valid)
     return valid.status().withContext(name);
+  if (options.files && !directory.empty()) {
+    *options.files = externalFilesOf(**model, directory);
+    options.files->insert(options.files->begin(), name);
+  }
   ImportProblems problems(checkOpsSupported(**model));
   auto module = ModelImport(*model, *valid, name, directory, context, options, problems).run();
   if (options.problems)
@@ -425,9 +429,8 @@ static Expected<Module> importModel(const Expected<ParsedModel> &model, const st
 
 Expected<Module> quern::onnx::importOnnxFile(const std::string &path, mlir::MLIRContext &context,
                                              const ImportOptions &options) {
-  size_t slash = path.rfind('/');
-  std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  return importModel(readModelFile(path, options.limits), path, directory, context, options);
+  return importModel(readModelFile(path, options.limits), path, directoryOf(path), context,
+                     options);
 }
 
 Expected<Module> quern::onnx::importOnnxBytes(std::span<const std::byte> bytes,

@@ -22,6 +22,9 @@ struct ImportOptions {
   Limits limits = {};
   /// Receives what is wrong with single nodes, initializers and outputs, unless null.
   std::vector<ImportProblem> *problems = nullptr;
+  /// Receives the files that the model is in, unless null: its own, then those with external
+  /// data.
+  std::vector<std::string> *files = nullptr;
   /// Told of every node that was imported: its row, its operands and the ops made of it,
   /// without those in its bodies.
   std::function<void(const OpsetRow &row, mlir::ValueRange operands,

@@ -1,6 +1,7 @@
 //===- OnnxReader.cpp - bytes to protobuf messages ------------------------===//
 #include "frontend/onnx/OnnxReader.h"
 
+#include "frontend/onnx/ForeignFile.h"
 #include "runtime/lib/MappedFile.h"
 
 #include <fmt/format.h>
@@ -77,7 +78,15 @@ static Expected<ParsedMessage<Message>> parseFile(const std::string &path, const
 }
 
 Expected<ParsedModel> quern::onnx::readModelFile(const std::string &path, const Limits &limits) {
-  return parseFile<proto::ModelProto>(path, limits, "an ONNX model");
+  auto model = parseFile<proto::ModelProto>(path, limits, "an ONNX model");
+  if (model && (*model)->has_graph())
+    return model;
+  if (!model && model.status().code() == StatusCode::Io) {
+    std::string found = describeForeignPath(path);
+    return found.empty() ? model : ioError("cannot open: this is " + found);
+  }
+  std::string found = describeForeignFile(path, /*isProtobuf=*/model.isOk());
+  return found.empty() ? model : invalidModel("not an ONNX model: this is " + found);
 }
 
 Expected<ParsedModel> quern::onnx::readModelBytes(MessageBytes bytes, const Limits &limits) {

@@ -187,8 +187,11 @@ Value quern::onnx::createLabels(NodeImport &node, const ClassLabels &labels, Val
 
 Value quern::onnx::createBinaryLabels(NodeImport &node, const ClassLabels &labels, Value isSecond) {
   ClassLabels two = labels;
-  if (labels.count() != 2)
-    two = labels.areStrings() ? ClassLabels{{}, {"0", "1"}} : ClassLabels{{0, 1}, {}};
+  if (labels.count() == 1 && labels.ints == std::vector<int64_t>{1})
+    two.ints = {0, 1};
+  else if (labels.count() == 1)
+    (labels.areStrings() ? two.strings.assign(2, labels.strings[0])
+                         : two.ints.assign(2, labels.ints[0]));
   Value numbers = node.createCast(isSecond, DType::Int64);
   return createLabels(node, two, node.create<nn::SqueezeOp>(numbers, node.intsConstant({1})));
 }

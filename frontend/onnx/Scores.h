@@ -61,8 +61,8 @@ struct ClassLabels {
 ClassLabels readClassLabels(NodeImport &node, std::string_view intsName);
 /// The label for each number of a class.
 mlir::Value createLabels(NodeImport &node, const ClassLabels &labels, mlir::Value numbers);
-/// Of two classes the second one for each row of [rows, 1] where `isSecond` holds. Where
-/// `labels` are not two, they are 0 and 1.
+/// Of two classes the second one for each row of [rows, 1] where `isSecond` holds. The label of
+/// a single class is that of all rows, but the integer 1: that tells it from 0.
 mlir::Value createBinaryLabels(NodeImport &node, const ClassLabels &labels, mlir::Value isSecond);
 /// The number of the largest element of each row.
 mlir::Value createTopClass(NodeImport &node, mlir::Value scores);

@@ -2,13 +2,16 @@
 find_package(LLVM 19.1 REQUIRED CONFIG HINTS /usr/lib/llvm-19/lib/cmake/llvm)
 find_package(MLIR 19.1 REQUIRED CONFIG HINTS ${LLVM_DIR}/../mlir)
 find_package(LLD 19.1 REQUIRED CONFIG HINTS ${LLVM_DIR}/../lld)
+find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(JPEG REQUIRED)
+find_package(nlohmann_json REQUIRED)
 find_package(PNG REQUIRED)
 find_package(Protobuf REQUIRED)
 find_package(TBB REQUIRED CONFIG)
 find_package(Threads REQUIRED)
 find_package(TIFF REQUIRED)
+find_package(ZLIB REQUIRED)
 include(${QUERN_BUILD_FOLDER}/QuernBuildTree.cmake)
 
 # What of LLVM is used: the JIT for this machine, code and assembly for x86-64 and AArch64,

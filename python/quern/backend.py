@@ -7,7 +7,7 @@ import onnx
 from onnx.backend.base import Backend, BackendRep, Device, DeviceType, namedtupledict
 
 from .compiling import compile as compile_model
-from .errors import QuernError
+from .errors import QuernError, UsageError
 from .sources import load
 
 
@@ -38,7 +38,7 @@ class QuernBackend(Backend):
     @classmethod
     def prepare(cls, model, device="CPU", **options):
         if not cls.supports_device(device):
-            raise ValueError(f"there is no device {device}")
+            raise UsageError(f"there is no device {device}")
         return QuernBackendRep(compile_model(model, **options))
 
     @classmethod

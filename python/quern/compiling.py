@@ -1,20 +1,31 @@
 """quern.compile and quern.aot."""
+from __future__ import annotations
+
 import logging
 import numbers
 import os
 import pathlib
 import time
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
 from . import cache as caching, sources
-from ._quern import ArtifactOptions
-from .errors import UsageError
+from ._quern import ArtifactOptions, CompiledModel, Model
+from .errors import UsageError, refuses_types
+
+if TYPE_CHECKING:
+    from .report import Artifact
+
+Path = Union[str, "os.PathLike[str]"]
+Progress = Callable[[str], object]
+Shapes = Mapping[str, Sequence[int]]
+Sizes = Union[int, Iterable[int]]
 
 log = logging.getLogger("quern")
 # What artefacts with reference kernels are linked with; the wheel has it.
 _RUNTIME_ARCHIVE = pathlib.Path(__file__).with_name("libquern_runtime.a")
 
 
-def _narrator(progress):
+def _narrator(progress: Optional[Progress]) -> Optional[Progress]:
     """What is told what the work is at: the caller's function, the logger at level DEBUG, or
     nobody, which costs nothing."""
     if progress is not None or not log.isEnabledFor(logging.DEBUG):
@@ -23,21 +34,42 @@ def _narrator(progress):
     return lambda doing: log.debug("%.1f s: %s", time.perf_counter() - began, doing)
 
 
-def compile(model, example_inputs=None, *, shapes=None, dims=None, backend="native",
-            target_cpu="host", opt_level=3, threads=0, profile=False, flush_denormals=True,
-            timeout=None, memory_limit=None, progress=None, cache=False, **export_options):
+@refuses_types
+def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] = None,
+            dims: Optional[Mapping[str, Sizes]] = None, backend: str = "native",
+            target_cpu: str = "host", opt_level: int = 3, threads: int = 0, profile: bool = False,
+            flush_denormals: bool = True, timeout: Optional[float] = None,
+            memory_limit: Optional[int] = None, progress: Optional[Progress] = None,
+            cache: bool = False, cast: bool = False, **export_options: Any) -> CompiledModel:
     """Makes a model ready to run: a callable that takes and gives arrays.
 
-    `model`: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`), a
-    fitted scikit-learn estimator, a quern.Model, or a library that quern.aot has written.
+    `model`: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`;
+    exported in eval mode), a fitted estimator of scikit-learn, LightGBM or XGBoost, a
+    quern.Model, or a library that quern.aot has written.
     `backend`: "native", or "interpreter" for the unoptimised reference. `threads`: of
     compiling and of runs; 0 is all this process may use. `timeout`: seconds for loading and
-    compiling; `memory_limit`: bytes that a run may hold. `profile`: time every step.
+    compiling; `memory_limit`: bytes that a run may hold beside weights and inputs. `profile`: time every step.
     `progress`: a function that is told what the work is at ("optimising the graph") whenever
     that changes; what it raises ends the work. `cache`: compile ahead of time into a file that
     all processes of the user share, for the sizes that `shapes` and `dims` give, where `dims`
-    may list several (quern.aot). Other options go to the exporter of torch or skl2onnx.
+    may list several (quern.aot). `cast`: inputs of another type of numbers than the model's, as
+    float64 for float32, are converted, as those of estimators always are; else they are refused.
+    Other options go to the exporter of torch or skl2onnx.
     """
+    compiled = _ready(model, example_inputs, shapes=shapes, dims=dims, backend=backend,
+                      target_cpu=target_cpu, opt_level=opt_level, threads=threads, profile=profile,
+                      flush_denormals=flush_denormals, timeout=timeout, memory_limit=memory_limit,
+                      progress=progress, cache=cache, **export_options)
+    compiled.cast = cast or sources.is_estimator(model)
+    return compiled
+
+
+def _ready(model: Any, example_inputs: Any, *, shapes: Optional[Shapes],
+           dims: Optional[Mapping[str, Sizes]], backend: str, target_cpu: str, opt_level: int,
+           threads: int, profile: bool, flush_denormals: bool, timeout: Optional[float],
+           memory_limit: Optional[int], progress: Optional[Progress], cache: bool,
+           **export_options: Any) -> CompiledModel:
+    """What `compile` gives, but for its casts."""
     run_options = {"threads": threads, "profile": profile, "flush_denormals": flush_denormals,
                    "memory_limit": memory_limit}
     if sources.is_library(model):
@@ -48,7 +80,7 @@ def compile(model, example_inputs=None, *, shapes=None, dims=None, backend="nati
     if cache:
         if backend != "native":
             raise UsageError("the cache is for native code")
-        return _compile_cached(sources.bytes_of(model, example_inputs, **export_options),
+        return _compile_cached(model, example_inputs, export_options,
                                {"shapes": shapes, "dims": dims, "target_cpu": target_cpu,
                                 "opt_level": opt_level, "threads": threads},
                                {"timeout": timeout, "progress": progress}, run_options)
@@ -66,39 +98,62 @@ def compile(model, example_inputs=None, *, shapes=None, dims=None, backend="nati
     return compiled
 
 
-def _split_dims(dims):
+def _split_dims(dims: Optional[Mapping[str, Sizes]]
+                ) -> tuple[dict[str, int], list[tuple[str, list[int]]]]:
     """The dimensions with one size, and those with several: [(name, sizes)]."""
-    fixed, listed = {}, []
+    fixed: dict[str, int] = {}
+    listed: list[tuple[str, list[int]]] = []
     for name, sizes in (dims or {}).items():
         if isinstance(sizes, numbers.Integral):
             fixed[name] = int(sizes)
         else:
-            listed.append((name, sorted({int(size) for size in sizes})))
+            listed.append((name, sorted({int(size) for size in sizes})))  # type: ignore[union-attr]
     return fixed, listed
 
 
-def _compile_cached(model, options, bounds, run_options):
-    """An artefact of a model, given as bytes: made now, or found."""
+def _compile_cached(model: Any, example_inputs: Any, export_options: dict[str, Any],
+                    options: dict[str, Any], bounds: dict[str, Any], run_options: dict[str, Any]
+                    ) -> CompiledModel:
+    """An artefact of a model: made now, or found. A file whose artefact is known is not read."""
     fixed, listed = _split_dims(options["dims"])
-    options = {**options, "dims": {**fixed, **dict(listed)}}
-    return caching.load(caching.key(model, options),
-                        lambda path: aot(model, path, **options, **bounds),
-                        lambda path: sources.load(path, **run_options))
+    shapes = {name: list(map(int, shape)) for name, shape in (options["shapes"] or {}).items()}
+    options = {**options, "dims": {**fixed, **dict(listed)}, "shapes": shapes}
+
+    def read(path: str) -> CompiledModel:
+        return sources.load_library_of(path, **run_options)
+
+    seen = None
+    if sources.is_path(model) and not export_options:
+        seen = caching.sighting(model, options)
+        found = seen.recall(read) if seen else None
+        if found is not None:
+            return found
+    content = sources.bytes_of(model, example_inputs, **export_options)
+    name = caching.key(content, options)
+    made = caching.load(name, lambda path: aot(content, path, **options, **bounds), read)
+    if seen:
+        seen.remember(name)
+    return made
 
 
-def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=None, dims=None,
-        target=None, target_cpu="baseline", target_cpus=(), max_iterations=100_000_000,
-        runtime_archive=None, weights="embedded", main=None, seed=0, opt_level=3, threads=0,
-        timeout=None, progress=None, **export_options):
+@refuses_types
+def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Optional[str] = None,
+        example_inputs: Any = None, shapes: Optional[Shapes] = None,
+        dims: Optional[Mapping[str, Sizes]] = None, target: Optional[str] = None,
+        target_cpu: str = "host", target_cpus: Sequence[str] = (),
+        max_iterations: int = 100_000_000, runtime_archive: Optional[Path] = None,
+        weights: str = "embedded", main: Optional[Path] = None, seed: int = 0, opt_level: int = 3,
+        threads: int = 0, timeout: Optional[float] = None, progress: Optional[Progress] = None,
+        **export_options: Any) -> Artifact:
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
     that needs neither Quern nor Python, into code to read (.s, .ll), or into a folder .c-test
     with C programs that compare it with the interpreter, on inputs drawn with `seed`, and run
     it. Gives an Artifact; quern.load runs a library.
 
     `header`: where its C header goes; `prefix`: of its C names. `target`: this machine, or
-    "x86_64-linux-gnu" or "aarch64-linux-gnu". `target_cpu`: "baseline", "host" or LLVM's name
-    of a CPU; or `target_cpus`, several in one file, of which a machine takes the best that it
-    can run. `max_iterations`: of all loops in a run. `runtime_archive`: libquern_runtime.a,
+    "x86_64-linux-gnu" or "aarch64-linux-gnu". `target_cpu`: "host" (this CPU), "baseline" or
+    LLVM's name of a CPU; for a file that travels `target_cpus`, several in one, of which a
+    machine takes the best that it can run. `max_iterations`: of all loops in a run. `runtime_archive`: libquern_runtime.a,
     for libraries with nodes that need reference kernels; the package brings one for x86-64.
     `dims` may list several sizes, {"N": [1, 8, 32], "seq": range(16, 513, 16)}: the artefact
     has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
@@ -113,7 +168,7 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
     fixed, listed = _split_dims(dims)
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=fixed, timeout=timeout,
                           progress=progress, **export_options)
-    if not hasattr(loaded, "write_artifact"):
+    if not isinstance(loaded, Model):
         raise UsageError(f"{os.fspath(model)} is compiled already")
     options = ArtifactOptions()
     options.output = os.fspath(output)
@@ -129,12 +184,12 @@ def aot(model, output, *, header=None, prefix=None, example_inputs=None, shapes=
         runtime_archive = _RUNTIME_ARCHIVE
     options.runtime_archive = os.fspath(runtime_archive) if runtime_archive is not None else ""
     began = time.perf_counter()
-    needed = loaded.write_artifact(options, target=target or "", target_cpu=target_cpu,
-                                   opt_level=opt_level, threads=threads, timeout=timeout,
-                                   progress=progress)
+    needed, cpus = loaded.write_artifact(options, target=target or "", target_cpu=target_cpu,
+                                         opt_level=opt_level, threads=threads, timeout=timeout,
+                                         progress=progress)
     seconds = time.perf_counter() - began
     log.info("wrote %s in %.1f ms", options.output, seconds * 1e3)
     written = pathlib.Path(options.output)
     files = [written] if written.is_file() else list(written.iterdir())
     return Artifact(options.output, options.header or None,
-                    sum(path.stat().st_size for path in files), seconds, needed)
+                    sum(path.stat().st_size for path in files), seconds, needed, cpus)

@@ -1,4 +1,13 @@
 """Errors, by kind. All are QuernError; some are Python's own kinds, too."""
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, Callable, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class QuernError(RuntimeError):
@@ -71,6 +80,85 @@ _BY_CODE = {kind.code: kind for kind in (
 __all__ = ["QuernError", *(kind.__name__ for kind in _BY_CODE.values())]
 
 
-def error_of(code, message):
+class _ArgumentError(UsageError, TypeError):
+    """Arguments of types that a function does not take."""
+
+
+# What the library says in the words of the command `quern`, and the arguments that these are.
+_PYTHONS_WORDS = [(re.compile(words), ours) for words, ours in (
+    (r" with --shape or --dim$", " with shapes= or dims="),
+    (r" \(--max-iterations\)$", " (max_iterations=)"),
+    (r"\(raise --duration\)$", "(raise seconds=)"),
+    (r"; --threads (\d+) may be faster", r"; threads=\1 may be faster"),
+    (r"; --weights=file has no such limit", "; weights='file' has no such limit"),
+    (r"\bquern run MODEL --input (NAME=)?FILE\b", r"quern.compile(MODEL)(\1array)"),
+    (r"what quern compile makes\b", "what quern.aot makes"),
+    (r"that quern compile has (made|written)\b", r"that quern.aot has \1"),
+)]
+
+
+def in_pythons_words(message: str) -> str:
+    """A message of the library, in which arguments have the names that they have here."""
+    for words, ours in _PYTHONS_WORDS:
+        message = words.sub(ours, message)
+    return message
+
+
+def error_of(code: int, message: str) -> QuernError:
     """The exception for a status of the library."""
-    return _BY_CODE.get(code, InternalError)(message)
+    return _BY_CODE.get(code, InternalError)(in_pythons_words(message))
+
+
+def path_of(path: Any) -> str:
+    """A path as a string."""
+    try:
+        return cast(str, os.fspath(path))
+    except TypeError:
+        raise _ArgumentError(f"wanted a path, found {type(path).__name__}") from None
+
+
+def _check_common(named: dict[str, Any]) -> None:
+    """The arguments that many functions have."""
+    for name in ("shapes", "dims"):
+        if not isinstance(named.get(name), (Mapping, type(None))):
+            raise _ArgumentError(f"{name}= is a dict by name, not {type(named[name]).__name__}")
+    if named.get("progress") is not None and not callable(named["progress"]):
+        raise _ArgumentError(f"progress= is a function, not {type(named['progress']).__name__}")
+
+
+def refuses_types(function: Function) -> Function:
+    """A function that raises a UsageError, which is a TypeError too, where the part of quern in
+    C++ is given a type that it does not take."""
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        _check_common(named)
+        try:
+            return function(*arguments, **named)
+        except TypeError as error:
+            text = str(error)
+            if isinstance(error, QuernError) or "incompatible function arguments" not in text:
+                raise
+            given = text.partition("Invoked with types: ")[2]
+            raise _ArgumentError(f"{function.__name__}() does not take arguments of these types: "
+                                 f"{given}") from None
+    return cast(Function, call)
+
+
+def wraps_errors(doing: str) -> Callable[[Function], Function]:
+    """Of a function that calls other packages: what they raise becomes an UnsupportedError that
+    says so, with the error as its cause."""
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            try:
+                return function(*arguments, **named)
+            except QuernError:
+                raise
+            except MemoryError as error:
+                raise ResourceLimitError(f"out of memory while {doing}") from error
+            except Exception as error:
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                raise UnsupportedError(f"{doing} failed: {type(error).__name__}: "
+                                       f"{lines[0] if lines else 'no reason given'}") from error
+        return cast(Function, call)
+    return decorate

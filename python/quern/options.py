@@ -31,7 +31,9 @@ class ExecutionOrder(enum.IntEnum):
 
 
 class _Entries:
-    """Settings by name."""
+    """Settings by name. Attributes that are none of these, as misspelt ones, are refused."""
+
+    __slots__ = ("_entries", "__weakref__")
 
     def __init__(self):
         self._entries = {}
@@ -44,6 +46,12 @@ class _Entries:
 
 class SessionOptions(_Entries):
     """onnxruntime's options; those of threads, levels, profiles and sizes have a meaning."""
+
+    __slots__ = ("intra_op_num_threads", "inter_op_num_threads", "graph_optimization_level",
+                 "execution_mode", "execution_order", "enable_profiling", "profile_file_prefix",
+                 "enable_mem_pattern", "enable_mem_reuse", "enable_cpu_mem_arena",
+                 "use_per_session_threads", "log_severity_level", "log_verbosity_level", "logid",
+                 "optimized_model_filepath", "use_deterministic_compute", "_dims")
 
     def __init__(self):
         super().__init__()
@@ -89,7 +97,11 @@ class SessionOptions(_Entries):
                                "dimension by its name")
 
     def _compile_options(self):
-        level = min(int(self.graph_optimization_level), 3)
+        try:
+            level = min(int(self.graph_optimization_level), 3)
+        except (TypeError, ValueError):
+            raise UsageError("graph_optimization_level is a GraphOptimizationLevel, not "
+                             f"{self.graph_optimization_level!r}") from None
         flush = self._entries.get("session.set_denormal_as_zero", "1") != "0"
         return {"threads": self.intra_op_num_threads, "opt_level": level,
                 "profile": self.enable_profiling, "flush_denormals": flush}
@@ -99,12 +111,16 @@ class RunOptions(_Entries):
     """onnxruntime's options of a run: `terminate`, from whatever thread, ends the runs that
     were given them, and refuses others until it is False again."""
 
+    __slots__ = ("log_severity_level", "log_verbosity_level", "logid",
+                 "only_execute_path_to_fetches", "training_mode", "_cancellation")
+
     def __init__(self):
         super().__init__()
         self.log_severity_level = -1
         self.log_verbosity_level = 0
         self.logid = ""
         self.only_execute_path_to_fetches = False
+        self.training_mode = False
         self._cancellation = Cancellation()
 
     @property

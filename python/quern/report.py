@@ -1,36 +1,40 @@
 """compare, benchmark and inspect, with results that notebooks show as tables."""
+from __future__ import annotations
+
 import dataclasses
 import html
 import os
 import time
+from typing import Any, ClassVar, Iterable, Mapping, Optional, Sequence, Union
 
-from . import sources
-from ._quern import benchmark_model, compare_models, inspect_file, inspect_library
-from .errors import AccuracyError, UsageError
+from . import _quern, sources
+from ._quern import (CompiledModel, Model, Port, benchmark_model, compare_models, inspect_file,
+                     inspect_library)
+from .errors import AccuracyError, UsageError, in_pythons_words, path_of, refuses_types
 
 
-def _table(head, rows):
+def _table(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
     """HTML."""
-    def line(cells, tag):
+    def line(cells: Iterable[Any], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
     return "<table>" + line(head, "th") + "".join(line(row, "td") for row in rows) + "</table>"
 
 
-def _text(head, rows):
-    rows = [[str(cell) for cell in row] for row in [head, *rows]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows)
+def _text(head: Iterable[Any], rows: Iterable[Iterable[Any]]) -> str:
+    lines = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in lines)
 
 
-def _shape(port):
+def _shape(port: Port) -> str:
     return "any" if port.shape is None else "x".join(str(d or "?") for d in port.shape) or "scalar"
 
 
-def _port_rows(ports, kind):
+def _port_rows(ports: Iterable[Port], kind: str) -> list[tuple[str, ...]]:
     return [(kind, port.name, port.type, _shape(port)) for port in ports]
 
 
-def model_html(model):
+def model_html(model: Union[Model, CompiledModel]) -> str:
     """The inputs and outputs of a model."""
     rows = _port_rows(model.inputs, "input") + _port_rows(model.outputs, "output")
     return _table(("", "name", "type", "shape"), rows)
@@ -39,29 +43,40 @@ def model_html(model):
 class _Shown:
     """A result that is a table: `_head` and `_rows()`."""
 
-    def __repr__(self):
+    _head: ClassVar[tuple[str, ...]]
+
+    def _title(self) -> str:
+        raise NotImplementedError
+
+    def _rows(self) -> Sequence[tuple[Any, ...]]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
         return f"{self._title()}\n{_text(self._head, self._rows())}"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return f"<p>{html.escape(self._title())}</p>{_table(self._head, self._rows())}"
 
 
 @dataclasses.dataclass(repr=False)
 class Artifact(_Shown):
-    """What quern.aot has written; `needed` is what it must be linked with, or needs."""
+    """What quern.aot has written; `needed` is what it must be linked with, or needs, and
+    `target_cpus` whose code it is."""
 
     path: str
-    header: str
+    header: Optional[str]
     bytes: int
     seconds: float
-    needed: list
-    _head = ("file", "bytes", "seconds")
+    needed: list[str]
+    target_cpus: list[str]
+    _head: ClassVar[tuple[str, ...]] = ("file", "bytes", "seconds")
 
-    def _title(self):
+    def _title(self) -> str:
         header = f", header {self.header}" if self.header else ""
-        return f"compiled ahead of time{header}; needs {' '.join(self.needed) or 'nothing'}"
+        cpus = ", ".join(self.target_cpus)
+        return f"compiled ahead of time for {cpus}{header}; needs {' '.join(self.needed) or 'nothing'}"
 
-    def _rows(self):
+    def _rows(self) -> Sequence[tuple[Any, ...]]:
         return [(self.path, self.bytes, f"{self.seconds:.2f}")]
 
 
@@ -75,24 +90,24 @@ class ModelFacts(_Shown):
     description: str
     graph_description: str
     version: int
-    metadata: dict
+    metadata: dict[str, str]
     ir_version: int
-    opsets: dict
-    inputs: tuple
-    outputs: tuple
-    ops: dict
+    opsets: dict[str, int]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    ops: dict[str, int]
     nodes: int
     initializers: int
     parameters: int
-    _head = ("", "name", "type", "shape")
+    _head: ClassVar[tuple[str, ...]] = ("", "name", "type", "shape")
 
-    def _title(self):
+    def _title(self) -> str:
         opsets = ", ".join(f"{name} {version}" for name, version in self.opsets.items())
         ops = ", ".join(f"{name} {count}" for name, count in self.ops.items())
         return (f"{self.producer or 'unknown producer'}, opset {opsets}, {self.nodes} nodes "
                 f"({ops}), {self.parameters} parameters")
 
-    def _rows(self):
+    def _rows(self) -> Sequence[tuple[Any, ...]]:
         return _port_rows(self.inputs, "input") + _port_rows(self.outputs, "output")
 
 
@@ -106,12 +121,12 @@ class ArtifactFacts(_Shown):
     workspace_bytes: int
     worker_bytes: int
     weights_bytes: int
-    sizes: dict
-    inputs: tuple
-    outputs: tuple
-    _head = ("", "name", "type", "shape")
+    sizes: dict[str, list[int]]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    _head: ClassVar[tuple[str, ...]] = ("", "name", "type", "shape")
 
-    def _title(self):
+    def _title(self) -> str:
         text = (f"library of model {self.name}, for {self.target_cpu}, interface version "
                 f"{self.abi_version}; a run needs {self.workspace_bytes} bytes")
         for name, sizes in self.sizes.items():
@@ -119,21 +134,32 @@ class ArtifactFacts(_Shown):
         return text + (f"; {self.weights_bytes} bytes of weights in a file of their own"
                        if self.weights_bytes else "")
 
-    def _rows(self):
+    def _rows(self) -> Sequence[tuple[Any, ...]]:
         return _port_rows(self.inputs, "input") + _port_rows(self.outputs, "output")
 
 
-def inspect(path):
+@refuses_types
+def inspect(path: Union[str, os.PathLike[str]]) -> Union[ModelFacts, ArtifactFacts]:
     """What a file says: ports, ops, opsets and parameters of a model; ports and CPU of a
     library that quern.aot has written."""
+    path = path_of(path)
     if sources.is_library(path):
-        return ArtifactFacts(**inspect_library(os.fspath(path)))
-    return ModelFacts(**inspect_file(os.fspath(path)))
+        return ArtifactFacts(**inspect_library(path))
+    return ModelFacts(**inspect_file(path))
+
+
+@refuses_types
+def problems(path: Union[str, os.PathLike[str]]) -> list[dict[str, Any]]:
+    """All that keeps a model file from being compiled, as a list of dicts with the keys node, op,
+    version and message; empty when nothing does. A file that cannot be read is an error."""
+    return [{**row, "message": in_pythons_words(row["message"])}
+            for row in _quern.problems(path_of(path))]
 
 
 @dataclasses.dataclass
 class OutputDifference:
-    """How far an output of the compiled model is from the interpreted one's."""
+    """How far an output of the compiled model is from the interpreted one's. `flush_matters`:
+    it agrees only where the interpreter takes subnormal numbers for zero as well."""
 
     name: str
     max_abs: float
@@ -141,10 +167,11 @@ class OutputDifference:
     mismatches: int
     incomparable: str
     passed: bool
+    flush_matters: bool = False
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.passed:
-            return "pass"
+            return "pass (subnormals are zero)" if self.flush_matters else "pass"
         return f"FAIL ({self.incomparable or f'{self.mismatches} elements'})"
 
 
@@ -152,37 +179,40 @@ class OutputDifference:
 class Comparison(_Shown):
     """quern.compare's result. Times are dicts in milliseconds: min, mean, p50, ..."""
 
-    outputs: list
-    interpreted: dict
-    compiled: dict
+    outputs: list[OutputDifference]
+    interpreted: dict[str, float]
+    compiled: dict[str, float]
     threads: int
     verdict: str
-    _head = ("output", "max abs", "max rel", "")
+    _head: ClassVar[tuple[str, ...]] = ("output", "max abs", "max rel", "")
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return not self.verdict
 
     @property
-    def speedup(self):
+    def speedup(self) -> float:
         return self.interpreted["p50"] / self.compiled["p50"]
 
-    def raise_for_difference(self):
+    def raise_for_difference(self) -> Comparison:
         """AccuracyError when an output differs by more than the tolerance."""
         if self.verdict:
             raise AccuracyError(self.verdict)
         return self
 
-    def _title(self):
+    def _title(self) -> str:
         return (f"interpreter {self.interpreted['p50']:.3f} ms, native {self.compiled['p50']:.3f} "
                 f"ms, speed-up {self.speedup:.1f}x")
 
-    def _rows(self):
+    def _rows(self) -> Sequence[tuple[Any, ...]]:
         return [(o.name, f"{o.max_abs:.2e}", f"{o.max_rel:.2e}", o) for o in self.outputs]
 
 
-def compare(model, inputs=None, *, reference=None, example_inputs=None, shapes=None, dims=None,
-            rtol=1e-3, atol=1e-5, seconds=0.5, threads=0, **export_options):
+@refuses_types
+def compare(model: Any, inputs: Any = None, *, reference: Any = None, example_inputs: Any = None,
+            shapes: Optional[Mapping[str, Sequence[int]]] = None,
+            dims: Optional[Mapping[str, int]] = None, rtol: float = 1e-3, atol: float = 1e-5,
+            seconds: float = 0.5, threads: int = 0, **export_options: Any) -> Comparison:
     """Runs a model interpreted and compiled on the same inputs (random ones by default): for
     each output the largest differences, for each its time, taken in turn. `reference`: another
     model that is interpreted; a library that quern.aot has written needs the one it is of."""
@@ -214,24 +244,27 @@ class Benchmark(_Shown):
     load_ms: float
     compile_ms: float
     first_run_ms: float
-    steady: dict
+    steady: dict[str, float]
     runs: int
     threads: int
     peak_rss_mb: float
-    warnings: list
-    _head = ("", "ms")
+    warnings: list[str]
+    _head: ClassVar[tuple[str, ...]] = ("", "ms")
 
-    def _title(self):
+    def _title(self) -> str:
         return "; ".join([f"{self.runs} runs on {self.threads} threads", *self.warnings])
 
-    def _rows(self):
+    def _rows(self) -> Sequence[tuple[Any, ...]]:
         rows = [("load", self.load_ms), ("compile", self.compile_ms),
                 ("first run", self.first_run_ms), *self.steady.items()]
         return [(name.replace("_", " "), f"{value:.4f}") for name, value in rows]
 
 
-def benchmark(model, inputs=None, *, example_inputs=None, shapes=None, dims=None, seconds=1.0,
-              threads=0, backend="native", **export_options):
+@refuses_types
+def benchmark(model: Any, inputs: Any = None, *, example_inputs: Any = None,
+              shapes: Optional[Mapping[str, Sequence[int]]] = None,
+              dims: Optional[Mapping[str, int]] = None, seconds: float = 1.0, threads: int = 0,
+              backend: str = "native", **export_options: Any) -> Benchmark:
     """Times loading, compiling, the first run, and runs for some seconds. Of a library that
     quern.aot has written there is nothing to compile."""
     is_library = sources.is_library(model)
@@ -245,5 +278,6 @@ def benchmark(model, inputs=None, *, example_inputs=None, shapes=None, dims=None
     compiled = loaded if is_library else loaded.compile(backend=backend, threads=threads)
     compile_ms = (time.perf_counter() - at) * 1e3
     facts = benchmark_model(compiled, inputs, seconds)
+    facts["warnings"] = [in_pythons_words(warning) for warning in facts["warnings"]]
     return Benchmark(load_ms=(at - began) * 1e3, compile_ms=compile_ms + facts.pop("plan_ms"),
                      **facts)

@@ -7,15 +7,45 @@ import logging
 import os
 import threading
 import time
+import warnings
 
 from . import sources
 from ._quern import __version__, seed_random_ops
-from .binding import IOBinding, OrtValue
-from .errors import UnsupportedError, UsageError
-from .options import ModelMetadata, NodeArg, SessionOptions
+from .binding import IOBinding, OrtValue, value_of
+from .errors import FileError, UnsupportedError, UsageError, refuses_types
+from .options import ModelMetadata, NodeArg, RunOptions, SessionOptions
 
 log = logging.getLogger("quern")
 _PROVIDERS = ["CPUExecutionProvider"]
+# Those of onnxruntime that are not here.
+_OTHER_PROVIDERS = {f"{name}ExecutionProvider" for name in (
+    "ACL", "ArmNN", "Azure", "CANN", "CoreML", "CUDA", "Dml", "Dnnl", "Js", "JS", "MIGraphX",
+    "Nnapi", "NvTensorRTRTX", "OpenVINO", "QNN", "Rknpu", "ROCM", "SNPE", "Tensorrt",
+    "Tvm", "VitisAI", "VSINPU", "WebGpu", "WebNN", "Xnnpack")}
+
+
+def _check_providers(providers, level):
+    """Warns of those that only onnxruntime has, in the name of the caller `level` calls above;
+    UsageError for what is no provider at all."""
+    names = [name[0] if isinstance(name, tuple) and name else name for name in providers or []]
+    if not all(isinstance(name, str) for name in names):
+        raise UsageError(f"providers are names, or tuples of a name and options, not {providers}")
+    unknown = sorted(set(names).difference(_PROVIDERS, _OTHER_PROVIDERS))
+    if unknown:
+        raise UsageError(f"wanted a list with {_PROVIDERS[0]}, found {', '.join(names)}: there is "
+                         f"no {unknown[0]}")
+    others = [name for name in names if name not in _PROVIDERS]
+    if others:
+        warnings.warn(f"{', '.join(others)} cannot be had: Quern runs on the CPU",
+                      stacklevel=level + 1)
+
+
+def _check_unused(options):
+    """The other arguments of onnxruntime's session, which mean nothing here."""
+    unknown = set(options).difference(
+        ("disabled_optimizers", "enable_fallback", "read_config_from_model"))
+    if unknown:
+        raise UsageError(f"unknown options: {', '.join(sorted(unknown))}")
 
 
 def _prepared(source, options):
@@ -32,12 +62,23 @@ def _prepared(source, options):
     return model.compile(**settings), model
 
 
+def _cancellation_of(run_options):
+    if not isinstance(run_options, RunOptions):
+        raise UsageError(f"wanted quern.RunOptions, found {type(run_options).__name__}")
+    return run_options._cancellation
+
+
 class InferenceSession:
     """A model ready to run. Any number of threads may call `run` at once."""
 
+    @refuses_types
     def __init__(self, path_or_bytes, sess_options=None, providers=None, provider_options=None,
                  **unused):
+        _check_providers(providers, 3)  # beside this one the decorator
+        _check_unused(unused)
         options = sess_options or SessionOptions()
+        if not isinstance(options, SessionOptions):
+            raise UsageError(f"wanted quern.SessionOptions, found {type(options).__name__}")
         self._options = options
         self._source = path_or_bytes
         self._began = time.perf_counter_ns()
@@ -50,7 +91,13 @@ class InferenceSession:
         """The outputs of these names, or all, as a list."""
         if run_options is None:
             return self._run(output_names or None, input_feed)
-        return self._run(output_names or None, input_feed, None, run_options._cancellation)
+        return self._run(output_names or None, input_feed, None,
+                         _cancellation_of(run_options))
+
+    def warm_up(self, dims=None, *, shapes=None, timeout=None):
+        """Compiles now what the first run on inputs of these sizes would: see
+        quern.CompiledModel.warm_up. Not in onnxruntime."""
+        self._compiled.warm_up(dims or {}, shapes=shapes or {}, timeout=timeout)
 
     def run_async(self, output_names, input_feed, callback, user_data, run_options=None):
         """Runs in another thread, which then calls `callback(outputs, user_data, error)`: the
@@ -66,7 +113,7 @@ class InferenceSession:
         threading.Thread(target=run, name="quern.run_async").start()
 
     def run_with_ort_values(self, output_names, input_dict_ort_values, run_options=None):
-        feed = {name: value._value for name, value in input_dict_ort_values.items()}
+        feed = {name: value_of(value) for name, value in input_dict_ort_values.items()}
         return [OrtValue(value) for value in self.run(output_names, feed, run_options)]
 
     def io_binding(self):
@@ -78,7 +125,7 @@ class InferenceSession:
             iobinding._results = iobinding._into(iobinding._inputs, iobinding._targets)
         else:
             iobinding._results = iobinding._into(iobinding._inputs, iobinding._targets,
-                                                 run_options._cancellation)
+                                                 _cancellation_of(run_options))
 
     def get_inputs(self):
         return [NodeArg(port) for port in self._inputs]
@@ -92,7 +139,8 @@ class InferenceSession:
     def get_modelmeta(self):
         if sources.is_library(self._source):
             raise UnsupportedError("a compiled model does not say what the model said of itself")
-        return ModelMetadata(self._source)
+        is_path = isinstance(self._source, (str, os.PathLike))
+        return ModelMetadata(self._source if is_path else sources.serialized(self._source))
 
     def get_session_options(self):
         return self._options
@@ -104,11 +152,8 @@ class InferenceSession:
         return {name: {} for name in _PROVIDERS}
 
     def set_providers(self, providers=None, provider_options=None):
-        """There is one provider; others are passed over, as in a list of preferences, but
-        must be there."""
-        names = [name if isinstance(name, str) else name[0] for name in providers or []]
-        if names and not set(names).intersection(_PROVIDERS):
-            raise UsageError(f"wanted a list with {_PROVIDERS[0]}, found {', '.join(names)}")
+        """There is one provider; of others a warning says that they are not used."""
+        _check_providers(providers, 2)
 
     def disable_fallback(self):
         """There is nothing to fall back to."""
@@ -134,8 +179,11 @@ class InferenceSession:
                 at += duration
         stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
         name = f"{self._options.profile_file_prefix}{stamp}.json"
-        with open(name, "w", encoding="utf-8") as file:
-            json.dump(events, file)
+        try:
+            with open(name, "w", encoding="utf-8") as file:
+                json.dump(events, file)
+        except OSError as error:
+            raise FileError(f"cannot write {name}: {error.strerror}") from error
         return name
 
 
@@ -160,6 +208,8 @@ def get_build_info():
 
 def set_default_logger_severity(severity):
     """Messages go to Python's logger "quern": 0 and 1 show all of them, 2 warnings, ..."""
+    if severity not in range(5):
+        raise UsageError(f"a severity is 0 to 4, not {severity}")
     levels = [logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL]
     log.setLevel(levels[severity])
 
@@ -176,6 +226,7 @@ def disable_telemetry_events():
     """Nothing is ever sent."""
 
 
+@refuses_types
 def set_seed(seed):
     """From here on random ops without a seed draw the same numbers as after the last such call."""
     seed_random_ops(seed)

@@ -1,32 +1,52 @@
-"""What can be compiled: files, bytes, onnx.ModelProto, torch modules, scikit-learn estimators.
-
-Converting is left to the converters that users of these packages have; none is needed to
-import quern.
+"""What can be compiled: files, bytes, onnx.ModelProto; torch modules and fitted estimators, which
+converters.py converts.
 """
+from __future__ import annotations
+
 import io
-import logging
 import os
 import pathlib
+from typing import Any, Mapping, Optional, Sequence
 
-from ._quern import Model, is_library_file, load_library
-from .errors import FileError, UnsupportedError, UsageError
-
-log = logging.getLogger("quern")
-
+from . import _quern
+from ._quern import CompiledModel, Model
+from .errors import FileError, UsageError, refuses_types, wraps_errors
 
 _LIBRARY_OPTIONS = ("threads", "profile", "flush_denormals", "memory_limit")
+_ESTIMATORS = {"sklearn.base.BaseEstimator", "lightgbm.basic.Booster", "xgboost.core.Booster"}
 
 
-def is_library(model):
+def is_path(model: Any) -> bool:
+    return isinstance(model, (str, os.PathLike))
+
+
+def is_library(model: Any) -> bool:
     """Whether it is the path of a library that quern.aot has written."""
-    return isinstance(model, (str, os.PathLike)) and is_library_file(os.fspath(model))
+    return is_path(model) and _quern.is_library_file(os.fspath(model))
 
 
-def load(model, example_inputs=None, *, shapes=None, dims=None, timeout=None, progress=None,
-         **export_options):
+def _kinds_of(model: Any) -> set[str]:
+    return {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
+
+
+def is_estimator(model: Any) -> bool:
+    """Whether it is an estimator of scikit-learn, LightGBM or XGBoost."""
+    return not _ESTIMATORS.isdisjoint(_kinds_of(model))
+
+
+def load_library_of(path: str, **run_options: Any) -> CompiledModel:
+    """That of an artefact; the options are those of runs."""
+    return _quern.load_library(path, **run_options)
+
+
+@refuses_types
+def load(model: Any, example_inputs: Any = None, *,
+         shapes: Optional[Mapping[str, Sequence[int]]] = None,
+         dims: Optional[Mapping[str, int]] = None, timeout: Optional[float] = None,
+         progress: Any = None, **export_options: Any) -> Any:
     """The quern.Model of a path, bytes, an onnx.ModelProto, a torch.nn.Module with example
-    inputs, or a fitted scikit-learn estimator. `shapes` gives inputs sizes by their name,
-    `dims` gives them to symbolic dimensions; `export_options` are those of the exporter.
+    inputs, or a fitted estimator. `shapes` gives inputs sizes by their name, `dims` gives them
+    to symbolic dimensions; `export_options` are those of the exporter.
 
     Of the path of a library that quern.aot has written, what quern.compile gives: ready to
     run, with the options `threads`, `memory_limit`, `profile` and `flush_denormals` of runs.
@@ -37,21 +57,22 @@ def load(model, example_inputs=None, *, shapes=None, dims=None, timeout=None, pr
         if shapes or dims:
             raise UsageError(f"{os.fspath(model)} is compiled: its sizes are given")
         _refuse(set(export_options).difference(_LIBRARY_OPTIONS))
-        return load_library(os.fspath(model), **export_options)
-    sizes = {"shapes": {name: list(shape) for name, shape in (shapes or {}).items()},
-             "dims": dict(dims or {}), "timeout": timeout, "progress": progress}
-    if isinstance(model, (str, os.PathLike)):
+        return load_library_of(os.fspath(model), **export_options)
+    sizes: dict[str, Any] = {
+        "shapes": {name: list(shape) for name, shape in (shapes or {}).items()},
+        "dims": dict(dims or {}), "timeout": timeout, "progress": progress}
+    if is_path(model):
         _refuse(export_options)
         return Model.load(os.fspath(model), **sizes)
     return Model.from_bytes(serialized(model, example_inputs, **export_options),
-                            name=_name_of(model), **sizes)
+                            name=name_of(model), **sizes)
 
 
-def bytes_of(model, example_inputs=None, **export_options):
+def bytes_of(model: Any, example_inputs: Any = None, **export_options: Any) -> bytes:
     """Those of any model that `load` takes, but for one that is loaded."""
     if isinstance(model, Model):
         raise UsageError("a quern.Model has no bytes any more; give the file, or a message")
-    if isinstance(model, (str, os.PathLike)):
+    if is_path(model):
         _refuse(export_options)
         try:
             return pathlib.Path(model).read_bytes()
@@ -60,78 +81,46 @@ def bytes_of(model, example_inputs=None, **export_options):
     return serialized(model, example_inputs, **export_options)
 
 
-def serialized(model, example_inputs=None, **export_options):
+@wraps_errors("converting the model")
+def serialized(model: Any, example_inputs: Any = None, **export_options: Any) -> bytes:
     """The bytes of a model that is not a file."""
     if isinstance(model, (bytes, bytearray, memoryview)):
         _refuse(export_options)
         return bytes(model)
     if isinstance(model, io.IOBase):
         _refuse(export_options)
-        return model.read()
-    kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
-    if "torch.nn.modules.module.Module" in kinds:
-        return _from_torch(model, example_inputs, export_options)
-    if "sklearn.base.BaseEstimator" in kinds:
-        return _from_sklearn(model, example_inputs, export_options)
+        content: bytes = model.read()
+        return content
+    if "torch.nn.modules.module.Module" in _kinds_of(model):
+        from .converters import from_torch
+        return from_torch(model, example_inputs, export_options)
+    if is_estimator(model):
+        from .converters import from_estimator
+        return from_estimator(model, example_inputs, export_options)
     if hasattr(model, "SerializeToString") and hasattr(model, "graph"):
         _refuse(export_options)
-        return _bytes_of(model)
+        return bytes_of_message(model)
     raise UsageError(f"cannot compile a {type(model).__module__}.{type(model).__qualname__}; "
                      "wanted a path, bytes, an onnx.ModelProto, a torch.nn.Module or a fitted "
-                     "scikit-learn estimator")
+                     "estimator of scikit-learn, LightGBM or XGBoost")
 
 
-def _refuse(export_options):
+def _refuse(export_options: Any) -> None:
     if export_options:
         raise UsageError(f"unknown options: {', '.join(sorted(export_options))}")
 
 
-def _name_of(model):
+def name_of(model: Any) -> str:
+    """What messages call a model: its path, or its type."""
+    if is_path(model):
+        return str(os.fspath(model))
     return "model" if isinstance(model, (bytes, bytearray, memoryview)) else type(model).__name__
 
 
-def _bytes_of(proto):
+def bytes_of_message(proto: Any) -> bytes:
     try:
-        return proto.SerializeToString()
+        content: bytes = proto.SerializeToString()
+        return content
     except ValueError as error:  # protobuf's bound of 2 GiB
         raise UsageError(f"the model cannot be serialized ({error}); save it with external data "
                          "and compile the file") from error
-
-
-def _from_torch(module, example_inputs, options):
-    import torch
-
-    if example_inputs is None:
-        raise UsageError("a torch.nn.Module needs example inputs: quern.compile(module, (tensor,))")
-    if isinstance(example_inputs, torch.Tensor):
-        example_inputs = (example_inputs,)
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise UnsupportedError(f"torch.onnx needs the package {error.name}: "
-                               "pip install onnx onnxscript") from error
-    log.info("exporting %s with torch.onnx", type(module).__name__)
-    with torch.no_grad():
-        program = torch.onnx.export(module, tuple(example_inputs),
-                                    **{"dynamo": True, "verbose": False, **options})
-    return _bytes_of(program.model_proto)
-
-
-def _from_sklearn(estimator, example_inputs, options):
-    try:
-        from skl2onnx import to_onnx
-        from skl2onnx.common.data_types import FloatTensorType
-    except ImportError as error:
-        raise UnsupportedError("scikit-learn estimators need the package skl2onnx: "
-                               "pip install skl2onnx") from error
-    if example_inputs is None:
-        if not hasattr(estimator, "n_features_in_"):
-            raise UsageError(f"{type(estimator).__name__} is not fitted; give a fitted estimator, "
-                             "or example inputs")
-        options.setdefault("initial_types",
-                           [("X", FloatTensorType([None, estimator.n_features_in_]))])
-    if hasattr(estimator, "predict_proba"):  # arrays instead of a list of dicts
-        options.setdefault("options", {id(estimator): {"zipmap": False}})
-    log.info("converting %s with skl2onnx", type(estimator).__name__)
-    return _bytes_of(to_onnx(estimator, example_inputs, **options))

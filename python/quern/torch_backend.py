@@ -3,14 +3,17 @@
 A piece of the graph goes through torch's own ONNX exporter: for the shapes that it is called with
 first, and with the sizes left open that torch knows, or calls show, to vary. Before a compiled
 piece is used it is compared with torch on the call at hand. What cannot be exported, compiled or
-compared, and whatever needs gradients, stays with torch; why, the logger "quern" says.
+compared, and whatever needs gradients, stays with torch; why, the logger "quern" says at level
+INFO. When nothing of a module runs in Quern, one warning says so, with the reason.
 """
 import logging
+import re
 import threading
 
 import torch
 
 from .compiling import compile as compile_model
+from .converters import plain, root_cause
 
 log = logging.getLogger("quern")
 # How often one piece is exported; what comes then is left to torch.
@@ -151,11 +154,64 @@ def _refuse_aliases(given, outputs):
         raise NotForQuern("an output is the memory of an input")
 
 
+class _Owner:
+    """What was given to torch.compile: one warning, when nothing of it runs in Quern."""
+
+    _all = {}
+
+    def __init__(self, name):
+        self._name = name
+        self._runs = self._warned = False
+
+    @classmethod
+    def of(cls, name, key):
+        if len(cls._all) >= _MOST_KNOWN:
+            cls._all.clear()
+        return cls._all.setdefault(key, cls(name))
+
+    def note_run(self):
+        self._runs = True
+
+    def note_refusal(self, reason):
+        if not self._runs and not self._warned:
+            self._warned = True
+            log.warning("nothing of %s runs in Quern: %s", self._name, reason)
+
+
+class _Origin:
+    """Where a graph comes from. torch does not tell whose it is, and takes the graph of one module
+    for others of its class: of graphs that are all of a module or function, those with other
+    parameters are others'; of parts of one, those of one class or function are one's."""
+
+    _PLACE = re.compile(r'File "(.+?)", line (\d+), in (\S+)')
+    _REST = re.compile(r"torch_dynamo_resume_in_(.+)_at_\d+")
+
+    def __init__(self, graph):
+        nodes = [node.meta for node in graph.graph.nodes]
+        traces = [self._PLACE.search(meta.get("stack_trace") or "") for meta in nodes]
+        file, line, function = next((trace.groups() for trace in traces if trace), (None,) * 3)
+        rest = self._REST.fullmatch(function or "")
+        stacks = [list((meta.get("nn_module_stack") or {}).values()) for meta in nodes]
+        kind = next((stack[0][1] for stack in stacks if stack), None)
+        self.is_whole = not rest and not getattr(
+            getattr(graph, "compile_subgraph_reason", None), "graph_break", True)
+        self.name = getattr(kind, "__name__", kind) or (
+            f"the function {rest[1] if rest else function or ''}".rstrip())
+        self._place = file, line if self.is_whole else None
+
+    def owner(self, given):
+        parameter = next((value for value in given if isinstance(value, torch.nn.Parameter)), None)
+        whose = parameter.data_ptr() if self.is_whole and parameter is not None else None
+        return _Owner.of(self.name, (self.name, *self._place, whose))
+
+
 class _Piece:
     """A piece of a graph: a callable with what has been compiled of it so far."""
 
     def __init__(self, graph):
         self.graph = graph
+        self._origin = _Origin(graph)
+        self._reason = None
         self._varying, self._sizes = _find_sizes(graph)
         self._lock = threading.Lock()
         self._known = {}
@@ -165,7 +221,9 @@ class _Piece:
         self._stays = False
 
     def __call__(self, *given):
-        if self._stays or self._needs_torch(given):
+        reason = self._reason if self._stays else self._needs_torch(given)
+        if reason:
+            self._refused(given, reason)
             return self.graph(*given)
         constant = [i in self._sizes or _is_constant(value) for i, value in enumerate(given)]
         inputs = [i for i, is_constant in enumerate(constant) if not is_constant]
@@ -177,17 +235,39 @@ class _Piece:
                        ) + tuple(tensor.dtype for tensor in tensors)
         key = family, tuple(tensor.shape for tensor in tensors)
         variant = self._known.get(key, self)
+        if variant is None:
+            self._refused(given, self._reason)
+            return self.graph(*given)
         if variant is not self:
-            return self.graph(*given) if variant is None else variant(*tensors)
+            return variant(*tensors)
         with self._lock:
             return self._first_call(given, inputs, tensors, key)
 
     @staticmethod
     def _needs_torch(given):
+        """Why a call is none for Quern; None when it may be one."""
         tensors = [value for value in given if isinstance(value, torch.Tensor)]
-        return (not tensors or any(value.device.type != "cpu" or value.layout != torch.strided
-                                   for value in tensors)
-                or (torch.is_grad_enabled() and any(value.requires_grad for value in tensors)))
+        if not tensors:
+            return "it is given no tensors"
+        for value in tensors:
+            if value.device.type != "cpu":
+                return f"it is given tensors on the device '{value.device}'"
+            if value.layout != torch.strided:
+                return f"it is given tensors with the layout {value.layout}"
+        if torch.is_grad_enabled() and any(value.requires_grad for value in tensors):
+            return ("its parameters or inputs need gradients; call it under torch.no_grad() or "
+                    "torch.inference_mode()")
+        return None
+
+    def _refused(self, given, reason):
+        """Says why the piece stays with torch, once. That nothing of its owner runs in Quern is
+        known when the piece is all of it, or when it is called again."""
+        is_new = reason != self._reason
+        if is_new:
+            log.info("left to torch: %s", reason)
+        if self._origin.is_whole or not is_new:
+            self._origin.owner(given).note_refusal(reason)
+        self._reason = reason
 
     def _first_call(self, given, inputs, tensors, key):
         """Torch's result; the calls that follow with this key have Quern's, if it is the same."""
@@ -195,18 +275,20 @@ class _Piece:
         result = self.graph(*given)
         outputs = result if isinstance(result, (tuple, list)) else (result,)
         if _versions(given) != before:
-            log.info("left to torch: it changes its inputs")
             self._stays = True
+            self._refused(given, "it changes its inputs")
             return result
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
         try:
             _refuse_aliases(given, outputs)
             self._known[key] = self._variant_for(given, inputs, tensors, key, outputs)
+            self._origin.owner(given).note_run()
         except Exception as error:  # whatever the exporter raises
-            reason = str(error).strip().splitlines()
-            log.info("left to torch: %s: %s", type(error).__name__, reason[0] if reason else "")
+            log.debug("left to torch", exc_info=True)
             self._known[key] = None
+            self._refused(given, plain(error) if isinstance(error, NotForQuern) else
+                          root_cause(error))
         return result
 
     def _variant_for(self, given, inputs, tensors, key, outputs):
@@ -239,7 +321,7 @@ class _Piece:
         except Exception as error:
             if not any(open_dims):
                 raise
-            log.info("exported again with fixed sizes: %s", str(error).strip().split("\n")[0])
+            log.info("exported again with fixed sizes: %s", root_cause(error))
         return self._export(module, tensors, [set()] * len(tensors), outputs)
 
 

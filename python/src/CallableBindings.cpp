@@ -1,9 +1,11 @@
 //===- CallableBindings.cpp - the class CompiledModel in Python -----------===//
 #include "CallableModel.h"
+#include "Errors.h"
 #include "ModelBindings.h"
 #include "Ports.h"
 #include "quern/Reports.h"
 
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -16,14 +18,8 @@ using python::Cancellation;
 static PyObject *callModel(PyObject *self, PyObject *arguments, PyObject *named) {
   try {
     return nb::inst_ptr<CallableModel>(self)->call(arguments, named).release().ptr();
-  } catch (nb::python_error &error) {
-    error.restore();
-  } catch (nb::builtin_exception &error) {
-    PyErr_SetString(error.type() == nb::exception_type::type_error ? PyExc_TypeError
-                                                                   : PyExc_ValueError,
-                    error.what());
-  } catch (std::exception &error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
+  } catch (...) {
+    python::restoreError();
   }
   return nullptr;
 }
@@ -61,6 +57,14 @@ void python::bindCallableModel(nb::module_ &module) {
       .def("run_into", &CallableModel::runInto, nb::arg("inputs"), nb::arg("outputs"),
            nb::arg("cancellation") = nb::none(),
            "Computes in the memory of given arrays; None stands for a new one.")
+      .def("warm_up", &CallableModel::warmUp, nb::arg("dims") = CallableModel::Sizes(),
+           nb::kw_only(), nb::arg("shapes") = CallableModel::Shapes(),
+           nb::arg("timeout") = nb::none(),
+           "Compiles now what the first run on inputs of these sizes would: of symbolic\n"
+           "dimensions, warm_up({\"N\": 1}), or as shapes of inputs by their names. Parts whose\n"
+           "sizes only a run finds out are compiled by that run.")
+      .def_rw("cast", &CallableModel::castsInputs,
+              "Whether inputs of another type of numbers, as float64 for float32, are converted.")
       .def("profile", profileOf,
            "Of a model compiled with profile=True: a dict for each step, with its time.")
       .def("clear_profile", &CallableModel::clearProfile)
@@ -75,7 +79,7 @@ void python::bindCallableModel(nb::module_ &module) {
             text += (text.empty() ? "" : ", ") + port.name + ": " + port.describe();
           return text;
         };
-        return "<quern.CompiledModel (" + describe(self.compiled().inputs()) + ") -> (" +
-               describe(self.compiled().outputs()) + "), " + self.backendName() + ">";
+        return textOf("<quern.CompiledModel (" + describe(self.compiled().inputs()) + ") -> (" +
+                      describe(self.compiled().outputs()) + "), " + self.backendName() + ">");
       });
 }

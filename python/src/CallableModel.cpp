@@ -8,14 +8,17 @@
 #include "CallableModel.h"
 
 #include "Errors.h"
-#include "Interrupt.h"
 #include "ModelBindings.h"
 #include "NumPy.h"
+#include "Ports.h"
 #include "Values.h"
+#include "Watch.h"
 
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 
 namespace nb = nanobind;
 using namespace quern;
@@ -23,6 +26,9 @@ using python::CallableModel;
 
 struct CallableModel::Worker {
   std::unique_ptr<Runner> runner;
+  /// The inputs of a call as they were given: held until it is over, whatever Python code of
+  /// other threads, or of arrays that are read later, does to the list or dict they came in.
+  std::vector<nb::object> given;
   // Of a call; the second pair serves models with other values than tensors.
   std::vector<Tensor> inputs, outputs;
   std::vector<AnyValue> inputValues, outputValues;
@@ -30,6 +36,8 @@ struct CallableModel::Worker {
   std::vector<nb::object> arrays;
   /// Of the last call, whose outputs had these dims.
   std::vector<Tensor::Dims> inputDims, outputDims;
+  /// Whether the last call took so long that a signal may come in the next.
+  bool isSlow = true;
 
   /// Views of arrays stay, as numbers to compare with: whoever runs has made them anew.
   void forgetValues() {
@@ -38,6 +46,7 @@ struct CallableModel::Worker {
         tensor = Tensor();
     std::fill(outputs.begin(), outputs.end(), Tensor());
     std::fill(arrays.begin(), arrays.end(), nb::object());
+    std::fill(given.begin(), given.end(), nb::object());
     for (auto *values : {&inputValues, &outputValues})
       std::fill(values->begin(), values->end(), AnyValue());
   }
@@ -92,8 +101,11 @@ private:
 
 static std::vector<nb::object> internedNames(const std::vector<PortSignature> &ports) {
   std::vector<nb::object> names;
-  for (const PortSignature &port : ports)
-    names.push_back(nb::steal(PyUnicode_InternFromString(port.name.c_str())));
+  for (const PortSignature &port : ports) {
+    PyObject *name = python::textOf(port.name).release().ptr();
+    PyUnicode_InternInPlace(&name);
+    names.push_back(nb::steal(name));
+  }
   return names;
 }
 
@@ -113,10 +125,11 @@ CallableModel::CallableModel(std::shared_ptr<const CompiledModel> compiled,
 CallableModel::~CallableModel() = default;
 
 std::unique_ptr<CallableModel::Worker> CallableModel::makeWorker() {
-  watchInterrupts();
+  watchSignals();
   auto worker = std::make_unique<Worker>();
   worker->runner = valueOf(model->createRunner(options));
   size_t inputs = model->inputs().size(), outputs = model->outputs().size();
+  worker->given.resize(inputs);
   if (onlyTensors) {
     worker->inputs.resize(inputs);
     worker->outputs.resize(outputs);
@@ -132,76 +145,123 @@ std::unique_ptr<CallableModel::Worker> CallableModel::makeWorker() {
 // Inputs
 //===----------------------------------------------------------------------===//
 
-void CallableModel::readInput(Worker &worker, size_t i, nb::handle value) {
-  if (onlyTensors && viewArray(value.ptr(), worker.inputs[i]) &&
-      worker.inputs[i].dtype() == model->inputs()[i].dtype)
-    return;
+void CallableModel::readInput(Worker &worker, size_t i) {
+  nb::handle value = worker.given[i];
   const PortSignature &port = model->inputs()[i];
-  try {
-    if (onlyTensors)
-      worker.inputs[i] = tensorOf(value, port);
-    else
-      worker.inputValues[i] = valueFrom(value, port);
-  } catch (nb::python_error &error) {
-    if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError) &&
-        !error.matches(PyExc_BufferError))
-      throw;
-    raise(invalidInput("input '" + port.name +
-                       "': " + nb::cast<std::string>(nb::str(error.value()))));
-  } catch (nb::builtin_exception &error) {
-    raise(invalidInput("input '" + port.name + "': " + error.what()));
+  if (!onlyTensors) {
+    worker.inputValues[i] = inputFrom(value, port, castsInputs);
+    return;
   }
+  Tensor &tensor = worker.inputs[i];
+  if (viewArray(value.ptr(), tensor) && tensor.dtype() == port.dtype)
+    return;
+  tensor = std::move(*inputFrom(value, port, castsInputs).asTensor());
 }
 
 static std::string quoted(nb::handle name) {
   return "'" + nb::cast<std::string>(nb::str(name)) + "'";
 }
 
-void CallableModel::readFeed(Worker &worker, nb::handle feed) {
+/// "'a' and 'b'"
+static std::string quotedList(const std::vector<nb::object> &names) {
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 < names.size() ? ", " : " and ") + quoted(names[i]);
+  return text;
+}
+
+/// What a dict lacks and has too much.
+void CallableModel::refuseNames(nb::handle feed) const {
+  std::vector<nb::object> missing, unknown;
+  for (const nb::object &name : inputNames)
+    if (!nb::borrow<nb::dict>(feed).contains(name))
+      missing.push_back(name);
+  nb::list keys = nb::steal<nb::list>(PyDict_Keys(feed.ptr()));
+  for (size_t i = 0; i < nb::len(keys); ++i) {
+    nb::object key = keys[i];
+    if (std::none_of(inputNames.begin(), inputNames.end(),
+                     [&](const nb::object &name) { return name.equal(key); }))
+      unknown.push_back(key);
+  }
+  std::string text;
+  if (!missing.empty())
+    text = (missing.size() == 1 ? "input " : "inputs ") + quotedList(missing) +
+           (missing.size() == 1 ? " is missing" : " are missing");
+  if (!unknown.empty())
+    text += (text.empty() ? "" : "; ") + ("the model has no input " + quotedList(unknown)) +
+            (inputNames.empty() ? std::string() : "; it has " + quotedList(inputNames));
+  raise(invalidInput(text.empty() ? "the inputs were changed while they were read" : text));
+}
+
+/// Takes a reference to each input.
+void CallableModel::takeInputs(Worker &worker, nb::handle feed) {
   size_t count = inputNames.size();
   if (PyDict_Check(feed.ptr())) {
     for (size_t i = 0; i < count; ++i) {
       PyObject *value = PyDict_GetItemWithError(feed.ptr(), inputNames[i].ptr());
+      if (!value && PyErr_Occurred())
+        throw nb::python_error();
       if (!value)
-        raise(invalidInput("input " + quoted(inputNames[i]) + " is missing"));
-      readInput(worker, i, value);
+        refuseNames(feed);
+      worker.given[i] = nb::borrow(value);
     }
     if (static_cast<size_t>(PyDict_Size(feed.ptr())) != count)
-      for (auto [name, value] : nb::borrow<nb::dict>(feed))
-        if (std::none_of(
-                inputNames.begin(), inputNames.end(),
-                [&, wanted = name](const nb::object &known) { return known.equal(wanted); }))
-          raise(invalidInput("the model has no input " + quoted(name)));
+      refuseNames(feed);
     return;
   }
   if (!PyList_Check(feed.ptr()) && !PyTuple_Check(feed.ptr()))
-    throw nb::type_error("inputs are a dict by name, or a list or tuple in order");
+    raise(invalidInput("inputs are a dict by name, or a list or tuple in order, not " +
+                       typeName(feed)));
   auto list = nb::borrow<nb::sequence>(feed);
   if (nb::len(list) != count)
     raise(invalidInput("wanted " + std::to_string(count) + " inputs, found " +
                        std::to_string(nb::len(list))));
   for (size_t i = 0; i < count; ++i)
-    readInput(worker, i, nb::object(list[i]));
+    worker.given[i] = list[i];
+}
+
+void CallableModel::readFeed(Worker &worker, nb::handle feed) {
+  takeInputs(worker, feed);
+  // Reading one runs code of Python's that may change the feed.
+  for (size_t i = 0; i < worker.given.size(); ++i)
+    readInput(worker, i);
 }
 
 //===----------------------------------------------------------------------===//
 // Runs
 //===----------------------------------------------------------------------===//
 
+Status CallableModel::runWatched(Worker &worker, Cancellation *cancellation) {
+  RunWatcher watcher(*worker.runner);
+  Status status;
+  {
+    Cancellation::Run cancellable(cancellation, *worker.runner);
+    InterruptScope interruptible(*worker.runner);
+    nb::gil_scoped_release unlocked;
+    std::optional<ProgressScope> watched;
+    if (isMainThread())
+      watched.emplace(watcher);
+    status = onlyTensors
+                 ? worker.runner->run(std::span<const Tensor>(worker.inputs), worker.outputs)
+                 : worker.runner->run(std::span<const AnyValue>(worker.inputValues),
+                                      worker.outputValues);
+  }
+  watcher.rethrow();
+  return status;
+}
+
 void CallableModel::runWorker(Worker &worker, Cancellation *cancellation) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kSlow = std::chrono::milliseconds(1);
   while (true) {
     if (cancellation && cancellation->isAsked())
       raise({StatusCode::Cancelled, "the run was cancelled"});
-    Status status;
-    {
-      Cancellation::Run cancellable(cancellation, *worker.runner);
-      InterruptScope interruptible(*worker.runner);
-      nb::gil_scoped_release unlocked;
-      status = onlyTensors
-                   ? worker.runner->run(std::span<const Tensor>(worker.inputs), worker.outputs)
-                   : worker.runner->run(std::span<const AnyValue>(worker.inputValues),
-                                        worker.outputValues);
-    }
+    // Asking for all handlers takes microseconds.
+    if (worker.isSlow && isMainThread())
+      watchSignals();
+    Clock::time_point began = Clock::now();
+    Status status = runWatched(worker, cancellation);
+    worker.isSlow = Clock::now() - began > kSlow;
     if (status.isOk())
       return noteDims(worker);
     if (status.code() != StatusCode::Cancelled)
@@ -257,7 +317,7 @@ nb::object CallableModel::call(PyObject *arguments, PyObject *named) {
     nb::dict all;
     for (size_t i = 0; i < std::min(count, inputNames.size()); ++i)
       all[inputNames[i]] = nb::borrow(NB_TUPLE_GET_ITEM(arguments, i));
-    for (auto [name, value] : feed) {
+    for (auto [name, value] : feed) { // the call's own dict
       if (all.contains(name))
         raise(invalidInput("input " + quoted(name) + " is given twice"));
       all[name] = value;
@@ -280,20 +340,40 @@ size_t CallableModel::outputIndex(nb::handle name) const {
   for (size_t i = 0; i < outputNames.size(); ++i)
     if (outputNames[i].is(name) || outputNames[i].equal(name))
       return i;
-  raise(invalidInput("the model has no output " + quoted(name)));
+  raise(invalidInput("the model has no output " + quoted(name) + "; it has " +
+                     quotedList(outputNames)));
+}
+
+std::vector<size_t> CallableModel::outputIndices(nb::handle names) const {
+  std::vector<size_t> wanted;
+  if (names.is_none())
+    return wanted;
+  nb::object list =
+      nb::steal(PyUnicode_Check(names.ptr()) ? nullptr : PySequence_List(names.ptr()));
+  if (!list.is_valid()) {
+    PyErr_Clear();
+    raise(invalidInput("the names of outputs are a list, not " + typeName(names)));
+  }
+  for (size_t i = 0; i < nb::len(list); ++i)
+    wanted.push_back(outputIndex(nb::object(list[i])));
+  return wanted;
+}
+
+static python::Cancellation *cancellationOf(nb::handle given) {
+  python::Cancellation *cancellation = nullptr;
+  if (!given.is_none() && !nb::try_cast(given, cancellation))
+    python::raise(usageError("wanted a quern.Cancellation, found " + python::typeName(given)));
+  return cancellation;
 }
 
 nb::object CallableModel::run(nb::handle names, nb::handle feed, nb::handle seconds,
-                              Cancellation *cancellation) {
+                              nb::handle cancellation) {
   Lease worker(*this);
+  std::vector<size_t> wanted = outputIndices(names);
   DeadlineScope limited(*worker->runner, seconds);
-  std::vector<size_t> wanted;
-  if (!names.is_none())
-    for (nb::handle name : names)
-      wanted.push_back(outputIndex(name));
   readFeed(*worker, feed);
   prepareSmallOutputs(*worker);
-  runWorker(*worker, cancellation);
+  runWorker(*worker, cancellationOf(cancellation));
   if (wanted.empty())
     return takeOutputs(*worker);
   nb::list outputs;
@@ -306,10 +386,10 @@ nb::object CallableModel::run(nb::handle names, nb::handle feed, nb::handle seco
   return outputs;
 }
 
-nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs, Cancellation *cancellation) {
-  if (!onlyTensors)
-    throw nb::type_error("a model with sequences, optionals or maps cannot run into given arrays");
-  Lease worker(*this);
+/// Takes a reference to each array that an output is computed in.
+void CallableModel::takeTargets(Worker &worker, nb::handle outputs) {
+  if (!PyList_Check(outputs.ptr()) && !PyTuple_Check(outputs.ptr()))
+    raise(invalidInput("outputs are a list or tuple in order, not " + typeName(outputs)));
   auto list = nb::borrow<nb::sequence>(outputs);
   if (nb::len(list) != outputNames.size())
     raise(invalidInput("wanted " + std::to_string(outputNames.size()) + " outputs, found " +
@@ -318,22 +398,57 @@ nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs, Cancellatio
     nb::object target = list[i];
     if (target.is_none())
       continue;
-    if (!viewArray(target.ptr(), worker->outputs[i]) || !isWritable(target))
-      raise(invalidInput("output " + quoted(outputNames[i]) +
-                         ": wanted a dense, aligned, writable NumPy array"));
-    worker->arrays[i] = std::move(target);
+    if (std::string refusal = viewTarget(target.ptr(), model->outputs()[i], worker.outputs[i]);
+        !refusal.empty())
+      raise(invalidInput("output " + quoted(outputNames[i]) + ": " + refusal));
+    worker.arrays[i] = std::move(target);
   }
+}
+
+/// The array of output `i`, or a new one.
+nb::object CallableModel::takeTarget(Worker &worker, size_t i) {
+  nb::object target = std::move(worker.arrays[i]);
+  if (!target.is_valid())
+    return takeOutput(worker, i);
+  // One whose size the run has found out is not in its place yet.
+  if (!isMemoryOf(target, worker.outputs[i])) {
+    nb::object found = takeOutput(worker, i);
+    nb::object shape = found.attr("shape"), given = target.attr("shape");
+    if (!shape.equal(given))
+      raise(invalidInput("output " + quoted(outputNames[i]) + ": its shape is " +
+                         nb::cast<std::string>(nb::str(shape)) + ", that of the given array " +
+                         nb::cast<std::string>(nb::str(given))));
+    nb::module_::import_("numpy").attr("copyto")(target, found);
+  }
+  return target;
+}
+
+nb::list CallableModel::runInto(nb::handle feed, nb::handle outputs, nb::handle cancellation) {
+  if (!onlyTensors)
+    raise(usageError("a model with sequences, optionals or maps cannot run into given arrays"));
+  Lease worker(*this);
+  takeTargets(*worker, outputs);
   readFeed(*worker, feed);
-  runWorker(*worker, cancellation);
+  runWorker(*worker, cancellationOf(cancellation));
   nb::list results;
-  for (size_t i = 0; i < outputNames.size(); ++i) {
-    nb::object target = std::move(worker->arrays[i]);
-    // One whose size the run has found out is not in its place yet.
-    if (target.is_valid() && !isMemoryOf(target, worker->outputs[i]))
-      nb::module_::import_("numpy").attr("copyto")(target, takeOutput(*worker, i));
-    results.append(target.is_valid() ? target : takeOutput(*worker, i));
-  }
+  for (size_t i = 0; i < outputNames.size(); ++i)
+    results.append(takeTarget(*worker, i));
   return results;
+}
+
+void CallableModel::warmUp(const Sizes &dims, const Shapes &shapes, nb::handle seconds) {
+  for (const auto &[name, sizes] : shapes)
+    if (std::none_of(model->inputs().begin(), model->inputs().end(),
+                     [&, &name = name](const auto &port) { return port.name == name; }))
+      raise(
+          invalidInput("the model has no input '" + name + "'; it has " + quotedList(inputNames)));
+  std::vector<Tensor::Dims> inputDims;
+  for (const PortSignature &port : model->inputs()) {
+    auto given = shapes.find(port.name);
+    inputDims.push_back(given != shapes.end() ? given->second : sizedDims(port, dims));
+  }
+  Deadline deadline = deadlineOf(seconds);
+  check(watched(nb::none(), [&] { return model->planFor(inputDims, deadline); }));
 }
 
 std::vector<ProfileRow> CallableModel::profile() {

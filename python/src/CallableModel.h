@@ -6,7 +6,9 @@
 
 #include <nanobind/nanobind.h>
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace quern::python {
@@ -31,12 +33,20 @@ public:
   nanobind::object call(PyObject *arguments, PyObject *named);
   /// Inputs from a dict by name or a sequence, the outputs as a list; `names` chooses
   /// outputs, None is all; the run takes at most `seconds`, or as long as it takes, and ends
-  /// when `cancellation`, unless null, is asked for.
+  /// when `cancellation`, unless None, is asked for.
   nanobind::object run(nanobind::handle names, nanobind::handle feed, nanobind::handle seconds,
-                       Cancellation *cancellation);
+                       nanobind::handle cancellation);
   /// Into arrays: one for each output, or None for one to be made.
   nanobind::list runInto(nanobind::handle feed, nanobind::handle outputs,
-                         Cancellation *cancellation);
+                         nanobind::handle cancellation);
+
+  using Sizes = std::map<std::string, int64_t>;
+  using Shapes = std::map<std::string, std::vector<int64_t>>;
+  /// Plans and compiles what runs of these sizes need: those of symbolic dimensions, or the
+  /// whole shapes of inputs.
+  void warmUp(const Sizes &dims, const Shapes &shapes, nanobind::handle seconds);
+  /// Whether inputs of another numeric type are converted to that of the model.
+  bool castsInputs = false;
   /// Of all runners; UsageError, raised, without SessionOptions::profile.
   std::vector<ProfileRow> profile();
   void clearProfile();
@@ -45,14 +55,20 @@ private:
   struct Worker;
   struct Lease;
   std::unique_ptr<Worker> makeWorker();
-  void readInput(Worker &worker, size_t i, nanobind::handle value);
+  [[noreturn]] void refuseNames(nanobind::handle feed) const;
+  void takeInputs(Worker &worker, nanobind::handle feed);
+  void readInput(Worker &worker, size_t i);
   void readFeed(Worker &worker, nanobind::handle feed);
+  void takeTargets(Worker &worker, nanobind::handle outputs);
+  nanobind::object takeTarget(Worker &worker, size_t i);
+  Status runWatched(Worker &worker, Cancellation *cancellation);
   void runWorker(Worker &worker, Cancellation *cancellation = nullptr);
   void prepareSmallOutputs(Worker &worker);
   void noteDims(Worker &worker);
   nanobind::object takeOutput(Worker &worker, size_t i);
   nanobind::list takeOutputs(Worker &worker);
   size_t outputIndex(nanobind::handle name) const;
+  std::vector<size_t> outputIndices(nanobind::handle names) const;
 
   std::shared_ptr<const CompiledModel> model;
   SessionOptions options;

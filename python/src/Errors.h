@@ -7,6 +7,14 @@
 
 namespace quern::python {
 
+/// The type of a value, for messages.
+std::string typeName(nanobind::handle value);
+
+/// From here on what C++ throws in this module is a QuernError too.
+void translateExceptions();
+/// Sets the error of Python's for what is being thrown; in a catch clause.
+void restoreError() noexcept;
+
 /// Raises the exception of quern.errors that belongs to the code.
 [[noreturn]] void raise(const Status &status);
 

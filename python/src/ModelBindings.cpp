@@ -26,8 +26,8 @@ using Dims = std::map<std::string, int64_t>;
 Deadline python::deadlineOf(nb::handle seconds) {
   if (seconds.is_none())
     return {};
-  auto limit = nb::cast<double>(seconds);
-  if (!(limit > 0))
+  double limit = 0;
+  if (!nb::try_cast(seconds, limit) || !(limit > 0))
     raise(usageError("a time limit is a number of seconds above 0"));
   return Deadline::after(
       std::chrono::nanoseconds(static_cast<int64_t>(std::min(limit, 3e9) * 1e9)));
@@ -36,8 +36,8 @@ Deadline python::deadlineOf(nb::handle seconds) {
 static Limits limitsOf(nb::handle seconds, nb::handle bytes) {
   Limits limits;
   limits.deadline = python::deadlineOf(seconds);
-  if (!bytes.is_none())
-    limits.maxActivationBytes = nb::cast<int64_t>(bytes);
+  if (!bytes.is_none() && !nb::try_cast(bytes, limits.maxActivationBytes))
+    python::raise(usageError("a limit on memory is a number of bytes"));
   return limits;
 }
 
@@ -106,17 +106,17 @@ static std::unique_ptr<CallableModel> loadLibrary(const std::string &path, int t
                                          "artifact");
 }
 
-/// Gives what the result must be linked with, or needs: ["-lm"].
-static std::vector<std::string> writeArtifact(const Model &model, const ArtifactOptions &artifact,
-                                              const std::string &triple, const std::string &cpu,
-                                              int level, int threads, nb::handle timeout,
-                                              nb::handle progress) {
+/// Gives what the result must be linked with, or needs: ["-lm"]; and the CPUs it is for.
+static std::pair<std::vector<std::string>, std::vector<std::string>>
+writeArtifact(const Model &model, const ArtifactOptions &artifact, const std::string &triple,
+              const std::string &cpu, int level, int threads, nb::handle timeout,
+              nb::handle progress) {
   CompileOptions options = compileOptions("native", cpu, level, threads, timeout);
   options.targetTriple = triple;
-  std::vector<std::string> needed;
+  ArtifactSummary summary;
   python::check(python::watched(
-      progress, [&] { return model.compileToArtifact(options, artifact, &needed); }));
-  return needed;
+      progress, [&] { return model.compileToArtifact(options, artifact, &summary); }));
+  return {std::move(summary.needed), std::move(summary.targetCpus)};
 }
 
 using Listed = std::vector<std::pair<std::string, std::vector<int64_t>>>;
@@ -153,10 +153,10 @@ static nb::list stepsOf(const Model &model, nb::handle dims) {
   nb::list rows;
   for (const StepSummary &step : python::valueOf(std::move(steps))) {
     nb::dict row;
-    row["nodes"] = step.nodes;
-    row["kernel"] = step.kernel;
+    row["nodes"] = python::textOf(step.nodes);
+    row["kernel"] = python::textOf(step.kernel);
     row["native"] = step.native;
-    row["refusal"] = step.refusal;
+    row["refusal"] = python::textOf(step.refusal);
     row["needs_sizes"] = step.needsSizes;
     rows.append(row);
   }
@@ -180,7 +180,7 @@ void python::bindModel(nb::module_ &module) {
            nb::arg("timeout") = nb::none(), nb::arg("memory_limit") = nb::none(),
            nb::arg("progress") = nb::none())
       .def("write_artifact", writeArtifact, nb::arg("options"), nb::kw_only(),
-           nb::arg("target") = "", nb::arg("target_cpu") = "baseline", nb::arg("opt_level") = 3,
+           nb::arg("target") = "", nb::arg("target_cpu") = "host", nb::arg("opt_level") = 3,
            nb::arg("threads") = 0, nb::arg("timeout") = nb::none(),
            nb::arg("progress") = nb::none())
       .def("steps", stepsOf, nb::arg("dims") = nb::none(),

@@ -18,6 +18,8 @@ Deadline deadlineOf(nanobind::handle seconds);
 void bindModel(nanobind::module_ &module);
 /// What files say without being loaded; this machine.
 void bindFiles(nanobind::module_ &module);
+/// The program `quern`.
+void bindCommandLine(nanobind::module_ &module);
 /// Comparing and measuring.
 void bindReports(nanobind::module_ &module);
 

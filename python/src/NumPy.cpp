@@ -250,6 +250,8 @@ static bool readBFloat16(nb::handle value, Tensor &tensor) {
     dims.push_back(static_cast<int64_t>(array.shape(i)));
   const void *data = array.data();
   auto owner = std::shared_ptr<Array>(new Array(std::move(array)), [](Array *kept) {
+    if (!Py_IsInitialized())
+      return;
     nb::gil_scoped_acquire lock;
     delete kept;
   });
@@ -306,6 +308,44 @@ Tensor python::tensorOf(nb::handle value, const ValueType &type) {
   return hasSpareBits ? withDefinedBits(tensor) : tensor;
 }
 
+bool python::canCast(DType from, DType to) {
+  needNumPy();
+  int fromNumber = numberOf(from), toNumber = numberOf(to);
+  if (fromNumber < 0 || toNumber < 0 || from == DType::String || to == DType::String)
+    return false;
+  PyArray_Descr *fromType = PyArray_DescrFromType(fromNumber);
+  PyArray_Descr *toType = PyArray_DescrFromType(toNumber);
+  bool can = PyArray_CanCastTypeTo(fromType, toType, NPY_SAME_KIND_CASTING) != 0;
+  Py_DECREF(fromType);
+  Py_DECREF(toType);
+  return can;
+}
+
+nb::object python::castArray(nb::handle value, DType dtype) {
+  nb::object array = nb::hasattr(value, "__dlpack__") && !PyArray_Check(value.ptr())
+                         ? asArray(value, ValueType::tensor(DType::Undefined))
+                         : nb::module_::import_("numpy").attr("asarray")(value);
+  return array.attr("astype")(numpyDtype(dtype));
+}
+
+std::string python::viewTarget(PyObject *value, const ValueType &type, Tensor &tensor) {
+  needNumPy();
+  if (!PyArray_Check(value))
+    return "wanted a NumPy array, found " + typeName(value);
+  auto *array = reinterpret_cast<PyArrayObject *>(value);
+  DType dtype = dtypeOfArray(array);
+  if (isStorageOf(dtype, type.dtype))
+    dtype = type.dtype;
+  if (dtype == DType::Undefined)
+    return "an array of NumPy type '" +
+           nb::cast<std::string>(nb::borrow(value).attr("dtype").attr("name")) +
+           "' cannot be computed in";
+  if (!isDense(array) || !PyArray_ISWRITEABLE(array))
+    return "wanted a dense, aligned, writable NumPy array";
+  tensor = viewOf(array, dtype, nullptr);
+  return {};
+}
+
 //===----------------------------------------------------------------------===//
 // To Python
 //===----------------------------------------------------------------------===//
@@ -345,10 +385,6 @@ PyObject *python::smallArray(DType dtype, const Tensor::Dims &dims, Tensor &tens
 
 bool python::isMemoryOf(nb::handle array, const Tensor &tensor) {
   return PyArray_DATA(reinterpret_cast<PyArrayObject *>(array.ptr())) == tensor.rawData();
-}
-
-bool python::isWritable(nb::handle array) {
-  return PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject *>(array.ptr()));
 }
 
 static void releaseTensor(PyObject *capsule) {

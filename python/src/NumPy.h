@@ -11,6 +11,8 @@
 
 #include <nanobind/nanobind.h>
 
+#include <string>
+
 namespace quern::python {
 
 /// The tensor that a dense, aligned array is, without a copy; nothing keeps the array
@@ -23,6 +25,15 @@ bool viewArray(PyObject *value, Tensor &tensor);
 /// strings; keeps alive what it does not copy. Raises TypeError for what is no tensor.
 Tensor tensorOf(nanobind::handle value, const ValueType &type);
 
+/// Whether numbers of one type become such of the other as NumPy's casting="same_kind" has it.
+bool canCast(DType from, DType to);
+/// What the value holds as an array of this type.
+nanobind::object castArray(nanobind::handle value, DType dtype);
+
+/// As viewArray, for an output to be computed in; what keeps the value from being that, or
+/// nothing. The type of the elements may be one of ml_dtypes, or the integer that stores it.
+std::string viewTarget(PyObject *value, const ValueType &type, Tensor &tensor);
+
 /// An array with the tensor's memory, which it keeps alive; of strings, new objects. New
 /// reference.
 PyObject *arrayOf(Tensor tensor);
@@ -32,7 +43,6 @@ PyObject *arrayOf(Tensor tensor);
 PyObject *smallArray(DType dtype, const Tensor::Dims &dims, Tensor &tensor);
 /// Whether the tensor's elements are those of the array.
 bool isMemoryOf(nanobind::handle array, const Tensor &tensor);
-bool isWritable(nanobind::handle array);
 
 /// "float32" to NumPy's dtype object, or the integer that stores the bits when NumPy and
 /// ml_dtypes have no such type.

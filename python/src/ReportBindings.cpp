@@ -2,6 +2,7 @@
 #include "CallableModel.h"
 #include "Errors.h"
 #include "ModelBindings.h"
+#include "Ports.h"
 #include "Values.h"
 #include "Watch.h"
 #include "quern/Benchmark.h"
@@ -24,14 +25,18 @@ static std::vector<AnyValue> inputsOf(const CompiledModel &model, nb::handle fee
   const std::vector<PortSignature> &ports = model.inputs();
   std::vector<AnyValue> values;
   bool isDict = PyDict_Check(feed.ptr());
+  if (!isDict && !PyList_Check(feed.ptr()) && !PyTuple_Check(feed.ptr()))
+    python::raise(invalidInput("inputs are a dict by name, or a list or tuple in order, not " +
+                               python::typeName(feed)));
   if (nb::len(feed) != ports.size())
     python::raise(invalidInput("wanted " + std::to_string(ports.size()) + " inputs, found " +
                                std::to_string(nb::len(feed))));
   for (size_t i = 0; i < ports.size(); ++i) {
-    if (isDict && !nb::borrow<nb::dict>(feed).contains(ports[i].name.c_str()))
+    nb::str name = python::textOf(ports[i].name);
+    if (isDict && !nb::borrow<nb::dict>(feed).contains(name))
       python::raise(invalidInput("input '" + ports[i].name + "' is missing"));
-    nb::object value = isDict ? nb::object(feed[ports[i].name.c_str()]) : nb::object(feed[i]);
-    values.push_back(python::valueFrom(value, ports[i]));
+    nb::object value = isDict ? nb::object(feed[name]) : nb::object(feed[i]);
+    values.push_back(python::inputFrom(value, ports[i]));
   }
   return values;
 }
@@ -53,12 +58,13 @@ static std::unique_ptr<Runner> runnerOf(const python::CallableModel &model) {
 
 static nb::dict dictOf(const OutputComparison &output) {
   nb::dict row;
-  row["name"] = output.name;
+  row["name"] = python::textOf(output.name);
   row["max_abs"] = output.difference.maxAbsolute;
   row["max_rel"] = output.difference.maxRelative;
   row["mismatches"] = output.difference.mismatches;
   row["incomparable"] = output.difference.incomparable;
   row["passed"] = output.difference.passes();
+  row["flush_matters"] = output.flushMatters;
   return row;
 }
 
@@ -80,7 +86,7 @@ static nb::dict compareModels(const python::CallableModel &reference,
   dict["interpreted"] = dictOf(comparison.reference);
   dict["compiled"] = dictOf(comparison.compiled);
   dict["threads"] = comparison.threads;
-  dict["verdict"] = comparison.verdict().message();
+  dict["verdict"] = python::textOf(comparison.verdict().message());
   return dict;
 }
 

@@ -4,6 +4,8 @@
 #include "Errors.h"
 #include "NumPy.h"
 
+#include <nanobind/stl/string.h>
+
 namespace nb = nanobind;
 using namespace quern;
 
@@ -19,12 +21,13 @@ static AnyValue sequenceFrom(nb::handle value, const ValueType &type) {
 static AnyValue mapFrom(nb::handle value, const ValueType &type) {
   if (!PyDict_Check(value.ptr()))
     throw nb::type_error("wanted a dict for a map");
-  auto dict = nb::borrow<nb::dict>(value);
+  // A list of its own: reading an element may run code of Python's that changes the dict.
+  nb::list items = nb::steal<nb::list>(PyDict_Items(value.ptr()));
   nb::list keys;
   std::vector<AnyValue> values;
-  for (auto [key, element] : dict) {
-    keys.append(key);
-    values.push_back(python::valueFrom(element, type.nested.front()));
+  for (nb::handle item : items) {
+    keys.append(item[0]);
+    values.push_back(python::valueFrom(nb::object(item[1]), type.nested.front()));
   }
   Tensor keyTensor = python::tensorOf(keys, ValueType::tensor(type.dtype));
   return python::valueOf(
@@ -44,6 +47,47 @@ AnyValue python::valueFrom(nb::handle value, const ValueType &type) {
     return mapFrom(value, type);
   }
   throw nb::type_error("a port of an unknown kind");
+}
+
+/// A tensor for the port, whose element type it may not have.
+static Tensor inputTensor(nb::handle value, const PortSignature &port, bool casts) {
+  Tensor tensor = python::tensorOf(value, port);
+  bool isOther = port.dtype != DType::Undefined && tensor.dtype() != port.dtype;
+  if (!isOther || !python::canCast(tensor.dtype(), port.dtype))
+    return tensor; // the run says what is wrong with it
+  if (casts)
+    return python::tensorOf(python::castArray(value, port.dtype), port);
+  throw nb::type_error(("wanted " + port.describe() + ", found " + tensor.describe() +
+                        ": convert it with .astype('" + std::string(dtypeName(port.dtype)) +
+                        "'), or let Quern do so with quern.compile(..., cast=True)")
+                           .c_str());
+}
+
+/// Raises what keeps a value from being read, with the error of NumPy's or of the value's own
+/// code as its cause.
+[[noreturn]] static void refuseInput(const PortSignature &port, nb::python_error &error) {
+  if (!error.matches(PyExc_Exception)) // KeyboardInterrupt, ...
+    throw nb::python_error(std::move(error));
+  bool isOfMemory = error.matches(PyExc_MemoryError);
+  nb::object kind = nb::module_::import_("quern.errors")
+                        .attr(isOfMemory ? "ResourceLimitError" : "InvalidInputError");
+  bool saysEnough = isOfMemory || error.matches(PyExc_TypeError) ||
+                    error.matches(PyExc_ValueError) || error.matches(PyExc_BufferError);
+  std::string text = "input '" + port.name +
+                     "': " + (saysEnough ? "" : python::typeName(error.value()) + ": ") +
+                     nb::cast<std::string>(nb::str(error.value()));
+  nb::raise_from(error, kind, "%s", text.c_str());
+  throw nb::python_error();
+}
+
+AnyValue python::inputFrom(nb::handle value, const PortSignature &port, bool casts) {
+  try {
+    return port.isTensor() ? AnyValue(inputTensor(value, port, casts)) : valueFrom(value, port);
+  } catch (nb::python_error &error) {
+    refuseInput(port, error);
+  } catch (nb::builtin_exception &error) {
+    raise(invalidInput("input '" + port.name + "': " + error.what()));
+  }
 }
 
 nb::object python::toPython(AnyValue value) {

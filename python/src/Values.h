@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "quern/AnyValue.h"
+#include "quern/Executable.h"
 
 #include <nanobind/nanobind.h>
 
@@ -13,6 +13,9 @@ namespace quern::python {
 
 /// Raises TypeError when `value` is not of the kind of `type`.
 AnyValue valueFrom(nanobind::handle value, const ValueType &type);
+/// The value of an input; InvalidInput, raised, names it when it does not fit. `casts`: numbers
+/// of another type of the same kind, as float64 for float32, are converted.
+AnyValue inputFrom(nanobind::handle value, const PortSignature &port, bool casts = false);
 nanobind::object toPython(AnyValue value);
 
 } // namespace quern::python

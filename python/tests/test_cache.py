@@ -44,10 +44,108 @@ def test_what_differs_is_another_artefact(folder, tmp_path):
     compiled(target_cpu="baseline")
     compiled(relu(dims=(1, 3)), dims=None)
     assert len(artefacts(folder)) == 6
+    compiled(shapes={"x": np.array([4, 10])}, dims=None)
+    compiled(shapes={"x": (4, 10)}, dims=None)
+    assert len(artefacts(folder)) == 7
     path = tmp_path / "mlp.onnx"
     path.write_bytes(mlp().SerializeToString())
     compiled(path, dims={"N": np.array([3, 2, 3])})
-    assert len(artefacts(folder)) == 6  # the same bytes, and the same sizes
+    assert len(artefacts(folder)) == 7  # the same bytes, and the same sizes
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """A model file that may be noted at once."""
+    monkeypatch.setattr("quern.cache.SETTLED_NS", -1)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(mlp().SerializeToString())
+    return path
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The model files that were read."""
+    read, bytes_of = [], quern.sources.bytes_of
+
+    def noting(model, *arguments, **options):
+        read.append(model)
+        return bytes_of(model, *arguments, **options)
+
+    monkeypatch.setattr("quern.sources.bytes_of", noting)
+    return read
+
+
+def test_a_file_that_is_known_is_not_read(file, reads, folder):
+    wanted = compiled(file)(X)
+    for again in (file, str(file)):
+        np.testing.assert_array_equal(compiled(again)(X), wanted)
+    assert reads == [file]
+    compiled(file, dims={"N": 3})  # other options
+    link = file.with_name("link.onnx")
+    link.symlink_to(file)
+    compiled(link)
+    assert reads == [file, file] and len(artefacts(folder)) == 2
+
+
+def test_a_file_that_has_changed_is_read(file, reads, folder):
+    compiled(file)
+    before = file.stat()
+    other = relu(dims=("N", 10)).SerializeToString()
+    file.write_bytes(other)
+    np.testing.assert_array_equal(compiled(file)(X), np.maximum(X, 0))
+    # The same size and the time of before, in place: its change is noticed.
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"Relu", b"Tanh"))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    np.testing.assert_allclose(compiled(file)(X), np.tanh(X), rtol=1e-5)
+    # Another file of the same name, size and time.
+    new = file.with_name("new.onnx")
+    new.write_bytes(content)
+    os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.replace(new, file)
+    np.testing.assert_array_equal(compiled(file)(X), np.maximum(X, 0))
+    assert len(reads) == 4 and len(artefacts(folder)) == 3
+
+
+def test_a_file_that_has_just_changed_is_read_again(file, reads, monkeypatch):
+    monkeypatch.setattr("quern.cache.SETTLED_NS", 3_600_000_000_000)
+    compiled(file)
+    compiled(file)
+    assert reads == [file, file]
+
+
+def test_a_file_that_changes_while_it_is_compiled_is_not_noted(file, reads, monkeypatch):
+    aot = quern.compiling.aot
+
+    def slow(model, *arguments, **options):
+        file.write_bytes(relu(dims=("N", 10)).SerializeToString())
+        return aot(model, *arguments, **options)
+
+    wanted = quern.compile(file)(X)
+    monkeypatch.setattr("quern.compiling.aot", slow)
+    np.testing.assert_array_equal(compiled(file)(X), wanted)
+    np.testing.assert_array_equal(compiled(file)(X), np.maximum(X, 0))
+
+
+@pytest.mark.parametrize("damage", ["artefact", "gone", "note", "name"])
+def test_what_is_damaged_is_made_again(file, folder, damage):
+    wanted = compiled(file)(X)
+    (artefact,), (note,) = artefacts(folder), folder.glob("*.note")
+    if damage == "artefact":
+        artefact.write_bytes(artefact.read_bytes()[:100])
+    elif damage == "gone":
+        artefact.unlink()
+    else:
+        note.write_bytes({"note": b"", "name": b"../../etc/passwd\xff"}[damage])
+    np.testing.assert_array_equal(compiled(file)(X), wanted)
+    assert len(artefacts(folder)) == 1 and note.read_text() == artefact.stem
+
+
+def test_notes_do_not_become_ever_more(file, folder, monkeypatch):
+    monkeypatch.setattr("quern.cache.MOST_NOTES", 2)
+    for rows in range(1, 6):
+        compiled(file, dims={"N": rows})
+    assert len(list(folder.glob("*.note"))) == 3  # the newest comes after there is room
 
 
 def test_lists_of_sizes():
@@ -139,3 +237,11 @@ def test_predictor(folder):
     result = predictor({name: X[:, i] for i, name in enumerate("abcdefghij")})
     np.testing.assert_allclose(result["y"], quern.compile(mlp())(X), rtol=1e-4, atol=1e-5)
     assert len(artefacts(folder)) == 1
+
+
+def test_failures_leave_no_lock(folder):
+    with pytest.raises(quern.UsageError, match="no-such-cpu"):
+        compiled(target_cpu="no-such-cpu")
+    assert not list(folder.iterdir())
+    compiled()
+    assert len(list(folder.glob("*.lock"))) == 1

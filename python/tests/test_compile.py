@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import quern
-from models import mlp, nonzero, relu, two_ports
+from models import TensorProto, helper, make_model, mlp, nonzero, relu, two_ports
 
 X = np.array([[1, -2, 3]], "f4")
 WANTED = np.array([[1, 0, 3]], "f4")
@@ -144,6 +144,30 @@ def test_repr():
     assert repr(model.inputs[0]) == "<quern.Port 'x': float32 Nx3>"
     assert model.inputs[0].shape == ("N", 3) and model.inputs[0].dtype == np.float32
     assert "<td>Nx3</td>" in model._repr_html_()
+
+
+@pytest.mark.parametrize("name", [b"x_name", b"y_name", b"N_name"])
+def test_names_that_are_no_text(tmp_path, name):
+    """Bytes that are no UTF-8 are seen as their numbers."""
+    proto = make_model([helper.make_node("Relu", ["x_name"], ["y_name"])],
+                       [("x_name", TensorProto.FLOAT, ["N_name"])],
+                       [("y_name", TensorProto.FLOAT, ["N_name"])])
+    wrong = proto.SerializeToString().replace(name, name[:1] + b"\xff" + name[2:])
+    path = tmp_path / "model.onnx"
+    path.write_bytes(wrong)
+    try:
+        quern.inspect(path)
+    except quern.InvalidModelError as error:  # protobuf looks at it itself
+        assert "no valid protobuf message" in str(error)
+        return
+    seen = (name[:1] + b"\\xff" + name[2:]).decode()
+    model = quern.compile(path)
+    (x,), (y,) = model.inputs, model.outputs
+    assert seen in (x.name, y.name, x.shape[0]) and seen in repr(model)
+    np.testing.assert_array_equal(model.run([y.name], {x.name: np.ones(3, "f4")})[0], np.ones(3))
+    assert quern.compare(path, {x.name: np.ones(3, "f4")}, seconds=0.01).passed
+    with pytest.raises(quern.InvalidInputError, match="x"):
+        model.run(None, {})
 
 
 def test_import_needs_neither_numpy_nor_converters():

@@ -95,3 +95,74 @@ def test_a_handler_of_ones_own_goes_on():
     finally:
         signal.signal(signal.SIGINT, before)
     assert len(calls) == 1
+
+
+def nested_work():
+    model = quern.compile(mlp())
+
+    def run():
+        import numpy as np
+
+        assert model(np.ones((1, 10), "f4")).shape == (1, 2)
+
+    def fail():
+        with pytest.raises(quern.ResourceLimitError):
+            quern.compile(mlp(), timeout=1e-9)
+
+    def compile_with_its_own():
+        heard = []
+        quern.compile(mlp(batch=1), progress=heard.append)
+        assert heard[0] == "reading the model" and "compiling" in heard
+
+    return [lambda: quern.compile(mlp()), compile_with_its_own, run, fail]
+
+
+@pytest.mark.parametrize("kind", range(4))
+def test_what_progress_does_itself_is_its_own(kind):
+    work = nested_work()[kind]
+    heard, depth = [], [0]
+
+    def progress(doing):
+        assert depth[0] == 0, "told of its own work"
+        depth[0] += 1
+        heard.append(doing)
+        work()
+        depth[0] -= 1
+
+    quern.compile(mlp(batch=1), progress=progress)
+    assert heard[0] == "reading the model" and "compiling" in heard
+
+
+def test_what_a_log_handler_does_itself_is_its_own():
+    depth, heard = [0], []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            if depth[0]:
+                return
+            depth[0] += 1
+            heard.append(record.getMessage())
+            quern.compile(mlp())
+            depth[0] -= 1
+
+    log, handler = logging.getLogger("quern"), Handler()
+    before = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        quern.compile(mlp(batch=1))
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+    assert any("compiling" in message for message in heard)
+
+
+def test_an_interrupt_of_nested_work_ends_all():
+    def progress(_):
+        while True:
+            quern.compile(many_kernels())
+
+    timer = interrupt_after(0.2)
+    with pytest.raises(KeyboardInterrupt):
+        quern.compile(mlp(), progress=progress)
+    timer.join()

@@ -1,9 +1,11 @@
-"""compare, benchmark, inspect."""
+"""compare, benchmark, inspect, problems."""
+import re
+
 import numpy as np
 import pytest
 
 import quern
-from models import TensorProto, identity, mlp
+from models import TensorProto, helper, identity, make_model, mlp
 
 
 @pytest.fixture
@@ -52,6 +54,53 @@ def test_inspect(path):
     assert facts.ops == {"Gemm": 2, "Relu": 1} and facts.parameters == 652
     assert facts.opsets == {"ai.onnx": 17}
     assert "Nx10" in repr(facts) and "<td>y</td>" in facts._repr_html_()
+
+
+def save(tmp_path, proto):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def relu_after(node, opset=17, inputs=(("x", TensorProto.FLOAT, [2]),)):
+    nodes = [node, helper.make_node("Relu", ["t"], ["y"], name="last")]
+    return make_model(nodes, inputs, [("y", TensorProto.FLOAT, None)], opset=opset)
+
+
+@pytest.mark.parametrize("proto, wanted", [
+    (relu_after(helper.make_node("Frobnicate", ["x"], ["t"], name="f")),
+     [("f", "Frobnicate", "Frobnicate of opset 17: .*node 'f'")]),
+    (relu_after(helper.make_node("Relu", ["x"], ["t"], name="f"), opset=29),
+     [("f", "Relu", "opset 29")]),
+    (relu_after(helper.make_node("Relu", ["nothing"], ["t"], name="f")),
+     [("", "", "nothing")]),
+    (relu_after(helper.make_node("Softmax", ["x"], ["t"], name="f", axis=7)),
+     [("f", "Softmax", "axis")]),
+    (relu_after(helper.make_node("Frobnicate", ["x"], ["t"], name="f"), inputs=[
+        ("x", TensorProto.FLOAT, [2]), ("x", TensorProto.FLOAT, [2])]),
+     [("f", "Frobnicate", ""), ("", "", "'x'")]),
+])
+def test_problems_are_what_compile_refuses(tmp_path, proto, wanted):
+    path = save(tmp_path, proto)
+    with pytest.raises(quern.QuernError):
+        quern.compile(path)
+    rows = quern.problems(path)
+    assert [(row["node"], row["op"]) for row in rows] == [row[:2] for row in wanted]
+    for row, (_, _, message) in zip(rows, wanted):
+        assert set(row) == {"node", "op", "version", "message"}
+        assert re.search(message, row["message"]), row
+
+
+def test_no_problems(path):
+    assert quern.problems(path) == [] == quern.problems(str(path))
+
+
+def test_a_file_that_cannot_be_read_is_no_list_of_problems(tmp_path):
+    with pytest.raises(quern.FileError):
+        quern.problems(tmp_path / "missing.onnx")
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(quern.InvalidModelError):
+        quern.problems(tmp_path / "text.onnx")
 
 
 def test_host_cpu():

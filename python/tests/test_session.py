@@ -5,18 +5,19 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
 
 import quern as ort
-from models import TensorProto, helper, identity, long_loop, make_model, mlp, two_ports
+from models import TensorProto, helper, identity, long_loop, make_model, many_kernels, mlp, two_ports
 
 
 @pytest.fixture
 def session():
     return ort.InferenceSession(two_ports().SerializeToString(),
-                                providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+                                providers=["CPUExecutionProvider"])
 
 
 A, B = np.array([3, 4], "f4"), np.array([1, 2], "f4")
@@ -72,7 +73,7 @@ def test_metadata(tmp_path):
     helper.set_model_props(proto, {"author": "me", "note": "\u00fc"})
     path = tmp_path / "model.onnx"
     path.write_bytes(proto.SerializeToString())
-    for source in (path, str(path), proto.SerializeToString()):
+    for source in (path, str(path), proto.SerializeToString(), proto):
         meta = ort.InferenceSession(source).get_modelmeta()
         assert vars(meta) == {
             "producer_name": "maker", "graph_name": "test", "domain": "a.domain",
@@ -81,10 +82,87 @@ def test_metadata(tmp_path):
 
 
 def test_providers(session):
-    session.set_providers(["CUDAExecutionProvider", ("CPUExecutionProvider", {})])
+    model = two_ports().SerializeToString()
+    for providers in (["CUDAExecutionProvider", ("CPUExecutionProvider", {})],
+                      [("CUDAExecutionProvider", {"device_id": 0})]):
+        for set_them in (session.set_providers,
+                         lambda names: ort.InferenceSession(model, providers=names)):
+            with pytest.warns(UserWarning, match="CUDAExecutionProvider cannot be had: Quern runs "
+                              "on the CPU") as warned:
+                set_them(providers)
+            assert warned[0].filename == __file__
     assert session.get_providers() == ["CPUExecutionProvider"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ort.InferenceSession(model, providers=[("CPUExecutionProvider", {})])
+    for wrong in (["CPUExcutionProvider"], ["CPUExecutionProvider", "Cuda"], [3], [()]):
+        with pytest.raises(ort.UsageError, match="[Pp]rovider"):
+            ort.InferenceSession(model, providers=wrong)
     with pytest.raises(ValueError, match="wanted a list with CPUExecutionProvider"):
         session.set_providers(["NoExecutionProvider"])
+
+
+def test_all_providers_of_onnxruntime_are_known():
+    runtime = pytest.importorskip("onnxruntime")
+    from quern.session import _OTHER_PROVIDERS
+
+    assert set(runtime.get_all_providers()) <= {"CPUExecutionProvider", *_OTHER_PROVIDERS}
+
+
+def test_misspelt_options_are_refused():
+    with pytest.raises(AttributeError, match="intra_op_num_thread'"):
+        ort.SessionOptions().intra_op_num_thread = 1
+    with pytest.raises(AttributeError, match="terminated'"):
+        ort.RunOptions().terminated = True
+    model = two_ports().SerializeToString()
+    with pytest.raises(ort.UsageError, match="unknown options: provider$"):
+        ort.InferenceSession(model, provider=["CPUExecutionProvider"])
+    ort.InferenceSession(model, disabled_optimizers=["ConstantFolding"], enable_fallback=0)
+    with pytest.raises(ort.UsageError, match="wanted quern.SessionOptions, found dict"):
+        ort.InferenceSession(model, {"intra_op_num_threads": 1})
+    options = ort.SessionOptions()
+    options.graph_optimization_level = "all"
+    with pytest.raises(ort.UsageError, match="graph_optimization_level is a .*, not 'all'"):
+        ort.InferenceSession(model, options)
+    with pytest.raises(ort.UsageError, match="set_seed"):
+        ort.set_seed("five")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = "1"
+    with pytest.raises(ort.UsageError, match="threads: str"):
+        ort.InferenceSession(model, options)
+    with pytest.raises(ort.UsageError, match="wanted quern.RunOptions, found dict"):
+        ort.InferenceSession(model).run(None, {"a": A, "b": B}, {})
+
+
+def test_options_are_those_of_onnxruntime():
+    runtime = pytest.importorskip("onnxruntime")
+    for name in ("SessionOptions", "RunOptions"):
+        theirs, ours = getattr(runtime, name)(), getattr(ort, name)()
+        for option in dir(theirs):
+            if not option.startswith("_") and not callable(getattr(theirs, option)):
+                setattr(ours, option, getattr(ours, option))
+
+
+def test_warm_up():
+    proto = many_kernels()
+    for port in (proto.graph.input[0], proto.graph.output[0]):
+        port.type.tensor_type.shape.dim[0].dim_param = "N"
+    session = ort.InferenceSession(proto.SerializeToString())
+    began = time.perf_counter()
+    session.warm_up({"N": 3})
+    warm = time.perf_counter()
+    assert session.run(None, {"x": np.zeros((3, 16), "f4")})[0].shape == (3, 16)
+    assert time.perf_counter() - warm < (warm - began) / 4
+    session.warm_up(shapes={"x": (5, 16)}, timeout=60)
+    for arguments, message in (
+            ({}, "input 'x' is float32 Nx16: give a size for 'N'"),
+            ({"shapes": {"z": (1, 16)}}, "the model has no input 'z'; it has 'x'"),
+            ({"shapes": {"x": (1, 17)}}, "'x': wanted shape Nx16, found 1x17")):
+        with pytest.raises(ort.InvalidInputError, match=message):
+            session.warm_up(**arguments)
+    other = ort.compile(proto)
+    with pytest.raises(ort.ResourceLimitError, match="time limit"):
+        other.warm_up({"N": 2}, timeout=1e-9)
 
 
 def test_seeds():
@@ -155,11 +233,16 @@ def test_denormals():
 
 def test_binding(session):
     binding = session.io_binding()
+    assert binding.get_outputs() == []
     binding.bind_cpu_input("a", A)
     binding.bind_ortvalue_input("b", ort.OrtValue.ortvalue_from_numpy(B))
     y = np.zeros(2, "f4")
     binding.bind_output("difference", "cpu", 0, np.float32, [2], y.ctypes.data)
     binding.bind_output("sum")
+    for early in (binding.get_outputs, binding.copy_outputs_to_cpu,
+                  binding.get_outputs_as_ortvaluevector):
+        with pytest.raises(ort.UsageError, match="there are no outputs yet"):
+            early()
     session.run_with_iobinding(binding)
     assert y.tolist() == [2, 2]
     assert [v.tolist() for v in binding.copy_outputs_to_cpu()] == [[2, 2], [4, 6]]
@@ -191,6 +274,67 @@ def test_ort_values(session):
     assert bits.element_type() == TensorProto.FLOAT16
     results = session.run_with_ort_values(None, {"a": value, "b": value})
     assert results[0].numpy().tolist() == [6, 8]
+
+
+def test_what_is_no_address():
+    binding = ort.InferenceSession(two_ports().SerializeToString()).io_binding()
+    for shape, pointer, kind, message in (
+            ([2], 0, np.float32, "0 is no address"), ([2], "x", np.float32, "'x' is no address"),
+            ([-2], 8, np.float32, "needs the shape"), (None, 8, np.float32, "needs the shape"),
+            ([2], 8, str, "strings cannot be bound"), ([2], 8, 99, "no element type 99"),
+            ([2], 8, object, "strings cannot be bound")):
+        with pytest.raises(ort.InvalidInputError, match=message):
+            binding.bind_input("a", "cpu", 0, kind, shape, pointer)
+    with pytest.raises(ort.InvalidInputError, match="wanted a quern.OrtValue, found ndarray"):
+        binding.bind_ortvalue_input("a", A)
+
+
+@pytest.mark.parametrize("number", range(1, 27))
+def test_types_of_ort_values(number):
+    if number == TensorProto.STRING:
+        return
+    value = ort.OrtValue.ortvalue_from_shape_and_type([2, 3], number)
+    assert value.element_type() == number and value.shape() == [2, 3]
+    bits = np.zeros(4, f"u{value.numpy().itemsize}") if value.numpy().itemsize < 16 else (
+        np.zeros(4, "c16"))
+    same = ort.OrtValue.ortvalue_from_numpy_with_onnx_type(bits, number)
+    assert same.element_type() == number and same.data_type() == value.data_type()
+
+
+def test_types_of_ort_values_are_named_as_onnxruntime_does():
+    runtime = pytest.importorskip("onnxruntime")
+    for number in (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 16, 17, 18, 19, 20):
+        ours = ort.OrtValue.ortvalue_from_shape_and_type([2], number)
+        theirs = runtime.OrtValue.ortvalue_from_shape_and_type([2], number)
+        assert ours.data_type() == theirs.data_type()
+
+
+def test_types_without_ml_dtypes():
+    code = ("import sys; sys.modules['ml_dtypes'] = None\n"
+            "import numpy as np, quern\n"
+            "value = quern.OrtValue.ortvalue_from_shape_and_type([2], 16)\n"
+            "print(value.numpy().dtype, value.element_type(), value.data_type())")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "uint16 16 tensor(bfloat16)"
+
+
+@pytest.mark.parametrize("use, message", [
+    (lambda: ort.OrtValue.ortvalue_from_numpy(np.zeros(1, "M8[s]")).element_type(),
+     "'datetime64.*is no element type of ONNX"),
+    (lambda: ort.OrtValue.ortvalue_from_numpy([1, 2]), "wanted a NumPy array, found list"),
+    (lambda: ort.OrtValue.ortvalue_from_shape_and_type([2], "no"), "'no' is no element type"),
+    (lambda: ort.OrtValue.ortvalue_from_shape_and_type([2], 99), "no element type 99"),
+    (lambda: ort.OrtValue.ortvalue_from_shape_and_type([-2], 1), "cannot make an array of shape"),
+    (lambda: ort.OrtValue.ortvalue_from_numpy_with_onnx_type(A, 16), "are no bits of bfloat16"),
+    (lambda: ort.OrtValue([A, B]).shape(), "the value is list and no tensor"),
+    (lambda: ort.OrtValue([A]).__dlpack__(), "the value is list and no tensor"),
+    (lambda: ort.OrtValue(A.copy()).update_inplace(np.zeros(3, "f4")), r"found float32 of shape \(3,"),
+    (lambda: ort.OrtValue({1: A}).data_type(), "the value is dict and no tensor"),
+    (lambda: ort.OrtValue(None).tensor_size_in_bytes(), "the value is NoneType and no tensor"),
+])
+def test_ort_values_that_make_no_sense(use, message):
+    with pytest.raises(ort.InvalidInputError, match=message):
+        use()
 
 
 def test_strings():

@@ -187,6 +187,107 @@ def test_example():
     assert done.stdout.split() == wanted.split()
 
 
+def warnings_of(caplog):
+    return [record.getMessage() for record in caplog.records
+            if record.name == "quern" and record.levelno == logging.WARNING]
+
+
+def test_gradients_are_a_warning_for_each_module(caplog):
+    torch._dynamo.reset()
+    for _ in range(2):
+        net = module()
+        compiled = torch.compile(net, backend="quern")
+        for rows in (3, 3, 4, 5):
+            compiled(torch.randn(rows, 10))
+    assert warnings_of(caplog) == 2 * [
+        "nothing of Sequential runs in Quern: its parameters or inputs need gradients; call it "
+        "under torch.no_grad() or torch.inference_mode()"]
+
+
+def test_what_runs_is_no_warning(exports, caplog):
+    needs_exporter()
+    compiled = torch.compile(module(), backend="quern")
+    with torch.no_grad():
+        for _ in range(2):
+            compiled(torch.randn(3, 10))
+    assert warnings_of(caplog) == []
+
+
+def eigenvalues(x):
+    return torch.linalg.eigh(x @ x.T)[0] + 1
+
+
+def broken(x):
+    y = eigenvalues(x)
+    print(end="")
+    return eigenvalues(x) + y
+
+
+def partly(x):
+    y = torch.relu(x) @ x.T
+    print(end="")
+    return eigenvalues(y)
+
+
+@pytest.mark.parametrize("function", [eigenvalues, broken, partly])
+def test_the_warning_has_the_whole_reason(function, caplog):
+    needs_exporter()
+    torch._dynamo.reset()
+    compiled = torch.compile(function, backend="quern")
+    with torch.no_grad():
+        for _ in range(3):
+            compiled(torch.eye(4))
+    found = warnings_of(caplog)
+    if function is partly:
+        assert found == []
+        return
+    (warning,) = found
+    assert warning.startswith(f"nothing of the function {function.__name__} runs in Quern: ")
+    assert "eigh" in warning and "\x1b" not in warning and "\n" not in warning
+
+
+def test_reasons_are_plain_and_whole():
+    from quern.converters import plain, root_cause
+    assert plain("\x1b[31mred\x1b[0m\n  two\tlines\x07") == "red two lines"
+    try:
+        try:
+            raise ValueError("where\nit began " + 500 * "x")
+        except ValueError as error:
+            raise RuntimeError("after that") from error
+    except RuntimeError as error:
+        assert root_cause(error) == "ValueError: where it began " + 500 * "x"
+
+
+def test_modules_in_train_mode_are_exported_in_eval_mode(caplog):
+    needs_exporter()
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Dropout(0.5),
+                              torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.5))
+    net[2].running_mean.uniform_()
+    net[3].eval()
+    modes = [part.training for part in net.modules()]
+    x = torch.randn(16, 8)
+    model = quern.compile(net, (x,))
+    assert [part.training for part in net.modules()] == modes == [True, True, True, True, False]
+    assert [w for w in warnings_of(caplog) if "Sequential is in train mode" in w]
+    mean = net[2].running_mean.clone()
+    np.testing.assert_allclose(model(x), net.eval()(x).detach().numpy(), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(net[2].running_mean, mean)
+
+
+def test_a_module_keeps_its_mode_when_it_cannot_be_exported():
+    needs_exporter()
+
+    class Net(torch.nn.Module):
+        def forward(self, x):
+            return torch.linalg.eigh(x)[0]
+
+    net = Net()
+    with pytest.raises(quern.UnsupportedError, match="torch.onnx cannot convert Net: .*eigh"):
+        quern.compile(net, (torch.eye(4),))
+    assert net.training
+
+
 def test_pieces_that_cannot_be_exported_stay_with_torch(caplog):
     def function(x):
         values, vectors = torch.linalg.eigh(x @ x.T)

@@ -32,6 +32,36 @@ def test_extension_types(name, element_type):
     np.testing.assert_array_equal(model(bits).astype("f4"), [0, 1, 3])
 
 
+@pytest.mark.parametrize("name, element_type", [
+    ("bfloat16", TensorProto.BFLOAT16), ("float8_e4m3fn", TensorProto.FLOAT8E4M3FN),
+    ("float8_e4m3fnuz", TensorProto.FLOAT8E4M3FNUZ), ("float8_e5m2", TensorProto.FLOAT8E5M2),
+    ("float8_e5m2fnuz", TensorProto.FLOAT8E5M2FNUZ), ("int4", TensorProto.INT4),
+    ("uint4", TensorProto.UINT4)])
+@pytest.mark.parametrize("backend", ["native", "interpreter"])
+def test_arrays_of_extension_types_as_outputs(name, element_type, backend):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    model = quern.compile(identity(element_type), backend=backend)
+    x = np.array([0, 1, 3]).astype(getattr(ml_dtypes, name))
+    y = np.zeros_like(x)
+    assert model.run_into([x], [y])[0] is y
+    np.testing.assert_array_equal(y.astype("f4"), [0, 1, 3])
+    bits = np.zeros(3, f"{'i' if name == 'int4' else 'u'}{x.itemsize}")
+    assert model.run_into([x], [bits])[0] is bits
+    np.testing.assert_array_equal(bits, x.view(bits.dtype))
+    session = quern.InferenceSession(identity(element_type).SerializeToString())
+    binding = session.io_binding()
+    binding.bind_ortvalue_input("x", quern.OrtValue.ortvalue_from_numpy(x))
+    target = quern.OrtValue.ortvalue_from_shape_and_type([3], int(element_type))
+    assert target.element_type() == element_type and target.numpy().dtype == x.dtype
+    binding.bind_ortvalue_output("y", target)
+    session.run_with_iobinding(binding)
+    np.testing.assert_array_equal(target.numpy().astype("f4"), [0, 1, 3])
+    for wrong, message in ((np.zeros(3, "f8"), "output 'y': wanted"),
+                           (np.array(["a"] * 3), "NumPy type 'str32' cannot be computed in")):
+        with pytest.raises(quern.InvalidInputError, match=message):
+            model.run_into([x], [wrong])
+
+
 @pytest.mark.parametrize("name, element_type, values", [
     ("int4", TensorProto.INT4, [-8, -1, 7]), ("uint4", TensorProto.UINT4, [0, 8, 15])])
 def test_bits_beside_small_integers_do_not_count(name, element_type, values):

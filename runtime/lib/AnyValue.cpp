@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 using namespace quern;
 using Kind = ValueType::Kind;
@@ -11,6 +12,17 @@ using Kind = ValueType::Kind;
 //===----------------------------------------------------------------------===//
 // Making values
 //===----------------------------------------------------------------------===//
+
+/// Whether two types are the same; false when that is not known.
+static bool isSame(const ValueType &a, const ValueType &b) {
+  auto isSameDim = [](const PortDim &x, const PortDim &y) {
+    return x.provablyEquals(y) || (x.isUnknown() && y.isUnknown());
+  };
+  return a.kind == b.kind && a.dtype == b.dtype && a.ranked == b.ranked &&
+         std::equal(a.shape.dims().begin(), a.shape.dims().end(), b.shape.dims().begin(),
+                    b.shape.dims().end(), isSameDim) &&
+         std::equal(a.nested.begin(), a.nested.end(), b.nested.begin(), b.nested.end(), isSame);
+}
 
 static Status checkElements(const char *what, const std::vector<AnyValue> &elements,
                             const ValueType &type) {
@@ -21,12 +33,52 @@ static Status checkElements(const char *what, const std::vector<AnyValue> &eleme
   return Status::ok();
 }
 
+/// Notes elements that have come.
+static void addTotals(SequenceValue &sequence, std::span<const AnyValue> added) {
+  for (const AnyValue &element : added) {
+    sequence.bytes += element.numBytes();
+    sequence.isOwner = sequence.isOwner && element.isOwner();
+  }
+}
+
 Expected<AnyValue> AnyValue::sequence(ValueType elementType, std::vector<AnyValue> elements) {
   QUERN_TRY(checkElements("element", elements, elementType));
+  auto made =
+      std::make_shared<SequenceValue>(SequenceValue{std::move(elementType), std::move(elements)});
+  addTotals(*made, made->elements);
   AnyValue value;
-  value.content = std::make_shared<const SequenceValue>(
-      SequenceValue{std::move(elementType), std::move(elements)});
+  value.content = std::shared_ptr<const SequenceValue>(std::move(made));
   return value;
+}
+
+/// What `pointer` points to, to be changed: a copy when somebody else holds it. All that
+/// content points to is made as what can be changed.
+template <typename T> static T &changeable(std::shared_ptr<const T> &pointer) {
+  if (pointer.use_count() != 1)
+    pointer = std::make_shared<T>(*pointer);
+  return const_cast<T &>(*pointer);
+}
+
+Expected<AnyValue> AnyValue::splice(AnyValue given, ValueType elementType, size_t position,
+                                    size_t removed, std::vector<AnyValue> inserted) {
+  auto *held = std::get_if<std::shared_ptr<const SequenceValue>>(&given.content);
+  if (!held || position > (*held)->elements.size() || removed > (*held)->elements.size() - position)
+    return internalError("a place outside of a sequence is spliced");
+  QUERN_TRY(checkElements("element", inserted, elementType));
+  if (!isSame((*held)->elementType, elementType))
+    QUERN_TRY(checkElements("element", (*held)->elements, elementType));
+  SequenceValue &sequence = changeable(*held);
+  sequence.elementType = std::move(elementType);
+  auto from = sequence.elements.begin() + static_cast<ptrdiff_t>(position);
+  auto to = from + static_cast<ptrdiff_t>(removed);
+  for (auto at = from; at != to; ++at)
+    sequence.bytes -= at->numBytes();
+  sequence.elements.erase(from, to);
+  addTotals(sequence, inserted);
+  sequence.elements.insert(sequence.elements.begin() + static_cast<ptrdiff_t>(position),
+                           std::make_move_iterator(inserted.begin()),
+                           std::make_move_iterator(inserted.end()));
+  return given;
 }
 
 Expected<AnyValue> AnyValue::optional(ValueType contentType, AnyValue inner) {
@@ -34,8 +86,8 @@ Expected<AnyValue> AnyValue::optional(ValueType contentType, AnyValue inner) {
     return invalidInput("the content is " + inner.describe() + ", wanted " +
                         contentType.describe());
   AnyValue value;
-  value.content = std::make_shared<const OptionalValue>(
-      OptionalValue{std::move(contentType), std::move(inner)});
+  value.content =
+      std::make_shared<OptionalValue>(OptionalValue{std::move(contentType), std::move(inner)});
   return value;
 }
 
@@ -47,7 +99,7 @@ Expected<AnyValue> AnyValue::map(Tensor keys, ValueType valueType, std::vector<A
                     values.size(), keys.describe()));
   QUERN_TRY(checkElements("value", values, valueType));
   AnyValue value;
-  value.content = std::make_shared<const MapValue>(
+  value.content = std::make_shared<MapValue>(
       MapValue{std::move(keys), std::move(valueType), std::move(values)});
   return value;
 }
@@ -141,19 +193,29 @@ std::string AnyValue::describe() const {
 //===----------------------------------------------------------------------===//
 
 int64_t AnyValue::numBytes() const {
+  if (const SequenceValue *sequence = asSequence())
+    return sequence->bytes;
+  if (const OptionalValue *optional = asOptional())
+    return optional->content.numBytes();
   int64_t bytes = 0;
   forEachTensor([&](const Tensor &tensor) { bytes += tensor.numBytes(); });
   return bytes;
 }
 
+static bool isOwned(const Tensor &tensor) { return !tensor.isPresent() || tensor.isOwner(); }
+
 bool AnyValue::isOwner() const {
+  if (const SequenceValue *sequence = asSequence())
+    return sequence->isOwner;
+  if (const OptionalValue *optional = asOptional())
+    return optional->content.isOwner();
   bool all = true;
-  forEachTensor([&](const Tensor &tensor) { all &= !tensor.isPresent() || tensor.isOwner(); });
+  forEachTensor([&](const Tensor &tensor) { all &= isOwned(tensor); });
   return all;
 }
 
-bool AnyValue::isSoleOwner() const {
-  bool all = std::visit(
+bool AnyValue::isHeldAlone() const {
+  return std::visit(
       [](const auto &each) {
         if constexpr (std::is_same_v<std::decay_t<decltype(each)>, Tensor>)
           return true;
@@ -161,40 +223,49 @@ bool AnyValue::isSoleOwner() const {
           return each.use_count() == 1;
       },
       content);
+}
+
+bool AnyValue::isSoleOwner() const {
+  bool all = isHeldAlone();
   forEachTensor([&](const Tensor &tensor) { all &= !tensor.isPresent() || tensor.isSoleOwner(); });
   return all;
 }
 
-static Expected<Tensor> cloneTensor(const Tensor &tensor) {
-  return tensor.isPresent() ? tensor.clone() : Expected<Tensor>(Tensor());
+static Status copyTensor(Tensor &tensor, bool (*mustCopy)(const Tensor &)) {
+  if (!tensor.isPresent() || !mustCopy(tensor))
+    return Status::ok();
+  QUERN_ASSIGN(tensor, tensor.clone());
+  return Status::ok();
 }
 
-static Expected<std::vector<AnyValue>> cloneAll(const std::vector<AnyValue> &values) {
-  std::vector<AnyValue> copies;
-  for (const AnyValue &value : values) {
-    QUERN_ASSIGN(AnyValue copy, value.clone());
-    copies.push_back(std::move(copy));
+Status AnyValue::copyTensors(bool (*mustCopy)(const Tensor &)) {
+  using Sequence = std::shared_ptr<const SequenceValue>;
+  using Optional = std::shared_ptr<const OptionalValue>;
+  using Map = std::shared_ptr<const MapValue>;
+  if (Tensor *tensor = asTensor())
+    return copyTensor(*tensor, mustCopy);
+  if (auto *held = std::get_if<Sequence>(&content)) {
+    SequenceValue &sequence = changeable(*held);
+    for (AnyValue &element : sequence.elements)
+      QUERN_TRY(element.copyTensors(mustCopy));
+    sequence.isOwner = true;
+    return Status::ok();
   }
-  return copies;
+  if (auto *held = std::get_if<Optional>(&content))
+    return changeable(*held).content.copyTensors(mustCopy);
+  MapValue &map = changeable(std::get<Map>(content));
+  QUERN_TRY(copyTensor(map.keys, mustCopy));
+  for (AnyValue &value : map.values)
+    QUERN_TRY(value.copyTensors(mustCopy));
+  return Status::ok();
 }
 
-Expected<AnyValue> AnyValue::clone() const {
-  if (const Tensor *tensor = asTensor()) {
-    QUERN_ASSIGN(Tensor copy, cloneTensor(*tensor));
-    return AnyValue(std::move(copy));
-  }
-  if (const SequenceValue *from = asSequence()) {
-    QUERN_ASSIGN(std::vector<AnyValue> elements, cloneAll(from->elements));
-    return sequence(from->elementType, std::move(elements));
-  }
-  if (const OptionalValue *from = asOptional()) {
-    QUERN_ASSIGN(AnyValue inner, from->content.clone());
-    return optional(from->contentType, std::move(inner));
-  }
-  const MapValue *from = asMap();
-  if (!from)
-    return internalError("a value without content");
-  QUERN_ASSIGN(Tensor keys, cloneTensor(from->keys));
-  QUERN_ASSIGN(std::vector<AnyValue> values, cloneAll(from->values));
-  return map(std::move(keys), from->valueType, std::move(values));
+Status AnyValue::own() {
+  if (isOwner())
+    return Status::ok();
+  return copyTensors([](const Tensor &tensor) { return !tensor.isOwner(); });
+}
+
+Status AnyValue::unshare() {
+  return copyTensors([](const Tensor &tensor) { return !tensor.isSoleOwner(); });
 }

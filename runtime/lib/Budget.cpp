@@ -51,8 +51,7 @@ Status Budget::unshare(AnyValue &result) {
   if (!result.isPresent() || result.isSoleOwner())
     return Status::ok();
   QUERN_TRY(hold(result.numBytes()));
-  QUERN_ASSIGN(result, result.clone());
-  return Status::ok();
+  return result.unshare();
 }
 
 void Budget::beginStep() {

@@ -64,7 +64,7 @@ public:
   void release(int64_t bytes) { held -= bytes; }
   int64_t heldBytes() const { return held; }
   /// Gives `result` storage that nothing else refers to, which its receiver may
-  /// write into: a copy, held, unless it is so already.
+  /// write into, held: copies of what is not so already.
   Status unshare(AnyValue &result);
 
   /// Frees the scratch memory of the step before, and counts anew what one allocates.

@@ -22,7 +22,12 @@ ProgressScope::~ProgressScope() { innermost = before; }
 const ProgressScope *ProgressScope::current() { return innermost; }
 
 Status ProgressScope::check(std::string_view doing) {
-  for (const ProgressScope *scope = innermost; scope; scope = scope->outer)
+  const ProgressScope *first = innermost;
+  if (!first)
+    return Status::ok();
+  // What a watcher does itself is no part of the work that it watches.
+  ProgressScope nobody(nullptr);
+  for (const ProgressScope *scope = first; scope; scope = scope->outer)
     if (scope->watcher && !scope->watcher->goOn(doing))
       return {StatusCode::Cancelled, fmt::format("cancelled while {}", doing)};
   return Status::ok();

@@ -20,10 +20,10 @@ namespace {
 /// An executor with the profile of its runs.
 struct PlannedRun {
   explicit PlannedRun(std::shared_ptr<const Plan> plan)
-      : executor(std::move(plan)), overlap(executor.plan()), profile(profileRows(executor.plan())) {
-  }
+      : executor(std::move(plan)), overlap(executor.plan()) {}
   Executor executor;
   PortOverlap overlap;
+  /// Empty when nobody asks for one.
   std::vector<ProfileRow> profile;
 };
 
@@ -90,6 +90,8 @@ Status Session::State::selectPlan(ValueList inputs) {
   if (!matches(*plan, inputs) || plan->outputs.size() != executable->outputs().size())
     return internalError("the plan does not agree with the executable's signature");
   planned.insert(planned.begin(), std::make_unique<PlannedRun>(std::move(plan)));
+  if (options.profile)
+    planned.front()->profile = profileRows(planned.front()->executor.plan());
   if (planned.size() > kKeptExecutors)
     planned.pop_back();
   return Status::ok();
@@ -145,9 +147,7 @@ Status Session::State::run(ValueList inputs, ValueTargets outputs) {
                          .budget = budget,
                          .arena = arena.data(),
                          .flushSubnormals = options.flushDenormals,
-                         .profile = {}};
-  if (options.profile)
-    resources.profile = current.profile;
+                         .profile = current.profile};
   QUERN_TRY(current.executor.run(inputs, outputs, resources));
   return Status::ok();
 }
@@ -223,6 +223,8 @@ std::vector<ProfileRow> Session::profile() const {
 }
 
 void Session::clearProfile() {
+  if (!state->options.profile)
+    return;
   for (auto &run : state->planned) {
     run->profile = profileRows(run->executor.plan());
     run->executor.clearNestedProfile();

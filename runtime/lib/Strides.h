@@ -1,7 +1,6 @@
 //===- Strides.h - distances between elements of row-major tensors --------===//
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17,8 +16,9 @@ Sizes rowMajorStrides(std::span<const int64_t> dims) {
   int64_t stride = 1;
   for (size_t d = dims.size(); d-- > 0;) {
     strides[d] = stride;
-    // Strides of an empty tensor are never used; keep them from overflowing.
-    stride *= std::max<int64_t>(dims[d], 0);
+    // Only those of an empty tensor can overflow, and they are never used.
+    if (__builtin_mul_overflow(stride, dims[d], &stride))
+      stride = 0;
   }
   return strides;
 }

@@ -38,8 +38,9 @@ Status quern::bindInput(Frame &callee, size_t number, const Passed &passed, Budg
 }
 
 Expected<AnyValue> quern::takeOutput(const Frame &callee, size_t number) {
-  const AnyValue &value = callee.slots[callee.plan.outputs[number].slot];
-  return value.isOwner() ? Expected<AnyValue>(value) : value.clone();
+  AnyValue value = callee.slots[callee.plan.outputs[number].slot];
+  QUERN_TRY(value.own());
+  return value;
 }
 
 Status quern::bindOutput(Frame &callee, size_t number, const ValueRef &ref, const Frame &caller,

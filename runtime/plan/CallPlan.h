@@ -1,6 +1,7 @@
 //===- CallPlan.h - what a plan passes to another -------------------------===//
 #pragma once
 
+#include "runtime/lib/TruthValue.h"
 #include "runtime/plan/Frame.h"
 #include "runtime/plan/RunSteps.h"
 
@@ -39,7 +40,10 @@ Expected<T> readScalar(const Frame &caller, const ValueRef &ref, const char *wha
   if (!tensor || tensor->dtype() != dtypeOf<T>() || tensor->numElements() != 1)
     return invalidInput("the " + std::string(what) + " is " + value.describe() + ", wanted one " +
                         std::string(dtypeName(dtypeOf<T>())));
-  return *tensor->data<T>();
+  if constexpr (std::is_same_v<T, bool>)
+    return truthValue(*tensor);
+  else
+    return *tensor->data<T>();
 }
 
 } // namespace quern

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 using namespace quern;
 using Space = BufferRef::Space;
@@ -85,9 +86,7 @@ Status Frame::storeInSlot(uint32_t slot, AnyValue value, Budget &budget) {
   QUERN_TRY(budget.hold(value.numBytes()));
   // A result may share its operand's storage (a reshape). Static buffers are
   // overwritten by later steps, and so are no value's to keep.
-  if (!value.isOwner()) {
-    QUERN_ASSIGN(value, value.clone());
-  }
+  QUERN_TRY(value.own());
   slots[slot] = std::move(value);
   return Status::ok();
 }
@@ -122,6 +121,13 @@ Status Frame::store(const ValueRef &ref, AnyValue result, Budget &budget) {
   if (!tensor)
     return internalError("a result that is no tensor is planned in the arena");
   return copyToPlace(ref, *tensor, resolve(ref.buffer));
+}
+
+int64_t Frame::giveSlots(std::span<const uint32_t> released) {
+  int64_t bytes = 0;
+  for (uint32_t slot : released)
+    bytes += std::exchange(slots[slot], AnyValue()).numBytes();
+  return bytes;
 }
 
 void Frame::releaseSlots(std::span<const uint32_t> released, Budget &budget) {

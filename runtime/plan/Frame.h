@@ -42,8 +42,11 @@ struct Frame {
   Status store(const ValueRef &ref, AnyValue result, Budget &budget);
   /// Keeps a value whose storage nobody overwrites during the run.
   Status holdInSlot(uint32_t slot, AnyValue value, Budget &budget);
-  /// Keeps a value, in storage of its own when it has borrowed it.
+  /// Keeps a value, with storage of its own for what it has borrowed.
   Status storeInSlot(uint32_t slot, AnyValue value, Budget &budget);
+  /// Empties slots that end with a step whose operands have been read: these may be all that
+  /// holds the values now. The bytes to release after the step.
+  int64_t giveSlots(std::span<const uint32_t> released);
   void releaseSlots(std::span<const uint32_t> released, Budget &budget);
   /// Releases all slots that are still in use.
   void releaseAll(Budget &budget);

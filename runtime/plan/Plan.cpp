@@ -90,17 +90,46 @@ void quern::releaseSlotsAfterLastUse(Plan &plan) {
   }
 }
 
-/// Whether a step reads or writes the caller's memory of a port.
-static bool usesPort(const PlanStep &step, BufferRef::Space space, uint32_t index) {
-  auto isPort = [&](const BufferRef &ref) { return ref.space == space && ref.index == index; };
-  if (auto *kernel = step.as<KernelStep>())
-    return std::any_of(kernel->buffers.begin(), kernel->buffers.end(), isPort);
-  Refs refs = refsOf(step);
-  return std::any_of(refs.begin(), refs.end(),
-                     [&](const ValueRef *ref) { return isPort(ref->buffer); });
+namespace {
+/// The steps that read or write the caller's memory of a port, by their numbers.
+struct PortUse {
+  static constexpr size_t kNone = SIZE_MAX;
+  size_t first = kNone, last = 0;
+  /// The first that is no kernel, and may keep a view of its operand for later steps.
+  size_t firstOfValues = kNone;
+
+  void add(size_t step, bool isKernel) {
+    first = std::min(first, step);
+    last = std::max(last, step);
+    if (!isKernel)
+      firstOfValues = std::min(firstOfValues, step);
+  }
+};
+
+struct PortUses {
+  explicit PortUses(const Plan &plan);
+  std::vector<PortUse> inputs, outputs;
+};
+} // namespace
+
+PortUses::PortUses(const Plan &plan) : inputs(plan.inputs.size()), outputs(plan.outputs.size()) {
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    auto *kernel = plan.steps[i].as<KernelStep>();
+    auto add = [&](const BufferRef &ref) {
+      if (ref.space == BufferRef::Space::Input)
+        inputs[ref.index].add(i, kernel);
+      else if (ref.space == BufferRef::Space::Output)
+        outputs[ref.index].add(i, kernel);
+    };
+    if (kernel)
+      std::for_each(kernel->buffers.begin(), kernel->buffers.end(), add);
+    for (const ValueRef *ref : refsOf(plan.steps[i]))
+      add(ref->buffer);
+  }
 }
 
 void quern::findUpdatedInputs(Plan &plan) {
+  PortUses uses(plan);
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     auto *copy = plan.steps[i].as<KernelStep>();
     if (!copy || !copy->copiesWhole || copy->buffers[0].space != BufferRef::Space::Input ||
@@ -109,18 +138,9 @@ void quern::findUpdatedInputs(Plan &plan) {
     uint32_t from = copy->buffers[0].index, to = copy->buffers[1].index;
     const PlanPort &input = plan.inputs[from];
     PlanPort &output = plan.outputs[to];
-    auto at = plan.steps.begin() + static_cast<int64_t>(i);
-    // What is no kernel may keep a view of its operand for later steps.
-    auto hinders = [&](const PlanStep &before) {
-      return usesPort(before, BufferRef::Space::Output, to) ||
-             (!before.as<KernelStep>() && usesPort(before, BufferRef::Space::Input, from));
-    };
-    auto reads = [&](const PlanStep &later) {
-      return usesPort(later, BufferRef::Space::Input, from);
-    };
-    if (input.dtype == output.dtype && input.dims == output.dims &&
-        std::none_of(plan.steps.begin(), at, hinders) &&
-        std::none_of(at + 1, plan.steps.end(), reads))
+    const PortUse &ofInput = uses.inputs[from];
+    if (input.dtype == output.dtype && input.dims == output.dims && uses.outputs[to].first == i &&
+        ofInput.last == i && ofInput.firstOfValues > i)
       output.updates = from;
   }
 }
@@ -137,5 +157,5 @@ int64_t quern::approximateBytes(const Plan &plan) {
       bytes += sizeof(ReferenceStep) +
                (reference->inputs.size() + reference->outputs.size()) * sizeof(ValueRef);
   }
-  return static_cast<int64_t>(bytes);
+  return static_cast<int64_t>(bytes) + plan.ownWeightBytes;
 }

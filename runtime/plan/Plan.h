@@ -90,6 +90,8 @@ struct Plan {
   uint32_t dynamicSlots = 0;
   /// Packed weights and constants, shared with other plans of the executable.
   std::vector<Tensor> weights;
+  /// Bytes of those that no other plan has: small constants, and tables for its sizes.
+  int64_t ownWeightBytes = 0;
   /// Keeps code alive.
   std::vector<std::shared_ptr<const void>> keepAlive;
 };

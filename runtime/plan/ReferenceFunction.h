@@ -21,6 +21,12 @@ struct ReferenceArguments {
   /// there is none, and empty when there is none at all. It overlaps no operand and
   /// no other result. A tensor that is written there needs no copy.
   std::span<const Tensor> places = {};
+  /// The inputs, for a kernel that would change one: it may move one out, once, and finds then
+  /// whether anybody else holds it. Empty when the caller needs them afterwards.
+  std::span<AnyValue> takeable = {};
+
+  /// An operand, moved out where that is allowed.
+  AnyValue take(size_t i) const { return takeable.empty() ? inputs[i] : std::move(takeable[i]); }
 };
 
 /// Computes the results of one op, of which some may lie in their places and some

@@ -38,7 +38,8 @@ static Status runKernel(const KernelStep &step, Frame &frame, const RunContext &
   return refusal.status();
 }
 
-static Status runReference(const ReferenceStep &step, Frame &frame, Budget &budget) {
+static Status runReference(const ReferenceStep &step, std::span<const uint32_t> released,
+                           Frame &frame, Budget &budget) {
   std::vector<AnyValue> operands;
   std::vector<Tensor> places;
   operands.reserve(step.inputs.size());
@@ -48,12 +49,15 @@ static Status runReference(const ReferenceStep &step, Frame &frame, Budget &budg
     operands.push_back(frame.operand(ref));
   for (const ValueRef &ref : step.outputs)
     places.push_back(frame.place(ref));
-  QUERN_ASSIGN(std::vector<AnyValue> results, step.function({operands, budget, places}));
+  int64_t givenBytes = frame.giveSlots(released);
+  QUERN_ASSIGN(std::vector<AnyValue> results,
+               step.function({operands, budget, places, /*takeable=*/operands}));
   if (results.size() != step.outputs.size())
     return internalError(
         fmt::format("computed {} results, planned were {}", results.size(), step.outputs.size()));
   for (size_t i = 0; i < results.size(); ++i)
     QUERN_TRY(frame.store(step.outputs[i], std::move(results[i]), budget));
+  budget.release(givenBytes);
   return Status::ok();
 }
 
@@ -62,7 +66,7 @@ static Status runStep(const PlanStep &step, Frame &frame, NestedPlans *nested,
   if (auto *kernel = step.as<KernelStep>())
     return runKernel(*kernel, frame, run);
   if (auto *reference = step.as<ReferenceStep>())
-    return runReference(*reference, frame, run.budget);
+    return runReference(*reference, step.released, frame, run.budget);
   if (auto *branches = step.as<IfStep>())
     return runIf(*branches, frame, *nested, run);
   if (auto *loop = step.as<LoopStep>())

@@ -30,9 +30,10 @@ static Expected<AttentionOperand> permuted(std::span<const int64_t> dims,
   return operand;
 }
 
-static Expected<AttentionOperand> maskOperand(std::span<const int64_t> dims) {
+static Expected<AttentionOperand> maskOperand(std::span<const int64_t> dims,
+                                              std::string_view name) {
   if (dims.size() > kRank)
-    return invalidInput(fmt::format("mask must have rank 4 or less, found {}", dims.size()));
+    return invalidInput(fmt::format("{} must have rank 4 or less, found {}", name, dims.size()));
   std::vector<int64_t> strides = rowMajorStrides(dims);
   AttentionOperand operand;
   std::copy(dims.begin(), dims.end(), operand.sizes.end() - static_cast<int64_t>(dims.size()));
@@ -69,7 +70,9 @@ static void spread(AttentionOperand &operand, const std::array<int64_t, 4> &want
 
 static Status resolveHeads(AttentionShape &s) {
   QUERN_ASSIGN(s.heads, groupHeads(s.query.sizes[kHeads], s.key.sizes[kHeads], "key"));
-  QUERN_ASSIGN(s.heads, broadcast(s.heads, s.mask.sizes[kHeads], "heads"));
+  for (const AttentionOperand *operand : {&s.mask, &s.condition}) {
+    QUERN_ASSIGN(s.heads, broadcast(s.heads, operand->sizes[kHeads], "heads"));
+  }
   QUERN_ASSIGN(s.heads, groupHeads(s.heads, s.value.sizes[kHeads], "value"));
   return Status::ok();
 }
@@ -80,13 +83,17 @@ static Status resolveSizes(AttentionShape &s) {
   if (s.key.sizes[kSize] != s.size)
     return invalidInput(
         fmt::format("heads of query have size {}, those of key {}", s.size, s.key.sizes[kSize]));
-  QUERN_ASSIGN(s.keys, broadcast(s.key.sizes[kLength], s.mask.sizes[kSize], "keys"));
+  s.keys = s.key.sizes[kLength];
+  s.queries = s.query.sizes[kLength];
+  for (const AttentionOperand *operand : {&s.mask, &s.condition}) {
+    QUERN_ASSIGN(s.keys, broadcast(s.keys, operand->sizes[kSize], "keys"));
+    QUERN_ASSIGN(s.queries, broadcast(s.queries, operand->sizes[kLength], "queries"));
+  }
   if (s.value.sizes[kLength] != s.keys)
     return invalidInput(
         fmt::format("there are {} keys and {} values", s.keys, s.value.sizes[kLength]));
-  QUERN_ASSIGN(s.queries, broadcast(s.query.sizes[kLength], s.mask.sizes[kLength], "queries"));
   s.batch = 1;
-  for (const AttentionOperand *operand : {&s.query, &s.key, &s.mask, &s.value}) {
+  for (const AttentionOperand *operand : {&s.query, &s.key, &s.mask, &s.condition, &s.value}) {
     QUERN_ASSIGN(s.batch, broadcast(s.batch, operand->sizes[kBatch], "batches"));
   }
   return resolveHeads(s);
@@ -97,7 +104,8 @@ Expected<AttentionShape> quern::attentionShape(const AttentionDims &dims) {
   QUERN_ASSIGN(s.query, permuted(dims.query, dims.queryPerm, "query"));
   QUERN_ASSIGN(s.key, permuted(dims.key, dims.keyPerm, "key"));
   QUERN_ASSIGN(s.value, permuted(dims.value, dims.valuePerm, "value"));
-  QUERN_ASSIGN(s.mask, maskOperand(dims.mask));
+  QUERN_ASSIGN(s.mask, maskOperand(dims.mask, "mask"));
+  QUERN_ASSIGN(s.condition, maskOperand(dims.condition, "condition"));
   QUERN_TRY(resolveSizes(s));
   s.result.sizes = {s.batch, s.heads, s.queries, s.valueSize};
   if (!CheckedSize::product(s.result.sizes).valid())
@@ -117,5 +125,6 @@ Expected<AttentionShape> quern::attentionShape(const AttentionDims &dims) {
   spread(s.key, {s.batch, s.heads, s.keys, s.size});
   spread(s.value, {s.batch, s.heads, s.keys, s.valueSize});
   spread(s.mask, {s.batch, s.heads, s.queries, s.keys});
+  spread(s.condition, {s.batch, s.heads, s.queries, s.keys});
   return s;
 }

@@ -22,18 +22,18 @@ struct AttentionOperand {
   }
 };
 
-/// What nn.attention reads and writes. The mask is [batch, heads, queries, keys].
+/// What nn.attention reads and writes. Mask and condition are [batch, heads, queries, keys].
 struct AttentionShape {
   int64_t batch = 0, heads = 0, queries = 0, keys = 0, size = 0, valueSize = 0;
-  AttentionOperand query, key, value, mask, result;
+  AttentionOperand query, key, value, mask, condition, result;
   /// The dims of the result as it lies in memory.
   std::array<int64_t, 4> resultDims{};
 };
 
 /// The dims of the operands and the order of their dimensions, as in nn.attention; those
-/// of the mask are empty when there is none.
+/// of mask and condition are empty when there is none.
 struct AttentionDims {
-  std::span<const int64_t> query, key, value, mask;
+  std::span<const int64_t> query, key, value, mask, condition;
   std::span<const int64_t> queryPerm, keyPerm, valuePerm, resultPerm;
 };
 

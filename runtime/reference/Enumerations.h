@@ -35,8 +35,9 @@ enum class ResizeCoordinates {
   TfCropAndResize,
 };
 
-/// Which element is the nearest.
-enum class NearestMode { RoundPreferFloor, RoundPreferCeil, Floor, Ceil };
+/// Which element is the nearest. FloorOrCeil is what resizing meant before ONNX had modes
+/// (opset 11): ceil along an axis that shrinks, floor along others, of a float32 quotient.
+enum class NearestMode { RoundPreferFloor, RoundPreferCeil, Floor, Ceil, FloorOrCeil };
 
 /// What a scatter makes of an element and its update.
 enum class ScatterReduction { None, Add, Mul, Max, Min };
@@ -62,7 +63,7 @@ inline constexpr std::string_view kEnumNames<ResizeCoordinates>[] = {
     "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
 template <>
 inline constexpr std::string_view kEnumNames<NearestMode>[] = {
-    "round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+    "round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "floor_or_ceil"};
 template <>
 inline constexpr std::string_view kEnumNames<ScatterReduction>[] = {"none", "add", "mul", "max",
                                                                     "min"};

@@ -15,7 +15,7 @@ using namespace quern;
 using namespace quern::reference;
 
 namespace {
-enum Operand { kQuery, kKey, kValue, kMask, kScale, kOffset };
+enum Operand { kQuery, kKey, kValue, kMask, kScale, kOffset, kCondition };
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// What one call computes.
@@ -25,6 +25,11 @@ template <typename T> struct Attention {
   double scale, softcap;
   bool causal, zeroMaskedRows;
   int64_t offset;
+  /// What scores become that the condition hides.
+  double hidden;
+  /// What scores are rounded to, and whether so are their sums with the mask.
+  std::optional<DType> scoreType;
+  bool roundSums;
 
   const T *data(int operand) const { return call.inputs[operand].data<T>(); }
   /// How many keys a query sees, at most.
@@ -38,16 +43,34 @@ template <typename T> struct Attention {
       return 0;
     return widen(data(kMask)[s.mask.offset(batch, head, query) + key * s.mask.strides[3]]);
   }
+  bool isHidden(int64_t batch, int64_t head, int64_t query, int64_t key) const {
+    return call.inputs[kCondition].isPresent() &&
+           !call.inputs[kCondition].data<bool>()[s.condition.offset(batch, head, query) +
+                                                 key * s.condition.strides[3]];
+  }
+  double rounded(double value) const {
+    if (scoreType == DType::Float16)
+      return widen(narrow<Float16>(value));
+    if (scoreType == DType::BFloat16)
+      return widen(narrow<BFloat16>(value));
+    return value;
+  }
   double score(int64_t batch, int64_t head, int64_t query, int64_t key) const {
+    double sum = isHidden(batch, head, query, key) ? hidden : product(batch, head, query, key);
+    sum += maskAt(batch, head, query, key);
+    return roundSums ? rounded(sum) : sum;
+  }
+  /// The product of a query and a key, scaled and bent.
+  double product(int64_t batch, int64_t head, int64_t query, int64_t key) const {
     const T *q = data(kQuery) + s.query.offset(batch, head, query);
     const T *k = data(kKey) + s.key.offset(batch, head, key);
     double sum = 0;
     for (int64_t i = 0; i < s.size; ++i)
       sum += widen(q[i * s.query.strides[3]]) * widen(k[i * s.key.strides[3]]);
-    sum *= scale;
+    sum = rounded(rounded(sum) * scale);
     if (softcap != 0)
-      sum = softcap * std::tanh(sum / softcap);
-    return sum + maskAt(batch, head, query, key);
+      sum = rounded(softcap * rounded(std::tanh(rounded(sum / softcap))));
+    return sum;
   }
   /// exp(score - largest) of the first keys; their sum. `weights` has place for all.
   double weigh(int64_t batch, int64_t head, int64_t query, std::span<double> weights) const {
@@ -106,8 +129,8 @@ static Expected<AttentionShape> shapeOfCall(const OpCall &call) {
     return tensor.isPresent() ? std::span<const int64_t>(tensor.dims())
                               : std::span<const int64_t>();
   };
-  return attentionShape(
-      {dims(kQuery), dims(kKey), dims(kValue), dims(kMask), query, key, value, result});
+  return attentionShape({dims(kQuery), dims(kKey), dims(kValue), dims(kMask), dims(kCondition),
+                         query, key, value, result});
 }
 
 template <typename T>
@@ -120,7 +143,12 @@ static Expected<std::vector<Tensor>> computeAttention(const OpCall &call, const 
                          attributes.getFloat("softcap"),
                          attributes.getInt("causal") != 0,
                          attributes.getInt("zero_masked_rows") != 0,
-                         offset.isPresent() ? *offset.data<int64_t>() : 0};
+                         offset.isPresent() ? *offset.data<int64_t>() : 0,
+                         attributes.getFloat("hidden_score"),
+                         attributes.has("score_type")
+                             ? std::optional(attributes.getDType("score_type"))
+                             : std::nullopt,
+                         attributes.getInt("round_sums") != 0};
   if (scale.isPresent())
     attention.scale *= widen(*scale.data<T>());
   CheckedSize rows = CheckedSize(s.batch) * s.heads * s.queries;
@@ -144,6 +172,8 @@ static Expected<std::vector<Tensor>> evalAttention(const OpCall &call) {
   for (int operand : {kKey, kValue, kMask, kScale})
     if (call.inputs[operand].isPresent() && call.inputs[operand].dtype() != query.dtype())
       return invalidInput("operands are of different types");
+  if (call.inputs[kCondition].isPresent() && call.inputs[kCondition].dtype() != DType::Bool)
+    return invalidInput("the condition must hold bool");
   if ((scale.isPresent() && scale.numElements() != 1) ||
       (offset.isPresent() && (offset.numElements() != 1 || offset.dtype() != DType::Int64)))
     return invalidInput("scale and offset must be one number each");

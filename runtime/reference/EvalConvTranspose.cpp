@@ -102,7 +102,7 @@ static Expected<WindowSpace> slideOverResult(const Attributes &attributes, const
   return space;
 }
 
-static Expected<ConvSizes> resolveSizes(const OpCall &call) {
+static Expected<ConvSizes> resolveTransposedSizes(const OpCall &call) {
   const Tensor &weights = call.inputs[1];
   ConvSizes sizes;
   sizes.groups = call.attributes.getInt("group", 1);
@@ -126,7 +126,7 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call) {
 }
 
 Expected<std::vector<Tensor>> reference::evalConvTranspose(const OpCall &call) {
-  QUERN_ASSIGN(ConvSizes sizes, resolveSizes(call));
+  QUERN_ASSIGN(ConvSizes sizes, resolveTransposedSizes(call));
   const Tensor &input = call.inputs[0], &bias = call.inputs[2];
   QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), sizes.result.dims(0)));
   if (result.numElements() == 0)

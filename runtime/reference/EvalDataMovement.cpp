@@ -151,7 +151,9 @@ static Expected<std::vector<Tensor>> evalSlice(const OpCall &call) {
       return invalidInput(fmt::format("the step of axis {} is 0", axis));
     AxisSlice slice = clampSlice(starts[i], ends[i], steps[i], input.dim(axis));
     from.offset += slice.start * from.strides[axis];
-    from.strides[axis] *= steps[i];
+    // The step to a second element is within the axis; others may be any number.
+    if (slice.count > 1)
+      from.strides[axis] *= steps[i];
     dims[axis] = slice.count;
   }
   QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, input.dtype(), dims));

@@ -1,5 +1,7 @@
 //===- EvalText.cpp - reference kernels of ops on strings -----------------===//
 #include "runtime/reference/EvalText.h"
+
+#include "quern/Utf8.h"
 #include "runtime/reference/Indexing.h"
 
 #include <fmt/format.h>
@@ -45,7 +47,7 @@ static Expected<std::vector<Tensor>> evalStringConcat(const OpCall &call) {
 
 namespace {
 /// Changes the case of UTF-8 text as Unicode has it, whatever the process's locale is. What
-/// is no UTF-8 stays as it is.
+/// is no UTF-8 becomes the replacement character.
 class CaseMap {
 public:
   explicit CaseMap(bool toUpper) : toUpper(toUpper) {
@@ -68,47 +70,11 @@ private:
 };
 } // namespace
 
-/// The bytes that follow the first one of a character; -1 when it is no first one.
-static int followers(unsigned char first) {
-  return first < 0x80   ? 0
-         : first < 0xc2 ? -1
-         : first < 0xe0 ? 1
-         : first < 0xf0 ? 2
-         : first < 0xf5 ? 3
-                        : -1;
-}
-
-static void appendUtf8(wint_t c, std::string &text) {
-  if (c < 0x80) {
-    text += static_cast<char>(c);
-    return;
-  }
-  int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-  text += static_cast<char>((0xff00 >> (more + 1) & 0xff) | (c >> (6 * more)));
-  for (int i = more - 1; i >= 0; --i)
-    text += static_cast<char>(0x80 | (c >> (6 * i) & 0x3f));
-}
-
 std::string CaseMap::map(const std::string &text) const {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto first = static_cast<unsigned char>(text[i]);
-    int more = followers(first);
-    bool isWhole = more >= 0 && i + static_cast<size_t>(more) < text.size();
-    wint_t c = more <= 0 ? first : first & (0x3f >> more);
-    for (int k = 1; isWhole && k <= more; ++k) {
-      auto next = static_cast<unsigned char>(text[i + static_cast<size_t>(k)]);
-      isWhole = (next & 0xc0) == 0x80;
-      c = c << 6 | (next & 0x3f);
-    }
-    if (!isWhole) {
-      result += text[i];
-      continue;
-    }
-    appendUtf8(mapOne(c), result);
-    i += static_cast<size_t>(more);
-  }
-  return result;
+  std::u32string characters = decodeUtf8(text);
+  for (char32_t &c : characters)
+    c = static_cast<char32_t>(mapOne(static_cast<wint_t>(c)));
+  return encodeUtf8(characters);
 }
 
 static Expected<std::vector<Tensor>> evalStringNormalize(const OpCall &call) {

@@ -1,6 +1,7 @@
 //===- ReferenceEntry.cpp - how compiled models call reference kernels ----===//
 #include "runtime/reference/ReferenceEntry.h"
 
+#include "quern/RandomSeed.h"
 #include "quern/model_abi.h"
 #include "runtime/reference/StepRecord.h"
 
@@ -88,4 +89,9 @@ extern "C" int quern_run_reference_step_v1(const void *table, const void *record
   } catch (...) {
     return QUERN_MODEL_FAILED_STEP;
   }
+}
+
+extern "C" int quern_use_random_v1(quern_random_fn random, void *context) {
+  setRandomSource(random, context);
+  return QUERN_MODEL_OK;
 }

@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "quern/model_abi.h"
+
 #include <cstdint>
 
 /// Runs the step that `record` describes (StepRecord.h) and gives a quern_model_status.
@@ -14,3 +16,6 @@
 extern "C" int quern_run_reference_step_v1(const void *table, const void *record,
                                            int64_t recordBytes, const void *const *inputs,
                                            void *const *outputs);
+
+/// What <prefix>_use_random of quern/model_abi.h does.
+extern "C" int quern_use_random_v1(quern_random_fn random, void *context);

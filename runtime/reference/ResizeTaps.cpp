@@ -73,6 +73,13 @@ bool reference::isIdentity(const ResizeRule &rule, const ResizeAxis &axis) {
 // Elements and weights
 //===----------------------------------------------------------------------===//
 
+/// FloorOrCeil of x / scale. In float32, as ONNX Runtime divides: where a scale such as 4/3 is
+/// rounded, the quotient is the integer that is meant.
+static double floorOrCeil(const ResizeAxis &axis, int64_t coordinate) {
+  float x = static_cast<float>(coordinate) / static_cast<float>(axis.scale);
+  return limitedCoordinate(axis.scale < 1 ? std::ceil(x) : std::floor(x), axis);
+}
+
 int64_t reference::nearestElement(const ResizeRule &rule, const ResizeAxis &axis,
                                   int64_t coordinate) {
   double x = limitedCoordinate(originalCoordinate(rule.coordinates, axis, coordinate), axis);
@@ -88,6 +95,9 @@ int64_t reference::nearestElement(const ResizeRule &rule, const ResizeAxis &axis
     break;
   case NearestMode::Ceil:
     x = std::ceil(x);
+    break;
+  case NearestMode::FloorOrCeil:
+    x = floorOrCeil(axis, coordinate);
     break;
   }
   return std::clamp<int64_t>(static_cast<int64_t>(x), 0, axis.input - 1);

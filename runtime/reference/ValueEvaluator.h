@@ -1,7 +1,8 @@
 //===- ValueEvaluator.h - reference kernels on values of any kind ---------===//
 //
 // Kernels of ops with operands or results that are no tensors. Elements of sequences
-// and optionals are shared, never copied: values are immutable.
+// and optionals are shared, never copied. A sequence that nobody reads afterwards is changed
+// in its place.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -26,6 +27,11 @@ struct ValueCall {
   std::span<const ValueType> resultTypes;
   /// As OpCall::budget.
   Budget &budget;
+  /// As ReferenceArguments::takeable.
+  std::span<AnyValue> takeable = {};
+
+  /// As ReferenceArguments::take.
+  AnyValue take(size_t i) const { return takeable.empty() ? inputs[i] : std::move(takeable[i]); }
 };
 
 /// As EvalFunction.

@@ -65,7 +65,9 @@ TEST(SymbolPrefixTest, ComesFromTheName) {
   EXPECT_EQ(symbolPrefix("/a/b/lib model.a"), "lib_model");
   EXPECT_EQ(symbolPrefix("model.v2.o"), "model_v2"); // unlike model.v1.o
   EXPECT_EQ(symbolPrefix("3d.so"), "model_3d");
-  EXPECT_EQ(symbolPrefix("caf\xc3\xa9.so"), "caf__");
+  EXPECT_EQ(symbolPrefix("caf\xc3\xa9.so"), "cafuc3a9");
+  EXPECT_EQ(symbolPrefix("caf\xc3\xa8.so"), "cafuc3a8");
+  EXPECT_EQ(symbolPrefix("quern_model.so"), "model_quern_model");
   EXPECT_EQ(symbolPrefix(".so"), "model_");
 }
 

@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <dlfcn.h>
 #include <numeric>
+#include <sys/mman.h>
 #include <thread>
+#include <unistd.h>
 #include <xmmintrin.h>
 
 using namespace quern;
@@ -39,6 +41,43 @@ TEST_F(AotRunTest, DescribesItself) {
   EXPECT_EQ(info->outputs[0].bytes, 40);
   EXPECT_EQ(info->workspace_alignment, 64);
   EXPECT_STREQ(info->name, "digits");
+}
+
+// As in plans of the JIT: what is not written is not even read.
+TEST_F(AotRunTest, ACacheIsUpdatedInItsPlace) {
+  const long page = sysconf(_SC_PAGESIZE);
+  const int64_t rows = 4 * page / 64;
+  std::string cache = "tensor<" + std::to_string(rows) + "x16xf32>";
+  auto module = parse("func.func @main(%row: tensor<1x16xf32>, %cache: " + cache +
+                      ", %places: tensor<1x16xi64>) -> " + cache +
+                      " {\n  %y = nn.scatter_elements none %cache, %places, %row {axis = 0 : i64} "
+                      ": (" +
+                      cache + ", tensor<1x16xi64>, tensor<1x16xf32>) -> " + cache +
+                      "\n  return %y : " + cache + "\n}");
+  ASSERT_TRUE(module);
+  Status status = compile(*module, "cache.so", "m");
+  ASSERT_TRUE(status.isOk()) << status.message();
+  LoadedModel model(path("cache.so"));
+  EXPECT_EQ(model.info()->outputs[0].updates, 1);
+  EXPECT_EQ(model.info()->inputs[1].updates, -1);
+  size_t bytes = 4 * static_cast<size_t>(page);
+  auto *memory = static_cast<float *>(std::aligned_alloc(static_cast<size_t>(page), bytes));
+  std::vector<float> row(16, 7.0f), apart(bytes / sizeof(float));
+  std::vector<int64_t> places(16, 1);
+  std::iota(memory, memory + apart.size(), 0.0f);
+  const void *inputs[] = {row.data(), memory, places.data()};
+  void *outputs[] = {apart.data()};
+  ASSERT_EQ(model.run(inputs, outputs, model.workspace), QUERN_MODEL_OK);
+  ASSERT_EQ(mprotect(reinterpret_cast<char *>(memory) + page, bytes - static_cast<size_t>(page),
+                     PROT_NONE),
+            0);
+  outputs[0] = memory;
+  EXPECT_EQ(model.run(inputs, outputs, model.workspace), QUERN_MODEL_OK);
+  mprotect(memory, bytes, PROT_READ | PROT_WRITE);
+  EXPECT_EQ(std::vector<float>(memory, memory + apart.size()), apart);
+  EXPECT_EQ(apart[16], 7.0f);
+  EXPECT_EQ(apart[32], 32.0f);
+  std::free(memory);
 }
 
 TEST_F(AotRunTest, HasTheBitsOfTheJit) {

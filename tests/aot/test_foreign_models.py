@@ -61,8 +61,8 @@ class ForeignModels(unittest.TestCase):
         for weights in ("embedded", "file"):
             self.compile(DIGITS / "digits.onnx", "--dim=N=360", f"--weights={weights}")
             self.assertIn("0 of 3600 numbers differ", self.call("test"))
-            self.call("run", DIGITS / "images.npy", "y.npy")
-            found = np.load(self.folder / "m.c-test/y.npy").argmax(1)
+            self.call("run", DIGITS / "images.npy", self.folder / "y.npy")
+            found = np.load(self.folder / "y.npy").argmax(1)
             self.assertEqual(int((found == np.load(DIGITS / "labels.npy")).sum()), 358)
 
     def test_mlp(self):

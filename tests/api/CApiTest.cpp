@@ -258,3 +258,12 @@ TEST(CApiCompareTest, ComparingSaysWhatDiffers) {
   quern_value_release(sample);
   quern_model_release(model);
 }
+
+TEST_F(CApiTest, CancellingWhatIsReleasedSaysSo) {
+  expectUsage(quern_model_compile(nullptr, nullptr, nullptr), "executable is NULL");
+  expectUsage(quern_session_cancel(nullptr), "the session is NULL");
+  quern_session_release(session);
+  expectUsage(quern_session_cancel(session), "the session was released");
+  session = nullptr;
+  expectUsage(quern_model_compile(nullptr, nullptr, nullptr), "executable is NULL");
+}

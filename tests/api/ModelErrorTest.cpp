@@ -2,6 +2,7 @@
 #include "Models.h"
 
 #include <filesystem>
+#include <unistd.h>
 
 using namespace quern;
 using namespace quern::test;
@@ -99,4 +100,25 @@ TEST(ModelErrorTest, OptionsThatMakeNoSense) {
   EXPECT_EQ(status.code(), StatusCode::Io);
   EXPECT_EQ(status.message(),
             "cannot make folder '" QUERN_SOURCE_DIR "/README.md/folder': Not a directory");
+}
+
+TEST(ModelErrorTest, NoOutputReplacesTheModel) {
+  namespace fs = std::filesystem;
+  fs::path folder = fs::path(testing::TempDir()) / ("quern_kept_" + std::to_string(getpid()));
+  fs::create_directory(folder);
+  fs::path path = folder / "digits.o";
+  fs::copy_file(kDigits, path);
+  fs::create_symlink(path, folder / "link");
+  auto size = fs::file_size(path);
+  Model model = expectValue(Model::load(folder / "link", {.dims = {{"N", 1}}}));
+  EXPECT_EQ(model.files(), std::vector<std::string>{folder / "link"});
+  const std::string other = folder / "x.o";
+  for (const ArtifactOptions &options : {ArtifactOptions{.outputPath = path},
+                                         ArtifactOptions{.outputPath = other, .headerPath = path},
+                                         ArtifactOptions{.outputPath = other, .mainPath = path},
+                                         ArtifactOptions{.outputPath = other, .headerPath = other}})
+    EXPECT_NE(model.compileToArtifact({}, options).message().find("would replace"),
+              std::string::npos);
+  EXPECT_EQ(fs::file_size(path), size);
+  fs::remove_all(folder);
 }

@@ -225,7 +225,7 @@ TEST(ImportControlFlow, OtherErrorsOfBodiesAreRefused) {
   expectError(attribute, kInvalid, {"'e_node' (Concat", "required attribute 'axis' is missing"});
 }
 
-// The body of each loop is imported up to four times: bounded by the node limit.
+// The body of each loop is imported up to five times: bounded by the node limit.
 TEST(ImportControlFlow, NestedLoopsAreBounded) {
   ModelBuilder b = loopModel();
   for (int i = 0; i < 20; ++i) {
@@ -243,4 +243,116 @@ TEST(ImportControlFlow, NestedLoopsAreBounded) {
   Imported m(b, limits);
   if (!m.module)
     expectContains(m.text(), "maxNodes");
+}
+
+/// A loop of `n` iterations in which `count` values shift by one place: the first is
+/// appended to itself (or, with `ranks`, gets a dimension more), each other is the one before
+/// it. The last carried value keeps its shape.
+static ModelBuilder shiftModel(int count, bool ranks) {
+  ModelBuilder b;
+  b.input("n", {}, DType::Int64).input("x", {1, 2}).input("k", {3});
+  std::vector<std::string> inputs = {"n", ""}, arguments = {"i", "c"}, yields = {"d"}, outputs;
+  for (int i = 0; i <= count; ++i) {
+    std::string number = std::to_string(i);
+    inputs.push_back(i < count ? "x" : "k");
+    arguments.push_back("v" + number);
+    yields.push_back("w" + number);
+    outputs.push_back("r" + number);
+  }
+  b.node("Loop", inputs, outputs);
+  for (int i = 0; i <= count; ++i) {
+    b.output(outputs[i]);
+    b.graph().mutable_output(i)->clear_type();
+  }
+  auto &loop = body(b, "body", arguments, yields);
+  addNode(loop, "Identity", {"c"}, "d");
+  if (ranks) {
+    b.initializer("axes", Tensor::ofInts({0}));
+    addNode(loop, "Unsqueeze", {"v0", "axes"}, "w0");
+  } else {
+    auto &axis = *addNode(loop, "Concat", {"v0", "v0"}, "w0").add_attribute();
+    axis.set_name("axis");
+    axis.set_type(AttributeProto::INT);
+  }
+  for (int i = 1; i < count; ++i)
+    addNode(loop, "Identity", {"v" + std::to_string(i - 1)}, "w" + std::to_string(i));
+  addNode(loop, "Neg", {"v" + std::to_string(count)}, "w" + std::to_string(count));
+  return b;
+}
+
+// Each attempt finds that one more of them changes: however many they are.
+TEST(ImportControlFlow, ChainsOfCarriedValuesAreWidened) {
+  for (int count : {3, 4, 5, 9}) {
+    Imported m(shiftModel(count, /*ranks=*/false));
+    ASSERT_TRUE(m.module) << count << ": " << m.text();
+    EXPECT_EQ(m.outputType(count - 1), count == 3 ? "tensor<?x2xf32>" : "tensor<?x?xf32>");
+    EXPECT_EQ(m.outputType(count), "tensor<3xf32>");
+    auto outputs = run(m, {Tensor::of<int64_t>({}, {3}), Tensor::of<float>({1, 2}, {1, 2}),
+                           Tensor::of<float>({3}, {1, 2, 3})});
+    ASSERT_TRUE(outputs) << outputs.status().message();
+    for (int i = 0; i < count; ++i)
+      EXPECT_EQ((*outputs)[i].dim(0), 1 << std::max(0, 3 - i)) << count << ", " << i;
+    EXPECT_EQ(floats((*outputs)[count]), (std::vector<float>{-1, -2, -3}));
+  }
+}
+
+TEST(ImportControlFlow, ChainsOfChangingRanksAreWidened) {
+  Imported m(shiftModel(6, /*ranks=*/true));
+  ASSERT_TRUE(m.module) << m.text();
+  EXPECT_EQ(m.outputType(5), "tensor<*xf32>");
+  EXPECT_EQ(m.outputType(6), "tensor<3xf32>");
+  auto outputs = run(m, {Tensor::of<int64_t>({}, {2}), Tensor::of<float>({1, 2}, {1, 2}),
+                         Tensor::of<float>({3}, {1, 2, 3})});
+  ASSERT_TRUE(outputs) << outputs.status().message();
+  EXPECT_EQ((*outputs)[0].dims(), (Tensor::Dims{1, 1, 1, 2}));
+  EXPECT_EQ((*outputs)[1].dims(), (Tensor::Dims{1, 1, 2}));
+  EXPECT_EQ((*outputs)[2].dims(), (Tensor::Dims{1, 2}));
+}
+
+// A constant made of a static shape hides from the ops what it depends on; the file's names
+// do not.
+TEST(ImportControlFlow, ShapesThatBecomeConstantsAreFollowed) {
+  ModelBuilder b = shiftModel(3, /*ranks=*/false);
+  auto &loop = *b.graph().mutable_node(0)->mutable_attribute(0)->mutable_g();
+  // The last of the chain has the dims of the one before it.
+  auto &node = *loop.mutable_node(3);
+  node.set_op_type("ConstantOfShape");
+  node.set_input(0, "sizes");
+  addNode(loop, "Shape", {"v1"}, "sizes");
+  Imported m(b);
+  ASSERT_TRUE(m.module) << m.text();
+  auto outputs = run(m, {Tensor::of<int64_t>({}, {3}), Tensor::of<float>({1, 2}, {1, 2}),
+                         Tensor::of<float>({3}, {1, 2, 3})});
+  ASSERT_TRUE(outputs) << outputs.status().message();
+  EXPECT_EQ((*outputs)[2].dims(), (Tensor::Dims{2, 2}));
+}
+
+// [1] where the body declares it, or a vector of any other size, as in ONNX Runtime; else a
+// scalar.
+TEST(ImportControlFlow, NumberAndConditionHaveTheRankThatIsDeclared) {
+  for (int rank : {0, 1}) {
+    ModelBuilder b = loopModel();
+    auto &loop = *b.graph().mutable_node(0)->mutable_attribute(0)->mutable_g();
+    for (int input : {0, 1}) {
+      auto &type = *loop.mutable_input(input)->mutable_type()->mutable_tensor_type();
+      type.set_elem_type(static_cast<int>(input == 0 ? DType::Int64 : DType::Bool));
+      type.mutable_shape();
+      if (rank == 1)
+        type.mutable_shape()->add_dim()->set_dim_value(1);
+    }
+    loop.mutable_node(1)->Clear();
+    loop.mutable_node(1)->set_op_type("Identity");
+    loop.mutable_node(1)->add_input("v");
+    loop.mutable_node(1)->add_output("w");
+    loop.add_output()->set_name("c");
+    b.graph().mutable_node(0)->add_output("conditions");
+    b.output("conditions");
+    b.graph().mutable_output(2)->clear_type();
+    Imported m(b);
+    ASSERT_TRUE(m.module) << m.text();
+    auto outputs = run(m, {Tensor::of<int64_t>({}, {3}), Tensor::of<float>({1, 2}, {1, 2})});
+    ASSERT_TRUE(outputs) << outputs.status().message();
+    EXPECT_EQ((*outputs)[1].describe(), rank == 1 ? "int64 3x1" : "int64 3");
+    EXPECT_EQ((*outputs)[2].describe(), rank == 1 ? "bool 3x1" : "bool 3");
+  }
 }

@@ -101,7 +101,12 @@ TEST(ImportDataMovement, PadGoesAround) {
     EXPECT_EQ(padAround({3}, {2, 1}, ofRun), (Floats{1, 2, 0, 1, 2, 0}));
     // More than once, and less than there is.
     EXPECT_EQ(padAround({3}, {4, 5}, ofRun), (Floats{2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1}));
-    EXPECT_EQ(padAround({3}, {-1, 2}, ofRun), (Floats{1, 2, 0, 1}));
+    // What is cropped does not come back.
+    EXPECT_EQ(padAround({3}, {-1, 2}, ofRun), (Floats{1, 2, 1, 2}));
+    EXPECT_EQ(padAround({5}, {3, -2}, ofRun), (Floats{0, 1, 2, 0, 1, 2}));
+    EXPECT_EQ(padAround({5}, {-1, -1}, ofRun), (Floats{1, 2, 3}));
+    EXPECT_EQ(padAround({2, 3}, {1, -1, 0, 2}, ofRun),
+              (Floats{4, 5, 4, 5, 1, 2, 1, 2, 4, 5, 4, 5}));
     EXPECT_EQ(padAround({2, 2}, {1, 0, 0, 1}, ofRun), (Floats{2, 3, 2, 0, 1, 0, 2, 3, 2}));
   }
   ModelBuilder odd(19);
@@ -157,6 +162,32 @@ TEST(ImportDataMovement, UpsampleAndResize) {
   expectError(v11, kInvalid, {"exactly one of scales and sizes"});
 }
 
+/// Resize of opset 10 to the nearest of 1, 2, ... `count`.
+static std::vector<float> nearestOfOpset10(int64_t count, float scale) {
+  ModelBuilder b(10);
+  b.input("x", {1, count}).node("Resize", {"x", "s"}, {"y"}).output("y");
+  b.initializer("s", Tensor::of<float>({2}, {1, scale}));
+  Tensor x = Tensor::allocate(DType::Float32, {1, count}).take();
+  std::iota(x.mutableData<float>(), x.mutableData<float>() + count, 1.0f);
+  auto y = run(b, {x});
+  return y.size() == 1
+             ? std::vector<float>(y[0].elementsAs<float>().begin(), y[0].elementsAs<float>().end())
+             : std::vector<float>();
+}
+
+// All as ONNX Runtime has it; the first is a conformance case of ONNX 1.5.
+TEST(ImportDataMovement, ResizeOfOpset10TakesTheNextWhereItShrinks) {
+  using Floats = std::vector<float>;
+  EXPECT_EQ(nearestOfOpset10(4, 0.6f), (Floats{1, 3}));
+  EXPECT_EQ(nearestOfOpset10(8, 0.5f), (Floats{1, 3, 5, 7}));
+  EXPECT_EQ(nearestOfOpset10(10, 0.35f), (Floats{1, 4, 7}));
+  EXPECT_EQ(nearestOfOpset10(2, 1.5f), (Floats{1, 1, 2}));
+  // 4/3, 3/4 and 1/10, which float32 rounds.
+  EXPECT_EQ(nearestOfOpset10(4, 4.0f / 3), (Floats{1, 1, 2, 3, 4}));
+  EXPECT_EQ(nearestOfOpset10(4, 0.75f), (Floats{1, 3, 4}));
+  EXPECT_EQ(nearestOfOpset10(40, 0.1f), (Floats{1, 11, 21, 31}));
+}
+
 TEST(ImportDataMovement, ResizeRefusesUnknownModes) {
   auto resize = [](int64_t opset, const char *attribute, const char *value) {
     ModelBuilder b(opset);
@@ -166,6 +197,8 @@ TEST(ImportDataMovement, ResizeRefusesUnknownModes) {
   };
   expectError(resize(13, "mode", "area"), StatusCode::Unsupported, {"mode 'area'"});
   expectError(resize(13, "nearest_mode", "up"), StatusCode::Unsupported, {"nearest_mode 'up'"});
+  expectError(resize(13, "nearest_mode", "floor_or_ceil"), StatusCode::Unsupported,
+              {"nearest_mode 'floor_or_ceil'"});
   const char *coordinates = "coordinate_transformation_mode";
   expectError(resize(13, coordinates, "centre"), StatusCode::Unsupported,
               {"coordinate_transformation_mode 'centre'"});

@@ -83,6 +83,17 @@ TEST(ImportEinsum, EllipsesBroadcast) {
                     {2}, {5, 11});
 }
 
+// Symbols that are 1 in one operand, which a run shows.
+TEST(ImportEinsum, SummedIndicesBroadcast) {
+  expectEinsum("ij,jk->ik", {{2, 3}, {1, 2}}, {2, 2}, {6, 12, 15, 30});
+  expectEinsum("ij,jk->ik", {{2, 1}, {3, 2}}, {2, 2}, {9, 12, 18, 24});
+  expectEinsum("ij,ij->", {{1, 3}, {2, 1}}, {}, {18});
+  expectEinsum("...i,...i->...", {{2, 3}, {1, 1}}, {2}, {6, 15});
+  expectEinsum("bij,bjk->bik", {{2, 1, 2}, {1, 1, 2}}, {2, 1, 2}, {3, 6, 7, 14});
+  expectEinsum("ij,jk,kj->i", {{1, 2}, {1, 2}, {2, 2}}, {1}, {1 * (1 + 6) + 2 * (2 + 8)});
+  expectEinsum("ij,jk->ik", {{1, 0}, {1, 1}}, {1, 1}, {0});
+}
+
 TEST(ImportEinsum, ManyOperandsWithoutAnOuterProduct) {
   ModelBuilder chain = einsum("i,j,ij->", {{100}, {100}, {100, 100}});
   Imported imported(chain);

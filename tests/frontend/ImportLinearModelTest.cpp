@@ -57,6 +57,20 @@ TEST(ImportLinearModel, ClassifierOfOneScore) {
   expectFloats(run(b, {Tensor::of<float>({1, 1}, {-0.25f})})[1], {1, 2}, {0.5, 0.5});
 }
 
+TEST(ImportLinearModel, LabelsAreThoseOfTheModel) {
+  auto labelled = [](const std::vector<int64_t> &labels) {
+    MlModel b = classifier("LinearClassifier", 1);
+    return b.floats("coefficients", {1}).floats("intercepts", {0}).ints("classlabels_ints", labels);
+  };
+  Tensor x = Tensor::of<float>({2, 1}, {2, -1});
+  expectInts(run(labelled({5}), {x})[0], {5, 5});
+  expectInts(run(labelled({1}), {x})[0], {1, 0}); // in the class or not
+  MlModel named = classifier("LinearClassifier", 1);
+  named.floats("coefficients", {1}).floats("intercepts", {0}).strings("classlabels_strings", {"a"});
+  expectStrings(run(named, {x})[0], {"a", "a"});
+  expectError(labelled({5, 6, 7}), kInvalid, {"1 scores do not fit 3 labels"});
+}
+
 TEST(ImportLinearModel, SvmRegressorKernels) {
   Tensor x = Tensor::of<float>({1, 2}, {1, 2});
   auto regress = [&](const char *kernel) {
@@ -125,9 +139,13 @@ TEST(ImportLinearModel, SvmClassifierOfTwoClasses) {
 TEST(ImportLinearModel, SvmClassifierWithoutVectors) {
   MlModel b = classifier("SVMClassifier", 1);
   b.floats("coefficients", {1, -1}).floats("rho", {0.25f}).ints("classlabels_ints", {3, 4});
-  auto outputs = run(b, {Tensor::of<float>({1, 1}, {1})});
-  expectInts(outputs[0], {4}); // the best score is above 0: the second class, as ONNX Runtime says
-  expectFloats(outputs[1], {1, 2}, {1.25, -0.75});
+  auto outputs = run(b, {Tensor::of<float>({2, 1}, {1, -1})});
+  expectInts(outputs[0], {3, 4});
+  expectFloats(outputs[1], {2, 2}, {1.25, -0.75, -0.75, 1.25});
+  // Without negative coefficients the second class wins where the best score is 0.5 or more.
+  MlModel positive = classifier("SVMClassifier", 1);
+  positive.floats("coefficients", {1, 0}).floats("rho", {0.25f}).ints("classlabels_ints", {3, 4});
+  expectInts(run(positive, {Tensor::of<float>({3, 1}, {1, 0.125f, -1})})[0], {4, 3, 4});
 }
 
 TEST(ImportLinearModel, SvmClassifierHasCoefficientsForEachOtherClass) {

@@ -297,3 +297,38 @@ TEST(ImportBatchNormalization, TrainingNormalizesByTheBatch) {
   expectError(trainedNorm(15, {"y", "m", "v"}), kInvalid,
               {"running statistics are results of training_mode only"});
 }
+
+//===----------------------------------------------------------------------===//
+// Batch normalization of features, until opset 8
+//===----------------------------------------------------------------------===//
+
+/// x [2, 2, 1, 2] with operands [2, 1, 2]: scale 1, 2, 3, 4, bias 0, mean 1, variance 4.
+static ModelBuilder featureNorm(int64_t opset, const std::vector<std::string> &outputs) {
+  ModelBuilder b(opset);
+  b.input("x", {2, 2, 1, 2});
+  b.initializer("scale", floats({2, 1, 2}, {1, 2, 3, 4}));
+  b.initializer("bias", floats({2, 1, 2}, {0, 0, 0, 0}));
+  b.initializer("mean", floats({2, 1, 2}, {1, 1, 1, 1}));
+  b.initializer("variance", floats({2, 1, 2}, {4, 4, 4, 4}));
+  b.node("BatchNormalization", {"x", "scale", "bias", "mean", "variance"}, outputs);
+  b.attr("epsilon", 0.0f).attr("spatial", int64_t{0});
+  for (const std::string &output : outputs)
+    b.output(output);
+  return b;
+}
+
+TEST(ImportBatchNormalization, FeaturesHaveStatisticsOfTheirOwn) {
+  Tensor x = floats({2, 2, 1, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+  std::vector<double> wanted = {0, 1, 3, 6, 2, 5, 9, 14};
+  expectFloats(run(featureNorm(7, {"y"}), {x})[0], {2, 2, 1, 2}, wanted);
+  expectFloats(run(featureNorm(6, {"y"}).attr("is_test", int64_t{1}), {x})[0], {2, 2, 1, 2},
+               wanted);
+  auto trained = run(featureNorm(7, {"y", "m", "v", "bm", "bv"}), {x});
+  ASSERT_EQ(trained.size(), 5u);
+  expectFloats(trained[0], {2, 2, 1, 2}, {-1, -2, -3, -4, 1, 2, 3, 4});
+  expectFloats(trained[1], {2, 1, 2}, {1.2, 1.3, 1.4, 1.5});
+  expectFloats(trained[3], {2, 1, 2}, {3, 4, 5, 6});
+  expectFloats(trained[4], {2, 1, 2}, {4, 4, 4, 4});
+  ModelBuilder newer = featureNorm(9, {"y"});
+  expectError(newer, kInvalid, {"scale must have rank 1"});
+}

@@ -127,6 +127,15 @@ TEST(ImportOldOpset, GemmClipSeluAndAveragePool) {
   ModelBuilder clip(1);
   clip.input("x", {2, 3}).node("Clip", {"x"}, {"y"}).attr("max", 2.0f).output("y");
   expectRuns<float>(clip, {matrix()}, {2, 3}, {1, 2, 2, 2, 2, 2});
+  // The default bounds of opsets 6 to 10 are the largest floats.
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  Tensor infinities = Tensor::of<float>({2}, {-kInfinity, kInfinity});
+  for (int64_t opset : {1, 6, 10}) {
+    ModelBuilder open(opset);
+    open.input("x", {2}).node("Clip", {"x"}, {"y"}).attr("max", kInfinity).output("y");
+    expectRuns<float>(open, {infinities}, {2}, {opset < 6 ? -kInfinity : -kLargest, kInfinity});
+  }
   ModelBuilder selu(1);
   selu.input("x", {2, 3}).node("Selu", {"x"}, {"y"}).output("y");
   expectFloats(run(selu, {matrix()}).at(0), {2, 3},
@@ -190,4 +199,17 @@ TEST(ImportOldOpset, ScansEachElementOfABatch) {
   ModelBuilder few = scan(false, 0);
   few.graph().mutable_node(0)->mutable_attribute(0)->set_i(3);
   expectError(few, kInvalid, {"'num_scan_inputs' is 3, the node has 2 inputs behind the first"});
+}
+
+// What was called experimental, and is in the data of ONNX 1.2 and 1.3.
+TEST(ImportOldOpset, ThresholdedReluAndMeanVarianceNormalization) {
+  ModelBuilder relu(7);
+  relu.input("x", {2, 3}).node("ThresholdedRelu", {"x"}, {"y"}).attr("alpha", 3.0f).output("y");
+  expectRuns<float>(relu, {matrix()}, {2, 3}, {0, 0, 0, 4, 5, 6});
+  ModelBuilder norm(8);
+  norm.input("x", {2, 1, 1, 1}).node("MeanVarianceNormalization", {"x"}, {"y"}).output("y");
+  norm.attr("normalize_variance", int64_t{1});
+  expectFloats(run(norm, {Tensor::of<float>({2, 1, 1, 1}, {1, 3})}).at(0), {2, 1, 1, 1}, {-1, 1});
+  norm.attr("across_channels", int64_t{1});
+  expectError(norm, StatusCode::Unsupported, {"'across_channels' = 1"});
 }

@@ -210,3 +210,65 @@ TEST(ImportSequence, ErrorsNameTheNode) {
   EXPECT_EQ(outside.status().message(),
             "node 'y_node' (nn.sequence_at): position 1 is outside of a sequence of 1 values");
 }
+
+/// A loop that appends its number to a sequence; with `keepsOld` it also carries what the
+/// sequence was an iteration before.
+static ModelBuilder appendingModel(bool keepsOld) {
+  ModelBuilder b(17);
+  b.input("n", {}, DType::Int64).node("SequenceEmpty", {}, {"e"}).attr("dtype", int64_t{7});
+  std::vector<std::string> inputs = {"n", "", "e"}, results = {"s"};
+  std::vector<std::string> arguments = {"i", "c", "q"}, yields = {"c2", "t"};
+  if (keepsOld) {
+    inputs.push_back("e");
+    results.push_back("before");
+    arguments.push_back("p");
+    yields.push_back("q2");
+  }
+  b.node("Loop", inputs, results);
+  proto::GraphProto &body = *b.attribute("body", AttributeProto::GRAPH).mutable_g();
+  for (const std::string &name : arguments)
+    body.add_input()->set_name(name);
+  for (const std::string &name : yields)
+    body.add_output()->set_name(name);
+  auto add = [&](const char *op, std::initializer_list<const char *> from, const char *to) {
+    proto::NodeProto &node = *body.add_node();
+    node.set_op_type(op);
+    for (const char *name : from)
+      node.add_input(name);
+    node.add_output(to);
+  };
+  add("Identity", {"c"}, "c2");
+  add("SequenceInsert", {"q", "i"}, "t");
+  if (keepsOld)
+    add("Identity", {"q"}, "q2");
+  if (keepsOld)
+    outputs(b, {"s", "before"});
+  else
+    outputs(b, {"s"});
+  return b;
+}
+
+// What an iteration adds is all that it handles.
+TEST(ImportSequence, LoopsThatAppendTakeLinearWork) {
+  Imported m(appendingModel(/*keepsOld=*/false));
+  ASSERT_TRUE(m.module) << m.text();
+  auto program = interpreter::ReferenceProgram::create(nn::findMain(**m.module).getBody().front());
+  ASSERT_TRUE(program) << program.status().message();
+  constexpr int64_t kTrips = 2000;
+  Budget budget(Limits(), nullptr, "running", kTrips * 200);
+  Values inputs = {Tensor::of<int64_t>({}, {kTrips})};
+  auto results = program->run({inputs, budget});
+  ASSERT_TRUE(results) << results.status().message();
+  const SequenceValue *sequence = (*results)[0].asSequence();
+  ASSERT_NE(sequence, nullptr);
+  ASSERT_EQ(sequence->elements.size(), static_cast<size_t>(kTrips));
+  EXPECT_EQ(sequence->elements[1234].asTensor()->data<int64_t>()[0], 1234);
+}
+
+// A sequence that something else reads stays as it is.
+TEST(ImportSequence, LoopsKeepWhatTheyCarryOn) {
+  Values results = runValues(appendingModel(/*keepsOld=*/true), {Tensor::of<int64_t>({}, {4})});
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(results[0].asSequence()->elements.size(), 4u);
+  EXPECT_EQ(results[1].asSequence()->elements.size(), 3u);
+}

@@ -1,6 +1,7 @@
 //===- ImportTreeTest.cpp - ensembles of decision trees -------------------===//
 //
-// The scores of classes are those of ONNX Runtime 1.31.
+// The scores of classes are those of ONNX Runtime 1.31; where both of two classes have weights,
+// scores and labels are those of onnx.reference.
 //
 //===----------------------------------------------------------------------===//
 #include "ir/TreeOps.h"
@@ -121,12 +122,26 @@ TEST(ImportTree, TwoClassesOfWhichOneHasWeights) {
 }
 
 TEST(ImportTree, TwoClassesWithWeights) {
-  expectClasses(classifier({{0, 0.7f}, {1, 0.3f}}, {{0, 0.2f}, {1, 0.8f}}), {1, 1},
-                {0.7, 0.3, 0.2, 0.8});
-  expectClasses(classifier({{0, 0.7f}, {1, -0.3f}}, {{0, 0.2f}, {1, 0.8f}}), {0, 1},
-                {0.7, -0.3, 0.2, 0.8});
-  // Whether the second has one depends on the row.
-  expectClasses(classifier({{0, 0.7f}}, {{1, 0.8f}}), {1, 1}, {-0.7, 0.7, 0, 0.8});
+  Votes low = {{0, 0.7f}, {1, 0.3f}}, high = {{0, 0.2f}, {1, 0.8f}};
+  expectClasses(classifier(low, high), {10, 20}, {0.7, 0.3, 0.2, 0.8});
+  expectClasses(classifier({{0, 0.7f}, {1, -0.3f}}, high), {10, 20}, {0.7, -0.3, 0.2, 0.8});
+  expectClasses(classifier(low, high).floats("base_values", {1, 1.5f}), {20, 20},
+                {1.7, 1.8, 1.2, 2.3});
+  expectClasses(classifier(low, high).floats("base_values", {1}), {10, 20}, {1.7, 1.3, 1.2, 1.8});
+  // Without a weight a class has the score 0, which may be the larger one.
+  expectClasses(classifier({{0, 0.7f}}, {{1, -0.8f}}), {10, 10}, {0.7, 0, 0, -0.8});
+  MlModel named = stump("TreeEnsembleClassifier", low, high);
+  named.strings("classlabels_strings", {"five", "nine"});
+  expectStrings(run(named, {bothSides()})[0], {"five", "nine"});
+}
+
+TEST(ImportTree, TheOnlyClassIsThatOfAllRows) {
+  expectClasses(classifier({{0, -0.5f}}, {{0, 0.5f}}, {5}), {5, 5}, {-0.5, 0.5});
+  // Converters write 1 for a class that rows are in or not.
+  expectClasses(classifier({{0, -0.5f}}, {{0, 0.5f}}, {1}), {0, 1}, {-0.5, 0.5});
+  MlModel named = stump("TreeEnsembleClassifier", {{0, -0.5f}}, {{0, 0.5f}});
+  named.strings("classlabels_strings", {"c8"});
+  expectStrings(run(named, {bothSides()})[0], {"c8", "c8"});
 }
 
 TEST(ImportTree, ManyClassesOfWhichTheLargestWins) {

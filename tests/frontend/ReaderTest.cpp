@@ -72,7 +72,7 @@ TEST_F(ReaderTest, RefusesAMissingFile) {
 }
 
 TEST_F(ReaderTest, RefusesADirectory) {
-  expectFileError(directory, StatusCode::Io, "not a regular file");
+  expectFileError(directory, StatusCode::Io, "this is a folder");
 }
 
 TEST_F(ReaderTest, RefusesAFifoWithoutWaiting) {

@@ -43,6 +43,7 @@ class Installed(unittest.TestCase):
 
     def test_program(self):
         self.assertIn("quern ", run(self.prefix / "bin/quern", "version"))
+        self.assertIn("--nn-infer-shapes", run(self.prefix / "bin/quern-opt", "--help"))
         for path in ("share/man/man1/quern.1.gz", "share/bash-completion/completions/quern",
                      "share/fish/vendor_completions.d/quern.fish",
                      "share/zsh/vendor-completions/_quern"):
@@ -113,15 +114,26 @@ class Installed(unittest.TestCase):
     def test_pkg_config(self):
         if not shutil.which("pkg-config"):
             self.skipTest("there is no pkg-config")
-        paths = {"PKG_CONFIG_PATH": str(self.library / "pkgconfig")}
+        self.check_pkg_config(self.library, self.prefix / "include")
+
+    def test_pkg_config_in_the_build_folder(self):
+        if not shutil.which("pkg-config"):
+            self.skipTest("there is no pkg-config")
+        self.check_pkg_config(BUILD / "lib", ROOT / "api/include")
+
+    def check_pkg_config(self, library, headers):
+        paths = {"PKG_CONFIG_PATH": str(library / "pkgconfig")}
         version = run("pkg-config", "--modversion", "quern", **paths).strip()
         self.assertIn(f"quern {version}\n", run(self.prefix / "bin/quern", "version"))
         flags = run("pkg-config", "--cflags", "--libs", "quern", **paths).split()
+        included = [pathlib.Path(flag[2:]).resolve() for flag in flags if flag.startswith("-I")]
+        self.assertIn(headers.resolve(), included)
+        self.assertTrue(all(folder.is_dir() for folder in included), included)
         source, program = self.folder / "version.cpp", self.folder / "version"
         source.write_text("#include <cstdio>\n#include <quern/Version.h>\n"
                           "int main() { std::puts(quern::versionString()); }\n")
         run(CXX, "-std=c++20", source, *flags, "-o", program)
-        self.assertEqual(run(program, LD_LIBRARY_PATH=str(self.library)), version + "\n")
+        self.assertEqual(run(program, LD_LIBRARY_PATH=str(library)), version + "\n")
 
 
 if __name__ == "__main__":

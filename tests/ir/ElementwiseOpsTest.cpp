@@ -1,5 +1,6 @@
 //===- ElementwiseOpsTest.cpp - scalar references and code of the rows ----===//
 #include "ir/NNDialect.h"
+#include "ir/ScalarEmitter.h"
 #include "ir/Types.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -56,3 +56,15 @@ func.func @lengths(%x: tensor<5x2xf32>, %y: tensor<4xf32>) -> tensor<?x2xf32> {
   } {input_axes = array<i64: 0, 0>, input_directions = array<i64: 0, 0>, output_axes = array<i64: 0>, output_directions = array<i64: 0>} : (tensor<5x2xf32>, tensor<4xf32>) -> tensor<?x2xf32>
   return %0 : tensor<?x2xf32>
 }
+
+// -----
+
+func.func @number(%n: tensor<i64>, %x: tensor<3xf32>) -> tensor<3xf32> {
+  %none = nn.none
+  // expected-error@+1 {{the iteration number must have one element, found 'tensor<2xi64>'}}
+  %0 = nn.loop %n, %none, %x {
+  ^bb0(%i: tensor<2xi64>, %c: tensor<i1>, %v: tensor<3xf32>):
+    nn.yield %c, %v : tensor<i1>, tensor<3xf32>
+  } : (tensor<i64>, none, tensor<3xf32>) -> tensor<3xf32>
+  return %0 : tensor<3xf32>
+}

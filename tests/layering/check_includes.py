@@ -28,6 +28,7 @@ LIBRARIES = {
     "gmock/": "GoogleTest",
     "benchmark/": "GoogleBenchmark",
     "fmt/": "fmt",
+    "utf8": "utfcpp",
 }
 # A folder within another one comes before it.
 LAYERS = ("runtime/include", "runtime", "ir", "frontend", "passes", "backends/interpreter",
@@ -43,7 +44,7 @@ RULES = {
     # Public headers need nothing but each other.
     "runtime/include": (set(), set()),
     "api/include": ({"runtime/include"}, set()),
-    "runtime": (RUNTIME, {"fmt"}),
+    "runtime": (RUNTIME, {"fmt", "utfcpp"}),
     "ir": (RUNTIME, COMPILER | {"fmt"}),
     "backends/interpreter": (RUNTIME | {"ir"}, COMPILER | {"fmt"}),
     "frontend": (RUNTIME | {"ir"}, COMPILER | {"protobuf", "fmt"}),

@@ -35,7 +35,7 @@ class Port(ctypes.Structure):
     """quern_model_port"""
     _fields_ = [("name", ctypes.c_char_p), ("dims", ctypes.POINTER(ctypes.c_int64)),
                 ("bytes", ctypes.c_int64), ("rank", ctypes.c_int32), ("dtype", ctypes.c_int32),
-                ("dim_names", ctypes.POINTER(ctypes.c_char_p))]
+                ("dim_names", ctypes.POINTER(ctypes.c_char_p)), ("updates", ctypes.c_int32)]
 
 
 class Info(ctypes.Structure):

@@ -5,16 +5,20 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/KernelCache.h"
 #include "backends/native/LinkedKernels.h"
+#include "backends/native/kernels/AttentionKernel.h"
+#include "backends/native/kernels/RecurrentKernel.h"
 #include "tests/native/GraphCheck.h"
 #include "tests/native/RunnableTargets.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
+#include <set>
 
 using namespace quern;
 using namespace quern::native;
@@ -29,6 +33,12 @@ struct Attention {
   Dims mask = {};
   double scale = 0.25, softcap = 0;
   bool causal = false, zeroMaskedRows = false, hasScale = false;
+  /// Of the condition; empty: there is none.
+  Dims condition = {};
+  double hiddenScore = -kInfinity;
+  /// "f16", "bf16"; empty: scores are not rounded.
+  std::string scoreType = "";
+  bool roundSums = false;
   std::optional<int64_t> offset = std::nullopt;
   /// [batch, heads, length, size] in this order in memory.
   Dims queryPerm = {0, 1, 2, 3}, keyPerm = {0, 1, 2, 3}, valuePerm = {0, 1, 2, 3},
@@ -51,7 +61,13 @@ struct Attention {
       dims.push_back(mask);
     if (hasScale)
       dims.push_back({1});
+    if (!condition.empty())
+      dims.push_back(condition);
     return dims;
+  }
+  /// A number in MLIR's text, which may be infinite.
+  static std::string bitsOf(double number) {
+    return fmt::format("0x{:016X}", std::bit_cast<uint64_t>(number));
   }
   std::string attributes() const {
     auto perm = [](const Dims &dims) {
@@ -59,9 +75,10 @@ struct Attention {
     };
     return fmt::format("query_perm = {}, key_perm = {}, value_perm = {}, result_perm = {}, "
                        "scale_factor = {:e} : f64, softcap = {:e} : f64, causal = {}, "
-                       "zero_masked_rows = {}",
+                       "zero_masked_rows = {}, hidden_score = {} : f64, round_sums = {}{}",
                        perm(queryPerm), perm(keyPerm), perm(valuePerm), perm(resultPerm), scale,
-                       softcap, causal, zeroMaskedRows);
+                       softcap, causal, zeroMaskedRows, bitsOf(hiddenScore), roundSums,
+                       scoreType.empty() ? "" : ", score_type = " + scoreType);
   }
   Graph graph() const {
     Graph graph;
@@ -78,15 +95,18 @@ struct Attention {
                                          : dims.size() > 1);
         type += isOpen ? "?x" : fmt::format("{}x", dims[i]);
       }
-      inputs.push_back(graph.input(type + dtype));
+      bool isCondition = !condition.empty() && inputs.size() + 1 == inputDims().size();
+      inputs.push_back(graph.input(type + (isCondition ? "i1" : dtype)));
     }
     size_t next = 3;
     auto take = [&](bool exists) { return exists ? inputs[next++] : none; };
-    GraphValue maskValue = take(!mask.empty()), scaleValue = take(hasScale);
+    GraphValue maskValue = take(!mask.empty()), scaleValue = take(hasScale),
+               conditionValue = take(!condition.empty());
     GraphValue place = offset ? graph.constant(fmt::format("dense<{}>", *offset), "i64") : none;
-    graph.output(graph.op("nn.attention",
-                          {inputs[0], inputs[1], inputs[2], maskValue, scaleValue, place},
-                          attributes()));
+    graph.output(
+        graph.op("nn.attention",
+                 {inputs[0], inputs[1], inputs[2], maskValue, scaleValue, place, conditionValue},
+                 attributes()));
     return graph;
   }
   std::vector<Tensor> inputs(unsigned seed = 1) const {
@@ -94,6 +114,13 @@ struct Attention {
     std::uniform_real_distribution<double> uniform(-1, 1);
     std::vector<Tensor> tensors;
     for (const Dims &dims : inputDims()) {
+      if (!condition.empty() && tensors.size() + 1 == inputDims().size()) {
+        Tensor allowed = Tensor::allocate(DType::Bool, dims).take();
+        for (int64_t i = 0; i < allowed.numElements(); ++i)
+          allowed.mutableData<bool>()[i] = uniform(random) < 0.4;
+        tensors.push_back(allowed);
+        continue;
+      }
       Tensor tensor =
           Tensor::allocate(dtype == "f32" ? DType::Float32 : DType::Float64, dims).take();
       for (int64_t i = 0; i < tensor.numElements(); ++i) {
@@ -220,6 +247,70 @@ TEST(AttentionTest, EveryMask) {
     }
 }
 
+// Rows that a condition hides wholly, too.
+TEST(AttentionTest, EveryCondition) {
+  for (const Dims &condition : {Dims{2, 3, 5, 131},
+                                {2, 1, 5, 131},
+                                {2, 3, 1, 131},
+                                {5, 131},
+                                {131},
+                                {2, 3, 5, 1},
+                                {1, 1, 1, 1},
+                                {3, 1, 1}})
+    for (double hidden : {-double(kInfinity), -1e30, 0.25}) {
+      Attention attention{.batch = 2, .heads = 3, .keyHeads = 3, .keys = 131};
+      attention.condition = condition;
+      attention.hiddenScore = hidden;
+      expectLikeReference(attention);
+      attention.mask = {5, 131};
+      expectLikeReference(attention);
+      attention.causal = true;
+      attention.offset = 60;
+      expectLikeReference(attention);
+    }
+}
+
+// Infinities and NaN in keys that are hidden never reach a row.
+TEST(AttentionTest, HiddenGarbage) {
+  for (double hidden : {-double(kInfinity), -1e30}) {
+    Attention attention{.queries = 20, .keys = 300, .condition = {300}};
+    attention.hiddenScore = hidden;
+    std::vector<Tensor> inputs = attention.inputs();
+    const bool *allowed = inputs[3].data<bool>();
+    for (int64_t head = 0; head < 2; ++head)
+      for (int64_t key = 0; key < 300; ++key)
+        if (!allowed[key])
+          inputs[1].mutableData<float>()[(head * 300 + key) * 16 + key % 16] =
+              key % 3 == 0   ? kInfinity
+              : key % 3 == 1 ? -kInfinity
+                             : std::numeric_limits<float>::quiet_NaN();
+    Tensor wanted = runInterpreted(attention.graph(), inputs).take()[0];
+    for (int64_t i = 0; i < wanted.numElements(); ++i)
+      ASSERT_TRUE(std::isfinite(wanted.data<float>()[i]));
+    expectLikeReference(attention, inputs);
+  }
+}
+
+// Of integers, so that sums are the same in any order. Scores of 2048 and more lose bits of
+// float16, and those above 65504 are infinite.
+TEST(AttentionTest, RoundedScores) {
+  for (const char *type : {"f16", "bf16"})
+    for (bool roundSums : {false, true})
+      for (double cap : {0.0, 30.0}) {
+        Attention attention{.queries = 9, .keys = 140, .size = 8, .mask = {140}, .softcap = cap};
+        attention.scale = 1.0 / 3;
+        attention.scoreType = type;
+        attention.roundSums = roundSums;
+        std::vector<Tensor> inputs = attention.inputs();
+        for (int operand : {0, 1})
+          for (int64_t i = 0; i < inputs[operand].numElements(); ++i) {
+            float &element = inputs[operand].mutableData<float>()[i];
+            element = std::round(element * 40);
+          }
+        expectLikeReference(attention, inputs);
+      }
+}
+
 // The mask has what query and key lack, as in the products that this stands for.
 TEST(AttentionTest, MasksThatBroadcastTheScores) {
   Attention attention{.heads = 1, .keyHeads = 1, .queries = 1, .keys = 1, .mask = {3, 2, 4, 9}};
@@ -227,7 +318,7 @@ TEST(AttentionTest, MasksThatBroadcastTheScores) {
   GraphValue none = graph.none();
   GraphValue q = graph.input("1x1x1x16xf32"), k = graph.input("1x1x1x16xf32"),
              v = graph.input("1x1x9x8xf32"), mask = graph.input("3x2x4x9xf32");
-  graph.output(graph.op("nn.attention", {q, k, v, mask, none, none}, attention.attributes()));
+  graph.output(graph.op("nn.attention", {q, k, v, mask, none, none, none}, attention.attributes()));
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor> inputs = integerInputs(graph);
@@ -354,4 +445,26 @@ TEST(AttentionTest, ThreadsDoNotMatter) {
               0)
         << threads;
   }
+}
+
+// Kernels are shared by their keys: whatever shapes the code is in it.
+TEST(AttentionTest, KeysHaveAllThatShapesTheCode) {
+  static constexpr int64_t kTall[] = {8, 1}, kLow[] = {4, 1};
+  AttentionSpec plain;
+  plain.scoreHeights = plain.valueHeights = kTall;
+  std::vector<AttentionSpec> others(7, plain);
+  others[0].scoreHeights = kLow;
+  others[1].valueHeights = kLow;
+  others[2].condition = AttentionSpec::Mask::Row;
+  others[3].hiddenScore = -1;
+  others[4].scoreType = DType::Float16;
+  others[5].roundSums = true;
+  others[6].mask = AttentionSpec::Mask::Row;
+  std::set<std::string> keys = {plain.key()};
+  for (const AttentionSpec &other : others)
+    EXPECT_TRUE(keys.insert(other.key()).second) << other.key();
+  RecurrentSpec cell, lower;
+  cell.heights[2] = kTall;
+  lower.heights[2] = kLow;
+  EXPECT_NE(cell.key(), lower.key());
 }

@@ -1,5 +1,6 @@
 //===- CompilerTest.cpp - phases, levels and threads of the compiler ------===//
 #include "backends/native/GraphTree.h"
+#include "quern/Progress.h"
 #include "tests/native/GraphCheck.h"
 
 #include "mlir/Parser/Parser.h"
@@ -283,7 +284,7 @@ TEST(Compiler, TimeLimit) {
   auto executable = compileForTest(smallCnn("1"), options);
   ASSERT_FALSE(executable);
   EXPECT_EQ(executable.status().code(), StatusCode::ResourceLimit);
-  EXPECT_EQ(executable.status().message(), "time limit of 0ms exceeded while folding constants");
+  EXPECT_EQ(executable.status().message(), "time limit of 0ms exceeded while optimising the graph");
 }
 
 TEST(Compiler, TimeLimitOfPlanningAndOfKernels) {
@@ -328,4 +329,44 @@ TEST(Compiler, RunsWhatItDoesNotFold) {
     check.allowReference = true;
     expectExact(graph, check);
   }
+}
+
+namespace {
+/// Counts how often passes ask whether to go on; ends them at a number.
+class PassWatcher : public ProgressWatcher {
+public:
+  explicit PassWatcher(int most) : most(most) {}
+  bool goOn(std::string_view doing) override {
+    asked += doing == "optimising the graph";
+    return asked < most;
+  }
+  int asked = 0;
+
+private:
+  int most;
+};
+
+Graph chainOf(int ops) {
+  Graph graph;
+  GraphValue x = graph.input("?x3xf32");
+  for (int i = 0; i < ops; ++i)
+    x = graph.op(i % 2 ? "nn.neg" : "nn.sin", {x});
+  graph.output(x);
+  return graph;
+}
+} // namespace
+
+// Passes look at the clock while they walk and rewrite, not only when all of them are done.
+TEST(CompilerTest, PassesEndBeforeTheyAreDone) {
+  Graph graph = chainOf(2000);
+  PassWatcher whole(1 << 30);
+  {
+    ProgressScope scope(whole);
+    EXPECT_TRUE(compileForTest(graph));
+  }
+  EXPECT_GT(whole.asked, 300);
+  PassWatcher ended(5);
+  ProgressScope scope(ended);
+  EXPECT_EQ(compileForTest(graph).status().code(), StatusCode::Cancelled);
+  EXPECT_EQ(ended.asked, 5);
 }

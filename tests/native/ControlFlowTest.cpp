@@ -6,6 +6,9 @@
 #include "backends/interpreter/Interpreter.h"
 #include "ir/Signature.h"
 #include "passes/Passes.h"
+#include "runtime/lib/Arena.h"
+#include "runtime/lib/PortOverlap.h"
+#include "runtime/plan/Executor.h"
 #include "tests/native/GraphCheck.h"
 
 #include "mlir/Parser/Parser.h"
@@ -57,6 +60,25 @@ public:
       return {};
     expectSameTensors(found->results, *wanted, {});
     return found.take();
+  }
+
+  /// The same with a budget of its own, for inputs of these types.
+  Status runWithin(Budget &budget, const std::vector<Tensor> &inputs,
+                   std::vector<Tensor> &outputs) {
+    QUERN_ASSIGN(nn::OwnedModule owned, parse());
+    QUERN_ASSIGN(executable, compileForJit(std::move(owned), {}));
+    std::vector<Tensor::Dims> dims;
+    for (const Tensor &input : inputs)
+      dims.push_back(input.dims());
+    QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable->planFor(dims));
+    QUERN_ASSIGN(Arena arena,
+                 Arena::allocate(runBytes(*plan, 1), budget.limits().maxActivationBytes));
+    for (size_t i = 0; i < outputs.size(); ++i)
+      if (!plan->outputs[i].dynamic)
+        QUERN_TRY(bindOutput(plan->outputs[i], outputs, i, budget.limits()));
+    TaskPool pool(1, true);
+    return Executor(plan).run(inputs, outputs,
+                              {.pool = pool, .budget = budget, .arena = arena.data()});
   }
 
 private:
@@ -415,4 +437,90 @@ TEST(NativeControlFlow, FaultsNameTheWay) {
   EXPECT_EQ(late.status().code(), StatusCode::InvalidInput);
   EXPECT_EQ(late.status().message().find("node 'walk' (loop): iteration 3: node 'pick' ("), 0u)
       << late.status().message();
+}
+
+// All values of v, in a sequence: what an iteration adds is all that it copies.
+TEST(NativeControlFlow, SequencesInLoopsGrowInPlace) {
+  Model model(R"(
+    func.func @main(%n: tensor<i64> {nn.name = "n"}, %x: tensor<2xf32> {nn.name = "x"})
+        -> (tensor<i64>, tensor<?x2xf32>) {
+      %none = nn.none
+      %e = nn.sequence : () -> !nn.sequence<tensor<2xf32>>
+      %v, %s = nn.loop %n, %none, %x, %e {
+      ^bb0(%i: tensor<i64>, %c: tensor<i1>, %a: tensor<2xf32>, %q: !nn.sequence<tensor<2xf32>>):
+        %b = nn.add %a, %x : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+        %t = nn.sequence_splice %q, %none, %a {removed = 0 : i64}
+            : (!nn.sequence<tensor<2xf32>>, none, tensor<2xf32>) -> !nn.sequence<tensor<2xf32>>
+        nn.yield %c, %b, %t : tensor<i1>, tensor<2xf32>, !nn.sequence<tensor<2xf32>>
+      } : (tensor<i64>, none, tensor<2xf32>, !nn.sequence<tensor<2xf32>>)
+          -> (tensor<2xf32>, !nn.sequence<tensor<2xf32>>)
+      %l = nn.sequence_length %s : (!nn.sequence<tensor<2xf32>>) -> tensor<i64>
+      %y = nn.sequence_concat %s {axis = 0 : i64, new_axis = true}
+          : (!nn.sequence<tensor<2xf32>>) -> tensor<?x2xf32>
+      return %l, %y : tensor<i64>, tensor<?x2xf32>
+    })");
+  model.expectExact({number(5), floats({2})});
+  // Several units for each value: a copy of all of them in each iteration takes fifty times
+  // the work.
+  constexpr int64_t kTrips = 2000;
+  Budget budget(Limits(), nullptr, "running", kTrips * 200);
+  std::vector<Tensor> outputs(2);
+  Status status = model.runWithin(budget, {number(kTrips), floats({2})}, outputs);
+  ASSERT_TRUE(status.isOk()) << status.message();
+  EXPECT_EQ(outputs[0].data<int64_t>()[0], kTrips);
+}
+
+// Each branch has a product that folding may compute; there is work for one of them.
+TEST(NativeControlFlow, AllBodiesFoldWithinOneBudget) {
+  Model model(R"(
+    func.func @main(%c: tensor<i1> {nn.name = "c"}, %x: tensor<80x80xf32> {nn.name = "x"})
+        -> tensor<80x80xf32> {
+      %a = nn.constant dense<2.0> : tensor<80x80xf32>
+      %b = nn.constant dense<3.0> : tensor<80x80xf32>
+      %y = nn.if %c {
+        %0 = nn.matmul %a, %b : (tensor<80x80xf32>, tensor<80x80xf32>) -> tensor<80x80xf32>
+        %1 = nn.add %0, %x : (tensor<80x80xf32>, tensor<80x80xf32>) -> tensor<80x80xf32>
+        nn.yield %1 : tensor<80x80xf32>
+      } else {
+        %0 = nn.matmul %b, %b : (tensor<80x80xf32>, tensor<80x80xf32>) -> tensor<80x80xf32>
+        %1 = nn.sub %0, %x : (tensor<80x80xf32>, tensor<80x80xf32>) -> tensor<80x80xf32>
+        nn.yield %1 : tensor<80x80xf32>
+      } : (tensor<i1>) -> tensor<80x80xf32>
+      return %y : tensor<80x80xf32>
+    })");
+  for (auto [work, wanted] : {std::pair(int64_t{10}, 2), {int64_t{700'000}, 1}}) {
+    nn::OwnedModule owned = model.parse().take();
+    CompileOptions options;
+    options.limits.maxFoldedWork = work;
+    auto ops = checkGraph(*owned.module, options);
+    ASSERT_TRUE(ops) << ops.status().message();
+    auto products = std::count_if(ops->begin(), ops->end(),
+                                  [](const OpSupport &op) { return op.op == "nn.matmul"; });
+    EXPECT_EQ(products, wanted) << work;
+  }
+}
+
+// What one If gives tells the next one's sizes: each is looked through once.
+TEST(NativeControlFlow, ManyBranches) {
+  std::string text = R"(
+    func.func @main(%c: tensor<i1> {nn.name = "c"}, %x: tensor<?x3xf32> {nn.name = "x"})
+        -> tensor<?x3xf32> {)";
+  constexpr int kCount = 100;
+  for (int i = 0; i < kCount; ++i) {
+    std::string from = i == 0 ? "%x" : "%n" + std::to_string(i - 1), number = std::to_string(i);
+    text += "%y" + number + " = nn.if %c { %a = nn.neg " + from +
+            " : (tensor<?x3xf32>) -> tensor<?x3xf32>\n nn.yield %a : tensor<?x3xf32> } else { "
+            "%a = nn.abs " +
+            from +
+            " : (tensor<?x3xf32>) -> tensor<?x3xf32>\n nn.yield %a : tensor<?x3xf32> } "
+            ": (tensor<i1>) -> tensor<?x3xf32>\n%n" +
+            number + " = nn.neg %y" + number + " : (tensor<?x3xf32>) -> tensor<?x3xf32>\n";
+  }
+  Model model(text + "return %n" + std::to_string(kCount - 1) + " : tensor<?x3xf32>\n}");
+  for (bool condition : {true, false}) {
+    GraphRun found = model.expectExact({flag(condition), floats({2, 3})});
+    // No stage has to wait for a size.
+    for (const ProfileRow &row : rowsOf(found, /*nested=*/false))
+      EXPECT_NE(row.kernel, "stage");
+  }
 }

@@ -278,3 +278,29 @@ TEST(ConvTest, Chains) {
   graph.output(sum, "sum");
   expectExact(graph);
 }
+
+// A model of a few bytes may have millions of images.
+TEST(ConvTest, StepsDoNotGrowWithTheBatch) {
+  GraphCheck check;
+  check.options.optLevel = 2;
+  for (int64_t groups : {1, 2})
+    for (Tensor::Dims kernel : {Tensor::Dims{1, 1}, Tensor::Dims{2, 2}}) {
+      Graph graph;
+      ConvCase c{{3000, 4, 3, 2}, 6, kernel, {}, {}, {}, groups};
+      c.constantWeights = false;
+      graph.output(graph.op("nn.relu", {addConv(graph, c)}), describe(c));
+      // Those of images that are unfolded together, and of their product.
+      EXPECT_LE(expectExact(graph, check).steps.size(), kernel[0] == 1 ? 1u : 4u);
+    }
+}
+
+// The last images are fewer than those of the steps before.
+TEST(ConvTest, ImagesInParts) {
+  ConvCase c{{7, 8, 40, 40}, 6, {3, 3}, {}, {}, {1, 1, 1, 1}, 2};
+  c.constantWeights = false;
+  Graph graph;
+  graph.output(addConv(graph, c), describe(c));
+  GraphRun run = expectExact(graph);
+  EXPECT_GT(run.steps.size(), 2u);
+  EXPECT_LT(run.steps.size(), 14u);
+}

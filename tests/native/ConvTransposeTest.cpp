@@ -103,6 +103,18 @@ TEST(ConvTransposeTest, GroupsRanksAndTypes) {
   });
 }
 
+// A model of a few bytes may have millions of images; those that fit are in one step.
+TEST(ConvTransposeTest, StepsDoNotGrowWithTheBatch) {
+  Graph graph;
+  addCase(graph, {.input = {3000, 4, 2, 2}, .outputs = 6, .kernel = {2, 2}, .group = 2});
+  EXPECT_LE(expectExact(graph).steps.size(), 4u);
+  Graph parts;
+  addCase(parts, {{5, 4, 40, 40}, 6, {3, 3}, {2, 2}});
+  GraphRun run = expectExact(parts);
+  EXPECT_GT(run.steps.size(), 2u);
+  EXPECT_LT(run.steps.size(), 10u);
+}
+
 TEST(ConvTransposeTest, SumsWindows) {
   Graph graph;
   GraphValue x = graph.input("2x12x25xf32");

@@ -80,6 +80,14 @@ TEST(EmptyTensorTest, DataMovement) {
   };
   graph.output(slice(y, "2", "2"), "an empty slice");
   graph.output(slice(z, "0", "7"), "a slice of nothing");
+  auto backward = [&](const GraphValue &value, const std::string &start) {
+    return graph.op("nn.slice", {value, graph.constant(ints(start), "1xi64"),
+                                 graph.constant(ints("-9223372036854775808"), "1xi64"),
+                                 graph.constant(ints("0"), "1xi64"),
+                                 graph.constant(ints("-9223372036854775808"), "1xi64")});
+  };
+  graph.output(backward(x, "4"), "a slice of nothing, backward");
+  graph.output(backward(y, "1"), "one element by a step that would overflow");
   graph.output(
       graph.op("nn.reshape", {z, graph.constant(ints("0, 5"), "2xi64")}, "allowzero = true"),
       "reshape");

@@ -186,3 +186,34 @@ TEST(InstantiationTest, MapsWorkInPlace) {
   ASSERT_TRUE(plan) << plan.status().message();
   EXPECT_LE((*plan)->arenaBytes, 2 * 64 * 128 * 4);
 }
+
+// Sizes are computed without recursion: models chain as many ops as they like.
+TEST(InstantiationTest, ALongChainOfShapeArithmetic) {
+  Graph graph;
+  GraphValue x = graph.input("?x?xf32"), one = ints(graph, {1, 1});
+  GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "2xi64");
+  for (int i = 0; i < 10000; ++i)
+    shape = graph.op(i % 2 ? "nn.sub" : "nn.add", {shape, one});
+  graph.output(graph.op("nn.reshape", {x, shape}, "allowzero = false", "?x?xf32"));
+  CompileOptions options;
+  options.optLevel = 0; // groups of one op
+  auto executable = compileForTest(graph, options);
+  ASSERT_TRUE(executable) << executable.status().message();
+  std::vector<Tensor> inputs = integerInputs(graph, {{3, 4}});
+  auto run = runCompiled(*executable, inputs);
+  ASSERT_TRUE(run) << run.status().message();
+  expectSameTensors(run->results, inputs, {"x"});
+}
+
+// The elements are known before the run; what reads them wants their own type.
+TEST(InstantiationTest, ASizeUnderAnotherType) {
+  Graph graph;
+  GraphValue x = graph.input("?x?xf32");
+  GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "2xi64");
+  GraphValue bits = graph.op("nn.bitcast", {shape}, "to = ui64", "2xui64");
+  graph.output(
+      graph.multi("nn.unique", {bits}, "sorted = true", 4, {"ui64", "i64", "i64", "i64"})[0]);
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  expectExactAt(graph, *executable, {{3, 4}});
+}

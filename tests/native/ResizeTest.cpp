@@ -1,4 +1,5 @@
 //===- ResizeTest.cpp - native resizing against the reference -------------===//
+#include "runtime/plan/Plan.h"
 #include "tests/native/GraphCheck.h"
 
 using namespace quern;
@@ -52,4 +53,56 @@ TEST(ResizeTest, ExtrapolationRunsOnTheReference) {
   GraphCheck check;
   check.allowReference = true;
   expectExact(graph, check);
+}
+
+// Tables are for axes that are short beside what memory there is.
+TEST(ResizeTest, ALongAxisHasNoTable) {
+  Graph graph;
+  addResize(graph, "1x1x3xf32", "linear(asymmetric, floor)", "[1.0, 1.0, 400000.0]");
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto run = runCompiled(*executable, integerInputs(graph));
+  ASSERT_TRUE(run) << run.status().message();
+  for (const ProfileRow &step : run->steps)
+    EXPECT_EQ(step.kernel.find("resample"), std::string::npos) << step.kernel;
+}
+
+// The limit is looked at before tables are made.
+TEST(ResizeTest, AResultBeyondTheLimit) {
+  Graph graph;
+  addResize(graph, "1x1x4xf32", "linear(half_pixel, floor)", "[1.0, 1.0, 1.0e9]");
+  CompileOptions options;
+  options.limits.maxActivationBytes = int64_t{1} << 30;
+  auto executable = compileForTest(graph, options);
+  ASSERT_FALSE(executable);
+  EXPECT_EQ(executable.status().code(), StatusCode::ResourceLimit);
+}
+
+// Each table alone is within the limit, not all of them together.
+TEST(ResizeTest, TablesBeyondTheLimit) {
+  Graph graph;
+  for (int i = 0; i < 4; ++i)
+    addResize(graph, "1x1x" + std::to_string(3 + i) + "xf32", "linear(half_pixel, floor)",
+              "[1.0, 1.0, 10000.0]");
+  CompileOptions options;
+  options.limits.maxActivationBytes = int64_t{3} << 20;
+  auto executable = compileForTest(graph, options);
+  ASSERT_FALSE(executable);
+  EXPECT_EQ(executable.status().code(), StatusCode::ResourceLimit);
+  EXPECT_NE(executable.status().message().find("its tables"), std::string::npos)
+      << executable.status().message();
+}
+
+// The cache of plans knows how much memory they take.
+TEST(ResizeTest, APlanCountsItsTables) {
+  Graph graph;
+  addResize(graph, "1x1x?xf32", "nearest(asymmetric, floor)", "[1.0, 1.0, 2.0]");
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto bytesFor = [&](int64_t size) {
+    Tensor::Dims dims = {1, 1, size};
+    return approximateBytes(**(*executable)->planFor({&dims, 1}));
+  };
+  // A table of 64-bit indices.
+  EXPECT_EQ(bytesFor(20000) - bytesFor(10000), 2 * 10000 * 8);
 }

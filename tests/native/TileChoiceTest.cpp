@@ -102,3 +102,12 @@ TEST(TileChoiceTest, TaskSizes) {
   EXPECT_EQ(chooseGrain(0, 0), 1);
   EXPECT_EQ(chooseGrain(100, 1e6), 50);
 }
+
+// As many as the caches have room for; and never more than some steps.
+TEST(TileChoiceTest, ImagesOfAStep) {
+  EXPECT_EQ(chooseImages(8, int64_t{1} << 30), 1);
+  EXPECT_EQ(chooseImages(8, 0), 8);
+  EXPECT_EQ(chooseImages(1000, 1 << 18), 4);
+  EXPECT_EQ(chooseImages(1 << 20, int64_t{1} << 30), 1 << 10);
+  EXPECT_EQ(chooseImages(3, CheckedSize(-1)), 1);
+}

@@ -1,4 +1,6 @@
 //===- FoldBatchNormTest.cpp - the same numbers before and after ----------===//
+#include "ir/Constants.h"
+#include "ir/Types.h"
 #include "passes/Passes.h"
 #include "tests/passes/SameNumbers.h"
 
@@ -86,4 +88,39 @@ TEST_F(FoldBatchNorm, Decomposed) {
     return %1 : tensor<2x6x3xf32>
   })";
   expectFolded(text, randomInput({2, 6, 3}));
+}
+
+// However many factors there are, the weights are read once and scaled once, and the location
+// does not grow with them.
+TEST_F(FoldBatchNorm, AChainOfFactors) {
+  constexpr int kFactors = 300;
+  std::string text = "func.func @main(%x: tensor<1x2x3x3xf32>) -> tensor<1x4x3x3xf32> {\n%w = " +
+                     constant("4x2x1x1xf32", 8) + R"(
+    %none = nn.none
+    %c0 = nn.constant dense<2.0> : tensor<f32>
+    %c1 = nn.constant dense<[[[0.5]], [[0.5]], [[0.25]], [[0.5]]]> : tensor<4x1x1xf32>
+    %v0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>,
+      pads = array<i64: 0, 0, 0, 0>, group = 1 : i64}
+      : (tensor<1x2x3x3xf32>, tensor<4x2x1x1xf32>, none) -> tensor<1x4x3x3xf32> loc("conv"))";
+  for (int i = 0; i < kFactors; ++i)
+    text += "\n%v" + std::to_string(i + 1) + " = nn.mul %v" + std::to_string(i) + ", %c" +
+            std::to_string(i % 2) + " : (tensor<1x4x3x3xf32>, tensor<" + (i % 2 ? "4x1x1x" : "") +
+            "f32>) -> tensor<1x4x3x3xf32> loc(\"mul" + std::to_string(i) + "\")";
+  text += "\nreturn %v" + std::to_string(kFactors) + " : tensor<1x4x3x3xf32>\n}";
+  expectSame(
+      text, randomInput({1, 2, 3, 3}),
+      [](mlir::OpPassManager &pm) {
+        pm.addNestedPass<mlir::func::FuncOp>(createFoldBatchNormPass());
+      },
+      [](mlir::ModuleOp module) {
+        module.walk([](nn::MulOp op) { ADD_FAILURE() << "nn.mul is left"; });
+        module.walk([](nn::ConvOp op) {
+          std::string name = nn::nodeName(op.getLoc());
+          EXPECT_EQ(name.substr(0, 15), "conv+mul0+mul1+");
+          EXPECT_LE(std::count(name.begin(), name.end(), '+'), 63);
+          std::optional<nn::WeightSource> weights = nn::weightSource(op.getWeights());
+          ASSERT_TRUE(weights);
+          EXPECT_LE(weights->recipes(), 1);
+        });
+      });
 }

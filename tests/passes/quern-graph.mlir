@@ -2,6 +2,8 @@
 // RUN: quern-opt %s --quern-graph=dump-phases-to=%t | FileCheck %s
 // RUN: FileCheck %s --check-prefix=SIMPLIFIED --input-file=%t/1-simplified.mlir
 // RUN: FileCheck %s --check-prefix=LAIDOUT --input-file=%t/2-laid-out.mlir
+// RUN: quern-opt %s --quern-graph="dump-phases-to=%t dump-prefix=0.then." -o /dev/null
+// RUN: FileCheck %s --check-prefix=SIMPLIFIED --input-file=%t/0.then.1-simplified.mlir
 // RUN: quern-opt %s --quern-graph="opt-level=0" | FileCheck %s --check-prefix=O0
 // RUN: quern-opt %s --quern-graph="opt-level=2" | FileCheck %s --check-prefix=O2
 // RUN: not quern-opt %s --quern-graph=to=fussed 2>&1 | FileCheck %s --check-prefix=NOPHASE

@@ -78,8 +78,9 @@ func.func @soft_cap(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: te
 
 // Scores that become very small numbers where a condition says so.
 // CHECK-LABEL: func @hidden_scores
-// CHECK: %[[M:.*]] = nn.where %arg3, %{{.*}}, %{{.*}} -> tensor<?x1x?x?xf32, #nn.dims<"B", "", "Q", "K">>
-// CHECK: nn.attention %arg0, %arg1, %arg2, %[[M]]
+// CHECK: %[[NONE:.*]] = nn.none
+// CHECK-NEXT: nn.attention %arg0, %arg1, %arg2, %[[NONE]], %[[NONE]], %[[NONE]], %arg3
+// CHECK-SAME: hidden_score = -3.3999999521443642E+38 : f64
 func.func @hidden_scores(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %v: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %c: tensor<?x1x?x?xi1, #nn.dims<"B", "", "Q", "K">>) -> (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>) {
   %f = nn.constant dense<-3.4e38> : tensor<f32>
   %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>
@@ -152,7 +153,7 @@ func.func @grouped(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: ten
 // A mask that compares places: no mask is left.
 // CHECK-LABEL: func @causal
 // CHECK-NOT: nn.where
-// CHECK: nn.attention %arg0, %arg1, %arg2, %[[NONE:[0-9]+]], %[[NONE]], %arg5 {causal = true
+// CHECK: nn.attention %arg0, %arg1, %arg2, %[[NONE:[0-9]+]], %[[NONE]], %arg5, %[[NONE]] {causal = true
 func.func @causal(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %v: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %nq: tensor<i64>, %nk: tensor<i64>, %off: tensor<1xi64>) -> (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>) {
   %i0 = nn.constant dense<0> : tensor<i64>
   %i1 = nn.constant dense<1> : tensor<i64>
@@ -178,7 +179,7 @@ func.func @causal(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tens
 // The same when it is known; queries stand at the end.
 // CHECK-LABEL: func @causal_constant
 // CHECK: %[[ONE:.*]] = nn.constant dense<1> : tensor<i64>
-// CHECK: nn.attention %arg0, %arg1, %arg2, %{{.*}}, %{{.*}}, %[[ONE]] {causal = true
+// CHECK: nn.attention %arg0, %arg1, %arg2, %{{.*}}, %{{.*}}, %[[ONE]], %{{.*}} {causal = true
 func.func @causal_constant(%q: tensor<1x2x3x16xf32>, %k: tensor<1x2x4x16xf32>, %v: tensor<1x2x4x16xf32>) -> (tensor<1x2x3x16xf32>) {
   %m = nn.constant dense<[[0.0, 0.0, 0xFF800000, 0xFF800000], [0.0, 0.0, 0.0, 0xFF800000], [0.0, 0.0, 0.0, 0.0]]> : tensor<3x4xf32>
   %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<1x2x4x16xf32>) -> tensor<1x2x16x4xf32>
@@ -193,7 +194,7 @@ func.func @causal_constant(%q: tensor<1x2x3x16xf32>, %k: tensor<1x2x4x16xf32>, %
 
 // One key too many.
 // CHECK-LABEL: func @almost_causal
-// CHECK: nn.attention %arg0, %arg1, %arg2, %{{.*}}, %{{.*}}, %{{.*}} {causal = false
+// CHECK: nn.attention %arg0, %arg1, %arg2, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {causal = false
 func.func @almost_causal(%q: tensor<1x2x3x16xf32>, %k: tensor<1x2x4x16xf32>, %v: tensor<1x2x4x16xf32>) -> (tensor<1x2x3x16xf32>) {
   %m = nn.constant dense<[[0.0, 0.0, 0xFF800000, 0xFF800000], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]> : tensor<3x4xf32>
   %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<1x2x4x16xf32>) -> tensor<1x2x16x4xf32>
@@ -300,9 +301,10 @@ func.func @other_axis(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: 
 
 // -----
 
-// -10000 is a score as any other where all are hidden.
+// -10000 is a score as any other where all are hidden; it replaces what was there.
 // CHECK-LABEL: func @fill_that_does_not_hide
-// CHECK-NOT: nn.attention
+// CHECK: nn.attention %{{.*}}, %arg3
+// CHECK-SAME: hidden_score = -1.000000e+04 : f64
 func.func @fill_that_does_not_hide(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %v: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %c: tensor<?x1x?x?xi1, #nn.dims<"B", "", "Q", "K">>) -> (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>) {
   %f = nn.constant dense<-10000.0> : tensor<f32>
   %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>
@@ -315,9 +317,11 @@ func.func @fill_that_does_not_hide(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q
 
 // -----
 
-// A finite number replaces -infinity, but added to it does not.
+// A finite number replaces -infinity, but added to it does not: the mask is 0 there.
 // CHECK-LABEL: func @fill_after_mask
-// CHECK-NOT: nn.attention
+// CHECK: %[[Z:.*]] = nn.constant dense<0.000000e+00> : tensor<f32>
+// CHECK: %[[M:.*]] = nn.where %arg3, %arg4, %[[Z]]
+// CHECK: nn.attention %arg0, %arg1, %arg2, %[[M]], %{{.*}}, %{{.*}}, %arg3
 func.func @fill_after_mask(%q: tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>, %k: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %v: tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>, %c: tensor<?x1x?x?xi1, #nn.dims<"B", "", "Q", "K">>, %m: tensor<?x1x?x?xf32, #nn.dims<"B", "", "Q", "K">>) -> (tensor<?x4x?x16xf32, #nn.dims<"B", "", "Q", "">>) {
   %f = nn.constant dense<-3.4e38> : tensor<f32>
   %kt = nn.transpose %k {perm = array<i64: 0, 1, 3, 2>} : (tensor<?x4x?x16xf32, #nn.dims<"B", "", "K", "">>) -> tensor<?x4x16x?xf32, #nn.dims<"B", "", "", "K">>

@@ -103,3 +103,46 @@ func.func @parameters(%x: tensor<2x4xf32>, %one: tensor<1xf32>, %row: tensor<4xf
   %product = nn.mul %shifted, %row : (tensor<2x4xf32>, tensor<4xf32>) -> tensor<2x4xf32>
   return %scaled, %product : tensor<2x4xf32>, tensor<2x4xf32>
 }
+
+// -----
+
+// Numbers of more dimensions than the tensor give these to the result.
+// CHECK-LABEL: func @numbers_of_higher_rank
+// CHECK-NOT: nn.layer_norm
+// CHECK-LABEL: func @exponent_of_higher_rank
+// CHECK-NOT: nn.layer_norm
+// CHECK-LABEL: func @one_of_higher_rank
+// CHECK-NOT: nn.layer_norm
+func.func @numbers_of_higher_rank(%x: tensor<2x4xf32>) -> tensor<3x2x4xf32> {
+  %axes = nn.constant dense<-1> : tensor<1xi64>
+  %eps = nn.constant dense<0.25> : tensor<3x1x1xf32>
+  %sq = nn.mul %x, %x : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  %mean = nn.reduce mean %sq, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<2x1xf32>
+  %shifted = nn.add %mean, %eps : (tensor<2x1xf32>, tensor<3x1x1xf32>) -> tensor<3x2x1xf32>
+  %root = nn.sqrt %shifted : (tensor<3x2x1xf32>) -> tensor<3x2x1xf32>
+  %y = nn.div %x, %root : (tensor<2x4xf32>, tensor<3x2x1xf32>) -> tensor<3x2x4xf32>
+  return %y : tensor<3x2x4xf32>
+}
+func.func @exponent_of_higher_rank(%x: tensor<2x4xf32>) -> tensor<1x2x4xf32> {
+  %axes = nn.constant dense<-1> : tensor<1xi64>
+  %two = nn.constant dense<2.0> : tensor<1x1x1xf32>
+  %eps = nn.constant dense<0.25> : tensor<f32>
+  %sq = nn.pow %x, %two : (tensor<2x4xf32>, tensor<1x1x1xf32>) -> tensor<1x2x4xf32>
+  %mean = nn.reduce mean %sq, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<1x2x4xf32>, tensor<1xi64>) -> tensor<1x2x1xf32>
+  %shifted = nn.add %mean, %eps : (tensor<1x2x1xf32>, tensor<f32>) -> tensor<1x2x1xf32>
+  %root = nn.sqrt %shifted : (tensor<1x2x1xf32>) -> tensor<1x2x1xf32>
+  %y = nn.div %x, %root : (tensor<2x4xf32>, tensor<1x2x1xf32>) -> tensor<1x2x4xf32>
+  return %y : tensor<1x2x4xf32>
+}
+func.func @one_of_higher_rank(%x: tensor<2x4xf32>) -> tensor<1x2x4xf32> {
+  %axes = nn.constant dense<-1> : tensor<1xi64>
+  %one = nn.constant dense<1.0> : tensor<1x1x1xf32>
+  %eps = nn.constant dense<0.25> : tensor<f32>
+  %sq = nn.mul %x, %x : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  %mean = nn.reduce mean %sq, %axes {keepdims = true, noop_with_empty_axes = false} : (tensor<2x4xf32>, tensor<1xi64>) -> tensor<2x1xf32>
+  %shifted = nn.add %mean, %eps : (tensor<2x1xf32>, tensor<f32>) -> tensor<2x1xf32>
+  %root = nn.sqrt %shifted : (tensor<2x1xf32>) -> tensor<2x1xf32>
+  %inverse = nn.div %one, %root : (tensor<1x1x1xf32>, tensor<2x1xf32>) -> tensor<1x2x1xf32>
+  %y = nn.mul %inverse, %x : (tensor<1x2x1xf32>, tensor<2x4xf32>) -> tensor<1x2x4xf32>
+  return %y : tensor<1x2x4xf32>
+}

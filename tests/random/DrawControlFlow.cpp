@@ -4,7 +4,7 @@
 // them, on their inputs and on what they have computed themselves.
 //
 //===----------------------------------------------------------------------===//
-#include "tests/random/ModelDraw.h"
+#include "tests/random/DrawCarried.h"
 
 #include <algorithm>
 
@@ -325,5 +325,5 @@ bool drawScan(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::controlFlowFamily() {
-  return {5, 3, {drawIf, drawIf, drawLoop, drawLoop, drawScan}};
+  return {6, 3, {drawIf, drawIf, drawLoop, drawLoop, drawScan, drawShiftingLoop, drawBranchChain}};
 }

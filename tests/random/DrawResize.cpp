@@ -183,7 +183,7 @@ bool drawUpsample(ModelDraw &draw) {
   std::vector<float> scales = {1, 1};
   Drawn y{draw.fresh(), x.dtype, x.dims, x.bound, linear ? interpolationError(x, 8) : x.error};
   for (int64_t d : {2, 3}) {
-    scales.push_back(draw.opset() == 10 ? draw.pick({1.0f, 2.0f, 0.5f, 1.5f})
+    scales.push_back(draw.opset() == 10 ? draw.pick({1.0f, 2.0f, 0.5f, 0.6f, 0.7f, 4.0f / 3})
                                         : draw.pick({1.0f, 2.0f, 3.0f, 1.5f}));
     y.dims[d] = static_cast<int64_t>(std::floor(static_cast<float>(x.dims[d]) * scales.back()));
   }

@@ -123,8 +123,7 @@ Drawn ModelDraw::operand(DType dtype, const Tensor::Dims &dims, double maxBound)
 }
 
 /// Sets element `i` to a number.
-static void setElement(Tensor &tensor, int64_t i, double value) {
-  auto integer = static_cast<int64_t>(value);
+void random::setElement(Tensor &tensor, int64_t i, double value) {
   switch (tensor.dtype()) {
   case DType::Float32:
     tensor.mutableData<float>()[i] = static_cast<float>(value);
@@ -139,9 +138,10 @@ static void setElement(Tensor &tensor, int64_t i, double value) {
     tensor.mutableData<BFloat16>()[i] = BFloat16(static_cast<float>(value));
     return;
   case DType::Bool:
-    tensor.mutableData<bool>()[i] = integer > 0;
+    tensor.mutableData<bool>()[i] = value >= 1;
     return;
   default: // integers: the low bytes
+    auto integer = static_cast<int64_t>(value);
     std::memcpy(static_cast<char *>(tensor.mutableRawData()) + i * dtypeBytes(tensor.dtype()),
                 &integer, static_cast<size_t>(dtypeBytes(tensor.dtype())));
   }
@@ -199,6 +199,16 @@ Drawn ModelDraw::realLeaf(DType dtype, const Tensor::Dims &dims, double low, dou
 std::string ModelDraw::initializer(const Tensor &tensor) {
   std::string name = fresh();
   builder.initializer(name, tensor);
+  return name;
+}
+
+std::string ModelDraw::unsharedLeaf(const Tensor &tensor) {
+  if (percent(50))
+    return initializer(tensor);
+  std::string name = fresh();
+  builder.input(name, tensor.dims(), tensor.dtype());
+  inputNames.push_back(name);
+  inputs.push_back(tensor);
   return name;
 }
 

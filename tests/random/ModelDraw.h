@@ -52,6 +52,9 @@ double roundingUnit(DType dtype);
 /// Integers of at most this magnitude are exact in `dtype`.
 double exactLimit(DType dtype);
 
+/// Makes a number an element of a tensor of any type.
+void setElement(Tensor &tensor, int64_t i, double value);
+
 class ModelDraw {
 public:
   explicit ModelDraw(uint64_t seed);
@@ -106,6 +109,9 @@ public:
   std::string constantInts(const std::vector<int64_t> &values);
   /// The name of an initializer with these elements.
   std::string initializer(const Tensor &tensor);
+  /// The name of an initializer or graph input with these elements, which no other op reads: they
+  /// may be infinite, or NaN.
+  std::string unsharedLeaf(const Tensor &tensor);
   /// `value` clipped to small integers, when it is larger than `bound`.
   Drawn tamed(const Drawn &value, double bound);
 

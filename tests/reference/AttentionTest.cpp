@@ -67,7 +67,8 @@ TEST(AttentionTest, IsWhatItsPrimitivesGive) {
   for (int64_t i = 0; i < 6; ++i)
     mask.mutableData<double>()[6 + i] = -kInfinity;
   auto call = [&](const Tensor &m) {
-    return evaluate("nn.attention", {q, k, v, m, kNone, kNone}, attributesOf(0.5, 0, false, false));
+    return evaluate("nn.attention", {q, k, v, m, kNone, kNone, kNone},
+                    attributesOf(0.5, 0, false, false));
   };
   expectNear(call(mask), compose(q, k, v, mask, 0.5));
   expectNear(call(kNone), compose(q, k, v, kNone, 0.5));
@@ -79,7 +80,8 @@ TEST(AttentionTest, RowsThatTheMaskHidesAreZeroOnRequest) {
   auto inf = static_cast<float>(kInfinity), nan = std::numeric_limits<float>::quiet_NaN();
   Tensor mask = Tensor::of<float>({2, 2}, {-inf, -inf, 0, 0});
   auto call = [&](bool zero) {
-    return evaluate("nn.attention", {q, k, v, mask, kNone, kNone}, attributesOf(1, 0, false, zero));
+    return evaluate("nn.attention", {q, k, v, mask, kNone, kNone, kNone},
+                    attributesOf(1, 0, false, zero));
   };
   expectTensor<float>(call(true), {1, 1, 2, 1}, {0, 3});
   expectTensor<float>(call(false), {1, 1, 2, 1}, {nan, 3});
@@ -91,7 +93,7 @@ TEST(AttentionTest, CausalFromAnOffset) {
   Tensor v = Tensor::of<float>({1, 1, 3, 1}, {6, 12, 18});
   auto nan = std::numeric_limits<float>::quiet_NaN();
   auto call = [&](const Tensor &offset) {
-    return evaluate("nn.attention", {q, k, v, kNone, kNone, offset},
+    return evaluate("nn.attention", {q, k, v, kNone, kNone, offset, kNone},
                     attributesOf(1, 0, true, false));
   };
   expectTensor<float>(call(kNone), {1, 1, 3, 1}, {6, 9, 12});
@@ -103,8 +105,8 @@ TEST(AttentionTest, CausalFromAnOffset) {
 TEST(AttentionTest, SoftCapAndScale) {
   Tensor q = Tensor::of<double>({1, 1, 1, 1}, {1}), k = Tensor::of<double>({1, 1, 2, 1}, {0, 3});
   Tensor v = Tensor::of<double>({1, 1, 2, 1}, {0, 1}), two = Tensor::of<double>({1}, {2});
-  Tensor y =
-      evaluate("nn.attention", {q, k, v, kNone, two, kNone}, attributesOf(0.5, 4, false, false));
+  Tensor y = evaluate("nn.attention", {q, k, v, kNone, two, kNone, kNone},
+                      attributesOf(0.5, 4, false, false));
   double weight = std::exp(4 * std::tanh(3.0 / 4));
   EXPECT_NEAR(*y.data<double>(), weight / (1 + weight), 1e-12);
 }
@@ -119,7 +121,7 @@ TEST(AttentionTest, SharedHeadsAndOrders) {
   };
   Attributes attributes = attributesOf(1, 0, false, false);
   Tensor wanted = compose(q, repeat(k), repeat(v), kNone, 1);
-  expectNear(evaluate("nn.attention", {q, k, v, kNone, kNone, kNone}, attributes), wanted);
+  expectNear(evaluate("nn.attention", {q, k, v, kNone, kNone, kNone, kNone}, attributes), wanted);
   const Ints swapped = {0, 2, 1, 3};
   for (const char *perm : {"query_perm", "value_perm", "result_perm"})
     attributes.set(perm, swapped);
@@ -127,15 +129,53 @@ TEST(AttentionTest, SharedHeadsAndOrders) {
   Tensor y = evaluate("nn.attention",
                       {evaluate("nn.transpose", {q}, permOf(swapped)),
                        evaluate("nn.transpose", {k}, permOf({0, 1, 3, 2})),
-                       evaluate("nn.transpose", {v}, permOf(swapped)), kNone, kNone, kNone},
+                       evaluate("nn.transpose", {v}, permOf(swapped)), kNone, kNone, kNone, kNone},
                       attributes);
   expectNear(y, evaluate("nn.transpose", {wanted}, permOf(swapped)));
+}
+
+// What a condition hides has no part in the row, whatever it is; another order would not do.
+TEST(AttentionTest, ConditionSelectsBeforeTheMaskIsAdded) {
+  float nan = std::numeric_limits<float>::quiet_NaN();
+  Tensor q = Tensor::of<float>({1, 1, 1, 1}, {1}), k = Tensor::of<float>({1, 1, 3, 1}, {0, nan, 0}),
+         v = Tensor::of<float>({1, 1, 3, 1}, {2, 4, 6}), mask = Tensor::of<float>({3}, {1, 0, 1}),
+         allowed = Tensor::of<bool>({3}, {true, false, true});
+  auto call = [&](const Tensor &m, double hidden) {
+    Attributes attributes = attributesOf(1, 0, false, false);
+    attributes.set("hidden_score", hidden);
+    return evaluate("nn.attention", {q, k, v, m, kNone, kNone, allowed}, attributes);
+  };
+  expectTensor<float>(call(kNone, -kInfinity), {1, 1, 1, 1}, {4});
+  expectTensor<float>(call(kNone, 0), {1, 1, 1, 1}, {4});
+  // 0 + 1, 1 + 0, 0 + 1: all weigh the same.
+  expectTensor<float>(call(mask, 1), {1, 1, 1, 1}, {4});
+  expectTensor<float>(call(kNone, 1000), {1, 1, 1, 1}, {4});
+  Tensor two = Tensor::of<bool>({1, 1, 2, 1}, {true, false});
+  Tensor y = evaluate("nn.attention", {q, q, q, kNone, kNone, kNone, two},
+                      attributesOf(1, 0, false, false));
+  EXPECT_EQ(y.dims(), (Tensor::Dims{1, 1, 2, 1}));
+}
+
+// 2049 is no float16; 70000 is too large.
+TEST(AttentionTest, ScoresAreRoundedStepByStep) {
+  Tensor q = Tensor::of<float>({1, 1, 1, 1}, {1}),
+         k = Tensor::of<float>({1, 1, 2, 1}, {2048, 2049}),
+         v = Tensor::of<float>({1, 1, 2, 1}, {2, 4}), large = Tensor::of<float>({1}, {70000});
+  auto call = [&](const Tensor &mask, bool roundSums) {
+    Attributes attributes = attributesOf(1, 0, false, false);
+    attributes.set("score_type", DType::Float16);
+    attributes.set("round_sums", int64_t{roundSums});
+    return evaluate("nn.attention", {q, k, v, mask, kNone, kNone, kNone}, attributes);
+  };
+  expectTensor<float>(call(kNone, false), {1, 1, 1, 1}, {3});
+  expectTensor<float>(call(large, false), {1, 1, 1, 1}, {3});
+  expectTensor<float>(call(large, true), {1, 1, 1, 1}, {std::numeric_limits<float>::quiet_NaN()});
 }
 
 TEST(AttentionTest, NothingIsZero) {
   Tensor q = Tensor::of<float>({1, 1, 1, 1}, {1}),
          none = Tensor::allocate(DType::Float32, {1, 1, 0, 1}).take();
-  Tensor y = evaluate("nn.attention", {q, none, none, kNone, kNone, kNone},
+  Tensor y = evaluate("nn.attention", {q, none, none, kNone, kNone, kNone, kNone},
                       attributesOf(1, 0, false, false));
   expectTensor<float>(y, {1, 1, 1, 1}, {0});
 }
@@ -146,14 +186,16 @@ TEST(AttentionTest, ChecksItsOperands) {
     return std::string(
         evaluateError("nn.attention", inputs, attributesOf(1, 0, false, false)).message());
   };
-  EXPECT_EQ(message({q, k, random({1, 2, 4, 3}, 4), kNone, kNone, kNone}),
+  EXPECT_EQ(message({q, k, random({1, 2, 4, 3}, 4), kNone, kNone, kNone, kNone}),
             "there are 5 keys and 4 values");
-  EXPECT_EQ(message({q, random({1, 3, 5, 3}, 4), v, kNone, kNone, kNone}),
+  EXPECT_EQ(message({q, random({1, 3, 5, 3}, 4), v, kNone, kNone, kNone, kNone}),
             "4 heads are no multiple of 3 heads of key");
-  EXPECT_EQ(message({q, random({1, 2, 5, 4}, 4), v, kNone, kNone, kNone}),
+  EXPECT_EQ(message({q, random({1, 2, 5, 4}, 4), v, kNone, kNone, kNone, kNone}),
             "heads of query have size 3, those of key 4");
-  EXPECT_EQ(message({q, k, v, random({3, 5}, 4), kNone, kNone}),
+  EXPECT_EQ(message({q, k, v, random({3, 5}, 4), kNone, kNone, kNone}),
             "queries must be equal or 1, found 2 and 3");
-  EXPECT_EQ(message({q, k, v, kNone, random({2}, 4), kNone}),
+  EXPECT_EQ(message({q, k, v, kNone, kNone, kNone, random({3, 5}, 4)}),
+            "the condition must hold bool");
+  EXPECT_EQ(message({q, k, v, kNone, random({2}, 4), kNone, kNone}),
             "scale and offset must be one number each");
 }

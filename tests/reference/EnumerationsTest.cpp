@@ -21,7 +21,7 @@ TEST(Enumerations, NameEveryValueOnce) {
   expectNames(PadMode::Edge);
   expectNames(ResizeMode::Cubic);
   expectNames(ResizeCoordinates::TfCropAndResize);
-  expectNames(NearestMode::Ceil);
+  expectNames(NearestMode::FloorOrCeil);
   expectNames(ScatterReduction::Min);
 }
 

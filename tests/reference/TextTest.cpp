@@ -47,7 +47,7 @@ TEST(Text, StopWordsAreLeftOut) {
 TEST(Text, CasesAreThoseOfUnicode) {
   Tensor words = strings({"\xc3\x84pfel \xce\xa9", "\xff\x41\xc3", "\xf0\x90\x90\x80"});
   expectStrings(evaluate("nn.string_normalize", {words, Tensor()}, normalizing("LOWER", false)),
-                {3}, {"\xc3\xa4pfel \xcf\x89", "\xff\x61\xc3", "\xf0\x90\x90\xa8"});
+                {3}, {"\xc3\xa4pfel \xcf\x89", "\xef\xbf\xbd\x61\xef\xbf\xbd", "\xf0\x90\x90\xa8"});
 }
 
 TEST(Text, StringsAreSplit) {

@@ -88,27 +88,79 @@ TEST(AnyValue, FitsTypes) {
   EXPECT_FALSE(AnyValue().fits(kFloats));
 }
 
-TEST(AnyValue, ClonesAreDeep) {
+TEST(AnyValue, WhatIsBorrowedIsCopiedAndNothingElse) {
   float outside[] = {1, 2};
-  AnyValue borrowed = sequenceOf({Tensor::borrow(DType::Float32, {2}, outside), floats({3})});
+  Tensor kept = floats({3});
+  AnyValue borrowed = sequenceOf({Tensor::borrow(DType::Float32, {2}, outside), kept});
   EXPECT_FALSE(borrowed.isOwner());
   EXPECT_EQ(borrowed.numBytes(), 12);
-  AnyValue map =
-      AnyValue::map(Tensor::ofInts({7}), ValueType::sequenceOf(kFloats), {borrowed}).take();
-  AnyValue clone =
-      AnyValue::optional(ValueType::mapOf(DType::Int64, ValueType::sequenceOf(kFloats)), map)
-          ->clone()
-          .take();
+  ValueType sequences = ValueType::sequenceOf(kFloats);
+  AnyValue map = AnyValue::map(Tensor::ofInts({7}), sequences, {borrowed}).take();
+  AnyValue value = AnyValue::optional(ValueType::mapOf(DType::Int64, sequences), map).take();
+  ASSERT_TRUE(value.own().isOk());
   outside[0] = 9;
-  EXPECT_TRUE(clone.isOwner() && clone.isSoleOwner());
-  EXPECT_EQ(clone.numBytes(), 20);
-  ASSERT_NE(clone.asOptional(), nullptr);
-  const MapValue *inner = clone.asOptional()->content.asMap();
+  EXPECT_TRUE(value.isOwner());
+  EXPECT_EQ(value.numBytes(), 20);
+  const MapValue *inner = value.asOptional()->content.asMap();
   ASSERT_NE(inner, nullptr);
   EXPECT_EQ(inner->keys.data<int64_t>()[0], 7);
-  EXPECT_EQ(inner->values[0].asSequence()->elements[0].asTensor()->data<float>()[0], 1.0f);
-  AnyValue shared = clone;
-  EXPECT_FALSE(clone.isSoleOwner());
+  const SequenceValue &sequence = *inner->values[0].asSequence();
+  EXPECT_EQ(sequence.elements[0].asTensor()->data<float>()[0], 1.0f);
+  EXPECT_EQ(sequence.elements[1].asTensor()->rawData(), kept.rawData());
+  // Others hold what they held.
+  EXPECT_FALSE(borrowed.isOwner());
+  EXPECT_EQ(borrowed.asSequence()->elements[0].asTensor()->rawData(), outside);
+}
+
+TEST(AnyValue, UnsharedValuesHaveStorageOfTheirOwn) {
+  Tensor shared = floats({1, 2});
+  AnyValue value = sequenceOf({shared, floats({3})});
+  const void *own = value.asSequence()->elements[1].asTensor()->rawData();
+  EXPECT_FALSE(value.isSoleOwner());
+  ASSERT_TRUE(value.unshare().isOk());
+  EXPECT_TRUE(value.isSoleOwner());
+  EXPECT_NE(value.asSequence()->elements[0].asTensor()->rawData(), shared.rawData());
+  EXPECT_EQ(value.asSequence()->elements[1].asTensor()->rawData(), own);
+  AnyValue copy = value;
+  EXPECT_FALSE(value.isSoleOwner());
+  ASSERT_TRUE(copy.unshare().isOk());
+  EXPECT_TRUE(value.isSoleOwner() && copy.isSoleOwner());
+  EXPECT_EQ(copy.asSequence()->elements[0].asTensor()->data<float>()[1], 2.0f);
+}
+
+TEST(AnyValue, SplicesInPlaceWhatNobodyElseHolds) {
+  AnyValue value = sequenceOf({floats({1}), floats({2})});
+  const SequenceValue *before = value.asSequence();
+  value = AnyValue::splice(std::move(value), kFloats, 2, 0, {floats({3, 4})}).take();
+  EXPECT_EQ(value.asSequence(), before);
+  EXPECT_EQ(value.numBytes(), 16);
+  AnyValue other = value;
+  value = AnyValue::splice(std::move(value), kFloats, 0, 2, {}).take();
+  EXPECT_NE(value.asSequence(), before);
+  EXPECT_EQ(other.asSequence(), before);
+  EXPECT_EQ(other.asSequence()->elements.size(), 3u);
+  EXPECT_EQ(other.numBytes(), 16);
+  ASSERT_EQ(value.asSequence()->elements.size(), 1u);
+  EXPECT_EQ(value.asSequence()->elements[0].asTensor()->data<float>()[1], 4.0f);
+  EXPECT_EQ(value.numBytes(), 8);
+  // A value that has borrowed its storage makes the sequence one that has.
+  float outside[] = {5};
+  Tensor borrowed = Tensor::borrow(DType::Float32, {1}, outside);
+  value = AnyValue::splice(std::move(value), kFloats, 0, 0, {borrowed}).take();
+  EXPECT_FALSE(value.isOwner());
+  ASSERT_TRUE(value.own().isOk());
+  EXPECT_TRUE(value.isOwner());
+}
+
+TEST(AnyValue, SplicesCheckTypesAndPlaces) {
+  AnyValue value = sequenceOf({floats({1}), floats({2, 3})});
+  EXPECT_EQ(errorOf(AnyValue::splice(value, kFloats, 0, 0, {Tensor::ofInts({1})})),
+            "element 0 is int64 1, wanted float32 of any shape");
+  ValueType ones = ValueType::tensor(DType::Float32, PortShape({1}));
+  EXPECT_EQ(errorOf(AnyValue::splice(value, ones, 0, 0, {floats({1})})),
+            "element 1 is float32 2, wanted float32 1");
+  EXPECT_EQ(AnyValue::splice(value, kFloats, 1, 2, {}).status().code(), StatusCode::Internal);
+  EXPECT_EQ(AnyValue::splice(floats({1}), kFloats, 0, 0, {}).status().code(), StatusCode::Internal);
 }
 
 //===----------------------------------------------------------------------===//

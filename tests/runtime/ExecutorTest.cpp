@@ -185,7 +185,8 @@ TEST(Executor, DynamicResultsFlowThroughSlots) {
 
 namespace {
 Expected<std::vector<AnyValue>> copyOf(const ReferenceArguments &call) {
-  QUERN_ASSIGN(AnyValue copy, call.inputs[0].clone());
+  AnyValue copy = call.inputs[0];
+  QUERN_TRY(copy.unshare());
   return std::vector<AnyValue>{copy};
 }
 Expected<std::vector<AnyValue>> reshape(const ReferenceArguments &call) {

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 using namespace quern;
 
@@ -25,6 +26,22 @@ public:
 
 private:
   std::mutex mutex;
+};
+
+/// Does work of its own, with a watcher of its own, whenever it is told something.
+class Worker : public ProgressWatcher {
+public:
+  bool goOn(std::string_view doing) override {
+    heard.emplace(doing);
+    nested.push_back(ProgressScope::check("alone").isOk());
+    ProgressScope scope(inner);
+    nested.push_back(
+        runParallelTasks(4, 2, [](size_t) { return ProgressScope::check("nested"); }).isOk());
+    return true;
+  }
+  std::set<std::string> heard;
+  std::vector<bool> nested;
+  Recorder inner;
 };
 } // namespace
 
@@ -54,6 +71,21 @@ TEST(Progress, AllScopesHear) {
   EXPECT_TRUE(ProgressScope::check("one").isOk());
   EXPECT_EQ(outer.heard, (std::set<std::string>{"both", "one", "refused"}));
   EXPECT_EQ(inner.heard, (std::set<std::string>{"both", "refused"}));
+}
+
+TEST(Progress, WorkOfAWatcherIsItsOwn) {
+  Recorder outer;
+  outer.refused = "nested";
+  Worker worker;
+  ProgressScope first(outer);
+  ProgressScope second(worker);
+  EXPECT_TRUE(ProgressScope::check("outer").isOk());
+  EXPECT_EQ(outer.heard, (std::set<std::string>{"outer"}));
+  EXPECT_EQ(worker.heard, (std::set<std::string>{"outer"}));
+  EXPECT_EQ(worker.inner.heard, (std::set<std::string>{"nested"}));
+  EXPECT_EQ(worker.nested, (std::vector<bool>{true, true}));
+  // The scopes are back.
+  EXPECT_FALSE(ProgressScope::check("nested").isOk());
 }
 
 TEST(Progress, TasksOfOtherThreadsAreHeardAndEnd) {

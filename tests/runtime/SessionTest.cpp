@@ -181,7 +181,8 @@ TEST(Session, ActivationsAreLimited) {
 TEST(Session, ValuesInSlotsAreLimited) {
   auto plan = addElevenPlan(4, 1);
   auto copy = [](const ReferenceArguments &call) -> Expected<std::vector<AnyValue>> {
-    QUERN_ASSIGN(AnyValue result, call.inputs[0].clone());
+    AnyValue result = call.inputs[0];
+    QUERN_TRY(result.unshare());
     return std::vector{result};
   };
   PlanStep step;

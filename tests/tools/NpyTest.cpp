@@ -167,6 +167,19 @@ TEST(Npy, WritesStringsAsUnicode) {
             (std::vector<uint32_t>{'a', 0, 0, 0xe9, 0x1f642, 0xfffd}));
 }
 
+// NumPy reads no array with a number beyond the last character.
+TEST(Npy, WritesNothingButCharacters) {
+  Tensor strings = Tensor::allocate(DType::String, {3}).take();
+  strings.mutableData<std::string>()[0] = "\xf7\xbf\xbf\xbf";
+  strings.mutableData<std::string>()[1] = "\xc0\xaf";
+  strings.mutableData<std::string>()[2] = "\xed\xa0\x80";
+  auto array = toNpy(strings);
+  ASSERT_TRUE(array);
+  EXPECT_NE(array->header.find("'descr': '<U1'"), std::string::npos);
+  for (uint32_t point : array->elements.elementsAs<uint32_t>())
+    EXPECT_EQ(point, 0xfffdu);
+}
+
 TEST(Npy, WritesBfloat16AsItsBits) {
   Tensor tensor = Tensor::of<BFloat16>({1}, {BFloat16(1.0f)});
   auto array = toNpy(tensor);

@@ -20,7 +20,7 @@ QUERN = os.environ.get("QUERN", str(pathlib.Path(__file__).resolve().parents[2] 
 links_archive = unittest.skipIf(os.environ.get("QUERN_SANITIZE"), "built with sanitizers")
 # Exit codes, as in runtime/include/quern/Status.h.
 OK, USAGE, INVALID_MODEL, UNSUPPORTED, MISMATCH = 0, 2, 3, 4, 5
-INCOMPATIBLE, INVALID_INPUT, LIMIT, IO = 7, 8, 9, 10
+TOO_SLOW, INCOMPATIBLE, INVALID_INPUT, LIMIT, IO = 6, 7, 8, 9, 10
 INTERRUPTED = 130
 # Generous: sanitizers and a busy machine; a case takes well below a second.
 SECONDS_PER_RUN = 60

@@ -61,13 +61,31 @@ class UnknownSizes(CliTest):
     def save_model(self, model):
         onnx.save(model, str(self.folder / "m.onnx"))
 
+    def test_steps_are_those_of_the_plan_that_runs(self):
+        """The passes know no sizes that the model leaves open, whatever a run has."""
+        one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1])
+        nodes = [helper.make_node("Shape", ["x"], ["sizes"], "sizes"),
+                 helper.make_node("ConstantOfShape", ["sizes"], ["ones"], "ones", value=one),
+                 helper.make_node("CumSum", ["ones", "axis"], ["sums"], "sums"),
+                 helper.make_node("Add", ["x", "sums"], ["y"], "add")]
+        axis = helper.make_tensor("axis", TensorProto.INT64, [], [0])
+        for size, wanted in (("N", 2), (5, 1)):
+            model = make_model(nodes, [value("x", [size])], [value("y", None)])
+            model.graph.initializer.append(axis)
+            self.save_model(model)
+            report = self.quern_json("check", "m.onnx")
+            self.assertGreaterEqual(report["steps"], wanted)
+            bench = self.quern_json("bench", "m.onnx", "--runs=1", "--warmup=0", "--threads=1",
+                                    "--profile", "--backend=native")
+            self.assertEqual(report["steps"], len(bench["steps"]))
+
     def test_too_small_at_one(self):
         self.save_model(pooling_model(["N", 3, "H", "W"]))
         out, err = self.quern("check", "m.onnx")
         self.assertIn("2 of 4 steps run as native code for all sizes\n"
-                      "undecided without sizes: pool0, second0; "
+                      "not decided without sizes: pool0, second0; "
                       "give --dim N=SIZE --dim H=SIZE --dim W=SIZE\n", out)
-        self.assertIn("note: not checked with 1 for unknown sizes: ", err)
+        self.assertIn("note: does not work with 1 for the unknown sizes: ", err)
         self.assertNotIn("error", err)
         report = self.quern_json("check", "m.onnx")
         self.assertEqual([s["nodes"] for s in report["undecided_steps"]], ["pool0", "second0"])
@@ -101,6 +119,8 @@ class UnknownSizes(CliTest):
         self.save_model(pooling_model(["N", 3, "H", "W"], count=20))
         out, _ = self.quern("check", "m.onnx")
         self.assertIn("and 30 more; give", out)
+        out, _ = self.quern("check", "m.onnx", "-v")
+        self.assertIn("pool19, second19; give", out)
         self.assertEqual(len(self.quern_json("check", "m.onnx")["undecided_steps"]), 40)
 
     def test_sizes_that_only_a_run_can_tell(self):
@@ -110,8 +130,9 @@ class UnknownSizes(CliTest):
         self.save_model(make_model(nodes, [value("x", [9]), value("table", [9, 4])],
                                    [value("y", None)]))
         out, _ = self.quern("check", "m.onnx")
-        self.assertIn("0 of 3 steps run as native code\nleft until a run tells their sizes, then "
-                      "native where possible: pick, negate\nreference kernel: find (nn.nonzero)", out)
+        self.assertIn("0 of 3 steps run as native code\ncompiled in the first run, which "
+                      "tells their sizes: pick, negate\n"
+                      "no native code, runs on its reference kernel: find (nn.nonzero)", out)
         report = self.quern_json("check", "m.onnx")
         self.assertEqual([s["nodes"] for s in report["undecided_steps"]], ["pick", "negate"])
         self.assertEqual(report["wanted_options"], [])

@@ -58,6 +58,24 @@ class GoodInputs(CliTest):
         np.testing.assert_array_equal(np.load(self.folder / "y.npy"),
                                       np.full((2, 3), 2, np.float32))
 
+    def test_only_array_needs_no_name(self):
+        np.savez(self.folder / "x.npz", np.full((2, 4), 0.5, np.float32))
+        self.quern("run", "gemm.onnx", "--input", "x.npz", "--output", "y.npy")
+        np.testing.assert_array_equal(np.load(self.folder / "y.npy"),
+                                      np.full((2, 3), 2, np.float32))
+        np.savez(self.folder / "a.npz", self.a)
+        self.fails(INVALID_INPUT, "run", "add.onnx", "--input", "a.npz",
+                   says="the model has no inputs for 'arr_0'")
+
+    def test_cast(self):
+        self.save("a.npy", self.a.astype(np.float64))
+        self.save("b.npy", np.arange(15).reshape(5, 3))
+        self.wanted = np.maximum(self.a + np.arange(15, dtype=np.float32).reshape(5, 3), 0)
+        self.runs("--input", "a=a.npy", "--input", "b=b.npy", "--cast")
+        np.savez(self.folder / "in.npz", a=self.a.astype(np.float64), b=np.arange(15).reshape(5, 3))
+        self.runs("--input", "in.npz", "--cast")
+        self.quern("compare", "add.onnx", "--input", "in.npz", "--cast", "--duration=1ms")
+
     def test_sizes_of_made_inputs_follow_the_files(self):
         self.save("a.npy", self.a)
         self.wanted = np.maximum(self.a, 0)
@@ -97,6 +115,25 @@ class GoodInputs(CliTest):
 
 
 class BadInputs(CliTest):
+    def test_type_that_a_cast_would_give(self):
+        self.save("x.npy", np.full((2, 4), 0.5))
+        self.fails(INVALID_INPUT, "run", "gemm.onnx", "--input", "x.npy",
+                   says=["found float64 2x4", "; --cast converts numbers to its type"])
+        self.save("s.npy", np.full((2, 4), "0.5"))
+        self.fails(INVALID_INPUT, "run", "gemm.onnx", "--input", "s.npy", "--cast",
+                   says="input 'x': string is not converted to float32")
+
+    def test_cast_of_numbers_that_do_not_fit(self):
+        onnx.save(make_model([helper.make_node("Neg", ["x"], ["y"])],
+                             [value("x", [2], onnx.TensorProto.INT8)],
+                             [value("y", [2], onnx.TensorProto.INT8)]),
+                  str(self.folder / "bytes.onnx"))
+        for number, says in ((1.5, "1.5 is no int8"), (128.0, "128 is no int8"),
+                             (300, "300 is no int8"), (float("nan"), "nan is no int8")):
+            self.save("x.npy", np.array([1, number]))
+            self.fails(INVALID_INPUT, "run", "bytes.onnx", "--input", "x.npy", "--cast",
+                       says=f"input 'x': {says}")
+
     def test_not_given(self):
         self.fails(INVALID_INPUT, "run", "add.onnx",
                    says="input 'a' (float32 Nx3) is not given; use --input a=FILE.npy")

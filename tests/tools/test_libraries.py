@@ -4,8 +4,8 @@ import unittest
 
 import numpy as np
 import onnx
-from cli import (INCOMPATIBLE, INVALID_INPUT, INVALID_MODEL, IO, LIMIT, USAGE, CliTest, make_model,
-                 value)
+from cli import (INCOMPATIBLE, INVALID_INPUT, INVALID_MODEL, IO, LIMIT, USAGE, CliTest,
+                 links_archive, make_model, value)
 from onnx import TensorProto, helper
 
 FAST = ("--duration", "50ms")
@@ -34,6 +34,28 @@ class Libraries(CliTest):
         self.assertTrue(report["outputs"][0]["pass"])
         self.fails(USAGE, "compare", "gemm.so", says="--reference MODEL")
         self.fails(USAGE, "compare", "gemm.onnx", "--reference", "gemm.onnx", says="gemm.onnx is none")
+
+    @links_archive
+    def test_seed(self):
+        """A library draws the numbers that the model would."""
+        nodes = [helper.make_node("RandomNormalLike", ["x"], ["r"]),
+                 helper.make_node("RandomUniform", [], ["u"], shape=[3]),
+                 helper.make_node("Add", ["r", "u"], ["y"])]
+        onnx.save(make_model(nodes, [value("x", [2, 3])], [value("y", [2, 3])]),
+                  str(self.folder / "random.onnx"))
+        self.quern("compile", "random.onnx", "-o", "random.so", "--header", "random.h")
+        self.quern("compile", "random.onnx", "--multi-cpu=v2,v3", "-o", "both.so")
+        self.assertIn("int random_use_random(quern_random_fn random, void *context);",
+                      (self.folder / "random.h").read_text())
+        drawn = {}
+        for seed in ("1", "2"):
+            for file in ("random.onnx", "random.so", "both.so"):
+                self.quern("run", file, "--input=x=zeros", "--seed", seed, "-o", "y.npy")
+                drawn[seed, file] = np.load(self.folder / "y.npy")
+            for library in ("random.so", "both.so"):
+                np.testing.assert_array_equal(drawn[seed, library], drawn[seed, "random.onnx"])
+                self.quern("compare", library, "--reference", "random.onnx", "--seed", seed, *FAST)
+        self.assertTrue((drawn["1", "random.so"] != drawn["2", "random.so"]).all())
 
     def test_inspect(self):
         report = self.quern_json("inspect", "gemm.so")

@@ -1,5 +1,6 @@
 """Where results go."""
 
+import io
 import shutil
 import stat
 import subprocess
@@ -40,6 +41,47 @@ class Outputs(CliTest):
         self.quern("run", "two.onnx", "--input=random", "-o", "z=out.npy", "-o", "all.npz")
         self.assertEqual(np.load(self.folder / "all.npz").files, ["y", "z"])
         self.assertEqual(self.files(), ["all.npz", "out.npy"])
+
+    def piped(self, *arguments):
+        done = subprocess.run([QUERN, "run", *arguments], cwd=self.folder, stdout=subprocess.PIPE,
+                              check=True)
+        return np.load(io.BytesIO(done.stdout))
+
+    def test_standard_output(self):
+        np.testing.assert_array_equal(
+            self.piped("add.onnx", "--input=random", "--dim=N=2", "-o", "-", "-o", "y.npy"),
+            np.load(self.folder / "y.npy"))
+        nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Neg", ["x"], ["z"])]
+        onnx.save(make_model(nodes, [value("x", [2])], [value("y", [2]), value("z", [2])]),
+                  str(self.folder / "two.onnx"))
+        np.save(self.folder / "x.npy", np.float32([-1, 2]))
+        both = self.piped("two.onnx", "--input=x.npy", "-o", "-", "--json=report.json")
+        np.testing.assert_array_equal(both["y"], [0, 2])
+        np.testing.assert_array_equal(both["z"], [1, -2])
+        np.testing.assert_array_equal(self.piped("two.onnx", "--input=x.npy", "-o", "z=-"), [1, -2])
+        self.fails(USAGE, "run", "two.onnx", "--input=x.npy", "-o", "-", "--json",
+                   says="--output - and --json both write to standard output; use --json=FILE")
+        self.fails(USAGE, "run", "two.onnx", "--input=x.npy", "-o", "-", "-o", "z=-",
+                   says="standard output is given twice")
+
+    def test_closed_streams(self):
+        """Their numbers are not given to files, which would get what is for the user."""
+        command = f"{QUERN} run add.onnx --input=zeros -o y.npz --json=r.json -v"
+        for closed in ("0<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            done = subprocess.run(f"{command} {closed}", shell=True, cwd=self.folder,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            wanted = IO if " >&-" in f" {closed}" else 0
+            self.assertEqual(done.returncode, wanted, (closed, done.stderr))
+            self.assertEqual(np.load(self.folder / "y.npz")["y"].shape, (1, 3), closed)
+
+    def test_standard_output_that_ends_early(self):
+        command = f"{QUERN} run add.onnx --input=zeros --dim=N=400000 -o - 2>err | head -c 10"
+        done = subprocess.run(command, shell=True, cwd=self.folder, stdout=subprocess.PIPE)
+        self.assertEqual(done.stdout[:6], b"\x93NUMPY")
+        full = subprocess.run(f"{QUERN} run add.onnx --input=zeros --dim=N=4 -o - >/dev/full",
+                              shell=True, cwd=self.folder, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(full.returncode, IO)
+        self.assertIn("cannot write 'standard output': No space left", full.stderr)
 
     def test_values_of_all_kinds(self):
         sequence = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None)
@@ -137,6 +179,24 @@ class Outputs(CliTest):
 
 
 class Artifacts(CliTest):
+    def test_says_what_it_wrote(self):
+        arguments = ["compile", "gemm.onnx", "--dim=N=1", "-o", "m.so", "--multi-cpu=v2,v3"]
+        out, err = self.quern(*arguments)
+        self.assertEqual(out, "")
+        self.assertRegex(err, r"^quern: note: wrote m.so \(\d+\.\d kB\) for x86-64-v3, x86-64-v2 in "
+                              r"\d+\.\d\d s\n$")
+        self.assertEqual(self.quern(*arguments, "-q"), ("", ""))
+        report = self.quern_json(*arguments)
+        self.assertEqual(report["bytes"], (self.folder / "m.so").stat().st_size)
+        self.assertEqual(report["target_cpus"], ["x86-64-v3", "x86-64-v2"])
+        report = self.quern_json("compile", "gemm.onnx", "--dim=N=1", "-o", "w.so", "--weights=file")
+        self.assertEqual(report["bytes"], (self.folder / "w.so").stat().st_size +
+                         (self.folder / "w.weights").stat().st_size)
+        # Without an option it is this CPU.
+        self.assertEqual(report["target_cpus"], self.quern_json("compile", "gemm.onnx", "--dim=N=1",
+                                                                "-o", "h.o", "--target-cpu=host")
+                         ["target_cpus"])
+
     def test_needs_an_output(self):
         self.fails(USAGE, "compile", "add.onnx", says="-o FILE is required")
         self.fails(USAGE, "compile", "add.onnx", "-o", "m.exe", says="wanted FILE.so, FILE.o")
@@ -186,6 +246,25 @@ class Artifacts(CliTest):
         self.assertTrue(any((self.folder / "dump/x").iterdir()))
         self.fails(IO, "run", "gemm.onnx", "--input=zeros", "--dump-phases-to", "gemm.onnx/x",
                    says="cannot make folder 'gemm.onnx/x'")
+
+    def test_dumps_of_bodies_have_names_of_their_own(self):
+        def branch(op, name):
+            return helper.make_graph([helper.make_node(op, ["x"], [name])], name, [],
+                                     [value(name, None)])
+        nodes = [helper.make_node("If", ["c"], ["a"], then_branch=branch("Exp", "t"),
+                                  else_branch=branch("Abs", "e")),
+                 helper.make_node("If", ["c"], ["b"], then_branch=branch("Sqrt", "u"),
+                                  else_branch=branch("Neg", "f"))]
+        onnx.save(make_model(nodes, [value("x", ["N"]), value("c", [], TensorProto.BOOL)],
+                             [value("a", None), value("b", None)]),
+                  str(self.folder / "branches.onnx"))
+        self.quern("run", "branches.onnx", "--input=zeros", "--dump-phases-to", "bodies")
+        texts = {path.name: path.read_text() for path in (self.folder / "bodies").glob("*.mlir")}
+        for name, op in (("", "nn.if"), ("0.then.", "nn.exp"), ("0.else.", "nn.abs"),
+                         ("1.then.", "nn.sqrt"), ("1.else.", "nn.neg")):
+            self.assertIn(op, texts[name + "1-simplified.mlir"])
+            self.assertIn(name + "3-fused.mlir", texts)
+        self.assertNotIn("nn.exp", texts["3-fused.mlir"])
 
 
 if __name__ == "__main__":

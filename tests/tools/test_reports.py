@@ -5,8 +5,8 @@ import unittest
 
 import numpy as np
 import onnx
-from cli import MISMATCH, UNSUPPORTED, CliTest, make_model, value
-from onnx import TensorProto, helper
+from cli import MISMATCH, TOO_SLOW, UNSUPPORTED, USAGE, CliTest, make_model, value
+from onnx import TensorProto, helper, numpy_helper
 
 FAST = ("--duration", "50ms")
 
@@ -78,7 +78,74 @@ class Reports(CliTest):
             self.keys(report, "quern.run/1", "load_ms", "compile_ms", "run_ms", "threads")
             self.assertEqual(report["backend"], backend)
             self.assertEqual(report["outputs"], [{"name": "y", "dtype": "float32", "shape": [1, 3],
-                                                  "min": 0, "max": 0, "mean": 0}])
+                                                  "min": 0, "max": 0, "mean": 0, "values": [0, 0, 0]}])
+
+    def values(self, array, *options):
+        """What run --json says of the elements of an array."""
+        dtype = numpy_helper.from_array(array).data_type
+        onnx.save(make_model([helper.make_node("Identity", ["x"], ["y"])],
+                             [value("x", array.shape, dtype)], [value("y", array.shape, dtype)]),
+                  str(self.folder / "same.onnx"))
+        self.save("x.npy", array)
+        return self.quern_json("run", "same.onnx", "--input=x.npy", *options)["outputs"][0]["values"]
+
+    def test_run_values(self):
+        self.assertEqual(self.values(np.float32([[0.1, -2], [3e-30, np.inf]])),
+                         [0.1, -2, 3e-30, None])
+        self.assertEqual(self.values(np.float64([0.1, 1 / 3])), [0.1, 1 / 3])
+        self.assertEqual(self.values(np.int64([2**63 - 1, -2**63])), [2**63 - 1, -2**63])
+        self.assertEqual(self.values(np.uint64([2**64 - 1])), [2**64 - 1])
+        self.assertEqual(self.values(np.int8([-128, 127])), [-128, 127])
+        self.assertEqual(self.values(np.array([True, False])), [True, False])
+        self.assertEqual(self.values(np.float32([])), [])
+        many = np.arange(1000, dtype=np.int32)
+        self.assertEqual(self.values(many), list(range(100)))
+        self.assertEqual(self.values(many, "--values=2"), [0, 1])
+        self.assertEqual(self.values(many, "--values=0"), [])
+        self.assertEqual(self.values(many, "--values=5000"), list(range(1000)))
+        out, _ = self.quern("run", "same.onnx", "--input=x.npy", "--values=3")
+        self.assertIn("\n  0 1 2 ...\n", out)
+        self.fails(USAGE, "run", "same.onnx", "--input=x.npy", "--values=-1", says="--values")
+
+    def test_run_string_values(self):
+        onnx.save(make_model([helper.make_node("Identity", ["c"], ["y"])], [],
+                             [value("y", [2], TensorProto.STRING)],
+                             [helper.make_tensor("c", TensorProto.STRING, [2], [b"a", b"\xff"])]),
+                  str(self.folder / "text.onnx"))
+        report = self.quern_json("run", "text.onnx")
+        self.assertEqual(report["outputs"][0]["values"], ["a", "\ufffd"])
+
+    def test_time_budgets(self):
+        for verb, options, what in (("run", ["--input=zeros"], "the run"),
+                                    ("bench", ["--runs=5"], "the median run")):
+            out, err = self.quern(verb, "gemm.onnx", *options, "--max-time=0ms", exits=TOO_SLOW)
+            self.assertRegex(err, f"quern: error: {what} took [0-9.e-]+ ms, longer than --max-time 0ms")
+            self.assertNotEqual(out, "")
+            report = self.quern_json(verb, "gemm.onnx", *options, "--max-time=2min")
+            self.assertEqual(report["max_time_ms"], 120000)
+
+    def long_chain(self):
+        names = [f"layer/{i}/relu" for i in range(30)]
+        nodes = [helper.make_node("Neg", [f"t{i}"], [f"t{i + 1}"], names[i]) for i in range(30)]
+        onnx.save(make_model(nodes, [value("t0", [4])], [value("t30", [4])]),
+                  str(self.folder / "chain.onnx"))
+        return "+".join(names)
+
+    def test_long_lists_of_nodes(self):
+        everything = self.long_chain()
+        bench = ("bench", "chain.onnx", "--runs=1", "--profile")
+        out, _ = self.quern(*bench, "-O2")
+        self.assertIn("layer/0/relu ... layer/29/relu (30)  ", out)
+        self.assertLess(max(map(len, out.splitlines())), 130)
+        self.assertIn(everything, self.quern(*bench, "-v")[0])
+        self.assertEqual(self.quern_json(*bench)["steps"][0]["nodes"], everything)
+
+    def test_long_names(self):
+        name = "/encoder" * 20 + "/é" * 20 + "/Exp"
+        onnx.save(make_model([helper.make_node("Exp", ["x"], ["y"], name)], [value("x", [4])],
+                             [value("y", [4])]), str(self.folder / "name.onnx"))
+        out, _ = self.quern("bench", "name.onnx", "--runs=1", "--profile")
+        self.assertRegex(out, "\n/encoder/encode[.]{3}é?(/é)+/Exp  ")
 
     def test_check(self):
         report = self.quern_json("check", "gemm.onnx")
@@ -121,6 +188,25 @@ class Reports(CliTest):
         out, _ = self.quern("compare", "gemm.onnx", *FAST)
         self.assertIn("pass", out)
         self.assertIn("speed-up", out)
+
+    def test_compare_under_the_same_floating_point_mode(self):
+        # Native code takes 1e-40 for 0, which is not above 0; what is folded when compiling is not.
+        nodes = [helper.make_node("Greater", ["x", "zero"], ["g"], "greater1"),
+                 helper.make_node("Cast", ["g"], ["y"], "cast1", to=TensorProto.FLOAT),
+                 helper.make_node("Mul", ["tiny", "huge"], ["m"], "mul1"),
+                 helper.make_node("Add", ["x", "m"], ["z"], "add1")]
+        constants = [onnx.numpy_helper.from_array(np.array(number, np.float32), name)
+                     for name, number in (("zero", 0), ("tiny", 1e-40), ("huge", 1e38))]
+        onnx.save(make_model(nodes, [value("x", [2])], [value("y", [2]), value("z", [2])], constants),
+                  str(self.folder / "tiny.onnx"))
+        np.save(self.folder / "x.npy", np.array([1e-40, 1], np.float32))
+        given = ("compare", "tiny.onnx", "--input", "x.npy", "--duration=1ms")
+        _, err = self.quern(*given)
+        self.assertIn("output 'y': native code takes subnormal numbers for zero, which changes it", err)
+        self.assertNotIn("output 'z'", err)
+        report = self.quern_json(*given)
+        self.assertEqual([(o["name"], o["pass"], o["flush_matters"]) for o in report["outputs"]],
+                         [("y", True, True), ("z", True, False)])
 
     def test_compare_fails_with_its_own_code(self):
         # Not the last bit of every one of 99,099 sines is the same.

@@ -140,11 +140,11 @@ class Targets(CliTest):
 
     def test_header_and_artefact_are_two_files(self):
         self.fails(USAGE, *COMPILE, "-o", "m.so", "--header", "m.so",
-                   says="the header would replace the artefact")
+                   says="the header 'm.so' would replace the artefact 'm.so'")
         self.fails(USAGE, *COMPILE, "-o", "x.so", "--weights=file", "--header", "x.weights",
-                   says="the header would replace the weights")
+                   says="the header 'x.weights' would replace the weights 'x.weights'")
         self.fails(USAGE, *COMPILE, "-o", "x.so", "--header", "x.h", "--emit-main", "x.h",
-                   says="the main program would replace the header")
+                   says="the main program 'x.h' would replace the header 'x.h'")
         self.assertEqual(self.files(), [])
 
 

@@ -13,7 +13,9 @@ VERBS = ("run", "check", "inspect", "compile", "compare", "bench")
 
 class Arguments(CliTest):
     def test_no_verb(self):
-        self.fails(USAGE, says="quern --help")
+        out, err = self.quern(exits=USAGE)
+        self.assertEqual((out, err), ("", self.quern("--help")[0]))
+        self.fails(USAGE, "-q", says=["quern has no option '-q'", "Try 'quern --help'"])
 
     def test_unknown_verb(self):
         self.fails(USAGE, "frob", says="there is no verb 'frob'; the verbs are run, check, ")
@@ -33,20 +35,46 @@ class Arguments(CliTest):
             self.fails(USAGE, verb, says=["MODEL is required", f"Try 'quern {verb} --help'"])
 
     def test_unknown_option(self):
-        self.fails(USAGE, "run", "add.onnx", "--frob", says="--frob")
+        self.fails(USAGE, "run", "add.onnx", "--frob", says="quern run has no option '--frob'\n")
+        self.fails(USAGE, "run", "--frob", says="quern run has no option '--frob'\n")
+
+    def test_misspelt_words(self):
+        for word, meant in {"benhc": "bench", "Compile": "compile", "chek": "check"}.items():
+            self.fails(USAGE, word, "add.onnx", says=f"; did you mean '{meant}'?")
+        # An option before the model takes it for its value, were it known.
+        for arguments in (["add.onnx", "--thread", "4"], ["--thread=4", "add.onnx"],
+                          ["--thread", "4", "add.onnx"]):
+            self.fails(USAGE, "run", *arguments,
+                       says="quern run has no option '--thread'; did you mean '--threads'?\n")
+        self.fails(USAGE, "check", "add.onnx", "--dims=N=1", says="did you mean '--dim'?")
+        self.fails(INVALID_INPUT, "run", "gemm.onnx", "--input", "X=zeros",
+                   says="no input 'X'; its inputs are x; did you mean 'x'?")
+        self.fails(USAGE, "run", "gemm.onnx", "--input=zeros", "-o", "Y=y.npy",
+                   says="no output 'Y'; its outputs are y; did you mean 'y'?")
 
     def test_extra_argument(self):
         self.fails(USAGE, "run", "add.onnx", "more.onnx", says="more.onnx")
         self.fails(USAGE, "inspect", "add.onnx", "--json", "file", says="file")
+        self.fails(USAGE, "run", "add.onnx", "b", "c", "d", says="not expected: b c d\n")
 
     def test_values_out_of_range(self):
         for option in ("--threads=0", "--threads=-1", "--threads=x", "-O4", "--backend=gpu",
                        "--color=pink", "--seed=-1"):
             self.fails(USAGE, "run", "add.onnx", option, says=option.split("=")[0][:2])
 
+    def test_options_without_a_value(self):
+        for arguments in (["run", "add.onnx", "--dim"], ["bench", "add.onnx", "--duration"],
+                          ["run", "add.onnx", "--json="]):
+            self.fails(USAGE, *arguments,
+                       says=f"error: {arguments[-1].rstrip('=')} needs a value\n")
+
     def test_duration(self):
         for verb in ("bench", "compare"):
             self.fails(USAGE, verb, "add.onnx", "--duration", "3h", says="'3h' is no duration")
+
+        for verb in ("bench", "run"):
+            self.fails(USAGE, verb, "add.onnx", "--max-time", "3h",
+                       says="--max-time: '3h' is no duration")
 
     def test_shape_syntax(self):
         for text in ("a", "a=", "=1x3", "a=1xx3", "a=1x-3", "a=1,3", "a=1x99999999999999999999"):

@@ -2,6 +2,7 @@
 #include "quern/Benchmark.h"
 #include "tools/quern/Duration.h"
 #include "tools/quern/Interrupt.h"
+#include "tools/quern/NodeNames.h"
 #include "tools/quern/OpenModel.h"
 
 #include <CLI/CLI.hpp>
@@ -22,6 +23,7 @@ struct BenchOptions {
   std::string duration = "3s";
   int64_t runs = 0;
   int64_t warmup = 3;
+  TimeBudget maxTime;
   OutputStyle style;
 };
 
@@ -43,6 +45,8 @@ static void addOptions(CLI::App &verb, BenchOptions &options) {
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
   verb.add_option("--warmup", options.warmup, "Runs before measuring (default 3)")
       ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}));
+  addMaxTimeOption(verb, options.maxTime,
+                   "Ends with exit code 6 when the median run takes longer: 5ms");
   verb.add_flag("--profile", options.backend.profile,
                 "Shows the time of each step, and its share of the machine's FMA peak");
 }
@@ -52,7 +56,7 @@ static Expected<Measurement> measure(const BenchOptions &options) {
   QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(opened.inputs(), options.inputs, MissingInputs::Random, options.style,
-                          opened.limits, opened.defaults));
+                          opened.limits, opened.defaults, &opened.guard));
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch watch;
@@ -96,19 +100,20 @@ static std::string shareOfPeak(const ProfileRow &row, double peakGflops) {
                                          : "-";
 }
 
-static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops) {
+static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops,
+                                const OutputStyle &style) {
   std::sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
     return std::tie(b.nanoseconds, a.nodes) < std::tie(a.nanoseconds, b.nodes);
   });
   Table table({"node", "kernel", "ms", "%", "min ms", "GFLOP/s", "% of peak"}, /*leftColumns=*/2);
   for (const ProfileRow &row : rows)
-    table.addRow(
-        {row.nodes,
-         row.kernel + (row.reference ? " (reference)" : "") + (row.depth > 0 ? " (nested)" : ""),
-         fmt::format("{:.3f}", stepMs(row)), fmt::format("{:.1f}", percentOf(row, rows)),
-         fmt::format("{:.3f}", static_cast<double>(row.fastestNanoseconds) * 1e-6),
-         row.flops > 0 ? fmt::format("{:.1f}", gigaflops(row)) : "-",
-         shareOfPeak(row, peakGflops)});
+    table.addRow({shownNodes(row.nodes, style),
+                  shownName(row.kernel, style) + (row.reference ? " (reference)" : "") +
+                      (row.depth > 0 ? " (nested)" : ""),
+                  fmt::format("{:.3f}", stepMs(row)), fmt::format("{:.1f}", percentOf(row, rows)),
+                  fmt::format("{:.3f}", static_cast<double>(row.fastestNanoseconds) * 1e-6),
+                  row.flops > 0 ? fmt::format("{:.1f}", gigaflops(row)) : "-",
+                  shareOfPeak(row, peakGflops)});
   std::string peak =
       peakGflops > 0
           ? fmt::format("FMA peak of all threads, measured before and after: {:.1f} GFLOP/s\n",
@@ -147,7 +152,8 @@ static std::string describe(const BenchOptions &options, const Measurement &meas
   text += fmt::format("p50        {:.3f} ms\np90        {:.3f} ms\np99        {:.3f} ms\n", s.p50,
                       s.p90, s.p99);
   text += fmt::format("peak RSS   {:.0f} MB\n", m.peakRssMb);
-  return m.profile.empty() ? text : text + "\n" + profileTable(m.profile, m.peakGflops);
+  return m.profile.empty() ? text
+                           : text + "\n" + profileTable(m.profile, m.peakGflops, options.style);
 }
 
 static Json describeJson(const BenchOptions &options, const Measurement &measured) {
@@ -168,6 +174,8 @@ static Json describeJson(const BenchOptions &options, const Measurement &measure
                  {"p99_ms", m.steady.p99},
                  {"peak_rss_mb", m.peakRssMb},
                  {"warnings", m.warnings()}};
+  if (std::optional<double> most = options.maxTime.milliseconds().take())
+    report["max_time_ms"] = *most;
   if (options.backend.profile) {
     report["peak_gflops"] = m.peakGflops;
     report["steps"] = profileJson(m.profile, m.peakGflops);
@@ -176,12 +184,14 @@ static Json describeJson(const BenchOptions &options, const Measurement &measure
 }
 
 static Status execute(const BenchOptions &options) {
+  QUERN_TRY(options.maxTime.milliseconds().status());
   QUERN_ASSIGN(Measurement measurement, measure(options));
   for (const std::string &warning : measurement.runs.warnings())
     warn(options.style, warning);
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(options, measurement)));
-  return writeJson(describeJson(options, measurement), options.style);
+  QUERN_TRY(writeJson(describeJson(options, measurement), options.style));
+  return options.maxTime.check("the median run", measurement.runs.steady.p50);
 }
 
 void cli::addBenchVerb(CLI::App &app, Command &command) {

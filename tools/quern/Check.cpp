@@ -1,5 +1,8 @@
 //===- Check.cpp - quern check --------------------------------------------===//
+#include "quern/EscapedText.h"
+#include "quern/OutputGuard.h"
 #include "quern/Reports.h"
+#include "tools/quern/NodeNames.h"
 #include "tools/quern/OpenModel.h"
 #include "tools/quern/Ports.h"
 
@@ -34,10 +37,11 @@ constexpr size_t kMaxPrintedNames = 10;
 static void addOptions(CLI::App &verb, CheckOptions &options) {
   addModelOptions(verb, options.model);
   addCompileOptions(verb, options.backend);
-  verb.footer("Dimensions without a size are taken as 1. Where a model is too small for that, only "
-              "what holds for\nall sizes is checked, and the options that give the rest are named. "
-              "With --json an object is written\nafter a failure as well, with all unsupported "
-              "ops and nodes.");
+  verb.footer(
+      "Dimensions without a size are taken as 1. Where a model does not work at size 1, only "
+      "what holds for\nall sizes is checked, and the options that would decide the rest are "
+      "named. With --json an object is written\nafter a failure as well, with all "
+      "unsupported ops and nodes.");
 }
 
 static bool hasUnknownSizes(const PortSignature &port) {
@@ -67,6 +71,14 @@ static std::vector<std::string> sizeOptions(std::span<const PortSignature> input
   return options;
 }
 
+/// What `work` gives, with a line of progress until it is done.
+static Expected<std::vector<StepSummary>>
+watched(const OutputStyle &style, const std::function<Expected<std::vector<StepSummary>>()> &work) {
+  Progress progress(style);
+  progress.show("checking");
+  return work();
+}
+
 /// Plans for the sizes given, unknown ones taken as 1; falls back on what holds
 /// for all sizes where 1 is too small.
 static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions &options) {
@@ -75,11 +87,13 @@ static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions 
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : model.inputs())
     dims.push_back(defaultDims(port));
-  auto planned = model.planSteps(compile, dims);
+  auto planned = watched(options.style, [&] { return model.planSteps(compile, dims); });
   bool areSizesKnown = std::none_of(model.inputs().begin(), model.inputs().end(), hasUnknownSizes);
   if (!planned && !areSizesKnown) {
-    QUERN_ASSIGN(std::vector<StepSummary> steps, model.checkWithoutSizes(compile));
-    note(options.style, "not checked with 1 for unknown sizes: " + planned.status().message());
+    QUERN_ASSIGN(std::vector<StepSummary> steps,
+                 watched(options.style, [&] { return model.checkWithoutSizes(compile); }));
+    note(options.style,
+         "does not work with 1 for the unknown sizes: " + planned.status().message());
     return Findings{std::move(steps), sizeOptions(model.inputs())};
   }
   if (!planned)
@@ -92,35 +106,42 @@ static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions 
 }
 
 /// "a, b, c and 7 more".
-static std::string listNames(const std::vector<std::string> &names, const char *separator) {
-  size_t shown = std::min(names.size(), kMaxPrintedNames);
+static std::string listNames(const std::vector<std::string> &names, const char *separator,
+                             const OutputStyle &style) {
+  size_t most = style.verbosity > 0 ? names.size() : kMaxPrintedNames;
+  size_t shown = std::min(names.size(), most);
   std::string text = fmt::format("{}", fmt::join(std::span(names).first(shown), separator));
-  if (names.size() > kMaxPrintedNames)
-    text += fmt::format(" and {} more", names.size() - kMaxPrintedNames);
-  return text;
+  if (names.size() > most)
+    text += fmt::format(" and {} more", names.size() - most);
+  return escapeText(text, TextPlace::Line);
 }
 
-static std::string describeFindings(const Findings &findings) {
+static std::string describeFindings(const Findings &findings, const OutputStyle &style) {
   std::vector<std::string> undecided;
   size_t native = 0;
   std::string reference;
   for (const StepSummary &step : findings.steps) {
     native += step.native;
     if (step.needsSizes)
-      undecided.push_back(step.nodes);
+      undecided.push_back(shownNodes(step.nodes, style));
     else if (!step.native)
-      reference += fmt::format("reference kernel: {} ({}){}\n", step.nodes, step.kernel,
-                               step.refusal.empty() ? "" : ": " + step.refusal);
+      reference +=
+          escapeText(fmt::format("no native code, runs on its reference kernel: {} ({}){}",
+                                 shownNodes(step.nodes, style), shownName(step.kernel, style),
+                                 step.refusal.empty() ? "" : ": " + step.refusal),
+                     TextPlace::Line) +
+          "\n";
   }
   std::string text =
       fmt::format("{} of {} steps run as native code{}", native, findings.steps.size(),
                   findings.wantedOptions.empty() ? "\n" : " for all sizes\n");
   if (!undecided.empty() && findings.wantedOptions.empty())
-    text += fmt::format("left until a run tells their sizes, then native where possible: {}\n",
-                        listNames(undecided, ", "));
+    text += fmt::format("compiled in the first run, which tells their sizes: {}\n",
+                        listNames(undecided, ", ", style));
   else if (!undecided.empty())
-    text += fmt::format("undecided without sizes: {}; give {}\n", listNames(undecided, ", "),
-                        listNames(findings.wantedOptions, " "));
+    text +=
+        fmt::format("not decided without sizes: {}; give {}\n", listNames(undecided, ", ", style),
+                    listNames(findings.wantedOptions, " ", style));
   return text + reference;
 }
 
@@ -149,13 +170,20 @@ static Status check(const CheckOptions &options, Json &report) {
   if (!options.style.printsTable())
     return Status::ok();
   return printText(describePorts("input", model.inputs()) +
-                   describePorts("output", model.outputs()) + describeFindings(findings));
+                   describePorts("output", model.outputs()) +
+                   describeFindings(findings, options.style));
 }
 
 static Status execute(const CheckOptions &options) {
-  QUERN_TRY(checkJsonWritable(options.style, options.model.path));
+  FileGuard guard;
+  QUERN_TRY(guard.reads("model", options.model.path));
+  QUERN_TRY(checkJsonWritable(options.style, guard));
   Json report = {{"schema", "quern.check/1"}, {"model", options.model.path}};
   Status status = check(options, report);
+  // A model that cannot be loaded has files, too.
+  if (!status.isOk() && options.style.jsonPath)
+    if (auto files = findModelFiles(options.model.path))
+      QUERN_TRY(guardModelFiles(*files, guard));
   if (!status.isOk() && options.style.jsonPath)
     addFailure(options, status, report);
   Status written = writeJson(report, options.style);

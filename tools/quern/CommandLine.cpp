@@ -1,6 +1,7 @@
 //===- CommandLine.cpp - from arguments to an exit code -------------------===//
 #include "tools/quern/CommandLine.h"
 
+#include "quern/NearestName.h"
 #include "quern/Version.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/Options.h"
@@ -56,8 +57,33 @@ static Status checkVerb(const CLI::App &app, const std::string &word) {
     if (!isHidden(*verb))
       names.push_back(verb->get_name());
   }
-  return usageError(
-      fmt::format("there is no verb '{}'; the verbs are {}", word, fmt::join(names, ", ")));
+  return usageError(fmt::format("there is no verb '{}'; the verbs are {}{}", word,
+                                fmt::join(names, ", "), suggestName(word, names)));
+}
+
+/// All options of a verb, as users write them.
+static std::vector<std::string> optionNames(const CLI::App &verb) {
+  std::vector<std::string> names;
+  for (const CLI::Option *option : verb.get_options()) {
+    for (const std::string &name : option->get_snames())
+      names.push_back("-" + name);
+    for (const std::string &name : option->get_lnames())
+      names.push_back("--" + name);
+  }
+  return names;
+}
+
+/// What is wrong with arguments that the parser had no use for, in their order. Options come
+/// first: what follows an unknown one may be its value.
+static Status unexpectedArguments(const std::string &program, const CLI::App &verb,
+                                  const std::vector<std::string> &arguments) {
+  for (const std::string &argument : arguments)
+    if (argument.size() > 1 && argument[0] == '-') {
+      std::string name = argument.substr(0, argument.find('='));
+      return usageError(fmt::format("{} has no option '{}'{}", program, name,
+                                    suggestName(name, optionNames(verb))));
+    }
+  return usageError(fmt::format("not expected: {}", fmt::join(arguments, " ")));
 }
 
 static int reportUsageError(const std::string &program, const Status &status) {
@@ -78,12 +104,30 @@ static int reportParseError(const CLI::App &app, const CLI::ParseError &error) {
     return static_cast<int>(status.code());
   }
   std::string program = "quern";
-  for (const CLI::App *verb : app.get_subcommands())
+  const CLI::App *chosen = &app;
+  for (const CLI::App *verb : app.get_subcommands()) {
     program += " " + verb->get_name();
-  return reportUsageError(program, usageError(error.what()));
+    chosen = verb;
+  }
+  // Before what is missing: a misspelt option may have taken the model for its own.
+  for (const CLI::App *each : {&app, chosen})
+    if (std::vector<std::string> extras = each->remaining(); !extras.empty())
+      return reportUsageError(program, unexpectedArguments(program, *each, extras));
+  // "--dim: 1 required NAME=SIZE missing".
+  std::string text = error.what();
+  if (dynamic_cast<const CLI::ArgumentMismatch *>(&error))
+    text = text.substr(0, text.find(':')) + " needs a value";
+  return reportUsageError(program, usageError(text));
+}
+
+/// Without arguments: the help, as an error, for scripts that forgot them.
+static int reportNoArguments(const CLI::App &app) {
+  std::cerr << app.help();
+  return static_cast<int>(StatusCode::Usage);
 }
 
 int cli::runCommandLine(int argc, const char *const *argv) {
+  reserveStandardStreams();
   installSignalHandlers();
   CLI::App app("Compiles neural networks to native code, runs and compares them", "quern");
   Command command;
@@ -91,11 +135,12 @@ int cli::runCommandLine(int argc, const char *const *argv) {
   // After the verbs, which would all have these, too.
   app.footer(describeExitCodes());
   app.set_version_flag("--version", fmt::format("quern {}", versionString()),
-                       "Prints the version; the verb says more");
+                       "Prints the version ('quern version' also shows LLVM and the CPU)");
   std::vector<std::string> arguments = collectArguments(argc, argv);
-  if (!arguments.empty())
-    if (Status status = checkVerb(app, arguments.back()); !status.isOk())
-      return reportUsageError("quern", status);
+  if (arguments.empty())
+    return reportNoArguments(app);
+  if (Status status = checkVerb(app, arguments.back()); !status.isOk())
+    return reportUsageError("quern", status);
   try {
     app.parse(arguments);
   } catch (const CLI::ParseError &error) {

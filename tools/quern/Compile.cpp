@@ -1,4 +1,5 @@
 //===- Compile.cpp - quern compile ----------------------------------------===//
+#include "quern/OutputGuard.h"
 #include "quern/Statistics.h"
 #include "tools/quern/FileIo.h"
 #include "tools/quern/OpenModel.h"
@@ -7,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <dlfcn.h>
 #include <filesystem>
 
 using namespace quern;
@@ -68,26 +70,39 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
       ->delimiter(',')
       ->excludes("--target-cpu");
   verb.add_option("--compile-to", options.phase,
-                  "Stops after a phase and prints, or writes to -o, what there is then: imported, "
-                  "simplified, laid-out, fused, kernels, llvm, object")
+                  "Stops after a phase and prints, or writes to -o, what there is then, as "
+                  "quern-opt reads it: imported, simplified, laid-out, fused, kernels, llvm; or "
+                  "object, which is assembly")
       ->type_name("PHASE");
 }
 
 static Status writePhase(const CompileCommand &options, const OpenedModel &opened) {
+  Progress progress(options.style);
+  progress.show("compiling");
   QUERN_ASSIGN(std::string text,
                opened.model.textOfPhase(options.compileOptions(opened.limits), options.phase));
-  const std::string &path = options.artifact.outputPath;
-  if (path.empty())
-    return printText(text);
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
-  file.write(text);
-  return file.commit();
+  progress.clear();
+  nlohmann::ordered_json report = {{"schema", "quern.compile/1"},
+                                   {"model", options.model.path},
+                                   {"phase", options.phase},
+                                   {"output", options.artifact.outputPath}};
+  if (options.artifact.outputPath.empty()) {
+    if (options.style.printsTable())
+      QUERN_TRY(printText(text));
+    report["text"] = std::move(text);
+  } else {
+    QUERN_ASSIGN(AtomicFile file, AtomicFile::create(options.artifact.outputPath));
+    file.write(text);
+    QUERN_TRY(file.commit());
+  }
+  return writeJson(report, options.style);
 }
 
 static constexpr const char *kForms = "FILE.so, FILE.o, FILE.a, FILE.s, FILE.ll or FOLDER.c-test";
 
-static Status checkOptions(const CompileCommand &options) {
-  const ArtifactOptions &artifact = options.artifact;
+/// Checks what is to be written, and tells `guard`.
+static Status checkOutputs(const CompileCommand &options, const ArtifactOptions &artifact,
+                           FileGuard &guard) {
   if (options.phase.empty()) {
     if (artifact.outputPath.empty())
       return usageError(std::string("-o FILE is required: ") + kForms);
@@ -97,22 +112,35 @@ static Status checkOptions(const CompileCommand &options) {
     if (!known)
       return usageError("-o " + artifact.outputPath + ": wanted " + kForms);
   }
+  QUERN_TRY(guardArtifact(options.compileOptions({}), artifact, guard));
+  // A folder may be there already; compiling it says what may not.
   for (const std::string &path : {artifact.outputPath, artifact.headerPath, artifact.mainPath})
-    if (!path.empty()) {
-      QUERN_TRY(checkKeeps(options.model.path, path));
-      // A folder may be there already; compiling it says what may not.
-      QUERN_TRY(path.ends_with(".c-test") ? Status::ok() : checkWritable(path));
-    }
+    if (!path.empty() && !path.ends_with(".c-test"))
+      QUERN_TRY(checkWritable(path));
   return Status::ok();
 }
 
-/// libquern_runtime.a of the folder lib beside that of this program; empty when it is not
-/// there.
+/// libquern_runtime.a of the folder lib beside that of this program, or beside the file that this
+/// code is in, as in the Python package; empty when it is in neither.
 static std::string runtimeArchive() {
   std::error_code error;
   std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
-  std::filesystem::path archive = program.parent_path().parent_path() / "lib/libquern_runtime.a";
-  return !error && std::filesystem::exists(archive, error) ? archive.string() : "";
+  std::vector<std::filesystem::path> folders = {program.parent_path().parent_path() / "lib"};
+  Dl_info code;
+  if (dladdr(reinterpret_cast<void *>(&runtimeArchive), &code) && code.dli_fname)
+    folders.push_back(std::filesystem::path(code.dli_fname).parent_path());
+  for (const std::filesystem::path &folder : folders)
+    if (std::filesystem::path archive = folder / "libquern_runtime.a";
+        std::filesystem::exists(archive, error))
+      return archive.string();
+  return "";
+}
+
+/// "12.3 MB".
+static std::string describeBytes(int64_t bytes) {
+  if (bytes < 1'000'000)
+    return fmt::format("{:.1f} kB", static_cast<double>(bytes) * 1e-3);
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) * 1e-6);
 }
 
 /// Every C program has libm at hand; the C++ library is worth a word.
@@ -161,38 +189,47 @@ static Status checkInputSizes(const Model &model, std::span<const ListedSize> li
   return Status::ok();
 }
 
+static Status compile(const OpenedModel &opened, const CompileCommand &options,
+                      const ArtifactOptions &artifact, ArtifactSummary &summary) {
+  Progress progress(options.style);
+  progress.show("compiling");
+  return opened.model.compileToArtifact(options.compileOptions(opened.limits), artifact, &summary);
+}
+
 static Status execute(const CompileCommand &options) {
-  QUERN_TRY(checkOptions(options));
+  ArtifactOptions artifact = options.artifact;
+  artifact.runtimeArchive = runtimeArchive();
+  artifact.weightsInFile = options.weights == "file";
+  FileGuard guard;
+  QUERN_TRY(checkOutputs(options, artifact, guard));
   ModelOptions model = options.model;
   QUERN_ASSIGN(std::vector<ListedSize> listed, takeListedSizes(model.dims));
-  QUERN_ASSIGN(OpenedModel opened, openModel(model, options.style));
+  QUERN_ASSIGN(OpenedModel opened, openModel(model, options.style, std::move(guard)));
   if (!options.phase.empty())
     return writePhase(options, opened);
   QUERN_TRY(checkInputSizes(opened.model, listed));
-  ArtifactOptions artifact = options.artifact;
   if (artifact.prefix.empty())
     artifact.prefix = symbolPrefix(artifact.outputPath);
-  artifact.runtimeArchive = runtimeArchive();
   artifact.listedSizes = std::move(listed);
-  artifact.weightsInFile = options.weights == "file";
   for (std::string &cpu : artifact.targetCpus)
     cpu = cpuName(cpu);
-  Progress progress(options.style);
-  progress.show("compiling");
   Stopwatch watch;
-  std::vector<std::string> needed;
-  QUERN_TRY(
-      opened.model.compileToArtifact(options.compileOptions(opened.limits), artifact, &needed));
-  detail(options.style,
-         fmt::format("wrote {} in {:.1f} ms", artifact.outputPath, watch.milliseconds()));
-  reportNeeded(artifact, needed, options.style);
+  ArtifactSummary summary;
+  QUERN_TRY(compile(opened, options, artifact, summary));
+  double milliseconds = watch.milliseconds();
+  note(options.style, fmt::format("wrote {} ({}) for {} in {:.2f} s", artifact.outputPath,
+                                  describeBytes(summary.bytes), fmt::join(summary.targetCpus, ", "),
+                                  milliseconds / 1e3));
+  reportNeeded(artifact, summary.needed, options.style);
   return writeJson({{"schema", "quern.compile/1"},
                     {"model", options.model.path},
                     {"output", artifact.outputPath},
                     {"header", artifact.headerPath},
                     {"prefix", artifact.prefix},
-                    {"needed", needed},
-                    {"compile_ms", watch.milliseconds()}},
+                    {"bytes", summary.bytes},
+                    {"target_cpus", summary.targetCpus},
+                    {"needed", summary.needed},
+                    {"compile_ms", milliseconds}},
                    options.style);
 }
 

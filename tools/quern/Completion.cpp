@@ -40,7 +40,8 @@ static void addOptions(CLI::App &verb, CompletionOptions &options) {
 }
 
 static Status execute(const CompletionOptions &options) {
-  QUERN_TRY(checkJsonWritable(options.style));
+  FileGuard guard;
+  QUERN_TRY(checkJsonWritable(options.style, guard));
   ProgramUsage program = describeUsage(*options.program);
   std::string script;
   for (const Shell &shell : kShells)

@@ -160,7 +160,8 @@ static Json describeJson(const Diagnosis &found) {
 }
 
 static Status execute(const DoctorOptions &options) {
-  QUERN_TRY(checkJsonWritable(options.style));
+  FileGuard guard;
+  QUERN_TRY(checkJsonWritable(options.style, guard));
   QUERN_ASSIGN(Diagnosis found, diagnose(options));
   for (const std::string &warning : found.warnings)
     warn(options.style, warning);

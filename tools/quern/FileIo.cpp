@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,7 +16,7 @@ static Status systemError(const std::string &what, const std::string &path) {
   return ioError(fmt::format("cannot {} '{}': {}", what, path, std::strerror(errno)));
 }
 
-Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
+Expected<InputFile> cli::openFile(const std::string &path) {
   // A FIFO would block without O_NONBLOCK; it is refused below.
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
@@ -28,23 +27,31 @@ Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
     return systemError("read", path);
   if (!S_ISREG(info.st_mode))
     return ioError("cannot read '" + path + "': not a regular file");
-  if (info.st_size > limit)
+  return InputFile{std::move(file), info.st_size};
+}
+
+Expected<FileBytes> cli::readFile(const std::string &path, int64_t limit) {
+  QUERN_ASSIGN(InputFile input, openFile(path));
+  if (input.bytes > limit)
     return resourceLimit(
-        fmt::format("'{}' has {} bytes, the limit is {}", path, info.st_size, limit));
-  auto size = static_cast<size_t>(info.st_size);
+        fmt::format("'{}' has {} bytes, the limit is {}", path, input.bytes, limit));
+  auto size = static_cast<size_t>(input.bytes);
   auto *memory = static_cast<std::byte *>(std::aligned_alloc(64, (size + 64) / 64 * 64));
   if (!memory)
     return resourceLimit("out of memory for '" + path + "'");
   std::shared_ptr<const std::byte> data(
       memory, [](const std::byte *p) { std::free(const_cast<std::byte *>(p)); });
-  if (std::fread(memory, 1, size, file.get()) != size)
+  if (std::fread(memory, 1, size, input.file.get()) != size)
     return systemError("read", path);
   return FileBytes{std::move(data), size};
 }
 
+static constexpr mode_t kPermissions = 0777;
+
 Expected<AtomicFile> AtomicFile::create(const std::string &path) {
   struct stat info;
-  if (stat(path.c_str(), &info) == 0) {
+  bool replaces = stat(path.c_str(), &info) == 0;
+  if (replaces) {
     if (!S_ISREG(info.st_mode))
       return ioError(
           fmt::format("cannot write '{}': {}", path,
@@ -61,15 +68,33 @@ Expected<AtomicFile> AtomicFile::create(const std::string &path) {
   });
   if (fd < 0)
     return systemError("write", path);
+  // Who could not read what is replaced does not read this.
+  if (replaces && fchmod(fd, info.st_mode & kPermissions) != 0) {
+    close(fd);
+    return systemError("write", path);
+  }
   return AtomicFile(path, std::move(temporary), fdopen(fd, "wb"));
 }
 
-AtomicFile::AtomicFile(std::string path, TemporaryPath temporary, std::FILE *file)
-    : path(std::move(path)), temporary(std::move(temporary)), file(file) {}
+Expected<AtomicFile> AtomicFile::standardOutput() {
+  if (isatty(STDOUT_FILENO))
+    return usageError("standard output is a terminal: send it to a program or a file, as in "
+                      "--output - | python3 ...");
+  // Writers of archives go back, which a pipe does not.
+  std::FILE *file = std::tmpfile();
+  if (!file)
+    return systemError("write", "standard output");
+  return AtomicFile("standard output", TemporaryPath(), file, /*goesToStandardOutput=*/true);
+}
+
+AtomicFile::AtomicFile(std::string path, TemporaryPath temporary, std::FILE *file,
+                       bool goesToStandardOutput)
+    : path(std::move(path)), temporary(std::move(temporary)), file(file),
+      goesToStandardOutput(goesToStandardOutput) {}
 
 AtomicFile::AtomicFile(AtomicFile &&other) noexcept
     : path(std::move(other.path)), temporary(std::move(other.temporary)), file(other.file),
-      failure(other.failure) {
+      goesToStandardOutput(other.goesToStandardOutput), failure(other.failure) {
   other.file = nullptr;
 }
 
@@ -83,15 +108,32 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
     failure = errno;
 }
 
+void AtomicFile::seek(int64_t offset) {
+  if (fseeko(file, offset, SEEK_SET) != 0 && failure == 0)
+    failure = errno;
+}
+
+/// Copies all that was written; whether that worked.
+static bool copyToStandardOutput(std::FILE *file) {
+  char buffer[65536];
+  std::rewind(file);
+  while (size_t bytes = std::fread(buffer, 1, sizeof buffer, file))
+    if (std::fwrite(buffer, 1, bytes, stdout) != bytes)
+      return false;
+  return !std::ferror(file) && std::fflush(stdout) == 0;
+}
+
 Status AtomicFile::commit() {
   auto note = [&](bool worked) {
     if (!worked && failure == 0)
       failure = errno;
   };
   note(std::fflush(file) == 0);
+  if (failure == 0 && goesToStandardOutput)
+    note(copyToStandardOutput(file));
   note(std::fclose(file) == 0);
   file = nullptr;
-  if (failure == 0)
+  if (failure == 0 && !goesToStandardOutput)
     note(rename(temporary.path().c_str(), path.c_str()) == 0);
   if (failure != 0) {
     errno = failure;
@@ -105,18 +147,4 @@ Status cli::checkWritable(const std::string &path) {
   TemporaryPath::removeAbandoned(path);
   auto file = AtomicFile::create(path);
   return file ? Status::ok() : file.status();
-}
-
-/// A name in a folder: links to the same file are other places.
-static std::filesystem::path placeOf(const std::string &path) {
-  std::error_code ignored;
-  std::filesystem::path name = path;
-  std::filesystem::path folder = name.has_parent_path() ? name.parent_path() : ".";
-  return std::filesystem::weakly_canonical(folder, ignored) / name.filename();
-}
-
-Status cli::checkKeeps(const std::string &model, const std::string &output) {
-  if (placeOf(model) != placeOf(output))
-    return Status::ok();
-  return usageError(fmt::format("'{}' would replace the model", output));
 }

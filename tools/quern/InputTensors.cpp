@@ -1,6 +1,8 @@
 //===- InputTensors.cpp - what a model is run on --------------------------===//
 #include "tools/quern/InputTensors.h"
 
+#include "quern/ConvertTensor.h"
+#include "quern/NearestName.h"
 #include "quern/OnnxFile.h"
 #include "tools/quern/FileIo.h"
 #include "tools/quern/Npy.h"
@@ -31,13 +33,14 @@ std::optional<Filling> parseFilling(const std::string &text) {
 /// Collects the values of all --input options, port by port.
 class InputSet {
 public:
-  InputSet(std::span<const PortSignature> ports, const OutputStyle &style, const Limits &limits,
-           const SymbolSizes &defaults)
-      : ports(ports), style(style), limits(limits), values(ports.size()), fillings(ports.size()),
-        defaults(defaults) {}
+  InputSet(std::span<const PortSignature> ports, const InputOptions &options,
+           const OutputStyle &style, const Limits &limits, const SymbolSizes &defaults,
+           FileGuard *guard)
+      : ports(ports), options(options), style(style), limits(limits), values(ports.size()),
+        fillings(ports.size()), defaults(defaults), guard(guard) {}
 
   Status add(const std::string &option);
-  Expected<std::vector<AnyValue>> finish(const InputOptions &options, MissingInputs missing);
+  Expected<std::vector<AnyValue>> finish(MissingInputs missing);
 
 private:
   Expected<size_t> findPort(const std::string &name) const;
@@ -46,10 +49,13 @@ private:
   Status addFolder(const std::string &path);
   Status addArchive(const std::string &path);
   Expected<AnyValue> readValue(const std::string &path, const ValueType &type) const;
+  Status checkAll() const;
+  Status noteFile(const std::string &path) const;
   Expected<AnyValue> makeValue(const PortSignature &port, Filling filling, uint64_t seed);
   Tensor::Dims completeDims(const PortSignature &port);
 
   std::span<const PortSignature> ports;
+  const InputOptions &options;
   const OutputStyle &style;
   const Limits &limits;
   std::vector<AnyValue> values;
@@ -59,6 +65,7 @@ private:
   /// Sizes of symbols, once something has fixed them.
   SymbolSizes symbols;
   const SymbolSizes &defaults;
+  FileGuard *guard;
 };
 } // namespace
 
@@ -66,9 +73,10 @@ Expected<size_t> InputSet::findPort(const std::string &name) const {
   for (size_t i = 0; i < ports.size(); ++i)
     if (ports[i].name == name)
       return i;
-  return invalidInput(
-      fmt::format("the model has no input '{}'{}", name,
-                  ports.empty() ? "; it has none at all" : "; its inputs are " + joinNames(ports)));
+  return invalidInput(fmt::format("the model has no input '{}'{}", name,
+                                  ports.empty() ? "; it has none at all"
+                                                : "; its inputs are " + joinNames(ports) +
+                                                      suggestName(name, namesOf(ports))));
 }
 
 Status InputSet::set(size_t port, AnyValue value, const std::string &source) {
@@ -83,12 +91,24 @@ Status InputSet::set(size_t port, AnyValue value, const std::string &source) {
     auto bits = std::make_shared<Tensor>(*tensor);
     value = Tensor::borrow(wanted, bits->dims(), bits->rawData(), bits);
   }
+  if (const Tensor *tensor = value.asTensor();
+      tensor && options.cast && ports[port].isTensor() && wanted != tensor->dtype()) {
+    auto converted = convertTensor(*tensor, wanted, limits);
+    if (!converted)
+      return converted.status().withContext("input '" + ports[port].name + "'");
+    value = converted.take();
+  }
   values[port] = std::move(value);
   return Status::ok();
 }
 
+Status InputSet::noteFile(const std::string &path) const {
+  return guard ? guard->reads("input", path) : Status::ok();
+}
+
 /// The value of a file, of a .pb file one of this type.
 Expected<AnyValue> InputSet::readValue(const std::string &path, const ValueType &type) const {
+  QUERN_TRY(noteFile(path));
   if (path.ends_with(".pb")) {
     auto value = readValueFile(path, type, limits);
     if (value)
@@ -124,10 +144,13 @@ Status InputSet::addFolder(const std::string &path) {
 }
 
 Status InputSet::addArchive(const std::string &path) {
-  QUERN_ASSIGN(FileBytes file, readFile(path, limits.maxActivationBytes));
-  auto arrays = parseNpz(file, limits);
+  QUERN_TRY(noteFile(path));
+  auto arrays = readNpz(path, limits);
   if (!arrays)
     return arrays.status().withContext("'" + path + "'");
+  // np.savez gives a single array this name.
+  if (ports.size() == 1 && arrays->size() == 1 && arrays->front().name == "arr_0")
+    return set(0, std::move(arrays->front().tensor), "'" + path + "'");
   // An archive may hold more than this model needs, its wanted results for example.
   std::vector<std::string> unused;
   for (NamedArray &array : *arrays) {
@@ -218,8 +241,19 @@ Expected<AnyValue> InputSet::makeValue(const PortSignature &port, Filling fillin
   return tensor ? Expected<AnyValue>(tensor.take()) : tensor.status();
 }
 
-Expected<std::vector<AnyValue>> InputSet::finish(const InputOptions &options,
-                                                 MissingInputs missing) {
+/// Names --cast where numbers are of another type.
+Status InputSet::checkAll() const {
+  Status status = checkInputs(ports, values);
+  for (size_t i = 0; !status.isOk() && i < ports.size(); ++i) {
+    const Tensor *tensor = values[i].asTensor();
+    bool isNumber = tensor && tensor->dtype() != DType::String && ports[i].dtype != DType::String;
+    if (isNumber && ports[i].isTensor() && tensor->dtype() != ports[i].dtype)
+      return Status(status.code(), status.message() + "; --cast converts numbers to its type");
+  }
+  return status;
+}
+
+Expected<std::vector<AnyValue>> InputSet::finish(MissingInputs missing) {
   for (size_t i = 0; i < ports.size(); ++i)
     if (const Tensor *tensor = values[i].asTensor())
       for (int64_t d = 0; d < std::min(ports[i].shape.rank(), tensor->rank()); ++d)
@@ -241,16 +275,16 @@ Expected<std::vector<AnyValue>> InputSet::finish(const InputOptions &options,
       return value.status().withContext("input '" + port.name + "'");
     values[i] = value.take();
   }
-  QUERN_TRY(checkInputs(ports, values));
+  QUERN_TRY(checkAll());
   return std::move(values);
 }
 
 Expected<std::vector<AnyValue>> cli::makeInputs(std::span<const PortSignature> ports,
                                                 const InputOptions &options, MissingInputs missing,
                                                 const OutputStyle &style, const Limits &limits,
-                                                const SymbolSizes &defaults) {
-  InputSet set(ports, style, limits, defaults);
+                                                const SymbolSizes &defaults, FileGuard *guard) {
+  InputSet set(ports, options, style, limits, defaults, guard);
   for (const std::string &option : options.given)
     QUERN_TRY(set.add(option));
-  return set.finish(options, missing);
+  return set.finish(missing);
 }

@@ -15,6 +15,8 @@ namespace quern::cli {
 struct InputOptions {
   /// NAME=FILE, NAME=random, NAME=zeros, FILE, a folder of test data, random, zeros.
   std::vector<std::string> given;
+  /// Whether numbers of other types are converted to the model's.
+  bool cast = false;
   uint64_t seed = 0;
 };
 
@@ -25,10 +27,12 @@ enum class MissingInputs { Refuse, Random };
 using SymbolSizes = std::map<std::string, int64_t>;
 
 /// Reads or makes one value per port and checks them all. A dimension that neither the
-/// files nor the command line give is that of `defaults`, or 1, with a note.
+/// files nor the command line give is that of `defaults`, or 1, with a note. `guard` is told of
+/// the files, unless null.
 Expected<std::vector<AnyValue>> makeInputs(std::span<const PortSignature> ports,
                                            const InputOptions &options, MissingInputs missing,
                                            const OutputStyle &style, const Limits &limits = {},
-                                           const SymbolSizes &defaults = {});
+                                           const SymbolSizes &defaults = {},
+                                           FileGuard *guard = nullptr);
 
 } // namespace quern::cli

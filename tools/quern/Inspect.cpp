@@ -4,6 +4,8 @@
 // compiled library it shows what that says of itself.
 //
 //===----------------------------------------------------------------------===//
+#include "quern/EscapedText.h"
+#include "quern/OutputGuard.h"
 #include "quern/Reports.h"
 #include "tools/quern/Options.h"
 #include "tools/quern/Ports.h"
@@ -36,7 +38,8 @@ static std::string describe(const ModelFacts &facts) {
   std::string text = fmt::format("IR version {}", facts.irVersion);
   for (const auto &[domain, version] : facts.opsets)
     text += fmt::format(", opset {} {}", domain, version);
-  text += facts.producer.empty() ? "\n" : ", made by " + facts.producer + "\n";
+  text += facts.producer.empty() ? "" : ", made by " + facts.producer;
+  text = escapeText(text, TextPlace::Line) + "\n";
   text += describePorts("input", facts.inputs) + describePorts("output", facts.outputs);
   text += fmt::format("{} parameters in {} initializers, {} nodes\n\n", facts.parameters,
                       facts.initializers, facts.nodes);
@@ -49,13 +52,15 @@ static std::string describe(const ModelFacts &facts) {
 static std::string describeSizes(std::span<const ListedSize> lists) {
   std::string text;
   for (const ListedSize &list : lists)
-    text += fmt::format("{} is one of {}\n", list.name, fmt::join(list.sizes, ", "));
+    text += fmt::format("{} is one of {}\n", escapeText(list.name, TextPlace::Line),
+                        fmt::join(list.sizes, ", "));
   return text;
 }
 
 static std::string describe(const ArtifactFacts &facts) {
-  return fmt::format("library of model {}, for {}, interface version {}\n", facts.name,
-                     facts.targetCpu, facts.abiVersion) +
+  return fmt::format("library of model {}, for {}, interface version {}\n",
+                     escapeText(facts.name, TextPlace::Line),
+                     escapeText(facts.targetCpu, TextPlace::Line), facts.abiVersion) +
          describePorts("input", facts.inputs) + describePorts("output", facts.outputs) +
          describeSizes(facts.sizes) +
          fmt::format("a run needs {} bytes, and {} for each further thread\n", facts.workspaceBytes,
@@ -73,11 +78,17 @@ static Status inspectLibrary(const InspectOptions &options) {
 }
 
 static Status execute(const InspectOptions &options) {
-  QUERN_TRY(checkJsonWritable(options.style, options.path));
-  if (isLibraryFile(options.path))
+  FileGuard guard;
+  if (isLibraryFile(options.path)) {
+    QUERN_TRY(guardLibraryFiles(options.path, guard));
+    QUERN_TRY(checkJsonWritable(options.style, guard));
     return inspectLibrary(options);
+  }
+  QUERN_TRY(guard.reads("model", options.path));
+  QUERN_TRY(checkJsonWritable(options.style, guard));
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
   QUERN_ASSIGN(ModelFacts facts, inspectModelFile(options.path, limits));
+  QUERN_TRY(guardModelFiles(facts.files, guard));
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(facts)));
   return writeJson(Json::parse(modelReport(options.path, facts)), options.style);

@@ -92,11 +92,14 @@ static std::string manualPage(const ProgramUsage &program) {
   text += ".SH EXIT STATUS\n";
   for (const ExitCode &code : exitCodes())
     text += fmt::format(".TP\n\\fB{}\\fR\n{}.\n", code.number, quote(code.meaning));
+  text += ".SH SEE ALSO\n\\fBquern\\-opt\\fR runs single passes on what \\fBquern compile "
+          "\\-\\-compile\\-to\\fR prints: \\fBquern\\-opt \\-\\-help\\fR lists them.\n";
   return text;
 }
 
 static Status execute(const ManualOptions &options) {
-  QUERN_TRY(checkJsonWritable(options.style));
+  FileGuard guard;
+  QUERN_TRY(checkJsonWritable(options.style, guard));
   std::string page = manualPage(describeUsage(*options.program));
   if (options.style.printsTable())
     QUERN_TRY(printText(page));

@@ -1,6 +1,8 @@
 //===- Npy.cpp - NumPy's array format -------------------------------------===//
 #include "tools/quern/Npy.h"
 
+#include "quern/Utf8.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -190,22 +192,6 @@ std::optional<int64_t> unicodeWidth(std::string_view descr) {
   return valid ? std::optional(width) : std::nullopt;
 }
 
-/// Appends a character as UTF-8, unless it is none.
-bool appendUtf8(std::string &text, uint32_t point) {
-  bool isSurrogate = point >= 0xd800 && point < 0xe000;
-  if (isSurrogate || point > 0x10ffff)
-    return false;
-  auto add = [&](uint32_t byte) { text += static_cast<char>(byte); };
-  if (point < 0x80)
-    return add(point), true;
-  int following = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-  constexpr uint32_t kLead[] = {0, 0xc0, 0xe0, 0xf0};
-  add(kLead[following] | point >> (6 * following));
-  while (following-- > 0)
-    add(0x80 | (point >> (6 * following) & 0x3f));
-  return true;
-}
-
 /// Strings of `width` characters, filled up with zeros that do not count.
 Expected<Tensor> parseStrings(const Header &header, int64_t width, std::span<const std::byte> data,
                               const Limits &limits) {
@@ -219,15 +205,17 @@ Expected<Tensor> parseStrings(const Header &header, int64_t width, std::span<con
     transposeElements(data.data(), rows.data(), header.dims, stringBytes.value());
   auto *texts = tensor.mutableData<std::string>();
   for (int64_t i = 0; i < tensor.numElements(); ++i) {
-    std::vector<uint32_t> points(static_cast<size_t>(width));
+    std::u32string points(static_cast<size_t>(width), U'\0');
     if (width > 0)
       std::memcpy(points.data(), rows.data() + i * stringBytes.value(),
                   static_cast<size_t>(stringBytes.value()));
     while (!points.empty() && points.back() == 0)
       points.pop_back();
-    for (uint32_t point : points)
-      if (!appendUtf8(texts[i], point))
-        return invalidInput(fmt::format("string {} has {:#x}, which is no character", i, point));
+    for (char32_t point : points)
+      if (!isCharacter(point))
+        return invalidInput(fmt::format("string {} has {:#x}, which is no character", i,
+                                        static_cast<uint32_t>(point)));
+    texts[i] = encodeUtf8(points);
   }
   return tensor;
 }
@@ -277,30 +265,6 @@ static std::string npyHeader(std::string_view descr, std::span<const int64_t> di
   header +=
       {'\x01', '\x00', static_cast<char>(text.size() & 0xff), static_cast<char>(text.size() >> 8)};
   return header + text;
-}
-
-/// The code points of UTF-8 text; a byte that starts none is U+FFFD.
-static std::u32string decodeUtf8(std::string_view text) {
-  constexpr char32_t kReplacement = 0xfffd;
-  std::u32string points;
-  for (size_t i = 0; i < text.size();) {
-    auto lead = static_cast<unsigned char>(text[i++]);
-    int following = lead < 0x80       ? 0
-                    : lead >> 5 == 6  ? 1
-                    : lead >> 4 == 14 ? 2
-                    : lead >> 3 == 30 ? 3
-                                      : -1;
-    if (following < 0) {
-      points += kReplacement;
-      continue;
-    }
-    char32_t point = following == 0 ? lead : lead & (0x3f >> following);
-    int seen = 0;
-    for (; seen < following && i < text.size() && (text[i] & 0xc0) == 0x80; ++seen)
-      point = point << 6 | (static_cast<unsigned char>(text[i++]) & 0x3f);
-    points += seen == following ? point : kReplacement;
-  }
-  return points;
 }
 
 /// UCS-4 characters, every string as wide as the longest.

@@ -1,7 +1,7 @@
 //===- Npz.cpp - NumPy's archives of arrays -------------------------------===//
 //
-// The container only, as far as NumPy uses it: no encryption, no multi-part
-// archives. Inflation and checksums are zlib's.
+// The container is libzip's, ZIP64 included. Archives are read from the file, not from memory:
+// every entry is read once, into the memory that its tensor keeps.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Npz.h"
@@ -9,202 +9,217 @@
 #include "tools/quern/Npy.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <fmt/format.h>
-#include <optional>
+#include <limits>
 #include <string_view>
-#include <zlib.h>
+#include <zip.h>
 
 using namespace quern;
 using namespace quern::cli;
 
 namespace {
-constexpr uint32_t kLocalHeader = 0x04034b50;
-constexpr uint32_t kCentralHeader = 0x02014b50;
-constexpr uint32_t kEndOfDirectory = 0x06054b50;
-constexpr size_t kLocalHeaderBytes = 30;
-constexpr size_t kCentralHeaderBytes = 46;
-constexpr size_t kEndOfDirectoryBytes = 22;
-constexpr uint16_t kStored = 0;
-constexpr uint16_t kDeflated = 8;
-/// In a 32-bit size field: the size is in a ZIP64 field.
-constexpr uint32_t kIsZip64 = 0xffffffff;
+using Archive = std::unique_ptr<zip_t, void (*)(zip_t *)>;
+using ZipFile = std::unique_ptr<zip_file_t, void (*)(zip_file_t *)>;
 
-using Bytes = std::span<const std::byte>;
+/// What a byte of deflated data becomes at most, rounded up.
+constexpr zip_uint64_t kMostDeflated = 1040;
+/// The name of an entry has so many bytes at most.
+constexpr size_t kMaxNameBytes = std::numeric_limits<uint16_t>::max();
 
-/// The little-endian number of `count` bytes at `offset`; nullopt outside.
-std::optional<uint32_t> readNumber(Bytes bytes, size_t offset, size_t count) {
-  if (offset > bytes.size() || bytes.size() - offset < count)
-    return std::nullopt;
-  uint32_t value = 0;
-  for (size_t i = 0; i < count; ++i)
-    value |= std::to_integer<uint32_t>(bytes[offset + i]) << (8 * i);
-  return value;
-}
+//===----------------------------------------------------------------------===//
+// Reading
+//===----------------------------------------------------------------------===//
 
-/// Part of `bytes`; nullopt outside.
-std::optional<Bytes> slice(Bytes bytes, size_t offset, size_t count) {
-  if (offset > bytes.size() || bytes.size() - offset < count)
-    return std::nullopt;
-  return bytes.subspan(offset, count);
-}
-
-struct Entry {
-  std::string name;
-  uint16_t flags = 0;
-  uint16_t method = 0;
-  uint32_t checksum = 0;
-  uint32_t packedBytes = 0;
-  uint32_t bytes = 0;
-  uint32_t headerOffset = 0;
-};
-
-/// One record of the central directory at `offset`, which moves behind it.
-std::optional<Entry> readEntry(Bytes file, size_t &offset) {
-  auto header = slice(file, offset, kCentralHeaderBytes);
-  if (!header || readNumber(*header, 0, 4) != kCentralHeader)
-    return std::nullopt;
-  auto field = [&](size_t at, size_t count) { return *readNumber(*header, at, count); };
-  Entry entry;
-  entry.flags = static_cast<uint16_t>(field(8, 2));
-  entry.method = static_cast<uint16_t>(field(10, 2));
-  entry.checksum = field(16, 4);
-  entry.packedBytes = field(20, 4);
-  entry.bytes = field(24, 4);
-  entry.headerOffset = field(42, 4);
-  size_t nameBytes = field(28, 2);
-  auto name = slice(file, offset + kCentralHeaderBytes, nameBytes);
-  if (!name)
-    return std::nullopt;
-  entry.name.assign(reinterpret_cast<const char *>(name->data()), nameBytes);
-  offset += kCentralHeaderBytes + nameBytes + field(30, 2) + field(32, 2);
-  return entry;
-}
-
-/// The record at the end, which a comment of up to 64 KiB may follow.
-std::optional<size_t> findEndOfDirectory(Bytes file) {
-  if (file.size() < kEndOfDirectoryBytes)
-    return std::nullopt;
-  size_t last = file.size() - kEndOfDirectoryBytes;
-  for (size_t back = 0; back <= std::min<size_t>(last, 0xffff); ++back)
-    if (readNumber(file, last - back, 4) == kEndOfDirectory)
-      return last - back;
-  return std::nullopt;
-}
-
-Expected<std::vector<Entry>> readDirectory(Bytes file) {
-  auto end = findEndOfDirectory(file);
-  if (!end)
-    return invalidInput("not a .npz file, or cut off");
-  uint32_t count = *readNumber(file, *end + 10, 2);
-  size_t offset = *readNumber(file, *end + 16, 4);
-  std::vector<Entry> entries;
-  for (uint32_t i = 0; i < count; ++i) {
-    auto entry = readEntry(file, offset);
-    if (!entry)
-      return invalidInput("the directory of the .npz file is damaged");
-    entries.push_back(std::move(*entry));
-  }
-  return entries;
-}
-
-/// Inflates raw deflate data to exactly `out`.
-bool inflateTo(Bytes packed, std::span<std::byte> out) {
-  z_stream stream = {};
-  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
-    return false;
-  stream.next_in = reinterpret_cast<Bytef *>(const_cast<std::byte *>(packed.data()));
-  stream.avail_in = static_cast<uInt>(packed.size());
-  stream.next_out = reinterpret_cast<Bytef *>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  int result = inflate(&stream, Z_FINISH);
-  bool complete = result == Z_STREAM_END && stream.avail_out == 0;
-  inflateEnd(&stream);
-  return complete;
-}
-
-uint32_t checksumOf(uint32_t start, Bytes bytes) {
-  return static_cast<uint32_t>(
-      crc32_z(start, reinterpret_cast<const Bytef *>(bytes.data()), bytes.size()));
-}
-
-/// The bytes of an entry; stored ones are borrowed from `file`.
-Expected<FileBytes> readContent(const FileBytes &file, const Entry &entry, const Limits &limits) {
-  if (entry.bytes == kIsZip64 || entry.packedBytes == kIsZip64 || entry.headerOffset == kIsZip64)
-    return unsupported("arrays of 4 GiB and more in a .npz file; use a .npy file");
-  if (entry.flags & 1)
+Status readFailure(const zip_error_t &error) {
+  switch (zip_error_code_zip(&error)) {
+  case ZIP_ER_NOPASSWD:
+  case ZIP_ER_ENCRNOTSUPP:
     return unsupported("encrypted .npz files");
-  Bytes all = file.bytes();
-  auto nameBytes = readNumber(all, size_t{entry.headerOffset} + 26, 2);
-  auto extraBytes = readNumber(all, size_t{entry.headerOffset} + 28, 2);
-  if (readNumber(all, entry.headerOffset, 4) != kLocalHeader || !nameBytes || !extraBytes)
-    return invalidInput("the .npz file is damaged");
-  size_t offset = size_t{entry.headerOffset} + kLocalHeaderBytes + *nameBytes + *extraBytes;
-  auto packed = slice(all, offset, entry.packedBytes);
-  if (!packed || (entry.method == kStored && entry.bytes != entry.packedBytes))
-    return invalidInput("the .npz file is damaged");
-
-  FileBytes content;
-  if (entry.method == kStored) {
-    content = {std::shared_ptr<const std::byte>(file.data, packed->data()), packed->size()};
-  } else if (entry.method == kDeflated) {
-    if (static_cast<int64_t>(entry.bytes) > limits.maxTensorBytes)
-      return resourceLimit(fmt::format("the array needs {} bytes, the limit is {}", entry.bytes,
-                                       limits.maxTensorBytes));
-    QUERN_ASSIGN(Tensor buffer, Tensor::allocateUninitialized(DType::UInt8, {entry.bytes}));
-    auto shared = std::make_shared<Tensor>(buffer);
-    auto *data = static_cast<std::byte *>(shared->mutableRawData());
-    if (!inflateTo(*packed, {data, entry.bytes}))
-      return invalidInput("the compressed data is damaged");
-    content = {std::shared_ptr<const std::byte>(shared, data), entry.bytes};
-  } else {
-    return unsupported(fmt::format("compression method {} in a .npz file", entry.method));
-  }
-  if (checksumOf(0, content.bytes()) != entry.checksum)
+  case ZIP_ER_COMPNOTSUPP:
+    return unsupported("this compression method in a .npz file");
+  case ZIP_ER_CRC:
     return invalidInput("the checksum does not match: the .npz file is damaged");
-  return content;
+  case ZIP_ER_MEMORY:
+    return resourceLimit("out of memory for a .npz file");
+  default:
+    return invalidInput("the .npz file is damaged");
+  }
 }
 
-/// Builds little-endian records.
-class Record {
-public:
-  Record &add16(uint32_t v) { return add(v, 2); }
-  Record &add32(uint32_t v) { return add(v, 4); }
-  Record &add(std::string_view text) {
-    bytes += text;
-    return *this;
+Expected<Archive> openArchive(InputFile file) {
+  if (file.bytes == 0) // which libzip takes for an archive of nothing
+    return invalidInput("not a .npz file, or cut off");
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t *source = zip_source_filep_create(file.file.get(), 0, -1, &error);
+  if (!source)
+    return readFailure(error);
+  (void)file.file.release(); // the source's now
+  zip_t *archive = zip_open_from_source(source, ZIP_RDONLY, &error);
+  if (archive)
+    return Archive(archive, zip_discard);
+  zip_source_free(source);
+  return invalidInput("not a .npz file, or cut off");
+}
+
+/// All bytes of an entry, whose checksum libzip compares at the end.
+Expected<FileBytes> readContent(zip_t *archive, zip_uint64_t index, int64_t limit) {
+  constexpr zip_uint64_t kWanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
+  zip_stat_t info;
+  if (zip_stat_index(archive, index, 0, &info) != 0 || (info.valid & kWanted) != kWanted)
+    return invalidInput("the directory of the .npz file is damaged");
+  // More than deflate can make of so many bytes is a lie.
+  zip_uint64_t most = info.comp_method == ZIP_CM_STORE ? 1 : kMostDeflated;
+  if (info.size / most > info.comp_size)
+    return invalidInput("the directory of the .npz file is damaged");
+  if (info.size > static_cast<zip_uint64_t>(limit))
+    return resourceLimit(
+        fmt::format("the array needs {} bytes, the limit is {}", info.size, limit));
+  ZipFile entry(zip_fopen_index(archive, index, 0), [](zip_file_t *f) { zip_fclose(f); });
+  if (!entry)
+    return readFailure(*zip_get_error(archive));
+  auto size = static_cast<int64_t>(info.size);
+  QUERN_ASSIGN(Tensor buffer, Tensor::allocateUninitialized(DType::UInt8, {size}));
+  auto shared = std::make_shared<Tensor>(buffer);
+  auto *data = static_cast<std::byte *>(shared->mutableRawData());
+  for (int64_t at = 0; at < size;) {
+    zip_int64_t got = zip_fread(entry.get(), data + at, static_cast<zip_uint64_t>(size - at));
+    if (got < 0)
+      return readFailure(*zip_file_get_error(entry.get()));
+    if (got == 0)
+      return invalidInput("the compressed data is damaged");
+    at += got;
   }
-  const std::string &str() const { return bytes; }
+  std::byte beyond;
+  if (zip_int64_t got = zip_fread(entry.get(), &beyond, 1); got != 0)
+    return got < 0 ? readFailure(*zip_file_get_error(entry.get()))
+                   : invalidInput("the compressed data is damaged");
+  return FileBytes{std::shared_ptr<const std::byte>(shared, data), info.size};
+}
+
+//===----------------------------------------------------------------------===//
+// Writing
+//===----------------------------------------------------------------------===//
+
+/// The file as libzip writes one. What fails is kept for its commit.
+class Sink {
+public:
+  explicit Sink(AtomicFile &file) : file(file) { zip_error_init(&error); }
+  static zip_int64_t call(void *sink, void *data, zip_uint64_t bytes, zip_source_cmd_t command) {
+    return static_cast<Sink *>(sink)->answer(data, bytes, command);
+  }
 
 private:
-  Record &add(uint32_t value, int count) {
-    for (int i = 0; i < count; ++i)
-      bytes += static_cast<char>(value >> (8 * i));
-    return *this;
+  zip_int64_t answer(void *data, zip_uint64_t bytes, zip_source_cmd_t command);
+  zip_int64_t seek(void *data, zip_uint64_t bytes);
+  zip_int64_t fail(int code) {
+    zip_error_set(&error, code, errno);
+    return -1;
   }
-  std::string bytes;
-};
 
-/// What local header and central directory say alike, from "version needed" on.
-void addCommonFields(Record &record, const Entry &entry) {
-  constexpr uint32_t kVersionNeeded = 20;
-  constexpr uint32_t kUtf8Names = 1 << 11;
-  constexpr uint32_t kDate = (1 << 5) | 1; // 1980-01-01: equal outputs are equal files
-  record.add16(kVersionNeeded).add16(kUtf8Names).add16(kStored).add16(0).add16(kDate);
-  record.add32(entry.checksum).add32(entry.bytes).add32(entry.bytes);
-  record.add16(static_cast<uint32_t>(entry.name.size())).add16(0);
-}
+  AtomicFile &file;
+  zip_error_t error;
+  zip_int64_t at = 0, end = 0;
+};
 } // namespace
 
-Expected<std::vector<NamedArray>> cli::parseNpz(const FileBytes &file, const Limits &limits) {
-  QUERN_ASSIGN(std::vector<Entry> entries, readDirectory(file.bytes()));
+zip_int64_t Sink::seek(void *data, zip_uint64_t bytes) {
+  zip_int64_t offset = zip_source_seek_compute_offset(
+      static_cast<zip_uint64_t>(at), static_cast<zip_uint64_t>(end), data, bytes, &error);
+  if (offset < 0)
+    return -1;
+  file.seek(at = offset);
+  return 0;
+}
+
+zip_int64_t Sink::answer(void *data, zip_uint64_t bytes, zip_source_cmd_t command) {
+  switch (command) {
+  case ZIP_SOURCE_SUPPORTS:
+    return zip_source_make_command_bitmap(
+        ZIP_SOURCE_SUPPORTS, ZIP_SOURCE_BEGIN_WRITE, ZIP_SOURCE_COMMIT_WRITE, ZIP_SOURCE_ERROR,
+        ZIP_SOURCE_FREE, ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_CLOSE, ZIP_SOURCE_REMOVE,
+        ZIP_SOURCE_ROLLBACK_WRITE, ZIP_SOURCE_SEEK, ZIP_SOURCE_SEEK_WRITE, ZIP_SOURCE_STAT,
+        ZIP_SOURCE_TELL, ZIP_SOURCE_TELL_WRITE, ZIP_SOURCE_WRITE, -1);
+  case ZIP_SOURCE_STAT: // nothing is there yet
+    zip_stat_init(static_cast<zip_stat_t *>(data));
+    errno = ENOENT;
+    return fail(ZIP_ER_READ);
+  case ZIP_SOURCE_ERROR:
+    return zip_error_to_data(&error, data, bytes);
+  case ZIP_SOURCE_WRITE:
+    file.write({static_cast<const std::byte *>(data), bytes});
+    at += static_cast<zip_int64_t>(bytes);
+    end = std::max(at, end);
+    return static_cast<zip_int64_t>(bytes);
+  case ZIP_SOURCE_SEEK_WRITE:
+    return seek(data, bytes);
+  case ZIP_SOURCE_TELL_WRITE:
+    return at;
+  case ZIP_SOURCE_BEGIN_WRITE:
+  case ZIP_SOURCE_COMMIT_WRITE:
+  case ZIP_SOURCE_ROLLBACK_WRITE:
+  case ZIP_SOURCE_FREE:
+    return 0;
+  default:
+    return fail(ZIP_ER_OPNOTSUPP);
+  }
+}
+
+static Status writeFailure(zip_t *archive) {
+  const zip_error_t *error = zip_get_error(archive);
+  zip_error_t copy = *error;
+  return internalError(fmt::format("writing a .npz file failed: {}", zip_error_strerror(&copy)));
+}
+
+/// Adds an entry, not compressed, whose bytes stay where they are.
+static Status addEntry(zip_t *archive, const std::string &name, const NpyArray &npy) {
+  if (name.size() > kMaxNameBytes || name.find('\0') != std::string::npos)
+    return unsupported(fmt::format("a name of {} bytes{} in a .npz file: write NAME=FILE.npy",
+                                   name.size(),
+                                   name.size() > kMaxNameBytes ? "" : ", one of them zero,"));
+  zip_buffer_fragment_t parts[] = {
+      {reinterpret_cast<zip_uint8_t *>(const_cast<char *>(npy.header.data())), npy.header.size()},
+      {reinterpret_cast<zip_uint8_t *>(const_cast<std::byte *>(npy.bytes().data())),
+       npy.bytes().size()}};
+  zip_source_t *source = zip_source_buffer_fragment(archive, parts, npy.bytes().empty() ? 1 : 2, 0);
+  if (!source)
+    return writeFailure(archive);
+  zip_int64_t index = zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
+  if (index < 0) // not UTF-8
+    index = zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_CP437);
+  if (index < 0) {
+    zip_source_free(source);
+    return writeFailure(archive);
+  }
+  auto number = static_cast<zip_uint64_t>(index);
+  constexpr zip_uint16_t kDate = (1 << 5) | 1; // 1980-01-01: equal outputs are equal files
+  if (zip_set_file_compression(archive, number, ZIP_CM_STORE, 0) != 0 ||
+      zip_file_set_dostime(archive, number, 0, kDate, 0) != 0)
+    return writeFailure(archive);
+  return Status::ok();
+}
+
+//===----------------------------------------------------------------------===//
+// Both
+//===----------------------------------------------------------------------===//
+
+Expected<std::vector<NamedArray>> cli::readNpz(const std::string &path, const Limits &limits) {
+  QUERN_ASSIGN(InputFile file, openFile(path));
+  QUERN_ASSIGN(Archive archive, openArchive(std::move(file)));
   std::vector<NamedArray> arrays;
-  for (const Entry &entry : entries) {
-    std::string name = entry.name;
+  int64_t bytesLeft = limits.maxActivationBytes;
+  zip_int64_t count = zip_get_num_entries(archive.get(), 0);
+  for (zip_int64_t i = 0; i < count; ++i) {
+    auto index = static_cast<zip_uint64_t>(i);
+    const char *found = zip_get_name(archive.get(), index, ZIP_FL_ENC_RAW);
+    std::string name = found ? found : "";
     if (name.ends_with(".npy"))
       name.resize(name.size() - 4);
-    auto content = readContent(file, entry, limits);
+    auto content = readContent(archive.get(), index, std::min(bytesLeft, limits.maxTensorBytes));
     if (!content)
       return content.status().withContext("array '" + name + "'");
+    bytesLeft -= static_cast<int64_t>(content->size);
     auto tensor = parseNpy(content->bytes(), content->data, limits);
     if (!tensor)
       return tensor.status().withContext("array '" + name + "'");
@@ -214,42 +229,32 @@ Expected<std::vector<NamedArray>> cli::parseNpz(const FileBytes &file, const Lim
 }
 
 Status cli::writeNpz(AtomicFile &file, const std::vector<NamedArray> &arrays) {
-  Record directory;
-  CheckedSize written(0);
-  auto write = [&](std::string_view text) {
-    file.write(text);
-    written += CheckedSize(text.size());
-  };
+  Sink sink(file);
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t *target = zip_source_function_create(Sink::call, &sink, &error);
+  if (!target)
+    return resourceLimit("out of memory for a .npz file");
+  zip_t *opened = zip_open_from_source(target, ZIP_CREATE | ZIP_TRUNCATE, &error);
+  if (!opened) {
+    zip_source_free(target);
+    return internalError(fmt::format("making a .npz file failed: {}", zip_error_strerror(&error)));
+  }
+  Archive archive(opened, zip_discard);
+  std::vector<NpyArray> contents; // which libzip reads at the end
+  contents.reserve(arrays.size());
   for (const NamedArray &array : arrays) {
     auto npy = toNpy(array.tensor);
     if (!npy)
       return npy.status().withContext("array '" + array.name + "'");
-    Bytes data = npy->bytes();
-    CheckedSize bytes = CheckedSize(npy->header.size()) + CheckedSize(data.size());
-    if ((written + bytes).value() >= static_cast<int64_t>(kIsZip64))
-      return resourceLimit("array '" + array.name +
-                           "': a .npz file holds up to 4 GiB; write NAME=FILE.npy");
-    Entry entry;
-    entry.name = array.name + ".npy";
-    entry.checksum = checksumOf(checksumOf(0, std::as_bytes(std::span(npy->header))), data);
-    entry.bytes = static_cast<uint32_t>(bytes.value());
-    entry.headerOffset = static_cast<uint32_t>(written.value());
-
-    Record local;
-    addCommonFields(local.add32(kLocalHeader), entry);
-    write(local.add(entry.name).str());
-    write(npy->header);
-    write({reinterpret_cast<const char *>(data.data()), data.size()});
-
-    addCommonFields(directory.add32(kCentralHeader).add16(20), entry);
-    directory.add16(0).add16(0).add16(0).add32(0).add32(entry.headerOffset).add(entry.name);
+    contents.push_back(npy.take());
+    QUERN_TRY(addEntry(opened, array.name + ".npy", contents.back()));
   }
-  auto directoryOffset = static_cast<uint32_t>(written.value());
-  auto count = static_cast<uint32_t>(arrays.size());
-  write(directory.str());
-  Record end;
-  end.add32(kEndOfDirectory).add16(0).add16(0).add16(count).add16(count);
-  end.add32(static_cast<uint32_t>(directory.str().size())).add32(directoryOffset).add16(0);
-  write(end.str());
+  if (arrays.empty()) // libzip writes no archive without entries
+    file.write(std::string_view("PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 22));
+  else if (zip_close(opened) != 0)
+    return writeFailure(opened);
+  else
+    archive.release();
   return Status::ok();
 }

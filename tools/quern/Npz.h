@@ -15,11 +15,12 @@ struct NamedArray {
   Tensor tensor;
 };
 
-/// The arrays of a .npz file (a ZIP archive of .npy files, stored or deflated).
+/// The arrays of a .npz file (a ZIP archive of .npy files, stored or deflated), which together
+/// may take Limits::maxActivationBytes.
 /// InvalidInput says what is wrong, and with which array.
-Expected<std::vector<NamedArray>> parseNpz(const FileBytes &file, const Limits &limits = {});
+Expected<std::vector<NamedArray>> readNpz(const std::string &path, const Limits &limits = {});
 
-/// Writes a .npz file, not compressed.
+/// Writes a .npz file, not compressed. Unsupported for names that are longer than it can have.
 Status writeNpz(AtomicFile &file, const std::vector<NamedArray> &arrays);
 
 } // namespace quern::cli

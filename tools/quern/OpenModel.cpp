@@ -2,6 +2,7 @@
 #include "tools/quern/OpenModel.h"
 
 #include "quern/Artifact.h"
+#include "quern/OutputGuard.h"
 #include "quern/Statistics.h"
 
 #include <fmt/ranges.h>
@@ -10,8 +11,10 @@
 using namespace quern;
 using namespace quern::cli;
 
-Expected<OpenedModel> cli::openModel(const ModelOptions &options, const OutputStyle &style) {
-  QUERN_TRY(checkJsonWritable(style, options.path));
+Expected<OpenedModel> cli::openModel(const ModelOptions &options, const OutputStyle &style,
+                                     FileGuard guard) {
+  QUERN_TRY(guard.reads("model", options.path));
+  QUERN_TRY(checkJsonWritable(style, guard));
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
   QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options));
   Progress progress(style);
@@ -20,7 +23,8 @@ Expected<OpenedModel> cli::openModel(const ModelOptions &options, const OutputSt
   QUERN_ASSIGN(Model model, Model::load(options.path, sizes, limits));
   double loadMs = watch.milliseconds();
   detail(style, fmt::format("loaded {} in {:.1f} ms", options.path, loadMs));
-  return OpenedModel{std::move(model), limits, loadMs};
+  QUERN_TRY(guardModelFiles(model.files(), guard));
+  return OpenedModel{std::move(model), limits, loadMs, std::move(guard)};
 }
 
 CompileOptions cli::compileOptions(const BackendOptions &options, const Limits &limits) {
@@ -71,7 +75,9 @@ static SymbolSizes firstPossibleSizes(const CompiledModel &library,
 }
 
 static Expected<Runnable> openLibrary(const ModelOptions &options, const OutputStyle &style) {
-  QUERN_TRY(checkJsonWritable(style, options.path));
+  FileGuard guard;
+  QUERN_TRY(guardLibraryFiles(options.path, guard));
+  QUERN_TRY(checkJsonWritable(style, guard));
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
   if (!options.shapes.empty())
     return usageError(options.path + " is a compiled library: --shape is for models");
@@ -87,6 +93,7 @@ static Expected<Runnable> openLibrary(const ModelOptions &options, const OutputS
                   .library = std::move(library),
                   .limits = limits,
                   .loadMs = loadMs,
+                  .guard = std::move(guard),
                   .libraryInputs = std::move(inputs),
                   .defaults = std::move(defaults)};
 }
@@ -98,12 +105,15 @@ Expected<Runnable> cli::openRunnable(const ModelOptions &options, const OutputSt
   return Runnable{.model = std::move(opened.model),
                   .library = nullptr,
                   .limits = opened.limits,
-                  .loadMs = opened.loadMs};
+                  .loadMs = opened.loadMs,
+                  .guard = std::move(opened.guard)};
 }
 
 Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
                                                const BackendOptions &options,
                                                std::span<const AnyValue> inputs) {
+  FileGuard guard = opened.guard;
+  QUERN_TRY(guardDumps(options.dumpPhasesTo, guard));
   std::shared_ptr<const CompiledModel> compiled = opened.library;
   if (compiled && options.backend == "interpreter")
     return usageError("a compiled library cannot be interpreted; give the model");

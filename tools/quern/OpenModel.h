@@ -1,6 +1,7 @@
 //===- OpenModel.h - from options to a model that runs --------------------===//
 #pragma once
 
+#include "quern/FileGuard.h"
 #include "quern/Model.h"
 #include "tools/quern/InputTensors.h"
 #include "tools/quern/Options.h"
@@ -18,6 +19,8 @@ struct OpenedModel {
   Model model;
   Limits limits;
   double loadMs = 0;
+  /// Knows the model's files and those that are to be written.
+  FileGuard guard = {};
 };
 
 /// Something to run: a model, or a library that was compiled of one ahead of time.
@@ -28,6 +31,7 @@ struct Runnable {
   std::shared_ptr<const CompiledModel> library;
   Limits limits;
   double loadMs = 0;
+  FileGuard guard = {};
 
   /// Of a library: its inputs with the sizes asked for, and sizes for what is left open.
   std::vector<PortSignature> libraryInputs = {};
@@ -45,8 +49,9 @@ struct Runnable {
   }
 };
 
-/// Loads the model with the sizes given.
-Expected<OpenedModel> openModel(const ModelOptions &options, const OutputStyle &style);
+/// Loads the model with the sizes given. `guard` knows files that are to be written.
+Expected<OpenedModel> openModel(const ModelOptions &options, const OutputStyle &style,
+                                FileGuard guard = {});
 
 CompileOptions compileOptions(const BackendOptions &options, const Limits &limits);
 

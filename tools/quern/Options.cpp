@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::cli;
@@ -34,6 +35,27 @@ Expected<Limits> cli::limitsWithTimeout(const std::string &timeout) {
   return limits;
 }
 
+void cli::addMaxTimeOption(CLI::App &verb, TimeBudget &budget, const std::string &description) {
+  verb.add_option("--max-time", budget.text, description)->type_name("TIME");
+}
+
+Expected<std::optional<double>> TimeBudget::milliseconds() const {
+  if (text.empty())
+    return std::optional<double>();
+  auto seconds = parseSeconds(text);
+  if (!seconds)
+    return seconds.status().withContext("--max-time");
+  return std::optional(*seconds * 1e3);
+}
+
+Status TimeBudget::check(std::string_view what, double milliseconds) const {
+  QUERN_ASSIGN(std::optional<double> most, this->milliseconds());
+  if (!most || milliseconds <= *most)
+    return Status::ok();
+  return Status(StatusCode::TooSlow, fmt::format("{} took {:.3g} ms, longer than --max-time {}",
+                                                 what, milliseconds, text));
+}
+
 void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
   verb.add_option("MODEL", options.path, "An ONNX model file")->required()->type_name("FILE");
   verb.add_option("--shape", options.shapes, "Shape of an input: NAME=1x3x224x224")
@@ -48,13 +70,19 @@ void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
 }
 
 void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
-  verb.add_option("--input", options.given,
-                  "NAME=FILE.npy, NAME=FILE.pb, NAME=random, NAME=zeros; a .npz file with the "
-                  "names of the inputs (others are left out with a warning); a folder with "
-                  "input_0.pb, ...; random or zeros for the rest")
+  verb.add_option(
+          "--input", options.given,
+          "NAME=FILE.npy, NAME=FILE.pb, NAME=random, NAME=zeros; a .npz file with the "
+          "names of the inputs (others are left out with a warning; a single array arr_0 is "
+          "that of a single input); a folder with "
+          "input_0.pb, ...; random or zeros for the rest")
       ->type_name("INPUT")
       ->take_all()
       ->allow_extra_args(false);
+  verb.add_flag(
+      "--cast", options.cast,
+      "Convert the numbers of files to the types of the inputs; what does not fit, such as "
+      "1.5 for an integer, is an error");
   verb.add_option("--seed", options.seed,
                   "Of random inputs, and of nodes that draw at random (default 0)")
       ->check(CLI::NonNegativeNumber);

@@ -7,7 +7,9 @@
 
 #include <CLI/App.hpp>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quern::cli {
@@ -39,6 +41,17 @@ struct BackendOptions {
   bool profile = false;
 };
 
+/// How long a run may take before the exit code says that it is too slow.
+struct TimeBudget {
+  /// "5ms"; no budget when empty.
+  std::string text;
+
+  /// Usage error when `text` is no duration.
+  Expected<std::optional<double>> milliseconds() const;
+  /// TooSlow when `what`, as in "the median run", took longer.
+  Status check(std::string_view what, double milliseconds) const;
+};
+
 /// The name of a value that may be left out, and else follows a '='.
 inline constexpr const char *kOptionalFile = "[=FILE]";
 
@@ -46,6 +59,7 @@ void addTimeoutOption(CLI::App &verb, std::string &timeout);
 /// The default limits with a deadline from now on. Usage error when `timeout` is
 /// no duration.
 Expected<Limits> limitsWithTimeout(const std::string &timeout);
+void addMaxTimeOption(CLI::App &verb, TimeBudget &budget, const std::string &description);
 void addModelOptions(CLI::App &verb, ModelOptions &options);
 void addInputOptions(CLI::App &verb, InputOptions &options);
 void addBackendOption(CLI::App &verb, BackendOptions &options);

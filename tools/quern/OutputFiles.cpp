@@ -1,12 +1,13 @@
 //===- OutputFiles.cpp - where results go ---------------------------------===//
 #include "tools/quern/OutputFiles.h"
 
+#include "quern/NearestName.h"
 #include "quern/OnnxFile.h"
-#include "tools/quern/FileIo.h"
 #include "tools/quern/Npy.h"
 #include "tools/quern/Npz.h"
 #include "tools/quern/Ports.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fmt/format.h>
 #include <optional>
@@ -18,8 +19,8 @@ static Expected<int64_t> findOutput(std::span<const PortSignature> ports, const 
   for (size_t i = 0; i < ports.size(); ++i)
     if (ports[i].name == name)
       return static_cast<int64_t>(i);
-  return usageError(
-      fmt::format("the model has no output '{}'; its outputs are {}", name, joinNames(ports)));
+  return usageError(fmt::format("the model has no output '{}'; its outputs are {}{}", name,
+                                joinNames(ports), suggestName(name, namesOf(ports))));
 }
 
 /// NumPy's formats are for tensors.
@@ -31,8 +32,21 @@ static Status requireTensor(const PortSignature &port, const std::string &path) 
                                 path, port.name, port.describe(), port.name));
 }
 
+std::vector<std::string> OutputFiles::Target::files(size_t outputs) const {
+  if (isStandardOutput())
+    return {};
+  if (!isFolder())
+    return {path};
+  std::vector<std::string> files;
+  for (size_t i = 0; i < outputs; ++i)
+    files.push_back(fmt::format("{}output_{}.pb", path, i));
+  return files;
+}
+
 /// Whether outputs can be written there, with what is there now.
 Status OutputFiles::Target::checkPlace() const {
+  if (isStandardOutput())
+    return AtomicFile::standardOutput().status();
   if (!isFolder())
     return checkWritable(path);
   std::error_code ignored;
@@ -43,10 +57,11 @@ Status OutputFiles::Target::checkPlace() const {
 }
 
 Status OutputFiles::Target::check(std::span<const PortSignature> ports) const {
-  bool isNumPy = path.ends_with(port < 0 ? ".npz" : ".npy");
+  bool isNumPy = isStandardOutput() || path.ends_with(port < 0 ? ".npz" : ".npy");
   if (!isNumPy && !(port < 0 ? isFolder() : path.ends_with(".pb")))
     return usageError("--output " + path +
-                      ": write FILE.npz or FOLDER/ for all outputs, or NAME=FILE.npy");
+                      ": write FILE.npz or FOLDER/ for all outputs, or NAME=FILE.npy; - stands for "
+                      "standard output");
   for (size_t i = 0; i < ports.size() && isNumPy; ++i)
     if (port < 0 || static_cast<size_t>(port) == i)
       QUERN_TRY(requireTensor(ports[i], path));
@@ -55,7 +70,7 @@ Status OutputFiles::Target::check(std::span<const PortSignature> ports) const {
 
 Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
                                          const std::vector<std::string> &options,
-                                         const std::string &model) {
+                                         FileGuard &guard) {
   OutputFiles files;
   for (const std::string &option : options) {
     // Names and paths may contain '=': the longest prefix that is a name counts.
@@ -67,6 +82,8 @@ Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
     std::error_code ignored;
     if (split) {
       target.port = findOutput(ports, option.substr(0, *split)).take();
+    } else if (option == "-") {
+      target.port = ports.size() == 1 ? 0 : -1;
     } else if (option.ends_with(".npy") || option.ends_with(".pb")) {
       if (size_t equals = option.find('='); equals != std::string::npos)
         QUERN_TRY(findOutput(ports, option.substr(0, equals)).status());
@@ -78,11 +95,23 @@ Expected<OutputFiles> OutputFiles::parse(std::span<const PortSignature> ports,
     } else if (!option.ends_with(".npz") && std::filesystem::is_directory(option, ignored)) {
       target.path += target.isFolder() ? "" : "/";
     }
-    QUERN_TRY(checkKeeps(model, target.path));
+    if (target.isStandardOutput() && files.useStandardOutput())
+      return usageError("--output -: standard output is given twice");
     QUERN_TRY(target.check(ports));
+    for (const std::string &file : target.files(ports.size()))
+      QUERN_TRY(guard.writes("output", file));
     files.targets.push_back(std::move(target));
   }
   return files;
+}
+
+bool OutputFiles::useStandardOutput() const {
+  return std::any_of(targets.begin(), targets.end(),
+                     [](const Target &target) { return target.isStandardOutput(); });
+}
+
+Expected<AtomicFile> OutputFiles::Target::open() const {
+  return isStandardOutput() ? AtomicFile::standardOutput() : AtomicFile::create(path);
 }
 
 static Status writeMessage(const std::string &path, const std::string &name,
@@ -100,8 +129,9 @@ Status OutputFiles::Target::writeFolder(std::span<const PortSignature> ports,
   std::filesystem::create_directory(path.substr(0, path.find_last_not_of('/') + 1), error);
   if (error)
     return ioError(fmt::format("cannot make folder '{}': {}", path, error.message()));
+  std::vector<std::string> paths = files(ports.size());
   for (size_t i = 0; i < ports.size(); ++i)
-    QUERN_TRY(writeMessage(fmt::format("{}output_{}.pb", path, i), ports[i].name, values[i]));
+    QUERN_TRY(writeMessage(paths[i], ports[i].name, values[i]));
   return Status::ok();
 }
 
@@ -112,7 +142,7 @@ Status OutputFiles::Target::writeAll(std::span<const PortSignature> ports,
     QUERN_ASSIGN(Tensor tensor, values[i].toTensor());
     arrays.push_back({ports[i].name, std::move(tensor)});
   }
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  QUERN_ASSIGN(AtomicFile file, open());
   QUERN_TRY(writeNpz(file, arrays).withContext("'" + path + "'"));
   return file.commit();
 }
@@ -124,7 +154,7 @@ Status OutputFiles::Target::writeOne(const PortSignature &port, const AnyValue &
   auto array = toNpy(tensor);
   if (!array)
     return array.status().withContext("'" + path + "'");
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  QUERN_ASSIGN(AtomicFile file, open());
   file.write(array->header);
   file.write(std::string_view(reinterpret_cast<const char *>(array->bytes().data()),
                               array->bytes().size()));

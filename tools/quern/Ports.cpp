@@ -1,6 +1,8 @@
 //===- Ports.cpp - inputs and outputs in reports --------------------------===//
 #include "tools/quern/Ports.h"
 
+#include "quern/EscapedText.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -32,16 +34,22 @@ Json cli::portsJson(std::span<const PortSignature> ports) {
   return array;
 }
 
-std::string cli::joinNames(std::span<const PortSignature> ports) {
-  std::string names;
+std::vector<std::string> cli::namesOf(std::span<const PortSignature> ports) {
+  std::vector<std::string> names;
   for (const PortSignature &port : ports)
-    names += (names.empty() ? "" : ", ") + port.name;
+    names.push_back(port.name);
   return names;
+}
+
+std::string cli::joinNames(std::span<const PortSignature> ports) {
+  return fmt::format("{}", fmt::join(namesOf(ports), ", "));
 }
 
 std::string cli::describePorts(const char *kind, std::span<const PortSignature> ports) {
   std::string text;
   for (const PortSignature &port : ports)
-    text += fmt::format("{} {}: {}\n", kind, port.name, port.describe());
+    text +=
+        escapeText(fmt::format("{} {}: {}", kind, port.name, port.describe()), TextPlace::Line) +
+        "\n";
   return text;
 }

@@ -1,4 +1,5 @@
 //===- Run.cpp - quern run ------------------------------------------------===//
+#include "quern/EscapedText.h"
 #include "quern/RandomSeed.h"
 #include "quern/Statistics.h"
 #include "quern/TensorDifference.h"
@@ -8,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -21,6 +23,9 @@ struct RunOptions {
   InputOptions inputs;
   BackendOptions backend;
   std::vector<std::string> outputs;
+  /// Of each output, to show; by default few for people and more in JSON.
+  std::optional<int64_t> values;
+  TimeBudget maxTime;
   OutputStyle style;
 };
 
@@ -49,24 +54,29 @@ static void addOptions(CLI::App &verb, RunOptions &options) {
   addCompileOptions(verb, options.backend);
   verb.add_option("-o,--output", options.outputs,
                   "FILE.npz with all outputs, FOLDER/ for output_0.pb, output_1.pb, ... of any "
-                  "kind, or NAME=FILE.npy (or .pb) with one; FILE.npy when there is but one")
+                  "kind, or NAME=FILE.npy (or .pb) with one; FILE.npy when there is but one; - for "
+                  "standard output, as .npy or, of several outputs, .npz")
       ->type_name("FILE")
       ->take_all()
       ->allow_extra_args(false);
+  verb.add_option("--values", options.values,
+                  "How many values of each output to show (default 8, with --json 100)")
+      ->type_name("COUNT")
+      ->check(CLI::NonNegativeNumber);
+  addMaxTimeOption(verb, options.maxTime, "Ends with exit code 6 when the run takes longer: 5ms");
 }
 
 /// "probabilities  float32 1x10  min 0  max 1  mean 0.1" and the first values.
-static std::string describeOutput(const std::string &name, const Tensor &tensor) {
-  constexpr size_t kShown = 8;
+static std::string describeOutput(const std::string &name, const Tensor &tensor, size_t shown) {
   TensorSummary summary(tensor);
-  std::string text = name + ": " + tensor.describe();
+  std::string text = escapeText(name + ": " + tensor.describe(), TextPlace::Line);
   if (summary.values.empty())
     return text + "\n";
   text += fmt::format(", min {:.3g}, max {:.3g}, mean {:.3g}\n ", summary.min, summary.max,
                       summary.mean);
-  for (size_t i = 0; i < std::min(kShown, summary.values.size()); ++i)
+  for (size_t i = 0; i < std::min(shown, summary.values.size()); ++i)
     text += fmt::format(" {:.3g}", summary.values[i]);
-  return text + (summary.values.size() > kShown ? " ...\n" : "\n");
+  return text + (summary.values.size() > shown ? " ...\n" : "\n");
 }
 
 /// The values in one that is no tensor, each with a name: its position, "content" or
@@ -90,19 +100,49 @@ static std::vector<std::pair<std::string, AnyValue>> partsOf(const AnyValue &val
 }
 
 /// As describeOutput; what is in it, as far as it is shown, with an indentation.
-static std::string describeValue(const std::string &name, const AnyValue &value,
+static std::string describeValue(const std::string &name, const AnyValue &value, size_t shown,
                                  const std::string &indent = "") {
-  constexpr size_t kShown = 8;
   if (const Tensor *tensor = value.asTensor())
-    return indent + describeOutput(name, *tensor);
+    return indent + describeOutput(name, *tensor, shown);
   auto parts = partsOf(value);
-  std::string text = indent + name + ": " + value.describe() + "\n";
-  for (size_t i = 0; i < std::min(kShown, parts.size()); ++i)
-    text += describeValue(parts[i].first, parts[i].second, indent + "  ");
-  return text + (parts.size() > kShown ? indent + "  ...\n" : "");
+  std::string text = indent + escapeText(name + ": " + value.describe(), TextPlace::Line) + "\n";
+  for (size_t i = 0; i < std::min(shown, parts.size()); ++i)
+    text += describeValue(parts[i].first, parts[i].second, shown, indent + "  ");
+  return text + (parts.size() > shown ? indent + "  ...\n" : "");
 }
 
-static Json describeTensorJson(const std::string &name, const Tensor &tensor) {
+/// An element with all its digits and no more; `value` is it as a double.
+static Json elementJson(const Tensor &tensor, size_t i, double value) {
+  switch (tensor.dtype()) {
+  case DType::Bool:
+    return value != 0;
+  case DType::Int64:
+    return tensor.data<int64_t>()[i];
+  case DType::UInt64:
+    return tensor.data<uint64_t>()[i];
+  case DType::Float64:
+    return value;
+  default:
+    if (isSignedInteger(tensor.dtype()) || isUnsignedInteger(tensor.dtype()))
+      return static_cast<int64_t>(value);
+    // 0.1 and not 0.10000000149: the shortest number that is the same float32.
+    return std::isfinite(value) ? Json(std::stod(fmt::format("{}", static_cast<float>(value))))
+                                : Json(nullptr);
+  }
+}
+
+static Json valuesJson(const Tensor &tensor, const std::vector<double> &elements, size_t shown) {
+  Json values = Json::array();
+  if (tensor.dtype() == DType::String)
+    for (const std::string &text : tensor.elementsAs<std::string>().first(
+             std::min(shown, static_cast<size_t>(tensor.numElements()))))
+      values.push_back(text);
+  for (size_t i = 0; i < std::min(shown, elements.size()); ++i)
+    values.push_back(elementJson(tensor, i, elements[i]));
+  return values;
+}
+
+static Json describeTensorJson(const std::string &name, const Tensor &tensor, size_t shown) {
   TensorSummary summary(tensor);
   Json object = {{"name", name}, {"dtype", dtypeName(tensor.dtype())}, {"shape", tensor.dims()}};
   if (!summary.values.empty()) {
@@ -110,55 +150,94 @@ static Json describeTensorJson(const std::string &name, const Tensor &tensor) {
     object["max"] = summary.max;
     object["mean"] = summary.mean;
   }
+  object["values"] = valuesJson(tensor, summary.values, shown);
   return object;
 }
 
-static Json describeOutputJson(const std::string &name, const AnyValue &value) {
+static Json describeOutputJson(const std::string &name, const AnyValue &value, size_t shown) {
   if (const Tensor *tensor = value.asTensor())
-    return describeTensorJson(name, *tensor);
+    return describeTensorJson(name, *tensor, shown);
   Json parts = Json::array();
   for (const auto &[part, each] : partsOf(value))
-    parts.push_back(describeOutputJson(part, each));
+    parts.push_back(describeOutputJson(part, each, shown));
   return {{"name", name}, {"kind", kindName(value.kind())}, {"values", std::move(parts)}};
 }
 
-static Status execute(const RunOptions &options) {
-  QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
-  QUERN_ASSIGN(OutputFiles files,
-               OutputFiles::parse(opened.outputs(), options.outputs, options.model.path));
-  QUERN_ASSIGN(std::vector<AnyValue> inputs,
-               makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style,
-                          opened.limits, opened.defaults));
+namespace {
+struct FinishedRun {
+  std::vector<AnyValue> outputs;
+  double compileMs = 0, runMs = 0;
+  int threads = 0;
+};
+} // namespace
+
+static Expected<FinishedRun> runOnce(const Runnable &opened, const RunOptions &options,
+                                     std::span<const AnyValue> inputs) {
   Progress progress(options.style);
   progress.show("compiling");
   Stopwatch compileWatch;
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
-  double compileMs = compileWatch.milliseconds();
+  FinishedRun done{.outputs = std::vector<AnyValue>(runner->outputs().size()),
+                   .compileMs = compileWatch.milliseconds(),
+                   .threads = runner->threads()};
   progress.show("running");
-  std::vector<AnyValue> outputs(runner->outputs().size());
   Stopwatch runWatch;
   seedRandomOps(options.inputs.seed);
-  QUERN_TRY(runInterruptibly(*runner, inputs, outputs));
-  double runMs = runWatch.milliseconds();
-  detail(options.style, fmt::format("compiled in {:.1f} ms, ran in {:.1f} ms", compileMs, runMs));
-  QUERN_TRY(files.write(opened.outputs(), outputs));
+  QUERN_TRY(runInterruptibly(*runner, inputs, done.outputs));
+  done.runMs = runWatch.milliseconds();
+  return done;
+}
 
+/// Usage error for what cannot go to standard output beside an output.
+static Status checkStandardOutput(const OutputFiles &files, const OutputStyle &style) {
+  if (files.useStandardOutput() && style.isJsonOnStdout())
+    return usageError("--output - and --json both write to standard output; use --json=FILE");
+  return Status::ok();
+}
+
+static Json describeJson(const RunOptions &options, const Runnable &opened,
+                         const FinishedRun &done) {
   Json report = {{"schema", "quern.run/1"},
                  {"model", options.model.path},
                  {"backend", opened.backendName(options.backend)},
-                 {"threads", runner->threads()},
+                 {"threads", done.threads},
                  {"load_ms", opened.loadMs},
-                 {"compile_ms", compileMs},
-                 {"run_ms", runMs},
-                 {"outputs", Json::array()}};
-  std::string text;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    report["outputs"].push_back(describeOutputJson(opened.outputs()[i].name, outputs[i]));
-    text += describeValue(opened.outputs()[i].name, outputs[i]);
-  }
-  if (options.style.printsTable() && options.style.verbosity >= 0)
+                 {"compile_ms", done.compileMs},
+                 {"run_ms", done.runMs}};
+  if (std::optional<double> most = options.maxTime.milliseconds().take())
+    report["max_time_ms"] = *most;
+  constexpr int64_t kShown = 100;
+  report["outputs"] = Json::array();
+  for (size_t i = 0; i < done.outputs.size(); ++i)
+    report["outputs"].push_back(
+        describeOutputJson(opened.outputs()[i].name, done.outputs[i],
+                           static_cast<size_t>(options.values.value_or(kShown))));
+  return report;
+}
+
+static Status execute(const RunOptions &options) {
+  QUERN_TRY(options.maxTime.milliseconds().status());
+  QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
+  QUERN_ASSIGN(OutputFiles files,
+               OutputFiles::parse(opened.outputs(), options.outputs, opened.guard));
+  QUERN_TRY(checkStandardOutput(files, options.style));
+  QUERN_ASSIGN(std::vector<AnyValue> inputs,
+               makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style,
+                          opened.limits, opened.defaults, &opened.guard));
+  QUERN_ASSIGN(FinishedRun done, runOnce(opened, options, inputs));
+  detail(options.style,
+         fmt::format("compiled in {:.1f} ms, ran in {:.1f} ms", done.compileMs, done.runMs));
+  QUERN_TRY(files.write(opened.outputs(), done.outputs));
+  if (options.style.printsTable() && options.style.verbosity >= 0 && !files.useStandardOutput()) {
+    constexpr int64_t kShown = 8;
+    std::string text;
+    for (size_t i = 0; i < done.outputs.size(); ++i)
+      text += describeValue(opened.outputs()[i].name, done.outputs[i],
+                            static_cast<size_t>(options.values.value_or(kShown)));
     QUERN_TRY(printText(text));
-  return writeJson(report, options.style);
+  }
+  QUERN_TRY(writeJson(describeJson(options, opened, done), options.style));
+  return options.maxTime.check("the run", done.runMs);
 }
 
 void cli::addRunVerb(CLI::App &app, Command &command) {

@@ -19,6 +19,8 @@ struct VersionOptions {
 static void addOptions(CLI::App &, VersionOptions &) {}
 
 static Status execute(const VersionOptions &options) {
+  FileGuard guard;
+  QUERN_TRY(checkJsonWritable(options.style, guard));
   HostCpu host = describeHostCpu();
   if (options.style.printsTable())
     QUERN_TRY(printText(fmt::format("quern {}\nLLVM {}\n{}\nCPU {}\nfeatures {}\n", versionString(),

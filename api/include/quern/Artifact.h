@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,8 @@ bool isLibraryFile(const std::string &path);
 /// The dims of all ports for some sizes.
 struct ArtifactPlan {
   std::vector<Tensor::Dims> inputDims, outputDims;
+  /// For each output the input in whose memory it may be made (a cache); none when empty.
+  std::vector<std::optional<uint32_t>> updates = {};
 };
 
 /// What a library made by Model::compileToArtifact says of itself.

@@ -64,6 +64,16 @@ struct ArtifactOptions {
   uint64_t seed = 0;
 };
 
+/// What Model::compileToArtifact has written.
+struct ArtifactSummary {
+  /// What it must be linked with, or needs as a shared library: "-lm".
+  std::vector<std::string> needed = {};
+  /// LLVM's names of the CPUs compiled for, the one with most to offer first.
+  std::vector<std::string> targetCpus = {};
+  /// Of the artefact, with its weights.
+  int64_t bytes = 0;
+};
+
 /// A C identifier made from the name of an artefact: "out/my-model.so" gives
 /// "my_model".
 std::string symbolPrefix(const std::string &outputPath);

@@ -42,6 +42,9 @@ public:
 
   /// Threads of a run, the caller's included.
   virtual int threads() const = 0;
+  /// Whether runs take subnormal numbers for zero (SessionOptions::flushDenormals); the
+  /// interpreter's do not.
+  virtual bool flushesDenormals() const { return false; }
   /// With SessionOptions::profile: a row per step, summed over the runs.
   virtual std::vector<ProfileRow> profile() const = 0;
   virtual void clearProfile() = 0;

@@ -67,6 +67,9 @@ public:
   const std::vector<PortSignature> &inputs() const;
   const std::vector<PortSignature> &outputs() const;
 
+  /// The files that it is in: its own, then those with external data; none from memory.
+  const std::vector<std::string> &files() const;
+
   /// Makes the model ready to run. Incompatible when this machine cannot run code
   /// for the target CPU.
   Expected<std::shared_ptr<const CompiledModel>> compile(const CompileOptions &options = {}) const;
@@ -82,10 +85,10 @@ public:
   Expected<std::string> textOfPhase(const CompileOptions &options, const std::string &phase) const;
   /// Writes a library, object file or archive with the interface of quern/model_abi.h.
   /// The files appear complete, or not at all. Unsupported, with all of them named,
-  /// for inputs and outputs of unknown size and nodes that need one. `needed`, unless null,
-  /// receives what the result must be linked with, or needs as a shared library: "-lm".
+  /// for inputs and outputs of unknown size and nodes that need one. `summary`, unless null, is
+  /// filled.
   Status compileToArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
-                           std::vector<std::string> *needed = nullptr) const;
+                           ArtifactSummary *summary = nullptr) const;
 
 private:
   struct State;

@@ -15,6 +15,8 @@ namespace quern {
 
 /// What is in a model, whether or not its ops are supported.
 struct ModelFacts {
+  /// Those that it is in: its own, then those with external data; none from memory.
+  std::vector<std::string> files = {};
   std::string producer;
   /// As the model has them, for people: its graph's name, the domain, what is said of the
   /// model and of the graph, the version, and whatever else is there by name.
@@ -48,6 +50,10 @@ struct UnsupportedOp {
   /// The nodes that use it.
   std::vector<std::string> nodes;
 };
+
+/// The files that a model is in: its own, then those with external data that it names.
+Expected<std::vector<std::string>> findModelFiles(const std::string &path,
+                                                  const Limits &limits = {});
 
 /// All such ops of a model file, bodies and functions included, by domain and name.
 Expected<std::vector<UnsupportedOp>> findUnsupportedOps(const std::string &path,

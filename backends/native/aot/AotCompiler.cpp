@@ -19,7 +19,6 @@
 #include "llvm/Support/Path.h"
 
 #include <fmt/format.h>
-#include <map>
 
 using namespace mlir;
 using namespace quern;
@@ -35,24 +34,25 @@ static bool isIdentifier(llvm::StringRef name) {
          llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
 
-std::string native::symbolPrefix(const std::string &outputPath) {
-  std::string name = llvm::sys::path::stem(outputPath).str();
-  for (char &c : name)
-    if (!llvm::isAlnum(c))
-      c = '_';
-  return name.empty() || llvm::isDigit(name.front()) ? "model_" + name : name;
+/// Quern's own names begin so: types of the header, functions of the library.
+static bool isReserved(llvm::StringRef prefix) {
+  return prefix == "quern" || prefix.starts_with("quern_");
 }
 
-/// No file takes another's place.
-static Status checkPaths(const AotOptions &options) {
-  std::map<std::string, std::string> kinds = {{options.outputPath, "artefact"}};
-  if (options.weightsInFile)
-    kinds.emplace(weightsPath(options.outputPath), "weights");
-  for (const auto &[kind, path] :
-       {std::pair("header", options.headerPath), std::pair("main program", options.mainPath)})
-    if (auto [at, isNew] = kinds.emplace(path, kind); !isNew && !path.empty())
-      return usageError(fmt::format("the {} would replace the {} '{}'", kind, at->second, path));
-  return Status::ok();
+std::string native::symbolPrefix(const std::string &outputPath) {
+  std::string name;
+  bool inNumbers = false;
+  // The bytes of a name that is not in ASCII as numbers: those of others are different.
+  for (unsigned char c : llvm::sys::path::stem(outputPath)) {
+    bool isAscii = c < 0x80;
+    if (isAscii)
+      name += llvm::isAlnum(static_cast<char>(c)) ? static_cast<char>(c) : '_';
+    else
+      name += fmt::format("{}{:02x}", inNumbers ? "" : "u", c);
+    inNumbers = !isAscii;
+  }
+  bool isUsable = !name.empty() && !llvm::isDigit(name.front()) && !isReserved(name);
+  return isUsable ? name : "model_" + name;
 }
 
 static Status checkOptions(const AotOptions &options) {
@@ -60,9 +60,11 @@ static Status checkOptions(const AotOptions &options) {
   if (suffix != ".so" && suffix != ".o" && suffix != ".a" && !isTextFile(options.outputPath))
     return usageError("cannot tell what '" + options.outputPath +
                       "' is to be: wanted FILE.so, FILE.o, FILE.a, FILE.s or FILE.ll");
-  QUERN_TRY(checkPaths(options));
   if (!options.prefix.empty() && !isIdentifier(options.prefix))
     return usageError("the prefix '" + options.prefix + "' is not a C identifier");
+  if (isReserved(options.prefix))
+    return usageError("the prefix '" + options.prefix +
+                      "' is Quern's own, as all names that begin with quern_ are");
   return Status::ok();
 }
 
@@ -112,6 +114,7 @@ static AotInterface describeInterface(ModuleOp module, const AotOptions &options
   auto location = dyn_cast<NameLoc>(module.getLoc());
   return {.name = location ? llvm::sys::path::stem(location.getName().getValue()).str() : prefix,
           .inputs = nn::inputSignature(main),
+          .outputs = {},
           .sizes = options.listedSizes,
           .maxIterations = options.maxIterations};
 }
@@ -221,6 +224,13 @@ Status LevelCompiler::compile(ModuleOp module, const AotInterface &interface,
   return Status::ok();
 }
 
+static std::vector<std::string> cpusOf(const AotArtifact &artifact) {
+  std::vector<std::string> cpus;
+  for (const AotLevel &level : artifact.levels)
+    cpus.push_back(level.model.target.cpu);
+  return cpus;
+}
+
 static ProgramFacts programFacts(const AotArtifact &artifact, const AotOptions &options,
                                  const std::vector<std::string> &libraries) {
   llvm::StringRef weights;
@@ -241,8 +251,7 @@ static Expected<std::optional<Staging>> stageIfAsked(const std::string &path) {
   return std::optional(std::move(staging));
 }
 
-Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
-                                 std::vector<std::string> *needed) {
+Status native::compileToArtifact(ModuleOp module, const AotOptions &options, AotSummary *summary) {
   QUERN_TRY(checkOptions(options));
   func::FuncOp main = nn::findMain(module);
   if (!main)
@@ -274,9 +283,9 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
     QUERN_TRY(weights->publish("weights"));
   if (program)
     QUERN_TRY(program->publish("main.c"));
-  if (needed && options.outputPath.ends_with(".so"))
+  if (options.outputPath.ends_with(".so"))
     llvm::erase(libraries, kRuntimeArchive); // it is in there
-  if (needed)
-    *needed = std::move(libraries);
+  if (summary)
+    *summary = {std::move(libraries), cpusOf(artifact)};
   return header ? header->publish("model.h") : Status::ok();
 }

@@ -32,16 +32,25 @@ struct AotOptions : CompileOptions {
 };
 
 /// A C identifier made from the name of an artefact, without its last suffix:
-/// "out/my-model.v2.so" gives "my_model_v2", "3d.so" gives "model_3d".
+/// "out/my-model.v2.so" gives "my_model_v2", "3d.so" gives "model_3d", "é.so" gives "uc3a9". Names
+/// that begin with "quern_" are Quern's own.
 std::string symbolPrefix(const std::string &outputPath);
 
+/// What there is to know of a result.
+struct AotSummary {
+  /// What it must be linked with, or needs as a shared library: "-lm".
+  std::vector<std::string> needed = {};
+  /// LLVM's names of the CPUs compiled for, the one with most to offer first.
+  std::vector<std::string> targetCpus = {};
+};
+
 /// Compiles `module`, in place, to a library, object file or archive with the
-/// interface of quern/model_abi.h. The files appear complete, or not at all.
+/// interface of quern/model_abi.h. The files appear complete, or not at all; that none replaces
+/// another is the caller's to see to (quern/OutputGuard.h).
 /// Unsupported when the model has inputs or outputs of unknown size, or nodes
 /// without native code: all are listed.
-/// `needed`, unless null, receives what the result must be linked with, or needs as a
-/// shared library: "-lm".
+/// `summary`, unless null, is filled.
 Status compileToArtifact(mlir::ModuleOp module, const AotOptions &options,
-                         std::vector<std::string> *needed = nullptr);
+                         AotSummary *summary = nullptr);
 
 } // namespace quern::native

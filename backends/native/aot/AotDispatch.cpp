@@ -127,6 +127,8 @@ void DispatchCode::emit() {
   emitForward("_info", llvm::FunctionType::get(ptr, false), /*otherwise=*/nullptr);
   if (functions.useWeights)
     emitForward("_use_weights", llvm::FunctionType::get(i32, {ptr, ir.getInt64Ty()}, false), noCpu);
+  if (functions.useRandom)
+    emitForward("_use_random", llvm::FunctionType::get(i32, {ptr, ptr}, false), noCpu);
 }
 
 Expected<std::unique_ptr<llvm::Module>> native::emitDispatch(const std::string &prefix,

@@ -1,6 +1,7 @@
 //===- AotDispatch.h - code for several CPUs behind one interface ---------===//
 #pragma once
 
+#include "backends/native/aot/AotModel.h"
 #include "backends/native/codegen/CodeGen.h"
 
 #include <memory>
@@ -12,14 +13,6 @@ class LLVMContext;
 }
 
 namespace quern::native {
-
-/// What distinguishes the public functions of models.
-struct ModelFunctions {
-  /// Those that run it take sizes first.
-  bool takeSizes = false;
-  /// There is <prefix>_use_weights.
-  bool useWeights = false;
-};
 
 /// The object code of the public functions of `prefix` (see quern/model_abi.h), which are
 /// those of the first of `levels`, prefixes of models for x86-64, that the CPU can run.

@@ -148,6 +148,14 @@ void PlanCode::emitRun(llvm::Function *execute) {
   ir.CreateRet(ir.CreateCall(execute, arguments));
 }
 
+/// Adds `int m_use_random(random, context)`: the archive's.
+void PlanCode::emitUseRandom() {
+  beginFunction(model.symbol("use_random"), i32, {ptr, ptr}, /*isPublic=*/true);
+  llvm::FunctionCallee use =
+      module->getOrInsertFunction("quern_use_random_v1", function->getFunctionType());
+  ir.CreateRet(ir.CreateCall(use, argumentsOf(function)));
+}
+
 //===----------------------------------------------------------------------===//
 // What a model says of itself
 //===----------------------------------------------------------------------===//
@@ -173,7 +181,8 @@ llvm::Constant *PlanCode::ports(const std::vector<ArtifactPort> &list) {
     entries.push_back(llvm::ConstantStruct::getAnon(
         {text(port.name), numbers(port.dims), ir.getInt64(static_cast<uint64_t>(port.bytes)),
          ir.getInt32(static_cast<uint32_t>(port.dims.size())),
-         ir.getInt32(static_cast<uint32_t>(port.dtype)), array(names)}));
+         ir.getInt32(static_cast<uint32_t>(port.dtype)), array(names),
+         ir.getInt32(port.updates ? *port.updates : static_cast<uint32_t>(-1))}));
   }
   return array(entries);
 }

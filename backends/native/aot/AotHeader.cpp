@@ -2,6 +2,7 @@
 #include "backends/native/aot/AotHeader.h"
 
 #include "backends/native/aot/ModelAbiText.inc"
+#include "quern/EscapedText.h"
 #include "quern/model_abi.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -11,21 +12,8 @@
 using namespace quern;
 using namespace quern::native;
 
-/// A C string literal. Names come from the model file: any byte may occur.
 std::string native::cLiteral(const std::string &value) {
-  std::string text = "\"";
-  for (char c : value) {
-    if (llvm::isAlnum(c) || llvm::StringRef(" _-+*/.,:;()[]{}<>=#$@|~").contains(c)) {
-      text += c;
-      continue;
-    }
-    // Three octal digits end the escape, whatever follows.
-    auto byte = static_cast<unsigned char>(c);
-    text += '\\';
-    for (int shift : {6, 3, 0})
-      text += static_cast<char>('0' + (byte >> shift & 7));
-  }
-  return text + '"';
+  return '"' + escapeText(value, TextPlace::CString) + '"';
 }
 
 static std::string define(const std::string &name, const std::string &value) {
@@ -37,12 +25,12 @@ static std::string initializer(const std::vector<int64_t> &numbers) {
   return fmt::format("{{{}}}", fmt::join(numbers, ", "));
 }
 
-/// "1x3xN".
+/// "1x3xN", for a comment.
 static std::string describeDims(const ArtifactPort &port) {
   std::vector<PortDim> dims;
   for (size_t d = 0; d < port.dims.size(); ++d)
     dims.push_back(port.dims[d] < 0 ? PortDim::symbol(port.dimNames[d]) : PortDim(port.dims[d]));
-  return PortShape(dims).str();
+  return escapeText(PortShape(dims).str(), TextPlace::CComment);
 }
 
 /// The macros of the sizes that runs take; none when all are fixed.
@@ -78,9 +66,13 @@ static std::string portMacros(const std::string &prefix, const std::string &kind
   return text + "\n";
 }
 
-static std::string declarations(const std::string &name, bool takesSizes, bool weightsInFile) {
-  std::string sizes = takesSizes ? "const int64_t *sizes, " : "";
-  std::string use = "int " + name + "_use_weights(const void *data, int64_t bytes);\n";
+static std::string declarations(const std::string &name, const ModelFunctions &functions) {
+  std::string sizes = functions.takeSizes ? "const int64_t *sizes, " : "";
+  std::string use;
+  if (functions.useWeights)
+    use += "int " + name + "_use_weights(const void *data, int64_t bytes);\n";
+  if (functions.useRandom)
+    use += "int " + name + "_use_random(quern_random_fn random, void *context);\n";
   return "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
          "int " +
          name +
@@ -94,7 +86,7 @@ static std::string declarations(const std::string &name, bool takesSizes, bool w
          "const void *const *inputs, void *const *outputs,\n"
          "    void *workspace, quern_parallel_for_fn parallel_for, void *context);\n"
          "const quern_model_info *" +
-         name + "_info(void);\n" + (weightsInFile ? use : "") + "\n#ifdef __cplusplus\n}\n#endif\n";
+         name + "_info(void);\n" + use + "\n#ifdef __cplusplus\n}\n#endif\n";
 }
 
 std::string native::headerText(const AotArtifact &artifact,
@@ -122,7 +114,5 @@ std::string native::headerText(const AotArtifact &artifact,
   text += sizeMacros(upper, model.interface.sizes);
   text += portMacros(upper, "INPUT", ports.inputs);
   text += portMacros(upper, "OUTPUT", ports.outputs);
-  return text +
-         declarations(artifact.prefix, !model.interface.sizes.empty(), artifact.weightsInFile()) +
-         "\n#endif\n";
+  return text + declarations(artifact.prefix, artifact.functions()) + "\n#endif\n";
 }

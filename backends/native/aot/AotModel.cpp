@@ -2,6 +2,8 @@
 #include "backends/native/aot/AotModel.h"
 
 #include "runtime/lib/Arena.h"
+#include "runtime/lib/TruthValue.h"
+#include "runtime/reference/StepRecord.h"
 
 #include <algorithm>
 
@@ -24,7 +26,7 @@ bool native::neverIterates(const PlanStep &step) {
   };
   const Tensor *trips = one(loop->tripCount, DType::Int64);
   const Tensor *condition = one(loop->condition, DType::Bool);
-  return (trips && *trips->data<int64_t>() <= 0) || (condition && !*condition->data<bool>());
+  return (trips && *trips->data<int64_t>() <= 0) || (condition && !truthValue(*condition));
 }
 
 static CheckedSize bytesOf(const ValueRef &ref) {
@@ -129,9 +131,12 @@ static ArtifactPort portOf(std::span<const AotPlan> plans, size_t number,
                            std::vector<PlanPort> Plan::*ports, const PortSignature &signature) {
   const PlanPort &first = (plans.front().plan->*ports)[number];
   ArtifactPort port{first.name, first.dtype, first.dims, {}};
+  port.updates = first.updates;
   for (const AotPlan &plan : plans) {
     const PlanPort &other = (plan.plan->*ports)[number];
     port.bytes = std::max(port.bytes, portBytes(other));
+    if (other.updates != port.updates)
+      port.updates = std::nullopt;
     for (size_t d = 0; d < port.dims.size(); ++d)
       if (other.dims[d] != port.dims[d])
         port.dims[d] = -1;
@@ -163,13 +168,28 @@ bool native::hasAddress(const ValueRef &ref) {
   return tensor && tensor->dtype() != DType::String;
 }
 
+/// Whether a call of the plan, or of those that its steps run, is such a one.
+template <typename Predicate> static bool anyCall(const AotPlan &plan, Predicate isOne) {
+  auto inPlan = [&](const AotPlan &body) { return anyCall(body, isOne); };
+  return std::ranges::any_of(plan.runtimeCalls, isOne) ||
+         std::ranges::any_of(plan.bodies, [&](const std::vector<AotPlan> &bodies) {
+           return std::ranges::any_of(bodies, inPlan);
+         });
+}
+
 bool native::callsRuntime(const AotPlan &plan) {
-  auto inBodies = [](const std::vector<AotPlan> &bodies) {
-    return std::any_of(bodies.begin(), bodies.end(), callsRuntime);
-  };
-  return std::any_of(plan.runtimeCalls.begin(), plan.runtimeCalls.end(),
-                     [](const RuntimeCall &call) { return call.exists(); }) ||
-         std::any_of(plan.bodies.begin(), plan.bodies.end(), inBodies);
+  return anyCall(plan, [](const RuntimeCall &call) { return call.exists(); });
+}
+
+bool native::drawsAtRandom(const AotPlan &plan) {
+  std::optional<std::string> table = reference::evaluatorTableSymbol("nn.random");
+  return anyCall(plan, [&](const RuntimeCall &call) { return call.table == table; });
+}
+
+ModelFunctions AotModel::functions() const {
+  return {.takeSizes = !interface.sizes.empty(),
+          .useWeights = inFile.has_value(),
+          .useRandom = std::ranges::any_of(plans, drawsAtRandom)};
 }
 
 static void addWeights(const AotPlan &plan, std::vector<Tensor> &tensors) {

@@ -54,6 +54,8 @@ bool isGiven(const ValueRef &ref);
 bool hasAddress(const ValueRef &ref);
 /// Whether any step calls a reference kernel.
 bool callsRuntime(const AotPlan &plan);
+/// Whether any of these draws random numbers.
+bool drawsAtRandom(const AotPlan &plan);
 /// Whether the step is an error.
 bool isFailure(const PlanStep &step);
 /// Whether it is known to iterate not once.
@@ -69,6 +71,16 @@ struct AotInterface {
   std::vector<ListedSize> sizes = {};
   /// How often the bodies of all loops may run in one run of the model.
   int64_t maxIterations = 0;
+};
+
+/// What distinguishes the public functions of models.
+struct ModelFunctions {
+  /// Those that run it take sizes first.
+  bool takeSizes = false;
+  /// There is <prefix>_use_weights.
+  bool useWeights = false;
+  /// There is <prefix>_use_random.
+  bool useRandom = false;
 };
 
 /// Plans of kernel steps, branches and loops, ready to be written.
@@ -88,6 +100,7 @@ struct AotModel {
 
   /// Names in the public interface: <prefix>_run and so on.
   std::string symbol(const char *suffix) const { return prefix + "_" + suffix; }
+  ModelFunctions functions() const;
 };
 
 /// Scratch memory of a worker, and the workspace of a run with so many: memory of the plan,
@@ -107,6 +120,8 @@ struct ArtifactPort {
   std::vector<std::string> dimNames;
   /// Of the largest.
   int64_t bytes = 0;
+  /// As PlanPort::updates, of all plans.
+  std::optional<uint32_t> updates = {};
 };
 struct ArtifactPorts {
   std::vector<ArtifactPort> inputs, outputs;

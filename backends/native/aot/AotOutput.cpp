@@ -53,7 +53,7 @@ static Status writeLevel(const AotLevel &level, const Staging &staging, const st
   }
   QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
   return localizeSymbols(staging.path("joined.o"), output,
-                         publicSymbols(level.model.prefix, level.model.inFile.has_value()));
+                         publicSymbols(level.model.prefix, level.model.functions()));
 }
 
 Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
@@ -71,7 +71,7 @@ Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
   objects.push_back(staging.path("dispatch.o"));
   QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
   return localizeSymbols(staging.path("joined.o"), staging.path("code.o"),
-                         publicSymbols(artifact.prefix, artifact.weightsInFile()));
+                         publicSymbols(artifact.prefix, artifact.functions()));
 }
 
 /// What LLVM calls of itself, and every C library has.
@@ -108,9 +108,10 @@ static Expected<std::vector<std::string>> writeLibraryStubs(const AotArtifact &a
 }
 
 /// For who loads a library and does not know its prefix: "quern_model_run".
-static std::vector<SymbolAlias> libraryAliases(const std::string &prefix, bool weightsInFile) {
+static std::vector<SymbolAlias> libraryAliases(const std::string &prefix,
+                                               const ModelFunctions &functions) {
   std::vector<SymbolAlias> aliases;
-  for (const std::string &symbol : publicSymbols(prefix, weightsInFile))
+  for (const std::string &symbol : publicSymbols(prefix, functions))
     if (std::string name = "quern_model" + symbol.substr(prefix.size()); name != symbol)
       aliases.push_back({name, symbol});
   return aliases;
@@ -154,13 +155,12 @@ Status native::writeArtifact(const AotArtifact &artifact, const AotOptions &opti
     if (!isThisMachine(artifact.target())) {
       QUERN_ASSIGN(libraries, writeLibraryStubs(artifact, staging));
     }
-    QUERN_TRY(
-        linkSharedLibrary({.objects = std::move(objects),
-                           .name = std::move(name),
-                           .libraries = std::move(libraries),
-                           .archive = std::move(runtime),
-                           .aliases = libraryAliases(artifact.prefix, artifact.weightsInFile())},
-                          staging.path("model.so")));
+    QUERN_TRY(linkSharedLibrary({.objects = std::move(objects),
+                                 .name = std::move(name),
+                                 .libraries = std::move(libraries),
+                                 .archive = std::move(runtime),
+                                 .aliases = libraryAliases(artifact.prefix, artifact.functions())},
+                                staging.path("model.so")));
     return staging.publish("model.so");
   }
   QUERN_TRY(linkRelocatable(objects, staging.path("model.o")));

@@ -32,9 +32,7 @@ struct AotArtifact {
   const Target &target() const { return anyModel().target; }
   bool callsRuntime() const { return std::ranges::any_of(anyModel().plans, native::callsRuntime); }
   bool weightsInFile() const { return anyModel().inFile.has_value(); }
-  ModelFunctions functions() const {
-    return {.takeSizes = !anyModel().interface.sizes.empty(), .useWeights = weightsInFile()};
-  }
+  ModelFunctions functions() const { return anyModel().functions(); }
   /// Enough for whichever level is run.
   int64_t workspace() const {
     return largest([](const auto &plans) { return workspaceBytes(plans).value(); });

@@ -35,11 +35,14 @@ static_assert(QUERN_MODEL_INDEX_OUT_OF_RANGE ==
 
 std::string native::weightsSymbol(const AotModel &model) { return model.symbol("weights"); }
 
-std::vector<std::string> native::publicSymbols(const std::string &prefix, bool weightsInFile) {
+std::vector<std::string> native::publicSymbols(const std::string &prefix,
+                                               const ModelFunctions &functions) {
   std::vector<std::string> names = {prefix + "_cpu_ok", prefix + "_run", prefix + "_run_parallel",
                                     prefix + "_info"};
-  if (weightsInFile)
+  if (functions.useWeights)
     names.push_back(prefix + "_use_weights");
+  if (functions.useRandom)
+    names.push_back(prefix + "_use_random");
   return names;
 }
 
@@ -197,6 +200,20 @@ llvm::Value *PlanCode::addressOf(const BufferRef &ref) {
 void PlanCode::emitKernel(const KernelStep &step, const std::string &symbol) {
   if (step.tasks <= 0)
     return;
+  if (!step.copiesWhole)
+    return emitKernelCall(step, symbol);
+  // Nothing is to be copied where an output is the input that it updates.
+  auto *copy = llvm::BasicBlock::Create(ir.getContext(), "copy", function);
+  auto *copied = llvm::BasicBlock::Create(ir.getContext(), "copied", function);
+  ir.CreateCondBr(ir.CreateICmpEQ(addressOf(step.buffers[0]), addressOf(step.buffers[1])), copied,
+                  copy);
+  ir.SetInsertPoint(copy);
+  emitKernelCall(step, symbol);
+  ir.CreateBr(copied);
+  ir.SetInsertPoint(copied);
+}
+
+void PlanCode::emitKernelCall(const KernelStep &step, const std::string &symbol) {
   auto *kernel =
       llvm::cast<llvm::Function>(module->getOrInsertFunction(symbol, kernelType).getCallee());
   kernel->setVisibility(llvm::GlobalValue::HiddenVisibility);
@@ -312,6 +329,8 @@ void PlanCode::emit() {
   emitInfo();
   if (weightsPlace)
     emitUseWeights(*module, model.symbol("use_weights"), *model.inFile, weightsPlace);
+  if (model.functions().useRandom)
+    emitUseRandom();
 }
 
 Expected<std::unique_ptr<llvm::Module>> native::emitPlanCode(const AotModel &model,

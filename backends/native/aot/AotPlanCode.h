@@ -15,7 +15,7 @@ namespace quern::native {
 /// The hidden symbol of the weights.
 std::string weightsSymbol(const AotModel &model);
 /// The functions that an artefact offers to its users (see quern/model_abi.h).
-std::vector<std::string> publicSymbols(const std::string &prefix, bool weightsInFile = false);
+std::vector<std::string> publicSymbols(const std::string &prefix, const ModelFunctions &functions);
 
 /// The object code of the public functions. It refers to the kernels and the
 /// weights by their symbols, and runs on every CPU of the

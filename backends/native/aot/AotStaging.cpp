@@ -57,13 +57,23 @@ Status Staging::nameTarget(Status status) const {
   return cannotWrite(target, message.substr(message.rfind(": ") + 2));
 }
 
+Status Staging::keepMode(const std::string &path) const {
+  constexpr mode_t kPermissions = 0777;
+  struct stat info;
+  if (stat(target.c_str(), &info) == 0 && chmod(path.c_str(), info.st_mode & kPermissions) != 0)
+    return cannotWrite(target, std::strerror(errno));
+  return Status::ok();
+}
+
 Status Staging::publish(const std::string &name) const {
+  QUERN_TRY(keepMode(path(name)));
   if (std::rename(path(name).c_str(), target.c_str()) != 0)
     return cannotWrite(target, std::strerror(errno));
   return Status::ok();
 }
 
 Status Staging::publishFolder() {
+  QUERN_TRY(keepMode(folder.path()));
   if (std::rename(folder.path().c_str(), target.c_str()) == 0) {
     folder.release();
     return Status::ok();

@@ -25,12 +25,15 @@ public:
   Status write(const std::string &name, std::string_view bytes) const;
   /// An error of writing a file of the folder as one of the target, which the user knows.
   Status nameTarget(Status status) const;
-  /// Moves a file of the folder to the target, in place of what is there.
+  /// Moves a file of the folder to the target, in place of what is there and with its
+  /// permissions.
   Status publish(const std::string &name) const;
   /// Puts the folder itself at the target, in place of a folder that is there.
   Status publishFolder();
 
 private:
+  /// Gives `path` the permissions of what is at the target, if anything is.
+  Status keepMode(const std::string &path) const;
   static Expected<Staging> make(const std::string &target, mode_t mode);
   Staging(std::string target, TemporaryPath folder)
       : target(std::move(target)), folder(std::move(folder)) {}

@@ -51,8 +51,8 @@ static void internalize(llvm::Module &module, const std::vector<std::string> &ke
 }
 
 /// The plans for one CPU with their kernels.
-static Expected<ModulePointer> linkLevel(const AotLevel &level, bool weightsInFile,
-                                         llvm::LLVMContext &context, llvm::TargetMachine &machine) {
+static Expected<ModulePointer> linkLevel(const AotLevel &level, llvm::LLVMContext &context,
+                                         llvm::TargetMachine &machine) {
   QUERN_ASSIGN(ModulePointer module, emitPlanCode(level.model, context, machine));
   llvm::Linker linker(*module);
   for (const std::string &key : kernelKeys(*level.graph)) {
@@ -63,7 +63,7 @@ static Expected<ModulePointer> linkLevel(const AotLevel &level, bool weightsInFi
       return internalError(kernel.symbol + ": " + llvm::toString(parsed.takeError()));
     QUERN_TRY(link(linker, std::move(*parsed)));
   }
-  internalize(*module, publicSymbols(level.model.prefix, weightsInFile));
+  internalize(*module, publicSymbols(level.model.prefix, level.model.functions()));
   return module;
 }
 
@@ -71,7 +71,7 @@ static Expected<ModulePointer> linkLevels(const AotArtifact &artifact, llvm::LLV
                                           llvm::TargetMachine &machine) {
   const ModelFunctions functions = artifact.functions();
   if (artifact.levels.size() == 1)
-    return linkLevel(artifact.levels.front(), functions.useWeights, context, machine);
+    return linkLevel(artifact.levels.front(), context, machine);
   std::vector<std::string> prefixes;
   for (const AotLevel &level : artifact.levels)
     prefixes.push_back(level.model.prefix);
@@ -79,10 +79,10 @@ static Expected<ModulePointer> linkLevels(const AotArtifact &artifact, llvm::LLV
                emitDispatch(artifact.prefix, prefixes, functions, context, machine));
   llvm::Linker linker(*module);
   for (const AotLevel &level : artifact.levels) {
-    QUERN_ASSIGN(ModulePointer linked, linkLevel(level, functions.useWeights, context, machine));
+    QUERN_ASSIGN(ModulePointer linked, linkLevel(level, context, machine));
     QUERN_TRY(link(linker, std::move(linked)));
   }
-  internalize(*module, publicSymbols(artifact.prefix, functions.useWeights));
+  internalize(*module, publicSymbols(artifact.prefix, functions));
   return module;
 }
 

@@ -44,6 +44,7 @@ private:
   llvm::Function *emitSteps(const AotPlan &plan);
   void emitStep(const AotPlan &plan, size_t number);
   void emitKernel(const KernelStep &step, const std::string &kernel);
+  void emitKernelCall(const KernelStep &step, const std::string &kernel);
 
   // Branches and loops: AotBodyCode.cpp.
   void emitIf(const AotPlan &plan, size_t number);
@@ -65,6 +66,7 @@ private:
   llvm::Function *emitChoice(llvm::ArrayRef<llvm::Function *> executions);
   void emitRun(llvm::Function *execute);
   void emitInfo();
+  void emitUseRandom();
   llvm::Constant *ports(const std::vector<ArtifactPort> &list);
   llvm::Constant *text(const std::string &value);
   llvm::Constant *array(llvm::ArrayRef<llvm::Constant *> entries);

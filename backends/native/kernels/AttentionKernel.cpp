@@ -1,150 +1,16 @@
 //===- AttentionKernel.cpp - attention in blocks of keys ------------------===//
-#include "backends/native/kernels/AttentionKernel.h"
+#include "backends/native/kernels/AttentionEmitter.h"
 
-#include "backends/native/kernels/DotMicroKernel.h"
 #include "backends/native/kernels/RowReduction.h"
-#include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
-#include <bit>
-#include <fmt/format.h>
-#include <limits>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
-
-static constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-//===----------------------------------------------------------------------===//
-// Keys, sizes
-//===----------------------------------------------------------------------===//
-
-std::string AttentionSpec::key() const {
-  std::string key = fmt::format("{} {} {} {} {} {} {} ", dtypeName(dtype), lanes, scoreVectors,
-                                valueVectors, std::bit_cast<uint64_t>(scale),
-                                std::bit_cast<uint64_t>(softcap), static_cast<int>(mask));
-  for (bool flag : {hasScale, causal, hasOffset, zeroMaskedRows, rowsOfKeys, stridedQuery, maskSize,
-                    maskValueSize})
-    key += flag ? '1' : '0';
-  return key;
-}
-
-std::vector<int64_t> AttentionSizes::flatten(const AttentionShape &s) const {
-  std::vector<int64_t> dims = {s.heads, s.queries, s.keys,      s.size,       s.valueSize,
-                               rows,    chunks,    s.key.group, s.value.group};
-  for (const AttentionOperand *operand : {&s.query, &s.key, &s.value, &s.result, &s.mask})
-    dims.insert(dims.end(), operand->strides.begin(), operand->strides.end());
-  return dims;
-}
-
-CheckedSize AttentionSizes::scratch(const AttentionSpec &spec, const AttentionShape &shape,
-                                    int64_t rows) {
-  CheckedSize size = CheckedSize(shape.size).alignedTo(spec.lanes),
-              valueSize = CheckedSize(shape.valueSize).alignedTo(spec.valueVectors * spec.lanes);
-  constexpr int64_t kStates = 4; // of a row
-  return CheckedSize(AttentionSpec::kBlock) * (size + valueSize) +
-         CheckedSize(rows) * (valueSize + CheckedSize(AttentionSpec::kBlock + kStates));
-}
-
-//===----------------------------------------------------------------------===//
-// Emission
-//===----------------------------------------------------------------------===//
-
-namespace {
-enum Dim { kHeads, kQueries, kKeys, kSize, kValueSize, kRows, kChunks, kKeyGroup, kValueGroup };
-/// Whose strides follow, four each.
-enum Operand { kOfQuery, kOfKey, kOfValue, kOfResult, kOfMask };
-enum Axis { kBatch, kHead, kRow, kElement };
-
-class AttentionEmitter {
-public:
-  AttentionEmitter(KernelBuilder &kb, const AttentionSpec &spec)
-      : kb(kb), spec(spec), dtype(spec.dtype), lanes(spec.lanes),
-        sizePadded(alignUp(kb.dim(kSize), lanes)),
-        valuePadded(alignUp(kb.dim(kValueSize), spec.valueVectors * lanes)) {
-    int64_t next = kFirstOptional;
-    auto take = [&](bool exists) { return exists ? next++ : int64_t{kAbsent}; };
-    mask = take(spec.mask != AttentionSpec::Mask::None);
-    scale = take(spec.hasScale);
-    offset = take(spec.hasOffset);
-  }
-
-  void emit() {
-    kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
-  }
-
-private:
-  using Values = KernelBuilder::Values;
-  enum Buffer { kQuery, kKey, kValue, kResult, kFirstOptional, kAbsent = -1 };
-  /// Rows that pay copying values to where they lie together.
-  static constexpr int64_t kRowsThatPayCopies = 12;
-
-  // The task.
-  void emitTask(Value task);
-  void placeScratch();
-  void startRows();
-  void emitBlock(Value begin);
-  void finishRow(Value row);
-
-  // Keys and values of a block, where tiles read them.
-  // Keys are [tile][element][key of the tile]; what lies past the end may be anything.
-  void packRowsOfKeys();
-  void packColumnsOfKeys();
-  void copyValues();
-
-  // A block.
-  void emitScores();
-  void weighRow(Value row);
-  Value scoreAt(Value row, Value at, Value active, Value &maskMax);
-  void addValues();
-  void forEachTile(TileHeights heights, const std::function<void(int64_t, Value)> &body);
-  DotTile tileOf(int64_t vectors) const;
-
-  // Memory.
-  Value stride(int64_t of, Axis axis) { return kb.dim(kValueGroup + 1 + 4 * of + axis); }
-  Value advance(Value base, Value elements) { return kb.advance(base, elements, dtype); }
-  Value load(Value pointer, Value active = {}) { return kb.load(pointer, dtype, lanes, active); }
-  Value alignUp(Value size, int64_t to) {
-    return kb.mul(kb.div(kb.add(size, to - 1), kb.index(to)), to);
-  }
-  Value stateOf(Value array, Value row) { return kb.load(advance(array, row), dtype, 0); }
-  void setState(Value value, Value array, Value row) {
-    kb.store(value, advance(array, row), dtype, 0);
-  }
-  Value active(Value size, Value at) {
-    return kb.maxSigned(kb.index(0), kb.minSigned(kb.sub(size, at), kb.index(lanes)));
-  }
-
-  // Arithmetic.
-  nn::ScalarEmitter vectors() { return {kb.builder(), kb.loc(), dtype, lanes}; }
-  nn::ScalarEmitter scalars() { return {kb.builder(), kb.loc(), dtype, 0}; }
-  /// `value` in the first lanes, `otherwise` in those that are not active.
-  Value keep(Value value, Value otherwise, Value active);
-  Value isMinusInfinity(Value scalar) {
-    nn::ScalarEmitter e = scalars();
-    return e.equal(scalar, e.constant(-kInfinity));
-  }
-
-  KernelBuilder &kb;
-  const AttentionSpec &spec;
-  DType dtype;
-  int64_t lanes;
-  int64_t mask, scale, offset;
-  Value sizePadded, valuePadded;
-  // Of the task.
-  Value batch, head, firstQuery, rowCount, queryBase, keyBase, valueBase, maskBase, resultBase;
-  Value factor, offsetValue, copiesValues;
-  // Of the worker.
-  Value packedKeys, packedValues, scores, sums, largest, totals, factors, maskLargest;
-  // Of the block.
-  Value blockBegin, keyCount, valueRows, valueStride;
-};
-} // namespace
+using namespace quern::native::attention;
 
 Value AttentionEmitter::keep(Value value, Value otherwise, Value active) {
   OpBuilder &ops = kb.builder();
@@ -183,10 +49,12 @@ void AttentionEmitter::emitTask(Value task) {
   firstQuery = kb.mul(kb.rem(task, kb.dim(kChunks)), kb.dim(kRows));
   rowCount = kb.minSigned(kb.dim(kRows), kb.sub(kb.dim(kQueries), firstQuery));
   copiesValues = kb.lessThan(kb.index(kRowsThatPayCopies - 1), rowCount);
-  auto base = [&](int64_t buffer, int64_t strides, Value ownHead, Value row) {
+  auto base = [&](int64_t buffer, int64_t strides, Value ownHead, Value row,
+                  std::optional<DType> type = {}) {
     Value at =
         kb.add(kb.mul(batch, stride(strides, kBatch)), kb.mul(ownHead, stride(strides, kHead)));
-    return advance(kb.buffer(buffer), kb.add(at, kb.mul(row, stride(strides, kRow))));
+    Value from = kb.add(at, kb.mul(row, stride(strides, kRow)));
+    return kb.advance(kb.buffer(buffer), from, type.value_or(dtype));
   };
   Value none = kb.index(0);
   queryBase = base(kQuery, kOfQuery, head, firstQuery);
@@ -195,6 +63,8 @@ void AttentionEmitter::emitTask(Value task) {
   resultBase = base(kResult, kOfResult, head, firstQuery);
   if (mask != kAbsent)
     maskBase = base(mask, kOfMask, head, firstQuery);
+  if (condition != kAbsent)
+    conditionBase = base(condition, kOfCondition, head, firstQuery, DType::Bool);
   factor = scalars().constant(spec.scale);
   if (scale != kAbsent)
     factor = scalars().mul(factor, kb.load(kb.buffer(scale), dtype, 0));
@@ -258,90 +128,6 @@ void AttentionEmitter::finishRow(Value row) {
 }
 
 //===----------------------------------------------------------------------===//
-// Keys and values of a block
-//===----------------------------------------------------------------------===//
-
-/// The transposed matrix of as many vectors as they have lanes: each step puts the lanes of
-/// two vectors, half of all apart, between each other.
-static KernelBuilder::Values transposed(KernelBuilder &kb, KernelBuilder::Values rows) {
-  auto count = static_cast<int64_t>(rows.size());
-  SmallVector<int64_t> low, high;
-  for (int64_t i = 0; i < count / 2; ++i) {
-    low.append({i, count + i});
-    high.append({count / 2 + i, count + count / 2 + i});
-  }
-  for (int64_t step = 1; step < count; step *= 2) {
-    KernelBuilder::Values next;
-    for (int64_t i = 0; i < count / 2; ++i)
-      for (ArrayRef<int64_t> order : {ArrayRef(low), ArrayRef(high)})
-        next.push_back(
-            kb.builder().create<vector::ShuffleOp>(kb.loc(), rows[i], rows[count / 2 + i], order));
-    rows = std::move(next);
-  }
-  return rows;
-}
-
-void AttentionEmitter::packRowsOfKeys() {
-  int64_t columns = spec.scoreVectors * lanes;
-  Value last = kb.sub(keyCount, kb.index(1));
-  kb.forLoop(kb.index(0), keyCount, lanes, [&](Value key) {
-    Value tile = kb.div(key, kb.index(columns)), column = kb.rem(key, kb.index(columns));
-    Value to = advance(packedKeys, kb.add(kb.mul(kb.mul(tile, sizePadded), columns), column));
-    // Past the last one it is read again.
-    Values rows;
-    for (int64_t i = 0; i < lanes; ++i) {
-      Value row = kb.add(blockBegin, kb.minSigned(kb.add(key, i), last));
-      rows.push_back(advance(keyBase, kb.mul(row, stride(kOfKey, kRow))));
-    }
-    kb.forLoop(kb.index(0), kb.dim(kSize), lanes, [&](Value at) {
-      Value exists = spec.maskSize ? active(kb.dim(kSize), at) : Value();
-      Values elements;
-      for (Value row : rows)
-        elements.push_back(load(advance(row, at), exists));
-      elements = transposed(kb, std::move(elements));
-      for (int64_t i = 0; i < lanes; ++i)
-        kb.store(elements[i], advance(to, kb.mul(kb.add(at, i), columns)), dtype, lanes);
-    });
-  });
-}
-
-void AttentionEmitter::packColumnsOfKeys() {
-  int64_t columns = spec.scoreVectors * lanes;
-  Value from = advance(keyBase, kb.mul(blockBegin, stride(kOfKey, kRow)));
-  kb.forLoop(kb.index(0), kb.dim(kSize), 1, [&](Value element) {
-    Value row = advance(from, kb.mul(element, stride(kOfKey, kElement)));
-    kb.forLoop(kb.index(0), keyCount, lanes, [&](Value key) {
-      Value tile = kb.div(key, kb.index(columns)), column = kb.rem(key, kb.index(columns));
-      Value at = kb.mul(kb.add(kb.mul(tile, sizePadded), element), columns);
-      kb.store(load(advance(row, key), active(keyCount, key)),
-               advance(packedKeys, kb.add(at, column)), dtype, lanes);
-    });
-  });
-}
-
-/// Values as [key][element in whole tiles], unless few rows read them: these do so where the
-/// values lie.
-void AttentionEmitter::copyValues() {
-  Value rowStride = stride(kOfValue, kRow);
-  Value from = advance(valueBase, kb.mul(blockBegin, rowStride));
-  kb.ifThen(copiesValues, [&] {
-    kb.forLoop(kb.index(0), keyCount, 1, [&](Value key) {
-      Value row = advance(from, kb.mul(key, rowStride));
-      Value to = advance(packedValues, kb.mul(key, valuePadded));
-      kb.forLoop(kb.index(0), kb.dim(kValueSize), lanes, [&](Value at) {
-        Value exists = spec.maskValueSize ? active(kb.dim(kValueSize), at) : Value();
-        kb.store(load(advance(row, at), exists), advance(to, at), dtype, lanes);
-      });
-    });
-  });
-  auto select = [&](Value a, Value b) {
-    return kb.builder().create<arith::SelectOp>(kb.loc(), copiesValues, a, b);
-  };
-  valueRows = select(packedValues, from);
-  valueStride = select(valuePadded, rowStride);
-}
-
-//===----------------------------------------------------------------------===//
 // A block
 //===----------------------------------------------------------------------===//
 
@@ -386,30 +172,49 @@ void AttentionEmitter::emitScores() {
   });
 }
 
+/// The products of a row from key `at` of the block on, scaled and bent.
+Value AttentionEmitter::productAt(Value row, Value at) {
+  nn::ScalarEmitter e = vectors();
+  Value place = advance(scores, kb.add(kb.mul(row, AttentionSpec::kBlock), at));
+  Value score = rounded(load(place));
+  if (spec.scale != 1 || spec.hasScale)
+    score = rounded(e.mul(score, kb.splat(factor, lanes)));
+  if (spec.softcap == 0)
+    return score;
+  Value cap = e.constant(spec.softcap);
+  return rounded(e.mul(rounded(e.tanh(rounded(e.div(score, cap)))), cap));
+}
+
+/// What mask or condition, of elements of `type`, has for a row from key `at` on.
+Value AttentionEmitter::readMask(AttentionSpec::Mask kind, Operand of, DType type, Value base,
+                                 Value row, Value at, Value active) {
+  Value from = kb.advance(base, kb.mul(row, stride(of, kRow)), type);
+  if (kind == AttentionSpec::Mask::Scalar)
+    return kb.splat(kb.load(from, type, 0), lanes);
+  return kb.load(kb.advance(from, kb.add(blockBegin, at), type), type, lanes, active);
+}
+
 /// The scores of a row from key `at` of the block on, as the softmax gets them; -infinity where
 /// no key is active (null: all are). `maskMax` collects the largest of the mask.
 Value AttentionEmitter::scoreAt(Value row, Value at, Value active, Value &maskMax) {
   nn::ScalarEmitter e = vectors();
-  Value place = advance(scores, kb.add(kb.mul(row, AttentionSpec::kBlock), at));
-  Value score = e.mul(load(place), kb.splat(factor, lanes));
-  if (spec.softcap != 0) {
-    Value cap = e.constant(spec.softcap);
-    score = e.mul(e.tanh(e.div(score, cap)), cap);
-  }
-  Value none = e.constant(-kInfinity);
+  Value score = productAt(row, at);
+  // Whatever the product is, NaN and infinities too.
+  if (condition != kAbsent)
+    score = e.select(
+        readMask(spec.condition, kOfCondition, DType::Bool, conditionBase, row, at, active), score,
+        e.constant(spec.hiddenScore));
+  Value none = e.constant(-kInfinity), added;
   if (mask != kAbsent) {
-    Value from = advance(maskBase, kb.mul(row, stride(kOfMask, kRow)));
-    Value added = spec.mask == AttentionSpec::Mask::Row
-                      ? load(advance(from, kb.add(blockBegin, at)), active)
-                      : kb.splat(kb.load(from, dtype, 0), lanes);
+    added = readMask(spec.mask, kOfMask, dtype, maskBase, row, at, active);
     score = e.add(score, added);
-    if (spec.zeroMaskedRows)
-      maskMax = combine(kb, Combine::Max, dtype, lanes, maskMax,
-                        active ? keep(added, none, active) : added);
-  } else if (spec.zeroMaskedRows) {
-    Value zero = e.constant(0);
-    maskMax =
-        combine(kb, Combine::Max, dtype, lanes, maskMax, active ? keep(zero, none, active) : zero);
+    if (spec.roundSums)
+      score = rounded(score);
+  }
+  if (spec.zeroMaskedRows) {
+    Value found = added ? added : e.constant(0);
+    maskMax = combine(kb, Combine::Max, dtype, lanes, maskMax,
+                      active ? keep(found, none, active) : found);
   }
   return active ? keep(score, none, active) : score;
 }

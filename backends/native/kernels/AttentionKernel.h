@@ -14,17 +14,18 @@
 #include "quern/DType.h"
 #include "runtime/reference/AttentionShape.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace quern::native {
 
 /// What shapes the code. Buffers: query, key, value, result, then those that there are of:
-/// mask, scale, offset (int64).
+/// mask, scale, offset (int64), condition (bool).
 struct AttentionSpec {
   /// Keys of a block.
   static constexpr int64_t kBlock = 128;
-  /// How a row of the mask is read.
+  /// How a row of the mask or of the condition is read.
   enum class Mask { None, Row, Scalar };
 
   DType dtype = DType::Float32;
@@ -33,7 +34,12 @@ struct AttentionSpec {
   int64_t scoreVectors = 4, valueVectors = 4;
   TileHeights scoreHeights, valueHeights;
   double scale = 1, softcap = 0;
-  Mask mask = Mask::None;
+  Mask mask = Mask::None, condition = Mask::None;
+  /// What scores become where the condition is false.
+  double hiddenScore = 0;
+  /// What scores are rounded to, step by step; and their sums with the mask.
+  std::optional<DType> scoreType;
+  bool roundSums = false;
   bool hasScale = false, causal = false, hasOffset = false, zeroMaskedRows = false;
   /// The elements of a key lie together; else equal elements of neighbouring keys do.
   bool rowsOfKeys = true;

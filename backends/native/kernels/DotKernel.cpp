@@ -37,6 +37,7 @@ enum DimIndex : int64_t {
   kStrideB,
   kColumns,
   kBatchStrideBias,
+  kGroups,
   kTiles,
   kFirstLevel = kTiles + kMaxTileHeights,
 };
@@ -56,10 +57,10 @@ void DotDims::splitLines(int64_t batches, double totalFlops, int64_t threads) {
 std::vector<int64_t> DotDims::flatten() const {
   std::vector<int64_t> dims;
   dims.reserve(kFirstLevel + 2 * std::size(levels));
-  dims = {columnTiles,  lineChunks,   linesPerChunk, lines,          lineStrideA,
-          lineStrideC,  batchStrideA, batchStrideB,  batchStrideC,   tilesPerGroup,
-          groupStrideA, tileStrideB,  tileStrideC,   vectorStrideC,  rowStrideA,
-          rowStrideC,   strideB,      columns,       batchStrideBias};
+  dims = {columnTiles,  lineChunks,   linesPerChunk, lines,           lineStrideA,
+          lineStrideC,  batchStrideA, batchStrideB,  batchStrideC,    tilesPerGroup,
+          groupStrideA, tileStrideB,  tileStrideC,   vectorStrideC,   rowStrideA,
+          rowStrideC,   strideB,      columns,       batchStrideBias, groups};
   dims.insert(dims.end(), tiles.begin(), tiles.end());
   for (const Level &level : levels) {
     dims.push_back(level.trip);
@@ -87,6 +88,7 @@ std::string DotSpec::key() const {
   text += flat ? " f" : " l";
   text += contiguousColumns ? 'c' : 's';
   text += maskColumns ? 'm' : 'w';
+  text += groupsRepeat ? "r" : "";
   text += std::to_string(rowStrideC);
   text += bias ? fmt::format(FMT_COMPILE(" b{}"), static_cast<int>(*bias)) : " z";
   epilogue.appendKey(text);
@@ -157,9 +159,10 @@ DotEmitter::Tile DotEmitter::tileOfTask(Value batch, Value column) {
     return sum;
   };
   Value group = kb.div(column, kb.dim(kTilesPerGroup));
+  Value batchOfA = spec.groupsRepeat ? kb.rem(batch, kb.dim(kGroups)) : batch;
   Value firstColumn = kb.mul(column, spec.tile.columns());
-  tile.a =
-      kb.advance(kb.buffer(0), offset({{batch, kBatchStrideA}, {group, kGroupStrideA}}), types.a);
+  tile.a = kb.advance(kb.buffer(0), offset({{batchOfA, kBatchStrideA}, {group, kGroupStrideA}}),
+                      types.a);
   tile.b =
       kb.advance(kb.buffer(1), offset({{batch, kBatchStrideB}, {column, kTileStrideB}}), types.b);
   Value offsetOfC = offset({{batch, kBatchStrideC}, {column, kTileStrideC}});
@@ -169,7 +172,7 @@ DotEmitter::Tile DotEmitter::tileOfTask(Value batch, Value column) {
     Value rest = kb.sub(kb.dim(kColumns), kb.add(firstColumn, v * spec.tile.lanes));
     activeLanes.push_back(kb.minSigned(kb.maxSigned(rest, kb.index(0)), kb.index(spec.tile.lanes)));
   }
-  Value perBatch = offset({{batch, kBatchStrideBias}});
+  Value perBatch = offset({{batchOfA, kBatchStrideBias}});
   int64_t next = 3;
   auto operand = [&](OperandAccess access, DType operandType) {
     Value start = access == OperandAccess::Full        ? offsetOfC

@@ -34,6 +34,9 @@ struct DotSpec {
   int64_t rowStrideC = kRuntime;
   /// The vectors of a row of C are adjacent; otherwise DotDims::vectorStrideC apart.
   bool contiguousColumns = false;
+  /// A, bias and PerColumn/PerRow operands begin again after DotDims::groups batches: they are
+  /// of the groups of a convolution, whatever the image.
+  bool groupsRepeat = false;
   /// The last column tile may be partial: mask loads and stores by DotDims::columns.
   bool maskColumns = false;
   /// What accumulators start from: an operand of C's rows and columns, or zero.
@@ -73,6 +76,8 @@ struct DotDims {
   int64_t columns = 0;
   /// Bias and PerColumn/PerRow operands advance by this per batch (grouped NCHW).
   int64_t batchStrideBias = 0;
+  /// See DotSpec::groupsRepeat.
+  int64_t groups = 1;
   /// Tiles of each height in a line, or in a flat space.
   TileCover tiles{};
   /// Trip count and stride in A of each level.

@@ -8,6 +8,7 @@
 
 #include <bit>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 using namespace mlir;
 using namespace quern;
@@ -28,6 +29,8 @@ std::string RecurrentSpec::key() const {
   for (bool flag : {inputForget, linearBeforeReset, hasBias, hasLengths, hasInitialH, hasInitialC,
                     hasPeepholes, maskTail})
     key += flag ? '1' : '0';
+  for (TileHeights ofVectors : heights)
+    key += fmt::format("/{}", fmt::join(ofVectors, ","));
   return key;
 }
 

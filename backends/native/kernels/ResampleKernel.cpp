@@ -21,7 +21,7 @@ public:
   void emit() { innermost ? emitLines() : emitRows(); }
 
 private:
-  // Dims: input, output, inner. Buffers: from, to, begins, elements, weights.
+  // Dims: input, output, inner. Buffers: from, to, elements; of sums begins and weights, too.
   Value input() { return kb.dim(0); }
   Value output() { return kb.dim(1); }
   Value inner() { return kb.dim(2); }
@@ -43,13 +43,13 @@ private:
 Value ResampleEmitter::sampleAt(Value from, Value result, Value distance, int64_t lanes,
                                 Value active) {
   auto elementAt = [&](Value i) {
-    Value place = kb.advance(from, kb.mul(entry(3, i), distance), dtype);
+    Value place = kb.advance(from, kb.mul(entry(2, i), distance), dtype);
     return kb.load(place, dtype, lanes, active);
   };
   if (!sums)
     return elementAt(result);
   Value zero = kb.floatConstant(dtype, lanes, 0.0);
-  return kb.forLoop(entry(2, result), entry(2, kb.add(result, 1)), 1, zero,
+  return kb.forLoop(entry(3, result), entry(3, kb.add(result, 1)), 1, zero,
                     [&](Value i, ValueRange sum) -> KernelBuilder::Values {
                       Value weight = kb.load(kb.advance(kb.buffer(4), i, dtype), dtype, 0);
                       return {kb.multiplyAdd(kb.splat(weight, lanes), elementAt(i), sum[0])};
@@ -98,10 +98,11 @@ LoweredStep native::resample(StepBuffer from, StepBuffer to, const Resampling &r
                      (innermost ? "_line" : "");
   step.kernel.key = step.kernel.name;
   step.kernel.emit = [=](KernelBuilder &kb) { ResampleEmitter(kb, dtype, sums, innermost).emit(); };
-  step.buffers = {std::move(from), std::move(to), StepBuffer::weights(Tensor::ofInts(r.begins)),
-                  StepBuffer::weights(Tensor::ofInts(r.elements))};
-  if (sums)
+  step.buffers = {std::move(from), std::move(to), StepBuffer::weights(Tensor::ofInts(r.elements))};
+  if (sums) {
+    step.buffers.push_back(StepBuffer::weights(Tensor::ofInts(r.begins)));
     step.buffers.push_back(StepBuffer::weights(weightTable(r.weights, dtype)));
+  }
   step.dims = {r.input, r.output, r.inner};
   step.tasks = innermost ? r.outer : r.outer * r.output;
   double taps = double(r.elements.size()) + double(r.output);

@@ -16,8 +16,13 @@ struct Resampling {
   bool isLast;
   /// Elements of the axis, those of result i from begins[i] to begins[i + 1].
   std::vector<int64_t> begins, elements;
-  /// Of each element; empty where every result is a copy of one.
+  /// Of each element. Where every result is a copy of one there are no weights and no begins.
   std::vector<double> weights;
+
+  int64_t tableBytes() const {
+    return static_cast<int64_t>((begins.size() + elements.size()) * sizeof(int64_t) +
+                                weights.size() * sizeof(double));
+  }
 };
 /// Sums are of float32 or float64; copies of any type.
 LoweredStep resample(StepBuffer from, StepBuffer to, const Resampling &resampling, DType dtype);

@@ -13,20 +13,20 @@ using namespace quern::native;
 using namespace quern::plan;
 
 static Expected<AttentionShape> shapeOf(nn::AttentionOp op, const LoweringContext &context) {
-  ArrayRef<int64_t> mask;
-  if (!nn::isNone(op.getMask()))
-    mask = context.sizesOf(op.getMask());
-  return attentionShape({context.sizesOf(op.getQuery()), context.sizesOf(op.getKey()),
-                         context.sizesOf(op.getValue()), mask, op.getQueryPerm(), op.getKeyPerm(),
-                         op.getValuePerm(), op.getResultPerm()});
+  auto sizesOf = [&](Value operand) {
+    return nn::isNone(operand) ? ArrayRef<int64_t>() : context.sizesOf(operand);
+  };
+  return attentionShape({sizesOf(op.getQuery()), sizesOf(op.getKey()), sizesOf(op.getValue()),
+                         sizesOf(op.getMask()), sizesOf(op.getCondition()), op.getQueryPerm(),
+                         op.getKeyPerm(), op.getValuePerm(), op.getResultPerm()});
 }
 
-/// How a row of the mask is read. That of a tensor that has one column by chance is read
-/// as if it had several, where there are no more keys.
-static AttentionSpec::Mask maskOf(nn::AttentionOp op, const AttentionShape &shape) {
-  if (nn::isNone(op.getMask()))
+/// How a row of the mask or of the condition is read. That of a tensor that has one column by
+/// chance is read as if it had several, where there are no more keys.
+static AttentionSpec::Mask maskOf(Value value, const AttentionOperand &operand) {
+  if (nn::isNone(value))
     return AttentionSpec::Mask::None;
-  return shape.mask.strides[3] == 0 ? AttentionSpec::Mask::Scalar : AttentionSpec::Mask::Row;
+  return operand.strides[3] == 0 ? AttentionSpec::Mask::Scalar : AttentionSpec::Mask::Row;
 }
 
 static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
@@ -42,7 +42,12 @@ static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
   spec.valueHeights = chooseCellHeights(context.target, spec.valueVectors);
   spec.scale = op.getScaleFactor().convertToDouble();
   spec.softcap = op.getSoftcap().convertToDouble();
-  spec.mask = maskOf(op, shape);
+  spec.mask = maskOf(op.getMask(), shape.mask);
+  spec.condition = maskOf(op.getCondition(), shape.condition);
+  spec.hiddenScore = op.getHiddenScore().convertToDouble();
+  if (std::optional<Type> type = op.getScoreType())
+    spec.scoreType = nn::dtypeOf(*type);
+  spec.roundSums = op.getRoundSums();
   spec.hasScale = !nn::isNone(op.getScale());
   spec.causal = op.getCausal();
   spec.hasOffset = !nn::isNone(op.getOffset());
@@ -91,7 +96,7 @@ static std::string refusal(const AttentionSpec &spec, const AttentionShape &shap
 static std::vector<StepBuffer> buffersOf(nn::AttentionOp op) {
   std::vector<StepBuffer> buffers = {StepBuffer::of(op.getQuery()), StepBuffer::of(op.getKey()),
                                      StepBuffer::of(op.getValue()), StepBuffer::of(op.getResult())};
-  for (Value operand : {op.getMask(), op.getScale(), op.getOffset()})
+  for (Value operand : {op.getMask(), op.getScale(), op.getOffset(), op.getCondition()})
     if (!nn::isNone(operand))
       buffers.push_back(StepBuffer::of(operand));
   return buffers;

@@ -48,6 +48,10 @@ struct ConvProblem {
   int64_t inputPixels() const { return window.input[0] * window.input[1] * window.input[2]; }
   int64_t outputPixels() const { return window.output[0] * window.output[1] * window.output[2]; }
   int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
+  /// Of one image.
+  CheckedSize unfoldedBytes() const {
+    return CheckedSize(channels) * kernelPositions() * outputPixels() * dtypeBytes(dtype);
+  }
   bool hasPads() const {
     for (int a = 0; a < 3; ++a)
       if (window.padBegin[a] != 0 || padEnd[a] != 0)
@@ -345,6 +349,7 @@ static DotSpec plainSpec(ConvProblem &p, const Target &target) {
   spec.tile.packedB = false;
   spec.heights = shape.heights;
   spec.flat = true;
+  spec.groupsRepeat = true;
   spec.contiguousColumns = true;
   spec.maskColumns = p.outputPixels() % spec.tile.columns() != 0;
   if (p.bias)
@@ -353,15 +358,15 @@ static DotSpec plainSpec(ConvProblem &p, const Target &target) {
   return spec;
 }
 
-/// The dims of one image: a batch is a group.
-static DotDims plainDims(const ConvProblem &p, const DotSpec &spec,
-                         const LoweringContext &context) {
+/// The dims of some images: a batch is a group of one.
+static DotDims plainDims(const ConvProblem &p, const DotSpec &spec, int64_t images) {
   int64_t depth = p.channelsPerGroup() * p.kernelPositions(), pixels = p.outputPixels();
   DotDims dims;
   dims.columnTiles = ceilDiv(pixels, spec.tile.columns());
   dims.tilesPerGroup = dims.columnTiles;
   dims.coverRows(spec, p.outputsPerGroup());
-  dims.splitLines(p.groups, p.flops / double(p.batch), context.threads);
+  dims.groups = p.groups;
+  dims.splitLines(images * p.groups, p.flops * double(images) / double(p.batch), p.context.threads);
   dims.batchStrideA = p.outputsPerGroup() * depth;
   dims.batchStrideB = depth * pixels;
   dims.batchStrideC = p.outputsPerGroup() * pixels;
@@ -376,32 +381,36 @@ static DotDims plainDims(const ConvProblem &p, const DotSpec &spec,
   return dims;
 }
 
+/// Appends the steps of `images` images from `first` on.
+static void addPlainSteps(const ConvProblem &p, const DotSpec &spec, const KernelSpec &kernel,
+                          int64_t first, int64_t images, std::vector<LoweredStep> &steps) {
+  int64_t element = dtypeBytes(p.dtype);
+  StepBuffer from = StepBuffer::of(p.input, first * p.channels * p.inputPixels() * element);
+  if (!p.isPointwise()) {
+    StepBuffer unfolded = StepBuffer::scratchSpace(0, p.unfoldedBytes() * images);
+    WindowShape3 window = p.window;
+    // The rows of one image follow those of the one before.
+    window.channels *= images;
+    steps.push_back(unfoldWindows(from, unfolded, window, p.dtype));
+    from = unfolded;
+  }
+  std::optional<StepBuffer> bias;
+  if (p.bias)
+    bias = StepBuffer::of(p.bias);
+  steps.push_back(finishStep(
+      p, kernel, plainDims(p, spec, images), StepBuffer::of(p.weights), from, images * p.groups,
+      std::move(bias), first * p.outputs * p.outputPixels(), double(images) / double(p.batch)));
+}
+
 /// C [outputs, pixels] = weights [outputs, depth] * unfolded image [depth, pixels],
 /// per image and group.
 static LoweringResult lowerPlainConv(ConvProblem &p) {
-  const LoweringContext &context = p.context;
-  DotSpec spec = plainSpec(p, context.target);
-  DotDims dims = plainDims(p, spec, context);
-  KernelSpec kernel = std::move(spec).kernel();
-
+  DotSpec spec = plainSpec(p, p.context.target);
+  KernelSpec kernel = DotSpec(spec).kernel();
+  int64_t images = p.isPointwise() ? p.batch : chooseImages(p.batch, p.unfoldedBytes());
   LoweringResult result;
-  int64_t element = dtypeBytes(p.dtype);
-  for (int64_t n = 0; n < p.batch; ++n) {
-    StepBuffer image = StepBuffer::of(p.input, n * p.channels * p.inputPixels() * element);
-    if (!p.isPointwise()) {
-      CheckedSize bytes =
-          CheckedSize(p.channels) * p.kernelPositions() * p.outputPixels() * element;
-      StepBuffer unfolded = StepBuffer::scratchSpace(0, bytes);
-      result.steps.push_back(unfoldWindows(image, unfolded, p.window, p.dtype));
-      image = unfolded;
-    }
-    std::optional<StepBuffer> bias;
-    if (p.bias)
-      bias = StepBuffer::of(p.bias);
-    result.steps.push_back(finishStep(p, kernel, dims, StepBuffer::of(p.weights), image, p.groups,
-                                      std::move(bias), n * p.outputs * p.outputPixels(),
-                                      1.0 / double(p.batch)));
-  }
+  for (int64_t first = 0; first < p.batch; first += images)
+    addPlainSteps(p, spec, kernel, first, std::min(images, p.batch - first), result.steps);
   return result;
 }
 

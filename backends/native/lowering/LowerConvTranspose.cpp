@@ -97,6 +97,7 @@ static DotSpec productSpec(const TransposedProblem &p) {
   spec.tile.packedB = false;
   spec.heights = shape.heights;
   spec.flat = true;
+  spec.groupsRepeat = true;
   spec.contiguousColumns = true;
   spec.maskColumns = p.pixels % spec.tile.columns() != 0;
   spec.epilogue.program.inputs = {p.dtype};
@@ -104,12 +105,15 @@ static DotSpec productSpec(const TransposedProblem &p) {
   return spec;
 }
 
-static DotDims productDims(const TransposedProblem &p, const DotSpec &spec, double flops) {
+/// The dims of some images: a batch is a group of one.
+static DotDims productDims(const TransposedProblem &p, const DotSpec &spec, int64_t images,
+                           double flops) {
   DotDims dims;
   dims.columnTiles = ceilDiv(p.pixels, spec.tile.columns());
   dims.tilesPerGroup = dims.columnTiles;
   dims.coverRows(spec, p.rows());
-  dims.splitLines(p.groups, flops, p.context.threads);
+  dims.groups = p.groups;
+  dims.splitLines(images * p.groups, flops, p.context.threads);
   dims.batchStrideA = p.depth() * p.rows();
   dims.batchStrideB = p.depth() * p.pixels;
   dims.batchStrideC = p.rows() * p.pixels;
@@ -123,24 +127,25 @@ static DotDims productDims(const TransposedProblem &p, const DotSpec &spec, doub
   return dims;
 }
 
-/// The product for one image, into `columns`.
-static LoweredStep multiply(const TransposedProblem &p, int64_t image, StepBuffer columns) {
+/// The product for `images` images from `first` on, into `columns`.
+static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t images,
+                            StepBuffer columns) {
   DotSpec spec = productSpec(p);
-  double flops = 2.0 * double(p.pixels) * double(p.rows()) * double(p.channels);
-  DotDims dims = productDims(p, spec, flops);
+  double perImage = 2.0 * double(p.pixels) * double(p.rows()) * double(p.channels);
+  double flops = perImage * double(images);
+  DotDims dims = productDims(p, spec, images, flops);
   int64_t element = dtypeBytes(p.dtype);
   LoweredStep step;
   step.kernel = std::move(spec).kernel();
   step.buffers = {StepBuffer::of(p.weights),
-                  StepBuffer::of(p.input, image * p.channels * p.pixels * element),
+                  StepBuffer::of(p.input, first * p.channels * p.pixels * element),
                   std::move(columns)};
   step.dims = dims.flatten();
-  step.tasks = p.groups * dims.columnTiles * dims.lineChunks;
+  step.tasks = images * p.groups * dims.columnTiles * dims.lineChunks;
   step.flops = flops;
   step.grain = chooseGrain(step.tasks, step.flops);
-  step.bytes =
-      double(element) * (double(p.channels) * double(p.pixels) +
-                         double(p.groups) * double(p.rows()) * double(p.pixels + p.depth()));
+  double moved = double(p.pixels) * (double(p.channels) + double(p.groups) * double(p.rows()));
+  step.bytes = double(element) * (double(images) * moved + double(p.channels) * double(p.rows()));
   return step;
 }
 
@@ -153,14 +158,16 @@ LoweringResult native::lower(nn::ConvTransposeOp op, const LoweringContext &cont
   int64_t element = dtypeBytes(p.dtype);
   int64_t plane = p.window.input[0] * p.window.input[1] * p.window.input[2];
   CheckedSize bytes = CheckedSize(p.groups) * p.rows() * p.pixels * element;
-  for (int64_t n = 0; n < p.batch; ++n) {
-    StepBuffer columns = StepBuffer::scratchSpace(0, bytes);
-    result.steps.push_back(multiply(p, n, columns));
-    WindowSum sum{p.window, /*images=*/1, std::nullopt};
+  int64_t atOnce = chooseImages(p.batch, bytes);
+  for (int64_t first = 0; first < p.batch; first += atOnce) {
+    int64_t images = std::min(atOnce, p.batch - first);
+    StepBuffer columns = StepBuffer::scratchSpace(0, bytes * images);
+    result.steps.push_back(multiply(p, first, images, columns));
+    WindowSum sum{p.window, images, std::nullopt};
     if (!nn::isNone(op.getBias()))
       sum.bias = StepBuffer::of(op.getBias());
     result.steps.push_back(
-        sumWindows(columns, StepBuffer::of(op.getResult(), n * p.outputs * plane * element),
+        sumWindows(columns, StepBuffer::of(op.getResult(), first * p.outputs * plane * element),
                    std::move(sum), p.dtype));
   }
   return result;

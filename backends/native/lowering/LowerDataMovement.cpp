@@ -93,16 +93,19 @@ LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
   if (!starts || !axes || !steps || axes->size() != starts->size() ||
       steps->size() != starts->size())
     return LoweringResult::refuse("the bounds of the slice are known only at run time");
+  LoweringResult lowered;
+  if (context.elementsOf(op.getResult()) == 0)
+    return lowered;
   Sizes strides = rowMajorStrides<Sizes>(sizes);
   int64_t offset = 0;
   for (size_t i = 0; i < starts->size(); ++i) {
-    int64_t axis = (*axes)[i], step = (*steps)[i];
+    int64_t axis = (*axes)[i];
     int64_t start = (*starts)[i] < 0 ? (*starts)[i] + sizes[axis] : (*starts)[i];
-    start = std::clamp<int64_t>(start, 0, step > 0 ? sizes[axis] : sizes[axis] - 1);
-    offset += start * strides[axis];
-    strides[axis] *= step;
+    offset += std::clamp<int64_t>(start, 0, sizes[axis] - 1) * strides[axis];
+    // The step to a second element is within the axis; others may be any number.
+    if (context.sizesOf(op.getResult())[axis] > 1)
+      strides[axis] *= (*steps)[i];
   }
-  LoweringResult lowered;
   appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
              viewOf(op.getInput(), strides, offset), viewOf(op.getResult(), context), lowered.steps,
              lastingDims(op.getResult(), context));
@@ -260,7 +263,7 @@ LoweringResult PadLowering::lower() {
     bool isPlain = shortest >= 0 && sizes[d] > 0 && (!reflects || longest < sizes[d]);
     if (op.getMode() != PadMode::Constant && !isPlain)
       return LoweringResult::refuse("padding that crops or reflects more than once");
-    if (interiorSize(d) < 0 || begin(d) < -sizes[d] || end(d) < -sizes[d])
+    if (begin(d) < -sizes[d] || end(d) < -sizes[d] || interiorSize(d) < 0)
       return LoweringResult::refuse("padding that crops more than there is");
   }
   if (llvm::is_contained(whole, 0))

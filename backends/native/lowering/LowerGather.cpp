@@ -19,7 +19,7 @@ using namespace quern::native;
 using namespace quern::plan;
 
 /// Why elements of `data` cannot be moved; empty when they can.
-static std::string refuseType(Value data) {
+static std::string refuseElements(Value data) {
   DType dtype = dtypeOfValue(data);
   return isMovable(dtype) ? ""
                           : "no native code for " + std::string(dtypeName(dtype)) + " elements";
@@ -42,7 +42,7 @@ static IndexedMove moveAt(Value data, Value indices, ArrayRef<int64_t> sizes) {
 
 /// The same indices for all that is around the axis.
 LoweringResult native::lower(nn::GatherOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op.getInput()); !reason.empty())
+  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
     return LoweringResult::refuse(reason);
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   int64_t axis = op.getAxis(), rank = static_cast<int64_t>(sizes.size());
@@ -82,7 +82,7 @@ static IndexedMove elementsAt(Value data, Value indices, int64_t axis,
 }
 
 LoweringResult native::lower(nn::GatherElementsOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op.getInput()); !reason.empty())
+  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
     return LoweringResult::refuse(reason);
   LoweringResult lowered;
   appendGather(elementsAt(op.getInput(), op.getIndices(), op.getAxis(), context),
@@ -112,7 +112,7 @@ static IndexedMove slicesAt(Value data, Value indices, int64_t batchDims,
 }
 
 LoweringResult native::lower(nn::GatherNDOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op.getInput()); !reason.empty())
+  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
     return LoweringResult::refuse(reason);
   LoweringResult lowered;
   appendGather(slicesAt(op.getInput(), op.getIndices(), op.getBatchDims(), context),
@@ -144,14 +144,14 @@ static LoweringResult lowerScatter(Op op, const IndexedMove &move, const Lowerin
 }
 
 LoweringResult native::lower(nn::ScatterElementsOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op.getInput()); !reason.empty())
+  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
     return LoweringResult::refuse(reason);
   return lowerScatter(op, elementsAt(op.getInput(), op.getIndices(), op.getAxis(), context),
                       context);
 }
 
 LoweringResult native::lower(nn::ScatterNDOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op.getInput()); !reason.empty())
+  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
     return LoweringResult::refuse(reason);
   return lowerScatter(op, slicesAt(op.getInput(), op.getIndices(), /*batchDims=*/0, context),
                       context);

@@ -46,7 +46,7 @@ static ChannelShape channelShapeOf(ArrayRef<int64_t> sizes) {
 }
 
 /// Why no normalization is native for the elements of `op`; empty when there are.
-static std::string refuseType(Operation *op) {
+static std::string refuseNormalization(Operation *op) {
   DType dtype = dtypeOfValue(op->getOperand(0));
   bool isNative = dtype == DType::Float32 || dtype == DType::Float64;
   return isNative ? "" : "no native normalization of " + std::string(dtypeName(dtype));
@@ -80,7 +80,7 @@ static ScalarProgram batchNormProgram(DType dtype, double epsilon) {
 }
 
 LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
+  if (std::string reason = refuseNormalization(op); !reason.empty())
     return LoweringResult::refuse(reason);
   DType dtype = dtypeOfValue(op.getInput());
   ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
@@ -160,7 +160,7 @@ static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
 }
 
 LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
+  if (std::string reason = refuseNormalization(op); !reason.empty())
     return LoweringResult::refuse(reason);
   DType dtype = dtypeOfValue(op.getInput());
   if (dtypeOfValue(op.getScale()) != dtype || dtypeOfValue(op.getBias()) != dtype)
@@ -227,7 +227,7 @@ static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
 }
 
 LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
+  if (std::string reason = refuseNormalization(op); !reason.empty())
     return LoweringResult::refuse(reason);
   LayerNormSpec spec{dtypeOfValue(op.getInput()), op.getCenter(), !nn::isNone(op.getScale()),
                      !nn::isNone(op.getBias()), op.getEpsilon().convertToDouble()};
@@ -316,7 +316,7 @@ static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
 }
 
 LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
+  if (std::string reason = refuseNormalization(op); !reason.empty())
     return LoweringResult::refuse(reason);
   constexpr int64_t kChunk = 1024;
   DType dtype = dtypeOfValue(op.getInput());

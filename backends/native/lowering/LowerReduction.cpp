@@ -15,7 +15,7 @@ using namespace quern::native;
 using namespace quern::plan;
 
 /// Why no reduction is native for the elements of `op`; empty when there are.
-static std::string refuseType(Operation *op) {
+static std::string refuseReduction(Operation *op) {
   DType dtype = dtypeOfValue(op->getOperand(0));
   bool isNative = dtype == DType::Float32 || dtype == DType::Float64 || isSignedInteger(dtype) ||
                   isUnsignedInteger(dtype);
@@ -102,7 +102,7 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
 }
 
 LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
+  if (std::string reason = refuseReduction(op); !reason.empty())
     return LoweringResult::refuse(reason);
   ReduceKind kind = op.getKind();
   std::optional<std::vector<bool>> reduced = reducedDimensions(op, context);
@@ -146,7 +146,7 @@ LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
 //===----------------------------------------------------------------------===//
 
 LoweringResult native::lower(nn::SoftmaxOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
+  if (std::string reason = refuseReduction(op); !reason.empty())
     return LoweringResult::refuse(reason);
   SoftmaxSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
@@ -165,7 +165,7 @@ LoweringResult native::lower(nn::SoftmaxOp op, const LoweringContext &context) {
 }
 
 LoweringResult native::lower(nn::ArgReduceOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
+  if (std::string reason = refuseReduction(op); !reason.empty())
     return LoweringResult::refuse(reason);
   ArgSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());

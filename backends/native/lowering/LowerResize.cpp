@@ -58,9 +58,14 @@ static std::optional<std::vector<ResizeAxis>> resolveAxes(nn::ResizeOp op,
   return axes.take();
 }
 
+/// Bytes that the tables of an op may have: they are small beside images, but longer than a
+/// tensor that is all one axis.
+static constexpr int64_t kMaxTableBytes = int64_t{32} << 20;
+
 /// Fills the tables for one axis; a reason when there is no native code for it.
-static std::string fillTables(const ResizeRule &rule, const ResizeAxis &axis, Resampling &r) {
-  r.begins.push_back(0);
+static std::string fillTables(const ResizeRule &rule, const ResizeAxis &axis, int64_t bytesLeft,
+                              Resampling &r) {
+  static const std::string kTooLarge = "so long an axis is resized without tables";
   std::vector<ResizeTap> taps;
   if (rule.mode != ResizeMode::Nearest) {
     Expected<int64_t> most = reference::mostTaps(rule, axis);
@@ -68,7 +73,11 @@ static std::string fillTables(const ResizeRule &rule, const ResizeAxis &axis, Re
     if (!most || *most > kMostTaps)
       return "too many elements are interpolated";
     taps.resize(static_cast<size_t>(*most));
+    r.begins.push_back(0);
   }
+  // An element at least for each result.
+  if (axis.output > bytesLeft / static_cast<int64_t>(sizeof(int64_t)))
+    return kTooLarge;
   for (int64_t i = 0; i < axis.output; ++i) {
     if (reference::isOutside(rule, axis, i))
       return "values are extrapolated";
@@ -79,8 +88,10 @@ static std::string fillTables(const ResizeRule &rule, const ResizeAxis &axis, Re
         r.elements.push_back(tap.element);
         r.weights.push_back(tap.weight);
       }
+      r.begins.push_back(static_cast<int64_t>(r.elements.size()));
     }
-    r.begins.push_back(static_cast<int64_t>(r.elements.size()));
+    if (r.tableBytes() > bytesLeft)
+      return kTooLarge;
   }
   return "";
 }
@@ -95,7 +106,7 @@ static ResizeRule ruleOf(nn::ResizeOp op) {
 /// code for one.
 static std::string planPasses(const ResizeRule &rule, const std::vector<ResizeAxis> &axes,
                               std::vector<Resampling> &passes) {
-  int64_t inner = 1, outer = 1;
+  int64_t inner = 1, outer = 1, bytesLeft = kMaxTableBytes;
   for (const ResizeAxis &axis : axes)
     outer *= axis.input;
   for (size_t d = axes.size(); d-- > 0;) {
@@ -103,8 +114,9 @@ static std::string planPasses(const ResizeRule &rule, const std::vector<ResizeAx
     outer /= axis.input;
     if (!reference::isIdentity(rule, axis)) {
       Resampling pass{outer, axis.input, axis.output, inner, d + 1 == axes.size(), {}, {}, {}};
-      if (std::string reason = fillTables(rule, axis, pass); !reason.empty())
+      if (std::string reason = fillTables(rule, axis, bytesLeft, pass); !reason.empty())
         return reason;
+      bytesLeft -= pass.tableBytes();
       passes.push_back(std::move(pass));
     }
     inner *= axis.output;

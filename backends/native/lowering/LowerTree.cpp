@@ -37,7 +37,7 @@ static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
     key += source->key() + ":";
   }
   if (buffer.sourceBytes > StepBuffer::kKeptBytes)
-    buffer.packKey = key + "trees";
+    buffer.packKey = key + "trees of " + std::to_string(targets);
   buffer.pack = [sources, targets]() -> Expected<Tensor> {
     QUERN_ASSIGN(auto tables, loadTables(sources));
     auto ints = [&](Table table) { return tables[table].elementsAs<int32_t>(); };

@@ -49,7 +49,7 @@ LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &contex
 /// The lowerings of all families.
 class NativeLowering : public plan::OpLowering {
 public:
-  NativeLowering(const Target &target, int64_t threads) : target(target), threads(threads) {}
+  NativeLowering(Target target, int64_t threads) : target(std::move(target)), threads(threads) {}
   bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
   LoweringResult lower(mlir::Operation *op, const plan::ValueTable &values) const override {
     return lowerOperation(op, {target, threads, values});
@@ -57,7 +57,7 @@ public:
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
 
 private:
-  const Target &target;
+  Target target;
   int64_t threads;
 };
 

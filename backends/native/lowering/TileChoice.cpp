@@ -144,6 +144,12 @@ int64_t native::chooseLineChunks(int64_t lines, int64_t otherTasks, double total
   return std::clamp<int64_t>(std::min(wanted, affordable), 1, std::max<int64_t>(lines, 1));
 }
 
+int64_t native::chooseImages(int64_t batch, CheckedSize bytes) {
+  constexpr int64_t kScratchBytes = int64_t{1} << 20, kMaxParts = 1024;
+  int64_t fitting = bytes.valid() ? kScratchBytes / std::max<int64_t>(bytes.value(), 1) : 1;
+  return std::clamp<int64_t>(std::max(fitting, ceilDiv(batch, kMaxParts)), 1, batch);
+}
+
 int64_t native::chooseGrain(int64_t tasks, double totalFlops) {
   constexpr double kMinFlopsPerThread = 5e5;
   double perTask = totalFlops / static_cast<double>(std::max<int64_t>(tasks, 1));

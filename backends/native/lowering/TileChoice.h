@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/native/codegen/Target.h"
+#include "quern/CheckedSize.h"
 
 #include <array>
 #include <cstdint>
@@ -43,6 +44,11 @@ TileCover coverRows(int64_t rows, TileHeights heights, int64_t vectors);
 /// How many parts to split `lines` of equal work into, so that `otherTasks`
 /// times the parts keep `threads` busy without making tasks tiny.
 int64_t chooseLineChunks(int64_t lines, int64_t otherTasks, double totalFlops, int64_t threads);
+
+/// How many images of a batch go through one step after the other together, when each needs
+/// `bytes` of scratch memory between them: enough for a step, few enough for the caches. The
+/// number of steps is bounded, however many images there are.
+int64_t chooseImages(int64_t batch, CheckedSize bytes);
 
 /// Tasks that are worth handing to another thread.
 int64_t chooseGrain(int64_t tasks, double totalFlops);

@@ -14,14 +14,19 @@ struct SequenceValue;
 struct OptionalValue;
 struct MapValue;
 
-/// What flows through a graph. Copying shares the elements; a nested value is
-/// immutable. A default-constructed AnyValue is an absent tensor: an operand left out.
+/// What flows through a graph. Copying shares the elements; a nested value that several
+/// hold does not change. A default-constructed AnyValue is an absent tensor: an operand left out.
 class AnyValue {
 public:
   AnyValue() = default;
   AnyValue(Tensor tensor) : content(std::move(tensor)) {}
   // InvalidInput, naming the element, when one is not of the type that is given.
   static Expected<AnyValue> sequence(ValueType elementType, std::vector<AnyValue> elements);
+  /// `given`, a sequence, with `inserted` in place of `removed` of its elements. Elements are
+  /// moved, not copied, when nobody else holds the sequence: one that is only appended to
+  /// costs what is appended.
+  static Expected<AnyValue> splice(AnyValue given, ValueType elementType, size_t position,
+                                   size_t removed, std::vector<AnyValue> inserted);
   /// Empty when `value` is absent.
   static Expected<AnyValue> optional(ValueType contentType, AnyValue value);
   /// `keys` are a vector of int64 or strings, one for each of `values`.
@@ -53,10 +58,18 @@ public:
   bool isOwner() const;
   /// Whether nobody else keeps any of its storage.
   bool isSoleOwner() const;
-  /// A deep copy.
-  Expected<AnyValue> clone() const;
+  /// Whether nobody else holds the sequence, optional or map, whoever keeps what is in it.
+  /// True of a tensor.
+  bool isHeldAlone() const;
+  /// Gives the tensors that have borrowed their storage some of their own; others stay shared.
+  Status own();
+  /// Gives what somebody else keeps storage of its own, so that isSoleOwner() holds.
+  Status unshare();
 
 private:
+  /// Replaces the tensors of which `mustCopy` is true by copies.
+  Status copyTensors(bool (*mustCopy)(const Tensor &));
+
   // In the order of ValueType::Kind.
   std::variant<Tensor, std::shared_ptr<const SequenceValue>, std::shared_ptr<const OptionalValue>,
                std::shared_ptr<const MapValue>>
@@ -66,6 +79,9 @@ private:
 struct SequenceValue {
   ValueType elementType;
   std::vector<AnyValue> elements;
+  /// Of all elements, kept because loops ask in every iteration.
+  int64_t bytes = 0;
+  bool isOwner = true;
 };
 struct OptionalValue {
   ValueType contentType;

@@ -13,7 +13,8 @@ public:
   virtual ~ProgressWatcher() = default;
   /// The work is at `doing`, as in "optimising the graph"; false ends it soon with
   /// StatusCode::Cancelled. Called often, wherever a deadline is looked at, and by all
-  /// threads that work, several at once.
+  /// threads that work, several at once. What it loads, compiles or runs itself has
+  /// watchers of its own only: neither this one nor others of the work hear of it.
   virtual bool goOn(std::string_view doing) = 0;
 };
 

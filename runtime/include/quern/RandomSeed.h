@@ -19,4 +19,10 @@ struct RandomDraw {
 };
 RandomDraw nextRandomDraw();
 
+/// Stores a draw that no other is like.
+using RandomSource = void (*)(void *context, uint64_t *seed, uint64_t *number);
+/// Draws come from `source` from now on, null: from the generator again. For compiled models,
+/// each of which has one of its own: it draws from that of the process it is in.
+void setRandomSource(RandomSource source, void *context);
+
 } // namespace quern

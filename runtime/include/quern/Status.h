@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cassert>
+#include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,6 +43,12 @@ public:
   StatusCode code() const { return statusCode; }
   const std::string &message() const { return statusMessage; }
 
+  /// Ends the process with the message, for who takes the value that an error has not.
+  [[noreturn]] __attribute__((cold, noinline)) void abortProcess() const {
+    std::fprintf(stderr, "quern: unchecked error: %s\n", statusMessage.c_str());
+    std::abort();
+  }
+
   /// The same error with `context + ": "` put before the message.
   Status withContext(const std::string &context) const {
     return isOk() ? *this : Status(statusCode, context + ": " + statusMessage);
@@ -59,7 +67,8 @@ inline Status resourceLimit(std::string m) { return {StatusCode::ResourceLimit, 
 inline Status usageError(std::string m) { return {StatusCode::Usage, std::move(m)}; }
 inline Status ioError(std::string m) { return {StatusCode::Io, std::move(m)}; }
 
-/// A value, or the Status that says why there is none.
+/// A value, or the Status that says why there is none. Taking the value of an error ends the
+/// process with the error's message.
 template <typename T> class [[nodiscard]] Expected {
 public:
   Expected(T v) : stored(std::move(v)) {}
@@ -68,15 +77,20 @@ public:
   explicit operator bool() const { return stored.has_value(); }
   bool isOk() const { return stored.has_value(); }
   const Status &status() const { return error; }
-  T &value() { return *stored; }
-  const T &value() const { return *stored; }
-  T &operator*() { return *stored; }
-  const T &operator*() const { return *stored; }
-  T *operator->() { return &*stored; }
-  const T *operator->() const { return &*stored; }
-  T take() { return std::move(*stored); }
+  T &value() { return checked(), *stored; }
+  const T &value() const { return checked(), *stored; }
+  T &operator*() { return value(); }
+  const T &operator*() const { return value(); }
+  T *operator->() { return &value(); }
+  const T *operator->() const { return &value(); }
+  T take() { return std::move(value()); }
 
 private:
+  void checked() const {
+    if (!stored)
+      error.abortProcess();
+  }
+
   std::optional<T> stored;
   Status error;
 };

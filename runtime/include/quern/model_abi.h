@@ -12,7 +12,9 @@
  *     every x86-64 CPU.
  *   int m_run(const void *const *inputs, void *const *outputs, void *workspace);
  *     Runs the model in the calling thread. inputs[i] and outputs[i] are dense
- *     row-major tensors, which must not overlap each other or the workspace.
+ *     row-major tensors, which must not overlap each other or the workspace; but
+ *     an output may be all of the input that quern_model_port::updates names,
+ *     which is changed in its place then.
  *     The caller owns all memory; the workspace holds M_WORKSPACE_BYTES bytes,
  *     starts at a multiple of QUERN_MODEL_WORKSPACE_ALIGNMENT and needs no
  *     initialisation. Runs with different workspaces may overlap in time.
@@ -47,13 +49,21 @@
  *     them are read, to make sure that they are the very weights that the model
  *     was compiled with: else QUERN_MODEL_WRONG_WEIGHTS, and nothing changes.
  *
+ * A model with nodes that draw random numbers has one more function, too:
+ *
+ *   int m_use_random(quern_random_fn random, void *context);
+ *     Such nodes take their numbers from `random` from now on; null: from a
+ *     generator in libquern_runtime.a, as without this call, which gives each
+ *     process the same numbers. All models of a program that are linked with one
+ *     copy of that archive share it. Not while a model runs.
+ *
  *===------------------------------------------------------------------------===*/
 #ifndef QUERN_MODEL_ABI_H
 #define QUERN_MODEL_ABI_H
 
 #include <stdint.h>
 
-#define QUERN_MODEL_ABI_VERSION 3
+#define QUERN_MODEL_ABI_VERSION 4
 #define QUERN_MODEL_WORKSPACE_ALIGNMENT 64
 
 #ifdef __cplusplus
@@ -104,6 +114,10 @@ typedef void (*quern_task_fn)(void *closure, int32_t worker, int64_t begin, int6
 typedef void (*quern_parallel_for_fn)(void *context, int64_t tasks, int64_t grain,
                                       quern_task_fn task, void *closure);
 
+/* Called by each node that draws, each time, and by threads at the same time: stores two
+ * numbers, which decide all that the node draws. A pair that comes again gives the same. */
+typedef void (*quern_random_fn)(void *context, uint64_t *seed, uint64_t *number);
+
 /* An input or output. */
 typedef struct quern_model_port {
   const char *name;
@@ -114,6 +128,9 @@ typedef struct quern_model_port {
   /* What the sizes of -1 are called, as in "N" or "past + seq"; null for others, and
    * where there is no name. Null when there is no -1. */
   const char *const *dim_names;
+  /* Of an output: the number of the input (a cache) in whose memory it may be made;
+   * -1 when there is none. Only some elements are written there then. */
+  int32_t updates;
 } quern_model_port;
 
 /* Sizes that a model was compiled for. */

@@ -33,6 +33,18 @@ static void *allocate(int64_t bytes) {
   return memory + (64 - (uintptr_t)memory % 64);
 }
 
+/* A name of the model's, in which any bytes may be: control characters as \x1B. */
+static void print_name(FILE *stream, const char *name) {
+  const unsigned char *at = (const unsigned char *)name;
+  for (; *at; ++at) {
+    int is_two_bytes = at[0] == 0xC2 && at[1] >= 0x80 && at[1] < 0xA0;
+    if (is_two_bytes || *at < 0x20 || *at == 0x7F)
+      fprintf(stream, "\\x%02X", is_two_bytes ? *++at : *at);
+    else
+      fputc(*at, stream);
+  }
+}
+
 static FILE *open_file(const char *path, const char *mode) {
   FILE *file = fopen(path, mode);
   if (!file)

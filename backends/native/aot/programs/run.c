@@ -21,14 +21,16 @@ static int ends_with(const char *text, const char *end) {
 /* "1x3x8", to standard error. */
 static void print_port(const char *kind, const quern_model_port *port) {
   int d;
-  fprintf(stderr, "  %s %s: %s ", kind, port->name,
-          npy_type(port->dtype) ? npy_type(port->dtype) : "elements");
+  fprintf(stderr, "  %s ", kind);
+  print_name(stderr, port->name);
+  fprintf(stderr, ": %s ", npy_type(port->dtype) ? npy_type(port->dtype) : "elements");
   for (d = 0; d < port->rank; ++d) {
     const char *name = port->dims[d] < 0 && port->dim_names ? port->dim_names[d] : NULL;
+    fputs(d ? "x" : "", stderr);
     if (port->dims[d] >= 0)
-      fprintf(stderr, "%s%" PRId64, d ? "x" : "", port->dims[d]);
+      fprintf(stderr, "%" PRId64, port->dims[d]);
     else
-      fprintf(stderr, "%s%s", d ? "x" : "", name ? name : "?");
+      print_name(stderr, name ? name : "?");
   }
   fprintf(stderr, ", %s%" PRId64 " bytes\n", port->dim_names ? "up to " : "", port->bytes);
 }
@@ -36,12 +38,15 @@ static void print_port(const char *kind, const quern_model_port *port) {
 static int usage(void) {
   const quern_model_info *info = model_info();
   int i;
-  fprintf(stderr,
-          "usage: PROGRAM [NAME=SIZE...] [-w WEIGHTS] INPUT... OUTPUT...\n"
-          "files are .npy or bare elements; model %s takes\n",
-          info->name);
-  for (i = 0; i < info->size_count; ++i)
-    fprintf(stderr, "  size %s\n", info->size_names[i]);
+  fprintf(stderr, "usage: PROGRAM [NAME=SIZE...] [-w WEIGHTS] INPUT... OUTPUT...\n"
+                  "files are .npy or bare elements; model ");
+  print_name(stderr, info->name);
+  fputs(" takes\n", stderr);
+  for (i = 0; i < info->size_count; ++i) {
+    fputs("  size ", stderr);
+    print_name(stderr, info->size_names[i]);
+    fputc('\n', stderr);
+  }
   for (i = 0; i < info->input_count; ++i)
     print_port("input", &info->inputs[i]);
   for (i = 0; i < info->output_count; ++i)

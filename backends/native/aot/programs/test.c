@@ -118,9 +118,10 @@ int main(int argc, char **argv) {
     const quern_model_plan *plan = &info->plans[plans[p]];
     void **inputs = allocate_tensors(plan->inputs, info->input_count);
     void **outputs = allocate_tensors(plan->outputs, info->output_count);
-    for (i = 0; i < info->size_count; ++i)
-      printf("%s=%" PRId64 "%s", info->size_names[i], plan->sizes[i],
-             i + 1 < info->size_count ? ", " : ":\n");
+    for (i = 0; i < info->size_count; ++i) {
+      print_name(stdout, info->size_names[i]);
+      printf("=%" PRId64 "%s", plan->sizes[i], i + 1 < info->size_count ? ", " : ":\n");
+    }
     for (i = 0; i < info->input_count; ++i)
       inputs[i] = read_file(folder, plans[p], "input", i, plan->inputs[i].bytes);
     run_model(plan, inputs, outputs, workspace);

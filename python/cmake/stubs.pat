@@ -1,0 +1,36 @@
+# What is known of types in Python, and not by nanobind: see its documentation on stub generation.
+_quern.__prefix__:
+    __version__: str
+
+CompiledModel.__call__$:
+    \from typing import Any
+    \from collections.abc import Callable
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """An array, or a tuple of several outputs."""
+
+(inputs|outputs)$:
+    @property
+    def \1(self) -> tuple[Port, ...]: ...
+
+Port.dtype$:
+    @property
+    def dtype(self) -> Any:
+        """NumPy's type of a tensor's elements."""
+
+Port.shape$:
+    @property
+    def shape(self) -> tuple[int | str | None, ...] | None:
+        """Sizes, names of symbolic dimensions, and None for what is not known; None as a whole when not even their number is."""
+
+CompiledModel.run$:
+    def run(self, names: Sequence[str] | None, inputs: Any, timeout: float | None = None, cancellation: Cancellation | None = None) -> list[Any]:
+        \doc
+
+CompiledModel.run_into$:
+    def run_into(self, inputs: Any, outputs: Any, cancellation: Cancellation | None = None) -> list[Any]:
+        \doc
+
+CompiledModel.warm_up$:
+    \from collections.abc import Mapping
+    def warm_up(self, dims: Mapping[str, int] = {}, *, shapes: Mapping[str, Sequence[int]] = {}, timeout: float | None = None) -> None:
+        \doc

@@ -1,0 +1,14 @@
+"""The command `quern`: what the package installs under this name, and `python -m quern`."""
+import os
+import sys
+
+from ._quern import run_command_line
+
+
+def main() -> int:
+    # Arguments are bytes; Python has those that are no UTF-8 as surrogates.
+    return run_command_line([b"quern", *map(os.fsencode, sys.argv[1:])])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

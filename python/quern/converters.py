@@ -1,0 +1,260 @@
+"""From torch modules, and fitted estimators of scikit-learn, LightGBM and XGBoost, to ONNX.
+
+Converting is left to the converters that users of these packages have: torch.onnx, skl2onnx and
+onnxmltools. None is needed to import quern.
+"""
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from typing import Any, Iterator
+
+from .errors import QuernError, UnsupportedError, UsageError
+from .sources import bytes_of_message
+
+log = logging.getLogger("quern")
+# Colours and such, as for terminals.
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+def plain(text: object) -> str:
+    """In one line, without what is meant for terminals."""
+    return " ".join(_ESCAPES.sub("", str(text)).split())
+
+
+def root_cause(error: BaseException) -> str:
+    """What an error of an exporter says about where it began."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = plain(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextlib.contextmanager
+def _errors_of(converter: str, what: str) -> Iterator[None]:
+    """What a converter raises, as UnsupportedError; sources.serialized wraps the rest."""
+    try:
+        yield
+    except (QuernError, MemoryError):
+        raise
+    except Exception as error:
+        raise UnsupportedError(f"{converter} cannot convert {what}: {root_cause(error)}") from error
+
+
+#===-----------------------------------------------------------------------===#
+# torch
+#===-----------------------------------------------------------------------===#
+
+
+@contextlib.contextmanager
+def _in_eval_mode(module: Any) -> Iterator[None]:
+    """Each part of a module goes back to the mode that it was in."""
+    trained = [part for part in module.modules() if part.training]
+    if trained:
+        log.warning("%s is in train mode; it is exported in eval mode, without dropout and with "
+                    "the statistics of normalizations as they stand", type(module).__name__)
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in trained:
+            part.training = True
+
+
+def from_torch(module: Any, example_inputs: Any, options: dict[str, Any]) -> bytes:
+    """In eval mode; the module is left as it was."""
+    import torch
+
+    if example_inputs is None:
+        raise UsageError("a torch.nn.Module needs example inputs: quern.compile(module, (tensor,))")
+    if isinstance(example_inputs, torch.Tensor):
+        example_inputs = (example_inputs,)
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedError(f"torch.onnx needs the package {error.name}: "
+                               "pip install onnx onnxscript") from error
+    name = type(module).__name__
+    log.info("exporting %s with torch.onnx", name)
+    with torch.no_grad(), _in_eval_mode(module), _errors_of("torch.onnx", name):
+        program = torch.onnx.export(module, tuple(example_inputs),
+                                    **{"dynamo": True, "verbose": False, **options})
+    return bytes_of_message(program.model_proto)
+
+
+#===-----------------------------------------------------------------------===#
+# scikit-learn, LightGBM, XGBoost
+#===-----------------------------------------------------------------------===#
+
+
+def _package_of(estimator: Any) -> str:
+    return type(estimator).__module__.partition(".")[0]
+
+
+def _parts_of(estimator: Any) -> list[Any]:
+    """The estimator, and those that it is made of."""
+    parts = [estimator]
+    if hasattr(estimator, "get_params"):
+        parts += estimator.get_params(deep=True).values()
+    return parts
+
+
+def _register_boosters(packages: set[str]) -> None:
+    """Tells skl2onnx of the estimators of LightGBM and XGBoost."""
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import (calculate_linear_classifier_output_shapes,
+                                                  calculate_linear_regressor_output_shapes)
+
+    options = {"nocl": [True, False], "zipmap": [True, False, "columns"],
+               "raw_scores": [True, False]}
+    rows = []
+    if "lightgbm" in packages:
+        import lightgbm
+        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+        rows += [(lightgbm.LGBMClassifier, "LightGbm", convert_lightgbm),
+                 (lightgbm.LGBMRegressor, "LightGbm", convert_lightgbm)]
+    if "xgboost" in packages:
+        import xgboost
+        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
+        rows += [(kind, "XGBoost", convert_xgboost) for kind in (
+            xgboost.XGBClassifier, xgboost.XGBRFClassifier,
+            xgboost.XGBRegressor, xgboost.XGBRFRegressor)]
+    for kind, prefix, convert in rows:
+        if issubclass(kind, _classifier_mixin()):
+            update_registered_converter(kind, prefix + kind.__name__,
+                                        calculate_linear_classifier_output_shapes, convert,
+                                        options=options)
+        else:
+            update_registered_converter(kind, prefix + kind.__name__,
+                                        calculate_linear_regressor_output_shapes, convert)
+
+
+def _classifier_mixin() -> Any:
+    from sklearn.base import ClassifierMixin
+    return ClassifierMixin
+
+
+def _opsets_for_boosters() -> dict[str, int]:
+    """The newest that onnxmltools writes."""
+    from onnxmltools.convert.common.onnx_ex import get_maximum_opset_supported
+    return {"": int(get_maximum_opset_supported()), "ai.onnx.ml": 3}
+
+
+def _from_booster(booster: Any, options: dict[str, Any]) -> bytes:
+    """A Booster as these packages have it beside their estimators."""
+    import onnxmltools
+    from onnxmltools.convert.common.data_types import FloatTensorType
+
+    is_lightgbm = _package_of(booster) == "lightgbm"
+    features = booster.num_feature() if is_lightgbm else booster.num_features()
+    convert = onnxmltools.convert_lightgbm if is_lightgbm else onnxmltools.convert_xgboost
+    settings = {"initial_types": [("X", FloatTensorType([None, features]))], **options}
+    if is_lightgbm:
+        settings.setdefault("zipmap", False)
+    with _errors_of("onnxmltools", f"{_package_of(booster)}.Booster"):
+        return bytes_of_message(convert(booster, **settings))
+
+
+def _need(package: str, what: str) -> None:
+    try:
+        __import__(package)
+    except ImportError as error:
+        raise UnsupportedError(f"{what} needs the package {package} ({error}): "
+                               f"pip install {package}") from error
+
+
+def from_estimator(estimator: Any, example_inputs: Any, options: dict[str, Any]) -> bytes:
+    """With one input X of all features, or with an input for each column where columns of several
+    types go different ways (a ColumnTransformer), or `example_inputs` has them."""
+    name = f"{_package_of(estimator)}.{type(estimator).__name__}"
+    boosters = {_package_of(part) for part in _parts_of(estimator)} & {"lightgbm", "xgboost"}
+    if boosters:
+        _need("onnxmltools", name)
+    if type(estimator).__name__ == "Booster":
+        return _from_booster(estimator, options)
+    _need("skl2onnx", name)
+    from skl2onnx import to_onnx
+
+    options = dict(options)
+    if boosters:
+        _register_boosters(boosters)
+        options.setdefault("target_opset", _opsets_for_boosters())
+    if example_inputs is None and "initial_types" not in options:
+        options["initial_types"] = _inputs_of(estimator)
+    if hasattr(estimator, "predict_proba"):  # arrays instead of a list of dicts
+        options.setdefault("options", {id(estimator): {"zipmap": False}})
+    log.info("converting %s with skl2onnx", name)
+    with _errors_of("skl2onnx", name):
+        message = to_onnx(estimator, example_inputs, **options)
+    _drop_unused_inputs(message.graph)
+    return bytes_of_message(message)
+
+
+def _drop_unused_inputs(graph: Any) -> None:
+    """Columns that a ColumnTransformer drops need not be given."""
+    used = {name for node in graph.node for name in node.input}
+    used.update(output.name for output in graph.output)
+    kept = [port for port in graph.input if port.name in used]
+    if kept:
+        del graph.input[:]
+        graph.input.extend(kept)
+
+
+def _inputs_of(estimator: Any) -> list[tuple[str, Any]]:
+    """The inputs of a fitted estimator, as skl2onnx names them."""
+    from skl2onnx.common.data_types import FloatTensorType
+
+    features = getattr(estimator, "n_features_in_", None)
+    if features is None:
+        raise UsageError(f"{type(estimator).__name__} is not fitted; give a fitted estimator, "
+                         "or example inputs")
+    names = getattr(estimator, "feature_names_in_", None)
+    chooser = next((part for part in _parts_of(estimator)
+                    if type(part).__name__ == "ColumnTransformer"), None)
+    if names is None or chooser is None:
+        return [("X", FloatTensorType([None, features]))]
+    kinds = _column_kinds(_fitted(estimator, chooser), list(names))
+    return [(str(name), kinds.get(name, FloatTensorType)([None, 1])) for name in names]
+
+
+def _fitted(estimator: Any, chooser: Any) -> Any:
+    """Pipelines have their parts fitted in place."""
+    if not hasattr(chooser, "transformers_"):
+        raise UsageError(f"the {type(chooser).__name__} in {type(estimator).__name__} is not fitted")
+    return chooser
+
+
+def _column_kinds(chooser: Any, names: list[str]) -> dict[str, Any]:
+    """The types of columns that are no floating-point numbers, as encoders and imputers of the
+    columns have learnt them."""
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+
+    kinds = {}
+    for _, transformer, columns in chooser.transformers_:
+        if isinstance(columns, (str, int)):
+            columns = [columns]
+        chosen = [names[c] if isinstance(c, int) else c
+                  for c in (names[columns] if isinstance(columns, slice) else list(columns))]
+        for i, name in enumerate(chosen):
+            learnt = _learnt_of(transformer, i)
+            if learnt in "OUST":
+                kinds[name] = StringTensorType
+            elif learnt in "iu":
+                kinds[name] = Int64TensorType
+    return kinds
+
+
+def _learnt_of(transformer: Any, column: int) -> str:
+    """NumPy's kind of what a transformer knows of its column; "f" when it knows nothing."""
+    import numpy as np
+
+    for part in _parts_of(transformer):
+        known = getattr(part, "categories_", None)
+        if known is not None and column < len(known):
+            return np.asarray(known[column]).dtype.kind
+        known = getattr(part, "statistics_", None)
+        if known is not None and np.asarray(known).dtype.kind == "O":
+            return "O" if isinstance(known[column], str) else "f"
+    return "f"

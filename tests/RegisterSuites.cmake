@@ -1,0 +1,20 @@
+# Read by ctest: adds a test for each suite of a gtest program, named after it. A suite in a
+# process, not a test: a program with LLVM in it takes longer to start than most tests take.
+# Given: program, label.
+if(NOT EXISTS ${program})
+  get_filename_component(name ${program} NAME)
+  add_test(${name}_NOT_BUILT ${program})
+  return()
+endif()
+execute_process(COMMAND ${program} --gtest_list_tests OUTPUT_VARIABLE listing RESULT_VARIABLE failed)
+if(failed)
+  message(FATAL_ERROR "${program} --gtest_list_tests failed: ${failed}")
+endif()
+string(REPLACE "\n" ";" listing "${listing}")
+foreach(line IN LISTS listing)
+  if(line MATCHES "^([A-Za-z0-9_/]+)\\.")
+    set(suite ${CMAKE_MATCH_1})
+    add_test(${suite} ${program} --gtest_brief=1 --gtest_filter=${suite}.*)
+    set_tests_properties(${suite} PROPERTIES LABELS ${label} TIMEOUT 600)
+  endif()
+endforeach()
