@@ -29,11 +29,17 @@ class Progress(CliTest):
         return written.decode(), out
 
     def many_kernels(self):
-        """Kernels that differ: time to see phases and counts."""
-        ops = [(op, {"axis": axis} if op == "Softmax" else {"axes": [axis]})
-               for op in ("Softmax", "ReduceMax", "ReduceL2", "ReduceMean") for axis in range(4)]
-        nodes = [helper.make_node(op, [f"t{i}"], [f"t{i + 1}"], f"n{i}", **attributes)
-                 for i, (op, attributes) in enumerate(ops)]
+        """Kernels that all differ, so many that compiling them takes several times what the
+        line of progress waits before it is drawn again."""
+        nodes = []
+        for op in ("Softmax", "ReduceMax", "ReduceL2", "ReduceMean"):
+            for axis in range(4):
+                for after in ("Exp", "Sigmoid", "Tanh", "Erf", "Softplus", "Sin", "Cos", "Atan", "Cosh",
+                              "Elu", "Selu", "Sinh"):
+                    attributes = {"axis": axis} if op == "Softmax" else {"axes": [axis]}
+                    i = len(nodes)
+                    nodes += [helper.make_node(op, [f"t{i}"], [f"t{i + 1}"], f"n{i}", **attributes),
+                              helper.make_node(after, [f"t{i + 1}"], [f"t{i + 2}"], f"n{i + 1}")]
         onnx.save(make_model(nodes, [value("t0", [5, 6, 7, 8])], [value(f"t{len(nodes)}", None)]),
                   str(self.folder / "many.onnx"))
 
