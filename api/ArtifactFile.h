@@ -3,7 +3,7 @@
 
 #include "quern/Artifact.h"
 #include "quern/model_abi.h"
-#include "runtime/lib/MappedFile.h"
+#include "runtime/system/MappedFile.h"
 
 namespace quern {
 

@@ -1,9 +1,9 @@
 //===- ArtifactModel.cpp - running a model compiled ahead of time ---------===//
 #include "api/ArtifactFile.h"
-#include "runtime/lib/Arena.h"
-#include "runtime/lib/Budget.h"
-#include "runtime/lib/PortOverlap.h"
-#include "runtime/lib/TaskPool.h"
+#include "runtime/running/Arena.h"
+#include "runtime/running/Budget.h"
+#include "runtime/running/TaskPool.h"
+#include "runtime/values/PortOverlap.h"
 
 #include <fmt/format.h>
 
@@ -175,7 +175,7 @@ Status ArtifactModel::planFor(std::span<const Tensor::Dims> inputDims, const Dea
 /// As the plan's executor says it; which node it was is not known here.
 static Status modelStatus(int status) {
   if (status > QUERN_MODEL_REFUSED && status < QUERN_MODEL_BROKEN_BRANCH)
-    return refusalStatus(status - QUERN_MODEL_REFUSED);
+    return trapStatus(status - QUERN_MODEL_REFUSED);
   switch (status) {
   case QUERN_MODEL_OK:
     return Status::ok();

@@ -4,7 +4,7 @@
 #include "api/PreparedRunner.h"
 #include "api/RunCount.h"
 #include "quern/RandomSeed.h"
-#include "runtime/lib/FloatEnvironment.h"
+#include "runtime/running/FloatEnvironment.h"
 
 #include <fmt/format.h>
 

@@ -3,8 +3,8 @@
 
 #include "backends/native/codegen/MachinePeak.h"
 #include "quern/Limits.h"
-#include "runtime/lib/MachineFiles.h"
-#include "runtime/lib/TimedRounds.h"
+#include "runtime/running/TimedRounds.h"
+#include "runtime/system/MachineFiles.h"
 
 #include <algorithm>
 #include <fmt/format.h>

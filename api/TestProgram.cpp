@@ -8,7 +8,7 @@
 #include "backends/native/aot/AotPrograms.h"
 #include "backends/native/aot/AotSizes.h"
 #include "backends/native/aot/AotStaging.h"
-#include "backends/native/codegen/Target.h"
+#include "backends/native/target/Target.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 #include "quern/SampleInputs.h"

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/Compiler.h"
-#include "backends/native/codegen/Target.h"
+#include "backends/native/target/Target.h"
 #include "frontend/onnx/OnnxImporter.h"
 #include "quern/Session.h"
 

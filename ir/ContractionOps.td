@@ -6,7 +6,7 @@ include "ir/NNBase.td"
 
 class NN_RootOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
   code rootDeclaration = [{
-    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
   }];
   let extraClassDeclaration = rootDeclaration;
 }

@@ -1,8 +1,8 @@
 //===- ConvOps.cpp - rules of convolution ---------------------------------===//
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
-#include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/WindowShape.h"
+#include "runtime/values/CeilDiv.h"
 
 using namespace mlir;
 using namespace quern;

@@ -20,7 +20,7 @@ def NN_ConvOp : NN_WindowOp<"conv"> {
     NN_IntAttr:$group, NN_DefaultAutoPad:$auto_pad);
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = [{
-    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
     ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
   }];
 }

@@ -2,7 +2,7 @@
 #include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/TypeRules.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "llvm/ADT/StringExtras.h"
 

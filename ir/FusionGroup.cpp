@@ -10,12 +10,12 @@ FusionKind nn::fusionKindOf(Operation *op) {
   return graphOp ? graphOp.getFusionKind() : FusionKind::Opaque;
 }
 
-Operation *nn::groupRoot(Operation *group) {
+Operation *nn::groupAnchor(Operation *group) {
   auto op = dyn_cast<GroupOp>(group);
   if (!op)
-    return fusionKindOf(group) == FusionKind::Root ? group : nullptr;
+    return fusionKindOf(group) == FusionKind::Anchor ? group : nullptr;
   for (Operation &inner : op.getBody().front())
-    if (fusionKindOf(&inner) == FusionKind::Root)
+    if (fusionKindOf(&inner) == FusionKind::Anchor)
       return &inner;
   return nullptr;
 }

@@ -7,9 +7,9 @@ namespace quern::nn {
 
 /// Opaque for ops that say nothing of fusion.
 FusionKind fusionKindOf(mlir::Operation *op);
-/// The root of a group (its FusionKind::Root op), or null. A root op outside a
-/// group is its own root.
-mlir::Operation *groupRoot(mlir::Operation *group);
+/// The anchor of a group (its FusionKind::Anchor op), or null. A anchor op outside a
+/// group is its own anchor.
+mlir::Operation *groupAnchor(mlir::Operation *group);
 /// The group that `op` is in; `op` itself when it is in none.
 mlir::Operation *groupOf(mlir::Operation *op);
 /// The value outside `group` that its body value `inner` stands for; `inner`

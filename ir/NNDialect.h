@@ -25,7 +25,7 @@ namespace quern::nn {
 enum class FusionKind {
   Opaque,      ///< never part of a group with others
   Elementwise, ///< joins any group that iterates its result space
-  Root,        ///< starts a group and takes elementwise epilogues
+  Anchor,      ///< starts a group and takes elementwise epilogues
 };
 
 /// Whether an op can work on channel-blocked (NCHWc) tensors.

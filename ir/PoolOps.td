@@ -7,7 +7,7 @@ include "ir/NNBase.td"
 /// Pooling of [N, C, spatial...] data; when the input is channel-blocked, so is the result.
 def NN_BlockablePool {
   code declaration = [{
-    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Root; }
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
     ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
   }];
 }

@@ -1,8 +1,8 @@
 //===- ReferenceCall.h - ops as functions on tensors ----------------------===//
 #pragma once
 
-#include "runtime/lib/Budget.h"
 #include "runtime/plan/ReferenceFunction.h"
+#include "runtime/running/Budget.h"
 
 #include "mlir/IR/Operation.h"
 

@@ -36,12 +36,12 @@ LogicalResult GroupOp::verify() {
   Block &block = getBody().front();
   if (block.getArgumentTypes() != getInputs().getTypes())
     return emitOpError("block arguments must have the types of the inputs");
-  int64_t roots = llvm::count_if(block, [](Operation &op) {
+  int64_t anchors = llvm::count_if(block, [](Operation &op) {
     auto graphOp = dyn_cast<GraphOpInterface>(op);
-    return graphOp && graphOp.getFusionKind() == FusionKind::Root;
+    return graphOp && graphOp.getFusionKind() == FusionKind::Anchor;
   });
-  if (roots > 1)
-    return emitOpError("must hold at most one root, found ") << roots;
+  if (anchors > 1)
+    return emitOpError("must hold at most one anchor, found ") << anchors;
   auto yield = dyn_cast<YieldOp>(block.getTerminator());
   if (!yield || yield.getValues().getTypes() != getResultTypes())
     return emitOpError("must yield values of its result types");

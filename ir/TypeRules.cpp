@@ -2,7 +2,7 @@
 #include "ir/TypeRules.h"
 
 #include "quern/CheckedSize.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "llvm/ADT/SmallSet.h"
 

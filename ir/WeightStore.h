@@ -41,7 +41,7 @@ public:
   std::string key() const;
 
   /// The elements. Those of a file may lie at addresses that are not aligned for
-  /// their type: see runtime/lib/Unaligned.h.
+  /// their type: see runtime/values/Unaligned.h.
   Expected<Tensor> view() const;
   /// As `view`; nullopt where the elements would have to be computed.
   std::optional<Tensor> viewAtHand() const;

@@ -14,7 +14,7 @@
 #include "ir/Types.h"
 #include "passes/Passes.h"
 #include "passes/StaticReshape.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"

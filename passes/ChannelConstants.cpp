@@ -3,8 +3,8 @@
 
 #include "ir/Constants.h"
 #include "ir/Types.h"
-#include "runtime/lib/Unaligned.h"
 #include "runtime/reference/DTypeDispatch.h"
+#include "runtime/values/Unaligned.h"
 
 using namespace quern;
 using namespace quern::passes;

@@ -38,7 +38,7 @@ struct ChannelOrder {
 };
 
 /// A copy of `weights` with each element multiplied by the factor of its channel.
-/// `weights` may lie at any address, see runtime/lib/Unaligned.h.
+/// `weights` may lie at any address, see runtime/values/Unaligned.h.
 Expected<Tensor> scaleChannels(const Tensor &weights, const ChannelOrder &order,
                                std::span<const double> factors);
 

@@ -1,7 +1,7 @@
 //===- FoldBudget.h - bounds on constant folding --------------------------===//
 #pragma once
 
-#include "runtime/lib/Budget.h"
+#include "runtime/running/Budget.h"
 
 #include "mlir/IR/Operation.h"
 

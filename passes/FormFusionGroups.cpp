@@ -33,18 +33,18 @@ static FusionRole fusionRole(Operation *op) {
     return FusionRole::Opaque;
   case FusionKind::Elementwise:
     return FusionRole::Elementwise;
-  case FusionKind::Root:
-    return FusionRole::Root;
+  case FusionKind::Anchor:
+    return FusionRole::Anchor;
   }
   llvm_unreachable("all kinds are handled");
 }
 
 /// Dimension 1 of ops on NCHW data, and the last as well when their result is
 /// blocked; the last of matrix products.
-static std::vector<int64_t> channelAxes(Operation *root, int64_t rank) {
-  if (cast<GraphOpInterface>(root).getLayoutKind() != LayoutKind::Blockable)
+static std::vector<int64_t> channelAxes(Operation *anchor, int64_t rank) {
+  if (cast<GraphOpInterface>(anchor).getLayoutKind() != LayoutKind::Blockable)
     return {rank - 1};
-  if (layoutOf(root->getResult(0)).isBlocked())
+  if (layoutOf(anchor->getResult(0)).isBlocked())
     return {1, rank - 1};
   return {1};
 }
@@ -69,7 +69,7 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
     if (op->getNumResults() != 1)
       continue;
     node.shape = shapeOf(op->getResult(0).getType());
-    if (node.role == FusionRole::Root && node.shape)
+    if (node.role == FusionRole::Anchor && node.shape)
       node.channelAxes = channelAxes(op, node.shape->rank());
   }
   return nodes;

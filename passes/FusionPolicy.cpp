@@ -17,23 +17,23 @@ static bool sameShape(const std::optional<Shape> &a, const std::optional<Shape> 
   return true;
 }
 
-OperandFooting passes::classifyOperand(const std::optional<Shape> &operand, const Shape &result,
-                                       std::span<const int64_t> channelAxes) {
+BroadcastKind passes::classifyOperand(const std::optional<Shape> &operand, const Shape &result,
+                                      std::span<const int64_t> channelAxes) {
   if (!operand || operand->rank() > result.rank())
-    return OperandFooting::Other;
+    return BroadcastKind::Other;
   if (std::all_of(operand->dims().begin(), operand->dims().end(),
                   [](const Dim &d) { return d.isStatic(1); }))
-    return OperandFooting::Scalar;
+    return BroadcastKind::Scalar;
   if (sameShape(operand, result))
-    return OperandFooting::Full;
+    return BroadcastKind::Full;
   int64_t offset = result.rank() - operand->rank();
   for (int64_t axis = 0; axis < result.rank(); ++axis) {
     bool isChannel = std::find(channelAxes.begin(), channelAxes.end(), axis) != channelAxes.end();
     Dim dim = axis < offset ? Dim(1) : (*operand)[axis - offset];
     if (isChannel ? !dim.provablyEquals(result[axis]) : !dim.isStatic(1))
-      return OperandFooting::Other;
+      return BroadcastKind::Other;
   }
-  return OperandFooting::PerChannel;
+  return BroadcastKind::PerChannel;
 }
 
 namespace {
@@ -45,7 +45,7 @@ public:
   std::vector<std::vector<int64_t>> build();
 
 private:
-  void growRoot(int64_t root);
+  void growAnchor(int64_t anchor);
   std::optional<int64_t> nextUser(const std::vector<int64_t> &members) const;
   bool acceptsEpilogue(const std::vector<int64_t> &members, int64_t node, int64_t &residuals) const;
   bool onlyLastEscapes(const std::vector<int64_t> &members) const;
@@ -73,28 +73,28 @@ std::optional<int64_t> GroupBuilder::nextUser(const std::vector<int64_t> &member
   return next;
 }
 
-/// Whether `node` can follow the root members[0]; counts its full operands.
+/// Whether `node` can follow the anchor members[0]; counts its full operands.
 bool GroupBuilder::acceptsEpilogue(const std::vector<int64_t> &members, int64_t node,
                                    int64_t &residuals) const {
-  const FusionNode &root = nodes[members[0]];
+  const FusionNode &anchor = nodes[members[0]];
   const FusionNode &candidate = nodes[node];
   if (candidate.role != FusionRole::Elementwise || groupOf[node] >= 0 ||
-      !sameShape(candidate.shape, root.shape))
+      !sameShape(candidate.shape, anchor.shape))
     return false;
   for (const FusionOperand &operand : candidate.operands) {
     if (isIn(members, operand.producer))
       continue;
     if (operand.producer > members[0])
       return false;
-    switch (classifyOperand(operand.shape, *root.shape, root.channelAxes)) {
-    case OperandFooting::Other:
+    switch (classifyOperand(operand.shape, *anchor.shape, anchor.channelAxes)) {
+    case BroadcastKind::Other:
       return false;
-    case OperandFooting::Full:
+    case BroadcastKind::Full:
       if (++residuals > limits.maxResiduals)
         return false;
       break;
-    case OperandFooting::PerChannel:
-    case OperandFooting::Scalar:
+    case BroadcastKind::PerChannel:
+    case BroadcastKind::Scalar:
       break;
     }
   }
@@ -117,8 +117,8 @@ bool GroupBuilder::onlyLastEscapes(const std::vector<int64_t> &members) const {
 
 /// Takes followers one by one and keeps the longest run that has one result: in
 /// x * sigmoid(x) neither op can be taken alone.
-void GroupBuilder::growRoot(int64_t root) {
-  std::vector<int64_t> members = {root};
+void GroupBuilder::growAnchor(int64_t anchor) {
+  std::vector<int64_t> members = {anchor};
   size_t kept = 1;
   int64_t residuals = 0;
   while (static_cast<int64_t>(members.size()) < limits.maxOps) {
@@ -164,8 +164,8 @@ void GroupBuilder::joinUsers(int64_t node) {
         !sameShape(u.shape, n.shape))
       target = -1;
   }
-  // An epilogue's group starts at its root.
-  if (target >= 0 && (nodes[groups[target].front()].role == FusionRole::Root ||
+  // An epilogue's group starts at its anchor.
+  if (target >= 0 && (nodes[groups[target].front()].role == FusionRole::Anchor ||
                       static_cast<int64_t>(groups[target].size()) >= limits.maxOps ||
                       mapInputsWith(target, node) > limits.maxMapInputs))
     target = -1;
@@ -180,8 +180,8 @@ void GroupBuilder::joinUsers(int64_t node) {
 std::vector<std::vector<int64_t>> GroupBuilder::build() {
   auto count = static_cast<int64_t>(nodes.size());
   for (int64_t i = 0; i < count; ++i)
-    if (nodes[i].role == FusionRole::Root)
-      growRoot(i);
+    if (nodes[i].role == FusionRole::Anchor)
+      growAnchor(i);
   for (int64_t i = count - 1; i >= 0; --i)
     if (nodes[i].role == FusionRole::Elementwise && groupOf[i] < 0)
       joinUsers(i);

@@ -15,12 +15,12 @@
 namespace quern::passes {
 
 /// How one op may take part; mirrors nn::FusionKind.
-enum class FusionRole { Opaque, Elementwise, Root };
+enum class FusionRole { Opaque, Elementwise, Anchor };
 
 /// The shape of an operand as seen from the result it is broadcast to.
-enum class OperandFooting {
+enum class BroadcastKind {
   Full,       ///< the same shape
-  PerChannel, ///< one value per channel of the root
+  PerChannel, ///< one value per channel of the anchor
   Scalar,     ///< one element
   Other,      ///< any other broadcast, or unknown
 };
@@ -40,27 +40,27 @@ struct FusionNode {
   std::vector<FusionOperand> operands;
   /// The nodes that use the result; the function's return is an opaque node.
   std::vector<int64_t> users;
-  /// Of a root: the dimensions of its result that count channels.
+  /// Of a anchor: the dimensions of its result that count channels.
   std::vector<int64_t> channelAxes;
 };
 
 struct FusionLimits {
   /// Ops of one group.
   int64_t maxOps = 64;
-  /// Operands of full shape that an epilogue may read beside the root's result.
+  /// Operands of full shape that an epilogue may read beside the anchor's result.
   int64_t maxResiduals = 2;
   /// Different values that a group of elementwise ops may read.
   int64_t maxMapInputs = 16;
 };
 
 /// How `operand` is broadcast to `result`, whose channels lie in `channelAxes`.
-OperandFooting classifyOperand(const std::optional<nn::Shape> &operand, const nn::Shape &result,
-                               std::span<const int64_t> channelAxes);
+BroadcastKind classifyOperand(const std::optional<nn::Shape> &operand, const nn::Shape &result,
+                              std::span<const int64_t> channelAxes);
 
 /// Groups in which only the last node's result is used outside, node indices
-/// ascending. Each root and each elementwise node is in exactly one:
-/// - A root takes the elementwise ops that follow it, as long as their shape is
-///   the root's, and their other operands exist before the root and are full,
+/// ascending. Each anchor and each elementwise node is in exactly one:
+/// - A anchor takes the elementwise ops that follow it, as long as their shape is
+///   the anchor's, and their other operands exist before the anchor and are full,
 ///   per channel or scalar.
 /// - Among the rest, an elementwise op joins its users when they are all in one
 ///   group of its own shape.

@@ -8,7 +8,7 @@
 #include "ir/NNDialect.h"
 #include "passes/InferShapes.h"
 #include "passes/Passes.h"
-#include "runtime/lib/TruthValue.h"
+#include "runtime/values/TruthValue.h"
 
 using namespace mlir;
 using namespace quern;

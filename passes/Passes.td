@@ -88,7 +88,7 @@ def AssignLayoutsPass : Pass<"nn-assign-layouts", "::mlir::func::FuncOp"> {
 }
 
 def FormFusionGroupsPass : Pass<"nn-form-fusion-groups", "::mlir::func::FuncOp"> {
-  let summary = "put every root and elementwise op into an nn.group";
+  let summary = "put every anchor and elementwise op into an nn.group";
   let options = [
     Option<"maxOps", "max-ops", "int64_t", "64", "ops of one group; 1 forms singletons">,
   ];

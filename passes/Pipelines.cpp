@@ -81,7 +81,7 @@ void passes::buildLayoutPipeline(OpPassManager &pm, const PipelineOptions &optio
   endPhase(pm, Phase::LaidOut, options);
 }
 
-// Fused: every root and elementwise op is in an nn.group; beside groups there are
+// Fused: every anchor and elementwise op is in an nn.group; beside groups there are
 // constants, nn.none and opaque ops.
 void passes::buildFusionPipeline(OpPassManager &pm, const PipelineOptions &options) {
   FormFusionGroupsPassOptions grouping;

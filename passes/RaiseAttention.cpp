@@ -12,7 +12,7 @@
 #include "ir/Types.h"
 #include "passes/AttentionScores.h"
 #include "passes/Passes.h"
-#include "runtime/lib/TruthValue.h"
+#include "runtime/values/TruthValue.h"
 
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"

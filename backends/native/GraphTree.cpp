@@ -62,7 +62,7 @@ static Status lowerTree(GraphTree &tree, const std::vector<KnownValue> &argument
       splitGroup(group);
     if (!tree.lowered.refusedGroups.empty())
       readGraph(tree);
-    ValueTable values(*tree.graph, limits.deadline);
+    ShapeEnvironment values(*tree.graph, limits.deadline);
     for (auto [argument, known] : llvm::zip(tree.graph->main().getArguments(), arguments)) {
       if (known.sizes)
         values.setSizes(argument, *known.sizes);

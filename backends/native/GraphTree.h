@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backends/native/Compiler.h"
-#include "backends/native/aot/RuntimeCall.h"
+#include "backends/native/RuntimeCall.h"
 #include "backends/native/lowering/Lowering.h"
 #include "backends/plan/BodySizes.h"
 

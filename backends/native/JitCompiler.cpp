@@ -1,7 +1,7 @@
 //===- JitCompiler.cpp - a graph as an executable of this process ---------===//
 #include "backends/native/JitPlanner.h"
 #include "backends/native/Optimize.h"
-#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/target/CpuFeatures.h"
 #include "ir/Signature.h"
 
 using namespace mlir;

@@ -121,7 +121,7 @@ PlanKey PlanRequest::key(std::span<const AnyValue> operands) const {
 
 Expected<LoweredGraph> JitPlanner::lower(const PlanRequest &request, const Limits &limits) {
   const OptimizedGraph &graph = request.graph->get();
-  ValueTable values(graph, limits.deadline);
+  ShapeEnvironment values(graph, limits.deadline);
   for (auto [argument, sizes] : llvm::zip_equal(graph.main().getArguments(), request.dims))
     if (isa<TensorType>(argument.getType()))
       values.setSizes(argument, sizes);

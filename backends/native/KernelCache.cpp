@@ -1,9 +1,9 @@
 //===- KernelCache.cpp - kernels emitted once, and packed weights ---------===//
 #include "backends/native/KernelCache.h"
 
-#include "backends/native/aot/CloseFile.h"
+#include "backends/native/codegen/CloseFile.h"
 #include "quern/Progress.h"
-#include "runtime/lib/ParallelTasks.h"
+#include "runtime/running/ParallelTasks.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"

@@ -2,7 +2,7 @@
 #include "backends/native/Optimize.h"
 
 #include "ir/Types.h"
-#include "runtime/lib/CpuCount.h"
+#include "runtime/system/CpuCount.h"
 
 #include "mlir/IR/Action.h"
 #include "mlir/Pass/Pass.h"

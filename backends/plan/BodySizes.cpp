@@ -1,8 +1,8 @@
 //===- BodySizes.cpp - sizes through branches and bodies ------------------===//
 #include "backends/plan/BodySizes.h"
 
-#include "backends/plan/ValueTable.h"
-#include "runtime/lib/TruthValue.h"
+#include "backends/plan/ShapeEnvironment.h"
+#include "runtime/values/TruthValue.h"
 
 #include "quern/CheckedSize.h"
 
@@ -26,7 +26,7 @@ namespace {
 /// One nn.run_bodies.
 class BodyLook {
 public:
-  BodyLook(const BodyTree &around, nn::RunBodiesOp op, const ValueTable &values,
+  BodyLook(const BodyTree &around, nn::RunBodiesOp op, const ShapeEnvironment &values,
            const Deadline &deadline, int depth)
       : op(op), outlined((*around.outlined)[static_cast<size_t>(op.getNumber())]),
         bodies(around.bodies[static_cast<size_t>(op.getNumber())]), values(values),
@@ -45,7 +45,7 @@ public:
 private:
   /// A body for the arguments at hand; nullopt when it cannot be looked at, or would
   /// fail.
-  std::optional<ValueTable> lookInto(const BodyTree &body) const;
+  std::optional<ShapeEnvironment> lookInto(const BodyTree &body) const;
   KnownValue known(Value value, bool withElements = true) const;
   std::optional<bool> knownFlag(Value value) const;
 
@@ -53,9 +53,9 @@ private:
   void lookAtIterations();
   void addLoopArguments();
   void addScanArguments();
-  std::optional<ValueTable> findInvariants();
-  void countLoopTrips(const ValueTable &body);
-  void setCollected(const ValueTable *body);
+  std::optional<ShapeEnvironment> findInvariants();
+  void countLoopTrips(const ShapeEnvironment &body);
+  void setCollected(const ShapeEnvironment *body);
   /// The argument of the first carried value, and what the body yields for it.
   size_t firstArgument() const { return outlined.kind == OutlinedOp::Kind::Loop ? 2 : 0; }
   size_t firstYielded() const { return outlined.kind == OutlinedOp::Kind::Loop ? 1 : 0; }
@@ -63,7 +63,7 @@ private:
   nn::RunBodiesOp op;
   const OutlinedOp &outlined;
   const std::vector<const BodyTree *> &bodies;
-  const ValueTable &values;
+  const ShapeEnvironment &values;
   const Deadline &deadline;
   int depth;
   BodyCall call;
@@ -74,7 +74,7 @@ private:
 // What is known
 //===----------------------------------------------------------------------===//
 
-static MaybeSizes sizesIn(const ValueTable &table, Value value) {
+static MaybeSizes sizesIn(const ShapeEnvironment &table, Value value) {
   return table.hasSizes(value) ? MaybeSizes(table.sizesOf(value).vec()) : std::nullopt;
 }
 
@@ -104,10 +104,10 @@ std::optional<bool> BodyLook::knownFlag(Value value) const {
                                                                  : std::nullopt;
 }
 
-std::optional<ValueTable> BodyLook::lookInto(const BodyTree &body) const {
+std::optional<ShapeEnvironment> BodyLook::lookInto(const BodyTree &body) const {
   if (!body.graph)
     return std::nullopt;
-  ValueTable table(*body.graph, deadline);
+  ShapeEnvironment table(*body.graph, deadline);
   for (auto [argument, found] : llvm::zip(body.graph->main().getArguments(), call.arguments)) {
     if (found.sizes)
       table.setSizes(argument, *found.sizes);
@@ -139,7 +139,7 @@ void BodyLook::lookAtBranches() {
     if (condition && *condition != (i == 0))
       continue;
     const BodyTree &branch = *bodies[i];
-    std::optional<ValueTable> table = lookInto(branch);
+    std::optional<ShapeEnvironment> table = lookInto(branch);
     if (branch.graph && (!table || alwaysFails(branch)))
       continue;
     for (size_t r = 0; r < call.results.size(); ++r) {
@@ -187,11 +187,11 @@ void BodyLook::addScanArguments() {
 
 /// Assumes that carried values stay as large as they are, until a look at the body
 /// contradicts nothing that is still assumed.
-std::optional<ValueTable> BodyLook::findInvariants() {
+std::optional<ShapeEnvironment> BodyLook::findInvariants() {
   const BodyTree &body = *bodies.front();
   int looks = depth < kDepthOfOneLook ? kLooks : 1;
   while (looks-- > 0) {
-    std::optional<ValueTable> table = lookInto(body);
+    std::optional<ShapeEnvironment> table = lookInto(body);
     if (!table)
       return std::nullopt;
     bool isConfirmed = true;
@@ -209,7 +209,7 @@ std::optional<ValueTable> BodyLook::findInvariants() {
 }
 
 /// The trip count, if the body always yields true.
-void BodyLook::countLoopTrips(const ValueTable &body) {
+void BodyLook::countLoopTrips(const ShapeEnvironment &body) {
   Value limit = op.getInputs()[0], condition = op.getInputs()[1];
   std::optional<bool> goesOn = nn::isNone(condition) ? true : knownFlag(condition);
   std::optional<bool> next = flagOf(body.tensorOf(yieldedBy(*bodies.front())[0]));
@@ -222,7 +222,7 @@ void BodyLook::countLoopTrips(const ValueTable &body) {
 }
 
 /// The sizes of what is collected; of no slices, as the step makes them.
-void BodyLook::setCollected(const ValueTable *body) {
+void BodyLook::setCollected(const ShapeEnvironment *body) {
   for (size_t i = 0; i < outlined.outputAxes.size() && call.trips; ++i) {
     MaybeSizes slice = outlined.slices[i];
     if (*call.trips > 0)
@@ -252,7 +252,7 @@ void BodyLook::lookAtIterations() {
     addScanArguments();
   for (Value captured : op.getInputs().take_back(outlined.numCaptured))
     call.arguments.push_back(known(captured));
-  std::optional<ValueTable> body = findInvariants();
+  std::optional<ShapeEnvironment> body = findInvariants();
   if (body && isLoop)
     countLoopTrips(*body);
   for (size_t i = 0; i < outlined.numCarried; ++i)
@@ -263,18 +263,19 @@ void BodyLook::lookAtIterations() {
 }
 
 BodyCall plan::lookThroughBodies(const BodyTree &around, nn::RunBodiesOp op,
-                                 const ValueTable &values, const Deadline &deadline, int depth) {
+                                 const ShapeEnvironment &values, const Deadline &deadline,
+                                 int depth) {
   return BodyLook(around, op, values, deadline, depth).look();
 }
 
 /// Whether looking through an op's bodies may tell something.
-static bool isReady(nn::RunBodiesOp op, const ValueTable &values) {
+static bool isReady(nn::RunBodiesOp op, const ShapeEnvironment &values) {
   auto lacksSizes = [&](Value v) { return isa<TensorType>(v.getType()) && !values.hasSizes(v); };
   return llvm::none_of(op.getInputs(), lacksSizes) && llvm::any_of(op.getResults(), lacksSizes);
 }
 
-Status plan::inferSizes(ValueTable &values, const OptimizedGraph &graph, const BodyTree &bodies,
-                        const Deadline &deadline, int depth) {
+Status plan::inferSizes(ShapeEnvironment &values, const OptimizedGraph &graph,
+                        const BodyTree &bodies, const Deadline &deadline, int depth) {
   // In program order, so that what follows an op's results is inferred once.
   return values.inferSizes([&](Operation *each) {
     auto op = dyn_cast<nn::RunBodiesOp>(each);

@@ -17,7 +17,7 @@
 namespace quern::plan {
 
 class OptimizedGraph;
-class ValueTable;
+class ShapeEnvironment;
 
 /// A graph with those of the bodies in it.
 struct BodyTree {
@@ -45,15 +45,15 @@ struct BodyCall {
   std::optional<int64_t> trips;
 };
 
-/// As ValueTable::inferSizes of a table of `graph`, with those of what its bodies give.
+/// As ShapeEnvironment::inferSizes of a table of `graph`, with those of what its bodies give.
 /// `bodies` are those in the graph, which may be a variant of that of `bodies`; `depth`
 /// counts the bodies around it.
-Status inferSizes(ValueTable &values, const OptimizedGraph &graph, const BodyTree &bodies,
+Status inferSizes(ShapeEnvironment &values, const OptimizedGraph &graph, const BodyTree &bodies,
                   const Deadline &deadline, int depth = 0);
 
 /// Looks through the bodies of `op`, one of those of `around`. Finds nothing where a body breaks a
 /// rule: that is the run's to report.
-BodyCall lookThroughBodies(const BodyTree &around, nn::RunBodiesOp op, const ValueTable &values,
-                           const Deadline &deadline, int depth);
+BodyCall lookThroughBodies(const BodyTree &around, nn::RunBodiesOp op,
+                           const ShapeEnvironment &values, const Deadline &deadline, int depth);
 
 } // namespace quern::plan

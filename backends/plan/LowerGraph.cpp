@@ -7,7 +7,7 @@
 #include "backends/plan/LowerGraph.h"
 
 #include "ir/OutlinedOps.h"
-#include "runtime/lib/Budget.h"
+#include "runtime/running/Budget.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
@@ -66,7 +66,7 @@ namespace {
 class GraphLowering {
 public:
   GraphLowering(const OptimizedGraph &graph, GraphPart part, const OpLowering &lowering,
-                ValueTable values, const Limits &limits)
+                ShapeEnvironment values, const Limits &limits)
       : graph(graph), lowering(lowering), limits(limits),
         given(part.inputs.begin(), part.inputs.end()) {
     result.part = std::move(part);
@@ -301,7 +301,7 @@ Expected<LoweredGraph> GraphLowering::lower() {
 }
 
 Expected<LoweredGraph> plan::lowerGraph(const OptimizedGraph &graph, GraphPart part,
-                                        const OpLowering &lowering, ValueTable values,
+                                        const OpLowering &lowering, ShapeEnvironment values,
                                         UnknownSizes unknown, const Limits &limits) {
   GraphLowering graphLowering(graph, std::move(part), lowering, std::move(values), limits);
   if (unknown == UnknownSizes::NextStage)

@@ -55,7 +55,7 @@ struct LoweredGraph {
   /// Values that are another value's elements under another shape.
   llvm::DenseMap<mlir::Value, mlir::Value> aliases;
   /// What is known of the values. Whose elements are known is as good as constant.
-  ValueTable values;
+  ShapeEnvironment values;
   /// Groups that have no native code as a whole. There is no plan with them: their
   /// ops, which may have, must be lowered apart.
   std::vector<mlir::Operation *> refusedGroups;
@@ -83,7 +83,7 @@ enum class UnknownSizes {
 /// Lowers a part of `graph` for the sizes in `values`. Unsupported when an op has
 /// neither native code nor a reference kernel.
 Expected<LoweredGraph> lowerGraph(const OptimizedGraph &graph, GraphPart part,
-                                  const OpLowering &lowering, ValueTable values,
+                                  const OpLowering &lowering, ShapeEnvironment values,
                                   UnknownSizes unknown, const Limits &limits);
 
 /// Puts every op of `group` in its place.

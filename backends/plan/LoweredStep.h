@@ -1,7 +1,7 @@
 //===- LoweredStep.h - plan steps before buffers have addresses -----------===//
 #pragma once
 
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/WeightStore.h"
 #include "quern/CheckedSize.h"
 #include "quern/Tensor.h"
@@ -129,7 +129,7 @@ public:
   /// shapes, types and attributes decide.
   virtual bool hasLowering(mlir::Operation *op) const = 0;
   /// `op` is an `nn.group` or an opaque op; `values` has the sizes of its operands and results.
-  virtual LoweringResult lower(mlir::Operation *op, const ValueTable &values) const = 0;
+  virtual LoweringResult lower(mlir::Operation *op, const ShapeEnvironment &values) const = 0;
   /// A step that copies `bytes` bytes.
   virtual LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to,
                                 int64_t bytes) const = 0;

@@ -35,10 +35,10 @@ OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
   for (Operation &op : main.getBody().front().without_terminator()) {
     if (isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op))
       continue;
-    Operation *root = nn::groupRoot(&op);
+    Operation *anchor = nn::groupAnchor(&op);
     indices[&op] = ops.size();
     ops.push_back(
-        {&op, nn::nodeName(op.getLoc()), (root ? root : &op)->getName().getStringRef().str()});
+        {&op, nn::nodeName(op.getLoc()), (anchor ? anchor : &op)->getName().getStringRef().str()});
   }
 }
 

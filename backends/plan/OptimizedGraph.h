@@ -24,7 +24,7 @@ public:
     mlir::Operation *op = nullptr;
     /// The ONNX nodes it computes ("conv1+relu1").
     SharedText nodes;
-    /// "nn.conv": of a group, its root.
+    /// "nn.conv": of a group, its anchor.
     std::string opName;
   };
   /// What is the same of a value whatever the sizes are.

@@ -1,7 +1,7 @@
 //===- PackedWeights.cpp - constants as kernels read them -----------------===//
 #include "backends/plan/PackedWeights.h"
 
-#include "runtime/lib/ParallelTasks.h"
+#include "runtime/running/ParallelTasks.h"
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 #include "backends/plan/PlanBuilder.h"
 
 #include "backends/plan/BodySteps.h"
-#include "backends/plan/StorageTable.h"
+#include "backends/plan/BufferAssignment.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/OutlinedOps.h"
@@ -63,7 +63,7 @@ private:
   const Limits &limits;
   UnlinkedPlan result;
 
-  StorageTable storage;
+  BufferAssignment storage;
   llvm::DenseMap<Value, uint32_t> slots;
   llvm::DenseMap<Value, uint32_t> constantIndex;
   std::map<const StepBuffer *, uint32_t> weightIndex;
@@ -284,8 +284,8 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   QUERN_ASSIGN(work.inputs, operandsOf(op.op));
   work.outputs = resultsOf(op.op);
   std::string name = op.op->getName().getStringRef().str();
-  if (Operation *root = nn::groupRoot(op.op))
-    name = root->getName().getStringRef().str();
+  if (Operation *anchor = nn::groupAnchor(op.op))
+    name = anchor->getName().getStringRef().str();
   addStep({std::move(work), op.nodes, name, 0, 0}, /*kernelKey=*/"", op.refusal, op.needsSizes);
   result.referenceOps.back() = op.op;
   return Status::ok();

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "quern/Status.h"
-#include "runtime/lib/MappedFile.h"
+#include "runtime/system/MappedFile.h"
 
 #include <cstddef>
 #include <map>

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/ForeignFile.h"
 
-#include "runtime/lib/FileDescriptor.h"
+#include "runtime/system/FileDescriptor.h"
 
 #include <algorithm>
 #include <cctype>

@@ -2,7 +2,7 @@
 #include "frontend/onnx/OnnxReader.h"
 
 #include "frontend/onnx/ForeignFile.h"
-#include "runtime/lib/MappedFile.h"
+#include "runtime/system/MappedFile.h"
 
 #include <fmt/format.h>
 

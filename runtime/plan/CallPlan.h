@@ -1,9 +1,9 @@
 //===- CallPlan.h - what a plan passes to another -------------------------===//
 #pragma once
 
-#include "runtime/lib/TruthValue.h"
 #include "runtime/plan/Frame.h"
 #include "runtime/plan/RunSteps.h"
+#include "runtime/values/TruthValue.h"
 
 namespace quern {
 

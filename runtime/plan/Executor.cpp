@@ -1,8 +1,8 @@
 //===- Executor.cpp - runs a plan -----------------------------------------===//
 #include "runtime/plan/Executor.h"
 
-#include "runtime/lib/FloatEnvironment.h"
 #include "runtime/plan/Profile.h"
+#include "runtime/running/FloatEnvironment.h"
 
 #include <vector>
 

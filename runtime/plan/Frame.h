@@ -1,8 +1,8 @@
 //===- Frame.h - the state of one plan while it runs ----------------------===//
 #pragma once
 
-#include "runtime/lib/Budget.h"
 #include "runtime/plan/Plan.h"
+#include "runtime/running/Budget.h"
 
 #include <cstddef>
 #include <memory>

@@ -5,15 +5,15 @@
 
 using namespace quern;
 
-Status quern::refusalStatus(int32_t reason) {
-  switch (static_cast<Refusal>(reason)) {
-  case Refusal::IndexOutOfRange:
+Status quern::trapStatus(int32_t reason) {
+  switch (static_cast<TrapCode>(reason)) {
+  case TrapCode::IndexOutOfRange:
     return invalidInput("an index is out of range");
   }
   return internalError(fmt::format("the kernel refused for the unknown reason {}", reason));
 }
 
-void FirstRefusal::note(int64_t taskBegin, int32_t reason) {
+void FirstTrap::note(int64_t taskBegin, int32_t reason) {
   if (reason == 0)
     return;
   constexpr int32_t kUnknown = (1 << kReasonBits) - 1;
@@ -24,8 +24,8 @@ void FirstRefusal::note(int64_t taskBegin, int32_t reason) {
   }
 }
 
-Status FirstRefusal::status() const {
+Status FirstTrap::status() const {
   uint64_t seen = first.load(std::memory_order_relaxed);
   return seen == kNone ? Status::ok()
-                       : refusalStatus(static_cast<int32_t>(seen & ((1u << kReasonBits) - 1)));
+                       : trapStatus(static_cast<int32_t>(seen & ((1u << kReasonBits) - 1)));
 }

@@ -1,8 +1,8 @@
 //===- NestedPlan.cpp - a plan that a step runs ---------------------------===//
 #include "runtime/plan/NestedPlan.h"
 
-#include "runtime/lib/FloatEnvironment.h"
 #include "runtime/plan/Profile.h"
+#include "runtime/running/FloatEnvironment.h"
 
 using namespace quern;
 

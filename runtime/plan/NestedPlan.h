@@ -1,9 +1,9 @@
 //===- NestedPlan.h - a plan that a step runs -----------------------------===//
 #pragma once
 
-#include "runtime/lib/Arena.h"
 #include "runtime/plan/CallPlan.h"
 #include "runtime/plan/ControlFlowSteps.h"
+#include "runtime/running/Arena.h"
 
 #include <optional>
 

@@ -1,7 +1,7 @@
 //===- Plan.cpp - what a compiled graph is at run time --------------------===//
 #include "runtime/plan/Plan.h"
 
-#include "runtime/lib/Arena.h"
+#include "runtime/running/Arena.h"
 
 #include <algorithm>
 

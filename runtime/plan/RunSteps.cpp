@@ -25,10 +25,10 @@ static Status runKernel(const KernelStep &step, Frame &frame, const RunContext &
   };
   if (step.tasks <= step.grain) {
     int32_t reason = call(0, step.tasks);
-    return reason == 0 ? Status::ok() : refusalStatus(reason);
+    return reason == 0 ? Status::ok() : trapStatus(reason);
   }
   const Budget &budget = run.budget;
-  FirstRefusal refusal;
+  FirstTrap refusal;
   run.pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
     if (!budget.mustStop() && !refusal.comesBefore(begin))
       refusal.note(begin, call(begin, end));

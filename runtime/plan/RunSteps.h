@@ -2,9 +2,9 @@
 #pragma once
 
 #include "quern/Session.h"
-#include "runtime/lib/Budget.h"
-#include "runtime/lib/TaskPool.h"
 #include "runtime/plan/Frame.h"
+#include "runtime/running/Budget.h"
+#include "runtime/running/TaskPool.h"
 
 #include <cstddef>
 #include <span>

@@ -2,7 +2,7 @@
 #include "runtime/reference/AttentionShape.h"
 
 #include "quern/CheckedSize.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/Strides.h"
 
 #include <fmt/format.h>
 

@@ -4,9 +4,9 @@
 // windows of a few neighbouring positions are gathered together.
 //
 //===----------------------------------------------------------------------===//
-#include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/Conv.h"
 #include "runtime/reference/Indexing.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/format.h>
 

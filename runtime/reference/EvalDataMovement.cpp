@@ -1,11 +1,11 @@
 //===- EvalDataMovement.cpp - reference kernels of moves and copies -------===//
-#include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/DataMovement.h"
 #include "runtime/reference/Enumerations.h"
 #include "runtime/reference/Gather.h"
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/StridedCopy.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 //===- EvalSequence.cpp - reference kernels of sequences and optionals ----===//
 #include "quern/CheckedSize.h"
-#include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/Indexing.h"
 #include "runtime/reference/ValueEvaluator.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/format.h>
 

@@ -1,8 +1,8 @@
 //===- EvalStructure.cpp - reference kernels of layout changes ------------===//
-#include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Indexing.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/format.h>
 

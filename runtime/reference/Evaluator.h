@@ -8,9 +8,9 @@
 
 #include "quern/Tensor.h"
 #include "quern/ValueList.h"
-#include "runtime/lib/Budget.h"
 #include "runtime/plan/ReferenceFunction.h"
 #include "runtime/reference/ScalarFunction.h"
+#include "runtime/running/Budget.h"
 
 #include <map>
 #include <span>

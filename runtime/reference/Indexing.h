@@ -3,7 +3,7 @@
 
 #include "quern/Status.h"
 #include "quern/Tensor.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/Strides.h"
 
 #include <span>
 #include <string_view>

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "runtime/lib/Budget.h"
+#include "runtime/running/Budget.h"
 
 #include <span>
 #include <vector>

@@ -2,7 +2,7 @@
 #include "runtime/reference/WindowShape.h"
 
 #include "quern/CheckedSize.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
 //===- Windows.h - what convolution and pooling kernels share -------------===//
 #pragma once
 
-#include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/WindowShape.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <algorithm>
 #include <optional>

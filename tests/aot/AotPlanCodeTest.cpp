@@ -6,7 +6,7 @@
 #include "backends/native/aot/AotPlanCode.h"
 #include "backends/native/codegen/Jit.h"
 #include "quern/model_abi.h"
-#include "runtime/lib/Arena.h"
+#include "runtime/running/Arena.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -27,8 +27,8 @@ ObjectCode emitLookup(const Target &target) {
     mlir::Value index = kb.load(kb.advance(kb.buffer(0), i, DType::Int64), DType::Int64, 0);
     mlir::Value tooSmall = kb.lessThan(index, kb.index(0));
     mlir::Value tooLarge = kb.lessThan(kb.sub(kb.dim(0), kb.index(1)), index);
-    kb.refuseIf(tooLarge, Refusal::IndexOutOfRange);
-    kb.refuseIf(tooSmall, static_cast<Refusal>(9));
+    kb.trapIf(tooLarge, TrapCode::IndexOutOfRange);
+    kb.trapIf(tooSmall, static_cast<TrapCode>(9));
     mlir::Value refused = kb.builder().create<mlir::arith::OrIOp>(kb.loc(), tooSmall, tooLarge);
     mlir::Value row =
         kb.builder().create<mlir::arith::SelectOp>(kb.loc(), refused, kb.index(0), index);

@@ -6,9 +6,9 @@
 #include "backends/interpreter/Interpreter.h"
 #include "ir/Signature.h"
 #include "passes/Passes.h"
-#include "runtime/lib/Arena.h"
-#include "runtime/lib/PortOverlap.h"
 #include "runtime/plan/Executor.h"
+#include "runtime/running/Arena.h"
+#include "runtime/values/PortOverlap.h"
 #include "tests/native/GraphCheck.h"
 
 #include "mlir/Parser/Parser.h"

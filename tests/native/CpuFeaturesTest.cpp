@@ -1,5 +1,5 @@
 //===- CpuFeaturesTest.cpp - what targets need of a machine ---------------===//
-#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/target/CpuFeatures.h"
 #include "backends/native/aot/AotCpuCheck.h"
 #include "backends/native/codegen/MachinePeak.h"
 #include "tests/native/GraphCheck.h"

@@ -1,5 +1,5 @@
 //===- Float16Test.cpp - half precision on CPUs with and without it -------===//
-#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/target/CpuFeatures.h"
 #include "tests/native/GraphCheck.h"
 
 #include <algorithm>

@@ -186,7 +186,7 @@ TEST(KernelReuseTest, SequenceLengths) {
     size_t steps = 0;
     for (size_t i = 0; i < lengths.size(); ++i) {
       int64_t length = lengths[i];
-      plan::ValueTable values(optimized);
+      plan::ShapeEnvironment values(optimized);
       values.setSizes(main.getArgument(0), {1, length, kHidden});
       values.setSizes(main.getArgument(1), {1, length});
       ASSERT_TRUE(values.inferSizes().isOk());

@@ -80,7 +80,7 @@ struct Graph {
 
 Expected<LoweringResult> lower(Graph &graph, const std::string &targetName) {
   QUERN_ASSIGN(Target target, resolveTarget(targetName));
-  ValueTable values;
+  ShapeEnvironment values;
   LoweringContext context{target, 2, values};
   return lowerOperation(graph.op, context);
 }
@@ -113,7 +113,7 @@ Status runSteps(const LoweringResult &lowered, const std::string &target,
     for (auto [begin, end] : {std::pair(half, step.tasks), std::pair(int64_t{0}, half)}) {
       int32_t reason = function(buffers.data(), step.dims.data(), begin, end, scratchOrNone);
       if (reason != 0)
-        return refusalStatus(reason);
+        return trapStatus(reason);
     }
   }
   return Status::ok();

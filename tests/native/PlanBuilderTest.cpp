@@ -342,7 +342,7 @@ TEST(PlanBuilderTest, NewBatchSizeNeedsNoNewKernels) {
     Limits limits;
     OptimizedGraph optimized(main);
     auto lowered = lowerGraph(optimized, GraphPart::wholeOf(optimized.main()), lowering,
-                              ValueTable(optimized), UnknownSizes::Reference, limits);
+                              ShapeEnvironment(optimized), UnknownSizes::Reference, limits);
     ASSERT_TRUE(lowered) << lowered.status().message();
     auto plan = buildPlan(main, {}, *lowered, lowering, weights, limits);
     ASSERT_TRUE(plan) << plan.status().message();

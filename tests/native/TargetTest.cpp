@@ -1,5 +1,5 @@
 //===- TargetTest.cpp - resolving targets, and graphs on each of them -----===//
-#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/target/CpuFeatures.h"
 #include "tests/native/GraphCheck.h"
 
 #include "llvm/Target/TargetMachine.h"

@@ -1,5 +1,5 @@
 //===- TileChoiceTest.cpp - register tiles and task sizes -----------------===//
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 
 #include <gtest/gtest.h>
 

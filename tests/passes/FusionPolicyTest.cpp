@@ -16,8 +16,8 @@ const Shape kImage = shapeWith({1, 8, 4, 4});
 /// Builds graphs by appending nodes; all have the shape kImage unless told.
 class Graph {
 public:
-  int64_t root(std::vector<int64_t> operands) {
-    int64_t node = add(FusionRole::Root, operands);
+  int64_t anchor(std::vector<int64_t> operands) {
+    int64_t node = add(FusionRole::Anchor, operands);
     nodes[node].channelAxes = {1};
     return node;
   }
@@ -53,19 +53,19 @@ private:
 
 TEST(FusionPolicy, ClassifiesOperands) {
   std::vector<int64_t> plain = {1}, blocked = {1, 4}, last = {1};
-  EXPECT_EQ(classifyOperand(kImage, kImage, plain), OperandFooting::Full);
-  EXPECT_EQ(classifyOperand(Shape(), kImage, plain), OperandFooting::Scalar);
-  EXPECT_EQ(classifyOperand(shapeWith({1, 1}), kImage, plain), OperandFooting::Scalar);
-  EXPECT_EQ(classifyOperand(shapeWith({8, 1, 1}), kImage, plain), OperandFooting::PerChannel);
-  EXPECT_EQ(classifyOperand(shapeWith({4}), kImage, plain), OperandFooting::Other);
-  EXPECT_EQ(classifyOperand(shapeWith({1, 1, 4, 4}), kImage, plain), OperandFooting::Other);
-  EXPECT_EQ(classifyOperand(shapeWith({1, 1, 8, 4, 4}), kImage, plain), OperandFooting::Other);
-  EXPECT_EQ(classifyOperand(std::nullopt, kImage, plain), OperandFooting::Other);
+  EXPECT_EQ(classifyOperand(kImage, kImage, plain), BroadcastKind::Full);
+  EXPECT_EQ(classifyOperand(Shape(), kImage, plain), BroadcastKind::Scalar);
+  EXPECT_EQ(classifyOperand(shapeWith({1, 1}), kImage, plain), BroadcastKind::Scalar);
+  EXPECT_EQ(classifyOperand(shapeWith({8, 1, 1}), kImage, plain), BroadcastKind::PerChannel);
+  EXPECT_EQ(classifyOperand(shapeWith({4}), kImage, plain), BroadcastKind::Other);
+  EXPECT_EQ(classifyOperand(shapeWith({1, 1, 4, 4}), kImage, plain), BroadcastKind::Other);
+  EXPECT_EQ(classifyOperand(shapeWith({1, 1, 8, 4, 4}), kImage, plain), BroadcastKind::Other);
+  EXPECT_EQ(classifyOperand(std::nullopt, kImage, plain), BroadcastKind::Other);
   Shape blockedImage = shapeWith({1, 2, 4, 4, 16});
   EXPECT_EQ(classifyOperand(shapeWith({1, 2, 1, 1, 16}), blockedImage, blocked),
-            OperandFooting::PerChannel);
-  EXPECT_EQ(classifyOperand(shapeWith({16}), blockedImage, blocked), OperandFooting::Other);
-  EXPECT_EQ(classifyOperand(shapeWith({8}), shapeWith({4, 8}), last), OperandFooting::PerChannel);
+            BroadcastKind::PerChannel);
+  EXPECT_EQ(classifyOperand(shapeWith({16}), blockedImage, blocked), BroadcastKind::Other);
+  EXPECT_EQ(classifyOperand(shapeWith({8}), shapeWith({4, 8}), last), BroadcastKind::PerChannel);
 }
 
 TEST(FusionPolicy, SymbolsAreTheSameSizeUnknownOnesAreNot) {
@@ -73,14 +73,14 @@ TEST(FusionPolicy, SymbolsAreTheSameSizeUnknownOnesAreNot) {
   Shape n({Dim::symbol(&context, "N"), Dim(8)}), m({Dim::symbol(&context, "M"), Dim(8)}),
       unknown({Dim(), Dim(8)});
   std::vector<int64_t> axes = {1};
-  EXPECT_EQ(classifyOperand(n, n, axes), OperandFooting::Full);
-  EXPECT_EQ(classifyOperand(m, n, axes), OperandFooting::Other);
-  EXPECT_EQ(classifyOperand(unknown, unknown, axes), OperandFooting::Other);
+  EXPECT_EQ(classifyOperand(n, n, axes), BroadcastKind::Full);
+  EXPECT_EQ(classifyOperand(m, n, axes), BroadcastKind::Other);
+  EXPECT_EQ(classifyOperand(unknown, unknown, axes), BroadcastKind::Other);
 }
 
 TEST(FusionPolicy, ARootTakesWhatFollows) {
   Graph g;
-  int64_t conv = g.root({-1});
+  int64_t conv = g.anchor({-1});
   int64_t bias = g.mapWith(conv, shapeWith({8, 1, 1}));
   int64_t relu = g.map({bias});
   g.opaque({relu});
@@ -89,9 +89,9 @@ TEST(FusionPolicy, ARootTakesWhatFollows) {
 
 TEST(FusionPolicy, ARootStopsAtOtherShapesAndBroadcasts) {
   Graph g;
-  int64_t a = g.root({-1});
+  int64_t a = g.anchor({-1});
   int64_t broadcast = g.mapWith(a, shapeWith({4}));
-  int64_t b = g.root({-1});
+  int64_t b = g.anchor({-1});
   int64_t larger = g.map({b});
   g[larger].shape = shapeWith({2, 8, 4, 4});
   EXPECT_EQ(g.groups(), (Groups{{a}, {broadcast}, {b}, {larger}}));
@@ -99,15 +99,15 @@ TEST(FusionPolicy, ARootStopsAtOtherShapesAndBroadcasts) {
 
 TEST(FusionPolicy, TheLaterRootTakesTheResidual) {
   Graph g;
-  int64_t a = g.root({-1});
-  int64_t b = g.root({-1});
+  int64_t a = g.anchor({-1});
+  int64_t b = g.anchor({-1});
   int64_t sum = g.map({a, b});
   EXPECT_EQ(g.groups(), (Groups{{a}, {b, sum}}));
 }
 
 TEST(FusionPolicy, ResidualsAreLimited) {
   Graph g;
-  int64_t conv = g.root({-1});
+  int64_t conv = g.anchor({-1});
   int64_t one = g.map({conv, -1});
   int64_t two = g.map({one, -1});
   int64_t three = g.map({two, -1});
@@ -116,7 +116,7 @@ TEST(FusionPolicy, ResidualsAreLimited) {
 
 TEST(FusionPolicy, AResultWithTwoUsersEndsTheEpilogue) {
   Graph g;
-  int64_t conv = g.root({-1});
+  int64_t conv = g.anchor({-1});
   int64_t relu = g.map({conv});
   int64_t next = g.map({relu});
   g.opaque({relu});
@@ -126,7 +126,7 @@ TEST(FusionPolicy, AResultWithTwoUsersEndsTheEpilogue) {
 TEST(FusionPolicy, TakesADiamondAsAWholeOrNot) {
   // x * sigmoid(x)
   Graph g;
-  int64_t conv = g.root({-1});
+  int64_t conv = g.anchor({-1});
   int64_t sigmoid = g.map({conv});
   int64_t product = g.map({conv, sigmoid});
   EXPECT_EQ(g.groups(), (Groups{{conv, sigmoid, product}}));
@@ -164,7 +164,7 @@ TEST(FusionPolicy, ASmallerProducerIsNotRecomputed) {
 
 TEST(FusionPolicy, LimitsHold) {
   Graph g;
-  int64_t conv = g.root({-1});
+  int64_t conv = g.anchor({-1});
   int64_t a = g.map({conv});
   int64_t end = g.opaque({a});
   int64_t b = g.map({end, -1});

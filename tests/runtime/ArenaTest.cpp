@@ -1,5 +1,5 @@
 //===- ArenaTest.cpp ------------------------------------------------------===//
-#include "runtime/lib/Arena.h"
+#include "runtime/running/Arena.h"
 
 #include <cstring>
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 //===- BudgetTest.cpp -----------------------------------------------------===//
-#include "runtime/lib/Budget.h"
+#include "runtime/running/Budget.h"
 
 #include <gtest/gtest.h>
 #include <thread>

@@ -1,5 +1,5 @@
 //===- CgroupTest.cpp -----------------------------------------------------===//
-#include "runtime/lib/Cgroup.h"
+#include "runtime/system/Cgroup.h"
 
 #include "quern/Limits.h"
 #include "tests/runtime/FakeCgroups.h"

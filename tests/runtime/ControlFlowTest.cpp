@@ -1,8 +1,8 @@
 //===- ControlFlowTest.cpp - plans that run plans -------------------------===//
 #include "quern/Session.h"
-#include "runtime/lib/Arena.h"
 #include "runtime/plan/Executor.h"
 #include "runtime/plan/Profile.h"
+#include "runtime/running/Arena.h"
 #include "tests/runtime/ControlFlowPlans.h"
 
 #include <atomic>

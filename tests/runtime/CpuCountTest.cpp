@@ -1,5 +1,5 @@
 //===- CpuCountTest.cpp ---------------------------------------------------===//
-#include "runtime/lib/CpuCount.h"
+#include "runtime/system/CpuCount.h"
 
 #include "tests/runtime/FakeCgroups.h"
 

@@ -1,7 +1,7 @@
 //===- ExecutorTest.cpp ---------------------------------------------------===//
 #include "runtime/plan/Executor.h"
 
-#include "runtime/lib/Arena.h"
+#include "runtime/running/Arena.h"
 #include "tests/runtime/PlanBuilder.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 //===- FloatEnvironmentTest.cpp -------------------------------------------===//
-#include "runtime/lib/FloatEnvironment.h"
+#include "runtime/running/FloatEnvironment.h"
 
 #include <cfenv>
 #include <gtest/gtest.h>

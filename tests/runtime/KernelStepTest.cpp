@@ -1,7 +1,7 @@
 //===- KernelStepTest.cpp - kernels that refuse, and their scratch memory -===//
 #include "quern/Session.h"
-#include "runtime/lib/Arena.h"
 #include "runtime/plan/Executor.h"
+#include "runtime/running/Arena.h"
 #include "tests/runtime/PlanBuilder.h"
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 //===- MachineTest.cpp ----------------------------------------------------===//
-#include "runtime/lib/MachineFiles.h"
+#include "runtime/system/MachineFiles.h"
 
-#include "runtime/lib/CpuCount.h"
-#include "runtime/lib/TimedRounds.h"
+#include "runtime/running/TimedRounds.h"
+#include "runtime/system/CpuCount.h"
 #include "tests/runtime/FakeCgroups.h"
 
 #include <atomic>

@@ -1,5 +1,5 @@
 //===- PortOverlapTest.cpp ------------------------------------------------===//
-#include "runtime/lib/PortOverlap.h"
+#include "runtime/values/PortOverlap.h"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 //===- ProgressTest.cpp - watching long work, and ending it ---------------===//
 #include "quern/Progress.h"
 #include "quern/Deadline.h"
-#include "runtime/lib/ParallelTasks.h"
+#include "runtime/running/ParallelTasks.h"
 
 #include <gtest/gtest.h>
 

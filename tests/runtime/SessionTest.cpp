@@ -1,7 +1,7 @@
 //===- SessionTest.cpp ----------------------------------------------------===//
 #include "quern/Session.h"
 
-#include "runtime/lib/CpuCount.h"
+#include "runtime/system/CpuCount.h"
 #include "tests/runtime/ControlFlowPlans.h"
 
 #include <atomic>

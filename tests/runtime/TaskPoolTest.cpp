@@ -1,7 +1,7 @@
 //===- TaskPoolTest.cpp ---------------------------------------------------===//
-#include "runtime/lib/TaskPool.h"
+#include "runtime/running/TaskPool.h"
 
-#include "runtime/lib/CpuCount.h"
+#include "runtime/system/CpuCount.h"
 
 #include <algorithm>
 #include <atomic>

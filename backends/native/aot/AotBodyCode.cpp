@@ -8,7 +8,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/aot/PlanCode.h"
 
-#include "runtime/lib/Arena.h"
+#include "runtime/running/Arena.h"
 
 using namespace quern;
 using namespace quern::native;

@@ -12,7 +12,7 @@
 #include "backends/native/aot/AotRefusal.h"
 #include "backends/native/aot/AotSizes.h"
 #include "backends/native/aot/AotText.h"
-#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/target/CpuFeatures.h"
 #include "ir/Signature.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -165,17 +165,17 @@ static std::string levelPrefix(const std::string &prefix, const std::string &cpu
 
 namespace {
 /// Compiles a model for each of the CPUs.
-class LevelCompiler {
+class VariantCompiler {
 public:
-  LevelCompiler(const AotOptions &options, std::vector<PlannedSizes> sizes)
+  VariantCompiler(const AotOptions &options, std::vector<PlannedSizes> sizes)
       : options(options), sizes(std::move(sizes)) {}
 
   /// Compiles `module`, in place when there is one CPU, into `artifact`, which this outlives.
   Status compile(ModuleOp module, const AotInterface &interface, AotArtifact &artifact);
 
 private:
-  Expected<AotLevel> compileLevel(ModuleOp module, const std::string &cpu, std::string prefix,
-                                  const AotInterface &interface, CompiledPlans &graph) const;
+  Expected<AotVariant> compileVariant(ModuleOp module, const std::string &cpu, std::string prefix,
+                                      const AotInterface &interface, CompiledPlans &graph) const;
 
   const AotOptions &options;
   std::vector<PlannedSizes> sizes;
@@ -184,9 +184,10 @@ private:
 } // namespace
 
 /// `graph` outlives what is described.
-Expected<AotLevel> LevelCompiler::compileLevel(ModuleOp module, const std::string &cpu,
-                                               std::string prefix, const AotInterface &interface,
-                                               CompiledPlans &graph) const {
+Expected<AotVariant> VariantCompiler::compileVariant(ModuleOp module, const std::string &cpu,
+                                                     std::string prefix,
+                                                     const AotInterface &interface,
+                                                     CompiledPlans &graph) const {
   CompileOptions mine = options;
   mine.targetCpu = cpu;
   mine.keepBitcode = isTextFile(options.outputPath);
@@ -202,32 +203,32 @@ Expected<AotLevel> LevelCompiler::compileLevel(ModuleOp module, const std::strin
   QUERN_ASSIGN(AotModel model,
                describe(graph, interface, std::move(prefix), options.weightsInFile));
   model.interface.outputs = nn::outputSignature(nn::findMain(module));
-  return AotLevel{std::move(model), &graph};
+  return AotVariant{std::move(model), &graph};
 }
 
-Status LevelCompiler::compile(ModuleOp module, const AotInterface &interface,
-                              AotArtifact &artifact) {
+Status VariantCompiler::compile(ModuleOp module, const AotInterface &interface,
+                                AotArtifact &artifact) {
   QUERN_ASSIGN(std::vector<std::string> cpus, orderCpus(options));
   for (const std::string &cpu : cpus) {
     CompiledLevel &level = *compiled.emplace_back(std::make_unique<CompiledLevel>());
     ModuleOp source = module;
     std::string prefix = artifact.prefix;
     if (cpus.size() > 1) {
-      QUERN_ASSIGN(level.copy, nn::copyModule(module));
-      source = *level.copy->module;
+      QUERN_ASSIGN(variant.copy, nn::copyModule(module));
+      source = *variant.copy->module;
       prefix = levelPrefix(prefix, cpu);
     }
-    QUERN_ASSIGN(AotLevel made,
-                 compileLevel(source, cpu, std::move(prefix), interface, level.graph));
-    artifact.levels.push_back(std::move(made));
+    QUERN_ASSIGN(AotVariant made,
+                 compileVariant(source, cpu, std::move(prefix), interface, variant.graph));
+    artifact.variants.push_back(std::move(made));
   }
   return Status::ok();
 }
 
 static std::vector<std::string> cpusOf(const AotArtifact &artifact) {
   std::vector<std::string> cpus;
-  for (const AotLevel &level : artifact.levels)
-    cpus.push_back(level.model.target.cpu);
+  for (const AotVariant &variant : artifact.variants)
+    cpus.push_back(variant.model.target.cpu);
   return cpus;
 }
 
@@ -265,7 +266,7 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options, Aot
   QUERN_ASSIGN(std::optional<Staging> program, stageIfAsked(options.mainPath));
   AotArtifact artifact;
   artifact.prefix = options.prefix.empty() ? symbolPrefix(options.outputPath) : options.prefix;
-  LevelCompiler compiler(options, std::move(sizes));
+  VariantCompiler compiler(options, std::move(sizes));
   QUERN_TRY(
       compiler.compile(module, describeInterface(module, options, artifact.prefix), artifact));
   if (weights)

@@ -1,7 +1,7 @@
 //===- AotCpuCheck.cpp - whether a CPU can run an artefact ----------------===//
 #include "backends/native/aot/AotCpuCheck.h"
 
-#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/target/CpuFeatures.h"
 
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InlineAsm.h"

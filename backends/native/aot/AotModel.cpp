@@ -1,9 +1,9 @@
 //===- AotModel.cpp - what the parts of an artefact are made from ---------===//
 #include "backends/native/aot/AotModel.h"
 
-#include "runtime/lib/Arena.h"
-#include "runtime/lib/TruthValue.h"
 #include "runtime/reference/StepRecord.h"
+#include "runtime/running/Arena.h"
+#include "runtime/values/TruthValue.h"
 
 #include <algorithm>
 

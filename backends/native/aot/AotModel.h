@@ -1,8 +1,8 @@
 //===- AotModel.h - what the parts of an artefact are made from -----------===//
 #pragma once
 
+#include "backends/native/RuntimeCall.h"
 #include "backends/native/aot/AotWeightsFile.h"
-#include "backends/native/aot/RuntimeCall.h"
 #include "quern/Executable.h"
 #include "quern/ListedSize.h"
 #include "runtime/plan/Plan.h"

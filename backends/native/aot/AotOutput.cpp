@@ -41,9 +41,10 @@ std::set<std::string> native::kernelKeys(const CompiledPlans &compiled) {
 static std::string_view viewOf(const ObjectCode &object) { return {object.data(), object.size()}; }
 
 /// Writes an object file of the plan with its kernels.
-static Status writeLevel(const AotLevel &level, const Staging &staging, const std::string &output) {
-  const CompiledPlans &graph = *level.graph;
-  QUERN_ASSIGN(ObjectCode plan, compilePlanCode(level.model));
+static Status writeVariant(const AotVariant &variant, const Staging &staging,
+                           const std::string &output) {
+  const CompiledPlans &graph = *variant.graph;
+  QUERN_ASSIGN(ObjectCode plan, compilePlanCode(variant.model));
   QUERN_TRY(staging.write("plan.o", viewOf(plan)));
   std::vector<std::string> objects = {staging.path("plan.o")};
   for (const std::string &key : kernelKeys(graph)) {
@@ -53,17 +54,17 @@ static Status writeLevel(const AotLevel &level, const Staging &staging, const st
   }
   QUERN_TRY(linkRelocatable(objects, staging.path("joined.o")));
   return localizeSymbols(staging.path("joined.o"), output,
-                         publicSymbols(level.model.prefix, level.model.functions()));
+                         publicSymbols(variant.model.prefix, variant.model.functions()));
 }
 
 Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
-  if (artifact.levels.size() == 1)
-    return writeLevel(artifact.levels.front(), staging, staging.path("code.o"));
+  if (artifact.variants.size() == 1)
+    return writeVariant(artifact.variants.front(), staging, staging.path("code.o"));
   std::vector<std::string> objects, prefixes;
-  for (const AotLevel &level : artifact.levels) {
+  for (const AotVariant &variant : artifact.variants) {
     objects.push_back(staging.path(fmt::format("level{}.o", objects.size())));
-    prefixes.push_back(level.model.prefix);
-    QUERN_TRY(writeLevel(level, staging, objects.back()));
+    prefixes.push_back(variant.model.prefix);
+    QUERN_TRY(writeVariant(level, staging, objects.back()));
   }
   QUERN_ASSIGN(ObjectCode dispatch,
                compileDispatch(artifact.prefix, prefixes, artifact.functions()));
@@ -83,8 +84,8 @@ static bool isOfCLibrary(const std::string &symbol) {
 static Expected<std::vector<std::string>> librarySymbols(const AotArtifact &artifact,
                                                          const Staging &staging) {
   QUERN_ASSIGN(std::vector<std::string> symbols, undefinedSymbols(staging.path("code.o")));
-  for (const AotLevel &level : artifact.levels)
-    llvm::erase(symbols, weightsSymbol(level.model));
+  for (const AotVariant &variant : artifact.variants)
+    llvm::erase(symbols, weightsSymbol(variant.model));
   return symbols;
 }
 
@@ -119,11 +120,11 @@ static std::vector<SymbolAlias> libraryAliases(const std::string &prefix,
 
 Status native::moveWeightsToFile(AotArtifact &artifact, const std::string &path) {
   std::vector<const WeightLayout *> layouts;
-  for (const AotLevel &level : artifact.levels)
-    layouts.push_back(&level.model.weights);
+  for (const AotVariant &variant : artifact.variants)
+    layouts.push_back(&variant.model.weights);
   std::vector<WeightsPart> parts = placeInFile(layouts);
   for (size_t i = 0; i < parts.size(); ++i)
-    artifact.levels[i].model.inFile = parts[i];
+    artifact.variants[i].model.inFile = parts[i];
   return writeWeightsFile(path, layouts, parts);
 }
 
@@ -131,7 +132,7 @@ Status native::moveWeightsToFile(AotArtifact &artifact, const std::string &path)
 static Expected<std::vector<std::string>> writeWeights(const AotArtifact &artifact,
                                                        const Staging &staging) {
   std::vector<std::string> objects;
-  for (const auto &[model, graph] : artifact.levels) {
+  for (const auto &[model, graph] : artifact.variants) {
     if (model.weights.bytes == 0 || model.inFile)
       continue;
     objects.push_back(staging.path(fmt::format("weights{}.o", objects.size())));

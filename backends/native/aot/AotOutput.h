@@ -15,7 +15,7 @@
 namespace quern::native {
 
 /// The model compiled for one CPU.
-struct AotLevel {
+struct AotVariant {
   AotModel model;
   const CompiledPlans *graph = nullptr;
 };
@@ -25,7 +25,7 @@ struct AotLevel {
 struct AotArtifact {
   /// Of all symbols; with one level it is the model's own.
   std::string prefix;
-  std::vector<AotLevel> levels;
+  std::vector<AotVariant> variants;
 
   /// The interface is that of any level, and so are the ports of plans.
   const AotModel &anyModel() const { return levels.front().model; }
@@ -44,8 +44,8 @@ struct AotArtifact {
 private:
   template <typename Bytes> int64_t largest(Bytes bytes) const {
     int64_t most = 0;
-    for (const AotLevel &level : levels)
-      most = std::max(most, bytes(level.model.plans));
+    for (const AotVariant &variant : variants)
+      most = std::max(most, bytes(variant.model.plans));
     return most;
   }
 };

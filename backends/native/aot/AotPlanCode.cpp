@@ -10,7 +10,7 @@
 //             are functions like it (AotBodyCode.cpp)
 //   dispatch  calls the kernel on all tasks, or the caller's parallelFor with task
 //   task      runs the kernel on a range of tasks, in any thread; keeps the first
-//             refusal in task order, as FirstRefusal does
+//             refusal in task order, as FirstTrap does
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/aot/AotPlanCode.h"
@@ -31,7 +31,7 @@ using Space = BufferRef::Space;
 constexpr unsigned kReasonBits = 8;
 constexpr uint32_t kUnknownReason = (1u << kReasonBits) - 1;
 static_assert(QUERN_MODEL_INDEX_OUT_OF_RANGE ==
-              QUERN_MODEL_REFUSED + static_cast<int>(Refusal::IndexOutOfRange));
+              QUERN_MODEL_REFUSED + static_cast<int>(TrapCode::IndexOutOfRange));
 
 std::string native::weightsSymbol(const AotModel &model) { return model.symbol("weights"); }
 
@@ -108,7 +108,7 @@ llvm::Value *PlanCode::knownReason(llvm::Value *reason) {
 }
 
 /// Returns the model's status, unless the reason of the step just called is 0.
-void PlanCode::returnRefusal(llvm::Value *reason) {
+void PlanCode::returnTrap(llvm::Value *reason) {
   auto *refused = llvm::BasicBlock::Create(ir.getContext(), "refused", function);
   auto *next = llvm::BasicBlock::Create(ir.getContext(), "next", function);
   ir.CreateCondBr(ir.CreateIsNull(reason), next, refused);
@@ -224,7 +224,7 @@ void PlanCode::emitKernelCall(const KernelStep &step, const std::string &symbol)
   if (step.scratchBytes > 0)
     scratch = function->getArg(ScratchArgument);
   if (step.tasks <= step.grain)
-    return returnRefusal(ir.CreateCall(
+    return returnTrap(ir.CreateCall(
         kernelType, kernel, {buffers, dims, ir.getInt64(0), ir.getInt64(step.tasks), scratch}));
   auto set = [&](ClosureField field, llvm::Value *value) {
     ir.CreateStore(value, ir.CreateStructGEP(closureType, closure, field));
@@ -233,9 +233,8 @@ void PlanCode::emitKernelCall(const KernelStep &step, const std::string &symbol)
   set(Buffers, buffers);
   set(Dims, dims);
   set(Scratch, scratch);
-  returnRefusal(
-      ir.CreateCall(dispatch, {function->getArg(3), function->getArg(4), ir.getInt64(step.tasks),
-                               ir.getInt64(step.grain), closure}));
+  returnTrap(ir.CreateCall(dispatch, {function->getArg(3), function->getArg(4),
+                                      ir.getInt64(step.tasks), ir.getInt64(step.grain), closure}));
 }
 
 void PlanCode::emitStep(const AotPlan &plan, size_t number) {

@@ -51,35 +51,35 @@ static void internalize(llvm::Module &module, const std::vector<std::string> &ke
 }
 
 /// The plans for one CPU with their kernels.
-static Expected<ModulePointer> linkLevel(const AotLevel &level, llvm::LLVMContext &context,
-                                         llvm::TargetMachine &machine) {
-  QUERN_ASSIGN(ModulePointer module, emitPlanCode(level.model, context, machine));
+static Expected<ModulePointer> linkVariant(const AotVariant &variant, llvm::LLVMContext &context,
+                                           llvm::TargetMachine &machine) {
+  QUERN_ASSIGN(ModulePointer module, emitPlanCode(variant.model, context, machine));
   llvm::Linker linker(*module);
-  for (const std::string &key : kernelKeys(*level.graph)) {
-    const CompiledKernel &kernel = level.graph->kernels->get(key);
+  for (const std::string &key : kernelKeys(*variant.graph)) {
+    const CompiledKernel &kernel = variant.graph->kernels->get(key);
     llvm::StringRef bytes(kernel.bitcode.data(), kernel.bitcode.size());
     auto parsed = llvm::parseBitcodeFile({bytes, kernel.symbol}, context);
     if (!parsed)
       return internalError(kernel.symbol + ": " + llvm::toString(parsed.takeError()));
     QUERN_TRY(link(linker, std::move(*parsed)));
   }
-  internalize(*module, publicSymbols(level.model.prefix, level.model.functions()));
+  internalize(*module, publicSymbols(variant.model.prefix, variant.model.functions()));
   return module;
 }
 
-static Expected<ModulePointer> linkLevels(const AotArtifact &artifact, llvm::LLVMContext &context,
-                                          llvm::TargetMachine &machine) {
+static Expected<ModulePointer> linkVariants(const AotArtifact &artifact, llvm::LLVMContext &context,
+                                            llvm::TargetMachine &machine) {
   const ModelFunctions functions = artifact.functions();
-  if (artifact.levels.size() == 1)
-    return linkLevel(artifact.levels.front(), context, machine);
+  if (artifact.variants.size() == 1)
+    return linkVariant(artifact.variants.front(), context, machine);
   std::vector<std::string> prefixes;
-  for (const AotLevel &level : artifact.levels)
-    prefixes.push_back(level.model.prefix);
+  for (const AotVariant &variant : artifact.variants)
+    prefixes.push_back(variant.model.prefix);
   QUERN_ASSIGN(ModulePointer module,
                emitDispatch(artifact.prefix, prefixes, functions, context, machine));
   llvm::Linker linker(*module);
-  for (const AotLevel &level : artifact.levels) {
-    QUERN_ASSIGN(ModulePointer linked, linkLevel(level, context, machine));
+  for (const AotVariant &variant : artifact.variants) {
+    QUERN_ASSIGN(ModulePointer linked, linkVariant(level, context, machine));
     QUERN_TRY(link(linker, std::move(linked)));
   }
   internalize(*module, publicSymbols(artifact.prefix, functions));
@@ -95,8 +95,8 @@ static std::vector<std::string> introduction(const AotArtifact &artifact,
                                              const std::vector<std::string> &libraries) {
   std::vector<std::string> lines;
   std::string cpus;
-  for (const AotLevel &level : artifact.levels)
-    cpus += (cpus.empty() ? "" : ", ") + level.model.target.cpu;
+  for (const AotVariant &variant : artifact.variants)
+    cpus += (cpus.empty() ? "" : ", ") + variant.model.target.cpu;
   lines.push_back(
       fmt::format("Code of a model, by `quern compile`, for {}. Functions for its users "
                   "begin with {}_;",
@@ -104,7 +104,7 @@ static std::vector<std::string> introduction(const AotArtifact &artifact,
   lines.push_back("the header that --header writes describes them.");
   if (!libraries.empty())
     lines.push_back("To be linked with " + fmt::format("{}", fmt::join(libraries, " ")) + ".");
-  for (const auto &[model, graph] : artifact.levels)
+  for (const auto &[model, graph] : artifact.variants)
     if (model.weights.bytes > 0 && !model.inFile)
       lines.push_back(fmt::format("{} stands for {} bytes of weights, which are no part of this "
                                   "text.",
@@ -121,7 +121,7 @@ static Expected<std::string> textOf(const AotArtifact &artifact, bool ir) {
   QUERN_ASSIGN(Target baseline, resolveTarget("baseline", artifact.target().triple));
   QUERN_ASSIGN(auto machine, createTargetMachine(baseline));
   llvm::LLVMContext context;
-  QUERN_ASSIGN(ModulePointer module, linkLevels(artifact, context, *machine));
+  QUERN_ASSIGN(ModulePointer module, linkVariants(artifact, context, *machine));
   module->setModuleIdentifier(artifact.prefix);
   module->setSourceFileName(artifact.prefix);
   if (ir) {

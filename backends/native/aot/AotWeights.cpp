@@ -1,7 +1,7 @@
 //===- AotWeights.cpp - packed weights as an object file ------------------===//
 #include "backends/native/aot/AotWeights.h"
 
-#include "backends/native/aot/CloseFile.h"
+#include "backends/native/codegen/CloseFile.h"
 
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Support/MathExtras.h"

@@ -1,7 +1,7 @@
 //===- AotWeights.h - packed weights as an object file --------------------===//
 #pragma once
 
-#include "backends/native/codegen/Target.h"
+#include "backends/native/target/Target.h"
 #include "quern/Tensor.h"
 
 #include <map>

@@ -1,8 +1,8 @@
 //===- AotWeightsFile.cpp - packed weights in a file beside the code ------===//
 #include "backends/native/aot/AotWeightsFile.h"
 
-#include "backends/native/aot/CloseFile.h"
 #include "backends/native/aot/WeightsFileHeader.h"
+#include "backends/native/codegen/CloseFile.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/Path.h"

@@ -1,7 +1,7 @@
 //===- LinkObjects.cpp - object files to what users link ------------------===//
 #include "backends/native/aot/LinkObjects.h"
 
-#include "backends/native/aot/CloseFile.h"
+#include "backends/native/codegen/CloseFile.h"
 
 #include "lld/Common/Driver.h"
 #include "llvm/ObjCopy/ConfigManager.h"

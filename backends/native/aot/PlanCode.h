@@ -79,7 +79,7 @@ private:
   llvm::GlobalVariable *constant(llvm::Constant *value);
   llvm::Value *addressOf(const BufferRef &ref);
   llvm::Value *knownReason(llvm::Value *reason);
-  void returnRefusal(llvm::Value *reason);
+  void returnTrap(llvm::Value *reason);
   void returnUnless(llvm::Value *condition, quern_model_status status);
   void returnUnlessOk(llvm::Value *status);
 

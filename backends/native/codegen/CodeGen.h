@@ -1,7 +1,7 @@
 //===- CodeGen.h - kernels to LLVM and to objects -------------------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 
 #include "llvm/ADT/SmallVector.h"
 

@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/codegen/ExpandElementary.h"
 
-#include "backends/native/codegen/WideMath.h"
-#include "backends/native/kernels/FloatBuilder.h"
+#include "backends/native/emit/FloatBuilder.h"
+#include "backends/native/emit/WideMath.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/TypeSwitch.h"

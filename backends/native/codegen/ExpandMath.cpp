@@ -10,7 +10,7 @@
 
 #include "backends/native/codegen/ExpandElementary.h"
 #include "backends/native/codegen/ExpandPower.h"
-#include "backends/native/kernels/FloatBuilder.h"
+#include "backends/native/emit/FloatBuilder.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"

@@ -9,8 +9,8 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/codegen/ExpandPower.h"
 
-#include "backends/native/codegen/WideMath.h"
-#include "backends/native/kernels/FloatBuilder.h"
+#include "backends/native/emit/FloatBuilder.h"
+#include "backends/native/emit/WideMath.h"
 
 #include "mlir/IR/Matchers.h"
 

@@ -1,7 +1,7 @@
 //===- Jit.cpp - loads kernel objects into the process --------------------===//
 #include "backends/native/codegen/Jit.h"
 
-#include "backends/native/codegen/CpuFeatures.h"
+#include "backends/native/target/CpuFeatures.h"
 
 #include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h"

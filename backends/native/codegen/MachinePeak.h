@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backends/native/codegen/Jit.h"
-#include "backends/native/codegen/Target.h"
+#include "backends/native/target/Target.h"
 
 #include <memory>
 

@@ -9,9 +9,9 @@
 
 #include "backends/native/kernels/IndexedKernels.h"
 #include "backends/native/kernels/MapKernel.h"
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/format.h>
 
@@ -109,7 +109,7 @@ void CumulateEmitter::runStrip(Value task) {
 /// All rows along the axis in buffer 2, one element at a time.
 void CumulateEmitter::runAlongRead() {
   CheckedIndex axis = loadIndex(kb, kb.buffer(2), spec.axisType, kb.index(spec.openRank));
-  kb.refuseIf(axis.isOutside, Refusal::IndexOutOfRange);
+  kb.trapIf(axis.isOutside, TrapCode::IndexOutOfRange);
   nn::ScalarEmitter ints(kb.builder(), kb.loc(), DType::Int64, 0);
   Value one = kb.index(1), outer = one, length = one, inner = one;
   for (int64_t d = 0; d < spec.openRank; ++d) {

@@ -1,7 +1,7 @@
 //===- DotKernel.cpp - products of whole matrices and convolutions --------===//
 #include "backends/native/kernels/DotKernel.h"
 
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/compile.h>
 #include <fmt/format.h>

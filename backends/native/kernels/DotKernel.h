@@ -16,7 +16,7 @@
 
 #include "backends/native/kernels/DotMicroKernel.h"
 #include "backends/native/kernels/EpilogueLoads.h"
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "backends/plan/LoweredStep.h"
 
 #include <optional>

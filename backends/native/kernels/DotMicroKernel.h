@@ -7,7 +7,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 
 #include "llvm/ADT/STLFunctionalExtras.h"
 

@@ -1,7 +1,7 @@
 //===- EpilogueLoads.h - operands read where a result is computed ---------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/native/kernels/ScalarProgram.h"
 
 namespace quern::native {
@@ -15,7 +15,7 @@ enum class OperandAccess {
   Scalar,    ///< a single element
 };
 
-/// The elementwise part of a group that has a root: the root's result is input 0.
+/// The elementwise part of a group that has a anchor: the anchor's result is input 0.
 struct Epilogue {
   ScalarProgram program;
   struct Operand {
@@ -41,7 +41,7 @@ struct EpilogueCode {
   void appendKey(std::string &key) const;
 };
 
-/// Where a vector of root results lies; values that no operand asks for may be null.
+/// Where a vector of anchor results lies; values that no operand asks for may be null.
 struct ResultPosition {
   mlir::Value element; ///< of the first lane, in the result
   mlir::Value row;

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/GridSampleKernel.h"
 
-#include "backends/native/lowering/TileChoice.h"
-#include "runtime/lib/CeilDiv.h"
+#include "backends/native/target/TileChoice.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"

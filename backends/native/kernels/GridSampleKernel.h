@@ -1,7 +1,7 @@
 //===- GridSampleKernel.h - images at places between their pixels ---------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/plan/LoweredStep.h"
 #include "runtime/reference/Enumerations.h"
 

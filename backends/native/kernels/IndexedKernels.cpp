@@ -9,9 +9,9 @@
 
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/RowReduction.h"
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -142,13 +142,13 @@ void IndexedEmitter::emitTask(Value task) {
     kb.forLoop(kb.index(0), counts[1], 1, [&](Value i1) {
       Place row = moved(plane, 1, i1);
       if (!spec.isElement)
-        return kb.refuseIf(emitLine(row, counts[0], sliceBegin, sliceCount, /*isUnit=*/false),
-                           Refusal::IndexOutOfRange);
+        return kb.trapIf(emitLine(row, counts[0], sliceBegin, sliceCount, /*isUnit=*/false),
+                         TrapCode::IndexOutOfRange);
       Value isUnit = ops.create<arith::AndIOp>(kb.loc(), isOne(strideOf(kTuples, 0)),
                                                isOne(strideOf(kSlices, 0)));
       auto emitFor = [&](bool unit) {
-        kb.refuseIf(emitLine(row, counts[0], sliceBegin, sliceCount, unit),
-                    Refusal::IndexOutOfRange);
+        kb.trapIf(emitLine(row, counts[0], sliceBegin, sliceCount, unit),
+                  TrapCode::IndexOutOfRange);
       };
       kb.ifThen(isUnit, [&] { emitFor(true); }, [&] { emitFor(false); });
     });

@@ -8,8 +8,8 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/MapKernel.h"
 
-#include "backends/native/lowering/TileChoice.h"
-#include "runtime/lib/CeilDiv.h"
+#include "backends/native/target/TileChoice.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"

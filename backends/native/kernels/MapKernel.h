@@ -1,7 +1,7 @@
 //===- MapKernel.h - elementwise kernels on strided operands --------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/native/kernels/ScalarProgram.h"
 #include "backends/plan/LoweredStep.h"
 

@@ -7,7 +7,7 @@
 #include "backends/native/kernels/MaxPlaceKernel.h"
 
 #include "backends/native/kernels/RowReduction.h"
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -1,9 +1,9 @@
 //===- MoveKernels.cpp - copies that prepare a Dot's operands -------------===//
 #include "backends/native/kernels/MoveKernels.h"
 
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/compile.h>
 #include <fmt/format.h>

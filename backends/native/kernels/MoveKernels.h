@@ -1,7 +1,7 @@
 //===- MoveKernels.h - copies that prepare a Dot's operands ---------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/native/kernels/ScalarProgram.h"
 #include "backends/plan/LoweredStep.h"
 

@@ -1,8 +1,8 @@
 //===- PackTrees.cpp - decision trees as their kernel reads them ----------===//
 #include "backends/native/kernels/PackTrees.h"
 
-#include "runtime/lib/CeilDiv.h"
-#include "runtime/lib/Unaligned.h"
+#include "runtime/values/CeilDiv.h"
+#include "runtime/values/Unaligned.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,8 +1,8 @@
 //===- PackWeights.cpp - constant weights in the order kernels read them --===//
 #include "backends/native/kernels/PackWeights.h"
 
-#include "runtime/lib/CeilDiv.h"
-#include "runtime/lib/Unaligned.h"
+#include "runtime/values/CeilDiv.h"
+#include "runtime/values/Unaligned.h"
 
 #include <oneapi/tbb/parallel_for.h>
 

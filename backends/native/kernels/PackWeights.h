@@ -7,7 +7,7 @@
 
 namespace quern::native {
 
-// Sources may lie at any address, see runtime/lib/Unaligned.h.
+// Sources may lie at any address, see runtime/values/Unaligned.h.
 
 /// Convolution weights [outputs, inputsPerGroup, kernel...] as
 /// [outputs / tileColumns][k][tileColumns]. With inputBlock b > 0 the k order is

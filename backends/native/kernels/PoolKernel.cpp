@@ -9,7 +9,7 @@
 
 #include "backends/native/kernels/RowReduction.h"
 #include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"

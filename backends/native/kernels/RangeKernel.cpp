@@ -1,9 +1,9 @@
 //===- RangeKernel.cpp - numbers at equal distances -----------------------===//
 #include "backends/native/kernels/RangeKernel.h"
 
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 using namespace mlir;
 using namespace quern;

@@ -1,7 +1,7 @@
 //===- RangeKernel.h - numbers at equal distances -------------------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/plan/LoweredStep.h"
 
 namespace quern::native {

@@ -1,7 +1,7 @@
 //===- RecurrentCell.h - from the sums of gates to the next state ---------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/native/kernels/RecurrentKernel.h"
 
 namespace quern::native {

@@ -166,8 +166,8 @@ Value RecurrentEmitter::lengthOf(Value sequence) {
 void RecurrentEmitter::checkLengths() {
   kb.forLoop(kb.index(0), rowCount, 1, [&](Value row) {
     Value length = lengthOf(kb.add(firstSequence, row));
-    kb.refuseIf(kb.lessThan(length, kb.index(0)), Refusal::IndexOutOfRange);
-    kb.refuseIf(kb.lessThan(kb.dim(kSteps), length), Refusal::IndexOutOfRange);
+    kb.trapIf(kb.lessThan(length, kb.index(0)), TrapCode::IndexOutOfRange);
+    kb.trapIf(kb.lessThan(kb.dim(kSteps), length), TrapCode::IndexOutOfRange);
   });
 }
 

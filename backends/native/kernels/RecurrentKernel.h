@@ -8,7 +8,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "backends/plan/LoweredStep.h"
 #include "quern/DType.h"
 #include "runtime/reference/Recurrent.h"

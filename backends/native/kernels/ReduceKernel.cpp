@@ -1,9 +1,9 @@
 //===- ReduceKernel.cpp - reductions of [outer, length, inner] ------------===//
 #include "backends/native/kernels/ReduceKernel.h"
 
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/ResampleKernel.h"
 
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 
 using namespace mlir;
 using namespace quern;

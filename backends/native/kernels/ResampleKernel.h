@@ -1,7 +1,7 @@
 //===- ResampleKernel.h - one axis of a tensor, resampled -----------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/plan/LoweredStep.h"
 
 #include <vector>

@@ -8,9 +8,9 @@
 #include "backends/native/kernels/RoiAlignKernel.h"
 
 #include "backends/native/kernels/IndexedKernels.h"
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -216,8 +216,7 @@ void RoiEmitter::emitTask(Value task) {
                                  spec.indexType, kb.dim(kImages));
   Value roi = kb.advance(kb.buffer(kRois), kb.mul(region, 4), spec.dtype);
   Axis x = axisOf(roi, 0, kWidth, kOutWidth), y = axisOf(roi, 1, kHeight, kOutHeight);
-  kb.refuseIf(e.logicalOr(image.isOutside, e.logicalOr(x.isBad, y.isBad)),
-              Refusal::IndexOutOfRange);
+  kb.trapIf(e.logicalOr(image.isOutside, e.logicalOr(x.isBad, y.isBad)), TrapCode::IndexOutOfRange);
   Value plane = kb.mul(kb.dim(kHeight), kb.dim(kWidth)), bins = kb.mul(y.output, x.output);
   auto emitAt = [&](Value c, int64_t channels) {
     Value from = kb.mul(kb.add(kb.mul(image.index, kb.dim(kChannels)), c), plane);

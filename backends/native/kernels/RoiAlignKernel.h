@@ -1,7 +1,7 @@
 //===- RoiAlignKernel.h - regions of images, sampled between pixels -------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/plan/LoweredStep.h"
 
 namespace quern::native {

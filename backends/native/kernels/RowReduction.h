@@ -1,7 +1,7 @@
 //===- RowReduction.h - reductions inside kernels -------------------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 
 #include <functional>
 

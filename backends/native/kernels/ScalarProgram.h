@@ -1,7 +1,7 @@
 //===- ScalarProgram.h - the scalar code of a fusion group ----------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "quern/DType.h"
 
 #include <string>

@@ -10,7 +10,7 @@
 #include "backends/native/kernels/TopKKernel.h"
 
 #include "backends/native/kernels/CopyKernels.h"
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -1,7 +1,7 @@
 //===- TopKKernel.h - the largest or smallest elements of rows ------------===//
 #pragma once
 
-#include "backends/native/kernels/KernelBuilder.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/plan/LoweredStep.h"
 
 namespace quern::native {

@@ -8,8 +8,8 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/TreeKernel.h"
 
-#include "backends/native/kernels/KernelBuilder.h"
-#include "runtime/lib/CeilDiv.h"
+#include "backends/native/emit/KernelBuilder.h"
+#include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -187,7 +187,7 @@ void TreeEmitter::emit() {
   for (int entry = kTreeRoots; entry <= kTreeFeatures; ++entry)
     headers[entry] = kb.load(kb.advance(block(), entry, DType::Int64), DType::Int64, 0);
   Value isShort = kb.lessThan(kb.dim(kFeatures), headers[kTreeFeatures]);
-  kb.refuseIf(isShort, Refusal::IndexOutOfRange);
+  kb.trapIf(isShort, TrapCode::IndexOutOfRange);
   Value zero = kb.floatConstant(spec.dtype, 0, 0);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
     Value begin = kb.mul(task, kTaskRows);

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/WindowSumKernel.h"
 
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 

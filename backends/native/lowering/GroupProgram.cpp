@@ -2,7 +2,7 @@
 #include "backends/native/lowering/GroupProgram.h"
 
 #include "backends/native/lowering/Lowering.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
@@ -28,7 +28,7 @@ namespace {
 /// Translates the ops that the results of a group depend on.
 class ProgramWriter {
 public:
-  ProgramWriter(Operation *group, Operation *root) : group(group), root(root) {}
+  ProgramWriter(Operation *group, Operation *anchor) : group(group), anchor(anchor) {}
 
   bool write(GroupProgram &out);
   std::string reason;
@@ -48,7 +48,7 @@ private:
     return false;
   }
 
-  Operation *group, *root;
+  Operation *group, *anchor;
   GroupProgram *result = nullptr;
   llvm::SmallSetVector<Operation *, 16> needed;
   /// Numbers of inner values, and of the outer values that inputs stand for.
@@ -67,7 +67,7 @@ static SmallVector<Value> innerResults(Operation *group) {
 void ProgramWriter::collect(Value value) {
   Operation *op = value.getDefiningOp();
   bool isInside = op && (op == group || op->getParentOp() == group);
-  if (op == root && root) {
+  if (op == anchor && anchor) {
     addInput(value, dtypeOfValue(value));
     return;
   }
@@ -186,8 +186,8 @@ bool ProgramWriter::writeOp(Operation *op) {
 
 bool ProgramWriter::write(GroupProgram &out) {
   result = &out;
-  if (root)
-    addInput(root->getResult(0), dtypeOfValue(root->getResult(0)));
+  if (anchor)
+    addInput(anchor->getResult(0), dtypeOfValue(anchor->getResult(0)));
   SmallVector<Value> results = innerResults(group);
   for (Value v : results)
     collect(v);
@@ -202,10 +202,10 @@ bool ProgramWriter::write(GroupProgram &out) {
   return true;
 }
 
-std::optional<GroupProgram> native::buildGroupProgram(Operation *group, Operation *root,
+std::optional<GroupProgram> native::buildGroupProgram(Operation *group, Operation *anchor,
                                                       std::string &reason) {
   GroupProgram out;
-  ProgramWriter writer(group, root);
+  ProgramWriter writer(group, anchor);
   if (!writer.write(out)) {
     reason = writer.reason;
     return std::nullopt;

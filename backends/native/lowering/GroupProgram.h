@@ -12,16 +12,16 @@ namespace quern::native {
 /// The elementwise ops of a group as a program, and what it reads.
 struct GroupProgram {
   ScalarProgram program;
-  /// The value of every program input: the result of the root inside the group
-  /// (input 0, when there is a root), otherwise a value outside the group.
+  /// The value of every program input: the result of the anchor inside the group
+  /// (input 0, when there is a anchor), otherwise a value outside the group.
   llvm::SmallVector<mlir::Value> inputs;
 };
 
 /// Builds the program of `group` (an `nn.group`, or a single op that forms a
-/// group of its own) around `root`, its root or null. float16 and bfloat16
+/// group of its own) around `anchor`, its anchor or null. float16 and bfloat16
 /// arithmetic is spelled as float32 arithmetic with a rounding after each op.
 /// nullopt with `reason` when the body holds something no program can express.
-std::optional<GroupProgram> buildGroupProgram(mlir::Operation *group, mlir::Operation *root,
+std::optional<GroupProgram> buildGroupProgram(mlir::Operation *group, mlir::Operation *anchor,
                                               std::string &reason);
 
 } // namespace quern::native

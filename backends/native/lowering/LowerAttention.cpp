@@ -3,7 +3,7 @@
 
 #include "backends/native/kernels/AttentionKernel.h"
 #include "ir/AttentionOps.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <algorithm>
 

@@ -4,14 +4,14 @@
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/native/target/TileChoice.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "runtime/lib/CeilDiv.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/CeilDiv.h"
+#include "runtime/values/Strides.h"
 
 #include <bit>
 #include <fmt/compile.h>
@@ -199,12 +199,12 @@ static ScalarProgram prependScaling(MatrixProduct &p) {
 /// Rows and columns of the product in a result of `rank` dimensions. A product
 /// with a vector has no columns, and rows of a batch start anew.
 static ResultAxes axesOf(Operation *group, const LoweringContext &context) {
-  Operation *root = nn::groupRoot(group);
+  Operation *anchor = nn::groupAnchor(group);
   auto rank = static_cast<int64_t>(context.sizesOf(group->getResult(0)).size());
   ResultAxes axes;
-  if (isa<nn::GemmOp>(root))
+  if (isa<nn::GemmOp>(anchor))
     axes.rows = {0};
-  if (rank > 0 && context.sizesOf(nn::outerValue(group, root->getOperand(1))).size() > 1)
+  if (rank > 0 && context.sizesOf(nn::outerValue(group, anchor->getOperand(1))).size() > 1)
     axes.columns = {rank - 1};
   return axes;
 }
@@ -212,7 +212,7 @@ static ResultAxes axesOf(Operation *group, const LoweringContext &context) {
 /// Fills what products have in common; a reason when there is no native code.
 static std::string resolveCommon(Operation *group, MatrixProduct &p) {
   p.result = group->getResult(0);
-  p.dtype = dtypeOfValue(nn::groupRoot(group)->getResult(0));
+  p.dtype = dtypeOfValue(nn::groupAnchor(group)->getResult(0));
   if (!DotTypes::isNative(p.dtype))
     return "matrix products are native for types of 32 and 64 bits only";
   std::string reason;

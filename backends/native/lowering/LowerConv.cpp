@@ -9,14 +9,14 @@
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/native/target/TileChoice.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/WindowShape.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <fmt/compile.h>
 #include <fmt/format.h>
@@ -163,7 +163,7 @@ static LoweredStep finishStep(const ConvProblem &p, const KernelSpec &kernel, co
 
 namespace {
 /// The input of the blocked way: an image with its halo, in elements.
-struct Frame {
+struct PaddedInput {
   StepBuffer buffer;
   int64_t pixel;      ///< elements of one pixel: the block, or 1 for plain NCHW
   int64_t lineStride; ///< between lines
@@ -172,31 +172,31 @@ struct Frame {
 };
 } // namespace
 
-/// The input itself, or its copy in a zeroed frame when the window has pads.
-static Frame makeFrame(const ConvProblem &p, std::vector<LoweredStep> &steps) {
-  Frame frame;
-  frame.pixel = std::max<int64_t>(p.inputBlock, 1);
-  frame.planes = p.context.sizesOf(p.input)[1];
-  frame.buffer = StepBuffer::of(p.input);
+/// The input itself, or its copy in a zeroed padded when the window has pads.
+static PaddedInput padInput(const ConvProblem &p, std::vector<LoweredStep> &steps) {
+  PaddedInput padded;
+  padded.pixel = std::max<int64_t>(p.inputBlock, 1);
+  padded.planes = p.context.sizesOf(p.input)[1];
+  padded.buffer = StepBuffer::of(p.input);
   int64_t height = p.window.input[1], width = p.window.input[2];
   if (p.hasPads()) {
     HaloShape halo{
-        p.batch * frame.planes, height,     width, frame.pixel, p.window.padBegin[1], p.padEnd[1],
-        p.window.padBegin[2],   p.padEnd[2]};
+        p.batch * padded.planes, height,     width, padded.pixel, p.window.padBegin[1], p.padEnd[1],
+        p.window.padBegin[2],    p.padEnd[2]};
     height += halo.top + halo.bottom;
     width += halo.left + halo.right;
     CheckedSize bytes =
-        CheckedSize(halo.planes) * height * width * frame.pixel * dtypeBytes(p.dtype);
-    frame.buffer = StepBuffer::scratchSpace(0, bytes);
-    steps.push_back(padHalo(StepBuffer::of(p.input), frame.buffer, halo, p.dtype));
+        CheckedSize(halo.planes) * height * width * padded.pixel * dtypeBytes(p.dtype);
+    padded.buffer = StepBuffer::scratchSpace(0, bytes);
+    steps.push_back(padHalo(StepBuffer::of(p.input), padded.buffer, halo, p.dtype));
   }
-  frame.lineStride = width * frame.pixel;
-  frame.planeStride = height * frame.lineStride;
-  return frame;
+  padded.lineStride = width * padded.pixel;
+  padded.planeStride = height * padded.lineStride;
+  return padded;
 }
 
 /// The k nest of the blocked way: channel block, kernel row, kernel column, lane.
-static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &spec,
+static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, DotSpec &spec,
                             DotDims &dims) {
   bool depthwise = spec.tile.vectorA;
   std::vector<DotDims::Level> levels;
@@ -206,21 +206,21 @@ static void addWindowLevels(const ConvProblem &p, const Frame &frame, DotSpec &s
   };
   constexpr int64_t kRuntime = DotSpec::kRuntime;
   if (!depthwise) {
-    int64_t planes = p.channelsPerGroup() / frame.pixel;
-    add({kRuntime, kRuntime, 1}, {planes, frame.planeStride});
+    int64_t planes = p.channelsPerGroup() / padded.pixel;
+    add({kRuntime, kRuntime, 1}, {planes, padded.planeStride});
   }
   int64_t rows = p.window.kernel[1], columns = p.window.kernel[2];
-  int64_t stepX = p.window.dilation[2] * frame.pixel;
+  int64_t stepX = p.window.dilation[2] * padded.pixel;
   // A small kernel width is unrolled; it is the innermost level unless lanes are.
-  bool lanesInside = !depthwise && frame.pixel > 1;
+  bool lanesInside = !depthwise && padded.pixel > 1;
   constexpr int64_t kMaxUnrolledWidth = 7;
   int64_t unroll = lanesInside || columns > kMaxUnrolledWidth ? 1 : columns;
   if (rows > 1 || columns > 1) {
-    add({kRuntime, kRuntime, 1}, {rows, p.window.dilation[1] * frame.lineStride});
+    add({kRuntime, kRuntime, 1}, {rows, p.window.dilation[1] * padded.lineStride});
     add({unroll > 1 ? columns : kRuntime, unroll > 1 ? stepX : kRuntime, unroll}, {columns, stepX});
   }
   if (lanesInside)
-    add({frame.pixel, 1, std::min<int64_t>(4, frame.pixel)}, {frame.pixel, 1});
+    add({padded.pixel, 1, std::min<int64_t>(4, padded.pixel)}, {padded.pixel, 1});
   if (spec.tile.levels.empty())
     add({1, 1, 1}, {1, 1});
   for (size_t i = 0; i < levels.size(); ++i)
@@ -246,7 +246,7 @@ static std::string refuseBlocked(const ConvProblem &p) {
 
 /// The tile of the blocked way; `lineRows` are the output pixels of a line.
 /// Takes the epilogue's program away.
-static DotSpec blockedSpec(ConvProblem &p, const Frame &frame, int64_t lineRows,
+static DotSpec blockedSpec(ConvProblem &p, const PaddedInput &padded, int64_t lineRows,
                            const Target &target) {
   // A tile's vectors are channel blocks that read the same input.
   int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
@@ -259,7 +259,7 @@ static DotSpec blockedSpec(ConvProblem &p, const Frame &frame, int64_t lineRows,
   spec.tile.vectors = shape.vectors;
   spec.heights = shape.heights;
   spec.flat = p.isPointwise();
-  spec.tile.rowStrideA = p.window.stride[2] * frame.pixel;
+  spec.tile.rowStrideA = p.window.stride[2] * padded.pixel;
   spec.rowStrideC = p.outputBlock;
   if (p.bias)
     spec.bias = OperandAccess::PerColumn;
@@ -268,20 +268,20 @@ static DotSpec blockedSpec(ConvProblem &p, const Frame &frame, int64_t lineRows,
 }
 
 /// The dims of the blocked way but for the levels.
-static void fillBlockedDims(const ConvProblem &p, const Frame &frame, const DotSpec &spec,
+static void fillBlockedDims(const ConvProblem &p, const PaddedInput &padded, const DotSpec &spec,
                             int64_t lineRows, int64_t threads, DotDims &dims) {
   int64_t block = p.outputBlock, channelVectors = ceilDiv(p.outputs, block);
   dims.columnTiles = channelVectors / spec.tile.vectors;
   dims.lines = p.window.output[1];
   dims.coverRows(spec, lineRows);
   dims.splitLines(p.batch, p.flops, threads);
-  dims.lineStrideA = p.window.stride[1] * frame.lineStride;
+  dims.lineStrideA = p.window.stride[1] * padded.lineStride;
   dims.lineStrideC = p.window.output[2] * block;
-  dims.batchStrideA = frame.planes * frame.planeStride;
+  dims.batchStrideA = padded.planes * padded.planeStride;
   dims.batchStrideC = channelVectors * p.outputPixels() * block;
   dims.tilesPerGroup = spec.tile.vectorA ? 1 : dims.columnTiles / p.groups;
-  dims.groupStrideA = spec.tile.vectorA ? frame.planeStride
-                                        : p.channelsPerGroup() / frame.pixel * frame.planeStride;
+  dims.groupStrideA = spec.tile.vectorA ? padded.planeStride
+                                        : p.channelsPerGroup() / padded.pixel * padded.planeStride;
   int64_t depth = p.kernelPositions() * (spec.tile.vectorA ? 1 : p.channelsPerGroup());
   dims.tileStrideB = depth * spec.tile.columns();
   dims.vectorStrideC = p.outputPixels() * block;
@@ -318,15 +318,15 @@ static LoweringResult lowerBlockedConv(ConvProblem &p) {
   if (std::string reason = refuseBlocked(p); !reason.empty())
     return LoweringResult::refuse(reason);
   LoweringResult result;
-  Frame frame = makeFrame(p, result.steps);
+  PaddedInput padded = padInput(p, result.steps);
   int64_t lineRows = p.isPointwise() ? p.outputPixels() : p.window.output[2];
-  DotSpec spec = blockedSpec(p, frame, lineRows, context.target);
+  DotSpec spec = blockedSpec(p, padded, lineRows, context.target);
   DotDims dims;
-  addWindowLevels(p, frame, spec, dims);
-  fillBlockedDims(p, frame, spec, lineRows, context.threads, dims);
+  addWindowLevels(p, padded, spec, dims);
+  fillBlockedDims(p, padded, spec, lineRows, context.threads, dims);
   StepBuffer weights = packedWeights(p, spec);
   std::optional<StepBuffer> bias = packedBias(p, spec);
-  result.steps.push_back(finishStep(p, std::move(spec).kernel(), dims, frame.buffer,
+  result.steps.push_back(finishStep(p, std::move(spec).kernel(), dims, padded.buffer,
                                     std::move(weights), p.batch, std::move(bias),
                                     /*firstResult=*/0, /*share=*/1));
   return result;

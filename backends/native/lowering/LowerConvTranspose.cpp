@@ -7,12 +7,12 @@
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/WindowSumKernel.h"
 #include "backends/native/lowering/LowerWindows.h"
-#include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/native/target/TileChoice.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "runtime/lib/CeilDiv.h"
 #include "runtime/reference/WindowShape.h"
+#include "runtime/values/CeilDiv.h"
 
 using namespace mlir;
 using namespace quern;

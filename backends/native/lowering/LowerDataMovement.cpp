@@ -7,11 +7,11 @@
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/RangeKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/Strides.h"
 
 #include <numeric>
 

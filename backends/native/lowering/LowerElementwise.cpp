@@ -2,9 +2,9 @@
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/lowering/GroupProgram.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/Strides.h"
 
 using namespace mlir;
 using namespace quern;
@@ -13,7 +13,7 @@ using namespace quern::plan;
 
 LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &context) {
   std::string reason;
-  std::optional<GroupProgram> program = buildGroupProgram(group, /*root=*/nullptr, reason);
+  std::optional<GroupProgram> program = buildGroupProgram(group, /*anchor=*/nullptr, reason);
   if (!program)
     return LoweringResult::refuse(reason);
   ArrayRef<int64_t> sizes = context.sizesOf(group->getResult(0));

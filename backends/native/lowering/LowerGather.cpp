@@ -11,7 +11,7 @@
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "ir/Types.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/Strides.h"
 
 using namespace mlir;
 using namespace quern;

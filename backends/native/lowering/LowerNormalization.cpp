@@ -9,12 +9,12 @@
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/RowReduction.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/native/target/TileChoice.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
 #include "ir/ScalarEmitter.h"
-#include "runtime/lib/CeilDiv.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/CeilDiv.h"
+#include "runtime/values/Strides.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -271,7 +271,7 @@ struct LrnSpec {
 enum LrnDim { kLrnChannels, kLrnPlane, kLrnBefore, kLrnAfter, kLrnChunk, kLrnChunks };
 } // namespace
 
-/// base ** beta; the usual 0.75 by two square roots.
+/// base ** beta; the usual 0.75 by two square anchors.
 static Value emitLrnPower(KernelBuilder &kb, const LrnSpec &spec, Value base, int64_t lanes) {
   OpBuilder &ops = kb.builder();
   auto sqrt = [&](Value v) -> Value { return ops.create<math::SqrtOp>(kb.loc(), v); };

@@ -3,8 +3,8 @@
 #include "backends/native/kernels/PoolKernel.h"
 #include "backends/native/kernels/ReduceKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/native/lowering/TileChoice.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/native/target/TileChoice.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "runtime/reference/WindowShape.h"
@@ -98,14 +98,14 @@ static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
 
 /// Fills `problem`; a reason when there is no native code for it. `axes` are the
 /// rows and columns of an epilogue on plain results.
-static std::string resolvePool(Operation *root, ResultAxes axes, PoolProblem &problem) {
+static std::string resolvePool(Operation *anchor, ResultAxes axes, PoolProblem &problem) {
   const LoweringContext &context = problem.context;
-  problem.group = nn::groupOf(root);
-  problem.input = nn::outerValue(problem.group, root->getOperand(0));
+  problem.group = nn::groupOf(anchor);
+  problem.input = nn::outerValue(problem.group, anchor->getOperand(0));
   problem.dtype = dtypeOfValue(problem.input);
   if (!isArithmetic(problem.dtype))
     return "no native pooling of " + std::string(dtypeName(problem.dtype));
-  problem.block = nn::layoutOf(root->getOperand(0)).block;
+  problem.block = nn::layoutOf(anchor->getOperand(0)).block;
   if (problem.block)
     axes = ResultAxes::ofChannels(
         static_cast<int64_t>(context.sizesOf(problem.group->getResult(0)).size()),

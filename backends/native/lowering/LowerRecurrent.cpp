@@ -8,10 +8,10 @@
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/kernels/RecurrentKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/native/lowering/TileChoice.h"
+#include "backends/native/target/TileChoice.h"
 #include "ir/Constants.h"
 #include "ir/RecurrentOps.h"
-#include "runtime/lib/CeilDiv.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <algorithm>
 #include <fmt/format.h>

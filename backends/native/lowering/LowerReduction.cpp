@@ -4,10 +4,10 @@
 #include "backends/native/kernels/SoftmaxKernel.h"
 #include "backends/native/kernels/TopKKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/Strides.h"
 
 using namespace mlir;
 using namespace quern;

@@ -7,7 +7,7 @@
 #include "backends/native/lowering/LowerResize.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/ResampleKernel.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
 #include "runtime/reference/ResizeTaps.h"
 

@@ -2,7 +2,7 @@
 #include "backends/native/lowering/LowerVision.h"
 #include "backends/native/kernels/GridSampleKernel.h"
 #include "backends/native/kernels/RoiAlignKernel.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/Types.h"
 
 using namespace mlir;

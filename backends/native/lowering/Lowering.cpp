@@ -5,26 +5,26 @@
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/GroupProgram.h"
 #include "backends/native/lowering/LoweringTable.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
-#include "runtime/lib/Strides.h"
+#include "runtime/values/Strides.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-/// Whether `op` is computed element by element: a group without a root, or one op.
+/// Whether `op` is computed element by element: a group without a anchor, or one op.
 static bool isMap(Operation *op) {
-  return !nn::groupRoot(op) &&
+  return !nn::groupAnchor(op) &&
          (isa<nn::GroupOp>(op) || nn::fusionKindOf(op) == nn::FusionKind::Elementwise);
 }
 
 /// The op that decides which family lowers `op`.
 static Operation *decisiveOp(Operation *op) {
-  Operation *root = nn::groupRoot(op);
-  return root ? root : op;
+  Operation *anchor = nn::groupAnchor(op);
+  return anchor ? anchor : op;
 }
 
 std::optional<int64_t> LoweringContext::fixedSize(Value value, int64_t dim) const {
@@ -111,22 +111,22 @@ Sizes native::broadcastStrides(Value from, Value to, const LoweringContext &cont
 
 std::optional<Epilogue> native::buildEpilogue(Operation *group, const LoweringContext &context,
                                               const ResultAxes &axes, std::string &reason) {
-  Operation *root = nn::groupRoot(group);
-  if (!root || group->getNumResults() != 1 || root->getNumResults() != 1) {
-    reason = "an epilogue needs a group with one root and one result";
+  Operation *anchor = nn::groupAnchor(group);
+  if (!anchor || group->getNumResults() != 1 || anchor->getNumResults() != 1) {
+    reason = "an epilogue needs a group with one anchor and one result";
     return std::nullopt;
   }
-  for (Value operand : root->getOperands())
+  for (Value operand : anchor->getOperands())
     if (Operation *producer = operand.getDefiningOp();
         producer && producer->getParentOp() == group && producer->getNumOperands() > 0) {
-      reason = "an operand of the root is computed inside the group";
+      reason = "an operand of the anchor is computed inside the group";
       return std::nullopt;
     }
-  if (context.sizesOf(group->getResult(0)) != context.sizesOf(root->getResult(0))) {
-    reason = "the epilogue changes the shape of the root's result";
+  if (context.sizesOf(group->getResult(0)) != context.sizesOf(anchor->getResult(0))) {
+    reason = "the epilogue changes the shape of the anchor's result";
     return std::nullopt;
   }
-  std::optional<GroupProgram> program = buildGroupProgram(group, root, reason);
+  std::optional<GroupProgram> program = buildGroupProgram(group, anchor, reason);
   if (!program)
     return std::nullopt;
   Epilogue epilogue{std::move(program->program), {}};

@@ -7,13 +7,13 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "backends/native/codegen/Target.h"
+#include "backends/native/emit/KernelBuilder.h"
 #include "backends/native/kernels/EpilogueLoads.h"
-#include "backends/native/kernels/KernelBuilder.h"
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/ScalarProgram.h"
+#include "backends/native/target/Target.h"
 #include "backends/plan/LoweredStep.h"
-#include "backends/plan/ValueTable.h"
+#include "backends/plan/ShapeEnvironment.h"
 
 #include "mlir/IR/Operation.h"
 
@@ -29,7 +29,7 @@ struct LoweringContext {
   /// Threads the plan is tuned for (task sizes only; results do not depend on it).
   int64_t threads = 1;
   /// The sizes to lower for.
-  const plan::ValueTable &values;
+  const plan::ShapeEnvironment &values;
 
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const { return values.sizesOf(value); }
   int64_t elementsOf(mlir::Value value) const { return values.elementsOf(value); }
@@ -42,7 +42,7 @@ struct LoweringContext {
 /// shapes, types and attributes decide.
 bool hasLowering(mlir::Operation *op);
 
-/// Finds the lowering of `op`, an `nn.group` or an opaque op: a group's by its root
+/// Finds the lowering of `op`, an `nn.group` or an opaque op: a group's by its anchor
 /// (or Map when it has none). The sizes of all its operands and results are known.
 LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &context);
 
@@ -51,7 +51,7 @@ class NativeLowering : public plan::OpLowering {
 public:
   NativeLowering(Target target, int64_t threads) : target(std::move(target)), threads(threads) {}
   bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
-  LoweringResult lower(mlir::Operation *op, const plan::ValueTable &values) const override {
+  LoweringResult lower(mlir::Operation *op, const plan::ShapeEnvironment &values) const override {
     return lowerOperation(op, {target, threads, values});
   }
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
@@ -71,7 +71,7 @@ struct ResultAxes {
   static ResultAxes ofChannels(int64_t rank, bool blocked);
 };
 
-/// The epilogue of a group with one root, one result and known sizes; nullopt
+/// The epilogue of a group with one anchor, one result and known sizes; nullopt
 /// with `reason` when an operand's access is none of OperandAccess.
 std::optional<Epilogue> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
                                       const ResultAxes &axes, std::string &reason);

@@ -18,7 +18,7 @@ namespace quern::native {
 struct LoweringRow {
   mlir::TypeID op;
   llvm::StringRef name;
-  /// Gets the op, the root when it is in a group; null: it always runs on its
+  /// Gets the op, the anchor when it is in a group; null: it always runs on its
   /// reference kernel.
   LoweringResult (*lower)(mlir::Operation *op, const LoweringContext &context);
   const char *reason;
@@ -28,7 +28,7 @@ std::span<const LoweringRow> loweringTable();
 /// The row of ops like `op`; null when there is none.
 const LoweringRow *findLowering(mlir::Operation *op);
 
-/// A group without a root, or a single elementwise op.
+/// A group without a anchor, or a single elementwise op.
 LoweringResult lowerMapGroup(mlir::Operation *group, const LoweringContext &context);
 
 // LowerContraction.cpp

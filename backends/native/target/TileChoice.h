@@ -1,0 +1,58 @@
+//===- TileChoice.h - register tiles and task sizes, as data --------------===//
+#pragma once
+
+#include "backends/native/target/Target.h"
+#include "quern/CheckedSize.h"
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace quern::native {
+
+/// The heights of a kernel's register tiles, tallest first; a table of TileChoice.
+using TileHeights = std::span<const int64_t>;
+constexpr size_t kMaxTileHeights = 6;
+/// How many tiles of each height; zeros follow.
+using TileCover = std::array<int64_t, kMaxTileHeights>;
+
+/// Register tiles of `heights` rows x `vectors` accumulators.
+struct TileShape {
+  int64_t vectors;
+  TileHeights heights;
+};
+
+/// The tiles of a convolution whose output lines have `lineRows` pixels and whose
+/// output channels fill `channelVectors` vectors, which `vectors` divides. Few
+/// shapes serve all images, as weights are packed and code is emitted for each.
+TileShape chooseConvTile(const Target &target, int64_t lineRows, int64_t channelVectors);
+
+/// The tiles of a matrix product with row-major A and any number of rows: few at a
+/// time, so that rows a multiple of 4096 bytes apart do not evict each other from
+/// L1. `columns` is 0 when it is not fixed; `oneRow` says that there will never be
+/// more. The columns of a tile do not depend on rows, so that weights are packed
+/// in one way.
+TileShape chooseGemmTile(const Target &target, DType dtype, int64_t columns, bool oneRow = false);
+
+/// The heights of tiles of `vectors` accumulators, in which gates are summed up for rows of
+/// a batch; the last is 1.
+TileHeights chooseCellHeights(const Target &target, int64_t vectors);
+
+/// The tiles that cover `rows` rows exactly in the least time.
+TileCover coverRows(int64_t rows, TileHeights heights, int64_t vectors);
+
+/// How many parts to split `lines` of equal work into, so that `otherTasks`
+/// times the parts keep `threads` busy without making tasks tiny.
+int64_t chooseLineChunks(int64_t lines, int64_t otherTasks, double totalFlops, int64_t threads);
+
+/// How many images of a batch go through one step after the other together, when each needs
+/// `bytes` of scratch memory between them: enough for a step, few enough for the caches. The
+/// number of steps is bounded, however many images there are.
+int64_t chooseImages(int64_t batch, CheckedSize bytes);
+
+/// Tasks that are worth handing to another thread.
+int64_t chooseGrain(int64_t tasks, double totalFlops);
+/// The same of tasks that take as long as moving `bytesPerTask` bytes.
+int64_t chooseMoveGrain(int64_t bytesPerTask);
+
+} // namespace quern::native

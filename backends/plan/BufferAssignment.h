@@ -1,0 +1,68 @@
+//===- BufferAssignment.h - where the values of a plan lie --------------------===//
+#pragma once
+
+#include "backends/plan/LowerGraph.h"
+#include "backends/plan/ValuePlaces.h"
+#include "runtime/plan/ValueRef.h"
+
+#include <map>
+
+namespace quern::plan {
+
+/// Gives every value that has a place, and every scratch buffer, its storage: what the
+/// caller owns, or bytes of the arena for as long as it is in use.
+class BufferAssignment {
+public:
+  /// `graph` outlives the table.
+  explicit BufferAssignment(const LoweredGraph &graph) : graph(graph), places(graph) {}
+
+  /// Says that a value lies outside the arena.
+  void fix(mlir::Value value, BufferRef::Space space, uint32_t index);
+  bool has(mlir::Value value) const { return storage.count(value) > 0; }
+  /// Decides which concatenations have nothing to do, when all outside is said.
+  void placeConcats();
+  bool isElided(mlir::Operation *op) const { return places.isElided(op); }
+
+  /// Places all that the ops, in this order, and the later part use; the arena's size.
+  /// ResourceLimit, naming the node, for what is too large.
+  Expected<int64_t> assign(const std::vector<const LoweredOp *> &order, const Limits &limits);
+
+  /// The value whose storage this one lies in, and where in it.
+  ValuePlaces::Place placeOf(mlir::Value value) const { return places.placeOf(value); }
+  /// Where the storage of such a value is; nullopt when it has none.
+  std::optional<BufferRef> find(mlir::Value base) const;
+  /// A scratch buffer of the op with this number in the order.
+  BufferRef scratchOf(size_t opIndex, uint32_t number) const;
+
+private:
+  /// How long the storage of a base value, or a scratch buffer, is in use.
+  struct Storage {
+    int64_t first = -1, last = -1, bytes = 0;
+    /// Whose memory this one takes over, unless null.
+    Storage *inPlaceOf = nullptr;
+    /// Set for storage outside the arena.
+    std::optional<BufferRef> fixed;
+    void use(int64_t step) {
+      first = first < 0 ? step : std::min(first, step);
+      last = std::max(last, step);
+    }
+  };
+
+  int64_t bytesOf(mlir::Value value) const;
+  Status useValue(mlir::Value value, int64_t first, int64_t last, const SharedText &nodes,
+                  const Limits &limits);
+  Status useOp(const LoweredOp &op, size_t opIndex, int64_t first, int64_t last,
+               const Limits &limits);
+  Storage *wholeStorage(mlir::Value value);
+  Storage *overwritable(const LoweredStep &step, int64_t stepIndex);
+  void chooseInPlace(const std::vector<const LoweredOp *> &order);
+
+  const LoweredGraph &graph;
+  /// Which values lie in others' storage.
+  ValuePlaces places;
+  llvm::DenseMap<mlir::Value, Storage> storage;
+  /// By op and scratch number.
+  std::map<std::pair<size_t, uint32_t>, Storage> scratch;
+};
+
+} // namespace quern::plan

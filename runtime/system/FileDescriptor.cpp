@@ -1,0 +1,28 @@
+//===- FileDescriptor.cpp - owned file descriptors ------------------------===//
+#include "runtime/system/FileDescriptor.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+using namespace quern;
+using namespace quern;
+
+FileDescriptor::~FileDescriptor() {
+  if (fd >= 0)
+    ::close(fd);
+}
+
+Expected<RegularFile> quern::openRegularFile(const std::string &path) {
+  // O_NONBLOCK: opening a FIFO must not wait for a writer.
+  RegularFile file{FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK))};
+  struct stat info;
+  if (!file.descriptor.isOpen() || ::fstat(file.descriptor.get(), &info) != 0)
+    return ioError(std::strerror(errno));
+  if (!S_ISREG(info.st_mode))
+    return ioError("not a regular file");
+  file.size = info.st_size;
+  return file;
+}
