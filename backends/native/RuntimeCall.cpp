@@ -21,6 +21,13 @@ static std::vector<StepRecord::Port> portsOf(const std::vector<ValueRef> &refs) 
   return ports;
 }
 
+bool native::hasAddress(const ValueRef &ref) {
+  if (!ref.constant.isPresent())
+    return !ref.buffer.isDynamic() && ref.dtype != DType::String;
+  const Tensor *tensor = ref.constant.asTensor();
+  return tensor && tensor->dtype() != DType::String;
+}
+
 Expected<RuntimeCall> native::runtimeCallOf(const ReferenceStep &step, mlir::Operation *op) {
   std::string name = op->getName().getStringRef().str();
   std::optional<std::string> table = reference::evaluatorTableSymbol(name);

@@ -125,7 +125,7 @@ static AotInterface describeInterface(ModuleOp module, const AotOptions &options
 
 namespace {
 /// What a model is compiled to for one CPU.
-struct CompiledLevel {
+struct CompiledVariant {
   /// Where there are several.
   std::optional<nn::OwnedModule> copy;
   CompiledPlans graph;
@@ -155,7 +155,7 @@ static Expected<std::vector<std::string>> orderCpus(const AotOptions &options) {
 }
 
 /// Of the symbols of the code for one of several CPUs: "m_x86_64_v3".
-static std::string levelPrefix(const std::string &prefix, const std::string &cpu) {
+static std::string variantPrefix(const std::string &prefix, const std::string &cpu) {
   std::string name = prefix + "_" + cpu;
   for (char &c : name)
     if (!llvm::isAlnum(c))
@@ -179,7 +179,7 @@ private:
 
   const AotOptions &options;
   std::vector<PlannedSizes> sizes;
-  std::vector<std::unique_ptr<CompiledLevel>> compiled;
+  std::vector<std::unique_ptr<CompiledVariant>> compiled;
 };
 } // namespace
 
@@ -210,13 +210,13 @@ Status VariantCompiler::compile(ModuleOp module, const AotInterface &interface,
                                 AotArtifact &artifact) {
   QUERN_ASSIGN(std::vector<std::string> cpus, orderCpus(options));
   for (const std::string &cpu : cpus) {
-    CompiledLevel &level = *compiled.emplace_back(std::make_unique<CompiledLevel>());
+    CompiledVariant &variant = *compiled.emplace_back(std::make_unique<CompiledVariant>());
     ModuleOp source = module;
     std::string prefix = artifact.prefix;
     if (cpus.size() > 1) {
       QUERN_ASSIGN(variant.copy, nn::copyModule(module));
       source = *variant.copy->module;
-      prefix = levelPrefix(prefix, cpu);
+      prefix = variantPrefix(prefix, cpu);
     }
     QUERN_ASSIGN(AotVariant made,
                  compileVariant(source, cpu, std::move(prefix), interface, variant.graph));

@@ -17,8 +17,8 @@ namespace {
 class DispatchCode {
 public:
   DispatchCode(llvm::Module &module, const std::string &prefix,
-               const std::vector<std::string> &levels, const ModelFunctions &functions)
-      : module(module), ir(module.getContext()), prefix(prefix), levels(levels),
+               const std::vector<std::string> &variants, const ModelFunctions &functions)
+      : module(module), ir(module.getContext()), prefix(prefix), variants(variants),
         functions(functions) {}
   void emit();
 
@@ -32,9 +32,9 @@ private:
   llvm::Module &module;
   llvm::IRBuilder<> ir;
   const std::string &prefix;
-  const std::vector<std::string> &levels;
+  const std::vector<std::string> &variants;
   ModelFunctions functions;
-  /// The number of the level to run, or that of levels.
+  /// The number of the variant to run, or that of variants.
   llvm::Function *choose = nullptr;
 };
 } // namespace
@@ -68,16 +68,16 @@ void DispatchCode::emitChoose() {
   ir.SetInsertPoint(done);
   ir.CreateRet(kept);
   ir.SetInsertPoint(store);
-  llvm::PHINode *chosen = ir.CreatePHI(i32, static_cast<unsigned>(levels.size()) + 1);
+  llvm::PHINode *chosen = ir.CreatePHI(i32, static_cast<unsigned>(variants.size()) + 1);
   ir.SetInsertPoint(ask);
-  for (size_t i = 0; i < levels.size(); ++i) {
+  for (size_t i = 0; i < variants.size(); ++i) {
     llvm::BasicBlock *next = block("next");
-    llvm::Value *isOk = ir.CreateIsNotNull(ir.CreateCall(declare(levels[i] + "_cpu_ok", type)));
+    llvm::Value *isOk = ir.CreateIsNotNull(ir.CreateCall(declare(variants[i] + "_cpu_ok", type)));
     chosen->addIncoming(ir.getInt32(static_cast<uint32_t>(i)), ir.GetInsertBlock());
     ir.CreateCondBr(isOk, store, next);
     ir.SetInsertPoint(next);
   }
-  chosen->addIncoming(ir.getInt32(static_cast<uint32_t>(levels.size())), ir.GetInsertBlock());
+  chosen->addIncoming(ir.getInt32(static_cast<uint32_t>(variants.size())), ir.GetInsertBlock());
   ir.CreateBr(store);
   ir.SetInsertPoint(store);
   ir.CreateAlignedStore(chosen, known, llvm::Align(4))->setAtomic(llvm::AtomicOrdering::Monotonic);
@@ -87,12 +87,12 @@ void DispatchCode::emitChoose() {
 void DispatchCode::emitCpuOk() {
   begin(declare(prefix + "_cpu_ok", llvm::FunctionType::get(ir.getInt32Ty(), false)));
   llvm::Value *isOk =
-      ir.CreateICmpULT(ir.CreateCall(choose), ir.getInt32(static_cast<uint32_t>(levels.size())));
+      ir.CreateICmpULT(ir.CreateCall(choose), ir.getInt32(static_cast<uint32_t>(variants.size())));
   ir.CreateRet(ir.CreateZExt(isOk, ir.getInt32Ty()));
 }
 
-/// Calls the function of the chosen level; without one, returns `otherwise`, or what the
-/// last level says when that is null.
+/// Calls the function of the chosen variant; without one, returns `otherwise`, or what the
+/// last variant says when that is null.
 void DispatchCode::emitForward(const char *name, llvm::FunctionType *type,
                                llvm::Constant *otherwise) {
   llvm::Function *function = declare(prefix + name, type);
@@ -102,17 +102,17 @@ void DispatchCode::emitForward(const char *name, llvm::FunctionType *type,
     arguments.push_back(&argument);
   auto *none = llvm::BasicBlock::Create(ir.getContext(), "none", function);
   llvm::SwitchInst *choice = ir.CreateSwitch(ir.CreateCall(choose), none);
-  for (size_t i = 0; i < levels.size(); ++i) {
-    auto *level = llvm::BasicBlock::Create(ir.getContext(), "level", function);
-    choice->addCase(ir.getInt32(static_cast<uint32_t>(i)), level);
-    ir.SetInsertPoint(level);
-    ir.CreateRet(ir.CreateCall(declare(levels[i] + name, type), arguments));
+  for (size_t i = 0; i < variants.size(); ++i) {
+    auto *variant = llvm::BasicBlock::Create(ir.getContext(), "variant", function);
+    choice->addCase(ir.getInt32(static_cast<uint32_t>(i)), variant);
+    ir.SetInsertPoint(variant);
+    ir.CreateRet(ir.CreateCall(declare(variants[i] + name, type), arguments));
   }
   ir.SetInsertPoint(none);
   if (otherwise)
     ir.CreateRet(otherwise);
   else
-    ir.CreateRet(ir.CreateCall(declare(levels.back() + name, type), arguments));
+    ir.CreateRet(ir.CreateCall(declare(variants.back() + name, type), arguments));
 }
 
 void DispatchCode::emit() {
@@ -131,16 +131,15 @@ void DispatchCode::emit() {
     emitForward("_use_random", llvm::FunctionType::get(i32, {ptr, ptr}, false), noCpu);
 }
 
-Expected<std::unique_ptr<llvm::Module>> native::emitDispatch(const std::string &prefix,
-                                                             const std::vector<std::string> &levels,
-                                                             const ModelFunctions &functions,
-                                                             llvm::LLVMContext &context,
-                                                             llvm::TargetMachine &machine) {
+Expected<std::unique_ptr<llvm::Module>>
+native::emitDispatch(const std::string &prefix, const std::vector<std::string> &variants,
+                     const ModelFunctions &functions, llvm::LLVMContext &context,
+                     llvm::TargetMachine &machine) {
   auto module = std::make_unique<llvm::Module>(prefix, context);
   module->setTargetTriple(machine.getTargetTriple().str());
   module->setDataLayout(machine.createDataLayout());
   module->setPICLevel(llvm::PICLevel::BigPIC);
-  DispatchCode(*module, prefix, levels, functions).emit();
+  DispatchCode(*module, prefix, variants, functions).emit();
   std::string errors;
   llvm::raw_string_ostream stream(errors);
   if (llvm::verifyModule(*module, &stream))
@@ -149,12 +148,12 @@ Expected<std::unique_ptr<llvm::Module>> native::emitDispatch(const std::string &
 }
 
 Expected<ObjectCode> native::compileDispatch(const std::string &prefix,
-                                             const std::vector<std::string> &levels,
+                                             const std::vector<std::string> &variants,
                                              const ModelFunctions &functions) {
   QUERN_ASSIGN(Target baseline, resolveTarget("baseline", "x86_64-linux-gnu"));
   QUERN_ASSIGN(auto machine, createTargetMachine(baseline));
   llvm::LLVMContext context;
   QUERN_ASSIGN(std::unique_ptr<llvm::Module> module,
-               emitDispatch(prefix, levels, functions, context, *machine));
+               emitDispatch(prefix, variants, functions, context, *machine));
   return emitObject(*module, *machine);
 }

@@ -161,13 +161,6 @@ bool native::isGiven(const ValueRef &ref) {
   return ref.constant.isPresent() || ref.buffer.isDynamic() || ref.dtype != DType::Undefined;
 }
 
-bool native::hasAddress(const ValueRef &ref) {
-  if (!ref.constant.isPresent())
-    return !ref.buffer.isDynamic() && ref.dtype != DType::String;
-  const Tensor *tensor = ref.constant.asTensor();
-  return tensor && tensor->dtype() != DType::String;
-}
-
 /// Whether a call of the plan, or of those that its steps run, is such a one.
 template <typename Predicate> static bool anyCall(const AotPlan &plan, Predicate isOne) {
   auto inPlan = [&](const AotPlan &body) { return anyCall(body, isOne); };

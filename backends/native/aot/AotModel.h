@@ -50,8 +50,6 @@ int64_t stepOffset(const AotPlan &plan);
 std::vector<Tensor> usedWeights(std::span<const AotPlan> plans);
 /// Whether an operand is given at all.
 bool isGiven(const ValueRef &ref);
-/// Whether code can pass the value by its address; so it can what is left out, as null.
-bool hasAddress(const ValueRef &ref);
 /// Whether any step calls a reference kernel.
 bool callsRuntime(const AotPlan &plan);
 /// Whether any of these draws random numbers.

@@ -62,9 +62,9 @@ Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
     return writeVariant(artifact.variants.front(), staging, staging.path("code.o"));
   std::vector<std::string> objects, prefixes;
   for (const AotVariant &variant : artifact.variants) {
-    objects.push_back(staging.path(fmt::format("level{}.o", objects.size())));
+    objects.push_back(staging.path(fmt::format("variant{}.o", objects.size())));
     prefixes.push_back(variant.model.prefix);
-    QUERN_TRY(writeVariant(level, staging, objects.back()));
+    QUERN_TRY(writeVariant(variant, staging, objects.back()));
   }
   QUERN_ASSIGN(ObjectCode dispatch,
                compileDispatch(artifact.prefix, prefixes, artifact.functions()));
@@ -128,7 +128,7 @@ Status native::moveWeightsToFile(AotArtifact &artifact, const std::string &path)
   return writeWeightsFile(path, layouts, parts);
 }
 
-/// Writes the weights of all levels; the files.
+/// Writes the weights of all variants; the files.
 static Expected<std::vector<std::string>> writeWeights(const AotArtifact &artifact,
                                                        const Staging &staging) {
   std::vector<std::string> objects;

@@ -23,17 +23,17 @@ struct AotVariant {
 /// What is written: code for one or more CPUs, the one with most to offer first, behind one
 /// interface.
 struct AotArtifact {
-  /// Of all symbols; with one level it is the model's own.
+  /// Of all symbols; with one variant it is the model's own.
   std::string prefix;
   std::vector<AotVariant> variants;
 
-  /// The interface is that of any level, and so are the ports of plans.
-  const AotModel &anyModel() const { return levels.front().model; }
+  /// The interface is that of any variant, and so are the ports of plans.
+  const AotModel &anyModel() const { return variants.front().model; }
   const Target &target() const { return anyModel().target; }
   bool callsRuntime() const { return std::ranges::any_of(anyModel().plans, native::callsRuntime); }
   bool weightsInFile() const { return anyModel().inFile.has_value(); }
   ModelFunctions functions() const { return anyModel().functions(); }
-  /// Enough for whichever level is run.
+  /// Enough for whichever variant is run.
   int64_t workspace() const {
     return largest([](const auto &plans) { return workspaceBytes(plans).value(); });
   }
@@ -53,7 +53,7 @@ private:
 /// The archive that object files whose model has reference steps are linked with.
 inline constexpr const char *kRuntimeArchive = "libquern_runtime.a";
 
-/// Puts the weights of all levels into one file, `path`.
+/// Puts the weights of all variants into one file, `path`.
 Status moveWeightsToFile(AotArtifact &artifact, const std::string &path);
 /// The kernels that the plans call, by their keys.
 std::set<std::string> kernelKeys(const CompiledPlans &compiled);

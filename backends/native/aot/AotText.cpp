@@ -79,7 +79,7 @@ static Expected<ModulePointer> linkVariants(const AotArtifact &artifact, llvm::L
                emitDispatch(artifact.prefix, prefixes, functions, context, machine));
   llvm::Linker linker(*module);
   for (const AotVariant &variant : artifact.variants) {
-    QUERN_ASSIGN(ModulePointer linked, linkVariant(level, context, machine));
+    QUERN_ASSIGN(ModulePointer linked, linkVariant(variant, context, machine));
     QUERN_TRY(link(linker, std::move(linked)));
   }
   internalize(*module, publicSymbols(artifact.prefix, functions));

@@ -43,7 +43,7 @@ static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
     auto ints = [&](Table table) { return tables[table].elementsAs<int32_t>(); };
     reference::Trees trees{.nodes = ints(kNodes),
                            .tests = tables[kTests].elementsAs<uint8_t>(),
-                           .anchors = ints(kRoots),
+                           .roots = ints(kRoots),
                            .leaves = ints(kLeaves),
                            .targets = ints(kTargets),
                            // The kernel asks how many there are.
