@@ -170,7 +170,7 @@ func.func @weight_element() {
 // -----
 
 func.func @two_roots(%x: tensor<4x4xf32>) {
-  // expected-error @+1 {{must hold at most one root, found 2}}
+  // expected-error @+1 {{must hold at most one anchor, found 2}}
   %0 = nn.group %x {
   ^bb0(%inner: tensor<4x4xf32>):
     %1 = nn.matmul %inner, %inner : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>

@@ -4,7 +4,7 @@
 // RUN: quern-opt %s --split-input-file --nn-form-fusion-groups --mlir-print-debuginfo \
 // RUN:   --mlir-print-local-scope | FileCheck %s --check-prefix=NAMES
 
-// The later root takes the addition; numbers and nn.none move inside.
+// The later anchor takes the addition; numbers and nn.none move inside.
 // CHECK-LABEL: func @residual
 // CHECK: %[[A:.*]] = nn.group %arg0, %arg1 {
 // CHECK: nn.none

@@ -31,7 +31,7 @@
 // LAIDOUT-COUNT-1: nn.unpack
 // LAIDOUT-NOT: nn.unpack
 
-// Every root and elementwise op is a kernel of its own.
+// Every anchor and elementwise op is a kernel of its own.
 // O0-COUNT-3: nn.group
 // O0: nn.batch_norm
 // O0-COUNT-2: nn.group

@@ -14,7 +14,7 @@ NAMES = {"comment": "x*/ int evil; /*", "quote": 'a"b', "backslash": "a\\", "tri
          "direction": "a\u202eb"}
 ALL = "x*/\"\\ a\x1b[31m\x9b31m\r\a\n\u202e%s"
 COMPILERS = (["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"],
-             ["c++", "-x", "c++", "-std=c++14", "-Wall", "-Wextra", "-Werror"])
+             ["clang++-19", "-x", "c++", "-std=c++14", "-Wall", "-Wextra", "-Werror"])
 CONTROLS = [chr(code) for code in (*range(32), 127, *range(128, 160), 0x202e)
             if chr(code) not in "\n\t"]
 
