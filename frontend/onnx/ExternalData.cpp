@@ -1,6 +1,7 @@
 //===- ExternalData.cpp - weights in files beside the model ---------------===//
 #include "frontend/onnx/ExternalData.h"
 
+#include "frontend/onnx/LocalFunctions.h"
 #include "frontend/onnx/OnnxProto.h"
 
 #include <fmt/format.h>
@@ -126,8 +127,11 @@ class LocationCollector {
 public:
   void visit(const proto::ModelProto &model) {
     visit(model.graph());
-    for (const proto::FunctionProto &function : model.functions())
+    for (const proto::FunctionProto &function : model.functions()) {
       visitNodes(function.node());
+      if (auto defaults = defaultAttributes(function))
+        visitAll(*defaults);
+    }
   }
   std::set<std::string> locations;
 
@@ -145,17 +149,18 @@ private:
     for (const auto &each : list)
       visit(each);
   }
+  void visit(const proto::AttributeProto &attribute) {
+    visit(attribute.t());
+    visit(attribute.sparse_tensor());
+    visitAll(attribute.tensors());
+    visitAll(attribute.sparse_tensors());
+    if (attribute.has_g())
+      visit(attribute.g());
+    visitAll(attribute.graphs());
+  }
   template <typename Nodes> void visitNodes(const Nodes &nodes) {
     for (const proto::NodeProto &node : nodes)
-      for (const proto::AttributeProto &attribute : node.attribute()) {
-        visit(attribute.t());
-        visit(attribute.sparse_tensor());
-        visitAll(attribute.tensors());
-        visitAll(attribute.sparse_tensors());
-        if (attribute.has_g())
-          visit(attribute.g());
-        visitAll(attribute.graphs());
-      }
+      visitAll(node.attribute());
   }
   void visit(const proto::GraphProto &graph) {
     visitAll(graph.initializer());

@@ -3,6 +3,7 @@
 
 #include "frontend/onnx/ExternalData.h"
 #include "frontend/onnx/RawData.h"
+#include "quern/CheckedSize.h"
 #include "quern/Limits.h"
 
 #include "mlir/IR/Builders.h"
@@ -34,6 +35,9 @@ struct GraphImport {
   int64_t nextBlobNumber = 2;
   /// Nodes imported so far, those of functions and of bodies as often as they are.
   int64_t importedNodes = 0;
+  /// Bytes of the elements that importing has made: of constants that are not where the model
+  /// has them. A function's are made at each of its calls.
+  int64_t constantBytes = 0;
   /// Imports the nodes of a body into `block`, whose arguments are the inputs of
   /// `graph`. The values that it gives, which the caller makes it yield.
   std::function<Expected<llvm::SmallVector<mlir::Value>>(const proto::GraphProto &graph,
@@ -45,6 +49,9 @@ struct GraphImport {
   std::string diagnostics = {};
   /// Branches around what is imported now: what breaks a rule there may never run.
   int openBranches = 0;
+
+  /// Counts elements that are about to be made; ResourceLimit when they are too many.
+  Status countConstant(CheckedSize bytes);
 
   /// Whether `error` is what an op has complained about: operands that break its rule.
   bool breaksRule(const Status &error) const {

@@ -177,6 +177,8 @@ Value NodeImport::createElementwise(const nn::ElementwiseInfo &row, mlir::ValueR
 }
 
 Value NodeImport::constant(const Tensor &tensor) {
+  if (Status status = graphImport.countConstant(tensor.numBytes()); !status.isOk())
+    fail(std::move(status));
   return nn::createConstant(builder(), loc(), tensor);
 }
 

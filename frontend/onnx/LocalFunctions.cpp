@@ -38,8 +38,8 @@ std::string quern::onnx::overloadOf(const proto::NodeProto &node) {
   return unknownString(node, kNodeOverload);
 }
 
-static Expected<std::vector<proto::AttributeProto>>
-readDefaults(const proto::FunctionProto &function) {
+Expected<std::vector<proto::AttributeProto>>
+quern::onnx::defaultAttributes(const proto::FunctionProto &function) {
   const auto &unknown = function.GetReflection()->GetUnknownFields(function);
   std::vector<proto::AttributeProto> defaults;
   for (int i = 0; i < unknown.field_count(); ++i) {
@@ -78,7 +78,7 @@ Expected<LocalFunctions> LocalFunctions::create(const proto::ModelProto &model) 
       return invalidModel("is defined twice").withContext(where());
     for (const proto::OperatorSetIdProto &opset : proto.opset_import())
       function.opsets[canonicalDomain(opset.domain())] = opset.version();
-    auto defaults = readDefaults(proto);
+    auto defaults = defaultAttributes(proto);
     if (!defaults)
       return defaults.status().withContext(where());
     function.defaults = defaults.take();

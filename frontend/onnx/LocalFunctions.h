@@ -55,6 +55,9 @@ private:
   std::map<Key, LocalFunction> functions;
 };
 
+/// The attributes that a function has values for, where a call has none.
+Expected<std::vector<proto::AttributeProto>>
+defaultAttributes(const proto::FunctionProto &function);
 /// The overload of a function that a node calls; "" for the only one.
 std::string overloadOf(const proto::NodeProto &node);
 

@@ -8,12 +8,30 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
 
 /// From this size on a tensor is a reference instead of an attribute.
 static constexpr int64_t kReferenceBytes = 1024;
+
+// As many as folding may create afterwards.
+Status GraphImport::countConstant(CheckedSize bytes) {
+  int64_t most = std::min(limits.maxFoldedBytes, limits.maxActivationBytes);
+  CheckedSize all = CheckedSize(constantBytes) + bytes;
+  if (!all.valid() || all.value() > most)
+    return resourceLimit(
+        fmt::format("the constants that nodes are made of take more than {} bytes", most));
+  constantBytes = all.value();
+  return Status::ok();
+}
+
+/// What the elements of a tensor take in memory.
+static CheckedSize decodedBytes(const TensorLayout &layout) {
+  return CheckedSize(layout.elements) * CheckedSize(dtypeBytes(layout.dtype));
+}
 
 /// Whether the elements in the file are those of a Tensor, byte for byte.
 static bool sameForm(DType dtype) {
@@ -64,6 +82,7 @@ static Expected<Value> importExternal(GraphImport &graph, nn::WeightStore &store
   if (sameForm(layout.dtype) && layout.rawBytes > kReferenceBytes)
     return createReference(graph, loc, layout, blobOfFile(graph, store, location.file, file),
                            location.offset);
+  QUERN_TRY(graph.countConstant(decodedBytes(layout)));
   QUERN_ASSIGN(Tensor decoded, decodeRawTensor(layout, bytes, graph.limits));
   return nn::createConstant(graph.builder, loc, decoded);
 }
@@ -82,6 +101,7 @@ Expected<Value> quern::onnx::importTensor(GraphImport &graph, const proto::Tenso
     return createReference(graph, loc, layout, graph.sourceBlob,
                            raw.data() - graph.source.bytes.data());
   }
+  QUERN_TRY(graph.countConstant(decodedBytes(layout)));
   QUERN_ASSIGN(Tensor decoded, decodeTensor(tensor, graph.source, graph.limits));
   return nn::createConstant(graph.builder, loc, decoded);
 }

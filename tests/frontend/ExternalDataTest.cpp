@@ -1,5 +1,8 @@
 //===- ExternalDataTest.cpp - weights in files beside the model -----------===//
+#include "frontend/onnx/ExternalData.h"
 #include "tests/frontend/ModelBuilder.h"
+
+#include <google/protobuf/unknown_field_set.h>
 
 #include <filesystem>
 #include <fstream>
@@ -131,14 +134,40 @@ TEST_F(ExternalDataTest, StaysInsideTheFile) {
   expectRefused("weights.bin", "gives 4000 bytes", "0", "");
 }
 
+/// Says that the elements are in a file.
+static void putInto(const std::string &file, proto::TensorProto &tensor) {
+  tensor.set_data_location(proto::TensorProto::EXTERNAL);
+  auto *entry = tensor.add_external_data();
+  entry->set_key("location");
+  entry->set_value(file);
+}
+
+// What must not be replaced while the model is in use.
+TEST(ExternalData, FilesAreFoundWhereverTheyAreNamed) {
+  ModelBuilder b;
+  b.node("Constant", {}, {"y"}).output("y");
+  putInto("initializer", *b.graph().add_initializer());
+  putInto("attribute", *b.attribute("value", proto::AttributeProto::TENSOR).mutable_t());
+  auto &branch = b.attribute("then_branch", proto::AttributeProto::GRAPH);
+  putInto("body", *branch.mutable_g()->add_initializer());
+  proto::FunctionProto &function = *b.model.add_functions();
+  putInto("function", *function.add_node()->add_attribute()->mutable_t());
+  // A field that the generated classes do not know.
+  proto::AttributeProto attribute;
+  putInto("default", *attribute.mutable_t());
+  constexpr int kAttributeProto = 11;
+  function.GetReflection()->MutableUnknownFields(&function)->AddLengthDelimited(
+      kAttributeProto, attribute.SerializeAsString());
+  EXPECT_EQ(externalFilesOf(b.model, "model"),
+            (std::vector<std::string>{"model/attribute", "model/body", "model/default",
+                                      "model/function", "model/initializer"}));
+}
+
 TEST(ExternalData, NeedsAFile) {
   ModelBuilder b;
   b.input("x", {1}).node("Add", {"x", "w"}, {"y"}).output("y");
   proto::TensorProto &w = b.initializer("w", Tensor::of<float>({1}, {1}));
   w.clear_raw_data();
-  w.set_data_location(proto::TensorProto::EXTERNAL);
-  auto *entry = w.add_external_data();
-  entry->set_key("location");
-  entry->set_value("weights.bin");
+  putInto("weights.bin", w);
   expectError(b, StatusCode::InvalidModel, {"initializer 'w'", "in memory"});
 }

@@ -7,6 +7,7 @@
 #include "tests/frontend/MlModel.h"
 
 #include <cmath>
+#include <numeric>
 
 using namespace quern;
 using namespace quern::onnx;
@@ -122,6 +123,23 @@ TEST(ImportLinearModel, SvmClassifierVotes) {
   MlModel wrong = svmOfThree();
   wrong.floats("prob_a", {-1}).floats("prob_b", {0});
   expectError(wrong, kInvalid, {"prob_a: found 1 elements, expected 3"});
+}
+
+// A coefficient for each vector and each pair of classes: more than the model has.
+TEST(ImportLinearModel, SvmClassifierWithinTheLimit) {
+  constexpr int64_t kClasses = 300, kPairs = kClasses * (kClasses - 1) / 2;
+  MlModel b = classifier("SVMClassifier", 1);
+  std::vector<int64_t> labels(kClasses), perClass(kClasses, 1);
+  std::iota(labels.begin(), labels.end(), 0);
+  b.floats("coefficients", std::vector<float>((kClasses - 1) * kClasses, 1));
+  b.floats("rho", std::vector<float>(kPairs, 0)).ints("vectors_per_class", perClass);
+  b.floats("support_vectors", std::vector<float>(kClasses, 1)).ints("classlabels_ints", labels);
+  b.set("kernel_type", "LINEAR");
+  Limits limits;
+  limits.maxFoldedBytes = 4 * kClasses * kPairs - 1;
+  expectError(b, StatusCode::ResourceLimit,
+              {"a matrix of 300 by 44850 pairs of classes is too large"}, limits);
+  EXPECT_TRUE(Imported(b).module);
 }
 
 TEST(ImportLinearModel, SvmClassifierOfTwoClasses) {

@@ -209,6 +209,20 @@ TEST(ImportVision, DeformConvMovesItsKernel) {
   expectError(huge, StatusCode::ResourceLimit, {"more than 1048576 elements a kernel"});
 }
 
+// Each has tables of 8 KB for its 1,024 places, which count together.
+TEST(ImportVision, TablesOfDeformConvsAreCounted) {
+  ModelBuilder b(19);
+  b.input("x", {1, 1, 32, 32}).input("w", {1, 1, 32, 32}).input("o", {1, 2048, 1, 1});
+  for (const char *name : {"a", "b", "c"})
+    b.node("DeformConv", {"x", "w", "o"}, {name}).output(name);
+  Limits limits;
+  limits.maxFoldedBytes = 60'000;
+  EXPECT_TRUE(Imported(b, limits).module);
+  limits.maxFoldedBytes = 40'000;
+  expectError(b, StatusCode::ResourceLimit,
+              {"'c_node' (DeformConv, opset 19)", "take more than 40000 bytes"}, limits);
+}
+
 TEST(ImportVision, DetOfABatch) {
   ModelBuilder b(11);
   b.input("x", {-1, 2, 2}).node("Det", {"x"}, {"y"}).output("y");

@@ -7,6 +7,7 @@
 #include "runtime/plan/Plan.h"
 #include "tests/native/GraphCheck.h"
 
+#include <algorithm>
 #include <cstring>
 #include <thread>
 
@@ -216,4 +217,29 @@ TEST(InstantiationTest, ASizeUnderAnotherType) {
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   expectExactAt(graph, *executable, {{3, 4}});
+}
+
+// A size that is the sum of a large weight is left to the run.
+TEST(InstantiationTest, PlanningComputesLittle) {
+  for (auto [elements, stages] : {std::pair(int64_t{100}, 0), {int64_t{6'000'000}, 1}}) {
+    Graph graph;
+    GraphValue x = graph.input("?x?xf32");
+    GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "2xi64");
+    GraphValue rows = graph.op("nn.gather", {shape, ints(graph, {0})}, "axis = 0", "1xi64");
+    GraphValue axes = graph.op("nn.gather", {ints(graph, {0, 0, 0, 0}), rows}, "axis = 0", "1xi64");
+    std::vector<int64_t> numbers(static_cast<size_t>(elements), 0);
+    numbers.back() = 3;
+    GraphValue sum = graph.op("nn.reduce sum", {ints(graph, numbers), axes},
+                              "keepdims = true, noop_with_empty_axes = false", "?xi64");
+    graph.output(graph.op("nn.expand", {graph.constant("dense<1.0>", "f32"), sum}, "", "?xf32"));
+    auto executable = compileForTest(graph);
+    ASSERT_TRUE(executable) << executable.status().message();
+    auto run = runCompiled(*executable, integerInputs(graph, {{2, 1}}));
+    ASSERT_TRUE(run) << run.status().message();
+    EXPECT_EQ(run->results[0].dims(), (Tensor::Dims{3})) << elements;
+    EXPECT_EQ(std::count_if(run->steps.begin(), run->steps.end(),
+                            [](const ProfileRow &step) { return step.kernel == "stage"; }),
+              stages)
+        << elements;
+  }
 }

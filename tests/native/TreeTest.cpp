@@ -29,7 +29,9 @@ public:
   }
 
   /// The ensemble on rows of `input`, a type.
-  Graph on(const std::string &input) const {
+  Graph on(const std::string &input) const { return on(input, {kind.targets}); }
+  /// As many ensembles of the same tables, for as many targets as these say.
+  Graph on(const std::string &input, const std::vector<int64_t> &targetCounts) const {
     Graph graph;
     auto vector = [](const auto &list) {
       return Tensor::of({static_cast<int64_t>(list.size())}, list);
@@ -48,8 +50,9 @@ public:
         graph.weight(vector(leaves)),
         graph.weight(vector(targets)),
         graph.weight(floats(weights))};
-    graph.output(graph.op("nn.tree_ensemble sum", operands,
-                          "target_count = " + std::to_string(kind.targets) + " : i64"));
+    for (int64_t count : targetCounts)
+      graph.output(graph.op("nn.tree_ensemble sum", operands,
+                            "target_count = " + std::to_string(count) + " : i64"));
     return graph;
   }
 
@@ -135,6 +138,20 @@ TEST(TreeTest, FeaturesThatAreMissingAreRefused) {
     auto found = runCompiled(*executable, {x});
     EXPECT_EQ(interpreted.status().code(), StatusCode::InvalidInput);
     EXPECT_EQ(found.status().code(), StatusCode::InvalidInput) << features;
+  }
+}
+
+// Plans share what is packed: trees that have more targets than there are must not be taken for
+// those that do not.
+TEST(TreeTest, TargetsAreCheckedForEachNumberOfThem) {
+  Forest forest({.trees = 60, .targets = 3}, 4);
+  expectExact(forest.on("9x3xf32", {3, 5}));
+  for (std::vector<int64_t> counts : {std::vector<int64_t>{3, 2}, {2, 3}}) {
+    Graph graph = forest.on("9x3xf32", counts);
+    Status status = compileForTest(graph).status();
+    EXPECT_EQ(status.code(), StatusCode::InvalidInput);
+    EXPECT_NE(status.message().find("target 2 is not in [0, 2)"), std::string::npos)
+        << status.message();
   }
 }
 

@@ -1,6 +1,7 @@
 //===- ControlFlowTest.cpp - plans that run plans -------------------------===//
 #include "quern/Session.h"
 #include "runtime/plan/Executor.h"
+#include "runtime/plan/NestedPlan.h"
 #include "runtime/plan/Profile.h"
 #include "runtime/running/Arena.h"
 #include "tests/runtime/ControlFlowPlans.h"
@@ -294,6 +295,25 @@ TEST(Loop, StepsOfBodiesAreTimed) {
   EXPECT_EQ(rows[2].nodes, "add");
   EXPECT_EQ(rows[2].depth, 1);
   EXPECT_GE(rows[0].nanoseconds, rows[1].nanoseconds + rows[2].nanoseconds);
+}
+
+// Rows are names, copied: nothing that a run without a profile should wait for.
+TEST(Loop, BodiesHaveRowsOnlyWithAProfile) {
+  Plan plan = countingPlan();
+  Planner body = plan.steps[0].as<LoopStep>()->body;
+  std::vector<AnyValue> operands{number(0), Tensor::of<bool>({}, {true}), floats({1, 2})};
+  TaskPool pool(1, true);
+  Budget budget{Limits()};
+  std::vector<ProfileRow> around(1);
+  for (bool profile : {false, true}) {
+    RunContext run{.pool = pool, .budget = budget};
+    if (profile)
+      run.profile = around;
+    NestedPlan nested;
+    ASSERT_TRUE(nested.enter(body, operands, run).isOk());
+    EXPECT_EQ(nested.rows.size(), profile ? 2u : 0u);
+    nested.leave(budget);
+  }
 }
 
 TEST(Loop, BodiesHaveScratchMemory) {
