@@ -121,11 +121,12 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
   std::vector<StepSummary> steps;
   for (size_t i = 0; i < unlinked.plan.steps.size(); ++i) {
     const PlanStep &step = unlinked.plan.steps[i];
+    const plan::PlannedStep &origin = unlinked.steps[i];
     steps.push_back({.nodes = step.nodes,
                      .kernel = step.kernel,
-                     .native = unlinked.refusals[i].empty(),
-                     .refusal = unlinked.refusals[i],
-                     .needsSizes = unlinked.needsSizes[i]});
+                     .native = origin.refusal.empty(),
+                     .refusal = origin.refusal,
+                     .needsSizes = origin.needsSizes});
   }
   return steps;
 }

@@ -131,19 +131,17 @@ Expected<CompiledPlan> TreePlanner::planLowered(const GraphTree &tree) {
   QUERN_ASSIGN(result.plan, buildPlan(nn::findMain(tree.module), tree.outlined, tree.lowered,
                                       lowering, weights, options.limits));
   QUERN_TRY(compileKernels(result.plan, *kernels, options.limits.deadline));
-  for (auto [step, op] : llvm::zip_equal(result.plan.plan.steps, result.plan.referenceOps)) {
+  for (auto [step, origin] : llvm::zip_equal(result.plan.plan.steps, result.plan.steps)) {
     RuntimeCall &call = result.runtimeCalls.emplace_back();
-    if (op) {
-      QUERN_ASSIGN(call, runtimeCallOf(*step.as<ReferenceStep>(), op));
+    if (origin.referenceOp) {
+      QUERN_ASSIGN(call, runtimeCallOf(*step.as<ReferenceStep>(), origin.referenceOp));
     }
-  }
-  result.bodies.resize(result.plan.outlined.size());
-  for (auto [step, number] : llvm::enumerate(result.plan.outlined)) {
-    if (number < 0)
+    std::vector<CompiledPlan> &bodies = result.bodies.emplace_back();
+    if (!origin.outlined)
       continue;
-    for (const std::unique_ptr<GraphTree> &body : tree.bodies[static_cast<size_t>(number)]) {
+    for (const std::unique_ptr<GraphTree> &body : tree.bodies[*origin.outlined]) {
       QUERN_ASSIGN(CompiledPlan made, planLowered(*body));
-      result.bodies[step].push_back(std::move(made));
+      bodies.push_back(std::move(made));
     }
   }
   return std::move(result);

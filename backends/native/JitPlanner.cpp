@@ -145,11 +145,12 @@ JitPlanner::build(const PlanRequest &request, const LoweredGraph &lowered, const
   Plan &plan = unlinked.plan;
   for (size_t i = 0; i < plan.steps.size(); ++i)
     if (auto *work = plan.steps[i].as<KernelStep>()) {
-      QUERN_ASSIGN(work->function, kernels.link(unlinked.kernelKeys[i]));
-    } else if (auto *stage = plan.steps[i].as<StageStep>()) {
-      stage->planner = stagePlanner(request, unlinked.later);
-    } else if (int64_t number = unlinked.outlined[i]; number >= 0) {
-      setPlanners(plan.steps[i], bodyPlanners(static_cast<size_t>(number)));
+      const KernelSpec &kernel = unlinked.kernels[*unlinked.steps[i].kernel];
+      QUERN_ASSIGN(work->function, kernels.link(kernel.key));
+    } else if (plan.steps[i].as<StageStep>()) {
+      setPlanners(plan.steps[i], {stagePlanner(request, unlinked.later)});
+    } else if (std::optional<size_t> number = unlinked.steps[i].outlined) {
+      setPlanners(plan.steps[i], bodyPlanners(*number));
     }
   plan.keepAlive.push_back(kernels.jit());
   return std::make_shared<const Plan>(std::move(plan));

@@ -1,6 +1,8 @@
 //===- BodySteps.cpp - the steps that run branches and bodies -------------===//
 #include "backends/plan/BodySteps.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <utility>
 
 using namespace quern;
@@ -72,26 +74,24 @@ static ScanStep scanStep(const OutlinedOp &op, Queue operands, Queue results) {
   return step;
 }
 
-decltype(PlanStep::work) plan::bodyStep(const OutlinedOp &op, std::vector<ValueRef> operands,
-                                        std::vector<ValueRef> results) {
+PlanStep plan::bodyStep(const OutlinedOp &op, SharedText nodes, std::vector<ValueRef> operands,
+                        std::vector<ValueRef> results) {
+  Queue given(std::move(operands)), made(std::move(results));
   switch (op.kind) {
   case OutlinedOp::Kind::If:
-    return ifStep(Queue(std::move(operands)), Queue(std::move(results)));
+    return {ifStep(std::move(given), std::move(made)), std::move(nodes), "if"};
   case OutlinedOp::Kind::Loop:
-    return loopStep(op, Queue(std::move(operands)), Queue(std::move(results)));
+    return {loopStep(op, std::move(given), std::move(made)), std::move(nodes), "loop"};
   case OutlinedOp::Kind::Scan:
     break;
   }
-  return scanStep(op, Queue(std::move(operands)), Queue(std::move(results)));
+  return {scanStep(op, std::move(given), std::move(made)), std::move(nodes), "scan"};
 }
 
 void plan::setPlanners(PlanStep &step, std::vector<Planner> planners) {
-  if (auto *branches = step.as<IfStep>()) {
-    branches->thenPlanner = std::move(planners[0]);
-    branches->elsePlanner = std::move(planners[1]);
-  } else if (auto *loop = step.as<LoopStep>()) {
-    loop->body = std::move(planners[0]);
-  } else if (auto *scan = step.as<ScanStep>()) {
-    scan->body = std::move(planners[0]);
-  }
+  step.visit([&]<typename Step>(Step &work) {
+    if constexpr (RunsPlans<Step>)
+      for (auto [place, planner] : llvm::zip_equal(work.planners(), planners))
+        *place = std::move(planner);
+  });
 }

@@ -6,12 +6,12 @@
 
 namespace quern::plan {
 
-/// What an nn.run_bodies with these operands and results does in a plan. Its planners
+/// The step of an nn.run_bodies with these operands and results, of `nodes`. Its planners
 /// are missing, see setPlanners.
-decltype(PlanStep::work) bodyStep(const passes::OutlinedOp &op, std::vector<ValueRef> operands,
-                                  std::vector<ValueRef> results);
+PlanStep bodyStep(const passes::OutlinedOp &op, SharedText nodes, std::vector<ValueRef> operands,
+                  std::vector<ValueRef> results);
 
-/// Gives such a step the planners of its bodies.
+/// Gives a step that runs plans what finds them, in the order of its bodies.
 void setPlanners(PlanStep &step, std::vector<Planner> planners);
 
 } // namespace quern::plan

@@ -9,7 +9,7 @@
 #include "ir/Signature.h"
 #include "ir/Types.h"
 
-#include <set>
+#include <map>
 #include <string_view>
 
 using namespace mlir;
@@ -33,7 +33,8 @@ private:
   void addCopy(Value from, uint32_t output);
   void orderOps();
   Status packWeights();
-  void addStep(PlanStep step, std::string kernelKey, std::string refusal, bool needsSizes);
+  void numberKernels();
+  void addStep(PlanStep step, PlannedStep origin);
   void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
   Tensor constantAs(Value value, const Tensor &constant) const;
   Expected<std::vector<ValueRef>> operandsOf(Operation *op);
@@ -72,8 +73,12 @@ private:
   /// Copies of outputs that have no storage of their own.
   std::vector<LoweredOp> copies;
   std::vector<const LoweredOp *> order;
+  /// By key.
+  std::map<std::string_view, size_t> kernelNumbers;
 };
 } // namespace
+
+static constexpr const char *kWaitsForSize = "it waits for a size that only a run can tell";
 
 //===----------------------------------------------------------------------===//
 // Places
@@ -185,14 +190,9 @@ BufferRef PlanBuilder::refOf(const StepBuffer &buffer, size_t opIndex) {
   return ref;
 }
 
-void PlanBuilder::addStep(PlanStep step, std::string kernelKey, std::string refusal,
-                          bool needsSizes) {
+void PlanBuilder::addStep(PlanStep step, PlannedStep origin) {
   result.plan.steps.push_back(std::move(step));
-  result.kernelKeys.push_back(std::move(kernelKey));
-  result.refusals.push_back(std::move(refusal));
-  result.needsSizes.push_back(needsSizes);
-  result.outlined.push_back(-1);
-  result.referenceOps.push_back(nullptr);
+  result.steps.push_back(std::move(origin));
 }
 
 static bool isSamePlace(const BufferRef &a, const BufferRef &b) {
@@ -211,8 +211,8 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   work.grain = step.grain;
   work.scratchBytes = step.scratchBytes;
   work.copiesWhole = step.copiesWhole;
-  addStep({std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes}, step.kernel.key,
-          /*refusal=*/"", /*needsSizes=*/false);
+  addStep({std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes},
+          {.kernel = kernelNumbers.at(step.kernel.key)});
 }
 
 Status PlanBuilder::addSteps(size_t opIndex) {
@@ -269,12 +269,9 @@ std::vector<ValueRef> PlanBuilder::resultsOf(Operation *op) {
 
 Status PlanBuilder::addBodyStep(const LoweredOp &op) {
   auto number = static_cast<size_t>(cast<nn::RunBodiesOp>(op.op).getNumber());
-  static constexpr const char *kNames[] = {"if", "loop", "scan"};
   QUERN_ASSIGN(std::vector<ValueRef> operands, operandsOf(op.op));
-  addStep({bodyStep(outlined[number], std::move(operands), resultsOf(op.op)), op.nodes,
-           kNames[static_cast<size_t>(outlined[number].kind)], 0, 0},
-          /*kernelKey=*/"", /*refusal=*/"", /*needsSizes=*/false);
-  result.outlined.back() = static_cast<int64_t>(number);
+  addStep(bodyStep(outlined[number], op.nodes, std::move(operands), resultsOf(op.op)),
+          {.outlined = number});
   return Status::ok();
 }
 
@@ -286,8 +283,8 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *anchor = nn::groupAnchor(op.op))
     name = anchor->getName().getStringRef().str();
-  addStep({std::move(work), op.nodes, name, 0, 0}, /*kernelKey=*/"", op.refusal, op.needsSizes);
-  result.referenceOps.back() = op.op;
+  addStep({std::move(work), op.nodes, name, 0, 0},
+          {.refusal = op.refusal, .needsSizes = op.needsSizes, .referenceOp = op.op});
   return Status::ok();
 }
 
@@ -300,7 +297,7 @@ void PlanBuilder::addStageStep() {
     work.outputs.push_back(valueRefOf(output));
   result.later = graph.later;
   addStep({std::move(work), graph.laterNodes.str() + " and what follows", "stage", 0, 0},
-          /*kernelKey=*/"", "it waits for a size that only a run can tell", /*needsSizes=*/true);
+          {.refusal = kWaitsForSize, .needsSizes = true});
 }
 
 /// Fills the slot of an output that no step makes: a string input or constant, or what a body was
@@ -321,10 +318,9 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
     return std::vector<AnyValue>{arguments.inputs[0]};
   };
   bool needsSizes = kindOf(from) == ValueType::Kind::Tensor && !graph.values.hasSizes(from);
-  addStep({std::move(work), output, "copy", 0, 0}, /*kernelKey=*/"",
-          needsSizes ? "it waits for a size that only a run can tell"
-                     : "no native code for strings",
-          needsSizes);
+  addStep({std::move(work), output, "copy", 0, 0},
+          {.refusal = needsSizes ? kWaitsForSize : "no native code for strings",
+           .needsSizes = needsSizes});
   return Status::ok();
 }
 
@@ -383,15 +379,18 @@ void PlanBuilder::orderOps() {
     order.push_back(&copy);
 }
 
+void PlanBuilder::numberKernels() {
+  for (const LoweredOp *op : order)
+    for (const LoweredStep &step : op->steps)
+      if (kernelNumbers.try_emplace(step.kernel.key, result.kernels.size()).second)
+        result.kernels.push_back(step.kernel);
+}
+
 Expected<UnlinkedPlan> PlanBuilder::build() {
   bindPorts();
   storage.placeConcats();
   orderOps();
-  std::set<std::string_view> known;
-  for (const LoweredOp *op : order)
-    for (const LoweredStep &step : op->steps)
-      if (known.insert(step.kernel.key).second)
-        result.kernels.push_back(step.kernel);
+  numberKernels();
   QUERN_TRY(packWeights());
   QUERN_ASSIGN(result.plan.arenaBytes, storage.assign(order, limits));
   size_t steps = graph.later.outputs.empty() ? 0 : 1;
@@ -399,6 +398,7 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
     steps += std::max<size_t>(op->steps.size(), 1);
   // Plans are kept: no room for more steps than there are.
   result.plan.steps.reserve(steps);
+  result.steps.reserve(steps);
   size_t firstCopy = order.size() - copies.size();
   for (size_t i = 0; i < firstCopy; ++i)
     QUERN_TRY(addSteps(i));

@@ -6,25 +6,31 @@
 #include "passes/OutlineBodies.h"
 #include "runtime/plan/Plan.h"
 
+#include <optional>
+
 namespace quern::plan {
+
+/// Where a step of a plan comes from.
+struct PlannedStep {
+  /// Of a kernel step: its number among UnlinkedPlan::kernels.
+  std::optional<size_t> kernel = {};
+  /// Of another step: why it has no native code; empty where that is not to be expected.
+  std::string refusal = {};
+  /// It has none only because a size is not known: the JIT leaves it to a later stage.
+  bool needsSizes = false;
+  /// The op of a step that calls a reference kernel; null for other steps.
+  mlir::Operation *referenceOp = nullptr;
+  /// Of a step that runs bodies: the number of the nn.run_bodies, whose planners are missing.
+  std::optional<size_t> outlined = {};
+};
 
 /// A plan whose kernel steps have no code yet.
 struct UnlinkedPlan {
   Plan plan;
+  /// One for each of the plan's.
+  std::vector<PlannedStep> steps;
   /// The kernels it needs, each once.
   std::vector<KernelSpec> kernels;
-  /// The kernel key of each step; empty for reference steps.
-  std::vector<std::string> kernelKeys;
-  /// Why each step has no native code; empty for kernel steps.
-  std::vector<std::string> refusals;
-  /// The op of each reference step that calls a kernel; null for other steps.
-  std::vector<mlir::Operation *> referenceOps;
-  /// Whether each step has no native code only because a size is not known: the JIT
-  /// leaves it to a later stage.
-  std::vector<bool> needsSizes;
-  /// The numbers of the nn.run_bodies that steps come from, whose planners are missing;
-  /// -1 for other steps.
-  std::vector<int64_t> outlined;
   /// What the plan's StageStep, which has no planner yet, is to run; with no outputs
   /// when there is no such step.
   GraphPart later;

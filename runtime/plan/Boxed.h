@@ -27,6 +27,11 @@ private:
   std::unique_ptr<T> held;
 };
 
+/// What is in the box, for whoever handles both.
+template <typename T> T &unboxed(Boxed<T> &held) { return *held; }
+template <typename T> const T &unboxed(const Boxed<T> &held) { return *held; }
+template <typename T> T &unboxed(T &held) { return held; }
+
 /// A text that all copies share. Immutable.
 class SharedText {
 public:

@@ -1,7 +1,7 @@
 //===- Frame.cpp - the state of one plan while it runs --------------------===//
 #include "runtime/plan/Frame.h"
 
-#include "runtime/plan/RunControlFlow.h"
+#include "runtime/plan/NestedPlans.h"
 
 #include <fmt/format.h>
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "runtime/plan/CallPlan.h"
-#include "runtime/plan/ControlFlowSteps.h"
 #include "runtime/running/Arena.h"
 
 #include <optional>

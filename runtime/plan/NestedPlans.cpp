@@ -1,39 +1,16 @@
 //===- NestedPlans.cpp - the plans that a step runs -----------------------===//
-#include "runtime/plan/RunControlFlow.h"
+#include "runtime/plan/NestedPlans.h"
 
 #include <algorithm>
 
 using namespace quern;
 
-static void resizeFor(const IteratedStep &step, NestedPlans &nested) {
-  nested.plans.resize(1);
-  nested.passed.resize(step.captured.size());
-  nested.carried.resize(step.carried.size());
-  nested.stacks.resize(step.scanOutputs.size());
-}
-
 std::unique_ptr<NestedPlans> NestedPlans::of(const PlanStep &step) {
-  auto nested = std::make_unique<NestedPlans>();
-  if (auto *stage = step.as<StageStep>()) {
-    nested->plans.resize(1);
-    nested->passed.resize(stage->inputs.size());
-    nested->results.resize(stage->outputs.size());
-  } else if (auto *branches = step.as<IfStep>()) {
-    nested->plans.resize(2);
-    nested->passed.resize(branches->inputs.size());
-    nested->results.resize(branches->outputs.size());
-    nested->hasFixedSizes =
-        std::none_of(branches->inputs.begin(), branches->inputs.end(),
-                     [](const ValueRef &input) { return input.buffer.isDynamic(); });
-  } else if (auto *scan = step.as<ScanStep>()) {
-    nested->slices.resize(scan->scanInputs.size());
-    resizeFor(*scan, *nested);
-  } else if (auto *loop = step.as<LoopStep>()) {
-    resizeFor(*loop, *nested);
-  } else {
+  return step.visit([]<typename Step>(const Step &work) -> std::unique_ptr<NestedPlans> {
+    if constexpr (RunsPlans<Step>)
+      return work.nestedPlans();
     return nullptr;
-  }
-  return nested;
+  });
 }
 
 void NestedPlans::clear() {

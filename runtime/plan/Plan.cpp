@@ -26,44 +26,9 @@ CheckedSize quern::runBytes(const Plan &plan, int workers) {
   return scratchOffset(plan) + CheckedSize(workers) * scratch;
 }
 
-namespace {
-using Refs = std::vector<const ValueRef *>;
-
-void addAll(Refs &refs, const std::vector<ValueRef> &list) {
-  for (const ValueRef &ref : list)
-    refs.push_back(&ref);
-}
-
-void addIterated(Refs &refs, const IteratedStep &step) {
-  for (const CarriedValue &carried : step.carried)
-    refs.insert(refs.end(), {&carried.initial, &carried.result});
-  for (const ScanOutput &output : step.scanOutputs)
-    refs.push_back(&output.result);
-  addAll(refs, step.captured);
-}
-
-} // namespace
-
-Refs quern::refsOf(const PlanStep &step) {
-  Refs refs;
-  if (auto *reference = step.as<ReferenceStep>()) {
-    addAll(refs, reference->outputs);
-    addAll(refs, reference->inputs);
-  } else if (auto *branches = step.as<IfStep>()) {
-    addAll(refs, branches->outputs);
-    addAll(refs, branches->inputs);
-    refs.push_back(&branches->condition);
-  } else if (auto *loop = step.as<LoopStep>()) {
-    addIterated(refs, *loop);
-    refs.insert(refs.end(), {&loop->tripCount, &loop->condition});
-  } else if (auto *scan = step.as<ScanStep>()) {
-    addIterated(refs, *scan);
-    for (const ScanInput &input : scan->scanInputs)
-      refs.push_back(&input.operand);
-  } else if (auto *stage = step.as<StageStep>()) {
-    addAll(refs, stage->outputs);
-    addAll(refs, stage->inputs);
-  }
+ValueRefs quern::refsOf(const PlanStep &step) {
+  ValueRefs refs;
+  step.visit([&](const auto &work) { work.addRefs(refs); });
   return refs;
 }
 
@@ -153,9 +118,9 @@ int64_t quern::approximateBytes(const Plan &plan) {
     if (auto *kernel = step.as<KernelStep>())
       bytes += kernel->buffers.capacity() * sizeof(BufferRef) +
                kernel->dims.capacity() * sizeof(int64_t);
-    else if (auto *reference = step.as<ReferenceStep>())
-      bytes += sizeof(ReferenceStep) +
-               (reference->inputs.size() + reference->outputs.size()) * sizeof(ValueRef);
+    else
+      bytes += step.visit([](const auto &work) { return sizeof(work); }) +
+               refsOf(step).size() * sizeof(ValueRef);
   }
   return static_cast<int64_t>(bytes) + plan.ownWeightBytes;
 }

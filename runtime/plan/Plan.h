@@ -1,46 +1,19 @@
 //===- Plan.h - what a compiled graph is at run time ----------------------===//
 #pragma once
 
-#include "runtime/plan/Boxed.h"
-#include "runtime/plan/ControlFlowSteps.h"
-#include "runtime/plan/Kernel.h"
-#include "runtime/plan/ReferenceFunction.h"
-#include "runtime/plan/ValueRef.h"
+#include "runtime/plan/StepKinds.h"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
+#include <utility>
 #include <vector>
 
 namespace quern {
 
-/// Runs native code.
-struct KernelStep {
-  KernelFunction function = nullptr;
-  std::vector<BufferRef> buffers;
-  std::vector<int64_t> dims;
-  int64_t tasks = 1;
-  /// Tasks that are worth one unit of parallel work; `tasks <= grain` runs inline.
-  int64_t grain = 1;
-  /// Memory of its own that each worker gets for the kernel; 0: none.
-  int64_t scratchBytes = 0;
-  /// It copies all of buffer 0 to buffer 1: nothing, where the caller made both one.
-  bool copiesWhole = false;
-};
-
-/// Calls a reference kernel on values: the path of ops without native code.
-struct ReferenceStep {
-  ReferenceFunction function;
-  std::vector<ValueRef> inputs;
-  std::vector<ValueRef> outputs;
-};
-
 struct PlanStep {
-  std::variant<KernelStep, Boxed<ReferenceStep>, Boxed<IfStep>, Boxed<LoopStep>, Boxed<ScanStep>,
-               Boxed<StageStep>>
-      work;
+  StepWork work;
   /// The ONNX nodes this step computes ("conv1+relu1").
   SharedText nodes;
   /// The kernel's readable name ("dot_12x32_relu") or the op name.
@@ -51,14 +24,24 @@ struct PlanStep {
   /// Dynamic slots that are not needed after this step.
   std::vector<uint32_t> released = {};
 
+  /// Calls `visitor` with the work, of whatever kind it is.
+  template <typename Visitor> decltype(auto) visit(Visitor &&visitor) const {
+    return std::visit(
+        [&](auto &held) -> decltype(auto) { return std::forward<Visitor>(visitor)(unboxed(held)); },
+        work);
+  }
+  template <typename Visitor> decltype(auto) visit(Visitor &&visitor) {
+    return std::visit(
+        [&](auto &held) -> decltype(auto) { return std::forward<Visitor>(visitor)(unboxed(held)); },
+        work);
+  }
   /// The work, if it is of this kind; null otherwise.
   template <typename Step> const Step *as() const {
-    if constexpr (std::is_same_v<Step, KernelStep>) {
-      return std::get_if<KernelStep>(&work);
-    } else {
-      auto *boxed = std::get_if<Boxed<Step>>(&work);
-      return boxed ? &**boxed : nullptr;
-    }
+    return visit([](auto &found) -> const Step * {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(found)>, Step>)
+        return &found;
+      return nullptr;
+    });
   }
   template <typename Step> Step *as() {
     return const_cast<Step *>(std::as_const(*this).template as<Step>());
@@ -107,7 +90,7 @@ CheckedSize scratchOffset(const Plan &plan);
 CheckedSize runBytes(const Plan &plan, int workers);
 
 /// The results and operands of a step that is no kernel, those left out among them.
-std::vector<const ValueRef *> refsOf(const PlanStep &step);
+ValueRefs refsOf(const PlanStep &step);
 
 /// Sets PlanStep::released of all steps: a slot ends with the last step that uses it,
 /// unless it is an output. Inputs that no step uses end with the first step.

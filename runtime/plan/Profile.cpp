@@ -1,7 +1,7 @@
 //===- Profile.cpp - the rows of a plan's profile -------------------------===//
 #include "runtime/plan/Profile.h"
 
-#include "runtime/plan/RunControlFlow.h"
+#include "runtime/plan/NestedPlans.h"
 
 #include <algorithm>
 

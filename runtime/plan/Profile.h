@@ -1,7 +1,7 @@
 //===- Profile.h - the rows of a plan's profile ---------------------------===//
 #pragma once
 
-#include "quern/Session.h"
+#include "quern/ProfileRow.h"
 #include "runtime/plan/Frame.h"
 
 #include <span>

@@ -1,7 +1,46 @@
 //===- RunBranch.cpp - runs a plan once: a branch, a stage ----------------===//
-#include "runtime/plan/RunControlFlow.h"
+#include "runtime/plan/NestedPlans.h"
+
+#include <algorithm>
 
 using namespace quern;
+
+//===----------------------------------------------------------------------===//
+// What the steps are made of
+//===----------------------------------------------------------------------===//
+
+void IfStep::addRefs(ValueRefs &refs) const {
+  addAll(refs, outputs);
+  addAll(refs, inputs);
+  refs.push_back(&condition);
+}
+
+void StageStep::addRefs(ValueRefs &refs) const {
+  addAll(refs, outputs);
+  addAll(refs, inputs);
+}
+
+std::unique_ptr<NestedPlans> IfStep::nestedPlans() const {
+  auto nested = std::make_unique<NestedPlans>();
+  nested->plans.resize(2);
+  nested->passed.resize(inputs.size());
+  nested->results.resize(outputs.size());
+  nested->hasFixedSizes = std::none_of(
+      inputs.begin(), inputs.end(), [](const ValueRef &input) { return input.buffer.isDynamic(); });
+  return nested;
+}
+
+std::unique_ptr<NestedPlans> StageStep::nestedPlans() const {
+  auto nested = std::make_unique<NestedPlans>();
+  nested->plans.resize(1);
+  nested->passed.resize(inputs.size());
+  nested->results.resize(outputs.size());
+  return nested;
+}
+
+//===----------------------------------------------------------------------===//
+// Runs
+//===----------------------------------------------------------------------===//
 
 static Status enter(const Planner &planner, const std::vector<ValueRef> &inputs, Frame &caller,
                     NestedPlan &called, const RunContext &run) {
@@ -14,8 +53,10 @@ static Status enter(const Planner &planner, const std::vector<ValueRef> &inputs,
 
 /// Runs the plan for these operands, and gives its outputs to the caller.
 static Status runOnce(const Planner &planner, const std::vector<ValueRef> &inputs,
-                      const std::vector<ValueRef> &outputs, Frame &caller, NestedPlans &nested,
-                      NestedPlan &called, const RunContext &run) {
+                      const std::vector<ValueRef> &outputs, const StepRun &at, NestedPlan &called) {
+  Frame &caller = at.caller;
+  NestedPlans &nested = *at.nested;
+  const RunContext &run = at.run;
   bool isKnown = nested.hasFixedSizes && called.hasPlan();
   QUERN_TRY(isKnown ? called.enterAgain(run) : enter(planner, inputs, caller, called, run));
   Frame &callee = called.frame();
@@ -33,16 +74,15 @@ static Status runOnce(const Planner &planner, const std::vector<ValueRef> &input
   return Status::ok();
 }
 
-Status quern::runStage(const StageStep &step, Frame &caller, NestedPlans &nested,
-                       const RunContext &run) {
-  run.budget.beginStep();
-  return runOnce(step.planner, step.inputs, step.outputs, caller, nested, nested.plans[0], run);
+Status StageStep::run(const StepRun &at) const {
+  at.run.budget.beginStep();
+  return runOnce(planner, inputs, outputs, at, at.nested->plans[0]);
 }
 
-Status quern::runIf(const IfStep &step, Frame &caller, NestedPlans &nested, const RunContext &run) {
-  QUERN_ASSIGN(bool condition, readScalar<bool>(caller, step.condition, "condition"));
-  run.budget.beginStep();
-  Status status = runOnce(condition ? step.thenPlanner : step.elsePlanner, step.inputs,
-                          step.outputs, caller, nested, nested.plans[condition ? 0 : 1], run);
-  return status.isOk() ? status : status.withContext(condition ? "then" : "else");
+Status IfStep::run(const StepRun &at) const {
+  QUERN_ASSIGN(bool holds, readScalar<bool>(at.caller, condition, "condition"));
+  at.run.budget.beginStep();
+  Status status = runOnce(holds ? thenPlanner : elsePlanner, inputs, outputs, at,
+                          at.nested->plans[holds ? 0 : 1]);
+  return status.isOk() ? status : status.withContext(holds ? "then" : "else");
 }

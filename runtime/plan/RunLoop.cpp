@@ -5,7 +5,7 @@
 // When the size of a carried value changes, another plan is entered.
 //
 //===----------------------------------------------------------------------===//
-#include "runtime/plan/RunControlFlow.h"
+#include "runtime/plan/NestedPlans.h"
 
 #include <fmt/format.h>
 
@@ -21,9 +21,9 @@ namespace {
 /// it adds in front, carried values, slices (as outputs).
 class Iterations {
 public:
-  Iterations(const IteratedStep &step, Frame &caller, NestedPlans &nested, const RunContext &run,
-             size_t inputsInFront, size_t outputsInFront)
-      : step(step), caller(caller), nested(nested), body(nested.plans.front()), run(run),
+  Iterations(const IteratedStep &step, const StepRun &at, size_t inputsInFront,
+             size_t outputsInFront)
+      : step(step), caller(at.caller), nested(*at.nested), body(nested.plans.front()), run(at.run),
         budget(run.budget), firstInput(inputsInFront), firstOutput(outputsInFront),
         firstSlice(firstOutput + step.carried.size()), buffers(step.carried.size()) {}
 
@@ -267,6 +267,23 @@ Status Iterations::finish() {
   return Status::ok();
 }
 
+void IteratedStep::addRefs(ValueRefs &refs) const {
+  for (const CarriedValue &value : carried)
+    refs.insert(refs.end(), {&value.initial, &value.result});
+  for (const ScanOutput &output : scanOutputs)
+    refs.push_back(&output.result);
+  addAll(refs, captured);
+}
+
+std::unique_ptr<NestedPlans> IteratedStep::nestedPlans() const {
+  auto nested = std::make_unique<NestedPlans>();
+  nested->plans.resize(1);
+  nested->passed.resize(captured.size());
+  nested->carried.resize(carried.size());
+  nested->stacks.resize(scanOutputs.size());
+  return nested;
+}
+
 //===----------------------------------------------------------------------===//
 // Loop
 //===----------------------------------------------------------------------===//
@@ -275,30 +292,33 @@ static bool isLeftOut(const ValueRef &ref) {
   return !ref.constant.isPresent() && !ref.buffer.isDynamic() && ref.dtype == DType::Undefined;
 }
 
-Status quern::runLoop(const LoopStep &step, Frame &caller, NestedPlans &nested,
-                      const RunContext &run) {
+void LoopStep::addRefs(ValueRefs &refs) const {
+  IteratedStep::addRefs(refs);
+  refs.insert(refs.end(), {&tripCount, &condition});
+}
+
+Status LoopStep::run(const StepRun &at) const {
   StackedOutput::Count count;
   bool isWanted = true;
-  if (!isLeftOut(step.tripCount)) {
-    QUERN_ASSIGN(int64_t limit, readScalar<int64_t>(caller, step.tripCount, "trip count"));
+  if (!isLeftOut(tripCount)) {
+    QUERN_ASSIGN(int64_t limit, readScalar<int64_t>(at.caller, tripCount, "trip count"));
     count.atMost = std::max<int64_t>(limit, 0);
   }
-  if (!isLeftOut(step.condition)) {
-    QUERN_ASSIGN(isWanted, readScalar<bool>(caller, step.condition, "condition"));
+  if (!isLeftOut(condition)) {
+    QUERN_ASSIGN(isWanted, readScalar<bool>(at.caller, condition, "condition"));
   }
-  Iterations iterations(step, caller, nested, run, 2, 1);
+  Iterations iterations(*this, at, 2, 1);
   QUERN_TRY(iterations.begin(count));
   // What the body reads and writes as bool; any other number than 0 is true.
-  uint8_t condition = isWanted, next = 0;
+  uint8_t goesOn = isWanted, next = 0;
   int64_t number = 0;
-  const Passed front[] = {
-      {&number, Tensor::borrow(DType::Int64, step.numberDims, &number)},
-      {&condition, Tensor::borrow(DType::Bool, step.conditionDims, &condition)}};
+  const Passed front[] = {{&number, Tensor::borrow(DType::Int64, numberDims, &number)},
+                          {&goesOn, Tensor::borrow(DType::Bool, conditionDims, &goesOn)}};
   const Passed outputs[] = {{&next, Tensor::borrow(DType::Bool, {}, &next)}};
-  while (condition && (!count.atMost || number < *count.atMost)) {
-    condition = 1;
+  while (goesOn && (!count.atMost || number < *count.atMost)) {
+    goesOn = 1;
     QUERN_TRY(iterations.iterate(front, outputs));
-    condition = next;
+    goesOn = next;
     ++number;
   }
   return iterations.finish();
@@ -308,18 +328,30 @@ Status quern::runLoop(const LoopStep &step, Frame &caller, NestedPlans &nested,
 // Scan
 //===----------------------------------------------------------------------===//
 
-Status quern::runScan(const ScanStep &step, Frame &caller, NestedPlans &nested,
-                      const RunContext &run) {
-  for (size_t i = 0; i < nested.slices.size(); ++i) {
-    QUERN_TRY(nested.slices[i].begin(step.scanInputs[i], caller));
-    if (nested.slices[i].count() != nested.slices.front().count())
-      return invalidInput(fmt::format("scanned values of {} and {} slices",
-                                      nested.slices.front().count(), nested.slices[i].count()));
+void ScanStep::addRefs(ValueRefs &refs) const {
+  IteratedStep::addRefs(refs);
+  for (const ScanInput &input : scanInputs)
+    refs.push_back(&input.operand);
+}
+
+std::unique_ptr<NestedPlans> ScanStep::nestedPlans() const {
+  std::unique_ptr<NestedPlans> nested = IteratedStep::nestedPlans();
+  nested->slices.resize(scanInputs.size());
+  return nested;
+}
+
+Status ScanStep::run(const StepRun &at) const {
+  std::vector<SlicedInput> &slices = at.nested->slices;
+  for (size_t i = 0; i < slices.size(); ++i) {
+    QUERN_TRY(slices[i].begin(scanInputs[i], at.caller));
+    if (slices[i].count() != slices.front().count())
+      return invalidInput(fmt::format("scanned values of {} and {} slices", slices.front().count(),
+                                      slices[i].count()));
   }
-  if (nested.slices.empty())
+  if (slices.empty())
     return internalError("a scan has nothing to scan");
-  int64_t count = nested.slices.front().count();
-  Iterations iterations(step, caller, nested, run, 0, 0);
+  int64_t count = slices.front().count();
+  Iterations iterations(*this, at, 0, 0);
   QUERN_TRY(iterations.begin({.exactly = count, .atMost = count}));
   while (iterations.done() < count)
     QUERN_TRY(iterations.iterate({}, {}));

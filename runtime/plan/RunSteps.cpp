@@ -1,7 +1,7 @@
 //===- RunSteps.cpp - runs the steps of a plan ----------------------------===//
 #include "runtime/plan/RunSteps.h"
 
-#include "runtime/plan/RunControlFlow.h"
+#include "runtime/plan/NestedPlans.h"
 
 #include <fmt/format.h>
 
@@ -9,27 +9,28 @@
 
 using namespace quern;
 
-static Status runKernel(const KernelStep &step, Frame &frame, const RunContext &run) {
-  if (step.tasks <= 0)
+Status KernelStep::run(const StepRun &at) const {
+  if (tasks <= 0)
     return Status::ok();
-  for (size_t i = 0; i < step.buffers.size(); ++i)
-    frame.pointers[i] = frame.resolve(step.buffers[i]);
-  void *const *buffers = frame.pointers.data();
-  if (step.copiesWhole && buffers[0] == buffers[1])
+  const RunContext &run = at.run;
+  std::vector<void *> &pointers = at.caller.pointers;
+  for (size_t i = 0; i < buffers.size(); ++i)
+    pointers[i] = at.caller.resolve(buffers[i]);
+  if (copiesWhole && pointers[0] == pointers[1])
     return Status::ok();
   auto call = [&](int64_t begin, int64_t end) {
     void *scratch = nullptr;
-    if (step.scratchBytes > 0)
+    if (scratchBytes > 0)
       scratch = run.scratch + run.pool.currentWorker() * run.scratchBytes;
-    return step.function(buffers, step.dims.data(), begin, end, scratch);
+    return function(pointers.data(), dims.data(), begin, end, scratch);
   };
-  if (step.tasks <= step.grain) {
-    int32_t reason = call(0, step.tasks);
+  if (tasks <= grain) {
+    int32_t reason = call(0, tasks);
     return reason == 0 ? Status::ok() : trapStatus(reason);
   }
   const Budget &budget = run.budget;
   FirstTrap refusal;
-  run.pool.parallelFor(step.tasks, step.grain, [&](int64_t begin, int64_t end) {
+  run.pool.parallelFor(tasks, grain, [&](int64_t begin, int64_t end) {
     if (!budget.mustStop() && !refusal.comesBefore(begin))
       refusal.note(begin, call(begin, end));
   });
@@ -38,44 +39,33 @@ static Status runKernel(const KernelStep &step, Frame &frame, const RunContext &
   return refusal.status();
 }
 
-static Status runReference(const ReferenceStep &step, std::span<const uint32_t> released,
-                           Frame &frame, Budget &budget) {
-  std::vector<AnyValue> operands;
-  std::vector<Tensor> places;
-  operands.reserve(step.inputs.size());
-  places.reserve(step.outputs.size());
-  budget.beginStep();
-  for (const ValueRef &ref : step.inputs)
-    operands.push_back(frame.operand(ref));
-  for (const ValueRef &ref : step.outputs)
-    places.push_back(frame.place(ref));
-  int64_t givenBytes = frame.giveSlots(released);
-  QUERN_ASSIGN(std::vector<AnyValue> results,
-               step.function({operands, budget, places, /*takeable=*/operands}));
-  if (results.size() != step.outputs.size())
-    return internalError(
-        fmt::format("computed {} results, planned were {}", results.size(), step.outputs.size()));
-  for (size_t i = 0; i < results.size(); ++i)
-    QUERN_TRY(frame.store(step.outputs[i], std::move(results[i]), budget));
-  budget.release(givenBytes);
-  return Status::ok();
+void ReferenceStep::addRefs(ValueRefs &refs) const {
+  addAll(refs, outputs);
+  addAll(refs, inputs);
 }
 
-static Status runStep(const PlanStep &step, Frame &frame, NestedPlans *nested,
-                      const RunContext &run) {
-  if (auto *kernel = step.as<KernelStep>())
-    return runKernel(*kernel, frame, run);
-  if (auto *reference = step.as<ReferenceStep>())
-    return runReference(*reference, step.released, frame, run.budget);
-  if (auto *branches = step.as<IfStep>())
-    return runIf(*branches, frame, *nested, run);
-  if (auto *loop = step.as<LoopStep>())
-    return runLoop(*loop, frame, *nested, run);
-  if (auto *scan = step.as<ScanStep>())
-    return runScan(*scan, frame, *nested, run);
-  if (auto *stage = step.as<StageStep>())
-    return runStage(*stage, frame, *nested, run);
-  return internalError("a step without work");
+Status ReferenceStep::run(const StepRun &at) const {
+  Frame &frame = at.caller;
+  Budget &budget = at.run.budget;
+  std::vector<AnyValue> operands;
+  std::vector<Tensor> places;
+  operands.reserve(inputs.size());
+  places.reserve(outputs.size());
+  budget.beginStep();
+  for (const ValueRef &ref : inputs)
+    operands.push_back(frame.operand(ref));
+  for (const ValueRef &ref : outputs)
+    places.push_back(frame.place(ref));
+  int64_t givenBytes = frame.giveSlots(at.released);
+  QUERN_ASSIGN(std::vector<AnyValue> results,
+               function({operands, budget, places, /*takeable=*/operands}));
+  if (results.size() != outputs.size())
+    return internalError(
+        fmt::format("computed {} results, planned were {}", results.size(), outputs.size()));
+  for (size_t i = 0; i < results.size(); ++i)
+    QUERN_TRY(frame.store(outputs[i], std::move(results[i]), budget));
+  budget.release(givenBytes);
+  return Status::ok();
 }
 
 Status quern::runSteps(Frame &frame, const RunContext &run) {
@@ -86,7 +76,9 @@ Status quern::runSteps(Frame &frame, const RunContext &run) {
     Clock::time_point start = profile ? Clock::now() : Clock::time_point();
     Status status = run.budget.check();
     if (status.isOk())
-      status = runStep(step, frame, frame.nested[i].get(), run);
+      status = step.visit([&](const auto &work) {
+        return work.run({frame, frame.nested[i].get(), run, step.released});
+      });
     if (!status.isOk())
       return status.withContext("node '" + step.nodes.str() + "' (" + step.kernel.str() + ")");
     frame.releaseSlots(step.released, run.budget);

@@ -1,7 +1,7 @@
 //===- RunSteps.h - runs the steps of a plan ------------------------------===//
 #pragma once
 
-#include "quern/Session.h"
+#include "quern/ProfileRow.h"
 #include "runtime/plan/Frame.h"
 #include "runtime/running/Budget.h"
 #include "runtime/running/TaskPool.h"
@@ -23,6 +23,16 @@ struct RunContext {
   /// The time of each step is added here, when it is not empty; a row for each of
   /// profileRows(plan), see runtime/plan/Profile.h.
   std::span<ProfileRow> profile = {};
+};
+
+/// One step of a run.
+struct StepRun {
+  Frame &caller;
+  /// The plans that the step runs; null for one that runs none.
+  NestedPlans *nested;
+  const RunContext &run;
+  /// Slots that end with the step.
+  std::span<const uint32_t> released;
 };
 
 /// Runs the plan of a frame whose arena and ports are bound. Dynamic outputs are in

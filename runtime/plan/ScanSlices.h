@@ -2,7 +2,7 @@
 #pragma once
 
 #include "runtime/plan/CallPlan.h"
-#include "runtime/plan/ControlFlowSteps.h"
+#include "runtime/plan/IteratedStep.h"
 
 #include <optional>
 

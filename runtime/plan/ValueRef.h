@@ -4,6 +4,7 @@
 #include "quern/AnyValue.h"
 
 #include <cstdint>
+#include <vector>
 
 namespace quern {
 
@@ -35,5 +36,12 @@ struct ValueRef {
   AnyValue constant = {};
   ValueType::Kind kind = ValueType::Kind::Tensor;
 };
+
+/// Results and operands of a step, those left out among them.
+using ValueRefs = std::vector<const ValueRef *>;
+inline void addAll(ValueRefs &refs, const std::vector<ValueRef> &list) {
+  for (const ValueRef &ref : list)
+    refs.push_back(&ref);
+}
 
 } // namespace quern

@@ -264,12 +264,11 @@ TEST(CompilerTest, PlansGiveReasonsForReferenceSteps) {
   auto compiled = compilePlans(*module, {});
   ASSERT_TRUE(compiled) << compiled.status().message();
   const plan::UnlinkedPlan &unlinked = compiled->plans.front().plan;
-  ASSERT_EQ(unlinked.refusals.size(), 2u);
+  ASSERT_EQ(unlinked.steps.size(), 2u);
   int64_t refused = 0;
-  for (size_t i = 0; i < 2; ++i) {
-    bool isKernel = !unlinked.kernelKeys[i].empty();
-    EXPECT_EQ(isKernel, unlinked.refusals[i].empty());
-    refused += contains(unlinked.refusals[i], "no native code");
+  for (const plan::PlannedStep &step : unlinked.steps) {
+    EXPECT_EQ(step.kernel.has_value(), step.refusal.empty());
+    refused += contains(step.refusal, "no native code");
   }
   EXPECT_EQ(refused, 1);
 }

@@ -1,14 +1,13 @@
-//===- AotBodyCode.cpp - branches and loops as code -----------------------===//
+//===- AotBodyCode.cpp - calls of reference kernels and bodies as code ----===//
 //
-// What runtime/plan/RunBranch and RunLoop do, for plans whose sizes are all known. A
-// step has memory behind the arena of its plan: two places for each carried value, which
-// take turns, and a place for each slice that is cut or joined along an inner axis; then
-// comes the memory of the plan that it runs.
+// What runtime/plan/RunBranch does, for plans whose sizes are all known. The memory of the
+// plan that a step runs is behind that of its own plan.
 //
 //===----------------------------------------------------------------------===//
+#include "backends/native/aot/AotSteps.h"
 #include "backends/native/aot/PlanCode.h"
 
-#include "runtime/running/Arena.h"
+#include <algorithm>
 
 using namespace quern;
 using namespace quern::native;
@@ -65,23 +64,6 @@ void PlanCode::callBody(const AotPlan &body, llvm::ArrayRef<llvm::Value *> bodyI
   returnUnlessOk(ir.CreateCall(bodySteps.at(&body), arguments));
 }
 
-void PlanCode::emitRuntimeCall(const ReferenceStep &step, const RuntimeCall &call) {
-  auto addresses = [&](const std::vector<ValueRef> &refs) {
-    std::vector<llvm::Value *> entries;
-    for (const ValueRef &ref : refs)
-      entries.push_back(isGiven(ref) ? addressOf(ref) : llvm::ConstantPointerNull::get(ptr));
-    return table(entries);
-  };
-  auto *type = llvm::FunctionType::get(i32, {ptr, ptr, i64, ptr, ptr}, false);
-  llvm::FunctionCallee entry = module->getOrInsertFunction(kReferenceEntry, type);
-  llvm::FunctionCallee kernels = module->getOrInsertFunction(
-      call.table, llvm::FunctionType::get(ir.getVoidTy(), /*isVarArg=*/false));
-  llvm::Value *inputAddresses = addresses(step.inputs);
-  returnUnlessOk(
-      ir.CreateCall(entry, {kernels.getCallee(), text(call.record), ir.getInt64(call.record.size()),
-                            inputAddresses, addresses(step.outputs)}));
-}
-
 /// Ends the run when loops may not take one iteration more.
 void PlanCode::countIteration() {
   llvm::Value *variable = function->getArg(IterationsArgument);
@@ -116,231 +98,89 @@ void PlanCode::emitCopyRuns() {
 }
 
 //===----------------------------------------------------------------------===//
+// Reference kernels
+//===----------------------------------------------------------------------===//
+
+std::string native::reasonAgainst(const ReferenceStep &, const PlannedSite &site) {
+  const std::string &refusal = site.plan.plan.steps[site.step].refusal;
+  bool isInArchive = site.plan.runtimeCalls[site.step].exists();
+  if (isInArchive && site.hasRuntime)
+    return {};
+  std::string reason = refusal.empty() ? "no native code" : refusal;
+  if (isInArchive)
+    reason += ", and libquern_runtime.a, which has its reference kernel, is not there";
+  return reason;
+}
+
+void native::emitStep(const ReferenceStep &step, const CodeSite &site, PlanCode &code) {
+  const RuntimeCall &call = site.plan.runtimeCalls[site.step];
+  llvm::IRBuilder<> &ir = code.ir;
+  auto addresses = [&](const std::vector<ValueRef> &refs) {
+    std::vector<llvm::Value *> entries;
+    for (const ValueRef &ref : refs)
+      entries.push_back(isGiven(ref) ? code.addressOf(ref)
+                                     : llvm::ConstantPointerNull::get(code.ptr));
+    return code.table(entries);
+  };
+  auto *type =
+      llvm::FunctionType::get(code.i32, {code.ptr, code.ptr, code.i64, code.ptr, code.ptr}, false);
+  llvm::FunctionCallee entry = code.module->getOrInsertFunction(kReferenceEntry, type);
+  llvm::FunctionCallee kernels = code.module->getOrInsertFunction(
+      call.table, llvm::FunctionType::get(ir.getVoidTy(), /*isVarArg=*/false));
+  llvm::Value *inputs = addresses(step.inputs);
+  code.returnUnlessOk(
+      ir.CreateCall(entry, {kernels.getCallee(), code.text(call.record),
+                            ir.getInt64(call.record.size()), inputs, addresses(step.outputs)}));
+}
+
+//===----------------------------------------------------------------------===//
 // Branches
 //===----------------------------------------------------------------------===//
 
-void PlanCode::emitIf(const AotPlan &plan, size_t number) {
-  const IfStep &step = *plan.plan->steps[number].as<IfStep>();
+/// Whether the plan of a branch takes and gives what the step does.
+static bool fitsBranch(const IfStep &step, const Plan &branch) {
+  return std::ranges::equal(branch.inputs, step.inputs, fits) &&
+         std::ranges::equal(branch.outputs, step.outputs, fits);
+}
+
+std::string native::reasonAgainst(const IfStep &step, const PlannedSite &site) {
+  if (!haveAddresses(step))
+    return kUnknownSizes;
+  if (!isOne(step.condition, DType::Bool))
+    return "its condition is not one bool";
+  for (const CompiledPlan &branch : site.bodies())
+    if (!alwaysFails(branch) && !fitsBranch(step, branch.plan.plan))
+      return kUnknownSizes;
+  return {};
+}
+
+void native::emitStep(const IfStep &step, const CodeSite &site, PlanCode &code) {
+  llvm::IRBuilder<> &ir = code.ir;
   std::vector<llvm::Value *> operands, results;
   for (const ValueRef &ref : step.inputs)
-    operands.push_back(addressOf(ref));
+    operands.push_back(code.addressOf(ref));
   for (const ValueRef &ref : step.outputs)
-    results.push_back(addressOf(ref));
-  auto *yes = llvm::BasicBlock::Create(ir.getContext(), "then", function);
-  auto *no = llvm::BasicBlock::Create(ir.getContext(), "else", function);
-  auto *done = llvm::BasicBlock::Create(ir.getContext(), "done", function);
-  ir.CreateCondBr(loadFlag(addressOf(step.condition)), yes, no);
+    results.push_back(code.addressOf(ref));
+  auto *yes = llvm::BasicBlock::Create(ir.getContext(), "then", code.function);
+  auto *no = llvm::BasicBlock::Create(ir.getContext(), "else", code.function);
+  auto *done = llvm::BasicBlock::Create(ir.getContext(), "done", code.function);
+  ir.CreateCondBr(code.loadFlag(code.addressOf(step.condition)), yes, no);
   for (auto [i, block] : {std::pair(0, yes), std::pair(1, no)}) {
     ir.SetInsertPoint(block);
-    callBody(plan.bodies[number][static_cast<size_t>(i)], operands, results, stepOffset(plan));
+    const AotPlan &body = site.plan.bodies[site.step][static_cast<size_t>(i)];
+    code.callBody(body, operands, results, stepOffset(site.plan));
     ir.CreateBr(done);
   }
   ir.SetInsertPoint(done);
 }
 
 //===----------------------------------------------------------------------===//
-// Loops
+// Stages
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// A value on its way from iteration to iteration.
-struct CarriedCode {
-  /// The variable with its address.
-  llvm::Value *current = nullptr;
-  int64_t bytes = 0;
-  /// Where its two places are.
-  int64_t place = 0, distance = 0;
-};
-/// A tensor of which iterations see, or make, a slice.
-struct SlicedCode {
-  llvm::Value *base = nullptr;
-  SliceRuns slices;
-  bool backward = false;
-  /// Where a slice is put together that is not one run of bytes.
-  int64_t staging = 0;
+std::string native::reasonAgainst(const StageStep &, const PlannedSite &) { return kUnknownSizes; }
 
-  bool isStaged() const { return slices.runs > 1; }
-};
-} // namespace
-
-namespace quern::native {
-/// The code of one step that iterates.
-class IterationCode {
-public:
-  IterationCode(PlanCode &code, const AotPlan &plan, size_t number)
-      : code(code), ir(code.ir), body(plan.bodies[number].front()),
-        loop(plan.plan->steps[number].as<LoopStep>()),
-        scan(plan.plan->steps[number].as<ScanStep>()),
-        step(loop ? static_cast<const IteratedStep &>(*loop) : *scan),
-        neverIterates(native::neverIterates(plan.plan->steps[number])), offset(stepOffset(plan)) {}
-
-  void emit();
-
-private:
-  int64_t take(int64_t bytes);
-  SlicedCode slicedCode(const ValueRef &ref, int64_t axis, bool backward);
-  void prepare();
-  void prepareCondition();
-  void emitIteration();
-  void emitResults();
-  llvm::Value *bytesBehind(llvm::Value *base, llvm::Value *index, int64_t bytes);
-  llvm::Value *positionOf(const SlicedCode &sliced);
-  llvm::Value *addressOfSlice(const SlicedCode &sliced);
-  void copySlice(const SlicedCode &sliced, bool isCut);
-
-  PlanCode &code;
-  llvm::IRBuilder<> &ir;
-  const AotPlan &body;
-  const LoopStep *loop;
-  const ScanStep *scan;
-  const IteratedStep &step;
-  bool neverIterates;
-  /// Of what is free in the memory of the step.
-  int64_t offset;
-  std::vector<CarriedCode> carried;
-  std::vector<SlicedCode> cut, joined;
-  std::vector<llvm::Value *> captured;
-  /// Variables: the number of the iteration; what the body reads and writes as condition.
-  llvm::Value *counter = nullptr, *condition = nullptr, *next = nullptr;
-  llvm::Value *limit = nullptr, *iteration = nullptr;
-};
-} // namespace quern::native
-
-int64_t IterationCode::take(int64_t bytes) {
-  int64_t at = offset;
-  offset += CheckedSize(bytes).alignedTo(Arena::kAlignment).value();
-  return at;
-}
-
-SlicedCode IterationCode::slicedCode(const ValueRef &ref, int64_t axis, bool backward) {
-  SlicedCode sliced{code.addressOf(ref), slicesOf(ref, axis), backward};
-  if (sliced.isStaged())
-    sliced.staging = take(sliced.slices.sliceBytes());
-  return sliced;
-}
-
-/// Finds all places, in the order in which bytesOfStep counts them.
-void IterationCode::prepare() {
-  for (size_t i = 0; scan && i < scan->scanInputs.size(); ++i) {
-    const ScanInput &input = scan->scanInputs[i];
-    cut.push_back(slicedCode(input.operand, input.axis, input.backward));
-  }
-  for (const CarriedValue &value : step.carried) {
-    CarriedCode &made = carried.emplace_back();
-    made.current = code.local(code.ptr);
-    made.bytes = CheckedSize::product(value.result.dims).value() * dtypeBytes(value.result.dtype);
-    made.place = take(made.bytes);
-    made.distance = take(made.bytes) - made.place;
-    ir.CreateStore(code.addressOf(value.initial), made.current);
-  }
-  for (const ScanOutput &output : step.scanOutputs)
-    joined.push_back(slicedCode(output.result, output.axis, output.backward));
-  for (const ValueRef &ref : step.captured)
-    captured.push_back(code.addressOf(ref));
-}
-
-void IterationCode::prepareCondition() {
-  limit = ir.getInt64(static_cast<uint64_t>(scan ? cut.front().slices.count : INT64_MAX));
-  if (loop && isGiven(loop->tripCount))
-    limit = ir.CreateLoad(code.i64, code.addressOf(loop->tripCount));
-  llvm::Value *goesOn = ir.getTrue();
-  if (loop && isGiven(loop->condition))
-    goesOn = code.loadFlag(code.addressOf(loop->condition));
-  counter = code.local(code.i64);
-  condition = code.local(ir.getInt8Ty());
-  next = code.local(ir.getInt8Ty());
-  ir.CreateStore(ir.getInt64(0), counter);
-  ir.CreateStore(ir.CreateZExt(goesOn, ir.getInt8Ty()), next);
-}
-
-llvm::Value *IterationCode::bytesBehind(llvm::Value *base, llvm::Value *index, int64_t bytes) {
-  return ir.CreateGEP(ir.getInt8Ty(), base,
-                      ir.CreateMul(index, ir.getInt64(static_cast<uint64_t>(bytes))));
-}
-
-/// Where the slice of this iteration starts in its tensor.
-llvm::Value *IterationCode::positionOf(const SlicedCode &sliced) {
-  llvm::Value *at = iteration;
-  if (sliced.backward)
-    at = ir.CreateSub(ir.getInt64(static_cast<uint64_t>(sliced.slices.count - 1)), iteration);
-  return bytesBehind(sliced.base, at, sliced.slices.runBytes);
-}
-
-llvm::Value *IterationCode::addressOfSlice(const SlicedCode &sliced) {
-  return sliced.isStaged() ? code.frameAt(sliced.staging) : positionOf(sliced);
-}
-
-/// Between a tensor and where its slice is put together.
-void IterationCode::copySlice(const SlicedCode &sliced, bool isCut) {
-  if (!sliced.isStaged())
-    return;
-  auto number = [&](int64_t value) { return ir.getInt64(static_cast<uint64_t>(value)); };
-  llvm::Value *wide = number(sliced.slices.count * sliced.slices.runBytes);
-  llvm::Value *narrow = number(sliced.slices.runBytes), *runs = number(sliced.slices.runs);
-  llvm::Value *tensor = positionOf(sliced), *staging = code.frameAt(sliced.staging);
-  if (isCut)
-    ir.CreateCall(code.copyRuns, {staging, narrow, tensor, wide, runs, narrow});
-  else
-    ir.CreateCall(code.copyRuns, {tensor, wide, staging, narrow, runs, narrow});
-}
-
-void IterationCode::emitIteration() {
-  if (loop)
-    code.countIteration();
-  ir.CreateStore(ir.getInt8(1), condition);
-  std::vector<llvm::Value *> inputs, outputs, written;
-  if (loop) {
-    inputs = {counter, condition};
-    outputs = {next};
-  }
-  llvm::Value *turn = ir.CreateAnd(iteration, ir.getInt64(1));
-  for (const CarriedCode &value : carried) {
-    inputs.push_back(ir.CreateLoad(code.ptr, value.current));
-    written.push_back(bytesBehind(code.frameAt(value.place), turn, value.distance));
-  }
-  outputs.insert(outputs.end(), written.begin(), written.end());
-  for (const SlicedCode &sliced : cut) {
-    copySlice(sliced, /*isCut=*/true);
-    inputs.push_back(addressOfSlice(sliced));
-  }
-  inputs.insert(inputs.end(), captured.begin(), captured.end());
-  for (const SlicedCode &sliced : joined)
-    outputs.push_back(addressOfSlice(sliced));
-  code.callBody(body, inputs, outputs, offset);
-  for (const SlicedCode &sliced : joined)
-    copySlice(sliced, /*isCut=*/false);
-  for (size_t i = 0; i < carried.size(); ++i)
-    ir.CreateStore(written[i], carried[i].current);
-  ir.CreateStore(ir.CreateAdd(iteration, ir.getInt64(1)), counter);
-}
-
-void IterationCode::emitResults() {
-  for (size_t i = 0; i < carried.size(); ++i)
-    ir.CreateMemCpy(code.addressOf(step.carried[i].result), llvm::Align(1),
-                    ir.CreateLoad(code.ptr, carried[i].current), llvm::Align(1),
-                    static_cast<uint64_t>(carried[i].bytes));
-}
-
-void IterationCode::emit() {
-  prepare();
-  if (neverIterates)
-    return emitResults();
-  prepareCondition();
-  auto *head = llvm::BasicBlock::Create(ir.getContext(), "head", code.function);
-  auto *iterate = llvm::BasicBlock::Create(ir.getContext(), "iterate", code.function);
-  auto *done = llvm::BasicBlock::Create(ir.getContext(), "done", code.function);
-  ir.CreateBr(head);
-  ir.SetInsertPoint(head);
-  iteration = ir.CreateLoad(code.i64, counter);
-  ir.CreateCondBr(ir.CreateAnd(ir.CreateICmpSLT(iteration, limit), code.loadFlag(next)), iterate,
-                  done);
-  ir.SetInsertPoint(iterate);
-  emitIteration();
-  ir.CreateBr(head);
-  ir.SetInsertPoint(done);
-  emitResults();
-}
-
-void PlanCode::emitIterations(const AotPlan &plan, size_t number) {
-  IterationCode(*this, plan, number).emit();
+/// There is none in plans that become code.
+void native::emitStep(const StageStep &, const CodeSite &, PlanCode &code) {
+  code.returnUnless(code.ir.getFalse(), QUERN_MODEL_BROKEN_BRANCH);
 }

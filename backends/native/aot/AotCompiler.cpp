@@ -11,6 +11,7 @@
 #include "backends/native/aot/AotPrograms.h"
 #include "backends/native/aot/AotRefusal.h"
 #include "backends/native/aot/AotSizes.h"
+#include "backends/native/aot/AotSteps.h"
 #include "backends/native/aot/AotText.h"
 #include "backends/native/target/CpuFeatures.h"
 #include "ir/Signature.h"
@@ -75,8 +76,9 @@ static AotPlan describePlan(const CompiledPlan &compiled, const KernelCache &ker
     return result;
   result.plan = &compiled.plan.plan;
   result.runtimeCalls = compiled.runtimeCalls;
-  for (const std::string &key : compiled.plan.kernelKeys)
-    result.kernelSymbols.push_back(key.empty() ? "" : kernels.get(key).symbol);
+  for (const PlannedStep &step : compiled.plan.steps)
+    result.kernelSymbols.push_back(
+        step.kernel ? kernels.get(compiled.plan.kernels[*step.kernel].key).symbol : "");
   for (auto [i, bodies] : llvm::enumerate(compiled.bodies)) {
     std::vector<AotPlan> &made = result.bodies.emplace_back();
     for (const CompiledPlan &body : bodies)

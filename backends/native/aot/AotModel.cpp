@@ -1,79 +1,16 @@
 //===- AotModel.cpp - what the parts of an artefact are made from ---------===//
 #include "backends/native/aot/AotModel.h"
 
+#include "backends/native/aot/AotSteps.h"
 #include "runtime/reference/StepRecord.h"
 #include "runtime/running/Arena.h"
-#include "runtime/values/TruthValue.h"
 
 #include <algorithm>
 
 using namespace quern;
 using namespace quern::native;
 
-bool native::isFailure(const PlanStep &step) { return step.kernel.str() == "nn.fail"; }
-
-bool native::neverIterates(const PlanStep &step) {
-  if (auto *scan = step.as<ScanStep>())
-    return !scan->scanInputs.empty() &&
-           slicesOf(scan->scanInputs.front().operand, scan->scanInputs.front().axis).count == 0;
-  auto *loop = step.as<LoopStep>();
-  if (!loop)
-    return false;
-  auto one = [](const ValueRef &ref, DType dtype) -> const Tensor * {
-    const Tensor *tensor = ref.constant.asTensor();
-    bool isOne = tensor && tensor->dtype() == dtype && tensor->numElements() == 1;
-    return isOne ? tensor : nullptr;
-  };
-  const Tensor *trips = one(loop->tripCount, DType::Int64);
-  const Tensor *condition = one(loop->condition, DType::Bool);
-  return (trips && *trips->data<int64_t>() <= 0) || (condition && !truthValue(*condition));
-}
-
-static CheckedSize bytesOf(const ValueRef &ref) {
-  return CheckedSize::product(ref.dims) * CheckedSize(dtypeBytes(ref.dtype));
-}
-
 static CheckedSize aligned(CheckedSize bytes) { return bytes.alignedTo(Arena::kAlignment); }
-
-SliceRuns native::slicesOf(const ValueRef &value, int64_t axis) {
-  const Tensor *constant = value.constant.asTensor();
-  bool isConstant = constant && constant->isPresent();
-  const Tensor::Dims &dims = isConstant ? constant->dims() : value.dims;
-  auto rank = static_cast<int64_t>(dims.size());
-  axis += axis < 0 ? rank : 0;
-  SliceRuns slices{.runBytes = dtypeBytes(isConstant ? constant->dtype() : value.dtype)};
-  for (int64_t i = 0; i < rank; ++i) {
-    int64_t dim = dims[static_cast<size_t>(i)];
-    if (i == axis)
-      slices.count = dim;
-    else
-      (i < axis ? slices.runs : slices.runBytes) *= dim;
-  }
-  return slices;
-}
-
-/// Where a slice is put together.
-static CheckedSize stagingBytes(const ValueRef &tensor, int64_t axis) {
-  SliceRuns slices = slicesOf(tensor, axis);
-  return slices.runs > 1 ? aligned(slices.sliceBytes()) : CheckedSize();
-}
-
-CheckedSize native::bytesOfStep(const PlanStep &step) {
-  const IteratedStep *iterated = step.as<LoopStep>();
-  CheckedSize total;
-  if (auto *scan = step.as<ScanStep>()) {
-    iterated = scan;
-    for (const ScanInput &input : scan->scanInputs)
-      total += stagingBytes(input.operand, input.axis);
-  }
-  if (!iterated)
-    return total;
-  for (const CarriedValue &carried : iterated->carried)
-    total += CheckedSize(2) * aligned(bytesOf(carried.result));
-  for (const ScanOutput &output : iterated->scanOutputs)
-    total += stagingBytes(output.result, output.axis);
-  return total;
-}
 
 int64_t native::stepOffset(const AotPlan &plan) { return aligned(plan.plan->arenaBytes).value(); }
 
@@ -155,10 +92,6 @@ ArtifactPorts native::artifactPorts(std::span<const AotPlan> plans, const AotInt
   for (size_t i = 0; i < interface.outputs.size(); ++i)
     ports.outputs.push_back(portOf(plans, i, &Plan::outputs, interface.outputs[i]));
   return ports;
-}
-
-bool native::isGiven(const ValueRef &ref) {
-  return ref.constant.isPresent() || ref.buffer.isDynamic() || ref.dtype != DType::Undefined;
 }
 
 /// Whether a call of the plan, or of those that its steps run, is such a one.

@@ -30,17 +30,6 @@ struct AotPlan {
   }
 };
 
-/// A tensor as slices along an axis, each made of runs of bytes.
-struct SliceRuns {
-  int64_t count = 0, runs = 1, runBytes = 0;
-  int64_t sliceBytes() const { return runs * runBytes; }
-};
-/// `axis` is one of the tensor, or counts from its end.
-SliceRuns slicesOf(const ValueRef &value, int64_t axis);
-
-/// Memory of its own that a step needs while it runs a body: two places for each
-/// carried value, one for each slice that is not one run of bytes.
-CheckedSize bytesOfStep(const PlanStep &step);
 /// The memory of a run of the plan: its arena, and behind it for the step at hand that
 /// of the step and of the plan that this runs.
 CheckedSize frameBytes(const AotPlan &plan);
@@ -48,16 +37,10 @@ CheckedSize frameBytes(const AotPlan &plan);
 int64_t stepOffset(const AotPlan &plan);
 /// The tensors that the code of all plans reads.
 std::vector<Tensor> usedWeights(std::span<const AotPlan> plans);
-/// Whether an operand is given at all.
-bool isGiven(const ValueRef &ref);
 /// Whether any step calls a reference kernel.
 bool callsRuntime(const AotPlan &plan);
 /// Whether any of these draws random numbers.
 bool drawsAtRandom(const AotPlan &plan);
-/// Whether the step is an error.
-bool isFailure(const PlanStep &step);
-/// Whether it is known to iterate not once.
-bool neverIterates(const PlanStep &step);
 
 /// What users of an artefact see, whatever CPU it runs on.
 struct AotInterface {

@@ -24,11 +24,12 @@ using namespace quern;
 using namespace quern::native;
 
 static void addKernels(const CompiledPlan &compiled, std::set<std::string> &keys) {
-  keys.insert(compiled.plan.kernelKeys.begin(), compiled.plan.kernelKeys.end());
+  for (const plan::PlannedStep &step : compiled.plan.steps)
+    if (step.kernel)
+      keys.insert(compiled.plan.kernels[*step.kernel].key);
   for (const std::vector<CompiledPlan> &bodies : compiled.bodies)
     for (const CompiledPlan &body : bodies)
       addKernels(body, keys);
-  keys.erase("");
 }
 
 std::set<std::string> native::kernelKeys(const CompiledPlans &compiled) {

@@ -17,6 +17,7 @@
 
 #include "backends/native/aot/AotCpuCheck.h"
 #include "backends/native/aot/AotFloatMode.h"
+#include "backends/native/aot/AotSteps.h"
 #include "backends/native/aot/PlanCode.h"
 
 #include "llvm/IR/LLVMContext.h"
@@ -47,8 +48,8 @@ std::vector<std::string> native::publicSymbols(const std::string &prefix,
 }
 
 PlanCode::PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine)
-    : module(std::make_unique<llvm::Module>(model.prefix, context)), model(model), ir(context),
-      ptr(ir.getPtrTy()), i32(ir.getInt32Ty()), i64(ir.getInt64Ty()) {
+    : module(std::make_unique<llvm::Module>(model.prefix, context)), ir(context),
+      ptr(ir.getPtrTy()), i32(ir.getInt32Ty()), i64(ir.getInt64Ty()), model(model) {
   module->setTargetTriple(machine.getTargetTriple().str());
   module->setDataLayout(machine.createDataLayout());
   module->setPICLevel(llvm::PICLevel::BigPIC);
@@ -197,23 +198,25 @@ llvm::Value *PlanCode::addressOf(const BufferRef &ref) {
   return ir.CreateConstGEP1_64(ir.getInt8Ty(), base, static_cast<uint64_t>(offset));
 }
 
-void PlanCode::emitKernel(const KernelStep &step, const std::string &symbol) {
+void native::emitStep(const KernelStep &step, const CodeSite &site, PlanCode &code) {
   if (step.tasks <= 0)
     return;
+  const std::string &symbol = site.plan.kernelSymbols[site.step];
   if (!step.copiesWhole)
-    return emitKernelCall(step, symbol);
+    return code.callKernel(step, symbol);
   // Nothing is to be copied where an output is the input that it updates.
-  auto *copy = llvm::BasicBlock::Create(ir.getContext(), "copy", function);
-  auto *copied = llvm::BasicBlock::Create(ir.getContext(), "copied", function);
-  ir.CreateCondBr(ir.CreateICmpEQ(addressOf(step.buffers[0]), addressOf(step.buffers[1])), copied,
-                  copy);
+  llvm::IRBuilder<> &ir = code.ir;
+  auto *copy = llvm::BasicBlock::Create(ir.getContext(), "copy", code.function);
+  auto *copied = llvm::BasicBlock::Create(ir.getContext(), "copied", code.function);
+  ir.CreateCondBr(ir.CreateICmpEQ(code.addressOf(step.buffers[0]), code.addressOf(step.buffers[1])),
+                  copied, copy);
   ir.SetInsertPoint(copy);
-  emitKernelCall(step, symbol);
+  code.callKernel(step, symbol);
   ir.CreateBr(copied);
   ir.SetInsertPoint(copied);
 }
 
-void PlanCode::emitKernelCall(const KernelStep &step, const std::string &symbol) {
+void PlanCode::callKernel(const KernelStep &step, const std::string &symbol) {
   auto *kernel =
       llvm::cast<llvm::Function>(module->getOrInsertFunction(symbol, kernelType).getCallee());
   kernel->setVisibility(llvm::GlobalValue::HiddenVisibility);
@@ -237,17 +240,11 @@ void PlanCode::emitKernelCall(const KernelStep &step, const std::string &symbol)
                                       ir.getInt64(step.tasks), ir.getInt64(step.grain), closure}));
 }
 
-void PlanCode::emitStep(const AotPlan &plan, size_t number) {
+void PlanCode::emitStepAt(const AotPlan &plan, size_t number) {
   const PlanStep &step = plan.plan->steps[number];
-  if (auto *kernel = step.as<KernelStep>())
-    return emitKernel(*kernel, plan.kernelSymbols[number]);
-  if (step.as<IfStep>())
-    return emitIf(plan, number);
   if (isFailure(step))
     return returnUnless(ir.getFalse(), QUERN_MODEL_BROKEN_BRANCH);
-  if (auto *reference = step.as<ReferenceStep>())
-    return emitRuntimeCall(*reference, plan.runtimeCalls[number]);
-  emitIterations(plan, number);
+  step.visit([&](const auto &work) { emitStep(work, CodeSite{plan, number}, *this); });
 }
 
 /// steps(inputs, outputs, frame, parallelFor, context, scratch, iterations): a
@@ -277,7 +274,7 @@ llvm::Function *PlanCode::emitSteps(const AotPlan &plan) {
   load(OutputsArgument, current->outputs.size(), outputs);
   // Nothing comes behind a step that always fails.
   for (size_t i = 0; i < current->steps.size(); ++i) {
-    emitStep(plan, i);
+    emitStepAt(plan, i);
     if (isFailure(current->steps[i]))
       break;
   }

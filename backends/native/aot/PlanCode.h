@@ -26,14 +26,35 @@ enum StepsArgument : unsigned {
 
 /// Generates what AotPlanCode.cpp describes.
 class PlanCode {
-  friend class IterationCode;
-
 public:
   PlanCode(const AotModel &model, llvm::LLVMContext &context, llvm::TargetMachine &machine);
   /// Emits everything into `module`.
   void emit();
 
+  // What the code of steps is written with: AotPlanCode.cpp, AotBodyCode.cpp.
   std::unique_ptr<llvm::Module> module;
+  llvm::IRBuilder<> ir;
+  llvm::PointerType *ptr;
+  llvm::IntegerType *i32, *i64;
+  /// The `steps` at hand.
+  llvm::Function *function = nullptr;
+  /// See emitCopyRuns.
+  llvm::Function *copyRuns = nullptr;
+
+  llvm::Value *addressOf(const BufferRef &ref);
+  llvm::Value *addressOf(const ValueRef &ref);
+  llvm::Value *frameAt(int64_t offset);
+  llvm::Value *loadFlag(llvm::Value *address);
+  llvm::Value *table(llvm::ArrayRef<llvm::Value *> entries);
+  llvm::AllocaInst *local(llvm::Type *type);
+  llvm::Constant *numbers(llvm::ArrayRef<int64_t> values);
+  llvm::Constant *text(const std::string &value);
+  void returnUnless(llvm::Value *condition, quern_model_status status);
+  void returnUnlessOk(llvm::Value *status);
+  void callKernel(const KernelStep &step, const std::string &symbol);
+  void callBody(const AotPlan &body, llvm::ArrayRef<llvm::Value *> bodyInputs,
+                llvm::ArrayRef<llvm::Value *> bodyOutputs, int64_t frameOffset);
+  void countIteration();
 
 private:
   llvm::Function *beginFunction(const std::string &name, llvm::Type *result,
@@ -42,23 +63,7 @@ private:
   void emitDispatch();
   void emitCopyRuns();
   llvm::Function *emitSteps(const AotPlan &plan);
-  void emitStep(const AotPlan &plan, size_t number);
-  void emitKernel(const KernelStep &step, const std::string &kernel);
-  void emitKernelCall(const KernelStep &step, const std::string &kernel);
-
-  // Branches and loops: AotBodyCode.cpp.
-  void emitIf(const AotPlan &plan, size_t number);
-  void emitIterations(const AotPlan &plan, size_t number);
-  void countIteration();
-  /// The call of a reference kernel.
-  void emitRuntimeCall(const ReferenceStep &step, const RuntimeCall &call);
-  llvm::Value *loadFlag(llvm::Value *address);
-  llvm::Value *table(llvm::ArrayRef<llvm::Value *> entries);
-  llvm::AllocaInst *local(llvm::Type *type);
-  llvm::Value *addressOf(const ValueRef &ref);
-  llvm::Value *frameAt(int64_t offset);
-  void callBody(const AotPlan &body, llvm::ArrayRef<llvm::Value *> bodyInputs,
-                llvm::ArrayRef<llvm::Value *> bodyOutputs, int64_t frameOffset);
+  void emitStepAt(const AotPlan &plan, size_t number);
 
   // The public functions: AotEntryCode.cpp.
   llvm::Function *emitExecute(const AotPlan &plan, llvm::Function *steps);
@@ -68,25 +73,17 @@ private:
   void emitInfo();
   void emitUseRandom();
   llvm::Constant *ports(const std::vector<ArtifactPort> &list);
-  llvm::Constant *text(const std::string &value);
   llvm::Constant *array(llvm::ArrayRef<llvm::Constant *> entries);
   void requirePointers(llvm::Value *table, const std::vector<PlanPort> &list);
   void requireWorkspace(llvm::Value *workspace);
   void requireCpu();
   llvm::Value *loadWeights();
 
-  llvm::Constant *numbers(llvm::ArrayRef<int64_t> values);
   llvm::GlobalVariable *constant(llvm::Constant *value);
-  llvm::Value *addressOf(const BufferRef &ref);
   llvm::Value *knownReason(llvm::Value *reason);
   void returnTrap(llvm::Value *reason);
-  void returnUnless(llvm::Value *condition, quern_model_status status);
-  void returnUnlessOk(llvm::Value *status);
 
   const AotModel &model;
-  llvm::IRBuilder<> ir;
-  llvm::PointerType *ptr;
-  llvm::IntegerType *i32, *i64;
   llvm::FunctionType *kernelType, *parallelForType;
   /// What `task` works at: the kernel, buffers, dims and scratch memory (of worker 0)
   /// of a step, and its first refusal.
@@ -95,8 +92,7 @@ private:
   /// In functions of a model whose weights are in a file: read from `weightsPlace`.
   llvm::Value *weights;
   llvm::GlobalVariable *weightsPlace = nullptr;
-  llvm::Function *function = nullptr;
-  llvm::Function *task = nullptr, *dispatch = nullptr, *copyRuns = nullptr;
+  llvm::Function *task = nullptr, *dispatch = nullptr;
   /// `steps` of bodies.
   std::map<const AotPlan *, llvm::Function *> bodySteps;
   llvm::Function *cpuCheck = nullptr;

@@ -3,8 +3,8 @@
 
 #include "quern/Executable.h"
 #include "quern/Limits.h"
+#include "quern/ProfileRow.h"
 
-#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,32 +21,6 @@ struct SessionOptions {
   /// Time every step.
   bool profile = false;
   Limits limits = {};
-};
-
-/// The time one plan step has taken, summed over `runs`.
-struct ProfileRow {
-  std::string nodes;
-  std::string kernel;
-  /// A reference kernel, not native code.
-  bool reference = false;
-  /// Of a step of a branch or a body: by how many it is nested. The row of the step
-  /// that runs it is before it, and has its time, too.
-  int depth = 0;
-  int64_t tasks = 1;
-  int64_t runs = 0;
-  int64_t nanoseconds = 0;
-  /// Of the fastest run; what else the machine did disturbed it least.
-  int64_t fastestNanoseconds = 0;
-
-  /// Counts one more run.
-  void addRun(int64_t elapsed) {
-    fastestNanoseconds = runs == 0 ? elapsed : std::min(fastestNanoseconds, elapsed);
-    nanoseconds += elapsed;
-    ++runs;
-  }
-  /// Per run, estimated; 0 when unknown.
-  double flops = 0;
-  double bytes = 0;
 };
 
 /// Runs an executable, with memory and threads of its own. One per thread: a

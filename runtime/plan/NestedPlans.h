@@ -1,4 +1,4 @@
-//===- RunControlFlow.h - runs steps that run other plans -----------------===//
+//===- NestedPlans.h - the plans that a step runs -------------------------===//
 #pragma once
 
 #include "runtime/plan/NestedPlan.h"
@@ -25,10 +25,5 @@ struct NestedPlans {
   std::vector<SlicedInput> slices;
   std::vector<StackedOutput> stacks;
 };
-
-Status runIf(const IfStep &step, Frame &caller, NestedPlans &nested, const RunContext &run);
-Status runLoop(const LoopStep &step, Frame &caller, NestedPlans &nested, const RunContext &run);
-Status runScan(const ScanStep &step, Frame &caller, NestedPlans &nested, const RunContext &run);
-Status runStage(const StageStep &step, Frame &caller, NestedPlans &nested, const RunContext &run);
 
 } // namespace quern

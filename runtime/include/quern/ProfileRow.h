@@ -1,0 +1,36 @@
+//===- ProfileRow.h - the time a step takes -------------------------------===//
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+namespace quern {
+
+/// The time one plan step has taken, summed over `runs`.
+struct ProfileRow {
+  std::string nodes;
+  std::string kernel;
+  /// A reference kernel, not native code.
+  bool reference = false;
+  /// Of a step of a branch or a body: by how many it is nested. The row of the step
+  /// that runs it is before it, and has its time, too.
+  int depth = 0;
+  int64_t tasks = 1;
+  int64_t runs = 0;
+  int64_t nanoseconds = 0;
+  /// Of the fastest run; what else the machine did disturbed it least.
+  int64_t fastestNanoseconds = 0;
+
+  /// Counts one more run.
+  void addRun(int64_t elapsed) {
+    fastestNanoseconds = runs == 0 ? elapsed : std::min(fastestNanoseconds, elapsed);
+    nanoseconds += elapsed;
+    ++runs;
+  }
+  /// Per run, estimated; 0 when unknown.
+  double flops = 0;
+  double bytes = 0;
+};
+
+} // namespace quern
