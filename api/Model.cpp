@@ -18,7 +18,7 @@ Model::~Model() = default;
 Expected<std::unique_ptr<Model::State>> Model::State::create(nn::OwnedModule source,
                                                              const InputSizes &sizes) {
   mlir::func::FuncOp main = nn::findMain(*source.module);
-  QUERN_TRY(passes::specializeInputs(main, {sizes.shapes, sizes.dims}));
+  QUERN_TRY(passes::specializeInputs(main, sizes));
   auto state = std::make_unique<State>(std::move(source));
   state->inputs = nn::inputSignature(main);
   state->outputs = nn::outputSignature(main);

@@ -16,26 +16,18 @@ using namespace quern;
 
 /// Makes the folder for dumps, when there is to be one; they replace none of `files`, the
 /// model's.
-static Expected<native::CompileOptions> nativeOptions(const CompileOptions &options,
-                                                      std::span<const std::string> files) {
-  if (!options.dumpPhasesTo.empty()) {
-    FileGuard guard;
-    QUERN_TRY(guardModelFiles(files, guard));
-    QUERN_TRY(guardDumps(options.dumpPhasesTo, guard));
-    std::error_code error;
-    std::filesystem::create_directories(options.dumpPhasesTo, error);
-    if (error)
-      return ioError(
-          fmt::format("cannot make folder '{}': {}", options.dumpPhasesTo, error.message()));
-  }
-  native::CompileOptions result;
-  result.limits = options.limits;
-  result.targetCpu = options.targetCpu;
-  result.targetTriple = options.targetTriple;
-  result.optLevel = options.optLevel;
-  result.compileThreads = options.threads;
-  result.dumpPhasesTo = options.dumpPhasesTo;
-  return result;
+static Status prepareDumps(const CompileOptions &options, std::span<const std::string> files) {
+  if (options.dumpPhasesTo.empty())
+    return Status::ok();
+  FileGuard guard;
+  QUERN_TRY(guardModelFiles(files, guard));
+  QUERN_TRY(guardDumps(options.dumpPhasesTo, guard));
+  std::error_code error;
+  std::filesystem::create_directories(options.dumpPhasesTo, error);
+  if (error)
+    return ioError(
+        fmt::format("cannot make folder '{}': {}", options.dumpPhasesTo, error.message()));
+  return Status::ok();
 }
 
 //===----------------------------------------------------------------------===//
@@ -98,9 +90,9 @@ private:
 Expected<std::shared_ptr<const CompiledModel>>
 quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
                        std::span<const std::string> files) {
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files));
+  QUERN_TRY(prepareDumps(options, files));
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
-               native::compileForJit(std::move(source), compile));
+               native::compileForJit(std::move(source), options));
   return std::shared_ptr<const CompiledModel>(std::make_shared<NativeModel>(std::move(executable)));
 }
 
@@ -111,12 +103,12 @@ quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
 Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &options,
                                                     std::span<const Tensor::Dims> inputDims) const {
   QUERN_TRY(checkInputDims(inputs(), inputDims));
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files()));
+  QUERN_TRY(prepareDumps(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
   // As a run does it: passes see the sizes that the model declares, the plan is for these.
   native::PlannedSizes sizes{{inputDims.begin(), inputDims.end()}, ""};
   QUERN_ASSIGN(native::CompiledPlans compiled,
-               native::compilePlans(*copy.module, compile, {&sizes, 1}));
+               native::compilePlans(*copy.module, options, {&sizes, 1}));
   const plan::UnlinkedPlan &unlinked = compiled.plans.front().plan;
   std::vector<StepSummary> steps;
   for (size_t i = 0; i < unlinked.plan.steps.size(); ++i) {
@@ -132,9 +124,9 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
 }
 
 Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const CompileOptions &options) const {
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files()));
+  QUERN_TRY(prepareDumps(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*copy.module, compile));
+  QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*copy.module, options));
   std::vector<StepSummary> steps;
   for (native::OpSupport &op : ops)
     steps.push_back(
@@ -149,9 +141,9 @@ Expected<std::string> Model::textOfPhase(const CompileOptions &options,
     return usageError(fmt::format("there is no phase '{}'; the phases are imported, simplified, "
                                   "laid-out, fused, kernels, llvm, object",
                                   phase));
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files()));
+  QUERN_TRY(prepareDumps(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  return native::compileToPhase(*copy.module, *last, compile);
+  return native::compileToPhase(*copy.module, *last, options);
 }
 
 std::string quern::symbolPrefix(const std::string &outputPath) {
@@ -193,16 +185,8 @@ Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOpt
 
 Status Model::State::writeArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
                                    ArtifactSummary &summary) {
-  QUERN_ASSIGN(native::CompileOptions compile, nativeOptions(options, files));
+  QUERN_TRY(prepareDumps(options, files));
   QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
-  native::AotSummary made;
-  QUERN_TRY(native::compileToArtifact(
-      *copy.module,
-      {compile, artifact.outputPath, artifact.headerPath, artifact.prefix, artifact.maxIterations,
-       artifact.runtimeArchive, artifact.targetCpus, artifact.listedSizes, artifact.weightsInFile,
-       artifact.mainPath},
-      &made));
-  summary.needed = std::move(made.needed);
-  summary.targetCpus = std::move(made.targetCpus);
+  QUERN_TRY(native::compileToArtifact(*copy.module, {options, artifact}, &summary));
   return Status::ok();
 }

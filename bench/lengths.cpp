@@ -61,7 +61,7 @@ void report(const char *what, std::vector<double> values) {
 Status measure(const std::string &path, const std::string &dim, int64_t limit) {
   nn::OwnedModule source = nn::OwnedModule::create();
   QUERN_ASSIGN(source.module, onnx::importOnnxFile(path, *source.context));
-  native::CompileOptions options;
+  native::NativeOptions options;
   QUERN_ASSIGN(native::Target target, native::resolveTarget(options.targetCpu));
   auto cache = std::make_shared<native::KernelCache>(target, "", 0);
   options.kernels = std::make_shared<native::LinkedKernels>(cache);

@@ -41,8 +41,8 @@ static void foldConstants(OpPassManager &pm, const PipelineOptions &options) {
 static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {
   std::string name(phaseName(phase));
   pm.addPass(createVerifyPhasePass({name}));
-  if (!options.dumpDirectory.empty())
-    pm.addPass(createDumpPhasePass({name, options.dumpDirectory, options.dumpPrefix}));
+  if (!options.dumpPhasesTo.empty())
+    pm.addPass(createDumpPhasePass({name, options.dumpPhasesTo, options.dumpPrefix}));
 }
 
 // Simplified: nn ops on plain tensors, no nn.pack, nn.unpack or nn.group; ops
@@ -117,7 +117,7 @@ void passes::registerQuernPipelines() {
         PipelineOptions options;
         options.optLevel = given.optLevel;
         options.block = given.block;
-        options.dumpDirectory = given.dump;
+        options.dumpPhasesTo = given.dump;
         options.dumpPrefix = given.prefix;
         // An unknown phase is VerifyPhase's to report: a builder cannot fail.
         if (std::optional<Phase> last = parsePhase(given.last.getValue()))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "passes/FoldBudget.h"
+#include "quern/CompileOptions.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
@@ -28,17 +29,15 @@ std::optional<Phase> parsePhase(std::string_view name);
 /// stand in it whole: they are small, weights are references.
 void printPhase(mlir::ModuleOp module, llvm::raw_ostream &stream);
 
-struct PipelineOptions {
-  /// O0: shapes and constants only. O1: also simplification and folding into
-  /// weights. O2: also fusion. O3: also blocked layouts.
-  int optLevel = 3;
+/// What the caller asked for, and what passes are told beside it.
+struct PipelineOptions : CompileOptions {
+  PipelineOptions(const CompileOptions &asked = {}) : CompileOptions(asked) {}
+
   /// Channels per block, 16, 8 or 4: float32 lanes of the target's vectors.
   int64_t block = 16;
   /// What all folding may spend together; null: by default limits, each pass.
   std::shared_ptr<Budget> foldBudget;
-  /// Writes the module after each phase to this directory, unless empty.
-  std::string dumpDirectory;
-  /// What names of files there begin with: which of the graphs of a model it is.
+  /// What names in dumpPhasesTo begin with: which of the graphs of a model it is.
   std::string dumpPrefix;
 };
 

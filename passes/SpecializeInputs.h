@@ -1,23 +1,16 @@
 //===- SpecializeInputs.h - static shapes for the inputs of @main ---------===//
 #pragma once
 
+#include "quern/InputSizes.h"
 #include "quern/Status.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 
 #include <cstdint>
-#include <map>
-#include <string>
 #include <vector>
 
 namespace quern::passes {
-
-/// The sizes a caller asks for: by input name, by symbolic dimension, or both.
-struct InputSizes {
-  std::map<std::string, std::vector<int64_t>> shapes;
-  std::map<std::string, int64_t> dims;
-};
 
 /// Makes the argument types of `main` as static as `sizes` tells. A size given
 /// for one use of a symbol holds for all inputs. InvalidInput, with the input

@@ -22,7 +22,7 @@ using namespace quern::plan;
 
 /// All graph passes, then every op as steps.
 static Expected<std::unique_ptr<GraphTree>> lowerModule(ModuleOp module, const Target &target,
-                                                        const CompileOptions &options) {
+                                                        const NativeOptions &options) {
   QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, optimizeTree(module, target, options));
   QUERN_TRY(lowerTree(*tree, NativeLowering(target, threadsOf(options)), options.limits));
   return tree;
@@ -39,8 +39,8 @@ static void addOps(const GraphTree &tree, std::vector<OpSupport> &ops) {
   }
 }
 
-Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const CompileOptions &given) {
-  CompileOptions options = shareFolding(given, module);
+Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const NativeOptions &given) {
+  NativeOptions options = shareFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, lowerModule(module, target, options));
   std::vector<OpSupport> ops;
@@ -49,8 +49,8 @@ Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const Compi
 }
 
 Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phase,
-                                             const CompileOptions &given) {
-  CompileOptions options = shareFolding(given, module);
+                                             const NativeOptions &given) {
+  NativeOptions options = shareFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   std::string text;
   llvm::raw_string_ostream stream(text);

@@ -16,7 +16,7 @@ static void readGraph(GraphTree &tree) {
 }
 
 Expected<std::unique_ptr<GraphTree>> native::optimizeTree(ModuleOp module, const Target &target,
-                                                          const CompileOptions &options) {
+                                                          const NativeOptions &options) {
   auto tree = std::make_unique<GraphTree>();
   tree->module = module;
   QUERN_ASSIGN(tree->outlined, simplifyAndOutline(module, target, options));
@@ -92,9 +92,9 @@ namespace {
 /// Makes plans that share kernels and packed weights.
 class TreePlanner {
 public:
-  TreePlanner(const Target &target, const CompileOptions &options)
+  TreePlanner(const Target &target, const NativeOptions &options)
       : target(target), options(options), lowering(target, threadsOf(options)),
-        kernels(createKernelCache(target, options)), weights(options.compileThreads) {}
+        kernels(createKernelCache(target, options)), weights(options.threads) {}
 
   /// All graph passes.
   Expected<std::unique_ptr<GraphTree>> optimize(ModuleOp module) {
@@ -102,7 +102,7 @@ public:
   }
   /// The same for one of several sets of sizes, of this number.
   Expected<std::unique_ptr<GraphTree>> optimizeFor(size_t number, ModuleOp module) {
-    CompileOptions own = optionsOfSizes(options, number);
+    NativeOptions own = optionsOfSizes(options, number);
     return optimizeTree(module, target, own);
   }
   /// What follows, with the kernels.
@@ -116,7 +116,7 @@ private:
   Expected<CompiledPlan> planLowered(const GraphTree &tree);
 
   Target target;
-  CompileOptions options;
+  NativeOptions options;
   NativeLowering lowering;
   std::shared_ptr<KernelCache> kernels;
   PackedWeights weights;
@@ -156,7 +156,7 @@ static Expected<CompiledPlan> planSpecialized(ModuleOp module, const PlannedSize
   return planner.plan(*tree);
 }
 
-Expected<CompiledPlans> native::compilePlans(ModuleOp module, const CompileOptions &options,
+Expected<CompiledPlans> native::compilePlans(ModuleOp module, const NativeOptions &options,
                                              std::span<const PlannedSizes> sizes) {
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   TreePlanner planner(target, shareFolding(options, module));

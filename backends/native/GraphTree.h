@@ -39,7 +39,7 @@ struct CompiledPlan {
 
 /// Runs all graph passes on `module`, in place, which outlives the tree.
 Expected<std::unique_ptr<GraphTree>> optimizeTree(mlir::ModuleOp module, const Target &target,
-                                                  const CompileOptions &options);
+                                                  const NativeOptions &options);
 
 /// Lowers the graph for the sizes that types tell, or for these dims of its inputs, and the
 /// bodies that it runs for those of their operands. Groups that have no native code are
@@ -60,7 +60,7 @@ struct CompiledPlans {
 };
 /// All of the above: a plan for each of `sizes`, or without any the one for the sizes that types
 /// tell, which should be static.
-Expected<CompiledPlans> compilePlans(mlir::ModuleOp module, const CompileOptions &options,
+Expected<CompiledPlans> compilePlans(mlir::ModuleOp module, const NativeOptions &options,
                                      std::span<const PlannedSizes> sizes = {});
 
 } // namespace quern::native

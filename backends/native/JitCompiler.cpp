@@ -9,11 +9,11 @@ using namespace quern;
 using namespace quern::native;
 
 Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owned,
-                                                            const CompileOptions &given) {
+                                                            const NativeOptions &given) {
   func::FuncOp main = nn::findMain(*owned.module);
   std::vector<PortSignature> inputs = nn::inputSignature(main);
   ModuleOp module = *owned.module;
-  CompileOptions options = shareFolding(given, module);
+  NativeOptions options = shareFolding(given, module);
   QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   // Linking would refuse it too, after the long work.
   QUERN_TRY(checkRunsHere(target));

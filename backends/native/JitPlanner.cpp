@@ -11,16 +11,16 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-JitResources::JitResources(const Target &target, const CompileOptions &options)
+JitResources::JitResources(const Target &target, const NativeOptions &options)
     : options(options), target(target), lowering(target, threadsOf(options)),
       kernels(options.kernels
                   ? options.kernels
                   : std::make_shared<LinkedKernels>(createKernelCache(target, options))),
-      weights(options.compileThreads) {}
+      weights(options.threads) {}
 
 Expected<std::shared_ptr<JitPlanner>> JitPlanner::create(nn::OwnedModule owned,
                                                          std::shared_ptr<JitResources> resources,
-                                                         const CompileOptions &options) {
+                                                         const NativeOptions &options) {
   std::shared_ptr<JitPlanner> planner(new JitPlanner(std::move(resources), options.dumpPrefix));
   const Target &target = planner->shared->target;
   QUERN_ASSIGN(planner->outlined, simplifyAndOutline(*owned.module, target, options));
@@ -37,7 +37,7 @@ Expected<std::shared_ptr<JitPlanner>> JitPlanner::create(nn::OwnedModule owned,
 
 /// Makes the planners of the bodies.
 Status JitPlanner::planBodies(const std::shared_ptr<MLIRContext> &context,
-                              const CompileOptions &options) {
+                              const NativeOptions &options) {
   tree.outlined = &outlined;
   for (auto [number, op] : llvm::enumerate(outlined)) {
     std::vector<std::shared_ptr<JitPlanner>> &planners = bodies.emplace_back();
@@ -59,10 +59,10 @@ Expected<JitPlanner::Graph> JitPlanner::specialize(InputDims dims, const Limits 
   QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(*source->module));
   func::FuncOp main = nn::findMain(*copy.module);
   QUERN_TRY(passes::specializeInputs(main, ArrayRef(dims.data(), dims.size())));
-  CompileOptions general = shared->options;
+  NativeOptions general = shared->options;
   general.limits = limits;
   general.dumpPrefix = dumpPrefix;
-  CompileOptions current = optionsOfSizes(general, specialized++);
+  NativeOptions current = optionsOfSizes(general, specialized++);
   QUERN_TRY(optimize(*copy.module, shared->target, current));
   nn::freezeContext(*copy.context);
   return std::make_shared<const FrozenGraph>(std::move(copy));

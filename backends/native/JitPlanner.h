@@ -59,13 +59,13 @@ struct PlanRequest {
 
 /// What the planners of a graph and of the bodies in it share.
 struct JitResources {
-  CompileOptions options;
+  NativeOptions options;
   Target target;
   NativeLowering lowering;
   std::shared_ptr<LinkedKernels> kernels;
   plan::PackedWeights weights;
 
-  JitResources(const Target &target, const CompileOptions &options);
+  JitResources(const Target &target, const NativeOptions &options);
 };
 
 /// Makes plans. Thread-safe.
@@ -74,9 +74,8 @@ public:
   using InputDims = std::span<const Tensor::Dims>;
 
   /// `options` are those of this graph, see optionsOfBody.
-  static Expected<std::shared_ptr<JitPlanner>> create(nn::OwnedModule owned,
-                                                      std::shared_ptr<JitResources> shared,
-                                                      const CompileOptions &options);
+  static Expected<std::shared_ptr<JitPlanner>>
+  create(nn::OwnedModule owned, std::shared_ptr<JitResources> shared, const NativeOptions &options);
 
   Expected<std::shared_ptr<const Plan>> plan(InputDims dims, const Deadline &deadline);
 
@@ -87,7 +86,7 @@ private:
 
   using Graph = std::shared_ptr<const FrozenGraph>;
   Status planBodies(const std::shared_ptr<mlir::MLIRContext> &context,
-                    const CompileOptions &options);
+                    const NativeOptions &options);
   Expected<Graph> specialize(InputDims dims, const Limits &limits);
   Expected<Graph> splitGroups(const Graph &graph, const std::vector<mlir::Operation *> &groups);
   Expected<plan::LoweredGraph> lower(const PlanRequest &request, const Limits &limits);

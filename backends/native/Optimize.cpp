@@ -13,16 +13,16 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-CompileOptions native::shareFolding(CompileOptions options, ModuleOp module) {
+NativeOptions native::shareFolding(NativeOptions options, ModuleOp module) {
   options.limits.maxFoldedWork += passes::weightFoldingWork(module);
   options.foldBudget = passes::makeFoldBudget(options.limits);
   return options;
 }
 
-CompileOptions native::optionsOfBody(const CompileOptions &options, const passes::OutlinedOp &op,
-                                     size_t opNumber, size_t bodyNumber) {
+NativeOptions native::optionsOfBody(const NativeOptions &options, const passes::OutlinedOp &op,
+                                    size_t opNumber, size_t bodyNumber) {
   bool isIf = op.kind == passes::OutlinedOp::Kind::If;
-  CompileOptions result = options;
+  NativeOptions result = options;
   result.dumpPrefix += fmt::format("{}.{}.", opNumber,
                                    !isIf             ? "body"
                                    : bodyNumber == 0 ? "then"
@@ -30,8 +30,8 @@ CompileOptions native::optionsOfBody(const CompileOptions &options, const passes
   return result;
 }
 
-CompileOptions native::optionsOfSizes(const CompileOptions &options, size_t number) {
-  CompileOptions result = options;
+NativeOptions native::optionsOfSizes(const NativeOptions &options, size_t number) {
+  NativeOptions result = options;
   result.foldBudget = passes::makeFoldBudget(options.limits);
   result.dumpPrefix += fmt::format("sizes{}.", number);
   return result;
@@ -105,19 +105,16 @@ Status native::runPasses(ModuleOp module, const Deadline &deadline,
   return Status(code, errors.empty() ? "a graph pass failed" : errors);
 }
 
-passes::PipelineOptions native::pipelineOptions(const CompileOptions &options,
+passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
                                                 const Target &target) {
-  passes::PipelineOptions pipeline;
-  pipeline.optLevel = options.optLevel;
+  passes::PipelineOptions pipeline = options;
   pipeline.block = target.channelBlock();
-  pipeline.foldBudget =
-      options.foldBudget ? options.foldBudget : passes::makeFoldBudget(options.limits);
-  pipeline.dumpDirectory = options.dumpPhasesTo;
-  pipeline.dumpPrefix = options.dumpPrefix;
+  if (!pipeline.foldBudget)
+    pipeline.foldBudget = passes::makeFoldBudget(options.limits);
   return pipeline;
 }
 
-Status native::optimize(ModuleOp module, const Target &target, const CompileOptions &options,
+Status native::optimize(ModuleOp module, const Target &target, const NativeOptions &options,
                         passes::Phase last) {
   passes::PipelineOptions pipeline = pipelineOptions(options, target);
   return runPasses(module, options.limits.deadline,
@@ -125,12 +122,12 @@ Status native::optimize(ModuleOp module, const Target &target, const CompileOpti
 }
 
 Expected<std::vector<passes::OutlinedOp>>
-native::simplifyAndOutline(ModuleOp module, const Target &target, const CompileOptions &options) {
+native::simplifyAndOutline(ModuleOp module, const Target &target, const NativeOptions &options) {
   QUERN_TRY(optimize(module, target, options, passes::Phase::Simplified));
   return passes::outlineBodies(module, options.limits.deadline);
 }
 
-Status native::layOutAndFuse(ModuleOp module, const Target &target, const CompileOptions &options) {
+Status native::layOutAndFuse(ModuleOp module, const Target &target, const NativeOptions &options) {
   passes::PipelineOptions pipeline = pipelineOptions(options, target);
   return runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
     passes::buildLayoutPipeline(pm, pipeline);
@@ -151,14 +148,14 @@ bool native::hasUnrankedValues(ModuleOp module) {
       .wasInterrupted();
 }
 
-int native::threadsOf(const CompileOptions &options) {
-  return options.compileThreads > 0 ? options.compileThreads : availableCpus();
+int native::threadsOf(const NativeOptions &options) {
+  return options.threads > 0 ? options.threads : availableCpus();
 }
 
 std::shared_ptr<KernelCache> native::createKernelCache(const Target &target,
-                                                       const CompileOptions &options) {
+                                                       const NativeOptions &options) {
   std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
-  return std::make_shared<KernelCache>(target, dump, options.compileThreads, options.keepBitcode);
+  return std::make_shared<KernelCache>(target, dump, options.threads, options.keepBitcode);
 }
 
 Status native::compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache,

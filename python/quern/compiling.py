@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
 from . import cache as caching, sources
-from ._quern import ArtifactOptions, CompiledModel, Model
+from ._quern import CompiledModel, Model
 from .errors import UsageError, refuses_types
 
 if TYPE_CHECKING:
@@ -56,45 +56,43 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     float64 for float32, are converted, as those of estimators always are; else they are refused.
     Other options go to the exporter of torch or skl2onnx.
     """
-    compiled = _ready(model, example_inputs, shapes=shapes, dims=dims, backend=backend,
-                      target_cpu=target_cpu, opt_level=opt_level, threads=threads, profile=profile,
-                      flush_denormals=flush_denormals, timeout=timeout, memory_limit=memory_limit,
-                      progress=progress, cache=cache, **export_options)
-    compiled.cast = cast or sources.is_estimator(model)
-    return compiled
-
-
-def _ready(model: Any, example_inputs: Any, *, shapes: Optional[Shapes],
-           dims: Optional[Mapping[str, Sizes]], backend: str, target_cpu: str, opt_level: int,
-           threads: int, profile: bool, flush_denormals: bool, timeout: Optional[float],
-           memory_limit: Optional[int], progress: Optional[Progress], cache: bool,
-           **export_options: Any) -> CompiledModel:
-    """What `compile` gives, but for its casts."""
-    run_options = {"threads": threads, "profile": profile, "flush_denormals": flush_denormals,
+    compile_options: dict[str, Any] = {
+        "target_cpu": target_cpu, "opt_level": opt_level, "threads": threads}
+    run_options: dict[str, Any] = {"profile": profile, "flush_denormals": flush_denormals,
                    "memory_limit": memory_limit}
+    sizes: dict[str, Any] = {"shapes": shapes, "dims": dims}
     if sources.is_library(model):
         if (backend, target_cpu, opt_level) != ("native", "host", 3):
             raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU and level are given")
-        return sources.load(model, example_inputs, shapes=shapes, dims=dims, **run_options,
-                            **export_options)
-    if cache:
+        ready = sources.load(model, example_inputs, threads=threads, **sizes, **run_options,
+                             **export_options)
+    elif cache:
         if backend != "native":
             raise UsageError("the cache is for native code")
-        return _compile_cached(model, example_inputs, export_options,
-                               {"shapes": shapes, "dims": dims, "target_cpu": target_cpu,
-                                "opt_level": opt_level, "threads": threads},
-                               {"timeout": timeout, "progress": progress}, run_options)
+        ready = _compile_cached(model, example_inputs, export_options,
+                                {**sizes, **compile_options},
+                                {"timeout": timeout, "progress": progress},
+                                {"threads": threads, **run_options})
+    else:
+        ready = _load_and_compile(model, example_inputs, {**sizes, **export_options},
+                                  {"backend": backend, **compile_options, **run_options},
+                                  timeout, progress)
+    ready.cast = cast or sources.is_estimator(model)
+    return ready
+
+
+def _load_and_compile(model: Any, example_inputs: Any, load_options: dict[str, Any],
+                      options: dict[str, Any], timeout: Optional[float],
+                      progress: Optional[Progress]) -> CompiledModel:
     progress = _narrator(progress)
     began = time.perf_counter()
-    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, timeout=timeout,
-                          progress=progress, **export_options)
+    loaded = sources.load(model, example_inputs, timeout=timeout, progress=progress, **load_options)
     at = time.perf_counter()
     if timeout is not None:
         timeout = max(timeout - (at - began), 1e-9)
-    compiled = loaded.compile(backend=backend, target_cpu=target_cpu, opt_level=opt_level,
-                              timeout=timeout, progress=progress, **run_options)
+    compiled: CompiledModel = loaded.compile(timeout=timeout, progress=progress, **options)
     log.info("loaded in %.1f ms, compiled in %.1f ms (%s)", (at - began) * 1e3,
-             (time.perf_counter() - at) * 1e3, backend)
+             (time.perf_counter() - at) * 1e3, compiled.backend)
     return compiled
 
 
@@ -170,26 +168,20 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
                           progress=progress, **export_options)
     if not isinstance(loaded, Model):
         raise UsageError(f"{os.fspath(model)} is compiled already")
-    options = ArtifactOptions()
-    options.output = os.fspath(output)
-    options.header = os.fspath(header) if header is not None else ""
-    options.prefix = prefix or ""
-    options.max_iterations = max_iterations
-    options.target_cpus = list(target_cpus)
-    options.list_sizes(listed)
-    options.weights_in_file = weights == "file"
-    options.main = os.fspath(main) if main is not None else ""
-    options.seed = seed
     if runtime_archive is None and _RUNTIME_ARCHIVE.exists():
         runtime_archive = _RUNTIME_ARCHIVE
-    options.runtime_archive = os.fspath(runtime_archive) if runtime_archive is not None else ""
+    path = os.fspath(output)
+    paths = {"header": header, "main": main, "runtime_archive": runtime_archive}
     began = time.perf_counter()
-    needed, cpus = loaded.write_artifact(options, target=target or "", target_cpu=target_cpu,
-                                         opt_level=opt_level, threads=threads, timeout=timeout,
-                                         progress=progress)
+    needed, cpus = loaded.write_artifact(
+        target=target or "", target_cpu=target_cpu, opt_level=opt_level, threads=threads,
+        output=path, **{name: os.fspath(place) for name, place in paths.items() if place is not None},
+        prefix=prefix or "", max_iterations=max_iterations, target_cpus=list(target_cpus),
+        listed_sizes=listed, weights_in_file=weights == "file", seed=seed, timeout=timeout,
+        progress=progress)
     seconds = time.perf_counter() - began
-    log.info("wrote %s in %.1f ms", options.output, seconds * 1e3)
-    written = pathlib.Path(options.output)
+    log.info("wrote %s in %.1f ms", path, seconds * 1e3)
+    written = pathlib.Path(path)
     files = [written] if written.is_file() else list(written.iterdir())
-    return Artifact(options.output, options.header or None,
-                    sum(path.stat().st_size for path in files), seconds, needed, cpus)
+    return Artifact(path, os.fspath(header) if header else None,
+                    sum(file.stat().st_size for file in files), seconds, needed, cpus)

@@ -3,6 +3,7 @@
 
 #include "CallableModel.h"
 #include "Errors.h"
+#include "NamedArguments.h"
 #include "Ports.h"
 #include "Watch.h"
 #include "quern/Artifact.h"
@@ -19,6 +20,7 @@
 namespace nb = nanobind;
 using namespace quern;
 using python::CallableModel;
+using python::NamedArguments;
 
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 using Dims = std::map<std::string, int64_t>;
@@ -64,86 +66,64 @@ static Model loadBytes(nb::bytes bytes, const std::string &name, const Shapes &s
       python::watched(progress, [&] { return Model::load(source, {shapes, dims}, limits); }));
 }
 
-static CompileOptions compileOptions(const std::string &backend, const std::string &target,
-                                     int level, int threads, nb::handle timeout) {
+/// Of loading and compiling.
+static const char *kWatched = "timeout: float | None = ..., progress: object | None = ...";
+/// As SessionOptions.
+static const char *kRunArguments =
+    "profile: bool = ..., flush_denormals: bool = ..., memory_limit: int | None = ..., ";
+
+static CompileOptions takeCompileOptions(NamedArguments &named) {
   CompileOptions options;
-  if (backend != "native" && backend != "interpreter")
-    python::raise(usageError("there is no backend '" + backend +
-                             "'; the backends are native and interpreter"));
-  options.backend = backend == "native" ? Backend::Native : Backend::Interpreter;
-  options.targetCpu = target;
-  options.optLevel = level;
-  options.threads = threads;
-  options.limits = limitsOf(timeout, nb::none());
+  visitCompileOptions(named.into(options));
+  options.limits = limitsOf(named.take("timeout"), nb::none());
   return options;
 }
 
-static SessionOptions sessionOptions(int threads, bool profile, bool flush, nb::handle memory) {
+static SessionOptions takeRunOptions(NamedArguments &named, int threads) {
   SessionOptions options;
   options.threads = threads;
-  options.profile = profile;
-  options.flushDenormals = flush;
-  options.limits = limitsOf(nb::none(), memory);
+  named.take("profile", options.profile);
+  named.take("flush_denormals", options.flushDenormals);
+  options.limits = limitsOf(nb::none(), named.take("memory_limit"));
   return options;
 }
 
-static std::unique_ptr<CallableModel> compile(const Model &model, const std::string &backend,
-                                              const std::string &cpu, int level, int threads,
-                                              bool profile, bool flush, nb::handle timeout,
-                                              nb::handle memory, nb::handle progress) {
-  CompileOptions options = compileOptions(backend, cpu, level, threads, timeout);
+static std::unique_ptr<CallableModel> compile(const Model &model, nb::kwargs given) {
+  NamedArguments named("compile", std::move(given));
+  CompileOptions options = takeCompileOptions(named);
+  SessionOptions runs = takeRunOptions(named, options.threads);
+  nb::object progress = named.take("progress");
+  named.finish();
   auto compiled = python::watched(progress, [&] { return model.compile(options); });
-  return std::make_unique<CallableModel>(python::valueOf(std::move(compiled)),
-                                         sessionOptions(threads, profile, flush, memory), backend);
+  bool isNative = options.backend == Backend::Native;
+  return std::make_unique<CallableModel>(python::valueOf(std::move(compiled)), runs,
+                                         isNative ? "native" : "interpreter");
 }
 
 /// A library that writeArtifact has written.
-static std::unique_ptr<CallableModel> loadLibrary(const std::string &path, int threads,
-                                                  bool profile, bool flush, nb::handle memory) {
+static std::unique_ptr<CallableModel> loadLibrary(const std::string &path, nb::kwargs given) {
+  NamedArguments named("load", std::move(given));
+  int threads = 0;
+  named.take("threads", threads);
+  SessionOptions runs = takeRunOptions(named, threads);
+  named.finish();
   auto loaded = python::watched(nb::none(), [&] { return loadArtifact(path); });
-  return std::make_unique<CallableModel>(python::valueOf(std::move(loaded)),
-                                         sessionOptions(threads, profile, flush, memory),
-                                         "artifact");
+  return std::make_unique<CallableModel>(python::valueOf(std::move(loaded)), runs, "artifact");
 }
 
 /// Gives what the result must be linked with, or needs: ["-lm"]; and the CPUs it is for.
 static std::pair<std::vector<std::string>, std::vector<std::string>>
-writeArtifact(const Model &model, const ArtifactOptions &artifact, const std::string &triple,
-              const std::string &cpu, int level, int threads, nb::handle timeout,
-              nb::handle progress) {
-  CompileOptions options = compileOptions("native", cpu, level, threads, timeout);
-  options.targetTriple = triple;
+writeArtifact(const Model &model, nb::kwargs given) {
+  NamedArguments named("write_artifact", std::move(given));
+  CompileOptions options = takeCompileOptions(named);
+  ArtifactOptions artifact;
+  visitArtifactOptions(named.into(artifact));
+  nb::object progress = named.take("progress");
+  named.finish();
   ArtifactSummary summary;
   python::check(python::watched(
       progress, [&] { return model.compileToArtifact(options, artifact, &summary); }));
   return {std::move(summary.needed), std::move(summary.targetCpus)};
-}
-
-using Listed = std::vector<std::pair<std::string, std::vector<int64_t>>>;
-
-static void listSizes(ArtifactOptions &options, const Listed &listed) {
-  options.listedSizes.clear();
-  for (const auto &[name, sizes] : listed)
-    options.listedSizes.push_back({name, sizes});
-}
-
-static void bindArtifacts(nb::module_ &module) {
-  nb::class_<ArtifactOptions>(module, "ArtifactOptions")
-      .def(nb::init<>())
-      .def_rw("output", &ArtifactOptions::outputPath)
-      .def_rw("header", &ArtifactOptions::headerPath)
-      .def_rw("prefix", &ArtifactOptions::prefix)
-      .def_rw("max_iterations", &ArtifactOptions::maxIterations)
-      .def_rw("runtime_archive", &ArtifactOptions::runtimeArchive)
-      .def_rw("target_cpus", &ArtifactOptions::targetCpus)
-      .def_rw("weights_in_file", &ArtifactOptions::weightsInFile)
-      .def_rw("main", &ArtifactOptions::mainPath)
-      .def_rw("seed", &ArtifactOptions::seed)
-      .def("list_sizes", listSizes, nb::arg("sizes"));
-  module.def("is_library_file", isLibraryFile, nb::arg("path"));
-  module.def("load_library", loadLibrary, nb::arg("path"), nb::kw_only(), nb::arg("threads") = 0,
-             nb::arg("profile") = false, nb::arg("flush_denormals") = true,
-             nb::arg("memory_limit") = nb::none());
 }
 
 static nb::list stepsOf(const Model &model, nb::handle dims) {
@@ -164,7 +144,15 @@ static nb::list stepsOf(const Model &model, nb::handle dims) {
 }
 
 void python::bindModel(nb::module_ &module) {
-  bindArtifacts(module);
+  NamedSignature compiling, writing;
+  visitCompileOptions(compiling);
+  visitArtifactOptions(writing);
+  std::string compileSignature =
+      "def compile(self, *, " + compiling.str() + kRunArguments + kWatched + ") -> CompiledModel";
+  std::string writeSignature = "def write_artifact(self, *, " + compiling.str() + writing.str() +
+                               kWatched + ") -> tuple[list[str], list[str]]";
+  module.def("is_library_file", isLibraryFile, nb::arg("path"));
+  module.def("load_library", loadLibrary);
   nb::class_<Model>(module, "Model", "A model as it was loaded.")
       .def_static("load", loadFile, nb::arg("path"), nb::kw_only(), nb::arg("shapes") = Shapes(),
                   nb::arg("dims") = Dims(), nb::arg("timeout") = nb::none(),
@@ -174,15 +162,8 @@ void python::bindModel(nb::module_ &module) {
                   nb::arg("timeout") = nb::none(), nb::arg("progress") = nb::none())
       .def_prop_ro("inputs", [](const Model &self) { return portsOf(self.inputs()); })
       .def_prop_ro("outputs", [](const Model &self) { return portsOf(self.outputs()); })
-      .def("compile", compile, nb::kw_only(), nb::arg("backend") = "native",
-           nb::arg("target_cpu") = "host", nb::arg("opt_level") = 3, nb::arg("threads") = 0,
-           nb::arg("profile") = false, nb::arg("flush_denormals") = true,
-           nb::arg("timeout") = nb::none(), nb::arg("memory_limit") = nb::none(),
-           nb::arg("progress") = nb::none())
-      .def("write_artifact", writeArtifact, nb::arg("options"), nb::kw_only(),
-           nb::arg("target") = "", nb::arg("target_cpu") = "host", nb::arg("opt_level") = 3,
-           nb::arg("threads") = 0, nb::arg("timeout") = nb::none(),
-           nb::arg("progress") = nb::none())
+      .def("compile", compile, nb::sig(compileSignature.c_str()))
+      .def("write_artifact", writeArtifact, nb::sig(writeSignature.c_str()))
       .def("steps", stepsOf, nb::arg("dims") = nb::none(),
            "The steps of the native plan for these dims of the inputs, or what is known of them.")
       .def("__repr__", [](const Model &self) {

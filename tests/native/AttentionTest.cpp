@@ -163,7 +163,7 @@ std::shared_ptr<LinkedKernels> kernelsFor(const std::string &target) {
 
 /// Compiled, as it is and beside inaccessible pages, on these inputs or random ones.
 void expectLikeReference(const Attention &attention, std::vector<Tensor> inputs = {},
-                         CompileOptions options = {}) {
+                         NativeOptions options = {}) {
   Graph graph = attention.graph();
   SCOPED_TRACE(graph.text());
   if (inputs.empty())
@@ -209,7 +209,7 @@ TEST(AttentionTest, EveryTarget) {
   for (const std::string &target : runnableTargets())
     for (int64_t queries : {1, 21}) {
       SCOPED_TRACE(target);
-      CompileOptions options;
+      NativeOptions options;
       options.targetCpu = target;
       expectLikeReference({.queries = queries, .keys = 150, .size = 24, .valueSize = 40}, {},
                           options);
@@ -432,8 +432,8 @@ TEST(AttentionTest, ThreadsDoNotMatter) {
   Graph graph = attention.graph();
   std::vector<Tensor> inputs = attention.inputs(), results;
   for (int threads : {1, 2, 16}) {
-    CompileOptions options;
-    options.compileThreads = threads;
+    NativeOptions options;
+    options.threads = threads;
     options.kernels = kernelsFor(options.targetCpu);
     auto executable = compileForTest(graph, options);
     ASSERT_TRUE(executable) << executable.status().message();

@@ -70,7 +70,7 @@ bool contains(const std::string &text, const std::string &part) {
 
 TEST(CompilerTest, ResultsDoNotDependOnThreads) {
   CompileOptions options;
-  options.compileThreads = 5; // cut into tasks for as many
+  options.threads = 5; // cut into tasks for as many
   auto executable = compileForTest(smallCnn("2"), options);
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor> inputs = fractionalInputs({2, 3, 64, 64});
@@ -96,7 +96,7 @@ TEST(CompilerTest, ResultsDoNotDependOnTaskSizes) {
   std::vector<Tensor> results;
   for (int threads : {1, 2, 7}) {
     CompileOptions options;
-    options.compileThreads = threads;
+    options.threads = threads;
     auto executable = compileForTest(smallCnn("1"), options);
     ASSERT_TRUE(executable) << executable.status().message();
     auto run = runCompiled(*executable, inputs, 1);

@@ -206,7 +206,7 @@ std::vector<Tensor> native::integerInputs(const Graph &graph,
 }
 
 Expected<std::shared_ptr<Executable>> native::compileForTest(const Graph &graph,
-                                                             const CompileOptions &options) {
+                                                             const NativeOptions &options) {
   nn::OwnedModule source = nn::OwnedModule::create();
   source.module = graph.parse(*source.context);
   if (!source.module)

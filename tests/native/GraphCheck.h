@@ -74,7 +74,7 @@ std::vector<Tensor> integerInputs(const Graph &graph, const std::vector<Tensor::
 Tensor integerTensor(DType dtype, const Tensor::Dims &dims, unsigned seed);
 
 Expected<std::shared_ptr<Executable>> compileForTest(const Graph &graph,
-                                                     const CompileOptions &options = {});
+                                                     const NativeOptions &options = {});
 Expected<GraphRun> runCompiled(std::shared_ptr<const Executable> executable,
                                const std::vector<Tensor> &inputs, int threads = 2);
 /// Runs with the inputs, the outputs, the weights and the arena at `side` of
@@ -90,7 +90,7 @@ void expectSameTensors(const std::vector<Tensor> &found, const std::vector<Tenso
 
 /// How expectExact runs a graph.
 struct GraphCheck {
-  CompileOptions options;
+  NativeOptions options;
   /// Whether steps may run on reference kernels.
   bool allowReference = false;
 };

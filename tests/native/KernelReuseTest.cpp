@@ -30,10 +30,9 @@ Tensor randomTensor(const Tensor::Dims &dims, unsigned seed) {
 /// An executable whose kernels can be counted.
 struct Counted {
   explicit Counted(const Graph &graph) {
-    CompileOptions options;
+    NativeOptions options;
     options.optLevel = 2;
-    auto cache =
-        std::make_shared<KernelCache>(resolveTarget("host").take(), "", options.compileThreads);
+    auto cache = std::make_shared<KernelCache>(resolveTarget("host").take(), "", options.threads);
     options.kernels = kernels = std::make_shared<LinkedKernels>(cache);
     executable = compileForTest(graph, options).take();
   }

@@ -329,7 +329,7 @@ TEST(PlanBuilderTest, NewBatchSizeNeedsNoNewKernels) {
     auto module = graph.parse(context);
     ASSERT_TRUE(module);
     mlir::func::FuncOp main = nn::findMain(*module);
-    passes::InputSizes inputSizes;
+    InputSizes inputSizes;
     inputSizes.shapes["input0"] = {n, 16, 8, 8};
     ASSERT_TRUE(passes::specializeInputs(main, inputSizes).isOk());
     mlir::PassManager pm(&context);

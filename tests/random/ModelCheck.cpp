@@ -106,10 +106,10 @@ Expected<std::vector<Tensor>> ModelCheck::runCompiled(const std::string &bytes,
   nn::OwnedModule source = nn::OwnedModule::create();
   QUERN_ASSIGN(source.module, import(bytes, *source.context));
   std::vector<Tensor> inputs = orderedInputs(*source.module, model);
-  native::CompileOptions options;
+  native::NativeOptions options;
   options.targetCpu = config.targetCpu;
   options.optLevel = config.optLevel;
-  options.compileThreads = 1;
+  options.threads = 1;
   std::shared_ptr<native::LinkedKernels> &shared = kernels[config.targetCpu];
   if (!shared) {
     QUERN_ASSIGN(native::Target target, native::resolveTarget(config.targetCpu));

@@ -37,8 +37,7 @@ struct Measurement {
 static void addOptions(CLI::App &verb, BenchOptions &options) {
   addModelOptions(verb, options.model);
   addInputOptions(verb, options.inputs);
-  addBackendOption(verb, options.backend);
-  addCompileOptions(verb, options.backend);
+  addCompileOptions(verb, options.backend.compile, OptionUse::Backends);
   verb.add_option("--duration", options.duration, "How long to measure (default 3s)")
       ->type_name("TIME");
   verb.add_option("--runs", options.runs, "How many runs to measure, instead of --duration")
@@ -63,14 +62,14 @@ static Expected<Measurement> measure(const BenchOptions &options) {
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
   double compileMs = watch.milliseconds();
   progress.show("measuring");
-  bool wantsPeak = options.backend.profile && options.backend.backend == "native";
+  bool wantsPeak = options.backend.profile && options.backend.compile.backend == Backend::Native;
   Interruptible runs(*runner);
   QUERN_ASSIGN(Benchmark result,
                benchmark(*runner, inputs,
                          {.seconds = seconds,
                           .runs = options.runs,
                           .warmup = options.warmup,
-                          .peakOfCpu = wantsPeak ? options.backend.targetCpu : ""}));
+                          .peakOfCpu = wantsPeak ? options.backend.compile.targetCpu : ""}));
   result.compileMs = compileMs;
   return Measurement{opened.backendName(options.backend), opened.loadMs, std::move(result)};
 }

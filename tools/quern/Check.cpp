@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 namespace {
 struct CheckOptions {
   ModelOptions model;
-  BackendOptions backend;
+  CompileOptions compile;
   OutputStyle style;
 };
 
@@ -36,7 +36,7 @@ constexpr size_t kMaxPrintedNames = 10;
 
 static void addOptions(CLI::App &verb, CheckOptions &options) {
   addModelOptions(verb, options.model);
-  addCompileOptions(verb, options.backend);
+  addCompileOptions(verb, options.compile);
   verb.footer(
       "Dimensions without a size are taken as 1. Where a model does not work at size 1, only "
       "what holds for\nall sizes is checked, and the options that would decide the rest are "
@@ -83,7 +83,7 @@ watched(const OutputStyle &style, const std::function<Expected<std::vector<StepS
 /// for all sizes where 1 is too small.
 static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions &options) {
   const Model &model = opened.model;
-  CompileOptions compile = compileOptions(options.backend, opened.limits);
+  CompileOptions compile = options.compile.within(opened.limits);
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : model.inputs())
     dims.push_back(defaultDims(port));

@@ -29,7 +29,7 @@ struct CompareCommand {
 static void addOptions(CLI::App &verb, CompareCommand &options) {
   addModelOptions(verb, options.model);
   addInputOptions(verb, options.inputs);
-  addCompileOptions(verb, options.backend);
+  addCompileOptions(verb, options.backend.compile);
   verb.add_option("--reference", options.reference,
                   "The model, when MODEL is a library that quern compile has made of it")
       ->type_name("FILE");
@@ -75,7 +75,7 @@ static Expected<Comparison> compareBackends(const CompareCommand &options, Runna
   Progress progress(options.style);
   progress.show("compiling");
   BackendOptions interpreterOptions = options.backend;
-  interpreterOptions.backend = "interpreter";
+  interpreterOptions.compile.backend = Backend::Interpreter;
   QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(reference, interpreterOptions, inputs));
   Stopwatch watch;
   QUERN_ASSIGN(std::unique_ptr<Runner> native, prepare(compiled, options.backend, inputs));

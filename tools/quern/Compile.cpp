@@ -17,18 +17,11 @@ using namespace quern::cli;
 namespace {
 struct CompileCommand {
   ModelOptions model;
-  BackendOptions backend;
+  CompileOptions compile;
   ArtifactOptions artifact;
-  std::string triple;
   std::string phase;
   std::string weights = "embedded";
   OutputStyle style;
-
-  quern::CompileOptions compileOptions(const Limits &limits) const {
-    quern::CompileOptions result = cli::compileOptions(backend, limits);
-    result.targetTriple = triple;
-    return result;
-  }
 };
 } // namespace
 
@@ -39,36 +32,12 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
       ->description(
           "Size of a symbolic dimension: N=1; or the sizes that it may have, each of which gets a "
           "plan of its own in the artefact: N=1,8,32 or seq=16..512:16");
-  addCompileOptions(verb, options.backend);
-  verb.add_option("-o,--output", options.artifact.outputPath,
-                  "The artefact: FILE.so, FILE.o or FILE.a; its code to read: FILE.s, FILE.ll; or "
-                  "FOLDER.c-test, with C programs that test it and run it, and a Makefile")
-      ->type_name("FILE");
-  verb.add_option("--header", options.artifact.headerPath, "A C header for the artefact")
-      ->type_name("FILE");
-  verb.add_option("--emit-main", options.artifact.mainPath,
-                  "A C program that runs the artefact on .npy files or bare elements")
-      ->type_name("FILE");
-  verb.add_option("--seed", options.artifact.seed, "Of the inputs in a .c-test (default 0)")
-      ->check(CLI::NonNegativeNumber);
-  verb.add_option("--prefix", options.artifact.prefix,
-                  "Of the C symbols (default: from the artefact's name)");
+  addCompileOptions(verb, options.compile, OptionUse::Artifacts);
+  addArtifactOptions(verb, options.artifact);
   verb.add_option("--weights", options.weights,
                   "embedded (default), or file: in one beside the artefact, FILE.weights, which "
                   "programs pass to PREFIX_use_weights")
       ->check(CLI::IsMember({"embedded", "file"}));
-  verb.add_option("--max-iterations", options.artifact.maxIterations,
-                  "Of all loops in one run of the artefact; more is an error (default 100000000)")
-      ->check(CLI::PositiveNumber);
-  verb.add_option("--target", options.triple,
-                  "The machine compiled for: x86_64-linux-gnu or aarch64-linux-gnu (default: this)")
-      ->type_name("TRIPLE");
-  verb.add_option("--multi-cpu", options.artifact.targetCpus,
-                  "Code for several CPUs in one file, as in x86-64-v2,v3,v4: the best that a "
-                  "machine can run is chosen there")
-      ->type_name("CPU,...")
-      ->delimiter(',')
-      ->excludes("--target-cpu");
   verb.add_option("--compile-to", options.phase,
                   "Stops after a phase and prints, or writes to -o, what there is then, as "
                   "quern-opt reads it: imported, simplified, laid-out, fused, kernels, llvm; or "
@@ -80,7 +49,7 @@ static Status writePhase(const CompileCommand &options, const OpenedModel &opene
   Progress progress(options.style);
   progress.show("compiling");
   QUERN_ASSIGN(std::string text,
-               opened.model.textOfPhase(options.compileOptions(opened.limits), options.phase));
+               opened.model.textOfPhase(options.compile.within(opened.limits), options.phase));
   progress.clear();
   nlohmann::ordered_json report = {{"schema", "quern.compile/1"},
                                    {"model", options.model.path},
@@ -112,7 +81,7 @@ static Status checkOutputs(const CompileCommand &options, const ArtifactOptions 
     if (!known)
       return usageError("-o " + artifact.outputPath + ": wanted " + kForms);
   }
-  QUERN_TRY(guardArtifact(options.compileOptions({}), artifact, guard));
+  QUERN_TRY(guardArtifact(options.compile, artifact, guard));
   // A folder may be there already; compiling it says what may not.
   for (const std::string &path : {artifact.outputPath, artifact.headerPath, artifact.mainPath})
     if (!path.empty() && !path.ends_with(".c-test"))
@@ -193,7 +162,7 @@ static Status compile(const OpenedModel &opened, const CompileCommand &options,
                       const ArtifactOptions &artifact, ArtifactSummary &summary) {
   Progress progress(options.style);
   progress.show("compiling");
-  return opened.model.compileToArtifact(options.compileOptions(opened.limits), artifact, &summary);
+  return opened.model.compileToArtifact(options.compile.within(opened.limits), artifact, &summary);
 }
 
 static Status execute(const CompileCommand &options) {

@@ -27,15 +27,6 @@ Expected<OpenedModel> cli::openModel(const ModelOptions &options, const OutputSt
   return OpenedModel{std::move(model), limits, loadMs, std::move(guard)};
 }
 
-CompileOptions cli::compileOptions(const BackendOptions &options, const Limits &limits) {
-  return {.backend = options.backend == "interpreter" ? Backend::Interpreter : Backend::Native,
-          .targetCpu = options.targetCpu,
-          .optLevel = options.optLevel,
-          .threads = options.threads,
-          .dumpPhasesTo = options.dumpPhasesTo,
-          .limits = limits};
-}
-
 /// Gives symbols in the ports their sizes.
 static Status fixSymbols(std::vector<PortSignature> &ports, const SymbolSizes &sizes) {
   std::set<std::string> symbols;
@@ -113,14 +104,14 @@ Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
                                                const BackendOptions &options,
                                                std::span<const AnyValue> inputs) {
   FileGuard guard = opened.guard;
-  QUERN_TRY(guardDumps(options.dumpPhasesTo, guard));
+  QUERN_TRY(guardDumps(options.compile.dumpPhasesTo, guard));
   std::shared_ptr<const CompiledModel> compiled = opened.library;
-  if (compiled && options.backend == "interpreter")
+  if (compiled && options.compile.backend == Backend::Interpreter)
     return usageError("a compiled library cannot be interpreted; give the model");
   if (!compiled) {
-    QUERN_ASSIGN(compiled, opened.model->compile(compileOptions(options, opened.limits)));
+    QUERN_ASSIGN(compiled, opened.model->compile(options.compile.within(opened.limits)));
   }
   QUERN_TRY(compiled->planForInputs(inputs, opened.limits.deadline));
   return compiled->createRunner(
-      {.threads = options.threads, .profile = options.profile, .limits = opened.limits});
+      {.threads = options.compile.threads, .profile = options.profile, .limits = opened.limits});
 }

@@ -45,15 +45,15 @@ struct Runnable {
   }
   /// For reports: native, interpreter, or library.
   std::string backendName(const BackendOptions &options) const {
-    return library ? "library" : options.backend;
+    if (library)
+      return "library";
+    return options.compile.backend == Backend::Interpreter ? "interpreter" : "native";
   }
 };
 
 /// Loads the model with the sizes given. `guard` knows files that are to be written.
 Expected<OpenedModel> openModel(const ModelOptions &options, const OutputStyle &style,
                                 FileGuard guard = {});
-
-CompileOptions compileOptions(const BackendOptions &options, const Limits &limits);
 
 /// Loads a model as above, or a library.
 Expected<Runnable> openRunnable(const ModelOptions &options, const OutputStyle &style);

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <concepts>
 #include <fmt/format.h>
+#include <type_traits>
 
 using namespace quern;
 using namespace quern::cli;
@@ -88,23 +90,63 @@ void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
       ->check(CLI::NonNegativeNumber);
 }
 
-void cli::addBackendOption(CLI::App &verb, BackendOptions &options) {
-  verb.add_option("--backend", options.backend, "native (default) or interpreter")
+//===----------------------------------------------------------------------===//
+// Rows of options
+//===----------------------------------------------------------------------===//
+
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, std::string &value) {
+  return verb.add_option(text.flag, value, text.description);
+}
+
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, bool &value) {
+  return verb.add_flag(text.flag, value, text.description);
+}
+
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text,
+                           std::vector<std::string> &value) {
+  return verb.add_option(text.flag, value, text.description)->delimiter(',');
+}
+
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, Backend &value) {
+  return verb
+      .add_option_function<std::string>(
+          text.flag,
+          [&value](const std::string &name) {
+            value = name == "interpreter" ? Backend::Interpreter : Backend::Native;
+          },
+          text.description)
       ->check(CLI::IsMember({"native", "interpreter"}));
 }
 
-void cli::addCompileOptions(CLI::App &verb, BackendOptions &options) {
-  verb.add_option("--threads", options.threads, "Threads of a run (default: all usable CPUs)")
-      ->check(CLI::Range(1, 4096));
-  verb.add_option("-O", options.optLevel, "Optimisation level, -O0 to -O3 (default -O3)")
-      ->type_name("LEVEL")
-      ->check(CLI::Range(0, 3));
-  verb.add_option("--target-cpu", options.targetCpu,
-                  "host (default), baseline, or LLVM's name of a CPU")
-      ->type_name("CPU");
-  verb.add_option("--dump-phases-to", options.dumpPhasesTo,
-                  "Writes the graph after each phase to this folder")
-      ->type_name("DIR");
+template <std::integral Number>
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, Number &value) {
+  CLI::Option *option = verb.add_option(text.flag, value, text.description);
+  if (text.most != OptionText::kAny)
+    return option->check(CLI::Range(text.least, text.most));
+  return option->check(text.least > 0 ? static_cast<const CLI::Validator &>(CLI::PositiveNumber)
+                                      : CLI::NonNegativeNumber);
+}
+
+/// A visitor that adds those of the options for `use` that have a flag.
+template <typename Options> static auto addRowsTo(CLI::App &verb, Options &options, OptionUse use) {
+  return [&verb, &options, use](const OptionText &text, auto Options::*member) {
+    if constexpr (!std::is_same_v<decltype(member), std::vector<ListedSize> Options::*>) {
+      if (!*text.flag || (text.use != OptionUse::Everywhere && text.use != use))
+        return;
+      CLI::Option *option = addRow(verb, text, options.*member);
+      if (*text.value)
+        option->type_name(text.value);
+    }
+  };
+}
+
+void cli::addCompileOptions(CLI::App &verb, CompileOptions &options, OptionUse use) {
+  visitCompileOptions(addRowsTo(verb, options, use));
+}
+
+void cli::addArtifactOptions(CLI::App &verb, ArtifactOptions &options) {
+  visitArtifactOptions(addRowsTo(verb, options, OptionUse::Everywhere));
+  verb.get_option("--multi-cpu")->excludes("--target-cpu");
 }
 
 void cli::addStyleOptions(CLI::App &verb, OutputStyle &style) {

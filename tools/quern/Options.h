@@ -30,14 +30,10 @@ struct ModelOptions {
   std::string timeout;
 };
 
+/// How a model is compiled, and run: with the same threads.
 struct BackendOptions {
-  /// native or interpreter.
-  std::string backend = "native";
-  /// Of the compiler and of a run; 0 is all usable CPUs.
-  int threads = 0;
-  int optLevel = 3;
-  std::string targetCpu = "host";
-  std::string dumpPhasesTo;
+  /// The limits are those of the model at hand.
+  CompileOptions compile;
   bool profile = false;
 };
 
@@ -62,8 +58,10 @@ Expected<Limits> limitsWithTimeout(const std::string &timeout);
 void addMaxTimeOption(CLI::App &verb, TimeBudget &budget, const std::string &description);
 void addModelOptions(CLI::App &verb, ModelOptions &options);
 void addInputOptions(CLI::App &verb, InputOptions &options);
-void addBackendOption(CLI::App &verb, BackendOptions &options);
-void addCompileOptions(CLI::App &verb, BackendOptions &options);
+/// The options that mean something everywhere, and those of `use`.
+void addCompileOptions(CLI::App &verb, CompileOptions &options,
+                       OptionUse use = OptionUse::Everywhere);
+void addArtifactOptions(CLI::App &verb, ArtifactOptions &options);
 void addStyleOptions(CLI::App &verb, OutputStyle &style);
 
 /// "NAME=1x3x224x224" and "N=1". Usage error otherwise.

@@ -50,8 +50,7 @@ struct TensorSummary {
 static void addOptions(CLI::App &verb, RunOptions &options) {
   addModelOptions(verb, options.model);
   addInputOptions(verb, options.inputs);
-  addBackendOption(verb, options.backend);
-  addCompileOptions(verb, options.backend);
+  addCompileOptions(verb, options.backend.compile, OptionUse::Backends);
   verb.add_option("-o,--output", options.outputs,
                   "FILE.npz with all outputs, FOLDER/ for output_0.pb, output_1.pb, ... of any "
                   "kind, or NAME=FILE.npy (or .pb) with one; FILE.npy when there is but one; - for "

@@ -5,13 +5,13 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "quern/ArtifactOptions.h"
 #include "quern/CompileOptions.h"
 #include "quern/CompiledModel.h"
-#include "quern/Limits.h"
+#include "quern/InputSizes.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,12 +27,6 @@ struct ModelBytes {
   /// Keeps the bytes alive, for large weights stay there. Without an owner they are
   /// copied.
   std::shared_ptr<const void> owner = nullptr;
-};
-
-/// Sizes for the inputs of a model: by input name, by symbolic dimension, or both.
-struct InputSizes {
-  std::map<std::string, std::vector<int64_t>> shapes = {};
-  std::map<std::string, int64_t> dims = {};
 };
 
 /// A step of a compiled graph.
@@ -95,5 +89,9 @@ private:
   explicit Model(std::unique_ptr<State> state);
   std::unique_ptr<State> state;
 };
+
+/// A C identifier made from the name of an artefact: "out/my-model.so" gives
+/// "my_model".
+std::string symbolPrefix(const std::string &outputPath);
 
 } // namespace quern

@@ -1,6 +1,7 @@
 //===- OutputGuard.h - the files that compiling reads and writes -----------===//
 #pragma once
 
+#include "quern/ArtifactOptions.h"
 #include "quern/CompileOptions.h"
 #include "quern/FileGuard.h"
 

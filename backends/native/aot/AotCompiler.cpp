@@ -190,7 +190,7 @@ Expected<AotVariant> VariantCompiler::compileVariant(ModuleOp module, const std:
                                                      std::string prefix,
                                                      const AotInterface &interface,
                                                      CompiledPlans &graph) const {
-  CompileOptions mine = options;
+  NativeOptions mine = options;
   mine.targetCpu = cpu;
   mine.keepBitcode = isTextFile(options.outputPath);
   QUERN_ASSIGN(graph, compilePlans(module, mine, sizes));
@@ -254,7 +254,8 @@ static Expected<std::optional<Staging>> stageIfAsked(const std::string &path) {
   return std::optional(std::move(staging));
 }
 
-Status native::compileToArtifact(ModuleOp module, const AotOptions &options, AotSummary *summary) {
+Status native::compileToArtifact(ModuleOp module, const AotOptions &options,
+                                 ArtifactSummary *summary) {
   QUERN_TRY(checkOptions(options));
   func::FuncOp main = nn::findMain(module);
   if (!main)
@@ -289,6 +290,6 @@ Status native::compileToArtifact(ModuleOp module, const AotOptions &options, Aot
   if (options.outputPath.ends_with(".so"))
     llvm::erase(libraries, kRuntimeArchive); // it is in there
   if (summary)
-    *summary = {std::move(libraries), cpusOf(artifact)};
+    *summary = {.needed = std::move(libraries), .targetCpus = cpusOf(artifact)};
   return header ? header->publish("model.h") : Status::ok();
 }

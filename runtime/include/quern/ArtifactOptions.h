@@ -1,37 +1,18 @@
-//===- CompileOptions.h - how a model is compiled -------------------------===//
+//===- ArtifactOptions.h - how a model is written to a file ---------------===//
+//
+// As in CompileOptions.h; in C the struct is quern_file_options.
+//
+//===----------------------------------------------------------------------===//
 #pragma once
 
-#include "quern/Limits.h"
 #include "quern/ListedSize.h"
+#include "quern/OptionText.h"
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 namespace quern {
-
-/// What runs a model: native code, or the reference kernels on the graph as it was
-/// loaded, one op after the other.
-enum class Backend { Native, Interpreter };
-
-struct CompileOptions {
-  Backend backend = Backend::Native;
-  /// "host", "baseline" or LLVM's name of a CPU. Code for AArch64 runs on every such CPU
-  /// and is tuned for the one named.
-  std::string targetCpu = "host";
-  /// "x86_64-linux-gnu" or "aarch64-linux-gnu", for artefacts; this machine when empty.
-  std::string targetTriple = {};
-  /// 0 to 3.
-  int optLevel = 3;
-  /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized
-  /// for runs with as many.
-  int threads = 0;
-  /// A folder, made when it is missing, for the graph after each phase and for the
-  /// kernels; none when empty.
-  std::string dumpPhasesTo = {};
-  /// The deadline is that of the call.
-  Limits limits = {};
-};
 
 struct ArtifactOptions {
   /// FILE.so, FILE.o, FILE.a; the code to read, FILE.s, FILE.ll; or FOLDER.c-test, with an
@@ -64,6 +45,36 @@ struct ArtifactOptions {
   uint64_t seed = 0;
 };
 
+/// Calls visit(text, member) for each option.
+template <typename Visit> void visitArtifactOptions(Visit &&visit) {
+  using Options = ArtifactOptions;
+  visit(OptionText{"output", "-o,--output", "FILE",
+                   "The artefact: FILE.so, FILE.o or FILE.a; its code to read: FILE.s, FILE.ll; "
+                   "or FOLDER.c-test, with C programs that test it and run it, and a Makefile"},
+        &Options::outputPath);
+  visit(OptionText{"header", "--header", "FILE", "A C header for the artefact"},
+        &Options::headerPath);
+  visit(OptionText{"main", "--emit-main", "FILE",
+                   "A C program that runs the artefact on .npy files or bare elements"},
+        &Options::mainPath);
+  visit(OptionText{"seed", "--seed", "", "Of the inputs in a .c-test (default 0)"}, &Options::seed);
+  visit(
+      OptionText{"prefix", "--prefix", "", "Of the C symbols (default: from the artefact's name)"},
+      &Options::prefix);
+  visit(OptionText{"weights_in_file", "", "", ""}, &Options::weightsInFile);
+  visit(OptionText{"max_iterations", "--max-iterations", "",
+                   "Of all loops in one run of the artefact; more is an error (default "
+                   "100000000)",
+                   OptionUse::Everywhere, 1},
+        &Options::maxIterations);
+  visit(OptionText{"target_cpus", "--multi-cpu", "CPU,...",
+                   "Code for several CPUs in one file, as in x86-64-v2,v3,v4: the best that a "
+                   "machine can run is chosen there"},
+        &Options::targetCpus);
+  visit(OptionText{"runtime_archive", "", "", ""}, &Options::runtimeArchive);
+  visit(OptionText{"listed_sizes", "", "", ""}, &Options::listedSizes);
+}
+
 /// What Model::compileToArtifact has written.
 struct ArtifactSummary {
   /// What it must be linked with, or needs as a shared library: "-lm".
@@ -73,9 +84,5 @@ struct ArtifactSummary {
   /// Of the artefact, with its weights.
   int64_t bytes = 0;
 };
-
-/// A C identifier made from the name of an artefact: "out/my-model.so" gives
-/// "my_model".
-std::string symbolPrefix(const std::string &outputPath);
 
 } // namespace quern

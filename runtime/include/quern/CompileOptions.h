@@ -1,0 +1,75 @@
+//===- CompileOptions.h - how a model is compiled -------------------------===//
+//
+// One value that goes down as it is, from whoever asks to the passes, plans and emitters, which
+// read their options in it. A new option is a member and a row here, a member of
+// quern_compile_options (quern.h, read in api/c/Models.cpp), an argument in
+// python/quern/compiling.py, and what obeys it.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "quern/Limits.h"
+#include "quern/OptionText.h"
+
+#include <string>
+
+namespace quern {
+
+/// What runs a model: native code, or the reference kernels on the graph as it was
+/// loaded, one op after the other.
+enum class Backend { Native, Interpreter };
+
+struct CompileOptions {
+  Backend backend = Backend::Native;
+  /// "host", "baseline" or LLVM's name of a CPU. Code for AArch64 runs on every such CPU
+  /// and is tuned for the one named.
+  std::string targetCpu = "host";
+  /// "x86_64-linux-gnu" or "aarch64-linux-gnu", for artefacts; this machine when empty.
+  std::string targetTriple = {};
+  /// O0: shapes and constants only. O1: also simplification and folding into weights. O2: also
+  /// fusion. O3: also blocked layouts.
+  int optLevel = 3;
+  /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized
+  /// for runs with as many.
+  int threads = 0;
+  /// A folder, made when it is missing, for the graph after each phase and for the
+  /// kernels; none when empty.
+  std::string dumpPhasesTo = {};
+  /// The deadline is that of the call: plans that are made later, for new sizes, have one of
+  /// their own.
+  Limits limits = {};
+
+  /// The same within these limits.
+  CompileOptions within(const Limits &bounds) const {
+    CompileOptions result = *this;
+    result.limits = bounds;
+    return result;
+  }
+};
+
+/// Calls visit(text, member) for each option but the limits.
+template <typename Visit> void visitCompileOptions(Visit &&visit) {
+  using Options = CompileOptions;
+  visit(OptionText{"backend", "--backend", "", "native (default) or interpreter",
+                   OptionUse::Backends},
+        &Options::backend);
+  visit(OptionText{"threads", "--threads", "", "Threads of a run (default: all usable CPUs)",
+                   OptionUse::Everywhere, 1, 4096},
+        &Options::threads);
+  visit(OptionText{"opt_level", "-O", "LEVEL", "Optimisation level, -O0 to -O3 (default -O3)",
+                   OptionUse::Everywhere, 0, 3},
+        &Options::optLevel);
+  visit(OptionText{"target_cpu", "--target-cpu", "CPU",
+                   "host (default), baseline, or LLVM's name of a CPU"},
+        &Options::targetCpu);
+  visit(OptionText{"target", "--target", "TRIPLE",
+                   "The machine compiled for: x86_64-linux-gnu or aarch64-linux-gnu (default: "
+                   "this)",
+                   OptionUse::Artifacts},
+        &Options::targetTriple);
+  visit(OptionText{"dump_phases_to", "--dump-phases-to", "DIR",
+                   "Writes the graph after each phase to this folder"},
+        &Options::dumpPhasesTo);
+}
+
+} // namespace quern
