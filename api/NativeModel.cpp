@@ -113,12 +113,8 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
   std::vector<StepSummary> steps;
   for (size_t i = 0; i < unlinked.plan.steps.size(); ++i) {
     const PlanStep &step = unlinked.plan.steps[i];
-    const plan::PlannedStep &origin = unlinked.steps[i];
-    steps.push_back({.nodes = step.nodes,
-                     .kernel = step.kernel,
-                     .native = origin.refusal.empty(),
-                     .refusal = origin.refusal,
-                     .needsSizes = origin.needsSizes});
+    steps.push_back(
+        {.nodes = step.nodes, .kernel = step.kernel, .reason = unlinked.steps[i].reason});
   }
   return steps;
 }
@@ -129,8 +125,7 @@ Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const CompileOptions
   QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*copy.module, options));
   std::vector<StepSummary> steps;
   for (native::OpSupport &op : ops)
-    steps.push_back(
-        {std::move(op.nodes), std::move(op.op), op.native, std::move(op.refusal), op.needsSizes});
+    steps.push_back({std::move(op.nodes), std::move(op.op), std::move(op.reason)});
   return steps;
 }
 

@@ -126,7 +126,7 @@ Expected<std::string> quern::inspectReport(const std::string &path, const Limits
 std::string quern::stepsReport(std::span<const StepSummary> steps) {
   int64_t native = 0;
   for (const StepSummary &step : steps)
-    native += step.native;
+    native += step.isNative();
   return jsonText([&](OStream &json) {
     auto list = [&](const char *key, auto &&isListed, bool withReason) {
       json.attributeArray(key, [&] {
@@ -135,8 +135,10 @@ std::string quern::stepsReport(std::span<const StepSummary> steps) {
             json.object([&] {
               addText(json, "nodes", step.nodes);
               addText(json, "kernel", step.kernel);
-              if (withReason)
-                addText(json, "reason", step.refusal);
+              if (withReason) {
+                addText(json, "reason", step.reason->text);
+                addText(json, "code", std::string(reasonCodeName(step.reason->code)));
+              }
             });
       });
     };
@@ -144,10 +146,10 @@ std::string quern::stepsReport(std::span<const StepSummary> steps) {
       json.attribute("steps", static_cast<int64_t>(steps.size()));
       json.attribute("native_steps", native);
       list(
-          "reference_steps", [](const StepSummary &s) { return !s.native && !s.needsSizes; },
+          "reference_steps", [](const StepSummary &s) { return !s.isNative() && !s.needsSizes(); },
           /*withReason=*/true);
       list(
-          "undecided_steps", [](const StepSummary &s) { return s.needsSizes; },
+          "undecided_steps", [](const StepSummary &s) { return s.needsSizes(); },
           /*withReason=*/false);
     });
   });

@@ -31,8 +31,7 @@ static Expected<std::unique_ptr<GraphTree>> lowerModule(ModuleOp module, const T
 /// Appends the ops of a graph, each before those of its bodies.
 static void addOps(const GraphTree &tree, std::vector<OpSupport> &ops) {
   for (const LoweredOp &lowered : tree.lowered.ops) {
-    ops.push_back({lowered.nodes, tree.graph->nodeOf(lowered.op).opName, lowered.refusal.empty(),
-                   lowered.needsSizes, lowered.refusal});
+    ops.push_back({lowered.nodes, tree.graph->nodeOf(lowered.op).opName, lowered.reason});
     if (auto call = dyn_cast<nn::RunBodiesOp>(lowered.op))
       for (const auto &body : tree.bodies[static_cast<size_t>(call.getNumber())])
         addOps(*body, ops);

@@ -35,11 +35,8 @@ Expected<std::shared_ptr<Executable>> compileForJit(nn::OwnedModule owned,
 struct OpSupport {
   std::string nodes;
   std::string op;
-  bool native = false;
-  /// Only its sizes can tell whether it is native.
-  bool needsSizes = false;
-  /// Why it is not native.
-  std::string refusal;
+  /// Why it is not native, if it is not; or not yet: only its sizes can tell.
+  std::optional<Reason> reason;
 };
 /// Runs the graph passes on `module`, in place, and lowers what the input shapes,
 /// static or not, allow. An error holds whatever sizes the inputs get.

@@ -94,7 +94,6 @@ private:
     return isa<TensorType>(v.getType()) && !result.values.hasSizes(v);
   }
   bool isAlias(Operation *op) const;
-  bool hasUnknownSizes(Operation *op) const;
   LoweringResult lowerOne(Operation *op) const;
   Status checkSizes(const OptimizedGraph::Node &node) const;
   Status countTables(const LoweredOp &entry);
@@ -179,20 +178,22 @@ bool GraphLowering::isAlias(Operation *op) const {
   return !transpose.getPerm().empty();
 }
 
-bool GraphLowering::hasUnknownSizes(Operation *op) const {
-  auto unknown = [&](Value v) { return lacksSizes(v); };
-  return llvm::any_of(op->getOperands(), unknown) || llvm::any_of(op->getResults(), unknown);
-}
-
 /// Native steps, or the reason why not.
 LoweringResult GraphLowering::lowerOne(Operation *op) const {
-  auto known = [&](Value v) { return nn::isNone(v) || result.hasPlace(v); };
-  bool hasPlaces = llvm::all_of(op->getOperands(), known) && llvm::all_of(op->getResults(), known);
-  if (!hasPlaces && lowering.hasLowering(op))
-    return LoweringResult::refuse("its shapes are known only at run time");
+  if (!lowering.hasLowering(op))
+    return lowering.lower(op, result.values);
+  SmallVector<Value> values(op->getOperands());
+  llvm::append_range(values, op->getResults());
+  auto holdsNumbers = [](Value v) {
+    return nn::isNone(v) || (isa<TensorType>(v.getType()) && dtypeOfValue(v) != DType::String);
+  };
+  if (!llvm::all_of(values, holdsNumbers))
+    return Reason{ReasonCode::ElementType, "native code is for tensors of numbers only"};
+  if (llvm::any_of(values, [&](Value v) { return lacksSizes(v); }))
+    return Reason{ReasonCode::UnknownSize, "its shapes are known only at run time"};
   // Code takes sizes as they are: it would not see those that are wrong.
-  if (!result.values.sizeOperandsOf(op).empty() && lowering.hasLowering(op))
-    return LoweringResult::refuse("a run must check the shape that it asks for");
+  if (!result.values.sizeOperandsOf(op).empty())
+    return Reason{ReasonCode::DataDependent, "a run must check the shape that it asks for"};
   return lowering.lower(op, result.values);
 }
 
@@ -246,15 +247,14 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
     return Status::ok();
   }
   LoweringResult lowered = lowerOne(op);
-  entry.steps = std::move(lowered.steps);
-  entry.refusal = std::move(lowered.refusal);
-  QUERN_TRY(countTables(entry));
-  if (!entry.refusal.empty()) {
-    entry.needsSizes = lowering.hasLowering(op) && hasUnknownSizes(op);
-    if (isa<nn::GroupOp>(op)) {
-      result.refusedGroups.push_back(op);
-      return Status::ok();
-    }
+  if (lowered) {
+    entry.steps = lowered.take();
+    QUERN_TRY(countTables(entry));
+  } else if (isa<nn::GroupOp>(op)) {
+    result.refusedGroups.push_back(op);
+    return Status::ok();
+  } else {
+    entry.reason = lowered.reason();
     QUERN_ASSIGN(entry.reference, graph.referenceOf(op));
   }
   needOperands(entry);

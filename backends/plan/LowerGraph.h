@@ -17,10 +17,8 @@ struct LoweredOp {
   SharedText nodes;
   std::vector<LoweredStep> steps;
   nn::ReferenceCall reference;
-  /// Why there is no native code; empty when there is.
-  std::string refusal;
-  /// There may be native code once all sizes are known.
-  bool needsSizes = false;
+  /// Why there is no native code, if there is none.
+  std::optional<Reason> reason;
   /// It is an nn.run_bodies.
   bool runsBodies = false;
 

@@ -4,6 +4,7 @@
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/WeightStore.h"
 #include "quern/CheckedSize.h"
+#include "quern/Reason.h"
 #include "quern/Tensor.h"
 
 #include "mlir/IR/Operation.h"
@@ -106,20 +107,17 @@ struct LoweredStep {
   bool copiesWhole = false;
 };
 
-/// The steps of one op, or the reason why there is no native code for it (then
-/// it runs on its reference kernel, and `quern check` shows the reason).
-struct LoweringResult {
-  std::vector<LoweredStep> steps;
-  std::string refusal;
+/// The steps of one op; none when there is nothing to compute.
+using LoweredSteps = std::vector<LoweredStep>;
+inline LoweredSteps oneStep(LoweredStep step) {
+  LoweredSteps steps;
+  steps.push_back(std::move(step));
+  return steps;
+}
 
-  static LoweringResult of(LoweredStep step) {
-    LoweringResult result;
-    result.steps.push_back(std::move(step));
-    return result;
-  }
-  static LoweringResult refuse(std::string reason) { return {{}, std::move(reason)}; }
-  bool isNative() const { return refusal.empty(); }
-};
+/// The steps of one op, or why there is no native code for it: then it runs on its reference
+/// kernel.
+using LoweringResult = ReasonOr<LoweredSteps>;
 
 /// Turns ops into steps; a backend's.
 class OpLowering {
@@ -141,6 +139,8 @@ public:
 namespace quern::native {
 using plan::KernelSpec;
 using plan::LoweredStep;
+using plan::LoweredSteps;
 using plan::LoweringResult;
+using plan::oneStep;
 using plan::StepBuffer;
 } // namespace quern::native

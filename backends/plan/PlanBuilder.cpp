@@ -78,7 +78,9 @@ private:
 };
 } // namespace
 
-static constexpr const char *kWaitsForSize = "it waits for a size that only a run can tell";
+static Reason sizeToCome() {
+  return {ReasonCode::UnknownSize, "it waits for a size that only a run can tell"};
+}
 
 //===----------------------------------------------------------------------===//
 // Places
@@ -283,8 +285,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *anchor = nn::groupAnchor(op.op))
     name = anchor->getName().getStringRef().str();
-  addStep({std::move(work), op.nodes, name, 0, 0},
-          {.refusal = op.refusal, .needsSizes = op.needsSizes, .referenceOp = op.op});
+  addStep({std::move(work), op.nodes, name, 0, 0}, {.reason = op.reason, .referenceOp = op.op});
   return Status::ok();
 }
 
@@ -297,7 +298,7 @@ void PlanBuilder::addStageStep() {
     work.outputs.push_back(valueRefOf(output));
   result.later = graph.later;
   addStep({std::move(work), graph.laterNodes.str() + " and what follows", "stage", 0, 0},
-          {.refusal = kWaitsForSize, .needsSizes = true});
+          {.reason = sizeToCome()});
 }
 
 /// Fills the slot of an output that no step makes: a string input or constant, or what a body was
@@ -317,10 +318,10 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
   work.function = [](const ReferenceArguments &arguments) -> Expected<std::vector<AnyValue>> {
     return std::vector<AnyValue>{arguments.inputs[0]};
   };
-  bool needsSizes = kindOf(from) == ValueType::Kind::Tensor && !graph.values.hasSizes(from);
+  bool lacksSizes = kindOf(from) == ValueType::Kind::Tensor && !graph.values.hasSizes(from);
   addStep({std::move(work), output, "copy", 0, 0},
-          {.refusal = needsSizes ? kWaitsForSize : "no native code for strings",
-           .needsSizes = needsSizes});
+          {.reason = lacksSizes ? sizeToCome()
+                                : Reason{ReasonCode::ElementType, "no native code for strings"}});
   return Status::ok();
 }
 

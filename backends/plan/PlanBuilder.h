@@ -14,10 +14,9 @@ namespace quern::plan {
 struct PlannedStep {
   /// Of a kernel step: its number among UnlinkedPlan::kernels.
   std::optional<size_t> kernel = {};
-  /// Of another step: why it has no native code; empty where that is not to be expected.
-  std::string refusal = {};
-  /// It has none only because a size is not known: the JIT leaves it to a later stage.
-  bool needsSizes = false;
+  /// Of another step: why it has no native code, where that is to be expected. Because of an
+  /// unknown size: the JIT leaves it to a later stage.
+  std::optional<Reason> reason = {};
   /// The op of a step that calls a reference kernel; null for other steps.
   mlir::Operation *referenceOp = nullptr;
   /// Of a step that runs bodies: the number of the nn.run_bodies, whose planners are missing.

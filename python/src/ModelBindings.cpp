@@ -135,9 +135,9 @@ static nb::list stepsOf(const Model &model, nb::handle dims) {
     nb::dict row;
     row["nodes"] = python::textOf(step.nodes);
     row["kernel"] = python::textOf(step.kernel);
-    row["native"] = step.native;
-    row["refusal"] = python::textOf(step.refusal);
-    row["needs_sizes"] = step.needsSizes;
+    row["native"] = step.isNative();
+    row["refusal"] = python::textOf(step.reason ? step.reason->text : "");
+    row["needs_sizes"] = step.needsSizes();
     rows.append(row);
   }
   return rows;

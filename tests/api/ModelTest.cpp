@@ -149,7 +149,7 @@ TEST(ModelTest, ListsTheStepsForGivenSizesOrWithout) {
   for (const std::vector<StepSummary> *all : {&steps, &ops}) {
     EXPECT_FALSE(all->empty());
     for (const StepSummary &step : *all) {
-      EXPECT_TRUE(step.native || step.needsSizes) << step.nodes << ": " << step.refusal;
+      EXPECT_TRUE(step.isNative() || step.needsSizes()) << step.nodes << ": " << step.reason->text;
       EXPECT_FALSE(step.nodes.empty());
     }
   }

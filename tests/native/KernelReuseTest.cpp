@@ -193,7 +193,7 @@ TEST(KernelReuseTest, SequenceLengths) {
                                     std::move(values), plan::UnknownSizes::Reference, Limits());
       ASSERT_TRUE(graph) << graph.status().message();
       for (const plan::LoweredOp &op : graph->ops) {
-        EXPECT_EQ(op.refusal, "") << op.nodes.str();
+        EXPECT_EQ(op.reason, std::nullopt) << op.nodes.str();
         for (const plan::LoweredStep &step : op.steps) {
           ++steps;
           bool isNew = keys.insert(step.kernel.key).second;

@@ -17,7 +17,7 @@ TEST(LoweringTableTest, EveryOpHasOneRow) {
   std::set<llvm::StringRef> rows;
   for (const LoweringRow &row : loweringTable()) {
     EXPECT_TRUE(rows.insert(row.name).second) << row.name.str() << " has two rows";
-    EXPECT_EQ(row.lower == nullptr, !std::string(row.reason).empty()) << row.name.str();
+    EXPECT_EQ(row.lower == nullptr, row.reason.has_value()) << row.name.str();
   }
   size_t ops = 0;
   for (mlir::RegisteredOperationName name : context.getRegisteredOperations()) {

@@ -45,7 +45,7 @@ static std::string nativeOf(mlir::RegisteredOperationName name) {
     return "plans";
   for (const native::LoweringRow &row : native::loweringTable())
     if (row.name == name.getStringRef() && !row.lower)
-      return row.reason;
+      return row.reason->text;
   return "code";
 }
 

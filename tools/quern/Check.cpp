@@ -121,14 +121,14 @@ static std::string describeFindings(const Findings &findings, const OutputStyle 
   size_t native = 0;
   std::string reference;
   for (const StepSummary &step : findings.steps) {
-    native += step.native;
-    if (step.needsSizes)
+    native += step.isNative();
+    if (step.needsSizes())
       undecided.push_back(shownNodes(step.nodes, style));
-    else if (!step.native)
+    else if (step.reason)
       reference +=
-          escapeText(fmt::format("no native code, runs on its reference kernel: {} ({}){}",
+          escapeText(fmt::format("no native code, runs on its reference kernel: {} ({}): {}",
                                  shownNodes(step.nodes, style), shownName(step.kernel, style),
-                                 step.refusal.empty() ? "" : ": " + step.refusal),
+                                 step.reason->text),
                      TextPlace::Line) +
           "\n";
   }

@@ -9,10 +9,13 @@
 #include "quern/CompileOptions.h"
 #include "quern/CompiledModel.h"
 #include "quern/InputSizes.h"
+#include "quern/Limits.h"
+#include "quern/Reason.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,11 +36,12 @@ struct ModelBytes {
 struct StepSummary {
   std::string nodes;
   std::string kernel;
-  bool native = false;
-  /// Why it is not native.
-  std::string refusal = {};
+  /// Why it is not native, if it is not.
+  std::optional<Reason> reason = {};
+
+  bool isNative() const { return !reason; }
   /// Whether it is native depends on sizes that are not known.
-  bool needsSizes = false;
+  bool needsSizes() const { return reason && reason->code == ReasonCode::UnknownSize; }
 };
 
 /// A model as it was loaded. Immutable; any number of threads may use one at once,

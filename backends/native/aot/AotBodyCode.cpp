@@ -101,14 +101,16 @@ void PlanCode::emitCopyRuns() {
 // Reference kernels
 //===----------------------------------------------------------------------===//
 
-std::string native::reasonAgainst(const ReferenceStep &, const PlannedSite &site) {
-  const std::string &refusal = site.plan.plan.steps[site.step].refusal;
+std::optional<Reason> native::reasonAgainst(const ReferenceStep &, const PlannedSite &site) {
   bool isInArchive = site.plan.runtimeCalls[site.step].exists();
   if (isInArchive && site.hasRuntime)
-    return {};
-  std::string reason = refusal.empty() ? "no native code" : refusal;
-  if (isInArchive)
-    reason += ", and libquern_runtime.a, which has its reference kernel, is not there";
+    return std::nullopt;
+  Reason reason = site.plan.plan.steps[site.step].reason.value_or(
+      Reason{ReasonCode::NoKernel, "no native code"});
+  if (isInArchive) {
+    reason.code = ReasonCode::Missing;
+    reason.text += ", and libquern_runtime.a, which has its reference kernel, is not there";
+  }
   return reason;
 }
 
@@ -143,14 +145,14 @@ static bool fitsBranch(const IfStep &step, const Plan &branch) {
          std::ranges::equal(branch.outputs, step.outputs, fits);
 }
 
-std::string native::reasonAgainst(const IfStep &step, const PlannedSite &site) {
+std::optional<Reason> native::reasonAgainst(const IfStep &step, const PlannedSite &site) {
   if (!haveAddresses(step))
-    return kUnknownSizes;
+    return unknownSizes();
   if (!isOne(step.condition, DType::Bool))
-    return "its condition is not one bool";
+    return Reason{ReasonCode::Form, "its condition is not one bool"};
   for (const CompiledPlan &branch : site.bodies())
     if (!alwaysFails(branch) && !fitsBranch(step, branch.plan.plan))
-      return kUnknownSizes;
+      return unknownSizes();
   return {};
 }
 
@@ -178,7 +180,9 @@ void native::emitStep(const IfStep &step, const CodeSite &site, PlanCode &code) 
 // Stages
 //===----------------------------------------------------------------------===//
 
-std::string native::reasonAgainst(const StageStep &, const PlannedSite &) { return kUnknownSizes; }
+std::optional<Reason> native::reasonAgainst(const StageStep &, const PlannedSite &) {
+  return unknownSizes();
+}
 
 /// There is none in plans that become code.
 void native::emitStep(const StageStep &, const CodeSite &, PlanCode &code) {

@@ -112,44 +112,48 @@ static bool changesSizes(const IteratedStep &step) {
   });
 }
 
-static constexpr const char *kOtherSliceCount =
-    "how often it iterates is not the number of its slices";
+static Reason otherSliceCount() {
+  return {ReasonCode::Form, "how often it iterates is not the number of its slices"};
+}
 
-std::string native::reasonAgainst(const LoopStep &step, const PlannedSite &site) {
+std::optional<Reason> native::reasonAgainst(const LoopStep &step, const PlannedSite &site) {
   const CompiledPlan &body = site.bodies().front();
   if (!haveAddresses(step))
-    return kUnknownSizes;
+    return unknownSizes();
   if (isGiven(step.tripCount) && !isOne(step.tripCount, DType::Int64))
-    return "its trip count is not one int64";
+    return Reason{ReasonCode::Form, "its trip count is not one int64"};
   if (isGiven(step.condition) && !isOne(step.condition, DType::Bool))
-    return "its condition is not one bool";
+    return Reason{ReasonCode::Form, "its condition is not one bool"};
   if (changesSizes(step))
-    return kUnknownSizes;
+    return unknownSizes();
   if (neverIterates(step) || alwaysFails(body))
     return {}; // the body gives nothing
   if (!hasRoomFor(tripsOf(step), step))
-    return kOtherSliceCount;
+    return otherSliceCount();
   const Plan &plan = body.plan.plan;
   const PlanPort &goesOn = plan.outputs[0];
   if (goesOn.dynamic || goesOn.dtype != DType::Bool || portBytes(goesOn) != 1)
-    return "the condition that its body gives is not one bool";
-  return fitsBody(step, {}, plan.inputs.data() + 2, plan.outputs.data() + 1) ? "" : kUnknownSizes;
+    return Reason{ReasonCode::Form, "the condition that its body gives is not one bool"};
+  if (!fitsBody(step, {}, plan.inputs.data() + 2, plan.outputs.data() + 1))
+    return unknownSizes();
+  return std::nullopt;
 }
 
-std::string native::reasonAgainst(const ScanStep &step, const PlannedSite &site) {
+std::optional<Reason> native::reasonAgainst(const ScanStep &step, const PlannedSite &site) {
   const CompiledPlan &body = site.bodies().front();
   if (!haveAddresses(step) || changesSizes(step))
-    return kUnknownSizes;
+    return unknownSizes();
   if (neverIterates(step) || alwaysFails(body))
     return {};
   int64_t count = slicesOf(step.scanInputs.front()).count;
   bool areAsMany = std::ranges::all_of(
       step.scanInputs, [&](const ScanInput &input) { return slicesOf(input).count == count; });
   if (!areAsMany || !hasRoomFor(count, step))
-    return kOtherSliceCount;
+    return otherSliceCount();
   const Plan &plan = body.plan.plan;
-  return fitsBody(step, step.scanInputs, plan.inputs.data(), plan.outputs.data()) ? ""
-                                                                                  : kUnknownSizes;
+  if (!fitsBody(step, step.scanInputs, plan.inputs.data(), plan.outputs.data()))
+    return unknownSizes();
+  return std::nullopt;
 }
 
 //===----------------------------------------------------------------------===//

@@ -17,9 +17,9 @@ static void findReasons(const CompiledPlan &compiled, bool hasRuntime, std::stri
       for (const CompiledPlan &body : compiled.bodies[i])
         findReasons(body, hasRuntime, reasons);
     PlannedSite site{compiled, i, hasRuntime};
-    std::string reason = step.visit([&](const auto &work) { return reasonAgainst(work, site); });
-    if (!reason.empty())
-      reasons += "\n  node '" + step.nodes.str() + "' (" + step.kernel.str() + "): " + reason;
+    if (std::optional<Reason> reason =
+            step.visit([&](const auto &work) { return reasonAgainst(work, site); }))
+      reasons += "\n  node '" + step.nodes.str() + "' (" + step.kernel.str() + "): " + reason->text;
   }
 }
 

@@ -18,6 +18,10 @@ bool native::alwaysFails(const CompiledPlan &plan) {
   return !plan.broken.isOk() || std::ranges::any_of(plan.plan.plan.steps, isFailure);
 }
 
+Reason native::unknownSizes() {
+  return {ReasonCode::UnknownSize, "it takes or gives values of sizes that only a run can tell"};
+}
+
 bool native::isGiven(const ValueRef &ref) {
   return ref.constant.isPresent() || ref.buffer.isDynamic() || ref.dtype != DType::Undefined;
 }

@@ -2,7 +2,7 @@
 //
 // For each kind of step (runtime/plan/StepKinds.h) there is
 //
-//   reasonAgainst  why such a step cannot become code; empty when it can
+//   reasonAgainst  why such a step cannot become code, if it cannot
 //   emitStep       its code
 //
 // and for those that say more than nothing
@@ -20,6 +20,7 @@
 #include "backends/native/aot/AotModel.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace quern::native {
 
@@ -45,26 +46,26 @@ struct CodeSite {
 // The kinds
 //===----------------------------------------------------------------------===//
 
-inline std::string reasonAgainst(const KernelStep &, const PlannedSite &) { return {}; }
+inline std::optional<Reason> reasonAgainst(const KernelStep &, const PlannedSite &) { return {}; }
 void emitStep(const KernelStep &step, const CodeSite &site, PlanCode &code);
 
-std::string reasonAgainst(const ReferenceStep &step, const PlannedSite &site);
+std::optional<Reason> reasonAgainst(const ReferenceStep &step, const PlannedSite &site);
 void emitStep(const ReferenceStep &step, const CodeSite &site, PlanCode &code);
 
-std::string reasonAgainst(const IfStep &step, const PlannedSite &site);
+std::optional<Reason> reasonAgainst(const IfStep &step, const PlannedSite &site);
 void emitStep(const IfStep &step, const CodeSite &site, PlanCode &code);
 
-std::string reasonAgainst(const LoopStep &step, const PlannedSite &site);
+std::optional<Reason> reasonAgainst(const LoopStep &step, const PlannedSite &site);
 void emitStep(const LoopStep &step, const CodeSite &site, PlanCode &code);
 CheckedSize ownBytes(const LoopStep &step);
 bool neverIterates(const LoopStep &step);
 
-std::string reasonAgainst(const ScanStep &step, const PlannedSite &site);
+std::optional<Reason> reasonAgainst(const ScanStep &step, const PlannedSite &site);
 void emitStep(const ScanStep &step, const CodeSite &site, PlanCode &code);
 CheckedSize ownBytes(const ScanStep &step);
 bool neverIterates(const ScanStep &step);
 
-std::string reasonAgainst(const StageStep &step, const PlannedSite &site);
+std::optional<Reason> reasonAgainst(const StageStep &step, const PlannedSite &site);
 void emitStep(const StageStep &step, const CodeSite &site, PlanCode &code);
 
 template <typename Step> CheckedSize ownBytes(const Step &) { return {}; }
@@ -85,8 +86,8 @@ CheckedSize bytesOfStep(const PlanStep &step);
 // What they ask
 //===----------------------------------------------------------------------===//
 
-inline constexpr const char *kUnknownSizes =
-    "it takes or gives values of sizes that only a run can tell";
+/// It takes or gives values of sizes that only a run can tell.
+Reason unknownSizes();
 
 /// Whether an operand is given at all.
 bool isGiven(const ValueRef &ref);

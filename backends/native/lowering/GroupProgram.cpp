@@ -30,26 +30,21 @@ class ProgramWriter {
 public:
   ProgramWriter(Operation *group, Operation *anchor) : group(group), anchor(anchor) {}
 
-  bool write(GroupProgram &out);
-  std::string reason;
+  ReasonOr<GroupProgram> write();
 
 private:
   void collect(Value value);
   void addInput(Value inner, DType dtype);
-  bool writeOp(Operation *op);
-  bool writeConstant(nn::ConstantOp op);
-  bool writeCast(nn::CastOp op);
-  bool writeElementwise(nn::ElementwiseOpInterface op);
+  std::optional<Reason> writeOp(Operation *op);
+  std::optional<Reason> writeConstant(nn::ConstantOp op);
+  std::optional<Reason> writeCast(nn::CastOp op);
+  void writeElementwise(nn::ElementwiseOpInterface op);
   int append(ScalarProgram::Op op);
   /// Value number `value` converted to `to`.
   int convert(int value, DType to);
-  bool refuse(std::string why) {
-    reason = std::move(why);
-    return false;
-  }
 
   Operation *group, *anchor;
-  GroupProgram *result = nullptr;
+  GroupProgram result;
   llvm::SmallSetVector<Operation *, 16> needed;
   /// Numbers of inner values, and of the outer values that inputs stand for.
   llvm::SmallDenseMap<Value, int, 16> numbers, inputNumbers;
@@ -84,22 +79,22 @@ void ProgramWriter::collect(Value value) {
 
 void ProgramWriter::addInput(Value inner, DType dtype) {
   Value outer = nn::outerValue(group, inner);
-  auto [at, isNew] = inputNumbers.try_emplace(outer, result->inputs.size());
+  auto [at, isNew] = inputNumbers.try_emplace(outer, result.inputs.size());
   if (isNew) {
-    result->inputs.push_back(outer);
-    result->program.inputs.push_back(dtype);
+    result.inputs.push_back(outer);
+    result.program.inputs.push_back(dtype);
   }
   numbers[inner] = at->second;
 }
 
 int ProgramWriter::append(ScalarProgram::Op op) {
-  ScalarProgram &program = result->program;
+  ScalarProgram &program = result.program;
   program.ops.push_back(std::move(op));
   return static_cast<int>(program.inputs.size() + program.ops.size()) - 1;
 }
 
 int ProgramWriter::convert(int value, DType to) {
-  DType from = result->program.typeOf(value);
+  DType from = result.program.typeOf(value);
   if (from == to)
     return value;
   ScalarProgram::Op cast;
@@ -110,10 +105,10 @@ int ProgramWriter::convert(int value, DType to) {
   return append(std::move(cast));
 }
 
-bool ProgramWriter::writeConstant(nn::ConstantOp op) {
+std::optional<Reason> ProgramWriter::writeConstant(nn::ConstantOp op) {
   std::optional<Tensor> tensor = nn::constantTensor(op.getResult());
   if (!tensor || tensor->numElements() != 1)
-    return refuse("the group holds a constant that is no scalar");
+    return Reason{ReasonCode::Shape, "the group holds a constant that is no scalar"};
   ScalarProgram::Op constant;
   constant.name = "constant";
   constant.operandType = constant.resultType = tensor->dtype();
@@ -134,81 +129,74 @@ bool ProgramWriter::writeConstant(nn::ConstantOp op) {
                             : static_cast<int64_t>(value.getZExtValue());
   }
   numbers[op.getResult()] = append(std::move(constant));
-  return true;
+  return std::nullopt;
 }
 
-bool ProgramWriter::writeCast(nn::CastOp op) {
+std::optional<Reason> ProgramWriter::writeCast(nn::CastOp op) {
   int value = numbers[op.getInput()];
-  DType from = result->program.typeOf(value), to = dtypeOfValue(op.getResult());
+  DType from = result.program.typeOf(value), to = dtypeOfValue(op.getResult());
   bool needsTwoRoundings =
       isHalf(to) && from != DType::Float32 &&
       (from == DType::Float64 || (to == DType::BFloat16 && dtypeBits(from) > 16));
   if (needsTwoRoundings)
-    return refuse("a cast from " + std::string(dtypeName(from)) + " to " +
-                  std::string(dtypeName(to)) + " would round twice");
+    return Reason{ReasonCode::Rounding, "a cast from " + std::string(dtypeName(from)) + " to " +
+                                            std::string(dtypeName(to)) + " would round twice"};
   if (isHalf(from) || isHalf(to))
     value = convert(value, DType::Float32);
   numbers[op.getResult()] = convert(value, to);
-  return true;
+  return std::nullopt;
 }
 
-bool ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
+void ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
   ScalarProgram::Op row;
   row.name = op.info().opName;
   for (double p : op.getParams())
     row.params.push_back(p);
   for (Value operand : op->getOperands()) {
     int value = numbers[operand];
-    if (isHalf(result->program.typeOf(value)))
+    if (isHalf(result.program.typeOf(value)))
       value = convert(value, DType::Float32);
     row.args.push_back(value);
   }
   DType declared = dtypeOfValue(op->getResult(0));
-  row.operandType = result->program.typeOf(row.args.back());
+  row.operandType = result.program.typeOf(row.args.back());
   row.resultType = isHalf(declared) ? DType::Float32 : declared;
   int value = append(std::move(row));
   numbers[op->getResult(0)] = convert(value, declared);
-  return true;
 }
 
-bool ProgramWriter::writeOp(Operation *op) {
+std::optional<Reason> ProgramWriter::writeOp(Operation *op) {
   for (Value v : op->getResults())
     if (!isa<TensorType>(v.getType()) || !isProgramType(dtypeOfValue(v)))
-      return refuse("no native code for elements of this type");
+      return Reason{ReasonCode::ElementType, "no native code for elements of this type"};
   if (auto constant = dyn_cast<nn::ConstantOp>(op))
     return writeConstant(constant);
   if (auto cast = dyn_cast<nn::CastOp>(op))
     return writeCast(cast);
-  if (auto row = dyn_cast<nn::ElementwiseOpInterface>(op))
-    return writeElementwise(row);
-  return refuse(op->getName().getStringRef().str() + " is not elementwise");
+  auto row = dyn_cast<nn::ElementwiseOpInterface>(op);
+  if (!row)
+    return Reason{ReasonCode::Form, op->getName().getStringRef().str() + " is not elementwise"};
+  writeElementwise(row);
+  return std::nullopt;
 }
 
-bool ProgramWriter::write(GroupProgram &out) {
-  result = &out;
+ReasonOr<GroupProgram> ProgramWriter::write() {
   if (anchor)
     addInput(anchor->getResult(0), dtypeOfValue(anchor->getResult(0)));
   SmallVector<Value> results = innerResults(group);
   for (Value v : results)
     collect(v);
-  for (DType dtype : out.program.inputs)
+  for (DType dtype : result.program.inputs)
     if (!isProgramType(dtype))
-      return refuse("no native code for " + std::string(dtypeName(dtype)) + " elements");
+      return noCodeFor(dtype);
   for (Operation *op : needed)
-    if (!writeOp(op))
-      return false;
+    if (std::optional<Reason> reason = writeOp(op))
+      return *reason;
   for (Value v : results)
-    out.program.results.push_back(convert(numbers[v], dtypeOfValue(v)));
-  return true;
+    result.program.results.push_back(convert(numbers[v], dtypeOfValue(v)));
+  return std::move(result);
 }
 
-std::optional<GroupProgram> native::buildGroupProgram(Operation *group, Operation *anchor,
-                                                      std::string &reason) {
-  GroupProgram out;
-  ProgramWriter writer(group, anchor);
-  if (!writer.write(out)) {
-    reason = writer.reason;
-    return std::nullopt;
-  }
-  return out;
+ReasonOr<GroupProgram> native::buildGroupProgram(Operation *group, Operation *anchor) {
+  return ProgramWriter(group, anchor).write();
 }

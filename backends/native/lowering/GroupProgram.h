@@ -2,10 +2,9 @@
 #pragma once
 
 #include "backends/native/kernels/ScalarProgram.h"
+#include "quern/Reason.h"
 
 #include "mlir/IR/Operation.h"
-
-#include <optional>
 
 namespace quern::native {
 
@@ -20,8 +19,7 @@ struct GroupProgram {
 /// Builds the program of `group` (an `nn.group`, or a single op that forms a
 /// group of its own) around `anchor`, its anchor or null. float16 and bfloat16
 /// arithmetic is spelled as float32 arithmetic with a rounding after each op.
-/// nullopt with `reason` when the body holds something no program can express.
-std::optional<GroupProgram> buildGroupProgram(mlir::Operation *group, mlir::Operation *anchor,
-                                              std::string &reason);
+/// A Reason when the body holds something no program can express.
+ReasonOr<GroupProgram> buildGroupProgram(mlir::Operation *group, mlir::Operation *anchor);
 
 } // namespace quern::native

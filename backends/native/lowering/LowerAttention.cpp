@@ -78,19 +78,19 @@ static AttentionSizes makeSizes(const AttentionSpec &spec, const AttentionShape 
   return sizes;
 }
 
-/// Why there is no native code; empty when there is.
-static std::string refusal(const AttentionSpec &spec, const AttentionShape &shape) {
+/// Why there is no native code, if there is none.
+static std::optional<Reason> refuse(const AttentionSpec &spec, const AttentionShape &shape) {
   constexpr int64_t kLargestHead = 4096;
   if (spec.dtype != DType::Float32 && spec.dtype != DType::Float64)
-    return "attention is native for float32 and float64 only";
+    return Reason{ReasonCode::ElementType, "attention is native for float32 and float64 only"};
   if (shape.size > kLargestHead || shape.valueSize > kLargestHead)
-    return "the heads of attention have more than 4096 elements";
+    return Reason{ReasonCode::Limit, "the heads of attention have more than 4096 elements"};
   bool hasRows = shape.key.strides[3] == 1 || shape.size <= 1;
   if (spec.rowsOfKeys ? !hasRows : shape.key.strides[2] != 1)
-    return "the elements of keys are scattered";
+    return Reason{ReasonCode::Layout, "the elements of keys are scattered"};
   if ((shape.value.strides[3] != 1 || shape.result.strides[3] != 1) && shape.valueSize > 1)
-    return "the elements of values are scattered";
-  return "";
+    return Reason{ReasonCode::Layout, "the elements of values are scattered"};
+  return std::nullopt;
 }
 
 static std::vector<StepBuffer> buffersOf(nn::AttentionOp op) {
@@ -105,18 +105,18 @@ static std::vector<StepBuffer> buffersOf(nn::AttentionOp op) {
 LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context) {
   Expected<AttentionShape> resolved = shapeOf(op, context);
   if (!resolved)
-    return LoweringResult::refuse(resolved.status().message());
+    return Reason{ReasonCode::Shape, resolved.status().message()};
   const AttentionShape &shape = *resolved;
-  LoweringResult lowered;
+  LoweredSteps lowered;
   if (shape.batch == 0 || shape.heads == 0 || shape.queries == 0 || shape.valueSize == 0)
     return lowered; // the result is empty
   AttentionSpec spec = makeSpec(op, shape, context);
-  if (std::string reason = refusal(spec, shape); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuse(spec, shape))
+    return *reason;
   AttentionSizes sizes = makeSizes(spec, shape, context.threads);
   CheckedSize scratch = AttentionSizes::scratch(spec, shape, sizes.rows) * dtypeBytes(spec.dtype);
   if (!scratch.valid())
-    return LoweringResult::refuse("the scratch memory of attention overflows");
+    return Reason{ReasonCode::Limit, "the scratch memory of attention overflows"};
 
   LoweredStep step;
   step.buffers = buffersOf(op);
@@ -131,6 +131,6 @@ LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context)
       double(dtypeBytes(spec.dtype)) *
       (rows * perScore + double(shape.batch) * double(shape.heads) * double(shape.keys) * perScore);
   step.kernel = makeAttentionKernel(spec);
-  lowered.steps.push_back(std::move(step));
+  lowered.push_back(std::move(step));
   return lowered;
 }

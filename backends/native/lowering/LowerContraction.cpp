@@ -210,17 +210,17 @@ static ResultAxes axesOf(Operation *group, const LoweringContext &context) {
 }
 
 /// Fills what products have in common; a reason when there is no native code.
-static std::string resolveCommon(Operation *group, MatrixProduct &p) {
+static std::optional<Reason> resolveCommon(Operation *group, MatrixProduct &p) {
   p.result = group->getResult(0);
   p.dtype = dtypeOfValue(nn::groupAnchor(group)->getResult(0));
   if (!DotTypes::isNative(p.dtype))
-    return "matrix products are native for types of 32 and 64 bits only";
-  std::string reason;
-  std::optional<Epilogue> epilogue =
-      buildEpilogue(group, p.context, axesOf(group, p.context), reason);
-  if (epilogue)
-    p.epilogue = std::move(*epilogue);
-  return reason;
+    return Reason{ReasonCode::ElementType,
+                  "matrix products are native for types of 32 and 64 bits only"};
+  ReasonOr<Epilogue> epilogue = buildEpilogue(group, p.context, axesOf(group, p.context));
+  if (!epilogue)
+    return epilogue.reason();
+  p.epilogue = epilogue.take();
+  return std::nullopt;
 }
 
 /// A flat space in tiles that suit the columns, unless only the run can tell how
@@ -286,18 +286,18 @@ static StepBuffer prepareB(MatrixProduct &p, DotSpec &spec, DotDims &dims,
 
 /// Puts alpha, beta, C and the group's epilogue into `spec`; a reason when an
 /// operand is read in a way without native code.
-static std::string addEpilogue(MatrixProduct &p, DotSpec &spec) {
+static std::optional<Reason> addEpilogue(MatrixProduct &p, DotSpec &spec) {
   if (p.c) {
     std::optional<OperandAccess> access = accessOf(p.c, p.result, {{0}, {1}}, p.context);
     if (!access)
-      return "C broadcasts in a way without native code";
+      return Reason{ReasonCode::Broadcast, "C broadcasts in a way without native code"};
     spec.epilogue.access.push_back(*access);
   }
   for (const Epilogue::Operand &operand : p.epilogue.operands)
     spec.epilogue.access.push_back(operand.access);
   spec.epilogue.program = prependScaling(p);
   spec.tile.types.c = spec.epilogue.resultType();
-  return "";
+  return std::nullopt;
 }
 
 /// The dims but for those of B.
@@ -318,16 +318,16 @@ static void fillDims(const MatrixProduct &p, const DotSpec &spec, DotDims &dims)
 
 static LoweringResult lowerProduct(MatrixProduct &p, std::vector<LoweredStep> steps = {}) {
   if (p.m == 0 || p.n == 0 || p.k == 0 || p.batch == 0)
-    return LoweringResult::refuse("an operand is empty");
+    return Reason{ReasonCode::Shape, "an operand is empty"};
   const LoweringContext &context = p.context;
   DotSpec spec = makeSpec(p, context.target);
   spec.tile.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? 1 : DotSpec::kRuntime, 2}};
-  LoweringResult result;
-  result.steps = std::move(steps);
+  LoweredSteps result;
+  result = std::move(steps);
   DotDims dims;
-  StepBuffer b = prepareB(p, spec, dims, result.steps);
-  if (std::string reason = addEpilogue(p, spec); !reason.empty())
-    return LoweringResult::refuse(reason);
+  StepBuffer b = prepareB(p, spec, dims, result);
+  if (std::optional<Reason> reason = addEpilogue(p, spec))
+    return *reason;
   fillDims(p, spec, dims);
 
   LoweredStep step;
@@ -343,28 +343,28 @@ static LoweringResult lowerProduct(MatrixProduct &p, std::vector<LoweredStep> st
   step.flops = p.flops();
   step.grain = chooseGrain(step.tasks, step.flops);
   step.bytes = p.bytes();
-  result.steps.push_back(std::move(step));
+  result.push_back(std::move(step));
   return result;
 }
 
 LoweringResult native::lower(nn::MatMulOp op, const LoweringContext &context) {
   Operation *group = nn::groupOf(op);
   MatrixProduct p{.context = context};
-  if (std::string reason = resolveCommon(group, p); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = resolveCommon(group, p))
+    return *reason;
   std::vector<LoweredStep> copies;
   if (!resolveMatMul(op, group, p, copies))
-    return LoweringResult::refuse("batch dimensions broadcast: copies would be too large");
+    return Reason{ReasonCode::Broadcast, "batch dimensions broadcast: copies would be too large"};
   return lowerProduct(p, std::move(copies));
 }
 
 LoweringResult native::lower(nn::GemmOp op, const LoweringContext &context) {
   Operation *group = nn::groupOf(op);
   MatrixProduct p{.context = context};
-  if (std::string reason = resolveCommon(group, p); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = resolveCommon(group, p))
+    return *reason;
   resolveGemm(op, group, p);
   if (!isFloat(p.dtype) && (p.alpha != 1 || p.beta != 1))
-    return LoweringResult::refuse("integers scaled by alpha or beta");
+    return Reason{ReasonCode::Attributes, "integers scaled by alpha or beta"};
   return lowerProduct(p);
 }

@@ -69,11 +69,11 @@ struct ConvProblem {
 } // namespace
 
 /// Fills the geometry; a reason when there is no native code for it.
-static std::string resolveWindow(ConvProblem &p) {
+static std::optional<Reason> resolveWindow(ConvProblem &p) {
   ArrayRef<int64_t> weights = p.context.sizesOf(p.weights), input = p.context.sizesOf(p.input);
   auto spatial = static_cast<int>(weights.size()) - 2;
   if (spatial > 3)
-    return "more than three spatial dimensions";
+    return Reason{ReasonCode::Shape, "more than three spatial dimensions"};
   auto sizes = p.context.sizesOf(p.op.getResult());
   for (int a = 0; a < 3; ++a) {
     int axis = a - (3 - spatial);
@@ -82,7 +82,7 @@ static std::string resolveWindow(ConvProblem &p) {
       resolved = {input[2 + axis],           weights[2 + axis],    p.op.getStrides()[axis],
                   p.op.getDilations()[axis], p.op.getPads()[axis], p.op.getPads()[spatial + axis]};
       if (!windowOutputSize(resolved, p.op.getAutoPad(), /*ceilMode=*/false))
-        return "the window does not fit the input";
+        return Reason{ReasonCode::Shape, "the window does not fit the input"};
     } else {
       resolved.input = 1;
     }
@@ -94,10 +94,10 @@ static std::string resolveWindow(ConvProblem &p) {
     p.window.padBegin[a] = resolved.padBegin;
     p.padEnd[a] = resolved.padEnd;
   }
-  return "";
+  return std::nullopt;
 }
 
-static std::string resolveProblem(Operation *group, ConvProblem &p) {
+static std::optional<Reason> resolveProblem(Operation *group, ConvProblem &p) {
   p.input = nn::outerValue(group, p.op.getInput());
   p.weights = nn::outerValue(group, p.op.getWeights());
   if (!nn::isNone(p.op.getBias()))
@@ -105,7 +105,8 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
   p.output = group->getResult(0);
   p.dtype = dtypeOfValue(p.op.getResult());
   if (!DotTypes::isNative(p.dtype))
-    return "convolution is native for types of 32 and 64 bits only";
+    return Reason{ReasonCode::ElementType,
+                  "convolution is native for types of 32 and 64 bits only"};
   p.inputBlock = nn::layoutOf(p.op.getInput()).block;
   p.outputBlock = nn::layoutOf(p.op.getResult()).block;
   p.batch = p.context.sizesOf(p.input)[0];
@@ -115,19 +116,17 @@ static std::string resolveProblem(Operation *group, ConvProblem &p) {
   p.window.channels = p.channels;
   if (p.context.elementsOf(p.output) == 0 || p.context.elementsOf(p.weights) == 0 ||
       p.context.elementsOf(p.input) == 0)
-    return "an operand is empty";
-  std::string reason = resolveWindow(p);
-  if (!reason.empty())
+    return Reason{ReasonCode::Shape, "an operand is empty"};
+  if (std::optional<Reason> reason = resolveWindow(p))
     return reason;
   auto rank = static_cast<int64_t>(p.context.sizesOf(p.output).size());
-  auto epilogue =
-      buildEpilogue(group, p.context, ResultAxes::ofChannels(rank, p.outputBlock > 0), reason);
+  auto epilogue = buildEpilogue(group, p.context, ResultAxes::ofChannels(rank, p.outputBlock > 0));
   if (!epilogue)
-    return reason;
-  p.epilogue = std::move(*epilogue);
+    return epilogue.reason();
+  p.epilogue = epilogue.take();
   p.flops = 2.0 * double(p.batch) * double(p.outputPixels()) * double(p.outputs) *
             double(p.channelsPerGroup()) * double(p.kernelPositions());
-  return "";
+  return std::nullopt;
 }
 
 /// `firstResult` is the first element of the result that the step computes, and
@@ -227,21 +226,21 @@ static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, Dot
     dims.levels[i] = levels[i];
 }
 
-/// Why the blocked way has no native code for `p`; empty when it has.
-static std::string refuseBlocked(const ConvProblem &p) {
+/// Why the blocked way has no native code for `p`, if it has none.
+static std::optional<Reason> refuseBlocked(const ConvProblem &p) {
   const Target &target = p.context.target;
   int64_t block = p.outputBlock;
   if (dtypeBits(p.dtype) != 32 || block != target.channelBlock())
-    return "the channel block does not fit the target's vectors";
+    return Reason{ReasonCode::Layout, "the channel block does not fit the target's vectors"};
   if (p.window.input[0] != 1 || p.window.kernel[0] != 1 || p.window.padBegin[0] != 0)
-    return "blocked convolution is native in two dimensions only";
+    return Reason{ReasonCode::Shape, "blocked convolution is native in two dimensions only"};
   if (!nn::isConstant(p.weights) || (p.bias && !nn::isConstant(p.bias)))
-    return "blocked convolution needs constant weights and bias";
+    return Reason{ReasonCode::NotConstant, "blocked convolution needs constant weights and bias"};
   bool fillsBlocks = p.inputBlock == block && p.channelsPerGroup() % block == 0 &&
                      p.outputsPerGroup() % block == 0;
   if (p.groups > 1 && !p.isDepthwise() && !fillsBlocks)
-    return "groups do not fill channel blocks";
-  return "";
+    return Reason{ReasonCode::Layout, "groups do not fill channel blocks"};
+  return std::nullopt;
 }
 
 /// The tile of the blocked way; `lineRows` are the output pixels of a line.
@@ -315,10 +314,10 @@ static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec 
 
 static LoweringResult lowerBlockedConv(ConvProblem &p) {
   const LoweringContext &context = p.context;
-  if (std::string reason = refuseBlocked(p); !reason.empty())
-    return LoweringResult::refuse(reason);
-  LoweringResult result;
-  PaddedInput padded = padInput(p, result.steps);
+  if (std::optional<Reason> reason = refuseBlocked(p))
+    return *reason;
+  LoweredSteps result;
+  PaddedInput padded = padInput(p, result);
   int64_t lineRows = p.isPointwise() ? p.outputPixels() : p.window.output[2];
   DotSpec spec = blockedSpec(p, padded, lineRows, context.target);
   DotDims dims;
@@ -326,9 +325,9 @@ static LoweringResult lowerBlockedConv(ConvProblem &p) {
   fillBlockedDims(p, padded, spec, lineRows, context.threads, dims);
   StepBuffer weights = packedWeights(p, spec);
   std::optional<StepBuffer> bias = packedBias(p, spec);
-  result.steps.push_back(finishStep(p, std::move(spec).kernel(), dims, padded.buffer,
-                                    std::move(weights), p.batch, std::move(bias),
-                                    /*firstResult=*/0, /*share=*/1));
+  result.push_back(finishStep(p, std::move(spec).kernel(), dims, padded.buffer, std::move(weights),
+                              p.batch, std::move(bias),
+                              /*firstResult=*/0, /*share=*/1));
   return result;
 }
 
@@ -408,20 +407,20 @@ static LoweringResult lowerPlainConv(ConvProblem &p) {
   DotSpec spec = plainSpec(p, p.context.target);
   KernelSpec kernel = DotSpec(spec).kernel();
   int64_t images = p.isPointwise() ? p.batch : chooseImages(p.batch, p.unfoldedBytes());
-  LoweringResult result;
+  LoweredSteps result;
   for (int64_t first = 0; first < p.batch; first += images)
-    addPlainSteps(p, spec, kernel, first, std::min(images, p.batch - first), result.steps);
+    addPlainSteps(p, spec, kernel, first, std::min(images, p.batch - first), result);
   return result;
 }
 
 LoweringResult native::lower(nn::ConvOp op, const LoweringContext &context) {
   ConvProblem problem{.context = context};
   problem.op = op;
-  if (std::string reason = resolveProblem(nn::groupOf(op), problem); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = resolveProblem(nn::groupOf(op), problem))
+    return *reason;
   if (problem.outputBlock > 0)
     return lowerBlockedConv(problem);
   if (problem.inputBlock > 0)
-    return LoweringResult::refuse("a blocked input with a plain result");
+    return Reason{ReasonCode::Layout, "a blocked input with a plain result"};
   return lowerPlainConv(problem);
 }

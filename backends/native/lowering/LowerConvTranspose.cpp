@@ -39,7 +39,7 @@ struct TransposedProblem {
 static bool isWideFloat(DType dtype) { return dtype == DType::Float32 || dtype == DType::Float64; }
 
 /// Fills the geometry; a reason when there is no native code for it.
-static std::string resolveProblem(TransposedProblem &p) {
+static std::optional<Reason> resolveProblem(TransposedProblem &p) {
   ArrayRef<int64_t> input = p.context.sizesOf(p.op.getInput());
   ArrayRef<int64_t> weights = p.context.sizesOf(p.op.getWeights());
   ArrayRef<int64_t> result = p.context.sizesOf(p.op.getResult());
@@ -48,12 +48,13 @@ static std::string resolveProblem(TransposedProblem &p) {
   p.weights = p.op.getWeights();
   p.dtype = dtypeOfValue(p.op.getResult());
   if (!isWideFloat(p.dtype))
-    return "transposed convolution is native for float32 and float64 only";
+    return Reason{ReasonCode::ElementType,
+                  "transposed convolution is native for float32 and float64 only"};
   if (spatial > 3)
-    return "more than three spatial dimensions";
+    return Reason{ReasonCode::Shape, "more than three spatial dimensions"};
   if (p.context.elementsOf(p.op.getInput()) == 0 || p.context.elementsOf(p.op.getResult()) == 0 ||
       p.context.elementsOf(p.op.getWeights()) == 0)
-    return "an operand is empty";
+    return Reason{ReasonCode::Shape, "an operand is empty"};
   p.batch = input[0];
   p.channels = input[1];
   p.outputs = result[1];
@@ -70,7 +71,7 @@ static std::string resolveProblem(TransposedProblem &p) {
       if (!p.op.getOutputShape().empty())
         wanted = p.op.getOutputShape()[axis];
       if (!transposedOutputSize(along, p.op.getAutoPad(), p.op.getOutputPadding()[axis], wanted))
-        return "the window does not fit the result";
+        return Reason{ReasonCode::Shape, "the window does not fit the result"};
     }
     p.window.input[a] = axis < 0 ? 1 : result[2 + axis];
     p.window.output[a] = along.input;
@@ -81,7 +82,7 @@ static std::string resolveProblem(TransposedProblem &p) {
     p.pixels *= along.input;
     p.kernelPositions *= along.kernel;
   }
-  return "";
+  return std::nullopt;
 }
 
 /// C [outputs * kernel, pixels] = weights transposed * input, for a batch of groups.
@@ -152,9 +153,9 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
 LoweringResult native::lower(nn::ConvTransposeOp op, const LoweringContext &context) {
   TransposedProblem p{.context = context};
   p.op = op;
-  if (std::string reason = resolveProblem(p); !reason.empty())
-    return LoweringResult::refuse(reason);
-  LoweringResult result;
+  if (std::optional<Reason> reason = resolveProblem(p))
+    return *reason;
+  LoweredSteps result;
   int64_t element = dtypeBytes(p.dtype);
   int64_t plane = p.window.input[0] * p.window.input[1] * p.window.input[2];
   CheckedSize bytes = CheckedSize(p.groups) * p.rows() * p.pixels * element;
@@ -162,13 +163,13 @@ LoweringResult native::lower(nn::ConvTransposeOp op, const LoweringContext &cont
   for (int64_t first = 0; first < p.batch; first += atOnce) {
     int64_t images = std::min(atOnce, p.batch - first);
     StepBuffer columns = StepBuffer::scratchSpace(0, bytes * images);
-    result.steps.push_back(multiply(p, first, images, columns));
+    result.push_back(multiply(p, first, images, columns));
     WindowSum sum{p.window, images, std::nullopt};
     if (!nn::isNone(op.getBias()))
       sum.bias = StepBuffer::of(op.getBias());
-    result.steps.push_back(
-        sumWindows(columns, StepBuffer::of(op.getResult(), first * p.outputs * plane * element),
-                   std::move(sum), p.dtype));
+    result.push_back(sumWindows(columns,
+                                StepBuffer::of(op.getResult(), first * p.outputs * plane * element),
+                                std::move(sum), p.dtype));
   }
   return result;
 }
@@ -183,11 +184,12 @@ LoweringResult native::lower(nn::Col2ImOp op, const LoweringContext &context) {
   std::optional<std::vector<int64_t>> block = context.values.integersOf(op.getBlockShape());
   auto spatial = static_cast<int>(result.size()) - 2;
   if (!isWideFloat(dtype))
-    return LoweringResult::refuse("windows are summed up natively for float32 and float64 only");
+    return Reason{ReasonCode::ElementType,
+                  "windows are summed up natively for float32 and float64 only"};
   if (spatial > 3 || !block)
-    return LoweringResult::refuse("more than three spatial dimensions, or unknown ones");
+    return Reason{ReasonCode::Shape, "more than three spatial dimensions, or unknown ones"};
   if (context.elementsOf(op.getResult()) == 0 || context.elementsOf(op.getInput()) == 0)
-    return LoweringResult::refuse("an operand is empty");
+    return Reason{ReasonCode::Shape, "an operand is empty"};
   WindowSum sum{{}, /*images=*/result[0], std::nullopt};
   sum.shape.channels = result[1];
   for (int a = 0; a < 3; ++a) {
@@ -208,7 +210,7 @@ LoweringResult native::lower(nn::Col2ImOp op, const LoweringContext &context) {
     }
     Expected<int64_t> positions = windowOutputSize(along, AutoPad::NotSet, /*ceilMode=*/false);
     if (!positions)
-      return LoweringResult::refuse("the window does not fit the result");
+      return Reason{ReasonCode::Shape, "the window does not fit the result"};
     sum.shape.input[a] = along.input;
     sum.shape.output[a] = *positions;
     sum.shape.kernel[a] = along.kernel;
@@ -216,6 +218,6 @@ LoweringResult native::lower(nn::Col2ImOp op, const LoweringContext &context) {
     sum.shape.dilation[a] = along.dilation;
     sum.shape.padBegin[a] = along.padBegin;
   }
-  return LoweringResult::of(sumWindows(StepBuffer::of(op.getInput()),
-                                       StepBuffer::of(op.getResult()), std::move(sum), dtype));
+  return oneStep(sumWindows(StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult()),
+                            std::move(sum), dtype));
 }

@@ -28,12 +28,12 @@ static CopySide viewOf(Value v, const LoweringContext &context) {
   return viewOf(v, rowMajorStrides<Sizes>(context.sizesOf(v)));
 }
 
-/// Why elements of `op` cannot be moved; empty when they can.
-static std::string refuseType(Operation *op) {
+/// Why the elements that `op` gives cannot be moved, if they cannot.
+static std::optional<Reason> refuseType(Operation *op) {
   for (Value v : op->getResults())
     if (!isMovable(dtypeOfValue(v)))
-      return "no native code for " + std::string(dtypeName(dtypeOfValue(v))) + " elements";
-  return "";
+      return noCodeFor(dtypeOfValue(v));
+  return std::nullopt;
 }
 
 /// Which dimensions of `v` are not 1 whatever the sizes: they are dimensions of the
@@ -50,15 +50,15 @@ static SmallVector<bool> lastingDims(Value v, const LoweringContext &context) {
 //===----------------------------------------------------------------------===//
 
 LoweringResult native::lower(nn::ConcatOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
-  LoweringResult lowered;
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
+  LoweredSteps lowered;
   Value result = op.getResult();
   Sizes strides = rowMajorStrides<Sizes>(context.sizesOf(result));
   int64_t at = 0;
   for (Value input : op.getInputs()) {
     appendCopy(Sizes(context.sizesOf(input)), dtypeOfValue(result), viewOf(input, context),
-               viewOf(result, strides, at * strides[op.getAxis()]), lowered.steps,
+               viewOf(result, strides, at * strides[op.getAxis()]), lowered,
                lastingDims(input, context));
     at += context.sizesOf(input)[op.getAxis()];
   }
@@ -66,24 +66,24 @@ LoweringResult native::lower(nn::ConcatOp op, const LoweringContext &context) {
 }
 
 LoweringResult native::lower(nn::SplitOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
-  LoweringResult lowered;
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
+  LoweredSteps lowered;
   Value input = op.getInput();
   Sizes strides = rowMajorStrides<Sizes>(context.sizesOf(input));
   int64_t at = 0;
   for (Value result : op.getResults()) {
     appendCopy(Sizes(context.sizesOf(result)), dtypeOfValue(input),
-               viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result, context),
-               lowered.steps, lastingDims(result, context));
+               viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result, context), lowered,
+               lastingDims(result, context));
     at += context.sizesOf(result)[op.getAxis()];
   }
   return lowered;
 }
 
 LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
   Sizes sizes = Sizes(context.sizesOf(op.getInput()));
   auto starts = context.values.integersOf(op.getStarts());
   std::optional<SmallVector<int64_t>> axes = op.getCutDimensions(context.values);
@@ -92,8 +92,8 @@ LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
                                           : std::nullopt;
   if (!starts || !axes || !steps || axes->size() != starts->size() ||
       steps->size() != starts->size())
-    return LoweringResult::refuse("the bounds of the slice are known only at run time");
-  LoweringResult lowered;
+    return Reason{ReasonCode::DataDependent, "the bounds of the slice are known only at run time"};
+  LoweredSteps lowered;
   if (context.elementsOf(op.getResult()) == 0)
     return lowered;
   Sizes strides = rowMajorStrides<Sizes>(sizes);
@@ -107,14 +107,14 @@ LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
       strides[axis] *= (*steps)[i];
   }
   appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
-             viewOf(op.getInput(), strides, offset), viewOf(op.getResult(), context), lowered.steps,
+             viewOf(op.getInput(), strides, offset), viewOf(op.getResult(), context), lowered,
              lastingDims(op.getResult(), context));
   return lowered;
 }
 
 LoweringResult native::lower(nn::TransposeOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
   Sizes source = rowMajorStrides<Sizes>(context.sizesOf(op.getInput())), strides;
   SmallVector<int64_t> perm(op.getPerm());
   if (perm.empty())
@@ -122,29 +122,29 @@ LoweringResult native::lower(nn::TransposeOp op, const LoweringContext &context)
       perm.push_back(static_cast<int64_t>(d));
   for (int64_t d : perm)
     strides.push_back(source[d]);
-  LoweringResult lowered;
+  LoweredSteps lowered;
   appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
-             viewOf(op.getInput(), strides), viewOf(op.getResult(), context), lowered.steps,
+             viewOf(op.getInput(), strides), viewOf(op.getResult(), context), lowered,
              lastingDims(op.getResult(), context));
   return lowered;
 }
 
 LoweringResult native::lower(nn::ExpandOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
-  LoweringResult lowered;
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
+  LoweredSteps lowered;
   appendCopy(Sizes(context.sizesOf(op.getResult())), dtypeOfValue(op.getInput()),
              viewOf(op.getInput(), broadcastStrides(op.getInput(), op.getResult(), context)),
-             viewOf(op.getResult(), context), lowered.steps, lastingDims(op.getResult(), context));
+             viewOf(op.getResult(), context), lowered, lastingDims(op.getResult(), context));
   return lowered;
 }
 
 /// Every dimension becomes two: repeats outside, the input's size inside.
 LoweringResult native::lower(nn::TileOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
   ArrayRef<int64_t> inner = context.sizesOf(op.getInput()), whole = context.sizesOf(op.getResult());
-  LoweringResult lowered;
+  LoweredSteps lowered;
   if (llvm::is_contained(whole, 0))
     return lowered;
   Sizes sizes, from, to;
@@ -155,17 +155,17 @@ LoweringResult native::lower(nn::TileOp op, const LoweringContext &context) {
     to.insert(to.end(), {inner[d] * resultStrides[d], resultStrides[d]});
   }
   appendCopy(sizes, dtypeOfValue(op.getInput()), viewOf(op.getInput(), from),
-             viewOf(op.getResult(), to), lowered.steps);
+             viewOf(op.getResult(), to), lowered);
   return lowered;
 }
 
 static LoweringResult lowerReshape(Operation *op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
-  LoweringResult lowered;
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
+  LoweredSteps lowered;
   Value input = op->getOperand(0), result = op->getResult(0);
   appendCopy({context.elementsOf(input)}, dtypeOfValue(result), viewOf(input, {1}),
-             viewOf(result, {1}), lowered.steps);
+             viewOf(result, {1}), lowered);
   return lowered;
 }
 
@@ -217,7 +217,7 @@ private:
 
   nn::PadOp op;
   Sizes pads, sizes, whole, strides;
-  LoweringResult lowered;
+  LoweredSteps lowered;
 };
 } // namespace
 
@@ -230,7 +230,7 @@ void PadLowering::copyInterior() {
     to += interiorBegin(d) * strides[d];
   }
   appendCopy(interior, dtypeOfValue(op.getInput()), viewOf(op.getInput(), source, from),
-             viewOf(op.getResult(), strides, to), lowered.steps);
+             viewOf(op.getResult(), strides, to), lowered);
 }
 
 void PadLowering::addSlab(size_t axis, int64_t at, int64_t count, int64_t source, int64_t step) {
@@ -248,12 +248,12 @@ void PadLowering::addSlab(size_t axis, int64_t at, int64_t count, int64_t source
   if (op.getMode() != PadMode::Constant) {
     from[axis] *= step;
     return appendCopy(slab, dtype, viewOf(op.getResult(), from, source * strides[axis] + inner), to,
-                      lowered.steps);
+                      lowered);
   }
   StepBuffer value = nn::isNone(op.getValue())
                          ? StepBuffer::weights(Tensor::allocate(dtype, {}).take())
                          : StepBuffer::of(op.getValue());
-  appendFill(slab, dtype, value, to, lowered.steps);
+  appendFill(slab, dtype, value, to, lowered);
 }
 
 LoweringResult PadLowering::lower() {
@@ -262,9 +262,9 @@ LoweringResult PadLowering::lower() {
     int64_t longest = std::max(begin(d), end(d)), shortest = std::min(begin(d), end(d));
     bool isPlain = shortest >= 0 && sizes[d] > 0 && (!reflects || longest < sizes[d]);
     if (op.getMode() != PadMode::Constant && !isPlain)
-      return LoweringResult::refuse("padding that crops or reflects more than once");
+      return Reason{ReasonCode::Attributes, "padding that crops or reflects more than once"};
     if (begin(d) < -sizes[d] || end(d) < -sizes[d] || interiorSize(d) < 0)
-      return LoweringResult::refuse("padding that crops more than there is");
+      return Reason{ReasonCode::Attributes, "padding that crops more than there is"};
   }
   if (llvm::is_contained(whole, 0))
     return lowered;
@@ -279,11 +279,11 @@ LoweringResult PadLowering::lower() {
 }
 
 LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
   auto pads = context.values.integersOf(op.getPads());
   if (!pads || pads->size() != 2 * context.sizesOf(op.getInput()).size())
-    return LoweringResult::refuse("the padding is known only at run time");
+    return Reason{ReasonCode::DataDependent, "the padding is known only at run time"};
   return PadLowering(op, Sizes(ArrayRef<int64_t>(*pads)), context).lower();
 }
 
@@ -298,14 +298,14 @@ LoweringResult native::lower(nn::RangeOp op, const LoweringContext &context) {
                         delta = context.values.tensorOf(op.getDelta());
   // The rule of the op has looked at them, and found the size.
   if (!start || !limit || !delta)
-    return LoweringResult::refuse("the size of the result depends on data");
+    return Reason{ReasonCode::DataDependent, "the size of the result depends on data"};
   bool isNative = dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Int16 ||
                   dtype == DType::Int32 || dtype == DType::Int64;
   if (!isNative)
-    return LoweringResult::refuse("no native range of " + std::string(dtypeName(dtype)));
-  LoweringResult lowered;
+    return Reason{ReasonCode::ElementType, "no native range of " + std::string(dtypeName(dtype))};
+  LoweredSteps lowered;
   appendRange(context.elementsOf(op.getResult()), dtype, StepBuffer::weights(*start),
-              StepBuffer::weights(*delta), StepBuffer::of(op.getResult()), lowered.steps);
+              StepBuffer::weights(*delta), StepBuffer::of(op.getResult()), lowered);
   return lowered;
 }
 
@@ -325,45 +325,43 @@ struct BlockedShape {
 } // namespace
 
 LoweringResult native::lower(nn::PackOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)),
                  context.sizesOf(op.getResult())[1], context.sizesOf(op.getResult()).back()};
   DType dtype = dtypeOfValue(op.getInput());
-  LoweringResult lowered;
+  LoweredSteps lowered;
   appendCopy({s.batch, s.fullBlocks(), s.spatial, s.block}, dtype,
              viewOf(op.getInput(), {s.plainBatch(), s.block * s.spatial, 1, s.spatial}),
-             viewOf(op.getResult(), {s.blockedBatch(), s.spatial * s.block, s.block, 1}),
-             lowered.steps);
+             viewOf(op.getResult(), {s.blockedBatch(), s.spatial * s.block, s.block, 1}), lowered);
   if (s.restChannels() == 0)
     return lowered;
   int64_t plainRest = s.fullBlocks() * s.block * s.spatial, blockedRest = plainRest;
   appendCopy({s.batch, s.spatial, s.restChannels()}, dtype,
              viewOf(op.getInput(), {s.plainBatch(), 1, s.spatial}, plainRest),
-             viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest), lowered.steps);
+             viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest), lowered);
   appendFill({s.batch, s.spatial, s.block - s.restChannels()}, dtype,
              StepBuffer::weights(Tensor::allocate(dtype, {}).take()),
              viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest + s.restChannels()),
-             lowered.steps);
+             lowered);
   return lowered;
 }
 
 LoweringResult native::lower(nn::UnpackOp op, const LoweringContext &context) {
-  if (std::string reason = refuseType(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseType(op))
+    return *reason;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], op.getChannels(), productOf(sizes.drop_front(2).drop_back()), sizes[1],
                  sizes.back()};
   DType dtype = dtypeOfValue(op.getInput());
-  LoweringResult lowered;
+  LoweredSteps lowered;
   appendCopy({s.batch, s.fullBlocks(), s.block, s.spatial}, dtype,
              viewOf(op.getInput(), {s.blockedBatch(), s.spatial * s.block, 1, s.block}),
-             viewOf(op.getResult(), {s.plainBatch(), s.block * s.spatial, s.spatial, 1}),
-             lowered.steps);
+             viewOf(op.getResult(), {s.plainBatch(), s.block * s.spatial, s.spatial, 1}), lowered);
   int64_t restOffset = s.fullBlocks() * s.block * s.spatial;
   appendCopy({s.batch, s.restChannels(), s.spatial}, dtype,
              viewOf(op.getInput(), {s.blockedBatch(), 1, s.block}, restOffset),
-             viewOf(op.getResult(), {s.plainBatch(), s.spatial, 1}, restOffset), lowered.steps);
+             viewOf(op.getResult(), {s.plainBatch(), s.spatial, 1}, restOffset), lowered);
   return lowered;
 }

@@ -12,10 +12,9 @@ using namespace quern::native;
 using namespace quern::plan;
 
 LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &context) {
-  std::string reason;
-  std::optional<GroupProgram> program = buildGroupProgram(group, /*anchor=*/nullptr, reason);
+  ReasonOr<GroupProgram> program = buildGroupProgram(group, /*anchor=*/nullptr);
   if (!program)
-    return LoweringResult::refuse(reason);
+    return program.reason();
   ArrayRef<int64_t> sizes = context.sizesOf(group->getResult(0));
   MapProblem problem;
   problem.name = "map" + program->program.label();
@@ -27,12 +26,12 @@ LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &co
                               broadcastStrides(input, group->getResult(0), context)});
   for (Value result : group->getResults()) {
     if (context.sizesOf(result) != sizes)
-      return LoweringResult::refuse("the group's results have different shapes");
+      return Reason{ReasonCode::Shape, "the group's results have different shapes"};
     problem.outputs.push_back(
         {StepBuffer::of(result), dtypeOfValue(result), rowMajorStrides<Sizes>(sizes)});
   }
   problem.program = std::move(program->program);
-  LoweringResult lowered;
-  appendMap(std::move(problem), lowered.steps);
+  LoweredSteps lowered;
+  appendMap(std::move(problem), lowered);
   return lowered;
 }

@@ -18,11 +18,11 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-/// Why elements of `data` cannot be moved; empty when they can.
-static std::string refuseElements(Value data) {
-  DType dtype = dtypeOfValue(data);
-  return isMovable(dtype) ? ""
-                          : "no native code for " + std::string(dtypeName(dtype)) + " elements";
+/// Why elements of `data` cannot be moved, if they cannot.
+static std::optional<Reason> refuseElements(Value data) {
+  if (isMovable(dtypeOfValue(data)))
+    return std::nullopt;
+  return noCodeFor(dtypeOfValue(data));
 }
 
 /// A move at `indices` of a space of `sizes`, with a tuple for each of its positions.
@@ -42,8 +42,8 @@ static IndexedMove moveAt(Value data, Value indices, ArrayRef<int64_t> sizes) {
 
 /// The same indices for all that is around the axis.
 LoweringResult native::lower(nn::GatherOp op, const LoweringContext &context) {
-  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseElements(op.getInput()))
+    return *reason;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   int64_t axis = op.getAxis(), rank = static_cast<int64_t>(sizes.size());
   int64_t outer = productOf(sizes.take_front(axis)), inner = productOf(sizes.drop_front(axis + 1));
@@ -58,9 +58,9 @@ LoweringResult native::lower(nn::GatherOp op, const LoweringContext &context) {
   move.isElement = sizes[axis] > 0;
   for (int64_t d = axis + 1; d < rank; ++d)
     move.isElement &= context.fixedSize(op.getInput(), d) == 1;
-  LoweringResult lowered;
+  LoweredSteps lowered;
   appendGather(move, StepBuffer::of(op.getInput()), StepBuffer::of(op.getIndices()),
-               StepBuffer::of(op.getResult()), lowered.steps);
+               StepBuffer::of(op.getResult()), lowered);
   return lowered;
 }
 
@@ -82,12 +82,12 @@ static IndexedMove elementsAt(Value data, Value indices, int64_t axis,
 }
 
 LoweringResult native::lower(nn::GatherElementsOp op, const LoweringContext &context) {
-  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
-    return LoweringResult::refuse(reason);
-  LoweringResult lowered;
+  if (std::optional<Reason> reason = refuseElements(op.getInput()))
+    return *reason;
+  LoweredSteps lowered;
   appendGather(elementsAt(op.getInput(), op.getIndices(), op.getAxis(), context),
                StepBuffer::of(op.getInput()), StepBuffer::of(op.getIndices()),
-               StepBuffer::of(op.getResult()), lowered.steps);
+               StepBuffer::of(op.getResult()), lowered);
   return lowered;
 }
 
@@ -112,12 +112,12 @@ static IndexedMove slicesAt(Value data, Value indices, int64_t batchDims,
 }
 
 LoweringResult native::lower(nn::GatherNDOp op, const LoweringContext &context) {
-  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
-    return LoweringResult::refuse(reason);
-  LoweringResult lowered;
+  if (std::optional<Reason> reason = refuseElements(op.getInput()))
+    return *reason;
+  LoweredSteps lowered;
   appendGather(slicesAt(op.getInput(), op.getIndices(), op.getBatchDims(), context),
                StepBuffer::of(op.getInput()), StepBuffer::of(op.getIndices()),
-               StepBuffer::of(op.getResult()), lowered.steps);
+               StepBuffer::of(op.getResult()), lowered);
   return lowered;
 }
 
@@ -128,31 +128,31 @@ LoweringResult native::lower(nn::GatherNDOp op, const LoweringContext &context) 
 template <typename Op>
 static LoweringResult lowerScatter(Op op, const IndexedMove &move, const LoweringContext &context) {
   if (op.getReduction() != ScatterReduction::None && !isComputable(move.dtype))
-    return LoweringResult::refuse("no native code to combine " +
-                                  std::string(dtypeName(move.dtype)) + " elements");
-  LoweringResult lowered;
+    return Reason{ReasonCode::ElementType,
+                  "no native code to combine " + std::string(dtypeName(move.dtype)) + " elements"};
+  LoweredSteps lowered;
   StepBuffer input = StepBuffer::of(op.getInput()), result = StepBuffer::of(op.getResult());
   if (int64_t bytes = context.elementsOf(op.getInput()) * dtypeBytes(move.dtype); bytes > 0) {
     LoweredStep copy = copyBytes(input, result, bytes);
     copy.copiesWhole = true;
     copy.overwritable = {0};
-    lowered.steps.push_back(std::move(copy));
+    lowered.push_back(std::move(copy));
   }
   appendScatter(move, op.getReduction(), result, StepBuffer::of(op.getIndices()),
-                StepBuffer::of(op.getUpdates()), lowered.steps);
+                StepBuffer::of(op.getUpdates()), lowered);
   return lowered;
 }
 
 LoweringResult native::lower(nn::ScatterElementsOp op, const LoweringContext &context) {
-  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseElements(op.getInput()))
+    return *reason;
   return lowerScatter(op, elementsAt(op.getInput(), op.getIndices(), op.getAxis(), context),
                       context);
 }
 
 LoweringResult native::lower(nn::ScatterNDOp op, const LoweringContext &context) {
-  if (std::string reason = refuseElements(op.getInput()); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseElements(op.getInput()))
+    return *reason;
   return lowerScatter(op, slicesAt(op.getInput(), op.getIndices(), /*batchDims=*/0, context),
                       context);
 }

@@ -45,11 +45,13 @@ static ChannelShape channelShapeOf(ArrayRef<int64_t> sizes) {
   return shape;
 }
 
-/// Why no normalization is native for the elements of `op`; empty when there are.
-static std::string refuseNormalization(Operation *op) {
+/// Why no normalization is native for the elements of `op`, if none is.
+static std::optional<Reason> refuseNormalization(Operation *op) {
   DType dtype = dtypeOfValue(op->getOperand(0));
-  bool isNative = dtype == DType::Float32 || dtype == DType::Float64;
-  return isNative ? "" : "no native normalization of " + std::string(dtypeName(dtype));
+  if (dtype == DType::Float32 || dtype == DType::Float64)
+    return std::nullopt;
+  return Reason{ReasonCode::ElementType,
+                "no native normalization of " + std::string(dtypeName(dtype))};
 }
 
 static std::string keyOf(double v) { return llvm::utohexstr(std::bit_cast<uint64_t>(v)); }
@@ -80,8 +82,8 @@ static ScalarProgram batchNormProgram(DType dtype, double epsilon) {
 }
 
 LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context) {
-  if (std::string reason = refuseNormalization(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseNormalization(op))
+    return *reason;
   DType dtype = dtypeOfValue(op.getInput());
   ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
   MapProblem problem;
@@ -91,13 +93,13 @@ LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context)
   problem.inputs.push_back({StepBuffer::of(op.getInput()), dtype, strides});
   for (Value v : {op.getScale(), op.getBias(), op.getMean(), op.getVariance()}) {
     if (dtypeOfValue(v) != dtype)
-      return LoweringResult::refuse("batch normalization of mixed types");
+      return Reason{ReasonCode::ElementType, "batch normalization of mixed types"};
     problem.inputs.push_back({StepBuffer::of(v), dtype, {0, 1, 0}});
   }
   problem.outputs.push_back({StepBuffer::of(op.getResult()), dtype, strides});
   problem.program = batchNormProgram(dtype, op.getEpsilon().convertToDouble());
-  LoweringResult lowered;
-  appendMap(std::move(problem), lowered.steps);
+  LoweredSteps lowered;
+  appendMap(std::move(problem), lowered);
   return lowered;
 }
 
@@ -160,14 +162,14 @@ static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
 }
 
 LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &context) {
-  if (std::string reason = refuseNormalization(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseNormalization(op))
+    return *reason;
   DType dtype = dtypeOfValue(op.getInput());
   if (dtypeOfValue(op.getScale()) != dtype || dtypeOfValue(op.getBias()) != dtype)
-    return LoweringResult::refuse("instance normalization of mixed types");
+    return Reason{ReasonCode::ElementType, "instance normalization of mixed types"};
   ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
   double epsilon = op.getEpsilon().convertToDouble();
-  LoweringResult lowered;
+  LoweredSteps lowered;
   if (shape.elements() == 0)
     return lowered;
   LoweredStep step;
@@ -180,7 +182,7 @@ LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &conte
   step.bytes = 4.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
   step.kernel = {"instance_norm", "instance_norm/" + std::string(dtypeName(dtype)) + keyOf(epsilon),
                  [=](KernelBuilder &kb) { emitInstanceNorm(kb, dtype, epsilon); }};
-  lowered.steps.push_back(std::move(step));
+  lowered.push_back(std::move(step));
   return lowered;
 }
 
@@ -227,13 +229,13 @@ static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
 }
 
 LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context) {
-  if (std::string reason = refuseNormalization(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseNormalization(op))
+    return *reason;
   LayerNormSpec spec{dtypeOfValue(op.getInput()), op.getCenter(), !nn::isNone(op.getScale()),
                      !nn::isNone(op.getBias()), op.getEpsilon().convertToDouble()};
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   int64_t elements = productOf(sizes), length = productOf(sizes.drop_front(op.getAxis()));
-  LoweringResult lowered;
+  LoweredSteps lowered;
   if (elements == 0)
     return lowered;
   LoweredStep step;
@@ -253,7 +255,7 @@ LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context)
                  name + (spec.hasScale ? "s" : "") + (spec.hasBias ? "b" : "") + "/" +
                      std::string(dtypeName(spec.dtype)) + keyOf(spec.epsilon),
                  [spec](KernelBuilder &kb) { emitLayerNorm(kb, spec); }};
-  lowered.steps.push_back(std::move(step));
+  lowered.push_back(std::move(step));
   return lowered;
 }
 
@@ -316,12 +318,12 @@ static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
 }
 
 LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
-  if (std::string reason = refuseNormalization(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseNormalization(op))
+    return *reason;
   constexpr int64_t kChunk = 1024;
   DType dtype = dtypeOfValue(op.getInput());
   ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
-  LoweringResult lowered;
+  LoweredSteps lowered;
   if (shape.elements() == 0)
     return lowered;
   int64_t size = op.getSize();
@@ -342,6 +344,6 @@ LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
                  "lrn/" + std::string(dtypeName(dtype)) + keyOf(spec.alpha) + "/" +
                      keyOf(spec.beta) + "/" + keyOf(spec.bias),
                  [spec](KernelBuilder &kb) { emitLrn(kb, spec); }};
-  lowered.steps.push_back(std::move(step));
+  lowered.push_back(std::move(step));
   return lowered;
 }

@@ -64,12 +64,12 @@ static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
   PoolAxis axes[3];
   size_t rank = problem.spatialSizes(problem.input).size();
   if (rank < 1 || rank > 3)
-    return LoweringResult::refuse("pooling over more than three dimensions");
+    return Reason{ReasonCode::Shape, "pooling over more than three dimensions"};
   if (!resolveAxes(op, problem, axes))
-    return LoweringResult::refuse("the window does not fit");
+    return Reason{ReasonCode::Shape, "the window does not fit"};
   int64_t lanes = std::min(problem.block, context.target.lanes(problem.dtype));
   if (problem.block && problem.block % lanes != 0)
-    return LoweringResult::refuse("the channel block is no multiple of the vector length");
+    return Reason{ReasonCode::Layout, "the channel block is no multiple of the vector length"};
   spec.dtype = problem.dtype;
   spec.block = problem.block;
   spec.hasDepth = rank == 3;
@@ -93,52 +93,53 @@ static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
   step.bytes =
       static_cast<double>((context.elementsOf(problem.input) + context.elementsOf(op.getResult())) *
                           dtypeBytes(problem.dtype));
-  return LoweringResult::of(std::move(step));
+  return oneStep(std::move(step));
 }
 
 /// Fills `problem`; a reason when there is no native code for it. `axes` are the
 /// rows and columns of an epilogue on plain results.
-static std::string resolvePool(Operation *anchor, ResultAxes axes, PoolProblem &problem) {
+static std::optional<Reason> resolvePool(Operation *anchor, ResultAxes axes, PoolProblem &problem) {
   const LoweringContext &context = problem.context;
   problem.group = nn::groupOf(anchor);
   problem.input = nn::outerValue(problem.group, anchor->getOperand(0));
   problem.dtype = dtypeOfValue(problem.input);
   if (!isArithmetic(problem.dtype))
-    return "no native pooling of " + std::string(dtypeName(problem.dtype));
+    return Reason{ReasonCode::ElementType,
+                  "no native pooling of " + std::string(dtypeName(problem.dtype))};
   problem.block = nn::layoutOf(anchor->getOperand(0)).block;
   if (problem.block)
     axes = ResultAxes::ofChannels(
         static_cast<int64_t>(context.sizesOf(problem.group->getResult(0)).size()),
         /*blocked=*/true);
-  std::string reason;
-  auto epilogue = buildEpilogue(problem.group, context, axes, reason);
-  if (epilogue)
-    problem.epilogue = std::move(*epilogue);
-  return reason;
+  ReasonOr<Epilogue> epilogue = buildEpilogue(problem.group, context, axes);
+  if (!epilogue)
+    return epilogue.reason();
+  problem.epilogue = epilogue.take();
+  return std::nullopt;
 }
 
 template <typename Op>
 static LoweringResult lowerWindowed(Op op, const LoweringContext &context, const PoolSpec &spec) {
   PoolProblem problem{.context = context};
   auto rank = static_cast<int64_t>(context.sizesOf(op.getResult()).size());
-  if (std::string reason = resolvePool(op, {{1}, {rank - 1}}, problem); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = resolvePool(op, {{1}, {rank - 1}}, problem))
+    return *reason;
   if (spec.kind == PoolSpec::Kind::Average && !isFloat(problem.dtype))
-    return LoweringResult::refuse("the average of integers");
+    return Reason{ReasonCode::ElementType, "the average of integers"};
   if (context.elementsOf(problem.group->getResult(0)) == 0)
-    return {};
+    return LoweredSteps();
   return lowerWindows(op, problem, spec);
 }
 
 /// A global pool is a reduction over all pixels of a channel.
 LoweringResult native::lower(nn::GlobalPoolOp op, const LoweringContext &context) {
   PoolProblem problem{.context = context};
-  if (std::string reason = resolvePool(op, {{}, {1}}, problem); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = resolvePool(op, {{}, {1}}, problem))
+    return *reason;
   if (op.getKind() == ReduceKind::Mean && !isFloat(problem.dtype))
-    return LoweringResult::refuse("the average of integers");
+    return Reason{ReasonCode::ElementType, "the average of integers"};
   if (context.elementsOf(problem.group->getResult(0)) == 0)
-    return {};
+    return LoweredSteps();
   ArrayRef<int64_t> sizes = context.sizesOf(problem.input);
   ReduceSpec spec;
   spec.kind = op.getKind();
@@ -153,7 +154,7 @@ LoweringResult native::lower(nn::GlobalPoolOp op, const LoweringContext &context
       makeReduction(spec, shape, sizes[1] * shape.inner, StepBuffer::of(problem.input),
                     StepBuffer::of(problem.group->getResult(0)));
   problem.addOperands(step);
-  return LoweringResult::of(std::move(step));
+  return oneStep(std::move(step));
 }
 
 LoweringResult native::lower(nn::MaxPoolOp op, const LoweringContext &context) {
@@ -177,17 +178,18 @@ LoweringResult native::lower(nn::MaxPoolWithIndicesOp op, const LoweringContext 
   ArrayRef<int64_t> sizes = context.sizesOf(problem.input);
   size_t rank = sizes.size() - 2;
   if (!isArithmetic(problem.dtype) || dtypeBits(problem.dtype) < 8)
-    return LoweringResult::refuse("no native pooling of " + std::string(dtypeName(problem.dtype)));
+    return Reason{ReasonCode::ElementType,
+                  "no native pooling of " + std::string(dtypeName(problem.dtype))};
   if (rank < 1 || rank > 3)
-    return LoweringResult::refuse("pooling over more than three dimensions");
+    return Reason{ReasonCode::Shape, "pooling over more than three dimensions"};
   if (context.elementsOf(op.getResult()) == 0)
-    return {};
+    return LoweredSteps();
   if (context.elementsOf(problem.input) == 0)
-    return LoweringResult::refuse("the input is empty");
+    return Reason{ReasonCode::Shape, "the input is empty"};
   MaxPlaceShape shape;
   shape.planes = sizes[0] * sizes[1];
   if (!resolveAxes(op, problem, shape.axes))
-    return LoweringResult::refuse("the window does not fit");
+    return Reason{ReasonCode::Shape, "the window does not fit"};
   bool columnMajor = op.getStorageOrder() == 1;
   int64_t stride = 1;
   for (size_t i = 0; i < rank; ++i) {
@@ -195,7 +197,6 @@ LoweringResult native::lower(nn::MaxPoolWithIndicesOp op, const LoweringContext 
     shape.strides[a] = stride;
     stride *= shape.axes[a].input;
   }
-  return LoweringResult::of(poolPlaces(shape, problem.dtype, StepBuffer::of(op.getInput()),
-                                       StepBuffer::of(op.getResult()),
-                                       StepBuffer::of(op.getIndices())));
+  return oneStep(poolPlaces(shape, problem.dtype, StepBuffer::of(op.getInput()),
+                            StepBuffer::of(op.getResult()), StepBuffer::of(op.getIndices())));
 }

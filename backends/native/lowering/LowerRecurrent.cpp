@@ -122,20 +122,20 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
 LoweringResult native::lower(nn::RecurrentOp op, const LoweringContext &context) {
   RecurrentSpec spec = makeSpec(op, context);
   if (spec.dtype != DType::Float32 && spec.dtype != DType::Float64)
-    return LoweringResult::refuse("recurrences are native for float32 and float64 only");
-  LoweringResult lowered;
+    return Reason{ReasonCode::ElementType, "recurrences are native for float32 and float64 only"};
+  LoweredSteps lowered;
   ArrayRef<int64_t> y = context.sizesOf(op.getY());
   if (y[1] * y[2] * y[3] == 0) // no states: all results are empty
     return lowered;
   RecurrentDims dims = makeDims(op, context);
-  StepBuffer recurrence = packRecurrence(op, spec, dims, context, lowered.steps);
+  StepBuffer recurrence = packRecurrence(op, spec, dims, context, lowered);
   spec.activations = activationsIn(op, 0);
   bool isOneKernel = dims.directions == 1 || activationsIn(op, 1) == spec.activations;
   int64_t perStep = isOneKernel ? dims.directions : 1;
   for (int64_t direction = 0; direction < dims.directions; direction += perStep) {
     spec.activations = activationsIn(op, direction);
     dims.firstDirection = direction;
-    lowered.steps.push_back(makeStep(spec, dims, perStep, buffersOf(op, recurrence)));
+    lowered.push_back(makeStep(spec, dims, perStep, buffersOf(op, recurrence)));
   }
   return lowered;
 }

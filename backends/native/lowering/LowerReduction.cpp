@@ -14,12 +14,14 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-/// Why no reduction is native for the elements of `op`; empty when there are.
-static std::string refuseReduction(Operation *op) {
+/// Why no reduction is native for the elements of `op`, if none is.
+static std::optional<Reason> refuseReduction(Operation *op) {
   DType dtype = dtypeOfValue(op->getOperand(0));
   bool isNative = dtype == DType::Float32 || dtype == DType::Float64 || isSignedInteger(dtype) ||
                   isUnsignedInteger(dtype);
-  return isNative ? "" : "no native reduction of " + std::string(dtypeName(dtype));
+  if (isNative)
+    return std::nullopt;
+  return Reason{ReasonCode::ElementType, "no native reduction of " + std::string(dtypeName(dtype))};
 }
 
 /// `sizes` as [outer, length, inner] with length from axis `begin` to `end`.
@@ -102,25 +104,25 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
 }
 
 LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
-  if (std::string reason = refuseReduction(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseReduction(op))
+    return *reason;
   ReduceKind kind = op.getKind();
   std::optional<std::vector<bool>> reduced = reducedDimensions(op, context);
   DType dtype = dtypeOfValue(op.getInput());
   if (!reduced)
-    return LoweringResult::refuse("the axes are known only at run time");
+    return Reason{ReasonCode::DataDependent, "the axes are known only at run time"};
   bool needsFloats = kind == ReduceKind::Mean || kind == ReduceKind::L2 ||
                      kind == ReduceKind::LogSum || kind == ReduceKind::LogSumExp;
   if (needsFloats && !isFloat(dtype))
-    return LoweringResult::refuse("this reduction of integers");
-  LoweringResult lowered;
+    return Reason{ReasonCode::ElementType, "this reduction of integers"};
+  LoweredSteps lowered;
   if (context.elementsOf(op.getResult()) == 0)
     return lowered;
   Sizes flat = {context.elementsOf(op.getInput())};
   bool isCopy = op.getNoopWithEmptyAxes() && llvm::none_of(*reduced, [](bool r) { return r; });
   if (isCopy) {
     appendCopy(flat, dtype, {StepBuffer::of(op.getInput()), {1}},
-               {StepBuffer::of(op.getResult()), {1}}, lowered.steps);
+               {StepBuffer::of(op.getResult()), {1}}, lowered);
     return lowered;
   }
   StepBuffer input = StepBuffer::of(op.getInput());
@@ -128,7 +130,7 @@ LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
   std::optional<RowShape> shape = asRows(op.getInput(), *reduced, context, contiguous);
   if (!shape) {
     shape.emplace();
-    input = moveReducedLast(op.getInput(), *reduced, *shape, context, lowered.steps);
+    input = moveReducedLast(op.getInput(), *reduced, *shape, context, lowered);
   }
   ReduceSpec spec;
   spec.kind = kind;
@@ -136,7 +138,7 @@ LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
   spec.contiguous = contiguous;
   spec.epilogue.program.inputs = {dtype};
   spec.epilogue.program.results = {0};
-  lowered.steps.push_back(
+  lowered.push_back(
       makeReduction(spec, *shape, 1, std::move(input), StepBuffer::of(op.getResult())));
   return lowered;
 }
@@ -146,39 +148,39 @@ LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
 //===----------------------------------------------------------------------===//
 
 LoweringResult native::lower(nn::SoftmaxOp op, const LoweringContext &context) {
-  if (std::string reason = refuseReduction(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseReduction(op))
+    return *reason;
   SoftmaxSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
   if (!isFloat(spec.dtype))
-    return LoweringResult::refuse("softmax of integers");
+    return Reason{ReasonCode::ElementType, "softmax of integers"};
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   auto rank = static_cast<int64_t>(sizes.size());
   int64_t end = op.getTrailing() ? rank : op.getAxis() + 1;
   RowShape shape = rowsAlong(sizes, op.getAxis(), end);
   if (context.elementsOf(op.getInput()) == 0)
-    return {};
+    return LoweredSteps();
   spec.logarithm = op.getLogarithm();
   spec.contiguous = isOneFrom(op.getInput(), end, context);
-  return LoweringResult::of(
+  return oneStep(
       makeSoftmax(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
 LoweringResult native::lower(nn::ArgReduceOp op, const LoweringContext &context) {
-  if (std::string reason = refuseReduction(op); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = refuseReduction(op))
+    return *reason;
   ArgSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   RowShape shape = rowsAlong(sizes, op.getAxis(), op.getAxis() + 1);
   if (context.elementsOf(op.getResult()) == 0)
-    return {};
+    return LoweredSteps();
   if (shape.length == 0)
-    return LoweringResult::refuse("the axis is empty");
+    return Reason{ReasonCode::Shape, "the axis is empty"};
   spec.wantMax = op.getKind() == ReduceKind::Max;
   spec.lastOfEqual = op.getSelectLastIndex();
   spec.contiguous = isOneFrom(op.getInput(), op.getAxis() + 1, context);
-  return LoweringResult::of(
+  return oneStep(
       makeArg(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
@@ -195,26 +197,27 @@ LoweringResult native::lower(nn::CumulateOp op, const LoweringContext &context) 
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   auto rank = static_cast<int64_t>(sizes.size());
   if (!isComputable(spec.dtype))
-    return LoweringResult::refuse("no native running sum of " + std::string(dtypeName(spec.dtype)));
+    return Reason{ReasonCode::ElementType,
+                  "no native running sum of " + std::string(dtypeName(spec.dtype))};
   if (rank == 0 || context.elementsOf(op.getAxis()) != 1)
-    return LoweringResult::refuse("an axis that is not one number");
+    return Reason{ReasonCode::Shape, "an axis that is not one number"};
   auto axes = context.values.integersOf(op.getAxis());
   StepBuffer input = StepBuffer::of(op.getInput()), result = StepBuffer::of(op.getResult());
   if (!axes) {
     if (context.elementsOf(op.getInput()) == 0)
-      return LoweringResult::refuse("of an empty tensor only the axis is checked");
+      return Reason{ReasonCode::Shape, "of an empty tensor only the axis is checked"};
     spec.openRank = rank;
     spec.axisType = dtypeOfValue(op.getAxis());
-    return LoweringResult::of(makeCumulateAlong(spec, sizes, std::move(input),
-                                                StepBuffer::of(op.getAxis()), std::move(result)));
+    return oneStep(makeCumulateAlong(spec, sizes, std::move(input), StepBuffer::of(op.getAxis()),
+                                     std::move(result)));
   }
   int64_t axis = axes->front() < 0 ? axes->front() + rank : axes->front();
   if (axis < 0 || axis >= rank)
-    return LoweringResult::refuse("an axis out of range");
+    return Reason{ReasonCode::Shape, "an axis out of range"};
   if (context.elementsOf(op.getInput()) == 0)
-    return {};
+    return LoweredSteps();
   spec.contiguous = isOneFrom(op.getInput(), axis + 1, context);
-  return LoweringResult::of(
+  return oneStep(
       makeCumulate(spec, rowsAlong(sizes, axis, axis + 1), std::move(input), std::move(result)));
 }
 
@@ -229,18 +232,19 @@ static void appendTurn(int64_t outer, int64_t rows, int64_t columns, DType dtype
 LoweringResult native::lower(nn::TopKOp op, const LoweringContext &context) {
   TopKSpec spec{dtypeOfValue(op.getInput()), op.getLargest()};
   if (!isComputable(spec.dtype))
-    return LoweringResult::refuse("no native order of " + std::string(dtypeName(spec.dtype)));
+    return Reason{ReasonCode::ElementType,
+                  "no native order of " + std::string(dtypeName(spec.dtype))};
   int64_t axis = op.getAxis();
   RowShape shape = rowsAlong(context.sizesOf(op.getInput()), axis, axis + 1);
   int64_t count = context.sizesOf(op.getValues())[axis];
   auto k = context.values.integersOf(op.getK());
   if (!k || k->size() != 1 || k->front() != count)
-    return LoweringResult::refuse("k is known only at run time");
+    return Reason{ReasonCode::DataDependent, "k is known only at run time"};
   if (shape.length > kMaxTopKLength)
-    return LoweringResult::refuse("the axis is too long");
+    return Reason{ReasonCode::Limit, "the axis is too long"};
   if (context.elementsOf(op.getValues()) == 0)
-    return {};
-  LoweringResult lowered;
+    return LoweredSteps();
+  LoweredSteps lowered;
   StepBuffer input = StepBuffer::of(op.getInput()), values = StepBuffer::of(op.getValues()),
              indices = StepBuffer::of(op.getIndices());
   bool isContiguous = isOneFrom(op.getInput(), axis + 1, context);
@@ -253,15 +257,15 @@ LoweringResult native::lower(nn::TopKOp op, const LoweringContext &context) {
     values = scratch(1, op.getValues(), spec.dtype);
     indices = scratch(2, op.getIndices(), DType::Int64);
     appendTurn(shape.outer, shape.length, shape.inner, spec.dtype, StepBuffer::of(op.getInput()),
-               input, lowered.steps);
+               input, lowered);
   }
-  lowered.steps.push_back(
+  lowered.push_back(
       selectTopK(spec, {shape.outer * shape.inner, shape.length, count}, input, values, indices));
   if (!isContiguous) {
     appendTurn(shape.outer, shape.inner, count, spec.dtype, values, StepBuffer::of(op.getValues()),
-               lowered.steps);
+               lowered);
     appendTurn(shape.outer, shape.inner, count, DType::Int64, indices,
-               StepBuffer::of(op.getIndices()), lowered.steps);
+               StepBuffer::of(op.getIndices()), lowered);
   }
   return lowered;
 }

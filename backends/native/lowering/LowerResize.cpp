@@ -63,24 +63,24 @@ static std::optional<std::vector<ResizeAxis>> resolveAxes(nn::ResizeOp op,
 static constexpr int64_t kMaxTableBytes = int64_t{32} << 20;
 
 /// Fills the tables for one axis; a reason when there is no native code for it.
-static std::string fillTables(const ResizeRule &rule, const ResizeAxis &axis, int64_t bytesLeft,
-                              Resampling &r) {
-  static const std::string kTooLarge = "so long an axis is resized without tables";
+static std::optional<Reason> fillTables(const ResizeRule &rule, const ResizeAxis &axis,
+                                        int64_t bytesLeft, Resampling &r) {
+  const Reason tooLarge{ReasonCode::Limit, "so long an axis is resized without tables"};
   std::vector<ResizeTap> taps;
   if (rule.mode != ResizeMode::Nearest) {
     Expected<int64_t> most = reference::mostTaps(rule, axis);
     constexpr int64_t kMostTaps = int64_t{1} << 16;
     if (!most || *most > kMostTaps)
-      return "too many elements are interpolated";
+      return Reason{ReasonCode::Limit, "too many elements are interpolated"};
     taps.resize(static_cast<size_t>(*most));
     r.begins.push_back(0);
   }
   // An element at least for each result.
   if (axis.output > bytesLeft / static_cast<int64_t>(sizeof(int64_t)))
-    return kTooLarge;
+    return tooLarge;
   for (int64_t i = 0; i < axis.output; ++i) {
     if (reference::isOutside(rule, axis, i))
-      return "values are extrapolated";
+      return Reason{ReasonCode::Attributes, "values are extrapolated"};
     if (rule.mode == ResizeMode::Nearest) {
       r.elements.push_back(reference::nearestElement(rule, axis, i));
     } else {
@@ -91,9 +91,9 @@ static std::string fillTables(const ResizeRule &rule, const ResizeAxis &axis, in
       r.begins.push_back(static_cast<int64_t>(r.elements.size()));
     }
     if (r.tableBytes() > bytesLeft)
-      return kTooLarge;
+      return tooLarge;
   }
-  return "";
+  return std::nullopt;
 }
 
 static ResizeRule ruleOf(nn::ResizeOp op) {
@@ -104,8 +104,8 @@ static ResizeRule ruleOf(nn::ResizeOp op) {
 
 /// The axes that change, the last first, with their tables; a reason when there is no native
 /// code for one.
-static std::string planPasses(const ResizeRule &rule, const std::vector<ResizeAxis> &axes,
-                              std::vector<Resampling> &passes) {
+static std::optional<Reason> planPasses(const ResizeRule &rule, const std::vector<ResizeAxis> &axes,
+                                        std::vector<Resampling> &passes) {
   int64_t inner = 1, outer = 1, bytesLeft = kMaxTableBytes;
   for (const ResizeAxis &axis : axes)
     outer *= axis.input;
@@ -114,14 +114,14 @@ static std::string planPasses(const ResizeRule &rule, const std::vector<ResizeAx
     outer /= axis.input;
     if (!reference::isIdentity(rule, axis)) {
       Resampling pass{outer, axis.input, axis.output, inner, d + 1 == axes.size(), {}, {}, {}};
-      if (std::string reason = fillTables(rule, axis, bytesLeft, pass); !reason.empty())
+      if (std::optional<Reason> reason = fillTables(rule, axis, bytesLeft, pass))
         return reason;
       bytesLeft -= pass.tableBytes();
       passes.push_back(std::move(pass));
     }
     inner *= axis.output;
   }
-  return "";
+  return std::nullopt;
 }
 
 LoweringResult native::lower(nn::ResizeOp op, const LoweringContext &context) {
@@ -129,30 +129,30 @@ LoweringResult native::lower(nn::ResizeOp op, const LoweringContext &context) {
   DType dtype = dtypeOfValue(op.getResult());
   bool sums = rule.mode != ResizeMode::Nearest;
   if (sums && dtype != DType::Float32 && dtype != DType::Float64)
-    return LoweringResult::refuse("interpolation is native for float32 and float64 only");
+    return Reason{ReasonCode::ElementType, "interpolation is native for float32 and float64 only"};
   if (!sums)
     dtype = copiedType(dtype);
   if (dtype == DType::Undefined)
-    return LoweringResult::refuse("elements of this type are not copied natively");
+    return Reason{ReasonCode::ElementType, "elements of this type are not copied natively"};
   if (context.elementsOf(op.getResult()) == 0)
-    return LoweringResult::refuse("the result is empty");
+    return Reason{ReasonCode::Shape, "the result is empty"};
   std::optional<std::vector<ResizeAxis>> axes = resolveAxes(op, context);
   if (!axes)
-    return LoweringResult::refuse("scales, sizes or roi are known only at run time");
+    return Reason{ReasonCode::DataDependent, "scales, sizes or roi are known only at run time"};
   std::vector<Resampling> passes;
-  if (std::string reason = planPasses(rule, *axes, passes); !reason.empty())
-    return LoweringResult::refuse(reason);
+  if (std::optional<Reason> reason = planPasses(rule, *axes, passes))
+    return *reason;
   StepBuffer from = StepBuffer::of(op.getInput());
   if (passes.empty())
-    return LoweringResult::of(copyBytes(from, StepBuffer::of(op.getResult()),
-                                        context.elementsOf(op.getResult()) * dtypeBytes(dtype)));
-  LoweringResult result;
+    return oneStep(copyBytes(from, StepBuffer::of(op.getResult()),
+                             context.elementsOf(op.getResult()) * dtypeBytes(dtype)));
+  LoweredSteps result;
   for (size_t i = 0; i < passes.size(); ++i) {
     const Resampling &pass = passes[i];
     CheckedSize bytes = CheckedSize(pass.outer) * pass.output * pass.inner * dtypeBytes(dtype);
     StepBuffer to = i + 1 == passes.size() ? StepBuffer::of(op.getResult())
                                            : StepBuffer::scratchSpace(i % 2, bytes);
-    result.steps.push_back(resample(from, to, pass, dtype));
+    result.push_back(resample(from, to, pass, dtype));
     from = to;
   }
   return result;

@@ -59,12 +59,12 @@ static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
 
 LoweringResult native::lower(nn::TreeEnsembleOp op, const LoweringContext &context) {
   if (op.getKind() != ReduceKind::Sum)
-    return LoweringResult::refuse("the smallest or the largest of trees");
+    return Reason{ReasonCode::Attributes, "the smallest or the largest of trees"};
   TreeSources sources;
   for (size_t i = 0; i < sources.size(); ++i) {
     sources[i] = nn::weightSource(op->getOperand(static_cast<unsigned>(i) + 1));
     if (!sources[i])
-      return LoweringResult::refuse("trees that are no constants");
+      return Reason{ReasonCode::NotConstant, "trees that are no constants"};
   }
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   TreeSpec spec{.dtype = sources[kThresholds]->dtype()};
@@ -76,18 +76,17 @@ LoweringResult native::lower(nn::TreeEnsembleOp op, const LoweringContext &conte
       .layout = {spec.dtype, sources[kTests]->dims()[0], sources[kLeaves]->dims()[0] - 1}};
   if (problem.layout.leaves < 0 || problem.layout.end() > std::numeric_limits<int32_t>::max() ||
       problem.features > int64_t{1} << TreeLayout::kFeatureBits)
-    return LoweringResult::refuse("trees of this size");
+    return Reason{ReasonCode::Limit, "trees of this size"};
   if (context.elementsOf(op.getResult()) == 0)
-    return {};
+    return LoweredSteps();
   auto tests = sources[kTests]->load(), leaves = sources[kLeaves]->load();
   if (!tests || !leaves)
-    return LoweringResult::refuse("trees that are not at hand");
+    return Reason{ReasonCode::Missing, "trees that are not at hand"};
   spec.test = commonTest(tests->elementsAs<uint8_t>());
   auto begins = leaves->elementsAs<int32_t>();
   spec.hasOneVote = true;
   for (size_t leaf = 0; leaf < begins.size() && spec.hasOneVote; ++leaf)
     spec.hasOneVote = begins[leaf] == static_cast<int32_t>(leaf);
-  return LoweringResult::of(makeTrees(spec, problem, StepBuffer::of(op.getInput()),
-                                      packedTrees(sources, problem.targets),
-                                      StepBuffer::of(op.getResult())));
+  return oneStep(makeTrees(spec, problem, StepBuffer::of(op.getInput()),
+                           packedTrees(sources, problem.targets), StepBuffer::of(op.getResult())));
 }

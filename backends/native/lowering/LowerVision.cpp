@@ -22,15 +22,15 @@ LoweringResult native::lower(nn::GridSampleOp op, const LoweringContext &context
                       dtypeOfValue(op.getResult()),
                       dtypeOfValue(op.getPoints())};
   if (!isWideFloat(spec.dtype) || !isWideFloat(spec.points))
-    return LoweringResult::refuse("sampling is native for float32 and float64 only");
+    return Reason{ReasonCode::ElementType, "sampling is native for float32 and float64 only"};
   if (!spec.isNative())
-    return LoweringResult::refuse("no native code for this mode with this padding");
+    return Reason{ReasonCode::Attributes, "no native code for this mode with this padding"};
   if (context.elementsOf(op.getInput()) == 0 || context.elementsOf(op.getResult()) == 0)
-    return LoweringResult::refuse("an operand is empty");
+    return Reason{ReasonCode::Shape, "an operand is empty"};
   int64_t perImage = context.elementsOf(op.getPoints()) / points[0] / spec.axes;
-  return LoweringResult::of(sampleGrid(
-      StepBuffer::of(op.getInput()), StepBuffer::of(op.getPoints()), StepBuffer::of(op.getResult()),
-      spec, {input[0], input[1], perImage, input.drop_front(2)}));
+  return oneStep(sampleGrid(StepBuffer::of(op.getInput()), StepBuffer::of(op.getPoints()),
+                            StepBuffer::of(op.getResult()), spec,
+                            {input[0], input[1], perImage, input.drop_front(2)}));
 }
 
 LoweringResult native::lower(nn::RoiPoolOp op, const LoweringContext &context) {
@@ -38,13 +38,14 @@ LoweringResult native::lower(nn::RoiPoolOp op, const LoweringContext &context) {
   RoiAlignSpec spec{dtypeOfValue(op.getInput()), dtypeOfValue(op.getImages()),
                     op.getKind() == ReduceKind::Max, op.getHalfPixel(), op.getSamplingRatio() <= 0};
   if (op.getWholePixels())
-    return LoweringResult::refuse("no native code for pooling whole pixels");
+    return Reason{ReasonCode::Attributes, "no native code for pooling whole pixels"};
   if (!isWideFloat(spec.dtype))
-    return LoweringResult::refuse("pooling regions is native for float32 and float64 only");
+    return Reason{ReasonCode::ElementType,
+                  "pooling regions is native for float32 and float64 only"};
   if (op.getSamplingRatio() > kMaxRoiSamples)
-    return LoweringResult::refuse("so many samples");
+    return Reason{ReasonCode::Limit, "so many samples"};
   if (context.elementsOf(op.getInput()) == 0 || context.elementsOf(op.getResult()) == 0)
-    return LoweringResult::refuse("an operand is empty");
+    return Reason{ReasonCode::Shape, "an operand is empty"};
   RoiAlignShape shape{sizes[0],
                       sizes[1],
                       sizes[2],
@@ -54,7 +55,7 @@ LoweringResult native::lower(nn::RoiPoolOp op, const LoweringContext &context) {
                       op.getWidth(),
                       std::max<int64_t>(op.getSamplingRatio(), 0),
                       op.getSpatialScale().convertToDouble()};
-  return LoweringResult::of(
-      poolRegions(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getRois()),
-                  StepBuffer::of(op.getImages()), StepBuffer::of(op.getResult())));
+  return oneStep(poolRegions(spec, shape, StepBuffer::of(op.getInput()),
+                             StepBuffer::of(op.getRois()), StepBuffer::of(op.getImages()),
+                             StepBuffer::of(op.getResult())));
 }

@@ -46,10 +46,10 @@ LoweringResult native::lowerOperation(Operation *op, const LoweringContext &cont
     return lowerMapGroup(op, context);
   Operation *decisive = decisiveOp(op);
   const LoweringRow *row = findLowering(decisive);
-  if (row && row->lower)
-    return row->lower(decisive, context);
-  return LoweringResult::refuse(
-      row ? row->reason : "no native code for " + decisive->getName().getStringRef().str());
+  if (!row)
+    return Reason{ReasonCode::NoKernel,
+                  "no native code for " + decisive->getName().getStringRef().str()};
+  return row->lower ? row->lower(decisive, context) : LoweringResult(*row->reason);
 }
 
 LoweredStep NativeLowering::copyBytes(const StepBuffer &from, const StepBuffer &to,
@@ -109,33 +109,32 @@ Sizes native::broadcastStrides(Value from, Value to, const LoweringContext &cont
   return strides;
 }
 
-std::optional<Epilogue> native::buildEpilogue(Operation *group, const LoweringContext &context,
-                                              const ResultAxes &axes, std::string &reason) {
+Reason native::noCodeFor(DType dtype) {
+  return {ReasonCode::ElementType,
+          "no native code for " + std::string(dtypeName(dtype)) + " elements"};
+}
+
+ReasonOr<Epilogue> native::buildEpilogue(Operation *group, const LoweringContext &context,
+                                         const ResultAxes &axes) {
   Operation *anchor = nn::groupAnchor(group);
-  if (!anchor || group->getNumResults() != 1 || anchor->getNumResults() != 1) {
-    reason = "an epilogue needs a group with one anchor and one result";
-    return std::nullopt;
-  }
+  if (!anchor || group->getNumResults() != 1 || anchor->getNumResults() != 1)
+    return Reason{ReasonCode::SeveralUses,
+                  "an epilogue needs a group with one anchor and one result"};
   for (Value operand : anchor->getOperands())
     if (Operation *producer = operand.getDefiningOp();
-        producer && producer->getParentOp() == group && producer->getNumOperands() > 0) {
-      reason = "an operand of the anchor is computed inside the group";
-      return std::nullopt;
-    }
-  if (context.sizesOf(group->getResult(0)) != context.sizesOf(anchor->getResult(0))) {
-    reason = "the epilogue changes the shape of the anchor's result";
-    return std::nullopt;
-  }
-  std::optional<GroupProgram> program = buildGroupProgram(group, anchor, reason);
+        producer && producer->getParentOp() == group && producer->getNumOperands() > 0)
+      return Reason{ReasonCode::Form, "an operand of the anchor is computed inside the group"};
+  if (context.sizesOf(group->getResult(0)) != context.sizesOf(anchor->getResult(0)))
+    return Reason{ReasonCode::Shape, "the epilogue changes the shape of the anchor's result"};
+  ReasonOr<GroupProgram> program = buildGroupProgram(group, anchor);
   if (!program)
-    return std::nullopt;
+    return program.reason();
   Epilogue epilogue{std::move(program->program), {}};
   for (Value input : llvm::drop_begin(program->inputs)) {
     auto access = accessOf(input, group->getResult(0), axes, context);
-    if (!access) {
-      reason = "an operand of the epilogue is broadcast in a way without native code";
-      return std::nullopt;
-    }
+    if (!access)
+      return Reason{ReasonCode::Broadcast,
+                    "an operand of the epilogue is broadcast in a way without native code"};
     epilogue.operands.push_back({input, *access});
   }
   return epilogue;

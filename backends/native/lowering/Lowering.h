@@ -71,10 +71,13 @@ struct ResultAxes {
   static ResultAxes ofChannels(int64_t rank, bool blocked);
 };
 
-/// The epilogue of a group with one anchor, one result and known sizes; nullopt
-/// with `reason` when an operand's access is none of OperandAccess.
-std::optional<Epilogue> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
-                                      const ResultAxes &axes, std::string &reason);
+/// The epilogue of a group with one anchor, one result and known sizes, unless an operand's
+/// access is none of OperandAccess.
+ReasonOr<Epilogue> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
+                                 const ResultAxes &axes);
+
+/// "no native code for string elements".
+Reason noCodeFor(DType dtype);
 
 /// How `operand` is read by the kernel that computes `result`; nullopt when it is
 /// none of OperandAccess.

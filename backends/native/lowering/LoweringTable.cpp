@@ -19,12 +19,13 @@ template <typename Op> static LoweringRow lowered() {
   return {
       TypeID::get<Op>(), Op::getOperationName(),
       [](Operation *op, const LoweringContext &context) { return lower(cast<Op>(op), context); },
-      ""};
+      std::nullopt};
 }
 
 /// An op that has no native code.
-template <typename Op> static LoweringRow reference(const char *reason) {
-  return {TypeID::get<Op>(), Op::getOperationName(), nullptr, reason};
+template <typename Op>
+static LoweringRow reference(const char *text, ReasonCode code = ReasonCode::NoKernel) {
+  return {TypeID::get<Op>(), Op::getOperationName(), nullptr, Reason{code, text}};
 }
 
 std::span<const LoweringRow> native::loweringTable() {
@@ -69,7 +70,7 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::UnpackOp>(),
       reference<nn::ShapeOp>("sizes are known before a run"),
       lowered<nn::RangeOp>(),
-      reference<nn::NonZeroOp>("the size of the result depends on data"),
+      reference<nn::NonZeroOp>("the size of the result depends on data", ReasonCode::DataDependent),
       lowered<nn::ResizeOp>(),
       // Gather
       lowered<nn::GatherElementsOp>(),
@@ -84,8 +85,9 @@ std::span<const LoweringRow> native::loweringTable() {
       // Image
       reference<nn::ImageDecodeOp>("no native code for decoding images"),
       // Selection
-      reference<nn::NonMaxSuppressionOp>("the size of the result depends on data"),
-      reference<nn::UniqueOp>("the size of the result depends on data"),
+      reference<nn::NonMaxSuppressionOp>("the size of the result depends on data",
+                                         ReasonCode::DataDependent),
+      reference<nn::UniqueOp>("the size of the result depends on data", ReasonCode::DataDependent),
       // Text
       reference<nn::StringConcatOp>("no native code for strings"),
       reference<nn::StringNormalizeOp>("no native code for strings"),
@@ -103,7 +105,8 @@ std::span<const LoweringRow> native::loweringTable() {
       reference<nn::OptionalHasOp>("no native code for optionals"),
       reference<nn::OptionalGetOp>("no native code for optionals"),
       // Random, Signal
-      reference<nn::RandomOp>("the numbers come from the generator of the process"),
+      reference<nn::RandomOp>("the numbers come from the generator of the process",
+                              ReasonCode::Generator),
       reference<nn::DftOp>("no native code for Fourier transforms"),
       // Tree
       lowered<nn::TreeEnsembleOp>(),

@@ -21,7 +21,7 @@ struct LoweringRow {
   /// Gets the op, the anchor when it is in a group; null: it always runs on its
   /// reference kernel.
   LoweringResult (*lower)(mlir::Operation *op, const LoweringContext &context);
-  const char *reason;
+  std::optional<Reason> reason;
 };
 
 std::span<const LoweringRow> loweringTable();
