@@ -99,7 +99,7 @@ static Status resolveSizes(AttentionShape &s) {
   return resolveHeads(s);
 }
 
-Expected<AttentionShape> quern::attentionShape(const AttentionDims &dims) {
+Expected<AttentionShape> quern::attentionShape(const AttentionOperandDims &dims) {
   AttentionShape s;
   QUERN_ASSIGN(s.query, permuted(dims.query, dims.queryPerm, "query"));
   QUERN_ASSIGN(s.key, permuted(dims.key, dims.keyPerm, "key"));

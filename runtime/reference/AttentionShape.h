@@ -32,12 +32,12 @@ struct AttentionShape {
 
 /// The dims of the operands and the order of their dimensions, as in nn.attention; those
 /// of mask and condition are empty when there is none.
-struct AttentionDims {
+struct AttentionOperandDims {
   std::span<const int64_t> query, key, value, mask, condition;
   std::span<const int64_t> queryPerm, keyPerm, valuePerm, resultPerm;
 };
 
 /// An error when the operands do not fit together.
-Expected<AttentionShape> attentionShape(const AttentionDims &dims);
+Expected<AttentionShape> attentionShape(const AttentionOperandDims &dims);
 
 } // namespace quern

@@ -455,11 +455,11 @@ TEST(AttentionTest, KeysHaveAllThatShapesTheCode) {
   std::vector<AttentionSpec> others(7, plain);
   others[0].scoreHeights = kLow;
   others[1].valueHeights = kLow;
-  others[2].condition = AttentionSpec::Mask::Row;
+  others[2].condition = OperandAccess::Full;
   others[3].hiddenScore = -1;
   others[4].scoreType = DType::Float16;
   others[5].roundSums = true;
-  others[6].mask = AttentionSpec::Mask::Row;
+  others[6].mask = OperandAccess::Full;
   std::set<std::string> keys = {plain.key()};
   for (const AttentionSpec &other : others)
     EXPECT_TRUE(keys.insert(other.key()).second) << other.key();

@@ -1,6 +1,7 @@
 //===- KernelBuilder.h - one kernel function under construction -----------===//
 #pragma once
 
+#include "backends/native/emit/KernelDims.h"
 #include "backends/native/target/Target.h"
 #include "runtime/plan/Kernel.h"
 
@@ -31,6 +32,7 @@ public:
   /// The base pointer of buffer `i` / the value of dim `i`; loaded once, at entry.
   mlir::Value buffer(int64_t i);
   mlir::Value dim(int64_t i);
+  template <class Dims> mlir::Value dim(int64_t Dims::*member) { return dim(dimIndex(member)); }
   /// The worker's own memory, of the size that the step states.
   mlir::Value scratch() const { return scratchArgument; }
   /// Where `condition`, an i1, holds for the first time, its `reason` becomes what

@@ -17,24 +17,56 @@ namespace quern::native::attention {
 using mlir::Value;
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-enum Dim { kHeads, kQueries, kKeys, kSize, kValueSize, kRows, kChunks, kKeyGroup, kValueGroup };
-/// Whose strides follow, four each.
-enum Operand { kOfQuery, kOfKey, kOfValue, kOfResult, kOfMask, kOfCondition };
+/// Positions in AttentionDims::Strides.
 enum Axis { kBatch, kHead, kRow, kElement };
+/// The strides of an operand.
+using OperandStrides = AttentionDims::Strides AttentionDims::*;
+
+/// The worker's own memory.
+struct Scratch {
+  /// A block's keys as [tile][element][key of the tile], where what lies past the end may be
+  /// anything, and its values as [key][element in whole tiles].
+  Value keys, values;
+  /// [row][key of the block] and [row][element in whole tiles].
+  Value scores, sums;
+  /// A number for each row: the largest score so far, the sum of weights relative to it, how
+  /// much less earlier blocks count now, the largest of the mask.
+  Value largest, totals, factors, maskLargest;
+};
+
+/// A task: some queries of one head.
+struct Task {
+  Scratch memory;
+  Value batch, head, firstQuery, rowCount;
+  /// Where its first query, that one's row of the result, of the mask and of the condition are,
+  /// and where the keys and values of its head begin.
+  Value query, result, mask, condition, key, value;
+  /// What scores are multiplied by.
+  Value factor;
+  /// Keys that any of its queries sees; query i of a causal head sees none after i + offset.
+  Value seenKeys, causalOffset;
+  /// It has as many rows as pay copying values to where they lie together.
+  Value copiesValues;
+};
+
+/// A block of keys.
+struct Block {
+  const Task &task;
+  Value begin, keyCount;
+};
+
+/// A vector of scores: those of `row` from key `at` of the block on, of which `active` exist
+/// (null: all).
+struct ScorePlace {
+  Value row, at, active;
+};
 
 class AttentionEmitter {
 public:
   AttentionEmitter(KernelBuilder &kb, const AttentionSpec &spec)
-      : kb(kb), spec(spec), dtype(spec.dtype), lanes(spec.lanes),
-        sizePadded(alignUp(kb.dim(kSize), lanes)),
-        valuePadded(alignUp(kb.dim(kValueSize), spec.valueVectors * lanes)) {
-    int64_t next = kFirstOptional;
-    auto take = [&](bool exists) { return exists ? next++ : int64_t{kAbsent}; };
-    mask = take(spec.mask != AttentionSpec::Mask::None);
-    scale = take(spec.hasScale);
-    offset = take(spec.hasOffset);
-    condition = take(spec.condition != AttentionSpec::Mask::None);
-  }
+      : kb(kb), spec(spec), dtype(spec.dtype), lanes(spec.lanes), optional(spec),
+        sizePadded(alignUp(kb.dim(&AttentionDims::size), lanes)),
+        valuePadded(alignUp(kb.dim(&AttentionDims::valueSize), spec.valueVectors * lanes)) {}
 
   void emit() {
     kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
@@ -46,32 +78,51 @@ private:
   /// Rows that pay copying values to where they lie together.
   static constexpr int64_t kRowsThatPayCopies = 12;
 
+  /// The buffers of operands that not every kernel has.
+  struct OptionalBuffers {
+    explicit OptionalBuffers(const AttentionSpec &spec);
+    int64_t mask, scale, offset, condition;
+  };
+  /// The mask, or the condition: its elements, and where those of the task's first row are.
+  struct MaskOperand {
+    OperandAccess access;
+    OperandStrides strides;
+    DType dtype;
+    Value base;
+  };
+  /// Where a block's values are read, and how far apart those of neighbouring keys are.
+  struct ValueRows {
+    Value first, stride;
+  };
+
   // The task.
-  void emitTask(Value task);
-  void placeScratch();
-  void startRows();
-  void emitBlock(Value begin);
-  void finishRow(Value row);
+  void emitTask(Value number);
+  Task startTask(Value number);
+  Scratch placeScratch();
+  void placeOperands(Task &task, Value zero);
+  void limitKeys(Task &task);
+  void startRows(const Task &task);
+  void emitBlock(const Block &block);
+  void finishRow(const Task &task, Value row);
 
   // Keys and values of a block, where tiles read them.
-  // Keys are [tile][element][key of the tile]; what lies past the end may be anything.
-  void packRowsOfKeys();
-  void packColumnsOfKeys();
-  void copyValues();
+  void packRowsOfKeys(const Block &block);
+  void packColumnsOfKeys(const Block &block);
+  ValueRows copyValues(const Block &block);
 
   // A block.
-  void emitScores();
-  void weighRow(Value row);
-  Value scoreAt(Value row, Value at, Value active, Value &maskMax);
-  Value productAt(Value row, Value at);
-  Value readMask(AttentionSpec::Mask kind, Operand of, DType type, Value base, Value row, Value at,
-                 Value active);
-  void addValues();
-  void forEachTile(TileHeights heights, const std::function<void(int64_t, Value)> &body);
+  void emitScores(const Block &block);
+  void weighRow(const Block &block, Value row);
+  Value scoreAt(const Block &block, const ScorePlace &place, Value &maskMax);
+  Value productAt(const Task &task, const ScorePlace &place);
+  Value readMask(const Block &block, const MaskOperand &operand, const ScorePlace &place);
+  void addValues(const Block &block, const ValueRows &rows);
+  void forEachTile(const Task &task, TileHeights heights,
+                   const std::function<void(int64_t height, Value firstRow)> &body);
   DotTile tileOf(int64_t vectors) const;
 
   // Memory.
-  Value stride(int64_t of, Axis axis) { return kb.dim(kValueGroup + 1 + 4 * of + axis); }
+  Value stride(OperandStrides of, Axis axis) { return kb.dim(dimIndex(of) + axis); }
   Value advance(Value base, Value elements) { return kb.advance(base, elements, dtype); }
   Value load(Value pointer, Value active = {}) { return kb.load(pointer, dtype, lanes, active); }
   Value alignUp(Value size, int64_t to) {
@@ -81,9 +132,8 @@ private:
   void setState(Value value, Value array, Value row) {
     kb.store(value, advance(array, row), dtype, 0);
   }
-  Value active(Value size, Value at) {
-    return kb.maxSigned(kb.index(0), kb.minSigned(kb.sub(size, at), kb.index(lanes)));
-  }
+  /// Lanes from `at` on that lie within `size`.
+  Value active(Value size, Value at);
 
   // Arithmetic.
   nn::ScalarEmitter vectors() { return {kb.builder(), kb.loc(), dtype, lanes}; }
@@ -91,31 +141,16 @@ private:
   /// `value` in the first lanes, `otherwise` in those that are not active.
   Value keep(Value value, Value otherwise, Value active);
   /// `value` rounded to the type of scores, where that is another.
-  Value rounded(Value value) {
-    if (!spec.scoreType)
-      return value;
-    Value narrow = vectors().castTo(value, *spec.scoreType);
-    return nn::ScalarEmitter(kb.builder(), kb.loc(), *spec.scoreType, lanes).castTo(narrow, dtype);
-  }
-  Value isMinusInfinity(Value scalar) {
-    nn::ScalarEmitter e = scalars();
-    return e.equal(scalar, e.constant(-kInfinity));
-  }
+  Value rounded(Value value);
+  Value isMinusInfinity(Value scalar);
 
   KernelBuilder &kb;
   const AttentionSpec &spec;
-  DType dtype;
-  int64_t lanes;
-  int64_t mask, scale, offset, condition;
-  Value sizePadded, valuePadded;
-  // Of the task.
-  Value batch, head, firstQuery, rowCount, queryBase, keyBase, valueBase, maskBase, conditionBase,
-      resultBase;
-  Value factor, offsetValue, copiesValues;
-  // Of the worker.
-  Value packedKeys, packedValues, scores, sums, largest, totals, factors, maskLargest;
-  // Of the block.
-  Value blockBegin, keyCount, valueRows, valueStride;
+  const DType dtype;
+  const int64_t lanes;
+  const OptionalBuffers optional;
+  /// The sizes of a key and of a value in whole vectors and tiles.
+  const Value sizePadded, valuePadded;
 };
 
 } // namespace quern::native::attention

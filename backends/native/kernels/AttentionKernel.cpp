@@ -20,109 +20,156 @@ Value AttentionEmitter::keep(Value value, Value otherwise, Value active) {
   return ops.create<arith::SelectOp>(kb.loc(), exists, value, otherwise);
 }
 
+Value AttentionEmitter::rounded(Value value) {
+  if (!spec.scoreType)
+    return value;
+  Value narrow = vectors().castTo(value, *spec.scoreType);
+  return nn::ScalarEmitter(kb.builder(), kb.loc(), *spec.scoreType, lanes).castTo(narrow, dtype);
+}
+
+Value AttentionEmitter::isMinusInfinity(Value scalar) {
+  nn::ScalarEmitter e = scalars();
+  return e.equal(scalar, e.constant(-kInfinity));
+}
+
+Value AttentionEmitter::active(Value size, Value at) {
+  return kb.maxSigned(kb.index(0), kb.minSigned(kb.sub(size, at), kb.index(lanes)));
+}
+
 //===----------------------------------------------------------------------===//
 // The task
 //===----------------------------------------------------------------------===//
 
-void AttentionEmitter::placeScratch() {
-  Value at = kb.scratch();
+AttentionEmitter::OptionalBuffers::OptionalBuffers(const AttentionSpec &spec) {
+  int64_t next = kFirstOptional;
+  auto take = [&](bool exists) { return exists ? next++ : int64_t{kAbsent}; };
+  mask = take(spec.mask.has_value());
+  scale = take(spec.hasScale);
+  offset = take(spec.hasOffset);
+  condition = take(spec.condition.has_value());
+}
+
+Scratch AttentionEmitter::placeScratch() {
+  Value at = kb.scratch(), rows = kb.dim(&AttentionDims::rows);
   auto take = [&](Value elements) {
     Value here = at;
     at = advance(at, elements);
     return here;
   };
-  packedKeys = take(kb.mul(sizePadded, AttentionSpec::kBlock));
-  packedValues = take(kb.mul(valuePadded, AttentionSpec::kBlock));
-  scores = take(kb.mul(kb.dim(kRows), AttentionSpec::kBlock));
-  sums = take(kb.mul(kb.dim(kRows), valuePadded));
-  largest = take(kb.dim(kRows));
-  totals = take(kb.dim(kRows));
-  factors = take(kb.dim(kRows));
-  maskLargest = take(kb.dim(kRows));
+  Scratch memory;
+  memory.keys = take(kb.mul(sizePadded, AttentionSpec::kBlock));
+  memory.values = take(kb.mul(valuePadded, AttentionSpec::kBlock));
+  memory.scores = take(kb.mul(rows, AttentionSpec::kBlock));
+  memory.sums = take(kb.mul(rows, valuePadded));
+  memory.largest = take(rows);
+  memory.totals = take(rows);
+  memory.factors = take(rows);
+  memory.maskLargest = take(rows);
+  return memory;
 }
 
-void AttentionEmitter::emitTask(Value task) {
-  placeScratch();
-  Value ofHead = kb.div(task, kb.dim(kChunks));
-  batch = kb.div(ofHead, kb.dim(kHeads));
-  head = kb.rem(ofHead, kb.dim(kHeads));
-  firstQuery = kb.mul(kb.rem(task, kb.dim(kChunks)), kb.dim(kRows));
-  rowCount = kb.minSigned(kb.dim(kRows), kb.sub(kb.dim(kQueries), firstQuery));
-  copiesValues = kb.lessThan(kb.index(kRowsThatPayCopies - 1), rowCount);
-  auto base = [&](int64_t buffer, int64_t strides, Value ownHead, Value row,
+Task AttentionEmitter::startTask(Value number) {
+  Task task;
+  task.memory = placeScratch();
+  Value ofHead = kb.div(number, kb.dim(&AttentionDims::chunks));
+  task.batch = kb.div(ofHead, kb.dim(&AttentionDims::heads));
+  task.head = kb.rem(ofHead, kb.dim(&AttentionDims::heads));
+  task.firstQuery =
+      kb.mul(kb.rem(number, kb.dim(&AttentionDims::chunks)), kb.dim(&AttentionDims::rows));
+  task.rowCount = kb.minSigned(kb.dim(&AttentionDims::rows),
+                               kb.sub(kb.dim(&AttentionDims::queries), task.firstQuery));
+  task.copiesValues = kb.lessThan(kb.index(kRowsThatPayCopies - 1), task.rowCount);
+  return task;
+}
+
+void AttentionEmitter::placeOperands(Task &task, Value zero) {
+  auto base = [&](int64_t buffer, OperandStrides strides, Value ownHead, Value row,
                   std::optional<DType> type = {}) {
-    Value at =
-        kb.add(kb.mul(batch, stride(strides, kBatch)), kb.mul(ownHead, stride(strides, kHead)));
+    Value at = kb.add(kb.mul(task.batch, stride(strides, kBatch)),
+                      kb.mul(ownHead, stride(strides, kHead)));
     Value from = kb.add(at, kb.mul(row, stride(strides, kRow)));
     return kb.advance(kb.buffer(buffer), from, type.value_or(dtype));
   };
-  Value none = kb.index(0);
-  queryBase = base(kQuery, kOfQuery, head, firstQuery);
-  keyBase = base(kKey, kOfKey, kb.div(head, kb.dim(kKeyGroup)), none);
-  valueBase = base(kValue, kOfValue, kb.div(head, kb.dim(kValueGroup)), none);
-  resultBase = base(kResult, kOfResult, head, firstQuery);
-  if (mask != kAbsent)
-    maskBase = base(mask, kOfMask, head, firstQuery);
-  if (condition != kAbsent)
-    conditionBase = base(condition, kOfCondition, head, firstQuery, DType::Bool);
-  factor = scalars().constant(spec.scale);
-  if (scale != kAbsent)
-    factor = scalars().mul(factor, kb.load(kb.buffer(scale), dtype, 0));
-  Value seen = kb.dim(kKeys);
-  if (spec.causal) {
-    // No further than it matters, so that sums do not overflow.
-    offsetValue = offset == kAbsent ? kb.index(0) : kb.load(kb.buffer(offset), DType::Int64, 0);
-    offsetValue = kb.maxSigned(offsetValue, kb.sub(kb.index(-1), kb.dim(kQueries)));
-    offsetValue = kb.minSigned(offsetValue, kb.dim(kKeys));
-    Value end = kb.add(kb.add(firstQuery, rowCount), offsetValue);
-    seen = kb.maxSigned(kb.index(0), kb.minSigned(seen, end));
-  }
-  startRows();
-  kb.forLoop(none, seen, AttentionSpec::kBlock, [&](Value begin) {
-    keyCount = kb.minSigned(kb.sub(seen, begin), kb.index(AttentionSpec::kBlock));
-    emitBlock(begin);
-  });
-  kb.forLoop(none, rowCount, 1, [&](Value row) { finishRow(row); });
+  task.query = base(kQuery, &AttentionDims::query, task.head, task.firstQuery);
+  task.key =
+      base(kKey, &AttentionDims::key, kb.div(task.head, kb.dim(&AttentionDims::keyGroup)), zero);
+  task.value = base(kValue, &AttentionDims::value,
+                    kb.div(task.head, kb.dim(&AttentionDims::valueGroup)), zero);
+  task.result = base(kResult, &AttentionDims::result, task.head, task.firstQuery);
+  if (spec.mask)
+    task.mask = base(optional.mask, &AttentionDims::mask, task.head, task.firstQuery);
+  if (spec.condition)
+    task.condition = base(optional.condition, &AttentionDims::condition, task.head, task.firstQuery,
+                          DType::Bool);
+  task.factor = scalars().constant(spec.scale);
+  if (spec.hasScale)
+    task.factor = scalars().mul(task.factor, kb.load(kb.buffer(optional.scale), dtype, 0));
 }
 
-void AttentionEmitter::startRows() {
+void AttentionEmitter::limitKeys(Task &task) {
+  task.seenKeys = kb.dim(&AttentionDims::keys);
+  if (!spec.causal)
+    return;
+  // No further than it matters, so that sums do not overflow.
+  Value offset =
+      spec.hasOffset ? kb.load(kb.buffer(optional.offset), DType::Int64, 0) : kb.index(0);
+  offset = kb.maxSigned(offset, kb.sub(kb.index(-1), kb.dim(&AttentionDims::queries)));
+  task.causalOffset = kb.minSigned(offset, kb.dim(&AttentionDims::keys));
+  Value end = kb.add(kb.add(task.firstQuery, task.rowCount), task.causalOffset);
+  task.seenKeys = kb.maxSigned(kb.index(0), kb.minSigned(task.seenKeys, end));
+}
+
+void AttentionEmitter::emitTask(Value number) {
+  Task task = startTask(number);
+  Value zero = kb.index(0);
+  placeOperands(task, zero);
+  limitKeys(task);
+  startRows(task);
+  kb.forLoop(zero, task.seenKeys, AttentionSpec::kBlock, [&](Value begin) {
+    Value keyCount = kb.minSigned(kb.sub(task.seenKeys, begin), kb.index(AttentionSpec::kBlock));
+    emitBlock({task, begin, keyCount});
+  });
+  kb.forLoop(zero, task.rowCount, 1, [&](Value row) { finishRow(task, row); });
+}
+
+void AttentionEmitter::startRows(const Task &task) {
+  const Scratch &memory = task.memory;
   nn::ScalarEmitter e = scalars();
   Value least = e.constant(-kInfinity), zero = e.constant(0), zeros = vectors().constant(0);
-  kb.forLoop(kb.index(0), rowCount, 1, [&](Value row) {
-    setState(least, largest, row);
-    setState(zero, totals, row);
-    setState(least, maskLargest, row);
+  kb.forLoop(kb.index(0), task.rowCount, 1, [&](Value row) {
+    setState(least, memory.largest, row);
+    setState(zero, memory.totals, row);
+    setState(least, memory.maskLargest, row);
     kb.forLoop(kb.index(0), valuePadded, lanes, [&](Value at) {
-      kb.store(zeros, advance(sums, kb.add(kb.mul(row, valuePadded), at)), dtype, lanes);
+      kb.store(zeros, advance(memory.sums, kb.add(kb.mul(row, valuePadded), at)), dtype, lanes);
     });
   });
 }
 
-void AttentionEmitter::emitBlock(Value begin) {
-  blockBegin = begin;
+void AttentionEmitter::emitBlock(const Block &block) {
   if (spec.rowsOfKeys)
-    packRowsOfKeys();
+    packRowsOfKeys(block);
   else
-    packColumnsOfKeys();
-  copyValues();
-  emitScores();
-  kb.forLoop(kb.index(0), rowCount, 1, [&](Value row) { weighRow(row); });
-  addValues();
+    packColumnsOfKeys(block);
+  ValueRows values = copyValues(block);
+  emitScores(block);
+  kb.forLoop(kb.index(0), block.task.rowCount, 1, [&](Value row) { weighRow(block, row); });
+  addValues(block, values);
 }
 
-void AttentionEmitter::finishRow(Value row) {
+void AttentionEmitter::finishRow(const Task &task, Value row) {
   nn::ScalarEmitter e = scalars(), v = vectors();
   // Without any keys all is 0, as of a product over nothing.
-  Value isEmpty = kb.lessThan(kb.dim(kKeys), kb.index(1));
+  Value isEmpty = kb.lessThan(kb.dim(&AttentionDims::keys), kb.index(1));
   if (spec.zeroMaskedRows)
-    isEmpty = e.logicalOr(isEmpty, isMinusInfinity(stateOf(maskLargest, row)));
-  Value total = kb.splat(stateOf(totals, row), lanes);
-  Value to = advance(resultBase, kb.mul(row, stride(kOfResult, kRow)));
-  Value from = advance(sums, kb.mul(row, valuePadded));
-  kb.forLoop(kb.index(0), kb.dim(kValueSize), lanes, [&](Value at) {
+    isEmpty = e.logicalOr(isEmpty, isMinusInfinity(stateOf(task.memory.maskLargest, row)));
+  Value total = kb.splat(stateOf(task.memory.totals, row), lanes);
+  Value to = advance(task.result, kb.mul(row, stride(&AttentionDims::result, kRow)));
+  Value from = advance(task.memory.sums, kb.mul(row, valuePadded));
+  kb.forLoop(kb.index(0), kb.dim(&AttentionDims::valueSize), lanes, [&](Value at) {
     Value quotient = v.div(load(advance(from, at)), total);
     Value result = kb.builder().create<arith::SelectOp>(kb.loc(), isEmpty, v.constant(0), quotient);
-    Value exists = spec.maskValueSize ? active(kb.dim(kValueSize), at) : Value();
+    Value exists = spec.maskValueSize ? active(kb.dim(&AttentionDims::valueSize), at) : Value();
     kb.store(result, advance(to, at), dtype, lanes, exists);
   });
 }
@@ -132,11 +179,11 @@ void AttentionEmitter::finishRow(Value row) {
 //===----------------------------------------------------------------------===//
 
 /// Calls `body` with tiles that cover the rows: a height, and the first row.
-void AttentionEmitter::forEachTile(TileHeights heights,
+void AttentionEmitter::forEachTile(const Task &task, TileHeights heights,
                                    const std::function<void(int64_t, Value)> &body) {
   Value row = kb.index(0);
   for (int64_t height : heights) {
-    Value left = kb.sub(rowCount, row);
+    Value left = kb.sub(task.rowCount, row);
     Value end = kb.add(row, kb.mul(kb.div(left, kb.index(height)), height));
     kb.forLoop(row, end, height, [&](Value first) { body(height, first); });
     row = end;
@@ -151,19 +198,20 @@ DotTile AttentionEmitter::tileOf(int64_t vectors) const {
   return tile;
 }
 
-void AttentionEmitter::emitScores() {
+void AttentionEmitter::emitScores(const Block &block) {
+  const Task &task = block.task;
   DotTile tile = tileOf(spec.scoreVectors);
   tile.levels = {{DotTile::kRuntime, spec.stridedQuery ? DotTile::kRuntime : 1, 2}};
   DotOperands operands;
-  operands.levels = {{kb.dim(kSize), stride(kOfQuery, kElement)}};
-  operands.rowStrideA = stride(kOfQuery, kRow);
+  operands.levels = {{kb.dim(&AttentionDims::size), stride(&AttentionDims::query, kElement)}};
+  operands.rowStrideA = stride(&AttentionDims::query, kRow);
   DotMicroKernel micro(kb, tile, operands);
-  kb.forLoop(kb.index(0), keyCount, tile.columns(), [&](Value column) {
-    Value keys = advance(packedKeys, kb.mul(column, sizePadded));
-    forEachTile(spec.scoreHeights, [&](int64_t height, Value row) {
-      Value queries = advance(queryBase, kb.mul(row, operands.rowStrideA));
+  kb.forLoop(kb.index(0), block.keyCount, tile.columns(), [&](Value column) {
+    Value keys = advance(task.memory.keys, kb.mul(column, sizePadded));
+    forEachTile(task, spec.scoreHeights, [&](int64_t height, Value row) {
+      Value queries = advance(task.query, kb.mul(row, operands.rowStrideA));
       Values found = micro.accumulate(height, queries, keys, micro.zeros(height));
-      Value to = advance(scores, kb.add(kb.mul(row, AttentionSpec::kBlock), column));
+      Value to = advance(task.memory.scores, kb.add(kb.mul(row, AttentionSpec::kBlock), column));
       for (int64_t i = 0; i < height * tile.vectors; ++i) {
         int64_t at = i / tile.vectors * AttentionSpec::kBlock + i % tile.vectors * lanes;
         kb.store(found[i], kb.advance(to, at, dtype), dtype, lanes);
@@ -172,41 +220,44 @@ void AttentionEmitter::emitScores() {
   });
 }
 
-/// The products of a row from key `at` of the block on, scaled and bent.
-Value AttentionEmitter::productAt(Value row, Value at) {
+/// Products of queries and keys, scaled and bent.
+Value AttentionEmitter::productAt(const Task &task, const ScorePlace &place) {
   nn::ScalarEmitter e = vectors();
-  Value place = advance(scores, kb.add(kb.mul(row, AttentionSpec::kBlock), at));
-  Value score = rounded(load(place));
+  Value from =
+      advance(task.memory.scores, kb.add(kb.mul(place.row, AttentionSpec::kBlock), place.at));
+  Value score = rounded(load(from));
   if (spec.scale != 1 || spec.hasScale)
-    score = rounded(e.mul(score, kb.splat(factor, lanes)));
+    score = rounded(e.mul(score, kb.splat(task.factor, lanes)));
   if (spec.softcap == 0)
     return score;
   Value cap = e.constant(spec.softcap);
   return rounded(e.mul(rounded(e.tanh(rounded(e.div(score, cap)))), cap));
 }
 
-/// What mask or condition, of elements of `type`, has for a row from key `at` on.
-Value AttentionEmitter::readMask(AttentionSpec::Mask kind, Operand of, DType type, Value base,
-                                 Value row, Value at, Value active) {
-  Value from = kb.advance(base, kb.mul(row, stride(of, kRow)), type);
-  if (kind == AttentionSpec::Mask::Scalar)
+/// The elements of the mask or of the condition that belong to these scores.
+Value AttentionEmitter::readMask(const Block &block, const MaskOperand &operand,
+                                 const ScorePlace &place) {
+  DType type = operand.dtype;
+  Value from = kb.advance(operand.base, kb.mul(place.row, stride(operand.strides, kRow)), type);
+  if (operand.access == OperandAccess::PerRow)
     return kb.splat(kb.load(from, type, 0), lanes);
-  return kb.load(kb.advance(from, kb.add(blockBegin, at), type), type, lanes, active);
+  return kb.load(kb.advance(from, kb.add(block.begin, place.at), type), type, lanes, place.active);
 }
 
-/// The scores of a row from key `at` of the block on, as the softmax gets them; -infinity where
-/// no key is active (null: all are). `maskMax` collects the largest of the mask.
-Value AttentionEmitter::scoreAt(Value row, Value at, Value active, Value &maskMax) {
+/// Scores as the softmax gets them; -infinity where no key is active. `maskMax` collects the
+/// largest of the mask.
+Value AttentionEmitter::scoreAt(const Block &block, const ScorePlace &place, Value &maskMax) {
+  const Task &task = block.task;
   nn::ScalarEmitter e = vectors();
-  Value score = productAt(row, at);
+  Value score = productAt(task, place);
   // Whatever the product is, NaN and infinities too.
-  if (condition != kAbsent)
-    score = e.select(
-        readMask(spec.condition, kOfCondition, DType::Bool, conditionBase, row, at, active), score,
-        e.constant(spec.hiddenScore));
+  if (spec.condition) {
+    MaskOperand condition{*spec.condition, &AttentionDims::condition, DType::Bool, task.condition};
+    score = e.select(readMask(block, condition, place), score, e.constant(spec.hiddenScore));
+  }
   Value none = e.constant(-kInfinity), added;
-  if (mask != kAbsent) {
-    added = readMask(spec.mask, kOfMask, dtype, maskBase, row, at, active);
+  if (spec.mask) {
+    added = readMask(block, {*spec.mask, &AttentionDims::mask, dtype, task.mask}, place);
     score = e.add(score, added);
     if (spec.roundSums)
       score = rounded(score);
@@ -214,40 +265,42 @@ Value AttentionEmitter::scoreAt(Value row, Value at, Value active, Value &maskMa
   if (spec.zeroMaskedRows) {
     Value found = added ? added : e.constant(0);
     maskMax = combine(kb, Combine::Max, dtype, lanes, maskMax,
-                      active ? keep(found, none, active) : found);
+                      place.active ? keep(found, none, place.active) : found);
   }
-  return active ? keep(score, none, active) : score;
+  return place.active ? keep(score, none, place.active) : score;
 }
 
 /// Turns the scores of a row into weights, and notes what they are relative to and how much
 /// less those of earlier blocks count now.
-void AttentionEmitter::weighRow(Value row) {
+void AttentionEmitter::weighRow(const Block &block, Value row) {
+  const Task &task = block.task;
+  const Scratch &memory = task.memory;
   nn::ScalarEmitter e = vectors(), s = scalars();
-  Value seen = keyCount;
+  Value seen = block.keyCount;
   if (spec.causal) {
-    Value last = kb.add(kb.add(firstQuery, row), kb.add(offsetValue, 1));
-    seen = kb.maxSigned(kb.index(0), kb.minSigned(seen, kb.sub(last, blockBegin)));
+    Value last = kb.add(kb.add(task.firstQuery, row), kb.add(task.causalOffset, 1));
+    seen = kb.maxSigned(kb.index(0), kb.minSigned(seen, kb.sub(last, block.begin)));
   }
-  Value whole = kb.mul(kb.div(seen, kb.index(lanes)), lanes), end = alignUp(keyCount, lanes);
-  Value place = advance(scores, kb.mul(row, AttentionSpec::kBlock));
+  Value whole = kb.mul(kb.div(seen, kb.index(lanes)), lanes), end = alignUp(block.keyCount, lanes);
+  Value place = advance(memory.scores, kb.mul(row, AttentionSpec::kBlock));
   Value none = e.constant(-kInfinity);
   auto pass = [&](Value from, Value to, bool masked, ValueRange carried) {
     return kb.forLoop(from, to, lanes, carried, [&](Value at, ValueRange now) -> Values {
       Value maskMax = now[1];
-      Value score = scoreAt(row, at, masked ? active(seen, at) : Value(), maskMax);
+      Value score = scoreAt(block, {row, at, masked ? active(seen, at) : Value()}, maskMax);
       kb.store(score, advance(place, at), dtype, lanes);
       return {combine(kb, Combine::Max, dtype, lanes, now[0], score), maskMax};
     });
   };
   Values most = pass(kb.index(0), whole, /*masked=*/false, {none, none});
   most = pass(whole, end, /*masked=*/true, most);
-  Value before = stateOf(largest, row);
+  Value before = stateOf(memory.largest, row);
   Value after = combine(kb, Combine::Max, dtype, 0, before,
                         combineLanes(kb, Combine::Max, dtype, most[0], lanes));
   if (spec.zeroMaskedRows)
-    setState(combine(kb, Combine::Max, dtype, 0, stateOf(maskLargest, row),
+    setState(combine(kb, Combine::Max, dtype, 0, stateOf(memory.maskLargest, row),
                      combineLanes(kb, Combine::Max, dtype, most[1], lanes)),
-             maskLargest, row);
+             memory.maskLargest, row);
   // Relative to 0 while there is nothing but -infinity: all weights are 0 then.
   Value base = s.select(isMinusInfinity(after), s.constant(0), after);
   Value bases = kb.splat(base, lanes);
@@ -257,41 +310,43 @@ void AttentionEmitter::weighRow(Value row) {
     return Values{e.add(now[0], weight)};
   })[0];
   Value rescale = s.exp(s.sub(before, base));
-  setState(after, largest, row);
-  setState(rescale, factors, row);
-  setState(s.fma(stateOf(totals, row), rescale, combineLanes(kb, Combine::Add, dtype, sum, lanes)),
-           totals, row);
+  setState(after, memory.largest, row);
+  setState(rescale, memory.factors, row);
+  setState(s.fma(stateOf(memory.totals, row), rescale,
+                 combineLanes(kb, Combine::Add, dtype, sum, lanes)),
+           memory.totals, row);
 }
 
 /// sums = sums * factor + weights * values
-void AttentionEmitter::addValues() {
+void AttentionEmitter::addValues(const Block &block, const ValueRows &rows) {
+  const Task &task = block.task;
   DotTile tile = tileOf(spec.valueVectors);
   tile.levels = {{DotTile::kRuntime, 1, 2}};
   tile.rowStrideA = AttentionSpec::kBlock;
   tile.packedB = false;
-  kb.forLoop(kb.index(0), kb.dim(kValueSize), tile.columns(), [&](Value column) {
+  kb.forLoop(kb.index(0), kb.dim(&AttentionDims::valueSize), tile.columns(), [&](Value column) {
     DotOperands operands;
-    operands.levels = {{keyCount, {}}};
-    operands.strideB = valueStride;
+    operands.levels = {{block.keyCount, {}}};
+    operands.strideB = rows.stride;
     // Of values that are not copied only those are read that exist.
-    Value columns = kb.sub(kb.dim(kValueSize), column);
+    Value columns = kb.sub(kb.dim(&AttentionDims::valueSize), column);
     if (spec.maskValueSize)
       for (int64_t v = 0; v < tile.vectors; ++v)
         operands.activeLanes.push_back(active(columns, kb.index(v * lanes)));
     DotMicroKernel micro(kb, tile, operands);
-    forEachTile(spec.valueHeights, [&](int64_t height, Value row) {
-      Value place = advance(sums, kb.add(kb.mul(row, valuePadded), column));
+    forEachTile(task, spec.valueHeights, [&](int64_t height, Value row) {
+      Value place = advance(task.memory.sums, kb.add(kb.mul(row, valuePadded), column));
       auto at = [&](int64_t r, int64_t v) {
         return advance(place, kb.add(kb.mul(valuePadded, r), v * lanes));
       };
       Values found;
       for (int64_t r = 0; r < height; ++r) {
-        Value rescale = kb.splat(stateOf(factors, kb.add(row, r)), lanes);
+        Value rescale = kb.splat(stateOf(task.memory.factors, kb.add(row, r)), lanes);
         for (int64_t v = 0; v < tile.vectors; ++v)
           found.push_back(vectors().mul(load(at(r, v)), rescale));
       }
-      Value weights = advance(scores, kb.mul(row, AttentionSpec::kBlock));
-      found = micro.accumulate(height, weights, advance(valueRows, column), std::move(found));
+      Value weights = advance(task.memory.scores, kb.mul(row, AttentionSpec::kBlock));
+      found = micro.accumulate(height, weights, advance(rows.first, column), std::move(found));
       for (int64_t i = 0; i < height * tile.vectors; ++i)
         kb.store(found[i], at(i / tile.vectors, i % tile.vectors), dtype, lanes);
     });

@@ -9,14 +9,15 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/LoweredStep.h"
 #include "quern/DType.h"
 #include "runtime/reference/AttentionShape.h"
 
+#include <array>
 #include <optional>
 #include <string>
-#include <vector>
 
 namespace quern::native {
 
@@ -25,8 +26,6 @@ namespace quern::native {
 struct AttentionSpec {
   /// Keys of a block.
   static constexpr int64_t kBlock = 128;
-  /// How a row of the mask or of the condition is read.
-  enum class Mask { None, Row, Scalar };
 
   DType dtype = DType::Float32;
   int64_t lanes = 16;
@@ -34,7 +33,8 @@ struct AttentionSpec {
   int64_t scoreVectors = 4, valueVectors = 4;
   TileHeights scoreHeights, valueHeights;
   double scale = 1, softcap = 0;
-  Mask mask = Mask::None, condition = Mask::None;
+  /// How the mask and the condition are read, where there are any: Full or PerRow.
+  std::optional<OperandAccess> mask, condition;
   /// What scores become where the condition is false.
   double hiddenScore = 0;
   /// What scores are rounded to, step by step; and their sums with the mask.
@@ -51,14 +51,22 @@ struct AttentionSpec {
   std::string key() const;
 };
 
-/// Run-time sizes.
-struct AttentionSizes {
+/// Run-time sizes and strides.
+struct AttentionDims {
+  /// Of batch, head, row and element.
+  using Strides = std::array<int64_t, 4>;
+
+  int64_t heads = 0, queries = 0, keys = 0, size = 0, valueSize = 0;
   /// Queries of a task, and tasks of a head.
   int64_t rows = 0, chunks = 0;
+  /// Heads of the result that share keys, and that share values.
+  int64_t keyGroup = 1, valueGroup = 1;
+  Strides query{}, key{}, value{}, result{}, mask{}, condition{};
 
-  std::vector<int64_t> flatten(const AttentionShape &shape) const;
+  /// All but rows and chunks.
+  static AttentionDims of(const AttentionShape &shape);
   /// What a worker needs, in elements.
-  static CheckedSize scratch(const AttentionSpec &spec, const AttentionShape &shape, int64_t rows);
+  CheckedSize scratch(const AttentionSpec &spec) const;
 };
 
 KernelSpec makeAttentionKernel(const AttentionSpec &spec);

@@ -29,20 +29,21 @@ static KernelBuilder::Values transposed(KernelBuilder &kb, KernelBuilder::Values
   return rows;
 }
 
-void AttentionEmitter::packRowsOfKeys() {
+void AttentionEmitter::packRowsOfKeys(const Block &block) {
+  const Task &task = block.task;
   int64_t columns = spec.scoreVectors * lanes;
-  Value last = kb.sub(keyCount, kb.index(1));
-  kb.forLoop(kb.index(0), keyCount, lanes, [&](Value key) {
+  Value last = kb.sub(block.keyCount, kb.index(1));
+  kb.forLoop(kb.index(0), block.keyCount, lanes, [&](Value key) {
     Value tile = kb.div(key, kb.index(columns)), column = kb.rem(key, kb.index(columns));
-    Value to = advance(packedKeys, kb.add(kb.mul(kb.mul(tile, sizePadded), columns), column));
+    Value to = advance(task.memory.keys, kb.add(kb.mul(kb.mul(tile, sizePadded), columns), column));
     // Past the last one it is read again.
     Values rows;
     for (int64_t i = 0; i < lanes; ++i) {
-      Value row = kb.add(blockBegin, kb.minSigned(kb.add(key, i), last));
-      rows.push_back(advance(keyBase, kb.mul(row, stride(kOfKey, kRow))));
+      Value row = kb.add(block.begin, kb.minSigned(kb.add(key, i), last));
+      rows.push_back(advance(task.key, kb.mul(row, stride(&AttentionDims::key, kRow))));
     }
-    kb.forLoop(kb.index(0), kb.dim(kSize), lanes, [&](Value at) {
-      Value exists = spec.maskSize ? active(kb.dim(kSize), at) : Value();
+    kb.forLoop(kb.index(0), kb.dim(&AttentionDims::size), lanes, [&](Value at) {
+      Value exists = spec.maskSize ? active(kb.dim(&AttentionDims::size), at) : Value();
       Values elements;
       for (Value row : rows)
         elements.push_back(load(advance(row, at), exists));
@@ -53,38 +54,40 @@ void AttentionEmitter::packRowsOfKeys() {
   });
 }
 
-void AttentionEmitter::packColumnsOfKeys() {
+void AttentionEmitter::packColumnsOfKeys(const Block &block) {
+  const Task &task = block.task;
   int64_t columns = spec.scoreVectors * lanes;
-  Value from = advance(keyBase, kb.mul(blockBegin, stride(kOfKey, kRow)));
-  kb.forLoop(kb.index(0), kb.dim(kSize), 1, [&](Value element) {
-    Value row = advance(from, kb.mul(element, stride(kOfKey, kElement)));
-    kb.forLoop(kb.index(0), keyCount, lanes, [&](Value key) {
+  Value from = advance(task.key, kb.mul(block.begin, stride(&AttentionDims::key, kRow)));
+  kb.forLoop(kb.index(0), kb.dim(&AttentionDims::size), 1, [&](Value element) {
+    Value row = advance(from, kb.mul(element, stride(&AttentionDims::key, kElement)));
+    kb.forLoop(kb.index(0), block.keyCount, lanes, [&](Value key) {
       Value tile = kb.div(key, kb.index(columns)), column = kb.rem(key, kb.index(columns));
       Value at = kb.mul(kb.add(kb.mul(tile, sizePadded), element), columns);
-      kb.store(load(advance(row, key), active(keyCount, key)),
-               advance(packedKeys, kb.add(at, column)), dtype, lanes);
+      kb.store(load(advance(row, key), active(block.keyCount, key)),
+               advance(task.memory.keys, kb.add(at, column)), dtype, lanes);
     });
   });
 }
 
 /// Values as [key][element in whole tiles], unless few rows read them: these do so where the
 /// values lie.
-void AttentionEmitter::copyValues() {
-  Value rowStride = stride(kOfValue, kRow);
-  Value from = advance(valueBase, kb.mul(blockBegin, rowStride));
-  kb.ifThen(copiesValues, [&] {
-    kb.forLoop(kb.index(0), keyCount, 1, [&](Value key) {
+AttentionEmitter::ValueRows AttentionEmitter::copyValues(const Block &block) {
+  const Task &task = block.task;
+  Value rowStride = stride(&AttentionDims::value, kRow);
+  Value from = advance(task.value, kb.mul(block.begin, rowStride));
+  kb.ifThen(task.copiesValues, [&] {
+    kb.forLoop(kb.index(0), block.keyCount, 1, [&](Value key) {
       Value row = advance(from, kb.mul(key, rowStride));
-      Value to = advance(packedValues, kb.mul(key, valuePadded));
-      kb.forLoop(kb.index(0), kb.dim(kValueSize), lanes, [&](Value at) {
-        Value exists = spec.maskValueSize ? active(kb.dim(kValueSize), at) : Value();
+      Value to = advance(task.memory.values, kb.mul(key, valuePadded));
+      kb.forLoop(kb.index(0), kb.dim(&AttentionDims::valueSize), lanes, [&](Value at) {
+        Value exists = spec.maskValueSize ? active(kb.dim(&AttentionDims::valueSize), at) : Value();
         kb.store(load(advance(row, at), exists), advance(to, at), dtype, lanes);
       });
     });
   });
   auto select = [&](Value a, Value b) {
-    return kb.builder().create<arith::SelectOp>(kb.loc(), copiesValues, a, b);
+    return kb.builder().create<arith::SelectOp>(kb.loc(), task.copiesValues, a, b);
   };
-  valueRows = select(packedValues, from);
-  valueStride = select(valuePadded, rowStride);
+  Value first = select(task.memory.values, from);
+  return {first, select(valuePadded, rowStride)};
 }

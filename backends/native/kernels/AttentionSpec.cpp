@@ -8,11 +8,15 @@
 using namespace quern;
 using namespace quern::native;
 
+static int keyOf(std::optional<OperandAccess> access) {
+  return access ? static_cast<int>(*access) : -1;
+}
+
 std::string AttentionSpec::key() const {
   std::string key = fmt::format(
       "{} {} {} {} {} {} {} {} {} {} {} {} ", dtypeName(dtype), lanes, scoreVectors, valueVectors,
       fmt::join(scoreHeights, ","), fmt::join(valueHeights, ","), std::bit_cast<uint64_t>(scale),
-      std::bit_cast<uint64_t>(softcap), static_cast<int>(mask), static_cast<int>(condition),
+      std::bit_cast<uint64_t>(softcap), keyOf(mask), keyOf(condition),
       std::bit_cast<uint64_t>(hiddenScore), scoreType ? dtypeName(*scoreType) : "exact");
   for (bool flag : {hasScale, causal, hasOffset, zeroMaskedRows, rowsOfKeys, stridedQuery, maskSize,
                     maskValueSize, roundSums})
@@ -20,20 +24,26 @@ std::string AttentionSpec::key() const {
   return key;
 }
 
-std::vector<int64_t> AttentionSizes::flatten(const AttentionShape &s) const {
-  std::vector<int64_t> dims = {s.heads, s.queries, s.keys,      s.size,       s.valueSize,
-                               rows,    chunks,    s.key.group, s.value.group};
-  for (const AttentionOperand *operand :
-       {&s.query, &s.key, &s.value, &s.result, &s.mask, &s.condition})
-    dims.insert(dims.end(), operand->strides.begin(), operand->strides.end());
-  return dims;
+AttentionDims AttentionDims::of(const AttentionShape &s) {
+  return {.heads = s.heads,
+          .queries = s.queries,
+          .keys = s.keys,
+          .size = s.size,
+          .valueSize = s.valueSize,
+          .keyGroup = s.key.group,
+          .valueGroup = s.value.group,
+          .query = s.query.strides,
+          .key = s.key.strides,
+          .value = s.value.strides,
+          .result = s.result.strides,
+          .mask = s.mask.strides,
+          .condition = s.condition.strides};
 }
 
-CheckedSize AttentionSizes::scratch(const AttentionSpec &spec, const AttentionShape &shape,
-                                    int64_t rows) {
-  CheckedSize size = CheckedSize(shape.size).alignedTo(spec.lanes),
-              valueSize = CheckedSize(shape.valueSize).alignedTo(spec.valueVectors * spec.lanes);
+CheckedSize AttentionDims::scratch(const AttentionSpec &spec) const {
+  CheckedSize sizePadded = CheckedSize(size).alignedTo(spec.lanes),
+              valuePadded = CheckedSize(valueSize).alignedTo(spec.valueVectors * spec.lanes);
   constexpr int64_t kStates = 4; // of a row
-  return CheckedSize(AttentionSpec::kBlock) * (size + valueSize) +
-         CheckedSize(rows) * (valueSize + CheckedSize(AttentionSpec::kBlock + kStates));
+  return CheckedSize(AttentionSpec::kBlock) * (sizePadded + valuePadded) +
+         CheckedSize(rows) * (valuePadded + CheckedSize(AttentionSpec::kBlock + kStates));
 }

@@ -15,34 +15,6 @@ using namespace quern::native;
 // Dims
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// Positions in DotDims::flatten.
-enum DimIndex : int64_t {
-  kColumnTiles,
-  kLineChunks,
-  kLinesPerChunk,
-  kLines,
-  kLineStrideA,
-  kLineStrideC,
-  kBatchStrideA,
-  kBatchStrideB,
-  kBatchStrideC,
-  kTilesPerGroup,
-  kGroupStrideA,
-  kTileStrideB,
-  kTileStrideC,
-  kVectorStrideC,
-  kRowStrideA,
-  kRowStrideC,
-  kStrideB,
-  kColumns,
-  kBatchStrideBias,
-  kGroups,
-  kTiles,
-  kFirstLevel = kTiles + kMaxTileHeights,
-};
-} // namespace
-
 void DotDims::coverRows(const DotSpec &spec, int64_t rows) {
   tiles = native::coverRows(rows, spec.heights, spec.tile.vectors);
   if (spec.flat)
@@ -52,21 +24,6 @@ void DotDims::coverRows(const DotSpec &spec, int64_t rows) {
 void DotDims::splitLines(int64_t batches, double totalFlops, int64_t threads) {
   lineChunks = chooseLineChunks(lines, columnTiles * batches, totalFlops, threads);
   linesPerChunk = ceilDiv(lines, lineChunks);
-}
-
-std::vector<int64_t> DotDims::flatten() const {
-  std::vector<int64_t> dims;
-  dims.reserve(kFirstLevel + 2 * std::size(levels));
-  dims = {columnTiles,  lineChunks,   linesPerChunk, lines,           lineStrideA,
-          lineStrideC,  batchStrideA, batchStrideB,  batchStrideC,    tilesPerGroup,
-          groupStrideA, tileStrideB,  tileStrideC,   vectorStrideC,   rowStrideA,
-          rowStrideC,   strideB,      columns,       batchStrideBias, groups};
-  dims.insert(dims.end(), tiles.begin(), tiles.end());
-  for (const Level &level : levels) {
-    dims.push_back(level.trip);
-    dims.push_back(level.strideA);
-  }
-  return dims;
 }
 
 //===----------------------------------------------------------------------===//
@@ -129,16 +86,16 @@ private:
   void storeByRows(const Tile &tile, const Values &sums, Value firstRow, int64_t rows);
   DotOperands operandsOfTile();
 
-  Value strideOf(int64_t stride, int64_t dim) {
+  Value strideOf(int64_t stride, int64_t DotDims::*dim) {
     return stride == DotSpec::kRuntime ? kb.dim(dim) : kb.index(stride);
   }
   /// Active lanes of vector `v`, or null when columns are not masked.
   Value active(int64_t v) { return activeLanes.empty() ? Value() : activeLanes[v]; }
   /// Of vector `v` in row `row` of the line.
   ResultPosition position(Value row, int64_t v) {
-    Value ofVector =
-        spec.contiguousColumns ? kb.index(v * spec.tile.lanes) : kb.mul(kb.dim(kVectorStrideC), v);
-    Value element = kb.add(kb.mul(strideOf(spec.rowStrideC, kRowStrideC), row), ofVector);
+    Value ofVector = spec.contiguousColumns ? kb.index(v * spec.tile.lanes)
+                                            : kb.mul(kb.dim(&DotDims::vectorStrideC), v);
+    Value element = kb.add(kb.mul(strideOf(spec.rowStrideC, &DotDims::rowStrideC), row), ofVector);
     return {element, row, kb.index(v * spec.tile.lanes)};
   }
 
@@ -152,27 +109,29 @@ private:
 
 DotEmitter::Tile DotEmitter::tileOfTask(Value batch, Value column) {
   Tile tile;
-  auto offset = [&](std::initializer_list<std::pair<Value, DimIndex>> terms) {
+  auto offset = [&](std::initializer_list<std::pair<Value, int64_t DotDims::*>> terms) {
     Value sum = kb.index(0);
     for (auto [index, stride] : terms)
       sum = kb.add(sum, kb.mul(index, kb.dim(stride)));
     return sum;
   };
-  Value group = kb.div(column, kb.dim(kTilesPerGroup));
-  Value batchOfA = spec.groupsRepeat ? kb.rem(batch, kb.dim(kGroups)) : batch;
+  Value group = kb.div(column, kb.dim(&DotDims::tilesPerGroup));
+  Value batchOfA = spec.groupsRepeat ? kb.rem(batch, kb.dim(&DotDims::groups)) : batch;
   Value firstColumn = kb.mul(column, spec.tile.columns());
-  tile.a = kb.advance(kb.buffer(0), offset({{batchOfA, kBatchStrideA}, {group, kGroupStrideA}}),
+  tile.a = kb.advance(kb.buffer(0),
+                      offset({{batchOfA, &DotDims::batchStrideA}, {group, &DotDims::groupStrideA}}),
                       types.a);
-  tile.b =
-      kb.advance(kb.buffer(1), offset({{batch, kBatchStrideB}, {column, kTileStrideB}}), types.b);
-  Value offsetOfC = offset({{batch, kBatchStrideC}, {column, kTileStrideC}});
+  tile.b = kb.advance(kb.buffer(1),
+                      offset({{batch, &DotDims::batchStrideB}, {column, &DotDims::tileStrideB}}),
+                      types.b);
+  Value offsetOfC = offset({{batch, &DotDims::batchStrideC}, {column, &DotDims::tileStrideC}});
   tile.c = kb.advance(kb.buffer(2), offsetOfC, types.c);
   activeLanes.clear();
   for (int64_t v = 0; spec.maskColumns && v < spec.tile.vectors; ++v) {
-    Value rest = kb.sub(kb.dim(kColumns), kb.add(firstColumn, v * spec.tile.lanes));
+    Value rest = kb.sub(kb.dim(&DotDims::columns), kb.add(firstColumn, v * spec.tile.lanes));
     activeLanes.push_back(kb.minSigned(kb.maxSigned(rest, kb.index(0)), kb.index(spec.tile.lanes)));
   }
-  Value perBatch = offset({{batchOfA, kBatchStrideBias}});
+  Value perBatch = offset({{batchOfA, &DotDims::batchStrideBias}});
   int64_t next = 3;
   auto operand = [&](OperandAccess access, DType operandType) {
     Value start = access == OperandAccess::Full        ? offsetOfC
@@ -189,11 +148,12 @@ DotEmitter::Tile DotEmitter::tileOfTask(Value batch, Value column) {
 }
 
 void DotEmitter::emitTask(Value task) {
-  Value chunk = kb.rem(task, kb.dim(kLineChunks));
-  Value outer = kb.div(task, kb.dim(kLineChunks));
-  Tile tile = tileOfTask(kb.div(outer, kb.dim(kColumnTiles)), kb.rem(outer, kb.dim(kColumnTiles)));
-  Value from = kb.mul(chunk, kb.dim(kLinesPerChunk));
-  Value to = kb.minSigned(kb.add(from, kb.dim(kLinesPerChunk)), kb.dim(kLines));
+  Value chunk = kb.rem(task, kb.dim(&DotDims::lineChunks));
+  Value outer = kb.div(task, kb.dim(&DotDims::lineChunks));
+  Tile tile = tileOfTask(kb.div(outer, kb.dim(&DotDims::columnTiles)),
+                         kb.rem(outer, kb.dim(&DotDims::columnTiles)));
+  Value from = kb.mul(chunk, kb.dim(&DotDims::linesPerChunk));
+  Value to = kb.minSigned(kb.add(from, kb.dim(&DotDims::linesPerChunk)), kb.dim(&DotDims::lines));
   if (spec.flat)
     return emitTiles(tile, from, to);
   kb.forLoop(from, to, 1, [&](Value line) { emitLine(tile, line); });
@@ -201,8 +161,8 @@ void DotEmitter::emitTask(Value task) {
 
 void DotEmitter::emitLine(const Tile &tile, Value line) {
   Tile inLine = tile;
-  inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(kLineStrideA)), types.a);
-  Value offsetOfC = kb.mul(line, kb.dim(kLineStrideC));
+  inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(&DotDims::lineStrideA)), types.a);
+  Value offsetOfC = kb.mul(line, kb.dim(&DotDims::lineStrideC));
   inLine.c = kb.advance(tile.c, offsetOfC, types.c);
   if (spec.bias == OperandAccess::Full)
     inLine.bias = kb.advance(tile.bias, offsetOfC, types.accumulate);
@@ -217,7 +177,7 @@ void DotEmitter::emitTiles(const Tile &tile, Value from, Value to) {
   // The first tile of a height, and its row.
   Value firstTile = kb.index(0), firstRow = kb.index(0);
   for (auto [i, height] : llvm::enumerate(spec.heights)) {
-    Value count = kb.dim(kTiles + static_cast<int64_t>(i));
+    Value count = kb.dim(dimIndex(&DotDims::tiles) + static_cast<int64_t>(i));
     Value begin = kb.index(0), end = count;
     if (from) {
       begin = kb.maxSigned(kb.sub(from, firstTile), begin);
@@ -234,11 +194,11 @@ void DotEmitter::emitTiles(const Tile &tile, Value from, Value to) {
 DotOperands DotEmitter::operandsOfTile() {
   DotOperands operands;
   for (size_t i = 0; i < spec.tile.levels.size(); ++i) {
-    int64_t dim = kFirstLevel + 2 * static_cast<int64_t>(i);
+    int64_t dim = dimIndex(&DotDims::levels) + 2 * static_cast<int64_t>(i);
     operands.levels.push_back({kb.dim(dim), kb.dim(dim + 1)});
   }
-  operands.rowStrideA = kb.dim(kRowStrideA);
-  operands.strideB = kb.dim(kStrideB);
+  operands.rowStrideA = kb.dim(&DotDims::rowStrideA);
+  operands.strideB = kb.dim(&DotDims::strideB);
   if (!spec.tile.packedB)
     operands.activeLanes = activeLanes;
   return operands;
@@ -253,7 +213,7 @@ void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
       sums[i] = loadOperand(kb, tile.bias, *spec.bias, types.accumulate,
                             position(kb.add(firstRow, i / vectors), i % vectors), spec.tile.lanes,
                             active(i % vectors));
-  Value strideA = strideOf(spec.tile.rowStrideA, kRowStrideA);
+  Value strideA = strideOf(spec.tile.rowStrideA, &DotDims::rowStrideA);
   Value a = kb.advance(tile.a, kb.mul(firstRow, strideA), types.a);
   sums = micro.accumulate(rows, a, tile.b, std::move(sums));
   // The code of short epilogues is repeated for every vector.

@@ -51,7 +51,7 @@ struct DotSpec {
   KernelSpec kernel() &&;
 };
 
-/// The run-time dims of a Dot step; strides are in elements. Task t is
+/// The run-time dims of a Dot step, in their order; strides are in elements. Task t is
 /// (batch * columnTiles + column tile) * lineChunks + chunk.
 struct DotDims {
   int64_t columnTiles = 1;
@@ -92,8 +92,6 @@ struct DotDims {
   /// Splits the lines of every column tile of `batches` into chunks, so that there
   /// are tasks for `threads`.
   void splitLines(int64_t batches, double totalFlops, int64_t threads);
-  /// The dims as the kernel reads them.
-  std::vector<int64_t> flatten() const;
 };
 
 // Buffers of a Dot step: A, B, C, then the bias if any, then epilogue operands.

@@ -93,15 +93,14 @@ DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
   return Values(rows * tile.vectors, zero);
 }
 
-DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b, Values sums,
-                                                  BlockHook hook) {
+DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b, Values sums) {
   Cursor at{a, b};
-  return emitLevel(0, rows, at, std::move(sums), hook);
+  return emitLevel(0, rows, at, std::move(sums));
 }
 
 /// Emits a level and those inside of it; `at` moves on to what follows.
 DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cursor &at,
-                                                 Values sums, BlockHook hook) {
+                                                 Values sums) {
   const DotTile::Level &level = tile.levels[index];
   bool innermost = index + 1 == tile.levels.size();
   Value trip = orIndex(level.trip, operands.levels[index].trip);
@@ -112,7 +111,7 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
   };
   // Carried: A and B pointers, then the accumulators.
   auto loop = [&](Value from, Value to, int64_t step, Values carried) {
-    return kb.forLoop(from, to, step, carried, [&](Value i, ValueRange now) -> Values {
+    return kb.forLoop(from, to, step, carried, [&](Value, ValueRange now) -> Values {
       Cursor here{now[0], now[1]}, next = here;
       Values inner(now.begin() + 2, now.end());
       if (innermost) {
@@ -120,11 +119,9 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
           inner = emitStep(rows, moved(here, u), std::move(inner));
         next = moved(here, step);
       } else {
-        inner = emitLevel(index + 1, rows, next, std::move(inner), nullptr);
+        inner = emitLevel(index + 1, rows, next, std::move(inner));
         next.a = kb.advance(here.a, strideA, tile.types.a);
       }
-      if (hook)
-        inner = hook(i, std::move(inner));
       Values all = {next.a, next.b};
       all.append(inner.begin(), inner.end());
       return all;
@@ -132,8 +129,7 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
   };
   Values carried = {at.a, at.b};
   carried.append(sums.begin(), sums.end());
-  // A block of one step is not unrolled.
-  int64_t unroll = innermost && !hook ? level.unroll : 1;
+  int64_t unroll = innermost ? level.unroll : 1;
   Value full = trip;
   if (unroll > 1 && (level.trip == DotTile::kRuntime || level.trip % unroll != 0))
     full = kb.mul(kb.div(trip, kb.index(unroll)), unroll);

@@ -9,8 +9,6 @@
 
 #include "backends/native/emit/KernelBuilder.h"
 
-#include "llvm/ADT/STLFunctionalExtras.h"
-
 #include <string>
 #include <vector>
 
@@ -91,22 +89,19 @@ const DotInstruction &dotInstruction(const DotTypes &types);
 class DotMicroKernel {
 public:
   using Values = KernelBuilder::Values;
-  /// The accumulators after k block `block`, an iteration of the outermost level.
-  using BlockHook = llvm::function_ref<Values(mlir::Value block, Values sums)>;
 
   DotMicroKernel(KernelBuilder &kb, const DotTile &tile, DotOperands operands);
 
   /// `rows` x vectors zeros, row by row.
   Values zeros(int64_t rows);
   /// `sums` and the products of rows at `a` with columns at `b`.
-  Values accumulate(int64_t rows, mlir::Value a, mlir::Value b, Values sums,
-                    BlockHook hook = nullptr);
+  Values accumulate(int64_t rows, mlir::Value a, mlir::Value b, Values sums);
 
 private:
   struct Cursor {
     mlir::Value a, b;
   };
-  Values emitLevel(size_t level, int64_t rows, Cursor &at, Values sums, BlockHook hook);
+  Values emitLevel(size_t level, int64_t rows, Cursor &at, Values sums);
   Values emitStep(int64_t rows, const Cursor &at, Values sums);
   mlir::Value orIndex(int64_t baked, mlir::Value value) {
     return baked == DotTile::kRuntime ? value : kb.index(baked);

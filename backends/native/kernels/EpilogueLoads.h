@@ -15,7 +15,7 @@ enum class OperandAccess {
   Scalar,    ///< a single element
 };
 
-/// The elementwise part of a group that has a anchor: the anchor's result is input 0.
+/// The elementwise part of a group that has an anchor: the anchor's result is input 0.
 struct Epilogue {
   ScalarProgram program;
   struct Operand {

@@ -54,10 +54,6 @@ struct RecurrentDims {
   int64_t firstDirection = 0, firstReverse = 0;
   /// Sequences of a task, and tasks of a direction.
   int64_t rows = 0, chunks = 0;
-
-  std::vector<int64_t> flatten() const {
-    return {steps, batch, hidden, directions, firstDirection, firstReverse, rows, chunks};
-  }
 };
 
 KernelSpec makeRecurrentKernel(RecurrentSpec spec);

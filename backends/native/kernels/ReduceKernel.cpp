@@ -64,8 +64,9 @@ Value RowPieces::reduce(const RowPiece &piece, Combine kind, const ElementMap &m
   Value pointer = kb.advance(kb.buffer(0), piece.input, dtype);
   if (contiguous)
     return reduceRow(kb, pointer, kb.dim(kRowLength), dtype, kind, map);
-  return reduceColumns(kb, pointer, kb.dim(kRowLength), kb.dim(kRowInner), dtype, piece.lanes,
-                       piece.active, kind, map);
+  ColumnRange columns{pointer, kb.dim(kRowLength), kb.dim(kRowInner),
+                      dtype,   piece.lanes,        piece.active};
+  return reduceColumns(kb, columns, kind, map);
 }
 
 //===----------------------------------------------------------------------===//

@@ -143,9 +143,9 @@ Value native::reduceRow(KernelBuilder &kb, Value pointer, Value count, DType dty
   return RowReducer(kb, pointer, dtype, kind, map).reduce(count);
 }
 
-Value native::reduceColumns(KernelBuilder &kb, Value pointer, Value count, Value stride,
-                            DType dtype, int64_t lanes, Value active, Combine kind,
+Value native::reduceColumns(KernelBuilder &kb, const ColumnRange &columns, Combine kind,
                             const ElementMap &map) {
+  const auto &[pointer, count, stride, dtype, lanes, active] = columns;
   auto step = [&](Value accumulator, Value at) {
     Value element = kb.load(kb.advance(pointer, kb.mul(at, stride), dtype), dtype, lanes, active);
     return combine(kb, kind, dtype, lanes, accumulator, map(element, at, lanes, active));

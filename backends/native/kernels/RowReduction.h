@@ -29,11 +29,17 @@ using ElementMap = std::function<mlir::Value(mlir::Value element, mlir::Value at
 mlir::Value reduceRow(KernelBuilder &kb, mlir::Value pointer, mlir::Value count, DType dtype,
                       Combine kind, const ElementMap &map);
 
-/// The same for `lanes` neighbouring columns at once (0: one), whose elements are
-/// `stride` apart; `map` gets the number of the row as `at`.
-mlir::Value reduceColumns(KernelBuilder &kb, mlir::Value pointer, mlir::Value count,
-                          mlir::Value stride, DType dtype, int64_t lanes, mlir::Value active,
-                          Combine kind, const ElementMap &map);
+/// `lanes` neighbouring columns (0: one), of which `active` exist (null: all): `count` elements
+/// each, `stride` apart.
+struct ColumnRange {
+  mlir::Value pointer, count, stride;
+  DType dtype = DType::Float32;
+  int64_t lanes = 0;
+  mlir::Value active;
+};
+/// The same for each of these columns; `map` gets the number of the row as `at`.
+mlir::Value reduceColumns(KernelBuilder &kb, const ColumnRange &columns, Combine kind,
+                          const ElementMap &map);
 
 /// Calls `body` for the vectors of [0, count): `width` lanes at `at`, of which
 /// `active` exist (null: all). What is no full vector comes masked or, where the

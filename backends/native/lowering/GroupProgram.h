@@ -12,7 +12,7 @@ namespace quern::native {
 struct GroupProgram {
   ScalarProgram program;
   /// The value of every program input: the result of the anchor inside the group
-  /// (input 0, when there is a anchor), otherwise a value outside the group.
+  /// (input 0, when there is an anchor), otherwise a value outside the group.
   llvm::SmallVector<mlir::Value> inputs;
 };
 

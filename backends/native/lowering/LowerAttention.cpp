@@ -21,12 +21,12 @@ static Expected<AttentionShape> shapeOf(nn::AttentionOp op, const LoweringContex
                          op.getKeyPerm(), op.getValuePerm(), op.getResultPerm()});
 }
 
-/// How a row of the mask or of the condition is read. That of a tensor that has one column by
-/// chance is read as if it had several, where there are no more keys.
-static AttentionSpec::Mask maskOf(Value value, const AttentionOperand &operand) {
+/// How the mask or the condition is read. One that has one column by chance is read as if it
+/// had several, where there are no more keys.
+static std::optional<OperandAccess> accessOf(Value value, const AttentionOperand &operand) {
   if (nn::isNone(value))
-    return AttentionSpec::Mask::None;
-  return operand.strides[3] == 0 ? AttentionSpec::Mask::Scalar : AttentionSpec::Mask::Row;
+    return std::nullopt;
+  return operand.strides[3] == 0 ? OperandAccess::PerRow : OperandAccess::Full;
 }
 
 static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
@@ -42,8 +42,8 @@ static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
   spec.valueHeights = chooseCellHeights(context.target, spec.valueVectors);
   spec.scale = op.getScaleFactor().convertToDouble();
   spec.softcap = op.getSoftcap().convertToDouble();
-  spec.mask = maskOf(op.getMask(), shape.mask);
-  spec.condition = maskOf(op.getCondition(), shape.condition);
+  spec.mask = accessOf(op.getMask(), shape.mask);
+  spec.condition = accessOf(op.getCondition(), shape.condition);
   spec.hiddenScore = op.getHiddenScore().convertToDouble();
   if (std::optional<Type> type = op.getScoreType())
     spec.scoreType = nn::dtypeOf(*type);
@@ -62,20 +62,20 @@ static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
 
 /// Tasks have as many rows as keep their scores in cache, for each of them packs all keys;
 /// fewer where threads would have nothing to do.
-static AttentionSizes makeSizes(const AttentionSpec &spec, const AttentionShape &shape,
-                                int64_t threads) {
+static AttentionDims makeDims(const AttentionSpec &spec, const AttentionShape &shape,
+                              int64_t threads) {
   constexpr int64_t kMaxRows = 96, kMinRows = 24, kTasksPerThread = 4;
   int64_t chunks = ceilDiv(shape.queries, kMaxRows);
   if (threads > 1) {
     int64_t wanted = ceilDiv(kTasksPerThread * threads, shape.batch * shape.heads);
     chunks = std::max(chunks, std::min(wanted, ceilDiv(shape.queries, kMinRows)));
   }
-  AttentionSizes sizes;
+  AttentionDims dims = AttentionDims::of(shape);
   int64_t height = spec.scoreHeights.front();
-  sizes.rows = ceilDiv(ceilDiv(shape.queries, chunks), height) * height;
-  sizes.rows = std::min(sizes.rows, shape.queries);
-  sizes.chunks = ceilDiv(shape.queries, sizes.rows);
-  return sizes;
+  dims.rows = ceilDiv(ceilDiv(shape.queries, chunks), height) * height;
+  dims.rows = std::min(dims.rows, shape.queries);
+  dims.chunks = ceilDiv(shape.queries, dims.rows);
+  return dims;
 }
 
 /// Why there is no native code, if there is none.
@@ -113,15 +113,15 @@ LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context)
   AttentionSpec spec = makeSpec(op, shape, context);
   if (std::optional<Reason> reason = refuse(spec, shape))
     return *reason;
-  AttentionSizes sizes = makeSizes(spec, shape, context.threads);
-  CheckedSize scratch = AttentionSizes::scratch(spec, shape, sizes.rows) * dtypeBytes(spec.dtype);
+  AttentionDims dims = makeDims(spec, shape, context.threads);
+  CheckedSize scratch = dims.scratch(spec) * dtypeBytes(spec.dtype);
   if (!scratch.valid())
     return Reason{ReasonCode::Limit, "the scratch memory of attention overflows"};
 
   LoweredStep step;
   step.buffers = buffersOf(op);
-  step.dims = sizes.flatten(shape);
-  step.tasks = shape.batch * shape.heads * sizes.chunks;
+  step.dims = flattenDims(dims);
+  step.tasks = shape.batch * shape.heads * dims.chunks;
   step.scratchBytes = scratch.value();
   double rows = double(shape.batch) * double(shape.heads) * double(shape.queries);
   double perScore = double(shape.size) + double(shape.valueSize);

@@ -338,7 +338,7 @@ static LoweringResult lowerProduct(MatrixProduct &p, std::vector<LoweredStep> st
     step.buffers.push_back(StepBuffer::of(p.c));
   for (const Epilogue::Operand &operand : p.epilogue.operands)
     step.buffers.push_back(StepBuffer::of(operand.value));
-  step.dims = dims.flatten();
+  step.dims = flattenDims(dims);
   step.tasks = p.batch * dims.columnTiles * dims.lineChunks;
   step.flops = p.flops();
   step.grain = chooseGrain(step.tasks, step.flops);

@@ -129,28 +129,37 @@ static std::optional<Reason> resolveProblem(Operation *group, ConvProblem &p) {
   return std::nullopt;
 }
 
-/// `firstResult` is the first element of the result that the step computes, and
-/// `share` its part of the work.
-static LoweredStep finishStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
-                              StepBuffer a, StepBuffer b, int64_t batches,
-                              std::optional<StepBuffer> bias, int64_t firstResult, double share) {
+namespace {
+/// The product that one step computes.
+struct ConvProduct {
+  StepBuffer a, b;
+  std::optional<StepBuffer> bias = {};
+  int64_t batches = 1;
+  /// The first element of the result that it computes, and its part of the work.
+  int64_t firstResult = 0;
+  double share = 1;
+};
+} // namespace
+
+static LoweredStep makeStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
+                            ConvProduct product) {
   LoweredStep step;
   step.kernel = kernel;
   // Operands and result of the epilogue may have elements of different sizes.
   auto atFirstResult = [&](Value value) {
-    return StepBuffer::of(value, firstResult * dtypeBytes(dtypeOfValue(value)));
+    return StepBuffer::of(value, product.firstResult * dtypeBytes(dtypeOfValue(value)));
   };
-  step.buffers = {std::move(a), std::move(b), atFirstResult(p.output)};
-  if (bias)
-    step.buffers.push_back(std::move(*bias));
+  step.buffers = {std::move(product.a), std::move(product.b), atFirstResult(p.output)};
+  if (product.bias)
+    step.buffers.push_back(std::move(*product.bias));
   for (const Epilogue::Operand &operand : p.epilogue.operands)
     step.buffers.push_back(operand.access == OperandAccess::Full ? atFirstResult(operand.value)
                                                                  : StepBuffer::of(operand.value));
-  step.dims = dims.flatten();
-  step.tasks = batches * dims.columnTiles * dims.lineChunks;
-  step.flops = p.flops * share;
+  step.dims = flattenDims(dims);
+  step.tasks = product.batches * dims.columnTiles * dims.lineChunks;
+  step.flops = p.flops * product.share;
   step.grain = chooseGrain(step.tasks, step.flops);
-  step.bytes = share * double(dtypeBytes(p.dtype)) *
+  step.bytes = product.share * double(dtypeBytes(p.dtype)) *
                double(p.context.elementsOf(p.input) + p.context.elementsOf(p.output) +
                       p.context.elementsOf(p.weights));
   return step;
@@ -171,7 +180,7 @@ struct PaddedInput {
 };
 } // namespace
 
-/// The input itself, or its copy in a zeroed padded when the window has pads.
+/// The input itself, or its copy with zeros around it when the window has pads.
 static PaddedInput padInput(const ConvProblem &p, std::vector<LoweredStep> &steps) {
   PaddedInput padded;
   padded.pixel = std::max<int64_t>(p.inputBlock, 1);
@@ -325,9 +334,8 @@ static LoweringResult lowerBlockedConv(ConvProblem &p) {
   fillBlockedDims(p, padded, spec, lineRows, context.threads, dims);
   StepBuffer weights = packedWeights(p, spec);
   std::optional<StepBuffer> bias = packedBias(p, spec);
-  result.push_back(finishStep(p, std::move(spec).kernel(), dims, padded.buffer, std::move(weights),
-                              p.batch, std::move(bias),
-                              /*firstResult=*/0, /*share=*/1));
+  ConvProduct product{padded.buffer, std::move(weights), std::move(bias), p.batch};
+  result.push_back(makeStep(p, std::move(spec).kernel(), dims, std::move(product)));
   return result;
 }
 
@@ -393,12 +401,14 @@ static void addPlainSteps(const ConvProblem &p, const DotSpec &spec, const Kerne
     steps.push_back(unfoldWindows(from, unfolded, window, p.dtype));
     from = unfolded;
   }
-  std::optional<StepBuffer> bias;
+  ConvProduct product{.a = StepBuffer::of(p.weights),
+                      .b = from,
+                      .batches = images * p.groups,
+                      .firstResult = first * p.outputs * p.outputPixels(),
+                      .share = double(images) / double(p.batch)};
   if (p.bias)
-    bias = StepBuffer::of(p.bias);
-  steps.push_back(finishStep(
-      p, kernel, plainDims(p, spec, images), StepBuffer::of(p.weights), from, images * p.groups,
-      std::move(bias), first * p.outputs * p.outputPixels(), double(images) / double(p.batch)));
+    product.bias = StepBuffer::of(p.bias);
+  steps.push_back(makeStep(p, kernel, plainDims(p, spec, images), std::move(product)));
 }
 
 /// C [outputs, pixels] = weights [outputs, depth] * unfolded image [depth, pixels],

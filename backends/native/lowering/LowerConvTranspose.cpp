@@ -141,7 +141,7 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
   step.buffers = {StepBuffer::of(p.weights),
                   StepBuffer::of(p.input, first * p.channels * p.pixels * element),
                   std::move(columns)};
-  step.dims = dims.flatten();
+  step.dims = flattenDims(dims);
   step.tasks = images * p.groups * dims.columnTiles * dims.lineChunks;
   step.flops = flops;
   step.grain = chooseGrain(step.tasks, step.flops);

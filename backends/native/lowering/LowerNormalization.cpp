@@ -1,26 +1,16 @@
 //===- LowerNormalization.cpp - normalizations ----------------------------===//
 //
-// Batch normalization is a map. Instance normalization works on the plane of a
-// channel at a time, layer normalization on a row; local response normalization on
-// a line of pixels of one channel, whose neighbours in the other channels lie a plane
-// apart.
+// Batch normalization is a map; the others have kernels of their own.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/MapKernel.h"
-#include "backends/native/kernels/RowReduction.h"
+#include "backends/native/kernels/NormalizationKernels.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
-#include "ir/ScalarEmitter.h"
 #include "runtime/values/CeilDiv.h"
 #include "runtime/values/Strides.h"
-
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "llvm/ADT/StringExtras.h"
-
-#include <bit>
 
 using namespace mlir;
 using namespace quern;
@@ -53,8 +43,6 @@ static std::optional<Reason> refuseNormalization(Operation *op) {
   return Reason{ReasonCode::ElementType,
                 "no native normalization of " + std::string(dtypeName(dtype))};
 }
-
-static std::string keyOf(double v) { return llvm::utohexstr(std::bit_cast<uint64_t>(v)); }
 
 //===----------------------------------------------------------------------===//
 // Batch normalization
@@ -107,60 +95,6 @@ LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context)
 // Instance and layer normalization
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// Of the elements of a row; the variance is about the mean, which is null when it counts as 0.
-struct Moments {
-  Value mean, variance;
-};
-} // namespace
-
-/// x - mean, in `lanes` lanes.
-static Value centered(KernelBuilder &kb, Value x, Value mean, DType dtype, int64_t lanes) {
-  nn::ScalarEmitter e(kb.builder(), kb.loc(), dtype, lanes);
-  return mean ? e.sub(x, kb.splat(mean, lanes)) : x;
-}
-
-static Moments emitMoments(KernelBuilder &kb, Value row, Value length, DType dtype, bool center) {
-  OpBuilder &ops = kb.builder();
-  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
-  Type type = nn::registerType(ops.getContext(), dtype, 0);
-  Value count = ops.create<arith::SIToFPOp>(kb.loc(), type, length), mean;
-  if (center)
-    mean = scalar.div(reduceRow(kb, row, length, dtype, Combine::Add,
-                                [](Value x, Value, int64_t, Value) { return x; }),
-                      count);
-  Value squares =
-      reduceRow(kb, row, length, dtype, Combine::Add, [&](Value x, Value, int64_t lanes, Value) {
-        Value distance = centered(kb, x, mean, dtype, lanes);
-        return nn::ScalarEmitter(ops, kb.loc(), dtype, lanes).mul(distance, distance);
-      });
-  return {mean, scalar.div(squares, count)};
-}
-
-/// Buffers: input, scale, bias, result. Dims: channels, plane. A task is a plane.
-static void emitInstanceNorm(KernelBuilder &kb, DType dtype, double epsilon) {
-  OpBuilder &ops = kb.builder();
-  Value plane = kb.dim(1);
-  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
-    Value offset = kb.mul(task, plane), channel = kb.rem(task, kb.dim(0));
-    auto parameter = [&](int64_t buffer) {
-      return kb.load(kb.advance(kb.buffer(buffer), channel, dtype), dtype, 0);
-    };
-    Value input = kb.advance(kb.buffer(0), offset, dtype);
-    Value output = kb.advance(kb.buffer(3), offset, dtype);
-    Moments moments = emitMoments(kb, input, plane, dtype, /*center=*/true);
-    Value variance = scalar.add(moments.variance, scalar.constant(epsilon));
-    Value factor = scalar.div(parameter(1), scalar.sqrt(variance)), bias = parameter(2);
-    forEachVector(kb, plane, dtype, [&](Value at, int64_t lanes, Value active) {
-      Value x = kb.load(kb.advance(input, at, dtype), dtype, lanes, active);
-      Value y = kb.multiplyAdd(centered(kb, x, moments.mean, dtype, lanes), kb.splat(factor, lanes),
-                               kb.splat(bias, lanes));
-      kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
-    });
-  });
-}
-
 LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseNormalization(op))
     return *reason;
@@ -168,64 +102,20 @@ LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &conte
   if (dtypeOfValue(op.getScale()) != dtype || dtypeOfValue(op.getBias()) != dtype)
     return Reason{ReasonCode::ElementType, "instance normalization of mixed types"};
   ChannelShape shape = channelShapeOf(context.sizesOf(op.getInput()));
-  double epsilon = op.getEpsilon().convertToDouble();
   LoweredSteps lowered;
   if (shape.elements() == 0)
     return lowered;
   LoweredStep step;
-  step.dims = {shape.channels, shape.plane};
+  step.dims = flattenDims(InstanceNormDims{shape.channels, shape.plane});
   step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getScale()),
                   StepBuffer::of(op.getBias()), StepBuffer::of(op.getResult())};
   step.tasks = shape.batch * shape.channels;
   step.grain = chooseMoveGrain(4 * shape.plane * dtypeBytes(dtype));
   step.flops = 6.0 * static_cast<double>(shape.elements());
   step.bytes = 4.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
-  step.kernel = {"instance_norm", "instance_norm/" + std::string(dtypeName(dtype)) + keyOf(epsilon),
-                 [=](KernelBuilder &kb) { emitInstanceNorm(kb, dtype, epsilon); }};
+  step.kernel = makeInstanceNormKernel({dtype, op.getEpsilon().convertToDouble()});
   lowered.push_back(std::move(step));
   return lowered;
-}
-
-namespace {
-struct LayerNormSpec {
-  DType dtype;
-  bool center, hasScale, hasBias;
-  double epsilon;
-};
-} // namespace
-
-/// Buffers: input, scale and bias where there are any, result. Dims: length. A task is a row.
-static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
-  OpBuilder &ops = kb.builder();
-  DType dtype = spec.dtype;
-  int64_t buffer = 1;
-  Value scale = spec.hasScale ? kb.buffer(buffer++) : Value();
-  Value bias = spec.hasBias ? kb.buffer(buffer++) : Value();
-  Value length = kb.dim(0), result = kb.buffer(buffer);
-  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
-    Value offset = kb.mul(task, length);
-    Value input = kb.advance(kb.buffer(0), offset, dtype);
-    Value output = kb.advance(result, offset, dtype);
-    Moments moments = emitMoments(kb, input, length, dtype, spec.center);
-    Value variance = scalar.add(moments.variance, scalar.constant(spec.epsilon));
-    Value factor = scalar.div(scalar.constant(1), scalar.sqrt(variance));
-    forEachVector(kb, length, dtype, [&](Value at, int64_t lanes, Value active) {
-      nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
-      auto load = [&](Value from) {
-        return kb.load(kb.advance(from, at, dtype), dtype, lanes, active);
-      };
-      Value y =
-          e.mul(centered(kb, load(input), moments.mean, dtype, lanes), kb.splat(factor, lanes));
-      if (scale && bias)
-        y = kb.multiplyAdd(y, load(scale), load(bias));
-      else if (scale)
-        y = e.mul(y, load(scale));
-      else if (bias)
-        y = e.add(y, load(bias));
-      kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
-    });
-  });
 }
 
 LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context) {
@@ -239,7 +129,7 @@ LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context)
   if (elements == 0)
     return lowered;
   LoweredStep step;
-  step.dims = {length};
+  step.dims = flattenDims(LayerNormDims{length});
   step.buffers = {StepBuffer::of(op.getInput())};
   if (spec.hasScale)
     step.buffers.push_back(StepBuffer::of(op.getScale()));
@@ -250,11 +140,7 @@ LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context)
   step.grain = chooseMoveGrain(4 * length * dtypeBytes(spec.dtype));
   step.flops = 8.0 * static_cast<double>(elements);
   step.bytes = 2.0 * static_cast<double>(elements * dtypeBytes(spec.dtype));
-  std::string name = spec.center ? "layer_norm" : "rms_norm";
-  step.kernel = {name,
-                 name + (spec.hasScale ? "s" : "") + (spec.hasBias ? "b" : "") + "/" +
-                     std::string(dtypeName(spec.dtype)) + keyOf(spec.epsilon),
-                 [spec](KernelBuilder &kb) { emitLayerNorm(kb, spec); }};
+  step.kernel = makeLayerNormKernel(spec);
   lowered.push_back(std::move(step));
   return lowered;
 }
@@ -262,60 +148,6 @@ LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context)
 //===----------------------------------------------------------------------===//
 // Local response normalization
 //===----------------------------------------------------------------------===//
-
-namespace {
-struct LrnSpec {
-  DType dtype;
-  /// alpha is already divided by the window's size.
-  double alpha, beta, bias;
-};
-/// A task is a chunk of pixels of one channel of one image.
-enum LrnDim { kLrnChannels, kLrnPlane, kLrnBefore, kLrnAfter, kLrnChunk, kLrnChunks };
-} // namespace
-
-/// base ** beta; the usual 0.75 by two square anchors.
-static Value emitLrnPower(KernelBuilder &kb, const LrnSpec &spec, Value base, int64_t lanes) {
-  OpBuilder &ops = kb.builder();
-  auto sqrt = [&](Value v) -> Value { return ops.create<math::SqrtOp>(kb.loc(), v); };
-  if (spec.beta == 1)
-    return base;
-  if (spec.beta == 0.5)
-    return sqrt(base);
-  if (spec.beta == 0.75) {
-    Value root = sqrt(base);
-    return ops.create<arith::MulFOp>(kb.loc(), root, sqrt(root));
-  }
-  return ops.create<math::PowFOp>(kb.loc(), base, kb.floatConstant(spec.dtype, lanes, spec.beta));
-}
-
-static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
-  OpBuilder &ops = kb.builder();
-  DType dtype = spec.dtype;
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
-    Value plane = kb.dim(kLrnPlane);
-    Value begin = kb.mul(kb.rem(task, kb.dim(kLrnChunks)), kb.dim(kLrnChunk));
-    Value count = kb.minSigned(kb.dim(kLrnChunk), kb.sub(plane, begin));
-    Value image = kb.div(task, kb.dim(kLrnChunks)); // times channels, plus the channel
-    Value channel = kb.rem(image, kb.dim(kLrnChannels));
-    Value first = kb.maxSigned(kb.sub(channel, kb.dim(kLrnBefore)), kb.index(0));
-    Value end = kb.minSigned(kb.add(channel, kb.add(kb.dim(kLrnAfter), 1)), kb.dim(kLrnChannels));
-    Value offset = kb.add(kb.mul(image, plane), begin);
-    Value window = kb.sub(offset, kb.mul(kb.sub(channel, first), plane));
-    forEachVector(kb, count, dtype, [&](Value at, int64_t lanes, Value active) {
-      Value column = kb.advance(kb.buffer(0), kb.add(window, at), dtype);
-      Value squares = reduceColumns(kb, column, kb.sub(end, first), plane, dtype, lanes, active,
-                                    Combine::Add, [&](Value x, Value, int64_t, Value) -> Value {
-                                      return ops.create<arith::MulFOp>(kb.loc(), x, x);
-                                    });
-      Value base = kb.multiplyAdd(squares, kb.floatConstant(dtype, lanes, spec.alpha),
-                                  kb.floatConstant(dtype, lanes, spec.bias));
-      Value here = kb.add(offset, at);
-      Value x = kb.load(kb.advance(kb.buffer(0), here, dtype), dtype, lanes, active);
-      Value y = ops.create<arith::DivFOp>(kb.loc(), x, emitLrnPower(kb, spec, base, lanes));
-      kb.store(y, kb.advance(kb.buffer(1), here, dtype), dtype, lanes, active);
-    });
-  });
-}
 
 LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseNormalization(op))
@@ -334,16 +166,13 @@ LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
   // Of an even window, the larger half lies after the channel.
   int64_t before = std::min((size - 1) / 2, shape.channels);
   int64_t after = std::min(size / 2, shape.channels);
-  step.dims = {shape.channels, shape.plane, before, after, chunk, chunks};
+  step.dims = flattenDims(LrnDims{shape.channels, shape.plane, before, after, chunk, chunks});
   step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())};
   step.tasks = shape.batch * shape.channels * chunks;
   step.grain = chooseMoveGrain(chunk * (size + 8) * dtypeBytes(dtype));
   step.flops = static_cast<double>(shape.elements()) * static_cast<double>(2 * size + 4);
   step.bytes = 2.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
-  step.kernel = {"lrn",
-                 "lrn/" + std::string(dtypeName(dtype)) + keyOf(spec.alpha) + "/" +
-                     keyOf(spec.beta) + "/" + keyOf(spec.bias),
-                 [spec](KernelBuilder &kb) { emitLrn(kb, spec); }};
+  step.kernel = makeLrnKernel(spec);
   lowered.push_back(std::move(step));
   return lowered;
 }

@@ -105,7 +105,7 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
                             std::vector<StepBuffer> buffers) {
   LoweredStep step;
   step.buffers = std::move(buffers);
-  step.dims = dims.flatten();
+  step.dims = flattenDims(dims);
   step.tasks = directions * dims.chunks;
   int64_t columns = ceilDiv(dims.hidden, spec.lanes) * spec.lanes;
   step.scratchBytes = spec.stateArrays() * dims.rows * columns * dtypeBytes(spec.dtype);

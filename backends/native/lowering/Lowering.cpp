@@ -15,7 +15,7 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-/// Whether `op` is computed element by element: a group without a anchor, or one op.
+/// Whether `op` is computed element by element: a group without an anchor, or one op.
 static bool isMap(Operation *op) {
   return !nn::groupAnchor(op) &&
          (isa<nn::GroupOp>(op) || nn::fusionKindOf(op) == nn::FusionKind::Elementwise);

@@ -28,7 +28,7 @@ std::span<const LoweringRow> loweringTable();
 /// The row of ops like `op`; null when there is none.
 const LoweringRow *findLowering(mlir::Operation *op);
 
-/// A group without a anchor, or a single elementwise op.
+/// A group without an anchor, or a single elementwise op.
 LoweringResult lowerMapGroup(mlir::Operation *group, const LoweringContext &context);
 
 // LowerContraction.cpp

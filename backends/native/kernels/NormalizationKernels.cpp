@@ -1,0 +1,199 @@
+//===- NormalizationKernels.cpp - instance, layer, local response norms ---===//
+#include "backends/native/kernels/NormalizationKernels.h"
+
+#include "backends/native/kernels/RowReduction.h"
+#include "ir/ScalarEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/StringExtras.h"
+
+#include <bit>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+static std::string keyOf(double v) { return llvm::utohexstr(std::bit_cast<uint64_t>(v)); }
+
+//===----------------------------------------------------------------------===//
+// Moments
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Of the elements of a row; the variance is about the mean, which is null when it counts as 0.
+struct Moments {
+  Value mean, variance;
+};
+} // namespace
+
+/// x - mean, in `lanes` lanes.
+static Value centered(KernelBuilder &kb, Value x, Value mean, DType dtype, int64_t lanes) {
+  nn::ScalarEmitter e(kb.builder(), kb.loc(), dtype, lanes);
+  return mean ? e.sub(x, kb.splat(mean, lanes)) : x;
+}
+
+static Moments emitMoments(KernelBuilder &kb, Value row, Value length, DType dtype, bool center) {
+  OpBuilder &ops = kb.builder();
+  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
+  Type type = nn::registerType(ops.getContext(), dtype, 0);
+  Value count = ops.create<arith::SIToFPOp>(kb.loc(), type, length), mean;
+  if (center)
+    mean = scalar.div(reduceRow(kb, row, length, dtype, Combine::Add,
+                                [](Value x, Value, int64_t, Value) { return x; }),
+                      count);
+  Value squares =
+      reduceRow(kb, row, length, dtype, Combine::Add, [&](Value x, Value, int64_t lanes, Value) {
+        Value distance = centered(kb, x, mean, dtype, lanes);
+        return nn::ScalarEmitter(ops, kb.loc(), dtype, lanes).mul(distance, distance);
+      });
+  return {mean, scalar.div(squares, count)};
+}
+
+//===----------------------------------------------------------------------===//
+// Instance normalization
+//===----------------------------------------------------------------------===//
+
+std::string InstanceNormSpec::key() const {
+  return "instance_norm/" + std::string(dtypeName(dtype)) + keyOf(epsilon);
+}
+
+static void emitInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
+  OpBuilder &ops = kb.builder();
+  DType dtype = spec.dtype;
+  Value plane = kb.dim(&InstanceNormDims::plane);
+  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value offset = kb.mul(task, plane);
+    Value channel = kb.rem(task, kb.dim(&InstanceNormDims::channels));
+    auto parameter = [&](int64_t buffer) {
+      return kb.load(kb.advance(kb.buffer(buffer), channel, dtype), dtype, 0);
+    };
+    Value input = kb.advance(kb.buffer(0), offset, dtype);
+    Value output = kb.advance(kb.buffer(3), offset, dtype);
+    Moments moments = emitMoments(kb, input, plane, dtype, /*center=*/true);
+    Value variance = scalar.add(moments.variance, scalar.constant(spec.epsilon));
+    Value factor = scalar.div(parameter(1), scalar.sqrt(variance)), bias = parameter(2);
+    forEachVector(kb, plane, dtype, [&](Value at, int64_t lanes, Value active) {
+      Value x = kb.load(kb.advance(input, at, dtype), dtype, lanes, active);
+      Value y = kb.multiplyAdd(centered(kb, x, moments.mean, dtype, lanes), kb.splat(factor, lanes),
+                               kb.splat(bias, lanes));
+      kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
+    });
+  });
+}
+
+KernelSpec native::makeInstanceNormKernel(const InstanceNormSpec &spec) {
+  return {"instance_norm", spec.key(), [spec](KernelBuilder &kb) { emitInstanceNorm(kb, spec); }};
+}
+
+//===----------------------------------------------------------------------===//
+// Layer normalization
+//===----------------------------------------------------------------------===//
+
+std::string LayerNormSpec::key() const {
+  return std::string(center ? "layer_norm" : "rms_norm") + (hasScale ? "s" : "") +
+         (hasBias ? "b" : "") + "/" + std::string(dtypeName(dtype)) + keyOf(epsilon);
+}
+
+static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
+  OpBuilder &ops = kb.builder();
+  DType dtype = spec.dtype;
+  int64_t buffer = 1;
+  Value scale = spec.hasScale ? kb.buffer(buffer++) : Value();
+  Value bias = spec.hasBias ? kb.buffer(buffer++) : Value();
+  Value length = kb.dim(&LayerNormDims::length), result = kb.buffer(buffer);
+  nn::ScalarEmitter scalar(ops, kb.loc(), dtype, 0);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    Value offset = kb.mul(task, length);
+    Value input = kb.advance(kb.buffer(0), offset, dtype);
+    Value output = kb.advance(result, offset, dtype);
+    Moments moments = emitMoments(kb, input, length, dtype, spec.center);
+    Value variance = scalar.add(moments.variance, scalar.constant(spec.epsilon));
+    Value factor = scalar.div(scalar.constant(1), scalar.sqrt(variance));
+    forEachVector(kb, length, dtype, [&](Value at, int64_t lanes, Value active) {
+      nn::ScalarEmitter e(ops, kb.loc(), dtype, lanes);
+      auto load = [&](Value from) {
+        return kb.load(kb.advance(from, at, dtype), dtype, lanes, active);
+      };
+      Value y =
+          e.mul(centered(kb, load(input), moments.mean, dtype, lanes), kb.splat(factor, lanes));
+      if (scale && bias)
+        y = kb.multiplyAdd(y, load(scale), load(bias));
+      else if (scale)
+        y = e.mul(y, load(scale));
+      else if (bias)
+        y = e.add(y, load(bias));
+      kb.store(y, kb.advance(output, at, dtype), dtype, lanes, active);
+    });
+  });
+}
+
+KernelSpec native::makeLayerNormKernel(const LayerNormSpec &spec) {
+  return {spec.center ? "layer_norm" : "rms_norm", spec.key(),
+          [spec](KernelBuilder &kb) { emitLayerNorm(kb, spec); }};
+}
+
+//===----------------------------------------------------------------------===//
+// Local response normalization
+//===----------------------------------------------------------------------===//
+
+std::string LrnSpec::key() const {
+  return "lrn/" + std::string(dtypeName(dtype)) + keyOf(alpha) + "/" + keyOf(beta) + "/" +
+         keyOf(bias);
+}
+
+/// base ** beta; the usual 0.75 by two square roots.
+static Value emitLrnPower(KernelBuilder &kb, const LrnSpec &spec, Value base, int64_t lanes) {
+  OpBuilder &ops = kb.builder();
+  auto sqrt = [&](Value v) -> Value { return ops.create<math::SqrtOp>(kb.loc(), v); };
+  if (spec.beta == 1)
+    return base;
+  if (spec.beta == 0.5)
+    return sqrt(base);
+  if (spec.beta == 0.75) {
+    Value root = sqrt(base);
+    return ops.create<arith::MulFOp>(kb.loc(), root, sqrt(root));
+  }
+  return ops.create<math::PowFOp>(kb.loc(), base, kb.floatConstant(spec.dtype, lanes, spec.beta));
+}
+
+static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
+  OpBuilder &ops = kb.builder();
+  DType dtype = spec.dtype;
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+    auto dim = [&](int64_t LrnDims::*member) { return kb.dim(member); };
+    Value plane = dim(&LrnDims::plane);
+    Value begin = kb.mul(kb.rem(task, dim(&LrnDims::chunks)), dim(&LrnDims::chunk));
+    Value count = kb.minSigned(dim(&LrnDims::chunk), kb.sub(plane, begin));
+    Value image = kb.div(task, dim(&LrnDims::chunks)); // times channels, plus the channel
+    Value channel = kb.rem(image, dim(&LrnDims::channels));
+    Value first = kb.maxSigned(kb.sub(channel, dim(&LrnDims::before)), kb.index(0));
+    Value end =
+        kb.minSigned(kb.add(channel, kb.add(dim(&LrnDims::after), 1)), dim(&LrnDims::channels));
+    Value offset = kb.add(kb.mul(image, plane), begin);
+    Value window = kb.sub(offset, kb.mul(kb.sub(channel, first), plane));
+    forEachVector(kb, count, dtype, [&](Value at, int64_t lanes, Value active) {
+      ColumnRange columns{kb.advance(kb.buffer(0), kb.add(window, at), dtype),
+                          kb.sub(end, first),
+                          plane,
+                          dtype,
+                          lanes,
+                          active};
+      Value squares =
+          reduceColumns(kb, columns, Combine::Add, [&](Value x, Value, int64_t, Value) -> Value {
+            return ops.create<arith::MulFOp>(kb.loc(), x, x);
+          });
+      Value base = kb.multiplyAdd(squares, kb.floatConstant(dtype, lanes, spec.alpha),
+                                  kb.floatConstant(dtype, lanes, spec.bias));
+      Value here = kb.add(offset, at);
+      Value x = kb.load(kb.advance(kb.buffer(0), here, dtype), dtype, lanes, active);
+      Value y = ops.create<arith::DivFOp>(kb.loc(), x, emitLrnPower(kb, spec, base, lanes));
+      kb.store(y, kb.advance(kb.buffer(1), here, dtype), dtype, lanes, active);
+    });
+  });
+}
+
+KernelSpec native::makeLrnKernel(const LrnSpec &spec) {
+  return {"lrn", spec.key(), [spec](KernelBuilder &kb) { emitLrn(kb, spec); }};
+}

@@ -1,0 +1,61 @@
+//===- NormalizationKernels.h - instance, layer and local response norms --===//
+#pragma once
+
+#include "backends/plan/LoweredStep.h"
+#include "quern/DType.h"
+
+#include <string>
+
+namespace quern::native {
+
+/// What shapes the code of an instance normalization: of the plane of a channel at a time.
+/// Buffers: input, scale, bias, result.
+struct InstanceNormSpec {
+  DType dtype = DType::Float32;
+  double epsilon = 0;
+
+  std::string key() const;
+};
+/// A task is a plane.
+struct InstanceNormDims {
+  int64_t channels, plane;
+};
+KernelSpec makeInstanceNormKernel(const InstanceNormSpec &spec);
+
+/// What shapes the code of a layer normalization: of a row at a time. Buffers: input, scale
+/// and bias where there are any, result.
+struct LayerNormSpec {
+  DType dtype = DType::Float32;
+  /// The mean is subtracted; otherwise it is an RMS normalization.
+  bool center = true;
+  bool hasScale = false, hasBias = false;
+  double epsilon = 0;
+
+  std::string key() const;
+};
+/// A task is a row.
+struct LayerNormDims {
+  int64_t length;
+};
+KernelSpec makeLayerNormKernel(const LayerNormSpec &spec);
+
+/// What shapes the code of a local response normalization: of a line of pixels of one
+/// channel, whose neighbours in the other channels lie a plane apart. Buffers: input, result.
+struct LrnSpec {
+  DType dtype = DType::Float32;
+  /// alpha is already divided by the window's size.
+  double alpha = 0, beta = 0, bias = 0;
+
+  std::string key() const;
+};
+/// A task is a chunk of pixels of one channel of one image.
+struct LrnDims {
+  int64_t channels, plane;
+  /// Channels of the window on either side.
+  int64_t before, after;
+  /// Pixels of a chunk, and chunks of a plane.
+  int64_t chunk, chunks;
+};
+KernelSpec makeLrnKernel(const LrnSpec &spec);
+
+} // namespace quern::native

@@ -1,0 +1,129 @@
+//===- RecurrentEmitter.h - the code of RNN, GRU and LSTM -----------------===//
+//
+// Used by the sources of the recurrent kernel only.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "backends/native/kernels/DotMicroKernel.h"
+#include "backends/native/kernels/RecurrentCell.h"
+
+#include <functional>
+
+namespace quern::native::recurrent {
+
+using mlir::Value;
+
+/// A task: some sequences in one direction.
+struct Task {
+  Value direction, isReverse, firstSequence, rowCount;
+  /// The packed recurrence of its direction.
+  Value weights;
+  /// The size of an array of states in the worker's memory. Besides two of h, a cell has one
+  /// of c, or those of z and r * h, or none.
+  Value arraySize, c, z, reset;
+};
+
+/// A time step, which makes h `after` of h `before`.
+struct TimeStep {
+  const Task &task;
+  Value number, before, after;
+};
+
+/// A tile: sequences by blocks of hidden units, at a time step.
+struct Tile {
+  const TimeStep &step;
+  int64_t rows, blocks;
+  /// Its first sequence among those of the task, its first block.
+  Value firstRow, firstBlock;
+};
+
+/// Where a sequence of a tile is read and written at a time step.
+struct Row {
+  Value input, y;
+  /// Where its state is among those of the task.
+  Value state;
+  /// Whether the sequence has such a step; null: it has all.
+  Value exists;
+};
+
+/// The buffers that not every kernel has.
+struct OptionalBuffers {
+  enum { kFirst = 4, kAbsent = -1 };
+  explicit OptionalBuffers(const RecurrentSpec &spec);
+  int64_t finalC, bias, lengths, initialH, initialC, peepholes;
+};
+
+class RecurrentEmitter {
+public:
+  RecurrentEmitter(KernelBuilder &kb, const RecurrentSpec &spec)
+      : kb(kb), spec(spec), cell(kb, spec), gates(gatesOf(spec.cell)), optional(spec),
+        hidden(kb.dim(&RecurrentDims::hidden)),
+        blocks(kb.div(kb.add(hidden, spec.lanes - 1), kb.index(spec.lanes))),
+        stateStride(kb.mul(blocks, spec.lanes)) {}
+
+  void emit() {
+    kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
+  }
+
+private:
+  using Values = KernelBuilder::Values;
+  enum Buffer { kInput, kRecurrence, kY, kFinalH };
+  /// What the sum of a gate starts from.
+  using GateStart = llvm::function_ref<Value(int64_t row, int64_t gate, int64_t block)>;
+
+  // Loops.
+  void emitTask(Value number);
+  Task startTask(Value number);
+  void emitStep(const TimeStep &step);
+  void forEachTile(const TimeStep &step, int64_t vectorsOfBlock,
+                   const std::function<void(const Tile &)> &body);
+  void forEachState(const Task &task,
+                    const std::function<void(Value state, Value place, Value active)> &body);
+  void checkLengths(const Task &task);
+
+  // States of a task, in and out.
+  Value stateArray(const Task &task, int64_t number) {
+    return kb.advance(kb.scratch(), kb.mul(task.arraySize, number), spec.dtype);
+  }
+  /// Sets the states at `to` to what buffer `from` has, or to 0 where there is none.
+  void loadStates(const Task &task, Value to, int64_t from);
+  void storeStates(const Task &task, Value from, int64_t to);
+
+  // Tiles.
+  void emitRnnTile(const Tile &tile);
+  void emitLstmTile(const Tile &tile);
+  void emitLinearGruTile(const Tile &tile);
+  void emitResetTile(const Tile &tile);
+  void emitCandidateTile(const Tile &tile);
+  llvm::SmallVector<Row> rowsOf(const Tile &tile);
+  /// Sums of `count` gates from `first` on, [row][gate][block]: what `start` says, and the
+  /// products with `from`.
+  Values sumGates(const Tile &tile, int64_t first, int64_t count, Value from, GateStart start);
+  void finish(const Tile &tile, const Row &row, int64_t block, Value h);
+
+  // Memory.
+  Value activeAt(Value column);
+  Value columnOf(const Tile &tile, int64_t block);
+  Value inputOf(const Row &row, const Tile &tile, int64_t gate, int64_t block);
+  /// `array` is a worker's, at the state of a row.
+  Value loadState(Value array, const Row &row, const Tile &tile, int64_t block);
+  void storeState(Value value, Value array, const Row &row, const Tile &tile, int64_t block);
+  Value placeOf(Value array, const Row &row, const Tile &tile, int64_t block);
+  Value bias(const Tile &tile, int64_t block);
+  LstmPeepholes peepholes(const Tile &tile, int64_t block);
+  /// Vector `number` of the `perDirection` that `buffer` has for each direction.
+  Value parameter(int64_t buffer, int64_t perDirection, int64_t number, const Tile &tile,
+                  int64_t block);
+  Value load(Value base, Value column);
+  Value select(Value condition, Value a, Value b);
+  Value lengthOf(Value sequence);
+
+  KernelBuilder &kb;
+  const RecurrentSpec &spec;
+  RecurrentCell cell;
+  const int64_t gates;
+  const OptionalBuffers optional;
+  const Value hidden, blocks, stateStride;
+};
+} // namespace quern::native::recurrent
