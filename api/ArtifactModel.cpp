@@ -2,13 +2,13 @@
 #include "api/ArtifactFile.h"
 #include "runtime/running/Arena.h"
 #include "runtime/running/Budget.h"
+#include "runtime/running/ExclusiveRunner.h"
 #include "runtime/running/TaskPool.h"
 #include "runtime/values/PortOverlap.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
 
 using namespace quern;
@@ -40,25 +40,16 @@ private:
   std::vector<std::optional<Place>> places;
 };
 
-class ArtifactRunner : public Runner {
+class ArtifactRunner : public ExclusiveRunner {
 public:
-  ArtifactRunner(std::shared_ptr<const Artifact> model, const SessionOptions &options,
+  ArtifactRunner(std::shared_ptr<const Artifact> model, const RunnerOptions &options,
                  Arena workspace, TaskPool threads)
-      : model(std::move(model)), limits(options.limits), workspace(std::move(workspace)),
+      : ExclusiveRunner(options), model(std::move(model)), workspace(std::move(workspace)),
         pool(std::move(threads)), sizes(this->model->facts().sizes.size()),
         inputDims(inputs().size()), inputData(inputs().size()), outputData(outputs().size()) {
     choose(0);
   }
 
-  using Runner::run;
-  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) override {
-    return runOnce(inputs, outputs);
-  }
-  Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) override {
-    return runOnce(inputs, outputs);
-  }
-  void setDeadline(const Deadline &deadline) override { limits.deadline = deadline; }
-  void cancel() override { cancelled.store(true, std::memory_order_relaxed); }
   const std::vector<PortSignature> &inputs() const override { return model->facts().inputs; }
   const std::vector<PortSignature> &outputs() const override { return model->facts().outputs; }
   int threads() const override { return pool.threads(); }
@@ -67,15 +58,13 @@ public:
   void clearProfile() override {}
 
 private:
-  Status runOnce(ValueList inputs, ValueTargets outputs);
-  Status runModel(ValueList inputs, ValueTargets outputs);
+  Status compute(ValueList inputs, ValueTargets outputs) override;
   void choose(size_t plan);
   Status bind(ValueList inputs, ValueTargets outputs);
   static void parallelFor(void *runner, int64_t tasks, int64_t grain, quern_task_fn task,
                           void *closure);
 
   std::shared_ptr<const Artifact> model;
-  Limits limits;
   Arena workspace;
   TaskPool pool;
   /// Of the run at hand, kept for the next one: the plan and the sizes that it is for.
@@ -87,8 +76,6 @@ private:
   std::vector<void *> outputData;
   /// Of the current run.
   Budget *budget = nullptr;
-  std::atomic<bool> running = false;
-  std::atomic<bool> cancelled = false;
 };
 
 class ArtifactModel : public CompiledModel {
@@ -99,9 +86,10 @@ public:
   const std::vector<PortSignature> &outputs() const override { return model->facts().outputs; }
   std::vector<std::vector<Tensor::Dims>> listedInputDims() const override;
   Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &) const override;
-  Expected<std::unique_ptr<Runner>> createRunner(const SessionOptions &options) const override;
 
 private:
+  Expected<std::unique_ptr<Runner>> makeRunner(const RunnerOptions &options) const override;
+
   std::shared_ptr<const Artifact> model;
 };
 } // namespace
@@ -231,15 +219,15 @@ Status ArtifactRunner::bind(ValueList inputs, ValueTargets outputs) {
     inputData[i] = inputs.asTensor(i)->rawData();
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
-    QUERN_TRY(bindOutput(ports.outputs[i], outputs, i, limits));
+    QUERN_TRY(bindOutput(ports.outputs[i], outputs, i, options.limits));
     outputData[i] = outputs.asTensor(i)->mutableRawData();
   }
   return overlap->check(inputs, outputs.list());
 }
 
-Status ArtifactRunner::runModel(ValueList inputs, ValueTargets outputs) {
+Status ArtifactRunner::compute(ValueList inputs, ValueTargets outputs) {
   QUERN_TRY(bind(inputs, outputs));
-  Budget spent(limits, &cancelled);
+  Budget spent(options.limits, &cancelled);
   QUERN_TRY(spent.check());
   budget = &spent;
   int status = 0;
@@ -252,21 +240,7 @@ Status ArtifactRunner::runModel(ValueList inputs, ValueTargets outputs) {
   return modelStatus(status);
 }
 
-// As Session::run does.
-Status ArtifactRunner::runOnce(ValueList inputs, ValueTargets outputs) {
-  if (running.exchange(true, std::memory_order_acquire))
-    return usageError("the runner is in use by another thread; make one runner per thread");
-  Status status = runModel(inputs, outputs);
-  if (cancelled.exchange(false, std::memory_order_relaxed) && status.isOk())
-    status = Status(StatusCode::Cancelled, "the run was cancelled");
-  running.store(false, std::memory_order_release);
-  return status;
-}
-
-Expected<std::unique_ptr<Runner>> ArtifactModel::createRunner(const SessionOptions &options) const {
-  if (options.threads < 0)
-    return usageError(fmt::format(
-        "the number of threads is {}; wanted 1 or more, or 0 for all CPUs", options.threads));
+Expected<std::unique_ptr<Runner>> ArtifactModel::makeRunner(const RunnerOptions &options) const {
   if (options.profile)
     return unsupported("an artefact does not measure its steps: there is no profile");
   if (!options.flushDenormals)

@@ -81,7 +81,7 @@ Expected<Benchmark> quern::benchmark(Runner &runner, std::span<const AnyValue> i
 }
 
 Expected<Benchmark> quern::benchmark(const Model &model, std::span<const AnyValue> inputs,
-                                     const CompileOptions &compile, const SessionOptions &session,
+                                     const CompileOptions &compile, const RunnerOptions &session,
                                      const BenchmarkOptions &options) {
   QUERN_ASSIGN(PreparedRunner prepared, prepareRunner(model, inputs, compile, session));
   QUERN_ASSIGN(Benchmark result, quern::benchmark(*prepared.runner, inputs, options));

@@ -104,7 +104,7 @@ Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
 }
 
 Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue> inputs,
-                                    const CompileOptions &compile, const SessionOptions &session,
+                                    const CompileOptions &compile, const RunnerOptions &session,
                                     const CompareOptions &options) {
   CompileOptions interpret = compile;
   interpret.backend = Backend::Interpreter;

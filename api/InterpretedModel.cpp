@@ -3,11 +3,11 @@
 #include "api/RunCount.h"
 #include "backends/interpreter/Interpreter.h"
 #include "ir/Signature.h"
+#include "runtime/running/ExclusiveRunner.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 
 using namespace quern;
 
@@ -19,20 +19,11 @@ struct Program {
   std::vector<PortSignature> outputs;
 };
 
-class InterpreterRunner : public Runner {
+class InterpreterRunner : public ExclusiveRunner {
 public:
-  InterpreterRunner(std::shared_ptr<const Program> model, const SessionOptions &options)
-      : model(std::move(model)), options(options) {}
+  InterpreterRunner(std::shared_ptr<const Program> model, const RunnerOptions &options)
+      : ExclusiveRunner(options), model(std::move(model)) {}
 
-  using Runner::run;
-  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) override {
-    return runOnce(inputs, outputs);
-  }
-  Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) override {
-    return runOnce(inputs, outputs);
-  }
-  void setDeadline(const Deadline &deadline) override { options.limits.deadline = deadline; }
-  void cancel() override { cancelled.store(true, std::memory_order_relaxed); }
   const std::vector<PortSignature> &inputs() const override { return model->inputs; }
   const std::vector<PortSignature> &outputs() const override { return model->outputs; }
   int threads() const override { return 1; }
@@ -40,15 +31,11 @@ public:
   void clearProfile() override { rows.clear(); }
 
 private:
-  Status runOnce(ValueList inputs, ValueTargets outputs);
-  Status runProgram(ValueList inputs, ValueTargets outputs);
+  Status compute(ValueList inputs, ValueTargets outputs) override;
   void addTime(size_t step, const interpreter::OpTiming &timing);
 
   std::shared_ptr<const Program> model;
-  SessionOptions options;
   std::vector<ProfileRow> rows;
-  std::atomic<bool> running = false;
-  std::atomic<bool> cancelled = false;
 };
 
 class InterpretedModel : public CompiledModel {
@@ -60,14 +47,12 @@ public:
   Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &) const override {
     return checkInputDims(program->inputs, inputDims);
   }
-  Expected<std::unique_ptr<Runner>> createRunner(const SessionOptions &options) const override {
-    if (options.threads < 0)
-      return usageError(fmt::format(
-          "the number of threads is {}; wanted 1 or more, or 0 for all CPUs", options.threads));
+
+private:
+  Expected<std::unique_ptr<Runner>> makeRunner(const RunnerOptions &options) const override {
     return std::unique_ptr<Runner>(std::make_unique<InterpreterRunner>(program, options));
   }
 
-private:
   std::shared_ptr<const Program> program;
 };
 } // namespace
@@ -92,7 +77,7 @@ static Tensor *givenStorage(ValueTargets outputs, size_t i) {
   return tensor && tensor->isPresent() ? tensor : nullptr;
 }
 
-Status InterpreterRunner::runProgram(ValueList inputs, ValueTargets outputs) {
+Status InterpreterRunner::compute(ValueList inputs, ValueTargets outputs) {
   QUERN_TRY(checkInputs(model->inputs, inputs));
   if (outputs.size() != model->outputs.size())
     return invalidInput(
@@ -124,17 +109,6 @@ Status InterpreterRunner::runProgram(ValueList inputs, ValueTargets outputs) {
                     .withContext("output '" + model->outputs[i].name + "'"));
   }
   return Status::ok();
-}
-
-// As Session::run does.
-Status InterpreterRunner::runOnce(ValueList inputs, ValueTargets outputs) {
-  if (running.exchange(true, std::memory_order_acquire))
-    return usageError("the runner is in use by another thread; make one runner per thread");
-  Status status = runProgram(inputs, outputs);
-  if (cancelled.exchange(false, std::memory_order_relaxed) && status.isOk())
-    status = Status(StatusCode::Cancelled, "the run was cancelled");
-  running.store(false, std::memory_order_release);
-  return status;
 }
 
 Expected<std::shared_ptr<const CompiledModel>>

@@ -5,8 +5,11 @@
 #include "frontend/onnx/OnnxImporter.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
+#include "runtime/system/CpuCount.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <fmt/format.h>
 
 using namespace quern;
 
@@ -50,31 +53,19 @@ const std::vector<PortSignature> &Model::outputs() const { return state->outputs
 
 const std::vector<std::string> &Model::files() const { return state->files; }
 
+Status quern::checkOptions(const CompileOptions &options) {
+  if (options.optLevel < 0 || options.optLevel > 3)
+    return usageError(
+        fmt::format("there is no optimisation level {}; wanted 0 to 3", options.optLevel));
+  return checkThreads(options.threads);
+}
+
 Expected<std::shared_ptr<const CompiledModel>> Model::compile(const CompileOptions &options) const {
+  QUERN_TRY(checkOptions(options));
   if (options.backend == Backend::Interpreter) {
     std::lock_guard lock(state->mutex);
     return compileForInterpreter(state->source);
   }
   QUERN_ASSIGN(nn::OwnedModule source, state->copyModule());
   return compileToNative(std::move(source), options, state->files);
-}
-
-Status CompiledModel::planForInputs(std::span<const AnyValue> inputs,
-                                    const Deadline &deadline) const {
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : inputs)
-    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
-  return planFor(dims, deadline);
-}
-
-Expected<std::vector<AnyValue>> Runner::run(std::span<const AnyValue> inputs) {
-  std::vector<AnyValue> results(outputs().size());
-  QUERN_TRY(run(inputs, results));
-  return results;
-}
-
-Expected<std::vector<Tensor>> Runner::run(std::span<const Tensor> inputs) {
-  std::vector<Tensor> results(outputs().size());
-  QUERN_TRY(run(inputs, results));
-  return results;
 }

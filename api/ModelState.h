@@ -45,6 +45,8 @@ struct Model::State {
   std::vector<std::string> files;
 };
 
+/// Usage error when the options make no sense on any machine.
+Status checkOptions(const CompileOptions &options);
 /// A program of reference kernels for the graph of `source`; see InterpretedModel.cpp.
 Expected<std::shared_ptr<const CompiledModel>> compileForInterpreter(const nn::OwnedModule &source);
 /// Native code for the graph of a model in these files; see NativeModel.cpp.

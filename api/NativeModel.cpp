@@ -14,9 +14,10 @@
 
 using namespace quern;
 
-/// Makes the folder for dumps, when there is to be one; they replace none of `files`, the
-/// model's.
-static Status prepareDumps(const CompileOptions &options, std::span<const std::string> files) {
+/// Checks the options, and makes the folder for dumps, when there is to be one; they replace
+/// none of `files`, the model's.
+static Status prepare(const CompileOptions &options, std::span<const std::string> files) {
+  QUERN_TRY(checkOptions(options));
   if (options.dumpPhasesTo.empty())
     return Status::ok();
   FileGuard guard;
@@ -30,70 +31,13 @@ static Status prepareDumps(const CompileOptions &options, std::span<const std::s
   return Status::ok();
 }
 
-//===----------------------------------------------------------------------===//
-// Code that runs in this process
-//===----------------------------------------------------------------------===//
-
-namespace {
-class NativeRunner : public Runner {
-public:
-  NativeRunner(Session session, bool flushDenormals)
-      : session(std::move(session)), flushDenormals(flushDenormals) {}
-
-  using Runner::run;
-  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs) override {
-    return session.run(inputs, outputs);
-  }
-  Status run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) override {
-    return session.run(inputs, outputs);
-  }
-  void setDeadline(const Deadline &deadline) override { session.setDeadline(deadline); }
-  void cancel() override { session.cancel(); }
-  const std::vector<PortSignature> &inputs() const override {
-    return session.executable().inputs();
-  }
-  const std::vector<PortSignature> &outputs() const override {
-    return session.executable().outputs();
-  }
-  int threads() const override { return session.threads(); }
-  bool flushesDenormals() const override { return flushDenormals; }
-  std::vector<ProfileRow> profile() const override { return session.profile(); }
-  void clearProfile() override { session.clearProfile(); }
-
-private:
-  Session session;
-  bool flushDenormals;
-};
-
-class NativeModel : public CompiledModel {
-public:
-  explicit NativeModel(std::shared_ptr<const Executable> executable)
-      : executable(std::move(executable)) {}
-
-  const std::vector<PortSignature> &inputs() const override { return executable->inputs(); }
-  const std::vector<PortSignature> &outputs() const override { return executable->outputs(); }
-  Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &deadline) const override {
-    QUERN_TRY(checkInputDims(executable->inputs(), inputDims));
-    return executable->planFor(inputDims, deadline).status();
-  }
-  Expected<std::unique_ptr<Runner>> createRunner(const SessionOptions &options) const override {
-    QUERN_ASSIGN(Session session, Session::create(executable, options));
-    return std::unique_ptr<Runner>(
-        std::make_unique<NativeRunner>(std::move(session), options.flushDenormals));
-  }
-
-private:
-  std::shared_ptr<const Executable> executable;
-};
-} // namespace
-
 Expected<std::shared_ptr<const CompiledModel>>
 quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
                        std::span<const std::string> files) {
-  QUERN_TRY(prepareDumps(options, files));
-  QUERN_ASSIGN(std::shared_ptr<Executable> executable,
+  QUERN_TRY(prepare(options, files));
+  QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled,
                native::compileForJit(std::move(source), options));
-  return std::shared_ptr<const CompiledModel>(std::make_shared<NativeModel>(std::move(executable)));
+  return compiled;
 }
 
 //===----------------------------------------------------------------------===//
@@ -103,7 +47,7 @@ quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
 Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &options,
                                                     std::span<const Tensor::Dims> inputDims) const {
   QUERN_TRY(checkInputDims(inputs(), inputDims));
-  QUERN_TRY(prepareDumps(options, files()));
+  QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
   // As a run does it: passes see the sizes that the model declares, the plan is for these.
   native::PlannedSizes sizes{{inputDims.begin(), inputDims.end()}, ""};
@@ -120,7 +64,7 @@ Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &option
 }
 
 Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const CompileOptions &options) const {
-  QUERN_TRY(prepareDumps(options, files()));
+  QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
   QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*copy.module, options));
   std::vector<StepSummary> steps;
@@ -136,7 +80,7 @@ Expected<std::string> Model::textOfPhase(const CompileOptions &options,
     return usageError(fmt::format("there is no phase '{}'; the phases are imported, simplified, "
                                   "laid-out, fused, kernels, llvm, object",
                                   phase));
-  QUERN_TRY(prepareDumps(options, files()));
+  QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
   return native::compileToPhase(*copy.module, *last, options);
 }
@@ -180,7 +124,7 @@ Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOpt
 
 Status Model::State::writeArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
                                    ArtifactSummary &summary) {
-  QUERN_TRY(prepareDumps(options, files));
+  QUERN_TRY(prepare(options, files));
   QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
   QUERN_TRY(native::compileToArtifact(*copy.module, {options, artifact}, &summary));
   return Status::ok();

@@ -7,7 +7,7 @@ using namespace quern;
 
 Expected<PreparedRunner> quern::prepareRunner(const Model &model, std::span<const AnyValue> inputs,
                                               const CompileOptions &compile,
-                                              const SessionOptions &session) {
+                                              const RunnerOptions &session) {
   QUERN_TRY(checkInputs(model.inputs(), inputs));
   Stopwatch watch;
   QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled, model.compile(compile));

@@ -13,7 +13,6 @@ struct PreparedRunner {
 
 /// Does what can be done before a run on these inputs.
 Expected<PreparedRunner> prepareRunner(const Model &model, std::span<const AnyValue> inputs,
-                                       const CompileOptions &compile,
-                                       const SessionOptions &session);
+                                       const CompileOptions &compile, const RunnerOptions &session);
 
 } // namespace quern

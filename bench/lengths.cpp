@@ -7,7 +7,7 @@
 #include "backends/native/Compiler.h"
 #include "backends/native/target/Target.h"
 #include "frontend/onnx/OnnxImporter.h"
-#include "quern/Session.h"
+#include "runtime/running/Session.h"
 
 #include <fmt/format.h>
 
@@ -67,7 +67,7 @@ Status measure(const std::string &path, const std::string &dim, int64_t limit) {
   options.kernels = std::make_shared<native::LinkedKernels>(cache);
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
                native::compileForJit(std::move(source), options));
-  QUERN_ASSIGN(Session session, Session::create(executable, {.threads = 1}));
+  Session session(executable, {.threads = 1});
   std::vector<int64_t> sizes;
   for (int64_t size = 1; size <= limit; ++size)
     sizes.push_back(size);
@@ -81,7 +81,7 @@ Status measure(const std::string &path, const std::string &dim, int64_t limit) {
       std::vector<Tensor::Dims> dims;
       for (const Tensor &input : inputs)
         dims.push_back(input.dims());
-      planning.push_back(microseconds([&] { status = executable->planFor(dims).status(); }));
+      planning.push_back(microseconds([&] { status = executable->planFor(dims); }));
       QUERN_TRY(status);
       std::vector<Tensor> outputs(executable->outputs().size());
       auto run = [&] { status = session.run(inputs, outputs); };

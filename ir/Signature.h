@@ -1,7 +1,7 @@
 //===- Signature.h - inputs and outputs of a graph ------------------------===//
 #pragma once
 
-#include "quern/Executable.h"
+#include "quern/PortSignature.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"

@@ -3,8 +3,8 @@
 
 #include "api/c/Handles.h"
 #include "quern.h"
-#include "quern/Executable.h"
 #include "quern/Limits.h"
+#include "quern/PortSignature.h"
 
 #include <cstring>
 #include <exception>

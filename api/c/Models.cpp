@@ -37,8 +37,6 @@ Expected<CompileOptions> c::readCompileOptions(const quern_compile_options *give
     return usageError(fmt::format("there is no backend {}", options.backend));
   if (options.optimize < QUERN_OPTIMIZE_DEFAULT || options.optimize > QUERN_OPTIMIZE_3)
     return usageError(fmt::format("there is no optimisation level {}", options.optimize));
-  if (options.threads < 0)
-    return usageError(fmt::format("the number of threads is {}", options.threads));
   CompileOptions result;
   result.backend =
       options.backend == QUERN_BACKEND_INTERPRETER ? Backend::Interpreter : Backend::Native;

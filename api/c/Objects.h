@@ -55,6 +55,6 @@ Expected<std::vector<AnyValue>> readValues(const quern_value *const *values, siz
                                            const char *name);
 
 Expected<CompileOptions> readCompileOptions(const quern_compile_options *options);
-Expected<SessionOptions> readSessionOptions(const quern_session_options *options);
+Expected<RunnerOptions> readSessionOptions(const quern_session_options *options);
 
 } // namespace quern::c

@@ -12,9 +12,9 @@
 using namespace quern;
 using namespace quern::c;
 
-Expected<SessionOptions> c::readSessionOptions(const quern_session_options *given) {
+Expected<RunnerOptions> c::readSessionOptions(const quern_session_options *given) {
   QUERN_ASSIGN(quern_session_options options, readOptions(given, "session options"));
-  SessionOptions result;
+  RunnerOptions result;
   result.threads = options.threads;
   result.flushDenormals = options.keep_subnormal == 0;
   result.profile = options.profile != 0;
@@ -27,7 +27,7 @@ quern_status quern_session_create(const quern_executable *executable,
   return guarded([&]() -> Status {
     QUERN_TRY(require(session, "session"));
     QUERN_ASSIGN(ExecutableObject * object, objectOf<ExecutableObject>(executable));
-    QUERN_ASSIGN(SessionOptions known, readSessionOptions(options));
+    QUERN_ASSIGN(RunnerOptions known, readSessionOptions(options));
     QUERN_ASSIGN(std::unique_ptr<Runner> runner, object->model->createRunner(known));
     return giveHandle(std::make_unique<SessionObject>(SessionObject{std::move(runner)}), session);
   });
@@ -160,7 +160,7 @@ quern_status quern_compare(const quern_model *model, const quern_value *const *i
                                     object->outputs.size(), output_count));
     QUERN_ASSIGN(std::vector<AnyValue> given, readValues(inputs, input_count, "inputs"));
     QUERN_ASSIGN(CompileOptions compile, readCompileOptions(known.compile));
-    QUERN_ASSIGN(SessionOptions session, readSessionOptions(known.session));
+    QUERN_ASSIGN(RunnerOptions session, readSessionOptions(known.session));
     QUERN_ASSIGN(CompareOptions how, readCompareOptions(known));
     QUERN_ASSIGN(Comparison found, compare(object->model, given, compile, session, how));
     *comparison = {.passes = found.passes(),

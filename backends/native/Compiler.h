@@ -5,7 +5,7 @@
 #include "backends/plan/PlanBuilder.h"
 #include "ir/OwnedModule.h"
 #include "passes/Pipelines.h"
-#include "quern/Executable.h"
+#include "runtime/running/Executable.h"
 
 #include <memory>
 #include <string>

@@ -34,9 +34,7 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
     if (auto sizes = port.shape.sizes(); sizes && port.ranked)
       dims.push_back(*sizes);
   if (dims.size() == executable->inputs().size()) {
-    auto plan = executable->planFor(dims, options.limits.deadline);
-    if (!plan)
-      return plan.status();
+    QUERN_TRY(executable->planFor(dims, options.limits.deadline));
   }
   return executable;
 }

@@ -114,7 +114,7 @@ static bool areTensors(const std::vector<PortSignature> &ports) {
 }
 
 CallableModel::CallableModel(std::shared_ptr<const CompiledModel> compiled,
-                             const SessionOptions &options, std::string backend)
+                             const RunnerOptions &options, std::string backend)
     : model(std::move(compiled)), options(options), backend(std::move(backend)),
       onlyTensors(areTensors(model->inputs()) && areTensors(model->outputs())),
       inputNames(internedNames(model->inputs())), outputNames(internedNames(model->outputs())) {

@@ -18,14 +18,14 @@ namespace quern::python {
 class CallableModel {
 public:
   /// Usage error, raised, when the options make no sense.
-  CallableModel(std::shared_ptr<const CompiledModel> model, const SessionOptions &options,
+  CallableModel(std::shared_ptr<const CompiledModel> model, const RunnerOptions &options,
                 std::string backend);
   CallableModel(const CallableModel &) = delete;
   CallableModel &operator=(const CallableModel &) = delete;
   ~CallableModel();
 
   const CompiledModel &compiled() const { return *model; }
-  const SessionOptions &sessionOptions() const { return options; }
+  const RunnerOptions &sessionOptions() const { return options; }
   const std::string &backendName() const { return backend; }
   int threads() const { return threadCount; }
 
@@ -47,7 +47,7 @@ public:
   void warmUp(const Sizes &dims, const Shapes &shapes, nanobind::handle seconds);
   /// Whether inputs of another numeric type are converted to that of the model.
   bool castsInputs = false;
-  /// Of all runners; UsageError, raised, without SessionOptions::profile.
+  /// Of all runners; UsageError, raised, without RunnerOptions::profile.
   std::vector<ProfileRow> profile();
   void clearProfile();
 
@@ -71,7 +71,7 @@ private:
   std::vector<size_t> outputIndices(nanobind::handle names) const;
 
   std::shared_ptr<const CompiledModel> model;
-  SessionOptions options;
+  RunnerOptions options;
   std::string backend;
   int threadCount = 0;
   /// Whether all inputs and outputs are tensors.

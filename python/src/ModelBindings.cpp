@@ -68,7 +68,7 @@ static Model loadBytes(nb::bytes bytes, const std::string &name, const Shapes &s
 
 /// Of loading and compiling.
 static const char *kWatched = "timeout: float | None = ..., progress: object | None = ...";
-/// As SessionOptions.
+/// As RunnerOptions.
 static const char *kRunArguments =
     "profile: bool = ..., flush_denormals: bool = ..., memory_limit: int | None = ..., ";
 
@@ -79,8 +79,8 @@ static CompileOptions takeCompileOptions(NamedArguments &named) {
   return options;
 }
 
-static SessionOptions takeRunOptions(NamedArguments &named, int threads) {
-  SessionOptions options;
+static RunnerOptions takeRunOptions(NamedArguments &named, int threads) {
+  RunnerOptions options;
   options.threads = threads;
   named.take("profile", options.profile);
   named.take("flush_denormals", options.flushDenormals);
@@ -91,7 +91,7 @@ static SessionOptions takeRunOptions(NamedArguments &named, int threads) {
 static std::unique_ptr<CallableModel> compile(const Model &model, nb::kwargs given) {
   NamedArguments named("compile", std::move(given));
   CompileOptions options = takeCompileOptions(named);
-  SessionOptions runs = takeRunOptions(named, options.threads);
+  RunnerOptions runs = takeRunOptions(named, options.threads);
   nb::object progress = named.take("progress");
   named.finish();
   auto compiled = python::watched(progress, [&] { return model.compile(options); });
@@ -105,7 +105,7 @@ static std::unique_ptr<CallableModel> loadLibrary(const std::string &path, nb::k
   NamedArguments named("load", std::move(given));
   int threads = 0;
   named.take("threads", threads);
-  SessionOptions runs = takeRunOptions(named, threads);
+  RunnerOptions runs = takeRunOptions(named, threads);
   named.finish();
   auto loaded = python::watched(nb::none(), [&] { return loadArtifact(path); });
   return std::make_unique<CallableModel>(python::valueOf(std::move(loaded)), runs, "artifact");

@@ -1,7 +1,7 @@
 //===- Ports.h - the inputs and outputs of a model, in Python -------------===//
 #pragma once
 
-#include "quern/Executable.h"
+#include "quern/PortSignature.h"
 
 #include <nanobind/nanobind.h>
 

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "quern/Executable.h"
+#include "quern/PortSignature.h"
 
 #include <nanobind/nanobind.h>
 

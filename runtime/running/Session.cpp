@@ -1,24 +1,22 @@
-//===- Session.cpp - runs a compiled model --------------------------------===//
-#include "quern/Session.h"
+//===- Session.cpp - runs an executable -----------------------------------===//
+#include "runtime/running/Session.h"
 
-#include "quern/Progress.h"
 #include "runtime/plan/Executor.h"
 #include "runtime/plan/Profile.h"
-#include "runtime/running/Arena.h"
 #include "runtime/running/Budget.h"
 #include "runtime/values/PortOverlap.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <cstdint>
 
 using namespace quern;
 
-namespace {
+/// Input shapes whose executors a session keeps.
+static constexpr size_t kKeptExecutors = 8;
+
 /// An executor with the profile of its runs.
-struct PlannedRun {
+struct Session::PlannedRun {
   explicit PlannedRun(std::shared_ptr<const Plan> plan)
       : executor(std::move(plan)), overlap(executor.plan()) {}
   Executor executor;
@@ -27,35 +25,14 @@ struct PlannedRun {
   std::vector<ProfileRow> profile;
 };
 
-/// Input shapes whose executors a session keeps.
-constexpr size_t kKeptExecutors = 8;
-} // namespace
-
-struct Session::State {
-  State(std::shared_ptr<const Executable> executable, const SessionOptions &options)
-      : executable(std::move(executable)), options(options),
-        pool(options.threads, options.flushDenormals) {}
-
-  Status run(ValueList inputs, ValueTargets outputs);
-  bool matches(const Plan &plan, ValueList inputs) const;
-  Status selectPlan(ValueList inputs);
-  Status checkInputStorage(ValueList inputs) const;
-  Status growArena(CheckedSize bytes);
-  Status bindOutputs(const Plan &plan, ValueTargets outputs) const;
-
-  std::shared_ptr<const Executable> executable;
-  SessionOptions options;
-  TaskPool pool;
-  Arena arena;
-  /// Most recently used first.
-  std::vector<std::unique_ptr<PlannedRun>> planned;
-  std::atomic<bool> cancelled = false;
-  std::atomic<bool> running = false;
-};
+Session::Session(std::shared_ptr<const Executable> model, const RunnerOptions &options)
+    : ExclusiveRunner(options), executable(std::move(model)),
+      pool(options.threads, options.flushDenormals) {}
+Session::~Session() = default;
 
 /// Whether the plan is one for these inputs. What it does not tell, the types of what
 /// is no tensor, is told by the signature.
-bool Session::State::matches(const Plan &plan, ValueList inputs) const {
+bool Session::matches(const Plan &plan, ValueList inputs) const {
   if (plan.inputs.size() != inputs.size())
     return false;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -71,7 +48,7 @@ bool Session::State::matches(const Plan &plan, ValueList inputs) const {
 }
 
 /// Brings the executor for these inputs to the front, planning when it is new.
-Status Session::State::selectPlan(ValueList inputs) {
+Status Session::selectPlan(ValueList inputs) {
   auto at = std::find_if(planned.begin(), planned.end(), [&](const auto &candidate) {
     return matches(candidate->executor.plan(), inputs);
   });
@@ -86,7 +63,7 @@ Status Session::State::selectPlan(ValueList inputs) {
     dims.push_back(tensor ? tensor->dims() : Tensor::Dims());
   }
   QUERN_ASSIGN(std::shared_ptr<const Plan> plan,
-               executable->planFor(dims, options.limits.deadline));
+               executable->findPlan(dims, options.limits.deadline));
   if (!matches(*plan, inputs) || plan->outputs.size() != executable->outputs().size())
     return internalError("the plan does not agree with the executable's signature");
   planned.insert(planned.begin(), std::make_unique<PlannedRun>(std::move(plan)));
@@ -97,7 +74,7 @@ Status Session::State::selectPlan(ValueList inputs) {
   return Status::ok();
 }
 
-Status Session::State::growArena(CheckedSize bytes) {
+Status Session::growArena(CheckedSize bytes) {
   if (arena.data() && bytes.valid() && arena.size() >= bytes.value())
     return Status::ok();
   arena = Arena(); // free the old one before asking for more
@@ -108,7 +85,7 @@ Status Session::State::growArena(CheckedSize bytes) {
   return Status::ok();
 }
 
-Status Session::State::checkInputStorage(ValueList inputs) const {
+Status Session::checkInputStorage(ValueList inputs) const {
   Status status;
   for (size_t i = 0; i < inputs.size() && status.isOk(); ++i) {
     auto check = [&](const Tensor &tensor) {
@@ -123,14 +100,14 @@ Status Session::State::checkInputStorage(ValueList inputs) const {
   return status;
 }
 
-Status Session::State::bindOutputs(const Plan &plan, ValueTargets outputs) const {
+Status Session::bindOutputs(const Plan &plan, ValueTargets outputs) const {
   for (size_t i = 0; i < outputs.size(); ++i)
     if (!plan.outputs[i].dynamic)
       QUERN_TRY(bindOutput(plan.outputs[i], outputs, i, options.limits));
   return Status::ok();
 }
 
-Status Session::State::run(ValueList inputs, ValueTargets outputs) {
+Status Session::compute(ValueList inputs, ValueTargets outputs) {
   if (outputs.size() != executable->outputs().size())
     return invalidInput(
         fmt::format("wanted {} outputs, found {}", executable->outputs().size(), outputs.size()));
@@ -148,84 +125,20 @@ Status Session::State::run(ValueList inputs, ValueTargets outputs) {
                          .arena = arena.data(),
                          .flushSubnormals = options.flushDenormals,
                          .profile = current.profile};
-  QUERN_TRY(current.executor.run(inputs, outputs, resources));
-  return Status::ok();
-}
-
-Session::Session(std::unique_ptr<State> s) : state(std::move(s)) {}
-Session::~Session() = default;
-Session::Session(Session &&) noexcept = default;
-Session &Session::operator=(Session &&) noexcept = default;
-
-Expected<Session> Session::create(std::shared_ptr<const Executable> executable,
-                                  const SessionOptions &options) {
-  if (options.threads < 0)
-    return usageError(fmt::format(
-        "the number of threads is {}; wanted 1 or more, or 0 for all CPUs", options.threads));
-  return Session(std::make_unique<State>(std::move(executable), options));
-}
-
-const Executable &Session::executable() const { return *state->executable; }
-int Session::threads() const { return state->pool.threads(); }
-void Session::setDeadline(const Deadline &deadline) { state->options.limits.deadline = deadline; }
-void Session::cancel() { state->cancelled.store(true, std::memory_order_relaxed); }
-
-namespace {
-/// Ends planning, which may compile, as cancel() ends the run that it is for.
-class CancelWatcher : public ProgressWatcher {
-public:
-  explicit CancelWatcher(const std::atomic<bool> &cancelled) : cancelled(cancelled) {}
-  bool goOn(std::string_view) override { return !cancelled.load(std::memory_order_relaxed); }
-
-private:
-  const std::atomic<bool> &cancelled;
-};
-} // namespace
-
-Status Session::runValues(ValueList inputs, ValueTargets outputs) {
-  if (state->running.exchange(true, std::memory_order_acquire))
-    return usageError("the session is in use by another thread; make one session per thread");
-  CancelWatcher watcher(state->cancelled);
-  ProgressScope watched(watcher);
-  Status status = state->run(inputs, outputs);
-  // A request that comes in the last step is not lost: the caller waits for its end.
-  if (state->cancelled.exchange(false, std::memory_order_relaxed) && status.isOk())
-    status = Status(StatusCode::Cancelled, "the run was cancelled");
-  state->running.store(false, std::memory_order_release);
-  return status;
-}
-
-Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
-  return runValues(inputs, outputs);
-}
-
-Status Session::run(std::span<const AnyValue> inputs, std::span<AnyValue> outputs) {
-  return runValues(inputs, outputs);
-}
-
-Expected<std::vector<AnyValue>> Session::run(std::span<const AnyValue> inputs) {
-  std::vector<AnyValue> outputs(executable().outputs().size());
-  QUERN_TRY(run(inputs, outputs));
-  return outputs;
-}
-
-Expected<std::vector<Tensor>> Session::run(std::span<const Tensor> inputs) {
-  std::vector<Tensor> outputs(executable().outputs().size());
-  QUERN_TRY(run(inputs, outputs));
-  return outputs;
+  return current.executor.run(inputs, outputs, resources);
 }
 
 std::vector<ProfileRow> Session::profile() const {
-  if (!state->options.profile || state->planned.empty())
+  if (!options.profile || planned.empty())
     return {};
-  const PlannedRun &current = *state->planned.front();
+  const PlannedRun &current = *planned.front();
   return current.executor.profile(current.profile);
 }
 
 void Session::clearProfile() {
-  if (!state->options.profile)
+  if (!options.profile)
     return;
-  for (auto &run : state->planned) {
+  for (auto &run : planned) {
     run->profile = profileRows(run->executor.plan());
     run->executor.clearNestedProfile();
   }

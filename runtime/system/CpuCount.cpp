@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fmt/format.h>
 #include <fstream>
 #include <sched.h>
 #include <thread>
@@ -69,4 +70,11 @@ std::optional<int> quern::quotaCpus(const std::string &root, std::string_view pr
 int quern::availableCpus() {
   int cpus = affinityCpus();
   return std::min(cpus, quotaCpus(kCgroupRoot, ownCgroups()).value_or(cpus));
+}
+
+Status quern::checkThreads(int threads) {
+  if (threads >= 0)
+    return Status::ok();
+  return usageError(
+      fmt::format("the number of threads is {}; wanted 1 or more, or 0 for all CPUs", threads));
 }

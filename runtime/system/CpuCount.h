@@ -1,6 +1,8 @@
 //===- CpuCount.h - how many CPUs this process may use --------------------===//
 #pragma once
 
+#include "quern/Status.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,5 +20,8 @@ std::optional<int> quotaCpus(const std::string &root, std::string_view procCgrou
 
 /// The default number of threads: affinity limited by the quota.
 int availableCpus();
+
+/// Usage error for less than 0 threads; 0 stands for availableCpus().
+Status checkThreads(int threads);
 
 } // namespace quern

@@ -134,9 +134,8 @@ TEST_F(AotRunTest, ConvertsHalvesOnEveryX86) {
       ASSERT_TRUE(source) << source.status().message();
       auto executable = compileForJit(source.take(), options);
       ASSERT_TRUE(executable) << executable.status().message();
-      auto session = Session::create(*executable);
-      ASSERT_TRUE(session);
-      auto results = session->run(tensors);
+      Session session(*executable);
+      auto results = session.run(tensors);
       ASSERT_TRUE(results);
       const auto *wanted = static_cast<const uint16_t *>(results->front().rawData());
       EXPECT_TRUE(std::equal(found.begin(), found.end(), wanted)) << type << " " << cpu;

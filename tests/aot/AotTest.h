@@ -2,8 +2,8 @@
 #pragma once
 
 #include "backends/native/aot/AotCompiler.h"
-#include "quern/Session.h"
 #include "quern/model_abi.h"
+#include "runtime/running/Session.h"
 
 #include "mlir/IR/MLIRContext.h"
 

@@ -21,8 +21,7 @@ Expected<BothWays> BothWays::compile(mlir::ModuleOp module, const std::string &f
   QUERN_TRY(compileToArtifact(module, options));
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
                compileForJit(std::move(source), CompileOptions()));
-  QUERN_ASSIGN(Session session, Session::create(executable, {.threads = 1}));
-  both.jit = std::make_unique<Session>(std::move(session));
+  QUERN_ASSIGN(both.jit, executable->createRunner({.threads = 1}));
   both.model = std::make_unique<LoadedModel>(both.libraryPath);
   if (options.weightsInFile) {
     both.weights = std::make_unique<FileInMemory>(weightsPath(both.libraryPath));

@@ -32,7 +32,7 @@ private:
   BothWays() = default;
   int runLibrary(const std::vector<Tensor> &inputs, const quern_model_plan &plan);
 
-  std::unique_ptr<Session> jit;
+  std::unique_ptr<Runner> jit;
   std::unique_ptr<FileInMemory> weights;
   std::unique_ptr<LoadedModel> model;
   std::string libraryPath;

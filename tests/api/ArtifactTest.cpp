@@ -208,7 +208,7 @@ TEST_F(ArtifactTest, RefusesWhatOtherModelsRefuse) {
   EXPECT_EQ(loaded->createRunner({.profile = true}).status().code(), StatusCode::Unsupported);
   EXPECT_EQ(loaded->createRunner({.flushDenormals = false}).status().code(),
             StatusCode::Unsupported);
-  SessionOptions small;
+  RunnerOptions small;
   small.limits.maxActivationBytes = 16;
   EXPECT_EQ(loaded->createRunner(small).status().code(), StatusCode::ResourceLimit);
 }

@@ -53,7 +53,7 @@ template <typename T> T expectValue(Expected<T> result) {
 }
 
 inline std::unique_ptr<Runner> makeRunner(const Model &model, Backend backend,
-                                          const SessionOptions &options = {.threads = 1}) {
+                                          const RunnerOptions &options = {.threads = 1}) {
   auto compiled = expectValue(model.compile({.backend = backend, .threads = 1}));
   return expectValue(compiled->createRunner(options));
 }

@@ -70,7 +70,7 @@ public:
     std::vector<Tensor::Dims> dims;
     for (const Tensor &input : inputs)
       dims.push_back(input.dims());
-    QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable->planFor(dims));
+    QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable->findPlan(dims));
     QUERN_ASSIGN(Arena arena,
                  Arena::allocate(runBytes(*plan, 1), budget.limits().maxActivationBytes));
     for (size_t i = 0; i < outputs.size(); ++i)

@@ -137,13 +137,12 @@ TEST(CompilerTest, ManyInputShapes) {
   graph.output(graph.op("nn.relu", {graph.op("nn.matmul", {x, graph.weight("8x5xf32")})}));
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable);
-  ASSERT_TRUE(session);
+  Session session(*executable);
   for (int64_t round = 0; round < 2; ++round)
     for (int64_t rows = 1; rows <= 20; ++rows) {
       std::vector<Tensor> inputs = integerInputs(graph, {{rows, 8}});
       auto wanted = runInterpreted(graph, inputs);
-      auto found = session->run(inputs);
+      auto found = session.run(inputs);
       ASSERT_TRUE(wanted && found);
       expectSameTensors(*found, *wanted, {"rows " + std::to_string(rows)});
     }
@@ -164,15 +163,14 @@ TEST(CompilerTest, SequencesFlowThroughStages) {
   ASSERT_TRUE(owned.module);
   auto executable = compileForJit(std::move(owned), {});
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable, {.threads = 1});
-  ASSERT_TRUE(session);
+  Session session(*executable, {.threads = 1});
   ValueType element = ValueType::tensor(DType::Float32, PortShape({PortDim()}));
   AnyValue sequence =
       AnyValue::sequence(element, {Tensor::of<float>({1}, {1}), Tensor::of<float>({2}, {2, 3})})
           .take();
   for (int64_t position : {0, 1, 0}) {
     auto results =
-        session->run(std::vector<AnyValue>{sequence, Tensor::of<int64_t>({}, {position})});
+        session.run(std::vector<AnyValue>{sequence, Tensor::of<int64_t>({}, {position})});
     ASSERT_TRUE(results) << results.status().message();
     const Tensor &sum = *(*results)[0].asTensor();
     EXPECT_EQ(sum.dims(), (Tensor::Dims{position + 1}));
@@ -182,7 +180,7 @@ TEST(CompilerTest, SequencesFlowThroughStages) {
     EXPECT_EQ(elements[static_cast<size_t>(position)].asTensor()->data<float>()[0],
               sum.data<float>()[0]);
   }
-  auto outside = session->run(std::vector<AnyValue>{sequence, Tensor::of<int64_t>({}, {2})});
+  auto outside = session.run(std::vector<AnyValue>{sequence, Tensor::of<int64_t>({}, {2})});
   EXPECT_NE(outside.status().message().find("position 2 is outside of a sequence of 2 values"),
             std::string::npos);
 }
@@ -291,7 +289,7 @@ TEST(Compiler, TimeLimitOfPlanningAndOfKernels) {
   auto executable = compileForTest(smallCnn("?"));
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor::Dims> dims = {{2, 3, 64, 64}};
-  auto plan = (*executable)->planFor(dims, Deadline::after(std::chrono::nanoseconds(0)));
+  auto plan = (*executable)->findPlan(dims, Deadline::after(std::chrono::nanoseconds(0)));
   EXPECT_EQ(plan.status().code(), StatusCode::ResourceLimit);
 
   auto target = resolveTarget("host");
@@ -310,7 +308,7 @@ TEST(Compiler, PlansAtNewShapesAfterTheDeadline) {
   auto executable = compileForTest(smallCnn("?"), options);
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor::Dims> dims = {{2, 3, 64, 64}};
-  EXPECT_TRUE((*executable)->planFor(dims));
+  EXPECT_TRUE((*executable)->findPlan(dims));
 }
 
 // What is too much work to fold is computed by the run, with the same result.

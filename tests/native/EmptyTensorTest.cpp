@@ -32,9 +32,8 @@ void expectExactOnNothing(const Graph &graph) {
       outputs.push_back(withoutNeedlessStorage(result.clone().take()));
     auto executable = compileForTest(graph, check.options);
     ASSERT_TRUE(executable) << executable.status().message();
-    auto session = Session::create(*executable, {.threads = 2});
-    ASSERT_TRUE(session) << session.status().message();
-    Status status = session->run(inputs, outputs);
+    Session session(*executable, {.threads = 2});
+    Status status = session.run(inputs, outputs);
     ASSERT_TRUE(status.isOk()) << status.message();
     expectSameTensors(outputs, *wanted, graph.labels());
   }

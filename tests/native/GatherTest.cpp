@@ -1,5 +1,5 @@
 //===- GatherTest.cpp - indices that only a run knows ---------------------===//
-#include "quern/Session.h"
+#include "runtime/running/Session.h"
 #include "tests/native/GraphCheck.h"
 
 #include <map>
@@ -45,12 +45,11 @@ TEST(GatherTest, AxesOfRunningSumsAreChecked) {
   graph.output(graph.op("nn.cumulate sum", {x, axis}, "exclusive = false, reverse = true"));
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable);
-  ASSERT_TRUE(session) << session.status().message();
+  Session session(*executable);
   std::vector<float> counting = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
   for (int64_t number : {0, -1, 2, -3}) {
     std::vector inputs = {Tensor::of<float>({3, 4}, counting), Tensor::of<int64_t>({}, {number})};
-    auto wanted = runInterpreted(graph, inputs), found = session->run(inputs);
+    auto wanted = runInterpreted(graph, inputs), found = session.run(inputs);
     ASSERT_EQ(found.status().code(), wanted.status().code()) << number;
     if (found)
       expectSameTensors(*found, *wanted, {"sums"});
@@ -74,14 +73,13 @@ TEST(GatherTest, IndicesAreChecked) {
     auto executable = compileForTest(graph);
     ASSERT_TRUE(executable) << executable.status().message();
     for (int threads : {1, 4}) {
-      auto session = Session::create(*executable, {.threads = threads, .profile = true});
-      ASSERT_TRUE(session) << session.status().message();
+      Session session(*executable, {.threads = threads, .profile = true});
       for (int64_t index : {kRows, -kRows - 1, int64_t{1} << 30, -(int64_t{1} << 31)})
         for (int64_t at : {int64_t{0}, kIndices / 2, kIndices - 1}) {
           Tensor bad = good.clone().take();
           setIndex(bad, at, index);
           auto interpreted = runInterpreted(graph, {bad});
-          auto found = session->run(std::vector{bad});
+          auto found = session.run(std::vector{bad});
           EXPECT_EQ(interpreted.status().code(), StatusCode::InvalidInput);
           EXPECT_EQ(found.status().code(), StatusCode::InvalidInput) << index << " at " << at;
           for (const Status &status : {interpreted.status(), found.status()}) {
@@ -89,10 +87,10 @@ TEST(GatherTest, IndicesAreChecked) {
             EXPECT_NE(status.message().find("out of range"), std::string::npos) << status.message();
           }
         }
-      auto found = session->run(std::vector{good});
+      auto found = session.run(std::vector{good});
       ASSERT_TRUE(found) << found.status().message();
       expectSameTensors(*found, *wanted, {"rows"});
-      for (const ProfileRow &row : session->profile())
+      for (const ProfileRow &row : session.profile())
         EXPECT_FALSE(row.reference) << row.kernel;
     }
   }
@@ -104,10 +102,10 @@ TEST(GatherTest, IndicesOfEmptyRowsAreChecked) {
     Graph graph = embedding("2xi64", table);
     auto executable = compileForTest(graph);
     ASSERT_TRUE(executable) << executable.status().message();
-    auto session = Session::create(*executable, {.threads = 1});
+    Session session(*executable, {.threads = 1});
     Tensor bad = Tensor::ofInts({0, kRows});
     EXPECT_EQ(runInterpreted(graph, {bad}).status().code(), StatusCode::InvalidInput) << table;
-    EXPECT_EQ(session->run(std::vector{bad}).status().code(), StatusCode::InvalidInput) << table;
+    EXPECT_EQ(session.run(std::vector{bad}).status().code(), StatusCode::InvalidInput) << table;
   }
 }
 
@@ -147,24 +145,23 @@ TEST(GatherTest, IndicesOfOtherMovesAreChecked) {
     auto executable = compileForTest(graph);
     ASSERT_TRUE(executable) << executable.status().message();
     for (int threads : {1, 4}) {
-      auto session = Session::create(*executable, {.threads = threads, .profile = true});
-      ASSERT_TRUE(session) << session.status().message();
+      Session session(*executable, {.threads = threads, .profile = true});
       for (int64_t index : {int64_t{100}, int64_t{-101}, INT64_MAX, INT64_MIN})
         for (int64_t at : {0, 160, 319}) {
           std::vector<Tensor> bad = inputs;
           bad[1] = inputs[1].clone().take();
           bad[1].mutableData<int64_t>()[at] = index;
           for (const Status &status :
-               {runInterpreted(graph, bad).status(), session->run(bad).status()}) {
+               {runInterpreted(graph, bad).status(), session.run(bad).status()}) {
             EXPECT_EQ(status.code(), StatusCode::InvalidInput) << op.name << ": " << index;
             EXPECT_NE(status.message().find("out of range"), std::string::npos) << status.message();
             EXPECT_NE(status.message().find("node 'v"), std::string::npos) << status.message();
           }
         }
-      auto found = session->run(inputs);
+      auto found = session.run(inputs);
       ASSERT_TRUE(found) << found.status().message();
       expectSameTensors(*found, *wanted, {op.name});
-      for (const ProfileRow &row : session->profile())
+      for (const ProfileRow &row : session.profile())
         EXPECT_FALSE(row.reference) << row.kernel;
     }
   }

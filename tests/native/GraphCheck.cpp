@@ -216,10 +216,10 @@ Expected<std::shared_ptr<Executable>> native::compileForTest(const Graph &graph,
 
 Expected<GraphRun> native::runCompiled(std::shared_ptr<const Executable> executable,
                                        const std::vector<Tensor> &inputs, int threads) {
-  SessionOptions options;
+  RunnerOptions options;
   options.threads = threads;
   options.profile = true;
-  QUERN_ASSIGN(Session session, Session::create(std::move(executable), options));
+  Session session(std::move(executable), options);
   GraphRun run;
   QUERN_ASSIGN(run.results, session.run(inputs));
   run.steps = session.profile();
@@ -235,7 +235,7 @@ Expected<std::vector<Tensor>> native::runGuarded(const Executable &executable,
     guardedInputs.push_back(GuardedMemory::copyOf(input, side));
     dims.push_back(input.dims());
   }
-  QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable.planFor(dims));
+  QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable.findPlan(dims));
   auto guarded = std::make_shared<Plan>(*plan);
   for (Tensor &weight : guarded->weights)
     weight = GuardedMemory::copyOf(weight, side);

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "backends/native/Compiler.h"
-#include "quern/Session.h"
+#include "runtime/running/Session.h"
 #include "tests/native/GuardedMemory.h"
 
 #include <gtest/gtest.h>

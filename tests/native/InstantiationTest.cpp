@@ -111,7 +111,7 @@ TEST(InstantiationTest, SizesThatContradictARuleAreAnError) {
   ASSERT_TRUE(executable) << executable.status().message();
   expectExactAt(graph, *executable, {{2, 5}, {5, 3}});
   std::vector<Tensor::Dims> dims = {{2, 5}, {4, 3}};
-  Status status = (*executable)->planFor(dims).status();
+  Status status = (*executable)->findPlan(dims).status();
   EXPECT_EQ(status.code(), StatusCode::InvalidInput);
   EXPECT_NE(status.message().find("(nn.matmul): 'nn.matmul' op the inner dimension of b must be 5, "
                                   "found 4"),
@@ -183,7 +183,7 @@ TEST(InstantiationTest, MapsWorkInPlace) {
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor::Dims> dims = {{64, 128}};
-  auto plan = (*executable)->planFor(dims);
+  auto plan = (*executable)->findPlan(dims);
   ASSERT_TRUE(plan) << plan.status().message();
   EXPECT_LE((*plan)->arenaBytes, 2 * 64 * 128 * 4);
 }

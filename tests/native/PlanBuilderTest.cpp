@@ -287,7 +287,7 @@ TEST(PlanBuilderTest, ChainReusesMemory) {
   auto executable = compileForTest(graph, check.options);
   ASSERT_TRUE(executable);
   std::vector<Tensor::Dims> dims = {{1, 64, 64}, {1, 64, 64}};
-  auto plan = (*executable)->planFor(dims);
+  auto plan = (*executable)->findPlan(dims);
   ASSERT_TRUE(plan);
   EXPECT_LE((*plan)->arenaBytes, 2 * 64 * 64 * 4);
   EXPECT_GT((*plan)->arenaBytes, 0);

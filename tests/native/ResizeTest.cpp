@@ -101,7 +101,7 @@ TEST(ResizeTest, APlanCountsItsTables) {
   ASSERT_TRUE(executable) << executable.status().message();
   auto bytesFor = [&](int64_t size) {
     Tensor::Dims dims = {1, 1, size};
-    return approximateBytes(**(*executable)->planFor({&dims, 1}));
+    return approximateBytes(**(*executable)->findPlan({&dims, 1}));
   };
   // A table of 64-bit indices.
   EXPECT_EQ(bytesFor(20000) - bytesFor(10000), 2 * 10000 * 8);

@@ -21,7 +21,7 @@ Expected<std::vector<Tensor>> runNative(const Graph &graph, const std::vector<Te
   compile.optLevel = optLevel;
   compile.limits = limits;
   QUERN_ASSIGN(std::shared_ptr<Executable> executable, compileForTest(graph, compile));
-  QUERN_ASSIGN(Session session, Session::create(executable, {.threads = 1, .limits = limits}));
+  Session session(executable, {.threads = 1, .limits = limits});
   return session.run(inputs);
 }
 
@@ -157,9 +157,8 @@ TEST(RunTimeSizesTest, NativeOutputsAreTheCallers) {
     options.optLevel = level;
     auto executable = compileForTest(graph, options);
     ASSERT_TRUE(executable) << executable.status().message();
-    auto session = Session::create(*executable, {.threads = 1});
-    ASSERT_TRUE(session) << session.status().message();
-    expectOwnOutputs([&](const std::vector<Tensor> &inputs) { return session->run(inputs); },
+    Session session(*executable, {.threads = 1});
+    expectOwnOutputs([&](const std::vector<Tensor> &inputs) { return session.run(inputs); },
                      graph.labels());
   }
 }

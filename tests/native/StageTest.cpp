@@ -51,15 +51,14 @@ TEST(StageTest, ManyCountsOfOneSession) {
   Graph graph = selectedRows();
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable, {.threads = 2});
-  ASSERT_TRUE(session);
+  Session session(*executable, {.threads = 2});
   for (int64_t length : {100, 60})
     for (int64_t count : {3, 1, 0, 60, 17, 3, 60}) {
       std::vector<Tensor> inputs = {maskOf(length, count),
                                     integerTensor(DType::Float32, {100, 24}, 7)};
       auto wanted = runInterpreted(graph, inputs);
       ASSERT_TRUE(wanted) << wanted.status().message();
-      auto found = session->run(inputs);
+      auto found = session.run(inputs);
       ASSERT_TRUE(found) << found.status().message();
       expectSameTensors(*found, *wanted, {});
     }
@@ -70,7 +69,7 @@ TEST(StageTest, WhatFollowsIsNative) {
   auto executable = compileForTest(selectedRows());
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor::Dims> dims = {{100}, {100, 24}};
-  auto plan = (*executable)->planFor(dims);
+  auto plan = (*executable)->findPlan(dims);
   ASSERT_TRUE(plan) << plan.status().message();
   for (const PlanStep &step : (*plan)->steps)
     EXPECT_TRUE(step.as<KernelStep>() || step.as<StageStep>() || step.kernel.str() == "nn.nonzero")
@@ -104,17 +103,16 @@ TEST(StageTest, ElementsThatTellSizes) {
   graph.output(graph.op("nn.matmul", {wide, tall}, "", "?x?xf32"));
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable, {.threads = 1, .profile = true});
-  ASSERT_TRUE(session);
+  Session session(*executable, {.threads = 1, .profile = true});
   for (int64_t rows : {4, 7, 4, 1}) {
     std::vector<Tensor> inputs = {Tensor::ofInts({rows, 6}), integerTensor(DType::Float32, {6}, 3)};
     auto wanted = runInterpreted(graph, inputs);
     ASSERT_TRUE(wanted) << wanted.status().message();
-    auto found = session->run(inputs);
+    auto found = session.run(inputs);
     ASSERT_TRUE(found) << found.status().message();
     expectSameTensors(*found, *wanted, {});
   }
-  for (const ProfileRow &row : session->profile())
+  for (const ProfileRow &row : session.profile())
     EXPECT_FALSE(row.reference) << row.kernel;
 }
 
@@ -122,12 +120,11 @@ TEST(StageTest, ElementsThatTellSizes) {
 TEST(StageTest, ProfilesShowLaterStages) {
   auto executable = compileForTest(selectedRows());
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable, {.threads = 1, .profile = true});
-  ASSERT_TRUE(session);
+  Session session(*executable, {.threads = 1, .profile = true});
   Tensor table = integerTensor(DType::Float32, {100, 24}, 7);
   auto runsOf = [&](const std::string &kernel) {
     int64_t runs = 0;
-    for (const ProfileRow &row : session->profile())
+    for (const ProfileRow &row : session.profile())
       if (row.kernel.starts_with(kernel)) {
         EXPECT_EQ(row.depth, kernel == "stage" || kernel == "nn.nonzero" ? 0 : 1) << row.kernel;
         runs += row.runs;
@@ -135,14 +132,14 @@ TEST(StageTest, ProfilesShowLaterStages) {
     return runs;
   };
   for (int64_t count : {3, 5, 3, 9})
-    ASSERT_TRUE(session->run(std::vector{maskOf(100, count), table}));
+    ASSERT_TRUE(session.run(std::vector{maskOf(100, count), table}));
   EXPECT_EQ(runsOf("nn.nonzero"), 4);
   EXPECT_EQ(runsOf("stage"), 4);
   EXPECT_EQ(runsOf("dot"), 4);
   EXPECT_EQ(runsOf("gather"), 4);
-  session->clearProfile();
+  session.clearProfile();
   EXPECT_EQ(runsOf("dot"), 0);
-  ASSERT_TRUE(session->run(std::vector{maskOf(100, 4), table}));
+  ASSERT_TRUE(session.run(std::vector{maskOf(100, 4), table}));
   EXPECT_EQ(runsOf("dot"), 1);
 }
 
@@ -160,15 +157,14 @@ TEST(StageTest, StagesOfStages) {
   graph.output(x);
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable, {.threads = 1});
-  ASSERT_TRUE(session);
+  Session session(*executable, {.threads = 1});
   for (const std::vector<float> &values :
        {std::vector<float>{1, 0, 2, 3, 0}, {0, 0, 0, 0}, {2, 2}, {5, 4, 0, 2, 2, 1}}) {
     auto length = static_cast<int64_t>(values.size());
     std::vector<Tensor> inputs = {Tensor::of<float>({length}, values)};
     auto wanted = runInterpreted(graph, inputs);
     ASSERT_TRUE(wanted) << wanted.status().message();
-    auto found = session->run(inputs);
+    auto found = session.run(inputs);
     ASSERT_TRUE(found) << found.status().message();
     expectSameTensors(*found, *wanted, {});
   }
@@ -183,16 +179,15 @@ TEST(StageTest, NoMoreStagesThanTheStackHolds) {
   graph.output(value);
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable, {.threads = 1, .profile = true});
-  ASSERT_TRUE(session);
+  Session session(*executable, {.threads = 1, .profile = true});
   std::vector<Tensor> inputs = {Tensor::of<int64_t>({1, 1}, {1})};
   auto wanted = runInterpreted(graph, inputs);
   ASSERT_TRUE(wanted) << wanted.status().message();
-  auto found = session->run(inputs);
+  auto found = session.run(inputs);
   ASSERT_TRUE(found) << found.status().message();
   expectSameTensors(*found, *wanted, {});
   int deepest = 0;
-  for (const ProfileRow &row : session->profile())
+  for (const ProfileRow &row : session.profile())
     deepest = std::max(deepest, row.depth);
   EXPECT_EQ(deepest, 31);
 }
@@ -205,14 +200,13 @@ TEST(StageTest, ErrorsOfLaterStagesNameNodes) {
   graph.output(graph.op("nn.gather", {y, indices}, "axis = 0", "1x?x4xf32"));
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
-  auto session = Session::create(*executable, {.threads = 1});
-  ASSERT_TRUE(session);
+  Session session(*executable, {.threads = 1});
   Tensor table = integerTensor(DType::Float32, {3, 4}, 3);
   for (int round = 0; round < 2; ++round) {
-    auto bad = session->run(std::vector{Tensor::of<float>({4}, {0, 1, 0, 1}), table});
+    auto bad = session.run(std::vector{Tensor::of<float>({4}, {0, 1, 0, 1}), table});
     EXPECT_EQ(bad.status().code(), StatusCode::InvalidInput);
     EXPECT_THAT(bad.status().message(), testing::HasSubstr("(gather"));
-    auto good = session->run(std::vector{Tensor::of<float>({4}, {0, 1, 1, 0}), table});
+    auto good = session.run(std::vector{Tensor::of<float>({4}, {0, 1, 1, 0}), table});
     EXPECT_TRUE(good) << good.status().message();
   }
 }
@@ -228,10 +222,10 @@ TEST(StageTest, ThreadsShareOneExecutable) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&, t] {
-      auto session = Session::create(*executable, {.threads = 1});
+      Session session(*executable, {.threads = 1});
       for (int64_t i = 0; i < 40; ++i) {
         int64_t count = (i * 7 + t * 11) % 40;
-        auto found = session->run(std::vector{maskOf(100, count), table});
+        auto found = session.run(std::vector{maskOf(100, count), table});
         ASSERT_TRUE(found) << found.status().message();
         expectSameTensors(*found, wanted[count], {});
       }

@@ -47,7 +47,7 @@ TEST(UpdatedInputTest, TheCacheIsTheOutput) {
   ASSERT_FALSE(sameBits(apart->results[0], inputs[0]));
   for (int threads : {1, 2}) {
     inputs = decoder.inputs();
-    Session session = Session::create(*executable, {.threads = threads}).take();
+    Session session(*executable, {.threads = threads});
     std::vector<Tensor> outputs{inputs[0], Tensor()};
     Status status = session.run(inputs, outputs);
     ASSERT_TRUE(status.isOk()) << status.message();
@@ -62,7 +62,7 @@ TEST(UpdatedInputTest, NotWhileTheInputIsStillNeeded) {
   auto executable = compileForTest(decoder.graph);
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor> inputs = decoder.inputs(), outputs{inputs[0], Tensor(), Tensor()};
-  Session session = Session::create(*executable, {.threads = 1}).take();
+  Session session(*executable, {.threads = 1});
   Status status = session.run(inputs, outputs);
   EXPECT_EQ(status.code(), StatusCode::InvalidInput);
   EXPECT_TRUE(sameBits(inputs[0], decoder.inputs()[0])) << "nothing has run";

@@ -123,9 +123,9 @@ Expected<std::vector<Tensor>> ModelCheck::runCompiled(const std::string &bytes,
     return native::runGuarded(*executable, inputs,
                               config.threads == 1 ? native::GuardedMemory::Side::Begin
                                                   : native::GuardedMemory::Side::End);
-  SessionOptions session;
+  RunnerOptions session;
   session.threads = config.threads;
-  QUERN_ASSIGN(Session run, Session::create(executable, session));
+  Session run(executable, session);
   return run.run(inputs);
 }
 

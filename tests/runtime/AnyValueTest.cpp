@@ -1,8 +1,8 @@
 //===- AnyValueTest.cpp ---------------------------------------------------===//
 #include "quern/AnyValue.h"
 
-#include "quern/Session.h"
 #include "runtime/plan/Executor.h"
+#include "runtime/running/Session.h"
 #include "tests/runtime/PlanBuilder.h"
 
 #include <gtest/gtest.h>
@@ -199,7 +199,7 @@ Session reverseModel() {
       std::vector<PortSignature>{{"s", type}}, std::vector<PortSignature>{{"r", type}},
       [plan](std::span<const Tensor::Dims>, const Deadline &)
           -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
-  return Session::create(model).take();
+  return Session(model);
 }
 } // namespace
 

@@ -1,9 +1,9 @@
 //===- ControlFlowTest.cpp - plans that run plans -------------------------===//
-#include "quern/Session.h"
 #include "runtime/plan/Executor.h"
 #include "runtime/plan/NestedPlan.h"
 #include "runtime/plan/Profile.h"
 #include "runtime/running/Arena.h"
+#include "runtime/running/Session.h"
 #include "tests/runtime/ControlFlowPlans.h"
 
 #include <atomic>
@@ -285,7 +285,7 @@ TEST(Loop, StepsOfBodiesAreTimed) {
       std::vector<PortSignature>{{"y", DType::Float32, PortShape({2})}},
       [plan](std::span<const Tensor::Dims>, const Deadline &)
           -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
-  Session session = Session::create(model, {.threads = 1, .profile = true}).take();
+  Session session(model, {.threads = 1, .profile = true});
   std::vector<Tensor> inputs{floats({1, 2}), number(5)};
   ASSERT_TRUE(session.run(inputs));
   std::vector<ProfileRow> rows = session.profile();

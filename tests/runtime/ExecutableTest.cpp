@@ -1,5 +1,5 @@
 //===- ExecutableTest.cpp -------------------------------------------------===//
-#include "quern/Executable.h"
+#include "runtime/running/Executable.h"
 
 #include "runtime/plan/Plan.h"
 
@@ -29,7 +29,7 @@ struct Model {
   }
   std::shared_ptr<const Plan> planFor(int64_t n) {
     std::vector<Tensor::Dims> dims = {{n, 3}, {n, 1}};
-    auto plan = executable.planFor(dims);
+    auto plan = executable.findPlan(dims);
     return plan ? plan.take() : nullptr;
   }
   std::string inputError(std::vector<Tensor> tensors) {
@@ -69,8 +69,8 @@ TEST(Executable, ForgetsTheLeastRecentlyUsedPlan) {
 TEST(Executable, FailuresAreReportedAndNotKept) {
   Model model;
   std::vector<Tensor::Dims> dims = {{13, 3}, {13, 1}};
-  EXPECT_EQ(model.executable.planFor(dims).status().code(), StatusCode::Unsupported);
-  EXPECT_EQ(model.executable.planFor(dims).status().message(), "thirteen");
+  EXPECT_EQ(model.executable.findPlan(dims).status().code(), StatusCode::Unsupported);
+  EXPECT_EQ(model.executable.findPlan(dims).status().message(), "thirteen");
   EXPECT_EQ(model.calls, 2);
 }
 
@@ -115,6 +115,6 @@ TEST(Executable, UnrankedInputsTakeAnyShape) {
 TEST(Executable, NegativeDimsNeverReachThePlanner) {
   Model model;
   std::vector<Tensor::Dims> dims = {{-1, 3}, {-1, 3}};
-  EXPECT_EQ(model.executable.planFor(dims).status().code(), StatusCode::InvalidInput);
+  EXPECT_EQ(model.executable.findPlan(dims).status().code(), StatusCode::InvalidInput);
   EXPECT_EQ(model.calls, 0);
 }

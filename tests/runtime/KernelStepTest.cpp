@@ -1,7 +1,7 @@
 //===- KernelStepTest.cpp - kernels that refuse, and their scratch memory -===//
-#include "quern/Session.h"
 #include "runtime/plan/Executor.h"
 #include "runtime/running/Arena.h"
+#include "runtime/running/Session.h"
 #include "tests/runtime/PlanBuilder.h"
 
 #include <algorithm>
@@ -169,7 +169,7 @@ TEST(KernelStep, SessionsHaveScratchMemory) {
       std::vector<PortSignature>{}, std::vector<PortSignature>{},
       [plan](std::span<const Tensor::Dims>, const Deadline &)
           -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
-  Session session = Session::create(model).take();
+  Session session(model);
   auto outputs = session.run(std::span<const Tensor>());
   EXPECT_TRUE(outputs) << outputs.status().message();
 }

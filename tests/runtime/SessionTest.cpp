@@ -1,5 +1,5 @@
 //===- SessionTest.cpp ----------------------------------------------------===//
-#include "quern/Session.h"
+#include "runtime/running/Session.h"
 
 #include "runtime/system/CpuCount.h"
 #include "tests/runtime/ControlFlowPlans.h"
@@ -53,8 +53,8 @@ std::shared_ptr<const Executable> oneStepModel(PlanStep step) {
           -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
 }
 
-Session makeSession(std::shared_ptr<const Executable> model, SessionOptions options = {}) {
-  return Session::create(std::move(model), options).take();
+Session makeSession(std::shared_ptr<const Executable> model, RunnerOptions options = {}) {
+  return Session(std::move(model), options);
 }
 
 Tensor ramp(int64_t n) {
@@ -161,14 +161,15 @@ TEST(Session, RefusesOutputsThatOverlapInputs) {
 }
 
 TEST(Session, OptionsAreChecked) {
-  auto session = Session::create(addElevenModel(), {.threads = -1});
-  ASSERT_FALSE(session);
-  EXPECT_EQ(session.status().code(), StatusCode::Usage);
+  auto runner = addElevenModel()->createRunner({.threads = -1});
+  ASSERT_FALSE(runner);
+  EXPECT_EQ(runner.status().message(),
+            "the number of threads is -1; wanted 1 or more, or 0 for all CPUs");
   EXPECT_EQ(makeSession(addElevenModel()).threads(), availableCpus());
 }
 
 TEST(Session, ActivationsAreLimited) {
-  SessionOptions options;
+  RunnerOptions options;
   options.limits.maxActivationBytes = 1000;
   Session session = makeSession(addElevenModel(), options);
   EXPECT_TRUE(session.run(std::vector{ramp(10)}));
@@ -199,7 +200,7 @@ TEST(Session, ValuesInSlotsAreLimited) {
       std::vector<PortSignature>{{"y", DType::Float32, shape}},
       [plan](std::span<const Tensor::Dims>, const Deadline &)
           -> Expected<std::shared_ptr<const Plan>> { return std::shared_ptr<const Plan>(plan); });
-  SessionOptions options;
+  RunnerOptions options;
   options.limits.maxActivationBytes = 32;
   EXPECT_TRUE(makeSession(model, options).run(std::vector{kFour}));
   options.limits.maxActivationBytes = 31;
@@ -268,7 +269,7 @@ TEST(Session, CancelInTheLastStepIsNotLost) {
 }
 
 TEST(Session, TimeLimitOfPlanningAndRunning) {
-  SessionOptions options;
+  RunnerOptions options;
   options.limits.deadline = Deadline::after(std::chrono::nanoseconds(0));
   Deadline seen;
   PortShape shape({4});
@@ -302,6 +303,7 @@ TEST(Session, OneRunAtATime) {
   inner = &session;
   ASSERT_TRUE(session.run(std::vector{kFour}));
   EXPECT_EQ(nested.code(), StatusCode::Usage);
+  EXPECT_EQ(nested.message(), "the runner is in use by another thread; make one runner per thread");
 }
 
 TEST(Session, SessionsOfOneExecutableRunSideBySide) {

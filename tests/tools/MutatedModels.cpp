@@ -156,7 +156,7 @@ Expected<std::vector<AnyValue>> runWith(const Model &model, Backend backend, int
   options.threads = 1;
   options.limits = smallLimits();
   QUERN_ASSIGN(auto compiled, model.compile(options));
-  SessionOptions session;
+  RunnerOptions session;
   session.threads = 1;
   session.limits = smallLimits();
   QUERN_ASSIGN(auto runner, compiled->createRunner(session));

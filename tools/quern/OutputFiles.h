@@ -1,8 +1,8 @@
 //===- OutputFiles.h - where results go -----------------------------------===//
 #pragma once
 
-#include "quern/Executable.h"
 #include "quern/FileGuard.h"
+#include "quern/PortSignature.h"
 #include "tools/quern/FileIo.h"
 
 #include <span>

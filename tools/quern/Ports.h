@@ -1,7 +1,7 @@
 //===- Ports.h - inputs and outputs in reports ----------------------------===//
 #pragma once
 
-#include "quern/Executable.h"
+#include "quern/PortSignature.h"
 
 #include <nlohmann/json_fwd.hpp>
 #include <span>

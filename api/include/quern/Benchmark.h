@@ -32,7 +32,7 @@ struct Benchmark {
   int threads = 0;
   /// The most memory that this process has had.
   double peakRssMb = 0;
-  /// Of the steady state, with SessionOptions::profile.
+  /// Of the steady state, with RunnerOptions::profile.
   std::vector<ProfileRow> profile;
   /// GFLOP/s that all threads together could reach; 0 when not measured.
   double peakGflops = 0;
@@ -47,8 +47,7 @@ Expected<Benchmark> benchmark(Runner &runner, std::span<const AnyValue> inputs,
 
 /// Compiles and then runs.
 Expected<Benchmark> benchmark(const Model &model, std::span<const AnyValue> inputs,
-                              const CompileOptions &compile = {},
-                              const SessionOptions &session = {},
+                              const CompileOptions &compile = {}, const RunnerOptions &session = {},
                               const BenchmarkOptions &options = {});
 
 } // namespace quern

@@ -52,7 +52,7 @@ Expected<Comparison> compare(Runner &reference, Runner &compiled, std::span<cons
 
 /// The interpreter with what `compile` makes of the model.
 Expected<Comparison> compare(const Model &model, std::span<const AnyValue> inputs,
-                             const CompileOptions &compile = {}, const SessionOptions &session = {},
+                             const CompileOptions &compile = {}, const RunnerOptions &session = {},
                              const CompareOptions &options = {});
 
 } // namespace quern

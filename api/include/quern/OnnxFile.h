@@ -1,8 +1,8 @@
 //===- OnnxFile.h - what an ONNX file says, without importing it ----------===//
 #pragma once
 
-#include "quern/Executable.h"
 #include "quern/Limits.h"
+#include "quern/PortSignature.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -3,8 +3,8 @@
 
 #include "backends/native/RuntimeCall.h"
 #include "backends/native/aot/AotWeightsFile.h"
-#include "quern/Executable.h"
 #include "quern/ListedSize.h"
+#include "quern/PortSignature.h"
 #include "runtime/plan/Plan.h"
 
 #include <optional>
