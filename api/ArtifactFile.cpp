@@ -92,6 +92,13 @@ static Expected<std::set<std::string>> dynamicSymbols(const ELF64LEFile &file) {
   return names;
 }
 
+/// What libraries of this process are for.
+#if defined(__aarch64__)
+static constexpr uint16_t kMachine = llvm::ELF::EM_AARCH64;
+#else
+static constexpr uint16_t kMachine = llvm::ELF::EM_X86_64;
+#endif
+
 static Status checkElf(llvm::StringRef bytes) {
   if (bytes.size() < sizeof(ELF64LEFile::Elf_Ehdr) || !bytes.starts_with("\x7f"
                                                                          "ELF"))
@@ -104,10 +111,11 @@ static Status checkElf(llvm::StringRef bytes) {
     return damaged(file.takeError());
   if (file->getHeader().e_type != llvm::ELF::ET_DYN)
     return foreign("it is an object file or a program");
-  if (file->getHeader().e_machine != llvm::ELF::EM_X86_64)
+  if (file->getHeader().e_machine != kMachine)
     return incompatible(
-        fmt::format("the library is for {}; this is a process for x86_64",
-                    llvm::ELF::convertEMachineToArchName(file->getHeader().e_machine).str()));
+        fmt::format("the library is for {}; this is a process for {}",
+                    llvm::ELF::convertEMachineToArchName(file->getHeader().e_machine).str(),
+                    llvm::ELF::convertEMachineToArchName(kMachine).str()));
   QUERN_TRY(checkExtents(*file, bytes.size()));
   QUERN_ASSIGN(std::set<std::string> symbols, dynamicSymbols(*file));
   for (const char *wanted : {kInfo, kCpuOk, kRunParallel})

@@ -30,9 +30,10 @@ static void warnOfMemory(const Machine &machine, std::vector<std::string> &warni
 }
 
 static void warnOfInstructions(const HostCpu &cpu, std::vector<std::string> &warnings) {
-  if (!cpu.triple.starts_with("x86_64"))
+  bool isX86 = cpu.triple.starts_with("x86_64");
+  if (!isX86 && !cpu.triple.starts_with("aarch64"))
     warnings.push_back(fmt::format("cpu: there is no code for {}", cpu.triple));
-  else if (!hasFeature(cpu, "avx2") || !hasFeature(cpu, "fma"))
+  else if (isX86 && (!hasFeature(cpu, "avx2") || !hasFeature(cpu, "fma")))
     warnings.push_back("no-avx2: this CPU has no AVX2 and FMA; vectors are short");
 }
 

@@ -52,6 +52,8 @@ TEST_F(MachineWarnings, Instructions) {
   EXPECT_EQ(names(), Names{"no-avx2"});
   cpu.triple = "sparc-sun-solaris";
   EXPECT_EQ(names(), Names{"cpu"});
+  cpu.triple = "aarch64-unknown-linux-gnu";
+  EXPECT_EQ(names(), Names());
 }
 
 TEST_F(MachineWarnings, Noise) {

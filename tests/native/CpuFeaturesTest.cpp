@@ -1,7 +1,7 @@
 //===- CpuFeaturesTest.cpp - what targets need of a machine ---------------===//
-#include "backends/native/target/CpuFeatures.h"
 #include "backends/native/aot/AotCpuCheck.h"
 #include "backends/native/codegen/MachinePeak.h"
+#include "backends/native/target/X86Features.h"
 #include "tests/native/GraphCheck.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -95,7 +95,7 @@ TEST_F(CpuFeaturesTest, AgreesWithLlvmOnThisMachine) {
   size_t compared = 0;
   for (const auto &feature : llvm::sys::getHostCPUFeatures()) {
     std::string name = feature.first().str();
-    if (!findCpuFeature(name))
+    if (!findCpuidFeature(name))
       continue;
     EXPECT_EQ(missingOnThisCpu({name}).empty(), feature.second) << name;
     ++compared;
@@ -138,7 +138,7 @@ TEST_F(CpuFeaturesTest, ArtefactsAskTheSame) {
   EXPECT_EQ(answerOfCheck(*machine, {}), 1);
   EXPECT_EQ(answerOfCheck(*machine, *requiredCpuFeatures(*resolveTarget("host"))), 1);
   for (const auto &feature : machine->getMCSubtargetInfo()->getAllProcessorFeatures())
-    if (findCpuFeature(feature.Key))
+    if (findCpuidFeature(feature.Key))
       EXPECT_EQ(answerOfCheck(*machine, {feature.Key}), missingOnThisCpu({feature.Key}).empty())
           << feature.Key;
   EXPECT_EQ(answerOfCheck(*machine, {"frobnication"}), 0);

@@ -13,18 +13,19 @@ TEST(TargetTest, ResolvesNames) {
   ASSERT_TRUE(baseline);
   EXPECT_EQ(baseline->cpu, "x86-64");
   EXPECT_EQ(baseline->vectorBytes, 16);
-  EXPECT_FALSE(baseline->hasFma);
+  EXPECT_EQ(baseline->isa, IsaSet());
   EXPECT_EQ(baseline->channelBlock(), 4);
   auto haswell = resolveTarget("haswell");
   ASSERT_TRUE(haswell);
   EXPECT_EQ(haswell->vectorBytes, 32);
   EXPECT_EQ(haswell->vectorRegisters, 16);
-  EXPECT_TRUE(haswell->hasFma);
+  EXPECT_EQ(haswell->isa, (IsaSet{Isa::Avx2, Isa::Fma, Isa::HalfConversion}));
   EXPECT_EQ(haswell->lanes(DType::Float64), 4);
   auto server = resolveTarget("skylake-avx512");
   ASSERT_TRUE(server);
   EXPECT_EQ(server->vectorBytes, 64);
   EXPECT_EQ(server->vectorRegisters, 32);
+  EXPECT_EQ(server->isa, (IsaSet{Isa::Avx512, Isa::Avx2, Isa::Fma, Isa::HalfConversion}));
   EXPECT_NE(server->features.find("-prefer-256-bit"), std::string::npos);
   auto host = resolveTarget("host"), unnamed = resolveTarget("");
   ASSERT_TRUE(host && unnamed);
@@ -39,7 +40,7 @@ TEST(TargetTest, ResolvesOtherMachines) {
   EXPECT_EQ(arm->cpu, "generic");
   EXPECT_EQ(arm->vectorBytes, 16);
   EXPECT_EQ(arm->vectorRegisters, 32);
-  EXPECT_TRUE(arm->hasFma);
+  EXPECT_EQ(arm->isa, (IsaSet{Isa::Neon, Isa::Fma, Isa::HalfConversion}));
   EXPECT_TRUE(createTargetMachine(*arm));
   EXPECT_FALSE(isThisMachine(*arm));
   // Tuned for one CPU, the code runs on all.
@@ -47,7 +48,7 @@ TEST(TargetTest, ResolvesOtherMachines) {
   ASSERT_TRUE(tuned) << tuned.status().message();
   EXPECT_EQ(tuned->cpu, "generic");
   EXPECT_EQ(tuned->tuneCpu, "cortex-a76");
-  EXPECT_EQ(requiredCpuFeatures(*tuned)->size(), 0u);
+  EXPECT_EQ(*requiredCpuFeatures(*tuned), (std::vector<std::string>{"fp-armv8", "neon"}));
   auto x86 = resolveTarget("haswell", "x86_64-linux-gnu");
   ASSERT_TRUE(x86) << x86.status().message();
   EXPECT_EQ(x86->vectorBytes, 32);

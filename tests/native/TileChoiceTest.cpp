@@ -11,21 +11,21 @@ Target avx512() {
   Target target;
   target.vectorBytes = 64;
   target.vectorRegisters = 32;
-  target.hasFma = true;
+  target.isa = {Isa::Avx512, Isa::Avx2, Isa::Fma};
   return target;
 }
 
 Target avx2() {
   Target target;
   target.vectorBytes = 32;
-  target.hasFma = true;
+  target.isa = {Isa::Avx2, Isa::Fma};
   return target;
 }
 Target neon() {
   Target target;
   target.arch = Target::Arch::Aarch64;
   target.vectorRegisters = 32;
-  target.hasFma = true;
+  target.isa = {Isa::Neon, Isa::Fma};
   return target;
 }
 } // namespace

@@ -104,6 +104,8 @@ static Expected<AotModel> describe(const CompiledPlans &graph, const AotInterfac
     return resourceLimit("the workspace of this model needs more memory than there can be");
   QUERN_ASSIGN(WeightLayout weights, layOutWeights(usedWeights(plans), weightsInFile));
   QUERN_ASSIGN(std::vector<std::string> features, requiredCpuFeatures(target));
+  if (target.arch == Target::Arch::Aarch64)
+    features.clear(); // those of every CPU; code without a C library could not ask
   return AotModel{std::move(plans),  interface, std::move(weights),
                   std::move(prefix), target,    std::move(features)};
 }

@@ -1,7 +1,7 @@
 //===- AotCpuCheck.cpp - whether a CPU can run an artefact ----------------===//
 #include "backends/native/aot/AotCpuCheck.h"
 
-#include "backends/native/target/CpuFeatures.h"
+#include "backends/native/target/X86Features.h"
 
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InlineAsm.h"
@@ -95,7 +95,7 @@ llvm::Function *native::emitCpuCheck(llvm::Module &module, const std::string &sy
   uint32_t savedState = 0;
   bool allKnown = true;
   for (const std::string &name : features) {
-    const CpuFeature *feature = findCpuFeature(name);
+    const CpuidFeature *feature = findCpuidFeature(name);
     allKnown &= feature != nullptr;
     if (!feature)
       continue;

@@ -27,7 +27,6 @@
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
@@ -139,7 +138,7 @@ Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const T
       function.addFnAttr("tune-cpu", target.tuneCpu);
     function.addFnAttr("prefer-vector-width", std::to_string(target.vectorBytes * 8));
   }
-  if (target.arch == Target::Arch::X86 && !machine->getMCSubtargetInfo()->checkFeatures("+f16c"))
+  if (!target.has(Isa::HalfConversion))
     expandFloat16(*module);
   QUERN_TRY(optimize(*module, *machine));
   QUERN_TRY(ProgressScope::check("compiling"));

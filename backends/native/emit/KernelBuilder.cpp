@@ -236,7 +236,7 @@ Value KernelBuilder::floatConstant(DType dtype, int64_t lanes, double value) {
 }
 
 Value KernelBuilder::multiplyAdd(Value a, Value b, Value c) {
-  if (cpu.hasFma)
+  if (cpu.has(Isa::Fma))
     return ops.create<math::FmaOp>(location, a, b, c);
   return ops.create<arith::AddFOp>(location, ops.create<arith::MulFOp>(location, a, b), c);
 }

@@ -56,7 +56,7 @@ void native::collapseDimensions(Sizes &sizes, SmallVector<Sizes> &strides, Array
 int64_t native::roundOuterRank(int64_t rank) { return rank <= 2 ? 2 : rank <= 4 ? 4 : rank; }
 
 bool native::hasMaskedAccess(const Target &target, DType dtype) {
-  return target.vectorBytes == 64 || (target.vectorBytes == 32 && dtypeBytes(dtype) >= 4);
+  return target.has(Isa::Avx512) || (target.has(Isa::Avx2) && dtypeBytes(dtype) >= 4);
 }
 
 namespace {

@@ -69,17 +69,22 @@ static Expected<Target> resolveX86(Target target, const std::string &cpu, bool i
   // LLVM aborts the process over these.
   if (!has("+64bit"))
     return usageError("the target CPU '" + cpu + "' does not run 64-bit code");
-  target.hasFma = has("+fma") || has("+avx512f");
+  if (has("+f16c"))
+    target.isa.add(Isa::HalfConversion);
+  bool hasFma = has("+fma") || has("+avx512f");
   if (has("+avx512f") && has("+avx512vl") && has("+avx512bw") && has("+avx512dq")) {
+    for (Isa isa : {Isa::Avx2, Isa::Fma, Isa::Avx512})
+      target.isa.add(isa);
     target.vectorBytes = 64;
     target.vectorRegisters = 32;
     // LLVM would otherwise split our 512-bit vectors on some CPUs.
     target.features += (target.features.empty() ? "" : ",") + std::string("-prefer-256-bit");
-  } else if (has("+avx2") && target.hasFma) {
+  } else if (has("+avx2") && hasFma) {
+    for (Isa isa : {Isa::Avx2, Isa::Fma})
+      target.isa.add(isa);
     target.vectorBytes = 32;
   } else {
     target.vectorBytes = 16;
-    target.hasFma = false;
   }
   return target;
 }
@@ -92,9 +97,9 @@ static Expected<Target> resolveAarch64(Target target, const std::string &cpu) {
   target.features = "+neon";
   QUERN_TRY(describeCpu(target, cpu, "generic").status());
   target.tuneCpu = cpu;
+  target.isa = {Isa::Neon, Isa::Fma, Isa::HalfConversion};
   target.vectorBytes = 16;
   target.vectorRegisters = 32;
-  target.hasFma = true;
   return target;
 }
 

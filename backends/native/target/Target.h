@@ -5,6 +5,7 @@
 #include "quern/Status.h"
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,35 @@ class TargetMachine;
 }
 
 namespace quern::native {
+
+/// Instruction sets that emitters choose by: what a CPU has of them is in Target::isa. A set
+/// stands for what emitters need together.
+enum class Isa : uint8_t {
+  /// Multiply-add of vectors that rounds once.
+  Fma,
+  /// Conversions of vectors between float16 and float32.
+  HalfConversion,
+  Avx2,
+  /// AVX-512 F, VL, BW and DQ.
+  Avx512,
+  Neon,
+};
+
+/// Some of them.
+class IsaSet {
+public:
+  constexpr IsaSet() = default;
+  constexpr IsaSet(std::initializer_list<Isa> sets) {
+    for (Isa isa : sets)
+      add(isa);
+  }
+  constexpr void add(Isa isa) { bits |= 1u << static_cast<unsigned>(isa); }
+  constexpr bool has(Isa isa) const { return bits >> static_cast<unsigned>(isa) & 1; }
+  bool operator==(const IsaSet &) const = default;
+
+private:
+  uint32_t bits = 0;
+};
 
 /// A resolved target: what the emitters need to know of the CPU.
 struct Target {
@@ -24,13 +54,14 @@ struct Target {
   /// The CPU that instructions are chosen and ordered for among those that `cpu` has;
   /// `cpu` itself when empty.
   std::string tuneCpu = {};
-  /// LLVM's feature string ("+avx2,+fma,...").
+  /// What LLVM is told beside the CPU: its feature string ("+avx2,+fma,...").
   std::string features;
+  IsaSet isa;
   /// Widest vectors the emitters use: 64 (AVX-512), 32 (AVX2) or 16 (SSE, NEON).
   int64_t vectorBytes = 16;
   int64_t vectorRegisters = 16;
-  bool hasFma = false;
 
+  bool has(Isa set) const { return isa.has(set); }
   /// Lanes of a full vector of `dtype`.
   int64_t lanes(DType dtype) const { return vectorBytes / dtypeBytes(dtype); }
   /// Channel block of the NCHWc layout.

@@ -52,9 +52,9 @@ constexpr TileRow kConvNeon[] = {{4, 5, 1, kFewRows},
                                  {1, kAnyLine, 1, kNeonTwoVectors}};
 
 std::span<const TileRow> convTiles(const Target &target) {
-  if (target.arch == Target::Arch::Aarch64)
+  if (target.has(Isa::Neon))
     return kConvNeon;
-  if (target.vectorRegisters >= 32)
+  if (target.has(Isa::Avx512))
     return kConvAvx512;
   return kConv16Registers;
 }

@@ -1,0 +1,35 @@
+//===- X86Features.h - instruction sets of x86-64 -------------------------===//
+#pragma once
+
+#include "backends/native/target/CpuFeatures.h"
+
+#include <cstdint>
+
+namespace quern::native {
+
+/// Registers that CPUID answers in.
+enum CpuidRegister : unsigned { Eax, Ebx, Ecx, Edx };
+
+/// Where a CPU says that it has an instruction set.
+struct CpuidFeature {
+  /// LLVM's name of the subtarget feature.
+  const char *name;
+  uint32_t leaf;
+  uint32_t subleaf;
+  CpuidRegister reg;
+  unsigned bit;
+  /// Bits of XCR0: the register state that the operating system must save.
+  uint32_t savedState = 0;
+};
+
+/// Of leaf 1, register ECX: the operating system has set XCR0, and XGETBV reads it.
+constexpr uint32_t kOsxsave = 1u << 27;
+/// The leaves from here on count by themselves.
+constexpr uint32_t kExtendedLeaves = 0x80000000;
+
+/// Null for names that are not among the instruction sets to ask for.
+const CpuidFeature *findCpuidFeature(std::string_view name);
+
+extern const ArchFeatures kX86Features;
+
+} // namespace quern::native
