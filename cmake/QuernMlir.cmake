@@ -4,6 +4,9 @@ find_program(QUERN_LLVM_CONFIG NAMES llvm-config-19 REQUIRED)
 execute_process(COMMAND ${QUERN_LLVM_CONFIG} --prefix
   OUTPUT_VARIABLE QUERN_LLVM_PREFIX OUTPUT_STRIP_TRAILING_WHITESPACE)
 find_package(MLIR 19.1 REQUIRED CONFIG HINTS ${QUERN_LLVM_PREFIX}/lib/cmake/mlir)
+if(CMAKE_CROSSCOMPILING) # what generates sources runs here
+  set(MLIR_TABLEGEN_EXE ${QUERN_LLVM_PREFIX}/bin/mlir-tblgen)
+endif()
 list(APPEND CMAKE_MODULE_PATH ${MLIR_CMAKE_DIR} ${LLVM_CMAKE_DIR})
 # LLVM's rules write paths in depfiles as the old policy has them; by the new one every build would
 # generate all again.

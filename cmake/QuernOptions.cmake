@@ -20,6 +20,11 @@ target_compile_options(quern_options INTERFACE
   -fPIC
   # Lets ccache share precompiled headers between check-outs.
   "SHELL:$<$<CXX_COMPILER_ID:Clang>:-Xclang -fno-pch-timestamp>")
+if(NOT CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  # Reference kernels give the same bits as on x86-64, whose baseline has no multiply-add that
+  # rounds once.
+  target_compile_options(quern_options INTERFACE -ffp-contract=off)
+endif()
 target_link_options(quern_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-fuse-ld=lld-19>)
 if(QUERN_SANITIZE)
   target_compile_options(quern_options INTERFACE -fsanitize=${QUERN_SANITIZE} -fno-omit-frame-pointer

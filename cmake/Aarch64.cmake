@@ -1,0 +1,18 @@
+# For 64-bit Arm, compiled on another machine with Debian's libraries for arm64 in QUERN_ROOT
+# (scripts/cross-check makes it). Programs that the build runs are this machine's.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES QUERN_ROOT)
+set(CMAKE_SYSROOT ${QUERN_ROOT})
+set(CMAKE_C_COMPILER clang-19)
+set(CMAKE_CXX_COMPILER clang++-19)
+set(CMAKE_C_COMPILER_TARGET aarch64-linux-gnu)
+set(CMAKE_CXX_COMPILER_TARGET aarch64-linux-gnu)
+set(CMAKE_EXE_LINKER_FLAGS_INIT -fuse-ld=lld-19)
+set(CMAKE_SHARED_LINKER_FLAGS_INIT -fuse-ld=lld-19)
+set(CMAKE_FIND_ROOT_PATH ${QUERN_ROOT})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
