@@ -311,21 +311,32 @@ TEST(AttentionTest, RoundedScores) {
       }
 }
 
-// The mask has what query and key lack, as in the products that this stands for.
+// The mask has what query and key lack, as in the products that this stands for; also where only
+// a run tells.
 TEST(AttentionTest, MasksThatBroadcastTheScores) {
   Attention attention{.heads = 1, .keyHeads = 1, .queries = 1, .keys = 1, .mask = {3, 2, 4, 9}};
-  Graph graph;
-  GraphValue none = graph.none();
-  GraphValue q = graph.input("1x1x1x16xf32"), k = graph.input("1x1x1x16xf32"),
-             v = graph.input("1x1x9x8xf32"), mask = graph.input("3x2x4x9xf32");
-  graph.output(graph.op("nn.attention", {q, k, v, mask, none, none, none}, attention.attributes()));
-  auto executable = compileForTest(graph);
-  ASSERT_TRUE(executable) << executable.status().message();
-  std::vector<Tensor> inputs = integerInputs(graph);
-  auto run = runCompiled(*executable, inputs);
-  auto wanted = runInterpreted(graph, inputs);
-  ASSERT_TRUE(run && wanted);
-  expectClose(run->results[0], (*wanted)[0], 1e-4);
+  for (auto [operands, masks] : {std::pair("1x1x1x", "3x2x4x9x"),
+                                 {"1x1x1x", "?x?x?x?x"},
+                                 {"?x?x?x", "?x?x?x?x"},
+                                 {"?x?x?x", "3x2x4x9x"}}) {
+    Graph graph;
+    GraphValue none = graph.none();
+    std::string type = operands;
+    GraphValue q = graph.input(type + "16xf32"), k = graph.input(type + "16xf32"),
+               v = graph.input(type.starts_with('?') ? "?x?x?x8xf32" : "1x1x9x8xf32"),
+               mask = graph.input(std::string(masks) + "f32");
+    graph.output(
+        graph.op("nn.attention", {q, k, v, mask, none, none, none}, attention.attributes()));
+    auto executable = compileForTest(graph);
+    ASSERT_TRUE(executable) << executable.status().message();
+    std::vector<Tensor> inputs =
+        integerInputs(graph, {{1, 1, 1, 16}, {1, 1, 1, 16}, {1, 1, 9, 8}, {3, 2, 4, 9}});
+    auto run = runCompiled(*executable, inputs);
+    auto wanted = runInterpreted(graph, inputs);
+    ASSERT_TRUE(run && wanted) << operands << masks << run.status().message();
+    expectClose(run->results[0], (*wanted)[0], 1e-4);
+    EXPECT_FALSE(run->steps.front().reference) << operands << masks;
+  }
 }
 
 TEST(AttentionTest, CausalWithPast) {
