@@ -5,8 +5,7 @@
 // the lists that their calls need.
 //
 //===----------------------------------------------------------------------===//
-#include "CallableModel.h"
-
+#include "CallableWorker.h"
 #include "Errors.h"
 #include "ModelBindings.h"
 #include "NumPy.h"
@@ -23,41 +22,6 @@
 namespace nb = nanobind;
 using namespace quern;
 using python::CallableModel;
-
-struct CallableModel::Worker {
-  std::unique_ptr<Runner> runner;
-  /// The inputs of a call as they were given: held until it is over, whatever Python code of
-  /// other threads, or of arrays that are read later, does to the list or dict they came in.
-  std::vector<nb::object> given;
-  // Of a call; the second pair serves models with other values than tensors.
-  std::vector<Tensor> inputs, outputs;
-  std::vector<AnyValue> inputValues, outputValues;
-  /// The arrays that outputs are computed in, given ones or small ones; null for others.
-  std::vector<nb::object> arrays;
-  /// Of the last call, whose outputs had these dims.
-  std::vector<Tensor::Dims> inputDims, outputDims;
-  /// Whether the last call took so long that a signal may come in the next.
-  bool isSlow = true;
-
-  /// Views of arrays stay, as numbers to compare with: whoever runs has made them anew.
-  void forgetValues() {
-    for (Tensor &tensor : inputs)
-      if (tensor.isOwner())
-        tensor = Tensor();
-    std::fill(outputs.begin(), outputs.end(), Tensor());
-    std::fill(arrays.begin(), arrays.end(), nb::object());
-    std::fill(given.begin(), given.end(), nb::object());
-    for (auto *values : {&inputValues, &outputValues})
-      std::fill(values->begin(), values->end(), AnyValue());
-  }
-  bool hasDimsOfLastCall() const {
-    return !outputDims.empty() &&
-           std::equal(inputs.begin(), inputs.end(), inputDims.begin(), inputDims.end(),
-                      [](const Tensor &tensor, const Tensor::Dims &dims) {
-                        return tensor.dims() == dims;
-                      });
-  }
-};
 
 /// A worker for one call. Whoever takes or returns one holds the GIL.
 struct CallableModel::Lease {
@@ -139,92 +103,6 @@ std::unique_ptr<CallableModel::Worker> CallableModel::makeWorker() {
     worker->outputValues.resize(outputs);
   }
   return worker;
-}
-
-//===----------------------------------------------------------------------===//
-// Inputs
-//===----------------------------------------------------------------------===//
-
-void CallableModel::readInput(Worker &worker, size_t i) {
-  nb::handle value = worker.given[i];
-  const PortSignature &port = model->inputs()[i];
-  if (!onlyTensors) {
-    worker.inputValues[i] = inputFrom(value, port, castsInputs);
-    return;
-  }
-  Tensor &tensor = worker.inputs[i];
-  if (viewArray(value.ptr(), tensor) && tensor.dtype() == port.dtype)
-    return;
-  tensor = std::move(*inputFrom(value, port, castsInputs).asTensor());
-}
-
-static std::string quoted(nb::handle name) {
-  return "'" + nb::cast<std::string>(nb::str(name)) + "'";
-}
-
-/// "'a' and 'b'"
-static std::string quotedList(const std::vector<nb::object> &names) {
-  std::string text;
-  for (size_t i = 0; i < names.size(); ++i)
-    text += (i == 0 ? "" : i + 1 < names.size() ? ", " : " and ") + quoted(names[i]);
-  return text;
-}
-
-/// What a dict lacks and has too much.
-void CallableModel::refuseNames(nb::handle feed) const {
-  std::vector<nb::object> missing, unknown;
-  for (const nb::object &name : inputNames)
-    if (!nb::borrow<nb::dict>(feed).contains(name))
-      missing.push_back(name);
-  nb::list keys = nb::steal<nb::list>(PyDict_Keys(feed.ptr()));
-  for (size_t i = 0; i < nb::len(keys); ++i) {
-    nb::object key = keys[i];
-    if (std::none_of(inputNames.begin(), inputNames.end(),
-                     [&](const nb::object &name) { return name.equal(key); }))
-      unknown.push_back(key);
-  }
-  std::string text;
-  if (!missing.empty())
-    text = (missing.size() == 1 ? "input " : "inputs ") + quotedList(missing) +
-           (missing.size() == 1 ? " is missing" : " are missing");
-  if (!unknown.empty())
-    text += (text.empty() ? "" : "; ") + ("the model has no input " + quotedList(unknown)) +
-            (inputNames.empty() ? std::string() : "; it has " + quotedList(inputNames));
-  raise(invalidInput(text.empty() ? "the inputs were changed while they were read" : text));
-}
-
-/// Takes a reference to each input.
-void CallableModel::takeInputs(Worker &worker, nb::handle feed) {
-  size_t count = inputNames.size();
-  if (PyDict_Check(feed.ptr())) {
-    for (size_t i = 0; i < count; ++i) {
-      PyObject *value = PyDict_GetItemWithError(feed.ptr(), inputNames[i].ptr());
-      if (!value && PyErr_Occurred())
-        throw nb::python_error();
-      if (!value)
-        refuseNames(feed);
-      worker.given[i] = nb::borrow(value);
-    }
-    if (static_cast<size_t>(PyDict_Size(feed.ptr())) != count)
-      refuseNames(feed);
-    return;
-  }
-  if (!PyList_Check(feed.ptr()) && !PyTuple_Check(feed.ptr()))
-    raise(invalidInput("inputs are a dict by name, or a list or tuple in order, not " +
-                       typeName(feed)));
-  auto list = nb::borrow<nb::sequence>(feed);
-  if (nb::len(list) != count)
-    raise(invalidInput("wanted " + std::to_string(count) + " inputs, found " +
-                       std::to_string(nb::len(list))));
-  for (size_t i = 0; i < count; ++i)
-    worker.given[i] = list[i];
-}
-
-void CallableModel::readFeed(Worker &worker, nb::handle feed) {
-  takeInputs(worker, feed);
-  // Reading one runs code of Python's that may change the feed.
-  for (size_t i = 0; i < worker.given.size(); ++i)
-    readInput(worker, i);
 }
 
 //===----------------------------------------------------------------------===//
