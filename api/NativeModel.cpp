@@ -1,6 +1,5 @@
 //===- NativeModel.cpp - what the native backend makes of a model ---------===//
 #include "api/ModelState.h"
-#include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotCompiler.h"
 #include "backends/native/aot/AotWeightsFile.h"
 #include "ir/Signature.h"
@@ -44,33 +43,28 @@ quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
 // Output and what there is to say: each works on a copy of the module
 //===----------------------------------------------------------------------===//
 
+static std::vector<StepSummary> summaryOf(std::vector<native::OpSupport> ops) {
+  std::vector<StepSummary> steps;
+  for (native::OpSupport &op : ops)
+    steps.push_back({std::move(op.nodes), std::move(op.op), std::move(op.reason)});
+  return steps;
+}
+
 Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &options,
                                                     std::span<const Tensor::Dims> inputDims) const {
   QUERN_TRY(checkInputDims(inputs(), inputDims));
   QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  // As a run does it: passes see the sizes that the model declares, the plan is for these.
-  native::PlannedSizes sizes{{inputDims.begin(), inputDims.end()}, ""};
-  QUERN_ASSIGN(native::CompiledPlans compiled,
-               native::compilePlans(*copy.module, options, {&sizes, 1}));
-  const plan::UnlinkedPlan &unlinked = compiled.plans.front().plan;
-  std::vector<StepSummary> steps;
-  for (size_t i = 0; i < unlinked.plan.steps.size(); ++i) {
-    const PlanStep &step = unlinked.plan.steps[i];
-    steps.push_back(
-        {.nodes = step.nodes, .kernel = step.kernel, .reason = unlinked.steps[i].reason});
-  }
-  return steps;
+  QUERN_ASSIGN(std::vector<native::OpSupport> ops,
+               native::checkGraphAt(*copy.module, options, inputDims));
+  return summaryOf(std::move(ops));
 }
 
 Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const CompileOptions &options) const {
   QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
   QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*copy.module, options));
-  std::vector<StepSummary> steps;
-  for (native::OpSupport &op : ops)
-    steps.push_back({std::move(op.nodes), std::move(op.op), std::move(op.reason)});
-  return steps;
+  return summaryOf(std::move(ops));
 }
 
 Expected<std::string> Model::textOfPhase(const CompileOptions &options,

@@ -99,8 +99,11 @@ Status Model::State::writeTestCases(const ArtifactOptions &artifact, const nativ
     plans.push_back(sizes.size() - 1);
   for (size_t plan : plans) {
     QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
-    if (!sizes.empty())
-      QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes[plan].inputDims));
+    if (!sizes.empty()) {
+      const std::vector<Tensor::Dims> &dims = sizes[plan].inputDims;
+      std::vector<std::optional<Tensor::Dims>> known(dims.begin(), dims.end());
+      QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), known));
+    }
     QUERN_ASSIGN(std::unique_ptr<State> sized, create(std::move(copy), {}));
     QUERN_ASSIGN(std::vector<AnyValue> values, sampleInputs(sized->inputs, artifact.seed, limits));
     QUERN_TRY(writeTensors(folder, plan, "input", values));

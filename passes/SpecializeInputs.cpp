@@ -149,14 +149,15 @@ Status passes::specializeInputs(func::FuncOp main, const InputSizes &sizes) {
   return Status::ok();
 }
 
-Status passes::specializeInputs(func::FuncOp main, ArrayRef<std::vector<int64_t>> sizes) {
+Status passes::specializeInputs(func::FuncOp main,
+                                ArrayRef<std::optional<std::vector<int64_t>>> sizes) {
   Bindings bindings;
   std::vector<std::optional<Shape>> shapes;
   for (auto [i, argument] : llvm::enumerate(main.getArguments())) {
     shapes.push_back(shapeOf(argument.getType()));
-    if (isa<TensorType>(argument.getType()))
+    if (sizes[i])
       QUERN_TRY(
-          applyShape(inputName(main, i), sizes[i], argument.getType(), shapes.back(), bindings));
+          applyShape(inputName(main, i), *sizes[i], argument.getType(), shapes.back(), bindings));
   }
   setShapes(main, std::move(shapes), bindings);
   return Status::ok();

@@ -16,8 +16,9 @@ namespace quern::passes {
 /// for one use of a symbol holds for all inputs. InvalidInput, with the input
 /// named, when a name is unknown or sizes contradict; `main` is unchanged then.
 Status specializeInputs(mlir::func::FuncOp main, const InputSizes &sizes);
-/// The same with the dims of each argument, those of other values than tensors aside: the
-/// arguments of a body may have one name.
-Status specializeInputs(mlir::func::FuncOp main, llvm::ArrayRef<std::vector<int64_t>> sizes);
+/// The same with the dims of each argument, if they are known: the arguments of a body may have
+/// one name.
+Status specializeInputs(mlir::func::FuncOp main,
+                        llvm::ArrayRef<std::optional<std::vector<int64_t>>> sizes);
 
 } // namespace quern::passes

@@ -1,14 +1,14 @@
-//===- Compiler.cpp - compiling a graph in place --------------------------===//
+//===- Compiler.cpp - what the compiler says of a graph -------------------===//
 //
-// For `check` and phases as text: the module belongs to the
-// caller, and its groups may be split. The JIT is in JitCompiler.cpp.
+// For `check`, and phases as text. The JIT is in JitCompiler.cpp.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/Compiler.h"
 
-#include "backends/native/GraphTree.h"
-#include "backends/native/Optimize.h"
-#include "ir/Signature.h"
+#include "backends/native/CompilerParts.h"
+#include "backends/plan/PlanTree.h"
+#include "ir/OutlinedOps.h"
+#include "passes/OptimizeGraph.h"
 
 #include "llvm/Support/raw_ostream.h"
 
@@ -20,52 +20,103 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-/// All graph passes, then every op as steps.
-static Expected<std::unique_ptr<GraphTree>> lowerModule(ModuleOp module, const Target &target,
-                                                        const NativeOptions &options) {
-  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, optimizeTree(module, target, options));
-  QUERN_TRY(lowerTree(*tree, NativeLowering(target, threadsOf(options)), options.limits));
-  return tree;
+namespace {
+/// A copy of a graph, ready to be lowered.
+struct CheckedGraph {
+  NativeOptions options;
+  Target target;
+  std::shared_ptr<GraphFamily> family;
+  std::shared_ptr<Instantiator> instantiator;
+
+  static Expected<CheckedGraph> create(ModuleOp module, const NativeOptions &given);
+  Expected<LoweredTree> lower(std::span<const KnownValue> arguments, UnknownSizes unknown) {
+    return lowerTree(*family, arguments, unknown, *instantiator, options.limits.deadline);
+  }
+};
+} // namespace
+
+Expected<CheckedGraph> CheckedGraph::create(ModuleOp module, const NativeOptions &given) {
+  CheckedGraph graph{given, {}, nullptr, nullptr};
+  NativeOptions &options = graph.options;
+  passes::shareFolding(options, module);
+  QUERN_ASSIGN(graph.target, resolveTarget(options.targetCpu, options.targetTriple));
+  QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(module));
+  QUERN_ASSIGN(graph.family,
+               GraphFamily::create(std::move(copy), pipelineOptions(options, graph.target)));
+  graph.instantiator = createInstantiator(graph.target, options);
+  return graph;
 }
 
+//===----------------------------------------------------------------------===//
+// What runs as native code
+//===----------------------------------------------------------------------===//
+
 /// Appends the ops of a graph, each before those of its bodies.
-static void addOps(const GraphTree &tree, std::vector<OpSupport> &ops) {
-  for (const LoweredOp &lowered : tree.lowered.ops) {
-    ops.push_back({lowered.nodes, tree.graph->nodeOf(lowered.op).opName, lowered.reason});
+static void addOps(const LoweredTree &tree, std::vector<OpSupport> &ops) {
+  if (!tree.broken.isOk())
+    return;
+  const OptimizedGraph &graph = tree.instance.request.graph->get();
+  for (const LoweredOp &lowered : tree.instance.lowered.ops) {
+    ops.push_back({lowered.nodes, graph.nodeOf(lowered.op).opName, lowered.reason});
     if (auto call = dyn_cast<nn::RunBodiesOp>(lowered.op))
-      for (const auto &body : tree.bodies[static_cast<size_t>(call.getNumber())])
-        addOps(*body, ops);
+      for (const LoweredTree &body : tree.bodies[static_cast<size_t>(call.getNumber())])
+        addOps(body, ops);
   }
 }
 
 Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const NativeOptions &given) {
-  NativeOptions options = shareFolding(given, module);
-  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
-  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, lowerModule(module, target, options));
+  QUERN_ASSIGN(CheckedGraph graph, CheckedGraph::create(module, given));
+  QUERN_ASSIGN(LoweredTree tree,
+               graph.lower(knownSizes(graph.family->main(), {}), UnknownSizes::Reference));
   std::vector<OpSupport> ops;
-  addOps(*tree, ops);
+  addOps(tree, ops);
   return ops;
 }
 
+Expected<std::vector<OpSupport>> native::checkGraphAt(ModuleOp module, const NativeOptions &given,
+                                                      std::span<const Tensor::Dims> inputDims) {
+  QUERN_ASSIGN(CheckedGraph graph, CheckedGraph::create(module, given));
+  QUERN_ASSIGN(LoweredTree lowered,
+               graph.lower(knownSizes(graph.family->main(), inputDims), UnknownSizes::NextStage));
+  QUERN_ASSIGN(UnlinkedPlan unlinked, graph.instantiator->build(*graph.family, lowered.instance,
+                                                                graph.options.limits.deadline));
+  std::vector<OpSupport> found;
+  for (auto [step, origin] : llvm::zip_equal(unlinked.plan.steps, unlinked.steps))
+    if (!step.as<StageStep>())
+      found.push_back({step.nodes, step.kernel, origin.reason});
+    else
+      for (const WaitingOp &op : lowered.instance.lowered.waiting)
+        found.push_back({op.node->nodes, op.node->opName, op.reason});
+  return found;
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
 Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phase,
                                              const NativeOptions &given) {
-  NativeOptions options = shareFolding(given, module);
-  QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
   std::string text;
   llvm::raw_string_ostream stream(text);
   if (phase <= passes::Phase::Fused) {
-    QUERN_TRY(optimize(module, target, options, phase));
+    NativeOptions options = given;
+    passes::shareFolding(options, module);
+    QUERN_ASSIGN(Target target, resolveTarget(options.targetCpu, options.targetTriple));
+    QUERN_TRY(passes::optimize(module, pipelineOptions(options, target), phase));
     passes::printPhase(module, stream);
     return text;
   }
-  QUERN_ASSIGN(std::unique_ptr<GraphTree> tree, lowerModule(module, target, options));
+  QUERN_ASSIGN(CheckedGraph graph, CheckedGraph::create(module, given));
+  QUERN_ASSIGN(LoweredTree tree,
+               graph.lower(knownSizes(graph.family->main(), {}), UnknownSizes::Reference));
+  const Target &target = graph.target;
   std::map<std::string, const KernelSpec *> kernels;
-  for (const LoweredOp &op : tree->lowered.ops)
+  for (const LoweredOp &op : tree.instance.lowered.ops)
     for (const LoweredStep &step : op.steps)
       kernels.emplace(step.kernel.key, &step.kernel);
   size_t number = 0;
   for (auto &[key, spec] : kernels) {
-    QUERN_TRY(options.limits.deadline.check("compiling").withContext("kernel " + spec->name));
+    QUERN_TRY(given.limits.deadline.check("compiling").withContext("kernel " + spec->name));
     KernelBuilder builder(target, fmt::format("k{}_{}", number++, spec->name));
     spec->emit(builder);
     KernelBuilder::Module kernel = builder.finish();

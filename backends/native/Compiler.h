@@ -31,16 +31,21 @@ struct NativeOptions : passes::PipelineOptions {
 Expected<std::shared_ptr<Executable>> compileForJit(nn::OwnedModule owned,
                                                     const NativeOptions &options);
 
-/// What can be said of an op or a fusion group before its sizes are known.
+/// What there is to say of an op or a fusion group.
 struct OpSupport {
   std::string nodes;
+  /// The op, or the kernel of a step.
   std::string op;
   /// Why it is not native, if it is not; or not yet: only its sizes can tell.
   std::optional<Reason> reason;
 };
-/// Runs the graph passes on `module`, in place, and lowers what the input shapes,
-/// static or not, allow. An error holds whatever sizes the inputs get.
+/// Lowers what the input shapes of `module`, static or not, allow. An error holds whatever
+/// sizes the inputs get.
 Expected<std::vector<OpSupport>> checkGraph(mlir::ModuleOp module, const NativeOptions &options);
+/// The steps of the plan that compileForJit makes for inputs of these dims. In place of later
+/// stages there are the ops that wait for them.
+Expected<std::vector<OpSupport>> checkGraphAt(mlir::ModuleOp module, const NativeOptions &options,
+                                              std::span<const Tensor::Dims> inputDims);
 
 /// The module after `phase` as text: MLIR up to Fused, then the kernels' MLIR,
 /// LLVM dialect or assembly. Changes `module`.

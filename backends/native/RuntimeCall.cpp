@@ -1,7 +1,6 @@
 //===- RuntimeCall.cpp - reference kernels in artefacts -------------------===//
 #include "backends/native/RuntimeCall.h"
 
-#include "backends/native/RuntimeCall.h"
 #include "ir/OpAttributes.h"
 #include "runtime/reference/StepRecord.h"
 
@@ -29,6 +28,8 @@ bool native::hasAddress(const ValueRef &ref) {
 }
 
 Expected<RuntimeCall> native::runtimeCallOf(const ReferenceStep &step, mlir::Operation *op) {
+  if (!op)
+    return RuntimeCall();
   std::string name = op->getName().getStringRef().str();
   std::optional<std::string> table = reference::evaluatorTableSymbol(name);
   if (!table || !llvm::all_of(step.inputs, hasAddress) || !llvm::all_of(step.outputs, hasAddress))

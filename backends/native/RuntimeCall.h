@@ -22,8 +22,8 @@ struct RuntimeCall {
 /// Whether code can pass the value by its address; so it can what is left out, as null.
 bool hasAddress(const ValueRef &ref);
 
-/// The call for a step that `op` became. There is none when a size, or an element that
-/// is a string, would have to be known before the run and is not.
+/// The call for a step that `op`, which is null for a copy, became. There is none when a size, or
+/// an element that is a string, would have to be known before the run and is not.
 Expected<RuntimeCall> runtimeCallOf(const ReferenceStep &step, mlir::Operation *op);
 
 } // namespace quern::native

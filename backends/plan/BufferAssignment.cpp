@@ -134,7 +134,7 @@ Expected<int64_t> BufferAssignment::assign(const std::vector<const LoweredOp *> 
     QUERN_TRY(useOp(*op, opIndex, first, steps - 1, limits));
   }
   for (Value passed : graph.later.inputs)
-    QUERN_TRY(useValue(passed, steps, steps, graph.laterNodes, limits));
+    QUERN_TRY(useValue(passed, steps, steps, graph.waiting.front().node->nodes, limits));
   chooseInPlace(order);
   std::vector<Lifetime> lifetimes;
   std::vector<Storage *> owners;

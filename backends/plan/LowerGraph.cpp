@@ -62,6 +62,10 @@ GraphPart GraphPart::wholeOf(func::FuncOp main) {
   return whole;
 }
 
+Reason plan::sizeToCome() {
+  return {ReasonCode::UnknownSize, "it waits for a size that only a run can tell"};
+}
+
 namespace {
 class GraphLowering {
 public:
@@ -130,7 +134,9 @@ void GraphLowering::deferUnknownSizes() {
 
 /// Marks what a later stage needs of an op that belongs to it.
 void GraphLowering::passOn(const OptimizedGraph::Node &node) {
-  result.laterNodes = node.nodes;
+  bool mayBeNative = lowering.hasLowering(node.op) || isa<nn::RunBodiesOp>(node.op);
+  result.waiting.push_back(
+      {&node, mayBeNative ? sizeToCome() : lowering.lower(node.op, result.values).reason()});
   for (Value operand : node.op->getOperands()) {
     need(operand);
     if (given.contains(operand) || (needed.contains(operand) && !isDeferred(operand)))
@@ -292,6 +298,7 @@ Expected<LoweredGraph> GraphLowering::lower() {
       QUERN_TRY(lowerNode(node));
   }
   std::reverse(result.ops.begin(), result.ops.end());
+  std::reverse(result.waiting.begin(), result.waiting.end());
   shortenAliases();
   result.later.inputs.assign(passed.rbegin(), passed.rend());
   for (auto [i, input] : llvm::enumerate(result.later.inputs))

@@ -41,6 +41,15 @@ struct GraphPart {
   static GraphPart wholeOf(mlir::func::FuncOp main);
 };
 
+/// An op that a later stage lowers.
+struct WaitingOp {
+  const OptimizedGraph::Node *node;
+  /// Why there is no native code: not yet, or whatever its sizes will be.
+  Reason reason;
+};
+/// That an op is lowered later.
+Reason sizeToCome();
+
 /// The ops that the part's outputs depend on, in execution order, for one set of sizes.
 struct LoweredGraph {
   GraphPart part;
@@ -48,8 +57,8 @@ struct LoweredGraph {
   /// What must wait for sizes that `ops` find out, when that is asked for; with no
   /// outputs when nothing must.
   GraphPart later;
-  /// The nodes of the first op that waits.
-  SharedText laterNodes;
+  /// The ops that wait, in execution order.
+  std::vector<WaitingOp> waiting;
   /// Values that are another value's elements under another shape.
   llvm::DenseMap<mlir::Value, mlir::Value> aliases;
   /// What is known of the values. Whose elements are known is as good as constant.

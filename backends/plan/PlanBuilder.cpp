@@ -78,10 +78,6 @@ private:
 };
 } // namespace
 
-static Reason sizeToCome() {
-  return {ReasonCode::UnknownSize, "it waits for a size that only a run can tell"};
-}
-
 //===----------------------------------------------------------------------===//
 // Places
 //===----------------------------------------------------------------------===//
@@ -297,7 +293,8 @@ void PlanBuilder::addStageStep() {
   for (Value output : graph.later.outputs)
     work.outputs.push_back(valueRefOf(output));
   result.later = graph.later;
-  addStep({std::move(work), graph.laterNodes.str() + " and what follows", "stage", 0, 0},
+  addStep({std::move(work), graph.waiting.front().node->nodes.str() + " and what follows", "stage",
+           0, 0},
           {.reason = sizeToCome()});
 }
 

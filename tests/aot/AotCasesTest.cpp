@@ -69,7 +69,7 @@ TEST_F(AotCasesTest, DrawnModelsWithBodies) {
       continue;
     mlir::func::FuncOp main = nn::findMain(**module);
     std::vector<Tensor> inputs;
-    std::vector<std::vector<int64_t>> sizes;
+    std::vector<std::optional<std::vector<int64_t>>> sizes;
     for (unsigned i = 0; i < main.getNumArguments(); ++i)
       for (size_t k = 0; k < drawn.inputNames.size(); ++k)
         if (drawn.inputNames[k] == nn::inputName(main, i)) {

@@ -141,7 +141,7 @@ def self_check():
         "runtime/values/A.cpp": '#include "quern/Tensor.h"\n#include <tbb/task_arena.h>',
         "passes/FoldConstants.cpp": '#include "runtime/reference/Evaluator.h"',
         "frontend/onnx/A.cpp": "#include <onnx/onnx_pb.h>",
-        "backends/native/aot/A.cpp": '#include "backends/native/GraphTree.h"',
+        "backends/native/aot/A.cpp": '#include "backends/native/Compiler.h"',
         "backends/native/A.cpp": '#include "backends/native/lowering/Lowering.h"',
         "api/Model.cpp": '#include "frontend/onnx/Import.h"\n#include "quern/Model.h"',
         "tools/quern/Run.cpp": '#include "quern/Model.h"\n#include <CLI/CLI.hpp>',

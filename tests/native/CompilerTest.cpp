@@ -1,5 +1,5 @@
 //===- CompilerTest.cpp - phases, levels and threads of the compiler ------===//
-#include "backends/native/GraphTree.h"
+#include "backends/native/aot/AotPlans.h"
 #include "quern/Progress.h"
 #include "tests/native/GraphCheck.h"
 

@@ -101,13 +101,14 @@ void PlanCode::emitCopyRuns() {
 // Reference kernels
 //===----------------------------------------------------------------------===//
 
-std::optional<Reason> native::reasonAgainst(const ReferenceStep &, const PlannedSite &site) {
-  bool isInArchive = site.plan.runtimeCalls[site.step].exists();
-  if (isInArchive && site.hasRuntime)
+std::optional<Reason> native::reasonAgainst(const ReferenceStep &step, const PlannedSite &site) {
+  Expected<RuntimeCall> call = runtimeCallOf(step, site.origin().referenceOp);
+  if (!call)
+    return Reason{ReasonCode::Form, call.status().message()};
+  if (call->exists() && site.hasRuntime)
     return std::nullopt;
-  Reason reason = site.plan.plan.steps[site.step].reason.value_or(
-      Reason{ReasonCode::NoKernel, "no native code"});
-  if (isInArchive) {
+  Reason reason = site.origin().reason.value_or(Reason{ReasonCode::NoKernel, "no native code"});
+  if (call->exists()) {
     reason.code = ReasonCode::Missing;
     reason.text += ", and libquern_runtime.a, which has its reference kernel, is not there";
   }
@@ -150,7 +151,7 @@ std::optional<Reason> native::reasonAgainst(const IfStep &step, const PlannedSit
     return unknownSizes();
   if (!isOne(step.condition, DType::Bool))
     return Reason{ReasonCode::Form, "its condition is not one bool"};
-  for (const CompiledPlan &branch : site.bodies())
+  for (const plan::PlanTree &branch : site.bodies())
     if (!alwaysFails(branch) && !fitsBranch(step, branch.plan.plan))
       return unknownSizes();
   return {};

@@ -5,9 +5,9 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/aot/AotCompiler.h"
 
-#include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotHeader.h"
 #include "backends/native/aot/AotOutput.h"
+#include "backends/native/aot/AotPlans.h"
 #include "backends/native/aot/AotPrograms.h"
 #include "backends/native/aot/AotRefusal.h"
 #include "backends/native/aot/AotSizes.h"
@@ -70,20 +70,24 @@ static Status checkOptions(const AotOptions &options) {
 }
 
 /// A plan of the artefact, with the symbols of its kernels.
-static AotPlan describePlan(const CompiledPlan &compiled, const KernelCache &kernels) {
+static Expected<AotPlan> describePlan(const PlanTree &tree, const KernelCache &kernels) {
   AotPlan result;
-  if (!compiled.broken.isOk())
+  if (!tree.broken.isOk())
     return result;
-  result.plan = &compiled.plan.plan;
-  result.runtimeCalls = compiled.runtimeCalls;
-  for (const PlannedStep &step : compiled.plan.steps)
+  result.plan = &tree.plan.plan;
+  for (auto [step, origin, bodies] :
+       llvm::zip_equal(tree.plan.plan.steps, tree.plan.steps, tree.bodies)) {
     result.kernelSymbols.push_back(
-        step.kernel ? kernels.get(compiled.plan.kernels[*step.kernel].key).symbol : "");
-  for (auto [i, bodies] : llvm::enumerate(compiled.bodies)) {
+        origin.kernel ? kernels.get(tree.plan.kernels[*origin.kernel].key).symbol : "");
+    RuntimeCall &call = result.runtimeCalls.emplace_back();
+    if (auto *reference = step.as<ReferenceStep>()) {
+      QUERN_ASSIGN(call, runtimeCallOf(*reference, origin.referenceOp));
+    }
     std::vector<AotPlan> &made = result.bodies.emplace_back();
-    for (const CompiledPlan &body : bodies)
-      made.push_back(neverIterates(result.plan->steps[i]) ? AotPlan()
-                                                          : describePlan(body, kernels));
+    for (const PlanTree &body : bodies) {
+      QUERN_ASSIGN(AotPlan plan, neverIterates(step) ? AotPlan() : describePlan(body, kernels));
+      made.push_back(std::move(plan));
+    }
   }
   return result;
 }
@@ -93,8 +97,10 @@ static Expected<AotModel> describe(const CompiledPlans &graph, const AotInterfac
                                    std::string prefix, bool weightsInFile) {
   const Target &target = graph.kernels->target();
   std::vector<AotPlan> plans;
-  for (const CompiledPlan &plan : graph.plans)
-    plans.push_back(describePlan(plan, *graph.kernels));
+  for (const PlanTree &tree : graph.plans) {
+    QUERN_ASSIGN(AotPlan plan, describePlan(tree, *graph.kernels));
+    plans.push_back(std::move(plan));
+  }
   for (const AotPlan &plan : plans)
     for (auto [output, first] : llvm::zip(plan.plan->outputs, plans.front().plan->outputs))
       if (output.dims.size() != first.dims.size())
@@ -126,15 +132,6 @@ static AotInterface describeInterface(ModuleOp module, const AotOptions &options
 //===----------------------------------------------------------------------===//
 // CPUs
 //===----------------------------------------------------------------------===//
-
-namespace {
-/// What a model is compiled to for one CPU.
-struct CompiledVariant {
-  /// Where there are several.
-  std::optional<nn::OwnedModule> copy;
-  CompiledPlans graph;
-};
-} // namespace
 
 /// The CPUs that code is made for, the one with most to offer first: a machine runs the
 /// first that it can.
@@ -174,7 +171,7 @@ public:
   VariantCompiler(const AotOptions &options, std::vector<PlannedSizes> sizes)
       : options(options), sizes(std::move(sizes)) {}
 
-  /// Compiles `module`, in place when there is one CPU, into `artifact`, which this outlives.
+  /// Compiles `module` into `artifact`, which this outlives.
   Status compile(ModuleOp module, const AotInterface &interface, AotArtifact &artifact);
 
 private:
@@ -183,7 +180,7 @@ private:
 
   const AotOptions &options;
   std::vector<PlannedSizes> sizes;
-  std::vector<std::unique_ptr<CompiledVariant>> compiled;
+  std::vector<std::unique_ptr<CompiledPlans>> compiled;
 };
 } // namespace
 
@@ -206,7 +203,7 @@ Expected<AotVariant> VariantCompiler::compileVariant(ModuleOp module, const std:
   QUERN_TRY(options.limits.deadline.check("compiling ahead of time"));
   QUERN_ASSIGN(AotModel model,
                describe(graph, interface, std::move(prefix), options.weightsInFile));
-  model.interface.outputs = nn::outputSignature(nn::findMain(module));
+  model.interface.outputs = graph.outputs;
   return AotVariant{std::move(model), &graph};
 }
 
@@ -214,16 +211,9 @@ Status VariantCompiler::compile(ModuleOp module, const AotInterface &interface,
                                 AotArtifact &artifact) {
   QUERN_ASSIGN(std::vector<std::string> cpus, orderCpus(options));
   for (const std::string &cpu : cpus) {
-    CompiledVariant &variant = *compiled.emplace_back(std::make_unique<CompiledVariant>());
-    ModuleOp source = module;
-    std::string prefix = artifact.prefix;
-    if (cpus.size() > 1) {
-      QUERN_ASSIGN(variant.copy, nn::copyModule(module));
-      source = *variant.copy->module;
-      prefix = variantPrefix(prefix, cpu);
-    }
-    QUERN_ASSIGN(AotVariant made,
-                 compileVariant(source, cpu, std::move(prefix), interface, variant.graph));
+    CompiledPlans &graph = *compiled.emplace_back(std::make_unique<CompiledPlans>());
+    std::string prefix = cpus.size() > 1 ? variantPrefix(artifact.prefix, cpu) : artifact.prefix;
+    QUERN_ASSIGN(AotVariant made, compileVariant(module, cpu, std::move(prefix), interface, graph));
     artifact.variants.push_back(std::move(made));
   }
   return Status::ok();

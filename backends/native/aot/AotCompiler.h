@@ -14,7 +14,7 @@ struct AotOptions : NativeOptions, ArtifactOptions {};
 /// that begin with "quern_" are Quern's own.
 std::string symbolPrefix(const std::string &outputPath);
 
-/// Compiles `module`, in place, to a library, object file or archive with the
+/// Compiles `module` to a library, object file or archive with the
 /// interface of quern/model_abi.h. The files appear complete, or not at all; that none replaces
 /// another is the caller's to see to (quern/OutputGuard.h).
 /// Unsupported when the model has inputs or outputs of unknown size, or nodes

@@ -117,7 +117,7 @@ static Reason otherSliceCount() {
 }
 
 std::optional<Reason> native::reasonAgainst(const LoopStep &step, const PlannedSite &site) {
-  const CompiledPlan &body = site.bodies().front();
+  const plan::PlanTree &body = site.bodies().front();
   if (!haveAddresses(step))
     return unknownSizes();
   if (isGiven(step.tripCount) && !isOne(step.tripCount, DType::Int64))
@@ -140,7 +140,7 @@ std::optional<Reason> native::reasonAgainst(const LoopStep &step, const PlannedS
 }
 
 std::optional<Reason> native::reasonAgainst(const ScanStep &step, const PlannedSite &site) {
-  const CompiledPlan &body = site.bodies().front();
+  const plan::PlanTree &body = site.bodies().front();
   if (!haveAddresses(step) || changesSizes(step))
     return unknownSizes();
   if (neverIterates(step) || alwaysFails(body))

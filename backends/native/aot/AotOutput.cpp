@@ -23,19 +23,14 @@
 using namespace quern;
 using namespace quern::native;
 
-static void addKernels(const CompiledPlan &compiled, std::set<std::string> &keys) {
-  for (const plan::PlannedStep &step : compiled.plan.steps)
-    if (step.kernel)
-      keys.insert(compiled.plan.kernels[*step.kernel].key);
-  for (const std::vector<CompiledPlan> &bodies : compiled.bodies)
-    for (const CompiledPlan &body : bodies)
-      addKernels(body, keys);
-}
-
 std::set<std::string> native::kernelKeys(const CompiledPlans &compiled) {
   std::set<std::string> keys;
-  for (const CompiledPlan &plan : compiled.plans)
-    addKernels(plan, keys);
+  for (const plan::PlanTree &tree : compiled.plans)
+    plan::visitPlans(tree, [&](const plan::UnlinkedPlan &plan) {
+      for (const plan::PlannedStep &step : plan.steps)
+        if (step.kernel)
+          keys.insert(plan.kernels[*step.kernel].key);
+    });
   return keys;
 }
 

@@ -1,10 +1,10 @@
 //===- AotOutput.h - the files of a model compiled ahead of time ----------===//
 #pragma once
 
-#include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotCompiler.h"
 #include "backends/native/aot/AotDispatch.h"
 #include "backends/native/aot/AotModel.h"
+#include "backends/native/aot/AotPlans.h"
 #include "backends/native/aot/AotStaging.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 //===- AotSizes.h - the sizes that plans are made for ---------------------===//
 #pragma once
 
-#include "backends/native/GraphTree.h"
+#include "backends/native/aot/AotPlans.h"
 #include "quern/ListedSize.h"
 
 namespace quern::native {

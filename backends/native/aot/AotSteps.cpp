@@ -14,8 +14,8 @@ CheckedSize native::bytesOfStep(const PlanStep &step) {
   return step.visit([](const auto &work) { return ownBytes(work); });
 }
 
-bool native::alwaysFails(const CompiledPlan &plan) {
-  return !plan.broken.isOk() || std::ranges::any_of(plan.plan.plan.steps, isFailure);
+bool native::alwaysFails(const plan::PlanTree &tree) {
+  return !tree.broken.isOk() || std::ranges::any_of(tree.plan.plan.steps, isFailure);
 }
 
 Reason native::unknownSizes() {

@@ -16,8 +16,8 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "backends/native/GraphTree.h"
 #include "backends/native/aot/AotModel.h"
+#include "backends/plan/PlanTree.h"
 
 #include <algorithm>
 #include <optional>
@@ -28,12 +28,13 @@ class PlanCode;
 
 /// A step of a plan that may become code.
 struct PlannedSite {
-  const CompiledPlan &plan;
+  const plan::PlanTree &tree;
   size_t step;
   /// Whether there is an archive with reference kernels.
   bool hasRuntime;
 
-  const std::vector<CompiledPlan> &bodies() const { return plan.bodies[step]; }
+  const plan::PlannedStep &origin() const { return tree.plan.steps[step]; }
+  const std::vector<plan::PlanTree> &bodies() const { return tree.bodies[step]; }
 };
 
 /// A step of a plan that becomes code.
@@ -78,7 +79,7 @@ template <typename Step> bool neverIterates(const Step &) { return false; }
 /// Whether the step is an error.
 bool isFailure(const PlanStep &step);
 /// Whether running the plan is an error, whatever it is given.
-bool alwaysFails(const CompiledPlan &plan);
+bool alwaysFails(const plan::PlanTree &tree);
 bool neverIterates(const PlanStep &step);
 CheckedSize bytesOfStep(const PlanStep &step);
 

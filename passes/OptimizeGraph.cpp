@@ -1,8 +1,7 @@
-//===- Optimize.cpp - running graph passes with Status for errors ---------===//
-#include "backends/native/Optimize.h"
+//===- OptimizeGraph.cpp - running graph passes with Status for errors ----===//
+#include "passes/OptimizeGraph.h"
 
 #include "ir/Types.h"
-#include "runtime/system/CpuCount.h"
 
 #include "mlir/IR/Action.h"
 #include "mlir/Pass/Pass.h"
@@ -11,18 +10,17 @@
 
 using namespace mlir;
 using namespace quern;
-using namespace quern::native;
+using namespace quern::passes;
 
-NativeOptions native::shareFolding(NativeOptions options, ModuleOp module) {
-  options.limits.maxFoldedWork += passes::weightFoldingWork(module);
-  options.foldBudget = passes::makeFoldBudget(options.limits);
-  return options;
+void passes::shareFolding(PipelineOptions &options, ModuleOp module) {
+  options.limits.maxFoldedWork += weightFoldingWork(module);
+  options.foldBudget = makeFoldBudget(options.limits);
 }
 
-NativeOptions native::optionsOfBody(const NativeOptions &options, const passes::OutlinedOp &op,
-                                    size_t opNumber, size_t bodyNumber) {
-  bool isIf = op.kind == passes::OutlinedOp::Kind::If;
-  NativeOptions result = options;
+PipelineOptions passes::optionsOfBody(const PipelineOptions &options, const OutlinedOp &op,
+                                      size_t opNumber, size_t bodyNumber) {
+  bool isIf = op.kind == OutlinedOp::Kind::If;
+  PipelineOptions result = options;
   result.dumpPrefix += fmt::format("{}.{}.", opNumber,
                                    !isIf             ? "body"
                                    : bodyNumber == 0 ? "then"
@@ -30,9 +28,11 @@ NativeOptions native::optionsOfBody(const NativeOptions &options, const passes::
   return result;
 }
 
-NativeOptions native::optionsOfSizes(const NativeOptions &options, size_t number) {
-  NativeOptions result = options;
-  result.foldBudget = passes::makeFoldBudget(options.limits);
+PipelineOptions passes::optionsOfSizes(const PipelineOptions &options, size_t number,
+                                       const Deadline &deadline) {
+  PipelineOptions result = options;
+  result.limits.deadline = deadline;
+  result.foldBudget = makeFoldBudget(result.limits);
   result.dumpPrefix += fmt::format("sizes{}.", number);
   return result;
 }
@@ -76,7 +76,7 @@ private:
 };
 } // namespace
 
-Status native::runPasses(ModuleOp module, const Deadline &deadline,
+Status passes::runPasses(ModuleOp module, const Deadline &deadline,
                          const std::function<void(OpPassManager &)> &build) {
   std::string errors;
   StatusCode code = StatusCode::InvalidModel;
@@ -105,37 +105,25 @@ Status native::runPasses(ModuleOp module, const Deadline &deadline,
   return Status(code, errors.empty() ? "a graph pass failed" : errors);
 }
 
-passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
-                                                const Target &target) {
-  passes::PipelineOptions pipeline = options;
-  pipeline.block = target.channelBlock();
-  if (!pipeline.foldBudget)
-    pipeline.foldBudget = passes::makeFoldBudget(options.limits);
-  return pipeline;
-}
-
-Status native::optimize(ModuleOp module, const Target &target, const NativeOptions &options,
-                        passes::Phase last) {
-  passes::PipelineOptions pipeline = pipelineOptions(options, target);
+Status passes::optimize(ModuleOp module, const PipelineOptions &options, Phase last) {
   return runPasses(module, options.limits.deadline,
-                   [&](OpPassManager &pm) { passes::buildGraphPipeline(pm, pipeline, last); });
+                   [&](OpPassManager &pm) { buildGraphPipeline(pm, options, last); });
 }
 
-Expected<std::vector<passes::OutlinedOp>>
-native::simplifyAndOutline(ModuleOp module, const Target &target, const NativeOptions &options) {
-  QUERN_TRY(optimize(module, target, options, passes::Phase::Simplified));
-  return passes::outlineBodies(module, options.limits.deadline);
+Expected<std::vector<OutlinedOp>> passes::simplifyAndOutline(ModuleOp module,
+                                                             const PipelineOptions &options) {
+  QUERN_TRY(optimize(module, options, Phase::Simplified));
+  return outlineBodies(module, options.limits.deadline);
 }
 
-Status native::layOutAndFuse(ModuleOp module, const Target &target, const NativeOptions &options) {
-  passes::PipelineOptions pipeline = pipelineOptions(options, target);
+Status passes::layOutAndFuse(ModuleOp module, const PipelineOptions &options) {
   return runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
-    passes::buildLayoutPipeline(pm, pipeline);
-    passes::buildFusionPipeline(pm, pipeline);
+    buildLayoutPipeline(pm, options);
+    buildFusionPipeline(pm, options);
   });
 }
 
-bool native::hasUnrankedValues(ModuleOp module) {
+bool passes::hasUnrankedValues(ModuleOp module) {
   auto isUnranked = [](Value v) { return isa<UnrankedTensorType>(v.getType()); };
   return module
       .walk([&](Operation *op) {
@@ -146,22 +134,4 @@ bool native::hasUnrankedValues(ModuleOp module) {
         return found ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
-}
-
-int native::threadsOf(const NativeOptions &options) {
-  return options.threads > 0 ? options.threads : availableCpus();
-}
-
-std::shared_ptr<KernelCache> native::createKernelCache(const Target &target,
-                                                       const NativeOptions &options) {
-  std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
-  return std::make_shared<KernelCache>(target, dump, options.threads, options.keepBitcode);
-}
-
-Status native::compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache,
-                              const Deadline &deadline) {
-  std::vector<const KernelSpec *> kernels;
-  for (const KernelSpec &kernel : plan.kernels)
-    kernels.push_back(&kernel);
-  return cache.compile(kernels, deadline);
 }

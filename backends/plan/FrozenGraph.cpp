@@ -1,11 +1,10 @@
 //===- FrozenGraph.cpp - a graph that nobody changes any more -------------===//
-#include "backends/native/FrozenGraph.h"
+#include "backends/plan/FrozenGraph.h"
 
 #include "ir/Signature.h"
 
 using namespace mlir;
 using namespace quern;
-using namespace quern::native;
 using namespace quern::plan;
 
 FrozenGraph::FrozenGraph(nn::OwnedModule &&owned, std::vector<Value> origins)

@@ -6,7 +6,7 @@
 
 #include <atomic>
 
-namespace quern::native {
+namespace quern::plan {
 
 /// A module that all passes have run on, and what is read of it.
 class FrozenGraph {
@@ -15,12 +15,12 @@ public:
   /// are here.
   explicit FrozenGraph(nn::OwnedModule &&owned, std::vector<mlir::Value> origins = {});
 
-  const plan::OptimizedGraph &get() const { return graph; }
+  const OptimizedGraph &get() const { return graph; }
   mlir::ModuleOp module() const { return *owned.module; }
-  /// Tells it from all others that there have been.
+  /// Of it alone among all that there have been.
   int64_t id() const { return serial; }
   /// What `part`, of the graph that this is a copy of, is here.
-  plan::GraphPart translate(const plan::GraphPart &part, const FrozenGraph &original) const;
+  GraphPart translate(const GraphPart &part, const FrozenGraph &original) const;
   mlir::Value translate(mlir::Value value, const FrozenGraph &original) const {
     return origins[original.graph.factsOf(value).number];
   }
@@ -30,9 +30,9 @@ private:
 
   /// `module` is only read.
   mutable nn::OwnedModule owned;
-  plan::OptimizedGraph graph;
+  OptimizedGraph graph;
   std::vector<mlir::Value> origins;
   int64_t serial;
 };
 
-} // namespace quern::native
+} // namespace quern::plan

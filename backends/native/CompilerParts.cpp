@@ -1,0 +1,38 @@
+//===- CompilerParts.cpp - what options and a target make of the compiler -===//
+#include "backends/native/CompilerParts.h"
+
+#include "backends/native/lowering/Lowering.h"
+#include "runtime/system/CpuCount.h"
+
+using namespace quern;
+using namespace quern::native;
+
+passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
+                                                const Target &target) {
+  passes::PipelineOptions pipeline = options;
+  pipeline.block = target.channelBlock();
+  if (!pipeline.foldBudget)
+    pipeline.foldBudget = passes::makeFoldBudget(options.limits);
+  return pipeline;
+}
+
+std::shared_ptr<plan::Instantiator> native::createInstantiator(const Target &target,
+                                                               const NativeOptions &options) {
+  int threads = options.threads > 0 ? options.threads : availableCpus();
+  return std::make_shared<plan::Instantiator>(std::make_shared<NativeLowering>(target, threads),
+                                              options.limits, options.threads);
+}
+
+std::shared_ptr<KernelCache> native::createKernelCache(const Target &target,
+                                                       const NativeOptions &options) {
+  std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
+  return std::make_shared<KernelCache>(target, dump, options.threads, options.keepBitcode);
+}
+
+Status native::compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache,
+                              const Deadline &deadline) {
+  std::vector<const KernelSpec *> kernels;
+  for (const KernelSpec &kernel : plan.kernels)
+    kernels.push_back(&kernel);
+  return cache.compile(kernels, deadline);
+}

@@ -1,0 +1,21 @@
+//===- CompilerParts.h - what options and a target make of the compiler ---===//
+#pragma once
+
+#include "backends/native/Compiler.h"
+#include "backends/plan/Instantiator.h"
+
+namespace quern::native {
+
+/// What the graph passes are told for a target.
+passes::PipelineOptions pipelineOptions(const NativeOptions &options, const Target &target);
+
+/// What makes plans for the target.
+std::shared_ptr<plan::Instantiator> createInstantiator(const Target &target,
+                                                       const NativeOptions &options);
+
+std::shared_ptr<KernelCache> createKernelCache(const Target &target, const NativeOptions &options);
+
+/// Compiles the kernels of a plan that are not there yet.
+Status compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache, const Deadline &deadline);
+
+} // namespace quern::native

@@ -1,0 +1,41 @@
+//===- Instantiator.h - from a graph to its plan for some sizes -----------===//
+#pragma once
+
+#include "backends/plan/PackedWeights.h"
+#include "backends/plan/PlanBuilder.h"
+#include "backends/plan/PlanRequest.h"
+
+namespace quern::plan {
+
+/// A graph lowered for one set of sizes.
+struct Instance {
+  /// Of the graph that it is, which may be a variant of the one asked for.
+  PlanRequest request;
+  LoweredGraph lowered;
+};
+
+/// Makes plans of all graphs of a model. They share packed weights. Thread-safe: what nobody
+/// changes any more needs no lock.
+class Instantiator {
+public:
+  /// The deadline of `limits` does not count: each call has its own. `threads` pack weights.
+  Instantiator(std::shared_ptr<const OpLowering> lowering, const Limits &limits, int threads)
+      : lowering(std::move(lowering)), limits(limits), weights(threads) {}
+
+  /// Lowers what is requested. Groups without native code as a whole are split.
+  Expected<Instance> lower(GraphFamily &family, PlanRequest request, const Deadline &deadline);
+  /// The plan, with its weights packed.
+  Expected<UnlinkedPlan> build(const GraphFamily &family, const Instance &instance,
+                               const Deadline &deadline);
+
+private:
+  Limits within(const Deadline &deadline) const;
+  Expected<LoweredGraph> lowerOnce(const GraphFamily &family, const PlanRequest &request,
+                                   const Limits &limits) const;
+
+  std::shared_ptr<const OpLowering> lowering;
+  Limits limits;
+  PackedWeights weights;
+};
+
+} // namespace quern::plan

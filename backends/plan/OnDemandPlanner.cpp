@@ -1,0 +1,98 @@
+//===- OnDemandPlanner.cpp - the plans of a graph that runs ask for -------===//
+#include "backends/plan/OnDemandPlanner.h"
+
+#include "backends/plan/BodySteps.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::plan;
+
+std::shared_ptr<OnDemandPlanner> OnDemandPlanner::create(std::shared_ptr<GraphFamily> family,
+                                                         std::shared_ptr<Instantiator> instantiator,
+                                                         std::shared_ptr<KernelLinker> linker,
+                                                         int64_t planCacheBytes) {
+  std::shared_ptr<OnDemandPlanner> planner(new OnDemandPlanner(
+      std::move(family), std::move(instantiator), std::move(linker), planCacheBytes));
+  for (size_t op = 0; op < planner->family->outlined().size(); ++op) {
+    std::vector<std::shared_ptr<OnDemandPlanner>> &planners = planner->bodies.emplace_back();
+    for (const std::shared_ptr<GraphFamily> &body : planner->family->bodiesOf(op))
+      planners.push_back(create(body, planner->instantiator, planner->linker, planCacheBytes));
+  }
+  return planner;
+}
+
+/// What a step asks `owner` for. The plan does not own its planner, which may keep it.
+template <typename Plan> static Planner askLater(std::weak_ptr<OnDemandPlanner> owner, Plan plan) {
+  return [owner = std::move(owner), plan = std::move(plan)](
+             std::span<const AnyValue> operands,
+             const Deadline &deadline) -> Expected<OnDemandPlanner::SharedPlan> {
+    std::shared_ptr<OnDemandPlanner> planner = owner.lock();
+    if (!planner)
+      return internalError("a plan has outlived its executable");
+    return plan(*planner, operands, deadline);
+  };
+}
+
+void OnDemandPlanner::setPlannersOf(UnlinkedPlan &unlinked, const PlanRequest &request) {
+  for (auto [step, origin] : llvm::zip_equal(unlinked.plan.steps, unlinked.steps)) {
+    std::vector<Planner> planners;
+    if (step.as<StageStep>())
+      planners.push_back(askLater(
+          weak_from_this(), [stage = request.later(unlinked.later)](
+                                OnDemandPlanner &planner, auto operands, const Deadline &deadline) {
+            return planner.planStage(stage, operands, deadline);
+          }));
+    else if (origin.outlined)
+      for (const std::shared_ptr<OnDemandPlanner> &body : bodies[*origin.outlined])
+        planners.push_back(
+            askLater(body, [](OnDemandPlanner &planner, auto operands, const Deadline &deadline) {
+              return planner.planBody(operands, deadline);
+            }));
+    setPlanners(step, std::move(planners));
+  }
+}
+
+Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::make(PlanRequest request,
+                                                            const Deadline &deadline) {
+  QUERN_ASSIGN(Instance instance, instantiator->lower(*family, std::move(request), deadline));
+  QUERN_ASSIGN(UnlinkedPlan unlinked, instantiator->build(*family, instance, deadline));
+  QUERN_TRY(linker->link(unlinked, deadline));
+  setPlannersOf(unlinked, instance.request);
+  return std::make_shared<const Plan>(std::move(unlinked.plan));
+}
+
+Expected<OnDemandPlanner::SharedPlan>
+OnDemandPlanner::planWhole(std::span<const KnownValue> arguments, const Deadline &deadline) {
+  QUERN_ASSIGN(SharedGraph graph, family->graphFor(arguments, deadline));
+  return make(PlanRequest::wholeOf(std::move(graph), arguments, UnknownSizes::NextStage), deadline);
+}
+
+Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::plan(std::span<const Tensor::Dims> inputDims,
+                                                            const Deadline &deadline) {
+  return planWhole(knownSizes(family->main(), inputDims), deadline);
+}
+
+Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::planBody(std::span<const AnyValue> operands,
+                                                                const Deadline &deadline) {
+  std::vector<KnownValue> arguments = knownSizes(operands);
+  // Keys of stages start with the number of a graph, which is not 0.
+  PlanKey key = {0};
+  appendSizes(key, arguments);
+  if (SharedPlan known = kept.find(key))
+    return known;
+  QUERN_ASSIGN(SharedPlan made, planWhole(arguments, deadline));
+  return kept.insert(key, std::move(made));
+}
+
+Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::planStage(const PlanRequest &stage,
+                                                                 std::span<const AnyValue> operands,
+                                                                 const Deadline &deadline) {
+  PlanKey key = stage.key(operands);
+  if (SharedPlan known = kept.find(key))
+    return known;
+  QUERN_ASSIGN(PlanRequest request, stage.withInputs(operands));
+  QUERN_ASSIGN(SharedPlan made, make(std::move(request), deadline));
+  return kept.insert(key, std::move(made));
+}
