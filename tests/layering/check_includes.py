@@ -38,7 +38,7 @@ NATIVE = ("backends/native/target", "backends/native/emit", "backends/native/ker
           "backends/native/aot")
 LAYERS = ("runtime/include", "runtime", "ir", "frontend", "passes", "backends/interpreter",
           "backends/plan", *sorted(NATIVE, reverse=True), "api/include", "api", "tools/quern",
-          "tools", "tests", "bench")
+          "tools", "tests/plan", "tests", "bench")
 COMPILER = {"MLIR", "LLVM"}
 PUBLIC = {"runtime/include", "api/include"}
 RUNTIME = {"runtime/include", "runtime"}
@@ -58,14 +58,17 @@ RULES = {
     "backends/plan": (RUNTIME | {"ir", "passes"}, COMPILER | {"fmt"}),
     **{folder: (RUNTIME | {"ir", "passes", "backends/plan"} | set(NATIVE[:place]),
                 COMPILER | {"LLD", "fmt"}) for place, folder in enumerate(NATIVE)},
-    "api": (set(LAYERS) - {"tools/quern", "tools", "tests", "bench"},
+    "api": (set(LAYERS) - {"tools/quern", "tools", "tests/plan", "tests", "bench"},
             COMPILER | {"protobuf", "fmt"}),
     # The command line is a user of the library like any other.
     "tools/quern": (PUBLIC, {"CLI11", "JSON", "fmt"}),
     # quern-opt.
-    "tools": (set(LAYERS) - {"tests", "bench"}, ALL_LIBRARIES),
+    "tools": (set(LAYERS) - {"tests/plan", "tests", "bench"}, ALL_LIBRARIES),
+    # Plans are tested without the native backend.
+    "tests/plan": (RUNTIME | {"ir", "passes", "backends/interpreter", "backends/plan"},
+                   COMPILER | {"GoogleTest", "fmt"}),
     "tests": (set(LAYERS) - {"bench"}, ALL_LIBRARIES),
-    "bench": (set(LAYERS) - {"tests"}, ALL_LIBRARIES),
+    "bench": (set(LAYERS) - {"tests/plan", "tests"}, ALL_LIBRARIES),
 }
 # Files with a tighter rule than their layer's: they see no MLIR and no LLVM, also not through
 # another header.
@@ -128,6 +131,7 @@ def self_check():
         "backends/native/target/A.cpp": '#include "backends/native/codegen/CodeGen.h"',
         "backends/native/kernels/A.cpp": '#include "backends/native/lowering/Lowering.h"',
         "backends/native/C.cpp": '#include "backends/native/aot/AotModel.h"',
+        "tests/plan/A.cpp": '#include "backends/native/Compiler.h"',
         "runtime/include/quern/A.h": "#include <fmt/format.h>",
         "runtime/values/C.cpp": '#include "quern/Model.h"',
         "backends/native/B.cpp": '#include "api/ModelState.h"',

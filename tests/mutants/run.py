@@ -24,7 +24,7 @@ STAGES = [
     (["RandomModelTests"], ["-R", "RandomModels.*/[0-4]$"]),
     (["QuernFrontendTests", "quern-opt"], ["-R", "Import|lit$|NodeConformance", "-L",
                                            "frontend|ir|passes"]),
-    (["NativeGraphTests", "NativeKernelTests"], ["-L", "native"]),
+    (["NativeGraphTests", "NativeKernelTests", "PlanTests"], ["-L", "native|plan"]),
     ([], ["-E", "RandomModels.*/[0-4]$"]),
 ]
 

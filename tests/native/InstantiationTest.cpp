@@ -52,7 +52,7 @@ std::vector<Tensor::Dims> dimsOf(int64_t batch, int64_t length) {
 }
 } // namespace
 
-TEST(InstantiationTest, EverySizeOfOneGraph) {
+TEST(NativeInstantiationTest, EverySizeOfOneGraph) {
   Graph graph = attention();
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
@@ -62,7 +62,7 @@ TEST(InstantiationTest, EverySizeOfOneGraph) {
 }
 
 // What only shapes depend on is known before the run: no step computes it.
-TEST(InstantiationTest, ShapeArithmeticIsNoStep) {
+TEST(NativeInstantiationTest, ShapeArithmeticIsNoStep) {
   Graph graph = attention();
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
@@ -72,7 +72,7 @@ TEST(InstantiationTest, ShapeArithmeticIsNoStep) {
     EXPECT_FALSE(step.reference) << step.nodes << " (" << step.kernel << ")";
 }
 
-TEST(InstantiationTest, EightThreadsBringNewShapes) {
+TEST(NativeInstantiationTest, EightThreadsBringNewShapes) {
   Graph graph = attention();
   auto executable = compileForTest(graph);
   auto alone = compileForTest(graph);
@@ -103,64 +103,8 @@ TEST(InstantiationTest, EightThreadsBringNewShapes) {
     }
 }
 
-// Two symbols that a model never says are equal: the sizes of a run decide.
-TEST(InstantiationTest, SizesThatContradictARuleAreAnError) {
-  Graph graph;
-  graph.output(graph.op("nn.matmul", {graph.input("2x?xf32"), graph.input("?x3xf32")}));
-  auto executable = compileForTest(graph);
-  ASSERT_TRUE(executable) << executable.status().message();
-  expectExactAt(graph, *executable, {{2, 5}, {5, 3}});
-  std::vector<Tensor::Dims> dims = {{2, 5}, {4, 3}};
-  Status status = (*executable)->findPlan(dims).status();
-  EXPECT_EQ(status.code(), StatusCode::InvalidInput);
-  EXPECT_NE(status.message().find("(nn.matmul): 'nn.matmul' op the inner dimension of b must be 5, "
-                                  "found 4"),
-            std::string::npos)
-      << status.message();
-}
-
-// torchvision's DenseNet: each layer concatenates the features of all before.
-TEST(InstantiationTest, ConcatsOfOnePrefixShareItsMemory) {
-  Graph graph;
-  std::vector<GraphValue> features = {graph.op("nn.relu", {graph.input("1x4x3x3xf32")})};
-  for (int layer = 0; layer < 6; ++layer) {
-    GraphValue joined = graph.op("nn.concat", features, "axis = 1");
-    features.push_back(graph.op(
-        "nn.conv",
-        {graph.op("nn.relu", {joined}),
-         graph.weight("4x" + std::to_string(4 * (layer + 1)) + "x1x1xf32"), graph.none()},
-        "strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, "
-        "group = 1"));
-  }
-  graph.output(graph.op("nn.relu", {graph.op("nn.concat", features, "axis = 1")}));
-  GraphRun run = expectExact(graph);
-  for (const ProfileRow &step : run.steps)
-    EXPECT_EQ(step.kernel.find("copy"), std::string::npos) << step.nodes << " " << step.kernel;
-}
-
-// Parts of a larger concatenation that are not neighbours there, or in another order,
-// are copied.
-TEST(InstantiationTest, ConcatsOfOtherPartsAreCopied) {
-  Graph graph;
-  std::vector<GraphValue> parts;
-  for (int i = 0; i < 3; ++i)
-    parts.push_back(graph.op("nn.relu", {graph.input("1x2x3xf32")}));
-  auto joined = [&](std::vector<size_t> order) {
-    std::vector<GraphValue> operands;
-    for (size_t i : order)
-      operands.push_back(parts[i]);
-    graph.output(graph.op("nn.abs", {graph.op("nn.concat", operands, "axis = 1")}));
-  };
-  joined({0, 2});
-  joined({1, 0});
-  joined({1, 2});
-  joined({0, 1});
-  joined({0, 1, 2});
-  expectExact(graph);
-}
-
 // The part is read for every row: the whole must not be overwritten before.
-TEST(InstantiationTest, AnOperandThatHoldsAnotherIsNotOverwritten) {
+TEST(NativeInstantiationTest, AnOperandThatHoldsAnotherIsNotOverwritten) {
   Graph graph;
   GraphValue part = graph.op("nn.relu", {graph.input("1x5xf32")});
   GraphValue other = graph.op("nn.relu", {graph.input("3x5xf32")});
@@ -171,7 +115,7 @@ TEST(InstantiationTest, AnOperandThatHoldsAnotherIsNotOverwritten) {
 }
 
 // Each of a chain of maps overwrites its operand, once that is not read any more.
-TEST(InstantiationTest, MapsWorkInPlace) {
+TEST(NativeInstantiationTest, MapsWorkInPlace) {
   Graph graph;
   GraphValue value =
       graph.op("nn.transpose", {graph.input("64x128xf32")}, "perm = array<i64: 1, 0>");
@@ -186,60 +130,4 @@ TEST(InstantiationTest, MapsWorkInPlace) {
   auto plan = (*executable)->findPlan(dims);
   ASSERT_TRUE(plan) << plan.status().message();
   EXPECT_LE((*plan)->arenaBytes, 2 * 64 * 128 * 4);
-}
-
-// Sizes are computed without recursion: models chain as many ops as they like.
-TEST(InstantiationTest, ALongChainOfShapeArithmetic) {
-  Graph graph;
-  GraphValue x = graph.input("?x?xf32"), one = ints(graph, {1, 1});
-  GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "2xi64");
-  for (int i = 0; i < 10000; ++i)
-    shape = graph.op(i % 2 ? "nn.sub" : "nn.add", {shape, one});
-  graph.output(graph.op("nn.reshape", {x, shape}, "allowzero = false", "?x?xf32"));
-  CompileOptions options;
-  options.optLevel = 0; // groups of one op
-  auto executable = compileForTest(graph, options);
-  ASSERT_TRUE(executable) << executable.status().message();
-  std::vector<Tensor> inputs = integerInputs(graph, {{3, 4}});
-  auto run = runCompiled(*executable, inputs);
-  ASSERT_TRUE(run) << run.status().message();
-  expectSameTensors(run->results, inputs, {"x"});
-}
-
-// The elements are known before the run; what reads them wants their own type.
-TEST(InstantiationTest, ASizeUnderAnotherType) {
-  Graph graph;
-  GraphValue x = graph.input("?x?xf32");
-  GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "2xi64");
-  GraphValue bits = graph.op("nn.bitcast", {shape}, "to = ui64", "2xui64");
-  graph.output(
-      graph.multi("nn.unique", {bits}, "sorted = true", 4, {"ui64", "i64", "i64", "i64"})[0]);
-  auto executable = compileForTest(graph);
-  ASSERT_TRUE(executable) << executable.status().message();
-  expectExactAt(graph, *executable, {{3, 4}});
-}
-
-// A size that is the sum of a large weight is left to the run.
-TEST(InstantiationTest, PlanningComputesLittle) {
-  for (auto [elements, stages] : {std::pair(int64_t{100}, 0), {int64_t{6'000'000}, 1}}) {
-    Graph graph;
-    GraphValue x = graph.input("?x?xf32");
-    GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "2xi64");
-    GraphValue rows = graph.op("nn.gather", {shape, ints(graph, {0})}, "axis = 0", "1xi64");
-    GraphValue axes = graph.op("nn.gather", {ints(graph, {0, 0, 0, 0}), rows}, "axis = 0", "1xi64");
-    std::vector<int64_t> numbers(static_cast<size_t>(elements), 0);
-    numbers.back() = 3;
-    GraphValue sum = graph.op("nn.reduce sum", {ints(graph, numbers), axes},
-                              "keepdims = true, noop_with_empty_axes = false", "?xi64");
-    graph.output(graph.op("nn.expand", {graph.constant("dense<1.0>", "f32"), sum}, "", "?xf32"));
-    auto executable = compileForTest(graph);
-    ASSERT_TRUE(executable) << executable.status().message();
-    auto run = runCompiled(*executable, integerInputs(graph, {{2, 1}}));
-    ASSERT_TRUE(run) << run.status().message();
-    EXPECT_EQ(run->results[0].dims(), (Tensor::Dims{3})) << elements;
-    EXPECT_EQ(std::count_if(run->steps.begin(), run->steps.end(),
-                            [](const ProfileRow &step) { return step.kernel == "stage"; }),
-              stages)
-        << elements;
-  }
 }

@@ -1,10 +1,10 @@
 //===- UpdatedInputTest.cpp - caches that a run updates in place ----------===//
-#include "tests/native/GraphCheck.h"
+#include "tests/plan/FakeBackend.h"
 
 #include <cstring>
 
 using namespace quern;
-using namespace quern::native;
+using namespace quern::test;
 
 namespace {
 /// A step of decoding: keys written to a cache of [2 sequences, 8 places, 16] from a place
@@ -39,27 +39,27 @@ bool sameBits(const Tensor &a, const Tensor &b) {
 
 TEST(UpdatedInputTest, TheCacheIsTheOutput) {
   Decoder decoder;
-  auto executable = compileForTest(decoder.graph);
+  auto executable = FakeBackend().compile(decoder.graph);
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor> inputs = decoder.inputs();
-  auto apart = runCompiled(*executable, inputs);
+  auto apart = Session(*executable, {.threads = 1}).run(inputs);
   ASSERT_TRUE(apart) << apart.status().message();
-  ASSERT_FALSE(sameBits(apart->results[0], inputs[0]));
+  ASSERT_FALSE(sameBits((*apart)[0], inputs[0]));
   for (int threads : {1, 2}) {
     inputs = decoder.inputs();
     Session session(*executable, {.threads = threads});
     std::vector<Tensor> outputs{inputs[0], Tensor()};
     Status status = session.run(inputs, outputs);
     ASSERT_TRUE(status.isOk()) << status.message();
-    EXPECT_TRUE(sameBits(inputs[0], apart->results[0])) << "updated in place";
-    EXPECT_TRUE(sameBits(outputs[1], apart->results[1]));
+    EXPECT_TRUE(sameBits(inputs[0], (*apart)[0])) << "updated in place";
+    EXPECT_TRUE(sameBits(outputs[1], (*apart)[1]));
   }
 }
 
 TEST(UpdatedInputTest, NotWhileTheInputIsStillNeeded) {
   Decoder decoder;
   decoder.graph.output(decoder.graph.op("nn.sub", {decoder.updated, decoder.cache}));
-  auto executable = compileForTest(decoder.graph);
+  auto executable = FakeBackend().compile(decoder.graph);
   ASSERT_TRUE(executable) << executable.status().message();
   std::vector<Tensor> inputs = decoder.inputs(), outputs{inputs[0], Tensor(), Tensor()};
   Session session(*executable, {.threads = 1});
