@@ -1,4 +1,4 @@
-//===- KernelCache.cpp - kernels emitted once, and packed weights ---------===//
+//===- KernelCache.cpp - kernels emitted once -----------------------------===//
 #include "backends/native/KernelCache.h"
 
 #include "backends/native/codegen/CloseFile.h"

@@ -28,16 +28,6 @@ static int64_t firstOpset(std::string_view op) {
   return found != later.end() ? found->second : 1;
 }
 
-/// An op of the table, by its name in the dialect.
-static Value createOp(NodeImport &node, llvm::StringRef opName, mlir::ValueRange operands) {
-  const nn::ElementwiseInfo *row = nn::lookupElementwise(opName);
-  if (!row) {
-    node.fail(internalError("the dialect has no " + opName.str()));
-    return operands.front();
-  }
-  return node.createElementwise(*row, operands);
-}
-
 /// `b` with dimensions of size 1 behind its own, which then stand in `a` from `axis` on.
 static Value alignedAt(NodeImport &node, Value a, Value b, int64_t axis) {
   std::optional<nn::Shape> whole = nn::shapeOf(a), part = nn::shapeOf(b);
@@ -108,29 +98,29 @@ static void importReciprocal(NodeImport &node) {
 /// Input 1 times what is below zero.
 static void importPRelu(NodeImport &node) {
   llvm::SmallVector<Value> operands = binaryOperands(node);
-  Value isBelow = createOp(node, "nn.less", {operands[0], constantLike(node, 0, operands[0])});
-  Value below = createOp(node, "nn.mul", operands);
-  node.setOutput(0, createOp(node, "nn.where", {isBelow, below, operands[0]}));
+  Value isBelow = node.create<nn::LessOp>(operands[0], constantLike(node, 0, operands[0]));
+  Value below = node.create<nn::MulOp>(operands[0], operands[1]);
+  node.setOutput(0, node.create<nn::WhereOp>(isBelow, below, operands[0]));
 }
 
 /// Logic of bools, or bit by bit of integers: the same op of the dialect.
-static void setLogic(NodeImport &node, llvm::StringRef opName, bool ofBits) {
+template <typename Op> static void setLogic(NodeImport &node, bool ofBits) {
   if (DType dtype = node.inputDType(0); (dtype == DType::Bool) == ofBits)
     return node.invalid(fmt::format("input 0 must hold {}, found {}", ofBits ? "integers" : "bool",
                                     dtypeName(dtype)));
   llvm::SmallVector<Value> operands(node.allInputs());
   if (operands.size() == 2)
     operands = binaryOperands(node);
-  node.setOutput(0, createOp(node, opName, operands));
+  node.setOutput(0, node.create<Op>(mlir::ValueRange(operands)));
 }
-static void importAnd(NodeImport &node) { setLogic(node, "nn.and", /*ofBits=*/false); }
-static void importOr(NodeImport &node) { setLogic(node, "nn.or", /*ofBits=*/false); }
-static void importXor(NodeImport &node) { setLogic(node, "nn.xor", /*ofBits=*/false); }
-static void importNot(NodeImport &node) { setLogic(node, "nn.not", /*ofBits=*/false); }
-static void importBitwiseAnd(NodeImport &node) { setLogic(node, "nn.and", /*ofBits=*/true); }
-static void importBitwiseOr(NodeImport &node) { setLogic(node, "nn.or", /*ofBits=*/true); }
-static void importBitwiseXor(NodeImport &node) { setLogic(node, "nn.xor", /*ofBits=*/true); }
-static void importBitwiseNot(NodeImport &node) { setLogic(node, "nn.not", /*ofBits=*/true); }
+static void importAnd(NodeImport &node) { setLogic<nn::AndOp>(node, /*ofBits=*/false); }
+static void importOr(NodeImport &node) { setLogic<nn::OrOp>(node, /*ofBits=*/false); }
+static void importXor(NodeImport &node) { setLogic<nn::XorOp>(node, /*ofBits=*/false); }
+static void importNot(NodeImport &node) { setLogic<nn::NotOp>(node, /*ofBits=*/false); }
+static void importBitwiseAnd(NodeImport &node) { setLogic<nn::AndOp>(node, /*ofBits=*/true); }
+static void importBitwiseOr(NodeImport &node) { setLogic<nn::OrOp>(node, /*ofBits=*/true); }
+static void importBitwiseXor(NodeImport &node) { setLogic<nn::XorOp>(node, /*ofBits=*/true); }
+static void importBitwiseNot(NodeImport &node) { setLogic<nn::NotOp>(node, /*ofBits=*/true); }
 
 static void importIsNan(NodeImport &node) {
   requireFloats(node, 0);
@@ -144,30 +134,30 @@ static void importIsInf(NodeImport &node) {
   // Not every narrow type has an infinity to compare with.
   Value x = widen(node, node.input(0));
   if (negative == positive)
-    x = createOp(node, "nn.abs", x);
+    x = node.create<nn::AbsOp>(x);
   // Nothing equals NaN.
   double wanted = !negative && !positive ? std::numeric_limits<double>::quiet_NaN()
                   : positive             ? std::numeric_limits<double>::infinity()
                                          : -std::numeric_limits<double>::infinity();
-  node.setOutput(0, createOp(node, "nn.equal", {x, constantLike(node, wanted, x)}));
+  node.setOutput(0, node.create<nn::EqualOp>(x, constantLike(node, wanted, x)));
 }
 
 /// Sum, Min and Max of any number of operands: a chain.
-static Value createChain(NodeImport &node, llvm::StringRef opName) {
+template <typename Op> static Value createChain(NodeImport &node) {
   Value result = node.input(0);
   for (Value operand : node.allInputs().drop_front())
-    result = createOp(node, opName, {result, operand});
+    result = node.create<Op>(result, operand);
   return result;
 }
 
-static void importSum(NodeImport &node) { node.setOutput(0, createChain(node, "nn.add")); }
-static void importMin(NodeImport &node) { node.setOutput(0, createChain(node, "nn.min")); }
-static void importMax(NodeImport &node) { node.setOutput(0, createChain(node, "nn.max")); }
+static void importSum(NodeImport &node) { node.setOutput(0, createChain<nn::AddOp>(node)); }
+static void importMin(NodeImport &node) { node.setOutput(0, createChain<nn::MinOp>(node)); }
+static void importMax(NodeImport &node) { node.setOutput(0, createChain<nn::MaxOp>(node)); }
 
 static void importMean(NodeImport &node) {
-  Value sum = createChain(node, "nn.add");
+  Value sum = createChain<nn::AddOp>(node);
   Value count = node.scalarConstant(node.inputCount(), node.inputDType(0));
-  node.setOutput(0, createOp(node, "nn.div", {sum, count}));
+  node.setOutput(0, node.create<nn::DivOp>(sum, count));
 }
 
 /// Clip is max, then min: so min wins where it is below max, as ONNX says. Opsets 6 to 10 have
@@ -185,9 +175,9 @@ static void importClip(NodeImport &node) {
   }
   Value result = node.input(0);
   if (!nn::isNone(low))
-    result = createOp(node, "nn.max", {result, low});
+    result = node.create<nn::MaxOp>(result, low);
   if (!nn::isNone(high))
-    result = createOp(node, "nn.min", {result, high});
+    result = node.create<nn::MinOp>(result, high);
   node.setOutput(0, result);
 }
 
@@ -196,13 +186,14 @@ static void importMod(NodeImport &node) {
   bool isRealMod = !truncated && isFloat(node.inputDType(0));
   if (isRealMod && node.opset() < 28)
     return node.invalid("floats need attribute 'fmod' = 1 before opset 28");
-  Value result = createOp(node, truncated ? "nn.fmod" : "nn.mod", node.allInputs());
+  Value a = node.input(0), b = node.input(1);
+  Value result = truncated ? node.create<nn::FmodOp>(a, b) : node.create<nn::ModOp>(a, b);
   if (isRealMod) { // a zero has the sign of the divisor
     Value zero = constantLike(node, 0, result), minusZero = constantLike(node, -0.0, result);
-    Value isNegative = createOp(node, "nn.less", {node.input(1), zero});
-    Value signedZero = createOp(node, "nn.where", {isNegative, minusZero, zero});
-    Value isZero = createOp(node, "nn.equal", {result, zero});
-    result = createOp(node, "nn.where", {isZero, signedZero, result});
+    Value isNegative = node.create<nn::LessOp>(b, zero);
+    Value signedZero = node.create<nn::WhereOp>(isNegative, minusZero, zero);
+    Value isZero = node.create<nn::EqualOp>(result, zero);
+    result = node.create<nn::WhereOp>(isZero, signedZero, result);
   }
   node.setOutput(0, result);
 }
@@ -230,16 +221,15 @@ static Value createSignedShift(NodeImport &node, bool left, DType bits) {
   Value x = node.input(0), count = node.createCast(node.input(1), bits);
   DType dtype = node.inputDType(0);
   if (left)
-    return node.createCast(createOp(node, "nn.shift_left", {node.createCast(x, bits), count}),
-                           dtype);
+    return node.createCast(node.create<nn::ShiftLeftOp>(node.createCast(x, bits), count), dtype);
   auto number = [&](int64_t value) {
     return node.createCast(node.scalarConstant(static_cast<double>(value), DType::Int64), dtype);
   };
-  Value isNegative = createOp(node, "nn.less", {x, number(0)});
-  Value inversion = createOp(node, "nn.where", {isNegative, number(-1), number(0)});
-  Value inverted = node.createCast(createOp(node, "nn.xor", {x, inversion}), bits);
-  Value shifted = createOp(node, "nn.shift_right", {inverted, count});
-  return createOp(node, "nn.xor", {node.createCast(shifted, dtype), inversion});
+  Value isNegative = node.create<nn::LessOp>(x, number(0));
+  Value inversion = node.create<nn::WhereOp>(isNegative, number(-1), number(0));
+  Value inverted = node.createCast(node.create<nn::XorOp>(x, inversion), bits);
+  Value shifted = node.create<nn::ShiftRightOp>(inverted, count);
+  return node.create<nn::XorOp>(node.createCast(shifted, dtype), inversion);
 }
 
 static void importBitShift(NodeImport &node) {
@@ -253,7 +243,9 @@ static void importBitShift(NodeImport &node) {
                                       dtypeName(node.inputDType(0))));
     return node.setOutput(0, createSignedShift(node, left, *bits));
   }
-  node.setOutput(0, createOp(node, left ? "nn.shift_left" : "nn.shift_right", node.allInputs()));
+  Value x = node.input(0), count = node.input(1);
+  node.setOutput(0, left ? node.create<nn::ShiftLeftOp>(x, count)
+                         : node.create<nn::ShiftRightOp>(x, count));
 }
 
 /// The result has the type of the base. An integer raised to a float is computed
@@ -263,7 +255,7 @@ static void importPow(NodeImport &node) {
   Value base = operands[0], exponent = operands[1];
   DType baseType = node.inputDType(0), exponentType = node.inputDType(1);
   if (baseType == exponentType)
-    return node.setOutput(0, createOp(node, "nn.pow", {base, exponent}));
+    return node.setOutput(0, node.create<nn::PowOp>(base, exponent));
   if (node.opset() < 12)
     return node.invalid(fmt::format("base is {}, exponent {}; before opset 12 they must be equal",
                                     dtypeName(baseType), dtypeName(exponentType)));
@@ -273,7 +265,7 @@ static void importPow(NodeImport &node) {
     base = node.createCast(base, common);
   if (exponentType != common)
     exponent = node.createCast(exponent, common);
-  Value power = createOp(node, "nn.pow", {base, exponent});
+  Value power = node.create<nn::PowOp>(base, exponent);
   node.setOutput(0, inDouble ? node.createCast(power, baseType) : power);
 }
 
@@ -282,13 +274,13 @@ static void importShrink(NodeImport &node) {
   DType dtype = node.inputDType(0);
   double lambd = node.getFloat("lambd", 0.5), bias = node.getFloat("bias", 0);
   Value x = node.input(0), zero = node.scalarConstant(0, dtype);
-  Value below = createOp(node, "nn.less", {x, node.scalarConstant(-lambd, dtype)});
+  Value below = node.create<nn::LessOp>(x, node.scalarConstant(-lambd, dtype));
   Value above = createGreater(node, x, node.scalarConstant(lambd, dtype));
   Value biasValue = node.scalarConstant(bias, dtype);
-  Value lowered = createOp(node, "nn.sub", {x, biasValue});
-  Value raised = createOp(node, "nn.add", {x, biasValue});
-  Value outer = createOp(node, "nn.where", {above, lowered, zero});
-  node.setOutput(0, createOp(node, "nn.where", {below, raised, outer}));
+  Value lowered = node.create<nn::SubOp>(x, biasValue);
+  Value raised = node.create<nn::AddOp>(x, biasValue);
+  Value outer = node.create<nn::WhereOp>(above, lowered, zero);
+  node.setOutput(0, node.create<nn::WhereOp>(below, raised, outer));
 }
 
 //===----------------------------------------------------------------------===//

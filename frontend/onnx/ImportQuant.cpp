@@ -15,8 +15,6 @@ using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
 
-/// These ops are known further than others: later versions of them brought types.
-
 // Lists of element types are longer than in each version of the ops: what an older one
 // lacks means the same as in newer ones.
 static constexpr std::initializer_list<DType> kQuantized = {

@@ -17,8 +17,6 @@ using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
 
-/// These ops are known further than others: later versions of them brought types.
-
 //===----------------------------------------------------------------------===//
 // Sums of int32
 //===----------------------------------------------------------------------===//
