@@ -47,25 +47,27 @@ static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &opti
 
 // Simplified: nn ops on plain tensors, no nn.pack, nn.unpack or nn.group; ops
 // whose operands are all constant only where folding them failed. Every size of a
-// ranked tensor is a number or an expression over symbols.
+// ranked tensor is a number or an expression over symbols (not checked in branches,
+// nor what folding should have done).
 void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &options) {
-  foldConstants(pm, options);
+  foldConstants(pm, options); // infers shapes on the way, which conditions are made of
   pm.addNestedPass<func::FuncOp>(createInlineKnownBranchesPass());
   if (options.optLevel >= 1) {
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass());
-    foldConstants(pm, options);
+    foldConstants(pm, options); // the casts of constants that widening leaves
+    // After WidenFloat16: scales and shifts are then not rounded to a half type.
     pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass(options.foldBudget));
-    pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
-    pm.addPass(createCSEPass());
+    pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass()); // scales and shifts of 1 and 0
+    pm.addPass(createCSEPass()); // equal values are one value for the patterns that raise
     pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass());
   }
   if (options.optLevel >= 2) {
-    // Which must see what sizes are the same.
+    // RaiseAttention must see which sizes are the same, and transposes merged into one.
     pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
     pm.addNestedPass<func::FuncOp>(createRaiseAttentionPass());
   }
-  pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
+  pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass()); // of what was raised, and at -O0
   endPhase(pm, Phase::Simplified, options);
 }
 
@@ -75,8 +77,8 @@ void passes::buildLayoutPipeline(OpPassManager &pm, const PipelineOptions &optio
   if (options.optLevel >= 3) {
     pm.addNestedPass<func::FuncOp>(createAssignLayoutsPass({options.block}));
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
-    foldConstants(pm, options);
-    pm.addPass(createCSEPass());
+    foldConstants(pm, options);  // nn.pack of constants
+    pm.addPass(createCSEPass()); // nn.pack of one value for several users
   }
   endPhase(pm, Phase::LaidOut, options);
 }

@@ -4,12 +4,12 @@
 // except that a global pool sums in its own order.
 //
 //===----------------------------------------------------------------------===//
+#include "passes/SimplifyGraph.h"
 #include "ir/Constants.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
 #include "passes/ReshapeTargets.h"
-#include "passes/StaticReshape.h"
 #include "runtime/reference/DTypeDispatch.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -28,107 +28,11 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
-static RankedTensorType staticType(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.hasStaticShape() ? type : RankedTensorType();
-}
-
-//===----------------------------------------------------------------------===//
-// Reshapes
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// squeeze, unsqueeze, flatten and reshape with a static result become
-/// nn.reshape with that shape as a constant.
-template <typename Op> struct MakeReshapeStatic : OpRewritePattern<Op> {
-  using OpRewritePattern<Op>::OpRewritePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    RankedTensorType type = staticType(op.getResult());
-    if (!type)
-      return rewriter.notifyMatchFailure(op, "result shape is not static");
-    if constexpr (std::is_same_v<Op, ReshapeOp>) {
-      std::optional<std::vector<int64_t>> shape = constantInts(op.getShape());
-      if (op.getAllowzero() && shape && ArrayRef<int64_t>(*shape) == type.getShape())
-        return rewriter.notifyMatchFailure(op, "has the static form already");
-    }
-    rewriter.replaceOp(op, createStaticReshape(rewriter, op.getLoc(), op.getInput(),
-                                               type.getShape(), layoutOf(type)));
-    return success();
-  }
-};
-
-/// reshape(reshape(x)) with a static result is a reshape of x.
-struct MergeReshapes : OpRewritePattern<ReshapeOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ReshapeOp op, PatternRewriter &rewriter) const override {
-    auto inner = op.getInput().getDefiningOp<ReshapeOp>();
-    if (!inner)
-      return rewriter.notifyMatchFailure(op, "input is not nn.reshape");
-    if (!staticType(op.getResult()))
-      return rewriter.notifyMatchFailure(op, "result shape is not static");
-    rewriter.modifyOpInPlace(op, [&] { op.getInputMutable().assign(inner.getInput()); });
-    return success();
-  }
-};
-
-/// transpose(transpose(x)) is one transpose.
-struct MergeTransposes : OpRewritePattern<TransposeOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
-    auto inner = op.getInput().getDefiningOp<TransposeOp>();
-    if (!inner)
-      return rewriter.notifyMatchFailure(op, "input is not nn.transpose");
-    if (op.getPerm().empty() || inner.getPerm().empty())
-      return rewriter.notifyMatchFailure(op, "a permutation is implicit");
-    SmallVector<int64_t> perm;
-    for (int64_t axis : op.getPerm())
-      perm.push_back(inner.getPerm()[axis]);
-    rewriter.replaceOpWithNewOp<TransposeOp>(op, op.getType(), inner.getInput(), perm);
-    return success();
-  }
-};
-
-/// A transpose with an empty perm reverses: say so.
-struct MakePermExplicit : OpRewritePattern<TransposeOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
-    auto type = dyn_cast<RankedTensorType>(op.getInput().getType());
-    if (!op.getPerm().empty() || !type || type.getRank() == 0)
-      return rewriter.notifyMatchFailure(op, "the permutation is explicit or the rank unknown");
-    SmallVector<int64_t> perm(type.getRank());
-    std::iota(perm.rbegin(), perm.rend(), 0);
-    rewriter.modifyOpInPlace(op, [&] { op.setPerm(perm); });
-    return success();
-  }
-};
-
-/// A transpose that only moves dimensions of size 1 moves no element: a reshape.
-struct MakeTransposeReshape : OpRewritePattern<TransposeOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
-    RankedTensorType type = staticType(op.getInput());
-    if (!type || !staticType(op.getResult()))
-      return rewriter.notifyMatchFailure(op, "shapes are not static");
-    int64_t last = -1;
-    for (int64_t axis : op.getPerm()) {
-      if (type.getDimSize(axis) == 1)
-        continue;
-      if (axis < last)
-        return rewriter.notifyMatchFailure(op, "elements move");
-      last = axis;
-    }
-    if (op.getPerm().empty() && type.getRank() > 1)
-      return rewriter.notifyMatchFailure(op, "the permutation is implicit");
-    rewriter.replaceOp(op, createStaticReshape(rewriter, op.getLoc(), op.getInput(),
-                                               staticType(op.getResult()).getShape()));
-    return success();
-  }
-};
-
 //===----------------------------------------------------------------------===//
 // Ops that do nothing
 //===----------------------------------------------------------------------===//
 
+namespace {
 bool isAll(const std::optional<std::vector<int64_t>> &values, int64_t wanted) {
   return values && llvm::all_of(*values, [=](int64_t v) { return v == wanted; });
 }
@@ -250,71 +154,17 @@ struct ShrinkSplat : OpInterfaceRewritePattern<ElementwiseOpInterface> {
   }
 };
 
-//===----------------------------------------------------------------------===//
-// Global pools
-//===----------------------------------------------------------------------===//
-
-/// An average or maximum over a window that is the whole unpadded image is a
-/// global pool.
-template <typename Op, ReduceKind kind> struct MakePoolGlobal : OpRewritePattern<Op> {
-  using OpRewritePattern<Op>::OpRewritePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    RankedTensorType input = staticType(op.getInput());
-    if (!input || layoutOf(op.getInput()).isBlocked() ||
-        input.getShape().drop_front(2) != op.getKernel())
-      return rewriter.notifyMatchFailure(op, "the window is not the whole image");
-    auto isZero = [](int64_t v) { return v == 0; };
-    if (op.getAutoPad() != AutoPad::NotSet || !llvm::all_of(op.getPads(), isZero))
-      return rewriter.notifyMatchFailure(op, "the image is padded");
-    if (!llvm::all_of(op.getDilations(), [](int64_t d) { return d == 1; }))
-      return rewriter.notifyMatchFailure(op, "the window is dilated");
-    rewriter.replaceOpWithNewOp<GlobalPoolOp>(op, op.getType(), op.getInput(), kind);
-    return success();
-  }
-};
-
-/// A mean or maximum over all spatial dimensions is a global pool; without
-/// `keepdims` followed by a reshape.
-struct MakeReducePool : OpRewritePattern<ReduceOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ReduceOp op, PatternRewriter &rewriter) const override {
-    RankedTensorType input = staticType(op.getInput());
-    RankedTensorType result = staticType(op.getResult());
-    if (!input || !result || input.getRank() < 3 || !isa<FloatType>(input.getElementType()))
-      return rewriter.notifyMatchFailure(op, "not a static float image");
-    if (op.getKind() != ReduceKind::Mean && op.getKind() != ReduceKind::Max)
-      return rewriter.notifyMatchFailure(op, "no pool has this kind");
-    std::optional<SmallVector<int64_t>> dimensions = op.getReducedDimensions(TypeFacts());
-    if (!dimensions)
-      return rewriter.notifyMatchFailure(op, "axes are not constant");
-    if (!llvm::equal(*dimensions, llvm::seq<int64_t>(2, input.getRank())))
-      return rewriter.notifyMatchFailure(op, "axes are not the spatial dimensions");
-
-    SmallVector<int64_t> pooled(input.getRank(), 1);
-    pooled[0] = input.getDimSize(0);
-    pooled[1] = input.getDimSize(1);
-    auto type = RankedTensorType::get(pooled, input.getElementType());
-    Value pool = rewriter.create<GlobalPoolOp>(op.getLoc(), type, op.getInput(), op.getKind());
-    if (!op.getKeepdims())
-      pool = createStaticReshape(rewriter, op.getLoc(), pool, result.getShape());
-    rewriter.replaceOp(op, pool);
-    return success();
-  }
-};
-
 struct SimplifyGraphPass : passes::impl::SimplifyGraphPassBase<SimplifyGraphPass> {
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
-    set.add<MakeReshapeStatic<ReshapeOp>, MakeReshapeStatic<SqueezeOp>,
-            MakeReshapeStatic<UnsqueezeOp>, MakeReshapeStatic<FlattenOp>, MergeReshapes,
-            MergeTransposes, MakePermExplicit, MakeTransposeReshape>(context);
+    populateReshapePatterns(set);
     set.add<RemoveCopy<ReshapeOp>, RemoveCopy<ExpandOp>, RemoveCopy<CastOp>, RemoveCopy<ConcatOp>,
             RemoveCopy<PadOp>, RemoveCopy<TileOp>, RemoveCopy<TransposeOp>, RemoveCopy<SliceOp>>(
         context);
     set.add<RemoveNeutralElement<AddOp>, RemoveNeutralElement<SubOp>, RemoveNeutralElement<MulOp>,
             RemoveNeutralElement<DivOp>>(context);
-    set.add<MakePoolGlobal<AveragePoolOp, ReduceKind::Mean>,
-            MakePoolGlobal<MaxPoolOp, ReduceKind::Max>, MakeReducePool, ShrinkSplat>(context);
+    populateGlobalPoolPatterns(set);
+    set.add<ShrinkSplat>(context);
     populateReshapeTargetPatterns(set);
     patterns = std::move(set);
     return success();

@@ -17,6 +17,15 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
+/// Whether a size of a result is neither a number nor an expression over symbols. A branch may
+/// be one that is never taken: what it computes can be wrong, and nothing of it known.
+static bool hasNamelessSize(Operation *op) {
+  return !op->getParentOfType<IfOp>() && llvm::any_of(op->getResults(), [](Value result) {
+    std::optional<Shape> shape = shapeOf(result.getType());
+    return shape && llvm::any_of(shape->dims(), [](const Dim &dim) { return dim.isUnknown(); });
+  });
+}
+
 /// Why `op` is illegal in `phase`; null when it is legal.
 static const char *reasonAgainst(Operation *op, Phase phase) {
   if (isa<ModuleOp, func::FuncOp, func::ReturnOp>(op))
@@ -28,6 +37,8 @@ static const char *reasonAgainst(Operation *op, Phase phase) {
   if (auto axisOp = dyn_cast<AxisOpInterface>(op);
       axisOp && phase >= Phase::Simplified && axisOp.getAxis() < 0 && axisOp.getAxisRank())
     return "has an axis that counts from the end";
+  if (phase == Phase::Simplified && hasNamelessSize(op))
+    return "has a size that is neither a number nor has a name";
   if (phase < Phase::Fused && isa<GroupOp>(op))
     return "is a group before fusion";
   auto graphOp = dyn_cast<GraphOpInterface>(op);

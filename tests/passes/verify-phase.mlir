@@ -50,3 +50,28 @@ func.func @axisOfUnknownRank(%x: tensor<*xf32>) {
   %0 = nn.concat %x, %x {axis = -1 : i64} : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>
   return
 }
+
+// -----
+
+func.func @named(%x: tensor<?xf32, #nn.dims<"n">>) -> tensor<?xf32, #nn.dims<"n">> {
+  %0 = nn.relu %x : (tensor<?xf32, #nn.dims<"n">>) -> tensor<?xf32, #nn.dims<"n">>
+  return %0 : tensor<?xf32, #nn.dims<"n">>
+}
+
+// -----
+
+func.func @nameless(%x: tensor<?xf32>) {
+  // expected-error @below {{is illegal after phase 'simplified': has a size that is neither a number nor has a name}}
+  %0 = nn.relu %x : (tensor<?xf32>) -> tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func private @other()
+
+func.func @foreign() {
+  // expected-error @below {{is illegal after phase 'simplified': is no op of the nn dialect}}
+  func.call @other() : () -> ()
+  return
+}
