@@ -1,6 +1,7 @@
 //===- BodySizes.cpp - sizes through branches and bodies ------------------===//
 #include "backends/plan/BodySizes.h"
 
+#include "backends/plan/IndexData.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "runtime/values/TruthValue.h"
 
@@ -14,8 +15,6 @@ using passes::OutlinedOp;
 using Sizes = std::vector<int64_t>;
 using MaybeSizes = std::optional<Sizes>;
 
-/// Elements that sizes may be made of; more would be work for the run.
-static constexpr int64_t kMaxElements = 64;
 /// Bodies at this depth and below are looked at once, so that nests cost no more than
 /// their bodies.
 static constexpr int kDepthOfOneLook = 2;
@@ -85,10 +84,9 @@ static OperandRange yieldedBy(const BodyTree &body) {
 
 KnownValue BodyLook::known(Value value, bool withElements) const {
   KnownValue result{sizesIn(values, value)};
-  if (!withElements || !result.sizes || productOf(*result.sizes) > kMaxElements)
+  if (!withElements || !result.sizes || productOf(*result.sizes) > kMaxIndexElements)
     return result;
-  DType dtype = dtypeOfValue(value);
-  if (dtype == DType::Int64 || dtype == DType::Int32 || dtype == DType::Bool)
+  if (isIndexType(dtypeOfValue(value)))
     result.elements = values.tensorOf(value).value_or(Tensor());
   return result;
 }

@@ -1,6 +1,7 @@
 //===- OptimizedGraph.cpp - a graph that plans are made from --------------===//
 #include "backends/plan/OptimizedGraph.h"
 
+#include "backends/plan/IndexData.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
@@ -16,10 +17,8 @@ void OptimizedGraph::addFacts(Value value) {
     found.sizes = type.getShape();
   if (std::optional<nn::WeightSource> weight = nn::weightSource(value))
     found.weight = &weights.emplace_back(std::move(*weight));
-  if (auto type = dyn_cast<TensorType>(value.getType())) {
-    DType dtype = nn::dtypeOf(type.getElementType());
-    found.isIndexData = dtype == DType::Int64 || dtype == DType::Int32 || dtype == DType::Bool;
-  }
+  if (auto type = dyn_cast<TensorType>(value.getType()))
+    found.isIndexData = isIndexType(nn::dtypeOf(type.getElementType()));
   facts.try_emplace(value, found);
 }
 

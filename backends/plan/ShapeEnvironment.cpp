@@ -1,6 +1,7 @@
 //===- ShapeEnvironment.cpp - what is known of values before a run --------------===//
 #include "backends/plan/ShapeEnvironment.h"
 
+#include "backends/plan/IndexData.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
@@ -20,8 +21,6 @@ int64_t plan::productOf(ArrayRef<int64_t> sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
 }
 
-/// Sizes are made of few numbers: more would be work for the run.
-static constexpr int64_t kMaxIndexElements = 64;
 /// The work, in units of Budget, and the bytes that computing one of them may take: a sum over a
 /// large weight is left to the run.
 static constexpr int64_t kMaxIndexWork = int64_t{1} << 22;

@@ -1,6 +1,7 @@
 //===- GroupProgram.cpp - the scalar program of a fusion group ------------===//
 #include "backends/native/lowering/GroupProgram.h"
 
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/lowering/Lowering.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/Constants.h"
@@ -20,8 +21,7 @@ static bool isHalf(DType dtype) { return dtype == DType::Float16 || dtype == DTy
 
 /// Types that programs compute with or, the halves, load and store.
 static bool isProgramType(DType dtype) {
-  return dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Bool ||
-         isHalf(dtype) || isSignedInteger(dtype) || isUnsignedInteger(dtype);
+  return isArithmetic(dtype) || isHalf(dtype) || dtype == DType::Bool;
 }
 
 namespace {

@@ -1,6 +1,7 @@
 //===- LowerAttention.cpp - attention -------------------------------------===//
 #include "backends/native/lowering/LowerAttention.h"
 
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/AttentionKernel.h"
 #include "ir/AttentionOps.h"
 #include "runtime/values/CeilDiv.h"
@@ -81,7 +82,7 @@ static AttentionDims makeDims(const AttentionSpec &spec, const AttentionShape &s
 /// Why there is no native code, if there is none.
 static std::optional<Reason> refuse(const AttentionSpec &spec, const AttentionShape &shape) {
   constexpr int64_t kLargestHead = 4096;
-  if (spec.dtype != DType::Float32 && spec.dtype != DType::Float64)
+  if (!isWideFloat(spec.dtype))
     return Reason{ReasonCode::ElementType, "attention is native for float32 and float64 only"};
   if (shape.size > kLargestHead || shape.valueSize > kLargestHead)
     return Reason{ReasonCode::Limit, "the heads of attention have more than 4096 elements"};

@@ -4,6 +4,7 @@
 // input adds to each element of the window over it, and the sum of these windows.
 //
 //===----------------------------------------------------------------------===//
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/WindowSumKernel.h"
 #include "backends/native/lowering/LowerWindows.h"
@@ -35,8 +36,6 @@ struct TransposedProblem {
   int64_t depth() const { return channels / groups; }
 };
 } // namespace
-
-static bool isWideFloat(DType dtype) { return dtype == DType::Float32 || dtype == DType::Float64; }
 
 /// Fills the geometry; a reason when there is no native code for it.
 static std::optional<Reason> resolveProblem(TransposedProblem &p) {

@@ -4,6 +4,7 @@
 // to CopyKernels.
 //
 //===----------------------------------------------------------------------===//
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/RangeKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
@@ -299,8 +300,8 @@ LoweringResult native::lower(nn::RangeOp op, const LoweringContext &context) {
   // The rule of the op has looked at them, and found the size.
   if (!start || !limit || !delta)
     return Reason{ReasonCode::DataDependent, "the size of the result depends on data"};
-  bool isNative = dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Int16 ||
-                  dtype == DType::Int32 || dtype == DType::Int64;
+  bool isNative =
+      isWideFloat(dtype) || dtype == DType::Int16 || dtype == DType::Int32 || dtype == DType::Int64;
   if (!isNative)
     return Reason{ReasonCode::ElementType, "no native range of " + std::string(dtypeName(dtype))};
   LoweredSteps lowered;

@@ -3,6 +3,7 @@
 // Batch normalization is a map; the others have kernels of their own.
 //
 //===----------------------------------------------------------------------===//
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/NormalizationKernels.h"
 #include "backends/native/lowering/LoweringTable.h"
@@ -38,7 +39,7 @@ static ChannelShape channelShapeOf(ArrayRef<int64_t> sizes) {
 /// Why no normalization is native for the elements of `op`, if none is.
 static std::optional<Reason> refuseNormalization(Operation *op) {
   DType dtype = dtypeOfValue(op->getOperand(0));
-  if (dtype == DType::Float32 || dtype == DType::Float64)
+  if (isWideFloat(dtype))
     return std::nullopt;
   return Reason{ReasonCode::ElementType,
                 "no native normalization of " + std::string(dtypeName(dtype))};

@@ -1,4 +1,5 @@
 //===- LowerPool.cpp - pooling --------------------------------------------===//
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/MaxPlaceKernel.h"
 #include "backends/native/kernels/PoolKernel.h"
 #include "backends/native/kernels/ReduceKernel.h"
@@ -16,11 +17,6 @@ using namespace quern::plan;
 
 /// Windows up to this many columns are unrolled.
 static constexpr int64_t kMaxUnrolledColumns = 7;
-
-static bool isArithmetic(DType dtype) {
-  return dtype == DType::Float32 || dtype == DType::Float64 || isSignedInteger(dtype) ||
-         isUnsignedInteger(dtype);
-}
 
 /// What all lowerings of pools need of the group.
 namespace {

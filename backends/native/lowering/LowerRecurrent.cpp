@@ -4,6 +4,7 @@
 // from a matrix product before it.
 //
 //===----------------------------------------------------------------------===//
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/kernels/RecurrentKernel.h"
@@ -121,7 +122,7 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
 
 LoweringResult native::lower(nn::RecurrentOp op, const LoweringContext &context) {
   RecurrentSpec spec = makeSpec(op, context);
-  if (spec.dtype != DType::Float32 && spec.dtype != DType::Float64)
+  if (!isWideFloat(spec.dtype))
     return Reason{ReasonCode::ElementType, "recurrences are native for float32 and float64 only"};
   LoweredSteps lowered;
   ArrayRef<int64_t> y = context.sizesOf(op.getY());

@@ -1,4 +1,5 @@
 //===- LowerReduction.cpp - reductions, softmax, arg max ------------------===//
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/CumulateKernel.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
@@ -17,9 +18,7 @@ using namespace quern::plan;
 /// Why no reduction is native for the elements of `op`, if none is.
 static std::optional<Reason> refuseReduction(Operation *op) {
   DType dtype = dtypeOfValue(op->getOperand(0));
-  bool isNative = dtype == DType::Float32 || dtype == DType::Float64 || isSignedInteger(dtype) ||
-                  isUnsignedInteger(dtype);
-  if (isNative)
+  if (isArithmetic(dtype))
     return std::nullopt;
   return Reason{ReasonCode::ElementType, "no native reduction of " + std::string(dtypeName(dtype))};
 }

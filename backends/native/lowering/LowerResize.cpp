@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/lowering/LowerResize.h"
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/ResampleKernel.h"
 #include "backends/plan/ShapeEnvironment.h"
@@ -128,7 +129,7 @@ LoweringResult native::lower(nn::ResizeOp op, const LoweringContext &context) {
   ResizeRule rule = ruleOf(op);
   DType dtype = dtypeOfValue(op.getResult());
   bool sums = rule.mode != ResizeMode::Nearest;
-  if (sums && dtype != DType::Float32 && dtype != DType::Float64)
+  if (sums && !isWideFloat(dtype))
     return Reason{ReasonCode::ElementType, "interpolation is native for float32 and float64 only"};
   if (!sums)
     dtype = copiedType(dtype);

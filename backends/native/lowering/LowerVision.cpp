@@ -1,5 +1,6 @@
 //===- LowerVision.cpp - sampling and pooling regions ---------------------===//
 #include "backends/native/lowering/LowerVision.h"
+#include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/GridSampleKernel.h"
 #include "backends/native/kernels/RoiAlignKernel.h"
 #include "backends/plan/ShapeEnvironment.h"
@@ -9,8 +10,6 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
-
-static bool isWideFloat(DType dtype) { return dtype == DType::Float32 || dtype == DType::Float64; }
 
 LoweringResult native::lower(nn::GridSampleOp op, const LoweringContext &context) {
   ArrayRef<int64_t> input = context.sizesOf(op.getInput()),
