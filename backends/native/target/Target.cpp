@@ -1,6 +1,7 @@
 //===- Target.cpp - the CPU that code is generated for --------------------===//
 #include "backends/native/target/Target.h"
 
+#include "llvm/ADT/StringMap.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/TargetSelect.h"
