@@ -133,7 +133,7 @@ Value Factors::create(PatternRewriter &rewriter, Location loc) const {
 
 static bool isUsedOnce(Value value) { return value.hasOneUse() && hasHeads(value); }
 
-/// What a soft cap bends: `value` itself when there is none; null when something else does.
+/// The operand of a soft cap: `value` itself when there is none; null when something else does.
 static Value matchSoftCap(Value value, Scores &scores) {
   auto mul = value.getDefiningOp<MulOp>();
   auto tanh = mul ? mul.getA().getDefiningOp<TanhOp>() : TanhOp();

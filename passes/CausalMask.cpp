@@ -27,7 +27,7 @@ static bool isCount(Value value) {
   return true;
 }
 
-/// What a dimension of size 1 was appended to; null when `value` is no column.
+/// The tensor that a dimension of size 1 was appended to; null when `value` is no column.
 static Value rowOfColumn(Value value) {
   std::optional<Shape> shape = shapeOf(value);
   if (!shape || shape->rank() != 2 || !(*shape)[1].isStatic(1))

@@ -123,7 +123,7 @@ private:
   };
 
   Budget &budget;
-  /// What weights have been scaled, by the key of the result: scaled again, they are their
+  /// Weights that have been scaled, by the key of the result: scaled again, they are their
   /// original by the product of the scales, rounded once. A chain of such ops, which may be as
   /// long as the model's author likes, makes no chain of recipes.
   std::map<std::string, Scaling> scalings;

@@ -67,7 +67,7 @@ private:
   llvm::MapVector<Value, WeightSource> large;
 };
 
-/// What nn.shape tells of a static type, whatever the elements are.
+/// The result of nn.shape of a static type, whatever the elements are.
 std::optional<Tensor> valueFromType(Operation *op) {
   if (!isa<ShapeOp>(op))
     return std::nullopt;

@@ -83,7 +83,7 @@ struct Strided {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// What the values are weighed by.
+/// The weights of the values.
 struct Weights {
   SoftmaxOp softmax;
   Scores scores;

@@ -40,7 +40,7 @@ static std::optional<int64_t> firstOfMean(ReduceOp op) {
   return dims->front();
 }
 
-/// What `value` is the square of; null when it is none.
+/// The number that `value` is the square of; null when it is none.
 static Value squareRootOf(Value value) {
   if (auto mul = value.getDefiningOp<MulOp>())
     return mul.getA() == mul.getB() ? mul.getA() : Value();

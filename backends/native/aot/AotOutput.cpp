@@ -71,7 +71,7 @@ Status native::writeCode(const AotArtifact &artifact, const Staging &staging) {
                          publicSymbols(artifact.prefix, artifact.functions()));
 }
 
-/// What LLVM calls of itself, and every C library has.
+/// Functions that LLVM calls of itself, and that every C library has.
 static bool isOfCLibrary(const std::string &symbol) {
   return symbol == "memcpy" || symbol == "memmove" || symbol == "memset";
 }

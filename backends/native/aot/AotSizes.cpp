@@ -16,7 +16,7 @@ using namespace quern;
 using namespace quern::native;
 
 namespace {
-/// What dimensions are in terms of the listed ones.
+/// The dimensions in terms of the listed ones.
 class DimExpressions {
 public:
   DimExpressions(MLIRContext *context, std::span<const ListedSize> listed);

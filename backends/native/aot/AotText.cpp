@@ -90,7 +90,7 @@ static Expected<ModulePointer> linkVariants(const AotArtifact &artifact, llvm::L
 // The text
 //===----------------------------------------------------------------------===//
 
-/// What a reader must know, as lines.
+/// Lines of comment that a reader must know.
 static std::vector<std::string> introduction(const AotArtifact &artifact,
                                              const std::vector<std::string> &libraries) {
   std::vector<std::string> lines;

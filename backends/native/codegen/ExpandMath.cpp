@@ -154,7 +154,7 @@ static Value expandErf(FloatBuilder &b, Value x) {
 // The pass
 //===----------------------------------------------------------------------===//
 
-/// What `op` becomes; null when it stays.
+/// The replacement of `op`; null when it stays.
 static Value expand(Operation *op) {
   if (auto power = dyn_cast<math::PowFOp>(op))
     return quern::native::expandPower(power);

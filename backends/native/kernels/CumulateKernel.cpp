@@ -51,7 +51,7 @@ private:
 
   KernelBuilder &kb;
   const CumulateSpec &spec;
-  /// What running values are kept in.
+  /// The type that running values are kept in.
   DType wide;
 };
 } // namespace

@@ -45,7 +45,7 @@ CheckedIndex native::loadIndex(KernelBuilder &kb, Value pointer, DType indexType
 namespace {
 /// The dimensions that a task has a block of; dimensions count from the innermost.
 constexpr int64_t kBlocked = 3;
-/// What is walked through, and the buffers.
+/// The tensors that are walked through, which are also the buffers.
 enum Walk { kData, kTuples, kSlices, kWalks };
 /// The run-time dims; then size, chunk and number of chunks of each blocked dimension, the
 /// sizes of those around, the strides of each walk, and size and stride of each axis.

@@ -51,7 +51,7 @@ private:
 };
 } // namespace
 
-/// What a group computes: the operands of its yield, or a bare op's results.
+/// The values that a group computes: the operands of its yield, or a bare op's results.
 static SmallVector<Value> innerResults(Operation *group) {
   if (auto op = dyn_cast<nn::GroupOp>(group))
     return SmallVector<Value>(op.getBody().front().getTerminator()->getOperands());

@@ -27,7 +27,7 @@ using namespace quern::native;
 using namespace quern::plan;
 
 namespace {
-/// What both ways need to know.
+/// A convolution, as both ways of computing it see it.
 struct ConvProblem {
   const LoweringContext &context;
   nn::ConvOp op;

@@ -18,7 +18,7 @@ using namespace quern::plan;
 /// Windows up to this many columns are unrolled.
 static constexpr int64_t kMaxUnrolledColumns = 7;
 
-/// What all lowerings of pools need of the group.
+/// A pool, as all its lowerings see it.
 namespace {
 struct PoolProblem {
   const LoweringContext &context;

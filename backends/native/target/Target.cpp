@@ -46,7 +46,7 @@ static Expected<const llvm::Target *> findLlvmTarget(const std::string &triple) 
   return found;
 }
 
-/// What LLVM says of a CPU and features; Usage when it does not know the CPU.
+/// LLVM's answer to a CPU and features; Usage when it does not know the CPU.
 static Expected<std::unique_ptr<llvm::MCSubtargetInfo>>
 describeCpu(const Target &target, const std::string &cpu, const char *anyCpu) {
   QUERN_ASSIGN(const llvm::Target *llvmTarget, findLlvmTarget(target.triple));
