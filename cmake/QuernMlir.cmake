@@ -1,5 +1,5 @@
 # MLIR and LLVM 19, linked one way only: the static MLIR archives beside the
-# shared libLLVM (see docs/ARCHITECTURE.md).
+# shared libLLVM (see docs/decisions/code-generation.md).
 find_program(QUERN_LLVM_CONFIG NAMES llvm-config-19 REQUIRED)
 execute_process(COMMAND ${QUERN_LLVM_CONFIG} --prefix
   OUTPUT_VARIABLE QUERN_LLVM_PREFIX OUTPUT_STRIP_TRAILING_WHITESPACE)

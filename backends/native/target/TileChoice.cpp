@@ -11,7 +11,7 @@ using namespace quern;
 using namespace quern::native;
 
 namespace {
-/// Measured on Zen 4 and Zen 5 (docs/ARCHITECTURE.md, "Tiles"). The tallest tile
+/// Measured on Zen 4 and Zen 5 (docs/decisions/code-generation.md, "Tiles"). The tallest tile
 /// leaves registers for its vectors of B and a broadcast. The others are chosen so
 /// that they cover nearly every number of rows with tiles that hide the latency
 /// of the FMA (8 accumulators), for each is code of its own.
