@@ -80,6 +80,11 @@ static Expected<std::shared_ptr<const CapturedOp>> captureOp(mlir::Operation *op
   QUERN_ASSIGN(auto attributes, attributesOf(op));
   for (auto &[name, value] : attributes)
     captured->attributes.set(std::move(name), std::move(value));
+  std::set<std::string, std::less<>> absent;
+  for (mlir::StringAttr name : op->getName().getAttributeNames())
+    if (!captured->attributes.has(name.getValue()))
+      absent.insert(name.str());
+  captured->attributes.complete(std::move(absent));
   for (mlir::Type type : op->getResultTypes()) {
     auto tensor = llvm::dyn_cast<mlir::TensorType>(type);
     captured->resultTypes.push_back(tensor ? nn::dtypeOf(tensor.getElementType())

@@ -107,7 +107,8 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call) {
                                     call.inputs[0].describe(), weights.describe(), sizes.groups));
   QUERN_TRY(checkBias(call.inputs[2], outputs));
   QUERN_ASSIGN(sizes.windows, slideWindow(call.attributes, sizes.input,
-                                          std::span<const int64_t>(weights.dims()).subspan(2)));
+                                          std::span<const int64_t>(weights.dims()).subspan(2),
+                                          /*ceilMode=*/false));
   int64_t block = std::max<int64_t>(1, call.attributes.getInt("output_block"));
   sizes.result = {sizes.input.batch, ceilDiv(outputs, block), block, sizes.windows.positions};
   return sizes;

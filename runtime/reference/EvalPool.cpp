@@ -41,7 +41,8 @@ static Expected<PoolSizes> resolveSizes(const OpCall &call) {
   PoolSizes sizes;
   QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], call.attributes.getInt("input_block")));
   QUERN_ASSIGN(sizes.windows,
-               slideWindow(call.attributes, sizes.input, call.attributes.getInts("kernel")));
+               slideWindow(call.attributes, sizes.input, call.attributes.getInts("kernel"),
+                           call.attributes.getInt("ceil_mode") != 0));
   sizes.result = sizes.input;
   sizes.result.spatial = sizes.windows.positions;
   return sizes;

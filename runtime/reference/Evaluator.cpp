@@ -8,45 +8,63 @@ using namespace quern::reference;
 // Attributes
 //===----------------------------------------------------------------------===//
 
-/// The value of type T called `name`, or null when missing or of another type.
-template <typename T, typename Map>
-static const T *lookup(const Map &values, std::string_view name) {
-  auto it = values.find(name);
-  return it == values.end() ? nullptr : std::get_if<T>(&it->second);
+std::atomic<void (*)(std::string_view name)> Attributes::onMisread = nullptr;
+
+void Attributes::complete(std::set<std::string, std::less<>> names) { absent = std::move(names); }
+
+static void tellMisread(std::string_view name) {
+  if (auto *tell = Attributes::onMisread.load(std::memory_order_relaxed))
+    tell(name);
+}
+
+bool Attributes::has(std::string_view name) const {
+  bool isSet = values.find(name) != values.end();
+  if (!isSet && absent && !absent->contains(name))
+    tellMisread(name);
+  return isSet;
+}
+
+template <typename T> const T *Attributes::find(std::string_view name) const {
+  if (!has(name))
+    return nullptr;
+  const T *value = std::get_if<T>(&values.find(name)->second);
+  if (!value && absent)
+    tellMisread(name);
+  return value;
 }
 
 int64_t Attributes::getInt(std::string_view name, int64_t otherwise) const {
-  const auto *value = lookup<int64_t>(values, name);
+  const auto *value = find<int64_t>(name);
   return value ? *value : otherwise;
 }
 
 double Attributes::getFloat(std::string_view name, double otherwise) const {
-  const auto *value = lookup<double>(values, name);
+  const auto *value = find<double>(name);
   return value ? *value : otherwise;
 }
 
 std::string Attributes::getString(std::string_view name, std::string otherwise) const {
-  const auto *value = lookup<std::string>(values, name);
+  const auto *value = find<std::string>(name);
   return value ? *value : otherwise;
 }
 
 std::vector<int64_t> Attributes::getInts(std::string_view name) const {
-  const auto *value = lookup<std::vector<int64_t>>(values, name);
+  const auto *value = find<std::vector<int64_t>>(name);
   return value ? *value : std::vector<int64_t>();
 }
 
 std::vector<double> Attributes::getFloats(std::string_view name) const {
-  const auto *value = lookup<std::vector<double>>(values, name);
+  const auto *value = find<std::vector<double>>(name);
   return value ? *value : std::vector<double>();
 }
 
 DType Attributes::getDType(std::string_view name) const {
-  const auto *value = lookup<DType>(values, name);
+  const auto *value = find<DType>(name);
   return value ? *value : DType::Undefined;
 }
 
 Tensor Attributes::getTensor(std::string_view name) const {
-  const auto *value = lookup<Tensor>(values, name);
+  const auto *value = find<Tensor>(name);
   return value ? *value : Tensor();
 }
 

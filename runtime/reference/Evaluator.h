@@ -12,7 +12,10 @@
 #include "runtime/reference/ScalarFunction.h"
 #include "runtime/running/Budget.h"
 
+#include <atomic>
 #include <map>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,15 +24,20 @@
 
 namespace quern::reference {
 
-/// The attributes of one op. A missing attribute is a bug of the caller: ops
-/// carry all attributes of their ODS definition; getters return the default then.
+/// The attributes of one op. Getters return the default for a missing one.
 class Attributes {
 public:
   using Value = std::variant<int64_t, double, std::string, std::vector<int64_t>,
                              std::vector<double>, DType, Tensor>;
 
   void set(std::string name, Value value) { values[std::move(name)] = std::move(value); }
-  bool has(std::string_view name) const { return values.find(name) != values.end(); }
+  /// Says that the op has those that are set, these that are not, and no others: a kernel that
+  /// reads another, or one as another type, is wrong then.
+  void complete(std::set<std::string, std::less<>> absent);
+  /// Told the names of such wrong reads; null but in tests.
+  static std::atomic<void (*)(std::string_view name)> onMisread;
+
+  bool has(std::string_view name) const;
   int64_t getInt(std::string_view name, int64_t otherwise = 0) const;
   double getFloat(std::string_view name, double otherwise = 0) const;
   /// A value of an enumeration: its number is stored.
@@ -44,7 +52,12 @@ public:
   Tensor getTensor(std::string_view name) const;
 
 private:
+  /// The value of type T called `name`, or null when missing or of another type.
+  template <typename T> const T *find(std::string_view name) const;
+
   std::map<std::string, Value, std::less<>> values;
+  /// See complete; nullopt before.
+  std::optional<std::set<std::string, std::less<>>> absent;
 };
 
 /// One application of an op to concrete tensors.

@@ -97,13 +97,12 @@ Expected<std::vector<WindowAxis>> reference::windowAxes(const Attributes &attrib
 }
 
 Expected<WindowSpace> reference::slideWindow(const Attributes &attributes, const ImageLayout &input,
-                                             std::span<const int64_t> kernel) {
+                                             std::span<const int64_t> kernel, bool ceilMode) {
   AutoPad autoPad = attributes.getEnum("auto_pad", AutoPad::NotSet);
   WindowSpace space;
   QUERN_ASSIGN(space.axes, windowAxes(attributes, input.spatial, kernel));
   for (WindowAxis &axis : space.axes) {
-    QUERN_ASSIGN(int64_t positions,
-                 windowOutputSize(axis, autoPad, attributes.getInt("ceil_mode") != 0));
+    QUERN_ASSIGN(int64_t positions, windowOutputSize(axis, autoPad, ceilMode));
     space.positions.push_back(positions);
   }
   space.inputStrides = rowMajorStrides(input.spatial);

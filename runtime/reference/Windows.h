@@ -58,9 +58,10 @@ struct WindowSpace {
 Expected<std::vector<WindowAxis>> windowAxes(const Attributes &attributes,
                                              std::span<const int64_t> input,
                                              std::span<const int64_t> kernel);
-/// The positions of a window on `input` by the attributes of a convolution or pool.
+/// The positions of a window on `input` by the attributes of a convolution or pool. With
+/// `ceilMode` the last one of an axis may reach beyond the padding.
 Expected<WindowSpace> slideWindow(const Attributes &attributes, const ImageLayout &input,
-                                  std::span<const int64_t> kernel);
+                                  std::span<const int64_t> kernel, bool ceilMode);
 
 /// Window positions, flattened over the spatial axes.
 struct PositionRange {
