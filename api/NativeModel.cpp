@@ -4,6 +4,7 @@
 #include "backends/native/aot/AotWeightsFile.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
+#include "quern/CacheFolder.h"
 #include "quern/OutputGuard.h"
 #include "runtime/plan/Plan.h"
 
@@ -30,12 +31,21 @@ static Status prepare(const CompileOptions &options, std::span<const std::string
   return Status::ok();
 }
 
+/// With a folder for kernels, where they are to be kept and can be.
+static native::NativeOptions nativeOptions(const CompileOptions &options) {
+  native::NativeOptions result(options);
+  if (options.kernelCache)
+    if (Expected<std::string> folder = kernelFolder())
+      result.kernelFolder = folder.take();
+  return result;
+}
+
 Expected<std::shared_ptr<const CompiledModel>>
 quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
                        std::span<const std::string> files) {
   QUERN_TRY(prepare(options, files));
   QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled,
-               native::compileForJit(std::move(source), options));
+               native::compileForJit(std::move(source), nativeOptions(options)));
   return compiled;
 }
 
@@ -120,6 +130,6 @@ Status Model::State::writeArtifact(const CompileOptions &options, const Artifact
                                    ArtifactSummary &summary) {
   QUERN_TRY(prepare(options, files));
   QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
-  QUERN_TRY(native::compileToArtifact(*copy.module, {options, artifact}, &summary));
+  QUERN_TRY(native::compileToArtifact(*copy.module, {nativeOptions(options), artifact}, &summary));
   return Status::ok();
 }

@@ -63,7 +63,7 @@ Status measure(const std::string &path, const std::string &dim, int64_t limit) {
   QUERN_ASSIGN(source.module, onnx::importOnnxFile(path, *source.context));
   native::NativeOptions options;
   QUERN_ASSIGN(native::Target target, native::resolveTarget(options.targetCpu));
-  auto cache = std::make_shared<native::KernelCache>(target, "", 0);
+  auto cache = std::make_shared<native::KernelStore>(target);
   options.kernels = std::make_shared<native::LinkedKernels>(cache);
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
                native::compileForJit(std::move(source), options));

@@ -2,6 +2,6 @@
 # that link the library whole: include(build/release/QuernBuildTree.cmake) after
 # finding MLIR, LLD and what cmake/QuernBuildTreeDependencies.cmake finds.
 export(TARGETS
-  QuernApi QuernCli QuernCliSupport QuernFrontend QuernImageCodecs QuernInterpreter QuernIr QuernNative QuernOnnxFile
+  QuernApi QuernCli QuernCliSupport QuernEmitterBuild QuernFrontend QuernImageCodecs QuernInterpreter QuernIr QuernNative QuernOnnxFile
   QuernPasses QuernPlan QuernReference QuernRuntime quern_mlir quern_onnx_proto quern_options
   FILE ${PROJECT_BINARY_DIR}/QuernBuildTree.cmake)

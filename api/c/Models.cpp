@@ -46,6 +46,7 @@ Expected<CompileOptions> c::readCompileOptions(const quern_compile_options *give
   result.targetCpu = textOr(options.target_cpu, "host");
   result.dumpPhasesTo = textOr(options.dump_folder, "");
   result.targetTriple = textOr(options.target, "");
+  result.kernelCache = options.no_kernel_cache == 0;
   QUERN_ASSIGN(result.limits, readLimits(&options.limits));
   return result;
 }

@@ -192,6 +192,7 @@ typedef struct quern_compile_options {
   const char *target_cpu;  /* "host", "baseline" or LLVM's name of a CPU */
   const char *dump_folder; /* for the graph after each phase */
   const char *target;      /* of files: "aarch64-linux-gnu"; this machine by default */
+  int32_t no_kernel_cache; /* compiled kernels are not kept for other processes, nor found */
 } quern_compile_options;
 
 typedef struct quern_file_options { /* of quern_model_compile_to_file */

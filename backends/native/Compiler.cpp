@@ -6,13 +6,13 @@
 #include "backends/native/Compiler.h"
 
 #include "backends/native/CompilerParts.h"
+#include "backends/native/emit/SpecKernel.h"
 #include "backends/plan/PlanTree.h"
 #include "ir/OutlinedOps.h"
 #include "passes/OptimizeGraph.h"
 
 #include "llvm/Support/raw_ostream.h"
 
-#include <fmt/format.h>
 #include <map>
 
 using namespace mlir;
@@ -114,11 +114,13 @@ Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phas
   for (const LoweredOp &op : tree.instance.lowered.ops)
     for (const LoweredStep &step : op.steps)
       kernels.emplace(step.kernel.key, &step.kernel);
-  size_t number = 0;
+  KernelSurroundings surroundings(target);
   for (auto &[key, spec] : kernels) {
     QUERN_TRY(given.limits.deadline.check("compiling").withContext("kernel " + spec->name));
-    KernelBuilder builder(target, fmt::format("k{}_{}", number++, spec->name));
-    spec->emit(builder);
+    std::string what = spec->name + ": " + spec->source->text();
+    stream << (phase == passes::Phase::Object ? "/* " + what + " */\n" : "// " + what + "\n");
+    KernelBuilder builder(target, KernelKey(surroundings, key).symbol());
+    emitKernel(*spec, builder);
     KernelBuilder::Module kernel = builder.finish();
     if (phase == passes::Phase::Object) {
       std::string assembly;

@@ -21,6 +21,8 @@ struct NativeOptions : passes::PipelineOptions {
   /// Where kernels are kept, for executables that share them; of the same target.
   /// Null: each executable has its own.
   std::shared_ptr<LinkedKernels> kernels;
+  /// Where they are kept for other processes, see kernelFolder; none when empty.
+  std::string kernelFolder;
   /// Keeps what the code of kernels is made from, for output that is text.
   bool keepBitcode = false;
 };

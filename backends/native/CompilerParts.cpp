@@ -23,16 +23,20 @@ std::shared_ptr<plan::Instantiator> native::createInstantiator(const Target &tar
                                               options.limits, options.threads);
 }
 
-std::shared_ptr<KernelCache> native::createKernelCache(const Target &target,
+std::shared_ptr<KernelStore> native::createKernelStore(const Target &target,
                                                        const NativeOptions &options) {
   std::string dump = options.dumpPhasesTo.empty() ? "" : options.dumpPhasesTo + "/kernels";
-  return std::make_shared<KernelCache>(target, dump, options.threads, options.keepBitcode);
+  return std::make_shared<KernelStore>(target,
+                                       KernelStoreOptions{.threads = options.threads,
+                                                          .folder = options.kernelFolder,
+                                                          .dumpDirectory = std::move(dump),
+                                                          .keepBitcode = options.keepBitcode});
 }
 
-Status native::compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache,
+Status native::compileKernels(const plan::UnlinkedPlan &plan, KernelStore &store,
                               const Deadline &deadline) {
   std::vector<const KernelSpec *> kernels;
   for (const KernelSpec &kernel : plan.kernels)
     kernels.push_back(&kernel);
-  return cache.compile(kernels, deadline);
+  return store.compile(kernels, deadline);
 }

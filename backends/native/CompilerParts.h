@@ -13,9 +13,9 @@ passes::PipelineOptions pipelineOptions(const NativeOptions &options, const Targ
 std::shared_ptr<plan::Instantiator> createInstantiator(const Target &target,
                                                        const NativeOptions &options);
 
-std::shared_ptr<KernelCache> createKernelCache(const Target &target, const NativeOptions &options);
+std::shared_ptr<KernelStore> createKernelStore(const Target &target, const NativeOptions &options);
 
 /// Compiles the kernels of a plan that are not there yet.
-Status compileKernels(const plan::UnlinkedPlan &plan, KernelCache &cache, const Deadline &deadline);
+Status compileKernels(const plan::UnlinkedPlan &plan, KernelStore &store, const Deadline &deadline);
 
 } // namespace quern::native

@@ -24,7 +24,7 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
   std::vector<PortSignature> outputs = nn::outputSignature(family->main());
   auto kernels = options.kernels
                      ? options.kernels
-                     : std::make_shared<LinkedKernels>(createKernelCache(target, options));
+                     : std::make_shared<LinkedKernels>(createKernelStore(target, options));
   std::shared_ptr<OnDemandPlanner> planner =
       OnDemandPlanner::create(std::move(family), createInstantiator(target, options),
                               std::move(kernels), Executable::kDefaultPlanCacheBytes);

@@ -18,21 +18,32 @@ Status LinkedKernels::link(plan::UnlinkedPlan &unlinked, const Deadline &deadlin
   return Status::ok();
 }
 
+KernelFunction LinkedKernels::find(const std::string &key) const {
+  std::shared_lock lock(mutex);
+  auto at = linked.find(key);
+  return at == linked.end() ? nullptr : at->second;
+}
+
 Expected<KernelFunction> LinkedKernels::link(const std::string &key) {
-  std::lock_guard lock(mutex);
-  if (auto it = linked.find(key); it != linked.end())
-    return it->second;
+  if (KernelFunction known = find(key))
+    return known;
+  std::lock_guard lock(loading);
+  if (KernelFunction known = find(key))
+    return known;
   if (!loader) {
-    QUERN_ASSIGN(loader, Jit::create(compiled->target()));
+    QUERN_ASSIGN(std::shared_ptr<Jit> made, Jit::create(compiled->target()));
+    std::lock_guard adding(mutex);
+    loader = std::move(made);
   }
   const CompiledKernel &kernel = compiled->get(key);
   QUERN_TRY(loader->addObject(kernel.object));
   QUERN_ASSIGN(KernelFunction function, loader->lookup(kernel.symbol));
+  std::lock_guard adding(mutex);
   linked[key] = function;
   return function;
 }
 
-std::shared_ptr<Jit> LinkedKernels::jit() {
-  std::lock_guard lock(mutex);
+std::shared_ptr<Jit> LinkedKernels::jit() const {
+  std::shared_lock lock(mutex);
   return loader;
 }

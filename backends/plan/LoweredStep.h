@@ -10,22 +10,27 @@
 #include "mlir/IR/Operation.h"
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
-namespace quern::native {
-class KernelBuilder;
-} // namespace quern::native
-
 namespace quern::plan {
+
+/// What a backend emits a kernel from.
+class KernelSource {
+public:
+  virtual ~KernelSource() = default;
+  /// Everything that shapes the code, to be read.
+  virtual std::string text() const = 0;
+};
 
 /// A kernel that has not been emitted yet.
 struct KernelSpec {
   /// Readable: "dot_12x32_relu". Need not be unique.
   std::string name;
-  /// Everything that shapes the code; equal keys are the same kernel.
+  /// Everything that shapes the code, as bytes; equal keys are the same kernel.
   std::string key;
-  std::function<void(native::KernelBuilder &)> emit;
+  std::shared_ptr<const KernelSource> source;
 };
 
 /// What a buffer of a step is.

@@ -2,10 +2,8 @@
 #pragma once
 
 #include "backends/plan/LoweredStep.h"
-#include "quern/Deadline.h"
+#include "runtime/running/OncePerKey.h"
 
-#include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -26,13 +24,14 @@ public:
   Expected<Tensor> unpacked(const nn::WeightSource &weight);
 
 private:
-  Status packMissing(std::vector<size_t> missing, const std::vector<const StepBuffer *> &buffers,
-                     std::vector<Tensor> &results, const Deadline &deadline);
+  using Take = std::function<void(const StepBuffer &, Tensor)>;
+  Status packMissing(std::vector<const StepBuffer *> missing, const Deadline &deadline,
+                     const Take &take);
+  Status packShared(const std::vector<const StepBuffer *> &buffers, const Deadline &deadline);
 
   int threads;
-  std::mutex mutex;
   /// By pack key, and by the key of the weight for those that are not packed.
-  std::map<std::string, Tensor> packed;
+  OncePerKey<Tensor> packed;
 };
 
 } // namespace quern::plan

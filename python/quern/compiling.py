@@ -40,7 +40,8 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
             target_cpu: str = "host", opt_level: int = 3, threads: int = 0, profile: bool = False,
             flush_denormals: bool = True, timeout: Optional[float] = None,
             memory_limit: Optional[int] = None, progress: Optional[Progress] = None,
-            cache: bool = False, cast: bool = False, **export_options: Any) -> CompiledModel:
+            cache: bool = False, kernel_cache: bool = True, cast: bool = False,
+            **export_options: Any) -> CompiledModel:
     """Makes a model ready to run: a callable that takes and gives arrays.
 
     `model`: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`;
@@ -52,7 +53,8 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     `progress`: a function that is told what the work is at ("optimising the graph") whenever
     that changes; what it raises ends the work. `cache`: compile ahead of time into a file that
     all processes of the user share, for the sizes that `shapes` and `dims` give, where `dims`
-    may list several (quern.aot). `cast`: inputs of another type of numbers than the model's, as
+    may list several (quern.aot). `kernel_cache`: compiled kernels are kept in the cache folder,
+    where other processes find them. `cast`: inputs of another type of numbers than the model's, as
     float64 for float32, are converted, as those of estimators always are; else they are refused.
     Other options go to the exporter of torch or skl2onnx.
     """
@@ -71,11 +73,13 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
             raise UsageError("the cache is for native code")
         ready = _compile_cached(model, example_inputs, export_options,
                                 {**sizes, **compile_options},
-                                {"timeout": timeout, "progress": progress},
+                                {"timeout": timeout, "progress": progress,
+                                 "kernel_cache": kernel_cache},
                                 {"threads": threads, **run_options})
     else:
         ready = _load_and_compile(model, example_inputs, {**sizes, **export_options},
-                                  {"backend": backend, **compile_options, **run_options},
+                                  {"backend": backend, "kernel_cache": kernel_cache,
+                                   **compile_options, **run_options},
                                   timeout, progress)
     ready.cast = cast or sources.is_estimator(model)
     return ready
@@ -141,8 +145,8 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
         target_cpu: str = "host", target_cpus: Sequence[str] = (),
         max_iterations: int = 100_000_000, runtime_archive: Optional[Path] = None,
         weights: str = "embedded", main: Optional[Path] = None, seed: int = 0, opt_level: int = 3,
-        threads: int = 0, timeout: Optional[float] = None, progress: Optional[Progress] = None,
-        **export_options: Any) -> Artifact:
+        threads: int = 0, kernel_cache: bool = True, timeout: Optional[float] = None,
+        progress: Optional[Progress] = None, **export_options: Any) -> Artifact:
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
     that needs neither Quern nor Python, into code to read (.s, .ll), or into a folder .c-test
     with C programs that compare it with the interpreter, on inputs drawn with `seed`, and run
@@ -155,7 +159,8 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     for libraries with nodes that need reference kernels; the package brings one for x86-64.
     `dims` may list several sizes, {"N": [1, 8, 32], "seq": range(16, 513, 16)}: the artefact
     has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
-    or "file", in one beside the artefact with its name and the suffix .weights. `main`: where
+    or "file", in one beside the artefact with its name and the suffix .weights. `kernel_cache`:
+    as of quern.compile. `main`: where
     a C program goes that runs the artefact on files.
     """
     from .report import Artifact
@@ -175,7 +180,7 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     began = time.perf_counter()
     needed, cpus = loaded.write_artifact(
         target=target or "", target_cpu=target_cpu, opt_level=opt_level, threads=threads,
-        output=path, **{name: os.fspath(place) for name, place in paths.items() if place is not None},
+        kernel_cache=kernel_cache, output=path, **{name: os.fspath(place) for name, place in paths.items() if place is not None},
         prefix=prefix or "", max_iterations=max_iterations, target_cpus=list(target_cpus),
         listed_sizes=listed, weights_in_file=weights == "file", seed=seed, timeout=timeout,
         progress=progress)

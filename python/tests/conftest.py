@@ -8,6 +8,8 @@ import pytest
 
 # The longest takes some ten seconds on a machine with nothing else to do.
 SECONDS_PER_TEST = int(os.environ.get("QUERN_TEST_SECONDS", "300"))
+# What is in the cache of who runs the tests shall not matter.
+os.environ["QUERN_KERNEL_CACHE"] = "off"
 # pytest captures what sys.stderr writes; this is the terminal's, or the log's.
 _STDERR = os.dup(sys.__stderr__.fileno())
 

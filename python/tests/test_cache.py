@@ -26,6 +26,19 @@ def compiled(model=None, **options):
     return quern.compile(model or mlp(), cache=True, **{"dims": {"N": 2}, **options})
 
 
+def test_kernels_are_kept(folder, monkeypatch):
+    monkeypatch.setenv("QUERN_KERNEL_CACHE", "")
+    quern.compile(mlp(), dims={"N": 2}, kernel_cache=False)
+    assert not folder.exists()
+    wanted = quern.compile(mlp(), dims={"N": 2})(X)
+    kernels = {path: path.stat().st_ino for path in folder.glob("kernels/*.kernel")}
+    assert kernels
+    np.testing.assert_array_equal(quern.compile(mlp(), dims={"N": 2})(X), wanted)
+    assert {path: path.stat().st_ino for path in folder.glob("kernels/*.kernel")} == kernels
+    np.testing.assert_array_equal(compiled()(X), wanted)
+    assert len(artefacts(folder)) == 1
+
+
 def test_is_made_once(folder):
     wanted = quern.compile(mlp())(X)
     np.testing.assert_array_equal(compiled()(X), wanted)

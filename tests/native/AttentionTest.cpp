@@ -3,7 +3,7 @@
 // Compared with the reference kernel, which computes whole rows in double.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/native/KernelCache.h"
+#include "backends/native/KernelStore.h"
 #include "backends/native/LinkedKernels.h"
 #include "backends/native/kernels/AttentionKernel.h"
 #include "backends/native/kernels/RecurrentKernel.h"
@@ -157,7 +157,7 @@ std::shared_ptr<LinkedKernels> kernelsFor(const std::string &target) {
   std::shared_ptr<LinkedKernels> &known = kernels[target];
   if (!known)
     known = std::make_shared<LinkedKernels>(
-        std::make_shared<KernelCache>(resolveTarget(target).take(), "", /*threads=*/0));
+        std::make_shared<KernelStore>(resolveTarget(target).take()));
   return known;
 }
 
@@ -456,26 +456,4 @@ TEST(AttentionTest, ThreadsDoNotMatter) {
               0)
         << threads;
   }
-}
-
-// Kernels are shared by their keys: whatever shapes the code is in it.
-TEST(AttentionTest, KeysHaveAllThatShapesTheCode) {
-  static constexpr int64_t kTall[] = {8, 1}, kLow[] = {4, 1};
-  AttentionSpec plain;
-  plain.scoreHeights = plain.valueHeights = kTall;
-  std::vector<AttentionSpec> others(7, plain);
-  others[0].scoreHeights = kLow;
-  others[1].valueHeights = kLow;
-  others[2].condition = OperandAccess::Full;
-  others[3].hiddenScore = -1;
-  others[4].scoreType = DType::Float16;
-  others[5].roundSums = true;
-  others[6].mask = OperandAccess::Full;
-  std::set<std::string> keys = {plain.key()};
-  for (const AttentionSpec &other : others)
-    EXPECT_TRUE(keys.insert(other.key()).second) << other.key();
-  RecurrentSpec cell, lower;
-  cell.heights[2] = kTall;
-  lower.heights[2] = kLow;
-  EXPECT_NE(cell.key(), lower.key());
 }

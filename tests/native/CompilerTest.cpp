@@ -1,5 +1,6 @@
 //===- CompilerTest.cpp - phases, levels and threads of the compiler ------===//
 #include "backends/native/aot/AotPlans.h"
+#include "backends/native/kernels/RangeKernel.h"
 #include "quern/Progress.h"
 #include "tests/native/GraphCheck.h"
 
@@ -294,11 +295,10 @@ TEST(Compiler, TimeLimitOfPlanningAndOfKernels) {
 
   auto target = resolveTarget("host");
   ASSERT_TRUE(target);
-  KernelCache cache(*target, "", 1);
-  KernelSpec spec;
-  spec.key = spec.name = "some_kernel";
+  KernelStore cache(*target, {.threads = 1});
+  KernelSpec spec = kernelOf(RangeSpec());
   EXPECT_EQ(cache.compile({&spec}, Deadline::after(std::chrono::nanoseconds(0))).message(),
-            "kernel some_kernel: time limit of 0ms exceeded while compiling");
+            "kernel range_float32: time limit of 0ms exceeded while compiling");
 }
 
 // The deadline of compiling is none of plans that are made later.

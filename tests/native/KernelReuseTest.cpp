@@ -32,11 +32,11 @@ struct Counted {
   explicit Counted(const Graph &graph) {
     NativeOptions options;
     options.optLevel = 2;
-    auto cache = std::make_shared<KernelCache>(resolveTarget("host").take(), "", options.threads);
+    auto cache = std::make_shared<KernelStore>(resolveTarget("host").take());
     options.kernels = kernels = std::make_shared<LinkedKernels>(cache);
     executable = compileForTest(graph, options).take();
   }
-  size_t count() { return kernels->cache().size(); }
+  size_t count() { return kernels->store().size(); }
 
   std::shared_ptr<LinkedKernels> kernels;
   std::shared_ptr<Executable> executable;
@@ -199,7 +199,7 @@ TEST(KernelReuseTest, SequenceLengths) {
           bool isNew = keys.insert(step.kernel.key).second;
           EXPECT_FALSE(isNew && i >= 20)
               << step.kernel.name << " of " << op.nodes.str() << " for length " << length << " on "
-              << name << ": " << step.kernel.key;
+              << name << ": " << step.kernel.source->text();
         }
       }
     }

@@ -39,7 +39,7 @@ public:
     }
     std::string symbol = "kernel" + std::to_string(cache.functions.size());
     KernelBuilder kb(target, symbol);
-    spec.emit(kb);
+    emitKernel(spec, kb);
     KernelBuilder::Module module = kb.finish();
     if (mlir::failed(mlir::verify(*module.module)))
       return internalError("kernel " + spec.name + " does not verify");
@@ -48,7 +48,7 @@ public:
     QUERN_ASSIGN(ObjectCode object,
                  compileKernel(std::move(module), target, dumps ? &assembly : nullptr));
     if (dumps)
-      llvm::errs() << "# " << targetName << " " << spec.name << " " << spec.key << "\n" << assembly;
+      llvm::errs() << "# " << targetName << " " << spec.source->text() << "\n" << assembly;
     QUERN_TRY(cache.jit->addObject(object));
     QUERN_ASSIGN(at->second, cache.jit->lookup(symbol));
     return at->second;

@@ -114,7 +114,7 @@ Expected<std::vector<Tensor>> ModelCheck::runCompiled(const std::string &bytes,
   if (!shared) {
     QUERN_ASSIGN(native::Target target, native::resolveTarget(config.targetCpu));
     shared = std::make_shared<native::LinkedKernels>(
-        std::make_shared<native::KernelCache>(target, "", 1));
+        std::make_shared<native::KernelStore>(target, native::KernelStoreOptions{.threads = 1}));
   }
   options.kernels = shared;
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,

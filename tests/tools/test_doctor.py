@@ -39,9 +39,10 @@ class Doctor(CliTest):
         os.environ["QUERN_CACHE_DIR"] = str(self.folder / "cache")
         self.addCleanup(os.environ.pop, "QUERN_CACHE_DIR")
         self.assertEqual(self.quern_json("doctor")["cache"],
-                         {"folder": str(self.folder / "cache"), "artefacts": 1, "bytes": 4})
+                         {"folder": str(self.folder / "cache"), "artefacts": 1, "bytes": 4, "kernels": 0,
+                          "kernel_bytes": 0})
         out, _ = self.quern("doctor")
-        self.assertRegex(out, r"(?m)^cache +/.*/cache, 1 artefacts, ")
+        self.assertRegex(out, r"(?m)^cache +/.*/cache, 0 kernels, 0 B, 1 artefacts, 4 B$")
 
     def test_threads(self):
         self.assertEqual(self.quern_json("doctor", "--threads", 1)["threads"], 1)

@@ -49,7 +49,7 @@ class Phases(CliTest):
 
     def test_kernels_are_read_too(self):
         for name in ("kernels", "llvm"):
-            self.assertIn("func @k0_", self.read_back(self.phase(name)))
+            self.assertIn("func @quern_k_", self.read_back(self.phase(name)))
 
     def test_names_of_nodes_stay(self):
         text = self.phase("imported")

@@ -58,6 +58,7 @@ static Expected<Measurement> measure(const BenchOptions &options) {
                           opened.limits, opened.defaults, &opened.guard));
   Progress progress(options.style);
   progress.show("compiling");
+  explainKernelCache(options.backend.compile, options.style);
   Stopwatch watch;
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
   double compileMs = watch.milliseconds();

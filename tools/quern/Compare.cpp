@@ -74,6 +74,7 @@ static Expected<Comparison> compareBackends(const CompareCommand &options, Runna
                           compiled.limits, compiled.defaults, &compiled.guard));
   Progress progress(options.style);
   progress.show("compiling");
+  explainKernelCache(options.backend.compile, options.style);
   BackendOptions interpreterOptions = options.backend;
   interpreterOptions.compile.backend = Backend::Interpreter;
   QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(reference, interpreterOptions, inputs));

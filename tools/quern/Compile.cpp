@@ -162,6 +162,7 @@ static Status compile(const OpenedModel &opened, const CompileCommand &options,
                       const ArtifactOptions &artifact, ArtifactSummary &summary) {
   Progress progress(options.style);
   progress.show("compiling");
+  explainKernelCache(options.compile, options.style);
   return opened.model.compileToArtifact(options.compile.within(opened.limits), artifact, &summary);
 }
 

@@ -160,6 +160,15 @@ static Status printBytes(const std::string &text) {
   return Status::ok();
 }
 
+std::string cli::formatBytes(int64_t bytes) {
+  const char *units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(units); ++unit)
+    value /= 1024;
+  return fmt::format("{:.4g} {}", value, units[unit]);
+}
+
 Status cli::printText(const std::string &text) {
   return printBytes(escapeText(text, TextPlace::Terminal));
 }

@@ -90,6 +90,9 @@ private:
   std::vector<std::vector<std::string>> rows;
 };
 
+/// "48 KiB", "1.5 GiB".
+std::string formatBytes(int64_t bytes);
+
 /// Prints to standard output what a terminal may get, whatever is in names (escapeText); Io
 /// error when it cannot be written.
 Status printText(const std::string &text);

@@ -42,16 +42,6 @@ static Expected<Diagnosis> diagnose(const DoctorOptions &options) {
   return found;
 }
 
-/// "48 KiB", "1.5 GiB".
-static std::string formatBytes(int64_t bytes) {
-  const char *units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < std::size(units); ++unit)
-    value /= 1024;
-  return fmt::format("{:.4g} {}", value, units[unit]);
-}
-
 static std::string describeCpus(const Machine &machine) {
   std::string quota = machine.quotaCpus ? std::to_string(*machine.quotaCpus) : "none";
   return fmt::format("{} usable of {} online (affinity {} on {} cores, quota {})",
@@ -80,7 +70,8 @@ static std::string describeCache() {
   if (folder.empty())
     return "no folder: QUERN_CACHE_DIR and HOME are not set";
   CacheUse use = cacheUse(folder);
-  return fmt::format("{}, {} artefacts, {}", folder, use.artefacts, formatBytes(use.bytes));
+  return fmt::format("{}, {} kernels, {}, {} artefacts, {}", folder, use.kernels,
+                     formatBytes(use.kernelBytes), use.artefacts, formatBytes(use.artefactBytes));
 }
 
 static std::string describe(const Diagnosis &found) {
@@ -127,36 +118,40 @@ static Json describeJson(const Diagnosis &found) {
                       {"kind", cache.kind},
                       {"bytes", cache.bytes},
                       {"cpus", cache.cpus}});
-  return {
-      {"schema", "quern.doctor/1"},
-      {"version", versionString()},
-      {"libraries", libraries},
-      {"cpu",
-       {{"name", found.cpu.name},
-        {"model", machine.cpuModel},
-        {"triple", found.cpu.triple},
-        {"features", found.cpu.features},
-        {"virtual_machine", machine.virtualMachine},
-        {"caches", caches}}},
-      {"cpus",
-       {{"online", machine.onlineCpus},
-        {"affinity", machine.affinityCpus},
-        {"cores", machine.affinityCores},
-        {"quota", orNull(machine.quotaCpus)},
-        {"usable", machine.usableCpus},
-        {"load_average", machine.loadAverage}}},
-      {"memory_bytes", machine.memoryBytes},
-      {"memory_limit_bytes", orNull(machine.memoryLimitBytes)},
-      {"governor", machine.governor.empty() ? Json(nullptr) : Json(machine.governor)},
-      {"cache", {{"folder", cacheFolder()}, {"artefacts", use.artefacts}, {"bytes", use.bytes}}},
-      {"threads", rates.threads},
-      {"thread_peak_gflops", rates.threadGflops},
-      {"peak_gflops", rates.gflops},
-      {"thread_read_gbps", rates.threadReadGBps},
-      {"read_gbps", rates.readGBps},
-      {"spread_percent", rates.spreadPercent},
-      {"stolen_percent", rates.stolenPercent},
-      {"warnings", found.warnings}};
+  return {{"schema", "quern.doctor/1"},
+          {"version", versionString()},
+          {"libraries", libraries},
+          {"cpu",
+           {{"name", found.cpu.name},
+            {"model", machine.cpuModel},
+            {"triple", found.cpu.triple},
+            {"features", found.cpu.features},
+            {"virtual_machine", machine.virtualMachine},
+            {"caches", caches}}},
+          {"cpus",
+           {{"online", machine.onlineCpus},
+            {"affinity", machine.affinityCpus},
+            {"cores", machine.affinityCores},
+            {"quota", orNull(machine.quotaCpus)},
+            {"usable", machine.usableCpus},
+            {"load_average", machine.loadAverage}}},
+          {"memory_bytes", machine.memoryBytes},
+          {"memory_limit_bytes", orNull(machine.memoryLimitBytes)},
+          {"governor", machine.governor.empty() ? Json(nullptr) : Json(machine.governor)},
+          {"cache",
+           {{"folder", cacheFolder()},
+            {"artefacts", use.artefacts},
+            {"bytes", use.artefactBytes},
+            {"kernels", use.kernels},
+            {"kernel_bytes", use.kernelBytes}}},
+          {"threads", rates.threads},
+          {"thread_peak_gflops", rates.threadGflops},
+          {"peak_gflops", rates.gflops},
+          {"thread_read_gbps", rates.threadReadGBps},
+          {"read_gbps", rates.readGBps},
+          {"spread_percent", rates.spreadPercent},
+          {"stolen_percent", rates.stolenPercent},
+          {"warnings", found.warnings}};
 }
 
 static Status execute(const DoctorOptions &options) {

@@ -2,6 +2,7 @@
 #include "tools/quern/OpenModel.h"
 
 #include "quern/Artifact.h"
+#include "quern/CacheFolder.h"
 #include "quern/OutputGuard.h"
 #include "quern/Statistics.h"
 
@@ -98,6 +99,13 @@ Expected<Runnable> cli::openRunnable(const ModelOptions &options, const OutputSt
                   .limits = opened.limits,
                   .loadMs = opened.loadMs,
                   .guard = std::move(opened.guard)};
+}
+
+void cli::explainKernelCache(const CompileOptions &options, const OutputStyle &style) {
+  if (options.backend != Backend::Native || !options.kernelCache || style.verbosity <= 0)
+    return;
+  if (Status status = kernelFolder().status(); !status.isOk())
+    detail(style, "no kernels are kept: " + status.message());
 }
 
 Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,

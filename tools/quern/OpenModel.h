@@ -58,6 +58,9 @@ Expected<OpenedModel> openModel(const ModelOptions &options, const OutputStyle &
 /// Loads a model as above, or a library.
 Expected<Runnable> openRunnable(const ModelOptions &options, const OutputStyle &style);
 
+/// Says in detail why no compiled kernels are kept, where they should be.
+void explainKernelCache(const CompileOptions &options, const OutputStyle &style);
+
 /// Makes a runner, after what the backend does before a run on these inputs.
 Expected<std::unique_ptr<Runner>> prepare(const Runnable &opened, const BackendOptions &options,
                                           std::span<const AnyValue> inputs);

@@ -70,6 +70,7 @@ Expected<InputSizes> parseInputSizes(const ModelOptions &options);
 // One per verb, in the file of its name: adds the verb and its options to `app`
 // and, when the verb is chosen, sets `command`.
 void addBenchVerb(CLI::App &app, Command &command);
+void addCacheVerb(CLI::App &app, Command &command);
 void addCheckVerb(CLI::App &app, Command &command);
 void addCompareVerb(CLI::App &app, Command &command);
 void addCompileVerb(CLI::App &app, Command &command);

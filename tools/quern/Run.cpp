@@ -174,6 +174,7 @@ static Expected<FinishedRun> runOnce(const Runnable &opened, const RunOptions &o
                                      std::span<const AnyValue> inputs) {
   Progress progress(options.style);
   progress.show("compiling");
+  explainKernelCache(options.backend.compile, options.style);
   Stopwatch compileWatch;
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
   FinishedRun done{.outputs = std::vector<AnyValue>(runner->outputs().size()),

@@ -70,7 +70,7 @@ static Status checkOptions(const AotOptions &options) {
 }
 
 /// A plan of the artefact, with the symbols of its kernels.
-static Expected<AotPlan> describePlan(const PlanTree &tree, const KernelCache &kernels) {
+static Expected<AotPlan> describePlan(const PlanTree &tree, const KernelStore &kernels) {
   AotPlan result;
   if (!tree.broken.isOk())
     return result;

@@ -19,7 +19,7 @@ public:
   PlanCompiler(const Target &target, const NativeOptions &options)
       : options(pipelineOptions(options, target)),
         instantiator(createInstantiator(target, options)),
-        kernels(createKernelCache(target, options)) {}
+        kernels(createKernelStore(target, options)) {}
 
   Expected<CompiledPlans> compile(ModuleOp module, std::span<const PlannedSizes> sizes);
 
@@ -29,7 +29,7 @@ private:
 
   passes::PipelineOptions options;
   std::shared_ptr<Instantiator> instantiator;
-  std::shared_ptr<KernelCache> kernels;
+  std::shared_ptr<KernelStore> kernels;
 };
 } // namespace
 

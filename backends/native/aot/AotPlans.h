@@ -15,7 +15,7 @@ struct PlannedSizes {
 
 /// Plans of one graph, not linked, which share kernels and packed weights.
 struct CompiledPlans {
-  std::shared_ptr<KernelCache> kernels;
+  std::shared_ptr<KernelStore> kernels;
   std::vector<plan::PlanTree> plans;
   /// With the types that passes have found.
   std::vector<PortSignature> outputs;

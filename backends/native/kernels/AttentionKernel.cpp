@@ -353,8 +353,4 @@ void AttentionEmitter::addValues(const Block &block, const ValueRows &rows) {
   });
 }
 
-KernelSpec native::makeAttentionKernel(const AttentionSpec &spec) {
-  std::string key = "attention/" + spec.key();
-  return {"attention", std::move(key),
-          [spec](KernelBuilder &kb) { AttentionEmitter(kb, spec).emit(); }};
-}
+void AttentionSpec::emit(KernelBuilder &kb) const { AttentionEmitter(kb, *this).emit(); }

@@ -9,9 +9,9 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "backends/native/emit/SpecKernel.h"
 #include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/native/target/TileChoice.h"
-#include "backends/plan/LoweredStep.h"
 #include "quern/DType.h"
 #include "runtime/reference/AttentionShape.h"
 
@@ -48,7 +48,12 @@ struct AttentionSpec {
   /// The sizes may be no multiples of the lanes.
   bool maskSize = true, maskValueSize = true;
 
-  std::string key() const;
+  static constexpr std::string_view kFamily = "attention";
+  QUERN_FIELDS(dtype, lanes, scoreVectors, valueVectors, scoreHeights, valueHeights, scale, softcap,
+               mask, condition, hiddenScore, scoreType, roundSums, hasScale, causal, hasOffset,
+               zeroMaskedRows, rowsOfKeys, stridedQuery, maskSize, maskValueSize)
+  std::string name() const { return "attention"; }
+  void emit(KernelBuilder &kb) const;
 };
 
 /// Run-time sizes and strides.
@@ -68,7 +73,5 @@ struct AttentionDims {
   /// What a worker needs, in elements.
   CheckedSize scratch(const AttentionSpec &spec) const;
 };
-
-KernelSpec makeAttentionKernel(const AttentionSpec &spec);
 
 } // namespace quern::native

@@ -15,9 +15,6 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
-#include <fmt/compile.h>
-#include <fmt/format.h>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -155,6 +152,8 @@ void TransposeEmitter::emitElements(Value source, Value target, Value aBegin, Va
   });
 }
 
+void TransposeSpec::emit(KernelBuilder &kb) const { TransposeEmitter(kb, bits, outerRank).emit(); }
+
 /// The transposition that exchanges dimension `a`, contiguous in the source, and
 /// the last one, contiguous in the target.
 static LoweredStep makeTransposition(const Sizes &sizes, size_t a, DType bits, const Sizes &from,
@@ -182,10 +181,7 @@ static LoweredStep makeTransposition(const Sizes &sizes, size_t a, DType bits, c
     step.dims.insert(step.dims.end(), {1, 0, 0});
   step.bytes = 2.0 * static_cast<double>(elements * dtypeBytes(bits));
   step.grain = std::max<int64_t>(1, 2 * kTaskElements / (aChunk * zChunk));
-  std::string key = fmt::format(FMT_COMPILE("transpose{}{}"), outerRank, dtypeName(bits));
-  step.kernel = {"transpose", key, [bits, outerRank](KernelBuilder &kb) {
-                   TransposeEmitter(kb, bits, outerRank).emit();
-                 }};
+  step.kernel = kernelOf(TransposeSpec{bits, outerRank});
   return step;
 }
 

@@ -2,9 +2,20 @@
 #pragma once
 
 #include "backends/native/kernels/MapKernel.h"
-#include "backends/plan/LoweredStep.h"
 
 namespace quern::native {
+
+/// What shapes the code of a transposition by tiles.
+struct TransposeSpec {
+  /// An unsigned integer.
+  DType bits = DType::UInt32;
+  int64_t outerRank = 0;
+
+  static constexpr std::string_view kFamily = "transpose";
+  QUERN_FIELDS(bits, outerRank)
+  std::string name() const { return "transpose"; }
+  void emit(KernelBuilder &kb) const;
+};
 
 /// One side of a copy. Strides are in elements.
 struct CopySide {

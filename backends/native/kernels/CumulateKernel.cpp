@@ -13,8 +13,6 @@
 #include "ir/ScalarEmitter.h"
 #include "runtime/values/CeilDiv.h"
 
-#include <fmt/format.h>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -139,14 +137,7 @@ void CumulateEmitter::emit() {
   kb.forLoop(groups, kb.taskEnd(), 1, [&](Value row) { runRows(row, 1); });
 }
 
-static KernelSpec kernelOf(const CumulateSpec &spec) {
-  std::string key =
-      fmt::format("cumulate{}{}{}{}{}", spec.isSum ? "+" : "*", spec.exclusive ? "x" : "",
-                  spec.reverse ? "<" : ">", spec.contiguous ? "r" : "c", dtypeName(spec.dtype));
-  if (spec.openRank > 0)
-    key += fmt::format(":{}{}", spec.openRank, dtypeName(spec.axisType));
-  return {"cumulate", key, [spec](KernelBuilder &kb) { CumulateEmitter(kb, spec).emit(); }};
-}
+void CumulateSpec::emit(KernelBuilder &kb) const { CumulateEmitter(kb, *this).emit(); }
 
 LoweredStep native::makeCumulate(const CumulateSpec &spec, const RowShape &shape, StepBuffer input,
                                  StepBuffer result) {

@@ -17,6 +17,11 @@ struct CumulateSpec {
   /// Where only the run knows the axis: the rank of the tensor, and the type of the number.
   int64_t openRank = 0;
   DType axisType = DType::Undefined;
+
+  static constexpr std::string_view kFamily = "cumulate";
+  QUERN_FIELDS(dtype, isSum, exclusive, reverse, contiguous, openRank, axisType)
+  std::string name() const { return "cumulate"; }
+  void emit(KernelBuilder &kb) const;
 };
 
 /// The step that runs along the middle of [outer, length, inner], none of which is 0.

@@ -36,22 +36,6 @@ std::string DotSpec::name() const {
                      epilogue.program.label());
 }
 
-std::string DotSpec::key() const {
-  std::string text = "dot ";
-  text.reserve(256);
-  tile.appendKey(text);
-  for (int64_t height : heights)
-    text += fmt::format(FMT_COMPILE("{},"), height);
-  text += flat ? " f" : " l";
-  text += contiguousColumns ? 'c' : 's';
-  text += maskColumns ? 'm' : 'w';
-  text += groupsRepeat ? "r" : "";
-  text += std::to_string(rowStrideC);
-  text += bias ? fmt::format(FMT_COMPILE(" b{}"), static_cast<int>(*bias)) : " z";
-  epilogue.appendKey(text);
-  return text;
-}
-
 //===----------------------------------------------------------------------===//
 // Emission
 //===----------------------------------------------------------------------===//
@@ -242,7 +226,4 @@ void DotEmitter::storeByRows(const Tile &tile, const Values &sums, Value firstRo
   });
 }
 
-KernelSpec DotSpec::kernel() && {
-  auto spec = std::make_shared<const DotSpec>(std::move(*this));
-  return {spec->name(), spec->key(), [spec](KernelBuilder &kb) { DotEmitter(kb, *spec).emit(); }};
-}
+void DotSpec::emit(KernelBuilder &kb) const { DotEmitter(kb, *this).emit(); }

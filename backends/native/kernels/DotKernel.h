@@ -14,10 +14,10 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "backends/native/emit/SpecKernel.h"
 #include "backends/native/kernels/DotMicroKernel.h"
 #include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/native/target/TileChoice.h"
-#include "backends/plan/LoweredStep.h"
 
 #include <optional>
 
@@ -43,12 +43,12 @@ struct DotSpec {
   std::optional<OperandAccess> bias;
   EpilogueCode epilogue;
 
+  static constexpr std::string_view kFamily = "dot";
+  QUERN_FIELDS(tile, heights, flat, rowStrideC, contiguousColumns, groupsRepeat, maskColumns, bias,
+               epilogue)
   /// "dot_14x32_relu".
   std::string name() const;
-  /// Everything that shapes the code.
-  std::string key() const;
-  /// Takes the spec away.
-  KernelSpec kernel() &&;
+  void emit(KernelBuilder &kb) const;
 };
 
 /// The run-time dims of a Dot step, in their order; strides are in elements. Task t is

@@ -6,29 +6,10 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 #include <cassert>
-#include <fmt/compile.h>
-#include <fmt/format.h>
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
-
-void DotTile::appendKey(std::string &key) const {
-  auto number = [&](int64_t value) { key += fmt::format(FMT_COMPILE("{} "), value); };
-  for (DType dtype : {types.a, types.b, types.accumulate, types.c})
-    key += dtypeName(dtype), key += ' ';
-  number(lanes);
-  number(vectors);
-  number(rowStrideA);
-  key += vectorA ? 'v' : 's';
-  key += packedB ? 'p' : 'r';
-  for (const Level &level : levels) {
-    key += '(';
-    number(level.trip);
-    number(level.strideA);
-    number(level.unroll);
-  }
-}
 
 //===----------------------------------------------------------------------===//
 // Instructions

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "backends/native/emit/KernelBuilder.h"
+#include "backends/native/target/Fields.h"
 
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ namespace quern::native {
 struct DotTypes {
   DType a = DType::Float32, b = DType::Float32, accumulate = DType::Float32, c = DType::Float32;
   static DotTypes all(DType dtype) { return {dtype, dtype, dtype, dtype}; }
+  QUERN_FIELDS(a, b, accumulate, c)
   /// Whether products of this type sum up natively: of the types of 32 and 64 bits.
   static bool isNative(DType dtype) {
     bool isInteger = isSignedInteger(dtype) || isUnsignedInteger(dtype);
@@ -38,6 +40,8 @@ struct DotTile {
     int64_t trip = kRuntime;
     int64_t strideA = kRuntime;
     int64_t unroll = 1;
+
+    QUERN_FIELDS(trip, strideA, unroll)
   };
 
   DotTypes types;
@@ -50,8 +54,8 @@ struct DotTile {
   /// The rows of B that a tile reads follow each other: [k][vectors * lanes].
   bool packedB = true;
 
+  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, vectorA, packedB)
   int64_t columns() const { return vectors * lanes; }
-  void appendKey(std::string &key) const;
 };
 
 /// What a tile reads; values that its DotTile bakes in may be null.

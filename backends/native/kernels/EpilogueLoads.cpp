@@ -7,12 +7,6 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-void EpilogueCode::appendKey(std::string &key) const {
-  program.appendKey(key);
-  for (OperandAccess a : access)
-    key += static_cast<char>('0' + static_cast<int>(a));
-}
-
 Value native::loadOperand(KernelBuilder &kb, Value base, OperandAccess access, DType dtype,
                           const ResultPosition &at, int64_t lanes, Value active) {
   switch (access) {

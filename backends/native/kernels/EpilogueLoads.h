@@ -38,7 +38,8 @@ struct EpilogueCode {
       access.push_back(operand.access);
   }
   DType resultType() const { return program.typeOf(program.results[0]); }
-  void appendKey(std::string &key) const;
+
+  QUERN_FIELDS(program, access)
 };
 
 /// Where a vector of anchor results lies; values that no operand asks for may be null.

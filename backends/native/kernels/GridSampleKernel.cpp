@@ -211,14 +211,17 @@ void GridSampleEmitter::emit() {
   });
 }
 
+std::string GridSampleSpec::name() const {
+  return fmt::format("grid_sample_{}_{}_{}{}_{}_{}", axes, nameOf(mode), nameOf(padding),
+                     alignCorners ? "_corners" : "", dtypeName(dtype), dtypeName(points));
+}
+
+void GridSampleSpec::emit(KernelBuilder &kb) const { GridSampleEmitter(kb, *this).emit(); }
+
 LoweredStep native::sampleGrid(StepBuffer image, StepBuffer points, StepBuffer result,
                                const GridSampleSpec &spec, const GridSampleSizes &sizes) {
   LoweredStep step;
-  step.kernel.name = fmt::format("grid_sample_{}_{}_{}{}_{}_{}", spec.axes, nameOf(spec.mode),
-                                 nameOf(spec.padding), spec.alignCorners ? "_corners" : "",
-                                 dtypeName(spec.dtype), dtypeName(spec.points));
-  step.kernel.key = step.kernel.name;
-  step.kernel.emit = [spec](KernelBuilder &kb) { GridSampleEmitter(kb, spec).emit(); };
+  step.kernel = kernelOf(spec);
   step.buffers = {std::move(image), std::move(points), std::move(result)};
   int64_t tasks = ceilDiv(sizes.points, kPointsPerTask), distance = 1;
   step.dims = {sizes.channels, sizes.points, tasks};

@@ -1,8 +1,7 @@
 //===- GridSampleKernel.h - images at places between their pixels ---------===//
 #pragma once
 
-#include "backends/native/emit/KernelBuilder.h"
-#include "backends/plan/LoweredStep.h"
+#include "backends/native/emit/SpecKernel.h"
 #include "runtime/reference/Enumerations.h"
 
 namespace quern::native {
@@ -17,6 +16,10 @@ struct GridSampleSpec {
   /// float32 or float64.
   DType dtype, points;
 
+  static constexpr std::string_view kFamily = "grid_sample";
+  QUERN_FIELDS(mode, padding, alignCorners, axes, dtype, points)
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
   /// Whether there is code for it: where a tap of a cubic turns back, there is none.
   bool isNative() const {
     return axes <= 3 && (mode != ResizeMode::Cubic || (axes <= 2 && padding != PadMode::Reflect));

@@ -17,8 +17,6 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
-#include <fmt/format.h>
-
 #include <array>
 
 using namespace mlir;
@@ -50,22 +48,6 @@ enum Walk { kData, kTuples, kSlices, kWalks };
 /// The run-time dims; then size, chunk and number of chunks of each blocked dimension, the
 /// sizes of those around, the strides of each walk, and size and stride of each axis.
 enum IndexedDim { kSlice, kSliceChunk, kSliceTasks, kFixedDims };
-
-/// What shapes the code.
-struct IndexedSpec {
-  bool scatters = false;
-  ScatterReduction reduction = ScatterReduction::None;
-  DType dtype = DType::Undefined, indexType = DType::Undefined;
-  int64_t tupleLength = 1, outerRank = 0;
-  bool isElement = false;
-
-  bool reduces() const { return reduction != ScatterReduction::None; }
-  std::string key() const {
-    return fmt::format("indexed{}{}:{},{},{}x{}{}", scatters ? "s" : "g",
-                       static_cast<int>(reduction), dtypeName(dtype), dtypeName(indexType),
-                       tupleLength, outerRank, isElement ? "e" : "");
-  }
-};
 
 /// Emits the kernel.
 class IndexedEmitter {
@@ -362,6 +344,8 @@ static Cut cutSlice(const IndexedMove &move, bool dependent) {
   return {move.slice, std::max<int64_t>(move.slice <= 2 * part ? move.slice : part, 1)};
 }
 
+void IndexedSpec::emit(KernelBuilder &kb) const { IndexedEmitter(kb, *this).emit(); }
+
 static void appendMove(const IndexedMove &move, IndexedSpec spec,
                        std::array<StepBuffer, kWalks> buffers, std::vector<LoweredStep> &steps) {
   if (llvm::is_contained(move.sizes, 0))
@@ -398,8 +382,7 @@ static void appendMove(const IndexedMove &move, IndexedSpec spec,
     step.dims.insert(step.dims.end(), {axis.size, axis.stride});
   step.bytes = static_cast<double>(step.tasks) * static_cast<double>(taskBytes);
   step.grain = chooseMoveGrain(taskBytes);
-  step.kernel = {spec.scatters ? "scatter" : "gather", spec.key(),
-                 [spec](KernelBuilder &kb) { IndexedEmitter(kb, spec).emit(); }};
+  step.kernel = kernelOf(spec);
   steps.push_back(std::move(step));
 }
 

@@ -2,10 +2,25 @@
 #pragma once
 
 #include "backends/native/kernels/MapKernel.h"
-#include "backends/plan/LoweredStep.h"
 #include "runtime/reference/Enumerations.h"
 
 namespace quern::native {
+
+/// What shapes the code of a gather or scatter.
+struct IndexedSpec {
+  bool scatters = false;
+  ScatterReduction reduction = ScatterReduction::None;
+  DType dtype = DType::Undefined, indexType = DType::Undefined;
+  int64_t tupleLength = 1, outerRank = 0;
+  /// See IndexedMove::isElement.
+  bool isElement = false;
+
+  static constexpr std::string_view kFamily = "indexed";
+  QUERN_FIELDS(scatters, reduction, dtype, indexType, tupleLength, outerRank, isElement)
+  bool reduces() const { return reduction != ScatterReduction::None; }
+  std::string name() const { return scatters ? "scatter" : "gather"; }
+  void emit(KernelBuilder &kb) const;
+};
 
 /// What an index chooses from: how many there are, and how far apart they are in the data.
 struct IndexedAxis {

@@ -14,9 +14,6 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
-#include <fmt/compile.h>
-#include <fmt/format.h>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -60,20 +57,7 @@ bool native::hasMaskedAccess(const Target &target, DType dtype) {
 }
 
 namespace {
-/// How an operand moves from one inner element to the next.
-enum class InnerStride : char { Zero = '0', One = '1', Any = 's' };
-
-/// What shapes the code of a map kernel.
-struct MapKernel {
-  ScalarProgram program;
-  llvm::SmallVector<InnerStride, 4> inputs, outputs;
-  llvm::SmallVector<DType, 2> outputTypes;
-  /// Dimensions outside of rows and inner elements.
-  int64_t outerRank = 0;
-
-  std::string key() const;
-  void emit(KernelBuilder &kb) const;
-};
+using InnerStride = MapSpec::InnerStride;
 
 /// The run-time dims, in this order; then the outer sizes; then for each operand
 /// its inner stride, row stride and outer strides.
@@ -82,7 +66,7 @@ enum MapDim { kInner, kInnerChunk, kInnerTasks, kRows, kRowChunk, kRowTasks, kFi
 /// Emits one map kernel.
 class MapEmitter {
 public:
-  MapEmitter(KernelBuilder &kb, const MapKernel &kernel);
+  MapEmitter(KernelBuilder &kb, const MapSpec &kernel);
   void emit();
 
 private:
@@ -107,7 +91,7 @@ private:
   Value elementPointer(ArrayRef<Value> pointers, size_t k, Value at, int64_t ahead);
 
   KernelBuilder &kb;
-  const MapKernel &kernel;
+  const MapSpec &kernel;
   int64_t lanes = 0;
   int64_t unroll = 1;
   bool masksTail = true;
@@ -116,18 +100,7 @@ private:
 };
 } // namespace
 
-std::string MapKernel::key() const {
-  std::string text = fmt::format(FMT_COMPILE("map{}:"), outerRank);
-  for (InnerStride s : inputs)
-    text += static_cast<char>(s);
-  text += '>';
-  for (InnerStride s : outputs)
-    text += static_cast<char>(s);
-  program.appendKey(text);
-  return text;
-}
-
-MapEmitter::MapEmitter(KernelBuilder &kb, const MapKernel &kernel) : kb(kb), kernel(kernel) {
+MapEmitter::MapEmitter(KernelBuilder &kb, const MapSpec &kernel) : kb(kb), kernel(kernel) {
   const ScalarProgram &program = kernel.program;
   int64_t widest = 1;
   for (size_t v = 0; v < program.inputs.size() + program.ops.size(); ++v)
@@ -225,7 +198,7 @@ void MapEmitter::emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, in
     }
 }
 
-void MapKernel::emit(KernelBuilder &kb) const { MapEmitter(kb, *this).emit(); }
+void MapSpec::emit(KernelBuilder &kb) const { MapEmitter(kb, *this).emit(); }
 
 static InnerStride classify(int64_t stride, bool isInput) {
   if (stride == 1)
@@ -242,8 +215,7 @@ static std::pair<int64_t, int64_t> chooseChunks(int64_t inner, int64_t rows, int
 void native::appendMap(MapProblem problem, std::vector<LoweredStep> &steps) {
   if (llvm::is_contained(problem.sizes, 0))
     return;
-  auto shared = std::make_shared<MapKernel>();
-  MapKernel &kernel = *shared;
+  MapSpec kernel;
   kernel.program = std::move(problem.program);
   LoweredStep step;
   Sizes sizes = std::move(problem.sizes);
@@ -296,7 +268,6 @@ void native::appendMap(MapProblem problem, std::vector<LoweredStep> &steps) {
   }
   step.tasks = elements / (inner * rows) * innerTasks * rowTasks;
   step.grain = chooseMoveGrain(innerChunk * rowChunk * elementCost);
-  step.kernel = {std::move(problem.name), kernel.key(),
-                 [shared](KernelBuilder &kb) { shared->emit(kb); }};
+  step.kernel = kernelOf(std::move(kernel), std::move(problem.name));
   steps.push_back(std::move(step));
 }

@@ -1,9 +1,8 @@
 //===- MapKernel.h - elementwise kernels on strided operands --------------===//
 #pragma once
 
-#include "backends/native/emit/KernelBuilder.h"
+#include "backends/native/emit/SpecKernel.h"
 #include "backends/native/kernels/ScalarProgram.h"
-#include "backends/plan/LoweredStep.h"
 
 namespace quern::native {
 
@@ -29,6 +28,22 @@ struct MapProblem {
   std::vector<MapOperand> inputs;
   std::vector<MapOperand> outputs;
   ScalarProgram program;
+};
+
+/// What shapes the code of a map.
+struct MapSpec {
+  /// How an operand moves from one inner element to the next.
+  enum class InnerStride { Zero, One, Any };
+
+  ScalarProgram program;
+  llvm::SmallVector<InnerStride, 4> inputs, outputs;
+  llvm::SmallVector<DType, 2> outputTypes;
+  /// Dimensions outside of rows and inner elements.
+  int64_t outerRank = 0;
+
+  static constexpr std::string_view kFamily = "map";
+  QUERN_FIELDS(program, inputs, outputs, outputTypes, outerRank)
+  void emit(KernelBuilder &kb) const;
 };
 
 /// Appends the step that computes `problem`; none when the space is empty. An

@@ -109,6 +109,8 @@ void MaxPlaceEmitter::emitLine(Value task) {
   });
 }
 
+void MaxPlaceSpec::emit(KernelBuilder &kb) const { MaxPlaceEmitter(kb, dtype).emit(); }
+
 LoweredStep native::poolPlaces(const MaxPlaceShape &shape, DType dtype, StepBuffer input,
                                StepBuffer result, StepBuffer places) {
   LoweredStep step;
@@ -125,7 +127,6 @@ LoweredStep native::poolPlaces(const MaxPlaceShape &shape, DType dtype, StepBuff
   int64_t lineBytes = shape.axes[2].output * taps * 16;
   step.grain = chooseMoveGrain(lineBytes);
   step.bytes = static_cast<double>(step.tasks) * static_cast<double>(lineBytes);
-  std::string name = "max_places_" + std::string(dtypeName(dtype));
-  step.kernel = {name, name, [dtype](KernelBuilder &kb) { MaxPlaceEmitter(kb, dtype).emit(); }};
+  step.kernel = kernelOf(MaxPlaceSpec{dtype});
   return step;
 }

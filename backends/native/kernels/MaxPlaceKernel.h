@@ -2,9 +2,18 @@
 #pragma once
 
 #include "backends/native/kernels/PoolKernel.h"
-#include "backends/plan/LoweredStep.h"
 
 namespace quern::native {
+
+/// What shapes the code.
+struct MaxPlaceSpec {
+  DType dtype = DType::Float32;
+
+  static constexpr std::string_view kFamily = "max_places";
+  QUERN_FIELDS(dtype)
+  std::string name() const { return "max_places_" + std::string(dtypeName(dtype)); }
+  void emit(KernelBuilder &kb) const;
+};
 
 /// What the windows of all planes are, depth, height and width; and what the number of an
 /// element of a plane is made of.

@@ -79,14 +79,16 @@ static void emitPadHalo(KernelBuilder &kb, DType dtype) {
   });
 }
 
+std::string PadHaloSpec::name() const { return "pad_halo_" + std::string(dtypeName(dtype)); }
+
+void PadHaloSpec::emit(KernelBuilder &kb) const { emitPadHalo(kb, dtype); }
+
 LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, DType dtype) {
-  std::string name = "pad_halo_" + std::string(dtypeName(dtype));
   int64_t lineTo = (s.left + s.width + s.right) * s.pixel;
   double bytes = static_cast<double>(
       s.planes * (s.height * s.width * s.pixel + (s.top + s.height + s.bottom) * lineTo) *
       dtypeBytes(dtype));
-  return moveStep({name, name, [dtype](KernelBuilder &kb) { emitPadHalo(kb, dtype); }},
-                  std::move(from), std::move(to),
+  return moveStep(kernelOf(PadHaloSpec{dtype}), std::move(from), std::move(to),
                   {s.height, s.top * lineTo, s.bottom * lineTo, s.left * s.pixel, s.width * s.pixel,
                    s.right * s.pixel},
                   s.planes, bytes);
@@ -152,10 +154,14 @@ static void emitUnfold(KernelBuilder &kb, DType dtype, bool unitStride) {
   });
 }
 
+std::string UnfoldSpec::name() const {
+  return "unfold_" + std::string(dtypeName(dtype)) + (unitStride ? "" : "_strided");
+}
+
+void UnfoldSpec::emit(KernelBuilder &kb) const { emitUnfold(kb, dtype, unitStride); }
+
 LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowShape3 &s,
                                   DType dtype) {
-  bool unitStride = s.stride[2] == 1;
-  std::string name = "unfold_" + std::string(dtypeName(dtype)) + (unitStride ? "" : "_strided");
   std::vector<int64_t> dims;
   int64_t rows = s.channels, pixels = 1;
   for (int a = 0; a < 3; ++a) {
@@ -165,8 +171,8 @@ LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowSh
     pixels *= s.output[a];
   }
   double bytes = 3.0 * static_cast<double>(rows * pixels * dtypeBytes(dtype));
-  return moveStep({name, name, [=](KernelBuilder &kb) { emitUnfold(kb, dtype, unitStride); }},
-                  std::move(from), std::move(to), std::move(dims), rows, bytes);
+  return moveStep(kernelOf(UnfoldSpec{dtype, /*unitStride=*/s.stride[2] == 1}), std::move(from),
+                  std::move(to), std::move(dims), rows, bytes);
 }
 
 //===----------------------------------------------------------------------===//
@@ -209,16 +215,19 @@ static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns,
   });
 }
 
+std::string PackColumnsSpec::name() const {
+  return fmt::format(FMT_COMPILE("pack_columns_{}_{}{}"), tileColumns, dtypeName(dtype),
+                     unitStride ? "" : "_strided");
+}
+
+void PackColumnsSpec::emit(KernelBuilder &kb) const {
+  emitPackColumns(kb, dtype, tileColumns, unitStride);
+}
+
 LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape &s, DType dtype) {
-  bool unitStride = s.strideN == 1;
-  std::string name = fmt::format(FMT_COMPILE("pack_columns_{}_{}{}"), s.tileColumns,
-                                 dtypeName(dtype), unitStride ? "" : "_strided");
   int64_t tiles = ceilDiv(s.n, s.tileColumns);
   double bytes = 2.0 * static_cast<double>(s.batch * s.k * s.n * dtypeBytes(dtype));
-  return moveStep({name, name,
-                   [=, columns = s.tileColumns](KernelBuilder &kb) {
-                     emitPackColumns(kb, dtype, columns, unitStride);
-                   }},
+  return moveStep(kernelOf(PackColumnsSpec{dtype, s.tileColumns, /*unitStride=*/s.strideN == 1}),
                   std::move(from), std::move(to),
                   {s.batchStride, s.k, s.n, s.strideK, s.strideN, tiles}, tiles * s.batch, bytes);
 }
@@ -227,20 +236,20 @@ LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape 
 // Plain copies
 //===----------------------------------------------------------------------===//
 
-/// A task is one piece of `kPieceBytes`; dim: bytes in all.
+/// A task is one piece of `kPieceBytes`; dim: bytes in all, elements of one.
 static constexpr int64_t kPieceBytes = 1 << 16;
 
-static void emitCopyBytes(KernelBuilder &kb) {
+void CopySpec::emit(KernelBuilder &kb) const {
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
     Value first = kb.mul(task, kPieceBytes);
     Value count = kb.minSigned(kb.sub(kb.dim(0), first), kb.index(kPieceBytes));
-    emitCopy(kb, kb.advance(kb.buffer(0), first, DType::UInt8),
-             kb.advance(kb.buffer(1), first, DType::UInt8), count, DType::UInt8);
+    emitCopy(kb, kb.advance(kb.buffer(0), first, dtype), kb.advance(kb.buffer(1), first, dtype),
+             count, dtype);
   });
 }
 
 LoweredStep native::copyBytes(StepBuffer from, StepBuffer to, int64_t bytes) {
   int64_t pieces = ceilDiv(bytes, kPieceBytes);
-  return moveStep({"copy_bytes", "copy_bytes", emitCopyBytes}, std::move(from), std::move(to),
-                  {bytes}, pieces, 2.0 * static_cast<double>(bytes));
+  return moveStep(kernelOf(CopySpec()), std::move(from), std::move(to), {bytes}, pieces,
+                  2.0 * static_cast<double>(bytes));
 }

@@ -1,11 +1,49 @@
 //===- MoveKernels.h - copies that prepare a Dot's operands ---------------===//
 #pragma once
 
-#include "backends/native/emit/KernelBuilder.h"
-#include "backends/native/kernels/ScalarProgram.h"
-#include "backends/plan/LoweredStep.h"
+#include "backends/native/emit/SpecKernel.h"
 
 namespace quern::native {
+
+// What shapes the code of each.
+
+struct PadHaloSpec {
+  DType dtype = DType::Float32;
+
+  static constexpr std::string_view kFamily = "pad_halo";
+  QUERN_FIELDS(dtype)
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
+};
+struct UnfoldSpec {
+  DType dtype = DType::Float32;
+  /// Along a line.
+  bool unitStride = true;
+
+  static constexpr std::string_view kFamily = "unfold";
+  QUERN_FIELDS(dtype, unitStride)
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
+};
+struct PackColumnsSpec {
+  DType dtype = DType::Float32;
+  int64_t tileColumns = 0;
+  /// The elements of a row lie together.
+  bool unitStride = true;
+
+  static constexpr std::string_view kFamily = "pack_columns";
+  QUERN_FIELDS(dtype, tileColumns, unitStride)
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
+};
+struct CopySpec {
+  DType dtype = DType::UInt8;
+
+  static constexpr std::string_view kFamily = "copy";
+  QUERN_FIELDS(dtype)
+  std::string name() const { return "copy_bytes"; }
+  void emit(KernelBuilder &kb) const;
+};
 
 /// Copies `planes` images of height x width pixels of `pixel` adjacent elements
 /// into zeroed frames that are wider by the pads.

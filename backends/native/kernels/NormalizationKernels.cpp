@@ -6,15 +6,10 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "llvm/ADT/StringExtras.h"
-
-#include <bit>
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
-
-static std::string keyOf(double v) { return llvm::utohexstr(std::bit_cast<uint64_t>(v)); }
 
 //===----------------------------------------------------------------------===//
 // Moments
@@ -54,10 +49,6 @@ static Moments emitMoments(KernelBuilder &kb, Value row, Value length, DType dty
 // Instance normalization
 //===----------------------------------------------------------------------===//
 
-std::string InstanceNormSpec::key() const {
-  return "instance_norm/" + std::string(dtypeName(dtype)) + keyOf(epsilon);
-}
-
 static void emitInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
   OpBuilder &ops = kb.builder();
   DType dtype = spec.dtype;
@@ -83,18 +74,11 @@ static void emitInstanceNorm(KernelBuilder &kb, const InstanceNormSpec &spec) {
   });
 }
 
-KernelSpec native::makeInstanceNormKernel(const InstanceNormSpec &spec) {
-  return {"instance_norm", spec.key(), [spec](KernelBuilder &kb) { emitInstanceNorm(kb, spec); }};
-}
+void InstanceNormSpec::emit(KernelBuilder &kb) const { emitInstanceNorm(kb, *this); }
 
 //===----------------------------------------------------------------------===//
 // Layer normalization
 //===----------------------------------------------------------------------===//
-
-std::string LayerNormSpec::key() const {
-  return std::string(center ? "layer_norm" : "rms_norm") + (hasScale ? "s" : "") +
-         (hasBias ? "b" : "") + "/" + std::string(dtypeName(dtype)) + keyOf(epsilon);
-}
 
 static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
   OpBuilder &ops = kb.builder();
@@ -129,19 +113,11 @@ static void emitLayerNorm(KernelBuilder &kb, const LayerNormSpec &spec) {
   });
 }
 
-KernelSpec native::makeLayerNormKernel(const LayerNormSpec &spec) {
-  return {spec.center ? "layer_norm" : "rms_norm", spec.key(),
-          [spec](KernelBuilder &kb) { emitLayerNorm(kb, spec); }};
-}
+void LayerNormSpec::emit(KernelBuilder &kb) const { emitLayerNorm(kb, *this); }
 
 //===----------------------------------------------------------------------===//
 // Local response normalization
 //===----------------------------------------------------------------------===//
-
-std::string LrnSpec::key() const {
-  return "lrn/" + std::string(dtypeName(dtype)) + keyOf(alpha) + "/" + keyOf(beta) + "/" +
-         keyOf(bias);
-}
 
 /// base ** beta; the usual 0.75 by two square roots.
 static Value emitLrnPower(KernelBuilder &kb, const LrnSpec &spec, Value base, int64_t lanes) {
@@ -194,6 +170,4 @@ static void emitLrn(KernelBuilder &kb, const LrnSpec &spec) {
   });
 }
 
-KernelSpec native::makeLrnKernel(const LrnSpec &spec) {
-  return {"lrn", spec.key(), [spec](KernelBuilder &kb) { emitLrn(kb, spec); }};
-}
+void LrnSpec::emit(KernelBuilder &kb) const { emitLrn(kb, *this); }

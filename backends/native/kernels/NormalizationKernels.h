@@ -1,7 +1,7 @@
 //===- NormalizationKernels.h - instance, layer and local response norms --===//
 #pragma once
 
-#include "backends/plan/LoweredStep.h"
+#include "backends/native/emit/SpecKernel.h"
 #include "quern/DType.h"
 
 #include <string>
@@ -14,13 +14,15 @@ struct InstanceNormSpec {
   DType dtype = DType::Float32;
   double epsilon = 0;
 
-  std::string key() const;
+  static constexpr std::string_view kFamily = "instance_norm";
+  QUERN_FIELDS(dtype, epsilon)
+  std::string name() const { return "instance_norm"; }
+  void emit(KernelBuilder &kb) const;
 };
 /// A task is a plane.
 struct InstanceNormDims {
   int64_t channels, plane;
 };
-KernelSpec makeInstanceNormKernel(const InstanceNormSpec &spec);
 
 /// What shapes the code of a layer normalization: of a row at a time. Buffers: input, scale
 /// and bias where there are any, result.
@@ -31,13 +33,15 @@ struct LayerNormSpec {
   bool hasScale = false, hasBias = false;
   double epsilon = 0;
 
-  std::string key() const;
+  static constexpr std::string_view kFamily = "layer_norm";
+  QUERN_FIELDS(dtype, center, hasScale, hasBias, epsilon)
+  std::string name() const { return center ? "layer_norm" : "rms_norm"; }
+  void emit(KernelBuilder &kb) const;
 };
 /// A task is a row.
 struct LayerNormDims {
   int64_t length;
 };
-KernelSpec makeLayerNormKernel(const LayerNormSpec &spec);
 
 /// What shapes the code of a local response normalization: of a line of pixels of one
 /// channel, whose neighbours in the other channels lie a plane apart. Buffers: input, result.
@@ -46,7 +50,10 @@ struct LrnSpec {
   /// alpha is already divided by the window's size.
   double alpha = 0, beta = 0, bias = 0;
 
-  std::string key() const;
+  static constexpr std::string_view kFamily = "lrn";
+  QUERN_FIELDS(dtype, alpha, beta, bias)
+  std::string name() const { return "lrn"; }
+  void emit(KernelBuilder &kb) const;
 };
 /// A task is a chunk of pixels of one channel of one image.
 struct LrnDims {
@@ -56,6 +63,5 @@ struct LrnDims {
   /// Pixels of a chunk, and chunks of a plane.
   int64_t chunk, chunks;
 };
-KernelSpec makeLrnKernel(const LrnSpec &spec);
 
 } // namespace quern::native

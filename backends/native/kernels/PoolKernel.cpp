@@ -15,8 +15,6 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <algorithm>
-#include <fmt/compile.h>
-#include <fmt/format.h>
 
 using namespace mlir;
 using namespace quern;
@@ -277,15 +275,12 @@ void PoolEmitter::finish(const Row &row, Value accumulator, Value column, Value 
                kb.buffer(1));
 }
 
-KernelSpec PoolSpec::kernel() const {
+std::string PoolSpec::name() const {
   std::string text = kind == Kind::Max ? "max_pool" : "average_pool";
-  std::string key =
-      fmt::format(FMT_COMPILE("{}/{}/{}{}/{}s{}{}"), text, dtypeName(dtype), block,
-                  hasDepth ? "d" : "", columns, columnStride, countsPadding ? "p" : "");
-  epilogue.appendKey(key);
-  std::string name = text + (columns ? std::to_string(columns) : "") + epilogue.program.label();
-  return {name, key, [spec = *this](KernelBuilder &kb) { PoolEmitter(kb, spec).emit(); }};
+  return text + (columns ? std::to_string(columns) : "") + epilogue.program.label();
 }
+
+void PoolSpec::emit(KernelBuilder &kb) const { PoolEmitter(kb, *this).emit(); }
 
 std::vector<int64_t> native::poolDims(const PoolAxis (&axes)[3], int64_t planes) {
   std::vector<int64_t> dims;

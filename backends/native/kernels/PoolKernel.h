@@ -1,8 +1,8 @@
 //===- PoolKernel.h - windowed pooling kernels ----------------------------===//
 #pragma once
 
+#include "backends/native/emit/SpecKernel.h"
 #include "backends/native/kernels/EpilogueLoads.h"
-#include "backends/plan/LoweredStep.h"
 
 namespace quern::native {
 
@@ -27,7 +27,10 @@ struct PoolSpec {
   bool countsPadding = false;
   EpilogueCode epilogue;
 
-  KernelSpec kernel() const;
+  static constexpr std::string_view kFamily = "pool";
+  QUERN_FIELDS(kind, dtype, block, hasDepth, columns, columnStride, countsPadding, epilogue)
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
 };
 
 /// One spatial axis. Positions [interiorBegin, interiorEnd) lie on the input with

@@ -28,6 +28,8 @@ static void emitRange(KernelBuilder &kb, DType dtype) {
   });
 }
 
+void RangeSpec::emit(KernelBuilder &kb) const { emitRange(kb, dtype); }
+
 void native::appendRange(int64_t count, DType dtype, StepBuffer start, StepBuffer delta,
                          StepBuffer to, std::vector<LoweredStep> &steps) {
   if (count == 0)
@@ -38,7 +40,6 @@ void native::appendRange(int64_t count, DType dtype, StepBuffer start, StepBuffe
   step.tasks = ceilDiv(count, kTaskElements);
   step.bytes = static_cast<double>(count) * static_cast<double>(dtypeBytes(dtype));
   step.grain = chooseMoveGrain(kTaskElements * dtypeBytes(dtype));
-  std::string name = "range_" + std::string(dtypeName(dtype));
-  step.kernel = {name, name, [dtype](KernelBuilder &kb) { emitRange(kb, dtype); }};
+  step.kernel = kernelOf(RangeSpec{dtype});
   steps.push_back(std::move(step));
 }

@@ -3,34 +3,14 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
-#include <bit>
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 using namespace quern::native::recurrent;
 
 //===----------------------------------------------------------------------===//
-// Keys
+// Scratch memory
 //===----------------------------------------------------------------------===//
-
-std::string RecurrentSpec::key() const {
-  std::string key = fmt::format("{}/{}/{}", nameOf(cell), dtypeName(dtype), lanes);
-  for (const Activation &a : activations)
-    key += fmt::format("/{} {} {}", static_cast<int>(a.function), std::bit_cast<uint64_t>(a.alpha),
-                       std::bit_cast<uint64_t>(a.beta));
-  if (clip)
-    key += fmt::format("/clip {}", std::bit_cast<uint64_t>(*clip));
-  key += '/';
-  for (bool flag : {inputForget, linearBeforeReset, hasBias, hasLengths, hasInitialH, hasInitialC,
-                    hasPeepholes, maskTail})
-    key += flag ? '1' : '0';
-  for (TileHeights ofVectors : heights)
-    key += fmt::format("/{}", fmt::join(ofVectors, ","));
-  return key;
-}
 
 int64_t RecurrentSpec::stateArrays() const {
   constexpr int64_t kBeforeAndAfter = 2;
@@ -178,8 +158,4 @@ void RecurrentEmitter::forEachTile(const TimeStep &step, int64_t vectorsOfBlock,
   forBlocks(whole, blocks, 1);
 }
 
-KernelSpec native::makeRecurrentKernel(RecurrentSpec spec) {
-  std::string key = "recurrent/" + spec.key();
-  return {std::string(nameOf(spec.cell)), std::move(key),
-          [spec = std::move(spec)](KernelBuilder &kb) { RecurrentEmitter(kb, spec).emit(); }};
-}
+void RecurrentSpec::emit(KernelBuilder &kb) const { RecurrentEmitter(kb, *this).emit(); }

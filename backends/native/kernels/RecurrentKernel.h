@@ -8,8 +8,8 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "backends/native/emit/SpecKernel.h"
 #include "backends/native/target/TileChoice.h"
-#include "backends/plan/LoweredStep.h"
 #include "quern/DType.h"
 #include "runtime/reference/Recurrent.h"
 
@@ -26,6 +26,7 @@ struct RecurrentSpec {
     CellActivation function;
     double alpha, beta;
     bool operator==(const Activation &) const = default;
+    QUERN_FIELDS(function, alpha, beta)
   };
 
   CellKind cell = CellKind::Lstm;
@@ -41,7 +42,11 @@ struct RecurrentSpec {
   /// Of tiles of one to four vectors.
   TileHeights heights[4];
 
-  std::string key() const;
+  static constexpr std::string_view kFamily = "recurrent";
+  QUERN_FIELDS(cell, dtype, lanes, activations, clip, inputForget, linearBeforeReset, hasBias,
+               hasLengths, hasInitialH, hasInitialC, hasPeepholes, maskTail, heights)
+  std::string name() const { return std::string(nameOf(cell)); }
+  void emit(KernelBuilder &kb) const;
   /// Arrays of [rows, hidden size in whole vectors] that a worker needs.
   int64_t stateArrays() const;
 };
@@ -55,7 +60,5 @@ struct RecurrentDims {
   /// Sequences of a task, and tasks of a direction.
   int64_t rows = 0, chunks = 0;
 };
-
-KernelSpec makeRecurrentKernel(RecurrentSpec spec);
 
 } // namespace quern::native

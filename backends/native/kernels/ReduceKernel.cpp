@@ -8,9 +8,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 
-#include <fmt/compile.h>
-#include <fmt/format.h>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -178,16 +175,14 @@ void ReduceEmitter::emitPiece(const RowPiece &piece) {
                kb.buffer(1), piece.active);
 }
 
+void ReduceSpec::emit(KernelBuilder &kb) const { ReduceEmitter(kb, *this).emit(); }
+
 LoweredStep native::makeReduction(const ReduceSpec &spec, const RowShape &shape, int64_t channels,
                                   StepBuffer input, StepBuffer result) {
   LoweredStep step;
   step.dims = planRowTasks(shape, spec.dtype, spec.kind == ReduceKind::LogSumExp ? 2 : 1, step);
   step.dims.push_back(std::max<int64_t>(channels, 1));
   step.buffers = {std::move(input), std::move(result)};
-  std::string key = fmt::format(FMT_COMPILE("reduce{}{}{}"), static_cast<int>(spec.kind),
-                                spec.contiguous ? "r" : "c", dtypeName(spec.dtype));
-  spec.epilogue.appendKey(key);
-  step.kernel = {"reduce" + spec.epilogue.program.label(), key,
-                 [spec](KernelBuilder &kb) { ReduceEmitter(kb, spec).emit(); }};
+  step.kernel = kernelOf(spec);
   return step;
 }

@@ -1,9 +1,9 @@
 //===- ReduceKernel.h - reductions of [outer, length, inner] --------------===//
 #pragma once
 
+#include "backends/native/emit/SpecKernel.h"
 #include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/native/kernels/RowReduction.h"
-#include "backends/plan/LoweredStep.h"
 #include "runtime/reference/Enumerations.h"
 
 namespace quern::native {
@@ -21,6 +21,11 @@ struct ReduceSpec {
   /// inner is 1: elements of a row are contiguous.
   bool contiguous = true;
   EpilogueCode epilogue;
+
+  static constexpr std::string_view kFamily = "reduce";
+  QUERN_FIELDS(kind, dtype, contiguous, epilogue)
+  std::string name() const { return "reduce" + epilogue.program.label(); }
+  void emit(KernelBuilder &kb) const;
 };
 
 /// The step that reduces `input`; its epilogue's operands are still to be added

@@ -83,6 +83,15 @@ void ResampleEmitter::emitLines() {
   });
 }
 
+std::string ResampleSpec::name() const {
+  return "resample_" + std::string(dtypeName(dtype)) + (sums ? "" : "_copy") +
+         (innermost ? "_line" : "");
+}
+
+void ResampleSpec::emit(KernelBuilder &kb) const {
+  ResampleEmitter(kb, dtype, sums, innermost).emit();
+}
+
 /// Weights in the type that they are multiplied in.
 static Tensor weightTable(const std::vector<double> &weights, DType dtype) {
   auto count = static_cast<int64_t>(weights.size());
@@ -94,10 +103,7 @@ static Tensor weightTable(const std::vector<double> &weights, DType dtype) {
 LoweredStep native::resample(StepBuffer from, StepBuffer to, const Resampling &r, DType dtype) {
   bool sums = !r.weights.empty(), innermost = r.isLast;
   LoweredStep step;
-  step.kernel.name = "resample_" + std::string(dtypeName(dtype)) + (sums ? "" : "_copy") +
-                     (innermost ? "_line" : "");
-  step.kernel.key = step.kernel.name;
-  step.kernel.emit = [=](KernelBuilder &kb) { ResampleEmitter(kb, dtype, sums, innermost).emit(); };
+  step.kernel = kernelOf(ResampleSpec{dtype, sums, innermost});
   step.buffers = {std::move(from), std::move(to), StepBuffer::weights(Tensor::ofInts(r.elements))};
   if (sums) {
     step.buffers.push_back(StepBuffer::weights(Tensor::ofInts(r.begins)));

@@ -1,12 +1,25 @@
 //===- ResampleKernel.h - one axis of a tensor, resampled -----------------===//
 #pragma once
 
-#include "backends/native/emit/KernelBuilder.h"
-#include "backends/plan/LoweredStep.h"
+#include "backends/native/emit/SpecKernel.h"
 
 #include <vector>
 
 namespace quern::native {
+
+/// What shapes the code of a resampling.
+struct ResampleSpec {
+  DType dtype = DType::Float32;
+  /// Weighted sums; else copies.
+  bool sums = true;
+  /// Along the last axis.
+  bool innermost = false;
+
+  static constexpr std::string_view kFamily = "resample";
+  QUERN_FIELDS(dtype, sums, innermost)
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
+};
 
 /// Makes [outer, input, inner] into [outer, output, inner]: an element of the axis is a
 /// weighted sum of some of the input's, or one of them.

@@ -14,8 +14,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
-#include <fmt/format.h>
-
 #include <bit>
 #include <limits>
 
@@ -231,6 +229,8 @@ void RoiEmitter::emitTask(Value task) {
       [&] { emitAt(channel, kSide); });
 }
 
+void RoiAlignSpec::emit(KernelBuilder &kb) const { RoiEmitter(kb, *this).emit(); }
+
 LoweredStep native::poolRegions(const RoiAlignSpec &spec, const RoiAlignShape &s, StepBuffer input,
                                 StepBuffer rois, StepBuffer images, StepBuffer result) {
   LoweredStep step;
@@ -245,10 +245,6 @@ LoweredStep native::poolRegions(const RoiAlignSpec &spec, const RoiAlignShape &s
   step.grain = chooseMoveGrain(taskBytes);
   step.bytes = static_cast<double>(step.tasks) * static_cast<double>(taskBytes);
   step.flops = step.bytes;
-  step.kernel = {"roi_align",
-                 fmt::format("roi_align{}{}{}:{},{}", spec.isMax ? "^" : "",
-                             spec.halfPixel ? "h" : "", spec.perPixel ? "p" : "",
-                             dtypeName(spec.dtype), dtypeName(spec.indexType)),
-                 [spec](KernelBuilder &kb) { RoiEmitter(kb, spec).emit(); }};
+  step.kernel = kernelOf(spec);
   return step;
 }

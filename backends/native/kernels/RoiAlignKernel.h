@@ -1,8 +1,7 @@
 //===- RoiAlignKernel.h - regions of images, sampled between pixels -------===//
 #pragma once
 
-#include "backends/native/emit/KernelBuilder.h"
-#include "backends/plan/LoweredStep.h"
+#include "backends/native/emit/SpecKernel.h"
 
 namespace quern::native {
 
@@ -15,6 +14,11 @@ struct RoiAlignSpec {
   bool halfPixel = false;
   /// About one sample for each pixel, not `RoiAlignShape::samples`.
   bool perPixel = true;
+
+  static constexpr std::string_view kFamily = "roi_align";
+  QUERN_FIELDS(dtype, indexType, isMax, halfPixel, perPixel)
+  std::string name() const { return "roi_align"; }
+  void emit(KernelBuilder &kb) const;
 };
 
 struct RoiAlignShape {

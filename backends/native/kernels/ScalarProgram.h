@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/native/emit/KernelBuilder.h"
+#include "backends/native/target/Fields.h"
 #include "quern/DType.h"
 
 #include <string>
@@ -10,7 +11,7 @@
 namespace quern::native {
 
 /// A straight-line program of elementwise ops, free of MLIR: part of a kernel's
-/// key, and emitted in the kernel's own context. Values are numbered: first the
+/// spec, and emitted in the kernel's own context. Values are numbered: first the
 /// inputs, then one per op.
 struct ScalarProgram {
   struct Op {
@@ -24,6 +25,8 @@ struct ScalarProgram {
     /// Of a "constant".
     double floatValue = 0;
     int64_t intValue = 0;
+
+    QUERN_FIELDS(name, params, args, operandType, resultType, floatValue, intValue)
   };
 
   llvm::SmallVector<DType, 8> inputs;
@@ -31,12 +34,12 @@ struct ScalarProgram {
   /// The values the program returns.
   llvm::SmallVector<int, 2> results;
 
+  QUERN_FIELDS(inputs, ops, results)
+
   DType typeOf(int value) const {
     auto i = static_cast<size_t>(value);
     return i < inputs.size() ? inputs[i] : ops[i - inputs.size()].resultType;
   }
-  /// Appends what identifies the program in kernel keys.
-  void appendKey(std::string &key) const;
   /// The names of its ops, for kernel names: "add_relu".
   std::string label() const;
   /// Emits the program on `lanes`-wide values (0: scalars).

@@ -81,6 +81,8 @@ void SoftmaxEmitter::emitPiece(const RowPiece &piece) {
   });
 }
 
+void SoftmaxSpec::emit(KernelBuilder &kb) const { SoftmaxEmitter(kb, *this).emit(); }
+
 LoweredStep native::makeSoftmax(const SoftmaxSpec &spec, const RowShape &shape, StepBuffer input,
                                 StepBuffer result) {
   LoweredStep step;
@@ -89,9 +91,7 @@ LoweredStep native::makeSoftmax(const SoftmaxSpec &spec, const RowShape &shape, 
   step.dims = planRowTasks(shape, spec.dtype, kPasses, step);
   step.bytes *= 2;
   step.buffers = {std::move(input), std::move(result)};
-  std::string name = spec.logarithm ? "log_softmax" : "softmax";
-  step.kernel = {name, name + (spec.contiguous ? "r" : "c") + std::string(dtypeName(spec.dtype)),
-                 [spec](KernelBuilder &kb) { SoftmaxEmitter(kb, spec).emit(); }};
+  step.kernel = kernelOf(spec);
   return step;
 }
 
@@ -142,15 +142,13 @@ static void emitArg(KernelBuilder &kb, const ArgSpec &spec) {
   });
 }
 
+void ArgSpec::emit(KernelBuilder &kb) const { emitArg(kb, *this); }
+
 LoweredStep native::makeArg(const ArgSpec &spec, const RowShape &shape, StepBuffer input,
                             StepBuffer result) {
   LoweredStep step;
   step.dims = planRowTasks(shape, spec.dtype, /*passes=*/2, step);
   step.buffers = {std::move(input), std::move(result)};
-  std::string name = spec.wantMax ? "arg_max" : "arg_min";
-  step.kernel = {name,
-                 name + (spec.contiguous ? "r" : "c") + (spec.lastOfEqual ? "l" : "f") +
-                     std::string(dtypeName(spec.dtype)),
-                 [spec](KernelBuilder &kb) { emitArg(kb, spec); }};
+  step.kernel = kernelOf(spec);
   return step;
 }

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "backends/native/kernels/ReduceKernel.h"
-#include "backends/plan/LoweredStep.h"
 
 namespace quern::native {
 
@@ -13,6 +12,11 @@ struct SoftmaxSpec {
   bool logarithm = false;
   /// inner is 1: elements of a row are contiguous.
   bool contiguous = true;
+
+  static constexpr std::string_view kFamily = "softmax";
+  QUERN_FIELDS(dtype, logarithm, contiguous)
+  std::string name() const { return logarithm ? "log_softmax" : "softmax"; }
+  void emit(KernelBuilder &kb) const;
 };
 LoweredStep makeSoftmax(const SoftmaxSpec &spec, const RowShape &shape, StepBuffer input,
                         StepBuffer result);
@@ -24,6 +28,11 @@ struct ArgSpec {
   /// Of equal extremes the last one counts.
   bool lastOfEqual = false;
   bool contiguous = true;
+
+  static constexpr std::string_view kFamily = "arg";
+  QUERN_FIELDS(dtype, wantMax, lastOfEqual, contiguous)
+  std::string name() const { return wantMax ? "arg_max" : "arg_min"; }
+  void emit(KernelBuilder &kb) const;
 };
 LoweredStep makeArg(const ArgSpec &spec, const RowShape &shape, StepBuffer input,
                     StepBuffer result);

@@ -19,8 +19,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
-#include <fmt/format.h>
-
 #include <functional>
 
 using namespace mlir;
@@ -263,6 +261,8 @@ void TopKEmitter::emitRow(Value task) {
   });
 }
 
+void TopKSpec::emit(KernelBuilder &kb) const { TopKEmitter(kb, *this).emit(); }
+
 LoweredStep native::selectTopK(const TopKSpec &spec, const TopKShape &shape, StepBuffer input,
                                StepBuffer values, StepBuffer indices) {
   LoweredStep step;
@@ -275,7 +275,6 @@ LoweredStep native::selectTopK(const TopKSpec &spec, const TopKShape &shape, Ste
   int64_t rowBytes = shape.length * bytes + 128 * shape.count;
   step.bytes = static_cast<double>(shape.rows) * static_cast<double>(rowBytes);
   step.grain = chooseMoveGrain(rowBytes);
-  step.kernel = {"topk", fmt::format("topk{}{}", spec.largest ? "+" : "-", dtypeName(spec.dtype)),
-                 [spec](KernelBuilder &kb) { TopKEmitter(kb, spec).emit(); }};
+  step.kernel = kernelOf(spec);
   return step;
 }

@@ -1,8 +1,7 @@
 //===- TopKKernel.h - the largest or smallest elements of rows ------------===//
 #pragma once
 
-#include "backends/native/emit/KernelBuilder.h"
-#include "backends/plan/LoweredStep.h"
+#include "backends/native/emit/SpecKernel.h"
 
 namespace quern::native {
 
@@ -10,6 +9,11 @@ namespace quern::native {
 struct TopKSpec {
   DType dtype = DType::Float32;
   bool largest = true;
+
+  static constexpr std::string_view kFamily = "topk";
+  QUERN_FIELDS(dtype, largest)
+  std::string name() const { return "topk"; }
+  void emit(KernelBuilder &kb) const;
 };
 
 struct TopKShape {

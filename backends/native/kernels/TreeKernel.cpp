@@ -14,8 +14,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
-#include <fmt/format.h>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -203,6 +201,8 @@ void TreeEmitter::emit() {
   });
 }
 
+void TreeSpec::emit(KernelBuilder &kb) const { TreeEmitter(kb, *this).emit(); }
+
 LoweredStep native::makeTrees(const TreeSpec &spec, const TreeProblem &problem, StepBuffer rows,
                               StepBuffer block, StepBuffer result) {
   LoweredStep step;
@@ -213,8 +213,6 @@ LoweredStep native::makeTrees(const TreeSpec &spec, const TreeProblem &problem, 
   // About ten levels of ten instructions.
   step.flops = static_cast<double>(problem.rows) * static_cast<double>(problem.trees) * 100;
   step.bytes = static_cast<double>(problem.rows * problem.features * dtypeBytes(spec.dtype));
-  std::string key =
-      fmt::format("trees{}t{}{}", dtypeName(spec.dtype), spec.test, spec.hasOneVote ? "o" : "");
-  step.kernel = {"trees", key, [spec](KernelBuilder &kb) { TreeEmitter(kb, spec).emit(); }};
+  step.kernel = kernelOf(spec);
   return step;
 }

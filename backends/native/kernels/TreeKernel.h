@@ -1,8 +1,8 @@
 //===- TreeKernel.h - walks through decision trees ------------------------===//
 #pragma once
 
+#include "backends/native/emit/SpecKernel.h"
 #include "backends/native/kernels/PackTrees.h"
-#include "backends/plan/LoweredStep.h"
 
 namespace quern::native {
 
@@ -14,6 +14,11 @@ struct TreeSpec {
   int test = -1;
   /// Every leaf has one vote, at its own number.
   bool hasOneVote = false;
+
+  static constexpr std::string_view kFamily = "trees";
+  QUERN_FIELDS(dtype, test, hasOneVote)
+  std::string name() const { return "trees"; }
+  void emit(KernelBuilder &kb) const;
 };
 
 struct TreeProblem {

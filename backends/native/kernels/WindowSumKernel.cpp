@@ -127,16 +127,20 @@ void WindowSumEmitter::emit() {
   });
 }
 
+std::string WindowSumSpec::name() const {
+  return "sum_windows_" + std::string(dtypeName(dtype)) + (unitStride ? "" : "_strided") +
+         (hasBias ? "_bias" : "");
+}
+
+void WindowSumSpec::emit(KernelBuilder &kb) const {
+  WindowSumEmitter(kb, dtype, unitStride, hasBias).emit();
+}
+
 LoweredStep native::sumWindows(StepBuffer from, StepBuffer to, WindowSum sum, DType dtype) {
   const WindowShape3 &s = sum.shape;
   bool unitStride = s.stride[2] == 1, hasBias = sum.bias.has_value();
   LoweredStep step;
-  step.kernel.name = "sum_windows_" + std::string(dtypeName(dtype)) +
-                     (unitStride ? "" : "_strided") + (hasBias ? "_bias" : "");
-  step.kernel.key = step.kernel.name;
-  step.kernel.emit = [=](KernelBuilder &kb) {
-    WindowSumEmitter(kb, dtype, unitStride, hasBias).emit();
-  };
+  step.kernel = kernelOf(WindowSumSpec{dtype, unitStride, hasBias});
   step.buffers = {std::move(from), std::move(to)};
   if (hasBias)
     step.buffers.push_back(std::move(*sum.bias));

@@ -131,7 +131,7 @@ LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context)
   step.bytes =
       double(dtypeBytes(spec.dtype)) *
       (rows * perScore + double(shape.batch) * double(shape.heads) * double(shape.keys) * perScore);
-  step.kernel = makeAttentionKernel(spec);
+  step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;
 }

@@ -331,7 +331,7 @@ static LoweringResult lowerProduct(MatrixProduct &p, std::vector<LoweredStep> st
   fillDims(p, spec, dims);
 
   LoweredStep step;
-  step.kernel = std::move(spec).kernel();
+  step.kernel = kernelOf(std::move(spec));
   step.buffers = {p.repeatedA ? *p.repeatedA : StepBuffer::of(p.a), std::move(b),
                   StepBuffer::of(p.result)};
   if (p.c)

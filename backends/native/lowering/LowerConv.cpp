@@ -335,7 +335,7 @@ static LoweringResult lowerBlockedConv(ConvProblem &p) {
   StepBuffer weights = packedWeights(p, spec);
   std::optional<StepBuffer> bias = packedBias(p, spec);
   ConvProduct product{padded.buffer, std::move(weights), std::move(bias), p.batch};
-  result.push_back(makeStep(p, std::move(spec).kernel(), dims, std::move(product)));
+  result.push_back(makeStep(p, kernelOf(std::move(spec)), dims, std::move(product)));
   return result;
 }
 
@@ -415,7 +415,7 @@ static void addPlainSteps(const ConvProblem &p, const DotSpec &spec, const Kerne
 /// per image and group.
 static LoweringResult lowerPlainConv(ConvProblem &p) {
   DotSpec spec = plainSpec(p, p.context.target);
-  KernelSpec kernel = DotSpec(spec).kernel();
+  KernelSpec kernel = kernelOf(spec);
   int64_t images = p.isPointwise() ? p.batch : chooseImages(p.batch, p.unfoldedBytes());
   LoweredSteps result;
   for (int64_t first = 0; first < p.batch; first += images)

@@ -136,7 +136,7 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
   DotDims dims = productDims(p, spec, images, flops);
   int64_t element = dtypeBytes(p.dtype);
   LoweredStep step;
-  step.kernel = std::move(spec).kernel();
+  step.kernel = kernelOf(std::move(spec));
   step.buffers = {StepBuffer::of(p.weights),
                   StepBuffer::of(p.input, first * p.channels * p.pixels * element),
                   std::move(columns)};

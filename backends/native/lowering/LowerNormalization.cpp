@@ -114,7 +114,7 @@ LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &conte
   step.grain = chooseMoveGrain(4 * shape.plane * dtypeBytes(dtype));
   step.flops = 6.0 * static_cast<double>(shape.elements());
   step.bytes = 4.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
-  step.kernel = makeInstanceNormKernel({dtype, op.getEpsilon().convertToDouble()});
+  step.kernel = kernelOf(InstanceNormSpec{dtype, op.getEpsilon().convertToDouble()});
   lowered.push_back(std::move(step));
   return lowered;
 }
@@ -141,7 +141,7 @@ LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context)
   step.grain = chooseMoveGrain(4 * length * dtypeBytes(spec.dtype));
   step.flops = 8.0 * static_cast<double>(elements);
   step.bytes = 2.0 * static_cast<double>(elements * dtypeBytes(spec.dtype));
-  step.kernel = makeLayerNormKernel(spec);
+  step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;
 }
@@ -173,7 +173,7 @@ LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
   step.grain = chooseMoveGrain(chunk * (size + 8) * dtypeBytes(dtype));
   step.flops = static_cast<double>(shape.elements()) * static_cast<double>(2 * size + 4);
   step.bytes = 2.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
-  step.kernel = makeLrnKernel(spec);
+  step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;
 }

@@ -76,7 +76,7 @@ static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
 
   LoweredStep step;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getResult());
-  step.kernel = spec.kernel();
+  step.kernel = kernelOf(spec);
   step.dims = poolDims(axes, sizes[1]);
   step.buffers = {StepBuffer::of(problem.input), StepBuffer::of(problem.group->getResult(0))};
   problem.addOperands(step);

@@ -116,7 +116,7 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
   step.flops = 2 * states * gates * double(dims.hidden);
   step.grain = chooseGrain(step.tasks, step.flops);
   step.bytes = states * (gates + 1) * double(dtypeBytes(spec.dtype));
-  step.kernel = makeRecurrentKernel(std::move(spec));
+  step.kernel = kernelOf(std::move(spec));
   return step;
 }
 

@@ -1,6 +1,7 @@
 //===- Target.h - the CPU that code is generated for ----------------------===//
 #pragma once
 
+#include "backends/native/target/Fields.h"
 #include "quern/DType.h"
 #include "quern/Status.h"
 
@@ -39,6 +40,7 @@ public:
   constexpr void add(Isa isa) { bits |= 1u << static_cast<unsigned>(isa); }
   constexpr bool has(Isa isa) const { return bits >> static_cast<unsigned>(isa) & 1; }
   bool operator==(const IsaSet &) const = default;
+  QUERN_FIELDS(bits)
 
 private:
   uint32_t bits = 0;
@@ -60,6 +62,9 @@ struct Target {
   /// Widest vectors the emitters use: 64 (AVX-512), 32 (AVX2) or 16 (SSE, NEON).
   int64_t vectorBytes = 16;
   int64_t vectorRegisters = 16;
+
+  /// All of them shape code: kernels are known by them, too.
+  QUERN_FIELDS(arch, triple, cpu, tuneCpu, features, isa, vectorBytes, vectorRegisters)
 
   bool has(Isa set) const { return isa.has(set); }
   /// Lanes of a full vector of `dtype`.

@@ -1,5 +1,7 @@
-//===- CacheFolder.h - where artefacts are kept between processes ---------===//
+//===- CacheFolder.h - what is kept between processes ---------------------===//
 #pragma once
+
+#include "quern/Status.h"
 
 #include <cstdint>
 #include <string>
@@ -10,11 +12,19 @@ namespace quern {
 /// these is set. It need not be there.
 std::string cacheFolder();
 
-/// The artefacts in a cache folder.
+/// The folder in there for compiled kernels, which is made when it is missing. The error says
+/// why none are kept: $QUERN_KERNEL_CACHE is off, there is no cache folder or it cannot be
+/// made, or others than this user could write to it: what is in there is code that will run.
+Expected<std::string> kernelFolder();
+
+/// What is in a cache folder.
 struct CacheUse {
-  int64_t artefacts = 0;
-  int64_t bytes = 0;
+  int64_t artefacts = 0, artefactBytes = 0;
+  int64_t kernels = 0, kernelBytes = 0;
 };
 CacheUse cacheUse(const std::string &folder);
+/// Removes that, and what lies beside it of Quern's; says what there was. Who is using a file
+/// goes on with it. Io when something cannot be removed.
+Expected<CacheUse> clearCache(const std::string &folder);
 
 } // namespace quern

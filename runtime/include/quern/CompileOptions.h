@@ -35,6 +35,9 @@ struct CompileOptions {
   /// A folder, made when it is missing, for the graph after each phase and for the
   /// kernels; none when empty.
   std::string dumpPhasesTo = {};
+  /// Compiled kernels are kept in the cache folder (quern/CacheFolder.h), where other processes
+  /// find them. Without it, and where the folder cannot be used, a process compiles its own.
+  bool kernelCache = true;
   /// The deadline is that of the call: plans that are made later, for new sizes, have one of
   /// their own.
   Limits limits = {};
@@ -70,6 +73,9 @@ template <typename Visit> void visitCompileOptions(Visit &&visit) {
   visit(OptionText{"dump_phases_to", "--dump-phases-to", "DIR",
                    "Writes the graph after each phase to this folder"},
         &Options::dumpPhasesTo);
+  visit(OptionText{"kernel_cache", "--no-kernel-cache{false}", "",
+                   "Neither finds compiled kernels in the cache folder nor leaves any there"},
+        &Options::kernelCache);
 }
 
 } // namespace quern
