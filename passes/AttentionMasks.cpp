@@ -62,12 +62,12 @@ static SmallVector<Branch, 2> branchesOf(Value value) {
 }
 
 /// Whether the masks that are added can be one: in a half type each sum is rounded.
-static const char *checkSums(Scores &scores) {
+static std::optional<Reason> checkSums(Scores &scores) {
   int64_t narrow = 0, wide = 0;
   bool isWide = !scores.rounded, hidesWidely = false;
   for (const ScoreStep &step : llvm::reverse(scores.steps)) {
     if (step.kind == ScoreStep::Widen && isWide)
-      return "scores are widened twice";
+      return Reason{ReasonCode::Rounding, "scores are widened twice"};
     if (step.kind == ScoreStep::Widen)
       isWide = true;
     else if (step.kind == ScoreStep::Add)
@@ -77,15 +77,16 @@ static const char *checkSums(Scores &scores) {
   }
   scores.roundsSums = narrow > 0;
   if (narrow > 1 || (narrow == 1 && wide > 0))
-    return "several masks are added to scores of a half type";
+    return Reason{ReasonCode::Rounding, "several masks are added to scores of a half type"};
   if (scores.roundsSums && hidesWidely)
-    return "a number that hides scores may be no number of their type";
-  return nullptr;
+    return Reason{ReasonCode::Rounding,
+                  "a number that hides scores may be no number of their type"};
+  return std::nullopt;
 }
 
 /// Whether the conditions can be one: a score that two of them hide must become the number of
 /// the outer one.
-static const char *checkConditions(const Scores &scores) {
+static std::optional<Reason> checkConditions(const Scores &scores) {
   std::optional<double> fill;
   Shape shape;
   for (const ScoreStep &step : llvm::reverse(scores.steps)) {
@@ -93,15 +94,15 @@ static const char *checkConditions(const Scores &scores) {
       continue;
     Expected<Shape> both = broadcastShapes(shape, *shapeOf(step.operand));
     if (!both)
-      return "masks do not fit together";
+      return Reason{ReasonCode::Shape, "masks do not fit together"};
     shape = both.take();
     if (step.kind == ScoreStep::Add)
       continue;
     if (fill && *fill != step.fill && (!std::isfinite(*fill) || std::isfinite(step.fill)))
-      return "scores are hidden by numbers that differ";
+      return Reason{ReasonCode::Form, "scores are hidden by numbers that differ"};
     fill = fill.value_or(step.fill);
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 void passes::takeCausalMask(Scores &scores) {
@@ -121,31 +122,31 @@ void passes::takeCausalMask(Scores &scores) {
   }
 }
 
-static const char *matchAll(Value value, Scores &scores) {
+static std::optional<Reason> matchAll(Value value, Scores &scores) {
   for (const ScoreStep &step : scores.steps)
     scores.ops.push_back(step.op);
-  if (const char *reason = matchProduct(value, scores))
+  if (std::optional<Reason> reason = matchProduct(value, scores))
     return reason;
-  if (const char *reason = checkSums(scores))
+  if (std::optional<Reason> reason = checkSums(scores))
     return reason;
   return checkConditions(scores);
 }
 
-const char *passes::matchScores(Value value, Scores &scores) {
+std::optional<Reason> passes::matchScores(Value value, Scores &scores) {
   // More than any model has, but a file may have any number.
   constexpr int kMostBranches = 64;
-  const char *reason = nullptr;
+  std::optional<Reason> reason;
   SmallVector<ScoreStep, 4> steps;
   SmallVector<Branch> open = {{value, {}}};
   for (int visited = 0; !open.empty(); ++visited) {
     if (visited == kMostBranches)
-      return "there are too many masks";
+      return Reason{ReasonCode::Limit, "there are too many masks"};
     Branch branch = open.pop_back_val();
     steps.truncate(branch.depth == 0 ? 0 : branch.depth - 1);
     if (branch.step.op)
       steps.push_back(branch.step);
     if (!branch.rest.hasOneUse()) {
-      reason = "the scores are used elsewhere";
+      reason = Reason{ReasonCode::SeveralUses, "the scores are used elsewhere"};
       continue;
     }
     SmallVector<Branch, 2> next = branchesOf(branch.rest);
@@ -160,7 +161,7 @@ const char *passes::matchScores(Value value, Scores &scores) {
     reason = matchAll(branch.rest, found);
     if (!reason) {
       scores = std::move(found);
-      return nullptr;
+      return std::nullopt;
     }
   }
   return reason;

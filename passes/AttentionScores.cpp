@@ -152,7 +152,7 @@ static Value matchSoftCap(Value value, Scores &scores) {
 
 /// Looks through the regrouping of heads around the product: of its result, which is then
 /// `value`, and of its queries.
-static const char *matchGrouping(Value value, Scores &scores) {
+static std::optional<Reason> matchGrouping(Value value, Scores &scores) {
   MatMulOp product = scores.product;
   Value half = halfOf(scores.queries), grouped = half ? half : scores.queries;
   auto reshape = grouped.getDefiningOp<ReshapeOp>();
@@ -161,32 +161,33 @@ static const char *matchGrouping(Value value, Scores &scores) {
   // group; another number of rows would be rows of other heads.
   if (!reshape || !isRegrouped(queries, grouped) || !haveSame(1, queries, value) ||
       !haveSame(2, queries, value) || !haveSame(1, product.getA(), product.getResult()))
-    return "the queries are not grouped as the scores are";
+    return Reason{ReasonCode::Form, "the queries are not grouped as the scores are"};
   scores.queries = queries;
   scores.ops.push_back(reshape);
-  return nullptr;
+  return std::nullopt;
 }
 
-const char *passes::matchProduct(Value value, Scores &scores) {
+std::optional<Reason> passes::matchProduct(Value value, Scores &scores) {
   if (!hasHeads(value))
-    return "the scores have no batch and heads of floats";
+    return Reason{ReasonCode::ElementType, "the scores have no batch and heads of floats"};
   if (isHalf(elementTypeOf(value)))
     scores.rounded = elementTypeOf(value);
   value = matchSoftCap(value, scores);
   if (!value)
-    return "a hyperbolic tangent is no soft cap of the scores";
+    return Reason{ReasonCode::Form, "a hyperbolic tangent is no soft cap of the scores"};
   while (Value inner = isUsedOnce(value) ? scores.factors.take(value) : Value())
     value = inner;
   // Each of them would round.
   if (scores.rounded && scores.factors.ops.size() > 1)
-    return "scores of a half type are scaled twice";
+    return Reason{ReasonCode::Rounding, "scores of a half type are scaled twice"};
   if (!isUsedOnce(value))
-    return "the scores are used elsewhere, or have no batch and heads of floats";
+    return Reason{ReasonCode::SeveralUses,
+                  "the scores are used elsewhere, or have no batch and heads of floats"};
   Value grouped = value;
   if (auto reshape = value.getDefiningOp<ReshapeOp>()) {
     grouped = reshape.getInput();
     if (!isUsedOnce(grouped) || !isRegrouped(value, grouped))
-      return "the scores are reshaped";
+      return Reason{ReasonCode::Form, "the scores are reshaped"};
     scores.ops.push_back(reshape);
   }
   Value exact = grouped;
@@ -197,9 +198,10 @@ const char *passes::matchProduct(Value value, Scores &scores) {
   auto product = exact.getDefiningOp<MatMulOp>();
   if (!product || !isUsedOnce(exact) || !hasWideHeads(exact) || !hasWideHeads(product.getA()) ||
       !hasWideHeads(product.getB()) || !multipliesHeads(product.getA(), product.getB()))
-    return "the scores are no product of queries and keys with batch and heads";
+    return Reason{ReasonCode::Form,
+                  "the scores are no product of queries and keys with batch and heads"};
   scores.product = product;
   scores.queries = product.getA();
   scores.ops.push_back(product);
-  return grouped == value ? nullptr : matchGrouping(value, scores);
+  return grouped == value ? std::nullopt : matchGrouping(value, scores);
 }

@@ -3,6 +3,7 @@
 
 #include "ir/NNDialect.h"
 #include "passes/CausalMask.h"
+#include "quern/Reason.h"
 
 #include "mlir/IR/PatternMatch.h"
 
@@ -72,10 +73,11 @@ struct Scores {
 };
 
 /// Fills `scores` with what computes `value` when its steps are known: what the product, which is
-/// scaled, bent, rounded and regrouped, each used once, is of. Why it cannot; null on success.
-const char *matchProduct(mlir::Value value, Scores &scores);
+/// scaled, bent, rounded and regrouped, each used once, is of. Why it
+/// cannot, if it cannot.
+std::optional<Reason> matchProduct(mlir::Value value, Scores &scores);
 /// Finds the steps from the product on as well.
-const char *matchScores(mlir::Value value, Scores &scores);
+std::optional<Reason> matchScores(mlir::Value value, Scores &scores);
 /// Takes a mask that hides later keys out of the steps.
 void takeCausalMask(Scores &scores);
 

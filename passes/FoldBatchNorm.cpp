@@ -10,6 +10,7 @@
 #include "ir/Types.h"
 #include "passes/ChannelConstants.h"
 #include "passes/FoldBudget.h"
+#include "passes/GraphLog.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/PatternMatch.h"
@@ -74,10 +75,12 @@ FailureOr<Producer> matchProducer(Value value, Operation *consumer, PatternRewri
   if (!isa_and_nonnull<ConvOp, ConvTransposeOp, GemmOp>(op))
     return rewriter.notifyMatchFailure(consumer, "input is no conv, conv_transpose or gemm");
   if (!value.hasOneUse())
-    return rewriter.notifyMatchFailure(consumer, "the producer's result has other uses");
+    return refuseMatch(rewriter, consumer,
+                       {ReasonCode::SeveralUses, "the producer's result has other uses"});
   std::optional<WeightSource> weights = weightSource(op->getOperand(kWeights));
   if (!weights || !isFloat(weights->dtype()))
-    return rewriter.notifyMatchFailure(consumer, "the producer's weights are no float constant");
+    return refuseMatch(rewriter, consumer,
+                       {ReasonCode::NotConstant, "the producer's weights are no float constant"});
   Producer producer{op, *weights, *channelOrder(op, weights->dims()), {}};
 
   int64_t channels = producer.order.channels();
@@ -91,7 +94,8 @@ FailureOr<Producer> matchProducer(Value value, Operation *consumer, PatternRewri
       gemm ? channelValues(bias, /*rank=*/2, /*axis=*/1, channels)
            : channelValues(bias, /*rank=*/1, /*axis=*/0, channels);
   if (!values)
-    return rewriter.notifyMatchFailure(consumer, "the producer's bias is not constant by channel");
+    return refuseMatch(rewriter, consumer,
+                       {ReasonCode::NotConstant, "the producer's bias is not constant by channel"});
   producer.bias = std::move(*values);
   if (gemm)
     for (double &b : producer.bias)
@@ -168,16 +172,18 @@ LogicalResult foldInto(const Producer &producer, const ChannelAffine &affine, Op
     shifted[c] = producer.bias[c] * affine.scale[c] + affine.shift[c];
   DType dtype = producer.weights.dtype();
   if (!scaler.chargeBias(static_cast<int64_t>(shifted.size()), dtype).isOk())
-    return rewriter.notifyMatchFailure(consumer, "the budget does not suffice for a new bias");
+    return refuseMatch(rewriter, consumer,
+                       {ReasonCode::Limit, "the budget does not suffice for a new bias"});
   Expected<Tensor> bias = tensorFromDoubles(dtype, {static_cast<int64_t>(shifted.size())}, shifted);
   if (!bias)
-    return rewriter.notifyMatchFailure(consumer, "the new bias cannot be computed");
+    return refuseMatch(rewriter, consumer, {ReasonCode::Limit, "the new bias cannot be computed"});
   bool scales = llvm::any_of(affine.scale, [](double s) { return s != 1.0; });
   std::optional<WeightSource> weights;
   if (scales) {
     Expected<WeightSource> scaled = scaler.scaled(producer, affine.scale);
     if (!scaled)
-      return rewriter.notifyMatchFailure(consumer, "the new weights cannot be computed");
+      return refuseMatch(rewriter, consumer,
+                         {ReasonCode::Limit, "the new weights cannot be computed"});
     weights = scaled.take();
   }
 
@@ -230,7 +236,8 @@ struct FoldBatchNormIntoProducer : OpRewritePattern<BatchNormOp> {
       return failure();
     std::optional<ChannelAffine> affine = affineOf(op);
     if (!affine || affine->scale.size() != producer->bias.size())
-      return rewriter.notifyMatchFailure(op, "the parameters are not constant");
+      return refuseMatch(rewriter, op,
+                         {ReasonCode::NotConstant, "the parameters are not constant"});
     return foldInto(*producer, *affine, op, scaler, rewriter);
   }
   WeightScaler &scaler;
@@ -244,16 +251,20 @@ template <typename Op> struct FoldArithmeticIntoProducer : OpRewritePattern<Op> 
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     bool swapped = !std::is_same_v<Op, SubOp> && isConstant(op.getA());
     Value x = swapped ? op.getB() : op.getA(), constant = swapped ? op.getA() : op.getB();
+    if (!isConstant(constant))
+      return rewriter.notifyMatchFailure(op, "no operand is constant");
     FailureOr<Producer> producer = matchProducer(x, op, rewriter);
     if (failed(producer))
       return failure();
     auto type = dyn_cast<RankedTensorType>(x.getType());
     if (!type || type != op.getType())
-      return rewriter.notifyMatchFailure(op, "the operation broadcasts the producer's result");
+      return refuseMatch(rewriter, op,
+                         {ReasonCode::Broadcast, "the operation broadcasts the producer's result"});
     int64_t channels = producer->order.channels();
     auto values = channelValues(constant, type.getRank(), /*axis=*/1, channels);
     if (!values)
-      return rewriter.notifyMatchFailure(op, "no operand is constant by channel");
+      return refuseMatch(rewriter, op,
+                         {ReasonCode::Broadcast, "no operand is constant by channel"});
     ChannelAffine affine = ChannelAffine::identity(channels);
     for (int64_t c = 0; c < channels; ++c) {
       if (std::is_same_v<Op, MulOp>)
@@ -293,7 +304,8 @@ struct DecomposeBatchNorm : OpRewritePattern<BatchNormOp> {
 
 struct FoldBatchNormPass : passes::impl::FoldBatchNormPassBase<FoldBatchNormPass> {
   using FoldBatchNormPassBase::FoldBatchNormPassBase;
-  explicit FoldBatchNormPass(std::shared_ptr<Budget> budget) : sharedBudget(std::move(budget)) {}
+  FoldBatchNormPass(std::shared_ptr<Budget> budget, GraphLog *log)
+      : sharedBudget(std::move(budget)), log(log) {}
 
   void runOnOperation() override {
     Limits limits;
@@ -306,7 +318,7 @@ struct FoldBatchNormPass : passes::impl::FoldBatchNormPassBase<FoldBatchNormPass
                 FoldArithmeticIntoProducer<AddOp>, FoldArithmeticIntoProducer<SubOp>>(&getContext(),
                                                                                       scaler);
     decomposition.add<DecomposeBatchNorm>(&getContext());
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(folding))) ||
+    if (failed(applyLogged(getOperation(), std::move(folding), Refusal::Kind::Fold, log)) ||
         failed(applyPatternsAndFoldGreedily(getOperation(), std::move(decomposition))))
       signalPassFailure();
     else if (Status status = budget->check(); !status.isOk()) {
@@ -316,9 +328,11 @@ struct FoldBatchNormPass : passes::impl::FoldBatchNormPassBase<FoldBatchNormPass
   }
 
   std::shared_ptr<Budget> sharedBudget;
+  GraphLog *log = nullptr;
 };
 } // namespace
 
-std::unique_ptr<Pass> passes::createFoldBatchNormPass(std::shared_ptr<Budget> budget) {
-  return std::make_unique<FoldBatchNormPass>(std::move(budget));
+std::unique_ptr<Pass> passes::createFoldBatchNormPass(std::shared_ptr<Budget> budget,
+                                                      GraphLog *log) {
+  return std::make_unique<FoldBatchNormPass>(std::move(budget), log);
 }

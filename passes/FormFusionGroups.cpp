@@ -4,8 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 #include "ir/NNDialect.h"
+#include "ir/NodeNames.h"
 #include "ir/Types.h"
 #include "passes/FusionPolicy.h"
+#include "passes/GraphLog.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -161,12 +163,26 @@ static void createGroup(ArrayRef<Operation *> members, const ValueSet &ownNumber
     op->erase();
 }
 
-static void formGroupsIn(Block &block, const FusionLimits &limits) {
+/// The nodes of a refusal: those of the producer, then those of its user.
+static void logRefusal(const FusionRefusal &refusal, ArrayRef<Operation *> ops, GraphLog &log) {
+  Reason reason = refusal.reason;
+  reason.nodes = nodeNames(ops[refusal.producer]->getLoc());
+  for (std::string &name : nodeNames(ops[refusal.user]->getLoc()))
+    reason.nodes.push_back(std::move(name));
+  log.refuse({Refusal::Kind::Fuse, std::move(reason)});
+}
+
+static void formGroupsIn(Block &block, const FusionLimits &limits, GraphLog *log) {
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     ops.push_back(&op);
   SmallVector<Members> groups;
-  for (const std::vector<int64_t> &group : formGroups(describe(block, ops), limits)) {
+  FusionGroups formed = formGroups(describe(block, ops), limits);
+  // At one op a group nothing is asked for.
+  for (const FusionRefusal &refusal : formed.refusals)
+    if (log && limits.maxOps > 1)
+      logRefusal(refusal, ops, *log);
+  for (const std::vector<int64_t> &group : formed.groups) {
     Members &members = groups.emplace_back();
     for (int64_t index : group)
       members.push_back(ops[index]);
@@ -186,6 +202,8 @@ static void eraseUnusedConstants(Block &block) {
 namespace {
 struct FormFusionGroupsPass : passes::impl::FormFusionGroupsPassBase<FormFusionGroupsPass> {
   using FormFusionGroupsPassBase::FormFusionGroupsPassBase;
+  FormFusionGroupsPass(const FormFusionGroupsPassOptions &options, GraphLog *log)
+      : FormFusionGroupsPassBase(options), log(log) {}
 
   void runOnOperation() override {
     FusionLimits limits;
@@ -197,9 +215,16 @@ struct FormFusionGroupsPass : passes::impl::FormFusionGroupsPassBase<FormFusionG
         blocks.push_back(block);
     });
     for (Block *block : blocks) {
-      formGroupsIn(*block, limits);
+      formGroupsIn(*block, limits, log);
       eraseUnusedConstants(*block);
     }
   }
+
+  GraphLog *log = nullptr;
 };
 } // namespace
+
+std::unique_ptr<Pass> passes::createFormFusionGroupsPass(const FormFusionGroupsPassOptions &options,
+                                                         GraphLog *log) {
+  return std::make_unique<FormFusionGroupsPass>(options, log);
+}

@@ -42,12 +42,17 @@ public:
   GroupBuilder(std::span<const FusionNode> nodes, const FusionLimits &limits)
       : nodes(nodes), limits(limits), groupOf(nodes.size(), -1) {}
 
-  std::vector<std::vector<int64_t>> build();
+  FusionGroups build();
 
 private:
   void growAnchor(int64_t anchor);
   std::optional<int64_t> nextUser(const std::vector<int64_t> &members) const;
-  bool acceptsEpilogue(const std::vector<int64_t> &members, int64_t node, int64_t &residuals) const;
+  std::optional<Reason> refuseEpilogue(const std::vector<int64_t> &members, int64_t node,
+                                       int64_t &residuals) const;
+  std::optional<Reason> refuseOperand(const std::vector<int64_t> &members,
+                                      const FusionOperand &operand, int64_t &residuals) const;
+  void refuse(const std::vector<int64_t> &members, int64_t user, Reason reason);
+  std::optional<Reason> refuseGroupOfUsers(int64_t node) const;
   bool onlyLastEscapes(const std::vector<int64_t> &members) const;
   void joinUsers(int64_t node);
   int64_t mapInputsWith(int64_t group, int64_t node) const;
@@ -56,6 +61,7 @@ private:
   const FusionLimits &limits;
   std::vector<int64_t> groupOf;
   std::vector<std::vector<int64_t>> groups;
+  std::vector<FusionRefusal> refusals;
 };
 } // namespace
 
@@ -73,32 +79,54 @@ std::optional<int64_t> GroupBuilder::nextUser(const std::vector<int64_t> &member
   return next;
 }
 
-/// Whether `node` can follow the anchor members[0]; counts its full operands.
-bool GroupBuilder::acceptsEpilogue(const std::vector<int64_t> &members, int64_t node,
-                                   int64_t &residuals) const {
+/// Why the epilogue of members[0] cannot read an operand, if it cannot; counts full ones.
+std::optional<Reason> GroupBuilder::refuseOperand(const std::vector<int64_t> &members,
+                                                  const FusionOperand &operand,
+                                                  int64_t &residuals) const {
+  if (isIn(members, operand.producer))
+    return std::nullopt;
+  if (operand.producer > members[0])
+    return Reason{ReasonCode::Order, "the other operand is computed later"};
   const FusionNode &anchor = nodes[members[0]];
-  const FusionNode &candidate = nodes[node];
-  if (candidate.role != FusionRole::Elementwise || groupOf[node] >= 0 ||
-      !sameShape(candidate.shape, anchor.shape))
-    return false;
-  for (const FusionOperand &operand : candidate.operands) {
-    if (isIn(members, operand.producer))
-      continue;
-    if (operand.producer > members[0])
-      return false;
-    switch (classifyOperand(operand.shape, *anchor.shape, anchor.channelAxes)) {
-    case BroadcastKind::Other:
-      return false;
-    case BroadcastKind::Full:
-      if (++residuals > limits.maxResiduals)
-        return false;
-      break;
-    case BroadcastKind::PerChannel:
-    case BroadcastKind::Scalar:
-      break;
-    }
+  switch (classifyOperand(operand.shape, *anchor.shape, anchor.channelAxes)) {
+  case BroadcastKind::Other:
+    return Reason{ReasonCode::Broadcast,
+                  "an operand is broadcast in another way than by channel, or is of unknown size"};
+  case BroadcastKind::Full:
+    if (++residuals > limits.maxResiduals)
+      return Reason{ReasonCode::Limit, "it would read too many tensors of full size"};
+    break;
+  case BroadcastKind::PerChannel:
+  case BroadcastKind::Scalar:
+    break;
   }
-  return true;
+  return std::nullopt;
+}
+
+/// Why `node` cannot follow the anchor members[0], if it cannot; counts its full operands.
+std::optional<Reason> GroupBuilder::refuseEpilogue(const std::vector<int64_t> &members,
+                                                   int64_t node, int64_t &residuals) const {
+  const FusionNode &candidate = nodes[node];
+  if (candidate.role != FusionRole::Elementwise)
+    return Reason{ReasonCode::Form, "it is not elementwise"};
+  if (groupOf[node] >= 0)
+    return Reason{ReasonCode::SeveralUses, "it is computed with another operand of its own"};
+  if (!sameShape(candidate.shape, nodes[members[0]].shape))
+    return Reason{ReasonCode::Shape, "its result has another shape, or one that may differ"};
+  for (const FusionOperand &operand : candidate.operands)
+    if (std::optional<Reason> reason = refuseOperand(members, operand, residuals))
+      return reason;
+  return std::nullopt;
+}
+
+/// Notes why `user` is not in the group of the members it uses; what nobody would expect there
+/// is left out.
+void GroupBuilder::refuse(const std::vector<int64_t> &members, int64_t user, Reason reason) {
+  if (reason.code == ReasonCode::Form)
+    return;
+  for (const FusionOperand &operand : nodes[user].operands)
+    if (isIn(members, operand.producer))
+      return refusals.push_back({operand.producer, user, std::move(reason)});
 }
 
 /// Whether every member but the last is used by members only.
@@ -121,15 +149,25 @@ void GroupBuilder::growAnchor(int64_t anchor) {
   std::vector<int64_t> members = {anchor};
   size_t kept = 1;
   int64_t residuals = 0;
-  while (static_cast<int64_t>(members.size()) < limits.maxOps) {
-    std::optional<int64_t> next = nextUser(members);
-    if (!next || !acceptsEpilogue(members, *next, residuals))
+  std::optional<Reason> reason;
+  std::optional<int64_t> next = nextUser(members);
+  for (; next; next = nextUser(members)) {
+    reason = static_cast<int64_t>(members.size()) < limits.maxOps
+                 ? refuseEpilogue(members, *next, residuals)
+                 : Reason{ReasonCode::Limit, "the group would have too many nodes"};
+    if (reason)
       break;
     members.push_back(*next);
     if (onlyLastEscapes(members))
       kept = members.size();
   }
+  if (kept < members.size()) {
+    next = members[kept];
+    reason = Reason{ReasonCode::SeveralUses, "the result before it is used elsewhere as well"};
+  }
   members.resize(kept);
+  if (reason)
+    refuse(members, *next, std::move(*reason));
   for (int64_t member : members)
     groupOf[member] = static_cast<int64_t>(groups.size());
   groups.push_back(std::move(members));
@@ -153,31 +191,45 @@ int64_t GroupBuilder::mapInputsWith(int64_t group, int64_t node) const {
   return others + static_cast<int64_t>(produced.size());
 }
 
+/// Why an elementwise node cannot join the group of its users, if it cannot.
+std::optional<Reason> GroupBuilder::refuseGroupOfUsers(int64_t node) const {
+  const FusionNode &n = nodes[node];
+  auto isMap = [&](int64_t user) { return nodes[user].role == FusionRole::Elementwise; };
+  if (std::none_of(n.users.begin(), n.users.end(), isMap))
+    return Reason{ReasonCode::Form, "nothing elementwise uses it"};
+  int64_t target = groupOf[n.users[0]];
+  for (int64_t user : n.users) {
+    if (!isMap(user) || groupOf[user] != target)
+      return Reason{ReasonCode::SeveralUses, "its result is used in several kernels"};
+    if (!sameShape(nodes[user].shape, n.shape))
+      return Reason{ReasonCode::Shape, "its result is broadcast, or its size may differ"};
+  }
+  // An epilogue's group starts at its anchor.
+  if (nodes[groups[target].front()].role == FusionRole::Anchor)
+    return Reason{ReasonCode::Order, "the kernel of its user computes only what follows a product "
+                                     "or another such op"};
+  if (static_cast<int64_t>(groups[target].size()) >= limits.maxOps)
+    return Reason{ReasonCode::Limit, "the group would have too many nodes"};
+  if (mapInputsWith(target, node) > limits.maxMapInputs)
+    return Reason{ReasonCode::Limit, "the group would read too many values"};
+  return std::nullopt;
+}
+
 /// Puts an elementwise node into the group of its users, or into a new one.
 /// Users come before their producers here, so their groups are known.
 void GroupBuilder::joinUsers(int64_t node) {
-  const FusionNode &n = nodes[node];
-  int64_t target = n.users.empty() ? -1 : groupOf[n.users[0]];
-  for (int64_t user : n.users) {
-    const FusionNode &u = nodes[user];
-    if (groupOf[user] != target || u.role != FusionRole::Elementwise ||
-        !sameShape(u.shape, n.shape))
-      target = -1;
-  }
-  // An epilogue's group starts at its anchor.
-  if (target >= 0 && (nodes[groups[target].front()].role == FusionRole::Anchor ||
-                      static_cast<int64_t>(groups[target].size()) >= limits.maxOps ||
-                      mapInputsWith(target, node) > limits.maxMapInputs))
-    target = -1;
-  if (target < 0) {
-    target = static_cast<int64_t>(groups.size());
+  std::optional<Reason> reason = refuseGroupOfUsers(node);
+  int64_t target = reason ? static_cast<int64_t>(groups.size()) : groupOf[nodes[node].users[0]];
+  if (reason) {
     groups.emplace_back();
+    if (!nodes[node].users.empty())
+      refuse({node}, nodes[node].users[0], std::move(*reason));
   }
   groupOf[node] = target;
   groups[target].push_back(node);
 }
 
-std::vector<std::vector<int64_t>> GroupBuilder::build() {
+FusionGroups GroupBuilder::build() {
   auto count = static_cast<int64_t>(nodes.size());
   for (int64_t i = 0; i < count; ++i)
     if (nodes[i].role == FusionRole::Anchor)
@@ -189,10 +241,9 @@ std::vector<std::vector<int64_t>> GroupBuilder::build() {
     std::sort(group.begin(), group.end());
   std::sort(groups.begin(), groups.end(),
             [](const auto &a, const auto &b) { return a.back() < b.back(); });
-  return std::move(groups);
+  return {std::move(groups), std::move(refusals)};
 }
 
-std::vector<std::vector<int64_t>> passes::formGroups(std::span<const FusionNode> nodes,
-                                                     const FusionLimits &limits) {
+FusionGroups passes::formGroups(std::span<const FusionNode> nodes, const FusionLimits &limits) {
   return GroupBuilder(nodes, limits).build();
 }

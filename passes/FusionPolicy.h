@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ir/Shape.h"
+#include "quern/Reason.h"
 
 #include <cstdint>
 #include <optional>
@@ -57,14 +58,27 @@ struct FusionLimits {
 BroadcastKind classifyOperand(const std::optional<nn::Shape> &operand, const nn::Shape &result,
                               std::span<const int64_t> channelAxes);
 
-/// Groups in which only the last node's result is used outside, node indices
-/// ascending. Each anchor and each elementwise node is in exactly one:
+/// Why two nodes, one of which uses the other's result, are not in one group.
+struct FusionRefusal {
+  int64_t producer;
+  int64_t user;
+  Reason reason;
+};
+
+struct FusionGroups {
+  /// Indices of nodes, ascending.
+  std::vector<std::vector<int64_t>> groups;
+  /// Where the rules below would have allowed a larger group for other nodes than these.
+  std::vector<FusionRefusal> refusals;
+};
+
+/// Groups in which only the last node's result is used outside. Each anchor and each
+/// elementwise node is in exactly one:
 /// - A anchor takes the elementwise ops that follow it, as long as their shape is
 ///   the anchor's, and their other operands exist before the anchor and are full,
 ///   per channel or scalar.
 /// - Among the rest, an elementwise op joins its users when they are all in one
 ///   group of its own shape.
-std::vector<std::vector<int64_t>> formGroups(std::span<const FusionNode> nodes,
-                                             const FusionLimits &limits = {});
+FusionGroups formGroups(std::span<const FusionNode> nodes, const FusionLimits &limits = {});
 
 } // namespace quern::passes

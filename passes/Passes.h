@@ -20,8 +20,15 @@ namespace quern::passes {
 #define GEN_PASS_REGISTRATION
 #include "passes/Passes.h.inc"
 
-/// With a budget that other folding passes share; null is one of its own.
+class GraphLog;
+
+// With a budget that other folding passes share; null is one of its own. What is refused is
+// written to `log`, unless that is null.
 std::unique_ptr<mlir::Pass> createFoldConstantsPass(std::shared_ptr<Budget> budget);
-std::unique_ptr<mlir::Pass> createFoldBatchNormPass(std::shared_ptr<Budget> budget);
+std::unique_ptr<mlir::Pass> createFoldBatchNormPass(std::shared_ptr<Budget> budget, GraphLog *log);
+std::unique_ptr<mlir::Pass> createRaiseLayerNormPass(GraphLog *log);
+std::unique_ptr<mlir::Pass> createRaiseAttentionPass(GraphLog *log);
+std::unique_ptr<mlir::Pass> createFormFusionGroupsPass(const FormFusionGroupsPassOptions &options,
+                                                       GraphLog *log);
 
 } // namespace quern::passes

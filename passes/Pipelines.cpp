@@ -57,15 +57,15 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
     pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass());
     foldConstants(pm, options); // the casts of constants that widening leaves
     // After WidenFloat16: scales and shifts are then not rounded to a half type.
-    pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass(options.foldBudget));
+    pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass(options.foldBudget, options.log));
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass()); // scales and shifts of 1 and 0
     pm.addPass(createCSEPass()); // equal values are one value for the patterns that raise
-    pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass());
+    pm.addNestedPass<func::FuncOp>(createRaiseLayerNormPass(options.log));
   }
   if (options.optLevel >= 2) {
     // RaiseAttention must see which sizes are the same, and transposes merged into one.
     pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
-    pm.addNestedPass<func::FuncOp>(createRaiseAttentionPass());
+    pm.addNestedPass<func::FuncOp>(createRaiseAttentionPass(options.log));
   }
   pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass()); // of what was raised, and at -O0
   endPhase(pm, Phase::Simplified, options);
@@ -89,7 +89,7 @@ void passes::buildFusionPipeline(OpPassManager &pm, const PipelineOptions &optio
   FormFusionGroupsPassOptions grouping;
   if (options.optLevel < 2)
     grouping.maxOps = 1;
-  pm.addNestedPass<func::FuncOp>(createFormFusionGroupsPass(grouping));
+  pm.addNestedPass<func::FuncOp>(createFormFusionGroupsPass(grouping, options.log));
   endPhase(pm, Phase::Fused, options);
 }
 

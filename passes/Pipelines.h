@@ -14,6 +14,8 @@
 
 namespace quern::passes {
 
+class GraphLog;
+
 /// The states a graph goes through, in order. The first four are MLIR of the nn
 /// dialect; the others are the native backend's.
 enum class Phase { Imported, Simplified, LaidOut, Fused, Kernels, Llvm, Object };
@@ -37,6 +39,8 @@ struct PipelineOptions : CompileOptions {
   int64_t block = 16;
   /// What all folding may spend together; null: by default limits, each pass.
   std::shared_ptr<Budget> foldBudget;
+  /// Receives what passes refuse, unless null; it outlives them.
+  GraphLog *log = nullptr;
   /// What names in dumpPhasesTo begin with: which of the graphs of a model it is.
   std::string dumpPrefix;
 };

@@ -11,11 +11,11 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/AttentionScores.h"
+#include "passes/GraphLog.h"
 #include "passes/Passes.h"
 #include "runtime/values/TruthValue.h"
 
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include <cmath>
 
@@ -115,27 +115,27 @@ static bool isNeverTrue(Value condition) {
   return only && only->dtype() == DType::Bool && !truthValue(*only);
 }
 
-static const char *matchZeroRows(Weights &weights, WhereOp where) {
+static std::optional<Reason> matchZeroRows(Weights &weights, WhereOp where) {
   Value condition = where.getOperand(0);
   auto type = dyn_cast<RankedTensorType>(condition.getType());
   if (isNeverTrue(condition) && where.getType() == where.getOperand(2).getType())
-    return nullptr;
+    return std::nullopt;
   if (numberOf(where.getOperand(1)) != 0.0 || !type || type.getRank() < 1 || type.getRank() > 4 ||
       type.getDimSize(type.getRank() - 1) != 1 || where.getType() != where.getOperand(2).getType())
-    return "something else than whole rows of weights is replaced";
+    return Reason{ReasonCode::Form, "something else than whole rows of weights is replaced"};
   weights.zeroRows = condition;
-  return nullptr;
+  return std::nullopt;
 }
 
-static const char *matchSoftmax(Value value, Weights &weights) {
+static std::optional<Reason> matchSoftmax(Value value, Weights &weights) {
   weights.softmax = value.getDefiningOp<SoftmaxOp>();
   if (!weights.softmax || !value.hasOneUse() || !hasWideHeads(value))
-    return "the weights are no softmax that is used once";
+    return Reason{ReasonCode::Form, "the weights are no softmax that is used once"};
   if (weights.softmax.getLogarithm())
-    return "the weights are logarithms";
+    return Reason{ReasonCode::Attributes, "the weights are logarithms"};
   if (weights.softmax.getAxis() != 3 && weights.softmax.getAxis() != -1)
-    return "the softmax is not along the keys";
-  if (const char *reason = matchScores(weights.softmax.getInput(), weights.scores))
+    return Reason{ReasonCode::Attributes, "the softmax is not along the keys"};
+  if (std::optional<Reason> reason = matchScores(weights.softmax.getInput(), weights.scores))
     return reason;
   weights.ops.push_back(weights.softmax);
   Scores &scores = weights.scores;
@@ -145,7 +145,7 @@ static const char *matchSoftmax(Value value, Weights &weights) {
   if (weights.zeroMaskedRows)
     weights.zeroRows = {};
   takeCausalMask(scores);
-  return nullptr;
+  return std::nullopt;
 }
 
 /// `value`, or what of float32 it is a copy of that was rounded to a half type and is used once.
@@ -161,27 +161,43 @@ static Value unrounded(Value value, Weights &weights) {
   return round.getInput();
 }
 
-static const char *matchWeights(Value value, Weights &weights) {
+/// Whether there is a softmax behind what may be done to the weights.
+static bool comesFromSoftmax(Value value) {
+  // A rounding and a widening around each of the others.
+  constexpr int kMostOps = 6;
+  for (int i = 0; i < kMostOps; ++i) {
+    Operation *op = value.getDefiningOp();
+    if (isa_and_nonnull<SoftmaxOp>(op))
+      return true;
+    if (!isa_and_nonnull<CastOp, ReshapeOp, WhereOp>(op))
+      return false;
+    value = op->getOperand(isa<WhereOp>(op) ? 2 : 0);
+  }
+  return false;
+}
+
+static std::optional<Reason> matchWeights(Value value, Weights &weights) {
   if (!value.hasOneUse() || !hasWideHeads(value))
-    return "the weights are used elsewhere, or have no batch and heads of float32";
+    return Reason{ReasonCode::SeveralUses,
+                  "the weights are used elsewhere, or have no batch and heads of float32"};
   // Of a half type the heads are put together between two casts.
   Value half = halfOf(value), grouped = half ? half : value;
   if (auto reshape = grouped.getDefiningOp<ReshapeOp>()) {
     if (!grouped.hasOneUse() || !isRegrouped(reshape.getInput(), grouped))
-      return "the weights are reshaped";
+      return Reason{ReasonCode::Form, "the weights are reshaped"};
     weights.grouped = grouped;
     weights.ops.push_back(reshape);
     value = reshape.getInput();
     if (auto round = half ? value.getDefiningOp<CastOp>() : CastOp()) {
       if (!value.hasOneUse())
-        return "the weights are used elsewhere";
+        return Reason{ReasonCode::SeveralUses, "the weights are used elsewhere"};
       value = round.getInput();
     }
   } else {
     value = unrounded(value, weights);
   }
   if (auto where = value.getDefiningOp<WhereOp>(); where && value.hasOneUse()) {
-    if (const char *reason = matchZeroRows(weights, where))
+    if (std::optional<Reason> reason = matchZeroRows(weights, where))
       return reason;
     weights.ops.push_back(where);
     value = where.getOperand(2);
@@ -207,7 +223,7 @@ static Operation *onlyUser(Operation *op) { return op->hasOneUse() ? *op->user_b
 
 /// Finds what is made of the product of weights and values: the heads apart again, which must be
 /// there when they were put together, and a transpose.
-static const char *matchRoot(MatMulOp product, Weights &weights, Root &root) {
+static std::optional<Reason> matchRoot(MatMulOp product, Weights &weights, Root &root) {
   root.op = product;
   Operation *next = onlyUser(product);
   auto cast = dyn_cast_or_null<CastOp>(next);
@@ -225,7 +241,8 @@ static const char *matchRoot(MatMulOp product, Weights &weights, Root &root) {
     Value whole = weights.softmax.getResult();
     if (!reshape || !isRegrouped(reshape, reshape.getInput()) || !haveSame(1, reshape, whole) ||
         !haveSame(2, reshape, whole) || !haveSame(1, weights.grouped, product))
-      return "the result is not split into the heads that the weights have";
+      return Reason{ReasonCode::Form,
+                    "the result is not split into the heads that the weights have"};
     follow(reshape);
     next = onlyUser(reshape);
   }
@@ -235,7 +252,7 @@ static const char *matchRoot(MatMulOp product, Weights &weights, Root &root) {
     follow(transpose);
     root.perm.assign(transpose.getPerm().begin(), transpose.getPerm().end());
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 //===----------------------------------------------------------------------===//
@@ -252,22 +269,13 @@ struct RaiseAttention : OpRewritePattern<MatMulOp> {
   static constexpr size_t kMostOps = 256;
 
   LogicalResult matchAndRewrite(MatMulOp op, PatternRewriter &rewriter) const override {
+    if (!comesFromSoftmax(op.getA()))
+      return rewriter.notifyMatchFailure(op, "the weights are no softmax");
     Weights weights;
-    if (!hasWideHeads(op.getB()))
-      return rewriter.notifyMatchFailure(op, "the values have no batch and heads of float32");
-    if (const char *reason = matchWeights(op.getA(), weights))
-      return rewriter.notifyMatchFailure(op, reason);
-    Scores &scores = weights.scores;
-    if (!hasSmallHeads(scores.queries) || !hasSmallHeads(op.getB()))
-      return rewriter.notifyMatchFailure(op, "the size of a head is unknown or large");
-    if (!multipliesHeads(op.getA(), op.getB()))
-      return rewriter.notifyMatchFailure(op, "weights and values may differ in heads");
-    if (!weights.grouped && scores.queries != scores.product.getA())
-      return rewriter.notifyMatchFailure(op, "scores are grouped, weights are not");
     Root root;
-    weights.ops.push_back(op);
-    if (const char *reason = matchRoot(op, weights, root))
-      return rewriter.notifyMatchFailure(op, reason);
+    if (std::optional<Reason> reason = match(op, weights, root))
+      return refuseMatch(rewriter, op, *reason);
+    Scores &scores = weights.scores;
     auto keepsLast = [](ArrayRef<int64_t> perm) { return perm[3] == 3; };
     // Of a half type, factors of queries and keys round before the product does.
     Factors *factors = scores.rounded ? nullptr : &scores.factors;
@@ -278,19 +286,41 @@ struct RaiseAttention : OpRewritePattern<MatMulOp> {
     std::swap(key.perm[2], key.perm[3]);
     Strided value = Strided::of(op.getB(), nullptr, weights.ops, keepsLast);
     if (!std::isfinite(scores.factors.constant))
-      return rewriter.notifyMatchFailure(op, "the scale is infinite");
+      return refuseMatch(rewriter, op, {ReasonCode::Attributes, "the scale is infinite"});
     weights.ops.append(scores.ops);
     weights.ops.append(scores.factors.ops);
     if (weights.ops.size() > kMostOps)
-      return rewriter.notifyMatchFailure(op, "it is made of too many ops");
+      return refuseMatch(rewriter, op, {ReasonCode::Limit, "it is made of too many ops"});
     rewrite(root, weights, query, key, value, rewriter);
     return success();
   }
 
 private:
-  static bool hasSmallHeads(Value value) {
+  /// Why a head of `value` is no block of a kernel, if it is none.
+  static std::optional<Reason> refuseHead(Value value) {
     Dim size = (*shapeOf(value))[3];
-    return size.isStatic() && size.size() <= kLargestHead;
+    if (!size.isStatic())
+      return Reason{ReasonCode::UnknownSize, "the size of a head is unknown"};
+    if (size.size() > kLargestHead)
+      return Reason{ReasonCode::Limit, "the heads are large"};
+    return std::nullopt;
+  }
+
+  static std::optional<Reason> match(MatMulOp op, Weights &weights, Root &root) {
+    if (!hasWideHeads(op.getB()))
+      return Reason{ReasonCode::Shape, "the values have no batch and heads of float32"};
+    if (std::optional<Reason> reason = matchWeights(op.getA(), weights))
+      return reason;
+    const Scores &scores = weights.scores;
+    for (Value value : {scores.queries, Value(op.getB())})
+      if (std::optional<Reason> reason = refuseHead(value))
+        return reason;
+    if (!multipliesHeads(op.getA(), op.getB()))
+      return Reason{ReasonCode::Shape, "weights and values may differ in heads"};
+    if (!weights.grouped && scores.queries != Value(weights.scores.product.getA()))
+      return Reason{ReasonCode::Form, "scores are grouped, weights are not"};
+    weights.ops.push_back(op);
+    return matchRoot(op, weights, root);
   }
 
   /// The nodes that the op stands for, in their order.
@@ -340,6 +370,7 @@ private:
 };
 
 struct RaiseAttentionPass : passes::impl::RaiseAttentionPassBase<RaiseAttentionPass> {
+  explicit RaiseAttentionPass(GraphLog *log = nullptr) : log(log) {}
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     set.add<RaiseAttention>(context);
@@ -347,11 +378,16 @@ struct RaiseAttentionPass : passes::impl::RaiseAttentionPassBase<RaiseAttentionP
     return success();
   }
   void runOnOperation() override {
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), patterns)))
+    if (failed(applyLogged(getOperation(), patterns, Refusal::Kind::Raise, log)))
       signalPassFailure();
   }
 
 private:
   FrozenRewritePatternSet patterns;
+  GraphLog *log;
 };
 } // namespace
+
+std::unique_ptr<Pass> passes::createRaiseAttentionPass(GraphLog *log) {
+  return std::make_unique<RaiseAttentionPass>(log);
+}

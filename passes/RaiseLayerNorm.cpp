@@ -9,10 +9,10 @@
 #include "ir/NNDialect.h"
 #include "ir/ShapeFacts.h"
 #include "ir/Types.h"
+#include "passes/GraphLog.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
 using namespace quern;
@@ -66,11 +66,10 @@ struct RootMeanSquare {
 };
 } // namespace
 
-/// Each step must have no other use: what stays would be computed twice.
 static std::optional<RootMeanSquare> matchRootMeanSquare(Value value) {
   auto sqrt = value.getDefiningOp<SqrtOp>();
-  auto add = sqrt && value.hasOneUse() ? sqrt.getX().getDefiningOp<AddOp>() : AddOp();
-  if (!add || !add->hasOneUse())
+  auto add = sqrt ? sqrt.getX().getDefiningOp<AddOp>() : AddOp();
+  if (!add)
     return std::nullopt;
   Value mean = add.getA(), shift = add.getB();
   if (isConstant(mean))
@@ -78,7 +77,7 @@ static std::optional<RootMeanSquare> matchRootMeanSquare(Value value) {
   std::optional<double> epsilon = onlyReal(shift);
   auto reduce = mean.getDefiningOp<ReduceOp>();
   std::optional<int64_t> axis = firstOfMean(reduce);
-  if (!epsilon || !axis || !reduce->hasOneUse() || !reduce.getInput().hasOneUse())
+  if (!epsilon || !axis)
     return std::nullopt;
   Value of = squareRootOf(reduce.getInput());
   if (!of)
@@ -103,21 +102,31 @@ static Location fusedLocation(ArrayRef<Operation *> ops, PatternRewriter &rewrit
   return rewriter.getFusedLoc(locations);
 }
 
+/// Why `op` does not become one op with the root, if it does not.
+static std::optional<Reason> refuse(Operation *op, Value distance, const RootMeanSquare &root) {
+  if (root.of != distance)
+    return Reason{ReasonCode::Form, "squares of one tensor scale another"};
+  // A number (epsilon, an exponent, a one) may have more dimensions than the tensor.
+  if (op->getResult(0).getType() != distance.getType())
+    return Reason{ReasonCode::Shape, "the result has another shape than what is normalized"};
+  Type element = elementTypeOf(distance);
+  if (!element.isF32() && !element.isF64())
+    return Reason{ReasonCode::Rounding, "each step rounds to a type narrower than float32"};
+  // What stays would be computed twice.
+  if (!llvm::all_of(root.ops, [](Operation *step) { return step->hasOneUse(); }))
+    return Reason{ReasonCode::SeveralUses, "a step of the root mean square has other uses"};
+  auto isStep = [&](Operation *user) { return user == op || user == root.square; };
+  if (uncentered(distance, root.axis) && !llvm::all_of(distance.getUsers(), isStep))
+    return Reason{ReasonCode::SeveralUses, "the distances from the mean have other uses"};
+  return std::nullopt;
+}
+
 /// Replaces `op`, which is `distance` over the root of its mean square.
 static LogicalResult raise(Operation *op, Value distance, const RootMeanSquare &root,
                            PatternRewriter &rewriter) {
-  if (root.of != distance)
-    return rewriter.notifyMatchFailure(op, "squares of one tensor scale another");
-  // A number (epsilon, an exponent, a one) may have more dimensions than the tensor.
-  if (op->getResult(0).getType() != distance.getType())
-    return rewriter.notifyMatchFailure(op, "the result has another shape than what is normalized");
-  Type element = elementTypeOf(distance);
-  if (!element.isF32() && !element.isF64())
-    return rewriter.notifyMatchFailure(op, "each step rounds to a type narrower than float32");
+  if (std::optional<Reason> reason = refuse(op, distance, root))
+    return refuseMatch(rewriter, op, *reason);
   Value x = uncentered(distance, root.axis);
-  auto isStep = [&](Operation *user) { return user == op || user == root.square; };
-  if (x && !llvm::all_of(distance.getUsers(), isStep))
-    return rewriter.notifyMatchFailure(op, "the distances from the mean have other uses");
   SmallVector<Operation *> ops;
   if (x)
     ops = {cast<SubOp>(distance.getDefiningOp()).getB().getDefiningOp(), distance.getDefiningOp()};
@@ -151,7 +160,7 @@ struct RaiseProduct : OpRewritePattern<MulOp> {
     for (auto [distance, factor] :
          {std::pair(op.getA(), op.getB()), std::pair(op.getB(), op.getA())}) {
       Value divisor = reciprocalOf(factor);
-      if (!divisor || !factor.hasOneUse())
+      if (!divisor)
         continue;
       if (std::optional<RootMeanSquare> root = matchRootMeanSquare(divisor)) {
         root->ops.push_back(factor.getDefiningOp());
@@ -174,8 +183,10 @@ template <typename Op> struct AbsorbParameter : OpRewritePattern<Op> {
       parameter = op.getA();
     }
     constexpr bool isScale = std::is_same_v<Op, MulOp>;
-    if (!norm || !norm->hasOneUse())
-      return rewriter.notifyMatchFailure(op, "no normalization that only this op uses");
+    if (!norm)
+      return rewriter.notifyMatchFailure(op, "no operand is a normalization");
+    if (!norm->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "the normalization has other uses");
     if (!isNone(norm.getBias()) || (isScale && !isNone(norm.getScale())))
       return rewriter.notifyMatchFailure(op, "the normalization has this parameter already");
     if (!hasSizesOfRow(norm, parameter))
@@ -203,6 +214,7 @@ template <typename Op> struct AbsorbParameter : OpRewritePattern<Op> {
 };
 
 struct RaiseLayerNormPass : passes::impl::RaiseLayerNormPassBase<RaiseLayerNormPass> {
+  explicit RaiseLayerNormPass(GraphLog *log = nullptr) : log(log) {}
   LogicalResult initialize(MLIRContext *context) override {
     RewritePatternSet set(context);
     set.add<RaiseQuotient, RaiseProduct, AbsorbParameter<MulOp>, AbsorbParameter<AddOp>>(context);
@@ -210,11 +222,16 @@ struct RaiseLayerNormPass : passes::impl::RaiseLayerNormPassBase<RaiseLayerNormP
     return success();
   }
   void runOnOperation() override {
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), patterns)))
+    if (failed(applyLogged(getOperation(), patterns, Refusal::Kind::Raise, log)))
       signalPassFailure();
   }
 
 private:
   FrozenRewritePatternSet patterns;
+  GraphLog *log;
 };
 } // namespace
+
+std::unique_ptr<Pass> passes::createRaiseLayerNormPass(GraphLog *log) {
+  return std::make_unique<RaiseLayerNormPass>(log);
+}

@@ -30,7 +30,16 @@ public:
     return node;
   }
   FusionNode &operator[](int64_t node) { return nodes[node]; }
-  Groups groups(FusionLimits limits = {}) const { return formGroups(nodes, limits); }
+  Groups groups(FusionLimits limits = {}) const { return formGroups(nodes, limits).groups; }
+  /// The code of what is said about `user` not being with `producer`; nullopt when nothing is.
+  std::optional<ReasonCode> refusal(int64_t producer, int64_t user,
+                                    FusionLimits limits = {}) const {
+    for (const FusionRefusal &refusal : formGroups(nodes, limits).refusals)
+      if (refusal.producer == producer && refusal.user == user)
+        return refusal.reason.code;
+    return std::nullopt;
+  }
+  size_t refusals() const { return formGroups(nodes).refusals.size(); }
 
 private:
   int64_t add(FusionRole role, const std::vector<int64_t> &operands) {
@@ -172,4 +181,75 @@ TEST(FusionPolicy, LimitsHold) {
   EXPECT_EQ(g.groups({.maxOps = 1}), (Groups{{conv}, {a}, {b}, {c}}));
   EXPECT_EQ(g.groups({.maxMapInputs = 2}), (Groups{{conv, a}, {b}, {c}}));
   EXPECT_EQ(g.groups({.maxMapInputs = 3}), (Groups{{conv, a}, {b, c}}));
+}
+
+//===----------------------------------------------------------------------===//
+// Refusals
+//===----------------------------------------------------------------------===//
+
+TEST(FusionPolicy, SaysWhyAnEpilogueEnds) {
+  Graph g;
+  int64_t a = g.anchor({-1});
+  int64_t broadcast = g.mapWith(a, shapeWith({4}));
+  EXPECT_EQ(g.refusal(a, broadcast), ReasonCode::Broadcast);
+  int64_t b = g.anchor({-1});
+  int64_t larger = g.map({b});
+  g[larger].shape = shapeWith({2, 8, 4, 4});
+  EXPECT_EQ(g.refusal(b, larger), ReasonCode::Shape);
+  int64_t c = g.anchor({-1});
+  int64_t d = g.anchor({-1});
+  int64_t sum = g.map({c, d});
+  EXPECT_EQ(g.refusal(c, sum), ReasonCode::Order);
+  EXPECT_EQ(g.refusal(d, sum), std::nullopt);
+  EXPECT_EQ(g.refusals(), 3u);
+}
+
+TEST(FusionPolicy, SaysWhichBoundEndsAnEpilogue) {
+  Graph g;
+  int64_t conv = g.anchor({-1});
+  int64_t one = g.map({conv, -1});
+  int64_t two = g.map({one, -1});
+  int64_t three = g.map({two, -1});
+  EXPECT_EQ(g.refusal(two, three), ReasonCode::Limit);
+  FusionLimits limits;
+  limits.maxOps = 2;
+  EXPECT_EQ(g.refusal(one, two, limits), ReasonCode::Limit);
+}
+
+TEST(FusionPolicy, SaysWhatIsUsedElsewhere) {
+  Graph g;
+  int64_t conv = g.anchor({-1});
+  int64_t relu = g.map({conv});
+  g.opaque({conv});
+  EXPECT_EQ(g.refusal(conv, relu), ReasonCode::SeveralUses);
+  int64_t map = g.map({-1});
+  int64_t user = g.map({map});
+  g.opaque({map});
+  EXPECT_EQ(g.refusal(map, user), ReasonCode::SeveralUses);
+}
+
+TEST(FusionPolicy, SaysWhyMapsStayApart) {
+  Graph g;
+  int64_t small = g.map({-1});
+  g[small].shape = shapeWith({8, 1, 1});
+  int64_t large = g.map({small, -1});
+  EXPECT_EQ(g.refusal(small, large), ReasonCode::Shape);
+  int64_t residual = g.map({-1});
+  int64_t conv = g.anchor({-1});
+  int64_t sum = g.map({conv, residual});
+  EXPECT_EQ(g.refusal(residual, sum), ReasonCode::Order);
+  FusionLimits limits;
+  limits.maxMapInputs = 1;
+  int64_t first = g.map({-1});
+  int64_t second = g.map({first, -1});
+  EXPECT_EQ(g.refusal(first, second), std::nullopt);
+  EXPECT_EQ(g.refusal(first, second, limits), ReasonCode::Limit);
+}
+
+// What nobody would expect in one kernel is not listed.
+TEST(FusionPolicy, SaysNothingOfOpaqueNodes) {
+  Graph g;
+  int64_t relu = g.map({g.anchor({g.map({-1})})});
+  g.opaque({g.opaque({relu})});
+  EXPECT_EQ(g.refusals(), 0u);
 }

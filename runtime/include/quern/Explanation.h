@@ -1,0 +1,79 @@
+//===- Explanation.h - what compiling made of a model, and why ------------===//
+//
+// Of one set of sizes: the steps that run, where each node of the model went, and what
+// was decided against. Names of nodes are those of errors and profiles.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "quern/Reason.h"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+/// A step, and what it computes.
+struct ExplainedStep {
+  /// What profiles and errors call it: "conv1+relu1".
+  std::string name;
+  /// Of a kernel step its kernel, of others their op.
+  std::string kernel;
+  /// Every node of the model whose result it is the one to finish; none of a step that only
+  /// moves elements for others.
+  std::vector<std::string> nodes = {};
+  /// Why it is not native, if it is not.
+  std::optional<Reason> reason = {};
+
+  bool isNative() const { return !reason; }
+  /// Whether it is native depends on sizes that are not known.
+  bool needsSizes() const { return reason && reason->code == ReasonCode::UnknownSize; }
+};
+
+/// What became of a node of the model.
+struct ExplainedNode {
+  enum class Fate {
+    Step,     ///< step `step` computes its result
+    Constant, ///< its result is a constant since compiling, or since these sizes are known
+    View,     ///< its result is elements of another value, where they lie
+    Body,     ///< it is in a branch or a body, which has plans of its own
+    Removed,  ///< others do without it since the pass `by`
+    Unused,   ///< no output depends on it
+  };
+  std::string name;
+  Fate fate = Fate::Step;
+  size_t step = 0;
+  std::string by = {};
+};
+/// "step", "constant", ...
+std::string_view fateName(ExplainedNode::Fate fate);
+
+/// Something that would have made the model faster, and was not done.
+struct Refusal {
+  enum class Kind {
+    Fold,    ///< folding it into the weights of its producer
+    Raise,   ///< computing its primitives as one op
+    Fuse,    ///< computing nodes in one kernel
+    InPlace, ///< writing a result over an operand
+    Update,  ///< writing an output over the input that it continues
+  };
+  Kind kind;
+  Reason reason;
+
+  bool operator==(const Refusal &) const = default;
+};
+/// "fold", "raise", "fuse", "in-place", "update".
+std::string_view refusalKindName(Refusal::Kind kind);
+
+/// What compiling made of a model, for one set of sizes, or for any.
+struct Explanation {
+  std::vector<ExplainedStep> steps = {};
+  /// In the order of the model, each once.
+  std::vector<ExplainedNode> nodes = {};
+  std::vector<Refusal> refusals = {};
+};
+
+} // namespace quern
