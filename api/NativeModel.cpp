@@ -53,28 +53,18 @@ quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
 // Output and what there is to say: each works on a copy of the module
 //===----------------------------------------------------------------------===//
 
-static std::vector<StepSummary> summaryOf(std::vector<native::OpSupport> ops) {
-  std::vector<StepSummary> steps;
-  for (native::OpSupport &op : ops)
-    steps.push_back({std::move(op.nodes), std::move(op.op), std::move(op.reason)});
-  return steps;
-}
-
-Expected<std::vector<StepSummary>> Model::planSteps(const CompileOptions &options,
-                                                    std::span<const Tensor::Dims> inputDims) const {
+Expected<Explanation> Model::explainPlan(const CompileOptions &options,
+                                         std::span<const Tensor::Dims> inputDims) const {
   QUERN_TRY(checkInputDims(inputs(), inputDims));
   QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  QUERN_ASSIGN(std::vector<native::OpSupport> ops,
-               native::checkGraphAt(*copy.module, options, inputDims));
-  return summaryOf(std::move(ops));
+  return native::explainPlan(*copy.module, options, inputDims);
 }
 
-Expected<std::vector<StepSummary>> Model::checkWithoutSizes(const CompileOptions &options) const {
+Expected<Explanation> Model::explainWithoutSizes(const CompileOptions &options) const {
   QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  QUERN_ASSIGN(std::vector<native::OpSupport> ops, native::checkGraph(*copy.module, options));
-  return summaryOf(std::move(ops));
+  return native::explainGraph(*copy.module, options);
 }
 
 Expected<std::string> Model::textOfPhase(const CompileOptions &options,

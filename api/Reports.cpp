@@ -8,6 +8,8 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <algorithm>
+
 using namespace quern;
 using llvm::json::OStream;
 
@@ -123,34 +125,81 @@ Expected<std::string> quern::inspectReport(const std::string &path, const Limits
   return modelReport(path, facts);
 }
 
-std::string quern::stepsReport(std::span<const StepSummary> steps) {
-  int64_t native = 0;
-  for (const StepSummary &step : steps)
-    native += step.isNative();
-  return jsonText([&](OStream &json) {
-    auto list = [&](const char *key, auto &&isListed, bool withReason) {
-      json.attributeArray(key, [&] {
-        for (const StepSummary &step : steps)
-          if (isListed(step))
-            json.object([&] {
-              addText(json, "nodes", step.nodes);
-              addText(json, "kernel", step.kernel);
-              if (withReason) {
-                addText(json, "reason", step.reason->text);
-                addText(json, "code", std::string(reasonCodeName(step.reason->code)));
-              }
-            });
+static void addNames(OStream &json, const char *key, const std::vector<std::string> &names) {
+  json.attributeArray(key, [&] {
+    for (const std::string &name : names)
+      json.value(utf8(name));
+  });
+}
+
+static void addReason(OStream &json, const Reason &reason) {
+  addText(json, "reason", reason.text);
+  addText(json, "code", std::string(reasonCodeName(reason.code)));
+}
+
+/// The steps that `isListed` accepts.
+template <typename IsListed>
+static void addSteps(OStream &json, const char *key, const std::vector<ExplainedStep> &steps,
+                     IsListed isListed) {
+  json.attributeArray(key, [&] {
+    for (const ExplainedStep &step : steps)
+      if (isListed(step))
+        json.object([&] {
+          addText(json, "nodes", step.name);
+          addText(json, "kernel", step.kernel);
+          addReason(json, *step.reason);
+        });
+  });
+}
+
+static void addPlan(OStream &json, const std::vector<ExplainedStep> &steps) {
+  json.attributeArray("plan", [&] {
+    for (const ExplainedStep &step : steps)
+      json.object([&] {
+        addText(json, "name", step.name);
+        addText(json, "kernel", step.kernel);
+        addNames(json, "nodes", step.nodes);
+        json.attribute("native", step.isNative());
       });
-    };
+  });
+}
+
+static void addNode(OStream &json, const ExplainedNode &node) {
+  addText(json, "name", node.name);
+  addText(json, "fate", std::string(fateName(node.fate)));
+  if (node.fate == ExplainedNode::Fate::Step)
+    json.attribute("step", static_cast<int64_t>(node.step));
+  if (!node.by.empty())
+    addText(json, "by", node.by);
+}
+
+static void addRefusal(OStream &json, const Refusal &refusal) {
+  addText(json, "kind", std::string(refusalKindName(refusal.kind)));
+  addNames(json, "nodes", refusal.reason.nodes);
+  addReason(json, refusal.reason);
+}
+
+std::string quern::explanationReport(const Explanation &explanation) {
+  const std::vector<ExplainedStep> &steps = explanation.steps;
+  auto isUndecided = [](const ExplainedStep &step) { return step.needsSizes(); };
+  auto isReference = [](const ExplainedStep &s) { return !s.isNative() && !s.needsSizes(); };
+  auto isNative = [](const ExplainedStep &step) { return step.isNative(); };
+  return jsonText([&](OStream &json) {
     json.object([&] {
       json.attribute("steps", static_cast<int64_t>(steps.size()));
-      json.attribute("native_steps", native);
-      list(
-          "reference_steps", [](const StepSummary &s) { return !s.isNative() && !s.needsSizes(); },
-          /*withReason=*/true);
-      list(
-          "undecided_steps", [](const StepSummary &s) { return s.needsSizes(); },
-          /*withReason=*/false);
+      json.attribute("native_steps",
+                     static_cast<int64_t>(std::count_if(steps.begin(), steps.end(), isNative)));
+      addSteps(json, "reference_steps", steps, isReference);
+      addSteps(json, "undecided_steps", steps, isUndecided);
+      addPlan(json, steps);
+      json.attributeArray("nodes", [&] {
+        for (const ExplainedNode &node : explanation.nodes)
+          json.object([&] { addNode(json, node); });
+      });
+      json.attributeArray("refusals", [&] {
+        for (const Refusal &refusal : explanation.refusals)
+          json.object([&] { addRefusal(json, refusal); });
+      });
     });
   });
 }

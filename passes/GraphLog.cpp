@@ -92,9 +92,7 @@ LogicalResult passes::applyLogged(Operation *root, const FrozenRewritePatternSet
 // Nodes
 //===----------------------------------------------------------------------===//
 
-static bool isData(Operation *op) {
-  return isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op);
-}
+static bool isData(Operation *op) { return isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op); }
 
 /// Calls `note` with the names that the ops in `root` bear, if `accepts` them.
 static void forEachName(Operation *root, llvm::function_ref<bool(Operation *)> accepts,
@@ -162,8 +160,9 @@ void GraphLog::keepPresent(const llvm::DenseSet<StringAttr> &names, ExplainedNod
 
 void GraphLog::update(Operation *root, ExplainedNode::Fate fate, StringRef by) {
   llvm::DenseSet<StringAttr> computed, data;
-  forEachName(root, [](Operation *op) { return !isData(op); },
-              [&](StringAttr name) { computed.insert(name); });
+  forEachName(
+      root, [](Operation *op) { return !isData(op); },
+      [&](StringAttr name) { computed.insert(name); });
   if (llvm::all_of(present, [&](auto &node) { return computed.contains(node.first); }))
     return;
   forEachName(root, isData, [&](StringAttr name) { data.insert(name); });

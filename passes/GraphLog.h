@@ -34,6 +34,8 @@ public:
 
   /// All nodes of the graph in their order. Those with fate Step are computed still.
   const std::vector<ExplainedNode> &nodes() const { return allNodes; }
+  /// Both of these, without steps.
+  Explanation explanation() const { return {{}, nodes(), refusals()}; }
   /// Notes the nodes of a graph that no pass has changed.
   void begin(mlir::Operation *root);
   /// Notes which nodes `root` lacks since it was looked at before, because of `fate`.

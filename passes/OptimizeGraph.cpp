@@ -2,6 +2,7 @@
 #include "passes/OptimizeGraph.h"
 
 #include "ir/Types.h"
+#include "passes/GraphLog.h"
 
 #include "mlir/IR/Action.h"
 #include "mlir/Pass/Pass.h"
@@ -76,8 +77,9 @@ private:
 };
 } // namespace
 
-Status passes::runPasses(ModuleOp module, const Deadline &deadline,
+Status passes::runPasses(ModuleOp module, const PipelineOptions &options,
                          const std::function<void(OpPassManager &)> &build) {
+  const Deadline &deadline = options.limits.deadline;
   std::string errors;
   StatusCode code = StatusCode::InvalidModel;
   ScopedDiagnosticHandler handler(module.getContext(), [&](Diagnostic &diagnostic) {
@@ -94,6 +96,8 @@ Status passes::runPasses(ModuleOp module, const Deadline &deadline,
   });
   PassManager pm(module.getContext());
   build(pm);
+  if (options.log)
+    pm.addInstrumentation(std::make_unique<NodeWatch>(*options.log));
   PassClock clock(*module.getContext(), deadline);
   bool succeeds = succeeded(pm.run(module));
   QUERN_TRY(clock.status());
@@ -106,7 +110,7 @@ Status passes::runPasses(ModuleOp module, const Deadline &deadline,
 }
 
 Status passes::optimize(ModuleOp module, const PipelineOptions &options, Phase last) {
-  return runPasses(module, options.limits.deadline,
+  return runPasses(module, options,
                    [&](OpPassManager &pm) { buildGraphPipeline(pm, options, last); });
 }
 
@@ -117,7 +121,7 @@ Expected<std::vector<OutlinedOp>> passes::simplifyAndOutline(ModuleOp module,
 }
 
 Status passes::layOutAndFuse(ModuleOp module, const PipelineOptions &options) {
-  return runPasses(module, options.limits.deadline, [&](OpPassManager &pm) {
+  return runPasses(module, options, [&](OpPassManager &pm) {
     buildLayoutPipeline(pm, options);
     buildFusionPipeline(pm, options);
   });

@@ -20,8 +20,9 @@ PipelineOptions optionsOfBody(const PipelineOptions &options, const OutlinedOp &
 PipelineOptions optionsOfSizes(const PipelineOptions &options, size_t number,
                                const Deadline &deadline);
 
-/// Runs the pipelines that `build` adds; diagnostics become the Status.
-Status runPasses(mlir::ModuleOp module, const Deadline &deadline,
+/// Runs the pipelines that `build` adds, within the deadline and with the log of the options;
+/// diagnostics become the Status.
+Status runPasses(mlir::ModuleOp module, const PipelineOptions &options,
                  const std::function<void(mlir::OpPassManager &)> &build);
 
 /// Runs the graph passes up to `last`.

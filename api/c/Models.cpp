@@ -242,12 +242,12 @@ quern_status quern_model_check(const quern_model *model, const quern_shape *shap
     QUERN_ASSIGN(ModelObject * object, objectOf<ModelObject>(model));
     QUERN_ASSIGN(CompileOptions compile, readCompileOptions(options));
     if (!shapes) {
-      QUERN_ASSIGN(std::vector<StepSummary> steps, object->model.checkWithoutSizes(compile));
-      return giveText(stepsReport(steps), json);
+      QUERN_ASSIGN(Explanation explanation, object->model.explainWithoutSizes(compile));
+      return giveText(explanationReport(explanation), json);
     }
     QUERN_ASSIGN(std::vector<Tensor::Dims> dims, readShapes(shapes, count));
-    QUERN_ASSIGN(std::vector<StepSummary> steps, object->model.planSteps(compile, dims));
-    return giveText(stepsReport(steps), json);
+    QUERN_ASSIGN(Explanation explanation, object->model.explainPlan(compile, dims));
+    return giveText(explanationReport(explanation), json);
   });
 }
 

@@ -7,8 +7,7 @@
 
 #include "backends/native/CompilerParts.h"
 #include "backends/native/emit/SpecKernel.h"
-#include "backends/plan/PlanTree.h"
-#include "ir/OutlinedOps.h"
+#include "backends/plan/Explain.h"
 #include "passes/OptimizeGraph.h"
 
 #include "llvm/Support/raw_ostream.h"
@@ -51,43 +50,23 @@ Expected<CheckedGraph> CheckedGraph::create(ModuleOp module, const NativeOptions
 // What runs as native code
 //===----------------------------------------------------------------------===//
 
-/// Appends the ops of a graph, each before those of its bodies.
-static void addOps(const LoweredTree &tree, std::vector<OpSupport> &ops) {
-  if (!tree.broken.isOk())
-    return;
-  const OptimizedGraph &graph = tree.instance.request.graph->get();
-  for (const LoweredOp &lowered : tree.instance.lowered.ops) {
-    ops.push_back({lowered.nodes, graph.nodeOf(lowered.op).opName, lowered.reason});
-    if (auto call = dyn_cast<nn::RunBodiesOp>(lowered.op))
-      for (const LoweredTree &body : tree.bodies[static_cast<size_t>(call.getNumber())])
-        addOps(body, ops);
-  }
-}
-
-Expected<std::vector<OpSupport>> native::checkGraph(ModuleOp module, const NativeOptions &given) {
+Expected<Explanation> native::explainGraph(ModuleOp module, const NativeOptions &given) {
   QUERN_ASSIGN(CheckedGraph graph, CheckedGraph::create(module, given));
   QUERN_ASSIGN(LoweredTree tree,
                graph.lower(knownSizes(graph.family->main(), {}), UnknownSizes::Reference));
-  std::vector<OpSupport> ops;
-  addOps(tree, ops);
-  return ops;
+  return explain(tree);
 }
 
-Expected<std::vector<OpSupport>> native::checkGraphAt(ModuleOp module, const NativeOptions &given,
-                                                      std::span<const Tensor::Dims> inputDims) {
+Expected<Explanation> native::explainPlan(ModuleOp module, const NativeOptions &given,
+                                          std::span<const Tensor::Dims> inputDims) {
   QUERN_ASSIGN(CheckedGraph graph, CheckedGraph::create(module, given));
   QUERN_ASSIGN(LoweredTree lowered,
                graph.lower(knownSizes(graph.family->main(), inputDims), UnknownSizes::NextStage));
-  QUERN_ASSIGN(UnlinkedPlan unlinked, graph.instantiator->build(*graph.family, lowered.instance,
-                                                                graph.options.limits.deadline));
-  std::vector<OpSupport> found;
-  for (auto [step, origin] : llvm::zip_equal(unlinked.plan.steps, unlinked.steps))
-    if (!step.as<StageStep>())
-      found.push_back({step.nodes, step.kernel, origin.reason});
-    else
-      for (const WaitingOp &op : lowered.instance.lowered.waiting)
-        found.push_back({op.node->nodes, op.node->opName, op.reason});
-  return found;
+  std::vector<Refusal> refusals;
+  QUERN_ASSIGN(UnlinkedPlan unlinked,
+               graph.instantiator->build(*graph.family, lowered.instance,
+                                         graph.options.limits.deadline, &refusals));
+  return explain(lowered.instance, unlinked, refusals);
 }
 
 //===----------------------------------------------------------------------===//

@@ -5,6 +5,7 @@
 #include "backends/plan/PlanBuilder.h"
 #include "ir/OwnedModule.h"
 #include "passes/Pipelines.h"
+#include "quern/Explanation.h"
 #include "runtime/running/Executable.h"
 
 #include <memory>
@@ -33,21 +34,12 @@ struct NativeOptions : passes::PipelineOptions {
 Expected<std::shared_ptr<Executable>> compileForJit(nn::OwnedModule owned,
                                                     const NativeOptions &options);
 
-/// What there is to say of an op or a fusion group.
-struct OpSupport {
-  std::string nodes;
-  /// The op, or the kernel of a step.
-  std::string op;
-  /// Why it is not native, if it is not; or not yet: only its sizes can tell.
-  std::optional<Reason> reason;
-};
-/// Lowers what the input shapes of `module`, static or not, allow. An error holds whatever
-/// sizes the inputs get.
-Expected<std::vector<OpSupport>> checkGraph(mlir::ModuleOp module, const NativeOptions &options);
-/// The steps of the plan that compileForJit makes for inputs of these dims. In place of later
-/// stages there are the ops that wait for them.
-Expected<std::vector<OpSupport>> checkGraphAt(mlir::ModuleOp module, const NativeOptions &options,
-                                              std::span<const Tensor::Dims> inputDims);
+/// What the input shapes of `module`, static or not, allow. An error holds whatever sizes the
+/// inputs get.
+Expected<Explanation> explainGraph(mlir::ModuleOp module, const NativeOptions &options);
+/// The plan that compileForJit makes for inputs of these dims.
+Expected<Explanation> explainPlan(mlir::ModuleOp module, const NativeOptions &options,
+                                  std::span<const Tensor::Dims> inputDims);
 
 /// The module after `phase` as text: MLIR up to Fused, then the kernels' MLIR,
 /// LLVM dialect or assembly. Changes `module`.

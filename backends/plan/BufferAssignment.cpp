@@ -2,6 +2,7 @@
 #include "backends/plan/BufferAssignment.h"
 
 #include "backends/plan/MemoryPlanner.h"
+#include "ir/NodeNames.h"
 #include "runtime/running/Budget.h"
 
 using namespace mlir;
@@ -86,37 +87,66 @@ BufferAssignment::Storage *BufferAssignment::wholeStorage(Value value) {
   return isWhole ? &entry->second : nullptr;
 }
 
+/// Why a step must not write its result over this operand; no text if it may.
+BufferAssignment::Obstacle BufferAssignment::obstacleAt(const LoweredStep &step, uint32_t index,
+                                                        int64_t stepIndex) {
+  const StepBuffer &buffer = step.buffers[index];
+  if (buffer.kind != StepBuffer::Kind::Value || graph.values.isKnown(buffer.value))
+    return {ReasonCode::Form, "the operand is a constant"};
+  Storage *entry = buffer.offset == 0 ? wholeStorage(buffer.value) : nullptr;
+  if (!entry)
+    return {ReasonCode::Layout, "the operand is a part of another value"};
+  if (entry->fixed)
+    return {ReasonCode::Layout, "the operand lies in memory of the caller"};
+  if (entry->last != stepIndex)
+    return {ReasonCode::SeveralUses, "the operand is needed later"};
+  Value base = places.placeOf(buffer.value).base;
+  auto readers = llvm::count_if(step.buffers, [&](const StepBuffer &other) {
+    return other.kind == StepBuffer::Kind::Value && places.placeOf(other.value).base == base;
+  });
+  if (readers > 1)
+    return {ReasonCode::SeveralUses, "the operand is read in several ways"};
+  return {};
+}
+
 /// The operand whose memory a step may write its result to, element by element, as
-/// nothing reads it afterwards.
+/// nothing reads it afterwards. Null, with the last obstacle, when there is none.
 BufferAssignment::Storage *BufferAssignment::overwritable(const LoweredStep &step,
-                                                          int64_t stepIndex) {
-  auto sharesBase = [&](const StepBuffer &a, const StepBuffer &b) {
-    return b.kind == StepBuffer::Kind::Value &&
-           places.placeOf(a.value).base == places.placeOf(b.value).base;
-  };
+                                                          int64_t stepIndex, Obstacle &obstacle) {
   for (uint32_t index : step.overwritable) {
-    const StepBuffer &buffer = step.buffers[index];
-    if (buffer.kind != StepBuffer::Kind::Value || buffer.offset != 0)
-      continue;
-    Storage *entry = wholeStorage(buffer.value);
-    if (!entry || entry->fixed || entry->last != stepIndex)
-      continue;
-    auto readers = llvm::count_if(
-        step.buffers, [&](const StepBuffer &other) { return sharesBase(buffer, other); });
-    if (readers == 1)
-      return entry;
+    obstacle = obstacleAt(step, index, stepIndex);
+    if (!obstacle.text)
+      return wholeStorage(step.buffers[index].value);
   }
   return nullptr;
 }
 
+/// Lets the result of an op take over an operand's memory; no text if it does, or could not in
+/// any graph.
+BufferAssignment::Obstacle BufferAssignment::takeOver(const LoweredOp &op, int64_t stepIndex) {
+  bool writesOnce = op.steps.size() == 1 || (!op.steps.empty() && op.steps[0].copiesWhole);
+  if (!writesOnce || op.op->getNumResults() != 1 || op.reference ||
+      op.steps.front().overwritable.empty())
+    return {};
+  Storage *result = wholeStorage(op.op->getResult(0));
+  if (!result)
+    return {ReasonCode::Layout, "the result is a part of another value"};
+  if (result->fixed)
+    return {ReasonCode::Layout, "the result lies in memory of the caller"};
+  Obstacle obstacle;
+  result->inPlaceOf = overwritable(op.steps.front(), stepIndex, obstacle);
+  return obstacle;
+}
+
 /// Decides which values take over the memory of an operand.
-void BufferAssignment::chooseInPlace(const std::vector<const LoweredOp *> &order) {
+void BufferAssignment::chooseInPlace(const std::vector<const LoweredOp *> &order,
+                                     std::vector<Refusal> *refusals) {
   int64_t stepIndex = 0;
   for (const LoweredOp *op : order) {
-    bool writesOnce = op->steps.size() == 1 || (!op->steps.empty() && op->steps[0].copiesWhole);
-    if (writesOnce && op->op->getNumResults() == 1 && !op->reference)
-      if (Storage *result = wholeStorage(op->op->getResult(0)); result && !result->fixed)
-        result->inPlaceOf = overwritable(op->steps.front(), stepIndex);
+    Obstacle obstacle = takeOver(*op, stepIndex);
+    if (refusals && obstacle.text && obstacle.code != ReasonCode::Form)
+      refusals->push_back({Refusal::Kind::InPlace,
+                           {obstacle.code, obstacle.text, nn::nodeNames(op->op->getLoc())}});
     stepIndex += std::max<int64_t>(op->steps.size(), 1);
   }
 }
@@ -126,7 +156,7 @@ void BufferAssignment::chooseInPlace(const std::vector<const LoweredOp *> &order
 //===----------------------------------------------------------------------===//
 
 Expected<int64_t> BufferAssignment::assign(const std::vector<const LoweredOp *> &order,
-                                           const Limits &limits) {
+                                           const Limits &limits, std::vector<Refusal> *refusals) {
   int64_t steps = 0;
   for (auto [opIndex, op] : llvm::enumerate(order)) {
     int64_t first = steps;
@@ -135,7 +165,7 @@ Expected<int64_t> BufferAssignment::assign(const std::vector<const LoweredOp *> 
   }
   for (Value passed : graph.later.inputs)
     QUERN_TRY(useValue(passed, steps, steps, graph.waiting.front().node->nodes, limits));
-  chooseInPlace(order);
+  chooseInPlace(order, refusals);
   std::vector<Lifetime> lifetimes;
   std::vector<Storage *> owners;
   llvm::DenseMap<Storage *, int64_t> indices;

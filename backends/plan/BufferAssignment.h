@@ -3,6 +3,7 @@
 
 #include "backends/plan/LowerGraph.h"
 #include "backends/plan/ValuePlaces.h"
+#include "quern/Explanation.h"
 #include "runtime/plan/ValueRef.h"
 
 #include <map>
@@ -24,8 +25,10 @@ public:
   bool isElided(mlir::Operation *op) const { return places.isElided(op); }
 
   /// Places all that the ops, in this order, and the later part use; the arena's size.
-  /// ResourceLimit, naming the node, for what is too large.
-  Expected<int64_t> assign(const std::vector<const LoweredOp *> &order, const Limits &limits);
+  /// ResourceLimit, naming the node, for what is too large. What might have been written in place
+  /// and is not is appended to `refusals`, unless that is null.
+  Expected<int64_t> assign(const std::vector<const LoweredOp *> &order, const Limits &limits,
+                           std::vector<Refusal> *refusals = nullptr);
 
   /// The value whose storage this one lies in, and where in it.
   ValuePlaces::Place placeOf(mlir::Value value) const { return places.placeOf(value); }
@@ -54,8 +57,15 @@ private:
   Status useOp(const LoweredOp &op, size_t opIndex, int64_t first, int64_t last,
                const Limits &limits);
   Storage *wholeStorage(mlir::Value value);
-  Storage *overwritable(const LoweredStep &step, int64_t stepIndex);
-  void chooseInPlace(const std::vector<const LoweredOp *> &order);
+  /// Why memory is not taken over; it is asked for each step of each plan, so no text is made.
+  struct Obstacle {
+    ReasonCode code = ReasonCode::Form;
+    const char *text = nullptr;
+  };
+  Obstacle obstacleAt(const LoweredStep &step, uint32_t buffer, int64_t stepIndex);
+  Storage *overwritable(const LoweredStep &step, int64_t stepIndex, Obstacle &obstacle);
+  Obstacle takeOver(const LoweredOp &op, int64_t stepIndex);
+  void chooseInPlace(const std::vector<const LoweredOp *> &order, std::vector<Refusal> *refusals);
 
   const LoweredGraph &graph;
   /// Which values lie in others' storage.

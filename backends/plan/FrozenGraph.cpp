@@ -7,8 +7,9 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::plan;
 
-FrozenGraph::FrozenGraph(nn::OwnedModule &&owned, std::vector<Value> origins)
-    : owned(std::move(owned)), graph(nn::findMain(*this->owned.module)),
+FrozenGraph::FrozenGraph(nn::OwnedModule &&owned, std::shared_ptr<const Explanation> past,
+                         std::vector<Value> origins)
+    : owned(std::move(owned)), graph(nn::findMain(*this->owned.module)), past(std::move(past)),
       origins(std::move(origins)), serial(++lastSerial) {}
 
 /// The values it is given belong to ops that stand as they did; its outputs are the same

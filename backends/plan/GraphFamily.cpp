@@ -3,6 +3,7 @@
 
 #include "backends/plan/LowerGraph.h"
 #include "ir/Signature.h"
+#include "passes/GraphLog.h"
 #include "passes/OptimizeGraph.h"
 #include "passes/SpecializeInputs.h"
 
@@ -21,8 +22,11 @@ Expected<std::shared_ptr<GraphFamily>> GraphFamily::create(nn::OwnedModule owned
 }
 
 Expected<std::shared_ptr<GraphFamily>> GraphFamily::make(nn::OwnedModule owned,
-                                                         const passes::PipelineOptions &options) {
-  std::shared_ptr<GraphFamily> family(new GraphFamily(options));
+                                                         const passes::PipelineOptions &given) {
+  std::shared_ptr<GraphFamily> family(new GraphFamily(given));
+  passes::GraphLog log;
+  passes::PipelineOptions options = given;
+  options.log = &log;
   QUERN_ASSIGN(family->outlinedOps, passes::simplifyAndOutline(*owned.module, options));
   QUERN_TRY(family->makeBodies(owned.context));
   if (passes::hasUnrankedValues(*owned.module)) {
@@ -30,7 +34,7 @@ Expected<std::shared_ptr<GraphFamily>> GraphFamily::make(nn::OwnedModule owned,
     return family;
   }
   QUERN_TRY(passes::layOutAndFuse(*owned.module, options));
-  family->general = std::make_shared<const FrozenGraph>(std::move(owned));
+  family->general = std::make_shared<const FrozenGraph>(std::move(owned), log.explanation());
   family->bodyTree.graph = &family->general->get();
   return family;
 }
@@ -75,9 +79,11 @@ Expected<SharedGraph> GraphFamily::specialize(std::span<const KnownValue> argume
     sizes.push_back(argument.sizes);
   QUERN_TRY(passes::specializeInputs(nn::findMain(*copy.module), sizes));
   passes::PipelineOptions current = passes::optionsOfSizes(options, specialized++, deadline);
+  passes::GraphLog log;
+  current.log = &log;
   QUERN_TRY(passes::optimize(*copy.module, current));
   nn::freezeContext(*copy.context);
-  return std::make_shared<const FrozenGraph>(std::move(copy));
+  return std::make_shared<const FrozenGraph>(std::move(copy), log.explanation());
 }
 
 /// Found, or to be made.
@@ -109,7 +115,7 @@ static Expected<SharedGraph> copyWithSplit(const FrozenGraph &graph,
   for (Operation *group : copied)
     splitGroup(group);
   nn::freezeContext(*copy.context);
-  return std::make_shared<const FrozenGraph>(std::move(copy), std::move(origins));
+  return std::make_shared<const FrozenGraph>(std::move(copy), graph, std::move(origins));
 }
 
 Expected<SharedGraph> GraphFamily::splitGroups(const SharedGraph &graph,

@@ -31,17 +31,20 @@ Expected<LoweredGraph> Instantiator::lowerOnce(const GraphFamily &family,
 Expected<Instance> Instantiator::lower(GraphFamily &family, PlanRequest request,
                                        const Deadline &deadline) {
   Limits current = within(deadline);
+  std::vector<Refusal> refusals;
   while (true) {
     QUERN_ASSIGN(LoweredGraph lowered, lowerOnce(family, request, current));
     if (lowered.refusedGroups.empty())
-      return Instance{std::move(request), std::move(lowered)};
+      return Instance{std::move(request), std::move(lowered), std::move(refusals)};
+    llvm::move(lowered.refusals, std::back_inserter(refusals));
     QUERN_ASSIGN(SharedGraph variant, family.splitGroups(request.graph, lowered.refusedGroups));
     request.moveTo(std::move(variant));
   }
 }
 
 Expected<UnlinkedPlan> Instantiator::build(const GraphFamily &family, const Instance &instance,
-                                           const Deadline &deadline) {
+                                           const Deadline &deadline,
+                                           std::vector<Refusal> *refusals) {
   return buildPlan(instance.request.graph->get().main(), family.outlined(), instance.lowered,
-                   *lowering, weights, within(deadline));
+                   *lowering, weights, within(deadline), refusals);
 }

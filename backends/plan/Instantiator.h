@@ -12,6 +12,8 @@ struct Instance {
   /// Of the graph that it is, which may be a variant of the one asked for.
   PlanRequest request;
   LoweredGraph lowered;
+  /// The groups that had to be split, and why.
+  std::vector<Refusal> refusals = {};
 };
 
 /// Makes plans of all graphs of a model. They share packed weights. Thread-safe: what nobody
@@ -24,9 +26,9 @@ public:
 
   /// Lowers what is requested. Groups without native code as a whole are split.
   Expected<Instance> lower(GraphFamily &family, PlanRequest request, const Deadline &deadline);
-  /// The plan, with its weights packed.
+  /// The plan, with its weights packed. See buildPlan for `refusals`.
   Expected<UnlinkedPlan> build(const GraphFamily &family, const Instance &instance,
-                               const Deadline &deadline);
+                               const Deadline &deadline, std::vector<Refusal> *refusals = nullptr);
 
 private:
   Limits within(const Deadline &deadline) const;

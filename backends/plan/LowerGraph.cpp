@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/plan/LowerGraph.h"
 
+#include "ir/NodeNames.h"
 #include "ir/OutlinedOps.h"
 #include "runtime/running/Budget.h"
 
@@ -258,6 +259,8 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
     QUERN_TRY(countTables(entry));
   } else if (isa<nn::GroupOp>(op)) {
     result.refusedGroups.push_back(op);
+    Refusal &refusal = result.refusals.emplace_back(Refusal{Refusal::Kind::Fuse, lowered.reason()});
+    refusal.reason.nodes = nn::nodeNames(op->getLoc());
     return Status::ok();
   } else {
     entry.reason = lowered.reason();

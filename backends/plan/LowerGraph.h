@@ -3,6 +3,7 @@
 
 #include "backends/plan/LoweredStep.h"
 #include "backends/plan/OptimizedGraph.h"
+#include "quern/Explanation.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -66,6 +67,8 @@ struct LoweredGraph {
   /// Groups that have no native code as a whole. There is no plan with them: their
   /// ops, which may have, must be lowered apart.
   std::vector<mlir::Operation *> refusedGroups;
+  /// Why they have none.
+  std::vector<Refusal> refusals;
 
   /// The value that `value` is an alias of, at the end of the chain.
   mlir::Value resolve(mlir::Value value) const;

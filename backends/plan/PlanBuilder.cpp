@@ -25,7 +25,7 @@ public:
       : main(main), outlined(outlined), graph(graph), lowering(lowering), weights(weights),
         limits(limits), storage(graph) {}
 
-  Expected<UnlinkedPlan> build();
+  Expected<UnlinkedPlan> build(std::vector<Refusal> *refusals);
 
 private:
   int64_t bytesOf(Value value) const;
@@ -197,6 +197,12 @@ static bool isSamePlace(const BufferRef &a, const BufferRef &b) {
   return a.space == b.space && a.index == b.index && a.offset == b.offset;
 }
 
+/// Null for the copy of an output, which is called after what it copies.
+static Operation *graphOp(const LoweredOp &op, const std::vector<LoweredOp> &copies) {
+  bool isCopy = !copies.empty() && &op >= &copies.front() && &op <= &copies.back();
+  return isCopy ? nullptr : op.op;
+}
+
 void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex) {
   KernelStep work;
   work.buffers.reserve(step.buffers.size());
@@ -210,7 +216,7 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   work.scratchBytes = step.scratchBytes;
   work.copiesWhole = step.copiesWhole;
   addStep({std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes},
-          {.kernel = kernelNumbers.at(step.kernel.key)});
+          {.kernel = kernelNumbers.at(step.kernel.key), .op = graphOp(op, copies)});
 }
 
 Status PlanBuilder::addSteps(size_t opIndex) {
@@ -269,7 +275,7 @@ Status PlanBuilder::addBodyStep(const LoweredOp &op) {
   auto number = static_cast<size_t>(cast<nn::RunBodiesOp>(op.op).getNumber());
   QUERN_ASSIGN(std::vector<ValueRef> operands, operandsOf(op.op));
   addStep(bodyStep(outlined[number], op.nodes, std::move(operands), resultsOf(op.op)),
-          {.outlined = number});
+          {.op = op.op, .outlined = number});
   return Status::ok();
 }
 
@@ -281,7 +287,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *anchor = nn::groupAnchor(op.op))
     name = anchor->getName().getStringRef().str();
-  addStep({std::move(work), op.nodes, name, 0, 0}, {.reason = op.reason, .referenceOp = op.op});
+  addStep({std::move(work), op.nodes, name, 0, 0}, {.reason = op.reason, .op = op.op});
   return Status::ok();
 }
 
@@ -384,13 +390,13 @@ void PlanBuilder::numberKernels() {
         result.kernels.push_back(step.kernel);
 }
 
-Expected<UnlinkedPlan> PlanBuilder::build() {
+Expected<UnlinkedPlan> PlanBuilder::build(std::vector<Refusal> *refusals) {
   bindPorts();
   storage.placeConcats();
   orderOps();
   numberKernels();
   QUERN_TRY(packWeights());
-  QUERN_ASSIGN(result.plan.arenaBytes, storage.assign(order, limits));
+  QUERN_ASSIGN(result.plan.arenaBytes, storage.assign(order, limits, refusals));
   size_t steps = graph.later.outputs.empty() ? 0 : 1;
   for (const LoweredOp *op : order)
     steps += std::max<size_t>(op->steps.size(), 1);
@@ -409,13 +415,14 @@ Expected<UnlinkedPlan> PlanBuilder::build() {
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
   QUERN_TRY(weightError);
   releaseSlotsAfterLastUse(result.plan);
-  findUpdatedInputs(result.plan);
+  findUpdatedInputs(result.plan, refusals);
   return std::move(result);
 }
 
 Expected<UnlinkedPlan> plan::buildPlan(func::FuncOp main,
                                        std::span<const passes::OutlinedOp> outlined,
                                        const LoweredGraph &graph, const OpLowering &lowering,
-                                       PackedWeights &weights, const Limits &limits) {
-  return PlanBuilder(main, outlined, graph, lowering, weights, limits).build();
+                                       PackedWeights &weights, const Limits &limits,
+                                       std::vector<Refusal> *refusals) {
+  return PlanBuilder(main, outlined, graph, lowering, weights, limits).build(refusals);
 }

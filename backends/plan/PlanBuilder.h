@@ -17,8 +17,8 @@ struct PlannedStep {
   /// Of another step: why it has no native code, where that is to be expected. Because of an
   /// unknown size: the JIT leaves it to a later stage.
   std::optional<Reason> reason = {};
-  /// The op of a step that calls a reference kernel; null for other steps.
-  mlir::Operation *referenceOp = nullptr;
+  /// The op of the graph that it computes, or a part of; null for copies and later stages.
+  mlir::Operation *op = nullptr;
   /// Of a step that runs bodies: the number of the nn.run_bodies, whose planners are missing.
   std::optional<size_t> outlined = {};
 };
@@ -36,10 +36,12 @@ struct UnlinkedPlan {
 };
 
 /// Packs the weights of `graph`, gives every value a place and orders the steps. The
-/// ports are those of the graph's part, a part of `main`, from which `outlined` was taken.
+/// ports are those of the graph's part, a part of `main`, from which `outlined` was taken. What
+/// is not in place is appended to `refusals`, unless that is null.
 Expected<UnlinkedPlan> buildPlan(mlir::func::FuncOp main,
                                  std::span<const passes::OutlinedOp> outlined,
                                  const LoweredGraph &graph, const OpLowering &lowering,
-                                 PackedWeights &weights, const Limits &limits);
+                                 PackedWeights &weights, const Limits &limits,
+                                 std::vector<Refusal> *refusals = nullptr);
 
 } // namespace quern::plan

@@ -10,6 +10,7 @@
 #include "frontend/onnx/ValidateModel.h"
 #include "frontend/onnx/ValueTypes.h"
 #include "frontend/onnx/WeightImport.h"
+#include "ir/NodeNames.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -47,8 +48,6 @@ private:
   bool needsUnknown(const Scope &scope, const proto::NodeProto &node) const;
   void makeUnknown(Scope &scope, const proto::NodeProto &node);
   Status importOp(Scope &scope, const proto::NodeProto &node, const std::string &label);
-  void tellObserver(const OpsetRow &row, const NodeImport &node, mlir::Block &block,
-                    mlir::Operation *last) const;
   Status importCall(Scope &scope, const proto::NodeProto &node, const LocalFunction &function,
                     const std::string &label);
   Status createReturn();
@@ -72,6 +71,8 @@ private:
   /// Of the graph.
   Scope scope;
   GraphImport graph;
+  /// The names of nodes that became no op.
+  llvm::SmallVector<mlir::Attribute> nodesWithoutOps;
   /// An `nn.none` that stands for the values that could not be imported.
   mlir::Value unknown;
   FuncOp function;
@@ -222,6 +223,20 @@ void ModelImport::makeUnknown(Scope &inner, const proto::NodeProto &node) {
     inner.values[output] = unknown;
 }
 
+/// The ops of `block` behind `last`, or all of them. Nodes are imported in their order, each at
+/// the end of the block.
+static llvm::SmallVector<mlir::Operation *> opsBehind(mlir::Operation *last, mlir::Block &block) {
+  auto begin = last ? std::next(last->getIterator()) : block.begin();
+  llvm::SmallVector<mlir::Operation *> ops;
+  for (mlir::Operation &op : llvm::make_range(begin, block.end()))
+    ops.push_back(&op);
+  return ops;
+}
+
+static bool isData(mlir::Operation *op) {
+  return mlir::isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op);
+}
+
 Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
                              const std::string &label) {
   std::string domain = canonicalDomain(proto.domain());
@@ -243,24 +258,17 @@ Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
   mlir::Operation *last = block.empty() ? nullptr : &block.back();
   row->import(node);
   QUERN_TRY(node.status().withContext(where));
+  llvm::SmallVector<mlir::Operation *> made = opsBehind(last, block);
+  if (llvm::all_of(made, isData))
+    nodesWithoutOps.push_back(graph.builder.getStringAttr(label));
   if (options.observe)
-    tellObserver(*row, node, block, last);
+    options.observe(*row, node.allInputs(), made);
   if (auto unread = node.unreadAttribute())
     return unsupported("attribute '" + *unread + "' is unknown").withContext(where);
   for (int i = 0; i < node.outputCount(); ++i)
     if (node.hasOutput(i) && !inner.values.count(proto.output(i)))
       return unsupported(fmt::format("output {}", i)).withContext(where);
   return Status::ok();
-}
-
-/// Nodes are imported in their order, each at the end of the block.
-void ModelImport::tellObserver(const OpsetRow &row, const NodeImport &node, mlir::Block &block,
-                               mlir::Operation *last) const {
-  auto begin = last ? std::next(last->getIterator()) : block.begin();
-  llvm::SmallVector<mlir::Operation *> made;
-  for (mlir::Operation &op : llvm::make_range(begin, block.end()))
-    made.push_back(&op);
-  options.observe(row, node.allInputs(), made);
 }
 
 /// The attributes that the body of a call sees.
@@ -365,6 +373,8 @@ Status ModelImport::createReturn() {
   function.setFunctionType(
       builder.getFunctionType(function.getArgumentTypes(), mlir::ValueRange(values).getTypes()));
   function.setAllResultAttrs(names);
+  if (!nodesWithoutOps.empty())
+    function->setAttr(nn::kNodesWithoutOps, builder.getArrayAttr(nodesWithoutOps));
   return Status::ok();
 }
 

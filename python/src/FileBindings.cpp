@@ -115,7 +115,7 @@ static Expected<std::vector<ModelProblem>> findProblems(const std::string &path)
   auto model = Model::load(path);
   QUERN_TRY(addRefusal(problems, model.status()));
   if (model)
-    QUERN_TRY(addRefusal(problems, model->checkWithoutSizes({}).status()));
+    QUERN_TRY(addRefusal(problems, model->explainWithoutSizes({}).status()));
   return problems;
 }
 

@@ -128,12 +128,14 @@ writeArtifact(const Model &model, nb::kwargs given) {
 
 static nb::list stepsOf(const Model &model, nb::handle dims) {
   CompileOptions options;
-  auto steps = dims.is_none() ? model.checkWithoutSizes(options)
-                              : model.planSteps(options, nb::cast<std::vector<Tensor::Dims>>(dims));
+  auto found = dims.is_none()
+                   ? model.explainWithoutSizes(options)
+                   : model.explainPlan(options, nb::cast<std::vector<Tensor::Dims>>(dims));
+  Explanation explanation = python::valueOf(std::move(found));
   nb::list rows;
-  for (const StepSummary &step : python::valueOf(std::move(steps))) {
+  for (const ExplainedStep &step : explanation.steps) {
     nb::dict row;
-    row["nodes"] = python::textOf(step.nodes);
+    row["nodes"] = python::textOf(step.name);
     row["kernel"] = python::textOf(step.kernel);
     row["native"] = step.isNative();
     row["refusal"] = python::textOf(step.reason ? step.reason->text : "");

@@ -93,7 +93,22 @@ PortUses::PortUses(const Plan &plan) : inputs(plan.inputs.size()), outputs(plan.
   }
 }
 
-void quern::findUpdatedInputs(Plan &plan) {
+/// Why `output`, which step `copy` first copies `input` to, does not continue it.
+static std::optional<Reason> refuseUpdate(const Plan &plan, const PortUses &uses, size_t copy,
+                                          uint32_t input, uint32_t output) {
+  const PlanPort &from = plan.inputs[input], &to = plan.outputs[output];
+  if (from.dtype != to.dtype || from.dims != to.dims)
+    return Reason{ReasonCode::Shape, "the output is of another type or size than the input"};
+  if (uses.outputs[output].first != copy)
+    return Reason{ReasonCode::Order, "the output is written before it is copied to"};
+  if (uses.inputs[input].last != copy)
+    return Reason{ReasonCode::SeveralUses, "the input is needed later"};
+  if (uses.inputs[input].firstOfValues <= copy)
+    return Reason{ReasonCode::NoKernel, "a step without native code has read the input"};
+  return std::nullopt;
+}
+
+void quern::findUpdatedInputs(Plan &plan, std::vector<Refusal> *refusals) {
   PortUses uses(plan);
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     auto *copy = plan.steps[i].as<KernelStep>();
@@ -101,12 +116,13 @@ void quern::findUpdatedInputs(Plan &plan) {
         copy->buffers[1].space != BufferRef::Space::Output)
       continue;
     uint32_t from = copy->buffers[0].index, to = copy->buffers[1].index;
-    const PlanPort &input = plan.inputs[from];
-    PlanPort &output = plan.outputs[to];
-    const PortUse &ofInput = uses.inputs[from];
-    if (input.dtype == output.dtype && input.dims == output.dims && uses.outputs[to].first == i &&
-        ofInput.last == i && ofInput.firstOfValues > i)
-      output.updates = from;
+    std::optional<Reason> reason = refuseUpdate(plan, uses, i, from, to);
+    if (!reason) {
+      plan.outputs[to].updates = from;
+    } else if (refusals) {
+      reason->nodes = {plan.steps[i].nodes.str()};
+      refusals->push_back({Refusal::Kind::Update, std::move(*reason)});
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 //===- Plan.h - what a compiled graph is at run time ----------------------===//
 #pragma once
 
+#include "quern/Explanation.h"
 #include "runtime/plan/StepKinds.h"
 
 #include <cstdint>
@@ -96,7 +97,8 @@ ValueRefs refsOf(const PlanStep &step);
 /// unless it is an output. Inputs that no step uses end with the first step.
 void releaseSlotsAfterLastUse(Plan &plan);
 /// Sets PlanPort::updates of all outputs: such an output is first written by a copy of
-/// the whole input, which only kernels before it read, too.
-void findUpdatedInputs(Plan &plan);
+/// the whole input, which only kernels before it read, too. Such copies that do not allow it are
+/// appended to `refusals`, unless that is null.
+void findUpdatedInputs(Plan &plan, std::vector<Refusal> *refusals = nullptr);
 
 } // namespace quern

@@ -92,7 +92,7 @@ TEST(ModelErrorTest, OptionsThatMakeNoSense) {
   EXPECT_EQ(model.compile({.targetCpu = "abacus"}).status().code(), StatusCode::Usage);
   expectError(model.compile({.optLevel = 4}), StatusCode::Usage,
               "there is no optimisation level 4; wanted 0 to 3");
-  EXPECT_EQ(model.checkWithoutSizes({.optLevel = -1}).status().code(), StatusCode::Usage);
+  EXPECT_EQ(model.explainWithoutSizes({.optLevel = -1}).status().code(), StatusCode::Usage);
   expectError(model.compile({.backend = Backend::Interpreter, .threads = -2}), StatusCode::Usage,
               "the number of threads is -2; wanted 1 or more, or 0 for all CPUs");
   for (Backend backend : {Backend::Native, Backend::Interpreter}) {

@@ -144,16 +144,16 @@ TEST(ModelTest, ProfilesCountTheRunsOfEveryStep) {
 
 TEST(ModelTest, ListsTheStepsForGivenSizesOrWithout) {
   Model model = expectValue(Model::load(kDigits));
-  auto steps = expectValue(model.planSteps({}, std::vector<Tensor::Dims>{{4, 1, 8, 8}}));
-  auto ops = expectValue(model.checkWithoutSizes({}));
-  for (const std::vector<StepSummary> *all : {&steps, &ops}) {
-    EXPECT_FALSE(all->empty());
-    for (const StepSummary &step : *all) {
-      EXPECT_TRUE(step.isNative() || step.needsSizes()) << step.nodes << ": " << step.reason->text;
-      EXPECT_FALSE(step.nodes.empty());
+  auto steps = expectValue(model.explainPlan({}, std::vector<Tensor::Dims>{{4, 1, 8, 8}}));
+  auto ops = expectValue(model.explainWithoutSizes({}));
+  for (const Explanation *all : {&steps, &ops}) {
+    EXPECT_FALSE(all->steps.empty());
+    for (const ExplainedStep &step : all->steps) {
+      EXPECT_TRUE(step.isNative() || step.needsSizes()) << step.name << ": " << step.reason->text;
+      EXPECT_FALSE(step.name.empty());
     }
   }
-  EXPECT_EQ(model.planSteps({}, std::vector<Tensor::Dims>{{4, 1, 8, 9}}).status().message(),
+  EXPECT_EQ(model.explainPlan({}, std::vector<Tensor::Dims>{{4, 1, 8, 9}}).status().message(),
             "input 'image': wanted shape Nx1x8x8, found 4x1x8x9");
 }
 

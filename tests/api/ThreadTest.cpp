@@ -98,7 +98,7 @@ TEST(ThreadTest, OneModelIsUsedByMany) {
   std::atomic<int> wrong = 0;
   inThreads([&](int i) {
     if (i % 4 == 3) {
-      wrong += !model.planSteps({.threads = 1}, std::vector<Tensor::Dims>{{20 + i, 1, 8, 8}});
+      wrong += !model.explainPlan({.threads = 1}, std::vector<Tensor::Dims>{{20 + i, 1, 8, 8}});
       return;
     }
     auto compiled =

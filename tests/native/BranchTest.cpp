@@ -153,10 +153,10 @@ TEST(NativeBranch, AllBodiesFoldWithinOneBudget) {
     nn::OwnedModule owned = model.parse().take();
     CompileOptions options;
     options.limits.maxFoldedWork = work;
-    auto ops = checkGraph(*owned.module, options);
-    ASSERT_TRUE(ops) << ops.status().message();
-    auto products = std::count_if(ops->begin(), ops->end(),
-                                  [](const OpSupport &op) { return op.op == "nn.matmul"; });
+    auto found = explainGraph(*owned.module, options);
+    ASSERT_TRUE(found) << found.status().message();
+    auto isProduct = [](const ExplainedStep &step) { return step.kernel == "nn.matmul"; };
+    auto products = std::count_if(found->steps.begin(), found->steps.end(), isProduct);
     EXPECT_EQ(products, wanted) << work;
   }
 }

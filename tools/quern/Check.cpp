@@ -25,7 +25,7 @@ struct CheckOptions {
 
 /// What is known of a model.
 struct Findings {
-  std::vector<StepSummary> steps;
+  Explanation explanation;
   /// The options that would say the sizes that some steps depend on.
   std::vector<std::string> wantedOptions;
 };
@@ -72,8 +72,8 @@ static std::vector<std::string> sizeOptions(std::span<const PortSignature> input
 }
 
 /// What `work` gives, with a line of progress until it is done.
-static Expected<std::vector<StepSummary>>
-watched(const OutputStyle &style, const std::function<Expected<std::vector<StepSummary>>()> &work) {
+static Expected<Explanation> watched(const OutputStyle &style,
+                                     const std::function<Expected<Explanation>()> &work) {
   Progress progress(style);
   progress.show("checking");
   return work();
@@ -87,14 +87,14 @@ static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions 
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : model.inputs())
     dims.push_back(defaultDims(port));
-  auto planned = watched(options.style, [&] { return model.planSteps(compile, dims); });
+  auto planned = watched(options.style, [&] { return model.explainPlan(compile, dims); });
   bool areSizesKnown = std::none_of(model.inputs().begin(), model.inputs().end(), hasUnknownSizes);
   if (!planned && !areSizesKnown) {
-    QUERN_ASSIGN(std::vector<StepSummary> steps,
-                 watched(options.style, [&] { return model.checkWithoutSizes(compile); }));
+    QUERN_ASSIGN(Explanation explanation,
+                 watched(options.style, [&] { return model.explainWithoutSizes(compile); }));
     note(options.style,
          "does not work with 1 for the unknown sizes: " + planned.status().message());
-    return Findings{std::move(steps), sizeOptions(model.inputs())};
+    return Findings{std::move(explanation), sizeOptions(model.inputs())};
   }
   if (!planned)
     return planned.status();
@@ -116,25 +116,43 @@ static std::string listNames(const std::vector<std::string> &names, const char *
   return escapeText(text, TextPlace::Line);
 }
 
+/// "not raised: matmul2: the scores are used elsewhere", a line for each.
+static std::string describeRefusals(const std::vector<Refusal> &refusals,
+                                    const OutputStyle &style) {
+  static constexpr const char *kWords[] = {"not folded into weights", "not raised", "not fused",
+                                           "not in place", "not updated in place"};
+  std::string text;
+  for (const auto &[kind, reason] : refusals) {
+    std::vector<std::string> nodes;
+    for (const std::string &node : reason.nodes)
+      nodes.push_back(shownName(node, style));
+    text += escapeText(fmt::format("{}: {}: {}", kWords[static_cast<size_t>(kind)],
+                                   fmt::join(nodes, ", "), reason.text),
+                       TextPlace::Line) +
+            "\n";
+  }
+  return text;
+}
+
 static std::string describeFindings(const Findings &findings, const OutputStyle &style) {
   std::vector<std::string> undecided;
   size_t native = 0;
   std::string reference;
-  for (const StepSummary &step : findings.steps) {
+  const std::vector<ExplainedStep> &steps = findings.explanation.steps;
+  for (const ExplainedStep &step : steps) {
     native += step.isNative();
     if (step.needsSizes())
-      undecided.push_back(shownNodes(step.nodes, style));
+      undecided.push_back(shownNodes(step.name, style));
     else if (step.reason)
       reference +=
           escapeText(fmt::format("no native code, runs on its reference kernel: {} ({}): {}",
-                                 shownNodes(step.nodes, style), shownName(step.kernel, style),
+                                 shownNodes(step.name, style), shownName(step.kernel, style),
                                  step.reason->text),
                      TextPlace::Line) +
           "\n";
   }
-  std::string text =
-      fmt::format("{} of {} steps run as native code{}", native, findings.steps.size(),
-                  findings.wantedOptions.empty() ? "\n" : " for all sizes\n");
+  std::string text = fmt::format("{} of {} steps run as native code{}", native, steps.size(),
+                                 findings.wantedOptions.empty() ? "\n" : " for all sizes\n");
   if (!undecided.empty() && findings.wantedOptions.empty())
     text += fmt::format("compiled in the first run, which tells their sizes: {}\n",
                         listNames(undecided, ", ", style));
@@ -142,11 +160,14 @@ static std::string describeFindings(const Findings &findings, const OutputStyle 
     text +=
         fmt::format("not decided without sizes: {}; give {}\n", listNames(undecided, ", ", style),
                     listNames(findings.wantedOptions, " ", style));
-  return text + reference;
+  text += reference;
+  if (style.verbosity > 0)
+    text += describeRefusals(findings.explanation.refusals, style);
+  return text;
 }
 
 static void addFindings(const Findings &findings, Json &report) {
-  report.update(Json::parse(stepsReport(findings.steps)));
+  report.update(Json::parse(explanationReport(findings.explanation)));
   report["wanted_options"] = findings.wantedOptions;
 }
 

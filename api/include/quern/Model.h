@@ -8,14 +8,13 @@
 #include "quern/ArtifactOptions.h"
 #include "quern/CompileOptions.h"
 #include "quern/CompiledModel.h"
+#include "quern/Explanation.h"
 #include "quern/InputSizes.h"
 #include "quern/Limits.h"
-#include "quern/Reason.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,18 +29,6 @@ struct ModelBytes {
   /// Keeps the bytes alive, for large weights stay there. Without an owner they are
   /// copied.
   std::shared_ptr<const void> owner = nullptr;
-};
-
-/// A step of a compiled graph.
-struct StepSummary {
-  std::string nodes;
-  std::string kernel;
-  /// Why it is not native, if it is not.
-  std::optional<Reason> reason = {};
-
-  bool isNative() const { return !reason; }
-  /// Whether it is native depends on sizes that are not known.
-  bool needsSizes() const { return reason && reason->code == ReasonCode::UnknownSize; }
 };
 
 /// A model as it was loaded. Immutable; any number of threads may use one at once,
@@ -72,12 +59,13 @@ public:
   /// for the target CPU.
   Expected<std::shared_ptr<const CompiledModel>> compile(const CompileOptions &options = {}) const;
 
-  /// The steps of the native plan for these dims, one entry per input.
-  Expected<std::vector<StepSummary>> planSteps(const CompileOptions &options,
-                                               std::span<const Tensor::Dims> inputDims) const;
-  /// What is known of the model's ops, each as a step, while sizes of its inputs
-  /// are not. An error does not depend on them.
-  Expected<std::vector<StepSummary>> checkWithoutSizes(const CompileOptions &options) const;
+  /// The native plan that runs for these dims, one entry per input: its steps, what became of the
+  /// model's nodes, and what was not done.
+  Expected<Explanation> explainPlan(const CompileOptions &options,
+                                    std::span<const Tensor::Dims> inputDims) const;
+  /// What is known of that, each op counting as a step, while sizes of the inputs are not. An
+  /// error does not depend on them.
+  Expected<Explanation> explainWithoutSizes(const CompileOptions &options) const;
   /// The IR or assembly after a phase: "imported", "simplified", "laid-out", "fused",
   /// "kernels", "llvm", "object".
   Expected<std::string> textOfPhase(const CompileOptions &options, const std::string &phase) const;

@@ -16,9 +16,9 @@ Expected<std::string> inspectReport(const std::string &path, const Limits &limit
 std::string modelReport(const std::string &path, const ModelFacts &facts);
 std::string artifactReport(const std::string &path, const ArtifactFacts &facts);
 
-/// {"steps": 7, "native_steps": 6, "reference_steps": [...], "undecided_steps": [...]}, as
-/// `quern check --json` has them.
-std::string stepsReport(std::span<const StepSummary> steps);
+/// {"steps": 7, "native_steps": 6, "reference_steps": [...], "undecided_steps": [...],
+/// "plan": [...], "nodes": [...], "refusals": [...]}, as `quern check --json` has them.
+std::string explanationReport(const Explanation &explanation);
 /// {"unsupported_ops": [...], "problems": [...]}: all that keeps a model file from being
 /// loaded, as `quern check --json` lists it after a failure.
 Expected<std::string> problemsReport(const std::string &path, const Limits &limits = {});

@@ -102,7 +102,7 @@ void PlanCode::emitCopyRuns() {
 //===----------------------------------------------------------------------===//
 
 std::optional<Reason> native::reasonAgainst(const ReferenceStep &step, const PlannedSite &site) {
-  Expected<RuntimeCall> call = runtimeCallOf(step, site.origin().referenceOp);
+  Expected<RuntimeCall> call = runtimeCallOf(step, site.origin().op);
   if (!call)
     return Reason{ReasonCode::Form, call.status().message()};
   if (call->exists() && site.hasRuntime)

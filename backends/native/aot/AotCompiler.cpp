@@ -81,7 +81,7 @@ static Expected<AotPlan> describePlan(const PlanTree &tree, const KernelStore &k
         origin.kernel ? kernels.get(tree.plan.kernels[*origin.kernel].key).symbol : "");
     RuntimeCall &call = result.runtimeCalls.emplace_back();
     if (auto *reference = step.as<ReferenceStep>()) {
-      QUERN_ASSIGN(call, runtimeCallOf(*reference, origin.referenceOp));
+      QUERN_ASSIGN(call, runtimeCallOf(*reference, origin.op));
     }
     std::vector<AotPlan> &made = result.bodies.emplace_back();
     for (const PlanTree &body : bodies) {

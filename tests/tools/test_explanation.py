@@ -1,0 +1,139 @@
+"""What quern check -v and --json say of a plan: where nodes went, and what was not done."""
+
+import unittest
+
+import numpy as np
+import onnx
+from cli import CliTest, make_model, value
+from onnx import TensorProto, helper, numpy_helper
+
+
+def constant(name, array):
+    return numpy_helper.from_array(np.array(array), name)
+
+
+def node(op, inputs, outputs, name, **attributes):
+    return helper.make_node(op, inputs, outputs, name, **attributes)
+
+
+def refusing_model():
+    """Something that is refused for each kind of refusal."""
+    ones = constant("ones", np.ones(4, np.float32))
+    nodes = [
+        # Folding: what is normalized is an output.
+        node("Conv", ["image", "filter"], ["c"], "conv"),
+        node("BatchNormalization", ["c", "ones", "ones", "ones", "ones"], ["n"], "norm"),
+        node("Relu", ["n"], ["normalized"], "relu"),
+        # Raising: the scores are an output.
+        node("MatMul", ["q", "k"], ["s"], "scores"),
+        node("Softmax", ["s"], ["p"], "softmax", axis=-1),
+        node("MatMul", ["p", "v"], ["context"], "context"),
+        # In place: the product is summed up afterwards.
+        node("MatMul", ["x", "w"], ["m"], "product"),
+        node("Exp", ["m"], ["e"], "exp"),
+        node("CumSum", ["e", "axis"], ["sums"], "sums"),
+        node("CumSum", ["m", "axis"], ["more_sums"], "more"),
+        # Updating: the cache is read afterwards.
+        node("ScatterElements", ["cache", "places", "new"], ["cache_out"], "scatter"),
+        node("CumSum", ["cache", "axis"], ["cached"], "read"),
+    ]
+    inputs = [value("image", [1, 4, 8, 8]), value("q", [1, 2, 4, 8]), value("k", [1, 2, 8, 4]),
+              value("v", [1, 2, 4, 8]), value("x", [4, 8]), value("cache", [4, 8]),
+              value("places", [1, 8], TensorProto.INT64), value("new", [1, 8])]
+    outputs = ["c", "normalized", "s", "context", "sums", "more_sums", "cache_out", "cached"]
+    model = make_model(nodes, inputs, [value(name, None) for name in outputs])
+    model.graph.initializer.extend([
+        ones, constant("filter", np.ones((4, 4, 3, 3), np.float32)),
+        constant("w", np.ones((8, 8), np.float32)), constant("axis", np.int64(0))])
+    return model
+
+
+REFUSALS = [
+    ("fold", "not folded into weights", ["norm"], "several-uses",
+     "the producer's result has other uses"),
+    ("raise", "not raised", ["context"], "several-uses", "the scores are used elsewhere"),
+    ("fuse", "not fused", ["product", "exp"], "several-uses",
+     "the result before it is used elsewhere as well"),
+    ("in-place", "not in place", ["exp"], "several-uses", "the operand is needed later"),
+    ("update", "not updated in place", ["scatter"], "several-uses", "the input is needed later"),
+]
+
+
+class Explanation(CliTest):
+    def save_model(self, model):
+        onnx.save(model, str(self.folder / "m.onnx"))
+
+    def test_each_refusal_comes_with_its_reason(self):
+        self.save_model(refusing_model())
+        told = self.quern("check", "m.onnx", "-v")[0].splitlines()
+        report = self.quern_json("check", "m.onnx")
+        for kind, words, nodes, code, reason in REFUSALS:
+            self.assertIn(f"{words}: {', '.join(nodes)}: {reason}", told)
+            self.assertIn({"kind": kind, "nodes": nodes, "reason": reason, "code": code},
+                          report["refusals"])
+        brief, _ = self.quern("check", "m.onnx")
+        self.assertNotIn("not raised", brief)
+
+    def test_what_is_done_is_not_refused(self):
+        model = refusing_model()
+        # Nothing else reads what stood in the way.
+        del model.graph.node[-1]
+        for output in [o for o in model.graph.output if o.name in ("c", "s", "cached")]:
+            model.graph.output.remove(output)
+        self.save_model(model)
+        told, _ = self.quern("check", "m.onnx", "-v")
+        for word in ("not folded", "not raised", "not updated"):
+            self.assertNotIn(word, told)
+        nodes = {n["name"]: n for n in self.quern_json("check", "m.onnx")["nodes"]}
+        self.assertEqual({nodes[name]["fate"] for name in ("scores", "softmax", "context", "norm")},
+                         {"step"})
+        self.assertEqual(nodes["scores"]["step"], nodes["context"]["step"])
+        self.assertEqual(nodes["conv"]["step"], nodes["norm"]["step"])
+
+    def test_every_node_is_named_once(self):
+        nodes = [
+            node("Constant", [], ["given"], "given", value=constant("g", np.ones(3, np.float32))),
+            node("Exp", ["given"], ["folded"], "folded"),
+            node("Identity", ["x"], ["same"], "identity"),
+            node("Reshape", ["same", "rows"], ["r"], "view"),
+            node("Transpose", ["r"], ["t"], "moves_nothing", perm=[0, 1]),
+            node("Add", ["t", "folded"], ["sum"], "sum"),
+            node("Neg", ["sum"], ["negative"], "unused"),
+            node("Shape", ["sum"], ["sizes"], "sizes"),
+            node("Relu", ["sum"], ["y"], "relu"),
+        ]
+        model = make_model(nodes, [value("x", ["N", 3])],
+                           [value("y", None), value("sizes", None, TensorProto.INT64)])
+        model.graph.initializer.append(constant("rows", np.array([-1, 3], np.int64)))
+        self.save_model(model)
+        for options in ([], ["--dim", "N=5"]):
+            report = self.quern_json("check", "m.onnx", *options)
+            fates = {n["name"]: n["fate"] for n in report["nodes"]}
+            self.assertEqual(len(report["nodes"]), len(nodes))
+            self.assertEqual(set(fates), {n.name for n in nodes})
+            named = [name for step in report["plan"] for name in step["nodes"]]
+            self.assertEqual(sorted(named), sorted(n for n in fates if fates[n] == "step"))
+            wanted = {"given": "constant", "folded": "constant", "identity": "removed",
+                      "moves_nothing": "removed", "unused": "unused", "relu": "step",
+                      "sum": "step"}
+            self.assertEqual({name: fates[name] for name in wanted}, wanted)
+            self.assertIn(fates["sizes"], ("constant", "step"))
+            self.assertIn(fates["view"], ("view", "removed"))
+
+    def test_nodes_of_bodies_are_said_to_be_there(self):
+        then = helper.make_graph([node("Relu", ["x"], ["a"], "in_then")], "then", [],
+                                 [value("a", None)])
+        other = helper.make_graph([node("Neg", ["x"], ["b"], "in_else")], "else", [],
+                                  [value("b", None)])
+        model = make_model([node("If", ["c"], ["y"], "if", then_branch=then, else_branch=other)],
+                           [value("c", [1], TensorProto.BOOL), value("x", [3])],
+                           [value("y", None)])
+        self.save_model(model)
+        report = self.quern_json("check", "m.onnx")
+        self.assertEqual({n["name"]: n["fate"] for n in report["nodes"]},
+                         {"if": "step", "in_then": "body", "in_else": "body"})
+        self.assertEqual([step["nodes"] for step in report["plan"]], [["if"]])
+
+
+if __name__ == "__main__":
+    unittest.main()
