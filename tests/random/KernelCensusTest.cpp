@@ -102,13 +102,14 @@ std::optional<nn::OwnedModule> load(const std::string &path, int64_t size) {
     return std::nullopt;
   source.module = module.take();
   mlir::func::FuncOp main = nn::findMain(*source.module);
-  std::vector<Tensor::Dims> dims;
+  std::vector<std::optional<Tensor::Dims>> dims;
   for (const PortSignature &port : nn::inputSignature(main)) {
-    dims.emplace_back();
-    for (const PortDim &dim : port.shape.dims())
-      dims.back().push_back(dim.isStatic() ? dim.size() : size);
+    std::optional<Tensor::Dims> &known = dims.emplace_back();
     if (!port.isTensor() || !port.ranked)
-      return source;
+      continue;
+    known.emplace();
+    for (const PortDim &dim : port.shape.dims())
+      known->push_back(dim.isStatic() ? dim.size() : size);
   }
   (void)passes::specializeInputs(main, dims);
   return source;
