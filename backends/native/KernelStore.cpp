@@ -109,8 +109,10 @@ Status KernelStore::make(const KernelSpec &spec, const Deadline &deadline, bool 
   const auto giveUp = Deadline::Clock::now() + std::chrono::seconds(10);
   std::optional<KernelFolder::Claim> claim;
   while (true) {
-    if (loadOrClaim(spec, claim, busy))
+    if (loadOrClaim(spec, claim, busy)) {
+      busy = false;
       return Status::ok();
+    }
     if (!busy || (mayWait && Deadline::Clock::now() > giveUp))
       break;
     if (!mayWait)

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <regex>
 
 using namespace quern;
 using namespace quern::native;
@@ -62,6 +63,12 @@ std::string textOf(const Graph &graph, Phase phase, const CompileOptions &option
     return "the graph does not parse";
   auto text = compileToPhase(*module, phase, options);
   return text ? *text : text.status().message();
+}
+
+/// A kernel's text begins with a comment that names the ops it computes.
+std::string withoutComments(const std::string &text) {
+  static const std::regex comment("//[^\n]*");
+  return std::regex_replace(text, comment, "");
 }
 
 bool contains(const std::string &text, const std::string &part) {
@@ -213,7 +220,7 @@ TEST(CompilerTest, TextOfEachPhase) {
   std::string kernels = textOf(graph, Phase::Kernels);
   EXPECT_TRUE(contains(kernels, "scf.for")) << kernels;
   EXPECT_TRUE(contains(kernels, "dot_"));
-  EXPECT_FALSE(contains(kernels, "nn."));
+  EXPECT_FALSE(contains(withoutComments(kernels), "nn."));
 
   std::string llvmDialect = textOf(graph, Phase::Llvm);
   EXPECT_TRUE(contains(llvmDialect, "llvm.func")) << llvmDialect;

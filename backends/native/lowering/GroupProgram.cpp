@@ -150,8 +150,6 @@ std::optional<Reason> ProgramWriter::writeCast(nn::CastOp op) {
 void ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
   ScalarProgram::Op row;
   row.name = op.info().opName;
-  for (double p : op.getParams())
-    row.params.push_back(p);
   for (Value operand : op->getOperands()) {
     int value = numbers[operand];
     if (isHalf(result.program.typeOf(value)))
@@ -160,6 +158,9 @@ void ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
   }
   DType declared = dtypeOfValue(op->getResult(0));
   row.operandType = result.program.typeOf(row.args.back());
+  // As the code has them, so that equal code has equal specs.
+  for (double p : op.getParams())
+    row.params.push_back(row.operandType == DType::Float32 ? static_cast<float>(p) : p);
   row.resultType = isHalf(declared) ? DType::Float32 : declared;
   int value = append(std::move(row));
   numbers[op->getResult(0)] = convert(value, declared);
