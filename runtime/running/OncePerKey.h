@@ -71,14 +71,16 @@ public:
     return haveAll;
   }
 
-  /// Of a key that the calling thread, or one that works for it, has undertaken.
+  /// Of a key that the calling thread, or one that works for it, has undertaken. What has been
+  /// provided stays.
   const Value &provide(const std::string &key, Value value) {
     auto made = std::make_unique<const Value>(std::move(value));
-    const Value &provided = *made;
     std::lock_guard lock(mutex);
-    values[key] = std::move(made);
+    std::unique_ptr<const Value> &place = values[key];
+    if (!place)
+      place = std::move(made);
     changed.notify_all();
-    return provided;
+    return *place;
   }
 
   /// Until no thread is making any of these, whether they have become something or not.

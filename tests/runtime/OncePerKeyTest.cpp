@@ -73,6 +73,18 @@ TEST(OncePerKey, WaitsForWhatIsWanted) {
   waiting.join();
 }
 
+// Others may have looked at it.
+TEST(OncePerKey, WhatIsProvidedStays) {
+  Numbers numbers;
+  Numbers::Undertaking mine(numbers);
+  const std::string keys[] = {"a"};
+  ASSERT_FALSE(numbers.undertake(keys, mine));
+  const int &first = numbers.provide("a", 1);
+  EXPECT_EQ(&numbers.provide("a", 2), &first);
+  EXPECT_EQ(first, 1);
+  EXPECT_EQ(numbers.find("a"), &first);
+}
+
 TEST(OncePerKey, AnErrorLeavesItToOthers) {
   Numbers numbers;
   auto fail = [](const std::string &key) -> Expected<int> { return internalError("no " + key); };
