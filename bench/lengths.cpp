@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/Compiler.h"
 #include "backends/native/target/Target.h"
+#include "bench/ZeroInputs.h"
 #include "frontend/onnx/OnnxImporter.h"
 #include "runtime/running/Session.h"
 
@@ -28,18 +29,6 @@ double residentMegabytes() {
   int64_t total = 0, resident = 0;
   file >> total >> resident;
   return static_cast<double>(resident * sysconf(_SC_PAGESIZE)) / 1e6;
-}
-
-/// Zeros for each input; the dimension called `name` is `size`.
-std::vector<Tensor> inputsOf(const Executable &executable, const std::string &name, int64_t size) {
-  std::vector<Tensor> inputs;
-  for (const PortSignature &port : executable.inputs()) {
-    Tensor::Dims dims;
-    for (const PortDim &dim : port.shape.dims())
-      dims.push_back(dim.isStatic() ? dim.size() : dim.symbolName() == name ? size : 1);
-    inputs.push_back(Tensor::allocate(port.dtype, dims).take());
-  }
-  return inputs;
 }
 
 double microseconds(const std::function<void()> &body) {
@@ -77,7 +66,7 @@ Status measure(const std::string &path, const std::string &dim, int64_t limit) {
     std::vector<double> planning, beyond;
     size_t kernelsAfterWarmUp = 0;
     for (size_t i = 0; i < sizes.size(); ++i) {
-      std::vector<Tensor> inputs = inputsOf(*executable, dim, sizes[i]);
+      std::vector<Tensor> inputs = zeroInputs(*executable, dim, sizes[i]);
       std::vector<Tensor::Dims> dims;
       for (const Tensor &input : inputs)
         dims.push_back(input.dims());

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/Compiler.h"
+#include "bench/ZeroInputs.h"
 #include "frontend/onnx/OnnxImporter.h"
 #include "runtime/running/Session.h"
 
@@ -22,18 +23,6 @@ using namespace quern;
 
 namespace {
 constexpr double kSeconds = 4;
-
-/// Zeros for each input; the dimension called `name` is `size`.
-std::vector<Tensor> inputsOf(const Executable &executable, const std::string &name, int64_t size) {
-  std::vector<Tensor> inputs;
-  for (const PortSignature &port : executable.inputs()) {
-    Tensor::Dims dims;
-    for (const PortDim &dim : port.shape.dims())
-      dims.push_back(dim.isStatic() ? dim.size() : dim.symbolName() == name ? size : 1);
-    inputs.push_back(Tensor::allocate(port.dtype, dims).take());
-  }
-  return inputs;
-}
 
 struct Percentiles {
   double p50, p99;
@@ -67,7 +56,7 @@ Status measure(const std::string &path, const std::string &dim, int64_t size, in
   options.threads = 1;
   QUERN_ASSIGN(std::shared_ptr<Executable> executable,
                native::compileForJit(std::move(source), options));
-  std::vector<Tensor> inputs = inputsOf(*executable, dim, size);
+  std::vector<Tensor> inputs = zeroInputs(*executable, dim, size);
   QUERN_TRY(runKnown(executable, inputs).status());
   QUERN_ASSIGN(Percentiles alone, runKnown(executable, inputs));
   std::atomic<bool> ends = false;
@@ -79,7 +68,7 @@ Status measure(const std::string &path, const std::string &dim, int64_t size, in
       while (!ends) {
         std::vector<Tensor::Dims> dims;
         int64_t at = next++;
-        for (const Tensor &input : inputsOf(*executable, dim, at % limit + 1))
+        for (const Tensor &input : zeroInputs(*executable, dim, at % limit + 1))
           dims.push_back(input.dims());
         planned += executable->planFor(dims, Deadline()).isOk();
       }

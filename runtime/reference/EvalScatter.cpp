@@ -12,6 +12,12 @@
 using namespace quern;
 using namespace quern::reference;
 
+/// As numpy: a sum of truth values is true where one of them is, a product where both are.
+static bool reduced(ScatterReduction reduction, bool element, bool update) {
+  bool isAny = reduction == ScatterReduction::Add || reduction == ScatterReduction::Max;
+  return isAny ? element || update : element && update;
+}
+
 /// What an element becomes; NaN is both the largest and the smallest.
 template <typename T> static T reduced(ScatterReduction reduction, T element, T update) {
   Wide<T> a = widen(element), b = widen(update);
@@ -38,7 +44,7 @@ static Status visitReduction(ScatterReduction reduction, DType dtype, Scatter &&
     return visitStorage(dtype, [&]<typename T>() {
       return scatter.template operator()<T>([](const T &, const T &update) { return update; });
     });
-  return visitNumber(dtype, [&]<typename T>() {
+  return visitNumberOrBool(dtype, [&]<typename T>() {
     return scatter.template operator()<T>(
         [reduction](T element, T update) { return reduced(reduction, element, update); });
   });

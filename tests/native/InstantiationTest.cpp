@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/plan/Plan.h"
 #include "tests/native/GraphCheck.h"
+#include "tests/plan/AttentionGraph.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,47 +14,16 @@
 
 using namespace quern;
 using namespace quern::native;
+using test::attentionOfOpenSizes;
 
 namespace {
-GraphValue ints(Graph &graph, const std::vector<int64_t> &values) {
-  return graph.weight(Tensor::ofInts(values));
-}
-
-/// Attention without projections on [batch, length, 8], its sizes computed as exporters
-/// do, and a residual that a product has an epilogue for at some sizes only.
-Graph attention() {
-  Graph graph;
-  GraphValue x = graph.input("?x?x8xf32"), y = graph.input("?x?x8xf32");
-  GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "3xi64");
-  GraphValue batch = graph.op("nn.gather", {shape, ints(graph, {0})}, "axis = 0", "1xi64");
-  GraphValue length = graph.op("nn.gather", {shape, ints(graph, {1})}, "axis = 0", "1xi64");
-  GraphValue heads = graph.op("nn.concat", {batch, length, ints(graph, {2}), ints(graph, {4})},
-                              "axis = 0", "4xi64");
-  auto split = [&](const GraphValue &value) {
-    return graph.op("nn.transpose",
-                    {graph.op("nn.reshape", {value, heads}, "allowzero = false", "?x?x?x?xf32")},
-                    "perm = array<i64: 0, 2, 1, 3>");
-  };
-  GraphValue key = graph.op("nn.transpose", {split(x)}, "perm = array<i64: 0, 1, 3, 2>");
-  GraphValue scores = graph.op("nn.matmul", {split(y), key});
-  GraphValue joined = graph.op("nn.transpose", {graph.op("nn.matmul", {scores, split(x)})},
-                               "perm = array<i64: 0, 2, 1, 3>");
-  GraphValue flat = graph.op("nn.reshape", {joined, shape}, "allowzero = false", "?x?x?xf32");
-  // Read along the batch: an epilogue only where that is 1.
-  GraphValue scale = graph.op("nn.reduce max", {x, ints(graph, {1, 2})},
-                              "keepdims = true, noop_with_empty_axes = false");
-  graph.output(graph.op("nn.add", {graph.op("nn.matmul", {flat, graph.weight("8x8xf32")}), scale}));
-  graph.output(shape);
-  return graph;
-}
-
 std::vector<Tensor::Dims> dimsOf(int64_t batch, int64_t length) {
   return {{batch, length, 8}, {batch, length, 8}};
 }
 } // namespace
 
 TEST(NativeInstantiationTest, EverySizeOfOneGraph) {
-  Graph graph = attention();
+  Graph graph = attentionOfOpenSizes();
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   for (int64_t batch : {1, 2, 3, 1})
@@ -63,7 +33,7 @@ TEST(NativeInstantiationTest, EverySizeOfOneGraph) {
 
 // What only shapes depend on is known before the run: no step computes it.
 TEST(NativeInstantiationTest, ShapeArithmeticIsNoStep) {
-  Graph graph = attention();
+  Graph graph = attentionOfOpenSizes();
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   auto run = runCompiled(*executable, integerInputs(graph, dimsOf(2, 5)));
@@ -73,7 +43,7 @@ TEST(NativeInstantiationTest, ShapeArithmeticIsNoStep) {
 }
 
 TEST(NativeInstantiationTest, EightThreadsBringNewShapes) {
-  Graph graph = attention();
+  Graph graph = attentionOfOpenSizes();
   auto executable = compileForTest(graph);
   auto alone = compileForTest(graph);
   ASSERT_TRUE(executable && alone);

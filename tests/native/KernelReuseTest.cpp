@@ -100,20 +100,17 @@ public:
     hidden = norm(graph.op("nn.add", {project(wide, 2 * kHidden, kHidden), hidden}));
     graph.output(hidden);
     // All but the first token, and a token put before all.
-    graph.output(graph.op("nn.slice", {hidden, ints({1}), ints({1 << 30}), ints({1}), ints({1})}));
+    graph.output(graph.op("nn.slice", {hidden, graph.ints({1}), graph.ints({1 << 30}),
+                                       graph.ints({1}), graph.ints({1})}));
     graph.output(graph.op("nn.concat", {graph.weight("1x1x64xf32"), hidden}, "axis = 1"));
-    graph.output(graph.op("nn.tanh", {graph.op("nn.gather", {hidden, ints({0})}, "axis = 1")}));
+    graph.output(
+        graph.op("nn.tanh", {graph.op("nn.gather", {hidden, graph.ints({0})}, "axis = 1")}));
   }
   Graph graph;
 
 private:
-  GraphValue ints(const std::vector<int64_t> &values) {
-    Tensor tensor = Tensor::allocate(DType::Int64, {static_cast<int64_t>(values.size())}).take();
-    std::copy(values.begin(), values.end(), tensor.mutableData<int64_t>());
-    return graph.weight(tensor);
-  }
   GraphValue reshape(GraphValue value, const std::vector<int64_t> &shape) {
-    return graph.op("nn.reshape", {value, ints(shape)}, "allowzero = false");
+    return graph.op("nn.reshape", {value, graph.ints(shape)}, "allowzero = false");
   }
   GraphValue transpose(GraphValue value, const std::string &perm) {
     return graph.op("nn.transpose", {value}, "perm = array<i64: " + perm + ">");
@@ -127,7 +124,7 @@ private:
                     {graph.op("nn.matmul", {value, weight}), graph.weight(randomTensor({to}, 2))});
   }
   GraphValue mean(GraphValue value) {
-    return graph.op("nn.reduce mean", {value, ints({-1})},
+    return graph.op("nn.reduce mean", {value, graph.ints({-1})},
                     "keepdims = true, noop_with_empty_axes = false");
   }
   GraphValue norm(GraphValue value) {

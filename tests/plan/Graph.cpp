@@ -68,6 +68,10 @@ GraphValue Graph::weight(const Tensor &values) {
   return value;
 }
 
+GraphValue Graph::ints(const std::vector<int64_t> &values) {
+  return weight(Tensor::ofInts(values));
+}
+
 GraphValue Graph::weight(const std::string &type) {
   Tensor::Dims dims;
   std::string rest = type;

@@ -25,6 +25,8 @@ public:
   /// A weight of small integers (or of `values`).
   GraphValue weight(const std::string &type);
   GraphValue weight(const Tensor &values);
+  /// A weight of int64 in one dimension.
+  GraphValue ints(const std::vector<int64_t> &values);
   /// "nn.constant dense<1.0> : tensor<3xf32>" is constant("dense<1.0>", "3xf32").
   GraphValue constant(const std::string &value, const std::string &type);
   GraphValue none();

@@ -4,6 +4,7 @@
 // its plan from what they left.
 //
 //===----------------------------------------------------------------------===//
+#include "tests/plan/AttentionGraph.h"
 #include "tests/plan/FakeBackend.h"
 
 #include <algorithm>
@@ -15,38 +16,6 @@ using namespace quern;
 using namespace quern::test;
 
 namespace {
-GraphValue ints(Graph &graph, const std::vector<int64_t> &values) {
-  return graph.weight(Tensor::ofInts(values));
-}
-
-/// Attention without projections on [batch, length, 8], its sizes computed as exporters
-/// do, and a residual that a product has an epilogue for at some sizes only.
-Graph attention() {
-  Graph graph;
-  GraphValue x = graph.input("?x?x8xf32"), y = graph.input("?x?x8xf32");
-  GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "3xi64");
-  GraphValue batch = graph.op("nn.gather", {shape, ints(graph, {0})}, "axis = 0", "1xi64");
-  GraphValue length = graph.op("nn.gather", {shape, ints(graph, {1})}, "axis = 0", "1xi64");
-  GraphValue heads = graph.op("nn.concat", {batch, length, ints(graph, {2}), ints(graph, {4})},
-                              "axis = 0", "4xi64");
-  auto split = [&](const GraphValue &value) {
-    return graph.op("nn.transpose",
-                    {graph.op("nn.reshape", {value, heads}, "allowzero = false", "?x?x?x?xf32")},
-                    "perm = array<i64: 0, 2, 1, 3>");
-  };
-  GraphValue key = graph.op("nn.transpose", {split(x)}, "perm = array<i64: 0, 1, 3, 2>");
-  GraphValue scores = graph.op("nn.matmul", {split(y), key});
-  GraphValue joined = graph.op("nn.transpose", {graph.op("nn.matmul", {scores, split(x)})},
-                               "perm = array<i64: 0, 2, 1, 3>");
-  GraphValue flat = graph.op("nn.reshape", {joined, shape}, "allowzero = false", "?x?x?xf32");
-  // Read along the batch: an epilogue only where that is 1.
-  GraphValue scale = graph.op("nn.reduce max", {x, ints(graph, {1, 2})},
-                              "keepdims = true, noop_with_empty_axes = false");
-  graph.output(graph.op("nn.add", {graph.op("nn.matmul", {flat, graph.weight("8x8xf32")}), scale}));
-  graph.output(shape);
-  return graph;
-}
-
 std::vector<Tensor> inputsOf(const Graph &graph, int64_t batch, int64_t length) {
   return integerInputs(graph, {{batch, length, 8}, {batch, length, 8}});
 }
@@ -63,7 +32,7 @@ FakeBackend residualOfOneBatch() {
 } // namespace
 
 TEST(InstantiationTest, EverySizeOfOneGraph) {
-  Graph graph = attention();
+  Graph graph = attentionOfOpenSizes();
   auto executable = residualOfOneBatch().compile(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   for (int64_t batch : {1, 2, 3, 1})
@@ -74,7 +43,7 @@ TEST(InstantiationTest, EverySizeOfOneGraph) {
 
 // A plan of other sizes asks for no other kernels.
 TEST(InstantiationTest, SizesShareKernels) {
-  Graph graph = attention();
+  Graph graph = attentionOfOpenSizes();
   FakeBackend backend;
   auto executable = backend.compile(graph);
   ASSERT_TRUE(executable) << executable.status().message();
@@ -86,7 +55,7 @@ TEST(InstantiationTest, SizesShareKernels) {
 }
 
 TEST(InstantiationTest, EightThreadsBringNewShapes) {
-  Graph graph = attention();
+  Graph graph = attentionOfOpenSizes();
   auto executable = residualOfOneBatch().compile(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   constexpr int64_t kThreads = 8, kLengths = 6;
@@ -103,7 +72,7 @@ TEST(InstantiationTest, EightThreadsBringNewShapes) {
 // Two threads are in the middle of lowering at once, of sizes for which the groups are split: no
 // lock is held then.
 TEST(InstantiationTest, ThreadsPlanSideBySide) {
-  Graph graph = attention();
+  Graph graph = attentionOfOpenSizes();
   FakeBackend backend = residualOfOneBatch();
   auto executable = backend.compile(graph);
   ASSERT_TRUE(executable) << executable.status().message();
@@ -189,7 +158,7 @@ TEST(InstantiationTest, ConcatsOfOtherPartsAreCopied) {
 // Sizes are computed without recursion: models chain as many ops as they like.
 TEST(InstantiationTest, ALongChainOfShapeArithmetic) {
   Graph graph;
-  GraphValue x = graph.input("?x?xf32"), one = ints(graph, {1, 1});
+  GraphValue x = graph.input("?x?xf32"), one = graph.ints({1, 1});
   GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "2xi64");
   for (int i = 0; i < 10000; ++i)
     shape = graph.op(i % 2 ? "nn.sub" : "nn.add", {shape, one});
@@ -218,11 +187,11 @@ TEST(InstantiationTest, PlanningComputesLittle) {
     Graph graph;
     GraphValue x = graph.input("?x?xf32");
     GraphValue shape = graph.op("nn.shape", {x}, "start = 0 : i64", "2xi64");
-    GraphValue rows = graph.op("nn.gather", {shape, ints(graph, {0})}, "axis = 0", "1xi64");
-    GraphValue axes = graph.op("nn.gather", {ints(graph, {0, 0, 0, 0}), rows}, "axis = 0", "1xi64");
+    GraphValue rows = graph.op("nn.gather", {shape, graph.ints({0})}, "axis = 0", "1xi64");
+    GraphValue axes = graph.op("nn.gather", {graph.ints({0, 0, 0, 0}), rows}, "axis = 0", "1xi64");
     std::vector<int64_t> numbers(static_cast<size_t>(elements), 0);
     numbers.back() = 3;
-    GraphValue sum = graph.op("nn.reduce sum", {ints(graph, numbers), axes},
+    GraphValue sum = graph.op("nn.reduce sum", {graph.ints(numbers), axes},
                               "keepdims = true, noop_with_empty_axes = false", "?xi64");
     graph.output(graph.op("nn.expand", {graph.constant("dense<1.0>", "f32"), sum}, "", "?xf32"));
     auto executable = FakeBackend().compile(graph);

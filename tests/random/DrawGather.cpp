@@ -64,8 +64,8 @@ std::string drawReduction(ModelDraw &draw, const Drawn &x, const Drawn &updates,
     return "none";
   if (draw.opset() >= 18 && draw.percent(50))
     return draw.percent(50) ? "min" : "max";
-  if (x.dtype == DType::Bool) // has no sums
-    return "none";
+  if (x.dtype == DType::Bool)
+    return "add";
   // All updates may be for one element.
   double sum = x.bound + static_cast<double>(updates.elements()) * updates.bound;
   if (isFloat(x.dtype) && sum > exactLimit(x.dtype))

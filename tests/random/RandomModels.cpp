@@ -77,6 +77,9 @@ int main(int argc, char **argv) {
     if (interpretOnly)
       configs.clear();
     std::string wrong = checkSeed(*check, seed, configs);
+    if (done % 100 == 99)
+      std::fprintf(stderr, "%llu of %llu models\n", static_cast<unsigned long long>(done + 1),
+                   static_cast<unsigned long long>(count.getValue()));
     RandomModel model = drawModel(seed);
     ops += static_cast<uint64_t>(model.ops);
     if (!wrong.empty()) {

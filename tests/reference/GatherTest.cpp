@@ -149,6 +149,15 @@ TEST(ScatterElements, Reduces) {
                {Tensor::of<uint8_t>({1}, {200}), ints({1}, {0}), Tensor::of<uint8_t>({1}, {100})},
                reducing("add")),
       {1}, {44});
+  // Truth values: any of them, or all.
+  for (auto [reduction, mixed] :
+       {std::pair("add", true), {"max", true}, {"mul", false}, {"min", false}})
+    EXPECT_EQ(elementsOf<bool>(evaluate("nn.scatter_elements",
+                                        {Tensor::of<bool>({4}, {false, false, true, true}),
+                                         ints({4}, {0, 1, 2, 3}),
+                                         Tensor::of<bool>({4}, {false, true, false, true})},
+                                        reducing(reduction))),
+              (std::vector<bool>{false, mixed, mixed, true}));
   EXPECT_EQ(evaluateError("nn.scatter_elements",
                           {strings({1}, {"a"}), ints({1}, {0}), strings({1}, {"c"})},
                           reducing("add"))

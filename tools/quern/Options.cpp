@@ -99,7 +99,8 @@ static CLI::Option *addRow(CLI::App &verb, const OptionText &text, std::string &
 }
 
 static CLI::Option *addRow(CLI::App &verb, const OptionText &text, bool &value) {
-  return verb.add_flag(text.flag, value, text.description);
+  return verb.add_flag_callback(
+      text.flag, [&value, contrary = !value] { value = contrary; }, text.description);
 }
 
 static CLI::Option *addRow(CLI::App &verb, const OptionText &text,
@@ -154,7 +155,9 @@ void cli::addStyleOptions(CLI::App &verb, OutputStyle &style) {
   verb.add_option("--json", style.jsonPath, "Prints one JSON object, or writes it: --json=FILE")
       ->type_name(kOptionalFile);
   verb.add_flag("-v,--verbose", style.verbosity, "Says more");
-  verb.add_flag("-q{-1},--quiet{-1}", style.verbosity, "No notes")->excludes("--verbose");
+  verb.add_flag_callback(
+          "-q,--quiet", [&style] { style.verbosity = -1; }, "No notes")
+      ->excludes("--verbose");
   verb.add_option("--color", style.color, "auto (default), always or never")
       ->check(CLI::IsMember({"auto", "always", "never"}));
 }

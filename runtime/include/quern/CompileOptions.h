@@ -73,7 +73,7 @@ template <typename Visit> void visitCompileOptions(Visit &&visit) {
   visit(OptionText{"dump_phases_to", "--dump-phases-to", "DIR",
                    "Writes the graph after each phase to this folder"},
         &Options::dumpPhasesTo);
-  visit(OptionText{"kernel_cache", "--no-kernel-cache{false}", "",
+  visit(OptionText{"kernel_cache", "--no-kernel-cache", "",
                    "Neither finds compiled kernels in the cache folder nor leaves any there"},
         &Options::kernelCache);
 }

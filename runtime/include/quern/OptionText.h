@@ -22,7 +22,8 @@ struct OptionText {
 
   /// Of the argument in Python: "target_cpu".
   const char *name;
-  /// On the command line: "--target-cpu". Empty: the program sets it in another way.
+  /// On the command line: "--target-cpu"; that of a truth value makes it the contrary of its
+  /// default. Empty: the program sets it in another way.
   const char *flag;
   /// What stands for its value there: "CPU".
   const char *value;
