@@ -26,9 +26,11 @@ PLATFORMS = "manylinux1 manylinux2010 manylinux_2_12 manylinux2014 manylinux_2_1
 DATA = "onnx/backend/test/data/"
 SKIPPED = 77
 # Cases that contradict themselves or the text, by the releases that have them so: the form that
-# a later release gave them passes (of test_adam_multiple the data say epsilon 0.01, the model not).
+# a later release gave them passes (of test_adam_multiple the data say epsilon 0.01, the model not;
+# the strings of 1.4.1 are addresses in the memory of who wrote them).
 CHANGED = {
     "test_adam_multiple": "1.7.0 1.8.1 1.9.0 1.10.2",
+    "test_cast_FLOAT_to_STRING": "1.4.1",
     "test_convtranspose_autopad_same": "1.9.0",
     "test_mod_float_mixed_sign_example": "1.5.0",
     "test_momentum": "1.7.0",
