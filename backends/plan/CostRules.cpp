@@ -1,0 +1,220 @@
+//===- CostRules.cpp - what the problem of an op demands ------------------===//
+#include "backends/plan/CostRules.h"
+
+#include "backends/plan/CostFacts.h"
+#include "ir/FusionGroup.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::plan;
+
+//===----------------------------------------------------------------------===//
+// Sizes
+//===----------------------------------------------------------------------===//
+
+/// What a value of a group stands for outside of it.
+Value CostFacts::outside(Value value) const { return nn::outerValue(op, value); }
+
+ArrayRef<int64_t> CostFacts::sizesOf(Value value) const { return env.sizesOf(outside(value)); }
+
+double CostFacts::sizeOf(Value value, int64_t dim) const {
+  ArrayRef<int64_t> sizes = sizesOf(value);
+  return static_cast<double>(sizes[dim < 0 ? dim + static_cast<int64_t>(sizes.size()) : dim]);
+}
+
+double CostFacts::elementsOf(Value value) const {
+  Value outer = outside(value);
+  if (nn::isNone(outer) || !isa<TensorType>(outer.getType()) || !env.hasSizes(outer))
+    return 0;
+  double elements = 1;
+  for (int64_t size : env.sizesOf(outer))
+    elements *= static_cast<double>(size);
+  return elements;
+}
+
+double CostFacts::bytesOf(Value value) const {
+  if (!isa<TensorType>(value.getType()))
+    return 0;
+  DType dtype = dtypeOfValue(value);
+  return dtype == DType::String ? 0 : elementsOf(value) * static_cast<double>(dtypeBytes(dtype));
+}
+
+bool CostFacts::areSizesKnown() const {
+  auto isKnown = [&](Value value) {
+    return !isa<TensorType>(value.getType()) || env.hasSizes(value);
+  };
+  if (!llvm::all_of(op->getOperands(), isKnown) || !llvm::all_of(op->getResults(), isKnown))
+    return false;
+  auto group = dyn_cast<nn::GroupOp>(op);
+  return !group ||
+         llvm::all_of(group.getBody().front().without_terminator(),
+                      [&](Operation &inner) { return llvm::all_of(inner.getResults(), isKnown); });
+}
+
+StepCost CostFacts::wholeValues() const {
+  StepCost cost;
+  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+    if (!llvm::is_contained(op->getOperands().take_front(i), operand))
+      cost.bytesRead += bytesOf(operand);
+  for (Value value : op->getResults())
+    cost.bytesWritten += bytesOf(value);
+  return cost;
+}
+
+//===----------------------------------------------------------------------===//
+// The table
+//===----------------------------------------------------------------------===//
+
+template <typename Op> static double callFlops(Operation *op, const CostFacts &facts) {
+  return flopsOf(cast<Op>(op), facts);
+}
+template <typename Op>
+static void callTouchPart(Operation *op, const CostFacts &facts, StepCost &cost) {
+  touchPart(cast<Op>(op), facts, cost);
+}
+
+/// An op that computes, from all of its operands.
+template <typename Op> static CostRow computes() {
+  return {TypeID::get<Op>(), Op::getOperationName(), callFlops<Op>, nullptr};
+}
+/// An op that computes, from a part of some operands or for a part of its result.
+template <typename Op> static CostRow computesPart() {
+  return {TypeID::get<Op>(), Op::getOperationName(), callFlops<Op>, callTouchPart<Op>};
+}
+/// An op that only moves elements, all of them.
+template <typename Op> static CostRow moves() {
+  return {TypeID::get<Op>(), Op::getOperationName(), nullptr, nullptr};
+}
+/// An op that only moves elements, a part of what it is given.
+template <typename Op> static CostRow movesPart() {
+  return {TypeID::get<Op>(), Op::getOperationName(), nullptr, callTouchPart<Op>};
+}
+/// An op whose operations only data tells: what it moves is counted.
+template <typename Op> static CostRow dependsOnData() { return moves<Op>(); }
+
+std::span<const CostRow> plan::costTable() {
+  static const CostRow rows[] = {
+      // Contraction, Conv, Attention, Recurrent, Signal, LinearAlgebra
+      computes<nn::MatMulOp>(),
+      computes<nn::GemmOp>(),
+      computes<nn::ConvOp>(),
+      computes<nn::ConvTransposeOp>(),
+      computes<nn::AttentionOp>(),
+      computes<nn::RecurrentOp>(),
+      computes<nn::DftOp>(),
+      computes<nn::DetOp>(),
+      // Reduction, Pool, Normalization, Tree
+      computes<nn::ReduceOp>(),
+      computes<nn::SoftmaxOp>(),
+      computes<nn::ArgReduceOp>(),
+      computes<nn::CumulateOp>(),
+      computes<nn::TopKOp>(),
+      computes<nn::MaxPoolOp>(),
+      computes<nn::AveragePoolOp>(),
+      computes<nn::GlobalPoolOp>(),
+      computes<nn::MaxPoolWithIndicesOp>(),
+      computes<nn::BatchNormOp>(),
+      computes<nn::InstanceNormOp>(),
+      computes<nn::LayerNormOp>(),
+      computes<nn::LrnOp>(),
+      computesPart<nn::TreeEnsembleOp>(),
+      // DataMovement, Structure
+      computes<nn::CastOp>(),
+      computes<nn::RangeOp>(),
+      computesPart<nn::ResizeOp>(),
+      moves<nn::BitCastOp>(),
+      moves<nn::ConcatOp>(),
+      moves<nn::SplitOp>(),
+      moves<nn::ReshapeOp>(),
+      moves<nn::FlattenOp>(),
+      moves<nn::TransposeOp>(),
+      moves<nn::SqueezeOp>(),
+      moves<nn::UnsqueezeOp>(),
+      moves<nn::ExpandOp>(),
+      moves<nn::TileOp>(),
+      moves<nn::PackOp>(),
+      moves<nn::UnpackOp>(),
+      movesPart<nn::PadOp>(),
+      movesPart<nn::SliceOp>(),
+      movesPart<nn::ShapeOp>(),
+      movesPart<nn::GatherOp>(),
+      // Gather
+      movesPart<nn::GatherElementsOp>(),
+      movesPart<nn::GatherNDOp>(),
+      computesPart<nn::ScatterElementsOp>(),
+      computesPart<nn::ScatterNDOp>(),
+      // Vision
+      computesPart<nn::GridSampleOp>(),
+      computesPart<nn::RoiPoolOp>(),
+      computes<nn::Col2ImOp>(),
+      // Random, Label
+      computes<nn::RandomOp>(),
+      computes<nn::LookupOp>(),
+      moves<nn::ZipMapOp>(),
+      moves<nn::MapEntriesOp>(),
+      // Sequence
+      moves<nn::SequenceOp>(),
+      moves<nn::SequenceSpliceOp>(),
+      moves<nn::SequenceAtOp>(),
+      moves<nn::SequenceLengthOp>(),
+      moves<nn::SequenceConcatOp>(),
+      moves<nn::SequenceSplitOp>(),
+      moves<nn::OptionalOp>(),
+      moves<nn::OptionalHasOp>(),
+      moves<nn::OptionalGetOp>(),
+      // What is found, how long strings are, when an iteration ends
+      dependsOnData<nn::NonZeroOp>(),
+      dependsOnData<nn::NonMaxSuppressionOp>(),
+      dependsOnData<nn::UniqueOp>(),
+      dependsOnData<nn::CouplePairsOp>(),
+      dependsOnData<nn::ImageDecodeOp>(),
+      dependsOnData<nn::StringConcatOp>(),
+      dependsOnData<nn::StringNormalizeOp>(),
+      dependsOnData<nn::StringSplitOp>(),
+      dependsOnData<nn::RegexMatchOp>(),
+      dependsOnData<nn::TfIdfOp>(),
+  };
+  return rows;
+}
+
+static const CostRow *findRow(Operation *op) {
+  static const auto byOp = [] {
+    llvm::DenseMap<TypeID, const CostRow *> map;
+    for (const CostRow &row : costTable())
+      map[row.op] = &row;
+    return map;
+  }();
+  return byOp.lookup(op->getName().getTypeID());
+}
+
+//===----------------------------------------------------------------------===//
+// Costs
+//===----------------------------------------------------------------------===//
+
+/// Of one op, which may be in a group. An elementwise op is one operation for each element of its
+/// result, whatever it computes.
+static double operationsOf(Operation *op, const CostFacts &facts) {
+  if (isa<nn::ElementwiseOpInterface>(op))
+    return facts.elementsOf(op->getResult(0));
+  const CostRow *row = findRow(op);
+  return row && row->flops ? row->flops(op, facts) : 0;
+}
+
+StepCost plan::costOf(Operation *op, const ShapeEnvironment &values) {
+  CostFacts facts(op, values);
+  StepCost cost = facts.wholeValues();
+  if (!facts.areSizesKnown())
+    return cost;
+  if (auto group = dyn_cast<nn::GroupOp>(op)) {
+    for (Operation &inner : group.getBody().front().without_terminator())
+      cost.flops += operationsOf(&inner, facts);
+    return cost;
+  }
+  cost.flops = operationsOf(op, facts);
+  if (const CostRow *row = findRow(op); row && row->touchPart)
+    row->touchPart(op, facts, cost);
+  return cost;
+}
