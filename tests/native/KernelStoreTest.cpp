@@ -209,6 +209,17 @@ TEST_F(KernelStoreTest, WhatIsUsedStaysYoung) {
   EXPECT_GT(fs::last_write_time(files().front()), longAgo + std::chrono::hours(99));
 }
 
+TEST_F(KernelStoreTest, OtherBuildsHaveFilesOfTheirOwn) {
+  KernelFolder kept(folder);
+  KernelSurroundings here(host()), other(host(), "another build");
+  ASSERT_TRUE(store(kept, here, "a", 100));
+  EXPECT_TRUE(kept.load({here, "a"}));
+  EXPECT_FALSE(kept.load({other, "a"}));
+  // Nor is a file taken that has the name of theirs.
+  fs::rename(files().front(), folder + "/" + KernelKey(other, "a").text() + ".kernel");
+  EXPECT_FALSE(kept.load({other, "a"}));
+}
+
 //===----------------------------------------------------------------------===//
 // Threads and processes
 //===----------------------------------------------------------------------===//
@@ -284,7 +295,7 @@ TEST_F(KernelStoreTest, SurvivesKills) {
   EXPECT_EQ(files().size(), size_t{kNames}) << "what was begun is gone on with, or removed";
 }
 
-// What a process of the next test does: $QUERN_TEST_KERNELS is the folder, and gets a file that
+// What a process of the next tests does: $QUERN_TEST_KERNELS is the folder, and gets a file that
 // says how many kernels it compiled.
 TEST(KernelStoreProcess, DISABLED_Compiles) {
   std::string folder = getenv("QUERN_TEST_KERNELS");
@@ -296,20 +307,29 @@ TEST(KernelStoreProcess, DISABLED_Compiles) {
              std::to_string(store.counts().compiled));
 }
 
-TEST_F(KernelStoreTest, ProcessesShareTheWork) {
+namespace {
+/// Starts a process that compiles someKernels(); -1: it could not be started.
+pid_t startCompiling(const std::string &folder) {
   setenv("QUERN_TEST_KERNELS", folder.c_str(), 1);
   std::string self = fs::read_symlink("/proc/self/exe");
   const char *arguments[] = {self.c_str(), "--gtest_filter=KernelStoreProcess.*",
                              "--gtest_also_run_disabled_tests", nullptr};
-  std::vector<pid_t> processes(8);
   posix_spawn_file_actions_t quiet;
   posix_spawn_file_actions_init(&quiet);
   posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  for (pid_t &process : processes)
-    ASSERT_EQ(posix_spawn(&process, self.c_str(), &quiet, nullptr,
-                          const_cast<char *const *>(arguments), environ),
-              0);
+  pid_t process = -1;
+  if (posix_spawn(&process, self.c_str(), &quiet, nullptr, const_cast<char *const *>(arguments),
+                  environ) != 0)
+    process = -1;
   posix_spawn_file_actions_destroy(&quiet);
+  return process;
+}
+} // namespace
+
+TEST_F(KernelStoreTest, ProcessesShareTheWork) {
+  std::vector<pid_t> processes(8);
+  for (pid_t &process : processes)
+    ASSERT_GT(process = startCompiling(folder), 0);
   for (pid_t process : processes) {
     int status = 0;
     waitpid(process, &status, 0);
@@ -321,4 +341,30 @@ TEST_F(KernelStoreTest, ProcessesShareTheWork) {
       compiled += std::stoll(contentOf(path));
   EXPECT_EQ(compiled, std::ssize(kernels));
   EXPECT_EQ(compileIn(kernels).loaded, std::ssize(kernels));
+}
+
+// Compilers that are killed leave a folder that the next one goes on with. $QUERN_TEST_KILLS: how
+// many.
+TEST_F(KernelStoreTest, SurvivesKilledCompilers) {
+  const char *asked = getenv("QUERN_TEST_KILLS");
+  int kills = asked ? std::stoi(asked) : 10;
+  std::mt19937 random(1);
+  for (int i = 0; i < kills; ++i) {
+    pid_t child = startCompiling(folder);
+    ASSERT_GT(child, 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10 + random() % 150));
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    if (i % 8 == 7) // there is always something left to compile
+      for (const fs::path &path : files())
+        if (random() % 2)
+          fs::remove(path);
+  }
+  compileIn(kernels);
+  EXPECT_EQ(compileIn(kernels).loaded, std::ssize(kernels));
+  auto isKernel = [](const fs::path &path) { return path.extension() == ".kernel"; };
+  std::vector<fs::path> left = files();
+  EXPECT_EQ(std::ranges::count_if(left, isKernel), std::ssize(kernels));
+  for (const fs::path &path : left)
+    EXPECT_TRUE(isKernel(path) || path.filename().string().starts_with("compiled-")) << path;
 }

@@ -73,10 +73,11 @@ static const std::string &llvmBuild() {
 // Keys
 //===----------------------------------------------------------------------===//
 
-KernelSurroundings::KernelSurroundings(const Target &target) : lasting(!llvmBuild().empty()) {
+KernelSurroundings::KernelSurroundings(const Target &target, std::string_view build)
+    : lasting(!llvmBuild().empty()) {
   FieldBytes fields(text);
   fields.write(target);
-  fields.write(kEmitterBuild);
+  fields.write(build);
   fields.write(std::string_view(LLVM_VERSION_STRING));
   fields.write(llvmBuild());
 }

@@ -19,7 +19,7 @@ extern const std::string_view kEmitterBuild;
 /// the LLVM that this process has; bytes that no other surroundings have.
 class KernelSurroundings {
 public:
-  explicit KernelSurroundings(const Target &target);
+  explicit KernelSurroundings(const Target &target, std::string_view build = kEmitterBuild);
 
   const std::string &bytes() const { return text; }
   /// Whether it is known which LLVM this is. Otherwise kernels must not outlive the process.
