@@ -3,6 +3,9 @@
 
 #include "ir/NNDialect.h"
 
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
 namespace quern::nn {
 
 /// Opaque for ops that say nothing of fusion.
@@ -15,5 +18,11 @@ mlir::Operation *groupOf(mlir::Operation *op);
 /// The value outside `group` that its body value `inner` stands for; `inner`
 /// itself when it is defined in the body.
 mlir::Value outerValue(mlir::Operation *group, mlir::Value inner);
+
+/// Replaces `members`, in program order, by a group in the last one's place; what others use of
+/// them, they use behind it. Its results are those that others use, and the last one's.
+/// Constants that `belongsInside` accepts are copied into it, other operands are given to it.
+GroupOp createGroup(llvm::ArrayRef<mlir::Operation *> members,
+                    llvm::function_ref<bool(mlir::Value)> belongsInside);
 
 } // namespace quern::nn

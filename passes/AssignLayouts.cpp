@@ -1,8 +1,8 @@
 //===- AssignLayouts.cpp - channel-blocked tensors between convolutions ---===//
 //
-// Convolutions and pools that profit are put on [N, C/b, H, W, b] tensors between
-// nn.pack and nn.unpack; then each nn.unpack sinks through the ops after it until
-// it meets the nn.pack of the next convolution and both go. What is left stands
+// Convolutions and pools that profit, as a LayoutPolicy says, are put on
+// [N, C/b, H, W, b] tensors between nn.pack and nn.unpack; then each nn.unpack sinks through the
+// ops after it until it meets the nn.pack of the next convolution and both go. What is left stands
 // at the borders of the blocked parts of the graph.
 //
 // Channels that do not fill their last block leave padding in it. Ops that work
@@ -12,6 +12,8 @@
 //===----------------------------------------------------------------------===//
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "passes/GraphLog.h"
+#include "passes/LayoutPolicy.h"
 #include "passes/Passes.h"
 #include "passes/StaticReshape.h"
 #include "runtime/values/CeilDiv.h"
@@ -41,17 +43,6 @@ std::optional<int64_t> channelsOf(Value value) {
   return type.getDimSize(1);
 }
 
-/// The same of a float32 image: blocked kernels have no other type, but for convolution.
-std::optional<int64_t> floatChannelsOf(Value value) {
-  return elementTypeOf(value).isF32() ? channelsOf(value) : std::nullopt;
-}
-
-/// The same of an image that can be convolved in blocks: float32, or int32 (of quantized ones).
-std::optional<int64_t> convChannelsOf(Value value) {
-  Type type = elementTypeOf(value);
-  return type.isF32() || type.isSignlessInteger(32) ? channelsOf(value) : std::nullopt;
-}
-
 /// The type of nn.pack applied to an image.
 RankedTensorType blockedType(Type type, int64_t block) {
   DimVector dims = shapeOf(type)->dims();
@@ -64,13 +55,18 @@ Value createPack(OpBuilder &builder, Value image, int64_t block) {
   return builder.create<PackOp>(image.getLoc(), blockedType(image.getType(), block), image);
 }
 
-/// The blocked tensor that `image` is the nn.unpack of; null when there is none.
-Value blockedSource(Value image, int64_t block) {
+/// The block of the tensor that `image` is the nn.unpack of; 0 when it is none.
+int64_t sourceBlock(Value image) {
   auto unpack = image.getDefiningOp<UnpackOp>();
-  if (!unpack || !channelsOf(image) ||
-      unpack.getInput().getType() != blockedType(image.getType(), block))
-    return {};
-  return unpack.getInput();
+  if (!unpack || !channelsOf(image))
+    return 0;
+  int64_t block = layoutOf(unpack.getInput()).block;
+  return block && unpack.getInput().getType() == blockedType(image.getType(), block) ? block : 0;
+}
+
+/// The tensor of such blocks that `image` is the nn.unpack of; null when there is none.
+Value blockedSource(Value image, int64_t block) {
+  return sourceBlock(image) == block ? image.getDefiningOp<UnpackOp>().getInput() : Value();
 }
 
 /// `image` as a blocked tensor for an op that works lane by lane.
@@ -94,78 +90,51 @@ void replaceByBlocked(Operation *op, ValueRange operands, int64_t block,
 // Convolutions and pools
 //===----------------------------------------------------------------------===//
 
-/// Which sides of a convolution are blocked.
-struct ConvBlocking {
-  bool input;
-  bool output;
-};
-
-/// Whether padding is at most a third of the channels.
-bool fillsBlocks(int64_t channels, int64_t block) {
-  int64_t padded = quern::ceilDiv(channels, block) * block;
-  return channels > 0 && padded * 3 <= channels * 4;
+Reason noBlockableImage() {
+  return {ReasonCode::Shape, "it is not of images in two dimensions with known channels"};
 }
 
-/// The rule of the blocked kernels. Depthwise convolution is so slow on plain
-/// images that more padding pays.
-ConvBlocking chooseBlocking(int64_t inputs, int64_t outputs, int64_t group, int64_t block) {
-  if (group == 1) {
-    bool output = fillsBlocks(outputs, block);
-    return {output && inputs % block == 0, output};
-  }
-  bool isDepthwise = group == inputs && group == outputs;
-  bool both = isDepthwise ? inputs >= block
-                          : (inputs / group) % block == 0 && (outputs / group) % block == 0;
-  return {both, both};
-}
-
-/// Whether the weights of blocked kernels can be made from `value` ahead of the run.
-bool isPackable(Value value) {
-  return isa_and_nonnull<NoneOp, ConstantOp, WeightOp>(value.getDefiningOp());
-}
-
-/// A 2-D convolution whose channels fill blocks becomes blocked when its weights
-/// are constant; when only the output's channels do, it reads plain images.
+/// A 2-D convolution for which blocks pay becomes blocked, its result at least.
 struct BlockConv : OpRewritePattern<ConvOp> {
-  BlockConv(MLIRContext *context, int64_t block) : OpRewritePattern(context), block(block) {}
+  BlockConv(MLIRContext *context, const LayoutPolicy &policy)
+      : OpRewritePattern(context), policy(policy) {}
   LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
     if (layoutOf(op.getResult()).isBlocked())
       return rewriter.notifyMatchFailure(op, "is blocked already");
-    if (op.getAutoPad() != AutoPad::NotSet)
-      return rewriter.notifyMatchFailure(op, "padding depends on the shape");
-    if (!isPackable(op.getWeights()) || !isPackable(op.getBias()))
-      return rewriter.notifyMatchFailure(op, "weights that are not constant cannot be packed");
-    std::optional<int64_t> inputs = convChannelsOf(op.getInput());
-    std::optional<int64_t> outputs = convChannelsOf(op.getResult());
-    if (!inputs || !outputs)
-      return rewriter.notifyMatchFailure(op, "not float32 or int32 images with known channels");
-    ConvBlocking blocking = chooseBlocking(*inputs, *outputs, op.getGroup(), block);
-    if (!blocking.output)
-      return rewriter.notifyMatchFailure(op, "channels do not fill blocks");
+    if (!channelsOf(op.getInput()) || !channelsOf(op.getResult()))
+      return refuseMatch(rewriter, op, noBlockableImage());
+    ReasonOr<Blocking> blocking = policy.blockConv(op);
+    if (!blocking)
+      return refuseMatch(rewriter, op, blocking.reason());
     SmallVector<Value> operands(op->getOperands());
-    if (blocking.input)
-      operands[0] = toLanes(rewriter, op.getInput(), block);
-    replaceByBlocked(op, operands, block, rewriter);
+    if (blocking->input)
+      operands[0] = toLanes(rewriter, op.getInput(), blocking->input);
+    replaceByBlocked(op, operands, blocking->output, rewriter);
     return success();
   }
-  int64_t block;
+  const LayoutPolicy &policy;
 };
 
-/// A 2-D pool of a blocked image, or of one in whole blocks, becomes blocked.
+/// A 2-D pool for which blocks pay becomes blocked.
 template <typename Op> struct BlockPool : OpRewritePattern<Op> {
-  BlockPool(MLIRContext *context, int64_t block) : OpRewritePattern<Op>(context), block(block) {}
+  BlockPool(MLIRContext *context, const LayoutPolicy &policy)
+      : OpRewritePattern<Op>(context), policy(policy) {}
   LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
     if (layoutOf(op.getInput()).isBlocked())
       return rewriter.notifyMatchFailure(op, "is blocked already");
-    std::optional<int64_t> channels = floatChannelsOf(op.getInput());
-    if (!channels || !floatChannelsOf(op.getResult()))
-      return rewriter.notifyMatchFailure(op, "not float32 images with known channels");
-    if (*channels % block != 0 && !blockedSource(op.getInput(), block))
-      return rewriter.notifyMatchFailure(op, "the image is plain, with a part of a block");
-    replaceByBlocked(op, toLanes(rewriter, op.getInput(), block), block, rewriter);
+    // Of anything else than images, a global pool is but a reduction.
+    if (!channelsOf(op.getInput()) || !channelsOf(op.getResult()))
+      return std::is_same_v<Op, GlobalPoolOp>
+                 ? rewriter.notifyMatchFailure(op, "it is not of images")
+                 : refuseMatch(rewriter, op, noBlockableImage());
+    ReasonOr<Blocking> blocking = policy.blockPool(op, sourceBlock(op.getInput()));
+    if (!blocking)
+      return refuseMatch(rewriter, op, blocking.reason());
+    replaceByBlocked(op, toLanes(rewriter, op.getInput(), blocking->input), blocking->output,
+                     rewriter);
     return success();
   }
-  int64_t block;
+  const LayoutPolicy &policy;
 };
 
 //===----------------------------------------------------------------------===//
@@ -201,18 +170,18 @@ Value blockOperand(Value value, int64_t channels, int64_t block, OpBuilder &buil
 /// An op that is indifferent to the layout works on blocked tensors when one of
 /// its operands is: the others are packed, the result is unpacked.
 struct SinkThroughElementwise : OpInterfaceRewritePattern<GraphOpInterface> {
-  SinkThroughElementwise(MLIRContext *context, int64_t block)
-      : OpInterfaceRewritePattern(context), block(block) {}
+  using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
   LogicalResult matchAndRewrite(GraphOpInterface op, PatternRewriter &rewriter) const override {
     if (op.getLayoutKind() != LayoutKind::Agnostic || op->getNumResults() != 1)
       return rewriter.notifyMatchFailure(op, "the op depends on the layout");
     std::optional<int64_t> channels = channelsOf(op->getResult(0));
     if (!channels)
       return rewriter.notifyMatchFailure(op, "the result is no image with known channels");
-    auto isBlocked = [&](Value operand) {
-      return channelsOf(operand) == channels && blockedSource(operand, block);
-    };
-    if (llvm::none_of(op->getOperands(), isBlocked))
+    int64_t block = 0;
+    for (Value operand : op->getOperands())
+      if (!block && channelsOf(operand) == channels)
+        block = sourceBlock(operand);
+    if (!block)
       return rewriter.notifyMatchFailure(op, "no operand is an unpacked image");
     if (!llvm::all_of(op->getOperands(), [=](Value v) { return canBlockOperand(v, *channels); }))
       return rewriter.notifyMatchFailure(op, "an operand has unknown sizes");
@@ -222,25 +191,26 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<GraphOpInterface> {
     replaceByBlocked(op, operands, block, rewriter);
     return success();
   }
-  int64_t block;
 };
 
 /// A concatenation of channels whose operands are all of whole blocks, one of
 /// them unpacked, concatenates blocks.
 struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
-  SinkThroughConcat(MLIRContext *context, int64_t block)
-      : OpRewritePattern(context), block(block) {}
+  using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &rewriter) const override {
     if (op.getAxis() != 1)
       return rewriter.notifyMatchFailure(op, "the axis is not that of the channels");
+    int64_t block = 0;
+    for (Value operand : op->getOperands())
+      block = block ? block : sourceBlock(operand);
+    if (!block)
+      return rewriter.notifyMatchFailure(op, "no operand is unpacked");
     auto hasWholeBlocks = [&](Value operand) {
       std::optional<int64_t> channels = channelsOf(operand);
       return channels && *channels % block == 0;
     };
     if (!llvm::all_of(op->getOperands(), hasWholeBlocks) || !channelsOf(op.getResult()))
       return rewriter.notifyMatchFailure(op, "an operand is no image of whole blocks");
-    if (llvm::none_of(op->getOperands(), [&](Value v) { return blockedSource(v, block); }))
-      return rewriter.notifyMatchFailure(op, "no operand is unpacked");
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(toLanes(rewriter, operand, block));
@@ -248,7 +218,6 @@ struct SinkThroughConcat : OpRewritePattern<ConcatOp> {
     replaceByBlocked(op, operands, block, rewriter);
     return success();
   }
-  int64_t block;
 };
 
 //===----------------------------------------------------------------------===//
@@ -276,25 +245,41 @@ template <typename Op> struct MakeBorderReshape : OpRewritePattern<Op> {
 
 struct AssignLayoutsPass : passes::impl::AssignLayoutsPassBase<AssignLayoutsPass> {
   using AssignLayoutsPassBase::AssignLayoutsPassBase;
+  AssignLayoutsPass(std::shared_ptr<const LayoutPolicy> policy, GraphLog *log)
+      : policy(std::move(policy)), log(log) {}
 
   void runOnOperation() override {
-    if (block != 16 && block != 8 && block != 4) {
+    if (!policy && block != 16 && block != 8 && block != 4) {
       getOperation().emitError("block must be 16, 8 or 4, found ") << block;
       return signalPassFailure();
     }
+    ChannelBlocks byOption(block);
+    const LayoutPolicy &decides = policy ? *policy : byOption;
     MLIRContext *context = &getContext();
     RewritePatternSet blocking(context), borders(context);
-    blocking.add<BlockConv, BlockPool<MaxPoolOp>, BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>,
-                 SinkThroughElementwise, SinkThroughConcat>(context, block);
+    blocking
+        .add<BlockConv, BlockPool<MaxPoolOp>, BlockPool<AveragePoolOp>, BlockPool<GlobalPoolOp>>(
+            context, decides);
+    blocking.add<SinkThroughElementwise, SinkThroughConcat>(context);
     PackOp::getCanonicalizationPatterns(blocking, context);
     UnpackOp::getCanonicalizationPatterns(blocking, context);
     borders.add<MakeBorderReshape<PackOp>, MakeBorderReshape<UnpackOp>>(context);
     // From the inputs on, as in SimplifyGraph.
     GreedyRewriteConfig config;
     config.useTopDownTraversal = true;
-    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(blocking), config)) ||
+    if (failed(
+            applyLogged(getOperation(), std::move(blocking), Refusal::Kind::Block, log, config)) ||
         failed(applyPatternsAndFoldGreedily(getOperation(), std::move(borders), config)))
       signalPassFailure();
   }
+
+  /// Null: by the option.
+  std::shared_ptr<const LayoutPolicy> policy;
+  GraphLog *log = nullptr;
 };
 } // namespace
+
+std::unique_ptr<Pass> passes::createAssignLayoutsPass(std::shared_ptr<const LayoutPolicy> policy,
+                                                      GraphLog *log) {
+  return std::make_unique<AssignLayoutsPass>(std::move(policy), log);
+}

@@ -3,15 +3,13 @@
 // FusionPolicy decides; this pass tells it the graph and builds the nn.group ops.
 //
 //===----------------------------------------------------------------------===//
+#include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/NodeNames.h"
 #include "ir/Types.h"
 #include "passes/FusionPolicy.h"
 #include "passes/GraphLog.h"
 #include "passes/Passes.h"
-
-#include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace quern;
@@ -124,45 +122,6 @@ static bool belongsInside(Value value, const ValueSet &ownNumbers) {
   return isNone(value) || (numberOp(value) && !ownNumbers.contains(value));
 }
 
-/// Replaces `members` (in program order, only the last used outside) by a group
-/// in the last one's place, where all operands are there.
-static void createGroup(ArrayRef<Operation *> members, const ValueSet &ownNumbers) {
-  llvm::SetVector<Value> produced, inputs, inside;
-  SmallVector<Location> locations;
-  for (Operation *op : members) {
-    for (Value operand : op->getOperands()) {
-      if (belongsInside(operand, ownNumbers))
-        inside.insert(operand);
-      else if (!produced.contains(operand))
-        inputs.insert(operand);
-    }
-    produced.insert(op->result_begin(), op->result_end());
-    locations.push_back(op->getLoc());
-  }
-
-  Operation *last = members.back();
-  OpBuilder builder(last);
-  Location loc = fusedLocation(locations);
-  auto group = builder.create<GroupOp>(loc, last->getResultTypes(), inputs.getArrayRef());
-  Block &body = group.getBody().emplaceBlock();
-  builder.setInsertionPointToStart(&body);
-  IRMapping mapping;
-  for (Value input : inputs)
-    mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
-  for (Value value : inside)
-    builder.clone(*value.getDefiningOp(), mapping);
-  for (Operation *op : members)
-    builder.clone(*op, mapping);
-  SmallVector<Value> results;
-  for (Value result : last->getResults())
-    results.push_back(mapping.lookup(result));
-  builder.create<YieldOp>(loc, results);
-
-  last->replaceAllUsesWith(group);
-  for (Operation *op : llvm::reverse(members))
-    op->erase();
-}
-
 /// The nodes of a refusal: those of the producer, then those of its user.
 static void logRefusal(const FusionRefusal &refusal, ArrayRef<Operation *> ops, GraphLog &log) {
   Reason reason = refusal.reason;
@@ -189,7 +148,7 @@ static void formGroupsIn(Block &block, const FusionLimits &limits, GraphLog *log
   }
   ValueSet own = findOwnNumbers(groups);
   for (const Members &members : groups)
-    createGroup(members, own);
+    createGroup(members, [&](Value value) { return belongsInside(value, own); });
 }
 
 /// Erases constants whose only uses have moved into groups.

@@ -7,7 +7,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "mlir/Pass/Pass.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/ADT/DenseSet.h"
 
 #include <utility>
@@ -80,8 +79,7 @@ private:
 } // namespace
 
 LogicalResult passes::applyLogged(Operation *root, const FrozenRewritePatternSet &patterns,
-                                  Refusal::Kind kind, GraphLog *log) {
-  GreedyRewriteConfig config;
+                                  Refusal::Kind kind, GraphLog *log, GreedyRewriteConfig config) {
   std::optional<LoggingListener> listener;
   if (log)
     config.listener = &listener.emplace(kind, *log);

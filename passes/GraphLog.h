@@ -12,6 +12,7 @@
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "mlir/Rewrite/FrozenRewritePatternSet.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 
@@ -65,7 +66,7 @@ mlir::LogicalResult refuseMatch(mlir::PatternRewriter &rewriter, mlir::Operation
 /// `log` then, unless that is null.
 mlir::LogicalResult applyLogged(mlir::Operation *root,
                                 const mlir::FrozenRewritePatternSet &patterns, Refusal::Kind kind,
-                                GraphLog *log);
+                                GraphLog *log, mlir::GreedyRewriteConfig config = {});
 
 /// Notes the nodes before the first pass, and after each pass which of them have gone.
 class NodeWatch : public mlir::PassInstrumentation {

@@ -21,6 +21,7 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 
 class GraphLog;
+class LayoutPolicy;
 
 // With a budget that other folding passes share; null is one of its own. What is refused is
 // written to `log`, unless that is null.
@@ -28,6 +29,9 @@ std::unique_ptr<mlir::Pass> createFoldConstantsPass(std::shared_ptr<Budget> budg
 std::unique_ptr<mlir::Pass> createFoldBatchNormPass(std::shared_ptr<Budget> budget, GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseLayerNormPass(GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseAttentionPass(GraphLog *log);
+/// `policy` says what is blocked; null is by the default of the option.
+std::unique_ptr<mlir::Pass> createAssignLayoutsPass(std::shared_ptr<const LayoutPolicy> policy,
+                                                    GraphLog *log);
 std::unique_ptr<mlir::Pass> createFormFusionGroupsPass(const FormFusionGroupsPassOptions &options,
                                                        GraphLog *log);
 

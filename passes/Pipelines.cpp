@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Pipelines.h"
 
+#include "passes/LayoutPolicy.h"
 #include "passes/Passes.h"
 
 #include "mlir/Pass/PassOptions.h"
@@ -75,7 +76,7 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
 // ops may be on blocked tensors, between nn.pack and nn.unpack.
 void passes::buildLayoutPipeline(OpPassManager &pm, const PipelineOptions &options) {
   if (options.optLevel >= 3) {
-    pm.addNestedPass<func::FuncOp>(createAssignLayoutsPass({options.block}));
+    pm.addNestedPass<func::FuncOp>(createAssignLayoutsPass(options.layouts, options.log));
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     foldConstants(pm, options);  // nn.pack of constants
     pm.addPass(createCSEPass()); // nn.pack of one value for several users
@@ -118,7 +119,7 @@ void passes::registerQuernPipelines() {
       "quern-graph", "all graph passes", [](OpPassManager &pm, const GraphPipelineOptions &given) {
         PipelineOptions options;
         options.optLevel = given.optLevel;
-        options.block = given.block;
+        options.layouts = std::make_shared<ChannelBlocks>(given.block);
         options.dumpPhasesTo = given.dump;
         options.dumpPrefix = given.prefix;
         // An unknown phase is VerifyPhase's to report: a builder cannot fail.

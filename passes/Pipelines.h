@@ -7,7 +7,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 
-#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +15,7 @@
 namespace quern::passes {
 
 class GraphLog;
+class LayoutPolicy;
 
 /// The states a graph goes through, in order. The first four are MLIR of the nn
 /// dialect; the others are the native backend's.
@@ -35,8 +36,8 @@ void printPhase(mlir::ModuleOp module, llvm::raw_ostream &stream);
 struct PipelineOptions : CompileOptions {
   PipelineOptions(const CompileOptions &asked = {}) : CompileOptions(asked) {}
 
-  /// Channels per block, 16, 8 or 4: float32 lanes of the target's vectors.
-  int64_t block = 16;
+  /// What says which ops are computed on channel-blocked tensors; null: blocks of 16 pay.
+  std::shared_ptr<const LayoutPolicy> layouts;
   /// What all folding may spend together; null: by default limits, each pass.
   std::shared_ptr<Budget> foldBudget;
   /// Receives what passes refuse, unless null; it outlives them.

@@ -5,6 +5,8 @@
 #include "passes/SimplifyGraph.h"
 #include "passes/StaticReshape.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;

@@ -2,6 +2,7 @@
 #include "backends/native/CompilerParts.h"
 
 #include "backends/native/lowering/Lowering.h"
+#include "passes/LayoutPolicy.h"
 #include "runtime/system/CpuCount.h"
 
 using namespace quern;
@@ -10,7 +11,8 @@ using namespace quern::native;
 passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
                                                 const Target &target) {
   passes::PipelineOptions pipeline = options;
-  pipeline.block = target.channelBlock();
+  if (!pipeline.layouts)
+    pipeline.layouts = std::make_shared<passes::ChannelBlocks>(target.channelBlock());
   if (!pipeline.foldBudget)
     pipeline.foldBudget = passes::makeFoldBudget(options.limits);
   return pipeline;

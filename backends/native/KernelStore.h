@@ -42,7 +42,7 @@ public:
   const Target &target() const { return cpu; }
 
   /// Loads or compiles, in parallel, the kernels that are not there yet.
-  Status compile(const std::vector<const KernelSpec *> &specs, const Deadline &deadline = {});
+  Status compile(const std::vector<const plan::KernelSpec *> &specs, const Deadline &deadline = {});
   /// The compiled kernel with this key; compile() has succeeded for it.
   const CompiledKernel &get(const std::string &key) const { return *kernels.find(key); }
 
@@ -54,11 +54,13 @@ public:
   size_t size() const { return kernels.size(); }
 
 private:
-  bool load(const KernelSpec &spec);
-  bool loadOrClaim(const KernelSpec &spec, std::optional<KernelFolder::Claim> &claim, bool &busy);
-  Status make(const KernelSpec &spec, const Deadline &deadline, bool mayWait, bool &busy);
-  Status makeAll(std::vector<const KernelSpec *> specs, const Deadline &deadline, bool mayWait);
-  Expected<CompiledKernel> compileOne(const KernelSpec &spec) const;
+  bool load(const plan::KernelSpec &spec);
+  bool loadOrClaim(const plan::KernelSpec &spec, std::optional<KernelFolder::Claim> &claim,
+                   bool &busy);
+  Status make(const plan::KernelSpec &spec, const Deadline &deadline, bool mayWait, bool &busy);
+  Status makeAll(std::vector<const plan::KernelSpec *> specs, const Deadline &deadline,
+                 bool mayWait);
+  Expected<CompiledKernel> compileOne(const plan::KernelSpec &spec) const;
 
   Target cpu;
   KernelStoreOptions options;

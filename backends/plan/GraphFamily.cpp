@@ -6,6 +6,7 @@
 #include "passes/GraphLog.h"
 #include "passes/OptimizeGraph.h"
 #include "passes/SpecializeInputs.h"
+#include "passes/SplitGroup.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -88,45 +89,61 @@ Expected<SharedGraph> GraphFamily::specialize(std::span<const KnownValue> argume
 
 /// Found, or to be made.
 std::shared_ptr<GraphFamily::Variant> GraphFamily::variantOf(const SharedGraph &graph,
-                                                             std::vector<size_t> groups) {
+                                                             std::vector<CutPlace> cuts) {
   std::lock_guard lock(variantsMutex);
   auto at = llvm::find_if(variants, [&](const std::shared_ptr<Variant> &variant) {
-    return variant->of == graph && variant->groups == groups;
+    return variant->of == graph && variant->cuts == cuts;
   });
   if (at != variants.end()) {
     variants.splice(variants.begin(), variants, at);
     return variants.front();
   }
-  variants.push_front(std::make_shared<Variant>(graph, std::move(groups)));
+  variants.push_front(std::make_shared<Variant>(graph, std::move(cuts)));
   if (variants.size() > kMaxVariants)
     variants.pop_back();
   return variants.front();
 }
 
-/// A copy of `graph` in which the groups at these places among its nodes are split.
-static Expected<SharedGraph> copyWithSplit(const FrozenGraph &graph,
-                                           const std::vector<size_t> &groups) {
+static Block &bodyOf(Operation *group) { return cast<nn::GroupOp>(group).getBody().front(); }
+
+static CutPlace placeOf(const GroupCut &cut, const OptimizedGraph &graph) {
+  CutPlace place{static_cast<size_t>(&graph.nodeOf(cut.group) - graph.nodes().data()), {}};
+  if (cut.misfit)
+    place.misfit = std::distance(bodyOf(cut.group).begin(), Block::iterator(cut.misfit));
+  return place;
+}
+
+static GroupCut cutAt(const CutPlace &place, const OptimizedGraph &graph) {
+  GroupCut cut{graph.nodes()[place.group].op};
+  if (place.misfit)
+    cut.misfit = &*std::next(bodyOf(cut.group).begin(), static_cast<ptrdiff_t>(*place.misfit));
+  return cut;
+}
+
+/// A copy of `graph` with groups cut at these places.
+static Expected<SharedGraph> copyWithCuts(const FrozenGraph &graph,
+                                          const std::vector<CutPlace> &places) {
   QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(graph.module()));
   OptimizedGraph same(nn::findMain(*copy.module));
   std::vector<Value> origins = same.values();
-  std::vector<Operation *> copied;
-  for (size_t position : groups)
-    copied.push_back(same.nodes()[position].op);
-  for (Operation *group : copied)
-    splitGroup(group);
+  std::vector<GroupCut> cuts;
+  for (const CutPlace &place : places)
+    cuts.push_back(cutAt(place, same));
+  for (const GroupCut &cut : cuts)
+    passes::cutGroup(cut.group, cut.misfit);
   nn::freezeContext(*copy.context);
   return std::make_shared<const FrozenGraph>(std::move(copy), graph, std::move(origins));
 }
 
-Expected<SharedGraph> GraphFamily::splitGroups(const SharedGraph &graph,
-                                               const std::vector<Operation *> &groups) {
-  std::vector<size_t> positions;
-  for (Operation *group : groups)
-    positions.push_back(&graph->get().nodeOf(group) - graph->get().nodes().data());
-  std::shared_ptr<Variant> variant = variantOf(graph, std::move(positions));
+Expected<SharedGraph> GraphFamily::cutGroups(const SharedGraph &graph,
+                                             const std::vector<GroupCut> &cuts) {
+  std::vector<CutPlace> places;
+  for (const GroupCut &cut : cuts)
+    places.push_back(placeOf(cut, graph->get()));
+  std::shared_ptr<Variant> variant = variantOf(graph, std::move(places));
   std::lock_guard lock(variant->mutex);
   if (!variant->graph) {
-    QUERN_ASSIGN(variant->graph, copyWithSplit(*graph, variant->groups));
+    QUERN_ASSIGN(variant->graph, copyWithCuts(*graph, variant->cuts));
   }
   return variant->graph;
 }

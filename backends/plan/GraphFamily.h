@@ -4,7 +4,7 @@
 // threads make plans of it side by side. Branches and bodies of loops are graphs of their own.
 //
 // Two decisions may hold for some sizes only. A fusion group may have no native code as a
-// whole: a copy of the graph in which its ops stand apart is kept then. And where even ranks
+// whole: a copy of the graph in which it is cut is kept then. And where even ranks
 // are not known, passes have little to go by: they run once more for the sizes at hand.
 //
 //===----------------------------------------------------------------------===//
@@ -27,6 +27,16 @@ namespace quern::plan {
 
 using SharedGraph = std::shared_ptr<const FrozenGraph>;
 
+/// Where a group is cut, in any copy of a graph.
+struct CutPlace {
+  /// Its number among the nodes of the graph.
+  size_t group;
+  /// That of the misfit among the ops in it; none when they are all put apart.
+  std::optional<size_t> misfit;
+
+  bool operator==(const CutPlace &) const = default;
+};
+
 /// Thread-safe.
 class GraphFamily {
 public:
@@ -37,9 +47,8 @@ public:
   /// The graph for arguments of which this is known: the same for all, unless it has values
   /// of unknown rank.
   Expected<SharedGraph> graphFor(std::span<const KnownValue> arguments, const Deadline &deadline);
-  /// A copy of `graph` with the ops of `groups` apart: made, or found.
-  Expected<SharedGraph> splitGroups(const SharedGraph &graph,
-                                    const std::vector<mlir::Operation *> &groups);
+  /// A copy of `graph` with groups of it cut: made, or found.
+  Expected<SharedGraph> cutGroups(const SharedGraph &graph, const std::vector<GroupCut> &cuts);
 
   /// Whether one graph serves all sizes.
   bool isGeneral() const { return general != nullptr; }
@@ -75,17 +84,17 @@ private:
   std::vector<std::vector<std::shared_ptr<GraphFamily>>> bodies;
   BodyTree bodyTree;
 
-  /// A graph in which some groups of another are split.
+  /// A graph in which some groups of another are cut.
   struct Variant {
-    Variant(SharedGraph of, std::vector<size_t> groups)
-        : of(std::move(of)), groups(std::move(groups)) {}
+    Variant(SharedGraph of, std::vector<CutPlace> cuts)
+        : of(std::move(of)), cuts(std::move(cuts)) {}
     SharedGraph of;
-    std::vector<size_t> groups;
+    std::vector<CutPlace> cuts;
     /// Held while it is made: who wants the same waits, and nobody else.
     std::mutex mutex;
     SharedGraph graph;
   };
-  std::shared_ptr<Variant> variantOf(const SharedGraph &graph, std::vector<size_t> groups);
+  std::shared_ptr<Variant> variantOf(const SharedGraph &graph, std::vector<CutPlace> cuts);
   static constexpr size_t kMaxVariants = 16;
   /// The most recent ones come first.
   std::list<std::shared_ptr<Variant>> variants;

@@ -37,7 +37,7 @@ Expected<Instance> Instantiator::lower(GraphFamily &family, PlanRequest request,
     if (lowered.refusedGroups.empty())
       return Instance{std::move(request), std::move(lowered), std::move(refusals)};
     llvm::move(lowered.refusals, std::back_inserter(refusals));
-    QUERN_ASSIGN(SharedGraph variant, family.splitGroups(request.graph, lowered.refusedGroups));
+    QUERN_ASSIGN(SharedGraph variant, family.cutGroups(request.graph, lowered.refusedGroups));
     request.moveTo(std::move(variant));
   }
 }

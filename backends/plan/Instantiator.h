@@ -12,7 +12,7 @@ struct Instance {
   /// Of the graph that it is, which may be a variant of the one asked for.
   PlanRequest request;
   LoweredGraph lowered;
-  /// The groups that had to be split, and why.
+  /// The groups that had to be cut, and why.
   std::vector<Refusal> refusals = {};
 };
 
@@ -24,7 +24,7 @@ public:
   Instantiator(std::shared_ptr<const OpLowering> lowering, const Limits &limits, int threads)
       : lowering(std::move(lowering)), limits(limits), weights(threads) {}
 
-  /// Lowers what is requested. Groups without native code as a whole are split.
+  /// Lowers what is requested. Groups without native code as a whole are cut.
   Expected<Instance> lower(GraphFamily &family, PlanRequest request, const Deadline &deadline);
   /// The plan, with its weights packed. See buildPlan for `refusals`.
   Expected<UnlinkedPlan> build(const GraphFamily &family, const Instance &instance,

@@ -10,7 +10,6 @@
 #include "ir/OutlinedOps.h"
 #include "runtime/running/Budget.h"
 
-#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 
@@ -37,20 +36,6 @@ Expected<int64_t> LoweredGraph::checkedBytes(Value value, const SharedText &node
   if (bytes.value() > limits.maxActivationBytes)
     return Budget(limits).hold(bytes.value()).withContext("node '" + nodes.str() + "'");
   return bytes.value();
-}
-
-void plan::splitGroup(Operation *op) {
-  auto group = cast<nn::GroupOp>(op);
-  OpBuilder builder(group);
-  IRMapping mapping;
-  Block &body = group.getBody().front();
-  for (auto [argument, operand] : llvm::zip(body.getArguments(), group.getInputs()))
-    mapping.map(argument, operand);
-  for (Operation &inner : body.without_terminator())
-    builder.clone(inner, mapping);
-  for (auto [result, yielded] : llvm::zip(group.getResults(), body.getTerminator()->getOperands()))
-    result.replaceAllUsesWith(mapping.lookupOrDefault(yielded));
-  group.erase();
 }
 
 GraphPart GraphPart::wholeOf(func::FuncOp main) {
@@ -136,8 +121,9 @@ void GraphLowering::deferUnknownSizes() {
 /// Marks what a later stage needs of an op that belongs to it.
 void GraphLowering::passOn(const OptimizedGraph::Node &node) {
   bool mayBeNative = lowering.hasLowering(node.op) || isa<nn::RunBodiesOp>(node.op);
-  result.waiting.push_back(
-      {&node, mayBeNative ? sizeToCome() : lowering.lower(node.op, result.values).reason()});
+  result.waiting.push_back({&node, mayBeNative
+                                       ? sizeToCome()
+                                       : Reason(lowering.lower(node.op, result.values).reason())});
   for (Value operand : node.op->getOperands()) {
     need(operand);
     if (given.contains(operand) || (needed.contains(operand) && !isDeferred(operand)))
@@ -236,6 +222,23 @@ Status GraphLowering::countTables(const LoweredOp &entry) {
       .withContext("node '" + entry.nodes.str() + "': its tables, and those of other nodes");
 }
 
+/// It names the ops up to the one that does not fit, or all.
+static Refusal refusalOf(const GroupCut &cut, Reason reason) {
+  if (!cut.misfit) {
+    reason.nodes = nn::nodeNames(cut.group->getLoc());
+    return {Refusal::Kind::Fuse, std::move(reason)};
+  }
+  for (Operation &inner : *cut.misfit->getBlock()) {
+    if (!isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(inner))
+      for (std::string &name : nn::nodeNames(inner.getLoc()))
+        if (!llvm::is_contained(reason.nodes, name))
+          reason.nodes.push_back(std::move(name));
+    if (&inner == cut.misfit)
+      break;
+  }
+  return {Refusal::Kind::Fuse, std::move(reason)};
+}
+
 Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
   Operation *op = node.op;
   QUERN_TRY(checkSizes(node));
@@ -258,9 +261,8 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
     entry.steps = lowered.take();
     QUERN_TRY(countTables(entry));
   } else if (isa<nn::GroupOp>(op)) {
-    result.refusedGroups.push_back(op);
-    Refusal &refusal = result.refusals.emplace_back(Refusal{Refusal::Kind::Fuse, lowered.reason()});
-    refusal.reason.nodes = nn::nodeNames(op->getLoc());
+    result.refusedGroups.push_back({op, lowered.reason().at});
+    result.refusals.push_back(refusalOf(result.refusedGroups.back(), lowered.reason()));
     return Status::ok();
   } else {
     entry.reason = lowered.reason();

@@ -51,6 +51,13 @@ struct WaitingOp {
 /// That an op is lowered later.
 Reason sizeToCome();
 
+/// A group that has no native code as a whole.
+struct GroupCut {
+  mlir::Operation *group;
+  /// The op in it where it is to be cut, see passes::cutGroup.
+  mlir::Operation *misfit = nullptr;
+};
+
 /// The ops that the part's outputs depend on, in execution order, for one set of sizes.
 struct LoweredGraph {
   GraphPart part;
@@ -65,8 +72,8 @@ struct LoweredGraph {
   /// What is known of the values. Whose elements are known is as good as constant.
   ShapeEnvironment values;
   /// Groups that have no native code as a whole. There is no plan with them: their
-  /// ops, which may have, must be lowered apart.
-  std::vector<mlir::Operation *> refusedGroups;
+  /// parts, which may have, must be lowered apart.
+  std::vector<GroupCut> refusedGroups;
   /// Why they have none.
   std::vector<Refusal> refusals;
 
@@ -95,8 +102,5 @@ enum class UnknownSizes {
 Expected<LoweredGraph> lowerGraph(const OptimizedGraph &graph, GraphPart part,
                                   const OpLowering &lowering, ShapeEnvironment values,
                                   UnknownSizes unknown, const Limits &limits);
-
-/// Puts every op of `group` in its place.
-void splitGroup(mlir::Operation *group);
 
 } // namespace quern::plan

@@ -120,9 +120,18 @@ inline LoweredSteps oneStep(LoweredStep step) {
   return steps;
 }
 
+/// Why there is no native code for an op or a group.
+struct Misfit : Reason {
+  Misfit(Reason reason, mlir::Operation *at = nullptr) : Reason(std::move(reason)), at(at) {}
+
+  /// The first op in the group that its kernel cannot compute, when that is known: what is
+  /// before it may stay together.
+  mlir::Operation *at;
+};
+
 /// The steps of one op, or why there is no native code for it: then it runs on its reference
-/// kernel.
-using LoweringResult = ReasonOr<LoweredSteps>;
+/// kernel, and a group is cut.
+using LoweringResult = ReasonOr<LoweredSteps, Misfit>;
 
 /// Turns ops into steps; a backend's.
 class OpLowering {
@@ -139,13 +148,3 @@ public:
 };
 
 } // namespace quern::plan
-
-// The vocabulary of lowerings and kernels.
-namespace quern::native {
-using plan::KernelSpec;
-using plan::LoweredStep;
-using plan::LoweredSteps;
-using plan::LoweringResult;
-using plan::oneStep;
-using plan::StepBuffer;
-} // namespace quern::native

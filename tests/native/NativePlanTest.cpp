@@ -4,6 +4,7 @@
 #include "tests/native/GraphCheck.h"
 
 #include "ir/Signature.h"
+#include "passes/LayoutPolicy.h"
 #include "passes/SpecializeInputs.h"
 
 #include <algorithm>
@@ -100,7 +101,7 @@ TEST(NativePlanTest, NewBatchSizeNeedsNoNewKernels) {
     ASSERT_TRUE(passes::specializeInputs(main, inputSizes).isOk());
     mlir::PassManager pm(&context);
     passes::PipelineOptions options;
-    options.block = target->channelBlock();
+    options.layouts = std::make_shared<passes::ChannelBlocks>(target->channelBlock());
     passes::buildGraphPipeline(pm, options);
     ASSERT_TRUE(mlir::succeeded(pm.run(*module)));
     main = nn::findMain(*module);

@@ -1,5 +1,7 @@
 //===- PipelinesTest.cpp - all graph passes keep the numbers --------------===//
 #include "passes/Pipelines.h"
+
+#include "passes/LayoutPolicy.h"
 #include "tests/passes/SameNumbers.h"
 
 using namespace quern;
@@ -73,7 +75,7 @@ TEST_F(Pipelines, KeepTheNumbersOfANetwork) {
       SCOPED_TRACE("-O" + std::to_string(level) + ", block " + std::to_string(block));
       PipelineOptions options;
       options.optLevel = level;
-      options.block = block;
+      options.layouts = std::make_shared<ChannelBlocks>(block);
       expectSame(text, input, [&](mlir::OpPassManager &pm) { buildGraphPipeline(pm, options); });
     }
 }

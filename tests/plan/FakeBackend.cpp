@@ -195,7 +195,7 @@ LoweringResult FakeLowering::lower(mlir::Operation *op, const ShapeEnvironment &
     return Reason{ReasonCode::NoKernel, "there is no fake of " + name};
   if (auto group = mlir::dyn_cast<nn::GroupOp>(op); group && refuse)
     if (std::string reason = refuse(op, values); !reason.empty())
-      return Reason{ReasonCode::Form, reason};
+      return Misfit({ReasonCode::Form, reason}, misfit ? misfit(op) : nullptr);
   Expected<FakeProgram> program = programOf(op, values);
   if (!program)
     return Reason{ReasonCode::Form, program.status().message()};

@@ -31,6 +31,9 @@ public:
   std::set<std::string> without = {"nn.nonzero", "nn.unique"};
   /// Says why a group cannot be one step; empty when it can.
   std::function<std::string(mlir::Operation *group, const plan::ShapeEnvironment &values)> refuse;
+  /// The op in a refused group where it is to be cut; unless null, and it gives none, all are put
+  /// apart.
+  std::function<mlir::Operation *(mlir::Operation *group)> misfit;
   /// Called for each op that is lowered.
   std::function<void(mlir::Operation *op)> onLower;
 };

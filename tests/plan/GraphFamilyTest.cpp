@@ -47,12 +47,12 @@ TEST(GraphFamilyTest, OneVariantForTheSameGroups) {
   EXPECT_EQ((*family)->graphFor({}, Deadline()).take(), graph);
   std::vector<mlir::Operation *> groups = groupsOf(*graph);
   ASSERT_EQ(groups.size(), 2u);
-  auto first = (*family)->splitGroups(graph, {groups[0]});
+  auto first = (*family)->cutGroups(graph, {{groups[0]}});
   ASSERT_TRUE(first) << first.status().message();
   EXPECT_EQ(groupsOf(**first).size(), 1u);
   EXPECT_EQ(groupsOf(*graph).size(), 2u) << "the graph itself does not change";
-  EXPECT_EQ((*family)->splitGroups(graph, {groups[0]}).take(), *first);
-  auto second = (*family)->splitGroups(graph, {groups[1]});
+  EXPECT_EQ((*family)->cutGroups(graph, {{groups[0]}}).take(), *first);
+  auto second = (*family)->cutGroups(graph, {{groups[1]}});
   ASSERT_TRUE(second) << second.status().message();
   EXPECT_NE(*second, *first);
 }
@@ -66,7 +66,7 @@ TEST(GraphFamilyTest, ThreadsGetOneVariant) {
   std::vector<std::thread> threads;
   for (size_t t = 0; t < found.size(); ++t)
     threads.emplace_back([&, t] {
-      auto variant = (*family)->splitGroups(graph, {groups[t % 2]});
+      auto variant = (*family)->cutGroups(graph, {{groups[t % 2]}});
       ASSERT_TRUE(variant) << variant.status().message();
       found[t] = *variant;
     });

@@ -24,6 +24,8 @@ def refusing_model():
         node("Conv", ["image", "filter"], ["c"], "conv"),
         node("BatchNormalization", ["c", "ones", "ones", "ones", "ones"], ["n"], "norm"),
         node("Relu", ["n"], ["normalized"], "relu"),
+        # Blocking: the weights are an input.
+        node("Conv", ["image", "given"], ["plain"], "unpacked"),
         # Raising: the scores are an output.
         node("MatMul", ["q", "k"], ["s"], "scores"),
         node("Softmax", ["s"], ["p"], "softmax", axis=-1),
@@ -39,8 +41,10 @@ def refusing_model():
     ]
     inputs = [value("image", [1, 4, 8, 8]), value("q", [1, 2, 4, 8]), value("k", [1, 2, 8, 4]),
               value("v", [1, 2, 4, 8]), value("x", [4, 8]), value("cache", [4, 8]),
-              value("places", [1, 8], TensorProto.INT64), value("new", [1, 8])]
-    outputs = ["c", "normalized", "s", "context", "sums", "more_sums", "cache_out", "cached"]
+              value("places", [1, 8], TensorProto.INT64), value("new", [1, 8]),
+              value("given", [4, 4, 3, 3])]
+    outputs = ["c", "normalized", "plain", "s", "context", "sums", "more_sums", "cache_out",
+               "cached"]
     model = make_model(nodes, inputs, [value(name, None) for name in outputs])
     model.graph.initializer.extend([
         ones, constant("filter", np.ones((4, 4, 3, 3), np.float32)),
@@ -52,6 +56,8 @@ REFUSALS = [
     ("fold", "not folded into weights", ["norm"], "several-uses",
      "the producer's result has other uses"),
     ("raise", "not raised", ["context"], "several-uses", "the scores are used elsewhere"),
+    ("block", "not on channel blocks", ["unpacked"], "not-constant",
+     "blocked convolution needs constant weights and bias"),
     ("fuse", "not fused", ["product", "exp"], "several-uses",
      "the result before it is used elsewhere as well"),
     ("in-place", "not in place", ["exp"], "several-uses", "the operand is needed later"),

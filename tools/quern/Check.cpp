@@ -119,8 +119,9 @@ static std::string listNames(const std::vector<std::string> &names, const char *
 /// "not raised: matmul2: the scores are used elsewhere", a line for each.
 static std::string describeRefusals(const std::vector<Refusal> &refusals,
                                     const OutputStyle &style) {
-  static constexpr const char *kWords[] = {"not folded into weights", "not raised", "not fused",
-                                           "not in place", "not updated in place"};
+  static constexpr const char *kWords[] = {
+      "not folded into weights", "not raised", "not on channel blocks", "not fused", "not in place",
+      "not updated in place"};
   std::string text;
   for (const auto &[kind, reason] : refusals) {
     std::vector<std::string> nodes;

@@ -12,6 +12,15 @@
 
 namespace quern::native {
 
+// The vocabulary of lowerings and kernels.
+using plan::KernelSpec;
+using plan::LoweredStep;
+using plan::LoweredSteps;
+using plan::LoweringResult;
+using plan::Misfit;
+using plan::oneStep;
+using plan::StepBuffer;
+
 /// What the native backend emits kernels from.
 class NativeKernelSource : public plan::KernelSource {
 public:

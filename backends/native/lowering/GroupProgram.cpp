@@ -30,12 +30,13 @@ class ProgramWriter {
 public:
   ProgramWriter(Operation *group, Operation *anchor) : group(group), anchor(anchor) {}
 
-  ReasonOr<GroupProgram> write();
+  ReasonOr<GroupProgram, Misfit> write();
 
 private:
   void collect(Value value);
   void addInput(Value inner, DType dtype);
   std::optional<Reason> writeOp(Operation *op);
+  Operation *misfitAt(Operation *op) const;
   std::optional<Reason> writeConstant(nn::ConstantOp op);
   std::optional<Reason> writeCast(nn::CastOp op);
   void writeElementwise(nn::ElementwiseOpInterface op);
@@ -166,6 +167,13 @@ void ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
   numbers[op->getResult(0)] = convert(value, declared);
 }
 
+/// Where the group is to be cut for `op`: a constant goes with what reads it.
+Operation *ProgramWriter::misfitAt(Operation *op) const {
+  if (op == group)
+    return nullptr;
+  return isa<nn::ConstantOp>(op) ? firstReader(group, op->getResult(0)) : op;
+}
+
 std::optional<Reason> ProgramWriter::writeOp(Operation *op) {
   for (Value v : op->getResults())
     if (!isa<TensorType>(v.getType()) || !isProgramType(dtypeOfValue(v)))
@@ -181,23 +189,35 @@ std::optional<Reason> ProgramWriter::writeOp(Operation *op) {
   return std::nullopt;
 }
 
-ReasonOr<GroupProgram> ProgramWriter::write() {
+Operation *native::firstReader(Operation *op, Value value) {
+  auto group = dyn_cast<nn::GroupOp>(op);
+  if (!group)
+    return nullptr;
+  auto reads = [&](Value operand) { return nn::outerValue(group, operand) == value; };
+  for (Operation &inner : group.getBody().front().without_terminator())
+    if (nn::fusionKindOf(&inner) != nn::FusionKind::Anchor &&
+        llvm::any_of(inner.getOperands(), reads))
+      return &inner;
+  return nullptr;
+}
+
+ReasonOr<GroupProgram, Misfit> ProgramWriter::write() {
   if (anchor)
     addInput(anchor->getResult(0), dtypeOfValue(anchor->getResult(0)));
   SmallVector<Value> results = innerResults(group);
   for (Value v : results)
     collect(v);
-  for (DType dtype : result.program.inputs)
+  for (auto [value, dtype] : llvm::zip_equal(result.inputs, result.program.inputs))
     if (!isProgramType(dtype))
-      return noCodeFor(dtype);
+      return Misfit(noCodeFor(dtype), firstReader(group, value));
   for (Operation *op : needed)
     if (std::optional<Reason> reason = writeOp(op))
-      return *reason;
+      return Misfit(*reason, misfitAt(op));
   for (Value v : results)
     result.program.results.push_back(convert(numbers[v], dtypeOfValue(v)));
   return std::move(result);
 }
 
-ReasonOr<GroupProgram> native::buildGroupProgram(Operation *group, Operation *anchor) {
+ReasonOr<GroupProgram, Misfit> native::buildGroupProgram(Operation *group, Operation *anchor) {
   return ProgramWriter(group, anchor).write();
 }

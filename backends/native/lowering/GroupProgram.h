@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backends/native/kernels/ScalarProgram.h"
-#include "quern/Reason.h"
+#include "backends/plan/LoweredStep.h"
 
 #include "mlir/IR/Operation.h"
 
@@ -19,7 +19,12 @@ struct GroupProgram {
 /// Builds the program of `group` (an `nn.group`, or a single op that forms a
 /// group of its own) around `anchor`, its anchor or null. float16 and bfloat16
 /// arithmetic is spelled as float32 arithmetic with a rounding after each op.
-/// A Reason when the body holds something no program can express.
-ReasonOr<GroupProgram> buildGroupProgram(mlir::Operation *group, mlir::Operation *anchor);
+/// A Misfit when the body holds something no program can express.
+ReasonOr<GroupProgram, plan::Misfit> buildGroupProgram(mlir::Operation *group,
+                                                       mlir::Operation *anchor);
+
+/// The first op in `group`, an anchor excepted, that reads `value`: one of its operands, or what an
+/// op in it gives. Null when none does, or it is a single op.
+mlir::Operation *firstReader(mlir::Operation *group, mlir::Value value);
 
 } // namespace quern::native

@@ -210,13 +210,13 @@ static ResultAxes axesOf(Operation *group, const LoweringContext &context) {
 }
 
 /// Fills what products have in common; a reason when there is no native code.
-static std::optional<Reason> resolveCommon(Operation *group, MatrixProduct &p) {
+static std::optional<Misfit> resolveCommon(Operation *group, MatrixProduct &p) {
   p.result = group->getResult(0);
   p.dtype = dtypeOfValue(nn::groupAnchor(group)->getResult(0));
   if (!DotTypes::isNative(p.dtype))
     return Reason{ReasonCode::ElementType,
                   "matrix products are native for types of 32 and 64 bits only"};
-  ReasonOr<Epilogue> epilogue = buildEpilogue(group, p.context, axesOf(group, p.context));
+  auto epilogue = buildEpilogue(group, p.context, axesOf(group, p.context));
   if (!epilogue)
     return epilogue.reason();
   p.epilogue = epilogue.take();
@@ -350,7 +350,7 @@ static LoweringResult lowerProduct(MatrixProduct &p, std::vector<LoweredStep> st
 LoweringResult native::lower(nn::MatMulOp op, const LoweringContext &context) {
   Operation *group = nn::groupOf(op);
   MatrixProduct p{.context = context};
-  if (std::optional<Reason> reason = resolveCommon(group, p))
+  if (std::optional<Misfit> reason = resolveCommon(group, p))
     return *reason;
   std::vector<LoweredStep> copies;
   if (!resolveMatMul(op, group, p, copies))
@@ -361,7 +361,7 @@ LoweringResult native::lower(nn::MatMulOp op, const LoweringContext &context) {
 LoweringResult native::lower(nn::GemmOp op, const LoweringContext &context) {
   Operation *group = nn::groupOf(op);
   MatrixProduct p{.context = context};
-  if (std::optional<Reason> reason = resolveCommon(group, p))
+  if (std::optional<Misfit> reason = resolveCommon(group, p))
     return *reason;
   resolveGemm(op, group, p);
   if (!isFloat(p.dtype) && (p.alpha != 1 || p.beta != 1))

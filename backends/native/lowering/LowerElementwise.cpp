@@ -12,7 +12,7 @@ using namespace quern::native;
 using namespace quern::plan;
 
 LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &context) {
-  ReasonOr<GroupProgram> program = buildGroupProgram(group, /*anchor=*/nullptr);
+  ReasonOr<GroupProgram, Misfit> program = buildGroupProgram(group, /*anchor=*/nullptr);
   if (!program)
     return program.reason();
   ArrayRef<int64_t> sizes = context.sizesOf(group->getResult(0));

@@ -94,7 +94,7 @@ static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
 
 /// Fills `problem`; a reason when there is no native code for it. `axes` are the
 /// rows and columns of an epilogue on plain results.
-static std::optional<Reason> resolvePool(Operation *anchor, ResultAxes axes, PoolProblem &problem) {
+static std::optional<Misfit> resolvePool(Operation *anchor, ResultAxes axes, PoolProblem &problem) {
   const LoweringContext &context = problem.context;
   problem.group = nn::groupOf(anchor);
   problem.input = nn::outerValue(problem.group, anchor->getOperand(0));
@@ -107,7 +107,7 @@ static std::optional<Reason> resolvePool(Operation *anchor, ResultAxes axes, Poo
     axes = ResultAxes::ofChannels(
         static_cast<int64_t>(context.sizesOf(problem.group->getResult(0)).size()),
         /*blocked=*/true);
-  ReasonOr<Epilogue> epilogue = buildEpilogue(problem.group, context, axes);
+  auto epilogue = buildEpilogue(problem.group, context, axes);
   if (!epilogue)
     return epilogue.reason();
   problem.epilogue = epilogue.take();
@@ -118,7 +118,7 @@ template <typename Op>
 static LoweringResult lowerWindowed(Op op, const LoweringContext &context, const PoolSpec &spec) {
   PoolProblem problem{.context = context};
   auto rank = static_cast<int64_t>(context.sizesOf(op.getResult()).size());
-  if (std::optional<Reason> reason = resolvePool(op, {{1}, {rank - 1}}, problem))
+  if (std::optional<Misfit> reason = resolvePool(op, {{1}, {rank - 1}}, problem))
     return *reason;
   if (spec.kind == PoolSpec::Kind::Average && !isFloat(problem.dtype))
     return Reason{ReasonCode::ElementType, "the average of integers"};
@@ -130,7 +130,7 @@ static LoweringResult lowerWindowed(Op op, const LoweringContext &context, const
 /// A global pool is a reduction over all pixels of a channel.
 LoweringResult native::lower(nn::GlobalPoolOp op, const LoweringContext &context) {
   PoolProblem problem{.context = context};
-  if (std::optional<Reason> reason = resolvePool(op, {{}, {1}}, problem))
+  if (std::optional<Misfit> reason = resolvePool(op, {{}, {1}}, problem))
     return *reason;
   if (op.getKind() == ReduceKind::Mean && !isFloat(problem.dtype))
     return Reason{ReasonCode::ElementType, "the average of integers"};

@@ -49,7 +49,13 @@ LoweringResult native::lowerOperation(Operation *op, const LoweringContext &cont
   if (!row)
     return Reason{ReasonCode::NoKernel,
                   "no native code for " + decisive->getName().getStringRef().str()};
-  return row->lower ? row->lower(decisive, context) : LoweringResult(*row->reason);
+  if (!row->lower)
+    return *row->reason;
+  LoweringResult result = row->lower(decisive, context);
+  // It is about the anchor where it names no other op.
+  if (!result && !result.reason().at && decisive != op)
+    return Misfit(result.reason(), decisive);
+  return result;
 }
 
 LoweredStep NativeLowering::copyBytes(const StepBuffer &from, const StepBuffer &to,
@@ -114,8 +120,42 @@ Reason native::noCodeFor(DType dtype) {
           "no native code for " + std::string(dtypeName(dtype)) + " elements"};
 }
 
-ReasonOr<Epilogue> native::buildEpilogue(Operation *group, const LoweringContext &context,
-                                         const ResultAxes &axes) {
+/// The first op in the group whose result has not the sizes of the anchor's.
+static Operation *firstOfOtherSizes(Operation *group, Operation *anchor,
+                                    const LoweringContext &context) {
+  ArrayRef<int64_t> wanted = context.sizesOf(anchor->getResult(0));
+  for (Operation &inner : llvm::make_range(std::next(Block::iterator(anchor)),
+                                           Block::iterator(anchor->getBlock()->getTerminator())))
+    if (Value result = inner.getResult(0);
+        context.values.hasSizes(result) && context.sizesOf(result) != wanted)
+      return &inner;
+  return nullptr;
+}
+
+/// How the epilogue reads these values; else the first op in the group that cannot.
+static ReasonOr<SmallVector<Epilogue::Operand, 4>, Misfit>
+accessOperands(ArrayRef<Value> values, Operation *group, const LoweringContext &context,
+               const ResultAxes &axes) {
+  SmallVector<Epilogue::Operand, 4> operands;
+  Operation *misfit = nullptr;
+  for (Value value : values) {
+    std::optional<OperandAccess> access = accessOf(value, group->getResult(0), axes, context);
+    if (access) {
+      operands.push_back({value, *access});
+      continue;
+    }
+    Operation *reader = firstReader(group, value);
+    misfit = misfit && misfit->isBeforeInBlock(reader) ? misfit : reader;
+  }
+  if (misfit)
+    return Misfit({ReasonCode::Broadcast,
+                   "an operand of the epilogue is broadcast in a way without native code"},
+                  misfit);
+  return operands;
+}
+
+ReasonOr<Epilogue, Misfit> native::buildEpilogue(Operation *group, const LoweringContext &context,
+                                                 const ResultAxes &axes) {
   Operation *anchor = nn::groupAnchor(group);
   if (!anchor || group->getNumResults() != 1 || anchor->getNumResults() != 1)
     return Reason{ReasonCode::SeveralUses,
@@ -125,17 +165,13 @@ ReasonOr<Epilogue> native::buildEpilogue(Operation *group, const LoweringContext
         producer && producer->getParentOp() == group && producer->getNumOperands() > 0)
       return Reason{ReasonCode::Form, "an operand of the anchor is computed inside the group"};
   if (context.sizesOf(group->getResult(0)) != context.sizesOf(anchor->getResult(0)))
-    return Reason{ReasonCode::Shape, "the epilogue changes the shape of the anchor's result"};
-  ReasonOr<GroupProgram> program = buildGroupProgram(group, anchor);
+    return Misfit({ReasonCode::Shape, "the epilogue changes the shape of the anchor's result"},
+                  firstOfOtherSizes(group, anchor, context));
+  ReasonOr<GroupProgram, Misfit> program = buildGroupProgram(group, anchor);
   if (!program)
     return program.reason();
-  Epilogue epilogue{std::move(program->program), {}};
-  for (Value input : llvm::drop_begin(program->inputs)) {
-    auto access = accessOf(input, group->getResult(0), axes, context);
-    if (!access)
-      return Reason{ReasonCode::Broadcast,
-                    "an operand of the epilogue is broadcast in a way without native code"};
-    epilogue.operands.push_back({input, *access});
-  }
-  return epilogue;
+  auto operands = accessOperands(ArrayRef(program->inputs).drop_front(), group, context, axes);
+  if (!operands)
+    return operands.reason();
+  return Epilogue{std::move(program->program), operands.take()};
 }

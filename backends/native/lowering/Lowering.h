@@ -73,8 +73,8 @@ struct ResultAxes {
 
 /// The epilogue of a group with one anchor, one result and known sizes, unless an operand's
 /// access is none of OperandAccess.
-ReasonOr<Epilogue> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
-                                 const ResultAxes &axes);
+ReasonOr<Epilogue, Misfit> buildEpilogue(mlir::Operation *group, const LoweringContext &context,
+                                         const ResultAxes &axes);
 
 /// "no native code for string elements".
 Reason noCodeFor(DType dtype);

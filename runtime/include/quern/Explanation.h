@@ -56,6 +56,7 @@ struct Refusal {
   enum class Kind {
     Fold,    ///< folding it into the weights of its producer
     Raise,   ///< computing its primitives as one op
+    Block,   ///< computing it on channels in blocks
     Fuse,    ///< computing nodes in one kernel
     InPlace, ///< writing a result over an operand
     Update,  ///< writing an output over the input that it continues
@@ -65,7 +66,7 @@ struct Refusal {
 
   bool operator==(const Refusal &) const = default;
 };
-/// "fold", "raise", "fuse", "in-place", "update".
+/// "fold", "raise", "block", "fuse", "in-place", "update".
 std::string_view refusalKindName(Refusal::Kind kind);
 
 /// What compiling made of a model, for one set of sizes, or for any.

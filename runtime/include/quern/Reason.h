@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cassert>
+#include <concepts>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,11 +52,12 @@ struct Reason {
   bool operator==(const Reason &) const = default;
 };
 
-/// A value, or the Reason why there is none.
-template <typename T> class [[nodiscard]] ReasonOr {
+/// A value, or why there is none: a Reason, or what tells more.
+template <typename T, typename Why = Reason> class [[nodiscard]] ReasonOr {
 public:
-  ReasonOr(T value) : held(std::move(value)) {}
-  ReasonOr(Reason reason) : held(std::move(reason)) {}
+  ReasonOr(T value) : held(std::in_place_index<0>, std::move(value)) {}
+  template <std::convertible_to<Why> R>
+  ReasonOr(R why) : held(std::in_place_index<1>, std::move(why)) {}
 
   bool has() const { return held.index() == 0; }
   explicit operator bool() const { return has(); }
@@ -65,10 +67,10 @@ public:
   const T *operator->() const { return &**this; }
   T take() { return std::move(**this); }
   /// Where there is no value.
-  const Reason &reason() const { return assert(!has()), *std::get_if<1>(&held); }
+  const Why &reason() const { return assert(!has()), *std::get_if<1>(&held); }
 
 private:
-  std::variant<T, Reason> held;
+  std::variant<T, Why> held;
 };
 
 } // namespace quern

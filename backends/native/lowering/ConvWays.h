@@ -1,0 +1,73 @@
+//===- ConvWays.h - a convolution, and the ways of computing it -----------===//
+#pragma once
+
+#include "backends/native/kernels/DotKernel.h"
+#include "backends/native/lowering/Lowering.h"
+#include "ir/NNDialect.h"
+#include "runtime/reference/WindowShape.h"
+
+namespace quern::native {
+
+/// A convolution, as both ways of computing it see it.
+struct ConvProblem {
+  const LoweringContext &context;
+  nn::ConvOp op;
+  mlir::Value input, weights, bias, output;
+  DType dtype = DType::Float32;
+  int64_t batch = 1, channels = 1, outputs = 1, groups = 1;
+  int64_t inputBlock = 0, outputBlock = 0;
+  /// Spatial geometry in 3-D, leading axes of size 1 when there are fewer.
+  WindowShape3 window;
+  int64_t padEnd[3] = {0, 0, 0};
+  Epilogue epilogue;
+  double flops = 0;
+
+  int64_t channelsPerGroup() const { return channels / groups; }
+  int64_t outputsPerGroup() const { return outputs / groups; }
+  /// Every channel is a group.
+  bool isDepthwise() const { return groups > 1 && groups == channels && groups == outputs; }
+  int64_t inputPixels() const { return window.input[0] * window.input[1] * window.input[2]; }
+  int64_t outputPixels() const { return window.output[0] * window.output[1] * window.output[2]; }
+  int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
+  /// Of one image.
+  CheckedSize unfoldedBytes() const {
+    return CheckedSize(channels) * kernelPositions() * outputPixels() * dtypeBytes(dtype);
+  }
+  bool hasPads() const {
+    for (int a = 0; a < 3; ++a)
+      if (window.padBegin[a] != 0 || padEnd[a] != 0)
+        return true;
+    return false;
+  }
+  /// Each output pixel reads just the input pixel at the same place.
+  bool isPointwise() const {
+    for (int a = 0; a < 3; ++a)
+      if (window.kernel[a] != 1 || window.stride[a] != 1)
+        return false;
+    return !hasPads();
+  }
+};
+
+/// The product that one step computes.
+struct ConvProduct {
+  StepBuffer a, b;
+  std::optional<StepBuffer> bias = {};
+  int64_t batches = 1;
+  /// The first element of the result that it computes, and its part of the work.
+  int64_t firstResult = 0;
+  double share = 1;
+};
+
+/// The step of a product of `p`.
+LoweredStep makeConvStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
+                         ConvProduct product);
+
+// LowerBlockedConv.cpp: on a channel-blocked result.
+std::optional<Reason> refuseBlocked(const ConvProblem &p);
+LoweringResult lowerBlocked(ConvProblem &p);
+
+// LowerPlainConv.cpp: on plain NCHW.
+std::optional<Reason> refusePlain(const ConvProblem &p);
+LoweringResult lowerPlain(ConvProblem &p);
+
+} // namespace quern::native

@@ -1,0 +1,186 @@
+//===- LowerBlockedConv.cpp - convolution in channel blocks ---------------===//
+//
+// Directly, with constant weights packed: a row of pixels of the image, plain or blocked, with
+// zeros around it where the window has pads, meets a vector of the result's channels.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/kernels/MoveKernels.h"
+#include "backends/native/kernels/PackWeights.h"
+#include "backends/native/lowering/ConvWays.h"
+#include "backends/native/target/TileChoice.h"
+#include "backends/plan/ShapeEnvironment.h"
+#include "ir/Constants.h"
+#include "passes/LayoutPolicy.h"
+#include "runtime/values/CeilDiv.h"
+
+#include <fmt/compile.h>
+#include <fmt/format.h>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+namespace {
+/// The input of the blocked way: an image with its halo, in elements.
+struct PaddedInput {
+  StepBuffer buffer;
+  int64_t pixel;      ///< elements of one pixel: the block, or 1 for plain NCHW
+  int64_t lineStride; ///< between lines
+  int64_t planeStride;
+  int64_t planes; ///< planes of one image
+};
+} // namespace
+
+/// The input itself, or its copy with zeros around it when the window has pads.
+static PaddedInput padInput(const ConvProblem &p, std::vector<LoweredStep> &steps) {
+  PaddedInput padded;
+  padded.pixel = std::max<int64_t>(p.inputBlock, 1);
+  padded.planes = p.context.sizesOf(p.input)[1];
+  padded.buffer = StepBuffer::of(p.input);
+  int64_t height = p.window.input[1], width = p.window.input[2];
+  if (p.hasPads()) {
+    HaloShape halo{
+        p.batch * padded.planes, height,     width, padded.pixel, p.window.padBegin[1], p.padEnd[1],
+        p.window.padBegin[2],    p.padEnd[2]};
+    height += halo.top + halo.bottom;
+    width += halo.left + halo.right;
+    CheckedSize bytes =
+        CheckedSize(halo.planes) * height * width * padded.pixel * dtypeBytes(p.dtype);
+    padded.buffer = StepBuffer::scratchSpace(0, bytes);
+    steps.push_back(padHalo(StepBuffer::of(p.input), padded.buffer, halo, p.dtype));
+  }
+  padded.lineStride = width * padded.pixel;
+  padded.planeStride = height * padded.lineStride;
+  return padded;
+}
+
+/// The k nest of the blocked way: channel block, kernel row, kernel column, lane.
+static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, DotSpec &spec,
+                            DotDims &dims) {
+  bool depthwise = spec.tile.vectorA;
+  std::vector<DotDims::Level> levels;
+  auto add = [&](DotTile::Level level, DotDims::Level dim) {
+    spec.tile.levels.push_back(level);
+    levels.push_back(dim);
+  };
+  constexpr int64_t kRuntime = DotSpec::kRuntime;
+  if (!depthwise) {
+    int64_t planes = p.channelsPerGroup() / padded.pixel;
+    add({kRuntime, kRuntime, 1}, {planes, padded.planeStride});
+  }
+  int64_t rows = p.window.kernel[1], columns = p.window.kernel[2];
+  int64_t stepX = p.window.dilation[2] * padded.pixel;
+  // A small kernel width is unrolled; it is the innermost level unless lanes are.
+  bool lanesInside = !depthwise && padded.pixel > 1;
+  constexpr int64_t kMaxUnrolledWidth = 7;
+  int64_t unroll = lanesInside || columns > kMaxUnrolledWidth ? 1 : columns;
+  if (rows > 1 || columns > 1) {
+    add({kRuntime, kRuntime, 1}, {rows, p.window.dilation[1] * padded.lineStride});
+    add({unroll > 1 ? columns : kRuntime, unroll > 1 ? stepX : kRuntime, unroll}, {columns, stepX});
+  }
+  if (lanesInside)
+    add({padded.pixel, 1, std::min<int64_t>(4, padded.pixel)}, {padded.pixel, 1});
+  if (spec.tile.levels.empty())
+    add({1, 1, 1}, {1, 1});
+  for (size_t i = 0; i < levels.size(); ++i)
+    dims.levels[i] = levels[i];
+}
+
+std::optional<Reason> native::refuseBlocked(const ConvProblem &p) {
+  if (p.outputBlock != p.context.target.channelBlock())
+    return Reason{ReasonCode::Layout, "the channel block does not fit the target's vectors"};
+  passes::ConvFacts facts;
+  facts.dtype = p.dtype;
+  facts.spatialRank = static_cast<int64_t>(p.context.sizesOf(p.weights).size()) - 2;
+  facts.inputs = p.channels;
+  facts.outputs = p.outputs;
+  facts.groups = p.groups;
+  facts.hasConstantWeights = nn::isConstant(p.weights) && (!p.bias || nn::isConstant(p.bias));
+  return passes::refuseBlocks(facts, {p.inputBlock, p.outputBlock});
+}
+
+/// The tile of the blocked way; `lineRows` are the output pixels of a line.
+/// Takes the epilogue's program away.
+static DotSpec blockedSpec(ConvProblem &p, const PaddedInput &padded, int64_t lineRows,
+                           const Target &target) {
+  // A tile's vectors are channel blocks that read the same input.
+  int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
+  TileShape shape = chooseConvTile(target, lineRows, channelVectors);
+  DotSpec spec;
+  spec.tile.types = DotTypes::all(p.dtype);
+  spec.tile.types.c = p.epilogue.program.typeOf(p.epilogue.program.results[0]);
+  spec.tile.lanes = p.outputBlock;
+  spec.tile.vectorA = p.isDepthwise();
+  spec.tile.vectors = shape.vectors;
+  spec.heights = shape.heights;
+  spec.flat = p.isPointwise();
+  spec.tile.rowStrideA = p.window.stride[2] * padded.pixel;
+  spec.rowStrideC = p.outputBlock;
+  if (p.bias)
+    spec.bias = OperandAccess::PerColumn;
+  spec.epilogue = EpilogueCode(p.epilogue);
+  return spec;
+}
+
+/// The dims of the blocked way but for the levels.
+static void fillBlockedDims(const ConvProblem &p, const PaddedInput &padded, const DotSpec &spec,
+                            int64_t lineRows, int64_t threads, DotDims &dims) {
+  int64_t block = p.outputBlock, channelVectors = ceilDiv(p.outputs, block);
+  dims.columnTiles = channelVectors / spec.tile.vectors;
+  dims.lines = p.window.output[1];
+  dims.coverRows(spec, lineRows);
+  dims.splitLines(p.batch, p.flops, threads);
+  dims.lineStrideA = p.window.stride[1] * padded.lineStride;
+  dims.lineStrideC = p.window.output[2] * block;
+  dims.batchStrideA = padded.planes * padded.planeStride;
+  dims.batchStrideC = channelVectors * p.outputPixels() * block;
+  dims.tilesPerGroup = spec.tile.vectorA ? 1 : dims.columnTiles / p.groups;
+  dims.groupStrideA = spec.tile.vectorA ? padded.planeStride
+                                        : p.channelsPerGroup() / padded.pixel * padded.planeStride;
+  int64_t depth = p.kernelPositions() * (spec.tile.vectorA ? 1 : p.channelsPerGroup());
+  dims.tileStrideB = depth * spec.tile.columns();
+  dims.vectorStrideC = p.outputPixels() * block;
+  dims.tileStrideC = spec.tile.vectors * dims.vectorStrideC;
+}
+
+/// The constant weights as the blocked way reads them.
+static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
+  nn::WeightSource weights = *p.context.values.weightOf(p.weights);
+  if (spec.tile.vectorA)
+    return StepBuffer::packed(weights, fmt::format(FMT_COMPILE("depthwise {}"), spec.tile.lanes),
+                              [lanes = spec.tile.lanes](const Tensor &w, auto &) {
+                                return packDepthwiseWeights(w, lanes);
+                              });
+  std::string how = fmt::format(FMT_COMPILE("conv {} {}"), p.inputBlock, spec.tile.columns());
+  return StepBuffer::packed(
+      weights, how, [block = p.inputBlock, columns = spec.tile.columns()](const Tensor &w, auto &) {
+        return packConvWeights(w, block, columns);
+      });
+}
+
+/// The constant bias, if any, for whole tiles.
+static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec &spec) {
+  if (!p.bias)
+    return std::nullopt;
+  int64_t columns = spec.tile.columns();
+  return StepBuffer::packed(*p.context.values.weightOf(p.bias),
+                            fmt::format(FMT_COMPILE("pad {}"), columns),
+                            [columns](const Tensor &t, auto &) { return padVector(t, columns); });
+}
+
+LoweringResult native::lowerBlocked(ConvProblem &p) {
+  const LoweringContext &context = p.context;
+  LoweredSteps result;
+  PaddedInput padded = padInput(p, result);
+  int64_t lineRows = p.isPointwise() ? p.outputPixels() : p.window.output[2];
+  DotSpec spec = blockedSpec(p, padded, lineRows, context.target);
+  DotDims dims;
+  addWindowLevels(p, padded, spec, dims);
+  fillBlockedDims(p, padded, spec, lineRows, context.threads, dims);
+  StepBuffer weights = packedWeights(p, spec);
+  std::optional<StepBuffer> bias = packedBias(p, spec);
+  ConvProduct product{padded.buffer, std::move(weights), std::move(bias), p.batch};
+  result.push_back(makeConvStep(p, kernelOf(std::move(spec)), dims, std::move(product)));
+  return result;
+}

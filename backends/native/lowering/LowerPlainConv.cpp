@@ -1,0 +1,99 @@
+//===- LowerPlainConv.cpp - convolution of plain images -------------------===//
+//
+// C [outputs, pixels] = weights [outputs, depth] * image [depth, pixels], per image and group: of
+// the image itself where the window is one pixel, else of its unfolding.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/kernels/MoveKernels.h"
+#include "backends/native/lowering/ConvWays.h"
+#include "backends/native/target/TileChoice.h"
+#include "runtime/values/CeilDiv.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+/// A flat space: outputs are rows and pixels columns. The number of pixels does not
+/// shape the code, but for whether tiles end at the last one.
+static DotSpec plainSpec(ConvProblem &p, const Target &target) {
+  TileShape shape = chooseGemmTile(target, p.dtype, /*columns=*/0);
+  DotSpec spec;
+  spec.tile.types = DotTypes::all(p.dtype);
+  spec.tile.types.c = p.epilogue.program.typeOf(p.epilogue.program.results[0]);
+  spec.tile.lanes = target.lanes(p.dtype);
+  spec.tile.vectors = shape.vectors;
+  spec.tile.levels = {{DotSpec::kRuntime, 1, 2}};
+  spec.tile.packedB = false;
+  spec.heights = shape.heights;
+  spec.flat = true;
+  spec.groupsRepeat = true;
+  spec.contiguousColumns = true;
+  spec.maskColumns = p.outputPixels() % spec.tile.columns() != 0;
+  if (p.bias)
+    spec.bias = OperandAccess::PerRow;
+  spec.epilogue = EpilogueCode(p.epilogue);
+  return spec;
+}
+
+/// The dims of some images: a batch is a group of one.
+static DotDims plainDims(const ConvProblem &p, const DotSpec &spec, int64_t images) {
+  int64_t depth = p.channelsPerGroup() * p.kernelPositions(), pixels = p.outputPixels();
+  DotDims dims;
+  dims.columnTiles = ceilDiv(pixels, spec.tile.columns());
+  dims.tilesPerGroup = dims.columnTiles;
+  dims.coverRows(spec, p.outputsPerGroup());
+  dims.groups = p.groups;
+  dims.splitLines(images * p.groups, p.flops * double(images) / double(p.batch), p.context.threads);
+  dims.batchStrideA = p.outputsPerGroup() * depth;
+  dims.batchStrideB = depth * pixels;
+  dims.batchStrideC = p.outputsPerGroup() * pixels;
+  dims.batchStrideBias = p.outputsPerGroup();
+  dims.tileStrideB = spec.tile.columns();
+  dims.tileStrideC = spec.tile.columns();
+  dims.rowStrideA = depth;
+  dims.rowStrideC = pixels;
+  dims.strideB = pixels;
+  dims.columns = pixels;
+  dims.levels[0] = {depth, 1};
+  return dims;
+}
+
+/// Appends the steps of `images` images from `first` on.
+static void addPlainSteps(const ConvProblem &p, const DotSpec &spec, const KernelSpec &kernel,
+                          int64_t first, int64_t images, std::vector<LoweredStep> &steps) {
+  int64_t element = dtypeBytes(p.dtype);
+  StepBuffer from = StepBuffer::of(p.input, first * p.channels * p.inputPixels() * element);
+  if (!p.isPointwise()) {
+    StepBuffer unfolded = StepBuffer::scratchSpace(0, p.unfoldedBytes() * images);
+    WindowShape3 window = p.window;
+    // The rows of one image follow those of the one before.
+    window.channels *= images;
+    steps.push_back(unfoldWindows(from, unfolded, window, p.dtype));
+    from = unfolded;
+  }
+  ConvProduct product{.a = StepBuffer::of(p.weights),
+                      .b = from,
+                      .batches = images * p.groups,
+                      .firstResult = first * p.outputs * p.outputPixels(),
+                      .share = double(images) / double(p.batch)};
+  if (p.bias)
+    product.bias = StepBuffer::of(p.bias);
+  steps.push_back(makeConvStep(p, kernel, plainDims(p, spec, images), std::move(product)));
+}
+
+std::optional<Reason> native::refusePlain(const ConvProblem &p) {
+  if (p.inputBlock > 0)
+    return Reason{ReasonCode::Layout, "a blocked input with a plain result"};
+  return std::nullopt;
+}
+
+LoweringResult native::lowerPlain(ConvProblem &p) {
+  DotSpec spec = plainSpec(p, p.context.target);
+  KernelSpec kernel = kernelOf(spec);
+  int64_t images = p.isPointwise() ? p.batch : chooseImages(p.batch, p.unfoldedBytes());
+  LoweredSteps result;
+  for (int64_t first = 0; first < p.batch; first += images)
+    addPlainSteps(p, spec, kernel, first, std::min(images, p.batch - first), result);
+  return result;
+}

@@ -1,0 +1,84 @@
+//===- LayoutPolicy.cpp - which ops pay on channel-blocked tensors --------===//
+#include "passes/LayoutPolicy.h"
+
+#include "ir/Types.h"
+#include "runtime/values/CeilDiv.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+//===----------------------------------------------------------------------===//
+// Convolutions
+//===----------------------------------------------------------------------===//
+
+std::optional<Reason> passes::refuseBlocks(const ConvFacts &conv, const Blocking &blocking) {
+  if (conv.dtype != DType::Float32 && conv.dtype != DType::Int32)
+    return Reason{ReasonCode::ElementType, "blocked convolution is of float32 and int32 only"};
+  if (conv.spatialRank > 2)
+    return Reason{ReasonCode::Shape, "blocked convolution is native in two dimensions only"};
+  if (!conv.hasConstantWeights)
+    return Reason{ReasonCode::NotConstant, "blocked convolution needs constant weights and bias"};
+  int64_t block = blocking.output;
+  bool fillsBlocks = blocking.input == block && (conv.inputs / conv.groups) % block == 0 &&
+                     (conv.outputs / conv.groups) % block == 0;
+  if (conv.groups > 1 && !conv.isDepthwise() && !fillsBlocks)
+    return Reason{ReasonCode::Layout, "groups do not fill channel blocks"};
+  return std::nullopt;
+}
+
+/// Whether padding is at most a third of the channels.
+static bool fillsBlocks(int64_t channels, int64_t block) {
+  int64_t padded = quern::ceilDiv(channels, block) * block;
+  return channels > 0 && padded * 3 <= channels * 4;
+}
+
+ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
+  bool isWhole = conv.groups > 1 || conv.inputs % block == 0;
+  Blocking blocking{isWhole ? block : 0, block};
+  if (std::optional<Reason> reason = refuseBlocks(conv, blocking))
+    return *reason;
+  bool pays = conv.isDepthwise() ? conv.inputs >= block : fillsBlocks(conv.outputs, block);
+  if (!pays)
+    return Reason{ReasonCode::Shape, "its channels do not fill blocks of " + std::to_string(block)};
+  return blocking;
+}
+
+/// What is known of a convolution on a plain image with a known number of channels.
+static ConvFacts factsOf(ConvOp conv) {
+  ConvFacts facts;
+  facts.dtype = dtypeOf(elementTypeOf(conv.getResult()));
+  auto input = cast<RankedTensorType>(conv.getInput().getType());
+  facts.spatialRank = input.getRank() - 2;
+  facts.inputs = input.getDimSize(1);
+  facts.outputs = cast<RankedTensorType>(conv.getResult().getType()).getDimSize(1);
+  facts.groups = conv.getGroup();
+  auto isPackable = [](Value value) {
+    return isa_and_nonnull<NoneOp, ConstantOp, WeightOp>(value.getDefiningOp());
+  };
+  facts.hasConstantWeights = isPackable(conv.getWeights()) && isPackable(conv.getBias());
+  return facts;
+}
+
+ReasonOr<Blocking> ChannelBlocks::blockConv(ConvOp conv) const {
+  if (conv.getAutoPad() != AutoPad::NotSet)
+    return Reason{ReasonCode::Attributes, "its padding depends on the sizes"};
+  return chooseBlocks(factsOf(conv), block);
+}
+
+//===----------------------------------------------------------------------===//
+// Pools
+//===----------------------------------------------------------------------===//
+
+ReasonOr<Blocking> ChannelBlocks::blockPool(Operation *pool, int64_t given) const {
+  auto isFloat = [](Value value) { return elementTypeOf(value).isF32(); };
+  if (!isFloat(pool->getOperand(0)) || !isFloat(pool->getResult(0)))
+    return Reason{ReasonCode::ElementType, "blocked pooling is of float32 only"};
+  int64_t channels = cast<RankedTensorType>(pool->getOperand(0).getType()).getDimSize(1);
+  if (channels % block != 0 && given != block)
+    return Reason{ReasonCode::Layout,
+                  "the image is plain, and its channels do not fill blocks of " +
+                      std::to_string(block)};
+  return Blocking{block, block};
+}

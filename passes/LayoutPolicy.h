@@ -1,0 +1,63 @@
+//===- LayoutPolicy.h - which ops pay on channel-blocked tensors ----------===//
+//
+// AssignLayouts moves tensors between layouts; whether an op is to be computed on blocks is
+// said by a policy, which a backend gives.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "ir/NNDialect.h"
+#include "quern/Reason.h"
+#include "quern/Tensor.h"
+
+#include <cstdint>
+#include <optional>
+
+namespace quern::passes {
+
+/// How an op reads its image and gives its result: [N, C/b, H, W, b], or [N, C, H, W] where the
+/// channels per block are 0.
+struct Blocking {
+  int64_t input = 0;
+  int64_t output = 0;
+};
+
+class LayoutPolicy {
+public:
+  virtual ~LayoutPolicy() = default;
+  /// The blocks that pay for a convolution, of which the result's at least is no 0; or why it is
+  /// better off on plain tensors.
+  virtual ReasonOr<Blocking> blockConv(nn::ConvOp conv) const = 0;
+  /// The same for a pool, whose input and result have the same blocks. `given` is the block that
+  /// its image comes in, from an op before; 0 when it is plain.
+  virtual ReasonOr<Blocking> blockPool(mlir::Operation *pool, int64_t given) const = 0;
+};
+
+/// What decides whether a convolution can be computed on blocks, of its types or for some sizes.
+struct ConvFacts {
+  DType dtype = DType::Undefined;
+  int64_t spatialRank = 0;
+  int64_t inputs = 0, outputs = 0, groups = 1;
+  /// Weights and bias, which are packed ahead of the run.
+  bool hasConstantWeights = false;
+
+  bool isDepthwise() const { return groups > 1 && groups == inputs && groups == outputs; }
+};
+/// Why no kernel convolves in such blocks, if none does.
+std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocking);
+/// The blocks of `block` channels that pay, or why none do: padding is to be at most a third of
+/// the channels; more for depthwise convolution, which is slow on plain images.
+ReasonOr<Blocking> chooseBlocks(const ConvFacts &conv, int64_t block);
+
+/// The policy of kernels that have one block.
+class ChannelBlocks : public LayoutPolicy {
+public:
+  explicit ChannelBlocks(int64_t block) : block(block) {}
+  ReasonOr<Blocking> blockConv(nn::ConvOp conv) const override;
+  ReasonOr<Blocking> blockPool(mlir::Operation *pool, int64_t given) const override;
+
+private:
+  int64_t block;
+};
+
+} // namespace quern::passes
