@@ -257,7 +257,7 @@ quern_status quern_executable_plan(const quern_executable *executable, const que
     QUERN_ASSIGN(ExecutableObject * object, objectOf<ExecutableObject>(executable));
     QUERN_ASSIGN(std::vector<Tensor::Dims> dims, readShapes(shapes, count));
     QUERN_ASSIGN(Limits bounds, readLimits(limits));
-    return object->model->planFor(dims, bounds.deadline);
+    return object->model->warmUp(dims, bounds.deadline);
   });
 }
 

@@ -247,7 +247,8 @@ QUERN_API quern_status quern_executable_input(const quern_executable *executable
                                               quern_port *port);
 QUERN_API quern_status quern_executable_output(const quern_executable *executable, size_t index,
                                                quern_port *port);
-/* Does now what a first run on inputs of these sizes would do before it computes. */
+/* Compiles now what runs on inputs of these sizes would, with branches and bodies of loops whose
+ * sizes follow from these. */
 QUERN_API quern_status quern_executable_plan(const quern_executable *executable,
                                              const quern_shape *shapes, size_t count,
                                              const quern_limits *limits);

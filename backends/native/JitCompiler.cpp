@@ -32,6 +32,10 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
       std::move(inputs), std::move(outputs),
       [planner](std::span<const Tensor::Dims> dims, const Deadline &deadline) {
         return planner->plan(dims, deadline);
+      },
+      Executable::kDefaultPlanCacheBytes,
+      [planner](std::span<const Tensor::Dims> dims, const Deadline &deadline) {
+        return planner->planBodies(dims, deadline);
       });
 
   std::vector<Tensor::Dims> dims;

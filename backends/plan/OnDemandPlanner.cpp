@@ -2,6 +2,7 @@
 #include "backends/plan/OnDemandPlanner.h"
 
 #include "backends/plan/BodySteps.h"
+#include "ir/Types.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -48,7 +49,7 @@ void OnDemandPlanner::setPlannersOf(UnlinkedPlan &unlinked, const PlanRequest &r
       for (const std::shared_ptr<OnDemandPlanner> &body : bodies[*origin.outlined])
         planners.push_back(
             askLater(body, [](OnDemandPlanner &planner, auto operands, const Deadline &deadline) {
-              return planner.planBody(operands, deadline);
+              return planner.planBody(knownSizes(operands), deadline);
             }));
     setPlanners(step, std::move(planners));
   }
@@ -74,9 +75,8 @@ Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::plan(std::span<const Tens
   return planWhole(knownSizes(family->main(), inputDims), deadline);
 }
 
-Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::planBody(std::span<const AnyValue> operands,
-                                                                const Deadline &deadline) {
-  std::vector<KnownValue> arguments = knownSizes(operands);
+Expected<OnDemandPlanner::SharedPlan>
+OnDemandPlanner::planBody(std::span<const KnownValue> arguments, const Deadline &deadline) {
   // Keys of stages start with the number of a graph, which is not 0.
   PlanKey key = {0};
   appendSizes(key, arguments);
@@ -95,4 +95,47 @@ Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::planStage(const PlanReque
   QUERN_ASSIGN(PlanRequest request, stage.withInputs(operands));
   QUERN_ASSIGN(SharedPlan made, make(std::move(request), deadline));
   return kept.insert(key, std::move(made));
+}
+
+//===----------------------------------------------------------------------===//
+// Before a run
+//===----------------------------------------------------------------------===//
+
+/// The plan as a body, for what is known of the arguments, and those of the bodies in it. Where
+/// they break a rule there is none: a run may never come to it.
+Status OnDemandPlanner::planAhead(std::vector<KnownValue> arguments, const Deadline &deadline) {
+  for (auto [argument, known] : llvm::zip_equal(family->main().getArguments(), arguments)) {
+    if (isa<TensorType>(argument.getType()) && !known.sizes)
+      return Status::ok();
+    // A run asks for the sizes alone.
+    known.elements = Tensor();
+  }
+  Status status = planBody(arguments, deadline).status();
+  if (status.isOk())
+    status = planBodiesIn(arguments, deadline);
+  return status.code() == StatusCode::InvalidInput ? Status::ok() : status;
+}
+
+Status OnDemandPlanner::planBodiesIn(std::span<const KnownValue> arguments,
+                                     const Deadline &deadline) {
+  if (bodies.empty())
+    return Status::ok();
+  QUERN_ASSIGN(SharedGraph graph, family->graphFor(arguments, deadline));
+  PlanRequest request = PlanRequest::wholeOf(std::move(graph), arguments, UnknownSizes::NextStage);
+  QUERN_ASSIGN(Instance instance, instantiator->lower(*family, std::move(request), deadline));
+  for (const LoweredOp &each : instance.lowered.ops) {
+    auto op = dyn_cast<nn::RunBodiesOp>(each.op);
+    if (!op)
+      continue;
+    BodyCall call = lookThroughBodies(family->tree(), op, instance.lowered.values, deadline,
+                                      instance.request.depth);
+    for (const std::shared_ptr<OnDemandPlanner> &body : bodies[static_cast<size_t>(op.getNumber())])
+      QUERN_TRY(body->planAhead(call.arguments, deadline).withContext(nn::nodeContext(op)));
+  }
+  return Status::ok();
+}
+
+Status OnDemandPlanner::planBodies(std::span<const Tensor::Dims> inputDims,
+                                   const Deadline &deadline) {
+  return planBodiesIn(knownSizes(family->main(), inputDims), deadline);
 }

@@ -28,6 +28,9 @@ public:
 
   /// The plan for inputs of these dims, those of other values than tensors aside.
   Expected<SharedPlan> plan(std::span<const Tensor::Dims> inputDims, const Deadline &deadline);
+  /// Makes the plans that a run on such inputs may ask for when it comes to branches and bodies:
+  /// of both branches of each, where the inputs' dims tell the dims of what is passed to them.
+  Status planBodies(std::span<const Tensor::Dims> inputDims, const Deadline &deadline);
 
 private:
   OnDemandPlanner(std::shared_ptr<GraphFamily> family, std::shared_ptr<Instantiator> instantiator,
@@ -36,10 +39,12 @@ private:
         kept(planCacheBytes) {}
 
   Expected<SharedPlan> planWhole(std::span<const KnownValue> arguments, const Deadline &deadline);
-  Expected<SharedPlan> planBody(std::span<const AnyValue> operands, const Deadline &deadline);
+  Expected<SharedPlan> planBody(std::span<const KnownValue> arguments, const Deadline &deadline);
   Expected<SharedPlan> planStage(const PlanRequest &stage, std::span<const AnyValue> operands,
                                  const Deadline &deadline);
   Expected<SharedPlan> make(PlanRequest request, const Deadline &deadline);
+  Status planBodiesIn(std::span<const KnownValue> arguments, const Deadline &deadline);
+  Status planAhead(std::vector<KnownValue> arguments, const Deadline &deadline);
   void setPlannersOf(UnlinkedPlan &plan, const PlanRequest &request);
 
   std::shared_ptr<GraphFamily> family;

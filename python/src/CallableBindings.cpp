@@ -60,9 +60,10 @@ void python::bindCallableModel(nb::module_ &module) {
       .def("warm_up", &CallableModel::warmUp, nb::arg("dims") = CallableModel::Sizes(),
            nb::kw_only(), nb::arg("shapes") = CallableModel::Shapes(),
            nb::arg("timeout") = nb::none(),
-           "Compiles now what the first run on inputs of these sizes would: of symbolic\n"
-           "dimensions, warm_up({\"N\": 1}), or as shapes of inputs by their names. Parts whose\n"
-           "sizes only a run finds out are compiled by that run.")
+           "Compiles now what runs on inputs of these sizes would: of symbolic dimensions,\n"
+           "warm_up({\"N\": 1}), or as shapes of inputs by their names; both branches of each If,\n"
+           "and the bodies of loops. Parts whose sizes only a run finds out are compiled by that\n"
+           "run.")
       .def_rw("cast", &CallableModel::castsInputs,
               "Whether inputs of another type of numbers, as float64 for float32, are converted.")
       .def("profile", profileOf,

@@ -326,7 +326,7 @@ void CallableModel::warmUp(const Sizes &dims, const Shapes &shapes, nb::handle s
     inputDims.push_back(given != shapes.end() ? given->second : sizedDims(port, dims));
   }
   Deadline deadline = deadlineOf(seconds);
-  check(watched(nb::none(), [&] { return model->planFor(inputDims, deadline); }));
+  check(watched(nb::none(), [&] { return model->warmUp(inputDims, deadline); }));
 }
 
 std::vector<ProfileRow> CallableModel::profile() {

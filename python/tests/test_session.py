@@ -165,6 +165,28 @@ def test_warm_up():
         other.warm_up({"N": 2}, timeout=1e-9)
 
 
+def test_warm_up_of_bodies():
+    body = many_kernels().graph
+    body.node[0].input[0] = "v"
+    body.node.insert(0, helper.make_node("Identity", ["c"], ["again"]))
+    del body.input[:], body.output[:]
+    number, condition = (TensorProto.INT64, []), (TensorProto.BOOL, [])
+    values = TensorProto.FLOAT, ["N", 16]
+    body.input.extend(helper.make_tensor_value_info(name, *of) for name, of in (
+        ("i", number), ("c", condition), ("v", values)))
+    body.output.extend(helper.make_tensor_value_info(name, *of) for name, of in (
+        ("again", condition), ("y", values)))
+    proto = make_model([helper.make_node("Loop", ["n", "", "x"], ["z"], body=body)],
+                       [("n", *number), ("x", *values)], [("z", *values)])
+    session = ort.InferenceSession(proto.SerializeToString())
+    began = time.perf_counter()
+    session.warm_up({"N": 3})
+    warm = time.perf_counter()
+    feed = {"n": np.array(2), "x": np.zeros((3, 16), "f4")}
+    assert session.run(None, feed)[0].shape == (3, 16)
+    assert time.perf_counter() - warm < (warm - began) / 4
+
+
 def test_seeds():
     proto = make_model([helper.make_node("RandomUniform", [], ["y"], shape=[4])], [],
                        [("y", TensorProto.FLOAT, [4])])

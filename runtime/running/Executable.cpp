@@ -7,9 +7,9 @@
 using namespace quern;
 
 Executable::Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs,
-                       Planner planner, int64_t planCacheBytes)
+                       Planner planner, int64_t planCacheBytes, BodyPlanner bodyPlanner)
     : inputPorts(std::move(inputs)), outputPorts(std::move(outputs)), planner(std::move(planner)),
-      cache(std::make_unique<PlanCache>(planCacheBytes)) {}
+      bodyPlanner(std::move(bodyPlanner)), cache(std::make_unique<PlanCache>(planCacheBytes)) {}
 
 Executable::~Executable() = default;
 
@@ -22,6 +22,11 @@ Expected<std::shared_ptr<const Plan>> Executable::findPlan(std::span<const Tenso
   QUERN_TRY(checkInputDims(inputPorts, inputDims));
   QUERN_ASSIGN(std::shared_ptr<const Plan> plan, planner(inputDims, deadline));
   return cache->insert(key, std::move(plan));
+}
+
+Status Executable::warmUp(std::span<const Tensor::Dims> inputDims, const Deadline &deadline) const {
+  QUERN_TRY(planFor(inputDims, deadline));
+  return bodyPlanner ? bodyPlanner(inputDims, deadline) : Status::ok();
 }
 
 Expected<std::unique_ptr<Runner>> Executable::makeRunner(const RunnerOptions &options) const {

@@ -22,11 +22,14 @@ public:
   /// the inputs' signature. Threads may call it at the same time.
   using Planner = std::function<Expected<std::shared_ptr<const Plan>>(
       std::span<const Tensor::Dims> inputDims, const Deadline &deadline)>;
+  /// Makes the plans of the bodies in a plan for such dims, as far as their sizes are known.
+  using BodyPlanner =
+      std::function<Status(std::span<const Tensor::Dims> inputDims, const Deadline &deadline)>;
   /// Bytes of plans that are kept: about 500 plans of a BERT-base.
   static constexpr int64_t kDefaultPlanCacheBytes = int64_t{128} << 20;
 
   Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs, Planner planner,
-             int64_t planCacheBytes = kDefaultPlanCacheBytes);
+             int64_t planCacheBytes = kDefaultPlanCacheBytes, BodyPlanner bodyPlanner = nullptr);
   ~Executable() override;
 
   const std::vector<PortSignature> &inputs() const override { return inputPorts; }
@@ -34,6 +37,7 @@ public:
   Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &deadline) const override {
     return findPlan(inputDims, deadline).status();
   }
+  Status warmUp(std::span<const Tensor::Dims> inputDims, const Deadline &deadline) const override;
 
   /// The plan for these input dims, made now unless it is kept. Thread-safe.
   Expected<std::shared_ptr<const Plan>> findPlan(std::span<const Tensor::Dims> inputDims,
@@ -46,6 +50,7 @@ private:
   std::vector<PortSignature> inputPorts;
   std::vector<PortSignature> outputPorts;
   Planner planner;
+  BodyPlanner bodyPlanner;
   std::unique_ptr<PlanCache> cache;
 };
 

@@ -25,7 +25,13 @@ public:
   /// one entry per input.
   virtual Status planFor(std::span<const Tensor::Dims> inputDims,
                          const Deadline &deadline = {}) const = 0;
-  /// The same for runs on such inputs.
+  /// The same, and all that such a run would do when it comes to branches and bodies of loops
+  /// whose sizes follow from these: those of both branches, though it takes one.
+  virtual Status warmUp(std::span<const Tensor::Dims> inputDims,
+                        const Deadline &deadline = {}) const {
+    return planFor(inputDims, deadline);
+  }
+  /// As planFor, for runs on such inputs.
   Status planForInputs(std::span<const AnyValue> inputs, const Deadline &deadline = {}) const;
   /// Usage error when the options make no sense.
   Expected<std::unique_ptr<Runner>> createRunner(const RunnerOptions &options = {}) const;
