@@ -249,6 +249,8 @@ std::string quern::profileReport(std::span<const ProfileRow> rows) {
           addText(json, "nodes", row.nodes);
           addText(json, "kernel", row.kernel);
           json.attribute("native", !row.reference);
+          if (row.reason)
+            addReason(json, *row.reason);
           json.attribute("depth", row.depth);
           json.attribute("tasks", row.tasks);
           json.attribute("runs", row.runs);

@@ -55,12 +55,20 @@ void OnDemandPlanner::setPlannersOf(UnlinkedPlan &unlinked, const PlanRequest &r
   }
 }
 
+/// Steps on reference kernels keep why they are: profiles say so.
+static void keepReasons(UnlinkedPlan &unlinked) {
+  for (auto [step, origin] : llvm::zip_equal(unlinked.plan.steps, unlinked.steps))
+    if (auto *reference = step.as<ReferenceStep>())
+      reference->reason = origin.reason;
+}
+
 Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::make(PlanRequest request,
                                                             const Deadline &deadline) {
   QUERN_ASSIGN(Instance instance, instantiator->lower(*family, std::move(request), deadline));
   QUERN_ASSIGN(UnlinkedPlan unlinked, instantiator->build(*family, instance, deadline));
   QUERN_TRY(linker->link(unlinked, deadline));
   setPlannersOf(unlinked, instance.request);
+  keepReasons(unlinked);
   return std::make_shared<const Plan>(std::move(unlinked.plan));
 }
 

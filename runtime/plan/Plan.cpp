@@ -137,6 +137,8 @@ int64_t quern::approximateBytes(const Plan &plan) {
     else
       bytes += step.visit([](const auto &work) { return sizeof(work); }) +
                refsOf(step).size() * sizeof(ValueRef);
+    if (auto *reference = step.as<ReferenceStep>(); reference && reference->reason)
+      bytes += reference->reason->text.capacity();
   }
   return static_cast<int64_t>(bytes) + plan.ownWeightBytes;
 }

@@ -11,9 +11,11 @@ std::vector<ProfileRow> quern::profileRows(const Plan &plan) {
   std::vector<ProfileRow> rows;
   for (const PlanStep &step : plan.steps) {
     auto *kernel = step.as<KernelStep>();
+    auto *reference = step.as<ReferenceStep>();
     rows.push_back({.nodes = step.nodes,
                     .kernel = step.kernel,
-                    .reference = step.as<ReferenceStep>() != nullptr,
+                    .reference = reference != nullptr,
+                    .reason = reference ? reference->reason : std::nullopt,
                     .tasks = kernel ? kernel->tasks : 1,
                     .flops = step.flops,
                     .bytes = step.bytes});

@@ -21,11 +21,13 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "quern/Reason.h"
 #include "runtime/plan/Boxed.h"
 #include "runtime/plan/IteratedStep.h"
 #include "runtime/plan/Kernel.h"
 #include "runtime/plan/ReferenceFunction.h"
 
+#include <optional>
 #include <variant>
 
 namespace quern {
@@ -54,6 +56,8 @@ struct ReferenceStep {
   ReferenceFunction function;
   std::vector<ValueRef> inputs;
   std::vector<ValueRef> outputs;
+  /// Why there is no native code, for profiles.
+  std::optional<Reason> reason = {};
 
   void addRefs(ValueRefs &refs) const;
   Status run(const StepRun &at) const;

@@ -141,5 +141,55 @@ class Explanation(CliTest):
         self.assertEqual([step["nodes"] for step in report["plan"]], [["if"]])
 
 
+class Reasons(CliTest):
+    """bench and compare have the reasons that check has."""
+
+    def test_of_the_plan_that_runs(self):
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["m"], "product"),
+                 helper.make_node("Det", ["square"], ["d"], "determinant"),
+                 helper.make_node("Add", ["m", "d"], ["y"], "sum")]
+        onnx.save(make_model(nodes, [value("x", ["N", 8]), value("square", [3, 3])],
+                             [value("y", None)], [constant("w", np.ones((8, 8), np.float32))]),
+                  str(self.folder / "m.onnx"))
+        kernels = set()
+        for size in (0, 1, 64):
+            options = ("m.onnx", "--dim", f"N={size}")
+            check = self.quern_json("check", *options)
+            bench = self.quern_json("bench", *options, "--profile", "--runs=1", "--warmup=0",
+                                    "--threads=1")
+            self.assertEqual([(step["name"], step["kernel"]) for step in check["plan"]],
+                             [(step["nodes"], step["kernel"]) for step in bench["steps"]])
+            keys = ("nodes", "kernel", "reason", "code")
+            reasons = [{key: step[key] for key in keys} for step in check["reference_steps"]]
+            self.assertEqual(reasons, [{key: step[key] for key in keys}
+                                       for step in bench["steps"] if not step["native"]])
+            self.assertIn("determinant", [step["nodes"] for step in reasons])
+            self.assertNotIn("reason", [key for step in bench["steps"] if step["native"]
+                                        for key in step])
+            kernels.add(tuple(step["kernel"] for step in bench["steps"]))
+        # No two sizes have the same plan.
+        self.assertEqual(len(kernels), 3)
+
+    def reference_model(self):
+        nodes = [helper.make_node("Det", ["x"], ["d"], "determinant"),
+                 helper.make_node("Exp", ["d"], ["y"], "exp")]
+        onnx.save(make_model(nodes, [value("x", ["N", 3, 3])], [value("y", None)]),
+                  str(self.folder / "m.onnx"))
+        [step] = self.quern_json("check", "m.onnx", "--dim=N=2")["reference_steps"]
+        return step["reason"]
+
+    def test_for_people(self):
+        reason = self.reference_model()
+        line = f"no native code, runs on its reference kernel: determinant (nn.det): {reason}\n"
+        bench = ("bench", "m.onnx", "--dim=N=2", "--runs=1", "--profile")
+        self.assertIn(line, self.quern(*bench, "-v")[0])
+        self.assertNotIn(line, self.quern(*bench)[0])
+        compare = ("compare", "m.onnx", "--dim=N=2", "--duration=1ms")
+        self.assertIn("1 of 2 steps run as native code\n" + line, self.quern(*compare)[0])
+        explanation = self.quern_json(*compare)["explanation"]
+        self.assertEqual((explanation["steps"], explanation["native_steps"]), (2, 1))
+        self.assertEqual([step["reason"] for step in explanation["reference_steps"]], [reason])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,6 +1,7 @@
 //===- Bench.cpp - quern bench --------------------------------------------===//
 #include "quern/Benchmark.h"
 #include "tools/quern/Duration.h"
+#include "tools/quern/Explained.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/NodeNames.h"
 #include "tools/quern/OpenModel.h"
@@ -119,24 +120,29 @@ static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops,
           ? fmt::format("FMA peak of all threads, measured before and after: {:.1f} GFLOP/s\n",
                         peakGflops)
           : "";
-  return table.str() + peak;
+  return table.str() + peak + (style.verbosity > 0 ? describeReferenceRows(rows, style) : "");
 }
 
 static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) {
   Json steps = Json::array();
-  for (const ProfileRow &row : rows)
-    steps.push_back({{"nodes", row.nodes},
-                     {"kernel", row.kernel},
-                     {"native", !row.reference},
-                     {"depth", row.depth},
-                     {"tasks", row.tasks},
-                     {"ms", stepMs(row)},
-                     {"percent", percentOf(row, rows)},
-                     {"min_ms", static_cast<double>(row.fastestNanoseconds) * 1e-6},
-                     {"gflops", gigaflops(row)},
-                     {"percent_of_peak", peakGflops > 0 && row.flops > 0
-                                             ? Json(100 * gigaflops(row) / peakGflops)
-                                             : Json(nullptr)}});
+  for (const ProfileRow &row : rows) {
+    Json &step =
+        steps.emplace_back(Json{{"nodes", row.nodes},
+                                {"kernel", row.kernel},
+                                {"native", !row.reference},
+                                {"depth", row.depth},
+                                {"tasks", row.tasks},
+                                {"ms", stepMs(row)},
+                                {"percent", percentOf(row, rows)},
+                                {"min_ms", static_cast<double>(row.fastestNanoseconds) * 1e-6},
+                                {"gflops", gigaflops(row)},
+                                {"percent_of_peak", peakGflops > 0 && row.flops > 0
+                                                        ? Json(100 * gigaflops(row) / peakGflops)
+                                                        : Json(nullptr)}});
+    if (row.reason)
+      step.update(
+          {{"reason", row.reason->text}, {"code", std::string(reasonCodeName(row.reason->code))}});
+  }
   return steps;
 }
 

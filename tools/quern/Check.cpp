@@ -1,8 +1,7 @@
 //===- Check.cpp - quern check --------------------------------------------===//
-#include "quern/EscapedText.h"
 #include "quern/OutputGuard.h"
 #include "quern/Reports.h"
-#include "tools/quern/NodeNames.h"
+#include "tools/quern/Explained.h"
 #include "tools/quern/OpenModel.h"
 #include "tools/quern/Ports.h"
 
@@ -29,9 +28,6 @@ struct Findings {
   /// The options that would say the sizes that some steps depend on.
   std::vector<std::string> wantedOptions;
 };
-
-/// Lists of names are cut to this many for people.
-constexpr size_t kMaxPrintedNames = 10;
 } // namespace
 
 static void addOptions(CLI::App &verb, CheckOptions &options) {
@@ -105,68 +101,6 @@ static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions 
   return Findings{planned.take(), {}};
 }
 
-/// "a, b, c and 7 more".
-static std::string listNames(const std::vector<std::string> &names, const char *separator,
-                             const OutputStyle &style) {
-  size_t most = style.verbosity > 0 ? names.size() : kMaxPrintedNames;
-  size_t shown = std::min(names.size(), most);
-  std::string text = fmt::format("{}", fmt::join(std::span(names).first(shown), separator));
-  if (names.size() > most)
-    text += fmt::format(" and {} more", names.size() - most);
-  return escapeText(text, TextPlace::Line);
-}
-
-/// "not raised: matmul2: the scores are used elsewhere", a line for each.
-static std::string describeRefusals(const std::vector<Refusal> &refusals,
-                                    const OutputStyle &style) {
-  static constexpr const char *kWords[] = {
-      "not folded into weights", "not raised", "not on channel blocks", "not fused", "not in place",
-      "not updated in place"};
-  std::string text;
-  for (const auto &[kind, reason] : refusals) {
-    std::vector<std::string> nodes;
-    for (const std::string &node : reason.nodes)
-      nodes.push_back(shownName(node, style));
-    text += escapeText(fmt::format("{}: {}: {}", kWords[static_cast<size_t>(kind)],
-                                   fmt::join(nodes, ", "), reason.text),
-                       TextPlace::Line) +
-            "\n";
-  }
-  return text;
-}
-
-static std::string describeFindings(const Findings &findings, const OutputStyle &style) {
-  std::vector<std::string> undecided;
-  size_t native = 0;
-  std::string reference;
-  const std::vector<ExplainedStep> &steps = findings.explanation.steps;
-  for (const ExplainedStep &step : steps) {
-    native += step.isNative();
-    if (step.needsSizes())
-      undecided.push_back(shownNodes(step.name, style));
-    else if (step.reason)
-      reference +=
-          escapeText(fmt::format("no native code, runs on its reference kernel: {} ({}): {}",
-                                 shownNodes(step.name, style), shownName(step.kernel, style),
-                                 step.reason->text),
-                     TextPlace::Line) +
-          "\n";
-  }
-  std::string text = fmt::format("{} of {} steps run as native code{}", native, steps.size(),
-                                 findings.wantedOptions.empty() ? "\n" : " for all sizes\n");
-  if (!undecided.empty() && findings.wantedOptions.empty())
-    text += fmt::format("compiled in the first run, which tells their sizes: {}\n",
-                        listNames(undecided, ", ", style));
-  else if (!undecided.empty())
-    text +=
-        fmt::format("not decided without sizes: {}; give {}\n", listNames(undecided, ", ", style),
-                    listNames(findings.wantedOptions, " ", style));
-  text += reference;
-  if (style.verbosity > 0)
-    text += describeRefusals(findings.explanation.refusals, style);
-  return text;
-}
-
 static void addFindings(const Findings &findings, Json &report) {
   report.update(Json::parse(explanationReport(findings.explanation)));
   report["wanted_options"] = findings.wantedOptions;
@@ -191,9 +125,9 @@ static Status check(const CheckOptions &options, Json &report) {
   addFindings(findings, report);
   if (!options.style.printsTable())
     return Status::ok();
-  return printText(describePorts("input", model.inputs()) +
-                   describePorts("output", model.outputs()) +
-                   describeFindings(findings, options.style));
+  return printText(
+      describePorts("input", model.inputs()) + describePorts("output", model.outputs()) +
+      describeExplanation(findings.explanation, options.style, findings.wantedOptions));
 }
 
 static Status execute(const CheckOptions &options) {

@@ -1,7 +1,9 @@
 //===- Compare.cpp - quern compare ----------------------------------------===//
 #include "quern/Compare.h"
 #include "quern/OutputGuard.h"
+#include "quern/Reports.h"
 #include "tools/quern/Duration.h"
+#include "tools/quern/Explained.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
 
@@ -65,13 +67,9 @@ static Expected<Runnable> openReference(const CompareCommand &options, Runnable 
   return Runnable{.model = std::move(model), .library = nullptr, .limits = opened.limits};
 }
 
-static Expected<Comparison> compareBackends(const CompareCommand &options, Runnable opened,
-                                            double seconds) {
-  QUERN_ASSIGN(Runnable reference, openReference(options, opened));
-  Runnable &compiled = opened.library ? opened : reference;
-  QUERN_ASSIGN(std::vector<AnyValue> inputs,
-               makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style,
-                          compiled.limits, compiled.defaults, &compiled.guard));
+static Expected<Comparison> compareBackends(const CompareCommand &options,
+                                            const Runnable &reference, const Runnable &compiled,
+                                            std::span<const AnyValue> inputs, double seconds) {
   Progress progress(options.style);
   progress.show("compiling");
   explainKernelCache(options.backend.compile, options.style);
@@ -91,6 +89,27 @@ static Expected<Comparison> compareBackends(const CompareCommand &options, Runna
   return result;
 }
 
+/// What native code is made of the model, for these inputs. Nothing is said of a library, nor
+/// where there is no time left for it.
+static std::optional<Explanation> explainCompiled(const CompareCommand &options,
+                                                  const Runnable &compiled,
+                                                  std::span<const AnyValue> inputs) {
+  if (compiled.library)
+    return std::nullopt;
+  CompileOptions compile = options.backend.compile.within(compiled.limits);
+  compile.dumpPhasesTo.clear(); // done already
+  std::vector<Tensor::Dims> dims;
+  for (const AnyValue &input : inputs) {
+    const Tensor *tensor = input.asTensor();
+    dims.push_back(tensor ? tensor->dims() : Tensor::Dims());
+  }
+  Expected<Explanation> explanation = compiled.model->explainPlan(compile, dims);
+  if (explanation)
+    return explanation.take();
+  detail(options.style, "nothing is known of the plan: " + explanation.status().message());
+  return std::nullopt;
+}
+
 static std::string describe(const Comparison &c) {
   Table outputs({"output", "max abs error", "max rel error", "within tolerance"});
   for (const auto &[name, d, flushMatters] : c.outputs)
@@ -103,7 +122,8 @@ static std::string describe(const Comparison &c) {
   return fmt::format("{}\n{}speed-up {:.1f}x\n", outputs.str(), times.str(), c.speedup());
 }
 
-static Json describeJson(const CompareCommand &options, const Comparison &c) {
+static Json describeJson(const CompareCommand &options, const Comparison &c,
+                         const std::optional<Explanation> &explanation) {
   Json outputs = Json::array();
   for (const auto &[name, d, flushMatters] : c.outputs)
     outputs.push_back({{"name", name},
@@ -120,13 +140,21 @@ static Json describeJson(const CompareCommand &options, const Comparison &c) {
       {"outputs", std::move(outputs)},
       {"interpreter", {{"p50_ms", c.reference.p50}}},
       {"native", {{"p50_ms", c.compiled.p50}, {"compile_ms", c.compileMs}, {"threads", c.threads}}},
-      {"speedup", c.speedup()}};
+      {"speedup", c.speedup()},
+      {"explanation", explanation ? Json::parse(explanationReport(*explanation)) : Json(nullptr)}};
 }
 
 static Status execute(const CompareCommand &options) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
   QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
-  QUERN_ASSIGN(Comparison comparison, compareBackends(options, std::move(opened), seconds));
+  QUERN_ASSIGN(Runnable reference, openReference(options, opened));
+  Runnable &compiled = opened.library ? opened : reference;
+  QUERN_ASSIGN(std::vector<AnyValue> inputs,
+               makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style,
+                          compiled.limits, compiled.defaults, &compiled.guard));
+  QUERN_ASSIGN(Comparison comparison,
+               compareBackends(options, reference, compiled, inputs, seconds));
+  std::optional<Explanation> explanation = explainCompiled(options, compiled, inputs);
   for (const OutputComparison &output : comparison.outputs)
     if (output.flushMatters)
       note(options.style,
@@ -135,8 +163,9 @@ static Status execute(const CompareCommand &options) {
                "it agrees with the interpreter when that does so, too",
                output.name));
   if (options.style.printsTable())
-    QUERN_TRY(printText(describe(comparison)));
-  QUERN_TRY(writeJson(describeJson(options, comparison), options.style));
+    QUERN_TRY(printText(describe(comparison) +
+                        (explanation ? describeExplanation(*explanation, options.style) : "")));
+  QUERN_TRY(writeJson(describeJson(options, comparison, explanation), options.style));
   return comparison.verdict();
 }
 

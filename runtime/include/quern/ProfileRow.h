@@ -1,8 +1,11 @@
 //===- ProfileRow.h - the time a step takes -------------------------------===//
 #pragma once
 
+#include "quern/Reason.h"
+
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace quern {
@@ -13,6 +16,8 @@ struct ProfileRow {
   std::string kernel;
   /// A reference kernel, not native code.
   bool reference = false;
+  /// Why, in a plan of native code.
+  std::optional<Reason> reason = {};
   /// Of a step of a branch or a body: by how many it is nested. The row of the step
   /// that runs it is before it, and has its time, too.
   int depth = 0;
