@@ -2,6 +2,7 @@
 #include "frontend/onnx/OnnxImporter.h"
 
 #include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeLabels.h"
 #include "frontend/onnx/NodeOrder.h"
 #include "frontend/onnx/OnnxReader.h"
 #include "frontend/onnx/OpsetTable.h"
@@ -32,8 +33,8 @@ public:
   ModelImport(const ParsedModel &model, const ValidModel &valid, const std::string &name,
               const std::string &directory, mlir::MLIRContext &context,
               const ImportOptions &options, ImportProblems &problems)
-      : context(context), graphProto(model->graph()), valid(valid), opsets(opsetVersions(*model)),
-        options(options), problems(problems), scope{nullptr, opsets},
+      : context(context), graphProto(model->graph()), valid(valid), labels(*model),
+        opsets(opsetVersions(*model)), options(options), problems(problems), scope{nullptr, opsets},
         graph{mlir::OpBuilder(&context), options.limits, model.source, name,
               ExternalFiles(directory)} {}
   Expected<Module> run();
@@ -45,6 +46,7 @@ private:
                                                       const Scope &around, mlir::Block &block);
   Status importNodes();
   Status importNode(Scope &scope, const proto::NodeProto &node, int64_t index);
+  Status importNamed(Scope &scope, const proto::NodeProto &node, const std::string &label);
   bool needsUnknown(const Scope &scope, const proto::NodeProto &node) const;
   void makeUnknown(Scope &scope, const proto::NodeProto &node);
   Status importOp(Scope &scope, const proto::NodeProto &node, const std::string &label);
@@ -63,6 +65,7 @@ private:
   mlir::MLIRContext &context;
   const proto::GraphProto &graphProto;
   const ValidModel &valid;
+  NodeLabels labels;
   OpsetVersions opsets;
   const ImportOptions &options;
   ImportProblems &problems;
@@ -190,9 +193,14 @@ Status ModelImport::importNode(Scope &inner, const proto::NodeProto &node, int64
   bool refers = llvm::any_of(node.attribute(), [](const proto::AttributeProto &attribute) {
     return !attribute.ref_attr_name().empty();
   });
-  if (refers)
-    return importNode(inner, resolveAttributes(inner, node), index);
-  std::string label = inner.prefix + nodeLabel(node, index);
+  std::string label = inner.prefix + labels.of(node, index);
+  return refers ? importNamed(inner, resolveAttributes(inner, node), label)
+                : importNamed(inner, node, label);
+}
+
+/// Imports a node with all its attributes.
+Status ModelImport::importNamed(Scope &inner, const proto::NodeProto &node,
+                                const std::string &label) {
   int64_t refusedBefore = refusals;
   const LocalFunction *called = valid.functions.find(node);
   Status status = called ? importCall(inner, node, *called, label) : importOp(inner, node, label);

@@ -18,7 +18,8 @@ namespace quern::onnx {
 /// The generated classes; `onnx::` alone would mean quern::onnx here.
 namespace proto = ::onnx;
 
-/// How messages and locations name a node: its name, or "Conv_12" when it has none.
+/// How messages name a node: its name, or "Conv_12" when it has none. Other nodes may have the
+/// same one; NodeLabels tells them apart.
 inline std::string nodeLabel(const proto::NodeProto &node, int64_t index) {
   return node.name().empty() ? fmt::format("{}_{}", node.op_type(), index) : node.name();
 }

@@ -140,6 +140,26 @@ class Explanation(CliTest):
                          {"if": "step", "in_then": "body", "in_else": "body"})
         self.assertEqual([step["nodes"] for step in report["plan"]], [["if"]])
 
+    def test_nodes_of_one_name_are_told_apart(self):
+        def branch(name):
+            nodes = [node("Exp", ["t"], ["e"], ""), node("Neg", ["e"], [name], "same")]
+            return helper.make_graph(nodes, name, [], [value(name, None)])
+        nodes = [node("CumSum", ["x", "axis"], ["a"], "same"), node("Neg", ["x"], ["b"], "same"),
+                 node("MatMul", ["a", "b"], ["s"], "Relu_3"), node("Relu", ["s"], ["t"], ""),
+                 node("If", ["c"], ["y"], "", then_branch=branch("u"), else_branch=branch("v")),
+                 node("Neg", ["a"], ["unused"], "same#2")]
+        self.save_model(make_model(nodes, [value("x", [4, 4]), value("c", [1], TensorProto.BOOL)],
+                                   [value("y", None)], [constant("axis", np.int64(0))]))
+        report = self.quern_json("check", "m.onnx")
+        fates = {each["name"]: each["fate"] for each in report["nodes"]}
+        self.assertEqual(len(report["nodes"]), len(fates))
+        self.assertEqual(fates, {
+            "same": "step", "same#3": "step", "Relu_3": "step", "Relu_3#2": "step", "If_4": "step",
+            "same#2": "unused", "Exp_0": "body", "same#4": "body", "Exp_0#2": "body",
+            "same#5": "body"})
+        named = [name for step in report["plan"] for name in step["nodes"]]
+        self.assertEqual(sorted(named), sorted(name for name in fates if fates[name] == "step"))
+
 
 class Reasons(CliTest):
     """bench and compare have the reasons that check has."""
