@@ -1,0 +1,60 @@
+//===- AttentionTask.h - what tasks of attention work on ------------------===//
+//
+// Made by AttentionEmitter, which passes it from function to function.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "backends/native/kernels/AttentionKernel.h"
+
+#include "mlir/IR/Value.h"
+
+namespace quern::native::attention {
+
+using mlir::Value;
+
+/// Positions in AttentionDims::Strides.
+enum Axis { kBatch, kHead, kRow, kElement };
+/// The strides of an operand.
+using OperandStrides = AttentionDims::Strides AttentionDims::*;
+
+/// The worker's own memory.
+struct Scratch {
+  /// A block's keys as [tile][element][key of the tile], where what lies past the end may be
+  /// anything, and its values as [key][element in whole tiles].
+  Value keys, values;
+  /// [row][key of the block] and [row][element in whole tiles].
+  Value scores, sums;
+  /// A number for each row: the largest score so far, the sum of weights relative to it, how
+  /// much less earlier blocks count now, the largest of the mask.
+  Value largest, totals, factors, maskLargest;
+};
+
+/// A task: some queries of one head.
+struct Task {
+  Scratch memory;
+  Value batch, head, firstQuery, rowCount;
+  /// Where its first query, that one's row of the result, of the mask and of the condition are,
+  /// and where the keys and values of its head begin.
+  Value query, result, mask, condition, key, value;
+  /// What scores are multiplied by.
+  Value factor;
+  /// Keys that any of its queries sees; query i of a causal head sees none after i + offset.
+  Value seenKeys, causalOffset;
+  /// It has as many rows as pay copying values to where they lie together.
+  Value copiesValues;
+};
+
+/// A block of keys.
+struct Block {
+  const Task &task;
+  Value begin, keyCount;
+};
+
+/// A vector of scores: those of `row` from key `at` of the block on, of which `active` exist
+/// (null: all).
+struct ScorePlace {
+  Value row, at, active;
+};
+
+} // namespace quern::native::attention
