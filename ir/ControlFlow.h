@@ -8,9 +8,9 @@
 
 namespace quern::nn {
 
-/// The most precise type of which the values of both are; null when they differ in kind
+/// The most precise type that the values of both types are of; null when they differ in kind
 /// or element type.
-mlir::Type widenType(mlir::Type a, mlir::Type b);
+mlir::Type joinTypes(mlir::Type a, mlir::Type b);
 /// The type with all tensors in it of any sizes, but of their ranks.
 mlir::Type withoutSizes(mlir::Type type);
 /// The type with all tensors in it of any shape.

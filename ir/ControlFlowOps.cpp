@@ -9,7 +9,7 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::nn::detail;
 
-static Type widenTensor(TensorType a, TensorType b) {
+static Type joinTensors(TensorType a, TensorType b) {
   Type element = a.getElementType();
   if (element != b.getElementType())
     return {};
@@ -22,22 +22,22 @@ static Type widenTensor(TensorType a, TensorType b) {
   return tensorType(Shape(std::move(dims)), element);
 }
 
-Type nn::widenType(Type a, Type b) {
+Type nn::joinTypes(Type a, Type b) {
   if (auto x = dyn_cast<TensorType>(a))
     if (auto y = dyn_cast<TensorType>(b))
-      return widenTensor(x, y);
+      return joinTensors(x, y);
   if (auto x = dyn_cast<SequenceType>(a))
     if (auto y = dyn_cast<SequenceType>(b))
-      if (Type wide = widenType(x.getElementType(), y.getElementType()))
-        return SequenceType::get(wide.getContext(), wide);
+      if (Type joined = joinTypes(x.getElementType(), y.getElementType()))
+        return SequenceType::get(joined.getContext(), joined);
   if (auto x = dyn_cast<OptionalType>(a))
     if (auto y = dyn_cast<OptionalType>(b))
-      if (Type wide = widenType(x.getContentType(), y.getContentType()))
-        return OptionalType::get(wide.getContext(), wide);
+      if (Type joined = joinTypes(x.getContentType(), y.getContentType()))
+        return OptionalType::get(joined.getContext(), joined);
   if (auto x = dyn_cast<MapType>(a))
     if (auto y = dyn_cast<MapType>(b); y && x.getKeyType() == y.getKeyType())
-      if (Type wide = widenType(x.getValueType(), y.getValueType()))
-        return MapType::get(wide.getContext(), x.getKeyType(), wide);
+      if (Type joined = joinTypes(x.getValueType(), y.getValueType()))
+        return MapType::get(joined.getContext(), x.getKeyType(), joined);
   return {};
 }
 
@@ -139,15 +139,15 @@ InferredTypes IfOp::inferResultTypes(const ShapeFacts &) {
     return failure();
   SmallVector<InferredType, 1> types;
   for (auto [i, x, y] : llvm::enumerate(*a, *b)) {
-    Type wide = widenType(x.getType(), y.getType());
-    if (!wide)
+    Type joined = joinTypes(x.getType(), y.getType());
+    if (!joined)
       return emitOpError("result ") << i << " of the then branch is " << x.getType()
                                     << ", that of the else branch " << y.getType();
     if (alwaysFails(getThenRegion()))
-      wide = y.getType();
+      joined = y.getType();
     else if (alwaysFails(getElseRegion()))
-      wide = x.getType();
-    types.push_back(inferredOf(wide));
+      joined = x.getType();
+    types.push_back(inferredOf(joined));
   }
   return types;
 }
@@ -177,7 +177,7 @@ InferredTypes LoopOp::inferResultTypes(const ShapeFacts &) {
             requireFits(*this, "carried value " + Twine(i), getInitial()[i].getType(), argument)) ||
         failed(requireFits(*this, "the next carried value " + Twine(i), next, argument)))
       return failure();
-    types.push_back(inferredOf(widenType(getInitial()[i].getType(), next)));
+    types.push_back(inferredOf(joinTypes(getInitial()[i].getType(), next)));
   }
   for (Value collected : yielded->drop_front(carried + 1)) {
     if (failed(requireTensor(*this, "a collected value", collected)))
@@ -236,7 +236,7 @@ InferredTypes ScanOp::inferResultTypes(const ShapeFacts &) {
     if (failed(requireFits(*this, "state " + Twine(i), getInputs()[i].getType(), argument)) ||
         failed(requireFits(*this, "the next state " + Twine(i), next, argument)))
       return failure();
-    types.push_back(inferredOf(widenType(getInputs()[i].getType(), next)));
+    types.push_back(inferredOf(joinTypes(getInputs()[i].getType(), next)));
   }
   for (size_t i = 0; i < scanned; ++i) {
     Value input = getInputs()[states + i];

@@ -123,8 +123,8 @@ static void importIf(NodeImport &node) {
 static Type widenCarried(Type argument, Type next) {
   auto optional = mlir::dyn_cast<nn::OptionalType>(argument);
   if (!optional || mlir::isa<nn::OptionalType>(next))
-    return nn::widenType(argument, next);
-  Type content = nn::widenType(optional.getContentType(), next);
+    return nn::joinTypes(argument, next);
+  Type content = nn::joinTypes(optional.getContentType(), next);
   return content ? nn::OptionalType::get(content.getContext(), content) : Type();
 }
 

@@ -25,7 +25,7 @@ struct ImportProblem {
 /// that all such nodes are named at once.
 class ImportProblems {
 public:
-  /// Who has so many is not helped by more; a hostile file must not cost more.
+  /// The import ends at so many: more would help nobody, and cost time in a hostile file.
   static constexpr size_t kMost = 100;
 
   /// `first`: what is known before the import, or ok.

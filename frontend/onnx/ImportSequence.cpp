@@ -48,7 +48,7 @@ static Value emptySequence(NodeImport &node, Type element) {
 
 /// The type of a sequence of values of both types; null, with an error, when there is none.
 static nn::SequenceType sequenceOfBoth(NodeImport &node, Type a, Type b) {
-  if (Type wide = nn::widenType(a, b))
+  if (Type wide = nn::joinTypes(a, b))
     return nn::SequenceType::get(wide.getContext(), wide);
   node.invalid(fmt::format("a sequence cannot hold both {} and {}", describe(a), describe(b)));
   return {};

@@ -1,4 +1,4 @@
-//===- ValidateModel.cpp - is this a model at all? ------------------------===//
+//===- ValidateModel.cpp - the rules that every ONNX model keeps ----------===//
 #include "frontend/onnx/ValidateModel.h"
 
 #include "frontend/onnx/NodeOrder.h"

@@ -1,4 +1,4 @@
-//===- ValidateModel.h - is this a model at all? --------------------------===//
+//===- ValidateModel.h - the rules that every ONNX model keeps ------------===//
 #pragma once
 
 #include "frontend/onnx/LocalFunctions.h"

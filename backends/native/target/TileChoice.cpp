@@ -16,7 +16,7 @@ namespace {
 /// that they cover nearly every number of rows with tiles that hide the latency
 /// of the FMA (8 accumulators), for each is code of its own.
 struct TileRow {
-  int64_t vectors;
+  int64_t nrVectors;
   /// Lines of at most so many rows, a multiple of `multiple`.
   int64_t maxLine;
   int64_t multiple;
@@ -61,17 +61,17 @@ std::span<const TileRow> convTiles(const Target &target) {
 
 /// In accumulators that one step of k takes as long as, and what a tile costs
 /// besides.
-int64_t costOfTile(int64_t height, int64_t vectors) {
+int64_t costOfTile(int64_t mr, int64_t nrVectors) {
   constexpr int64_t kHiddenLatency = 10, kPerStep = 8, kOverhead = 3;
-  return kPerStep * std::max(height * vectors, kHiddenLatency) + kOverhead;
+  return kPerStep * std::max(mr * nrVectors, kHiddenLatency) + kOverhead;
 }
 } // namespace
 
 TileShape native::chooseConvTile(const Target &target, int64_t lineRows, int64_t channelVectors) {
   for (const TileRow &row : convTiles(target))
     if (lineRows <= row.maxLine && lineRows % row.multiple == 0 &&
-        channelVectors % row.vectors == 0)
-      return {row.vectors, row.heights};
+        channelVectors % row.nrVectors == 0)
+      return {row.nrVectors, row.heights};
   return {1, kSmall};
 }
 
@@ -83,24 +83,24 @@ TileShape native::chooseGemmTile(const Target &target, DType dtype, int64_t colu
   return {std::min(ceilDiv(columns, target.lanes(dtype)), wide), heights};
 }
 
-TileHeights native::chooseCellHeights(const Target &target, int64_t vectors) {
-  // Each height is much code, for the functions of the cell follow: few, and what is left
+TileHeights native::chooseCellHeights(const Target &target, int64_t nrVectors) {
+  // Each MR is much code, for the functions of the cell follow: few, and what is left
   // over by the tallest hides the latency of the FMA with two rows.
   static constexpr int64_t kFourVectors[] = {6, 2, 1}, kThreeVectors[] = {8, 3, 1},
                            kFewVectors[] = {8, 4, 1};
   if (target.vectorRegisters >= 32)
-    return vectors >= 4   ? TileHeights(kFourVectors)
-           : vectors == 3 ? TileHeights(kThreeVectors)
-                          : TileHeights(kFewVectors);
+    return nrVectors >= 4   ? TileHeights(kFourVectors)
+           : nrVectors == 3 ? TileHeights(kThreeVectors)
+                            : TileHeights(kFewVectors);
   static constexpr int64_t kThreeRows[] = {3, 1};
-  return vectors >= 4   ? TileHeights(kOneOrTwo)
-         : vectors == 3 ? TileHeights(kThreeRows)
-                        : TileHeights(kSmall);
+  return nrVectors >= 4   ? TileHeights(kOneOrTwo)
+         : nrVectors == 3 ? TileHeights(kThreeRows)
+                          : TileHeights(kSmall);
 }
 
-TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t vectors) {
-  constexpr int64_t kMaxHeight = 14, kImpossible = int64_t{1} << 40;
-  assert(heights.front() <= kMaxHeight);
+TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t nrVectors) {
+  constexpr int64_t kMaxMr = 14, kImpossible = int64_t{1} << 40;
+  assert(heights.front() <= kMaxMr);
   TileCover cover{};
   // All tallest tiles but one; what is left may be shared more evenly.
   int64_t rest = rows % heights.front();
@@ -112,14 +112,14 @@ TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t vectors) 
     rest += heights.front();
   }
   // The least cost of each number of rows, and the last tile of its cover.
-  std::array<int64_t, 2 * kMaxHeight> cost{};
-  std::array<uint8_t, 2 * kMaxHeight> last{};
+  std::array<int64_t, 2 * kMaxMr> cost{};
+  std::array<uint8_t, 2 * kMaxMr> last{};
   for (int64_t n = 1; n <= rest; ++n) {
     cost[n] = kImpossible;
     for (size_t i = 0; i < heights.size(); ++i) {
       if (heights[i] > n)
         continue;
-      int64_t with = cost[n - heights[i]] + costOfTile(heights[i], vectors);
+      int64_t with = cost[n - heights[i]] + costOfTile(heights[i], nrVectors);
       if (with < cost[n]) {
         cost[n] = with;
         last[n] = static_cast<uint8_t>(i);

@@ -1,4 +1,10 @@
 //===- TileChoice.h - register tiles and task sizes, as data --------------===//
+//
+// A register tile is MR x NR sums, in the words of the literature on matrix products: MR rows of
+// A, NR columns of B. NR is a number of whole vectors. A kernel has tiles of one NR, which its
+// packed weights follow, and of several MR, its heights, for rows that the tallest do not cover.
+//
+//===----------------------------------------------------------------------===//
 #pragma once
 
 #include "backends/native/target/Target.h"
@@ -10,36 +16,37 @@
 
 namespace quern::native {
 
-/// The heights of a kernel's register tiles, tallest first; a table of TileChoice.
+/// Each MR of a kernel's register tiles, tallest first; a table of TileChoice.
 using TileHeights = std::span<const int64_t>;
 constexpr size_t kMaxTileHeights = 6;
-/// How many tiles of each height; zeros follow.
+/// How many tiles of each MR; zeros follow.
 using TileCover = std::array<int64_t, kMaxTileHeights>;
 
-/// Register tiles of `heights` rows x `vectors` accumulators.
+/// The register tiles of a kernel.
 struct TileShape {
+  /// NR, in vectors: the accumulators of a row.
   int64_t vectors;
+  /// Each MR.
   TileHeights heights;
 };
 
 /// The tiles of a convolution whose output lines have `lineRows` pixels and whose
-/// output channels fill `channelVectors` vectors, which `vectors` divides. Few
+/// output channels fill `channelVectors` vectors, of which NR is a divisor. Few
 /// shapes serve all images, as weights are packed and code is emitted for each.
 TileShape chooseConvTile(const Target &target, int64_t lineRows, int64_t channelVectors);
 
 /// The tiles of a matrix product with row-major A and any number of rows: few at a
 /// time, so that rows a multiple of 4096 bytes apart do not evict each other from
 /// L1. `columns` is 0 when it is not fixed; `oneRow` says that there will never be
-/// more. The columns of a tile do not depend on rows, so that weights are packed
-/// in one way.
+/// more. NR does not depend on rows, so that weights are packed in one way.
 TileShape chooseGemmTile(const Target &target, DType dtype, int64_t columns, bool oneRow = false);
 
-/// The heights of tiles of `vectors` accumulators, in which gates are summed up for rows of
-/// a batch; the last is 1.
-TileHeights chooseCellHeights(const Target &target, int64_t vectors);
+/// Each MR of tiles whose NR is `nrVectors` vectors, in which gates are summed up for rows of a
+/// batch; the last is 1.
+TileHeights chooseCellHeights(const Target &target, int64_t nrVectors);
 
 /// The tiles that cover `rows` rows exactly in the least time.
-TileCover coverRows(int64_t rows, TileHeights heights, int64_t vectors);
+TileCover coverRows(int64_t rows, TileHeights heights, int64_t nrVectors);
 
 /// How many parts to split `lines` of equal work into, so that `otherTasks`
 /// times the parts keep `threads` busy without making tasks tiny.
