@@ -15,33 +15,12 @@
 #include "quern/TensorDifference.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 using namespace quern;
 namespace fs = std::filesystem;
-
-/// What the Makefile begins with; a folder whose Makefile does may be replaced.
-static constexpr const char *kMark = "# Written by `quern compile`.";
-
-static std::string makefile(const std::vector<std::string> &libraries) {
-  return fmt::format("{}\n"
-                     "# make check   builds `test` and runs it: exit code 0 when the model gives\n"
-                     "#              what it should on this machine, 5 when not.\n"
-                     "# make run     builds `run`, which runs the model on files.\n"
-                     "CC = cc\n"
-                     "CFLAGS = -std=c99 -O2 -Wall -Wextra\n"
-                     "LIBS ={}{}\n\n"
-                     "check: test\n\t./test\n\n"
-                     "test run: %: %.c model.h model.o\n"
-                     "\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< model.o $(LIBS)\n\n"
-                     "clean:\n\trm -f test run\n\n"
-                     ".PHONY: check clean\n",
-                     kMark, libraries.empty() ? "" : " ", fmt::join(libraries, " "));
-}
 
 /// Writes the tensors of a plan as files of bare elements.
 static Status writeTensors(const native::Staging &folder, size_t plan, const char *kind,
@@ -54,38 +33,6 @@ static Status writeTensors(const native::Staging &folder, size_t plan, const cha
         fmt::format("plan{}_{}{}.bin", plan, kind, i),
         {static_cast<const char *>(tensor->rawData()), static_cast<size_t>(tensor->numBytes())}));
   }
-  return Status::ok();
-}
-
-//===----------------------------------------------------------------------===//
-// The folder
-//===----------------------------------------------------------------------===//
-
-/// Whether a file of such a folder is one that this or its Makefile writes.
-static bool isOwnFile(const std::string &name) {
-  static constexpr std::string_view kNames[] = {"Makefile",      "model.o", "model.h",
-                                                "model.weights", "run.c",   "test.c",
-                                                "run",           "test",    "libquern_runtime.a"};
-  return std::ranges::find(kNames, name) != std::end(kNames) ||
-         (name.starts_with("plan") && name.ends_with(".bin"));
-}
-
-/// Io error when something else is there already, or in there: it would be lost.
-static Status checkTarget(const std::string &target) {
-  std::error_code error;
-  if (!fs::exists(target, error))
-    return Status::ok();
-  std::ifstream file(target + "/Makefile");
-  std::string line;
-  if (!std::getline(file, line) || line != kMark)
-    return ioError(fmt::format(
-        "cannot write '{}': it is there, and no folder that quern compile has written", target));
-  for (fs::directory_iterator entry(target, error), end; !error && entry != end;
-       entry.increment(error))
-    if (std::string name = entry->path().filename(); !isOwnFile(name))
-      return ioError(fmt::format("cannot write '{}': it has a file that quern compile did not "
-                                 "write, '{}'",
-                                 target, name));
   return Status::ok();
 }
 
@@ -146,7 +93,7 @@ Status Model::State::fillTestFolder(const CompileOptions &options, const Artifac
                              .weights = artifact.weightsInFile ? "model.weights" : ""};
   QUERN_TRY(folder.write(
       "test.c", native::testProgramText(facts, plans, kTolerance.relative, kTolerance.absolute)));
-  return folder.write("Makefile", makefile(libraries));
+  return folder.write("Makefile", native::makefileText(libraries));
 }
 
 Status Model::State::writeTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
@@ -154,7 +101,7 @@ Status Model::State::writeTestFolder(const CompileOptions &options, const Artifa
   const std::string &target = artifact.outputPath;
   if (!artifact.headerPath.empty() || !artifact.mainPath.empty())
     return usageError("a .c-test has a header and a main program of its own");
-  QUERN_TRY(checkTarget(target));
+  QUERN_TRY(native::checkProgramFolder(target));
   QUERN_ASSIGN(native::Staging folder, native::Staging::createForFolder(target));
   QUERN_TRY(folder.nameTarget(fillTestFolder(options, artifact, folder, summary)));
   return folder.publishFolder();

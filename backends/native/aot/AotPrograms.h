@@ -1,6 +1,8 @@
 //===- AotPrograms.h - C programs that run an artefact --------------------===//
 #pragma once
 
+#include "quern/Status.h"
+
 #include <span>
 #include <string>
 
@@ -23,5 +25,13 @@ std::string runProgramText(const ProgramFacts &facts);
 /// for the inputs plan0_input0.bin...
 std::string testProgramText(const ProgramFacts &facts, std::span<const size_t> plans,
                             double relative, double absolute);
+
+/// A Makefile that builds them as `run` and `test` from model.o, model.h and these libraries, and
+/// runs `test`.
+std::string makefileText(std::span<const std::string> libraries);
+
+/// Io error when a folder with such files must not be put at `target`: something else is there
+/// already, or in the folder there, and would be lost.
+Status checkProgramFolder(const std::string &target);
 
 } // namespace quern::native
