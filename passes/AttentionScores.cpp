@@ -180,9 +180,10 @@ std::optional<Reason> passes::matchProduct(Value value, Scores &scores) {
   // Each of them would round.
   if (scores.rounded && scores.factors.ops.size() > 1)
     return Reason{ReasonCode::Rounding, "scores of a half type are scaled twice"};
-  if (!isUsedOnce(value))
-    return Reason{ReasonCode::SeveralUses,
-                  "the scores are used elsewhere, or have no batch and heads of floats"};
+  if (!hasHeads(value))
+    return Reason{ReasonCode::ElementType, "the scores have no batch and heads of floats"};
+  if (!value.hasOneUse())
+    return Reason{ReasonCode::SeveralUses, "the scores are used elsewhere"};
   Value grouped = value;
   if (auto reshape = value.getDefiningOp<ReshapeOp>()) {
     grouped = reshape.getInput();

@@ -52,6 +52,7 @@ private:
   std::optional<Reason> refuseOperand(const std::vector<int64_t> &members,
                                       const FusionOperand &operand, int64_t &residuals) const;
   void refuse(const std::vector<int64_t> &members, int64_t user, Reason reason);
+  int64_t firstMapUser(int64_t node) const;
   std::optional<Reason> refuseGroupOfUsers(int64_t node) const;
   bool onlyLastEscapes(const std::vector<int64_t> &members) const;
   void joinUsers(int64_t node);
@@ -191,11 +192,19 @@ int64_t GroupBuilder::mapInputsWith(int64_t group, int64_t node) const {
   return others + static_cast<int64_t>(produced.size());
 }
 
+/// The first elementwise user of a node, or -1: what it might be computed with.
+int64_t GroupBuilder::firstMapUser(int64_t node) const {
+  for (int64_t user : nodes[node].users)
+    if (nodes[user].role == FusionRole::Elementwise)
+      return user;
+  return -1;
+}
+
 /// Why an elementwise node cannot join the group of its users, if it cannot.
 std::optional<Reason> GroupBuilder::refuseGroupOfUsers(int64_t node) const {
   const FusionNode &n = nodes[node];
   auto isMap = [&](int64_t user) { return nodes[user].role == FusionRole::Elementwise; };
-  if (std::none_of(n.users.begin(), n.users.end(), isMap))
+  if (firstMapUser(node) < 0)
     return Reason{ReasonCode::Form, "nothing elementwise uses it"};
   int64_t target = groupOf[n.users[0]];
   for (int64_t user : n.users) {
@@ -222,8 +231,8 @@ void GroupBuilder::joinUsers(int64_t node) {
   int64_t target = reason ? static_cast<int64_t>(groups.size()) : groupOf[nodes[node].users[0]];
   if (reason) {
     groups.emplace_back();
-    if (!nodes[node].users.empty())
-      refuse({node}, nodes[node].users[0], std::move(*reason));
+    if (int64_t user = firstMapUser(node); user >= 0)
+      refuse({node}, user, std::move(*reason));
   }
   groupOf[node] = target;
   groups[target].push_back(node);

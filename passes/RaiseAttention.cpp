@@ -177,9 +177,10 @@ static bool comesFromSoftmax(Value value) {
 }
 
 static std::optional<Reason> matchWeights(Value value, Weights &weights) {
-  if (!value.hasOneUse() || !hasWideHeads(value))
-    return Reason{ReasonCode::SeveralUses,
-                  "the weights are used elsewhere, or have no batch and heads of float32"};
+  if (!hasWideHeads(value))
+    return Reason{ReasonCode::Shape, "the weights have no batch and heads of float32"};
+  if (!value.hasOneUse())
+    return Reason{ReasonCode::SeveralUses, "the weights are used elsewhere"};
   // Of a half type the heads are put together between two casts.
   Value half = halfOf(value), grouped = half ? half : value;
   if (auto reshape = grouped.getDefiningOp<ReshapeOp>()) {

@@ -52,6 +52,80 @@ def refusing_model():
     return model
 
 
+def attention(**attributes):
+    """softmax(q k) v, the nodes "scores", "softmax", "context"."""
+    return [node("MatMul", ["q", "k"], ["s"], "scores"),
+            node("Softmax", ["s"], ["p"], "softmax", **{"axis": -1, **attributes}),
+            node("MatMul", ["p", "v"], ["context"], "context")]
+
+
+def layer_norm(extra=()):
+    """(x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon)."""
+    return [node("ReduceMean", ["x"], ["m"], "mean", axes=[-1]),
+            node("Sub", ["x", "m"], ["d"], "distance"),
+            node("Mul", ["d", "d"], ["dd"], "square"),
+            node("ReduceMean", ["dd"], ["variance"], "variance", axes=[-1]),
+            node("Add", ["variance", "tenth"], ["shifted"], "shift"),
+            node("Sqrt", ["shifted"], ["root"], "root"),
+            node("Div", ["d", "root"], ["normalized"], "quotient"), *extra]
+
+
+HEADS = {"q": [1, 2, 4, 8], "k": [1, 2, 8, 4], "v": [1, 2, 4, 8]}
+
+# What nearly is done: nodes, inputs with their sizes, outputs; kind, its nodes, code and reason of
+# what is refused.
+NEARLY = {
+    "attention whose weights are an output":
+        (attention(), HEADS, ["context", "p"],
+         "raise", ["context"], "several-uses", "the weights are used elsewhere"),
+    "attention along the queries":
+        (attention(axis=-2), HEADS, ["context"],
+         "raise", ["context"], "attributes", "the softmax is not along the keys"),
+    "a layer norm whose distances are used":
+        (layer_norm(), {"x": [4, 8]}, ["normalized", "d"],
+         "raise", ["quotient"], "several-uses", "the distances from the mean have other uses"),
+    "a layer norm whose root is used":
+        (layer_norm(), {"x": [4, 8]}, ["normalized", "root"],
+         "raise", ["quotient"], "several-uses", "a step of the root mean square has other uses"),
+    "a batch norm with parameters of the run":
+        ([node("Conv", ["image", "filter"], ["c"], "conv"),
+          node("BatchNormalization", ["c", "scale", "ones", "ones", "ones"], ["n"], "norm")],
+         {"image": [1, 4, 8, 8], "scale": [4]}, ["n"],
+         "fold", ["norm"], "not-constant", "the parameters are not constant"),
+    "a batch norm behind weights of the run":
+        ([node("Conv", ["image", "weights"], ["c"], "conv"),
+          node("BatchNormalization", ["c", "ones", "ones", "ones", "ones"], ["n"], "norm")],
+         {"image": [1, 4, 8, 8], "weights": [4, 4, 3, 3]}, ["n"],
+         "fold", ["norm"], "not-constant", "the producer's weights are no float constant"),
+    "a sum by rows behind a product":
+        ([node("MatMul", ["x", "w"], ["m"], "product"), node("Add", ["m", "column"], ["y"], "sum")],
+         {"x": [4, 8], "column": [4, 1]}, ["y"],
+         "fuse", ["product", "sum"], "broadcast",
+         "an operand is broadcast in another way than by channel, or is of unknown size"),
+    "a sum with what is computed later":
+        ([node("MatMul", ["x", "w"], ["m"], "product"), node("CumSum", ["x", "axis"], ["s"], "later"),
+          node("Add", ["m", "s"], ["y"], "sum")],
+         {"x": [4, 8]}, ["y"],
+         "fuse", ["product", "sum"], "order", "the other operand is computed later"),
+    "a row that is broadcast":
+        ([node("Exp", ["row"], ["e"], "exp"), node("Add", ["x", "e"], ["y"], "sum")],
+         {"row": [1, 8], "x": [4, 8]}, ["y"],
+         "fuse", ["exp", "sum"], "shape", "its result is broadcast, or its size may differ"),
+    "a result of two kernels":
+        ([node("Exp", ["x"], ["e"], "exp"), node("Neg", ["e"], ["y"], "negative"),
+          node("MatMul", ["e", "w"], ["m"], "product"), node("Add", ["m", "m"], ["z"], "twice")],
+         {"x": [4, 8]}, ["y", "z"],
+         "fuse", ["exp", "negative"], "several-uses", "its result is used in several kernels"),
+    "what the caller gave, in place":
+        ([node("Exp", ["x"], ["e"], "exp"), node("CumSum", ["e", "axis"], ["y"], "sums")],
+         {"x": [4, 8]}, ["y"],
+         "in-place", ["exp"], "layout", "the operand lies in memory of the caller"),
+    "what the caller takes, in place":
+        ([node("CumSum", ["x", "axis"], ["s"], "sums"), node("Exp", ["s"], ["y"], "exp")],
+         {"x": [4, 8]}, ["y"],
+         "in-place", ["exp"], "layout", "the result lies in memory of the caller"),
+}
+
 REFUSALS = [
     ("fold", "not folded into weights", ["norm"], "several-uses",
      "the producer's result has other uses"),
@@ -79,6 +153,27 @@ class Explanation(CliTest):
                           report["refusals"])
         brief, _ = self.quern("check", "m.onnx")
         self.assertNotIn("not raised", brief)
+
+    def test_what_is_nearly_done_comes_with_its_reason(self):
+        words = {"fold": "not folded into weights", "raise": "not raised", "fuse": "not fused",
+                 "in-place": "not in place"}
+        constants = [constant("ones", np.ones(4, np.float32)), constant("axis", np.int64(0)),
+                     constant("filter", np.ones((4, 4, 3, 3), np.float32)),
+                     constant("w", np.ones((8, 8), np.float32)),
+                     constant("tenth", np.float32(0.1))]
+        for what, (nodes, inputs, outputs, kind, names, code, reason) in NEARLY.items():
+            with self.subTest(what):
+                used = {name for each in nodes for name in each.input}
+                self.save_model(make_model(
+                    nodes, [value(name, sizes) for name, sizes in inputs.items()],
+                    [value(name, None) for name in outputs],
+                    [each for each in constants if each.name in used]))
+                wanted = {"kind": kind, "nodes": names, "reason": reason, "code": code}
+                refusals = self.quern_json("check", "m.onnx")["refusals"]
+                found = [each for each in refusals if (each["kind"], each["nodes"]) == (kind, names)]
+                self.assertEqual(found, [wanted])
+                self.assertIn(f"{words[kind]}: {', '.join(names)}: {reason}",
+                              self.quern("check", "m.onnx", "-v")[0].splitlines())
 
     def test_what_is_done_is_not_refused(self):
         model = refusing_model()
