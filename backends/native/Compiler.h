@@ -14,6 +14,8 @@
 
 namespace quern::native {
 
+class TuningTable;
+
 /// What the caller asked for, as it is, with what the compiler adds: in the part of the passes
 /// the budget that shareFolding makes, and the prefix that tells the graph of a body.
 struct NativeOptions : passes::PipelineOptions {
@@ -24,6 +26,8 @@ struct NativeOptions : passes::PipelineOptions {
   std::shared_ptr<LinkedKernels> kernels;
   /// Where they are kept for other processes, see kernelFolder; none when empty.
   std::string kernelFolder;
+  /// What was measured of ways of computing ops; null: nothing.
+  std::shared_ptr<const TuningTable> tuning;
   /// Keeps what the code of kernels is made from, for output that is text.
   bool keepBitcode = false;
 };

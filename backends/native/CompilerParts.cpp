@@ -21,8 +21,9 @@ passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
 std::shared_ptr<plan::Instantiator> native::createInstantiator(const Target &target,
                                                                const NativeOptions &options) {
   int threads = options.threads > 0 ? options.threads : availableCpus();
-  return std::make_shared<plan::Instantiator>(std::make_shared<NativeLowering>(target, threads),
-                                              options.limits, options.threads);
+  return std::make_shared<plan::Instantiator>(
+      std::make_shared<NativeLowering>(target, threads, options.tuning), options.limits,
+      options.threads);
 }
 
 std::shared_ptr<KernelStore> native::createKernelStore(const Target &target,

@@ -17,7 +17,12 @@ TEST(LoweringTableTest, EveryOpHasOneRow) {
   std::set<llvm::StringRef> rows;
   for (const LoweringRow &row : loweringTable()) {
     EXPECT_TRUE(rows.insert(row.name).second) << row.name.str() << " has two rows";
-    EXPECT_EQ(row.lower == nullptr, row.reason.has_value()) << row.name.str();
+    EXPECT_EQ(row.ways.empty(), row.reason.has_value()) << row.name.str();
+    std::set<llvm::StringRef> ways;
+    for (const Way &way : row.ways) {
+      EXPECT_TRUE(ways.insert(way.name).second) << row.name.str() << ": two ways " << way.name;
+      EXPECT_TRUE(row.ways.size() == 1 || way.cost) << row.name.str() << ": " << way.name;
+    }
   }
   size_t ops = 0;
   for (mlir::RegisteredOperationName name : context.getRegisteredOperations()) {

@@ -39,6 +39,8 @@ struct ConvProblem {
         return true;
     return false;
   }
+  /// What is computed on a blocked result; else on plain images.
+  bool isBlocked() const { return outputBlock > 0; }
   /// Each output pixel reads just the input pixel at the same place.
   bool isPointwise() const {
     for (int a = 0; a < 3; ++a)
@@ -62,12 +64,18 @@ struct ConvProduct {
 LoweredStep makeConvStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
                          ConvProduct product);
 
-// LowerBlockedConv.cpp: on a channel-blocked result.
-std::optional<Reason> refuseBlocked(const ConvProblem &p);
-LoweringResult lowerBlocked(ConvProblem &p);
+/// One of the ways.
+struct ConvWay {
+  /// Why it cannot compute `p`, if it cannot.
+  std::optional<Reason> (*refuse)(const ConvProblem &p);
+  /// The bytes of the passes before the product.
+  double (*extraBytes)(const ConvProblem &p);
+  LoweringResult (*lower)(ConvProblem &p);
+};
 
-// LowerPlainConv.cpp: on plain NCHW.
-std::optional<Reason> refusePlain(const ConvProblem &p);
-LoweringResult lowerPlain(ConvProblem &p);
+// LowerBlockedConv.cpp: on a channel-blocked result.
+extern const ConvWay kBlockedConv;
+// LowerPlainConv.cpp: a product with the image, or with its unfolding.
+extern const ConvWay kPointwiseConv, kUnfoldedConv;
 
 } // namespace quern::native

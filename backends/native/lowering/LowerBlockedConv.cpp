@@ -87,7 +87,10 @@ static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, Dot
     dims.levels[i] = levels[i];
 }
 
-std::optional<Reason> native::refuseBlocked(const ConvProblem &p) {
+/// Why there is no native code for `p` in blocks, if there is none.
+static std::optional<Reason> refuseBlocked(const ConvProblem &p) {
+  if (!p.isBlocked())
+    return Reason{ReasonCode::Layout, "the result is plain"};
   if (p.outputBlock != p.context.target.channelBlock())
     return Reason{ReasonCode::Layout, "the channel block does not fit the target's vectors"};
   passes::ConvFacts facts;
@@ -169,7 +172,13 @@ static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec 
                             [columns](const Tensor &t, auto &) { return padVector(t, columns); });
 }
 
-LoweringResult native::lowerBlocked(ConvProblem &p) {
+/// The copy with zeros around it.
+static double haloBytes(const ConvProblem &p) {
+  double elements = p.hasPads() ? double(p.context.elementsOf(p.input)) : 0;
+  return 2 * elements * double(dtypeBytes(p.dtype));
+}
+
+static LoweringResult lowerBlocked(ConvProblem &p) {
   const LoweringContext &context = p.context;
   LoweredSteps result;
   PaddedInput padded = padInput(p, result);
@@ -184,3 +193,5 @@ LoweringResult native::lowerBlocked(ConvProblem &p) {
   result.push_back(makeConvStep(p, kernelOf(std::move(spec)), dims, std::move(product)));
   return result;
 }
+
+const ConvWay native::kBlockedConv = {refuseBlocked, haloBytes, lowerBlocked};

@@ -1,12 +1,13 @@
 //===- LowerConv.cpp - convolution ----------------------------------------===//
 //
-// What both ways of computing a convolution start from: LowerBlockedConv.cpp and
-// LowerPlainConv.cpp.
+// What all ways of computing a convolution start from, and these ways, which
+// LowerBlockedConv.cpp and LowerPlainConv.cpp have.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/target/TileChoice.h"
+#include "backends/plan/CostRules.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/FusionGroup.h"
 #include "ir/Types.h"
@@ -45,7 +46,10 @@ static std::optional<Reason> resolveWindow(ConvProblem &p) {
   return std::nullopt;
 }
 
-static std::optional<Misfit> resolveProblem(Operation *group, ConvProblem &p) {
+/// Fills all but the epilogue; a reason when there is no native code for it.
+static std::optional<Reason> resolveProblem(nn::ConvOp op, ConvProblem &p) {
+  Operation *group = nn::groupOf(op);
+  p.op = op;
   p.input = nn::outerValue(group, p.op.getInput());
   p.weights = nn::outerValue(group, p.op.getWeights());
   if (!nn::isNone(p.op.getBias()))
@@ -67,11 +71,6 @@ static std::optional<Misfit> resolveProblem(Operation *group, ConvProblem &p) {
     return Reason{ReasonCode::Shape, "an operand is empty"};
   if (std::optional<Reason> reason = resolveWindow(p))
     return reason;
-  auto rank = static_cast<int64_t>(p.context.sizesOf(p.output).size());
-  auto epilogue = buildEpilogue(group, p.context, ResultAxes::ofChannels(rank, p.outputBlock > 0));
-  if (!epilogue)
-    return epilogue.reason();
-  p.epilogue = epilogue.take();
   p.flops = 2.0 * double(p.batch) * double(p.outputPixels()) * double(p.outputs) *
             double(p.channelsPerGroup()) * double(p.kernelPositions());
   return std::nullopt;
@@ -101,13 +100,48 @@ LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
   return step;
 }
 
-LoweringResult native::lower(nn::ConvOp op, const LoweringContext &context) {
-  ConvProblem problem{.context = context};
-  problem.op = op;
-  if (std::optional<Misfit> reason = resolveProblem(nn::groupOf(op), problem))
+//===----------------------------------------------------------------------===//
+// Ways
+//===----------------------------------------------------------------------===//
+
+template <const ConvWay &way>
+static std::optional<Reason> refuseConv(Operation *op, const LoweringContext &context) {
+  ConvProblem p{.context = context};
+  std::optional<Reason> reason = resolveProblem(cast<nn::ConvOp>(op), p);
+  return reason ? reason : way.refuse(p);
+}
+
+/// Of the problem, and of the passes before it.
+template <const ConvWay &way>
+static double costConv(Operation *op, const LoweringContext &context) {
+  ConvProblem p{.context = context};
+  if (resolveProblem(cast<nn::ConvOp>(op), p))
+    return 0; // which is refused
+  StepCost passes{.bytesRead = way.extraBytes(p)};
+  return nanoseconds(costOf(nn::groupOf(op), context.values), p.dtype, context.target) +
+         nanoseconds(passes, p.dtype, context.target);
+}
+
+template <const ConvWay &way>
+static LoweringResult lowerConv(Operation *op, const LoweringContext &context) {
+  ConvProblem p{.context = context};
+  if (std::optional<Reason> reason = resolveProblem(cast<nn::ConvOp>(op), p))
     return *reason;
-  bool isBlocked = problem.outputBlock > 0;
-  if (std::optional<Reason> reason = isBlocked ? refuseBlocked(problem) : refusePlain(problem))
-    return *reason;
-  return isBlocked ? lowerBlocked(problem) : lowerPlain(problem);
+  auto rank = static_cast<int64_t>(context.sizesOf(p.output).size());
+  auto epilogue =
+      buildEpilogue(nn::groupOf(op), context, ResultAxes::ofChannels(rank, p.isBlocked()));
+  if (!epilogue)
+    return epilogue.reason();
+  p.epilogue = epilogue.take();
+  return way.lower(p);
+}
+
+template <const ConvWay &way> static constexpr Way wayOf(const char *name) {
+  return {name, refuseConv<way>, costConv<way>, lowerConv<way>};
+}
+
+std::span<const Way> native::convWays() {
+  static constexpr Way ways[] = {wayOf<kBlockedConv>("blocked"), wayOf<kPointwiseConv>("pointwise"),
+                                 wayOf<kUnfoldedConv>("unfolded")};
+  return ways;
 }

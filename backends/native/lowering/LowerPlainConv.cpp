@@ -59,41 +59,78 @@ static DotDims plainDims(const ConvProblem &p, const DotSpec &spec, int64_t imag
   return dims;
 }
 
-/// Appends the steps of `images` images from `first` on.
-static void addPlainSteps(const ConvProblem &p, const DotSpec &spec, const KernelSpec &kernel,
-                          int64_t first, int64_t images, std::vector<LoweredStep> &steps) {
-  int64_t element = dtypeBytes(p.dtype);
-  StepBuffer from = StepBuffer::of(p.input, first * p.channels * p.inputPixels() * element);
-  if (!p.isPointwise()) {
-    StepBuffer unfolded = StepBuffer::scratchSpace(0, p.unfoldedBytes() * images);
-    WindowShape3 window = p.window;
-    // The rows of one image follow those of the one before.
-    window.channels *= images;
-    steps.push_back(unfoldWindows(from, unfolded, window, p.dtype));
-    from = unfolded;
-  }
+/// The images from `first` on, as the product reads them.
+static StepBuffer imagesFrom(const ConvProblem &p, int64_t first) {
+  return StepBuffer::of(p.input, first * p.channels * p.inputPixels() * dtypeBytes(p.dtype));
+}
+
+/// The product of `images` images from `first` on, which `columns` holds.
+static LoweredStep multiply(const ConvProblem &p, const DotSpec &spec, const KernelSpec &kernel,
+                            int64_t first, int64_t images, StepBuffer columns) {
   ConvProduct product{.a = StepBuffer::of(p.weights),
-                      .b = from,
+                      .b = std::move(columns),
                       .batches = images * p.groups,
                       .firstResult = first * p.outputs * p.outputPixels(),
                       .share = double(images) / double(p.batch)};
   if (p.bias)
     product.bias = StepBuffer::of(p.bias);
-  steps.push_back(makeConvStep(p, kernel, plainDims(p, spec, images), std::move(product)));
+  return makeConvStep(p, kernel, plainDims(p, spec, images), std::move(product));
 }
 
-std::optional<Reason> native::refusePlain(const ConvProblem &p) {
+static std::optional<Reason> refusePlain(const ConvProblem &p) {
+  if (p.isBlocked())
+    return Reason{ReasonCode::Layout, "the result is in blocks"};
   if (p.inputBlock > 0)
     return Reason{ReasonCode::Layout, "a blocked input with a plain result"};
   return std::nullopt;
 }
 
-LoweringResult native::lowerPlain(ConvProblem &p) {
+//===----------------------------------------------------------------------===//
+// Pointwise
+//===----------------------------------------------------------------------===//
+
+static std::optional<Reason> refusePointwise(const ConvProblem &p) {
+  if (std::optional<Reason> reason = refusePlain(p))
+    return reason;
+  if (!p.isPointwise())
+    return Reason{ReasonCode::Attributes, "the window is more than the pixel itself"};
+  return std::nullopt;
+}
+
+static LoweringResult lowerPointwise(ConvProblem &p) {
   DotSpec spec = plainSpec(p, p.context.target);
   KernelSpec kernel = kernelOf(spec);
-  int64_t images = p.isPointwise() ? p.batch : chooseImages(p.batch, p.unfoldedBytes());
+  return oneStep(multiply(p, spec, kernel, 0, p.batch, imagesFrom(p, 0)));
+}
+
+const ConvWay native::kPointwiseConv = {refusePointwise, [](const ConvProblem &) { return 0.0; },
+                                        lowerPointwise};
+
+//===----------------------------------------------------------------------===//
+// Unfolded
+//===----------------------------------------------------------------------===//
+
+static LoweringResult lowerUnfolded(ConvProblem &p) {
+  DotSpec spec = plainSpec(p, p.context.target);
+  KernelSpec kernel = kernelOf(spec);
+  int64_t atOnce = chooseImages(p.batch, p.unfoldedBytes());
   LoweredSteps result;
-  for (int64_t first = 0; first < p.batch; first += images)
-    addPlainSteps(p, spec, kernel, first, std::min(images, p.batch - first), result);
+  for (int64_t first = 0; first < p.batch; first += atOnce) {
+    int64_t images = std::min(atOnce, p.batch - first);
+    StepBuffer columns = StepBuffer::scratchSpace(0, p.unfoldedBytes() * images);
+    WindowShape3 window = p.window;
+    // The rows of one image follow those of the one before.
+    window.channels *= images;
+    result.push_back(unfoldWindows(imagesFrom(p, first), columns, window, p.dtype));
+    result.push_back(multiply(p, spec, kernel, first, images, std::move(columns)));
+  }
   return result;
 }
+
+/// The unfolding is written and read.
+static double unfoldedBytes(const ConvProblem &p) {
+  return 2.0 * double(p.batch) * double(p.channels) * double(p.kernelPositions()) *
+         double(p.outputPixels()) * double(dtypeBytes(p.dtype));
+}
+
+const ConvWay native::kUnfoldedConv = {refusePlain, unfoldedBytes, lowerUnfolded};

@@ -5,6 +5,7 @@
 #include "backends/native/kernels/SoftmaxKernel.h"
 #include "backends/native/kernels/TopKKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
+#include "backends/plan/CostRules.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
@@ -102,44 +103,115 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
   return scratch;
 }
 
-LoweringResult native::lower(nn::ReduceOp op, const LoweringContext &context) {
+namespace {
+/// A reduction that there is native code for.
+struct Reduction {
+  ReduceKind kind;
+  DType dtype;
+  std::vector<bool> reduced;
+};
+} // namespace
+
+static ReasonOr<Reduction> resolve(nn::ReduceOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseReduction(op))
     return *reason;
   ReduceKind kind = op.getKind();
-  std::optional<std::vector<bool>> reduced = reducedDimensions(op, context);
   DType dtype = dtypeOfValue(op.getInput());
+  std::optional<std::vector<bool>> reduced = reducedDimensions(op, context);
   if (!reduced)
     return Reason{ReasonCode::DataDependent, "the axes are known only at run time"};
   bool needsFloats = kind == ReduceKind::Mean || kind == ReduceKind::L2 ||
                      kind == ReduceKind::LogSum || kind == ReduceKind::LogSumExp;
   if (needsFloats && !isFloat(dtype))
     return Reason{ReasonCode::ElementType, "this reduction of integers"};
+  return Reduction{kind, dtype, std::move(*reduced)};
+}
+
+/// Reduces the rows of `input`.
+static LoweredStep reduceRows(nn::ReduceOp op, const Reduction &r, const RowShape &shape,
+                              bool contiguous, StepBuffer input) {
+  ReduceSpec spec;
+  spec.kind = r.kind;
+  spec.dtype = r.dtype;
+  spec.contiguous = contiguous;
+  spec.epilogue.program.inputs = {r.dtype};
+  spec.epilogue.program.results = {0};
+  return makeReduction(spec, shape, 1, std::move(input), StepBuffer::of(op.getResult()));
+}
+
+/// The steps where nothing is reduced, or there is nothing; none of them when something is.
+static std::optional<LoweredSteps> reduceNothing(nn::ReduceOp op, const Reduction &r,
+                                                 const LoweringContext &context) {
   LoweredSteps lowered;
   if (context.elementsOf(op.getResult()) == 0)
     return lowered;
+  bool isCopy = op.getNoopWithEmptyAxes() && llvm::none_of(r.reduced, [](bool is) { return is; });
+  if (!isCopy)
+    return std::nullopt;
   Sizes flat = {context.elementsOf(op.getInput())};
-  bool isCopy = op.getNoopWithEmptyAxes() && llvm::none_of(*reduced, [](bool r) { return r; });
-  if (isCopy) {
-    appendCopy(flat, dtype, {StepBuffer::of(op.getInput()), {1}},
-               {StepBuffer::of(op.getResult()), {1}}, lowered);
-    return lowered;
-  }
-  StepBuffer input = StepBuffer::of(op.getInput());
-  bool contiguous = true;
-  std::optional<RowShape> shape = asRows(op.getInput(), *reduced, context, contiguous);
-  if (!shape) {
-    shape.emplace();
-    input = moveReducedLast(op.getInput(), *reduced, *shape, context, lowered);
-  }
-  ReduceSpec spec;
-  spec.kind = kind;
-  spec.dtype = dtype;
-  spec.contiguous = contiguous;
-  spec.epilogue.program.inputs = {dtype};
-  spec.epilogue.program.results = {0};
-  lowered.push_back(
-      makeReduction(spec, *shape, 1, std::move(input), StepBuffer::of(op.getResult())));
+  appendCopy(flat, r.dtype, {StepBuffer::of(op.getInput()), {1}},
+             {StepBuffer::of(op.getResult()), {1}}, lowered);
   return lowered;
+}
+
+static std::optional<Reason> refuseRows(Operation *op, const LoweringContext &context) {
+  auto reduce = cast<nn::ReduceOp>(op);
+  ReasonOr<Reduction> r = resolve(reduce, context);
+  if (!r)
+    return r.reason();
+  bool contiguous = true;
+  if (!asRows(reduce.getInput(), r->reduced, context, contiguous))
+    return Reason{ReasonCode::Layout, "the reduced dimensions are not neighbours"};
+  return std::nullopt;
+}
+
+static LoweringResult lowerRows(Operation *op, const LoweringContext &context) {
+  auto reduce = cast<nn::ReduceOp>(op);
+  ReasonOr<Reduction> r = resolve(reduce, context);
+  if (!r)
+    return r.reason();
+  if (std::optional<LoweredSteps> steps = reduceNothing(reduce, *r, context))
+    return std::move(*steps);
+  bool contiguous = true;
+  RowShape shape = *asRows(reduce.getInput(), r->reduced, context, contiguous);
+  return oneStep(reduceRows(reduce, *r, shape, contiguous, StepBuffer::of(reduce.getInput())));
+}
+
+static std::optional<Reason> refuseMoved(Operation *op, const LoweringContext &context) {
+  ReasonOr<Reduction> r = resolve(cast<nn::ReduceOp>(op), context);
+  return r ? std::nullopt : std::optional(r.reason());
+}
+
+static LoweringResult lowerMoved(Operation *op, const LoweringContext &context) {
+  auto reduce = cast<nn::ReduceOp>(op);
+  ReasonOr<Reduction> r = resolve(reduce, context);
+  if (!r)
+    return r.reason();
+  if (std::optional<LoweredSteps> steps = reduceNothing(reduce, *r, context))
+    return std::move(*steps);
+  LoweredSteps lowered;
+  RowShape shape;
+  StepBuffer moved = moveReducedLast(reduce.getInput(), r->reduced, shape, context, lowered);
+  lowered.push_back(reduceRows(reduce, *r, shape, /*contiguous=*/true, std::move(moved)));
+  return lowered;
+}
+
+static double costRows(Operation *op, const LoweringContext &context) {
+  return nanoseconds(costOf(op, context.values), dtypeOfValue(op->getOperand(0)), context.target);
+}
+
+/// The copy reads and writes all elements.
+static double costMoved(Operation *op, const LoweringContext &context) {
+  DType dtype = dtypeOfValue(op->getOperand(0));
+  double bytes = double(context.elementsOf(op->getOperand(0))) * double(dtypeBytes(dtype));
+  return costRows(op, context) +
+         nanoseconds({.bytesRead = bytes, .bytesWritten = bytes}, dtype, context.target);
+}
+
+std::span<const Way> native::reduceWays() {
+  static constexpr Way ways[] = {{"rows", refuseRows, costRows, lowerRows},
+                                 {"moved", refuseMoved, costMoved, lowerMoved}};
+  return ways;
 }
 
 //===----------------------------------------------------------------------===//

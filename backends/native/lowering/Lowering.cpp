@@ -38,7 +38,7 @@ bool native::hasLowering(Operation *op) {
   if (isMap(op))
     return true;
   const LoweringRow *row = findLowering(decisiveOp(op));
-  return row && row->lower;
+  return row && !row->ways.empty();
 }
 
 LoweringResult native::lowerOperation(Operation *op, const LoweringContext &context) {
@@ -49,9 +49,11 @@ LoweringResult native::lowerOperation(Operation *op, const LoweringContext &cont
   if (!row)
     return Reason{ReasonCode::NoKernel,
                   "no native code for " + decisive->getName().getStringRef().str()};
-  if (!row->lower)
+  if (row->ways.empty())
     return *row->reason;
-  LoweringResult result = row->lower(decisive, context);
+  WayChoice choice = chooseWay(row->ways, decisive, context);
+  LoweringResult result =
+      choice.way ? choice.way->lower(decisive, context) : LoweringResult(*choice.reason);
   // It is about the anchor where it names no other op.
   if (!result && !result.reason().at && decisive != op)
     return Misfit(result.reason(), decisive);

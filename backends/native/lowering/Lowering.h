@@ -17,11 +17,14 @@
 
 #include "mlir/IR/Operation.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace quern::native {
+
+class TuningTable;
 
 /// What every lowering may ask.
 struct LoweringContext {
@@ -30,6 +33,8 @@ struct LoweringContext {
   int64_t threads = 1;
   /// The sizes to lower for.
   const plan::ShapeEnvironment &values;
+  /// What was measured of ways of computing ops; null: nothing.
+  const TuningTable *tuning = nullptr;
 
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const { return values.sizesOf(value); }
   int64_t elementsOf(mlir::Value value) const { return values.elementsOf(value); }
@@ -49,16 +54,19 @@ LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &contex
 /// The lowerings of all families.
 class NativeLowering : public plan::OpLowering {
 public:
-  NativeLowering(Target target, int64_t threads) : target(std::move(target)), threads(threads) {}
+  NativeLowering(Target target, int64_t threads,
+                 std::shared_ptr<const TuningTable> tuning = nullptr)
+      : target(std::move(target)), threads(threads), tuning(std::move(tuning)) {}
   bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
   LoweringResult lower(mlir::Operation *op, const plan::ShapeEnvironment &values) const override {
-    return lowerOperation(op, {target, threads, values});
+    return lowerOperation(op, {target, threads, values, tuning.get()});
   }
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
 
 private:
   Target target;
   int64_t threads;
+  std::shared_ptr<const TuningTable> tuning;
 };
 
 /// The dimensions of a result that its kernel counts as rows and as columns; an

@@ -14,27 +14,32 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
+/// An op with several ways.
+template <typename Op> static LoweringRow lowered(std::span<const Way> ways) {
+  return {TypeID::get<Op>(), Op::getOperationName(), ways, std::nullopt};
+}
+
 /// An op that one of the functions `lower` lowers.
 template <typename Op> static LoweringRow lowered() {
-  return {
-      TypeID::get<Op>(), Op::getOperationName(),
-      [](Operation *op, const LoweringContext &context) { return lower(cast<Op>(op), context); },
-      std::nullopt};
+  static constexpr Way only[] = {
+      {"only", nullptr, nullptr,
+       [](Operation *op, const LoweringContext &context) { return lower(cast<Op>(op), context); }}};
+  return lowered<Op>(only);
 }
 
 /// An op that has no native code.
 template <typename Op>
 static LoweringRow reference(const char *text, ReasonCode code = ReasonCode::NoKernel) {
-  return {TypeID::get<Op>(), Op::getOperationName(), nullptr, Reason{code, text}};
+  return {TypeID::get<Op>(), Op::getOperationName(), {}, Reason{code, text}};
 }
 
 std::span<const LoweringRow> native::loweringTable() {
   static const LoweringRow rows[] = {
       // Contraction
-      lowered<nn::MatMulOp>(),
-      lowered<nn::GemmOp>(),
+      lowered<nn::MatMulOp>(matMulWays()),
+      lowered<nn::GemmOp>(gemmWays()),
       // Conv
-      lowered<nn::ConvOp>(),
+      lowered<nn::ConvOp>(convWays()),
       lowered<nn::ConvTransposeOp>(),
       // Pool
       lowered<nn::MaxPoolOp>(),
@@ -42,7 +47,7 @@ std::span<const LoweringRow> native::loweringTable() {
       lowered<nn::GlobalPoolOp>(),
       lowered<nn::MaxPoolWithIndicesOp>(),
       // Reduction
-      lowered<nn::ReduceOp>(),
+      lowered<nn::ReduceOp>(reduceWays()),
       lowered<nn::SoftmaxOp>(),
       lowered<nn::ArgReduceOp>(),
       lowered<nn::CumulateOp>(),

@@ -1,7 +1,7 @@
 //===- LoweringTable.h - what lowers each op ------------------------------===//
 #pragma once
 
-#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/Way.h"
 #include "ir/NNDialect.h"
 
 #include <span>
@@ -14,13 +14,12 @@ class RecurrentOp;
 
 namespace quern::native {
 
-/// One op that is not elementwise: what lowers it, or why nothing does.
+/// One op that is not elementwise: the ways of computing it, or why there are none.
 struct LoweringRow {
   mlir::TypeID op;
   llvm::StringRef name;
-  /// Gets the op, the anchor when it is in a group; null: it always runs on its
-  /// reference kernel.
-  LoweringResult (*lower)(mlir::Operation *op, const LoweringContext &context);
+  /// Empty: it always runs on its reference kernel.
+  std::span<const Way> ways;
   std::optional<Reason> reason;
 };
 
@@ -32,11 +31,11 @@ const LoweringRow *findLowering(mlir::Operation *op);
 LoweringResult lowerMapGroup(mlir::Operation *group, const LoweringContext &context);
 
 // LowerContraction.cpp
-LoweringResult lower(nn::MatMulOp op, const LoweringContext &context);
-LoweringResult lower(nn::GemmOp op, const LoweringContext &context);
+std::span<const Way> matMulWays();
+std::span<const Way> gemmWays();
 
 // LowerConv.cpp
-LoweringResult lower(nn::ConvOp op, const LoweringContext &context);
+std::span<const Way> convWays();
 
 // LowerPool.cpp
 LoweringResult lower(nn::MaxPoolOp op, const LoweringContext &context);
@@ -45,7 +44,7 @@ LoweringResult lower(nn::GlobalPoolOp op, const LoweringContext &context);
 LoweringResult lower(nn::MaxPoolWithIndicesOp op, const LoweringContext &context);
 
 // LowerReduction.cpp
-LoweringResult lower(nn::ReduceOp op, const LoweringContext &context);
+std::span<const Way> reduceWays();
 LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context);
 LoweringResult lower(nn::ArgReduceOp op, const LoweringContext &context);
 LoweringResult lower(nn::CumulateOp op, const LoweringContext &context);

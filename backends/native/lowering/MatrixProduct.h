@@ -1,0 +1,43 @@
+//===- MatrixProduct.h - what nn.matmul and nn.gemm multiply --------------===//
+#pragma once
+
+#include "backends/native/lowering/Lowering.h"
+#include "ir/NNDialect.h"
+
+namespace quern::native {
+
+/// batch x [m, k] * [k, n] with strides in elements.
+struct MatrixProduct {
+  const LoweringContext &context;
+  DType dtype = DType::Float32;
+  int64_t batch = 1, m = 1, n = 1, k = 1;
+  int64_t batchStrideA = 0, rowStrideA = 0, strideKA = 1;
+  int64_t batchStrideB = 0, strideKB = 0, strideNB = 1;
+  /// The dimension of B that is n; -1 for a vector, of which n is 1.
+  int64_t columnAxisOfB = -1;
+  /// Matrices that B holds.
+  int64_t batchB = 1;
+  double alpha = 1, beta = 1;
+  mlir::Value a, b;
+  /// Copies of the matrices of A and B, where batches broadcast crosswise.
+  std::optional<StepBuffer> repeatedA, repeatedB;
+  /// The C operand of Gemm; null when there is none.
+  mlir::Value c;
+  mlir::Value result;
+  Epilogue epilogue;
+
+  double flops() const { return 2.0 * double(batch) * double(m) * double(n) * double(k); }
+  /// Elements that are read and written, in bytes.
+  double bytes() const {
+    double sizeA = double(batch) * double(m) * double(k),
+           sizeB = double(batchB) * double(k) * double(n);
+    return double(dtypeBytes(dtype)) * (sizeA + sizeB + double(batch) * double(m) * double(n));
+  }
+};
+
+/// The product of an op but for its epilogue; a reason when there is no native code for it. `steps`
+/// copy operands.
+std::optional<Reason> resolve(nn::MatMulOp op, MatrixProduct &p, std::vector<LoweredStep> &steps);
+std::optional<Reason> resolve(nn::GemmOp op, MatrixProduct &p, std::vector<LoweredStep> &steps);
+
+} // namespace quern::native
