@@ -5,6 +5,7 @@
 #include "ir/FusionGroup.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -56,8 +57,9 @@ bool CostFacts::areSizesKnown() const {
 
 StepCost CostFacts::wholeValues() const {
   StepCost cost;
-  for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-    if (!llvm::is_contained(op->getOperands().take_front(i), operand))
+  llvm::SmallDenseSet<Value, 8> seen;
+  for (Value operand : op->getOperands())
+    if (seen.insert(operand).second)
       cost.bytesRead += bytesOf(operand);
   for (Value value : op->getResults())
     cost.bytesWritten += bytesOf(value);

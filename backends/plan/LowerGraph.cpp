@@ -6,12 +6,16 @@
 //===----------------------------------------------------------------------===//
 #include "backends/plan/LowerGraph.h"
 
+#include "backends/plan/CostRules.h"
 #include "ir/NodeNames.h"
 #include "ir/OutlinedOps.h"
 #include "runtime/running/Budget.h"
 
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
+
+#include <cassert>
+#include <cmath>
 
 using namespace mlir;
 using namespace quern;
@@ -239,6 +243,13 @@ static Refusal refusalOf(const GroupCut &cut, Reason reason) {
   return {Refusal::Kind::Fuse, std::move(reason)};
 }
 
+[[maybe_unused]] static bool shareAll(const LoweredSteps &steps) {
+  double all = 0;
+  for (const LoweredStep &step : steps)
+    all += step.share;
+  return steps.empty() || std::abs(all - 1) < 1e-9;
+}
+
 Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
   Operation *op = node.op;
   QUERN_TRY(checkSizes(node));
@@ -259,6 +270,7 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
   LoweringResult lowered = lowerOne(op);
   if (lowered) {
     entry.steps = lowered.take();
+    assert(shareAll(entry.steps) && "the steps of an op do all of its problem, and once");
     QUERN_TRY(countTables(entry));
   } else if (isa<nn::GroupOp>(op)) {
     result.refusedGroups.push_back({op, lowered.reason().at});
@@ -268,6 +280,7 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
     entry.reason = lowered.reason();
     QUERN_ASSIGN(entry.reference, graph.referenceOf(op));
   }
+  entry.cost = costOf(op, result.values);
   needOperands(entry);
   result.ops.push_back(std::move(entry));
   return Status::ok();

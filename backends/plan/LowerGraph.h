@@ -4,6 +4,7 @@
 #include "backends/plan/LoweredStep.h"
 #include "backends/plan/OptimizedGraph.h"
 #include "quern/Explanation.h"
+#include "quern/StepCost.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -17,6 +18,8 @@ struct LoweredOp {
   mlir::Operation *op = nullptr;
   SharedText nodes;
   std::vector<LoweredStep> steps;
+  /// Of the whole op, whatever its steps are; none of what runs bodies, whose steps have their own.
+  StepCost cost;
   nn::ReferenceCall reference;
   /// Why there is no native code, if there is none.
   std::optional<Reason> reason;

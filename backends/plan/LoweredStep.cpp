@@ -22,3 +22,8 @@ StepBuffer StepBuffer::packed(const nn::WeightSource &source, const std::string 
     b.packKey = source.key() + ":" + how;
   return b;
 }
+
+void plan::setShares(LoweredSteps &steps, size_t first, double share) {
+  for (size_t i = first; i < steps.size(); ++i)
+    steps[i].share = share;
+}

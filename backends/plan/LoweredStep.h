@@ -102,8 +102,9 @@ struct LoweredStep {
   int64_t grain = 1;
   /// Memory of its own that each worker gets for the kernel; 0: none.
   int64_t scratchBytes = 0;
-  double flops = 0;
-  double bytes = 0;
+  /// The part of the op's problem that it does: together those of all its steps are 1. What only
+  /// prepares other steps, or puts in place what they have made, does none.
+  double share = 1;
   /// Buffers that the result may share memory with: the step reads each of their
   /// elements just before it writes the result's at the same place.
   std::vector<uint32_t> overwritable = {};
@@ -128,6 +129,9 @@ struct Misfit : Reason {
   /// before it may stay together.
   mlir::Operation *at;
 };
+
+/// Says the share of the steps from `first` on.
+void setShares(LoweredSteps &steps, size_t first, double share);
 
 /// The steps of one op, or why there is no native code for it: then it runs on its reference
 /// kernel, and a group is cut.

@@ -117,8 +117,9 @@ void PlanBuilder::addCopy(Value from, uint32_t output) {
   LoweredOp copy;
   copy.op = from.getDefiningOp() ? from.getDefiningOp() : main.getOperation();
   copy.nodes = "output " + std::to_string(output);
-  copy.steps.push_back(
-      lowering.copyBytes(StepBuffer::of(from), StepBuffer::output(output), bytesOf(from)));
+  int64_t bytes = bytesOf(from);
+  copy.cost = {0, static_cast<double>(bytes), static_cast<double>(bytes)};
+  copy.steps.push_back(lowering.copyBytes(StepBuffer::of(from), StepBuffer::output(output), bytes));
   copies.push_back(std::move(copy));
 }
 
@@ -215,7 +216,7 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   work.grain = step.grain;
   work.scratchBytes = step.scratchBytes;
   work.copiesWhole = step.copiesWhole;
-  addStep({std::move(work), op.nodes, step.kernel.name, step.flops, step.bytes},
+  addStep({std::move(work), op.nodes, step.kernel.name, op.cost * step.share},
           {.kernel = kernelNumbers.at(step.kernel.key), .op = graphOp(op, copies)});
 }
 
@@ -287,7 +288,7 @@ Status PlanBuilder::addReferenceStep(const LoweredOp &op) {
   std::string name = op.op->getName().getStringRef().str();
   if (Operation *anchor = nn::groupAnchor(op.op))
     name = anchor->getName().getStringRef().str();
-  addStep({std::move(work), op.nodes, name, 0, 0}, {.reason = op.reason, .op = op.op});
+  addStep({std::move(work), op.nodes, name, op.cost}, {.reason = op.reason, .op = op.op});
   return Status::ok();
 }
 
@@ -299,9 +300,9 @@ void PlanBuilder::addStageStep() {
   for (Value output : graph.later.outputs)
     work.outputs.push_back(valueRefOf(output));
   result.later = graph.later;
-  addStep({std::move(work), graph.waiting.front().node->nodes.str() + " and what follows", "stage",
-           0, 0},
-          {.reason = sizeToCome()});
+  addStep(
+      {std::move(work), graph.waiting.front().node->nodes.str() + " and what follows", "stage", {}},
+      {.reason = sizeToCome()});
 }
 
 /// Fills the slot of an output that no step makes: a string input or constant, or what a body was
@@ -322,7 +323,7 @@ Status PlanBuilder::addSlotCopy(Value from, const std::string &output) {
     return std::vector<AnyValue>{arguments.inputs[0]};
   };
   bool lacksSizes = kindOf(from) == ValueType::Kind::Tensor && !graph.values.hasSizes(from);
-  addStep({std::move(work), output, "copy", 0, 0},
+  addStep({std::move(work), output, "copy", {}},
           {.reason = lacksSizes ? sizeToCome()
                                 : Reason{ReasonCode::ElementType, "no native code for strings"}});
   return Status::ok();

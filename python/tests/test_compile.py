@@ -126,6 +126,8 @@ def test_profile():
     model(np.ones((1, 10), "f4"))
     rows = model.profile()
     assert rows and all(row["runs"] == 1 and row["ms"] >= row["min_ms"] > 0 for row in rows)
+    assert all(row["bytes"] == row["bytes_read"] + row["bytes_written"] for row in rows)
+    assert any(row["flops"] > 0 for row in rows)
     model.clear_profile()
     assert not any(row["runs"] for row in model.profile())
     with pytest.raises(quern.UsageError, match="compile with profile=True"):

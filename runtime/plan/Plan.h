@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Explanation.h"
+#include "quern/StepCost.h"
 #include "runtime/plan/StepKinds.h"
 
 #include <cstdint>
@@ -19,9 +20,8 @@ struct PlanStep {
   SharedText nodes;
   /// The kernel's readable name ("dot_12x32_relu") or the op name.
   SharedText kernel;
-  /// Floating-point operations and bytes moved, estimated; 0 when unknown.
-  double flops = 0;
-  double bytes = 0;
+  /// What it does of the problem of its op.
+  StepCost cost = {};
   /// Dynamic slots that are not needed after this step.
   std::vector<uint32_t> released = {};
 

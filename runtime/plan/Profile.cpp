@@ -17,8 +17,7 @@ std::vector<ProfileRow> quern::profileRows(const Plan &plan) {
                     .reference = reference != nullptr,
                     .reason = reference ? reference->reason : std::nullopt,
                     .tasks = kernel ? kernel->tasks : 1,
-                    .flops = step.flops,
-                    .bytes = step.bytes});
+                    .cost = step.cost});
   }
   return rows;
 }

@@ -217,6 +217,7 @@ LoweringResult FakeLowering::lower(mlir::Operation *op, const ShapeEnvironment &
     int64_t bytes = values.elementsOf(whole) * dtypeBytes(dtypeOfValue(whole));
     steps.push_back(copyBytes(step.buffers.front(), StepBuffer::of(whole), bytes));
     steps.back().copiesWhole = true;
+    steps.back().share = 0;
     step.buffers.front() = StepBuffer::of(whole);
     step.overwritable.clear();
   }

@@ -222,6 +222,48 @@ TEST(PlanBuilderTest, StringsAreMoved) {
 }
 
 //===----------------------------------------------------------------------===//
+// Costs
+//===----------------------------------------------------------------------===//
+
+static void expectCost(const std::vector<ProfileRow> &steps, const std::string &kernel,
+                       const StepCost &wanted) {
+  auto row = std::find_if(steps.begin(), steps.end(),
+                          [&](const ProfileRow &each) { return each.kernel == kernel; });
+  ASSERT_NE(row, steps.end()) << kernel;
+  EXPECT_EQ(row->cost.flops, wanted.flops) << kernel;
+  EXPECT_EQ(row->cost.bytesRead, wanted.bytesRead) << kernel;
+  EXPECT_EQ(row->cost.bytesWritten, wanted.bytesWritten) << kernel;
+}
+
+// Whether a kernel, a reference kernel or a copy of the plan does it.
+TEST(PlanBuilderTest, StepsCostWhatTheirOpsDo) {
+  Graph graph;
+  GraphValue x = graph.input("2x3xf32");
+  GraphValue turned = graph.op("nn.transpose", {x}, "perm = array<i64: 1, 0>");
+  graph.output(graph.op("nn.softmax", {turned}, "axis = 1, trailing = false"));
+  graph.output(x, "an input");
+  FakeBackend backend;
+  backend.lowering->without.insert("nn.softmax");
+  std::vector<ProfileRow> steps = expectExact(graph, backend);
+  EXPECT_EQ(steps.size(), 3u);
+  expectCost(steps, "fake nn.transpose", {0, 24, 24});
+  expectCost(steps, "nn.softmax", {5 * 6, 24, 24});
+  expectCost(steps, "copy", {0, 24, 24});
+}
+
+TEST(PlanBuilderTest, StepsShareTheCostOfTheirOp) {
+  Graph graph;
+  GraphValue x = graph.input("10x8xf32");
+  graph.output(graph.op("nn.scatter_elements none",
+                        {x, graph.constant("dense<3>", "2x8xi64"), graph.input("2x8xf32")},
+                        "axis = 0"));
+  graph.output(graph.op("nn.neg", {x}), "a later reader of the operand");
+  std::vector<ProfileRow> steps = expectExact(graph);
+  expectCost(steps, "copy", {0, 0, 0});
+  expectCost(steps, "fake nn.scatter_elements", {0, 16 * (8 + 4), 16 * 4});
+}
+
+//===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
 

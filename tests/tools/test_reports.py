@@ -136,7 +136,7 @@ class Reports(CliTest):
         bench = ("bench", "chain.onnx", "--runs=1", "--profile")
         out, _ = self.quern(*bench, "-O2")
         self.assertIn("layer/0/relu ... layer/29/relu (30)  ", out)
-        self.assertLess(max(map(len, out.splitlines())), 130)
+        self.assertLess(max(map(len, out.splitlines())), 140)
         self.assertIn(everything, self.quern(*bench, "-v")[0])
         self.assertEqual(self.quern_json(*bench)["steps"][0]["nodes"], everything)
 
@@ -172,8 +172,10 @@ class Reports(CliTest):
             # A step of the interpreter has no known flops, hence no share of the peak.
             self.assertEqual(any(s["percent_of_peak"] for s in report["steps"]),
                              backend == "native")
+            for cost in ("flops", "bytes_read", "bytes_written", "gbps"):
+                self.assertEqual(any(s[cost] for s in report["steps"]), backend == "native", cost)
         out, _ = self.quern("bench", "gemm.onnx", *FAST, "--profile")
-        for word in ("load", "compile", "first run", "p99", "peak RSS", "GFLOP/s", "% of peak", "matmul1"):
+        for word in ("load", "compile", "first run", "p99", "peak RSS", "GB/s", "GFLOP/s", "% of peak", "matmul1"):
             self.assertIn(word, out)
 
     def test_compare(self):

@@ -83,7 +83,17 @@ static double stepMs(const ProfileRow &row) {
 
 /// Of the fastest run, as the peak is that of the fastest one.
 static double gigaflops(const ProfileRow &row) {
-  return row.fastestNanoseconds > 0 ? row.flops / double(row.fastestNanoseconds) : 0;
+  return row.fastestNanoseconds > 0 ? row.cost.flops / double(row.fastestNanoseconds) : 0;
+}
+
+/// The same of the bytes that the problem moves.
+static double gigabytes(const ProfileRow &row) {
+  return row.fastestNanoseconds > 0 ? row.cost.bytes() / double(row.fastestNanoseconds) : 0;
+}
+
+/// "93.0"; "-" of what has no such cost: the overhead of a kernel, or of the interpreter.
+static std::string shownRate(double cost, double rate) {
+  return cost > 0 ? fmt::format("{:.1f}", rate) : "-";
 }
 
 /// The share of all time; that of a nested step is a part of that of the step around it.
@@ -97,8 +107,9 @@ static double percentOf(const ProfileRow &row, const std::vector<ProfileRow> &ro
 
 /// "93 %" of the peak; "-" where either is unknown.
 static std::string shareOfPeak(const ProfileRow &row, double peakGflops) {
-  return row.flops > 0 && peakGflops > 0 ? fmt::format("{:.0f}", 100 * gigaflops(row) / peakGflops)
-                                         : "-";
+  return row.cost.flops > 0 && peakGflops > 0
+             ? fmt::format("{:.0f}", 100 * gigaflops(row) / peakGflops)
+             : "-";
 }
 
 static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops,
@@ -106,15 +117,16 @@ static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops,
   std::sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
     return std::tie(b.nanoseconds, a.nodes) < std::tie(a.nanoseconds, b.nodes);
   });
-  Table table({"node", "kernel", "ms", "%", "min ms", "GFLOP/s", "% of peak"}, /*leftColumns=*/2);
+  Table table({"node", "kernel", "ms", "%", "min ms", "GB/s", "GFLOP/s", "% of peak"},
+              /*leftColumns=*/2);
   for (const ProfileRow &row : rows)
     table.addRow({shownNodes(row.nodes, style),
                   shownName(row.kernel, style) + (row.reference ? " (reference)" : "") +
                       (row.depth > 0 ? " (nested)" : ""),
                   fmt::format("{:.3f}", stepMs(row)), fmt::format("{:.1f}", percentOf(row, rows)),
                   fmt::format("{:.3f}", static_cast<double>(row.fastestNanoseconds) * 1e-6),
-                  row.flops > 0 ? fmt::format("{:.1f}", gigaflops(row)) : "-",
-                  shareOfPeak(row, peakGflops)});
+                  shownRate(row.cost.bytes(), gigabytes(row)),
+                  shownRate(row.cost.flops, gigaflops(row)), shareOfPeak(row, peakGflops)});
   std::string peak =
       peakGflops > 0
           ? fmt::format("FMA peak of all threads, measured before and after: {:.1f} GFLOP/s\n",
@@ -135,8 +147,12 @@ static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) 
                                 {"ms", stepMs(row)},
                                 {"percent", percentOf(row, rows)},
                                 {"min_ms", static_cast<double>(row.fastestNanoseconds) * 1e-6},
+                                {"flops", row.cost.flops},
+                                {"bytes_read", row.cost.bytesRead},
+                                {"bytes_written", row.cost.bytesWritten},
+                                {"gbps", gigabytes(row)},
                                 {"gflops", gigaflops(row)},
-                                {"percent_of_peak", peakGflops > 0 && row.flops > 0
+                                {"percent_of_peak", peakGflops > 0 && row.cost.flops > 0
                                                         ? Json(100 * gigaflops(row) / peakGflops)
                                                         : Json(nullptr)}});
     if (row.reason)

@@ -22,8 +22,9 @@ std::string explanationReport(const Explanation &explanation);
 /// {"unsupported_ops": [...], "problems": [...]}: all that keeps a model file from being
 /// loaded, as `quern check --json` lists it after a failure.
 Expected<std::string> problemsReport(const std::string &path, const Limits &limits = {});
-/// [{"nodes": ..., "kernel": ..., "runs": 3, "ms": 0.5, "min_ms": ...}, ...], each time that
-/// of one run.
+/// [{"nodes": ..., "kernel": ..., "runs": 3, "ms": 0.5, "min_ms": ..., "flops": ..., "bytes": ...,
+/// "bytes_read": ..., "bytes_written": ...}, ...], each time that of one run. `bytes` are those
+/// read and written; see ProfileRow::cost.
 std::string profileReport(std::span<const ProfileRow> rows);
 /// The processor, what this process may use of the machine, and versions of libraries.
 std::string hostReport();

@@ -19,6 +19,7 @@ using plan::LoweredSteps;
 using plan::LoweringResult;
 using plan::Misfit;
 using plan::oneStep;
+using plan::setShares;
 using plan::StepBuffer;
 
 /// What the native backend emits kernels from.

@@ -169,17 +169,14 @@ static LoweredStep makeTransposition(const Sizes &sizes, size_t a, DType bits, c
   LoweredStep step;
   step.dims = {sizes[a], sizes[z], from[z], to[a], aChunk, aTasks, zChunk, zTasks};
   step.tasks = aTasks * zTasks;
-  int64_t elements = sizes[a] * sizes[z];
   for (size_t d = 0; d < z; ++d)
     if (d != a) {
       step.dims.insert(step.dims.end(), {sizes[d], from[d], to[d]});
       step.tasks *= sizes[d];
-      elements *= sizes[d];
     }
   auto rank = static_cast<int64_t>(sizes.size()) - 2, outerRank = roundOuterRank(rank);
   for (int64_t d = rank; d < outerRank; ++d)
     step.dims.insert(step.dims.end(), {1, 0, 0});
-  step.bytes = 2.0 * static_cast<double>(elements * dtypeBytes(bits));
   step.grain = std::max<int64_t>(1, 2 * kTaskElements / (aChunk * zChunk));
   step.kernel = kernelOf(TransposeSpec{bits, outerRank});
   return step;

@@ -149,7 +149,6 @@ LoweredStep native::makeCumulate(const CumulateSpec &spec, const RowShape &shape
   step.dims = {shape.length, shape.inner, chunk, chunks};
   step.tasks = shape.outer * chunks;
   step.grain = chooseMoveGrain(taskBytes);
-  step.bytes = static_cast<double>(step.tasks) * static_cast<double>(taskBytes);
   if (!spec.contiguous)
     step.scratchBytes = chunk * kMaxWideBytes + kVectorRoom;
   step.buffers = {std::move(input), std::move(result)};
@@ -164,9 +163,6 @@ LoweredStep native::makeCumulateAlong(const CumulateSpec &spec, ArrayRef<int64_t
   step.buffers = {std::move(input), std::move(result), std::move(axis)};
   step.dims.assign(sizes.begin(), sizes.end());
   step.overwritable = {0};
-  step.bytes = 2.0 * static_cast<double>(dtypeBytes(spec.dtype));
-  for (int64_t size : sizes)
-    step.bytes *= static_cast<double>(size);
   step.kernel = kernelOf(spec);
   return step;
 }

@@ -234,8 +234,8 @@ LoweredStep native::sampleGrid(StepBuffer image, StepBuffer points, StepBuffer r
   int64_t taps = 1;
   for (int64_t axis = 0; axis < spec.axes; ++axis)
     taps *= spec.mode == ResizeMode::Nearest ? 1 : spec.mode == ResizeMode::Linear ? 2 : 4;
-  step.bytes = double(sizes.batch) * double(sizes.points) * double(sizes.channels) *
-               double(taps + 1) * double(dtypeBytes(spec.dtype));
-  step.grain = chooseMoveGrain(static_cast<int64_t>(step.bytes) / std::max<int64_t>(step.tasks, 1));
+  double bytes = double(sizes.batch) * double(sizes.points) * double(sizes.channels) *
+                 double(taps + 1) * double(dtypeBytes(spec.dtype));
+  step.grain = chooseMoveGrain(static_cast<int64_t>(bytes) / std::max<int64_t>(step.tasks, 1));
   return step;
 }

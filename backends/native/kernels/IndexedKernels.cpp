@@ -380,7 +380,6 @@ static void appendMove(const IndexedMove &move, IndexedSpec spec,
     step.dims.insert(step.dims.end(), strides.rbegin(), strides.rend());
   for (const IndexedAxis &axis : move.axes)
     step.dims.insert(step.dims.end(), {axis.size, axis.stride});
-  step.bytes = static_cast<double>(step.tasks) * static_cast<double>(taskBytes);
   step.grain = chooseMoveGrain(taskBytes);
   step.kernel = kernelOf(spec);
   steps.push_back(std::move(step));

@@ -250,8 +250,6 @@ void native::appendMap(MapProblem problem, std::vector<LoweredStep> &steps) {
     kernel.outputTypes.push_back(operand.dtype);
     elementCost += dtypeBytes(operand.dtype);
   }
-  step.bytes = static_cast<double>(elements) * static_cast<double>(elementCost);
-  step.flops = static_cast<double>(elements) * static_cast<double>(kernel.program.ops.size());
   elementCost += 2 * static_cast<int64_t>(kernel.program.ops.size());
 
   int64_t inner = sizes[rank - 1], rows = sizes[rank - 2];

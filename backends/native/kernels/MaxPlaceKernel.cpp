@@ -126,7 +126,6 @@ LoweredStep native::poolPlaces(const MaxPlaceShape &shape, DType dtype, StepBuff
   // An element under a window takes as long as moving about 16 bytes.
   int64_t lineBytes = shape.axes[2].output * taps * 16;
   step.grain = chooseMoveGrain(lineBytes);
-  step.bytes = static_cast<double>(step.tasks) * static_cast<double>(lineBytes);
   step.kernel = kernelOf(MaxPlaceSpec{dtype});
   return step;
 }

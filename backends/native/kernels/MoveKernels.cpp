@@ -46,7 +46,7 @@ LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vec
   step.dims = std::move(dims);
   step.tasks = tasks;
   step.grain = chooseMoveGrain(static_cast<int64_t>(bytes) / std::max<int64_t>(tasks, 1));
-  step.bytes = bytes;
+  step.share = 0; // what prepares a product is its overhead
   return step;
 }
 } // namespace
@@ -250,6 +250,8 @@ void CopySpec::emit(KernelBuilder &kb) const {
 
 LoweredStep native::copyBytes(StepBuffer from, StepBuffer to, int64_t bytes) {
   int64_t pieces = ceilDiv(bytes, kPieceBytes);
-  return moveStep(kernelOf(CopySpec()), std::move(from), std::move(to), {bytes}, pieces,
-                  2.0 * static_cast<double>(bytes));
+  LoweredStep step = moveStep(kernelOf(CopySpec()), std::move(from), std::move(to), {bytes}, pieces,
+                              2.0 * static_cast<double>(bytes));
+  step.share = 1;
+  return step;
 }

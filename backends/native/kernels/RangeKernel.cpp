@@ -38,7 +38,6 @@ void native::appendRange(int64_t count, DType dtype, StepBuffer start, StepBuffe
   step.buffers = {std::move(start), std::move(delta), std::move(to)};
   step.dims = {count};
   step.tasks = ceilDiv(count, kTaskElements);
-  step.bytes = static_cast<double>(count) * static_cast<double>(dtypeBytes(dtype));
   step.grain = chooseMoveGrain(kTaskElements * dtypeBytes(dtype));
   step.kernel = kernelOf(RangeSpec{dtype});
   steps.push_back(std::move(step));

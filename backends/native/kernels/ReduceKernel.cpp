@@ -24,9 +24,6 @@ std::vector<int64_t> native::planRowTasks(const RowShape &shape, DType dtype, in
   int64_t taskBytes = passes * shape.length * chunk * dtypeBytes(dtype);
   step.tasks = shape.outer * chunks;
   step.grain = chooseMoveGrain(taskBytes);
-  step.bytes = static_cast<double>(shape.outer) *
-               static_cast<double>(shape.length * shape.inner * dtypeBytes(dtype));
-  step.flops = step.bytes / static_cast<double>(dtypeBytes(dtype));
   return {shape.length, shape.inner, chunk, chunks};
 }
 

@@ -112,7 +112,7 @@ LoweredStep native::resample(StepBuffer from, StepBuffer to, const Resampling &r
   step.dims = {r.input, r.output, r.inner};
   step.tasks = innermost ? r.outer : r.outer * r.output;
   double taps = double(r.elements.size()) + double(r.output);
-  step.bytes = double(r.outer) * taps * double(r.inner) * double(dtypeBytes(dtype));
-  step.grain = chooseMoveGrain(static_cast<int64_t>(step.bytes) / std::max<int64_t>(step.tasks, 1));
+  double bytes = double(r.outer) * taps * double(r.inner) * double(dtypeBytes(dtype));
+  step.grain = chooseMoveGrain(static_cast<int64_t>(bytes) / std::max<int64_t>(step.tasks, 1));
   return step;
 }

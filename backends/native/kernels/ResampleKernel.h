@@ -32,6 +32,11 @@ struct Resampling {
   /// Of each element. Where every result is a copy of one there are no weights and no begins.
   std::vector<double> weights;
 
+  /// Elements of the tensor that results are made of, together.
+  double reads() const {
+    return static_cast<double>(outer) * static_cast<double>(elements.size()) *
+           static_cast<double>(inner);
+  }
   int64_t tableBytes() const {
     return static_cast<int64_t>((begins.size() + elements.size()) * sizeof(int64_t) +
                                 weights.size() * sizeof(double));

@@ -243,8 +243,6 @@ LoweredStep native::poolRegions(const RoiAlignSpec &spec, const RoiAlignShape &s
   // Four samples of four pixels each are common.
   int64_t taskBytes = s.outHeight * s.outWidth * kSide * 16 * dtypeBytes(spec.dtype);
   step.grain = chooseMoveGrain(taskBytes);
-  step.bytes = static_cast<double>(step.tasks) * static_cast<double>(taskBytes);
-  step.flops = step.bytes;
   step.kernel = kernelOf(spec);
   return step;
 }

@@ -89,7 +89,6 @@ LoweredStep native::makeSoftmax(const SoftmaxSpec &spec, const RowShape &shape, 
   // An exponential takes as long as some memory accesses.
   constexpr int64_t kPasses = 6;
   step.dims = planRowTasks(shape, spec.dtype, kPasses, step);
-  step.bytes *= 2;
   step.buffers = {std::move(input), std::move(result)};
   step.kernel = kernelOf(spec);
   return step;

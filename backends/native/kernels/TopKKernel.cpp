@@ -273,7 +273,6 @@ LoweredStep native::selectTopK(const TopKSpec &spec, const TopKShape &shape, Ste
   step.scratchBytes = shape.count * (bytes <= 4 ? 8 : 16);
   // Each of the best is moved through the heap, about once for each doubling of the row.
   int64_t rowBytes = shape.length * bytes + 128 * shape.count;
-  step.bytes = static_cast<double>(shape.rows) * static_cast<double>(rowBytes);
   step.grain = chooseMoveGrain(rowBytes);
   step.kernel = kernelOf(spec);
   return step;

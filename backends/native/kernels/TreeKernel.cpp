@@ -210,9 +210,6 @@ LoweredStep native::makeTrees(const TreeSpec &spec, const TreeProblem &problem, 
   step.dims = {problem.rows, problem.features, problem.targets, problem.trees,
                problem.layout.firstLeaf()};
   step.tasks = ceilDiv(problem.rows, kTaskRows);
-  // About ten levels of ten instructions.
-  step.flops = static_cast<double>(problem.rows) * static_cast<double>(problem.trees) * 100;
-  step.bytes = static_cast<double>(problem.rows * problem.features * dtypeBytes(spec.dtype));
   step.kernel = kernelOf(spec);
   return step;
 }

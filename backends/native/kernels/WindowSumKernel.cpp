@@ -153,7 +153,7 @@ LoweredStep native::sumWindows(StepBuffer from, StepBuffer to, WindowSum sum, DT
   }
   step.dims.push_back(s.channels);
   step.tasks = sum.images * s.channels * s.input[0] * s.input[1];
-  step.bytes = (elements + result) * double(dtypeBytes(dtype));
-  step.grain = chooseMoveGrain(static_cast<int64_t>(step.bytes) / std::max<int64_t>(step.tasks, 1));
+  double bytes = (elements + result) * double(dtypeBytes(dtype));
+  step.grain = chooseMoveGrain(static_cast<int64_t>(bytes) / std::max<int64_t>(step.tasks, 1));
   return step;
 }

@@ -126,11 +126,7 @@ LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context)
   step.scratchBytes = scratch.value();
   double rows = double(shape.batch) * double(shape.heads) * double(shape.queries);
   double perScore = double(shape.size) + double(shape.valueSize);
-  step.flops = 2 * rows * double(shape.keys) * perScore;
-  step.grain = chooseGrain(step.tasks, step.flops);
-  step.bytes =
-      double(dtypeBytes(spec.dtype)) *
-      (rows * perScore + double(shape.batch) * double(shape.heads) * double(shape.keys) * perScore);
+  step.grain = chooseGrain(step.tasks, 2 * rows * double(shape.keys) * perScore);
   step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;

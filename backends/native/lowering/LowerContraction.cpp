@@ -205,9 +205,7 @@ static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<L
     step.buffers.push_back(StepBuffer::of(operand.value));
   step.dims = flattenDims(dims);
   step.tasks = p.batch * dims.columnTiles * dims.lineChunks;
-  step.flops = p.flops();
-  step.grain = chooseGrain(step.tasks, step.flops);
-  step.bytes = p.bytes();
+  step.grain = chooseGrain(step.tasks, p.flops());
   result.push_back(std::move(step));
   return result;
 }

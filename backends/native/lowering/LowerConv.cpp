@@ -92,11 +92,8 @@ LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
                                                                  : StepBuffer::of(operand.value));
   step.dims = flattenDims(dims);
   step.tasks = product.batches * dims.columnTiles * dims.lineChunks;
-  step.flops = p.flops * product.share;
-  step.grain = chooseGrain(step.tasks, step.flops);
-  step.bytes = product.share * double(dtypeBytes(p.dtype)) *
-               double(p.context.elementsOf(p.input) + p.context.elementsOf(p.output) +
-                      p.context.elementsOf(p.weights));
+  step.grain = chooseGrain(step.tasks, p.flops * product.share);
+  step.share = product.share;
   return step;
 }
 

@@ -142,10 +142,8 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
                   std::move(columns)};
   step.dims = flattenDims(dims);
   step.tasks = images * p.groups * dims.columnTiles * dims.lineChunks;
-  step.flops = flops;
-  step.grain = chooseGrain(step.tasks, step.flops);
-  double moved = double(p.pixels) * (double(p.channels) + double(p.groups) * double(p.rows()));
-  step.bytes = double(element) * (double(images) * moved + double(p.channels) * double(p.rows()));
+  step.grain = chooseGrain(step.tasks, flops);
+  step.share = double(images) / double(p.batch);
   return step;
 }
 
@@ -169,6 +167,7 @@ LoweringResult native::lower(nn::ConvTransposeOp op, const LoweringContext &cont
     result.push_back(sumWindows(columns,
                                 StepBuffer::of(op.getResult(), first * p.outputs * plane * element),
                                 std::move(sum), p.dtype));
+    result.back().share = 0;
   }
   return result;
 }

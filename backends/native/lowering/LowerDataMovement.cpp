@@ -46,6 +46,28 @@ static SmallVector<bool> lastingDims(Value v, const LoweringContext &context) {
   return lasting;
 }
 
+/// The part of the elements of `whole` that a space of these sizes has.
+static double partOf(Value whole, const Sizes &sizes, const LoweringContext &context) {
+  return static_cast<double>(productOf(sizes)) / static_cast<double>(context.elementsOf(whole));
+}
+
+/// Appends the copy that moves a part of `whole`, the op's input or result.
+static void copyPart(Value whole, const Sizes &sizes, CopySide from, CopySide to,
+                     const LoweringContext &context, LoweredSteps &steps,
+                     ArrayRef<bool> lasting = {}) {
+  size_t first = steps.size();
+  appendCopy(sizes, dtypeOfValue(whole), std::move(from), std::move(to), steps, lasting);
+  setShares(steps, first, partOf(whole, sizes, context));
+}
+
+/// Appends the step that stores `value` all over a part of the result.
+static void fillPart(Value result, const Sizes &sizes, StepBuffer value, CopySide to,
+                     const LoweringContext &context, LoweredSteps &steps) {
+  size_t first = steps.size();
+  appendFill(sizes, dtypeOfValue(result), std::move(value), std::move(to), steps);
+  setShares(steps, first, partOf(result, sizes, context));
+}
+
 //===----------------------------------------------------------------------===//
 // One function per op
 //===----------------------------------------------------------------------===//
@@ -58,9 +80,9 @@ LoweringResult native::lower(nn::ConcatOp op, const LoweringContext &context) {
   Sizes strides = rowMajorStrides<Sizes>(context.sizesOf(result));
   int64_t at = 0;
   for (Value input : op.getInputs()) {
-    appendCopy(Sizes(context.sizesOf(input)), dtypeOfValue(result), viewOf(input, context),
-               viewOf(result, strides, at * strides[op.getAxis()]), lowered,
-               lastingDims(input, context));
+    copyPart(result, Sizes(context.sizesOf(input)), viewOf(input, context),
+             viewOf(result, strides, at * strides[op.getAxis()]), context, lowered,
+             lastingDims(input, context));
     at += context.sizesOf(input)[op.getAxis()];
   }
   return lowered;
@@ -74,9 +96,9 @@ LoweringResult native::lower(nn::SplitOp op, const LoweringContext &context) {
   Sizes strides = rowMajorStrides<Sizes>(context.sizesOf(input));
   int64_t at = 0;
   for (Value result : op.getResults()) {
-    appendCopy(Sizes(context.sizesOf(result)), dtypeOfValue(input),
-               viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result, context), lowered,
-               lastingDims(result, context));
+    copyPart(input, Sizes(context.sizesOf(result)),
+             viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result, context), context,
+             lowered, lastingDims(result, context));
     at += context.sizesOf(result)[op.getAxis()];
   }
   return lowered;
@@ -196,7 +218,7 @@ namespace {
 class PadLowering {
 public:
   PadLowering(nn::PadOp op, Sizes pads, const LoweringContext &context)
-      : op(op), pads(std::move(pads)) {
+      : op(op), context(context), pads(std::move(pads)) {
     sizes = Sizes(context.sizesOf(op.getInput()));
     whole = Sizes(context.sizesOf(op.getResult()));
     strides = rowMajorStrides<Sizes>(whole);
@@ -217,6 +239,7 @@ private:
   }
 
   nn::PadOp op;
+  const LoweringContext &context;
   Sizes pads, sizes, whole, strides;
   LoweredSteps lowered;
 };
@@ -230,8 +253,8 @@ void PadLowering::copyInterior() {
     from += std::max<int64_t>(-begin(d), 0) * source[d];
     to += interiorBegin(d) * strides[d];
   }
-  appendCopy(interior, dtypeOfValue(op.getInput()), viewOf(op.getInput(), source, from),
-             viewOf(op.getResult(), strides, to), lowered);
+  copyPart(op.getResult(), interior, viewOf(op.getInput(), source, from),
+           viewOf(op.getResult(), strides, to), context, lowered);
 }
 
 void PadLowering::addSlab(size_t axis, int64_t at, int64_t count, int64_t source, int64_t step) {
@@ -248,13 +271,14 @@ void PadLowering::addSlab(size_t axis, int64_t at, int64_t count, int64_t source
   CopySide to = viewOf(op.getResult(), strides, at * strides[axis] + inner);
   if (op.getMode() != PadMode::Constant) {
     from[axis] *= step;
-    return appendCopy(slab, dtype, viewOf(op.getResult(), from, source * strides[axis] + inner), to,
-                      lowered);
+    return copyPart(op.getResult(), slab,
+                    viewOf(op.getResult(), from, source * strides[axis] + inner), to, context,
+                    lowered);
   }
   StepBuffer value = nn::isNone(op.getValue())
                          ? StepBuffer::weights(Tensor::allocate(dtype, {}).take())
                          : StepBuffer::of(op.getValue());
-  appendFill(slab, dtype, value, to, lowered);
+  fillPart(op.getResult(), slab, value, to, context, lowered);
 }
 
 LoweringResult PadLowering::lower() {
@@ -331,21 +355,21 @@ LoweringResult native::lower(nn::PackOp op, const LoweringContext &context) {
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)),
                  context.sizesOf(op.getResult())[1], context.sizesOf(op.getResult()).back()};
-  DType dtype = dtypeOfValue(op.getInput());
   LoweredSteps lowered;
-  appendCopy({s.batch, s.fullBlocks(), s.spatial, s.block}, dtype,
-             viewOf(op.getInput(), {s.plainBatch(), s.block * s.spatial, 1, s.spatial}),
-             viewOf(op.getResult(), {s.blockedBatch(), s.spatial * s.block, s.block, 1}), lowered);
+  copyPart(op.getResult(), {s.batch, s.fullBlocks(), s.spatial, s.block},
+           viewOf(op.getInput(), {s.plainBatch(), s.block * s.spatial, 1, s.spatial}),
+           viewOf(op.getResult(), {s.blockedBatch(), s.spatial * s.block, s.block, 1}), context,
+           lowered);
   if (s.restChannels() == 0)
     return lowered;
   int64_t plainRest = s.fullBlocks() * s.block * s.spatial, blockedRest = plainRest;
-  appendCopy({s.batch, s.spatial, s.restChannels()}, dtype,
-             viewOf(op.getInput(), {s.plainBatch(), 1, s.spatial}, plainRest),
-             viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest), lowered);
-  appendFill({s.batch, s.spatial, s.block - s.restChannels()}, dtype,
-             StepBuffer::weights(Tensor::allocate(dtype, {}).take()),
-             viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest + s.restChannels()),
-             lowered);
+  copyPart(op.getResult(), {s.batch, s.spatial, s.restChannels()},
+           viewOf(op.getInput(), {s.plainBatch(), 1, s.spatial}, plainRest),
+           viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest), context, lowered);
+  fillPart(op.getResult(), {s.batch, s.spatial, s.block - s.restChannels()},
+           StepBuffer::weights(Tensor::allocate(dtypeOfValue(op.getInput()), {}).take()),
+           viewOf(op.getResult(), {s.blockedBatch(), s.block, 1}, blockedRest + s.restChannels()),
+           context, lowered);
   return lowered;
 }
 
@@ -355,14 +379,14 @@ LoweringResult native::lower(nn::UnpackOp op, const LoweringContext &context) {
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], op.getChannels(), productOf(sizes.drop_front(2).drop_back()), sizes[1],
                  sizes.back()};
-  DType dtype = dtypeOfValue(op.getInput());
   LoweredSteps lowered;
-  appendCopy({s.batch, s.fullBlocks(), s.block, s.spatial}, dtype,
-             viewOf(op.getInput(), {s.blockedBatch(), s.spatial * s.block, 1, s.block}),
-             viewOf(op.getResult(), {s.plainBatch(), s.block * s.spatial, s.spatial, 1}), lowered);
+  copyPart(op.getResult(), {s.batch, s.fullBlocks(), s.block, s.spatial},
+           viewOf(op.getInput(), {s.blockedBatch(), s.spatial * s.block, 1, s.block}),
+           viewOf(op.getResult(), {s.plainBatch(), s.block * s.spatial, s.spatial, 1}), context,
+           lowered);
   int64_t restOffset = s.fullBlocks() * s.block * s.spatial;
-  appendCopy({s.batch, s.restChannels(), s.spatial}, dtype,
-             viewOf(op.getInput(), {s.blockedBatch(), 1, s.block}, restOffset),
-             viewOf(op.getResult(), {s.plainBatch(), s.spatial, 1}, restOffset), lowered);
+  copyPart(op.getResult(), {s.batch, s.restChannels(), s.spatial},
+           viewOf(op.getInput(), {s.blockedBatch(), 1, s.block}, restOffset),
+           viewOf(op.getResult(), {s.plainBatch(), s.spatial, 1}, restOffset), context, lowered);
   return lowered;
 }

@@ -135,11 +135,15 @@ static LoweringResult lowerScatter(Op op, const IndexedMove &move, const Lowerin
   if (int64_t bytes = context.elementsOf(op.getInput()) * dtypeBytes(move.dtype); bytes > 0) {
     LoweredStep copy = copyBytes(input, result, bytes);
     copy.copiesWhole = true;
+    copy.share = 0; // what is updated is the problem
     copy.overwritable = {0};
     lowered.push_back(std::move(copy));
   }
   appendScatter(move, op.getReduction(), result, StepBuffer::of(op.getIndices()),
                 StepBuffer::of(op.getUpdates()), lowered);
+  // Where there are no indices the copy is all.
+  if (!lowered.empty())
+    lowered.back().share = 1;
   return lowered;
 }
 

@@ -112,8 +112,6 @@ LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &conte
                   StepBuffer::of(op.getBias()), StepBuffer::of(op.getResult())};
   step.tasks = shape.batch * shape.channels;
   step.grain = chooseMoveGrain(4 * shape.plane * dtypeBytes(dtype));
-  step.flops = 6.0 * static_cast<double>(shape.elements());
-  step.bytes = 4.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
   step.kernel = kernelOf(InstanceNormSpec{dtype, op.getEpsilon().convertToDouble()});
   lowered.push_back(std::move(step));
   return lowered;
@@ -139,8 +137,6 @@ LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context)
   step.buffers.push_back(StepBuffer::of(op.getResult()));
   step.tasks = elements / length;
   step.grain = chooseMoveGrain(4 * length * dtypeBytes(spec.dtype));
-  step.flops = 8.0 * static_cast<double>(elements);
-  step.bytes = 2.0 * static_cast<double>(elements * dtypeBytes(spec.dtype));
   step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;
@@ -171,8 +167,6 @@ LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
   step.buffers = {StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())};
   step.tasks = shape.batch * shape.channels * chunks;
   step.grain = chooseMoveGrain(chunk * (size + 8) * dtypeBytes(dtype));
-  step.flops = static_cast<double>(shape.elements()) * static_cast<double>(2 * size + 4);
-  step.bytes = 2.0 * static_cast<double>(shape.elements() * dtypeBytes(dtype));
   step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;

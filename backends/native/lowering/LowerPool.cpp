@@ -85,10 +85,6 @@ static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
   int64_t rowBytes =
       axes[2].output * std::max<int64_t>(problem.block, 1) * dtypeBytes(problem.dtype);
   step.grain = chooseMoveGrain(rowBytes * taps / 2);
-  step.flops = static_cast<double>(context.elementsOf(op.getResult())) * static_cast<double>(taps);
-  step.bytes =
-      static_cast<double>((context.elementsOf(problem.input) + context.elementsOf(op.getResult())) *
-                          dtypeBytes(problem.dtype));
   return oneStep(std::move(step));
 }
 

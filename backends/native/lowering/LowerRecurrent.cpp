@@ -113,9 +113,8 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
   double states =
       double(dims.steps) * double(dims.batch) * double(directions) * double(dims.hidden);
   auto gates = static_cast<double>(gatesOf(spec.cell));
-  step.flops = 2 * states * gates * double(dims.hidden);
-  step.grain = chooseGrain(step.tasks, step.flops);
-  step.bytes = states * (gates + 1) * double(dtypeBytes(spec.dtype));
+  step.grain = chooseGrain(step.tasks, 2 * states * gates * double(dims.hidden));
+  step.share = double(directions) / double(dims.directions);
   step.kernel = kernelOf(std::move(spec));
   return step;
 }

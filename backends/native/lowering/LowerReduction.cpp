@@ -98,8 +98,10 @@ static StepBuffer moveReducedLast(Value input, const std::vector<bool> &reduced,
       }
   DType dtype = dtypeOfValue(input);
   StepBuffer scratch = StepBuffer::scratchSpace(0, CheckedSize::product(sizes) * dtypeBytes(dtype));
+  size_t first = steps.size();
   appendCopy(order, dtype, {StepBuffer::of(input), from}, {scratch, rowMajorStrides<Sizes>(order)},
              steps);
+  setShares(steps, first, 0);
   return scratch;
 }
 
@@ -295,8 +297,10 @@ LoweringResult native::lower(nn::CumulateOp op, const LoweringContext &context) 
 /// Appends the copy of [outer, rows, columns] at `from` to [outer, columns, rows] at `to`.
 static void appendTurn(int64_t outer, int64_t rows, int64_t columns, DType dtype, StepBuffer from,
                        StepBuffer to, std::vector<LoweredStep> &steps) {
+  size_t first = steps.size();
   appendCopy({outer, columns, rows}, dtype, {std::move(from), {rows * columns, 1, columns}},
              {std::move(to), {rows * columns, rows, 1}}, steps, {true, true, true});
+  setShares(steps, first, 0);
 }
 
 /// Rows whose elements are apart are copied to where they are not, and the results back.

@@ -148,12 +148,16 @@ LoweringResult native::lower(nn::ResizeOp op, const LoweringContext &context) {
     return oneStep(copyBytes(from, StepBuffer::of(op.getResult()),
                              context.elementsOf(op.getResult()) * dtypeBytes(dtype)));
   LoweredSteps result;
+  double all = 0;
+  for (const Resampling &pass : passes)
+    all += pass.reads();
   for (size_t i = 0; i < passes.size(); ++i) {
     const Resampling &pass = passes[i];
     CheckedSize bytes = CheckedSize(pass.outer) * pass.output * pass.inner * dtypeBytes(dtype);
     StepBuffer to = i + 1 == passes.size() ? StepBuffer::of(op.getResult())
                                            : StepBuffer::scratchSpace(i % 2, bytes);
     result.push_back(resample(from, to, pass, dtype));
+    result.back().share = pass.reads() / all;
     from = to;
   }
   return result;

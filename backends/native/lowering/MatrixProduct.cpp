@@ -50,8 +50,10 @@ static std::optional<StepBuffer> repeatMatrices(Value value, ArrayRef<int64_t> d
   strides.push_back(1);
   StepBuffer copy =
       StepBuffer::scratchSpace(number, CheckedSize::product(sizes) * dtypeBytes(dtype));
+  size_t first = steps.size();
   appendCopy(sizes, dtype, {StepBuffer::of(value), strides}, {copy, rowMajorStrides<Sizes>(sizes)},
              steps);
+  setShares(steps, first, 0);
   return copy;
 }
 

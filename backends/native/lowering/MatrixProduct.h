@@ -27,12 +27,6 @@ struct MatrixProduct {
   Epilogue epilogue;
 
   double flops() const { return 2.0 * double(batch) * double(m) * double(n) * double(k); }
-  /// Elements that are read and written, in bytes.
-  double bytes() const {
-    double sizeA = double(batch) * double(m) * double(k),
-           sizeB = double(batchB) * double(k) * double(n);
-    return double(dtypeBytes(dtype)) * (sizeA + sizeB + double(batch) * double(m) * double(n));
-  }
 };
 
 /// The product of an op but for its epilogue; a reason when there is no native code for it. `steps`

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Reason.h"
+#include "quern/StepCost.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -33,9 +34,8 @@ struct ProfileRow {
     nanoseconds += elapsed;
     ++runs;
   }
-  /// Per run, estimated; 0 when unknown.
-  double flops = 0;
-  double bytes = 0;
+  /// Of one run; 0 when unknown.
+  StepCost cost = {};
 };
 
 } // namespace quern
