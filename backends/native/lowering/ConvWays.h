@@ -2,9 +2,9 @@
 #pragma once
 
 #include "backends/native/kernels/DotKernel.h"
+#include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/Lowering.h"
 #include "ir/NNDialect.h"
-#include "runtime/reference/WindowShape.h"
 
 namespace quern::native {
 

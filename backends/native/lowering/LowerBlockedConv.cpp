@@ -4,7 +4,6 @@
 // zeros around it where the window has pads, meets a vector of the result's channels.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/target/TileChoice.h"

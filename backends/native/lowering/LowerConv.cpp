@@ -11,6 +11,7 @@
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/FusionGroup.h"
 #include "ir/Types.h"
+#include "runtime/reference/WindowShape.h"
 
 using namespace mlir;
 using namespace quern;

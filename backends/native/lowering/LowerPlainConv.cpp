@@ -4,7 +4,6 @@
 // the image itself where the window is one pixel, else of its unfolding.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/target/TileChoice.h"
 #include "runtime/values/CeilDiv.h"
