@@ -33,59 +33,44 @@ private:
   const ShapeEnvironment &env;
 };
 
-// The operations of an op, all sizes of which are known.
+/// An op that computes, from all of its operands. All sizes are known where operations are counted.
+template <typename Op, double (*flops)(Op op, const CostFacts &facts)> CostRow computes() {
+  return {
+      mlir::TypeID::get<Op>(), Op::getOperationName(),
+      [](mlir::Operation *op, const CostFacts &facts) { return flops(llvm::cast<Op>(op), facts); },
+      nullptr};
+}
 
-// CostProducts.cpp
-double flopsOf(nn::MatMulOp op, const CostFacts &facts);
-double flopsOf(nn::GemmOp op, const CostFacts &facts);
-double flopsOf(nn::ConvOp op, const CostFacts &facts);
-double flopsOf(nn::ConvTransposeOp op, const CostFacts &facts);
-double flopsOf(nn::AttentionOp op, const CostFacts &facts);
-double flopsOf(nn::RecurrentOp op, const CostFacts &facts);
-double flopsOf(nn::DftOp op, const CostFacts &facts);
-double flopsOf(nn::DetOp op, const CostFacts &facts);
-// CostReductions.cpp
-double flopsOf(nn::ReduceOp op, const CostFacts &facts);
-double flopsOf(nn::SoftmaxOp op, const CostFacts &facts);
-double flopsOf(nn::ArgReduceOp op, const CostFacts &facts);
-double flopsOf(nn::CumulateOp op, const CostFacts &facts);
-double flopsOf(nn::TopKOp op, const CostFacts &facts);
-double flopsOf(nn::MaxPoolOp op, const CostFacts &facts);
-double flopsOf(nn::AveragePoolOp op, const CostFacts &facts);
-double flopsOf(nn::GlobalPoolOp op, const CostFacts &facts);
-double flopsOf(nn::MaxPoolWithIndicesOp op, const CostFacts &facts);
-double flopsOf(nn::BatchNormOp op, const CostFacts &facts);
-double flopsOf(nn::InstanceNormOp op, const CostFacts &facts);
-double flopsOf(nn::LayerNormOp op, const CostFacts &facts);
-double flopsOf(nn::LrnOp op, const CostFacts &facts);
-double flopsOf(nn::TreeEnsembleOp op, const CostFacts &facts);
-// CostMoves.cpp
-double flopsOf(nn::CastOp op, const CostFacts &facts);
-double flopsOf(nn::RangeOp op, const CostFacts &facts);
-double flopsOf(nn::RandomOp op, const CostFacts &facts);
-double flopsOf(nn::LookupOp op, const CostFacts &facts);
-double flopsOf(nn::ScatterElementsOp op, const CostFacts &facts);
-double flopsOf(nn::ScatterNDOp op, const CostFacts &facts);
-double flopsOf(nn::ResizeOp op, const CostFacts &facts);
-double flopsOf(nn::GridSampleOp op, const CostFacts &facts);
-double flopsOf(nn::RoiPoolOp op, const CostFacts &facts);
-double flopsOf(nn::Col2ImOp op, const CostFacts &facts);
+/// An op that only moves elements, all of them.
+template <typename Op> CostRow moves() {
+  return {mlir::TypeID::get<Op>(), Op::getOperationName(), nullptr, nullptr};
+}
 
-// The bytes of an op that touches only a part of some values: `cost` has those of all.
+/// An op whose operations only data tells: what it moves is counted.
+template <typename Op> CostRow dependsOnData() { return moves<Op>(); }
 
-// CostReductions.cpp
-void touchPart(nn::TreeEnsembleOp op, const CostFacts &facts, StepCost &cost);
-// CostMoves.cpp
-void touchPart(nn::ShapeOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::SliceOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::PadOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::GatherOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::GatherElementsOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::GatherNDOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::ScatterElementsOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::ScatterNDOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::ResizeOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::GridSampleOp op, const CostFacts &facts, StepCost &cost);
-void touchPart(nn::RoiPoolOp op, const CostFacts &facts, StepCost &cost);
+/// An op that only moves elements, a part of what it is given. `touch` corrects the bytes of all.
+template <typename Op, void (*touch)(Op op, const CostFacts &facts, StepCost &cost)>
+CostRow movesPart() {
+  CostRow row = moves<Op>();
+  row.touchPart = [](mlir::Operation *op, const CostFacts &facts, StepCost &cost) {
+    touch(llvm::cast<Op>(op), facts, cost);
+  };
+  return row;
+}
+
+/// An op that computes, from a part of some operands or for a part of its result.
+template <typename Op, double (*flops)(Op op, const CostFacts &facts),
+          void (*touch)(Op op, const CostFacts &facts, StepCost &cost)>
+CostRow computesPart() {
+  CostRow row = computes<Op, flops>();
+  row.touchPart = movesPart<Op, touch>().touchPart;
+  return row;
+}
+
+// The rows of Cost<Family>.cpp.
+std::span<const CostRow> productCosts();
+std::span<const CostRow> reductionCosts();
+std::span<const CostRow> moveCosts();
 
 } // namespace quern::plan

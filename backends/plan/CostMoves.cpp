@@ -13,25 +13,25 @@ using namespace quern::plan;
 // Numbers
 //===----------------------------------------------------------------------===//
 
-double plan::flopsOf(nn::CastOp op, const CostFacts &facts) {
+static double flopsOf(nn::CastOp op, const CostFacts &facts) {
   return facts.elementsOf(op.getResult());
 }
 
 /// Times the step, plus the start.
-double plan::flopsOf(nn::RangeOp op, const CostFacts &facts) {
+static double flopsOf(nn::RangeOp op, const CostFacts &facts) {
   return 2 * facts.elementsOf(op.getResult());
 }
 
-double plan::flopsOf(nn::RandomOp op, const CostFacts &facts) {
+static double flopsOf(nn::RandomOp op, const CostFacts &facts) {
   return facts.elementsOf(op.getResult());
 }
 
 /// A comparison, as of a hash table.
-double plan::flopsOf(nn::LookupOp op, const CostFacts &facts) {
+static double flopsOf(nn::LookupOp op, const CostFacts &facts) {
   return facts.elementsOf(op.getInput());
 }
 
-double plan::flopsOf(nn::Col2ImOp op, const CostFacts &facts) {
+static double flopsOf(nn::Col2ImOp op, const CostFacts &facts) {
   return facts.elementsOf(op.getInput());
 }
 
@@ -45,26 +45,26 @@ static void readPart(Value operand, double part, const CostFacts &facts, StepCos
   cost.bytesRead -= whole - std::min(part, whole);
 }
 
-void plan::touchPart(nn::ShapeOp, const CostFacts &, StepCost &cost) { cost.bytesRead = 0; }
+static void touchPart(nn::ShapeOp, const CostFacts &, StepCost &cost) { cost.bytesRead = 0; }
 
-void plan::touchPart(nn::SliceOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::SliceOp op, const CostFacts &facts, StepCost &cost) {
   readPart(op.getInput(), facts.bytesOf(op.getResult()), facts, cost);
 }
 
 /// It may crop.
-void plan::touchPart(nn::PadOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::PadOp op, const CostFacts &facts, StepCost &cost) {
   readPart(op.getInput(), facts.bytesOf(op.getResult()), facts, cost);
 }
 
-void plan::touchPart(nn::GatherOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::GatherOp op, const CostFacts &facts, StepCost &cost) {
   readPart(op.getInput(), facts.bytesOf(op.getResult()), facts, cost);
 }
 
-void plan::touchPart(nn::GatherElementsOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::GatherElementsOp op, const CostFacts &facts, StepCost &cost) {
   readPart(op.getInput(), facts.bytesOf(op.getResult()), facts, cost);
 }
 
-void plan::touchPart(nn::GatherNDOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::GatherNDOp op, const CostFacts &facts, StepCost &cost) {
   readPart(op.getInput(), facts.bytesOf(op.getResult()), facts, cost);
 }
 
@@ -86,19 +86,19 @@ template <typename Op> static void touchUpdated(Op op, const CostFacts &facts, S
   cost.bytesWritten = std::min(updates, cost.bytesWritten);
 }
 
-double plan::flopsOf(nn::ScatterElementsOp op, const CostFacts &facts) {
+static double flopsOf(nn::ScatterElementsOp op, const CostFacts &facts) {
   return flopsOfScatter(op, facts);
 }
 
-void plan::touchPart(nn::ScatterElementsOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::ScatterElementsOp op, const CostFacts &facts, StepCost &cost) {
   touchUpdated(op, facts, cost);
 }
 
-double plan::flopsOf(nn::ScatterNDOp op, const CostFacts &facts) {
+static double flopsOf(nn::ScatterNDOp op, const CostFacts &facts) {
   return flopsOfScatter(op, facts);
 }
 
-void plan::touchPart(nn::ScatterNDOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::ScatterNDOp op, const CostFacts &facts, StepCost &cost) {
   touchUpdated(op, facts, cost);
 }
 
@@ -132,13 +132,13 @@ struct ResizeTaps {
 } // namespace
 
 /// A multiply-add for each element that is interpolated along an axis.
-double plan::flopsOf(nn::ResizeOp op, const CostFacts &facts) {
+static double flopsOf(nn::ResizeOp op, const CostFacts &facts) {
   if (op.getMode() == ResizeMode::Nearest)
     return 0;
   return 2 * ResizeTaps(op, facts).along * facts.elementsOf(op.getResult());
 }
 
-void plan::touchPart(nn::ResizeOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::ResizeOp op, const CostFacts &facts, StepCost &cost) {
   double taps = ResizeTaps(op, facts).together;
   readPart(op.getInput(), taps * facts.bytesOf(op.getResult()), facts, cost);
 }
@@ -148,13 +148,13 @@ static double tapsOf(nn::GridSampleOp op, const CostFacts &facts) {
   return std::pow(tapsOf(op.getMode()), facts.sizeOf(op.getPoints(), -1));
 }
 
-double plan::flopsOf(nn::GridSampleOp op, const CostFacts &facts) {
+static double flopsOf(nn::GridSampleOp op, const CostFacts &facts) {
   if (op.getMode() == ResizeMode::Nearest)
     return 0;
   return 2 * tapsOf(op, facts) * facts.elementsOf(op.getResult());
 }
 
-void plan::touchPart(nn::GridSampleOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::GridSampleOp op, const CostFacts &facts, StepCost &cost) {
   readPart(op.getInput(), tapsOf(op, facts) * facts.bytesOf(op.getResult()), facts, cost);
 }
 
@@ -165,12 +165,72 @@ static double samplesOf(nn::RoiPoolOp op) {
 }
 
 /// A sample is interpolated from four pixels, and combined with the others of its bin.
-double plan::flopsOf(nn::RoiPoolOp op, const CostFacts &facts) {
+static double flopsOf(nn::RoiPoolOp op, const CostFacts &facts) {
   double perSample = op.getWholePixels() ? 1 : 9;
   return samplesOf(op) * perSample * facts.elementsOf(op.getResult());
 }
 
-void plan::touchPart(nn::RoiPoolOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::RoiPoolOp op, const CostFacts &facts, StepCost &cost) {
   double pixels = samplesOf(op) * (op.getWholePixels() ? 1 : 4);
   readPart(op.getInput(), pixels * facts.bytesOf(op.getResult()), facts, cost);
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const CostRow> plan::moveCosts() {
+  static const CostRow rows[] = {
+      computes<nn::CastOp, flopsOf>(),
+      computes<nn::RangeOp, flopsOf>(),
+      computes<nn::RandomOp, flopsOf>(),
+      computes<nn::LookupOp, flopsOf>(),
+      computes<nn::Col2ImOp, flopsOf>(),
+      computesPart<nn::ScatterElementsOp, flopsOf, touchPart>(),
+      computesPart<nn::ScatterNDOp, flopsOf, touchPart>(),
+      computesPart<nn::ResizeOp, flopsOf, touchPart>(),
+      computesPart<nn::GridSampleOp, flopsOf, touchPart>(),
+      computesPart<nn::RoiPoolOp, flopsOf, touchPart>(),
+      movesPart<nn::ShapeOp, touchPart>(),
+      movesPart<nn::SliceOp, touchPart>(),
+      movesPart<nn::PadOp, touchPart>(),
+      movesPart<nn::GatherOp, touchPart>(),
+      movesPart<nn::GatherElementsOp, touchPart>(),
+      movesPart<nn::GatherNDOp, touchPart>(),
+      moves<nn::BitCastOp>(),
+      moves<nn::ConcatOp>(),
+      moves<nn::SplitOp>(),
+      moves<nn::ReshapeOp>(),
+      moves<nn::FlattenOp>(),
+      moves<nn::TransposeOp>(),
+      moves<nn::SqueezeOp>(),
+      moves<nn::UnsqueezeOp>(),
+      moves<nn::ExpandOp>(),
+      moves<nn::TileOp>(),
+      moves<nn::PackOp>(),
+      moves<nn::UnpackOp>(),
+      moves<nn::ZipMapOp>(),
+      moves<nn::MapEntriesOp>(),
+      moves<nn::SequenceOp>(),
+      moves<nn::SequenceSpliceOp>(),
+      moves<nn::SequenceAtOp>(),
+      moves<nn::SequenceLengthOp>(),
+      moves<nn::SequenceConcatOp>(),
+      moves<nn::SequenceSplitOp>(),
+      moves<nn::OptionalOp>(),
+      moves<nn::OptionalHasOp>(),
+      moves<nn::OptionalGetOp>(),
+      // What is found, how long strings are, when an iteration ends
+      dependsOnData<nn::NonZeroOp>(),
+      dependsOnData<nn::NonMaxSuppressionOp>(),
+      dependsOnData<nn::UniqueOp>(),
+      dependsOnData<nn::CouplePairsOp>(),
+      dependsOnData<nn::ImageDecodeOp>(),
+      dependsOnData<nn::StringConcatOp>(),
+      dependsOnData<nn::StringNormalizeOp>(),
+      dependsOnData<nn::StringSplitOp>(),
+      dependsOnData<nn::RegexMatchOp>(),
+      dependsOnData<nn::TfIdfOp>(),
+  };
+  return rows;
 }

@@ -25,11 +25,11 @@ static double product(ArrayRef<int64_t> sizes) {
 // Matrices
 //===----------------------------------------------------------------------===//
 
-double plan::flopsOf(nn::MatMulOp op, const CostFacts &facts) {
+static double flopsOf(nn::MatMulOp op, const CostFacts &facts) {
   return 2 * facts.sizeOf(op.getA(), -1) * facts.elementsOf(op.getResult());
 }
 
-double plan::flopsOf(nn::GemmOp op, const CostFacts &facts) {
+static double flopsOf(nn::GemmOp op, const CostFacts &facts) {
   bool hasC = !nn::isNone(op.getC());
   double perElement = 2 * facts.sizeOf(op.getA(), op.getTransA() ? 0 : 1);
   perElement += op.getAlpha().convertToDouble() != 1 ? 1 : 0;
@@ -39,12 +39,12 @@ double plan::flopsOf(nn::GemmOp op, const CostFacts &facts) {
 }
 
 /// Two thirds of n cubed for each matrix, as elimination needs.
-double plan::flopsOf(nn::DetOp op, const CostFacts &facts) {
+static double flopsOf(nn::DetOp op, const CostFacts &facts) {
   return 2.0 / 3 * facts.sizeOf(op.getInput(), -1) * facts.elementsOf(op.getInput());
 }
 
 /// 5 n log2 n for each signal of n complex numbers: what fast transforms are rated by.
-double plan::flopsOf(nn::DftOp op, const CostFacts &facts) {
+static double flopsOf(nn::DftOp op, const CostFacts &facts) {
   std::optional<std::vector<int64_t>> axis = facts.values().integersOf(op.getAxis());
   auto rank = static_cast<int64_t>(facts.sizesOf(op.getResult()).size());
   if (!axis || axis->size() != 1 || axis->front() < -rank || axis->front() >= rank)
@@ -58,7 +58,7 @@ double plan::flopsOf(nn::DftOp op, const CostFacts &facts) {
 //===----------------------------------------------------------------------===//
 
 /// A padded place counts as any other. Channels are those of the weights: blocks may have more.
-double plan::flopsOf(nn::ConvOp op, const CostFacts &facts) {
+static double flopsOf(nn::ConvOp op, const CostFacts &facts) {
   ArrayRef<int64_t> weights = facts.sizesOf(op.getWeights()),
                     result = facts.sizesOf(op.getResult());
   ArrayRef<int64_t> pixels = result.drop_front(2);
@@ -71,7 +71,7 @@ double plan::flopsOf(nn::ConvOp op, const CostFacts &facts) {
 }
 
 /// Each element of the input meets all weights of its channel.
-double plan::flopsOf(nn::ConvTransposeOp op, const CostFacts &facts) {
+static double flopsOf(nn::ConvTransposeOp op, const CostFacts &facts) {
   double bias = nn::isNone(op.getBias()) ? 0 : facts.elementsOf(op.getResult());
   return 2 * facts.elementsOf(op.getInput()) *
              product(facts.sizesOf(op.getWeights()).drop_front(1)) +
@@ -100,7 +100,7 @@ static double visibleKeys(nn::AttentionOp op, const AttentionShape &shape, const
 
 /// Products of queries with keys and of scores with values; five operations for the softmax of a
 /// score, one for each of scale, mask and condition, three for the cap.
-double plan::flopsOf(nn::AttentionOp op, const CostFacts &facts) {
+static double flopsOf(nn::AttentionOp op, const CostFacts &facts) {
   auto sizesOf = [&](Value operand) {
     return nn::isNone(operand) ? ArrayRef<int64_t>() : facts.sizesOf(operand);
   };
@@ -120,9 +120,23 @@ double plan::flopsOf(nn::AttentionOp op, const CostFacts &facts) {
 
 /// For each hidden unit at each time: the product of its gates, a sum and an activation of each,
 /// and what makes the state of the gates. All sequences count as long as the longest.
-double plan::flopsOf(nn::RecurrentOp op, const CostFacts &facts) {
+static double flopsOf(nn::RecurrentOp op, const CostFacts &facts) {
   auto gates = static_cast<double>(gatesOf(op.cellKind()));
   double state = op.cellKind() == CellKind::Rnn ? 0 : 5;
   double hidden = facts.sizeOf(op.getRecurrence(), -1);
   return facts.elementsOf(op.getY()) * (gates * (2 * hidden + 2) + state);
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const CostRow> plan::productCosts() {
+  static const CostRow rows[] = {
+      computes<nn::MatMulOp, flopsOf>(),    computes<nn::GemmOp, flopsOf>(),
+      computes<nn::DetOp, flopsOf>(),       computes<nn::DftOp, flopsOf>(),
+      computes<nn::ConvOp, flopsOf>(),      computes<nn::ConvTransposeOp, flopsOf>(),
+      computes<nn::AttentionOp, flopsOf>(), computes<nn::RecurrentOp, flopsOf>(),
+  };
+  return rows;
 }

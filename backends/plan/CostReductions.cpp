@@ -38,26 +38,26 @@ static double operationsPerElement(ReduceKind kind) {
   return 0;
 }
 
-double plan::flopsOf(nn::ReduceOp op, const CostFacts &facts) {
+static double flopsOf(nn::ReduceOp op, const CostFacts &facts) {
   return operationsPerElement(op.getKind()) * facts.elementsOf(op.getInput());
 }
 
 /// The largest, which is subtracted, the exponential, the sum, the quotient; of the logarithm a
 /// difference in its place.
-double plan::flopsOf(nn::SoftmaxOp op, const CostFacts &facts) {
+static double flopsOf(nn::SoftmaxOp op, const CostFacts &facts) {
   return 5 * facts.elementsOf(op.getInput());
 }
 
-double plan::flopsOf(nn::ArgReduceOp op, const CostFacts &facts) {
+static double flopsOf(nn::ArgReduceOp op, const CostFacts &facts) {
   return facts.elementsOf(op.getInput());
 }
 
-double plan::flopsOf(nn::CumulateOp op, const CostFacts &facts) {
+static double flopsOf(nn::CumulateOp op, const CostFacts &facts) {
   return facts.elementsOf(op.getInput());
 }
 
 /// A comparison for each element, and those that order the k largest.
-double plan::flopsOf(nn::TopKOp op, const CostFacts &facts) {
+static double flopsOf(nn::TopKOp op, const CostFacts &facts) {
   double k = std::max(facts.sizeOf(op.getValues(), op.getAxis()), 1.0);
   return facts.elementsOf(op.getInput()) + facts.elementsOf(op.getValues()) * std::log2(k);
 }
@@ -74,19 +74,19 @@ static double flopsOfWindows(Value result, ArrayRef<int64_t> kernel, const CostF
   return places * facts.elementsOf(result);
 }
 
-double plan::flopsOf(nn::MaxPoolOp op, const CostFacts &facts) {
+static double flopsOf(nn::MaxPoolOp op, const CostFacts &facts) {
   return flopsOfWindows(op.getResult(), op.getKernel(), facts);
 }
 
-double plan::flopsOf(nn::AveragePoolOp op, const CostFacts &facts) {
+static double flopsOf(nn::AveragePoolOp op, const CostFacts &facts) {
   return flopsOfWindows(op.getResult(), op.getKernel(), facts);
 }
 
-double plan::flopsOf(nn::MaxPoolWithIndicesOp op, const CostFacts &facts) {
+static double flopsOf(nn::MaxPoolWithIndicesOp op, const CostFacts &facts) {
   return flopsOfWindows(op.getResult(), op.getKernel(), facts);
 }
 
-double plan::flopsOf(nn::GlobalPoolOp op, const CostFacts &facts) {
+static double flopsOf(nn::GlobalPoolOp op, const CostFacts &facts) {
   return facts.elementsOf(op.getInput());
 }
 
@@ -95,24 +95,24 @@ double plan::flopsOf(nn::GlobalPoolOp op, const CostFacts &facts) {
 //===----------------------------------------------------------------------===//
 
 /// Less the mean, over the deviation, times the scale, plus the bias.
-double plan::flopsOf(nn::BatchNormOp op, const CostFacts &facts) {
+static double flopsOf(nn::BatchNormOp op, const CostFacts &facts) {
   return 4 * facts.elementsOf(op.getInput());
 }
 
 /// The sum; the difference, its square and their sum; over the deviation; scale and bias.
-double plan::flopsOf(nn::InstanceNormOp op, const CostFacts &facts) {
+static double flopsOf(nn::InstanceNormOp op, const CostFacts &facts) {
   return 7 * facts.elementsOf(op.getInput());
 }
 
 /// As the above, without what is left out: sum and difference where nothing is centred.
-double plan::flopsOf(nn::LayerNormOp op, const CostFacts &facts) {
+static double flopsOf(nn::LayerNormOp op, const CostFacts &facts) {
   double perElement = 3 + (op.getCenter() ? 2 : 0) + (nn::isNone(op.getScale()) ? 0 : 1) +
                       (nn::isNone(op.getBias()) ? 0 : 1);
   return perElement * facts.elementsOf(op.getInput());
 }
 
 /// The square, the sum of the window, times alpha, plus the bias, the power, the quotient.
-double plan::flopsOf(nn::LrnOp op, const CostFacts &facts) {
+static double flopsOf(nn::LrnOp op, const CostFacts &facts) {
   return (static_cast<double>(op.getSize()) + 5) * facts.elementsOf(op.getInput());
 }
 
@@ -136,14 +136,14 @@ struct MeanTree {
 } // namespace
 
 /// A comparison on each level on the way to a leaf, and a sum for each of its votes.
-double plan::flopsOf(nn::TreeEnsembleOp op, const CostFacts &facts) {
+static double flopsOf(nn::TreeEnsembleOp op, const CostFacts &facts) {
   MeanTree tree(op, facts);
   return tree.rows * tree.trees * (tree.depth + tree.votes);
 }
 
 /// A row reads what its ways lead through: few rows do not see all nodes, nor few trees all
 /// features.
-void plan::touchPart(nn::TreeEnsembleOp op, const CostFacts &facts, StepCost &cost) {
+static void touchPart(nn::TreeEnsembleOp op, const CostFacts &facts, StepCost &cost) {
   MeanTree tree(op, facts);
   auto part = [](double wanted, double all) { return all > 0 ? std::min(wanted / all, 1.0) : 0; };
   double features = part(tree.trees * tree.depth, facts.sizeOf(op.getInput(), 1));
@@ -154,4 +154,28 @@ void plan::touchPart(nn::TreeEnsembleOp op, const CostFacts &facts, StepCost &co
     cost.bytesRead += nodes * facts.bytesOf(table);
   for (Value table : {op.getLeaves(), op.getTargets(), op.getWeights()})
     cost.bytesRead += leaves * facts.bytesOf(table);
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const CostRow> plan::reductionCosts() {
+  static const CostRow rows[] = {
+      computes<nn::ReduceOp, flopsOf>(),
+      computes<nn::SoftmaxOp, flopsOf>(),
+      computes<nn::ArgReduceOp, flopsOf>(),
+      computes<nn::CumulateOp, flopsOf>(),
+      computes<nn::TopKOp, flopsOf>(),
+      computes<nn::MaxPoolOp, flopsOf>(),
+      computes<nn::AveragePoolOp, flopsOf>(),
+      computes<nn::MaxPoolWithIndicesOp, flopsOf>(),
+      computes<nn::GlobalPoolOp, flopsOf>(),
+      computes<nn::BatchNormOp, flopsOf>(),
+      computes<nn::InstanceNormOp, flopsOf>(),
+      computes<nn::LayerNormOp, flopsOf>(),
+      computes<nn::LrnOp, flopsOf>(),
+      computesPart<nn::TreeEnsembleOp, flopsOf, touchPart>(),
+  };
+  return rows;
 }

@@ -70,115 +70,13 @@ StepCost CostFacts::wholeValues() const {
 // The table
 //===----------------------------------------------------------------------===//
 
-template <typename Op> static double callFlops(Operation *op, const CostFacts &facts) {
-  return flopsOf(cast<Op>(op), facts);
-}
-template <typename Op>
-static void callTouchPart(Operation *op, const CostFacts &facts, StepCost &cost) {
-  touchPart(cast<Op>(op), facts, cost);
-}
-
-/// An op that computes, from all of its operands.
-template <typename Op> static CostRow computes() {
-  return {TypeID::get<Op>(), Op::getOperationName(), callFlops<Op>, nullptr};
-}
-/// An op that computes, from a part of some operands or for a part of its result.
-template <typename Op> static CostRow computesPart() {
-  return {TypeID::get<Op>(), Op::getOperationName(), callFlops<Op>, callTouchPart<Op>};
-}
-/// An op that only moves elements, all of them.
-template <typename Op> static CostRow moves() {
-  return {TypeID::get<Op>(), Op::getOperationName(), nullptr, nullptr};
-}
-/// An op that only moves elements, a part of what it is given.
-template <typename Op> static CostRow movesPart() {
-  return {TypeID::get<Op>(), Op::getOperationName(), nullptr, callTouchPart<Op>};
-}
-/// An op whose operations only data tells: what it moves is counted.
-template <typename Op> static CostRow dependsOnData() { return moves<Op>(); }
-
 std::span<const CostRow> plan::costTable() {
-  static const CostRow rows[] = {
-      // Contraction, Conv, Attention, Recurrent, Signal, LinearAlgebra
-      computes<nn::MatMulOp>(),
-      computes<nn::GemmOp>(),
-      computes<nn::ConvOp>(),
-      computes<nn::ConvTransposeOp>(),
-      computes<nn::AttentionOp>(),
-      computes<nn::RecurrentOp>(),
-      computes<nn::DftOp>(),
-      computes<nn::DetOp>(),
-      // Reduction, Pool, Normalization, Tree
-      computes<nn::ReduceOp>(),
-      computes<nn::SoftmaxOp>(),
-      computes<nn::ArgReduceOp>(),
-      computes<nn::CumulateOp>(),
-      computes<nn::TopKOp>(),
-      computes<nn::MaxPoolOp>(),
-      computes<nn::AveragePoolOp>(),
-      computes<nn::GlobalPoolOp>(),
-      computes<nn::MaxPoolWithIndicesOp>(),
-      computes<nn::BatchNormOp>(),
-      computes<nn::InstanceNormOp>(),
-      computes<nn::LayerNormOp>(),
-      computes<nn::LrnOp>(),
-      computesPart<nn::TreeEnsembleOp>(),
-      // DataMovement, Structure
-      computes<nn::CastOp>(),
-      computes<nn::RangeOp>(),
-      computesPart<nn::ResizeOp>(),
-      moves<nn::BitCastOp>(),
-      moves<nn::ConcatOp>(),
-      moves<nn::SplitOp>(),
-      moves<nn::ReshapeOp>(),
-      moves<nn::FlattenOp>(),
-      moves<nn::TransposeOp>(),
-      moves<nn::SqueezeOp>(),
-      moves<nn::UnsqueezeOp>(),
-      moves<nn::ExpandOp>(),
-      moves<nn::TileOp>(),
-      moves<nn::PackOp>(),
-      moves<nn::UnpackOp>(),
-      movesPart<nn::PadOp>(),
-      movesPart<nn::SliceOp>(),
-      movesPart<nn::ShapeOp>(),
-      movesPart<nn::GatherOp>(),
-      // Gather
-      movesPart<nn::GatherElementsOp>(),
-      movesPart<nn::GatherNDOp>(),
-      computesPart<nn::ScatterElementsOp>(),
-      computesPart<nn::ScatterNDOp>(),
-      // Vision
-      computesPart<nn::GridSampleOp>(),
-      computesPart<nn::RoiPoolOp>(),
-      computes<nn::Col2ImOp>(),
-      // Random, Label
-      computes<nn::RandomOp>(),
-      computes<nn::LookupOp>(),
-      moves<nn::ZipMapOp>(),
-      moves<nn::MapEntriesOp>(),
-      // Sequence
-      moves<nn::SequenceOp>(),
-      moves<nn::SequenceSpliceOp>(),
-      moves<nn::SequenceAtOp>(),
-      moves<nn::SequenceLengthOp>(),
-      moves<nn::SequenceConcatOp>(),
-      moves<nn::SequenceSplitOp>(),
-      moves<nn::OptionalOp>(),
-      moves<nn::OptionalHasOp>(),
-      moves<nn::OptionalGetOp>(),
-      // What is found, how long strings are, when an iteration ends
-      dependsOnData<nn::NonZeroOp>(),
-      dependsOnData<nn::NonMaxSuppressionOp>(),
-      dependsOnData<nn::UniqueOp>(),
-      dependsOnData<nn::CouplePairsOp>(),
-      dependsOnData<nn::ImageDecodeOp>(),
-      dependsOnData<nn::StringConcatOp>(),
-      dependsOnData<nn::StringNormalizeOp>(),
-      dependsOnData<nn::StringSplitOp>(),
-      dependsOnData<nn::RegexMatchOp>(),
-      dependsOnData<nn::TfIdfOp>(),
-  };
+  static const std::vector<CostRow> rows = [] {
+    std::vector<CostRow> all;
+    for (auto rowsOfFamily : {productCosts, reductionCosts, moveCosts})
+      llvm::append_range(all, rowsOfFamily());
+    return all;
+  }();
   return rows;
 }
 

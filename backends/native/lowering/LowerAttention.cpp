@@ -1,8 +1,8 @@
 //===- LowerAttention.cpp - attention -------------------------------------===//
-#include "backends/native/lowering/LowerAttention.h"
 
 #include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/AttentionKernel.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "ir/AttentionOps.h"
 #include "runtime/values/CeilDiv.h"
 
@@ -103,7 +103,7 @@ static std::vector<StepBuffer> buffersOf(nn::AttentionOp op) {
   return buffers;
 }
 
-LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::AttentionOp op, const LoweringContext &context) {
   Expected<AttentionShape> resolved = shapeOf(op, context);
   if (!resolved)
     return Reason{ReasonCode::Shape, resolved.status().message()};
@@ -130,4 +130,15 @@ LoweringResult native::lower(nn::AttentionOp op, const LoweringContext &context)
   step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::attentionLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::AttentionOp, lower>(),
+  };
+  return rows;
 }

@@ -275,5 +275,17 @@ template <typename Op> static std::span<const Way> productWays() {
   return ways;
 }
 
-std::span<const Way> native::matMulWays() { return productWays<nn::MatMulOp>(); }
-std::span<const Way> native::gemmWays() { return productWays<nn::GemmOp>(); }
+static std::span<const Way> matMulWays() { return productWays<nn::MatMulOp>(); }
+static std::span<const Way> gemmWays() { return productWays<nn::GemmOp>(); }
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::contractionLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::MatMulOp>(matMulWays()),
+      lowered<nn::GemmOp>(gemmWays()),
+  };
+  return rows;
+}

@@ -138,8 +138,19 @@ template <const ConvWay &way> static constexpr Way wayOf(const char *name) {
   return {name, refuseConv<way>, costConv<way>, lowerConv<way>};
 }
 
-std::span<const Way> native::convWays() {
+static std::span<const Way> convWays() {
   static constexpr Way ways[] = {wayOf<kBlockedConv>("blocked"), wayOf<kPointwiseConv>("pointwise"),
                                  wayOf<kUnfoldedConv>("unfolded")};
   return ways;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::convLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::ConvOp>(convWays()),
+  };
+  return rows;
 }

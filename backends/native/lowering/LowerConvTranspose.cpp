@@ -7,11 +7,12 @@
 #include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/WindowSumKernel.h"
-#include "backends/native/lowering/LowerWindows.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
+#include "ir/VisionOps.h"
 #include "runtime/reference/WindowShape.h"
 #include "runtime/values/CeilDiv.h"
 
@@ -147,7 +148,7 @@ static LoweredStep multiply(const TransposedProblem &p, int64_t first, int64_t i
   return step;
 }
 
-LoweringResult native::lower(nn::ConvTransposeOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::ConvTransposeOp op, const LoweringContext &context) {
   TransposedProblem p{.context = context};
   p.op = op;
   if (std::optional<Reason> reason = resolveProblem(p))
@@ -176,7 +177,7 @@ LoweringResult native::lower(nn::ConvTransposeOp op, const LoweringContext &cont
 // col2im
 //===----------------------------------------------------------------------===//
 
-LoweringResult native::lower(nn::Col2ImOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::Col2ImOp op, const LoweringContext &context) {
   DType dtype = dtypeOfValue(op.getResult());
   ArrayRef<int64_t> result = context.sizesOf(op.getResult());
   std::optional<std::vector<int64_t>> block = context.values.integersOf(op.getBlockShape());
@@ -218,4 +219,16 @@ LoweringResult native::lower(nn::Col2ImOp op, const LoweringContext &context) {
   }
   return oneStep(sumWindows(StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult()),
                             std::move(sum), dtype));
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::windowSumLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::ConvTransposeOp, lower>(),
+      lowered<nn::Col2ImOp, lower>(),
+  };
+  return rows;
 }

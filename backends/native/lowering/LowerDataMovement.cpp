@@ -72,7 +72,7 @@ static void fillPart(Value result, const Sizes &sizes, StepBuffer value, CopySid
 // One function per op
 //===----------------------------------------------------------------------===//
 
-LoweringResult native::lower(nn::ConcatOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::ConcatOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   LoweredSteps lowered;
@@ -88,7 +88,7 @@ LoweringResult native::lower(nn::ConcatOp op, const LoweringContext &context) {
   return lowered;
 }
 
-LoweringResult native::lower(nn::SplitOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::SplitOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   LoweredSteps lowered;
@@ -104,7 +104,7 @@ LoweringResult native::lower(nn::SplitOp op, const LoweringContext &context) {
   return lowered;
 }
 
-LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::SliceOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   Sizes sizes = Sizes(context.sizesOf(op.getInput()));
@@ -135,7 +135,7 @@ LoweringResult native::lower(nn::SliceOp op, const LoweringContext &context) {
   return lowered;
 }
 
-LoweringResult native::lower(nn::TransposeOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::TransposeOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   Sizes source = rowMajorStrides<Sizes>(context.sizesOf(op.getInput())), strides;
@@ -152,7 +152,7 @@ LoweringResult native::lower(nn::TransposeOp op, const LoweringContext &context)
   return lowered;
 }
 
-LoweringResult native::lower(nn::ExpandOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::ExpandOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   LoweredSteps lowered;
@@ -163,7 +163,7 @@ LoweringResult native::lower(nn::ExpandOp op, const LoweringContext &context) {
 }
 
 /// Every dimension becomes two: repeats outside, the input's size inside.
-LoweringResult native::lower(nn::TileOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::TileOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   ArrayRef<int64_t> inner = context.sizesOf(op.getInput()), whole = context.sizesOf(op.getResult());
@@ -192,19 +192,19 @@ static LoweringResult lowerReshape(Operation *op, const LoweringContext &context
   return lowered;
 }
 
-LoweringResult native::lower(nn::BitCastOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::BitCastOp op, const LoweringContext &context) {
   return lowerReshape(op, context);
 }
-LoweringResult native::lower(nn::ReshapeOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::ReshapeOp op, const LoweringContext &context) {
   return lowerReshape(op, context);
 }
-LoweringResult native::lower(nn::FlattenOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::FlattenOp op, const LoweringContext &context) {
   return lowerReshape(op, context);
 }
-LoweringResult native::lower(nn::SqueezeOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::SqueezeOp op, const LoweringContext &context) {
   return lowerReshape(op, context);
 }
-LoweringResult native::lower(nn::UnsqueezeOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::UnsqueezeOp op, const LoweringContext &context) {
   return lowerReshape(op, context);
 }
 
@@ -303,7 +303,7 @@ LoweringResult PadLowering::lower() {
   return std::move(lowered);
 }
 
-LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::PadOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   auto pads = context.values.integersOf(op.getPads());
@@ -316,7 +316,7 @@ LoweringResult native::lower(nn::PadOp op, const LoweringContext &context) {
 // Tensors made of numbers
 //===----------------------------------------------------------------------===//
 
-LoweringResult native::lower(nn::RangeOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::RangeOp op, const LoweringContext &context) {
   DType dtype = dtypeOfValue(op.getResult());
   std::optional<Tensor> start = context.values.tensorOf(op.getStart()),
                         limit = context.values.tensorOf(op.getLimit()),
@@ -349,7 +349,7 @@ struct BlockedShape {
 };
 } // namespace
 
-LoweringResult native::lower(nn::PackOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::PackOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
@@ -373,7 +373,7 @@ LoweringResult native::lower(nn::PackOp op, const LoweringContext &context) {
   return lowered;
 }
 
-LoweringResult native::lower(nn::UnpackOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::UnpackOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
@@ -389,4 +389,22 @@ LoweringResult native::lower(nn::UnpackOp op, const LoweringContext &context) {
            viewOf(op.getInput(), {s.blockedBatch(), 1, s.block}, restOffset),
            viewOf(op.getResult(), {s.plainBatch(), s.spatial, 1}, restOffset), context, lowered);
   return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::dataMovementLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::ConcatOp, lower>(),    lowered<nn::SplitOp, lower>(),
+      lowered<nn::SliceOp, lower>(),     lowered<nn::TransposeOp, lower>(),
+      lowered<nn::ExpandOp, lower>(),    lowered<nn::TileOp, lower>(),
+      lowered<nn::BitCastOp, lower>(),   lowered<nn::ReshapeOp, lower>(),
+      lowered<nn::FlattenOp, lower>(),   lowered<nn::SqueezeOp, lower>(),
+      lowered<nn::UnsqueezeOp, lower>(), lowered<nn::PadOp, lower>(),
+      lowered<nn::RangeOp, lower>(),     lowered<nn::PackOp, lower>(),
+      lowered<nn::UnpackOp, lower>(),
+  };
+  return rows;
 }

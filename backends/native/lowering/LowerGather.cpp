@@ -4,12 +4,12 @@
 // its operand first, unless it takes over the operand's memory.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/native/lowering/LowerGather.h"
 
 #include "backends/native/kernels/CopyKernels.h"
 #include "backends/native/kernels/IndexedKernels.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/LoweringTable.h"
+#include "ir/GatherOps.h"
 #include "ir/Types.h"
 #include "runtime/values/Strides.h"
 
@@ -41,7 +41,7 @@ static IndexedMove moveAt(Value data, Value indices, ArrayRef<int64_t> sizes) {
 //===----------------------------------------------------------------------===//
 
 /// The same indices for all that is around the axis.
-LoweringResult native::lower(nn::GatherOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::GatherOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseElements(op.getInput()))
     return *reason;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
@@ -81,7 +81,7 @@ static IndexedMove elementsAt(Value data, Value indices, int64_t axis,
   return move;
 }
 
-LoweringResult native::lower(nn::GatherElementsOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::GatherElementsOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseElements(op.getInput()))
     return *reason;
   LoweredSteps lowered;
@@ -111,7 +111,7 @@ static IndexedMove slicesAt(Value data, Value indices, int64_t batchDims,
   return move;
 }
 
-LoweringResult native::lower(nn::GatherNDOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::GatherNDOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseElements(op.getInput()))
     return *reason;
   LoweredSteps lowered;
@@ -147,16 +147,29 @@ static LoweringResult lowerScatter(Op op, const IndexedMove &move, const Lowerin
   return lowered;
 }
 
-LoweringResult native::lower(nn::ScatterElementsOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::ScatterElementsOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseElements(op.getInput()))
     return *reason;
   return lowerScatter(op, elementsAt(op.getInput(), op.getIndices(), op.getAxis(), context),
                       context);
 }
 
-LoweringResult native::lower(nn::ScatterNDOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::ScatterNDOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseElements(op.getInput()))
     return *reason;
   return lowerScatter(op, slicesAt(op.getInput(), op.getIndices(), /*batchDims=*/0, context),
                       context);
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::gatherLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::GatherOp, lower>(),    lowered<nn::GatherElementsOp, lower>(),
+      lowered<nn::GatherNDOp, lower>(),  lowered<nn::ScatterElementsOp, lower>(),
+      lowered<nn::ScatterNDOp, lower>(),
+  };
+  return rows;
 }

@@ -70,7 +70,7 @@ static ScalarProgram batchNormProgram(DType dtype, double epsilon) {
   return program;
 }
 
-LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseNormalization(op))
     return *reason;
   DType dtype = dtypeOfValue(op.getInput());
@@ -96,7 +96,7 @@ LoweringResult native::lower(nn::BatchNormOp op, const LoweringContext &context)
 // Instance and layer normalization
 //===----------------------------------------------------------------------===//
 
-LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseNormalization(op))
     return *reason;
   DType dtype = dtypeOfValue(op.getInput());
@@ -117,7 +117,7 @@ LoweringResult native::lower(nn::InstanceNormOp op, const LoweringContext &conte
   return lowered;
 }
 
-LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::LayerNormOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseNormalization(op))
     return *reason;
   LayerNormSpec spec{dtypeOfValue(op.getInput()), op.getCenter(), !nn::isNone(op.getScale()),
@@ -146,7 +146,7 @@ LoweringResult native::lower(nn::LayerNormOp op, const LoweringContext &context)
 // Local response normalization
 //===----------------------------------------------------------------------===//
 
-LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::LrnOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseNormalization(op))
     return *reason;
   constexpr int64_t kChunk = 1024;
@@ -170,4 +170,18 @@ LoweringResult native::lower(nn::LrnOp op, const LoweringContext &context) {
   step.kernel = kernelOf(spec);
   lowered.push_back(std::move(step));
   return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::normalizationLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::BatchNormOp, lower>(),
+      lowered<nn::InstanceNormOp, lower>(),
+      lowered<nn::LayerNormOp, lower>(),
+      lowered<nn::LrnOp, lower>(),
+  };
+  return rows;
 }

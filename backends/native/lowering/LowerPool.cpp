@@ -124,7 +124,7 @@ static LoweringResult lowerWindowed(Op op, const LoweringContext &context, const
 }
 
 /// A global pool is a reduction over all pixels of a channel.
-LoweringResult native::lower(nn::GlobalPoolOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::GlobalPoolOp op, const LoweringContext &context) {
   PoolProblem problem{.context = context};
   if (std::optional<Misfit> reason = resolvePool(op, {{}, {1}}, problem))
     return *reason;
@@ -149,13 +149,13 @@ LoweringResult native::lower(nn::GlobalPoolOp op, const LoweringContext &context
   return oneStep(std::move(step));
 }
 
-LoweringResult native::lower(nn::MaxPoolOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::MaxPoolOp op, const LoweringContext &context) {
   PoolSpec spec;
   spec.kind = PoolSpec::Kind::Max;
   return lowerWindowed(op, context, spec);
 }
 
-LoweringResult native::lower(nn::AveragePoolOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::AveragePoolOp op, const LoweringContext &context) {
   PoolSpec spec;
   spec.kind = PoolSpec::Kind::Average;
   spec.countsPadding = op.getCountIncludePad();
@@ -163,7 +163,7 @@ LoweringResult native::lower(nn::AveragePoolOp op, const LoweringContext &contex
 }
 
 /// Never in a group, nor in channel blocks.
-LoweringResult native::lower(nn::MaxPoolWithIndicesOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::MaxPoolWithIndicesOp op, const LoweringContext &context) {
   PoolProblem problem{.context = context};
   problem.input = op.getInput();
   problem.dtype = dtypeOfValue(problem.input);
@@ -191,4 +191,18 @@ LoweringResult native::lower(nn::MaxPoolWithIndicesOp op, const LoweringContext 
   }
   return oneStep(poolPlaces(shape, problem.dtype, StepBuffer::of(op.getInput()),
                             StepBuffer::of(op.getResult()), StepBuffer::of(op.getIndices())));
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::poolLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::GlobalPoolOp, lower>(),
+      lowered<nn::MaxPoolOp, lower>(),
+      lowered<nn::AveragePoolOp, lower>(),
+      lowered<nn::MaxPoolWithIndicesOp, lower>(),
+  };
+  return rows;
 }

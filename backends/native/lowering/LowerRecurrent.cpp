@@ -119,7 +119,7 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
   return step;
 }
 
-LoweringResult native::lower(nn::RecurrentOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::RecurrentOp op, const LoweringContext &context) {
   RecurrentSpec spec = makeSpec(op, context);
   if (!isWideFloat(spec.dtype))
     return Reason{ReasonCode::ElementType, "recurrences are native for float32 and float64 only"};
@@ -138,4 +138,15 @@ LoweringResult native::lower(nn::RecurrentOp op, const LoweringContext &context)
     lowered.push_back(makeStep(spec, dims, perStep, buffersOf(op, recurrence)));
   }
   return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::recurrentLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::RecurrentOp, lower>(),
+  };
+  return rows;
 }

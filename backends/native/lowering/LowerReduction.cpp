@@ -210,7 +210,7 @@ static double costMoved(Operation *op, const LoweringContext &context) {
          nanoseconds({.bytesRead = bytes, .bytesWritten = bytes}, dtype, context.target);
 }
 
-std::span<const Way> native::reduceWays() {
+static std::span<const Way> reduceWays() {
   static constexpr Way ways[] = {{"rows", refuseRows, costRows, lowerRows},
                                  {"moved", refuseMoved, costMoved, lowerMoved}};
   return ways;
@@ -220,7 +220,7 @@ std::span<const Way> native::reduceWays() {
 // Softmax and arg max
 //===----------------------------------------------------------------------===//
 
-LoweringResult native::lower(nn::SoftmaxOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseReduction(op))
     return *reason;
   SoftmaxSpec spec;
@@ -239,7 +239,7 @@ LoweringResult native::lower(nn::SoftmaxOp op, const LoweringContext &context) {
       makeSoftmax(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
 
-LoweringResult native::lower(nn::ArgReduceOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::ArgReduceOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseReduction(op))
     return *reason;
   ArgSpec spec;
@@ -261,7 +261,7 @@ LoweringResult native::lower(nn::ArgReduceOp op, const LoweringContext &context)
 // Running sums and the largest
 //===----------------------------------------------------------------------===//
 
-LoweringResult native::lower(nn::CumulateOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::CumulateOp op, const LoweringContext &context) {
   CumulateSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
   spec.isSum = op.getKind() == ReduceKind::Sum;
@@ -304,7 +304,7 @@ static void appendTurn(int64_t outer, int64_t rows, int64_t columns, DType dtype
 }
 
 /// Rows whose elements are apart are copied to where they are not, and the results back.
-LoweringResult native::lower(nn::TopKOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::TopKOp op, const LoweringContext &context) {
   TopKSpec spec{dtypeOfValue(op.getInput()), op.getLargest()};
   if (!isComputable(spec.dtype))
     return Reason{ReasonCode::ElementType,
@@ -343,4 +343,17 @@ LoweringResult native::lower(nn::TopKOp op, const LoweringContext &context) {
                StepBuffer::of(op.getIndices()), lowered);
   }
   return lowered;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::reductionLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::ReduceOp>(reduceWays()), lowered<nn::SoftmaxOp, lower>(),
+      lowered<nn::ArgReduceOp, lower>(),   lowered<nn::CumulateOp, lower>(),
+      lowered<nn::TopKOp, lower>(),
+  };
+  return rows;
 }

@@ -4,10 +4,10 @@
 // what its elements are made of as constants of the plan.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/native/lowering/LowerResize.h"
 #include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/ResampleKernel.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/NNDialect.h"
 #include "runtime/reference/ResizeTaps.h"
@@ -125,7 +125,7 @@ static std::optional<Reason> planPasses(const ResizeRule &rule, const std::vecto
   return std::nullopt;
 }
 
-LoweringResult native::lower(nn::ResizeOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::ResizeOp op, const LoweringContext &context) {
   ResizeRule rule = ruleOf(op);
   DType dtype = dtypeOfValue(op.getResult());
   bool sums = rule.mode != ResizeMode::Nearest;
@@ -161,4 +161,15 @@ LoweringResult native::lower(nn::ResizeOp op, const LoweringContext &context) {
     from = to;
   }
   return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::resizeLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::ResizeOp, lower>(),
+  };
+  return rows;
 }

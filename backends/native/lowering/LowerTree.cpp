@@ -57,7 +57,7 @@ static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
   return buffer;
 }
 
-LoweringResult native::lower(nn::TreeEnsembleOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context) {
   if (op.getKind() != ReduceKind::Sum)
     return Reason{ReasonCode::Attributes, "the smallest or the largest of trees"};
   TreeSources sources;
@@ -89,4 +89,15 @@ LoweringResult native::lower(nn::TreeEnsembleOp op, const LoweringContext &conte
     spec.hasOneVote = begins[leaf] == static_cast<int32_t>(leaf);
   return oneStep(makeTrees(spec, problem, StepBuffer::of(op.getInput()),
                            packedTrees(sources, problem.targets), StepBuffer::of(op.getResult())));
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::treeLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::TreeEnsembleOp, lower>(),
+  };
+  return rows;
 }

@@ -1,17 +1,18 @@
 //===- LowerVision.cpp - sampling and pooling regions ---------------------===//
-#include "backends/native/lowering/LowerVision.h"
 #include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/GridSampleKernel.h"
 #include "backends/native/kernels/RoiAlignKernel.h"
+#include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/Types.h"
+#include "ir/VisionOps.h"
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
-LoweringResult native::lower(nn::GridSampleOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::GridSampleOp op, const LoweringContext &context) {
   ArrayRef<int64_t> input = context.sizesOf(op.getInput()),
                     points = context.sizesOf(op.getPoints());
   GridSampleSpec spec{op.getMode(),
@@ -32,7 +33,7 @@ LoweringResult native::lower(nn::GridSampleOp op, const LoweringContext &context
                             {input[0], input[1], perImage, input.drop_front(2)}));
 }
 
-LoweringResult native::lower(nn::RoiPoolOp op, const LoweringContext &context) {
+static LoweringResult lower(nn::RoiPoolOp op, const LoweringContext &context) {
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   RoiAlignSpec spec{dtypeOfValue(op.getInput()), dtypeOfValue(op.getImages()),
                     op.getKind() == ReduceKind::Max, op.getHalfPixel(), op.getSamplingRatio() <= 0};
@@ -57,4 +58,16 @@ LoweringResult native::lower(nn::RoiPoolOp op, const LoweringContext &context) {
   return oneStep(poolRegions(spec, shape, StepBuffer::of(op.getInput()),
                              StepBuffer::of(op.getRois()), StepBuffer::of(op.getImages()),
                              StepBuffer::of(op.getResult())));
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+std::span<const LoweringRow> native::visionLowerings() {
+  static const LoweringRow rows[] = {
+      lowered<nn::GridSampleOp, lower>(),
+      lowered<nn::RoiPoolOp, lower>(),
+  };
+  return rows;
 }

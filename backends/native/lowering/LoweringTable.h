@@ -6,12 +6,6 @@
 
 #include <span>
 
-// Of families that few files see.
-namespace quern::nn {
-class TreeEnsembleOp;
-class RecurrentOp;
-} // namespace quern::nn
-
 namespace quern::native {
 
 /// One op that is not elementwise: the ways of computing it, or why there are none.
@@ -23,62 +17,42 @@ struct LoweringRow {
   std::optional<Reason> reason;
 };
 
+/// An op with several ways.
+template <typename Op> LoweringRow lowered(std::span<const Way> ways) {
+  return {mlir::TypeID::get<Op>(), Op::getOperationName(), ways, std::nullopt};
+}
+
+/// An op that the function `lower` lowers.
+template <typename Op, LoweringResult (*lower)(Op op, const LoweringContext &context)>
+LoweringRow lowered() {
+  static constexpr Way only[] = {
+      {"only", nullptr, nullptr, [](mlir::Operation *op, const LoweringContext &context) {
+         return lower(llvm::cast<Op>(op), context);
+       }}};
+  return lowered<Op>(only);
+}
+
+// The rows of Lower<Family>.cpp.
+std::span<const LoweringRow> contractionLowerings();
+std::span<const LoweringRow> convLowerings();
+std::span<const LoweringRow> windowSumLowerings(); // LowerConvTranspose.cpp
+std::span<const LoweringRow> poolLowerings();
+std::span<const LoweringRow> reductionLowerings();
+std::span<const LoweringRow> normalizationLowerings();
+std::span<const LoweringRow> dataMovementLowerings();
+std::span<const LoweringRow> resizeLowerings();
+std::span<const LoweringRow> gatherLowerings();
+std::span<const LoweringRow> treeLowerings();
+std::span<const LoweringRow> attentionLowerings();
+std::span<const LoweringRow> recurrentLowerings();
+std::span<const LoweringRow> visionLowerings();
+
+/// All of them, and those of the ops that have no native code.
 std::span<const LoweringRow> loweringTable();
 /// The row of ops like `op`; null when there is none.
 const LoweringRow *findLowering(mlir::Operation *op);
 
 /// A group without an anchor, or a single elementwise op.
 LoweringResult lowerMapGroup(mlir::Operation *group, const LoweringContext &context);
-
-// LowerContraction.cpp
-std::span<const Way> matMulWays();
-std::span<const Way> gemmWays();
-
-// LowerConv.cpp
-std::span<const Way> convWays();
-
-// LowerPool.cpp
-LoweringResult lower(nn::MaxPoolOp op, const LoweringContext &context);
-LoweringResult lower(nn::AveragePoolOp op, const LoweringContext &context);
-LoweringResult lower(nn::GlobalPoolOp op, const LoweringContext &context);
-LoweringResult lower(nn::MaxPoolWithIndicesOp op, const LoweringContext &context);
-
-// LowerReduction.cpp
-std::span<const Way> reduceWays();
-LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context);
-LoweringResult lower(nn::ArgReduceOp op, const LoweringContext &context);
-LoweringResult lower(nn::CumulateOp op, const LoweringContext &context);
-LoweringResult lower(nn::TopKOp op, const LoweringContext &context);
-
-// LowerNormalization.cpp
-LoweringResult lower(nn::BatchNormOp op, const LoweringContext &context);
-LoweringResult lower(nn::InstanceNormOp op, const LoweringContext &context);
-LoweringResult lower(nn::LayerNormOp op, const LoweringContext &context);
-LoweringResult lower(nn::LrnOp op, const LoweringContext &context);
-
-// LowerDataMovement.cpp
-LoweringResult lower(nn::ConcatOp op, const LoweringContext &context);
-LoweringResult lower(nn::SplitOp op, const LoweringContext &context);
-LoweringResult lower(nn::SliceOp op, const LoweringContext &context);
-LoweringResult lower(nn::ReshapeOp op, const LoweringContext &context);
-LoweringResult lower(nn::FlattenOp op, const LoweringContext &context);
-LoweringResult lower(nn::TransposeOp op, const LoweringContext &context);
-LoweringResult lower(nn::SqueezeOp op, const LoweringContext &context);
-LoweringResult lower(nn::UnsqueezeOp op, const LoweringContext &context);
-LoweringResult lower(nn::BitCastOp op, const LoweringContext &context);
-LoweringResult lower(nn::ExpandOp op, const LoweringContext &context);
-LoweringResult lower(nn::TileOp op, const LoweringContext &context);
-LoweringResult lower(nn::PadOp op, const LoweringContext &context);
-LoweringResult lower(nn::RangeOp op, const LoweringContext &context);
-LoweringResult lower(nn::PackOp op, const LoweringContext &context);
-LoweringResult lower(nn::UnpackOp op, const LoweringContext &context);
-
-// LowerGather.cpp
-LoweringResult lower(nn::GatherOp op, const LoweringContext &context);
-
-// LowerTree.cpp
-LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context);
-// LowerRecurrent.cpp
-LoweringResult lower(nn::RecurrentOp op, const LoweringContext &context);
 
 } // namespace quern::native
