@@ -44,7 +44,7 @@ static std::string nativeOf(mlir::RegisteredOperationName name) {
   if (!name.hasTrait<mlir::OpTrait::ZeroRegions>())
     return "plans";
   for (const native::LoweringRow &row : native::loweringTable())
-    if (row.name == name.getStringRef() && !row.lower)
+    if (row.name == name.getStringRef() && row.ways.empty())
       return row.reason->text;
   return "code";
 }
