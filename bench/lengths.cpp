@@ -70,7 +70,7 @@ Status measure(const std::string &path, const std::string &dim, int64_t limit) {
       std::vector<Tensor::Dims> dims;
       for (const Tensor &input : inputs)
         dims.push_back(input.dims());
-      planning.push_back(microseconds([&] { status = executable->planFor(dims); }));
+      planning.push_back(microseconds([&] { status = executable->planFor(dims, Deadline()); }));
       QUERN_TRY(status);
       std::vector<Tensor> outputs(executable->outputs().size());
       auto run = [&] { status = session.run(inputs, outputs); };

@@ -6,6 +6,7 @@
 
 #include <oneapi/tbb/parallel_for.h>
 
+#include <algorithm>
 #include <cstring>
 #include <type_traits>
 
@@ -32,14 +33,19 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlo
   int64_t block = std::max<int64_t>(inputBlock, 1);
   int64_t depth = ceilDiv(inputs, block) * positions * block;
   int64_t tiles = ceilDiv(outputs, tileColumns);
-  QUERN_ASSIGN(Tensor packed, Tensor::allocate(weights.dtype(), {tiles, depth, tileColumns}));
+  QUERN_ASSIGN(Tensor packed,
+               Tensor::allocateUninitialized(weights.dtype(), {tiles, depth, tileColumns}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     UnalignedElements<T> from(weights.rawData());
     T *to = static_cast<T *>(packed.mutableRawData());
     oneapi::tbb::parallel_for(int64_t{0}, tiles, [&](int64_t tile) {
-      for (int64_t j = 0; j < std::min(tileColumns, outputs - tile * tileColumns); ++j) {
+      int64_t columns = std::min(tileColumns, outputs - tile * tileColumns);
+      T *rows = to + tile * depth * tileColumns;
+      if (columns < tileColumns || inputs % block != 0)
+        std::fill_n(rows, depth * tileColumns, T{});
+      for (int64_t j = 0; j < columns; ++j) {
         UnalignedElements<T> filter = from + (tile * tileColumns + j) * inputs * positions;
-        T *column = to + tile * depth * tileColumns + j;
+        T *column = rows + j;
         for (int64_t c = 0; c < inputs; ++c)
           for (int64_t p = 0; p < positions; ++p) {
             int64_t k = (c / block * positions + p) * block + c % block;
@@ -72,6 +78,8 @@ static void packTileRows(UnalignedElements<T> from, const MatrixPack &pack, int6
                          int64_t begin, int64_t end, T *out) {
   int64_t columns = std::min(pack.tileColumns, pack.n - first);
   from = from + first * pack.strideN;
+  if (columns < pack.tileColumns)
+    std::fill_n(out + begin * pack.tileColumns, (end - begin) * pack.tileColumns, T{});
   if (pack.scale == 1 && pack.strideN == 1) {
     for (int64_t i = begin; i < end; ++i)
       std::memcpy(out + i * pack.tileColumns, from.at(i * pack.strideK),
@@ -106,8 +114,8 @@ Expected<Tensor> native::packMatrix(const Tensor &matrix, const MatrixPack &pack
                                     const std::function<void(int64_t begin, int64_t end)> &done) {
   constexpr int64_t kPartBytes = int64_t{4} << 20;
   int64_t tiles = ceilDiv(pack.n, pack.tileColumns);
-  QUERN_ASSIGN(Tensor packed,
-               Tensor::allocate(matrix.dtype(), {pack.batch, tiles, pack.k, pack.tileColumns}));
+  QUERN_ASSIGN(Tensor packed, Tensor::allocateUninitialized(
+                                  matrix.dtype(), {pack.batch, tiles, pack.k, pack.tileColumns}));
   return withType(matrix.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     constexpr auto kElement = static_cast<int64_t>(sizeof(T));
     // A part is of rows or of tiles, whichever lie one after the other.
