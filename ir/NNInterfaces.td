@@ -31,7 +31,8 @@ def NN_AxisOpInterface : OpInterface<"AxisOpInterface"> {
   let description = [{
     An op with an attribute `axis`, which in a model may be negative and count from
     the end. Refining an op's types makes it count from the front as soon as the rank
-    is known, so that passes and lowerings never see a negative one.
+    is known. Where only a run tells the rank, it stays negative: plans and lowerings ask
+    ShapeEnvironment::axisOf.
   }];
   let methods = [
     InterfaceMethod<"The dimension; negative counts from the end.", "int64_t", "getAxis">,

@@ -40,6 +40,11 @@ ShapeEnvironment::MaybeSizes ShapeEnvironment::findSizes(Value value) const {
 
 bool ShapeEnvironment::hasSizes(Value value) const { return findSizes(value).has_value(); }
 
+int64_t ShapeEnvironment::axisOf(Operation *op) const {
+  int64_t axis = cast<nn::AxisOpInterface>(op).getAxis();
+  return axis < 0 ? axis + static_cast<int64_t>(sizesOf(op->getOperand(0)).size()) : axis;
+}
+
 ArrayRef<int64_t> ShapeEnvironment::sizesOf(Value value) const {
   MaybeSizes found = findSizes(value);
   assert(found && "the sizes of a value are asked for before they are known");

@@ -57,6 +57,9 @@ public:
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const;
   /// Their product.
   int64_t elementsOf(mlir::Value value) const { return productOf(sizesOf(value)); }
+  /// The axis of an nn::AxisOpInterface, counted from the front: in a graph it counts from the end
+  /// where the types do not tell the rank.
+  int64_t axisOf(mlir::Operation *op) const;
 
 private:
   using Tensors = llvm::SmallVector<Tensor, 2>;

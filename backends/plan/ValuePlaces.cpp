@@ -45,7 +45,8 @@ void ValuePlaces::placeConcat(const LoweredOp &lowered,
   if (!concat || lowered.steps.empty() || !graph.hasPlace(concat.getResult()))
     return;
   ArrayRef<int64_t> sizes = graph.values.sizesOf(concat.getResult());
-  if (llvm::any_of(sizes.take_front(concat.getAxis()), [](int64_t size) { return size != 1; }))
+  if (llvm::any_of(sizes.take_front(graph.values.axisOf(concat)),
+                   [](int64_t size) { return size != 1; }))
     return;
   Value result = concat.getResult();
   if (std::optional<Place> place = sharedPlace(concat);

@@ -185,3 +185,37 @@ TEST(NativeBranch, ManyBranches) {
       EXPECT_NE(row.kernel, "stage");
   }
 }
+
+// Where only a run tells the rank, an axis counts from the end until then.
+TEST(NativeBranch, AxesFromTheEndOfAnyRank) {
+  std::string same = "%r = nn.relu %x : (tensor<?x4xf32>) -> tensor<*xf32>";
+  std::string longer = "%r = nn.concat %x, %x {axis = 0 : i64} : (tensor<?x4xf32>, "
+                       "tensor<?x4xf32>) -> tensor<*xf32>";
+  std::string yield = "\n nn.yield %r : tensor<*xf32>\n";
+  for (const char *op : {
+           "nn.softmax %s {axis = -1 : i64, trailing = false} : (tensor<*xf32>) -> tensor<*xf32>",
+           "nn.gather %0, %i {axis = -1 : i64} : (tensor<*xf32>, tensor<2xi64>) -> tensor<*xf32>",
+           "nn.gather %0, %i {axis = -2 : i64} : (tensor<*xf32>, tensor<2xi64>) -> tensor<*xf32>",
+           "nn.concat %0, %0 {axis = -1 : i64} : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>",
+           "nn.concat %0, %0 {axis = -2 : i64} : (tensor<*xf32>, tensor<*xf32>) -> tensor<*xf32>",
+           "nn.arg_reduce max %0 {axis = -1 : i64, keepdims = true, select_last_index = false} : "
+           "(tensor<*xf32>) -> tensor<*xi64>",
+           "nn.arg_reduce max %0 {axis = -2 : i64, keepdims = false, select_last_index = true} : "
+           "(tensor<*xf32>) -> tensor<*xi64>",
+       }) {
+    std::string result = op;
+    result = result.substr(result.rfind("tensor<"));
+    BodyGraph model("func.func @main(%c: tensor<i1>, %x: tensor<?x4xf32>) -> " + result + R"mlir({
+      %i = nn.constant dense<[1, 0]> : tensor<2xi64>
+      %0 = nn.if %c {)mlir" +
+                    same + yield + "} else {" + longer + yield + R"mlir(
+      } : (tensor<i1>) -> tensor<*xf32>
+      %last = nn.constant dense<-1> : tensor<1xi64>
+      %s = nn.reduce max %0, %last {keepdims = true, noop_with_empty_axes = false} :
+        (tensor<*xf32>, tensor<1xi64>) -> tensor<*xf32>
+      %1 = )mlir" + std::string(op) +
+                    "\n return %1 : " + result + "\n }");
+    for (bool condition : {true, false})
+      model.expectExact({flag(condition), floats({3, 4})});
+  }
+}

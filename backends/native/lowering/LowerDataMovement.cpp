@@ -78,12 +78,12 @@ static LoweringResult lower(nn::ConcatOp op, const LoweringContext &context) {
   LoweredSteps lowered;
   Value result = op.getResult();
   Sizes strides = rowMajorStrides<Sizes>(context.sizesOf(result));
-  int64_t at = 0;
+  int64_t axis = context.values.axisOf(op), at = 0;
   for (Value input : op.getInputs()) {
     copyPart(result, Sizes(context.sizesOf(input)), viewOf(input, context),
-             viewOf(result, strides, at * strides[op.getAxis()]), context, lowered,
+             viewOf(result, strides, at * strides[axis]), context, lowered,
              lastingDims(input, context));
-    at += context.sizesOf(input)[op.getAxis()];
+    at += context.sizesOf(input)[axis];
   }
   return lowered;
 }
@@ -94,12 +94,11 @@ static LoweringResult lower(nn::SplitOp op, const LoweringContext &context) {
   LoweredSteps lowered;
   Value input = op.getInput();
   Sizes strides = rowMajorStrides<Sizes>(context.sizesOf(input));
-  int64_t at = 0;
+  int64_t axis = context.values.axisOf(op), at = 0;
   for (Value result : op.getResults()) {
-    copyPart(input, Sizes(context.sizesOf(result)),
-             viewOf(input, strides, at * strides[op.getAxis()]), viewOf(result, context), context,
-             lowered, lastingDims(result, context));
-    at += context.sizesOf(result)[op.getAxis()];
+    copyPart(input, Sizes(context.sizesOf(result)), viewOf(input, strides, at * strides[axis]),
+             viewOf(result, context), context, lowered, lastingDims(result, context));
+    at += context.sizesOf(result)[axis];
   }
   return lowered;
 }

@@ -45,7 +45,7 @@ static LoweringResult lower(nn::GatherOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseElements(op.getInput()))
     return *reason;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  int64_t axis = op.getAxis(), rank = static_cast<int64_t>(sizes.size());
+  int64_t axis = context.values.axisOf(op), rank = static_cast<int64_t>(sizes.size());
   int64_t outer = productOf(sizes.take_front(axis)), inner = productOf(sizes.drop_front(axis + 1));
   // Where there is nothing to copy, the indices are still looked at.
   bool isEmpty = outer * inner == 0;
@@ -85,7 +85,7 @@ static LoweringResult lower(nn::GatherElementsOp op, const LoweringContext &cont
   if (std::optional<Reason> reason = refuseElements(op.getInput()))
     return *reason;
   LoweredSteps lowered;
-  appendGather(elementsAt(op.getInput(), op.getIndices(), op.getAxis(), context),
+  appendGather(elementsAt(op.getInput(), op.getIndices(), context.values.axisOf(op), context),
                StepBuffer::of(op.getInput()), StepBuffer::of(op.getIndices()),
                StepBuffer::of(op.getResult()), lowered);
   return lowered;
@@ -150,8 +150,8 @@ static LoweringResult lowerScatter(Op op, const IndexedMove &move, const Lowerin
 static LoweringResult lower(nn::ScatterElementsOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseElements(op.getInput()))
     return *reason;
-  return lowerScatter(op, elementsAt(op.getInput(), op.getIndices(), op.getAxis(), context),
-                      context);
+  return lowerScatter(
+      op, elementsAt(op.getInput(), op.getIndices(), context.values.axisOf(op), context), context);
 }
 
 static LoweringResult lower(nn::ScatterNDOp op, const LoweringContext &context) {

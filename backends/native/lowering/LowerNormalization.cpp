@@ -123,7 +123,8 @@ static LoweringResult lower(nn::LayerNormOp op, const LoweringContext &context) 
   LayerNormSpec spec{dtypeOfValue(op.getInput()), op.getCenter(), !nn::isNone(op.getScale()),
                      !nn::isNone(op.getBias()), op.getEpsilon().convertToDouble()};
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  int64_t elements = productOf(sizes), length = productOf(sizes.drop_front(op.getAxis()));
+  int64_t elements = productOf(sizes),
+          length = productOf(sizes.drop_front(context.values.axisOf(op)));
   LoweredSteps lowered;
   if (elements == 0)
     return lowered;

@@ -229,8 +229,8 @@ static LoweringResult lower(nn::SoftmaxOp op, const LoweringContext &context) {
     return Reason{ReasonCode::ElementType, "softmax of integers"};
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   auto rank = static_cast<int64_t>(sizes.size());
-  int64_t end = op.getTrailing() ? rank : op.getAxis() + 1;
-  RowShape shape = rowsAlong(sizes, op.getAxis(), end);
+  int64_t axis = context.values.axisOf(op), end = op.getTrailing() ? rank : axis + 1;
+  RowShape shape = rowsAlong(sizes, axis, end);
   if (context.elementsOf(op.getInput()) == 0)
     return LoweredSteps();
   spec.logarithm = op.getLogarithm();
@@ -245,14 +245,15 @@ static LoweringResult lower(nn::ArgReduceOp op, const LoweringContext &context) 
   ArgSpec spec;
   spec.dtype = dtypeOfValue(op.getInput());
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  RowShape shape = rowsAlong(sizes, op.getAxis(), op.getAxis() + 1);
+  int64_t axis = context.values.axisOf(op);
+  RowShape shape = rowsAlong(sizes, axis, axis + 1);
   if (context.elementsOf(op.getResult()) == 0)
     return LoweredSteps();
   if (shape.length == 0)
     return Reason{ReasonCode::Shape, "the axis is empty"};
   spec.wantMax = op.getKind() == ReduceKind::Max;
   spec.lastOfEqual = op.getSelectLastIndex();
-  spec.contiguous = isOneFrom(op.getInput(), op.getAxis() + 1, context);
+  spec.contiguous = isOneFrom(op.getInput(), axis + 1, context);
   return oneStep(
       makeArg(spec, shape, StepBuffer::of(op.getInput()), StepBuffer::of(op.getResult())));
 }
@@ -309,7 +310,7 @@ static LoweringResult lower(nn::TopKOp op, const LoweringContext &context) {
   if (!isComputable(spec.dtype))
     return Reason{ReasonCode::ElementType,
                   "no native order of " + std::string(dtypeName(spec.dtype))};
-  int64_t axis = op.getAxis();
+  int64_t axis = context.values.axisOf(op);
   RowShape shape = rowsAlong(context.sizesOf(op.getInput()), axis, axis + 1);
   int64_t count = context.sizesOf(op.getValues())[axis];
   auto k = context.values.integersOf(op.getK());
