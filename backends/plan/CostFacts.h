@@ -34,10 +34,10 @@ private:
 };
 
 /// An op that computes, from all of its operands. All sizes are known where operations are counted.
-template <typename Op, double (*flops)(Op op, const CostFacts &facts)> CostRow computes() {
+template <typename Op, double (*Flops)(Op op, const CostFacts &facts)> CostRow computes() {
   return {
       mlir::TypeID::get<Op>(), Op::getOperationName(),
-      [](mlir::Operation *op, const CostFacts &facts) { return flops(llvm::cast<Op>(op), facts); },
+      [](mlir::Operation *op, const CostFacts &facts) { return Flops(llvm::cast<Op>(op), facts); },
       nullptr};
 }
 
@@ -49,22 +49,22 @@ template <typename Op> CostRow moves() {
 /// An op whose operations only data tells: what it moves is counted.
 template <typename Op> CostRow dependsOnData() { return moves<Op>(); }
 
-/// An op that only moves elements, a part of what it is given. `touch` corrects the bytes of all.
-template <typename Op, void (*touch)(Op op, const CostFacts &facts, StepCost &cost)>
+/// An op that only moves elements, a part of what it is given. `Touch` corrects the bytes of all.
+template <typename Op, void (*Touch)(Op op, const CostFacts &facts, StepCost &cost)>
 CostRow movesPart() {
   CostRow row = moves<Op>();
   row.touchPart = [](mlir::Operation *op, const CostFacts &facts, StepCost &cost) {
-    touch(llvm::cast<Op>(op), facts, cost);
+    Touch(llvm::cast<Op>(op), facts, cost);
   };
   return row;
 }
 
 /// An op that computes, from a part of some operands or for a part of its result.
-template <typename Op, double (*flops)(Op op, const CostFacts &facts),
-          void (*touch)(Op op, const CostFacts &facts, StepCost &cost)>
+template <typename Op, double (*Flops)(Op op, const CostFacts &facts),
+          void (*Touch)(Op op, const CostFacts &facts, StepCost &cost)>
 CostRow computesPart() {
-  CostRow row = computes<Op, flops>();
-  row.touchPart = movesPart<Op, touch>().touchPart;
+  CostRow row = computes<Op, Flops>();
+  row.touchPart = movesPart<Op, Touch>().touchPart;
   return row;
 }
 

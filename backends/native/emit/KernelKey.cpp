@@ -53,6 +53,8 @@ static int lookAtObject(dl_phdr_info *info, size_t, void *wanted) {
     return 0;
   for (const ElfW(Phdr) & segment : segments)
     if (segment.p_type == PT_NOTE && object.build.empty())
+      // The dynamic linker tells where it has put a segment as a number.
+      // NOLINTNEXTLINE(performance-no-int-to-ptr)
       object.build = buildOf(reinterpret_cast<const char *>(info->dlpi_addr + segment.p_vaddr),
                              segment.p_memsz);
   return 1;

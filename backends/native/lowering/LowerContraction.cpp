@@ -232,25 +232,25 @@ static StepCost extraWork(const MatrixProduct &p, FormOfB form) {
   return {.bytesRead = form == FormOfB::Plain ? bytes * double(p.m) / 8 : 0};
 }
 
-template <typename Op, FormOfB form>
+template <typename Op, FormOfB Form>
 static std::optional<Reason> refuseProduct(Operation *op, const LoweringContext &context) {
   MatrixProduct p{.context = context};
   std::vector<LoweredStep> copies;
   std::optional<Reason> reason = resolve(cast<Op>(op), p, copies);
-  return reason ? reason : refuseForm(p, form);
+  return reason ? reason : refuseForm(p, Form);
 }
 
-template <typename Op, FormOfB form>
+template <typename Op, FormOfB Form>
 static double costProduct(Operation *op, const LoweringContext &context) {
   MatrixProduct p{.context = context};
   std::vector<LoweredStep> copies;
   if (resolve(cast<Op>(op), p, copies))
     return 0; // which is refused
   return nanoseconds(costOf(nn::groupOf(op), context.values), p.dtype, context.target) +
-         nanoseconds(extraWork(p, form), p.dtype, context.target);
+         nanoseconds(extraWork(p, Form), p.dtype, context.target);
 }
 
-template <typename Op, FormOfB form>
+template <typename Op, FormOfB Form>
 static LoweringResult lowerProduct(Operation *op, const LoweringContext &context) {
   MatrixProduct p{.context = context};
   std::vector<LoweredStep> copies;
@@ -261,11 +261,11 @@ static LoweringResult lowerProduct(Operation *op, const LoweringContext &context
   if (!epilogue)
     return epilogue.reason();
   p.epilogue = epilogue.take();
-  return lowerProduct(p, form, std::move(copies));
+  return lowerProduct(p, Form, std::move(copies));
 }
 
-template <typename Op, FormOfB form> static constexpr Way wayOf(const char *name) {
-  return {name, refuseProduct<Op, form>, costProduct<Op, form>, lowerProduct<Op, form>};
+template <typename Op, FormOfB Form> static constexpr Way wayOf(const char *name) {
+  return {name, refuseProduct<Op, Form>, costProduct<Op, Form>, lowerProduct<Op, Form>};
 }
 
 template <typename Op> static std::span<const Way> productWays() {

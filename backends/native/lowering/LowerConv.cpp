@@ -102,25 +102,25 @@ LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
 // Ways
 //===----------------------------------------------------------------------===//
 
-template <const ConvWay &way>
+template <const ConvWay &Used>
 static std::optional<Reason> refuseConv(Operation *op, const LoweringContext &context) {
   ConvProblem p{.context = context};
   std::optional<Reason> reason = resolveProblem(cast<nn::ConvOp>(op), p);
-  return reason ? reason : way.refuse(p);
+  return reason ? reason : Used.refuse(p);
 }
 
 /// Of the problem, and of the passes before it.
-template <const ConvWay &way>
+template <const ConvWay &Used>
 static double costConv(Operation *op, const LoweringContext &context) {
   ConvProblem p{.context = context};
   if (resolveProblem(cast<nn::ConvOp>(op), p))
     return 0; // which is refused
-  StepCost passes{.bytesRead = way.extraBytes(p)};
+  StepCost passes{.bytesRead = Used.extraBytes(p)};
   return nanoseconds(costOf(nn::groupOf(op), context.values), p.dtype, context.target) +
          nanoseconds(passes, p.dtype, context.target);
 }
 
-template <const ConvWay &way>
+template <const ConvWay &Used>
 static LoweringResult lowerConv(Operation *op, const LoweringContext &context) {
   ConvProblem p{.context = context};
   if (std::optional<Reason> reason = resolveProblem(cast<nn::ConvOp>(op), p))
@@ -131,11 +131,11 @@ static LoweringResult lowerConv(Operation *op, const LoweringContext &context) {
   if (!epilogue)
     return epilogue.reason();
   p.epilogue = epilogue.take();
-  return way.lower(p);
+  return Used.lower(p);
 }
 
-template <const ConvWay &way> static constexpr Way wayOf(const char *name) {
-  return {name, refuseConv<way>, costConv<way>, lowerConv<way>};
+template <const ConvWay &Used> static constexpr Way wayOf(const char *name) {
+  return {name, refuseConv<Used>, costConv<Used>, lowerConv<Used>};
 }
 
 static std::span<const Way> convWays() {

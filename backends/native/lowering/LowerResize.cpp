@@ -66,7 +66,7 @@ static constexpr int64_t kMaxTableBytes = int64_t{32} << 20;
 /// Fills the tables for one axis; a reason when there is no native code for it.
 static std::optional<Reason> fillTables(const ResizeRule &rule, const ResizeAxis &axis,
                                         int64_t bytesLeft, Resampling &r) {
-  const Reason tooLarge{ReasonCode::Limit, "so long an axis is resized without tables"};
+  Reason tooLarge{ReasonCode::Limit, "so long an axis is resized without tables"};
   std::vector<ResizeTap> taps;
   if (rule.mode != ResizeMode::Nearest) {
     Expected<int64_t> most = reference::mostTaps(rule, axis);

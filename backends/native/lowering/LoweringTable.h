@@ -22,12 +22,12 @@ template <typename Op> LoweringRow lowered(std::span<const Way> ways) {
   return {mlir::TypeID::get<Op>(), Op::getOperationName(), ways, std::nullopt};
 }
 
-/// An op that the function `lower` lowers.
-template <typename Op, LoweringResult (*lower)(Op op, const LoweringContext &context)>
+/// An op that the function `Lower` lowers.
+template <typename Op, LoweringResult (*Lower)(Op op, const LoweringContext &context)>
 LoweringRow lowered() {
   static constexpr Way only[] = {
       {"only", nullptr, nullptr, [](mlir::Operation *op, const LoweringContext &context) {
-         return lower(llvm::cast<Op>(op), context);
+         return Lower(llvm::cast<Op>(op), context);
        }}};
   return lowered<Op>(only);
 }
