@@ -15,15 +15,14 @@ static Shape batchOf(const Shape &shape) {
 }
 
 InferredTypes MatMulOp::inferResultTypes(const ShapeFacts &facts) {
-  Type elementType = elementTypeOf(getA());
-  if (failed(requireNumbers(*this, getA(), "a")) ||
-      failed(requireSameElements(*this, getB(), "b", getA())))
+  FailureOr<Type> elementType = sumTypeOf(*this, "a", "b");
+  if (failed(elementType))
     return failure();
   std::optional<Shape> a = facts.shapeOf(getA()), b = facts.shapeOf(getB());
   if ((a && a->rank() == 0) || (b && b->rank() == 0))
     return emitOpError("operands must have rank 1 or more, found a scalar");
   if (!a || !b)
-    return unrankedResult(elementType);
+    return unrankedResult(*elementType);
   const Dim &innerA = (*a)[a->rank() - 1];
   const Dim &innerB = (*b)[b->rank() == 1 ? 0 : b->rank() - 2];
   if (failed(requireDim(*this, innerB, innerA, "the inner dimension of b")))
@@ -36,7 +35,7 @@ InferredTypes MatMulOp::inferResultTypes(const ShapeFacts &facts) {
     dims.push_back((*a)[a->rank() - 2]);
   if (b->rank() > 1)
     dims.push_back((*b)[b->rank() - 1]);
-  return rankedResult(*this, Shape(std::move(dims)), elementType);
+  return rankedResult(*this, Shape(std::move(dims)), *elementType);
 }
 
 /// The addend of a gemm broadcasts to the result, never the other way round.
@@ -55,9 +54,8 @@ static LogicalResult verifyAddend(GemmOp op, const Shape &result, const ShapeFac
 }
 
 InferredTypes GemmOp::inferResultTypes(const ShapeFacts &facts) {
-  if (failed(requireNumbers(*this, getA(), "a")) ||
-      failed(requireSameElements(*this, getB(), "b", getA())) ||
-      failed(requireSameElements(*this, getC(), "c", getA())))
+  FailureOr<Type> elementType = sumTypeOf(*this, "a", "b");
+  if (failed(elementType) || failed(requireAddend(*this, getC(), "c", *elementType)))
     return failure();
   std::optional<Shape> a = facts.shapeOf(getA()), b = facts.shapeOf(getB());
   if ((a && a->rank() != 2) || (b && b->rank() != 2))
@@ -71,7 +69,7 @@ InferredTypes GemmOp::inferResultTypes(const ShapeFacts &facts) {
   Shape result({rows, columns});
   if (failed(verifyAddend(*this, result, facts)))
     return failure();
-  return rankedResult(*this, result, elementTypeOf(getA()));
+  return rankedResult(*this, result, *elementType);
 }
 
 #define GET_OP_CLASSES

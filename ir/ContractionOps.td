@@ -13,12 +13,17 @@ class NN_RootOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
 
 def NN_MatMulOp : NN_RootOp<"matmul"> {
   let summary = "matrix product with NumPy batching and vector rules";
+  let description = [{
+    The result is of the type of the factors, or of a wider one: i32, whose sums wrap, of
+    8-bit integers, each of either sign; f32 of bfloat16 or float16.
+  }];
   let arguments = (ins NN_Tensor:$a, NN_Tensor:$b);
   let results = (outs NN_Tensor:$result);
 }
 
 def NN_GemmOp : NN_RootOp<"gemm"> {
   let summary = "alpha * op(a) * op(b) + beta * c on matrices; c broadcasts or is none";
+  let description = "Types as of nn.matmul; c is of that of the result.";
   let arguments = (ins NN_Tensor:$a, NN_Tensor:$b, NN_OptionalTensor:$c, F64Attr:$alpha,
     F64Attr:$beta, BoolAttr:$trans_a, BoolAttr:$trans_b);
   let results = (outs NN_Tensor:$result);

@@ -9,11 +9,9 @@ using namespace quern;
 using namespace quern::nn;
 using namespace quern::nn::detail;
 
-/// What both convolutions check of types and attributes.
-template <typename Op> static LogicalResult verifyCommon(Op op) {
-  if (failed(requireNumbers(op, op.getInput(), "input")) ||
-      failed(requireSameElements(op, op.getWeights(), "weights", op.getInput())) ||
-      failed(requireSameElements(op, op.getBias(), "bias", op.getInput())))
+/// What both convolutions check of types and attributes: `elementType` is that of the sums.
+template <typename Op> static LogicalResult verifyCommon(Op op, Type elementType) {
+  if (failed(requireAddend(op, op.getBias(), "bias", elementType)))
     return failure();
   if (int64_t group = op.getGroup(); group < 1)
     return op.emitOpError("group must be positive, found ") << group;
@@ -96,13 +94,15 @@ static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Sha
 }
 
 InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
-  if (failed(verifyCommon(*this)))
+  FailureOr<Type> elementType = sumTypeOf(*this, "input", "weights");
+  if (failed(elementType) || failed(verifyCommon(*this, *elementType)))
     return failure();
+  if (getPadValue() != 0 && !elementTypeOf(getInput()).isInteger(8))
+    return emitOpError("pad_value is for images of 8-bit integers");
   Layout inputLayout = layoutOf(getInput()), resultLayout = layoutOf(getResult());
-  Type elementType = elementTypeOf(getInput());
   std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
   if (!input || !weights)
-    return unrankedResult(elementType);
+    return unrankedResult(*elementType);
   int64_t spatial = weights->rank() - 2;
   if (spatial < 1 || input->rank() != spatial + 2 + inputLayout.isBlocked())
     return emitOpError("input rank ")
@@ -120,7 +120,7 @@ InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
   }
   if (resultLayout.isBlocked())
     putIntoBlocks(dims, resultLayout.block);
-  return rankedResult(*this, Shape(std::move(dims)), elementType, resultLayout);
+  return rankedResult(*this, Shape(std::move(dims)), *elementType, resultLayout);
 }
 
 //===----------------------------------------------------------------------===//
@@ -145,12 +145,12 @@ static FailureOr<Dim> transposedDim(ConvTransposeOp op, int64_t i, const Dim &in
 }
 
 InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
-  if (failed(verifyCommon(*this)))
+  FailureOr<Type> elementType = sumTypeOf(*this, "input", "weights");
+  if (failed(elementType) || failed(verifyCommon(*this, *elementType)))
     return failure();
-  Type elementType = elementTypeOf(getInput());
   std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
   if (!input || !weights)
-    return unrankedResult(elementType);
+    return unrankedResult(*elementType);
   int64_t spatial = weights->rank() - 2;
   if (spatial < 1 || input->rank() != weights->rank())
     return emitOpError("input rank ")
@@ -186,7 +186,7 @@ InferredTypes ConvTransposeOp::inferResultTypes(const ShapeFacts &facts) {
       return failure();
     dims.push_back(*dim);
   }
-  return rankedResult(*this, Shape(std::move(dims)), elementType);
+  return rankedResult(*this, Shape(std::move(dims)), *elementType);
 }
 
 #define GET_OP_CLASSES

@@ -14,10 +14,15 @@ def NN_ConvOp : NN_WindowOp<"conv"> {
 
     Input and result may be channel-blocked, each or both, as their types say. Weights
     stay [M, C/group, kernel...]: packing is the backend's.
+
+    Images and weights may be 8-bit integers, each of either sign, with bias and result
+    in i32, whose sums wrap; or bfloat16 or float16 with bias and result in f32. Beyond
+    the edges of an image of integers lies `pad_value`.
   }];
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$bias,
     DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads,
-    NN_IntAttr:$group, NN_DefaultAutoPad:$auto_pad);
+    NN_IntAttr:$group, NN_DefaultAutoPad:$auto_pad,
+    DefaultValuedAttr<NN_IntAttr, "0">:$pad_value);
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }

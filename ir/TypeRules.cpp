@@ -70,6 +70,36 @@ LogicalResult nn::detail::requireSameElements(Operation *op, Value tensor, Strin
                            << ", found " << elementTypeOf(tensor);
 }
 
+/// The type that sums of products may have beside that of the factors; null when there is none.
+static Type widerSumType(Type factor) {
+  if (factor.isInteger(8))
+    return IntegerType::get(factor.getContext(), 32);
+  if (factor.isF16() || factor.isBF16())
+    return Float32Type::get(factor.getContext());
+  return {};
+}
+
+FailureOr<Type> nn::detail::sumTypeOf(Operation *op, StringRef a, StringRef b) {
+  Value first = op->getOperand(0), second = op->getOperand(1);
+  if (failed(requireNumbers(op, first, a)))
+    return failure();
+  Type type = elementTypeOf(first), declared = elementTypeOf(op->getResult(0));
+  Type wider = widerSumType(type);
+  bool areBytes = type.isInteger(8) && elementTypeOf(second).isInteger(8);
+  if (areBytes && (declared == wider || type != elementTypeOf(second)))
+    return wider;
+  if (failed(requireSameElements(op, second, b, first)))
+    return failure();
+  return wider && declared == wider ? wider : type;
+}
+
+LogicalResult nn::detail::requireAddend(Operation *op, Value tensor, StringRef name, Type sums) {
+  if (isNone(tensor) || elementTypeOf(tensor) == sums)
+    return success();
+  return op->emitOpError() << name << " must have element type " << sums << ", found "
+                           << elementTypeOf(tensor);
+}
+
 LogicalResult nn::detail::requireIndices(const ShapeFacts &facts, Operation *op, Value tensor,
                                          StringRef name, int64_t maxRank) {
   if (isNone(tensor))

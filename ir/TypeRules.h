@@ -34,6 +34,13 @@ mlir::LogicalResult requireFloats(mlir::Operation *op, mlir::Value tensor, llvm:
 /// Fails unless `tensor` is none or has the element type of `like`.
 mlir::LogicalResult requireSameElements(mlir::Operation *op, mlir::Value tensor,
                                         llvm::StringRef name, mlir::Value like);
+/// The element type of sums of products of `a` and `b`, the first two operands of `op`: theirs, or
+/// the wider one that the type of its result says, which is i32 for 8-bit integers of any sign and
+/// f32 for float16 and bfloat16. Fails when the operands do not go together.
+mlir::FailureOr<mlir::Type> sumTypeOf(mlir::Operation *op, llvm::StringRef a, llvm::StringRef b);
+/// Fails unless `tensor`, what is added to such sums, is none or has their type.
+mlir::LogicalResult requireAddend(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name,
+                                  mlir::Type sums);
 /// Fails unless `tensor` is none, or an integer (int32 or int64) of rank at most `maxRank`.
 mlir::LogicalResult requireIndices(const ShapeFacts &facts, mlir::Operation *op, mlir::Value tensor,
                                    llvm::StringRef name, int64_t maxRank);

@@ -15,6 +15,8 @@ struct ConvSizes {
   /// Input and output channels of one group.
   int64_t channels = 0;
   int64_t outputs = 0;
+  /// What lies beyond the edges of the input.
+  int64_t padValue = 0;
 };
 
 /// The data of a convolution.
@@ -28,8 +30,9 @@ template <typename T> struct ConvOperands {
   T *result;
 };
 
-/// Checks element types and ranks of input, weights and bias, and the attribute group.
-Status checkConvOperands(const OpCall &call, int64_t spatialRank);
+/// Checks ranks of input and weights, the element type of the bias, which is that of the sums, and
+/// the attribute group.
+Status checkConvOperands(const OpCall &call, int64_t spatialRank, DType sums);
 /// Checks that the bias is absent or has one element per output channel.
 Status checkBias(const Tensor &bias, int64_t outputs);
 

@@ -1,9 +1,11 @@
 //===- EvalContraction.cpp - reference kernels of matrix products ---------===//
 #include "runtime/reference/DTypeDispatch.h"
 #include "runtime/reference/Evaluator.h"
+#include "runtime/reference/Factors.h"
 #include "runtime/reference/Indexing.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::reference;
@@ -138,15 +140,9 @@ static Expected<MatMulShapes> matMulShapes(const Tensor &a, const Tensor &b) {
   return shapes;
 }
 
-static Status checkSameType(const Tensor &a, const Tensor &b) {
-  if (a.dtype() == b.dtype())
-    return Status::ok();
-  return invalidInput("operand types differ: " + a.describe() + " and " + b.describe());
-}
-
 static Expected<std::vector<Tensor>> evalMatMul(const OpCall &call) {
-  const Tensor &a = call.inputs[0], &b = call.inputs[1];
-  QUERN_TRY(checkSameType(a, b));
+  QUERN_ASSIGN(Factors factors, Factors::of(call));
+  const Tensor &a = factors.a, &b = factors.b;
   QUERN_ASSIGN(MatMulShapes shapes, matMulShapes(a, b));
   ProductSizes sizes = shapes.sizes;
   QUERN_TRY(call.budget.require(CheckedSize::product(shapes.result) * CheckedSize(sizes.depth)));
@@ -194,15 +190,17 @@ template <typename W> static W scaledSum(W sum, W c, double alpha, double beta) 
 }
 
 static Expected<std::vector<Tensor>> evalGemm(const OpCall &call) {
-  const Tensor &a = call.inputs[0], &b = call.inputs[1], &c = call.inputs[2];
+  QUERN_ASSIGN(Factors factors, Factors::of(call));
+  const Tensor &a = factors.a, &b = factors.b, &c = call.inputs[2];
   bool transA = call.attributes.getInt("trans_a"), transB = call.attributes.getInt("trans_b");
   double alpha = call.attributes.getFloat("alpha", 1), beta = call.attributes.getFloat("beta", 1);
-  QUERN_TRY(checkSameType(a, b));
   QUERN_ASSIGN(ProductSizes sizes, gemmSizes(call, transA, transB));
   std::vector<int64_t> dims = {sizes.rows, sizes.columns};
   std::vector<int64_t> cStrides = {0, 0};
   if (c.isPresent()) {
-    QUERN_TRY(checkSameType(a, c));
+    if (c.dtype() != factors.sums())
+      return invalidInput(
+          fmt::format("c is {}, the sums are {}", c.describe(), dtypeName(factors.sums())));
     QUERN_ASSIGN(std::vector<int64_t> common, broadcastDims(c.dims(), dims));
     if (common != dims)
       return invalidInput("c (" + c.describe() + ") does not broadcast to " + formatDims(dims));

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/reference/Conv.h"
+#include "runtime/reference/Factors.h"
 #include "runtime/reference/Indexing.h"
 #include "runtime/values/CeilDiv.h"
 
@@ -44,7 +45,8 @@ static Status gatherWindows(const ConvSizes &sizes, const T *input, GroupIndex a
     const T *channel = input + sizes.input.offset(at.batch, at.group * sizes.channels + c);
     for (int64_t k = 0; k < kernel; ++k) {
       QUERN_TRY(budget.spend(kTapsWork + 4 * range.size()));
-      gatherTaps(channel, sizes.windows, k, range, Wide<T>(0), scratch.taps.data());
+      gatherTaps(channel, sizes.windows, k, range, static_cast<Wide<T>>(sizes.padValue),
+                 scratch.taps.data());
       for (int64_t x = 0; x < range.size(); ++x)
         scratch.windows[x * depth + c * kernel + k] = scratch.taps[x];
     }
@@ -88,12 +90,12 @@ static Status convolve(const ConvSizes &sizes, const ConvOperands<T> &operands, 
   return Status::ok();
 }
 
-static Expected<ConvSizes> resolveSizes(const OpCall &call) {
+static Expected<ConvSizes> resolveSizes(const OpCall &call, DType sums) {
   const Tensor &weights = call.inputs[1];
   ConvSizes sizes;
   sizes.groups = call.attributes.getInt("group", 1);
   QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], call.attributes.getInt("input_block")));
-  QUERN_TRY(checkConvOperands(call, static_cast<int64_t>(sizes.input.spatial.size())));
+  QUERN_TRY(checkConvOperands(call, static_cast<int64_t>(sizes.input.spatial.size()), sums));
   int64_t outputs = weights.dim(0);
   if (outputs % sizes.groups != 0)
     return invalidInput(
@@ -115,17 +117,19 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call) {
 }
 
 static Expected<std::vector<Tensor>> evalConv(const OpCall &call) {
-  QUERN_ASSIGN(ConvSizes sizes, resolveSizes(call));
-  const Tensor &input = call.inputs[0], &bias = call.inputs[2];
+  QUERN_ASSIGN(Factors factors, Factors::of(call));
+  QUERN_ASSIGN(ConvSizes sizes, resolveSizes(call, factors.sums()));
+  sizes.padValue = call.attributes.getInt("pad_value");
+  const Tensor &bias = call.inputs[2];
   // The zeros of the allocation are the padding channels of the last block.
   QUERN_ASSIGN(Tensor result,
-               call.allocateResult(0, input.dtype(),
+               call.allocateResult(0, factors.sums(),
                                    sizes.result.dims(call.attributes.getInt("output_block"))));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
-  QUERN_TRY(visitNumber(input.dtype(), [&]<typename T>() {
+  QUERN_TRY(visitNumber(factors.sums(), [&]<typename T>() {
     return convolve<T>(sizes,
-                       {input.data<T>(), call.inputs[1].data<T>(),
+                       {factors.a.data<T>(), factors.b.data<T>(),
                         bias.isPresent() ? bias.data<T>() : nullptr, result.mutableData<T>()},
                        call.budget);
   }));

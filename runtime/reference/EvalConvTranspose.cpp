@@ -1,5 +1,6 @@
 //===- EvalConvTranspose.cpp - reference kernel of transposed convolution -===//
 #include "runtime/reference/Conv.h"
+#include "runtime/reference/Factors.h"
 #include "runtime/reference/Indexing.h"
 
 #include <fmt/format.h>
@@ -7,15 +8,14 @@
 using namespace quern;
 using namespace quern::reference;
 
-Status reference::checkConvOperands(const OpCall &call, int64_t spatialRank) {
+Status reference::checkConvOperands(const OpCall &call, int64_t spatialRank, DType sums) {
   const Tensor &input = call.inputs[0], &weights = call.inputs[1], &bias = call.inputs[2];
   if (weights.rank() != spatialRank + 2)
     return invalidInput("input " + input.describe() + " does not fit weights " +
                         weights.describe());
-  if (weights.dtype() != input.dtype() || (bias.isPresent() && bias.dtype() != input.dtype()))
-    return invalidInput("input, weights and bias differ in element type: " + input.describe() +
-                        ", " + weights.describe() +
-                        (bias.isPresent() ? ", " + bias.describe() : ""));
+  if (bias.isPresent() && bias.dtype() != sums)
+    return invalidInput(
+        fmt::format("the bias is {}, the sums are {}", bias.describe(), dtypeName(sums)));
   int64_t group = call.attributes.getInt("group", 1);
   if (group < 1)
     return invalidInput(fmt::format("group must be positive, found {}", group));
@@ -102,12 +102,12 @@ static Expected<WindowSpace> slideOverResult(const Attributes &attributes, const
   return space;
 }
 
-static Expected<ConvSizes> resolveTransposedSizes(const OpCall &call) {
+static Expected<ConvSizes> resolveTransposedSizes(const OpCall &call, DType sums) {
   const Tensor &weights = call.inputs[1];
   ConvSizes sizes;
   sizes.groups = call.attributes.getInt("group", 1);
   QUERN_ASSIGN(sizes.input, imageLayout(call.inputs[0], 0));
-  QUERN_TRY(checkConvOperands(call, static_cast<int64_t>(sizes.input.spatial.size())));
+  QUERN_TRY(checkConvOperands(call, static_cast<int64_t>(sizes.input.spatial.size()), sums));
   if (weights.dim(0) != sizes.input.blocks || sizes.input.blocks % sizes.groups != 0)
     return invalidInput(fmt::format("input {} does not fit weights {} in {} groups",
                                     call.inputs[0].describe(), weights.describe(), sizes.groups));
@@ -126,14 +126,15 @@ static Expected<ConvSizes> resolveTransposedSizes(const OpCall &call) {
 }
 
 Expected<std::vector<Tensor>> reference::evalConvTranspose(const OpCall &call) {
-  QUERN_ASSIGN(ConvSizes sizes, resolveTransposedSizes(call));
-  const Tensor &input = call.inputs[0], &bias = call.inputs[2];
-  QUERN_ASSIGN(Tensor result, call.allocateResult(0, input.dtype(), sizes.result.dims(0)));
+  QUERN_ASSIGN(Factors factors, Factors::of(call));
+  QUERN_ASSIGN(ConvSizes sizes, resolveTransposedSizes(call, factors.sums()));
+  const Tensor &bias = call.inputs[2];
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, factors.sums(), sizes.result.dims(0)));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
-  QUERN_TRY(visitFloat(input.dtype(), [&]<typename T>() {
+  QUERN_TRY(visitFloat(factors.sums(), [&]<typename T>() {
     return transposeAll<T>(sizes,
-                           {input.data<T>(), call.inputs[1].data<T>(),
+                           {factors.a.data<T>(), factors.b.data<T>(),
                             bias.isPresent() ? bias.data<T>() : nullptr, result.mutableData<T>()},
                            call.budget);
   }));

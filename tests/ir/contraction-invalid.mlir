@@ -55,3 +55,11 @@ func.func @gemm_addend(%a: tensor<1x8xf32>, %b: tensor<8x16xf32>, %c: tensor<4x1
   %0 = nn.gemm %a, %b, %c {alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = false} : (tensor<1x8xf32>, tensor<8x16xf32>, tensor<4x16xf32>) -> tensor<*xf32>
   return
 }
+
+// -----
+
+func.func @narrow_addend(%a: tensor<1x8xbf16>, %b: tensor<8x16xbf16>, %c: tensor<16xbf16>) {
+  // expected-error @+1 {{c must have element type 'f32', found 'bf16'}}
+  %0 = nn.gemm %a, %b, %c {alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = false} : (tensor<1x8xbf16>, tensor<8x16xbf16>, tensor<16xbf16>) -> tensor<*xf32>
+  return
+}

@@ -29,3 +29,13 @@ func.func @gemm(%a: tensor<8x?xf32, #nn.dims<"", "N">>, %b: tensor<16x8xf32>, %c
     : (tensor<16x8xf32>, tensor<*xf32>, none) -> tensor<*xf32>
   return
 }
+
+// CHECK-LABEL: @narrow
+func.func @narrow(%u: tensor<4x8xui8>, %s: tensor<8x16xi8>, %x: tensor<4x8xbf16>, %w: tensor<8x16xbf16>, %c: tensor<16xf32>) {
+  // CHECK: nn.matmul {{.*}} -> tensor<4x16xi32>
+  %0 = nn.matmul %u, %s : (tensor<4x8xui8>, tensor<8x16xi8>) -> tensor<*xi32>
+  // CHECK: nn.gemm {{.*}} -> tensor<4x16xf32>
+  %2 = nn.gemm %x, %w, %c {alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = false}
+    : (tensor<4x8xbf16>, tensor<8x16xbf16>, tensor<16xf32>) -> tensor<*xf32>
+  return
+}

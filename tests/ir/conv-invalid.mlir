@@ -229,3 +229,29 @@ func.func @transposed_overflow(%x: tensor<1x6x5xf32>, %w: tensor<6x4x3xf32>) {
   %0 = nn.conv_transpose %x, %w, %b {strides = array<i64: 4611686018427387904>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, output_padding = array<i64: 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x6x5xf32>, tensor<6x4x3xf32>, none) -> tensor<*xf32>
   return
 }
+
+// -----
+
+func.func @narrow_bias(%x: tensor<1x8x7x7xui8>, %w: tensor<12x8x3x3xi8>, %b: tensor<12xf32>) {
+  // expected-error @+1 {{bias must have element type 'i32', found 'f32'}}
+  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64} : (tensor<1x8x7x7xui8>, tensor<12x8x3x3xi8>, tensor<12xf32>) -> tensor<*xi32>
+  return
+}
+
+// -----
+
+func.func @mixed(%x: tensor<1x8x7x7xbf16>, %w: tensor<12x8x3x3xf32>) {
+  %b = nn.none
+  // expected-error @+1 {{weights must have element type 'bf16', found 'f32'}}
+  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64} : (tensor<1x8x7x7xbf16>, tensor<12x8x3x3xf32>, none) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @pad_value(%x: tensor<1x8x7x7xf32>, %w: tensor<12x8x3x3xf32>) {
+  %b = nn.none
+  // expected-error @+1 {{pad_value is for images of 8-bit integers}}
+  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, pad_value = 1 : i64} : (tensor<1x8x7x7xf32>, tensor<12x8x3x3xf32>, none) -> tensor<*xf32>
+  return
+}

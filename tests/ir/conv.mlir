@@ -54,3 +54,20 @@ func.func @transposed(%x: tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, %w: te
     : (tensor<?x6x5x5xf32, #nn.dims<"N", "", "", "">>, tensor<6x4x3x3xf32>, none) -> tensor<*xf32>
   return
 }
+
+// Sums of 8-bit integers are of 32 bits, those of half types may be of float32.
+// CHECK-LABEL: @narrow
+func.func @narrow(%u: tensor<1x8x7x7xui8>, %s: tensor<12x8x3x3xi8>, %b: tensor<12xi32>,
+                  %x: tensor<1x8x7x7xbf16>, %w: tensor<12x8x3x3xbf16>, %c: tensor<12xf32>) {
+  %none = nn.none
+  // CHECK: nn.conv {{.*}} pad_value = 128 : i64{{.*}} -> tensor<1x12x7x7xi32>
+  %0 = nn.conv %u, %s, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, pad_value = 128 : i64}
+    : (tensor<1x8x7x7xui8>, tensor<12x8x3x3xi8>, tensor<12xi32>) -> tensor<*xi32>
+  // CHECK: nn.conv {{.*}} -> tensor<1x12x5x5xf32>
+  %1 = nn.conv %x, %w, %c {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64}
+    : (tensor<1x8x7x7xbf16>, tensor<12x8x3x3xbf16>, tensor<12xf32>) -> tensor<*xf32>
+  // CHECK: nn.conv {{.*}} -> tensor<1x12x5x5xbf16>
+  %2 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64}
+    : (tensor<1x8x7x7xbf16>, tensor<12x8x3x3xbf16>, none) -> tensor<*xbf16>
+  return
+}

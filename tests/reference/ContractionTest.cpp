@@ -47,6 +47,16 @@ TEST(MatMul, WrapsIntegers) {
   expectTensor<int64_t>(evaluate("nn.matmul", {big, two}), {1, 1}, {-2});
 }
 
+TEST(MatMul, SumsNarrowFactorsInWiderTypes) {
+  Tensor a = Tensor::of<uint8_t>({1, 3}, {255, 255, 1}),
+         b = Tensor::of<int8_t>({3, 1}, {-128, 127, 5});
+  expectTensor<int32_t>(evaluate("nn.matmul", {a, b}, {}, DType::Int32), {1, 1}, {-250});
+  Tensor third = Tensor::of<BFloat16>({1, 1}, {BFloat16(0.333984375f)});
+  expectTensor<float>(evaluate("nn.matmul", {third, third}, {}, DType::Float32), {1, 1},
+                      {0.333984375f * 0.333984375f});
+  EXPECT_EQ(evaluateError("nn.matmul", {a, b}).message().find("operand types differ"), 0u);
+}
+
 TEST(MatMul, AccumulatesInDouble) {
   // In float arithmetic 2^24 + 1 is 2^24 and the sum would be 0.
   Tensor a = floats({1, 3}, {0x1p24f, 1, -0x1p24f}), ones = floats({3, 1}, {1, 1, 1});

@@ -182,6 +182,18 @@ TEST(Conv, ServesOtherElementTypes) {
   expectSame(Float16());
 }
 
+TEST(Conv, SumsBytesInIntegersWithTheirPadding) {
+  Tensor image = Tensor::of<uint8_t>({1, 1, 1, 2}, {200, 10});
+  Tensor weights = Tensor::of<int8_t>({1, 1, 1, 3}, {-128, 127, 2});
+  Window window{.pads = {0, 1, 0, 1}};
+  Attributes attributes = window.attributes();
+  attributes.set("pad_value", int64_t{7});
+  Tensor bias = Tensor::of<int32_t>({1}, {1000000});
+  expectTensor<int32_t>(evaluate("nn.conv", {image, weights, bias}, attributes, DType::Int32),
+                        {1, 1, 1, 2},
+                        {1000000 - 7 * 128 + 200 * 127 + 20, 1000000 - 200 * 128 + 1270 + 14});
+}
+
 TEST(Conv, SumsInDouble) {
   // In float, 1e8 + 1 - 1e8 is 0.
   Attributes line = makeAttributes(
@@ -222,7 +234,7 @@ TEST(Conv, RefusesWhatDoesNotFit) {
   EXPECT_EQ(message(input, weights, patterned<float>({3}, 1), {}),
             "bias needs 2 elements, found float32 3");
   EXPECT_EQ(message(input, patterned<double>({2, 4, 2, 2}, 1), Tensor(), {}),
-            "input, weights and bias differ in element type: float32 1x4x3x3, float64 2x4x2x2");
+            "operand types differ: float32 1x4x3x3 and float64 2x4x2x2");
   EXPECT_EQ(message(input, weights, Tensor(), {.strides = {1}}),
             "kernel, strides, dilations and pads have 2, 1, 2 and 4 entries for 2 spatial "
             "dimensions");

@@ -79,8 +79,9 @@ inline Expected<std::vector<Tensor>> evaluateAll(std::string_view opName,
 
 /// The only result of a kernel; a test failure and an absent tensor on error.
 inline Tensor evaluate(std::string_view opName, const std::vector<Tensor> &inputs,
-                       const Attributes &attributes = {}) {
-  auto results = evaluateAll(opName, inputs, attributes, {inputs[0].dtype()});
+                       const Attributes &attributes = {}, DType result = DType::Undefined) {
+  DType declared = result == DType::Undefined ? inputs[0].dtype() : result;
+  auto results = evaluateAll(opName, inputs, attributes, {declared});
   EXPECT_TRUE(results) << results.status().message();
   return results ? (*results)[0] : Tensor();
 }

@@ -86,6 +86,8 @@ static bool repeatOperands(ArrayRef<int64_t> a, ArrayRef<int64_t> b, MatrixProdu
 static std::optional<Reason> resolveTypes(Operation *anchor, MatrixProduct &p) {
   p.result = nn::groupOf(anchor)->getResult(0);
   p.dtype = dtypeOfValue(anchor->getResult(0));
+  if (dtypeOfValue(anchor->getOperand(0)) != p.dtype)
+    return Reason{ReasonCode::ElementType, "sums of a wider type than what is multiplied"};
   if (DotTypes::isNative(p.dtype))
     return std::nullopt;
   return Reason{ReasonCode::ElementType,
