@@ -274,14 +274,19 @@ Status ArtifactFile::findFunctions() {
         "the library has version {} of the interface between models and programs, this Quern has "
         "{}; compile the model again",
         model->abi_version, QUERN_MODEL_ABI_VERSION));
-  if (!model->name || !model->target_cpu || model->workspace_bytes < 0 || model->worker_bytes < 0 ||
-      model->weights_bytes < 0 || (model->weights_bytes > 0 && !dlsym(library, kUseWeights)) ||
+  if (!model->name || !model->target_cpu || !model->precision || model->workspace_bytes < 0 ||
+      model->worker_bytes < 0 || model->weights_bytes < 0 ||
+      (model->weights_bytes > 0 && !dlsym(library, kUseWeights)) ||
       model->workspace_alignment != QUERN_MODEL_WORKSPACE_ALIGNMENT)
     return damaged("what it says of itself makes no sense");
+  auto precision = parsePrecision(model->precision);
+  if (!precision)
+    return damaged(precision.status().message());
   QUERN_ASSIGN(facts.inputs, readPorts(model->inputs, model->input_count));
   QUERN_ASSIGN(facts.outputs, readPorts(model->outputs, model->output_count));
   facts.name = model->name;
   facts.targetCpu = model->target_cpu;
+  facts.precision = *precision;
   facts.abiVersion = model->abi_version;
   facts.workspaceBytes = model->workspace_bytes;
   facts.workerBytes = model->worker_bytes;

@@ -84,6 +84,7 @@ public:
 
   const std::vector<PortSignature> &inputs() const override { return model->facts().inputs; }
   const std::vector<PortSignature> &outputs() const override { return model->facts().outputs; }
+  Precision precision() const override { return model->facts().precision; }
   std::vector<std::vector<Tensor::Dims>> listedInputDims() const override;
   Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &) const override;
 

@@ -62,10 +62,10 @@ static Status measure(Runner &reference, Runner &compiled, std::span<const AnyVa
 /// So outputs that differ are compared with what the reference gives in the same
 /// mode. Not all of them: what was folded when compiling was computed with subnormals.
 static Status compareFlushed(Runner &reference, std::span<const AnyValue> inputs,
-                             std::span<const AnyValue> found, const CompareOptions &options,
-                             std::vector<OutputComparison> &outputs) {
+                             std::span<const AnyValue> found, uint64_t seed, Comparison &result) {
+  std::vector<OutputComparison> &outputs = result.outputs;
   std::vector<AnyValue> wanted(found.size());
-  seedRandomOps(options.seed);
+  seedRandomOps(seed);
   {
     FloatEnvironment environment(/*flushSubnormals=*/true);
     QUERN_TRY(reference.run(inputs, wanted));
@@ -73,7 +73,7 @@ static Status compareFlushed(Runner &reference, std::span<const AnyValue> inputs
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].difference.passes())
       continue;
-    TensorDifference flushed = compareValues(wanted[i], found[i], options.tolerance);
+    TensorDifference flushed = compareValues(wanted[i], found[i], result.tolerance);
     outputs[i].flushMatters = flushed.passes();
     if (flushed.passes())
       outputs[i].difference = flushed;
@@ -89,6 +89,7 @@ Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
                                   reference.outputs().size(), compiled.outputs().size()));
   Comparison result;
   result.threads = compiled.threads();
+  result.tolerance = options.tolerance.value_or(Tolerance());
   std::vector<AnyValue> wanted(reference.outputs().size()), found(wanted.size());
   seedRandomOps(options.seed);
   QUERN_TRY(reference.run(inputs, wanted));
@@ -96,9 +97,9 @@ Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
   QUERN_TRY(compiled.run(inputs, found));
   for (size_t i = 0; i < wanted.size(); ++i)
     result.outputs.push_back(
-        {compiled.outputs()[i].name, compareValues(wanted[i], found[i], options.tolerance)});
+        {compiled.outputs()[i].name, compareValues(wanted[i], found[i], result.tolerance)});
   if (!result.passes() && compiled.flushesDenormals() && !reference.flushesDenormals())
-    QUERN_TRY(compareFlushed(reference, inputs, found, options, result.outputs));
+    QUERN_TRY(compareFlushed(reference, inputs, found, options.seed, result));
   QUERN_TRY(measure(reference, compiled, inputs, options.seconds, result));
   return result;
 }
@@ -108,10 +109,13 @@ Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue
                                     const CompareOptions &options) {
   CompileOptions interpret = compile;
   interpret.backend = Backend::Interpreter;
+  interpret.precision = Precision::Float32;
   QUERN_ASSIGN(PreparedRunner reference, prepareRunner(model, inputs, interpret, session));
   QUERN_ASSIGN(PreparedRunner compiled, prepareRunner(model, inputs, compile, session));
-  QUERN_ASSIGN(Comparison result,
-               quern::compare(*reference.runner, *compiled.runner, inputs, options));
+  CompareOptions how = options;
+  if (!how.tolerance)
+    how.tolerance = toleranceOf(compile.precision);
+  QUERN_ASSIGN(Comparison result, quern::compare(*reference.runner, *compiled.runner, inputs, how));
   result.compileMs = compiled.milliseconds;
   return result;
 }

@@ -57,6 +57,11 @@ Status quern::checkOptions(const CompileOptions &options) {
   if (options.optLevel < 0 || options.optLevel > 3)
     return usageError(
         fmt::format("there is no optimisation level {}; wanted 0 to 3", options.optLevel));
+  QUERN_TRY(checkPrecision(options.precision));
+  if (options.backend == Backend::Interpreter && options.precision != Precision::Float32)
+    return usageError(fmt::format("the interpreter computes as the model says: precision {} is for "
+                                  "native code",
+                                  precisionName(options.precision)));
   return checkThreads(options.threads);
 }
 

@@ -99,6 +99,7 @@ std::string quern::artifactReport(const std::string &path, const ArtifactFacts &
       addText(json, "model", path);
       addText(json, "name", facts.name);
       addText(json, "target_cpu", facts.targetCpu);
+      addText(json, "precision", std::string(precisionName(facts.precision)));
       json.attribute("abi_version", facts.abiVersion);
       json.attribute("workspace_bytes", facts.workspaceBytes);
       json.attribute("worker_bytes", facts.workerBytes);

@@ -75,6 +75,20 @@ static bool isExact(DType dtype) {
          dtype != DType::Complex128;
 }
 
+Tolerance quern::toleranceOf(Precision precision) {
+  if (precision == Precision::Float32)
+    return {};
+  return {.relative = 0, .ofLargest = 0.01};
+}
+
+static double largestMagnitude(const std::vector<double> &values) {
+  double largest = 0;
+  for (double value : values)
+    if (std::isfinite(value))
+      largest = std::max(largest, std::abs(value));
+  return largest;
+}
+
 TensorDifference quern::compareTensors(const Tensor &wanted, const Tensor &found,
                                        const Tolerance &tolerance) {
   TensorDifference result;
@@ -93,6 +107,8 @@ TensorDifference quern::compareTensors(const Tensor &wanted, const Tensor &found
   auto *wantedBytes = static_cast<const std::byte *>(wanted.rawData());
   auto *foundBytes = static_cast<const std::byte *>(found.rawData());
   std::vector<double> a = elementsAsDouble(wanted), b = elementsAsDouble(found);
+  double largest = exact ? 0 : largestMagnitude(a);
+  double always = tolerance.absolute + tolerance.ofLargest * largest;
   for (size_t i = 0; i < a.size(); ++i) {
     if (exact) {
       auto offset = static_cast<int64_t>(i) * width;
@@ -109,10 +125,12 @@ TensorDifference quern::compareTensors(const Tensor &wanted, const Tensor &found
     result.maxAbsolute = std::max(result.maxAbsolute, difference);
     if (a[i] != 0)
       result.maxRelative = std::max(result.maxRelative, difference / std::abs(a[i]));
-    double allowed = tolerance.absolute + tolerance.relative * std::abs(a[i]);
+    double allowed = always + tolerance.relative * std::abs(a[i]);
     if (!exact && (difference > allowed || !std::isfinite(difference)))
       ++result.mismatches;
   }
+  if (!exact && result.maxAbsolute > 0)
+    result.maxOfLargest = result.maxAbsolute / largest;
   return result;
 }
 
@@ -146,6 +164,7 @@ TensorDifference quern::compareValues(const AnyValue &wanted, const AnyValue &fo
     TensorDifference part = compareValues(wantedParts[i], foundParts[i], tolerance);
     result.maxAbsolute = std::max(result.maxAbsolute, part.maxAbsolute);
     result.maxRelative = std::max(result.maxRelative, part.maxRelative);
+    result.maxOfLargest = std::max(result.maxOfLargest, part.maxOfLargest);
     result.mismatches += part.mismatches;
     if (result.incomparable.empty() && !part.incomparable.empty())
       result.incomparable = fmt::format("value {}: {}", i, part.incomparable);

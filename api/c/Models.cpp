@@ -47,6 +47,9 @@ Expected<CompileOptions> c::readCompileOptions(const quern_compile_options *give
   result.dumpPhasesTo = textOr(options.dump_folder, "");
   result.targetTriple = textOr(options.target, "");
   result.kernelCache = options.no_kernel_cache == 0;
+  if (options.precision) {
+    QUERN_ASSIGN(result.precision, parsePrecision(options.precision));
+  }
   QUERN_ASSIGN(result.limits, readLimits(&options.limits));
   return result;
 }

@@ -136,8 +136,8 @@ void quern_seed_random_ops(uint64_t seed) { seedRandomOps(seed); }
 static Expected<CompareOptions> readCompareOptions(const quern_compare_options &given) {
   CompareOptions options;
   if (given.relative != 0 || given.absolute != 0)
-    options.tolerance = {.relative = given.relative, .absolute = given.absolute};
-  if (!(options.tolerance.relative >= 0) || !(options.tolerance.absolute >= 0))
+    options.tolerance = Tolerance{.relative = given.relative, .absolute = given.absolute};
+  if (!(given.relative >= 0) || !(given.absolute >= 0))
     return usageError("a tolerance is below 0");
   if (std::isnan(given.seconds))
     return usageError("the time to measure is no number");

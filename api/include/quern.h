@@ -193,6 +193,8 @@ typedef struct quern_compile_options {
   const char *dump_folder; /* for the graph after each phase */
   const char *target;      /* of files: "aarch64-linux-gnu"; this machine by default */
   int32_t no_kernel_cache; /* compiled kernels are not kept for other processes, nor found */
+  /* What products and convolutions of float32 are computed in: "f32" (NULL), or "bf16". */
+  const char *precision;
 } quern_compile_options;
 
 typedef struct quern_file_options { /* of quern_model_compile_to_file */
@@ -357,7 +359,8 @@ typedef struct quern_compare_options {
   size_t struct_size;
   const quern_compile_options *compile;
   const quern_session_options *session;
-  double relative; /* the tolerance: both 0 is 1e-3 and 1e-5 */
+  double relative; /* the tolerance: both 0 is 1e-3 and 1e-5, and for a lower
+                    precision 1 % of the largest magnitude of an output */
   double absolute;
   double seconds; /* how long to measure: 2 by default; below 0: one run of each */
   uint64_t seed;  /* of ops that draw at random */

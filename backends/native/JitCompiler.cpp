@@ -36,7 +36,8 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
       Executable::kDefaultPlanCacheBytes,
       [planner](std::span<const Tensor::Dims> dims, const Deadline &deadline) {
         return planner->planBodies(dims, deadline);
-      });
+      },
+      options.precision);
 
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : executable->inputs())

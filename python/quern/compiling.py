@@ -37,9 +37,10 @@ def _narrator(progress: Optional[Progress]) -> Optional[Progress]:
 @refuses_types
 def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] = None,
             dims: Optional[Mapping[str, Sizes]] = None, backend: str = "native",
-            target_cpu: str = "host", opt_level: int = 3, threads: int = 0, profile: bool = False,
-            flush_denormals: bool = True, timeout: Optional[float] = None,
-            memory_limit: Optional[int] = None, progress: Optional[Progress] = None,
+            target_cpu: str = "host", opt_level: int = 3, precision: str = "f32",
+            threads: int = 0, profile: bool = False, flush_denormals: bool = True,
+            timeout: Optional[float] = None, memory_limit: Optional[int] = None,
+            progress: Optional[Progress] = None,
             cache: bool = False, kernel_cache: bool = True, cast: bool = False,
             **export_options: Any) -> CompiledModel:
     """Makes a model ready to run: a callable that takes and gives arrays.
@@ -47,7 +48,9 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     `model`: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`;
     exported in eval mode), a fitted estimator of scikit-learn, LightGBM or XGBoost, a
     quern.Model, or a library that quern.aot has written.
-    `backend`: "native", or "interpreter" for the unoptimised reference. `threads`: of
+    `backend`: "native", or "interpreter" for the unoptimised reference. `precision`: what
+    products and convolutions of float32 are computed in, "f32" or, with sums in float32,
+    "bf16". `threads`: of
     compiling and of runs; 0 is all this process may use. `timeout`: seconds for loading and
     compiling; `memory_limit`: bytes that a run may hold beside weights and inputs. `profile`: time every step.
     `progress`: a function that is told what the work is at ("optimising the graph") whenever
@@ -59,13 +62,15 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     Other options go to the exporter of torch or skl2onnx.
     """
     compile_options: dict[str, Any] = {
-        "target_cpu": target_cpu, "opt_level": opt_level, "threads": threads}
+        "target_cpu": target_cpu, "opt_level": opt_level, "precision": precision,
+        "threads": threads}
     run_options: dict[str, Any] = {"profile": profile, "flush_denormals": flush_denormals,
                    "memory_limit": memory_limit}
     sizes: dict[str, Any] = {"shapes": shapes, "dims": dims}
     if sources.is_library(model):
-        if (backend, target_cpu, opt_level) != ("native", "host", 3):
-            raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU and level are given")
+        if (backend, target_cpu, opt_level, precision) != ("native", "host", 3, "f32"):
+            raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU, level and "
+                             "precision are given")
         ready = sources.load(model, example_inputs, threads=threads, **sizes, **run_options,
                              **export_options)
     elif cache:
@@ -145,8 +150,8 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
         target_cpu: str = "host", target_cpus: Sequence[str] = (),
         max_iterations: int = 100_000_000, runtime_archive: Optional[Path] = None,
         weights: str = "embedded", main: Optional[Path] = None, seed: int = 0, opt_level: int = 3,
-        threads: int = 0, kernel_cache: bool = True, timeout: Optional[float] = None,
-        progress: Optional[Progress] = None, **export_options: Any) -> Artifact:
+        precision: str = "f32", threads: int = 0, kernel_cache: bool = True,
+        timeout: Optional[float] = None, progress: Optional[Progress] = None, **export_options: Any) -> Artifact:
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
     that needs neither Quern nor Python, into code to read (.s, .ll), or into a folder .c-test
     with C programs that compare it with the interpreter, on inputs drawn with `seed`, and run
@@ -159,8 +164,8 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     for libraries with nodes that need reference kernels; the package brings one for x86-64.
     `dims` may list several sizes, {"N": [1, 8, 32], "seq": range(16, 513, 16)}: the artefact
     has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
-    or "file", in one beside the artefact with its name and the suffix .weights. `kernel_cache`:
-    as of quern.compile. `main`: where
+    or "file", in one beside the artefact with its name and the suffix .weights. `kernel_cache`
+    and `precision`: as of quern.compile. `main`: where
     a C program goes that runs the artefact on files.
     """
     from .report import Artifact
@@ -179,7 +184,8 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     paths = {"header": header, "main": main, "runtime_archive": runtime_archive}
     began = time.perf_counter()
     needed, cpus = loaded.write_artifact(
-        target=target or "", target_cpu=target_cpu, opt_level=opt_level, threads=threads,
+        target=target or "", target_cpu=target_cpu, opt_level=opt_level, precision=precision,
+        threads=threads,
         kernel_cache=kernel_cache, output=path, **{name: os.fspath(place) for name, place in paths.items() if place is not None},
         prefix=prefix or "", max_iterations=max_iterations, target_cpus=list(target_cpus),
         listed_sizes=listed, weights_in_file=weights == "file", seed=seed, timeout=timeout,
@@ -189,4 +195,5 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     written = pathlib.Path(path)
     files = [written] if written.is_file() else list(written.iterdir())
     return Artifact(path, os.fspath(header) if header else None,
-                    sum(file.stat().st_size for file in files), seconds, needed, cpus)
+                    sum(file.stat().st_size for file in files), seconds, needed, cpus,
+                    precision)

@@ -104,6 +104,7 @@ class SessionOptions(_Entries):
                              f"{self.graph_optimization_level!r}") from None
         flush = self._entries.get("session.set_denormal_as_zero", "1") != "0"
         return {"threads": self.intra_op_num_threads, "opt_level": level,
+                "precision": self._entries.get("quern.precision", "f32"),
                 "profile": self.enable_profiling, "flush_denormals": flush}
 
 

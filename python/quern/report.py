@@ -60,8 +60,8 @@ class _Shown:
 
 @dataclasses.dataclass(repr=False)
 class Artifact(_Shown):
-    """What quern.aot has written; `needed` is what it must be linked with, or needs, and
-    `target_cpus` whose code it is."""
+    """What quern.aot has written; `needed` is what it must be linked with, or needs,
+    `target_cpus` whose code it is, and `precision` what it computes in."""
 
     path: str
     header: Optional[str]
@@ -69,12 +69,13 @@ class Artifact(_Shown):
     seconds: float
     needed: list[str]
     target_cpus: list[str]
+    precision: str = "f32"
     _head: ClassVar[tuple[str, ...]] = ("file", "bytes", "seconds")
 
     def _title(self) -> str:
         header = f", header {self.header}" if self.header else ""
         cpus = ", ".join(self.target_cpus)
-        return f"compiled ahead of time for {cpus}{header}; needs {' '.join(self.needed) or 'nothing'}"
+        return f"compiled ahead of time for {cpus}, precision {self.precision}{header}; needs {' '.join(self.needed) or 'nothing'}"
 
     def _rows(self) -> Sequence[tuple[Any, ...]]:
         return [(self.path, self.bytes, f"{self.seconds:.2f}")]
@@ -117,6 +118,7 @@ class ArtifactFacts(_Shown):
 
     name: str
     target_cpu: str
+    precision: str
     abi_version: int
     workspace_bytes: int
     worker_bytes: int
@@ -127,8 +129,8 @@ class ArtifactFacts(_Shown):
     _head: ClassVar[tuple[str, ...]] = ("", "name", "type", "shape")
 
     def _title(self) -> str:
-        text = (f"library of model {self.name}, for {self.target_cpu}, interface version "
-                f"{self.abi_version}; a run needs {self.workspace_bytes} bytes")
+        text = (f"library of model {self.name}, for {self.target_cpu}, precision {self.precision}, "
+                f"interface version {self.abi_version}; a run needs {self.workspace_bytes} bytes")
         for name, sizes in self.sizes.items():
             text += f"; {name} is {', '.join(map(str, sizes))}"
         return text + (f"; {self.weights_bytes} bytes of weights in a file of their own"
@@ -158,12 +160,13 @@ def problems(path: Union[str, os.PathLike[str]]) -> list[dict[str, Any]]:
 
 @dataclasses.dataclass
 class OutputDifference:
-    """How far an output of the compiled model is from the interpreted one's. `flush_matters`:
-    it agrees only where the interpreter takes subnormal numbers for zero as well."""
+    """How far an output of the compiled model is from the interpreted one's; `max_of_largest`
+    as a share of the largest magnitude of the output. `flush_matters`: it agrees only where the interpreter takes subnormal numbers for zero as well."""
 
     name: str
     max_abs: float
     max_rel: float
+    max_of_largest: float
     mismatches: int
     incomparable: str
     passed: bool
@@ -183,8 +186,9 @@ class Comparison(_Shown):
     interpreted: dict[str, float]
     compiled: dict[str, float]
     threads: int
+    precision: str
     verdict: str
-    _head: ClassVar[tuple[str, ...]] = ("output", "max abs", "max rel", "")
+    _head: ClassVar[tuple[str, ...]] = ("output", "max abs", "max rel", "of largest", "")
 
     @property
     def passed(self) -> bool:
@@ -202,24 +206,30 @@ class Comparison(_Shown):
 
     def _title(self) -> str:
         return (f"interpreter {self.interpreted['p50']:.3f} ms, native {self.compiled['p50']:.3f} "
-                f"ms, speed-up {self.speedup:.1f}x")
+                f"ms in {self.precision}, speed-up {self.speedup:.1f}x")
 
     def _rows(self) -> Sequence[tuple[Any, ...]]:
-        return [(o.name, f"{o.max_abs:.2e}", f"{o.max_rel:.2e}", o) for o in self.outputs]
+        return [(o.name, f"{o.max_abs:.2e}", f"{o.max_rel:.2e}",
+                 f"{100 * o.max_of_largest:.2g} %", o) for o in self.outputs]
 
 
 @refuses_types
 def compare(model: Any, inputs: Any = None, *, reference: Any = None, example_inputs: Any = None,
             shapes: Optional[Mapping[str, Sequence[int]]] = None,
-            dims: Optional[Mapping[str, int]] = None, rtol: float = 1e-3, atol: float = 1e-5,
-            seconds: float = 0.5, threads: int = 0, **export_options: Any) -> Comparison:
+            dims: Optional[Mapping[str, int]] = None, rtol: Optional[float] = None,
+            atol: Optional[float] = None, seconds: float = 0.5, threads: int = 0,
+            precision: str = "f32", **export_options: Any) -> Comparison:
     """Runs a model interpreted and compiled on the same inputs (random ones by default): for
     each output the largest differences, for each its time, taken in turn. `reference`: another
-    model that is interpreted; a library that quern.aot has written needs the one it is of."""
+    model that is interpreted; a library that quern.aot has written needs the one it is of.
+    `precision`: as of quern.compile. `rtol`, `atol`: 1e-3 and 1e-5 unless given; at a lower
+    precision an output may differ by 1 % of its largest magnitude unless one is given."""
     if sources.is_library(model):
         if reference is None:
             raise UsageError(f"{os.fspath(model)} is compiled: give the model that it was compiled "
                              "from, reference=MODEL")
+        if precision != "f32":
+            raise UsageError(f"{os.fspath(model)} is compiled: its precision is given")
         loaded = None
         compiled = sources.load(model, shapes=shapes, dims=dims, threads=threads, **export_options)
         # What is known of sizes, the library tells.
@@ -228,7 +238,7 @@ def compare(model: Any, inputs: Any = None, *, reference: Any = None, example_in
         dims = None
     else:
         loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
-        compiled = loaded.compile(threads=threads)
+        compiled = loaded.compile(threads=threads, precision=precision)
     if reference is not None:
         loaded = sources.load(reference, shapes=shapes, dims=dims)
     interpreted = loaded.compile(backend="interpreter", threads=threads)
@@ -247,12 +257,13 @@ class Benchmark(_Shown):
     steady: dict[str, float]
     runs: int
     threads: int
+    precision: str
     peak_rss_mb: float
     warnings: list[str]
     _head: ClassVar[tuple[str, ...]] = ("", "ms")
 
     def _title(self) -> str:
-        return "; ".join([f"{self.runs} runs on {self.threads} threads", *self.warnings])
+        return "; ".join([f"{self.runs} runs on {self.threads} threads in {self.precision}", *self.warnings])
 
     def _rows(self) -> Sequence[tuple[Any, ...]]:
         rows = [("load", self.load_ms), ("compile", self.compile_ms),
@@ -264,18 +275,22 @@ class Benchmark(_Shown):
 def benchmark(model: Any, inputs: Any = None, *, example_inputs: Any = None,
               shapes: Optional[Mapping[str, Sequence[int]]] = None,
               dims: Optional[Mapping[str, int]] = None, seconds: float = 1.0, threads: int = 0,
-              backend: str = "native", **export_options: Any) -> Benchmark:
+              backend: str = "native", precision: str = "f32",
+              **export_options: Any) -> Benchmark:
     """Times loading, compiling, the first run, and runs for some seconds. Of a library that
-    quern.aot has written there is nothing to compile."""
+    quern.aot has written there is nothing to compile. `precision`: as of quern.compile."""
     is_library = sources.is_library(model)
     if backend not in ("native", "interpreter") or (is_library and backend != "native"):
         raise UsageError(f"there is no backend '{backend}'{' in a library' * is_library}")
+    if is_library and precision != "f32":
+        raise UsageError(f"{os.fspath(model)} is compiled: its precision is given")
     run_options = {"threads": threads} if is_library else {}
     began = time.perf_counter()
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **run_options,
                           **export_options)
     at = time.perf_counter()
-    compiled = loaded if is_library else loaded.compile(backend=backend, threads=threads)
+    compiled = loaded if is_library else loaded.compile(
+        backend=backend, threads=threads, precision=precision)
     compile_ms = (time.perf_counter() - at) * 1e3
     facts = benchmark_model(compiled, inputs, seconds)
     facts["warnings"] = [in_pythons_words(warning) for warning in facts["warnings"]]

@@ -49,6 +49,12 @@ void python::bindCallableModel(nb::module_ &module) {
           [](CallableModel &self) { return self.compiled().listedInputDims(); },
           "Of a library: the sizes of each input, for each of its plans; else empty.")
       .def_prop_ro("backend", &CallableModel::backendName)
+      .def_prop_ro(
+          "precision",
+          [](CallableModel &self) {
+            return std::string(precisionName(self.compiled().precision()));
+          },
+          "What products and convolutions of float32 were asked to be computed in.")
       .def_prop_ro("threads", &CallableModel::threads, "Threads of a run, the caller's included.")
       .def("run", &CallableModel::run, nb::arg("names").none(), nb::arg("inputs"),
            nb::arg("timeout") = nb::none(), nb::arg("cancellation") = nb::none(),

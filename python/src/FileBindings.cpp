@@ -62,6 +62,7 @@ static nb::dict inspectLibrary(const std::string &path) {
   nb::dict dict;
   dict["name"] = python::textOf(facts.name);
   dict["target_cpu"] = facts.targetCpu;
+  dict["precision"] = std::string(precisionName(facts.precision));
   dict["abi_version"] = facts.abiVersion;
   dict["workspace_bytes"] = facts.workspaceBytes;
   dict["worker_bytes"] = facts.workerBytes;

@@ -61,6 +61,13 @@ private:
     option = name == "native" ? Backend::Native : Backend::Interpreter;
     return true;
   }
+  static bool convert(nanobind::handle value, Precision &option) {
+    std::string name;
+    if (!nanobind::try_cast(value, name))
+      return false;
+    option = valueOf(parsePrecision(name));
+    return true;
+  }
   static bool convert(nanobind::handle value, std::vector<ListedSize> &option) {
     std::vector<std::pair<std::string, std::vector<int64_t>>> sizes;
     if (!nanobind::try_cast(value, sizes))
@@ -96,6 +103,7 @@ private:
   }
   template <typename Options> static const char *typeOf(std::string Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(Backend Options::*) { return "str"; }
+  template <typename Options> static const char *typeOf(Precision Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(std::vector<std::string> Options::*) {
     return "list[str]";
   }

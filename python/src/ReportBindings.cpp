@@ -11,6 +11,7 @@
 #include "quern/SampleInputs.h"
 #include "quern/Version.h"
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -61,6 +62,7 @@ static nb::dict dictOf(const OutputComparison &output) {
   row["name"] = python::textOf(output.name);
   row["max_abs"] = output.difference.maxAbsolute;
   row["max_rel"] = output.difference.maxRelative;
+  row["max_of_largest"] = output.difference.maxOfLargest;
   row["mismatches"] = output.difference.mismatches;
   row["incomparable"] = output.difference.incomparable;
   row["passed"] = output.difference.passes();
@@ -70,10 +72,14 @@ static nb::dict dictOf(const OutputComparison &output) {
 
 static nb::dict compareModels(const python::CallableModel &reference,
                               const python::CallableModel &compiled, nb::handle feed,
-                              double relative, double absolute, double seconds) {
+                              std::optional<double> relative, std::optional<double> absolute,
+                              double seconds) {
   std::vector<AnyValue> inputs = inputsOf(compiled.compiled(), feed);
   CompareOptions options;
-  options.tolerance = {relative, absolute};
+  options.tolerance = toleranceOf(compiled.compiled().precision());
+  if (relative || absolute)
+    options.tolerance = Tolerance{.relative = relative.value_or(Tolerance().relative),
+                                  .absolute = absolute.value_or(Tolerance().absolute)};
   options.seconds = seconds;
   std::unique_ptr<Runner> first = runnerOf(reference), second = runnerOf(compiled);
   Comparison comparison = python::valueOf(
@@ -86,6 +92,7 @@ static nb::dict compareModels(const python::CallableModel &reference,
   dict["interpreted"] = dictOf(comparison.reference);
   dict["compiled"] = dictOf(comparison.compiled);
   dict["threads"] = comparison.threads;
+  dict["precision"] = std::string(precisionName(compiled.compiled().precision()));
   dict["verdict"] = python::textOf(comparison.verdict().message());
   return dict;
 }
@@ -109,6 +116,7 @@ static nb::dict benchmarkModel(const python::CallableModel &model, nb::handle fe
   dict["steady"] = dictOf(measured.steady);
   dict["runs"] = measured.runs;
   dict["threads"] = measured.threads;
+  dict["precision"] = std::string(precisionName(model.compiled().precision()));
   dict["peak_rss_mb"] = measured.peakRssMb;
   dict["warnings"] = measured.warnings();
   return dict;
@@ -120,7 +128,8 @@ nb::object python::parsedReport(const std::string &json) {
 
 void python::bindReports(nb::module_ &module) {
   module.def("compare_models", compareModels, nb::arg("reference"), nb::arg("compiled"),
-             nb::arg("inputs").none(), nb::arg("rtol"), nb::arg("atol"), nb::arg("seconds"));
+             nb::arg("inputs").none(), nb::arg("rtol").none(), nb::arg("atol").none(),
+             nb::arg("seconds"));
   module.def("benchmark_model", benchmarkModel, nb::arg("model"), nb::arg("inputs").none(),
              nb::arg("seconds"));
   module.def("seed_random_ops", seedRandomOps, nb::arg("seed"));

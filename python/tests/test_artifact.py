@@ -53,6 +53,21 @@ def test_targets(folder, model):
         quern.aot(model, folder / "none.so", dims={"N": 2}, target_cpu="no-such-cpu")
 
 
+def test_precision(folder, model):
+    made = quern.aot(model, folder / "lowered.so", dims={"N": 2}, precision="bf16")
+    assert "precision bf16" in repr(made)
+    facts = quern.inspect(made.path)
+    assert facts.precision == "bf16" and "precision bf16" in repr(facts)
+    assert quern.load(made.path).precision == "bf16"
+    compared = quern.compare(made.path, reference=model, seconds=0.01)
+    assert compared.passed and compared.precision == "bf16" and " in bf16" in repr(compared)
+    for call in (quern.compile, quern.benchmark):
+        with pytest.raises(quern.UsageError, match="is compiled: its .*precision"):
+            call(made.path, precision="bf16")
+    with pytest.raises(quern.UsageError, match="is compiled: its precision is given"):
+        quern.compare(made.path, reference=model, precision="bf16")
+
+
 def test_listed_sizes(folder, model):
     path = quern.aot(model, folder / "sizes.so", dims={"N": [4, 1, 2, 4]}, target_cpu="host").path
     library, jit = quern.load(path), quern.compile(model)

@@ -55,15 +55,16 @@ def test_what_differs_is_another_artefact(folder, tmp_path):
     compiled(dims={"N": [2, 3]})
     compiled(opt_level=1)
     compiled(target_cpu="baseline")
+    compiled(precision="bf16")
     compiled(relu(dims=(1, 3)), dims=None)
-    assert len(artefacts(folder)) == 6
+    assert len(artefacts(folder)) == 7
     compiled(shapes={"x": np.array([4, 10])}, dims=None)
     compiled(shapes={"x": (4, 10)}, dims=None)
-    assert len(artefacts(folder)) == 7
+    assert len(artefacts(folder)) == 8
     path = tmp_path / "mlp.onnx"
     path.write_bytes(mlp().SerializeToString())
     compiled(path, dims={"N": np.array([3, 2, 3])})
-    assert len(artefacts(folder)) == 7  # the same bytes, and the same sizes
+    assert len(artefacts(folder)) == 8  # the same bytes, and the same sizes
 
 
 @pytest.fixture

@@ -33,6 +33,20 @@ def test_unknown_source():
         quern.compile(relu(), levle=3)
 
 
+def test_precision():
+    x = np.ones((2, 10), "f4")
+    wanted = quern.compile(mlp())(x)
+    model = quern.compile(mlp(), precision="bf16")
+    assert (model.precision, quern.compile(mlp()).precision) == ("bf16", "f32")
+    np.testing.assert_allclose(model(x), wanted, atol=0.01 * np.abs(wanted).max())
+    with pytest.raises(quern.UsageError, match="no precision 'f8'; wanted f32, bf16, f16, int8 or"):
+        quern.compile(mlp(), precision="f8")
+    with pytest.raises(quern.UnsupportedError, match="precision int8 cannot be asked for yet"):
+        quern.compile(mlp(), precision="int8")
+    with pytest.raises(quern.UsageError, match="precision bf16 is for native code"):
+        quern.compile(mlp(), precision="bf16", backend="interpreter")
+
+
 def test_sizes():
     model = quern.compile(relu(), dims={"N": 2})
     assert model.inputs[0].shape == (2, 3)

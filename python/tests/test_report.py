@@ -27,6 +27,14 @@ def test_compare(path):
         quern.compare(path, {"z": 1})
 
 
+def test_compare_at_a_precision(path):
+    result = quern.compare(path, dims={"N": 3}, precision="bf16", seconds=0.01)
+    assert result.passed and result.precision == "bf16"
+    assert 0 <= result.outputs[0].max_of_largest <= 0.01
+    assert quern.compare(path, dims={"N": 3}, seconds=0.01).precision == "f32"
+    assert "in bf16" in repr(quern.benchmark(path, dims={"N": 1}, precision="bf16", seconds=0.01))
+
+
 def test_compare_says_what_differs():
     # Rounding differs somewhere in sums of a thousand products.
     result = quern.compare(mlp(inputs=1000, hidden=1000), dims={"N": 20}, rtol=0, atol=0,

@@ -226,6 +226,8 @@ def test_options(tmp_path):
     with open(session.end_profiling(), encoding="utf-8") as file:
         assert all(event["ph"] == "X" for event in json.load(file))
     assert options.get_session_config_entry("session.set_denormal_as_zero") == "0"
+    options.add_session_config_entry("quern.precision", "bf16")
+    assert options._compile_options()["precision"] == "bf16"
     with pytest.raises(RuntimeError, match="no entry 'other'"):
         options.get_session_config_entry("other")
     for refused in (lambda: options.register_custom_ops_library("ops.so"),

@@ -101,6 +101,20 @@ def test_sizes_that_vary_are_exported_once_more(exports):
     assert exports == [[], [[1]]]
 
 
+def test_precision(exports):
+    needs_exporter()
+    net, x = module(), torch.randn(4, 10)
+    compiled = torch.compile(net, backend="quern", options={"precision": "bf16"})
+    with torch.no_grad():
+        wanted = net(x)
+        for _ in range(2):
+            torch.testing.assert_close(compiled(x), wanted, rtol=0,
+                                       atol=0.01 * wanted.abs().max().item())
+        with pytest.raises(Exception, match="the backend quern has no option speed"):
+            torch.compile(module(), backend="quern", options={"speed": 1})(x)
+    assert len(exports) == 1
+
+
 def test_one_row_is_a_size_of_its_own(exports):
     needs_exporter()
     net = module()

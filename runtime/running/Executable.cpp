@@ -7,9 +7,11 @@
 using namespace quern;
 
 Executable::Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs,
-                       Planner planner, int64_t planCacheBytes, BodyPlanner bodyPlanner)
+                       Planner planner, int64_t planCacheBytes, BodyPlanner bodyPlanner,
+                       Precision precision)
     : inputPorts(std::move(inputs)), outputPorts(std::move(outputs)), planner(std::move(planner)),
-      bodyPlanner(std::move(bodyPlanner)), cache(std::make_unique<PlanCache>(planCacheBytes)) {}
+      bodyPlanner(std::move(bodyPlanner)), cache(std::make_unique<PlanCache>(planCacheBytes)),
+      asked(precision) {}
 
 Executable::~Executable() = default;
 

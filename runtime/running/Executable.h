@@ -29,11 +29,13 @@ public:
   static constexpr int64_t kDefaultPlanCacheBytes = int64_t{128} << 20;
 
   Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs, Planner planner,
-             int64_t planCacheBytes = kDefaultPlanCacheBytes, BodyPlanner bodyPlanner = nullptr);
+             int64_t planCacheBytes = kDefaultPlanCacheBytes, BodyPlanner bodyPlanner = nullptr,
+             Precision precision = Precision::Float32);
   ~Executable() override;
 
   const std::vector<PortSignature> &inputs() const override { return inputPorts; }
   const std::vector<PortSignature> &outputs() const override { return outputPorts; }
+  Precision precision() const override { return asked; }
   Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &deadline) const override {
     return findPlan(inputDims, deadline).status();
   }
@@ -52,6 +54,7 @@ private:
   Planner planner;
   BodyPlanner bodyPlanner;
   std::unique_ptr<PlanCache> cache;
+  Precision asked;
 };
 
 } // namespace quern

@@ -28,6 +28,7 @@ TEST_F(AotRunTest, DescribesItself) {
   LoadedModel model(path("digits.so"));
   const quern_model_info *info = model.info();
   EXPECT_EQ(info->abi_version, QUERN_MODEL_ABI_VERSION);
+  EXPECT_STREQ(info->precision, "f32");
   ASSERT_EQ(info->input_count, 1);
   ASSERT_EQ(info->output_count, 1);
   EXPECT_STREQ(info->inputs[0].name, "image");

@@ -235,6 +235,17 @@ TEST_F(ArtifactTest, SaysWhatItIs) {
   std::string report = expectValue(inspectReport(file));
   EXPECT_NE(report.find(R"("target_cpu":")" + facts.targetCpu + "\""), std::string::npos) << report;
   EXPECT_NE(report.find(R"("shape":[2,1,8,8])"), std::string::npos) << report;
+  EXPECT_NE(report.find(R"("precision":"f32")"), std::string::npos) << report;
+}
+
+TEST_F(ArtifactTest, SaysItsPrecision) {
+  ArtifactOptions artifact;
+  artifact.outputPath = path("lowered.so");
+  Status status =
+      digits(2).compileToArtifact({.precision = Precision::BFloat16, .threads = 1}, artifact);
+  ASSERT_TRUE(status.isOk()) << status.message();
+  EXPECT_EQ(expectValue(inspectArtifact(path("lowered.so"))).precision, Precision::BFloat16);
+  EXPECT_EQ(expectValue(loadArtifact(path("lowered.so")))->precision(), Precision::BFloat16);
 }
 
 TEST_F(ArtifactTest, RefusesOtherFiles) {

@@ -79,6 +79,23 @@ TEST_F(CApiTest, OptionsOfOtherVersions) {
   }
 }
 
+TEST_F(CApiTest, Precisions) {
+  auto compile = sized<quern_compile_options>();
+  quern_executable *compiled = nullptr;
+  for (const char *precision : {"f32", "bf16"}) {
+    compile.precision = precision;
+    ASSERT_EQ(quern_model_compile(model, &compile, &compiled), QUERN_STATUS_OK) << precision;
+    quern_executable_release(compiled);
+  }
+  for (const char *precision : {"f16", "int8", "auto"}) {
+    compile.precision = precision;
+    EXPECT_EQ(quern_model_compile(model, &compile, &compiled), QUERN_STATUS_UNSUPPORTED);
+    EXPECT_EQ(std::string(quern_last_error()),
+              "precision " + std::string(precision) +
+                  " cannot be asked for yet: there are f32, the model's own, and bf16");
+  }
+}
+
 TEST_F(CApiTest, OptionsWithoutSense) {
   auto compile = sized<quern_compile_options>();
   quern_executable *compiled = nullptr;
@@ -96,6 +113,13 @@ TEST_F(CApiTest, OptionsWithoutSense) {
   compile = sized<quern_compile_options>();
   compile.target_cpu = "abacus";
   expectUsage(quern_model_compile(model, &compile, &compiled), "abacus");
+  compile = sized<quern_compile_options>();
+  compile.precision = "f8";
+  expectUsage(quern_model_compile(model, &compile, &compiled),
+              "there is no precision 'f8'; wanted f32, bf16, f16, int8 or auto");
+  compile.precision = "bf16";
+  compile.backend = QUERN_BACKEND_INTERPRETER;
+  expectUsage(quern_model_compile(model, &compile, &compiled), "precision bf16 is for native code");
   auto file = sized<quern_file_options>();
   file.target_cpu_count = 1;
   expectUsage(quern_model_compile_to_file(model, "/tmp/x.so", nullptr, &file),

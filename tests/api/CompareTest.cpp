@@ -24,6 +24,19 @@ TEST(CompareTest, InterpretedAgainstCompiled) {
   EXPECT_EQ(found.threads, 1);
 }
 
+TEST(CompareTest, ToleranceOfThePrecision) {
+  Model model = expectValue(Model::load(kDigits));
+  std::vector<AnyValue> inputs = expectValue(sampleInputs(model.inputs(), 7));
+  CompileOptions lowered{.precision = Precision::BFloat16, .threads = 1};
+  Comparison found = expectValue(compare(model, inputs, lowered, {.threads = 1}, {.seconds = 0}));
+  EXPECT_TRUE(found.passes()) << found.verdict().message();
+  EXPECT_EQ(found.tolerance.ofLargest, 0.01);
+  found = expectValue(compare(model, inputs, lowered, {.threads = 1},
+                              {.tolerance = Tolerance{.relative = 1}, .seconds = 0}));
+  EXPECT_EQ(found.tolerance.ofLargest, 0);
+  EXPECT_EQ(found.tolerance.relative, 1);
+}
+
 TEST(CompareTest, NamesWhatDiffers) {
   Model model = expectValue(Model::load(kDigits));
   std::string bytes = digitsWith("Softmax", "Hardmax");

@@ -19,6 +19,24 @@ TEST(TensorDifference, ToleratesWhatItShould) {
   EXPECT_EQ(compareFloats({100, 0}, {100.5f, 0.1f}).mismatches, 2);
 }
 
+TEST(TensorDifference, OfTheLargestMagnitude) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  Tensor wanted = Tensor::of<float>({3}, {-200, 0, kInf});
+  Tensor found = Tensor::of<float>({3}, {-200, 1.5f, kInf});
+  Tolerance lowered = toleranceOf(Precision::BFloat16);
+  EXPECT_DOUBLE_EQ(lowered.ofLargest, 0.01);
+  TensorDifference d = compareTensors(wanted, found, lowered);
+  EXPECT_TRUE(d.passes());
+  EXPECT_DOUBLE_EQ(d.maxOfLargest, 0.0075);
+  EXPECT_EQ(compareTensors(wanted, found, toleranceOf(Precision::Float32)).mismatches, 1);
+  found.mutableData<float>()[1] = 2.5f;
+  EXPECT_EQ(compareTensors(wanted, found, lowered).mismatches, 1);
+  // Integers are as exact as ever.
+  Tensor a = Tensor::ofInts({1000}), b = Tensor::ofInts({1001});
+  EXPECT_EQ(compareTensors(a, b, lowered).mismatches, 1);
+  EXPECT_EQ(compareTensors(a, b, lowered).maxOfLargest, 0);
+}
+
 TEST(TensorDifference, NanAndInfinityMustBeInTheSamePlaces) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInf = std::numeric_limits<float>::infinity();

@@ -183,8 +183,8 @@ class Artifacts(CliTest):
         arguments = ["compile", "gemm.onnx", "--dim=N=1", "-o", "m.so", "--multi-cpu=v2,v3"]
         out, err = self.quern(*arguments)
         self.assertEqual(out, "")
-        self.assertRegex(err, r"^quern: note: wrote m.so \(\d+\.\d kB\) for x86-64-v3, x86-64-v2 in "
-                              r"\d+\.\d\d s\n$")
+        self.assertRegex(err, r"^quern: note: wrote m.so \(\d+\.\d kB\) for x86-64-v3, x86-64-v2, "
+                              r"precision f32, in \d+\.\d\d s\n$")
         self.assertEqual(self.quern(*arguments, "-q"), ("", ""))
         report = self.quern_json(*arguments)
         self.assertEqual(report["bytes"], (self.folder / "m.so").stat().st_size)

@@ -30,6 +30,7 @@ struct BenchOptions {
 
 struct Measurement {
   std::string backend;
+  Precision precision = Precision::Float32;
   double loadMs = 0;
   Benchmark runs;
 };
@@ -73,7 +74,8 @@ static Expected<Measurement> measure(const BenchOptions &options) {
                           .warmup = options.warmup,
                           .peakOfCpu = wantsPeak ? options.backend.compile.targetCpu : ""}));
   result.compileMs = compileMs;
-  return Measurement{opened.backendName(options.backend), opened.loadMs, std::move(result)};
+  return Measurement{opened.backendName(options.backend), opened.precision(options.backend),
+                     opened.loadMs, std::move(result)};
 }
 
 /// The mean time of one run of a step.
@@ -165,8 +167,9 @@ static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) 
 static std::string describe(const BenchOptions &options, const Measurement &measured) {
   const Benchmark &m = measured.runs;
   const Statistics &s = m.steady;
-  std::string text = fmt::format("{}, {} {}, {} runs\n", measured.backend, m.threads,
-                                 m.threads == 1 ? "thread" : "threads", m.runs);
+  std::string text =
+      fmt::format("{}, {}, {} {}, {} runs\n", measured.backend, precisionName(measured.precision),
+                  m.threads, m.threads == 1 ? "thread" : "threads", m.runs);
   text += fmt::format("load       {:.3f} ms\ncompile    {:.3f} ms\nfirst run  {:.3f} ms\n",
                       measured.loadMs, m.compileMs, m.firstRunMs);
   text += fmt::format("mean       {:.3f} ms +- {:.3f} ms\nmin        {:.3f} ms\n", s.mean,
@@ -183,6 +186,7 @@ static Json describeJson(const BenchOptions &options, const Measurement &measure
   Json report = {{"schema", "quern.bench/1"},
                  {"model", options.model.path},
                  {"backend", measured.backend},
+                 {"precision", precisionName(measured.precision)},
                  {"threads", m.threads},
                  {"load_ms", measured.loadMs},
                  {"compile_ms", m.compileMs},

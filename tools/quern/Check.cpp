@@ -119,6 +119,7 @@ static void addFailure(const CheckOptions &options, const Status &status, Json &
 static Status check(const CheckOptions &options, Json &report) {
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
   const Model &model = opened.model;
+  report["precision"] = precisionName(options.compile.precision);
   report["inputs"] = portsJson(model.inputs());
   report["outputs"] = portsJson(model.outputs());
   QUERN_ASSIGN(Findings findings, findOut(opened, options));
@@ -127,6 +128,7 @@ static Status check(const CheckOptions &options, Json &report) {
     return Status::ok();
   return printText(
       describePorts("input", model.inputs()) + describePorts("output", model.outputs()) +
+      fmt::format("precision {}\n", precisionName(options.compile.precision)) +
       describeExplanation(findings.explanation, options.style, findings.wantedOptions));
 }
 

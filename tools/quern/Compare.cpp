@@ -20,7 +20,8 @@ struct CompareCommand {
   ModelOptions model;
   InputOptions inputs;
   BackendOptions backend;
-  Tolerance tolerance;
+  /// Where either is given, they alone count.
+  std::optional<double> relative, absolute;
   std::string duration = "2s";
   /// The model of a compiled library.
   std::string reference;
@@ -35,9 +36,11 @@ static void addOptions(CLI::App &verb, CompareCommand &options) {
   verb.add_option("--reference", options.reference,
                   "The model, when MODEL is a library that quern compile has made of it")
       ->type_name("FILE");
-  verb.add_option("--rtol", options.tolerance.relative, "Relative tolerance (default 1e-3)")
+  verb.add_option("--rtol", options.relative,
+                  "Relative tolerance (default 1e-3; at a lower precision neither this nor "
+                  "--atol counts, but 1 % of the largest magnitude of each output)")
       ->check(CLI::NonNegativeNumber);
-  verb.add_option("--atol", options.tolerance.absolute, "Absolute tolerance (default 1e-5)")
+  verb.add_option("--atol", options.absolute, "Absolute tolerance (default 1e-5)")
       ->check(CLI::NonNegativeNumber);
   verb.add_option("--duration", options.duration,
                   "How long to measure (default 2s); each backend runs once at least")
@@ -67,6 +70,14 @@ static Expected<Runnable> openReference(const CompareCommand &options, Runnable 
   return Runnable{.model = std::move(model), .library = nullptr, .limits = opened.limits};
 }
 
+static Tolerance toleranceFor(const CompareCommand &options, const Runnable &compiled) {
+  if (!options.relative && !options.absolute)
+    return toleranceOf(compiled.precision(options.backend));
+  Tolerance tolerance;
+  return {.relative = options.relative.value_or(tolerance.relative),
+          .absolute = options.absolute.value_or(tolerance.absolute)};
+}
+
 static Expected<Comparison> compareBackends(const CompareCommand &options,
                                             const Runnable &reference, const Runnable &compiled,
                                             std::span<const AnyValue> inputs, double seconds) {
@@ -75,16 +86,17 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   explainKernelCache(options.backend.compile, options.style);
   BackendOptions interpreterOptions = options.backend;
   interpreterOptions.compile.backend = Backend::Interpreter;
+  interpreterOptions.compile.precision = Precision::Float32;
   QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(reference, interpreterOptions, inputs));
   Stopwatch watch;
   QUERN_ASSIGN(std::unique_ptr<Runner> native, prepare(compiled, options.backend, inputs));
   double compileMs = watch.milliseconds();
   progress.show("comparing");
   Interruptible runs(*interpreter, native.get());
-  QUERN_ASSIGN(
-      Comparison result,
-      compare(*interpreter, *native, inputs,
-              {.tolerance = options.tolerance, .seconds = seconds, .seed = options.inputs.seed}));
+  QUERN_ASSIGN(Comparison result, compare(*interpreter, *native, inputs,
+                                          {.tolerance = toleranceFor(options, compiled),
+                                           .seconds = seconds,
+                                           .seed = options.inputs.seed}));
   result.compileMs = compileMs;
   return result;
 }
@@ -110,33 +122,51 @@ static std::optional<Explanation> explainCompiled(const CompareCommand &options,
   return std::nullopt;
 }
 
-static std::string describe(const Comparison &c) {
-  Table outputs({"output", "max abs error", "max rel error", "within tolerance"});
+/// "precision bf16: an output may differ by 1 % of its largest magnitude".
+static std::string describePrecision(Precision precision, const Tolerance &tolerance) {
+  std::string text = fmt::format("precision {}", precisionName(precision));
+  if (tolerance.ofLargest > 0)
+    text += fmt::format(": an output may differ by {:g} % of its largest magnitude",
+                        100 * tolerance.ofLargest);
+  return text + "\n";
+}
+
+static std::string describe(Precision precision, const Comparison &c) {
+  bool boundsLargest = c.tolerance.ofLargest > 0;
+  Table outputs(boundsLargest ? std::vector<std::string>{"output", "max abs error", "% of largest",
+                                                         "within tolerance"}
+                              : std::vector<std::string>{"output", "max abs error", "max rel error",
+                                                         "within tolerance"});
   for (const auto &[name, d, flushMatters] : c.outputs)
     outputs.addRow({name, fmt::format("{:.3g}", d.maxAbsolute),
-                    fmt::format("{:.3g}", d.maxRelative), d.passes() ? "pass" : "FAIL"});
+                    fmt::format("{:.3g}", boundsLargest ? 100 * d.maxOfLargest : d.maxRelative),
+                    d.passes() ? "pass" : "FAIL"});
   Table times({"backend", "median ms", "compile ms"});
   times.addRow({"interpreter", fmt::format("{:.3f}", c.reference.p50), "-"});
   times.addRow(
       {"native", fmt::format("{:.3f}", c.compiled.p50), fmt::format("{:.1f}", c.compileMs)});
-  return fmt::format("{}\n{}speed-up {:.1f}x\n", outputs.str(), times.str(), c.speedup());
+  return fmt::format("{}{}\n{}speed-up {:.1f}x\n", describePrecision(precision, c.tolerance),
+                     outputs.str(), times.str(), c.speedup());
 }
 
-static Json describeJson(const CompareCommand &options, const Comparison &c,
+static Json describeJson(const CompareCommand &options, Precision precision, const Comparison &c,
                          const std::optional<Explanation> &explanation) {
   Json outputs = Json::array();
   for (const auto &[name, d, flushMatters] : c.outputs)
     outputs.push_back({{"name", name},
                        {"max_abs", d.maxAbsolute},
                        {"max_rel", d.maxRelative},
+                       {"max_of_largest", d.maxOfLargest},
                        {"mismatches", d.mismatches},
                        {"pass", d.passes()},
                        {"flush_matters", flushMatters}});
   return {
       {"schema", "quern.compare/1"},
       {"model", options.model.path},
-      {"rtol", options.tolerance.relative},
-      {"atol", options.tolerance.absolute},
+      {"precision", precisionName(precision)},
+      {"rtol", c.tolerance.relative},
+      {"atol", c.tolerance.absolute},
+      {"tolerance_of_largest", c.tolerance.ofLargest},
       {"outputs", std::move(outputs)},
       {"interpreter", {{"p50_ms", c.reference.p50}}},
       {"native", {{"p50_ms", c.compiled.p50}, {"compile_ms", c.compileMs}, {"threads", c.threads}}},
@@ -162,10 +192,11 @@ static Status execute(const CompareCommand &options) {
                "output '{}': native code takes subnormal numbers for zero, which changes it; "
                "it agrees with the interpreter when that does so, too",
                output.name));
+  Precision precision = compiled.precision(options.backend);
   if (options.style.printsTable())
-    QUERN_TRY(printText(describe(comparison) +
+    QUERN_TRY(printText(describe(precision, comparison) +
                         (explanation ? describeExplanation(*explanation, options.style) : "")));
-  QUERN_TRY(writeJson(describeJson(options, comparison, explanation), options.style));
+  QUERN_TRY(writeJson(describeJson(options, precision, comparison, explanation), options.style));
   return comparison.verdict();
 }
 

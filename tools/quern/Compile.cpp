@@ -187,9 +187,10 @@ static Status execute(const CompileCommand &options) {
   ArtifactSummary summary;
   QUERN_TRY(compile(opened, options, artifact, summary));
   double milliseconds = watch.milliseconds();
-  note(options.style, fmt::format("wrote {} ({}) for {} in {:.2f} s", artifact.outputPath,
-                                  describeBytes(summary.bytes), fmt::join(summary.targetCpus, ", "),
-                                  milliseconds / 1e3));
+  note(options.style,
+       fmt::format("wrote {} ({}) for {}, precision {}, in {:.2f} s", artifact.outputPath,
+                   describeBytes(summary.bytes), fmt::join(summary.targetCpus, ", "),
+                   precisionName(options.compile.precision), milliseconds / 1e3));
   reportNeeded(artifact, summary.needed, options.style);
   return writeJson({{"schema", "quern.compile/1"},
                     {"model", options.model.path},
@@ -198,6 +199,7 @@ static Status execute(const CompileCommand &options) {
                     {"prefix", artifact.prefix},
                     {"bytes", summary.bytes},
                     {"target_cpus", summary.targetCpus},
+                    {"precision", precisionName(options.compile.precision)},
                     {"needed", summary.needed},
                     {"compile_ms", milliseconds}},
                    options.style);

@@ -58,9 +58,10 @@ static std::string describeSizes(std::span<const ListedSize> lists) {
 }
 
 static std::string describe(const ArtifactFacts &facts) {
-  return fmt::format("library of model {}, for {}, interface version {}\n",
+  return fmt::format("library of model {}, for {}, precision {}, interface version {}\n",
                      escapeText(facts.name, TextPlace::Line),
-                     escapeText(facts.targetCpu, TextPlace::Line), facts.abiVersion) +
+                     escapeText(facts.targetCpu, TextPlace::Line), precisionName(facts.precision),
+                     facts.abiVersion) +
          describePorts("input", facts.inputs) + describePorts("output", facts.outputs) +
          describeSizes(facts.sizes) +
          fmt::format("a run needs {} bytes, and {} for each further thread\n", facts.workspaceBytes,

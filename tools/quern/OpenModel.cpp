@@ -108,6 +108,13 @@ void cli::explainKernelCache(const CompileOptions &options, const OutputStyle &s
     detail(style, "no kernels are kept: " + status.message());
 }
 
+void cli::notePrecision(Precision precision, const OutputStyle &style) {
+  if (precision != Precision::Float32)
+    note(style, fmt::format("products and convolutions are computed in {} where there are kernels "
+                            "for it; quern check says where",
+                            precisionName(precision)));
+}
+
 Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
                                                const BackendOptions &options,
                                                std::span<const AnyValue> inputs) {
@@ -116,6 +123,11 @@ Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
   std::shared_ptr<const CompiledModel> compiled = opened.library;
   if (compiled && options.compile.backend == Backend::Interpreter)
     return usageError("a compiled library cannot be interpreted; give the model");
+  if (Precision asked = options.compile.precision;
+      compiled && asked != Precision::Float32 && asked != compiled->precision())
+    return usageError(fmt::format("the library was compiled with precision {}, which is no longer "
+                                  "to be chosen; give the model for {}",
+                                  precisionName(compiled->precision()), precisionName(asked)));
   if (!compiled) {
     QUERN_ASSIGN(compiled, opened.model->compile(options.compile.within(opened.limits)));
   }

@@ -49,6 +49,10 @@ struct Runnable {
       return "library";
     return options.compile.backend == Backend::Interpreter ? "interpreter" : "native";
   }
+  /// What is computed in: what a library was compiled for, what is asked of a model.
+  Precision precision(const BackendOptions &options) const {
+    return library ? library->precision() : options.compile.precision;
+  }
 };
 
 /// Loads the model with the sizes given. `guard` knows files that are to be written.
@@ -60,6 +64,9 @@ Expected<Runnable> openRunnable(const ModelOptions &options, const OutputStyle &
 
 /// Says in detail why no compiled kernels are kept, where they should be.
 void explainKernelCache(const CompileOptions &options, const OutputStyle &style);
+
+/// Says what was computed in, where that is not float32.
+void notePrecision(Precision precision, const OutputStyle &style);
 
 /// Makes a runner, after what the backend does before a run on these inputs.
 Expected<std::unique_ptr<Runner>> prepare(const Runnable &opened, const BackendOptions &options,

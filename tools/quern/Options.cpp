@@ -119,6 +119,14 @@ static CLI::Option *addRow(CLI::App &verb, const OptionText &text, Backend &valu
       ->check(CLI::IsMember({"native", "interpreter"}));
 }
 
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, Precision &value) {
+  return verb
+      .add_option_function<std::string>(
+          text.flag, [&value](const std::string &name) { value = parsePrecision(name).take(); },
+          text.description)
+      ->check(CLI::IsMember({"f32", "bf16", "f16", "int8", "auto"}));
+}
+
 template <std::integral Number>
 static CLI::Option *addRow(CLI::App &verb, const OptionText &text, Number &value) {
   CLI::Option *option = verb.add_option(text.flag, value, text.description);

@@ -200,6 +200,7 @@ static Json describeJson(const RunOptions &options, const Runnable &opened,
   Json report = {{"schema", "quern.run/1"},
                  {"model", options.model.path},
                  {"backend", opened.backendName(options.backend)},
+                 {"precision", precisionName(opened.precision(options.backend))},
                  {"threads", done.threads},
                  {"load_ms", opened.loadMs},
                  {"compile_ms", done.compileMs},
@@ -225,6 +226,7 @@ static Status execute(const RunOptions &options) {
                makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style,
                           opened.limits, opened.defaults, &opened.guard));
   QUERN_ASSIGN(FinishedRun done, runOnce(opened, options, inputs));
+  notePrecision(opened.precision(options.backend), options.style);
   detail(options.style,
          fmt::format("compiled in {:.1f} ms, ran in {:.1f} ms", done.compileMs, done.runMs));
   QUERN_TRY(files.write(opened.outputs(), done.outputs));

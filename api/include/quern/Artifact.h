@@ -28,6 +28,8 @@ struct ArtifactFacts {
   std::string name;
   /// LLVM's name of the CPU that it was compiled for.
   std::string targetCpu;
+  /// What it was asked to compute in.
+  Precision precision = Precision::Float32;
   int64_t abiVersion = 0;
   /// Of a run in one thread; more for each further one.
   int64_t workspaceBytes = 0, workerBytes = 0;

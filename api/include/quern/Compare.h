@@ -6,6 +6,7 @@
 #include "quern/TensorDifference.h"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,7 +14,9 @@
 namespace quern {
 
 struct CompareOptions {
-  Tolerance tolerance = {};
+  /// Without one, that of the precision which the compiled one computes in; of runners alone
+  /// nobody can tell, and it is float32's.
+  std::optional<Tolerance> tolerance = {};
   /// How long to measure; both run once at least.
   double seconds = 2;
   /// Of nodes that draw at random: both draw the same numbers.
@@ -29,6 +32,7 @@ struct OutputComparison {
 };
 
 struct Comparison {
+  Tolerance tolerance;
   std::vector<OutputComparison> outputs;
   /// Milliseconds of a run.
   Statistics reference, compiled;

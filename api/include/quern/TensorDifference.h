@@ -2,20 +2,30 @@
 #pragma once
 
 #include "quern/AnyValue.h"
+#include "quern/Precision.h"
 
 namespace quern {
 
 struct Tolerance {
   double relative = 1e-3;
   double absolute = 1e-5;
+  /// Of the largest magnitude that a tensor of real or complex numbers has: roundings of operands
+  /// are errors of sums, whatever is left of these.
+  double ofLargest = 0;
 };
+/// What results may differ by that are computed so: at less than float32 1 % of the largest
+/// magnitude.
+Tolerance toleranceOf(Precision precision);
 
 struct TensorDifference {
   double maxAbsolute = 0;
   /// Relative to the wanted value; elements whose difference is 0 do not count.
   double maxRelative = 0;
-  /// Elements with |found - wanted| > absolute + relative * |wanted|, or not both
-  /// NaN, or different integers, bools or strings.
+  /// maxAbsolute as a share of the largest finite magnitude that is wanted; 0 of integers, bools
+  /// and strings.
+  double maxOfLargest = 0;
+  /// Elements with |found - wanted| > absolute + relative * |wanted| + ofLargest * the largest
+  /// magnitude wanted, or not both NaN, or different integers, bools or strings.
   int64_t mismatches = 0;
   /// Why the tensors cannot be compared element by element; empty when they can.
   std::string incomparable;

@@ -126,6 +126,7 @@ static AotInterface describeInterface(ModuleOp module, const AotOptions &options
           .inputs = nn::inputSignature(main),
           .outputs = {},
           .sizes = options.listedSizes,
+          .precision = options.precision,
           .maxIterations = options.maxIterations};
 }
 

@@ -208,5 +208,6 @@ void PlanCode::emitInfo() {
        ir.getInt32(QUERN_MODEL_WORKSPACE_ALIGNMENT), bytes(workspaceBytes(model.plans).value()),
        bytes(scratchBytes(model.plans)), ports(all.inputs), ports(all.outputs),
        text(model.interface.name), text(model.target.cpu), count(sizes.size()), count(plans.size()),
-       array(names), array(plans), bytes(model.inFile ? model.inFile->fileBytes : 0)})));
+       array(names), array(plans), bytes(model.inFile ? model.inFile->fileBytes : 0),
+       text(std::string(precisionName(model.interface.precision)))})));
 }

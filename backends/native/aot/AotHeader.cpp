@@ -108,6 +108,8 @@ std::string native::headerText(const AotArtifact &artifact,
   text += define(upper + "WORKSPACE_BYTES", std::to_string(artifact.workspace()));
   text += define(upper + "WORKER_BYTES", std::to_string(artifact.workerScratch()));
   const AotModel &model = artifact.anyModel();
+  text +=
+      define(upper + "PRECISION", cLiteral(std::string(precisionName(model.interface.precision))));
   if (artifact.weightsInFile())
     text += define(upper + "WEIGHTS_BYTES", std::to_string(model.inFile->fileBytes));
   ArtifactPorts ports = artifactPorts(model.plans, model.interface);

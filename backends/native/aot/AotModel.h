@@ -5,6 +5,7 @@
 #include "backends/native/aot/AotWeightsFile.h"
 #include "quern/ListedSize.h"
 #include "quern/PortSignature.h"
+#include "quern/Precision.h"
 #include "runtime/plan/Plan.h"
 
 #include <optional>
@@ -50,6 +51,8 @@ struct AotInterface {
   std::vector<PortSignature> inputs, outputs;
   /// The dimensions that runs take the sizes of.
   std::vector<ListedSize> sizes = {};
+  /// What it was asked to compute in.
+  Precision precision = Precision::Float32;
   /// How often the bodies of all loops may run in one run of the model.
   int64_t maxIterations = 0;
 };

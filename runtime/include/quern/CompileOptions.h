@@ -10,6 +10,7 @@
 
 #include "quern/Limits.h"
 #include "quern/OptionText.h"
+#include "quern/Precision.h"
 
 #include <string>
 
@@ -29,6 +30,9 @@ struct CompileOptions {
   /// O0: shapes and constants only. O1: also simplification and folding into weights. O2: also
   /// fusion. O3: also blocked layouts.
   int optLevel = 3;
+  /// What native code computes products and convolutions of float32 in, where it has kernels for
+  /// it; never lower than this says.
+  Precision precision = Precision::Float32;
   /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized
   /// for runs with as many.
   int threads = 0;
@@ -62,6 +66,11 @@ template <typename Visit> void visitCompileOptions(Visit &&visit) {
   visit(OptionText{"opt_level", "-O", "LEVEL", "Optimisation level, -O0 to -O3 (default -O3)",
                    OptionUse::Everywhere, 0, 3},
         &Options::optLevel);
+  visit(OptionText{"precision", "--precision", "",
+                   "What products and convolutions of float32 are computed in: f32 (default), or "
+                   "bf16, with sums in float32",
+                   OptionUse::Everywhere},
+        &Options::precision);
   visit(OptionText{"target_cpu", "--target-cpu", "CPU",
                    "host (default), baseline, or LLVM's name of a CPU"},
         &Options::targetCpu);

@@ -1,6 +1,7 @@
 //===- CompiledModel.h - what runs, whatever the backend ------------------===//
 #pragma once
 
+#include "quern/Precision.h"
 #include "quern/Runner.h"
 
 #include <memory>
@@ -18,6 +19,8 @@ public:
   virtual const std::vector<PortSignature> &inputs() const = 0;
   virtual const std::vector<PortSignature> &outputs() const = 0;
 
+  /// What it was asked to compute in.
+  virtual Precision precision() const { return Precision::Float32; }
   /// The input dims that there is code for: those of each plan of an artefact. Nothing when
   /// any will do that fit the ports.
   virtual std::vector<std::vector<Tensor::Dims>> listedInputDims() const { return {}; }

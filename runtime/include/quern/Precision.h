@@ -1,0 +1,27 @@
+//===- Precision.h - what a model is computed in --------------------------===//
+#pragma once
+
+#include "quern/Status.h"
+
+#include <string_view>
+
+namespace quern {
+
+/// What products and convolutions of float32 may be computed in. All else (softmax, norms,
+/// reductions, what chooses by comparing) stays as the model has it.
+enum class Precision {
+  Float32,  ///< as the model has it: the same answers
+  BFloat16, ///< operands rounded once to bfloat16, sums in float32
+  Float16,
+  Int8,
+  Auto, ///< the least that keeps a bound on the error
+};
+
+/// "f32", "bf16", "f16", "int8", "auto".
+std::string_view precisionName(Precision precision);
+/// The inverse. A usage error lists the names.
+Expected<Precision> parsePrecision(std::string_view name);
+/// Unsupported for those that are not there yet; the message says which are.
+Status checkPrecision(Precision precision);
+
+} // namespace quern

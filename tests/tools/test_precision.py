@@ -1,0 +1,75 @@
+"""--precision: what is taken, what is refused, and who says what was computed in."""
+
+import unittest
+
+from cli import UNSUPPORTED, USAGE, CliTest
+
+FAST = ("--duration", "20ms")
+THERE = "cannot be asked for yet: there are f32, the model's own, and bf16"
+
+
+class Precision(CliTest):
+    def test_not_there_yet(self):
+        for precision in ("f16", "int8", "auto"):
+            for verb, *rest in (("run", "--input=zeros"), ("bench",), ("compare",), ("check",),
+                                ("compile", "--dim=N=1", "-o", "m.so")):
+                self.fails(UNSUPPORTED, verb, "gemm.onnx", f"--precision={precision}", *rest,
+                           says=f"precision {precision} {THERE}")
+        self.assertEqual(self.files(), [])
+
+    def test_unknown(self):
+        self.fails(USAGE, "run", "gemm.onnx", "--precision=f8", says="--precision: f8 not in {f32,")
+
+    def test_interpreter(self):
+        self.fails(USAGE, "run", "gemm.onnx", "--input=zeros", "--backend=interpreter",
+                   "--precision=bf16", says="the interpreter computes as the model says: "
+                   "precision bf16 is for native code")
+
+    def test_who_says_it(self):
+        for options, precision in (((), "f32"), (("--precision=bf16",), "bf16")):
+            for verb, *rest in (("run", "--input=zeros"), ("bench", "--runs=1"), ("compare", *FAST),
+                                ("check",), ("compile", "--dim=N=1", "-o", "m.so")):
+                report = self.quern_json(verb, "gemm.onnx", *rest, *options)
+                self.assertEqual(report["precision"], precision, verb)
+            _, err = self.quern("run", "gemm.onnx", "--input=zeros", *options)
+            self.assertEqual("are computed in bf16 where there are kernels for it" in err,
+                             precision == "bf16")
+            out, _ = self.quern("bench", "gemm.onnx", "--runs=1", "--threads=1", *options)
+            self.assertIn(f"native, {precision}, 1 thread, 1 runs\n", out)
+            out, _ = self.quern("check", "gemm.onnx", *options)
+            self.assertIn(f"\nprecision {precision}\n", out)
+            out, _ = self.quern("compare", "gemm.onnx", *FAST, *options)
+            self.assertTrue(out.startswith(f"precision {precision}"), out)
+            _, err = self.quern("compile", "gemm.onnx", "--dim=N=1", "-o", "m.so", *options)
+            self.assertIn(f", precision {precision}, in ", err)
+
+    def test_library(self):
+        self.quern("compile", "gemm.onnx", "--dim=N=1", "-o", "m.so", "--header=m.h",
+                   "--precision=bf16")
+        self.assertIn('#define M_PRECISION "bf16"\n', (self.folder / "m.h").read_text())
+        self.assertEqual(self.quern_json("inspect", "m.so")["precision"], "bf16")
+        self.assertIn(", precision bf16, interface version ", self.quern("inspect", "m.so")[0])
+        # A library says what it was compiled for, asked or not, and is nothing else.
+        for options in ((), ("--precision=bf16",)):
+            report = self.quern_json("run", "m.so", "--input=zeros", *options)
+            self.assertEqual(report["precision"], "bf16")
+        self.quern("compile", "gemm.onnx", "--dim=N=1", "-o", "own.so")
+        self.fails(USAGE, "run", "own.so", "--input=zeros", "--precision=bf16",
+                   says="the library was compiled with precision f32, which is no longer to be "
+                        "chosen; give the model for bf16")
+
+    def test_tolerance(self):
+        """At a lower precision an output may differ by a share of its largest magnitude, unless
+        a tolerance is given."""
+        lowered = ("compare", "gemm.onnx", *FAST, "--precision=bf16")
+        report = self.quern_json(*lowered)
+        self.assertEqual((report["rtol"], report["tolerance_of_largest"]), (0, 0.01))
+        self.assertLess(report["outputs"][0]["max_of_largest"], 0.01)
+        report = self.quern_json(*lowered, "--rtol=0.5")
+        self.assertEqual((report["rtol"], report["tolerance_of_largest"]), (0.5, 0))
+        out, _ = self.quern(*lowered)
+        self.assertIn("precision bf16: an output may differ by 1 % of its largest magnitude", out)
+
+
+if __name__ == "__main__":
+    unittest.main()
