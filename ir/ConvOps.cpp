@@ -93,12 +93,24 @@ static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Sha
   return requireDim(op, input[1], Dim(ceilDiv(channels.value(), block)), "input channel blocks");
 }
 
+/// Beyond the edges lies an element of the image's type, 0 but for bytes.
+static LogicalResult verifyPadValue(ConvOp op) {
+  int64_t value = op.getPadValue();
+  Type element = elementTypeOf(op.getInput());
+  if (value != 0 && !element.isInteger(8))
+    return op.emitOpError("pad_value is for images of 8-bit integers");
+  int64_t least = element.isUnsignedInteger() ? 0 : INT8_MIN;
+  if (value != 0 && (value < least || value > least + UINT8_MAX))
+    return op.emitOpError("pad_value ") << value << " is no " << element;
+  return success();
+}
+
 InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
   FailureOr<Type> elementType = sumTypeOf(*this, "input", "weights");
   if (failed(elementType) || failed(verifyCommon(*this, *elementType)))
     return failure();
-  if (getPadValue() != 0 && !elementTypeOf(getInput()).isInteger(8))
-    return emitOpError("pad_value is for images of 8-bit integers");
+  if (failed(verifyPadValue(*this)))
+    return failure();
   Layout inputLayout = layoutOf(getInput()), resultLayout = layoutOf(getResult());
   std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
   if (!input || !weights)

@@ -34,9 +34,21 @@ static bool fillsBlocks(int64_t channels, int64_t block) {
   return channels > 0 && padded * 3 <= channels * 4;
 }
 
+/// The block of the image; 0: it is read as it is.
+static int64_t chooseInputBlock(const ConvFacts &conv, int64_t block) {
+  constexpr int64_t kFirstLayer = 4;
+  if (conv.groups > 1 || conv.inputs % block == 0)
+    return block;
+  if (conv.inputType == conv.dtype)
+    return 0;
+  if (conv.inputs <= kFirstLayer && block > kFirstLayer)
+    return kFirstLayer;
+  // What lies in padding may be no number, which times zero is none either.
+  return isFloat(conv.dtype) ? 0 : block;
+}
+
 ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
-  bool isWhole = conv.groups > 1 || conv.inputs % block == 0;
-  Blocking blocking{isWhole ? block : 0, block};
+  Blocking blocking{chooseInputBlock(conv, block), block};
   if (std::optional<Reason> reason = refuseBlocks(conv, blocking))
     return *reason;
   bool pays = conv.isDepthwise() ? conv.inputs >= block : fillsBlocks(conv.outputs, block);
@@ -49,6 +61,7 @@ ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
 static ConvFacts factsOf(ConvOp conv) {
   ConvFacts facts;
   facts.dtype = dtypeOf(elementTypeOf(conv.getResult()));
+  facts.inputType = dtypeOf(elementTypeOf(conv.getInput()));
   auto input = cast<RankedTensorType>(conv.getInput().getType());
   facts.spatialRank = input.getRank() - 2;
   facts.inputs = input.getDimSize(1);

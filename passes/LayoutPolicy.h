@@ -35,7 +35,8 @@ public:
 
 /// What decides whether a convolution can be computed on blocks, of its types or for some sizes.
 struct ConvFacts {
-  DType dtype = DType::Undefined;
+  /// Of its sums, and of the image, which may be narrower.
+  DType dtype = DType::Undefined, inputType = DType::Undefined;
   int64_t spatialRank = 0;
   int64_t inputs = 0, outputs = 0, groups = 1;
   /// Weights and bias, which are packed ahead of the run.
@@ -46,7 +47,9 @@ struct ConvFacts {
 /// Why no kernel convolves in such blocks, if none does.
 std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocking);
 /// The blocks of `block` channels that pay, or why none do: padding is to be at most a third of
-/// the channels; more for depthwise convolution, which is slow on plain images.
+/// the channels; more for depthwise convolution, which is slow on plain images. An image whose
+/// elements are narrower than the sums is read in blocks though its channels do not fill them, as
+/// several are multiplied at once: four where it has no more, which suits the first layer.
 ReasonOr<Blocking> chooseBlocks(const ConvFacts &conv, int64_t block);
 
 /// The policy of kernels that have one block.

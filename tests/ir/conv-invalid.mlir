@@ -255,3 +255,12 @@ func.func @pad_value(%x: tensor<1x8x7x7xf32>, %w: tensor<12x8x3x3xf32>) {
   %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, pad_value = 1 : i64} : (tensor<1x8x7x7xf32>, tensor<12x8x3x3xf32>, none) -> tensor<*xf32>
   return
 }
+
+// -----
+
+func.func @pad_value_range(%x: tensor<1x8x7x7xi8>, %w: tensor<12x8x3x3xi8>) {
+  %b = nn.none
+  // expected-error @+1 {{pad_value 128 is no 'i8'}}
+  %0 = nn.conv %x, %w, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 1, 1, 1, 1>, group = 1 : i64, pad_value = 128 : i64} : (tensor<1x8x7x7xi8>, tensor<12x8x3x3xi8>, none) -> tensor<*xi32>
+  return
+}

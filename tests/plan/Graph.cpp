@@ -39,6 +39,8 @@ static std::string typeOfTensor(const Tensor &tensor) {
     return type + "i64>";
   case DType::Int32:
     return type + "i32>";
+  case DType::Int8:
+    return type + "i8>";
   case DType::UInt8:
     return type + "ui8>";
   case DType::UInt32:
@@ -78,8 +80,9 @@ GraphValue Graph::weight(const std::string &type) {
   for (size_t x; (x = rest.find('x')) != std::string::npos; rest = rest.substr(x + 1))
     dims.push_back(std::stoll(rest.substr(0, x)));
   static const std::map<std::string, DType> kTypes = {
-      {"f64", DType::Float64}, {"i64", DType::Int64},   {"i32", DType::Int32},
-      {"ui32", DType::UInt32}, {"f16", DType::Float16}, {"bf16", DType::BFloat16}};
+      {"f64", DType::Float64}, {"i64", DType::Int64},    {"i32", DType::Int32},
+      {"i8", DType::Int8},     {"ui8", DType::UInt8},    {"ui32", DType::UInt32},
+      {"f16", DType::Float16}, {"bf16", DType::BFloat16}};
   auto known = kTypes.find(rest);
   DType dtype = known == kTypes.end() ? DType::Float32 : known->second;
   return weight(integerTensor(dtype, dims, 1000 + static_cast<unsigned>(nextValue)));

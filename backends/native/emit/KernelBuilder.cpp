@@ -201,6 +201,11 @@ Value KernelBuilder::load(Value pointer, DType dtype, int64_t lanes, Value activ
   return ops.create<arith::CmpIOp>(location, arith::CmpIPredicate::ne, value, zero);
 }
 
+Value KernelBuilder::loadWord(Value pointer, DType dtype) {
+  return ops.create<LLVM::LoadOp>(location, ops.getI32Type(), pointer,
+                                  static_cast<unsigned>(dtypeBytes(dtype)));
+}
+
 void KernelBuilder::store(Value value, Value pointer, DType dtype, int64_t lanes, Value active) {
   if (dtype == DType::Bool)
     value = ops.create<arith::ExtUIOp>(location, memoryType(context.get(), dtype, lanes), value);

@@ -68,6 +68,8 @@ public:
   // memory and i1 in registers. `active`, when given, is the number of leading
   // lanes that exist (0..lanes): others load zero and are not stored.
   mlir::Value load(mlir::Value pointer, DType dtype, int64_t lanes, mlir::Value active = {});
+  /// The 32 bits at `pointer`, which is aligned for elements of `dtype`.
+  mlir::Value loadWord(mlir::Value pointer, DType dtype);
   void store(mlir::Value value, mlir::Value pointer, DType dtype, int64_t lanes,
              mlir::Value active = {});
   /// A scalar in all lanes (returns the scalar itself when lanes is 0).

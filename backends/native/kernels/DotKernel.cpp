@@ -32,8 +32,8 @@ void DotDims::splitLines(int64_t batches, double totalFlops, int64_t threads) {
 
 std::string DotSpec::name() const {
   std::string text = tile.vectorA ? "depthwise_" : "dot_";
-  return fmt::format(FMT_COMPILE("{}{}x{}{}"), text, heights.front(), tile.columns(),
-                     epilogue.program.label());
+  return fmt::format(FMT_COMPILE("{}{}{}x{}{}"), text, tile.types.label(), heights.front(),
+                     tile.columns(), epilogue.program.label());
 }
 
 //===----------------------------------------------------------------------===//
@@ -183,6 +183,8 @@ DotOperands DotEmitter::operandsOfTile() {
   }
   operands.rowStrideA = kb.dim(&DotDims::rowStrideA);
   operands.strideB = kb.dim(&DotDims::strideB);
+  if (spec.tile.partialGroup)
+    operands.leftOver = kb.dim(&DotDims::leftOver);
   if (!spec.tile.packedB)
     operands.activeLanes = activeLanes;
   return operands;

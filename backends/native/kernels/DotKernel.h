@@ -86,6 +86,8 @@ struct DotDims {
     int64_t strideA = 0;
   };
   Level levels[4];
+  /// Elements of A at the end of k that fill no group.
+  int64_t leftOver = 0;
 
   /// Covers lines of `rows` rows, or a flat space of them, with tiles of `spec`.
   void coverRows(const DotSpec &spec, int64_t rows);

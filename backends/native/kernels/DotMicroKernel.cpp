@@ -3,69 +3,18 @@
 
 #include "ir/ScalarEmitter.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-
-#include <cassert>
-
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-//===----------------------------------------------------------------------===//
-// Instructions
-//===----------------------------------------------------------------------===//
-
-/// `value`, of `lanes` lanes of `from`, as numbers of another type.
-static Value widen(KernelBuilder &kb, Value value, DType from, DType to, int64_t lanes) {
-  if (from == to)
-    return value;
-  return nn::ScalarEmitter(kb.builder(), kb.loc(), from, lanes).castTo(value, to);
-}
-
-static Value loadBroadcast(KernelBuilder &kb, const DotTile &tile, Value pointer) {
-  const DotTypes &types = tile.types;
-  if (tile.vectorA)
-    return widen(kb, kb.load(pointer, types.a, tile.lanes), types.a, types.accumulate, tile.lanes);
-  return kb.splat(widen(kb, kb.load(pointer, types.a, 0), types.a, types.accumulate, 0),
-                  tile.lanes);
-}
-
-static Value loadColumns(KernelBuilder &kb, const DotTile &tile, Value pointer, Value active) {
-  const DotTypes &types = tile.types;
-  return widen(kb, kb.load(pointer, types.b, tile.lanes, active), types.b, types.accumulate,
-               tile.lanes);
-}
-
-static Value multiplyAdd(KernelBuilder &kb, const DotTile &, Value a, Value b, Value sum) {
-  return kb.multiplyAdd(a, b, sum);
-}
-
-/// Wraps.
-static Value multiplyAddIntegers(KernelBuilder &kb, const DotTile &, Value a, Value b, Value sum) {
-  OpBuilder &ops = kb.builder();
-  return ops.create<arith::AddIOp>(kb.loc(), ops.create<arith::MulIOp>(kb.loc(), a, b), sum);
-}
-
-const DotInstruction &native::dotInstruction(const DotTypes &types) {
-  assert(isFloat(types.a) == isFloat(types.accumulate) &&
-         isFloat(types.b) == isFloat(types.accumulate) &&
-         "products of integers sum up in integers, all others in floats");
-  static constexpr DotInstruction kMultiplyAdd{1, loadBroadcast, loadColumns, multiplyAdd};
-  static constexpr DotInstruction kIntegers{1, loadBroadcast, loadColumns, multiplyAddIntegers};
-  return isFloat(types.accumulate) ? kMultiplyAdd : kIntegers;
-}
-
-//===----------------------------------------------------------------------===//
-// Tiles
-//===----------------------------------------------------------------------===//
-
 DotMicroKernel::DotMicroKernel(KernelBuilder &kb, const DotTile &tile, DotOperands given)
-    : kb(kb), tile(tile), operands(std::move(given)), instruction(dotInstruction(tile.types)) {
+    : kb(kb), tile(tile), operands(std::move(given)),
+      engine(chooseEngine(kb.target(), tile.types, tile.group, tile.lanes)) {
   operands.levels.resize(tile.levels.size());
   operands.activeLanes.resize(tile.vectors);
   operands.rowStrideA = orIndex(tile.rowStrideA, operands.rowStrideA);
   if (tile.packedB)
-    operands.strideB = kb.index(tile.columns() * instruction.group);
+    operands.strideB = kb.index(tile.columns() * tile.group);
 }
 
 DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
@@ -76,7 +25,13 @@ DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
 
 DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b, Values sums) {
   Cursor at{a, b};
-  return emitLevel(0, rows, at, std::move(sums));
+  sums = emitLevel(0, rows, at, std::move(sums));
+  if (!tile.partialGroup)
+    return sums;
+  Value once = kb.minSigned(operands.leftOver, kb.index(1));
+  return kb.forLoop(kb.index(0), once, 1, sums, [&](Value, ValueRange now) {
+    return emitStep(rows, at, Values(now), operands.leftOver);
+  });
 }
 
 /// Emits a level and those inside of it; `at` moves on to what follows.
@@ -121,20 +76,22 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
   return Values(carried.begin() + 2, carried.end());
 }
 
-DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, Values sums) {
-  Values columns;
+DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, Values sums,
+                                                Value count) {
+  DotEngine::Place place{tile.types, tile.lanes, tile.vectorA};
+  SmallVector<DotEngine::Factor, 4> columns;
   for (int64_t v = 0; v < tile.vectors; ++v) {
-    Value offset = operands.vectorOffsets.empty() ? kb.index(v * tile.lanes * instruction.group)
+    Value offset = operands.vectorOffsets.empty() ? kb.index(v * tile.lanes * tile.group)
                                                   : operands.vectorOffsets[v];
-    columns.push_back(instruction.loadB(kb, tile, kb.advance(at.b, offset, tile.types.b),
-                                        operands.activeLanes[v]));
+    columns.push_back(
+        engine.loadB(kb, place, kb.advance(at.b, offset, tile.types.b), operands.activeLanes[v]));
   }
   for (int64_t r = 0; r < rows; ++r) {
-    Value row =
-        instruction.loadA(kb, tile, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a));
+    DotEngine::Factor row = engine.loadA(
+        kb, place, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a), count);
     for (int64_t v = 0; v < tile.vectors; ++v) {
       Value &sum = sums[r * tile.vectors + v];
-      sum = instruction.add(kb, tile, row, columns[v], sum);
+      sum = engine.add(kb, place, row, columns[v], sum);
     }
   }
   return sums;

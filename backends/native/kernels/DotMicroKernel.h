@@ -7,26 +7,11 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "backends/native/emit/KernelBuilder.h"
-#include "backends/native/target/Fields.h"
+#include "backends/native/kernels/DotEngine.h"
 
-#include <string>
 #include <vector>
 
 namespace quern::native {
-
-/// The element types of a product: its operands, its sums, its result. Sums of integers
-/// wrap; operands may be narrower than they.
-struct DotTypes {
-  DType a = DType::Float32, b = DType::Float32, accumulate = DType::Float32, c = DType::Float32;
-  static DotTypes all(DType dtype) { return {dtype, dtype, dtype, dtype}; }
-  QUERN_FIELDS(a, b, accumulate, c)
-  /// Whether products of this type sum up natively: of the types of 32 and 64 bits.
-  static bool isNative(DType dtype) {
-    bool isInteger = isSignedInteger(dtype) || isUnsignedInteger(dtype);
-    return (isInteger || isFloat(dtype)) && dtypeBits(dtype) >= 32;
-  }
-};
 
 /// What shapes the code of a tile, but for its rows: one kernel has tiles of
 /// several heights.
@@ -35,7 +20,7 @@ struct DotTile {
   static constexpr int64_t kRuntime = -1;
 
   /// One level of the k nest, outermost first. The last level is unrolled. Trips
-  /// count steps of the instruction, strides elements of A.
+  /// count steps of the engine, strides elements of A.
   struct Level {
     int64_t trip = kRuntime;
     int64_t strideA = kRuntime;
@@ -51,10 +36,15 @@ struct DotTile {
   int64_t rowStrideA = kRuntime;
   /// A is read as vectors (depthwise: lane c of A meets lane c of B).
   bool vectorA = false;
-  /// The rows of B that a tile reads follow each other: [k][vectors * lanes].
+  /// The rows of B that a tile reads follow each other: [k / group][vectors * lanes][group].
   bool packedB = true;
+  /// Adjacent k elements of a step: 1, or DotTypes::group() where B is packed and A has them
+  /// side by side.
+  int64_t group = 1;
+  /// Elements may be left over at the end of k that fill no group; B has zeros there.
+  bool partialGroup = false;
 
-  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, vectorA, packedB)
+  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, vectorA, packedB, group, partialGroup)
   int64_t columns() const { return vectors * lanes; }
 };
 
@@ -72,22 +62,9 @@ struct DotOperands {
   /// Where in B each vector of columns begins, when they do not follow each other: one
   /// of another gate, or of another block of packed columns. Empty: they do.
   KernelBuilder::Values vectorOffsets;
+  /// How many elements are left over where DotTile::partialGroup says so.
+  mlir::Value leftOver;
 };
-
-/// One step along k: what it reads of A and B, and what it does to a sum. Types
-/// for which a target has better (several k elements at a time) have their own.
-struct DotInstruction {
-  /// Adjacent k elements that a step takes.
-  int64_t group = 1;
-  /// The elements of one row, for all lanes of a vector.
-  mlir::Value (*loadA)(KernelBuilder &kb, const DotTile &tile, mlir::Value pointer);
-  /// The elements of one vector of columns.
-  mlir::Value (*loadB)(KernelBuilder &kb, const DotTile &tile, mlir::Value pointer,
-                       mlir::Value active);
-  mlir::Value (*add)(KernelBuilder &kb, const DotTile &tile, mlir::Value a, mlir::Value b,
-                     mlir::Value sum);
-};
-const DotInstruction &dotInstruction(const DotTypes &types);
 
 /// Emits tiles of one shape.
 class DotMicroKernel {
@@ -106,7 +83,8 @@ private:
     mlir::Value a, b;
   };
   Values emitLevel(size_t level, int64_t rows, Cursor &at, Values sums);
-  Values emitStep(int64_t rows, const Cursor &at, Values sums);
+  /// `count`: how many elements of the group there are; null: all.
+  Values emitStep(int64_t rows, const Cursor &at, Values sums, mlir::Value count = {});
   mlir::Value orIndex(int64_t baked, mlir::Value value) {
     return baked == DotTile::kRuntime ? value : kb.index(baked);
   }
@@ -114,7 +92,7 @@ private:
   KernelBuilder &kb;
   const DotTile &tile;
   DotOperands operands;
-  const DotInstruction &instruction;
+  const DotEngine &engine;
 };
 
 } // namespace quern::native

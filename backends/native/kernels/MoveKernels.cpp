@@ -5,6 +5,8 @@
 #include "ir/ScalarEmitter.h"
 #include "runtime/values/CeilDiv.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 #include <fmt/compile.h>
 #include <fmt/format.h>
 
@@ -13,14 +15,26 @@ using namespace quern;
 using namespace quern::native;
 
 namespace {
-/// Stores `count` zeros at `to`, vector-wise with a masked tail.
-void emitZeros(KernelBuilder &kb, Value to, Value count, DType dtype) {
+/// Stores `count` times `value`, a full vector, at `to`, vector-wise with a masked tail.
+void emitFill(KernelBuilder &kb, Value value, Value to, Value count, DType dtype) {
   int64_t lanes = kb.target().lanes(dtype);
-  Value zero = nn::ScalarEmitter(kb.builder(), kb.loc(), dtype, lanes).constant(0);
   kb.forLoop(kb.index(0), count, lanes, [&](Value i) {
     Value rest = kb.minSigned(kb.sub(count, i), kb.index(lanes));
-    kb.store(zero, kb.advance(to, i, dtype), dtype, lanes, rest);
+    kb.store(value, kb.advance(to, i, dtype), dtype, lanes, rest);
   });
+}
+
+Value zeros(KernelBuilder &kb, DType dtype) {
+  return nn::ScalarEmitter(kb.builder(), kb.loc(), dtype, kb.target().lanes(dtype)).constant(0);
+}
+
+/// What lies beyond the edges of an image, as a full vector: dim `dim` for bytes.
+Value outsideOf(KernelBuilder &kb, DType dtype, int64_t dim) {
+  if (dtype != DType::UInt8 && dtype != DType::Int8)
+    return zeros(kb, dtype);
+  OpBuilder &ops = kb.builder();
+  Value byte = ops.create<arith::TruncIOp>(kb.loc(), ops.getI8Type(), kb.dim(dim));
+  return kb.splat(byte, kb.target().lanes(dtype));
 }
 
 /// Copies `count` adjacent elements, vector-wise with a masked tail.
@@ -55,27 +69,28 @@ LoweredStep moveStep(KernelSpec kernel, StepBuffer from, StepBuffer to, std::vec
 // Halo
 //===----------------------------------------------------------------------===//
 
-/// A task is one plane. Dims: height, top and bottom zeros per plane, left zeros,
-/// copied elements and right zeros per line.
+/// A task is one plane. Dims: height, elements above and below of a plane, left of, copied and
+/// right of a line; what lies outside.
 static void emitPadHalo(KernelBuilder &kb, DType dtype) {
   Value height = kb.dim(0), top = kb.dim(1), bottom = kb.dim(2), left = kb.dim(3),
         copied = kb.dim(4), right = kb.dim(5);
   Value lineTo = kb.add(kb.add(left, copied), right);
+  Value outside = outsideOf(kb, dtype, 6);
   Value planeFrom = kb.mul(height, copied);
   Value planeTo = kb.add(kb.add(top, bottom), kb.mul(height, lineTo));
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value plane) {
     Value from = kb.advance(kb.buffer(0), kb.mul(plane, planeFrom), dtype);
     Value to = kb.advance(kb.buffer(1), kb.mul(plane, planeTo), dtype);
-    emitZeros(kb, to, top, dtype);
+    emitFill(kb, outside, to, top, dtype);
     Value lines = kb.advance(to, top, dtype);
     kb.forLoop(kb.index(0), height, 1, [&](Value y) {
       Value line = kb.advance(lines, kb.mul(y, lineTo), dtype);
-      emitZeros(kb, line, left, dtype);
+      emitFill(kb, outside, line, left, dtype);
       Value middle = kb.advance(line, left, dtype);
       emitCopy(kb, kb.advance(from, kb.mul(y, copied), dtype), middle, copied, dtype);
-      emitZeros(kb, kb.advance(middle, copied, dtype), right, dtype);
+      emitFill(kb, outside, kb.advance(middle, copied, dtype), right, dtype);
     });
-    emitZeros(kb, kb.advance(lines, kb.mul(height, lineTo), dtype), bottom, dtype);
+    emitFill(kb, outside, kb.advance(lines, kb.mul(height, lineTo), dtype), bottom, dtype);
   });
 }
 
@@ -90,7 +105,7 @@ LoweredStep native::padHalo(StepBuffer from, StepBuffer to, const HaloShape &s, 
       dtypeBytes(dtype));
   return moveStep(kernelOf(PadHaloSpec{dtype}), std::move(from), std::move(to),
                   {s.height, s.top * lineTo, s.bottom * lineTo, s.left * s.pixel, s.width * s.pixel,
-                   s.right * s.pixel},
+                   s.right * s.pixel, s.outside},
                   s.planes, bytes);
 }
 
@@ -113,11 +128,12 @@ static std::pair<Value, Value> validRange(KernelBuilder &kb, Value shift, Value 
 }
 
 /// A task is one row of the matrix: (channel, kernel position). Dims, per axis:
-/// input, output, kernel, stride, dilation, padBegin.
+/// input, output, kernel, stride, dilation, padBegin; then what lies outside.
 static void emitUnfold(KernelBuilder &kb, DType dtype, bool unitStride) {
   auto axis = [&](int64_t a, int64_t field) { return kb.dim(a * 6 + field); };
   Value outPixels = kb.mul(kb.mul(axis(0, 1), axis(1, 1)), axis(2, 1));
   Value inPixels = kb.mul(kb.mul(axis(0, 0), axis(1, 0)), axis(2, 0));
+  Value outside = outsideOf(kb, dtype, 18);
   kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value row) {
     Value kw = kb.rem(row, axis(2, 2)), rest = kb.div(row, axis(2, 2));
     Value kh = kb.rem(rest, axis(1, 2)), rest2 = kb.div(rest, axis(1, 2));
@@ -130,7 +146,7 @@ static void emitUnfold(KernelBuilder &kb, DType dtype, bool unitStride) {
     }
     Value from = kb.advance(kb.buffer(0), kb.mul(channel, inPixels), dtype);
     Value to = kb.advance(kb.buffer(1), kb.mul(row, outPixels), dtype);
-    emitZeros(kb, to, outPixels, dtype);
+    emitFill(kb, outside, to, outPixels, dtype);
     kb.forLoop(valid[0].first, valid[0].second, 1, [&](Value od) {
       kb.forLoop(valid[1].first, valid[1].second, 1, [&](Value oh) {
         Value id = kb.add(kb.mul(od, axis(0, 3)), shift[0]);
@@ -170,6 +186,7 @@ LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowSh
     rows *= s.kernel[a];
     pixels *= s.output[a];
   }
+  dims.push_back(s.outside);
   double bytes = 3.0 * static_cast<double>(rows * pixels * dtypeBytes(dtype));
   return moveStep(kernelOf(UnfoldSpec{dtype, /*unitStride=*/s.stride[2] == 1}), std::move(from),
                   std::move(to), std::move(dims), rows, bytes);
@@ -193,7 +210,7 @@ static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns,
     Value to = kb.advance(kb.buffer(1), kb.mul(kb.mul(task, k), tileColumns), dtype);
     Value columns = kb.minSigned(kb.sub(n, firstColumn), kb.index(tileColumns));
     if (!unitStride) {
-      emitZeros(kb, to, kb.mul(k, tileColumns), dtype);
+      emitFill(kb, zeros(kb, dtype), to, kb.mul(k, tileColumns), dtype);
       kb.forLoop(kb.index(0), columns, 1, [&](Value j) {
         Value column = kb.advance(from, kb.mul(j, strideN), dtype);
         kb.forLoop(kb.index(0), k, 1, [&](Value i) {

@@ -46,10 +46,11 @@ struct CopySpec {
 };
 
 /// Copies `planes` images of height x width pixels of `pixel` adjacent elements
-/// into zeroed frames that are wider by the pads.
+/// into frames of `outside`, 0 but for bytes, that are wider by the pads.
 struct HaloShape {
   int64_t planes, height, width, pixel;
   int64_t top, bottom, left, right;
+  int64_t outside = 0;
 };
 LoweredStep padHalo(StepBuffer from, StepBuffer to, const HaloShape &shape, DType dtype);
 
@@ -57,6 +58,8 @@ LoweredStep padHalo(StepBuffer from, StepBuffer to, const HaloShape &shape, DTyp
 struct WindowShape3 {
   int64_t channels;
   int64_t input[3], output[3], kernel[3], stride[3], dilation[3], padBegin[3];
+  /// What lies beyond the edges: 0 but for bytes.
+  int64_t outside = 0;
 };
 /// Unfolds a [channels, input...] image into rows of a matrix
 /// [channels * kernel..., output...].

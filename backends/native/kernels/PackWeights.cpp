@@ -19,6 +19,10 @@ template <typename Body> static Expected<Tensor> withType(DType dtype, Body body
     return body(float{});
   if (dtype == DType::Float64)
     return body(double{});
+  if (dtype == DType::Int8 || dtype == DType::UInt8)
+    return body(uint8_t{});
+  if (dtype == DType::BFloat16)
+    return body(uint16_t{});
   if (dtype == DType::Int32 || dtype == DType::UInt32)
     return body(uint32_t{});
   if (dtype == DType::Int64 || dtype == DType::UInt64)
@@ -26,8 +30,13 @@ template <typename Body> static Expected<Tensor> withType(DType dtype, Body body
   return internalError("cannot pack weights of type " + std::string(dtypeName(dtype)));
 }
 
+/// Where row `k` of a tile has column `j`.
+static int64_t placeInTile(int64_t k, int64_t j, int64_t tileColumns, int64_t group) {
+  return (k / group * tileColumns + j) * group + k % group;
+}
+
 Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlock,
-                                         int64_t tileColumns) {
+                                         int64_t tileColumns, int64_t group) {
   int64_t outputs = weights.dim(0), inputs = weights.dim(1);
   int64_t positions = inputs == 0 ? 0 : weights.numElements() / (outputs * inputs);
   int64_t block = std::max<int64_t>(inputBlock, 1);
@@ -45,11 +54,10 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlo
         std::fill_n(rows, depth * tileColumns, T{});
       for (int64_t j = 0; j < columns; ++j) {
         UnalignedElements<T> filter = from + (tile * tileColumns + j) * inputs * positions;
-        T *column = rows + j;
         for (int64_t c = 0; c < inputs; ++c)
           for (int64_t p = 0; p < positions; ++p) {
             int64_t k = (c / block * positions + p) * block + c % block;
-            column[k * tileColumns] = filter[c * positions + p];
+            rows[placeInTile(k, j, tileColumns, group)] = filter[c * positions + p];
           }
       }
     });
@@ -72,15 +80,17 @@ Expected<Tensor> native::packDepthwiseWeights(const Tensor &weights, int64_t lan
   });
 }
 
-/// Rows [begin, end) of k, of the tile of columns that starts at `first`.
+/// Rows [begin, end) of k, of the tile of columns that starts at `first`. Groups are whole but
+/// for the last.
 template <typename T>
 static void packTileRows(UnalignedElements<T> from, const MatrixPack &pack, int64_t first,
                          int64_t begin, int64_t end, T *out) {
   int64_t columns = std::min(pack.tileColumns, pack.n - first);
   from = from + first * pack.strideN;
-  if (columns < pack.tileColumns)
-    std::fill_n(out + begin * pack.tileColumns, (end - begin) * pack.tileColumns, T{});
-  if (pack.scale == 1 && pack.strideN == 1) {
+  int64_t paddedEnd = end == pack.k ? pack.paddedK() : end;
+  if (columns < pack.tileColumns || paddedEnd > end)
+    std::fill_n(out + begin * pack.tileColumns, (paddedEnd - begin) * pack.tileColumns, T{});
+  if (pack.scale == 1 && pack.strideN == 1 && pack.group == 1) {
     for (int64_t i = begin; i < end; ++i)
       std::memcpy(out + i * pack.tileColumns, from.at(i * pack.strideK),
                   static_cast<size_t>(columns) * sizeof(T));
@@ -91,7 +101,7 @@ static void packTileRows(UnalignedElements<T> from, const MatrixPack &pack, int6
       T value = from[i * pack.strideK + j * pack.strideN];
       if constexpr (std::is_floating_point_v<T>) // integers are never scaled
         value = static_cast<T>(value * pack.scale);
-      out[i * pack.tileColumns + j] = value;
+      out[placeInTile(i, j, pack.tileColumns, pack.group)] = value;
     }
 }
 
@@ -104,7 +114,7 @@ static void packPart(UnalignedElements<T> from, const MatrixPack &pack, int64_t 
   oneapi::tbb::parallel_for(int64_t{0}, (tileEnd - tile) * rowTasks, [&](int64_t task) {
     int64_t t = tile + task / rowTasks, begin = row + task % rowTasks * kRowsOfTask;
     packTileRows(from, pack, t * pack.tileColumns, begin, std::min(begin + kRowsOfTask, rowEnd),
-                 to + t * pack.k * pack.tileColumns);
+                 to + t * pack.paddedK() * pack.tileColumns);
   });
 }
 
@@ -114,8 +124,9 @@ Expected<Tensor> native::packMatrix(const Tensor &matrix, const MatrixPack &pack
                                     const std::function<void(int64_t begin, int64_t end)> &done) {
   constexpr int64_t kPartBytes = int64_t{4} << 20;
   int64_t tiles = ceilDiv(pack.n, pack.tileColumns);
-  QUERN_ASSIGN(Tensor packed, Tensor::allocateUninitialized(
-                                  matrix.dtype(), {pack.batch, tiles, pack.k, pack.tileColumns}));
+  QUERN_ASSIGN(Tensor packed,
+               Tensor::allocateUninitialized(
+                   matrix.dtype(), {pack.batch, tiles, pack.paddedK(), pack.tileColumns}));
   return withType(matrix.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     constexpr auto kElement = static_cast<int64_t>(sizeof(T));
     // A part is of rows or of tiles, whichever lie one after the other.
@@ -123,10 +134,13 @@ Expected<Tensor> native::packMatrix(const Tensor &matrix, const MatrixPack &pack
     int64_t lines = byRows ? pack.k : tiles, lineElements = byRows ? pack.n : pack.k;
     int64_t lineBytes = lineElements * (byRows ? 1 : pack.tileColumns) * kElement;
     int64_t part = std::max<int64_t>(kPartBytes / std::max<int64_t>(lineBytes, 1), 1);
+    if (byRows) // groups are whole
+      part = ceilDiv(part, pack.group) * pack.group;
     for (int64_t batch = 0; batch < pack.batch; ++batch) {
       int64_t start = batch * pack.k * pack.n;
       UnalignedElements<T> from = UnalignedElements<T>(matrix.rawData()) + start;
-      T *to = static_cast<T *>(packed.mutableRawData()) + batch * tiles * pack.k * pack.tileColumns;
+      T *to = static_cast<T *>(packed.mutableRawData()) +
+              batch * tiles * pack.paddedK() * pack.tileColumns;
       for (int64_t line = 0; line < lines; line += part) {
         int64_t end = std::min(line + part, lines);
         if (byRows)

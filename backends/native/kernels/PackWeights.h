@@ -7,22 +7,28 @@
 
 namespace quern::native {
 
-// Sources may lie at any address, see runtime/values/Unaligned.h.
+// Sources may lie at any address, see runtime/values/Unaligned.h. A group is of k elements that
+// lie together (DotTypes::group).
 
 /// Convolution weights [outputs, inputsPerGroup, kernel...] as
-/// [outputs / tileColumns][k][tileColumns]. With inputBlock b > 0 the k order is
+/// [outputs / tileColumns][k / group][tileColumns][group]. With inputBlock b > 0 the k order is
 /// (channel block, kernel position, lane of b); otherwise (channel, kernel
-/// position). Missing outputs and lanes are zero.
-Expected<Tensor> packConvWeights(const Tensor &weights, int64_t inputBlock, int64_t tileColumns);
+/// position). Missing outputs and lanes are zero. `group` divides b where it is not 1.
+Expected<Tensor> packConvWeights(const Tensor &weights, int64_t inputBlock, int64_t tileColumns,
+                                 int64_t group = 1);
 
 /// Depthwise weights [channels, 1, kernel...] as [channels / lanes][kernel...][lanes].
 Expected<Tensor> packDepthwiseWeights(const Tensor &weights, int64_t lanes);
 
 /// A matrix [batch][k, n] with elements strideK and strideN apart as
-/// [batch][n / tileColumns][k][tileColumns], times `scale`.
+/// [batch][n / tileColumns][k / group][tileColumns][group], times `scale`; of a last group that is
+/// not full the rest is zero.
 struct MatrixPack {
   int64_t batch, k, n, strideK, strideN, tileColumns;
   double scale;
+  int64_t group = 1;
+
+  int64_t paddedK() const { return (k + group - 1) / group * group; }
 };
 /// Tells `done` of ranges of bytes that have been read.
 Expected<Tensor> packMatrix(const Tensor &matrix, const MatrixPack &pack,

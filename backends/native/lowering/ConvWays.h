@@ -13,7 +13,8 @@ struct ConvProblem {
   const LoweringContext &context;
   nn::ConvOp op;
   mlir::Value input, weights, bias, output;
-  DType dtype = DType::Float32;
+  /// Of the sums, of the image and of the weights.
+  DType dtype = DType::Float32, inputType = DType::Float32, weightsType = DType::Float32;
   int64_t batch = 1, channels = 1, outputs = 1, groups = 1;
   int64_t inputBlock = 0, outputBlock = 0;
   /// Spatial geometry in 3-D, leading axes of size 1 when there are fewer.
@@ -22,6 +23,8 @@ struct ConvProblem {
   Epilogue epilogue;
   double flops = 0;
 
+  /// Elements of the result are what the epilogue makes of the sums.
+  DType resultType() const { return epilogue.program.typeOf(epilogue.program.results[0]); }
   int64_t channelsPerGroup() const { return channels / groups; }
   int64_t outputsPerGroup() const { return outputs / groups; }
   /// Every channel is a group.
@@ -31,7 +34,7 @@ struct ConvProblem {
   int64_t kernelPositions() const { return window.kernel[0] * window.kernel[1] * window.kernel[2]; }
   /// Of one image.
   CheckedSize unfoldedBytes() const {
-    return CheckedSize(channels) * kernelPositions() * outputPixels() * dtypeBytes(dtype);
+    return CheckedSize(channels) * kernelPositions() * outputPixels() * dtypeBytes(inputType);
   }
   bool hasPads() const {
     for (int a = 0; a < 3; ++a)

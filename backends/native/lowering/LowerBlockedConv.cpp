@@ -39,15 +39,21 @@ static PaddedInput padInput(const ConvProblem &p, std::vector<LoweredStep> &step
   padded.buffer = StepBuffer::of(p.input);
   int64_t height = p.window.input[1], width = p.window.input[2];
   if (p.hasPads()) {
-    HaloShape halo{
-        p.batch * padded.planes, height,     width, padded.pixel, p.window.padBegin[1], p.padEnd[1],
-        p.window.padBegin[2],    p.padEnd[2]};
+    HaloShape halo{p.batch * padded.planes,
+                   height,
+                   width,
+                   padded.pixel,
+                   p.window.padBegin[1],
+                   p.padEnd[1],
+                   p.window.padBegin[2],
+                   p.padEnd[2],
+                   p.window.outside};
     height += halo.top + halo.bottom;
     width += halo.left + halo.right;
     CheckedSize bytes =
-        CheckedSize(halo.planes) * height * width * padded.pixel * dtypeBytes(p.dtype);
+        CheckedSize(halo.planes) * height * width * padded.pixel * dtypeBytes(p.inputType);
     padded.buffer = StepBuffer::scratchSpace(0, bytes);
-    steps.push_back(padHalo(StepBuffer::of(p.input), padded.buffer, halo, p.dtype));
+    steps.push_back(padHalo(StepBuffer::of(p.input), padded.buffer, halo, p.inputType));
   }
   padded.lineStride = width * padded.pixel;
   padded.planeStride = height * padded.lineStride;
@@ -65,7 +71,7 @@ static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, Dot
   };
   constexpr int64_t kRuntime = DotSpec::kRuntime;
   if (!depthwise) {
-    int64_t planes = p.channelsPerGroup() / padded.pixel;
+    int64_t planes = ceilDiv(p.channelsPerGroup(), padded.pixel);
     add({kRuntime, kRuntime, 1}, {planes, padded.planeStride});
   }
   int64_t rows = p.window.kernel[1], columns = p.window.kernel[2];
@@ -78,8 +84,10 @@ static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, Dot
     add({kRuntime, kRuntime, 1}, {rows, p.window.dilation[1] * padded.lineStride});
     add({unroll > 1 ? columns : kRuntime, unroll > 1 ? stepX : kRuntime, unroll}, {columns, stepX});
   }
-  if (lanesInside)
-    add({padded.pixel, 1, std::min<int64_t>(4, padded.pixel)}, {padded.pixel, 1});
+  if (lanesInside) {
+    int64_t group = spec.tile.group, steps = padded.pixel / group;
+    add({steps, group, std::min<int64_t>(4, steps)}, {steps, group});
+  }
   if (spec.tile.levels.empty())
     add({1, 1, 1}, {1, 1});
   for (size_t i = 0; i < levels.size(); ++i)
@@ -94,6 +102,7 @@ static std::optional<Reason> refuseBlocked(const ConvProblem &p) {
     return Reason{ReasonCode::Layout, "the channel block does not fit the target's vectors"};
   passes::ConvFacts facts;
   facts.dtype = p.dtype;
+  facts.inputType = p.inputType;
   facts.spatialRank = static_cast<int64_t>(p.context.sizesOf(p.weights).size()) - 2;
   facts.inputs = p.channels;
   facts.outputs = p.outputs;
@@ -110,10 +119,12 @@ static DotSpec blockedSpec(ConvProblem &p, const PaddedInput &padded, int64_t li
   int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
   TileShape shape = chooseConvTile(target, lineRows, channelVectors);
   DotSpec spec;
-  spec.tile.types = DotTypes::all(p.dtype);
-  spec.tile.types.c = p.epilogue.program.typeOf(p.epilogue.program.results[0]);
+  spec.tile.types = {p.inputType, p.weightsType, p.dtype, p.resultType()};
   spec.tile.lanes = p.outputBlock;
   spec.tile.vectorA = p.isDepthwise();
+  // A pixel of an image in blocks has whole groups of channels.
+  if (!spec.tile.vectorA && padded.pixel % spec.tile.types.group() == 0)
+    spec.tile.group = spec.tile.types.group();
   spec.tile.vectors = shape.vectors;
   spec.heights = shape.heights;
   spec.flat = p.isPointwise();
@@ -140,7 +151,9 @@ static void fillBlockedDims(const ConvProblem &p, const PaddedInput &padded, con
   dims.tilesPerGroup = spec.tile.vectorA ? 1 : dims.columnTiles / p.groups;
   dims.groupStrideA = spec.tile.vectorA ? padded.planeStride
                                         : p.channelsPerGroup() / padded.pixel * padded.planeStride;
-  int64_t depth = p.kernelPositions() * (spec.tile.vectorA ? 1 : p.channelsPerGroup());
+  int64_t channels =
+      spec.tile.vectorA ? 1 : ceilDiv(p.channelsPerGroup(), padded.pixel) * padded.pixel;
+  int64_t depth = p.kernelPositions() * channels;
   dims.tileStrideB = depth * spec.tile.columns();
   dims.vectorStrideC = p.outputPixels() * block;
   dims.tileStrideC = spec.tile.vectors * dims.vectorStrideC;
@@ -154,11 +167,11 @@ static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
                               [lanes = spec.tile.lanes](const Tensor &w, auto &) {
                                 return packDepthwiseWeights(w, lanes);
                               });
-  std::string how = fmt::format(FMT_COMPILE("conv {} {}"), p.inputBlock, spec.tile.columns());
-  return StepBuffer::packed(
-      weights, how, [block = p.inputBlock, columns = spec.tile.columns()](const Tensor &w, auto &) {
-        return packConvWeights(w, block, columns);
-      });
+  int64_t block = p.inputBlock, columns = spec.tile.columns(), group = spec.tile.group;
+  std::string how = fmt::format(FMT_COMPILE("conv {} {} {}"), block, columns, group);
+  return StepBuffer::packed(weights, how, [=](const Tensor &w, auto &) {
+    return packConvWeights(w, block, columns, group);
+  });
 }
 
 /// The constant bias, if any, for whole tiles.
@@ -174,7 +187,7 @@ static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec 
 /// The copy with zeros around it.
 static double haloBytes(const ConvProblem &p) {
   double elements = p.hasPads() ? double(p.context.elementsOf(p.input)) : 0;
-  return 2 * elements * double(dtypeBytes(p.dtype));
+  return 2 * elements * double(dtypeBytes(p.inputType));
 }
 
 static LoweringResult lowerBlocked(ConvProblem &p) {

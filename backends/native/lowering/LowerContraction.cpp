@@ -16,6 +16,7 @@
 #include <bit>
 #include <fmt/compile.h>
 #include <fmt/format.h>
+#include <utility>
 
 using namespace mlir;
 using namespace quern;
@@ -89,7 +90,7 @@ static DotSpec makeSpec(const MatrixProduct &p, const Target &target) {
   bool oneRow = p.m == 1 && shapeOfA && (shapeOfA->isStatic() || shapeOfA->rank() == 1);
   TileShape shape = chooseGemmTile(target, p.dtype, columns, oneRow);
   DotSpec spec;
-  spec.tile.types = DotTypes::all(p.dtype);
+  spec.tile.types = p.types();
   spec.tile.lanes = target.lanes(p.dtype);
   spec.tile.vectors = shape.vectors;
   spec.heights = shape.heights;
@@ -99,20 +100,28 @@ static DotSpec makeSpec(const MatrixProduct &p, const Target &target) {
   return spec;
 }
 
-/// The strides of B as [batch][column tile][k][tileColumns].
-static void setPackedStrides(const MatrixProduct &p, int64_t tileColumns, DotDims &dims) {
-  dims.tileStrideB = p.k * tileColumns;
+/// The strides of B as [batch][column tile][k][tileColumns], with whole groups of k.
+static void setPackedStrides(const MatrixProduct &p, const DotSpec &spec, DotDims &dims) {
+  int64_t group = spec.tile.group, tileColumns = spec.tile.columns();
+  dims.tileStrideB = ceilDiv(p.k, group) * group * tileColumns;
   dims.batchStrideB = p.batchB == 1 ? 0 : ceilDiv(p.n, tileColumns) * dims.tileStrideB;
 }
 
-/// B packed ahead of the run, and alpha into it.
+/// B packed ahead of the run, and alpha into it unless its elements would round.
 static StepBuffer packAhead(MatrixProduct &p, DotSpec &spec, DotDims &dims) {
-  int64_t tileColumns = spec.tile.columns();
-  setPackedStrides(p, tileColumns, dims);
-  MatrixPack pack{p.batchB, p.k, p.n, p.strideKB, p.strideNB, tileColumns, p.alpha};
-  p.alpha = 1;
-  std::string how = fmt::format(FMT_COMPILE("matrix {} {} {} {}"), p.k, p.strideNB, tileColumns,
-                                std::bit_cast<uint64_t>(pack.scale));
+  if (p.strideKA == 1)
+    spec.tile.group = p.types().group();
+  // Where k is not fixed there are no packed weights.
+  spec.tile.partialGroup = p.k % spec.tile.group != 0;
+  setPackedStrides(p, spec, dims);
+  MatrixPack pack{p.batchB,    p.k,
+                  p.n,         p.strideKB,
+                  p.strideNB,  spec.tile.columns(),
+                  /*scale=*/1, spec.tile.group};
+  if (p.dtypeB == p.dtype)
+    pack.scale = std::exchange(p.alpha, 1);
+  std::string how = fmt::format(FMT_COMPILE("matrix {} {} {} {} {}"), p.k, p.strideNB,
+                                pack.tileColumns, std::bit_cast<uint64_t>(pack.scale), pack.group);
   return StepBuffer::packed(
       *p.context.values.weightOf(p.b), how,
       [pack](const Tensor &view, const auto &done) { return packMatrix(view, pack, done); });
@@ -129,13 +138,13 @@ static StepBuffer packByStep(const MatrixProduct &p, DotSpec &spec, DotDims &dim
   int64_t tileColumns = spec.tile.columns();
   spec.tile.packedB = false;
   dims.strideB = tileColumns;
-  setPackedStrides(p, tileColumns, dims);
+  setPackedStrides(p, spec, dims);
   int64_t columns = ceilDiv(p.n, tileColumns) * tileColumns;
   StepBuffer packed =
-      StepBuffer::scratchSpace(0, CheckedSize(p.batchB) * p.k * columns * dtypeBytes(p.dtype));
+      StepBuffer::scratchSpace(0, CheckedSize(p.batchB) * p.k * columns * dtypeBytes(p.dtypeB));
   steps.push_back(packColumns(
       plainB(p), packed, {p.batchB, p.batchStrideB, p.k, p.n, p.strideKB, p.strideNB, tileColumns},
-      p.dtype));
+      p.dtypeB));
   return packed;
 }
 
@@ -177,7 +186,8 @@ static void fillDims(const MatrixProduct &p, const DotSpec &spec, DotDims &dims)
   dims.rowStrideA = p.rowStrideA;
   dims.rowStrideC = p.n;
   dims.columns = p.n;
-  dims.levels[0] = {p.k, p.strideKA};
+  dims.levels[0] = {p.k / spec.tile.group, p.strideKA * spec.tile.group};
+  dims.leftOver = p.k % spec.tile.group;
 }
 
 static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<LoweredStep> steps) {
@@ -185,12 +195,13 @@ static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<L
     return Reason{ReasonCode::Shape, "an operand is empty"};
   const LoweringContext &context = p.context;
   DotSpec spec = makeSpec(p, context.target);
-  spec.tile.levels = {{DotSpec::kRuntime, p.strideKA == 1 ? 1 : DotSpec::kRuntime, 2}};
   LoweredSteps result = std::move(steps);
   DotDims dims;
   StepBuffer b = form == FormOfB::PackedAhead    ? packAhead(p, spec, dims)
                  : form == FormOfB::PackedByStep ? packByStep(p, spec, dims, result)
                                                  : readPlain(p, spec, dims);
+  spec.tile.levels = {
+      {DotSpec::kRuntime, p.strideKA == 1 ? spec.tile.group : DotSpec::kRuntime, 2}};
   if (std::optional<Reason> reason = addEpilogue(p, spec))
     return *reason;
   fillDims(p, spec, dims);
@@ -226,7 +237,7 @@ static std::optional<Reason> refuseForm(const MatrixProduct &p, FormOfB form) {
 /// What it costs to have, or not to have, B in order: packing reads and writes it once; rows that
 /// are apart cost every row of A an eighth of a pass over B. So packing pays for 16 rows.
 static StepCost extraWork(const MatrixProduct &p, FormOfB form) {
-  double bytes = double(p.batchB) * double(p.k) * double(p.n) * double(dtypeBytes(p.dtype));
+  double bytes = double(p.batchB) * double(p.k) * double(p.n) * double(dtypeBytes(p.dtypeB));
   if (form == FormOfB::PackedByStep)
     return {.bytesRead = bytes, .bytesWritten = bytes};
   return {.bytesRead = form == FormOfB::Plain ? bytes * double(p.m) / 8 : 0};

@@ -60,8 +60,9 @@ static std::optional<Reason> resolveProblem(nn::ConvOp op, ConvProblem &p) {
   if (!DotTypes::isNative(p.dtype))
     return Reason{ReasonCode::ElementType,
                   "convolution is native for types of 32 and 64 bits only"};
-  if (dtypeOfValue(p.input) != p.dtype)
-    return Reason{ReasonCode::ElementType, "sums of a wider type than what is multiplied"};
+  p.inputType = dtypeOfValue(p.op.getInput());
+  p.weightsType = dtypeOfValue(p.op.getWeights());
+  p.window.outside = p.op.getPadValue();
   p.inputBlock = nn::layoutOf(p.op.getInput()).block;
   p.outputBlock = nn::layoutOf(p.op.getResult()).block;
   p.batch = p.context.sizesOf(p.input)[0];

@@ -18,8 +18,7 @@ using namespace quern::plan;
 static DotSpec plainSpec(ConvProblem &p, const Target &target) {
   TileShape shape = chooseGemmTile(target, p.dtype, /*columns=*/0);
   DotSpec spec;
-  spec.tile.types = DotTypes::all(p.dtype);
-  spec.tile.types.c = p.epilogue.program.typeOf(p.epilogue.program.results[0]);
+  spec.tile.types = {p.weightsType, p.inputType, p.dtype, p.resultType()};
   spec.tile.lanes = target.lanes(p.dtype);
   spec.tile.vectors = shape.vectors;
   spec.tile.levels = {{DotSpec::kRuntime, 1, 2}};
@@ -120,7 +119,7 @@ static LoweringResult lowerUnfolded(ConvProblem &p) {
     WindowShape3 window = p.window;
     // The rows of one image follow those of the one before.
     window.channels *= images;
-    result.push_back(unfoldWindows(imagesFrom(p, first), columns, window, p.dtype));
+    result.push_back(unfoldWindows(imagesFrom(p, first), columns, window, p.inputType));
     result.push_back(multiply(p, spec, kernel, first, images, std::move(columns)));
   }
   return result;
@@ -129,7 +128,7 @@ static LoweringResult lowerUnfolded(ConvProblem &p) {
 /// The unfolding is written and read.
 static double unfoldedBytes(const ConvProblem &p) {
   return 2.0 * double(p.batch) * double(p.channels) * double(p.kernelPositions()) *
-         double(p.outputPixels()) * double(dtypeBytes(p.dtype));
+         double(p.outputPixels()) * double(dtypeBytes(p.inputType));
 }
 
 const ConvWay native::kUnfoldedConv = {refusePlain, unfoldedBytes, lowerUnfolded};

@@ -77,8 +77,8 @@ static bool repeatOperands(ArrayRef<int64_t> a, ArrayRef<int64_t> b, MatrixProdu
   p.batchStrideB = p.k * p.n;
   if (p.batch == 0 || p.m == 0 || p.n == 0 || p.k == 0)
     return true; // refused as empty
-  p.repeatedA = repeatMatrices(p.a, a, batch, p.m * p.k, p.dtype, 1, steps);
-  p.repeatedB = repeatMatrices(p.b, b, batch, p.k * p.n, p.dtype, 2, steps);
+  p.repeatedA = repeatMatrices(p.a, a, batch, p.m * p.k, p.dtypeA, 1, steps);
+  p.repeatedB = repeatMatrices(p.b, b, batch, p.k * p.n, p.dtypeB, 2, steps);
   return true;
 }
 
@@ -86,8 +86,8 @@ static bool repeatOperands(ArrayRef<int64_t> a, ArrayRef<int64_t> b, MatrixProdu
 static std::optional<Reason> resolveTypes(Operation *anchor, MatrixProduct &p) {
   p.result = nn::groupOf(anchor)->getResult(0);
   p.dtype = dtypeOfValue(anchor->getResult(0));
-  if (dtypeOfValue(anchor->getOperand(0)) != p.dtype)
-    return Reason{ReasonCode::ElementType, "sums of a wider type than what is multiplied"};
+  p.dtypeA = dtypeOfValue(anchor->getOperand(0));
+  p.dtypeB = dtypeOfValue(anchor->getOperand(1));
   if (DotTypes::isNative(p.dtype))
     return std::nullopt;
   return Reason{ReasonCode::ElementType,

@@ -1,6 +1,7 @@
 //===- MatrixProduct.h - what nn.matmul and nn.gemm multiply --------------===//
 #pragma once
 
+#include "backends/native/kernels/DotEngine.h"
 #include "backends/native/lowering/Lowering.h"
 #include "ir/NNDialect.h"
 
@@ -9,7 +10,8 @@ namespace quern::native {
 /// batch x [m, k] * [k, n] with strides in elements.
 struct MatrixProduct {
   const LoweringContext &context;
-  DType dtype = DType::Float32;
+  /// Of the sums, and of the factors.
+  DType dtype = DType::Float32, dtypeA = DType::Float32, dtypeB = DType::Float32;
   int64_t batch = 1, m = 1, n = 1, k = 1;
   int64_t batchStrideA = 0, rowStrideA = 0, strideKA = 1;
   int64_t batchStrideB = 0, strideKB = 0, strideNB = 1;
@@ -26,6 +28,7 @@ struct MatrixProduct {
   mlir::Value result;
   Epilogue epilogue;
 
+  DotTypes types() const { return {dtypeA, dtypeB, dtype, dtype}; }
   double flops() const { return 2.0 * double(batch) * double(m) * double(n) * double(k); }
 };
 

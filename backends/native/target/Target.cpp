@@ -78,12 +78,18 @@ static Expected<Target> resolveX86(Target target, const std::string &cpu, bool i
       target.isa.add(isa);
     target.vectorBytes = 64;
     target.vectorRegisters = 32;
+    if (has("+avx512bf16"))
+      target.isa.add(Isa::Bf16Dot);
+    if (has("+avx512vnni"))
+      target.isa.add(Isa::Vnni);
     // LLVM would otherwise split our 512-bit vectors on some CPUs.
     target.features += (target.features.empty() ? "" : ",") + std::string("-prefer-256-bit");
   } else if (has("+avx2") && hasFma) {
     for (Isa isa : {Isa::Avx2, Isa::Fma})
       target.isa.add(isa);
     target.vectorBytes = 32;
+    if (has("+avxvnni"))
+      target.isa.add(Isa::Vnni);
   } else {
     target.vectorBytes = 16;
   }

@@ -27,6 +27,10 @@ enum class Isa : uint8_t {
   /// AVX-512 F, VL, BW and DQ.
   Avx512,
   Neon,
+  /// Products of bfloat16 that sum up in float32, two at a time, in full vectors.
+  Bf16Dot,
+  /// Products of bytes that sum up in int32, four at a time, in full vectors.
+  Vnni,
 };
 
 /// Some of them.
