@@ -74,12 +74,20 @@ void Widener::widen(Operation *op) {
   }
 }
 
+/// Whether `op` reads half types and no kernel computes in them. Products that sum up in
+/// float32 are computed on half types as they are.
+static bool mustWiden(Operation *op) {
+  if (!op->hasTrait<WideFloatsOnly>() || llvm::none_of(op->getOperandTypes(), isHalf))
+    return false;
+  return !isa<ConvOp, MatMulOp, GemmOp>(op) || isHalf(op->getResult(0).getType());
+}
+
 namespace {
 struct WidenFloat16Pass : passes::impl::WidenFloat16PassBase<WidenFloat16Pass> {
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (op->hasTrait<WideFloatsOnly>() && llvm::any_of(op->getOperandTypes(), isHalf))
+      if (mustWiden(op))
         ops.push_back(op);
     });
     Widener widener;

@@ -18,7 +18,13 @@ using testing::ElementsAre;
 
 namespace {
 ConvFacts convOf(int64_t inputs, int64_t outputs, int64_t groups = 1) {
-  return {DType::Float32, /*spatialRank=*/2, inputs, outputs, groups, /*hasConstantWeights=*/true};
+  return {.dtype = DType::Float32,
+          .inputType = DType::Float32,
+          .spatialRank = 2,
+          .inputs = inputs,
+          .outputs = outputs,
+          .groups = groups,
+          .hasConstantWeights = true};
 }
 
 /// "8, 8", or why there are no blocks.
@@ -102,6 +108,24 @@ TEST(LayoutPolicyTest, GroupsAreWholeBlocksOrSingleChannels) {
   EXPECT_EQ(chosen(convOf(24, 24, 2), 8), "groups do not fill channel blocks");
   EXPECT_EQ(chosen(convOf(9, 9, 9), 8), "8, 8") << "depthwise, with much padding";
   EXPECT_EQ(chosen(convOf(7, 7, 7), 8), kNotFilled);
+}
+
+TEST(LayoutPolicyTest, NarrowImagesAreReadInBlocks) {
+  ConvFacts bytes = convOf(24, 32);
+  bytes.dtype = DType::Int32;
+  bytes.inputType = DType::UInt8;
+  EXPECT_EQ(chosen(bytes, 16), "16, 16") << "padding times zero is nothing";
+  bytes.inputs = 3;
+  EXPECT_EQ(chosen(bytes, 16), "4, 16");
+  EXPECT_EQ(chosen(bytes, 4), "4, 4");
+  ConvFacts halves = convOf(24, 32);
+  halves.inputType = DType::BFloat16;
+  EXPECT_EQ(chosen(halves, 16), "0, 16") << "padding may be no number";
+  halves.inputs = 32;
+  EXPECT_EQ(chosen(halves, 16), "16, 16");
+  halves.inputs = 3;
+  EXPECT_EQ(chosen(halves, 16), "4, 16");
+  EXPECT_EQ(chosen(halves, 4), "0, 4");
 }
 
 TEST(LayoutPolicyTest, WhatNoKernelDoesIsRefused) {

@@ -63,3 +63,17 @@ func.func @others(%x: tensor<2x3xf16>, %y: tensor<3x3xf32>, %z: tensor<3x3xi32>)
   %3 = nn.matmul %z, %z : (tensor<3x3xi32>, tensor<3x3xi32>) -> tensor<3x3xi32>
   return %1, %2, %3 : tensor<3x2xf16>, tensor<3x3xf32>, tensor<3x3xi32>
 }
+
+// -----
+
+// Products of half types that sum up in float32 stay.
+// CHECK-LABEL: func @wide_sums
+// CHECK-NOT: nn.cast
+// CHECK: nn.gemm %arg0, %{{.*}} : (tensor<2x4xbf16>, tensor<4x4xbf16>, none) -> tensor<2x4xf32>
+// CHECK-NOT: nn.cast
+func.func @wide_sums(%x: tensor<2x4xbf16>) -> tensor<2x4xf32> {
+  %none = nn.none
+  %w = nn.constant dense<1.0> : tensor<4x4xbf16>
+  %0 = nn.gemm %x, %w, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<2x4xbf16>, tensor<4x4xbf16>, none) -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}
