@@ -84,10 +84,20 @@ ReasonOr<Blocking> ChannelBlocks::blockConv(ConvOp conv) const {
 // Pools
 //===----------------------------------------------------------------------===//
 
+/// Whether blocks of such elements can be pooled: what products are of and what they sum up to.
+static bool canPool(Operation *pool) {
+  Type type = elementTypeOf(pool->getOperand(0));
+  if (elementTypeOf(pool->getResult(0)) != type)
+    return false;
+  return type.isF32() || (type.isBF16() && !isa<GlobalPoolOp>(pool)) ||
+         (type.isInteger(8) && isa<MaxPoolOp>(pool));
+}
+
 ReasonOr<Blocking> ChannelBlocks::blockPool(Operation *pool, int64_t given) const {
-  auto isFloat = [](Value value) { return elementTypeOf(value).isF32(); };
-  if (!isFloat(pool->getOperand(0)) || !isFloat(pool->getResult(0)))
-    return Reason{ReasonCode::ElementType, "blocked pooling is of float32 only"};
+  if (!canPool(pool))
+    return Reason{ReasonCode::ElementType,
+                  "blocked pooling is of float32, of bfloat16 but for whole "
+                  "images, and of the largest of bytes"};
   int64_t channels = cast<RankedTensorType>(pool->getOperand(0).getType()).getDimSize(1);
   if (channels % block != 0 && given != block)
     return Reason{ReasonCode::Layout,

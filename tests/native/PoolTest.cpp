@@ -52,6 +52,22 @@ TEST_P(PoolTest, plainTwoDimensional) {
   expectPools({"5, 5", "2, 2", "1, 1", "2, 2, 2, 2", true}, "1x1x3x3", "1x1x2x2");
 }
 
+TEST_P(PoolTest, narrowElements) {
+  std::string window = attributes({"3, 3", "2, 2", "1, 1", "1, 1, 1, 1"});
+  KernelCheck rounded{.tolerance = 8e-3};
+  for (std::string encoding : {">", ", #nn.blocked<16>>"}) {
+    bool isBlocked = encoding != ">";
+    std::string from = isBlocked ? "tensor<2x2x17x31x16x" : "tensor<2x3x17x31x",
+                to = isBlocked ? "tensor<2x2x9x16x16x" : "tensor<2x3x9x16x";
+    for (std::string element : {"bf16", "f16", "i8", "ui8"})
+      expectOpMatches("nn.max_pool %a {" + window + "}", {from + element + encoding},
+                      to + element + encoding, {.tolerance = 0});
+    for (std::string element : {"bf16", "f16"})
+      expectOpMatches("nn.average_pool %a {" + window + ", count_include_pad = false}",
+                      {from + element + encoding}, to + element + encoding, rounded);
+  }
+}
+
 TEST_P(PoolTest, blockedTwoDimensional) {
   for (int block : {4, 8, 16, 32}) {
     std::string b = "x" + std::to_string(block);

@@ -49,7 +49,7 @@ struct TapRange {
 class PoolEmitter {
 public:
   PoolEmitter(KernelBuilder &kb, const PoolSpec &spec)
-      : kb(kb), spec(spec), emitter(kb.builder(), kb.loc(), spec.dtype, 0) {}
+      : kb(kb), spec(spec), computed(spec.computedType()) {}
   void emit() {
     kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitRow(task); });
   }
@@ -80,20 +80,22 @@ private:
   /// Runs `taps` for each line of the window.
   KernelBuilder::Values overLines(const Row &row, KernelBuilder::Values start, const Taps &taps);
   Value loadTap(Value offset, int64_t lanes);
+  /// Elements in the type that pools compute in.
+  Value loadElements(Value pointer, int64_t lanes);
   Combine kind() const { return spec.kind == PoolSpec::Kind::Max ? Combine::Max : Combine::Add; }
   Value combine(Value accumulator, Value element, int64_t lanes) {
-    return native::combine(kb, kind(), spec.dtype, lanes, accumulator, element);
+    return native::combine(kb, kind(), computed, lanes, accumulator, element);
   }
-  Value start(int64_t lanes) { return identityOf(kb, kind(), spec.dtype, lanes); }
+  Value start(int64_t lanes) { return identityOf(kb, kind(), computed, lanes); }
   void finish(const Row &row, Value accumulator, Value column, Value countedColumns, int64_t lanes);
 
   int64_t pixel() const { return std::max<int64_t>(spec.block, 1); }
   /// Vector width of pixels in a blocked layout.
-  int64_t channelLanes() const { return std::min(spec.block, kb.target().lanes(spec.dtype)); }
+  int64_t channelLanes() const { return std::min(spec.block, kb.target().lanes(computed)); }
 
   KernelBuilder &kb;
   const PoolSpec &spec;
-  nn::ScalarEmitter emitter;
+  DType computed;
 };
 } // namespace
 
@@ -155,7 +157,7 @@ void PoolEmitter::emitPixels(const Row &row) {
     begin = emitInterior(row, begin, end, channelLanes(), 1);
   } else {
     // Lines are often short: shorter and shorter vectors before single pixels.
-    int64_t lanes = spec.columnStride ? kb.target().lanes(spec.dtype) : 0;
+    int64_t lanes = spec.columnStride ? kb.target().lanes(computed) : 0;
     begin = lanes ? emitInterior(row, begin, end, lanes, 2) : begin;
     for (; lanes >= 4; lanes /= 2)
       begin = emitInterior(row, begin, end, lanes, 1);
@@ -193,8 +195,7 @@ void PoolEmitter::emitBorder(const Row &row, Value from, Value to, int64_t lanes
           columns.begin, columns.end, 1, accumulators, [&](Value tap, ValueRange carried) {
             Value column = kb.add(first, kb.mul(tap, axisDim(kWidth, kDilation)));
             Value offset = kb.add(rowOffset, kb.mul(column, pixel()));
-            Value element =
-                kb.load(kb.advance(kb.buffer(0), offset, spec.dtype), spec.dtype, lanes);
+            Value element = loadElements(kb.advance(kb.buffer(0), offset, spec.dtype), lanes);
             return KernelBuilder::Values{combine(carried[0], element, lanes)};
           });
     });
@@ -240,14 +241,21 @@ Value PoolEmitter::emitInterior(const Row &row, Value from, Value to, int64_t la
   return stop;
 }
 
+Value PoolEmitter::loadElements(Value pointer, int64_t lanes) {
+  Value elements = kb.load(pointer, spec.dtype, lanes);
+  if (computed == spec.dtype)
+    return elements;
+  return nn::ScalarEmitter(kb.builder(), kb.loc(), spec.dtype, lanes).castTo(elements, computed);
+}
+
 /// The elements under one window element for a vector of pixels. With stride 2
 /// the even ones of two overlapping vectors, which end at the last one needed.
 Value PoolEmitter::loadTap(Value offset, int64_t lanes) {
   Value pointer = kb.advance(kb.buffer(0), offset, spec.dtype);
-  Value low = kb.load(pointer, spec.dtype, lanes);
+  Value low = loadElements(pointer, lanes);
   if (spec.block || lanes == 0 || spec.columnStride == 1)
     return low;
-  Value high = kb.load(kb.advance(pointer, lanes - 1, spec.dtype), spec.dtype, lanes);
+  Value high = loadElements(kb.advance(pointer, lanes - 1, spec.dtype), lanes);
   SmallVector<int64_t> order;
   for (int64_t i = 0; i < lanes; ++i)
     order.push_back(2 * i < lanes ? 2 * i : 2 * i + 1);
@@ -256,17 +264,19 @@ Value PoolEmitter::loadTap(Value offset, int64_t lanes) {
 
 void PoolEmitter::finish(const Row &row, Value accumulator, Value column, Value countedColumns,
                          int64_t lanes) {
+  nn::ScalarEmitter e(kb.builder(), kb.loc(), computed, lanes);
   if (spec.kind == PoolSpec::Kind::Average) {
     Value counted = kb.mul(countedColumns, row.lineTaps.counted);
     if (spec.hasDepth)
       counted = kb.mul(counted, row.depthTaps.counted);
     // A window over padding alone sums up to 0, which must stay 0.
     counted = kb.maxSigned(counted, kb.index(1));
-    Value divisor =
-        kb.builder().create<arith::SIToFPOp>(kb.loc(), emitter.typeOf(spec.dtype), counted);
-    nn::ScalarEmitter e(kb.builder(), kb.loc(), spec.dtype, lanes);
+    Value divisor = kb.builder().create<arith::SIToFPOp>(
+        kb.loc(), nn::registerType(kb.builder().getContext(), computed, 0), counted);
     accumulator = e.div(accumulator, kb.splat(divisor, lanes));
   }
+  if (computed != spec.dtype)
+    accumulator = e.castTo(accumulator, spec.dtype);
   ResultPosition at;
   at.element = kb.add(row.resultRow, kb.mul(column, pixel()));
   at.row = row.channel;

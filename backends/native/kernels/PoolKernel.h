@@ -29,6 +29,10 @@ struct PoolSpec {
 
   static constexpr std::string_view kFamily = "pool";
   QUERN_FIELDS(kind, dtype, block, hasDepth, columns, columnStride, countsPadding, epilogue)
+  /// Half types are compared and summed up in float32.
+  DType computedType() const {
+    return isFloat(dtype) && dtypeBits(dtype) < 32 ? DType::Float32 : dtype;
+  }
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };

@@ -63,10 +63,10 @@ static LoweringResult lowerWindows(Op op, PoolProblem &problem, PoolSpec spec) {
     return Reason{ReasonCode::Shape, "pooling over more than three dimensions"};
   if (!resolveAxes(op, problem, axes))
     return Reason{ReasonCode::Shape, "the window does not fit"};
-  int64_t lanes = std::min(problem.block, context.target.lanes(problem.dtype));
+  spec.dtype = problem.dtype;
+  int64_t lanes = std::min(problem.block, context.target.lanes(spec.computedType()));
   if (problem.block && problem.block % lanes != 0)
     return Reason{ReasonCode::Layout, "the channel block is no multiple of the vector length"};
-  spec.dtype = problem.dtype;
   spec.block = problem.block;
   spec.hasDepth = rank == 3;
   spec.columns = axes[2].kernel <= kMaxUnrolledColumns ? axes[2].kernel : 0;
@@ -95,7 +95,9 @@ static std::optional<Misfit> resolvePool(Operation *anchor, ResultAxes axes, Poo
   problem.group = nn::groupOf(anchor);
   problem.input = nn::outerValue(problem.group, anchor->getOperand(0));
   problem.dtype = dtypeOfValue(problem.input);
-  if (!isArithmetic(problem.dtype))
+  // Windows over half types are computed in float32.
+  bool isHalf = problem.dtype == DType::Float16 || problem.dtype == DType::BFloat16;
+  if (!isArithmetic(problem.dtype) && (!isHalf || isa<nn::GlobalPoolOp>(anchor)))
     return Reason{ReasonCode::ElementType,
                   "no native pooling of " + std::string(dtypeName(problem.dtype))};
   problem.block = nn::layoutOf(anchor->getOperand(0)).block;
