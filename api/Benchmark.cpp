@@ -18,13 +18,15 @@ static double peakRssMb() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
-/// The larger of the peak so far and one measured now: around the runs, the
+/// The larger of each peak so far and one measured now: around the runs, the
 /// machine may have been busy once.
 static Status updatePeak(const BenchmarkOptions &options, Benchmark &result) {
   if (options.peakOfCpu.empty())
     return Status::ok();
-  QUERN_ASSIGN(double peak, measurePeakGflops(options.peakOfCpu));
-  result.peakGflops = std::max(result.peakGflops, peak * result.threads);
+  QUERN_ASSIGN(EnginePeaks now, measurePeaks(options.peakOfCpu));
+  for (double EnginePeaks::*peak :
+       {&EnginePeaks::float32, &EnginePeaks::bfloat16, &EnginePeaks::int8})
+    result.peaks.*peak = std::max(result.peaks.*peak, now.*peak * result.threads);
   return Status::ok();
 }
 

@@ -24,7 +24,7 @@ HostCpu quern::describeHostCpu() {
   return host;
 }
 
-Expected<double> quern::measurePeakGflops(const std::string &targetCpu) {
+Expected<EnginePeaks> quern::measurePeaks(const std::string &targetCpu) {
   QUERN_ASSIGN(native::Target target, native::resolveTarget(targetCpu));
-  return native::measurePeakGflops(target);
+  return native::measurePeaks(target);
 }

@@ -64,17 +64,24 @@ static double median(std::vector<double> seconds) {
   return *middle;
 }
 
-static Status measureArithmetic(MachineRates &rates) {
+/// Measures one peak; the spread is that of the last that was.
+static Status measureChains(Engine engine, double EnginePeaks::*peak, MachineRates &rates) {
   QUERN_ASSIGN(native::Target target, native::resolveTarget("host"));
-  QUERN_ASSIGN(native::FmaChains chains, native::FmaChains::create(target));
+  QUERN_ASSIGN(native::ProductChains chains, native::ProductChains::create(target, engine));
   QUERN_ASSIGN(double operations, chains.run());
   auto run = [&](int) { (void)chains.run(); };
   QUERN_ASSIGN(std::vector<double> alone, timeRounds(1, kRounds, run));
   QUERN_ASSIGN(std::vector<double> together, timeRounds(rates.threads, kRounds, run));
-  rates.threadGflops = operations / least(alone) * 1e-9;
-  rates.gflops = operations * rates.threads / least(together) * 1e-9;
+  rates.threadPeaks.*peak = operations / least(alone) * 1e-9;
+  rates.peaks.*peak = operations * rates.threads / least(together) * 1e-9;
   rates.spreadPercent = 100 * (median(together) / least(together) - 1);
   return Status::ok();
+}
+
+static Status measureArithmetic(MachineRates &rates) {
+  QUERN_TRY(measureChains(Engine::BFloat16, &EnginePeaks::bfloat16, rates));
+  QUERN_TRY(measureChains(Engine::Int8, &EnginePeaks::int8, rates));
+  return measureChains(Engine::Float32, &EnginePeaks::float32, rates);
 }
 
 static Status measureReading(const Machine &machine, MachineRates &rates) {

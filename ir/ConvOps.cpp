@@ -113,8 +113,13 @@ InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
     return failure();
   Layout inputLayout = layoutOf(getInput()), resultLayout = layoutOf(getResult());
   std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
-  if (!input || !weights)
+  if (!weights || (!input && (weights->rank() < 3 || resultLayout.isBlocked())))
     return unrankedResult(*elementType);
+  if (!input) {
+    Shape result = unknownShape(weights->rank());
+    result[1] = (*weights)[0];
+    return rankedResult(*this, result, *elementType);
+  }
   int64_t spatial = weights->rank() - 2;
   if (spatial < 1 || input->rank() != spatial + 2 + inputLayout.isBlocked())
     return emitOpError("input rank ")

@@ -43,7 +43,8 @@ static FailureOr<int64_t> takeStatic(ReshapeOp op, DimVector &dims) {
 }
 
 /// Resolves the -1 of a reshape, at position `open` of `result`: the one dimension that makes both
-/// sides have equally many elements. Dimensions in `copied` stand on both sides and cancel.
+/// sides have equally many elements. Dimensions in `copied` stand on both sides and cancel. Unknown
+/// where a dimension of size 0 leaves it open.
 static FailureOr<Dim> openDim(ReshapeOp op, const Shape &input, const Shape &result, int64_t open,
                               ArrayRef<bool> copied) {
   DimVector left, right;
@@ -57,9 +58,7 @@ static FailureOr<Dim> openDim(ReshapeOp op, const Shape &input, const Shape &res
   FailureOr<int64_t> known = takeStatic(op, left), divisor = takeStatic(op, right);
   if (failed(known) || failed(divisor))
     return failure();
-  if (*divisor == 0)
-    return op.emitOpError("-1 cannot be inferred beside a dimension of size 0");
-  if (!right.empty())
+  if (*divisor == 0 || !right.empty())
     return Dim();
   Dim rest(1);
   for (const Dim &d : left)
@@ -72,9 +71,11 @@ static FailureOr<Dim> openDim(ReshapeOp op, const Shape &input, const Shape &res
   return floorDiv(rest * Dim(*known), *divisor);
 }
 
-/// The result shape for the given `sizes`.
+/// The result shape for the given `sizes`, of which that at `open` is -1 if `isMinusOne`, else
+/// perhaps.
 static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &input,
-                                   ArrayRef<Dim> sizes, std::optional<int64_t> open) {
+                                   ArrayRef<Dim> sizes, std::optional<int64_t> open,
+                                   bool isMinusOne) {
   SmallVector<bool> copied;
   DimVector dims;
   for (auto [i, size] : llvm::enumerate(sizes)) {
@@ -96,6 +97,8 @@ static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &inp
     FailureOr<Dim> dim = openDim(op, *input, result, *open, copied);
     if (failed(dim))
       return failure();
+    if (isMinusOne && llvm::any_of(result.dims(), [](const Dim &d) { return d.isStatic(0); }))
+      return op.emitOpError("-1 cannot be inferred beside a dimension of size 0");
     result[*open] = *dim;
   }
   std::optional<int64_t> before = input->numElements(), after = result.numElements();
@@ -118,7 +121,7 @@ static FailureOr<Shape> reshapedTo(ReshapeOp op, const std::optional<Shape> &inp
       open = i;
     dims.push_back(size == -1 ? Dim() : Dim(size));
   }
-  return reshapedTo(op, input, dims, open);
+  return reshapedTo(op, input, dims, open, /*isMinusOne=*/true);
 }
 
 /// The rule but for the layout.
@@ -140,7 +143,7 @@ static InferredTypes inferReshape(ReshapeOp op, const ShapeFacts &facts) {
     std::optional<int64_t> position;
     if (llvm::count_if(*sizes, isOpen) == 1)
       position = open - sizes->begin();
-    FailureOr<Shape> shape = reshapedTo(op, input, *sizes, position);
+    FailureOr<Shape> shape = reshapedTo(op, input, *sizes, position, /*isMinusOne=*/false);
     if (failed(shape))
       return failure();
     return rankedResult(op, *shape, elementType);

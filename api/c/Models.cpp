@@ -294,7 +294,8 @@ quern_status quern_find_problems(const char *path, const quern_limits *limits, q
 quern_status quern_measure_peak(const char *target_cpu, double *gflops) {
   return guarded([&]() -> Status {
     QUERN_TRY(require(gflops, "gflops"));
-    QUERN_ASSIGN(*gflops, measurePeakGflops(textOr(target_cpu, "host")));
+    QUERN_ASSIGN(EnginePeaks peaks, measurePeaks(textOr(target_cpu, "host")));
+    *gflops = peaks.float32;
     return Status::ok();
   });
 }

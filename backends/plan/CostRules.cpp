@@ -3,6 +3,7 @@
 
 #include "backends/plan/CostFacts.h"
 #include "ir/FusionGroup.h"
+#include "ir/Types.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
@@ -103,9 +104,21 @@ static double operationsOf(Operation *op, const CostFacts &facts) {
   return row && row->flops ? row->flops(op, facts) : 0;
 }
 
+/// What the products of an op are of, by what it multiplies.
+static Engine engineOf(Operation *op) {
+  if (!isa<nn::ConvOp, nn::MatMulOp, nn::GemmOp>(op))
+    return Engine::Float32;
+  Type factor = nn::elementTypeOf(op->getOperand(0)), sums = nn::elementTypeOf(op->getResult(0));
+  if (factor == sums)
+    return Engine::Float32;
+  return factor.isInteger(8) ? Engine::Int8 : factor.isBF16() ? Engine::BFloat16 : Engine::Float32;
+}
+
 StepCost plan::costOf(Operation *op, const ShapeEnvironment &values) {
   CostFacts facts(op, values);
   StepCost cost = facts.wholeValues();
+  if (Operation *anchor = nn::groupAnchor(op))
+    cost.engine = engineOf(anchor);
   if (!facts.areSizesKnown())
     return cost;
   if (auto group = dyn_cast<nn::GroupOp>(op)) {

@@ -69,8 +69,10 @@ TEST_F(MachineWarnings, Noise) {
 TEST(MeasureMachine, GivesRates) {
   MachineRates rates = expectValue(measureMachine(1));
   EXPECT_EQ(rates.threads, 1);
-  EXPECT_GT(rates.threadGflops, 0.1);
-  EXPECT_GT(rates.gflops, 0.1);
+  for (Engine engine : {Engine::Float32, Engine::BFloat16, Engine::Int8}) {
+    EXPECT_GT(rates.threadPeaks.of(engine), 0.1) << engineName(engine);
+    EXPECT_GT(rates.peaks.of(engine), 0.1) << engineName(engine);
+  }
   EXPECT_GT(rates.threadReadGBps, 0.01);
   EXPECT_GT(rates.readGBps, 0.01);
   EXPECT_GE(rates.spreadPercent, 0);

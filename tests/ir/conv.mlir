@@ -71,3 +71,13 @@ func.func @narrow(%u: tensor<1x8x7x7xui8>, %s: tensor<12x8x3x3xi8>, %b: tensor<1
     : (tensor<1x8x7x7xbf16>, tensor<12x8x3x3xbf16>, none) -> tensor<*xbf16>
   return
 }
+
+// Weights tell the rank of an image.
+// CHECK-LABEL: @unknown_image
+func.func @unknown_image(%x: tensor<*xf32>, %w: tensor<12x8x3x3xf32>) {
+  %none = nn.none
+  // CHECK: nn.conv {{.*}} -> tensor<?x12x?x?xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64}
+    : (tensor<*xf32>, tensor<12x8x3x3xf32>, none) -> tensor<*xf32>
+  return
+}

@@ -116,3 +116,14 @@ func.func @shapes(%x: tensor<?x3x4xf32>, %shape: tensor<2xi64>, %limit: tensor<i
   %7 = nn.range %f0, %f1, %f2 : (tensor<f32>, tensor<f32>, tensor<f32>) -> tensor<*xf32>
   return
 }
+
+// A size that only a run tells may be what a size of 0 leaves open.
+// CHECK-LABEL: @reshape_open
+func.func @reshape_open(%x: tensor<?x0xf32>, %y: tensor<?xf32>) {
+  %size = nn.shape %y {start = 0 : i64, end = 1 : i64} : (tensor<?xf32>) -> tensor<1xi64>
+  %zero = nn.constant dense<0> : tensor<1xi64>
+  %shape = nn.concat %size, %zero {axis = 0 : i64} : (tensor<1xi64>, tensor<1xi64>) -> tensor<2xi64>
+  // CHECK: nn.reshape {{.*}} -> tensor<?x0xf32>
+  %0 = nn.reshape %x, %shape {allowzero = true} : (tensor<?x0xf32>, tensor<2xi64>) -> tensor<*xf32>
+  return
+}

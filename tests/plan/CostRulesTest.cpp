@@ -18,6 +18,7 @@ static void expectCost(const StepCost &found, const StepCost &wanted) {
   EXPECT_DOUBLE_EQ(found.flops, wanted.flops);
   EXPECT_DOUBLE_EQ(found.bytesRead, wanted.bytesRead);
   EXPECT_DOUBLE_EQ(found.bytesWritten, wanted.bytesWritten);
+  EXPECT_EQ(found.engine, wanted.engine);
 }
 
 /// The cost of the one op of a graph but for constants, by the sizes of its types.
@@ -60,6 +61,13 @@ TEST(CostRulesTest, Matrices) {
   expectCost("nn.gemm", {"4x3xf32", "4x5xf32", "5xf32"}, "alpha = 0.5, beta = 2.0" + layout,
              {(2 * 4 + 3) * 15, (12 + 20 + 5) * 4, 15 * 4});
   expectCost("nn.det", {"2x3x3xf32"}, "", {36, 18 * 4, 2 * 4});
+}
+
+TEST(CostRulesTest, NarrowProducts) {
+  expectCost("nn.matmul", {"3x4xui8", "4x5xi8"}, "", {2 * 4 * 15, 12 + 20, 15 * 4, Engine::Int8},
+             "3x5xi32");
+  expectCost("nn.matmul", {"3x4xbf16", "4x5xbf16"}, "",
+             {2 * 4 * 15, (12 + 20) * 2, 15 * 4, Engine::BFloat16}, "3x5xf32");
 }
 
 TEST(CostRulesTest, FourierTransform) {

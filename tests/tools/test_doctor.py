@@ -17,7 +17,9 @@ class Doctor(CliTest):
         self.assertLessEqual(report["cpus"]["usable"], report["cpus"]["affinity"])
         self.assertEqual(report["threads"], report["cpus"]["usable"])
         self.assertGreater(report["memory_bytes"], 1 << 20)
-        for key in ("thread_peak_gflops", "peak_gflops", "thread_read_gbps", "read_gbps"):
+        for key in ("thread_peak_gflops", "peak_gflops", "thread_peak_gflops_bfloat16",
+                    "peak_gflops_bfloat16", "thread_peak_gops_int8", "peak_gops_int8",
+                    "thread_read_gbps", "read_gbps"):
             self.assertGreater(report[key], 0)
 
     def test_table_and_warnings(self):
@@ -28,7 +30,8 @@ class Doctor(CliTest):
             out, err = self.quern("doctor")
         finally:
             os.sched_setaffinity(0, before)
-        for row in ("libraries", "features", "caches", "FMA peak", "memory read"):
+        for row in ("libraries", "features", "caches", "FMA peak", "bf16 peak", "int8 peak",
+                    "memory read"):
             self.assertRegex(out, rf"(?m)^{row} ")
         self.assertIn("1 usable of ", out)
         self.assertIn("quern: warning: one-cpu: ", err)

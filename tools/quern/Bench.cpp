@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <tuple>
 
 using namespace quern;
@@ -49,7 +50,7 @@ static void addOptions(CLI::App &verb, BenchOptions &options) {
   addMaxTimeOption(verb, options.maxTime,
                    "Ends with exit code 6 when the median run takes longer: 5ms");
   verb.add_flag("--profile", options.backend.profile,
-                "Shows the time of each step, and its share of the machine's FMA peak");
+                "Shows the time of each step, and its share of what the machine's units could do");
 }
 
 static Expected<Measurement> measure(const BenchOptions &options) {
@@ -107,39 +108,55 @@ static double percentOf(const ProfileRow &row, const std::vector<ProfileRow> &ro
          static_cast<double>(std::max<int64_t>(total, 1));
 }
 
-/// "93 %" of the peak; "-" where either is unknown.
-static std::string shareOfPeak(const ProfileRow &row, double peakGflops) {
-  return row.cost.flops > 0 && peakGflops > 0
-             ? fmt::format("{:.0f}", 100 * gigaflops(row) / peakGflops)
-             : "-";
+/// The percentage of the peak of what the step multiplies; nullopt where either is unknown.
+static std::optional<double> shareOfPeak(const ProfileRow &row, const EnginePeaks &peaks) {
+  double peak = peaks.of(row.cost.engine);
+  if (row.cost.flops <= 0 || peak <= 0)
+    return std::nullopt;
+  return 100 * gigaflops(row) / peak;
 }
 
-static std::string profileTable(std::vector<ProfileRow> rows, double peakGflops,
+/// The peaks of what the steps multiply.
+static std::string describePeaks(const std::vector<ProfileRow> &rows, const EnginePeaks &peaks) {
+  std::string text;
+  for (Engine engine : {Engine::Float32, Engine::BFloat16, Engine::Int8}) {
+    bool isUsed = engine == Engine::Float32 ||
+                  std::any_of(rows.begin(), rows.end(),
+                              [&](const ProfileRow &row) { return row.cost.engine == engine; });
+    if (isUsed && peaks.of(engine) > 0)
+      text += fmt::format("{}{} {:.1f} {}", text.empty() ? "" : ", ",
+                          engine == Engine::Float32 ? "FMA" : engineName(engine), peaks.of(engine),
+                          engine == Engine::Int8 ? "Gop/s" : "GFLOP/s");
+  }
+  return text.empty() ? "" : "peak of all threads, measured before and after: " + text + "\n";
+}
+
+static std::string profileTable(std::vector<ProfileRow> rows, const EnginePeaks &peaks,
                                 const OutputStyle &style) {
   std::sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
     return std::tie(b.nanoseconds, a.nodes) < std::tie(a.nanoseconds, b.nodes);
   });
   Table table({"node", "kernel", "ms", "%", "min ms", "GB/s", "GFLOP/s", "% of peak"},
               /*leftColumns=*/2);
-  for (const ProfileRow &row : rows)
+  for (const ProfileRow &row : rows) {
+    std::optional<double> share = shareOfPeak(row, peaks);
     table.addRow({shownNodes(row.nodes, style),
                   shownName(row.kernel, style) + (row.reference ? " (reference)" : "") +
                       (row.depth > 0 ? " (nested)" : ""),
                   fmt::format("{:.3f}", stepMs(row)), fmt::format("{:.1f}", percentOf(row, rows)),
                   fmt::format("{:.3f}", static_cast<double>(row.fastestNanoseconds) * 1e-6),
                   shownRate(row.cost.bytes(), gigabytes(row)),
-                  shownRate(row.cost.flops, gigaflops(row)), shareOfPeak(row, peakGflops)});
-  std::string peak =
-      peakGflops > 0
-          ? fmt::format("FMA peak of all threads, measured before and after: {:.1f} GFLOP/s\n",
-                        peakGflops)
-          : "";
-  return table.str() + peak + (style.verbosity > 0 ? describeReferenceRows(rows, style) : "");
+                  shownRate(row.cost.flops, gigaflops(row)),
+                  share ? fmt::format("{:.0f}", *share) : "-"});
+  }
+  return table.str() + describePeaks(rows, peaks) +
+         (style.verbosity > 0 ? describeReferenceRows(rows, style) : "");
 }
 
-static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) {
+static Json profileJson(const std::vector<ProfileRow> &rows, const EnginePeaks &peaks) {
   Json steps = Json::array();
   for (const ProfileRow &row : rows) {
+    std::optional<double> share = shareOfPeak(row, peaks);
     Json &step =
         steps.emplace_back(Json{{"nodes", row.nodes},
                                 {"kernel", row.kernel},
@@ -154,9 +171,8 @@ static Json profileJson(const std::vector<ProfileRow> &rows, double peakGflops) 
                                 {"bytes_written", row.cost.bytesWritten},
                                 {"gbps", gigabytes(row)},
                                 {"gflops", gigaflops(row)},
-                                {"percent_of_peak", peakGflops > 0 && row.cost.flops > 0
-                                                        ? Json(100 * gigaflops(row) / peakGflops)
-                                                        : Json(nullptr)}});
+                                {"engine", engineName(row.cost.engine)},
+                                {"percent_of_peak", share ? Json(*share) : Json(nullptr)}});
     if (row.reason)
       step.update(
           {{"reason", row.reason->text}, {"code", std::string(reasonCodeName(row.reason->code))}});
@@ -177,8 +193,7 @@ static std::string describe(const BenchOptions &options, const Measurement &meas
   text += fmt::format("p50        {:.3f} ms\np90        {:.3f} ms\np99        {:.3f} ms\n", s.p50,
                       s.p90, s.p99);
   text += fmt::format("peak RSS   {:.0f} MB\n", m.peakRssMb);
-  return m.profile.empty() ? text
-                           : text + "\n" + profileTable(m.profile, m.peakGflops, options.style);
+  return m.profile.empty() ? text : text + "\n" + profileTable(m.profile, m.peaks, options.style);
 }
 
 static Json describeJson(const BenchOptions &options, const Measurement &measured) {
@@ -203,8 +218,10 @@ static Json describeJson(const BenchOptions &options, const Measurement &measure
   if (std::optional<double> most = options.maxTime.milliseconds().take())
     report["max_time_ms"] = *most;
   if (options.backend.profile) {
-    report["peak_gflops"] = m.peakGflops;
-    report["steps"] = profileJson(m.profile, m.peakGflops);
+    report["peak_gflops"] = m.peaks.float32;
+    report["peak_gflops_bfloat16"] = m.peaks.bfloat16;
+    report["peak_gops_int8"] = m.peaks.int8;
+    report["steps"] = profileJson(m.profile, m.peaks);
   }
   return report;
 }

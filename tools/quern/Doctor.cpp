@@ -94,7 +94,9 @@ static std::string describe(const Diagnosis &found) {
       {"memory", describeMemory(machine)},
       {"governor", machine.governor.empty() ? "unknown" : machine.governor},
       {"cache", describeCache()},
-      {"FMA peak", pair(rates.threadGflops, rates.gflops, "GFLOP/s")},
+      {"FMA peak", pair(rates.threadPeaks.float32, rates.peaks.float32, "GFLOP/s")},
+      {"bf16 peak", pair(rates.threadPeaks.bfloat16, rates.peaks.bfloat16, "GFLOP/s")},
+      {"int8 peak", pair(rates.threadPeaks.int8, rates.peaks.int8, "Gop/s")},
       {"memory read", pair(rates.threadReadGBps, rates.readGBps, "GB/s")}};
   std::string text;
   for (const auto &[name, value] : rows)
@@ -145,8 +147,12 @@ static Json describeJson(const Diagnosis &found) {
             {"kernels", use.kernels},
             {"kernel_bytes", use.kernelBytes}}},
           {"threads", rates.threads},
-          {"thread_peak_gflops", rates.threadGflops},
-          {"peak_gflops", rates.gflops},
+          {"thread_peak_gflops", rates.threadPeaks.float32},
+          {"peak_gflops", rates.peaks.float32},
+          {"thread_peak_gflops_bfloat16", rates.threadPeaks.bfloat16},
+          {"peak_gflops_bfloat16", rates.peaks.bfloat16},
+          {"thread_peak_gops_int8", rates.threadPeaks.int8},
+          {"peak_gops_int8", rates.peaks.int8},
           {"thread_read_gbps", rates.threadReadGBps},
           {"read_gbps", rates.readGBps},
           {"spread_percent", rates.spreadPercent},

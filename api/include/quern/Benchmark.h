@@ -34,8 +34,8 @@ struct Benchmark {
   double peakRssMb = 0;
   /// Of the steady state, with RunnerOptions::profile.
   std::vector<ProfileRow> profile;
-  /// GFLOP/s that all threads together could reach; 0 when not measured.
-  double peakGflops = 0;
+  /// What all threads together could reach.
+  EnginePeaks peaks;
 
   /// Why the numbers may not be what they seem: "noisy: ...", "few-runs: ...".
   std::vector<std::string> warnings() const;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Status.h"
+#include "quern/StepCost.h"
 
 #include <string>
 #include <vector>
@@ -18,8 +19,8 @@ struct HostCpu {
 
 HostCpu describeHostCpu();
 
-/// The float32 multiply-add rate of one core in GFLOP/s, measured now, with the
-/// vectors that code for `targetCpu` uses.
-Expected<double> measurePeakGflops(const std::string &targetCpu);
+/// The multiply-add rates of one core, measured now, with the instructions that code for
+/// `targetCpu` uses.
+Expected<EnginePeaks> measurePeaks(const std::string &targetCpu);
 
 } // namespace quern

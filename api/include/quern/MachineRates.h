@@ -11,8 +11,8 @@ namespace quern {
 
 struct MachineRates {
   int threads = 0;
-  /// Float32 multiply-adds of one thread and of all of them at once, in GFLOP/s.
-  double threadGflops = 0, gflops = 0;
+  /// Multiply-adds of one thread and of all of them at once.
+  EnginePeaks threadPeaks, peaks;
   /// Bytes read from memory, in GB/s.
   double threadReadGBps = 0, readGBps = 0;
   /// How much slower than the best the median repetition was. Above some percent other work

@@ -2,8 +2,10 @@
 #include "backends/native/codegen/MachinePeak.h"
 
 #include "backends/native/codegen/Jit.h"
+#include "backends/native/kernels/DotEngine.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 using namespace mlir;
@@ -13,48 +15,70 @@ using namespace quern::native;
 /// Chains that hide the FMA latency and fit the registers beside two operands.
 static int64_t chainCount(const Target &target) { return target.vectorRegisters >= 32 ? 24 : 12; }
 
-static void emitChains(KernelBuilder &kb) {
-  int64_t lanes = kb.target().lanes(DType::Float32);
-  Value factor = kb.floatConstant(DType::Float32, lanes, 0.9999);
-  Value addend = kb.floatConstant(DType::Float32, lanes, 0.0001);
+static DotTypes typesOf(Engine engine) {
+  switch (engine) {
+  case Engine::BFloat16:
+    return {DType::BFloat16, DType::BFloat16, DType::Float32, DType::Float32};
+  case Engine::Int8:
+    return {DType::UInt8, DType::Int8, DType::Int32, DType::Int32};
+  case Engine::Float32:
+    break;
+  }
+  return DotTypes::all(DType::Float32);
+}
+
+/// Buffers: the sums, factors A of two steps, which alternate so that no product can be taken out
+/// of the loop, and one of B.
+static void emitChains(KernelBuilder &kb, const DotTypes &types) {
+  int64_t lanes = kb.target().lanes(types.accumulate), group = types.group();
+  const DotEngine &engine = chooseEngine(kb.target(), types, group, lanes);
+  DotEngine::Place place{types, lanes, /*vectorA=*/false};
+  DotEngine::Factor b = engine.loadB(kb, place, kb.buffer(2), {});
+  auto chain = [&](int64_t i) { return kb.advance(kb.buffer(0), i * lanes, types.accumulate); };
   KernelBuilder::Values sums;
   for (int64_t i = 0; i < chainCount(kb.target()); ++i)
-    sums.push_back(kb.floatConstant(DType::Float32, lanes, static_cast<double>(i)));
-  sums = kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, sums, [&](Value, ValueRange now) {
+    sums.push_back(kb.load(chain(i), types.accumulate, lanes));
+  sums = kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, sums, [&](Value i, ValueRange now) {
+    Value step = kb.mul(kb.rem(i, kb.index(2)), group);
+    DotEngine::Factor a =
+        engine.loadA(kb, place, kb.advance(kb.buffer(1), step, types.a), /*count=*/{});
     KernelBuilder::Values next;
     for (Value sum : now)
-      next.push_back(kb.multiplyAdd(sum, factor, addend));
+      next.push_back(engine.add(kb, place, a, b, sum));
     return next;
   });
   for (auto [i, sum] : llvm::enumerate(sums))
-    kb.store(sum, kb.advance(kb.buffer(0), static_cast<int64_t>(i) * lanes, DType::Float32),
-             DType::Float32, lanes);
+    kb.store(sum, chain(static_cast<int64_t>(i)), types.accumulate, lanes);
 }
 
-Expected<FmaChains> FmaChains::create(const Target &target) {
-  constexpr const char *kSymbol = "quern_fma_chains";
+Expected<ProductChains> ProductChains::create(const Target &target, Engine engine) {
+  constexpr const char *kSymbol = "quern_product_chains";
+  DotTypes types = typesOf(engine);
   KernelBuilder builder(target, kSymbol);
-  emitChains(builder);
+  emitChains(builder, types);
   QUERN_ASSIGN(ObjectCode object, compileKernel(builder.finish(), target));
-  FmaChains chains;
+  ProductChains chains;
   QUERN_ASSIGN(chains.jit, Jit::create(target));
   QUERN_TRY(chains.jit->addObject(object));
   QUERN_ASSIGN(chains.kernel, chains.jit->lookup(kSymbol));
-  chains.sums = target.lanes(DType::Float32) * chainCount(target);
+  chains.operations = 2 * types.group() * target.lanes(types.accumulate) * chainCount(target);
   return chains;
 }
 
-Expected<double> FmaChains::run() const {
-  constexpr int64_t kIterations = 200'000;
-  std::vector<float> results(static_cast<size_t>(sums));
-  void *buffers[] = {results.data()};
+Expected<double> ProductChains::run() const {
+  constexpr int64_t kIterations = 200'000, kSumBytes = 24 * 64, kFactorBytes = 64;
+  // Zeros are no number that is slow to multiply, in any type.
+  alignas(64) std::array<char, kSumBytes> sums{};
+  alignas(64) std::array<char, kFactorBytes> a{}, b{};
+  void *buffers[] = {sums.data(), a.data(), b.data()};
   if (kernel(buffers, nullptr, 0, kIterations, nullptr) != 0)
     return internalError("the kernel that measures the peak refused");
-  return 2.0 * double(kIterations * sums);
+  return double(kIterations) * double(operations);
 }
 
-Expected<double> native::measurePeakGflops(const Target &target) {
-  QUERN_ASSIGN(FmaChains chains, FmaChains::create(target));
+/// The best of a few runs.
+static Expected<double> measurePeak(const Target &target, Engine engine) {
+  QUERN_ASSIGN(ProductChains chains, ProductChains::create(target, engine));
   constexpr int kRuns = 8;
   double best = 0;
   for (int i = 0; i < kRuns; ++i) {
@@ -64,4 +88,12 @@ Expected<double> native::measurePeakGflops(const Target &target) {
     best = std::max(best, operations / elapsed.count());
   }
   return best;
+}
+
+Expected<EnginePeaks> native::measurePeaks(const Target &target) {
+  EnginePeaks peaks;
+  QUERN_ASSIGN(peaks.float32, measurePeak(target, Engine::Float32));
+  QUERN_ASSIGN(peaks.bfloat16, measurePeak(target, Engine::BFloat16));
+  QUERN_ASSIGN(peaks.int8, measurePeak(target, Engine::Int8));
+  return peaks;
 }

@@ -3,27 +3,29 @@
 
 #include "backends/native/codegen/Jit.h"
 #include "backends/native/target/Target.h"
+#include "quern/StepCost.h"
 
 #include <memory>
 
 namespace quern::native {
 
-/// Independent chains of float32 multiply-adds in registers, in code generated for a target
-/// (which this machine must be able to run). Any number of threads may run one at once.
-class FmaChains {
+/// Independent chains of multiply-adds in registers, as kernels for products of `engine` have them,
+/// in code generated for a target (which this machine must be able to run). Any number of threads
+/// may run one at once.
+class ProductChains {
 public:
-  static Expected<FmaChains> create(const Target &target);
+  static Expected<ProductChains> create(const Target &target, Engine engine);
   /// A short run, of about 2 ms, in the calling thread; how many operations it did.
   Expected<double> run() const;
 
 private:
   std::shared_ptr<Jit> jit;
   KernelFunction kernel = nullptr;
-  int64_t sums = 0;
+  /// Of one step of all chains.
+  int64_t operations = 0;
 };
 
-/// The float32 multiply-add rate of one core in GFLOP/s, the best of a few short runs; about
-/// 20 ms.
-Expected<double> measurePeakGflops(const Target &target);
+/// The multiply-add rates of one core, each the best of a few short runs; about 20 ms for each.
+Expected<EnginePeaks> measurePeaks(const Target &target);
 
 } // namespace quern::native
