@@ -147,7 +147,8 @@ TEST(KernelKey, TextNamesFields) {
             "vectors=2, levels=[(trip=3, strideA=-1, unroll=1)], rowStrideA=-1, vectorA=false, "
             "packedB=true, group=1, partialGroup=false), heights=[9, 2], flat=false, "
             "rowStrideC=-1, contiguousColumns=false, "
-            "groupsRepeat=false, maskColumns=false, bias=none, epilogue=(program=(inputs=[], "
+            "groupsRepeat=false, maskColumns=false, bias=none, scaledBlocks=false, "
+            "epilogue=(program=(inputs=[], "
             "ops=[], results=[]), access=[]))");
 }
 

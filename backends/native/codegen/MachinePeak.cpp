@@ -33,18 +33,20 @@ static void emitChains(KernelBuilder &kb, const DotTypes &types) {
   int64_t lanes = kb.target().lanes(types.accumulate), group = types.group();
   const DotEngine &engine = chooseEngine(kb.target(), types, group, lanes);
   DotEngine::Place place{types, lanes, /*vectorA=*/false};
-  DotEngine::Factor b = engine.loadB(kb, place, kb.buffer(2), {});
+  Value b = engine.loadB(kb, place, kb.buffer(2), {});
   auto chain = [&](int64_t i) { return kb.advance(kb.buffer(0), i * lanes, types.accumulate); };
   KernelBuilder::Values sums;
   for (int64_t i = 0; i < chainCount(kb.target()); ++i)
     sums.push_back(kb.load(chain(i), types.accumulate, lanes));
   sums = kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, sums, [&](Value i, ValueRange now) {
     Value step = kb.mul(kb.rem(i, kb.index(2)), group);
-    DotEngine::Factor a =
-        engine.loadA(kb, place, kb.advance(kb.buffer(1), step, types.a), /*count=*/{});
-    KernelBuilder::Values next;
-    for (Value sum : now)
-      next.push_back(engine.add(kb, place, a, b, sum));
+    Value a = engine.loadA(kb, place, kb.advance(kb.buffer(1), step, types.a), /*count=*/{});
+    KernelBuilder::Values next(now);
+    for (int64_t part = 0; part < engine.parts; ++part) {
+      Value row = engine.partOfA(kb, place, a, part), column = engine.partOfB(kb, place, b, part);
+      for (Value &sum : next)
+        sum = engine.add(kb, place, row, column, sum);
+    }
     return next;
   });
   for (auto [i, sum] : llvm::enumerate(sums))

@@ -14,12 +14,22 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 
-using Factor = DotEngine::Factor;
 using Place = DotEngine::Place;
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
 
 static bool isByte(DType dtype) { return dtype == DType::Int8 || dtype == DType::UInt8; }
 
+bool DotTypes::areWeightsOfFewBits() const {
+  bool isInteger = isSignedInteger(b) || isUnsignedInteger(b);
+  return a == DType::Float32 && accumulate == a && isInteger && dtypeBits(b) <= 8;
+}
+
 int64_t DotTypes::group() const {
+  if (areWeightsOfFewBits())
+    return 32 / dtypeBits(b);
   if (isByte(a) && isByte(b) && accumulate == DType::Int32)
     return 4;
   return a == DType::BFloat16 && b == a && accumulate == DType::Float32 ? 2 : 1;
@@ -29,12 +39,13 @@ std::string DotTypes::label() const {
   if (a == accumulate && b == accumulate)
     return "";
   auto nameOf = [](DType dtype) {
-    return dtype == DType::BFloat16 ? std::string("bf16")
-                                    : fmt::format("{}{}",
-                                                  isFloat(dtype)           ? 'f'
-                                                  : isSignedInteger(dtype) ? 's'
-                                                                           : 'u',
-                                                  dtypeBits(dtype));
+    if (dtype == DType::BFloat16)
+      return std::string("bf16");
+    return fmt::format("{}{}",
+                       isFloat(dtype)           ? 'f'
+                       : isSignedInteger(dtype) ? 's'
+                                                : 'u',
+                       dtypeBits(dtype));
   };
   return (a == b ? nameOf(a) : nameOf(a) + nameOf(b)) + "_";
 }
@@ -51,31 +62,31 @@ static Value widen(KernelBuilder &kb, const Place &place, Value value, DType fro
       .castTo(value, place.types.accumulate);
 }
 
-static Factor loadElement(KernelBuilder &kb, const Place &place, Value pointer, Value) {
+static Value loadElement(KernelBuilder &kb, const Place &place, Value pointer, Value) {
   DType a = place.types.a;
   if (place.vectorA)
-    return {widen(kb, place, kb.load(pointer, a, place.lanes), a, place.lanes)};
-  return {kb.splat(widen(kb, place, kb.load(pointer, a, 0), a, 0), place.lanes)};
+    return widen(kb, place, kb.load(pointer, a, place.lanes), a, place.lanes);
+  return kb.splat(widen(kb, place, kb.load(pointer, a, 0), a, 0), place.lanes);
 }
 
-static Factor loadElements(KernelBuilder &kb, const Place &place, Value pointer, Value active) {
+static Value loadElements(KernelBuilder &kb, const Place &place, Value pointer, Value active) {
   DType b = place.types.b;
-  return {widen(kb, place, kb.load(pointer, b, place.lanes, active), b, place.lanes)};
+  return widen(kb, place, kb.load(pointer, b, place.lanes, active), b, place.lanes);
 }
 
-static Value addProduct(KernelBuilder &kb, const Place &, const Factor &a, const Factor &b,
-                        Value sum) {
-  return kb.multiplyAdd(a[0], b[0], sum);
+static Value wholeGroup(KernelBuilder &, const Place &, Value loaded, int64_t) { return loaded; }
+
+static Value addProduct(KernelBuilder &kb, const Place &, Value a, Value b, Value sum) {
+  return kb.multiplyAdd(a, b, sum);
 }
 
-static Value addInteger(KernelBuilder &kb, const Place &, const Factor &a, const Factor &b,
-                        Value sum) {
+static Value addInteger(KernelBuilder &kb, const Place &, Value a, Value b, Value sum) {
   OpBuilder &ops = kb.builder();
-  return ops.create<arith::AddIOp>(kb.loc(), ops.create<arith::MulIOp>(kb.loc(), a[0], b[0]), sum);
+  return ops.create<arith::AddIOp>(kb.loc(), ops.create<arith::MulIOp>(kb.loc(), a, b), sum);
 }
 
-constexpr DotEngine kMultiplyAdd{loadElement, loadElements, addProduct};
-constexpr DotEngine kIntegers{loadElement, loadElements, addInteger};
+constexpr DotEngine kMultiplyAdd{1, loadElement, loadElements, wholeGroup, wholeGroup, addProduct};
+constexpr DotEngine kIntegers{1, loadElement, loadElements, wholeGroup, wholeGroup, addInteger};
 
 //===----------------------------------------------------------------------===//
 // Groups of 32 bits
@@ -103,6 +114,27 @@ static Value bitCast(KernelBuilder &kb, Value value, int64_t lanes, Type element
   return kb.builder().create<vector::BitCastOp>(kb.loc(), VectorType::get({lanes}, element), value);
 }
 
+/// Lanes shifted by `bits` to the right, with or without sign; negative: to the left.
+static Value shift(KernelBuilder &kb, Value lanes, int64_t bits, bool isSigned) {
+  if (bits == 0)
+    return lanes;
+  OpBuilder &ops = kb.builder();
+  auto type = cast<VectorType>(lanes.getType());
+  Attribute each = ops.getIntegerAttr(type.getElementType(), std::abs(bits));
+  Value count = ops.create<arith::ConstantOp>(kb.loc(), SplatElementsAttr::get(type, each));
+  if (bits < 0)
+    return ops.create<arith::ShLIOp>(kb.loc(), lanes, count);
+  if (isSigned)
+    return ops.create<arith::ShRSIOp>(kb.loc(), lanes, count);
+  return ops.create<arith::ShRUIOp>(kb.loc(), lanes, count);
+}
+
+/// Number `index`, of `bits` bits, of each group; that of the lowest bits is the first.
+static Value numberAt(KernelBuilder &kb, Value groups, int64_t index, int64_t bits, bool isSigned) {
+  Value top = shift(kb, groups, bits * (index + 1) - 32, isSigned);
+  return shift(kb, top, 32 - bits, isSigned);
+}
+
 static Value callIntrinsic(KernelBuilder &kb, const std::string &name, Type result,
                            ValueRange operands) {
   OpBuilder &ops = kb.builder();
@@ -112,138 +144,130 @@ static Value callIntrinsic(KernelBuilder &kb, const std::string &name, Type resu
 
 static int64_t bitsOf(const Place &place) { return place.lanes * 32; }
 
-static Factor loadGroupOfA(KernelBuilder &kb, const Place &place, Value pointer, Value count) {
-  return {loadGroup(kb, place, pointer, count)};
-}
-static Factor loadGroupsOfB(KernelBuilder &kb, const Place &place, Value pointer, Value active) {
-  return {loadGroups(kb, place, pointer, active)};
-}
-
 //===----------------------------------------------------------------------===//
 // Bytes
 //===----------------------------------------------------------------------===//
 
 /// VPDPBUSD.
-static Value addVnni(KernelBuilder &kb, const Place &place, const Factor &a, const Factor &b,
-                     Value sum) {
+static Value addVnni(KernelBuilder &kb, const Place &place, Value a, Value b, Value sum) {
   std::string name = fmt::format("llvm.x86.avx512.vpdpbusd.{}", bitsOf(place));
-  return callIntrinsic(kb, name, sum.getType(), {sum, a[0], b[0]});
+  return callIntrinsic(kb, name, sum.getType(), {sum, a, b});
 }
 
-constexpr DotEngine kVnni{loadGroupOfA, loadGroupsOfB, addVnni};
+constexpr DotEngine kVnni{1, loadGroup, loadGroups, wholeGroup, wholeGroup, addVnni};
 
-/// Lanes of words, shifted by `bits` to the right, with or without sign; negative: to the left.
-static Value shift(KernelBuilder &kb, Value words, int64_t bits, bool isSigned) {
-  OpBuilder &ops = kb.builder();
-  auto type = cast<VectorType>(words.getType());
-  Value count = ops.create<arith::ConstantOp>(
-      kb.loc(),
-      SplatElementsAttr::get(type, ops.getIntegerAttr(type.getElementType(), std::abs(bits))));
-  if (bits < 0)
-    return ops.create<arith::ShLIOp>(kb.loc(), words, count);
-  if (isSigned)
-    return ops.create<arith::ShRSIOp>(kb.loc(), words, count);
-  return ops.create<arith::ShRUIOp>(kb.loc(), words, count);
-}
-
-/// The first and third byte of each group as 16-bit numbers, the second and the fourth.
-static Factor splitBytes(KernelBuilder &kb, const Place &place, Value groups, DType dtype) {
+/// Bytes 0 and 2 of each group as 16-bit numbers, or 1 and 3.
+static Value pairOf(KernelBuilder &kb, const Place &place, Value groups, int64_t part,
+                    DType dtype) {
   Value words = bitCast(kb, groups, place.lanes * 2, kb.builder().getI16Type());
   bool isSigned = dtype == DType::Int8;
-  return {shift(kb, shift(kb, words, -8, isSigned), 8, isSigned), shift(kb, words, 8, isSigned)};
+  return shift(kb, part == 0 ? shift(kb, words, -8, isSigned) : words, 8, isSigned);
 }
 
-static Factor loadPairsOfA(KernelBuilder &kb, const Place &place, Value pointer, Value count) {
-  return splitBytes(kb, place, loadGroup(kb, place, pointer, count), place.types.a);
+static Value pairOfA(KernelBuilder &kb, const Place &place, Value loaded, int64_t part) {
+  return pairOf(kb, place, loaded, part, place.types.a);
 }
-static Factor loadPairsOfB(KernelBuilder &kb, const Place &place, Value pointer, Value active) {
-  return splitBytes(kb, place, loadGroups(kb, place, pointer, active), place.types.b);
+static Value pairOfB(KernelBuilder &kb, const Place &place, Value loaded, int64_t part) {
+  return pairOf(kb, place, loaded, part, place.types.b);
 }
 
-/// PMADDWD of both pairs: products of 16-bit numbers, which two bytes never saturate.
-static Value addPairs(KernelBuilder &kb, const Place &place, const Factor &a, const Factor &b,
-                      Value sum) {
+/// PMADDWD: products of 16-bit numbers, which two bytes never saturate.
+static Value addPairs(KernelBuilder &kb, const Place &place, Value a, Value b, Value sum) {
   std::string name = bitsOf(place) == 512   ? "llvm.x86.avx512.pmaddw.d.512"
                      : bitsOf(place) == 256 ? "llvm.x86.avx2.pmadd.wd"
                                             : "llvm.x86.sse2.pmadd.wd";
-  for (auto [x, y] : llvm::zip(a, b)) {
-    Value pair = callIntrinsic(kb, name, sum.getType(), {x, y});
-    sum = kb.builder().create<arith::AddIOp>(kb.loc(), sum, pair);
-  }
-  return sum;
+  Value pairs = callIntrinsic(kb, name, sum.getType(), {a, b});
+  return kb.builder().create<arith::AddIOp>(kb.loc(), sum, pairs);
 }
 
-constexpr DotEngine kPairs{loadPairsOfA, loadPairsOfB, addPairs};
+constexpr DotEngine kPairs{2, loadGroup, loadGroups, pairOfA, pairOfB, addPairs};
 
-/// Each byte of a group as a number of the sums' type.
-static Factor splitGroups(KernelBuilder &kb, Value groups, DType dtype) {
-  bool isSigned = dtype == DType::Int8;
-  Factor bytes;
-  for (int64_t left : {24, 16, 8, 0})
-    bytes.push_back(
-        shift(kb, left == 0 ? groups : shift(kb, groups, -left, isSigned), 24, isSigned));
-  return bytes;
+static Value byteOfA(KernelBuilder &kb, const Place &place, Value loaded, int64_t part) {
+  return numberAt(kb, loaded, part, 8, place.types.a == DType::Int8);
+}
+static Value byteOfB(KernelBuilder &kb, const Place &place, Value loaded, int64_t part) {
+  return numberAt(kb, loaded, part, 8, place.types.b == DType::Int8);
 }
 
-static Factor loadBytesOfA(KernelBuilder &kb, const Place &place, Value pointer, Value count) {
-  return splitGroups(kb, loadGroup(kb, place, pointer, count), place.types.a);
-}
-static Factor loadBytesOfB(KernelBuilder &kb, const Place &place, Value pointer, Value active) {
-  return splitGroups(kb, loadGroups(kb, place, pointer, active), place.types.b);
-}
-
-static Value addBytes(KernelBuilder &kb, const Place &place, const Factor &a, const Factor &b,
-                      Value sum) {
-  for (auto [x, y] : llvm::zip(a, b))
-    sum = addInteger(kb, place, {x}, {y}, sum);
-  return sum;
-}
-
-constexpr DotEngine kBytes{loadBytesOfA, loadBytesOfB, addBytes};
+constexpr DotEngine kBytes{4, loadGroup, loadGroups, byteOfA, byteOfB, addInteger};
 
 //===----------------------------------------------------------------------===//
 // bfloat16
 //===----------------------------------------------------------------------===//
 
 /// VDPBF16PS.
-static Value addBf16(KernelBuilder &kb, const Place &place, const Factor &a, const Factor &b,
-                     Value sum) {
+static Value addBf16(KernelBuilder &kb, const Place &place, Value a, Value b, Value sum) {
   Type bf16 = kb.builder().getBF16Type();
   std::string name = fmt::format("llvm.x86.avx512bf16.dpbf16ps.{}", bitsOf(place));
   return callIntrinsic(
       kb, name, sum.getType(),
-      {sum, bitCast(kb, a[0], place.lanes * 2, bf16), bitCast(kb, b[0], place.lanes * 2, bf16)});
+      {sum, bitCast(kb, a, place.lanes * 2, bf16), bitCast(kb, b, place.lanes * 2, bf16)});
 }
 
-constexpr DotEngine kBf16{loadGroupOfA, loadGroupsOfB, addBf16};
+constexpr DotEngine kBf16{1, loadGroup, loadGroups, wholeGroup, wholeGroup, addBf16};
 
-/// The second and the first bfloat16 of each group in float32: in the order in which they are
+/// The second bfloat16 of each group in float32, then the first: in the order in which they are
 /// added.
-static Factor splitHalves(KernelBuilder &kb, const Place &place, Value groups) {
+static Value halfOf(KernelBuilder &kb, const Place &place, Value groups, int64_t part) {
   OpBuilder &ops = kb.builder();
-  auto type = cast<VectorType>(groups.getType());
-  Value upper = ops.create<arith::ConstantOp>(
-      kb.loc(), SplatElementsAttr::get(type, ops.getI32IntegerAttr(-0x10000)));
-  Value second = ops.create<arith::AndIOp>(kb.loc(), groups, upper);
-  return {bitCast(kb, second, place.lanes, ops.getF32Type()),
-          bitCast(kb, shift(kb, groups, -16, false), place.lanes, ops.getF32Type())};
+  if (part == 1)
+    return bitCast(kb, shift(kb, groups, -16, false), place.lanes, ops.getF32Type());
+  Attribute upper = ops.getI32IntegerAttr(-0x10000);
+  Value mask = ops.create<arith::ConstantOp>(
+      kb.loc(), SplatElementsAttr::get(cast<VectorType>(groups.getType()), upper));
+  return bitCast(kb, ops.create<arith::AndIOp>(kb.loc(), groups, mask), place.lanes,
+                 ops.getF32Type());
 }
 
-static Factor loadHalvesOfA(KernelBuilder &kb, const Place &place, Value pointer, Value count) {
-  return splitHalves(kb, place, loadGroup(kb, place, pointer, count));
+constexpr DotEngine kHalves{2, loadGroup, loadGroups, halfOf, halfOf, addProduct};
+
+//===----------------------------------------------------------------------===//
+// Weights of few bits
+//===----------------------------------------------------------------------===//
+
+/// A's numbers stay in memory until they are multiplied.
+static Value placeOfGroup(KernelBuilder &, const Place &, Value pointer, Value count) {
+  assert(!count && "groups of weights are whole");
+  return pointer;
 }
-static Factor loadHalvesOfB(KernelBuilder &kb, const Place &place, Value pointer, Value active) {
-  return splitHalves(kb, place, loadGroups(kb, place, pointer, active));
+static Value numberOfA(KernelBuilder &kb, const Place &place, Value loaded, int64_t part) {
+  DType a = place.types.a;
+  return kb.splat(kb.load(kb.advance(loaded, part, a), a, 0), place.lanes);
 }
 
-static Value addHalves(KernelBuilder &kb, const Place &, const Factor &a, const Factor &b,
-                       Value sum) {
-  for (auto [x, y] : llvm::zip(a, b))
-    sum = kb.multiplyAdd(x, y, sum);
-  return sum;
+static Value weightOf(KernelBuilder &kb, const Place &place, Value loaded, int64_t part) {
+  OpBuilder &ops = kb.builder();
+  Type floats = VectorType::get({place.lanes}, ops.getF32Type());
+  DType b = place.types.b;
+  Value number = numberAt(kb, loaded, part, dtypeBits(b), isSignedInteger(b));
+  // What has no sign is small enough to count as signed, too.
+  return ops.create<arith::SIToFPOp>(kb.loc(), floats, number);
 }
 
-constexpr DotEngine kHalves{loadHalvesOfA, loadHalvesOfB, addHalves};
+/// The same of 4 bits by VPERMPS, which looks at no other bits of its indices.
+static Value lookUpWeight(KernelBuilder &kb, const Place &place, Value loaded, int64_t part) {
+  OpBuilder &ops = kb.builder();
+  bool isSigned = isSignedInteger(place.types.b);
+  SmallVector<float, 16> numbers;
+  for (int i = 0; i < 16; ++i)
+    numbers.push_back(static_cast<float>(isSigned && i >= 8 ? i - 16 : i));
+  auto floats = VectorType::get({16}, ops.getF32Type());
+  Value table = ops.create<arith::ConstantOp>(
+      kb.loc(), DenseElementsAttr::get(floats, ArrayRef<float>(numbers)));
+  return callIntrinsic(kb, "llvm.x86.avx512.permvar.sf.512", floats,
+                       {table, shift(kb, loaded, 4 * part, false)});
+}
+
+constexpr DotEngine kFourBits{8, placeOfGroup, loadGroups, numberOfA, lookUpWeight, addProduct};
+
+/// Those of one part after the other, of 2, 4 or 8 bits.
+static const DotEngine &weightsEngine(int64_t bits) {
+  static constexpr DotEngine engines[] = {
+      {16, placeOfGroup, loadGroups, numberOfA, weightOf, addProduct},
+      {8, placeOfGroup, loadGroups, numberOfA, weightOf, addProduct},
+      {4, placeOfGroup, loadGroups, numberOfA, weightOf, addProduct}};
+  return engines[bits == 2 ? 0 : bits == 4 ? 1 : 2];
+}
 
 //===----------------------------------------------------------------------===//
 // The choice
@@ -252,12 +276,16 @@ constexpr DotEngine kHalves{loadHalvesOfA, loadHalvesOfB, addHalves};
 const DotEngine &native::chooseEngine(const Target &target, const DotTypes &types, int64_t group,
                                       int64_t lanes) {
   assert(isFloat(types.a) == isFloat(types.accumulate) &&
-         isFloat(types.b) == isFloat(types.accumulate) &&
+         (types.areWeightsOfFewBits() || isFloat(types.b) == isFloat(types.accumulate)) &&
          "products of integers sum up in integers, all others in floats");
   assert((group == 1 || group == types.group()) && "no instruction takes such groups");
   if (group == 1)
     return isFloat(types.accumulate) ? kMultiplyAdd : kIntegers;
   bool isWhole = lanes * 4 == target.vectorBytes;
+  if (types.areWeightsOfFewBits())
+    return isWhole && target.has(Isa::Avx512) && dtypeBits(types.b) == 4
+               ? kFourBits
+               : weightsEngine(dtypeBits(types.b));
   if (types.a == DType::BFloat16)
     return isWhole && target.has(Isa::Bf16Dot) ? kBf16 : kHalves;
   if (isWhole && target.has(Isa::Vnni) && types.a == DType::UInt8 && types.b == DType::Int8)

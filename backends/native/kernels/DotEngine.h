@@ -27,17 +27,19 @@ struct DotTypes {
     bool isInteger = isSignedInteger(dtype) || isUnsignedInteger(dtype);
     return (isInteger || isFloat(dtype)) && dtypeBits(dtype) >= 32;
   }
-  /// Adjacent k elements that instructions take at once: 4 bytes, 2 bfloat16, or one of any other.
+  /// B is of integers of 8 bits or less, whose scales are applied elsewhere, and A of float32. It
+  /// is packed without gaps.
+  bool areWeightsOfFewBits() const;
+  /// Adjacent k elements that instructions take at once: 4 bytes, 2 bfloat16, the weights in 32
+  /// bits, or one of any other.
   int64_t group() const;
   /// What tells narrow factors in a kernel's name: "u8s8_", "bf16_"; nothing for others.
   std::string label() const;
 };
 
-/// One step along k.
+/// One step along k: a group of each row and of each column is loaded, and multiplied in `parts`
+/// parts, one after the other.
 struct DotEngine {
-  /// What a load gives: the registers that `add` reads.
-  using Factor = llvm::SmallVector<mlir::Value, 2>;
-
   /// What shapes the code of a step.
   struct Place {
     const DotTypes &types;
@@ -45,12 +47,18 @@ struct DotEngine {
     /// A is read as vectors: lane c of A meets lane c of B.
     bool vectorA;
   };
-  /// The group of one row, for all lanes; of its elements only the first `count`, if not null.
-  Factor (*loadA)(KernelBuilder &kb, const Place &place, mlir::Value pointer, mlir::Value count);
+  int64_t parts = 1;
+  /// The group of one row at `pointer`; of its elements only the first `count`, if not null.
+  mlir::Value (*loadA)(KernelBuilder &kb, const Place &place, mlir::Value pointer,
+                       mlir::Value count);
   /// A group for each lane of a vector of columns; only those of the first `active` lanes, if not
   /// null.
-  Factor (*loadB)(KernelBuilder &kb, const Place &place, mlir::Value pointer, mlir::Value active);
-  mlir::Value (*add)(KernelBuilder &kb, const Place &place, const Factor &a, const Factor &b,
+  mlir::Value (*loadB)(KernelBuilder &kb, const Place &place, mlir::Value pointer,
+                       mlir::Value active);
+  /// A part of what was loaded, as `add` reads it: of A in all lanes.
+  mlir::Value (*partOfA)(KernelBuilder &kb, const Place &place, mlir::Value loaded, int64_t part);
+  mlir::Value (*partOfB)(KernelBuilder &kb, const Place &place, mlir::Value loaded, int64_t part);
+  mlir::Value (*add)(KernelBuilder &kb, const Place &place, mlir::Value a, mlir::Value b,
                      mlir::Value sum);
 };
 

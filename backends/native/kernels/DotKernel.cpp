@@ -54,7 +54,7 @@ private:
 
   /// Where a column tile's data starts.
   struct Tile {
-    Value a, b, c, bias;
+    Value a, b, c, scales, bias;
     /// Epilogue operands, at the tile's first element.
     Values operands;
   };
@@ -69,6 +69,8 @@ private:
   /// for all rows.
   void storeByRows(const Tile &tile, const Values &sums, Value firstRow, int64_t rows);
   DotOperands operandsOfTile();
+  /// The products of all k of rows at `a`, added to `sums`.
+  Values accumulate(const Tile &tile, Value a, int64_t rows, Values sums);
 
   Value strideOf(int64_t stride, int64_t DotDims::*dim) {
     return stride == DotSpec::kRuntime ? kb.dim(dim) : kb.index(stride);
@@ -117,6 +119,9 @@ DotEmitter::Tile DotEmitter::tileOfTask(Value batch, Value column) {
   }
   Value perBatch = offset({{batchOfA, &DotDims::batchStrideBias}});
   int64_t next = 3;
+  if (spec.scaledBlocks)
+    tile.scales = kb.advance(kb.buffer(next++), kb.mul(firstColumn, kb.dim(&DotDims::blocks)),
+                             types.accumulate);
   auto operand = [&](OperandAccess access, DType operandType) {
     Value start = access == OperandAccess::Full        ? offsetOfC
                   : access == OperandAccess::PerColumn ? kb.add(perBatch, firstColumn)
@@ -190,9 +195,30 @@ DotOperands DotEmitter::operandsOfTile() {
   return operands;
 }
 
-void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
+DotEmitter::Values DotEmitter::accumulate(const Tile &tile, Value a, int64_t rows, Values sums) {
   DotMicroKernel micro(kb, spec.tile, operandsOfTile());
-  Values sums = micro.zeros(rows);
+  if (!spec.scaledBlocks)
+    return micro.accumulate(rows, a, tile.b, std::move(sums));
+  int64_t lanes = spec.tile.lanes, vectors = spec.tile.vectors;
+  return kb.forLoop(
+      kb.index(0), kb.dim(&DotDims::blocks), 1, sums, [&](Value block, ValueRange now) {
+        Value k = kb.mul(block, kb.dim(&DotDims::blockSize));
+        Value b = micro.advanceB(tile.b, kb.mul(k, spec.tile.columns()));
+        Values part = micro.accumulate(rows, kb.advance(a, k, types.a), b, micro.zeros(rows));
+        Value scales =
+            kb.advance(tile.scales, kb.mul(block, spec.tile.columns()), types.accumulate);
+        Values next;
+        for (int64_t i = 0; i < rows * vectors; ++i) {
+          Value scale = kb.load(kb.advance(scales, i % vectors * lanes, types.accumulate),
+                                types.accumulate, lanes);
+          next.push_back(kb.multiplyAdd(part[i], scale, now[i]));
+        }
+        return next;
+      });
+}
+
+void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
+  Values sums = DotMicroKernel(kb, spec.tile, operandsOfTile()).zeros(rows);
   int64_t vectors = spec.tile.vectors;
   if (spec.bias)
     for (int64_t i = 0; i < rows * vectors; ++i)
@@ -201,7 +227,7 @@ void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
                             active(i % vectors));
   Value strideA = strideOf(spec.tile.rowStrideA, &DotDims::rowStrideA);
   Value a = kb.advance(tile.a, kb.mul(firstRow, strideA), types.a);
-  sums = micro.accumulate(rows, a, tile.b, std::move(sums));
+  sums = accumulate(tile, a, rows, std::move(sums));
   // The code of short epilogues is repeated for every vector.
   constexpr size_t kShortProgram = 6;
   if (rows > 1 && spec.epilogue.program.ops.size() > kShortProgram)

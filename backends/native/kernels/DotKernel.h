@@ -41,11 +41,13 @@ struct DotSpec {
   bool maskColumns = false;
   /// What accumulators start from: an operand of C's rows and columns, or zero.
   std::optional<OperandAccess> bias;
+  /// The sum of each block of k is scaled, by a number for each column, before it is added up.
+  bool scaledBlocks = false;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "dot";
   QUERN_FIELDS(tile, heights, flat, rowStrideC, contiguousColumns, groupsRepeat, maskColumns, bias,
-               epilogue)
+               scaledBlocks, epilogue)
   /// "dot_14x32_relu".
   std::string name() const;
   void emit(KernelBuilder &kb) const;
@@ -88,6 +90,9 @@ struct DotDims {
   Level levels[4];
   /// Elements of A at the end of k that fill no group.
   int64_t leftOver = 0;
+  /// Of scaled blocks: how many, and the elements of one along k; `levels` are of one.
+  int64_t blocks = 1;
+  int64_t blockSize = 0;
 
   /// Covers lines of `rows` rows, or a flat space of them, with tiles of `spec`.
   void coverRows(const DotSpec &spec, int64_t rows);
@@ -96,6 +101,7 @@ struct DotDims {
   void splitLines(int64_t batches, double totalFlops, int64_t threads);
 };
 
-// Buffers of a Dot step: A, B, C, then the bias if any, then epilogue operands.
+// Buffers of a Dot step: A, B, C, the scales of blocks if any, [column tile][block][column], then
+// the bias if any, then epilogue operands.
 
 } // namespace quern::native

@@ -3,6 +3,8 @@
 
 #include "ir/ScalarEmitter.h"
 
+#include <algorithm>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -15,6 +17,13 @@ DotMicroKernel::DotMicroKernel(KernelBuilder &kb, const DotTile &tile, DotOperan
   operands.rowStrideA = orIndex(tile.rowStrideA, operands.rowStrideA);
   if (tile.packedB)
     operands.strideB = kb.index(tile.columns() * tile.group);
+}
+
+Value DotMicroKernel::advanceB(Value pointer, Value elements) {
+  int64_t perByte = 8 / std::min(dtypeBits(tile.types.b), 8);
+  if (perByte == 1)
+    return kb.advance(pointer, elements, tile.types.b);
+  return kb.advance(pointer, kb.div(elements, kb.index(perByte)), DType::UInt8);
 }
 
 DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
@@ -43,7 +52,7 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
   Value strideA = orIndex(level.strideA, operands.levels[index].strideA);
   auto moved = [&](const Cursor &from, int64_t steps) {
     return Cursor{kb.advance(from.a, kb.mul(strideA, steps), tile.types.a),
-                  kb.advance(from.b, kb.mul(operands.strideB, steps), tile.types.b)};
+                  advanceB(from.b, kb.mul(operands.strideB, steps))};
   };
   // Carried: A and B pointers, then the accumulators.
   auto loop = [&](Value from, Value to, int64_t step, Values carried) {
@@ -79,19 +88,31 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
 DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, Values sums,
                                                 Value count) {
   DotEngine::Place place{tile.types, tile.lanes, tile.vectorA};
-  SmallVector<DotEngine::Factor, 4> columns;
+  Values rowGroups, columnGroups;
   for (int64_t v = 0; v < tile.vectors; ++v) {
     Value offset = operands.vectorOffsets.empty() ? kb.index(v * tile.lanes * tile.group)
                                                   : operands.vectorOffsets[v];
-    columns.push_back(
-        engine.loadB(kb, place, kb.advance(at.b, offset, tile.types.b), operands.activeLanes[v]));
+    columnGroups.push_back(
+        engine.loadB(kb, place, advanceB(at.b, offset), operands.activeLanes[v]));
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    DotEngine::Factor row = engine.loadA(
-        kb, place, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a), count);
-    for (int64_t v = 0; v < tile.vectors; ++v) {
-      Value &sum = sums[r * tile.vectors + v];
-      sum = engine.add(kb, place, row, columns[v], sum);
+  // Two parts at a time: more of B than that would not fit the registers.
+  for (int64_t first = 0; first < engine.parts; first += 2) {
+    int64_t end = std::min(first + 2, engine.parts);
+    Values columns;
+    for (int64_t part = first; part < end; ++part)
+      for (Value group : columnGroups)
+        columns.push_back(engine.partOfB(kb, place, group, part));
+    for (int64_t r = 0; r < rows; ++r) {
+      if (first == 0) // near its use
+        rowGroups.push_back(engine.loadA(
+            kb, place, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a), count));
+      for (int64_t part = first; part < end; ++part) {
+        Value row = engine.partOfA(kb, place, rowGroups[r], part);
+        for (int64_t v = 0; v < tile.vectors; ++v) {
+          Value &sum = sums[r * tile.vectors + v];
+          sum = engine.add(kb, place, row, columns[(part - first) * tile.vectors + v], sum);
+        }
+      }
     }
   }
   return sums;

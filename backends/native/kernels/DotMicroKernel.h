@@ -77,6 +77,8 @@ public:
   Values zeros(int64_t rows);
   /// `sums` and the products of rows at `a` with columns at `b`.
   Values accumulate(int64_t rows, mlir::Value a, mlir::Value b, Values sums);
+  /// `elements` of B from `pointer` on.
+  mlir::Value advanceB(mlir::Value pointer, mlir::Value elements);
 
 private:
   struct Cursor {
