@@ -127,6 +127,10 @@ static CLI::Option *addRow(CLI::App &verb, const OptionText &text, Precision &va
       ->check(CLI::IsMember({"f32", "bf16", "f16", "int8", "auto"}));
 }
 
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, double &value) {
+  return verb.add_option(text.flag, value, text.description)->check(CLI::NonNegativeNumber);
+}
+
 template <std::integral Number>
 static CLI::Option *addRow(CLI::App &verb, const OptionText &text, Number &value) {
   CLI::Option *option = verb.add_option(text.flag, value, text.description);
@@ -156,6 +160,14 @@ void cli::addCompileOptions(CLI::App &verb, CompileOptions &options, OptionUse u
 void cli::addArtifactOptions(CLI::App &verb, ArtifactOptions &options) {
   visitArtifactOptions(addRowsTo(verb, options, OptionUse::Everywhere));
   verb.get_option("--multi-cpu")->excludes("--target-cpu");
+}
+
+void cli::addQuantizeOptions(CLI::App &verb, QuantizeOptions &options) {
+  visitQuantizeOptions(addRowsTo(verb, options, OptionUse::Everywhere));
+  verb.get_option("--mode")->check(
+      CLI::IsMember({"static", "dynamic", "weights-int8", "weights-int4", "float16"}));
+  verb.get_option("--calibration")
+      ->check(CLI::IsMember({"min-max", "percentile", "entropy", "mse"}));
 }
 
 void cli::addStyleOptions(CLI::App &verb, OutputStyle &style) {

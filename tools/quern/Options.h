@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Model.h"
+#include "quern/Quantize.h"
 #include "tools/quern/Console.h"
 #include "tools/quern/InputTensors.h"
 
@@ -62,6 +63,7 @@ void addInputOptions(CLI::App &verb, InputOptions &options);
 void addCompileOptions(CLI::App &verb, CompileOptions &options,
                        OptionUse use = OptionUse::Everywhere);
 void addArtifactOptions(CLI::App &verb, ArtifactOptions &options);
+void addQuantizeOptions(CLI::App &verb, QuantizeOptions &options);
 void addStyleOptions(CLI::App &verb, OutputStyle &style);
 
 /// "NAME=1x3x224x224" and "N=1". Usage error otherwise.
@@ -78,6 +80,7 @@ void addCompletionVerb(CLI::App &app, Command &command);
 void addDoctorVerb(CLI::App &app, Command &command);
 void addInspectVerb(CLI::App &app, Command &command);
 void addManualVerb(CLI::App &app, Command &command);
+void addQuantizeVerb(CLI::App &app, Command &command);
 void addRunVerb(CLI::App &app, Command &command);
 void addVersionVerb(CLI::App &app, Command &command);
 
