@@ -369,6 +369,9 @@ quantizeSource(const Source &source, const std::string &name, std::span<const Sa
                const QuantizeOptions &options, const CompileOptions &compile,
                const InputSizes &sizes) {
   QUERN_ASSIGN(Plan plan, readOptions(options));
+  if (compile.precision != Precision::Float32)
+    return usageError(
+        "what is quantized is compared with the model in float32; leave precision f32");
   QUERN_ASSIGN(Model original, Model::load(source, sizes, compile.limits));
   auto read = EditableModel::read(source, compile.limits);
   if (!read)

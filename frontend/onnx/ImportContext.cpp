@@ -139,7 +139,8 @@ void NodeImport::fail(Status error) {
 // Building
 //===----------------------------------------------------------------------===//
 
-Type NodeImport::uninferredType() { return mlir::UnrankedTensorType::get(builder().getF32Type()); }
+/// Of float64: no op takes that for sums of smaller types that were asked for.
+Type NodeImport::uninferredType() { return mlir::UnrankedTensorType::get(builder().getF64Type()); }
 
 void NodeImport::inferTypes(Operation *op) {
   if (failed())

@@ -100,3 +100,13 @@ TEST(ImportFusedGemm, RefusesByName) {
               {"activation 'Selu' needs 2 parameters, found 0"});
   expectError(fusedGemm("Wobble"), StatusCode::Unsupported, {"'y_node'", "activation 'Wobble'"});
 }
+
+TEST(ImportMatMul, HalfProductsAreHalf) {
+  ModelBuilder m;
+  m.input("x", {2, 3}, DType::Float16).input("w", {3, 3}, DType::Float16).output("y");
+  m.node("MatMul", {"x", "w"}, {"p"}).node("MatMul", {"p", "w"}, {"q"});
+  m.node("Gemm", {"q", "w"}, {"y"});
+  Imported imported(m);
+  ASSERT_TRUE(imported.module) << imported.text();
+  EXPECT_EQ(imported.outputType(), "tensor<2x3xf16>");
+}

@@ -155,6 +155,13 @@ TEST(QuantizeTest, NothingToQuantize) {
             "nothing to quantize in mode dynamic: Conv: only products are quantized dynamically");
 }
 
+TEST(QuantizeTest, TheReferenceIsFloat32) {
+  std::string bytes = perceptron().bytes();
+  auto result =
+      quantize(asModel(bytes), samplesOf({4, 16}), {}, {.precision = Precision::BFloat16});
+  EXPECT_EQ(result.status().code(), StatusCode::Usage);
+}
+
 /// Integers that change are told, and refused where there is nothing else.
 TEST(QuantizeTest, ModelsOfLabels) {
   ModelBuilder m = perceptron();
