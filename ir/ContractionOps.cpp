@@ -14,28 +14,63 @@ static Shape batchOf(const Shape &shape) {
   return Shape(DimVector(shape.dims().begin(), shape.dims().end() - 2));
 }
 
-InferredTypes MatMulOp::inferResultTypes(const ShapeFacts &facts) {
-  FailureOr<Type> elementType = sumTypeOf(*this, "a", "b");
-  if (failed(elementType))
-    return failure();
-  std::optional<Shape> a = facts.shapeOf(getA()), b = facts.shapeOf(getB());
+/// The product of the operands a and b of `op`.
+template <typename Op>
+static InferredTypes inferProduct(Op op, const ShapeFacts &facts, Type elementType) {
+  std::optional<Shape> a = facts.shapeOf(op.getA()), b = facts.shapeOf(op.getB());
   if ((a && a->rank() == 0) || (b && b->rank() == 0))
-    return emitOpError("operands must have rank 1 or more, found a scalar");
+    return op.emitOpError("operands must have rank 1 or more, found a scalar");
   if (!a || !b)
-    return unrankedResult(*elementType);
+    return unrankedResult(elementType);
   const Dim &innerA = (*a)[a->rank() - 1];
   const Dim &innerB = (*b)[b->rank() == 1 ? 0 : b->rank() - 2];
-  if (failed(requireDim(*this, innerB, innerA, "the inner dimension of b")))
+  if (failed(requireDim(op, innerB, innerA, "the inner dimension of b")))
     return failure();
   Expected<Shape> batch = broadcastShapes(batchOf(*a), batchOf(*b));
   if (!batch)
-    return emitOpError("batch dimensions: ") << batch.status().message();
+    return op.emitOpError("batch dimensions: ") << batch.status().message();
   DimVector dims = batch->dims();
   if (a->rank() > 1)
     dims.push_back((*a)[a->rank() - 2]);
   if (b->rank() > 1)
     dims.push_back((*b)[b->rank() - 1]);
-  return rankedResult(*this, Shape(std::move(dims)), *elementType);
+  return rankedResult(op, Shape(std::move(dims)), elementType);
+}
+
+InferredTypes MatMulOp::inferResultTypes(const ShapeFacts &facts) {
+  FailureOr<Type> elementType = sumTypeOf(*this, "a", "b");
+  if (failed(elementType))
+    return failure();
+  return inferProduct(*this, facts, *elementType);
+}
+
+/// Checks what stands for zero in a factor: a vector is along the last dimension but `after`, 0
+/// or 1.
+static LogicalResult verifyZero(MatMulIntegerOp op, const ShapeFacts &facts, Value zero,
+                                Value factor, int64_t after) {
+  std::optional<Shape> of = facts.shapeOf(factor), shape = facts.shapeOf(zero);
+  if (failed(requireSameElements(op, zero, "the zero point", factor)))
+    return failure();
+  if (!of || !shape || shape->rank() == 0 || (shape->rank() == 1 && (*shape)[0].isStatic(1)))
+    return success();
+  if (shape->rank() == 1 && after == 1)
+    shape = Shape({(*shape)[0], Dim(1)});
+  bool fits = shape->rank() <= of->rank();
+  for (int64_t i = 1; fits && i <= shape->rank(); ++i) {
+    const Dim &found = (*shape)[shape->rank() - i];
+    fits = found.isStatic(1) || found.compatibleWith((*of)[of->rank() - i]);
+  }
+  if (fits)
+    return success();
+  return op.emitOpError("a zero point does not fit: ") << shape->str() << " to " << of->str();
+}
+
+InferredTypes MatMulIntegerOp::inferResultTypes(const ShapeFacts &facts) {
+  if (failed(requireBytes(*this, getA(), "a")) || failed(requireBytes(*this, getB(), "b")) ||
+      failed(verifyZero(*this, facts, getAZero(), getA(), 1)) ||
+      failed(verifyZero(*this, facts, getBZero(), getB(), 0)))
+    return failure();
+  return inferProduct(*this, facts, IntegerType::get(getContext(), 32));
 }
 
 /// The addend of a gemm broadcasts to the result, never the other way round.

@@ -29,4 +29,15 @@ def NN_GemmOp : NN_RootOp<"gemm"> {
   let results = (outs NN_Tensor:$result);
 }
 
+def NN_MatMulIntegerOp : NN_Op<"matmul_integer"> {
+  let summary = "nn.matmul of a - a_zero and b - b_zero, integers of 8 bits: sums of int32, which wrap";
+  let description = [{
+    `a_zero`: none, a scalar, a vector with an entry for each row of `a`, or what broadcasts to
+    `a`; `b_zero`: the same for the columns of `b`.
+  }];
+  let arguments = (ins NN_Tensor:$a, NN_Tensor:$b, NN_OptionalTensor:$a_zero,
+    NN_OptionalTensor:$b_zero);
+  let results = (outs NN_Tensor:$result);
+}
+
 #endif // QUERN_IR_CONTRACTIONOPS_TD

@@ -56,7 +56,8 @@ static LogicalResult verifyBias(const ShapeFacts &facts, Operation *op, Value bi
 // conv
 //===----------------------------------------------------------------------===//
 
-static FailureOr<Dim> convolvedDim(ConvOp op, int64_t i, const Dim &input, const Dim &kernel) {
+template <typename Op>
+static FailureOr<Dim> convolvedDim(Op op, int64_t i, const Dim &input, const Dim &kernel) {
   AutoPad autoPad = op.getAutoPad();
   WindowAxis axis = windowOf(op, i, input, kernel);
   if (Status status = checkWindow(axis); !status.isOk())
@@ -77,7 +78,8 @@ static FailureOr<Dim> convolvedDim(ConvOp op, int64_t i, const Dim &input, const
 }
 
 /// Checks the channels of input and weights, blocked or not.
-static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Shape &weights) {
+template <typename Op>
+static LogicalResult verifyConvChannels(Op op, const Shape &input, const Shape &weights) {
   const Dim &perGroup = weights[1], &outputs = weights[0];
   int64_t group = op.getGroup(), block = layoutOf(op.getInput()).block;
   if (outputs.isStatic() && outputs.size() % group != 0)
@@ -91,6 +93,39 @@ static LogicalResult verifyConvChannels(ConvOp op, const Shape &input, const Sha
   if (block == 0)
     return requireDim(op, input[1], Dim(channels.value()), "input channels");
   return requireDim(op, input[1], Dim(ceilDiv(channels.value(), block)), "input channel blocks");
+}
+
+/// The convolution of the operands input and weights of `op`.
+template <typename Op>
+static InferredTypes inferConvolution(Op op, const ShapeFacts &facts, Type elementType) {
+  Layout inputLayout = layoutOf(op.getInput()), resultLayout = layoutOf(op.getResult());
+  std::optional<Shape> input = facts.shapeOf(op.getInput()),
+                       weights = facts.shapeOf(op.getWeights());
+  if (!weights || (!input && (weights->rank() < 3 || resultLayout.isBlocked())))
+    return unrankedResult(elementType);
+  if (!input) {
+    Shape result = unknownShape(weights->rank());
+    result[1] = (*weights)[0];
+    return rankedResult(op, result, elementType);
+  }
+  int64_t spatial = weights->rank() - 2;
+  if (spatial < 1 || input->rank() != spatial + 2 + inputLayout.isBlocked())
+    return op.emitOpError("input rank ")
+           << input->rank() << " does not fit weights of rank " << weights->rank();
+  if (failed(verifyWindowLengths(op, spatial)) ||
+      failed(verifyConvChannels(op, *input, *weights)) ||
+      failed(verifyBias(facts, op, op.getBias(), (*weights)[0])))
+    return failure();
+  DimVector dims = {(*input)[0], (*weights)[0]};
+  for (int64_t i = 0; i < spatial; ++i) {
+    FailureOr<Dim> dim = convolvedDim(op, i, (*input)[2 + i], (*weights)[2 + i]);
+    if (failed(dim))
+      return failure();
+    dims.push_back(*dim);
+  }
+  if (resultLayout.isBlocked())
+    putIntoBlocks(dims, resultLayout.block);
+  return rankedResult(op, Shape(std::move(dims)), elementType, resultLayout);
 }
 
 /// Beyond the edges lies an element of the image's type, 0 but for bytes.
@@ -111,33 +146,37 @@ InferredTypes ConvOp::inferResultTypes(const ShapeFacts &facts) {
     return failure();
   if (failed(verifyPadValue(*this)))
     return failure();
-  Layout inputLayout = layoutOf(getInput()), resultLayout = layoutOf(getResult());
-  std::optional<Shape> input = facts.shapeOf(getInput()), weights = facts.shapeOf(getWeights());
-  if (!weights || (!input && (weights->rank() < 3 || resultLayout.isBlocked())))
-    return unrankedResult(*elementType);
-  if (!input) {
-    Shape result = unknownShape(weights->rank());
-    result[1] = (*weights)[0];
-    return rankedResult(*this, result, *elementType);
-  }
-  int64_t spatial = weights->rank() - 2;
-  if (spatial < 1 || input->rank() != spatial + 2 + inputLayout.isBlocked())
-    return emitOpError("input rank ")
-           << input->rank() << " does not fit weights of rank " << weights->rank();
-  if (failed(verifyWindowLengths(*this, spatial)) ||
-      failed(verifyConvChannels(*this, *input, *weights)) ||
-      failed(verifyBias(facts, *this, getBias(), (*weights)[0])))
+  return inferConvolution(*this, facts, *elementType);
+}
+
+/// Checks what stands for zero: one number, or in the weights one for each output channel.
+static LogicalResult verifyZeros(ConvIntegerOp op, const ShapeFacts &facts) {
+  if (failed(requireSameElements(op, op.getInputZero(), "the input's zero point", op.getInput())) ||
+      failed(
+          requireSameElements(op, op.getWeightsZero(), "the weights' zero point", op.getWeights())))
     return failure();
-  DimVector dims = {(*input)[0], (*weights)[0]};
-  for (int64_t i = 0; i < spatial; ++i) {
-    FailureOr<Dim> dim = convolvedDim(*this, i, (*input)[2 + i], (*weights)[2 + i]);
-    if (failed(dim))
-      return failure();
-    dims.push_back(*dim);
-  }
-  if (resultLayout.isBlocked())
-    putIntoBlocks(dims, resultLayout.block);
-  return rankedResult(*this, Shape(std::move(dims)), *elementType, resultLayout);
+  std::optional<Shape> input = facts.shapeOf(op.getInputZero()),
+                       weights = facts.shapeOf(op.getWeightsZero()),
+                       filters = facts.shapeOf(op.getWeights());
+  if (input && (input->rank() > 1 || input->numElements().value_or(1) != 1))
+    return op.emitOpError("the input's zero point must be a scalar, found ") << input->str();
+  if (!weights || weights->rank() == 0 || (weights->rank() == 1 && (*weights)[0].isStatic(1)))
+    return success();
+  if (weights->rank() == 1 && (!filters || (*weights)[0].compatibleWith((*filters)[0])))
+    return success();
+  return op.emitOpError("the weights' zero point does not fit: ")
+         << weights->str() << (filters ? " to " + filters->str() : "");
+}
+
+InferredTypes ConvIntegerOp::inferResultTypes(const ShapeFacts &facts) {
+  Type sums = IntegerType::get(getContext(), 32);
+  if (failed(requireBytes(*this, getInput(), "input")) ||
+      failed(requireBytes(*this, getWeights(), "weights")) || failed(verifyCommon(*this, sums)))
+    return failure();
+  InferredTypes types = inferConvolution(*this, facts, sums);
+  if (failed(types) || failed(verifyZeros(*this, facts)))
+    return failure();
+  return types;
 }
 
 //===----------------------------------------------------------------------===//

@@ -30,6 +30,20 @@ def NN_ConvOp : NN_WindowOp<"conv"> {
   }];
 }
 
+def NN_ConvIntegerOp : NN_WindowOp<"conv_integer"> {
+  let summary = "nn.conv of input - input_zero and weights - weights_zero: sums of int32, which wrap";
+  let description = [{
+    Input and weights hold integers of 8 bits, `bias` (or none) int32. `input_zero`: none or one
+    number; what lies beyond the edges of the image is it. `weights_zero`: none, one number, or
+    one for each output channel.
+  }];
+  let arguments = (ins NN_Tensor:$input, NN_Tensor:$weights, NN_OptionalTensor:$input_zero,
+    NN_OptionalTensor:$weights_zero, NN_OptionalTensor:$bias, DenseI64ArrayAttr:$strides,
+    DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, NN_IntAttr:$group,
+    NN_DefaultAutoPad:$auto_pad);
+  let results = (outs NN_Tensor:$result);
+}
+
 def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose"> {
   let summary = "N-D transposed convolution of NCHW data";
   let description = [{

@@ -43,6 +43,7 @@ def NN_Dialect : Dialect {
     void registerNormalizationOps();
     void registerOutlinedOps();
     void registerPoolOps();
+    void registerQuantOps();
     void registerRandomOps();
     void registerRecurrentOps();
     void registerReductionOps();

@@ -66,6 +66,7 @@ void NNDialect::initialize() {
   registerNormalizationOps();
   registerOutlinedOps();
   registerPoolOps();
+  registerQuantOps();
   registerRandomOps();
   registerRecurrentOps();
   registerReductionOps();

@@ -8,6 +8,7 @@
 #include "ir/LinearAlgebraOps.h"
 #include "ir/NNDialect.h"
 #include "ir/OutlinedOps.h"
+#include "ir/QuantOps.h"
 #include "ir/RandomOps.h"
 #include "ir/RecurrentOps.h"
 #include "ir/SelectionOps.h"

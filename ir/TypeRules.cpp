@@ -55,6 +55,13 @@ LogicalResult nn::detail::requireNumbers(Operation *op, Value tensor, StringRef 
   return op->emitOpError() << name << " must hold numbers, found " << type;
 }
 
+LogicalResult nn::detail::requireBytes(Operation *op, Value tensor, StringRef name) {
+  Type type = elementTypeOf(tensor);
+  if (DType dtype = dtypeOf(type); dtype == DType::Int8 || dtype == DType::UInt8)
+    return success();
+  return op->emitOpError() << name << " must hold integers of 8 bits, found " << type;
+}
+
 LogicalResult nn::detail::requireFloats(Operation *op, Value tensor, StringRef name) {
   Type type = elementTypeOf(tensor);
   if (isFloat(dtypeOf(type)))

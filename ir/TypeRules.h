@@ -29,6 +29,8 @@ InferredTypes typeOf(mlir::Value value, const ShapeFacts &facts);
 
 /// Fails unless the elements are numbers (not bool, string or complex).
 mlir::LogicalResult requireNumbers(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name);
+/// Fails unless the elements are integers of 8 bits.
+mlir::LogicalResult requireBytes(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name);
 /// Fails unless the elements are floats.
 mlir::LogicalResult requireFloats(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name);
 /// Fails unless `tensor` is none or has the element type of `like`.

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "ir/Constants.h"
 #include "ir/NNDialect.h"
+#include "ir/QuantOps.h"
 #include "ir/ReferenceCall.h"
 #include "ir/Types.h"
 #include "passes/FoldBudget.h"
@@ -36,7 +37,8 @@ constexpr int64_t kOpWork = 256;
 
 class ConstantFolder {
 public:
-  explicit ConstantFolder(Budget &budget) : budget(budget) {}
+  ConstantFolder(Budget &budget, bool keepDequantized)
+      : budget(budget), keepDequantized(keepDequantized) {}
 
   /// Refines the types of `op` and folds it if its operands and the budget allow.
   /// Fails when the op's shape rule does, or when the time is over.
@@ -62,6 +64,7 @@ private:
   void record(Operation *op, ArrayRef<Tensor> results);
 
   Budget &budget;
+  bool keepDequantized;
   llvm::DenseSet<Operation *> folded;
   /// Large results, by value.
   llvm::MapVector<Value, WeightSource> large;
@@ -155,7 +158,7 @@ WeightSource ConstantFolder::recomputable(OpResult result, const Tensor &now) co
 std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) {
   if (std::optional<Tensor> fromType = valueFromType(op))
     return std::vector<Tensor>{*fromType};
-  if (!isFoldable(op))
+  if (!isFoldable(op) || (keepDequantized && isa<DequantizeOp>(op)))
     return std::nullopt;
   int64_t bytesLeft = budget.limits().maxActivationBytes - budget.heldBytes();
   if (std::optional<int64_t> bytes = resultBytes(op); bytes && *bytes > bytesLeft)
@@ -233,14 +236,15 @@ static void eraseDeadOps(func::FuncOp func) {
 namespace {
 struct FoldConstantsPass : passes::impl::FoldConstantsPassBase<FoldConstantsPass> {
   using FoldConstantsPassBase::FoldConstantsPassBase;
-  explicit FoldConstantsPass(std::shared_ptr<Budget> budget) : sharedBudget(std::move(budget)) {}
+  FoldConstantsPass(std::shared_ptr<Budget> budget, const FoldConstantsPassOptions &options)
+      : FoldConstantsPassBase(options), sharedBudget(std::move(budget)) {}
 
   void runOnOperation() override {
     Limits limits;
     limits.maxFoldedBytes = maxFoldedBytes;
     limits.maxFoldedWork = maxFoldedWork;
     std::shared_ptr<Budget> budget = sharedBudget ? sharedBudget : makeFoldBudget(limits);
-    ConstantFolder folder(*budget);
+    ConstantFolder folder(*budget, keepDequantized);
     if (failed(walkGraph(getOperation(), [&](Operation *op) { return folder.visit(op); })))
       return signalPassFailure();
     // A branch cannot tell the end of the time from an error of its own.
@@ -257,6 +261,7 @@ struct FoldConstantsPass : passes::impl::FoldConstantsPassBase<FoldConstantsPass
 };
 } // namespace
 
-std::unique_ptr<Pass> passes::createFoldConstantsPass(std::shared_ptr<Budget> budget) {
-  return std::make_unique<FoldConstantsPass>(std::move(budget));
+std::unique_ptr<Pass> passes::createFoldConstantsPass(std::shared_ptr<Budget> budget,
+                                                      const FoldConstantsPassOptions &options) {
+  return std::make_unique<FoldConstantsPass>(std::move(budget), options);
 }

@@ -25,7 +25,8 @@ class LayoutPolicy;
 
 // With a budget that other folding passes share; null is one of its own. What is refused is
 // written to `log`, unless that is null.
-std::unique_ptr<mlir::Pass> createFoldConstantsPass(std::shared_ptr<Budget> budget);
+std::unique_ptr<mlir::Pass> createFoldConstantsPass(std::shared_ptr<Budget> budget,
+                                                    const FoldConstantsPassOptions &options = {});
 std::unique_ptr<mlir::Pass> createFoldBatchNormPass(std::shared_ptr<Budget> budget, GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseLayerNormPass(GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseAttentionPass(GraphLog *log);

@@ -39,7 +39,13 @@ def FoldConstantsPass : Pass<"nn-fold-constants", "::mlir::func::FuncOp"> {
            "bytes that folding may create in all">,
     Option<"maxFoldedWork", "max-folded-work", "int64_t", "::quern::Limits().maxFoldedWork",
            "work that folding may do in all; see Limits">,
+    Option<"keepDequantized", "keep-dequantized", "bool", "false",
+           "leave nn.dequantize, which says more of its constants than their floats">,
   ];
+}
+
+def DecomposeQuantizationPass : Pass<"nn-decompose-quantization", "::mlir::func::FuncOp"> {
+  let summary = "nn.quantize, nn.dequantize and integer products in core ops, with the same bits";
 }
 
 def InlineKnownBranchesPass : Pass<"nn-inline-known-branches", "::mlir::func::FuncOp"> {

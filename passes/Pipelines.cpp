@@ -51,8 +51,13 @@ static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &opti
 // ranked tensor is a number or an expression over symbols (not checked in branches,
 // nor what folding should have done).
 void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &options) {
-  foldConstants(pm, options); // infers shapes on the way, which conditions are made of
+  // Infers shapes on the way, which conditions are made of.
+  FoldConstantsPassOptions folding;
+  folding.keepDequantized = true;
+  pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget, folding));
   pm.addNestedPass<func::FuncOp>(createInlineKnownBranchesPass());
+  pm.addNestedPass<func::FuncOp>(createDecomposeQuantizationPass());
+  foldConstants(pm, options); // what is dequantized, and scales in their places
   if (options.optLevel >= 1) {
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass());

@@ -17,6 +17,16 @@ static double flopsOf(nn::CastOp op, const CostFacts &facts) {
   return facts.elementsOf(op.getResult());
 }
 
+/// A division, a rounding, a sum and a conversion.
+static double flopsOf(nn::QuantizeOp op, const CostFacts &facts) {
+  return (nn::isNone(op.getZeroPoint()) ? 3 : 4) * facts.elementsOf(op.getResult());
+}
+
+/// A difference, a conversion and a product.
+static double flopsOf(nn::DequantizeOp op, const CostFacts &facts) {
+  return (nn::isNone(op.getZeroPoint()) ? 2 : 3) * facts.elementsOf(op.getResult());
+}
+
 /// Times the step, plus the start.
 static double flopsOf(nn::RangeOp op, const CostFacts &facts) {
   return 2 * facts.elementsOf(op.getResult());
@@ -182,6 +192,8 @@ static void touchPart(nn::RoiPoolOp op, const CostFacts &facts, StepCost &cost) 
 std::span<const CostRow> plan::moveCosts() {
   static const CostRow rows[] = {
       computes<nn::CastOp, flopsOf>(),
+      computes<nn::QuantizeOp, flopsOf>(),
+      computes<nn::DequantizeOp, flopsOf>(),
       computes<nn::RangeOp, flopsOf>(),
       computes<nn::RandomOp, flopsOf>(),
       computes<nn::LookupOp, flopsOf>(),

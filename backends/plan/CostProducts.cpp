@@ -29,6 +29,13 @@ static double flopsOf(nn::MatMulOp op, const CostFacts &facts) {
   return 2 * facts.sizeOf(op.getA(), -1) * facts.elementsOf(op.getResult());
 }
 
+/// What is subtracted beside.
+static double flopsOf(nn::MatMulIntegerOp op, const CostFacts &facts) {
+  double zeros = (nn::isNone(op.getAZero()) ? 0 : facts.elementsOf(op.getA())) +
+                 (nn::isNone(op.getBZero()) ? 0 : facts.elementsOf(op.getB()));
+  return 2 * facts.sizeOf(op.getA(), -1) * facts.elementsOf(op.getResult()) + zeros;
+}
+
 static double flopsOf(nn::GemmOp op, const CostFacts &facts) {
   bool hasC = !nn::isNone(op.getC());
   double perElement = 2 * facts.sizeOf(op.getA(), op.getTransA() ? 0 : 1);
@@ -58,7 +65,7 @@ static double flopsOf(nn::DftOp op, const CostFacts &facts) {
 //===----------------------------------------------------------------------===//
 
 /// A padded place counts as any other. Channels are those of the weights: blocks may have more.
-static double flopsOf(nn::ConvOp op, const CostFacts &facts) {
+template <typename Op> static double flopsOfConv(Op op, const CostFacts &facts) {
   ArrayRef<int64_t> weights = facts.sizesOf(op.getWeights()),
                     result = facts.sizesOf(op.getResult());
   ArrayRef<int64_t> pixels = result.drop_front(2);
@@ -68,6 +75,15 @@ static double flopsOf(nn::ConvOp op, const CostFacts &facts) {
       static_cast<double>(result[0]) * static_cast<double>(weights[0]) * product(pixels);
   double bias = nn::isNone(op.getBias()) ? 0 : 1;
   return elements * (2 * product(weights.drop_front(1)) + bias);
+}
+
+static double flopsOf(nn::ConvOp op, const CostFacts &facts) { return flopsOfConv(op, facts); }
+
+/// What is subtracted beside.
+static double flopsOf(nn::ConvIntegerOp op, const CostFacts &facts) {
+  double zeros = (nn::isNone(op.getInputZero()) ? 0 : facts.elementsOf(op.getInput())) +
+                 (nn::isNone(op.getWeightsZero()) ? 0 : facts.elementsOf(op.getWeights()));
+  return flopsOfConv(op, facts) + zeros;
 }
 
 /// Each element of the input meets all weights of its channel.
@@ -133,10 +149,11 @@ static double flopsOf(nn::RecurrentOp op, const CostFacts &facts) {
 
 std::span<const CostRow> plan::productCosts() {
   static const CostRow rows[] = {
-      computes<nn::MatMulOp, flopsOf>(),    computes<nn::GemmOp, flopsOf>(),
-      computes<nn::DetOp, flopsOf>(),       computes<nn::DftOp, flopsOf>(),
-      computes<nn::ConvOp, flopsOf>(),      computes<nn::ConvTransposeOp, flopsOf>(),
-      computes<nn::AttentionOp, flopsOf>(), computes<nn::RecurrentOp, flopsOf>(),
+      computes<nn::MatMulOp, flopsOf>(),        computes<nn::GemmOp, flopsOf>(),
+      computes<nn::DetOp, flopsOf>(),           computes<nn::DftOp, flopsOf>(),
+      computes<nn::MatMulIntegerOp, flopsOf>(), computes<nn::ConvIntegerOp, flopsOf>(),
+      computes<nn::ConvOp, flopsOf>(),          computes<nn::ConvTransposeOp, flopsOf>(),
+      computes<nn::AttentionOp, flopsOf>(),     computes<nn::RecurrentOp, flopsOf>(),
   };
   return rows;
 }

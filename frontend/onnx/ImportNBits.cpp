@@ -1,13 +1,14 @@
 //===- ImportNBits.cpp - weights of few bits, in blocks -------------------===//
 //
 // ONNX Runtime's own packing: a byte holds 8 / bits values, the lowest bits first, and a
-// block of `block_size` values along K has a scale and a zero point. They are unpacked and
-// scaled in front of the product; where they are constants, once.
+// block of `block_size` values along K has a scale and a zero point: nn.dequantize in front of
+// the product. Zero points that are floats, and blocks in any order, are composed.
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/Composition.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/Quantization.h"
+#include "ir/QuantOps.h"
 
 #include <fmt/format.h>
 
@@ -66,62 +67,70 @@ static Value unpacked(NodeImport &node, Value bytes, int64_t rank, const Packing
                                 node.constant(Tensor::of<uint8_t>({}, {mask})));
 }
 
-/// What stands for zero, [columns, blocks, 1] or a scalar, in float32.
+/// The first positions along dimension 1.
+static Value firstOf(NodeImport &node, Value value, int64_t count) {
+  if ((*nn::shapeOf(value.getType()))[1].isStatic(count))
+    return value;
+  return node.create<nn::SliceOp>(value, node.intsConstant({0}), node.intsConstant({count}),
+                                  node.intsConstant({1}), node.graph().none);
+}
+
+/// What stands for zero, [columns, blocks] or a scalar: bytes, or floats as they are given.
 static Value readZeros(NodeImport &node, const Packing &packing) {
   if (!node.hasInput(3))
-    return node.scalarConstant(1 << (packing.bits - 1), DType::Float32);
-  std::vector<int64_t> dims = {packing.columns, packing.blocks(), 1};
+    return node.constant(Tensor::of<uint8_t>({}, {static_cast<uint8_t>(1 << (packing.bits - 1))}));
   if (isFloat(node.inputDType(3)))
-    return convert(node, shaped(node, 3, dims), DType::Float32);
+    return shaped(node, 3, {packing.columns, packing.blocks()});
   if (!checkDType(node, 3, {DType::UInt8}))
     return node.input(3);
   // The zero points of a row begin in a byte of their own.
   int64_t perRow = (packing.blocks() + packing.perByte() - 1) / packing.perByte();
   Value zeros = unpacked(node, shaped(node, 3, {packing.columns, perRow}), 2, packing);
   zeros = node.create<nn::ReshapeOp>(
-      zeros, node.intsConstant({packing.columns, perRow * packing.perByte(), 1}), true);
-  zeros =
-      node.create<nn::SliceOp>(zeros, node.intsConstant({0}), node.intsConstant({packing.blocks()}),
-                               node.intsConstant({1}), node.graph().none);
-  return convert(node, zeros, DType::Float32);
+      zeros, node.intsConstant({packing.columns, perRow * packing.perByte()}), true);
+  return firstOf(node, zeros, packing.blocks());
 }
 
-/// [columns, blocks, 1] for each position along K: of its block, which operand 4 may name.
-static Value ofPositions(NodeImport &node, Value ofBlocks, const Packing &packing) {
-  if (!node.hasInput(4) || nn::shapeOf(ofBlocks.getType())->rank() == 0)
-    return ofBlocks;
-  ofBlocks = node.create<nn::SqueezeOp>(ofBlocks, node.intsConstant({2}));
-  return node.create<nn::GatherOp>(ofBlocks, shaped(node, 4, {packing.depth}), /*axis=*/1);
+/// (values - zeros) * scales of what broadcasts, in float32.
+static Value scaled(NodeImport &node, Value values, Value scales, Value zeros) {
+  auto wide = [&](Value value) { return convert(node, value, DType::Float32); };
+  return node.create<nn::MulOp>(node.create<nn::SubOp>(wide(values), wide(zeros)), wide(scales));
+}
+
+/// `place` of [columns, blocks], not of a scalar.
+template <typename Place> static Value placed(Value ofBlocks, Place place) {
+  return nn::shapeOf(ofBlocks.getType())->rank() == 0 ? ofBlocks : place(ofBlocks);
 }
 
 /// The weights in float32, [columns, depth].
 static Value readWeights(NodeImport &node, const Packing &packing) {
-  int64_t columns = packing.columns, blocks = packing.blocks();
-  Value bytes = shaped(node, 1, {columns, blocks, packing.blockSize / packing.perByte()});
-  Value scales = convert(node, shaped(node, 2, {columns, blocks, 1}), DType::Float32);
-  Value zeros = readZeros(node, packing);
+  int64_t columns = packing.columns, blocks = packing.blocks(), size = packing.blockSize;
+  Value bytes = shaped(node, 1, {columns, blocks, size / packing.perByte()});
+  Value scales = shaped(node, 2, {columns, blocks}), zeros = readZeros(node, packing);
   if (node.failed())
     return bytes;
-  Value values = convert(node, unpacked(node, bytes, 3, packing), DType::Float32);
-  auto reshape = [&](std::vector<int64_t> dims) {
-    values = node.create<nn::ReshapeOp>(values, node.intsConstant(dims), /*allowzero=*/true);
+  auto reshaped = [&](Value value, const std::vector<int64_t> &dims) {
+    return node.create<nn::ReshapeOp>(value, node.intsConstant(dims), /*allowzero=*/true);
   };
-  auto scale = [&] {
-    values = node.create<nn::SubOp>(values, ofPositions(node, zeros, packing));
-    values = node.create<nn::MulOp>(values, ofPositions(node, scales, packing));
+  Value values = unpacked(node, bytes, 3, packing);
+  auto inRows = [&](Value all) {
+    return firstOf(node, reshaped(all, {columns, blocks * size}), packing.depth);
   };
-  if (!node.hasInput(4)) {
-    reshape({columns, blocks, packing.blockSize});
-    scale();
+  if (node.hasInput(4)) { // says the block of each position along K
+    auto gathered = [&](Value ofBlocks) -> Value {
+      return node.create<nn::GatherOp>(ofBlocks, shaped(node, 4, {packing.depth}), /*axis=*/1);
+    };
+    return scaled(node, inRows(values), gathered(scales), placed(zeros, gathered));
   }
-  reshape({columns, blocks * packing.blockSize});
-  if (blocks * packing.blockSize != packing.depth)
-    values =
-        node.create<nn::SliceOp>(values, node.intsConstant({0}), node.intsConstant({packing.depth}),
-                                 node.intsConstant({1}), node.graph().none);
-  if (node.hasInput(4))
-    scale();
-  return values;
+  if (isFloat(dtypeOf(zeros))) {
+    auto repeated = [&](Value ofBlocks) -> Value {
+      return node.create<nn::UnsqueezeOp>(ofBlocks, node.intsConstant({2}));
+    };
+    values = reshaped(values, {columns, blocks, size});
+    return inRows(scaled(node, values, repeated(scales), placed(zeros, repeated)));
+  }
+  return node.create<nn::DequantizeOp>(inRows(values), scales, zeros, node.builder().getF32Type(),
+                                       /*axis=*/1, size);
 }
 
 /// A product with weights [N, K]; accuracy levels ask for less, and get the same.

@@ -1,11 +1,9 @@
 //===- ImportQuant.cpp - from floats to quantized tensors and back --------===//
-//
-// Composed of elementwise ops, which fuse into their neighbours.
-//
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/Composition.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/Quantization.h"
+#include "ir/QuantOps.h"
 
 #include <fmt/format.h>
 
@@ -49,52 +47,40 @@ static Granularity readGranularity(NodeImport &node) {
   return found;
 }
 
-/// Repeats each entry along `axis` for the neighbours of its block.
-static Value spreadBlocks(NodeImport &node, Value parameter, Value data, int64_t axis,
-                          int64_t blockSize) {
-  nn::Shape shape = *nn::shapeOf(parameter.getType()), wanted = *nn::shapeOf(data.getType());
-  if (shape.rank() != wanted.rank()) {
-    node.invalid(fmt::format("blocks of {} need scales of the rank of the data, found {} for {}",
-                             blockSize, shape.str(), wanted.str()));
-    return parameter;
-  }
-  if (nn::Dim blocks = nn::ceilDiv(wanted[axis], blockSize); !shape[axis].compatibleWith(blocks))
-    node.invalid(fmt::format("{} in blocks of {} along axis {} needs {} scales, found {}",
-                             wanted.str(), blockSize, axis, blocks.str(), shape[axis].str()));
-  Value positions = node.createCount(node.sizeOf(data, axis));
-  Value blocks =
-      node.create<nn::DivOp>(positions, node.constant(Tensor::of<int64_t>({}, {blockSize})));
-  return node.create<nn::GatherOp>(parameter, blocks, axis);
+namespace {
+/// A scale and a zero point, as the ops of the dialect take them.
+struct Parameters {
+  Value scale, zeroPoint;
+  int64_t axis = 0;
+};
+} // namespace
+
+/// Whether a parameter is for the whole tensor.
+static bool isOne(Value parameter) {
+  if (nn::isNone(parameter))
+    return true;
+  auto shape = nn::shapeOf(parameter.getType());
+  return shape && (shape->rank() == 0 || shape->numElements() == 1);
 }
 
-/// A scale or zero point of QuantizeLinear and DequantizeLinear: for the whole tensor,
-/// for each position of an axis, or for blocks along it.
-static Value placed(NodeImport &node, Value parameter, const Granularity &by) {
-  if (nn::isNone(parameter))
-    return parameter;
-  auto shape = scalarOfOne(node, parameter);
-  if (!shape || shape->rank() == 0)
-    return parameter;
-  if (!by.axis)
-    return ofTensor(node, parameter);
+/// The operands 1 and 2 of QuantizeLinear and DequantizeLinear; their sizes are the ops' to check.
+static Parameters readParameters(NodeImport &node, const Granularity &by) {
+  Parameters read{node.input(1), node.input(2)};
+  for (Value parameter : {read.scale, read.zeroPoint})
+    if (!nn::isNone(parameter) && !nn::shapeOf(parameter.getType()))
+      node.unsupported("a scale or zero point of unknown rank");
+  if (node.failed() || (isOne(read.scale) && isOne(read.zeroPoint)))
+    return read;
+  if (!by.axis) {
+    read.scale = ofTensor(node, read.scale);
+    read.zeroPoint = ofTensor(node, read.zeroPoint);
+    return read;
+  }
   // An axis that counts from the end needs no rank.
-  auto data = node.inputShape(0);
-  int64_t rank = data ? data->rank() : 0, axis = *by.axis < 0 ? *by.axis + rank : *by.axis;
-  if (!data && (*by.axis >= 0 || by.blockSize > 0)) {
+  if (!node.inputShape(0) && (*by.axis >= 0 || by.blockSize > 0))
     node.unsupported("scales for an axis of data of unknown rank");
-    return parameter;
-  }
-  if (data && (axis < 0 || axis >= rank)) {
-    node.invalid(fmt::format("axis {} is not in [-{}, {})", *by.axis, rank, rank));
-    return parameter;
-  }
-  if (by.blockSize > 0)
-    parameter = spreadBlocks(node, parameter, node.input(0), axis, by.blockSize);
-  else if (shape->rank() > 1)
-    node.invalid(fmt::format("scales {} need attribute 'block_size'", shape->str()));
-  else
-    parameter = alongAxis(node, parameter, rank - axis - 1);
-  return node.failed() ? parameter : checkBroadcast(node, parameter, node.input(0));
+  read.axis = *by.axis;
+  return read;
 }
 
 //===----------------------------------------------------------------------===//
@@ -144,12 +130,11 @@ static void setQuantized(NodeImport &node, const Granularity &by, DType to, DTyp
                          bool saturate) {
   if (node.failed())
     return;
-  Value scale = placed(node, node.input(1), by), zeroPoint = placed(node, node.input(2), by);
-  if (node.failed())
-    return;
-  Value quotient = node.create<nn::DivOp>(convert(node, node.input(0), division),
-                                          convert(node, scale, division));
-  node.setOutput(0, roundAndSaturate(node, quotient, zeroPoint, to, saturate));
+  Parameters read = readParameters(node, by);
+  mlir::MLIRContext *context = node.builder().getContext();
+  node.setOutput(0, node.create<nn::QuantizeOp>(
+                        node.input(0), read.scale, read.zeroPoint, nn::elementTypeOf(context, to),
+                        nn::elementTypeOf(context, division), read.axis, by.blockSize, saturate));
 }
 
 static void importQuantizeLinear(NodeImport &node) {
@@ -189,9 +174,11 @@ static bool checkDequantized(NodeImport &node) {
 static void setDequantized(NodeImport &node, const Granularity &by, DType to) {
   if (node.failed())
     return;
-  Value scale = placed(node, node.input(1), by), zeroPoint = placed(node, node.input(2), by);
-  if (!node.failed())
-    node.setOutput(0, convert(node, dequantize(node, node.input(0), scale, zeroPoint), to));
+  Parameters read = readParameters(node, by);
+  node.setOutput(0,
+                 node.create<nn::DequantizeOp>(node.input(0), read.scale, read.zeroPoint,
+                                               nn::elementTypeOf(node.builder().getContext(), to),
+                                               read.axis, by.blockSize));
 }
 
 static void importDequantizeLinear(NodeImport &node) {

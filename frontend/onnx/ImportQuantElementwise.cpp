@@ -41,9 +41,13 @@ static Value dequantized(NodeImport &node, const Quantized &x) {
   return dequantize(node, x.data, x.scale, x.zeroPoint);
 }
 
-/// Numbers as bytes of the type of operand `like`.
 static Value quantized(NodeImport &node, Value value, const Quantized &as, DType to) {
-  return roundAndSaturate(node, node.create<nn::DivOp>(value, as.scale), as.zeroPoint, to);
+  return quantize(node, value, as.scale, as.zeroPoint, to);
+}
+
+/// data - zeroPoint in float32.
+static Value centred(NodeImport &node, const Quantized &x) {
+  return dequantize(node, x.data, node.scalarConstant(1, DType::Float32), x.zeroPoint);
 }
 
 static Value floatOf(NodeImport &node, Value value) {
@@ -85,9 +89,8 @@ static void importQLinearMul(NodeImport &node) {
   if (node.failed())
     return;
   Value scale = node.create<nn::DivOp>(node.create<nn::MulOp>(a.scale, b.scale), product.scale);
-  Value exact = node.create<nn::MulOp>(centred(node, a.data, a.zeroPoint),
-                                       centred(node, b.data, b.zeroPoint));
-  Value scaled = node.create<nn::MulOp>(convert(node, exact, DType::Float32), scale);
+  Value exact = node.create<nn::MulOp>(centred(node, a), centred(node, b));
+  Value scaled = node.create<nn::MulOp>(exact, scale);
   scaled = node.create<nn::AddOp>(scaled, floatOf(node, product.zeroPoint));
   node.setOutput(0, roundAndSaturate(node, scaled, node.graph().none, node.inputDType(0)));
 }
@@ -194,8 +197,7 @@ static void importQLinearGlobalAveragePool(NodeImport &node) {
   Quantized x = readQuantized(node, 0), y = readQuantized(node, 3, /*hasData=*/false);
   if (node.failed())
     return;
-  Value value = convert(node, centred(node, x.data, x.zeroPoint), DType::Float32);
-  value = last.toFront(node, value);
+  Value value = last.toFront(node, centred(node, x));
   if (node.failed())
     return;
   Value mean = node.create<nn::GlobalPoolOp>(value, ReduceKind::Mean);

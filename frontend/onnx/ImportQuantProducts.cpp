@@ -21,18 +21,11 @@ using mlir::Value;
 // Sums of int32
 //===----------------------------------------------------------------------===//
 
-/// Both factors without their zero points, whose rows (of a) and columns (of b) may have
-/// zero points of their own.
+/// The product of a and b without their zero points.
 static Value integerProduct(NodeImport &node, Value a, Value aZero, Value b, Value bZero) {
-  aZero = alongAxis(node, aZero, 1);
-  bZero = alongAxis(node, bZero, 0);
-  if (!node.failed() && !nn::isNone(aZero))
-    checkBroadcast(node, aZero, a);
-  if (!node.failed() && !nn::isNone(bZero))
-    checkBroadcast(node, bZero, b);
   if (node.failed())
     return a;
-  return node.create<nn::MatMulOp>(centred(node, a, aZero), centred(node, b, bZero));
+  return node.create<nn::MatMulIntegerOp>(a, b, aZero, bZero);
 }
 
 static void importMatMulInteger(NodeImport &node) {
@@ -57,8 +50,7 @@ struct IntegerConv {
 };
 } // namespace
 
-/// The convolution of data and weights without their zero points; that of the weights may be
-/// one for each output channel. Beyond the edges of the data lies its zero point.
+/// The convolution of data and weights without their zero points.
 static IntegerConv integerConv(NodeImport &node, const ConvOperands &operands) {
   Value x = operands.last.toFront(node, node.input(operands.input));
   Value w = node.input(operands.weights);
@@ -66,15 +58,11 @@ static IntegerConv integerConv(NodeImport &node, const ConvOperands &operands) {
   int64_t group = node.getInt("group", 1);
   resolveAutoPad(window, nn::shapeOf(x.getType()));
   auto spatialRank = static_cast<int64_t>(window.strides.size());
-  Value xZero = ofTensor(node, operands.inputZero);
-  Value wZero = alongAxis(node, operands.weightsZero, spatialRank + 1);
-  if (!node.failed() && !nn::isNone(wZero))
-    checkBroadcast(node, wZero, w);
   if (node.failed())
     return {x, spatialRank};
-  Value sums =
-      node.create<nn::ConvOp>(centred(node, x, xZero), centred(node, w, wZero), operands.bias,
-                              window.strides, window.dilations, window.pads, group, window.autoPad);
+  Value sums = node.create<nn::ConvIntegerOp>(x, w, operands.inputZero, operands.weightsZero,
+                                              operands.bias, window.strides, window.dilations,
+                                              window.pads, group, window.autoPad);
   return {sums, spatialRank};
 }
 
@@ -97,11 +85,11 @@ static Value requantizingScale(NodeImport &node, Value a, Value b, Value result)
   return node.create<nn::DivOp>(product, convert(node, result, DType::Float32));
 }
 
+/// As a vector the zero point is one for each row.
 static Value requantized(NodeImport &node, Value sums, Value scale, Value zeroPoint) {
   if (node.failed())
     return sums;
   checkBroadcast(node, scale, sums);
-  checkBroadcast(node, zeroPoint, sums);
   Value scaled = node.create<nn::MulOp>(convert(node, sums, DType::Float32), scale);
   return roundAndSaturate(node, scaled, zeroPoint, dtypeOf(zeroPoint));
 }
@@ -123,11 +111,11 @@ static void importQLinearMatMul(NodeImport &node) {
     return;
   Value sums = integerProduct(node, node.input(0), node.input(2), node.input(3), node.input(5));
   Value aScale = alongAxis(node, node.input(1), 1), bScale = alongAxis(node, node.input(4), 0);
-  Value scale = alongAxis(node, node.input(6), 1), zeroPoint = alongAxis(node, node.input(7), 1);
+  Value scale = alongAxis(node, node.input(6), 1);
   if (node.failed())
     return;
   scale = requantizingScale(node, aScale, bScale, scale);
-  node.setOutput(0, requantized(node, sums, scale, zeroPoint));
+  node.setOutput(0, requantized(node, sums, scale, node.input(7)));
 }
 
 static void setQLinearConv(NodeImport &node, const ChannelsLast &last) {

@@ -2,6 +2,7 @@
 #include "frontend/onnx/Quantization.h"
 
 #include "frontend/onnx/Composition.h"
+#include "ir/QuantOps.h"
 
 #include <fmt/format.h>
 
@@ -86,34 +87,32 @@ Value quern::onnx::alongAxis(NodeImport &node, Value parameter, int64_t after) {
 // From numbers to quantized ones and back
 //===----------------------------------------------------------------------===//
 
-Value quern::onnx::centred(NodeImport &node, Value data, Value zeroPoint) {
-  Value value = convert(node, data, DType::Int32);
-  if (nn::isNone(zeroPoint))
-    return value;
-  return node.create<nn::SubOp>(value, convert(node, zeroPoint, DType::Int32));
-}
-
 Value quern::onnx::dequantize(NodeImport &node, Value data, Value scale, Value zeroPoint) {
-  Value value;
-  if (isMiniFloat(dtypeOf(data))) {
-    value = convert(node, data, DType::Float32);
-    if (!nn::isNone(zeroPoint))
-      value = node.create<nn::SubOp>(value, convert(node, zeroPoint, DType::Float32));
-  } else {
-    value = convert(node, centred(node, data, zeroPoint), DType::Float32);
-  }
-  return node.create<nn::MulOp>(value, convert(node, scale, DType::Float32));
+  return node.create<nn::DequantizeOp>(data, scale, zeroPoint, node.builder().getF32Type());
 }
 
-// float32 is exact for whatever is not beyond the range of 16 bits.
-Value quern::onnx::roundAndSaturate(NodeImport &node, Value scaled, Value zeroPoint, DType to,
-                                    bool saturate) {
-  if (!isMiniFloat(to))
-    scaled = node.create<nn::RoundOp>(scaled);
-  Value shifted = convert(node, scaled, DType::Float32);
-  if (!nn::isNone(zeroPoint))
-    shifted = node.create<nn::AddOp>(shifted, convert(node, zeroPoint, DType::Float32));
-  return createCast(node, shifted, to, saturate || !isMiniFloat(to));
+/// With a vector for a dimension that counts from the end.
+static Value createQuantize(NodeImport &node, Value x, Value scale, Value zeroPoint, DType to,
+                            int64_t axis) {
+  mlir::Type elements = nn::elementTypeOf(node.builder().getContext(), to);
+  return node.create<nn::QuantizeOp>(x, scale, zeroPoint, elements, node.builder().getF32Type(),
+                                     axis);
+}
+
+Value quern::onnx::quantize(NodeImport &node, Value x, Value scale, Value zeroPoint, DType to) {
+  return createQuantize(node, x, scale, zeroPoint, to, /*axis=*/0);
+}
+
+Value quern::onnx::roundAndSaturate(NodeImport &node, Value scaled, Value zeroPoint, DType to) {
+  auto zeroShape = nn::shapeOf(zeroPoint.getType());
+  // What broadcasts in any other way is added to whole numbers, which stay so.
+  if (zeroShape && zeroShape->rank() > 1) {
+    scaled = node.create<nn::AddOp>(node.create<nn::RoundOp>(scaled),
+                                    convert(node, zeroPoint, DType::Float32));
+    zeroPoint = node.graph().none;
+  }
+  return createQuantize(node, scaled, node.scalarConstant(1, DType::Float32), zeroPoint, to,
+                        zeroShape && zeroShape->rank() == 1 ? -2 : 0);
 }
 
 DynamicallyQuantized quern::onnx::quantizeDynamically(NodeImport &node, Value x) {
@@ -131,8 +130,7 @@ DynamicallyQuantized quern::onnx::quantizeDynamically(NodeImport &node, Value x)
   Value lowest = node.create<nn::DivOp>(low, scale);
   Value zeroPoint =
       roundAndSaturate(node, node.create<nn::SubOp>(zero, lowest), node.graph().none, DType::UInt8);
-  Value quotient = node.create<nn::DivOp>(x, scale);
-  return {roundAndSaturate(node, quotient, zeroPoint, DType::UInt8), scale, zeroPoint};
+  return {quantize(node, x, scale, zeroPoint, DType::UInt8), scale, zeroPoint};
 }
 
 //===----------------------------------------------------------------------===//

@@ -1,8 +1,7 @@
 //===- Quantization.h - scales, zero points and what they mean ------------===//
 //
-// What the importers of quantized ops share. Nothing is approximate: products of 8-bit
-// integers sum up in int32, which wraps; halves round to even; casts from floats to
-// integers saturate.
+// What the importers of quantized ops share: they are nn.quantize, nn.dequantize and products of
+// 8-bit integers, with what stands between them.
 //
 //===----------------------------------------------------------------------===//
 #pragma once
@@ -33,15 +32,15 @@ mlir::Value ofTensor(NodeImport &node, mlir::Value parameter);
 /// others follow.
 mlir::Value alongAxis(NodeImport &node, mlir::Value parameter, int64_t after);
 
-/// data - zeroPoint as int32.
-mlir::Value centred(NodeImport &node, mlir::Value data, mlir::Value zeroPoint);
-/// (data - zeroPoint) * scale in float32, of parameters that broadcast to the data.
+/// nn.dequantize to float32, of a scale and a zero point (or none) of the whole tensor.
 mlir::Value dequantize(NodeImport &node, mlir::Value data, mlir::Value scale,
                        mlir::Value zeroPoint);
-/// saturate(round(scaled) + zeroPoint), which may be left out. Mini floats round as they are
-/// made; `saturate` is about them.
-mlir::Value roundAndSaturate(NodeImport &node, mlir::Value scaled, mlir::Value zeroPoint, DType to,
-                             bool saturate = true);
+/// nn.quantize of float32, the other way round.
+mlir::Value quantize(NodeImport &node, mlir::Value x, mlir::Value scale, mlir::Value zeroPoint,
+                     DType to);
+/// The same of what has been divided by the scale: saturate(round(scaled) + zeroPoint). As a
+/// vector the zero point is along the last dimension but one, of matrices.
+mlir::Value roundAndSaturate(NodeImport &node, mlir::Value scaled, mlir::Value zeroPoint, DType to);
 
 /// A tensor as uint8 for which the scale and zero point were chosen so that its elements and 0
 /// are within reach.

@@ -36,6 +36,8 @@ Status checkConvOperands(const OpCall &call, int64_t spatialRank, DType sums);
 /// Checks that the bias is absent or has one element per output channel.
 Status checkBias(const Tensor &bias, int64_t outputs);
 
+/// The kernel of nn.conv.
+Expected<std::vector<Tensor>> evalConv(const OpCall &call);
 /// The kernel of nn.conv_transpose.
 Expected<std::vector<Tensor>> evalConvTranspose(const OpCall &call);
 

@@ -140,7 +140,7 @@ static Expected<MatMulShapes> matMulShapes(const Tensor &a, const Tensor &b) {
   return shapes;
 }
 
-static Expected<std::vector<Tensor>> evalMatMul(const OpCall &call) {
+Expected<std::vector<Tensor>> reference::evalMatMul(const OpCall &call) {
   QUERN_ASSIGN(Factors factors, Factors::of(call));
   const Tensor &a = factors.a, &b = factors.b;
   QUERN_ASSIGN(MatMulShapes shapes, matMulShapes(a, b));

@@ -116,7 +116,7 @@ static Expected<ConvSizes> resolveSizes(const OpCall &call, DType sums) {
   return sizes;
 }
 
-static Expected<std::vector<Tensor>> evalConv(const OpCall &call) {
+Expected<std::vector<Tensor>> reference::evalConv(const OpCall &call) {
   QUERN_ASSIGN(Factors factors, Factors::of(call));
   QUERN_ASSIGN(ConvSizes sizes, resolveSizes(call, factors.sums()));
   sizes.padValue = call.attributes.getInt("pad_value");

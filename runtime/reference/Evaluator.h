@@ -116,6 +116,8 @@ std::span<const EvaluatorRow> labelEvaluators();
 std::span<const EvaluatorRow> linearAlgebraEvaluators();
 std::span<const EvaluatorRow> normalizationEvaluators();
 std::span<const EvaluatorRow> poolEvaluators();
+std::span<const EvaluatorRow> quantEvaluators();
+std::span<const EvaluatorRow> quantProductEvaluators();
 std::span<const EvaluatorRow> randomEvaluators();
 std::span<const EvaluatorRow> recurrentEvaluators();
 std::span<const EvaluatorRow> reductionEvaluators();

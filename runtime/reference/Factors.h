@@ -20,4 +20,7 @@ struct Factors {
   static Expected<Factors> of(const OpCall &call);
 };
 
+/// The kernel of nn.matmul.
+Expected<std::vector<Tensor>> evalMatMul(const OpCall &call);
+
 } // namespace quern::reference

@@ -54,6 +54,8 @@ static void expectCost(const std::string &op, const std::vector<std::string> &in
 
 TEST(CostRulesTest, Matrices) {
   expectCost("nn.matmul", {"2x3x4xf32", "4x5xf32"}, "", {2 * 4 * 30, (24 + 20) * 4, 30 * 4});
+  expectCost("nn.matmul_integer", {"2x3x4xui8", "4x5xi8", "ui8", ""}, "",
+             {2 * 4 * 30 + 24, 24 + 20 + 1, 30 * 4}, "2x3x5xi32");
   expectCost("nn.matmul", {"4xf64", "4xf64"}, "", {2 * 4, 8 * 8, 8});
   std::string layout = ", trans_a = true, trans_b = false";
   expectCost("nn.gemm", {"4x3xf32", "4x5xf32", ""}, "alpha = 1.0, beta = 2.0" + layout,
@@ -85,6 +87,9 @@ static const std::string kSquare = "strides = array<i64: 1, 1>, dilations = arra
 TEST(CostRulesTest, Convolutions) {
   expectCost("nn.conv", {"2x4x5x5xf32", "6x2x3x3xf32", "6xf32"}, kSquare + ", group = 2",
              {108 * (2 * 18 + 1), (200 + 108 + 6) * 4, 108 * 4});
+  expectCost("nn.conv_integer", {"2x4x5x5xui8", "6x2x3x3xi8", "", "i8", "6xi32"},
+             kSquare + ", group = 2", {108 * (2 * 18 + 1) + 108, 200 + 108 + 1 + 6 * 4, 108 * 4},
+             "2x6x3x3xi32");
   // A window that hangs over the edge is no smaller there.
   expectCost("nn.conv", {"1x1x4xf32", "1x1x3xf32", ""},
              "strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 1, 1>, "

@@ -103,6 +103,10 @@ std::vector<LongCall> longCalls() {
   auto perm = makeAttributes({{"perm", Ints{1, 0}}});
   auto block = makeAttributes({{"output_block", int64_t{4}}, {"channels", int64_t{1024}}});
   auto edge = makeAttributes({{"mode", numberOf<PadMode>("edge")}});
+  Tensor bytes = Tensor::allocate(DType::UInt8, {1024, 1024}).take(), one = ones({});
+  Tensor filters = Tensor::allocate(DType::UInt8, {4, 4, 3, 3}).take();
+  auto toFloat = makeAttributes({{"to", DType::Float32}});
+  auto quantizing = makeAttributes({{"to", DType::UInt8}, {"precision", DType::Float32}});
   auto toInt = makeAttributes({{"to", DType::Int32}});
   Tensor words = Tensor::allocate(DType::String, {1 << 16}).take();
   auto upper = makeAttributes({{"case_action", std::string("UPPER")}});
@@ -117,6 +121,13 @@ std::vector<LongCall> longCalls() {
   std::vector<DType> two = {DType::Float32, DType::Float32};
   return {
       {"nn.matmul", {matrix, matrix}},
+      {"nn.matmul_integer", {bytes, bytes, none, none}, {}, {DType::Int32}},
+      {"nn.conv_integer",
+       {bytes.reshaped({1, 4, 512, 512}), filters, none, none, none},
+       windowAttributes(),
+       {DType::Int32}},
+      {"nn.quantize", {matrix, one, none}, quantizing, {DType::UInt8}},
+      {"nn.dequantize", {bytes, one, none}, toFloat},
       {"nn.gemm", {matrix, matrix, none}},
       {"nn.conv", {image, ones({4, 4, 3, 3}), none}, window},
       {"nn.conv_transpose", {image, ones({4, 4, 3, 3}), none}, window},

@@ -13,6 +13,7 @@
 #include "ir/NNDialect.h"
 #include "ir/NNOps.h"
 #include "ir/Types.h"
+#include "passes/DecomposeQuantization.h"
 
 #include <nlohmann/json.hpp>
 
@@ -38,11 +39,13 @@ static bool isData(mlir::Operation *op) {
   return llvm::isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op);
 }
 
-/// How an op of the dialect runs natively: "code", "plans" (of its bodies), or the reason why
-/// it has none.
+/// How an op of the dialect runs natively: "code", "plans" (of its bodies), "composition" (of
+/// others), or the reason why it has none.
 static std::string nativeOf(mlir::RegisteredOperationName name) {
   if (!name.hasTrait<mlir::OpTrait::ZeroRegions>())
     return "plans";
+  if (passes::isDecomposed(name.getStringRef()))
+    return "composition";
   for (const native::LoweringRow &row : native::loweringTable())
     if (row.name == name.getStringRef() && row.ways.empty())
       return row.reason->text;

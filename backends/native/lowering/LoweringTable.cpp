@@ -49,6 +49,11 @@ static std::span<const LoweringRow> referenceRows() {
       reference<nn::OptionalOp>("no native code for optionals"),
       reference<nn::OptionalHasOp>("no native code for optionals"),
       reference<nn::OptionalGetOp>("no native code for optionals"),
+      // Quant: else taken apart by DecomposeQuantization
+      reference<nn::QuantizeOp>("scales of a rank that only a run tells"),
+      reference<nn::DequantizeOp>("scales of a rank that only a run tells"),
+      reference<nn::MatMulIntegerOp>("zero points of a rank that only a run tells"),
+      reference<nn::ConvIntegerOp>("weights or zero points of a rank that only a run tells"),
       // Random, Signal
       reference<nn::RandomOp>("the numbers come from the generator of the process",
                               ReasonCode::Generator),
