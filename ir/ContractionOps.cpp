@@ -107,6 +107,52 @@ InferredTypes GemmOp::inferResultTypes(const ShapeFacts &facts) {
   return rankedResult(*this, result, *elementType);
 }
 
+/// Fails unless `tensor` is [columns, blocks].
+static LogicalResult verifyPerBlock(BlockMatMulOp op, const std::optional<Shape> &found,
+                                    const Shape &weights, StringRef name) {
+  if (!found)
+    return success();
+  if (found->rank() != 2)
+    return op.emitOpError() << name << " must have rank 2, found " << found->rank();
+  if (failed(requireDim(op, (*found)[0], weights[0], Twine("the columns of ") + name)))
+    return failure();
+  return requireDim(op, (*found)[1], ceilDiv(weights[1], op.getBlockSize()),
+                    Twine("the blocks of ") + name);
+}
+
+InferredTypes BlockMatMulOp::inferResultTypes(const ShapeFacts &facts) {
+  Type f32 = Float32Type::get(getContext());
+  DType weightsType = dtypeOf(elementTypeOf(getWeights()));
+  bool areIntegers = isSignedInteger(weightsType) || isUnsignedInteger(weightsType);
+  if (!areIntegers || dtypeBits(weightsType) > 8)
+    return emitOpError("weights must hold integers of 8 bits or less, found ")
+           << elementTypeOf(getWeights());
+  if (elementTypeOf(getA()) != f32 || elementTypeOf(getScale()) != f32)
+    return emitOpError("a and scale must hold f32, found ")
+           << elementTypeOf(getA()) << " and " << elementTypeOf(getScale());
+  if (failed(requireSameElements(*this, getZeroPoint(), "zero_point", getWeights())))
+    return failure();
+  if (getBlockSize() < 1)
+    return emitOpError("block_size must be positive, found ") << getBlockSize();
+  std::optional<Shape> a = facts.shapeOf(getA()), weights = facts.shapeOf(getWeights());
+  if (weights && weights->rank() != 2)
+    return emitOpError("weights must have rank 2, found ") << weights->rank();
+  std::optional<Shape> zero = facts.shapeOf(getZeroPoint());
+  if (weights &&
+      (failed(verifyPerBlock(*this, facts.shapeOf(getScale()), *weights, "scale")) ||
+       (zero && zero->rank() != 0 && failed(verifyPerBlock(*this, zero, *weights, "zero_point")))))
+    return failure();
+  if (!a)
+    return unrankedResult(f32);
+  if (a->rank() == 0)
+    return emitOpError("a must have rank 1 or more, found a scalar");
+  DimVector dims = a->dims();
+  if (weights && failed(requireDim(*this, dims.back(), (*weights)[1], "the inner dimension of a")))
+    return failure();
+  dims.back() = weights ? (*weights)[0] : Dim();
+  return rankedResult(*this, Shape(std::move(dims)), f32);
+}
+
 #define GET_OP_CLASSES
 #include "ir/ContractionOps.cpp.inc"
 

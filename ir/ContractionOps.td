@@ -40,4 +40,20 @@ def NN_MatMulIntegerOp : NN_Op<"matmul_integer"> {
   let results = (outs NN_Tensor:$result);
 }
 
+def NN_BlockMatMulOp : NN_Op<"block_matmul"> {
+  let summary = "product of rows of float32 with weights of few bits, whose blocks have scales";
+  let description = [{
+    `a` [..., m, k] times the transpose of `weights` [n, k], integers of 8 bits or less that stand
+    for (weight - zero_point) * scale: `scale` [n, k / block_size] is one for each block of
+    neighbours along k, of which the last may be smaller; `zero_point`, of the weights' type, is one
+    for each block, a scalar or none. So weights stay as small as they are in memory.
+  }];
+  let arguments = (ins NN_Tensor:$a, NN_Tensor:$weights, NN_Tensor:$scale,
+    NN_OptionalTensor:$zero_point, NN_IntAttr:$block_size);
+  let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
+  }];
+}
+
 #endif // QUERN_IR_CONTRACTIONOPS_TD

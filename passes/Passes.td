@@ -44,6 +44,10 @@ def FoldConstantsPass : Pass<"nn-fold-constants", "::mlir::func::FuncOp"> {
   ];
 }
 
+def FormBlockProductsPass : Pass<"nn-form-block-products", "::mlir::func::FuncOp"> {
+  let summary = "products of float32 with dequantized constants keep them small";
+}
+
 def DecomposeQuantizationPass : Pass<"nn-decompose-quantization", "::mlir::func::FuncOp"> {
   let summary = "nn.quantize, nn.dequantize and integer products in core ops, with the same bits";
 }

@@ -56,6 +56,8 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
   folding.keepDequantized = true;
   pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget, folding));
   pm.addNestedPass<func::FuncOp>(createInlineKnownBranchesPass());
+  if (options.optLevel >= 1)
+    pm.addNestedPass<func::FuncOp>(createFormBlockProductsPass());
   pm.addNestedPass<func::FuncOp>(createDecomposeQuantizationPass());
   foldConstants(pm, options); // what is dequantized, and scales in their places
   if (options.optLevel >= 1) {

@@ -36,6 +36,10 @@ static double flopsOf(nn::MatMulIntegerOp op, const CostFacts &facts) {
   return 2 * facts.sizeOf(op.getA(), -1) * facts.elementsOf(op.getResult()) + zeros;
 }
 
+static double flopsOf(nn::BlockMatMulOp op, const CostFacts &facts) {
+  return 2 * facts.sizeOf(op.getA(), -1) * facts.elementsOf(op.getResult());
+}
+
 static double flopsOf(nn::GemmOp op, const CostFacts &facts) {
   bool hasC = !nn::isNone(op.getC());
   double perElement = 2 * facts.sizeOf(op.getA(), op.getTransA() ? 0 : 1);
@@ -149,11 +153,12 @@ static double flopsOf(nn::RecurrentOp op, const CostFacts &facts) {
 
 std::span<const CostRow> plan::productCosts() {
   static const CostRow rows[] = {
-      computes<nn::MatMulOp, flopsOf>(),        computes<nn::GemmOp, flopsOf>(),
-      computes<nn::DetOp, flopsOf>(),           computes<nn::DftOp, flopsOf>(),
-      computes<nn::MatMulIntegerOp, flopsOf>(), computes<nn::ConvIntegerOp, flopsOf>(),
-      computes<nn::ConvOp, flopsOf>(),          computes<nn::ConvTransposeOp, flopsOf>(),
-      computes<nn::AttentionOp, flopsOf>(),     computes<nn::RecurrentOp, flopsOf>(),
+      computes<nn::BlockMatMulOp, flopsOf>(),   computes<nn::MatMulOp, flopsOf>(),
+      computes<nn::GemmOp, flopsOf>(),          computes<nn::DetOp, flopsOf>(),
+      computes<nn::DftOp, flopsOf>(),           computes<nn::MatMulIntegerOp, flopsOf>(),
+      computes<nn::ConvIntegerOp, flopsOf>(),   computes<nn::ConvOp, flopsOf>(),
+      computes<nn::ConvTransposeOp, flopsOf>(), computes<nn::AttentionOp, flopsOf>(),
+      computes<nn::RecurrentOp, flopsOf>(),
   };
   return rows;
 }

@@ -129,7 +129,11 @@ static Value readWeights(NodeImport &node, const Packing &packing) {
     values = reshaped(values, {columns, blocks, size});
     return inRows(scaled(node, values, repeated(scales), placed(zeros, repeated)));
   }
-  return node.create<nn::DequantizeOp>(inRows(values), scales, zeros, node.builder().getF32Type(),
+  // Of the type that says how many bits they have.
+  DType type = packing.bits == 2 ? DType::UInt2 : packing.bits == 4 ? DType::UInt4 : DType::UInt8;
+  values = convert(node, inRows(values), type);
+  zeros = convert(node, zeros, type);
+  return node.create<nn::DequantizeOp>(values, scales, zeros, node.builder().getF32Type(),
                                        /*axis=*/1, size);
 }
 

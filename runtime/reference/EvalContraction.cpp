@@ -3,6 +3,7 @@
 #include "runtime/reference/Evaluator.h"
 #include "runtime/reference/Factors.h"
 #include "runtime/reference/Indexing.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -226,8 +227,58 @@ static Expected<std::vector<Tensor>> evalGemm(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
+/// The weights of nn.block_matmul, [n, k], as the numbers that they stand for.
+static Expected<Tensor> blockWeights(const OpCall &call) {
+  const Tensor &weights = call.inputs[1], &scale = call.inputs[2], &zero = call.inputs[3];
+  int64_t size = call.attributes.getInt("block_size"), depth = weights.dim(1);
+  if (size < 1 || scale.rank() != 2 || scale.dim(0) != weights.dim(0) ||
+      scale.dim(1) != ceilDiv(depth, size))
+    return invalidInput(fmt::format("scales {} do not fit weights {} in blocks of {}",
+                                    scale.describe(), weights.describe(), size));
+  bool isShared = !zero.isPresent() || zero.rank() == 0;
+  if (!isShared && zero.dims() != scale.dims())
+    return invalidInput(
+        fmt::format("zero points {} do not fit scales {}", zero.describe(), scale.describe()));
+  QUERN_TRY(call.budget.require(CheckedSize(weights.numElements())));
+  QUERN_ASSIGN(Tensor numbers, call.budget.allocateUninitialized(DType::Float32, weights.dims()));
+  QUERN_TRY(visitNumber(weights.dtype(), [&]<typename T>() {
+    for (int64_t i = 0; i < weights.numElements(); ++i) {
+      int64_t block = i / depth * scale.dim(1) + i % depth / size;
+      auto value = static_cast<int64_t>(widen(weights.data<T>()[i]));
+      if (zero.isPresent())
+        value -= static_cast<int64_t>(widen(zero.data<T>()[isShared ? 0 : block]));
+      numbers.mutableData<float>()[i] = static_cast<float>(value) * scale.data<float>()[block];
+    }
+    return Status::ok();
+  }));
+  return numbers;
+}
+
+static Expected<std::vector<Tensor>> evalBlockMatMul(const OpCall &call) {
+  const Tensor &a = call.inputs[0], &weights = call.inputs[1];
+  if (weights.rank() != 2 || a.rank() == 0 || a.dims().back() != weights.dim(1) ||
+      a.dtype() != DType::Float32)
+    return invalidInput("weights " + weights.describe() + " do not fit " + a.describe());
+  QUERN_ASSIGN(Tensor numbers, blockWeights(call));
+  int64_t depth = weights.dim(1), columns = weights.dim(0);
+  std::vector<int64_t> dims = a.dims();
+  dims.back() = columns;
+  QUERN_TRY(call.budget.require(CheckedSize::product(dims) * CheckedSize(depth)));
+  QUERN_ASSIGN(Tensor result, call.allocateResult(0, DType::Float32, dims));
+  if (result.numElements() == 0)
+    return std::vector<Tensor>{result};
+  QUERN_ASSIGN(auto blocks, ProductBlocks<float>::allocate(call.budget));
+  float *out = result.mutableData<float>();
+  QUERN_TRY(multiply<float>(
+      {a.data<float>(), depth, 1}, {numbers.data<float>(), 1, depth},
+      {result.numElements() / columns, columns, depth}, blocks, call.budget,
+      [&](int64_t i, int64_t j, double sum) { out[i * columns + j] = narrow<float>(sum); }));
+  return std::vector<Tensor>{result};
+}
+
 std::span<const EvaluatorRow> reference::contractionEvaluators() {
   static constexpr EvaluatorRow rows[] = {
+      {"nn.block_matmul", evalBlockMatMul},
       {"nn.gemm", evalGemm},
       {"nn.matmul", evalMatMul},
   };

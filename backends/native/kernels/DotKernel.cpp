@@ -3,6 +3,9 @@
 
 #include "runtime/values/CeilDiv.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
 #include <fmt/compile.h>
 #include <fmt/format.h>
 #include <numeric>
@@ -54,7 +57,7 @@ private:
 
   /// Where a column tile's data starts.
   struct Tile {
-    Value a, b, c, scales, bias;
+    Value a, b, c, scales, zeros, bias;
     /// Epilogue operands, at the tile's first element.
     Values operands;
   };
@@ -69,6 +72,10 @@ private:
   /// for all rows.
   void storeByRows(const Tile &tile, const Values &sums, Value firstRow, int64_t rows);
   DotOperands operandsOfTile();
+  /// The sum of the block that begins at `a`, in all lanes.
+  Value sumOfBlock(Value a);
+  /// `sums`, and what the sums of the products of one block come to.
+  Values addBlock(const Tile &tile, Value block, Value a, Values part, Values sums);
   /// The products of all k of rows at `a`, added to `sums`.
   Values accumulate(const Tile &tile, Value a, int64_t rows, Values sums);
 
@@ -122,6 +129,9 @@ DotEmitter::Tile DotEmitter::tileOfTask(Value batch, Value column) {
   if (spec.scaledBlocks)
     tile.scales = kb.advance(kb.buffer(next++), kb.mul(firstColumn, kb.dim(&DotDims::blocks)),
                              types.accumulate);
+  if (spec.shiftedBlocks)
+    tile.zeros = kb.advance(kb.buffer(next++), kb.mul(firstColumn, kb.dim(&DotDims::blocks)),
+                            types.accumulate);
   auto operand = [&](OperandAccess access, DType operandType) {
     Value start = access == OperandAccess::Full        ? offsetOfC
                   : access == OperandAccess::PerColumn ? kb.add(perBatch, firstColumn)
@@ -195,26 +205,57 @@ DotOperands DotEmitter::operandsOfTile() {
   return operands;
 }
 
+Value DotEmitter::sumOfBlock(Value a) {
+  int64_t lanes = spec.tile.lanes;
+  OpBuilder &ops = kb.builder();
+  Values sum = kb.forLoop(kb.index(0), kb.dim(&DotDims::blockSize), lanes,
+                          Values{kb.floatConstant(types.accumulate, lanes, 0)},
+                          [&](Value i, ValueRange now) -> Values {
+                            Value next = kb.load(kb.advance(a, i, types.a), types.a, lanes);
+                            return {ops.create<arith::AddFOp>(kb.loc(), now[0], next)};
+                          });
+  Value whole = ops.create<vector::ReductionOp>(kb.loc(), vector::CombiningKind::ADD, sum[0],
+                                                arith::FastMathFlags::reassoc);
+  return kb.splat(whole, lanes);
+}
+
+DotEmitter::Values DotEmitter::addBlock(const Tile &tile, Value block, Value a, Values part,
+                                        Values sums) {
+  int64_t lanes = spec.tile.lanes, vectors = spec.tile.vectors;
+  Value first = kb.mul(block, spec.tile.columns());
+  auto numberOf = [&](Value numbers, int64_t v) {
+    Value place = kb.advance(numbers, kb.add(first, v * lanes), types.accumulate);
+    return kb.load(place, types.accumulate, lanes);
+  };
+  auto rows = static_cast<int64_t>(sums.size()) / vectors;
+  Value strideA = strideOf(spec.tile.rowStrideA, &DotDims::rowStrideA);
+  for (int64_t r = 0; r < rows; ++r) {
+    Value lessOfA;
+    if (spec.shiftedBlocks)
+      lessOfA = kb.builder().create<arith::NegFOp>(
+          kb.loc(), sumOfBlock(kb.advance(a, kb.mul(strideA, r), types.a)));
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value &product = part[r * vectors + v], &sum = sums[r * vectors + v];
+      if (lessOfA)
+        product = kb.multiplyAdd(lessOfA, numberOf(tile.zeros, v), product);
+      sum = kb.multiplyAdd(product, numberOf(tile.scales, v), sum);
+    }
+  }
+  return sums;
+}
+
 DotEmitter::Values DotEmitter::accumulate(const Tile &tile, Value a, int64_t rows, Values sums) {
   DotMicroKernel micro(kb, spec.tile, operandsOfTile());
   if (!spec.scaledBlocks)
     return micro.accumulate(rows, a, tile.b, std::move(sums));
-  int64_t lanes = spec.tile.lanes, vectors = spec.tile.vectors;
-  return kb.forLoop(
-      kb.index(0), kb.dim(&DotDims::blocks), 1, sums, [&](Value block, ValueRange now) {
-        Value k = kb.mul(block, kb.dim(&DotDims::blockSize));
-        Value b = micro.advanceB(tile.b, kb.mul(k, spec.tile.columns()));
-        Values part = micro.accumulate(rows, kb.advance(a, k, types.a), b, micro.zeros(rows));
-        Value scales =
-            kb.advance(tile.scales, kb.mul(block, spec.tile.columns()), types.accumulate);
-        Values next;
-        for (int64_t i = 0; i < rows * vectors; ++i) {
-          Value scale = kb.load(kb.advance(scales, i % vectors * lanes, types.accumulate),
-                                types.accumulate, lanes);
-          next.push_back(kb.multiplyAdd(part[i], scale, now[i]));
-        }
-        return next;
-      });
+  return kb.forLoop(kb.index(0), kb.dim(&DotDims::blocks), 1, sums,
+                    [&](Value block, ValueRange now) {
+                      Value k = kb.mul(block, kb.dim(&DotDims::blockSize));
+                      Value b = micro.advanceB(tile.b, kb.mul(k, spec.tile.columns()));
+                      Value ofBlock = kb.advance(a, k, types.a);
+                      Values part = micro.accumulate(rows, ofBlock, b, micro.zeros(rows));
+                      return addBlock(tile, block, ofBlock, std::move(part), Values(now));
+                    });
 }
 
 void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {

@@ -43,11 +43,14 @@ struct DotSpec {
   std::optional<OperandAccess> bias;
   /// The sum of each block of k is scaled, by a number for each column, before it is added up.
   bool scaledBlocks = false;
+  /// Before that, a number for each column times the sum of the block's A is taken from it: zero
+  /// points. Blocks are of whole vectors then.
+  bool shiftedBlocks = false;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "dot";
   QUERN_FIELDS(tile, heights, flat, rowStrideC, contiguousColumns, groupsRepeat, maskColumns, bias,
-               scaledBlocks, epilogue)
+               scaledBlocks, shiftedBlocks, epilogue)
   /// "dot_14x32_relu".
   std::string name() const;
   void emit(KernelBuilder &kb) const;
@@ -101,7 +104,7 @@ struct DotDims {
   void splitLines(int64_t batches, double totalFlops, int64_t threads);
 };
 
-// Buffers of a Dot step: A, B, C, the scales of blocks if any, [column tile][block][column], then
-// the bias if any, then epilogue operands.
+// Buffers of a Dot step: A, B, C, then what there is of: the scales of blocks, and their zero points,
+// [column tile][block][column]; the bias; the epilogue's operands.
 
 } // namespace quern::native

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
+#include <vector>
 
 using namespace quern;
 using namespace quern::native;
@@ -154,6 +155,52 @@ Expected<Tensor> native::packMatrix(const Tensor &matrix, const MatrixPack &pack
     }
     return packed;
   });
+}
+
+Expected<Tensor> native::packFewBits(const Tensor &weights, int64_t offset, int64_t group,
+                                     int64_t tileColumns) {
+  int64_t n = weights.dim(0), k = weights.dim(1), tiles = ceilDiv(n, tileColumns);
+  int64_t bits = 32 / group;
+  QUERN_ASSIGN(Tensor packed, Tensor::allocate(DType::UInt32, {tiles, k / group, tileColumns}));
+  const auto *from = static_cast<const uint8_t *>(weights.rawData());
+  auto *to = static_cast<uint32_t *>(packed.mutableRawData());
+  auto mask = static_cast<uint32_t>((int64_t{1} << bits) - 1);
+  oneapi::tbb::parallel_for(int64_t{0}, n, [&](int64_t row) {
+    uint32_t *words = to + row / tileColumns * (k / group) * tileColumns + row % tileColumns;
+    for (int64_t i = 0; i < k; ++i) {
+      auto number = static_cast<uint32_t>(from[row * k + i] - offset) & mask;
+      words[i / group * tileColumns] |= number << (i % group * bits);
+    }
+  });
+  return packed;
+}
+
+/// Elements of numbers of 8 bits or less, or of float32, in float32.
+static std::vector<float> readNumbers(const Tensor &numbers) {
+  std::vector<float> values(static_cast<size_t>(numbers.numElements()));
+  UnalignedElements<float> floats(numbers.rawData());
+  const auto *bytes = static_cast<const uint8_t *>(numbers.rawData());
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (numbers.dtype() == DType::Float32)
+      values[i] = floats[static_cast<int64_t>(i)];
+    else if (isSignedInteger(numbers.dtype()))
+      values[i] = static_cast<int8_t>(bytes[i]);
+    else
+      values[i] = bytes[i];
+  }
+  return values;
+}
+
+Expected<Tensor> native::packBlockNumbers(const Tensor &numbers, int64_t tileColumns) {
+  int64_t n = numbers.dim(0), blocks = numbers.dim(1), tiles = ceilDiv(n, tileColumns);
+  std::vector<float> values = readNumbers(numbers);
+  QUERN_ASSIGN(Tensor packed, Tensor::allocate(DType::Float32, {tiles, blocks, tileColumns}));
+  auto *to = packed.mutableData<float>();
+  for (int64_t row = 0; row < n; ++row)
+    for (int64_t block = 0; block < blocks; ++block)
+      to[(row / tileColumns * blocks + block) * tileColumns + row % tileColumns] =
+          values[static_cast<size_t>(row * blocks + block)];
+  return packed;
 }
 
 Expected<Tensor> native::padVector(const Tensor &vector, int64_t multiple) {

@@ -34,6 +34,14 @@ struct MatrixPack {
 Expected<Tensor> packMatrix(const Tensor &matrix, const MatrixPack &pack,
                             const std::function<void(int64_t begin, int64_t end)> &done = {});
 
+/// Weights [n, k], integers of 8 bits or less, less `offset`, as [n / tileColumns][k / group]
+/// [tileColumns] words of 32 bits: each of `group` neighbours along k, of 32 / group bits, the
+/// first at the lowest. `group` divides k.
+Expected<Tensor> packFewBits(const Tensor &weights, int64_t offset, int64_t group,
+                             int64_t tileColumns);
+/// Numbers [n, blocks] as float32 [n / tileColumns][blocks][tileColumns].
+Expected<Tensor> packBlockNumbers(const Tensor &numbers, int64_t tileColumns);
+
 /// A vector padded with zeros to a multiple of `multiple`.
 Expected<Tensor> padVector(const Tensor &vector, int64_t multiple);
 

@@ -73,10 +73,10 @@ std::span<const LoweringRow> native::loweringTable() {
   static const std::vector<LoweringRow> rows = [] {
     std::vector<LoweringRow> all;
     for (auto rowsOfFamily :
-         {contractionLowerings, convLowerings, windowSumLowerings, poolLowerings,
-          reductionLowerings, normalizationLowerings, dataMovementLowerings, resizeLowerings,
-          gatherLowerings, treeLowerings, attentionLowerings, recurrentLowerings, visionLowerings,
-          referenceRows})
+         {contractionLowerings, blockMatMulLowerings, convLowerings, windowSumLowerings,
+          poolLowerings, reductionLowerings, normalizationLowerings, dataMovementLowerings,
+          resizeLowerings, gatherLowerings, treeLowerings, attentionLowerings, recurrentLowerings,
+          visionLowerings, referenceRows})
       llvm::append_range(all, rowsOfFamily());
     return all;
   }();

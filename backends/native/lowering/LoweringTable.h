@@ -34,6 +34,7 @@ LoweringRow lowered() {
 
 // The rows of Lower<Family>.cpp.
 std::span<const LoweringRow> contractionLowerings();
+std::span<const LoweringRow> blockMatMulLowerings();
 std::span<const LoweringRow> convLowerings();
 std::span<const LoweringRow> windowSumLowerings(); // LowerConvTranspose.cpp
 std::span<const LoweringRow> poolLowerings();
