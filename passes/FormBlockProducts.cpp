@@ -94,7 +94,7 @@ static ReasonOr<SmallWeights> smallWeights(Value factor, bool isTransposed) {
 }
 
 /// A scale or zero point as [n, blocks]: of all, of columns, or of blocks.
-static Value perBlock(Composer &make, Value parameter, const SmallWeights &weights) {
+static Value perBlock(Composer &make, Value parameter, SmallWeights weights) {
   int64_t blocks = weights.k / weights.blockSize;
   std::optional<Shape> shape = shapeOf(parameter);
   if (shape->rank() == 2 && shape->numElements() == weights.n * blocks)
@@ -108,7 +108,7 @@ static Value perBlock(Composer &make, Value parameter, const SmallWeights &weigh
 
 /// The zero point as nn.block_matmul takes it: none where it is 0, a scalar where it is half the
 /// range, which leaves signed weights; else one for each block.
-static Value zeroPoint(Composer &make, const SmallWeights &weights, Value none) {
+static Value zeroPoint(Composer &make, SmallWeights weights, Value none) {
   Value zero = weights.op.getZeroPoint();
   if (isNone(zero))
     return zero;
@@ -125,13 +125,12 @@ static Value zeroPoint(Composer &make, const SmallWeights &weights, Value none) 
 }
 
 /// a times the weights, in float32.
-static Value createProduct(PatternRewriter &rewriter, Location loc, Value a,
-                           const SmallWeights &weights) {
+static Value createProduct(PatternRewriter &rewriter, Location loc, Value a, SmallWeights weights) {
   Composer make(rewriter, loc);
   Value integers = weights.op.getX();
   if (!weights.areRowsColumns)
     integers = make.create<TransposeOp>(integers, ArrayRef<int64_t>{1, 0});
-  Value none = rewriter.create<NoneOp>(loc);
+  Value none = rewriter.create<NoneOp>(loc, rewriter.getNoneType());
   Value scale = perBlock(make, weights.op.getScale(), weights);
   return make.create<BlockMatMulOp>(a, integers, scale, zeroPoint(make, weights, none),
                                     weights.blockSize);

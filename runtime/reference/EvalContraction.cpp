@@ -241,7 +241,7 @@ static Expected<Tensor> blockWeights(const OpCall &call) {
         fmt::format("zero points {} do not fit scales {}", zero.describe(), scale.describe()));
   QUERN_TRY(call.budget.require(CheckedSize(weights.numElements())));
   QUERN_ASSIGN(Tensor numbers, call.budget.allocateUninitialized(DType::Float32, weights.dims()));
-  QUERN_TRY(visitNumber(weights.dtype(), [&]<typename T>() {
+  QUERN_TRY(visitCastable(weights.dtype(), [&]<typename T>() {
     for (int64_t i = 0; i < weights.numElements(); ++i) {
       int64_t block = i / depth * scale.dim(1) + i % depth / size;
       auto value = static_cast<int64_t>(widen(weights.data<T>()[i]));

@@ -39,6 +39,14 @@ static std::string typeOfTensor(const Tensor &tensor) {
     return type + "i64>";
   case DType::Int32:
     return type + "i32>";
+  case DType::Int2:
+    return type + "i2>";
+  case DType::UInt2:
+    return type + "ui2>";
+  case DType::Int4:
+    return type + "i4>";
+  case DType::UInt4:
+    return type + "ui4>";
   case DType::Int8:
     return type + "i8>";
   case DType::UInt8:
