@@ -35,6 +35,7 @@ public:
   mlir::Value convert(mlir::Value value, mlir::Type to) {
     return nn::elementTypeOf(value) == to ? value : create<nn::CastOp>(value, to);
   }
+  mlir::Value none() { return ops.create<nn::NoneOp>(loc, ops.getNoneType()); }
   mlir::Value constant(const Tensor &tensor) { return nn::createConstant(ops, loc, tensor); }
   /// A vector of int64.
   mlir::Value ints(llvm::ArrayRef<int64_t> values) {

@@ -22,12 +22,16 @@ namespace quern::passes {
 
 class GraphLog;
 class LayoutPolicy;
+class ProductPolicy;
 
 // With a budget that other folding passes share; null is one of its own. What is refused is
 // written to `log`, unless that is null.
 std::unique_ptr<mlir::Pass> createFoldConstantsPass(std::shared_ptr<Budget> budget,
                                                     const FoldConstantsPassOptions &options = {});
 std::unique_ptr<mlir::Pass> createFoldBatchNormPass(std::shared_ptr<Budget> budget, GraphLog *log);
+/// `policy` says what is formed; null: nothing.
+std::unique_ptr<mlir::Pass>
+createFormIntegerProductsPass(std::shared_ptr<const ProductPolicy> policy, GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseLayerNormPass(GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseAttentionPass(GraphLog *log);
 /// `policy` says what is blocked; null is by the default of the option.

@@ -48,6 +48,17 @@ def FormBlockProductsPass : Pass<"nn-form-block-products", "::mlir::func::FuncOp
   let summary = "products of float32 with dequantized constants keep them small";
 }
 
+def SinkDequantizePass : Pass<"nn-sink-dequantize", "::mlir::func::FuncOp"> {
+  let summary = "move integers in place of their floats, and drop what quantizes them as before";
+}
+
+def FormIntegerProductsPass : Pass<"nn-form-integer-products", "::mlir::func::FuncOp"> {
+  let summary = "products of quantized tensors on uint8 by int8, where a policy says that it pays";
+  let options = [
+    Option<"all", "all", "bool", "false", "without a policy, form whatever is possible">,
+  ];
+}
+
 def DecomposeQuantizationPass : Pass<"nn-decompose-quantization", "::mlir::func::FuncOp"> {
   let summary = "nn.quantize, nn.dequantize and integer products in core ops, with the same bits";
 }

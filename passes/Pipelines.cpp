@@ -8,6 +8,7 @@
 
 #include "passes/LayoutPolicy.h"
 #include "passes/Passes.h"
+#include "passes/ProductPolicy.h"
 
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -39,6 +40,21 @@ static void foldConstants(OpPassManager &pm, const PipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget));
 }
 
+/// Leaves weights as the model quantizes them.
+static void foldButDequantized(OpPassManager &pm, const PipelineOptions &options) {
+  FoldConstantsPassOptions folding;
+  folding.keepDequantized = true;
+  pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget, folding));
+}
+
+/// Before anything looks into the floats that quantized tensors stand for.
+static void formIntegerProducts(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createCSEPass()); // what several nodes quantize in the same way
+  pm.addNestedPass<func::FuncOp>(createSinkDequantizePass());
+  foldButDequantized(pm, options); // weights that have been moved
+  pm.addNestedPass<func::FuncOp>(createFormIntegerProductsPass(options.products, options.log));
+}
+
 static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {
   std::string name(phaseName(phase));
   pm.addPass(createVerifyPhasePass({name}));
@@ -52,11 +68,11 @@ static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &opti
 // nor what folding should have done).
 void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &options) {
   // Infers shapes on the way, which conditions are made of.
-  FoldConstantsPassOptions folding;
-  folding.keepDequantized = true;
-  pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget, folding));
+  foldButDequantized(pm, options);
   pm.addNestedPass<func::FuncOp>(createInlineKnownBranchesPass());
-  if (options.optLevel >= 1)
+  if (options.optLevel >= 1 && options.products)
+    formIntegerProducts(pm, options);
+  if (options.optLevel >= 1) // of those that are left
     pm.addNestedPass<func::FuncOp>(createFormBlockProductsPass());
   pm.addNestedPass<func::FuncOp>(createDecomposeQuantizationPass());
   foldConstants(pm, options); // what is dequantized, and scales in their places
@@ -115,6 +131,9 @@ namespace {
 struct GraphPipelineOptions : PassPipelineOptions<GraphPipelineOptions> {
   Option<int> optLevel{*this, "opt-level", llvm::cl::desc("0 to 3"), llvm::cl::init(3)};
   Option<int64_t> block{*this, "block", llvm::cl::desc("channels per block"), llvm::cl::init(16)};
+  Option<bool> products{*this, "integer-products",
+                        llvm::cl::desc("form all products on 8-bit integers"),
+                        llvm::cl::init(false)};
   Option<std::string> last{*this, "to", llvm::cl::desc("the last phase"), llvm::cl::init("fused")};
   Option<std::string> dump{*this, "dump-phases-to", llvm::cl::desc("directory of phase dumps")};
   Option<std::string> prefix{*this, "dump-prefix", llvm::cl::desc("what their names begin with")};
@@ -127,6 +146,8 @@ void passes::registerQuernPipelines() {
         PipelineOptions options;
         options.optLevel = given.optLevel;
         options.layouts = std::make_shared<ChannelBlocks>(given.block);
+        if (given.products)
+          options.products = std::make_shared<AllProducts>();
         options.dumpPhasesTo = given.dump;
         options.dumpPrefix = given.prefix;
         // An unknown phase is VerifyPhase's to report: a builder cannot fail.

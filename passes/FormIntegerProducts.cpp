@@ -1,0 +1,467 @@
+//===- FormIntegerProducts.cpp - products on 8-bit integers ---------------===//
+//
+// What a model computes on numbers that it has quantized is computed on these: u8 activations by
+// constant s8 weights, with sums of int32, as instructions multiply them. Zero points of
+// activations become part of a bias, by the sums of weights; beyond the edges of an image lies its
+// zero point. A policy says which products pay.
+//
+// Products of integers keep their integers. Those of dequantized floats are scaled once: where
+// they are quantized again by one factor in float32, as ONNX Runtime does it, so that the integers
+// are its.
+//
+//===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
+#include "ir/QuantOps.h"
+#include "passes/GraphLog.h"
+#include "passes/IntegerFactors.h"
+#include "passes/Passes.h"
+#include "passes/ProductPolicy.h"
+#include "passes/QuantizedValues.h"
+
+#include "mlir/IR/PatternMatch.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_FORMINTEGERPRODUCTSPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+//===----------------------------------------------------------------------===//
+// Products of integers
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What is multiplied, and what stands for zero.
+struct Factors {
+  Value x, xZero, weights, weightsZero;
+};
+} // namespace
+
+static int64_t sizeOf(const std::optional<Shape> &shape, int64_t dim) {
+  return shape && (*shape)[dim].isStatic() ? (*shape)[dim].size() : -1;
+}
+
+/// The facts of a convolution; that it has weights of known sizes has been seen to.
+template <typename Op> static ProductFacts factsOfConv(Op op, Value weights) {
+  Shape shape = *shapeOf(weights.getType());
+  ProductFacts facts{.spatialRank = shape.rank() - 2, .outputs = sizeOf(shape, 0)};
+  facts.groups = op.getGroup();
+  facts.inputs = sizeOf(shape, 1) * facts.groups;
+  facts.depth = sizeOf(shape, 1);
+  for (int64_t d = 2; d < shape.rank(); ++d)
+    facts.depth *= sizeOf(shape, d);
+  return facts;
+}
+
+static ProductFacts factsOfProduct(Value weights) {
+  Shape shape = *shapeOf(weights.getType());
+  return {.inputs = sizeOf(shape, 0), .outputs = sizeOf(shape, 1), .depth = sizeOf(shape, 0)};
+}
+
+/// Whether nothing of a window hangs over the edges, whatever the sizes.
+template <typename Op> static bool hasNoPads(Op op) {
+  bool isSame = op.getAutoPad() == AutoPad::SameUpper || op.getAutoPad() == AutoPad::SameLower;
+  return !isSame && (op.getAutoPad() == AutoPad::Valid ||
+                     llvm::all_of(op.getPads(), [](int64_t pad) { return pad == 0; }));
+}
+
+/// Why the convolution `op` of these cannot be one of bytes, or is better off without.
+template <typename Op>
+static std::optional<Reason> refuseConv(Op op, const Factors &factors,
+                                        const ProductPolicy &policy) {
+  if (std::optional<Reason> reason = refuseWeights(factors.weights, factors.weightsZero, 0))
+    return reason;
+  if (!isNone(factors.xZero) && !knownNumber(factors.xZero) && !hasNoPads(op))
+    return Reason{ReasonCode::NotConstant, "what lies beyond the edges is no constant"};
+  return policy.refuse(factsOfConv(op, factors.weights));
+}
+
+static std::optional<Reason> refuseProduct(const Factors &factors, const ProductPolicy &policy) {
+  std::optional<Shape> weights = shapeOf(factors.weights.getType());
+  std::optional<Shape> x = shapeOf(factors.x.getType());
+  if (!weights || weights->rank() != 2)
+    return Reason{ReasonCode::Shape, "the weights are no matrix"};
+  if (!x || x->rank() < 2)
+    return Reason{ReasonCode::Shape, "the activations are no matrices, or of unknown rank"};
+  if (!isNone(factors.xZero) && !shapeOf(factors.xZero.getType()))
+    return Reason{ReasonCode::UnknownSize, "a zero point of unknown rank"};
+  if (std::optional<Reason> reason = refuseWeights(factors.weights, factors.weightsZero, 1))
+    return reason;
+  return policy.refuse(factsOfProduct(factors.weights));
+}
+
+/// A vector along the channels of images, which `spatialRank` dimensions follow.
+static Value alongChannels(Composer &make, Value vector, int64_t spatialRank) {
+  SmallVector<int64_t> axes;
+  for (int64_t i = 1; i <= spatialRank; ++i)
+    axes.push_back(i);
+  return make.create<UnsqueezeOp>(vector, make.ints(axes));
+}
+
+/// One number as a scalar; of a rank that is known, or a constant.
+static Value asScalar(Composer &make, Value value) {
+  std::optional<Shape> shape = shapeOf(value.getType());
+  if (shape && shape->rank() == 0)
+    return value;
+  return make.create<ReshapeOp>(value, make.ints({}), /*allowzero=*/true);
+}
+
+/// The sums of a convolution that is not refused; `bias` is of int32 or none. The zero point adds
+/// -zero * (sum of weights) to all sums of a channel: what lies beyond the edges is as far from it
+/// as anything.
+template <typename Op>
+static Value narrowConv(Composer &make, Op op, const Factors &factors, Value bias) {
+  Type wide = make.builder().getI32Type();
+  Value weights = centredWeights(make, factors.weights, factors.weightsZero, 0);
+  Value x = asUnsigned(make, factors.x), zero = unsignedZero(make, factors.x, factors.xZero);
+  Value offset;
+  int64_t beyond = 0;
+  bool isKnown = knownNumber(factors.xZero).has_value();
+  if (zero)
+    offset = make.create<MulOp>(asScalar(make, zero), sumsOfWeights(make, weights, 0));
+  if (zero && isKnown) {
+    bool isShifted = !elementTypeOf(factors.x).isUnsignedInteger();
+    beyond = static_cast<int64_t>(*knownNumber(factors.xZero)) + (isShifted ? 128 : 0);
+    if (isNone(bias))
+      bias = make.constant(Tensor::of<int32_t>({}, {0}));
+    bias = make.create<SubOp>(bias, offset);
+  }
+  Value sums = make.createOf<ConvOp>(wide, x, weights, bias, op.getStrides(), op.getDilations(),
+                                     op.getPads(), op.getGroup(), op.getAutoPad(), beyond);
+  if (!zero || isKnown)
+    return sums;
+  int64_t spatialRank = shapeOf(weights.getType())->rank() - 2;
+  return make.create<SubOp>(sums, alongChannels(make, offset, spatialRank));
+}
+
+/// The sums of a matrix product that is not refused. The zero point is one number, or one for
+/// each row of x.
+static Value narrowProduct(Composer &make, const Factors &factors) {
+  Value weights = centredWeights(make, factors.weights, factors.weightsZero, 1);
+  Value x = asUnsigned(make, factors.x), zero = unsignedZero(make, factors.x, factors.xZero);
+  Value sums = make.createOf<MatMulOp>(make.builder().getI32Type(), x, weights);
+  if (!zero)
+    return sums;
+  std::optional<Shape> shape = shapeOf(zero.getType());
+  if (shape->rank() == 1 && shape->numElements() == 1)
+    zero = asScalar(make, zero);
+  else if (shape->rank() == 1)
+    zero = make.create<UnsqueezeOp>(zero, make.ints({1}));
+  Value offset = make.create<MulOp>(zero, sumsOfWeights(make, weights, -1));
+  return make.create<SubOp>(sums, offset);
+}
+
+namespace {
+/// A pattern that asks a policy.
+template <typename Op> struct PolicyPattern : OpRewritePattern<Op> {
+  PolicyPattern(MLIRContext *context, const ProductPolicy &policy)
+      : OpRewritePattern<Op>(context), policy(policy) {}
+  const ProductPolicy &policy;
+};
+
+/// nn.conv_integer of constant weights.
+struct NarrowConvInteger : PolicyPattern<ConvIntegerOp> {
+  using PolicyPattern::PolicyPattern;
+  LogicalResult matchAndRewrite(ConvIntegerOp op, PatternRewriter &rewriter) const override {
+    Factors factors{op.getInput(), op.getInputZero(), op.getWeights(), op.getWeightsZero()};
+    if (std::optional<Reason> reason = refuseConv(op, factors, policy))
+      return refuseMatch(rewriter, op, *reason);
+    Composer make(rewriter, op.getLoc());
+    rewriter.replaceOp(op, narrowConv(make, op, factors, op.getBias()));
+    return success();
+  }
+};
+
+/// nn.matmul_integer by a constant matrix.
+struct NarrowMatMulInteger : PolicyPattern<MatMulIntegerOp> {
+  using PolicyPattern::PolicyPattern;
+  LogicalResult matchAndRewrite(MatMulIntegerOp op, PatternRewriter &rewriter) const override {
+    Factors factors{op.getA(), op.getAZero(), op.getB(), op.getBZero()};
+    if (std::optional<Reason> reason = refuseProduct(factors, policy))
+      return refuseMatch(rewriter, op, *reason);
+    Composer make(rewriter, op.getLoc());
+    rewriter.replaceOp(op, narrowProduct(make, factors));
+    return success();
+  }
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Products of dequantized floats
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// A product of floats whose factors are dequantized: of a convolution, or of matrices.
+struct FloatProduct {
+  Operation *op;
+  Factors factors;
+  /// Of the activation: one number; of the weights: one, or one for each channel.
+  Value xScale, weightsScale;
+  /// What is added, or none: in int32, of the scale of the product, or in float32.
+  Value integerBias, floatBias;
+  /// The dimensions behind the channels.
+  int64_t spatialRank = 0;
+  /// The weights lie the other way round.
+  bool isTransposed = false;
+};
+} // namespace
+
+/// Whether a scale or zero point is one number, or along `axis`.
+static bool isAlong(DequantizeOp op, Value parameter, int64_t axis) {
+  if (isNone(parameter))
+    return true;
+  std::optional<Shape> shape = shapeOf(parameter.getType()), x = shapeOf(op.getX().getType());
+  if (!shape || !x || !shape->isStatic())
+    return false;
+  int64_t found = op.getAxis() < 0 ? op.getAxis() + x->rank() : op.getAxis();
+  return shape->numElements() == 1 || (shape->rank() == 1 && found == axis);
+}
+
+/// Matches `x` by `weights`, whose channels of the result are along `axis`.
+static bool matchFactors(Value x, Value weights, int64_t axis, FloatProduct &product) {
+  DequantizeOp left = dequantizedBytes(x), right = dequantizedBytes(weights);
+  if (!left || !right || !isConstant(right.getX()) || !isConstant(right.getScale()) ||
+      !knownNumber(left.getScale()) || !knownNumber(left.getZeroPoint()) ||
+      !isAlong(right, right.getScale(), axis) || !isAlong(right, right.getZeroPoint(), axis))
+    return false;
+  product.factors = {left.getX(), left.getZeroPoint(), right.getX(), right.getZeroPoint()};
+  product.xScale = left.getScale();
+  product.weightsScale = right.getScale();
+  return true;
+}
+
+/// The float32 elements of a constant; none of what is no such constant.
+static std::vector<float> floatsOf(Value value) {
+  std::optional<Tensor> tensor = constantTensor(value);
+  if (!tensor || tensor->dtype() != DType::Float32)
+    return {};
+  auto elements = tensor->elementsAs<float>();
+  return {elements.begin(), elements.end()};
+}
+
+/// Whether a bias has the scale that the sums of the product have.
+static bool hasScaleOfSums(Value scale, const FloatProduct &product) {
+  std::vector<float> found = floatsOf(scale), x = floatsOf(product.xScale),
+                     weights = floatsOf(product.weightsScale);
+  if (x.empty() || found.empty() || weights.empty())
+    return false;
+  // What quantizers compute in float64, or in another order.
+  constexpr float kRounding = 1e-5F;
+  size_t count = std::max(found.size(), weights.size());
+  if ((found.size() != 1 && found.size() != count) ||
+      (weights.size() != 1 && weights.size() != count))
+    return false;
+  for (size_t i = 0; i < count; ++i) {
+    float wanted = x[0] * weights[weights.size() == 1 ? 0 : i];
+    if (!(std::abs(found[found.size() == 1 ? 0 : i] - wanted) <= kRounding * std::abs(wanted)))
+      return false;
+  }
+  return true;
+}
+
+static void matchBias(Value bias, FloatProduct &product) {
+  product.integerBias = product.floatBias = bias;
+  auto op = isNone(bias) ? DequantizeOp() : bias.getDefiningOp<DequantizeOp>();
+  bool isInteger = op && elementTypeOf(op.getX()).isSignlessInteger(32) && isConstant(op.getX()) &&
+                   op.getBlockSize() == 0 && knownNumber(op.getZeroPoint()) == 0 &&
+                   hasScaleOfSums(op.getScale(), product);
+  if (isNone(bias))
+    return;
+  if (isInteger)
+    product.integerBias = op.getX();
+  else
+    product.integerBias = {};
+}
+
+/// The product that `op` is, if it is one of dequantized floats.
+static std::optional<FloatProduct> matchFloatProduct(Operation *op) {
+  FloatProduct product{.op = op};
+  if (auto conv = dyn_cast<ConvOp>(op)) {
+    std::optional<Shape> weights = shapeOf(conv.getWeights().getType());
+    if (!weights || !matchFactors(conv.getInput(), conv.getWeights(), 0, product))
+      return std::nullopt;
+    product.spatialRank = weights->rank() - 2;
+    matchBias(conv.getBias(), product);
+    return product;
+  }
+  if (auto matmul = dyn_cast<MatMulOp>(op)) {
+    if (!matchFactors(matmul.getA(), matmul.getB(), 1, product))
+      return std::nullopt;
+    return product;
+  }
+  auto gemm = dyn_cast<GemmOp>(op);
+  if (!gemm || gemm.getTransA() || !gemm.getAlpha().isExactlyValue(1) ||
+      (!isNone(gemm.getC()) && !gemm.getBeta().isExactlyValue(1)))
+    return std::nullopt;
+  product.isTransposed = gemm.getTransB();
+  if (!matchFactors(gemm.getA(), gemm.getB(), product.isTransposed ? 0 : 1, product))
+    return std::nullopt;
+  matchBias(gemm.getC(), product);
+  return product;
+}
+
+/// Why a product of dequantized floats stays as it is, if it does.
+static std::optional<Reason> refuse(const FloatProduct &product, const ProductPolicy &policy) {
+  if (auto conv = dyn_cast<ConvOp>(product.op))
+    return refuseConv(conv, product.factors, policy);
+  if (!product.isTransposed)
+    return refuseProduct(product.factors, policy);
+  if (std::optional<Reason> reason =
+          refuseWeights(product.factors.weights, product.factors.weightsZero, 0))
+    return reason;
+  ProductFacts facts = factsOfProduct(product.factors.weights);
+  return policy.refuse({.inputs = facts.outputs, .outputs = facts.inputs, .depth = facts.outputs});
+}
+
+/// The sums in int32, with a bias of these.
+static Value sumsOf(Composer &make, const FloatProduct &product) {
+  Value none = make.none();
+  Value bias = product.integerBias ? product.integerBias : none;
+  if (auto conv = dyn_cast<ConvOp>(product.op))
+    return narrowConv(make, conv, product.factors, bias);
+  Factors factors = product.factors;
+  if (product.isTransposed) {
+    // The zero points have been subtracted then: they are along the other dimension.
+    factors.weights = make.create<TransposeOp>(
+        centredWeights(make, factors.weights, factors.weightsZero, 0), ArrayRef<int64_t>{1, 0});
+    factors.weightsZero = none;
+  }
+  Value sums = narrowProduct(make, factors);
+  return isNone(bias) ? sums : make.create<AddOp>(sums, bias);
+}
+
+/// What is one number or one for each channel, as it broadcasts to the result.
+static Value ofChannels(Composer &make, Value value, const FloatProduct &product) {
+  if (shapeOf(value.getType())->numElements() == 1)
+    return asScalar(make, value);
+  return product.spatialRank == 0 ? value : alongChannels(make, value, product.spatialRank);
+}
+
+namespace {
+/// A product whose floats are quantized again at once: its integers are those of ONNX Runtime's
+/// QLinearConv and QLinearMatMul. What bounds floats between (relu, clip) bounds what is scaled.
+struct RequantizeProduct : PolicyPattern<QuantizeOp> {
+  using PolicyPattern::PolicyPattern;
+  LogicalResult matchAndRewrite(QuantizeOp op, PatternRewriter &rewriter) const override;
+};
+
+/// Any other product: its floats are scaled integers.
+template <typename Op> struct ScaleProduct : PolicyPattern<Op> {
+  using PolicyPattern<Op>::PolicyPattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    std::optional<FloatProduct> product = matchFloatProduct(op);
+    if (!product)
+      return rewriter.notifyMatchFailure(op, "its factors are not dequantized");
+    if (std::optional<Reason> reason = refuse(*product, this->policy))
+      return refuseMatch(rewriter, op, *reason);
+    Composer make(rewriter, op.getLoc());
+    Value scale = make.create<MulOp>(asScalar(make, product->xScale),
+                                     ofChannels(make, product->weightsScale, *product));
+    Value value = make.create<MulOp>(
+        make.convert(sumsOf(make, *product), make.builder().getF32Type()), scale);
+    if (product->floatBias && !isNone(product->floatBias) && !product->integerBias)
+      value = make.create<AddOp>(value, ofBias(make, *product));
+    rewriter.replaceOp(op, value);
+    return success();
+  }
+
+  /// That of a matrix product may broadcast in any way.
+  static Value ofBias(Composer &make, const FloatProduct &product) {
+    return product.spatialRank == 0 ? product.floatBias
+                                    : alongChannels(make, product.floatBias, product.spatialRank);
+  }
+};
+} // namespace
+
+/// Whether `op` bounds one float by a constant, or by 0.
+static bool isBound(Operation *op) {
+  if (isa<ReluOp>(op))
+    return true;
+  return isa<MaxOp, MinOp>(op) && knownNumber(op->getOperand(1)) &&
+         shapeOf(op->getOperand(1).getType())->numElements() == 1;
+}
+
+LogicalResult RequantizeProduct::matchAndRewrite(QuantizeOp op, PatternRewriter &rewriter) const {
+  std::optional<double> scale = knownNumber(op.getScale());
+  if (!op.getPrecision().isF32() || !elementTypeOf(op.getTo()).isInteger(8) || !scale ||
+      !(*scale > 0) || !elementTypeOf(op.getScale()).isF32() || !knownNumber(op.getZeroPoint()))
+    return rewriter.notifyMatchFailure(op, "it does not quantize to bytes of one scale");
+  SmallVector<Operation *> bounds;
+  Operation *producer = op.getX().getDefiningOp();
+  while (producer && producer->hasOneUse() && isBound(producer)) {
+    bounds.push_back(producer);
+    producer = producer->getOperand(0).getDefiningOp();
+  }
+  if (!producer || !producer->hasOneUse() || !isa<ConvOp, MatMulOp, GemmOp>(producer))
+    return rewriter.notifyMatchFailure(op, "no product is quantized");
+  std::optional<FloatProduct> product = matchFloatProduct(producer);
+  bool hasFloatBias =
+      product && product->floatBias && !isNone(product->floatBias) && !product->integerBias;
+  if (!product || hasFloatBias)
+    return rewriter.notifyMatchFailure(op, "the factors of the product are not dequantized");
+  if (std::optional<Reason> reason = refuse(*product, policy))
+    return refuseMatch(rewriter, producer, *reason);
+
+  Composer make(rewriter, producer->getLoc());
+  Value sums = sumsOf(make, *product), ofResult = asScalar(make, op.getScale());
+  Value factor =
+      make.create<DivOp>(make.create<MulOp>(asScalar(make, product->xScale),
+                                            ofChannels(make, product->weightsScale, *product)),
+                         ofResult);
+  Value value = make.create<MulOp>(make.convert(sums, rewriter.getF32Type()), factor);
+  for (Operation *bound : llvm::reverse(bounds)) {
+    Composer at(rewriter, bound->getLoc());
+    auto scaled = [&] { return at.create<DivOp>(asScalar(at, bound->getOperand(1)), ofResult); };
+    if (isa<ReluOp>(bound))
+      value = at.create<ReluOp>(value);
+    else if (isa<MaxOp>(bound))
+      value = at.create<MaxOp>(value, scaled());
+    else
+      value = at.create<MinOp>(value, scaled());
+  }
+  Composer last(rewriter, op.getLoc());
+  Value one = last.constant(Tensor::of<float>({}, {1}));
+  rewriter.replaceOp(
+      op, last.create<QuantizeOp>(value, one, op.getZeroPoint(), op.getTo(), op.getPrecision()));
+  return success();
+}
+
+namespace {
+struct FormIntegerProductsPass
+    : passes::impl::FormIntegerProductsPassBase<FormIntegerProductsPass> {
+  using FormIntegerProductsPassBase::FormIntegerProductsPassBase;
+  FormIntegerProductsPass(std::shared_ptr<const ProductPolicy> policy, GraphLog *log)
+      : policy(std::move(policy)), log(log) {}
+
+  void runOnOperation() override {
+    if (!policy && all)
+      policy = std::make_shared<AllProducts>();
+    if (!policy)
+      return markAllAnalysesPreserved();
+    MLIRContext *context = &getContext();
+    // First what is quantized again, which the second would leave nothing of.
+    RewritePatternSet first(context), second(context), third(context);
+    first.add<NarrowConvInteger, NarrowMatMulInteger, RequantizeProduct>(context, *policy);
+    second.add<ScaleProduct<ConvOp>, ScaleProduct<MatMulOp>, ScaleProduct<GemmOp>>(context,
+                                                                                   *policy);
+    populateUnsignedPatterns(third);
+    for (RewritePatternSet *patterns : {&first, &second, &third})
+      if (failed(applyLogged(getOperation(), std::move(*patterns), Refusal::Kind::Raise, log)))
+        return signalPassFailure();
+  }
+
+  std::shared_ptr<const ProductPolicy> policy;
+  GraphLog *log = nullptr;
+};
+} // namespace
+
+std::unique_ptr<Pass>
+passes::createFormIntegerProductsPass(std::shared_ptr<const ProductPolicy> policy, GraphLog *log) {
+  return std::make_unique<FormIntegerProductsPass>(std::move(policy), log);
+}

@@ -1,0 +1,191 @@
+//===- SinkDequantize.cpp - integers as long as it goes -------------------===//
+//
+// What only moves elements, or takes the largest, moves those of the quantized tensor, and what is
+// quantized again as it was is what it was: so nn.dequantize comes to stand in front of what
+// computes, where FormIntegerProducts looks for it, and fewer bytes are moved. All of it is exact.
+//
+//===----------------------------------------------------------------------===//
+#include "ir/Constants.h"
+#include "ir/NNDialect.h"
+#include "ir/Types.h"
+#include "passes/Composer.h"
+#include "passes/Passes.h"
+#include "passes/QuantizedValues.h"
+
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+namespace quern::passes {
+#define GEN_PASS_DEF_SINKDEQUANTIZEPASS
+#include "passes/Passes.h.inc"
+} // namespace quern::passes
+
+/// Whether products and quotients by `scale`, all of its elements, are neither subnormal nor
+/// infinite: (q * scale) / scale is then q, for all q of 16 bits, once it is rounded.
+static bool isOrdinary(Value scale) {
+  std::optional<Tensor> tensor = constantTensor(scale);
+  if (!tensor || tensor->dtype() != DType::Float32)
+    return false;
+  return llvm::all_of(tensor->elementsAs<float>(), [](float value) {
+    return std::abs(value) > 0x1p-100F && std::abs(value) < 0x1p100F;
+  });
+}
+
+/// The scale of a whole tensor, where it is known to be positive: order is that of the integers.
+static bool isIncreasing(DequantizeOp op) {
+  std::optional<double> scale = knownNumber(op.getScale());
+  return scale && *scale > 0;
+}
+
+/// The nn.dequantize of 8-bit integers by one scale and zero point that gives `value`.
+static DequantizeOp dequantizedTensor(Value value) {
+  DequantizeOp op = dequantizedBytes(value);
+  return op && isOfTensor(op.getScale()) && isOfTensor(op.getZeroPoint()) ? op : DequantizeOp();
+}
+
+/// The floats of `x`, with the scale and zero point of `like`.
+static Value dequantizedAs(PatternRewriter &rewriter, Value x, DequantizeOp like,
+                           int64_t axis = 0) {
+  return Composer(rewriter, like.getLoc())
+      .create<DequantizeOp>(x, like.getScale(), like.getZeroPoint(), like.getTo(), axis);
+}
+
+namespace {
+/// Moves of what one scale and zero point is for; transposes also where there are more.
+struct SinkBelowMove : RewritePattern {
+  SinkBelowMove(MLIRContext *context)
+      : RewritePattern(MatchAnyOpTypeTag(), /*benefit=*/1, context) {}
+
+  LogicalResult matchAndRewrite(Operation *op, PatternRewriter &rewriter) const override {
+    if (!isMove(op) && !isMaxOfElements(op))
+      return failure();
+    DequantizeOp floats = dequantizedTensor(op->getOperand(0));
+    if (!floats)
+      return rewriter.notifyMatchFailure(op, "what it moves has not one scale");
+    if (!isMove(op) && !isIncreasing(floats))
+      return rewriter.notifyMatchFailure(op, "the largest float may not be the largest integer");
+    Value moved = moveInstead(rewriter, op, floats.getX());
+    rewriter.replaceOp(op, dequantizedAs(rewriter, moved, floats));
+    return success();
+  }
+};
+
+/// Transposes of what has a scale for each position of a dimension: the dimension moves along.
+struct SinkBelowTranspose : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op, PatternRewriter &rewriter) const override {
+    DequantizeOp floats = dequantizedBytes(op.getInput());
+    std::optional<Shape> shape = shapeOf(op.getInput().getType());
+    if (!floats || !shape || dequantizedTensor(op.getInput()))
+      return rewriter.notifyMatchFailure(op, "no scales move along");
+    int64_t axis = floats.getAxis() < 0 ? floats.getAxis() + shape->rank() : floats.getAxis();
+    int64_t to = shape->rank() - 1 - axis; // an empty permutation reverses
+    for (auto [i, from] : llvm::enumerate(op.getPerm()))
+      if (from == axis)
+        to = static_cast<int64_t>(i);
+    Value moved = moveInstead(rewriter, op, floats.getX());
+    rewriter.replaceOp(op, dequantizedAs(rewriter, moved, floats, to));
+    return success();
+  }
+};
+
+/// Tensors that mean the same are joined as integers.
+struct SinkBelowConcat : OpRewritePattern<ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConcatOp op, PatternRewriter &rewriter) const override {
+    DequantizeOp first = dequantizedTensor(op.getInputs().front());
+    SmallVector<Value> parts;
+    for (Value input : op.getInputs()) {
+      DequantizeOp floats = dequantizedTensor(input);
+      if (!floats || elementTypeOf(floats.getX()) != elementTypeOf(first.getX()) ||
+          !areSameParameters(floats.getScale(), first.getScale()) ||
+          !areSameParameters(floats.getZeroPoint(), first.getZeroPoint()))
+        return rewriter.notifyMatchFailure(op, "inputs have not the same scale and zero point");
+      parts.push_back(floats.getX());
+    }
+    auto type = cast<TensorType>(op.getType()).clone(elementTypeOf(parts.front()));
+    Value joined = rewriter.create<ConcatOp>(op.getLoc(), type, parts, op.getAxis());
+    rewriter.replaceOp(op, dequantizedAs(rewriter, joined, first));
+    return success();
+  }
+};
+
+/// What is put around a tensor is one of its numbers.
+struct SinkBelowPad : OpRewritePattern<PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PadOp op, PatternRewriter &rewriter) const override {
+    DequantizeOp floats = dequantizedTensor(op.getInput());
+    std::optional<double> value = knownNumber(op.getValue());
+    if (!floats || !value || !isOrdinary(floats.getScale()))
+      return rewriter.notifyMatchFailure(op, "what it moves has not one scale");
+    std::optional<double> zero = knownNumber(floats.getZeroPoint());
+    auto scale = static_cast<float>(*knownNumber(floats.getScale()));
+    double level = std::nearbyint(*value / scale);
+    bool isSigned = !elementTypeOf(floats.getX()).isUnsignedInteger();
+    int64_t least = isSigned ? INT8_MIN : 0;
+    if (!zero || static_cast<float>(level) * scale != static_cast<float>(*value) ||
+        level + *zero < static_cast<double>(least) ||
+        level + *zero > static_cast<double>(least + UINT8_MAX))
+      return rewriter.notifyMatchFailure(op, "the integers have not what lies around");
+    auto number = static_cast<int64_t>(level + *zero);
+    Composer make(rewriter, op.getLoc());
+    Value around =
+        make.constant(isSigned ? Tensor::of<int8_t>({}, {static_cast<int8_t>(number)})
+                               : Tensor::of<uint8_t>({}, {static_cast<uint8_t>(number)}));
+    Value moved = moveInstead(rewriter, op, floats.getX());
+    moved.getDefiningOp<PadOp>().getValueMutable().assign(around);
+    rewriter.replaceOp(op, dequantizedAs(rewriter, moved, floats));
+    return success();
+  }
+};
+
+/// No float is below 0 where zero is the least integer.
+struct DropRelu : OpRewritePattern<ReluOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReluOp op, PatternRewriter &rewriter) const override {
+    DequantizeOp floats = dequantizedTensor(op.getX());
+    if (!floats || !isIncreasing(floats))
+      return rewriter.notifyMatchFailure(op, "its operand is not dequantized by a positive scale");
+    double least = elementTypeOf(floats.getX()).isUnsignedInteger() ? 0 : INT8_MIN;
+    if (knownNumber(floats.getZeroPoint()) != least)
+      return rewriter.notifyMatchFailure(op, "there are integers below the zero point");
+    rewriter.replaceOp(op, op.getX());
+    return success();
+  }
+};
+
+/// What is quantized as it was before.
+struct DropRequantization : OpRewritePattern<QuantizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(QuantizeOp op, PatternRewriter &rewriter) const override {
+    DequantizeOp floats = dequantizedBytes(op.getX());
+    if (!floats || elementTypeOf(floats.getX()) != op.getTo() || !op.getPrecision().isF32() ||
+        op.getBlockSize() != 0)
+      return rewriter.notifyMatchFailure(op, "its operand is not dequantized from its type");
+    bool isOne =
+        dequantizedTensor(op.getX()) && isOfTensor(op.getScale()) && isOfTensor(op.getZeroPoint());
+    if (!areSameParameters(floats.getScale(), op.getScale()) ||
+        !areSameParameters(floats.getZeroPoint(), op.getZeroPoint()) ||
+        !isOrdinary(op.getScale()) || (!isOne && floats.getAxis() != op.getAxis()))
+      return rewriter.notifyMatchFailure(op, "its scale or zero point is another");
+    rewriter.replaceOp(op, floats.getX());
+    return success();
+  }
+};
+
+struct SinkDequantizePass : passes::impl::SinkDequantizePassBase<SinkDequantizePass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<SinkBelowMove, SinkBelowTranspose, SinkBelowConcat, SinkBelowPad, DropRelu,
+                 DropRequantization>(&getContext());
+    if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace
