@@ -97,9 +97,12 @@ static double divergence(const std::vector<int64_t> &bins, int64_t first, int64_
   return sum;
 }
 
-/// Cuts both sides at one magnitude.
+/// Cuts both sides at one magnitude. Zeros, of which ReLU makes many, are told apart by any
+/// scale: their bin counts as its neighbours do, or it alone would ask for the smallest range.
 static Range entropyRange(const Histogram &histogram) {
   constexpr int64_t kCandidates = 64, kMiddle = Histogram::kBins / 2;
+  std::vector<int64_t> bins = histogram.bins();
+  bins[kMiddle] = std::max(bins[kMiddle - 1], bins[kMiddle + 1]);
   Range all = minMaxOf(histogram), best = all;
   double least = std::numeric_limits<double>::infinity();
   double width = histogram.binWidth();
@@ -113,7 +116,7 @@ static Range entropyRange(const Histogram &histogram) {
                                   Histogram::kBins - 1);
     if (last - first + 1 < kLevels)
       break;
-    if (double loss = divergence(histogram.bins(), first, last); loss < least) {
+    if (double loss = divergence(bins, first, last); loss < least) {
       least = loss;
       best = range;
     }

@@ -42,12 +42,13 @@ if TYPE_CHECKING:  # for type checkers, which do not see what comes later
         IncompatibleError as IncompatibleError, InternalError as InternalError,
         InvalidInputError as InvalidInputError, InvalidModelError as InvalidModelError,
         QuernError as QuernError, ResourceLimitError as ResourceLimitError,
-        UnsupportedError as UnsupportedError, UsageError as UsageError)
+        TooSlowError as TooSlowError, UnsupportedError as UnsupportedError, UsageError as UsageError)
     from .options import (
         ExecutionMode as ExecutionMode, ExecutionOrder as ExecutionOrder,
         GraphOptimizationLevel as GraphOptimizationLevel, ModelMetadata as ModelMetadata,
         NodeArg as NodeArg, RunOptions as RunOptions, SessionOptions as SessionOptions)
     from .predict import Predictor as Predictor
+    from .quantizing import Quantized as Quantized, quantize as quantize
     from .report import (Artifact as Artifact, benchmark as benchmark, compare as compare,
                          inspect as inspect, problems as problems)
     from .session import (
@@ -66,6 +67,7 @@ _LATER = {name: module for module, names in {
     "options": ("ExecutionMode", "ExecutionOrder", "GraphOptimizationLevel", "ModelMetadata",
                 "NodeArg", "RunOptions", "SessionOptions"),
     "predict": ("Predictor",),
+    "quantizing": ("Quantized", "quantize"),
     "report": ("Artifact", "benchmark", "compare", "inspect", "problems"),
     "session": ("InferenceSession", "disable_telemetry_events", "enable_telemetry_events",
                 "get_all_providers", "get_available_providers", "get_build_info", "get_device",

@@ -44,6 +44,12 @@ class AccuracyError(QuernError):
     code = 5
 
 
+class TooSlowError(QuernError):
+    """What is not as fast as it must be."""
+
+    code = 6
+
+
 class IncompatibleError(QuernError):
     """An artefact or a CPU that does not fit."""
 
@@ -76,7 +82,7 @@ class CancelledError(QuernError):
 
 _BY_CODE = {kind.code: kind for kind in (
     InternalError, UsageError, InvalidModelError, UnsupportedError, AccuracyError,
-    IncompatibleError, InvalidInputError, ResourceLimitError, FileError, CancelledError)}
+    TooSlowError, IncompatibleError, InvalidInputError, ResourceLimitError, FileError, CancelledError)}
 __all__ = ["QuernError", *(kind.__name__ for kind in _BY_CODE.values())]
 
 

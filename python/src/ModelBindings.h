@@ -22,5 +22,6 @@ void bindFiles(nanobind::module_ &module);
 void bindCommandLine(nanobind::module_ &module);
 /// Comparing and measuring.
 void bindReports(nanobind::module_ &module);
+void bindQuantize(nanobind::module_ &module);
 
 } // namespace quern::python

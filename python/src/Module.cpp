@@ -19,5 +19,6 @@ NB_MODULE(_quern, module) {
   quern::python::bindModel(module);
   quern::python::bindFiles(module);
   quern::python::bindReports(module);
+  quern::python::bindQuantize(module);
   quern::python::bindCommandLine(module);
 }

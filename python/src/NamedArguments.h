@@ -101,6 +101,7 @@ private:
   template <typename Options, std::integral T> static const char *typeOf(T Options::*) {
     return "int";
   }
+  template <typename Options> static const char *typeOf(double Options::*) { return "float"; }
   template <typename Options> static const char *typeOf(std::string Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(Backend Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(Precision Options::*) { return "str"; }

@@ -23,23 +23,7 @@ using namespace quern;
 static std::vector<AnyValue> inputsOf(const CompiledModel &model, nb::handle feed) {
   if (feed.is_none())
     return python::valueOf(sampleInputs(model, /*seed=*/0));
-  const std::vector<PortSignature> &ports = model.inputs();
-  std::vector<AnyValue> values;
-  bool isDict = PyDict_Check(feed.ptr());
-  if (!isDict && !PyList_Check(feed.ptr()) && !PyTuple_Check(feed.ptr()))
-    python::raise(invalidInput("inputs are a dict by name, or a list or tuple in order, not " +
-                               python::typeName(feed)));
-  if (nb::len(feed) != ports.size())
-    python::raise(invalidInput("wanted " + std::to_string(ports.size()) + " inputs, found " +
-                               std::to_string(nb::len(feed))));
-  for (size_t i = 0; i < ports.size(); ++i) {
-    nb::str name = python::textOf(ports[i].name);
-    if (isDict && !nb::borrow<nb::dict>(feed).contains(name))
-      python::raise(invalidInput("input '" + ports[i].name + "' is missing"));
-    nb::object value = isDict ? nb::object(feed[name]) : nb::object(feed[i]);
-    values.push_back(python::inputFrom(value, ports[i]));
-  }
-  return values;
+  return python::feedOf(model.inputs(), feed);
 }
 
 static nb::dict dictOf(const Statistics &statistics) {

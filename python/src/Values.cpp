@@ -3,6 +3,7 @@
 
 #include "Errors.h"
 #include "NumPy.h"
+#include "Ports.h"
 
 #include <nanobind/stl/string.h>
 
@@ -114,4 +115,23 @@ nb::object python::toPython(AnyValue value) {
     dict[keys[i]] = element;
   }
   return dict;
+}
+
+std::vector<AnyValue> python::feedOf(std::span<const PortSignature> ports, nb::handle feed) {
+  bool isDict = PyDict_Check(feed.ptr());
+  if (!isDict && !PyList_Check(feed.ptr()) && !PyTuple_Check(feed.ptr()))
+    raise(invalidInput("inputs are a dict by name, or a list or tuple in order, not " +
+                       typeName(feed)));
+  if (nb::len(feed) != ports.size())
+    raise(invalidInput("wanted " + std::to_string(ports.size()) + " inputs, found " +
+                       std::to_string(nb::len(feed))));
+  std::vector<AnyValue> values;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    nb::str name = textOf(ports[i].name);
+    if (isDict && !nb::borrow<nb::dict>(feed).contains(name))
+      raise(invalidInput("input '" + ports[i].name + "' is missing"));
+    nb::object value = isDict ? nb::object(feed[name]) : nb::object(feed[i]);
+    values.push_back(inputFrom(value, ports[i]));
+  }
+  return values;
 }

@@ -37,8 +37,8 @@ def test_all_are_quern_errors_and_pythons_own():
     assert issubclass(quern.InvalidInputError, (quern.QuernError, ValueError))
     assert issubclass(quern.FileError, OSError)
     kinds = [quern.InternalError, quern.UsageError, quern.InvalidModelError,
-             quern.UnsupportedError, quern.AccuracyError, quern.IncompatibleError,
-             quern.InvalidInputError, quern.ResourceLimitError, quern.FileError]
+             quern.UnsupportedError, quern.AccuracyError, quern.TooSlowError,
+             quern.IncompatibleError, quern.InvalidInputError, quern.ResourceLimitError, quern.FileError]
     assert all(issubclass(kind, quern.QuernError) for kind in kinds)
     assert len({kind.code for kind in kinds}) == len(kinds)
     assert {kind.__name__ for kind in kinds} | {"QuernError", "CancelledError"} == {
