@@ -36,13 +36,13 @@ void Histogram::add(std::span<const float> values) {
   smallest = total == 0 ? low : std::min(smallest, low);
   largest = total == 0 ? high : std::max(largest, high);
   widen(std::max(std::abs(low), std::abs(high)));
-  // All are 0 as long as there is no reach; they are in the middle whatever comes.
+  // Zeros are in the first bin of the upper half, also as long as there is nothing else.
   double perUnit = reach > 0 ? kBins / (2 * reach) : 0;
   for (float value : values) {
     if (!std::isfinite(value))
       continue;
-    auto bin = static_cast<int64_t>((value + reach) * perUnit);
-    counts[static_cast<size_t>(reach > 0 ? std::clamp<int64_t>(bin, 0, kBins - 1) : kBins / 2)]++;
+    auto bin = kBins / 2 + static_cast<int64_t>(std::floor(value * perUnit));
+    counts[static_cast<size_t>(std::clamp<int64_t>(bin, 0, kBins - 1))]++;
     ++total;
   }
 }

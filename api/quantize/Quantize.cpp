@@ -1,12 +1,13 @@
 //===- Quantize.cpp - models with smaller numbers -------------------------===//
 //
-// Read, make ready, calibrate, write, measure; where the error is too large, rank the layers and
-// let as few as possible stay in float; measure times.
+// Read, make ready, calibrate, choose between equal float models; write, measure; where the error
+// is too large, rank the layers and let as few as possible stay in float; measure times.
 //
 //===----------------------------------------------------------------------===//
 #include "quern/Quantize.h"
 
 #include "api/quantize/Calibrate.h"
+#include "api/quantize/EqualizeLayers.h"
 #include "api/quantize/FoldNorms.h"
 #include "api/quantize/Measure.h"
 #include "api/quantize/RaiseOpset.h"
@@ -48,11 +49,25 @@ private:
     Quantization measured = {};
   };
 
+  /// A float model that gives what the given one does, and what is known of it.
+  struct Variant {
+    EditableModel model = {};
+    std::vector<Layer> layers = {};
+    Calibration calibration = {};
+  };
+
   Status prepare();
+  Expected<std::vector<Variant>> calibrateVariants();
+  Status chooseVariant();
   Status findFloats();
   void lookForLarge(const std::string &value, const Tensor &tensor);
   Expected<EditableModel> write(const std::vector<bool> &chosen) const;
-  Expected<Candidate> evaluate(std::vector<bool> chosen) const;
+  Expected<Candidate> evaluate(std::vector<bool> chosen) const {
+    return evaluate(std::move(chosen), samples.heldBack, wanted);
+  }
+  Expected<Candidate> evaluate(std::vector<bool> chosen, std::span<const Sample> inputs,
+                               const Outputs &expected) const;
+  std::vector<bool> allLayers() const;
   Status rankLayers();
   Expected<Candidate> chooseLayers();
   Status measureLayers(Candidate &candidate) const;
@@ -198,16 +213,88 @@ Expected<EditableModel> Quantizer::write(const std::vector<bool> &chosen) const 
   return result;
 }
 
-Expected<Quantizer::Candidate> Quantizer::evaluate(std::vector<bool> chosen) const {
+Expected<Quantizer::Candidate> Quantizer::evaluate(std::vector<bool> chosen,
+                                                   std::span<const Sample> inputs,
+                                                   const Outputs &expected) const {
   Candidate candidate{.chosen = std::move(chosen)};
   QUERN_ASSIGN(candidate.model, write(candidate.chosen));
   QUERN_ASSIGN(LoadedModel loaded, LoadedModel::load(candidate.model, settings));
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, loaded.createRunner(settings));
-  QUERN_ASSIGN(Outputs found, outputsOf(*runner, samples.heldBack, "measuring errors: sample"));
+  QUERN_ASSIGN(Outputs found, outputsOf(*runner, inputs, "measuring errors: sample"));
   candidate.measured.maxError = plan.options.maxError;
   candidate.measured.minSpeedup = plan.options.minSpeedup;
-  measureOutputs(original.outputs(), wanted, found, candidate.measured);
+  measureOutputs(original.outputs(), expected, found, candidate.measured);
   return candidate;
+}
+
+/// Those that can be quantized.
+std::vector<bool> Quantizer::allLayers() const {
+  std::vector<bool> all;
+  for (const Layer &layer : layers)
+    all.push_back(layer.refusal.empty());
+  return all;
+}
+
+/// Signal to noise of the worst output.
+static double worstOf(const Quantization &measured) {
+  double worst = std::numeric_limits<double>::infinity();
+  for (const QuantizedOutput &output : measured.outputs)
+    worst = std::min(worst, output.sqnr);
+  return worst;
+}
+
+//===----------------------------------------------------------------------===//
+// Which float model, and which layers
+//===----------------------------------------------------------------------===//
+
+/// The float model as it is, and with the weights of neighbours on one scale.
+Expected<std::vector<Quantizer::Variant>> Quantizer::calibrateVariants() {
+  std::vector<Variant> variants{{.model = model, .layers = layers}};
+  if (plan.options.equalize) {
+    Variant equalized = variants.front();
+    QUERN_ASSIGN(int pairs, equalizeLayers(equalized.model));
+    QUERN_ASSIGN(equalized.layers, findLayers(equalized.model, plan.write.mode, plan.options.keep));
+    if (pairs > 0)
+      variants.push_back(std::move(equalized));
+  }
+  for (Variant &variant : variants) {
+    QUERN_ASSIGN(variant.calibration, calibrate(variant.model, variant.layers, samples.calibration,
+                                                plan.method, plan.options.percentile, settings));
+  }
+  return variants;
+}
+
+/// Takes what gives the least noise when all layers are quantized: equal weights or not, biases
+/// corrected or not. By samples of calibration, for what is held back is for measuring only.
+Status Quantizer::chooseVariant() {
+  constexpr size_t kEnough = 4;
+  std::span<const Sample> few =
+      std::span(samples.calibration).first(std::min(samples.calibration.size(), kEnough));
+  QUERN_ASSIGN(Outputs expected, outputsOf(*reference, few, "running the float model: sample"));
+  QUERN_ASSIGN(std::vector<Variant> variants, calibrateVariants());
+  size_t best = 0;
+  bool bestCorrects = false;
+  double least = -std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < variants.size(); ++i)
+    for (bool corrects : {false, true}) {
+      if (corrects && !plan.options.correctBias)
+        continue;
+      model = variants[i].model;
+      layers = variants[i].layers;
+      calibration = variants[i].calibration;
+      plan.write.correctBias = corrects;
+      QUERN_ASSIGN(Candidate candidate, evaluate(allLayers(), few, expected));
+      if (double noise = worstOf(candidate.measured); noise > least) {
+        least = noise;
+        best = i;
+        bestCorrects = corrects;
+      }
+    }
+  model = std::move(variants[best].model);
+  layers = std::move(variants[best].layers);
+  calibration = std::move(variants[best].calibration);
+  plan.write.correctBias = bestCorrects;
+  return Status::ok();
 }
 
 /// Quantizes each layer alone.
@@ -219,10 +306,7 @@ Status Quantizer::rankLayers() {
     std::vector<bool> alone(layers.size());
     alone[i] = true;
     QUERN_ASSIGN(Candidate candidate, evaluate(std::move(alone)));
-    double worst = std::numeric_limits<double>::infinity();
-    for (const QuantizedOutput &output : candidate.measured.outputs)
-      worst = std::min(worst, output.sqnr);
-    sensitivities[i] = worst;
+    sensitivities[i] = worstOf(candidate.measured);
   }
   return Status::ok();
 }
@@ -230,13 +314,11 @@ Status Quantizer::rankLayers() {
 /// All layers, or as many as the bound on the error allows, by the order of their sensitivity.
 /// Where it allows none, all, which the verdict refuses.
 Expected<Quantizer::Candidate> Quantizer::chooseLayers() {
-  std::vector<bool> all;
+  std::vector<bool> all = allLayers();
   std::vector<size_t> order;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    all.push_back(layers[i].refusal.empty());
-    if (all.back())
+  for (size_t i = 0; i < layers.size(); ++i)
+    if (all[i])
       order.push_back(i);
-  }
   QUERN_ASSIGN(Candidate best, evaluate(all));
   if (best.measured.accuracy().isOk() || order.size() < 2)
     return best;
@@ -350,10 +432,8 @@ Expected<Quantization> Quantizer::run(std::span<const Sample> given) {
   QUERN_ASSIGN(reference, compiled->createRunner({.threads = settings.compile.threads,
                                                   .limits = settings.compile.limits}));
   QUERN_ASSIGN(wanted, outputsOf(*reference, samples.heldBack, "running the float model: sample"));
-  if (plan.write.mode == Mode::Static) {
-    QUERN_ASSIGN(calibration, calibrate(model, layers, samples.calibration, plan.method,
-                                        plan.options.percentile, settings));
-  }
+  if (plan.write.mode == Mode::Static)
+    QUERN_TRY(chooseVariant());
   QUERN_ASSIGN(Candidate chosen, chooseLayers());
   return finish(std::move(chosen), bytesBefore);
 }

@@ -69,7 +69,7 @@ static double divergence(const std::vector<int64_t> &bins, int64_t first, int64_
   std::vector<double> inRange = wanted;
   for (int64_t i = 0; i < first; ++i)
     wanted.front() += static_cast<double>(bins[static_cast<size_t>(i)]);
-  for (int64_t i = last + 1; i < Histogram::kBins; ++i)
+  for (int64_t i = last + 1; i < static_cast<int64_t>(bins.size()); ++i)
     wanted.back() += static_cast<double>(bins[static_cast<size_t>(i)]);
   double total = 0, totalInRange = 0;
   for (int64_t i = 0; i < number; ++i) {
@@ -97,23 +97,38 @@ static double divergence(const std::vector<int64_t> &bins, int64_t first, int64_
   return sum;
 }
 
+/// The bins with neighbours joined until they hold enough in the mean to be a distribution.
+static std::vector<int64_t> joinedBins(const Histogram &histogram) {
+  constexpr int64_t kEnough = 16;
+  std::vector<int64_t> bins = histogram.bins();
+  while (static_cast<int64_t>(bins.size()) > 2 * kLevels &&
+         histogram.count() < kEnough * static_cast<int64_t>(bins.size())) {
+    std::vector<int64_t> joined(bins.size() / 2);
+    for (size_t i = 0; i < bins.size(); ++i)
+      joined[i / 2] += bins[i];
+    bins = std::move(joined);
+  }
+  return bins;
+}
+
 /// Cuts both sides at one magnitude. Zeros, of which ReLU makes many, are told apart by any
 /// scale: their bin counts as its neighbours do, or it alone would ask for the smallest range.
 static Range entropyRange(const Histogram &histogram) {
-  constexpr int64_t kCandidates = 64, kMiddle = Histogram::kBins / 2;
-  std::vector<int64_t> bins = histogram.bins();
-  bins[kMiddle] = std::max(bins[kMiddle - 1], bins[kMiddle + 1]);
+  constexpr int64_t kCandidates = 64;
+  std::vector<int64_t> bins = joinedBins(histogram);
+  auto size = static_cast<int64_t>(bins.size()), middle = size / 2;
+  auto zero = static_cast<size_t>(middle);
+  bins[zero] = std::max(bins[zero - 1], bins[zero + 1]);
   Range all = minMaxOf(histogram), best = all;
   double least = std::numeric_limits<double>::infinity();
-  double width = histogram.binWidth();
+  double width = 2 * histogram.limit() / static_cast<double>(size);
   for (int64_t i = kCandidates; i >= 4; --i) {
     double magnitude =
         std::max(-all.low, all.high) * static_cast<double>(i) / static_cast<double>(kCandidates);
     Range range = intersect({-magnitude, magnitude}, all);
-    auto first =
-        std::max<int64_t>(kMiddle + static_cast<int64_t>(std::floor(range.low / width)), 0);
-    auto last = std::min<int64_t>(kMiddle + static_cast<int64_t>(std::ceil(range.high / width)) - 1,
-                                  Histogram::kBins - 1);
+    auto first = std::max<int64_t>(middle + static_cast<int64_t>(std::floor(range.low / width)), 0);
+    auto last = std::min<int64_t>(middle + static_cast<int64_t>(std::ceil(range.high / width)) - 1,
+                                  size - 1);
     if (last - first + 1 < kLevels)
       break;
     if (double loss = divergence(bins, first, last); loss < least) {

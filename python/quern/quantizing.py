@@ -124,7 +124,7 @@ def quantize(model: Any, output: Optional[Path] = None, *, data: Any = "random",
              dims: Optional[Mapping[str, int]] = None, mode: str = "static",
              calibration: str = "min-max", percentile: float = 99.99, per_channel: bool = True,
              signed_activations: bool = False, block_size: int = 32, correct_bias: bool = True,
-             keep: Sequence[str] = (), max_error: float = 0.01, min_speedup: float = 1.1,
+             equalize: bool = True, keep: Sequence[str] = (), max_error: float = 0.01, min_speedup: float = 1.1,
              seconds: float = 2.0, seed: int = 0, force: bool = False, opt_level: int = 3,
              threads: int = 0, timeout: Optional[float] = None, progress: Any = None,
              **export_options: Any) -> Quantized:
@@ -139,7 +139,9 @@ def quantize(model: Any, output: Optional[Path] = None, *, data: Any = "random",
     ranges found in each run), "weights-int8", "weights-int4" (in blocks of `block_size`) or
     "float16". `calibration`: how ranges follow from what was seen: "min-max", "percentile"
     (`percentile` of the values), "entropy" or "mse". `per_channel`: a scale for each output channel
-    of weights. `signed_activations`: int8 rather than uint8. `keep`: nodes that stay as they are.
+    of weights. `signed_activations`: int8 rather than uint8. `correct_bias`, `equalize`: in "static", where it
+    helps, biases make up for the mean error of rounded weights, and neighbouring convolutions share
+    out the magnitudes of their weights. `keep`: nodes that stay as they are.
     `seconds`: how long to measure times. `threads`, `opt_level`, `timeout`, `progress`: as of
     quern.compile.
     """
@@ -155,7 +157,7 @@ def quantize(model: Any, output: Optional[Path] = None, *, data: Any = "random",
         source, name, loaded, _feeds(data, samples), sizes["shapes"],
         sizes["dims"], mode=mode,
         calibration=calibration, percentile=float(percentile), per_channel=per_channel,
-        signed_activations=signed_activations, block_size=block_size, correct_bias=correct_bias,
+        signed_activations=signed_activations, block_size=block_size, correct_bias=correct_bias, equalize=equalize,
         keep=list(keep), max_error=float(max_error), min_speedup=float(min_speedup),
         seconds=float(seconds), seed=seed, opt_level=opt_level, threads=threads, timeout=timeout,
         progress=progress)

@@ -166,3 +166,29 @@ TEST(AffineTest, TinyRangesHaveAUsableScale) {
   EXPECT_EQ(affineOf({0, 1e-44}, DType::UInt8).scale, 1);
   EXPECT_EQ(affineOf({0, 0}, DType::Int8).zeroPoint, -128);
 }
+
+/// Too few to say what is rare.
+TEST(RangesTest, EntropyOfFewValuesIsMinMax) {
+  std::vector<float> values = normalValues(500, 1);
+  for (float &value : values)
+    value = std::max(value, 0.0f);
+  Histogram histogram = histogramOf(values);
+  EXPECT_GT(chooseRange(histogram, RangeMethod::Entropy, 0).high, 0.9 * histogram.max());
+}
+
+/// Half of the values are 0, as behind ReLU.
+TEST(RangesTest, ZerosDoNotAskForSmallRanges) {
+  std::vector<float> values = normalValues(200'000, 1);
+  for (float &value : values)
+    value = std::max(value, 0.0f);
+  EXPECT_GT(chooseRange(histogramOf(values), RangeMethod::Entropy, 0).high, 2);
+}
+
+TEST(HistogramTest, ZerosAreInOneBin) {
+  for (float largest : {0.1f, 0.3f, 0.7f, 1.1f, 58.877182f, 1e-30f}) {
+    Histogram histogram = histogramOf({0, 0, 0, largest});
+    EXPECT_EQ(histogram.bins()[Histogram::kBins / 2], 3) << largest;
+    histogram.add(std::vector<float>{0, -7 * largest});
+    EXPECT_EQ(histogram.bins()[Histogram::kBins / 2], 4) << largest;
+  }
+}

@@ -34,8 +34,10 @@ struct QuantizeOptions {
   bool signedActivations = false;
   /// Weights that share a scale in "weights-int4": a power of two.
   int64_t blockSize = 32;
-  /// Biases make up for the mean error that rounding the weights brings.
+  /// In "static", where it helps: biases make up for the mean error that rounding the weights
+  /// brings; neighbouring convolutions share out the magnitudes of their weights.
   bool correctBias = true;
+  bool equalize = true;
   /// Nodes that stay as they are.
   std::vector<std::string> keep = {};
 
@@ -69,8 +71,12 @@ template <typename Visit> void visitQuantizeOptions(Visit &&visit) {
                    OptionUse::Everywhere, 16, 1024},
         &Options::blockSize);
   visit(OptionText{"correct_bias", "--no-bias-correction", "",
-                   "Biases do not make up for the mean error of rounded weights"},
+                   "Biases do not make up for the mean error of rounded weights, where that helps"},
         &Options::correctBias);
+  visit(OptionText{"equalize", "--no-equalization", "",
+                   "Neighbouring convolutions do not share out the magnitudes of their weights, "
+                   "where that helps"},
+        &Options::equalize);
   visit(OptionText{"keep", "--keep", "NODES", "Nodes that stay as they are, with commas between"},
         &Options::keep);
   visit(OptionText{"max_error", "--max-error", "E",
