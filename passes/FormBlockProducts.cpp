@@ -12,6 +12,7 @@
 #include "passes/Composer.h"
 #include "passes/GraphLog.h"
 #include "passes/Passes.h"
+#include "passes/QuantizedValues.h"
 
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -44,11 +45,6 @@ constexpr int64_t kWholeVectors = 16;
 } // namespace
 
 static bool isConstantOrNone(Value value) { return isNone(value) || isConstant(value); }
-
-/// Whether a parameter is a scalar, or a vector of one.
-static bool isOfTensor(Value parameter) {
-  return isNone(parameter) || shapeOf(parameter)->numElements() == 1;
-}
 
 /// How many along k share a scale; 0 when it is none that kernels have.
 static int64_t blockSizeOf(DequantizeOp op, int64_t axisOfK, int64_t k) {

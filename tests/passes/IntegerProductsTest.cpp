@@ -8,6 +8,7 @@
 #include "backends/interpreter/Interpreter.h"
 #include "ir/NNDialect.h"
 #include "ir/Signature.h"
+#include "passes/GraphLog.h"
 #include "passes/Passes.h"
 #include "passes/ProductPolicy.h"
 
@@ -283,6 +284,25 @@ protected:
     elements += before.numElements();
   }
 
+  /// Why the only product of a graph is not formed.
+  std::string refusalOf(const std::string &arguments, const std::string &body,
+                        std::shared_ptr<const passes::ProductPolicy> policy =
+                            std::make_shared<passes::AllProducts>()) {
+    std::string text = "func.func @main(" + arguments +
+                       ") -> tensor<*xi32> {\n  %none = nn.none\n" + body +
+                       " loc(\"product\")\n  return %y : tensor<*xi32>\n}";
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+    EXPECT_TRUE(module) << text;
+    passes::GraphLog log;
+    mlir::PassManager pm(&context);
+    pm.addNestedPass<mlir::func::FuncOp>(
+        passes::createFormIntegerProductsPass(std::move(policy), &log));
+    EXPECT_TRUE(module && mlir::succeeded(pm.run(*module)));
+    std::vector<Refusal> refusals = log.refusals();
+    EXPECT_EQ(refusals.size(), 1u);
+    return refusals.empty() ? "" : refusals.front().reason.text;
+  }
+
   int64_t differing = 0, elements = 0;
 
 private:
@@ -317,4 +337,73 @@ TEST_F(IntegerProducts, OfFloatsAreWithinAStep) {
   for (uint32_t seed = 0; seed < 300 && !HasFailure(); ++seed)
     compare(drawQdqConv(seed), seed, 1);
   EXPECT_LE(differing * 1000, elements) << differing << " of " << elements;
+}
+
+namespace {
+/// A policy that says no.
+struct NoProducts : passes::ProductPolicy {
+  std::optional<Reason> refuse(const passes::ProductFacts &product) const override {
+    facts = product;
+    return Reason{ReasonCode::NoKernel, "no"};
+  }
+  mutable passes::ProductFacts facts;
+};
+} // namespace
+
+static std::string matmul(const std::string &weights, const std::string &zero,
+                          const std::string &types) {
+  return "  %y = nn.matmul_integer %x, " + weights + ", %none, " + zero + " : (" + types +
+         ") -> tensor<*xi32>";
+}
+
+TEST_F(IntegerProducts, RefusalsOfMatricesSayWhy) {
+  std::string x = "%x: tensor<2x3xui8>", zeros = "tensor<2x3xui8>, ";
+  EXPECT_EQ(refusalOf(x + ", %w: tensor<3x1xi8>",
+                      matmul("%w", "%none", zeros + "tensor<3x1xi8>, none, none")),
+            "the weights are no constants");
+  std::string w = "  %w = nn.constant dense<200> : tensor<3x1xui8>\n";
+  EXPECT_EQ(refusalOf(x, w + matmul("%w", "%none", zeros + "tensor<3x1xui8>, none, none")),
+            "weights less their zero points do not fit into int8");
+  EXPECT_EQ(refusalOf(x + ", %z: tensor<ui8>",
+                      w + matmul("%w", "%z", zeros + "tensor<3x1xui8>, none, tensor<ui8>")),
+            "the zero points of the weights are no constants");
+  w = "  %w = nn.constant dense<1> : tensor<3x2xi8>\n  %z = nn.constant dense<[[1], [2], [3]]> : "
+      "tensor<3x1xi8>\n";
+  EXPECT_EQ(refusalOf(x, w + matmul("%w", "%z", zeros + "tensor<3x2xi8>, none, tensor<3x1xi8>")),
+            "the weights have zero points for something else than the channels of the result");
+  w = "  %w = nn.constant dense<1> : tensor<4x3x2xi8>\n";
+  EXPECT_EQ(refusalOf(x, w + matmul("%w", "%none", zeros + "tensor<4x3x2xi8>, none, none")),
+            "the weights are no matrix");
+  w = "  %w = nn.constant dense<1> : tensor<3x2xi8>\n";
+  EXPECT_EQ(refusalOf("%x: tensor<*xui8>",
+                      w + matmul("%w", "%none", "tensor<*xui8>, tensor<3x2xi8>, none, none")),
+            "the activations are no matrices, or of unknown rank");
+  auto policy = std::make_shared<NoProducts>();
+  EXPECT_EQ(refusalOf(x, w + matmul("%w", "%none", zeros + "tensor<3x2xi8>, none, none"), policy),
+            "no");
+  EXPECT_FALSE(policy->facts.isConv());
+  EXPECT_EQ(policy->facts.inputs, 3);
+  EXPECT_EQ(policy->facts.outputs, 2);
+  EXPECT_EQ(policy->facts.depth, 3);
+}
+
+TEST_F(IntegerProducts, RefusalsOfConvolutionsSayWhy) {
+  std::string w = "  %w = nn.constant dense<1> : tensor<4x1x3xi8>\n";
+  auto conv = [](const std::string &zero, const std::string &type) {
+    return "  %y = nn.conv_integer %x, %w, " + zero +
+           ", %none, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: "
+           "1, 1>, group = 2 : i64} : (tensor<1x2x8xui8>, tensor<4x1x3xi8>, " +
+           type + ", none, none) -> tensor<*xi32>";
+  };
+  std::string x = "%x: tensor<1x2x8xui8>";
+  EXPECT_EQ(refusalOf(x + ", %z: tensor<ui8>", w + conv("%z", "tensor<ui8>")),
+            "what lies beyond the edges is no constant");
+  auto policy = std::make_shared<NoProducts>();
+  EXPECT_EQ(refusalOf(x, w + conv("%none", "none"), policy), "no");
+  EXPECT_EQ(policy->facts.spatialRank, 1);
+  EXPECT_EQ(policy->facts.groups, 2);
+  EXPECT_EQ(policy->facts.inputs, 2);
+  EXPECT_EQ(policy->facts.outputs, 4);
+  EXPECT_EQ(policy->facts.depth, 3);
+  EXPECT_FALSE(policy->facts.isDepthwise());
 }

@@ -6,6 +6,7 @@
 #include "tests/random/ModelDraw.h"
 
 #include <algorithm>
+#include <utility>
 
 using namespace quern;
 using namespace quern::random;
@@ -202,11 +203,140 @@ bool drawConvolution(ModelDraw &draw) {
     node.attr("group", group);
   return true;
 }
+/// What DequantizeLinear makes of an initializer.
+struct DequantizedWeights {
+  std::string name;
+  std::vector<float> scales;
+};
+/// With one scale, or one for each position of `axis`.
+DequantizedWeights drawDequantizedWeights(ModelDraw &draw, const Tensor::Dims &dims, int64_t axis) {
+  DType type = drawByteType(draw);
+  bool isPerAxis = draw.opset() >= 13 && draw.percent(50);
+  Tensor::Dims of = isPerAxis ? Tensor::Dims{dims[axis]} : Tensor::Dims();
+  Tensor scales = drawScales(draw, of, {0.25, 0.5});
+  std::vector<std::string> inputs = {draw.initializer(drawBytes(draw, type, dims)),
+                                     draw.initializer(scales)};
+  if (draw.percent(60)) // the middle of uint8, which leaves what fits into int8, or any
+    inputs.push_back(draw.initializer(
+        type == DType::UInt8 && draw.percent(70)
+            ? Tensor::of<uint8_t>(
+                  of, std::vector<uint8_t>(isPerAxis ? static_cast<size_t>(dims[axis]) : 1, 128))
+            : drawBytes(draw, type, of)));
+  DequantizedWeights weights{draw.fresh(), {}};
+  auto elements = scales.elementsAs<float>();
+  weights.scales.assign(elements.begin(), elements.end());
+  auto &node = draw.node("DequantizeLinear", inputs, {weights.name});
+  if (isPerAxis)
+    node.attr("axis", axis);
+  return weights;
+}
+
+/// The bias of a product of these scales: none (an empty name), floats, or integers.
+std::string drawDequantizedBias(ModelDraw &draw, int64_t channels, float xScale,
+                                const DequantizedWeights &weights) {
+  if (draw.percent(40))
+    return "";
+  if (draw.percent(30))
+    return draw.parameter(DType::Float32, {channels}, -8, 8).name;
+  std::vector<float> scales;
+  for (float scale : weights.scales)
+    scales.push_back(xScale * scale);
+  Tensor::Dims of;
+  if (draw.opset() >= 13 && scales.size() > 1)
+    of = {static_cast<int64_t>(scales.size())};
+  else if (scales.size() > 1)
+    return "";
+  std::string name = draw.fresh();
+  auto &node = draw.node("DequantizeLinear",
+                         {draw.parameter(DType::Int32, {channels}, -5000, 5000).name,
+                          draw.initializer(Tensor::of<float>(of, scales))},
+                         {name});
+  if (!of.empty())
+    node.attr("axis", int64_t{0});
+  return name;
+}
+
+/// Bounds of a product's floats, perhaps, and what they are quantized to, perhaps.
+bool drawRequantization(ModelDraw &draw, Drawn y) {
+  if (draw.percent(30))
+    draw.node("Relu", {std::exchange(y.name, draw.fresh())}, {y.name});
+  if (draw.opset() >= 11 && draw.percent(30)) {
+    std::string low = draw.initializer(Tensor::of<float>({}, {draw.percent(50) ? 0.0F : -64.0F}));
+    std::string high = draw.initializer(Tensor::of<float>({}, {96.0F}));
+    draw.node("Clip", {std::exchange(y.name, draw.fresh()), low, high}, {y.name});
+  }
+  if (draw.percent(30)) {
+    draw.keep(y);
+    return true;
+  }
+  Drawn bytes{draw.fresh(), drawByteType(draw), y.dims, 255, 0};
+  draw.result("QuantizeLinear",
+              {y.name, draw.initializer(drawScales(draw, {}, {2, 16, 128})),
+               draw.initializer(drawBytes(draw, bytes.dtype, {}))},
+              bytes);
+  return true;
+}
+
+/// A product or a convolution of what is dequantized. Scales are so small that all sums are exact
+/// in float32.
+bool drawDequantizedProduct(ModelDraw &draw) {
+  if (draw.opset() < 10)
+    return false;
+  bool isConv = draw.percent(60);
+  DType type = drawByteType(draw);
+  Tensor::Dims dims =
+      isConv ? Tensor::Dims{1, draw.between(1, 4), draw.between(3, 9), draw.between(3, 9)}
+             : Tensor::Dims{draw.between(1, 5), draw.between(1, 30)};
+  float xScale = draw.pick({0.5F, 1.0F});
+  std::vector<std::string> inputs = {draw.operand(type, dims).name,
+                                     draw.initializer(Tensor::of<float>({}, {xScale}))};
+  if (draw.percent(70))
+    inputs.push_back(draw.initializer(drawBytes(draw, type, {})));
+  std::string x = draw.fresh();
+  draw.node("DequantizeLinear", inputs, {x});
+  Drawn y{draw.fresh(), DType::Float32, {}, 2000000, 0};
+  if (!isConv) {
+    int64_t n = draw.between(1, 12);
+    bool isTransposed = draw.percent(40), isGemm = draw.opset() >= 11 && draw.percent(60);
+    DequantizedWeights weights = drawDequantizedWeights(
+        draw, isGemm && isTransposed ? Tensor::Dims{n, dims[1]} : Tensor::Dims{dims[1], n},
+        isGemm && isTransposed ? 0 : 1);
+    y.dims = {dims[0], n};
+    if (!isGemm) {
+      draw.node("MatMul", {x, weights.name}, {y.name});
+      return drawRequantization(draw, y);
+    }
+    std::vector<std::string> factors = {x, weights.name};
+    if (std::string bias = drawDequantizedBias(draw, n, xScale, weights); !bias.empty())
+      factors.push_back(bias);
+    auto &node = draw.node("Gemm", factors, {y.name});
+    if (isTransposed)
+      node.attr("transB", int64_t{1});
+    return drawRequantization(draw, y);
+  }
+  int64_t group = draw.percent(30) ? dims[1] : 1, outputs = group * draw.between(1, 3);
+  int64_t kernel = draw.between(1, 3), stride = draw.between(1, 2), pad = draw.below(2);
+  DequantizedWeights weights =
+      drawDequantizedWeights(draw, {outputs, dims[1] / group, kernel, kernel}, 0);
+  y.dims = {1, outputs};
+  for (int64_t d : {2, 3})
+    y.dims.push_back((dims[d] + 2 * pad - kernel) / stride + 1);
+  std::vector<std::string> operands = {x, weights.name};
+  if (std::string bias = drawDequantizedBias(draw, outputs, xScale, weights); !bias.empty())
+    operands.push_back(bias);
+  auto &node = draw.node("Conv", operands, {y.name});
+  node.attr("pads", std::vector<int64_t>(4, pad));
+  node.attr("strides", std::vector<int64_t>(2, stride));
+  if (group != 1)
+    node.attr("group", group);
+  return drawRequantization(draw, y);
+}
 } // namespace
 
 OpFamily random::quantFamily() {
   return {4,
           4,
           {drawQuantizeLinear, drawQuantizeLinear, drawDequantizeLinear, drawDequantizeLinear,
-           drawDynamicQuantizeLinear, drawProduct, drawConvolution}};
+           drawDynamicQuantizeLinear, drawProduct, drawConvolution, drawDequantizedProduct,
+           drawDequantizedProduct}};
 }
