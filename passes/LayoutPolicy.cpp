@@ -60,8 +60,8 @@ ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
 /// What is known of a convolution on a plain image with a known number of channels.
 static ConvFacts factsOf(ConvOp conv) {
   ConvFacts facts;
-  facts.dtype = dtypeOf(elementTypeOf(conv.getResult()));
-  facts.inputType = dtypeOf(elementTypeOf(conv.getInput()));
+  facts.dtype = nn::dtypeOf(elementTypeOf(conv.getResult()));
+  facts.inputType = nn::dtypeOf(elementTypeOf(conv.getInput()));
   auto input = cast<RankedTensorType>(conv.getInput().getType());
   facts.spatialRank = input.getRank() - 2;
   facts.inputs = input.getDimSize(1);
