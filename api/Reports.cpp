@@ -161,6 +161,8 @@ static void addPlan(OStream &json, const std::vector<ExplainedStep> &steps) {
         addText(json, "kernel", step.kernel);
         addNames(json, "nodes", step.nodes);
         json.attribute("native", step.isNative());
+        if (!step.precision.empty())
+          addText(json, "precision", step.precision);
       });
   });
 }
@@ -193,6 +195,10 @@ std::string quern::explanationReport(const Explanation &explanation) {
       addSteps(json, "reference_steps", steps, isReference);
       addSteps(json, "undecided_steps", steps, isUndecided);
       addPlan(json, steps);
+      json.attributeObject("products", [&] {
+        for (const auto &[precision, count] : explanation.products)
+          json.attribute(precision, static_cast<int64_t>(count));
+      });
       json.attributeArray("nodes", [&] {
         for (const ExplainedNode &node : explanation.nodes)
           json.object([&] { addNode(json, node); });

@@ -4,7 +4,7 @@
 
 include "ir/NNBase.td"
 
-def NN_AttentionOp : NN_Op<"attention"> {
+def NN_AttentionOp : NN_Op<"attention", [NN_SumsProducts]> {
   let summary = "softmax(cap(scale * query * key^T) + mask) * value, per batch and head";
   let description = [{
     With B batches, H heads, Q queries and K keys: `query` is [B, H, Q, D], `key` [B, H, K, D],

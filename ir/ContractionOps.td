@@ -4,7 +4,7 @@
 
 include "ir/NNBase.td"
 
-class NN_RootOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
+class NN_RootOp<string mnemonic> : NN_Op<mnemonic, [NN_SumsProducts, NN_WideFloatsOnly]> {
   code rootDeclaration = [{
     ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Anchor; }
   }];
@@ -29,7 +29,7 @@ def NN_GemmOp : NN_RootOp<"gemm"> {
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_MatMulIntegerOp : NN_Op<"matmul_integer"> {
+def NN_MatMulIntegerOp : NN_Op<"matmul_integer", [NN_SumsProducts]> {
   let summary = "nn.matmul of a - a_zero and b - b_zero, integers of 8 bits: sums of int32, which wrap";
   let description = [{
     `a_zero`: none, a scalar, a vector with an entry for each row of `a`, or what broadcasts to

@@ -4,7 +4,7 @@
 
 include "ir/NNBase.td"
 
-def NN_ConvOp : NN_WindowOp<"conv"> {
+def NN_ConvOp : NN_WindowOp<"conv", [NN_SumsProducts]> {
   let summary = "N-D convolution (cross-correlation) of NCHW data";
   let description = [{
     `input`: [N, C, spatial...]; `weights`: [M, C/group, kernel...]; `bias`: [M] or none.
@@ -30,7 +30,7 @@ def NN_ConvOp : NN_WindowOp<"conv"> {
   }];
 }
 
-def NN_ConvIntegerOp : NN_WindowOp<"conv_integer"> {
+def NN_ConvIntegerOp : NN_WindowOp<"conv_integer", [NN_SumsProducts]> {
   let summary = "nn.conv of input - input_zero and weights - weights_zero: sums of int32, which wrap";
   let description = [{
     Input and weights hold integers of 8 bits, `bias` (or none) int32. `input_zero`: none or one
@@ -44,7 +44,7 @@ def NN_ConvIntegerOp : NN_WindowOp<"conv_integer"> {
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose"> {
+def NN_ConvTransposeOp : NN_WindowOp<"conv_transpose", [NN_SumsProducts]> {
   let summary = "N-D transposed convolution of NCHW data";
   let description = [{
     `input`: [N, C, spatial...]; `weights`: [C, M/group, kernel...]; `bias`: [M] or none.

@@ -29,7 +29,7 @@ def NN_BitCastOp : NN_Op<"bitcast"> {
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_ConcatOp : NN_Op<"concat", [NN_AxisOpInterface]> {
+def NN_ConcatOp : NN_Op<"concat", [NN_AxisOpInterface, NN_CommutesWithRounding]> {
   let arguments = (ins Variadic<NN_Tensor>:$inputs, NN_AxisAttr:$axis);
   let results = (outs NN_Tensor:$result);
   let summary = "of tensors with the same layout";
@@ -45,7 +45,7 @@ def NN_SplitOp : NN_Op<"split", [NN_AxisOpInterface]> {
   let results = (outs Variadic<NN_Tensor>:$results);
 }
 
-def NN_SliceOp : NN_Op<"slice"> {
+def NN_SliceOp : NN_Op<"slice", [NN_CommutesWithRounding]> {
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$starts, NN_Tensor:$ends,
     NN_OptionalTensor:$axes, NN_OptionalTensor:$steps);
   let results = (outs NN_Tensor:$result);
@@ -56,7 +56,7 @@ def NN_SliceOp : NN_Op<"slice"> {
   }];
 }
 
-def NN_ReshapeOp : NN_Op<"reshape"> {
+def NN_ReshapeOp : NN_Op<"reshape", [NN_CommutesWithRounding]> {
   let summary = "-1 is inferred, 0 copies the input's dimension unless `allowzero`";
   let description = [{
     Elements keep their order in memory. The result's type says in which layout they are
@@ -67,40 +67,40 @@ def NN_ReshapeOp : NN_Op<"reshape"> {
   let extraClassDeclaration = NN_Blockable.declaration;
 }
 
-def NN_FlattenOp : NN_Op<"flatten", [NN_AxisOpInterface]> {
+def NN_FlattenOp : NN_Op<"flatten", [NN_AxisOpInterface, NN_CommutesWithRounding]> {
   let arguments = (ins NN_Tensor:$input, NN_AxisAttr:$axis);
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_TransposeOp : NN_Op<"transpose"> {
+def NN_TransposeOp : NN_Op<"transpose", [NN_CommutesWithRounding]> {
   let summary = "result dimension i is input dimension perm[i]; an empty perm reverses";
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$perm);
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_SqueezeOp : NN_Op<"squeeze"> {
+def NN_SqueezeOp : NN_Op<"squeeze", [NN_CommutesWithRounding]> {
   let summary = "removes the dimensions in `axes`, or all of size 1 when none";
   let arguments = (ins NN_Tensor:$input, NN_OptionalTensor:$axes);
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_UnsqueezeOp : NN_Op<"unsqueeze"> {
+def NN_UnsqueezeOp : NN_Op<"unsqueeze", [NN_CommutesWithRounding]> {
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$axes);
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_ExpandOp : NN_Op<"expand"> {
+def NN_ExpandOp : NN_Op<"expand", [NN_CommutesWithRounding]> {
   let summary = "broadcasts to the common shape of input and `shape`";
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$shape);
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_TileOp : NN_Op<"tile"> {
+def NN_TileOp : NN_Op<"tile", [NN_CommutesWithRounding]> {
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$repeats);
   let results = (outs NN_Tensor:$result);
 }
 
-def NN_PadOp : NN_Op<"pad"> {
+def NN_PadOp : NN_Op<"pad", [NN_CommutesWithRounding]> {
   let summary = "`pads`: begins of all axes, then ends (negative crops)";
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$pads, NN_OptionalTensor:$value,
     NN_PadModeAttr:$mode);
@@ -108,7 +108,7 @@ def NN_PadOp : NN_Op<"pad"> {
   let assemblyFormat = "`` $mode operands attr-dict `:` functional-type(operands, results)";
 }
 
-def NN_GatherOp : NN_Op<"gather", [NN_AxisOpInterface]> {
+def NN_GatherOp : NN_Op<"gather", [NN_AxisOpInterface, NN_CommutesWithRounding]> {
   let summary = "NumPy take along `axis`; an index outside [-n, n) is an error";
   let arguments = (ins NN_Tensor:$input, NN_Tensor:$indices, NN_AxisAttr:$axis);
   let results = (outs NN_Tensor:$result);

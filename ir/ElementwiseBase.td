@@ -28,8 +28,9 @@ def NN_AnyElement
     : NN_Domain<"kFloatClass | kSignedClass | kUnsignedClass | kBoolClass | kStringClass">;
 
 class NN_ElementwiseOp<string mnemonic, string onnxName, NN_Domain domain, list<string> argNames,
-                       string emit, string eval, list<NN_Param> params, string resultElement>
-    : NN_Op<mnemonic, [DeclareOpInterfaceMethods<NN_ElementwiseOpInterface, ["info", "getParams"]>]> {
+                       string emit, string eval, list<NN_Param> params, string resultElement,
+                       list<Trait> traits = []>
+    : NN_Op<mnemonic, traits # [DeclareOpInterfaceMethods<NN_ElementwiseOpInterface, ["info", "getParams"]>]> {
   let results = (outs NN_Tensor:$result);
 
   defvar argDecls = !interleave(
@@ -73,26 +74,28 @@ class NN_ElementwiseOp<string mnemonic, string onnxName, NN_Domain domain, list<
 }
 
 class NN_UnaryOp<string mnemonic, string onnxName, NN_Domain domain, string emit, string eval,
-                 string resultElement = "Same">
-    : NN_ElementwiseOp<mnemonic, onnxName, domain, ["x"], emit, eval, [], resultElement> {
+                 string resultElement = "Same", list<Trait> traits = []>
+    : NN_ElementwiseOp<mnemonic, onnxName, domain, ["x"], emit, eval, [], resultElement, traits> {
   let arguments = (ins NN_Tensor:$x);
 }
 
 class NN_BinaryOp<string mnemonic, string onnxName, NN_Domain domain, string emit, string eval,
-                  string resultElement = "Same">
-    : NN_ElementwiseOp<mnemonic, onnxName, domain, ["a", "b"], emit, eval, [], resultElement> {
+                  string resultElement = "Same", list<Trait> traits = []>
+    : NN_ElementwiseOp<mnemonic, onnxName, domain, ["a", "b"], emit, eval, [], resultElement,
+                       traits> {
   let arguments = (ins NN_Tensor:$a, NN_Tensor:$b);
 }
 
 /// A unary op on floats that emitter and C++ know by the same name.
-class NN_MathOp<string mnemonic, string onnxName, string function = mnemonic>
-    : NN_UnaryOp<mnemonic, onnxName, NN_Float, "return e." # function # "(x);",
-                 "return std::" # function # "(x);">;
+class NN_MathOp<string mnemonic, string onnxName, list<Trait> traits = []>
+    : NN_UnaryOp<mnemonic, onnxName, NN_Float, "return e." # mnemonic # "(x);",
+                 "return std::" # mnemonic # "(x);", "Same", traits>;
 
 /// A unary op on floats with one float parameter, `alpha`.
-class NN_UnaryAlphaOp<string mnemonic, string onnxName, string default, string emit, string eval>
+class NN_UnaryAlphaOp<string mnemonic, string onnxName, string default, string emit, string eval,
+                      list<Trait> traits = []>
     : NN_ElementwiseOp<mnemonic, onnxName, NN_Float, ["x"], emit, eval,
-                       [NN_Param<"alpha", default>], "Same"> {
+                       [NN_Param<"alpha", default>], "Same", traits> {
   let arguments = (ins NN_Tensor:$x, F64Attr:$alpha);
 }
 

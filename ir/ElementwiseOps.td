@@ -26,13 +26,13 @@ def NN_DivOp : NN_BinaryOp<"div", "Div", NN_Numeric,
   [{ return e.div(a, b); }], [{ return scalar::div(a, b); }]>;
 // The sign of the divisor, as in Python; an integer modulo zero is 0.
 def NN_ModOp : NN_BinaryOp<"mod", "", NN_Numeric,
-  [{ return e.floorMod(a, b); }], [{ return scalar::floorMod(a, b); }]>;
+  [{ return e.floorMod(a, b); }], [{ return scalar::floorMod(a, b); }], "Same", [NN_AmplifiesErrors]>;
 // The sign of the dividend, as in C; an integer modulo zero is 0.
 def NN_FmodOp : NN_BinaryOp<"fmod", "", NN_Numeric,
-  [{ return e.remainder(a, b); }], [{ return scalar::remainder(a, b); }]>;
+  [{ return e.remainder(a, b); }], [{ return scalar::remainder(a, b); }], "Same", [NN_AmplifiesErrors]>;
 // Integers wrap; an integer to a negative power is 0 unless the base is 1 or -1.
 def NN_PowOp : NN_BinaryOp<"pow", "Pow", NN_Numeric,
-  [{ return e.power(a, b); }], [{ return scalar::power(a, b); }]>;
+  [{ return e.power(a, b); }], [{ return scalar::power(a, b); }], "Same", [NN_AmplifiesErrors]>;
 def NN_MinOp : NN_BinaryOp<"min", "Min", NN_Numeric,
   [{ return e.min(a, b); }], [{ return a != a ? a : a < b ? a : b; }]>;
 def NN_MaxOp : NN_BinaryOp<"max", "Max", NN_Numeric,
@@ -50,29 +50,29 @@ def NN_NegOp : NN_UnaryOp<"neg", "Neg", NN_Signed,
 def NN_SignOp : NN_UnaryOp<"sign", "Sign", NN_Numeric,
   [{ return e.select(e.greater(x, e.constant(0)), e.constant(1),
                      e.select(e.less(x, e.constant(0)), e.constant(-1), x)); }],
-  [{ return x > T(0) ? T(1) : x < T(0) ? T(-1) : x; }]>;
-def NN_CeilOp : NN_MathOp<"ceil", "Ceil">;
-def NN_FloorOp : NN_MathOp<"floor", "Floor">;
+  [{ return x > T(0) ? T(1) : x < T(0) ? T(-1) : x; }], "Same", [NN_AmplifiesErrors]>;
+def NN_CeilOp : NN_MathOp<"ceil", "Ceil", [NN_AmplifiesErrors]>;
+def NN_FloorOp : NN_MathOp<"floor", "Floor", [NN_AmplifiesErrors]>;
 // Halves round to even.
 def NN_RoundOp : NN_UnaryOp<"round", "Round", NN_Float,
-  [{ return e.roundEven(x); }], [{ return std::nearbyint(x); }]>;
+  [{ return e.roundEven(x); }], [{ return std::nearbyint(x); }], "Same", [NN_AmplifiesErrors]>;
 
 //===----------------------------------------------------------------------===//
 // Elementary functions
 //===----------------------------------------------------------------------===//
 
 def NN_SqrtOp : NN_MathOp<"sqrt", "Sqrt">;
-def NN_ExpOp : NN_MathOp<"exp", "Exp">;
+def NN_ExpOp : NN_MathOp<"exp", "Exp", [NN_AmplifiesErrors]>;
 def NN_LogOp : NN_MathOp<"log", "Log">;
 def NN_ErfOp : NN_MathOp<"erf", "Erf">;
-def NN_SinOp : NN_MathOp<"sin", "Sin">;
-def NN_CosOp : NN_MathOp<"cos", "Cos">;
-def NN_TanOp : NN_MathOp<"tan", "Tan">;
+def NN_SinOp : NN_MathOp<"sin", "Sin", [NN_AmplifiesErrors]>;
+def NN_CosOp : NN_MathOp<"cos", "Cos", [NN_AmplifiesErrors]>;
+def NN_TanOp : NN_MathOp<"tan", "Tan", [NN_AmplifiesErrors]>;
 def NN_AsinOp : NN_MathOp<"asin", "Asin">;
 def NN_AcosOp : NN_MathOp<"acos", "Acos">;
 def NN_AtanOp : NN_MathOp<"atan", "Atan">;
-def NN_SinhOp : NN_MathOp<"sinh", "Sinh">;
-def NN_CoshOp : NN_MathOp<"cosh", "Cosh">;
+def NN_SinhOp : NN_MathOp<"sinh", "Sinh", [NN_AmplifiesErrors]>;
+def NN_CoshOp : NN_MathOp<"cosh", "Cosh", [NN_AmplifiesErrors]>;
 def NN_TanhOp : NN_MathOp<"tanh", "Tanh">;
 def NN_AsinhOp : NN_MathOp<"asinh", "Asinh">;
 def NN_AcoshOp : NN_MathOp<"acosh", "Acosh">;
@@ -89,7 +89,7 @@ def NN_LeakyReluOp : NN_UnaryAlphaOp<"leaky_relu", "LeakyRelu", "0.01",
   [{ return x < 0 ? alpha * x : x; }]>;
 def NN_ThresholdedReluOp : NN_UnaryAlphaOp<"thresholded_relu", "ThresholdedRelu", "1.0",
   [{ return e.select(e.greater(x, e.constant(alpha)), x, e.constant(0)); }],
-  [{ return x > alpha ? x : 0; }]>;
+  [{ return x > alpha ? x : 0; }], [NN_AmplifiesErrors]>;
 def NN_EluOp : NN_UnaryAlphaOp<"elu", "Elu", "1.0",
   [{ return e.select(e.less(x, e.constant(0)), e.mul(e.expm1(x), e.constant(alpha)), x); }],
   [{ return x < 0 ? alpha * std::expm1(x) : x; }]>;

@@ -179,6 +179,22 @@ def NN_WideFloatsOnly : NativeOpTrait<"WideFloatsOnly"> {
   let cppNamespace = "::quern::nn";
 }
 
+/// Most of its work is sums of products, which factors of a narrower type make cheaper.
+def NN_SumsProducts : NativeOpTrait<"SumsProducts"> {
+  let cppNamespace = "::quern::nn";
+}
+
+/// Its one result consists of elements of those operands that have its element type, chosen by
+/// their place or as the largest, and of what is beyond edges. So rounding can come before it as well as after it.
+def NN_CommutesWithRounding : NativeOpTrait<"CommutesWithRounding"> {
+  let cppNamespace = "::quern::nn";
+}
+
+/// A result may change by much when an operand changes by little.
+def NN_AmplifiesErrors : NativeOpTrait<"AmplifiesErrors"> {
+  let cppNamespace = "::quern::nn";
+}
+
 class NN_Op<string mnemonic, list<Trait> traits = []>
     : Op<NN_Dialect, mnemonic, traits # [DeclareOpInterfaceMethods<NN_GraphOpInterface>, Pure]> {
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
@@ -190,7 +206,8 @@ def NN_Blockable {
 }
 
 /// An op with `auto_pad`.
-class NN_WindowOp<string mnemonic> : NN_Op<mnemonic, [NN_WideFloatsOnly]> {
+class NN_WindowOp<string mnemonic, list<Trait> traits = []>
+    : NN_Op<mnemonic, traits # [NN_WideFloatsOnly]> {
   let assemblyFormat = [{
     operands (`auto_pad` `=` `` $auto_pad^)? attr-dict `:` functional-type(operands, results)
   }];

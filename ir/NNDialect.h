@@ -40,6 +40,17 @@ template <typename Op>
 // MLIR makes traits: NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
 class WideFloatsOnly : public mlir::OpTrait::TraitBase<Op, WideFloatsOnly> {};
 
+// Facts for choosing a precision; NNBase.td says what they mean.
+template <typename Op>
+// NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
+class SumsProducts : public mlir::OpTrait::TraitBase<Op, SumsProducts> {};
+template <typename Op>
+// NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
+class CommutesWithRounding : public mlir::OpTrait::TraitBase<Op, CommutesWithRounding> {};
+template <typename Op>
+// NOLINTNEXTLINE(bugprone-crtp-constructor-accessibility)
+class AmplifiesErrors : public mlir::OpTrait::TraitBase<Op, AmplifiesErrors> {};
+
 namespace detail {
 /// Checks that the declared result types are compatible with the inferred ones.
 mlir::LogicalResult verifyResultTypes(mlir::Operation *op);

@@ -11,12 +11,12 @@ def NN_BlockablePool {
     ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Blockable; }
   }];
 }
-class NN_WindowPoolOp<string mnemonic> : NN_WindowOp<mnemonic> {
+class NN_WindowPoolOp<string mnemonic, list<Trait> traits = []> : NN_WindowOp<mnemonic, traits> {
   let results = (outs NN_Tensor:$result);
   let extraClassDeclaration = NN_BlockablePool.declaration;
 }
 
-def NN_MaxPoolOp : NN_WindowPoolOp<"max_pool"> {
+def NN_MaxPoolOp : NN_WindowPoolOp<"max_pool", [NN_CommutesWithRounding]> {
   let arguments = (ins NN_Tensor:$input, DenseI64ArrayAttr:$kernel, DenseI64ArrayAttr:$strides,
     DenseI64ArrayAttr:$dilations, DenseI64ArrayAttr:$pads, BoolAttr:$ceil_mode,
     NN_DefaultAutoPad:$auto_pad);

@@ -7,7 +7,7 @@ include "ir/NNBase.td"
 // Numbers of CellKind, RecurrentDirection and CellActivation (runtime/reference/Recurrent.h),
 // which are printed as names.
 
-def NN_RecurrentOp : NN_Op<"recurrent"> {
+def NN_RecurrentOp : NN_Op<"recurrent", [NN_SumsProducts]> {
   let summary = "the time steps of ONNX's RNN, GRU or LSTM, after the product of its input";
   let description = [{
     With T steps, a batch of B, D directions, G gates (iofc of an LSTM, zrh of a GRU) and H

@@ -11,6 +11,8 @@
 #include "passes/GraphLog.h"
 #include "passes/Passes.h"
 
+#include "llvm/ADT/SetVector.h"
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
@@ -23,6 +25,15 @@ namespace quern::passes {
 
 /// Constants are there from the start, wherever their op stands.
 static bool isAlwaysAvailable(Operation *op) { return isa<NoneOp, ConstantOp, WeightOp>(op); }
+
+/// Whether `op` only makes float32 of a half type.
+static bool widens(Operation *op) {
+  auto cast = dyn_cast<CastOp>(op);
+  if (!cast)
+    return false;
+  Type from = elementTypeOf(cast.getInput());
+  return (from.isF16() || from.isBF16()) && elementTypeOf(cast.getResult()).isF32();
+}
 
 static FusionRole fusionRole(Operation *op) {
   auto graphOp = dyn_cast<GraphOpInterface>(op);
@@ -57,6 +68,7 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
   std::vector<FusionNode> nodes(ops.size());
   for (auto [op, node] : llvm::zip(ops, nodes)) {
     node.role = fusionRole(op);
+    node.isWidening = widens(op);
     for (Value operand : op->getOperands()) {
       if (isNone(operand))
         continue;
@@ -131,7 +143,27 @@ static void logRefusal(const FusionRefusal &refusal, ArrayRef<Operation *> ops, 
   log.refuse({Refusal::Kind::Fuse, std::move(reason)});
 }
 
+/// Gives each elementwise user of what is widened a cast of its own, in front of it: reading the
+/// half and widening it there costs less than a tensor of float32 in memory does.
+static void widenAtUsers(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (!widens(&op))
+      continue;
+    llvm::SmallSetVector<Operation *, 4> users(op.getUsers().begin(), op.getUsers().end());
+    for (Operation *user : users) {
+      if (user->getBlock() != &block || fusionRole(user) != FusionRole::Elementwise)
+        continue;
+      Operation *own = OpBuilder(user).clone(op);
+      user->replaceUsesOfWith(op.getResult(0), own->getResult(0));
+    }
+    if (op.use_empty())
+      op.erase();
+  }
+}
+
 static void formGroupsIn(Block &block, const FusionLimits &limits, GraphLog *log) {
+  if (limits.maxOps > 1)
+    widenAtUsers(block);
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     ops.push_back(&op);

@@ -22,6 +22,7 @@ namespace quern::passes {
 
 class GraphLog;
 class LayoutPolicy;
+class PrecisionPolicy;
 class ProductPolicy;
 
 // With a budget that other folding passes share; null is one of its own. What is refused is
@@ -34,6 +35,9 @@ std::unique_ptr<mlir::Pass>
 createFormIntegerProductsPass(std::shared_ptr<const ProductPolicy> policy, GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseLayerNormPass(GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseAttentionPass(GraphLog *log);
+/// `policy` says what is lowered; null is BFloat16Factors.
+std::unique_ptr<mlir::Pass> createAssignPrecisionPass(std::shared_ptr<const PrecisionPolicy> policy,
+                                                      GraphLog *log);
 /// `policy` says what is blocked; null is by the default of the option.
 std::unique_ptr<mlir::Pass> createAssignLayoutsPass(std::shared_ptr<const LayoutPolicy> policy,
                                                     GraphLog *log);

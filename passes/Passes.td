@@ -101,6 +101,14 @@ def RaiseAttentionPass : Pass<"nn-raise-attention", "::mlir::func::FuncOp"> {
   let summary = "make one nn.attention of products with a softmax between them";
 }
 
+def AssignPrecisionPass : Pass<"nn-assign-precision", "::mlir::func::FuncOp"> {
+  let summary = "products and convolutions of float32 on factors rounded to bfloat16";
+  let description = [{
+    Sums stay in float32. By default those are lowered that BFloat16Factors accepts; a backend
+    gives another policy.
+  }];
+}
+
 def AssignLayoutsPass : Pass<"nn-assign-layouts", "::mlir::func::FuncOp"> {
   let summary = "put convolutions and what lies between them on channel-blocked tensors";
   let options = [

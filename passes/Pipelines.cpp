@@ -8,6 +8,7 @@
 
 #include "passes/LayoutPolicy.h"
 #include "passes/Passes.h"
+#include "passes/PrecisionPolicy.h"
 #include "passes/ProductPolicy.h"
 
 #include "mlir/Pass/PassOptions.h"
@@ -62,6 +63,15 @@ static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &opti
     pm.addPass(createDumpPhasePass({name, options.dumpPhasesTo, options.dumpPrefix}));
 }
 
+/// What was raised is seen as one op, and what is rounded is laid out and fused.
+static void assignPrecision(OpPassManager &pm, const PipelineOptions &options) {
+  if (options.precision == Precision::Float32)
+    return;
+  pm.addNestedPass<func::FuncOp>(createAssignPrecisionPass(
+      options.precisions ? options.precisions : std::make_shared<KeepFloat32>(), options.log));
+  foldConstants(pm, options); // the casts of weights
+}
+
 // Simplified: nn ops on plain tensors, no nn.pack, nn.unpack or nn.group; ops
 // whose operands are all constant only where folding them failed. Every size of a
 // ranked tensor is a number or an expression over symbols (not checked in branches,
@@ -92,6 +102,7 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
     pm.addNestedPass<func::FuncOp>(createRaiseAttentionPass(options.log));
   }
   pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass()); // of what was raised, and at -O0
+  assignPrecision(pm, options);
   endPhase(pm, Phase::Simplified, options);
 }
 
@@ -131,6 +142,8 @@ namespace {
 struct GraphPipelineOptions : PassPipelineOptions<GraphPipelineOptions> {
   Option<int> optLevel{*this, "opt-level", llvm::cl::desc("0 to 3"), llvm::cl::init(3)};
   Option<int64_t> block{*this, "block", llvm::cl::desc("channels per block"), llvm::cl::init(16)};
+  Option<std::string> precision{*this, "precision", llvm::cl::desc("f32 or bf16"),
+                                llvm::cl::init("f32")};
   Option<bool> products{*this, "integer-products",
                         llvm::cl::desc("form all products on 8-bit integers"),
                         llvm::cl::init(false)};
@@ -146,6 +159,9 @@ void passes::registerQuernPipelines() {
         PipelineOptions options;
         options.optLevel = given.optLevel;
         options.layouts = std::make_shared<ChannelBlocks>(given.block);
+        options.precisions = std::make_shared<BFloat16Factors>();
+        if (given.precision.getValue() == "bf16")
+          options.precision = Precision::BFloat16;
         if (given.products)
           options.products = std::make_shared<AllProducts>();
         options.dumpPhasesTo = given.dump;

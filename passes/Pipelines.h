@@ -16,6 +16,7 @@ namespace quern::passes {
 
 class GraphLog;
 class LayoutPolicy;
+class PrecisionPolicy;
 class ProductPolicy;
 
 /// The states a graph goes through, in order. The first four are MLIR of the nn
@@ -39,6 +40,8 @@ struct PipelineOptions : CompileOptions {
 
   /// What says which ops are computed on channel-blocked tensors; null: blocks of 16 pay.
   std::shared_ptr<const LayoutPolicy> layouts;
+  /// What says which ops are computed at the lower precision that is asked for; null: none.
+  std::shared_ptr<const PrecisionPolicy> precisions;
   /// What says which products are computed on 8-bit integers; null: none are.
   std::shared_ptr<const ProductPolicy> products;
   /// What all folding may spend together; null: by default limits, each pass.

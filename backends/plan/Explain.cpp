@@ -7,8 +7,10 @@
 #include "backends/plan/Explain.h"
 
 #include "ir/FusionGroup.h"
+#include "ir/NNDialect.h"
 #include "ir/NodeNames.h"
 #include "ir/OutlinedOps.h"
+#include "quern/Precision.h"
 
 #include "llvm/ADT/StringMap.h"
 
@@ -29,6 +31,7 @@ public:
   Explanation explain();
 
 private:
+  void addStep(Operation *op, ExplainedStep step);
   void addWaiting();
   void placeNodes();
   void place(Operation *op, Fate fate, size_t step);
@@ -45,11 +48,38 @@ private:
 };
 } // namespace
 
-void Explainer::addWaiting() {
-  for (const WaitingOp &waiting : lowered.waiting) {
-    stepOf[waiting.node->op] = result.steps.size();
-    result.steps.push_back({waiting.node->nodes, waiting.node->opName, {}, waiting.reason});
+/// Of an op or a group that sums products the type of their factors, as precisions are called.
+static std::string precisionOf(Operation *op) {
+  Operation *anchor = op ? nn::groupAnchor(op) : nullptr;
+  Operation *product = anchor ? anchor : op;
+  if (!product || !product->hasTrait<nn::SumsProducts>())
+    return "";
+  DType factors = nn::dtypeOf(nn::elementTypeOf(product->getOperand(0)));
+  switch (factors) {
+  case DType::Float32:
+    return std::string(precisionName(Precision::Float32));
+  case DType::BFloat16:
+    return std::string(precisionName(Precision::BFloat16));
+  case DType::Float16:
+    return std::string(precisionName(Precision::Float16));
+  default:
+    return std::string(dtypeName(factors));
   }
+}
+
+/// Adds a step of `op`, which may be null.
+void Explainer::addStep(Operation *op, ExplainedStep step) {
+  step.precision = precisionOf(op);
+  if (op && stepOf.try_emplace(op, 0).second && !step.precision.empty())
+    ++result.products[step.precision];
+  if (op)
+    stepOf[op] = result.steps.size();
+  result.steps.push_back(std::move(step));
+}
+
+void Explainer::addWaiting() {
+  for (const WaitingOp &waiting : lowered.waiting)
+    addStep(waiting.node->op, {waiting.node->nodes, waiting.node->opName, {}, waiting.reason});
 }
 
 /// In place of a later stage there are the ops that wait for it.
@@ -59,17 +89,13 @@ void Explainer::addPlan(const UnlinkedPlan &plan) {
       addWaiting();
       continue;
     }
-    if (origin.op)
-      stepOf[origin.op] = result.steps.size();
-    result.steps.push_back({step.nodes, step.kernel, {}, origin.reason});
+    addStep(origin.op, {step.nodes, step.kernel, {}, origin.reason});
   }
 }
 
 void Explainer::addOps() {
-  for (const LoweredOp &op : lowered.ops) {
-    stepOf[op.op] = result.steps.size();
-    result.steps.push_back({op.nodes, graph.nodeOf(op.op).opName, {}, op.reason});
-  }
+  for (const LoweredOp &op : lowered.ops)
+    addStep(op.op, {op.nodes, graph.nodeOf(op.op).opName, {}, op.reason});
 }
 
 /// What becomes of an op that has no step.
@@ -150,6 +176,8 @@ static void addBody(Explanation &around, Explanation body) {
   size_t firstStep = around.steps.size();
   llvm::move(body.steps, std::back_inserter(around.steps));
   llvm::move(body.refusals, std::back_inserter(around.refusals));
+  for (const auto &[precision, count] : body.products)
+    around.products[precision] += count;
   llvm::StringMap<const ExplainedNode *> inBody;
   for (ExplainedNode &node : body.nodes) {
     node.step += node.fate == Fate::Step ? firstStep : 0;

@@ -140,6 +140,7 @@ static nb::list stepsOf(const Model &model, nb::handle dims) {
     row["native"] = step.isNative();
     row["refusal"] = python::textOf(step.reason ? step.reason->text : "");
     row["needs_sizes"] = step.needsSizes();
+    row["precision"] = step.precision;
     rows.append(row);
   }
   return rows;

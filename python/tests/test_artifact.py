@@ -161,7 +161,7 @@ def test_what_a_library_cannot(library):
         quern.load(library, dims={"N": 2})
     with pytest.raises(quern.UsageError, match="unknown options: levle"):
         quern.load(library, levle=1)
-    with pytest.raises(quern.UsageError, match="its backend, CPU and level are given"):
+    with pytest.raises(quern.UsageError, match="its backend, CPU, level and precision are given"):
         quern.compile(library, opt_level=0)
 
 

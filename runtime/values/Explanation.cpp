@@ -12,7 +12,7 @@ std::string_view quern::fateName(ExplainedNode::Fate fate) {
 }
 
 std::string_view quern::refusalKindName(Refusal::Kind kind) {
-  static constexpr std::array<std::string_view, 6> kNames = {"fold", "raise",    "block",
-                                                             "fuse", "in-place", "update"};
+  static constexpr std::array<std::string_view, 7> kNames = {
+      "fold", "raise", "block", "precision", "fuse", "in-place", "update"};
   return kNames[static_cast<size_t>(kind)];
 }

@@ -3,6 +3,7 @@
 
 #include "ir/NNDialect.h"
 #include "passes/Passes.h"
+#include "passes/PrecisionPolicy.h"
 
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
@@ -103,6 +104,31 @@ std::string normalized(const std::string &results, const std::string &types) {
 //===----------------------------------------------------------------------===//
 // Refusals
 //===----------------------------------------------------------------------===//
+
+TEST_F(GraphLogTest, PrecisionsThatAreNotLowered) {
+  const std::string products =
+      R"(func.func @main(%a: tensor<4x4xf32>, %i: tensor<4x4xi32>) -> (tensor<4x4xf32>, tensor<4x4xi32>) {
+    %0 = nn.matmul %a, %a : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32> loc("floats")
+    %1 = nn.matmul %i, %i : (tensor<4x4xi32>, tensor<4x4xi32>) -> tensor<4x4xi32> loc("integers")
+    return %0, %1 : tensor<4x4xf32>, tensor<4x4xi32>
+  })";
+  run(products, createAssignPrecisionPass(std::make_shared<BFloat16Factors>(), &log));
+  EXPECT_TRUE(log.refusals().empty());
+  run(products, createAssignPrecisionPass(std::make_shared<KeepFloat32>(), &log));
+  expectOnly(Refusal::Kind::Precision, ReasonCode::NoKernel,
+             "there is no native code of a lower precision", "floats");
+}
+
+TEST_F(GraphLogTest, OpsThatHaveNoLowerPrecision) {
+  run(R"(func.func @main(%x: tensor<1x4x8x8xf32>, %w: tensor<4x4x1x1xf32>) -> tensor<1x4x8x8xf32> {
+    %none = nn.none
+    %0 = nn.conv_transpose %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1 : i64} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32> loc("up")
+    return %0 : tensor<1x4x8x8xf32>
+  })",
+      createAssignPrecisionPass(std::make_shared<BFloat16Factors>(), &log));
+  expectOnly(Refusal::Kind::Precision, ReasonCode::NoKernel,
+             "ops of its kind are computed in float32", "up");
+}
 
 TEST_F(GraphLogTest, AttentionThatIsRaisedLeavesNone) {
   run(attention("%y", "tensor<2x4x8x16xf32>"), createRaiseAttentionPass(&log));

@@ -130,3 +130,41 @@ func.func @numbersInside(%x: tensor<4xf32>, %y: tensor<4xf32>, %i: tensor<4xi32>
   %5 = nn.div %i, %seven : (tensor<4xi32>, tensor<i32>) -> tensor<4xi32>
   return %2, %4, %5 : tensor<4xf32>, tensor<4xf32>, tensor<4xi32>
 }
+
+// -----
+
+// Each elementwise op widens for itself what several read: the residual in the kernel of the
+// product, the other in its own.
+// CHECK-LABEL: func @widened
+// CHECK: nn.group %arg0, %arg1, %arg2 {
+// CHECK: nn.matmul
+// CHECK: nn.cast %{{.*}} {to = f32}
+// CHECK: nn.add
+// CHECK: nn.yield
+// CHECK: nn.group %arg2 {
+// CHECK: nn.cast %{{.*}} {to = f32}
+// CHECK: nn.tanh
+// CHECK: nn.yield
+// CHECK-NOT: nn.cast
+func.func @widened(%a: tensor<4x4xf32>, %b: tensor<4x4xf32>, %h: tensor<4x4xbf16>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  %0 = nn.cast %h {to = f32} : (tensor<4x4xbf16>) -> tensor<4x4xf32>
+  %1 = nn.matmul %a, %b : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %2 = nn.add %1, %0 : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %3 = nn.tanh %0 : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %2, %3 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+// Others than elementwise ops share what is widened.
+// CHECK-LABEL: func @widenedOnce
+// CHECK: nn.cast
+// CHECK-NOT: nn.cast
+// CHECK: nn.softmax
+// CHECK: nn.softmax
+func.func @widenedOnce(%h: tensor<4x4xbf16>) -> (tensor<4x4xf32>, tensor<4x4xf32>) {
+  %0 = nn.cast %h {to = f32} : (tensor<4x4xbf16>) -> tensor<4x4xf32>
+  %1 = nn.softmax %0 {axis = 0, trailing = false} : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %2 = nn.softmax %0 {axis = 1, trailing = false} : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  return %1, %2 : tensor<4x4xf32>, tensor<4x4xf32>
+}

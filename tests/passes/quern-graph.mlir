@@ -6,6 +6,7 @@
 // RUN: FileCheck %s --check-prefix=SIMPLIFIED --input-file=%t/0.then.1-simplified.mlir
 // RUN: quern-opt %s --quern-graph="opt-level=0" | FileCheck %s --check-prefix=O0
 // RUN: quern-opt %s --quern-graph="opt-level=2" | FileCheck %s --check-prefix=O2
+// RUN: quern-opt %s --quern-graph="precision=bf16" | FileCheck %s --check-prefix=BF16
 // RUN: not quern-opt %s --quern-graph=to=fussed 2>&1 | FileCheck %s --check-prefix=NOPHASE
 // RUN: not quern-opt %s --quern-graph=dump-phases-to=%t/missing 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=NODIR
@@ -39,6 +40,16 @@
 // O2-NOT: nn.pack
 // O2-COUNT-2: nn.group
 // O2-NOT: nn.group
+
+// Between the kernels lie rounded numbers, and the weights have been rounded already.
+// BF16-NOT: nn.cast{{.*}}tensor<16x16x1x1
+// BF16: nn.pack %{{.*}} -> tensor<1x1x8x8x16xbf16
+// BF16: nn.group {{.*}}
+// BF16: nn.conv
+// BF16-NEXT: nn.relu
+// BF16-NEXT: nn.cast %{{.*}} {to = bf16}
+// BF16-NEXT: nn.yield
+// BF16: nn.conv {{.*}} -> tensor<1x1x8x8x16xf32
 
 // NOPHASE: error: no graph phase is named 'fussed'
 // NODIR: error: {{.*}}cannot write the phase dump

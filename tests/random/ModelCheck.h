@@ -16,6 +16,8 @@ struct RunConfig {
   std::string targetCpu = "host";
   int optLevel = 3;
   int threads = 1;
+  /// At a lower one all ops that can are lowered, whether it pays or not.
+  Precision precision = Precision::Float32;
   std::string describe() const;
 };
 
@@ -23,7 +25,8 @@ struct RunConfig {
 /// shared by all models, so that most of them are compiled once.
 class ModelCheck {
 public:
-  /// All four levels on this CPU and one of them on a lesser one, drawn by `seed`.
+  /// All four levels on this CPU, and one of them on a lesser one and in bfloat16, drawn by
+  /// `seed`.
   static std::vector<RunConfig> usualConfigs(uint64_t seed);
   /// All levels on all targets that this machine can run.
   static std::vector<RunConfig> allConfigs();
@@ -36,9 +39,12 @@ public:
   const std::vector<Tensor> &interpreted() const { return wanted; }
 
 private:
+  Expected<std::vector<Tensor>> interpret(const std::string &bytes, const RandomModel &model,
+                                          const RunConfig &config) const;
   Expected<std::vector<Tensor>> runCompiled(const std::string &bytes, const RandomModel &model,
                                             const RunConfig &config, bool guarded);
-  std::string difference(const RandomModel &model, const std::vector<Tensor> &found) const;
+  static std::string difference(const RandomModel &model, const std::vector<Tensor> &found,
+                                const std::vector<Tensor> &wanted, const RunConfig &config);
 
   std::vector<Tensor> wanted;
   std::map<std::string, std::shared_ptr<native::LinkedKernels>> kernels;

@@ -2,7 +2,10 @@
 
 import unittest
 
-from cli import UNSUPPORTED, USAGE, CliTest
+import numpy as np
+import onnx
+from cli import UNSUPPORTED, USAGE, CliTest, make_model, value
+from onnx import helper, numpy_helper
 
 FAST = ("--duration", "20ms")
 THERE = "cannot be asked for yet: there are f32, the model's own, and bf16"
@@ -57,6 +60,31 @@ class Precision(CliTest):
         self.fails(USAGE, "run", "own.so", "--input=zeros", "--precision=bf16",
                    says="the library was compiled with precision f32, which is no longer to be "
                         "chosen; give the model for bf16")
+
+    def test_explanation(self):
+        """How many products are computed in what, which steps they are, and why not lower."""
+        nodes = [helper.make_node("ConvTranspose", ["x", "w"], ["t"], "up1"),
+                 helper.make_node("Relu", ["t"], ["y"], "relu1")]
+        weights = numpy_helper.from_array(np.ones((4, 2, 3, 3), np.float32), "w")
+        onnx.save(make_model(nodes, [value("x", [1, 4, 5, 5])], [value("y", [1, 2, 7, 7])],
+                             [weights]), str(self.folder / "up.onnx"))
+        report = self.quern_json("check", "up.onnx", "--precision=bf16")
+        self.assertEqual(report["products"], {"f32": 1})
+        self.assertIn("f32", [step.get("precision") for step in report["plan"]])
+        self.assertEqual([refusal for refusal in report["refusals"]
+                          if refusal["kind"] == "precision"],
+                         [{"kind": "precision", "nodes": ["up1"], "code": "no-kernel",
+                           "reason": "ops of its kind are computed in float32"}])
+        out, _ = self.quern("check", "-v", "up.onnx", "--precision=bf16")
+        self.assertIn("products and convolutions: 1 in f32\nin f32: up1\n", out)
+        self.assertIn("not at the lower precision: up1: ops of its kind are computed in float32\n",
+                      out)
+        out, _ = self.quern("bench", "up.onnx", "--precision=bf16", "--runs=1")
+        self.assertIn("products and convolutions: 1 in f32\n", out)
+        # Of what was not asked for nothing is said.
+        out, _ = self.quern("check", "-v", "up.onnx")
+        self.assertNotIn("lower precision", out)
+        self.assertNotIn("products and convolutions", out)
 
     def test_tolerance(self):
         """At a lower precision an output may differ by a share of its largest magnitude, unless

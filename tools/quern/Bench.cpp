@@ -34,6 +34,8 @@ struct Measurement {
   Precision precision = Precision::Float32;
   double loadMs = 0;
   Benchmark runs;
+  /// Where a lower precision was asked for, and it is known.
+  std::optional<Explanation> explanation = {};
 };
 } // namespace
 
@@ -75,8 +77,11 @@ static Expected<Measurement> measure(const BenchOptions &options) {
                           .warmup = options.warmup,
                           .peakOfCpu = wantsPeak ? options.backend.compile.targetCpu : ""}));
   result.compileMs = compileMs;
+  std::optional<Explanation> explanation;
+  if (options.backend.compile.precision != Precision::Float32)
+    explanation = explainCompiled(opened, options.backend.compile, inputs, options.style);
   return Measurement{opened.backendName(options.backend), opened.precision(options.backend),
-                     opened.loadMs, std::move(result)};
+                     opened.loadMs, std::move(result), std::move(explanation)};
 }
 
 /// The mean time of one run of a step.
@@ -186,6 +191,8 @@ static std::string describe(const BenchOptions &options, const Measurement &meas
   std::string text =
       fmt::format("{}, {}, {} {}, {} runs\n", measured.backend, precisionName(measured.precision),
                   m.threads, m.threads == 1 ? "thread" : "threads", m.runs);
+  if (measured.explanation)
+    text += describeProducts(*measured.explanation);
   text += fmt::format("load       {:.3f} ms\ncompile    {:.3f} ms\nfirst run  {:.3f} ms\n",
                       measured.loadMs, m.compileMs, m.firstRunMs);
   text += fmt::format("mean       {:.3f} ms +- {:.3f} ms\nmin        {:.3f} ms\n", s.mean,
@@ -217,6 +224,8 @@ static Json describeJson(const BenchOptions &options, const Measurement &measure
                  {"warnings", m.warnings()}};
   if (std::optional<double> most = options.maxTime.milliseconds().take())
     report["max_time_ms"] = *most;
+  if (measured.explanation)
+    report["products"] = measured.explanation->products;
   if (options.backend.profile) {
     report["peak_gflops"] = m.peaks.float32;
     report["peak_gflops_bfloat16"] = m.peaks.bfloat16;

@@ -101,27 +101,6 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   return result;
 }
 
-/// What native code is made of the model, for these inputs. Nothing is said of a library, nor
-/// where there is no time left for it.
-static std::optional<Explanation> explainCompiled(const CompareCommand &options,
-                                                  const Runnable &compiled,
-                                                  std::span<const AnyValue> inputs) {
-  if (compiled.library)
-    return std::nullopt;
-  CompileOptions compile = options.backend.compile.within(compiled.limits);
-  compile.dumpPhasesTo.clear(); // done already
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : inputs) {
-    const Tensor *tensor = input.asTensor();
-    dims.push_back(tensor ? tensor->dims() : Tensor::Dims());
-  }
-  Expected<Explanation> explanation = compiled.model->explainPlan(compile, dims);
-  if (explanation)
-    return explanation.take();
-  detail(options.style, "nothing is known of the plan: " + explanation.status().message());
-  return std::nullopt;
-}
-
 /// "precision bf16: an output may differ by 1 % of its largest magnitude".
 static std::string describePrecision(Precision precision, const Tolerance &tolerance) {
   std::string text = fmt::format("precision {}", precisionName(precision));
@@ -184,7 +163,8 @@ static Status execute(const CompareCommand &options) {
                           compiled.limits, compiled.defaults, &compiled.guard));
   QUERN_ASSIGN(Comparison comparison,
                compareBackends(options, reference, compiled, inputs, seconds));
-  std::optional<Explanation> explanation = explainCompiled(options, compiled, inputs);
+  std::optional<Explanation> explanation =
+      explainCompiled(compiled, options.backend.compile, inputs, options.style);
   for (const OutputComparison &output : comparison.outputs)
     if (output.flushMatters)
       note(options.style,

@@ -2,6 +2,7 @@
 #include "tools/quern/Explained.h"
 
 #include "quern/EscapedText.h"
+#include "quern/Precision.h"
 #include "tools/quern/NodeNames.h"
 
 #include <algorithm>
@@ -37,7 +38,8 @@ static std::string referenceLine(const std::string &nodes, const std::string &ke
 static std::string describeRefusals(const std::vector<Refusal> &refusals,
                                     const OutputStyle &style) {
   static constexpr const char *kWords[] = {
-      "not folded into weights", "not raised", "not on channel blocks", "not fused", "not in place",
+      "not folded into weights",    "not raised", "not on channel blocks",
+      "not at the lower precision", "not fused",  "not in place",
       "not updated in place"};
   std::string text;
   for (const auto &[kind, reason] : refusals) {
@@ -48,6 +50,34 @@ static std::string describeRefusals(const std::vector<Refusal> &refusals,
                                    fmt::join(nodes, ", "), reason.text),
                        TextPlace::Line) +
             "\n";
+  }
+  return text;
+}
+
+std::string cli::describeProducts(const Explanation &explanation) {
+  size_t inFloat32 = 0, all = 0;
+  std::string text;
+  for (const auto &[precision, count] : explanation.products) {
+    text += fmt::format("{}{} in {}", text.empty() ? "" : ", ", count, precision);
+    inFloat32 += precision == precisionName(Precision::Float32) ? count : 0;
+    all += count;
+  }
+  bool isRefused =
+      std::any_of(explanation.refusals.begin(), explanation.refusals.end(),
+                  [](const Refusal &refusal) { return refusal.kind == Refusal::Kind::Precision; });
+  return inFloat32 == all && !isRefused ? "" : "products and convolutions: " + text + "\n";
+}
+
+/// "in bf16: conv1+relu1, conv2", a line for each precision.
+static std::string describeProductSteps(const Explanation &explanation, const OutputStyle &style) {
+  std::string text;
+  for (const auto &[precision, count] : explanation.products) {
+    std::vector<std::string> names;
+    for (const ExplainedStep &step : explanation.steps)
+      if (step.precision == precision &&
+          std::find(names.begin(), names.end(), shownNodes(step.name, style)) == names.end())
+        names.push_back(shownNodes(step.name, style));
+    text += fmt::format("in {}: {}\n", precision, listNames(names, ", ", style));
   }
   return text;
 }
@@ -73,9 +103,12 @@ std::string cli::describeExplanation(const Explanation &explanation, const Outpu
   else if (!undecided.empty())
     text += fmt::format("not decided without sizes: {}; give {}\n",
                         listNames(undecided, ", ", style), listNames(wantedOptions, " ", style));
-  text += reference;
-  if (style.verbosity > 0)
+  text += reference + describeProducts(explanation);
+  if (style.verbosity > 0) {
+    if (!describeProducts(explanation).empty())
+      text += describeProductSteps(explanation, style);
     text += describeRefusals(explanation.refusals, style);
+  }
   return text;
 }
 

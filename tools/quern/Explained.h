@@ -16,6 +16,10 @@ namespace quern::cli {
 std::string describeExplanation(const Explanation &explanation, const OutputStyle &style,
                                 std::span<const std::string> wantedOptions = {});
 
+/// "products and convolutions: 5 in bf16, 1 in f32", a line; empty where all are in float32, and
+/// nothing else was asked for.
+std::string describeProducts(const Explanation &explanation);
+
 /// A line for each step of a profile that a reference kernel runs, and why.
 std::string describeReferenceRows(std::span<const ProfileRow> rows, const OutputStyle &style);
 

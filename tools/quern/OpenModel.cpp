@@ -108,6 +108,26 @@ void cli::explainKernelCache(const CompileOptions &options, const OutputStyle &s
     detail(style, "no kernels are kept: " + status.message());
 }
 
+std::optional<Explanation> cli::explainCompiled(const Runnable &compiled,
+                                                const CompileOptions &options,
+                                                std::span<const AnyValue> inputs,
+                                                const OutputStyle &style) {
+  if (compiled.library)
+    return std::nullopt;
+  CompileOptions compile = options.within(compiled.limits);
+  compile.dumpPhasesTo.clear(); // done already
+  std::vector<Tensor::Dims> dims;
+  for (const AnyValue &input : inputs) {
+    const Tensor *tensor = input.asTensor();
+    dims.push_back(tensor ? tensor->dims() : Tensor::Dims());
+  }
+  Expected<Explanation> explanation = compiled.model->explainPlan(compile, dims);
+  if (explanation)
+    return explanation.take();
+  detail(style, "nothing is known of the plan: " + explanation.status().message());
+  return std::nullopt;
+}
+
 void cli::notePrecision(Precision precision, const OutputStyle &style) {
   if (precision != Precision::Float32)
     note(style, fmt::format("products and convolutions are computed in {} where there are kernels "

@@ -68,6 +68,12 @@ void explainKernelCache(const CompileOptions &options, const OutputStyle &style)
 /// Says what was computed in, where that is not float32.
 void notePrecision(Precision precision, const OutputStyle &style);
 
+/// What native code is made of the model, for these inputs. Nothing is said of a library, nor
+/// where there is no time left for it.
+std::optional<Explanation> explainCompiled(const Runnable &compiled, const CompileOptions &options,
+                                           std::span<const AnyValue> inputs,
+                                           const OutputStyle &style);
+
 /// Makes a runner, after what the backend does before a run on these inputs.
 Expected<std::unique_ptr<Runner>> prepare(const Runnable &opened, const BackendOptions &options,
                                           std::span<const AnyValue> inputs);

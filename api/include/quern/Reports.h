@@ -17,7 +17,8 @@ std::string modelReport(const std::string &path, const ModelFacts &facts);
 std::string artifactReport(const std::string &path, const ArtifactFacts &facts);
 
 /// {"steps": 7, "native_steps": 6, "reference_steps": [...], "undecided_steps": [...],
-/// "plan": [...], "nodes": [...], "refusals": [...]}, as `quern check --json` has them.
+/// "plan": [...], "products": {"bf16": 3}, "nodes": [...], "refusals": [...]}, as `quern check
+/// --json` has them.
 std::string explanationReport(const Explanation &explanation);
 /// {"unsupported_ops": [...], "problems": [...]}: all that keeps a model file from being
 /// loaded, as `quern check --json` lists it after a failure.

@@ -9,6 +9,7 @@
 #include "quern/Reason.h"
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ struct ExplainedStep {
   std::vector<std::string> nodes = {};
   /// Why it is not native, if it is not.
   std::optional<Reason> reason = {};
+  /// Of products and convolutions: what their factors are, "f32" or "bf16"; else empty.
+  std::string precision = {};
 
   bool isNative() const { return !reason; }
   /// Whether it is native depends on sizes that are not known.
@@ -54,19 +57,20 @@ std::string_view fateName(ExplainedNode::Fate fate);
 /// Something that would have made the model faster, and was not done.
 struct Refusal {
   enum class Kind {
-    Fold,    ///< folding it into the weights of its producer
-    Raise,   ///< computing its primitives as one op
-    Block,   ///< computing it on channels in blocks
-    Fuse,    ///< computing nodes in one kernel
-    InPlace, ///< writing a result over an operand
-    Update,  ///< writing an output over the input that it continues
+    Fold,      ///< folding it into the weights of its producer
+    Raise,     ///< computing its primitives as one op
+    Block,     ///< computing it on channels in blocks
+    Precision, ///< computing it at the lower precision that was asked for
+    Fuse,      ///< computing nodes in one kernel
+    InPlace,   ///< writing a result over an operand
+    Update,    ///< writing an output over the input that it continues
   };
   Kind kind;
   Reason reason;
 
   bool operator==(const Refusal &) const = default;
 };
-/// "fold", "raise", "block", "fuse", "in-place", "update".
+/// "fold", "raise", "block", "precision", "fuse", "in-place", "update".
 std::string_view refusalKindName(Refusal::Kind kind);
 
 /// What compiling made of a model, for one set of sizes, or for any.
@@ -75,6 +79,8 @@ struct Explanation {
   /// In the order of the model, each once.
   std::vector<ExplainedNode> nodes = {};
   std::vector<Refusal> refusals = {};
+  /// How many products and convolutions there are, by the precision of their factors.
+  std::map<std::string, size_t> products = {};
 };
 
 } // namespace quern

@@ -1,0 +1,42 @@
+//===- PrecisionPolicy.cpp - which ops pay at a lower precision -----------===//
+#include "passes/PrecisionPolicy.h"
+
+#include "ir/Constants.h"
+#include "ir/Types.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::nn;
+using namespace quern::passes;
+
+std::optional<Reason> KeepFloat32::refuse(Operation *) const {
+  return Reason{ReasonCode::NoKernel, "there is no native code of a lower precision"};
+}
+
+static std::optional<Reason> refuseConv(ConvOp conv) {
+  auto weights = dyn_cast<RankedTensorType>(conv.getWeights().getType());
+  if (!isConstant(conv.getWeights()) || !weights)
+    return Reason{ReasonCode::NotConstant, "its weights are not constant"};
+  if (weights.getRank() > 4)
+    return Reason{ReasonCode::Shape, "it is of more than two dimensions"};
+  if (conv.getGroup() > 1 && weights.getDimSize(1) == 1)
+    return Reason{ReasonCode::Shape, "it is depthwise: there is a product for each element read"};
+  return std::nullopt;
+}
+
+static std::optional<Reason> refuseGemm(GemmOp gemm) {
+  if (!isConstant(gemm.getB()))
+    return Reason{ReasonCode::NotConstant, "its second factor is not constant"};
+  if (gemm.getTransA())
+    return Reason{ReasonCode::Attributes, "its first factor is transposed"};
+  return std::nullopt;
+}
+
+std::optional<Reason> BFloat16Factors::refuse(Operation *op) const {
+  return llvm::TypeSwitch<Operation *, std::optional<Reason>>(op)
+      .Case([](ConvOp conv) { return refuseConv(conv); })
+      .Case([](GemmOp gemm) { return refuseGemm(gemm); })
+      .Default([](Operation *) { return std::nullopt; });
+}

@@ -1,0 +1,204 @@
+//===- PrecisionTest.cpp - whole graphs at a lower precision --------------===//
+//
+// On small integers the sums of rounded factors are exact, in any order: native code must give
+// the bits that the interpreter gives of the graph that AssignPrecision has made. On numbers of
+// all kinds the graph must be within 1 % of what the model says.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/interpreter/Interpreter.h"
+#include "ir/Signature.h"
+#include "passes/OptimizeGraph.h"
+#include "passes/PrecisionPolicy.h"
+#include "tests/native/GraphCheck.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <random>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+NativeOptions lowered(int optLevel = 3) {
+  NativeOptions options;
+  options.precision = Precision::BFloat16;
+  options.optLevel = optLevel;
+  options.precisions = std::make_shared<passes::BFloat16Factors>();
+  return options;
+}
+
+/// Numbers of a normal distribution with this deviation.
+Tensor normalTensor(const Tensor::Dims &dims, float deviation, unsigned seed) {
+  Tensor tensor = Tensor::allocate(DType::Float32, dims).take();
+  std::mt19937 random(seed);
+  std::normal_distribution<float> draw(0, deviation);
+  for (int64_t i = 0; i < tensor.numElements(); ++i)
+    tensor.mutableData<float>()[i] = draw(random);
+  return tensor;
+}
+
+/// Draws the weights of a graph: integers, or numbers with which values keep their magnitude.
+struct Weights {
+  bool areIntegers;
+  unsigned seed = 1;
+
+  Tensor draw(const Tensor::Dims &dims) {
+    int64_t depth = 1;
+    for (size_t i = 1; i < dims.size(); ++i)
+      depth *= dims[i];
+    return areIntegers ? integerTensor(DType::Float32, dims, seed++)
+                       : normalTensor(dims, std::sqrt(2.0f / static_cast<float>(depth)), seed++);
+  }
+};
+
+GraphValue addConv(Graph &graph, Weights &weights, const GraphValue &x, const Tensor::Dims &dims,
+                   int64_t group = 1) {
+  int64_t pad = dims[2] / 2;
+  return graph.op("nn.conv",
+                  {x, graph.weight(weights.draw(dims)), graph.weight(weights.draw({dims[0]}))},
+                  fmt::format("strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = "
+                              "array<i64: {0}, {0}, {0}, {0}>, group = {1}",
+                              pad, group));
+}
+
+GraphValue addGemm(Graph &graph, Weights &weights, const GraphValue &x, int64_t inputs,
+                   int64_t outputs) {
+  return graph.op(
+      "nn.gemm",
+      {x, graph.weight(weights.draw({outputs, inputs})), graph.weight(weights.draw({outputs}))},
+      "alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = true");
+}
+
+/// Two convolutions around a residual, a depthwise one, one on a concatenation, pools, a product.
+Graph smallCnn(Weights weights) {
+  Graph graph;
+  GraphValue x = graph.input("2x3x16x16xf32");
+  GraphValue stem = graph.op("nn.relu", {addConv(graph, weights, x, {16, 3, 3, 3})});
+  GraphValue pooled = graph.op(
+      "nn.max_pool", {stem},
+      "kernel = array<i64: 2, 2>, strides = array<i64: 2, 2>, dilations = array<i64: 1, 1>, "
+      "pads = array<i64: 0, 0, 0, 0>, ceil_mode = false");
+  GraphValue inner = graph.op("nn.relu", {addConv(graph, weights, pooled, {16, 16, 3, 3})});
+  GraphValue outer = addConv(graph, weights, inner, {16, 16, 1, 1});
+  GraphValue block = graph.op("nn.relu", {graph.op("nn.add", {outer, pooled})});
+  GraphValue depthwise = graph.op("nn.relu", {addConv(graph, weights, block, {16, 1, 3, 3}, 16)});
+  GraphValue both = graph.op("nn.concat", {block, depthwise}, "axis = 1 : i64");
+  GraphValue last = graph.op("nn.relu", {addConv(graph, weights, both, {24, 32, 1, 1})});
+  GraphValue mean = graph.op("nn.global_pool mean", {last});
+  GraphValue flat = graph.op("nn.flatten", {mean}, "axis = 1 : i64");
+  graph.output(addGemm(graph, weights, flat, 24, 10), "scores");
+  return graph;
+}
+
+/// Layers with a residual, and a product of two computed matrices.
+Graph smallMlp(Weights weights) {
+  Graph graph;
+  GraphValue x = graph.input("5x12xf32");
+  GraphValue first = graph.op("nn.relu", {addGemm(graph, weights, x, 12, 40)});
+  GraphValue second = addGemm(graph, weights, first, 40, 40);
+  GraphValue sum = graph.op("nn.add", {second, first});
+  GraphValue across = graph.op("nn.transpose", {sum}, "perm = array<i64: 1, 0>");
+  graph.output(graph.op("nn.matmul", {sum, across}), "similarities");
+  graph.output(addGemm(graph, weights, sum, 40, 7), "scores");
+  return graph;
+}
+
+/// What the interpreter gives of the graph with its factors rounded.
+std::vector<Tensor> runRounded(const Graph &graph, const std::vector<Tensor> &inputs) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  auto module = graph.parse(context);
+  EXPECT_TRUE(module);
+  Status status = passes::optimize(*module, lowered(), passes::Phase::Simplified);
+  EXPECT_TRUE(status.isOk()) << status.message();
+  return interpreter::interpret(nn::findMain(*module), inputs, {}).take();
+}
+
+GraphRun runLowered(const Graph &graph, const std::vector<Tensor> &inputs, int optLevel) {
+  auto executable = compileForTest(graph, lowered(optLevel));
+  EXPECT_TRUE(executable) << executable.status().message();
+  EXPECT_EQ((*executable)->precision(), Precision::BFloat16);
+  return runCompiled(*executable, inputs).take();
+}
+
+/// The largest error, as a share of the largest magnitude wanted.
+double shareOfLargest(const Tensor &wanted, const Tensor &found) {
+  double error = 0, largest = 0;
+  for (int64_t i = 0; i < wanted.numElements(); ++i) {
+    double w = wanted.data<float>()[i];
+    error = std::max(error, std::abs(w - double(found.data<float>()[i])));
+    largest = std::max(largest, std::abs(w));
+  }
+  return error / largest;
+}
+
+void expectNearModel(const Graph &graph, const std::vector<Tensor> &inputs) {
+  std::vector<Tensor> wanted = runInterpreted(graph, inputs).take();
+  std::vector<Tensor> found = runLowered(graph, inputs, 3).results;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    double share = shareOfLargest(wanted[i], found[i]);
+    EXPECT_LT(share, 0.01) << graph.labels()[i];
+    EXPECT_GT(share, 1e-5) << graph.labels()[i] << ": nothing was rounded";
+  }
+}
+} // namespace
+
+TEST(PrecisionTest, RoundsWhereThePassSays) {
+  for (const Graph &graph : {smallCnn({true}), smallMlp({true})}) {
+    std::vector<Tensor> inputs = integerInputs(graph);
+    std::vector<Tensor> wanted = runRounded(graph, inputs);
+    for (int level : {0, 2, 3}) {
+      SCOPED_TRACE(level);
+      expectSameTensors(runLowered(graph, inputs, level).results, wanted, graph.labels());
+    }
+  }
+}
+
+TEST(PrecisionTest, IsNearTheModel) {
+  expectNearModel(smallCnn({false}), {normalTensor({2, 3, 16, 16}, 1, 77)});
+  expectNearModel(smallMlp({false}), {normalTensor({5, 12}, 1, 78)});
+}
+
+TEST(PrecisionTest, Float32IsAsEver) {
+  Graph graph = smallMlp({false});
+  std::vector<Tensor> inputs = {normalTensor({5, 12}, 1, 78)};
+  NativeOptions options = lowered();
+  options.precision = Precision::Float32;
+  auto asked = compileForTest(graph, options), plain = compileForTest(graph);
+  expectSameTensors(runCompiled(*asked, inputs)->results, runCompiled(*plain, inputs)->results,
+                    graph.labels());
+}
+
+// Sizes that only a run tells: the passes run once more on a graph that has its casts already.
+TEST(PrecisionTest, RanksThatOnlyARunTells) {
+  Graph graph;
+  Weights weights{true};
+  GraphValue x = graph.input("*xf32");
+  GraphValue first =
+      graph.op("nn.relu", {graph.op("nn.matmul", {x, graph.weight(weights.draw({12, 20}))})});
+  graph.output(graph.op("nn.matmul", {first, graph.weight(weights.draw({20, 5}))}), "product");
+  std::vector<Tensor> inputs = {integerTensor(DType::Float32, {4, 12}, 9)};
+  Graph same;
+  Weights again{true};
+  GraphValue y = same.input("4x12xf32");
+  GraphValue one =
+      same.op("nn.relu", {same.op("nn.matmul", {y, same.weight(again.draw({12, 20}))})});
+  same.output(same.op("nn.matmul", {one, same.weight(again.draw({20, 5}))}), "product");
+  expectSameTensors(runLowered(graph, inputs, 3).results, runRounded(same, inputs), graph.labels());
+}
+
+TEST(PrecisionTest, StepsSayTheirPrecision) {
+  Graph graph = smallCnn({true});
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  auto module = graph.parse(context);
+  Explanation found =
+      explainPlan(*module, lowered(), std::vector<Tensor::Dims>{{2, 3, 16, 16}}).take();
+  EXPECT_EQ(found.products, (std::map<std::string, size_t>{{"bf16", 5}, {"f32", 1}}));
+  size_t refused = 0;
+  for (const Refusal &refusal : found.refusals)
+    if (refusal.kind == Refusal::Kind::Precision) {
+      ++refused;
+      EXPECT_EQ(refusal.reason.text, "it is depthwise: there is a product for each element read");
+    }
+  EXPECT_EQ(refused, 1u);
+}
