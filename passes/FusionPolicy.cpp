@@ -55,6 +55,7 @@ private:
   void addWidened(std::vector<int64_t> &members, int64_t user) const;
   void refuse(const std::vector<int64_t> &members, int64_t user, Reason reason);
   int64_t firstMapUser(int64_t node) const;
+  std::optional<Reason> refuseBesideAnchor(int64_t node, int64_t anchor) const;
   std::optional<Reason> refuseGroupOfUsers(int64_t node) const;
   bool onlyLastEscapes(const std::vector<int64_t> &members) const;
   void joinUsers(int64_t node);
@@ -228,6 +229,31 @@ int64_t GroupBuilder::firstMapUser(int64_t node) const {
   return -1;
 }
 
+/// Why an epilogue cannot compute an operand of its own from what `node` reads, if it cannot: as
+/// many tensors of full size as before.
+std::optional<Reason> GroupBuilder::refuseBesideAnchor(int64_t node, int64_t anchor) const {
+  int64_t fullOperands = 0;
+  for (const FusionOperand &operand : nodes[node].operands) {
+    if (operand.producer > anchor)
+      return Reason{ReasonCode::Order, "the other operand is computed later"};
+    switch (classifyOperand(operand.shape, *nodes[anchor].shape, nodes[anchor].channelAxes)) {
+    case BroadcastKind::Other:
+      return Reason{
+          ReasonCode::Broadcast,
+          "an operand is broadcast in another way than by channel, or is of unknown size"};
+    case BroadcastKind::Full:
+      ++fullOperands;
+      break;
+    case BroadcastKind::PerChannel:
+    case BroadcastKind::Scalar:
+      break;
+    }
+  }
+  if (fullOperands <= 1)
+    return std::nullopt;
+  return Reason{ReasonCode::Limit, "the kernel of its user would read more tensors of full size"};
+}
+
 /// Why an elementwise node cannot join the group of its users, if it cannot.
 std::optional<Reason> GroupBuilder::refuseGroupOfUsers(int64_t node) const {
   const FusionNode &n = nodes[node];
@@ -241,12 +267,11 @@ std::optional<Reason> GroupBuilder::refuseGroupOfUsers(int64_t node) const {
     if (!sameShape(nodes[user].shape, n.shape))
       return Reason{ReasonCode::Shape, "its result is broadcast, or its size may differ"};
   }
-  // An epilogue's group starts at its anchor.
-  if (nodes[groups[target].front()].role == FusionRole::Anchor)
-    return Reason{ReasonCode::Order, "the kernel of its user computes only what follows a product "
-                                     "or another such op"};
   if (static_cast<int64_t>(groups[target].size()) >= limits.maxOps)
     return Reason{ReasonCode::Limit, "the group would have too many nodes"};
+  // An epilogue's group starts at its anchor.
+  if (nodes[groups[target].front()].role == FusionRole::Anchor)
+    return refuseBesideAnchor(node, groups[target].front());
   if (mapInputsWith(target, node) > limits.maxMapInputs)
     return Reason{ReasonCode::Limit, "the group would read too many values"};
   return std::nullopt;

@@ -1,6 +1,6 @@
-//===- EpilogueTest.cpp - epilogues that a kernel has no code for ---------===//
+//===- EpilogueTest.cpp - what epilogues compute, and what they cannot ----===//
 //
-// The group is cut at the op that does not fit: what is before it stays in the kernel.
+// A group is cut at the op that does not fit: what is before it stays in the kernel.
 //
 //===----------------------------------------------------------------------===//
 #include "tests/native/GraphCheck.h"
@@ -62,4 +62,31 @@ TEST(EpilogueTest, AnAnchorWithoutNativeCode) {
   ASSERT_EQ(run.steps.size(), 2u);
   EXPECT_TRUE(run.steps[0].reference);
   EXPECT_FALSE(run.steps[1].reference) << run.steps[1].kernel;
+}
+
+// What is added, or multiplies, is widened and scaled in registers, at every form of the result.
+TEST(EpilogueTest, ComputesItsOperands) {
+  for (const char *element : {"i8", "ui8", "i32", "f16"}) {
+    Graph conv;
+    std::string narrow = std::string("2x5x6x7x") + element;
+    GraphValue image = conv.input("2x3x6x7xf32"), residual = conv.input(narrow);
+    GraphValue wide = conv.op("nn.cast", {residual}, "to = f32", "2x5x6x7xf32");
+    GraphValue scaled = conv.op("nn.mul", {wide, conv.input("5x1x1xf32")});
+    GraphValue sums = conv.op("nn.conv", {image, conv.weight("5x3x1x1xf32"), conv.none()}, kWindow);
+    conv.output(conv.op("nn.relu", {conv.op("nn.add", {sums, scaled})}));
+    GraphRun run = expectExact(conv);
+    EXPECT_EQ(std::count_if(run.steps.begin(), run.steps.end(),
+                            [](const ProfileRow &step) {
+                              return step.kernel.find("map") != std::string::npos;
+                            }),
+              0)
+        << element;
+    Graph product;
+    GraphValue by = product.input(std::string("3x4x5x") + element);
+    GraphValue factor = product.op("nn.cast", {by}, "to = f32", "3x4x5xf32");
+    GraphValue rows =
+        product.op("nn.matmul", {product.input("3x4x6xf32"), product.weight("6x5xf32")});
+    product.output(product.op("nn.mul", {factor, rows}));
+    expectExact(product);
+  }
 }

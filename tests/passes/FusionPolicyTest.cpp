@@ -254,16 +254,33 @@ TEST(FusionPolicy, SaysWhatIsUsedElsewhere) {
   EXPECT_EQ(g.refusal(map, user), ReasonCode::SeveralUses);
 }
 
+// As many tensors of full size are read as before: the scale of a channel is none.
+TEST(FusionPolicy, EpiloguesComputeTheirOperands) {
+  Graph g;
+  int64_t cast = g.map({-1});
+  int64_t scaled = g.mapWith(cast, shapeWith({8, 1, 1}));
+  int64_t conv = g.anchor({-1});
+  int64_t sum = g.map({conv, scaled});
+  EXPECT_EQ(g.groups(), (Groups{{cast, scaled, conv, sum}}));
+  FusionLimits limits;
+  limits.maxOps = 3;
+  EXPECT_EQ(g.groups(limits), (Groups{{cast}, {scaled, conv, sum}}));
+}
+
 TEST(FusionPolicy, SaysWhyMapsStayApart) {
   Graph g;
   int64_t small = g.map({-1});
   g[small].shape = shapeWith({8, 1, 1});
   int64_t large = g.map({small, -1});
   EXPECT_EQ(g.refusal(small, large), ReasonCode::Shape);
-  int64_t residual = g.map({-1});
+  int64_t residual = g.map({-1, -1});
   int64_t conv = g.anchor({-1});
   int64_t sum = g.map({conv, residual});
-  EXPECT_EQ(g.refusal(residual, sum), ReasonCode::Order);
+  EXPECT_EQ(g.refusal(residual, sum), ReasonCode::Limit);
+  int64_t rows = g.mapWith(-1, shapeWith({4}));
+  int64_t other = g.anchor({-1});
+  int64_t product = g.map({other, rows});
+  EXPECT_EQ(g.refusal(rows, product), ReasonCode::Broadcast);
   FusionLimits limits;
   limits.maxMapInputs = 1;
   int64_t first = g.map({-1});

@@ -106,6 +106,25 @@ func.func @ownNumbers(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xf32>, t
 
 // -----
 
+// What an epilogue adds is dequantized in its kernel.
+// CHECK-LABEL: func @residual
+// CHECK: nn.group
+// CHECK-NOT: nn.group
+// CHECK: nn.cast {{.*}} {to = f32}
+// CHECK: nn.matmul
+// CHECK: nn.add
+// CHECK: nn.yield
+// CHECK-NOT: nn.group
+func.func @residual(%a: tensor<4x8xf32>, %b: tensor<8x6xf32>, %r: tensor<4x6xui8>, %s: tensor<6xf32>) -> tensor<4x6xf32> {
+  %0 = nn.cast %r {to = f32} : (tensor<4x6xui8>) -> tensor<4x6xf32>
+  %1 = nn.mul %0, %s : (tensor<4x6xf32>, tensor<6xf32>) -> tensor<4x6xf32>
+  %2 = nn.matmul %a, %b : (tensor<4x8xf32>, tensor<8x6xf32>) -> tensor<4x6xf32>
+  %3 = nn.add %2, %1 : (tensor<4x6xf32>, tensor<4x6xf32>) -> tensor<4x6xf32>
+  return %3 : tensor<4x6xf32>
+}
+
+// -----
+
 // Those of several groups are part of the code, and so are those that it can make use of:
 // exponents, powers of two, zero, divisors of integers.
 // CHECK-LABEL: func @numbersInside

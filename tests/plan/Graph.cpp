@@ -195,6 +195,8 @@ Tensor test::integerTensor(DType dtype, const Tensor::Dims &dims, unsigned seed)
       tensor.mutableData<int32_t>()[i] = value;
     else if (dtype == DType::UInt32)
       tensor.mutableData<uint32_t>()[i] = static_cast<uint32_t>(value);
+    else if (dtype == DType::Int8 || dtype == DType::UInt8)
+      static_cast<uint8_t *>(tensor.mutableRawData())[i] = static_cast<uint8_t>(value);
     else if (dtype == DType::Bool)
       tensor.mutableData<bool>()[i] = value > 0;
     else if (dtype == DType::String)
