@@ -68,7 +68,6 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
   std::vector<FusionNode> nodes(ops.size());
   for (auto [op, node] : llvm::zip(ops, nodes)) {
     node.role = fusionRole(op);
-    node.isWidening = widens(op);
     for (Value operand : op->getOperands()) {
       if (isNone(operand))
         continue;
@@ -143,8 +142,9 @@ static void logRefusal(const FusionRefusal &refusal, ArrayRef<Operation *> ops, 
   log.refuse({Refusal::Kind::Fuse, std::move(reason)});
 }
 
-/// Gives each elementwise user of what is widened a cast of its own, in front of it: reading the
-/// half and widening it there costs less than a tensor of float32 in memory does.
+/// Gives each elementwise user of what is widened a cast of its own, which its kernel does as it
+/// reads: that costs less than a tensor of float32 in memory. They stand where the half is made, so
+/// that it is known to be there before others.
 static void widenAtUsers(Block &block) {
   for (Operation &op : llvm::make_early_inc_range(block)) {
     if (!widens(&op))
@@ -153,7 +153,9 @@ static void widenAtUsers(Block &block) {
     for (Operation *user : users) {
       if (user->getBlock() != &block || fusionRole(user) != FusionRole::Elementwise)
         continue;
-      Operation *own = OpBuilder(user).clone(op);
+      OpBuilder builder(user);
+      builder.setInsertionPointAfterValue(op.getOperand(0));
+      Operation *own = builder.clone(op);
       user->replaceUsesOfWith(op.getResult(0), own->getResult(0));
     }
     if (op.use_empty())

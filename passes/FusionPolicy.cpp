@@ -51,8 +51,6 @@ private:
                                        int64_t &residuals) const;
   std::optional<Reason> refuseOperand(const std::vector<int64_t> &members,
                                       const FusionOperand &operand, int64_t &residuals) const;
-  const FusionOperand *widenedFor(int64_t user, const FusionOperand &operand) const;
-  void addWidened(std::vector<int64_t> &members, int64_t user) const;
   void refuse(const std::vector<int64_t> &members, int64_t user, Reason reason);
   int64_t firstMapUser(int64_t node) const;
   std::optional<Reason> refuseBesideAnchor(int64_t node, int64_t anchor) const;
@@ -81,26 +79,6 @@ std::optional<int64_t> GroupBuilder::nextUser(const std::vector<int64_t> &member
       if (!isIn(members, user) && (!next || user < *next))
         next = user;
   return next;
-}
-
-/// What is widened to be `operand` of `user` and nothing else; null when nothing is.
-const FusionOperand *GroupBuilder::widenedFor(int64_t user, const FusionOperand &operand) const {
-  if (operand.producer < 0)
-    return nullptr;
-  const FusionNode &producer = nodes[operand.producer];
-  bool isOwn = producer.isWidening && groupOf[operand.producer] < 0 &&
-               std::all_of(
-                   producer.users.begin(), producer.users.end(),
-                   [&](int64_t other) { return other == user; });
-  return isOwn ? &producer.operands.front() : nullptr;
-}
-
-/// Puts what is widened for `user` into its group.
-void GroupBuilder::addWidened(std::vector<int64_t> &members, int64_t user) const {
-  for (const FusionOperand &operand : nodes[user].operands)
-    if (widenedFor(user, operand) && operand.producer > members[0] &&
-        !isIn(members, operand.producer))
-      members.push_back(operand.producer);
 }
 
 /// Why the epilogue of members[0] cannot read an operand, if it cannot; counts full ones.
@@ -137,14 +115,9 @@ std::optional<Reason> GroupBuilder::refuseEpilogue(const std::vector<int64_t> &m
     return Reason{ReasonCode::SeveralUses, "it is computed with another operand of its own"};
   if (!sameShape(candidate.shape, nodes[members[0]].shape))
     return Reason{ReasonCode::Shape, "its result has another shape, or one that may differ"};
-  for (const FusionOperand &operand : candidate.operands) {
-    // A group starts at its anchor.
-    const FusionOperand *widened = widenedFor(node, operand);
-    bool isWidenedHere = widened && operand.producer > members[0];
-    if (std::optional<Reason> reason =
-            refuseOperand(members, isWidenedHere ? *widened : operand, residuals))
+  for (const FusionOperand &operand : candidate.operands)
+    if (std::optional<Reason> reason = refuseOperand(members, operand, residuals))
       return reason;
-  }
   return std::nullopt;
 }
 
@@ -186,7 +159,6 @@ void GroupBuilder::growAnchor(int64_t anchor) {
                  : Reason{ReasonCode::Limit, "the group would have too many nodes"};
     if (reason)
       break;
-    addWidened(members, *next);
     members.push_back(*next);
     if (onlyLastEscapes(members))
       kept = members.size();

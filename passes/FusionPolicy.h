@@ -36,8 +36,6 @@ struct FusionOperand {
 /// One op of the graph; nodes are in program order.
 struct FusionNode {
   FusionRole role = FusionRole::Opaque;
-  /// An elementwise op that only widens what it reads, which a kernel does as it reads.
-  bool isWidening = false;
   /// Of its one result; nullopt when unranked or when there are several results.
   std::optional<nn::Shape> shape;
   std::vector<FusionOperand> operands;
@@ -78,7 +76,7 @@ struct FusionGroups {
 /// elementwise node is in exactly one:
 /// - A anchor takes the elementwise ops that follow it, as long as their shape is
 ///   the anchor's, and their other operands exist before the anchor and are full,
-///   per channel or scalar; so does what is widened for one of these ops alone.
+///   per channel or scalar.
 /// - Among the rest, an elementwise op joins its users when they are all in one
 ///   group of its own shape.
 FusionGroups formGroups(std::span<const FusionNode> nodes, const FusionLimits &limits = {});

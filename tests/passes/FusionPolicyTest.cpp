@@ -114,32 +114,6 @@ TEST(FusionPolicy, TheLaterRootTakesTheResidual) {
   EXPECT_EQ(g.groups(), (Groups{{a}, {b, sum}}));
 }
 
-TEST(FusionPolicy, AnEpilogueWidensWhatItReads) {
-  Graph g;
-  int64_t other = g.opaque({-1});
-  int64_t conv = g.anchor({-1});
-  int64_t widened = g.map({other});
-  g[widened].isWidening = true;
-  int64_t sum = g.map({conv, widened});
-  EXPECT_EQ(g.groups(), (Groups{{conv, widened, sum}}));
-  EXPECT_EQ(g.refusal(widened, sum), std::nullopt);
-  // What is widened for others, too, is a tensor in memory, made too late here.
-  g.opaque({widened});
-  EXPECT_EQ(g.groups(), (Groups{{conv}, {widened}, {sum}}));
-}
-
-TEST(FusionPolicy, WhatIsWidenedMustBeThereBefore) {
-  Graph g;
-  int64_t conv = g.anchor({-1});
-  int64_t later = g.anchor({-1});
-  int64_t end = g.opaque({later});
-  int64_t widened = g.map({end});
-  g[widened].isWidening = true;
-  int64_t sum = g.map({conv, widened});
-  EXPECT_EQ(g.groups(), (Groups{{conv}, {later}, {widened, sum}}));
-  EXPECT_EQ(g.refusal(conv, sum), ReasonCode::Order);
-}
-
 TEST(FusionPolicy, ResidualsAreLimited) {
   Graph g;
   int64_t conv = g.anchor({-1});

@@ -155,10 +155,10 @@ func.func @numbersInside(%x: tensor<4xf32>, %y: tensor<4xf32>, %i: tensor<4xi32>
 // Each elementwise op widens for itself what several read: the residual in the kernel of the
 // product, the other in its own.
 // CHECK-LABEL: func @widened
-// CHECK: nn.group %arg0, %arg1, %arg2 {
-// CHECK: nn.matmul
+// CHECK: nn.group %arg2, %arg0, %arg1 {
 // CHECK: nn.cast %{{.*}} {to = f32}
-// CHECK: nn.add
+// CHECK: nn.matmul
+// CHECK-NEXT: nn.add
 // CHECK: nn.yield
 // CHECK: nn.group %arg2 {
 // CHECK: nn.cast %{{.*}} {to = f32}
