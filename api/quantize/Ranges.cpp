@@ -45,12 +45,11 @@ static Range percentileRange(const Histogram &histogram, double percentile) {
   double tail = static_cast<double>(histogram.count()) * (1 - percentile / 100) / 2;
   const std::vector<int64_t> &bins = histogram.bins();
   int64_t first = 0, last = Histogram::kBins - 1;
-  for (double below = 0; first < last; ++first)
-    if ((below += static_cast<double>(bins[static_cast<size_t>(first)])) > tail)
-      break;
-  for (double above = 0; last > first; --last)
-    if ((above += static_cast<double>(bins[static_cast<size_t>(last)])) > tail)
-      break;
+  auto countOf = [&](int64_t bin) { return static_cast<double>(bins[static_cast<size_t>(bin)]); };
+  for (double below = countOf(first); first < last && below <= tail; below += countOf(first))
+    ++first;
+  for (double above = countOf(last); last > first && above <= tail; above += countOf(last))
+    --last;
   double half = histogram.binWidth() / 2;
   Range kept = {std::min(histogram.centre(first) - half, 0.0),
                 std::max(histogram.centre(last) + half, 0.0)};
