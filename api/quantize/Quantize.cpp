@@ -265,9 +265,11 @@ Expected<std::vector<Quantizer::Variant>> Quantizer::calibrateVariants() {
 }
 
 /// Takes what gives the least noise when all layers are quantized: equal weights or not, biases
-/// corrected or not. By samples of calibration, for what is held back is for measuring only.
+/// corrected or not; what changes more must be clearly better. By samples of calibration, for what
+/// is held back is for measuring only.
 Status Quantizer::chooseVariant() {
-  constexpr size_t kEnough = 4;
+  constexpr size_t kEnough = 16;
+  constexpr double kClearly = 1; // decibels
   std::span<const Sample> few =
       std::span(samples.calibration).first(std::min(samples.calibration.size(), kEnough));
   QUERN_ASSIGN(Outputs expected, outputsOf(*reference, few, "running the float model: sample"));
@@ -284,8 +286,9 @@ Status Quantizer::chooseVariant() {
       calibration = variants[i].calibration;
       plan.write.correctBias = corrects;
       QUERN_ASSIGN(Candidate candidate, evaluate(allLayers(), few, expected));
-      if (double noise = worstOf(candidate.measured); noise > least) {
-        least = noise;
+      if (double sqnr = worstOf(candidate.measured);
+          sqnr > least + kClearly || (i == 0 && !corrects)) {
+        least = sqnr;
         best = i;
         bestCorrects = corrects;
       }
