@@ -113,7 +113,7 @@ static Status checkKept(const EditableModel &model, std::span<const std::string>
   for (const std::string &name : keep)
     if (std::ranges::find(names, name) == names.end())
       return usageError(
-          fmt::format("--keep {}: the model has no such node{}", name, suggestName(name, names)));
+          fmt::format("there is no node '{}' to keep{}", name, suggestName(name, names)));
   return Status::ok();
 }
 

@@ -92,5 +92,5 @@ TEST(LayersTest, WhatIsNone) {
   EXPECT_EQ(findLayers(model, Mode::Static, keep)->at(1).refusal, "kept, as asked for");
   keep = {"y_nude"};
   EXPECT_EQ(findLayers(model, Mode::Static, keep).status().message(),
-            "--keep y_nude: the model has no such node; did you mean 'y_node'?");
+            "there is no node 'y_nude' to keep; did you mean 'y_node'?");
 }

@@ -107,7 +107,7 @@ class Quantizing(CliTest):
         out, _ = self.quantize("--keep", "second", *ALL_WELL)
         self.assertRegex(out, r"second +MatMul +no: kept, as asked for")
         self.fails(USAGE, "quantize", "net.onnx", "-o", "q.onnx", "--data", "random", "--keep", "secund",
-                   says="--keep secund: the model has no such node; did you mean 'second'?")
+                   says="there is no node 'secund' to keep; did you mean 'second'?")
 
     def test_data(self):
         random = np.random.default_rng(2)
