@@ -57,8 +57,16 @@ ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
   return blocking;
 }
 
-/// What is known of a convolution on a plain image with a known number of channels.
-static ConvFacts factsOf(ConvOp conv) {
+bool passes::isImage(ConvOp conv) {
+  auto isKnown = [](Value value) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    return type && type.getRank() == 4 && !type.isDynamicDim(1) && !layoutOf(type).isBlocked();
+  };
+  return isKnown(conv.getInput()) && isKnown(conv.getResult()) &&
+         conv.getAutoPad() == AutoPad::NotSet;
+}
+
+ConvFacts passes::factsOf(ConvOp conv) {
   ConvFacts facts;
   facts.dtype = nn::dtypeOf(elementTypeOf(conv.getResult()));
   facts.inputType = nn::dtypeOf(elementTypeOf(conv.getInput()));

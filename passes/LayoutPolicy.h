@@ -44,6 +44,11 @@ struct ConvFacts {
 
   bool isDepthwise() const { return groups > 1 && groups == inputs && groups == outputs; }
 };
+/// Whether a convolution is of images in two dimensions on a plain layout, with known channels and
+/// padding.
+bool isImage(nn::ConvOp conv);
+/// What is known of such a convolution.
+ConvFacts factsOf(nn::ConvOp conv);
 /// Why no kernel convolves in such blocks, if none does.
 std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocking);
 /// The blocks of `block` channels that pay, or why none do: padding is to be at most a third of

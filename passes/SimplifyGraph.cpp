@@ -127,6 +127,18 @@ std::optional<Tensor> splatNumber(Value value) {
   return type && type.getNumElements() > 1 ? onlyNumber(value) : std::nullopt;
 }
 
+/// The larger, or the smaller, of a value and itself is the value.
+template <typename Op> struct RemoveOfItself : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
+    if (op->getOperand(0) != op->getOperand(1) ||
+        op->getOperand(0).getType() != op->getResult(0).getType())
+      return rewriter.notifyMatchFailure(op, "its operands differ");
+    rewriter.replaceOp(op, op->getOperand(0));
+    return success();
+  }
+};
+
 /// An elementwise operand of equal numbers becomes one number, which is part of
 /// the kernel's code, where another operand alone gives the result its shape.
 struct ShrinkSplat : OpInterfaceRewritePattern<ElementwiseOpInterface> {
@@ -164,7 +176,7 @@ struct SimplifyGraphPass : passes::impl::SimplifyGraphPassBase<SimplifyGraphPass
     set.add<RemoveNeutralElement<AddOp>, RemoveNeutralElement<SubOp>, RemoveNeutralElement<MulOp>,
             RemoveNeutralElement<DivOp>>(context);
     populateGlobalPoolPatterns(set);
-    set.add<ShrinkSplat>(context);
+    set.add<ShrinkSplat, RemoveOfItself<MaxOp>, RemoveOfItself<MinOp>>(context);
     populateReshapeTargetPatterns(set);
     patterns = std::move(set);
     return success();

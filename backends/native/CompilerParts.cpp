@@ -2,6 +2,7 @@
 #include "backends/native/CompilerParts.h"
 
 #include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/NarrowPolicies.h"
 #include "passes/LayoutPolicy.h"
 #include "runtime/system/CpuCount.h"
 
@@ -13,6 +14,10 @@ passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
   passes::PipelineOptions pipeline = options;
   if (!pipeline.layouts)
     pipeline.layouts = std::make_shared<passes::ChannelBlocks>(target.channelBlock());
+  if (!pipeline.products)
+    pipeline.products = std::make_shared<NativeProducts>(target);
+  if (!pipeline.precisions)
+    pipeline.precisions = std::make_shared<NativePrecision>(target);
   if (!pipeline.foldBudget)
     pipeline.foldBudget = passes::makeFoldBudget(options.limits);
   return pipeline;

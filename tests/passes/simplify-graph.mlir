@@ -287,3 +287,16 @@ func.func @targetsThatMustBeComputed(%x: tensor<?x6xf32, #nn.dims<"N", "">>, %y:
   %2 = nn.reshape %z, %t2 {allowzero = false} : (tensor<?x?x?xf32, #nn.dims<"A", "B", "C">>, tensor<2xi64>) -> tensor<?x?xf32, #nn.dims<"A", ("B" * "C")>>
   return %0, %1, %2 : tensor<?x3xf32, #nn.dims<"A", "">>, tensor<?x?xf32, #nn.dims<"B", "A">>, tensor<?x?xf32, #nn.dims<"A", ("B" * "C")>>
 }
+
+// -----
+
+// The larger of a value and itself is the value.
+// CHECK-LABEL: func @ofItself
+// CHECK-NEXT: nn.max %arg0, %arg1
+// CHECK-NEXT: return %arg0, %{{.*}}
+func.func @ofItself(%x: tensor<2xf32>, %y: tensor<2xf32>) -> (tensor<2xf32>, tensor<2xf32>) {
+  %0 = nn.max %x, %x : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  %1 = nn.min %0, %0 : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  %2 = nn.max %x, %y : (tensor<2xf32>, tensor<2xf32>) -> tensor<2xf32>
+  return %1, %2 : tensor<2xf32>, tensor<2xf32>
+}

@@ -193,6 +193,9 @@ std::vector<LongCall> longCalls() {
       {"nn.roi_pool", {image, boxes, Tensor::allocate(DType::Int64, {1024}).take()}, bins},
       {"nn.col2im", {ones({1, 36, 510 * 510}), Tensor::ofInts({512, 512}), Tensor::ofInts({3, 3})}},
       {"nn.det", {ones({64, 128, 128})}},
+      {"nn.block_matmul",
+       {matrix, Tensor::allocate(DType::Int8, {1024, 1024}).take(), ones({1024, 64}), none},
+       makeAttributes({{"block_size", int64_t{16}}})},
       {"nn.pack", {matrix}, block},
       {"nn.unpack", {ones({1024, 256, 4})}, block},
   };

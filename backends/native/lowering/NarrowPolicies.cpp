@@ -1,0 +1,53 @@
+//===- NarrowPolicies.cpp - what a target multiplies narrow ---------------===//
+#include "backends/native/lowering/NarrowPolicies.h"
+
+#include "ir/Constants.h"
+#include "passes/LayoutPolicy.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::passes;
+
+/// Why a convolution in blocks would not read groups of channels, if so.
+static std::optional<Reason> refuseChannels(const ConvFacts &conv, int64_t block) {
+  ReasonOr<Blocking> blocking = chooseBlocks(conv, block);
+  if (!blocking)
+    return blocking.reason();
+  if (blocking->input == 0)
+    return Reason{ReasonCode::Layout,
+                  "its input channels do not fill blocks of " + std::to_string(block)};
+  return std::nullopt;
+}
+
+std::optional<Reason> NativePrecision::refuse(Operation *op) const {
+  if (!target.has(Isa::Bf16Dot))
+    return Reason{ReasonCode::NoKernel, "this CPU has no instruction for products of bfloat16"};
+  if (std::optional<Reason> reason = BFloat16Factors::refuse(op))
+    return reason;
+  if (auto product = dyn_cast<nn::MatMulOp>(op); product && !nn::isConstant(product.getB()))
+    return Reason{ReasonCode::NotConstant, "its second factor is not constant"};
+  auto conv = dyn_cast<nn::ConvOp>(op);
+  if (!conv)
+    return std::nullopt;
+  if (!isImage(conv))
+    return Reason{ReasonCode::Shape, "it is not of images in two dimensions with known channels"};
+  ConvFacts facts = factsOf(conv);
+  facts.inputType = DType::BFloat16;
+  return refuseChannels(facts, target.channelBlock());
+}
+
+std::optional<Reason> NativeProducts::refuse(const ProductFacts &product) const {
+  if (!product.isConv())
+    return std::nullopt;
+  ConvFacts facts{.dtype = DType::Int32,
+                  .inputType = DType::UInt8,
+                  .spatialRank = product.spatialRank,
+                  .inputs = product.inputs,
+                  .outputs = product.outputs,
+                  .groups = product.groups,
+                  .hasConstantWeights = true};
+  if (product.spatialRank != 2 || product.inputs < 0 || product.outputs < 0)
+    return Reason{ReasonCode::Shape, "it is not of images in two dimensions with known channels"};
+  return refuseChannels(facts, target.channelBlock());
+}
