@@ -113,8 +113,10 @@ Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue
   QUERN_ASSIGN(PreparedRunner reference, prepareRunner(model, inputs, interpret, session));
   QUERN_ASSIGN(PreparedRunner compiled, prepareRunner(model, inputs, compile, session));
   CompareOptions how = options;
-  if (!how.tolerance)
-    how.tolerance = toleranceOf(compile.precision);
+  if (!how.tolerance) {
+    Expected<Explanation> explanation = model.explainWithoutSizes(compile);
+    how.tolerance = toleranceOf(compile.precision, explanation && explanation->multipliesBytes());
+  }
   QUERN_ASSIGN(Comparison result, quern::compare(*reference.runner, *compiled.runner, inputs, how));
   result.compileMs = compiled.milliseconds;
   return result;

@@ -75,8 +75,8 @@ static bool isExact(DType dtype) {
          dtype != DType::Complex128;
 }
 
-Tolerance quern::toleranceOf(Precision precision) {
-  if (precision == Precision::Float32)
+Tolerance quern::toleranceOf(Precision precision, bool multipliesBytes) {
+  if (precision == Precision::Float32 && !multipliesBytes)
     return {};
   return {.relative = 0, .ofLargest = 0.01};
 }

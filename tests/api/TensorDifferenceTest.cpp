@@ -29,6 +29,7 @@ TEST(TensorDifference, OfTheLargestMagnitude) {
   EXPECT_TRUE(d.passes());
   EXPECT_DOUBLE_EQ(d.maxOfLargest, 0.0075);
   EXPECT_EQ(compareTensors(wanted, found, toleranceOf(Precision::Float32)).mismatches, 1);
+  EXPECT_EQ(toleranceOf(Precision::Float32, /*multipliesBytes=*/true).ofLargest, 0.01);
   found.mutableData<float>()[1] = 2.5f;
   EXPECT_EQ(compareTensors(wanted, found, lowered).mismatches, 1);
   // Integers are as exact as ever.

@@ -98,6 +98,24 @@ class Precision(CliTest):
         out, _ = self.quern(*lowered)
         self.assertIn("precision bf16: an output may differ by 1 % of its largest magnitude", out)
 
+    def test_quantized_products(self):
+        """Products of what is dequantized are computed on integers, which round once."""
+        def constant(name, array):
+            return numpy_helper.from_array(np.array(array), name)
+        weights = np.random.default_rng(0).integers(-127, 128, (16, 8)).astype(np.int8)
+        nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+                 helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+                 helper.make_node("DequantizeLinear", ["w", "t"], ["v"]),
+                 helper.make_node("MatMul", ["d", "v"], ["y"], "product")]
+        constants = [constant("s", np.float32(0.02)), constant("z", np.uint8(100)),
+                     constant("w", weights), constant("t", np.float32(0.01))]
+        model = make_model(nodes, [value("x", [3, 16])], [value("y", [3, 8])], constants)
+        onnx.save(model, str(self.folder / "qdq.onnx"))
+        self.assertEqual(self.quern_json("check", "qdq.onnx")["products"], {"uint8": 1})
+        out, _ = self.quern("compare", "qdq.onnx", *FAST)
+        self.assertIn("precision f32, products of quantized tensors on integers: an output may "
+                      "differ by 1 % of its largest magnitude", out)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -70,9 +70,11 @@ static Expected<Runnable> openReference(const CompareCommand &options, Runnable 
   return Runnable{.model = std::move(model), .library = nullptr, .limits = opened.limits};
 }
 
-static Tolerance toleranceFor(const CompareCommand &options, const Runnable &compiled) {
+static Tolerance toleranceFor(const CompareCommand &options, const Runnable &compiled,
+                              const std::optional<Explanation> &explanation) {
   if (!options.relative && !options.absolute)
-    return toleranceOf(compiled.precision(options.backend));
+    return toleranceOf(compiled.precision(options.backend),
+                       explanation && explanation->multipliesBytes());
   Tolerance tolerance;
   return {.relative = options.relative.value_or(tolerance.relative),
           .absolute = options.absolute.value_or(tolerance.absolute)};
@@ -80,7 +82,8 @@ static Tolerance toleranceFor(const CompareCommand &options, const Runnable &com
 
 static Expected<Comparison> compareBackends(const CompareCommand &options,
                                             const Runnable &reference, const Runnable &compiled,
-                                            std::span<const AnyValue> inputs, double seconds) {
+                                            std::span<const AnyValue> inputs,
+                                            const Tolerance &tolerance, double seconds) {
   Progress progress(options.style);
   progress.show("compiling");
   explainKernelCache(options.backend.compile, options.style);
@@ -93,17 +96,18 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   double compileMs = watch.milliseconds();
   progress.show("comparing");
   Interruptible runs(*interpreter, native.get());
-  QUERN_ASSIGN(Comparison result, compare(*interpreter, *native, inputs,
-                                          {.tolerance = toleranceFor(options, compiled),
-                                           .seconds = seconds,
-                                           .seed = options.inputs.seed}));
+  QUERN_ASSIGN(Comparison result,
+               compare(*interpreter, *native, inputs,
+                       {.tolerance = tolerance, .seconds = seconds, .seed = options.inputs.seed}));
   result.compileMs = compileMs;
   return result;
 }
 
 /// "precision bf16: an output may differ by 1 % of its largest magnitude".
 static std::string describePrecision(Precision precision, const Tolerance &tolerance) {
-  std::string text = fmt::format("precision {}", precisionName(precision));
+  bool isOfBytes = precision == Precision::Float32 && tolerance.ofLargest > 0;
+  std::string text = fmt::format("precision {}{}", precisionName(precision),
+                                 isOfBytes ? ", products of quantized tensors on integers" : "");
   if (tolerance.ofLargest > 0)
     text += fmt::format(": an output may differ by {:g} % of its largest magnitude",
                         100 * tolerance.ofLargest);
@@ -161,10 +165,11 @@ static Status execute(const CompareCommand &options) {
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style,
                           compiled.limits, compiled.defaults, &compiled.guard));
-  QUERN_ASSIGN(Comparison comparison,
-               compareBackends(options, reference, compiled, inputs, seconds));
   std::optional<Explanation> explanation =
       explainCompiled(compiled, options.backend.compile, inputs, options.style);
+  QUERN_ASSIGN(Comparison comparison,
+               compareBackends(options, reference, compiled, inputs,
+                               toleranceFor(options, compiled, explanation), seconds));
   for (const OutputComparison &output : comparison.outputs)
     if (output.flushMatters)
       note(options.style,

@@ -81,6 +81,8 @@ struct Explanation {
   std::vector<Refusal> refusals = {};
   /// How many products and convolutions there are, by the precision of their factors.
   std::map<std::string, size_t> products = {};
+  /// Whether some are of quantized tensors, on their integers.
+  bool multipliesBytes() const { return products.count("uint8") > 0; }
 };
 
 } // namespace quern
