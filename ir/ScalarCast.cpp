@@ -23,6 +23,23 @@ static bool isUnsignedOrBool(DType dtype) {
   return isUnsignedInteger(dtype) || dtype == DType::Bool;
 }
 
+/// The same for integers of 16 bits or less, whose bounds are floats: those are taken first, by a
+/// minimum and a maximum of the processor's, which give their second operand for NaN.
+static Value floatToSmallInteger(OpBuilder &b, Location loc, ScalarEmitter &from, ScalarEmitter &to,
+                                 Value value, int64_t lowest, int64_t highest) {
+  ScalarEmitter word(b, loc, DType::Int32, from.lanes());
+  Value low = from.constant(static_cast<double>(lowest)),
+        high = from.constant(static_cast<double>(highest));
+  if (lowest < 0) { // else NaN becomes the lowest
+    Value isNan = b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNO, value, value);
+    value = from.select(isNan, from.constant(0), value);
+  }
+  value = from.select(from.less(low, value), value, low);
+  value = from.select(from.less(value, high), value, high);
+  Value words = b.create<arith::FPToSIOp>(loc, word.typeOf(DType::Int32), value);
+  return b.create<arith::TruncIOp>(loc, to.typeOf(to.dtype()), words);
+}
+
 /// Truncation towards zero; outside the range of `to` its nearest bound, NaN 0.
 static Value floatToInteger(OpBuilder &b, Location loc, ScalarEmitter &from, ScalarEmitter &to,
                             Value value) {
@@ -32,6 +49,8 @@ static Value floatToInteger(OpBuilder &b, Location loc, ScalarEmitter &from, Sca
                              : static_cast<int64_t>(~uint64_t{0} >> (64 - bits));
   int64_t lowest = isSigned ? -highest - 1 : 0;
   Type type = to.typeOf(to.dtype());
+  if (bits <= 16 && getElementTypeOrSelf(type).getIntOrFloatBitWidth() < 32)
+    return floatToSmallInteger(b, loc, from, to, value, lowest, highest);
   Value converted = isSigned ? Value(b.create<arith::FPToSIOp>(loc, type, value))
                              : Value(b.create<arith::FPToUIOp>(loc, type, value));
   Value tooLow = from.less(value, from.constant(isSigned ? std::ldexp(-1.0, bits) : 0.0));
