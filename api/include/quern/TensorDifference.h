@@ -14,8 +14,8 @@ struct Tolerance {
   double ofLargest = 0;
 };
 /// What results may differ by that are computed so: at less than float32, and where products of
-/// quantized tensors are computed on their integers, which rounds once where the model's steps round
-/// thrice, 1 % of the largest magnitude.
+/// quantized tensors are computed on their integers, which rounds once where the model's steps
+/// round thrice, 1 % of the largest magnitude.
 Tolerance toleranceOf(Precision precision, bool multipliesBytes = false);
 
 struct TensorDifference {

@@ -104,7 +104,7 @@ struct DotDims {
   void splitLines(int64_t batches, double totalFlops, int64_t threads);
 };
 
-// Buffers of a Dot step: A, B, C, then what there is of: the scales of blocks, and their zero points,
-// [column tile][block][column]; the bias; the epilogue's operands.
+// Buffers of a Dot step: A, B, C, then what there is of: the scales of blocks, and their zero
+// points, [column tile][block][column]; the bias; the epilogue's operands.
 
 } // namespace quern::native
