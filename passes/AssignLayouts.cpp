@@ -90,10 +90,6 @@ void replaceByBlocked(Operation *op, ValueRange operands, int64_t block,
 // Convolutions and pools
 //===----------------------------------------------------------------------===//
 
-Reason noBlockableImage() {
-  return {ReasonCode::Shape, "it is not of images in two dimensions with known channels"};
-}
-
 /// A 2-D convolution for which blocks pay becomes blocked, its result at least.
 struct BlockConv : OpRewritePattern<ConvOp> {
   BlockConv(MLIRContext *context, const LayoutPolicy &policy)

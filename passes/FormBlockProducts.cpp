@@ -104,19 +104,16 @@ static Value perBlock(Composer &make, Value parameter, SmallWeights weights) {
 
 /// The zero point as nn.block_matmul takes it: none where it is 0, a scalar where it is half the
 /// range, which leaves signed weights; else one for each block.
-static Value zeroPoint(Composer &make, SmallWeights weights, Value none) {
+static Value zeroPoint(Composer &make, SmallWeights weights) {
   Value zero = weights.op.getZeroPoint();
   if (isNone(zero))
     return zero;
-  std::optional<Tensor> values = isOfTensor(zero) ? constantTensor(zero) : std::nullopt;
   DType dtype = dtypeOf(elementTypeOf(zero));
-  if (values) {
-    auto byte = *static_cast<const uint8_t *>(values->rawData());
-    if (byte == 0)
-      return none;
-    if (isUnsignedInteger(dtype) && byte == 1 << (dtypeBits(dtype) - 1))
-      return make.create<ReshapeOp>(zero, make.ints({}), /*allowzero=*/true);
-  }
+  std::optional<double> known = knownNumber(zero);
+  if (known == 0)
+    return make.none();
+  if (isOfTensor(zero) && isUnsignedInteger(dtype) && known == 1 << (dtypeBits(dtype) - 1))
+    return make.create<ReshapeOp>(zero, make.ints({}), /*allowzero=*/true);
   return perBlock(make, zero, weights);
 }
 
@@ -126,9 +123,8 @@ static Value createProduct(PatternRewriter &rewriter, Location loc, Value a, Sma
   Value integers = weights.op.getX();
   if (!weights.areRowsColumns)
     integers = make.create<TransposeOp>(integers, ArrayRef<int64_t>{1, 0});
-  Value none = rewriter.create<NoneOp>(loc, rewriter.getNoneType());
   Value scale = perBlock(make, weights.op.getScale(), weights);
-  return make.create<BlockMatMulOp>(a, integers, scale, zeroPoint(make, weights, none),
+  return make.create<BlockMatMulOp>(a, integers, scale, zeroPoint(make, weights),
                                     weights.blockSize);
 }
 

@@ -66,6 +66,10 @@ bool passes::isImage(ConvOp conv) {
          conv.getAutoPad() == AutoPad::NotSet;
 }
 
+Reason passes::noBlockableImage() {
+  return {ReasonCode::Shape, "it is not of images in two dimensions with known channels"};
+}
+
 ConvFacts passes::factsOf(ConvOp conv) {
   ConvFacts facts;
   facts.dtype = nn::dtypeOf(elementTypeOf(conv.getResult()));

@@ -47,6 +47,8 @@ struct ConvFacts {
 /// Whether a convolution is of images in two dimensions on a plain layout, with known channels and
 /// padding.
 bool isImage(nn::ConvOp conv);
+/// Why nothing else is computed on blocks.
+Reason noBlockableImage();
 /// What is known of such a convolution.
 ConvFacts factsOf(nn::ConvOp conv);
 /// Why no kernel convolves in such blocks, if none does.

@@ -31,7 +31,7 @@ std::optional<Reason> NativePrecision::refuse(Operation *op) const {
   if (!conv)
     return std::nullopt;
   if (!isImage(conv))
-    return Reason{ReasonCode::Shape, "it is not of images in two dimensions with known channels"};
+    return noBlockableImage();
   ConvFacts facts = factsOf(conv);
   facts.inputType = DType::BFloat16;
   return refuseChannels(facts, target.channelBlock());
@@ -48,6 +48,6 @@ std::optional<Reason> NativeProducts::refuse(const ProductFacts &product) const 
                   .groups = product.groups,
                   .hasConstantWeights = true};
   if (product.spatialRank != 2 || product.inputs < 0 || product.outputs < 0)
-    return Reason{ReasonCode::Shape, "it is not of images in two dimensions with known channels"};
+    return noBlockableImage();
   return refuseChannels(facts, target.channelBlock());
 }
