@@ -303,4 +303,13 @@ TEST(ConvTest, ImagesInParts) {
   GraphRun run = expectExact(graph);
   EXPECT_GT(run.steps.size(), 2u);
   EXPECT_LT(run.steps.size(), 14u);
+
+  // Each part adds its own images of what the sums are added to, whatever its elements are.
+  for (const char *type : {"f32", "f64"}) {
+    Graph sums;
+    GraphValue conv = sums.op("nn.cast", {addConv(sums, c)}, std::string("to = ") + type,
+                              std::string("*x") + type);
+    sums.output(sums.op("nn.add", {conv, sums.input(std::string("7x6x40x40x") + type)}), type);
+    EXPECT_EQ(expectExact(sums).steps.size(), run.steps.size()) << "the sum is not fused";
+  }
 }
