@@ -2,7 +2,7 @@
 
     bench/make_families.py FOLDER [NAME...]
 
-NAME.onnx and NAME.in.npz, for bench/peers/onnxruntime_bench.py. The forests need scikit-learn
+NAME.onnx and NAME.in.npz, for bench/run --list families. The forests need scikit-learn
 and skl2onnx and are left out with a word without them.
 """
 import pathlib

@@ -10,64 +10,22 @@ import pathlib
 import sys
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
-
-class Builder:
-    """Appends nodes; values are their names."""
-
-    def __init__(self):
-        self.random = np.random.default_rng(0)
-        self.nodes, self.initializers = [], []
-
-    def add(self, array, name=None):
-        name = name or f"c{len(self.initializers)}"
-        self.initializers.append(numpy_helper.from_array(array, name))
-        return name
-
-    def weight(self, *shape, scale=0.02):
-        return self.add((self.random.standard_normal(shape) * scale).astype(np.float32))
-
-    def ints(self, *values):
-        return self.add(np.array(values, np.int64))
-
-    def scalar(self, value):
-        return self.add(np.array(value, np.float32))
-
-    def op(self, kind, *inputs, **attributes):
-        name = f"{kind}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
-        return name
-
-    def linear(self, x, rows, columns):
-        return self.op("Add", self.op("MatMul", x, self.weight(rows, columns)),
-                       self.weight(columns))
-
-    def normalize(self, x, size):
-        distance = self.op("Sub", x, self.op("ReduceMean", x, axes=[-1]))
-        variance = self.op("ReduceMean", self.op("Mul", distance, distance), axes=[-1])
-        deviation = self.op("Sqrt", self.op("Add", variance, self.scalar(1e-12)))
-        return self.op("Add", self.op("Mul", self.op("Div", distance, deviation),
-                                      self.weight(size, scale=1)), self.weight(size))
-
-    def gelu(self, x):
-        erf = self.op("Erf", self.op("Div", x, self.scalar(2 ** 0.5)))
-        return self.op("Mul", self.op("Mul", x, self.op("Add", erf, self.scalar(1))),
-                       self.scalar(0.5))
-
-    def save(self, inputs, outputs, path):
-        def info(name, dims):
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
-        graph = helper.make_graph(self.nodes, path.stem, [info(*i) for i in inputs],
-                                  [info(*o) for o in outputs], self.initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)])
-        model.ir_version = 8
-        onnx.save(model, path)
+from models.builder import Builder
 
 
 HIDDEN, HEADS, LAYERS = 768, 12, 12
 HEAD = HIDDEN // HEADS
+
+
+def normalize(b, x, size):
+    """Layer normalization as it was written before it was an op."""
+    distance = b.op("Sub", x, b.op("ReduceMean", x, axes=[-1]))
+    variance = b.op("ReduceMean", b.op("Mul", distance, distance), axes=[-1])
+    deviation = b.op("Sqrt", b.op("Add", variance, b.scalar(1e-12)))
+    return b.op("Add", b.op("Mul", b.op("Div", distance, deviation), b.weight(size, scale=1)),
+                b.weight(size))
 
 
 def split_heads(b, x):
@@ -94,9 +52,9 @@ def bert(path):
     for _ in range(LAYERS):
         query, key, value = (split_heads(b, b.linear(x, HIDDEN, HIDDEN)) for _ in range(3))
         joined = b.linear(attend(b, query, key, value), HIDDEN, HIDDEN)
-        x = b.normalize(b.op("Add", joined, x), HIDDEN)
-        x = b.normalize(b.op("Add", feed_forward(b, x), x), HIDDEN)
-    b.nodes.append(helper.make_node("Identity", [x], ["y"]))
+        x = normalize(b, b.op("Add", joined, x), HIDDEN)
+        x = normalize(b, b.op("Add", feed_forward(b, x), x), HIDDEN)
+    b.result(x, "y")
     b.save([("x", [1, "seq", HIDDEN])], [("y", [1, "seq", HIDDEN])], path)
 
 
@@ -104,7 +62,7 @@ def gpt2(path):
     b, x = Builder(), "x"
     inputs, outputs = [("x", [1, 1, HIDDEN])], [("y", [1, 1, HIDDEN])]
     for layer in range(LAYERS):
-        normal = b.normalize(x, HIDDEN)
+        normal = normalize(b, x, HIDDEN)
         query, key, value = (split_heads(b, b.linear(normal, HIDDEN, HIDDEN)) for _ in range(3))
         joined = []
         for kind, new in (("key", key), ("value", value)):
@@ -114,8 +72,8 @@ def gpt2(path):
             outputs.append((present, [1, HEADS, "total", HEAD]))
             joined.append(present)
         x = b.op("Add", x, b.linear(attend(b, query, *joined), HIDDEN, HIDDEN))
-        x = b.op("Add", x, feed_forward(b, b.normalize(x, HIDDEN)))
-    b.nodes.append(helper.make_node("Identity", [x], ["y"]))
+        x = b.op("Add", x, feed_forward(b, normalize(b, x, HIDDEN)))
+    b.result(x, "y")
     b.save(inputs, outputs, path)
 
 

@@ -1,0 +1,73 @@
+"""Writes well-known networks at their real sizes with random weights, and their quantized forms.
+
+    bench/make_networks.py FOLDER [NAME...] [--batch N] [--quantized]
+
+NAME.onnx with its inputs, NAME.in.npz. With --quantized, instead, as onnxruntime.quantization
+writes them: NAME_qdq.onnx and NAME_qop.onnx (8 bits, per channel), for transformers
+NAME_dynamic.onnx, too. What is there already is left.
+"""
+import argparse
+import pathlib
+import tempfile
+
+import numpy as np
+
+from models.networks import NETWORKS, draw_input, write_network
+
+TRANSFORMERS = ("bert_small", "vit_tiny")
+# QuantizeLinear of ONNX Runtime's tool cannot do without what these have.
+NOT_QUANTIZED = ("convnext_tiny", "deeplab")
+
+
+def save_inputs(path, name, batch):
+    np.savez(path.with_suffix(".in.npz"), x=draw_input(name, batch, 1))
+
+
+def write_quantized(name, folder):
+    from onnxruntime import quantization as q
+
+    class Samples(q.CalibrationDataReader):
+        def __init__(self):
+            self.feeds = iter([{"x": draw_input(name, 1, seed)} for seed in (2, 3)])
+
+        def get_next(self):
+            return next(self.feeds, None)
+
+    options = dict(per_channel=True, weight_type=q.QuantType.QInt8)
+    with tempfile.TemporaryDirectory() as temporary:
+        original = pathlib.Path(temporary) / f"{name}.onnx"
+        write_network(name, original)
+        for form, kind in (("qdq", q.QuantFormat.QDQ), ("qop", q.QuantFormat.QOperator)):
+            path = folder / f"{name}_{form}.onnx"
+            q.quantize_static(original, path, Samples(), quant_format=kind,
+                              activation_type=q.QuantType.QUInt8, **options)
+            save_inputs(path, name, 1)
+        if name in TRANSFORMERS:
+            path = folder / f"{name}_dynamic.onnx"
+            q.quantize_dynamic(original, path, **options)
+            save_inputs(path, name, 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NETWORKS)}")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--quantized", action="store_true")
+    args = parser.parse_args()
+    if unknown := set(args.names) - NETWORKS.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    args.folder.mkdir(parents=True, exist_ok=True)
+    for name in args.names or NETWORKS:
+        if not args.quantized:
+            path = args.folder / f"{name}.onnx"
+            if not path.exists():
+                write_network(name, path, args.batch)
+                save_inputs(path, name, args.batch)
+        elif name not in NOT_QUANTIZED and not (args.folder / f"{name}_qdq.onnx").exists():
+            write_quantized(name, args.folder)
+
+
+if __name__ == "__main__":
+    main()

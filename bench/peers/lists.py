@@ -1,0 +1,85 @@
+"""The lists of models of bench/run. Each is a function that yields (path, inputs) of its models one
+by one, and makes those that are not in its folder yet; inputs of None are drawn."""
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+BENCH = pathlib.Path(__file__).resolve().parents[1]
+ROOT = BENCH.parent
+SHARED = ROOT.parent / "shared/models"
+
+
+def inputs_of(model, dims):
+    """The arrays of NAME.in.npz beside NAME.onnx, else random floats: symbolic sizes are those of
+    `dims`, or 1."""
+    beside = pathlib.Path(model).with_suffix(".in.npz")
+    if beside.exists():
+        return dict(np.load(beside))
+    import onnx
+    graph = onnx.load(model, load_external_data=False).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    rng = np.random.default_rng(0)
+    feeds = {}
+    for value in graph.input:
+        if value.name in constants:
+            continue
+        tensor = value.type.tensor_type
+        if tensor.elem_type != onnx.TensorProto.FLOAT:
+            sys.exit(f"{model}: input {value.name} is not of floats: put {beside.name} beside it")
+        shape = [size.dim_value if size.HasField("dim_value") else int(dims.get(size.dim_param, 1))
+                 for size in tensor.shape.dim]
+        feeds[value.name] = rng.random(shape, np.float32)
+    return feeds
+
+
+def light(folder):
+    """nine classic CNNs with random weights"""
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in sorted((SHARED / "light").glob("*.onnx")):
+        path = folder / model.name
+        if not path.exists():
+            subprocess.run([sys.executable, ROOT / "tests/oracle/randomize_weights.py", model,
+                            path], check=True)
+        yield path, None
+
+
+def exported(folder):
+    """small models of real exporters: ../shared/models/exported, and build/exported where
+    bench/models/export.py has made it"""
+    for place in (SHARED / "exported", ROOT / "build/exported"):
+        for path in sorted(place.glob("*.onnx")):
+            if path.with_suffix(".in.npz").exists():
+                yield path, None
+
+
+def made_by(script, *options):
+    def models(folder):
+        subprocess.run([sys.executable, BENCH / script, folder, *options], check=True,
+                       stdout=sys.stderr)
+        for path in sorted(folder.glob("*.onnx")):
+            yield path, None
+    return models
+
+
+def described(models, what):
+    models.__doc__ = what
+    return models
+
+
+LISTS = {
+    "light": light,
+    "exported": exported,
+    "networks": described(made_by("make_networks.py"), "CNNs and transformers at real sizes"),
+    "quantized": described(made_by("make_networks.py", "--quantized"),
+                           "the same, quantized by ONNX Runtime"),
+    "batch8": described(made_by("make_networks.py", "--batch", "8", "resnet18", "mobilenet_v2",
+                                "efficientnet_b0"), "three CNNs, 8 images at once"),
+    "batch32": described(made_by("make_networks.py", "--batch", "32", "resnet18", "mobilenet_v2",
+                                 "efficientnet_b0"), "and 32"),
+    "transformers": described(made_by("make_transformers.py"),
+                              "BERT-base and a step of GPT-2 of primitives"),
+    "families": described(made_by("make_families.py"),
+                          "one op family each: recurrent cells, attention, forests, 64 MB moves"),
+}

@@ -1,0 +1,94 @@
+"""The systems that bench/run compares: each loads a model, and runs it again and again.
+
+A system is a class with `version()`, which raises ImportError where it is not installed, and
+`__init__(model, feeds, threads)`, `run()` and `outputs()`: arrays by the names of the model's
+outputs. Everything that can be done before the first run is done by `__init__`; results go to
+memory that was there before where the system allows it.
+"""
+
+
+class OnnxRuntime:
+    """CPU provider, all optimisations, results bound where their sizes are known."""
+
+    @staticmethod
+    def version():
+        import onnxruntime
+        return onnxruntime.__version__
+
+    def __init__(self, model, feeds, threads):
+        import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        # Weights are listed as inputs in old models; without this warning by warning.
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(str(model), options,
+                                                    providers=["CPUExecutionProvider"])
+        wanted = {value.name for value in self.session.get_inputs()}
+        self.feeds = {name: array for name, array in feeds.items() if name in wanted}
+        self.binding = None
+
+    def run(self):
+        if self.binding:
+            self.session.run_with_iobinding(self.binding)
+        else:
+            self.results = self.session.run(None, self.feeds)
+            self.bind()
+
+    def bind(self):
+        """Later runs write where the first run's results are."""
+        if any(getattr(array, "dtype", object) == object for array in self.results):
+            return
+        self.binding = self.session.io_binding()
+        for name, array in self.feeds.items():
+            self.binding.bind_cpu_input(name, array)
+        for value, array in zip(self.session.get_outputs(), self.results):
+            self.binding.bind_output(value.name, "cpu", 0, array.dtype, array.shape,
+                                     array.ctypes.data)
+
+    def outputs(self):
+        return {value.name: array
+                for value, array in zip(self.session.get_outputs(), self.results)}
+
+
+class OpenVino:
+    """Its latency mode, in the precision that it chooses by itself: bfloat16 where units are."""
+
+    hints = {}
+
+    @staticmethod
+    def version():
+        import openvino
+        return openvino.__version__.split("-")[0]
+
+    def __init__(self, model, feeds, threads):
+        import openvino
+        core = openvino.Core()
+        network = core.read_model(str(model))
+        # Sizes that a run brings cost it a lot: it is told them.
+        network.reshape({port.any_name: list(feeds[port.any_name].shape)
+                         for port in network.inputs})
+        compiled = core.compile_model(network, "CPU", {
+            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
+            **self.hints})
+        self.names = [port.any_name for port in compiled.outputs]
+        self.request = compiled.create_infer_request()
+        for port in compiled.inputs:
+            self.request.set_tensor(port, openvino.Tensor(feeds[port.any_name],
+                                                          shared_memory=True))
+
+    def run(self):
+        self.request.start_async()
+        self.request.wait()
+
+    def outputs(self):
+        return {name: tensor.data.copy()
+                for name, tensor in zip(self.names, self.request.output_tensors)}
+
+
+class OpenVinoFloat32(OpenVino):
+    hints = {"INFERENCE_PRECISION_HINT": "f32"}
+
+
+SYSTEMS = {"onnxruntime": OnnxRuntime, "openvino-f32": OpenVinoFloat32, "openvino": OpenVino}

@@ -1,0 +1,65 @@
+"""bench/run: its table and its figures, with Quern as its own peer where no other is installed."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import unittest
+
+import numpy as np
+
+from cli import QUERN, SECONDS_PER_RUN, CliTest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DIGITS = ROOT / "examples/digits/digits.onnx"
+
+
+class Peers(CliTest):
+    def bench(self, *arguments):
+        command = [sys.executable, ROOT / "bench/run", *arguments, "--program", QUERN]
+        return subprocess.run(list(map(str, command)), cwd=self.folder, capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, timeout=SECONDS_PER_RUN)
+
+    def test_ratios_and_differences(self):
+        done = self.bench(DIGITS, "--dim", "N=2", "--own-f32", "--quern=--precision=bf16", "--peers",
+                          "--rounds=2", "--seconds=0.02", "--json=figures.json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        header, _, row = done.stdout.splitlines()
+        self.assertEqual(header, "| model | threads | quern f32 | of peak |")
+        self.assertRegex(row, r"^\| digits \| 1 \| \d+\.\d\d \(\d+\.\d\d-\d+\.\d\d\).* \| \d+ % \|$")
+        figures = json.loads((self.folder / "figures.json").read_text())
+        self.assertEqual(figures["schema"], "quern.peers/1")
+        (found,) = figures["rows"]
+        peer = found["systems"]["quern f32"]
+        self.assertLessEqual(peer["lowest"], peer["ratio"])
+        self.assertLessEqual(peer["ratio"], peer["highest"])
+        self.assertTrue(0 < peer["difference"] < 0.05, peer["difference"])
+        for fact in ("p50_ms", "load_ms", "first_run_ms", "peak_mb"):
+            self.assertGreater(found["systems"]["quern"][fact], 0, fact)
+
+    def test_batch_is_of_the_inputs_beside_the_model(self):
+        (self.folder / "digits.onnx").write_bytes(DIGITS.read_bytes())
+        images = np.load(DIGITS.parent / "images.npy")[:3]
+        np.savez(self.folder / "digits.in.npz", image=images)
+        done = self.bench("digits.onnx", "--own-f32", "--peers", "--rounds=1", "--seconds=0.02",
+                          "--threads", "1", "2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("| digits | 2 |", done.stdout)
+        self.assertIn("| geometric mean | 2 | **", done.stdout)
+
+    def test_what_quern_refuses_is_said(self):
+        (self.folder / "broken.onnx").write_bytes(DIGITS.read_bytes()[:1000])
+        np.savez(self.folder / "broken.in.npz", image=np.zeros(1))
+        done = self.bench("broken.onnx", "--own-f32", "--peers", "--rounds=1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("broken: quern: exit code 3:", done.stderr)
+
+    def test_usage(self):
+        self.assertEqual(self.bench().returncode, 2)
+        done = self.bench(DIGITS, "--peers")
+        self.assertEqual(done.returncode, 77)
+        self.assertIn("skipped: no peer", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
