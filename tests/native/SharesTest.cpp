@@ -67,8 +67,8 @@ TEST(SharesTest, ProductsThatArePrepared) {
   Graph padded;
   std::string blocked = "1x2x8x8x8xf32, #nn.blocked<8>";
   padded.output(padded.op("nn.conv",
-                          {padded.input(blocked), padded.weight("16x16x3x3xf32"), padded.none()},
-                          kWindow, blocked));
+                          {padded.input(blocked), padded.weight("16x16x5x5xf32"), padded.none()},
+                          kWindow, "1x2x6x6x8xf32, #nn.blocked<8>"));
   expectShares(padded, {0, 1});
 
   // Both operands are repeated, and B is packed for the many rows.

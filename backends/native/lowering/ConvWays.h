@@ -5,6 +5,7 @@
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/Lowering.h"
 #include "ir/NNDialect.h"
+#include "quern/StepCost.h"
 
 namespace quern::native {
 
@@ -63,21 +64,31 @@ struct ConvProduct {
   double share = 1;
 };
 
+/// A step that computes `p` or a part of it, but for its dims and tasks. Its buffers are those of
+/// the product, the result between them, then the epilogue's operands.
+LoweredStep startConvStep(const ConvProblem &p, const KernelSpec &kernel, ConvProduct product);
 /// The step of a product of `p`.
 LoweredStep makeConvStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
                          ConvProduct product);
+
+/// What a way costs that is a product after passes over so many bytes.
+double costAfterPasses(const ConvProblem &p, const StepCost &whole, double bytes);
 
 /// One of the ways.
 struct ConvWay {
   /// Why it cannot compute `p`, if it cannot.
   std::optional<Reason> (*refuse)(const ConvProblem &p);
-  /// The bytes of the passes before the product.
-  double (*extraBytes)(const ConvProblem &p);
+  /// The nanoseconds it is expected to take, by `nanoseconds`; `whole` is what the group demands.
+  double (*cost)(const ConvProblem &p, const StepCost &whole);
   LoweringResult (*lower)(ConvProblem &p);
 };
 
 // LowerBlockedConv.cpp: on a channel-blocked result.
 extern const ConvWay kBlockedConv;
+/// The constant bias, if any, for whole panels of `columns`.
+std::optional<StepBuffer> packedConvBias(const ConvProblem &p, int64_t columns);
+// LowerWinogradConv.cpp: in tiles of 2 x 2 or 4 x 4 results.
+extern const ConvWay kWinograd2Conv, kWinograd4Conv;
 // LowerPlainConv.cpp: a product with the image, or with its unfolding.
 extern const ConvWay kPointwiseConv, kUnfoldedConv;
 

@@ -174,20 +174,18 @@ static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
   });
 }
 
-/// The constant bias, if any, for whole tiles.
-static std::optional<StepBuffer> packedBias(const ConvProblem &p, const DotSpec &spec) {
+std::optional<StepBuffer> native::packedConvBias(const ConvProblem &p, int64_t columns) {
   if (!p.bias)
     return std::nullopt;
-  int64_t columns = spec.tile.columns();
   return StepBuffer::packed(*p.context.values.weightOf(p.bias),
                             fmt::format(FMT_COMPILE("pad {}"), columns),
                             [columns](const Tensor &t, auto &) { return padVector(t, columns); });
 }
 
-/// The copy with zeros around it.
-static double haloBytes(const ConvProblem &p) {
+/// With the copy that has zeros around it.
+static double costBlocked(const ConvProblem &p, const StepCost &whole) {
   double elements = p.hasPads() ? double(p.context.elementsOf(p.input)) : 0;
-  return 2 * elements * double(dtypeBytes(p.inputType));
+  return costAfterPasses(p, whole, 2 * elements * double(dtypeBytes(p.inputType)));
 }
 
 static LoweringResult lowerBlocked(ConvProblem &p) {
@@ -200,10 +198,10 @@ static LoweringResult lowerBlocked(ConvProblem &p) {
   addWindowLevels(p, padded, spec, dims);
   fillBlockedDims(p, padded, spec, lineRows, context.threads, dims);
   StepBuffer weights = packedWeights(p, spec);
-  std::optional<StepBuffer> bias = packedBias(p, spec);
+  std::optional<StepBuffer> bias = packedConvBias(p, spec.tile.columns());
   ConvProduct product{padded.buffer, std::move(weights), std::move(bias), p.batch};
   result.push_back(makeConvStep(p, kernelOf(std::move(spec)), dims, std::move(product)));
   return result;
 }
 
-const ConvWay native::kBlockedConv = {refuseBlocked, haloBytes, lowerBlocked};
+const ConvWay native::kBlockedConv = {refuseBlocked, costBlocked, lowerBlocked};

@@ -80,8 +80,8 @@ static std::optional<Reason> resolveProblem(nn::ConvOp op, ConvProblem &p) {
   return std::nullopt;
 }
 
-LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
-                                 const DotDims &dims, ConvProduct product) {
+LoweredStep native::startConvStep(const ConvProblem &p, const KernelSpec &kernel,
+                                  ConvProduct product) {
   LoweredStep step;
   step.kernel = kernel;
   // Operands and result of the epilogue may have elements of different sizes.
@@ -94,11 +94,23 @@ LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
   for (const Epilogue::Operand &operand : p.epilogue.operands)
     step.buffers.push_back(operand.access == OperandAccess::Full ? atFirstResult(operand.value)
                                                                  : StepBuffer::of(operand.value));
-  step.dims = flattenDims(dims);
-  step.tasks = product.batches * dims.columnTiles * dims.lineChunks;
-  step.grain = chooseGrain(step.tasks, p.flops * product.share);
   step.share = product.share;
   return step;
+}
+
+LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
+                                 const DotDims &dims, ConvProduct product) {
+  int64_t batches = product.batches;
+  LoweredStep step = startConvStep(p, kernel, std::move(product));
+  step.dims = flattenDims(dims);
+  step.tasks = batches * dims.columnTiles * dims.lineChunks;
+  step.grain = chooseGrain(step.tasks, p.flops * step.share);
+  return step;
+}
+
+double native::costAfterPasses(const ConvProblem &p, const StepCost &whole, double bytes) {
+  return nanoseconds(whole, p.dtype, p.context.target) +
+         nanoseconds({.bytesRead = bytes}, p.dtype, p.context.target);
 }
 
 //===----------------------------------------------------------------------===//
@@ -112,15 +124,12 @@ static std::optional<Reason> refuseConv(Operation *op, const LoweringContext &co
   return reason ? reason : Used.refuse(p);
 }
 
-/// Of the problem, and of the passes before it.
 template <const ConvWay &Used>
 static double costConv(Operation *op, const LoweringContext &context) {
   ConvProblem p{.context = context};
   if (resolveProblem(cast<nn::ConvOp>(op), p))
     return 0; // which is refused
-  StepCost passes{.bytesRead = Used.extraBytes(p)};
-  return nanoseconds(costOf(nn::groupOf(op), context.values), p.dtype, context.target) +
-         nanoseconds(passes, p.dtype, context.target);
+  return Used.cost(p, costOf(nn::groupOf(op), context.values));
 }
 
 template <const ConvWay &Used>
@@ -142,7 +151,9 @@ template <const ConvWay &Used> static constexpr Way wayOf(const char *name) {
 }
 
 static std::span<const Way> convWays() {
-  static constexpr Way ways[] = {wayOf<kBlockedConv>("blocked"), wayOf<kPointwiseConv>("pointwise"),
+  static constexpr Way ways[] = {wayOf<kBlockedConv>("blocked"), wayOf<kWinograd2Conv>("winograd2"),
+                                 wayOf<kWinograd4Conv>("winograd4"),
+                                 wayOf<kPointwiseConv>("pointwise"),
                                  wayOf<kUnfoldedConv>("unfolded")};
   return ways;
 }

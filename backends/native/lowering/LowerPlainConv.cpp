@@ -101,8 +101,11 @@ static LoweringResult lowerPointwise(ConvProblem &p) {
   return oneStep(multiply(p, spec, kernel, 0, p.batch, imagesFrom(p, 0)));
 }
 
-const ConvWay native::kPointwiseConv = {refusePointwise, [](const ConvProblem &) { return 0.0; },
-                                        lowerPointwise};
+static double costPointwise(const ConvProblem &p, const StepCost &whole) {
+  return costAfterPasses(p, whole, 0);
+}
+
+const ConvWay native::kPointwiseConv = {refusePointwise, costPointwise, lowerPointwise};
 
 //===----------------------------------------------------------------------===//
 // Unfolded
@@ -126,9 +129,10 @@ static LoweringResult lowerUnfolded(ConvProblem &p) {
 }
 
 /// The unfolding is written and read.
-static double unfoldedBytes(const ConvProblem &p) {
-  return 2.0 * double(p.batch) * double(p.channels) * double(p.kernelPositions()) *
-         double(p.outputPixels()) * double(dtypeBytes(p.inputType));
+static double costUnfolded(const ConvProblem &p, const StepCost &whole) {
+  double bytes = 2.0 * double(p.batch) * double(p.channels) * double(p.kernelPositions()) *
+                 double(p.outputPixels()) * double(dtypeBytes(p.inputType));
+  return costAfterPasses(p, whole, bytes);
 }
 
-const ConvWay native::kUnfoldedConv = {refusePlain, unfoldedBytes, lowerUnfolded};
+const ConvWay native::kUnfoldedConv = {refusePlain, costUnfolded, lowerUnfolded};

@@ -1,0 +1,199 @@
+//===- WinogradTest.cpp - 3 x 3 convolution by Winograd's algorithm -------===//
+//
+// Its results are near those of float64, about as near as those of the direct way: the bound is 8
+// times the direct way's own error.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/lowering/Lowering.h"
+#include "backends/native/lowering/TuningTable.h"
+#include "backends/native/target/CpuFeatures.h"
+#include "tests/native/GraphCheck.h"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <random>
+
+using namespace quern;
+using namespace quern::native;
+
+namespace {
+struct WinogradCase {
+  int64_t batch, channels, height, width, outputs;
+  /// Top, left, bottom, right.
+  Tensor::Dims pads = {1, 1, 1, 1};
+  bool bias = true, residual = false;
+
+  int64_t outputHeight() const { return height + pads[0] + pads[2] - 2; }
+  int64_t outputWidth() const { return width + pads[1] + pads[3] - 2; }
+  std::string text() const {
+    return fmt::format("{}x{}x{}x{} to {}, pads {} {} {} {}{}{}", batch, channels, height, width,
+                       outputs, pads[0], pads[1], pads[2], pads[3], bias ? ", bias" : "",
+                       residual ? ", residual" : "");
+  }
+};
+
+Tensor drawFloats(const Tensor::Dims &dims, unsigned seed) {
+  Tensor tensor = Tensor::allocate(DType::Float32, dims).take();
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < tensor.numElements(); ++i)
+    tensor.mutableData<float>()[i] = normal(random);
+  return tensor;
+}
+
+/// A case with its numbers.
+struct Convolution {
+  WinogradCase shape;
+  Tensor input, weights, bias, residual;
+
+  explicit Convolution(const WinogradCase &c)
+      : shape(c), input(drawFloats({c.batch, c.channels, c.height, c.width}, 1)),
+        weights(drawFloats({c.outputs, c.channels, 3, 3}, 2)), bias(drawFloats({c.outputs}, 3)),
+        residual(drawFloats({c.batch, c.outputs, c.outputHeight(), c.outputWidth()}, 4)) {}
+
+  /// With `block` channels in blocks, or plain ones.
+  Graph graph(int64_t block = 0) const {
+    const WinogradCase &c = shape;
+    auto image = [&](int64_t channels, int64_t height, int64_t width) {
+      if (block == 0)
+        return fmt::format("{}x{}x{}x{}xf32", c.batch, channels, height, width);
+      return fmt::format("{}x{}x{}x{}x{}xf32, #nn.blocked<{}>", c.batch,
+                         (channels + block - 1) / block, height, width, block, block);
+    };
+    Graph graph;
+    std::string resultType = image(c.outputs, c.outputHeight(), c.outputWidth());
+    GraphValue result = graph.op(
+        "nn.conv",
+        {graph.input(image(c.channels, c.height, c.width)), graph.weight(weights),
+         c.bias ? graph.weight(bias) : graph.none()},
+        fmt::format("strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: "
+                    "{}, {}, {}, {}>, group = 1",
+                    c.pads[0], c.pads[1], c.pads[2], c.pads[3]),
+        block == 0 ? "" : resultType);
+    if (c.residual)
+      result = graph.op("nn.relu", {graph.op("nn.add", {result, graph.input(resultType)})});
+    graph.output(result);
+    return graph;
+  }
+
+  std::vector<Tensor> inputs() const {
+    std::vector<Tensor> all = {input};
+    if (shape.residual)
+      all.push_back(residual);
+    return all;
+  }
+
+  /// In float64.
+  std::vector<double> results() const {
+    const WinogradCase &c = shape;
+    std::vector<double> results;
+    for (int64_t n = 0; n < c.batch; ++n)
+      for (int64_t k = 0; k < c.outputs; ++k)
+        for (int64_t y = 0; y < c.outputHeight(); ++y)
+          for (int64_t x = 0; x < c.outputWidth(); ++x)
+            results.push_back(finish(sumAt(n, k, y, x), static_cast<int64_t>(results.size()), k));
+    return results;
+  }
+
+private:
+  double sumAt(int64_t n, int64_t k, int64_t y, int64_t x) const {
+    const WinogradCase &c = shape;
+    double sum = 0;
+    for (int64_t channel = 0; channel < c.channels; ++channel)
+      for (int64_t i = 0; i < 3; ++i)
+        for (int64_t j = 0; j < 3; ++j) {
+          int64_t row = y + i - c.pads[0], column = x + j - c.pads[1];
+          if (row < 0 || row >= c.height || column < 0 || column >= c.width)
+            continue;
+          int64_t pixel = ((n * c.channels + channel) * c.height + row) * c.width + column;
+          sum += double(input.data<float>()[pixel]) *
+                 double(weights.data<float>()[((k * c.channels + channel) * 3 + i) * 3 + j]);
+        }
+    return sum;
+  }
+  double finish(double sum, int64_t place, int64_t output) const {
+    if (shape.bias)
+      sum += bias.data<float>()[output];
+    return shape.residual ? std::max(0.0, sum + residual.data<float>()[place]) : sum;
+  }
+};
+
+class WinogradTest : public testing::TestWithParam<std::string> {
+protected:
+  void SetUp() override {
+    target = resolveTarget(GetParam()).take();
+    if (!checkRunsHere(target).isOk())
+      GTEST_SKIP() << "this CPU cannot run code for " << GetParam();
+  }
+
+  /// The largest error when the convolution is computed in `way`, with 1 and 2 threads alike.
+  double errorOf(const Convolution &conv, const std::string &way) {
+    auto table = std::make_shared<TuningTable>();
+    mlir::MLIRContext mlir(mlir::MLIRContext::Threading::DISABLED);
+    auto blocked = conv.graph(target.channelBlock()).parse(mlir);
+    EXPECT_TRUE(blocked);
+    plan::ShapeEnvironment values;
+    blocked->walk([&](mlir::Operation *op) {
+      if (op->getName().getStringRef() == "nn.conv")
+        table->add(problemKey(op, {target, 1, values, nullptr}), way);
+    });
+    NativeOptions options;
+    options.targetCpu = GetParam();
+    options.tuning = table;
+    auto executable = compileForTest(conv.graph(), options);
+    EXPECT_TRUE(executable) << executable.status().message();
+    std::vector<double> wanted = conv.results();
+    double largest = 0;
+    for (int threads : {1, 2}) {
+      auto run = runCompiled(*executable, conv.inputs(), threads);
+      EXPECT_TRUE(run) << run.status().message();
+      EXPECT_TRUE(hasKernel(*run, way == "blocked" ? "dot_" : way + "_")) << way;
+      const Tensor &found = run->results[0];
+      EXPECT_EQ(static_cast<size_t>(found.numElements()), wanted.size());
+      double error = 0;
+      for (size_t i = 0; i < wanted.size(); ++i)
+        error = std::max(error, std::abs(wanted[i] - double(found.data<float>()[i])));
+      EXPECT_TRUE(threads == 1 || error == largest) << "another number of threads, other bits";
+      largest = error;
+    }
+    return largest;
+  }
+
+  static bool hasKernel(const GraphRun &run, const std::string &prefix) {
+    for (const ProfileRow &step : run.steps)
+      if (step.kernel.rfind(prefix, 0) == 0)
+        return true;
+    return false;
+  }
+
+  Target target;
+};
+} // namespace
+
+TEST_P(WinogradTest, ErrorIsBoundByTheDirectWays) {
+  const WinogradCase cases[] = {
+      {1, 64, 14, 14, 64},
+      {2, 48, 9, 11, 48, {1, 1, 1, 1}, true, true},
+      {1, 16, 1, 1, 16},
+      {1, 16, 3, 3, 16, {0, 0, 0, 0}, false},
+      {3, 48, 5, 8, 32, {0, 2, 1, 0}, true},
+      {1, 32, 13, 2, 80, {2, 2, 2, 2}, false, true},
+      {1, 128, 30, 30, 32},
+  };
+  for (const WinogradCase &c : cases) {
+    SCOPED_TRACE(c.text());
+    Convolution conv(c);
+    double direct = errorOf(conv, "blocked");
+    ASSERT_GT(direct, 0);
+    for (const char *way : {"winograd2", "winograd4"})
+      EXPECT_LE(errorOf(conv, way), 8 * direct) << way;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, WinogradTest,
+                         testing::Values("baseline", "haswell", "skylake-avx512", "host"),
+                         [](const auto &info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
