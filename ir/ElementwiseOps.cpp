@@ -1,52 +1,12 @@
 //===- ElementwiseOps.cpp - rows of elementwise ops -----------------------===//
 #include "ir/NNDialect.h"
-#include "ir/ScalarEmitter.h"
+#include "ir/QuantOps.h"
+#include "ir/ScalarFunctions.h"
 #include "ir/TypeRules.h"
-#include "runtime/reference/ScalarMath.h"
-
-#include <cmath>
 
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
-
-namespace {
-template <typename T> T load(Scalar s) {
-  if constexpr (std::is_same_v<T, double>)
-    return s.f;
-  else if constexpr (std::is_same_v<T, int64_t>)
-    return s.i;
-  else
-    return static_cast<T>(s.u);
-}
-
-Scalar store(double v) { return {.f = v}; }
-Scalar store(int64_t v) { return {.i = v}; }
-Scalar store(uint64_t v) { return {.u = v}; }
-Scalar store(bool v) { return {.u = v}; }
-
-/// Adapts `Op::evalScalar<T>` to the untyped signature.
-template <typename Op, unsigned arity, typename T>
-Scalar evalAs(const Scalar *args, const double *params) {
-  T values[arity];
-  for (unsigned i = 0; i < arity; ++i)
-    values[i] = load<T>(args[i]);
-  return store(Op::evalScalar(values, params));
-}
-
-template <typename Op, unsigned arity, unsigned classes> ScalarFunctions makeScalarFunctions() {
-  ScalarFunctions f;
-  if constexpr (classes & kFloatClass)
-    f.onFloat = evalAs<Op, arity, double>;
-  if constexpr (classes & kSignedClass)
-    f.onSigned = evalAs<Op, arity, int64_t>;
-  if constexpr (classes & kUnsignedClass)
-    f.onUnsigned = evalAs<Op, arity, uint64_t>;
-  if constexpr (classes & kBoolClass)
-    f.onBool = evalAs<Op, arity, bool>;
-  return f;
-}
-} // namespace
 
 unsigned nn::elementClassOf(DType dtype) {
   if (isFloat(dtype))
@@ -64,7 +24,7 @@ unsigned nn::elementClassOf(DType dtype) {
 /// and that a condition is bool.
 static LogicalResult verifyElements(Operation *op, const ElementwiseInfo &info) {
   OperandRange data = op->getOperands();
-  if (info.arity == 3) {
+  if (isa<WhereOp>(op)) {
     Type condition = elementTypeOf(data.front());
     if (!condition.isSignlessInteger(1))
       return op->emitOpError("condition must hold i1, found ") << condition;
@@ -156,6 +116,9 @@ ArrayRef<const ElementwiseInfo *> nn::elementwiseTable() {
   static const std::vector<const ElementwiseInfo *> rows = collectRows<
 #define GET_OP_LIST
 #include "ir/ElementwiseOps.cpp.inc"
+      ,
+#define GET_OP_LIST
+#include "ir/QuantOps.cpp.inc"
       >();
   return rows;
 }

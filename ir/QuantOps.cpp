@@ -1,5 +1,7 @@
 //===- QuantOps.cpp - rules of quantization -------------------------------===//
 #include "ir/QuantOps.h"
+
+#include "ir/ScalarFunctions.h"
 #include "ir/TypeRules.h"
 
 using namespace mlir;
@@ -133,6 +135,19 @@ InferredTypes DequantizeOp::inferResultTypes(const ShapeFacts &facts) {
       failed(verifyParameters(*this, facts)))
     return failure();
   return typesLikeX(*this, facts);
+}
+
+static bool isByte(DType dtype) { return dtype == DType::UInt8 || dtype == DType::Int8; }
+
+InferredTypes ByteLookupOp::inferResultTypes(const ShapeFacts &facts) {
+  Type entry = elementTypeOf(getTable());
+  if (!isByte(dtypeOf(elementTypeOf(getX()))) || !isByte(dtypeOf(entry)))
+    return emitOpError("is of bytes, found ")
+           << elementTypeOf(getX()) << " and a table of " << entry;
+  std::optional<Shape> table = facts.shapeOf(getTable()), x = facts.shapeOf(getX());
+  if (table && (table->rank() != 1 || !(*table)[0].compatibleWith(Dim(kByteTableSize))))
+    return emitOpError("needs a table of ") << kByteTableSize << ", found " << table->str();
+  return x ? rankedResult(*this, *x, entry, layoutOf(getX())) : unrankedResult(entry);
 }
 
 #define GET_OP_CLASSES

@@ -7,7 +7,7 @@
 #ifndef QUERN_IR_QUANTOPS_TD
 #define QUERN_IR_QUANTOPS_TD
 
-include "ir/NNBase.td"
+include "ir/ElementwiseBase.td"
 
 /// An op with a scale and a zero point of the whole of `x`, of each position of a dimension,
 /// or of blocks.
@@ -45,6 +45,29 @@ def NN_DequantizeOp : NN_ScaledOp<"dequantize"> {
   }];
   let arguments = (ins NN_Tensor:$x, NN_Tensor:$scale, NN_OptionalTensor:$zero_point, TypeAttr:$to,
       DefaultValuedAttr<NN_AxisAttr, "0">:$axis, DefaultValuedAttr<NN_IntAttr, "0">:$block_size);
+}
+
+// What sums of quantized tensors are made of: see RequantizedSums.h. a * b + c is rounded once; of
+// float32, where a CPU has no such instruction, as nearly as float64 can.
+def NN_MultiplyAddOp
+    : NN_ElementwiseOp<"multiply_add", "", NN_Float, ["a", "b", "c"],
+                       [{ return e.fma(a, b, c); }], [{ return std::fma(a, b, c); }], [], "Same"> {
+  let arguments = (ins NN_Tensor:$a, NN_Tensor:$b, NN_Tensor:$c);
+}
+
+def NN_ByteLookupOp : NN_Op<"byte_lookup"> {
+  let summary = "the entries of a table at the places that bytes say";
+  let description = [{
+    Each element of `x`, which has 8 bits, is the number of an entry of `table`, a vector of 256
+    bytes; of int8 the bits are taken as those of a number from 0 to 255. So any function of one
+    quantized tensor is computed whose results are quantized.
+  }];
+  let arguments = (ins NN_Tensor:$x, NN_Tensor:$table);
+  let results = (outs NN_Tensor:$result);
+  let extraClassDeclaration = [{
+    ::quern::nn::FusionKind getFusionKind() { return ::quern::nn::FusionKind::Elementwise; }
+    ::quern::nn::LayoutKind getLayoutKind() { return ::quern::nn::LayoutKind::Agnostic; }
+  }];
 }
 
 #endif // QUERN_IR_QUANTOPS_TD

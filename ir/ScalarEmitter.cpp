@@ -89,6 +89,12 @@ Value ScalarEmitter::div(Value a, Value b) {
 }
 
 Value ScalarEmitter::fma(Value a, Value b, Value c) {
+  if (!hasFma && elementType == DType::Float32) {
+    ScalarEmitter wide(builder, loc, DType::Float64, laneCount);
+    auto widened = [&](Value x) { return castTo(x, DType::Float64); };
+    Value sum = wide.add(wide.mul(widened(a), widened(b)), widened(c));
+    return wide.castTo(sum, DType::Float32);
+  }
   return builder.create<math::FmaOp>(loc, a, b, c);
 }
 

@@ -16,8 +16,10 @@ mlir::Type registerType(mlir::MLIRContext *context, DType dtype, int64_t lanes);
 /// 1-D vectors. Integers are signless in the IR; the DType tells the sign.
 class ScalarEmitter {
 public:
-  ScalarEmitter(mlir::OpBuilder &builder, mlir::Location loc, DType dtype, int64_t lanes)
-      : builder(builder), loc(loc), elementType(dtype), laneCount(lanes) {}
+  /// `hasFma`: the target multiplies and adds floats at once.
+  ScalarEmitter(mlir::OpBuilder &builder, mlir::Location loc, DType dtype, int64_t lanes,
+                bool hasFma = true)
+      : builder(builder), loc(loc), elementType(dtype), laneCount(lanes), hasFma(hasFma) {}
 
   DType dtype() const { return elementType; }
   int64_t lanes() const { return laneCount; }
@@ -39,6 +41,7 @@ public:
   mlir::Value mul(mlir::Value a, mlir::Value b);
   /// Integer division is defined everywhere: by zero gives 0, MIN / -1 gives MIN.
   mlir::Value div(mlir::Value a, mlir::Value b);
+  /// a * b + c, rounded once; of float32 in float64 where the target cannot.
   mlir::Value fma(mlir::Value a, mlir::Value b, mlir::Value c);
   /// The remainder with the sign of `a`; an integer by zero gives 0.
   mlir::Value remainder(mlir::Value a, mlir::Value b);
@@ -105,6 +108,7 @@ private:
   mlir::Location loc;
   DType elementType;
   int64_t laneCount;
+  bool hasFma;
 };
 
 } // namespace quern::nn

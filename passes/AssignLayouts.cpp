@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "ir/NNDialect.h"
+#include "ir/QuantOps.h"
 #include "ir/Types.h"
 #include "passes/GraphLog.h"
 #include "passes/LayoutPolicy.h"
@@ -179,11 +180,16 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<GraphOpInterface> {
         block = sourceBlock(operand);
     if (!block)
       return rewriter.notifyMatchFailure(op, "no operand is an unpacked image");
-    if (!llvm::all_of(op->getOperands(), [=](Value v) { return canBlockOperand(v, *channels); }))
+    auto canBlock = [&](OpOperand &operand) {
+      return isTable(op, operand.getOperandNumber()) || canBlockOperand(operand.get(), *channels);
+    };
+    if (!llvm::all_of(op->getOpOperands(), canBlock))
       return rewriter.notifyMatchFailure(op, "an operand has unknown sizes");
     SmallVector<Value> operands;
-    for (Value operand : op->getOperands())
-      operands.push_back(blockOperand(operand, *channels, block, rewriter));
+    for (OpOperand &operand : op->getOpOperands())
+      operands.push_back(isTable(op, operand.getOperandNumber())
+                             ? operand.get()
+                             : blockOperand(operand.get(), *channels, block, rewriter));
     replaceByBlocked(op, operands, block, rewriter);
     return success();
   }

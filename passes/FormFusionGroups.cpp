@@ -6,6 +6,7 @@
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
 #include "ir/NodeNames.h"
+#include "ir/QuantOps.h"
 #include "ir/Types.h"
 #include "passes/FusionPolicy.h"
 #include "passes/GraphLog.h"
@@ -68,8 +69,8 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
   std::vector<FusionNode> nodes(ops.size());
   for (auto [op, node] : llvm::zip(ops, nodes)) {
     node.role = fusionRole(op);
-    for (Value operand : op->getOperands()) {
-      if (isNone(operand))
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      if (isNone(operand) || isTable(op, i))
         continue;
       Operation *producer = operand.getDefiningOp();
       bool isNode = producer && producer->getBlock() == &block && !isAlwaysAvailable(producer);
@@ -80,6 +81,8 @@ static std::vector<FusionNode> describe(Block &block, ArrayRef<Operation *> ops)
     if (op->getNumResults() != 1)
       continue;
     node.shape = shapeOf(op->getResult(0).getType());
+    if (isa<TensorType>(op->getResult(0).getType()))
+      node.elementBytes = dtypeBytes(nn::dtypeOf(elementTypeOf(op->getResult(0))));
     if (node.role == FusionRole::Anchor && node.shape)
       node.channelAxes = channelAxes(op, node.shape->rank());
   }

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "ir/Constants.h"
 #include "ir/QuantOps.h"
+#include "passes/FloatProducts.h"
 #include "passes/GraphLog.h"
 #include "passes/IntegerFactors.h"
 #include "passes/Passes.h"
@@ -19,8 +20,6 @@
 #include "passes/QuantizedValues.h"
 
 #include "mlir/IR/PatternMatch.h"
-
-#include <cmath>
 
 using namespace mlir;
 using namespace quern;
@@ -35,13 +34,6 @@ namespace quern::passes {
 //===----------------------------------------------------------------------===//
 // Products of integers
 //===----------------------------------------------------------------------===//
-
-namespace {
-/// What is multiplied, and what stands for zero.
-struct Factors {
-  Value x, xZero, weights, weightsZero;
-};
-} // namespace
 
 static int64_t sizeOf(const std::optional<Shape> &shape, int64_t dim) {
   return shape && (*shape)[dim].isStatic() ? (*shape)[dim].size() : -1;
@@ -71,14 +63,21 @@ template <typename Op> static bool hasNoPads(Op op) {
                      llvm::all_of(op.getPads(), [](int64_t pad) { return pad == 0; }));
 }
 
+/// Whether the pads are numbers, none of which is negative.
+template <typename Op> static bool hasKnownPads(Op op) {
+  return op.getAutoPad() == AutoPad::NotSet &&
+         llvm::all_of(op.getPads(), [](int64_t pad) { return pad >= 0; });
+}
+
 /// Why the convolution `op` of these cannot be one of bytes, or is better off without.
 template <typename Op>
 static std::optional<Reason> refuseConv(Op op, const Factors &factors,
                                         const ProductPolicy &policy) {
   if (std::optional<Reason> reason = refuseWeights(factors.weights, factors.weightsZero, 0))
     return reason;
-  if (!isNone(factors.xZero) && !knownNumber(factors.xZero) && !hasNoPads(op))
-    return Reason{ReasonCode::NotConstant, "what lies beyond the edges is no constant"};
+  if (!isNone(factors.xZero) && !knownNumber(factors.xZero) && !hasNoPads(op) && !hasKnownPads(op))
+    return Reason{ReasonCode::NotConstant,
+                  "what lies beyond the edges is no constant, and how much follows from sizes"};
   return policy.refuse(factsOfConv(op, factors.weights));
 }
 
@@ -112,6 +111,17 @@ static Value asScalar(Composer &make, Value value) {
   return make.create<ReshapeOp>(value, make.ints({}), /*allowzero=*/true);
 }
 
+/// `x` with the pads of `op` around it, in which its zero point lies.
+template <typename Op> static Value padWith(Composer &make, Op op, Value x, Value zero) {
+  size_t spatialRank = op.getPads().size() / 2;
+  SmallVector<int64_t> pads(2, 0); // those of images and channels
+  llvm::append_range(pads, op.getPads().take_front(spatialRank));
+  pads.append(2, 0);
+  llvm::append_range(pads, op.getPads().drop_front(spatialRank));
+  return make.create<PadOp>(
+      x, make.ints(pads), make.convert(asScalar(make, zero), elementTypeOf(x)), PadMode::Constant);
+}
+
 /// The sums of a convolution that is not refused; `bias` is of int32 or none. The zero point adds
 /// -zero * (sum of weights) to all sums of a channel: what lies beyond the edges is as far from it
 /// as anything.
@@ -125,6 +135,11 @@ static Value narrowConv(Composer &make, Op op, const Factors &factors, Value bia
   bool isKnown = knownNumber(factors.xZero).has_value();
   if (zero)
     offset = make.create<MulOp>(asScalar(make, zero), sumsOfWeights(make, weights, 0));
+  SmallVector<int64_t> pads(op.getPads());
+  if (zero && !isKnown && !hasNoPads(op)) {
+    x = padWith(make, op, x, zero);
+    pads.assign(pads.size(), 0);
+  }
   if (zero && isKnown) {
     bool isShifted = !elementTypeOf(factors.x).isUnsignedInteger();
     beyond = static_cast<int64_t>(*knownNumber(factors.xZero)) + (isShifted ? 128 : 0);
@@ -133,7 +148,7 @@ static Value narrowConv(Composer &make, Op op, const Factors &factors, Value bia
     bias = make.create<SubOp>(bias, offset);
   }
   Value sums = make.createOf<ConvOp>(wide, x, weights, bias, op.getStrides(), op.getDilations(),
-                                     op.getPads(), op.getGroup(), op.getAutoPad(), beyond);
+                                     pads, op.getGroup(), op.getAutoPad(), beyond);
   if (!zero || isKnown)
     return sums;
   int64_t spatialRank = shapeOf(weights.getType())->rank() - 2;
@@ -196,116 +211,6 @@ struct NarrowMatMulInteger : PolicyPattern<MatMulIntegerOp> {
 // Products of dequantized floats
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// A product of floats whose factors are dequantized: of a convolution, or of matrices.
-struct FloatProduct {
-  Operation *op;
-  Factors factors;
-  /// Of the activation: one number; of the weights: one, or one for each channel.
-  Value xScale, weightsScale;
-  /// What is added, or none: in int32, of the scale of the product, or in float32.
-  Value integerBias, floatBias;
-  /// The dimensions behind the channels.
-  int64_t spatialRank = 0;
-  /// The weights lie the other way round.
-  bool isTransposed = false;
-};
-} // namespace
-
-/// Whether a scale or zero point is one number, or along `axis`.
-static bool isAlong(DequantizeOp op, Value parameter, int64_t axis) {
-  if (isNone(parameter))
-    return true;
-  std::optional<Shape> shape = shapeOf(parameter.getType()), x = shapeOf(op.getX().getType());
-  if (!shape || !x || !shape->isStatic())
-    return false;
-  int64_t found = op.getAxis() < 0 ? op.getAxis() + x->rank() : op.getAxis();
-  return shape->numElements() == 1 || (shape->rank() == 1 && found == axis);
-}
-
-/// Matches `x` by `weights`, whose channels of the result are along `axis`.
-static bool matchFactors(Value x, Value weights, int64_t axis, FloatProduct &product) {
-  DequantizeOp left = dequantizedBytes(x), right = dequantizedBytes(weights);
-  if (!left || !right || !isConstant(right.getX()) || !isConstant(right.getScale()) ||
-      !knownNumber(left.getScale()) || !knownNumber(left.getZeroPoint()) ||
-      !isAlong(right, right.getScale(), axis) || !isAlong(right, right.getZeroPoint(), axis))
-    return false;
-  product.factors = {left.getX(), left.getZeroPoint(), right.getX(), right.getZeroPoint()};
-  product.xScale = left.getScale();
-  product.weightsScale = right.getScale();
-  return true;
-}
-
-/// The float32 elements of a constant; none of what is no such constant.
-static std::vector<float> floatsOf(Value value) {
-  std::optional<Tensor> tensor = constantTensor(value);
-  if (!tensor || tensor->dtype() != DType::Float32)
-    return {};
-  auto elements = tensor->elementsAs<float>();
-  return {elements.begin(), elements.end()};
-}
-
-/// Whether a bias has the scale that the sums of the product have.
-static bool hasScaleOfSums(Value scale, const FloatProduct &product) {
-  std::vector<float> found = floatsOf(scale), x = floatsOf(product.xScale),
-                     weights = floatsOf(product.weightsScale);
-  if (x.empty() || found.empty() || weights.empty())
-    return false;
-  // What quantizers compute in float64, or in another order.
-  constexpr float kRounding = 1e-5F;
-  size_t count = std::max(found.size(), weights.size());
-  if ((found.size() != 1 && found.size() != count) ||
-      (weights.size() != 1 && weights.size() != count))
-    return false;
-  for (size_t i = 0; i < count; ++i) {
-    float wanted = x[0] * weights[weights.size() == 1 ? 0 : i];
-    if (!(std::abs(found[found.size() == 1 ? 0 : i] - wanted) <= kRounding * std::abs(wanted)))
-      return false;
-  }
-  return true;
-}
-
-static void matchBias(Value bias, FloatProduct &product) {
-  product.integerBias = product.floatBias = bias;
-  auto op = isNone(bias) ? DequantizeOp() : bias.getDefiningOp<DequantizeOp>();
-  bool isInteger = op && elementTypeOf(op.getX()).isSignlessInteger(32) && isConstant(op.getX()) &&
-                   op.getBlockSize() == 0 && knownNumber(op.getZeroPoint()) == 0 &&
-                   hasScaleOfSums(op.getScale(), product);
-  if (isNone(bias))
-    return;
-  if (isInteger)
-    product.integerBias = op.getX();
-  else
-    product.integerBias = {};
-}
-
-/// The product that `op` is, if it is one of dequantized floats.
-static std::optional<FloatProduct> matchFloatProduct(Operation *op) {
-  FloatProduct product{.op = op};
-  if (auto conv = dyn_cast<ConvOp>(op)) {
-    std::optional<Shape> weights = shapeOf(conv.getWeights().getType());
-    if (!weights || !matchFactors(conv.getInput(), conv.getWeights(), 0, product))
-      return std::nullopt;
-    product.spatialRank = weights->rank() - 2;
-    matchBias(conv.getBias(), product);
-    return product;
-  }
-  if (auto matmul = dyn_cast<MatMulOp>(op)) {
-    if (!matchFactors(matmul.getA(), matmul.getB(), 1, product))
-      return std::nullopt;
-    return product;
-  }
-  auto gemm = dyn_cast<GemmOp>(op);
-  if (!gemm || gemm.getTransA() || !gemm.getAlpha().isExactlyValue(1) ||
-      (!isNone(gemm.getC()) && !gemm.getBeta().isExactlyValue(1)))
-    return std::nullopt;
-  product.isTransposed = gemm.getTransB();
-  if (!matchFactors(gemm.getA(), gemm.getB(), product.isTransposed ? 0 : 1, product))
-    return std::nullopt;
-  matchBias(gemm.getC(), product);
-  return product;
-}
-
 /// Why a product of dequantized floats stays as it is, if it does.
 static std::optional<Reason> refuse(const FloatProduct &product, const ProductPolicy &policy) {
   if (auto conv = dyn_cast<ConvOp>(product.op))
@@ -365,7 +270,7 @@ template <typename Op> struct ScaleProduct : PolicyPattern<Op> {
                                      ofChannels(make, product->weightsScale, *product));
     Value value = make.create<MulOp>(
         make.convert(sumsOf(make, *product), make.builder().getF32Type()), scale);
-    if (product->floatBias && !isNone(product->floatBias) && !product->integerBias)
+    if (product->hasFloatBias())
       value = make.create<AddOp>(value, ofBias(make, *product));
     rewriter.replaceOp(op, value);
     return success();
@@ -401,9 +306,7 @@ LogicalResult RequantizeProduct::matchAndRewrite(QuantizeOp op, PatternRewriter 
   if (!producer || !producer->hasOneUse() || !isa<ConvOp, MatMulOp, GemmOp>(producer))
     return rewriter.notifyMatchFailure(op, "no product is quantized");
   std::optional<FloatProduct> product = matchFloatProduct(producer);
-  bool hasFloatBias =
-      product && product->floatBias && !isNone(product->floatBias) && !product->integerBias;
-  if (!product || hasFloatBias)
+  if (!product || product->hasFloatBias())
     return rewriter.notifyMatchFailure(op, "the factors of the product are not dequantized");
   if (std::optional<Reason> reason = refuse(*product, policy))
     return refuseMatch(rewriter, producer, *reason);
@@ -448,6 +351,7 @@ struct FormIntegerProductsPass
     // First what is quantized again, which the second would leave nothing of.
     RewritePatternSet first(context), second(context), third(context);
     first.add<NarrowConvInteger, NarrowMatMulInteger, RequantizeProduct>(context, *policy);
+    populateRequantizedSums(first);
     second.add<ScaleProduct<ConvOp>, ScaleProduct<MatMulOp>, ScaleProduct<GemmOp>>(context,
                                                                                    *policy);
     populateUnsignedPatterns(third);

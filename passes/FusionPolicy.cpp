@@ -46,6 +46,8 @@ public:
 
 private:
   void growAnchor(int64_t anchor);
+  bool canFollowElsewhere(const std::vector<int64_t> &members, size_t from) const;
+  size_t chooseEnd(const std::vector<int64_t> &members, const std::vector<size_t> &ends) const;
   std::optional<int64_t> nextUser(const std::vector<int64_t> &members) const;
   std::optional<Reason> refuseEpilogue(const std::vector<int64_t> &members, int64_t node,
                                        int64_t &residuals) const;
@@ -145,11 +147,45 @@ bool GroupBuilder::onlyLastEscapes(const std::vector<int64_t> &members) const {
   return true;
 }
 
+/// Whether the last members, from `from` on, can be computed by what uses them: one elementwise op
+/// of their shape, which then reads no other tensors of full size than it does.
+bool GroupBuilder::canFollowElsewhere(const std::vector<int64_t> &members, size_t from) const {
+  const FusionNode &last = nodes[members.back()];
+  if (last.users.empty())
+    return false;
+  int64_t user = last.users.front();
+  bool isOne = std::equal(last.users.begin() + 1, last.users.end(), last.users.begin()) &&
+               nodes[user].role == FusionRole::Elementwise &&
+               sameShape(nodes[user].shape, last.shape);
+  const FusionNode &anchor = nodes[members[0]];
+  auto isFull = [&](const FusionOperand &operand) {
+    return !isIn(members, operand.producer) &&
+           classifyOperand(operand.shape, *anchor.shape, anchor.channelAxes) == BroadcastKind::Full;
+  };
+  return isOne && std::none_of(members.begin() + static_cast<int64_t>(from), members.end(),
+                               [&](int64_t member) {
+                                 const auto &operands = nodes[member].operands;
+                                 return std::any_of(operands.begin(), operands.end(), isFull);
+                               });
+}
+
+/// Which of the `ends` of these members, the last of which is all of them, leaves the fewest bytes:
+/// integers, say, before they are dequantized for a sum that another group computes.
+size_t GroupBuilder::chooseEnd(const std::vector<int64_t> &members,
+                               const std::vector<size_t> &ends) const {
+  auto bytesAt = [&](size_t end) { return nodes[members[end - 1]].elementBytes; };
+  size_t best = ends.back();
+  for (size_t end : ends)
+    if (bytesAt(end) < bytesAt(best) && canFollowElsewhere(members, end))
+      best = end;
+  return best;
+}
+
 /// Takes followers one by one and keeps the longest run that has one result: in
 /// x * sigmoid(x) neither op can be taken alone.
 void GroupBuilder::growAnchor(int64_t anchor) {
   std::vector<int64_t> members = {anchor};
-  size_t kept = 1;
+  std::vector<size_t> ends = {1};
   int64_t residuals = 0;
   std::optional<Reason> reason;
   std::optional<int64_t> next = nextUser(members);
@@ -161,13 +197,14 @@ void GroupBuilder::growAnchor(int64_t anchor) {
       break;
     members.push_back(*next);
     if (onlyLastEscapes(members))
-      kept = members.size();
+      ends.push_back(members.size());
   }
-  if (kept < members.size()) {
-    next = members[kept];
+  if (ends.back() < members.size()) {
+    next = members[ends.back()];
     reason = Reason{ReasonCode::SeveralUses, "the result before it is used elsewhere as well"};
   }
-  members.resize(kept);
+  members.resize(ends.back());
+  members.resize(chooseEnd(members, ends));
   if (reason)
     refuse(members, *next, std::move(*reason));
   for (int64_t member : members)

@@ -38,6 +38,8 @@ struct FusionNode {
   FusionRole role = FusionRole::Opaque;
   /// Of its one result; nullopt when unranked or when there are several results.
   std::optional<nn::Shape> shape;
+  /// Of one element of that result; 0 where it is not known.
+  int64_t elementBytes = 0;
   std::vector<FusionOperand> operands;
   /// The nodes that use the result; the function's return is an opaque node.
   std::vector<int64_t> users;
@@ -76,7 +78,8 @@ struct FusionGroups {
 /// elementwise node is in exactly one:
 /// - A anchor takes the elementwise ops that follow it, as long as their shape is
 ///   the anchor's, and their other operands exist before the anchor and are full,
-///   per channel or scalar.
+///   per channel or scalar. Those that one elementwise op of the same shape uses are left to
+///   it where the values before them are narrower.
 /// - Among the rest, an elementwise op joins its users when they are all in one
 ///   group of its own shape.
 FusionGroups formGroups(std::span<const FusionNode> nodes, const FusionLimits &limits = {});

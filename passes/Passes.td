@@ -59,6 +59,10 @@ def FormIntegerProductsPass : Pass<"nn-form-integer-products", "::mlir::func::Fu
   ];
 }
 
+def FormByteLookupsPass : Pass<"nn-form-byte-lookups", "::mlir::func::FuncOp"> {
+  let summary = "functions of one quantized tensor that are quantized as tables";
+}
+
 def DecomposeQuantizationPass : Pass<"nn-decompose-quantization", "::mlir::func::FuncOp"> {
   let summary = "nn.quantize, nn.dequantize and integer products in core ops, with the same bits";
 }

@@ -54,6 +54,7 @@ static void formIntegerProducts(OpPassManager &pm, const PipelineOptions &option
   pm.addNestedPass<func::FuncOp>(createSinkDequantizePass());
   foldButDequantized(pm, options); // weights that have been moved
   pm.addNestedPass<func::FuncOp>(createFormIntegerProductsPass(options.products, options.log));
+  pm.addNestedPass<func::FuncOp>(createFormByteLookupsPass(options.products));
 }
 
 static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {

@@ -1,4 +1,4 @@
-//===- ProductPolicy.h - which products pay on 8-bit integers -------------===//
+//===- ProductPolicy.h - what pays on 8-bit integers ----------------------===//
 //
 // FormIntegerProducts knows which products can be computed on 8-bit integers with the same
 // integers; whether they are to be is said by a policy, which a backend gives.
@@ -34,6 +34,8 @@ public:
   virtual ~ProductPolicy() = default;
   /// Why the product stays as it is; nullopt where 8-bit integers pay.
   virtual std::optional<Reason> refuse(const ProductFacts &product) const = 0;
+  /// What a lookup in a table of bytes costs, in operations on as many elements of float32.
+  virtual int64_t lookupCost() const { return 6; }
 };
 
 /// The policy of those who want whatever is possible.

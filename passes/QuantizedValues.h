@@ -27,6 +27,9 @@ bool isMaxOfElements(mlir::Operation *op);
 /// `op`, which gives elements of its first operand, of `x` instead.
 mlir::Value moveInstead(mlir::OpBuilder &builder, mlir::Operation *op, mlir::Value x);
 
+/// Patterns that compute sums and products of two quantized tensors, which are quantized again, as
+/// ONNX Runtime does.
+void populateRequantizedSums(mlir::RewritePatternSet &patterns);
 /// Patterns that quantize to uint8 what is quantized to int8 and used as uint8.
 void populateUnsignedPatterns(mlir::RewritePatternSet &patterns);
 

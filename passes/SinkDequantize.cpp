@@ -160,6 +160,30 @@ struct DropRelu : OpRewritePattern<ReluOp> {
   }
 };
 
+/// What bounds floats beyond which all are quantized to the least or the greatest integer.
+struct DropBound : OpRewritePattern<QuantizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(QuantizeOp op, PatternRewriter &rewriter) const override {
+    Operation *bound = op.getX().getDefiningOp();
+    std::optional<double> scale = knownNumber(op.getScale()), zero = knownNumber(op.getZeroPoint());
+    if (!isa_and_nonnull<ReluOp, MaxOp, MinOp>(bound) || !elementTypeOf(op.getTo()).isInteger(8) ||
+        !op.getPrecision().isF32() || !scale || !(*scale > 0) || !isOrdinary(op.getScale()) ||
+        !zero)
+      return rewriter.notifyMatchFailure(op, "no bounded floats become bytes of one scale");
+    std::optional<double> at = isa<ReluOp>(bound) ? 0 : knownNumber(bound->getOperand(1));
+    bool isUnsigned = elementTypeOf(op.getTo()).isUnsignedInteger();
+    double least = isUnsigned ? 0 : INT8_MIN, greatest = isUnsigned ? UINT8_MAX : INT8_MAX;
+    if (!at || !(isa<ReluOp>(bound) || isOfTensor(bound->getOperand(1))) ||
+        bound->getOperand(0).getType() != op.getX().getType())
+      return rewriter.notifyMatchFailure(op, "the bound is no number");
+    double level = std::nearbyint(static_cast<float>(*at) / static_cast<float>(*scale)) + *zero;
+    if (isa<MinOp>(bound) ? !(level >= greatest) : !(level <= least))
+      return rewriter.notifyMatchFailure(op, "integers lie beyond the bound");
+    rewriter.modifyOpInPlace(op, [&] { op.getXMutable().assign(bound->getOperand(0)); });
+    return success();
+  }
+};
+
 /// What is quantized as it was before.
 struct DropRequantization : OpRewritePattern<QuantizeOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -183,7 +207,7 @@ struct SinkDequantizePass : passes::impl::SinkDequantizePassBase<SinkDequantizeP
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<SinkBelowMove, SinkBelowTranspose, SinkBelowConcat, SinkBelowPad, DropRelu,
-                 DropRequantization>(&getContext());
+                 DropBound, DropRequantization>(&getContext());
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

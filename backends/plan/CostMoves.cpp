@@ -27,6 +27,10 @@ static double flopsOf(nn::DequantizeOp op, const CostFacts &facts) {
   return (nn::isNone(op.getZeroPoint()) ? 2 : 3) * facts.elementsOf(op.getResult());
 }
 
+static double flopsOf(nn::ByteLookupOp op, const CostFacts &facts) {
+  return facts.elementsOf(op.getResult());
+}
+
 /// Times the step, plus the start.
 static double flopsOf(nn::RangeOp op, const CostFacts &facts) {
   return 2 * facts.elementsOf(op.getResult());
@@ -192,6 +196,7 @@ static void touchPart(nn::RoiPoolOp op, const CostFacts &facts, StepCost &cost) 
 std::span<const CostRow> plan::moveCosts() {
   static const CostRow rows[] = {
       computes<nn::CastOp, flopsOf>(),
+      computes<nn::ByteLookupOp, flopsOf>(),
       computes<nn::QuantizeOp, flopsOf>(),
       computes<nn::DequantizeOp, flopsOf>(),
       computes<nn::RangeOp, flopsOf>(),

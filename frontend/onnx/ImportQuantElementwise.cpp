@@ -9,6 +9,7 @@
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/Quantization.h"
 #include "frontend/onnx/Window.h"
+#include "ir/RequantizedSums.h"
 
 #include <fmt/format.h>
 
@@ -59,40 +60,35 @@ static Value floatOf(NodeImport &node, Value value) {
 // Sums and products
 //===----------------------------------------------------------------------===//
 
-/// a * b + c of float32, rounded once as nearly as float64 can.
-static Value multiplyAdd(NodeImport &node, Value a, Value b, Value c) {
-  auto wide = [&](Value x) { return convert(node, x, DType::Float64); };
-  Value product = node.create<nn::MulOp>(wide(a), wide(b));
-  return convert(node, node.create<nn::AddOp>(product, wide(c)), DType::Float32);
+/// The integers as float32. As what is dequantized they may become integers of the other sign.
+static Value numbersOf(NodeImport &node, Value data) {
+  return dequantize(node, data, node.scalarConstant(1, DType::Float32), node.graph().none);
 }
 
-/// What does not depend on the elements is one number.
+/// A sum or product by ONNX Runtime's formula, `compute`.
+template <typename Compute> static void setRequantized(NodeImport &node, Compute compute) {
+  Quantized a = readQuantized(node, 0), b = readQuantized(node, 3);
+  Quantized result = readQuantized(node, 6, /*hasData=*/false);
+  if (node.failed())
+    return;
+  auto scaled = [&](const Quantized &x) -> nn::ScaledNumbers {
+    return {numbersOf(node, x.data), x.scale, floatOf(node, x.zeroPoint)};
+  };
+  nn::ScaledNumbers of = {{}, result.scale, floatOf(node, result.zeroPoint)};
+  Value value = compute(scaled(a), scaled(b), of);
+  node.setOutput(0, roundAndSaturate(node, value, node.graph().none, node.inputDType(0)));
+}
+
 static void importQLinearAdd(NodeImport &node) {
-  Quantized a = readQuantized(node, 0), b = readQuantized(node, 3);
-  Quantized sum = readQuantized(node, 6, /*hasData=*/false);
-  if (node.failed())
-    return;
-  Value aRatio = node.create<nn::DivOp>(a.scale, sum.scale);
-  Value bRatio = node.create<nn::DivOp>(b.scale, sum.scale);
-  Value offset = node.create<nn::AddOp>(node.create<nn::MulOp>(aRatio, floatOf(node, a.zeroPoint)),
-                                        node.create<nn::MulOp>(bRatio, floatOf(node, b.zeroPoint)));
-  Value fixed = node.create<nn::SubOp>(floatOf(node, sum.zeroPoint), offset);
-  Value second = multiplyAdd(node, floatOf(node, b.data), bRatio, fixed);
-  Value both = multiplyAdd(node, floatOf(node, a.data), aRatio, second);
-  node.setOutput(0, roundAndSaturate(node, both, node.graph().none, node.inputDType(0)));
+  setRequantized(node, [&](const auto &a, const auto &b, const auto &sum) {
+    return nn::requantizedSum(node, a, b, sum);
+  });
 }
 
-/// The zero point is added before rounding.
 static void importQLinearMul(NodeImport &node) {
-  Quantized a = readQuantized(node, 0), b = readQuantized(node, 3);
-  Quantized product = readQuantized(node, 6, /*hasData=*/false);
-  if (node.failed())
-    return;
-  Value scale = node.create<nn::DivOp>(node.create<nn::MulOp>(a.scale, b.scale), product.scale);
-  Value exact = node.create<nn::MulOp>(centred(node, a), centred(node, b));
-  Value scaled = node.create<nn::MulOp>(exact, scale);
-  scaled = node.create<nn::AddOp>(scaled, floatOf(node, product.zeroPoint));
-  node.setOutput(0, roundAndSaturate(node, scaled, node.graph().none, node.inputDType(0)));
+  setRequantized(node, [&](const auto &a, const auto &b, const auto &product) {
+    return nn::requantizedProduct(node, a, b, product);
+  });
 }
 
 //===----------------------------------------------------------------------===//

@@ -251,8 +251,29 @@ static Expected<std::vector<Tensor>> evalDequantize(const OpCall &call) {
   return std::vector<Tensor>{result};
 }
 
+//===----------------------------------------------------------------------===//
+// byte_lookup
+//===----------------------------------------------------------------------===//
+
+static Expected<std::vector<Tensor>> evalByteLookup(const OpCall &call) {
+  const Tensor &x = call.inputs[0], &table = call.inputs[1];
+  QUERN_TRY(call.budget.require(CheckedSize(x.numElements())));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(0, table.dtype(), x.dims()));
+  const auto *places = static_cast<const uint8_t *>(x.rawData()),
+             *entries = static_cast<const uint8_t *>(table.rawData());
+  auto *out = static_cast<uint8_t *>(result.mutableRawData());
+  for (int64_t first = 0; first < x.numElements(); first += kChunk) {
+    int64_t end = std::min(first + kChunk, x.numElements());
+    QUERN_TRY(call.budget.spend(end - first));
+    for (int64_t i = first; i < end; ++i)
+      out[i] = entries[places[i]];
+  }
+  return std::vector<Tensor>{result};
+}
+
 std::span<const EvaluatorRow> reference::quantEvaluators() {
   static constexpr EvaluatorRow rows[] = {
+      {"nn.byte_lookup", evalByteLookup},
       {"nn.dequantize", evalDequantize},
       {"nn.quantize", evalQuantize},
   };

@@ -158,6 +158,13 @@ TEST(ElementwiseOps, RoundsHalvesToEven) {
   EXPECT_EQ(onFloat("nn.div", {1, 0}), std::numeric_limits<double>::infinity());
 }
 
+TEST(ElementwiseOps, MultipliesAndAddsWithOneRounding) {
+  // The product is 1 - 2^-60, which float64 alone would round to 1.
+  double a = 1 + 0x1p-30, b = 1 - 0x1p-30;
+  EXPECT_EQ(onFloat("nn.multiply_add", {a, b, -1}), -0x1p-60);
+  EXPECT_EQ(onFloat("nn.multiply_add", {3, 5, 7}), 22);
+}
+
 TEST(ElementwiseOps, ComparesAndChooses) {
   EXPECT_TRUE(test("nn.less", {1, 2}));
   EXPECT_FALSE(test("nn.less_or_equal", {1, kNaN}));
@@ -193,7 +200,7 @@ static void expectValidCode(mlir::MLIRContext &context, const ElementwiseInfo &i
   mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(loc);
   ScalarEmitter emitter(builder, loc, dtype, lanes);
   llvm::SmallVector<mlir::Type> types(info.arity, emitter.typeOf(dtype));
-  if (info.arity == 3)
+  if (info.opName == "nn.where")
     types[0] = emitter.typeOf(DType::Bool);
   bool isTest = info.result == ResultElement::Bool;
   mlir::Type result = emitter.typeOf(isTest ? DType::Bool : dtype);

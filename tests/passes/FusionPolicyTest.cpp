@@ -123,6 +123,37 @@ TEST(FusionPolicy, ResidualsAreLimited) {
   EXPECT_EQ(g.groups(), (Groups{{conv, one, two}, {three}}));
 }
 
+/// conv, a cast to bytes, and the cast back to floats.
+static std::vector<int64_t> addNarrowed(Graph &g) {
+  int64_t conv = g.anchor({-1});
+  int64_t bytes = g.map({conv});
+  int64_t floats = g.map({bytes});
+  g[conv].elementBytes = g[floats].elementBytes = 4;
+  g[bytes].elementBytes = 1;
+  return {conv, bytes, floats};
+}
+
+TEST(FusionPolicy, WhatAnotherGroupComputesFollowsTheNarrowestValue) {
+  Graph g;
+  std::vector<int64_t> a = addNarrowed(g), b = addNarrowed(g);
+  int64_t sum = g.map({a[2], b[2]});
+  EXPECT_EQ(g.groups(), (Groups{{a[0], a[1]}, {a[2], b[0], b[1], b[2], sum}}));
+}
+
+TEST(FusionPolicy, WhatIsNotElementwiseReadsFloats) {
+  Graph g;
+  std::vector<int64_t> a = addNarrowed(g), b = addNarrowed(g), c = addNarrowed(g);
+  g.opaque({a[2]});
+  int64_t larger = g.map({b[2]});
+  g[larger].shape = shapeWith({2, 8, 4, 4});
+  g.map({c[2]});
+  g.opaque({c[2]});
+  Groups groups = g.groups();
+  EXPECT_EQ(groups[0], a);
+  EXPECT_EQ(groups[1], b);
+  EXPECT_EQ(groups[2], c);
+}
+
 TEST(FusionPolicy, AResultWithTwoUsersEndsTheEpilogue) {
   Graph g;
   int64_t conv = g.anchor({-1});

@@ -389,15 +389,18 @@ TEST_F(IntegerProducts, RefusalsOfMatricesSayWhy) {
 
 TEST_F(IntegerProducts, RefusalsOfConvolutionsSayWhy) {
   std::string w = "  %w = nn.constant dense<1> : tensor<4x1x3xi8>\n";
-  auto conv = [](const std::string &zero, const std::string &type) {
+  auto conv = [](const std::string &zero, const std::string &type,
+                 const std::string &pads = "array<i64: 1, 1>") {
     return "  %y = nn.conv_integer %x, %w, " + zero +
-           ", %none, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: "
-           "1, 1>, group = 2 : i64} : (tensor<1x2x8xui8>, tensor<4x1x3xi8>, " +
-           type + ", none, none) -> tensor<*xi32>";
+           ", %none, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = " + pads +
+           ", group = 2 : i64} : (tensor<1x2x8xui8>, tensor<4x1x3xi8>, " + type +
+           ", none, none) -> tensor<*xi32>";
   };
   std::string x = "%x: tensor<1x2x8xui8>";
-  EXPECT_EQ(refusalOf(x + ", %z: tensor<ui8>", w + conv("%z", "tensor<ui8>")),
-            "what lies beyond the edges is no constant");
+  EXPECT_EQ(refusalOf(x + ", %z: tensor<ui8>",
+                      w + conv("%z", "tensor<ui8>",
+                               "array<i64: 0, 0>, auto_pad = #nn<auto_pad SAME_UPPER>")),
+            "what lies beyond the edges is no constant, and how much follows from sizes");
   auto policy = std::make_shared<NoProducts>();
   EXPECT_EQ(refusalOf(x, w + conv("%none", "none"), policy), "no");
   EXPECT_EQ(policy->facts.spatialRank, 1);

@@ -187,3 +187,49 @@ func.func @widenedOnce(%h: tensor<4x4xbf16>) -> (tensor<4x4xf32>, tensor<4x4xf32
   %2 = nn.softmax %0 {axis = 1, trailing = false} : (tensor<4x4xf32>) -> tensor<4x4xf32>
   return %1, %2 : tensor<4x4xf32>, tensor<4x4xf32>
 }
+
+// -----
+
+// What others use ends its group, of which it is the one result.
+// CHECK-LABEL: func @used_twice
+// CHECK: %[[A:.*]] = nn.group %arg0, %arg1 {
+// CHECK: nn.conv
+// CHECK-NEXT: %[[RELU:.*]] = nn.relu
+// CHECK-NEXT: nn.yield %[[RELU]]
+// CHECK: %[[B:.*]] = nn.group %[[A]]
+// CHECK: nn.exp
+// CHECK: nn.softmax %[[A]]
+// CHECK: return %[[B]]
+// SINGLE-LABEL: func @used_twice
+func.func @used_twice(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>) -> (tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>) {
+  %none = nn.none
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
+  %1 = nn.relu %0 : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  %2 = nn.exp %1 : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  %3 = nn.softmax %1 {axis = 1 : i64, trailing = false} : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  return %2, %3 : tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>
+}
+
+// -----
+
+// Bytes are dequantized by the group that adds them up, not by the one that makes them.
+// CHECK-LABEL: func @narrowest
+// CHECK: %[[A:.*]] = nn.group
+// CHECK: nn.conv
+// CHECK-NEXT: nn.cast {{.*}} {to = ui8}
+// CHECK-NEXT: nn.yield
+// CHECK: %[[B:.*]] = nn.group {{.*}}%[[A]]
+// CHECK-DAG: nn.cast {{.*}} {to = f32}
+// CHECK-DAG: nn.conv
+// CHECK: nn.add
+// CHECK: return %[[B]]
+// SINGLE-LABEL: func @narrowest
+func.func @narrowest(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>) -> tensor<1x8x4x4xf32> {
+  %none = nn.none
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
+  %1 = nn.cast %0 {to = ui8} : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xui8>
+  %2 = nn.cast %1 {to = f32} : (tensor<1x8x4x4xui8>) -> tensor<1x8x4x4xf32>
+  %3 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
+  %4 = nn.add %2, %3 : (tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  return %4 : tensor<1x8x4x4xf32>
+}

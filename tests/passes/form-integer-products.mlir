@@ -37,19 +37,26 @@ func.func @types(%x: tensor<1x1x5xi8>) -> (tensor<1x2x5xi32>, tensor<1x2x5xi32>)
   return %0, %1 : tensor<1x2x5xi32>, tensor<1x2x5xi32>
 }
 
-// A zero point that only a run tells is subtracted from the sums, but cannot lie beyond edges.
+// A zero point that only a run tells is subtracted from the sums, and put around the image. How much
+// of it must be known.
 // CHECK-LABEL: @run_time_zero
-func.func @run_time_zero(%x: tensor<1x1x5xui8>, %zero: tensor<ui8>) -> (tensor<1x2x5xi32>, tensor<1x2x7xi32>) {
+func.func @run_time_zero(%x: tensor<1x1x5xui8>, %zero: tensor<ui8>, %l: tensor<1x1x?xui8>) -> (tensor<1x2x5xi32>, tensor<1x2x7xi32>, tensor<1x2x?xi32>) {
   %w = nn.constant dense<[[[3]], [[4]]]> : tensor<2x1x1xi8>
   %none = nn.none
+  // CHECK: %[[PADS:.*]] = nn.constant dense<[0, 0, 1, 0, 0, 1]> : tensor<6xi64>
   // CHECK: nn.conv %arg0
   // CHECK: nn.sub
   %0 = nn.conv_integer %x, %w, %zero, %none, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, group = 1 : i64}
     : (tensor<1x1x5xui8>, tensor<2x1x1xi8>, tensor<ui8>, none, none) -> tensor<1x2x5xi32>
-  // CHECK: nn.conv_integer
+  // CHECK: %[[PADDED:.*]] = nn.pad constant %arg0, %[[PADS]], %{{.*}} -> tensor<1x1x7xui8>
+  // CHECK: nn.conv %[[PADDED]], {{.*}}pads = array<i64: 0, 0>
+  // CHECK: nn.sub
   %1 = nn.conv_integer %x, %w, %zero, %none, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 1, 1>, group = 1 : i64}
     : (tensor<1x1x5xui8>, tensor<2x1x1xi8>, tensor<ui8>, none, none) -> tensor<1x2x7xi32>
-  return %0, %1 : tensor<1x2x5xi32>, tensor<1x2x7xi32>
+  // CHECK: nn.conv_integer
+  %2 = nn.conv_integer %l, %w, %zero, %none, %none {strides = array<i64: 2>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, group = 1 : i64, auto_pad = #nn<auto_pad SAME_UPPER>}
+    : (tensor<1x1x?xui8>, tensor<2x1x1xi8>, tensor<ui8>, none, none) -> tensor<1x2x?xi32>
+  return %0, %1, %2 : tensor<1x2x5xi32>, tensor<1x2x7xi32>, tensor<1x2x?xi32>
 }
 
 // CHECK-LABEL: @matmul

@@ -120,3 +120,29 @@ func.func @requantization(%x: tensor<2x3xui8>, %unknown: tensor<f32>) -> (tensor
   %6 = nn.quantize %5, %unknown, %none {to = ui8, precision = f32} : (tensor<2x3xf32>, tensor<f32>, none) -> tensor<2x3xui8>
   return %1, %3, %4, %6 : tensor<2x3xui8>, tensor<2x3xui8>, tensor<2x3xi8>, tensor<2x3xui8>
 }
+
+// Bounds at which the integers end anyway are left out; others stay.
+// CHECK-LABEL: @bounds
+func.func @bounds(%x: tensor<2x3xf32>) -> (tensor<2x3xui8>, tensor<2x3xui8>, tensor<2x3xui8>, tensor<2x3xi8>) {
+  %none = nn.none
+  %scale = nn.constant dense<0.025> : tensor<f32>
+  %three = nn.constant dense<3> : tensor<ui8>
+  %least = nn.constant dense<-128> : tensor<i8>
+  %six = nn.constant dense<6.375> : tensor<f32>
+  %less = nn.constant dense<6.3> : tensor<f32>
+  // CHECK: %[[BOUNDED:.*]] = nn.min
+  // CHECK: nn.quantize %arg0
+  // CHECK: nn.quantize %[[BOUNDED]]
+  // CHECK: %[[FLOOR:.*]] = nn.relu
+  // CHECK: nn.quantize %[[FLOOR]]
+  // CHECK: nn.quantize %arg0
+  %0 = nn.relu %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %1 = nn.min %0, %six : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
+  %2 = nn.min %x, %less : (tensor<2x3xf32>, tensor<f32>) -> tensor<2x3xf32>
+  %3 = nn.quantize %1, %scale, %none {precision = f32, to = ui8} : (tensor<2x3xf32>, tensor<f32>, none) -> tensor<2x3xui8>
+  %4 = nn.quantize %2, %scale, %none {precision = f32, to = ui8} : (tensor<2x3xf32>, tensor<f32>, none) -> tensor<2x3xui8>
+  %5 = nn.relu %x : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  %6 = nn.quantize %5, %scale, %three {precision = f32, to = ui8} : (tensor<2x3xf32>, tensor<f32>, tensor<ui8>) -> tensor<2x3xui8>
+  %7 = nn.quantize %5, %scale, %least {precision = f32, to = i8} : (tensor<2x3xf32>, tensor<f32>, tensor<i8>) -> tensor<2x3xi8>
+  return %3, %4, %6, %7 : tensor<2x3xui8>, tensor<2x3xui8>, tensor<2x3xui8>, tensor<2x3xi8>
+}

@@ -128,6 +128,7 @@ std::vector<LongCall> longCalls() {
        {DType::Int32}},
       {"nn.quantize", {matrix, one, none}, quantizing, {DType::UInt8}},
       {"nn.dequantize", {bytes, one, none}, toFloat},
+      {"nn.byte_lookup", {bytes, Tensor::allocate(DType::UInt8, {256}).take()}, {}, {DType::UInt8}},
       {"nn.gemm", {matrix, matrix, none}},
       {"nn.conv", {image, ones({4, 4, 3, 3}), none}, window},
       {"nn.conv_transpose", {image, ones({4, 4, 3, 3}), none}, window},

@@ -136,3 +136,16 @@ TEST(MatMulInteger, ZeroPointsOfRowsAndColumns) {
                {DType::Int32}),
       {2, 1}, {0, -255});
 }
+
+TEST(ByteLookup, EntriesByTheBitsOfANumber) {
+  std::vector<uint8_t> entries(256);
+  for (size_t i = 0; i < entries.size(); ++i)
+    entries[i] = static_cast<uint8_t>(255 - i);
+  Tensor table = Tensor::of<uint8_t>({256}, entries);
+  expectTensor<uint8_t>(evaluate("nn.byte_lookup", {Tensor::of<uint8_t>({3}, {0, 7, 255}), table},
+                                 {}, {DType::UInt8}),
+                        {3}, {255, 248, 0});
+  expectTensor<uint8_t>(evaluate("nn.byte_lookup", {Tensor::of<int8_t>({1, 2}, {-1, 127}), table},
+                                 {}, {DType::UInt8}),
+                        {1, 2}, {0, 128});
+}

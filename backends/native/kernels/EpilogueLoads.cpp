@@ -19,6 +19,8 @@ Value native::loadOperand(KernelBuilder &kb, Value base, OperandAccess access, D
     break;
   case OperandAccess::Scalar:
     break;
+  case OperandAccess::Table:
+    return base;
   }
   return kb.splat(kb.load(base, dtype, 0), lanes);
 }

@@ -13,6 +13,7 @@ enum class OperandAccess {
   PerRow,    ///< one element for all columns of a row
   PerColumn, ///< one element for all rows of a column
   Scalar,    ///< a single element
+  Table,     ///< where bytes say: see nn.byte_lookup
 };
 
 /// The elementwise part of a group that has an anchor: the anchor's result is input 0.
@@ -49,8 +50,8 @@ struct ResultPosition {
   mlir::Value column; ///< of the first lane
 };
 
-/// The vector of an operand at `base` that belongs to the `lanes` results (0: a
-/// scalar) at `at`; `active`, when given, is the number of lanes that exist.
+/// The vector of an operand at `base`, or a table's address itself, that belongs to the `lanes`
+/// results (0: a scalar) at `at`; `active`, when given, is the number of lanes that exist.
 mlir::Value loadOperand(KernelBuilder &kb, mlir::Value base, OperandAccess access, DType dtype,
                         const ResultPosition &at, int64_t lanes, mlir::Value active = {});
 

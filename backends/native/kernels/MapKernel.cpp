@@ -149,7 +149,7 @@ void MapEmitter::emitTask(Value task) {
 void MapEmitter::emitRow(ArrayRef<Value> pointers, Value count) {
   rowScalars.assign(kernel.inputs.size(), Value());
   for (size_t k = 0; k < kernel.inputs.size(); ++k)
-    if (kernel.inputs[k] == InnerStride::Zero)
+    if (kernel.inputs[k] == InnerStride::Zero && !kernel.program.isTable(static_cast<int>(k)))
       rowScalars[k] = kb.load(pointers[k], typeOf(k), 0);
   if (lanes > 0)
     return emitVectors(pointers, count);
@@ -182,7 +182,9 @@ void MapEmitter::emitBlock(ArrayRef<Value> pointers, Value at, int64_t width, in
   for (int64_t c = 0; c < copies; ++c) {
     SmallVector<Value> arguments;
     for (size_t k = 0; k < inputCount; ++k) {
-      if (rowScalars[k])
+      if (kernel.program.isTable(static_cast<int>(k)))
+        arguments.push_back(pointers[k]);
+      else if (rowScalars[k])
         arguments.push_back(kb.splat(rowScalars[k], width));
       else
         arguments.push_back(

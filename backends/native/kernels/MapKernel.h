@@ -13,7 +13,8 @@ using Sizes = llvm::SmallVector<int64_t, 6>;
 struct MapOperand {
   StepBuffer buffer;
   DType dtype = DType::Undefined;
-  /// In elements, one per dimension of the map; 0 broadcasts, negative is fine.
+  /// In elements, one per dimension of the map; 0 broadcasts, negative is fine. All are 0 of a
+  /// table.
   Sizes strides;
 };
 

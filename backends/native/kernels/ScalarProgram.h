@@ -15,7 +15,7 @@ namespace quern::native {
 /// inputs, then one per op.
 struct ScalarProgram {
   struct Op {
-    /// "nn.relu", "nn.cast" or "constant"; of static storage.
+    /// "nn.relu", "nn.cast", "nn.byte_lookup" or "constant"; of static storage.
     llvm::StringRef name;
     llvm::SmallVector<double, 2> params;
     llvm::SmallVector<int, 3> args;
@@ -40,6 +40,8 @@ struct ScalarProgram {
     auto i = static_cast<size_t>(value);
     return i < inputs.size() ? inputs[i] : ops[i - inputs.size()].resultType;
   }
+  /// Whether an input is a table: of that, the address is given.
+  bool isTable(int input) const;
   /// The names of its ops, for kernel names: "add_relu".
   std::string label() const;
   /// Emits the program on `lanes`-wide values (0: scalars).

@@ -7,6 +7,7 @@
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
+#include "ir/QuantOps.h"
 #include "ir/Types.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -35,6 +36,8 @@ public:
 private:
   void collect(Value value);
   void addInput(Value inner, DType dtype);
+  void addTable(Value table);
+  void writeLookup(nn::ByteLookupOp op);
   std::optional<Reason> writeOp(Operation *op);
   Operation *misfitAt(Operation *op) const;
   std::optional<Reason> writeConstant(nn::ConstantOp op);
@@ -49,6 +52,8 @@ private:
   llvm::SmallSetVector<Operation *, 16> needed;
   /// Numbers of inner values, and of the outer values that inputs stand for.
   llvm::SmallDenseMap<Value, int, 16> numbers, inputNumbers;
+  /// Those of tables, which are inputs of their own, whatever else reads them.
+  llvm::SmallDenseMap<Value, int, 2> tableNumbers;
 };
 } // namespace
 
@@ -73,9 +78,19 @@ void ProgramWriter::collect(Value value) {
   }
   if (needed.contains(op))
     return;
-  for (Value operand : op->getOperands())
-    collect(operand);
+  for (OpOperand &operand : op->getOpOperands())
+    if (nn::isTable(op, operand.getOperandNumber()))
+      addTable(operand.get());
+    else
+      collect(operand.get());
   needed.insert(op);
+}
+
+void ProgramWriter::addTable(Value table) {
+  if (!tableNumbers.try_emplace(table, result.inputs.size()).second)
+    return;
+  result.inputs.push_back(nn::outerValue(group, table));
+  result.program.inputs.push_back(dtypeOfValue(table));
 }
 
 void ProgramWriter::addInput(Value inner, DType dtype) {
@@ -167,6 +182,14 @@ void ProgramWriter::writeElementwise(nn::ElementwiseOpInterface op) {
   numbers[op->getResult(0)] = convert(value, declared);
 }
 
+void ProgramWriter::writeLookup(nn::ByteLookupOp op) {
+  ScalarProgram::Op row;
+  row.name = "nn.byte_lookup";
+  row.args = {numbers[op.getX()], tableNumbers[op.getTable()]};
+  row.operandType = row.resultType = dtypeOfValue(op.getResult());
+  numbers[op.getResult()] = append(std::move(row));
+}
+
 /// Where the group is to be cut for `op`: a constant goes with what reads it.
 Operation *ProgramWriter::misfitAt(Operation *op) const {
   if (op == group)
@@ -182,6 +205,10 @@ std::optional<Reason> ProgramWriter::writeOp(Operation *op) {
     return writeConstant(constant);
   if (auto cast = dyn_cast<nn::CastOp>(op))
     return writeCast(cast);
+  if (auto lookup = dyn_cast<nn::ByteLookupOp>(op)) {
+    writeLookup(lookup);
+    return std::nullopt;
+  }
   auto row = dyn_cast<nn::ElementwiseOpInterface>(op);
   if (!row)
     return Reason{ReasonCode::Form, op->getName().getStringRef().str() + " is not elementwise"};

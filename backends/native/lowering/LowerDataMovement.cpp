@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/emit/ElementTypes.h"
 #include "backends/native/kernels/CopyKernels.h"
+#include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/RangeKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/plan/ShapeEnvironment.h"
@@ -348,12 +349,55 @@ struct BlockedShape {
 };
 } // namespace
 
+/// The program that puts `count` bytes into a word, the first into its lowest bits.
+static ScalarProgram joinBytes(int64_t count) {
+  constexpr DType kWord = DType::UInt32;
+  ScalarProgram program;
+  program.inputs.assign(static_cast<size_t>(count), DType::UInt8);
+  auto append = [&](ScalarProgram::Op op) {
+    op.resultType = kWord;
+    program.ops.push_back(std::move(op));
+    return static_cast<int>(program.inputs.size() + program.ops.size()) - 1;
+  };
+  int word = -1;
+  for (int i = 0; i < count; ++i) {
+    int byte = append({.name = "nn.cast", .args = {i}, .operandType = DType::UInt8});
+    if (i > 0) {
+      int bits = append({.name = "constant", .operandType = kWord, .intValue = 8 * i});
+      byte = append({.name = "nn.shift_left", .args = {byte, bits}, .operandType = kWord});
+      word = append({.name = "nn.or", .args = {word, byte}, .operandType = kWord});
+    } else {
+      word = byte;
+    }
+  }
+  program.results = {word};
+  return program;
+}
+
+/// Bytes of at most so many channels as a word has: each pixel is a word, the rest of it 0.
+static LoweredSteps packWords(nn::PackOp op, const BlockedShape &s) {
+  MapProblem problem;
+  problem.name = "pack_words";
+  problem.sizes = {s.batch, s.spatial};
+  for (int64_t c = 0; c < s.channels; ++c)
+    problem.inputs.push_back(
+        {StepBuffer::of(op.getInput(), c * s.spatial), DType::UInt8, {s.plainBatch(), 1}});
+  problem.outputs.push_back({StepBuffer::of(op.getResult()), DType::UInt32, {s.spatial, 1}});
+  problem.program = joinBytes(s.channels);
+  LoweredSteps lowered;
+  appendMap(std::move(problem), lowered);
+  return lowered;
+}
+
 static LoweringResult lower(nn::PackOp op, const LoweringContext &context) {
   if (std::optional<Reason> reason = refuseType(op))
     return *reason;
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
   BlockedShape s{sizes[0], sizes[1], productOf(sizes.drop_front(2)),
                  context.sizesOf(op.getResult())[1], context.sizesOf(op.getResult()).back()};
+  constexpr int64_t kWordBytes = 4;
+  if (dtypeBytes(dtypeOfValue(op.getInput())) == 1 && s.block == kWordBytes && s.blocks == 1)
+    return packWords(op, s);
   LoweredSteps lowered;
   copyPart(op.getResult(), {s.batch, s.fullBlocks(), s.spatial, s.block},
            viewOf(op.getInput(), {s.plainBatch(), s.block * s.spatial, 1, s.spatial}),

@@ -21,9 +21,12 @@ LoweringResult native::lowerMapGroup(Operation *group, const LoweringContext &co
   problem.sizes.assign(sizes.begin(), sizes.end());
   for (size_t d = 0; d < sizes.size(); ++d)
     problem.lasting.push_back(context.fixedSize(group->getResult(0), static_cast<int64_t>(d)) != 1);
-  for (Value input : program->inputs)
-    problem.inputs.push_back({StepBuffer::of(input), dtypeOfValue(input),
-                              broadcastStrides(input, group->getResult(0), context)});
+  for (auto [i, input] : llvm::enumerate(program->inputs)) {
+    bool isTable = program->program.isTable(static_cast<int>(i));
+    problem.inputs.push_back(
+        {StepBuffer::of(input), dtypeOfValue(input),
+         isTable ? Sizes(sizes.size(), 0) : broadcastStrides(input, group->getResult(0), context)});
+  }
   for (Value result : group->getResults()) {
     if (context.sizesOf(result) != sizes)
       return Reason{ReasonCode::Shape, "the group's results have different shapes"};

@@ -134,14 +134,17 @@ static Operation *firstOfOtherSizes(Operation *group, Operation *anchor,
   return nullptr;
 }
 
-/// How the epilogue reads these values; else the first op in the group that cannot.
+/// How the epilogue reads the inputs behind the anchor's result; else the first op in the group
+/// that cannot.
 static ReasonOr<SmallVector<Epilogue::Operand, 4>, Misfit>
-accessOperands(ArrayRef<Value> values, Operation *group, const LoweringContext &context,
+accessOperands(const GroupProgram &program, Operation *group, const LoweringContext &context,
                const ResultAxes &axes) {
   SmallVector<Epilogue::Operand, 4> operands;
   Operation *misfit = nullptr;
-  for (Value value : values) {
-    std::optional<OperandAccess> access = accessOf(value, group->getResult(0), axes, context);
+  for (auto [i, value] : llvm::drop_begin(llvm::enumerate(program.inputs))) {
+    std::optional<OperandAccess> access = program.program.isTable(static_cast<int>(i))
+                                              ? OperandAccess::Table
+                                              : accessOf(value, group->getResult(0), axes, context);
     if (access) {
       operands.push_back({value, *access});
       continue;
@@ -172,7 +175,7 @@ ReasonOr<Epilogue, Misfit> native::buildEpilogue(Operation *group, const Lowerin
   ReasonOr<GroupProgram, Misfit> program = buildGroupProgram(group, anchor);
   if (!program)
     return program.reason();
-  auto operands = accessOperands(ArrayRef(program->inputs).drop_front(), group, context, axes);
+  auto operands = accessOperands(*program, group, context, axes);
   if (!operands)
     return operands.reason();
   return Epilogue{std::move(program->program), operands.take()};

@@ -37,6 +37,11 @@ std::optional<Reason> NativePrecision::refuse(Operation *op) const {
   return refuseChannels(facts, target.channelBlock());
 }
 
+int64_t NativeProducts::lookupCost() const {
+  // Two permutations and a choice; elsewhere, what moves the bytes one by one.
+  return target.has(Isa::BytePermute) ? 6 : 32;
+}
+
 std::optional<Reason> NativeProducts::refuse(const ProductFacts &product) const {
   if (!product.isConv())
     return std::nullopt;

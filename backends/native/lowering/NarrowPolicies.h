@@ -23,6 +23,7 @@ class NativeProducts : public passes::ProductPolicy {
 public:
   explicit NativeProducts(const Target &target) : target(target) {}
   std::optional<Reason> refuse(const passes::ProductFacts &product) const override;
+  int64_t lookupCost() const override;
 
 private:
   Target target;

@@ -82,6 +82,8 @@ static Expected<Target> resolveX86(Target target, const std::string &cpu, bool i
       target.isa.add(Isa::Bf16Dot);
     if (has("+avx512vnni"))
       target.isa.add(Isa::Vnni);
+    if (has("+avx512vbmi"))
+      target.isa.add(Isa::BytePermute);
     // LLVM would otherwise split our 512-bit vectors on some CPUs.
     target.features += (target.features.empty() ? "" : ",") + std::string("-prefer-256-bit");
   } else if (has("+avx2") && hasFma) {

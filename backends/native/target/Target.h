@@ -31,6 +31,8 @@ enum class Isa : uint8_t {
   Bf16Dot,
   /// Products of bytes that sum up in int32, four at a time, in full vectors.
   Vnni,
+  /// Permutations of the bytes of two full vectors.
+  BytePermute,
 };
 
 /// Some of them.
