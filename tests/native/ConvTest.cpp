@@ -262,6 +262,35 @@ TEST(ConvTest, EpiloguesOfOtherTypes) {
   }
 }
 
+// Lines shorter and longer than what is summed up at once; windows that reach over all edges, and
+// beyond the other side; with the pixels of a line's end in the middle of it.
+TEST(ConvTest, Depthwise) {
+  std::vector<ConvCase> cases;
+  for (int64_t width : {1, 4, 7, 8, 9, 14, 17, 30})
+    for (int64_t kernel : {1, 3, 5, 7, 9}) {
+      int64_t stride = 1 + (width + kernel) % 3, dilation = 1 + (width + kernel / 2) % 3;
+      int64_t pad = (kernel - 1) * dilation;
+      ConvCase c{{1 + width % 2, 32, 6, width},
+                 32,
+                 {3, kernel},
+                 {1, stride},
+                 {1, dilation},
+                 {1, pad / 2 + width % 2, 1, pad - pad / 2},
+                 32};
+      c.bias = kernel != 5;
+      cases.push_back(c);
+    }
+  cases.push_back({{1, 20, 9, 9}, 20, {5, 5}, {2, 2}, {2, 2}, {4, 4, 4, 4}, 20});
+  cases.push_back({{2, 48, 2, 3}, 48, {7, 7}, {}, {}, {6, 6, 6, 6}, 48});
+  cases.push_back({{1, 16, 19}, 16, {3}, {}, {}, {1, 1}, 16});
+  for (const char *target : {"host", "haswell", "baseline"}) {
+    SCOPED_TRACE(target);
+    GraphCheck check;
+    check.options.targetCpu = target;
+    expectExactConvs(cases, check);
+  }
+}
+
 // Channels stay blocked from one convolution to the next.
 TEST(ConvTest, Chains) {
   Graph graph;

@@ -39,6 +39,11 @@ struct EpilogueCode {
       access.push_back(operand.access);
   }
   DType resultType() const { return program.typeOf(program.results[0]); }
+  /// The code of short ones is repeated for every vector of a tile.
+  bool isShort() const {
+    constexpr size_t kMostOps = 6;
+    return program.ops.size() <= kMostOps;
+  }
 
   QUERN_FIELDS(program, access)
 };

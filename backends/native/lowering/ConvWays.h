@@ -85,8 +85,12 @@ struct ConvWay {
 
 // LowerBlockedConv.cpp: on a channel-blocked result.
 extern const ConvWay kBlockedConv;
+/// Why `p` cannot be computed on blocks of channels at all.
+std::optional<Reason> refuseBlocked(const ConvProblem &p);
 /// The constant bias, if any, for whole panels of `columns`.
 std::optional<StepBuffer> packedConvBias(const ConvProblem &p, int64_t columns);
+// LowerDepthwise.cpp: each channel by itself.
+extern const ConvWay kDepthwiseConv;
 // LowerWinogradConv.cpp: in tiles of 2 x 2 or 4 x 4 results.
 extern const ConvWay kWinograd2Conv, kWinograd4Conv;
 // LowerPlainConv.cpp: a product with the image, or with its unfolding.

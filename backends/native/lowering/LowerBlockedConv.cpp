@@ -94,8 +94,7 @@ static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, Dot
     dims.levels[i] = levels[i];
 }
 
-/// Why there is no native code for `p` in blocks, if there is none.
-static std::optional<Reason> refuseBlocked(const ConvProblem &p) {
+std::optional<Reason> native::refuseBlocked(const ConvProblem &p) {
   if (!p.isBlocked())
     return Reason{ReasonCode::Layout, "the result is plain"};
   if (p.outputBlock != p.context.target.channelBlock())

@@ -151,10 +151,10 @@ template <const ConvWay &Used> static constexpr Way wayOf(const char *name) {
 }
 
 static std::span<const Way> convWays() {
-  static constexpr Way ways[] = {wayOf<kBlockedConv>("blocked"), wayOf<kWinograd2Conv>("winograd2"),
-                                 wayOf<kWinograd4Conv>("winograd4"),
-                                 wayOf<kPointwiseConv>("pointwise"),
-                                 wayOf<kUnfoldedConv>("unfolded")};
+  static constexpr Way ways[] = {
+      wayOf<kDepthwiseConv>("depthwise"), wayOf<kBlockedConv>("blocked"),
+      wayOf<kWinograd2Conv>("winograd2"), wayOf<kWinograd4Conv>("winograd4"),
+      wayOf<kPointwiseConv>("pointwise"), wayOf<kUnfoldedConv>("unfolded")};
   return ways;
 }
 

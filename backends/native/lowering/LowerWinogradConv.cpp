@@ -14,7 +14,7 @@ using namespace quern::native;
 using namespace quern::plan;
 
 static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
-  if (std::optional<Reason> reason = kBlockedConv.refuse(p))
+  if (std::optional<Reason> reason = refuseBlocked(p))
     return reason;
   if (p.dtype != DType::Float32 || p.inputType != p.dtype || p.weightsType != p.dtype)
     return Reason{ReasonCode::ElementType, "Winograd's algorithm is for float32"};

@@ -1,0 +1,52 @@
+//===- DepthwiseKernel.h - a filter for each channel ----------------------===//
+//
+// On channel blocks, without a copy of the image that has pads: windows that reach over an edge
+// read a vector of what lies outside instead.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "backends/native/emit/SpecKernel.h"
+#include "backends/native/kernels/DotEngine.h"
+#include "backends/native/kernels/EpilogueLoads.h"
+
+namespace quern::native {
+
+/// What shapes the code. Along lines a filter has few weights, and all are unrolled.
+struct DepthwiseSpec {
+  static constexpr int64_t kMostColumns = 7;
+
+  DotTypes types;
+  /// The channel block.
+  int64_t lanes = 16;
+  /// Results of a line that are summed up at once.
+  int64_t results = 8;
+  /// Of the filter, along lines.
+  int64_t columns = 3, stride = 1, dilation = 1;
+  /// What lies outside: 0 but for bytes.
+  int64_t outside = 0;
+  bool hasBias = false;
+  EpilogueCode epilogue;
+
+  static constexpr std::string_view kFamily = "depthwise";
+  QUERN_FIELDS(types, lanes, results, columns, stride, dilation, outside, hasBias, epilogue)
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
+};
+
+/// The run-time dims. A task is some lines of one block of channels of an image.
+struct DepthwiseDims {
+  /// Blocks of an image; parts that its lines are cut into, and the lines of one.
+  int64_t blocks = 1, parts = 1, linesOfPart = 1;
+  int64_t height = 1, width = 1, padTop = 0, padLeft = 0;
+  int64_t outputHeight = 1, outputWidth = 1;
+  /// Of the filter, down the lines.
+  int64_t rows = 1, stride = 1, dilation = 1;
+  /// Results [insideBegin, insideEnd) of a line have their windows between its ends; both are
+  /// whole multiples of DepthwiseSpec::results.
+  int64_t insideBegin = 0, insideEnd = 0;
+};
+
+// Buffers: image, packed weights, result; the bias if there is one; the epilogue's operands.
+
+} // namespace quern::native

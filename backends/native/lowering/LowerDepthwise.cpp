@@ -1,0 +1,94 @@
+//===- LowerDepthwise.cpp - convolution with a filter for each channel ----===//
+#include "backends/native/kernels/DepthwiseKernel.h"
+#include "backends/native/kernels/PackWeights.h"
+#include "backends/native/kernels/PoolKernel.h"
+#include "backends/native/lowering/ConvWays.h"
+#include "backends/native/target/TileChoice.h"
+#include "runtime/values/CeilDiv.h"
+
+#include <fmt/compile.h>
+#include <fmt/format.h>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+using namespace quern::plan;
+
+static std::optional<Reason> refuseDepthwise(const ConvProblem &p) {
+  if (std::optional<Reason> reason = refuseBlocked(p))
+    return reason;
+  if (!p.isDepthwise() || p.inputBlock != p.outputBlock)
+    return Reason{ReasonCode::Attributes, "channels are summed up"};
+  if (p.window.kernel[2] > DepthwiseSpec::kMostColumns)
+    return Reason{ReasonCode::Attributes, "the filter is too wide"};
+  return std::nullopt;
+}
+
+static double costDepthwise(const ConvProblem &p, const StepCost &whole) {
+  return costAfterPasses(p, whole, 0);
+}
+
+/// Takes the epilogue's program away.
+static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
+  DepthwiseSpec spec;
+  spec.types = {p.inputType, p.weightsType, p.dtype, p.resultType()};
+  spec.lanes = p.outputBlock;
+  // As many as hide the latency of the multiply-add, where the registers hold them.
+  spec.results = p.context.target.vectorRegisters >= 32 ? 8 : 4;
+  spec.columns = p.window.kernel[2];
+  spec.stride = p.window.stride[2];
+  spec.dilation = p.window.dilation[2];
+  // Where there are no pads it is not read.
+  spec.outside = p.hasPads() ? p.window.outside : 0;
+  spec.hasBias = bool(p.bias);
+  spec.epilogue = EpilogueCode(p.epilogue);
+  return spec;
+}
+
+static DepthwiseDims depthwiseDims(const ConvProblem &p, int64_t resultsAtOnce) {
+  const WindowShape3 &w = p.window;
+  DepthwiseDims dims;
+  dims.blocks = ceilDiv(p.outputs, p.outputBlock);
+  dims.height = w.input[1];
+  dims.width = w.input[2];
+  dims.padTop = w.padBegin[1];
+  dims.padLeft = w.padBegin[2];
+  dims.outputHeight = w.output[1];
+  dims.outputWidth = w.output[2];
+  dims.rows = w.kernel[1];
+  dims.stride = w.stride[1];
+  dims.dilation = w.dilation[1];
+  PoolAxis line{.input = w.input[2],
+                .output = w.output[2],
+                .kernel = w.kernel[2],
+                .stride = w.stride[2],
+                .dilation = w.dilation[2],
+                .padBegin = w.padBegin[2],
+                .padEnd = p.padEnd[2]};
+  int64_t begin = ceilDiv(line.interiorBegin(), resultsAtOnce) * resultsAtOnce;
+  dims.insideBegin = std::min(begin, dims.outputWidth);
+  int64_t inside = std::max<int64_t>(line.interiorEnd() - dims.insideBegin, 0);
+  dims.insideEnd = dims.insideBegin + inside / resultsAtOnce * resultsAtOnce;
+  dims.parts =
+      chooseLineChunks(dims.outputHeight, p.batch * dims.blocks, p.flops, p.context.threads);
+  dims.linesOfPart = ceilDiv(dims.outputHeight, dims.parts);
+  return dims;
+}
+
+static LoweringResult lowerDepthwise(ConvProblem &p) {
+  DepthwiseSpec spec = depthwiseSpec(p);
+  DepthwiseDims dims = depthwiseDims(p, spec.results);
+  int64_t lanes = spec.lanes;
+  StepBuffer weights = StepBuffer::packed(
+      *p.context.values.weightOf(p.weights), fmt::format(FMT_COMPILE("depthwise {}"), lanes),
+      [lanes](const Tensor &w, auto &) { return packDepthwiseWeights(w, lanes); });
+  ConvProduct product{
+      .a = StepBuffer::of(p.input), .b = std::move(weights), .bias = packedConvBias(p, lanes)};
+  LoweredStep step = startConvStep(p, kernelOf(std::move(spec)), std::move(product));
+  step.dims = flattenDims(dims);
+  step.tasks = p.batch * dims.blocks * dims.parts;
+  step.grain = chooseGrain(step.tasks, p.flops);
+  return oneStep(std::move(step));
+}
+
+const ConvWay native::kDepthwiseConv = {refuseDepthwise, costDepthwise, lowerDepthwise};
