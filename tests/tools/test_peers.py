@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 import unittest
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -46,6 +47,19 @@ class Peers(CliTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("| digits | 2 |", done.stdout)
         self.assertIn("| geometric mean | 2 | **", done.stdout)
+
+    def test_report(self):
+        (self.folder / "results").mkdir()
+        done = self.bench(DIGITS, "--dim", "N=2", "--own-f32", "--peers", "--rounds=1",
+                          "--seconds=0.02", "--json=results/here-digits.json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        subprocess.run([sys.executable, ROOT / "bench/report", "--results", "results", "--output",
+                        "performance.md"], cwd=self.folder, check=True, timeout=SECONDS_PER_RUN)
+        page = (self.folder / "performance.md").read_text()
+        self.assertIn("| digits | 1 | ", page)
+        self.assertIn("](performance/here-digits-1.svg)", page)
+        chart = ElementTree.parse(self.folder / "performance/here-digits-1.svg")
+        self.assertIn("digits", [text.text for text in chart.iter() if text.text])
 
     def test_what_quern_refuses_is_said(self):
         (self.folder / "broken.onnx").write_bytes(DIGITS.read_bytes()[:1000])
