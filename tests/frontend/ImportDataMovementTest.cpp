@@ -302,11 +302,6 @@ TEST(ImportReduction, SoftmaxChangedItsMeaning) {
   EXPECT_EQ(after.find<nn::SoftmaxOp>().getAxis(), -1);
 }
 
-TEST(ImportReduction, ArgMax) {
-  auto b = unary("ArgMax", 13).attr("axis", int64_t{2}).attr("keepdims", int64_t{0});
-  EXPECT_EQ(Imported(b).outputType(), "tensor<2x3xi64>");
-}
-
 /// y = op(x) with blocks of 2, of known or symbolic sizes.
 static ModelBuilder blocks(const std::string &op, const Ints &dims, int64_t opset = 13) {
   ModelBuilder b(opset);

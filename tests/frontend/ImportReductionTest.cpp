@@ -1,4 +1,5 @@
 //===- ImportReductionTest.cpp - reductions made of other ops -------------===//
+#include "tests/frontend/Interpret.h"
 #include "tests/frontend/RunModel.h"
 
 #include <cmath>
@@ -40,6 +41,26 @@ TEST(ImportHardmax, RefusesByName) {
   unranked.unrankedInput("x").node("Hardmax", {"x"}, {"y"}).output("y");
   EXPECT_TRUE(Imported(unranked).module) << Imported(unranked).text();
   expectError(unranked.attr("axis", int64_t{1}), StatusCode::Unsupported, {"unknown rank"});
+}
+
+static ModelBuilder argOf(const char *op, int64_t opset, bool last) {
+  ModelBuilder b(opset);
+  b.input("x", {2, 3}).node(op, {"x"}, {"y"}).output("y");
+  b.attr("axis", int64_t{1}).attr("keepdims", int64_t{0});
+  return last ? b.attr("select_last_index", int64_t{1}) : b;
+}
+
+TEST(ImportArg, TheLastOfEqualElementsSinceOpset12) {
+  Tensor x = Tensor::of<float>({2, 3}, {1, 3, 3, 2, 2, 4});
+  for (int64_t opset : {12, 13, 18}) {
+    SCOPED_TRACE(opset);
+    expectRuns<int64_t>(argOf("ArgMax", opset, true), {x}, {2}, {2, 2});
+    expectRuns<int64_t>(argOf("ArgMin", opset, true), {x}, {2}, {0, 1});
+    expectRuns<int64_t>(argOf("ArgMax", opset, false), {x}, {2}, {1, 2});
+  }
+  expectRuns<int64_t>(argOf("ArgMin", 11, false), {x}, {2}, {0, 0});
+  expectError(argOf("ArgMax", 11, true), StatusCode::Unsupported,
+              {"attribute 'select_last_index' is unknown"});
 }
 
 TEST(ImportReduce, WithoutAxesMayStillTakeSquaresRootsAndLogarithms) {
