@@ -28,12 +28,10 @@ static LogicalResult verifyNumber(const ShapeFacts &facts, AttentionOp op, Value
   return op.emitOpError() << name << " must be one number, found " << *length;
 }
 
-static LogicalResult verifyOperands(const ShapeFacts &facts, AttentionOp op) {
-  if (failed(requireFloats(op, op.getQuery(), "query")) ||
-      failed(requireSameElements(op, op.getKey(), "key", op.getQuery())) ||
-      failed(requireSameElements(op, op.getValue(), "value", op.getQuery())) ||
-      failed(requireSameElements(op, op.getMask(), "mask", op.getQuery())) ||
-      failed(requireSameElements(op, op.getScale(), "scale", op.getQuery())) ||
+static LogicalResult verifyOperands(const ShapeFacts &facts, AttentionOp op, Type sums) {
+  if (failed(requireSameElements(op, op.getValue(), "value", op.getQuery())) ||
+      failed(requireAddend(op, op.getMask(), "mask", sums)) ||
+      failed(requireAddend(op, op.getScale(), "scale", sums)) ||
       failed(verifyNumber(facts, op, op.getScale(), "scale")) ||
       failed(verifyNumber(facts, op, op.getOffset(), "offset")))
     return failure();
@@ -104,7 +102,10 @@ static FailureOr<Dim> groupHeads(AttentionOp op, const Dim &many, const Dim &few
 }
 
 InferredTypes AttentionOp::inferResultTypes(const ShapeFacts &facts) {
-  if (failed(verifyOperands(facts, *this)))
+  if (failed(requireFloats(*this, getQuery(), "query")))
+    return failure();
+  FailureOr<Type> sums = sumTypeOf(*this, "query", "key");
+  if (failed(sums) || failed(verifyOperands(facts, *this, *sums)))
     return failure();
   FailureOr<Shape> query = sizesOf(facts, *this, getQuery(), getQueryPerm(), "query"),
                    key = sizesOf(facts, *this, getKey(), getKeyPerm(), "key"),
@@ -142,7 +143,7 @@ InferredTypes AttentionOp::inferResultTypes(const ShapeFacts &facts) {
   DimVector dims;
   for (int64_t i : getResultPerm())
     dims.push_back(sizes[i]);
-  return rankedResult(*this, Shape(std::move(dims)), elementTypeOf(getQuery()));
+  return rankedResult(*this, Shape(std::move(dims)), *sums);
 }
 
 #define GET_OP_CLASSES

@@ -24,6 +24,9 @@ def NN_AttentionOp : NN_Op<"attention", [NN_SumsProducts]> {
     `hidden_score`, whatever it was, before the mask is added. With `score_type` products, and
     what scale and cap make of them, are rounded to that type each; with `round_sums` so is the
     sum with the mask.
+
+    The mask, the scale and the result are of the type of query, key and value, or f32 where these
+    are of bfloat16 or float16: scores, softmax and sums are then, too.
   }];
   let arguments = (ins NN_Tensor:$query, NN_Tensor:$key, NN_Tensor:$value,
     NN_OptionalTensor:$mask, NN_OptionalTensor:$scale, NN_OptionalTensor:$offset,

@@ -101,8 +101,11 @@ static LogicalResult verifyChoices(RecurrentOp op) {
 static LogicalResult verifyElements(RecurrentOp op) {
   if (failed(requireFloats(op, op.getInput(), "input")))
     return failure();
-  std::pair<Value, StringRef> floats[] = {{op.getRecurrence(), "recurrence"},
-                                          {op.getBias(), "bias"},
+  Type type = elementTypeOf(op.getInput()), factors = elementTypeOf(op.getRecurrence());
+  bool isNarrow = type.isF32() && (factors.isBF16() || factors.isF16());
+  if (!isNarrow && failed(requireSameElements(op, op.getRecurrence(), "recurrence", op.getInput())))
+    return failure();
+  std::pair<Value, StringRef> floats[] = {{op.getBias(), "bias"},
                                           {op.getInitialH(), "initial_h"},
                                           {op.getInitialC(), "initial_c"},
                                           {op.getPeepholes(), "peepholes"}};

@@ -17,6 +17,9 @@ def NN_RecurrentOp : NN_Op<"recurrent", [NN_SumsProducts]> {
     `initial_h` and `initial_c` are [D, B, H], `peepholes` [D, 3 * H] (iof).
     `activations`, `alpha` and `beta` are those of the first direction, then of the second.
 
+    The recurrence may be of bfloat16 or float16 where the rest is of f32: the states that it is
+    multiplied with, and r * h of a GRU, are then rounded to that type for the product.
+
     Results are Y [T, D, B, H], zero after the end of a sequence, the last h [D, B, H] and,
     of an LSTM, the last c.
   }];

@@ -1,8 +1,8 @@
 //===- AssignPrecision.cpp - factors that are rounded to bfloat16 ---------===//
 //
-// Products and convolutions of float32 that a PrecisionPolicy accepts get their factors through
-// nn.cast to bfloat16; they sum up in float32, and so is their result. Casts of constants are
-// folded afterwards.
+// Products, convolutions, attention and recurrences of float32 that a PrecisionPolicy accepts get
+// their factors through nn.cast to bfloat16; they sum up in float32, and so is their result. Casts
+// of constants are folded afterwards.
 //
 // A value that such an op reads is rounded once, for all of them. When all others that read it
 // would do as well with what is rounded, they read that, too, widened again: then the cast stands
@@ -11,9 +11,11 @@
 // errors into large ones (a comparison, a rounding to integers, exp) read the value as it was.
 //
 //===----------------------------------------------------------------------===//
+#include "ir/AttentionOps.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/NNDialect.h"
+#include "ir/RecurrentOps.h"
 #include "ir/Types.h"
 #include "passes/GraphLog.h"
 #include "passes/Passes.h"
@@ -37,11 +39,25 @@ static Type withElements(Type type, Type elements) {
   return cast<TensorType>(type).clone(elements);
 }
 
-static bool isFactor(OpOperand &operand) { return operand.getOperandNumber() < 2; }
+/// Whether an operand of an op that sums products is one of the factors: the first two, of
+/// attention the values, too; the states that meet a recurrence are computed.
+static bool isFactor(OpOperand &operand) {
+  unsigned number = operand.getOperandNumber();
+  if (isa<RecurrentOp>(operand.getOwner()))
+    return number == 1;
+  return number < (isa<AttentionOp>(operand.getOwner()) ? 3 : 2);
+}
+
+/// Whether the factors are of float32, all of them.
+static bool hasFloat32Factors(Operation *op) {
+  return llvm::all_of(op->getOpOperands(), [](OpOperand &operand) {
+    return !isFactor(operand) || isFloat32(operand.get());
+  });
+}
 
 /// Why factors of an op that sums products cannot be rounded, whatever a backend has.
 static std::optional<Reason> refuseFactors(Operation *op) {
-  if (isa<ConvOp, MatMulOp, GemmOp>(op))
+  if (isa<ConvOp, MatMulOp, GemmOp, AttentionOp, RecurrentOp>(op))
     return std::nullopt;
   return Reason{ReasonCode::NoKernel, "ops of its kind are computed in float32"};
 }
@@ -96,8 +112,7 @@ private:
 /// Finds the ops to be lowered, and says of others why not.
 void FactorRounder::choose(Block &block, GraphLog *log) {
   for (Operation &op : block) {
-    if (!op.hasTrait<SumsProducts>() || !isFloat32(op.getOperand(0)) ||
-        !isFloat32(op.getOperand(1)))
+    if (!op.hasTrait<SumsProducts>() || !isFloat32(op.getResult(0)) || !hasFloat32Factors(&op))
       continue;
     std::optional<Reason> reason = refuseFactors(&op);
     if (!reason)

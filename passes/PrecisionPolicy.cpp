@@ -1,7 +1,9 @@
 //===- PrecisionPolicy.cpp - which ops pay at a lower precision -----------===//
 #include "passes/PrecisionPolicy.h"
 
+#include "ir/AttentionOps.h"
 #include "ir/Constants.h"
+#include "ir/RecurrentOps.h"
 #include "ir/Types.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -34,9 +36,23 @@ static std::optional<Reason> refuseGemm(GemmOp gemm) {
   return std::nullopt;
 }
 
+static std::optional<Reason> refuseAttention(AttentionOp attention) {
+  if (attention.getQueryPerm().back() != 3)
+    return Reason{ReasonCode::Layout, "the elements of its queries are scattered"};
+  return std::nullopt;
+}
+
+static std::optional<Reason> refuseRecurrent(RecurrentOp op) {
+  if (!isConstant(op.getRecurrence()))
+    return Reason{ReasonCode::NotConstant, "its recurrence is not constant"};
+  return std::nullopt;
+}
+
 std::optional<Reason> BFloat16Factors::refuse(Operation *op) const {
   return llvm::TypeSwitch<Operation *, std::optional<Reason>>(op)
       .Case([](ConvOp conv) { return refuseConv(conv); })
       .Case([](GemmOp gemm) { return refuseGemm(gemm); })
+      .Case([](AttentionOp attention) { return refuseAttention(attention); })
+      .Case([](RecurrentOp op) { return refuseRecurrent(op); })
       .Default([](Operation *) { return std::nullopt; });
 }

@@ -17,8 +17,9 @@ class PrecisionPolicy {
 public:
   virtual ~PrecisionPolicy() = default;
   /// Why `op` is better off on float32 than on bfloat16, if it is. Asked of ops with factors of
-  /// float32 (nn.conv, nn.matmul, nn.gemm), whose results stay float32, and of those that the
-  /// rounding may be done before (CommutesWithRounding), whose results become bfloat16.
+  /// float32 (nn.conv, nn.matmul, nn.gemm, nn.attention, nn.recurrent), whose results stay float32,
+  /// and of those that the rounding may be done before (CommutesWithRounding), whose results become
+  /// bfloat16.
   virtual std::optional<Reason> refuse(mlir::Operation *op) const = 0;
 };
 
@@ -30,7 +31,8 @@ public:
 
 /// The policy of kernels that multiply pairs of bfloat16 and sum up in float32: convolutions in one
 /// or two dimensions with constant weights, but depthwise ones, which wait for memory; products of
-/// matrices, of nn.gemm by constants.
+/// matrices, of nn.gemm by constants; attention on queries whose elements lie together; recurrences
+/// that are constant.
 class BFloat16Factors : public PrecisionPolicy {
 public:
   std::optional<Reason> refuse(mlir::Operation *op) const override;

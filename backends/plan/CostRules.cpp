@@ -2,7 +2,9 @@
 #include "backends/plan/CostRules.h"
 
 #include "backends/plan/CostFacts.h"
+#include "ir/AttentionOps.h"
 #include "ir/FusionGroup.h"
+#include "ir/RecurrentOps.h"
 #include "ir/Types.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -106,9 +108,10 @@ static double operationsOf(Operation *op, const CostFacts &facts) {
 
 /// What the products of an op are of, by what it multiplies.
 static Engine engineOf(Operation *op) {
-  if (!isa<nn::ConvOp, nn::MatMulOp, nn::GemmOp>(op))
+  if (!isa<nn::ConvOp, nn::MatMulOp, nn::GemmOp, nn::AttentionOp, nn::RecurrentOp>(op))
     return Engine::Float32;
-  Type factor = nn::elementTypeOf(op->getOperand(0)), sums = nn::elementTypeOf(op->getResult(0));
+  unsigned factors = isa<nn::RecurrentOp>(op) ? 1 : 0; // the recurrence
+  Type factor = nn::elementTypeOf(op->getOperand(factors)), sums = nn::elementTypeOf(op->getResult(0));
   if (factor == sums)
     return Engine::Float32;
   return factor.isInteger(8) ? Engine::Int8 : factor.isBF16() ? Engine::BFloat16 : Engine::Float32;
@@ -117,8 +120,8 @@ static Engine engineOf(Operation *op) {
 StepCost plan::costOf(Operation *op, const ShapeEnvironment &values) {
   CostFacts facts(op, values);
   StepCost cost = facts.wholeValues();
-  if (Operation *anchor = nn::groupAnchor(op))
-    cost.engine = engineOf(anchor);
+  Operation *anchor = nn::groupAnchor(op);
+  cost.engine = engineOf(anchor ? anchor : op);
   if (!facts.areSizesKnown())
     return cost;
   if (auto group = dyn_cast<nn::GroupOp>(op)) {

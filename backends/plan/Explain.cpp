@@ -10,6 +10,7 @@
 #include "ir/NNDialect.h"
 #include "ir/NodeNames.h"
 #include "ir/OutlinedOps.h"
+#include "ir/RecurrentOps.h"
 #include "quern/Precision.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -54,7 +55,9 @@ static std::string precisionOf(Operation *op) {
   Operation *product = anchor ? anchor : op;
   if (!product || !product->hasTrait<nn::SumsProducts>())
     return "";
-  DType factors = nn::dtypeOf(nn::elementTypeOf(product->getOperand(0)));
+  // Of a recurrence these are its weights, and states.
+  unsigned operand = isa<nn::RecurrentOp>(product) ? 1 : 0;
+  DType factors = nn::dtypeOf(nn::elementTypeOf(product->getOperand(operand)));
   switch (factors) {
   case DType::Float32:
     return std::string(precisionName(Precision::Float32));

@@ -18,8 +18,8 @@ namespace {
 enum Operand { kQuery, kKey, kValue, kMask, kScale, kOffset, kCondition };
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// What one call computes.
-template <typename T> struct Attention {
+/// What one call computes, of factors F and sums T.
+template <typename F, typename T> struct Attention {
   const OpCall &call;
   const AttentionShape &s;
   double scale, softcap;
@@ -31,7 +31,7 @@ template <typename T> struct Attention {
   std::optional<DType> scoreType;
   bool roundSums;
 
-  const T *data(int operand) const { return call.inputs[operand].data<T>(); }
+  const F *factors(int operand) const { return call.inputs[operand].data<F>(); }
   /// How many keys a query sees, at most.
   int64_t visible(int64_t query) const {
     if (!causal)
@@ -41,7 +41,8 @@ template <typename T> struct Attention {
   double maskAt(int64_t batch, int64_t head, int64_t query, int64_t key) const {
     if (!call.inputs[kMask].isPresent())
       return 0;
-    return widen(data(kMask)[s.mask.offset(batch, head, query) + key * s.mask.strides[3]]);
+    return widen(
+        call.inputs[kMask].data<T>()[s.mask.offset(batch, head, query) + key * s.mask.strides[3]]);
   }
   bool isHidden(int64_t batch, int64_t head, int64_t query, int64_t key) const {
     return call.inputs[kCondition].isPresent() &&
@@ -62,8 +63,8 @@ template <typename T> struct Attention {
   }
   /// The product of a query and a key, scaled and bent.
   double product(int64_t batch, int64_t head, int64_t query, int64_t key) const {
-    const T *q = data(kQuery) + s.query.offset(batch, head, query);
-    const T *k = data(kKey) + s.key.offset(batch, head, key);
+    const F *q = factors(kQuery) + s.query.offset(batch, head, query);
+    const F *k = factors(kKey) + s.key.offset(batch, head, key);
     double sum = 0;
     for (int64_t i = 0; i < s.size; ++i)
       sum += widen(q[i * s.query.strides[3]]) * widen(k[i * s.key.strides[3]]);
@@ -97,9 +98,9 @@ template <typename T> struct Attention {
 };
 } // namespace
 
-template <typename T>
-Status Attention<T>::computeRow(int64_t batch, int64_t head, int64_t query,
-                                std::span<double> memory, T *result) const {
+template <typename F, typename T>
+Status Attention<F, T>::computeRow(int64_t batch, int64_t head, int64_t query,
+                                   std::span<double> memory, T *result) const {
   QUERN_TRY(call.budget.spend(s.keys * (s.size + s.valueSize + 16)));
   int64_t keys = visible(query);
   bool isZero = s.keys == 0 || (zeroMaskedRows && isMasked(batch, head, query, keys));
@@ -110,7 +111,7 @@ Status Attention<T>::computeRow(int64_t batch, int64_t head, int64_t query,
     double total = 0;
     for (int64_t key = 0; key < keys && !isZero; ++key)
       total += weights[key] / sum *
-               widen(data(kValue)[s.value.offset(batch, head, key) + i * s.value.strides[3]]);
+               widen(factors(kValue)[s.value.offset(batch, head, key) + i * s.value.strides[3]]);
     if (!isZero && keys == 0)
       total = std::numeric_limits<double>::quiet_NaN();
     row[i * s.result.strides[3]] = narrow<T>(total);
@@ -133,29 +134,28 @@ static Expected<AttentionShape> shapeOfCall(const OpCall &call) {
                          query, key, value, result});
 }
 
-template <typename T>
+template <typename F, typename T>
 static Expected<std::vector<Tensor>> computeAttention(const OpCall &call, const AttentionShape &s) {
   const Attributes &attributes = call.attributes;
   const Tensor &scale = call.inputs[kScale], &offset = call.inputs[kOffset];
-  Attention<T> attention{call,
-                         s,
-                         attributes.getFloat("scale_factor", 1),
-                         attributes.getFloat("softcap"),
-                         attributes.getInt("causal") != 0,
-                         attributes.getInt("zero_masked_rows") != 0,
-                         offset.isPresent() ? *offset.data<int64_t>() : 0,
-                         attributes.getFloat("hidden_score"),
-                         attributes.has("score_type")
-                             ? std::optional(attributes.getDType("score_type"))
-                             : std::nullopt,
-                         attributes.getInt("round_sums") != 0};
+  Attention<F, T> attention{call,
+                            s,
+                            attributes.getFloat("scale_factor", 1),
+                            attributes.getFloat("softcap"),
+                            attributes.getInt("causal") != 0,
+                            attributes.getInt("zero_masked_rows") != 0,
+                            offset.isPresent() ? *offset.data<int64_t>() : 0,
+                            attributes.getFloat("hidden_score"),
+                            attributes.has("score_type")
+                                ? std::optional(attributes.getDType("score_type"))
+                                : std::nullopt,
+                            attributes.getInt("round_sums") != 0};
   if (scale.isPresent())
     attention.scale *= widen(*scale.data<T>());
   CheckedSize rows = CheckedSize(s.batch) * s.heads * s.queries;
   QUERN_TRY(call.budget.require(rows * s.keys * (CheckedSize(s.size) + s.valueSize)));
-  QUERN_ASSIGN(Tensor result,
-               call.allocateResultUninitialized(0, call.inputs[kQuery].dtype(),
-                                                {s.resultDims.begin(), s.resultDims.end()}));
+  QUERN_ASSIGN(Tensor result, call.allocateResultUninitialized(
+                                  0, dtypeOf<T>(), {s.resultDims.begin(), s.resultDims.end()}));
   if (result.numElements() == 0)
     return std::vector<Tensor>{result};
   QUERN_ASSIGN(std::span<double> memory, call.budget.scratch<double>(s.keys));
@@ -169,16 +169,27 @@ static Expected<std::vector<Tensor>> computeAttention(const OpCall &call, const 
 static Expected<std::vector<Tensor>> evalAttention(const OpCall &call) {
   const Tensor &query = call.inputs[kQuery], &scale = call.inputs[kScale],
                &offset = call.inputs[kOffset];
-  for (int operand : {kKey, kValue, kMask, kScale})
-    if (call.inputs[operand].isPresent() && call.inputs[operand].dtype() != query.dtype())
-      return invalidInput("operands are of different types");
+  DType sums = call.resultTypes.empty() ? query.dtype() : call.resultTypes[0];
+  bool isSummedWider =
+      sums == DType::Float32 && isFloat(query.dtype()) && dtypeBits(query.dtype()) == 16;
+  if (sums != query.dtype() && !isSummedWider)
+    return invalidInput("sums must be of the type of the factors, or of float32");
+  auto isOther = [&](int operand, DType dtype) {
+    return call.inputs[operand].isPresent() && call.inputs[operand].dtype() != dtype;
+  };
+  if (isOther(kKey, query.dtype()) || isOther(kValue, query.dtype()) || isOther(kMask, sums) ||
+      isOther(kScale, sums))
+    return invalidInput("operands are of different types");
   if (call.inputs[kCondition].isPresent() && call.inputs[kCondition].dtype() != DType::Bool)
     return invalidInput("the condition must hold bool");
   if ((scale.isPresent() && scale.numElements() != 1) ||
       (offset.isPresent() && (offset.numElements() != 1 || offset.dtype() != DType::Int64)))
     return invalidInput("scale and offset must be one number each");
   QUERN_ASSIGN(AttentionShape shape, shapeOfCall(call));
-  return visitFloat(query.dtype(), [&]<typename T>() { return computeAttention<T>(call, shape); });
+  return visitFloat(query.dtype(), [&]<typename F>() {
+    return isSummedWider ? computeAttention<F, float>(call, shape)
+                         : computeAttention<F, F>(call, shape);
+  });
 }
 
 std::span<const EvaluatorRow> reference::attentionEvaluators() {

@@ -131,8 +131,8 @@ static double activate(CellActivation function, double alpha, double beta, doubl
 }
 
 namespace {
-/// The recurrence of one direction of one sequence.
-template <typename T> class SequenceCell {
+/// The recurrence of one direction of one sequence, with weights W for states T.
+template <typename T, typename W> class SequenceCell {
 public:
   SequenceCell(const OpCall &call, const Recurrence &r, std::span<double> memory)
       : call(call), r(r), h(memory.first(r.hidden)), c(memory.subspan(r.hidden, r.hidden)),
@@ -185,23 +185,28 @@ private:
 };
 } // namespace
 
-template <typename T>
-Status SequenceCell<T>::sumGate(int64_t gate, int64_t step, std::span<const double> from,
-                                bool withInput) {
-  const T *weights =
-      call.inputs[kRecurrence].data<T>() + (direction * r.gates + gate) * r.hidden * r.hidden;
+/// A state as a factor: narrow weights meet states of their type.
+template <typename T, typename W> static double asFactor(double state) {
+  return std::is_same_v<T, W> ? state : widen(narrow<W>(state));
+}
+
+template <typename T, typename W>
+Status SequenceCell<T, W>::sumGate(int64_t gate, int64_t step, std::span<const double> from,
+                                   bool withInput) {
+  const W *weights =
+      call.inputs[kRecurrence].data<W>() + (direction * r.gates + gate) * r.hidden * r.hidden;
   for (int64_t j = 0; j < r.hidden; ++j) {
     QUERN_TRY(call.budget.spend(r.hidden + 16));
     double total = withInput ? inputAt(gate, step, j) : 0;
     for (int64_t k = 0; k < r.hidden; ++k)
-      total += from[k] * widen(weights[j * r.hidden + k]);
+      total += asFactor<T, W>(from[k]) * widen(weights[j * r.hidden + k]);
     sum(gate, j) = total;
   }
   return Status::ok();
 }
 
 /// h = f(i)
-template <typename T> Status SequenceCell<T>::stepRnn(int64_t step) {
+template <typename T, typename W> Status SequenceCell<T, W>::stepRnn(int64_t step) {
   QUERN_TRY(sumGate(0, step, h));
   for (int64_t j = 0; j < r.hidden; ++j)
     h[j] = apply(0, clipped(sum(0, j)));
@@ -209,7 +214,7 @@ template <typename T> Status SequenceCell<T>::stepRnn(int64_t step) {
 }
 
 /// z = f(z), r = f(r), h~ = g(of r * h, or r * of h), h = (1 - z) * h~ + z * h
-template <typename T> Status SequenceCell<T>::stepGru(int64_t step) {
+template <typename T, typename W> Status SequenceCell<T, W>::stepGru(int64_t step) {
   QUERN_TRY(sumGate(0, step, h));
   QUERN_TRY(sumGate(1, step, h));
   for (int64_t j = 0; j < r.hidden; ++j)
@@ -235,7 +240,7 @@ template <typename T> Status SequenceCell<T>::stepGru(int64_t step) {
 
 /// i = f(i + Pi c), f = f(f + Pf c) or 1 - i, c = f * c + i * g(c~), o = f(o + Po c),
 /// h = o * h(c)
-template <typename T> Status SequenceCell<T>::stepLstm(int64_t step) {
+template <typename T, typename W> Status SequenceCell<T, W>::stepLstm(int64_t step) {
   enum { kI, kO, kF, kC };
   for (int64_t gate : {kI, kO, kF, kC})
     QUERN_TRY(sumGate(gate, step, h));
@@ -248,9 +253,9 @@ template <typename T> Status SequenceCell<T>::stepLstm(int64_t step) {
   return Status::ok();
 }
 
-template <typename T>
-Status SequenceCell<T>::run(int64_t whichDirection, int64_t whichSequence, int64_t length,
-                            Tensor &y) {
+template <typename T, typename W>
+Status SequenceCell<T, W>::run(int64_t whichDirection, int64_t whichSequence, int64_t length,
+                               Tensor &y) {
   direction = whichDirection;
   sequence = whichSequence;
   bool isReverse = direction == 1 || r.direction == RecurrentDirection::Reverse;
@@ -269,6 +274,23 @@ Status SequenceCell<T>::run(int64_t whichDirection, int64_t whichSequence, int64
   return Status::ok();
 }
 
+/// Runs all sequences in all directions; `state` is memory for one.
+template <typename T, typename W>
+static Status runSequences(const OpCall &call, const Recurrence &r, std::span<double> state,
+                           std::vector<Tensor> &results) {
+  SequenceCell<T, W> cell(call, r, state);
+  for (int64_t d = 0; d < r.directions; ++d)
+    for (int64_t b = 0; b < r.batch; ++b) {
+      QUERN_TRY(call.budget.spend(16 + r.hidden));
+      QUERN_ASSIGN(int64_t length, lengthOf(call.inputs[kLengths], b, r.steps));
+      QUERN_TRY(cell.run(d, b, length, results[0]));
+      cell.storeState(cell.hidden(), results[1]);
+      if (results.size() > 2)
+        cell.storeState(cell.cell(), results[2]);
+    }
+  return Status::ok();
+}
+
 static Expected<std::vector<Tensor>> evalRecurrent(const OpCall &call) {
   QUERN_ASSIGN(Recurrence r, readCall(call));
   DType dtype = call.inputs[kInput].dtype();
@@ -284,19 +306,16 @@ static Expected<std::vector<Tensor>> evalRecurrent(const OpCall &call) {
   }
   CheckedSize memory = CheckedSize(3 + r.gates) * r.hidden;
   QUERN_ASSIGN(std::span<double> state, call.budget.scratch<double>(memory));
-  QUERN_TRY(visitFloat(dtype, [&]<typename T>() {
-    SequenceCell<T> cell(call, r, state);
-    for (int64_t d = 0; d < r.directions; ++d)
-      for (int64_t b = 0; b < r.batch; ++b) {
-        QUERN_TRY(call.budget.spend(16 + r.hidden));
-        QUERN_ASSIGN(int64_t length, lengthOf(call.inputs[kLengths], b, r.steps));
-        QUERN_TRY(cell.run(d, b, length, results[0]));
-        cell.storeState(cell.hidden(), results[1]);
-        if (results.size() > 2)
-          cell.storeState(cell.cell(), results[2]);
-      }
-    return Status::ok();
-  }));
+  DType factors = call.inputs[kRecurrence].dtype();
+  if (dtype == factors)
+    QUERN_TRY(visitFloat(
+        dtype, [&]<typename T>() { return runSequences<T, T>(call, r, state, results); }));
+  else if (dtype == DType::Float32 && factors == DType::BFloat16)
+    QUERN_TRY((runSequences<float, BFloat16>(call, r, state, results)));
+  else if (dtype == DType::Float32 && factors == DType::Float16)
+    QUERN_TRY((runSequences<float, Float16>(call, r, state, results)));
+  else
+    return invalidInput("input and recurrence are of different types");
   return results;
 }
 

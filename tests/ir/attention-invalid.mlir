@@ -81,6 +81,15 @@ func.func @value_heads(%q: tensor<1x4x5x16xf32>, %k: tensor<1x2x7x16xf32>, %v: t
 
 // -----
 
+func.func @narrow_mask(%q: tensor<1x2x5x16xbf16>, %m: tensor<5xbf16>) {
+  %none = nn.none
+  // expected-error @+1 {{mask must have element type 'f32', found 'bf16'}}
+  %0 = nn.attention %q, %q, %q, %m, %none, %none, %none {query_perm = array<i64: 0, 1, 2, 3>, key_perm = array<i64: 0, 1, 2, 3>, value_perm = array<i64: 0, 1, 2, 3>, result_perm = array<i64: 0, 1, 2, 3>, scale_factor = 1.0, softcap = 0.0, causal = false, zero_masked_rows = false} : (tensor<1x2x5x16xbf16>, tensor<1x2x5x16xbf16>, tensor<1x2x5x16xbf16>, tensor<5xbf16>, none, none, none) -> tensor<*xf32>
+  return
+}
+
+// -----
+
 func.func @elements(%q: tensor<1x4x5x16xf32>, %k: tensor<1x2x7x16xf32>, %v: tensor<1x2x7x8xf32>, %m: tensor<7xf64>) {
   %none = nn.none
   // expected-error @+1 {{mask must have element type 'f32', found 'f64'}}

@@ -10,6 +10,19 @@ func.func @grouped(%q: tensor<?x?x8x16xf32, #nn.dims<"B", "Q", "", "">>, %k: ten
   return
 }
 
+// Sums of narrow factors are narrow or float32, and so is the mask.
+// CHECK-LABEL: @narrow_factors
+func.func @narrow_factors(%q: tensor<1x2x5x16xbf16>, %m: tensor<5xf32>) {
+  %none = nn.none
+  // CHECK: nn.attention
+  // CHECK-SAME: -> tensor<1x2x5x16xf32>
+  %0 = nn.attention %q, %q, %q, %m, %none, %none, %none {query_perm = array<i64: 0, 1, 2, 3>, key_perm = array<i64: 0, 1, 2, 3>, value_perm = array<i64: 0, 1, 2, 3>, result_perm = array<i64: 0, 1, 2, 3>, scale_factor = 1.0, softcap = 0.0, causal = false, zero_masked_rows = false} : (tensor<1x2x5x16xbf16>, tensor<1x2x5x16xbf16>, tensor<1x2x5x16xbf16>, tensor<5xf32>, none, none, none) -> tensor<*xf32>
+  // CHECK: nn.attention
+  // CHECK-SAME: -> tensor<1x2x5x16xbf16>
+  %1 = nn.attention %q, %q, %q, %none, %none, %none, %none {query_perm = array<i64: 0, 1, 2, 3>, key_perm = array<i64: 0, 1, 2, 3>, value_perm = array<i64: 0, 1, 2, 3>, result_perm = array<i64: 0, 1, 2, 3>, scale_factor = 1.0, softcap = 0.0, causal = false, zero_masked_rows = false} : (tensor<1x2x5x16xbf16>, tensor<1x2x5x16xbf16>, tensor<1x2x5x16xbf16>, none, none, none, none) -> tensor<*xbf16>
+  return
+}
+
 // The mask may have what query and key lack; of unknown shapes the rank is known all the same.
 // CHECK-LABEL: @masked
 func.func @masked(%q: tensor<1x1x1x16xf32>, %v: tensor<1x1x9x8xf32>, %m: tensor<3x2x4x9xf32>, %any: tensor<*xf32>) {

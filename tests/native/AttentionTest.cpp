@@ -43,8 +43,11 @@ struct Attention {
   /// [batch, heads, length, size] in this order in memory.
   Dims queryPerm = {0, 1, 2, 3}, keyPerm = {0, 1, 2, 3}, valuePerm = {0, 1, 2, 3},
        resultPerm = {0, 1, 2, 3};
+  /// "bf16": of query, key and value, with sums of float32.
   std::string dtype = "f32";
   bool open = false;
+
+  bool isNarrow() const { return dtype == "bf16"; }
 
   /// The dims of an operand that is read as `sizes` by `perm`.
   static Dims stored(const Dims &sizes, const Dims &perm) {
@@ -96,7 +99,8 @@ struct Attention {
         type += isOpen ? "?x" : fmt::format("{}x", dims[i]);
       }
       bool isCondition = !condition.empty() && inputs.size() + 1 == inputDims().size();
-      inputs.push_back(graph.input(type + (isCondition ? "i1" : dtype)));
+      std::string element = isNarrow() && !isOperand ? "f32" : dtype;
+      inputs.push_back(graph.input(type + (isCondition ? "i1" : element)));
     }
     size_t next = 3;
     auto take = [&](bool exists) { return exists ? inputs[next++] : none; };
@@ -106,7 +110,7 @@ struct Attention {
     graph.output(
         graph.op("nn.attention",
                  {inputs[0], inputs[1], inputs[2], maskValue, scaleValue, place, conditionValue},
-                 attributes()));
+                 attributes(), isNarrow() ? "*xf32" : ""));
     return graph;
   }
   std::vector<Tensor> inputs(unsigned seed = 1) const {
@@ -121,13 +125,19 @@ struct Attention {
         tensors.push_back(allowed);
         continue;
       }
-      Tensor tensor =
-          Tensor::allocate(dtype == "f32" ? DType::Float32 : DType::Float64, dims).take();
+      bool isFactor = tensors.size() < 3;
+      Tensor tensor = Tensor::allocate(dtype == "f64"           ? DType::Float64
+                                       : isNarrow() && isFactor ? DType::BFloat16
+                                                                : DType::Float32,
+                                       dims)
+                          .take();
       for (int64_t i = 0; i < tensor.numElements(); ++i) {
         double value = uniform(random);
         if (tensors.size() == 3 && !mask.empty() && value > 0.3)
           value = -kInfinity;
-        if (dtype == "f32")
+        if (tensor.dtype() == DType::BFloat16)
+          tensor.mutableData<BFloat16>()[i] = BFloat16(static_cast<float>(value));
+        else if (tensor.dtype() == DType::Float32)
           tensor.mutableData<float>()[i] = static_cast<float>(value);
         else
           tensor.mutableData<double>()[i] = value;
@@ -175,7 +185,8 @@ void expectLikeReference(const Attention &attention, std::vector<Tensor> inputs 
   ASSERT_TRUE(run) << run.status().message();
   auto wanted = runInterpreted(graph, inputs);
   ASSERT_TRUE(wanted) << wanted.status().message();
-  double tolerance = attention.dtype == "f32" ? 1e-5 : 1e-13;
+  // Weights of values below 1 in magnitude are rounded to bfloat16, and so is what they sum up to.
+  double tolerance = attention.isNarrow() ? 0x1p-8 : attention.dtype == "f32" ? 1e-5 : 1e-13;
   expectClose(run->results[0], (*wanted)[0], tolerance);
   for (const ProfileRow &step : run->steps)
     EXPECT_FALSE(step.reference) << step.nodes;
@@ -221,6 +232,49 @@ TEST(AttentionTest, EveryTarget) {
                            .offset = 3},
                           {}, options);
     }
+}
+
+// Groups of bfloat16 that are full or not, on instructions that multiply them and on others.
+TEST(AttentionTest, NarrowFactors) {
+  for (const std::string &target : runnableTargets()) {
+    NativeOptions options;
+    options.targetCpu = target;
+    for (bool transposed : {false, true})
+      for (int64_t queries : {1, 14})
+        for (int64_t keys : {1, 16, 133, 260})
+          for (auto [size, valueSize] :
+               {std::pair<int64_t, int64_t>{64, 64}, {1, 1}, {17, 80}, {32, 33}}) {
+            SCOPED_TRACE(target);
+            Attention attention{
+                .queries = queries, .keys = keys, .size = size, .valueSize = valueSize};
+            attention.dtype = "bf16";
+            if (transposed)
+              attention.keyPerm = {0, 1, 3, 2};
+            expectLikeReference(attention, {}, options);
+            if (testing::Test::HasFailure())
+              return;
+          }
+  }
+}
+
+TEST(AttentionTest, NarrowFactorsWithAllElse) {
+  for (bool open : {false, true}) {
+    Attention attention{.heads = 4,
+                        .keys = 150,
+                        .mask = {4, 1, 150},
+                        .softcap = 2,
+                        .causal = true,
+                        .hasScale = true,
+                        .condition = {5, 150},
+                        .hiddenScore = -1e30,
+                        .offset = 60};
+    attention.dtype = "bf16";
+    attention.open = open;
+    expectLikeReference(attention);
+    attention.queryPerm = attention.resultPerm = {0, 2, 1, 3};
+    attention.valuePerm = {0, 2, 1, 3};
+    expectLikeReference(attention);
+  }
 }
 
 TEST(AttentionTest, SharedHeads) {

@@ -26,12 +26,14 @@ struct Cell {
   bool linear = false, inputForget = false, constant = true;
   bool bias = false, lengths = false, initialH = false, initialC = false, peepholes = false;
   std::string dtype = "f32";
+  /// Of the recurrence, if another.
+  std::string factors = "";
   /// What the second direction has instead of the identity.
   std::string otherActivation = "Affine";
 
   int64_t directions() const { return direction == "bidirectional" ? 2 : 1; }
-  std::string type(std::vector<int64_t> dims) const {
-    return fmt::format("{}x{}", fmt::join(dims, "x"), dtype);
+  std::string type(std::vector<int64_t> dims, const std::string &element = "") const {
+    return fmt::format("{}x{}", fmt::join(dims, "x"), element.empty() ? dtype : element);
   }
   /// f is a step function, which clipped integers make 0 or 1; others are the identity.
   std::string activations() const {
@@ -57,15 +59,17 @@ struct Cell {
     Graph graph;
     int64_t rows = gatesOf(kind) * hidden, d = directions();
     GraphValue none = graph.none(), input = graph.input(type({steps, batch, d * rows}));
-    auto weight = [&](bool exists, std::vector<int64_t> dims) {
-      return !exists ? none : constant ? graph.weight(type(dims)) : graph.input(type(dims));
+    auto weight = [&](bool exists, std::vector<int64_t> dims, const std::string &element = "") {
+      return !exists    ? none
+             : constant ? graph.weight(type(dims, element))
+                        : graph.input(type(dims, element));
     };
     std::vector<int64_t> ends;
     for (int64_t b = 0; b < batch; ++b)
       ends.push_back((b + 1) % (steps + 1));
     std::vector<GraphValue> operands = {
         input,
-        weight(true, {d, rows, hidden}),
+        weight(true, {d, rows, hidden}, factors),
         weight(bias, {d, hidden}),
         lengths ? graph.constant(fmt::format("dense<[{}]>", fmt::join(ends, ", ")),
                                  fmt::format("{}xi32", batch))
@@ -130,6 +134,46 @@ TEST(RecurrentTest, EveryTarget) {
       check.options.targetCpu = target;
       expectExact(cell.graph(), check);
     }
+}
+
+// Groups of hidden units that are full or not, on instructions that multiply them and on others:
+// states are small integers, which rounding leaves as they are.
+TEST(RecurrentTest, NarrowRecurrence) {
+  for (const std::string &target : runnableTargets())
+    for (Cell cell : cells())
+      for (auto [batch, hidden] : {std::pair<int64_t, int64_t>{1, 1}, {7, 35}, {3, 32}}) {
+        cell.factors = "bf16";
+        cell.direction = "bidirectional";
+        cell.batch = batch;
+        cell.hidden = hidden;
+        SCOPED_TRACE(target + cell.graph().text());
+        GraphCheck check;
+        check.options.targetCpu = target;
+        expectExact(cell.graph(), check);
+      }
+}
+
+// h = f(x + R h) with the identity as f: what meets the recurrence is rounded, what Y gets is not.
+TEST(RecurrentTest, RoundsStatesForProductsOnly) {
+  Graph graph;
+  GraphValue none = graph.none(), input = graph.input("2x1x1xf32");
+  Tensor one = Tensor::allocate(DType::BFloat16, {1, 1, 1}).take();
+  one.mutableData<BFloat16>()[0] = BFloat16(1.0f);
+  for (const GraphValue &result :
+       graph.multi("nn.recurrent rnn forward [Affine]",
+                   {input, graph.weight(one), none, none, none, none, none},
+                   "alpha = array<f64: 1.0>, beta = array<f64: 0.0>, input_forget = false, "
+                   "linear_before_reset = false",
+                   2))
+    graph.output(result);
+  Tensor x = Tensor::allocate(DType::Float32, {2, 1, 1}).take();
+  x.mutableData<float>()[0] = 1 + 0x1p-7f + 0x1p-10f; // between bfloat16, nearer to 1 + 2^-7
+  x.mutableData<float>()[1] = 0;
+  for (const Tensor &y : {runInterpreted(graph, {x}).take()[0],
+                          runCompiled(*compileForTest(graph), {x})->results[0]}) {
+    EXPECT_EQ(y.data<float>()[0], 1 + 0x1p-7f + 0x1p-10f);
+    EXPECT_EQ(y.data<float>()[1], 1 + 0x1p-7f);
+  }
 }
 
 TEST(RecurrentTest, WeightsThatAreInputs) {

@@ -247,3 +247,51 @@ func.func @captured(%x: tensor<4x4xf32>, %condition: tensor<i1>) -> (tensor<4x4x
   } : (tensor<i1>) -> tensor<4x4xf32>
   return %1, %2 : tensor<4x4xf32>, tensor<4x4xf32>
 }
+
+// -----
+
+// Of attention query, key and value are factors, which what makes them rounds; the mask is not.
+// CHECK-LABEL: func @attention
+// CHECK-SAME: %arg0: tensor<1x2x5x16xf32>, %arg1: tensor<5x5xf32>
+// CHECK: %[[Q:.*]] = nn.cast %arg0 {to = bf16}
+// CHECK: nn.attention %[[Q]], %[[Q]], %[[Q]], %arg1, %{{.*}} : (tensor<1x2x5x16xbf16>, tensor<1x2x5x16xbf16>, tensor<1x2x5x16xbf16>, tensor<5x5xf32>, none, none, none) -> tensor<1x2x5x16xf32>
+func.func @attention(%q: tensor<1x2x5x16xf32>, %m: tensor<5x5xf32>) -> tensor<1x2x5x16xf32> {
+  %none = nn.none
+  %0 = nn.attention %q, %q, %q, %m, %none, %none, %none {query_perm = array<i64: 0, 1, 2, 3>, key_perm = array<i64: 0, 1, 2, 3>, value_perm = array<i64: 0, 1, 2, 3>, result_perm = array<i64: 0, 1, 2, 3>, scale_factor = 1.0, softcap = 0.0, causal = false, zero_masked_rows = false} : (tensor<1x2x5x16xf32>, tensor<1x2x5x16xf32>, tensor<1x2x5x16xf32>, tensor<5x5xf32>, none, none, none) -> tensor<1x2x5x16xf32>
+  return %0 : tensor<1x2x5x16xf32>
+}
+
+// -----
+
+// Queries whose elements are apart fill no groups.
+// CHECK-LABEL: func @scattered_queries
+// CHECK-NOT: bf16
+func.func @scattered_queries(%q: tensor<1x2x16x16xf32>) -> tensor<1x2x16x16xf32> {
+  %none = nn.none
+  %0 = nn.attention %q, %q, %q, %none, %none, %none, %none {query_perm = array<i64: 0, 1, 3, 2>, key_perm = array<i64: 0, 1, 2, 3>, value_perm = array<i64: 0, 1, 2, 3>, result_perm = array<i64: 0, 1, 2, 3>, scale_factor = 1.0, softcap = 0.0, causal = false, zero_masked_rows = false} : (tensor<1x2x16x16xf32>, tensor<1x2x16x16xf32>, tensor<1x2x16x16xf32>, none, none, none, none) -> tensor<1x2x16x16xf32>
+  return %0 : tensor<1x2x16x16xf32>
+}
+
+// -----
+
+// Of a recurrence the weights are rounded, and by the op the states; what the inputs give to the
+// gates is a sum.
+// CHECK-LABEL: func @recurrent
+// CHECK: %[[R:.*]] = nn.cast %{{.*}} {to = bf16} : (tensor<1x4x4xf32>) -> tensor<1x4x4xbf16>
+// CHECK: nn.recurrent rnn forward [Tanh] %arg0, %[[R]], {{.*}} : (tensor<3x2x4xf32>, tensor<1x4x4xbf16>, none, none, none, none, none) -> (tensor<3x1x2x4xf32>, tensor<1x2x4xf32>)
+func.func @recurrent(%x: tensor<3x2x4xf32>) -> tensor<3x1x2x4xf32> {
+  %none = nn.none
+  %r = nn.constant dense<1.0> : tensor<1x4x4xf32>
+  %0:2 = nn.recurrent rnn forward [Tanh] %x, %r, %none, %none, %none, %none, %none {alpha = array<f64: 0.0>, beta = array<f64: 0.0>, input_forget = false, linear_before_reset = false} : (tensor<3x2x4xf32>, tensor<1x4x4xf32>, none, none, none, none, none) -> (tensor<3x1x2x4xf32>, tensor<1x2x4xf32>)
+  return %0#0 : tensor<3x1x2x4xf32>
+}
+
+// -----
+
+// CHECK-LABEL: func @computed_recurrence
+// CHECK-NOT: bf16
+func.func @computed_recurrence(%x: tensor<3x2x4xf32>, %r: tensor<1x4x4xf32>) -> tensor<3x1x2x4xf32> {
+  %none = nn.none
+  %0:2 = nn.recurrent rnn forward [Tanh] %x, %r, %none, %none, %none, %none, %none {alpha = array<f64: 0.0>, beta = array<f64: 0.0>, input_forget = false, linear_before_reset = false} : (tensor<3x2x4xf32>, tensor<1x4x4xf32>, none, none, none, none, none) -> (tensor<3x1x2x4xf32>, tensor<1x2x4xf32>)
+  return %0#0 : tensor<3x1x2x4xf32>
+}

@@ -19,8 +19,8 @@ inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 class AttentionEmitter {
 public:
   AttentionEmitter(KernelBuilder &kb, const AttentionSpec &spec)
-      : kb(kb), spec(spec), dtype(spec.dtype), lanes(spec.lanes), optional(spec),
-        sizePadded(alignUp(kb.dim(&AttentionDims::size), lanes)),
+      : kb(kb), spec(spec), dtype(spec.dtype), lanes(spec.lanes), group(spec.types().group()),
+        optional(spec), sizePadded(alignUp(kb.dim(&AttentionDims::size), lanes * group)),
         valuePadded(alignUp(kb.dim(&AttentionDims::valueSize), spec.valueVectors * lanes)) {}
 
   void emit() {
@@ -63,6 +63,10 @@ private:
   // Keys and values of a block, where tiles read them.
   void packRowsOfKeys(const Block &block);
   void packColumnsOfKeys(const Block &block);
+  /// The group of each of `lanes` columns: elements at `pointer` and, in groups of two, those at
+  /// `second`.
+  Value groupAt(Value pointer, Value active, Value second, Value activeSecond);
+  void copyRowOfValues(Value from, Value to, const Block &block, Value key);
   ValueRows copyValues(const Block &block);
 
   // A block.
@@ -79,6 +83,9 @@ private:
   // Memory.
   Value stride(OperandStrides of, Axis axis) { return kb.dim(dimIndex(of) + axis); }
   Value advance(Value base, Value elements) { return kb.advance(base, elements, dtype); }
+  Value advanceFactor(Value base, Value elements) {
+    return kb.advance(base, elements, spec.factors);
+  }
   Value load(Value pointer, Value active = {}) { return kb.load(pointer, dtype, lanes, active); }
   Value alignUp(Value size, int64_t to) {
     return kb.mul(kb.div(kb.add(size, to - 1), kb.index(to)), to);
@@ -87,8 +94,9 @@ private:
   void setState(Value value, Value array, Value row) {
     kb.store(value, advance(array, row), dtype, 0);
   }
-  /// Lanes from `at` on that lie within `size`.
-  Value active(Value size, Value at);
+  /// Lanes from `at` on that lie within `size`, of as many as `count`.
+  Value active(Value size, Value at, int64_t count);
+  Value active(Value size, Value at) { return active(size, at, lanes); }
 
   // Arithmetic.
   nn::ScalarEmitter vectors() { return {kb.builder(), kb.loc(), dtype, lanes}; }
@@ -102,7 +110,7 @@ private:
   KernelBuilder &kb;
   const AttentionSpec &spec;
   const DType dtype;
-  const int64_t lanes;
+  const int64_t lanes, group;
   const OptionalBuffers optional;
   /// The sizes of a key and of a value in whole vectors and tiles.
   const Value sizePadded, valuePadded;

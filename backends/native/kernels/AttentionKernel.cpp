@@ -32,8 +32,8 @@ Value AttentionEmitter::isMinusInfinity(Value scalar) {
   return e.equal(scalar, e.constant(-kInfinity));
 }
 
-Value AttentionEmitter::active(Value size, Value at) {
-  return kb.maxSigned(kb.index(0), kb.minSigned(kb.sub(size, at), kb.index(lanes)));
+Value AttentionEmitter::active(Value size, Value at, int64_t count) {
+  return kb.maxSigned(kb.index(0), kb.minSigned(kb.sub(size, at), kb.index(count)));
 }
 
 //===----------------------------------------------------------------------===//
@@ -51,14 +51,15 @@ AttentionEmitter::OptionalBuffers::OptionalBuffers(const AttentionSpec &spec) {
 
 Scratch AttentionEmitter::placeScratch() {
   Value at = kb.scratch(), rows = kb.dim(&AttentionDims::rows);
-  auto take = [&](Value elements) {
+  auto takeOf = [&](DType type, Value elements) {
     Value here = at;
-    at = advance(at, elements);
+    at = kb.advance(at, elements, type);
     return here;
   };
+  auto take = [&](Value elements) { return takeOf(dtype, elements); };
   Scratch memory;
-  memory.keys = take(kb.mul(sizePadded, AttentionSpec::kBlock));
-  memory.values = take(kb.mul(valuePadded, AttentionSpec::kBlock));
+  memory.keys = takeOf(spec.factors, kb.mul(sizePadded, AttentionSpec::kBlock));
+  memory.values = takeOf(spec.factors, kb.mul(valuePadded, AttentionSpec::kBlock));
   memory.scores = take(kb.mul(rows, AttentionSpec::kBlock));
   memory.sums = take(kb.mul(rows, valuePadded));
   memory.largest = take(rows);
@@ -83,21 +84,20 @@ Task AttentionEmitter::startTask(Value number) {
 }
 
 void AttentionEmitter::placeOperands(Task &task, Value zero) {
-  auto base = [&](int64_t buffer, OperandStrides strides, Value ownHead, Value row,
-                  std::optional<DType> type = {}) {
+  auto base = [&](int64_t buffer, OperandStrides strides, Value ownHead, Value row, DType type) {
     Value at = kb.add(kb.mul(task.batch, stride(strides, kBatch)),
                       kb.mul(ownHead, stride(strides, kHead)));
     Value from = kb.add(at, kb.mul(row, stride(strides, kRow)));
-    return kb.advance(kb.buffer(buffer), from, type.value_or(dtype));
+    return kb.advance(kb.buffer(buffer), from, type);
   };
-  task.query = base(kQuery, &AttentionDims::query, task.head, task.firstQuery);
-  task.key =
-      base(kKey, &AttentionDims::key, kb.div(task.head, kb.dim(&AttentionDims::keyGroup)), zero);
+  task.query = base(kQuery, &AttentionDims::query, task.head, task.firstQuery, spec.factors);
+  task.key = base(kKey, &AttentionDims::key, kb.div(task.head, kb.dim(&AttentionDims::keyGroup)),
+                  zero, spec.factors);
   task.value = base(kValue, &AttentionDims::value,
-                    kb.div(task.head, kb.dim(&AttentionDims::valueGroup)), zero);
-  task.result = base(kResult, &AttentionDims::result, task.head, task.firstQuery);
+                    kb.div(task.head, kb.dim(&AttentionDims::valueGroup)), zero, spec.factors);
+  task.result = base(kResult, &AttentionDims::result, task.head, task.firstQuery, dtype);
   if (spec.mask)
-    task.mask = base(optional.mask, &AttentionDims::mask, task.head, task.firstQuery);
+    task.mask = base(optional.mask, &AttentionDims::mask, task.head, task.firstQuery, dtype);
   if (spec.condition)
     task.condition = base(optional.condition, &AttentionDims::condition, task.head, task.firstQuery,
                           DType::Bool);
@@ -192,7 +192,8 @@ void AttentionEmitter::forEachTile(const Task &task, TileHeights heights,
 
 DotTile AttentionEmitter::tileOf(int64_t vectors) const {
   DotTile tile;
-  tile.types = DotTypes::all(dtype);
+  tile.types = spec.types();
+  tile.group = group;
   tile.lanes = lanes;
   tile.vectors = vectors;
   return tile;
@@ -201,15 +202,18 @@ DotTile AttentionEmitter::tileOf(int64_t vectors) const {
 void AttentionEmitter::emitScores(const Block &block) {
   const Task &task = block.task;
   DotTile tile = tileOf(spec.scoreVectors);
-  tile.levels = {{DotTile::kRuntime, spec.stridedQuery ? DotTile::kRuntime : 1, 2}};
+  tile.levels = {{DotTile::kRuntime, spec.stridedQuery ? DotTile::kRuntime : group, 2}};
+  tile.partialGroup = spec.partialGroup;
   DotOperands operands;
-  operands.levels = {{kb.dim(&AttentionDims::size), stride(&AttentionDims::query, kElement)}};
+  Value size = kb.dim(&AttentionDims::size);
+  operands.levels = {{kb.div(size, kb.index(group)), stride(&AttentionDims::query, kElement)}};
+  operands.leftOver = kb.rem(size, kb.index(group));
   operands.rowStrideA = stride(&AttentionDims::query, kRow);
   DotMicroKernel micro(kb, tile, operands);
   kb.forLoop(kb.index(0), block.keyCount, tile.columns(), [&](Value column) {
-    Value keys = advance(task.memory.keys, kb.mul(column, sizePadded));
+    Value keys = advanceFactor(task.memory.keys, kb.mul(column, sizePadded));
     forEachTile(task, spec.scoreHeights, [&](int64_t height, Value row) {
-      Value queries = advance(task.query, kb.mul(row, operands.rowStrideA));
+      Value queries = advanceFactor(task.query, kb.mul(row, operands.rowStrideA));
       Values found = micro.accumulate(height, queries, keys, micro.zeros(height));
       Value to = advance(task.memory.scores, kb.add(kb.mul(row, AttentionSpec::kBlock), column));
       for (int64_t i = 0; i < height * tile.vectors; ++i) {
@@ -306,8 +310,15 @@ void AttentionEmitter::weighRow(const Block &block, Value row) {
   Value bases = kb.splat(base, lanes);
   Value sum = kb.forLoop(kb.index(0), end, lanes, {e.constant(0)}, [&](Value at, ValueRange now) {
     Value weight = e.exp(e.sub(load(advance(place, at)), bases));
-    kb.store(weight, advance(place, at), dtype, lanes);
-    return Values{e.add(now[0], weight)};
+    if (group == 1) {
+      kb.store(weight, advance(place, at), dtype, lanes);
+      return Values{e.add(now[0], weight)};
+    }
+    // Rounded weights lie before the scores that are still to be read, and are what is summed up.
+    Value narrow = e.castTo(weight, spec.factors);
+    kb.store(narrow, advanceFactor(place, at), spec.factors, lanes);
+    nn::ScalarEmitter factors(kb.builder(), kb.loc(), spec.factors, lanes);
+    return Values{e.add(now[0], factors.castTo(narrow, dtype))};
   })[0];
   Value rescale = s.exp(s.sub(before, base));
   setState(after, memory.largest, row);
@@ -321,16 +332,17 @@ void AttentionEmitter::weighRow(const Block &block, Value row) {
 void AttentionEmitter::addValues(const Block &block, const ValueRows &rows) {
   const Task &task = block.task;
   DotTile tile = tileOf(spec.valueVectors);
-  tile.levels = {{DotTile::kRuntime, 1, 2}};
-  tile.rowStrideA = AttentionSpec::kBlock;
+  tile.levels = {{DotTile::kRuntime, group, 2}};
+  tile.rowStrideA = AttentionSpec::kBlock * dtypeBytes(dtype) / dtypeBytes(spec.factors);
   tile.packedB = false;
   kb.forLoop(kb.index(0), kb.dim(&AttentionDims::valueSize), tile.columns(), [&](Value column) {
     DotOperands operands;
-    operands.levels = {{block.keyCount, {}}};
+    // Past the last key of a group weights and values are zero.
+    operands.levels = {{kb.div(kb.add(block.keyCount, group - 1), kb.index(group)), {}}};
     operands.strideB = rows.stride;
     // Of values that are not copied only those are read that exist.
     Value columns = kb.sub(kb.dim(&AttentionDims::valueSize), column);
-    if (spec.maskValueSize)
+    if (spec.maskValueSize && group == 1)
       for (int64_t v = 0; v < tile.vectors; ++v)
         operands.activeLanes.push_back(active(columns, kb.index(v * lanes)));
     DotMicroKernel micro(kb, tile, operands);
@@ -346,7 +358,8 @@ void AttentionEmitter::addValues(const Block &block, const ValueRows &rows) {
           found.push_back(vectors().mul(load(at(r, v)), rescale));
       }
       Value weights = advance(task.memory.scores, kb.mul(row, AttentionSpec::kBlock));
-      found = micro.accumulate(height, weights, advance(rows.first, column), std::move(found));
+      Value values = advanceFactor(rows.first, kb.mul(column, group));
+      found = micro.accumulate(height, weights, values, std::move(found));
       for (int64_t i = 0; i < height * tile.vectors; ++i)
         kb.store(found[i], at(i / tile.vectors, i % tile.vectors), dtype, lanes);
     });

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "backends/native/emit/SpecKernel.h"
+#include "backends/native/kernels/DotEngine.h"
 #include "backends/native/kernels/EpilogueLoads.h"
 #include "backends/native/target/TileChoice.h"
 #include "quern/DType.h"
@@ -27,7 +28,8 @@ struct AttentionSpec {
   /// Keys of a block.
   static constexpr int64_t kBlock = 128;
 
-  DType dtype = DType::Float32;
+  /// Of query, key and value, and of all else: mask, scores, sums, result.
+  DType factors = DType::Float32, dtype = DType::Float32;
   int64_t lanes = 16;
   /// Of a tile of scores, and of a tile of sums of values.
   int64_t scoreVectors = 4, valueVectors = 4;
@@ -45,14 +47,18 @@ struct AttentionSpec {
   bool rowsOfKeys = true;
   /// The elements of a query may not lie together.
   bool stridedQuery = false;
-  /// The sizes may be no multiples of the lanes.
+  /// The size of a value may be no multiple of a tile's columns, that of a key of a vector of it.
   bool maskSize = true, maskValueSize = true;
+  /// The size of a key may be no multiple of a group (DotTypes::group).
+  bool partialGroup = false;
 
   static constexpr std::string_view kFamily = "attention";
-  QUERN_FIELDS(dtype, lanes, scoreVectors, valueVectors, scoreHeights, valueHeights, scale, softcap,
-               mask, condition, hiddenScore, scoreType, roundSums, hasScale, causal, hasOffset,
-               zeroMaskedRows, rowsOfKeys, stridedQuery, maskSize, maskValueSize)
-  std::string name() const { return "attention"; }
+  QUERN_FIELDS(factors, dtype, lanes, scoreVectors, valueVectors, scoreHeights, valueHeights, scale,
+               softcap, mask, condition, hiddenScore, scoreType, roundSums, hasScale, causal,
+               hasOffset, zeroMaskedRows, rowsOfKeys, stridedQuery, maskSize, maskValueSize,
+               partialGroup)
+  DotTypes types() const { return {factors, factors, dtype, dtype}; }
+  std::string name() const { return types().label() + "attention"; }
   void emit(KernelBuilder &kb) const;
 };
 
@@ -70,7 +76,7 @@ struct AttentionDims {
 
   /// All but rows and chunks.
   static AttentionDims of(const AttentionShape &shape);
-  /// What a worker needs, in elements.
+  /// The bytes that a worker needs.
   CheckedSize scratch(const AttentionSpec &spec) const;
 };
 

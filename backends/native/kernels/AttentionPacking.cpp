@@ -29,27 +29,56 @@ static KernelBuilder::Values transposed(KernelBuilder &kb, KernelBuilder::Values
   return rows;
 }
 
+/// Two numbers of 16 bits in each of 32, the first in the lower half.
+static Value interleaved(KernelBuilder &kb, Value first, Value second, int64_t lanes) {
+  OpBuilder &ops = kb.builder();
+  auto words = VectorType::get({lanes}, ops.getI32Type());
+  Value low = ops.create<arith::ExtUIOp>(kb.loc(), words, first),
+        high = ops.create<arith::ExtUIOp>(kb.loc(), words, second);
+  Value half = ops.create<arith::ConstantOp>(
+      kb.loc(), SplatElementsAttr::get(words, ops.getI32IntegerAttr(16)));
+  return ops.create<arith::OrIOp>(kb.loc(), low, ops.create<arith::ShLIOp>(kb.loc(), high, half));
+}
+
+Value AttentionEmitter::groupAt(Value pointer, Value active, Value second, Value activeSecond) {
+  if (group == 1)
+    return kb.load(pointer, spec.factors, lanes, active);
+  return interleaved(kb, kb.load(pointer, DType::Int16, lanes, active),
+                     kb.load(second, DType::Int16, lanes, activeSecond), lanes);
+}
+
 void AttentionEmitter::packRowsOfKeys(const Block &block) {
   const Task &task = block.task;
   int64_t columns = spec.scoreVectors * lanes;
+  DType word = group == 1 ? spec.factors : DType::Int32;
+  auto wordsAt = [&](Value pointer, Value exists) -> Value {
+    if (group == 1)
+      return kb.load(pointer, spec.factors, lanes, exists);
+    return kb.builder().create<vector::BitCastOp>(
+        kb.loc(), VectorType::get({lanes}, kb.builder().getI32Type()),
+        kb.load(pointer, DType::Int16, lanes * group, exists));
+  };
   Value last = kb.sub(block.keyCount, kb.index(1));
   kb.forLoop(kb.index(0), block.keyCount, lanes, [&](Value key) {
     Value tile = kb.div(key, kb.index(columns)), column = kb.rem(key, kb.index(columns));
-    Value to = advance(task.memory.keys, kb.add(kb.mul(kb.mul(tile, sizePadded), columns), column));
+    Value to = advanceFactor(
+        task.memory.keys, kb.add(kb.mul(kb.mul(tile, sizePadded), columns), kb.mul(column, group)));
     // Past the last one it is read again.
     Values rows;
     for (int64_t i = 0; i < lanes; ++i) {
       Value row = kb.add(block.begin, kb.minSigned(kb.add(key, i), last));
-      rows.push_back(advance(task.key, kb.mul(row, stride(&AttentionDims::key, kRow))));
+      rows.push_back(advanceFactor(task.key, kb.mul(row, stride(&AttentionDims::key, kRow))));
     }
-    kb.forLoop(kb.index(0), kb.dim(&AttentionDims::size), lanes, [&](Value at) {
-      Value exists = spec.maskSize ? active(kb.dim(&AttentionDims::size), at) : Value();
+    kb.forLoop(kb.index(0), kb.dim(&AttentionDims::size), lanes * group, [&](Value at) {
+      Value exists =
+          spec.maskSize ? active(kb.dim(&AttentionDims::size), at, lanes * group) : Value();
       Values elements;
       for (Value row : rows)
-        elements.push_back(load(advance(row, at), exists));
+        elements.push_back(wordsAt(advanceFactor(row, at), exists));
       elements = transposed(kb, std::move(elements));
       for (int64_t i = 0; i < lanes; ++i)
-        kb.store(elements[i], advance(to, kb.mul(kb.add(at, i), columns)), dtype, lanes);
+        kb.store(elements[i], advanceFactor(to, kb.mul(kb.add(at, i * group), columns)), word,
+                 lanes);
     });
   });
 }
@@ -57,34 +86,62 @@ void AttentionEmitter::packRowsOfKeys(const Block &block) {
 void AttentionEmitter::packColumnsOfKeys(const Block &block) {
   const Task &task = block.task;
   int64_t columns = spec.scoreVectors * lanes;
-  Value from = advance(task.key, kb.mul(block.begin, stride(&AttentionDims::key, kRow)));
-  kb.forLoop(kb.index(0), kb.dim(&AttentionDims::size), 1, [&](Value element) {
-    Value row = advance(from, kb.mul(element, stride(&AttentionDims::key, kElement)));
+  DType word = group == 1 ? spec.factors : DType::Int32;
+  Value from = advanceFactor(task.key, kb.mul(block.begin, stride(&AttentionDims::key, kRow)));
+  Value size = kb.dim(&AttentionDims::size), apart = stride(&AttentionDims::key, kElement);
+  kb.forLoop(kb.index(0), size, group, [&](Value element) {
+    Value row = advanceFactor(from, kb.mul(element, apart));
     kb.forLoop(kb.index(0), block.keyCount, lanes, [&](Value key) {
       Value tile = kb.div(key, kb.index(columns)), column = kb.rem(key, kb.index(columns));
-      Value at = kb.mul(kb.add(kb.mul(tile, sizePadded), element), columns);
-      kb.store(load(advance(row, key), active(block.keyCount, key)),
-               advance(task.memory.keys, kb.add(at, column)), dtype, lanes);
+      Value at =
+          kb.add(kb.mul(kb.add(kb.mul(tile, sizePadded), element), columns), kb.mul(column, group));
+      Value exists = active(block.keyCount, key), second, existsSecond;
+      if (group > 1) {
+        second = advanceFactor(row, kb.add(apart, key));
+        // Of a group that is not full the rest is zero.
+        Value isThere = active(size, kb.add(element, 1), 1);
+        existsSecond = kb.mul(exists, isThere);
+      }
+      kb.store(groupAt(advanceFactor(row, key), exists, second, existsSecond),
+               advanceFactor(task.memory.keys, at), word, lanes);
     });
   });
 }
 
-/// Values as [key][element in whole tiles], unless few rows read them: these do so where the
-/// values lie.
+/// The values of key `key` of the block, or of the group that it begins, in whole tiles.
+void AttentionEmitter::copyRowOfValues(Value from, Value to, const Block &block, Value key) {
+  Value rowStride = stride(&AttentionDims::value, kRow), size = kb.dim(&AttentionDims::valueSize);
+  Value row = advanceFactor(from, kb.mul(key, rowStride));
+  // Tiles of groups read padding.
+  Value end = group == 1 ? size : valuePadded;
+  kb.forLoop(kb.index(0), end, lanes, [&](Value at) {
+    Value exists = spec.maskValueSize ? active(size, at) : Value(), second, existsSecond;
+    if (group > 1) {
+      second = advanceFactor(row, kb.add(rowStride, at));
+      Value isThere = active(block.keyCount, kb.add(key, 1), 1);
+      existsSecond = kb.mul(exists ? exists : kb.index(lanes), isThere);
+    }
+    kb.store(groupAt(advanceFactor(row, at), exists, second, existsSecond),
+             advanceFactor(to, kb.add(kb.mul(key, valuePadded), kb.mul(at, group))),
+             group == 1 ? spec.factors : DType::Int32, lanes);
+  });
+}
+
+/// Values as [key / group][element in whole tiles][group], unless few rows read them one by one:
+/// these do so where the values lie.
 AttentionEmitter::ValueRows AttentionEmitter::copyValues(const Block &block) {
   const Task &task = block.task;
   Value rowStride = stride(&AttentionDims::value, kRow);
-  Value from = advance(task.value, kb.mul(block.begin, rowStride));
-  kb.ifThen(task.copiesValues, [&] {
-    kb.forLoop(kb.index(0), block.keyCount, 1, [&](Value key) {
-      Value row = advance(from, kb.mul(key, rowStride));
-      Value to = advance(task.memory.values, kb.mul(key, valuePadded));
-      kb.forLoop(kb.index(0), kb.dim(&AttentionDims::valueSize), lanes, [&](Value at) {
-        Value exists = spec.maskValueSize ? active(kb.dim(&AttentionDims::valueSize), at) : Value();
-        kb.store(load(advance(row, at), exists), advance(to, at), dtype, lanes);
-      });
-    });
-  });
+  Value from = advanceFactor(task.value, kb.mul(block.begin, rowStride));
+  auto copy = [&] {
+    kb.forLoop(kb.index(0), block.keyCount, group,
+               [&](Value key) { copyRowOfValues(from, task.memory.values, block, key); });
+  };
+  if (group > 1) {
+    copy();
+    return {task.memory.values, kb.mul(valuePadded, group)};
+  }
+  kb.ifThen(task.copiesValues, copy);
   auto select = [&](Value a, Value b) {
     return kb.builder().create<arith::SelectOp>(kb.loc(), task.copiesValues, a, b);
   };

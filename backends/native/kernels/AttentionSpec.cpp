@@ -21,9 +21,11 @@ AttentionDims AttentionDims::of(const AttentionShape &s) {
 }
 
 CheckedSize AttentionDims::scratch(const AttentionSpec &spec) const {
-  CheckedSize sizePadded = CheckedSize(size).alignedTo(spec.lanes),
+  CheckedSize sizePadded = CheckedSize(size).alignedTo(spec.lanes * spec.types().group()),
               valuePadded = CheckedSize(valueSize).alignedTo(spec.valueVectors * spec.lanes);
   constexpr int64_t kStates = 4; // of a row
-  return CheckedSize(AttentionSpec::kBlock) * (sizePadded + valuePadded) +
-         CheckedSize(rows) * (valuePadded + CheckedSize(AttentionSpec::kBlock + kStates));
+  CheckedSize factors = CheckedSize(AttentionSpec::kBlock) * (sizePadded + valuePadded),
+              sums =
+                  CheckedSize(rows) * (valuePadded + CheckedSize(AttentionSpec::kBlock + kStates));
+  return factors * dtypeBytes(spec.factors) + sums * dtypeBytes(spec.dtype);
 }

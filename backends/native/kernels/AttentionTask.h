@@ -20,10 +20,11 @@ using OperandStrides = AttentionDims::Strides AttentionDims::*;
 
 /// The worker's own memory.
 struct Scratch {
-  /// A block's keys as [tile][element][key of the tile], where what lies past the end may be
-  /// anything, and its values as [key][element in whole tiles].
+  /// A block's keys as [tile][element / group][key of the tile][group], where what lies past the
+  /// last key may be anything, and its values as [key / group][element in whole tiles][group].
   Value keys, values;
-  /// [row][key of the block] and [row][element in whole tiles].
+  /// [row][key of the block] and [row][element in whole tiles]. Narrow weights lie at the
+  /// beginning of their row of scores.
   Value scores, sums;
   /// A number for each row: the largest score so far, the sum of weights relative to it, how
   /// much less earlier blocks count now, the largest of the mask.
@@ -41,7 +42,7 @@ struct Task {
   Value factor;
   /// Keys that any of its queries sees; query i of a causal head sees none after i + offset.
   Value seenKeys, causalOffset;
-  /// It has as many rows as pay copying values to where they lie together.
+  /// It has as many rows as pay copying values to where they lie together. Groups always do.
   Value copiesValues;
 };
 

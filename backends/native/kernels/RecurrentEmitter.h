@@ -16,8 +16,10 @@ namespace quern::native::recurrent {
 class RecurrentEmitter {
 public:
   RecurrentEmitter(KernelBuilder &kb, const RecurrentSpec &spec)
-      : kb(kb), spec(spec), cell(kb, spec), gates(gatesOf(spec.cell)), optional(spec),
+      : kb(kb), spec(spec), cell(kb, spec), gates(gatesOf(spec.cell)), group(spec.types().group()),
+        isNarrow(spec.factors != spec.dtype), optional(spec),
         hidden(kb.dim(&RecurrentDims::hidden)),
+        depth(kb.mul(kb.div(kb.add(hidden, group - 1), kb.index(group)), group)),
         blocks(kb.div(kb.add(hidden, spec.lanes - 1), kb.index(spec.lanes))),
         stateStride(kb.mul(blocks, spec.lanes)) {}
 
@@ -48,6 +50,8 @@ private:
   /// Sets the states at `to` to what buffer `from` has, or to 0 where there is none.
   void loadStates(const Task &task, Value to, int64_t from);
   void storeStates(const Task &task, Value from, int64_t to);
+  /// Rounds the states at `from` to factors at `to`.
+  void roundStates(const Task &task, Value from, Value to);
 
   // Tiles.
   void emitRnnTile(const Tile &tile);
@@ -68,7 +72,10 @@ private:
   /// `array` is a worker's, at the state of a row.
   Value loadState(Value array, const Row &row, const Tile &tile, int64_t block);
   void storeState(Value value, Value array, const Row &row, const Tile &tile, int64_t block);
-  Value placeOf(Value array, const Row &row, const Tile &tile, int64_t block);
+  /// As a factor, rounded if these are.
+  void storeFactor(Value value, Value array, const Row &row, const Tile &tile, int64_t block);
+  Value rounded(Value value);
+  Value placeOf(Value array, const Row &row, const Tile &tile, int64_t block, DType type);
   Value bias(const Tile &tile, int64_t block);
   LstmPeepholes peepholes(const Tile &tile, int64_t block);
   /// Vector `number` of the `perDirection` that `buffer` has for each direction.
@@ -81,8 +88,10 @@ private:
   KernelBuilder &kb;
   const RecurrentSpec &spec;
   RecurrentCell cell;
-  const int64_t gates;
+  const int64_t gates, group;
+  const bool isNarrow;
   const OptionalBuffers optional;
-  const Value hidden, blocks, stateStride;
+  /// `depth`: the hidden size in whole groups.
+  const Value hidden, depth, blocks, stateStride;
 };
 } // namespace quern::native::recurrent

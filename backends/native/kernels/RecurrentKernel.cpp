@@ -13,7 +13,7 @@ using namespace quern::native::recurrent;
 //===----------------------------------------------------------------------===//
 
 int64_t RecurrentSpec::stateArrays() const {
-  constexpr int64_t kBeforeAndAfter = 2;
+  const int64_t kBeforeAndAfter = factors == dtype ? 2 : 3;
   if (cell == CellKind::Lstm)
     return kBeforeAndAfter + 1; // c
   if (cell == CellKind::Gru && !linearBeforeReset)
@@ -83,6 +83,13 @@ void RecurrentEmitter::storeStates(const Task &task, Value from, int64_t to) {
   });
 }
 
+void RecurrentEmitter::roundStates(const Task &task, Value from, Value to) {
+  forEachState(task, [&](Value state, Value, Value) {
+    Value value = kb.load(kb.advance(from, state, spec.dtype), spec.dtype, spec.lanes);
+    kb.store(rounded(value), kb.advance(to, state, spec.factors), spec.factors, spec.lanes);
+  });
+}
+
 Task RecurrentEmitter::startTask(Value number) {
   Task task;
   task.direction = kb.add(kb.dim(&RecurrentDims::firstDirection),
@@ -93,9 +100,9 @@ Task RecurrentEmitter::startTask(Value number) {
   task.rowCount = kb.minSigned(kb.dim(&RecurrentDims::rows),
                                kb.sub(kb.dim(&RecurrentDims::batch), task.firstSequence));
   task.arraySize = kb.mul(kb.dim(&RecurrentDims::rows), stateStride);
-  Value gateSize = kb.mul(stateStride, hidden);
+  Value gateSize = kb.mul(stateStride, depth);
   task.weights = kb.advance(kb.buffer(kRecurrence), kb.mul(kb.mul(task.direction, gates), gateSize),
-                            spec.dtype);
+                            spec.factors);
   task.c = task.z = stateArray(task, 2);
   task.reset = stateArray(task, 3);
   return task;
@@ -108,11 +115,20 @@ void RecurrentEmitter::emitTask(Value number) {
   loadStates(task, stateArray(task, 0), optional.initialH);
   if (spec.cell == CellKind::Lstm)
     loadStates(task, task.c, optional.initialC);
-  Values last = kb.forLoop(kb.index(0), kb.dim(&RecurrentDims::steps), 1,
-                           {stateArray(task, 0), stateArray(task, 1)},
-                           [&](Value step, ValueRange arrays) -> Values {
-                             emitStep({task, step, arrays[0], arrays[1]});
-                             return {arrays[1], arrays[0]};
+  Values arrays = {stateArray(task, 0), stateArray(task, 1)};
+  if (isNarrow) { // both in the last array
+    Value first = stateArray(task, spec.stateArrays() - 1);
+    arrays.append({first, kb.advance(first, task.arraySize, spec.factors)});
+    roundStates(task, arrays[0], first);
+  }
+  Values last = kb.forLoop(kb.index(0), kb.dim(&RecurrentDims::steps), 1, arrays,
+                           [&](Value step, ValueRange now) -> Values {
+                             ValueRange factors = isNarrow ? now.drop_front(2) : now;
+                             emitStep({task, step, now[0], now[1], factors[0], factors[1]});
+                             Values next = {now[1], now[0]};
+                             if (isNarrow)
+                               next.append({factors[1], factors[0]});
+                             return next;
                            });
   storeStates(task, last[0], kFinalH);
   if (spec.cell == CellKind::Lstm)

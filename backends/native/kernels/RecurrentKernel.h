@@ -9,6 +9,7 @@
 #pragma once
 
 #include "backends/native/emit/SpecKernel.h"
+#include "backends/native/kernels/DotEngine.h"
 #include "backends/native/target/TileChoice.h"
 #include "quern/DType.h"
 #include "runtime/reference/Recurrent.h"
@@ -30,7 +31,9 @@ struct RecurrentSpec {
   };
 
   CellKind cell = CellKind::Lstm;
-  DType dtype = DType::Float32;
+  /// Of the recurrence and of the states that meet it, and of all else. States are kept as they
+  /// are, too, where they are rounded for the product.
+  DType factors = DType::Float32, dtype = DType::Float32;
   int64_t lanes = 16;
   llvm::SmallVector<Activation, 3> activations;
   std::optional<double> clip;
@@ -39,20 +42,24 @@ struct RecurrentSpec {
        hasPeepholes = false;
   /// The hidden size may be no multiple of the lanes.
   bool maskTail = true;
+  /// Nor of a group (DotTypes::group).
+  bool partialGroup = false;
   /// Of tiles of one to four vectors.
   TileHeights heights[4];
 
   static constexpr std::string_view kFamily = "recurrent";
-  QUERN_FIELDS(cell, dtype, lanes, activations, clip, inputForget, linearBeforeReset, hasBias,
-               hasLengths, hasInitialH, hasInitialC, hasPeepholes, maskTail, heights)
-  std::string name() const { return std::string(nameOf(cell)); }
+  QUERN_FIELDS(cell, factors, dtype, lanes, activations, clip, inputForget, linearBeforeReset,
+               hasBias, hasLengths, hasInitialH, hasInitialC, hasPeepholes, maskTail, partialGroup,
+               heights)
+  DotTypes types() const { return {factors, factors, dtype, dtype}; }
+  std::string name() const { return types().label() + std::string(nameOf(cell)); }
   void emit(KernelBuilder &kb) const;
   /// Arrays of [rows, hidden size in whole vectors] that a worker needs.
   int64_t stateArrays() const;
 };
 
 /// Run-time sizes. The recurrence is packed as [directions * gates][hidden / lanes]
-/// [hidden][lanes], with zeros at the end.
+/// [hidden / group][lanes][group], with zeros at the end.
 struct RecurrentDims {
   int64_t steps, batch, hidden, directions;
   /// Of the tasks, and the first one that reads a sequence from its end.

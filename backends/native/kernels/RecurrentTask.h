@@ -19,14 +19,15 @@ struct Task {
   /// The packed recurrence of its direction.
   Value weights;
   /// The size of an array of states in the worker's memory. Besides two of h, a cell has one
-  /// of c, or those of z and r * h, or none.
+  /// of c, or those of z and r * h, or none; and one of both h, rounded, where they are.
   Value arraySize, c, z, reset;
 };
 
-/// A time step, which makes h `after` of h `before`.
+/// A time step, which makes h `after` of h `before`. As factors, these lie elsewhere where they
+/// are rounded.
 struct TimeStep {
   const Task &task;
-  Value number, before, after;
+  Value number, before, after, factorBefore, factorAfter;
 };
 
 /// A tile: sequences by blocks of hidden units, at a time step.

@@ -1,6 +1,8 @@
 //===- RecurrentTiles.cpp - sequences by hidden units at a time step ------===//
 #include "backends/native/kernels/RecurrentEmitter.h"
 
+#include "ir/ScalarEmitter.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
@@ -28,17 +30,31 @@ Value RecurrentEmitter::inputOf(const Row &row, const Tile &tile, int64_t gate, 
   return load(kb.advance(row.input, kb.mul(hidden, gate), spec.dtype), columnOf(tile, block));
 }
 
-Value RecurrentEmitter::placeOf(Value array, const Row &row, const Tile &tile, int64_t block) {
-  return kb.advance(array, kb.add(row.state, columnOf(tile, block)), spec.dtype);
+Value RecurrentEmitter::placeOf(Value array, const Row &row, const Tile &tile, int64_t block,
+                                DType type) {
+  return kb.advance(array, kb.add(row.state, columnOf(tile, block)), type);
 }
 
 Value RecurrentEmitter::loadState(Value array, const Row &row, const Tile &tile, int64_t block) {
-  return kb.load(placeOf(array, row, tile, block), spec.dtype, spec.lanes);
+  return kb.load(placeOf(array, row, tile, block, spec.dtype), spec.dtype, spec.lanes);
 }
 
 void RecurrentEmitter::storeState(Value value, Value array, const Row &row, const Tile &tile,
                                   int64_t block) {
-  kb.store(value, placeOf(array, row, tile, block), spec.dtype, spec.lanes);
+  kb.store(value, placeOf(array, row, tile, block, spec.dtype), spec.dtype, spec.lanes);
+}
+
+Value RecurrentEmitter::rounded(Value value) {
+  if (!isNarrow)
+    return value;
+  return nn::ScalarEmitter(kb.builder(), kb.loc(), spec.dtype, spec.lanes)
+      .castTo(value, spec.factors);
+}
+
+void RecurrentEmitter::storeFactor(Value value, Value array, const Row &row, const Tile &tile,
+                                   int64_t block) {
+  kb.store(rounded(value), placeOf(array, row, tile, block, spec.factors), spec.factors,
+           spec.lanes);
 }
 
 Value RecurrentEmitter::parameter(int64_t buffer, int64_t perDirection, int64_t number,
@@ -100,17 +116,20 @@ SmallVector<Row> RecurrentEmitter::rowsOf(const Tile &tile) {
 RecurrentEmitter::Values RecurrentEmitter::sumGates(const Tile &tile, int64_t first, int64_t count,
                                                     Value from, GateStart start) {
   DotTile dot;
-  dot.types = DotTypes::all(spec.dtype);
+  dot.types = spec.types();
+  dot.group = group;
+  dot.partialGroup = spec.partialGroup;
   dot.lanes = spec.lanes;
   dot.vectors = count * tile.blocks;
-  dot.levels = {{DotTile::kRuntime, 1, 2}};
+  dot.levels = {{DotTile::kRuntime, group, 2}};
   dot.packedB = false;
   DotOperands operands;
-  operands.levels = {{hidden, Value()}};
+  operands.levels = {{kb.div(hidden, kb.index(group)), Value()}};
+  operands.leftOver = kb.rem(hidden, kb.index(group));
   operands.rowStrideA = stateStride;
-  operands.strideB = kb.index(spec.lanes);
+  operands.strideB = kb.index(spec.lanes * group);
   Values sums;
-  Value blockSize = kb.mul(hidden, spec.lanes), gateSize = kb.mul(blockSize, blocks);
+  Value blockSize = kb.mul(depth, spec.lanes), gateSize = kb.mul(blockSize, blocks);
   for (int64_t gate = 0; gate < count; ++gate)
     for (int64_t block = 0; block < tile.blocks; ++block)
       operands.vectorOffsets.push_back(kb.add(kb.mul(gateSize, gate), kb.mul(blockSize, block)));
@@ -118,10 +137,10 @@ RecurrentEmitter::Values RecurrentEmitter::sumGates(const Tile &tile, int64_t fi
     for (int64_t gate = 0; gate < count; ++gate)
       for (int64_t block = 0; block < tile.blocks; ++block)
         sums.push_back(start(row, first + gate, block));
-  Value a = kb.advance(from, kb.mul(tile.firstRow, stateStride), spec.dtype);
+  Value a = kb.advance(from, kb.mul(tile.firstRow, stateStride), spec.factors);
   Value b =
       kb.advance(tile.step.task.weights,
-                 kb.add(kb.mul(gateSize, first), kb.mul(blockSize, tile.firstBlock)), spec.dtype);
+                 kb.add(kb.mul(gateSize, first), kb.mul(blockSize, tile.firstBlock)), spec.factors);
   return DotMicroKernel(kb, dot, operands).accumulate(tile.rows, a, b, std::move(sums));
 }
 
@@ -133,6 +152,8 @@ void RecurrentEmitter::finish(const Tile &tile, const Row &row, int64_t block, V
     h = select(row.exists, h, loadState(tile.step.before, row, tile, block));
   }
   storeState(h, tile.step.after, row, tile, block);
+  if (isNarrow)
+    storeFactor(h, tile.step.factorAfter, row, tile, block);
   Value column = columnOf(tile, block);
   kb.store(y, kb.advance(row.y, column, spec.dtype), spec.dtype, spec.lanes, activeAt(column));
 }
@@ -144,7 +165,7 @@ void RecurrentEmitter::finish(const Tile &tile, const Row &row, int64_t block, V
 void RecurrentEmitter::emitRnnTile(const Tile &tile) {
   SmallVector<Row> rows = rowsOf(tile);
   Values sums =
-      sumGates(tile, 0, 1, tile.step.before, [&](int64_t row, int64_t gate, int64_t block) {
+      sumGates(tile, 0, 1, tile.step.factorBefore, [&](int64_t row, int64_t gate, int64_t block) {
         return inputOf(rows[row], tile, gate, block);
       });
   for (int64_t r = 0; r < tile.rows; ++r)
@@ -154,10 +175,10 @@ void RecurrentEmitter::emitRnnTile(const Tile &tile) {
 
 void RecurrentEmitter::emitLstmTile(const Tile &tile) {
   SmallVector<Row> rows = rowsOf(tile);
-  Values sums =
-      sumGates(tile, 0, gates, tile.step.before, [&](int64_t row, int64_t gate, int64_t block) {
-        return inputOf(rows[row], tile, gate, block);
-      });
+  Values sums = sumGates(tile, 0, gates, tile.step.factorBefore,
+                         [&](int64_t row, int64_t gate, int64_t block) {
+                           return inputOf(rows[row], tile, gate, block);
+                         });
   for (int64_t r = 0; r < tile.rows; ++r)
     for (int64_t q = 0; q < tile.blocks; ++q) {
       auto sum = [&](int64_t gate) { return sums[(r * gates + gate) * tile.blocks + q]; };
@@ -174,12 +195,12 @@ void RecurrentEmitter::emitLstmTile(const Tile &tile) {
 /// A GRU whose reset gate is applied to the product: all gates at once.
 void RecurrentEmitter::emitLinearGruTile(const Tile &tile) {
   SmallVector<Row> rows = rowsOf(tile);
-  Values sums =
-      sumGates(tile, 0, gates, tile.step.before, [&](int64_t row, int64_t gate, int64_t block) {
-        if (gate < 2)
-          return inputOf(rows[row], tile, gate, block);
-        return bias(tile, block);
-      });
+  Values sums = sumGates(tile, 0, gates, tile.step.factorBefore,
+                         [&](int64_t row, int64_t gate, int64_t block) {
+                           if (gate < 2)
+                             return inputOf(rows[row], tile, gate, block);
+                           return bias(tile, block);
+                         });
   for (int64_t r = 0; r < tile.rows; ++r)
     for (int64_t q = 0; q < tile.blocks; ++q) {
       auto sum = [&](int64_t gate) { return sums[(r * gates + gate) * tile.blocks + q]; };
@@ -195,7 +216,7 @@ void RecurrentEmitter::emitLinearGruTile(const Tile &tile) {
 void RecurrentEmitter::emitResetTile(const Tile &tile) {
   SmallVector<Row> rows = rowsOf(tile);
   Values sums =
-      sumGates(tile, 0, 2, tile.step.before, [&](int64_t row, int64_t gate, int64_t block) {
+      sumGates(tile, 0, 2, tile.step.factorBefore, [&](int64_t row, int64_t gate, int64_t block) {
         return inputOf(rows[row], tile, gate, block);
       });
   for (int64_t r = 0; r < tile.rows; ++r)
@@ -203,8 +224,8 @@ void RecurrentEmitter::emitResetTile(const Tile &tile) {
       Value z = cell.gate(0, sums[2 * r * tile.blocks + q]);
       Value reset = cell.gate(0, sums[(2 * r + 1) * tile.blocks + q]);
       storeState(z, tile.step.task.z, rows[r], tile, q);
-      storeState(cell.product(reset, loadState(tile.step.before, rows[r], tile, q)),
-                 tile.step.task.reset, rows[r], tile, q);
+      storeFactor(cell.product(reset, loadState(tile.step.before, rows[r], tile, q)),
+                  tile.step.task.reset, rows[r], tile, q);
     }
 }
 

@@ -33,7 +33,8 @@ static std::optional<OperandAccess> accessOf(Value value, const AttentionOperand
 static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
                               const LoweringContext &context) {
   AttentionSpec spec;
-  spec.dtype = dtypeOfValue(op.getQuery());
+  spec.factors = dtypeOfValue(op.getQuery());
+  spec.dtype = dtypeOfValue(op.getResult());
   spec.lanes = context.target.lanes(spec.dtype);
   int64_t size = context.fixedSize(op.getQuery(), op.getQueryPerm()[3]).value_or(0),
           valueSize = context.fixedSize(op.getValue(), op.getValuePerm()[3]).value_or(0);
@@ -56,7 +57,9 @@ static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
   constexpr int64_t kLast = 3;
   spec.rowsOfKeys = op.getKeyPerm()[3] == kLast || shape.key.strides[2] != 1;
   spec.stridedQuery = op.getQueryPerm()[3] != kLast;
-  spec.maskSize = size == 0 || size % spec.lanes != 0;
+  int64_t group = spec.types().group();
+  spec.maskSize = size == 0 || size % (spec.lanes * group) != 0;
+  spec.partialGroup = group > 1 && (size == 0 || size % group != 0);
   spec.maskValueSize = valueSize == 0 || valueSize % (spec.valueVectors * spec.lanes) != 0;
   return spec;
 }
@@ -82,8 +85,13 @@ static AttentionDims makeDims(const AttentionSpec &spec, const AttentionShape &s
 /// Why there is no native code, if there is none.
 static std::optional<Reason> refuse(const AttentionSpec &spec, const AttentionShape &shape) {
   constexpr int64_t kLargestHead = 4096;
-  if (!isWideFloat(spec.dtype))
-    return Reason{ReasonCode::ElementType, "attention is native for float32 and float64 only"};
+  bool isNarrow = spec.factors == DType::BFloat16 && spec.dtype == DType::Float32;
+  if (!isWideFloat(spec.factors) && !isNarrow)
+    return Reason{ReasonCode::ElementType,
+                  "attention is native for float32 and float64 only, and for bfloat16 with sums "
+                  "of float32"};
+  if (isNarrow && spec.stridedQuery)
+    return Reason{ReasonCode::Layout, "the elements of queries of bfloat16 are scattered"};
   if (shape.size > kLargestHead || shape.valueSize > kLargestHead)
     return Reason{ReasonCode::Limit, "the heads of attention have more than 4096 elements"};
   bool hasRows = shape.key.strides[3] == 1 || shape.size <= 1;
@@ -115,7 +123,7 @@ static LoweringResult lower(nn::AttentionOp op, const LoweringContext &context) 
   if (std::optional<Reason> reason = refuse(spec, shape))
     return *reason;
   AttentionDims dims = makeDims(spec, shape, context.threads);
-  CheckedSize scratch = dims.scratch(spec) * dtypeBytes(spec.dtype);
+  CheckedSize scratch = dims.scratch(spec);
   if (!scratch.valid())
     return Reason{ReasonCode::Limit, "the scratch memory of attention overflows"};
 

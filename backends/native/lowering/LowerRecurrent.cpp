@@ -36,6 +36,7 @@ static llvm::SmallVector<RecurrentSpec::Activation, 3> activationsIn(nn::Recurre
 static RecurrentSpec makeSpec(nn::RecurrentOp op, const LoweringContext &context) {
   RecurrentSpec spec;
   spec.cell = op.cellKind();
+  spec.factors = dtypeOfValue(op.getRecurrence());
   spec.dtype = dtypeOfValue(op.getInput());
   spec.lanes = context.target.lanes(spec.dtype);
   if (op.getClip())
@@ -47,7 +48,9 @@ static RecurrentSpec makeSpec(nn::RecurrentOp op, const LoweringContext &context
   spec.hasInitialH = !nn::isNone(op.getInitialH());
   spec.hasInitialC = !nn::isNone(op.getInitialC());
   spec.hasPeepholes = !nn::isNone(op.getPeepholes());
-  spec.maskTail = context.fixedSize(op.getRecurrence(), 2).value_or(1) % spec.lanes != 0;
+  int64_t hidden = context.fixedSize(op.getRecurrence(), 2).value_or(1);
+  spec.maskTail = hidden % spec.lanes != 0;
+  spec.partialGroup = hidden % spec.types().group() != 0;
   for (int64_t vectors = 1; vectors <= 4; ++vectors)
     spec.heights[vectors - 1] = chooseCellHeights(context.target, vectors);
   return spec;
@@ -75,9 +78,9 @@ static StepBuffer packRecurrence(nn::RecurrentOp op, const RecurrentSpec &spec,
                                  std::vector<LoweredStep> &steps) {
   int64_t matrices = dims.directions * gatesOf(spec.cell), hidden = dims.hidden;
   if (std::optional<nn::WeightSource> constant = context.values.weightOf(op.getRecurrence())) {
-    MatrixPack pack{matrices, hidden, hidden, 1, hidden, spec.lanes, 1.0};
+    MatrixPack pack{matrices, hidden, hidden, 1, hidden, spec.lanes, 1.0, spec.types().group()};
     return StepBuffer::packed(
-        *constant, fmt::format("recurrence {} {}", hidden, spec.lanes),
+        *constant, fmt::format("recurrence {} {} {}", hidden, spec.lanes, pack.group),
         [pack](const Tensor &view, const auto &done) { return packMatrix(view, pack, done); });
   }
   CheckedSize columns = CheckedSize(hidden).alignedTo(spec.lanes);
@@ -121,8 +124,13 @@ static LoweredStep makeStep(RecurrentSpec spec, const RecurrentDims &dims, int64
 
 static LoweringResult lower(nn::RecurrentOp op, const LoweringContext &context) {
   RecurrentSpec spec = makeSpec(op, context);
-  if (!isWideFloat(spec.dtype))
-    return Reason{ReasonCode::ElementType, "recurrences are native for float32 and float64 only"};
+  bool isNarrow = spec.factors == DType::BFloat16 && spec.dtype == DType::Float32;
+  if (!isWideFloat(spec.factors) && !isNarrow)
+    return Reason{ReasonCode::ElementType,
+                  "recurrences are native for float32 and float64 only, and for bfloat16 with sums "
+                  "of float32"};
+  if (isNarrow && !context.values.weightOf(op.getRecurrence()))
+    return Reason{ReasonCode::NotConstant, "a recurrence of bfloat16 is not constant"};
   LoweredSteps lowered;
   ArrayRef<int64_t> y = context.sizesOf(op.getY());
   if (y[1] * y[2] * y[3] == 0) // no states: all results are empty
