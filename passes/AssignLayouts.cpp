@@ -33,15 +33,18 @@ namespace quern::passes {
 } // namespace quern::passes
 
 namespace {
-/// N, C, H, W: blocked kernels are two-dimensional.
-constexpr int64_t kImageRank = 4;
-
-/// The channels of an image whose rank and channel count are known.
+/// The channels of an image, N, C, H, W or N, C, W, whose rank and channel count are known.
 std::optional<int64_t> channelsOf(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || type.getRank() != kImageRank || type.isDynamicDim(1) || layoutOf(type).isBlocked())
-    return std::nullopt;
-  return type.getDimSize(1);
+  return isImageType(value.getType())
+             ? std::optional(cast<RankedTensorType>(value.getType()).getDimSize(1))
+             : std::nullopt;
+}
+
+/// The same of two dimensions only: pools have no others.
+std::optional<int64_t> planeChannelsOf(Value value) {
+  std::optional<int64_t> channels = channelsOf(value);
+  return channels && cast<RankedTensorType>(value.getType()).getRank() == 4 ? channels
+                                                                            : std::nullopt;
 }
 
 /// The type of nn.pack applied to an image.
@@ -91,7 +94,8 @@ void replaceByBlocked(Operation *op, ValueRange operands, int64_t block,
 // Convolutions and pools
 //===----------------------------------------------------------------------===//
 
-/// A 2-D convolution for which blocks pay becomes blocked, its result at least.
+/// A convolution in one or two dimensions for which blocks pay becomes blocked, its result at
+/// least.
 struct BlockConv : OpRewritePattern<ConvOp> {
   BlockConv(MLIRContext *context, const LayoutPolicy &policy)
       : OpRewritePattern(context), policy(policy) {}
@@ -120,7 +124,7 @@ template <typename Op> struct BlockPool : OpRewritePattern<Op> {
     if (layoutOf(op.getInput()).isBlocked())
       return rewriter.notifyMatchFailure(op, "is blocked already");
     // Of anything else than images, a global pool is but a reduction.
-    if (!channelsOf(op.getInput()) || !channelsOf(op.getResult()))
+    if (!planeChannelsOf(op.getInput()) || !planeChannelsOf(op.getResult()))
       return std::is_same_v<Op, GlobalPoolOp>
                  ? rewriter.notifyMatchFailure(op, "it is not of images")
                  : refuseMatch(rewriter, op, noBlockableImage());
@@ -139,27 +143,28 @@ template <typename Op> struct BlockPool : OpRewritePattern<Op> {
 //===----------------------------------------------------------------------===//
 
 /// Whether blockOperand applies.
-bool canBlockOperand(Value value, int64_t channels) {
+bool canBlockOperand(Value value, int64_t channels, int64_t imageRank) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
-  if (!type || type.getRank() > kImageRank)
+  if (!type || type.getRank() > imageRank)
     return false;
-  return type.hasStaticShape() || (type.getRank() == kImageRank && type.getDimSize(1) == channels);
+  return type.hasStaticShape() || (type.getRank() == imageRank && type.getDimSize(1) == channels);
 }
 
-/// An operand of an elementwise op on images of `channels` in the form that
+/// An operand of an elementwise op on images of this rank and of `channels` in the form that
 /// broadcasts to blocked images.
-Value blockOperand(Value value, int64_t channels, int64_t block, OpBuilder &builder) {
+Value blockOperand(Value value, int64_t channels, int64_t imageRank, int64_t block,
+                   OpBuilder &builder) {
   Shape shape = *shapeOf(value);
   if (shape.numElements() == 1)
     return value;
-  SmallVector<int64_t> sizes(kImageRank - shape.rank(), 1);
+  SmallVector<int64_t> sizes(imageRank - shape.rank(), 1);
   for (const Dim &dim : shape.dims())
     sizes.push_back(dim.size());
   if (sizes[1] != channels) {
     sizes.push_back(1);
     return createStaticReshape(builder, value.getLoc(), value, sizes);
   }
-  if (shape.rank() != kImageRank)
+  if (shape.rank() != imageRank)
     value = createStaticReshape(builder, value.getLoc(), value, sizes);
   return toLanes(builder, value, block);
 }
@@ -180,8 +185,10 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<GraphOpInterface> {
         block = sourceBlock(operand);
     if (!block)
       return rewriter.notifyMatchFailure(op, "no operand is an unpacked image");
+    int64_t rank = cast<RankedTensorType>(op->getResult(0).getType()).getRank();
     auto canBlock = [&](OpOperand &operand) {
-      return isTable(op, operand.getOperandNumber()) || canBlockOperand(operand.get(), *channels);
+      return isTable(op, operand.getOperandNumber()) ||
+             canBlockOperand(operand.get(), *channels, rank);
     };
     if (!llvm::all_of(op->getOpOperands(), canBlock))
       return rewriter.notifyMatchFailure(op, "an operand has unknown sizes");
@@ -189,7 +196,7 @@ struct SinkThroughElementwise : OpInterfaceRewritePattern<GraphOpInterface> {
     for (OpOperand &operand : op->getOpOperands())
       operands.push_back(isTable(op, operand.getOperandNumber())
                              ? operand.get()
-                             : blockOperand(operand.get(), *channels, block, rewriter));
+                             : blockOperand(operand.get(), *channels, rank, block, rewriter));
     replaceByBlocked(op, operands, block, rewriter);
     return success();
   }

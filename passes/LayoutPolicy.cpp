@@ -17,7 +17,7 @@ std::optional<Reason> passes::refuseBlocks(const ConvFacts &conv, const Blocking
   if (conv.dtype != DType::Float32 && conv.dtype != DType::Int32)
     return Reason{ReasonCode::ElementType, "blocked convolution is of float32 and int32 only"};
   if (conv.spatialRank > 2)
-    return Reason{ReasonCode::Shape, "blocked convolution is native in two dimensions only"};
+    return Reason{ReasonCode::Shape, "blocked convolution is native in one or two dimensions only"};
   if (!conv.hasConstantWeights)
     return Reason{ReasonCode::NotConstant, "blocked convolution needs constant weights and bias"};
   int64_t block = blocking.output;
@@ -43,8 +43,10 @@ static int64_t chooseInputBlock(const ConvFacts &conv, int64_t block) {
     return 0;
   if (conv.inputs <= kFirstLayer && block > kFirstLayer)
     return kFirstLayer;
-  // What lies in padding may be no number, which times zero is none either.
-  return isFloat(conv.dtype) ? 0 : block;
+  // What lies in padding may be no number, which times zero is none either: kernels leave it out
+  // in whole groups.
+  constexpr int64_t kGroup = 2;
+  return isFloat(conv.dtype) && conv.inputs % kGroup != 0 ? 0 : block;
 }
 
 ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
@@ -57,17 +59,19 @@ ReasonOr<Blocking> passes::chooseBlocks(const ConvFacts &conv, int64_t block) {
   return blocking;
 }
 
+bool passes::isImageType(Type type) {
+  auto image = dyn_cast<RankedTensorType>(type);
+  return image && (image.getRank() == 4 || image.getRank() == 3) && !image.isDynamicDim(1) &&
+         !layoutOf(image).isBlocked();
+}
+
 bool passes::isImage(ConvOp conv) {
-  auto isKnown = [](Value value) {
-    auto type = dyn_cast<RankedTensorType>(value.getType());
-    return type && type.getRank() == 4 && !type.isDynamicDim(1) && !layoutOf(type).isBlocked();
-  };
-  return isKnown(conv.getInput()) && isKnown(conv.getResult()) &&
+  return isImageType(conv.getInput().getType()) && isImageType(conv.getResult().getType()) &&
          conv.getAutoPad() == AutoPad::NotSet;
 }
 
 Reason passes::noBlockableImage() {
-  return {ReasonCode::Shape, "it is not of images in two dimensions with known channels"};
+  return {ReasonCode::Shape, "it is not of images in one or two dimensions with known channels"};
 }
 
 ConvFacts passes::factsOf(ConvOp conv) {

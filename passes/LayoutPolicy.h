@@ -44,8 +44,9 @@ struct ConvFacts {
 
   bool isDepthwise() const { return groups > 1 && groups == inputs && groups == outputs; }
 };
-/// Whether a convolution is of images in two dimensions on a plain layout, with known channels and
-/// padding.
+/// Whether a type is of images in one or two dimensions on a plain layout, with known channels.
+bool isImageType(mlir::Type type);
+/// Whether a convolution is of such images, with known padding.
 bool isImage(nn::ConvOp conv);
 /// Why nothing else is computed on blocks.
 Reason noBlockableImage();
@@ -56,7 +57,8 @@ std::optional<Reason> refuseBlocks(const ConvFacts &conv, const Blocking &blocki
 /// The blocks of `block` channels that pay, or why none do: padding is to be at most a third of
 /// the channels; more for depthwise convolution, which is slow on plain images. An image whose
 /// elements are narrower than the sums is read in blocks though its channels do not fill them, as
-/// several are multiplied at once: four where it has no more, which suits the first layer.
+/// several are multiplied at once, but bfloat16 of an odd number: four where it has no more, which
+/// suits the first layer.
 ReasonOr<Blocking> chooseBlocks(const ConvFacts &conv, int64_t block);
 
 /// The policy of kernels that have one block.

@@ -23,8 +23,6 @@ static std::optional<Reason> refuseConv(ConvOp conv) {
     return Reason{ReasonCode::NotConstant, "its weights are not constant"};
   if (weights.getRank() > 4)
     return Reason{ReasonCode::Shape, "it is of more than two dimensions"};
-  if (conv.getGroup() > 1 && weights.getDimSize(1) == 1)
-    return Reason{ReasonCode::Shape, "it is depthwise: there is a product for each element read"};
   return std::nullopt;
 }
 

@@ -30,7 +30,7 @@ public:
 };
 
 /// The policy of kernels that multiply pairs of bfloat16 and sum up in float32: convolutions in one
-/// or two dimensions with constant weights, but depthwise ones, which wait for memory; products of
+/// or two dimensions with constant weights; products of
 /// matrices, of nn.gemm by constants; attention on queries whose elements lie together; recurrences
 /// that are constant.
 class BFloat16Factors : public PrecisionPolicy {

@@ -86,15 +86,19 @@ GraphValue addConv(Graph &graph, const ConvCase &c, const Types &types, const Gr
                    unsigned seed) {
   GraphValue w = graph.weight(drawTensor(dtypeOf(types.b), c.weights, seed));
   GraphValue bias = graph.weight(integerTensor(dtypeOf(types.sums), {c.weights[0]}, seed + 1));
+  size_t axes = c.weights.size() - 2;
+  auto each = [](int64_t number, size_t count) {
+    return fmt::format("{}", fmt::join(std::vector<int64_t>(count, number), ", "));
+  };
   // What lies beyond the edges is of the image's type.
   int64_t padValue = types.a == std::string_view("ui8")  ? c.padValue
                      : types.a == std::string_view("i8") ? c.padValue - 128
                                                          : 0;
   return graph.op(
       "nn.conv", {x, w, bias},
-      fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, pads = "
-                  "array<i64: {1}, {1}, {1}, {1}>, group = {2}, pad_value = {3} : i64",
-                  c.stride, c.pad, c.group, padValue),
+      fmt::format("strides = array<i64: {}>, dilations = array<i64: {}>, pads = array<i64: {}>, "
+                  "group = {}, pad_value = {} : i64",
+                  each(c.stride, axes), each(1, axes), each(c.pad, 2 * axes), c.group, padValue),
       fmt::format("*x{}", types.sums));
 }
 } // namespace
@@ -110,6 +114,13 @@ TEST(NarrowProductTest, Convolutions) {
       {{1, 64, 5, 6}, {64, 32, 3, 3}, 2, 1, 2, 11},
       {{1, 6, 8, 8}, {5, 6, 3, 3}, 1, 2, 1, 200},
       {{2, 10, 4, 4}, {4, 5, 1, 1}, 1, 0, 2},
+      {{2, 24, 6, 7}, {32, 24, 3, 3}, 2, 1, 1, 9},
+      {{1, 40, 9, 5}, {16, 40, 1, 1}},
+      {{1, 10, 1, 1}, {240, 10, 1, 1}},
+      {{2, 18, 30}, {32, 18, 3}, 1, 1, 1, 17},
+      {{1, 3, 33}, {16, 3, 10}, 5, 0},
+      {{2, 64, 40}, {64, 16, 8}, 1, 4, 4, 3},
+      {{1, 32, 21}, {32, 1, 5}, 2, 2, 32, 100},
   };
   for (const Types &types : kTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));

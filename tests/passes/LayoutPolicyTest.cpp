@@ -120,6 +120,8 @@ TEST(LayoutPolicyTest, NarrowImagesAreReadInBlocks) {
   EXPECT_EQ(chosen(bytes, 4), "4, 4");
   ConvFacts halves = convOf(24, 32);
   halves.inputType = DType::BFloat16;
+  EXPECT_EQ(chosen(halves, 16), "16, 16") << "padding is left out, pair by pair";
+  halves.inputs = 25;
   EXPECT_EQ(chosen(halves, 16), "0, 16") << "padding may be no number";
   halves.inputs = 32;
   EXPECT_EQ(chosen(halves, 16), "16, 16");
@@ -135,8 +137,10 @@ TEST(LayoutPolicyTest, WhatNoKernelDoesIsRefused) {
   conv.dtype = DType::Float64;
   EXPECT_EQ(chosen(conv, 8), "blocked convolution is of float32 and int32 only");
   conv = convOf(8, 8);
+  conv.spatialRank = 1;
+  EXPECT_EQ(chosen(conv, 8), "8, 8");
   conv.spatialRank = 3;
-  EXPECT_EQ(chosen(conv, 8), "blocked convolution is native in two dimensions only");
+  EXPECT_EQ(chosen(conv, 8), "blocked convolution is native in one or two dimensions only");
   conv = convOf(8, 8);
   conv.hasConstantWeights = false;
   EXPECT_EQ(chosen(conv, 8), "blocked convolution needs constant weights and bias");

@@ -236,3 +236,20 @@ func.func @runTimeWeights(%x: tensor<1x32x8x8xf32>, %w: tensor<32x32x1x1xf32>, %
   %1 = nn.conv %x, %v, %b {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x32x8x8xf32>, tensor<32x32x1x1xf32>, tensor<32xf32>) -> tensor<1x32x8x8xf32>
   return %0, %1 : tensor<1x32x8x8xf32>, tensor<1x32x8x8xf32>
 }
+
+// -----
+
+// Images in one dimension are blocked as those in two.
+// CHECK-LABEL: func @lines
+// CHECK: %[[X:.*]] = nn.pack %arg0 : (tensor<1x32x9xf32>) -> tensor<1x2x9x16xf32, #nn.blocked<16>>
+// CHECK: %[[C:.*]] = nn.conv %[[X]]
+// CHECK-SAME: -> tensor<1x2x7x16xf32, #nn.blocked<16>>
+// CHECK: nn.add %[[C]], %{{.*}} -> tensor<1x2x7x16xf32, #nn.blocked<16>>
+// CHECK: nn.unpack
+func.func @lines(%x: tensor<1x32x9xf32>, %b: tensor<32x1xf32>) -> tensor<1x32x7xf32> {
+  %w = nn.constant dense<1.0> : tensor<32x32x3xf32>
+  %none = nn.none
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, group = 1 : i64} : (tensor<1x32x9xf32>, tensor<32x32x3xf32>, none) -> tensor<1x32x7xf32>
+  %1 = nn.add %0, %b : (tensor<1x32x7xf32>, tensor<32x1xf32>) -> tensor<1x32x7xf32>
+  return %1 : tensor<1x32x7xf32>
+}

@@ -205,24 +205,22 @@ func.func @given(%x: tensor<4x4xbf16>, %w: tensor<4x4xbf16>) -> tensor<4x4xf32> 
 
 // -----
 
-// Depthwise convolution, volumes, weights and factors that are no constants, transposed first
+// Volumes, weights and factors that are no constants, transposed first
 // factors, and other types stay.
 // CHECK-LABEL: func @refused
 // CHECK-NOT: bf16
 // CHECK: return
-func.func @refused(%x: tensor<1x4x8x8xf32>, %v: tensor<1x4x8x8x8xf32>, %w: tensor<4x4x1x1xf32>, %m: tensor<4x4xf32>, %d: tensor<4x4xf64>) -> (tensor<1x4x8x8xf32>, tensor<1x4x8x8x8xf32>, tensor<1x4x8x8xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf64>, tensor<1x4x8x8xf32>) {
+func.func @refused(%x: tensor<1x4x8x8xf32>, %v: tensor<1x4x8x8x8xf32>, %w: tensor<4x4x1x1xf32>, %m: tensor<4x4xf32>, %d: tensor<4x4xf64>) -> (tensor<1x4x8x8x8xf32>, tensor<1x4x8x8xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf64>, tensor<1x4x8x8xf32>) {
   %none = nn.none
-  %depthwise = nn.constant dense<1.0> : tensor<4x1x1x1xf32>
   %volume = nn.constant dense<1.0> : tensor<4x4x1x1x1xf32>
   %b = nn.constant dense<1.0> : tensor<4x4xf32>
-  %0 = nn.conv %x, %depthwise, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 4} : (tensor<1x4x8x8xf32>, tensor<4x1x1x1xf32>, none) -> tensor<1x4x8x8xf32>
   %1 = nn.conv %v, %volume, %none {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 0, 0, 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8x8xf32>, tensor<4x4x1x1x1xf32>, none) -> tensor<1x4x8x8x8xf32>
   %2 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32>
   %3 = nn.gemm %m, %m, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
   %4 = nn.gemm %m, %b, %none {alpha = 1.0, beta = 1.0, trans_a = true, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
   %5 = nn.matmul %d, %d : (tensor<4x4xf64>, tensor<4x4xf64>) -> tensor<4x4xf64>
   %6 = nn.conv_transpose %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32>
-  return %0, %1, %2, %3, %4, %5, %6 : tensor<1x4x8x8xf32>, tensor<1x4x8x8x8xf32>, tensor<1x4x8x8xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf64>, tensor<1x4x8x8xf32>
+  return %1, %2, %3, %4, %5, %6 : tensor<1x4x8x8x8xf32>, tensor<1x4x8x8xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf64>, tensor<1x4x8x8xf32>
 }
 
 // -----
@@ -294,4 +292,16 @@ func.func @computed_recurrence(%x: tensor<3x2x4xf32>, %r: tensor<1x4x4xf32>) -> 
   %none = nn.none
   %0:2 = nn.recurrent rnn forward [Tanh] %x, %r, %none, %none, %none, %none, %none {alpha = array<f64: 0.0>, beta = array<f64: 0.0>, input_forget = false, linear_before_reset = false} : (tensor<3x2x4xf32>, tensor<1x4x4xf32>, none, none, none, none, none) -> (tensor<3x1x2x4xf32>, tensor<1x2x4xf32>)
   return %0#0 : tensor<3x1x2x4xf32>
+}
+
+// -----
+
+// Depthwise convolution, in one dimension, too.
+// CHECK-LABEL: func @depthwise
+// CHECK: nn.conv {{.*}} : (tensor<1x4x8xbf16>, tensor<4x1x3xbf16>, none) -> tensor<1x4x6xf32>
+func.func @depthwise(%x: tensor<1x4x8xf32>) -> tensor<1x4x6xf32> {
+  %none = nn.none
+  %w = nn.constant dense<1.0> : tensor<4x1x3xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, group = 4} : (tensor<1x4x8xf32>, tensor<4x1x3xf32>, none) -> tensor<1x4x6xf32>
+  return %0 : tensor<1x4x6xf32>
 }

@@ -48,6 +48,17 @@ static Status runPipeline(ModuleOp module, PassManager &pm) {
   return Status::ok();
 }
 
+/// Whether a kernel has products of AVX512-BF16. They take subnormal numbers for zero, whatever the
+/// thread says, and so does the instruction that rounds to bfloat16; only there it is used.
+static bool multipliesBf16(ModuleOp module) {
+  return module
+      .walk([](LLVM::CallIntrinsicOp call) {
+        return call.getIntrin().starts_with("llvm.x86.avx512bf16.dp") ? WalkResult::interrupt()
+                                                                      : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
 Status native::lowerToLlvmDialect(ModuleOp module) {
   PassManager pm(module.getContext());
   pm.addPass(createCanonicalizerPass());
@@ -56,7 +67,7 @@ Status native::lowerToLlvmDialect(ModuleOp module) {
   pm.addPass(createFenceHalfPass());
   // Rounding to bfloat16 would become library calls on most CPUs.
   arith::ArithExpandOpsPassOptions expansion;
-  expansion.includeBf16 = true;
+  expansion.includeBf16 = !multipliesBf16(module);
   pm.addPass(arith::createArithExpandOpsPass(expansion));
   pm.addPass(createConvertSCFToCFPass());
   // Math first: what becomes libm calls is taken apart with vector ops.

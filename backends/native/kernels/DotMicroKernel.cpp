@@ -35,12 +35,30 @@ DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
 DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b, Values sums) {
   Cursor at{a, b};
   sums = emitLevel(0, rows, at, std::move(sums));
+  if (tile.lastSteps > 0)
+    return emitLastTrip(rows, at, std::move(sums));
   if (!tile.partialGroup)
     return sums;
   Value once = kb.minSigned(operands.leftOver, kb.index(1));
   return kb.forLoop(kb.index(0), once, 1, sums, [&](Value, ValueRange now) {
     return emitStep(rows, at, Values(now), operands.leftOver);
   });
+}
+
+/// A tile of one trip of the first level, with fewer steps in the last one.
+DotMicroKernel::Values DotMicroKernel::emitLastTrip(int64_t rows, const Cursor &at, Values sums) {
+  DotTile last = tile;
+  last.lastSteps = 0;
+  last.levels.erase(last.levels.begin());
+  DotTile::Level &steps = last.levels.back();
+  int64_t allSteps = steps.trip;
+  steps.trip = tile.lastSteps;
+  steps.unroll = std::min(steps.unroll, steps.trip);
+  DotOperands inner = operands;
+  inner.levels.erase(inner.levels.begin());
+  DotMicroKernel kernel(kb, last, std::move(inner));
+  kernel.skippedB = allSteps - tile.lastSteps;
+  return kernel.accumulate(rows, at.a, at.b, std::move(sums));
 }
 
 /// Emits a level and those inside of it; `at` moves on to what follows.
@@ -66,6 +84,8 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
       } else {
         inner = emitLevel(index + 1, rows, next, std::move(inner));
         next.a = kb.advance(here.a, strideA, tile.types.a);
+        if (skippedB > 0 && index + 2 == tile.levels.size())
+          next.b = advanceB(next.b, kb.mul(operands.strideB, skippedB));
       }
       Values all = {next.a, next.b};
       all.append(inner.begin(), inner.end());

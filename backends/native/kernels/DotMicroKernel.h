@@ -43,8 +43,12 @@ struct DotTile {
   int64_t group = 1;
   /// Elements may be left over at the end of k that fill no group; B has zeros there.
   bool partialGroup = false;
+  /// After the trips of the first level comes one more, whose last level has but so many steps: a
+  /// block of channels that is not full, of which B has zeros for the rest. 0: there is none.
+  int64_t lastSteps = 0;
 
-  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, vectorA, packedB, group, partialGroup)
+  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, vectorA, packedB, group, partialGroup,
+               lastSteps)
   int64_t columns() const { return vectors * lanes; }
 };
 
@@ -85,6 +89,7 @@ private:
     mlir::Value a, b;
   };
   Values emitLevel(size_t level, int64_t rows, Cursor &at, Values sums);
+  Values emitLastTrip(int64_t rows, const Cursor &at, Values sums);
   /// `count`: how many elements of the group there are; null: all.
   Values emitStep(int64_t rows, const Cursor &at, Values sums, mlir::Value count = {});
   mlir::Value orIndex(int64_t baked, mlir::Value value) {
@@ -94,6 +99,8 @@ private:
   KernelBuilder &kb;
   const DotTile &tile;
   DotOperands operands;
+  /// Rows of B that are left out after each round of the last level.
+  int64_t skippedB = 0;
   const DotEngine &engine;
 };
 

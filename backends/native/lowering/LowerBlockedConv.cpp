@@ -71,7 +71,12 @@ static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, Dot
   };
   constexpr int64_t kRuntime = DotSpec::kRuntime;
   if (!depthwise) {
-    int64_t planes = ceilDiv(p.channelsPerGroup(), padded.pixel);
+    // Padding of floats may be no number; that of integers meets weights of zero.
+    int64_t rest = p.channelsPerGroup() % padded.pixel;
+    if (isFloat(p.inputType) && spec.tile.group > 1 && rest % spec.tile.group == 0)
+      spec.tile.lastSteps = rest / spec.tile.group;
+    int64_t planes = spec.tile.lastSteps > 0 ? p.channelsPerGroup() / padded.pixel
+                                             : ceilDiv(p.channelsPerGroup(), padded.pixel);
     add({kRuntime, kRuntime, 1}, {planes, padded.planeStride});
   }
   int64_t rows = p.window.kernel[1], columns = p.window.kernel[2];
