@@ -23,21 +23,28 @@ static bool isUnsignedOrBool(DType dtype) {
   return isUnsignedInteger(dtype) || dtype == DType::Bool;
 }
 
-/// The same for integers of 16 bits or less, whose bounds are floats: those are taken first, by a
-/// minimum and a maximum of the processor's, which give their second operand for NaN.
-static Value floatToSmallInteger(OpBuilder &b, Location loc, ScalarEmitter &from, ScalarEmitter &to,
-                                 Value value, int64_t lowest, int64_t highest) {
-  ScalarEmitter word(b, loc, DType::Int32, from.lanes());
-  Value low = from.constant(static_cast<double>(lowest)),
-        high = from.constant(static_cast<double>(highest));
-  if (lowest < 0) { // else NaN becomes the lowest
-    Value isNan = b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNO, value, value);
-    value = from.select(isNan, from.constant(0), value);
+namespace {
+/// The bounds of an integer type.
+struct Bounds {
+  explicit Bounds(DType dtype) {
+    int bits = dtypeBits(dtype) - (isSignedInteger(dtype) ? 1 : 0);
+    highest = isSignedInteger(dtype) ? static_cast<int64_t>((uint64_t{1} << bits) - 1)
+                                     : static_cast<int64_t>(~uint64_t{0} >> (64 - bits));
+    lowest = isSignedInteger(dtype) ? -highest - 1 : 0;
   }
-  value = from.select(from.less(low, value), value, low);
-  value = from.select(from.less(value, high), value, high);
-  Value words = b.create<arith::FPToSIOp>(loc, word.typeOf(DType::Int32), value);
-  return b.create<arith::TruncIOp>(loc, to.typeOf(to.dtype()), words);
+  int64_t lowest, highest;
+};
+} // namespace
+
+/// By a minimum and a maximum of the processor's, which give their second operand for NaN.
+Value ScalarEmitter::boundedBy(Value value, DType to) {
+  Bounds bounds(to);
+  Value low = constant(static_cast<double>(bounds.lowest)),
+        high = constant(static_cast<double>(bounds.highest));
+  if (bounds.lowest < 0) // else NaN becomes the lowest
+    value = select(isNan(value), constant(0), value);
+  value = select(less(low, value), value, low);
+  return select(less(value, high), value, high);
 }
 
 /// Truncation towards zero; outside the range of `to` its nearest bound, NaN 0.
@@ -45,20 +52,21 @@ static Value floatToInteger(OpBuilder &b, Location loc, ScalarEmitter &from, Sca
                             Value value) {
   bool isSigned = isSignedInteger(to.dtype());
   int bits = dtypeBits(to.dtype()) - (isSigned ? 1 : 0);
-  int64_t highest = isSigned ? static_cast<int64_t>((uint64_t{1} << bits) - 1)
-                             : static_cast<int64_t>(~uint64_t{0} >> (64 - bits));
-  int64_t lowest = isSigned ? -highest - 1 : 0;
   Type type = to.typeOf(to.dtype());
-  if (bits <= 16 && getElementTypeOrSelf(type).getIntOrFloatBitWidth() < 32)
-    return floatToSmallInteger(b, loc, from, to, value, lowest, highest);
+  if (bits <= 16 && getElementTypeOrSelf(type).getIntOrFloatBitWidth() < 32) {
+    // Bounds that are floats can be taken first.
+    Value words = b.create<arith::FPToSIOp>(loc, from.typeOf(DType::Int32),
+                                            from.boundedBy(value, to.dtype()));
+    return b.create<arith::TruncIOp>(loc, type, words);
+  }
   Value converted = isSigned ? Value(b.create<arith::FPToSIOp>(loc, type, value))
                              : Value(b.create<arith::FPToUIOp>(loc, type, value));
   Value tooLow = from.less(value, from.constant(isSigned ? std::ldexp(-1.0, bits) : 0.0));
   Value tooHigh = b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::OGE, value,
                                           from.constant(std::ldexp(1.0, bits)));
   Value isNan = b.create<arith::CmpFOp>(loc, arith::CmpFPredicate::UNO, value, value);
-  converted = to.select(tooLow, to.integerConstant(lowest), converted);
-  converted = to.select(tooHigh, to.integerConstant(highest), converted);
+  converted = to.select(tooLow, to.integerConstant(Bounds(to.dtype()).lowest), converted);
+  converted = to.select(tooHigh, to.integerConstant(Bounds(to.dtype()).highest), converted);
   return to.select(isNan, to.integerConstant(0), converted);
 }
 

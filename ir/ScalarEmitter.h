@@ -35,6 +35,9 @@ public:
   /// `value` converted to `to` by the rules of `nn.cast`: float to integer
   /// saturates with NaN giving 0, integers wrap, everything but 0 is true.
   mlir::Value castTo(mlir::Value value, DType to);
+  /// A float within the bounds of `to`, an integer type of at most 16 bits; NaN gets a number that
+  /// castTo makes the same of.
+  mlir::Value boundedBy(mlir::Value value, DType to);
 
   mlir::Value add(mlir::Value a, mlir::Value b);
   mlir::Value sub(mlir::Value a, mlir::Value b);

@@ -15,6 +15,7 @@
 #include "ir/ShapeFacts.h"
 #include "passes/Composer.h"
 #include "passes/Passes.h"
+#include "passes/QuantizedValues.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -111,7 +112,8 @@ static Value decompose(QuantizeOp op, Composer &make) {
   Type wide = make.builder().getF32Type();
   bool isMini = isMiniFloat(nn::dtypeOf(op.getTo()));
   Value shifted = make.convert(isMini ? quotient : make.create<RoundOp>(quotient), wide);
-  if (!isNone(zeroPoint))
+  // 0 may change the sign of a zero, which integers have not.
+  if (!isNone(zeroPoint) && (isMini || knownNumber(op.getZeroPoint()) != 0))
     shifted = make.create<AddOp>(shifted, make.convert(zeroPoint, wide));
   return make.create<CastOp>(shifted, op.getTo(), op.getSaturate() || !isMini,
                              CastRounding::Nearest);

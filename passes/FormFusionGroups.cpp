@@ -95,10 +95,11 @@ static bool canBeRead(DenseElementsAttr number, Operation *user) {
   Type type = number.getElementType();
   if (type.isInteger(32))
     return isa<AddOp, SubOp>(user) && !number.getSplatValue<APInt>().isZero();
-  if (!(type.isF32() || type.isF64()) || !isa<AddOp, SubOp, MulOp, DivOp>(user))
+  if (!(type.isF32() || type.isF64()) || !isa<AddOp, SubOp, MulOp, DivOp, MultiplyAddOp>(user))
     return false;
   auto value = number.getSplatValue<APFloat>();
-  return !value.isZero() && !value.getExactInverse(nullptr);
+  return !value.isZero() &&
+         (isa<AddOp, SubOp, MultiplyAddOp>(user) || !value.getExactInverse(nullptr));
 }
 
 using Members = SmallVector<Operation *>;
@@ -110,12 +111,22 @@ static ConstantOp numberOp(Value value) {
   return constant && constant.getType().getNumElements() == 1 ? constant : nullptr;
 }
 
+/// Whether `number` is added to what `user` gets rounded, or subtracted from integers, as zero
+/// points are: layers may share one by chance.
+static bool isZeroPointOf(Value number, Operation *user) {
+  if (isa<AddOp>(user))
+    return user->getOperand(1) == number &&
+           isa_and_nonnull<RoundOp>(user->getOperand(0).getDefiningOp());
+  return isa<SubOp>(user) && user->getOperand(1) == number && elementTypeOf(number).isInteger(32);
+}
+
 /// Whether `value` is a number that only these ops use, and can read.
 static bool isOwnNumber(Value value, const Members &members) {
   ConstantOp constant = numberOp(value);
   auto number = constant ? dyn_cast<DenseElementsAttr>(constant.getValue()) : nullptr;
   return number && llvm::all_of(value.getUsers(), [&](Operation *user) {
-           return llvm::is_contained(members, user) && canBeRead(number, user);
+           return canBeRead(number, user) &&
+                  (llvm::is_contained(members, user) || isZeroPointOf(value, user));
          });
 }
 
@@ -166,9 +177,85 @@ static void widenAtUsers(Block &block) {
   }
 }
 
+//===----------------------------------------------------------------------===//
+// Order
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Moves what an epilogue reads beside its anchor's result in front of the anchor, where it can be
+/// computed there: an epilogue's operands are there before it.
+class OperandMover {
+public:
+  explicit OperandMover(Block &block) : block(block) {}
+  void run();
+
+private:
+  bool isBefore(Value value, Operation *anchor) const {
+    Operation *op = value.getDefiningOp();
+    return !op || op->getBlock() != &block || op->isBeforeInBlock(anchor);
+  }
+  bool collect(Value value, Operation *anchor, llvm::SmallSetVector<Operation *, 8> &ops) const;
+  void moveOperands(Operation *user, Operation *anchor);
+
+  Block &block;
+  /// The last anchor that the result of an op is computed from, element by element.
+  DenseMap<Operation *, Operation *> anchors;
+};
+} // namespace
+
+/// Collects, operands first, what stands behind the anchor and `value` is computed from; false
+/// where that is not elementwise, follows the anchor or is much.
+bool OperandMover::collect(Value value, Operation *anchor,
+                           llvm::SmallSetVector<Operation *, 8> &ops) const {
+  constexpr size_t kMaxOps = 16;
+  if (isBefore(value, anchor) || ops.contains(value.getDefiningOp()))
+    return true;
+  Operation *op = value.getDefiningOp();
+  bool canMove = isAlwaysAvailable(op) ||
+                 (fusionRole(op) == FusionRole::Elementwise && anchors.lookup(op) != anchor);
+  if (!canMove || ops.size() >= kMaxOps)
+    return false;
+  for (Value operand : op->getOperands())
+    if (!collect(operand, anchor, ops))
+      return false;
+  ops.insert(op);
+  return true;
+}
+
+void OperandMover::moveOperands(Operation *user, Operation *anchor) {
+  for (Value operand : user->getOperands()) {
+    Operation *op = operand.getDefiningOp();
+    llvm::SmallSetVector<Operation *, 8> ops;
+    if (op && anchors.lookup(op) != anchor && collect(operand, anchor, ops))
+      for (Operation *moved : ops)
+        moved->moveBefore(anchor);
+  }
+}
+
+void OperandMover::run() {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    FusionRole role = fusionRole(&op);
+    if (role == FusionRole::Anchor)
+      anchors[&op] = &op;
+    if (role != FusionRole::Elementwise)
+      continue;
+    Operation *last = nullptr;
+    for (Value operand : op.getOperands())
+      if (Operation *anchor = anchors.lookup(operand.getDefiningOp());
+          anchor && (!last || last->isBeforeInBlock(anchor)))
+        last = anchor;
+    if (!last)
+      continue;
+    anchors[&op] = last;
+    moveOperands(&op, last);
+  }
+}
+
 static void formGroupsIn(Block &block, const FusionLimits &limits, GraphLog *log) {
-  if (limits.maxOps > 1)
+  if (limits.maxOps > 1) {
     widenAtUsers(block);
+    OperandMover(block).run();
+  }
   SmallVector<Operation *> ops;
   for (Operation &op : block)
     ops.push_back(&op);

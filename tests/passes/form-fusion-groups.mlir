@@ -106,6 +106,33 @@ func.func @ownNumbers(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xf32>, t
 
 // -----
 
+// Zero points are operands also where several groups have the same; other numbers are not.
+// CHECK-LABEL: func @zeroPoints
+// CHECK-DAG: %[[Z:.*]] = nn.constant dense<1.280000e+02>
+// CHECK-DAG: %[[R:.*]] = nn.constant dense<0.699999988>
+// CHECK: nn.group %arg0, %[[Z]] {
+// CHECK: nn.constant dense<3.000000e-01>
+// CHECK: nn.yield
+// CHECK: nn.group %arg1, %[[R]], %[[Z]] {
+// CHECK: nn.constant dense<3.000000e-01>
+// CHECK: nn.yield
+func.func @zeroPoints(%x: tensor<4xf32>, %y: tensor<4xf32>) -> (tensor<4xui8>, tensor<4xui8>) {
+  %s = nn.constant dense<0.3> : tensor<f32>
+  %z = nn.constant dense<128.0> : tensor<f32>
+  %r = nn.constant dense<0.7> : tensor<f32>
+  %0 = nn.mul %x, %s : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %1 = nn.round %0 : (tensor<4xf32>) -> tensor<4xf32>
+  %2 = nn.add %1, %z : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %3 = nn.cast %2 {to = ui8} : (tensor<4xf32>) -> tensor<4xui8>
+  %4 = nn.multiply_add %y, %r, %s : (tensor<4xf32>, tensor<f32>, tensor<f32>) -> tensor<4xf32>
+  %5 = nn.round %4 : (tensor<4xf32>) -> tensor<4xf32>
+  %6 = nn.add %5, %z : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %7 = nn.cast %6 {to = ui8} : (tensor<4xf32>) -> tensor<4xui8>
+  return %3, %7 : tensor<4xui8>, tensor<4xui8>
+}
+
+// -----
+
 // What an epilogue adds is dequantized in its kernel.
 // CHECK-LABEL: func @residual
 // CHECK: nn.group
@@ -186,6 +213,47 @@ func.func @widenedOnce(%h: tensor<4x4xbf16>) -> (tensor<4x4xf32>, tensor<4x4xf32
   %1 = nn.softmax %0 {axis = 0, trailing = false} : (tensor<4x4xf32>) -> tensor<4x4xf32>
   %2 = nn.softmax %0 {axis = 1, trailing = false} : (tensor<4x4xf32>) -> tensor<4x4xf32>
   return %1, %2 : tensor<4x4xf32>, tensor<4x4xf32>
+}
+
+// -----
+
+// What an epilogue reads beside its anchor's result is computed in front of the anchor.
+// CHECK-LABEL: func @operand_behind_anchor
+// CHECK: %[[SUM:.*]] = nn.group
+// CHECK-DAG: nn.conv
+// CHECK-DAG: nn.cast
+// CHECK-DAG: nn.mul
+// CHECK: nn.add
+// CHECK-NEXT: nn.yield
+// CHECK: return %[[SUM]]
+// SINGLE-LABEL: func @operand_behind_anchor
+func.func @operand_behind_anchor(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>, %y: tensor<1x8x4x4xui8>) -> tensor<1x8x4x4xf32> {
+  %none = nn.none
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
+  %1 = nn.cast %y {to = f32} : (tensor<1x8x4x4xui8>) -> tensor<1x8x4x4xf32>
+  %two = nn.constant dense<3.0> : tensor<f32>
+  %2 = nn.mul %1, %two : (tensor<1x8x4x4xf32>, tensor<f32>) -> tensor<1x8x4x4xf32>
+  %3 = nn.add %0, %2 : (tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  return %3 : tensor<1x8x4x4xf32>
+}
+
+// -----
+
+// What is computed of the anchor's result in another way stays behind it.
+// CHECK-LABEL: func @operand_of_anchor
+// CHECK: nn.group
+// CHECK: nn.conv
+// CHECK: nn.softmax
+// CHECK: nn.group
+// CHECK: nn.add
+// SINGLE-LABEL: func @operand_of_anchor
+func.func @operand_of_anchor(%x: tensor<1x8x4x4xf32>, %w: tensor<8x8x1x1xf32>) -> tensor<1x8x4x4xf32> {
+  %none = nn.none
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1 : i64} : (tensor<1x8x4x4xf32>, tensor<8x8x1x1xf32>, none) -> tensor<1x8x4x4xf32>
+  %1 = nn.softmax %0 {axis = 1 : i64, trailing = false} : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  %2 = nn.exp %1 : (tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  %3 = nn.add %0, %2 : (tensor<1x8x4x4xf32>, tensor<1x8x4x4xf32>) -> tensor<1x8x4x4xf32>
+  return %3 : tensor<1x8x4x4xf32>
 }
 
 // -----
