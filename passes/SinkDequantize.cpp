@@ -2,7 +2,8 @@
 //
 // What only moves elements, or takes the largest, moves those of the quantized tensor, and what is
 // quantized again as it was is what it was: so nn.dequantize comes to stand in front of what
-// computes, where FormIntegerProducts looks for it, and fewer bytes are moved. All of it is exact.
+// computes, where FormIntegerProducts looks for it, and nn.quantize behind it; fewer bytes are
+// moved. All of it is exact.
 //
 //===----------------------------------------------------------------------===//
 #include "ir/Constants.h"
@@ -145,6 +146,40 @@ struct SinkBelowPad : OpRewritePattern<PadOp> {
   }
 };
 
+/// What one scale and zero point is for is quantized before it is joined or moved, where that is
+/// all that becomes of it: by what makes it, and fewer bytes are moved.
+struct RaiseQuantize : OpRewritePattern<QuantizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(QuantizeOp op, PatternRewriter &rewriter) const override {
+    Operation *move = op.getX().getDefiningOp();
+    bool keepsElements =
+        isa_and_nonnull<ConcatOp, ReshapeOp, FlattenOp, SqueezeOp, UnsqueezeOp, TransposeOp>(move);
+    if (!keepsElements || !move->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "its operand is not just moved");
+    auto precedes = [&](Value value) {
+      Operation *producer = value.getDefiningOp();
+      return !producer || producer->getBlock() != move->getBlock() ||
+             producer->isBeforeInBlock(move);
+    };
+    if (op.getBlockSize() != 0 || !isOfTensor(op.getScale()) || !isOfTensor(op.getZeroPoint()) ||
+        !precedes(op.getScale()) || !precedes(op.getZeroPoint()) ||
+        !elementTypeOf(op.getTo()).isInteger(8))
+      return rewriter.notifyMatchFailure(op, "it does not quantize to bytes of one scale");
+    rewriter.setInsertionPoint(move);
+    Composer make(rewriter, op.getLoc());
+    SmallVector<Value> operands(move->getOperands());
+    size_t count = isa<ConcatOp>(move) ? operands.size() : 1;
+    for (Value &operand : MutableArrayRef(operands).take_front(count))
+      operand = make.create<QuantizeOp>(operand, op.getScale(), op.getZeroPoint(), op.getTo(),
+                                        op.getPrecision(), 0, 0, op.getSaturate());
+    Operation *moved = rewriter.clone(*move);
+    moved->setOperands(operands);
+    moved->getResult(0).setType(op.getType());
+    rewriter.replaceOp(op, moved->getResult(0));
+    return success();
+  }
+};
+
 /// No float is below 0 where zero is the least integer.
 struct DropRelu : OpRewritePattern<ReluOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -207,7 +242,7 @@ struct SinkDequantizePass : passes::impl::SinkDequantizePassBase<SinkDequantizeP
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<SinkBelowMove, SinkBelowTranspose, SinkBelowConcat, SinkBelowPad, DropRelu,
-                 DropBound, DropRequantization>(&getContext());
+                 DropBound, DropRequantization, RaiseQuantize>(&getContext());
     if (failed(applyPatternsAndFoldGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

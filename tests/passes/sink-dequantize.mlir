@@ -146,3 +146,29 @@ func.func @bounds(%x: tensor<2x3xf32>) -> (tensor<2x3xui8>, tensor<2x3xui8>, ten
   %7 = nn.quantize %5, %scale, %least {precision = f32, to = i8} : (tensor<2x3xf32>, tensor<f32>, tensor<i8>) -> tensor<2x3xi8>
   return %3, %4, %6, %7 : tensor<2x3xui8>, tensor<2x3xui8>, tensor<2x3xui8>, tensor<2x3xi8>
 }
+
+// What is joined or moved is quantized before; not where floats are used as well, nor by scales for
+// each position.
+// CHECK-LABEL: @raised
+func.func @raised(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>, %axes: tensor<1xi64>) -> (tensor<3x4xui8>, tensor<2x3xui8>, tensor<2x6xf32>, tensor<3x2xui8>) {
+  %none = nn.none
+  %scale = nn.constant dense<0.3> : tensor<f32>
+  %scales = nn.constant dense<[0.3, 0.4, 0.5]> : tensor<3xf32>
+  // CHECK-DAG: %[[X:.*]] = nn.quantize %arg0, {{.*}} -> tensor<2x3xui8>
+  // CHECK-DAG: %[[Y:.*]] = nn.quantize %arg1, {{.*}} -> tensor<2x3xui8>
+  // CHECK: %[[JOINED:.*]] = nn.concat %[[X]], %[[Y]] {{.*}} -> tensor<4x3xui8>
+  // CHECK: %[[MOVED:.*]] = nn.transpose %[[JOINED]] {{.*}} -> tensor<3x4xui8>
+  %0 = nn.concat %x, %y {axis = 0 : i64} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<4x3xf32>
+  %1 = nn.transpose %0 {perm = array<i64: 1, 0>} : (tensor<4x3xf32>) -> tensor<3x4xf32>
+  %2 = nn.quantize %1, %scale, %none {precision = f32, to = ui8} : (tensor<3x4xf32>, tensor<f32>, none) -> tensor<3x4xui8>
+  // CHECK: nn.concat %arg0, %arg1 {{.*}} -> tensor<2x6xf32>
+  %3 = nn.concat %x, %y {axis = 1 : i64} : (tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<2x6xf32>
+  %4 = nn.quantize %3, %scale, %none {precision = f32, to = ui8} : (tensor<2x6xf32>, tensor<f32>, none) -> tensor<2x6xui8>
+  %5 = nn.dequantize %4, %scale, %none {to = f32} : (tensor<2x6xui8>, tensor<f32>, none) -> tensor<2x6xf32>
+  %6 = nn.add %3, %5 : (tensor<2x6xf32>, tensor<2x6xf32>) -> tensor<2x6xf32>
+  // CHECK: nn.transpose %arg0 {{.*}} -> tensor<3x2xf32>
+  %7 = nn.transpose %x {perm = array<i64: 1, 0>} : (tensor<2x3xf32>) -> tensor<3x2xf32>
+  %8 = nn.quantize %7, %scales, %none {precision = f32, to = ui8, axis = 0 : i64} : (tensor<3x2xf32>, tensor<3xf32>, none) -> tensor<3x2xui8>
+  %9 = nn.quantize %x, %scale, %none {precision = f32, to = ui8} : (tensor<2x3xf32>, tensor<f32>, none) -> tensor<2x3xui8>
+  return %2, %9, %6, %8 : tensor<3x4xui8>, tensor<2x3xui8>, tensor<2x6xf32>, tensor<3x2xui8>
+}
