@@ -1,6 +1,7 @@
 //===- ArtifactFile.cpp - a library in this process -----------------------===//
 #include "api/ArtifactFile.h"
 
+#include "api/ChoiceReport.h"
 #include "backends/native/aot/AotWeightsFile.h"
 #include "quern/CheckedSize.h"
 #include "quern/RandomSeed.h"
@@ -274,8 +275,8 @@ Status ArtifactFile::findFunctions() {
         "the library has version {} of the interface between models and programs, this Quern has "
         "{}; compile the model again",
         model->abi_version, QUERN_MODEL_ABI_VERSION));
-  if (!model->name || !model->target_cpu || !model->precision || model->workspace_bytes < 0 ||
-      model->worker_bytes < 0 || model->weights_bytes < 0 ||
+  if (!model->name || !model->target_cpu || !model->precision || !model->precision_choice ||
+      model->workspace_bytes < 0 || model->worker_bytes < 0 || model->weights_bytes < 0 ||
       (model->weights_bytes > 0 && !dlsym(library, kUseWeights)) ||
       model->workspace_alignment != QUERN_MODEL_WORKSPACE_ALIGNMENT)
     return damaged("what it says of itself makes no sense");
@@ -287,6 +288,12 @@ Status ArtifactFile::findFunctions() {
   facts.name = model->name;
   facts.targetCpu = model->target_cpu;
   facts.precision = *precision;
+  if (*model->precision_choice) {
+    std::optional<PrecisionChoice> choice = readChoice(model->precision_choice);
+    if (!choice)
+      return damaged("what it says of its precision makes no sense");
+    facts.choice = std::move(choice);
+  }
   facts.abiVersion = model->abi_version;
   facts.workspaceBytes = model->workspace_bytes;
   facts.workerBytes = model->worker_bytes;

@@ -85,6 +85,9 @@ public:
   const std::vector<PortSignature> &inputs() const override { return model->facts().inputs; }
   const std::vector<PortSignature> &outputs() const override { return model->facts().outputs; }
   Precision precision() const override { return model->facts().precision; }
+  const PrecisionChoice *precisionChoice() const override {
+    return model->facts().choice ? &*model->facts().choice : nullptr;
+  }
   std::vector<std::vector<Tensor::Dims>> listedInputDims() const override;
   Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &) const override;
 

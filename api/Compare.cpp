@@ -107,15 +107,25 @@ Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
 Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue> inputs,
                                     const CompileOptions &compile, const RunnerOptions &session,
                                     const CompareOptions &options) {
-  CompileOptions interpret = compile;
+  CompileOptions interpret = compile, native = compile;
   interpret.backend = Backend::Interpreter;
   interpret.precision = Precision::Float32;
+  interpret.maxError.reset();
+  interpret.weights = WeightType::Given;
+  if (native.precision == Precision::Auto && native.samples.empty())
+    native.samples.assign(inputs.begin(), inputs.end());
+  if (native.precision == Precision::Auto && !native.choice) {
+    QUERN_ASSIGN(native.choice, model.choosePrecision(native));
+  }
   QUERN_ASSIGN(PreparedRunner reference, prepareRunner(model, inputs, interpret, session));
-  QUERN_ASSIGN(PreparedRunner compiled, prepareRunner(model, inputs, compile, session));
+  QUERN_ASSIGN(PreparedRunner compiled, prepareRunner(model, inputs, native, session));
   CompareOptions how = options;
   if (!how.tolerance) {
-    Expected<Explanation> explanation = model.explainWithoutSizes(compile);
-    how.tolerance = toleranceOf(compile.precision, explanation && explanation->multipliesBytes());
+    Expected<Explanation> explanation = model.explainWithoutSizes(native);
+    how.tolerance = toleranceOf(native.precision,
+                                (explanation && explanation->multipliesBytes()) ||
+                                    native.weights != WeightType::Given,
+                                native.choice.get());
   }
   QUERN_ASSIGN(Comparison result, quern::compare(*reference.runner, *compiled.runner, inputs, how));
   result.compileMs = compiled.milliseconds;

@@ -2,9 +2,11 @@
 #include "quern/Model.h"
 
 #include "api/ModelState.h"
+#include "api/PrecisionChooser.h"
 #include "frontend/onnx/OnnxImporter.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
+#include "quern/SampleInputs.h"
 #include "runtime/system/CpuCount.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -62,7 +64,61 @@ Status quern::checkOptions(const CompileOptions &options) {
     return usageError(fmt::format("the interpreter computes as the model says: precision {} is for "
                                   "native code",
                                   precisionName(options.precision)));
+  if (options.maxError && options.precision != Precision::Auto)
+    return usageError(fmt::format("a bound on the error is for precision auto, which lowers what "
+                                  "keeps it; found precision {}",
+                                  precisionName(options.precision)));
+  if (options.maxError)
+    QUERN_TRY(checkMaxError(*options.maxError));
+  if (options.backend == Backend::Interpreter && options.weights != WeightType::Given)
+    return usageError(fmt::format("the interpreter computes as the model says: weights of {} are "
+                                  "for native code",
+                                  weightTypeName(options.weights)));
   return checkThreads(options.threads);
+}
+
+Expected<std::shared_ptr<const PrecisionChoice>>
+Model::choosePrecision(const CompileOptions &options) const {
+  QUERN_TRY(checkOptions(options));
+  if (options.precision != Precision::Auto)
+    return usageError(fmt::format("only precision auto chooses; found precision {}",
+                                  precisionName(options.precision)));
+  CompileOptions settings = options;
+  bool isRandom = settings.samples.empty();
+  if (isRandom) {
+    QUERN_ASSIGN(settings.samples, sampleInputs(inputs(), /*seed=*/0, options.limits));
+  }
+  QUERN_TRY(checkInputs(inputs(), settings.samples));
+  QUERN_ASSIGN(nn::OwnedModule source, state->copyModule());
+  Expected<PrecisionChoice> choice = quern::choosePrecision(source, settings);
+  if (!choice && isRandom)
+    return choice.status().withContext("precision auto, on random inputs");
+  if (!choice)
+    return choice.status().withContext("precision auto");
+  choice->isOnRandomInputs = isRandom;
+  return std::make_shared<const PrecisionChoice>(choice.take());
+}
+
+Expected<CompileOptions> Model::withChoice(const CompileOptions &options,
+                                           std::span<const Tensor::Dims> inputDims) const {
+  QUERN_TRY(checkOptions(options));
+  CompileOptions result = options;
+  if (options.precision == Precision::Auto && !options.choice) {
+    bool isRandom = result.samples.empty();
+    if (isRandom && !inputDims.empty()) {
+      std::vector<PortSignature> ports = inputs();
+      for (size_t i = 0; i < ports.size(); ++i)
+        if (ports[i].isTensor())
+          ports[i].shape = PortShape::fromSizes(inputDims[i]);
+      QUERN_ASSIGN(result.samples, sampleInputs(ports, /*seed=*/0, options.limits));
+    }
+    QUERN_ASSIGN(std::shared_ptr<const PrecisionChoice> chosen, choosePrecision(result));
+    PrecisionChoice choice = *chosen;
+    choice.isOnRandomInputs = isRandom;
+    result.choice = std::make_shared<const PrecisionChoice>(std::move(choice));
+  }
+  result.samples.clear();
+  return result;
 }
 
 Expected<std::shared_ptr<const CompiledModel>> Model::compile(const CompileOptions &options) const {
@@ -71,6 +127,7 @@ Expected<std::shared_ptr<const CompiledModel>> Model::compile(const CompileOptio
     std::lock_guard lock(state->mutex);
     return compileForInterpreter(state->source);
   }
+  QUERN_ASSIGN(CompileOptions settled, withChoice(options));
   QUERN_ASSIGN(nn::OwnedModule source, state->copyModule());
-  return compileToNative(std::move(source), options, state->files);
+  return compileToNative(std::move(source), settled, state->files);
 }

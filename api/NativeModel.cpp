@@ -6,6 +6,8 @@
 #include "passes/SpecializeInputs.h"
 #include "quern/CacheFolder.h"
 #include "quern/OutputGuard.h"
+#include "quern/Reports.h"
+#include "quern/SampleInputs.h"
 #include "runtime/plan/Plan.h"
 
 #include <fmt/format.h>
@@ -53,18 +55,28 @@ quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
 // Output and what there is to say: each works on a copy of the module
 //===----------------------------------------------------------------------===//
 
+static Explanation withChoiceOf(const CompileOptions &options, Explanation explanation) {
+  if (options.choice)
+    explanation.choice = *options.choice;
+  return explanation;
+}
+
 Expected<Explanation> Model::explainPlan(const CompileOptions &options,
                                          std::span<const Tensor::Dims> inputDims) const {
   QUERN_TRY(checkInputDims(inputs(), inputDims));
   QUERN_TRY(prepare(options, files()));
+  QUERN_ASSIGN(CompileOptions settled, withChoice(options, inputDims));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  return native::explainPlan(*copy.module, options, inputDims);
+  QUERN_ASSIGN(Explanation explanation, native::explainPlan(*copy.module, settled, inputDims));
+  return withChoiceOf(settled, std::move(explanation));
 }
 
 Expected<Explanation> Model::explainWithoutSizes(const CompileOptions &options) const {
   QUERN_TRY(prepare(options, files()));
+  QUERN_ASSIGN(CompileOptions settled, withChoice(options));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  return native::explainGraph(*copy.module, options);
+  QUERN_ASSIGN(Explanation explanation, native::explainGraph(*copy.module, settled));
+  return withChoiceOf(settled, std::move(explanation));
 }
 
 Expected<std::string> Model::textOfPhase(const CompileOptions &options,
@@ -75,8 +87,9 @@ Expected<std::string> Model::textOfPhase(const CompileOptions &options,
                                   "laid-out, fused, kernels, llvm, object",
                                   phase));
   QUERN_TRY(prepare(options, files()));
+  QUERN_ASSIGN(CompileOptions settled, withChoice(options));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  return native::compileToPhase(*copy.module, *last, options);
+  return native::compileToPhase(*copy.module, *last, settled);
 }
 
 std::string quern::symbolPrefix(const std::string &outputPath) {
@@ -99,6 +112,38 @@ static int64_t bytesAt(const std::string &path) {
   return bytes;
 }
 
+/// Of CPUs that get code of their own, the one whose layers are measured: the first that multiplies
+/// bfloat16, for the others lower none.
+static Expected<std::string> measuredCpu(const CompileOptions &options,
+                                         const ArtifactOptions &artifact) {
+  for (const std::string &cpu : artifact.targetCpus) {
+    QUERN_ASSIGN(native::Target target, native::resolveTarget(cpu, options.targetTriple));
+    if (target.has(native::Isa::Bf16Dot))
+      return cpu;
+  }
+  return artifact.targetCpus.empty() ? options.targetCpu : artifact.targetCpus.front();
+}
+
+Expected<CompileOptions> Model::withChoiceFor(const CompileOptions &options,
+                                              const ArtifactOptions &artifact) const {
+  QUERN_TRY(checkOptions(options));
+  if (options.precision != Precision::Auto)
+    return options;
+  CompileOptions measured = options;
+  QUERN_ASSIGN(measured.targetCpu, measuredCpu(options, artifact));
+  std::vector<Tensor::Dims> dims;
+  for (const PortSignature &port : inputs()) {
+    dims.push_back(defaultDims(port));
+    for (size_t d = 0; d < dims.back().size(); ++d)
+      for (const ListedSize &list : artifact.listedSizes)
+        if (port.shape[static_cast<int64_t>(d)].symbolName() == list.name && !list.sizes.empty())
+          dims.back()[d] = list.sizes.front();
+  }
+  QUERN_ASSIGN(measured, withChoice(measured, dims));
+  measured.targetCpu = options.targetCpu;
+  return measured;
+}
+
 Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOptions &artifact,
                                 ArtifactSummary *summary) const {
   FileGuard guard;
@@ -106,9 +151,12 @@ Status Model::compileToArtifact(const CompileOptions &options, const ArtifactOpt
   QUERN_TRY(guardArtifact(options, artifact, guard));
   ArtifactSummary found;
   bool isFolder = artifact.outputPath.ends_with(".c-test");
-  QUERN_TRY(isFolder ? state->writeTestFolder(options, artifact, found)
-                     : state->writeArtifact(options, artifact, found));
+  QUERN_ASSIGN(CompileOptions settled, withChoiceFor(options, artifact));
+  QUERN_TRY(isFolder ? state->writeTestFolder(settled, artifact, found)
+                     : state->writeArtifact(settled, artifact, found));
   found.bytes = bytesAt(artifact.outputPath);
+  if (settled.choice)
+    found.choice = *settled.choice;
   if (artifact.weightsInFile && !isFolder)
     found.bytes += bytesAt(native::weightsPath(artifact.outputPath));
   if (summary)
@@ -120,6 +168,8 @@ Status Model::State::writeArtifact(const CompileOptions &options, const Artifact
                                    ArtifactSummary &summary) {
   QUERN_TRY(prepare(options, files));
   QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
-  QUERN_TRY(native::compileToArtifact(*copy.module, {nativeOptions(options), artifact}, &summary));
+  std::string choice = options.choice ? choiceReport(*options.choice) : "";
+  QUERN_TRY(native::compileToArtifact(*copy.module, {nativeOptions(options), artifact, choice},
+                                      &summary));
   return Status::ok();
 }

@@ -92,6 +92,14 @@ std::string quern::modelReport(const std::string &path, const ModelFacts &facts)
   });
 }
 
+static void addChoice(OStream &json, const std::optional<PrecisionChoice> &choice) {
+  if (!choice)
+    return json.attribute("choice", nullptr);
+  json.attributeBegin("choice");
+  json.rawValue(choiceReport(*choice));
+  json.attributeEnd();
+}
+
 std::string quern::artifactReport(const std::string &path, const ArtifactFacts &facts) {
   return jsonText([&](OStream &json) {
     json.object([&] {
@@ -100,6 +108,7 @@ std::string quern::artifactReport(const std::string &path, const ArtifactFacts &
       addText(json, "name", facts.name);
       addText(json, "target_cpu", facts.targetCpu);
       addText(json, "precision", std::string(precisionName(facts.precision)));
+      addChoice(json, facts.choice);
       json.attribute("abi_version", facts.abiVersion);
       json.attribute("workspace_bytes", facts.workspaceBytes);
       json.attribute("worker_bytes", facts.workerBytes);
@@ -163,6 +172,8 @@ static void addPlan(OStream &json, const std::vector<ExplainedStep> &steps) {
         json.attribute("native", step.isNative());
         if (!step.precision.empty())
           addText(json, "precision", step.precision);
+        if (!step.weights.empty())
+          addText(json, "weights", step.weights);
       });
   });
 }
@@ -207,6 +218,7 @@ std::string quern::explanationReport(const Explanation &explanation) {
         for (const Refusal &refusal : explanation.refusals)
           json.object([&] { addRefusal(json, refusal); });
       });
+      addChoice(json, explanation.choice);
     });
   });
 }

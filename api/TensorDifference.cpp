@@ -75,7 +75,10 @@ static bool isExact(DType dtype) {
          dtype != DType::Complex128;
 }
 
-Tolerance quern::toleranceOf(Precision precision, bool multipliesBytes) {
+Tolerance quern::toleranceOf(Precision precision, bool multipliesBytes,
+                             const PrecisionChoice *choice) {
+  if (precision == Precision::Auto && choice)
+    return {.relative = 0, .ofLargest = choice->maxError};
   if (precision == Precision::Float32 && !multipliesBytes)
     return {};
   return {.relative = 0, .ofLargest = 0.01};

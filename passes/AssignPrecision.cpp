@@ -39,9 +39,9 @@ static Type withElements(Type type, Type elements) {
   return cast<TensorType>(type).clone(elements);
 }
 
-/// Whether an operand of an op that sums products is one of the factors: the first two, of
-/// attention the values, too; the states that meet a recurrence are computed.
-static bool isFactor(OpOperand &operand) {
+/// The first two operands, of attention the values, too; the states that meet a recurrence are
+/// computed.
+bool passes::isRoundedFactor(OpOperand &operand) {
   unsigned number = operand.getOperandNumber();
   if (isa<RecurrentOp>(operand.getOwner()))
     return number == 1;
@@ -51,7 +51,7 @@ static bool isFactor(OpOperand &operand) {
 /// Whether the factors are of float32, all of them.
 static bool hasFloat32Factors(Operation *op) {
   return llvm::all_of(op->getOpOperands(), [](OpOperand &operand) {
-    return !isFactor(operand) || isFloat32(operand.get());
+    return !isRoundedFactor(operand) || isFloat32(operand.get());
   });
 }
 
@@ -60,6 +60,15 @@ static std::optional<Reason> refuseFactors(Operation *op) {
   if (isa<ConvOp, MatMulOp, GemmOp, AttentionOp, RecurrentOp>(op))
     return std::nullopt;
   return Reason{ReasonCode::NoKernel, "ops of its kind are computed in float32"};
+}
+
+bool passes::sumsFloat32(Operation *op) {
+  return op->hasTrait<SumsProducts>() && isFloat32(op->getResult(0)) && hasFloat32Factors(op);
+}
+
+std::optional<Reason> passes::refuseRounding(Operation *op, const PrecisionPolicy &policy) {
+  std::optional<Reason> reason = refuseFactors(op);
+  return reason ? reason : policy.refuse(op);
 }
 
 namespace {
@@ -112,11 +121,9 @@ private:
 /// Finds the ops to be lowered, and says of others why not.
 void FactorRounder::choose(Block &block, GraphLog *log) {
   for (Operation &op : block) {
-    if (!op.hasTrait<SumsProducts>() || !isFloat32(op.getResult(0)) || !hasFloat32Factors(&op))
+    if (!sumsFloat32(&op))
       continue;
-    std::optional<Reason> reason = refuseFactors(&op);
-    if (!reason)
-      reason = policy.refuse(&op);
+    std::optional<Reason> reason = refuseRounding(&op, policy);
     if (!reason)
       lowered.insert(&op);
     else if (log)
@@ -144,7 +151,7 @@ FactorRounder::Demand FactorRounder::demandOf(OpOperand &use) const {
   if (user->getBlock() != use.get().getParentBlock()) // a body
     return {};
   if (lowered.contains(user))
-    return {isFactor(use), isFactor(use)};
+    return {isRoundedFactor(use), isRoundedFactor(use)};
   if (commutes(user)) {
     Demand behind = demands.lookup(user->getResult(0));
     bool isWanted = behind.isWanted && behind.suitsAll;
@@ -228,7 +235,7 @@ void FactorRounder::rewrite(Block &block) {
     }
     for (OpOperand &operand : op->getOpOperands()) {
       Value value = operand.get();
-      if (lowered.contains(op) && isFactor(operand)) {
+      if (lowered.contains(op) && isRoundedFactor(operand)) {
         operand.set(rounded(value));
       } else if (replaced.contains(value)) {
         // Each its own, which stands in its kernel.

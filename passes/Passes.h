@@ -35,6 +35,8 @@ std::unique_ptr<mlir::Pass>
 createFormIntegerProductsPass(std::shared_ptr<const ProductPolicy> policy, GraphLog *log);
 /// `policy` says from what cost on a table pays; null: what AllProducts says.
 std::unique_ptr<mlir::Pass> createFormByteLookupsPass(std::shared_ptr<const ProductPolicy> policy);
+std::unique_ptr<mlir::Pass> createQuantizeWeightsPass(const QuantizeWeightsPassOptions &options,
+                                                      GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseLayerNormPass(GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseAttentionPass(GraphLog *log);
 /// `policy` says what is lowered; null is BFloat16Factors.

@@ -48,6 +48,13 @@ def FormBlockProductsPass : Pass<"nn-form-block-products", "::mlir::func::FuncOp
   let summary = "products of float32 with dequantized constants keep them small";
 }
 
+def QuantizeWeightsPass : Pass<"nn-quantize-weights", "::mlir::func::FuncOp"> {
+  let summary = "constant weights of products of float32 in few bits, dequantized where they are used";
+  let options = [
+    Option<"bits", "bits", "int64_t", "8", "8: a scale for each column; 4: one for each 32 along it">,
+  ];
+}
+
 def SinkDequantizePass : Pass<"nn-sink-dequantize", "::mlir::func::FuncOp"> {
   let summary = "move integers in place of their floats, and drop what quantizes them as before";
 }
@@ -110,6 +117,13 @@ def AssignPrecisionPass : Pass<"nn-assign-precision", "::mlir::func::FuncOp"> {
   let description = [{
     Sums stay in float32. By default those are lowered that BFloat16Factors accepts; a backend
     gives another policy.
+  }];
+}
+
+def AddPrecisionSwitchesPass : Pass<"nn-add-precision-switches", "::mlir::func::FuncOp"> {
+  let summary = "an input for each op that nn-assign-precision would lower, which rounds its factors";
+  let description = [{
+    For measuring what each of them costs, and for quern-opt; no part of a pipeline.
   }];
 }
 

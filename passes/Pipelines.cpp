@@ -57,6 +57,14 @@ static void formIntegerProducts(OpPassManager &pm, const PipelineOptions &option
   pm.addNestedPass<func::FuncOp>(createFormByteLookupsPass(options.products));
 }
 
+/// What FormBlockProducts finds.
+static void quantizeWeights(OpPassManager &pm, const PipelineOptions &options) {
+  QuantizeWeightsPassOptions format;
+  format.bits = options.weights == WeightType::Int4 ? 4 : 8;
+  pm.addNestedPass<func::FuncOp>(createQuantizeWeightsPass(format, options.log));
+  foldButDequantized(pm, options);
+}
+
 static void endPhase(OpPassManager &pm, Phase phase, const PipelineOptions &options) {
   std::string name(phaseName(phase));
   pm.addPass(createVerifyPhasePass({name}));
@@ -83,6 +91,8 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
   pm.addNestedPass<func::FuncOp>(createInlineKnownBranchesPass());
   if (options.optLevel >= 1 && options.products)
     formIntegerProducts(pm, options);
+  if (options.optLevel >= 1 && options.weights != WeightType::Given)
+    quantizeWeights(pm, options);
   if (options.optLevel >= 1) // of those that are left
     pm.addNestedPass<func::FuncOp>(createFormBlockProductsPass());
   pm.addNestedPass<func::FuncOp>(createDecomposeQuantizationPass());

@@ -8,6 +8,8 @@
 
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <fmt/format.h>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::nn;
@@ -53,4 +55,28 @@ std::optional<Reason> BFloat16Factors::refuse(Operation *op) const {
       .Case([](AttentionOp attention) { return refuseAttention(attention); })
       .Case([](RecurrentOp op) { return refuseRecurrent(op); })
       .Default([](Operation *) { return std::nullopt; });
+}
+
+/// Why Precision::Auto has left a layer as it is.
+static std::string describe(const PrecisionLayer &layer, const PrecisionChoice &choice) {
+  std::string text = fmt::format("it alone would change an output by {:.2g} % of its largest "
+                                 "magnitude",
+                                 layer.error * 100);
+  if (layer.error > choice.maxError)
+    return text;
+  return text + fmt::format(" and save {:.3g} us; others save more for as much, and {}",
+                            layer.nanosecondsSaved * 1e-3, choice.refusal);
+}
+
+std::optional<Reason> ChosenFactors::refuse(Operation *op) const {
+  if (std::optional<Reason> reason = all->refuse(op))
+    return reason;
+  if (op->hasTrait<CommutesWithRounding>())
+    return std::nullopt;
+  std::string node = nodeName(op->getLoc());
+  for (const PrecisionLayer &layer : choice->layers)
+    if (layer.node == node)
+      return layer.isLowered ? std::nullopt
+                             : std::optional<Reason>({ReasonCode::Limit, describe(layer, *choice)});
+  return Reason{ReasonCode::Missing, "it was not measured"};
 }

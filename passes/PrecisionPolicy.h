@@ -7,9 +7,15 @@
 #pragma once
 
 #include "ir/NNDialect.h"
+#include "quern/PrecisionChoice.h"
 #include "quern/Reason.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace quern::passes {
 
@@ -37,5 +43,39 @@ class BFloat16Factors : public PrecisionPolicy {
 public:
   std::optional<Reason> refuse(mlir::Operation *op) const override;
 };
+
+/// Of the ops that another policy accepts those that Precision::Auto has chosen, by the names of
+/// their nodes.
+class ChosenFactors : public PrecisionPolicy {
+public:
+  ChosenFactors(std::shared_ptr<const PrecisionPolicy> all,
+                std::shared_ptr<const PrecisionChoice> choice)
+      : all(std::move(all)), choice(std::move(choice)) {}
+  std::optional<Reason> refuse(mlir::Operation *op) const override;
+
+private:
+  std::shared_ptr<const PrecisionPolicy> all;
+  std::shared_ptr<const PrecisionChoice> choice;
+};
+
+// Of AssignPrecision, for who looks for the same ops.
+
+/// Whether an op sums up products of float32: those that are not lowered need a reason.
+bool sumsFloat32(mlir::Operation *op);
+/// Whether such an op gets this operand rounded when it is lowered.
+bool isRoundedFactor(mlir::OpOperand &operand);
+/// Why such an op is not lowered, if it is not.
+std::optional<Reason> refuseRounding(mlir::Operation *op, const PrecisionPolicy &policy);
+
+/// Gives a simplified graph a further input for each name of ops that would be lowered, a truth
+/// value: where it is true, they are computed on factors rounded to bfloat16. All else stays as it
+/// is. Gives what the inputs are for, in the order of the graph.
+struct SwitchedLayer {
+  /// As PrecisionLayer::node, and the nodes one by one.
+  std::string name;
+  std::vector<std::string> nodes;
+};
+std::vector<SwitchedLayer> addPrecisionSwitches(mlir::func::FuncOp main,
+                                                const PrecisionPolicy &policy);
 
 } // namespace quern::passes

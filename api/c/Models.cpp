@@ -50,6 +50,12 @@ Expected<CompileOptions> c::readCompileOptions(const quern_compile_options *give
   if (options.precision) {
     QUERN_ASSIGN(result.precision, parsePrecision(options.precision));
   }
+  if (options.max_error != 0)
+    result.maxError = options.max_error;
+  QUERN_ASSIGN(result.samples, readValues(options.samples, options.sample_count, "samples"));
+  if (options.weights) {
+    QUERN_ASSIGN(result.weights, parseWeightType(options.weights));
+  }
   QUERN_ASSIGN(result.limits, readLimits(&options.limits));
   return result;
 }

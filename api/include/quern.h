@@ -193,8 +193,16 @@ typedef struct quern_compile_options {
   const char *dump_folder; /* for the graph after each phase */
   const char *target;      /* of files: "aarch64-linux-gnu"; this machine by default */
   int32_t no_kernel_cache; /* compiled kernels are not kept for other processes, nor found */
-  /* What products and convolutions of float32 are computed in: "f32" (NULL), or "bf16". */
+  /* What products and convolutions of float32 are computed in: "f32" (NULL), "bf16", or "auto":
+   * bf16 where it pays, as far as max_error allows. */
   const char *precision;
+  /* Of "auto": the most that an output may be off by, as a share of its largest magnitude; 0: 0.01.
+   * It is measured on `samples`, a value for each input; random numbers when there are none. */
+  double max_error;
+  const struct quern_value *const *samples;
+  size_t sample_count;
+  /* What constant weights of matrix products are kept as: "given" (NULL), "int8" or "int4". */
+  const char *weights;
 } quern_compile_options;
 
 typedef struct quern_file_options { /* of quern_model_compile_to_file */

@@ -10,6 +10,7 @@
 #include "api/quantize/EqualizeLayers.h"
 #include "api/quantize/FoldNorms.h"
 #include "api/quantize/Measure.h"
+#include "api/quantize/Plan.h"
 #include "api/quantize/RaiseOpset.h"
 #include "quern/ConvertTensor.h"
 #include "quern/Progress.h"
@@ -17,7 +18,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -26,13 +26,6 @@ using namespace quern;
 using namespace quern::quantization;
 
 namespace {
-/// What the options say, checked.
-struct Plan {
-  QuantizeOptions options;
-  WriteOptions write = {};
-  RangeMethod method = RangeMethod::MinMax;
-};
-
 class Quantizer {
 public:
   Quantizer(EditableModel given, Model original, Plan plan, RunSettings settings)
@@ -96,35 +89,6 @@ static constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 //===----------------------------------------------------------------------===//
 // Before the first model is written
 //===----------------------------------------------------------------------===//
-
-static Expected<Plan> readOptions(const QuantizeOptions &options) {
-  Plan plan{.options = options};
-  std::optional<Mode> mode = parseMode(options.mode);
-  if (!mode)
-    return usageError(fmt::format("there is no mode '{}'; the modes are static, dynamic, "
-                                  "weights-int8, weights-int4, float16",
-                                  options.mode));
-  std::optional<RangeMethod> method = parseRangeMethod(options.calibration);
-  if (!method)
-    return usageError(fmt::format("there is no calibration '{}'; there are min-max, percentile, "
-                                  "entropy, mse",
-                                  options.calibration));
-  if (!(options.percentile > 50 && options.percentile <= 100))
-    return usageError(
-        fmt::format("a percentile of {} is not above 50 and at most 100", options.percentile));
-  if (options.blockSize < 16 || !std::has_single_bit(static_cast<uint64_t>(options.blockSize)))
-    return usageError(
-        fmt::format("a block of {} is no power of two from 16 on", options.blockSize));
-  if (!(options.maxError >= 0) || !(options.minSpeedup >= 0) || !(options.seconds >= 0))
-    return usageError("the bounds on error, speed-up and time are numbers from 0 on");
-  plan.method = *method;
-  plan.write = {.mode = *mode,
-                .perChannel = options.perChannel,
-                .activations = options.signedActivations ? DType::Int8 : DType::UInt8,
-                .blockSize = options.blockSize,
-                .correctBias = options.correctBias};
-  return plan;
-}
 
 /// The reasons why layers are left alone, each once.
 static std::string listRefusals(std::span<const Layer> layers) {
@@ -451,10 +415,7 @@ static Expected<Quantization>
 quantizeSource(const Source &source, const std::string &name, std::span<const Sample> samples,
                const QuantizeOptions &options, const CompileOptions &compile,
                const InputSizes &sizes) {
-  QUERN_ASSIGN(Plan plan, readOptions(options));
-  if (compile.precision != Precision::Float32)
-    return usageError(
-        "what is quantized is compared with the model in float32; leave precision f32");
+  QUERN_ASSIGN(Plan plan, readPlan(options, compile));
   QUERN_ASSIGN(Model original, Model::load(source, sizes, compile.limits));
   auto read = EditableModel::read(source, compile.limits);
   if (!read)

@@ -17,10 +17,20 @@ passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
   if (!pipeline.products)
     pipeline.products = std::make_shared<NativeProducts>(target);
   if (!pipeline.precisions)
-    pipeline.precisions = std::make_shared<NativePrecision>(target);
+    pipeline.precisions = precisionPolicy(options, target);
   if (!pipeline.foldBudget)
     pipeline.foldBudget = passes::makeFoldBudget(options.limits);
   return pipeline;
+}
+
+std::shared_ptr<const passes::PrecisionPolicy>
+native::precisionPolicy(const CompileOptions &options, const Target &target) {
+  auto all = std::make_shared<NativePrecision>(target);
+  if (options.precision != Precision::Auto)
+    return all;
+  if (!options.choice)
+    return std::make_shared<passes::KeepFloat32>();
+  return std::make_shared<passes::ChosenFactors>(std::move(all), options.choice);
 }
 
 std::shared_ptr<plan::Instantiator> native::createInstantiator(const Target &target,

@@ -37,7 +37,7 @@ Expected<std::shared_ptr<Executable>> native::compileForJit(nn::OwnedModule owne
       [planner](std::span<const Tensor::Dims> dims, const Deadline &deadline) {
         return planner->planBodies(dims, deadline);
       },
-      options.precision);
+      options.precision, options.choice);
 
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : executable->inputs())

@@ -49,11 +49,22 @@ private:
 };
 } // namespace
 
+static Operation *productOf(Operation *op) {
+  Operation *anchor = op ? nn::groupAnchor(op) : nullptr;
+  return anchor ? anchor : op;
+}
+
+/// Of products with weights that are kept smaller than they are multiplied: "int4".
+static std::string weightsOf(Operation *op) {
+  auto product = dyn_cast_or_null<nn::BlockMatMulOp>(productOf(op));
+  return product ? std::string(dtypeName(nn::dtypeOf(nn::elementTypeOf(product.getWeights()))))
+                 : "";
+}
+
 /// Of an op or a group that sums products the type of their factors, as precisions are called.
 static std::string precisionOf(Operation *op) {
-  Operation *anchor = op ? nn::groupAnchor(op) : nullptr;
-  Operation *product = anchor ? anchor : op;
-  if (!product || !product->hasTrait<nn::SumsProducts>())
+  Operation *product = productOf(op);
+  if (!product || !(product->hasTrait<nn::SumsProducts>() || isa<nn::BlockMatMulOp>(product)))
     return "";
   // Of a recurrence these are its weights, and states.
   unsigned operand = isa<nn::RecurrentOp>(product) ? 1 : 0;
@@ -73,8 +84,10 @@ static std::string precisionOf(Operation *op) {
 /// Adds a step of `op`, which may be null.
 void Explainer::addStep(Operation *op, ExplainedStep step) {
   step.precision = precisionOf(op);
+  step.weights = weightsOf(op);
   if (op && stepOf.try_emplace(op, 0).second && !step.precision.empty())
-    ++result.products[step.precision];
+    ++result
+          .products[step.weights.empty() ? step.precision : step.precision + " by " + step.weights];
   if (op)
     stepOf[op] = result.steps.size();
   result.steps.push_back(std::move(step));
@@ -92,7 +105,9 @@ void Explainer::addPlan(const UnlinkedPlan &plan) {
       addWaiting();
       continue;
     }
-    addStep(origin.op, {step.nodes, step.kernel, {}, origin.reason});
+    addStep(
+        origin.op,
+        {.name = step.nodes, .kernel = step.kernel, .reason = origin.reason, .cost = step.cost});
   }
 }
 

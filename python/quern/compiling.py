@@ -38,6 +38,7 @@ def _narrator(progress: Optional[Progress]) -> Optional[Progress]:
 def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] = None,
             dims: Optional[Mapping[str, Sizes]] = None, backend: str = "native",
             target_cpu: str = "host", opt_level: int = 3, precision: str = "f32",
+            max_error: Optional[float] = None, samples: Any = None, weights: str = "given",
             threads: int = 0, profile: bool = False, flush_denormals: bool = True,
             timeout: Optional[float] = None, memory_limit: Optional[int] = None,
             progress: Optional[Progress] = None,
@@ -49,8 +50,11 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     exported in eval mode), a fitted estimator of scikit-learn, LightGBM or XGBoost, a
     quern.Model, or a library that quern.aot has written.
     `backend`: "native", or "interpreter" for the unoptimised reference. `precision`: what
-    products and convolutions of float32 are computed in, "f32" or, with sums in float32,
-    "bf16". `threads`: of
+    products and convolutions of float32 are computed in: "f32"; "bf16", with sums in float32; or
+    "auto", which takes bf16 where it pays, as far as no output is off by more than `max_error`
+    (0.01) of its largest magnitude and rows of scores have their largest entry where they had it,
+    on `samples`, the inputs of a run, or on random ones. `weights`: what constant weights of
+    matrix products are kept as, "given", "int8" or "int4". `threads`: of
     compiling and of runs; 0 is all this process may use. `timeout`: seconds for loading and
     compiling; `memory_limit`: bytes that a run may hold beside weights and inputs. `profile`: time every step.
     `progress`: a function that is told what the work is at ("optimising the graph") whenever
@@ -63,12 +67,13 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     """
     compile_options: dict[str, Any] = {
         "target_cpu": target_cpu, "opt_level": opt_level, "precision": precision,
-        "threads": threads}
+        "max_error": max_error, "weights": weights, "threads": threads}
     run_options: dict[str, Any] = {"profile": profile, "flush_denormals": flush_denormals,
                    "memory_limit": memory_limit}
     sizes: dict[str, Any] = {"shapes": shapes, "dims": dims}
     if sources.is_library(model):
-        if (backend, target_cpu, opt_level, precision) != ("native", "host", 3, "f32"):
+        if (backend, target_cpu, opt_level, precision, max_error, weights) != (
+                "native", "host", 3, "f32", None, "given") or samples is not None:
             raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU, level and "
                              "precision are given")
         ready = sources.load(model, example_inputs, threads=threads, **sizes, **run_options,
@@ -76,6 +81,9 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     elif cache:
         if backend != "native":
             raise UsageError("the cache is for native code")
+        if samples is not None:
+            raise UsageError("the cache is for what the model and the options tell; samples are "
+                             "neither")
         ready = _compile_cached(model, example_inputs, export_options,
                                 {**sizes, **compile_options},
                                 {"timeout": timeout, "progress": progress,
@@ -84,7 +92,7 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     else:
         ready = _load_and_compile(model, example_inputs, {**sizes, **export_options},
                                   {"backend": backend, "kernel_cache": kernel_cache,
-                                   **compile_options, **run_options},
+                                   "samples": samples, **compile_options, **run_options},
                                   timeout, progress)
     ready.cast = cast or sources.is_estimator(model)
     return ready
@@ -149,8 +157,9 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
         dims: Optional[Mapping[str, Sizes]] = None, target: Optional[str] = None,
         target_cpu: str = "host", target_cpus: Sequence[str] = (),
         max_iterations: int = 100_000_000, runtime_archive: Optional[Path] = None,
-        weights: str = "embedded", main: Optional[Path] = None, seed: int = 0, opt_level: int = 3,
-        precision: str = "f32", threads: int = 0, kernel_cache: bool = True,
+        weights: Union[str, Sequence[str]] = "embedded", main: Optional[Path] = None, seed: int = 0,
+        opt_level: int = 3, precision: str = "f32", max_error: Optional[float] = None,
+        samples: Any = None, threads: int = 0, kernel_cache: bool = True,
         timeout: Optional[float] = None, progress: Optional[Progress] = None, **export_options: Any) -> Artifact:
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
     that needs neither Quern nor Python, into code to read (.s, .ll), or into a folder .c-test
@@ -164,14 +173,18 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     for libraries with nodes that need reference kernels; the package brings one for x86-64.
     `dims` may list several sizes, {"N": [1, 8, 32], "seq": range(16, 513, 16)}: the artefact
     has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
-    or "file", in one beside the artefact with its name and the suffix .weights. `kernel_cache`
-    and `precision`: as of quern.compile. `main`: where
+    or "file", in one beside the artefact with its name and the suffix .weights; what they are kept
+    as, as of quern.compile; or both, ("file", "int8"). `kernel_cache`,
+    `precision`, `max_error` and `samples`: as of quern.compile. `main`: where
     a C program goes that runs the artefact on files.
     """
     from .report import Artifact
 
-    if weights not in ("embedded", "file"):
-        raise UsageError(f"weights are 'embedded' or in a 'file', not '{weights}'")
+    words = (weights,) if isinstance(weights, str) else tuple(weights)
+    for word in words:
+        if word not in ("embedded", "file", "given", "int8", "int4"):
+            raise UsageError(f"weights are 'embedded' or in a 'file', and 'given', 'int8' or "
+                             f"'int4', not '{word}'")
     progress = _narrator(progress)
     fixed, listed = _split_dims(dims)
     loaded = sources.load(model, example_inputs, shapes=shapes, dims=fixed, timeout=timeout,
@@ -185,10 +198,11 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     began = time.perf_counter()
     needed, cpus = loaded.write_artifact(
         target=target or "", target_cpu=target_cpu, opt_level=opt_level, precision=precision,
-        threads=threads,
+        max_error=max_error, samples=samples, threads=threads,
+        weights=next((word for word in words if word in ("given", "int8", "int4")), "given"),
         kernel_cache=kernel_cache, output=path, **{name: os.fspath(place) for name, place in paths.items() if place is not None},
         prefix=prefix or "", max_iterations=max_iterations, target_cpus=list(target_cpus),
-        listed_sizes=listed, weights_in_file=weights == "file", seed=seed, timeout=timeout,
+        listed_sizes=listed, weights_in_file="file" in words, seed=seed, timeout=timeout,
         progress=progress)
     seconds = time.perf_counter() - began
     log.info("wrote %s in %.1f ms", path, seconds * 1e3)

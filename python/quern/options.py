@@ -102,9 +102,15 @@ class SessionOptions(_Entries):
         except (TypeError, ValueError):
             raise UsageError("graph_optimization_level is a GraphOptimizationLevel, not "
                              f"{self.graph_optimization_level!r}") from None
+        bound = self._entries.get("quern.max_error")
+        try:
+            bound = None if bound is None else float(bound)
+        except ValueError:
+            raise UsageError(f"quern.max_error is a number, not '{bound}'") from None
         flush = self._entries.get("session.set_denormal_as_zero", "1") != "0"
         return {"threads": self.intra_op_num_threads, "opt_level": level,
-                "precision": self._entries.get("quern.precision", "f32"),
+                "precision": self._entries.get("quern.precision", "f32"), "max_error": bound,
+                "weights": self._entries.get("quern.weights", "given"),
                 "profile": self.enable_profiling, "flush_denormals": flush}
 
 

@@ -5,8 +5,8 @@ first, and with the sizes left open that torch knows, or calls show, to vary. Be
 piece is used it is compared with torch on the call at hand. What cannot be exported, compiled or
 compared, and whatever needs gradients, stays with torch; why, the logger "quern" says at level
 INFO. When nothing of a module runs in Quern, one warning says so, with the reason.
-torch.compile(..., options={"precision": "bf16"}) is the precision of quern.compile; no other
-options are known.
+torch.compile(..., options={"precision": "bf16"}) is the precision of quern.compile; "max_error"
+and "weights" are its others. With precision "auto" errors are measured on the call at hand.
 """
 import logging
 import re
@@ -115,7 +115,12 @@ class _Variant:
     def __init__(self, module, tensors, open_dims, options):
         specs = tuple({dim: torch.export.Dim.AUTO for dim in dims} for dims in open_dims)
         sizes = {"dynamic_shapes": (specs,)} if any(open_dims) else {}
+        if options.get("precision") == "auto":
+            options = {**options, "samples": [tensor.detach() for tensor in tensors]}
         self._compiled = compile_model(module.eval(), tuple(tensors), **sizes, **options)
+        lowered = (options.get("precision", "f32"), options.get("weights", "given"))
+        self._tolerance = 0 if lowered == ("f32", "given") else (
+            options.get("max_error") or _LOWERED_TOLERANCE)
         ports = self._compiled.inputs
         if len(ports) != len(tensors):
             raise NotForQuern("the exporter has dropped inputs")
@@ -136,8 +141,7 @@ class _Variant:
         if len(wanted) != len(found):
             raise NotForQuern("the exported piece gives other outputs")
         for one, other in zip(wanted, found):
-            _check_output(one, other,
-                          0 if self._compiled.precision == "f32" else _LOWERED_TOLERANCE)
+            _check_output(one, other, self._tolerance)
         self._orders = [_stride_order(tensor) for tensor in wanted]
 
     def __call__(self, *tensors):
@@ -334,8 +338,8 @@ class _Piece:
 
 def quern(graph, example_inputs, options=None):
     """The backend; see the module."""
-    unknown = set(options or {}) - {"precision"}
+    unknown = set(options or {}) - {"precision", "max_error", "weights"}
     if unknown:
         raise UsageError(f"the backend quern has no option {', '.join(sorted(unknown))}; "
-                         "there is precision")
+                         "there are precision, max_error and weights")
     return _Piece(graph, dict(options or {}))

@@ -55,6 +55,13 @@ void python::bindCallableModel(nb::module_ &module) {
             return std::string(precisionName(self.compiled().precision()));
           },
           "What products and convolutions of float32 were asked to be computed in.")
+      .def_prop_ro(
+          "precision_choice",
+          [](CallableModel &self) -> nb::object {
+            const PrecisionChoice *choice = self.compiled().precisionChoice();
+            return choice ? parsedReport(choiceReport(*choice)) : nb::none();
+          },
+          "With precision \"auto\": what was chosen and measured, a dict; else None.")
       .def_prop_ro("threads", &CallableModel::threads, "Threads of a run, the caller's included.")
       .def("run", &CallableModel::run, nb::arg("names").none(), nb::arg("inputs"),
            nb::arg("timeout") = nb::none(), nb::arg("cancellation") = nb::none(),

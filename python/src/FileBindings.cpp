@@ -63,6 +63,8 @@ static nb::dict inspectLibrary(const std::string &path) {
   dict["name"] = python::textOf(facts.name);
   dict["target_cpu"] = facts.targetCpu;
   dict["precision"] = std::string(precisionName(facts.precision));
+  dict["precision_choice"] =
+      facts.choice ? python::parsedReport(choiceReport(*facts.choice)) : nb::none();
   dict["abi_version"] = facts.abiVersion;
   dict["workspace_bytes"] = facts.workspaceBytes;
   dict["worker_bytes"] = facts.workerBytes;

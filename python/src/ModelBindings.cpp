@@ -5,6 +5,7 @@
 #include "Errors.h"
 #include "NamedArguments.h"
 #include "Ports.h"
+#include "Values.h"
 #include "Watch.h"
 #include "quern/Artifact.h"
 #include "quern/Model.h"
@@ -68,13 +69,17 @@ static Model loadBytes(nb::bytes bytes, const std::string &name, const Shapes &s
 
 /// Of loading and compiling.
 static const char *kWatched = "timeout: float | None = ..., progress: object | None = ...";
+/// CompileOptions::samples.
+static const char *kSamples = "samples: object | None = ..., ";
 /// As RunnerOptions.
 static const char *kRunArguments =
     "profile: bool = ..., flush_denormals: bool = ..., memory_limit: int | None = ..., ";
 
-static CompileOptions takeCompileOptions(NamedArguments &named) {
+static CompileOptions takeCompileOptions(const Model &model, NamedArguments &named) {
   CompileOptions options;
   visitCompileOptions(named.into(options));
+  if (nb::object samples = named.take("samples"); !samples.is_none())
+    options.samples = python::feedOf(model.inputs(), samples);
   options.limits = limitsOf(named.take("timeout"), nb::none());
   return options;
 }
@@ -90,7 +95,7 @@ static RunnerOptions takeRunOptions(NamedArguments &named, int threads) {
 
 static std::unique_ptr<CallableModel> compile(const Model &model, nb::kwargs given) {
   NamedArguments named("compile", std::move(given));
-  CompileOptions options = takeCompileOptions(named);
+  CompileOptions options = takeCompileOptions(model, named);
   RunnerOptions runs = takeRunOptions(named, options.threads);
   nb::object progress = named.take("progress");
   named.finish();
@@ -115,7 +120,7 @@ static std::unique_ptr<CallableModel> loadLibrary(const std::string &path, nb::k
 static std::pair<std::vector<std::string>, std::vector<std::string>>
 writeArtifact(const Model &model, nb::kwargs given) {
   NamedArguments named("write_artifact", std::move(given));
-  CompileOptions options = takeCompileOptions(named);
+  CompileOptions options = takeCompileOptions(model, named);
   ArtifactOptions artifact;
   visitArtifactOptions(named.into(artifact));
   nb::object progress = named.take("progress");
@@ -151,9 +156,10 @@ void python::bindModel(nb::module_ &module) {
   visitCompileOptions(compiling);
   visitArtifactOptions(writing);
   std::string compileSignature =
-      "def compile(self, *, " + compiling.str() + kRunArguments + kWatched + ") -> CompiledModel";
+      "def compile(self, *, " + compiling.str() + kSamples + kRunArguments + kWatched +
+      ") -> CompiledModel";
   std::string writeSignature = "def write_artifact(self, *, " + compiling.str() + writing.str() +
-                               kWatched + ") -> tuple[list[str], list[str]]";
+                               kSamples + kWatched + ") -> tuple[list[str], list[str]]";
   module.def("is_library_file", isLibraryFile, nb::arg("path"));
   module.def("load_library", loadLibrary);
   nb::class_<Model>(module, "Model", "A model as it was loaded.")

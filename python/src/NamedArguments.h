@@ -68,6 +68,22 @@ private:
     option = valueOf(parsePrecision(name));
     return true;
   }
+  static bool convert(nanobind::handle value, WeightType &option) {
+    std::string name;
+    if (!nanobind::try_cast(value, name))
+      return false;
+    option = valueOf(parseWeightType(name));
+    return true;
+  }
+  static bool convert(nanobind::handle value, std::optional<double> &option) {
+    double number = 0;
+    if (value.is_none())
+      return true;
+    if (!nanobind::try_cast(value, number))
+      return false;
+    option = number;
+    return true;
+  }
   static bool convert(nanobind::handle value, std::vector<ListedSize> &option) {
     std::vector<std::pair<std::string, std::vector<int64_t>>> sizes;
     if (!nanobind::try_cast(value, sizes))
@@ -105,6 +121,10 @@ private:
   template <typename Options> static const char *typeOf(std::string Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(Backend Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(Precision Options::*) { return "str"; }
+  template <typename Options> static const char *typeOf(WeightType Options::*) { return "str"; }
+  template <typename Options> static const char *typeOf(std::optional<double> Options::*) {
+    return "float | None";
+  }
   template <typename Options> static const char *typeOf(std::vector<std::string> Options::*) {
     return "list[str]";
   }

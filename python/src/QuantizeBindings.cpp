@@ -120,7 +120,10 @@ static nb::dict quantizeModel(nb::handle source, const std::string &name, const 
 void python::bindQuantize(nb::module_ &module) {
   NamedSignature options;
   visitQuantizeOptions(options);
-  visitCompileOptions(options);
+  visitCompileOptions([&](const OptionText &text, auto member) {
+    if (std::string_view(text.name) != "max_error") // QuantizeOptions has it
+      options(text, member);
+  });
   std::string signature =
       "def quantize_model(source: str | bytes, name: str, model: Model, samples: object, shapes: "
       "dict[str, list[int]], dims: dict[str, int], *, " +

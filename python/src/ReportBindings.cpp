@@ -57,10 +57,11 @@ static nb::dict dictOf(const OutputComparison &output) {
 static nb::dict compareModels(const python::CallableModel &reference,
                               const python::CallableModel &compiled, nb::handle feed,
                               std::optional<double> relative, std::optional<double> absolute,
-                              double seconds) {
+                              double seconds, bool hasSmallWeights) {
   std::vector<AnyValue> inputs = inputsOf(compiled.compiled(), feed);
   CompareOptions options;
-  options.tolerance = toleranceOf(compiled.compiled().precision());
+  options.tolerance = toleranceOf(compiled.compiled().precision(), hasSmallWeights,
+                                  compiled.compiled().precisionChoice());
   if (relative || absolute)
     options.tolerance = Tolerance{.relative = relative.value_or(Tolerance().relative),
                                   .absolute = absolute.value_or(Tolerance().absolute)};
@@ -113,7 +114,7 @@ nb::object python::parsedReport(const std::string &json) {
 void python::bindReports(nb::module_ &module) {
   module.def("compare_models", compareModels, nb::arg("reference"), nb::arg("compiled"),
              nb::arg("inputs").none(), nb::arg("rtol").none(), nb::arg("atol").none(),
-             nb::arg("seconds"));
+             nb::arg("seconds"), nb::arg("small_weights"));
   module.def("benchmark_model", benchmarkModel, nb::arg("model"), nb::arg("inputs").none(),
              nb::arg("seconds"));
   module.def("seed_random_ops", seedRandomOps, nb::arg("seed"));

@@ -41,10 +41,57 @@ def test_precision():
     np.testing.assert_allclose(model(x), wanted, atol=0.01 * np.abs(wanted).max())
     with pytest.raises(quern.UsageError, match="no precision 'f8'; wanted f32, bf16, f16, int8 or"):
         quern.compile(mlp(), precision="f8")
-    with pytest.raises(quern.UnsupportedError, match="precision int8 cannot be asked for yet"):
+    with pytest.raises(quern.UnsupportedError, match="quantize the model with quern quantize"):
         quern.compile(mlp(), precision="int8")
     with pytest.raises(quern.UsageError, match="precision bf16 is for native code"):
         quern.compile(mlp(), precision="bf16", backend="interpreter")
+
+
+def test_precision_within_a_bound(tmp_path):
+    x = np.random.default_rng(0).standard_normal((4, 10)).astype("f4")
+    wanted = quern.compile(mlp())(x)
+    assert quern.compile(mlp(), precision="bf16").precision_choice is None
+    for bound in (0.5, 1e-4):
+        model = quern.compile(mlp(), precision="auto", max_error=bound, samples=[x])
+        choice = model.precision_choice
+        assert (model.precision, choice["max_error"], choice["random_inputs"]) == (
+            "auto", bound, False)
+        assert choice["error"] <= bound
+        np.testing.assert_allclose(model(x), wanted, atol=bound * np.abs(wanted).max())
+    assert quern.compile(mlp(), precision="auto").precision_choice["random_inputs"]
+    assert quern.compare(mlp(), [x], precision="auto", max_error=0.02, seconds=0).passed
+    path = tmp_path / "m.so"
+    quern.aot(mlp(), path, dims={"N": 4}, precision="auto", max_error=0.3, samples=[x])
+    assert quern.load(path).precision_choice["max_error"] == 0.3
+    assert quern.inspect(path).precision_choice["max_error"] == 0.3
+    with pytest.raises(quern.UsageError, match="a bound on the error is for precision auto"):
+        quern.compile(mlp(), max_error=0.1)
+    with pytest.raises(quern.UsageError, match="a bound of 2 on the error makes no sense"):
+        quern.compile(mlp(), precision="auto", max_error=2)
+    with pytest.raises(quern.UsageError, match="samples are neither"):
+        quern.compile(mlp(), precision="auto", samples=[x], cache=True)
+    with pytest.raises(quern.InvalidInputError, match="wanted 1 inputs, found 2"):
+        quern.compile(mlp(), precision="auto", samples=[x, x])
+
+
+def test_small_weights(tmp_path):
+    rng = np.random.default_rng(0)
+    model = make_model([helper.make_node("MatMul", ["x", "w"], ["y"])],
+                       [("x", TensorProto.FLOAT, ["N", 64])], [("y", TensorProto.FLOAT, ["N", 16])],
+                       [("w", rng.standard_normal((64, 16)).astype("f4"))])
+    x = rng.standard_normal((3, 64)).astype("f4")
+    wanted = quern.compile(model)(x)
+    for weights, error in (("int8", 0.01), ("int4", 0.1)):
+        found = quern.compile(model, weights=weights)(x)
+        assert 1e-5 < np.abs(found - wanted).max() / np.abs(wanted).max() < error
+    assert quern.compare(model, [x], weights="int8", seconds=0).passed
+    quern.aot(model, tmp_path / "m.so", dims={"N": 3}, weights=("file", "int8"))
+    np.testing.assert_array_equal(quern.load(tmp_path / "m.so")(x),
+                                  quern.compile(model, weights="int8")(x))
+    with pytest.raises(quern.UsageError, match="there are no weights 'int3'; wanted given, int8"):
+        quern.compile(model, weights="int3")
+    with pytest.raises(quern.UsageError, match="weights are 'embedded' or in a 'file', and"):
+        quern.aot(model, tmp_path / "m.so", weights="int3")
 
 
 def test_sizes():

@@ -115,6 +115,18 @@ def test_precision(exports):
     assert len(exports) == 1
 
 
+def test_precision_within_a_bound(exports):
+    needs_exporter()
+    net, x = module(), torch.randn(4, 10)
+    compiled = torch.compile(net, backend="quern", options={"precision": "auto", "max_error": 0.05})
+    with torch.no_grad():
+        wanted = net(x)
+        for _ in range(2):
+            torch.testing.assert_close(compiled(x), wanted, rtol=0,
+                                       atol=0.05 * wanted.abs().max().item())
+    assert len(exports) == 1
+
+
 def test_one_row_is_a_size_of_its_own(exports):
     needs_exporter()
     net = module()

@@ -8,10 +8,10 @@ using namespace quern;
 
 Executable::Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs,
                        Planner planner, int64_t planCacheBytes, BodyPlanner bodyPlanner,
-                       Precision precision)
+                       Precision precision, std::shared_ptr<const PrecisionChoice> choice)
     : inputPorts(std::move(inputs)), outputPorts(std::move(outputs)), planner(std::move(planner)),
       bodyPlanner(std::move(bodyPlanner)), cache(std::make_unique<PlanCache>(planCacheBytes)),
-      asked(precision) {}
+      asked(precision), choice(std::move(choice)) {}
 
 Executable::~Executable() = default;
 

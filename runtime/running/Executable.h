@@ -30,12 +30,14 @@ public:
 
   Executable(std::vector<PortSignature> inputs, std::vector<PortSignature> outputs, Planner planner,
              int64_t planCacheBytes = kDefaultPlanCacheBytes, BodyPlanner bodyPlanner = nullptr,
-             Precision precision = Precision::Float32);
+             Precision precision = Precision::Float32,
+             std::shared_ptr<const PrecisionChoice> choice = nullptr);
   ~Executable() override;
 
   const std::vector<PortSignature> &inputs() const override { return inputPorts; }
   const std::vector<PortSignature> &outputs() const override { return outputPorts; }
   Precision precision() const override { return asked; }
+  const PrecisionChoice *precisionChoice() const override { return choice.get(); }
   Status planFor(std::span<const Tensor::Dims> inputDims, const Deadline &deadline) const override {
     return findPlan(inputDims, deadline).status();
   }
@@ -55,6 +57,7 @@ private:
   BodyPlanner bodyPlanner;
   std::unique_ptr<PlanCache> cache;
   Precision asked;
+  std::shared_ptr<const PrecisionChoice> choice;
 };
 
 } // namespace quern

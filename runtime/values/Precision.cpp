@@ -22,9 +22,26 @@ Expected<Precision> quern::parsePrecision(std::string_view name) {
 }
 
 Status quern::checkPrecision(Precision precision) {
-  if (precision == Precision::Float32 || precision == Precision::BFloat16)
-    return Status::ok();
-  return unsupported(fmt::format("precision {} cannot be asked for yet: there are f32, the model's "
-                                 "own, and bf16",
-                                 precisionName(precision)));
+  if (precision == Precision::Float16)
+    return unsupported(
+        "there is no native code that multiplies in f16: bf16 has the same size, and "
+        "float32's range; a float16 model is computed in float32 as it is");
+  if (precision == Precision::Int8)
+    return unsupported("int8 needs ranges of activations, which only inputs like those of real use "
+                       "tell: quantize the model with quern quantize, which measures what that "
+                       "costs, and run what it writes; or ask for bf16 or auto");
+  return Status::ok();
+}
+
+static constexpr std::array<std::string_view, 3> kWeightNames = {"given", "int8", "int4"};
+
+std::string_view quern::weightTypeName(WeightType type) {
+  return kWeightNames[static_cast<size_t>(type)];
+}
+
+Expected<WeightType> quern::parseWeightType(std::string_view name) {
+  auto at = std::find(kWeightNames.begin(), kWeightNames.end(), name);
+  if (at == kWeightNames.end())
+    return usageError(fmt::format("there are no weights '{}'; wanted given, int8 or int4", name));
+  return static_cast<WeightType>(at - kWeightNames.begin());
 }

@@ -95,8 +95,11 @@ TEST(ModelErrorTest, OptionsThatMakeNoSense) {
   EXPECT_EQ(model.explainWithoutSizes({.optLevel = -1}).status().code(), StatusCode::Usage);
   expectError(model.compile({.backend = Backend::Interpreter, .threads = -2}), StatusCode::Usage,
               "the number of threads is -2; wanted 1 or more, or 0 for all CPUs");
-  expectError(model.compile({.precision = Precision::Int8}), StatusCode::Unsupported,
-              "precision int8 cannot be asked for yet: there are f32, the model's own, and bf16");
+  expectError(
+      model.compile({.precision = Precision::Int8}), StatusCode::Unsupported,
+      "int8 needs ranges of activations, which only inputs like those of real use tell: "
+      "quantize the model with quern quantize, which measures what that costs, and run what "
+      "it writes; or ask for bf16 or auto");
   expectError(model.compile({.backend = Backend::Interpreter, .precision = Precision::BFloat16}),
               StatusCode::Usage,
               "the interpreter computes as the model says: precision bf16 is for native code");

@@ -8,17 +8,129 @@ from cli import UNSUPPORTED, USAGE, CliTest, make_model, value
 from onnx import helper, numpy_helper
 
 FAST = ("--duration", "20ms")
-THERE = "cannot be asked for yet: there are f32, the model's own, and bf16"
 
 
 class Precision(CliTest):
-    def test_not_there_yet(self):
-        for precision in ("f16", "int8", "auto"):
+    def test_not_there(self):
+        """Said with what to use instead."""
+        for precision, says in (("f16", "there is no native code that multiplies in f16: bf16 has "
+                                 "the same size, and float32's range"),
+                                ("int8", "quantize the model with quern quantize, which measures "
+                                 "what that costs")):
             for verb, *rest in (("run", "--input=zeros"), ("bench",), ("compare",), ("check",),
                                 ("compile", "--dim=N=1", "-o", "m.so")):
                 self.fails(UNSUPPORTED, verb, "gemm.onnx", f"--precision={precision}", *rest,
-                           says=f"precision {precision} {THERE}")
+                           says=says)
         self.assertEqual(self.files(), [])
+
+    def test_bound(self):
+        for verb, *rest in (("run", "--input=zeros"), ("bench",), ("compare",), ("check",),
+                            ("compile", "--dim=N=1", "-o", "m.so")):
+            self.fails(USAGE, verb, "gemm.onnx", "--max-error=0.1", *rest,
+                       says="a bound on the error is for precision auto, which lowers what keeps "
+                            "it; found precision f32")
+            for bound in ("0", "-1", "1.5", "nan"):
+                self.fails(USAGE, verb, "gemm.onnx", "--precision=auto", f"--max-error={bound}",
+                           *rest, says="wanted a share of an output's largest magnitude, above 0 "
+                           "and at most 1, as in 0.01")
+        self.fails(USAGE, "check", "gemm.onnx", "--input=zeros",
+                   says="--input is what --precision auto measures on: give that, too")
+
+    def test_auto(self):
+        """One line says what was chosen; with a bound that binds a table says why."""
+        rng = np.random.default_rng(1)
+        nodes, weights = [], []
+        for i in range(3):
+            nodes += [helper.make_node("MatMul", [f"t{i}", f"w{i}"], [f"p{i}"], f"product{i}"),
+                      helper.make_node("Relu", [f"p{i}"], [f"t{i + 1}"], f"relu{i}")]
+            weights.append(numpy_helper.from_array(
+                rng.standard_normal((64, 64)).astype(np.float32) / 6, f"w{i}"))
+        model = make_model(nodes, [value("t0", ["N", 64])], [value("t3", ["N", 64])], weights)
+        onnx.save(model, str(self.folder / "mlp.onnx"))
+        onnx.save(make_model(nodes[-1:], [value("p2", [2])], [value("t3", [2])]),
+                  str(self.folder / "relu.onnx"))
+        x = rng.standard_normal((4, 64)).astype(np.float32)
+        np.save(self.folder / "x.npy", x)
+        auto = ("--precision=auto", "--max-error=0.5")
+        given = "--input=t0=x.npy"
+        report = self.quern_json("check", "mlp.onnx", *auto, given)
+        choice = report["choice"]
+        self.assertEqual((choice["max_error"], choice["random_inputs"]), (0.5, False))
+        lowers = bool(choice["layers"])  # a CPU with instructions for bfloat16
+        if lowers:
+            self.assertEqual([(layer["nodes"], layer["precision"]) for layer in choice["layers"]],
+                             [(f"product{i}", "bf16") for i in range(3)])
+        self.assertTrue(self.quern_json("check", "mlp.onnx", *auto)["choice"]["random_inputs"])
+        says = ("precision auto: 3 of 3 products and convolutions that it pays for in bf16; outputs "
+                "are off by " if lowers else
+                "precision auto: no product or convolution has native code of a lower precision "
+                "that pays")
+        self.assertIn(says, self.quern("run", "mlp.onnx", given, *auto)[1])
+        for verb, *rest in (("bench", "--runs=1"), ("compare", *FAST), ("check",)):
+            self.assertIn(says, self.quern(verb, "mlp.onnx", given, *auto, *rest)[0], verb)
+        _, err = self.quern("compile", "mlp.onnx", "--dim=N=4", "-o", "m.so", given, *auto)
+        self.assertIn(says, err)
+        facts = self.quern_json("inspect", "m.so")
+        self.assertEqual((facts["precision"], facts["choice"]["max_error"]), ("auto", 0.5))
+        self.assertEqual(self.quern_json("run", "m.so", given)["choice"], facts["choice"])
+        self.assertIn(says, self.quern("run", "m.so", given)[1])
+        self.quern("compare", "m.so", "--reference=mlp.onnx", given, *FAST)
+        self.fails(USAGE, "run", "m.so", given, *auto, says="the bound on the error of a compiled "
+                   "library is part of it; give the model for another")
+        # A model without products has nothing to lower, here or elsewhere.
+        self.assertIn("no product or convolution has native code of a lower precision that pays",
+                      self.quern("check", "relu.onnx", "--precision=auto")[0])
+        if lowers:
+            self.check_bound_that_binds(given)
+
+    def check_bound_that_binds(self, given):
+        tight = ("--precision=auto", "--max-error=0.0005", given)
+        choice = self.quern_json("check", "mlp.onnx", *tight)["choice"]
+        self.assertLessEqual(choice["error"], 0.0005)
+        self.assertGreater(choice["error_of_all"], 0.0005)
+        self.assertIn("f32", [layer["precision"] for layer in choice["layers"]])
+        self.assertTrue(all(layer["error"] > 0 for layer in choice["layers"]))
+        out, _ = self.quern("check", "-v", "mlp.onnx", *tight)
+        self.assertIn("; with all of them output 't3' ", out)
+        self.assertRegex(out, r"\nlayer +precision  alone % of largest  saves us\n")
+        self.assertIn("not at the lower precision: product", out)
+        self.assertIn("it alone would change an output by ", out)
+        report = self.quern_json("compare", "mlp.onnx", *tight, *FAST)
+        self.assertEqual(report["tolerance_of_largest"], 0.0005)
+        self.assertEqual(report["explanation"]["choice"], choice)
+
+    def test_weights(self):
+        """Weights of few bits are said where they are, and what stays float32 with the reason."""
+        rng = np.random.default_rng(2)
+        arrays = [rng.standard_normal((64, 32)), rng.standard_normal((32, 32)),
+                  rng.standard_normal((12, 5))]
+        weights = [numpy_helper.from_array(array.astype(np.float32), f"w{i}")
+                   for i, array in enumerate(arrays)]
+        nodes = [helper.make_node("MatMul", ["x", "w0"], ["h"], "wide"),
+                 helper.make_node("Gemm", ["h", "w1"], ["y"], "square"),
+                 helper.make_node("MatMul", ["u", "w2"], ["z"], "narrow")]
+        model = make_model(nodes, [value("x", [2, 64]), value("u", [2, 12])],
+                           [value("y", [2, 32]), value("z", [2, 5])], weights)
+        onnx.save(model, str(self.folder / "w.onnx"))
+        for weights_type in ("int8", "int4"):
+            option = f"--weights={weights_type}"
+            out, _ = self.quern("check", "-v", "w.onnx", option)
+            self.assertIn(f"products and convolutions: 1 in f32, 2 in f32 by {weights_type}", out)
+            self.assertIn("not at the lower precision: narrow: its weights stay float32: the "
+                          "columns of its weights are no multiple of ", out)
+            _, err = self.quern("run", "w.onnx", "--input=random", option)
+            self.assertIn(f"constant weights of matrix products are kept as {weights_type}", err)
+            self.quern("compile", "w.onnx", "-o", "w.so", f"--weights=file,{weights_type}")
+            self.assertLess((self.folder / "w.weights").stat().st_size, 4 * 64 * 32)
+        report = self.quern_json("compare", "w.onnx", "--weights=int8", *FAST)
+        self.assertEqual(report["tolerance_of_largest"], 0.01)
+        self.assertGreater(report["outputs"][0]["max_of_largest"], 1e-4)
+        self.assertLess(report["outputs"][1]["max_abs"], 1e-5)
+        self.fails(USAGE, "run", "w.onnx", "--input=zeros", "--weights=int8",
+                   "--backend=interpreter", says="weights of int8 are for native code")
+        self.fails(USAGE, "run", "w.so", "--input=zeros", "--weights=int8",
+                   says="the weights of a compiled library are part of it")
+        self.fails(USAGE, "run", "w.onnx", "--weights=int3", says="int3 not in {given,int8,int4}")
 
     def test_unknown(self):
         self.fails(USAGE, "run", "gemm.onnx", "--precision=f8", says="--precision: f8 not in {f32,")

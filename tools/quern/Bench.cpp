@@ -1,5 +1,7 @@
 //===- Bench.cpp - quern bench --------------------------------------------===//
 #include "quern/Benchmark.h"
+#include "quern/Reports.h"
+#include "tools/quern/ChosenPrecision.h"
 #include "tools/quern/Duration.h"
 #include "tools/quern/Explained.h"
 #include "tools/quern/Interrupt.h"
@@ -36,6 +38,8 @@ struct Measurement {
   Benchmark runs;
   /// Where a lower precision was asked for, and it is known.
   std::optional<Explanation> explanation = {};
+  /// Of --precision auto, also of a library.
+  std::optional<PrecisionChoice> choice = {};
 };
 } // namespace
 
@@ -65,7 +69,9 @@ static Expected<Measurement> measure(const BenchOptions &options) {
   progress.show("compiling");
   explainKernelCache(options.backend.compile, options.style);
   Stopwatch watch;
-  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
+  QUERN_ASSIGN(BackendOptions backend,
+               choosePrecision(opened, options.backend, inputs, options.inputs, options.style));
+  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, backend, inputs));
   double compileMs = watch.milliseconds();
   progress.show("measuring");
   bool wantsPeak = options.backend.profile && options.backend.compile.backend == Backend::Native;
@@ -79,9 +85,12 @@ static Expected<Measurement> measure(const BenchOptions &options) {
   result.compileMs = compileMs;
   std::optional<Explanation> explanation;
   if (options.backend.compile.precision != Precision::Float32)
-    explanation = explainCompiled(opened, options.backend.compile, inputs, options.style);
-  return Measurement{opened.backendName(options.backend), opened.precision(options.backend),
-                     opened.loadMs, std::move(result), std::move(explanation)};
+    explanation = explainCompiled(opened, backend.compile, inputs, options.style);
+  Measurement measurement{opened.backendName(backend), opened.precision(backend), opened.loadMs,
+                          std::move(result), std::move(explanation)};
+  if (const PrecisionChoice *choice = opened.choice(backend))
+    measurement.choice = *choice;
+  return measurement;
 }
 
 /// The mean time of one run of a step.
@@ -193,6 +202,8 @@ static std::string describe(const BenchOptions &options, const Measurement &meas
                   m.threads, m.threads == 1 ? "thread" : "threads", m.runs);
   if (measured.explanation)
     text += describeProducts(*measured.explanation);
+  if (measured.choice)
+    text += describeChoice(*measured.choice, options.style);
   text += fmt::format("load       {:.3f} ms\ncompile    {:.3f} ms\nfirst run  {:.3f} ms\n",
                       measured.loadMs, m.compileMs, m.firstRunMs);
   text += fmt::format("mean       {:.3f} ms +- {:.3f} ms\nmin        {:.3f} ms\n", s.mean,
@@ -224,6 +235,8 @@ static Json describeJson(const BenchOptions &options, const Measurement &measure
                  {"warnings", m.warnings()}};
   if (std::optional<double> most = options.maxTime.milliseconds().take())
     report["max_time_ms"] = *most;
+  if (measured.choice)
+    report["choice"] = Json::parse(choiceReport(*measured.choice));
   if (measured.explanation)
     report["products"] = measured.explanation->products;
   if (options.backend.profile) {

@@ -19,6 +19,7 @@ namespace {
 struct CheckOptions {
   ModelOptions model;
   CompileOptions compile;
+  InputOptions inputs;
   OutputStyle style;
 };
 
@@ -33,6 +34,7 @@ struct Findings {
 static void addOptions(CLI::App &verb, CheckOptions &options) {
   addModelOptions(verb, options.model);
   addCompileOptions(verb, options.compile);
+  addSampleOptions(verb, options.inputs);
   verb.footer(
       "Dimensions without a size are taken as 1. Where a model does not work at size 1, only "
       "what holds for\nall sizes is checked, and the options that would decide the rest are "
@@ -77,9 +79,11 @@ static Expected<Explanation> watched(const OutputStyle &style,
 
 /// Plans for the sizes given, unknown ones taken as 1; falls back on what holds
 /// for all sizes where 1 is too small.
-static Expected<Findings> findOut(const OpenedModel &opened, const CheckOptions &options) {
+static Expected<Findings> findOut(OpenedModel &opened, const CheckOptions &options) {
   const Model &model = opened.model;
-  CompileOptions compile = options.compile.within(opened.limits);
+  QUERN_ASSIGN(CompileOptions compile,
+               choosePrecision(model, options.compile.within(opened.limits), options.inputs,
+                               options.style, opened.guard));
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : model.inputs())
     dims.push_back(defaultDims(port));

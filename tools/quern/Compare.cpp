@@ -2,6 +2,7 @@
 #include "quern/Compare.h"
 #include "quern/OutputGuard.h"
 #include "quern/Reports.h"
+#include "tools/quern/ChosenPrecision.h"
 #include "tools/quern/Duration.h"
 #include "tools/quern/Explained.h"
 #include "tools/quern/Interrupt.h"
@@ -74,7 +75,9 @@ static Tolerance toleranceFor(const CompareCommand &options, const Runnable &com
                               const std::optional<Explanation> &explanation) {
   if (!options.relative && !options.absolute)
     return toleranceOf(compiled.precision(options.backend),
-                       explanation && explanation->multipliesBytes());
+                       (explanation && explanation->multipliesBytes()) ||
+                           options.backend.compile.weights != WeightType::Given,
+                       compiled.choice(options.backend));
   Tolerance tolerance;
   return {.relative = options.relative.value_or(tolerance.relative),
           .absolute = options.absolute.value_or(tolerance.absolute)};
@@ -90,6 +93,8 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   BackendOptions interpreterOptions = options.backend;
   interpreterOptions.compile.backend = Backend::Interpreter;
   interpreterOptions.compile.precision = Precision::Float32;
+  interpreterOptions.compile.maxError.reset();
+  interpreterOptions.compile.weights = WeightType::Given;
   QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(reference, interpreterOptions, inputs));
   Stopwatch watch;
   QUERN_ASSIGN(std::unique_ptr<Runner> native, prepare(compiled, options.backend, inputs));
@@ -104,17 +109,20 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
 }
 
 /// "precision bf16: an output may differ by 1 % of its largest magnitude".
-static std::string describePrecision(Precision precision, const Tolerance &tolerance) {
-  bool isOfBytes = precision == Precision::Float32 && tolerance.ofLargest > 0;
-  std::string text = fmt::format("precision {}{}", precisionName(precision),
-                                 isOfBytes ? ", products of quantized tensors on integers" : "");
+static std::string describePrecision(Precision precision, WeightType weights,
+                                     const Tolerance &tolerance) {
+  std::string text = fmt::format("precision {}", precisionName(precision));
+  if (weights != WeightType::Given)
+    text += fmt::format(", weights of products in {}", weightTypeName(weights));
+  else if (precision == Precision::Float32 && tolerance.ofLargest > 0)
+    text += ", products of quantized tensors on integers";
   if (tolerance.ofLargest > 0)
     text += fmt::format(": an output may differ by {:g} % of its largest magnitude",
                         100 * tolerance.ofLargest);
   return text + "\n";
 }
 
-static std::string describe(Precision precision, const Comparison &c) {
+static std::string describe(Precision precision, WeightType weights, const Comparison &c) {
   bool boundsLargest = c.tolerance.ofLargest > 0;
   Table outputs(boundsLargest ? std::vector<std::string>{"output", "max abs error", "% of largest",
                                                          "within tolerance"}
@@ -128,8 +136,9 @@ static std::string describe(Precision precision, const Comparison &c) {
   times.addRow({"interpreter", fmt::format("{:.3f}", c.reference.p50), "-"});
   times.addRow(
       {"native", fmt::format("{:.3f}", c.compiled.p50), fmt::format("{:.1f}", c.compileMs)});
-  return fmt::format("{}{}\n{}speed-up {:.1f}x\n", describePrecision(precision, c.tolerance),
-                     outputs.str(), times.str(), c.speedup());
+  return fmt::format("{}{}\n{}speed-up {:.1f}x\n",
+                     describePrecision(precision, weights, c.tolerance), outputs.str(), times.str(),
+                     c.speedup());
 }
 
 static Json describeJson(const CompareCommand &options, Precision precision, const Comparison &c,
@@ -147,6 +156,7 @@ static Json describeJson(const CompareCommand &options, Precision precision, con
       {"schema", "quern.compare/1"},
       {"model", options.model.path},
       {"precision", precisionName(precision)},
+      {"weights", weightTypeName(options.backend.compile.weights)},
       {"rtol", c.tolerance.relative},
       {"atol", c.tolerance.absolute},
       {"tolerance_of_largest", c.tolerance.ofLargest},
@@ -157,7 +167,14 @@ static Json describeJson(const CompareCommand &options, Precision precision, con
       {"explanation", explanation ? Json::parse(explanationReport(*explanation)) : Json(nullptr)}};
 }
 
-static Status execute(const CompareCommand &options) {
+/// What --precision auto came to when a library was compiled; of models the explanation says it.
+static std::string describeLibrary(const Runnable &compiled, const OutputStyle &style) {
+  const PrecisionChoice *choice = compiled.library ? compiled.library->precisionChoice() : nullptr;
+  return choice ? describeChoice(*choice, style) : "";
+}
+
+static Status execute(const CompareCommand &given) {
+  CompareCommand options = given;
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
   QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
   QUERN_ASSIGN(Runnable reference, openReference(options, opened));
@@ -165,6 +182,8 @@ static Status execute(const CompareCommand &options) {
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style,
                           compiled.limits, compiled.defaults, &compiled.guard));
+  QUERN_ASSIGN(options.backend,
+               choosePrecision(compiled, options.backend, inputs, options.inputs, options.style));
   std::optional<Explanation> explanation =
       explainCompiled(compiled, options.backend.compile, inputs, options.style);
   QUERN_ASSIGN(Comparison comparison,
@@ -179,7 +198,8 @@ static Status execute(const CompareCommand &options) {
                output.name));
   Precision precision = compiled.precision(options.backend);
   if (options.style.printsTable())
-    QUERN_TRY(printText(describe(precision, comparison) +
+    QUERN_TRY(printText(describe(precision, options.backend.compile.weights, comparison) +
+                        describeLibrary(compiled, options.style) +
                         (explanation ? describeExplanation(*explanation, options.style) : "")));
   QUERN_TRY(writeJson(describeJson(options, precision, comparison, explanation), options.style));
   return comparison.verdict();

@@ -1,6 +1,8 @@
 //===- Compile.cpp - quern compile ----------------------------------------===//
 #include "quern/OutputGuard.h"
+#include "quern/Reports.h"
 #include "quern/Statistics.h"
+#include "tools/quern/ChosenPrecision.h"
 #include "tools/quern/FileIo.h"
 #include "tools/quern/OpenModel.h"
 
@@ -13,6 +15,7 @@
 
 using namespace quern;
 using namespace quern::cli;
+using Json = nlohmann::ordered_json;
 
 namespace {
 struct CompileCommand {
@@ -20,7 +23,9 @@ struct CompileCommand {
   CompileOptions compile;
   ArtifactOptions artifact;
   std::string phase;
-  std::string weights = "embedded";
+  /// "embedded", "file", "int8", "int4".
+  std::vector<std::string> weights;
+  InputOptions inputs;
   OutputStyle style;
 };
 } // namespace
@@ -34,10 +39,14 @@ static void addOptions(CLI::App &verb, CompileCommand &options) {
           "plan of its own in the artefact: N=1,8,32 or seq=16..512:16");
   addCompileOptions(verb, options.compile, OptionUse::Artifacts);
   addArtifactOptions(verb, options.artifact);
+  addSampleOptions(verb, options.inputs);
+  verb.remove_option(verb.get_option("--weights"));
   verb.add_option("--weights", options.weights,
-                  "embedded (default), or file: in one beside the artefact, FILE.weights, which "
-                  "programs pass to PREFIX_use_weights")
-      ->check(CLI::IsMember({"embedded", "file"}));
+                  "Where they are: embedded (default), or file: in one beside the artefact, "
+                  "FILE.weights, which programs pass to PREFIX_use_weights; and what those of "
+                  "matrix products are kept as: int8 or int4. Both as in file,int8")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"embedded", "file", "given", "int8", "int4"}));
   verb.add_option("--compile-to", options.phase,
                   "Stops after a phase and prints, or writes to -o, what there is then, as "
                   "quern-opt reads it: imported, simplified, laid-out, fused, kernels, llvm; or "
@@ -166,15 +175,27 @@ static Status compile(const OpenedModel &opened, const CompileCommand &options,
   return opened.model.compileToArtifact(options.compile.within(opened.limits), artifact, &summary);
 }
 
-static Status execute(const CompileCommand &options) {
+/// Where weights go, and what they are kept as; the last of each counts.
+static void readWeights(CompileCommand &options) {
+  for (const std::string &word : options.weights)
+    if (word == "embedded" || word == "file")
+      options.artifact.weightsInFile = word == "file";
+    else
+      options.compile.weights = parseWeightType(word).take();
+}
+
+static Status execute(const CompileCommand &given) {
+  CompileCommand options = given;
+  readWeights(options);
   ArtifactOptions artifact = options.artifact;
   artifact.runtimeArchive = runtimeArchive();
-  artifact.weightsInFile = options.weights == "file";
   FileGuard guard;
   QUERN_TRY(checkOutputs(options, artifact, guard));
   ModelOptions model = options.model;
   QUERN_ASSIGN(std::vector<ListedSize> listed, takeListedSizes(model.dims));
   QUERN_ASSIGN(OpenedModel opened, openModel(model, options.style, std::move(guard)));
+  QUERN_ASSIGN(options.compile, choosePrecision(opened.model, options.compile.within(opened.limits),
+                                                options.inputs, options.style, opened.guard));
   if (!options.phase.empty())
     return writePhase(options, opened);
   QUERN_TRY(checkInputSizes(opened.model, listed));
@@ -191,18 +212,22 @@ static Status execute(const CompileCommand &options) {
        fmt::format("wrote {} ({}) for {}, precision {}, in {:.2f} s", artifact.outputPath,
                    describeBytes(summary.bytes), fmt::join(summary.targetCpus, ", "),
                    precisionName(options.compile.precision), milliseconds / 1e3));
+  if (summary.choice)
+    note(options.style, "precision auto: " + summarizeChoice(*summary.choice));
   reportNeeded(artifact, summary.needed, options.style);
-  return writeJson({{"schema", "quern.compile/1"},
-                    {"model", options.model.path},
-                    {"output", artifact.outputPath},
-                    {"header", artifact.headerPath},
-                    {"prefix", artifact.prefix},
-                    {"bytes", summary.bytes},
-                    {"target_cpus", summary.targetCpus},
-                    {"precision", precisionName(options.compile.precision)},
-                    {"needed", summary.needed},
-                    {"compile_ms", milliseconds}},
-                   options.style);
+  return writeJson(
+      {{"schema", "quern.compile/1"},
+       {"model", options.model.path},
+       {"output", artifact.outputPath},
+       {"header", artifact.headerPath},
+       {"prefix", artifact.prefix},
+       {"bytes", summary.bytes},
+       {"target_cpus", summary.targetCpus},
+       {"precision", precisionName(options.compile.precision)},
+       {"choice", summary.choice ? Json::parse(choiceReport(*summary.choice)) : Json()},
+       {"needed", summary.needed},
+       {"compile_ms", milliseconds}},
+      options.style);
 }
 
 void cli::addCompileVerb(CLI::App &app, Command &command) {

@@ -3,6 +3,7 @@
 
 #include "quern/EscapedText.h"
 #include "quern/Precision.h"
+#include "tools/quern/ChosenPrecision.h"
 #include "tools/quern/NodeNames.h"
 
 #include <algorithm>
@@ -104,6 +105,8 @@ std::string cli::describeExplanation(const Explanation &explanation, const Outpu
     text += fmt::format("not decided without sizes: {}; give {}\n",
                         listNames(undecided, ", ", style), listNames(wantedOptions, " ", style));
   text += reference + describeProducts(explanation);
+  if (explanation.choice)
+    text += describeChoice(*explanation.choice, style);
   if (style.verbosity > 0) {
     if (!describeProducts(explanation).empty())
       text += describeProductSteps(explanation, style);

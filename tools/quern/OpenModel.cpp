@@ -5,6 +5,7 @@
 #include "quern/CacheFolder.h"
 #include "quern/OutputGuard.h"
 #include "quern/Statistics.h"
+#include "tools/quern/ChosenPrecision.h"
 
 #include <fmt/ranges.h>
 #include <set>
@@ -128,11 +129,66 @@ std::optional<Explanation> cli::explainCompiled(const Runnable &compiled,
   return std::nullopt;
 }
 
-void cli::notePrecision(Precision precision, const OutputStyle &style) {
-  if (precision != Precision::Float32)
+/// Whether nobody gave inputs of their own.
+static bool areRandom(const InputOptions &given) {
+  return std::ranges::all_of(given.given, [](const std::string &text) {
+    return text == "random" || text.ends_with("=random");
+  });
+}
+
+/// `options` with a choice on these inputs, none for random ones.
+static Expected<CompileOptions> withChoice(const Model &model, const CompileOptions &options,
+                                           std::span<const AnyValue> inputs, bool isRandom,
+                                           const OutputStyle &style) {
+  Progress progress(style);
+  progress.show("choosing the precision");
+  CompileOptions result = options;
+  result.samples.assign(inputs.begin(), inputs.end());
+  QUERN_ASSIGN(result.choice, model.choosePrecision(result));
+  PrecisionChoice choice = *result.choice;
+  choice.isOnRandomInputs |= isRandom;
+  result.choice = std::make_shared<const PrecisionChoice>(std::move(choice));
+  result.samples.clear();
+  return result;
+}
+
+Expected<BackendOptions> cli::choosePrecision(const Runnable &opened, const BackendOptions &options,
+                                              std::span<const AnyValue> inputs,
+                                              const InputOptions &given, const OutputStyle &style) {
+  BackendOptions result = options;
+  if (opened.library || options.compile.precision != Precision::Auto)
+    return result;
+  QUERN_ASSIGN(result.compile, withChoice(*opened.model, options.compile.within(opened.limits),
+                                          inputs, areRandom(given), style));
+  return result;
+}
+
+Expected<CompileOptions> cli::choosePrecision(const Model &model, const CompileOptions &options,
+                                              const InputOptions &given, const OutputStyle &style,
+                                              FileGuard &guard) {
+  if (options.precision != Precision::Auto && !given.given.empty())
+    return usageError("--input is what --precision auto measures on: give that, too");
+  if (options.precision != Precision::Auto || given.given.empty())
+    return options;
+  QUERN_ASSIGN(
+      std::vector<AnyValue> inputs,
+      makeInputs(model.inputs(), given, MissingInputs::Random, style, options.limits, {}, &guard));
+  return withChoice(model, options, inputs, areRandom(given), style);
+}
+
+void cli::notePrecision(const Runnable &opened, const BackendOptions &options,
+                        const OutputStyle &style) {
+  Precision precision = opened.precision(options);
+  if (const PrecisionChoice *choice = opened.choice(options))
+    note(style, "precision auto: " + summarizeChoice(*choice));
+  else if (precision != Precision::Float32)
     note(style, fmt::format("products and convolutions are computed in {} where there are kernels "
                             "for it; quern check says where",
                             precisionName(precision)));
+  if (options.compile.weights != WeightType::Given)
+    note(style, fmt::format("constant weights of matrix products are kept as {}; quern compare "
+                            "measures what that costs",
+                            weightTypeName(options.compile.weights)));
 }
 
 Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
@@ -148,6 +204,12 @@ Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
     return usageError(fmt::format("the library was compiled with precision {}, which is no longer "
                                   "to be chosen; give the model for {}",
                                   precisionName(compiled->precision()), precisionName(asked)));
+  if (compiled && options.compile.maxError)
+    return usageError("the bound on the error of a compiled library is part of it; give the model "
+                      "for another");
+  if (compiled && options.compile.weights != WeightType::Given)
+    return usageError(
+        "the weights of a compiled library are part of it; give the model for others");
   if (!compiled) {
     QUERN_ASSIGN(compiled, opened.model->compile(options.compile.within(opened.limits)));
   }

@@ -49,6 +49,10 @@ struct Runnable {
       return "library";
     return options.compile.backend == Backend::Interpreter ? "interpreter" : "native";
   }
+  /// Of Precision::Auto what was chosen; null otherwise, and as long as nothing was.
+  const PrecisionChoice *choice(const BackendOptions &options) const {
+    return library ? library->precisionChoice() : options.compile.choice.get();
+  }
   /// What is computed in: what a library was compiled for, what is asked of a model.
   Precision precision(const BackendOptions &options) const {
     return library ? library->precision() : options.compile.precision;
@@ -65,8 +69,17 @@ Expected<Runnable> openRunnable(const ModelOptions &options, const OutputStyle &
 /// Says in detail why no compiled kernels are kept, where they should be.
 void explainKernelCache(const CompileOptions &options, const OutputStyle &style);
 
-/// Says what was computed in, where that is not float32.
-void notePrecision(Precision precision, const OutputStyle &style);
+/// `options`; with --precision auto, of a model, they have what is chosen on these inputs.
+Expected<BackendOptions> choosePrecision(const Runnable &opened, const BackendOptions &options,
+                                         std::span<const AnyValue> inputs,
+                                         const InputOptions &given, const OutputStyle &style);
+/// The same for verbs that run nothing: on the inputs that are given, else on random ones.
+Expected<CompileOptions> choosePrecision(const Model &model, const CompileOptions &options,
+                                         const InputOptions &given, const OutputStyle &style,
+                                         FileGuard &guard);
+
+/// Says what was computed in, where that is not float32 on the model's weights.
+void notePrecision(const Runnable &opened, const BackendOptions &options, const OutputStyle &style);
 
 /// What native code is made of the model, for these inputs. Nothing is said of a library, nor
 /// where there is no time left for it.

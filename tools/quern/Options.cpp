@@ -90,6 +90,16 @@ void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
       ->check(CLI::NonNegativeNumber);
 }
 
+void cli::addSampleOptions(CLI::App &verb, InputOptions &options) {
+  verb.add_option("--input", options.given,
+                  "What --precision auto measures errors on, as quern run takes it (default: "
+                  "random)")
+      ->type_name("INPUT")
+      ->take_all()
+      ->allow_extra_args(false);
+  verb.add_flag("--cast", options.cast, "Convert its numbers to the types of the inputs");
+}
+
 //===----------------------------------------------------------------------===//
 // Rows of options
 //===----------------------------------------------------------------------===//
@@ -125,6 +135,18 @@ static CLI::Option *addRow(CLI::App &verb, const OptionText &text, Precision &va
           text.flag, [&value](const std::string &name) { value = parsePrecision(name).take(); },
           text.description)
       ->check(CLI::IsMember({"f32", "bf16", "f16", "int8", "auto"}));
+}
+
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, WeightType &value) {
+  return verb
+      .add_option_function<std::string>(
+          text.flag, [&value](const std::string &name) { value = parseWeightType(name).take(); },
+          text.description)
+      ->check(CLI::IsMember({"given", "int8", "int4"}));
+}
+
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, std::optional<double> &value) {
+  return verb.add_option(text.flag, value, text.description);
 }
 
 static CLI::Option *addRow(CLI::App &verb, const OptionText &text, double &value) {

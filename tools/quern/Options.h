@@ -59,6 +59,8 @@ Expected<Limits> limitsWithTimeout(const std::string &timeout);
 void addMaxTimeOption(CLI::App &verb, TimeBudget &budget, const std::string &description);
 void addModelOptions(CLI::App &verb, ModelOptions &options);
 void addInputOptions(CLI::App &verb, InputOptions &options);
+/// Of verbs that run nothing: what --precision auto measures on.
+void addSampleOptions(CLI::App &verb, InputOptions &options);
 /// The options that mean something everywhere, and those of `use`.
 void addCompileOptions(CLI::App &verb, CompileOptions &options,
                        OptionUse use = OptionUse::Everywhere);

@@ -47,12 +47,15 @@ static void addOptions(CLI::App &verb, QuantizeCommand &options) {
                 "Convert the numbers of files to the types of the inputs");
   verb.add_option("--seed", options.samples.seed, "Of random inputs (default 0)")
       ->check(CLI::NonNegativeNumber);
+  addCompileOptions(verb, options.compile);
+  // The bound is that of quantizing, and weights are chosen by --mode.
+  verb.remove_option(verb.get_option("--max-error"));
+  verb.remove_option(verb.get_option("--weights"));
   addQuantizeOptions(verb, options.quantize);
   verb.add_option("--duration", options.duration, "How long to measure times (default 2s)")
       ->type_name("TIME");
   verb.add_flag("--force", options.force,
                 "Writes the model even if it is not fast or not accurate enough");
-  addCompileOptions(verb, options.compile);
 }
 
 //===----------------------------------------------------------------------===//

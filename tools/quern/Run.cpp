@@ -1,6 +1,7 @@
 //===- Run.cpp - quern run ------------------------------------------------===//
 #include "quern/EscapedText.h"
 #include "quern/RandomSeed.h"
+#include "quern/Reports.h"
 #include "quern/Statistics.h"
 #include "quern/TensorDifference.h"
 #include "tools/quern/Interrupt.h"
@@ -164,6 +165,8 @@ static Json describeOutputJson(const std::string &name, const AnyValue &value, s
 
 namespace {
 struct FinishedRun {
+  /// With what was chosen.
+  BackendOptions backend;
   std::vector<AnyValue> outputs;
   double compileMs = 0, runMs = 0;
   int threads = 0;
@@ -176,8 +179,11 @@ static Expected<FinishedRun> runOnce(const Runnable &opened, const RunOptions &o
   progress.show("compiling");
   explainKernelCache(options.backend.compile, options.style);
   Stopwatch compileWatch;
-  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, options.backend, inputs));
-  FinishedRun done{.outputs = std::vector<AnyValue>(runner->outputs().size()),
+  QUERN_ASSIGN(BackendOptions backend,
+               choosePrecision(opened, options.backend, inputs, options.inputs, options.style));
+  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, backend, inputs));
+  FinishedRun done{.backend = std::move(backend),
+                   .outputs = std::vector<AnyValue>(runner->outputs().size()),
                    .compileMs = compileWatch.milliseconds(),
                    .threads = runner->threads()};
   progress.show("running");
@@ -205,6 +211,8 @@ static Json describeJson(const RunOptions &options, const Runnable &opened,
                  {"load_ms", opened.loadMs},
                  {"compile_ms", done.compileMs},
                  {"run_ms", done.runMs}};
+  if (const PrecisionChoice *choice = opened.choice(done.backend))
+    report["choice"] = Json::parse(choiceReport(*choice));
   if (std::optional<double> most = options.maxTime.milliseconds().take())
     report["max_time_ms"] = *most;
   constexpr int64_t kShown = 100;
@@ -226,7 +234,7 @@ static Status execute(const RunOptions &options) {
                makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style,
                           opened.limits, opened.defaults, &opened.guard));
   QUERN_ASSIGN(FinishedRun done, runOnce(opened, options, inputs));
-  notePrecision(opened.precision(options.backend), options.style);
+  notePrecision(opened, done.backend, options.style);
   detail(options.style,
          fmt::format("compiled in {:.1f} ms, ran in {:.1f} ms", done.compileMs, done.runMs));
   QUERN_TRY(files.write(opened.outputs(), done.outputs));

@@ -30,6 +30,8 @@ struct ArtifactFacts {
   std::string targetCpu;
   /// What it was asked to compute in.
   Precision precision = Precision::Float32;
+  /// Of Precision::Auto.
+  std::optional<PrecisionChoice> choice = {};
   int64_t abiVersion = 0;
   /// Of a run in one thread; more for each further one.
   int64_t workspaceBytes = 0, workerBytes = 0;

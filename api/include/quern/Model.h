@@ -59,6 +59,16 @@ public:
   /// for the target CPU.
   Expected<std::shared_ptr<const CompiledModel>> compile(const CompileOptions &options = {}) const;
 
+  /// With Precision::Auto: which layers are computed in bfloat16. All that pay are, unless an
+  /// output would be off by more than options.maxError of its largest magnitude on
+  /// options.samples, or a row of scores (an output of one or two dims) would have its largest
+  /// entry elsewhere; then they are ranked, by the error that each alone brings per time that it
+  /// saves by the cost model, and as many of the first as the bound allows are. The same for the
+  /// same inputs. `options` with this as its choice compile without choosing again. Any other
+  /// precision is a usage error.
+  Expected<std::shared_ptr<const PrecisionChoice>>
+  choosePrecision(const CompileOptions &options) const;
+
   /// The native plan that runs for these dims, one entry per input: its steps, what became of the
   /// model's nodes, and what was not done.
   Expected<Explanation> explainPlan(const CompileOptions &options,
@@ -77,6 +87,12 @@ public:
                            ArtifactSummary *summary = nullptr) const;
 
 private:
+  /// `options` with a choice, where they need one.
+  Expected<CompileOptions> withChoice(const CompileOptions &options,
+                                      std::span<const Tensor::Dims> inputDims = {}) const;
+  Expected<CompileOptions> withChoiceFor(const CompileOptions &options,
+                                         const ArtifactOptions &artifact) const;
+
   struct State;
   explicit Model(std::unique_ptr<State> state);
   std::unique_ptr<State> state;

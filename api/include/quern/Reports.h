@@ -17,9 +17,13 @@ std::string modelReport(const std::string &path, const ModelFacts &facts);
 std::string artifactReport(const std::string &path, const ArtifactFacts &facts);
 
 /// {"steps": 7, "native_steps": 6, "reference_steps": [...], "undecided_steps": [...],
-/// "plan": [...], "products": {"bf16": 3}, "nodes": [...], "refusals": [...]}, as `quern check
-/// --json` has them.
+/// "plan": [...], "products": {"bf16": 3}, "nodes": [...], "refusals": [...], "choice": {...}}, as
+/// `quern check --json` has them; the choice is null unless it is of Precision::Auto.
 std::string explanationReport(const Explanation &explanation);
+/// {"max_error": 0.01, "error": 0.004, "error_of_all": 0.02, "refusal": "...", "random_inputs":
+/// true, "layers": [{"nodes": "conv1", "precision": "bf16", "error": 0.001, "saved_ns": 12.5},
+/// ...]}.
+std::string choiceReport(const PrecisionChoice &choice);
 /// {"unsupported_ops": [...], "problems": [...]}: all that keeps a model file from being
 /// loaded, as `quern check --json` lists it after a failure.
 Expected<std::string> problemsReport(const std::string &path, const Limits &limits = {});

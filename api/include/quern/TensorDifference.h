@@ -3,6 +3,7 @@
 
 #include "quern/AnyValue.h"
 #include "quern/Precision.h"
+#include "quern/PrecisionChoice.h"
 
 namespace quern {
 
@@ -15,8 +16,9 @@ struct Tolerance {
 };
 /// What results may differ by that are computed so: at less than float32, and where products of
 /// quantized tensors are computed on their integers, which rounds once where the model's steps
-/// round thrice, 1 % of the largest magnitude.
-Tolerance toleranceOf(Precision precision, bool multipliesBytes = false);
+/// round thrice, 1 % of the largest magnitude; with Precision::Auto the bound that was chosen by.
+Tolerance toleranceOf(Precision precision, bool multipliesBytes = false,
+                      const PrecisionChoice *choice = nullptr);
 
 struct TensorDifference {
   double maxAbsolute = 0;

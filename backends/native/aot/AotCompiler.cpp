@@ -127,6 +127,7 @@ static AotInterface describeInterface(ModuleOp module, const AotOptions &options
           .outputs = {},
           .sizes = options.listedSizes,
           .precision = options.precision,
+          .choice = options.choiceText,
           .maxIterations = options.maxIterations};
 }
 

@@ -7,7 +7,10 @@
 namespace quern::native {
 
 /// The output is a file, no FOLDER.c-test, and the prefix, if there is one, a C identifier.
-struct AotOptions : NativeOptions, ArtifactOptions {};
+struct AotOptions : NativeOptions, ArtifactOptions {
+  /// What is said of NativeOptions::choice; empty without one.
+  std::string choiceText = {};
+};
 
 /// A C identifier made from the name of an artefact, without its last suffix:
 /// "out/my-model.v2.so" gives "my_model_v2", "3d.so" gives "model_3d", "é.so" gives "uc3a9". Names

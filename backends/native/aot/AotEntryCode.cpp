@@ -209,5 +209,6 @@ void PlanCode::emitInfo() {
        bytes(scratchBytes(model.plans)), ports(all.inputs), ports(all.outputs),
        text(model.interface.name), text(model.target.cpu), count(sizes.size()), count(plans.size()),
        array(names), array(plans), bytes(model.inFile ? model.inFile->fileBytes : 0),
-       text(std::string(precisionName(model.interface.precision)))})));
+       text(std::string(precisionName(model.interface.precision))),
+       text(model.interface.choice)})));
 }

@@ -53,6 +53,8 @@ struct AotInterface {
   std::vector<ListedSize> sizes = {};
   /// What it was asked to compute in.
   Precision precision = Precision::Float32;
+  /// Of Precision::Auto what was chosen, as JSON; else empty.
+  std::string choice = {};
   /// How often the bodies of all loops may run in one run of the model.
   int64_t maxIterations = 0;
 };

@@ -7,8 +7,10 @@
 
 #include "quern/ListedSize.h"
 #include "quern/OptionText.h"
+#include "quern/PrecisionChoice.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -83,6 +85,8 @@ struct ArtifactSummary {
   std::vector<std::string> targetCpus = {};
   /// Of the artefact, with its weights.
   int64_t bytes = 0;
+  /// Of Precision::Auto.
+  std::optional<PrecisionChoice> choice = {};
 };
 
 } // namespace quern

@@ -8,11 +8,16 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "quern/AnyValue.h"
 #include "quern/Limits.h"
 #include "quern/OptionText.h"
 #include "quern/Precision.h"
+#include "quern/PrecisionChoice.h"
 
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace quern {
 
@@ -33,6 +38,16 @@ struct CompileOptions {
   /// What native code computes products and convolutions of float32 in, where it has kernels for
   /// it; never lower than this says.
   Precision precision = Precision::Float32;
+  /// Of Precision::Auto: what any output may be off by, as a share of its largest magnitude;
+  /// PrecisionChoice::kMaxError when it is not given.
+  std::optional<double> maxError = {};
+  /// Of Precision::Auto: what errors are measured on, a value for each input; random numbers, as
+  /// sampleInputs draws them, when empty.
+  std::vector<AnyValue> samples = {};
+  /// Of Precision::Auto: what Model::choosePrecision has come to. Without it compiling chooses.
+  std::shared_ptr<const PrecisionChoice> choice = {};
+  /// What constant weights of matrix products are kept as.
+  WeightType weights = WeightType::Given;
   /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized
   /// for runs with as many.
   int threads = 0;
@@ -67,10 +82,21 @@ template <typename Visit> void visitCompileOptions(Visit &&visit) {
                    OptionUse::Everywhere, 0, 3},
         &Options::optLevel);
   visit(OptionText{"precision", "--precision", "",
-                   "What products and convolutions of float32 are computed in: f32 (default), or "
-                   "bf16, with sums in float32",
+                   "What products and convolutions of float32 are computed in: f32 (default); "
+                   "bf16, with sums in float32; or auto, which takes bf16 where it pays, as far as "
+                   "--max-error allows",
                    OptionUse::Everywhere},
         &Options::precision);
+  visit(OptionText{"max_error", "--max-error", "E",
+                   "With --precision auto: the most that an output may be off by, as a share of "
+                   "its largest magnitude (default 0.01)",
+                   OptionUse::Everywhere},
+        &Options::maxError);
+  visit(OptionText{"weights", "--weights", "",
+                   "What constant weights of matrix products are kept as: given (default), int8 "
+                   "with a scale for each column, or int4 with one for each 32 along it",
+                   OptionUse::Everywhere},
+        &Options::weights);
   visit(OptionText{"target_cpu", "--target-cpu", "CPU",
                    "host (default), baseline, or LLVM's name of a CPU"},
         &Options::targetCpu);

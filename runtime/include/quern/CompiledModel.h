@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/Precision.h"
+#include "quern/PrecisionChoice.h"
 #include "quern/Runner.h"
 
 #include <memory>
@@ -21,6 +22,8 @@ public:
 
   /// What it was asked to compute in.
   virtual Precision precision() const { return Precision::Float32; }
+  /// What Precision::Auto has come to; null of other precisions.
+  virtual const PrecisionChoice *precisionChoice() const { return nullptr; }
   /// The input dims that there is code for: those of each plan of an artefact. Nothing when
   /// any will do that fit the ports.
   virtual std::vector<std::vector<Tensor::Dims>> listedInputDims() const { return {}; }

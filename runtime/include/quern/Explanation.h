@@ -6,7 +6,9 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "quern/PrecisionChoice.h"
 #include "quern/Reason.h"
+#include "quern/StepCost.h"
 
 #include <cstddef>
 #include <map>
@@ -30,6 +32,10 @@ struct ExplainedStep {
   std::optional<Reason> reason = {};
   /// Of products and convolutions: what their factors are, "f32" or "bf16"; else empty.
   std::string precision = {};
+  /// Of those what their weights are kept as, where that is not the same: "int4".
+  std::string weights = {};
+  /// What the problem demands, as far as its sizes are known.
+  StepCost cost = {};
 
   bool isNative() const { return !reason; }
   /// Whether it is native depends on sizes that are not known.
@@ -81,6 +87,8 @@ struct Explanation {
   std::vector<Refusal> refusals = {};
   /// How many products and convolutions there are, by the precision of their factors.
   std::map<std::string, size_t> products = {};
+  /// What Precision::Auto has come to, where that was asked for.
+  std::optional<PrecisionChoice> choice = {};
   /// Whether some are of quantized tensors, on their integers.
   bool multipliesBytes() const { return products.count("uint8") > 0; }
 };

@@ -21,7 +21,20 @@ enum class Precision {
 std::string_view precisionName(Precision precision);
 /// The inverse. A usage error lists the names.
 Expected<Precision> parsePrecision(std::string_view name);
-/// Unsupported for those that are not there yet; the message says which are.
+/// Unsupported for those that there is no native code for; the message says what to use instead.
 Status checkPrecision(Precision precision);
+
+/// What constant weights of matrix products of float32 are kept as; they are widened where they
+/// are multiplied.
+enum class WeightType {
+  Given, ///< as the model has them
+  Int8,  ///< with a scale for each column
+  Int4,  ///< with a scale for each 32 along a column
+};
+
+/// "given", "int8", "int4".
+std::string_view weightTypeName(WeightType type);
+/// The inverse. A usage error lists the names.
+Expected<WeightType> parseWeightType(std::string_view name);
 
 } // namespace quern

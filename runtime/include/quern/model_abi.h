@@ -63,7 +63,7 @@
 
 #include <stdint.h>
 
-#define QUERN_MODEL_ABI_VERSION 5
+#define QUERN_MODEL_ABI_VERSION 6
 #define QUERN_MODEL_WORKSPACE_ALIGNMENT 64
 
 #ifdef __cplusplus
@@ -159,9 +159,11 @@ typedef struct quern_model_info {
   const char *const *size_names;
   const quern_model_plan *plans;
   int64_t weights_bytes; /* of the file for m_use_weights; 0 without one */
-  /* What products and convolutions of float32 were asked to be computed in: "f32", or
-   * "bf16", operands rounded once and sums in float32. */
+  /* What products and convolutions of float32 were asked to be computed in: "f32"; "bf16",
+   * operands rounded once and sums in float32; or "auto", some of them in bf16. */
   const char *precision;
+  /* Of "auto" what was chosen and measured, as JSON; else "". */
+  const char *precision_choice;
 } quern_model_info;
 
 #ifdef __cplusplus
