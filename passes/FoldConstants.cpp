@@ -62,6 +62,9 @@ private:
   LogicalResult fold(Operation *op);
   void forget(Operation *op);
   void record(Operation *op, ArrayRef<Tensor> results);
+  bool isOnlyFolded(Value value) const {
+    return llvm::all_of(value.getUsers(), [&](Operation *user) { return folded.contains(user); });
+  }
 
   Budget &budget;
   bool keepDequantized;
@@ -185,6 +188,10 @@ void ConstantFolder::record(Operation *op, ArrayRef<Tensor> results) {
     else
       large.insert({result, recomputable(cast<OpResult>(result), tensor)});
   }
+  // What was a step on the way is not kept until the last weight is folded, nor are pages of files.
+  for (Value operand : op->getOperands())
+    if ((large.count(operand) || operand.getDefiningOp<WeightOp>()) && isOnlyFolded(operand))
+      sourceOf(operand).release();
 }
 
 /// For an op that may be erased: with what is in it.
@@ -216,8 +223,7 @@ LogicalResult ConstantFolder::fold(Operation *op) {
 void ConstantFolder::materialize() {
   for (auto &[value, weight] : large) {
     Operation *op = value.getDefiningOp();
-    auto isFolded = [&](Operation *user) { return folded.contains(user); };
-    if (llvm::all_of(value.getUsers(), isFolded)) {
+    if (isOnlyFolded(value)) {
       weight.release();
       continue;
     }
