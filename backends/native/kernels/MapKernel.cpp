@@ -244,7 +244,11 @@ void native::appendMap(MapProblem problem, std::vector<LoweredStep> &steps) {
   for (int64_t size : sizes)
     elements *= size;
   for (const MapOperand &operand : problem.inputs) {
-    kernel.inputs.push_back(classify(strides[index++].back(), true));
+    // A table is not walked through, whatever is left of the dimensions.
+    bool isTable = kernel.program.isTable(static_cast<int>(index));
+    int64_t stride = isTable ? 0 : strides[index].back();
+    kernel.inputs.push_back(classify(stride, true));
+    ++index;
     elementCost += kernel.inputs.back() == InnerStride::Zero ? 0 : dtypeBytes(operand.dtype);
   }
   for (const MapOperand &operand : problem.outputs) {
