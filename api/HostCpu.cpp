@@ -2,6 +2,7 @@
 #include "quern/HostCpu.h"
 
 #include "backends/native/codegen/MachinePeak.h"
+#include "backends/native/target/CpuFeatures.h"
 
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Config/llvm-config.h"
@@ -20,6 +21,7 @@ HostCpu quern::describeHostCpu() {
   for (const auto &feature : features)
     if (feature.getValue())
       host.features.push_back(feature.getKey().str());
+  host.mayUseTiles = native::missingOnThisCpu({"amx-tile"}).empty();
   std::sort(host.features.begin(), host.features.end());
   return host;
 }

@@ -35,6 +35,9 @@ static void warnOfInstructions(const HostCpu &cpu, std::vector<std::string> &war
     warnings.push_back(fmt::format("cpu: there is no code for {}", cpu.triple));
   else if (isX86 && (!hasFeature(cpu, "avx2") || !hasFeature(cpu, "fma")))
     warnings.push_back("no-avx2: this CPU has no AVX2 and FMA; vectors are short");
+  if (hasFeature(cpu, "amx-tile") && !cpu.mayUseTiles)
+    warnings.push_back("no-tiles: this CPU multiplies tiles of matrices (AMX), but Linux does not "
+                       "let this process use them");
 }
 
 static void warnOfNoise(const Machine &machine, const MachineRates &rates,

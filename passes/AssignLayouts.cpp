@@ -59,8 +59,9 @@ Value createPack(OpBuilder &builder, Value image, int64_t block) {
   return builder.create<PackOp>(image.getLoc(), blockedType(image.getType(), block), image);
 }
 
-/// The block of the tensor that `image` is the nn.unpack of; 0 when it is none.
-int64_t sourceBlock(Value image) {
+} // namespace
+
+int64_t passes::sourceBlock(Value image) {
   auto unpack = image.getDefiningOp<UnpackOp>();
   if (!unpack || !channelsOf(image))
     return 0;
@@ -68,6 +69,7 @@ int64_t sourceBlock(Value image) {
   return block && unpack.getInput().getType() == blockedType(image.getType(), block) ? block : 0;
 }
 
+namespace {
 /// The tensor of such blocks that `image` is the nn.unpack of; null when there is none.
 Value blockedSource(Value image, int64_t block) {
   return sourceBlock(image) == block ? image.getDefiningOp<UnpackOp>().getInput() : Value();

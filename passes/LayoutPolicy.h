@@ -50,6 +50,9 @@ bool isImageType(mlir::Type type);
 bool isImage(nn::ConvOp conv);
 /// Why nothing else is computed on blocks.
 Reason noBlockableImage();
+/// The block of the tensor that an image with known channels is the nn.unpack of; 0 when it is
+/// none.
+int64_t sourceBlock(mlir::Value image);
 /// What is known of such a convolution.
 ConvFacts factsOf(nn::ConvOp conv);
 /// Why no kernel convolves in such blocks, if none does.

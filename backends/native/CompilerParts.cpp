@@ -13,7 +13,7 @@ passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
                                                 const Target &target) {
   passes::PipelineOptions pipeline = options;
   if (!pipeline.layouts)
-    pipeline.layouts = std::make_shared<passes::ChannelBlocks>(target.channelBlock());
+    pipeline.layouts = std::make_shared<NativeLayouts>(target);
   if (!pipeline.products)
     pipeline.products = std::make_shared<NativeProducts>(target);
   if (!pipeline.precisions)

@@ -56,6 +56,13 @@ TEST_F(MachineWarnings, Instructions) {
   EXPECT_EQ(names(), Names());
 }
 
+TEST_F(MachineWarnings, Tiles) {
+  cpu.features.push_back("amx-tile");
+  EXPECT_EQ(names(), Names{"no-tiles"});
+  cpu.mayUseTiles = true;
+  EXPECT_EQ(names(), Names());
+}
+
 TEST_F(MachineWarnings, Noise) {
   machine.governor = "performance";
   EXPECT_EQ(names(), Names());

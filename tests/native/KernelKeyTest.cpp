@@ -17,6 +17,7 @@
 #include "backends/native/kernels/ResampleKernel.h"
 #include "backends/native/kernels/RoiAlignKernel.h"
 #include "backends/native/kernels/SoftmaxKernel.h"
+#include "backends/native/kernels/TiledDotKernel.h"
 #include "backends/native/kernels/TopKKernel.h"
 #include "backends/native/kernels/TreeKernel.h"
 #include "backends/native/kernels/WindowSumKernel.h"
@@ -82,7 +83,7 @@ using Specs =
                    IndexedSpec, InstanceNormSpec, LayerNormSpec, LrnSpec, MapSpec, MaxPlaceSpec,
                    PackColumnsSpec, PadHaloSpec, PoolSpec, RangeSpec, RecurrentSpec, ReduceSpec,
                    ResampleSpec, RoiAlignSpec, SoftmaxSpec, TopKSpec, TransposeSpec, TreeSpec,
-                   UnfoldSpec, WindowSumSpec>;
+                   UnfoldSpec, WindowSumSpec, TiledDotSpec>;
 TYPED_TEST_SUITE(KernelKeyTest, Specs);
 
 /// Gives every list and optional of a spec something.

@@ -6,10 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/target/CpuFeatures.h"
 #include "tests/native/GraphCheck.h"
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <random>
+#include "tests/native/NarrowFactors.h"
 
 using namespace quern;
 using namespace quern::native;
@@ -22,41 +19,6 @@ std::vector<std::string> targetsHere() {
     if (checkRunsHere(resolveTarget(name).take()).isOk())
       names.emplace_back(name);
   return names;
-}
-
-struct Types {
-  const char *a, *b, *sums;
-};
-constexpr Types kTypes[] = {{"ui8", "i8", "i32"},
-                            {"i8", "i8", "i32"},
-                            {"ui8", "ui8", "i32"},
-                            {"i8", "ui8", "i32"},
-                            {"bf16", "bf16", "f32"}};
-
-DType dtypeOf(std::string_view name) {
-  return name == "i8"     ? DType::Int8
-         : name == "ui8"  ? DType::UInt8
-         : name == "bf16" ? DType::BFloat16
-         : name == "i32"  ? DType::Int32
-                          : DType::Float32;
-}
-
-/// Bytes of the whole range, both ends often; small integers of other types.
-Tensor drawTensor(DType dtype, const Tensor::Dims &dims, unsigned seed) {
-  if (dtype != DType::Int8 && dtype != DType::UInt8)
-    return integerTensor(dtype, dims, seed);
-  Tensor tensor = Tensor::allocate(dtype, dims).take();
-  std::mt19937 random(seed);
-  auto *bytes = static_cast<uint8_t *>(tensor.mutableRawData());
-  for (int64_t i = 0; i < tensor.numElements(); ++i) {
-    constexpr uint8_t kEnds[] = {0, 255, 127, 128};
-    bytes[i] = static_cast<uint8_t>(random() % 3 == 0 ? kEnds[random() % 4] : random());
-  }
-  return tensor;
-}
-
-std::string typeText(const Tensor::Dims &dims, std::string_view element) {
-  return fmt::format("{}x{}", fmt::join(dims, "x"), element);
 }
 
 /// Runs a graph whose inputs are drawn, compiled for each target and interpreted.
@@ -76,35 +38,10 @@ void expectSameEverywhere(const Graph &graph, const std::vector<Tensor> &inputs)
   }
 }
 
-struct ConvCase {
-  Tensor::Dims input, weights;
-  int64_t stride = 1, pad = 0, group = 1;
-  int64_t padValue = 0;
-};
-
-GraphValue addConv(Graph &graph, const ConvCase &c, const Types &types, const GraphValue &x,
-                   unsigned seed) {
-  GraphValue w = graph.weight(drawTensor(dtypeOf(types.b), c.weights, seed));
-  GraphValue bias = graph.weight(integerTensor(dtypeOf(types.sums), {c.weights[0]}, seed + 1));
-  size_t axes = c.weights.size() - 2;
-  auto each = [](int64_t number, size_t count) {
-    return fmt::format("{}", fmt::join(std::vector<int64_t>(count, number), ", "));
-  };
-  // What lies beyond the edges is of the image's type.
-  int64_t padValue = types.a == std::string_view("ui8")  ? c.padValue
-                     : types.a == std::string_view("i8") ? c.padValue - 128
-                                                         : 0;
-  return graph.op(
-      "nn.conv", {x, w, bias},
-      fmt::format("strides = array<i64: {}>, dilations = array<i64: {}>, pads = array<i64: {}>, "
-                  "group = {}, pad_value = {} : i64",
-                  each(c.stride, axes), each(1, axes), each(c.pad, 2 * axes), c.group, padValue),
-      fmt::format("*x{}", types.sums));
-}
 } // namespace
 
 TEST(NarrowProductTest, Convolutions) {
-  const ConvCase cases[] = {
+  const NarrowConv cases[] = {
       {{1, 16, 6, 7}, {32, 16, 3, 3}, 1, 1, 1, 128},
       {{2, 32, 9, 9}, {48, 32, 1, 1}},
       {{1, 3, 13, 11}, {16, 3, 7, 7}, 2, 3, 1, 255},
@@ -122,14 +59,14 @@ TEST(NarrowProductTest, Convolutions) {
       {{2, 64, 40}, {64, 16, 8}, 1, 4, 4, 3},
       {{1, 32, 21}, {32, 1, 5}, 2, 2, 32, 100},
   };
-  for (const Types &types : kTypes) {
+  for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));
     Graph graph;
     std::vector<Tensor> inputs;
     unsigned seed = 1;
-    for (const ConvCase &c : cases) {
+    for (const NarrowConv &c : cases) {
       GraphValue x = graph.input(typeText(c.input, types.a));
-      inputs.push_back(drawTensor(dtypeOf(types.a), c.input, ++seed));
+      inputs.push_back(drawTensor(dtypeOfName(types.a), c.input, ++seed));
       graph.output(addConv(graph, c, types, x, seed += 2),
                    formatDims(c.input) + " with " + formatDims(c.weights));
     }
@@ -138,7 +75,7 @@ TEST(NarrowProductTest, Convolutions) {
 }
 
 TEST(NarrowProductTest, MatrixProducts) {
-  for (const Types &types : kTypes) {
+  for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));
     Graph graph;
     std::vector<Tensor> inputs;
@@ -147,8 +84,8 @@ TEST(NarrowProductTest, MatrixProducts) {
       for (int64_t n : {1, 40})
         for (int64_t m : {1, 7}) {
           GraphValue a = graph.input(typeText({m, k}, types.a));
-          inputs.push_back(drawTensor(dtypeOf(types.a), {m, k}, ++seed));
-          GraphValue b = graph.weight(drawTensor(dtypeOf(types.b), {k, n}, ++seed));
+          inputs.push_back(drawTensor(dtypeOfName(types.a), {m, k}, ++seed));
+          GraphValue b = graph.weight(drawTensor(dtypeOfName(types.b), {k, n}, ++seed));
           graph.output(graph.op("nn.matmul", {a, b}, "", fmt::format("*x{}", types.sums)),
                        fmt::format("{}x{} by {}", m, k, n));
         }
@@ -158,7 +95,7 @@ TEST(NarrowProductTest, MatrixProducts) {
 
 // B that only a run tells, and factors that lie across.
 TEST(NarrowProductTest, UnpackedFactors) {
-  for (const Types &types : kTypes) {
+  for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));
     Graph graph;
     std::vector<Tensor> inputs;
@@ -166,15 +103,15 @@ TEST(NarrowProductTest, UnpackedFactors) {
     for (int64_t m : {1, 3, 40}) {
       GraphValue a = graph.input(typeText({2, m, 9}, types.a)),
                  b = graph.input(typeText({2, 9, 20}, types.b));
-      inputs.push_back(drawTensor(dtypeOf(types.a), {2, m, 9}, ++seed));
-      inputs.push_back(drawTensor(dtypeOf(types.b), {2, 9, 20}, ++seed));
+      inputs.push_back(drawTensor(dtypeOfName(types.a), {2, m, 9}, ++seed));
+      inputs.push_back(drawTensor(dtypeOfName(types.b), {2, 9, 20}, ++seed));
       graph.output(graph.op("nn.matmul", {a, b}, "", fmt::format("*x{}", types.sums)),
                    std::to_string(m));
     }
     GraphValue a = graph.input(typeText({9, 5}, types.a));
-    inputs.push_back(drawTensor(dtypeOf(types.a), {9, 5}, ++seed));
-    GraphValue b = graph.weight(drawTensor(dtypeOf(types.b), {20, 9}, ++seed));
-    GraphValue c = graph.weight(integerTensor(dtypeOf(types.sums), {20}, ++seed));
+    inputs.push_back(drawTensor(dtypeOfName(types.a), {9, 5}, ++seed));
+    GraphValue b = graph.weight(drawTensor(dtypeOfName(types.b), {20, 9}, ++seed));
+    GraphValue c = graph.weight(integerTensor(dtypeOfName(types.sums), {20}, ++seed));
     graph.output(graph.op("nn.gemm", {a, b, c},
                           "alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = true, trans_b = true",
                           fmt::format("*x{}", types.sums)),

@@ -2,6 +2,7 @@
 #include "tests/random/ModelCheck.h"
 
 #include "frontend/onnx/TensorData.h"
+#include "tests/native/TileEmulator.h"
 
 #include "llvm/Support/CommandLine.h"
 
@@ -57,6 +58,10 @@ static cl::opt<bool> interpretOnly("interpret",
                                    cl::cat(category));
 static cl::opt<bool> keepGoing("keep-going", cl::desc("Go on after a model that differs"),
                                cl::cat(category));
+static cl::opt<bool> tiles("tiles",
+                           cl::desc("Code for this machine multiplies tiles of matrices "
+                                    "(AMX), by emulation if it has none"),
+                           cl::cat(category));
 static cl::opt<std::string>
     writeTo("write", cl::desc("Write each model with its inputs and outputs into this folder"),
             cl::value_desc("folder"), cl::cat(category));
@@ -67,6 +72,9 @@ int main(int argc, char **argv) {
       argc, argv,
       "Draws random ONNX models and compares them compiled, in several ways, with the\n"
       "interpreter. Prints each model that differs, reduced; exit code 1 when one does.\n");
+  std::optional<native::TileEmulator> emulator;
+  if (tiles)
+    emulator.emplace();
   auto check = std::make_unique<ModelCheck>();
   uint64_t wrongModels = 0, ops = 0, done = 0;
   for (uint64_t seed = first; seed < first + count; ++seed, ++done) {

@@ -15,6 +15,8 @@ struct HostCpu {
   std::string name;
   /// Those that the CPU has, sorted.
   std::vector<std::string> features;
+  /// Whether Linux lets this process use the CPU's tiles of matrices, if it has them (AMX).
+  bool mayUseTiles = false;
 };
 
 HostCpu describeHostCpu();

@@ -21,6 +21,8 @@ public:
 
   void requireBits(uint32_t leaf, uint32_t subleaf, const std::array<uint32_t, 4> &masks);
   void requireSavedState(uint32_t mask);
+  /// Asks Linux for tiles: see TilePermission.
+  void requireTiles();
   /// `answer` is for a CPU that meets all conditions.
   llvm::Function *finish(bool answer);
 
@@ -84,6 +86,18 @@ void CpuCheck::requireSavedState(uint32_t mask) {
   requireMask(ir.CreateExtractValue(state, 0), mask);
 }
 
+void CpuCheck::requireTiles() {
+  llvm::Type *word = ir.getInt64Ty();
+  auto *code = llvm::InlineAsm::get(
+      llvm::FunctionType::get(word, {word, word, word}, false), "syscall",
+      "={ax},{ax},{di},{si},~{rcx},~{r11},~{memory},~{dirflag},~{fpsr},~{flags}",
+      /*hasSideEffects=*/true);
+  llvm::Value *failure = ir.CreateCall(code, {ir.getInt64(TilePermission::kSystemCall),
+                                              ir.getInt64(TilePermission::kRequest),
+                                              ir.getInt64(TilePermission::kTileData)});
+  require(ir.CreateICmpEQ(failure, ir.getInt64(0)));
+}
+
 llvm::Function *CpuCheck::finish(bool answer) {
   ir.CreateRet(ir.getInt32(answer));
   return function;
@@ -109,5 +123,7 @@ llvm::Function *native::emitCpuCheck(llvm::Module &module, const std::string &sy
     check.requireBits(leaf.first, leaf.second, masks);
   if (savedState)
     check.requireSavedState(savedState);
+  if (savedState & kTileState)
+    check.requireTiles();
   return check.finish(allKnown);
 }

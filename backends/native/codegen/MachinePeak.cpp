@@ -3,6 +3,7 @@
 
 #include "backends/native/codegen/Jit.h"
 #include "backends/native/kernels/DotEngine.h"
+#include "backends/native/kernels/TileUnit.h"
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,9 @@
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
+
+/// Steps of all chains: about 2 ms; of tiles, where each is much work, 0.5 ms.
+constexpr int64_t kIterations = 200'000, kTileIterations = 25'000;
 
 /// Chains that hide the FMA latency and fit the registers beside two operands.
 static int64_t chainCount(const Target &target) { return target.vectorRegisters >= 32 ? 24 : 12; }
@@ -53,29 +57,53 @@ static void emitChains(KernelBuilder &kb, const DotTypes &types) {
     kb.store(sum, chain(static_cast<int64_t>(i)), types.accumulate, lanes);
 }
 
+/// The same of tiles: four of sums, as products have them.
+constexpr int64_t kSumTiles = 4;
+static void emitTileChains(KernelBuilder &kb, const DotTypes &types) {
+  constexpr int64_t kRows = TileUnit::kRows, kRowBytes = TileUnit::kRowBytes;
+  TileUnit unit(kb, types);
+  TileUnit::Configuration shapes;
+  shapes.rows.fill(kRows);
+  shapes.rowBytes.fill(kRowBytes);
+  std::array<int64_t, 3> words = shapes.words();
+  unit.configure({kb.index(words[0]), kb.index(words[1]), kb.index(words[2])});
+  for (int64_t tile = 0; tile < TileUnit::kTiles; ++tile)
+    unit.clear(tile);
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value) {
+    for (int64_t tile = 0; tile < kSumTiles; ++tile)
+      unit.multiply(tile, kSumTiles + tile / 2, kSumTiles + 2 + tile % 2);
+  });
+  unit.release();
+}
+
 Expected<ProductChains> ProductChains::create(const Target &target, Engine engine) {
   constexpr const char *kSymbol = "quern_product_chains";
   DotTypes types = typesOf(engine);
   KernelBuilder builder(target, kSymbol);
-  emitChains(builder, types);
+  bool areTiles = TileUnit::has(target, types);
+  areTiles ? emitTileChains(builder, types) : emitChains(builder, types);
   QUERN_ASSIGN(ObjectCode object, compileKernel(builder.finish(), target));
   ProductChains chains;
   QUERN_ASSIGN(chains.jit, Jit::create(target));
   QUERN_TRY(chains.jit->addObject(object));
   QUERN_ASSIGN(chains.kernel, chains.jit->lookup(kSymbol));
-  chains.operations = 2 * types.group() * target.lanes(types.accumulate) * chainCount(target);
+  int64_t products = TileUnit::kRows * TileUnit::kRows * TileUnit::kRowBytes;
+  chains.operations = areTiles
+                          ? 2 * kSumTiles * products / dtypeBytes(types.a)
+                          : 2 * types.group() * target.lanes(types.accumulate) * chainCount(target);
+  chains.iterations = areTiles ? kTileIterations : kIterations;
   return chains;
 }
 
 Expected<double> ProductChains::run() const {
-  constexpr int64_t kIterations = 200'000, kSumBytes = 24 * 64, kFactorBytes = 64;
+  constexpr int64_t kSumBytes = 24 * 64, kFactorBytes = 64;
   // Zeros are no number that is slow to multiply, in any type.
   alignas(64) std::array<char, kSumBytes> sums{};
   alignas(64) std::array<char, kFactorBytes> a{}, b{};
   void *buffers[] = {sums.data(), a.data(), b.data()};
-  if (kernel(buffers, nullptr, 0, kIterations, nullptr) != 0)
+  if (kernel(buffers, nullptr, 0, iterations, nullptr) != 0)
     return internalError("the kernel that measures the peak refused");
-  return double(kIterations) * double(operations);
+  return double(iterations) * double(operations);
 }
 
 /// The best of a few runs.

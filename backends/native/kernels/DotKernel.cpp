@@ -1,6 +1,7 @@
 //===- DotKernel.cpp - products of whole matrices and convolutions --------===//
 #include "backends/native/kernels/DotKernel.h"
 
+#include "backends/native/kernels/DotDriver.h"
 #include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -44,27 +45,16 @@ std::string DotSpec::name() const {
 //===----------------------------------------------------------------------===//
 
 namespace {
-class DotEmitter {
+class DotEmitter : DotDriver {
 public:
-  DotEmitter(KernelBuilder &kb, const DotSpec &spec) : kb(kb), spec(spec), types(spec.tile.types) {}
+  using DotDriver::DotDriver;
 
   void emit() {
     kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task); });
   }
 
 private:
-  using Values = KernelBuilder::Values;
-
-  /// Where a column tile's data starts.
-  struct Tile {
-    Value a, b, c, scales, zeros, bias;
-    /// Epilogue operands, at the tile's first element.
-    Values operands;
-  };
-
-  Tile tileOfTask(Value batch, Value column);
   void emitTask(Value task);
-  void emitLine(const Tile &tile, Value line);
   /// Tiles [from, to) of a line, or all when null, in the order of their heights.
   void emitTiles(const Tile &tile, Value from, Value to);
   void emitRows(const Tile &tile, Value firstRow, int64_t rows);
@@ -78,73 +68,8 @@ private:
   Values addBlock(const Tile &tile, Value block, Value a, Values part, Values sums);
   /// The products of all k of rows at `a`, added to `sums`.
   Values accumulate(const Tile &tile, Value a, int64_t rows, Values sums);
-
-  Value strideOf(int64_t stride, int64_t DotDims::*dim) {
-    return stride == DotSpec::kRuntime ? kb.dim(dim) : kb.index(stride);
-  }
-  /// Active lanes of vector `v`, or null when columns are not masked.
-  Value active(int64_t v) { return activeLanes.empty() ? Value() : activeLanes[v]; }
-  /// Of vector `v` in row `row` of the line.
-  ResultPosition position(Value row, int64_t v) {
-    Value ofVector = spec.contiguousColumns ? kb.index(v * spec.tile.lanes)
-                                            : kb.mul(kb.dim(&DotDims::vectorStrideC), v);
-    Value element = kb.add(kb.mul(strideOf(spec.rowStrideC, &DotDims::rowStrideC), row), ofVector);
-    return {element, row, kb.index(v * spec.tile.lanes)};
-  }
-
-  KernelBuilder &kb;
-  const DotSpec &spec;
-  const DotTypes &types;
-  /// Active lanes of each vector of the current column tile; empty if all are.
-  Values activeLanes;
 };
 } // namespace
-
-DotEmitter::Tile DotEmitter::tileOfTask(Value batch, Value column) {
-  Tile tile;
-  auto offset = [&](std::initializer_list<std::pair<Value, int64_t DotDims::*>> terms) {
-    Value sum = kb.index(0);
-    for (auto [index, stride] : terms)
-      sum = kb.add(sum, kb.mul(index, kb.dim(stride)));
-    return sum;
-  };
-  Value group = kb.div(column, kb.dim(&DotDims::tilesPerGroup));
-  Value batchOfA = spec.groupsRepeat ? kb.rem(batch, kb.dim(&DotDims::groups)) : batch;
-  Value firstColumn = kb.mul(column, spec.tile.columns());
-  tile.a = kb.advance(kb.buffer(0),
-                      offset({{batchOfA, &DotDims::batchStrideA}, {group, &DotDims::groupStrideA}}),
-                      types.a);
-  tile.b = kb.advance(kb.buffer(1),
-                      offset({{batch, &DotDims::batchStrideB}, {column, &DotDims::tileStrideB}}),
-                      types.b);
-  Value offsetOfC = offset({{batch, &DotDims::batchStrideC}, {column, &DotDims::tileStrideC}});
-  tile.c = kb.advance(kb.buffer(2), offsetOfC, types.c);
-  activeLanes.clear();
-  for (int64_t v = 0; spec.maskColumns && v < spec.tile.vectors; ++v) {
-    Value rest = kb.sub(kb.dim(&DotDims::columns), kb.add(firstColumn, v * spec.tile.lanes));
-    activeLanes.push_back(kb.minSigned(kb.maxSigned(rest, kb.index(0)), kb.index(spec.tile.lanes)));
-  }
-  Value perBatch = offset({{batchOfA, &DotDims::batchStrideBias}});
-  int64_t next = 3;
-  if (spec.scaledBlocks)
-    tile.scales = kb.advance(kb.buffer(next++), kb.mul(firstColumn, kb.dim(&DotDims::blocks)),
-                             types.accumulate);
-  if (spec.shiftedBlocks)
-    tile.zeros = kb.advance(kb.buffer(next++), kb.mul(firstColumn, kb.dim(&DotDims::blocks)),
-                            types.accumulate);
-  auto operand = [&](OperandAccess access, DType operandType) {
-    Value start = access == OperandAccess::Full        ? offsetOfC
-                  : access == OperandAccess::PerColumn ? kb.add(perBatch, firstColumn)
-                  : access == OperandAccess::PerRow    ? perBatch
-                                                       : kb.index(0);
-    return kb.advance(kb.buffer(next++), start, operandType);
-  };
-  if (spec.bias)
-    tile.bias = operand(*spec.bias, types.accumulate);
-  for (auto [i, access] : llvm::enumerate(spec.epilogue.access))
-    tile.operands.push_back(operand(access, spec.epilogue.program.inputs[i + 1]));
-  return tile;
-}
 
 void DotEmitter::emitTask(Value task) {
   Value chunk = kb.rem(task, kb.dim(&DotDims::lineChunks));
@@ -155,21 +80,7 @@ void DotEmitter::emitTask(Value task) {
   Value to = kb.minSigned(kb.add(from, kb.dim(&DotDims::linesPerChunk)), kb.dim(&DotDims::lines));
   if (spec.flat)
     return emitTiles(tile, from, to);
-  kb.forLoop(from, to, 1, [&](Value line) { emitLine(tile, line); });
-}
-
-void DotEmitter::emitLine(const Tile &tile, Value line) {
-  Tile inLine = tile;
-  inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(&DotDims::lineStrideA)), types.a);
-  Value offsetOfC = kb.mul(line, kb.dim(&DotDims::lineStrideC));
-  inLine.c = kb.advance(tile.c, offsetOfC, types.c);
-  if (spec.bias == OperandAccess::Full)
-    inLine.bias = kb.advance(tile.bias, offsetOfC, types.accumulate);
-  for (auto [i, access] : llvm::enumerate(spec.epilogue.access))
-    if (access == OperandAccess::Full)
-      inLine.operands[i] =
-          kb.advance(tile.operands[i], offsetOfC, spec.epilogue.program.inputs[i + 1]);
-  emitTiles(inLine, {}, {});
+  kb.forLoop(from, to, 1, [&](Value line) { emitTiles(tileOfLine(tile, line), {}, {}); });
 }
 
 void DotEmitter::emitTiles(const Tile &tile, Value from, Value to) {
@@ -201,7 +112,7 @@ DotOperands DotEmitter::operandsOfTile() {
   if (spec.tile.partialGroup)
     operands.leftOver = kb.dim(&DotDims::leftOver);
   if (!spec.tile.packedB)
-    operands.activeLanes = activeLanes;
+    operands.activeLanes = activeOfTile();
   return operands;
 }
 

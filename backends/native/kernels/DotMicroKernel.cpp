@@ -123,12 +123,14 @@ DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, 
       for (Value group : columnGroups)
         columns.push_back(engine.partOfB(kb, place, group, part));
     for (int64_t r = 0; r < rows; ++r) {
+      Value ofRow = kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a);
       if (first == 0) // near its use
-        rowGroups.push_back(engine.loadA(
-            kb, place, kb.advance(at.a, kb.mul(operands.rowStrideA, r), tile.types.a), count));
+        rowGroups.push_back(engine.loadA(kb, place, ofRow, count));
       for (int64_t part = first; part < end; ++part) {
         Value row = engine.partOfA(kb, place, rowGroups[r], part);
         for (int64_t v = 0; v < tile.vectors; ++v) {
+          if (tile.vectorA && v > 0) // of one part
+            row = engine.loadA(kb, place, kb.advance(ofRow, v * tile.lanes, tile.types.a), count);
           Value &sum = sums[r * tile.vectors + v];
           sum = engine.add(kb, place, row, columns[(part - first) * tile.vectors + v], sum);
         }

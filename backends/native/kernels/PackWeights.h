@@ -21,14 +21,15 @@ Expected<Tensor> packConvWeights(const Tensor &weights, int64_t inputBlock, int6
 Expected<Tensor> packDepthwiseWeights(const Tensor &weights, int64_t lanes);
 
 /// A matrix [batch][k, n] with elements strideK and strideN apart as
-/// [batch][n / tileColumns][k / group][tileColumns][group], times `scale`; of a last group that is
-/// not full the rest is zero.
+/// [batch][n / tileColumns][k / group][tileColumns][group], times `scale`; k is padded with zeros
+/// to a multiple of `step`, which is one of `group`.
 struct MatrixPack {
   int64_t batch, k, n, strideK, strideN, tileColumns;
   double scale;
   int64_t group = 1;
+  int64_t step = group;
 
-  int64_t paddedK() const { return (k + group - 1) / group * group; }
+  int64_t paddedK() const { return (k + step - 1) / step * step; }
 };
 /// Tells `done` of ranges of bytes that have been read.
 Expected<Tensor> packMatrix(const Tensor &matrix, const MatrixPack &pack,

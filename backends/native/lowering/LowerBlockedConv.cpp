@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/PackWeights.h"
+#include "backends/native/kernels/TiledDotKernel.h"
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
@@ -99,10 +100,16 @@ static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, Dot
     dims.levels[i] = levels[i];
 }
 
+/// Whether a tile of sums has the columns of a block.
+static bool isWholeVectors(int64_t block, const Target &target) {
+  int64_t lanes = target.channelBlock();
+  return block == lanes || (target.has(Isa::Avx512) && (block == 2 * lanes || block == 4 * lanes));
+}
+
 std::optional<Reason> native::refuseBlocked(const ConvProblem &p) {
   if (!p.isBlocked())
     return Reason{ReasonCode::Layout, "the result is plain"};
-  if (p.outputBlock != p.context.target.channelBlock())
+  if (!isWholeVectors(p.outputBlock, p.context.target))
     return Reason{ReasonCode::Layout, "the channel block does not fit the target's vectors"};
   passes::ConvFacts facts;
   facts.dtype = p.dtype;
@@ -119,12 +126,14 @@ std::optional<Reason> native::refuseBlocked(const ConvProblem &p) {
 /// Takes the epilogue's program away.
 static DotSpec blockedSpec(ConvProblem &p, const PaddedInput &padded, int64_t lineRows,
                            const Target &target) {
-  // A tile's vectors are channel blocks that read the same input.
-  int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), p.outputBlock);
-  TileShape shape = chooseConvTile(target, lineRows, channelVectors);
+  // A tile's vectors are one channel block, or several of one vector that read the same input.
+  int64_t lanes = target.channelBlock(), vectorsOfBlock = p.outputBlock / lanes;
+  int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), lanes);
+  TileShape shape = vectorsOfBlock > 1 ? chooseBlockTile(target, vectorsOfBlock)
+                                       : chooseConvTile(target, lineRows, channelVectors);
   DotSpec spec;
   spec.tile.types = {p.inputType, p.weightsType, p.dtype, p.resultType()};
-  spec.tile.lanes = p.outputBlock;
+  spec.tile.lanes = lanes;
   spec.tile.vectorA = p.isDepthwise();
   // A pixel of an image in blocks has whole groups of channels.
   if (!spec.tile.vectorA && padded.pixel % spec.tile.types.group() == 0)
@@ -134,24 +143,23 @@ static DotSpec blockedSpec(ConvProblem &p, const PaddedInput &padded, int64_t li
   spec.flat = p.isPointwise();
   spec.tile.rowStrideA = p.window.stride[2] * padded.pixel;
   spec.rowStrideC = p.outputBlock;
+  spec.contiguousColumns = vectorsOfBlock > 1;
   if (p.bias)
     spec.bias = OperandAccess::PerColumn;
   spec.epilogue = EpilogueCode(p.epilogue);
   return spec;
 }
 
-/// The dims of the blocked way but for the levels.
+/// The dims of the blocked way but for the levels, and how rows are split up.
 static void fillBlockedDims(const ConvProblem &p, const PaddedInput &padded, const DotSpec &spec,
-                            int64_t lineRows, int64_t threads, DotDims &dims) {
-  int64_t block = p.outputBlock, channelVectors = ceilDiv(p.outputs, block);
-  dims.columnTiles = channelVectors / spec.tile.vectors;
-  dims.lines = p.window.output[1];
-  dims.coverRows(spec, lineRows);
-  dims.splitLines(p.batch, p.flops, threads);
+                            DotDims &dims) {
+  int64_t block = p.outputBlock, blocks = ceilDiv(p.outputs, block);
+  int64_t blocksOfTile = spec.contiguousColumns ? 1 : spec.tile.vectors;
+  dims.columnTiles = blocks / blocksOfTile;
   dims.lineStrideA = p.window.stride[1] * padded.lineStride;
   dims.lineStrideC = p.window.output[2] * block;
   dims.batchStrideA = padded.planes * padded.planeStride;
-  dims.batchStrideC = channelVectors * p.outputPixels() * block;
+  dims.batchStrideC = blocks * p.outputPixels() * block;
   dims.tilesPerGroup = spec.tile.vectorA ? 1 : dims.columnTiles / p.groups;
   dims.groupStrideA = spec.tile.vectorA ? padded.planeStride
                                         : p.channelsPerGroup() / padded.pixel * padded.planeStride;
@@ -160,16 +168,17 @@ static void fillBlockedDims(const ConvProblem &p, const PaddedInput &padded, con
   int64_t depth = p.kernelPositions() * channels;
   dims.tileStrideB = depth * spec.tile.columns();
   dims.vectorStrideC = p.outputPixels() * block;
-  dims.tileStrideC = spec.tile.vectors * dims.vectorStrideC;
+  dims.tileStrideC = blocksOfTile * dims.vectorStrideC;
 }
 
 /// The constant weights as the blocked way reads them.
 static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
   nn::WeightSource weights = *p.context.values.weightOf(p.weights);
   if (spec.tile.vectorA)
-    return StepBuffer::packed(weights, fmt::format(FMT_COMPILE("depthwise {}"), spec.tile.lanes),
-                              [lanes = spec.tile.lanes](const Tensor &w, auto &) {
-                                return packDepthwiseWeights(w, lanes);
+    return StepBuffer::packed(weights,
+                              fmt::format(FMT_COMPILE("depthwise {}"), spec.tile.columns()),
+                              [columns = spec.tile.columns()](const Tensor &w, auto &) {
+                                return packDepthwiseWeights(w, columns);
                               });
   int64_t block = p.inputBlock, columns = spec.tile.columns(), group = spec.tile.group;
   std::string how = fmt::format(FMT_COMPILE("conv {} {} {}"), block, columns, group);
@@ -192,19 +201,71 @@ static double costBlocked(const ConvProblem &p, const StepCost &whole) {
   return costAfterPasses(p, whole, 2 * elements * double(dtypeBytes(p.inputType)));
 }
 
+/// The kernel on vectors.
+static LoweredStep stepOfVectors(const ConvProblem &p, const PaddedInput &padded, DotSpec spec,
+                                 int64_t lineRows, DotDims dims, ConvProduct product) {
+  addWindowLevels(p, padded, spec, dims);
+  dims.lines = p.window.output[1];
+  dims.coverRows(spec, lineRows);
+  dims.splitLines(p.batch, p.flops, p.context.threads);
+  return makeConvStep(p, kernelOf(std::move(spec)), dims, std::move(product));
+}
+
+/// Whether tiles of matrices take less time than vectors.
+static bool isTiled(const ConvProblem &p, const PaddedInput &padded, const DotSpec &spec,
+                    int64_t lineRows) {
+  if (spec.tile.group == 1 || !TileUnit::has(p.context.target, spec.tile.types))
+    return false;
+  // Padding of floats may be no number, and a step would take it in.
+  if (isFloat(p.inputType) && p.channelsPerGroup() % padded.pixel != 0)
+    return false;
+  int64_t step = stepElementsOf(p.inputType, padded.pixel);
+  int64_t steps = ceilDiv(p.channelsPerGroup(), padded.pixel) * (padded.pixel / step);
+  return tilesPay(spec.tile.types, lineRows, steps * p.kernelPositions(),
+                  step * dtypeBytes(p.inputType));
+}
+
+/// The kernel on tiles of matrices: the same nest of k, in other steps.
+static LoweredStep stepOfTiles(const ConvProblem &p, const PaddedInput &padded, DotSpec spec,
+                               int64_t lineRows, DotDims dims, ConvProduct product) {
+  int64_t step = stepElementsOf(p.inputType, padded.pixel);
+  TiledDotDims all;
+  all.dot = dims;
+  size_t levels = 0;
+  auto add = [&](DotDims::Level level) { all.dot.levels[levels++] = level; };
+  add({ceilDiv(p.channelsPerGroup(), padded.pixel), padded.planeStride});
+  if (p.kernelPositions() > 1) {
+    add({p.window.kernel[1], p.window.dilation[1] * padded.lineStride});
+    add({p.window.kernel[2], p.window.dilation[2] * padded.pixel});
+  }
+  if (padded.pixel > step)
+    add({padded.pixel / step, step});
+  TiledDotSpec tiled{std::move(spec)};
+  tiled.dot.tile.levels.assign(levels, {});
+  tiled.dot.heights = {};
+  all.stepElements = step;
+  all.coverRows(tiled, p.window.output[1], lineRows, step * dtypeBytes(p.inputType));
+  double bytesOfA =
+      double(padded.planes) * double(padded.planeStride) * double(dtypeBytes(p.inputType));
+  all.splitLines(p.batch, p.flops, bytesOfA, p.context.threads);
+  LoweredStep result = makeConvStep(p, kernelOf(std::move(tiled)), all.dot, std::move(product));
+  result.dims = flattenDims(all);
+  result.grain = chooseGrain(result.tasks, p.flops / kTileSpeed);
+  return result;
+}
+
 static LoweringResult lowerBlocked(ConvProblem &p) {
-  const LoweringContext &context = p.context;
   LoweredSteps result;
   PaddedInput padded = padInput(p, result);
   int64_t lineRows = p.isPointwise() ? p.outputPixels() : p.window.output[2];
-  DotSpec spec = blockedSpec(p, padded, lineRows, context.target);
+  DotSpec spec = blockedSpec(p, padded, lineRows, p.context.target);
   DotDims dims;
-  addWindowLevels(p, padded, spec, dims);
-  fillBlockedDims(p, padded, spec, lineRows, context.threads, dims);
-  StepBuffer weights = packedWeights(p, spec);
-  std::optional<StepBuffer> bias = packedConvBias(p, spec.tile.columns());
-  ConvProduct product{padded.buffer, std::move(weights), std::move(bias), p.batch};
-  result.push_back(makeConvStep(p, kernelOf(std::move(spec)), dims, std::move(product)));
+  fillBlockedDims(p, padded, spec, dims);
+  ConvProduct product{padded.buffer, packedWeights(p, spec), packedConvBias(p, spec.tile.columns()),
+                      p.batch};
+  auto stepOf = isTiled(p, padded, spec, lineRows) ? stepOfTiles : stepOfVectors;
+  result.push_back(
+      stepOf(p, padded, std::move(spec), lineRows, std::move(dims), std::move(product)));
   return result;
 }
 

@@ -2,6 +2,7 @@
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
+#include "backends/native/kernels/TiledDotKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/lowering/MatrixProduct.h"
 #include "backends/native/target/TileChoice.h"
@@ -100,10 +101,17 @@ static DotSpec makeSpec(const MatrixProduct &p, const Target &target) {
   return spec;
 }
 
-/// The strides of B as [batch][column tile][k][tileColumns], with whole groups of k.
+/// The elements that packed weights have whole numbers of along k: groups, or where products may
+/// be of tiles what these take at once, for any number of rows reads the same weights.
+static int64_t packedStep(const MatrixProduct &p, const DotSpec &spec) {
+  bool mayBeTiled = spec.tile.group > 1 && TileUnit::has(p.context.target, spec.tile.types);
+  return mayBeTiled ? TileUnit::kRowBytes / dtypeBytes(p.dtypeB) : spec.tile.group;
+}
+
+/// The strides of B as [batch][column tile][k][tileColumns], with whole steps of k.
 static void setPackedStrides(const MatrixProduct &p, const DotSpec &spec, DotDims &dims) {
-  int64_t group = spec.tile.group, tileColumns = spec.tile.columns();
-  dims.tileStrideB = ceilDiv(p.k, group) * group * tileColumns;
+  int64_t step = packedStep(p, spec), tileColumns = spec.tile.columns();
+  dims.tileStrideB = ceilDiv(p.k, step) * step * tileColumns;
   dims.batchStrideB = p.batchB == 1 ? 0 : ceilDiv(p.n, tileColumns) * dims.tileStrideB;
 }
 
@@ -114,14 +122,21 @@ static StepBuffer packAhead(MatrixProduct &p, DotSpec &spec, DotDims &dims) {
   // Where k is not fixed there are no packed weights.
   spec.tile.partialGroup = p.k % spec.tile.group != 0;
   setPackedStrides(p, spec, dims);
-  MatrixPack pack{p.batchB,    p.k,
-                  p.n,         p.strideKB,
-                  p.strideNB,  spec.tile.columns(),
-                  /*scale=*/1, spec.tile.group};
+  MatrixPack pack{p.batchB,
+                  p.k,
+                  p.n,
+                  p.strideKB,
+                  p.strideNB,
+                  spec.tile.columns(),
+                  /*scale=*/1,
+                  spec.tile.group,
+                  packedStep(p, spec)};
   if (p.dtypeB == p.dtype)
     pack.scale = std::exchange(p.alpha, 1);
   std::string how = fmt::format(FMT_COMPILE("matrix {} {} {} {} {}"), p.k, p.strideNB,
                                 pack.tileColumns, std::bit_cast<uint64_t>(pack.scale), pack.group);
+  if (pack.step != pack.group)
+    how += fmt::format(FMT_COMPILE(" {}"), pack.step);
   return StepBuffer::packed(
       *p.context.values.weightOf(p.b), how,
       [pack](const Tensor &view, const auto &done) { return packMatrix(view, pack, done); });
@@ -173,21 +188,61 @@ static std::optional<Reason> addEpilogue(MatrixProduct &p, DotSpec &spec) {
   return std::nullopt;
 }
 
-/// The dims but for those of B.
+/// The dims but for those of B, and of how rows and k are split up.
 static void fillDims(const MatrixProduct &p, const DotSpec &spec, DotDims &dims) {
   int64_t tileColumns = spec.tile.columns();
   dims.columnTiles = ceilDiv(p.n, tileColumns);
   dims.tilesPerGroup = dims.columnTiles;
-  dims.coverRows(spec, p.m);
-  dims.splitLines(p.batch, p.flops(), p.context.threads);
   dims.batchStrideA = p.batchStrideA;
   dims.batchStrideC = p.m * p.n;
   dims.tileStrideC = tileColumns;
   dims.rowStrideA = p.rowStrideA;
   dims.rowStrideC = p.n;
   dims.columns = p.n;
+}
+
+/// The kernel on vectors.
+static LoweredStep stepOfVectors(const MatrixProduct &p, DotSpec spec, DotDims dims) {
+  dims.coverRows(spec, p.m);
+  dims.splitLines(p.batch, p.flops(), p.context.threads);
   dims.levels[0] = {p.k / spec.tile.group, p.strideKA * spec.tile.group};
   dims.leftOver = p.k % spec.tile.group;
+  LoweredStep step;
+  step.kernel = kernelOf(std::move(spec));
+  step.dims = flattenDims(dims);
+  step.tasks = p.batch * dims.columnTiles * dims.lineChunks;
+  step.grain = chooseGrain(step.tasks, p.flops());
+  return step;
+}
+
+/// Whether tiles of matrices multiply these rows in less time than vectors.
+static bool isTiled(const MatrixProduct &p, const DotSpec &spec) {
+  return spec.tile.packedB && spec.tile.group > 1 &&
+         TileUnit::has(p.context.target, spec.tile.types) &&
+         tilesPay(spec.tile.types, p.m, ceilDiv(p.k, packedStep(p, spec)), TileUnit::kRowBytes);
+}
+
+/// The kernel on tiles of matrices.
+static LoweredStep stepOfTiles(const MatrixProduct &p, DotSpec spec, const DotDims &dims) {
+  int64_t step = packedStep(p, spec);
+  TiledDotSpec tiled{std::move(spec), /*partialStep=*/p.k % step != 0};
+  tiled.dot.tile.partialGroup = false;
+  tiled.dot.tile.levels = {{}};
+  tiled.dot.heights = {};
+  TiledDotDims all;
+  all.dot = dims;
+  all.dot.levels[0] = {p.k / step, step};
+  all.stepElements = step;
+  all.leftOver = p.k % step;
+  all.coverRows(tiled, /*lines=*/1, p.m, TileUnit::kRowBytes);
+  double bytesOfA = double(p.m) * double(p.k) * double(dtypeBytes(p.dtypeA));
+  all.splitLines(p.batch, p.flops(), bytesOfA, p.context.threads);
+  LoweredStep result;
+  result.kernel = kernelOf(std::move(tiled));
+  result.dims = flattenDims(all);
+  result.tasks = p.batch * all.dot.columnTiles * all.dot.lineChunks;
+  result.grain = chooseGrain(result.tasks, p.flops() / kTileSpeed);
+  return result;
 }
 
 static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<LoweredStep> steps) {
@@ -206,17 +261,14 @@ static LoweringResult lowerProduct(MatrixProduct &p, FormOfB form, std::vector<L
     return *reason;
   fillDims(p, spec, dims);
 
-  LoweredStep step;
-  step.kernel = kernelOf(std::move(spec));
+  LoweredStep step = isTiled(p, spec) ? stepOfTiles(p, std::move(spec), dims)
+                                      : stepOfVectors(p, std::move(spec), dims);
   step.buffers = {p.repeatedA ? *p.repeatedA : StepBuffer::of(p.a), std::move(b),
                   StepBuffer::of(p.result)};
   if (p.c)
     step.buffers.push_back(StepBuffer::of(p.c));
   for (const Epilogue::Operand &operand : p.epilogue.operands)
     step.buffers.push_back(StepBuffer::of(operand.value));
-  step.dims = flattenDims(dims);
-  step.tasks = p.batch * dims.columnTiles * dims.lineChunks;
-  step.grain = chooseGrain(step.tasks, p.flops());
   result.push_back(std::move(step));
   return result;
 }

@@ -34,7 +34,8 @@ static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   spec.types = {p.inputType, p.weightsType, p.dtype, p.resultType()};
   spec.lanes = p.outputBlock;
   // As many as hide the latency of the multiply-add, where the registers hold them.
-  spec.results = p.context.target.vectorRegisters >= 32 ? 8 : 4;
+  int64_t vectors = p.outputBlock / p.context.target.channelBlock();
+  spec.results = (p.context.target.vectorRegisters >= 32 ? 8 : 4) / vectors;
   spec.columns = p.window.kernel[2];
   spec.stride = p.window.stride[2];
   spec.dilation = p.window.dilation[2];

@@ -1,7 +1,9 @@
 //===- NarrowPolicies.cpp - what a target multiplies narrow ---------------===//
 #include "backends/native/lowering/NarrowPolicies.h"
 
+#include "backends/native/kernels/TileUnit.h"
 #include "ir/Constants.h"
+#include "ir/Types.h"
 #include "passes/LayoutPolicy.h"
 
 using namespace mlir;
@@ -55,4 +57,41 @@ std::optional<Reason> NativeProducts::refuse(const ProductFacts &product) const 
   if (product.spatialRank != 2 || product.inputs < 0 || product.outputs < 0)
     return noBlockableImage();
   return refuseChannels(facts, target.channelBlock());
+}
+
+/// The block of an image of `channels` channels whose rows tiles read; as all who read or make it
+/// choose by its channels, it keeps its layout.
+static int64_t widestBlock(int64_t channels, int64_t bytes, int64_t least) {
+  int64_t block = TileUnit::kRowBytes / bytes;
+  while (block > least && channels % block != 0)
+    block /= 2;
+  return block;
+}
+
+ReasonOr<Blocking> NativeLayouts::blockConv(nn::ConvOp conv) const {
+  ReasonOr<Blocking> blocking = ChannelBlocks::blockConv(conv);
+  int64_t least = target.channelBlock();
+  if (!blocking)
+    return blocking;
+  ConvFacts facts = factsOf(conv);
+  DType weights = nn::dtypeOf(nn::elementTypeOf(conv.getWeights()));
+  bool isTiled = TileUnit::has(target, {facts.inputType, weights, facts.dtype, facts.dtype});
+  if (!isTiled) {
+    // A convolution of each channel by itself follows the image that it is given.
+    int64_t given = sourceBlock(conv.getInput());
+    return facts.isDepthwise() && given > least ? Blocking{given, given} : blocking;
+  }
+  int64_t bytes = dtypeBytes(facts.inputType);
+  int64_t input = widestBlock(facts.inputs / facts.groups, bytes, least);
+  int64_t output = widestBlock(facts.outputs / facts.groups, bytes, least);
+  if (facts.isDepthwise())
+    input = output = widestBlock(facts.inputs, bytes, least);
+  else if (facts.groups > 1)
+    input = output = std::min(input, output);
+  return Blocking{blocking->input == least ? input : blocking->input, output};
+}
+
+ReasonOr<Blocking> NativeLayouts::blockPool(Operation *pool, int64_t given) const {
+  ReasonOr<Blocking> blocking = ChannelBlocks::blockPool(pool, given);
+  return blocking && given > blocking->input ? Blocking{given, given} : blocking;
 }

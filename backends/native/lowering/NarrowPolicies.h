@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/native/target/Target.h"
+#include "passes/LayoutPolicy.h"
 #include "passes/PrecisionPolicy.h"
 #include "passes/ProductPolicy.h"
 
@@ -24,6 +25,19 @@ public:
   explicit NativeProducts(const Target &target) : target(target) {}
   std::optional<Reason> refuse(const passes::ProductFacts &product) const override;
   int64_t lookupCost() const override;
+
+private:
+  Target target;
+};
+
+/// Blocks of one vector of float32; where tiles of matrices multiply bytes or bfloat16, as many
+/// channels as a row of a tile has of them, if channels fill these.
+class NativeLayouts : public passes::ChannelBlocks {
+public:
+  explicit NativeLayouts(const Target &target)
+      : passes::ChannelBlocks(target.channelBlock()), target(target) {}
+  ReasonOr<passes::Blocking> blockConv(nn::ConvOp conv) const override;
+  ReasonOr<passes::Blocking> blockPool(mlir::Operation *pool, int64_t given) const override;
 
 private:
   Target target;

@@ -1,6 +1,9 @@
 //===- Target.cpp - the CPU that code is generated for --------------------===//
 #include "backends/native/target/Target.h"
 
+#include "backends/native/target/CpuFeatures.h"
+#include "backends/native/target/X86Features.h"
+
 #include "llvm/ADT/StringMap.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -30,10 +33,15 @@ static void initializeLlvmTargets() {
   });
 }
 
+/// What LLVM finds, and of tiles what the process may use: all of them or none.
 static std::string hostFeatures() {
   std::string text;
   for (const auto &feature : llvm::sys::getHostCPUFeatures())
     text += (text.empty() ? "" : ",") + ((feature.second ? "+" : "-") + feature.first()).str();
+  for (const std::string &name : performedFeatures())
+    text += ",+" + name;
+  if (!missingOnThisCpu({"amx-tile"}).empty())
+    text += ",-amx-tile";
   return text;
 }
 
@@ -84,6 +92,10 @@ static Expected<Target> resolveX86(Target target, const std::string &cpu, bool i
       target.isa.add(Isa::Vnni);
     if (has("+avx512vbmi"))
       target.isa.add(Isa::BytePermute);
+    if (has("+amx-bf16"))
+      target.isa.add(Isa::Bf16Tiles);
+    if (has("+amx-int8"))
+      target.isa.add(Isa::ByteTiles);
     // LLVM would otherwise split our 512-bit vectors on some CPUs.
     target.features += (target.features.empty() ? "" : ",") + std::string("-prefer-256-bit");
   } else if (has("+avx2") && hasFma) {

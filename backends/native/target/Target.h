@@ -33,6 +33,9 @@ enum class Isa : uint8_t {
   Vnni,
   /// Permutations of the bytes of two full vectors.
   BytePermute,
+  /// The same products of whole tiles of matrices (AMX), beside AVX-512.
+  Bf16Tiles,
+  ByteTiles,
 };
 
 /// Some of them.

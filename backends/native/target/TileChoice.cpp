@@ -75,6 +75,11 @@ TileShape native::chooseConvTile(const Target &target, int64_t lineRows, int64_t
   return {1, kSmall};
 }
 
+TileShape native::chooseBlockTile(const Target &target, int64_t nrVectors) {
+  assert(target.has(Isa::Avx512) && (nrVectors == 2 || nrVectors == 4) && "blocks of few vectors");
+  return {nrVectors, nrVectors == 2 ? TileHeights(kTallTwoVectors) : TileHeights(kSmall)};
+}
+
 TileShape native::chooseGemmTile(const Target &target, DType dtype, int64_t columns, bool oneRow) {
   TileHeights heights = oneRow ? TileHeights(kOne) : TileHeights(kSmall);
   int64_t wide = target.vectorRegisters >= 32 ? 4 : 2;

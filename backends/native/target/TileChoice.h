@@ -35,6 +35,9 @@ struct TileShape {
 /// shapes serve all images, as weights are packed and code is emitted for each.
 TileShape chooseConvTile(const Target &target, int64_t lineRows, int64_t channelVectors);
 
+/// The tiles of a convolution whose channel blocks are `nrVectors` vectors, which NR is.
+TileShape chooseBlockTile(const Target &target, int64_t nrVectors);
+
 /// The tiles of a matrix product with row-major A and any number of rows: few at a
 /// time, so that rows a multiple of 4096 bytes apart do not evict each other from
 /// L1. `columns` is 0 when it is not fixed; `oneRow` says that there will never be

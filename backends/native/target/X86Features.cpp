@@ -5,6 +5,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <unistd.h>
 #endif
 
 using namespace quern;
@@ -43,7 +44,10 @@ constexpr CpuidFeature kFeatures[] = {
     {"avx512vnni", 7, 0, Ecx, 11},
     {"avx512bitalg", 7, 0, Ecx, 12},
     {"avx512vpopcntdq", 7, 0, Ecx, 14},
+    {"amx-bf16", 7, 0, Edx, 22},
     {"avx512fp16", 7, 0, Edx, 23},
+    {"amx-tile", 7, 0, Edx, 24, kTileState},
+    {"amx-int8", 7, 0, Edx, 25},
     {"avxvnni", 7, 1, Eax, 4},
     {"avx512bf16", 7, 1, Eax, 5},
     {"avxifma", 7, 1, Eax, 23},
@@ -75,24 +79,21 @@ constexpr std::string_view kNoneBeyondBaseline[] = {"64bit", "64bit-mode", "cmov
 /// alone does not report avx512f, and so is refused what it may have.
 constexpr std::string_view kNoneOfTheirOwn[] = {"avx10.1-256", "avx10.1-512", "evex512"};
 
-/// Cryptography, atomic operations, matrix registers, prefetches, system
+/// Cryptography, atomic operations, other products of tiles, prefetches, system
 /// instructions: selected for intrinsics and inline assembly only, which no
 /// emitter uses.
 constexpr std::string_view kNoneUnasked[] = {
-    "adx",       "aes",      "amx-bf16",  "amx-complex",
-    "amx-fp16",  "amx-int8", "amx-tile",  "avx512vp2intersect",
-    "cldemote",  "clwb",     "clzero",    "clflushopt",
-    "cmpccxadd", "crc32",    "cx16",      "enqcmd",
-    "fsgsbase",  "hreset",   "invpcid",   "kl",
-    "lwp",       "mwaitx",   "movdir64b", "movdiri",
-    "pclmul",    "pconfig",  "pku",       "prefetchi",
-    "prfchw",    "ptwrite",  "raoint",    "rdpid",
-    "rdpru",     "rdrnd",    "rdseed",    "rtm",
-    "serialize", "sgx",      "sha",       "sha512",
-    "shstk",     "sm3",      "sm4",       "tsxldtrk",
-    "uintr",     "usermsr",  "vaes",      "vpclmulqdq",
-    "waitpkg",   "wbnoinvd", "widekl",    "xsave",
-    "xsavec",    "xsaveopt", "xsaves",
+    "adx",      "aes",      "amx-complex", "amx-fp16",   "avx512vp2intersect",
+    "cldemote", "clwb",     "clzero",      "clflushopt", "cmpccxadd",
+    "crc32",    "cx16",     "enqcmd",      "fsgsbase",   "hreset",
+    "invpcid",  "kl",       "lwp",         "mwaitx",     "movdir64b",
+    "movdiri",  "pclmul",   "pconfig",     "pku",        "prefetchi",
+    "prfchw",   "ptwrite",  "raoint",      "rdpid",      "rdpru",
+    "rdrnd",    "rdseed",   "rtm",         "serialize",  "sgx",
+    "sha",      "sha512",   "shstk",       "sm3",        "sm4",
+    "tsxldtrk", "uintr",    "usermsr",     "vaes",       "vpclmulqdq",
+    "waitpkg",  "wbnoinvd", "widekl",      "xsave",      "xsavec",
+    "xsaveopt", "xsaves",
 };
 
 /// Say how fast an instruction is that the CPU has anyway, or which of two ways to
@@ -169,6 +170,17 @@ const CpuidFeature *native::findCpuidFeature(std::string_view name) {
   return found == std::end(kFeatures) ? nullptr : found;
 }
 
+static std::vector<std::string> &performed() {
+  static std::vector<std::string> names;
+  return names;
+}
+
+void native::setPerformedFeatures(std::vector<std::string> names) {
+  performed() = std::move(names);
+}
+
+const std::vector<std::string> &native::performedFeatures() { return performed(); }
+
 #if defined(__x86_64__)
 /// The answer of CPUID in one register; 0 for leaves that do not exist, where
 /// CPUs answer with some other leaf's bits.
@@ -190,10 +202,20 @@ static uint32_t savedState() {
   return low;
 }
 
+/// Asked for once in a process, when code for tiles is.
+static bool mayUseTiles() {
+  static const bool isGranted = syscall(TilePermission::kSystemCall, TilePermission::kRequest,
+                                        TilePermission::kTileData) == 0;
+  return isGranted;
+}
+
 static bool isHere(std::string_view name) {
+  if (llvm::is_contained(performedFeatures(), name))
+    return true;
   const CpuidFeature *feature = findCpuidFeature(name);
   return feature && (askCpuid(*feature) >> feature->bit & 1) &&
-         (feature->savedState == 0 || (feature->savedState & ~savedState()) == 0);
+         (feature->savedState & ~savedState()) == 0 &&
+         (!(feature->savedState & kTileState) || mayUseTiles());
 }
 #else
 static bool isHere(std::string_view) { return false; }

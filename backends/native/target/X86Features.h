@@ -4,6 +4,8 @@
 #include "backends/native/target/CpuFeatures.h"
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 namespace quern::native {
 
@@ -24,6 +26,13 @@ struct CpuidFeature {
 
 /// Of leaf 1, register ECX: the operating system has set XCR0, and XGETBV reads it.
 constexpr uint32_t kOsxsave = 1u << 27;
+/// Registers of tiles: their configuration and their data. Linux gives a process the data when it
+/// asks: arch_prctl(ARCH_REQ_XCOMP_PERM, 18) is 0 where it may use them, then and later, in all of
+/// its threads.
+constexpr uint32_t kTileState = 0x60000;
+struct TilePermission {
+  static constexpr long kSystemCall = 158, kRequest = 0x1023, kTileData = 18;
+};
 /// The leaves from here on count by themselves.
 constexpr uint32_t kExtendedLeaves = 0x80000000;
 
@@ -31,5 +40,11 @@ constexpr uint32_t kExtendedLeaves = 0x80000000;
 const CpuidFeature *findCpuidFeature(std::string_view name);
 
 extern const ArchFeatures kX86Features;
+
+/// Tells that something else performs the instructions of these features while the process runs,
+/// as tests do where a CPU has none: they count as here. Empty: what the CPU has. Not while
+/// anything is compiled.
+void setPerformedFeatures(std::vector<std::string> names);
+const std::vector<std::string> &performedFeatures();
 
 } // namespace quern::native

@@ -1,0 +1,73 @@
+//===- DotDriver.cpp - where a task of products finds its data ------------===//
+#include "backends/native/kernels/DotDriver.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::native;
+
+DotDriver::Tile DotDriver::tileOfTask(Value batch, Value column) {
+  Tile tile;
+  auto offset = [&](std::initializer_list<std::pair<Value, int64_t DotDims::*>> terms) {
+    Value sum = kb.index(0);
+    for (auto [index, stride] : terms)
+      sum = kb.add(sum, kb.mul(index, kb.dim(stride)));
+    return sum;
+  };
+  Value group = kb.div(column, kb.dim(&DotDims::tilesPerGroup));
+  Value batchOfA = spec.groupsRepeat ? kb.rem(batch, kb.dim(&DotDims::groups)) : batch;
+  Value firstColumn = kb.mul(column, spec.tile.columns());
+  tile.a = kb.advance(kb.buffer(0),
+                      offset({{batchOfA, &DotDims::batchStrideA}, {group, &DotDims::groupStrideA}}),
+                      types.a);
+  tile.b = kb.advance(kb.buffer(1),
+                      offset({{batch, &DotDims::batchStrideB}, {column, &DotDims::tileStrideB}}),
+                      types.b);
+  Value offsetOfC = offset({{batch, &DotDims::batchStrideC}, {column, &DotDims::tileStrideC}});
+  tile.c = kb.advance(kb.buffer(2), offsetOfC, types.c);
+  activeLanes.clear();
+  for (int64_t v = 0; spec.maskColumns && v < spec.tile.vectors; ++v) {
+    Value rest = kb.sub(kb.dim(&DotDims::columns), kb.add(firstColumn, v * spec.tile.lanes));
+    activeLanes.push_back(kb.minSigned(kb.maxSigned(rest, kb.index(0)), kb.index(spec.tile.lanes)));
+  }
+  Value perBatch = offset({{batchOfA, &DotDims::batchStrideBias}});
+  int64_t next = 3;
+  if (spec.scaledBlocks)
+    tile.scales = kb.advance(kb.buffer(next++), kb.mul(firstColumn, kb.dim(&DotDims::blocks)),
+                             types.accumulate);
+  if (spec.shiftedBlocks)
+    tile.zeros = kb.advance(kb.buffer(next++), kb.mul(firstColumn, kb.dim(&DotDims::blocks)),
+                            types.accumulate);
+  auto operand = [&](OperandAccess access, DType operandType) {
+    Value start = access == OperandAccess::Full        ? offsetOfC
+                  : access == OperandAccess::PerColumn ? kb.add(perBatch, firstColumn)
+                  : access == OperandAccess::PerRow    ? perBatch
+                                                       : kb.index(0);
+    return kb.advance(kb.buffer(next++), start, operandType);
+  };
+  if (spec.bias)
+    tile.bias = operand(*spec.bias, types.accumulate);
+  for (auto [i, access] : llvm::enumerate(spec.epilogue.access))
+    tile.operands.push_back(operand(access, spec.epilogue.program.inputs[i + 1]));
+  return tile;
+}
+
+DotDriver::Tile DotDriver::tileOfLine(const Tile &tile, Value line) {
+  Tile inLine = tile;
+  inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(&DotDims::lineStrideA)), types.a);
+  Value offsetOfC = kb.mul(line, kb.dim(&DotDims::lineStrideC));
+  inLine.c = kb.advance(tile.c, offsetOfC, types.c);
+  if (spec.bias == OperandAccess::Full)
+    inLine.bias = kb.advance(tile.bias, offsetOfC, types.accumulate);
+  for (auto [i, access] : llvm::enumerate(spec.epilogue.access))
+    if (access == OperandAccess::Full)
+      inLine.operands[i] =
+          kb.advance(tile.operands[i], offsetOfC, spec.epilogue.program.inputs[i + 1]);
+  return inLine;
+}
+
+ResultPosition DotDriver::position(Value row, int64_t v) {
+  Value ofVector = spec.contiguousColumns ? kb.index(v * spec.tile.lanes)
+                                          : kb.mul(kb.dim(&DotDims::vectorStrideC), v);
+  Value element = kb.add(kb.mul(strideOf(spec.rowStrideC, &DotDims::rowStrideC), row), ofVector);
+  return {element, row, kb.index(v * spec.tile.lanes)};
+}

@@ -1,0 +1,47 @@
+//===- DotDriver.h - where a task of products finds its data --------------===//
+#pragma once
+
+#include "backends/native/kernels/DotKernel.h"
+
+namespace quern::native {
+
+/// What the drivers of Dot kernels share; their dims begin with DotDims.
+class DotDriver {
+public:
+  DotDriver(KernelBuilder &kb, const DotSpec &spec) : kb(kb), spec(spec), types(spec.tile.types) {}
+
+protected:
+  using Values = KernelBuilder::Values;
+
+  /// Where a column tile's data starts.
+  struct Tile {
+    mlir::Value a, b, c, scales, zeros, bias;
+    /// Epilogue operands, at the tile's first element.
+    Values operands;
+  };
+
+  /// Of a column tile of a batch, whose columns count from now on.
+  Tile tileOfTask(mlir::Value batch, mlir::Value column);
+  Tile tileOfLine(const Tile &tile, mlir::Value line);
+
+  mlir::Value strideOf(int64_t stride, int64_t DotDims::*dim) {
+    return stride == DotSpec::kRuntime ? kb.dim(dim) : kb.index(stride);
+  }
+  /// Active lanes of vector `v`, or null when columns are not masked.
+  mlir::Value active(int64_t v) { return activeLanes.empty() ? mlir::Value() : activeLanes[v]; }
+  /// Of vector `v` in row `row` of the line.
+  ResultPosition position(mlir::Value row, int64_t v);
+
+  KernelBuilder &kb;
+  const DotSpec &spec;
+  const DotTypes &types;
+
+private:
+  /// Active lanes of each vector of the current column tile; empty if all are.
+  Values activeLanes;
+
+protected:
+  const Values &activeOfTile() const { return activeLanes; }
+};
+
+} // namespace quern::native

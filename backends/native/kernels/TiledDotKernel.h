@@ -1,0 +1,69 @@
+//===- TiledDotKernel.h - products and convolutions by tiles of matrices --===//
+//
+// What a Dot kernel computes, by a TileUnit: up to 32 rows by 32 columns at a time, in two halves
+// of up to 16 rows each. All of a step are of the same rows, so that tiles are configured once:
+// where they do not divide what there is, the last begins earlier, and stores no row twice. Lines
+// of few pixels are taken two at a time. The sums go through memory to the epilogue.
+//
+// Task t is (batch * lineChunks + chunk) * columnTiles + column tile: a chunk's rows of A stay in
+// the cache while all columns pass by.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "backends/native/kernels/DotKernel.h"
+#include "backends/native/kernels/TileUnit.h"
+
+namespace quern::native {
+
+/// What shapes the code.
+struct TiledDotSpec {
+  /// Its tile, but for heights and unrolling, and what surrounds it; packed B, and no blocks. A
+  /// step of the innermost level is TiledDotDims::stepElements.
+  DotSpec dot;
+  /// Elements may be left over at the end of k that fill no step, on the one level that there is;
+  /// B has zeros there.
+  bool partialStep = false;
+
+  static constexpr std::string_view kFamily = "tiled_dot";
+  QUERN_FIELDS(dot, partialStep)
+  /// "tiles_bf16_32x64_relu".
+  std::string name() const;
+  void emit(KernelBuilder &kb) const;
+};
+
+/// The run-time dims, in their order.
+struct TiledDotDims {
+  /// `lines` counts units of work: pairs of lines, lines, or tiles of a flat space.
+  DotDims dot;
+  std::array<int64_t, 3> configuration{};
+  /// Of a tile: rows of each half, of which the second may have none.
+  int64_t firstRows = 1, secondRows = 0;
+  /// From a half to the other in A; and what the second one's rows are off in C, and as rows.
+  int64_t secondA = 0, extraC = 0, extraRow = 0;
+  /// Rows of a line or of a flat space, and how far tiles are apart in it; tiles of a line.
+  int64_t lineRows = 1, tileStep = 1, tilesOfLine = 1;
+  /// All lines, and those of a unit: 1 or 2.
+  int64_t allLines = 1, linesOfUnit = 1;
+  /// Elements of A of a step, and those left over (TiledDotSpec::partialStep).
+  int64_t stepElements = 0, leftOver = 0;
+
+  /// Splits `lines` of `rows` rows, or a flat space of them, into tiles, whose rows are
+  /// `stepBytes` long; strides of `dot` are there already.
+  void coverRows(const TiledDotSpec &spec, int64_t lines, int64_t rows, int64_t stepBytes);
+  /// Splits units into chunks: tasks for `threads`, and rows of A, `bytesOfA` in all, that stay in
+  /// the cache.
+  void splitLines(int64_t batches, double totalFlops, double bytesOfA, int64_t threads);
+};
+
+/// How many times as fast as vectors tiles are, when it comes to what a task is worth.
+constexpr double kTileSpeed = 8;
+
+/// The elements of one step along k where rows of A have `elements` of the type side by side.
+int64_t stepElementsOf(DType a, int64_t elements);
+
+/// Whether tiles are faster than vectors for `rows` rows of a line and `steps` steps along k, of
+/// `stepBytes` of a row of A each.
+bool tilesPay(const DotTypes &types, int64_t rows, int64_t steps, int64_t stepBytes);
+
+} // namespace quern::native
