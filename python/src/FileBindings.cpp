@@ -8,6 +8,7 @@
 #include "quern/HostCpu.h"
 #include "quern/Model.h"
 #include "quern/OnnxFile.h"
+#include "quern/Reports.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
