@@ -17,12 +17,20 @@ std::shared_ptr<Budget> passes::makeFoldBudget(const Limits &limits) {
                                   limits.maxFoldedWork);
 }
 
+/// A minute or two.
+static constexpr int64_t kMostWork = int64_t{1} << 36;
+
+std::shared_ptr<Budget> passes::makeRoundingBudget(const Budget *folding) {
+  Limits limits = folding ? folding->limits() : Limits();
+  limits.maxFoldedWork = kMostWork;
+  return makeFoldBudget(limits);
+}
+
 int64_t passes::weightFoldingWork(mlir::Operation *module) {
   CheckedSize work;
   module->walk([&](nn::WeightOp weight) {
     work += CheckedSize::product(weight.getType().getShape()) * CheckedSize(kWorkOfWeightElement);
   });
-  // A minute or two: several weights may be the same bytes of a sparse file.
-  constexpr int64_t kMost = int64_t{1} << 36;
-  return work.valid() ? std::min(work.value(), kMost) : kMost;
+  // Several weights may be the same bytes of a sparse file.
+  return work.valid() ? std::min(work.value(), kMostWork) : kMostWork;
 }

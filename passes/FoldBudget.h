@@ -14,6 +14,10 @@ namespace quern::passes {
 /// work or bytes is not folded, and computed when the model runs.
 std::shared_ptr<Budget> makeFoldBudget(const Limits &limits);
 
+/// The same for rounding constants that a graph holds already, whatever their making has left: it
+/// takes no longer, and half their bytes.
+std::shared_ptr<Budget> makeRoundingBudget(const Budget *folding);
+
 /// The work of folding the weights of `module` that a model may ask for besides
 /// maxFoldedWork: in proportion to what is in its files.
 int64_t weightFoldingWork(mlir::Operation *module);

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "passes/Pipelines.h"
 
+#include "passes/FoldBudget.h"
 #include "passes/LayoutPolicy.h"
 #include "passes/Passes.h"
 #include "passes/PrecisionPolicy.h"
@@ -78,7 +79,9 @@ static void assignPrecision(OpPassManager &pm, const PipelineOptions &options) {
     return;
   pm.addNestedPass<func::FuncOp>(createAssignPrecisionPass(
       options.precisions ? options.precisions : std::make_shared<KeepFloat32>(), options.log));
-  foldConstants(pm, options); // the casts of weights
+  // The casts of weights: a product by one that is rounded in each run is slower than in float32.
+  pm.addNestedPass<func::FuncOp>(
+      createFoldConstantsPass(makeRoundingBudget(options.foldBudget.get())));
 }
 
 // Simplified: nn ops on plain tensors, no nn.pack, nn.unpack or nn.group; ops

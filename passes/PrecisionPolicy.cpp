@@ -20,17 +20,12 @@ std::optional<Reason> KeepFloat32::refuse(Operation *) const {
 }
 
 static std::optional<Reason> refuseConv(ConvOp conv) {
-  auto weights = dyn_cast<RankedTensorType>(conv.getWeights().getType());
-  if (!isConstant(conv.getWeights()) || !weights)
+  if (!isConstant(conv.getWeights()))
     return Reason{ReasonCode::NotConstant, "its weights are not constant"};
-  if (weights.getRank() > 4)
-    return Reason{ReasonCode::Shape, "it is of more than two dimensions"};
   return std::nullopt;
 }
 
 static std::optional<Reason> refuseGemm(GemmOp gemm) {
-  if (!isConstant(gemm.getB()))
-    return Reason{ReasonCode::NotConstant, "its second factor is not constant"};
   if (gemm.getTransA())
     return Reason{ReasonCode::Attributes, "its first factor is transposed"};
   return std::nullopt;

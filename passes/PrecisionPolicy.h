@@ -35,10 +35,10 @@ public:
   std::optional<Reason> refuse(mlir::Operation *op) const override;
 };
 
-/// The policy of kernels that multiply pairs of bfloat16 and sum up in float32: convolutions in one
-/// or two dimensions with constant weights; products of
-/// matrices, of nn.gemm by constants; attention on queries whose elements lie together; recurrences
-/// that are constant.
+/// The policy of kernels that multiply pairs of bfloat16 and sum up in float32: convolutions with
+/// constant weights; products of
+/// matrices, of nn.gemm if the first is not transposed; attention on queries whose elements lie
+/// together; recurrences that are constant.
 class BFloat16Factors : public PrecisionPolicy {
 public:
   std::optional<Reason> refuse(mlir::Operation *op) const override;

@@ -58,6 +58,9 @@ TEST(NarrowProductTest, Convolutions) {
       {{1, 3, 33}, {16, 3, 10}, 5, 0},
       {{2, 64, 40}, {64, 16, 8}, 1, 4, 4, 3},
       {{1, 32, 21}, {32, 1, 5}, 2, 2, 32, 100},
+      {{2, 6, 4, 5, 6}, {20, 6, 3, 3, 3}, 1, 1, 1, 5},
+      {{1, 5, 3, 4, 9}, {9, 5, 1, 1, 3}, 2, 0},
+      {{2, 7, 5, 4, 3}, {6, 7, 1, 1, 1}},
   };
   for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));

@@ -187,6 +187,38 @@ TEST(PrecisionTest, RanksThatOnlyARunTells) {
   expectSameTensors(runLowered(graph, inputs, 3).results, runRounded(same, inputs), graph.labels());
 }
 
+// Whatever has been spent on making them: rounded in each run, products by them would be slow.
+TEST(PrecisionTest, ConstantsAreRoundedBeforeTheRun) {
+  Graph graph;
+  GraphValue x = graph.input("4x12xf32"), w = graph.constant("dense<2.0>", "12x20xf32");
+  graph.output(graph.op("nn.matmul", {x, w}), "product");
+  NativeOptions options = lowered();
+  options.limits.maxFoldedWork = 1;
+  auto executable = compileForTest(graph, options);
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto run = runCompiled(*executable, integerInputs(graph));
+  ASSERT_TRUE(run) << run.status().message();
+  EXPECT_EQ(run->steps.size(), 2u) << "the rounding of x, and the product";
+}
+
+// Factors that only a run tells, of odd depth, in batches.
+TEST(PrecisionTest, ComputedFactors) {
+  Graph graph;
+  Weights weights{true};
+  GraphValue x = graph.input("2x40x9xf32"), y = graph.input("2x9x33xf32");
+  graph.output(graph.op("nn.matmul", {x, y}), "batches");
+  GraphValue across = graph.op("nn.transpose", {y}, "perm = array<i64: 0, 2, 1>");
+  graph.output(graph.op("nn.matmul", {across, y}), "squares");
+  GraphValue one = graph.input("20x9xf32"), other = graph.input("9x7xf32");
+  graph.output(graph.op("nn.gemm", {one, other, graph.none()},
+                        "alpha = 2.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = false"),
+               "gemm");
+  std::vector<Tensor> inputs = integerInputs(graph);
+  std::vector<Tensor> wanted = runRounded(graph, inputs);
+  for (int level : {0, 3})
+    expectSameTensors(runLowered(graph, inputs, level).results, wanted, graph.labels());
+}
+
 TEST(PrecisionTest, StepsSayTheirPrecision) {
   Graph graph = smallCnn({true});
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);

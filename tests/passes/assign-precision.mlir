@@ -205,22 +205,33 @@ func.func @given(%x: tensor<4x4xbf16>, %w: tensor<4x4xbf16>) -> tensor<4x4xf32> 
 
 // -----
 
-// Volumes, weights and factors that are no constants, transposed first
-// factors, and other types stay.
+// Weights that are no constants, transposed first factors, transposed convolution, and other types
+// stay.
 // CHECK-LABEL: func @refused
 // CHECK-NOT: bf16
 // CHECK: return
-func.func @refused(%x: tensor<1x4x8x8xf32>, %v: tensor<1x4x8x8x8xf32>, %w: tensor<4x4x1x1xf32>, %m: tensor<4x4xf32>, %d: tensor<4x4xf64>) -> (tensor<1x4x8x8x8xf32>, tensor<1x4x8x8xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf64>, tensor<1x4x8x8xf32>) {
+func.func @refused(%x: tensor<1x4x8x8xf32>, %w: tensor<4x4x1x1xf32>, %m: tensor<4x4xf32>, %d: tensor<4x4xf64>) -> (tensor<1x4x8x8xf32>, tensor<4x4xf32>, tensor<4x4xf64>, tensor<1x4x8x8xf32>) {
+  %none = nn.none
+  %b = nn.constant dense<1.0> : tensor<4x4xf32>
+  %0 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32>
+  %1 = nn.gemm %m, %b, %none {alpha = 1.0, beta = 1.0, trans_a = true, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
+  %2 = nn.matmul %d, %d : (tensor<4x4xf64>, tensor<4x4xf64>) -> tensor<4x4xf64>
+  %3 = nn.conv_transpose %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32>
+  return %0, %1, %2, %3 : tensor<1x4x8x8xf32>, tensor<4x4xf32>, tensor<4x4xf64>, tensor<1x4x8x8xf32>
+}
+
+// -----
+
+// Volumes, and products of two computed matrices.
+// CHECK-LABEL: func @volumes
+// CHECK: nn.conv {{.*}} : (tensor<1x4x8x8x8xbf16>, tensor<4x4x1x1x1xbf16>, none) -> tensor<1x4x8x8x8xf32>
+// CHECK: nn.gemm {{.*}} : (tensor<4x4xbf16>, tensor<4x4xbf16>, none) -> tensor<4x4xf32>
+func.func @volumes(%v: tensor<1x4x8x8x8xf32>, %m: tensor<4x4xf32>) -> (tensor<1x4x8x8x8xf32>, tensor<4x4xf32>) {
   %none = nn.none
   %volume = nn.constant dense<1.0> : tensor<4x4x1x1x1xf32>
-  %b = nn.constant dense<1.0> : tensor<4x4xf32>
-  %1 = nn.conv %v, %volume, %none {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 0, 0, 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8x8xf32>, tensor<4x4x1x1x1xf32>, none) -> tensor<1x4x8x8x8xf32>
-  %2 = nn.conv %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32>
-  %3 = nn.gemm %m, %m, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
-  %4 = nn.gemm %m, %b, %none {alpha = 1.0, beta = 1.0, trans_a = true, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
-  %5 = nn.matmul %d, %d : (tensor<4x4xf64>, tensor<4x4xf64>) -> tensor<4x4xf64>
-  %6 = nn.conv_transpose %x, %w, %none {strides = array<i64: 1, 1>, dilations = array<i64: 1, 1>, pads = array<i64: 0, 0, 0, 0>, output_padding = array<i64: 0, 0>, output_shape = array<i64>, group = 1} : (tensor<1x4x8x8xf32>, tensor<4x4x1x1xf32>, none) -> tensor<1x4x8x8xf32>
-  return %1, %2, %3, %4, %5, %6 : tensor<1x4x8x8x8xf32>, tensor<1x4x8x8xf32>, tensor<4x4xf32>, tensor<4x4xf32>, tensor<4x4xf64>, tensor<1x4x8x8xf32>
+  %0 = nn.conv %v, %volume, %none {strides = array<i64: 1, 1, 1>, dilations = array<i64: 1, 1, 1>, pads = array<i64: 0, 0, 0, 0, 0, 0>, group = 1} : (tensor<1x4x8x8x8xf32>, tensor<4x4x1x1x1xf32>, none) -> tensor<1x4x8x8x8xf32>
+  %1 = nn.gemm %m, %m, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
+  return %0, %1 : tensor<1x4x8x8x8xf32>, tensor<4x4xf32>
 }
 
 // -----

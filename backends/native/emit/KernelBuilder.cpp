@@ -232,6 +232,15 @@ Value KernelBuilder::splat(Value scalar, int64_t lanes) {
   return ops.create<arith::BitcastOp>(location, vector, all);
 }
 
+Value KernelBuilder::interleave(Value first, Value second) {
+  auto words = cast<VectorType>(first.getType()).clone(ops.getI32Type());
+  Value low = ops.create<arith::ExtUIOp>(location, words, first),
+        high = ops.create<arith::ExtUIOp>(location, words, second);
+  Value half = ops.create<arith::ConstantOp>(
+      location, SplatElementsAttr::get(words, ops.getI32IntegerAttr(16)));
+  return ops.create<arith::OrIOp>(location, low, ops.create<arith::ShLIOp>(location, high, half));
+}
+
 Value KernelBuilder::floatConstant(DType dtype, int64_t lanes, double value) {
   Type type = nn::registerType(context.get(), dtype, lanes);
   TypedAttr attr = ops.getFloatAttr(nn::registerType(context.get(), dtype, 0), value);

@@ -75,6 +75,8 @@ public:
   /// A scalar in all lanes (returns the scalar itself when lanes is 0).
   mlir::Value splat(mlir::Value scalar, int64_t lanes);
   mlir::Value floatConstant(DType dtype, int64_t lanes, double value);
+  /// Vectors of 16-bit integers, as one of 32-bit integers: the first in the lower halves.
+  mlir::Value interleave(mlir::Value first, mlir::Value second);
   /// a * b + c, with one rounding where the target has FMA.
   mlir::Value multiplyAdd(mlir::Value a, mlir::Value b, mlir::Value c);
 

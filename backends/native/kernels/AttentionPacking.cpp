@@ -29,22 +29,11 @@ static KernelBuilder::Values transposed(KernelBuilder &kb, KernelBuilder::Values
   return rows;
 }
 
-/// Two numbers of 16 bits in each of 32, the first in the lower half.
-static Value interleaved(KernelBuilder &kb, Value first, Value second, int64_t lanes) {
-  OpBuilder &ops = kb.builder();
-  auto words = VectorType::get({lanes}, ops.getI32Type());
-  Value low = ops.create<arith::ExtUIOp>(kb.loc(), words, first),
-        high = ops.create<arith::ExtUIOp>(kb.loc(), words, second);
-  Value half = ops.create<arith::ConstantOp>(
-      kb.loc(), SplatElementsAttr::get(words, ops.getI32IntegerAttr(16)));
-  return ops.create<arith::OrIOp>(kb.loc(), low, ops.create<arith::ShLIOp>(kb.loc(), high, half));
-}
-
 Value AttentionEmitter::groupAt(Value pointer, Value active, Value second, Value activeSecond) {
   if (group == 1)
     return kb.load(pointer, spec.factors, lanes, active);
-  return interleaved(kb, kb.load(pointer, DType::Int16, lanes, active),
-                     kb.load(second, DType::Int16, lanes, activeSecond), lanes);
+  return kb.interleave(kb.load(pointer, DType::Int16, lanes, active),
+                       kb.load(second, DType::Int16, lanes, activeSecond));
 }
 
 void AttentionEmitter::packRowsOfKeys(const Block &block) {

@@ -196,55 +196,85 @@ LoweredStep native::unfoldWindows(StepBuffer from, StepBuffer to, const WindowSh
 // Column packing
 //===----------------------------------------------------------------------===//
 
-/// A task is one column tile of one batch. Dims: batchStride, k, n, strideK,
-/// strideN, column tiles.
-static void emitPackColumns(KernelBuilder &kb, DType dtype, int64_t tileColumns, bool unitStride) {
-  Value batchStride = kb.dim(0), k = kb.dim(1), n = kb.dim(2), strideK = kb.dim(3),
-        strideN = kb.dim(4), tiles = kb.dim(5);
-  int64_t lanes = std::min(kb.target().lanes(dtype), tileColumns);
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
-    Value tile = kb.rem(task, tiles), batch = kb.div(task, tiles);
-    Value firstColumn = kb.mul(tile, tileColumns);
-    Value from = kb.advance(
-        kb.buffer(0), kb.add(kb.mul(batch, batchStride), kb.mul(firstColumn, strideN)), dtype);
-    Value to = kb.advance(kb.buffer(1), kb.mul(kb.mul(task, k), tileColumns), dtype);
-    Value columns = kb.minSigned(kb.sub(n, firstColumn), kb.index(tileColumns));
-    if (!unitStride) {
-      emitFill(kb, zeros(kb, dtype), to, kb.mul(k, tileColumns), dtype);
-      kb.forLoop(kb.index(0), columns, 1, [&](Value j) {
-        Value column = kb.advance(from, kb.mul(j, strideN), dtype);
-        kb.forLoop(kb.index(0), k, 1, [&](Value i) {
-          Value element = kb.load(kb.advance(column, kb.mul(i, strideK), dtype), dtype, 0);
-          kb.store(element, kb.advance(to, kb.add(kb.mul(i, tileColumns), j), dtype), dtype, 0);
-        });
+namespace {
+/// A task is one column tile of one batch. Dims: batchStride, k, n, strideK, strideN, column tiles.
+class ColumnPacker {
+public:
+  ColumnPacker(KernelBuilder &kb, const PackColumnsSpec &spec)
+      : kb(kb), spec(spec), dtype(spec.dtype), tileColumns(spec.tileColumns), group(spec.group),
+        k(kb.dim(1)), strideK(kb.dim(3)), strideN(kb.dim(4)),
+        paddedK(kb.mul(kb.div(kb.add(k, group - 1), kb.index(group)), group)) {}
+
+  void emit() {
+    kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
+      Value tiles = kb.dim(5);
+      Value tile = kb.rem(task, tiles), batch = kb.div(task, tiles);
+      Value firstColumn = kb.mul(tile, tileColumns);
+      Value from = kb.advance(
+          kb.buffer(0), kb.add(kb.mul(batch, kb.dim(0)), kb.mul(firstColumn, strideN)), dtype);
+      Value to = kb.advance(kb.buffer(1), kb.mul(kb.mul(task, paddedK), tileColumns), dtype);
+      Value columns = kb.minSigned(kb.sub(kb.dim(2), firstColumn), kb.index(tileColumns));
+      if (spec.unitStride)
+        packRows(from, to, columns);
+      else
+        packElements(from, to, columns);
+    });
+  }
+
+private:
+  void packElements(Value from, Value to, Value columns) {
+    emitFill(kb, zeros(kb, dtype), to, kb.mul(paddedK, tileColumns), dtype);
+    kb.forLoop(kb.index(0), columns, 1, [&](Value j) {
+      Value column = kb.advance(from, kb.mul(j, strideN), dtype);
+      kb.forLoop(kb.index(0), k, 1, [&](Value i) {
+        Value element = kb.load(kb.advance(column, kb.mul(i, strideK), dtype), dtype, 0);
+        Value inGroup = kb.rem(i, kb.index(group)), first = kb.sub(i, inGroup);
+        Value place = kb.add(kb.mul(first, tileColumns), kb.add(kb.mul(j, group), inGroup));
+        kb.store(element, kb.advance(to, place, dtype), dtype, 0);
       });
-      return;
-    }
-    kb.forLoop(kb.index(0), k, 1, [&](Value i) {
+    });
+  }
+  void packRows(Value from, Value to, Value columns) {
+    int64_t lanes = std::min(kb.target().vectorBytes / (dtypeBytes(dtype) * group), tileColumns);
+    kb.forLoop(kb.index(0), k, group, [&](Value i) {
       Value row = kb.advance(from, kb.mul(i, strideK), dtype);
       for (int64_t c = 0; c < tileColumns; c += lanes) {
         Value rest =
             kb.minSigned(kb.maxSigned(kb.sub(columns, kb.index(c)), kb.index(0)), kb.index(lanes));
-        Value vector = kb.load(kb.advance(row, c, dtype), dtype, lanes, rest);
-        kb.store(vector, kb.advance(to, kb.add(kb.mul(i, tileColumns), c), dtype), dtype, lanes);
+        Value place = kb.advance(to, kb.add(kb.mul(i, tileColumns), kb.index(c * group)), dtype);
+        if (group == 1) {
+          kb.store(kb.load(kb.advance(row, c, dtype), dtype, lanes, rest), place, dtype, lanes);
+          continue;
+        }
+        // Of a last group that is not full the rest is zero.
+        Value isThere = kb.minSigned(kb.sub(k, kb.add(i, 1)), kb.index(1));
+        Value second = kb.advance(row, kb.add(strideK, c), dtype);
+        kb.store(kb.interleave(kb.load(kb.advance(row, c, dtype), DType::Int16, lanes, rest),
+                               kb.load(second, DType::Int16, lanes, kb.mul(rest, isThere))),
+                 place, DType::Int32, lanes);
       }
     });
-  });
-}
+  }
+
+  KernelBuilder &kb;
+  const PackColumnsSpec &spec;
+  const DType dtype;
+  const int64_t tileColumns, group;
+  const Value k, strideK, strideN, paddedK;
+};
+} // namespace
 
 std::string PackColumnsSpec::name() const {
   return fmt::format(FMT_COMPILE("pack_columns_{}_{}{}"), tileColumns, dtypeName(dtype),
                      unitStride ? "" : "_strided");
 }
 
-void PackColumnsSpec::emit(KernelBuilder &kb) const {
-  emitPackColumns(kb, dtype, tileColumns, unitStride);
-}
+void PackColumnsSpec::emit(KernelBuilder &kb) const { ColumnPacker(kb, *this).emit(); }
 
 LoweredStep native::packColumns(StepBuffer from, StepBuffer to, const PackShape &s, DType dtype) {
   int64_t tiles = ceilDiv(s.n, s.tileColumns);
   double bytes = 2.0 * static_cast<double>(s.batch * s.k * s.n * dtypeBytes(dtype));
-  return moveStep(kernelOf(PackColumnsSpec{dtype, s.tileColumns, /*unitStride=*/s.strideN == 1}),
+  return moveStep(kernelOf(PackColumnsSpec{dtype, s.tileColumns, s.strideN == 1, s.group}),
                   std::move(from), std::move(to),
                   {s.batchStride, s.k, s.n, s.strideK, s.strideN, tiles}, tiles * s.batch, bytes);
 }

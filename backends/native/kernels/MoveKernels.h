@@ -30,9 +30,11 @@ struct PackColumnsSpec {
   int64_t tileColumns = 0;
   /// The elements of a row lie together.
   bool unitStride = true;
+  /// Elements along k that lie together: 1, or 2 of 16 bits.
+  int64_t group = 1;
 
   static constexpr std::string_view kFamily = "pack_columns";
-  QUERN_FIELDS(dtype, tileColumns, unitStride)
+  QUERN_FIELDS(dtype, tileColumns, unitStride, group)
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };
@@ -66,9 +68,15 @@ struct WindowShape3 {
 LoweredStep unfoldWindows(StepBuffer from, StepBuffer to, const WindowShape3 &shape, DType dtype);
 
 /// Packs B [batch][k, n] (elements strideK and strideN apart) into
-/// [batch][column tile][k][tileColumns], zero-padded.
+/// [batch][column tile][k / group][tileColumns][group], zero-padded.
 struct PackShape {
-  int64_t batch, batchStride, k, n, strideK, strideN, tileColumns;
+  int64_t batch, batchStride, k, n, strideK, strideN, tileColumns, group = 1;
+
+  int64_t paddedK() const { return (k + group - 1) / group * group; }
+  /// The elements of what is packed.
+  CheckedSize packedElements() const {
+    return CheckedSize(batch) * paddedK() * CheckedSize(n).alignedTo(tileColumns);
+  }
 };
 LoweredStep packColumns(StepBuffer from, StepBuffer to, const PackShape &shape, DType dtype);
 

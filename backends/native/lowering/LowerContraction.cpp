@@ -152,14 +152,16 @@ static StepBuffer packByStep(const MatrixProduct &p, DotSpec &spec, DotDims &dim
                              std::vector<LoweredStep> &steps) {
   int64_t tileColumns = spec.tile.columns();
   spec.tile.packedB = false;
-  dims.strideB = tileColumns;
+  if (p.canPackGroups())
+    spec.tile.group = p.types().group();
+  // The number of k may change, too.
+  spec.tile.partialGroup = spec.tile.group > 1;
+  dims.strideB = tileColumns * spec.tile.group;
   setPackedStrides(p, spec, dims);
-  int64_t columns = ceilDiv(p.n, tileColumns) * tileColumns;
-  StepBuffer packed =
-      StepBuffer::scratchSpace(0, CheckedSize(p.batchB) * p.k * columns * dtypeBytes(p.dtypeB));
-  steps.push_back(packColumns(
-      plainB(p), packed, {p.batchB, p.batchStrideB, p.k, p.n, p.strideKB, p.strideNB, tileColumns},
-      p.dtypeB));
+  PackShape shape{p.batchB,   p.batchStrideB, p.k,         p.n,
+                  p.strideKB, p.strideNB,     tileColumns, spec.tile.group};
+  StepBuffer packed = StepBuffer::scratchSpace(0, shape.packedElements() * dtypeBytes(p.dtypeB));
+  steps.push_back(packColumns(plainB(p), packed, shape, p.dtypeB));
   return packed;
 }
 
@@ -292,7 +294,9 @@ static StepCost extraWork(const MatrixProduct &p, FormOfB form) {
   double bytes = double(p.batchB) * double(p.k) * double(p.n) * double(dtypeBytes(p.dtypeB));
   if (form == FormOfB::PackedByStep)
     return {.bytesRead = bytes, .bytesWritten = bytes};
-  return {.bytesRead = form == FormOfB::Plain ? bytes * double(p.m) / 8 : 0};
+  // Groups are multiplied at once where they are packed, and widened one by one where not.
+  double perRow = p.canPackGroups() ? 0.5 : 0.125;
+  return {.bytesRead = form == FormOfB::Plain ? bytes * double(p.m) * perRow : 0};
 }
 
 template <typename Op, FormOfB Form>

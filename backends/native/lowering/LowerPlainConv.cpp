@@ -13,6 +13,9 @@ using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
 
+/// Of the product: what an output is the sum of.
+static int64_t depthOf(const ConvProblem &p) { return p.channelsPerGroup() * p.kernelPositions(); }
+
 /// A flat space: outputs are rows and pixels columns. The number of pixels does not
 /// shape the code, but for whether tiles end at the last one.
 static DotSpec plainSpec(ConvProblem &p, const Target &target) {
@@ -21,7 +24,11 @@ static DotSpec plainSpec(ConvProblem &p, const Target &target) {
   spec.tile.types = {p.weightsType, p.inputType, p.dtype, p.resultType()};
   spec.tile.lanes = target.lanes(p.dtype);
   spec.tile.vectors = shape.vectors;
-  spec.tile.levels = {{DotSpec::kRuntime, 1, 2}};
+  // Groups of two lie side by side in the weights, and are packed of the image.
+  if (spec.tile.types.group() == 2)
+    spec.tile.group = 2;
+  spec.tile.partialGroup = depthOf(p) % spec.tile.group != 0;
+  spec.tile.levels = {{DotSpec::kRuntime, spec.tile.group, 2}};
   spec.tile.packedB = false;
   spec.heights = shape.heights;
   spec.flat = true;
@@ -34,9 +41,16 @@ static DotSpec plainSpec(ConvProblem &p, const Target &target) {
   return spec;
 }
 
+/// What is packed of `images` images, [depth, pixels] of each group, where groups of k are.
+static PackShape packShape(const ConvProblem &p, const DotSpec &spec, int64_t images) {
+  int64_t depth = depthOf(p), pixels = p.outputPixels();
+  return {images * p.groups,   depth * pixels, depth, pixels, pixels, 1,
+          spec.tile.columns(), spec.tile.group};
+}
+
 /// The dims of some images: a batch is a group of one.
 static DotDims plainDims(const ConvProblem &p, const DotSpec &spec, int64_t images) {
-  int64_t depth = p.channelsPerGroup() * p.kernelPositions(), pixels = p.outputPixels();
+  int64_t depth = depthOf(p), pixels = p.outputPixels(), group = spec.tile.group;
   DotDims dims;
   dims.columnTiles = ceilDiv(pixels, spec.tile.columns());
   dims.tilesPerGroup = dims.columnTiles;
@@ -48,23 +62,39 @@ static DotDims plainDims(const ConvProblem &p, const DotSpec &spec, int64_t imag
   dims.batchStrideC = p.outputsPerGroup() * pixels;
   dims.batchStrideBias = p.outputsPerGroup();
   dims.tileStrideB = spec.tile.columns();
+  dims.strideB = pixels;
+  if (group > 1) {
+    PackShape packed = packShape(p, spec, 1);
+    dims.strideB = packed.tileColumns * group;
+    dims.tileStrideB = packed.paddedK() * packed.tileColumns;
+    dims.batchStrideB = dims.columnTiles * dims.tileStrideB;
+  }
   dims.tileStrideC = spec.tile.columns();
   dims.rowStrideA = depth;
   dims.rowStrideC = pixels;
-  dims.strideB = pixels;
   dims.columns = pixels;
-  dims.levels[0] = {depth, 1};
+  dims.levels[0] = {depth / group, group};
+  dims.leftOver = depth % group;
   return dims;
 }
 
 /// The images from `first` on, as the product reads them.
 static StepBuffer imagesFrom(const ConvProblem &p, int64_t first) {
-  return StepBuffer::of(p.input, first * p.channels * p.inputPixels() * dtypeBytes(p.dtype));
+  return StepBuffer::of(p.input, first * p.channels * p.inputPixels() * dtypeBytes(p.inputType));
 }
 
-/// The product of `images` images from `first` on, which `columns` holds.
-static LoweredStep multiply(const ConvProblem &p, const DotSpec &spec, const KernelSpec &kernel,
-                            int64_t first, int64_t images, StepBuffer columns) {
+/// The product of `images` images from `first` on, which `columns` holds, packed before if it is by
+/// groups.
+static void multiply(const ConvProblem &p, const DotSpec &spec, const KernelSpec &kernel,
+                     int64_t first, int64_t images, StepBuffer columns, LoweredSteps &steps) {
+  if (spec.tile.group > 1) {
+    PackShape shape = packShape(p, spec, images);
+    // Number 0 may be the unfolding.
+    StepBuffer packed =
+        StepBuffer::scratchSpace(1, shape.packedElements() * dtypeBytes(p.inputType));
+    steps.push_back(packColumns(std::move(columns), packed, shape, p.inputType));
+    columns = std::move(packed);
+  }
   ConvProduct product{.a = StepBuffer::of(p.weights),
                       .b = std::move(columns),
                       .batches = images * p.groups,
@@ -72,7 +102,7 @@ static LoweredStep multiply(const ConvProblem &p, const DotSpec &spec, const Ker
                       .share = double(images) / double(p.batch)};
   if (p.bias)
     product.bias = StepBuffer::of(p.bias);
-  return makeConvStep(p, kernel, plainDims(p, spec, images), std::move(product));
+  steps.push_back(makeConvStep(p, kernel, plainDims(p, spec, images), std::move(product)));
 }
 
 static std::optional<Reason> refusePlain(const ConvProblem &p) {
@@ -98,7 +128,9 @@ static std::optional<Reason> refusePointwise(const ConvProblem &p) {
 static LoweringResult lowerPointwise(ConvProblem &p) {
   DotSpec spec = plainSpec(p, p.context.target);
   KernelSpec kernel = kernelOf(spec);
-  return oneStep(multiply(p, spec, kernel, 0, p.batch, imagesFrom(p, 0)));
+  LoweredSteps steps;
+  multiply(p, spec, kernel, 0, p.batch, imagesFrom(p, 0), steps);
+  return steps;
 }
 
 static double costPointwise(const ConvProblem &p, const StepCost &whole) {
@@ -123,7 +155,7 @@ static LoweringResult lowerUnfolded(ConvProblem &p) {
     // The rows of one image follow those of the one before.
     window.channels *= images;
     result.push_back(unfoldWindows(imagesFrom(p, first), columns, window, p.inputType));
-    result.push_back(multiply(p, spec, kernel, first, images, std::move(columns)));
+    multiply(p, spec, kernel, first, images, std::move(columns), result);
   }
   return result;
 }

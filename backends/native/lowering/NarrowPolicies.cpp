@@ -22,21 +22,35 @@ static std::optional<Reason> refuseChannels(const ConvFacts &conv, int64_t block
   return std::nullopt;
 }
 
+/// Why a product with an unfolded image, which is packed once more in groups, does not pay, if so.
+static std::optional<Reason> refuseUnfolded(nn::ConvOp conv) {
+  constexpr int64_t kFewOutputs = 16, kLowDepth = 16;
+  auto weights = dyn_cast<RankedTensorType>(conv.getWeights().getType());
+  if (!weights || !weights.hasStaticShape())
+    return Reason{ReasonCode::Shape, "its weights are of unknown size"};
+  int64_t depth = weights.getNumElements() / std::max<int64_t>(weights.getDimSize(0), 1);
+  if (weights.getDimSize(0) / conv.getGroup() < kFewOutputs || depth < kLowDepth)
+    return Reason{ReasonCode::Shape,
+                  "it is computed on plain images, and too few products share what is packed"};
+  return std::nullopt;
+}
+
 std::optional<Reason> NativePrecision::refuse(Operation *op) const {
   if (!target.has(Isa::Bf16Dot))
     return Reason{ReasonCode::NoKernel, "this CPU has no instruction for products of bfloat16"};
   if (std::optional<Reason> reason = BFloat16Factors::refuse(op))
     return reason;
-  if (auto product = dyn_cast<nn::MatMulOp>(op); product && !nn::isConstant(product.getB()))
-    return Reason{ReasonCode::NotConstant, "its second factor is not constant"};
   auto conv = dyn_cast<nn::ConvOp>(op);
   if (!conv)
     return std::nullopt;
-  if (!isImage(conv))
-    return noBlockableImage();
-  ConvFacts facts = factsOf(conv);
-  facts.inputType = DType::BFloat16;
-  return refuseChannels(facts, target.channelBlock());
+  if (isImage(conv)) {
+    // Where float32 is computed in blocks.
+    ConvFacts facts = factsOf(conv), narrow = facts;
+    narrow.inputType = DType::BFloat16;
+    if (chooseBlocks(facts, target.channelBlock()))
+      return refuseChannels(narrow, target.channelBlock());
+  }
+  return refuseUnfolded(conv);
 }
 
 int64_t NativeProducts::lookupCost() const {
