@@ -6,6 +6,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/interpreter/Interpreter.h"
+#include "backends/native/lowering/NarrowPolicies.h"
+#include "ir/AttentionOps.h"
 #include "ir/Signature.h"
 #include "passes/OptimizeGraph.h"
 #include "passes/PrecisionPolicy.h"
@@ -199,6 +201,48 @@ TEST(PrecisionTest, ConstantsAreRoundedBeforeTheRun) {
   auto run = runCompiled(*executable, integerInputs(graph));
   ASSERT_TRUE(run) << run.status().message();
   EXPECT_EQ(run->steps.size(), 2u) << "the rounding of x, and the product";
+}
+
+// What a run rounds and packs pays where rows share it.
+TEST(PrecisionTest, NativeCodeRoundsComputedFactorsForManyRows) {
+  NativePrecision policy(resolveTarget("znver4").take());
+  auto refuses = [&](const char *a, const char *b) {
+    Graph graph;
+    graph.output(graph.op("nn.matmul", {graph.input(a), graph.input(b)}));
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    auto module = graph.parse(context);
+    bool refused = false;
+    module->walk([&](nn::MatMulOp op) { refused = policy.refuse(op).has_value(); });
+    return refused;
+  };
+  EXPECT_FALSE(refuses("2x16x8xf32", "2x8x40xf32"));
+  EXPECT_TRUE(refuses("2x15x8xf32", "2x8x40xf32"));
+  EXPECT_TRUE(refuses("2x?x8xf32", "2x8x40xf32"));
+  EXPECT_TRUE(refuses("16xf32", "16x40xf32"));
+  EXPECT_TRUE(refuses("*xf32", "8x40xf32"));
+}
+
+TEST(PrecisionTest, NativeCodeRoundsAttentionOfManyQueries) {
+  NativePrecision policy(resolveTarget("znver4").take());
+  auto refuses = [&](const char *query, const char *key) {
+    Graph graph;
+    GraphValue none = graph.none(), keys = graph.input(key);
+    graph.output(graph.op(
+        "nn.attention", {graph.input(query), keys, keys, none, none, none, none},
+        "query_perm = array<i64: 0, 1, 2, 3>, key_perm = array<i64: 0, 1, 2, 3>, value_perm = "
+        "array<i64: 0, 1, 2, 3>, result_perm = array<i64: 0, 1, 2, 3>, scale_factor = 1.0 : f64, "
+        "softcap = 0.0 : f64, causal = false, zero_masked_rows = false"));
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    auto module = graph.parse(context);
+    bool refused = false;
+    module->walk([&](nn::AttentionOp op) { refused = policy.refuse(op).has_value(); });
+    return refused;
+  };
+  EXPECT_FALSE(refuses("1x2x16x8xf32", "1x2x40x8xf32"));
+  EXPECT_TRUE(refuses("1x2x1x8xf32", "1x2x40x8xf32"));
+  EXPECT_TRUE(refuses("1x2x?x8xf32", "1x2x40x8xf32"));
+  const char *same = "1x2x?x8xf32, #nn.dims<\"\", \"\", \"S\", \"\">";
+  EXPECT_FALSE(refuses(same, same));
 }
 
 // Factors that only a run tells, of odd depth, in batches.

@@ -2,6 +2,7 @@
 #include "backends/native/lowering/NarrowPolicies.h"
 
 #include "backends/native/kernels/TileUnit.h"
+#include "ir/AttentionOps.h"
 #include "ir/Constants.h"
 #include "ir/Types.h"
 #include "passes/LayoutPolicy.h"
@@ -35,11 +36,48 @@ static std::optional<Reason> refuseUnfolded(nn::ConvOp conv) {
   return std::nullopt;
 }
 
+/// Whether rows share what the run rounds and packs of a second factor: enough that are known, or
+/// as many as that has rows or columns.
+static bool areManyRows(const nn::Dim &rows, std::initializer_list<nn::Dim> ofSecond) {
+  constexpr int64_t kManyRows = 16;
+  if (rows.isStatic())
+    return rows.size() >= kManyRows;
+  return llvm::any_of(ofSecond, [&](const nn::Dim &dim) { return rows.provablyEquals(dim); });
+}
+
+static Reason fewRows() {
+  return {ReasonCode::Shape, "its second factor is computed, and no 16 rows are known to share it"};
+}
+
+/// Why a product by a computed factor does not pay, if so.
+static std::optional<Reason> refuseComputed(Value a, Value b) {
+  std::optional<nn::Shape> rows = nn::shapeOf(a), second = nn::shapeOf(b);
+  if (nn::isConstant(b))
+    return std::nullopt;
+  if (!rows || !second || rows->rank() < 2 || second->rank() < 2)
+    return fewRows();
+  auto fromEnd = [](const nn::Shape &shape, int64_t i) { return shape[shape.rank() - i]; };
+  if (areManyRows(fromEnd(*rows, 2), {fromEnd(*second, 1), fromEnd(*second, 2)}))
+    return std::nullopt;
+  return fewRows();
+}
+
+static std::optional<Reason> refuseAttention(nn::AttentionOp op) {
+  std::optional<nn::Shape> query = nn::shapeOf(op.getQuery()), key = nn::shapeOf(op.getKey());
+  if (query && key && areManyRows((*query)[op.getQueryPerm()[2]], {(*key)[op.getKeyPerm()[2]]}))
+    return std::nullopt;
+  return Reason{ReasonCode::Shape, "no 16 queries are known to share its keys and values"};
+}
+
 std::optional<Reason> NativePrecision::refuse(Operation *op) const {
   if (!target.has(Isa::Bf16Dot))
     return Reason{ReasonCode::NoKernel, "this CPU has no instruction for products of bfloat16"};
   if (std::optional<Reason> reason = BFloat16Factors::refuse(op))
     return reason;
+  if (auto attention = dyn_cast<nn::AttentionOp>(op))
+    return refuseAttention(attention);
+  if (isa<nn::MatMulOp, nn::GemmOp>(op))
+    return refuseComputed(op->getOperand(0), op->getOperand(1));
   auto conv = dyn_cast<nn::ConvOp>(op);
   if (!conv)
     return std::nullopt;

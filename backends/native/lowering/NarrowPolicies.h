@@ -9,7 +9,7 @@
 namespace quern::native {
 
 /// bfloat16 where the target has an instruction that multiplies pairs of it, and kernels have pairs
-/// to give it: constant weights, and channels in blocks.
+/// to give it: channels in blocks, or enough products that share what is packed.
 class NativePrecision : public passes::BFloat16Factors {
 public:
   explicit NativePrecision(const Target &target) : target(target) {}
