@@ -5,7 +5,6 @@
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/Lowering.h"
 #include "ir/NNDialect.h"
-#include "quern/StepCost.h"
 
 namespace quern::native {
 
@@ -71,15 +70,16 @@ LoweredStep startConvStep(const ConvProblem &p, const KernelSpec &kernel, ConvPr
 LoweredStep makeConvStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
                          ConvProduct product);
 
-/// What a way costs that is a product after passes over so many bytes.
-double costAfterPasses(const ConvProblem &p, const StepCost &whole, double bytes);
+/// What a way costs that is a product after passes over so many bytes of an image.
+double costAfterPasses(const ConvProblem &p, double bytes);
 
 /// One of the ways.
 struct ConvWay {
   /// Why it cannot compute `p`, if it cannot.
   std::optional<Reason> (*refuse)(const ConvProblem &p);
-  /// The nanoseconds it is expected to take, by `nanoseconds`; `whole` is what the group demands.
-  double (*cost)(const ConvProblem &p, const StepCost &whole);
+  /// The nanoseconds one image is expected to take, by `nanoseconds`: batches of any size, and any
+  /// number of threads, have the same kernels, weights and results.
+  double (*cost)(const ConvProblem &p);
   LoweringResult (*lower)(ConvProblem &p);
 };
 

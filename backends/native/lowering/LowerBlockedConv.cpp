@@ -196,9 +196,9 @@ std::optional<StepBuffer> native::packedConvBias(const ConvProblem &p, int64_t c
 }
 
 /// With the copy that has zeros around it.
-static double costBlocked(const ConvProblem &p, const StepCost &whole) {
-  double elements = p.hasPads() ? double(p.context.elementsOf(p.input)) : 0;
-  return costAfterPasses(p, whole, 2 * elements * double(dtypeBytes(p.inputType)));
+static double costBlocked(const ConvProblem &p) {
+  double elements = p.hasPads() ? double(p.context.elementsOf(p.input)) / double(p.batch) : 0;
+  return costAfterPasses(p, 2 * elements * double(dtypeBytes(p.inputType)));
 }
 
 /// The kernel on vectors.

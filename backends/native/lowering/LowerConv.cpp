@@ -108,8 +108,15 @@ LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
   return step;
 }
 
-double native::costAfterPasses(const ConvProblem &p, const StepCost &whole, double bytes) {
-  return nanoseconds(whole, p.dtype, p.context.target) +
+double native::costAfterPasses(const ConvProblem &p, double bytes) {
+  auto batch = double(p.batch);
+  auto bytesOf = [&](Value value) {
+    return double(p.context.elementsOf(value)) * double(dtypeBytes(dtypeOfValue(value)));
+  };
+  StepCost image{.flops = p.flops / batch,
+                 .bytesRead = bytesOf(p.input) / batch + bytesOf(p.weights),
+                 .bytesWritten = bytesOf(p.output) / batch};
+  return nanoseconds(image, p.dtype, p.context.target) +
          nanoseconds({.bytesRead = bytes}, p.dtype, p.context.target);
 }
 
@@ -129,7 +136,7 @@ static double costConv(Operation *op, const LoweringContext &context) {
   ConvProblem p{.context = context};
   if (resolveProblem(cast<nn::ConvOp>(op), p))
     return 0; // which is refused
-  return Used.cost(p, costOf(nn::groupOf(op), context.values));
+  return Used.cost(p);
 }
 
 template <const ConvWay &Used>

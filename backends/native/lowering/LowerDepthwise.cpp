@@ -24,9 +24,7 @@ static std::optional<Reason> refuseDepthwise(const ConvProblem &p) {
   return std::nullopt;
 }
 
-static double costDepthwise(const ConvProblem &p, const StepCost &whole) {
-  return costAfterPasses(p, whole, 0);
-}
+static double costDepthwise(const ConvProblem &p) { return costAfterPasses(p, 0); }
 
 /// Takes the epilogue's program away.
 static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
@@ -38,7 +36,8 @@ static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   spec.results = (p.context.target.vectorRegisters >= 32 ? 8 : 4) / vectors;
   spec.columns = p.window.kernel[2];
   spec.stride = p.window.stride[2];
-  spec.dilation = p.window.dilation[2];
+  if (spec.columns > 1)
+    spec.dilation = p.window.dilation[2];
   // Where there are no pads it is not read.
   spec.outside = p.hasPads() ? p.window.outside : 0;
   spec.hasBias = bool(p.bias);

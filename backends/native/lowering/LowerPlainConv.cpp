@@ -133,9 +133,7 @@ static LoweringResult lowerPointwise(ConvProblem &p) {
   return steps;
 }
 
-static double costPointwise(const ConvProblem &p, const StepCost &whole) {
-  return costAfterPasses(p, whole, 0);
-}
+static double costPointwise(const ConvProblem &p) { return costAfterPasses(p, 0); }
 
 const ConvWay native::kPointwiseConv = {refusePointwise, costPointwise, lowerPointwise};
 
@@ -161,10 +159,9 @@ static LoweringResult lowerUnfolded(ConvProblem &p) {
 }
 
 /// The unfolding is written and read.
-static double costUnfolded(const ConvProblem &p, const StepCost &whole) {
-  double bytes = 2.0 * double(p.batch) * double(p.channels) * double(p.kernelPositions()) *
-                 double(p.outputPixels()) * double(dtypeBytes(p.inputType));
-  return costAfterPasses(p, whole, bytes);
+static double costUnfolded(const ConvProblem &p) {
+  double elements = double(p.channels) * double(p.kernelPositions()) * double(p.outputPixels());
+  return costAfterPasses(p, 2 * elements * double(dtypeBytes(p.inputType)));
 }
 
 const ConvWay native::kUnfoldedConv = {refusePlain, costUnfolded, lowerUnfolded};

@@ -49,13 +49,15 @@ static int64_t spread(int64_t elements, int64_t block) {
 }
 
 /// So many that their transformed inputs and sums stay in the second cache.
-static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
+static int64_t fittingTiles(const ConvProblem &p, WinogradTile tile) {
   constexpr int64_t kCacheBytes = int64_t{640} << 10, kFewest = 14, kMost = 56, kPanel = 32;
   int64_t bytes = tile.points() * (depthOf(p) + kPanel) * dtypeBytes(p.dtype);
-  int64_t tiles = tilesOf(p, tile);
-  int64_t fitting = std::clamp(kCacheBytes / bytes, kFewest, kMost);
-  // Tasks of one size, and some for each thread.
-  int64_t tasks = ceilDiv(tiles, fitting);
+  return std::clamp(kCacheBytes / bytes, kFewest, kMost);
+}
+
+/// Tasks of one size, and some for each thread.
+static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
+  int64_t tiles = tilesOf(p, tile), tasks = ceilDiv(tiles, fittingTiles(p, tile));
   if (p.context.threads > 1 && tasks > 1)
     tasks = ceilDiv(tasks, p.context.threads) * p.context.threads;
   return ceilDiv(tiles, std::min(tasks, tiles));
@@ -67,14 +69,14 @@ static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
 
 /// The products; the weights, which are larger than those of the direct way and are read once for
 /// each task; the transforms of tiles.
-static double costWinograd(const ConvProblem &p, const StepCost &, WinogradTile tile) {
-  auto tiles = double(tilesOf(p, tile)), points = double(tile.points());
+static double costWinograd(const ConvProblem &p, WinogradTile tile) {
+  auto tiles = double(tilesPerImage(p, tile)), points = double(tile.points());
   double matrix = double(depthOf(p)) * double(p.outputs);
   double cost = nanoseconds({.flops = 2 * points * tiles * matrix}, p.dtype, p.context.target);
   double weightBytes = points * matrix * double(dtypeBytes(p.dtype));
   // What one task has read is nearer for the next.
   constexpr double kNearer = 4;
-  double tasks = tiles / double(chooseTilesPerTask(p, tile));
+  double tasks = std::max(1.0, tiles / double(fittingTiles(p, tile)));
   cost += nanoseconds({.bytesRead = weightBytes * (1 + (tasks - 1) / kNearer)}, p.dtype,
                       p.context.target);
   // Operations on vectors, loads and stores; their number by count of the code.
@@ -90,9 +92,10 @@ static double costWinograd(const ConvProblem &p, const StepCost &, WinogradTile 
 //===----------------------------------------------------------------------===//
 
 /// Takes the epilogue's program away.
-static WinogradSpec winogradSpec(ConvProblem &p, WinogradTile tile, int64_t tilesPerTask) {
-  TileShape shape =
-      chooseConvTile(p.context.target, tilesPerTask, ceilDiv(p.outputs, p.outputBlock));
+static WinogradSpec winogradSpec(ConvProblem &p, WinogradTile tile) {
+  // Tiles for any number of rows: other images, batches and threads have the same kernel.
+  constexpr int64_t kAnyRows = 13;
+  TileShape shape = chooseConvTile(p.context.target, kAnyRows, ceilDiv(p.outputs, p.outputBlock));
   WinogradSpec spec;
   spec.results = tile.results;
   spec.product.types = DotTypes::all(p.dtype);
@@ -139,7 +142,7 @@ static WinogradDims winogradDims(const ConvProblem &p, const WinogradSpec &spec,
 
 static LoweringResult lowerWinograd(ConvProblem &p, WinogradTile tile) {
   int64_t tilesPerTask = chooseTilesPerTask(p, tile);
-  WinogradSpec spec = winogradSpec(p, tile, tilesPerTask);
+  WinogradSpec spec = winogradSpec(p, tile);
   WinogradDims dims = winogradDims(p, spec, tilesPerTask);
   int64_t block = p.inputBlock, columns = spec.product.columns();
   ConvProduct product{
@@ -160,8 +163,7 @@ static LoweringResult lowerWinograd(ConvProblem &p, WinogradTile tile) {
 
 template <int64_t Results>
 static constexpr ConvWay kWinograd = {
-    refuseWinograd,
-    [](const ConvProblem &p, const StepCost &whole) { return costWinograd(p, whole, {Results}); },
+    refuseWinograd, [](const ConvProblem &p) { return costWinograd(p, {Results}); },
     [](ConvProblem &p) { return lowerWinograd(p, {Results}); }};
 
 constexpr ConvWay native::kWinograd2Conv = kWinograd<2>, native::kWinograd4Conv = kWinograd<4>;
