@@ -47,7 +47,7 @@ func.func @names(%x: tensor<4x4xf32>, %c: tensor<i1>) -> tensor<4x4xf32> {
 // CHECK-NOT: nn.where
 func.func @refused(%x: tensor<4x4xf32>, %y: tensor<4x4xf64>) -> (tensor<4x4xf32>, tensor<4x4xf64>) {
   %none = nn.none
-  %0 = nn.gemm %x, %x, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
+  %0 = nn.gemm %x, %x, %none {alpha = 1.0, beta = 1.0, trans_a = true, trans_b = false} : (tensor<4x4xf32>, tensor<4x4xf32>, none) -> tensor<4x4xf32>
   %1 = nn.matmul %y, %y : (tensor<4x4xf64>, tensor<4x4xf64>) -> tensor<4x4xf64>
   return %0, %1 : tensor<4x4xf32>, tensor<4x4xf64>
 }
