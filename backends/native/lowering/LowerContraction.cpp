@@ -101,10 +101,11 @@ static DotSpec makeSpec(const MatrixProduct &p, const Target &target) {
   return spec;
 }
 
-/// The elements that packed weights have whole numbers of along k: groups, or where products may
-/// be of tiles what these take at once, for any number of rows reads the same weights.
+/// The elements that a packed B has whole numbers of along k: groups, or of weights where products
+/// may be of tiles what these take at once, for any number of rows reads the same weights.
 static int64_t packedStep(const MatrixProduct &p, const DotSpec &spec) {
-  bool mayBeTiled = spec.tile.group > 1 && TileUnit::has(p.context.target, spec.tile.types);
+  bool mayBeTiled =
+      spec.tile.packedB && spec.tile.group > 1 && TileUnit::has(p.context.target, spec.tile.types);
   return mayBeTiled ? TileUnit::kRowBytes / dtypeBytes(p.dtypeB) : spec.tile.group;
 }
 
