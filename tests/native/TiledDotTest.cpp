@@ -227,6 +227,25 @@ TEST_F(TiledDotTest, FewRowsAreNotTiled) {
   expectExactOnTiles(graph, inputs, 1);
 }
 
+// Factors that a step packs lie in groups, which are not padded as weights are.
+TEST_F(TiledDotTest, ComputedFactorsAreNotTiled) {
+  for (const NarrowTypes &types : kNarrowTypes) {
+    SCOPED_TRACE(types.a + std::string(types.b));
+    Graph graph;
+    std::vector<Tensor> inputs;
+    unsigned seed = 450;
+    for (int64_t k : {9, 40, 64}) {
+      GraphValue a = graph.input(typeText({2, 40, k}, types.a)),
+                 b = graph.input(typeText({2, k, 100}, types.b));
+      inputs.push_back(drawTensor(dtypeOfName(types.a), {2, 40, k}, ++seed));
+      inputs.push_back(drawTensor(dtypeOfName(types.b), {2, k, 100}, ++seed));
+      graph.output(graph.op("nn.matmul", {a, b}, "", "*x" + std::string(types.sums)),
+                   std::to_string(k));
+    }
+    expectExactOnTiles(graph, inputs, 0);
+  }
+}
+
 //===----------------------------------------------------------------------===//
 // Convolutions
 //===----------------------------------------------------------------------===//
