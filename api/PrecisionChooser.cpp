@@ -64,7 +64,7 @@ static OutputError compareOutput(const AnyValue &wanted, const AnyValue &found, 
                                        : difference.incomparable};
 }
 
-OutputError quern::compareOutputs(std::span<const PortSignature> ports,
+OutputError quern::errorOfOutputs(std::span<const PortSignature> ports,
                                   std::span<const AnyValue> wanted, std::span<const AnyValue> found,
                                   double maxError) {
   OutputError worst;
@@ -166,7 +166,7 @@ Expected<OutputError> PrecisionChooser::evaluate(const PrecisionChoice &choice) 
   QUERN_ASSIGN(nn::OwnedModule copy, nn::copyModule(*source.module));
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, createRunner(std::move(copy), optionsOf(choice)));
   QUERN_ASSIGN(Values found, runOn(*runner, options.samples));
-  return compareOutputs(ports, wanted, found, result.maxError);
+  return errorOfOutputs(ports, wanted, found, result.maxError);
 }
 
 /// Finds the layers that the target has a lower precision for.
@@ -205,7 +205,7 @@ Status PrecisionChooser::measureLayers() {
     *switches[i].asTensor()->mutableData<bool>() = true;
     QUERN_ASSIGN(Values found, runOn(*runner, inputs));
     *switches[i].asTensor()->mutableData<bool>() = false;
-    result.layers[i].error = compareOutputs(ports, wanted, found, result.maxError).share;
+    result.layers[i].error = errorOfOutputs(ports, wanted, found, result.maxError).share;
   }
   return Status::ok();
 }

@@ -19,7 +19,7 @@ struct OutputError {
 /// Floats may be off by `maxError` of an output's largest magnitude, all else not at all. The
 /// largest entry of a row must stay where it is: of outputs with one or two dims in all rows, of
 /// others where it leads by more than the bound.
-OutputError compareOutputs(std::span<const PortSignature> ports, std::span<const AnyValue> wanted,
+OutputError errorOfOutputs(std::span<const PortSignature> ports, std::span<const AnyValue> wanted,
                            std::span<const AnyValue> found, double maxError);
 
 /// Model::choosePrecision for a graph, on `options.samples`.

@@ -82,6 +82,8 @@ static void assignPrecision(OpPassManager &pm, const PipelineOptions &options) {
   // The casts of weights: a product by one that is rounded in each run is slower than in float32.
   pm.addNestedPass<func::FuncOp>(
       createFoldConstantsPass(makeRoundingBudget(options.foldBudget.get())));
+  // What a body is given has sizes without names, and so has what is rounded of it.
+  pm.addNestedPass<func::FuncOp>(createNameUnknownSizesPass());
 }
 
 // Simplified: nn ops on plain tensors, no nn.pack, nn.unpack or nn.group; ops

@@ -225,7 +225,7 @@ def compare(model: Any, inputs: Any = None, *, reference: Any = None, example_in
     each output the largest differences, for each its time, taken in turn. `reference`: another
     model that is interpreted; a library that quern.aot has written needs the one it is of.
     `precision`, `max_error`, `weights`: as of quern.compile, on these inputs. `rtol`, `atol`: 1e-3
-    and 1e-5 unless given; at a lower precision an output may differ by 1 % of its largest
+    and 1e-5 unless given; at a lower precision an output may differ by 4 % of its largest
     magnitude, with "auto" by `max_error`, unless one is given."""
     if sources.is_library(model):
         if reference is None:

@@ -11,7 +11,7 @@
 #include "ir/Signature.h"
 #include "passes/OptimizeGraph.h"
 #include "passes/PrecisionPolicy.h"
-#include "tests/native/GraphCheck.h"
+#include "tests/native/BodyGraph.h"
 
 #include <fmt/format.h>
 
@@ -187,6 +187,28 @@ TEST(PrecisionTest, RanksThatOnlyARunTells) {
       same.op("nn.relu", {same.op("nn.matmul", {y, same.weight(again.draw({12, 20}))})});
   same.output(same.op("nn.matmul", {one, same.weight(again.draw({20, 5}))}), "product");
   expectSameTensors(runLowered(graph, inputs, 3).results, runRounded(same, inputs), graph.labels());
+}
+
+// The sizes of what a body is given have no names: that of what is rounded of it needs one.
+TEST(PrecisionTest, WhatABodyIsGiven) {
+  BodyGraph model(R"mlir(
+    func.func @main(%n: tensor<i64>, %x: tensor<?x4xf32>) -> tensor<*xf32> {
+      %none = nn.none
+      %w = nn.constant dense<2.0> : tensor<4x4xf32>
+      %0 = nn.loop %n, %none, %x {
+      ^bb0(%i: tensor<i64>, %c: tensor<i1>, %v: tensor<?x4xf32>):
+        %y = nn.matmul %v, %w : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+        nn.yield %c, %y : tensor<i1>, tensor<?x4xf32>
+      } : (tensor<i64>, none, tensor<?x4xf32>) -> tensor<*xf32>
+      return %0 : tensor<*xf32>
+    })mlir");
+  std::vector<Tensor> inputs = {Tensor::of<int64_t>({}, {2}),
+                                integerTensor(DType::Float32, {3, 4}, 1)};
+  auto executable = compileForJit(model.parse().take(), lowered(2));
+  ASSERT_TRUE(executable) << executable.status().message();
+  auto found = runCompiled(executable.take(), inputs);
+  ASSERT_TRUE(found) << found.status().message();
+  expectSameTensors(found->results, model.interpret(inputs).take(), {});
 }
 
 // Whatever has been spent on making them: rounded in each run, products by them would be slow.

@@ -123,7 +123,7 @@ class Precision(CliTest):
             self.quern("compile", "w.onnx", "-o", "w.so", f"--weights=file,{weights_type}")
             self.assertLess((self.folder / "w.weights").stat().st_size, 4 * 64 * 32)
         report = self.quern_json("compare", "w.onnx", "--weights=int8", *FAST)
-        self.assertEqual(report["tolerance_of_largest"], 0.01)
+        self.assertEqual(report["tolerance_of_largest"], 0.04)
         self.assertGreater(report["outputs"][0]["max_of_largest"], 1e-4)
         self.assertLess(report["outputs"][1]["max_abs"], 1e-5)
         self.fails(USAGE, "run", "w.onnx", "--input=zeros", "--weights=int8",
@@ -203,12 +203,12 @@ class Precision(CliTest):
         a tolerance is given."""
         lowered = ("compare", "gemm.onnx", *FAST, "--precision=bf16")
         report = self.quern_json(*lowered)
-        self.assertEqual((report["rtol"], report["tolerance_of_largest"]), (0, 0.01))
+        self.assertEqual((report["rtol"], report["tolerance_of_largest"]), (0, 0.04))
         self.assertLess(report["outputs"][0]["max_of_largest"], 0.01)
         report = self.quern_json(*lowered, "--rtol=0.5")
         self.assertEqual((report["rtol"], report["tolerance_of_largest"]), (0.5, 0))
         out, _ = self.quern(*lowered)
-        self.assertIn("precision bf16: an output may differ by 1 % of its largest magnitude", out)
+        self.assertIn("precision bf16: an output may differ by 4 % of its largest magnitude", out)
 
     def test_quantized_products(self):
         """Products of what is dequantized are computed on integers, which round once."""
@@ -226,7 +226,7 @@ class Precision(CliTest):
         self.assertEqual(self.quern_json("check", "qdq.onnx")["products"], {"uint8": 1})
         out, _ = self.quern("compare", "qdq.onnx", *FAST)
         self.assertIn("precision f32, products of quantized tensors on integers: an output may "
-                      "differ by 1 % of its largest magnitude", out)
+                      "differ by 4 % of its largest magnitude", out)
 
 
 if __name__ == "__main__":

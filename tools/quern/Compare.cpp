@@ -108,7 +108,7 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   return result;
 }
 
-/// "precision bf16: an output may differ by 1 % of its largest magnitude".
+/// "precision bf16: an output may differ by 4 % of its largest magnitude".
 static std::string describePrecision(Precision precision, WeightType weights,
                                      const Tolerance &tolerance) {
   std::string text = fmt::format("precision {}", precisionName(precision));
