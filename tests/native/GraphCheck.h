@@ -25,6 +25,7 @@ using test::Graph;
 using test::GraphValue;
 using test::integerInputs;
 using test::integerTensor;
+using test::normalTensor;
 using test::runInterpreted;
 
 /// What a compiled graph did.

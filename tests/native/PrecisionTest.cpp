@@ -30,16 +30,6 @@ NativeOptions lowered(int optLevel = 3) {
   return options;
 }
 
-/// Numbers of a normal distribution with this deviation.
-Tensor normalTensor(const Tensor::Dims &dims, float deviation, unsigned seed) {
-  Tensor tensor = Tensor::allocate(DType::Float32, dims).take();
-  std::mt19937 random(seed);
-  std::normal_distribution<float> draw(0, deviation);
-  for (int64_t i = 0; i < tensor.numElements(); ++i)
-    tensor.mutableData<float>()[i] = draw(random);
-  return tensor;
-}
-
 /// Draws the weights of a graph: integers, or numbers with which values keep their magnitude.
 struct Weights {
   bool areIntegers;

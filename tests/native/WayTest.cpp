@@ -4,6 +4,7 @@
 #include "ir/Signature.h"
 #include "tests/native/GraphCheck.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 using namespace quern;
@@ -160,6 +161,29 @@ TEST_F(WayTest, KeysTellProblemsApart) {
 TEST_F(WayTest, Convolution) {
   EXPECT_EQ(chosen(parse(plainConv("1x1"), "nn.conv")), "pointwise");
   EXPECT_EQ(chosen(parse(plainConv("3x3"), "nn.conv")), "unfolded");
+}
+
+/// A convolution of 3 x 3 on blocks of 4 channels.
+static Graph blockedConv(int64_t channels, int64_t outputs, int64_t side, int64_t stride = 1) {
+  Graph graph;
+  auto image = [](int64_t all, int64_t pixels) {
+    return fmt::format("1x{0}x{1}x{1}x4xf32, #nn.blocked<4>", all / 4, pixels);
+  };
+  GraphValue weights = graph.weight(fmt::format("{}x{}x3x3xf32", outputs, channels));
+  graph.output(graph.op("nn.conv", {graph.input(image(channels, side)), weights, graph.none()},
+                        fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, "
+                                    "pads = array<i64: 1, 1, 1, 1>, group = 1",
+                                    stride),
+                        image(outputs, side / stride)));
+  return graph;
+}
+
+// Larger weights pay where many pixels share them.
+TEST_F(WayTest, ConvolutionInBlocks) {
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56), "nn.conv")), "winograd4");
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 2), "nn.conv")), "blocked");
+  EXPECT_EQ(chosen(parse(blockedConv(256, 256, 4), "nn.conv")), "blocked");
+  EXPECT_EQ(chosen(parse(blockedConv(2052, 4, 8), "nn.conv")), "blocked");
 }
 
 TEST_F(WayTest, MatrixProduct) {

@@ -11,7 +11,6 @@
 
 #include <cmath>
 #include <fmt/format.h>
-#include <random>
 
 using namespace quern;
 using namespace quern::native;
@@ -32,24 +31,16 @@ struct WinogradCase {
   }
 };
 
-Tensor drawFloats(const Tensor::Dims &dims, unsigned seed) {
-  Tensor tensor = Tensor::allocate(DType::Float32, dims).take();
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  for (int64_t i = 0; i < tensor.numElements(); ++i)
-    tensor.mutableData<float>()[i] = normal(random);
-  return tensor;
-}
-
 /// A case with its numbers.
 struct Convolution {
   WinogradCase shape;
   Tensor input, weights, bias, residual;
 
   explicit Convolution(const WinogradCase &c)
-      : shape(c), input(drawFloats({c.batch, c.channels, c.height, c.width}, 1)),
-        weights(drawFloats({c.outputs, c.channels, 3, 3}, 2)), bias(drawFloats({c.outputs}, 3)),
-        residual(drawFloats({c.batch, c.outputs, c.outputHeight(), c.outputWidth()}, 4)) {}
+      : shape(c), input(normalTensor({c.batch, c.channels, c.height, c.width}, 1, 1)),
+        weights(normalTensor({c.outputs, c.channels, 3, 3}, 1, 2)),
+        bias(normalTensor({c.outputs}, 1, 3)),
+        residual(normalTensor({c.batch, c.outputs, c.outputHeight(), c.outputWidth()}, 1, 4)) {}
 
   /// With `block` channels in blocks, or plain ones.
   Graph graph(int64_t block = 0) const {

@@ -221,6 +221,15 @@ std::vector<Tensor> test::integerInputs(const Graph &graph, const std::vector<Te
   return inputs;
 }
 
+Tensor test::normalTensor(const Tensor::Dims &dims, float deviation, unsigned seed) {
+  Tensor tensor = Tensor::allocate(DType::Float32, dims).take();
+  std::mt19937 random(seed);
+  std::normal_distribution<float> draw(0, deviation);
+  for (int64_t i = 0; i < tensor.numElements(); ++i)
+    tensor.mutableData<float>()[i] = draw(random);
+  return tensor;
+}
+
 Expected<std::vector<Tensor>>
 test::runInterpreted(const Graph &graph, const std::vector<Tensor> &inputs, const Limits &limits) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);

@@ -60,6 +60,8 @@ private:
 /// shapes are dynamic.
 std::vector<Tensor> integerInputs(const Graph &graph, const std::vector<Tensor::Dims> &dims = {});
 Tensor integerTensor(DType dtype, const Tensor::Dims &dims, unsigned seed);
+/// Numbers of float32, of a normal distribution with this deviation.
+Tensor normalTensor(const Tensor::Dims &dims, float deviation, unsigned seed);
 
 Expected<std::vector<Tensor>> runInterpreted(const Graph &graph, const std::vector<Tensor> &inputs,
                                              const Limits &limits = {});

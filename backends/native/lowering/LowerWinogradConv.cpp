@@ -27,6 +27,9 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   if (!isPlane || p.groups != 1)
     return Reason{ReasonCode::Attributes,
                   "Winograd's algorithm is for 3 x 3 filters of all channels, at every pixel"};
+  constexpr int64_t kMostChannels = 2048; // 4 MB of transformed inputs in each worker
+  if (p.channels > kMostChannels)
+    return Reason{ReasonCode::Shape, "there are too many channels for the caches"};
   return std::nullopt;
 }
 
