@@ -111,7 +111,8 @@ static Engine engineOf(Operation *op) {
   if (!isa<nn::ConvOp, nn::MatMulOp, nn::GemmOp, nn::AttentionOp, nn::RecurrentOp>(op))
     return Engine::Float32;
   unsigned factors = isa<nn::RecurrentOp>(op) ? 1 : 0; // the recurrence
-  Type factor = nn::elementTypeOf(op->getOperand(factors)), sums = nn::elementTypeOf(op->getResult(0));
+  Type factor = nn::elementTypeOf(op->getOperand(factors)),
+       sums = nn::elementTypeOf(op->getResult(0));
   if (factor == sums)
     return Engine::Float32;
   return factor.isInteger(8) ? Engine::Int8 : factor.isBF16() ? Engine::BFloat16 : Engine::Float32;

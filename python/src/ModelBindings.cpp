@@ -155,9 +155,8 @@ void python::bindModel(nb::module_ &module) {
   NamedSignature compiling, writing;
   visitCompileOptions(compiling);
   visitArtifactOptions(writing);
-  std::string compileSignature =
-      "def compile(self, *, " + compiling.str() + kSamples + kRunArguments + kWatched +
-      ") -> CompiledModel";
+  std::string compileSignature = "def compile(self, *, " + compiling.str() + kSamples +
+                                 kRunArguments + kWatched + ") -> CompiledModel";
   std::string writeSignature = "def write_artifact(self, *, " + compiling.str() + writing.str() +
                                kSamples + kWatched + ") -> tuple[list[str], list[str]]";
   module.def("is_library_file", isLibraryFile, nb::arg("path"));

@@ -19,8 +19,8 @@ struct PrecisionLayer {
   /// Of the worst output, when this layer alone is lowered, as a share of the output's largest
   /// magnitude; NaN unless layers had to be ranked.
   double error = std::numeric_limits<double>::quiet_NaN();
-  /// What lowering it saves in a run by the cost model, on one thread: rates are of no machine, only
-  /// how layers compare counts.
+  /// What lowering it saves in a run by the cost model, on one thread: rates are of no machine,
+  /// only how layers compare counts.
   double nanosecondsSaved = 0;
 
   bool operator==(const PrecisionLayer &) const = default;
