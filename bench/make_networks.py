@@ -15,7 +15,7 @@ import numpy as np
 from models.networks import NETWORKS, draw_input, write_network
 
 TRANSFORMERS = ("bert_small", "vit_tiny")
-# QuantizeLinear of ONNX Runtime's tool cannot do without what these have.
+# These are compared in float only.
 NOT_QUANTIZED = ("convnext_tiny", "deeplab")
 
 

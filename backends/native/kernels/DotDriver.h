@@ -35,13 +35,8 @@ protected:
   KernelBuilder &kb;
   const DotSpec &spec;
   const DotTypes &types;
-
-private:
   /// Active lanes of each vector of the current column tile; empty if all are.
   Values activeLanes;
-
-protected:
-  const Values &activeOfTile() const { return activeLanes; }
 };
 
 } // namespace quern::native

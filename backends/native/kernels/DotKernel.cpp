@@ -112,7 +112,7 @@ DotOperands DotEmitter::operandsOfTile() {
   if (spec.tile.partialGroup)
     operands.leftOver = kb.dim(&DotDims::leftOver);
   if (!spec.tile.packedB)
-    operands.activeLanes = activeOfTile();
+    operands.activeLanes = activeLanes;
   return operands;
 }
 
@@ -180,9 +180,7 @@ void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
   Value strideA = strideOf(spec.tile.rowStrideA, &DotDims::rowStrideA);
   Value a = kb.advance(tile.a, kb.mul(firstRow, strideA), types.a);
   sums = accumulate(tile, a, rows, std::move(sums));
-  // The code of short epilogues is repeated for every vector.
-  constexpr size_t kShortProgram = 6;
-  if (rows > 1 && spec.epilogue.program.ops.size() > kShortProgram)
+  if (rows > 1 && !spec.epilogue.isShort())
     return storeByRows(tile, sums, firstRow, rows);
   for (int64_t i = 0; i < rows * vectors; ++i)
     emitEpilogue(kb, spec.epilogue, sums[i], tile.operands,

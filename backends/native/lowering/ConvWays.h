@@ -8,7 +8,7 @@
 
 namespace quern::native {
 
-/// A convolution, as both ways of computing it see it.
+/// A convolution, as all ways of computing it see it.
 struct ConvProblem {
   const LoweringContext &context;
   nn::ConvOp op;

@@ -7,7 +7,6 @@
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/lowering/LoweringTable.h"
 #include "backends/native/target/TileChoice.h"
-#include "backends/plan/CostRules.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/FusionGroup.h"
 #include "ir/Types.h"

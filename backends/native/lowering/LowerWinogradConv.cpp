@@ -45,7 +45,7 @@ static int64_t depthOf(const ConvProblem &p) {
   return ceilDiv(p.channels, p.inputBlock) * p.inputBlock;
 }
 
-/// What lies a multiple of 4096 bytes apart has the same place in the first cache.
+/// What lies a multiple of 1024 bytes apart has a few places in the first cache only.
 static int64_t spread(int64_t elements, int64_t block) {
   constexpr int64_t kAlike = 256;
   return elements % kAlike == 0 ? elements + block : elements;
