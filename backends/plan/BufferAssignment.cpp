@@ -1,7 +1,6 @@
 //===- BufferAssignment.cpp - where the values of a plan lie ------------------===//
 #include "backends/plan/BufferAssignment.h"
 
-#include "backends/plan/MemoryPlanner.h"
 #include "ir/NodeNames.h"
 #include "runtime/running/Budget.h"
 
@@ -111,12 +110,14 @@ BufferAssignment::Obstacle BufferAssignment::obstacleAt(const LoweredStep &step,
 
 /// The operand whose memory a step may write its result to, element by element, as
 /// nothing reads it afterwards. Null, with the last obstacle, when there is none.
-BufferAssignment::Storage *BufferAssignment::overwritable(const LoweredStep &step,
+BufferAssignment::Storage *BufferAssignment::overwritable(const LoweredStep &step, Value result,
                                                           int64_t stepIndex, Obstacle &obstacle) {
   for (uint32_t index : step.overwritable) {
     obstacle = obstacleAt(step, index, stepIndex);
-    if (!obstacle.text)
-      return wholeStorage(step.buffers[index].value);
+    if (obstacle.text)
+      continue;
+    arena.inPlace.emplace_back(result, step.buffers[index].value);
+    return wholeStorage(step.buffers[index].value);
   }
   return nullptr;
 }
@@ -134,7 +135,7 @@ BufferAssignment::Obstacle BufferAssignment::takeOver(const LoweredOp &op, int64
   if (result->fixed)
     return {ReasonCode::Layout, "the result lies in memory of the caller"};
   Obstacle obstacle;
-  result->inPlaceOf = overwritable(op.steps.front(), stepIndex, obstacle);
+  result->inPlaceOf = overwritable(op.steps.front(), op.op->getResult(0), stepIndex, obstacle);
   return obstacle;
 }
 
@@ -155,8 +156,8 @@ void BufferAssignment::chooseInPlace(const std::vector<const LoweredOp *> &order
 // Memory
 //===----------------------------------------------------------------------===//
 
-Expected<int64_t> BufferAssignment::assign(const std::vector<const LoweredOp *> &order,
-                                           const Limits &limits, std::vector<Refusal> *refusals) {
+Expected<ArenaUse> BufferAssignment::assign(const std::vector<const LoweredOp *> &order,
+                                            const Limits &limits, std::vector<Refusal> *refusals) {
   int64_t steps = 0;
   for (auto [opIndex, op] : llvm::enumerate(order)) {
     int64_t first = steps;
@@ -166,16 +167,16 @@ Expected<int64_t> BufferAssignment::assign(const std::vector<const LoweredOp *> 
   for (Value passed : graph.later.inputs)
     QUERN_TRY(useValue(passed, steps, steps, graph.waiting.front().node->nodes, limits));
   chooseInPlace(order, refusals);
-  std::vector<Lifetime> lifetimes;
   std::vector<Storage *> owners;
   llvm::DenseMap<Storage *, int64_t> indices;
-  auto add = [&](Storage &entry) {
+  auto add = [&](Storage &entry, ArenaUse::Owner owner) {
     if (entry.fixed || entry.first < 0)
       return;
     auto before = indices.find(entry.inPlaceOf);
     int64_t inPlaceOf = before == indices.end() ? -1 : before->second;
-    indices[&entry] = static_cast<int64_t>(lifetimes.size());
-    lifetimes.push_back({entry.first, entry.last, entry.bytes, inPlaceOf});
+    indices[&entry] = static_cast<int64_t>(owners.size());
+    arena.lifetimes.push_back({entry.first, entry.last, entry.bytes, inPlaceOf});
+    arena.owners.push_back(owner);
     owners.push_back(&entry);
   };
   // In program order, so that equal graphs get equal plans; elided concatenations
@@ -183,12 +184,12 @@ Expected<int64_t> BufferAssignment::assign(const std::vector<const LoweredOp *> 
   for (const LoweredOp &op : graph.ops)
     for (Value value : op.op->getResults())
       if (auto it = storage.find(value); it != storage.end())
-        add(it->second);
+        add(it->second, {value});
   for (auto &[key, entry] : scratch)
-    add(entry);
-  QUERN_ASSIGN(MemoryPlan memory, planMemory(lifetimes, limits.deadline));
-  QUERN_TRY(Budget(limits).hold(memory.totalBytes));
+    add(entry, {nullptr, key.first, key.second});
+  QUERN_ASSIGN(arena.plan, planMemory(arena.lifetimes, limits.deadline));
+  QUERN_TRY(Budget(limits).hold(arena.plan.totalBytes));
   for (size_t i = 0; i < owners.size(); ++i)
-    owners[i]->fixed = BufferRef{BufferRef::Space::Arena, 0, memory.offsets[i]};
-  return memory.totalBytes;
+    owners[i]->fixed = BufferRef{BufferRef::Space::Arena, 0, arena.plan.offsets[i]};
+  return std::move(arena);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backends/plan/LowerGraph.h"
+#include "backends/plan/MemoryPlanner.h"
 #include "backends/plan/ValuePlaces.h"
 #include "quern/Explanation.h"
 #include "runtime/plan/ValueRef.h"
@@ -9,6 +10,22 @@
 #include <map>
 
 namespace quern::plan {
+
+/// What lies in the arena, and when. Places of other sizes are planned with the same lifetimes.
+struct ArenaUse {
+  struct Owner {
+    /// Null for a scratch buffer: that of the op with this number in the order.
+    mlir::Value value;
+    size_t op = 0;
+    uint32_t scratch = 0;
+  };
+  std::vector<Owner> owners;
+  /// One for each of the owners, and where they are.
+  std::vector<Lifetime> lifetimes;
+  MemoryPlan plan;
+  /// Results that may be written in place of operands, where both are all of their storage.
+  std::vector<std::pair<mlir::Value, mlir::Value>> inPlace;
+};
 
 /// Gives every value that has a place, and every scratch buffer, its storage: what the
 /// caller owns, or bytes of the arena for as long as it is in use.
@@ -24,11 +41,11 @@ public:
   void placeConcats();
   bool isElided(mlir::Operation *op) const { return places.isElided(op); }
 
-  /// Places all that the ops, in this order, and the later part use; the arena's size.
+  /// Places all that the ops, in this order, and the later part use.
   /// ResourceLimit, naming the node, for what is too large. What might have been written in place
   /// and is not is appended to `refusals`, unless that is null.
-  Expected<int64_t> assign(const std::vector<const LoweredOp *> &order, const Limits &limits,
-                           std::vector<Refusal> *refusals = nullptr);
+  Expected<ArenaUse> assign(const std::vector<const LoweredOp *> &order, const Limits &limits,
+                            std::vector<Refusal> *refusals = nullptr);
 
   /// The value whose storage this one lies in, and where in it.
   ValuePlaces::Place placeOf(mlir::Value value) const { return places.placeOf(value); }
@@ -63,7 +80,8 @@ private:
     const char *text = nullptr;
   };
   Obstacle obstacleAt(const LoweredStep &step, uint32_t buffer, int64_t stepIndex);
-  Storage *overwritable(const LoweredStep &step, int64_t stepIndex, Obstacle &obstacle);
+  Storage *overwritable(const LoweredStep &step, mlir::Value result, int64_t stepIndex,
+                        Obstacle &obstacle);
   Obstacle takeOver(const LoweredOp &op, int64_t stepIndex);
   void chooseInPlace(const std::vector<const LoweredOp *> &order, std::vector<Refusal> *refusals);
 
@@ -71,6 +89,7 @@ private:
   /// Which values lie in others' storage.
   ValuePlaces places;
   llvm::DenseMap<mlir::Value, Storage> storage;
+  ArenaUse arena;
   /// By op and scratch number.
   std::map<std::pair<size_t, uint32_t>, Storage> scratch;
 };

@@ -7,6 +7,8 @@
 
 namespace quern::plan {
 
+class PlanTemplate;
+
 /// A graph lowered for one set of sizes.
 struct Instance {
   /// Of the graph that it is, which may be a variant of the one asked for.
@@ -24,16 +26,22 @@ public:
   Instantiator(std::shared_ptr<const OpLowering> lowering, const Limits &limits, int threads)
       : lowering(std::move(lowering)), limits(limits), weights(threads) {}
 
+  /// The sizes of all values.
+  Expected<ShapeEnvironment> infer(const GraphFamily &family, const PlanRequest &request,
+                                   const Deadline &deadline) const;
   /// Lowers what is requested. Groups without native code as a whole are cut.
   Expected<Instance> lower(GraphFamily &family, PlanRequest request, const Deadline &deadline);
+  /// The same where the sizes have been inferred.
+  Expected<Instance> lower(GraphFamily &family, PlanRequest request, ShapeEnvironment values,
+                           const Deadline &deadline);
   /// The plan, with its weights packed. See buildPlan for `refusals`.
   Expected<UnlinkedPlan> build(const GraphFamily &family, const Instance &instance,
                                const Deadline &deadline, std::vector<Refusal> *refusals = nullptr);
+  /// Of a plan that was built of this instance, and linked.
+  std::shared_ptr<const PlanTemplate> makeTemplate(Instance instance, UnlinkedPlan linked) const;
 
 private:
   Limits within(const Deadline &deadline) const;
-  Expected<LoweredGraph> lowerOnce(const GraphFamily &family, const PlanRequest &request,
-                                   const Limits &limits) const;
 
   std::shared_ptr<const OpLowering> lowering;
   Limits limits;

@@ -27,7 +27,7 @@ Value LoweredGraph::resolve(Value value) const {
   return value;
 }
 
-bool LoweredGraph::hasPlace(Value value) const {
+bool plan::hasPlace(Value value, const ShapeEnvironment &values) {
   return !nn::isNone(value) && values.hasSizes(value) && dtypeOfValue(value) != DType::String;
 }
 
@@ -87,8 +87,6 @@ private:
   bool lacksSizes(Value v) const {
     return isa<TensorType>(v.getType()) && !result.values.hasSizes(v);
   }
-  bool isAlias(Operation *op) const;
-  LoweringResult lowerOne(Operation *op) const;
   Status checkSizes(const OptimizedGraph::Node &node) const;
   Status countTables(const LoweredOp &entry);
   Status lowerNode(const OptimizedGraph::Node &node);
@@ -150,20 +148,17 @@ void GraphLowering::needOperands(const LoweredOp &entry) {
         need(buffer.value);
 }
 
-/// Ops that only give elements another shape or type, move dimensions of size 1, or expand
-/// what is as large already.
-bool GraphLowering::isAlias(Operation *op) const {
+bool plan::isAlias(Operation *op, const ShapeEnvironment &values) {
   if (op->getNumOperands() == 0 || op->getNumResults() != 1 ||
-      !result.hasPlace(op->getOperand(0)) || !result.hasPlace(op->getResult(0)))
+      !hasPlace(op->getOperand(0), values) || !hasPlace(op->getResult(0), values))
     return false;
   if (isa<nn::ExpandOp>(op))
-    return result.values.sizeOperandsOf(op).empty() &&
-           result.values.elementsOf(op->getOperand(0)) ==
-               result.values.elementsOf(op->getResult(0));
+    return values.sizeOperandsOf(op).empty() &&
+           values.elementsOf(op->getOperand(0)) == values.elementsOf(op->getResult(0));
   auto transpose = dyn_cast<nn::TransposeOp>(op);
   if (!transpose)
     return isa<nn::BitCastOp, nn::ReshapeOp, nn::FlattenOp, nn::SqueezeOp, nn::UnsqueezeOp>(op);
-  ArrayRef<int64_t> sizes = result.values.sizesOf(op->getOperand(0));
+  ArrayRef<int64_t> sizes = values.sizesOf(op->getOperand(0));
   int64_t last = -1;
   for (int64_t axis : transpose.getPerm()) {
     if (sizes[axis] == 1)
@@ -175,23 +170,24 @@ bool GraphLowering::isAlias(Operation *op) const {
   return !transpose.getPerm().empty();
 }
 
-/// Native steps, or the reason why not.
-LoweringResult GraphLowering::lowerOne(Operation *op) const {
+LoweringResult plan::lowerOp(Operation *op, const OpLowering &lowering,
+                             const ShapeEnvironment &values) {
   if (!lowering.hasLowering(op))
-    return lowering.lower(op, result.values);
-  SmallVector<Value> values(op->getOperands());
-  llvm::append_range(values, op->getResults());
+    return lowering.lower(op, values);
+  SmallVector<Value> ports(op->getOperands());
+  llvm::append_range(ports, op->getResults());
   auto holdsNumbers = [](Value v) {
     return nn::isNone(v) || (isa<TensorType>(v.getType()) && dtypeOfValue(v) != DType::String);
   };
-  if (!llvm::all_of(values, holdsNumbers))
+  if (!llvm::all_of(ports, holdsNumbers))
     return Reason{ReasonCode::ElementType, "native code is for tensors of numbers only"};
-  if (llvm::any_of(values, [&](Value v) { return lacksSizes(v); }))
+  if (llvm::any_of(ports,
+                   [&](Value v) { return isa<TensorType>(v.getType()) && !values.hasSizes(v); }))
     return Reason{ReasonCode::UnknownSize, "its shapes are known only at run time"};
   // Code takes sizes as they are: it would not see those that are wrong.
-  if (!result.values.sizeOperandsOf(op).empty())
+  if (!values.sizeOperandsOf(op).empty())
     return Reason{ReasonCode::DataDependent, "a run must check the shape that it asks for"};
-  return lowering.lower(op, result.values);
+  return lowering.lower(op, values);
 }
 
 /// Whether a run may hold what the op works on: no lowering counts elements, or makes a table
@@ -253,7 +249,7 @@ static Refusal refusalOf(const GroupCut &cut, Reason reason) {
 Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
   Operation *op = node.op;
   QUERN_TRY(checkSizes(node));
-  if (isAlias(op)) {
+  if (isAlias(op, result.values)) {
     result.aliases[op->getResult(0)] = op->getOperand(0);
     need(op->getOperand(0));
     return Status::ok();
@@ -267,7 +263,7 @@ Status GraphLowering::lowerNode(const OptimizedGraph::Node &node) {
     result.ops.push_back(std::move(entry));
     return Status::ok();
   }
-  LoweringResult lowered = lowerOne(op);
+  LoweringResult lowered = lowerOp(op, lowering, result.values);
   if (lowered) {
     entry.steps = lowered.take();
     assert(shareAll(entry.steps) && "the steps of an op do all of its problem, and once");

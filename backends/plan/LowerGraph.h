@@ -61,6 +61,9 @@ struct GroupCut {
   mlir::Operation *misfit = nullptr;
 };
 
+/// Whether plans can give a value a fixed place: its sizes are known, and it holds no strings.
+bool hasPlace(mlir::Value value, const ShapeEnvironment &values);
+
 /// The ops that the part's outputs depend on, in execution order, for one set of sizes.
 struct LoweredGraph {
   GraphPart part;
@@ -84,12 +87,19 @@ struct LoweredGraph {
   mlir::Value resolve(mlir::Value value) const;
   /// Whether plans can give the value a fixed place: its sizes are known, and it
   /// holds no strings.
-  bool hasPlace(mlir::Value value) const;
+  bool hasPlace(mlir::Value value) const { return plan::hasPlace(value, values); }
   /// The bytes of a value that has a place. An error, which names `nodes`, when a run may not
   /// hold so many.
   Expected<int64_t> checkedBytes(mlir::Value value, const SharedText &nodes,
                                  const Limits &limits) const;
 };
+
+/// Whether an op only gives elements another shape or type, moves dimensions of size 1, or expands
+/// what is as large already.
+bool isAlias(mlir::Operation *op, const ShapeEnvironment &values);
+/// Native steps of an op, or the reason why not.
+LoweringResult lowerOp(mlir::Operation *op, const OpLowering &lowering,
+                       const ShapeEnvironment &values);
 
 /// What becomes of an op whose operands' sizes only a run can tell.
 enum class UnknownSizes {

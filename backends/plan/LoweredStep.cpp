@@ -18,8 +18,8 @@ StepBuffer StepBuffer::packed(const nn::WeightSource &source, const std::string 
     source.release();
     return result;
   };
-  if (source.numBytes() > kKeptBytes)
-    b.packKey = source.key() + ":" + how;
+  b.packKey = source.key() + ":" + how;
+  b.packing = how;
   return b;
 }
 

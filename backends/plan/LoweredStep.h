@@ -45,10 +45,12 @@ struct StepBuffer {
   mlir::Value value;
   /// A constant that is made while lowering, as it is.
   Tensor tensor;
-  /// Makes the packed tensor, in parallel with others and only when no tensor of
-  /// the same non-empty `packKey` exists.
+  /// Makes the packed tensor, in parallel with others; where plans share it, only when no tensor
+  /// of the same `packKey` exists, which tells both the weights and what is made of them.
   std::function<Expected<Tensor>()> pack;
   std::string packKey;
+  /// What `pack` makes of any weights: equal, and not empty, for the same.
+  std::string packing;
   /// The size of what is packed.
   int64_t sourceBytes = 0;
   CheckedSize bytes;
@@ -70,6 +72,7 @@ struct StepBuffer {
   }
   /// Weights up to this size are made for each plan; plans share larger ones.
   static constexpr int64_t kKeptBytes = 4096;
+  bool isShared() const { return pack && sourceBytes > kKeptBytes; }
   /// Packs a view of a weight (see WeightSource::view); `done` may be told of bytes
   /// that are not needed any more.
   using PackFunction = std::function<Expected<Tensor>(

@@ -36,13 +36,16 @@ template <typename Plan> static Planner askLater(std::weak_ptr<OnDemandPlanner> 
   };
 }
 
-void OnDemandPlanner::setPlannersOf(UnlinkedPlan &unlinked, const PlanRequest &request) {
-  for (auto [step, origin] : llvm::zip_equal(unlinked.plan.steps, unlinked.steps)) {
+void OnDemandPlanner::setPlannersOf(Plan &plan, std::span<const PlannedStep> origins,
+                                    const GraphPart &later, const PlanRequest &request) {
+  for (auto [step, origin] : llvm::zip_equal(plan.steps, origins)) {
+    if (origin.kernel)
+      continue;
     std::vector<Planner> planners;
     if (step.as<StageStep>())
       planners.push_back(askLater(
-          weak_from_this(), [stage = request.later(unlinked.later)](
-                                OnDemandPlanner &planner, auto operands, const Deadline &deadline) {
+          weak_from_this(), [stage = request.later(later)](OnDemandPlanner &planner, auto operands,
+                                                           const Deadline &deadline) {
             return planner.planStage(stage, operands, deadline);
           }));
     else if (origin.outlined)
@@ -64,12 +67,56 @@ static void keepReasons(UnlinkedPlan &unlinked) {
 
 Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::make(PlanRequest request,
                                                             const Deadline &deadline) {
-  QUERN_ASSIGN(Instance instance, instantiator->lower(*family, std::move(request), deadline));
+  QUERN_ASSIGN(ShapeEnvironment values, instantiator->infer(*family, request, deadline));
+  if (SharedPlan filled = fillTemplate(request, values))
+    return filled;
+  const FrozenGraph *asked = request.graph.get();
+  QUERN_ASSIGN(Instance instance,
+               instantiator->lower(*family, std::move(request), std::move(values), deadline));
   QUERN_ASSIGN(UnlinkedPlan unlinked, instantiator->build(*family, instance, deadline));
   QUERN_TRY(linker->link(unlinked, deadline));
-  setPlannersOf(unlinked, instance.request);
   keepReasons(unlinked);
-  return std::make_shared<const Plan>(std::move(unlinked.plan));
+  // Where groups are cut for some sizes, others may leave them whole.
+  bool mayHaveOthers = instance.request.graph.get() == asked && !asked->get().openValues().empty();
+  if (!mayHaveOthers) {
+    setPlannersOf(unlinked.plan, unlinked.steps, unlinked.later, instance.request);
+    return std::make_shared<const Plan>(std::move(unlinked.plan));
+  }
+  auto plan = std::make_shared<Plan>(unlinked.plan);
+  setPlannersOf(*plan, unlinked.steps, unlinked.later, instance.request);
+  keepTemplate(instantiator->makeTemplate(std::move(instance), std::move(unlinked)));
+  return SharedPlan(std::move(plan));
+}
+
+/// The plan by a template; null where none will do.
+OnDemandPlanner::SharedPlan OnDemandPlanner::fillTemplate(const PlanRequest &request,
+                                                          const ShapeEnvironment &values) {
+  std::vector<std::shared_ptr<const PlanTemplate>> candidates;
+  {
+    std::lock_guard lock(mutex);
+    llvm::copy_if(templates, std::back_inserter(candidates),
+                  [&](const auto &each) { return each->isOf(request); });
+  }
+  for (const std::shared_ptr<const PlanTemplate> &each : candidates) {
+    std::unique_ptr<Plan> plan = each->fill(values);
+    if (!plan)
+      continue;
+    setPlannersOf(*plan, each->steps(), each->later(), request);
+    std::lock_guard lock(mutex);
+    auto at = llvm::find(templates, each);
+    if (at != templates.end())
+      templates.splice(templates.begin(), templates, at);
+    return plan;
+  }
+  return nullptr;
+}
+
+void OnDemandPlanner::keepTemplate(std::shared_ptr<const PlanTemplate> made) {
+  constexpr size_t kMostTemplates = 8;
+  std::lock_guard lock(mutex);
+  templates.push_front(std::move(made));
+  if (templates.size() > kMostTemplates)
+    templates.pop_back();
 }
 
 Expected<OnDemandPlanner::SharedPlan>

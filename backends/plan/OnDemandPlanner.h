@@ -1,8 +1,11 @@
 //===- OnDemandPlanner.h - the plans of a graph that runs ask for ---------===//
 #pragma once
 
-#include "backends/plan/Instantiator.h"
+#include "backends/plan/PlanTemplate.h"
 #include "runtime/plan/PlanCache.h"
+
+#include <list>
+#include <mutex>
 
 namespace quern::plan {
 
@@ -43,14 +46,20 @@ private:
   Expected<SharedPlan> planStage(const PlanRequest &stage, std::span<const AnyValue> operands,
                                  const Deadline &deadline);
   Expected<SharedPlan> make(PlanRequest request, const Deadline &deadline);
+  SharedPlan fillTemplate(const PlanRequest &request, const ShapeEnvironment &values);
+  void keepTemplate(std::shared_ptr<const PlanTemplate> made);
   Status planBodiesIn(std::span<const KnownValue> arguments, const Deadline &deadline);
   Status planAhead(std::vector<KnownValue> arguments, const Deadline &deadline);
-  void setPlannersOf(UnlinkedPlan &plan, const PlanRequest &request);
+  void setPlannersOf(Plan &plan, std::span<const PlannedStep> origins, const GraphPart &later,
+                     const PlanRequest &request);
 
   std::shared_ptr<GraphFamily> family;
   std::shared_ptr<Instantiator> instantiator;
   std::shared_ptr<KernelLinker> linker;
   PlanCache kept;
+  std::mutex mutex;
+  /// What was used last comes first.
+  std::list<std::shared_ptr<const PlanTemplate>> templates;
   /// Of each of the family's outlined ops.
   std::vector<std::vector<std::shared_ptr<OnDemandPlanner>>> bodies;
 };

@@ -19,6 +19,10 @@ void OptimizedGraph::addFacts(Value value) {
     found.weight = &weights.emplace_back(std::move(*weight));
   if (auto type = dyn_cast<TensorType>(value.getType()))
     found.isIndexData = isIndexType(nn::dtypeOf(type.getElementType()));
+  if (found.isIndexData)
+    found.indexNumber = indexValues++;
+  if (!found.sizes && !nn::isNone(value))
+    open.push_back(found.number);
   facts.try_emplace(value, found);
 }
 
@@ -31,6 +35,9 @@ OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
     for (Value result : op->getResults())
       addFacts(result);
   });
+  byNumber.resize(facts.size());
+  for (auto &[value, found] : facts)
+    byNumber[found.number] = &found;
   for (Operation &op : main.getBody().front().without_terminator()) {
     if (isa<nn::ConstantOp, nn::WeightOp, nn::NoneOp>(op))
       continue;
@@ -39,6 +46,11 @@ OptimizedGraph::OptimizedGraph(func::FuncOp main) : function(main) {
     ops.push_back(
         {&op, nn::nodeName(op.getLoc()), (anchor ? anchor : &op)->getName().getStringRef().str()});
   }
+}
+
+const AlikeNodes &OptimizedGraph::alike() const {
+  std::call_once(compared, [&] { alikeNodes.emplace(*this); });
+  return *alikeNodes;
 }
 
 std::vector<Value> OptimizedGraph::values() const {

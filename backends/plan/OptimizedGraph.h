@@ -1,6 +1,7 @@
 //===- OptimizedGraph.h - a graph that plans are made from ----------------===//
 #pragma once
 
+#include "backends/plan/AlikeNodes.h"
 #include "ir/ReferenceCall.h"
 #include "ir/WeightStore.h"
 #include "runtime/plan/Boxed.h"
@@ -37,6 +38,8 @@ public:
     const nn::WeightSource *weight = nullptr;
     /// Integers or truth values, which sizes may be made of.
     bool isIndexData = false;
+    /// Counts these alone.
+    uint32_t indexNumber = 0;
   };
 
   /// Reads the constants and names of `main`, which is in phase Fused.
@@ -47,9 +50,16 @@ public:
   const std::vector<Node> &nodes() const { return ops; }
   const Node &nodeOf(mlir::Operation *op) const { return ops[indices.at(op)]; }
   const ValueFacts &factsOf(mlir::Value value) const { return facts.find(value)->second; }
+  /// Those of the value with this number.
+  const ValueFacts &factsAt(uint32_t number) const { return *byNumber[number]; }
   size_t numValues() const { return facts.size(); }
+  size_t numIndexValues() const { return indexValues; }
+  /// The numbers of the values whose sizes no type tells.
+  llvm::ArrayRef<uint32_t> openValues() const { return open; }
   /// All values, by their numbers.
   std::vector<mlir::Value> values() const;
+  /// Which nodes are planned alike; found out at the first call. Thread-safe.
+  const AlikeNodes &alike() const;
   /// The reference kernel of an op, made at the first call. Unsupported when it has
   /// none. Thread-safe.
   Expected<nn::ReferenceCall> referenceOf(mlir::Operation *op) const;
@@ -62,6 +72,11 @@ private:
   llvm::DenseMap<mlir::Operation *, size_t> indices;
   std::deque<nn::WeightSource> weights;
   llvm::DenseMap<mlir::Value, ValueFacts> facts;
+  std::vector<const ValueFacts *> byNumber;
+  std::vector<uint32_t> open;
+  uint32_t indexValues = 0;
+  mutable std::once_flag compared;
+  mutable std::optional<AlikeNodes> alikeNodes;
   mutable std::mutex mutex;
   mutable llvm::DenseMap<mlir::Operation *, nn::ReferenceCall> references;
 };

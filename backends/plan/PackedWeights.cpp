@@ -41,7 +41,7 @@ Status PackedWeights::packShared(const std::vector<const StepBuffer *> &buffers,
   std::map<std::string_view, const StepBuffer *> byKey;
   std::vector<std::string> keys;
   for (const StepBuffer *buffer : buffers)
-    if (buffer->pack && !buffer->packKey.empty() && byKey.emplace(buffer->packKey, buffer).second)
+    if (buffer->isShared() && byKey.emplace(buffer->packKey, buffer).second)
       keys.push_back(buffer->packKey);
   while (true) {
     OncePerKey<Tensor>::Undertaking mine(packed);
@@ -71,7 +71,7 @@ Expected<std::vector<Tensor>> PackedWeights::pack(const std::vector<const StepBu
     const StepBuffer &buffer = *buffers[i];
     if (!buffer.pack)
       results[i] = buffer.tensor;
-    else if (!buffer.packKey.empty())
+    else if (buffer.isShared())
       results[i] = *packed.find(buffer.packKey);
     else if (own.emplace(&buffer, &results[i]).second)
       missing.push_back(&buffer);

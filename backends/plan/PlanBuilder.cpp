@@ -2,7 +2,6 @@
 #include "backends/plan/PlanBuilder.h"
 
 #include "backends/plan/BodySteps.h"
-#include "backends/plan/BufferAssignment.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
 #include "ir/OutlinedOps.h"
@@ -29,13 +28,14 @@ public:
 
 private:
   int64_t bytesOf(Value value) const;
+  void fix(Value value, BufferRef::Space space, size_t port);
   void bindPorts();
   void addCopy(Value from, uint32_t output);
   void orderOps();
   Status packWeights();
   void numberKernels();
   void addStep(PlanStep step, PlannedStep origin);
-  void addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex);
+  void addKernelStep(const LoweredOp &op, size_t part, size_t opIndex);
   Tensor constantAs(Value value, const Tensor &constant) const;
   Expected<std::vector<ValueRef>> operandsOf(Operation *op);
   std::vector<ValueRef> resultsOf(Operation *op);
@@ -66,12 +66,9 @@ private:
 
   BufferAssignment storage;
   llvm::DenseMap<Value, uint32_t> slots;
-  llvm::DenseMap<Value, uint32_t> constantIndex;
   std::map<const StepBuffer *, uint32_t> weightIndex;
   /// The first weight that cannot be had.
   Status weightError;
-  /// Copies of outputs that have no storage of their own.
-  std::vector<LoweredOp> copies;
   std::vector<const LoweredOp *> order;
   /// By key.
   std::map<std::string_view, size_t> kernelNumbers;
@@ -94,12 +91,17 @@ int64_t PlanBuilder::bytesOf(Value value) const {
   return graph.values.elementsOf(value) * dtypeBytes(dtypeOfValue(value));
 }
 
+void PlanBuilder::fix(Value value, BufferRef::Space space, size_t port) {
+  storage.fix(value, space, static_cast<uint32_t>(port));
+  result.decisions.ports.insert(value);
+}
+
 /// Inputs and outputs of the graph. An output has the caller's storage when it is
 /// a value of its own, and is copied at the end otherwise.
 void PlanBuilder::bindPorts() {
   for (auto [i, input] : llvm::enumerate(graph.part.inputs))
     if (graph.hasPlace(input) || dtypeOfValue(input) == DType::String)
-      storage.fix(input, BufferRef::Space::Input, i);
+      fix(input, BufferRef::Space::Input, i);
   for (auto [i, value] : llvm::enumerate(graph.part.outputs)) {
     if (!graph.hasPlace(value))
       continue;
@@ -107,7 +109,7 @@ void PlanBuilder::bindPorts() {
     bool canOwn = base.getDefiningOp() && !isConstant(base) && !storage.has(base) &&
                   !isa_and_nonnull<nn::NoneOp>(base.getDefiningOp());
     if (canOwn)
-      storage.fix(base, BufferRef::Space::Output, i);
+      fix(base, BufferRef::Space::Output, i);
     else
       addCopy(value, static_cast<uint32_t>(i));
   }
@@ -120,7 +122,7 @@ void PlanBuilder::addCopy(Value from, uint32_t output) {
   int64_t bytes = bytesOf(from);
   copy.cost = {0, static_cast<double>(bytes), static_cast<double>(bytes)};
   copy.steps.push_back(lowering.copyBytes(StepBuffer::of(from), StepBuffer::output(output), bytes));
-  copies.push_back(std::move(copy));
+  result.decisions.copies.push_back(std::move(copy));
 }
 
 //===----------------------------------------------------------------------===//
@@ -138,7 +140,7 @@ Status PlanBuilder::packWeights() {
         }
   QUERN_ASSIGN(result.plan.weights, weights.pack(buffers, limits.deadline));
   for (auto [buffer, tensor] : llvm::zip_equal(buffers, result.plan.weights))
-    if (buffer->packKey.empty())
+    if (!buffer->isShared())
       result.plan.ownWeightBytes += tensor.numBytes();
   return Status::ok();
 }
@@ -148,8 +150,8 @@ Status PlanBuilder::packWeights() {
 //===----------------------------------------------------------------------===//
 
 BufferRef PlanBuilder::constantRef(Value value) {
-  auto [it, isNew] =
-      constantIndex.try_emplace(value, static_cast<uint32_t>(result.plan.weights.size()));
+  auto [it, isNew] = result.decisions.constants.try_emplace(
+      value, static_cast<uint32_t>(result.plan.weights.size()));
   if (isNew) {
     std::optional<nn::WeightSource> source = graph.values.weightOf(value);
     Expected<Tensor> tensor =
@@ -204,7 +206,8 @@ static Operation *graphOp(const LoweredOp &op, const std::vector<LoweredOp> &cop
   return isCopy ? nullptr : op.op;
 }
 
-void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, size_t opIndex) {
+void PlanBuilder::addKernelStep(const LoweredOp &op, size_t part, size_t opIndex) {
+  const LoweredStep &step = op.steps[part];
   KernelStep work;
   work.buffers.reserve(step.buffers.size());
   for (const StepBuffer &buffer : step.buffers)
@@ -217,13 +220,16 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, const LoweredStep &step, si
   work.scratchBytes = step.scratchBytes;
   work.copiesWhole = step.copiesWhole;
   addStep({std::move(work), op.nodes, step.kernel.name, op.cost * step.share},
-          {.kernel = kernelNumbers.at(step.kernel.key), .op = graphOp(op, copies)});
+          {.kernel = kernelNumbers.at(step.kernel.key),
+           .op = graphOp(op, result.decisions.copies),
+           .opIndex = opIndex,
+           .part = part});
 }
 
 Status PlanBuilder::addSteps(size_t opIndex) {
   const LoweredOp &op = *order[opIndex];
-  for (const LoweredStep &step : op.steps)
-    addKernelStep(op, step, opIndex);
+  for (size_t part = 0; part < op.steps.size(); ++part)
+    addKernelStep(op, part, opIndex);
   if (op.runsBodies)
     return addBodyStep(op);
   return op.reference ? addReferenceStep(op) : Status::ok();
@@ -231,6 +237,7 @@ Status PlanBuilder::addSteps(size_t opIndex) {
 
 ValueRef PlanBuilder::valueRefOf(Value value) {
   ValueRef ref{refOf(value), dtypeOfValue(value), {}};
+  ref.number = graph.values.numberOf(value);
   ref.kind = kindOf(value);
   if (graph.values.hasSizes(value) && !ref.buffer.isDynamic())
     ref.dims = Tensor::Dims(graph.values.sizesOf(value));
@@ -257,6 +264,7 @@ Expected<std::vector<ValueRef>> PlanBuilder::operandsOf(Operation *op) {
     if (isConstant(base)) {
       QUERN_ASSIGN(Tensor tensor, weights.unpacked(*graph.values.weightOf(base)));
       ref.constant = constantAs(operand, tensor);
+      ref.number = graph.values.numberOf(operand);
     } else if (!nn::isNone(operand)) {
       ref = valueRefOf(operand);
     }
@@ -377,10 +385,12 @@ Status PlanBuilder::addOutputPorts() {
 //===----------------------------------------------------------------------===//
 
 void PlanBuilder::orderOps() {
-  for (const LoweredOp &op : graph.ops)
-    if (!storage.isElided(op.op))
+  for (auto [number, op] : llvm::enumerate(graph.ops))
+    if (!storage.isElided(op.op)) {
       order.push_back(&op);
-  for (const LoweredOp &copy : copies)
+      result.decisions.order.push_back(number);
+    }
+  for (const LoweredOp &copy : result.decisions.copies)
     order.push_back(&copy);
 }
 
@@ -397,14 +407,15 @@ Expected<UnlinkedPlan> PlanBuilder::build(std::vector<Refusal> *refusals) {
   orderOps();
   numberKernels();
   QUERN_TRY(packWeights());
-  QUERN_ASSIGN(result.plan.arenaBytes, storage.assign(order, limits, refusals));
+  QUERN_ASSIGN(result.decisions.arena, storage.assign(order, limits, refusals));
+  result.plan.arenaBytes = result.decisions.arena.plan.totalBytes;
   size_t steps = graph.later.outputs.empty() ? 0 : 1;
   for (const LoweredOp *op : order)
     steps += std::max<size_t>(op->steps.size(), 1);
   // Plans are kept: no room for more steps than there are.
   result.plan.steps.reserve(steps);
   result.steps.reserve(steps);
-  size_t firstCopy = order.size() - copies.size();
+  size_t firstCopy = result.decisions.order.size();
   for (size_t i = 0; i < firstCopy; ++i)
     QUERN_TRY(addSteps(i));
   if (!graph.later.outputs.empty())

@@ -1,10 +1,13 @@
 //===- PlanBuilder.h - from lowered steps to a plan -----------------------===//
 #pragma once
 
+#include "backends/plan/BufferAssignment.h"
 #include "backends/plan/LowerGraph.h"
 #include "backends/plan/PackedWeights.h"
 #include "passes/OutlineBodies.h"
 #include "runtime/plan/Plan.h"
+
+#include "llvm/ADT/DenseSet.h"
 
 #include <optional>
 
@@ -21,6 +24,22 @@ struct PlannedStep {
   mlir::Operation *op = nullptr;
   /// Of a step that runs bodies: the number of the nn.run_bodies, whose planners are missing.
   std::optional<size_t> outlined = {};
+  /// Of a kernel step: which op it belongs to, by PlanDecisions::order, and which of its steps it
+  /// is.
+  size_t opIndex = 0, part = 0;
+};
+
+/// What a plan was made by, for plans of other sizes (PlanTemplate).
+struct PlanDecisions {
+  /// The ops that have steps, by their numbers in LoweredGraph::ops.
+  std::vector<size_t> order;
+  /// They come after those.
+  std::vector<LoweredOp> copies;
+  /// The values that lie in the caller's memory.
+  llvm::DenseSet<mlir::Value> ports;
+  ArenaUse arena;
+  /// The weights of the plan that are values as they are, by their numbers.
+  llvm::DenseMap<mlir::Value, uint32_t> constants;
 };
 
 /// A plan whose kernel steps have no code yet.
@@ -33,6 +52,7 @@ struct UnlinkedPlan {
   /// What the plan's StageStep, which has no planner yet, is to run; with no outputs
   /// when there is no such step.
   GraphPart later;
+  PlanDecisions decisions;
 };
 
 /// Packs the weights of `graph`, gives every value a place and orders the steps. The

@@ -58,7 +58,7 @@ void ShapeEnvironment::setSizes(Value value, ArrayRef<int64_t> found) {
 }
 
 void ShapeEnvironment::setElements(Value value, Tensor elements) {
-  tensors[graph->factsOf(value).number] = std::move(elements);
+  tensors[graph->factsOf(value).indexNumber] = std::move(elements);
 }
 
 std::optional<nn::Shape> ShapeEnvironment::shapeOf(Value value) const {
@@ -162,6 +162,25 @@ Operation *ShapeEnvironment::inferOp(Operation *op) {
   return nullptr;
 }
 
+/// Takes over what was inferred of a node that is alike, where both are given the same sizes.
+bool ShapeEnvironment::inferAsModel(size_t node) {
+  const AlikeNodes &alike = graph->alike();
+  size_t model = alike.modelOf(node);
+  if (model == node || alike.readsElements(node))
+    return false;
+  Operation *op = graph->nodes()[model].op;
+  ArrayRef<uint32_t> from = alike.valuesOf(model), to = alike.valuesOf(node);
+  size_t operands = op->getNumOperands();
+  if (sizeOperands.count(op))
+    return false;
+  for (size_t i = 0; i < operands; ++i)
+    if (sizesAt(from[i]) != sizesAt(to[i]))
+      return false;
+  for (size_t i = operands; i < to.size(); ++i)
+    sizes[to[i]] = sizes[from[i]];
+  return true;
+}
+
 Status ShapeEnvironment::inferSizes(llvm::function_ref<Status(Operation *)> visit) {
   nn::ThreadDiagnostics errors(graph->main().getContext());
   // What was not known before may be now.
@@ -169,11 +188,16 @@ Status ShapeEnvironment::inferSizes(llvm::function_ref<Status(Operation *)> visi
   for (std::optional<Tensor> &kept : tensors)
     if (kept && !kept->isPresent())
       kept.reset();
-  for (const OptimizedGraph::Node &node : graph->nodes()) {
-    if (Status status = deadline.check("inferring sizes"); !status.isOk())
-      return status.withContext(nn::nodeContext(node.op));
-    if (Operation *broken = inferOp(node.op))
-      return invalidInput(errors.messages()).withContext(nn::nodeContext(broken));
+  // Where types tell all sizes, the passes have checked all rules.
+  bool hasAlike = !graph->openValues().empty();
+  for (auto [i, node] : llvm::enumerate(graph->nodes())) {
+    bool isInferred = hasAlike && (graph->alike().isSettled(i) || inferAsModel(i));
+    if (!isInferred) {
+      if (Status status = deadline.check("inferring sizes"); !status.isOk())
+        return status.withContext(nn::nodeContext(node.op));
+      if (Operation *broken = inferOp(node.op))
+        return invalidInput(errors.messages()).withContext(nn::nodeContext(broken));
+    }
     if (visit)
       QUERN_TRY(visit(node.op));
   }
@@ -197,7 +221,7 @@ bool ShapeEnvironment::isComputable(Operation *op) const {
 /// computed and have not been.
 Operation *ShapeEnvironment::opToCompute(Value value) const {
   const OptimizedGraph::ValueFacts &facts = graph->factsOf(value);
-  if (facts.weight || !facts.isIndexData || tensors[facts.number])
+  if (facts.weight || !facts.isIndexData || tensors[facts.indexNumber])
     return nullptr;
   Operation *op = value.getDefiningOp();
   return op && isComputable(op) ? op : nullptr;
@@ -225,8 +249,9 @@ Operation *ShapeEnvironment::nextToCompute(Pending &pending) const {
       return before;
     if (group) {
       Value argument = group.getBody().getArgument(pending.next);
-      if (std::optional<Tensor> tensor = tensorOf(operand))
-        tensors[graph->factsOf(argument).number] = std::move(*tensor);
+      const OptimizedGraph::ValueFacts &facts = graph->factsOf(argument);
+      if (std::optional<Tensor> tensor = tensorOf(operand); tensor && facts.isIndexData)
+        tensors[facts.indexNumber] = std::move(*tensor);
     } else if (!isKnown(operand)) {
       return nullptr;
     }
@@ -252,7 +277,7 @@ void ShapeEnvironment::computeChain(Operation *last) const {
     Operation *op = pending.pop_back_val().op;
     std::optional<Tensors> results = compute(op);
     for (auto [i, result] : llvm::enumerate(op->getResults()))
-      tensors[graph->factsOf(result).number] = results ? (*results)[i] : Tensor();
+      tensors[graph->factsOf(result).indexNumber] = results ? (*results)[i] : Tensor();
   }
 }
 
@@ -310,7 +335,7 @@ std::optional<Tensor> ShapeEnvironment::tensorOf(Value value) const {
     return std::nullopt;
   if (Operation *op = opToCompute(value))
     computeChain(op);
-  const std::optional<Tensor> &kept = tensors[facts.number];
+  const std::optional<Tensor> &kept = tensors[facts.indexNumber];
   return kept && kept->isPresent() ? kept : std::nullopt;
 }
 

@@ -28,7 +28,8 @@ public:
   /// Nothing is known yet of what is not static; `graph` outlives the table. What the table
   /// computes ends at the deadline.
   explicit ShapeEnvironment(const OptimizedGraph &graph, const Deadline &deadline = {})
-      : graph(&graph), deadline(deadline), sizes(graph.numValues()), tensors(graph.numValues()) {}
+      : graph(&graph), deadline(deadline), sizes(graph.numValues()),
+        tensors(graph.numIndexValues()) {}
 
   /// Says the sizes of a value: of what is given, before all others are inferred.
   void setSizes(mlir::Value value, llvm::ArrayRef<int64_t> sizes);
@@ -50,9 +51,23 @@ public:
   std::optional<nn::WeightSource> weightOf(mlir::Value value) const;
 
   bool hasSizes(mlir::Value value) const;
+  uint32_t numberOf(mlir::Value value) const { return graph->factsOf(value).number; }
+  /// The sizes of the value with this number; nullopt where they are unknown.
+  std::optional<llvm::ArrayRef<int64_t>> sizesAt(uint32_t number) const {
+    const OptimizedGraph::ValueFacts &facts = graph->factsAt(number);
+    return facts.sizes ? facts.sizes : sizes[number];
+  }
   /// Operands of `op` with few elements that would tell the sizes of its results, which
   /// are not known.
   llvm::ArrayRef<mlir::Value> sizeOperandsOf(mlir::Operation *op) const;
+  /// Whether the same ops wait for elements to tell sizes, and for the same elements.
+  bool hasSameSizeOperands(const ShapeEnvironment &other) const {
+    return sizeOperands.size() == other.sizeOperands.size() &&
+           llvm::all_of(sizeOperands, [&](const auto &entry) {
+             auto at = other.sizeOperands.find(entry.first);
+             return at != other.sizeOperands.end() && at->second == entry.second;
+           });
+  }
   /// The sizes of a value that has them.
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const;
   /// Their product.
@@ -67,6 +82,7 @@ private:
 
   MaybeSizes findSizes(mlir::Value value) const;
 
+  bool inferAsModel(size_t node);
   /// The op whose rule is broken; null when all is well.
   mlir::Operation *inferOp(mlir::Operation *op);
   mlir::LogicalResult applyRule(mlir::Operation *op);
@@ -85,7 +101,7 @@ private:
   std::vector<MaybeSizes> sizes;
   llvm::BumpPtrAllocator storage;
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Value, 2>> sizeOperands;
-  /// By the numbers of values: absent where asking was in vain.
+  /// By the numbers of those that sizes are made of: absent where asking was in vain.
   mutable std::vector<std::optional<Tensor>> tensors;
 };
 

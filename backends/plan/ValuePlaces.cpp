@@ -15,7 +15,7 @@ ValuePlaces::Place ValuePlaces::placeOf(Value value) const {
 }
 
 int64_t ValuePlaces::bytesOf(Value value) const {
-  return graph.values.elementsOf(value) * dtypeBytes(dtypeOfValue(value));
+  return values.elementsOf(value) * dtypeBytes(dtypeOfValue(value));
 }
 
 /// The part of a larger concatenation that holds just the operands of this one, one
@@ -42,11 +42,10 @@ std::optional<ValuePlaces::Place> ValuePlaces::sharedPlace(nn::ConcatOp concat) 
 void ValuePlaces::placeConcat(const LoweredOp &lowered,
                               llvm::function_ref<bool(Value)> hasStorage) {
   auto concat = dyn_cast<nn::ConcatOp>(lowered.op);
-  if (!concat || lowered.steps.empty() || !graph.hasPlace(concat.getResult()))
+  if (!concat || lowered.steps.empty() || !hasPlace(concat.getResult(), values))
     return;
-  ArrayRef<int64_t> sizes = graph.values.sizesOf(concat.getResult());
-  if (llvm::any_of(sizes.take_front(graph.values.axisOf(concat)),
-                   [](int64_t size) { return size != 1; }))
+  ArrayRef<int64_t> sizes = values.sizesOf(concat.getResult());
+  if (llvm::any_of(sizes.take_front(values.axisOf(concat)), [](int64_t size) { return size != 1; }))
     return;
   Value result = concat.getResult();
   if (std::optional<Place> place = sharedPlace(concat);
@@ -58,9 +57,9 @@ void ValuePlaces::placeConcat(const LoweredOp &lowered,
   llvm::DenseSet<Value> seen;
   for (Value operand : concat.getInputs()) {
     Value base = graph.resolve(operand);
-    bool ownStorage = base.getDefiningOp() && !graph.values.isKnown(base) && !parts.count(base) &&
+    bool ownStorage = base.getDefiningOp() && !values.isKnown(base) && !parts.count(base) &&
                       !hasStorage(base) && seen.insert(base).second &&
-                      graph.values.elementsOf(base) == graph.values.elementsOf(operand);
+                      values.elementsOf(base) == values.elementsOf(operand);
     if (!ownStorage)
       return;
   }

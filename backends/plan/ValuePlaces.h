@@ -19,7 +19,10 @@ public:
     int64_t offset = 0;
   };
 
-  explicit ValuePlaces(const LoweredGraph &graph) : graph(graph) {}
+  explicit ValuePlaces(const LoweredGraph &graph) : ValuePlaces(graph, graph.values) {}
+  /// Those for other sizes that the graph has the same ops and aliases for.
+  ValuePlaces(const LoweredGraph &graph, const ShapeEnvironment &values)
+      : graph(graph), values(values) {}
 
   Place placeOf(mlir::Value value) const;
   /// Lets the producers of a concatenation's operands write into its result, when the
@@ -35,6 +38,7 @@ private:
   std::optional<Place> sharedPlace(nn::ConcatOp concat) const;
 
   const LoweredGraph &graph;
+  const ShapeEnvironment &values;
   /// Values inside a concatenation's storage.
   llvm::DenseMap<mlir::Value, Place> parts;
   llvm::DenseSet<mlir::Operation *> elided;

@@ -35,6 +35,8 @@ struct ValueRef {
   /// no place in a plan's memory.
   AnyValue constant = {};
   ValueType::Kind kind = ValueType::Kind::Tensor;
+  /// Which value it is, for who makes plans of one graph.
+  uint32_t number = 0;
 };
 
 /// Results and operands of a step, those left out among them.

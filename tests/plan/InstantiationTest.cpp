@@ -203,3 +203,22 @@ TEST(InstantiationTest, PlanningComputesLittle) {
         << elements;
   }
 }
+
+// What does not depend on a size that is new is not lowered again.
+TEST(InstantiationTest, NewSizesLowerWhatTheyChange) {
+  Graph graph;
+  GraphValue open = graph.input("?x4xf32"), fixed = graph.input("3x4xf32");
+  graph.output(graph.op("nn.reduce max", {open, graph.ints({1})},
+                        "keepdims = true, noop_with_empty_axes = false"));
+  graph.output(graph.op("nn.reduce max", {fixed, graph.ints({1})},
+                        "keepdims = true, noop_with_empty_axes = false"));
+  FakeBackend backend;
+  int lowered = 0;
+  backend.lowering->onLower = [&](mlir::Operation *) { ++lowered; };
+  auto executable = backend.compile(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  expectSame(graph, *executable, integerInputs(graph, {{2, 4}, {3, 4}}));
+  EXPECT_EQ(lowered, 2);
+  expectSame(graph, *executable, integerInputs(graph, {{7, 4}, {3, 4}}));
+  EXPECT_EQ(lowered, 3);
+}

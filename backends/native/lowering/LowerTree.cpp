@@ -36,8 +36,7 @@ static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
     buffer.sourceBytes += source->numBytes();
     key += source->key() + ":";
   }
-  if (buffer.sourceBytes > StepBuffer::kKeptBytes)
-    buffer.packKey = key + "trees of " + std::to_string(targets);
+  buffer.packKey = key + "trees of " + std::to_string(targets);
   buffer.pack = [sources, targets]() -> Expected<Tensor> {
     QUERN_ASSIGN(auto tables, loadTables(sources));
     auto ints = [&](Table table) { return tables[table].elementsAs<int32_t>(); };
