@@ -71,6 +71,8 @@ private:
 
   // A block.
   void emitScores(const Block &block);
+  void bendRow(const Block &block, Value row);
+  void rescaleRows(const Task &task, Value row);
   void weighRow(const Block &block, Value row);
   Value scoreAt(const Block &block, const ScorePlace &place, Value &maskMax);
   Value productAt(const Task &task, const ScorePlace &place);
@@ -91,6 +93,10 @@ private:
     return kb.mul(kb.div(kb.add(size, to - 1), kb.index(to)), to);
   }
   Value stateOf(Value array, Value row) { return kb.load(advance(array, row), dtype, 0); }
+  /// Of the block, of a row: in kBlock elements.
+  Value scoresOf(const Task &task, Value row) {
+    return advance(task.memory.scores, kb.mul(row, AttentionSpec::kBlock));
+  }
   void setState(Value value, Value array, Value row) {
     kb.store(value, advance(array, row), dtype, 0);
   }

@@ -62,10 +62,10 @@ Scratch AttentionEmitter::placeScratch() {
   memory.values = takeOf(spec.factors, kb.mul(valuePadded, AttentionSpec::kBlock));
   memory.scores = take(kb.mul(rows, AttentionSpec::kBlock));
   memory.sums = take(kb.mul(rows, valuePadded));
-  memory.largest = take(rows);
-  memory.totals = take(rows);
-  memory.factors = take(rows);
-  memory.maskLargest = take(rows);
+  Value states = alignUp(rows, lanes);
+  for (Value *state :
+       {&memory.largest, &memory.bases, &memory.totals, &memory.factors, &memory.maskLargest})
+    *state = take(states);
   return memory;
 }
 
@@ -153,7 +153,11 @@ void AttentionEmitter::emitBlock(const Block &block) {
     packColumnsOfKeys(block);
   ValueRows values = copyValues(block);
   emitScores(block);
-  kb.forLoop(kb.index(0), block.task.rowCount, 1, [&](Value row) { weighRow(block, row); });
+  // A loop for each, whose rows overlap: what one of them finds, the next one waits for.
+  const Value zero = kb.index(0), rows = block.task.rowCount;
+  kb.forLoop(zero, rows, 1, [&](Value row) { bendRow(block, row); });
+  kb.forLoop(zero, rows, lanes, [&](Value row) { rescaleRows(block.task, row); });
+  kb.forLoop(zero, rows, 1, [&](Value row) { weighRow(block, row); });
   addValues(block, values);
 }
 
@@ -227,9 +231,7 @@ void AttentionEmitter::emitScores(const Block &block) {
 /// Products of queries and keys, scaled and bent.
 Value AttentionEmitter::productAt(const Task &task, const ScorePlace &place) {
   nn::ScalarEmitter e = vectors();
-  Value from =
-      advance(task.memory.scores, kb.add(kb.mul(place.row, AttentionSpec::kBlock), place.at));
-  Value score = rounded(load(from));
+  Value score = rounded(load(advance(scoresOf(task, place.row), place.at)));
   if (spec.scale != 1 || spec.hasScale)
     score = rounded(e.mul(score, kb.splat(task.factor, lanes)));
   if (spec.softcap == 0)
@@ -274,40 +276,57 @@ Value AttentionEmitter::scoreAt(const Block &block, const ScorePlace &place, Val
   return place.active ? keep(score, none, place.active) : score;
 }
 
-/// Turns the scores of a row into weights, and notes what they are relative to and how much
-/// less those of earlier blocks count now.
-void AttentionEmitter::weighRow(const Block &block, Value row) {
+/// Turns the products of a row into scores, and notes the largest of them and of the mask.
+void AttentionEmitter::bendRow(const Block &block, Value row) {
   const Task &task = block.task;
   const Scratch &memory = task.memory;
-  nn::ScalarEmitter e = vectors(), s = scalars();
   Value seen = block.keyCount;
   if (spec.causal) {
     Value last = kb.add(kb.add(task.firstQuery, row), kb.add(task.causalOffset, 1));
     seen = kb.maxSigned(kb.index(0), kb.minSigned(seen, kb.sub(last, block.begin)));
   }
   Value whole = kb.mul(kb.div(seen, kb.index(lanes)), lanes), end = alignUp(block.keyCount, lanes);
-  Value place = advance(memory.scores, kb.mul(row, AttentionSpec::kBlock));
-  Value none = e.constant(-kInfinity);
+  Value place = scoresOf(task, row);
+  Value none = vectors().constant(-kInfinity);
   auto pass = [&](Value from, Value to, bool masked, ValueRange carried) {
     return kb.forLoop(from, to, lanes, carried, [&](Value at, ValueRange now) -> Values {
       Value maskMax = now[1];
       Value score = scoreAt(block, {row, at, masked ? active(seen, at) : Value()}, maskMax);
       kb.store(score, advance(place, at), dtype, lanes);
-      return {combine(kb, Combine::Max, dtype, lanes, now[0], score), maskMax};
+      // A NaN need not win: it makes the sum of weights NaN.
+      return {combine(kb, Combine::MaxNumber, dtype, lanes, score, now[0]), maskMax};
     });
   };
   Values most = pass(kb.index(0), whole, /*masked=*/false, {none, none});
   most = pass(whole, end, /*masked=*/true, most);
-  Value before = stateOf(memory.largest, row);
-  Value after = combine(kb, Combine::Max, dtype, 0, before,
-                        combineLanes(kb, Combine::Max, dtype, most[0], lanes));
+  setState(combineLanes(kb, Combine::MaxNumber, dtype, most[0], lanes), memory.bases, row);
   if (spec.zeroMaskedRows)
     setState(combine(kb, Combine::Max, dtype, 0, stateOf(memory.maskLargest, row),
                      combineLanes(kb, Combine::Max, dtype, most[1], lanes)),
              memory.maskLargest, row);
+}
+
+/// Notes what the weights of a vector of rows are relative to, and how much less those of earlier
+/// blocks count now.
+void AttentionEmitter::rescaleRows(const Task &task, Value row) {
+  const Scratch &memory = task.memory;
+  nn::ScalarEmitter e = vectors();
+  Value largest = advance(memory.largest, row), bases = advance(memory.bases, row);
+  Value before = load(largest);
+  Value after = combine(kb, Combine::MaxNumber, dtype, lanes, load(bases), before);
   // Relative to 0 while there is nothing but -infinity: all weights are 0 then.
-  Value base = s.select(isMinusInfinity(after), s.constant(0), after);
-  Value bases = kb.splat(base, lanes);
+  Value base = e.select(e.equal(after, e.constant(-kInfinity)), e.constant(0), after);
+  kb.store(after, largest, dtype, lanes);
+  kb.store(base, bases, dtype, lanes);
+  kb.store(e.exp(e.sub(before, base)), advance(memory.factors, row), dtype, lanes);
+}
+
+/// Turns the scores of a row into weights.
+void AttentionEmitter::weighRow(const Block &block, Value row) {
+  const Scratch &memory = block.task.memory;
+  nn::ScalarEmitter e = vectors();
+  Value place = scoresOf(block.task, row), bases = kb.splat(stateOf(memory.bases, row), lanes);
+  Value end = alignUp(block.keyCount, lanes);
   Value sum = kb.forLoop(kb.index(0), end, lanes, {e.constant(0)}, [&](Value at, ValueRange now) {
     Value weight = e.exp(e.sub(load(advance(place, at)), bases));
     if (group == 1) {
@@ -320,11 +339,8 @@ void AttentionEmitter::weighRow(const Block &block, Value row) {
     nn::ScalarEmitter factors(kb.builder(), kb.loc(), spec.factors, lanes);
     return Values{e.add(now[0], factors.castTo(narrow, dtype))};
   })[0];
-  Value rescale = s.exp(s.sub(before, base));
-  setState(after, memory.largest, row);
-  setState(rescale, memory.factors, row);
-  setState(s.fma(stateOf(memory.totals, row), rescale,
-                 combineLanes(kb, Combine::Add, dtype, sum, lanes)),
+  setState(scalars().fma(stateOf(memory.totals, row), stateOf(memory.factors, row),
+                         combineLanes(kb, Combine::Add, dtype, sum, lanes)),
            memory.totals, row);
 }
 
@@ -357,7 +373,7 @@ void AttentionEmitter::addValues(const Block &block, const ValueRows &rows) {
         for (int64_t v = 0; v < tile.vectors; ++v)
           found.push_back(vectors().mul(load(at(r, v)), rescale));
       }
-      Value weights = advance(task.memory.scores, kb.mul(row, AttentionSpec::kBlock));
+      Value weights = scoresOf(task, row);
       Value values = advanceFactor(rows.first, kb.mul(column, group));
       found = micro.accumulate(height, weights, values, std::move(found));
       for (int64_t i = 0; i < height * tile.vectors; ++i)

@@ -23,9 +23,9 @@ AttentionDims AttentionDims::of(const AttentionShape &s) {
 CheckedSize AttentionDims::scratch(const AttentionSpec &spec) const {
   CheckedSize sizePadded = CheckedSize(size).alignedTo(spec.lanes * spec.types().group()),
               valuePadded = CheckedSize(valueSize).alignedTo(spec.valueVectors * spec.lanes);
-  constexpr int64_t kStates = 4; // of a row
+  constexpr int64_t kStates = 5; // of a row
   CheckedSize factors = CheckedSize(AttentionSpec::kBlock) * (sizePadded + valuePadded),
-              sums =
-                  CheckedSize(rows) * (valuePadded + CheckedSize(AttentionSpec::kBlock + kStates));
-  return factors * dtypeBytes(spec.factors) + sums * dtypeBytes(spec.dtype);
+              sums = CheckedSize(rows) * (valuePadded + CheckedSize(AttentionSpec::kBlock)),
+              states = CheckedSize(rows).alignedTo(spec.lanes) * CheckedSize(kStates);
+  return factors * dtypeBytes(spec.factors) + (sums + states) * dtypeBytes(spec.dtype);
 }

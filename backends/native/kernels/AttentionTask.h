@@ -26,9 +26,10 @@ struct Scratch {
   /// [row][key of the block] and [row][element in whole tiles]. Narrow weights lie at the
   /// beginning of their row of scores.
   Value scores, sums;
-  /// A number for each row: the largest score so far, the sum of weights relative to it, how
-  /// much less earlier blocks count now, the largest of the mask.
-  Value largest, totals, factors, maskLargest;
+  /// A number for each row, in whole vectors of rows: the largest score so far; what weights are
+  /// relative to (before, the largest score of the block), and their sum; how much less earlier
+  /// blocks count now; the largest of the mask.
+  Value largest, bases, totals, factors, maskLargest;
 };
 
 /// A task: some queries of one head.

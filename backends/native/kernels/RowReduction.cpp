@@ -21,6 +21,8 @@ Value native::identityOf(KernelBuilder &kb, Combine kind, DType dtype, int64_t l
   nn::ScalarEmitter e(kb.builder(), kb.loc(), dtype, lanes);
   if (kind == Combine::Add || kind == Combine::Multiply)
     return e.constant(kind == Combine::Add ? 0 : 1);
+  if (kind == Combine::MaxNumber)
+    kind = Combine::Max;
   double infinity = std::numeric_limits<double>::infinity();
   if (isFloat(dtype))
     return e.constant(kind == Combine::Max ? -infinity : infinity);
@@ -39,6 +41,8 @@ Value native::combine(KernelBuilder &kb, Combine kind, DType dtype, int64_t lane
     return e.add(a, b);
   if (kind == Combine::Multiply)
     return e.mul(a, b);
+  if (kind == Combine::MaxNumber)
+    return e.select(e.greater(a, b), a, b);
   if (!isFloat(dtype))
     return kind == Combine::Max ? e.max(a, b) : e.min(a, b);
   // LLVM's own operation, as arith.maximumf would be expanded to comparisons;

@@ -7,8 +7,9 @@
 
 namespace quern::native {
 
-/// How two partial results are combined. NaN wins in Max and Min.
-enum class Combine { Add, Multiply, Max, Min };
+/// How two partial results are combined. NaN wins in Max and Min. MaxNumber is a > b ? a : b,
+/// one instruction where Max of floats takes three: a NaN loses as a and wins as b.
+enum class Combine { Add, Multiply, Max, Min, MaxNumber };
 
 /// The result of nothing, in all lanes.
 mlir::Value identityOf(KernelBuilder &kb, Combine kind, DType dtype, int64_t lanes);
