@@ -2,8 +2,8 @@
 
     bench/make_families.py FOLDER [NAME...]
 
-NAME.onnx and NAME.in.npz, for bench/run --list families. The forests need scikit-learn
-and skl2onnx and are left out with a word without them.
+NAME.onnx and NAME.in.npz of those whose names begin with a NAME, for bench/run --list families.
+The forests need scikit-learn and skl2onnx and are left out with a word without them.
 """
 import pathlib
 import sys
@@ -80,6 +80,37 @@ def primitive_attention():
                              ir_version=8), feeds
 
 
+def mlp(rows, *sizes):
+    """Relu between layers."""
+    names = [f"{part}{layer}" for layer in range(1, len(sizes)) for part in "wb"]
+    shapes = [shape for pair in zip(sizes, sizes[1:]) for shape in (pair, pair[1:])]
+    nodes, x = [], "x"
+    for layer in range(1, len(sizes)):
+        nodes.append(helper.make_node("Gemm", [x, f"w{layer}", f"b{layer}"], [f"h{layer}"]))
+        x = f"h{layer}"
+        if layer + 1 < len(sizes):
+            nodes.append(helper.make_node("Relu", [x], [f"r{layer}"]))
+            x = f"r{layer}"
+    graph = helper.make_graph(
+        nodes, "mlp",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, sizes[0]])],
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, [rows, sizes[-1]])],
+        [numpy_helper.from_array(weight(*shape), name) for name, shape in zip(names, shapes)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model, {"x": floats(rows, sizes[0])}
+
+
+def filters(weights, groups):
+    return one_node("Conv", {"x": floats(10, 3, 64, 64)}, {"w": weights}, kernel_shape=[3, 3],
+                    pads=[1] * 4, group=groups)
+
+
+def sobel():
+    """Both gradients of each channel."""
+    gradient = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]], np.float32)
+    return filters(np.tile(np.stack([gradient, gradient.T])[:, None], (3, 1, 1, 1)), 3)
+
+
 def indices(bound, *shape):
     return rng.integers(0, bound, shape)
 
@@ -108,7 +139,15 @@ def forest(kind, rows):
 ROWS, COLUMNS = 16384, 1024  # 64 MB
 FAMILIES = {
     **{f"{op.lower()}_batch{batch}": (recurrent, op, gates, batch)
-       for op, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)) for batch in (1, 32)},
+       for op, gates in (("LSTM", 4), ("GRU", 3), ("RNN", 1)) for batch in (1, 2, 32)},
+    "tiny_mlp_10_50_2": (mlp, 1, 10, 50, 2),
+    "tiny_mlp_10_16_1_rows100": (mlp, 100, 10, 16, 1),
+    "tiny_mlp_784_128_10": (mlp, 1, 784, 128, 10),
+    "tiny_regression_rows100": (mlp, 100, 10, 1),
+    "tiny_conv_3x3": (lambda: filters(weight(8, 3, 3, 3), 1),),
+    "tiny_sobel": (sobel,),
+    "tiny_products_million": (lambda: one_node(
+        "Mul", {"x": floats(1000, 1000), "z": floats(1000, 1000)}),),
     "resize_513": (resize,),
     "attention_512": (attention,),
     "attention_512_primitives": (primitive_attention,),
@@ -146,12 +185,14 @@ def main():
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__)
     folder = pathlib.Path(sys.argv[1])
-    unknown = set(sys.argv[2:]) - FAMILIES.keys()
+    wanted = tuple(sys.argv[2:]) or ("",)
+    unknown = [start for start in wanted if not any(name.startswith(start) for name in FAMILIES)]
     if unknown:
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(FAMILIES)}")
+        sys.exit(f"unknown: {', '.join(unknown)}; known: {', '.join(FAMILIES)}")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in sys.argv[2:] or FAMILIES:
-        make, *arguments = FAMILIES[name]
+    for name, (make, *arguments) in FAMILIES.items():
+        if not name.startswith(wanted):
+            continue
         try:
             model, feeds = make(*arguments)
         except ImportError as missing:

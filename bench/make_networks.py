@@ -12,15 +12,39 @@ import tempfile
 
 import numpy as np
 
-from models.networks import NETWORKS, draw_input, write_network
+from models import networks, signals, transformers
+from onnx import helper
 
-TRANSFORMERS = ("bert_small", "vit_tiny")
+NETWORKS = {**networks.NETWORKS, **transformers.NETWORKS, **signals.NETWORKS}
+# The small ones of both kinds, for the list "networks".
+SMALL = (*networks.NETWORKS, "bert_small", "vit_tiny")
 # These are compared in float only.
 NOT_QUANTIZED = ("convnext_tiny", "deeplab")
 
 
-def save_inputs(path, name, batch):
-    np.savez(path.with_suffix(".in.npz"), x=draw_input(name, batch, 1))
+def draw_inputs(name, batch, seed, caches=()):
+    """By name, and those that a decoder adds as `caches`."""
+    rng = np.random.default_rng(seed)
+
+    def draw(dtype, shape):
+        if dtype == np.int64:
+            return rng.integers(0, transformers.WORDS, shape)
+        return rng.standard_normal(shape).astype(np.float32)
+
+    feeds = {port: draw(dtype, (batch, *sizes))
+             for port, (dtype, sizes) in NETWORKS[name][1].items()}
+    return {**feeds, **{port: draw(np.float32, shape) for port, shape in caches}}
+
+
+def write_network(name, path, batch=1):
+    """For images or sentences `batch` at once, with inputs beside it."""
+    builder = networks.Network(opset=17)
+    NETWORKS[name][0](builder)
+    feeds = draw_inputs(name, batch, 1, builder.caches)
+    outputs = [(node.output[0], None) for node in builder.nodes if node.op_type == "Identity"]
+    builder.save([(port, array.shape, helper.np_dtype_to_tensor_dtype(array.dtype))
+                  for port, array in feeds.items()], outputs, path)
+    np.savez(path.with_suffix(".in.npz"), **feeds)
 
 
 def write_quantized(name, folder):
@@ -28,7 +52,7 @@ def write_quantized(name, folder):
 
     class Samples(q.CalibrationDataReader):
         def __init__(self):
-            self.feeds = iter([{"x": draw_input(name, 1, seed)} for seed in (2, 3)])
+            self.feeds = iter([draw_inputs(name, 1, seed) for seed in (2, 3)])
 
         def get_next(self):
             return next(self.feeds, None)
@@ -41,30 +65,30 @@ def write_quantized(name, folder):
             path = folder / f"{name}_{form}.onnx"
             q.quantize_static(original, path, Samples(), quant_format=kind,
                               activation_type=q.QuantType.QUInt8, **options)
-            save_inputs(path, name, 1)
-        if name in TRANSFORMERS:
+            np.savez(path.with_suffix(".in.npz"), **draw_inputs(name, 1, 1))
+        if name in transformers.NETWORKS:
             path = folder / f"{name}_dynamic.onnx"
             q.quantize_dynamic(original, path, **options)
-            save_inputs(path, name, 1)
+            np.savez(path.with_suffix(".in.npz"), **draw_inputs(name, 1, 1))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NETWORKS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", default=SMALL,
+                        help=f"of {', '.join(NETWORKS)} (default: {', '.join(SMALL)})")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--quantized", action="store_true")
     args = parser.parse_args()
     if unknown := set(args.names) - NETWORKS.keys():
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     args.folder.mkdir(parents=True, exist_ok=True)
-    for name in args.names or NETWORKS:
+    for name in args.names:
         if not args.quantized:
             path = args.folder / f"{name}.onnx"
             if not path.exists():
                 write_network(name, path, args.batch)
-                save_inputs(path, name, args.batch)
         elif name not in NOT_QUANTIZED and not (args.folder / f"{name}_qdq.onnx").exists():
             write_quantized(name, args.folder)
 

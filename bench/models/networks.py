@@ -1,13 +1,10 @@
-"""Well-known networks on images and words at their real sizes, with random weights."""
+"""Well-known convolutional networks at their real sizes, with random weights."""
 import numpy as np
-from onnx import TensorProto
 
-from models.builder import Builder
-
-CLASSES = 1000
+from models.transformers import CLASSES, IMAGE, Transformer, floats
 
 
-class Network(Builder):
+class Network(Transformer):
     """With the layers that several networks have."""
 
     def relu(self, x):
@@ -32,10 +29,6 @@ class Network(Builder):
         means = self.op("GlobalAveragePool", x)
         inner_values = activation(self.conv(means, channels, inner, 1))
         return self.op("Mul", gate(self.conv(inner_values, inner, channels, 1)), x)
-
-    def norm(self, x, size):
-        return self.op("LayerNormalization", x, self.add(np.ones(size, np.float32)),
-                       self.weight(size), axis=-1, epsilon=1e-5)
 
 
 def resnet(layers, bottleneck):
@@ -205,78 +198,12 @@ def deeplab(b):
     b.result(b.op("Resize", x, "", sizes, mode="linear"), "y")
 
 
-def encoder(b, x, hidden, heads, layers, length, norm_first):
-    """Transformer layers, with the normalization before each half (ViT) or after it (BERT)."""
-    def split(value, perm):
-        shape = b.ints(0, length, heads, hidden // heads)
-        return b.op("Transpose", b.op("Reshape", value, shape), perm=perm)
-
-    def half(x, function):
-        if norm_first:
-            return b.op("Add", x, function(b.norm(x, hidden)))
-        return b.norm(b.op("Add", x, function(x)), hidden)
-
-    def attention(x):
-        scale = hidden ** -0.5
-        query, key, value = (split(b.linear(x, hidden, hidden, scale), perm) for perm in
-                             ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]))
-        scores = b.op("Div", b.op("MatMul", query, key), b.scalar((hidden // heads) ** 0.5))
-        mixed = b.op("MatMul", b.op("Softmax", scores, axis=-1), value)
-        joined = b.op("Reshape", b.op("Transpose", mixed, perm=[0, 2, 1, 3]),
-                      b.ints(0, length, hidden))
-        return b.linear(joined, hidden, hidden, scale)
-
-    def feed_forward(x):
-        inner = b.gelu(b.linear(x, hidden, 4 * hidden, hidden ** -0.5))
-        return b.linear(inner, 4 * hidden, hidden, (4 * hidden) ** -0.5)
-
-    for _ in range(layers):
-        x = half(half(x, attention), feed_forward)
-    return x
-
-
-WORDS = 2000
-
-
-def bert_small(b):
-    """Six layers of 384, 128 words."""
-    x = b.op("Gather", b.weight(WORDS, 384, scale=1), "x")
-    x = b.norm(b.op("Add", x, b.weight(128, 384, scale=0.1)), 384)
-    b.result(b.linear(encoder(b, x, 384, 6, 6, 128, False), 384, 2), "y")
-
-
-def vit_tiny(b):
-    hidden, patches = 192, 196
-    weight = b.weight(hidden, 3, 16, 16, scale=1 / 28)
-    x = b.op("Conv", "x", weight, kernel_shape=[16] * 2, strides=[16] * 2)
-    x = b.op("Transpose", b.op("Reshape", x, b.ints(0, hidden, patches)), perm=[0, 2, 1])
-    x = b.op("Add", x, b.weight(patches, hidden, scale=0.1))
-    x = encoder(b, x, hidden, 3, 12, patches, True)
-    x = b.op("ReduceMean", b.norm(x, hidden), axes=[1], keepdims=0)
-    b.result(b.linear(x, hidden, CLASSES), "y")
-
-
+# Each with its inputs.
 NETWORKS = {
-    "resnet18": resnet((2, 2, 2, 2), False), "resnet50": resnet((3, 4, 6, 3), True),
-    "mobilenet_v2": mobilenet_v2, "mobilenet_v3": mobilenet_v3,
-    "efficientnet_b0": efficientnet_b0, "squeezenet": squeezenet, "yolo": yolo,
-    "convnext_tiny": convnext_tiny, "deeplab": deeplab, "bert_small": bert_small,
-    "vit_tiny": vit_tiny}
-SIDES = {"yolo": 320}
-
-
-def draw_input(name, batch, seed):
-    rng = np.random.default_rng(seed)
-    if name == "bert_small":
-        return rng.integers(0, WORDS, (batch, 128))
-    side = SIDES.get(name, 224)
-    return rng.standard_normal((batch, 3, side, side)).astype(np.float32)
-
-
-def write_network(name, path, batch=1):
-    """NAME of NETWORKS, for images or sentences `batch` at once."""
-    builder = Network(opset=17)
-    NETWORKS[name](builder)
-    outputs = [(node.output[0], None) for node in builder.nodes if node.op_type == "Identity"]
-    kind = TensorProto.INT64 if name == "bert_small" else TensorProto.FLOAT
-    builder.save([("x", draw_input(name, batch, 0).shape, kind)], outputs, path)
+    **{name: (make, IMAGE) for name, make in (
+        ("resnet18", resnet((2, 2, 2, 2), False)), ("resnet50", resnet((3, 4, 6, 3), True)),
+        ("mobilenet_v2", mobilenet_v2), ("mobilenet_v3", mobilenet_v3),
+        ("efficientnet_b0", efficientnet_b0), ("squeezenet", squeezenet),
+        ("convnext_tiny", convnext_tiny), ("deeplab", deeplab))},
+    "yolo": (yolo, {"x": floats(3, 320, 320)}),
+}

@@ -78,8 +78,14 @@ LISTS = {
                                 "efficientnet_b0"), "three CNNs, 8 images at once"),
     "batch32": described(made_by("make_networks.py", "--batch", "32", "resnet18", "mobilenet_v2",
                                  "efficientnet_b0"), "and 32"),
-    "transformers": described(made_by("make_transformers.py"),
-                              "BERT-base and a step of GPT-2 of primitives"),
+    "transformers": described(
+        made_by("make_networks.py", "vit_tiny", "vit_base", "bert_base_24", "bert_base_128",
+                "gpt2_prefill", "gpt2_step", "t5_small", "llama_prefill", "llama_step",
+                "convnext_tiny", "swin_tiny", "wav2vec2_base", "whisper_tiny"),
+        "transformers on words, images and sound at real sizes"),
+    "recurrent": described(made_by("make_families.py", "lstm", "gru"),
+                           "LSTM and GRU, 1, 2 and 32 sequences at once"),
+    "tiny": described(made_by("make_families.py", "tiny"), "models of microseconds"),
     "families": described(made_by("make_families.py"),
                           "one op family each: recurrent cells, attention, forests, 64 MB moves"),
 }

@@ -5,18 +5,20 @@ A system is a class with `version()`, which raises ImportError where it is not i
 outputs. Everything that can be done before the first run is done by `__init__`; results go to
 memory that was there before where the system allows it.
 """
+import importlib
 
 
 class OnnxRuntime:
     """CPU provider, all optimisations, results bound where their sizes are known."""
 
-    @staticmethod
-    def version():
-        import onnxruntime
-        return onnxruntime.__version__
+    package = "onnxruntime"
+
+    @classmethod
+    def version(cls):
+        return importlib.import_module(cls.package).__version__
 
     def __init__(self, model, feeds, threads):
-        import onnxruntime
+        onnxruntime = importlib.import_module(self.package)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -91,4 +93,11 @@ class OpenVinoFloat32(OpenVino):
     hints = {"INFERENCE_PRECISION_HINT": "f32"}
 
 
-SYSTEMS = {"onnxruntime": OnnxRuntime, "openvino-f32": OpenVinoFloat32, "openvino": OpenVino}
+class QuernPython(OnnxRuntime):
+    """The package, with the same calls: what a call from Python costs in the peers' figures, too."""
+
+    package = "quern"
+
+
+SYSTEMS = {"onnxruntime": OnnxRuntime, "openvino-f32": OpenVinoFloat32, "openvino": OpenVino,
+           "quern-python": QuernPython}
