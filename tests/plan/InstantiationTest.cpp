@@ -54,20 +54,25 @@ TEST(InstantiationTest, SizesShareKernels) {
   EXPECT_EQ(backend.linker->keys(), first);
 }
 
-TEST(InstantiationTest, EightThreadsBringNewShapes) {
+/// Eight threads run sizes of their own, and some that others bring, too.
+static void expectSameOfThreads(const FakeBackend &backend) {
   Graph graph = attentionOfOpenSizes();
-  auto executable = residualOfOneBatch().compile(graph);
+  auto executable = backend.compile(graph);
   ASSERT_TRUE(executable) << executable.status().message();
   constexpr int64_t kThreads = 8, kLengths = 6;
   std::vector<std::thread> threads;
   for (int64_t t = 0; t < kThreads; ++t)
     threads.emplace_back([&, t] {
-      for (int64_t i = 0; i < kLengths; ++i) // some sizes of its own, some that others bring too
+      for (int64_t i = 0; i < kLengths; ++i)
         expectSame(graph, *executable, inputsOf(graph, 1 + t % 3, 1 + (i * 5 + t) % 17));
     });
   for (std::thread &thread : threads)
     thread.join();
 }
+
+TEST(InstantiationTest, EightThreadsBringNewShapes) { expectSameOfThreads(residualOfOneBatch()); }
+
+TEST(InstantiationTest, EightThreadsFillOneTemplate) { expectSameOfThreads(FakeBackend()); }
 
 // Two threads are in the middle of lowering at once, of sizes for which the groups are split: no
 // lock is held then.
