@@ -77,6 +77,7 @@ std::vector<ConvCase> oneOfEachWay(int64_t batch) {
       {{batch, 5, 6, 6}, 7, {3, 3}},
       {{batch, 6, 4, 5}, 9, {1, 1}},
       {{batch, 6, 19}, 4, {3}, {}, {}, {1, 1}, 2},
+      {{batch, 16, 6, 40}, 16, {3, 3}, {}, {18, 18}, {18, 18, 18, 18}},
   };
 }
 } // namespace
@@ -146,6 +147,60 @@ TEST(ConvTest, DilationsAndPads) {
                          .autoPad = autoPad});
   }
   expectExactConvs(cases);
+}
+
+/// Square filters of 3 x 3 with pads that keep the size of images.
+static ConvCase dilated(Tensor::Dims input, int64_t outputs, int64_t dilation) {
+  return {std::move(input), outputs, {3, 3}, {}, {dilation, dilation}, Tensor::Dims(4, dilation)};
+}
+
+// Taps that meet nothing but padding are left out: for all results, for some lines, for the ends of
+// lines. (Neighbouring taps of 3 x 3 would go by Winograd's algorithm, which rounds.)
+TEST(ConvTest, TapsInThePadding) {
+  std::vector<ConvCase> cases;
+  for (int64_t channels : {3, 16, 40}) {
+    for (int64_t dilation : {2, 6, 12, 24, 36}) {
+      cases.push_back(dilated({2, channels, 14, 14}, 32, dilation));
+      cases.push_back(dilated({1, channels, 5, 33}, 16, dilation));
+      cases.push_back(dilated({1, channels, 2, 1}, 20, dilation));
+    }
+    cases.push_back({{1, channels, 20, 9}, 16, {2, 5}, {2, 1}, {9, 7}, {9, 14, 0, 14}});
+    cases.push_back({{1, channels, 9, 20}, 16, {5, 2}, {1, 2}, {7, 9}, {14, 0, 14, 9}});
+    cases.push_back({{1, channels, 7, 30}, 16, {3, 3}, {2, 3}, {4, 11}, {3, 20, 6, 2}});
+    cases.push_back({{1, channels, 4, 40}, 16, {1, 3}, {}, {1, 18}, {0, 18, 0, 18}});
+    cases.push_back({{1, channels, 1, 1}, 16, {2, 2}, {}, {100, 100}, {50, 50, 50, 50}});
+    cases.push_back({{1, channels, 1, 1}, 16, {1, 1}, {3, 3}, {}, {5, 5, 5, 5}});
+    cases.push_back({{2, channels, 50}, 16, {3}, {}, {20}, {20, 20}});
+  }
+  cases.push_back(dilated({1, 64, 17, 40}, 64, 18));
+  cases.back().group = 2;
+  cases.push_back(dilated({1, 16, 9, 40}, 32, 18));
+  cases.back().dtype = "i32";
+  for (const char *target : {"host", "haswell", "baseline"}) {
+    SCOPED_TRACE(target);
+    GraphCheck check;
+    check.options.targetCpu = target;
+    expectExactConvs(cases, check);
+  }
+}
+
+/// The steps of one convolution by kernels of such a name.
+static int64_t countSteps(const ConvCase &c, const std::string &kernel) {
+  Graph graph;
+  graph.output(addConv(graph, c), describe(c));
+  GraphRun run = expectExact(graph);
+  return llvm::count_if(run.steps, [&](const ProfileRow &step) {
+    return step.kernel.compare(0, kernel.size(), kernel) == 0;
+  });
+}
+
+TEST(ConvTest, CopiesAndPartsOfDilatedFilters) {
+  EXPECT_EQ(countSteps(dilated({1, 16, 12, 12}, 16, 2), "pad_halo"), 1);
+  EXPECT_EQ(countSteps(dilated({1, 16, 14, 14}, 16, 24), "pad_halo"), 0) << "the middle tap only";
+  EXPECT_EQ(countSteps(dilated({1, 16, 14, 14}, 16, 24), "dot_"), 1);
+  EXPECT_EQ(countSteps(dilated({1, 16, 33, 40}, 16, 18), "pad_halo"), 0);
+  EXPECT_EQ(countSteps(dilated({1, 16, 33, 40}, 16, 18), "dot_"), 3)
+      << "ends of lines have fewer taps";
 }
 
 TEST(ConvTest, Groups) {

@@ -1,6 +1,7 @@
 //===- DepthwiseKernel.cpp - a filter for each channel --------------------===//
 #include "backends/native/kernels/DepthwiseKernel.h"
 
+#include "backends/native/kernels/ClippedTaps.h"
 #include "ir/ScalarEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -8,6 +9,7 @@
 #include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 
 using namespace mlir;
@@ -16,7 +18,8 @@ using namespace quern::native;
 
 std::string DepthwiseSpec::name() const {
   std::string stepped = stride > 1 ? fmt::format(FMT_COMPILE("s{}"), stride) : "";
-  return fmt::format(FMT_COMPILE("depthwise_{}{}{}{}"), types.label(), columns, stepped,
+  std::string width = columns > 0 ? fmt::format(FMT_COMPILE("{}"), columns) : "wide";
+  return fmt::format(FMT_COMPILE("depthwise_{}{}{}{}"), types.label(), width, stepped,
                      epilogue.program.label());
 }
 
@@ -34,33 +37,37 @@ private:
 
   /// A line of results.
   struct Line {
-    Value weights;  ///< of the block
-    Value image;    ///< the first pixel of the block
-    Value firstRow; ///< of the window, which may lie above the image
-    Value from, to; ///< rows of the filter that lie on the image
-    Value start;    ///< what sums begin with
-    Value result;   ///< index of the first pixel
-    Value channel;  ///< of the first lane
+    Value weights;    ///< of the block
+    Value image;      ///< the first pixel of the block
+    Value firstRow;   ///< of the window, which may lie above the image
+    ClippedTaps rows; ///< of the filter
+    Value start;      ///< what sums begin with
+    Value result;     ///< index of the first pixel
+    Value channel;    ///< of the first lane
   };
 
   Value dim(int64_t DepthwiseDims::*member) { return kb.dim(member); }
   void emitTask(Value task);
   void emitLine(Value plane, Value y);
-  /// The rows of the filter that lie on the image.
-  void clip(Line &line);
   /// What rows of the filter outside of the image add.
   Value addOutside(const Line &line, Value from, Value to, Value sum);
   /// Results [from, to) of a line, several at a time; where they are not inside, windows may reach
   /// over the line's ends, and the last results that are summed up may not exist.
   void emitPixels(const Line &line, Value from, Value to, bool areInside);
   Values addRow(const Line &line, Value row, Value x, Values sums, bool areInside);
+  /// Adds what `body` does for each column of a row of the filter. Its number is 0 in a loop.
+  using ColumnBody = std::function<Values(Value column, int64_t number, Values sums)>;
+  Values forColumns(Values sums, const ColumnBody &body);
   /// Stores the result of one sum, of all, or of the first `count`: these by way of memory, so that
   /// the epilogue's code is there once.
   void finish(const Line &line, Value x, Value sum);
   void finishAll(const Line &line, Value x, const Values &sums);
   void finishSome(const Line &line, Value x, const Values &sums, Value count);
-  Value weight(const Line &line, Value row, int64_t column) {
-    Value at = kb.mul(kb.add(kb.mul(row, spec.columns), column), spec.lanes);
+  Value columns() {
+    return spec.columns > 0 ? kb.index(spec.columns) : dim(&DepthwiseDims::columns);
+  }
+  Value weight(const Line &line, Value row, Value column) {
+    Value at = kb.mul(kb.add(kb.mul(row, columns()), column), spec.lanes);
     return engine.loadB(kb, place, kb.advance(line.weights, at, types.b), {});
   }
 
@@ -91,36 +98,26 @@ void DepthwiseEmitter::emitTask(Value task) {
   kb.forLoop(from, to, 1, [&](Value y) { emitLine(plane, y); });
 }
 
-void DepthwiseEmitter::clip(Line &line) {
-  Value zero = kb.index(0), dilation = dim(&DepthwiseDims::dilation);
-  // Rows of the filter before the one that reaches `distance` rows down.
-  auto rowsBefore = [&](Value distance) {
-    Value rounded = kb.add(kb.maxSigned(distance, zero), kb.sub(dilation, kb.index(1)));
-    return kb.minSigned(kb.div(rounded, dilation), dim(&DepthwiseDims::rows));
-  };
-  line.from = rowsBefore(kb.sub(zero, line.firstRow));
-  line.to = kb.maxSigned(rowsBefore(kb.sub(dim(&DepthwiseDims::height), line.firstRow)), line.from);
-}
-
 void DepthwiseEmitter::emitLine(Value plane, Value y) {
   Line line;
   Value block = kb.rem(plane, dim(&DepthwiseDims::blocks));
   line.channel = kb.mul(block, spec.lanes);
-  Value filter = kb.mul(dim(&DepthwiseDims::rows), spec.columns * spec.lanes);
+  Value filter = kb.mul(kb.mul(dim(&DepthwiseDims::rows), columns()), spec.lanes);
   line.weights = kb.advance(kb.buffer(1), kb.mul(block, filter), types.b);
   Value pixels = kb.mul(dim(&DepthwiseDims::height), dim(&DepthwiseDims::width));
   line.image = kb.advance(kb.buffer(0), kb.mul(plane, kb.mul(pixels, spec.lanes)), types.a);
   line.firstRow = kb.sub(kb.mul(y, dim(&DepthwiseDims::stride)), dim(&DepthwiseDims::padTop));
   line.result = kb.mul(kb.add(kb.mul(plane, dim(&DepthwiseDims::outputHeight)), y),
                        dim(&DepthwiseDims::outputWidth));
-  clip(line);
+  line.rows = clipTaps(kb, line.firstRow, dim(&DepthwiseDims::rows), dim(&DepthwiseDims::dilation),
+                       dim(&DepthwiseDims::height));
   line.start = nn::ScalarEmitter(kb.builder(), kb.loc(), types.accumulate, spec.lanes).constant(0);
   if (spec.hasBias)
     line.start = kb.load(kb.advance(kb.buffer(3), line.channel, types.accumulate), types.accumulate,
                          spec.lanes);
   if (spec.outside != 0) {
-    line.start = addOutside(line, kb.index(0), line.from, line.start);
-    line.start = addOutside(line, line.to, dim(&DepthwiseDims::rows), line.start);
+    line.start = addOutside(line, kb.index(0), line.rows.from, line.start);
+    line.start = addOutside(line, line.rows.to, dim(&DepthwiseDims::rows), line.start);
   }
   Value begin = dim(&DepthwiseDims::insideBegin), end = dim(&DepthwiseDims::insideEnd);
   emitPixels(line, kb.index(0), begin, /*areInside=*/false);
@@ -131,17 +128,25 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
 Value DepthwiseEmitter::addOutside(const Line &line, Value from, Value to, Value sum) {
   Value a = engine.loadA(kb, place, outside, {});
   return kb.forLoop(from, to, 1, Values{sum}, [&](Value row, ValueRange now) -> Values {
-    Value next = now[0];
-    for (int64_t j = 0; j < spec.columns; ++j)
-      next = engine.add(kb, place, a, weight(line, row, j), next);
-    return {next};
+    return forColumns(Values(now), [&](Value j, int64_t, Values next) -> Values {
+      return {engine.add(kb, place, a, weight(line, row, j), next[0])};
+    });
   })[0];
+}
+
+DepthwiseEmitter::Values DepthwiseEmitter::forColumns(Values sums, const ColumnBody &body) {
+  if (spec.columns == 0)
+    return kb.forLoop(kb.index(0), columns(), 1, sums,
+                      [&](Value j, ValueRange now) { return body(j, 0, Values(now)); });
+  for (int64_t j = 0; j < spec.columns; ++j)
+    sums = body(kb.index(j), j, std::move(sums));
+  return sums;
 }
 
 void DepthwiseEmitter::emitPixels(const Line &line, Value from, Value to, bool areInside) {
   kb.forLoop(from, to, spec.results, [&](Value x) {
     Values sums = kb.forLoop(
-        line.from, line.to, 1, Values(spec.results, line.start),
+        line.rows.from, line.rows.to, 1, Values(spec.results, line.start),
         [&](Value row, ValueRange now) { return addRow(line, row, x, Values(now), areInside); });
     if (areInside && spec.epilogue.isShort())
       return finishAll(line, x, sums);
@@ -155,7 +160,7 @@ DepthwiseEmitter::Values DepthwiseEmitter::addRow(const Line &line, Value row, V
   Value y = kb.add(line.firstRow, kb.mul(row, dim(&DepthwiseDims::dilation)));
   Value width = dim(&DepthwiseDims::width);
   Value column = kb.sub(kb.mul(x, spec.stride), dim(&DepthwiseDims::padLeft));
-  auto pixel = [&](int64_t offset) -> Value {
+  auto pixel = [&](Value offset) -> Value {
     Value at = kb.add(column, offset);
     Value element = kb.mul(kb.add(kb.mul(y, width), at), spec.lanes);
     Value pointer = kb.advance(line.image, element, types.a);
@@ -167,17 +172,17 @@ DepthwiseEmitter::Values DepthwiseEmitter::addRow(const Line &line, Value row, V
   };
   // Neighbouring windows overlap: what they share is loaded once.
   std::map<int64_t, Value> loaded;
-  for (int64_t j = 0; j < spec.columns; ++j) {
+  return forColumns(std::move(sums), [&](Value j, int64_t number, Values next) {
     Value b = weight(line, row, j);
-    for (auto [p, sum] : llvm::enumerate(sums)) {
-      int64_t offset = static_cast<int64_t>(p) * spec.stride + j * spec.dilation;
-      Value &a = loaded[offset];
+    for (auto [p, sum] : llvm::enumerate(next)) {
+      int64_t apart = static_cast<int64_t>(p) * spec.stride;
+      Value &a = loaded[apart + number * spec.dilation];
       if (!a)
-        a = engine.loadA(kb, place, pixel(offset), {});
+        a = engine.loadA(kb, place, pixel(kb.add(kb.mul(j, spec.dilation), apart)), {});
       sum = engine.add(kb, place, a, b, sum);
     }
-  }
-  return sums;
+    return next;
+  });
 }
 
 void DepthwiseEmitter::finish(const Line &line, Value x, Value sum) {

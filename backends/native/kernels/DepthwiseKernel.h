@@ -12,16 +12,17 @@
 
 namespace quern::native {
 
-/// What shapes the code. Along lines a filter has few weights, and all are unrolled.
+/// What shapes the code. Along lines a filter has few weights, and all are unrolled; but those of
+/// a wide one.
 struct DepthwiseSpec {
-  static constexpr int64_t kMostColumns = 7;
+  static constexpr int64_t kMostUnrolled = 7;
 
   DotTypes types;
   /// The channel block.
   int64_t lanes = 16;
   /// Results of a line that are summed up at once.
   int64_t results = 8;
-  /// Of the filter, along lines.
+  /// Of the filter, along lines. No columns: as many as DepthwiseDims says, in a loop.
   int64_t columns = 3, stride = 1, dilation = 1;
   /// What lies outside: 0 but for bytes.
   int64_t outside = 0;
@@ -40,8 +41,8 @@ struct DepthwiseDims {
   int64_t blocks = 1, parts = 1, linesOfPart = 1;
   int64_t height = 1, width = 1, padTop = 0, padLeft = 0;
   int64_t outputHeight = 1, outputWidth = 1;
-  /// Of the filter, down the lines.
-  int64_t rows = 1, stride = 1, dilation = 1;
+  /// Of the filter, down the lines; and its columns.
+  int64_t rows = 1, stride = 1, dilation = 1, columns = 1;
   /// Results [insideBegin, insideEnd) of a line have their windows between its ends; both are
   /// whole multiples of DepthwiseSpec::results.
   int64_t insideBegin = 0, insideEnd = 0;

@@ -1,6 +1,8 @@
 //===- DotDriver.cpp - where a task of products finds its data ------------===//
 #include "backends/native/kernels/DotDriver.h"
 
+#include "backends/native/kernels/ClippedTaps.h"
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -17,11 +19,14 @@ DotDriver::Tile DotDriver::tileOfTask(Value batch, Value column) {
   Value batchOfA = spec.groupsRepeat ? kb.rem(batch, kb.dim(&DotDims::groups)) : batch;
   Value firstColumn = kb.mul(column, spec.tile.columns());
   tile.a = kb.advance(kb.buffer(0),
-                      offset({{batchOfA, &DotDims::batchStrideA}, {group, &DotDims::groupStrideA}}),
+                      kb.add(kb.dim(&DotDims::startA), offset({{batchOfA, &DotDims::batchStrideA},
+                                                               {group, &DotDims::groupStrideA}})),
                       types.a);
-  tile.b = kb.advance(kb.buffer(1),
-                      offset({{batch, &DotDims::batchStrideB}, {column, &DotDims::tileStrideB}}),
-                      types.b);
+  tile.b =
+      kb.advance(kb.buffer(1),
+                 kb.add(kb.dim(&DotDims::startB),
+                        offset({{batch, &DotDims::batchStrideB}, {column, &DotDims::tileStrideB}})),
+                 types.b);
   Value offsetOfC = offset({{batch, &DotDims::batchStrideC}, {column, &DotDims::tileStrideC}});
   tile.c = kb.advance(kb.buffer(2), offsetOfC, types.c);
   activeLanes.clear();
@@ -53,7 +58,10 @@ DotDriver::Tile DotDriver::tileOfTask(Value batch, Value column) {
 
 DotDriver::Tile DotDriver::tileOfLine(const Tile &tile, Value line) {
   Tile inLine = tile;
-  inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(&DotDims::lineStrideA)), types.a);
+  if (spec.clipsRows)
+    clipRows(inLine, line);
+  else
+    inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(&DotDims::lineStrideA)), types.a);
   Value offsetOfC = kb.mul(line, kb.dim(&DotDims::lineStrideC));
   inLine.c = kb.advance(tile.c, offsetOfC, types.c);
   if (spec.bias == OperandAccess::Full)
@@ -63,6 +71,22 @@ DotDriver::Tile DotDriver::tileOfLine(const Tile &tile, Value line) {
       inLine.operands[i] =
           kb.advance(tile.operands[i], offsetOfC, spec.epilogue.program.inputs[i + 1]);
   return inLine;
+}
+
+void DotDriver::clipRows(Tile &inLine, Value line) {
+  constexpr size_t kFilterRows = 1;
+  auto ofClip = [&](int64_t DotDims::Clip::*dim) {
+    return kb.dim(dimIndex(&DotDims::clip) + dimIndex(dim));
+  };
+  Value start = kb.sub(kb.mul(line, ofClip(&DotDims::Clip::step)), ofClip(&DotDims::Clip::padTop));
+  Value dilation = ofClip(&DotDims::Clip::dilation);
+  ClippedTaps rows = clipTaps(kb, start, ofLevel(kFilterRows, &DotDims::Level::trip), dilation,
+                              ofClip(&DotDims::Clip::rows));
+  Value firstRow = kb.add(start, kb.mul(rows.from, dilation));
+  inLine.a = kb.advance(inLine.a, kb.mul(firstRow, ofClip(&DotDims::Clip::lineStride)), types.a);
+  inLine.b = kb.advance(inLine.b, kb.mul(rows.from, ofLevel(kFilterRows, &DotDims::Level::strideB)),
+                        types.b);
+  inLine.filterRows = kb.sub(rows.to, rows.from);
 }
 
 ResultPosition DotDriver::position(Value row, int64_t v) {

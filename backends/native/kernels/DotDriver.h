@@ -18,11 +18,19 @@ protected:
     mlir::Value a, b, c, scales, zeros, bias;
     /// Epilogue operands, at the tile's first element.
     Values operands;
+    /// Of a line, where DotSpec::clipsRows says so: how many rows of the filter meet the image, of
+    /// which A and B are at the first.
+    mlir::Value filterRows;
   };
 
   /// Of a column tile of a batch, whose columns count from now on.
   Tile tileOfTask(mlir::Value batch, mlir::Value column);
   Tile tileOfLine(const Tile &tile, mlir::Value line);
+  /// The dims of one of DotDims::levels.
+  mlir::Value ofLevel(size_t level, int64_t DotDims::Level::*dim) {
+    auto before = static_cast<int64_t>(level * sizeof(DotDims::Level) / sizeof(int64_t));
+    return kb.dim(dimIndex(&DotDims::levels) + before + dimIndex(dim));
+  }
 
   mlir::Value strideOf(int64_t stride, int64_t DotDims::*dim) {
     return stride == DotSpec::kRuntime ? kb.dim(dim) : kb.index(stride);
@@ -32,6 +40,11 @@ protected:
   /// Of vector `v` in row `row` of the line.
   ResultPosition position(mlir::Value row, int64_t v);
 
+private:
+  /// Of a line: what of the filter's rows meets the image.
+  void clipRows(Tile &inLine, mlir::Value line);
+
+protected:
   KernelBuilder &kb;
   const DotSpec &spec;
   const DotTypes &types;

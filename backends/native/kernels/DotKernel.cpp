@@ -35,8 +35,7 @@ void DotDims::splitLines(int64_t batches, double totalFlops, int64_t threads) {
 //===----------------------------------------------------------------------===//
 
 std::string DotSpec::name() const {
-  std::string text = tile.vectorA ? "depthwise_" : "dot_";
-  return fmt::format(FMT_COMPILE("{}{}{}x{}{}"), text, tile.types.label(), heights.front(),
+  return fmt::format(FMT_COMPILE("dot_{}{}x{}{}"), tile.types.label(), heights.front(),
                      tile.columns(), epilogue.program.label());
 }
 
@@ -61,7 +60,7 @@ private:
   /// Stores the sums by way of memory, so that the epilogue's code is there once
   /// for all rows.
   void storeByRows(const Tile &tile, const Values &sums, Value firstRow, int64_t rows);
-  DotOperands operandsOfTile();
+  DotOperands operandsOf(const Tile &tile);
   /// The sum of the block that begins at `a`, in all lanes.
   Value sumOfBlock(Value a);
   /// `sums`, and what the sums of the products of one block come to.
@@ -101,12 +100,14 @@ void DotEmitter::emitTiles(const Tile &tile, Value from, Value to) {
   }
 }
 
-DotOperands DotEmitter::operandsOfTile() {
+DotOperands DotEmitter::operandsOf(const Tile &tile) {
   DotOperands operands;
-  for (size_t i = 0; i < spec.tile.levels.size(); ++i) {
-    int64_t dim = dimIndex(&DotDims::levels) + 2 * static_cast<int64_t>(i);
-    operands.levels.push_back({kb.dim(dim), kb.dim(dim + 1)});
-  }
+  for (size_t i = 0; i < spec.tile.levels.size(); ++i)
+    operands.levels.push_back({ofLevel(i, &DotDims::Level::trip),
+                               ofLevel(i, &DotDims::Level::strideA),
+                               ofLevel(i, &DotDims::Level::strideB)});
+  if (tile.filterRows)
+    operands.levels[1].trip = tile.filterRows;
   operands.rowStrideA = kb.dim(&DotDims::rowStrideA);
   operands.strideB = kb.dim(&DotDims::strideB);
   if (spec.tile.partialGroup)
@@ -156,7 +157,7 @@ DotEmitter::Values DotEmitter::addBlock(const Tile &tile, Value block, Value a, 
 }
 
 DotEmitter::Values DotEmitter::accumulate(const Tile &tile, Value a, int64_t rows, Values sums) {
-  DotMicroKernel micro(kb, spec.tile, operandsOfTile());
+  DotMicroKernel micro(kb, spec.tile, operandsOf(tile));
   if (!spec.scaledBlocks)
     return micro.accumulate(rows, a, tile.b, std::move(sums));
   return kb.forLoop(kb.index(0), kb.dim(&DotDims::blocks), 1, sums,
@@ -170,7 +171,7 @@ DotEmitter::Values DotEmitter::accumulate(const Tile &tile, Value a, int64_t row
 }
 
 void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
-  Values sums = DotMicroKernel(kb, spec.tile, operandsOfTile()).zeros(rows);
+  Values sums = DotMicroKernel(kb, spec.tile, operandsOf(tile)).zeros(rows);
   int64_t vectors = spec.tile.vectors;
   if (spec.bias)
     for (int64_t i = 0; i < rows * vectors; ++i)

@@ -3,7 +3,7 @@
 // The driver of the Dot micro-kernel: C[i, j] += sum over k of A[i, k] * B[k, j].
 // One emitter serves Gemm and MatMul, direct convolution on NCHW and NCHWc inputs
 // (the k range is a nest: channel block, kernel row, kernel column, lane), grouped
-// and depthwise convolution (`vectorA`).
+// convolution, too.
 //
 // The iteration space is batches x column tiles x lines; a line is one output
 // row of a convolution (several tiles) or, in a flat space, one tile. Rows are
@@ -39,6 +39,9 @@ struct DotSpec {
   bool groupsRepeat = false;
   /// The last column tile may be partial: mask loads and stores by DotDims::columns.
   bool maskColumns = false;
+  /// Lines of the image lie outside of it: level 1 of the k nest, which is the rows of the filter,
+  /// leaves out what meets them, by DotDims::clip. Both levels 0 and 1 have strides in B.
+  bool clipsRows = false;
   /// What accumulators start from: an operand of C's rows and columns, or zero.
   std::optional<OperandAccess> bias;
   /// The sum of each block of k is scaled, by a number for each column, before it is added up.
@@ -49,8 +52,8 @@ struct DotSpec {
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "dot";
-  QUERN_FIELDS(tile, heights, flat, rowStrideC, contiguousColumns, groupsRepeat, maskColumns, bias,
-               scaledBlocks, shiftedBlocks, epilogue)
+  QUERN_FIELDS(tile, heights, flat, rowStrideC, contiguousColumns, groupsRepeat, maskColumns,
+               clipsRows, bias, scaledBlocks, shiftedBlocks, epilogue)
   /// "dot_14x32_relu".
   std::string name() const;
   void emit(KernelBuilder &kb) const;
@@ -85,12 +88,26 @@ struct DotDims {
   int64_t groups = 1;
   /// Tiles of each height in a line, or in a flat space.
   TileCover tiles{};
-  /// Trip count and stride in A of each level.
+  /// Trip count and strides of each level; that in B where DotTile has it.
   struct Level {
     int64_t trip = 1;
     int64_t strideA = 0;
+    int64_t strideB = 0;
   };
   Level levels[4];
+  /// Where the first tile begins to read.
+  int64_t startA = 0;
+  int64_t startB = 0;
+  /// Of DotSpec::clipsRows: line y of C begins at row y * step - padTop of an image of `rows` rows,
+  /// lineStride apart in A, and the filter's are `dilation` apart.
+  struct Clip {
+    int64_t rows = 0;
+    int64_t padTop = 0;
+    int64_t step = 1;
+    int64_t dilation = 1;
+    int64_t lineStride = 0;
+  };
+  Clip clip;
   /// Elements of A at the end of k that fill no group.
   int64_t leftOver = 0;
   /// Of scaled blocks: how many, and the elements of one along k; `levels` are of one.

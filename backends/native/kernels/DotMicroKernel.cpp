@@ -84,7 +84,9 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
       } else {
         inner = emitLevel(index + 1, rows, next, std::move(inner));
         next.a = kb.advance(here.a, strideA, tile.types.a);
-        if (skippedB > 0 && index + 2 == tile.levels.size())
+        if (level.hasStrideB)
+          next.b = advanceB(here.b, operands.levels[index].strideB);
+        else if (skippedB > 0 && index + 2 == tile.levels.size())
           next.b = advanceB(next.b, kb.mul(operands.strideB, skippedB));
       }
       Values all = {next.a, next.b};
@@ -107,7 +109,7 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
 
 DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, Values sums,
                                                 Value count) {
-  DotEngine::Place place{tile.types, tile.lanes, tile.vectorA};
+  DotEngine::Place place{tile.types, tile.lanes, /*vectorA=*/false};
   Values rowGroups, columnGroups;
   for (int64_t v = 0; v < tile.vectors; ++v) {
     Value offset = operands.vectorOffsets.empty() ? kb.index(v * tile.lanes * tile.group)
@@ -129,8 +131,6 @@ DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, 
       for (int64_t part = first; part < end; ++part) {
         Value row = engine.partOfA(kb, place, rowGroups[r], part);
         for (int64_t v = 0; v < tile.vectors; ++v) {
-          if (tile.vectorA && v > 0) // of one part
-            row = engine.loadA(kb, place, kb.advance(ofRow, v * tile.lanes, tile.types.a), count);
           Value &sum = sums[r * tile.vectors + v];
           sum = engine.add(kb, place, row, columns[(part - first) * tile.vectors + v], sum);
         }

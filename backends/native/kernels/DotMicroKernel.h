@@ -20,13 +20,16 @@ struct DotTile {
   static constexpr int64_t kRuntime = -1;
 
   /// One level of the k nest, outermost first. The last level is unrolled. Trips
-  /// count steps of the engine, strides elements of A.
+  /// count steps of the engine, strides elements.
   struct Level {
     int64_t trip = kRuntime;
     int64_t strideA = kRuntime;
     int64_t unroll = 1;
+    /// Of the levels around others: B moves by a run-time stride, too, for not all that lies there
+    /// is read; else it goes on where the trip before has ended.
+    bool hasStrideB = false;
 
-    QUERN_FIELDS(trip, strideA, unroll)
+    QUERN_FIELDS(trip, strideA, unroll, hasStrideB)
   };
 
   DotTypes types;
@@ -34,8 +37,6 @@ struct DotTile {
   int64_t vectors = 2;
   llvm::SmallVector<Level, 4> levels;
   int64_t rowStrideA = kRuntime;
-  /// A is read as vectors (depthwise: lane c of A meets lane c of B).
-  bool vectorA = false;
   /// The rows of B that a tile reads follow each other: [k / group][vectors * lanes][group].
   bool packedB = true;
   /// Adjacent k elements of a step: 1, or DotTypes::group() where B is packed and A has them
@@ -47,15 +48,14 @@ struct DotTile {
   /// block of channels that is not full, of which B has zeros for the rest. 0: there is none.
   int64_t lastSteps = 0;
 
-  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, vectorA, packedB, group, partialGroup,
-               lastSteps)
+  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, packedB, group, partialGroup, lastSteps)
   int64_t columns() const { return vectors * lanes; }
 };
 
 /// What a tile reads; values that its DotTile bakes in may be null.
 struct DotOperands {
   struct Level {
-    mlir::Value trip, strideA;
+    mlir::Value trip, strideA, strideB;
   };
   std::vector<Level> levels;
   mlir::Value rowStrideA;

@@ -210,8 +210,8 @@ void TiledDotEmitter::multiplyAll(const Shape &shape, Value a, Value b) {
 
 /// Emits a level and those inside of it; what follows it.
 TiledDotEmitter::Cursor TiledDotEmitter::emitLevel(const Shape &shape, size_t index, Cursor at) {
-  int64_t dim = dimIndex(&DotDims::levels) + 2 * static_cast<int64_t>(index);
-  Value trip = kb.dim(dim), strideA = kb.dim(dim + 1);
+  Value trip = ofLevel(index, &DotDims::Level::trip);
+  Value strideA = ofLevel(index, &DotDims::Level::strideA);
   Value stepB = kb.mul(kb.dim(&TiledDotDims::stepElements), spec.tile.columns());
   Value bytesOfRow = elementsOfA(rowStrideA());
   Values end =
@@ -219,6 +219,8 @@ TiledDotEmitter::Cursor TiledDotEmitter::emitLevel(const Shape &shape, size_t in
         Cursor next{now[0], now[1]};
         if (index + 1 < spec.tile.levels.size()) {
           next = emitLevel(shape, index + 1, next);
+          if (spec.tile.levels[index].hasStrideB)
+            next.b = kb.advance(now[1], ofLevel(index, &DotDims::Level::strideB), types.b);
         } else {
           Value second = kb.advance(now[0], kb.dim(&TiledDotDims::secondA), types.a);
           emitStep(shape, now[0], bytesOfRow, second, now[1]);
@@ -243,8 +245,8 @@ void TiledDotEmitter::emitStep(const Shape &shape, Value a, Value strideA, Value
 }
 
 void TiledDotEmitter::copyRest(Value a) {
-  int64_t dim = dimIndex(&DotDims::levels);
-  Value end = kb.advance(a, kb.mul(kb.dim(dim), kb.dim(dim + 1)), types.a);
+  Value all = kb.mul(ofLevel(0, &DotDims::Level::trip), ofLevel(0, &DotDims::Level::strideA));
+  Value end = kb.advance(a, all, types.a);
   Value bytes = elementsOfA(kb.dim(&TiledDotDims::leftOver));
   Value rows = kb.add(kb.dim(&TiledDotDims::firstRows), kb.dim(&TiledDotDims::secondRows));
   kb.forLoop(kb.index(0), rows, 1, [&](Value row) {

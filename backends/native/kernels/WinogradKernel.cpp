@@ -130,7 +130,7 @@ void WinogradEmitter::transformTile(Value index, Value row) {
 
 void WinogradEmitter::multiplyRows(Value firstRow, int64_t rows, Value a, Value b, Value c) {
   DotOperands operands;
-  operands.levels.push_back({dim(&WinogradDims::depth), kb.index(1)});
+  operands.levels.push_back({dim(&WinogradDims::depth), kb.index(1), {}});
   operands.rowStrideA = dim(&WinogradDims::rowStride);
   DotMicroKernel micro(kb, spec.product, operands);
   a = kb.advance(a, kb.mul(firstRow, operands.rowStrideA), kType);

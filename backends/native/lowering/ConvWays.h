@@ -42,6 +42,8 @@ struct ConvProblem {
         return true;
     return false;
   }
+  /// Adjacent elements of the image that are one pixel's: the block, or one of a plain image.
+  int64_t pixel() const { return inputBlock > 0 ? inputBlock : 1; }
   /// What is computed on a blocked result; else on plain images.
   bool isBlocked() const { return outputBlock > 0; }
   /// Each output pixel reads just the input pixel at the same place.
@@ -70,8 +72,9 @@ LoweredStep startConvStep(const ConvProblem &p, const KernelSpec &kernel, ConvPr
 LoweredStep makeConvStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
                          ConvProduct product);
 
-/// What a way costs that is a product after passes over so many bytes of an image.
-double costAfterPasses(const ConvProblem &p, double bytes);
+/// What a way costs that is a product after passes over so many bytes of an image; `share` is what
+/// it does of all products.
+double costAfterPasses(const ConvProblem &p, double bytes, double share = 1);
 
 /// One of the ways.
 struct ConvWay {

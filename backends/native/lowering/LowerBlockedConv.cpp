@@ -6,7 +6,9 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/PackWeights.h"
 #include "backends/native/kernels/TiledDotKernel.h"
+#include "backends/native/lowering/ConvTaps.h"
 #include "backends/native/lowering/ConvWays.h"
+#include "backends/native/lowering/Way.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/Constants.h"
@@ -20,85 +22,6 @@ using namespace mlir;
 using namespace quern;
 using namespace quern::native;
 using namespace quern::plan;
-
-namespace {
-/// The input of the blocked way: an image with its halo, in elements.
-struct PaddedInput {
-  StepBuffer buffer;
-  int64_t pixel;      ///< elements of one pixel: the block, or 1 for plain NCHW
-  int64_t lineStride; ///< between lines
-  int64_t planeStride;
-  int64_t planes; ///< planes of one image
-};
-} // namespace
-
-/// The input itself, or its copy with zeros around it when the window has pads.
-static PaddedInput padInput(const ConvProblem &p, std::vector<LoweredStep> &steps) {
-  PaddedInput padded;
-  padded.pixel = std::max<int64_t>(p.inputBlock, 1);
-  padded.planes = p.context.sizesOf(p.input)[1];
-  padded.buffer = StepBuffer::of(p.input);
-  int64_t height = p.window.input[1], width = p.window.input[2];
-  if (p.hasPads()) {
-    HaloShape halo{p.batch * padded.planes,
-                   height,
-                   width,
-                   padded.pixel,
-                   p.window.padBegin[1],
-                   p.padEnd[1],
-                   p.window.padBegin[2],
-                   p.padEnd[2],
-                   p.window.outside};
-    height += halo.top + halo.bottom;
-    width += halo.left + halo.right;
-    CheckedSize bytes =
-        CheckedSize(halo.planes) * height * width * padded.pixel * dtypeBytes(p.inputType);
-    padded.buffer = StepBuffer::scratchSpace(0, bytes);
-    steps.push_back(padHalo(StepBuffer::of(p.input), padded.buffer, halo, p.inputType));
-  }
-  padded.lineStride = width * padded.pixel;
-  padded.planeStride = height * padded.lineStride;
-  return padded;
-}
-
-/// The k nest of the blocked way: channel block, kernel row, kernel column, lane.
-static void addWindowLevels(const ConvProblem &p, const PaddedInput &padded, DotSpec &spec,
-                            DotDims &dims) {
-  bool depthwise = spec.tile.vectorA;
-  std::vector<DotDims::Level> levels;
-  auto add = [&](DotTile::Level level, DotDims::Level dim) {
-    spec.tile.levels.push_back(level);
-    levels.push_back(dim);
-  };
-  constexpr int64_t kRuntime = DotSpec::kRuntime;
-  if (!depthwise) {
-    // Padding of floats may be no number; that of integers meets weights of zero.
-    int64_t rest = p.channelsPerGroup() % padded.pixel;
-    if (isFloat(p.inputType) && spec.tile.group > 1 && rest % spec.tile.group == 0)
-      spec.tile.lastSteps = rest / spec.tile.group;
-    int64_t planes = spec.tile.lastSteps > 0 ? p.channelsPerGroup() / padded.pixel
-                                             : ceilDiv(p.channelsPerGroup(), padded.pixel);
-    add({kRuntime, kRuntime, 1}, {planes, padded.planeStride});
-  }
-  int64_t rows = p.window.kernel[1], columns = p.window.kernel[2];
-  int64_t stepX = p.window.dilation[2] * padded.pixel;
-  // A small kernel width is unrolled; it is the innermost level unless lanes are.
-  bool lanesInside = !depthwise && padded.pixel > 1;
-  constexpr int64_t kMaxUnrolledWidth = 7;
-  int64_t unroll = lanesInside || columns > kMaxUnrolledWidth ? 1 : columns;
-  if (rows > 1 || columns > 1) {
-    add({kRuntime, kRuntime, 1}, {rows, p.window.dilation[1] * padded.lineStride});
-    add({unroll > 1 ? columns : kRuntime, unroll > 1 ? stepX : kRuntime, unroll}, {columns, stepX});
-  }
-  if (lanesInside) {
-    int64_t group = spec.tile.group, steps = padded.pixel / group;
-    add({steps, group, std::min<int64_t>(4, steps)}, {steps, group});
-  }
-  if (spec.tile.levels.empty())
-    add({1, 1, 1}, {1, 1});
-  for (size_t i = 0; i < levels.size(); ++i)
-    dims.levels[i] = levels[i];
-}
 
 /// Whether a tile of sums has the columns of a block.
 static bool isWholeVectors(int64_t block, const Target &target) {
@@ -122,69 +45,293 @@ std::optional<Reason> native::refuseBlocked(const ConvProblem &p) {
   return passes::refuseBlocks(facts, {p.inputBlock, p.outputBlock});
 }
 
-/// The tile of the blocked way; `lineRows` are the output pixels of a line.
-/// Takes the epilogue's program away.
-static DotSpec blockedSpec(ConvProblem &p, const PaddedInput &padded, int64_t lineRows,
-                           const Target &target) {
+/// The tile that lines of `lineRows` results are computed by.
+static TileShape tileShape(const ConvProblem &p, int64_t lineRows) {
   // A tile's vectors are one channel block, or several of one vector that read the same input.
+  const Target &target = p.context.target;
   int64_t lanes = target.channelBlock(), vectorsOfBlock = p.outputBlock / lanes;
-  int64_t channelVectors = p.isDepthwise() ? 1 : ceilDiv(p.outputsPerGroup(), lanes);
-  TileShape shape = vectorsOfBlock > 1 ? chooseBlockTile(target, vectorsOfBlock)
-                                       : chooseConvTile(target, lineRows, channelVectors);
+  if (vectorsOfBlock > 1)
+    return chooseBlockTile(target, vectorsOfBlock);
+  return chooseConvTile(target, lineRows, ceilDiv(p.outputsPerGroup(), lanes));
+}
+
+//===----------------------------------------------------------------------===//
+// What is read of the image and of the filter
+//===----------------------------------------------------------------------===//
+
+constexpr int kRows = 1, kColumns = 2;
+
+namespace {
+/// Taps that meet nothing but padding are left out, where padding adds nothing; zeros lie around
+/// the image for those that meet it for some results only.
+struct Reading {
+  TapRange rows;
+  /// Parts of each line of results, with the columns of the filter that they read.
+  llvm::SmallVector<TapSegment> parts;
+  /// Each result reads just the pixel at its own place.
+  bool isFlat = false;
+  /// The kernel leaves out rows of the filter that lie above or below the image.
+  bool clipsRows = false;
+  /// Lines and columns of zeros.
+  int64_t top = 0, bottom = 0, left = 0, right = 0;
+
+  bool hasHalo() const { return top + bottom + left + right > 0; }
+  /// Whether the filter is read as a whole.
+  bool readsAll(const ConvProblem &p) const {
+    return !clipsRows && parts.size() == 1 && rows.count == p.window.kernel[kRows] &&
+           parts.front().taps.count == p.window.kernel[kColumns];
+  }
+  /// That have tiles of one kernel.
+  int64_t lineRows(const ConvProblem &p) const {
+    if (isFlat)
+      return p.outputPixels();
+    return parts.size() > 1 ? kAnyLineRows : p.window.output[kColumns];
+  }
+};
+} // namespace
+
+static ConvAxis axisOf(const ConvProblem &p, int a) {
+  const WindowShape3 &w = p.window;
+  return {w.input[a], w.output[a], w.kernel[a], w.stride[a], w.dilation[a], w.padBegin[a]};
+}
+
+/// Where the first of `taps` lies for the first result.
+static int64_t startOf(const ConvAxis &axis, const TapRange &taps) {
+  return taps.first * axis.dilation - axis.padBegin;
+}
+
+/// The places before the image that `taps` meet, and those behind it.
+static std::pair<int64_t, int64_t> overhang(const ConvAxis &axis, const TapRange &taps) {
+  int64_t start = startOf(axis, taps);
+  int64_t last = start + (axis.output - 1) * axis.stride + (taps.count - 1) * axis.dilation;
+  return {std::max<int64_t>(-start, 0), std::max<int64_t>(last - (axis.input - 1), 0)};
+}
+
+static bool isInPlace(const ConvAxis &axis, const TapRange &taps) {
+  return taps.count == 1 && axis.stride == 1 && axis.input == axis.output &&
+         startOf(axis, taps) == 0;
+}
+
+/// Whether lines are to be computed in `parts`, which need no zeros beside the image, rather than
+/// as a whole with `columns` of the filter: that has fewer products, and reads more weights.
+static bool partsPay(const ConvProblem &p, const TapRange &columns,
+                     llvm::ArrayRef<TapSegment> parts) {
+  constexpr size_t kMostParts = 5;
+  int64_t width = p.window.output[kColumns];
+  if (parts.size() == 1 || parts.size() > kMostParts || p.inputBlock == 0 || width < kAnyLineRows)
+    return false;
+  TileShape shape = tileShape(p, kAnyLineRows);
+  double ofParts = 0, taps = 0;
+  for (const TapSegment &part : parts) {
+    ofParts += double(part.taps.count) * double(costOfRows(part.results, shape));
+    taps += double(part.taps.count);
+  }
+  double whole = double(columns.count) * double(costOfRows(width, shape));
+  double image = double(p.inputPixels()) * double(p.channels),
+         all = double(p.window.kernel[kColumns]);
+  double weights = double(p.context.elementsOf(p.weights)) * (taps - double(columns.count)) / all;
+  double flops = p.flops / double(p.batch) * double(columns.count) / all;
+  auto timeOf = [&](double products, double elements) {
+    StepCost work{.flops = products},
+        moves{.bytesRead = elements * double(dtypeBytes(p.inputType))};
+    return nanoseconds(work, p.dtype, p.context.target) +
+           nanoseconds(moves, p.dtype, p.context.target);
+  };
+  return timeOf(flops * ofParts / whole, weights) < timeOf(flops, 2 * image);
+}
+
+/// How the image is read; `onTiles` of matrices, which read whole lines.
+static Reading planReading(const ConvProblem &p, bool onTiles) {
+  bool canSkip = p.window.outside == 0;
+  auto tapsOf = [&](int a) {
+    TapRange reached = canSkip ? reachedTaps(axisOf(p, a)) : TapRange{};
+    return reached.count > 0 ? reached : TapRange{0, p.window.kernel[a]};
+  };
+  Reading reading;
+  reading.rows = tapsOf(kRows);
+  ConvAxis rows = axisOf(p, kRows), columns = axisOf(p, kColumns);
+  TapRange ofLine = tapsOf(kColumns);
+  reading.parts = {{0, columns.output, ofLine}};
+  // The innermost level of a plain image goes through all of the filter.
+  bool hasOuterLevels = p.inputBlock > 0 || p.kernelPositions() == 1;
+  reading.isFlat = hasOuterLevels && isInPlace(rows, reading.rows) && isInPlace(columns, ofLine);
+  if (reading.isFlat)
+    return reading;
+  std::tie(reading.top, reading.bottom) = overhang(rows, reading.rows);
+  std::tie(reading.left, reading.right) = overhang(columns, ofLine);
+  if (!canSkip || onTiles)
+    return reading;
+  // Loops of known trips and a copy are faster where few rows are left out.
+  constexpr double kMostMet = 0.75;
+  double met = double(countMeetings(rows)) / double(rows.output * reading.rows.count);
+  if (reading.top + reading.bottom > 0 && met < kMostMet) {
+    reading.clipsRows = true;
+    reading.top = reading.bottom = 0;
+  }
+  llvm::SmallVector<TapSegment> parts = segmentsOf(columns);
+  if (partsPay(p, ofLine, parts)) {
+    reading.parts = std::move(parts);
+    reading.left = reading.right = 0;
+  }
+  return reading;
+}
+
+namespace {
+/// The image as it is read, in elements.
+struct PaddedInput {
+  StepBuffer buffer;
+  int64_t lineStride;  ///< between lines
+  int64_t planeStride; ///< between blocks of channels, or channels
+  int64_t planes;      ///< of one image
+};
+} // namespace
+
+/// The input itself, or its copy with what lies outside around it.
+static PaddedInput padInput(const ConvProblem &p, const Reading &reading,
+                            std::vector<LoweredStep> &steps) {
+  PaddedInput padded;
+  padded.planes = p.context.sizesOf(p.input)[1];
+  padded.buffer = StepBuffer::of(p.input);
+  int64_t height = p.window.input[kRows], width = p.window.input[kColumns];
+  if (reading.hasHalo()) {
+    HaloShape halo{
+        p.batch * padded.planes, height,       width,         p.pixel(),       reading.top,
+        reading.bottom,          reading.left, reading.right, p.window.outside};
+    height += reading.top + reading.bottom;
+    width += reading.left + reading.right;
+    CheckedSize bytes =
+        CheckedSize(halo.planes) * height * width * p.pixel() * dtypeBytes(p.inputType);
+    padded.buffer = StepBuffer::scratchSpace(0, bytes);
+    steps.push_back(padHalo(StepBuffer::of(p.input), padded.buffer, halo, p.inputType));
+  }
+  padded.lineStride = width * p.pixel();
+  padded.planeStride = height * padded.lineStride;
+  return padded;
+}
+
+/// Of the filter, in elements of a column tile of packed weights.
+static int64_t elementsOfTaps(const ConvProblem &p, const DotSpec &spec, int64_t taps) {
+  return taps * p.pixel() * spec.tile.columns();
+}
+
+/// Where the first tile of `part` begins to read.
+static void setStarts(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
+                      const TapSegment &part, const DotSpec &spec, DotDims &dims) {
+  ConvAxis columns = axisOf(p, kColumns);
+  int64_t column = startOf(columns, part.taps) + part.first * columns.stride + reading.left;
+  int64_t taps = part.taps.first;
+  dims.startA = part.taps.count > 0 ? column * p.pixel() : 0;
+  if (!reading.clipsRows) {
+    dims.startA += (startOf(axisOf(p, kRows), reading.rows) + reading.top) * padded.lineStride;
+    taps += reading.rows.first * p.window.kernel[kColumns];
+  }
+  dims.startB = elementsOfTaps(p, spec, taps);
+}
+
+/// The dims of `part` but for the k nest, and how rows are split up.
+static DotDims blockedDims(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
+                           const TapSegment &part, const DotSpec &spec) {
+  DotDims dims;
+  int64_t block = p.outputBlock, blocks = ceilDiv(p.outputs, block);
+  int64_t blocksOfTile = spec.contiguousColumns ? 1 : spec.tile.vectors;
+  dims.columnTiles = blocks / blocksOfTile;
+  dims.lineStrideA = p.window.stride[kRows] * padded.lineStride;
+  dims.lineStrideC = p.window.output[kColumns] * block;
+  dims.batchStrideA = padded.planes * padded.planeStride;
+  dims.batchStrideC = blocks * p.outputPixels() * block;
+  dims.tilesPerGroup = dims.columnTiles / p.groups;
+  dims.groupStrideA = p.channelsPerGroup() / p.pixel() * padded.planeStride;
+  int64_t planes = ceilDiv(p.channelsPerGroup(), p.pixel());
+  dims.tileStrideB = elementsOfTaps(p, spec, planes * p.kernelPositions());
+  dims.vectorStrideC = p.outputPixels() * block;
+  dims.tileStrideC = blocksOfTile * dims.vectorStrideC;
+  if (reading.clipsRows)
+    dims.clip = {p.window.input[kRows], p.window.padBegin[kRows], p.window.stride[kRows],
+                 p.window.dilation[kRows], padded.lineStride};
+  setStarts(p, padded, reading, part, spec, dims);
+  return dims;
+}
+
+//===----------------------------------------------------------------------===//
+// On vectors
+//===----------------------------------------------------------------------===//
+
+/// The tile of the blocked way. Takes the epilogue's program away.
+static DotSpec blockedSpec(ConvProblem &p, int64_t lineRows) {
+  TileShape shape = tileShape(p, lineRows);
   DotSpec spec;
   spec.tile.types = {p.inputType, p.weightsType, p.dtype, p.resultType()};
-  spec.tile.lanes = lanes;
-  spec.tile.vectorA = p.isDepthwise();
+  spec.tile.lanes = p.context.target.channelBlock();
   // A pixel of an image in blocks has whole groups of channels.
-  if (!spec.tile.vectorA && padded.pixel % spec.tile.types.group() == 0)
+  if (p.pixel() % spec.tile.types.group() == 0)
     spec.tile.group = spec.tile.types.group();
   spec.tile.vectors = shape.vectors;
   spec.heights = shape.heights;
-  spec.flat = p.isPointwise();
-  spec.tile.rowStrideA = p.window.stride[2] * padded.pixel;
+  spec.tile.rowStrideA = p.window.stride[kColumns] * p.pixel();
   spec.rowStrideC = p.outputBlock;
-  spec.contiguousColumns = vectorsOfBlock > 1;
+  spec.contiguousColumns = p.outputBlock > spec.tile.lanes;
   if (p.bias)
     spec.bias = OperandAccess::PerColumn;
   spec.epilogue = EpilogueCode(p.epilogue);
   return spec;
 }
 
-/// The dims of the blocked way but for the levels, and how rows are split up.
-static void fillBlockedDims(const ConvProblem &p, const PaddedInput &padded, const DotSpec &spec,
-                            DotDims &dims) {
-  int64_t block = p.outputBlock, blocks = ceilDiv(p.outputs, block);
-  int64_t blocksOfTile = spec.contiguousColumns ? 1 : spec.tile.vectors;
-  dims.columnTiles = blocks / blocksOfTile;
-  dims.lineStrideA = p.window.stride[1] * padded.lineStride;
-  dims.lineStrideC = p.window.output[2] * block;
-  dims.batchStrideA = padded.planes * padded.planeStride;
-  dims.batchStrideC = blocks * p.outputPixels() * block;
-  dims.tilesPerGroup = spec.tile.vectorA ? 1 : dims.columnTiles / p.groups;
-  dims.groupStrideA = spec.tile.vectorA ? padded.planeStride
-                                        : p.channelsPerGroup() / padded.pixel * padded.planeStride;
-  int64_t channels =
-      spec.tile.vectorA ? 1 : ceilDiv(p.channelsPerGroup(), padded.pixel) * padded.pixel;
-  int64_t depth = p.kernelPositions() * channels;
-  dims.tileStrideB = depth * spec.tile.columns();
-  dims.vectorStrideC = p.outputPixels() * block;
-  dims.tileStrideC = blocksOfTile * dims.vectorStrideC;
+/// Whether the k nest has levels for rows and columns of the filter.
+static bool hasTapLevels(const ConvProblem &p, const Reading &reading) {
+  return !reading.isFlat && (p.kernelPositions() > 1 || reading.clipsRows);
+}
+
+/// The k nest: channel block, kernel row, kernel column, lane; as code, but what is all runtime.
+static void addLevels(const ConvProblem &p, const Reading &reading, DotSpec &spec) {
+  int64_t group = spec.tile.group, pixel = p.pixel();
+  bool hasStrideB = !reading.readsAll(p);
+  // Padding of floats may be no number; that of integers meets weights of zero.
+  int64_t rest = p.channelsPerGroup() % pixel;
+  if (isFloat(p.inputType) && group > 1 && rest % group == 0)
+    spec.tile.lastSteps = rest / group;
+  spec.tile.levels.push_back({.hasStrideB = hasStrideB});
+  // A small kernel width is unrolled; it is the innermost level unless lanes are.
+  constexpr int64_t kMaxUnrolledWidth = 7;
+  int64_t columns = reading.parts.front().taps.count;
+  bool isUnrolled = pixel == 1 && columns > 1 && columns <= kMaxUnrolledWidth;
+  if (hasTapLevels(p, reading)) {
+    spec.tile.levels.push_back({.hasStrideB = hasStrideB});
+    if (isUnrolled)
+      spec.tile.levels.push_back({columns, p.window.dilation[kColumns], columns});
+    else
+      spec.tile.levels.push_back({});
+  }
+  if (pixel > 1) {
+    int64_t steps = pixel / group;
+    spec.tile.levels.push_back({steps, group, std::min<int64_t>(4, steps)});
+  }
+}
+
+/// The same as numbers.
+static void fillLevels(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
+                       const TapSegment &part, const DotSpec &spec, DotDims &dims) {
+  int64_t group = spec.tile.group, columns = p.window.kernel[kColumns];
+  int64_t planes = spec.tile.lastSteps > 0 ? p.channelsPerGroup() / p.pixel()
+                                           : ceilDiv(p.channelsPerGroup(), p.pixel());
+  size_t level = 0;
+  dims.levels[level++] = {planes, padded.planeStride, elementsOfTaps(p, spec, p.kernelPositions())};
+  if (hasTapLevels(p, reading)) {
+    dims.levels[level++] = {reading.clipsRows ? p.window.kernel[kRows] : reading.rows.count,
+                            p.window.dilation[kRows] * padded.lineStride,
+                            elementsOfTaps(p, spec, columns)};
+    dims.levels[level++] = {part.taps.count, p.window.dilation[kColumns] * p.pixel()};
+  }
+  if (p.pixel() > 1)
+    dims.levels[level] = {p.pixel() / group, group};
 }
 
 /// The constant weights as the blocked way reads them.
 static StepBuffer packedWeights(const ConvProblem &p, const DotSpec &spec) {
-  nn::WeightSource weights = *p.context.values.weightOf(p.weights);
-  if (spec.tile.vectorA)
-    return StepBuffer::packed(weights,
-                              fmt::format(FMT_COMPILE("depthwise {}"), spec.tile.columns()),
-                              [columns = spec.tile.columns()](const Tensor &w, auto &) {
-                                return packDepthwiseWeights(w, columns);
-                              });
   int64_t block = p.inputBlock, columns = spec.tile.columns(), group = spec.tile.group;
   std::string how = fmt::format(FMT_COMPILE("conv {} {} {}"), block, columns, group);
-  return StepBuffer::packed(weights, how, [=](const Tensor &w, auto &) {
-    return packConvWeights(w, block, columns, group);
-  });
+  return StepBuffer::packed(
+      *p.context.values.weightOf(p.weights), how,
+      [=](const Tensor &w, auto &) { return packConvWeights(w, block, columns, group); });
 }
 
 std::optional<StepBuffer> native::packedConvBias(const ConvProblem &p, int64_t columns) {
@@ -195,78 +342,117 @@ std::optional<StepBuffer> native::packedConvBias(const ConvProblem &p, int64_t c
                             [columns](const Tensor &t, auto &) { return padVector(t, columns); });
 }
 
-/// With the copy that has zeros around it.
-static double costBlocked(const ConvProblem &p) {
-  double elements = p.hasPads() ? double(p.context.elementsOf(p.input)) / double(p.batch) : 0;
-  return costAfterPasses(p, 2 * elements * double(dtypeBytes(p.inputType)));
-}
-
 /// The kernel on vectors.
-static LoweredStep stepOfVectors(const ConvProblem &p, const PaddedInput &padded, DotSpec spec,
-                                 int64_t lineRows, DotDims dims, ConvProduct product) {
-  addWindowLevels(p, padded, spec, dims);
-  dims.lines = p.window.output[1];
-  dims.coverRows(spec, lineRows);
-  dims.splitLines(p.batch, p.flops, p.context.threads);
-  return makeConvStep(p, kernelOf(std::move(spec)), dims, std::move(product));
+static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
+                           DotSpec spec, const ConvProduct &product, LoweredSteps &steps) {
+  addLevels(p, reading, spec);
+  spec.flat = reading.isFlat;
+  spec.clipsRows = reading.clipsRows;
+  KernelSpec kernel = kernelOf(spec);
+  double taps = 0;
+  for (const TapSegment &part : reading.parts)
+    taps += double(part.results) * double(part.taps.count);
+  for (const TapSegment &part : reading.parts) {
+    DotDims dims = blockedDims(p, padded, reading, part, spec);
+    fillLevels(p, padded, reading, part, spec, dims);
+    ConvProduct ofPart = product;
+    ofPart.firstResult = part.first * p.outputBlock;
+    if (reading.parts.size() > 1)
+      ofPart.share = double(part.results) * double(part.taps.count) / taps;
+    dims.lines = p.window.output[kRows];
+    dims.coverRows(spec, reading.isFlat ? p.outputPixels() : part.results);
+    dims.splitLines(p.batch, p.flops * ofPart.share, p.context.threads);
+    steps.push_back(makeConvStep(p, kernel, dims, std::move(ofPart)));
+  }
 }
 
-/// Whether tiles of matrices take less time than vectors.
-static bool isTiled(const ConvProblem &p, const PaddedInput &padded, const DotSpec &spec,
-                    int64_t lineRows) {
+//===----------------------------------------------------------------------===//
+// On tiles of matrices
+//===----------------------------------------------------------------------===//
+
+/// Whether they take less time than vectors.
+static bool isTiled(const ConvProblem &p, const Reading &reading, const DotSpec &spec) {
   if (spec.tile.group == 1 || !TileUnit::has(p.context.target, spec.tile.types))
     return false;
   // Padding of floats may be no number, and a step would take it in.
-  if (isFloat(p.inputType) && p.channelsPerGroup() % padded.pixel != 0)
+  if (isFloat(p.inputType) && p.channelsPerGroup() % p.pixel() != 0)
     return false;
-  int64_t step = stepElementsOf(p.inputType, padded.pixel);
-  int64_t steps = ceilDiv(p.channelsPerGroup(), padded.pixel) * (padded.pixel / step);
-  return tilesPay(spec.tile.types, lineRows, steps * p.kernelPositions(),
+  int64_t step = stepElementsOf(p.inputType, p.pixel());
+  int64_t steps = ceilDiv(p.channelsPerGroup(), p.pixel()) * (p.pixel() / step);
+  int64_t taps = reading.rows.count * reading.parts.front().taps.count;
+  return tilesPay(spec.tile.types, reading.lineRows(p), steps * taps,
                   step * dtypeBytes(p.inputType));
 }
 
-/// The kernel on tiles of matrices: the same nest of k, in other steps.
-static LoweredStep stepOfTiles(const ConvProblem &p, const PaddedInput &padded, DotSpec spec,
-                               int64_t lineRows, DotDims dims, ConvProduct product) {
-  int64_t step = stepElementsOf(p.inputType, padded.pixel);
-  TiledDotDims all;
-  all.dot = dims;
-  size_t levels = 0;
-  auto add = [&](DotDims::Level level) { all.dot.levels[levels++] = level; };
-  add({ceilDiv(p.channelsPerGroup(), padded.pixel), padded.planeStride});
-  if (p.kernelPositions() > 1) {
-    add({p.window.kernel[1], p.window.dilation[1] * padded.lineStride});
-    add({p.window.kernel[2], p.window.dilation[2] * padded.pixel});
+/// The same nest of k, in other steps.
+static void addTileSteps(const ConvProblem &p, const PaddedInput &padded, const Reading &reading,
+                         DotSpec spec, const ConvProduct &product, LoweredSteps &steps) {
+  int64_t step = stepElementsOf(p.inputType, p.pixel());
+  spec.tile.levels.push_back({.hasStrideB = !reading.readsAll(p)});
+  if (hasTapLevels(p, reading)) {
+    spec.tile.levels.push_back({.hasStrideB = !reading.readsAll(p)});
+    spec.tile.levels.push_back({});
   }
-  if (padded.pixel > step)
-    add({padded.pixel / step, step});
+  TiledDotDims all;
+  all.dot = blockedDims(p, padded, reading, reading.parts.front(), spec);
+  fillLevels(p, padded, reading, reading.parts.front(), spec, all.dot);
+  if (p.pixel() > step) {
+    all.dot.levels[spec.tile.levels.size()] = {p.pixel() / step, step};
+    spec.tile.levels.push_back({});
+  }
+  spec.flat = reading.isFlat;
   TiledDotSpec tiled{std::move(spec)};
-  tiled.dot.tile.levels.assign(levels, {});
   tiled.dot.heights = {};
   all.stepElements = step;
-  all.coverRows(tiled, p.window.output[1], lineRows, step * dtypeBytes(p.inputType));
+  all.coverRows(tiled, p.window.output[kRows], reading.lineRows(p), step * dtypeBytes(p.inputType));
   double bytesOfA =
       double(padded.planes) * double(padded.planeStride) * double(dtypeBytes(p.inputType));
   all.splitLines(p.batch, p.flops, bytesOfA, p.context.threads);
-  LoweredStep result = makeConvStep(p, kernelOf(std::move(tiled)), all.dot, std::move(product));
+  LoweredStep result = makeConvStep(p, kernelOf(std::move(tiled)), all.dot, product);
   result.dims = flattenDims(all);
   result.grain = chooseGrain(result.tasks, p.flops / kTileSpeed);
-  return result;
+  steps.push_back(std::move(result));
+}
+
+//===----------------------------------------------------------------------===//
+// The way
+//===----------------------------------------------------------------------===//
+
+static std::optional<Reason> refuseDirect(const ConvProblem &p) {
+  if (std::optional<Reason> reason = refuseBlocked(p))
+    return reason;
+  if (p.isDepthwise())
+    return Reason{ReasonCode::Attributes, "each channel is by itself"};
+  return std::nullopt;
+}
+
+/// Of the taps that are read, with the copy that has zeros around it.
+static double costBlocked(const ConvProblem &p) {
+  Reading reading = planReading(p, /*onTiles=*/false);
+  double taps = double(reading.rows.count) * double(p.window.output[kRows]);
+  if (reading.clipsRows)
+    taps = double(countMeetings(axisOf(p, kRows)));
+  double ofLine = 0;
+  for (const TapSegment &part : reading.parts)
+    ofLine += double(part.results) * double(part.taps.count);
+  double elements = reading.hasHalo() ? double(p.inputPixels()) * double(p.channels) : 0;
+  return costAfterPasses(p, 2 * elements * double(dtypeBytes(p.inputType)),
+                         taps * ofLine / (double(p.outputPixels()) * double(p.kernelPositions())));
 }
 
 static LoweringResult lowerBlocked(ConvProblem &p) {
-  LoweredSteps result;
-  PaddedInput padded = padInput(p, result);
-  int64_t lineRows = p.isPointwise() ? p.outputPixels() : p.window.output[2];
-  DotSpec spec = blockedSpec(p, padded, lineRows, p.context.target);
-  DotDims dims;
-  fillBlockedDims(p, padded, spec, dims);
+  Reading reading = planReading(p, /*onTiles=*/false);
+  DotSpec spec = blockedSpec(p, reading.lineRows(p));
+  bool onTiles = isTiled(p, reading, spec);
+  if (onTiles)
+    reading = planReading(p, onTiles);
+  LoweredSteps steps;
+  PaddedInput padded = padInput(p, reading, steps);
   ConvProduct product{padded.buffer, packedWeights(p, spec), packedConvBias(p, spec.tile.columns()),
                       p.batch};
-  auto stepOf = isTiled(p, padded, spec, lineRows) ? stepOfTiles : stepOfVectors;
-  result.push_back(
-      stepOf(p, padded, std::move(spec), lineRows, std::move(dims), std::move(product)));
-  return result;
+  auto addSteps = onTiles ? addTileSteps : addVectorSteps;
+  addSteps(p, padded, reading, std::move(spec), product, steps);
+  return steps;
 }
 
-const ConvWay native::kBlockedConv = {refuseBlocked, costBlocked, lowerBlocked};
+const ConvWay native::kBlockedConv = {refuseDirect, costBlocked, lowerBlocked};

@@ -107,12 +107,12 @@ LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
   return step;
 }
 
-double native::costAfterPasses(const ConvProblem &p, double bytes) {
+double native::costAfterPasses(const ConvProblem &p, double bytes, double share) {
   auto batch = double(p.batch);
   auto bytesOf = [&](Value value) {
     return double(p.context.elementsOf(value)) * double(dtypeBytes(dtypeOfValue(value)));
   };
-  StepCost image{.flops = p.flops / batch,
+  StepCost image{.flops = share * p.flops / batch,
                  .bytesRead = bytesOf(p.input) / batch + bytesOf(p.weights),
                  .bytesWritten = bytesOf(p.output) / batch};
   return nanoseconds(image, p.dtype, p.context.target) +

@@ -19,8 +19,6 @@ static std::optional<Reason> refuseDepthwise(const ConvProblem &p) {
     return reason;
   if (!p.isDepthwise() || p.inputBlock != p.outputBlock)
     return Reason{ReasonCode::Attributes, "channels are summed up"};
-  if (p.window.kernel[2] > DepthwiseSpec::kMostColumns)
-    return Reason{ReasonCode::Attributes, "the filter is too wide"};
   return std::nullopt;
 }
 
@@ -34,9 +32,12 @@ static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   // As many as hide the latency of the multiply-add, where the registers hold them.
   int64_t vectors = p.outputBlock / p.context.target.channelBlock();
   spec.results = (p.context.target.vectorRegisters >= 32 ? 8 : 4) / vectors;
-  spec.columns = p.window.kernel[2];
+  if (p.window.kernel[2] <= DepthwiseSpec::kMostUnrolled)
+    spec.columns = p.window.kernel[2];
+  else
+    spec.columns = 0;
   spec.stride = p.window.stride[2];
-  if (spec.columns > 1)
+  if (p.window.kernel[2] > 1)
     spec.dilation = p.window.dilation[2];
   // Where there are no pads it is not read.
   spec.outside = p.hasPads() ? p.window.outside : 0;
@@ -58,6 +59,7 @@ static DepthwiseDims depthwiseDims(const ConvProblem &p, int64_t resultsAtOnce) 
   dims.rows = w.kernel[1];
   dims.stride = w.stride[1];
   dims.dilation = w.dilation[1];
+  dims.columns = w.kernel[2];
   PoolAxis line{.input = w.input[2],
                 .output = w.output[2],
                 .kernel = w.kernel[2],

@@ -97,8 +97,8 @@ static double costWinograd(const ConvProblem &p, WinogradTile tile) {
 /// Takes the epilogue's program away.
 static WinogradSpec winogradSpec(ConvProblem &p, WinogradTile tile) {
   // Tiles for any number of rows: other images, batches and threads have the same kernel.
-  constexpr int64_t kAnyRows = 13;
-  TileShape shape = chooseConvTile(p.context.target, kAnyRows, ceilDiv(p.outputs, p.outputBlock));
+  TileShape shape =
+      chooseConvTile(p.context.target, kAnyLineRows, ceilDiv(p.outputs, p.outputBlock));
   WinogradSpec spec;
   spec.results = tile.results;
   spec.product.types = DotTypes::all(p.dtype);

@@ -137,6 +137,14 @@ TileCover native::coverRows(int64_t rows, TileHeights heights, int64_t nrVectors
   return cover;
 }
 
+int64_t native::costOfRows(int64_t rows, const TileShape &shape) {
+  TileCover cover = coverRows(rows, shape.heights, shape.vectors);
+  int64_t cost = 0;
+  for (size_t i = 0; i < shape.heights.size(); ++i)
+    cost += cover[i] * costOfTile(shape.heights[i], shape.vectors);
+  return cost;
+}
+
 int64_t native::chooseLineChunks(int64_t lines, int64_t otherTasks, double totalFlops,
                                  int64_t threads) {
   if (threads <= 1)

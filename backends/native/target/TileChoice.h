@@ -35,6 +35,9 @@ struct TileShape {
 /// shapes serve all images, as weights are packed and code is emitted for each.
 TileShape chooseConvTile(const Target &target, int64_t lineRows, int64_t channelVectors);
 
+/// As `lineRows`: tiles that cover lines of any length.
+constexpr int64_t kAnyLineRows = 13;
+
 /// The tiles of a convolution whose channel blocks are `nrVectors` vectors, which NR is.
 TileShape chooseBlockTile(const Target &target, int64_t nrVectors);
 
@@ -50,6 +53,9 @@ TileHeights chooseCellHeights(const Target &target, int64_t nrVectors);
 
 /// The tiles that cover `rows` rows exactly in the least time.
 TileCover coverRows(int64_t rows, TileHeights heights, int64_t nrVectors);
+
+/// What those tiles take for one step of k, in units of which only the ratio counts.
+int64_t costOfRows(int64_t rows, const TileShape &shape);
 
 /// How many parts to split `lines` of equal work into, so that `otherTasks`
 /// times the parts keep `threads` busy without making tasks tiny.
