@@ -5,8 +5,8 @@
 // plan with all that was decided on the way to it. For other sizes it lowers again only ops whose
 // sizes have changed, once for all that are alike and have the same sizes, and compares what comes
 // of it with what there is: where only numbers differ, they are filled in; where anything else
-// does, the graph is planned as if there were no template. So a plan never depends on which sizes
-// came before.
+// does, the graph is planned as if there were no template. So which sizes came before decides
+// nothing but where the buffers of a plan lie in its arena.
 //
 //===----------------------------------------------------------------------===//
 #pragma once

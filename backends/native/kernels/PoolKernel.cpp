@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/PoolKernel.h"
 
+#include "backends/native/kernels/ClippedTaps.h"
 #include "backends/native/kernels/RowReduction.h"
 #include "ir/ScalarEmitter.h"
 #include "runtime/values/CeilDiv.h"
@@ -67,7 +68,6 @@ private:
   Value axisDim(int axis, int which) { return kb.dim(axis + which); }
   /// The window elements that lie on the input at result position `position`.
   TapRange clip(int axis, Value position);
-  Value ceilDivide(Value a, Value b) { return kb.div(kb.sub(kb.add(a, b), kb.index(1)), b); }
 
   void emitRow(Value task);
   void emitPixels(const Row &row);
@@ -100,20 +100,13 @@ private:
 } // namespace
 
 TapRange PoolEmitter::clip(int axis, Value position) {
-  Value zero = kb.index(0);
   Value first = kb.mul(position, axisDim(axis, kStride));
   Value dilation = axisDim(axis, kDilation), kernel = axisDim(axis, kKernel);
-  Value before = kb.maxSigned(kb.sub(axisDim(axis, kPad), first), zero);
-  Value inside = kb.add(axisDim(axis, kPad), axisDim(axis, kInput));
-  auto tapsBelow = [&](Value limit) {
-    Value distance = kb.maxSigned(kb.sub(limit, first), zero);
-    return kb.minSigned(kernel, ceilDivide(distance, dilation));
-  };
-  TapRange taps;
-  taps.begin = ceilDivide(before, dilation);
-  taps.end = tapsBelow(inside);
-  taps.counted = spec.countsPadding ? tapsBelow(axisDim(axis, kCounted))
-                                    : kb.maxSigned(kb.sub(taps.end, taps.begin), zero);
+  ClippedTaps inside =
+      clipTaps(kb, kb.sub(first, axisDim(axis, kPad)), kernel, dilation, axisDim(axis, kInput));
+  TapRange taps{inside.from, inside.to, kb.sub(inside.to, inside.from)};
+  if (spec.countsPadding)
+    taps.counted = clipTaps(kb, first, kernel, dilation, axisDim(axis, kCounted)).to;
   return taps;
 }
 
