@@ -81,13 +81,20 @@ static std::optional<Reason> refuseConv(Op op, const Factors &factors,
   return policy.refuse(factsOfConv(op, factors.weights));
 }
 
+/// Why the activations of a matrix product are none that nn.matmul gives the result's rank for.
+static std::optional<Reason> refuseActivations(Value x) {
+  std::optional<Shape> shape = shapeOf(x.getType());
+  if (!shape || shape->rank() < 2)
+    return Reason{ReasonCode::Shape, "the activations are no matrices, or of unknown rank"};
+  return std::nullopt;
+}
+
 static std::optional<Reason> refuseProduct(const Factors &factors, const ProductPolicy &policy) {
   std::optional<Shape> weights = shapeOf(factors.weights.getType());
-  std::optional<Shape> x = shapeOf(factors.x.getType());
   if (!weights || weights->rank() != 2)
     return Reason{ReasonCode::Shape, "the weights are no matrix"};
-  if (!x || x->rank() < 2)
-    return Reason{ReasonCode::Shape, "the activations are no matrices, or of unknown rank"};
+  if (std::optional<Reason> reason = refuseActivations(factors.x))
+    return reason;
   if (!isNone(factors.xZero) && !shapeOf(factors.xZero.getType()))
     return Reason{ReasonCode::UnknownSize, "a zero point of unknown rank"};
   if (std::optional<Reason> reason = refuseWeights(factors.weights, factors.weightsZero, 1))
@@ -217,6 +224,8 @@ static std::optional<Reason> refuse(const FloatProduct &product, const ProductPo
     return refuseConv(conv, product.factors, policy);
   if (!product.isTransposed)
     return refuseProduct(product.factors, policy);
+  if (std::optional<Reason> reason = refuseActivations(product.factors.x))
+    return reason;
   if (std::optional<Reason> reason =
           refuseWeights(product.factors.weights, product.factors.weightsZero, 0))
     return reason;

@@ -45,6 +45,9 @@ def difference(found, wanted, error):
     """Says how two arrays differ; an empty string when they agree."""
     if found.shape != wanted.shape or found.dtype != wanted.dtype:
         return f"{found.dtype}{list(found.shape)} instead of {wanted.dtype}{list(wanted.shape)}"
+    if found.dtype.kind in "iu" and error > 0:  # integers that may be rounded to a neighbour
+        apart = np.abs(found.astype(np.int64) - wanted.astype(np.int64))
+        return "" if (apart <= error).all() else f"elements differ by {apart.max()}"
     if found.dtype.kind not in "f":
         return "" if np.array_equal(found, wanted) else "elements differ"
     a, b = found.astype(np.float64), wanted.astype(np.float64)

@@ -43,13 +43,29 @@ ModelBuilder &ModelBuilder::output(const std::string &name) {
   return *this;
 }
 
+/// As files have it: elements of 4 and 2 bits lie several in a byte, the first in the lowest bits.
+static std::string rawData(const Tensor &tensor) {
+  const char *bytes = static_cast<const char *>(tensor.rawData());
+  int bits = dtypeBits(tensor.dtype());
+  if (bits >= 8)
+    return {bytes, static_cast<size_t>(tensor.numBytes())};
+  int perByte = 8 / bits;
+  std::string packed(static_cast<size_t>((tensor.numElements() + perByte - 1) / perByte), 0);
+  for (int64_t i = 0; i < tensor.numElements(); ++i) {
+    auto value = static_cast<unsigned>(bytes[i]) & ((1U << bits) - 1);
+    char &into = packed[static_cast<size_t>(i / perByte)];
+    into = static_cast<char>(static_cast<unsigned>(into) | value << (i % perByte * bits));
+  }
+  return packed;
+}
+
 proto::TensorProto &ModelBuilder::initializer(const std::string &name, const Tensor &tensor) {
   proto::TensorProto *out = graph().add_initializer();
   out->set_name(name);
   out->set_data_type(static_cast<int>(tensor.dtype()));
   for (int64_t dim : tensor.dims())
     out->add_dims(dim);
-  out->set_raw_data(tensor.rawData(), static_cast<size_t>(tensor.numBytes()));
+  out->set_raw_data(rawData(tensor));
   return *out;
 }
 

@@ -130,3 +130,18 @@ func.func @floats(%x: tensor<3x2xui8>) -> (tensor<3x2xf32>, tensor<3x2xf32>) {
   %5 = nn.gemm %0, %1, %3 {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<3x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<3x2xf32>
   return %4, %5 : tensor<3x2xf32>, tensor<3x2xf32>
 }
+
+// Nor where the rank of the activations is only known by the product, whose result has it.
+// CHECK-LABEL: @gemm_of_unknown_rank
+func.func @gemm_of_unknown_rank(%x: tensor<*xui8>) -> tensor<?x2xui8> {
+  %w = nn.constant dense<[[1, 2], [3, 4]]> : tensor<2x2xi8>
+  %none = nn.none
+  %scale = nn.constant dense<0.5> : tensor<f32>
+  %zero = nn.constant dense<3> : tensor<ui8>
+  %0 = nn.dequantize %x, %scale, %none {to = f32} : (tensor<*xui8>, tensor<f32>, none) -> tensor<*xf32>
+  %1 = nn.dequantize %w, %scale, %none {to = f32} : (tensor<2x2xi8>, tensor<f32>, none) -> tensor<2x2xf32>
+  // CHECK: nn.gemm
+  %2 = nn.gemm %0, %1, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = true} : (tensor<*xf32>, tensor<2x2xf32>, none) -> tensor<?x2xf32>
+  %3 = nn.quantize %2, %scale, %zero {precision = f32, to = ui8} : (tensor<?x2xf32>, tensor<f32>, tensor<ui8>) -> tensor<?x2xui8>
+  return %3 : tensor<?x2xui8>
+}

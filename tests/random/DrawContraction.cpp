@@ -108,4 +108,4 @@ bool drawGemm(ModelDraw &draw) {
 }
 } // namespace
 
-OpFamily random::contractionFamily() { return {9, 3, {drawMatMul, drawMatMul, drawGemm}}; }
+OpFamily random::contractionFamily() { return {9, 3, {drawMatMul, drawMatMul, drawGemm}, 1}; }

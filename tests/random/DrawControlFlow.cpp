@@ -325,5 +325,6 @@ bool drawScan(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::controlFlowFamily() {
-  return {6, 3, {drawIf, drawIf, drawLoop, drawLoop, drawScan, drawShiftingLoop, drawBranchChain}};
+  return {
+      6, 3, {drawIf, drawIf, drawLoop, drawLoop, drawScan, drawShiftingLoop, drawBranchChain}, 1};
 }

@@ -228,7 +228,7 @@ bool drawGlobalPool(ModelDraw &draw) {
 } // namespace
 
 OpFamily random::convFamily() {
-  return {10, 30, {drawConv, drawConv, drawConv, drawConvTranspose}};
+  return {10, 30, {drawConv, drawConv, drawConv, drawConvTranspose}, 1};
 }
 
-OpFamily random::poolFamily() { return {5, 12, {drawPool, drawPool, drawGlobalPool}}; }
+OpFamily random::poolFamily() { return {5, 12, {drawPool, drawPool, drawGlobalPool}, 2}; }

@@ -323,5 +323,6 @@ OpFamily random::dataMovementFamily() {
   return {22,
           24,
           {drawConcat, drawConcat, drawSplit, drawSlice, drawSlice, drawTranspose, drawExpand,
-           drawTile, drawPad, drawGather}};
+           drawTile, drawPad, drawGather},
+          6};
 }

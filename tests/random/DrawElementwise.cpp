@@ -362,5 +362,6 @@ OpFamily random::elementwiseFamily() {
           20,
           {drawUnary, drawUnary, drawUnary, drawWithDomain, drawWithParameters, drawClip, drawCast,
            drawArithmetic, drawArithmetic, drawArithmetic, drawArithmetic, drawVariadic,
-           drawDivision, drawPow, drawComparison, drawLogic, drawWhere, drawPRelu, drawBitShift}};
+           drawDivision, drawPow, drawComparison, drawLogic, drawWhere, drawPRelu, drawBitShift},
+          5};
 }

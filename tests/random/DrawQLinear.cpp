@@ -1,9 +1,5 @@
 //===- DrawQLinear.cpp - random ops on bytes of ONNX Runtime --------------===//
-//
-// Scales are powers of two, so that quotients are exact and often halves.
-//
-//===----------------------------------------------------------------------===//
-#include "tests/random/ModelDraw.h"
+#include "tests/random/DrawBytes.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,29 +16,7 @@ std::string drawScale(ModelDraw &draw, std::initializer_list<float> choices) {
 }
 
 std::string drawZeroPoint(ModelDraw &draw, DType dtype) {
-  auto value = static_cast<int>(draw.below(256));
-  if (dtype == DType::Int8)
-    return draw.initializer(Tensor::of<int8_t>({}, {static_cast<int8_t>(value - 128)}));
-  return draw.initializer(Tensor::of<uint8_t>({}, {static_cast<uint8_t>(value)}));
-}
-
-Drawn newBytes(ModelDraw &draw, DType dtype, const Tensor::Dims &dims) {
-  return dtype == DType::Int8 ? draw.leaf(dtype, dims, -128, 127) : draw.leaf(dtype, dims, 0, 255);
-}
-
-/// Bytes that were computed before, or new ones.
-Drawn anyBytes(ModelDraw &draw, int64_t minRank, int64_t maxRank) {
-  return draw.any(
-      [=](const Drawn &v) {
-        return (v.dtype == DType::Int8 || v.dtype == DType::UInt8) && v.rank() >= minRank &&
-               v.rank() <= maxRank && v.elements() > 0 && v.elements() <= 4000;
-      },
-      [&] {
-        Tensor::Dims dims(draw.between(minRank, maxRank));
-        for (int64_t &d : dims)
-          d = draw.between(1, 9);
-        return newBytes(draw, draw.pick({DType::Int8, DType::UInt8}), dims);
-      });
+  return draw.initializer(drawZeroPoints(draw, dtype, {}));
 }
 
 /// Operands of a quantized tensor: its bytes, scale and zero point.
@@ -240,5 +214,6 @@ OpFamily random::qlinearFamily() {
   return {3,
           2,
           {drawBinary, drawBinary, drawLeakyRelu, drawWhere, drawConcat, drawGlobalAveragePool,
-           drawAveragePool, drawGemm, drawIntegerToFloat}};
+           drawAveragePool, drawGemm, drawIntegerToFloat},
+          10};
 }

@@ -222,5 +222,6 @@ OpFamily random::reductionFamily() {
   return {12,
           6,
           {drawReduce, drawReduce, drawReduceIntegers, drawSoftmax, drawSoftmax, drawArg, drawTopK,
-           drawCumSum}};
+           drawCumSum},
+          1};
 }

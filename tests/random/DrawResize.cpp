@@ -281,5 +281,6 @@ OpFamily random::resizeFamily() {
   return {3,
           6,
           {drawResize, drawResize, drawResize, drawUpsample, drawGridSample, drawGridSample,
-           drawAffineGrid}};
+           drawAffineGrid},
+          1};
 }

@@ -39,8 +39,8 @@ double random::exactLimit(DType dtype) {
 // Chance
 //===----------------------------------------------------------------------===//
 
-ModelDraw::ModelDraw(uint64_t seed)
-    : engine(seed * 0x9E3779B97F4A7C15u + 1),
+ModelDraw::ModelDraw(uint64_t seed, DrawMix mix)
+    : engine(seed * 0x9E3779B97F4A7C15u + 1), drawMix(mix),
       version(pick<int64_t>({8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21, 22})),
       versionOfMl(pick<int64_t>({1, 2, 3, 5})), builder(version), images(percent(40)),
       ranksAreKnown(percent(85)) {}
@@ -106,7 +106,7 @@ Tensor::Dims ModelDraw::broadcastable(Tensor::Dims dims) {
 Drawn ModelDraw::any(const Wanted &wanted, const std::function<Drawn()> &otherwise) {
   std::vector<const Drawn *> found;
   for (const Drawn &value : values)
-    if (wanted(value))
+    if ((isFloat(value.dtype) || value.isExact()) && wanted(value))
       found.push_back(&value);
   if (found.empty() || percent(8))
     return otherwise();
@@ -422,15 +422,11 @@ RandomModel ModelDraw::finish() {
   return out;
 }
 
-bool random::drawOp(ModelDraw &draw) {
-  static const std::vector<OpFamily> families = {
-      attentionFamily(),    contractionFamily(), controlFlowFamily(),   convFamily(),
-      dataMovementFamily(), einsumFamily(),      elementwiseFamily(),   gatherFamily(),
-      lossFamily(),         mlFamily(),          normalizationFamily(), poolFamily(),
-      qlinearFamily(),      quantFamily(),       recurrentFamily(),     reductionFamily(),
-      resizeFamily(),       sequenceFamily(),    shapeFamily(),         signalFamily(),
-      treeFamily(),         visionFamily()};
+/// An op of one of `families`, each as often as its weight says.
+static bool drawOpOf(ModelDraw &draw, const std::vector<OpFamily> &families) {
   auto weightOf = [&](const OpFamily &family) {
+    if (draw.mix() == DrawMix::Quantized)
+      return family.quantizedWeight;
     return draw.wantsImages() ? family.imageWeight : family.weight;
   };
   int total = 0;
@@ -443,12 +439,29 @@ bool random::drawOp(ModelDraw &draw) {
   return draw.pick(family->functions)(draw);
 }
 
-RandomModel random::drawModel(uint64_t seed, int maxOps) {
-  ModelDraw draw(seed);
+bool random::drawOp(ModelDraw &draw) {
+  static const std::vector<OpFamily> families = {
+      attentionFamily(),    contractionFamily(), controlFlowFamily(),   convFamily(),
+      dataMovementFamily(), einsumFamily(),      elementwiseFamily(),   gatherFamily(),
+      lossFamily(),         mlFamily(),          normalizationFamily(), poolFamily(),
+      qdqFamily(),          qlinearFamily(),     quantFamily(),         recurrentFamily(),
+      reductionFamily(),    resizeFamily(),      sequenceFamily(),      shapeFamily(),
+      signalFamily(),       treeFamily(),        visionFamily()};
+  return drawOpOf(draw, families);
+}
+
+/// An op on quantized tensors.
+static bool drawQuantizedOp(ModelDraw &draw) {
+  static const std::vector<OpFamily> families = {qdqFamily(), qlinearFamily(), quantFamily()};
+  return drawOpOf(draw, families);
+}
+
+RandomModel random::drawModel(uint64_t seed, int maxOps, DrawMix mix) {
+  ModelDraw draw(seed, mix);
   int ops = static_cast<int>(draw.pick<int64_t>({1, 2, 3, 4, 5, 6, 8, 10, 14}));
   int drawn = 0;
   for (int attempts = 0; drawn < std::min(ops, maxOps) && attempts < 200; ++attempts)
-    drawn += drawOp(draw);
+    drawn += mix == DrawMix::Quantized && drawn == 0 ? drawQuantizedOp(draw) : drawOp(draw);
   RandomModel model = draw.finish();
   model.ops = drawn;
   return model;

@@ -21,6 +21,9 @@
 
 namespace quern::random {
 
+/// The error of integers that may be rounded to a neighbour.
+constexpr double kOneStep = 1;
+
 /// A value of the model under construction.
 struct Drawn {
   std::string name;
@@ -29,7 +32,8 @@ struct Drawn {
   /// No element is larger in magnitude.
   double bound = 0;
   /// No element of a correct result is further from that of another correct
-  /// result; 0 says that all of them agree exactly.
+  /// result; 0 says that all of them agree exactly. Integers that are not exact are only
+  /// results of the model: no op reads them.
   double error = 0;
 
   bool isExact() const { return error == 0; }
@@ -55,9 +59,17 @@ double exactLimit(DType dtype);
 /// Makes a number an element of a tensor of any type.
 void setElement(Tensor &tensor, int64_t i, double value);
 
+/// What models are made of.
+enum class DrawMix {
+  /// Ops of all families.
+  Usual,
+  /// Mostly ops on quantized tensors, one at least, and what stands between them.
+  Quantized
+};
+
 class ModelDraw {
 public:
-  explicit ModelDraw(uint64_t seed);
+  explicit ModelDraw(uint64_t seed, DrawMix mix = DrawMix::Usual);
 
   //===--- Chance ---------------------------------------------------------===//
   int64_t below(int64_t n) { return static_cast<int64_t>(engine() % static_cast<uint64_t>(n)); }
@@ -154,6 +166,7 @@ public:
 
   /// Whether images (rank 4, many channels) are what this model is about.
   bool wantsImages() const { return images; }
+  DrawMix mix() const { return drawMix; }
   const std::vector<Drawn> &drawn() const { return values; }
 
 private:
@@ -163,6 +176,7 @@ private:
   std::string computedInts(const std::vector<int64_t> &values, DType dtype);
 
   std::mt19937_64 engine;
+  DrawMix drawMix;
   int64_t version, versionOfMl;
   onnx::test::ModelBuilder builder;
   bool images;
@@ -182,6 +196,8 @@ struct OpFamily {
   /// How often it is drawn, and how often in models of images.
   int weight, imageWeight;
   std::vector<DrawFunction> functions;
+  /// How often in models of quantized tensors.
+  int quantizedWeight = 0;
 };
 OpFamily attentionFamily();
 OpFamily controlFlowFamily();
@@ -197,6 +213,7 @@ OpFamily poolFamily();
 OpFamily normalizationFamily();
 OpFamily lossFamily();
 OpFamily mlFamily();
+OpFamily qdqFamily();
 OpFamily qlinearFamily();
 OpFamily quantFamily();
 OpFamily recurrentFamily();
@@ -211,6 +228,7 @@ bool drawOp(ModelDraw &draw);
 
 /// The model of `seed`: the same on every machine. It ends after `maxOps` ops, so
 /// that the shortest failing prefix of a failing model can be found.
-RandomModel drawModel(uint64_t seed, int maxOps = 1000);
+constexpr int kAllOps = 1000;
+RandomModel drawModel(uint64_t seed, int maxOps = kAllOps, DrawMix mix = DrawMix::Usual);
 
 } // namespace quern::random
