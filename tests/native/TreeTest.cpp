@@ -28,6 +28,22 @@ public:
       roots.push_back(grow(static_cast<int>(tree % 7)));
   }
 
+  /// One tree of so many levels below each other, which asks for features of any number: the second
+  /// way of each node is a leaf.
+  void growChain(int levels, int features) {
+    roots.push_back(static_cast<int32_t>(tests.size()));
+    for (int level = 0; level < levels; ++level) {
+      auto place = static_cast<int32_t>(tests.size());
+      int32_t leaf = grow(0);
+      nodes.insert(nodes.end(), {draw(features), level + 1 < levels ? place + 1 : grow(0), leaf});
+      tests.push_back(kind.test);
+      thresholds.push_back(static_cast<float>(draw(9) - 5));
+    }
+  }
+  /// One more root of what is there.
+  void addRoot(int32_t place) { roots.push_back(place); }
+  void setThreshold(size_t node, float value) { thresholds[node] = value; }
+
   /// The ensemble on rows of `input`, a type.
   Graph on(const std::string &input) const { return on(input, {kind.targets}); }
   /// As many ensembles of the same tables, for as many targets as these say.
@@ -90,7 +106,7 @@ std::string rowsType(const char *rows, DType dtype) {
 }
 } // namespace
 
-// Rows and trees in whole groups of eight and not, and every kind of test.
+// Rows and trees in whole groups and not, and every kind of test.
 TEST(TreeTest, ForestsAreLikeInterpreted) {
   constexpr const char *kRows[] = {"1", "9", "130"};
   constexpr int64_t kTrees[] = {8, 21, 1};
@@ -110,7 +126,7 @@ TEST(TreeTest, AnyNumberOfRowsIsOneKernel) {
   Graph graph = Forest({.trees = 30, .targets = 2}, 5).on("?x3xf32");
   auto executable = compileForTest(graph);
   ASSERT_TRUE(executable) << executable.status().message();
-  for (int64_t rows : {0, 1, 5, 8, 64, 71, 300})
+  for (int64_t rows : {0, 1, 5, 8, 15, 16, 25, 64, 71, 300})
     expectExactAt(graph, *executable, {{rows, kFeatures}});
 }
 
@@ -139,6 +155,69 @@ TEST(TreeTest, FeaturesThatAreMissingAreRefused) {
     EXPECT_EQ(interpreted.status().code(), StatusCode::InvalidInput);
     EXPECT_EQ(found.status().code(), StatusCode::InvalidInput) << features;
   }
+}
+
+TEST(TreeTest, ThresholdsMayBeNoNumbers) {
+  for (DType dtype : {DType::Float32, DType::Float64})
+    for (uint8_t test : {3, 11, 9}) {
+      Forest forest({.dtype = dtype, .trees = 20, .test = test}, 3);
+      constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+      constexpr float kInfinity = std::numeric_limits<float>::infinity();
+      constexpr float kValues[] = {kNaN, -kNaN, kInfinity, -kInfinity};
+      for (size_t i = 0; i < std::size(kValues); ++i)
+        forest.setThreshold(2 * i, kValues[i]);
+      for (const char *rows : {"3", "40"})
+        expectExact(forest.on(rowsType(rows, dtype)));
+    }
+}
+
+TEST(TreeTest, TreesMayBeChains) {
+  Forest forest({.trees = 3, .test = 1}, 2);
+  forest.growChain(200, kFeatures);
+  for (const char *rows : {"3", "40"})
+    expectExact(forest.on(rowsType(rows, DType::Float32)));
+}
+
+TEST(TreeTest, RootsMayShareNodes) {
+  Forest forest({.trees = 7, .votes = 2}, 6);
+  for (int32_t place : {4, 4, 1, 0, -1})
+    forest.addRoot(place);
+  for (const char *rows : {"3", "40"})
+    expectExact(forest.on(rowsType(rows, DType::Float32)));
+}
+
+// Rows that have more features than walks read of them stay where they are.
+TEST(TreeTest, RowsMayHaveManyFeatures) {
+  for (int features : {40, 5000}) {
+    Forest forest({.trees = 0}, 8);
+    for (int tree = 0; tree < 3; ++tree)
+      forest.growChain(5, features);
+    for (const char *rows : {"3x", "19x", "24x"})
+      expectExact(forest.on(rows + std::to_string(features) + "xf32"));
+  }
+}
+
+TEST(TreeTest, RecordsAreNarrowWhereAllFits) {
+  constexpr int64_t kMany = int64_t{1} << 28;
+  auto isWide = [](DType dtype, int test, int64_t nodes, int64_t leaves, int64_t features) {
+    return TreeLayout::choose(dtype, test, nodes, leaves, 16, features).isWide;
+  };
+  EXPECT_FALSE(isWide(DType::Float32, 3, 1000, 1001, 30));
+  EXPECT_TRUE(isWide(DType::Float64, 3, 1000, 1001, 30));
+  EXPECT_TRUE(isWide(DType::Float32, -1, 1000, 1001, 30));
+  // 2 * 1000 + 16 + 1 records take 11 bits.
+  EXPECT_FALSE(isWide(DType::Float32, 3, 1000, 1001, int64_t{1} << 21));
+  EXPECT_TRUE(isWide(DType::Float32, 3, 1000, 1001, (int64_t{1} << 21) + 1));
+  EXPECT_TRUE(isWide(DType::Float32, 3, 1000, 1001, kMany));
+  EXPECT_FALSE(isWide(DType::Float32, 3, 1000, TreeLayout::kMostNarrowLeaves - 1, 2));
+  EXPECT_TRUE(isWide(DType::Float32, 3, 1000, TreeLayout::kMostNarrowLeaves, 2));
+}
+
+TEST(TreeTest, FeaturesAreCountedWhateverTheirNumber) {
+  constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
+  std::vector<int32_t> nodes = {4, -1, -2, kMost, -1, -2, -7, 0, 0};
+  EXPECT_EQ(featuresOf(nodes), int64_t{kMost} + 1);
+  EXPECT_EQ(featuresOf({}), 0);
 }
 
 // Plans share what is packed: trees that have more targets than there are must not be taken for

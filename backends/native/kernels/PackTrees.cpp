@@ -2,10 +2,13 @@
 #include "backends/native/kernels/PackTrees.h"
 
 #include "runtime/values/CeilDiv.h"
-#include "runtime/values/Unaligned.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
+#include <vector>
 
 using namespace quern;
 using namespace quern::native;
@@ -24,13 +27,37 @@ int native::commonTest(std::span<const uint8_t> tests) {
   return areLikeFirst ? first : -1;
 }
 
+int64_t native::featuresOf(std::span<const int32_t> nodes) {
+  int64_t features = 0;
+  for (size_t i = 0; i < nodes.size(); i += 3)
+    features = std::max(features, int64_t{nodes[i]} + 1);
+  return features;
+}
+
+/// Bits for numbers below `count`.
+static int64_t bitsFor(int64_t count) {
+  return std::bit_width(static_cast<uint64_t>(std::max<int64_t>(count - 1, 0)));
+}
+
+TreeLayout TreeLayout::choose(DType dtype, int test, int64_t nodes, int64_t leaves, int64_t roots,
+                              int64_t features) {
+  int64_t whole = ceilDiv(roots, kGroup) * kGroup;
+  bool fits = bitsFor(features) + bitsFor(records(nodes, whole) + 1) <= 32;
+  return {dtype, dtype != DType::Float32 || test < 0 || leaves >= kMostNarrowLeaves || !fits};
+}
+
 namespace {
 /// Writes the block.
 class TreePacker {
 public:
   TreePacker(const Trees &trees, const Tensor &thresholds, const Tensor &weights)
-      : trees(trees), thresholds(thresholds), weights(weights),
-        layout{thresholds.dtype(), trees.nodeCount(), trees.leafCount()} {}
+      : trees(trees), thresholds(thresholds), weights(weights), test(commonTest(trees.tests)),
+        features(featuresOf(trees.nodes)),
+        roots(ceilDiv(static_cast<int64_t>(trees.roots.size()), TreeLayout::kGroup) *
+              TreeLayout::kGroup),
+        layout(TreeLayout::choose(thresholds.dtype(), test, trees.nodeCount(), trees.leafCount(),
+                                  roots, features)),
+        places(static_cast<size_t>(trees.nodeCount()), 0) {}
   Expected<Tensor> pack();
 
 private:
@@ -39,16 +66,20 @@ private:
   }
   /// Puts a table of int32 behind what is there, and where it begins into the header.
   void putInts(TreeHeader entry, std::span<const int32_t> values);
-  void putRecord(int64_t offset, const char *threshold, uint32_t word, int64_t first,
-                 int64_t second);
-  int64_t placeOf(int32_t place) const {
-    int64_t record = place >= 0 ? place : trees.nodeCount() - 1 - place;
-    return TreeLayout::kHeaderBytes + record * layout.recordBytes();
-  }
+  int64_t featureBits() const { return bitsFor(features); }
+  void putWords(int64_t offset, uint32_t word, int64_t place);
+  void putNode(int64_t place, int32_t node);
+  void putLeaf(int64_t place, int32_t leaf);
+  int32_t putTree(int64_t place, int32_t root);
 
   const Trees &trees;
   const Tensor &thresholds, &weights;
+  int test;
+  int64_t features, roots;
   TreeLayout layout;
+  /// Where the records of a node's ways are; 0: they have none yet.
+  std::vector<int64_t> places;
+  int64_t nextPlace = 0;
   Tensor block;
   int64_t end = 0;
 };
@@ -62,47 +93,109 @@ void TreePacker::putInts(TreeHeader entry, std::span<const int32_t> values) {
   }
 }
 
-void TreePacker::putRecord(int64_t offset, const char *threshold, uint32_t word, int64_t first,
-                           int64_t second) {
-  if (threshold)
-    std::memcpy(block.mutableData<char>() + offset, threshold,
-                static_cast<size_t>(dtypeBytes(layout.dtype)));
-  put(offset + layout.featureOffset(), word);
-  put(offset + layout.waysOffset(), static_cast<int32_t>(first));
-  put(offset + layout.waysOffset() + 4, static_cast<int32_t>(second));
+void TreePacker::putWords(int64_t offset, uint32_t word, int64_t place) {
+  if (layout.isWide) {
+    put(offset + layout.wordOffset(), word);
+    put(offset + layout.placeOffset(), static_cast<int32_t>(place));
+  } else {
+    put(offset + layout.wordOffset(), word | static_cast<uint32_t>(place) << featureBits());
+  }
+}
+
+/// The record of a node, whose ways get places if they have none.
+void TreePacker::putNode(int64_t place, int32_t node) {
+  auto i = static_cast<size_t>(node);
+  if (places[i] == 0) {
+    places[i] = nextPlace;
+    nextPlace += 2 * layout.units();
+  }
+  int64_t offset = TreeLayout::kHeaderBytes + place * TreeLayout::kUnitBytes;
+  if (layout.dtype == DType::Float64) {
+    double threshold = thresholds.data<double>()[i];
+    put(offset, std::isnan(threshold) ? std::numeric_limits<double>::quiet_NaN() : threshold);
+  } else {
+    float threshold = thresholds.data<float>()[i];
+    put(offset, std::isnan(threshold) ? std::numeric_limits<float>::quiet_NaN() : threshold);
+  }
+  uint32_t own = test >= 0 ? 0 : normalizedTest(trees.tests[i]);
+  putWords(offset, static_cast<uint32_t>(trees.nodes[3 * i]) | own << TreeLayout::kFeatureBits,
+           places[i]);
+}
+
+/// Whatever is compared with no number: it comes out as unordered.
+void TreePacker::putLeaf(int64_t place, int32_t leaf) {
+  int64_t offset = TreeLayout::kHeaderBytes + place * TreeLayout::kUnitBytes;
+  auto number = static_cast<uint32_t>(leaf);
+  if (layout.dtype == DType::Float64)
+    put(offset, static_cast<uint64_t>(layout.leafBits()) << 32 | number);
+  else
+    put(offset, layout.leafBits() | (layout.isWide ? 0 : number));
+  bool takesFirst = test >= 0 && (test & reference::kTreeUnordered);
+  putWords(offset, 0, takesFirst ? place : place - layout.units());
+  if (layout.isWide && layout.dtype != DType::Float64)
+    put(offset + layout.leafOffset(), number);
+}
+
+/// All records below a root, those of a way near those it leads to; how many levels a walk takes
+/// that does not go much deeper than a balanced tree would be. None where the root is a leaf, else
+/// one at least: walks that have not come to their end take as many again.
+int32_t TreePacker::putTree(int64_t place, int32_t root) {
+  struct Visit {
+    int64_t place;
+    int32_t at, level;
+  };
+  std::vector<Visit> open = {{place, root, 0}};
+  int32_t deepest = 0;
+  int64_t leaves = 0;
+  while (!open.empty()) {
+    Visit visit = open.back();
+    open.pop_back();
+    if (visit.at < 0) {
+      putLeaf(visit.place, -1 - visit.at);
+      deepest = std::max(deepest, visit.level);
+      ++leaves;
+      continue;
+    }
+    auto i = static_cast<size_t>(visit.at);
+    bool isNew = places[i] == 0;
+    putNode(visit.place, visit.at);
+    if (!isNew)
+      continue; // several ways lead to it
+    bool isSwapped = trees.tests[i] & reference::kTreeGreater;
+    int32_t first = trees.nodes[3 * i + (isSwapped ? 2 : 1)],
+            second = trees.nodes[3 * i + (isSwapped ? 1 : 2)];
+    open.push_back({places[i] + layout.units(), second, visit.level + 1});
+    open.push_back({places[i], first, visit.level + 1});
+  }
+  deepest = std::min(deepest, static_cast<int32_t>(2 * bitsFor(leaves) + 2));
+  return root < 0 ? 0 : std::max(deepest, 1);
 }
 
 Expected<Tensor> TreePacker::pack() {
-  int64_t groups = ceilDiv(static_cast<int64_t>(trees.roots.size()), TreeLayout::kGroup);
-  int64_t tables = groups * TreeLayout::kGroup + static_cast<int64_t>(trees.leaves.size()) + 1 +
+  auto count = static_cast<int64_t>(trees.roots.size());
+  int64_t begin = layout.end(trees.nodeCount(), roots);
+  int64_t tables = roots + roots / TreeLayout::kGroup + roots +
+                   static_cast<int64_t>(trees.leaves.size()) + 1 +
                    static_cast<int64_t>(trees.targets.size());
-  int64_t bytes = layout.end() + 4 * tables + 8 + weights.numBytes();
+  int64_t bytes = begin + 4 * tables + 8 + weights.numBytes();
   QUERN_ASSIGN(block, Tensor::allocate(DType::UInt8, {bytes}));
-  int64_t features = 0;
-  bool haveOneTest = commonTest(trees.tests) >= 0;
-  for (int64_t i = 0; i < trees.nodeCount(); ++i) {
-    std::span<const int32_t> node = trees.nodes.subspan(3 * i, 3);
-    features = std::max<int64_t>(features, node[0] + 1);
-    uint8_t test = haveOneTest ? 0 : normalizedTest(trees.tests[i]);
-    bool isSwapped = trees.tests[i] & reference::kTreeGreater;
-    uint32_t word = static_cast<uint32_t>(node[0]) | static_cast<uint32_t>(test)
-                                                         << TreeLayout::kFeatureBits;
-    putRecord(placeOf(static_cast<int32_t>(i)),
-              thresholds.data<char>() + i * dtypeBytes(layout.dtype), word,
-              placeOf(node[isSwapped ? 2 : 1]), placeOf(node[isSwapped ? 1 : 2]));
+  std::memset(block.mutableData<char>(), 0, static_cast<size_t>(begin));
+  // The first record is none; then come the roots.
+  nextPlace = (1 + roots) * layout.units();
+  std::vector<int32_t> starts, levels(static_cast<size_t>(roots / TreeLayout::kGroup), 0);
+  for (int64_t tree = 0; tree < roots; ++tree) {
+    int64_t place = (1 + tree) * layout.units();
+    // One leaf more, without votes, for roots that are missing.
+    auto none = static_cast<int32_t>(-1 - trees.leafCount());
+    int32_t level = putTree(place, tree < count ? trees.roots[static_cast<size_t>(tree)] : none);
+    starts.push_back(static_cast<int32_t>(place));
+    int32_t &ofGroup = levels[static_cast<size_t>(tree / TreeLayout::kGroup)];
+    ofGroup = std::max(ofGroup, level);
+    levels.push_back(level);
   }
-  // One leaf more, without votes, for roots that are missing.
-  for (int64_t leaf = 0; leaf <= trees.leafCount(); ++leaf) {
-    int64_t place = layout.firstLeaf() + leaf * layout.recordBytes();
-    putRecord(place, nullptr, 0, place, place);
-  }
-  end = layout.end();
-  std::vector<int32_t> roots;
-  for (int32_t root : trees.roots)
-    roots.push_back(static_cast<int32_t>(placeOf(root)));
-  roots.resize(static_cast<size_t>(groups * TreeLayout::kGroup),
-               static_cast<int32_t>(layout.end() - layout.recordBytes()));
-  putInts(kTreeRoots, roots);
+  end = begin;
+  putInts(kTreeRoots, starts);
+  putInts(kTreeLevels, levels);
   std::vector<int32_t> leaves(trees.leaves.begin(), trees.leaves.end());
   leaves.push_back(leaves.back());
   putInts(kTreeLeaves, leaves);
@@ -112,6 +205,7 @@ Expected<Tensor> TreePacker::pack() {
   std::memcpy(block.mutableData<char>() + end, weights.rawData(),
               static_cast<size_t>(weights.numBytes()));
   put(kTreeFeatures * 8, features);
+  put(kTreeFeatureBits * 8, featureBits());
   return block;
 }
 

@@ -1,9 +1,11 @@
 //===- TreeKernel.cpp - walks through decision trees ----------------------===//
 //
-// A walk is a chain of loads that wait for each other. So several go side by side: eight
-// rows through one tree, or where rows are few, one row through eight trees. No step is a
-// branch: what is compared becomes the offset of the next node's address. Each row gets
-// its votes in the order of the trees, whichever way, so that sums have the same bits.
+// A walk is a chain of loads that wait for each other. So sixteen go side by side: rows through
+// one tree (or half as many), or where rows are few, one row through as many trees. No step is a
+// branch: what is compared is added to the place of the next record. Walks take as many steps as
+// the tree has levels, which is the same for all rows, and look only then whether all have arrived.
+// Each row gets its votes in the order of the trees, whichever way, so that sums have the same
+// bits.
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/kernels/TreeKernel.h"
@@ -21,22 +23,24 @@ using namespace quern::reference;
 
 namespace {
 constexpr int64_t kLanes = TreeLayout::kGroup;
-/// Rows of a task: their features stay in the first cache while trees are walked.
-constexpr int64_t kTaskRows = 64;
-/// Levels between two looks at whether all have arrived.
-constexpr int kLevels = 2;
+/// Rows that are left over of whole groups.
+constexpr int64_t kHalf = kLanes / 2;
+/// Records of so many bytes stay near the core.
+constexpr int64_t kNear = int64_t{1} << 20;
 
-enum TreeDim { kRows, kFeatures, kTargets, kTrees, kFirstLeaf };
+enum TreeDim { kRows, kFeatures, kTargets, kTrees, kTaskRows, kFewestRows };
 
 /// Emits the kernel.
 class TreeEmitter {
 public:
   TreeEmitter(KernelBuilder &kb, const TreeSpec &spec)
-      : kb(kb), spec(spec), layout{spec.dtype, 0, 0} {}
+      : kb(kb), spec(spec), layout{spec.dtype, spec.isWide} {}
   void emit();
 
 private:
   using Values = KernelBuilder::Values;
+  /// The address of a feature, by its number, in each lane.
+  using Features = std::function<Value(Value number, int64_t lane)>;
 
   Value block() { return kb.buffer(1); }
   Value byteAt(Value base, Value offset) { return kb.advance(base, offset, DType::UInt8); }
@@ -46,36 +50,61 @@ private:
     Value loaded = kb.load(kb.advance(pointer, i, DType::Int32), DType::Int32, 0);
     return kb.builder().create<arith::ExtUIOp>(kb.loc(), kb.builder().getI64Type(), loaded);
   }
+  /// The int32 at so many bytes of a record.
+  Value loadPart(Value record, int64_t offset) {
+    return loadInt(byteAt(record, kb.index(offset)), kb.index(0));
+  }
+  Value recordAt(Value place) {
+    return kb.advance(byteAt(block(), kb.index(TreeLayout::kHeaderBytes)), place, DType::Int64);
+  }
+  /// In the worker's memory, behind the places of a group.
+  Value votes() { return kb.advance(kb.scratch(), kLanes, DType::Int64); }
   Value rowAt(Value row) {
     return kb.advance(kb.buffer(0), kb.mul(row, kb.dim(kFeatures)), spec.dtype);
   }
-  /// Whether the first way is taken.
-  Value takesFirst(Value feature, Value threshold, Value word);
-  Value step(Value place, Value row);
-  /// Where walks from `places` through rows at `rows` end.
-  Values walk(Values places, const Values &rows);
+  Value bitAnd(Value a, Value b) { return kb.builder().create<arith::AndIOp>(kb.loc(), a, b); }
+  Value shiftRight(Value a, Value by) {
+    return kb.builder().create<arith::ShRUIOp>(kb.loc(), a, by);
+  }
+  /// Whether the second way is taken.
+  Value takesSecond(Value feature, Value threshold, Value word);
+  Value step(Value place, const Features &features, int64_t lane);
+  Value haveAllArrived(ValueRange places);
+  /// Where walks from `places` end.
+  Values walk(Values places, Value levels, const Features &features);
   /// Adds the votes of the leaf at `place` to those of a row.
-  void vote(Value place, Value row);
-  void walkRows(Value begin, Value end);
+  void vote(Value place, Value sums);
+  void voteAll(ValueRange places, Value count, llvm::function_ref<Value(Value lane)> sumsOf);
+  void copyRows(Value first, int64_t lanes, Value to);
+  void walkGroup(Value begin, Value first, int64_t lanes, Value turned, Value root, Value levels);
+  void walkRows(Value begin, Value count);
   void walkTrees(Value begin, Value end);
+  void emitTask(Value task, Value isShort);
 
   KernelBuilder &kb;
   const TreeSpec &spec;
   TreeLayout layout;
-  Value headers[kTreeFeatures + 1];
+  Value headers[kTreeHeaderEntries];
+  /// The bits of a narrow record's word that are the feature.
+  Value featureMask;
 };
 } // namespace
 
-Value TreeEmitter::takesFirst(Value feature, Value threshold, Value word) {
+//===----------------------------------------------------------------------===//
+// Walks
+//===----------------------------------------------------------------------===//
+
+Value TreeEmitter::takesSecond(Value feature, Value threshold, Value word) {
   OpBuilder &ops = kb.builder();
   auto compare = [&](arith::CmpFPredicate predicate) -> Value {
     return ops.create<arith::CmpFOp>(kb.loc(), predicate, feature, threshold);
   };
   using enum arith::CmpFPredicate;
   if (spec.test >= 0) {
-    constexpr arith::CmpFPredicate kOrdered[] = {AlwaysFalse, OLT, OEQ, OLE};
-    constexpr arith::CmpFPredicate kUnordered[] = {UNO, ULT, UEQ, ULE};
-    return compare((spec.test & kTreeUnordered ? kUnordered : kOrdered)[spec.test & 3]);
+    // What the test is not.
+    constexpr arith::CmpFPredicate kUnordered[] = {AlwaysTrue, UGE, UNE, UGT};
+    constexpr arith::CmpFPredicate kOrdered[] = {ORD, OGE, ONE, OGT};
+    return compare((spec.test & kTreeUnordered ? kOrdered : kUnordered)[spec.test & 3]);
   }
   auto bit = [&](arith::CmpFPredicate predicate, TreeOutcome outcome) -> Value {
     Value is = ops.create<arith::ExtUIOp>(kb.loc(), ops.getI64Type(), compare(predicate));
@@ -83,59 +112,71 @@ Value TreeEmitter::takesFirst(Value feature, Value threshold, Value word) {
   };
   Value outcome =
       kb.add(kb.add(bit(OLT, kTreeLess), bit(OEQ, kTreeEqual)), bit(UNO, kTreeUnordered));
-  Value test = ops.create<arith::ShRUIOp>(kb.loc(), word, kb.index(TreeLayout::kFeatureBits));
-  Value both = ops.create<arith::AndIOp>(kb.loc(), outcome, test);
-  return ops.create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::ne, both, kb.index(0));
+  Value both = bitAnd(outcome, shiftRight(word, kb.index(TreeLayout::kFeatureBits)));
+  return ops.create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::eq, both, kb.index(0));
 }
 
-Value TreeEmitter::step(Value place, Value row) {
+Value TreeEmitter::step(Value place, const Features &features, int64_t lane) {
   OpBuilder &ops = kb.builder();
-  Value record = byteAt(block(), place);
+  Value record = recordAt(place);
   Value threshold = kb.load(record, spec.dtype, 0);
-  Value word = loadInt(byteAt(record, kb.index(layout.featureOffset())), kb.index(0));
-  Value number = word;
-  if (spec.test < 0)
-    number = ops.create<arith::AndIOp>(kb.loc(), word,
-                                       kb.index((int64_t{1} << TreeLayout::kFeatureBits) - 1));
-  Value feature = kb.load(kb.advance(row, number, spec.dtype), spec.dtype, 0);
-  Value first = takesFirst(feature, threshold, word);
-  Value isSecond = ops.create<arith::XOrIOp>(
-      kb.loc(), first, ops.create<arith::ConstantOp>(kb.loc(), ops.getBoolAttr(true)));
+  Value word = loadPart(record, layout.wordOffset());
+  Value number = word, next;
+  if (spec.isWide) {
+    if (spec.test < 0)
+      number = bitAnd(word, kb.index((int64_t{1} << TreeLayout::kFeatureBits) - 1));
+    next = loadPart(record, layout.placeOffset());
+  } else {
+    number = bitAnd(word, featureMask);
+    next = shiftRight(word, headers[kTreeFeatureBits]);
+  }
+  Value isSecond = takesSecond(kb.load(features(number, lane), spec.dtype, 0), threshold, word);
   Value way = ops.create<arith::ExtUIOp>(kb.loc(), ops.getI64Type(), isSecond);
-  return loadInt(byteAt(record, kb.index(layout.waysOffset())), way);
+  return kb.add(next, kb.mul(way, layout.units()));
 }
 
-TreeEmitter::Values TreeEmitter::walk(Values places, const Values &rows) {
+/// Only in leaves' thresholds all of some bits are set.
+Value TreeEmitter::haveAllArrived(ValueRange places) {
+  Value bits = kb.index(layout.leafBits()), common = bits;
+  for (Value place : places)
+    common = bitAnd(common, loadPart(recordAt(place), layout.leafBitsOffset()));
+  return kb.builder().create<arith::CmpIOp>(kb.loc(), arith::CmpIPredicate::eq, common, bits);
+}
+
+TreeEmitter::Values TreeEmitter::walk(Values places, Value levels, const Features &features) {
   OpBuilder &ops = kb.builder();
+  auto stepAll = [&](ValueRange carried) {
+    Values next(carried);
+    for (auto [lane, place] : llvm::enumerate(next))
+      place = step(place, features, static_cast<int64_t>(lane));
+    return next;
+  };
   llvm::SmallVector<Type> types(places.size(), ops.getI64Type());
   auto loop = ops.create<scf::WhileOp>(
       kb.loc(), types, places,
       [&](OpBuilder &inner, Location, ValueRange carried) {
         OpBuilder::InsertionGuard guard(ops);
         ops.setInsertionPoint(inner.getInsertionBlock(), inner.getInsertionPoint());
-        Value lowest = carried[0];
-        for (Value place : carried.drop_front())
-          lowest = kb.minSigned(lowest, place);
-        ops.create<scf::ConditionOp>(kb.loc(), kb.lessThan(lowest, kb.dim(kFirstLeaf)), carried);
+        Values next = kb.forLoop(kb.index(0), levels, 1, Values(carried),
+                                 [&](Value, ValueRange places) { return stepAll(places); });
+        Value goesOn = ops.create<arith::XOrIOp>(
+            kb.loc(), haveAllArrived(next),
+            ops.create<arith::ConstantOp>(kb.loc(), ops.getBoolAttr(true)));
+        ops.create<scf::ConditionOp>(kb.loc(), goesOn, next);
       },
-      [&](OpBuilder &inner, Location, ValueRange carried) {
-        OpBuilder::InsertionGuard guard(ops);
-        ops.setInsertionPoint(inner.getInsertionBlock(), inner.getInsertionPoint());
-        Values next(carried);
-        for (int level = 0; level < kLevels; ++level)
-          for (auto [place, row] : llvm::zip(next, rows))
-            place = step(place, row);
-        ops.create<scf::YieldOp>(kb.loc(), next);
+      [](OpBuilder &inner, Location loc, ValueRange carried) {
+        inner.create<scf::YieldOp>(loc, carried);
       });
   return Values(loop.getResults());
 }
 
-void TreeEmitter::vote(Value place, Value row) {
-  Value leaf = kb.div(kb.sub(place, kb.dim(kFirstLeaf)), kb.index(layout.recordBytes()));
-  Value sums = kb.advance(kb.buffer(2), kb.mul(row, kb.dim(kTargets)), spec.dtype);
+void TreeEmitter::vote(Value place, Value sums) {
+  Value leaf = bitAnd(loadPart(recordAt(place), layout.leafOffset()),
+                      kb.index(static_cast<int64_t>(layout.numberMask())));
   auto add = [&](Value i) {
     Value weight = kb.load(kb.advance(table(kTreeWeights), i, spec.dtype), spec.dtype, 0);
-    Value sum = kb.advance(sums, loadInt(table(kTreeTargets), i), spec.dtype);
+    Value sum =
+        spec.hasOneTarget ? sums : kb.advance(sums, loadInt(table(kTreeTargets), i), spec.dtype);
     Value old = kb.load(sum, spec.dtype, 0);
     kb.store(kb.builder().create<arith::AddFOp>(kb.loc(), old, weight), sum, spec.dtype, 0);
   };
@@ -146,70 +187,166 @@ void TreeEmitter::vote(Value place, Value row) {
   kb.forLoop(begin, end, 1, [&](Value i) { add(i); });
 }
 
-/// Groups of rows, tree by tree.
-void TreeEmitter::walkRows(Value begin, Value end) {
+/// The votes of the first `count` of these places. They come from memory, so that the code for one
+/// is there once.
+void TreeEmitter::voteAll(ValueRange places, Value count,
+                          llvm::function_ref<Value(Value lane)> sumsOf) {
+  for (auto [lane, place] : llvm::enumerate(places))
+    kb.store(place, kb.advance(kb.scratch(), static_cast<int64_t>(lane), DType::Int64),
+             DType::Int64, 0);
+  kb.forLoop(kb.index(0), count, 1, [&](Value lane) {
+    Value place = kb.load(kb.advance(kb.scratch(), lane, DType::Int64), DType::Int64, 0);
+    vote(place, sumsOf(lane));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+/// Copies the features of a group of rows, so that those of one number are neighbours.
+void TreeEmitter::copyRows(Value first, int64_t lanes, Value to) {
+  kb.forLoop(kb.index(0), kb.index(lanes), 1, [&](Value lane) {
+    Value row = rowAt(kb.add(first, lane)), own = kb.advance(to, lane, spec.dtype);
+    kb.forLoop(kb.index(0), headers[kTreeFeatures], 1, [&](Value feature) {
+      Value value = kb.load(kb.advance(row, feature, spec.dtype), spec.dtype, 0);
+      kb.store(value, kb.advance(own, kb.mul(feature, lanes), spec.dtype), spec.dtype, 0);
+    });
+  });
+}
+
+/// A group of rows through one tree, from `first` of the rows that begin at `begin`.
+void TreeEmitter::walkGroup(Value begin, Value first, int64_t lanes, Value turned, Value root,
+                            Value levels) {
+  Values rows;
+  for (int64_t lane = 0; lane < lanes && !spec.turnsRows; ++lane)
+    rows.push_back(rowAt(kb.add(kb.add(begin, first), lane)));
+  Value own = spec.turnsRows ? kb.advance(turned, kb.mul(first, headers[kTreeFeatures]), spec.dtype)
+                             : Value();
+  Values places = walk(Values(lanes, root), levels, [&](Value number, int64_t lane) {
+    return spec.turnsRows
+               ? kb.advance(kb.advance(own, kb.mul(number, lanes), spec.dtype), lane, spec.dtype)
+               : kb.advance(rows[lane], number, spec.dtype);
+  });
+  voteAll(places, kb.index(lanes), [&](Value lane) {
+    return kb.advance(votes(), kb.mul(kb.add(first, lane), kb.dim(kTargets)), spec.dtype);
+  });
+}
+
+/// `count` rows, whole groups and at most one half, tree by tree. In the worker's memory: the
+/// votes of each row, then the features.
+void TreeEmitter::walkRows(Value begin, Value count) {
+  Value voteCount = kb.mul(count, kb.dim(kTargets));
+  Value turned = kb.advance(votes(), voteCount, spec.dtype);
+  Value zero = kb.floatConstant(spec.dtype, 0, 0);
+  kb.forLoop(kb.index(0), voteCount, 1,
+             [&](Value i) { kb.store(zero, kb.advance(votes(), i, spec.dtype), spec.dtype, 0); });
+  Value whole = kb.sub(count, kb.rem(count, kb.index(kLanes)));
+  auto forGroups = [&](llvm::function_ref<void(Value first, int64_t lanes)> body) {
+    kb.forLoop(kb.index(0), whole, kLanes, [&](Value first) { body(first, kLanes); });
+    kb.forLoop(whole, count, kHalf, [&](Value first) { body(first, kHalf); });
+  };
+  if (spec.turnsRows)
+    forGroups([&](Value first, int64_t lanes) {
+      copyRows(kb.add(begin, first), lanes,
+               kb.advance(turned, kb.mul(first, headers[kTreeFeatures]), spec.dtype));
+    });
+  // The levels of single trees are behind those of their groups.
+  Value ofGroups = kb.div(kb.add(kb.dim(kTrees), kLanes - 1), kb.index(kLanes));
   kb.forLoop(kb.index(0), kb.dim(kTrees), 1, [&](Value tree) {
     Value root = loadInt(table(kTreeRoots), tree);
-    kb.forLoop(begin, end, kLanes, [&](Value first) {
-      Values rows, places(kLanes, root);
-      for (int64_t lane = 0; lane < kLanes; ++lane)
-        rows.push_back(rowAt(kb.add(first, lane)));
-      places = walk(places, rows);
-      for (int64_t lane = 0; lane < kLanes; ++lane)
-        vote(places[lane], kb.add(first, lane));
-    });
+    Value levels = loadInt(table(kTreeLevels), kb.add(ofGroups, tree));
+    forGroups(
+        [&](Value first, int64_t lanes) { walkGroup(begin, first, lanes, turned, root, levels); });
+  });
+  Value result = kb.advance(kb.buffer(2), kb.mul(begin, kb.dim(kTargets)), spec.dtype);
+  kb.forLoop(kb.index(0), voteCount, 1, [&](Value i) {
+    Value sum = kb.load(kb.advance(votes(), i, spec.dtype), spec.dtype, 0);
+    kb.store(sum, kb.advance(result, i, spec.dtype), spec.dtype, 0);
   });
 }
 
 /// Single rows, in groups of trees.
 void TreeEmitter::walkTrees(Value begin, Value end) {
   kb.forLoop(begin, end, 1, [&](Value row) {
+    Value features = rowAt(row);
+    Value sums = kb.advance(kb.buffer(2), kb.mul(row, kb.dim(kTargets)), spec.dtype);
+    kb.forLoop(kb.index(0), kb.dim(kTargets), 1, [&](Value target) {
+      kb.store(kb.floatConstant(spec.dtype, 0, 0), kb.advance(sums, target, spec.dtype), spec.dtype,
+               0);
+    });
     kb.forLoop(kb.index(0), kb.dim(kTrees), kLanes, [&](Value tree) {
-      Values places, rows(kLanes, rowAt(row));
+      Values places;
       for (int64_t lane = 0; lane < kLanes; ++lane)
         places.push_back(loadInt(table(kTreeRoots), kb.add(tree, lane)));
-      places = walk(places, rows);
-      // The last group may have roots that are none: of one vote each, they have no place.
-      for (int64_t lane = 0; lane < kLanes; ++lane) {
-        if (!spec.hasOneVote || lane == 0)
-          vote(places[lane], row);
-        else
-          kb.ifThen(kb.lessThan(kb.add(tree, lane), kb.dim(kTrees)),
-                    [&] { vote(places[lane], row); });
-      }
+      Value levels = loadInt(table(kTreeLevels), kb.div(tree, kb.index(kLanes)));
+      places = walk(places, levels, [&](Value number, int64_t) {
+        return kb.advance(features, number, spec.dtype);
+      });
+      // The last group may have roots that are none.
+      Value count = kb.minSigned(kb.sub(kb.dim(kTrees), tree), kb.index(kLanes));
+      voteAll(places, count, [&](Value) { return sums; });
     });
   });
 }
 
+void TreeEmitter::emitTask(Value task, Value isShort) {
+  Value begin = kb.mul(task, kb.dim(kTaskRows));
+  Value end = kb.minSigned(kb.add(begin, kb.dim(kTaskRows)), kb.dim(kRows));
+  // Where features are missing nothing is read.
+  end = kb.builder().create<arith::SelectOp>(kb.loc(), isShort, begin, end);
+  Value count = kb.sub(end, begin);
+  Value isFew = kb.lessThan(count, kb.dim(kFewestRows));
+  Value grouped = kb.builder().create<arith::SelectOp>(
+      kb.loc(), isFew, kb.index(0), kb.sub(count, kb.rem(count, kb.index(kHalf))));
+  kb.ifThen(kb.lessThan(kb.index(0), grouped), [&] { walkRows(begin, grouped); });
+  walkTrees(kb.add(begin, grouped), end);
+}
+
 void TreeEmitter::emit() {
-  for (int entry = kTreeRoots; entry <= kTreeFeatures; ++entry)
+  for (int entry = kTreeRoots; entry < kTreeHeaderEntries; ++entry)
     headers[entry] = kb.load(kb.advance(block(), entry, DType::Int64), DType::Int64, 0);
+  Value bits = kb.builder().create<arith::ShLIOp>(kb.loc(), kb.index(1), headers[kTreeFeatureBits]);
+  featureMask = kb.sub(bits, kb.index(1));
   Value isShort = kb.lessThan(kb.dim(kFeatures), headers[kTreeFeatures]);
   kb.trapIf(isShort, TrapCode::IndexOutOfRange);
-  Value zero = kb.floatConstant(spec.dtype, 0, 0);
-  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) {
-    Value begin = kb.mul(task, kTaskRows);
-    Value end = kb.minSigned(kb.add(begin, kTaskRows), kb.dim(kRows));
-    kb.forLoop(kb.mul(begin, kb.dim(kTargets)), kb.mul(end, kb.dim(kTargets)), 1, [&](Value i) {
-      kb.store(zero, kb.advance(kb.buffer(2), i, spec.dtype), spec.dtype, 0);
-    });
-    // Where features are missing nothing is read.
-    Value stop = kb.builder().create<arith::SelectOp>(kb.loc(), isShort, begin, end);
-    Value rest = kb.sub(stop, kb.rem(kb.sub(stop, begin), kb.index(kLanes)));
-    walkRows(begin, rest);
-    walkTrees(rest, stop);
-  });
+  kb.forLoop(kb.taskBegin(), kb.taskEnd(), 1, [&](Value task) { emitTask(task, isShort); });
 }
 
 void TreeSpec::emit(KernelBuilder &kb) const { TreeEmitter(kb, *this).emit(); }
 
-LoweredStep native::makeTrees(const TreeSpec &spec, const TreeProblem &problem, StepBuffer rows,
-                              StepBuffer block, StepBuffer result) {
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+/// Trees come from further away the larger they are: then more rows pass by each.
+static int64_t chooseTaskRows(const TreeSpec &spec, const TreeProblem &problem, int64_t threads) {
+  constexpr int64_t kRowsOfNear = 256, kRowsOfFar = 2048;
+  constexpr int64_t kMostScratch = int64_t{1} << 19, kTasksOfThread = 4;
+  int64_t most = problem.recordBytes <= kNear ? kRowsOfNear : kRowsOfFar;
+  int64_t rowBytes =
+      (problem.targets + (spec.turnsRows ? problem.usedFeatures : 0)) * dtypeBytes(spec.dtype);
+  most = std::min(most, kMostScratch / std::max<int64_t>(rowBytes, 1));
+  if (threads > 1)
+    most = std::min(most, ceilDiv(problem.rows, threads * kTasksOfThread));
+  return std::max(most / kLanes, int64_t{1}) * kLanes;
+}
+
+LoweredStep native::makeTrees(const TreeSpec &spec, const TreeProblem &problem, int64_t threads,
+                              StepBuffer rows, StepBuffer block, StepBuffer result) {
+  int64_t taskRows = chooseTaskRows(spec, problem, threads);
+  int64_t rowElements = problem.targets + (spec.turnsRows ? problem.usedFeatures : 0);
   LoweredStep step;
   step.buffers = {std::move(rows), std::move(block), std::move(result)};
-  step.dims = {problem.rows, problem.features, problem.targets, problem.trees,
-               problem.layout.firstLeaf()};
-  step.tasks = ceilDiv(problem.rows, kTaskRows);
+  // Walks through records that are far wait for them: sixteen by one row then take less time than
+  // eight by as many rows. Behind a whole group the records of the tree are near.
+  int64_t fewestRows = problem.recordBytes <= kNear ? kHalf : kLanes;
+  step.dims = {problem.rows,  problem.features, problem.targets,
+               problem.trees, taskRows,         fewestRows};
+  step.tasks = ceilDiv(problem.rows, taskRows);
+  step.scratchBytes =
+      kLanes * dtypeBytes(DType::Int64) +
+      std::min(taskRows, problem.rows / kHalf * kHalf) * rowElements * dtypeBytes(spec.dtype);
   step.kernel = kernelOf(spec);
   return step;
 }

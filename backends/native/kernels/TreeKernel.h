@@ -10,23 +10,30 @@ namespace quern::native {
 /// result [rows, targets].
 struct TreeSpec {
   DType dtype = DType::Float32;
+  /// Of the block's records.
+  bool isWide = false;
   /// The test of all nodes when it is the same, as normalizedTest has it; -1: each node's.
   int test = -1;
   /// Every leaf has one vote, at its own number.
   bool hasOneVote = false;
+  /// There is one target.
+  bool hasOneTarget = false;
+  /// Features of rows that go side by side are copied to where they are neighbours.
+  bool turnsRows = false;
 
   static constexpr std::string_view kFamily = "trees";
-  QUERN_FIELDS(dtype, test, hasOneVote)
+  QUERN_FIELDS(dtype, isWide, test, hasOneVote, hasOneTarget, turnsRows)
   std::string name() const { return "trees"; }
   void emit(KernelBuilder &kb) const;
 };
 
 struct TreeProblem {
   int64_t rows, features, targets, trees;
-  TreeLayout layout;
+  /// Features that the nodes ask for, and bytes of all records.
+  int64_t usedFeatures, recordBytes;
 };
 
-LoweredStep makeTrees(const TreeSpec &spec, const TreeProblem &problem, StepBuffer rows,
-                      StepBuffer block, StepBuffer result);
+LoweredStep makeTrees(const TreeSpec &spec, const TreeProblem &problem, int64_t threads,
+                      StepBuffer rows, StepBuffer block, StepBuffer result);
 
 } // namespace quern::native

@@ -18,6 +18,9 @@ enum Table { kNodes, kTests, kThresholds, kRoots, kLeaves, kTargets, kWeights, k
 using TreeSources = std::array<std::optional<nn::WeightSource>, kTableCount>;
 } // namespace
 
+/// Places are int32, with room for those of missing roots.
+static constexpr int64_t kMostPlaces = std::numeric_limits<int32_t>::max() - 64;
+
 /// The elements of all tables, aligned.
 static Expected<std::array<Tensor, kTableCount>> loadTables(const TreeSources &sources) {
   std::array<Tensor, kTableCount> tables;
@@ -65,28 +68,38 @@ static LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &contex
     if (!sources[i])
       return Reason{ReasonCode::NotConstant, "trees that are no constants"};
   }
-  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  TreeSpec spec{.dtype = sources[kThresholds]->dtype()};
-  TreeProblem problem{
-      .rows = sizes[0],
-      .features = sizes[1],
-      .targets = op.getTargetCount(),
-      .trees = sources[kRoots]->dims()[0],
-      .layout = {spec.dtype, sources[kTests]->dims()[0], sources[kLeaves]->dims()[0] - 1}};
-  if (problem.layout.leaves < 0 || problem.layout.end() > std::numeric_limits<int32_t>::max() ||
-      problem.features > int64_t{1} << TreeLayout::kFeatureBits)
-    return Reason{ReasonCode::Limit, "trees of this size"};
   if (context.elementsOf(op.getResult()) == 0)
     return LoweredSteps();
-  auto tests = sources[kTests]->load(), leaves = sources[kLeaves]->load();
-  if (!tests || !leaves)
+  auto nodes = sources[kNodes]->load(), tests = sources[kTests]->load(),
+       leaves = sources[kLeaves]->load();
+  if (!nodes || !tests || !leaves)
     return Reason{ReasonCode::Missing, "trees that are not at hand"};
-  spec.test = commonTest(tests->elementsAs<uint8_t>());
+  ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
+  TreeProblem problem{.rows = sizes[0],
+                      .features = sizes[1],
+                      .targets = op.getTargetCount(),
+                      .trees = sources[kRoots]->dims()[0],
+                      .usedFeatures = featuresOf(nodes->elementsAs<int32_t>())};
+  TreeSpec spec{.dtype = sources[kThresholds]->dtype(),
+                .test = commonTest(tests->elementsAs<uint8_t>()),
+                .hasOneTarget = problem.targets == 1};
+  int64_t nodeCount = sources[kTests]->dims()[0], leafCount = sources[kLeaves]->dims()[0] - 1;
+  auto layout = TreeLayout::choose(spec.dtype, spec.test, nodeCount, leafCount, problem.trees,
+                                   problem.usedFeatures);
+  spec.isWide = layout.isWide;
+  problem.recordBytes = layout.end(nodeCount, problem.trees);
+  if (leafCount < 0 || problem.recordBytes / TreeLayout::kUnitBytes > kMostPlaces ||
+      std::max(problem.features, problem.usedFeatures) > int64_t{1} << TreeLayout::kFeatureBits)
+    return Reason{ReasonCode::Limit, "trees of this size"};
+  // Where walks read more features than rows have.
+  constexpr int64_t kFeaturesOfTree = 16, kMostFeatures = 4096;
+  spec.turnsRows = problem.usedFeatures <= kMostFeatures &&
+                   problem.usedFeatures <= kFeaturesOfTree * problem.trees;
   auto begins = leaves->elementsAs<int32_t>();
   spec.hasOneVote = true;
   for (size_t leaf = 0; leaf < begins.size() && spec.hasOneVote; ++leaf)
     spec.hasOneVote = begins[leaf] == static_cast<int32_t>(leaf);
-  return oneStep(makeTrees(spec, problem, StepBuffer::of(op.getInput()),
+  return oneStep(makeTrees(spec, problem, context.threads, StepBuffer::of(op.getInput()),
                            packedTrees(sources, problem.targets), StepBuffer::of(op.getResult())));
 }
 
