@@ -66,9 +66,6 @@ static bool isOne(Value parameter) {
 /// The operands 1 and 2 of QuantizeLinear and DequantizeLinear; their sizes are the ops' to check.
 static Parameters readParameters(NodeImport &node, const Granularity &by) {
   Parameters read{node.input(1), node.input(2)};
-  for (Value parameter : {read.scale, read.zeroPoint})
-    if (!nn::isNone(parameter) && !nn::shapeOf(parameter.getType()))
-      node.unsupported("a scale or zero point of unknown rank");
   if (node.failed() || (isOne(read.scale) && isOne(read.zeroPoint)))
     return read;
   if (!by.axis) {
@@ -76,9 +73,7 @@ static Parameters readParameters(NodeImport &node, const Granularity &by) {
     read.zeroPoint = ofTensor(node, read.zeroPoint);
     return read;
   }
-  // An axis that counts from the end needs no rank.
-  if (!node.inputShape(0) && (*by.axis >= 0 || by.blockSize > 0))
-    node.unsupported("scales for an axis of data of unknown rank");
+  // Ranks that only a run tells are the op's to check then, as sizes are.
   read.axis = *by.axis;
   return read;
 }

@@ -160,14 +160,45 @@ TEST(QuantizeLinear, AxesFromBothEnds) {
 }
 
 TEST(QuantizeLinear, Unranked) {
-  ModelBuilder b(13);
-  b.unrankedInput("x").input("s", {3}).node("QuantizeLinear", {"x", "s"}, {"y"}).output("y");
-  expectError(b, kUnsupported, {"(QuantizeLinear, opset 13)", "axis of data of unknown rank"});
-  b.attr("axis", int64_t{-1});
   Tensor x = floats({2, 3}, {2, 2, 2, 3, 3, 3});
-  std::vector<Tensor> y = run(b, {x, floats({3}, {1, 2, 0.5})});
-  ASSERT_EQ(y.size(), 1u);
-  expectTensor<uint8_t>(y[0], {2, 3}, {2, 1, 4, 3, 2, 6});
+  for (int64_t axis : {1, -1}) {
+    ModelBuilder b(13);
+    b.unrankedInput("x").input("s", {3}).node("QuantizeLinear", {"x", "s"}, {"y"}).output("y");
+    std::vector<Tensor> y = run(b.attr("axis", axis), {x, floats({3}, {1, 2, 0.5})});
+    ASSERT_EQ(y.size(), 1u);
+    expectTensor<uint8_t>(y[0], {2, 3}, {2, 1, 4, 3, 2, 6});
+    if (axis < 0)
+      continue;
+    Imported imported(b);
+    ASSERT_TRUE(imported.module) << imported.text();
+    std::vector<Tensor> vectors = {floats({3}, {2, 2, 2}), floats({3}, {1, 2, 0.5})};
+    auto none = interpreter::interpret(nn::findMain(**imported.module), vectors);
+    ASSERT_FALSE(none);
+    EXPECT_NE(none.status().message().find("axis 1 is out of range for rank 1"), std::string::npos)
+        << none.status().message();
+  }
+}
+
+TEST(DequantizeLinear, Unranked) {
+  Tensor x = bytes({2, 3}, {2, 2, 2, 3, 3, 3});
+  for (bool isBlocked : {false, true}) {
+    // The scales' rank is unknown, too.
+    Tensor scales = isBlocked ? floats({2, 2}, {1, 2, 0.5, 4}) : floats({2}, {1, 2});
+    ModelBuilder b(21);
+    b.graph().add_input()->set_name("x");
+    b.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+        static_cast<int>(DType::UInt8));
+    b.unrankedInput("s").node("DequantizeLinear", {"x", "s"}, {"y"}).output("y");
+    b.attr("axis", int64_t{isBlocked ? 1 : 0});
+    if (isBlocked)
+      b.attr("block_size", int64_t{2});
+    std::vector<Tensor> y = run(b, {x, scales});
+    ASSERT_EQ(y.size(), 1u);
+    std::vector<float> wanted = {2, 2, 2, 6, 6, 6};
+    if (isBlocked)
+      wanted = {2, 2, 4, 1.5, 1.5, 12};
+    expectTensor<float>(y[0], {2, 3}, wanted);
+  }
 }
 
 TEST(QuantizeLinear, Blocks) {

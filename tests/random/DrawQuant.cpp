@@ -7,12 +7,11 @@ using namespace quern;
 using namespace quern::random;
 
 namespace {
-/// The axis of scales for `x`: empty when there is one scale. It counts from the end, for
-/// the rank of `x` may be unknown.
+/// The axis of scales for `x`: empty when there is one scale.
 std::optional<int64_t> drawAxis(ModelDraw &draw, const Drawn &x) {
   if (draw.opset() < 13 || x.rank() == 0 || draw.percent(50))
     return std::nullopt;
-  return -1 - draw.below(x.rank());
+  return draw.eitherSign(draw.below(x.rank()), x.rank());
 }
 
 bool drawQuantizeLinear(ModelDraw &draw) {
@@ -27,7 +26,7 @@ bool drawQuantizeLinear(ModelDraw &draw) {
   std::optional<int64_t> axis = drawAxis(draw, x);
   Tensor::Dims dims;
   if (axis)
-    dims = {x.dims[x.rank() + *axis]};
+    dims = {x.dims[(x.rank() + *axis) % x.rank()]};
   std::vector<std::string> inputs = {
       x.name, draw.initializer(drawScales(draw, dims, {0.25, 0.5, 1, 2, 2, 8}))};
   Drawn y{draw.fresh(), DType::UInt8, x.dims, 255, 0};
@@ -48,7 +47,7 @@ bool drawDequantizeLinear(ModelDraw &draw) {
   std::optional<int64_t> axis = drawAxis(draw, x);
   Tensor::Dims dims;
   if (axis)
-    dims = {x.dims[x.rank() + *axis]};
+    dims = {x.dims[(x.rank() + *axis) % x.rank()]};
   std::vector<std::string> inputs = {x.name,
                                      draw.initializer(drawScales(draw, dims, {0.25, 0.5, 1, 2}))};
   if (draw.percent(70))
