@@ -31,6 +31,8 @@ struct Model::State {
   /// Writes all files of such a folder; `summary` is that of the object file.
   Status fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
                         const native::Staging &folder, ArtifactSummary &summary);
+  /// Whether code for one of these CPUs multiplies bytes.
+  Expected<bool> multipliesBytes(const CompileOptions &options, std::span<const std::string> cpus);
   /// Writes inputs, and what the interpreter gives for them, for the first and the last
   /// combination of listed sizes, whose numbers are `plans`.
   Status writeTestCases(const ArtifactOptions &artifact, const native::Staging &folder,

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "api/ModelState.h"
+#include "backends/native/Compiler.h"
 #include "backends/native/aot/AotPrograms.h"
 #include "backends/native/aot/AotSizes.h"
 #include "backends/native/aot/AotStaging.h"
@@ -65,6 +66,19 @@ Status Model::State::writeTestCases(const ArtifactOptions &artifact, const nativ
   return Status::ok();
 }
 
+Expected<bool> Model::State::multipliesBytes(const CompileOptions &options,
+                                             std::span<const std::string> cpus) {
+  for (const std::string &cpu : cpus) {
+    CompileOptions of = options;
+    of.targetCpu = cpu;
+    QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
+    QUERN_ASSIGN(Explanation explanation, native::explainGraph(*copy.module, of));
+    if (explanation.multipliesBytes())
+      return true;
+  }
+  return false;
+}
+
 Status Model::State::fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
                                     const native::Staging &folder, ArtifactSummary &summary) {
   ArtifactOptions inner = artifact;
@@ -86,13 +100,17 @@ Status Model::State::fillTestFolder(const CompileOptions &options, const Artifac
   }
   std::vector<size_t> plans;
   QUERN_TRY(writeTestCases(artifact, folder, options.limits, plans));
-  constexpr Tolerance kTolerance;
+  QUERN_ASSIGN(bool hasBytes, multipliesBytes(options, summary.targetCpus));
+  Tolerance tolerance = toleranceOf(
+      options.precision, hasBytes || options.weights != WeightType::Given, options.choice.get());
   native::ProgramFacts facts{.header = "#include \"model.h\"",
                              .prefix = inner.prefix,
                              .takesSizes = !artifact.listedSizes.empty(),
                              .weights = artifact.weightsInFile ? "model.weights" : ""};
-  QUERN_TRY(folder.write(
-      "test.c", native::testProgramText(facts, plans, kTolerance.relative, kTolerance.absolute)));
+  QUERN_TRY(folder.write("test.c", native::testProgramText(facts, plans,
+                                                           {.relative = tolerance.relative,
+                                                            .absolute = tolerance.absolute,
+                                                            .ofLargest = tolerance.ofLargest})));
   return folder.write("Makefile", native::makefileText(libraries));
 }
 

@@ -14,6 +14,19 @@ CC = os.environ.get("CC", "cc")
 FLAGS = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1"]
 
 
+def quantized_product():
+    """Bytes of floats by constant bytes, as floats."""
+    random = np.random.default_rng(2)
+    weights = [numpy_helper.from_array(np.array(number, dtype), name) for name, number, dtype in
+               (("scale", 0.05, np.float32), ("zero", 128, np.uint8), ("w_scale", 0.01, np.float32))]
+    weights.append(numpy_helper.from_array(random.integers(-128, 128, (64, 32)).astype(np.int8), "w"))
+    nodes = [helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+             helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["a"]),
+             helper.make_node("DequantizeLinear", ["w", "w_scale"], ["b"]),
+             helper.make_node("MatMul", ["a", "b"], ["y"])]
+    return make_model(nodes, [value("x", [4, 64])], [value("y", [4, 32])], weights)
+
+
 class Programs(CliTest):
     def build(self, folder, *sources):
         program = self.folder / folder / "program"
@@ -58,6 +71,30 @@ class TestFolder(Programs):
                       self.call(folder / "test", "gemm.c-test", exits=INVALID_INPUT))
         (folder / "plan0_input0.bin").unlink()
         self.call(folder / "test", "gemm.c-test", exits=IO)
+
+    def test_tolerance_follows_precision(self):
+        """4 % of the largest number in bfloat16 and of few bits, as `compare` has it; else 0.1 % of
+        each. Products of bytes are rounded once where the model rounds thrice."""
+        def is_within(folder, share):
+            output = self.folder / folder / "plan0_output0.bin"
+            wanted = np.fromfile(output, np.float32)
+            moved = wanted.copy()
+            moved[np.abs(wanted).argmin()] += share * np.abs(wanted).max()
+            moved.tofile(output)
+            done = subprocess.run([self.folder / folder / "program"], cwd=self.folder / folder,
+                                  capture_output=True)
+            wanted.tofile(output)
+            return done.returncode == 0
+
+        onnx.save(quantized_product(), str(self.folder / "qdq.onnx"))
+        for name, model, *options in (("bf16", "gemm.onnx", "--dim=N=2", "--precision=bf16"),
+                                      ("auto", "gemm.onnx", "--dim=N=2", "--precision=auto", "--max-error=0.04"),
+                                      ("bytes", "qdq.onnx"), ("f32", "gemm.onnx", "--dim=N=2")):
+            self.quern("compile", model, *options, "-o", f"{name}.c-test", "-q")
+            self.build(f"{name}.c-test", "test.c", "model.o")
+            self.assertTrue(is_within(f"{name}.c-test", 0), name)
+            self.assertEqual(is_within(f"{name}.c-test", 0.02), name != "f32", name)
+            self.assertFalse(is_within(f"{name}.c-test", 0.1), name)
 
     def test_compares_all_types(self):
         """Halves and what is computed in them, integers, bools, and numbers that are none."""

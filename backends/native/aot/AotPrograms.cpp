@@ -36,11 +36,12 @@ static std::string begin(const ProgramFacts &facts) {
 std::string native::runProgramText(const ProgramFacts &facts) { return begin(facts) + kRunText; }
 
 std::string native::testProgramText(const ProgramFacts &facts, std::span<const size_t> plans,
-                                    double relative, double absolute) {
+                                    const ProgramTolerance &tolerance) {
   return begin(facts) +
          fmt::format("#define MODEL_TESTED_PLANS {{{}}}\n#define MODEL_RELATIVE {}\n"
-                     "#define MODEL_ABSOLUTE {}\n\n",
-                     fmt::join(plans, ", "), relative, absolute) +
+                     "#define MODEL_ABSOLUTE {}\n#define MODEL_OF_LARGEST {}\n\n",
+                     fmt::join(plans, ", "), tolerance.relative, tolerance.absolute,
+                     tolerance.ofLargest) +
          kTestText;
 }
 

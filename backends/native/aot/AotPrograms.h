@@ -21,10 +21,15 @@ struct ProgramFacts {
 /// C99 with nothing but its library: a program that runs the model on files.
 std::string runProgramText(const ProgramFacts &facts);
 
+/// What floats may be off by: absolute + relative * |wanted| + ofLargest * the largest |wanted|.
+struct ProgramTolerance {
+  double relative = 0, absolute = 0, ofLargest = 0;
+};
+
 /// The same: one that compares what these plans give with the files plan0_output0.bin...,
 /// for the inputs plan0_input0.bin...
 std::string testProgramText(const ProgramFacts &facts, std::span<const size_t> plans,
-                            double relative, double absolute);
+                            const ProgramTolerance &tolerance);
 
 /// A Makefile that builds them as `run` and `test` from model.o, model.h and these libraries, and
 /// runs `test`.

@@ -3,8 +3,9 @@
  *
  *     PROGRAM [FOLDER]
  *
- * Exit code 0 when |found - wanted| <= MODEL_ABSOLUTE + MODEL_RELATIVE * |wanted| for all
- * elements, and integers are equal; 5 when not. */
+ * Exit code 0 when |found - wanted| <= MODEL_ABSOLUTE + MODEL_RELATIVE * |wanted| +
+ * MODEL_OF_LARGEST * the largest |wanted| of the output, for all elements, and integers are equal;
+ * 5 when not. */
 #include <math.h>
 #include <time.h>
 
@@ -52,11 +53,24 @@ static double number_at(const void *data, int64_t i, int dtype) {
   }
 }
 
+static double largest_magnitude(const void *data, int64_t count, int dtype) {
+  double largest = 0;
+  int64_t i;
+  for (i = 0; i < count; ++i) {
+    double magnitude = fabs(number_at(data, i, dtype));
+    if (isfinite(magnitude) && magnitude > largest)
+      largest = magnitude;
+  }
+  return largest;
+}
+
 /* Prints how far two tensors are apart; how many numbers differ too much. */
 static int64_t compare(const quern_model_port *port, const void *wanted, const void *found) {
   int width = float_bytes(port->dtype);
   int64_t count = width ? port->bytes / width : port->bytes, wrong = 0, i;
-  double most = 0;
+  double most = 0, always = MODEL_ABSOLUTE;
+  if (width)
+    always += MODEL_OF_LARGEST * largest_magnitude(wanted, count, port->dtype);
   for (i = 0; i < count; ++i) {
     double a, b, distance;
     if (!width) {
@@ -68,7 +82,7 @@ static int64_t compare(const quern_model_port *port, const void *wanted, const v
     if (a == b || (isnan(a) && isnan(b)))
       continue;
     distance = fabs(a - b);
-    if (!(distance <= MODEL_ABSOLUTE + MODEL_RELATIVE * fabs(a)) || isinf(a))
+    if (!(distance <= always + MODEL_RELATIVE * fabs(a)) || isinf(a))
       ++wrong;
     if (!(distance <= most))
       most = distance;
