@@ -77,6 +77,25 @@ TEST(NarrowProductTest, Convolutions) {
   }
 }
 
+// Some images are unfolded at a time; the next ones begin where their elements say.
+TEST(NarrowProductTest, ConvolutionsInParts) {
+  // Two images of bytes fill the memory for windows, or one of bfloat16.
+  const NarrowConv part = {{5, 12, 68, 68}, {3, 12, 3, 3}, 1, 1, 1, 77};
+  for (const NarrowTypes &types : kNarrowTypes) {
+    SCOPED_TRACE(types.a + std::string(types.b));
+    Graph graph;
+    GraphValue x = graph.input(typeText(part.input, types.a));
+    std::vector<Tensor> inputs = {drawTensor(dtypeOfName(types.a), part.input, 300)};
+    graph.output(addConv(graph, part, types, x, 301), "parts");
+    expectSameEverywhere(graph, inputs);
+    int64_t unfolded = 0;
+    auto run = runCompiled(compileForTest(graph).take(), inputs);
+    for (const ProfileRow &step : run->steps)
+      unfolded += step.kernel.starts_with("unfold");
+    EXPECT_EQ(unfolded, types.a == std::string_view("bf16") ? 5 : 3);
+  }
+}
+
 TEST(NarrowProductTest, MatrixProducts) {
   for (const NarrowTypes &types : kNarrowTypes) {
     SCOPED_TRACE(types.a + std::string(types.b));
