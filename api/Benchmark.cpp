@@ -59,11 +59,19 @@ static Status measure(Runner &runner, std::span<const AnyValue> inputs,
                             : samples.count() > 0 && total.milliseconds() >= options.seconds * 1e3;
   };
   RunCount count("measuring: ", " runs");
-  while (!isDone()) {
+  auto runOnce = [&]() -> Status {
     QUERN_TRY(count.add());
     Stopwatch watch;
     QUERN_TRY(runner.run(inputs, outputs));
     samples.add(watch.milliseconds());
+    return Status::ok();
+  };
+  while (result.isComplete && !isDone()) {
+    Status status = runOnce();
+    bool isKept = status.code() == StatusCode::Cancelled && options.keepsCancelled;
+    result.isComplete = !isKept || samples.count() == 0;
+    if (!status.isOk() && result.isComplete)
+      return status;
   }
   result.runs = samples.count();
   result.steady = samples.summarize();

@@ -39,20 +39,28 @@ static Status timedRun(Runner &runner, std::span<const AnyValue> inputs,
 
 /// The compiled one runs several times a turn: it is the faster one by far.
 static Status measure(Runner &reference, Runner &compiled, std::span<const AnyValue> inputs,
-                      double seconds, Comparison &result) {
+                      const CompareOptions &options, Comparison &result) {
   constexpr int kCompiledRunsPerTurn = 5;
   SampleSet referenceMs, compiledMs;
   std::vector<AnyValue> outputs(compiled.outputs().size());
   Stopwatch total;
   RunCount count("comparing: turn ", "");
-  do {
+  auto takeTurn = [&]() -> Status {
     QUERN_TRY(count.add());
     QUERN_TRY(timedRun(reference, inputs, outputs, referenceMs));
     outputs.assign(outputs.size(), {});
     for (int i = 0; i < kCompiledRunsPerTurn; ++i)
       QUERN_TRY(timedRun(compiled, inputs, outputs, compiledMs));
     outputs.assign(outputs.size(), {});
-  } while (total.milliseconds() < seconds * 1e3);
+    return Status::ok();
+  };
+  do {
+    Status status = takeTurn();
+    bool isKept = status.code() == StatusCode::Cancelled && options.keepsCancelled;
+    result.isComplete = !isKept || compiledMs.count() == 0;
+    if (!status.isOk() && result.isComplete)
+      return status;
+  } while (result.isComplete && total.milliseconds() < options.seconds * 1e3);
   result.reference = referenceMs.summarize();
   result.compiled = compiledMs.summarize();
   return Status::ok();
@@ -100,7 +108,7 @@ Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
         {compiled.outputs()[i].name, compareValues(wanted[i], found[i], result.tolerance)});
   if (!result.passes() && compiled.flushesDenormals() && !reference.flushesDenormals())
     QUERN_TRY(compareFlushed(reference, inputs, found, options.seed, result));
-  QUERN_TRY(measure(reference, compiled, inputs, options.seconds, result));
+  QUERN_TRY(measure(reference, compiled, inputs, options, result));
   return result;
 }
 

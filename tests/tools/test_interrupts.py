@@ -41,7 +41,18 @@ class Benchmarks(SignalTest):
         out, err = process.communicate(timeout=10)
         self.assertEqual(process.returncode, INTERRUPTED)
         self.assertIn("quern: interrupted", err)
-        self.assertEqual(out, "")
+        self.assertIn("p50  ", out)
+
+    def test_what_was_measured_is_said(self):
+        for verb, says in (("compare", "speed-up "), ("explain", "where a run goes")):
+            process = self.start(verb, "gemm.onnx", "--duration=60s")
+            self.assertIn("note: dimension N", process.stderr.readline())
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=20)
+            self.assertEqual(process.returncode, INTERRUPTED, err)
+            self.assertIn("quern: interrupted", err)
+            self.assertIn(says, out)
 
     def test_termination(self):
         for ending in (signal.SIGTERM, signal.SIGHUP):

@@ -81,7 +81,8 @@ static Expected<Measurement> measure(const BenchOptions &options) {
                          {.seconds = seconds,
                           .runs = options.runs,
                           .warmup = options.warmup,
-                          .peakOfCpu = wantsPeak ? options.backend.compile.targetCpu : ""}));
+                          .peakOfCpu = wantsPeak ? options.backend.compile.targetCpu : "",
+                          .keepsCancelled = true}));
   result.compileMs = compileMs;
   std::optional<Explanation> explanation;
   if (options.backend.compile.precision != Precision::Float32)
@@ -225,6 +226,7 @@ static Json describeJson(const BenchOptions &options, const Measurement &measure
                  {"compile_ms", m.compileMs},
                  {"first_run_ms", m.firstRunMs},
                  {"runs", m.runs},
+                 {"complete", m.isComplete},
                  {"min_ms", m.steady.min},
                  {"mean_ms", m.steady.mean},
                  {"stddev_ms", m.steady.standardDeviation},
@@ -256,6 +258,8 @@ static Status execute(const BenchOptions &options) {
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(options, measurement)));
   QUERN_TRY(writeJson(describeJson(options, measurement), options.style));
+  if (!measurement.runs.isComplete)
+    return Status(StatusCode::Cancelled, "interrupted");
   return options.maxTime.check("the median run", measurement.runs.steady.p50);
 }
 

@@ -32,6 +32,7 @@ static void addVerbs(CLI::App &app, Command &command) {
   addCompileVerb(app, command);
   addCompareVerb(app, command);
   addBenchVerb(app, command);
+  addExplainVerb(app, command);
   addQuantizeVerb(app, command);
   addCacheVerb(app, command);
   addDoctorVerb(app, command);

@@ -101,9 +101,11 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   double compileMs = watch.milliseconds();
   progress.show("comparing");
   Interruptible runs(*interpreter, native.get());
-  QUERN_ASSIGN(Comparison result,
-               compare(*interpreter, *native, inputs,
-                       {.tolerance = tolerance, .seconds = seconds, .seed = options.inputs.seed}));
+  QUERN_ASSIGN(Comparison result, compare(*interpreter, *native, inputs,
+                                          {.tolerance = tolerance,
+                                           .seconds = seconds,
+                                           .seed = options.inputs.seed,
+                                           .keepsCancelled = true}));
   result.compileMs = compileMs;
   return result;
 }
@@ -164,6 +166,7 @@ static Json describeJson(const CompareCommand &options, Precision precision, con
       {"interpreter", {{"p50_ms", c.reference.p50}}},
       {"native", {{"p50_ms", c.compiled.p50}, {"compile_ms", c.compileMs}, {"threads", c.threads}}},
       {"speedup", c.speedup()},
+      {"complete", c.isComplete},
       {"explanation", explanation ? Json::parse(explanationReport(*explanation)) : Json(nullptr)}};
 }
 
@@ -202,7 +205,8 @@ static Status execute(const CompareCommand &given) {
                         describeLibrary(compiled, options.style) +
                         (explanation ? describeExplanation(*explanation, options.style) : "")));
   QUERN_TRY(writeJson(describeJson(options, precision, comparison, explanation), options.style));
-  return comparison.verdict();
+  QUERN_TRY(comparison.verdict());
+  return comparison.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
 }
 
 void cli::addCompareVerb(CLI::App &app, Command &command) {

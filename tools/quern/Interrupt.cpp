@@ -10,18 +10,19 @@
 using namespace quern;
 using namespace quern::cli;
 
-static std::atomic<bool> interrupted = false;
+static std::atomic<bool> interrupted = false, endsEarly = false;
 static std::atomic<Runner *> activeRunner = nullptr, otherRunner = nullptr;
 
 static void onInterrupt(int) {
   Runner *runner = activeRunner;
-  if (!runner || interrupted.exchange(true)) {
+  if ((!runner && !endsEarly) || interrupted.exchange(true)) {
     constexpr char kMessage[] = "quern: interrupted\n";
     (void)!write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
     TemporaryPath::removeAll();
     _exit(static_cast<int>(StatusCode::Cancelled));
   }
-  runner->cancel();
+  if (runner)
+    runner->cancel();
   if (Runner *other = otherRunner)
     other->cancel();
 }
@@ -73,6 +74,10 @@ Interruptible::~Interruptible() {
   activeRunner = nullptr;
   otherRunner = nullptr;
 }
+
+EndsEarly::EndsEarly() : scope(*this) { endsEarly = true; }
+EndsEarly::~EndsEarly() { endsEarly = false; }
+bool EndsEarly::goOn(std::string_view) { return !interrupted; }
 
 Status cli::runInterruptibly(Runner &runner, std::span<const AnyValue> inputs,
                              std::span<AnyValue> outputs) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "quern/CompiledModel.h"
+#include "quern/Progress.h"
 
 #include <span>
 
@@ -22,6 +23,21 @@ public:
   ~Interruptible();
   Interruptible(const Interruptible &) = delete;
   Interruptible &operator=(const Interruptible &) = delete;
+};
+
+/// While it lives, the first Ctrl-C ends the work of this thread that can be ended early with what
+/// it has come to (quern/Progress.h); the second one ends the program. One at a time.
+class EndsEarly : private ProgressWatcher {
+public:
+  EndsEarly();
+  ~EndsEarly() override;
+  EndsEarly(const EndsEarly &) = delete;
+  EndsEarly &operator=(const EndsEarly &) = delete;
+
+private:
+  bool goOn(std::string_view doing) override;
+
+  ProgressScope scope;
 };
 
 /// Runs once, interruptibly.

@@ -80,6 +80,7 @@ void addCompareVerb(CLI::App &app, Command &command);
 void addCompileVerb(CLI::App &app, Command &command);
 void addCompletionVerb(CLI::App &app, Command &command);
 void addDoctorVerb(CLI::App &app, Command &command);
+void addExplainVerb(CLI::App &app, Command &command);
 void addInspectVerb(CLI::App &app, Command &command);
 void addManualVerb(CLI::App &app, Command &command);
 void addQuantizeVerb(CLI::App &app, Command &command);

@@ -21,6 +21,8 @@ struct BenchmarkOptions {
   /// Measures before and after the runs what this machine can do with code for this
   /// CPU, as CompileOptions has it; not when empty.
   std::string peakOfCpu = {};
+  /// When runs are cancelled, what was measured until then is the result, if anything was.
+  bool keepsCancelled = false;
 };
 
 struct Benchmark {
@@ -29,6 +31,8 @@ struct Benchmark {
   double compileMs = 0, firstRunMs = 0;
   Statistics steady;
   int64_t runs = 0;
+  /// False when runs were cancelled: these are those before.
+  bool isComplete = true;
   int threads = 0;
   /// The most memory that this process has had.
   double peakRssMb = 0;

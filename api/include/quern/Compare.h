@@ -21,6 +21,8 @@ struct CompareOptions {
   double seconds = 2;
   /// Of nodes that draw at random: both draw the same numbers.
   uint64_t seed = 0;
+  /// When runs are cancelled, what was measured until then is the result, if anything was.
+  bool keepsCancelled = false;
 };
 
 struct OutputComparison {
@@ -40,6 +42,8 @@ struct Comparison {
   int threads = 0;
   /// Of compiling and planning for these inputs; 0 where the caller did that.
   double compileMs = 0;
+  /// False when runs were cancelled: the times are of those before.
+  bool isComplete = true;
 
   /// By the medians.
   double speedup() const;

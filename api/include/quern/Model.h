@@ -11,12 +11,14 @@
 #include "quern/Explanation.h"
 #include "quern/InputSizes.h"
 #include "quern/Limits.h"
+#include "quern/WeightScan.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace quern {
@@ -54,6 +56,12 @@ public:
 
   /// The files that it is in: its own, then those with external data; none from memory.
   const std::vector<std::string> &files() const;
+
+  /// What is in the float32 weights of products and convolutions, each once, in the model's order.
+  /// Reads all of them.
+  std::vector<WeightFinding> scanWeights() const;
+  /// Inputs that products and convolutions take as their weights, and the nodes that do.
+  std::vector<std::pair<std::string, std::string>> inputsUsedAsWeights() const;
 
   /// Makes the model ready to run. Incompatible when this machine cannot run code
   /// for the target CPU.

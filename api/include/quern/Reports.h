@@ -4,6 +4,7 @@
 #include "quern/Artifact.h"
 #include "quern/Model.h"
 #include "quern/OnnxFile.h"
+#include "quern/TimeAnalysis.h"
 
 #include <span>
 #include <string>
@@ -31,6 +32,11 @@ Expected<std::string> problemsReport(const std::string &path, const Limits &limi
 /// "bytes_read": ..., "bytes_written": ...}, ...], each time that of one run. `bytes` are those
 /// read and written; see ProfileRow::cost.
 std::string profileReport(std::span<const ProfileRow> rows);
+/// {"threads": 2, "p50_ms": ..., "steps_ms": ..., "causes": [{"cause": "memory", "title": ...,
+/// "evidence": [...], "advice": "--weights int8", "saved_ms": ..., "measured": true, "once": false},
+/// ...], "steps": [...], "thread_curve": [{"at": 1, "ms": ...}, ...], ...}, as `quern explain --json`
+/// has them.
+std::string timeReport(const TimeAnalysis &analysis);
 /// The processor, what this process may use of the machine, and versions of libraries.
 std::string hostReport();
 

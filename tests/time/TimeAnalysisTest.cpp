@@ -1,0 +1,112 @@
+//===- TimeAnalysisTest.cpp - what is measured, and how it adds up --------===//
+#include "quern/Progress.h"
+#include "quern/Reports.h"
+#include "tests/time/Models.h"
+
+using namespace quern;
+using namespace quern::timing::test;
+
+namespace {
+ModelBuilder network() {
+  ModelBuilder model;
+  model.initializer("w", randomFloats({32, 16, 3, 3}));
+  model.input("x", {1, 16, 64, 64}).node("Conv", {"x", "w"}, {"c"}).node("Relu", {"c"}, {"r"});
+  return model.node("Softmax", {"r"}, {"y"}).output("y");
+}
+
+/// Ends the work that says this.
+class EndsAt : private ProgressWatcher {
+public:
+  explicit EndsAt(std::string word) : word(std::move(word)), scope(*this) {}
+
+private:
+  bool goOn(std::string_view doing) override { return doing.find(word) == std::string_view::npos; }
+  std::string word;
+  ProgressScope scope;
+};
+} // namespace
+
+TEST(TimeAnalysisTest, StepsAddUpToRuns) {
+  Settings settings;
+  settings.options.seconds = 0.2;
+  TimeAnalysis analysis = analyze(network(), settings);
+  ASSERT_GE(analysis.steps.size(), 2u);
+  double sum = 0;
+  for (const StepTime &step : analysis.steps)
+    sum += step.row.depth == 0 ? step.ms : 0;
+  EXPECT_NEAR(sum, analysis.stepsMs, 1e-9);
+  EXPECT_GT(analysis.stepsMs, 0.8 * analysis.run.steady.mean);
+  EXPECT_LE(analysis.stepsMs, analysis.run.steady.mean);
+  EXPECT_TRUE(analysis.isComplete);
+  EXPECT_GE(analysis.shareNearRoof(), 0);
+  EXPECT_LE(analysis.shareNearRoof(), 1);
+}
+
+TEST(TimeAnalysisTest, RoofsFollowFromCostsAndRates) {
+  Settings settings;
+  settings.options.rates->peaks.float32 = 100;
+  settings.options.rates->readGBps = 10;
+  TimeAnalysis analysis = analyze(network(), settings);
+  bool hasConv = false;
+  for (const StepTime &step : analysis.steps) {
+    EXPECT_DOUBLE_EQ(step.computeMs, step.row.cost.flops / 1e8);
+    EXPECT_DOUBLE_EQ(step.memoryMs, step.row.cost.bytes() / 1e7);
+    // 32 x 62 x 62 sums of 144 products.
+    hasConv |= step.row.cost.flops >= 2.0 * 32 * 62 * 62 * 144;
+  }
+  EXPECT_TRUE(hasConv);
+}
+
+TEST(TimeAnalysisTest, WhatIsNestedCountsOnce) {
+  ModelBuilder body;
+  body.input("i", {}, DType::Int64).input("go", {}, DType::Bool).input("v", {64, 64});
+  body.node("Identity", {"go"}, {"on"}).node("Tanh", {"v"}, {"w"}).output("on").output("w");
+  ModelBuilder model;
+  model.initializer("count", Tensor::of<int64_t>({}, {50}));
+  model.initializer("true", Tensor::of<bool>({}, {true}));
+  model.input("x", {64, 64}).node("Loop", {"count", "true", "x"}, {"y"});
+  auto &attribute = model.attribute("body", quern::onnx::proto::AttributeProto::GRAPH);
+  *attribute.mutable_g() = body.graph();
+  TimeAnalysis analysis = analyze(model.output("y"));
+  double outer = 0, leaves = 0;
+  for (const StepTime &step : analysis.steps) {
+    outer += step.row.depth == 0 ? step.ms : 0;
+    leaves += step.hasNested ? 0 : step.ms;
+  }
+  EXPECT_NEAR(outer, analysis.stepsMs, 1e-9);
+  EXPECT_LE(leaves, outer * 1.0001);
+}
+
+TEST(TimeAnalysisTest, CausesAreRanked) {
+  TimeAnalysis analysis = analyze(network());
+  for (size_t i = 1; i < analysis.causes.size(); ++i) {
+    const TimeCause &a = analysis.causes[i - 1], &b = analysis.causes[i];
+    EXPECT_TRUE(a.isOnce < b.isOnce || (a.isOnce == b.isOnce && a.savedMs >= b.savedMs));
+  }
+}
+
+TEST(TimeAnalysisTest, EndedEarlyItHasWhatWasMeasured) {
+  EndsAt ends("trying");
+  Settings settings;
+  settings.options.tries = true;
+  TimeAnalysis analysis = analyze(network(), settings);
+  EXPECT_FALSE(analysis.isComplete);
+  EXPECT_FALSE(analysis.steps.empty());
+}
+
+TEST(TimeAnalysisTest, ErrorsAreThoseOfRuns) {
+  Model model = load(network());
+  EXPECT_EQ(analyzeTime(model, {}).status().code(), StatusCode::InvalidInput);
+  std::vector<AnyValue> inputs = sampleInputs(model.inputs(), 1).take();
+  EXPECT_EQ(analyzeTime(model, inputs, {.backend = Backend::Interpreter}).status().code(),
+            StatusCode::Usage);
+  EndsAt ends("");
+  EXPECT_EQ(analyzeTime(model, inputs).status().code(), StatusCode::Cancelled);
+}
+
+TEST(TimeAnalysisTest, AsJson) {
+  std::string text = timeReport(analyze(network()));
+  for (const char *key : {"\"causes\":[", "\"steps\":[", "\"p50_ms\":", "\"bound\":\"",
+                          "\"peak_gflops\":{", "\"share_near_roof\":", "\"thread_curve\":["})
+    EXPECT_NE(text.find(key), std::string::npos) << key;
+}

@@ -1,0 +1,75 @@
+"""quern explain: where a run goes, causes with evidence and advice, as text and JSON."""
+
+import unittest
+
+import numpy as np
+import onnx
+from cli import USAGE, CliTest, make_model, value
+from onnx import helper, numpy_helper
+
+FAST = ("--duration", "20ms")
+
+
+class Explain(CliTest):
+    def setUp(self):
+        super().setUp()
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["p"], "a product with a long name" * 4),
+                 helper.make_node("Transpose", ["p"], ["y"], "transpose", perm=[1, 0])]
+        weight = numpy_helper.from_array(
+            np.random.default_rng(1).standard_normal((256, 512)).astype(np.float32), "w")
+        onnx.save(make_model(nodes, [value("x", ["N", 256])], [value("y", [512, "N"])], [weight]),
+                  str(self.folder / "model.onnx"))
+
+    def test_text(self):
+        out, _ = self.quern("explain", "model.onnx", "--dim=N=8", *FAST)
+        lines = out.splitlines()
+        self.assertRegex(lines[0], r"^model.onnx, f32: [0-9.]+ ms a run \(median of \d+\), ")
+        self.assertRegex(lines[1], r"GFLOP/s and \d+ GB/s with th")
+        self.assertIn("where a run goes", out)
+        self.assertIn("what takes time, and what would help", out)
+        for line in lines[1:]:
+            words = line.split()
+            if len(line) > 80:  # a name that no line could hold
+                self.assertGreater(len(max(words, key=len)), 40, line)
+
+    def test_json(self):
+        report = self.quern_json("explain", "model.onnx", "--dim=N=64", *FAST)
+        self.assertEqual(report["schema"], "quern.explain/1")
+        self.assertTrue(report["complete"])
+        self.assertGreater(report["p50_ms"], 0)
+        self.assertLessEqual(report["steps_ms"], report["mean_ms"])
+        kernels = {step["kernel"]: step for step in report["steps"]}
+        product = next(step for kernel, step in kernels.items() if kernel.startswith("dot_"))
+        self.assertEqual(product["flops"], 2 * 64 * 256 * 512)
+        self.assertGreater(product["compute_ms"], 0)
+        self.assertIn("moves", [step["bound"] for step in report["steps"]])
+        self.assertEqual([p["at"] for p in report["thread_curve"]][:1], [1])
+        for cause in report["causes"]:
+            self.assertTrue(cause["title"])
+            self.assertGreaterEqual(cause["saved_ms"], 0)
+        counted = [c["once"] for c in report["causes"]]
+        self.assertEqual(counted, sorted(counted))
+
+    def test_no_trials(self):
+        report = self.quern_json("explain", "model.onnx", "--dim=N=8", "--no-trials", *FAST)
+        self.assertEqual(report["thread_curve"], [])
+        self.assertFalse(any(cause["measured"] for cause in report["causes"]))
+
+    def test_batches(self):
+        """A symbol that all inputs begin with is what samples are counted by."""
+        report = self.quern_json("explain", "gemm.onnx", *FAST)
+        self.assertEqual([p["at"] for p in report["batch_curve"]], [1, 2, 4, 8, 16, 32, 64])
+        self.assertIn("new-sizes", [cause["cause"] for cause in report["causes"]])
+
+    def test_steps(self):
+        out, _ = self.quern("explain", "model.onnx", "--dim=N=8", "-v", "--no-trials", *FAST)
+        self.assertIn("bound", out)
+        self.assertIn("dot_", out)
+
+    def test_usage(self):
+        self.fails(USAGE, "explain", "model.onnx", "--duration=soon", says="soon")
+        self.fails(USAGE, "explain", "model.onnx", "--backend=interpreter", says="--backend")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,199 @@
+//===- Explain.cpp - quern explain ----------------------------------------===//
+#include "quern/EscapedText.h"
+#include "quern/Reports.h"
+#include "quern/TimeAnalysis.h"
+#include "tools/quern/Duration.h"
+#include "tools/quern/Interrupt.h"
+#include "tools/quern/NodeNames.h"
+#include "tools/quern/OpenModel.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+#include <nlohmann/json.hpp>
+
+using namespace quern;
+using namespace quern::cli;
+using Json = nlohmann::ordered_json;
+
+namespace {
+struct ExplainOptions {
+  ModelOptions model;
+  InputOptions inputs;
+  BackendOptions backend;
+  std::string duration = "1s";
+  bool noTrials = false;
+  OutputStyle style;
+};
+/// Of a terminal that nobody made wider.
+constexpr size_t kColumns = 80;
+} // namespace
+
+static void addOptions(CLI::App &verb, ExplainOptions &options) {
+  addModelOptions(verb, options.model);
+  addInputOptions(verb, options.inputs);
+  addCompileOptions(verb, options.backend.compile);
+  verb.add_option("--duration", options.duration,
+                  "How long to measure the steps (default 1s); trials take a few times as long")
+      ->type_name("TIME");
+  verb.add_flag("--no-trials", options.noTrials,
+                "Does not try other precisions, weights, threads and batch sizes");
+}
+
+//===----------------------------------------------------------------------===//
+// For people
+//===----------------------------------------------------------------------===//
+
+/// `text` in lines of kColumns at most, the first after `first`, the others after `rest`. Words
+/// that are longer stay whole.
+static std::string wrapped(const std::string &first, const std::string &rest,
+                           const std::string &text) {
+  std::string result, line = first;
+  bool isEmpty = true;
+  for (size_t at = 0; at < text.size();) {
+    size_t end = std::min(text.find(' ', at), text.size());
+    std::string word = text.substr(at, end - at);
+    if (!isEmpty && line.size() + 1 + word.size() > kColumns) {
+      result += line + "\n";
+      line = rest;
+      isEmpty = true;
+    }
+    line += (isEmpty ? "" : " ") + word;
+    isEmpty = false;
+    at = end + 1;
+  }
+  return result + line + "\n";
+}
+
+static std::string bar(double share) {
+  constexpr double kWidth = 28;
+  std::string text;
+  for (int i = 0; i < static_cast<int>(std::clamp(share, 0.0, 1.0) * kWidth + 0.5); ++i)
+    text += "█";
+  return text;
+}
+
+/// Where a run goes, by what holds its steps up.
+static std::string describeShares(const TimeAnalysis &analysis) {
+  std::map<StepBound, double> times;
+  for (const StepTime &step : analysis.steps)
+    if (!step.hasNested)
+      times[step.bound] += step.ms;
+  constexpr std::pair<StepBound, const char *> kRows[] = {
+      {StepBound::Compute, "arithmetic, near its peak"},
+      {StepBound::Memory, "memory, near its rate"},
+      {StepBound::Neither, "steps further from both"},
+      {StepBound::Moves, "moving elements"},
+      {StepBound::Reference, "steps without native code"}};
+  Table table({"where a run goes", "", "ms", "%"}, /*leftColumns=*/2);
+  auto addRow = [&](const std::string &what, double ms) {
+    double share = ms / std::max(analysis.run.steady.mean, 1e-9);
+    if (ms > 0)
+      table.addRow(
+          {what, bar(share), fmt::format("{:.3f}", ms), fmt::format("{:.0f}", 100 * share)});
+  };
+  for (const auto &[bound, what] : kRows)
+    addRow(what, times[bound]);
+  addRow("outside of steps", analysis.overheadMs());
+  return table.str();
+}
+
+static std::string describeCause(const TimeCause &cause, size_t number, double runMs) {
+  std::string text = cause.title;
+  if (cause.savedMs > 0 && cause.isOnce)
+    text += fmt::format(": {:.3g} ms, once", cause.savedMs);
+  else if (cause.savedMs > 0)
+    text += fmt::format(": {}{:.3g} ms ({:.0f} %) less", cause.isMeasured ? "" : "up to ",
+                        cause.savedMs, 100 * cause.savedMs / runMs);
+  auto escaped = [](const std::string &line) { return escapeText(line, TextPlace::Line); };
+  std::string result = wrapped(fmt::format("{:2}. ", number), "    ", escaped(text));
+  for (const std::string &line : cause.evidence)
+    result += wrapped("    - ", "      ", escaped(line));
+  return cause.advice.empty() ? result : result + wrapped("    > ", "      ", cause.advice);
+}
+
+/// Whether anything but kernels of Quern's own could make runs faster by much.
+static bool isNearTheMachine(const TimeAnalysis &analysis) {
+  constexpr double kMuch = 0.1;
+  return std::ranges::all_of(analysis.causes, [&](const TimeCause &cause) {
+    return cause.isOnce || cause.savedMs < kMuch * analysis.run.steady.p50;
+  });
+}
+
+static std::string describe(const TimeAnalysis &analysis, const std::string &backend) {
+  const Statistics &times = analysis.run.steady;
+  std::string text =
+      fmt::format("{}: {:.3f} ms a run (median of {}), {} thread{}\n"
+                  "{}: {:.0f} GFLOP/s and {:.0f} GB/s with these threads\n\n",
+                  backend, times.p50, analysis.run.runs, analysis.run.threads,
+                  analysis.run.threads == 1 ? "" : "s",
+                  analysis.machine.cpuModel.empty() ? "this machine" : analysis.machine.cpuModel,
+                  analysis.rates.peaks.float32, analysis.rates.readGBps);
+  text += describeShares(analysis) + "\n";
+  if (isNearTheMachine(analysis))
+    text += fmt::format("as fast as this machine allows, nearly: {:.0f} % of a run is near its "
+                        "rates\n",
+                        100 * analysis.shareNearRoof());
+  if (!analysis.causes.empty())
+    text += "what takes time, and what would help\n";
+  for (size_t i = 0; i < analysis.causes.size(); ++i)
+    text += describeCause(analysis.causes[i], i + 1, times.p50);
+  return text;
+}
+
+/// The steps that take longest, with --verbose.
+static std::string describeSteps(const TimeAnalysis &analysis, const OutputStyle &style) {
+  std::vector<const StepTime *> steps;
+  for (const StepTime &step : analysis.steps)
+    steps.push_back(&step);
+  std::ranges::sort(steps, {}, [](const StepTime *step) { return std::pair(-step->ms, step); });
+  Table table({"node", "kernel", "ms", "compute", "memory", "bound"}, /*leftColumns=*/2);
+  for (const StepTime *step : steps)
+    table.addRow({shownNodes(step->row.nodes, style), shownName(step->row.kernel, style),
+                  fmt::format("{:.3f}", step->ms), fmt::format("{:.3f}", step->computeMs),
+                  fmt::format("{:.3f}", step->memoryMs),
+                  step->hasNested ? "nested" : std::string(stepBoundName(step->bound))});
+  return "\n" + table.str();
+}
+
+//===----------------------------------------------------------------------===//
+// The verb
+//===----------------------------------------------------------------------===//
+
+static Expected<TimeAnalysis> analyze(const ExplainOptions &options, std::string &backend) {
+  QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
+  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
+  QUERN_ASSIGN(std::vector<AnyValue> inputs,
+               makeInputs(opened.model.inputs(), options.inputs, MissingInputs::Random,
+                          options.style, opened.limits, {}, &opened.guard));
+  CompileOptions compile = options.backend.compile.within(opened.limits);
+  backend = fmt::format("{}, {}", options.model.path, precisionName(compile.precision));
+  Progress progress(options.style);
+  progress.show("measuring");
+  EndsEarly interruptible;
+  RunnerOptions session{.threads = compile.threads, .limits = opened.limits};
+  return analyzeTime(opened.model, inputs, compile, session,
+                     {.seconds = seconds, .tries = !options.noTrials, .loadMs = opened.loadMs});
+}
+
+static Status execute(const ExplainOptions &options) {
+  std::string backend;
+  QUERN_ASSIGN(TimeAnalysis analysis, analyze(options, backend));
+  for (const std::string &warning : analysis.run.warnings())
+    warn(options.style, warning);
+  if (options.style.printsTable())
+    QUERN_TRY(
+        printText(describe(analysis, backend) +
+                  (options.style.verbosity > 0 ? describeSteps(analysis, options.style) : "")));
+  Json report = {{"schema", "quern.explain/1"}, {"model", options.model.path}};
+  report.update(Json::parse(timeReport(analysis)));
+  QUERN_TRY(writeJson(report, options.style));
+  return analysis.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
+}
+
+void cli::addExplainVerb(CLI::App &app, Command &command) {
+  addVerb<ExplainOptions>(app, command, "explain",
+                          "Says where the time of a run goes, and what would make it faster",
+                          addOptions, execute);
+}
