@@ -179,6 +179,13 @@ static Value narrowProduct(Composer &make, const Factors &factors) {
   return make.create<SubOp>(sums, offset);
 }
 
+/// Puts `value` in the place of `op`. A zero point for each row may say how many there are: what
+/// uses `op` (a result, the end of a body) has been declared without that.
+static void replace(PatternRewriter &rewriter, Operation *op, Value value) {
+  value.setType(op->getResult(0).getType());
+  rewriter.replaceOp(op, value);
+}
+
 namespace {
 /// A pattern that asks a policy.
 template <typename Op> struct PolicyPattern : OpRewritePattern<Op> {
@@ -195,7 +202,7 @@ struct NarrowConvInteger : PolicyPattern<ConvIntegerOp> {
     if (std::optional<Reason> reason = refuseConv(op, factors, policy))
       return refuseMatch(rewriter, op, *reason);
     Composer make(rewriter, op.getLoc());
-    rewriter.replaceOp(op, narrowConv(make, op, factors, op.getBias()));
+    replace(rewriter, op, narrowConv(make, op, factors, op.getBias()));
     return success();
   }
 };
@@ -208,7 +215,7 @@ struct NarrowMatMulInteger : PolicyPattern<MatMulIntegerOp> {
     if (std::optional<Reason> reason = refuseProduct(factors, policy))
       return refuseMatch(rewriter, op, *reason);
     Composer make(rewriter, op.getLoc());
-    rewriter.replaceOp(op, narrowProduct(make, factors));
+    replace(rewriter, op, narrowProduct(make, factors));
     return success();
   }
 };
@@ -281,7 +288,7 @@ template <typename Op> struct ScaleProduct : PolicyPattern<Op> {
         make.convert(sumsOf(make, *product), make.builder().getF32Type()), scale);
     if (product->hasFloatBias())
       value = make.create<AddOp>(value, ofBias(make, *product));
-    rewriter.replaceOp(op, value);
+    replace(rewriter, op, value);
     return success();
   }
 
@@ -339,8 +346,8 @@ LogicalResult RequantizeProduct::matchAndRewrite(QuantizeOp op, PatternRewriter 
   }
   Composer last(rewriter, op.getLoc());
   Value one = last.constant(Tensor::of<float>({}, {1}));
-  rewriter.replaceOp(
-      op, last.create<QuantizeOp>(value, one, op.getZeroPoint(), op.getTo(), op.getPrecision()));
+  replace(rewriter, op,
+          last.create<QuantizeOp>(value, one, op.getZeroPoint(), op.getTo(), op.getPrecision()));
   return success();
 }
 

@@ -145,3 +145,16 @@ func.func @gemm_of_unknown_rank(%x: tensor<*xui8>) -> tensor<?x2xui8> {
   %3 = nn.quantize %2, %scale, %zero {precision = f32, to = ui8} : (tensor<?x2xf32>, tensor<f32>, tensor<ui8>) -> tensor<?x2xui8>
   return %3 : tensor<?x2xui8>
 }
+
+// A zero point for each row says how many rows there are, which the pass leaves to others: the type of a result
+// must stay what the function declares.
+// CHECK-LABEL: @rows_of_the_zero_point
+func.func @rows_of_the_zero_point(%x: tensor<2x?x2xui8>) -> tensor<2x?x3xi32> {
+  %w = nn.constant dense<[[1, 2, 3], [4, 5, 6]]> : tensor<2x3xi8>
+  %zero = nn.constant dense<[1, 2, 3, 4, 5]> : tensor<5xui8>
+  %none = nn.none
+  // CHECK: nn.matmul %arg0
+  // CHECK: nn.sub
+  %0 = nn.matmul_integer %x, %w, %zero, %none : (tensor<2x?x2xui8>, tensor<2x3xi8>, tensor<5xui8>, none) -> tensor<2x?x3xi32>
+  return %0 : tensor<2x?x3xi32>
+}
