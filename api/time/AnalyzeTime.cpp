@@ -11,6 +11,13 @@
 using namespace quern;
 using namespace quern::timing;
 
+std::string quern::shownTime(double milliseconds) {
+  if (milliseconds >= 1000)
+    return fmt::format("{:.3g} s", milliseconds / 1000);
+  return milliseconds >= 0.0999 ? fmt::format("{:.3g} ms", milliseconds)
+                                : fmt::format("{:.3g} us", milliseconds * 1000);
+}
+
 std::string_view quern::stepBoundName(StepBound bound) {
   static constexpr std::array<std::string_view, 5> kNames = {"reference", "moves", "compute",
                                                              "memory", "neither"};

@@ -12,8 +12,8 @@ static void findOverhead(TimeFacts &facts) {
     return;
   facts.add({.kind = CauseKind::Overhead,
              .title = "calls: time of a run outside of its steps",
-             .evidence = {fmt::format("{:.3g} us of {:.3g} us", ms * 1e3,
-                                      facts.analysis.run.steady.min * 1e3)},
+             .evidence = {fmt::format("{} of {}", shownTime(ms),
+                                      shownTime(facts.analysis.run.steady.min))},
              .advice = "give the same output tensors to each run, and several samples at once",
              .savedMs = ms});
 }

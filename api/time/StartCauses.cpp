@@ -62,16 +62,16 @@ static Status findNewSizes(TimeFacts &facts) {
   double secondMs = secondWatch.milliseconds();
   if (!facts.matters(secondMs) && !facts.matters(firstMs / 100))
     return Status::ok();
-  facts.add({.kind = CauseKind::NewSizes,
-             .title = "sizes of inputs that were not seen before",
-             .evidence = {fmt::format("planning for another size took {:.3g} ms, for one more "
-                                      "{:.3g} ms; a run takes {:.3g} ms",
-                                      firstMs, secondMs, facts.runMs())},
-             .advice =
-                 "fix them (--dim NAME=SIZE), or pad inputs to a few sizes: one that was seen "
+  facts.add(
+      {.kind = CauseKind::NewSizes,
+       .title = "sizes of inputs that were not seen before",
+       .evidence = {fmt::format("planning for another size took {}, for one more {}; a "
+                                "run takes {}",
+                                shownTime(firstMs), shownTime(secondMs), shownTime(facts.runMs()))},
+       .advice = "fix them (--dim NAME=SIZE), or pad inputs to a few sizes: one that was seen "
                  "before costs nothing",
-             .savedMs = std::max(firstMs, secondMs),
-             .isOnce = true});
+       .savedMs = std::max(firstMs, secondMs),
+       .isOnce = true});
   return Status::ok();
 }
 

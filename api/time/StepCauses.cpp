@@ -10,7 +10,8 @@
 using namespace quern;
 using namespace quern::timing;
 
-static double meanMs(const StepTime &step) { return step.ms; }
+/// Of the fastest run: others are disturbed by whatever else this machine does.
+static double fastestMs(const StepTime &step) { return step.fastestMs; }
 
 static void findReferenceSteps(TimeFacts &facts) {
   StepSelection slow = selectSteps(
@@ -21,7 +22,7 @@ static void findReferenceSteps(TimeFacts &facts) {
   facts.add({.kind = CauseKind::Reference,
              .title = countOf(slow.steps.size(), "step") + " without native code",
              .evidence = slow.lines([](const StepTime &step) {
-               return fmt::format("{:.3g} ms: {}", step.ms,
+               return fmt::format("{}: {}", shownTime(step.fastestMs),
                                   step.row.reason ? step.row.reason->text : "runs for reference");
              }),
              .advice = "compute these nodes another way before exporting, or outside of the model",
@@ -30,29 +31,42 @@ static void findReferenceSteps(TimeFacts &facts) {
 
 static void findMoves(TimeFacts &facts) {
   StepSelection moves = selectSteps(
-      facts.analysis, [](const StepTime &step) { return step.bound == StepBound::Moves; }, meanMs);
+      facts.analysis, [](const StepTime &step) { return step.bound == StepBound::Moves; },
+      fastestMs);
   if (!facts.matters(moves.ms))
     return;
+  // What no problem demands, kernels have wanted.
+  auto isOwn = [](const StepTime &step) { return step.row.cost.bytes() == 0; };
+  auto says = [&](const StepTime &step) {
+    return isOwn(step) ? shownTime(step.fastestMs) + ", as the next kernel wants it"
+                       : fmt::format("{} for {:.3g} MB", shownTime(step.fastestMs),
+                                     step.row.cost.bytes() * 1e-6);
+  };
+  double ofModel = 0;
+  for (const StepTime *step : moves.steps)
+    ofModel += isOwn(*step) ? 0 : step->fastestMs;
   facts.add({.kind = CauseKind::Moves,
              .title = countOf(moves.steps.size(), "step") + " only to move elements",
-             .evidence = moves.lines([](const StepTime &step) {
-               return fmt::format("{:.3g} ms for {:.3g} MB", step.ms, step.row.cost.bytes() * 1e-6);
-             }),
-             .advice =
-                 "export without transposes, gathers and copies there, where the model allows "
-                 "it",
+             .evidence = moves.lines(says),
+             .advice = ofModel > 0
+                           ? "export without the transposes, gathers and copies there, where "
+                             "the model allows it"
+                           : "",
              .savedMs = moves.ms});
 }
 
 static void findDistantSteps(TimeFacts &facts) {
+  // Of other code nobody expects what this machine can do, and trials say what that costs.
+  if (facts.compile.targetCpu != "host" || facts.compile.optLevel < 3)
+    return;
   StepSelection distant = selectSteps(
       facts.analysis, [](const StepTime &step) { return step.bound == StepBound::Neither; },
       [](const StepTime &step) { return step.lostMs(); });
   if (!facts.matters(distant.ms))
     return;
   auto says = [](const StepTime &step) {
-    return fmt::format("{:.3g} ms, of which the machine needs {:.3g}", step.fastestMs,
-                       step.roofMs());
+    return fmt::format("{}, of which the machine needs {}", shownTime(step.fastestMs),
+                       shownTime(step.roofMs()));
   };
   facts.add({.kind = CauseKind::Distance,
              .title = fmt::format("{} below {:.0f} % of what the machine can do",
@@ -67,13 +81,15 @@ static void findNarrowSteps(TimeFacts &facts) {
   int threads = facts.analysis.run.threads;
   auto idle = [&](const StepTime &step) {
     double parts = static_cast<double>(std::max<int64_t>(step.row.tasks, 1));
-    return step.ms * (1 - parts / threads);
+    return step.fastestMs * (1 - parts / threads);
   };
   // Shorter ones take as long as telling another thread.
   constexpr double kWorthSharingMs = 0.02;
   StepSelection narrow = selectSteps(
       facts.analysis,
-      [&](const StepTime &step) { return step.row.tasks < threads && step.ms >= kWorthSharingMs; },
+      [&](const StepTime &step) {
+        return step.row.tasks < threads && step.fastestMs >= kWorthSharingMs;
+      },
       idle);
   if (threads == 1 || !facts.matters(narrow.ms))
     return;
@@ -81,7 +97,7 @@ static void findNarrowSteps(TimeFacts &facts) {
              .title = fmt::format("{} with less than a part for each of {} threads",
                                   countOf(narrow.steps.size(), "step"), threads),
              .evidence = narrow.lines([](const StepTime &step) {
-               return fmt::format("{:.3g} ms, {}", step.ms,
+               return fmt::format("{}, {}", shownTime(step.fastestMs),
                                   countOf(static_cast<size_t>(step.row.tasks), "part"));
              }),
              .advice = "run several samples side by side, each on one thread",
@@ -102,7 +118,7 @@ public:
   explicit RefusalCosts(const TimeAnalysis &analysis) {
     for (const StepTime &step : analysis.steps)
       if (!step.hasNested)
-        msOfStep[step.row.nodes] += step.ms;
+        msOfStep[step.row.nodes] += step.fastestMs;
     for (const ExplainedStep &step : analysis.explanation.steps)
       if (!step.nodes.empty())
         stepThatBegins[step.nodes.front()] = step.name;
@@ -138,9 +154,9 @@ static void findRefusals(TimeFacts &facts) {
     if (ms <= 0)
       continue;
     total += ms;
-    found.emplace_back(ms, fmt::format("{} of {}: {}; up to {:.3g} ms", refusedWhat(refusal.kind),
+    found.emplace_back(ms, fmt::format("{} of {}: {}; up to {}", refusedWhat(refusal.kind),
                                        fmt::join(refusal.reason.nodes, " and "),
-                                       refusal.reason.text, ms));
+                                       refusal.reason.text, shownTime(ms)));
   }
   if (!facts.matters(total))
     return;

@@ -33,8 +33,9 @@ struct Outcome {
   double savedMs() const { return usual.p50 - tried.p50; }
   bool helps() const { return savedMs() > kHelps * usual.p50; }
   std::string line(const std::string &name) const {
-    std::string text = fmt::format("{}: {:.3g} ms instead of {:.3g} ms, {:.2f} times as fast", name,
-                                   tried.p50, usual.p50, usual.p50 / tried.p50);
+    std::string text =
+        fmt::format("{}: {} instead of {}, {:.2f} times as fast", name, shownTime(tried.p50),
+                    shownTime(usual.p50), usual.p50 / tried.p50);
     if (error > 0)
       text += fmt::format("; outputs differ by up to {:.2g} % of their largest", 100 * error);
     return text;
@@ -195,9 +196,10 @@ static Status trySubnormals(TimeFacts &facts) {
   }
   known->isMeasured = true;
   known->savedMs = facts.session.flushDenormals ? 0 : kept.p50 - flushed.p50;
-  known->evidence.push_back(fmt::format("{:.3g} ms where they are computed with, {:.3g} ms where "
-                                        "they are taken for zero",
-                                        kept.p50, flushed.p50));
+  known->evidence.push_back(
+      fmt::format("{} where they are computed with, {} where they are taken for "
+                  "zero",
+                  shownTime(kept.p50), shownTime(flushed.p50)));
   return Status::ok();
 }
 
@@ -249,7 +251,7 @@ static Status tryThreads(TimeFacts &facts) {
                   .savedMs = current - best.ms,
                   .isMeasured = true};
   for (const CurvePoint &point : analysis.threadCurve)
-    cause.evidence.push_back(fmt::format("--threads {}: {:.3g} ms", point.at, point.ms));
+    cause.evidence.push_back(fmt::format("--threads {}: {}", point.at, shownTime(point.ms)));
   facts.add(std::move(cause));
   return Status::ok();
 }
@@ -317,8 +319,8 @@ static Status tryBatches(TimeFacts &facts) {
                   .savedMs = (perSample(*now) - perSample(*best)) * double(present),
                   .isMeasured = true};
   for (const CurvePoint &point : analysis.batchCurve)
-    cause.evidence.push_back(fmt::format("{} at once: {:.3g} ms, {:.3g} ms a sample", point.at,
-                                         point.ms, perSample(point)));
+    cause.evidence.push_back(fmt::format("{} at once: {}, {} a sample", point.at,
+                                         shownTime(point.ms), shownTime(perSample(point))));
   facts.add(std::move(cause));
   return Status::ok();
 }

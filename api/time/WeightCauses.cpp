@@ -28,7 +28,7 @@ static double stepMsOf(const TimeAnalysis &analysis, const std::string &node) {
       for (const StepTime &step : analysis.steps)
         if (step.row.nodes == analysis.explanation.steps[each.step].name &&
             step.row.kernel == analysis.explanation.steps[each.step].kernel)
-          return step.ms;
+          return step.fastestMs;
   return 0;
 }
 
@@ -43,9 +43,9 @@ static void findZeros(TimeFacts &facts, std::span<const WeightFinding> weights) 
     double share = double(weight.zeroSlices) / double(weight.slices);
     double ms = share * stepMsOf(facts.analysis, weight.node);
     cause.savedMs += ms;
-    addLine(
-        cause, count,
-        fmt::format("{}: {} of {}, {:.3g} ms", weight.node, weight.zeroSlices, weight.slices, ms));
+    addLine(cause, count,
+            fmt::format("{}: {} of {}, {}", weight.node, weight.zeroSlices, weight.slices,
+                        shownTime(ms)));
   }
   addCount(cause, count);
   if (count > 0 && facts.matters(cause.savedMs))
@@ -99,7 +99,7 @@ static void findInputWeights(TimeFacts &facts) {
     double ms = stepMsOf(facts.analysis, node);
     cause.savedMs += ms / 3; // packing, and a layout that does not suit
     addLine(cause, count,
-            fmt::format("input '{}' is the second factor of {} ({:.3g} ms)", input, node, ms));
+            fmt::format("input '{}' is the second factor of {} ({})", input, node, shownTime(ms)));
   }
   addCount(cause, count);
   if (count > 0)

@@ -1,5 +1,7 @@
 """quern explain: where a run goes, causes with evidence and advice, as text and JSON."""
 
+import collections
+import html.parser
 import unittest
 
 import numpy as np
@@ -8,6 +10,28 @@ from cli import USAGE, CliTest, make_model, value
 from onnx import helper, numpy_helper
 
 FAST = ("--duration", "20ms")
+
+
+class Page(html.parser.HTMLParser):
+    """What is in a page; `open` are the elements that nothing ends."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.texts, self.count = [], [], collections.Counter()
+
+    def handle_starttag(self, tag, attributes):
+        self.count[tag] += 1
+        if tag not in ("meta", "input", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.count[tag] += 1
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
 
 
 class Explain(CliTest):
@@ -23,7 +47,7 @@ class Explain(CliTest):
     def test_text(self):
         out, _ = self.quern("explain", "model.onnx", "--dim=N=8", *FAST)
         lines = out.splitlines()
-        self.assertRegex(lines[0], r"^model.onnx, f32: [0-9.]+ ms a run \(median of \d+\), ")
+        self.assertRegex(lines[0], r"^model.onnx, f32: [0-9.]+ [mu]?s a run \(median of \d+\), ")
         self.assertRegex(lines[1], r"GFLOP/s and \d+ GB/s with th")
         self.assertIn("where a run goes", out)
         self.assertIn("what takes time, and what would help", out)
@@ -65,6 +89,28 @@ class Explain(CliTest):
         out, _ = self.quern("explain", "model.onnx", "--dim=N=8", "-v", "--no-trials", *FAST)
         self.assertIn("bound", out)
         self.assertIn("dot_", out)
+
+    def test_page(self):
+        """One file that fetches nothing, however nodes are called; not over what is read."""
+        hostile = "<script>alert(1)</script>\"'&"
+        onnx.save(make_model([helper.make_node("Exp", ["x"], ["y"], hostile)],
+                             [value("x", [64, 64])], [value("y", [64, 64])]),
+                  str(self.folder / "hostile.onnx"))
+        self.quern("explain", "hostile.onnx", "--html=page.html", *FAST)
+        text = (self.folder / "page.html").read_text(encoding="utf-8")
+        self.assertLess(len(text), 100_000)
+        self.assertNotIn(hostile, text)
+        self.assertEqual(text.count("<script"), 1)
+        for word in ("src=", "href=", "url(", "@import", "http://", "https://"):
+            self.assertNotIn(word, text)
+        page = Page()
+        page.feed(text)
+        page.close()
+        self.assertEqual(page.open, [])
+        self.assertIn(hostile, page.texts)
+        self.assertEqual(page.count["tr"], 2)  # the head, and the step
+        self.assertGreaterEqual(page.count["circle"], 1)
+        self.fails(USAGE, "explain", "gemm.onnx", "--html=gemm.onnx", *FAST, says="gemm.onnx")
 
     def test_usage(self):
         self.fails(USAGE, "explain", "model.onnx", "--duration=soon", says="soon")

@@ -3,6 +3,7 @@
 #include "quern/Reports.h"
 #include "quern/TimeAnalysis.h"
 #include "tools/quern/Duration.h"
+#include "tools/quern/FileIo.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/NodeNames.h"
 #include "tools/quern/OpenModel.h"
@@ -24,6 +25,7 @@ struct ExplainOptions {
   BackendOptions backend;
   std::string duration = "1s";
   bool noTrials = false;
+  std::string htmlPath;
   OutputStyle style;
 };
 /// Of a terminal that nobody made wider.
@@ -39,6 +41,9 @@ static void addOptions(CLI::App &verb, ExplainOptions &options) {
       ->type_name("TIME");
   verb.add_flag("--no-trials", options.noTrials,
                 "Does not try other precisions, weights, threads and batch sizes");
+  verb.add_option("--html", options.htmlPath,
+                  "Writes a page, too: roofline, causes, curves, a table of all steps")
+      ->type_name("FILE");
 }
 
 //===----------------------------------------------------------------------===//
@@ -86,12 +91,11 @@ static std::string describeShares(const TimeAnalysis &analysis) {
       {StepBound::Neither, "steps further from both"},
       {StepBound::Moves, "moving elements"},
       {StepBound::Reference, "steps without native code"}};
-  Table table({"where a run goes", "", "ms", "%"}, /*leftColumns=*/2);
+  Table table({"where a run goes", "", "time", "%"}, /*leftColumns=*/2);
   auto addRow = [&](const std::string &what, double ms) {
     double share = ms / std::max(analysis.run.steady.mean, 1e-9);
     if (ms > 0)
-      table.addRow(
-          {what, bar(share), fmt::format("{:.3f}", ms), fmt::format("{:.0f}", 100 * share)});
+      table.addRow({what, bar(share), shownTime(ms), fmt::format("{:.0f}", 100 * share)});
   };
   for (const auto &[bound, what] : kRows)
     addRow(what, times[bound]);
@@ -102,10 +106,10 @@ static std::string describeShares(const TimeAnalysis &analysis) {
 static std::string describeCause(const TimeCause &cause, size_t number, double runMs) {
   std::string text = cause.title;
   if (cause.savedMs > 0 && cause.isOnce)
-    text += fmt::format(": {:.3g} ms, once", cause.savedMs);
+    text += fmt::format(": {}, once", shownTime(cause.savedMs));
   else if (cause.savedMs > 0)
-    text += fmt::format(": {}{:.3g} ms ({:.0f} %) less", cause.isMeasured ? "" : "up to ",
-                        cause.savedMs, 100 * cause.savedMs / runMs);
+    text += fmt::format(": {}{} ({:.0f} %) less", cause.isMeasured ? "" : "up to ",
+                        shownTime(cause.savedMs), 100 * cause.savedMs / runMs);
   auto escaped = [](const std::string &line) { return escapeText(line, TextPlace::Line); };
   std::string result = wrapped(fmt::format("{:2}. ", number), "    ", escaped(text));
   for (const std::string &line : cause.evidence)
@@ -124,9 +128,9 @@ static bool isNearTheMachine(const TimeAnalysis &analysis) {
 static std::string describe(const TimeAnalysis &analysis, const std::string &backend) {
   const Statistics &times = analysis.run.steady;
   std::string text =
-      fmt::format("{}: {:.3f} ms a run (median of {}), {} thread{}\n"
+      fmt::format("{}: {} a run (median of {}), {} thread{}\n"
                   "{}: {:.0f} GFLOP/s and {:.0f} GB/s with these threads\n\n",
-                  backend, times.p50, analysis.run.runs, analysis.run.threads,
+                  backend, shownTime(times.p50), analysis.run.runs, analysis.run.threads,
                   analysis.run.threads == 1 ? "" : "s",
                   analysis.machine.cpuModel.empty() ? "this machine" : analysis.machine.cpuModel,
                   analysis.rates.peaks.float32, analysis.rates.readGBps);
@@ -164,6 +168,10 @@ static std::string describeSteps(const TimeAnalysis &analysis, const OutputStyle
 static Expected<TimeAnalysis> analyze(const ExplainOptions &options, std::string &backend) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
+  if (!options.htmlPath.empty()) {
+    QUERN_TRY(opened.guard.writes("page", options.htmlPath));
+    QUERN_TRY(checkWritable(options.htmlPath));
+  }
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(opened.model.inputs(), options.inputs, MissingInputs::Random,
                           options.style, opened.limits, {}, &opened.guard));
@@ -175,6 +183,12 @@ static Expected<TimeAnalysis> analyze(const ExplainOptions &options, std::string
   RunnerOptions session{.threads = compile.threads, .limits = opened.limits};
   return analyzeTime(opened.model, inputs, compile, session,
                      {.seconds = seconds, .tries = !options.noTrials, .loadMs = opened.loadMs});
+}
+
+static Status writePage(const TimeAnalysis &analysis, const ExplainOptions &options) {
+  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(options.htmlPath));
+  file.write(timePage(analysis, options.model.path));
+  return file.commit();
 }
 
 static Status execute(const ExplainOptions &options) {
@@ -189,6 +203,8 @@ static Status execute(const ExplainOptions &options) {
   Json report = {{"schema", "quern.explain/1"}, {"model", options.model.path}};
   report.update(Json::parse(timeReport(analysis)));
   QUERN_TRY(writeJson(report, options.style));
+  if (!options.htmlPath.empty())
+    QUERN_TRY(writePage(analysis, options));
   return analysis.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
 }
 

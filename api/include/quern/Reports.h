@@ -37,6 +37,8 @@ std::string profileReport(std::span<const ProfileRow> rows);
 /// ...], "steps": [...], "thread_curve": [{"at": 1, "ms": ...}, ...], ...}, as `quern explain --json`
 /// has them.
 std::string timeReport(const TimeAnalysis &analysis);
+/// The same as one HTML page that needs no other file: roofline, causes, curves, a table of steps.
+std::string timePage(const TimeAnalysis &analysis, const std::string &title);
 /// The processor, what this process may use of the machine, and versions of libraries.
 std::string hostReport();
 

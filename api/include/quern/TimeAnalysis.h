@@ -19,6 +19,9 @@
 
 namespace quern {
 
+/// "29.8 ms", "6.51 us", "1.2 s".
+std::string shownTime(double milliseconds);
+
 /// What holds a step up.
 enum class StepBound {
   Reference, ///< it has no native code

@@ -1,0 +1,24 @@
+//===- Svg.h - pictures of an analysis ------------------------------------===//
+#pragma once
+
+#include "quern/TimeAnalysis.h"
+
+#include <string>
+#include <vector>
+
+namespace quern::timing {
+
+/// A dot for each step that computes, by operations per byte and operations a second, under the
+/// roofs of memory and of the units it uses. Logarithmic axes.
+std::string rooflineSvg(const TimeAnalysis &analysis);
+
+/// Where a run goes: a bar in parts, one for each bound and one for what is outside of steps.
+std::string sharesSvg(const TimeAnalysis &analysis);
+
+/// Milliseconds by threads or samples; `divides` when a point is shown by the sample.
+std::string curveSvg(const std::vector<CurvePoint> &curve, bool divides);
+
+/// A bar for a cell of a table.
+std::string barSvg(double share, StepBound bound);
+
+} // namespace quern::timing
