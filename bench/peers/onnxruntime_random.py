@@ -8,8 +8,10 @@ compiled models agreed), and how far results may be apart. Prints every model th
 how many ONNX Runtime refuses, by reason. It runs in a process of its own, for some models
 end it. Known to differ, with ONNX's reference evaluator on Quern's side: Resize with align_corners
 by scales that give no whole size (ONNX's test data divide by the unrounded one), Resize of a region
-along an axis that keeps its size (the region is ignored), Gemm of no products (beta is ignored).
-By decision: final states of sequences of length 0 (the initial state; ONNX Runtime: zeros).
+along an axis that keeps its size (the region is ignored), Gemm of no products (beta is ignored),
+QGemm, MatMulInteger and MatMulIntegerToFloat of none (what they leave unwritten). With --optimize
+it rounds what meets weights in blocks to 8 bits. By decision: AffineGrid of size 1, final states of
+sequences of length 0 (the initial state; ONNX Runtime: zeros).
 Exit code 1 when one differs; 77 and the word "skipped" when onnxruntime is not
 installed.
 """
