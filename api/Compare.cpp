@@ -1,6 +1,7 @@
 //===- Compare.cpp - whether two runners agree, and which is faster -------===//
 #include "quern/Compare.h"
 
+#include "api/ComparedRuns.h"
 #include "api/PreparedRunner.h"
 #include "api/RunCount.h"
 #include "quern/RandomSeed.h"
@@ -89,6 +90,19 @@ static Status compareFlushed(Runner &reference, std::span<const AnyValue> inputs
   return Status::ok();
 }
 
+Status quern::addDifferences(Runner &reference, Runner &compiled, std::span<const AnyValue> inputs,
+                             std::span<const AnyValue> wanted, uint64_t seed, Comparison &result) {
+  std::vector<AnyValue> found(wanted.size());
+  seedRandomOps(seed);
+  QUERN_TRY(compiled.run(inputs, found));
+  for (size_t i = 0; i < wanted.size(); ++i)
+    result.outputs.push_back(
+        {compiled.outputs()[i].name, compareValues(wanted[i], found[i], result.tolerance)});
+  if (result.passes() || !compiled.flushesDenormals() || reference.flushesDenormals())
+    return Status::ok();
+  return compareFlushed(reference, inputs, found, seed, result);
+}
+
 Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
                                     std::span<const AnyValue> inputs,
                                     const CompareOptions &options) {
@@ -98,43 +112,55 @@ Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
   Comparison result;
   result.threads = compiled.threads();
   result.tolerance = options.tolerance.value_or(Tolerance());
-  std::vector<AnyValue> wanted(reference.outputs().size()), found(wanted.size());
+  std::vector<AnyValue> wanted(reference.outputs().size());
   seedRandomOps(options.seed);
   QUERN_TRY(reference.run(inputs, wanted));
-  seedRandomOps(options.seed);
-  QUERN_TRY(compiled.run(inputs, found));
-  for (size_t i = 0; i < wanted.size(); ++i)
-    result.outputs.push_back(
-        {compiled.outputs()[i].name, compareValues(wanted[i], found[i], result.tolerance)});
-  if (!result.passes() && compiled.flushesDenormals() && !reference.flushesDenormals())
-    QUERN_TRY(compareFlushed(reference, inputs, found, options.seed, result));
+  QUERN_TRY(addDifferences(reference, compiled, inputs, wanted, options.seed, result));
+  wanted.clear();
   QUERN_TRY(measure(reference, compiled, inputs, options, result));
   return result;
+}
+
+CompileOptions quern::interpretedOptions(const CompileOptions &compile) {
+  CompileOptions interpret = compile;
+  interpret.backend = Backend::Interpreter;
+  interpret.precision = Precision::Float32;
+  interpret.maxError.reset();
+  interpret.weights = WeightType::Given;
+  return interpret;
+}
+
+Expected<CompileOptions> quern::settledOptions(const Model &model, std::span<const AnyValue> inputs,
+                                               const CompileOptions &compile) {
+  CompileOptions settled = compile;
+  if (compile.precision != Precision::Auto)
+    return settled;
+  if (settled.samples.empty())
+    settled.samples.assign(inputs.begin(), inputs.end());
+  if (!settled.choice) {
+    QUERN_ASSIGN(settled.choice, model.choosePrecision(settled));
+  }
+  return settled;
+}
+
+Tolerance quern::toleranceFor(const Model &model, const CompileOptions &settled) {
+  Expected<Explanation> explanation = model.explainWithoutSizes(settled);
+  return toleranceOf(settled.precision,
+                     (explanation && explanation->multipliesBytes()) ||
+                         settled.weights != WeightType::Given,
+                     settled.choice.get());
 }
 
 Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue> inputs,
                                     const CompileOptions &compile, const RunnerOptions &session,
                                     const CompareOptions &options) {
-  CompileOptions interpret = compile, native = compile;
-  interpret.backend = Backend::Interpreter;
-  interpret.precision = Precision::Float32;
-  interpret.maxError.reset();
-  interpret.weights = WeightType::Given;
-  if (native.precision == Precision::Auto && native.samples.empty())
-    native.samples.assign(inputs.begin(), inputs.end());
-  if (native.precision == Precision::Auto && !native.choice) {
-    QUERN_ASSIGN(native.choice, model.choosePrecision(native));
-  }
-  QUERN_ASSIGN(PreparedRunner reference, prepareRunner(model, inputs, interpret, session));
+  QUERN_ASSIGN(CompileOptions native, settledOptions(model, inputs, compile));
+  QUERN_ASSIGN(PreparedRunner reference,
+               prepareRunner(model, inputs, interpretedOptions(compile), session));
   QUERN_ASSIGN(PreparedRunner compiled, prepareRunner(model, inputs, native, session));
   CompareOptions how = options;
-  if (!how.tolerance) {
-    Expected<Explanation> explanation = model.explainWithoutSizes(native);
-    how.tolerance = toleranceOf(native.precision,
-                                (explanation && explanation->multipliesBytes()) ||
-                                    native.weights != WeightType::Given,
-                                native.choice.get());
-  }
+  if (!how.tolerance)
+    how.tolerance = toleranceFor(model, native);
   QUERN_ASSIGN(Comparison result, quern::compare(*reference.runner, *compiled.runner, inputs, how));
   result.compileMs = compiled.milliseconds;
   return result;

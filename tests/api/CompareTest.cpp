@@ -38,6 +38,35 @@ TEST(CompareTest, ToleranceOfThePrecision) {
   EXPECT_EQ(found.tolerance.relative, 1);
 }
 
+TEST(CompareTest, OneOptimisationAfterTheOther) {
+  Model model = expectValue(Model::load(kDigits));
+  std::vector<AnyValue> inputs = expectValue(sampleInputs(model.inputs(), 7));
+  CompileOptions compile{
+      .optLevel = 2, .precision = Precision::BFloat16, .weights = WeightType::Int8, .threads = 1};
+  StagedComparison found =
+      expectValue(compareStages(model, inputs, compile, {.threads = 1}, {.seconds = 0}));
+  std::vector<std::string> names;
+  for (const Stage &stage : found.stages)
+    names.push_back(stage.name.substr(0, stage.name.find(':')));
+  EXPECT_EQ(names, (std::vector<std::string>{"interpreter", "-O0", "-O1", "-O2", "precision bf16",
+                                             "weights int8"}));
+  EXPECT_TRUE(found.isComplete);
+  EXPECT_TRUE(found.stages[0].outputs.empty());
+  EXPECT_EQ(found.tolerance.ofLargest, 0.04);
+  for (size_t i = 1; i < found.stages.size(); ++i) {
+    const Stage &stage = found.stages[i];
+    EXPECT_GT(stage.times.p50, 0);
+    EXPECT_GT(stage.timesAsFast, 0);
+    ASSERT_EQ(stage.outputs.size(), 1u);
+    EXPECT_LT(stage.outputs[0].difference.maxOfLargest, i < 4 ? 1e-5 : 0.2) << stage.name;
+  }
+  // No stage is allowed what is wrong.
+  found.stages[2].outputs[0].difference.mismatches = 3;
+  Status verdict = found.verdict();
+  EXPECT_EQ(verdict.code(), StatusCode::AccuracyMismatch);
+  EXPECT_TRUE(verdict.message().starts_with("-O1: folding")) << verdict.message();
+}
+
 TEST(CompareTest, NamesWhatDiffers) {
   Model model = expectValue(Model::load(kDigits));
   std::string bytes = digitsWith("Softmax", "Hardmax");

@@ -1,4 +1,4 @@
-"""quern explain: where a run goes, causes with evidence and advice, as text and JSON."""
+"""quern explain and compare --by-stage: where a run goes, causes, what optimisations bring."""
 
 import collections
 import html.parser
@@ -32,6 +32,29 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data)
+
+
+class Stages(CliTest):
+    def test_table(self):
+        out, _ = self.quern("compare", "gemm.onnx", "--by-stage", "--threads=1", *FAST)
+        lines = out.splitlines()
+        self.assertEqual(lines[0].split()[:2], ["stage", "median"])
+        self.assertEqual([line.split()[0] for line in lines[1:6]],
+                         ["interpreter", "-O0:", "-O1:", "-O2:", "-O3:"])
+        self.assertTrue(all(line.endswith("pass") for line in lines[2:6]))
+        self.assertRegex(lines[6], r"^speed-up [0-9.]+x$")
+
+    def test_json(self):
+        report = self.quern_json("compare", "gemm.onnx", "--by-stage", "--threads=2", "-O1", *FAST)
+        self.assertEqual(report["schema"], "quern.compare-stages/1")
+        self.assertEqual([s["stage"][:9] for s in report["stages"]],
+                         ["interpret", "-O0: nati", "-O1: fold", "2 threads"])
+        self.assertTrue(report["stages"][1]["outputs"][0]["pass"])
+
+    def test_what_fails(self):
+        self.quern("compile", "gemm.onnx", "--dim=N=1", "-o", "m.so")
+        self.fails(USAGE, "compare", "m.so", "--reference=gemm.onnx", "--by-stage", *FAST,
+                   says="--by-stage is for models: m.so is compiled already")
 
 
 class Explain(CliTest):

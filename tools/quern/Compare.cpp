@@ -7,6 +7,7 @@
 #include "tools/quern/Explained.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
+#include "tools/quern/Stages.h"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -26,6 +27,7 @@ struct CompareCommand {
   std::string duration = "2s";
   /// The model of a compiled library.
   std::string reference;
+  bool byStage = false;
   OutputStyle style;
 };
 } // namespace
@@ -37,6 +39,9 @@ static void addOptions(CLI::App &verb, CompareCommand &options) {
   verb.add_option("--reference", options.reference,
                   "The model, when MODEL is a library that quern compile has made of it")
       ->type_name("FILE");
+  verb.add_flag("--by-stage", options.byStage,
+                "Adds one kind of optimisation after the other: what each brings, and what it "
+                "changes");
   verb.add_option("--rtol", options.relative,
                   "Relative tolerance (default 1e-3; at a lower precision neither this nor "
                   "--atol counts, but 1 % of the largest magnitude of each output)")
@@ -145,15 +150,6 @@ static std::string describe(Precision precision, WeightType weights, const Compa
 
 static Json describeJson(const CompareCommand &options, Precision precision, const Comparison &c,
                          const std::optional<Explanation> &explanation) {
-  Json outputs = Json::array();
-  for (const auto &[name, d, flushMatters] : c.outputs)
-    outputs.push_back({{"name", name},
-                       {"max_abs", d.maxAbsolute},
-                       {"max_rel", d.maxRelative},
-                       {"max_of_largest", d.maxOfLargest},
-                       {"mismatches", d.mismatches},
-                       {"pass", d.passes()},
-                       {"flush_matters", flushMatters}});
   return {
       {"schema", "quern.compare/1"},
       {"model", options.model.path},
@@ -162,7 +158,7 @@ static Json describeJson(const CompareCommand &options, Precision precision, con
       {"rtol", c.tolerance.relative},
       {"atol", c.tolerance.absolute},
       {"tolerance_of_largest", c.tolerance.ofLargest},
-      {"outputs", std::move(outputs)},
+      {"outputs", outputsJson(c.outputs)},
       {"interpreter", {{"p50_ms", c.reference.p50}}},
       {"native", {{"p50_ms", c.compiled.p50}, {"compile_ms", c.compileMs}, {"threads", c.threads}}},
       {"speedup", c.speedup()},
@@ -176,6 +172,34 @@ static std::string describeLibrary(const Runnable &compiled, const OutputStyle &
   return choice ? describeChoice(*choice, style) : "";
 }
 
+/// Of a model: from the interpreter to what was asked for.
+static Status executeStages(const CompareCommand &options, const Runnable &opened,
+                            std::span<const AnyValue> inputs, double seconds) {
+  if (!opened.model)
+    return usageError("--by-stage is for models: " + options.model.path + " is compiled already");
+  Progress progress(options.style);
+  progress.show("comparing");
+  CompareOptions how{.seconds = seconds, .seed = options.inputs.seed, .keepsCancelled = true};
+  if (options.relative || options.absolute)
+    how.tolerance = Tolerance{.relative = options.relative.value_or(Tolerance().relative),
+                              .absolute = options.absolute.value_or(Tolerance().absolute)};
+  CompileOptions compile = options.backend.compile.within(opened.limits);
+  EndsEarly interruptible;
+  QUERN_ASSIGN(StagedComparison comparison,
+               compareStages(*opened.model, inputs, compile,
+                             {.threads = compile.threads, .limits = opened.limits}, how));
+  progress.clear();
+  if (options.style.printsTable())
+    QUERN_TRY(printText(describeStages(comparison)));
+  Json report = {{"schema", "quern.compare-stages/1"},
+                 {"model", options.model.path},
+                 {"complete", comparison.isComplete},
+                 {"stages", stagesJson(comparison)}};
+  QUERN_TRY(writeJson(report, options.style));
+  QUERN_TRY(comparison.verdict());
+  return comparison.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
+}
+
 static Status execute(const CompareCommand &given) {
   CompareCommand options = given;
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
@@ -185,6 +209,8 @@ static Status execute(const CompareCommand &given) {
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style,
                           compiled.limits, compiled.defaults, &compiled.guard));
+  if (options.byStage)
+    return executeStages(options, compiled, inputs, seconds);
   QUERN_ASSIGN(options.backend,
                choosePrecision(compiled, options.backend, inputs, options.inputs, options.style));
   std::optional<Explanation> explanation =

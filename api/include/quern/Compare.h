@@ -58,6 +58,39 @@ struct Comparison {
 Expected<Comparison> compare(Runner &reference, Runner &compiled, std::span<const AnyValue> inputs,
                              const CompareOptions &options = {});
 
+/// The model run in one of the ways that lead from the interpreter to all optimisations.
+struct Stage {
+  /// "interpreter", "-O0: native code, op by op", ...
+  std::string name;
+  /// Milliseconds of a run, and how many times as fast it is as the stage before, in turn with
+  /// which it was timed: 1 of the first.
+  Statistics times;
+  double timesAsFast = 1;
+  double compileMs = 0;
+  /// Against the interpreter; none of the interpreter itself.
+  std::vector<OutputComparison> outputs = {};
+};
+
+struct StagedComparison {
+  /// The interpreter first, what was asked for last.
+  std::vector<Stage> stages;
+  /// Of the last stage; those before have that of float32.
+  Tolerance tolerance;
+  /// False when runs were cancelled: the stages are those before.
+  bool isComplete = true;
+
+  /// AccuracyMismatch that names stage and outputs, unless all are within their tolerance.
+  Status verdict() const;
+};
+
+/// Adds one kind of optimisation after the other, from the interpreter to what `compile` and
+/// `session` say: native code, folding, fusion, layouts, threads, precision, small weights. Each
+/// stage is timed in turn with the one before, so at most two are in memory.
+Expected<StagedComparison> compareStages(const Model &model, std::span<const AnyValue> inputs,
+                                         const CompileOptions &compile = {},
+                                         const RunnerOptions &session = {},
+                                         const CompareOptions &options = {});
+
 /// The interpreter with what `compile` makes of the model.
 Expected<Comparison> compare(const Model &model, std::span<const AnyValue> inputs,
                              const CompileOptions &compile = {}, const RunnerOptions &session = {},
