@@ -13,8 +13,10 @@ using namespace quern::random;
 
 namespace {
 constexpr uint64_t kShards = 20, kModelsOfShard = 25;
+constexpr uint64_t kQuantizedShards = 12, kQuantizedOfShard = 25;
 
 class RandomModels : public testing::TestWithParam<uint64_t> {};
+class QuantizedModels : public testing::TestWithParam<uint64_t> {};
 } // namespace
 
 INSTANTIATE_TEST_SUITE_P(Shards, RandomModels, testing::Range(uint64_t{0}, kShards));
@@ -24,6 +26,17 @@ TEST_P(RandomModels, AgreeWithTheInterpreterAtAllLevels) {
   uint64_t first = GetParam() * kModelsOfShard;
   for (uint64_t seed = first; seed < first + kModelsOfShard; ++seed) {
     std::string wrong = checkSeed(check, seed, ModelCheck::usualConfigs(seed));
+    ASSERT_TRUE(wrong.empty()) << wrong;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, QuantizedModels, testing::Range(uint64_t{0}, kQuantizedShards));
+
+TEST_P(QuantizedModels, AgreeWithTheInterpreter) {
+  ModelCheck check;
+  uint64_t first = GetParam() * kQuantizedOfShard;
+  for (uint64_t seed = first; seed < first + kQuantizedOfShard; ++seed) {
+    std::string wrong = checkSeed(check, seed, ModelCheck::oneConfig(seed), DrawMix::Quantized);
     ASSERT_TRUE(wrong.empty()) << wrong;
   }
 }
