@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # for type checkers, which do not see what comes later
     from .predict import Predictor as Predictor
     from .quantizing import Quantized as Quantized, quantize as quantize
     from .report import (Artifact as Artifact, benchmark as benchmark, compare as compare,
-                         inspect as inspect, problems as problems)
+                         explain as explain, inspect as inspect, problems as problems)
     from .session import (
         InferenceSession as InferenceSession,
         disable_telemetry_events as disable_telemetry_events,
@@ -68,7 +68,7 @@ _LATER = {name: module for module, names in {
                 "NodeArg", "RunOptions", "SessionOptions"),
     "predict": ("Predictor",),
     "quantizing": ("Quantized", "quantize"),
-    "report": ("Artifact", "benchmark", "compare", "inspect", "problems"),
+    "report": ("Artifact", "benchmark", "compare", "explain", "inspect", "problems"),
     "session": ("InferenceSession", "disable_telemetry_events", "enable_telemetry_events",
                 "get_all_providers", "get_available_providers", "get_build_info", "get_device",
                 "get_version_string", "set_default_logger_severity",
@@ -79,7 +79,7 @@ __all__ = sorted([
     "Cancellation", "CompiledModel", "Model", "Port", "__version__", "aot", "compile", "host_cpu",
     "load", *_errors, *_LATER])
 
-for _class, _name in ((Model, "compile"), (Model, "steps"), (Model, "write_artifact"),
+for _class, _name in ((Model, "analyze_time"), (Model, "compile"), (Model, "steps"), (Model, "write_artifact"),
                       (CompiledModel, "warm_up")):
     setattr(_class, _name, _refuses_types(getattr(_class, _name)))
 for _name in ("from_bytes", "load"):

@@ -1,4 +1,4 @@
-"""compare, benchmark and inspect, with results that notebooks show as tables."""
+"""compare, benchmark, explain and inspect, with results that notebooks show as tables."""
 from __future__ import annotations
 
 import dataclasses
@@ -303,3 +303,61 @@ def benchmark(model: Any, inputs: Any = None, *, example_inputs: Any = None,
     facts["warnings"] = [in_pythons_words(warning) for warning in facts["warnings"]]
     return Benchmark(load_ms=(at - began) * 1e3, compile_ms=compile_ms + facts.pop("plan_ms"),
                      **facts)
+
+
+@dataclasses.dataclass(repr=False)
+class Explained(_Shown):
+    """quern.explain's result: `causes`, the one that costs most first, `steps`, and what else
+    `quern explain --json` has, in `report`; `page` is one HTML file."""
+
+    report: dict[str, Any]
+    page: str
+    _head: ClassVar[tuple[str, ...]] = ("cause", "saves", "what to do")
+
+    @property
+    def causes(self) -> list[dict[str, Any]]:
+        return self.report["causes"]
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        return self.report["steps"]
+
+    def save(self, path: Union[str, os.PathLike[str]]) -> None:
+        """Writes the page."""
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.page)
+
+    def _title(self) -> str:
+        return (f"{self.report['p50_ms']:.4g} ms a run on {self.report['threads']} threads, "
+                f"{100 * self.report['share_near_roof']:.0f} % of it near what this machine can do")
+
+    def _rows(self) -> Sequence[tuple[Any, ...]]:
+        def saved(cause: Mapping[str, Any]) -> str:
+            how = "" if cause["measured"] or cause["once"] else "up to "
+            return f"{how}{cause['saved_ms']:.3g} ms{', once' * cause['once']}"
+        return [(cause["title"], saved(cause), cause["advice"]) for cause in self.causes]
+
+
+@refuses_types
+def explain(model: Any, inputs: Any = None, *, example_inputs: Any = None,
+            shapes: Optional[Mapping[str, Sequence[int]]] = None,
+            dims: Optional[Mapping[str, int]] = None, seconds: float = 1.0, tries: bool = True,
+            threads: int = 0, precision: str = "f32", weights: str = "given",
+            **export_options: Any) -> Explained:
+    """Why a prediction takes the time it takes: each step against the measured rates of this
+    machine, and causes ranked by what they cost. Other precisions, weights, numbers of threads and
+    batch sizes are tried unless `tries` is false. Inputs are random unless they are given."""
+    if sources.is_library(model):
+        raise UsageError(f"{os.fspath(model)} is compiled: give the model that it was compiled from")
+    began = time.perf_counter()
+    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
+    load_ms = (time.perf_counter() - began) * 1e3
+    title = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
+    report, page = loaded.analyze_time(
+        inputs=inputs, seconds=seconds, tries=tries, load_ms=load_ms, title=str(title),
+        threads=threads, precision=precision, weights=weights)
+    for cause in report["causes"]:
+        for key in ("title", "advice"):
+            cause[key] = in_pythons_words(cause[key])
+        cause["evidence"] = [in_pythons_words(line) for line in cause["evidence"]]
+    return Explained(report, page)

@@ -9,6 +9,9 @@
 #include "Watch.h"
 #include "quern/Artifact.h"
 #include "quern/Model.h"
+#include "quern/Reports.h"
+#include "quern/SampleInputs.h"
+#include "quern/TimeAnalysis.h"
 
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/pair.h>
@@ -131,6 +134,27 @@ writeArtifact(const Model &model, nb::kwargs given) {
   return {std::move(summary.needed), std::move(summary.targetCpus)};
 }
 
+/// The report and the page of an analysis, on inputs that are given or drawn.
+static std::pair<nb::object, std::string> analyzeTimeOf(const Model &model, nb::kwargs given) {
+  NamedArguments named("explain", std::move(given));
+  CompileOptions options = takeCompileOptions(model, named);
+  RunnerOptions runs = takeRunOptions(named, options.threads);
+  TimeAnalysisOptions how;
+  std::string title = "model";
+  named.take("seconds", how.seconds);
+  named.take("tries", how.tries);
+  named.take("load_ms", how.loadMs);
+  named.take("title", title);
+  nb::object feed = named.take("inputs"), progress = named.take("progress");
+  named.finish();
+  std::vector<AnyValue> inputs = feed.is_none()
+                                     ? python::valueOf(sampleInputs(model.inputs(), /*seed=*/0))
+                                     : python::feedOf(model.inputs(), feed);
+  TimeAnalysis analysis = python::valueOf(
+      python::watched(progress, [&] { return analyzeTime(model, inputs, options, runs, how); }));
+  return {python::parsedReport(timeReport(analysis)), timePage(analysis, title)};
+}
+
 static nb::list stepsOf(const Model &model, nb::handle dims) {
   CompileOptions options;
   auto found = dims.is_none()
@@ -159,6 +183,10 @@ void python::bindModel(nb::module_ &module) {
                                  kRunArguments + kWatched + ") -> CompiledModel";
   std::string writeSignature = "def write_artifact(self, *, " + compiling.str() + writing.str() +
                                kSamples + kWatched + ") -> tuple[list[str], list[str]]";
+  std::string analyzeSignature =
+      "def analyze_time(self, *, inputs: object | None = ..., seconds: float = ..., tries: bool = "
+      "..., load_ms: float = ..., title: str = ..., " +
+      compiling.str() + kSamples + kRunArguments + kWatched + ") -> tuple[dict[str, object], str]";
   module.def("is_library_file", isLibraryFile, nb::arg("path"));
   module.def("load_library", loadLibrary);
   nb::class_<Model>(module, "Model", "A model as it was loaded.")
@@ -172,6 +200,7 @@ void python::bindModel(nb::module_ &module) {
       .def_prop_ro("outputs", [](const Model &self) { return portsOf(self.outputs()); })
       .def("compile", compile, nb::sig(compileSignature.c_str()))
       .def("write_artifact", writeArtifact, nb::sig(writeSignature.c_str()))
+      .def("analyze_time", analyzeTimeOf, nb::sig(analyzeSignature.c_str()))
       .def("steps", stepsOf, nb::arg("dims") = nb::none(),
            "The steps of the native plan for these dims of the inputs, or what is known of them.")
       .def("__repr__", [](const Model &self) {

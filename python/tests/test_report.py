@@ -27,6 +27,20 @@ def test_compare(path):
         quern.compare(path, {"z": 1})
 
 
+def test_explain(path, tmp_path):
+    result = quern.explain(path, dims={"N": 3}, seconds=0.01, threads=1)
+    assert result.steps and result.report["p50_ms"] > 0 and result.report["complete"]
+    assert all(cause["title"] for cause in result.causes)
+    assert "ms a run on 1 threads" in repr(result) and "<table>" in result._repr_html_()
+    result.save(tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert page == result.page and page.startswith("<!doctype html>") and "mlp.onnx" in page
+    plain = quern.explain(mlp(), {"x": np.ones((2, 10), "f4")}, seconds=0.01, tries=False)
+    assert plain.report["thread_curve"] == []
+    with pytest.raises(quern.InvalidInputError, match="input 'x' is missing"):
+        quern.explain(path, {"z": 1})
+
+
 def test_compare_at_a_precision(path):
     result = quern.compare(path, dims={"N": 3}, precision="bf16", seconds=0.01)
     assert result.passed and result.precision == "bf16"
