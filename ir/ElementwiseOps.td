@@ -93,9 +93,12 @@ def NN_ThresholdedReluOp : NN_UnaryAlphaOp<"thresholded_relu", "ThresholdedRelu"
 def NN_EluOp : NN_UnaryAlphaOp<"elu", "Elu", "1.0",
   [{ return e.select(e.less(x, e.constant(0)), e.mul(e.expm1(x), e.constant(alpha)), x); }],
   [{ return x < 0 ? alpha * std::expm1(x) : x; }]>;
+// p / (p + 1) or 1 / (p + 1) of p = exp(-|x|): what is small keeps its relative error, down to
+// subnormal numbers, and p cannot overflow.
 def NN_SigmoidOp : NN_UnaryOp<"sigmoid", "Sigmoid", NN_Float,
-  [{ auto one = e.constant(1);
-     return e.div(one, e.add(one, e.exp(e.neg(x)))); }],
+  [{ auto one = e.constant(1), power = e.exp(e.neg(e.abs(x)));
+     auto part = e.select(e.less(x, e.constant(0)), power, one);
+     return e.div(part, e.add(power, one)); }],
   [{ return 1 / (1 + std::exp(-x)); }]>;
 def NN_HardSigmoidOp : NN_UnaryTwoParamOp<"hard_sigmoid", "HardSigmoid",
   NN_Param<"alpha", "0.2">, NN_Param<"beta", "0.5">,

@@ -110,7 +110,7 @@ Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phas
       continue;
     }
     if (phase == passes::Phase::Llvm)
-      QUERN_TRY(lowerToLlvmDialect(*kernel.module));
+      QUERN_TRY(lowerToLlvmDialect(*kernel.module, target));
     kernel.module->print(stream);
     stream << "\n";
   }

@@ -105,7 +105,7 @@ TEST_F(KernelStoreTest, LoadsWhatAnotherOneHasCompiled) {
 TEST_F(KernelStoreTest, IsOfOneTargetAndBuild) {
   compileIn(kernels);
   Target other = host();
-  other.features += ",-fma";
+  other.features += ",-movbe"; // which no emitter takes for granted
   EXPECT_EQ(compileIn(kernels, other).loaded, 0);
   EXPECT_EQ(compileIn(kernels, other).compiled, 0);
   // Even where a file has the name of another kernel.

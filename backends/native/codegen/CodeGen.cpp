@@ -59,11 +59,11 @@ static bool multipliesBf16(ModuleOp module) {
       .wasInterrupted();
 }
 
-Status native::lowerToLlvmDialect(ModuleOp module) {
+Status native::lowerToLlvmDialect(ModuleOp module, const Target &target) {
   PassManager pm(module.getContext());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  pm.addPass(createExpandMathPass());
+  pm.addPass(createExpandMathPass(target));
   pm.addPass(createFenceHalfPass());
   // Rounding to bfloat16 would become library calls on most CPUs.
   arith::ArithExpandOpsPassOptions expansion;
@@ -131,7 +131,7 @@ Expected<ObjectCode> native::emitAssembly(llvm::Module &module, llvm::TargetMach
 
 Expected<ObjectCode> native::compileKernel(KernelBuilder::Module kernel, const Target &target,
                                            std::string *assembly, ObjectCode *bitcode) {
-  QUERN_TRY(lowerToLlvmDialect(*kernel.module));
+  QUERN_TRY(lowerToLlvmDialect(*kernel.module, target));
   registerBuiltinDialectTranslation(*kernel.context);
   registerLLVMDialectTranslation(*kernel.context);
   llvm::LLVMContext llvmContext;

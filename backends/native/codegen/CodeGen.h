@@ -17,7 +17,7 @@ namespace quern::native {
 using ObjectCode = llvm::SmallVector<char, 0>;
 
 /// Lowers an emitted kernel to the LLVM dialect, in place.
-Status lowerToLlvmDialect(mlir::ModuleOp module);
+Status lowerToLlvmDialect(mlir::ModuleOp module, const Target &target);
 
 /// Lowers and compiles an emitted kernel. Thread-safe: the kernel's context and
 /// an LLVMContext of its own are all it touches. With `assembly` set, its text

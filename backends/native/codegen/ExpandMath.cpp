@@ -8,8 +8,10 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/codegen/ExpandMath.h"
 
+#include "backends/native/codegen/ExpandAvx512.h"
 #include "backends/native/codegen/ExpandElementary.h"
 #include "backends/native/codegen/ExpandPower.h"
+#include "backends/native/codegen/Exponential.h"
 #include "backends/native/emit/FloatBuilder.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -21,7 +23,7 @@
 #include <limits>
 
 using namespace mlir;
-using quern::native::FloatBuilder;
+using namespace quern::native;
 
 static constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -29,47 +31,28 @@ static constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Exponentials
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// x = n ln 2 + r with |r| <= ln 2 / 2, and exp(r) - 1.
-struct ReducedExponential {
-  Value n;
-  Value expm1OfR;
-};
-} // namespace
-
 /// 2^i for i in [-126, 127].
 static Value powerOfTwo(FloatBuilder &b, Value i) {
   return b.fromBits(b.shiftLeft(b.addBits(i, b.integer(127)), 23));
 }
 
-static ReducedExponential reduceExponential(FloatBuilder &b, Value x) {
-  // Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits.
-  constexpr float kRounder = 12582912.0f;
-  Value shifted = b.multiplyAdd(x, 1.44269504f, b.constant(kRounder));
-  Value rounded = b.sub(shifted, b.constant(kRounder));
-  // ln 2 in two parts; the first has so few bits that its product is exact.
-  Value r = b.multiplyAdd(rounded, -0.693359375f, x);
-  r = b.multiplyAdd(rounded, 2.12194440e-4f, r);
-  Value tail = b.polynomial(
-      r, {0.5f, 0.166666672f, 0.0416663513f, 0.00833327603f, 0.00139413297f, 0.000199125017f});
-  Value n = b.subBits(b.bitsOf(shifted), b.bitsOf(b.constant(kRounder)));
-  return {n, b.multiplyAdd(b.mul(r, r), tail, r)};
-}
-
 static Value expandExp(FloatBuilder &b, Value x) {
   // Beyond the bounds the result is 0 or infinite for good.
-  ReducedExponential e = reduceExponential(b, b.atLeast(b.atMost(x, 89.0f), -104.0f));
+  ReducedExponent e = reduceExponent(b, b.atLeast(b.atMost(x, 89.0f), -104.0f));
   // 2^n in two factors, so that results may be subnormal or infinite.
-  Value half = b.shiftRight(e.n, 1);
-  Value scaled = b.mul(b.add(e.expm1OfR, b.constant(1)), powerOfTwo(b, half));
-  return b.mul(scaled, powerOfTwo(b, b.subBits(e.n, half)));
+  Value n = e.nBits(b), half = b.shiftRight(n, 1);
+  Value scaled = b.mul(expOfRest(b, e.r), powerOfTwo(b, half));
+  return b.mul(scaled, powerOfTwo(b, b.subBits(n, half)));
 }
 
 static Value expandExpm1(FloatBuilder &b, Value x) {
-  ReducedExponential e = reduceExponential(b, b.atLeast(b.atMost(x, 89.0f), -30.0f));
+  ReducedExponent e = reduceExponent(b, b.atLeast(b.atMost(x, 89.0f), -30.0f));
+  Value tail = b.polynomial(
+      e.r, {0.5f, 0.166666672f, 0.0416663513f, 0.00833327603f, 0.00139413297f, 0.000199125017f});
+  Value ofRest = b.multiplyAdd(b.mul(e.r, e.r), tail, e.r);
   // 2^n (exp(r) - 1) + (2^n - 1), all halved until the end as 2^128 is infinite.
-  Value scale = powerOfTwo(b, b.addBits(e.n, b.integer(-1)));
-  Value halved = b.multiplyAdd(e.expm1OfR, scale, b.sub(scale, b.constant(0.5f)));
+  Value scale = powerOfTwo(b, b.addBits(e.nBits(b), b.integer(-1)));
+  Value halved = b.multiplyAdd(ofRest, scale, b.sub(scale, b.constant(0.5f)));
   return b.mul(halved, 2.0f);
 }
 
@@ -155,11 +138,14 @@ static Value expandErf(FloatBuilder &b, Value x) {
 //===----------------------------------------------------------------------===//
 
 /// The replacement of `op`; null when it stays.
-static Value expand(Operation *op) {
+static Value expand(Operation *op, const Target &target) {
   if (auto power = dyn_cast<math::PowFOp>(op))
-    return quern::native::expandPower(power);
+    return expandPower(power);
   if (op->getNumResults() != 1 || !getElementTypeOrSelf(op->getResult(0).getType()).isF32())
     return {};
+  if (target.has(Isa::Avx512))
+    if (Value expansion = expandByAvx512(op))
+      return expansion;
   FloatBuilder b(op);
   return llvm::TypeSwitch<Operation *, Value>(op)
       .Case([&](math::ExpOp o) { return expandExp(b, o.getOperand()); })
@@ -168,28 +154,32 @@ static Value expand(Operation *op) {
       .Case([&](math::Log1pOp o) { return expandLog1p(b, o.getOperand()); })
       .Case([&](math::TanhOp o) { return expandTanh(b, o.getOperand()); })
       .Case([&](math::ErfOp o) { return expandErf(b, o.getOperand()); })
-      .Default([](Operation *o) { return quern::native::expandElementary(o); });
+      .Default([](Operation *o) { return expandElementary(o); });
 }
 
 namespace {
 struct ExpandMath : PassWrapper<ExpandMath, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMath)
+  explicit ExpandMath(const Target &target) : target(target) {}
   StringRef getArgument() const override { return "quern-expand-math"; }
   void getDependentDialects(DialectRegistry &registry) const override {
     registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
                     vector::VectorDialect>();
   }
   void runOnOperation() override {
-    getOperation().walk([](Operation *op) {
-      if (Value expansion = expand(op)) {
+    getOperation().walk([&](Operation *op) {
+      if (Value expansion = expand(op, target)) {
         op->replaceAllUsesWith(ValueRange{expansion});
         op->erase();
       }
     });
   }
+
+private:
+  const Target &target;
 };
 } // namespace
 
-std::unique_ptr<Pass> quern::native::createExpandMathPass() {
-  return std::make_unique<ExpandMath>();
+std::unique_ptr<Pass> quern::native::createExpandMathPass(const Target &target) {
+  return std::make_unique<ExpandMath>(target);
 }
