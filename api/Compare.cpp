@@ -17,7 +17,7 @@ double Comparison::speedup() const { return reference.p50 / std::max(compiled.p5
 
 Status Comparison::verdict() const {
   std::vector<std::string> failures;
-  for (const auto &[name, difference, flushMatters] : outputs)
+  for (const auto &[name, difference, flushMatters, withoutWinograd] : outputs)
     if (!difference.passes())
       failures.push_back(
           difference.incomparable.empty()
@@ -64,6 +64,17 @@ static Status measure(Runner &reference, Runner &compiled, std::span<const AnyVa
   } while (result.isComplete && total.milliseconds() < options.seconds * 1e3);
   result.reference = referenceMs.summarize();
   result.compiled = compiledMs.summarize();
+  return Status::ok();
+}
+
+/// What is left of the differences where no convolution goes by Winograd's algorithm.
+static Status compareDirect(Runner &direct, std::span<const AnyValue> inputs,
+                            std::span<const AnyValue> wanted, uint64_t seed, Comparison &result) {
+  std::vector<AnyValue> found(wanted.size());
+  seedRandomOps(seed);
+  QUERN_TRY(direct.run(inputs, found));
+  for (size_t i = 0; i < wanted.size(); ++i)
+    result.outputs[i].withoutWinograd = compareValues(wanted[i], found[i], result.tolerance);
   return Status::ok();
 }
 
@@ -116,6 +127,8 @@ Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
   seedRandomOps(options.seed);
   QUERN_TRY(reference.run(inputs, wanted));
   QUERN_TRY(addDifferences(reference, compiled, inputs, wanted, options.seed, result));
+  if (options.withoutWinograd)
+    QUERN_TRY(compareDirect(*options.withoutWinograd, inputs, wanted, options.seed, result));
   wanted.clear();
   QUERN_TRY(measure(reference, compiled, inputs, options, result));
   return result;
@@ -161,6 +174,16 @@ Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue
   CompareOptions how = options;
   if (!how.tolerance)
     how.tolerance = toleranceFor(model, native);
+  std::vector<Tensor::Dims> dims;
+  for (const AnyValue &input : inputs)
+    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
+  PreparedRunner direct;
+  if (Expected<Explanation> explanation = model.explainPlan(native, dims);
+      explanation && explanation->usesWinograd()) {
+    native.winograd = WinogradUse::Off;
+    QUERN_ASSIGN(direct, prepareRunner(model, inputs, native, session));
+    how.withoutWinograd = direct.runner.get();
+  }
   QUERN_ASSIGN(Comparison result, quern::compare(*reference.runner, *compiled.runner, inputs, how));
   result.compileMs = compiled.milliseconds;
   return result;

@@ -170,6 +170,8 @@ static void addPlan(OStream &json, const std::vector<ExplainedStep> &steps) {
         addText(json, "kernel", step.kernel);
         addNames(json, "nodes", step.nodes);
         json.attribute("native", step.isNative());
+        if (!step.way.empty())
+          addText(json, "way", step.way);
         if (!step.precision.empty())
           addText(json, "precision", step.precision);
         if (!step.weights.empty())

@@ -56,6 +56,9 @@ Expected<CompileOptions> c::readCompileOptions(const quern_compile_options *give
   if (options.weights) {
     QUERN_ASSIGN(result.weights, parseWeightType(options.weights));
   }
+  if (options.winograd) {
+    QUERN_ASSIGN(result.winograd, parseWinogradUse(options.winograd));
+  }
   QUERN_ASSIGN(result.limits, readLimits(&options.limits));
   return result;
 }

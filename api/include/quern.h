@@ -203,6 +203,7 @@ typedef struct quern_compile_options {
   size_t sample_count;
   /* What constant weights of matrix products are kept as: "given" (NULL), "int8" or "int4". */
   const char *weights;
+  const char *winograd; /* convolutions by Winograd's algorithm: "auto" (NULL) or "off" */
 } quern_compile_options;
 
 typedef struct quern_file_options { /* of quern_model_compile_to_file */

@@ -37,8 +37,8 @@ std::shared_ptr<plan::Instantiator> native::createInstantiator(const Target &tar
                                                                const NativeOptions &options) {
   int threads = options.threads > 0 ? options.threads : availableCpus();
   return std::make_shared<plan::Instantiator>(
-      std::make_shared<NativeLowering>(target, threads, options.tuning), options.limits,
-      options.threads);
+      std::make_shared<NativeLowering>(target, threads, options.tuning, options.winograd),
+      options.limits, options.threads);
 }
 
 std::shared_ptr<KernelStore> native::createKernelStore(const Target &target,

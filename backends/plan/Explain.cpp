@@ -105,15 +105,20 @@ void Explainer::addPlan(const UnlinkedPlan &plan) {
       addWaiting();
       continue;
     }
-    addStep(
-        origin.op,
-        {.name = step.nodes, .kernel = step.kernel, .reason = origin.reason, .cost = step.cost});
+    addStep(origin.op, {.name = step.nodes,
+                        .kernel = step.kernel,
+                        .reason = origin.reason,
+                        .way = origin.way,
+                        .cost = step.cost});
   }
 }
 
 void Explainer::addOps() {
   for (const LoweredOp &op : lowered.ops)
-    addStep(op.op, {op.nodes, graph.nodeOf(op.op).opName, {}, op.reason});
+    addStep(op.op, {.name = op.nodes,
+                    .kernel = graph.nodeOf(op.op).opName,
+                    .reason = op.reason,
+                    .way = op.steps.empty() ? "" : op.steps.back().way});
 }
 
 /// What becomes of an op that has no step.

@@ -108,6 +108,8 @@ struct LoweredStep {
   /// The part of the op's problem that it does: together those of all its steps are 1. What only
   /// prepares other steps, or puts in place what they have made, does none.
   double share = 1;
+  /// The name of the way that computes the op, where there are several.
+  const char *way = "";
   /// Buffers that the result may share memory with: the step reads each of their
   /// elements just before it writes the result's at the same place.
   std::vector<uint32_t> overwritable = {};

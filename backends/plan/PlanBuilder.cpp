@@ -223,7 +223,8 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, size_t part, size_t opIndex
           {.kernel = kernelNumbers.at(step.kernel.key),
            .op = graphOp(op, result.decisions.copies),
            .opIndex = opIndex,
-           .part = part});
+           .part = part,
+           .way = step.way});
 }
 
 Status PlanBuilder::addSteps(size_t opIndex) {

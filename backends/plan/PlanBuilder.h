@@ -27,6 +27,8 @@ struct PlannedStep {
   /// Of a kernel step: which op it belongs to, by PlanDecisions::order, and which of its steps it
   /// is.
   size_t opIndex = 0, part = 0;
+  /// Of a kernel step: LoweredStep::way.
+  const char *way = "";
 };
 
 /// What a plan was made by, for plans of other sizes (PlanTemplate).

@@ -39,6 +39,7 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
             dims: Optional[Mapping[str, Sizes]] = None, backend: str = "native",
             target_cpu: str = "host", opt_level: int = 3, precision: str = "f32",
             max_error: Optional[float] = None, samples: Any = None, weights: str = "given",
+            winograd: str = "auto",
             threads: int = 0, profile: bool = False, flush_denormals: bool = True,
             timeout: Optional[float] = None, memory_limit: Optional[int] = None,
             progress: Optional[Progress] = None,
@@ -54,7 +55,8 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     "auto", which takes bf16 where it pays, as far as no output is off by more than `max_error`
     (0.01) of its largest magnitude and rows of scores have their largest entry where they had it,
     on `samples`, the inputs of a run, or on random ones. `weights`: what constant weights of
-    matrix products are kept as, "given", "int8" or "int4". `threads`: of
+    matrix products are kept as, "given", "int8" or "int4". `winograd`: "off" keeps convolutions
+    from Winograd's algorithm, whose rounding errors are larger than those of direct sums. `threads`: of
     compiling and of runs; 0 is all this process may use. `timeout`: seconds for loading and
     compiling; `memory_limit`: bytes that a run may hold beside weights and inputs. `profile`: time every step.
     `progress`: a function that is told what the work is at ("optimising the graph") whenever
@@ -67,13 +69,13 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     """
     compile_options: dict[str, Any] = {
         "target_cpu": target_cpu, "opt_level": opt_level, "precision": precision,
-        "max_error": max_error, "weights": weights, "threads": threads}
+        "max_error": max_error, "weights": weights, "winograd": winograd, "threads": threads}
     run_options: dict[str, Any] = {"profile": profile, "flush_denormals": flush_denormals,
                    "memory_limit": memory_limit}
     sizes: dict[str, Any] = {"shapes": shapes, "dims": dims}
     if sources.is_library(model):
-        if (backend, target_cpu, opt_level, precision, max_error, weights) != (
-                "native", "host", 3, "f32", None, "given") or samples is not None:
+        if (backend, target_cpu, opt_level, precision, max_error, weights, winograd) != (
+                "native", "host", 3, "f32", None, "given", "auto") or samples is not None:
             raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU, level and "
                              "precision are given")
         ready = sources.load(model, example_inputs, threads=threads, **sizes, **run_options,
@@ -159,7 +161,7 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
         max_iterations: int = 100_000_000, runtime_archive: Optional[Path] = None,
         weights: Union[str, Sequence[str]] = "embedded", main: Optional[Path] = None, seed: int = 0,
         opt_level: int = 3, precision: str = "f32", max_error: Optional[float] = None,
-        samples: Any = None, threads: int = 0, kernel_cache: bool = True,
+        samples: Any = None, winograd: str = "auto", threads: int = 0, kernel_cache: bool = True,
         timeout: Optional[float] = None, progress: Optional[Progress] = None, **export_options: Any) -> Artifact:
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
     that needs neither Quern nor Python, into code to read (.s, .ll), or into a folder .c-test
@@ -175,7 +177,7 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
     or "file", in one beside the artefact with its name and the suffix .weights; what they are kept
     as, as of quern.compile; or both, ("file", "int8"). `kernel_cache`,
-    `precision`, `max_error` and `samples`: as of quern.compile. `main`: where
+    `precision`, `max_error`, `samples` and `winograd`: as of quern.compile. `main`: where
     a C program goes that runs the artefact on files.
     """
     from .report import Artifact
@@ -198,7 +200,7 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     began = time.perf_counter()
     needed, cpus = loaded.write_artifact(
         target=target or "", target_cpu=target_cpu, opt_level=opt_level, precision=precision,
-        max_error=max_error, samples=samples, threads=threads,
+        max_error=max_error, samples=samples, winograd=winograd, threads=threads,
         weights=next((word for word in words if word in ("given", "int8", "int4")), "given"),
         kernel_cache=kernel_cache, output=path, **{name: os.fspath(place) for name, place in paths.items() if place is not None},
         prefix=prefix or "", max_iterations=max_iterations, target_cpus=list(target_cpus),

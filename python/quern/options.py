@@ -111,6 +111,7 @@ class SessionOptions(_Entries):
         return {"threads": self.intra_op_num_threads, "opt_level": level,
                 "precision": self._entries.get("quern.precision", "f32"), "max_error": bound,
                 "weights": self._entries.get("quern.weights", "given"),
+                "winograd": self._entries.get("quern.winograd", "auto"),
                 "profile": self.enable_profiling, "flush_denormals": flush}
 
 

@@ -220,18 +220,18 @@ def compare(model: Any, inputs: Any = None, *, reference: Any = None, example_in
             dims: Optional[Mapping[str, int]] = None, rtol: Optional[float] = None,
             atol: Optional[float] = None, seconds: float = 0.5, threads: int = 0,
             precision: str = "f32", max_error: Optional[float] = None, weights: str = "given",
-            **export_options: Any) -> Comparison:
+            winograd: str = "auto", **export_options: Any) -> Comparison:
     """Runs a model interpreted and compiled on the same inputs (random ones by default): for
     each output the largest differences, for each its time, taken in turn. `reference`: another
     model that is interpreted; a library that quern.aot has written needs the one it is of.
-    `precision`, `max_error`, `weights`: as of quern.compile, on these inputs. `rtol`, `atol`: 1e-3
+    `precision`, `max_error`, `weights`, `winograd`: as of quern.compile, on these inputs. `rtol`, `atol`: 1e-3
     and 1e-5 unless given; at a lower precision an output may differ by 4 % of its largest
     magnitude, with "auto" by `max_error`, unless one is given."""
     if sources.is_library(model):
         if reference is None:
             raise UsageError(f"{os.fspath(model)} is compiled: give the model that it was compiled "
                              "from, reference=MODEL")
-        if (precision, max_error, weights) != ("f32", None, "given"):
+        if (precision, max_error, weights, winograd) != ("f32", None, "given", "auto"):
             raise UsageError(f"{os.fspath(model)} is compiled: its precision is given")
         loaded = None
         compiled = sources.load(model, shapes=shapes, dims=dims, threads=threads, **export_options)
@@ -243,7 +243,7 @@ def compare(model: Any, inputs: Any = None, *, reference: Any = None, example_in
         loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
         compiled = loaded.compile(
             threads=threads, precision=precision, max_error=max_error, weights=weights,
-            samples=inputs if precision == "auto" else None)
+            winograd=winograd, samples=inputs if precision == "auto" else None)
     if reference is not None:
         loaded = sources.load(reference, shapes=shapes, dims=dims)
     interpreted = loaded.compile(backend="interpreter", threads=threads)
@@ -281,14 +281,14 @@ def benchmark(model: Any, inputs: Any = None, *, example_inputs: Any = None,
               shapes: Optional[Mapping[str, Sequence[int]]] = None,
               dims: Optional[Mapping[str, int]] = None, seconds: float = 1.0, threads: int = 0,
               backend: str = "native", precision: str = "f32", max_error: Optional[float] = None,
-              weights: str = "given", **export_options: Any) -> Benchmark:
+              weights: str = "given", winograd: str = "auto", **export_options: Any) -> Benchmark:
     """Times loading, compiling, the first run, and runs for some seconds. Of a library that
-    quern.aot has written there is nothing to compile. `precision`, `max_error`, `weights`: as of
-    quern.compile, on these inputs."""
+    quern.aot has written there is nothing to compile. `precision`, `max_error`, `weights`,
+    `winograd`: as of quern.compile, on these inputs."""
     is_library = sources.is_library(model)
     if backend not in ("native", "interpreter") or (is_library and backend != "native"):
         raise UsageError(f"there is no backend '{backend}'{' in a library' * is_library}")
-    if is_library and (precision, max_error, weights) != ("f32", None, "given"):
+    if is_library and (precision, max_error, weights, winograd) != ("f32", None, "given", "auto"):
         raise UsageError(f"{os.fspath(model)} is compiled: its precision is given")
     run_options = {"threads": threads} if is_library else {}
     began = time.perf_counter()
@@ -297,7 +297,7 @@ def benchmark(model: Any, inputs: Any = None, *, example_inputs: Any = None,
     at = time.perf_counter()
     compiled = loaded if is_library else loaded.compile(
         backend=backend, threads=threads, precision=precision, max_error=max_error, weights=weights,
-        samples=inputs if precision == "auto" else None)
+        winograd=winograd, samples=inputs if precision == "auto" else None)
     compile_ms = (time.perf_counter() - at) * 1e3
     facts = benchmark_model(compiled, inputs, seconds)
     facts["warnings"] = [in_pythons_words(warning) for warning in facts["warnings"]]

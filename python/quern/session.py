@@ -56,8 +56,8 @@ def _prepared(source, options):
                     "library, which InferenceSession takes", options.optimized_model_filepath)
     if sources.is_library(source):
         settings.pop("opt_level")
-        if (settings.pop("precision"), settings.pop("max_error"), settings.pop("weights")) != (
-                "f32", None, "given"):
+        if (settings.pop("precision"), settings.pop("max_error"), settings.pop("weights"),
+                settings.pop("winograd")) != ("f32", None, "given", "auto"):
             raise UsageError(f"{os.fspath(source)} is compiled: its precision is given")
         compiled = sources.load(source, dims=options._dims, **settings)
         return compiled, compiled

@@ -5,8 +5,8 @@ first, and with the sizes left open that torch knows, or calls show, to vary. Be
 piece is used it is compared with torch on the call at hand. What cannot be exported, compiled or
 compared, and whatever needs gradients, stays with torch; why, the logger "quern" says at level
 INFO. When nothing of a module runs in Quern, one warning says so, with the reason.
-torch.compile(..., options={"precision": "bf16"}) is the precision of quern.compile; "max_error"
-and "weights" are its others. With precision "auto" errors are measured on the call at hand.
+torch.compile(..., options={"precision": "bf16"}) is the precision of quern.compile; "max_error",
+"weights" and "winograd" are its others. With precision "auto" errors are measured on the call at hand.
 """
 import logging
 import re
@@ -338,8 +338,8 @@ class _Piece:
 
 def quern(graph, example_inputs, options=None):
     """The backend; see the module."""
-    unknown = set(options or {}) - {"precision", "max_error", "weights"}
+    unknown = set(options or {}) - {"precision", "max_error", "weights", "winograd"}
     if unknown:
         raise UsageError(f"the backend quern has no option {', '.join(sorted(unknown))}; "
-                         "there are precision, max_error and weights")
+                         "there are precision, max_error, weights and winograd")
     return _Piece(graph, dict(options or {}))

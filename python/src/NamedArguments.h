@@ -75,6 +75,13 @@ private:
     option = valueOf(parseWeightType(name));
     return true;
   }
+  static bool convert(nanobind::handle value, WinogradUse &option) {
+    std::string name;
+    if (!nanobind::try_cast(value, name))
+      return false;
+    option = valueOf(parseWinogradUse(name));
+    return true;
+  }
   static bool convert(nanobind::handle value, std::optional<double> &option) {
     double number = 0;
     if (value.is_none())
@@ -122,6 +129,7 @@ private:
   template <typename Options> static const char *typeOf(Backend Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(Precision Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(WeightType Options::*) { return "str"; }
+  template <typename Options> static const char *typeOf(WinogradUse Options::*) { return "str"; }
   template <typename Options> static const char *typeOf(std::optional<double> Options::*) {
     return "float | None";
   }

@@ -94,6 +94,24 @@ def test_small_weights(tmp_path):
         quern.aot(model, tmp_path / "m.so", weights="int3")
 
 
+def test_winograd(tmp_path):
+    rng = np.random.default_rng(0)
+    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])],
+                       [("x", TensorProto.FLOAT, [1, 32, 32, 32])],
+                       [("y", TensorProto.FLOAT, [1, 32, 32, 32])],
+                       [("w", rng.standard_normal((32, 32, 3, 3)).astype("f4"))])
+    x = rng.standard_normal((1, 32, 32, 32)).astype("f4")
+    own, direct = quern.compile(model)(x), quern.compile(model, winograd="off")(x)
+    assert 0 < np.abs(own - direct).max() < 1e-4
+    assert quern.compare(model, [x], winograd="off", seconds=0).passed
+    quern.aot(model, tmp_path / "m.so", winograd="off")
+    np.testing.assert_array_equal(quern.load(tmp_path / "m.so")(x), direct)
+    with pytest.raises(quern.UsageError, match="its backend, CPU, level and precision are given"):
+        quern.compile(tmp_path / "m.so", winograd="off")
+    with pytest.raises(quern.UsageError, match="Winograd's algorithm is auto or off, not 'on'"):
+        quern.compile(model, winograd="on")
+
+
 def test_sizes():
     model = quern.compile(relu(), dims={"N": 2})
     assert model.inputs[0].shape == (2, 3)

@@ -33,6 +33,19 @@ Status quern::checkPrecision(Precision precision) {
   return Status::ok();
 }
 
+static constexpr std::array<std::string_view, 2> kWinogradNames = {"auto", "off"};
+
+std::string_view quern::winogradUseName(WinogradUse use) {
+  return kWinogradNames[static_cast<size_t>(use)];
+}
+
+Expected<WinogradUse> quern::parseWinogradUse(std::string_view name) {
+  auto at = std::find(kWinogradNames.begin(), kWinogradNames.end(), name);
+  if (at == kWinogradNames.end())
+    return usageError(fmt::format("Winograd's algorithm is auto or off, not '{}'", name));
+  return static_cast<WinogradUse>(at - kWinogradNames.begin());
+}
+
 static constexpr std::array<std::string_view, 3> kWeightNames = {"given", "int8", "int4"};
 
 std::string_view quern::weightTypeName(WeightType type) {

@@ -135,6 +135,19 @@ TEST_F(CApiTest, SmallWeights) {
               "there are no weights 'int3'; wanted given, int8 or int4");
 }
 
+TEST_F(CApiTest, Winograd) {
+  auto compile = sized<quern_compile_options>();
+  quern_executable *compiled = nullptr;
+  for (const char *use : {"auto", "off"}) {
+    compile.winograd = use;
+    ASSERT_EQ(quern_model_compile(model, &compile, &compiled), QUERN_STATUS_OK) << use;
+    quern_executable_release(compiled);
+  }
+  compile.winograd = "on";
+  expectUsage(quern_model_compile(model, &compile, &compiled),
+              "Winograd's algorithm is auto or off, not 'on'");
+}
+
 TEST_F(CApiTest, OptionsWithoutSense) {
   auto compile = sized<quern_compile_options>();
   quern_executable *compiled = nullptr;

@@ -55,13 +55,14 @@ protected:
                           "keepdims = true, noop_with_empty_axes = false"));
     return parse(graph, "nn.reduce");
   }
-  LoweringContext context() const { return {target, 1, values, &tuning}; }
+  LoweringContext context() const { return {target, 1, values, &tuning, winograd}; }
 
   mlir::MLIRContext mlir{mlir::MLIRContext::Threading::DISABLED};
   mlir::OwningOpRef<mlir::ModuleOp> module;
   Target target = resolveTarget("baseline").take();
   plan::ShapeEnvironment values;
   TuningTable tuning;
+  WinogradUse winograd = WinogradUse::Auto;
   /// Those that were chosen from.
   std::vector<Way> ways;
 };
@@ -181,6 +182,9 @@ static Graph blockedConv(int64_t channels, int64_t outputs, int64_t side, int64_
 // Larger weights pay where many pixels share them.
 TEST_F(WayTest, ConvolutionInBlocks) {
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56), "nn.conv")), "winograd4");
+  winograd = WinogradUse::Off;
+  EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56), "nn.conv")), "blocked");
+  winograd = WinogradUse::Auto;
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 2), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(256, 256, 4), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(2052, 4, 8), "nn.conv")), "blocked");

@@ -210,6 +210,43 @@ class Precision(CliTest):
         out, _ = self.quern(*lowered)
         self.assertIn("precision bf16: an output may differ by 4 % of its largest magnitude", out)
 
+    def test_winograd(self):
+        """Who goes by Winograd's algorithm, what that costs, and nobody where it is off."""
+        weights = np.random.default_rng(3).standard_normal((2, 32, 32, 3, 3)).astype(np.float32)
+        weights /= 17  # images keep their magnitude
+        nodes = [helper.make_node("Conv", [f"x{i}", f"w{i}"], [f"x{i + 1}"], f"conv{i}",
+                                  pads=[1, 1, 1, 1]) for i in range(2)]
+        model = make_model(nodes, [value("x0", [1, 32, 32, 32])], [value("x2", [1, 32, 32, 32])],
+                           [numpy_helper.from_array(w, f"w{i}") for i, w in enumerate(weights)])
+        onnx.save(model, str(self.folder / "conv.onnx"))
+        says = "2 convolutions by Winograd's algorithm"
+        self.assertIn(f"{says}\n", self.quern("check", "conv.onnx")[0])
+        out, _ = self.quern("check", "-v", "conv.onnx")
+        self.assertIn(f"{says}: conv0 (winograd4), conv1 (winograd4)\n", out)
+        report = self.quern_json("check", "conv.onnx")
+        self.assertEqual([step["way"] for step in report["plan"] if step["nodes"]],
+                         ["winograd4", "winograd4"])
+        out, _ = self.quern("compare", "conv.onnx", *FAST)
+        self.assertRegex(out, r"output .* max abs error without Winograd\n")
+        self.assertIn(says, out)
+        output = self.quern_json("compare", "conv.onnx", *FAST)["outputs"][0]
+        self.assertNotEqual(output["max_abs"], output["max_abs_without_winograd"])
+        off = "--winograd=off"
+        out, _ = self.quern("compare", "conv.onnx", *FAST, off)
+        self.assertNotIn("Winograd", out)
+        direct = self.quern_json("compare", "conv.onnx", *FAST, off)["outputs"][0]
+        self.assertEqual(direct["max_abs"], output["max_abs_without_winograd"])
+        self.assertIsNone(direct["max_abs_without_winograd"])
+        # Ahead of time, too; there it is no longer to be chosen.
+        self.quern("compile", "conv.onnx", "-o", "direct.so", off)
+        self.quern("compile", "conv.onnx", "-o", "own.so")
+        for library, error in (("direct.so", direct["max_abs"]), ("own.so", output["max_abs"])):
+            report = self.quern_json("compare", library, "--reference=conv.onnx", *FAST)
+            self.assertEqual(report["outputs"][0]["max_abs"], error)
+        self.fails(USAGE, "run", "own.so", "--input=zeros", off,
+                   says="how a compiled library convolves is part of it")
+        self.fails(USAGE, "run", "conv.onnx", "--winograd=on", says="on not in {auto,off}")
+
     def test_quantized_products(self):
         """Products of what is dequantized are computed on integers, which round once."""
         def constant(name, array):

@@ -88,10 +88,23 @@ static Tolerance toleranceFor(const CompareCommand &options, const Runnable &com
           .absolute = options.absolute.value_or(tolerance.absolute)};
 }
 
+/// The model compiled without Winograd's algorithm, where that would make a difference.
+static Expected<std::unique_ptr<Runner>>
+prepareDirect(const CompareCommand &options, const Runnable &compiled,
+              const std::optional<Explanation> &explanation, std::span<const AnyValue> inputs) {
+  if (!explanation || !explanation->usesWinograd())
+    return std::unique_ptr<Runner>();
+  BackendOptions direct = options.backend;
+  direct.compile.winograd = WinogradUse::Off;
+  direct.compile.dumpPhasesTo.clear();
+  return prepare(compiled, direct, inputs);
+}
+
 static Expected<Comparison> compareBackends(const CompareCommand &options,
                                             const Runnable &reference, const Runnable &compiled,
                                             std::span<const AnyValue> inputs,
-                                            const Tolerance &tolerance, double seconds) {
+                                            const std::optional<Explanation> &explanation,
+                                            double seconds) {
   Progress progress(options.style);
   progress.show("compiling");
   explainKernelCache(options.backend.compile, options.style);
@@ -104,13 +117,17 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   Stopwatch watch;
   QUERN_ASSIGN(std::unique_ptr<Runner> native, prepare(compiled, options.backend, inputs));
   double compileMs = watch.milliseconds();
+  QUERN_ASSIGN(std::unique_ptr<Runner> direct,
+               prepareDirect(options, compiled, explanation, inputs));
   progress.show("comparing");
   Interruptible runs(*interpreter, native.get());
-  QUERN_ASSIGN(Comparison result, compare(*interpreter, *native, inputs,
-                                          {.tolerance = tolerance,
-                                           .seconds = seconds,
-                                           .seed = options.inputs.seed,
-                                           .keepsCancelled = true}));
+  QUERN_ASSIGN(Comparison result,
+               compare(*interpreter, *native, inputs,
+                       {.tolerance = toleranceFor(options, compiled, explanation),
+                        .seconds = seconds,
+                        .withoutWinograd = direct.get(),
+                        .seed = options.inputs.seed,
+                        .keepsCancelled = true}));
   result.compileMs = compileMs;
   return result;
 }
@@ -131,14 +148,22 @@ static std::string describePrecision(Precision precision, WeightType weights,
 
 static std::string describe(Precision precision, WeightType weights, const Comparison &c) {
   bool boundsLargest = c.tolerance.ofLargest > 0;
-  Table outputs(boundsLargest ? std::vector<std::string>{"output", "max abs error", "% of largest",
-                                                         "within tolerance"}
-                              : std::vector<std::string>{"output", "max abs error", "max rel error",
-                                                         "within tolerance"});
-  for (const auto &[name, d, flushMatters] : c.outputs)
-    outputs.addRow({name, fmt::format("{:.3g}", d.maxAbsolute),
-                    fmt::format("{:.3g}", boundsLargest ? 100 * d.maxOfLargest : d.maxRelative),
-                    d.passes() ? "pass" : "FAIL"});
+  std::vector<std::string> head = {"output", "max abs error",
+                                   boundsLargest ? "% of largest" : "max rel error",
+                                   "within tolerance"};
+  bool hasDirect = !c.outputs.empty() && c.outputs.front().withoutWinograd;
+  if (hasDirect)
+    head.push_back("max abs error without Winograd");
+  Table outputs(head);
+  for (const auto &[name, d, flushMatters, direct] : c.outputs) {
+    std::vector<std::string> row = {
+        name, fmt::format("{:.3g}", d.maxAbsolute),
+        fmt::format("{:.3g}", boundsLargest ? 100 * d.maxOfLargest : d.maxRelative),
+        d.passes() ? "pass" : "FAIL"};
+    if (hasDirect)
+      row.push_back(fmt::format("{:.3g}", direct->maxAbsolute));
+    outputs.addRow(row);
+  }
   Table times({"backend", "median ms", "compile ms"});
   times.addRow({"interpreter", fmt::format("{:.3f}", c.reference.p50), "-"});
   times.addRow(
@@ -216,8 +241,7 @@ static Status execute(const CompareCommand &given) {
   std::optional<Explanation> explanation =
       explainCompiled(compiled, options.backend.compile, inputs, options.style);
   QUERN_ASSIGN(Comparison comparison,
-               compareBackends(options, reference, compiled, inputs,
-                               toleranceFor(options, compiled, explanation), seconds));
+               compareBackends(options, reference, compiled, inputs, explanation, seconds));
   for (const OutputComparison &output : comparison.outputs)
     if (output.flushMatters)
       note(options.style,

@@ -83,6 +83,19 @@ static std::string describeProductSteps(const Explanation &explanation, const Ou
   return text;
 }
 
+/// "3 convolutions by Winograd's algorithm: conv1+relu1, conv2, conv3"; the names with -v.
+static std::string describeWinograd(const Explanation &explanation, const OutputStyle &style) {
+  std::vector<std::string> names;
+  for (const ExplainedStep &step : explanation.steps)
+    if (step.isWinograd())
+      names.push_back(fmt::format("{} ({})", shownNodes(step.name, style), step.way));
+  if (names.empty())
+    return "";
+  return fmt::format("{} convolution{} by Winograd's algorithm{}{}\n", names.size(),
+                     names.size() == 1 ? "" : "s", style.verbosity > 0 ? ": " : "",
+                     style.verbosity > 0 ? listNames(names, ", ", style) : "");
+}
+
 std::string cli::describeExplanation(const Explanation &explanation, const OutputStyle &style,
                                      std::span<const std::string> wantedOptions) {
   std::vector<std::string> undecided;
@@ -104,7 +117,7 @@ std::string cli::describeExplanation(const Explanation &explanation, const Outpu
   else if (!undecided.empty())
     text += fmt::format("not decided without sizes: {}; give {}\n",
                         listNames(undecided, ", ", style), listNames(wantedOptions, " ", style));
-  text += reference + describeProducts(explanation);
+  text += reference + describeProducts(explanation) + describeWinograd(explanation, style);
   if (explanation.choice)
     text += describeChoice(*explanation.choice, style);
   if (style.verbosity > 0) {

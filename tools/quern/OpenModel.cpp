@@ -210,6 +210,9 @@ Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
   if (compiled && options.compile.weights != WeightType::Given)
     return usageError(
         "the weights of a compiled library are part of it; give the model for others");
+  if (compiled && options.compile.winograd != WinogradUse::Auto)
+    return usageError("how a compiled library convolves is part of it; give the model to compute "
+                      "it without Winograd's algorithm");
   if (!compiled) {
     QUERN_ASSIGN(compiled, opened.model->compile(options.compile.within(opened.limits)));
   }

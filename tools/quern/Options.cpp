@@ -145,6 +145,14 @@ static CLI::Option *addRow(CLI::App &verb, const OptionText &text, WeightType &v
       ->check(CLI::IsMember({"given", "int8", "int4"}));
 }
 
+static CLI::Option *addRow(CLI::App &verb, const OptionText &text, WinogradUse &value) {
+  return verb
+      .add_option_function<std::string>(
+          text.flag, [&value](const std::string &name) { value = parseWinogradUse(name).take(); },
+          text.description)
+      ->check(CLI::IsMember({"auto", "off"}));
+}
+
 static CLI::Option *addRow(CLI::App &verb, const OptionText &text, std::optional<double> &value) {
   return verb.add_option(text.flag, value, text.description);
 }

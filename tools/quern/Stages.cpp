@@ -13,14 +13,15 @@ using Json = nlohmann::ordered_json;
 
 Json cli::outputsJson(const std::vector<OutputComparison> &outputs) {
   Json result = Json::array();
-  for (const auto &[name, d, flushMatters] : outputs)
+  for (const auto &[name, d, flushMatters, direct] : outputs)
     result.push_back({{"name", name},
                       {"max_abs", d.maxAbsolute},
                       {"max_rel", d.maxRelative},
                       {"max_of_largest", d.maxOfLargest},
                       {"mismatches", d.mismatches},
                       {"pass", d.passes()},
-                      {"flush_matters", flushMatters}});
+                      {"flush_matters", flushMatters},
+                      {"max_abs_without_winograd", direct ? Json(direct->maxAbsolute) : nullptr}});
   return result;
 }
 

@@ -19,6 +19,9 @@ struct CompareOptions {
   std::optional<Tolerance> tolerance = {};
   /// How long to measure; both run once at least.
   double seconds = 2;
+  /// The compiled one without Winograd's algorithm, where that is to be told, too; it has the same
+  /// outputs.
+  Runner *withoutWinograd = nullptr;
   /// Of nodes that draw at random: both draw the same numbers.
   uint64_t seed = 0;
   /// When runs are cancelled, what was measured until then is the result, if anything was.
@@ -31,6 +34,8 @@ struct OutputComparison {
   /// The compiled one agrees only with the reference run as it runs itself, with subnormal
   /// numbers taken for zero: that changes this output.
   bool flushMatters = false;
+  /// That of CompareOptions::withoutWinograd.
+  std::optional<TensorDifference> withoutWinograd = {};
 };
 
 struct Comparison {

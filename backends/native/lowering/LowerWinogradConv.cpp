@@ -16,6 +16,8 @@ using namespace quern::plan;
 static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   if (std::optional<Reason> reason = refuseBlocked(p))
     return reason;
+  if (p.context.winograd == WinogradUse::Off)
+    return Reason{ReasonCode::Form, "Winograd's algorithm is off"};
   if (p.dtype != DType::Float32 || p.inputType != p.dtype || p.weightsType != p.dtype)
     return Reason{ReasonCode::ElementType, "Winograd's algorithm is for float32"};
   if (p.inputBlock != p.outputBlock)

@@ -54,6 +54,9 @@ LoweringResult native::lowerOperation(Operation *op, const LoweringContext &cont
   WayChoice choice = chooseWay(row->ways, decisive, context);
   LoweringResult result =
       choice.way ? choice.way->lower(decisive, context) : LoweringResult(*choice.reason);
+  if (result && row->ways.size() > 1)
+    for (LoweredStep &step : *result)
+      step.way = choice.way->name;
   // It is about the anchor where it names no other op.
   if (!result && !result.reason().at && decisive != op)
     return Misfit(result.reason(), decisive);

@@ -14,6 +14,7 @@
 #include "backends/native/target/Target.h"
 #include "backends/plan/LoweredStep.h"
 #include "backends/plan/ShapeEnvironment.h"
+#include "quern/Precision.h"
 
 #include "mlir/IR/Operation.h"
 
@@ -35,6 +36,7 @@ struct LoweringContext {
   const plan::ShapeEnvironment &values;
   /// What was measured of ways of computing ops; null: nothing.
   const TuningTable *tuning = nullptr;
+  WinogradUse winograd = WinogradUse::Auto;
 
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const { return values.sizesOf(value); }
   int64_t elementsOf(mlir::Value value) const { return values.elementsOf(value); }
@@ -55,11 +57,13 @@ LoweringResult lowerOperation(mlir::Operation *op, const LoweringContext &contex
 class NativeLowering : public plan::OpLowering {
 public:
   NativeLowering(Target target, int64_t threads,
-                 std::shared_ptr<const TuningTable> tuning = nullptr)
-      : target(std::move(target)), threads(threads), tuning(std::move(tuning)) {}
+                 std::shared_ptr<const TuningTable> tuning = nullptr,
+                 WinogradUse winograd = WinogradUse::Auto)
+      : target(std::move(target)), threads(threads), tuning(std::move(tuning)), winograd(winograd) {
+  }
   bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
   LoweringResult lower(mlir::Operation *op, const plan::ShapeEnvironment &values) const override {
-    return lowerOperation(op, {target, threads, values, tuning.get()});
+    return lowerOperation(op, {target, threads, values, tuning.get(), winograd});
   }
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
 
@@ -67,6 +71,7 @@ private:
   Target target;
   int64_t threads;
   std::shared_ptr<const TuningTable> tuning;
+  WinogradUse winograd;
 };
 
 /// The dimensions of a result that its kernel counts as rows and as columns; an

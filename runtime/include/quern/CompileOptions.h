@@ -48,6 +48,8 @@ struct CompileOptions {
   std::shared_ptr<const PrecisionChoice> choice = {};
   /// What constant weights of matrix products are kept as.
   WeightType weights = WeightType::Given;
+  /// Whether convolutions of float32 may go by Winograd's algorithm.
+  WinogradUse winograd = WinogradUse::Auto;
   /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized
   /// for runs with as many.
   int threads = 0;
@@ -97,6 +99,11 @@ template <typename Visit> void visitCompileOptions(Visit &&visit) {
                    "with a scale for each column, or int4 with one for each 32 along it",
                    OptionUse::Everywhere},
         &Options::weights);
+  visit(OptionText{"winograd", "--winograd", "",
+                   "Whether convolutions of 3 x 3 in float32 go by Winograd's algorithm, whose "
+                   "rounding errors are larger: auto (default), where it is faster, or off",
+                   OptionUse::Everywhere},
+        &Options::winograd);
   visit(OptionText{"target_cpu", "--target-cpu", "CPU",
                    "host (default), baseline, or LLVM's name of a CPU"},
         &Options::targetCpu);

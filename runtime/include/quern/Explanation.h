@@ -10,6 +10,7 @@
 #include "quern/Reason.h"
 #include "quern/StepCost.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <optional>
@@ -30,6 +31,8 @@ struct ExplainedStep {
   std::vector<std::string> nodes = {};
   /// Why it is not native, if it is not.
   std::optional<Reason> reason = {};
+  /// Of what can be computed in several ways, the name of the one: "winograd4".
+  std::string way = {};
   /// Of products and convolutions: what their factors are, "f32" or "bf16"; else empty.
   std::string precision = {};
   /// Of those what their weights are kept as, where that is not the same: "int4".
@@ -37,6 +40,7 @@ struct ExplainedStep {
   /// What the problem demands, as far as its sizes are known.
   StepCost cost = {};
 
+  bool isWinograd() const { return way.starts_with("winograd"); }
   bool isNative() const { return !reason; }
   /// Whether it is native depends on sizes that are not known.
   bool needsSizes() const { return reason && reason->code == ReasonCode::UnknownSize; }
@@ -89,6 +93,11 @@ struct Explanation {
   std::map<std::string, size_t> products = {};
   /// What Precision::Auto has come to, where that was asked for.
   std::optional<PrecisionChoice> choice = {};
+  /// Whether some are by Winograd's algorithm.
+  bool usesWinograd() const {
+    return std::any_of(steps.begin(), steps.end(),
+                       [](const ExplainedStep &step) { return step.isWinograd(); });
+  }
   /// Whether some are of quantized tensors, on their integers.
   bool multipliesBytes() const { return products.count("uint8") > 0; }
 };

@@ -24,6 +24,19 @@ Expected<Precision> parsePrecision(std::string_view name);
 /// Unsupported for those that there is no native code for; the message says what to use instead.
 Status checkPrecision(Precision precision);
 
+/// Whether convolutions may go by Winograd's algorithm. It needs fewer multiplications, and its
+/// sums are of other products: it is off by up to eight times what direct sums are, two as
+/// measured.
+enum class WinogradUse {
+  Auto, ///< where the cost model expects it to be faster
+  Off,
+};
+
+/// "auto", "off".
+std::string_view winogradUseName(WinogradUse use);
+/// The inverse. A usage error lists the names.
+Expected<WinogradUse> parseWinogradUse(std::string_view name);
+
 /// What constant weights of matrix products of float32 are kept as; they are widened where they
 /// are multiplied.
 enum class WeightType {
