@@ -56,10 +56,12 @@ def concluded(name, ms_of, change=None):
 
 
 def without(name, hidden):
-    """The rows as where what `hidden(row)` says is not installed."""
+    """The rows as where what `hidden(row)` says is not installed, with no peers beside others."""
+    figures = copy.deepcopy(result_of(name)[0]["rows"])
+    for row in figures:
+        row.pop("peer", None)
     return [{key: value for key, value in row.items() if not isinstance(value, float)} |
-            {"missing": "not installed"} if hidden(row) else row
-            for row in result_of(name)[0]["rows"]]
+            {"missing": "not installed"} if hidden(row) else row for row in figures]
 
 
 class Pages(unittest.TestCase):
@@ -141,7 +143,15 @@ class Words(unittest.TestCase):
                          "a and c take the same time, within the spread, as d; "
                          "b takes 2.00 times as long as d")
         self.assertEqual([words.duration(ms) for ms in (2500, 12, 0.5, 0.0005)],
-                         ["2.50 s", "12.0 ms", "500 µs", "0.50 µs"])
+                         ["2.50 s", "12.0 ms", "500 µs", "500 ns"])
+
+    def test_shares_are_told_apart_by_enough_samples(self):
+        from lab import words
+        self.assertEqual(words.points(0.90, 0.91, 100),
+                         ("as accurate as far as 100 samples tell (-1.0 points)", False))
+        self.assertEqual(words.points(0.90, 0.91, 100000), ("1.0 points less accurate", True))
+        self.assertEqual(words.points(0.91, 0.90, 100000), ("1.0 points more accurate", False))
+        self.assertEqual(words.points(1, 1, 10)[1], False)
 
     def test_turns(self):
         from lab import timing
@@ -234,6 +244,52 @@ class Conclusions(unittest.TestCase):
         self.assertIn("what comes before it takes longer", concluded("batches", lambda row: 1))
         self.assertIn("the prediction takes longer than what comes before", concluded(
             "batches", lambda row: 9 if row["way"].startswith("predict") else 1))
+
+    def test_smaller(self):
+        def alike(row):
+            row.update(accuracy=0.95, asked=2000, packed=100, file=100)
+            row.pop("peer", None)
+        text = concluded("smaller", lambda row: 1, alike)
+        self.assertIn("None of them is faster than the dense network.", text)
+        self.assertIn("Zeros in a matrix of full size save no time; the packed file has 1.00 of", text)
+        self.assertIn("the student is as accurate as far as 2,000 samples tell", text)
+        self.assertNotIn("ONNX Runtime", text)
+
+        def different(row):
+            alike(row)
+            if row["model"].startswith("90 % of weights"):
+                row.update(accuracy=0.5, packed=20)
+            if row["model"].endswith("distilled"):
+                row.update(accuracy=0.99)
+            row["peer"] = {"ms": 1.0, "low": 0.99, "high": 1.01}
+        text = concluded("smaller", lambda row: 2 if row["model"] == "dense" else 1, different)
+        self.assertIn("int4 weights. Of these not less accurate: 90 % of hidden values out; student", text)
+        self.assertIn("Zeros in a matrix of full size save time; the packed file has 0.20 of", text)
+        self.assertIn("90 % of weights 0: 45.0 points less accurate, 1.00 of the file (0.20 packed); "
+                      "for one image it is 2.00 times as fast as the dense network", text)
+        self.assertIn("the student is 4.0 points more accurate", text)
+        self.assertIn("ONNX Runtime is faster than Quern with dense (1) and dense (256), not with", text)
+
+    def test_families(self):
+        compiled = [row["model"] for row in result_of("families")[0]["rows"]
+                    if row["way"] == "Quern compiled" and row["batch"] == 1 and "ms" in row]
+        self.assertIn("CNN", compiled)
+        if len(compiled) == 1:
+            self.assertIn("nothing follows about the others", concluded("families", lambda row: 1))
+            return
+
+        def change(row):
+            if "ms" in row:
+                row.update(sample=row["ms"] / row["batch"], asked=1000)
+            if "accuracy" in row:
+                row["accuracy"] = 0.99 if row["model"] == "CNN" else 0.9
+        text = concluded("families", lambda row: 5 if row["model"] == "CNN" else 1, change)
+        self.assertIn("The most accurate is CNN (99.0 %), the cheapest by Quern decision tree, which is 9.0 "
+                      "points less accurate and, for one image, is 5.00 times as fast as it.", text)
+        self.assertIn("then MLP 64-64-10 (the same), then CNN (5.00 ms); between the first and the last "
+                      "lie 5.00 times.", text)
+        text = concluded("families", lambda row: 0.1 if row["model"] == "CNN" else 1, change)
+        self.assertIn("the cheapest by Quern CNN: the same.", text)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def digits(count, seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 10, count)
     images = np.stack([_draw(label, rng) for label in labels])
-    images = np.clip(images * rng.uniform(0.5, 1, (count, 1, 1)) + rng.normal(0, 0.25, images.shape), 0, 1)
+    images = np.clip(images * rng.uniform(0.5, 1, (count, 1, 1)) + rng.normal(0, 0.15, images.shape), 0, 1)
     return (255 * images).astype(np.uint8), labels
 
 

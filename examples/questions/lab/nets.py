@@ -105,13 +105,15 @@ def onnxruntime_call(proto, x, threads=1):
     options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options,
                                            providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"x": x})
+    feeds = {proto.graph.input[0].name: x}
+    return lambda: session.run(None, feeds)
 
 
 def quern_call(proto, x, threads=1, **options):
     """A call that predicts."""
     import quern
-    compiled = quern.compile(proto, threads=threads, shapes={"x": x.shape}, **options)
+    compiled = quern.compile(proto, threads=threads, shapes={proto.graph.input[0].name: x.shape},
+                             **options)
     compiled(x)
     return lambda: compiled(x)
 
@@ -119,7 +121,7 @@ def quern_call(proto, x, threads=1, **options):
 def steps_of(proto, x, **options):
     """What a run consists of: the profile's rows."""
     import quern
-    compiled = quern.compile(proto, threads=1, shapes={"x": x.shape}, profile=True, **options)
+    compiled = quern.compile(proto, threads=1, shapes={proto.graph.input[0].name: x.shape}, profile=True, **options)
     compiled(x)
     profile = compiled.profile
     return profile() if callable(profile) else profile

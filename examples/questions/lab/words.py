@@ -32,6 +32,16 @@ def against(row, other):
     return f"takes {times(row['ms'] / other['ms'])} as long as"
 
 
+def points(share, other, count):
+    """How a share of right answers stands to another, where `count` samples were asked: words,
+    and whether it is surely less. Within two standard errors they cannot be told apart."""
+    error = ((share * (1 - share) + other * (1 - other)) / count) ** 0.5
+    difference = 100 * abs(share - other)
+    if abs(share - other) <= 2 * error:
+        return f"as accurate as far as {count:,} samples tell ({100 * (share - other):+.1f} points)", False
+    return f"{difference:.1f} points {'more' if share > other else 'less'} accurate", share < other
+
+
 def find(rows, **values):
     """The row with these values that was measured, else None."""
     for row in rows:
@@ -48,9 +58,9 @@ def listed(names):
 def duration(ms):
     """With the unit that suits it."""
     for factor, unit in ((1e-3, "s"), (1, "ms"), (1e3, "µs")):
-        if ms * factor >= 1 or unit == "µs":
+        if ms * factor >= 1:
             return f"{number(ms * factor)} {unit}"
-    return ""
+    return f"{number(ms * 1e6)} ns"
 
 
 def spread(row):
