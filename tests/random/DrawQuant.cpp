@@ -7,11 +7,30 @@ using namespace quern;
 using namespace quern::random;
 
 namespace {
-/// The axis of scales for `x`: empty when there is one scale.
-std::optional<int64_t> drawAxis(ModelDraw &draw, const Drawn &x) {
+/// What the scales of a tensor are for: all of it, each position of an axis, or blocks along it.
+struct Granularity {
+  Tensor::Dims dims;
+  std::optional<int64_t> axis;
+  int64_t block = 0;
+};
+Granularity drawGranularity(ModelDraw &draw, const Drawn &x) {
   if (draw.opset() < 13 || x.rank() == 0 || draw.percent(50))
-    return std::nullopt;
-  return draw.eitherSign(draw.below(x.rank()), x.rank());
+    return {};
+  int64_t axis = draw.below(x.rank());
+  Granularity drawn{{x.dims[axis]}, draw.eitherSign(axis, x.rank())};
+  if (draw.opset() >= 21 && draw.percent(50)) {
+    drawn.block = draw.between(1, 5);
+    drawn.dims = x.dims;
+    drawn.dims[axis] = (x.dims[axis] + drawn.block - 1) / drawn.block;
+  }
+  return drawn;
+}
+
+void setGranularity(quern::onnx::test::ModelBuilder &node, const Granularity &by) {
+  if (by.axis)
+    node.attr("axis", *by.axis);
+  if (by.block > 0)
+    node.attr("block_size", by.block);
 }
 
 bool drawQuantizeLinear(ModelDraw &draw) {
@@ -23,20 +42,16 @@ bool drawQuantizeLinear(ModelDraw &draw) {
                v.bound <= 4096;
       },
       [&] { return draw.leaf(DType::Float32, draw.drawDims(0, 4), -600, 600); });
-  std::optional<int64_t> axis = drawAxis(draw, x);
-  Tensor::Dims dims;
-  if (axis)
-    dims = {x.dims[(x.rank() + *axis) % x.rank()]};
+  Granularity by = drawGranularity(draw, x);
   std::vector<std::string> inputs = {
-      x.name, draw.initializer(drawScales(draw, dims, {0.25, 0.5, 1, 2, 2, 8}))};
+      x.name, draw.initializer(drawScales(draw, by.dims, {0.25, 0.5, 1, 2, 2, 8}))};
   Drawn y{draw.fresh(), DType::UInt8, x.dims, 255, 0};
   if (draw.percent(80)) {
     y.dtype = drawByteType(draw);
-    inputs.push_back(draw.initializer(drawZeroPoints(draw, y.dtype, dims)));
+    inputs.push_back(draw.initializer(drawZeroPoints(draw, y.dtype, by.dims)));
   }
   auto &node = draw.result("QuantizeLinear", inputs, y);
-  if (axis)
-    node.attr("axis", *axis);
+  setGranularity(node, by);
   return true;
 }
 
@@ -44,18 +59,14 @@ bool drawDequantizeLinear(ModelDraw &draw) {
   if (draw.opset() < 10)
     return false;
   Drawn x = anyBytes(draw, 0, 4);
-  std::optional<int64_t> axis = drawAxis(draw, x);
-  Tensor::Dims dims;
-  if (axis)
-    dims = {x.dims[(x.rank() + *axis) % x.rank()]};
-  std::vector<std::string> inputs = {x.name,
-                                     draw.initializer(drawScales(draw, dims, {0.25, 0.5, 1, 2}))};
+  Granularity by = drawGranularity(draw, x);
+  std::vector<std::string> inputs = {
+      x.name, draw.initializer(drawScales(draw, by.dims, {0.25, 0.5, 1, 2}))};
   if (draw.percent(70))
-    inputs.push_back(draw.initializer(drawZeroPoints(draw, x.dtype, dims)));
+    inputs.push_back(draw.initializer(drawZeroPoints(draw, x.dtype, by.dims)));
   auto &node =
       draw.result("DequantizeLinear", inputs, {draw.fresh(), DType::Float32, x.dims, 1024, 0});
-  if (axis)
-    node.attr("axis", *axis);
+  setGranularity(node, by);
   return true;
 }
 

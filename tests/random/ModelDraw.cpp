@@ -40,10 +40,16 @@ double random::exactLimit(DType dtype) {
 //===----------------------------------------------------------------------===//
 
 ModelDraw::ModelDraw(uint64_t seed, DrawMix mix)
-    : engine(seed * 0x9E3779B97F4A7C15u + 1), drawMix(mix),
-      version(pick<int64_t>({8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21, 22})),
+    : engine(seed * 0x9E3779B97F4A7C15u + 1), drawMix(mix), version(drawVersion()),
       versionOfMl(pick<int64_t>({1, 2, 3, 5})), builder(version), images(percent(40)),
       ranksAreKnown(percent(85)) {}
+
+/// Scales for blocks are there since 21.
+int64_t ModelDraw::drawVersion() {
+  if (drawMix == DrawMix::Quantized && percent(30))
+    return pick<int64_t>({21, 22});
+  return pick<int64_t>({8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 17, 17, 18, 19, 20, 21, 22});
+}
 
 int64_t ModelDraw::drawSize() {
   int64_t kind = below(20);

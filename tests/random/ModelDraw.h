@@ -170,6 +170,7 @@ public:
   const std::vector<Drawn> &drawn() const { return values; }
 
 private:
+  int64_t drawVersion();
   Tensor drawIntegers(DType dtype, const Tensor::Dims &dims, int64_t low, int64_t high);
   Drawn addLeaf(const Tensor &tensor, double bound, double error, int64_t inputPercent = 50);
   void openDims();
