@@ -25,7 +25,9 @@ passes::PipelineOptions native::pipelineOptions(const NativeOptions &options,
 
 std::shared_ptr<const passes::PrecisionPolicy>
 native::precisionPolicy(const CompileOptions &options, const Target &target) {
-  auto all = std::make_shared<NativePrecision>(target);
+  // Only what is in channel blocks goes by Winograd's algorithm.
+  bool hasWinograd = options.winograd == WinogradUse::Auto && options.optLevel >= 3;
+  auto all = std::make_shared<NativePrecision>(target, hasWinograd);
   if (options.precision != Precision::Auto)
     return all;
   if (!options.choice)

@@ -257,6 +257,36 @@ TEST(PrecisionTest, NativeCodeRoundsAttentionOfManyQueries) {
   EXPECT_FALSE(refuses(same, same));
 }
 
+// A quarter of the multiplications is less than half of the time for each.
+TEST(PrecisionTest, NativeCodeKeepsWhatWinogradIsFasterAt) {
+  auto refuses = [](const NativePrecision &policy, const std::string &image, int64_t channels,
+                    const std::string &kernel = "3x3", int64_t stride = 1) {
+    Graph graph;
+    GraphValue weights = graph.weight(fmt::format("{0}x{0}x{1}xf32", channels, kernel));
+    graph.output(
+        graph.op("nn.conv",
+                 {graph.input(fmt::format("1x{}x{}xf32", channels, image)), weights, graph.none()},
+                 fmt::format("strides = array<i64: {0}, {0}>, dilations = array<i64: 1, 1>, pads = "
+                             "array<i64: 0, 0, 0, 0>, group = 1",
+                             stride)));
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    auto module = graph.parse(context);
+    bool refused = false;
+    module->walk([&](nn::ConvOp op) { refused = policy.refuse(op).has_value(); });
+    return refused;
+  };
+  NativePrecision policy(resolveTarget("znver4").take());
+  EXPECT_TRUE(refuses(policy, "58x58", 64));
+  EXPECT_FALSE(refuses(policy, "16x16", 256)) << "transformed weights are large";
+  EXPECT_FALSE(refuses(policy, "58x58", 64, "1x1"));
+  EXPECT_FALSE(refuses(policy, "58x58", 64, "3x3", 2));
+  EXPECT_FALSE(refuses(policy, "?x58", 64)) << "of unknown sizes nobody can tell";
+  NativePrecision direct(resolveTarget("znver4").take(), /*hasWinograd=*/false);
+  EXPECT_FALSE(refuses(direct, "58x58", 64));
+  EXPECT_FALSE(refuses(NativePrecision(resolveTarget("sapphirerapids").take()), "58x58", 64))
+      << "tiles of matrices are faster still";
+}
+
 // Factors that only a run tells, of odd depth, in batches.
 TEST(PrecisionTest, ComputedFactors) {
   Graph graph;

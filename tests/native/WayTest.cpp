@@ -186,7 +186,7 @@ TEST_F(WayTest, ConvolutionInBlocks) {
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56), "nn.conv")), "blocked");
   winograd = WinogradUse::Auto;
   EXPECT_EQ(chosen(parse(blockedConv(64, 64, 56, 2), "nn.conv")), "blocked");
-  EXPECT_EQ(chosen(parse(blockedConv(256, 256, 4), "nn.conv")), "blocked");
+  EXPECT_EQ(chosen(parse(blockedConv(256, 256, 2), "nn.conv")), "blocked");
   EXPECT_EQ(chosen(parse(blockedConv(2052, 4, 8), "nn.conv")), "blocked");
 }
 

@@ -96,6 +96,14 @@ std::optional<StepBuffer> packedConvBias(const ConvProblem &p, int64_t columns);
 extern const ConvWay kDepthwiseConv;
 // LowerWinogradConv.cpp: in tiles of 2 x 2 or 4 x 4 results.
 extern const ConvWay kWinograd2Conv, kWinograd4Conv;
+/// An image of 3 x 3 filters on channel blocks, as Winograd's algorithm sees it.
+struct WinogradImage {
+  int64_t channels, outputs, block;
+  /// Of the result.
+  int64_t height, width;
+};
+/// The nanoseconds it is expected to take in float32, by the faster of both tiles.
+double costOfWinograd(const WinogradImage &image, const Target &target);
 // LowerPlainConv.cpp: a product with the image, or with its unfolding.
 extern const ConvWay kPointwiseConv, kUnfoldedConv;
 

@@ -35,16 +35,20 @@ static std::optional<Reason> refuseWinograd(const ConvProblem &p) {
   return std::nullopt;
 }
 
-static int64_t tilesPerImage(const ConvProblem &p, WinogradTile tile) {
-  return ceilDiv(p.window.output[1], tile.results) * ceilDiv(p.window.output[2], tile.results);
+static WinogradImage imageOf(const ConvProblem &p) {
+  return {p.channels, p.outputs, p.inputBlock, p.window.output[1], p.window.output[2]};
+}
+
+static int64_t tilesPerImage(const WinogradImage &image, WinogradTile tile) {
+  return ceilDiv(image.height, tile.results) * ceilDiv(image.width, tile.results);
 }
 static int64_t tilesOf(const ConvProblem &p, WinogradTile tile) {
-  return p.batch * tilesPerImage(p, tile);
+  return p.batch * tilesPerImage(imageOf(p), tile);
 }
 
 /// Channels in whole blocks.
-static int64_t depthOf(const ConvProblem &p) {
-  return ceilDiv(p.channels, p.inputBlock) * p.inputBlock;
+static int64_t depthOf(const WinogradImage &image) {
+  return ceilDiv(image.channels, image.block) * image.block;
 }
 
 /// What lies a multiple of 1024 bytes apart has a few places in the first cache only.
@@ -54,15 +58,15 @@ static int64_t spread(int64_t elements, int64_t block) {
 }
 
 /// So many that their transformed inputs and sums stay in the second cache.
-static int64_t fittingTiles(const ConvProblem &p, WinogradTile tile) {
+static int64_t fittingTiles(const WinogradImage &image, WinogradTile tile) {
   constexpr int64_t kCacheBytes = int64_t{640} << 10, kFewest = 14, kMost = 56, kPanel = 32;
-  int64_t bytes = tile.points() * (depthOf(p) + kPanel) * dtypeBytes(p.dtype);
+  int64_t bytes = tile.points() * (depthOf(image) + kPanel) * dtypeBytes(DType::Float32);
   return std::clamp(kCacheBytes / bytes, kFewest, kMost);
 }
 
 /// Tasks of one size, and some for each thread.
 static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
-  int64_t tiles = tilesOf(p, tile), tasks = ceilDiv(tiles, fittingTiles(p, tile));
+  int64_t tiles = tilesOf(p, tile), tasks = ceilDiv(tiles, fittingTiles(imageOf(p), tile));
   if (p.context.threads > 1 && tasks > 1)
     tasks = ceilDiv(tasks, p.context.threads) * p.context.threads;
   return ceilDiv(tiles, std::min(tasks, tiles));
@@ -74,22 +78,26 @@ static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
 
 /// The products; the weights, which are larger than those of the direct way and are read once for
 /// each task; the transforms of tiles.
-static double costWinograd(const ConvProblem &p, WinogradTile tile) {
-  auto tiles = double(tilesPerImage(p, tile)), points = double(tile.points());
-  double matrix = double(depthOf(p)) * double(p.outputs);
-  double cost = nanoseconds({.flops = 2 * points * tiles * matrix}, p.dtype, p.context.target);
-  double weightBytes = points * matrix * double(dtypeBytes(p.dtype));
-  // What one task has read is nearer for the next.
-  constexpr double kNearer = 4;
-  double tasks = std::max(1.0, tiles / double(fittingTiles(p, tile)));
-  cost += nanoseconds({.bytesRead = weightBytes * (1 + (tasks - 1) / kNearer)}, p.dtype,
-                      p.context.target);
+static double costOfTiles(const WinogradImage &image, WinogradTile tile, const Target &target) {
+  auto tiles = double(tilesPerImage(image, tile)), points = double(tile.points());
+  double matrix = double(depthOf(image)) * double(image.outputs);
+  double cost = nanoseconds({.flops = 2 * points * tiles * matrix}, DType::Float32, target);
+  double weightBytes = points * matrix * double(dtypeBytes(DType::Float32));
+  // What one task has read is nearer for the next; half is read while the rest is multiplied.
+  constexpr double kNearer = 4, kBeside = 2;
+  double tasks = std::max(1.0, tiles / double(fittingTiles(image, tile)));
+  double bytes = weightBytes * (1 + (tasks - 1) / kNearer) / kBeside;
+  cost += nanoseconds({.bytesRead = bytes}, DType::Float32, target);
   // Operations on vectors, loads and stores; their number by count of the code.
   double ofInputs = tile.results == 2 ? 64 : 240, ofSums = tile.results == 2 ? 56 : 200;
   constexpr double kPerNanosecond = 6;
-  double blocks = ofInputs * double(ceilDiv(p.channels, p.inputBlock)) +
-                  ofSums * double(ceilDiv(p.outputs, p.outputBlock));
+  double blocks = ofInputs * double(ceilDiv(image.channels, image.block)) +
+                  ofSums * double(ceilDiv(image.outputs, image.block));
   return cost + tiles * blocks / kPerNanosecond;
+}
+
+double native::costOfWinograd(const WinogradImage &image, const Target &target) {
+  return std::min(costOfTiles(image, {2}, target), costOfTiles(image, {4}, target));
 }
 
 //===----------------------------------------------------------------------===//
@@ -119,7 +127,7 @@ static WinogradDims winogradDims(const ConvProblem &p, const WinogradSpec &spec,
   WinogradTile tile = spec.tile();
   WinogradDims dims;
   dims.tiles = tilesOf(p, tile);
-  dims.tilesPerImage = tilesPerImage(p, tile);
+  dims.tilesPerImage = tilesPerImage(imageOf(p), tile);
   dims.tilesPerLine = ceilDiv(p.window.output[2], tile.results);
   dims.tilesPerTask = tilesPerTask;
   dims.panels = ceilDiv(p.outputs, p.outputBlock) / spec.product.vectors;
@@ -135,7 +143,7 @@ static WinogradDims winogradDims(const ConvProblem &p, const WinogradSpec &spec,
   dims.outputBlocks = ceilDiv(p.outputs, p.outputBlock);
   dims.outputHeight = p.window.output[1];
   dims.outputWidth = p.window.output[2];
-  dims.depth = depthOf(p);
+  dims.depth = depthOf(imageOf(p));
   dims.rowStride = spread(dims.depth, p.inputBlock);
   dims.inputPoint = spread(tilesPerTask * dims.rowStride, p.inputBlock);
   dims.sumPoint = spread(tilesPerTask * spec.product.columns(), p.outputBlock);
@@ -168,7 +176,8 @@ static LoweringResult lowerWinograd(ConvProblem &p, WinogradTile tile) {
 
 template <int64_t Results>
 static constexpr ConvWay kWinograd = {
-    refuseWinograd, [](const ConvProblem &p) { return costWinograd(p, {Results}); },
+    refuseWinograd,
+    [](const ConvProblem &p) { return costOfTiles(imageOf(p), {Results}, p.context.target); },
     [](ConvProblem &p) { return lowerWinograd(p, {Results}); }};
 
 constexpr ConvWay native::kWinograd2Conv = kWinograd<2>, native::kWinograd4Conv = kWinograd<4>;

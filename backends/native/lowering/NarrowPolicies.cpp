@@ -2,6 +2,8 @@
 #include "backends/native/lowering/NarrowPolicies.h"
 
 #include "backends/native/kernels/TileUnit.h"
+#include "backends/native/lowering/ConvWays.h"
+#include "backends/native/lowering/Way.h"
 #include "ir/AttentionOps.h"
 #include "ir/Constants.h"
 #include "ir/Types.h"
@@ -69,6 +71,34 @@ static std::optional<Reason> refuseAttention(nn::AttentionOp op) {
   return Reason{ReasonCode::Shape, "no 16 queries are known to share its keys and values"};
 }
 
+/// Whether Winograd's algorithm, which needs a half or a quarter of the multiplications, is faster
+/// on float32 than direct sums on bfloat16. Of images of unknown size nobody can tell.
+bool NativePrecision::isFasterByWinograd(nn::ConvOp conv) const {
+  constexpr DType kNarrow = DType::BFloat16, kSums = DType::Float32;
+  if (!hasWinograd || TileUnit::has(target, {kNarrow, kNarrow, kSums, kSums}))
+    return false;
+  std::optional<nn::Shape> weights = nn::shapeOf(conv.getWeights()),
+                           output = nn::shapeOf(conv.getResult());
+  auto areAll = [](ArrayRef<int64_t> numbers, int64_t wanted) {
+    return llvm::all_of(numbers, [=](int64_t number) { return number == wanted; });
+  };
+  if (!weights || !output || weights->rank() != 4 || conv.getGroup() != 1 ||
+      !areAll(conv.getStrides(), 1) || !areAll(conv.getDilations(), 1))
+    return false;
+  for (int axis : {2, 3})
+    if (!(*weights)[axis].isStatic(3) || !(*output)[axis].isStatic())
+      return false;
+  ConvFacts facts = factsOf(conv);
+  ReasonOr<Blocking> blocking = chooseBlocks(facts, target.channelBlock());
+  if (!blocking || blocking->input != blocking->output)
+    return false;
+  int64_t height = (*output)[2].size(), width = (*output)[3].size();
+  double products = 9.0 * double(facts.inputs) * double(facts.outputs) * double(height * width);
+  double direct = nanoseconds({.flops = 2 * products}, kNarrow, target);
+  return costOfWinograd({facts.inputs, facts.outputs, blocking->input, height, width}, target) <
+         direct;
+}
+
 std::optional<Reason> NativePrecision::refuse(Operation *op) const {
   if (!target.has(Isa::Bf16Dot))
     return Reason{ReasonCode::NoKernel, "this CPU has no instruction for products of bfloat16"};
@@ -85,6 +115,8 @@ std::optional<Reason> NativePrecision::refuse(Operation *op) const {
     // Where float32 is computed in blocks.
     ConvFacts facts = factsOf(conv), narrow = facts;
     narrow.inputType = DType::BFloat16;
+    if (isFasterByWinograd(conv))
+      return Reason{ReasonCode::Form, "Winograd's algorithm in float32 is faster by estimate"};
     if (chooseBlocks(facts, target.channelBlock()))
       return refuseChannels(narrow, target.channelBlock());
   }

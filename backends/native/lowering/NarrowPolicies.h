@@ -12,11 +12,16 @@ namespace quern::native {
 /// to give it: channels in blocks, or enough products that share what is packed.
 class NativePrecision : public passes::BFloat16Factors {
 public:
-  explicit NativePrecision(const Target &target) : target(target) {}
+  /// `hasWinograd`: what stays float32 may go by Winograd's algorithm, which is often faster.
+  explicit NativePrecision(const Target &target, bool hasWinograd = true)
+      : target(target), hasWinograd(hasWinograd) {}
   std::optional<Reason> refuse(mlir::Operation *op) const override;
 
 private:
+  bool isFasterByWinograd(nn::ConvOp conv) const;
+
   Target target;
+  bool hasWinograd;
 };
 
 /// Bytes everywhere: there are instructions for four at a time, or for two, on all x86-64.
