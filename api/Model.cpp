@@ -3,6 +3,7 @@
 
 #include "api/ModelState.h"
 #include "api/PrecisionChooser.h"
+#include "api/Tuner.h"
 #include "frontend/onnx/OnnxImporter.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
@@ -70,6 +71,11 @@ Status quern::checkOptions(const CompileOptions &options) {
                                   precisionName(options.precision)));
   if (options.maxError)
     QUERN_TRY(checkMaxError(*options.maxError));
+  if (options.tuneSeconds && !(*options.tuneSeconds >= 0))
+    return usageError(
+        fmt::format("cannot tune for {} seconds; wanted 0 or more", *options.tuneSeconds));
+  if (options.backend == Backend::Interpreter && options.tuneSeconds)
+    return usageError("the interpreter has one way for each op: tuning is for native code");
   if (options.backend == Backend::Interpreter && options.weights != WeightType::Given)
     return usageError(fmt::format("the interpreter computes as the model says: weights of {} are "
                                   "for native code",
@@ -99,23 +105,61 @@ Model::choosePrecision(const CompileOptions &options) const {
   return std::make_shared<const PrecisionChoice>(choice.take());
 }
 
+/// Random values for inputs of these dims, or of those that they have by default.
+static Expected<std::vector<AnyValue>> samplesOf(std::vector<PortSignature> ports,
+                                                 std::span<const Tensor::Dims> inputDims,
+                                                 const Limits &limits) {
+  if (!inputDims.empty())
+    for (size_t i = 0; i < ports.size(); ++i)
+      if (ports[i].isTensor())
+        ports[i].shape = PortShape::fromSizes(inputDims[i]);
+  return sampleInputs(ports, /*seed=*/0, limits);
+}
+
+Expected<std::shared_ptr<const TuningChoice>> Model::tune(const CompileOptions &options) const {
+  QUERN_TRY(checkOptions(options));
+  CompileOptions settings = options;
+  if (!settings.tuneSeconds)
+    return usageError("tuning needs seconds to measure in");
+  if (settings.samples.empty() && *settings.tuneSeconds > 0) {
+    QUERN_ASSIGN(settings.samples, sampleInputs(inputs(), /*seed=*/0, options.limits));
+  }
+  if (!settings.samples.empty())
+    QUERN_TRY(checkInputs(inputs(), settings.samples));
+  QUERN_ASSIGN(settings, withPrecision(settings));
+  QUERN_ASSIGN(nn::OwnedModule source, state->copyModule());
+  Expected<TuningChoice> choice = tuneWays(source, settings);
+  if (!choice)
+    return choice.status().withContext("tuning");
+  return std::make_shared<const TuningChoice>(choice.take());
+}
+
+Expected<CompileOptions> Model::withPrecision(const CompileOptions &options) const {
+  CompileOptions result = options;
+  if (options.precision != Precision::Auto || options.choice)
+    return result;
+  QUERN_ASSIGN(result.choice, choosePrecision(result));
+  return result;
+}
+
 Expected<CompileOptions> Model::withChoice(const CompileOptions &options,
                                            std::span<const Tensor::Dims> inputDims) const {
   QUERN_TRY(checkOptions(options));
   CompileOptions result = options;
-  if (options.precision == Precision::Auto && !options.choice) {
-    bool isRandom = result.samples.empty();
-    if (isRandom && !inputDims.empty()) {
-      std::vector<PortSignature> ports = inputs();
-      for (size_t i = 0; i < ports.size(); ++i)
-        if (ports[i].isTensor())
-          ports[i].shape = PortShape::fromSizes(inputDims[i]);
-      QUERN_ASSIGN(result.samples, sampleInputs(ports, /*seed=*/0, options.limits));
-    }
-    QUERN_ASSIGN(std::shared_ptr<const PrecisionChoice> chosen, choosePrecision(result));
-    PrecisionChoice choice = *chosen;
-    choice.isOnRandomInputs = isRandom;
+  bool isTuned = options.tuneSeconds && !options.tuning;
+  bool isChosen = options.precision == Precision::Auto && !options.choice;
+  bool isRandom = result.samples.empty();
+  if (isRandom && !inputDims.empty() && (isTuned || isChosen)) {
+    QUERN_ASSIGN(result.samples, samplesOf(inputs(), inputDims, options.limits));
+  }
+  QUERN_ASSIGN(result, withPrecision(result));
+  if (isChosen && isRandom) {
+    PrecisionChoice choice = *result.choice;
+    choice.isOnRandomInputs = true;
     result.choice = std::make_shared<const PrecisionChoice>(std::move(choice));
+  }
+  if (isTuned) {
+    QUERN_ASSIGN(result.tuning, tune(result));
   }
   result.samples.clear();
   return result;

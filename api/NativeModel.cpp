@@ -2,6 +2,7 @@
 #include "api/ModelState.h"
 #include "backends/native/aot/AotCompiler.h"
 #include "backends/native/aot/AotWeightsFile.h"
+#include "backends/native/lowering/TuningTable.h"
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 #include "quern/CacheFolder.h"
@@ -33,9 +34,17 @@ static Status prepare(const CompileOptions &options, std::span<const std::string
   return Status::ok();
 }
 
-/// With a folder for kernels, where they are to be kept and can be.
-static native::NativeOptions nativeOptions(const CompileOptions &options) {
+/// With the ways that were measured, where they were.
+static native::NativeOptions withWays(const CompileOptions &options) {
   native::NativeOptions result(options);
+  if (options.tuning)
+    result.ways = std::make_shared<const native::TuningTable>(options.tuning->ways);
+  return result;
+}
+
+/// And with a folder for kernels, where they are to be kept and can be.
+static native::NativeOptions nativeOptions(const CompileOptions &options) {
+  native::NativeOptions result = withWays(options);
   if (options.kernelCache)
     if (Expected<std::string> folder = kernelFolder())
       result.kernelFolder = folder.take();
@@ -67,7 +76,8 @@ Expected<Explanation> Model::explainPlan(const CompileOptions &options,
   QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(CompileOptions settled, withChoice(options, inputDims));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  QUERN_ASSIGN(Explanation explanation, native::explainPlan(*copy.module, settled, inputDims));
+  QUERN_ASSIGN(Explanation explanation,
+               native::explainPlan(*copy.module, withWays(settled), inputDims));
   return withChoiceOf(settled, std::move(explanation));
 }
 
@@ -75,7 +85,7 @@ Expected<Explanation> Model::explainWithoutSizes(const CompileOptions &options) 
   QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(CompileOptions settled, withChoice(options));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  QUERN_ASSIGN(Explanation explanation, native::explainGraph(*copy.module, settled));
+  QUERN_ASSIGN(Explanation explanation, native::explainGraph(*copy.module, withWays(settled)));
   return withChoiceOf(settled, std::move(explanation));
 }
 
@@ -89,7 +99,7 @@ Expected<std::string> Model::textOfPhase(const CompileOptions &options,
   QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(CompileOptions settled, withChoice(options));
   QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
-  return native::compileToPhase(*copy.module, *last, settled);
+  return native::compileToPhase(*copy.module, *last, withWays(settled));
 }
 
 std::string quern::symbolPrefix(const std::string &outputPath) {
@@ -124,22 +134,30 @@ static Expected<std::string> measuredCpu(const CompileOptions &options,
   return artifact.targetCpus.empty() ? options.targetCpu : artifact.targetCpus.front();
 }
 
-Expected<CompileOptions> Model::withChoiceFor(const CompileOptions &options,
-                                              const ArtifactOptions &artifact) const {
-  QUERN_TRY(checkOptions(options));
-  if (options.precision != Precision::Auto)
-    return options;
-  CompileOptions measured = options;
-  QUERN_ASSIGN(measured.targetCpu, measuredCpu(options, artifact));
+/// The sizes that inputs have by default, and of listed ones the first.
+static std::vector<Tensor::Dims> firstDims(std::span<const PortSignature> inputs,
+                                           const ArtifactOptions &artifact) {
   std::vector<Tensor::Dims> dims;
-  for (const PortSignature &port : inputs()) {
+  for (const PortSignature &port : inputs) {
     dims.push_back(defaultDims(port));
     for (size_t d = 0; d < dims.back().size(); ++d)
       for (const ListedSize &list : artifact.listedSizes)
         if (port.shape[static_cast<int64_t>(d)].symbolName() == list.name && !list.sizes.empty())
           dims.back()[d] = list.sizes.front();
   }
-  QUERN_ASSIGN(measured, withChoice(measured, dims));
+  return dims;
+}
+
+Expected<CompileOptions> Model::withChoiceFor(const CompileOptions &options,
+                                              const ArtifactOptions &artifact) const {
+  QUERN_TRY(checkOptions(options));
+  if (options.tuneSeconds && artifact.targetCpus.size() > 1)
+    return usageError("ways are measured on this machine: a file for several CPUs cannot be tuned");
+  if (options.precision != Precision::Auto && !options.tuneSeconds)
+    return options;
+  CompileOptions measured = options;
+  QUERN_ASSIGN(measured.targetCpu, measuredCpu(options, artifact));
+  QUERN_ASSIGN(measured, withChoice(measured, firstDims(inputs(), artifact)));
   measured.targetCpu = options.targetCpu;
   return measured;
 }

@@ -5,6 +5,7 @@
 #include "quern/Reports.h"
 #include "quern/SampleInputs.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 using namespace quern;
@@ -59,6 +60,8 @@ Expected<CompileOptions> c::readCompileOptions(const quern_compile_options *give
   if (options.winograd) {
     QUERN_ASSIGN(result.winograd, parseWinogradUse(options.winograd));
   }
+  if (options.tune_seconds != 0)
+    result.tuneSeconds = std::max(options.tune_seconds, 0.0);
   QUERN_ASSIGN(result.limits, readLimits(&options.limits));
   return result;
 }

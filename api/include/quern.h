@@ -204,6 +204,10 @@ typedef struct quern_compile_options {
   /* What constant weights of matrix products are kept as: "given" (NULL), "int8" or "int4". */
   const char *weights;
   const char *winograd; /* convolutions by Winograd's algorithm: "auto" (NULL) or "off" */
+  /* Not 0: ops are computed in the ways that measured best on this machine, by what the cache
+   * folder keeps. Above 0: what is not known is measured, on `samples`, for about so many seconds;
+   * below 0 nothing is measured. */
+  double tune_seconds;
 } quern_compile_options;
 
 typedef struct quern_file_options { /* of quern_model_compile_to_file */

@@ -1,6 +1,7 @@
 //===- Trials.cpp - what may help, tried ----------------------------------===//
 #include "api/Turns.h"
 #include "api/time/TimeFacts.h"
+#include "quern/Progress.h"
 #include "quern/SampleInputs.h"
 #include "quern/TensorDifference.h"
 

@@ -15,6 +15,7 @@
 namespace quern::native {
 
 class TuningTable;
+class WayLog;
 
 /// What the caller asked for, as it is, with what the compiler adds: in the part of the passes
 /// the budget that shareFolding makes, and the prefix that tells the graph of a body.
@@ -27,7 +28,9 @@ struct NativeOptions : passes::PipelineOptions {
   /// Where they are kept for other processes, see kernelFolder; none when empty.
   std::string kernelFolder;
   /// What was measured of ways of computing ops; null: nothing.
-  std::shared_ptr<const TuningTable> tuning;
+  std::shared_ptr<const TuningTable> ways;
+  /// Hears which ways there were to choose from; null: nobody does.
+  std::shared_ptr<WayLog> wayLog;
   /// Keeps what the code of kernels is made from, for output that is text.
   bool keepBitcode = false;
 };

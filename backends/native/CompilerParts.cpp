@@ -39,7 +39,8 @@ std::shared_ptr<plan::Instantiator> native::createInstantiator(const Target &tar
                                                                const NativeOptions &options) {
   int threads = options.threads > 0 ? options.threads : availableCpus();
   return std::make_shared<plan::Instantiator>(
-      std::make_shared<NativeLowering>(target, threads, options.tuning, options.winograd),
+      std::make_shared<NativeLowering>(target, threads, options.ways, options.winograd,
+                                       options.wayLog),
       options.limits, options.threads);
 }
 

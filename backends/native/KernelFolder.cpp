@@ -1,7 +1,7 @@
 //===- KernelFolder.cpp - compiled kernels on disk ------------------------===//
 #include "backends/native/KernelFolder.h"
 
-#include "llvm/Support/BLAKE3.h"
+#include "backends/native/CheckedParts.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -23,62 +23,23 @@ static constexpr std::string_view kSuffix = ".kernel", kBegunSuffix = ".begun";
 static constexpr int64_t kMostFileBytes = int64_t{64} << 20;
 
 //===----------------------------------------------------------------------===//
-// What is in a file: kMagic, spec, surroundings and object with their sizes before
-// them, and a hash of all that.
+// What is in a file: spec, surroundings and object
 //===----------------------------------------------------------------------===//
 
-static constexpr std::string_view kMagic = "quern kernel 1\n";
-using Digest = llvm::BLAKE3Result<>;
-
-static Digest digestOf(llvm::StringRef bytes) {
-  llvm::BLAKE3 hasher;
-  hasher.update(bytes);
-  return hasher.final();
-}
+static constexpr llvm::StringLiteral kMagic = "quern kernel 1\n";
 
 static std::string pack(const StoredKernel &kernel, const KernelFolder::Object &object) {
-  std::string bytes(kMagic);
-  std::string_view code(object.data(), object.size());
-  for (std::string_view part : {kernel.spec, std::string_view(kernel.surroundings.bytes()), code}) {
-    uint64_t size = part.size();
-    bytes.append(reinterpret_cast<const char *>(&size), sizeof size).append(part);
-  }
-  Digest digest = digestOf(bytes);
-  return bytes.append(reinterpret_cast<const char *>(digest.data()), digest.size());
-}
-
-/// Takes `size` bytes from the front.
-static std::optional<llvm::StringRef> take(llvm::StringRef &bytes, uint64_t size) {
-  if (size > bytes.size())
-    return std::nullopt;
-  llvm::StringRef front = bytes.take_front(size);
-  bytes = bytes.drop_front(size);
-  return front;
-}
-
-static std::optional<llvm::StringRef> takePart(llvm::StringRef &bytes) {
-  uint64_t size = 0;
-  std::optional<llvm::StringRef> front = take(bytes, sizeof size);
-  if (!front)
-    return std::nullopt;
-  std::memcpy(&size, front->data(), sizeof size);
-  return take(bytes, size);
+  return packParts(kMagic, {kernel.spec, kernel.surroundings.bytes(),
+                            llvm::StringRef(object.data(), object.size())});
 }
 
 /// The object code in the bytes of a file; nothing when they are not those of this kernel.
 static std::optional<llvm::StringRef> unpack(llvm::StringRef bytes, const StoredKernel &kernel) {
-  constexpr size_t kDigestBytes = std::tuple_size_v<Digest>;
-  if (bytes.size() < kDigestBytes)
+  auto parts = unpackParts(kMagic, bytes);
+  if (!parts || parts->size() != 3 || (*parts)[0] != llvm::StringRef(kernel.spec) ||
+      (*parts)[1] != llvm::StringRef(kernel.surroundings.bytes()))
     return std::nullopt;
-  llvm::StringRef digest = bytes.take_back(kDigestBytes);
-  bytes = bytes.drop_back(kDigestBytes);
-  Digest wanted = digestOf(bytes);
-  if (std::memcmp(wanted.data(), digest.data(), kDigestBytes) != 0 ||
-      take(bytes, kMagic.size()) != llvm::StringRef(kMagic) ||
-      takePart(bytes) != llvm::StringRef(kernel.spec) ||
-      takePart(bytes) != llvm::StringRef(kernel.surroundings.bytes()))
-    return std::nullopt;
-  return takePart(bytes);
+  return (*parts)[2];
 }
 
 //===----------------------------------------------------------------------===//
@@ -87,30 +48,6 @@ static std::optional<llvm::StringRef> unpack(llvm::StringRef bytes, const Stored
 
 KernelFolder::KernelFolder(const std::string &path, int64_t mostBytes)
     : folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), mostBytes(mostBytes) {}
-
-static bool readAll(int file, llvm::MutableArrayRef<char> bytes) {
-  while (!bytes.empty()) {
-    ssize_t count = read(file, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count <= 0)
-      return false;
-    bytes = bytes.drop_front(static_cast<size_t>(count));
-  }
-  return true;
-}
-
-static bool writeAll(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    ssize_t count = write(file, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count <= 0)
-      return false;
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  return true;
-}
 
 static std::string fileName(const KernelKey &key) { return key.text().append(kSuffix); }
 

@@ -39,9 +39,9 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
             dims: Optional[Mapping[str, Sizes]] = None, backend: str = "native",
             target_cpu: str = "host", opt_level: int = 3, precision: str = "f32",
             max_error: Optional[float] = None, samples: Any = None, weights: str = "given",
-            winograd: str = "auto",
-            threads: int = 0, profile: bool = False, flush_denormals: bool = True,
-            timeout: Optional[float] = None, memory_limit: Optional[int] = None,
+            winograd: str = "auto", tune_seconds: Optional[float] = None, threads: int = 0,
+            profile: bool = False, flush_denormals: bool = True, timeout: Optional[float] = None,
+            memory_limit: Optional[int] = None,
             progress: Optional[Progress] = None,
             cache: bool = False, kernel_cache: bool = True, cast: bool = False,
             **export_options: Any) -> CompiledModel:
@@ -56,7 +56,10 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     (0.01) of its largest magnitude and rows of scores have their largest entry where they had it,
     on `samples`, the inputs of a run, or on random ones. `weights`: what constant weights of
     matrix products are kept as, "given", "int8" or "int4". `winograd`: "off" keeps convolutions
-    from Winograd's algorithm, whose rounding errors are larger than those of direct sums. `threads`: of
+    from Winograd's algorithm, whose rounding errors are larger than those of direct sums.
+    `tune_seconds`: compute ops in the ways that measured best on this machine, as the cache folder
+    keeps them, and measure for about so long, on `samples`, what it does not know (0: nothing).
+    `threads`: of
     compiling and of runs; 0 is all this process may use. `timeout`: seconds for loading and
     compiling; `memory_limit`: bytes that a run may hold beside weights and inputs. `profile`: time every step.
     `progress`: a function that is told what the work is at ("optimising the graph") whenever
@@ -69,13 +72,14 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     """
     compile_options: dict[str, Any] = {
         "target_cpu": target_cpu, "opt_level": opt_level, "precision": precision,
-        "max_error": max_error, "weights": weights, "winograd": winograd, "threads": threads}
+        "max_error": max_error, "weights": weights, "winograd": winograd,
+        "tune_seconds": tune_seconds, "threads": threads}
     run_options: dict[str, Any] = {"profile": profile, "flush_denormals": flush_denormals,
                    "memory_limit": memory_limit}
     sizes: dict[str, Any] = {"shapes": shapes, "dims": dims}
     if sources.is_library(model):
-        if (backend, target_cpu, opt_level, precision, max_error, weights, winograd) != (
-                "native", "host", 3, "f32", None, "given", "auto") or samples is not None:
+        given = (backend, target_cpu, opt_level, precision, max_error, weights, winograd, tune_seconds)
+        if given != ("native", "host", 3, "f32", None, "given", "auto", None) or samples is not None:
             raise UsageError(f"{os.fspath(model)} is compiled: its backend, CPU, level and "
                              "precision are given")
         ready = sources.load(model, example_inputs, threads=threads, **sizes, **run_options,
@@ -83,9 +87,9 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
     elif cache:
         if backend != "native":
             raise UsageError("the cache is for native code")
-        if samples is not None:
+        if samples is not None or tune_seconds is not None:
             raise UsageError("the cache is for what the model and the options tell; samples are "
-                             "neither")
+                             "neither, nor is what was measured")
         ready = _compile_cached(model, example_inputs, export_options,
                                 {**sizes, **compile_options},
                                 {"timeout": timeout, "progress": progress,
@@ -161,8 +165,9 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
         max_iterations: int = 100_000_000, runtime_archive: Optional[Path] = None,
         weights: Union[str, Sequence[str]] = "embedded", main: Optional[Path] = None, seed: int = 0,
         opt_level: int = 3, precision: str = "f32", max_error: Optional[float] = None,
-        samples: Any = None, winograd: str = "auto", threads: int = 0, kernel_cache: bool = True,
-        timeout: Optional[float] = None, progress: Optional[Progress] = None, **export_options: Any) -> Artifact:
+        samples: Any = None, winograd: str = "auto", tune_seconds: Optional[float] = None,
+        threads: int = 0, kernel_cache: bool = True, timeout: Optional[float] = None,
+        progress: Optional[Progress] = None, **export_options: Any) -> Artifact:
     """Compiles a model ahead of time into a library (.so), object file (.o) or archive (.a)
     that needs neither Quern nor Python, into code to read (.s, .ll), or into a folder .c-test
     with C programs that compare it with the interpreter, on inputs drawn with `seed`, and run
@@ -177,7 +182,7 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
     or "file", in one beside the artefact with its name and the suffix .weights; what they are kept
     as, as of quern.compile; or both, ("file", "int8"). `kernel_cache`,
-    `precision`, `max_error`, `samples` and `winograd`: as of quern.compile. `main`: where
+    `precision`, `max_error`, `samples`, `winograd` and `tune_seconds`: as of quern.compile. `main`: where
     a C program goes that runs the artefact on files.
     """
     from .report import Artifact
@@ -200,9 +205,11 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     began = time.perf_counter()
     needed, cpus = loaded.write_artifact(
         target=target or "", target_cpu=target_cpu, opt_level=opt_level, precision=precision,
-        max_error=max_error, samples=samples, winograd=winograd, threads=threads,
+        max_error=max_error, samples=samples, winograd=winograd, tune_seconds=tune_seconds,
+        threads=threads,
         weights=next((word for word in words if word in ("given", "int8", "int4")), "given"),
-        kernel_cache=kernel_cache, output=path, **{name: os.fspath(place) for name, place in paths.items() if place is not None},
+        kernel_cache=kernel_cache, output=path,
+        **{name: os.fspath(place) for name, place in paths.items() if place is not None},
         prefix=prefix or "", max_iterations=max_iterations, target_cpus=list(target_cpus),
         listed_sizes=listed, weights_in_file="file" in words, seed=seed, timeout=timeout,
         progress=progress)

@@ -121,7 +121,9 @@ void python::bindQuantize(nb::module_ &module) {
   NamedSignature options;
   visitQuantizeOptions(options);
   visitCompileOptions([&](const OptionText &text, auto member) {
-    if (std::string_view(text.name) != "max_error") // QuantizeOptions has it
+    std::string_view name = text.name;
+    // QuantizeOptions has a bound of its own; ways are not measured for models that are tried.
+    if (name != "max_error" && name != "tune_seconds")
       options(text, member);
   });
   std::string signature =

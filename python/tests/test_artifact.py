@@ -95,7 +95,7 @@ def test_weights_in_a_file(folder, model):
     assert "in a file of their own" in repr(facts)
     np.testing.assert_array_equal(quern.load(artifact.path)(X),
                                   quern.compile(model, dims={"N": 2})(X))
-    with pytest.raises(quern.UsageError, match="'embedded' or in a 'file', not 'none'"):
+    with pytest.raises(quern.UsageError, match="'embedded' or in a 'file', and 'given', 'int8' or 'int4', not 'none'"):
         quern.aot(model, folder / "none.so", dims={"N": 2}, weights="none")
     assert "mlp" in quern.aot(model, folder / "mlp.ll", dims={"N": 2}).path
     made = quern.aot(model, folder / "here.so", dims={"N": 2})

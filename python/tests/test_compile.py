@@ -47,6 +47,25 @@ def test_precision():
         quern.compile(mlp(), precision="bf16", backend="interpreter")
 
 
+def test_measured_ways(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUERN_CACHE_DIR", str(tmp_path / "cache"))
+    x = np.random.default_rng(0).standard_normal((4, 10)).astype("f4")
+    wanted = quern.compile(mlp())(x)
+    assert not list(tmp_path.glob("cache/tuning/*"))
+    tuned = quern.compile(mlp(), tune_seconds=20, samples=[x])
+    np.testing.assert_allclose(tuned(x), wanted, rtol=1e-5, atol=1e-5)
+    assert len(list(tmp_path.glob("cache/tuning/*.tuning"))) == 1
+    np.testing.assert_array_equal(quern.compile(mlp(), tune_seconds=0)(x), tuned(x))
+    quern.aot(mlp(), tmp_path / "m.so", dims={"N": 4}, tune_seconds=0)
+    np.testing.assert_array_equal(quern.load(tmp_path / "m.so")(x), tuned(x))
+    with pytest.raises(quern.UsageError, match="cannot tune for -1 seconds; wanted 0 or more"):
+        quern.compile(mlp(), tune_seconds=-1)
+    with pytest.raises(quern.UsageError, match="nor is what was measured"):
+        quern.compile(mlp(), tune_seconds=0, cache=True)
+    with pytest.raises(quern.UsageError, match="tuning is for native code"):
+        quern.compile(mlp(), tune_seconds=1, backend="interpreter")
+
+
 def test_precision_within_a_bound(tmp_path):
     x = np.random.default_rng(0).standard_normal((4, 10)).astype("f4")
     wanted = quern.compile(mlp())(x)

@@ -20,6 +20,8 @@ static std::string variable(const char *name) {
 
 static std::string kernelsIn(const std::string &folder) { return folder + "/kernels"; }
 
+static std::string tuningsIn(const std::string &folder) { return folder + "/tuning"; }
+
 std::string quern::cacheFolder() {
   if (std::string given = variable("QUERN_CACHE_DIR"); !given.empty())
     return given;
@@ -30,7 +32,7 @@ std::string quern::cacheFolder() {
 }
 
 //===----------------------------------------------------------------------===//
-// Kernels
+// Kernels and measured ways
 //===----------------------------------------------------------------------===//
 
 /// Makes the cache folder and the one in it for nobody but this user; why not.
@@ -43,10 +45,9 @@ static int makeOwnFolder(const std::string &caches, const std::string &folder) {
   return 0;
 }
 
-Expected<std::string> quern::kernelFolder() {
-  if (variable("QUERN_KERNEL_CACHE") == "off")
-    return usageError("QUERN_KERNEL_CACHE is off");
-  std::string caches = cacheFolder(), folder = kernelsIn(caches);
+/// The path of a folder in the cache folder that is this user's alone, made when it is missing.
+static Expected<std::string> ownFolder(std::string (*inCaches)(const std::string &)) {
+  std::string caches = cacheFolder(), folder = inCaches(caches);
   if (caches.empty())
     return ioError("no folder: QUERN_CACHE_DIR and HOME are not set");
   if (int reason = makeOwnFolder(caches, folder); reason != 0)
@@ -60,6 +61,14 @@ Expected<std::string> quern::kernelFolder() {
     return ioError(fmt::format("the folder '{}' cannot be written", folder));
   return folder;
 }
+
+Expected<std::string> quern::kernelFolder() {
+  if (variable("QUERN_KERNEL_CACHE") == "off")
+    return usageError("QUERN_KERNEL_CACHE is off");
+  return ownFolder(kernelsIn);
+}
+
+Expected<std::string> quern::tuningFolder() { return ownFolder(tuningsIn); }
 
 //===----------------------------------------------------------------------===//
 // All that is kept
@@ -91,18 +100,23 @@ static CacheUse visitCache(const std::string &folder,
     }
     visit(path);
   });
-  std::error_code ignored;
-  if (fs::is_symlink(kernelsIn(folder), ignored))
-    return use;
-  forEachFile(kernelsIn(folder), [&](const fs::path &path, int64_t bytes) {
-    if (path.extension() == ".kernel") {
-      ++use.kernels;
-      use.kernelBytes += bytes;
-    } else if (path.extension() != ".begun") {
+  auto visitFolder = [&](const std::string &path, const char *kept, int64_t &number,
+                         int64_t &total) {
+    std::error_code ignored;
+    if (fs::is_symlink(path, ignored))
       return;
-    }
-    visit(path);
-  });
+    forEachFile(path, [&](const fs::path &file, int64_t bytes) {
+      if (file.extension() == kept) {
+        ++number;
+        total += bytes;
+      } else if (file.extension() != ".begun") {
+        return;
+      }
+      visit(file);
+    });
+  };
+  visitFolder(kernelsIn(folder), ".kernel", use.kernels, use.kernelBytes);
+  visitFolder(tuningsIn(folder), ".tuning", use.tunings, use.tuningBytes);
   return use;
 }
 

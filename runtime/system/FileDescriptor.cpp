@@ -8,11 +8,34 @@
 #include <unistd.h>
 
 using namespace quern;
-using namespace quern;
 
 FileDescriptor::~FileDescriptor() {
   if (fd >= 0)
     ::close(fd);
+}
+
+bool quern::readAll(int file, std::span<char> memory) {
+  while (!memory.empty()) {
+    ssize_t count = ::read(file, memory.data(), memory.size());
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0)
+      return false;
+    memory = memory.subspan(static_cast<size_t>(count));
+  }
+  return true;
+}
+
+bool quern::writeAll(int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    ssize_t count = ::write(file, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count <= 0)
+      return false;
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return true;
 }
 
 Expected<RegularFile> quern::openRegularFile(const std::string &path) {

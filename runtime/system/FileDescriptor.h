@@ -4,7 +4,9 @@
 #include "quern/Status.h"
 
 #include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace quern {
@@ -26,6 +28,10 @@ public:
 private:
   int fd;
 };
+
+/// Reads until the memory is full, or writes all; false when that fails or the file ends.
+bool readAll(int file, std::span<char> memory);
+bool writeAll(int file, std::string_view bytes);
 
 /// A regular file opened for reading.
 struct RegularFile {

@@ -3,6 +3,9 @@
 #include "quern.h"
 
 #include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <limits>
 #include <set>
 
 using namespace quern::test;
@@ -146,6 +149,27 @@ TEST_F(CApiTest, Winograd) {
   compile.winograd = "on";
   expectUsage(quern_model_compile(model, &compile, &compiled),
               "Winograd's algorithm is auto or off, not 'on'");
+}
+
+TEST_F(CApiTest, MeasuredWays) {
+  std::string folder = testing::TempDir() + "tuned.XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  setenv("QUERN_CACHE_DIR", folder.c_str(), /*replace=*/1);
+  auto compile = sized<quern_compile_options>();
+  quern_executable *compiled = nullptr;
+  for (double seconds : {-1.0, 0.05}) {
+    compile.tune_seconds = seconds;
+    ASSERT_EQ(quern_model_compile(model, &compile, &compiled), QUERN_STATUS_OK)
+        << quern_last_error();
+    quern_executable_release(compiled);
+  }
+  compile.tune_seconds = std::numeric_limits<double>::quiet_NaN();
+  expectUsage(quern_model_compile(model, &compile, &compiled), "cannot tune for nan seconds");
+  compile.tune_seconds = 1;
+  compile.backend = QUERN_BACKEND_INTERPRETER;
+  expectUsage(quern_model_compile(model, &compile, &compiled), "tuning is for native code");
+  unsetenv("QUERN_CACHE_DIR");
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(CApiTest, OptionsWithoutSense) {

@@ -214,7 +214,7 @@ TEST_F(WayTest, TunedGraphsRun) {
   auto table = std::make_shared<TuningTable>();
   table->add(problemKey(parse(graph, "nn.conv"), context()), "unfolded");
   GraphCheck check;
-  check.options.tuning = table;
+  check.options.ways = table;
   EXPECT_THAT(kernelsOf(expectExact(graph, check)), ElementsAre("unfold", "dot"));
 
   graph = product(4, true);

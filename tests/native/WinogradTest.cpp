@@ -130,7 +130,7 @@ protected:
     });
     NativeOptions options;
     options.targetCpu = GetParam();
-    options.tuning = table;
+    options.ways = table;
     auto executable = compileForTest(conv.graph(), options);
     EXPECT_TRUE(executable) << executable.status().message();
     std::vector<double> wanted = conv.results();

@@ -34,7 +34,8 @@ class Precision(CliTest):
                            *rest, says="wanted a share of an output's largest magnitude, above 0 "
                            "and at most 1, as in 0.01")
         self.fails(USAGE, "check", "gemm.onnx", "--input=zeros",
-                   says="--input is what --precision auto measures on: give that, too")
+                   says="--input is what --precision auto and --tune measure on: give one of these, "
+                   "too")
 
     def test_auto(self):
         """One line says what was chosen; with a bound that binds a table says why."""

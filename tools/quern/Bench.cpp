@@ -70,7 +70,7 @@ static Expected<Measurement> measure(const BenchOptions &options) {
   explainKernelCache(options.backend.compile, options.style);
   Stopwatch watch;
   QUERN_ASSIGN(BackendOptions backend,
-               choosePrecision(opened, options.backend, inputs, options.inputs, options.style));
+               settleChoices(opened, options.backend, inputs, options.inputs, options.style));
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, backend, inputs));
   double compileMs = watch.milliseconds();
   progress.show("measuring");

@@ -27,6 +27,7 @@ static std::string describe(const std::string &folder, const CacheUse &use, bool
   };
   return fmt::format("{:<10} {}\n", "folder", folder) +
          row("kernels", use.kernels, use.kernelBytes) +
+         row("tuning", use.tunings, use.tuningBytes) +
          row("artefacts", use.artefacts, use.artefactBytes);
 }
 
@@ -46,6 +47,8 @@ static Status execute(const CacheOptions &options) {
                     {"folder", folder},
                     {"kernels", use.kernels},
                     {"kernel_bytes", use.kernelBytes},
+                    {"tuning_files", use.tunings},
+                    {"tuning_bytes", use.tuningBytes},
                     {"artefacts", use.artefacts},
                     {"artefact_bytes", use.artefactBytes},
                     {"cleared", options.clear}},
@@ -54,6 +57,6 @@ static Status execute(const CacheOptions &options) {
 
 void cli::addCacheVerb(CLI::App &app, Command &command) {
   addVerb<CacheOptions>(app, command, "cache",
-                        "Shows or clears what is kept between runs: kernels and artefacts",
+                        "Shows or clears what is kept between runs: kernels, tuning and artefacts",
                         addOptions, execute);
 }

@@ -81,9 +81,8 @@ static Expected<Explanation> watched(const OutputStyle &style,
 /// for all sizes where 1 is too small.
 static Expected<Findings> findOut(OpenedModel &opened, const CheckOptions &options) {
   const Model &model = opened.model;
-  QUERN_ASSIGN(CompileOptions compile,
-               choosePrecision(model, options.compile.within(opened.limits), options.inputs,
-                               options.style, opened.guard));
+  QUERN_ASSIGN(CompileOptions compile, settleChoices(model, options.compile.within(opened.limits),
+                                                     options.inputs, options.style, opened.guard));
   std::vector<Tensor::Dims> dims;
   for (const PortSignature &port : model.inputs())
     dims.push_back(defaultDims(port));

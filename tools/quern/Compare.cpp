@@ -112,6 +112,7 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   interpreterOptions.compile.backend = Backend::Interpreter;
   interpreterOptions.compile.precision = Precision::Float32;
   interpreterOptions.compile.maxError.reset();
+  interpreterOptions.compile.tuneSeconds.reset();
   interpreterOptions.compile.weights = WeightType::Given;
   QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(reference, interpreterOptions, inputs));
   Stopwatch watch;
@@ -237,7 +238,7 @@ static Status execute(const CompareCommand &given) {
   if (options.byStage)
     return executeStages(options, compiled, inputs, seconds);
   QUERN_ASSIGN(options.backend,
-               choosePrecision(compiled, options.backend, inputs, options.inputs, options.style));
+               settleChoices(compiled, options.backend, inputs, options.inputs, options.style));
   std::optional<Explanation> explanation =
       explainCompiled(compiled, options.backend.compile, inputs, options.style);
   QUERN_ASSIGN(Comparison comparison,

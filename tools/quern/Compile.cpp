@@ -194,8 +194,8 @@ static Status execute(const CompileCommand &given) {
   ModelOptions model = options.model;
   QUERN_ASSIGN(std::vector<ListedSize> listed, takeListedSizes(model.dims));
   QUERN_ASSIGN(OpenedModel opened, openModel(model, options.style, std::move(guard)));
-  QUERN_ASSIGN(options.compile, choosePrecision(opened.model, options.compile.within(opened.limits),
-                                                options.inputs, options.style, opened.guard));
+  QUERN_ASSIGN(options.compile, settleChoices(opened.model, options.compile.within(opened.limits),
+                                              options.inputs, options.style, opened.guard));
   if (!options.phase.empty())
     return writePhase(options, opened);
   QUERN_TRY(checkInputSizes(opened.model, listed));

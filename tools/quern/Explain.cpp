@@ -36,6 +36,7 @@ static void addOptions(CLI::App &verb, ExplainOptions &options) {
   addModelOptions(verb, options.model);
   addInputOptions(verb, options.inputs);
   addCompileOptions(verb, options.backend.compile);
+  verb.remove_option(verb.get_option("--tune")); // what is tried has its own time
   verb.add_option("--duration", options.duration,
                   "How long to measure the steps (default 1s); trials take a few times as long")
       ->type_name("TIME");

@@ -136,44 +136,69 @@ static bool areRandom(const InputOptions &given) {
   });
 }
 
-/// `options` with a choice on these inputs, none for random ones.
-static Expected<CompileOptions> withChoice(const Model &model, const CompileOptions &options,
-                                           std::span<const AnyValue> inputs, bool isRandom,
-                                           const OutputStyle &style) {
-  Progress progress(style);
-  progress.show("choosing the precision");
+/// What --precision auto comes to on these inputs, none for random ones.
+static Expected<std::shared_ptr<const PrecisionChoice>>
+precisionChoice(const Model &model, const CompileOptions &options, bool isRandom) {
+  QUERN_ASSIGN(std::shared_ptr<const PrecisionChoice> chosen, model.choosePrecision(options));
+  PrecisionChoice choice = *chosen;
+  choice.isOnRandomInputs |= isRandom;
+  return std::make_shared<const PrecisionChoice>(std::move(choice));
+}
+
+void cli::noteTuning(const TuningChoice &choice, const OutputStyle &style) {
+  if (!choice.trouble.empty())
+    warn(style, choice.trouble);
+}
+
+/// `options` with all that is to be chosen.
+static Expected<CompileOptions> withChoices(const Model &model, const CompileOptions &options,
+                                            std::span<const AnyValue> inputs, bool isRandom,
+                                            const OutputStyle &style) {
   CompileOptions result = options;
   result.samples.assign(inputs.begin(), inputs.end());
-  QUERN_ASSIGN(result.choice, model.choosePrecision(result));
-  PrecisionChoice choice = *result.choice;
-  choice.isOnRandomInputs |= isRandom;
-  result.choice = std::make_shared<const PrecisionChoice>(std::move(choice));
+  Progress progress(style);
+  if (result.precision == Precision::Auto) {
+    progress.show("choosing the precision");
+    QUERN_ASSIGN(result.choice, precisionChoice(model, result, isRandom));
+  }
+  if (result.tuneSeconds) {
+    progress.show("measuring ways");
+    QUERN_ASSIGN(result.tuning, model.tune(result));
+    noteTuning(*result.tuning, style);
+  }
   result.samples.clear();
   return result;
 }
 
-Expected<BackendOptions> cli::choosePrecision(const Runnable &opened, const BackendOptions &options,
-                                              std::span<const AnyValue> inputs,
-                                              const InputOptions &given, const OutputStyle &style) {
+/// Whether there is something to choose, for native code.
+static bool hasChoices(const CompileOptions &options) {
+  return options.backend == Backend::Native &&
+         (options.precision == Precision::Auto || options.tuneSeconds);
+}
+
+Expected<BackendOptions> cli::settleChoices(const Runnable &opened, const BackendOptions &options,
+                                            std::span<const AnyValue> inputs,
+                                            const InputOptions &given, const OutputStyle &style) {
   BackendOptions result = options;
-  if (opened.library || options.compile.precision != Precision::Auto)
+  if (opened.library || !hasChoices(options.compile))
     return result;
-  QUERN_ASSIGN(result.compile, withChoice(*opened.model, options.compile.within(opened.limits),
-                                          inputs, areRandom(given), style));
+  QUERN_ASSIGN(result.compile, withChoices(*opened.model, options.compile.within(opened.limits),
+                                           inputs, areRandom(given), style));
   return result;
 }
 
-Expected<CompileOptions> cli::choosePrecision(const Model &model, const CompileOptions &options,
-                                              const InputOptions &given, const OutputStyle &style,
-                                              FileGuard &guard) {
-  if (options.precision != Precision::Auto && !given.given.empty())
-    return usageError("--input is what --precision auto measures on: give that, too");
-  if (options.precision != Precision::Auto || given.given.empty())
+Expected<CompileOptions> cli::settleChoices(const Model &model, const CompileOptions &options,
+                                            const InputOptions &given, const OutputStyle &style,
+                                            FileGuard &guard) {
+  if (!hasChoices(options) && !given.given.empty())
+    return usageError("--input is what --precision auto and --tune measure on: give one of these, "
+                      "too");
+  if (!hasChoices(options) || given.given.empty())
     return options;
   QUERN_ASSIGN(
       std::vector<AnyValue> inputs,
       makeInputs(model.inputs(), given, MissingInputs::Random, style, options.limits, {}, &guard));
-  return withChoice(model, options, inputs, areRandom(given), style);
+  return withChoices(model, options, inputs, areRandom(given), style);
 }
 
 void cli::notePrecision(const Runnable &opened, const BackendOptions &options,
@@ -213,6 +238,8 @@ Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
   if (compiled && options.compile.winograd != WinogradUse::Auto)
     return usageError("how a compiled library convolves is part of it; give the model to compute "
                       "it without Winograd's algorithm");
+  if (compiled && options.compile.tuneSeconds)
+    return usageError("the ways of a compiled library are part of it; give the model to tune");
   if (!compiled) {
     QUERN_ASSIGN(compiled, opened.model->compile(options.compile.within(opened.limits)));
   }

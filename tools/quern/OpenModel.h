@@ -69,14 +69,18 @@ Expected<Runnable> openRunnable(const ModelOptions &options, const OutputStyle &
 /// Says in detail why no compiled kernels are kept, where they should be.
 void explainKernelCache(const CompileOptions &options, const OutputStyle &style);
 
-/// `options`; with --precision auto, of a model, they have what is chosen on these inputs.
-Expected<BackendOptions> choosePrecision(const Runnable &opened, const BackendOptions &options,
-                                         std::span<const AnyValue> inputs,
-                                         const InputOptions &given, const OutputStyle &style);
+/// Warns of what went wrong with the folder of what was measured.
+void noteTuning(const TuningChoice &choice, const OutputStyle &style);
+
+/// `options`; with --precision auto and --tune, of a model, they have what is chosen on these
+/// inputs.
+Expected<BackendOptions> settleChoices(const Runnable &opened, const BackendOptions &options,
+                                       std::span<const AnyValue> inputs, const InputOptions &given,
+                                       const OutputStyle &style);
 /// The same for verbs that run nothing: on the inputs that are given, else on random ones.
-Expected<CompileOptions> choosePrecision(const Model &model, const CompileOptions &options,
-                                         const InputOptions &given, const OutputStyle &style,
-                                         FileGuard &guard);
+Expected<CompileOptions> settleChoices(const Model &model, const CompileOptions &options,
+                                       const InputOptions &given, const OutputStyle &style,
+                                       FileGuard &guard);
 
 /// Says what was computed in, where that is not float32 on the model's weights.
 void notePrecision(const Runnable &opened, const BackendOptions &options, const OutputStyle &style);

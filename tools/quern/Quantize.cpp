@@ -51,6 +51,7 @@ static void addOptions(CLI::App &verb, QuantizeCommand &options) {
   // The bound is that of quantizing, and weights are chosen by --mode.
   verb.remove_option(verb.get_option("--max-error"));
   verb.remove_option(verb.get_option("--weights"));
+  verb.remove_option(verb.get_option("--tune"));
   addQuantizeOptions(verb, options.quantize);
   verb.add_option("--duration", options.duration, "How long to measure times (default 2s)")
       ->type_name("TIME");

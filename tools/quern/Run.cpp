@@ -180,7 +180,7 @@ static Expected<FinishedRun> runOnce(const Runnable &opened, const RunOptions &o
   explainKernelCache(options.backend.compile, options.style);
   Stopwatch compileWatch;
   QUERN_ASSIGN(BackendOptions backend,
-               choosePrecision(opened, options.backend, inputs, options.inputs, options.style));
+               settleChoices(opened, options.backend, inputs, options.inputs, options.style));
   QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, backend, inputs));
   FinishedRun done{.backend = std::move(backend),
                    .outputs = std::vector<AnyValue>(runner->outputs().size()),

@@ -77,6 +77,14 @@ public:
   Expected<std::shared_ptr<const PrecisionChoice>>
   choosePrecision(const CompileOptions &options) const;
 
+  /// Measures, for about options.tuneSeconds, the ways of computing ops that the cost model cannot
+  /// tell apart, on `options.samples` or random numbers, beginning with what the cache folder
+  /// knows, where it leaves what it finds. Other ways than those of the cost model are taken only
+  /// if whole runs are faster with them. `options` with this as its tuning compile without
+  /// measuring again. Incompatible when this machine cannot run code for the target CPU, unless no
+  /// time is given.
+  Expected<std::shared_ptr<const TuningChoice>> tune(const CompileOptions &options) const;
+
   /// The native plan that runs for these dims, one entry per input: its steps, what became of the
   /// model's nodes, and what was not done.
   Expected<Explanation> explainPlan(const CompileOptions &options,
@@ -95,7 +103,9 @@ public:
                            ArtifactSummary *summary = nullptr) const;
 
 private:
-  /// `options` with a choice, where they need one.
+  /// `options` with a choice of precisions, where they need one, on their samples.
+  Expected<CompileOptions> withPrecision(const CompileOptions &options) const;
+  /// `options` with all choices that they need.
   Expected<CompileOptions> withChoice(const CompileOptions &options,
                                       std::span<const Tensor::Dims> inputDims = {}) const;
   Expected<CompileOptions> withChoiceFor(const CompileOptions &options,

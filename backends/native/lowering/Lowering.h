@@ -26,6 +26,7 @@
 namespace quern::native {
 
 class TuningTable;
+class WayLog;
 
 /// What every lowering may ask.
 struct LoweringContext {
@@ -37,6 +38,8 @@ struct LoweringContext {
   /// What was measured of ways of computing ops; null: nothing.
   const TuningTable *tuning = nullptr;
   WinogradUse winograd = WinogradUse::Auto;
+  /// Hears which ways there were to choose from; null: nobody does.
+  WayLog *log = nullptr;
 
   llvm::ArrayRef<int64_t> sizesOf(mlir::Value value) const { return values.sizesOf(value); }
   int64_t elementsOf(mlir::Value value) const { return values.elementsOf(value); }
@@ -58,12 +61,12 @@ class NativeLowering : public plan::OpLowering {
 public:
   NativeLowering(Target target, int64_t threads,
                  std::shared_ptr<const TuningTable> tuning = nullptr,
-                 WinogradUse winograd = WinogradUse::Auto)
-      : target(std::move(target)), threads(threads), tuning(std::move(tuning)), winograd(winograd) {
-  }
+                 WinogradUse winograd = WinogradUse::Auto, std::shared_ptr<WayLog> log = nullptr)
+      : target(std::move(target)), threads(threads), tuning(std::move(tuning)), winograd(winograd),
+        log(std::move(log)) {}
   bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
   LoweringResult lower(mlir::Operation *op, const plan::ShapeEnvironment &values) const override {
-    return lowerOperation(op, {target, threads, values, tuning.get(), winograd});
+    return lowerOperation(op, {target, threads, values, tuning.get(), winograd, log.get()});
   }
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
 
@@ -72,6 +75,7 @@ private:
   int64_t threads;
   std::shared_ptr<const TuningTable> tuning;
   WinogradUse winograd;
+  std::shared_ptr<WayLog> log;
 };
 
 /// The dimensions of a result that its kernel counts as rows and as columns; an

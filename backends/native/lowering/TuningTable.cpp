@@ -6,6 +6,8 @@
 #include "ir/FusionGroup.h"
 #include "ir/Types.h"
 
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -49,11 +51,17 @@ std::string native::problemKey(Operation *op, const LoweringContext &context) {
   Problem problem;
   problem.op = op->getName().getStringRef().str();
   llvm::raw_string_ostream(problem.attributes) << op->getAttrDictionary();
+  // Without Winograd's algorithm what is best is another way.
+  if (context.winograd == WinogradUse::Off)
+    problem.attributes += "winograd off";
   for (Value operand : op->getOperands())
     problem.operands.push_back(describe(nn::outerValue(group, operand), context));
   for (Value result : op->getResults())
     problem.results.push_back(describe(result, context));
-  std::string key;
-  Problem::visitFields(problem, FieldBytes(key));
-  return key;
+  std::string bytes;
+  Problem::visitFields(problem, FieldBytes(bytes));
+  llvm::BLAKE3 hasher;
+  hasher.update(bytes);
+  constexpr size_t kBytes = 16;
+  return llvm::toHex(hasher.final<kBytes>(), /*LowerCase=*/true);
 }

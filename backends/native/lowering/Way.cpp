@@ -2,6 +2,8 @@
 #include "backends/native/lowering/Way.h"
 
 #include "backends/native/lowering/TuningTable.h"
+#include "backends/native/lowering/WayLog.h"
+#include "ir/FusionGroup.h"
 
 using namespace mlir;
 using namespace quern;
@@ -36,12 +38,10 @@ static Reason join(ArrayRef<RefusedWay> refused) {
   return joined;
 }
 
-/// The way that the tuning table names for the op.
+/// The way that the tuning table names for a problem.
 static WayChoice chooseTuned(ArrayRef<const Way *> able, ArrayRef<RefusedWay> refused,
-                             Operation *op, const LoweringContext &context) {
-  if (!context.tuning || context.tuning->isEmpty())
-    return {};
-  const std::string *name = context.tuning->find(problemKey(op, context));
+                             const std::string &problem, const LoweringContext &context) {
+  const std::string *name = context.tuning ? context.tuning->find(problem) : nullptr;
   if (!name)
     return {};
   for (const Way *way : able)
@@ -53,6 +53,29 @@ static WayChoice chooseTuned(ArrayRef<const Way *> able, ArrayRef<RefusedWay> re
                                                     "', which cannot: " + each.reason.text}};
   return {nullptr, Reason{ReasonCode::Missing, "the tuning table names '" + *name +
                                                    "', which is no way of computing it"}};
+}
+
+/// What each way costs; nothing is asked where there is one only.
+static SmallVector<double, 4> costsOf(ArrayRef<const Way *> able, Operation *op,
+                                      const LoweringContext &context) {
+  SmallVector<double, 4> costs(able.size());
+  if (able.size() > 1)
+    for (auto [cost, way] : llvm::zip_equal(costs, able))
+      cost = way->cost(op, context);
+  return costs;
+}
+
+static void record(ArrayRef<const Way *> able, ArrayRef<double> costs, const Way &expected,
+                   const Way &used, Operation *op, std::string problem, WayLog &log) {
+  WayRecord record{.problem = std::move(problem),
+                   .op = op->getName().getStringRef().str(),
+                   .nodes = nn::nodeName(nn::groupOf(op)->getLoc()),
+                   .able = {},
+                   .expected = expected.name,
+                   .used = used.name};
+  for (auto [cost, way] : llvm::zip_equal(costs, able))
+    record.able.push_back({way->name, cost});
+  log.add(std::move(record));
 }
 
 WayChoice native::chooseWay(std::span<const Way> ways, Operation *op,
@@ -68,17 +91,16 @@ WayChoice native::chooseWay(std::span<const Way> ways, Operation *op,
   }
   if (able.empty())
     return {nullptr, join(refused)};
-  WayChoice choice = chooseTuned(able, refused, op, context);
-  if (choice.way)
+  bool isTuned = context.tuning && !context.tuning->isEmpty(), isLogged = context.log;
+  std::string problem = isTuned || (isLogged && able.size() > 1) ? problemKey(op, context) : "";
+  WayChoice choice = isTuned ? chooseTuned(able, refused, problem, context) : WayChoice{};
+  if (choice.way && !isLogged)
     return choice;
-  choice.way = able.front();
-  if (able.size() == 1)
-    return choice;
-  double least = choice.way->cost(op, context);
-  for (const Way *way : ArrayRef(able).drop_front())
-    if (double cost = way->cost(op, context); cost < least) {
-      choice.way = way;
-      least = cost;
-    }
+  SmallVector<double, 4> costs = costsOf(able, op, context);
+  const Way *expected = able[llvm::min_element(costs) - costs.begin()];
+  if (!choice.way)
+    choice.way = expected;
+  if (isLogged && able.size() > 1)
+    record(able, costs, *expected, *choice.way, op, std::move(problem), *context.log);
   return choice;
 }

@@ -13,6 +13,7 @@
 #include "quern/OptionText.h"
 #include "quern/Precision.h"
 #include "quern/PrecisionChoice.h"
+#include "quern/TuningChoice.h"
 
 #include <memory>
 #include <optional>
@@ -41,7 +42,7 @@ struct CompileOptions {
   /// Of Precision::Auto: what any output may be off by, as a share of its largest magnitude;
   /// PrecisionChoice::kMaxError when it is not given.
   std::optional<double> maxError = {};
-  /// Of Precision::Auto: what errors are measured on, a value for each input; random numbers, as
+  /// Of Precision::Auto and tuning: what is measured on, a value for each input; random numbers, as
   /// sampleInputs draws them, when empty.
   std::vector<AnyValue> samples = {};
   /// Of Precision::Auto: what Model::choosePrecision has come to. Without it compiling chooses.
@@ -50,6 +51,12 @@ struct CompileOptions {
   WeightType weights = WeightType::Given;
   /// Whether convolutions of float32 may go by Winograd's algorithm.
   WinogradUse winograd = WinogradUse::Auto;
+  /// Ops are computed in the ways that measured best on this machine, by what the cache folder
+  /// keeps; what is not known yet is measured, on `samples`, for about so many seconds. 0: nothing
+  /// is measured. Not given: the cost model alone chooses ways.
+  std::optional<double> tuneSeconds = {};
+  /// What Model::tune has come to. Without it compiling tunes where tuneSeconds asks for it.
+  std::shared_ptr<const TuningChoice> tuning = {};
   /// Threads of the compiler; 0 is all CPUs this process may use. Tasks are sized
   /// for runs with as many.
   int threads = 0;
@@ -104,6 +111,12 @@ template <typename Visit> void visitCompileOptions(Visit &&visit) {
                    "rounding errors are larger: auto (default), where it is faster, or off",
                    OptionUse::Everywhere},
         &Options::winograd);
+  visit(OptionText{"tune_seconds", "--tune", "SECONDS",
+                   "Computes ops in the ways that measured best on this machine, as quern tune "
+                   "leaves them in the cache folder, and measures what is not known for at most "
+                   "so long (0: nothing)",
+                   OptionUse::Everywhere},
+        &Options::tuneSeconds);
   visit(OptionText{"target_cpu", "--target-cpu", "CPU",
                    "host (default), baseline, or LLVM's name of a CPU"},
         &Options::targetCpu);
