@@ -45,7 +45,7 @@ double TimeAnalysis::overheadMs() const {
   double fastest = 0;
   for (const StepTime &step : steps)
     fastest += step.row.depth == 0 ? step.fastestMs : 0;
-  return std::max(run.steady.min - fastest, 0.0);
+  return std::max(std::min(run.steady.min - fastest, run.steady.mean - stepsMs), 0.0);
 }
 
 std::string timing::countOf(size_t number, std::string_view one) {
@@ -142,6 +142,7 @@ static Status explain(const TimeFacts &facts) {
   }
   CompileOptions options = facts.compile;
   options.dumpPhasesTo.clear(); // done already
+  facts.analysis.graph = facts.model.graph();
   QUERN_ASSIGN(facts.analysis.explanation, facts.model.explainPlan(options, dims));
   return Status::ok();
 }

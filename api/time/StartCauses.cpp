@@ -1,6 +1,8 @@
 //===- StartCauses.cpp - what is done once, and for each new size ---------===//
 #include "api/time/TimeFacts.h"
 
+#include "quern/Progress.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 

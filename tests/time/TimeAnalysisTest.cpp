@@ -104,6 +104,40 @@ TEST(TimeAnalysisTest, ErrorsAreThoseOfRuns) {
   EXPECT_EQ(analyzeTime(model, inputs).status().code(), StatusCode::Cancelled);
 }
 
+TEST(TimeAnalysisTest, TheGraphAsItWasLoaded) {
+  ModelBuilder model;
+  model.input("x", {4}).node("Exp", {"x"}, {"a"}).node("Neg", {"a"}, {"b"});
+  model.node("Add", {"a", "b"}, {"c"}).node("Mul", {"c", "c"}, {"y"}).output("y");
+  std::vector<ModelNode> nodes = load(model).graph();
+  ASSERT_EQ(nodes.size(), 4u);
+  EXPECT_EQ(nodes[0].name, "a_node");
+  EXPECT_TRUE(nodes[0].inputs.empty());
+  EXPECT_EQ(nodes[2].inputs, (std::vector<size_t>{0, 1}));
+  EXPECT_EQ(nodes[3].inputs, std::vector<size_t>{2});
+}
+
+/// How often `part` stands in `text`.
+static size_t count(const std::string &text, const std::string &part) {
+  size_t found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++found;
+  return found;
+}
+
+TEST(TimeAnalysisTest, AsAPage) {
+  ModelBuilder model;
+  model.input("x", {64, 64}).node("Softmax", {"x"}, {"a"}).node("Softmax", {"a"}, {"b"});
+  model.node("Softmax", {"b"}, {"c"}).node("MatMul", {"a", "c"}, {"y"}).output("y");
+  TimeAnalysis analysis = analyze(model);
+  std::string page = timePage(analysis, "<model>");
+  EXPECT_NE(page.find("<title>&lt;model&gt;: where the time goes</title>"), std::string::npos);
+  EXPECT_EQ(count(page, "<details>"), 1u);
+  // a to y is the one line that passes by others.
+  EXPECT_EQ(count(page, "<polyline class=\"wire\""), 1u);
+  EXPECT_EQ(count(page, "<circle class=\""), 4u);
+  EXPECT_EQ(count(page, "<tr>"), analysis.steps.size() + 1);
+}
+
 TEST(TimeAnalysisTest, AsJson) {
   std::string text = timeReport(analyze(network()));
   for (const char *key : {"\"causes\":[", "\"steps\":[", "\"p50_ms\":", "\"bound\":\"",

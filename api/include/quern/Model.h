@@ -11,6 +11,7 @@
 #include "quern/Explanation.h"
 #include "quern/InputSizes.h"
 #include "quern/Limits.h"
+#include "quern/ModelGraph.h"
 #include "quern/WeightScan.h"
 
 #include <cstddef>
@@ -57,6 +58,8 @@ public:
   /// The files that it is in: its own, then those with external data; none from memory.
   const std::vector<std::string> &files() const;
 
+  /// The nodes in an order in which they can run.
+  std::vector<ModelNode> graph() const;
   /// What is in the float32 weights of products and convolutions, each once, in the model's order.
   /// Reads all of them.
   std::vector<WeightFinding> scanWeights() const;

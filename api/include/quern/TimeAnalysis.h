@@ -105,6 +105,8 @@ struct TimeAnalysis {
   Machine machine;
   MachineRates rates;
   Explanation explanation;
+  /// The model's nodes; the explanation says in which steps they are.
+  std::vector<ModelNode> graph;
   /// In the order of the plan; nested ones follow those whose time has theirs.
   std::vector<StepTime> steps;
   /// Of those that are not nested, on average of a run.
@@ -116,7 +118,8 @@ struct TimeAnalysis {
   /// False when it was ended early: what is there was measured.
   bool isComplete = true;
 
-  /// Of a run, outside of its steps: by the fastest of each, for others disturb the mean.
+  /// Of a run, outside of its steps: by the means or by the fastest of each, whichever is less, for
+  /// other work disturbs the means, and the fastest steps are those of several runs.
   double overheadMs() const;
   /// The share of a run in which the machine is used as well as kNearRoof.
   double shareNearRoof() const;

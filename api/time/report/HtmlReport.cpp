@@ -120,6 +120,16 @@ static std::string stepsOf(const TimeAnalysis &analysis) {
   return text + "</tbody></table></div>\n";
 }
 
+static std::string graphOf(const TimeAnalysis &analysis) {
+  std::string svg = graphSvg(analysis);
+  return svg.empty()
+             ? ""
+             : "<h2>The graph, as it was fused</h2>\n<details><summary>Show it</summary>\n" +
+                   figure(svg, "A row is a step. The stronger its colour, the more of a run "
+                               "it takes; lines lead to the steps that take its results.") +
+                   "</details>\n";
+}
+
 std::string quern::timePage(const TimeAnalysis &analysis, const std::string &title) {
   std::string plots =
       figure(rooflineSvg(analysis),
@@ -135,5 +145,6 @@ std::string quern::timePage(const TimeAnalysis &analysis, const std::string &tit
          headOf(analysis, title) + "<h2>Where a run goes</h2>\n" + sharesSvg(analysis) +
          keyOfColours() + causesOf(analysis) +
          "<h2>Against this machine</h2>\n<div class=\"plots\">\n" + plots + "</div>\n" +
-         stepsOf(analysis) + "</main>\n<script>\n" + kReportScript + "</script></body></html>\n";
+         graphOf(analysis) + stepsOf(analysis) + "</main>\n<script>\n" + kReportScript +
+         "</script></body></html>\n";
 }

@@ -18,6 +18,11 @@ std::string sharesSvg(const TimeAnalysis &analysis);
 /// Milliseconds by threads or samples; `divides` when a point is shown by the sample.
 std::string curveSvg(const std::vector<CurvePoint> &curve, bool divides);
 
+/// The steps in their order, one below the other, coloured by what holds them up and as strongly as
+/// they take time; lines at the left lead from a step to those that take its results. Empty for more
+/// steps than anybody can look at.
+std::string graphSvg(const TimeAnalysis &analysis);
+
 /// A bar for a cell of a table.
 std::string barSvg(double share, StepBound bound);
 
