@@ -12,7 +12,7 @@ compiled code. *Steps* are what a run consists of, in compiled code and in the i
 Two more networks have so much weight decay that a weight without a gradient shrinks to 10⁻⁴¹ in 1,000 epochs, below 1.2 · 10⁻³⁸, where float32 goes on with *subnormal*
 numbers of fewer digits, which some processors compute slowly: in one, half of the inputs are always 0 in training (not when it predicts), the other has nothing to
 learn. They predict with subnormal numbers taken for 0 (`flush_denormals=True`, Quern's default) and kept, by NumPy, which keeps them, and by ONNX Runtime.
-One thread; all take turns, 21 rounds.
+One thread; all take turns, 21 rounds, and models are opened anew for each turn: by where things happen to lie in memory the same model is some percent faster or slower.
 """
 EPOCHS = (0, 1, 10, 100, 1000)
 VARIANTS = (("plain", 1, 0.0), ("×3", 3, 0.0), ("weight decay", 1, 0.01), ("×3, weight decay", 3, 0.01))
@@ -60,11 +60,11 @@ def add_decayed(cases, epochs, x, y, test):
                 HALF: trained([last], 1, decay, half, y)[last],
                 WHOLE: trained([last], 1, decay, x, np.zeros_like(y))[last]}
     for name, (proto, facts, predict) in networks.items():
-        ways = {KEPT: nets.quern_call(proto, test, flush_denormals=False),
+        ways = {KEPT: nets.quern_turns(proto, test, flush_denormals=False),
                 NUMPY: lambda predict=predict: predict(test),
-                RUNTIME: nets.onnxruntime_call(proto, test)}
+                RUNTIME: nets.onnxruntime_turns(proto, test)}
         if name != TRAINED:
-            ways = {FLUSHED: nets.quern_call(proto, test), **ways}
+            ways = {FLUSHED: nets.quern_turns(proto, test), **ways}
         for way, call in ways.items():
             cases.append(({"network": name, "epochs": last, "way": way, **facts}, call))
 
@@ -76,10 +76,9 @@ def measure(small):
     cases = []
     for name, factor, decay in VARIANTS:
         for epoch, (proto, facts, predict) in trained(epochs, factor, decay, x, y).items():
-            call = nets.quern_call(proto, test)
-            np.testing.assert_allclose(call(), predict(test), rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(nets.quern_call(proto, test)(), predict(test), rtol=1e-3, atol=1e-4)
             cases.append(({"network": name, "epochs": epoch, "way": FLUSHED, **facts,
-                           **step_facts(proto, test)}, call))
+                           **step_facts(proto, test)}, nets.quern_turns(proto, test)))
     add_decayed(cases, epochs, x, y, test)
     timings = timing.in_turns({i: call for i, (_, call) in enumerate(cases) if call}, small)
     return [{**cells, **timings[i].cells()} if i in timings else page.absent(**cells)

@@ -159,7 +159,7 @@ def conclude(rows):
 
 def draw(rows):
     return plot.bars("One image, then 360 at once: an image", [
-        (f"{row['model']}, {row['way']}" + (" · 360" if row["batch"] > 1 else ""), row["sample"],
+        (f"{row['model']}, {row['way'].replace(' compiled', '')}" + (" · 360" if row["batch"] > 1 else ""), row["sample"],
          words.duration(row["sample"]), FAMILIES.index(row["model"])) for row in rows
         if "ms" in row and row["way"] in (SKLEARN, COMPILED)])
 

@@ -7,7 +7,8 @@ import numpy as np
 METHOD = """
 One convolution, eight filters of 3 × 3 over three channels with padding, then ReLU, on ten images of 3 × 64 × 64. Only the numbers in the filters differ: Sobel's
 (edges in eight directions, a third of the numbers is 0), random ones, ones that were trained to find blurred edges, and nothing but 0.
-By NumPy (windows, one matrix product), by Quern interpreted and compiled, and by ONNX Runtime. One thread; all take turns, 21 rounds.
+By NumPy (windows, one matrix product), by Quern interpreted and compiled, and by ONNX Runtime. One thread; all take turns, 21 rounds, and models are opened anew for each
+turn: by where things happen to lie in memory the same model is some percent faster or slower.
 """
 SOBEL, RANDOM, TRAINED, ZEROS = "Sobel", "random", "trained", "all 0"
 KINDS = (SOBEL, RANDOM, TRAINED, ZEROS)
@@ -70,9 +71,9 @@ def measure(small):
     for kind, filters in filter_sets(x, small).items():
         proto = proto_of(filters, x.shape)
         calls = {NUMPY: lambda filters=filters: convolve(x, filters),
-                 INTERPRETED: nets.quern_call(proto, x, backend="interpreter"),
-                 COMPILED: nets.quern_call(proto, x), RUNTIME: nets.onnxruntime_call(proto, x)}
-        np.testing.assert_allclose(calls[COMPILED](), calls[NUMPY](), rtol=1e-3, atol=1e-4)
+                 INTERPRETED: nets.quern_turns(proto, x, backend="interpreter"),
+                 COMPILED: nets.quern_turns(proto, x), RUNTIME: nets.onnxruntime_turns(proto, x)}
+        np.testing.assert_allclose(nets.quern_call(proto, x)(), calls[NUMPY](), rtol=1e-3, atol=1e-4)
         share = float((filters == 0).mean())
         cases += [({"filters": kind, "way": way, "zeros": share}, calls[way]) for way in WAYS]
     timings = timing.in_turns({i: call for i, (_, call) in enumerate(cases) if call}, small)

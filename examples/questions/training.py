@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """How does one training step compare with one prediction?"""
+import os
+
 from lab import nets, page, plot, timing, words
 
 import numpy as np
@@ -7,7 +9,8 @@ import numpy as np
 METHOD = """
 A linear regression of 10 inputs, a network of 10 inputs, 16 hidden values and 1 output (ReLU), and a small convolutional network (8 filters of 3 × 3 on images of
 16 × 16, ReLU, the mean of each channel, 2 outputs), each on the same batch of 32 samples: one step of gradient descent (forward, backward, new weights) in NumPy, one
-prediction by the same NumPy code, by Quern interpreted and compiled, by ONNX Runtime; and scikit-learn's `partial_fit` and `predict` where it is installed.
+prediction by the same NumPy code, by Quern interpreted and compiled, by ONNX Runtime; and where they are installed scikit-learn's `partial_fit` and `predict` (it has
+no such convolutional network) and Keras's `train_on_batch` and `predict_on_batch` (on TensorFlow).
 *Multiplications* are counted by hand: those of the forward pass, and for a step those of the gradients of weights and inputs, too. One thread; all take turns,
 21 rounds.
 """
@@ -16,7 +19,8 @@ STEP, NUMPY, INTERPRETED, COMPILED, RUNTIME = (
     "training step, NumPy", "prediction, NumPy", "prediction, Quern interpreted",
     "prediction, Quern compiled", "prediction, ONNX Runtime")
 SKLEARN_STEP, SKLEARN = "training step, scikit-learn", "prediction, scikit-learn"
-WAYS = (STEP, NUMPY, INTERPRETED, COMPILED, RUNTIME, SKLEARN_STEP, SKLEARN)
+KERAS_STEP, KERAS = "training step, Keras", "prediction, Keras"
+WAYS = (STEP, NUMPY, INTERPRETED, COMPILED, RUNTIME, SKLEARN_STEP, SKLEARN, KERAS_STEP, KERAS)
 BATCH = 32
 SIDE, CHANNELS = 16, 8
 
@@ -78,6 +82,28 @@ def scikit_learn(name, x, y):
     return lambda: estimator.partial_fit(x, target), lambda: estimator.predict(x)
 
 
+def keras(name, x, y):
+    """(step, predict), or (None, None)."""
+    if not (nets.has("keras") and nets.has("tensorflow")):
+        return None, None
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras as library
+    import tensorflow
+    if name == LINEAR:  # the first of the three; later it cannot be changed
+        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    layers = library.layers
+    if name == CNN:
+        x = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        inner = [layers.Conv2D(CHANNELS, 3, activation="relu", use_bias=False),
+                 layers.GlobalAveragePooling2D(), layers.Dense(2, use_bias=False)]
+    else:
+        inner = [layers.Dense(16, activation="relu")] * (name == MLP) + [layers.Dense(1)]
+    network = library.Sequential([library.Input(x.shape[1:]), *inner])
+    network.compile(optimizer=library.optimizers.SGD(1e-4), loss="mse")
+    return lambda: network.train_on_batch(x, y), lambda: network.predict_on_batch(x)
+
+
 def experiments():
     """(name, network, inputs, targets)."""
     rng = np.random.default_rng(0)
@@ -91,12 +117,13 @@ def experiments():
 
 def calls_of(name, network, x, y):
     proto, gradient = network.onnx(), nets.squares(y)
-    step, predict = scikit_learn(name, x, y)
     calls = {STEP: lambda: network.step(x, gradient, 1e-4), NUMPY: lambda: network.predict(x),
              INTERPRETED: nets.quern_call(proto, x, backend="interpreter"),
-             COMPILED: nets.quern_call(proto, x), RUNTIME: nets.onnxruntime_call(proto, x),
-             SKLEARN_STEP: step, SKLEARN: predict}
+             COMPILED: nets.quern_call(proto, x), RUNTIME: nets.onnxruntime_call(proto, x)}
     np.testing.assert_allclose(calls[COMPILED](), network.predict(x), rtol=1e-3, atol=1e-4)
+    calls[SKLEARN_STEP], calls[SKLEARN] = scikit_learn(name, x, y)
+    # After Quern: the wheel's libprotobuf does not bear that of TensorFlow before it.
+    calls[KERAS_STEP], calls[KERAS] = keras(name, x, y)
     return calls
 
 
@@ -131,8 +158,9 @@ def conclude(rows):
         said.append(f"{name}: a training step in NumPy {words.against(row[STEP], row[COMPILED])} a prediction by Quern "
                     f"compiled, which {words.against(row[COMPILED], row[NUMPY])} one by NumPy and "
                     f"{words.against(row[COMPILED], row[INTERPRETED])} its interpreter.")
-        if row[SKLEARN]:
-            said.append(f"{name}: in scikit-learn a training step {words.against(row[SKLEARN_STEP], row[SKLEARN])} a prediction.")
+        for system, step, predict in (("scikit-learn", SKLEARN_STEP, SKLEARN), ("Keras", KERAS_STEP, KERAS)):
+            if row[predict]:
+                said.append(f"{name}: in {system} a training step {words.against(row[step], row[predict])} a prediction.")
     slower = all(words.relation(words.find(rows, model=name, way=STEP), words.find(rows, model=name, way=NUMPY)) == "slower"
                  for name in (LINEAR, MLP, CNN))
     ratios = [words.find(rows, model=name, way=STEP)["ms"] / words.find(rows, model=name, way=NUMPY)["ms"]
@@ -155,7 +183,7 @@ EXPERIMENT = page.Experiment(
     [("model", "model"), ("what", "way"), *page.time_columns(),
      ("of a prediction by NumPy", lambda row: f"{row['ratio']:.2f}"),
      ("multiplications", lambda row: f"{row['multiplications']:,}")],
-    measure, conclude, draw, ("onnxruntime", "sklearn"))
+    measure, conclude, draw, ("onnxruntime", "sklearn", "keras"))
 
 if __name__ == "__main__":
     page.main(EXPERIMENT)

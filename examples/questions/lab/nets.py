@@ -4,6 +4,8 @@ import importlib.util
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from . import timing
+
 OPSET, IR_VERSION = 21, 10
 
 
@@ -116,6 +118,17 @@ def quern_call(proto, x, threads=1, **options):
                              **options)
     compiled(x)
     return lambda: compiled(x)
+
+
+def quern_turns(proto, x, **options):
+    """As quern_call, but compiled anew for each turn: by where things happen to lie in memory the
+    same model is some percent faster or slower, and that belongs to the spread."""
+    return timing.Fresh(lambda: quern_call(proto, x, **options))
+
+
+def onnxruntime_turns(proto, x):
+    """As onnxruntime_call, but opened anew for each turn."""
+    return timing.Fresh(lambda: onnxruntime_call(proto, x)) if has("onnxruntime") else None
 
 
 def steps_of(proto, x, **options):
