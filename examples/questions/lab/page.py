@@ -74,7 +74,7 @@ def page(experiment, result):
         table(experiment.columns, result["rows"]), "",
         facts_line(result["machine"]), "",
         "## What follows", "", bullets, "",
-        "These sentences are computed from the table. Elsewhere: "
+        "These sentences are computed from the table; for those of your machine: "
         f"`examples/questions/run {experiment.name}`.", ""])
 
 
