@@ -149,29 +149,27 @@ static std::string describePrecision(Precision precision, WeightType weights,
 
 static std::string describe(Precision precision, WeightType weights, const Comparison &c) {
   bool boundsLargest = c.tolerance.ofLargest > 0;
-  std::vector<std::string> head = {"output", "max abs error",
-                                   boundsLargest ? "% of largest" : "max rel error",
-                                   "within tolerance"};
-  bool hasDirect = !c.outputs.empty() && c.outputs.front().withoutWinograd;
-  if (hasDirect)
-    head.push_back("max abs error without Winograd");
-  Table outputs(head);
-  for (const auto &[name, d, flushMatters, direct] : c.outputs) {
-    std::vector<std::string> row = {
-        name, fmt::format("{:.3g}", d.maxAbsolute),
-        fmt::format("{:.3g}", boundsLargest ? 100 * d.maxOfLargest : d.maxRelative),
-        d.passes() ? "pass" : "FAIL"};
-    if (hasDirect)
-      row.push_back(fmt::format("{:.3g}", direct->maxAbsolute));
-    outputs.addRow(row);
+  Table outputs({"output", "max abs error", boundsLargest ? "% of largest" : "max rel error",
+                 "within tolerance"});
+  std::string direct;
+  for (const OutputComparison &output : c.outputs) {
+    const TensorDifference &d = output.difference;
+    outputs.addRow({output.name, fmt::format("{:.3g}", d.maxAbsolute),
+                    fmt::format("{:.3g}", boundsLargest ? 100 * d.maxOfLargest : d.maxRelative),
+                    d.passes() ? "pass" : "FAIL"});
+    if (output.withoutWinograd)
+      direct += fmt::format("{}'{}' {:.3g}", direct.empty() ? "" : ", ", output.name,
+                            output.withoutWinograd->maxAbsolute);
   }
+  if (!direct.empty())
+    direct = "max abs error without Winograd's algorithm: " + direct + "\n";
   Table times({"backend", "median ms", "compile ms"});
   times.addRow({"interpreter", fmt::format("{:.3f}", c.reference.p50), "-"});
   times.addRow(
       {"native", fmt::format("{:.3f}", c.compiled.p50), fmt::format("{:.1f}", c.compileMs)});
-  return fmt::format("{}{}\n{}speed-up {:.1f}x\n",
-                     describePrecision(precision, weights, c.tolerance), outputs.str(), times.str(),
-                     c.speedup());
+  return fmt::format("{}{}{}\n{}speed-up {:.1f}x\n",
+                     describePrecision(precision, weights, c.tolerance), outputs.str(), direct,
+                     times.str(), c.speedup());
 }
 
 static Json describeJson(const CompareCommand &options, Precision precision, const Comparison &c,
