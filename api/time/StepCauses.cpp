@@ -72,7 +72,9 @@ static void findDistantSteps(TimeFacts &facts) {
              .title = fmt::format("{} below {:.0f} % of what the machine can do",
                                   countOf(distant.steps.size(), "step"), 100 * StepTime::kNearRoof),
              .evidence = distant.lines(says),
-             .advice = "larger batches make short steps pay; the rest is for Quern's kernels to do",
+             .advice =
+                 "larger batches make short steps pay; tuning (quern tune) may find faster ways to "
+                 "compute them",
              .savedMs = distant.ms});
 }
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,19 @@ if not _is_main_interpreter():
     raise ImportError("quern runs in the main interpreter of a process only, not in a "
                       "sub-interpreter (mod_wsgi: WSGIApplicationGroup %{GLOBAL})")
 
+
+def _load_native() -> None:
+    """Loads the part in C++ so that it and its libraries find their own symbols before those of
+    others: TensorFlow makes another protobuf's global, with which this one's would crash."""
+    flags = sys.getdlopenflags()
+    sys.setdlopenflags(flags | getattr(os, "RTLD_DEEPBIND", 0))
+    try:
+        importlib.import_module("._quern", __name__)
+    finally:
+        sys.setdlopenflags(flags)
+
+
+_load_native()
 from ._quern import (Cancellation as Cancellation, CompiledModel as CompiledModel, Model as Model,
                      Port as Port, __version__ as __version__, host_cpu as host_cpu)
 from .compiling import aot as aot, compile as compile

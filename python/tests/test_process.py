@@ -1,4 +1,5 @@
 """What an import and an exit do to the process."""
+import shutil
 import subprocess
 import sys
 
@@ -67,3 +68,24 @@ def test_sub_interpreters_are_refused_and_break_nothing(tmp_path):
         pytest.importorskip("_xxsubinterpreters")
     (tmp_path / "m.onnx").write_bytes(relu().SerializeToString())
     assert run(SUB_INTERPRETER, tmp_path / "m.onnx") == (0, "None 3.0 x\n", "")
+
+
+OTHERS = """
+#include <stdlib.h>
+void _ZNK6google8protobuf14DescriptorPool14FindFileByNameERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE(void) { abort(); }
+void inflate(void) { abort(); }
+"""
+
+
+def test_symbols_of_others_are_not_taken(tmp_path):
+    """As TensorFlow's, which are global once it is imported."""
+    compiler = shutil.which("cc") or shutil.which("clang-19")
+    if not compiler:
+        pytest.skip("there is no C compiler")
+    (tmp_path / "others.c").write_text(OTHERS)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", tmp_path / "others.so", tmp_path / "others.c"],
+                   check=True, capture_output=True)
+    (tmp_path / "m.onnx").write_bytes(relu().SerializeToString())
+    code = ("import ctypes, sys; ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)\n"
+            "import numpy, quern; print(quern.compile(sys.argv[2])(numpy.ones((1, 3), 'f4')).shape)")
+    assert run(code, tmp_path / "others.so", tmp_path / "m.onnx") == (0, "(1, 3)\n", "")
