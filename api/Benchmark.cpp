@@ -8,14 +8,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <sys/resource.h>
+#include <cstdlib>
+#include <fstream>
+#include <string>
 
 using namespace quern;
 
+/// Not getrusage's: a process inherits that from the one that started it, however large that was.
 static double peakRssMb() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);)
+    if (line.starts_with("VmHWM:"))
+      return static_cast<double>(std::strtoll(line.c_str() + 6, nullptr, 10)) / 1024;
+  return 0;
 }
 
 /// The larger of each peak so far and one measured now: around the runs, the

@@ -1,11 +1,13 @@
 """What the verbs report, above all the JSON objects."""
 
 import json
+import subprocess
+import sys
 import unittest
 
 import numpy as np
 import onnx
-from cli import MISMATCH, TOO_SLOW, UNSUPPORTED, USAGE, CliTest, make_model, value
+from cli import MISMATCH, QUERN, TOO_SLOW, UNSUPPORTED, USAGE, CliTest, make_model, value
 from onnx import TensorProto, helper, numpy_helper
 
 FAST = ("--duration", "50ms")
@@ -33,6 +35,19 @@ class Reports(CliTest):
                          [{"name": "x", "dtype": "float32", "shape": ["N", 4]}])
         out, _ = self.quern("inspect", "gemm.onnx")
         self.assertIn("input x: float32 Nx4\noutput y: float32 Nx3\n12 parameters", out)
+
+    def test_peak_memory_is_of_the_process_itself(self):
+        """Not of the one that started it, which Linux hands on."""
+        arguments = ("bench", "gemm.onnx", *FAST)
+        alone = self.quern_json(*arguments)["peak_rss_mb"]
+        code = ("import os, sys; kept = bytearray(b'x') * (400 << 20)\n"
+                "pid = os.fork()\n"
+                "if pid == 0: os.execv(sys.argv[1], sys.argv[1:])\n"
+                "os.waitpid(pid, 0)")
+        done = subprocess.run([sys.executable, "-c", code, QUERN, *arguments, "--json"],
+                              cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              timeout=60)
+        self.assertLess(json.loads(done.stdout)["peak_rss_mb"], alone + 100)
 
     def test_sequence_ports(self):
         """Shown by inspect and check; refused ahead of time, by name."""
