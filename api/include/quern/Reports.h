@@ -33,9 +33,10 @@ Expected<std::string> problemsReport(const std::string &path, const Limits &limi
 /// read and written; see ProfileRow::cost.
 std::string profileReport(std::span<const ProfileRow> rows);
 /// {"threads": 2, "p50_ms": ..., "steps_ms": ..., "causes": [{"cause": "memory", "title": ...,
-/// "evidence": [...], "advice": "--weights int8", "saved_ms": ..., "measured": true, "once": false},
-/// ...], "steps": [...], "thread_curve": [{"at": 1, "ms": ...}, ...], ...}, as `quern explain --json`
-/// has them.
+/// "evidence": [...], "advice": "--weights int8", "saved_ms": ..., "measured": true, "once":
+/// false},
+/// ...], "steps": [...], "thread_curve": [{"at": 1, "ms": ...}, ...], ...}, as `quern explain
+/// --json` has them.
 std::string timeReport(const TimeAnalysis &analysis);
 /// The same as one HTML page that needs no other file: roofline, causes, curves, a table of steps.
 std::string timePage(const TimeAnalysis &analysis, const std::string &title);
