@@ -73,10 +73,9 @@ static Status measure(Runner &runner, std::span<const AnyValue> inputs,
   };
   while (result.isComplete && !isDone()) {
     Status status = runOnce();
-    bool isKept = status.code() == StatusCode::Cancelled && options.keepsCancelled;
-    result.isComplete = !isKept || samples.count() == 0;
-    if (!status.isOk() && result.isComplete)
-      return status;
+    result.isComplete = !isEndedEarly(status, options.keepsCancelled, samples.count());
+    if (result.isComplete)
+      QUERN_TRY(status);
   }
   result.runs = samples.count();
   result.steady = samples.summarize();

@@ -57,10 +57,9 @@ static Status measure(Runner &reference, Runner &compiled, std::span<const AnyVa
   };
   do {
     Status status = takeTurn();
-    bool isKept = status.code() == StatusCode::Cancelled && options.keepsCancelled;
-    result.isComplete = !isKept || compiledMs.count() == 0;
-    if (!status.isOk() && result.isComplete)
-      return status;
+    result.isComplete = !isEndedEarly(status, options.keepsCancelled, compiledMs.count());
+    if (result.isComplete)
+      QUERN_TRY(status);
   } while (result.isComplete && total.milliseconds() < options.seconds * 1e3);
   result.reference = referenceMs.summarize();
   result.compiled = compiledMs.summarize();
@@ -134,26 +133,12 @@ Expected<Comparison> quern::compare(Runner &reference, Runner &compiled,
   return result;
 }
 
-CompileOptions quern::interpretedOptions(const CompileOptions &compile) {
-  CompileOptions interpret = compile;
-  interpret.backend = Backend::Interpreter;
-  interpret.precision = Precision::Float32;
-  interpret.maxError.reset();
-  interpret.weights = WeightType::Given;
-  return interpret;
-}
-
 Expected<CompileOptions> quern::settledOptions(const Model &model, std::span<const AnyValue> inputs,
                                                const CompileOptions &compile) {
   CompileOptions settled = compile;
-  if (compile.precision != Precision::Auto)
-    return settled;
   if (settled.samples.empty())
     settled.samples.assign(inputs.begin(), inputs.end());
-  if (!settled.choice) {
-    QUERN_ASSIGN(settled.choice, model.choosePrecision(settled));
-  }
-  return settled;
+  return model.withChoice(settled);
 }
 
 Tolerance quern::toleranceFor(const Model &model, const CompileOptions &settled) {
@@ -169,16 +154,13 @@ Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue
                                     const CompareOptions &options) {
   QUERN_ASSIGN(CompileOptions native, settledOptions(model, inputs, compile));
   QUERN_ASSIGN(PreparedRunner reference,
-               prepareRunner(model, inputs, interpretedOptions(compile), session));
+               prepareRunner(model, inputs, compile.interpreted(), session));
   QUERN_ASSIGN(PreparedRunner compiled, prepareRunner(model, inputs, native, session));
   CompareOptions how = options;
   if (!how.tolerance)
     how.tolerance = toleranceFor(model, native);
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : inputs)
-    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
   PreparedRunner direct;
-  if (Expected<Explanation> explanation = model.explainPlan(native, dims);
+  if (Expected<Explanation> explanation = model.explainPlan(native, dimsOf(inputs));
       explanation && explanation->usesWinograd()) {
     native.winograd = WinogradUse::Off;
     QUERN_ASSIGN(direct, prepareRunner(model, inputs, native, session));

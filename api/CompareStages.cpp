@@ -1,6 +1,7 @@
 //===- CompareStages.cpp - what each kind of optimisation brings ----------===//
 #include "api/ComparedRuns.h"
 #include "api/PreparedRunner.h"
+#include "api/RunCount.h"
 #include "api/Turns.h"
 #include "quern/Machine.h"
 #include "quern/RandomSeed.h"
@@ -23,11 +24,8 @@ static std::vector<StageOptions> nativeStages(const CompileOptions &compile,
   static constexpr const char *kLevels[] = {"-O0: native code, op by op",
                                             "-O1: folding, simplifying, raising", "-O2: fusion",
                                             "-O3: layouts and ways"};
-  CompileOptions options = compile;
+  CompileOptions options = compile.asGiven();
   RunnerOptions run = session;
-  options.precision = Precision::Float32;
-  options.maxError.reset();
-  options.weights = WeightType::Given;
   options.threads = run.threads = 1;
   std::vector<StageOptions> stages;
   for (int level = 0; level <= compile.optLevel; ++level) {
@@ -40,11 +38,14 @@ static std::vector<StageOptions> nativeStages(const CompileOptions &compile,
     stages.push_back({fmt::format("{} threads", threads), options, run});
   options.precision = compile.precision;
   options.maxError = compile.maxError;
+  options.choice = compile.choice;
   if (compile.precision != Precision::Float32)
     stages.push_back({fmt::format("precision {}", precisionName(compile.precision)), options, run});
   options.weights = compile.weights;
   if (compile.weights != WeightType::Given)
     stages.push_back({fmt::format("weights {}", weightTypeName(compile.weights)), options, run});
+  if (compile.tuning)
+    stages.push_back({"tuned ways", compile, run});
   return stages;
 }
 
@@ -58,7 +59,7 @@ public:
   /// Runs the interpreter: what all others are compared with.
   Expected<Stage> begin(const CompileOptions &compile, const RunnerOptions &session) {
     QUERN_ASSIGN(PreparedRunner prepared,
-                 prepareRunner(model, inputs, interpretedOptions(compile), session));
+                 prepareRunner(model, inputs, compile.interpreted(), session));
     reference = std::move(prepared.runner);
     wanted.resize(reference->outputs().size());
     seedRandomOps(options.seed);
@@ -127,11 +128,11 @@ Expected<StagedComparison> quern::compareStages(const Model &model,
     bool isLowered =
         stage.compile.precision != Precision::Float32 || stage.compile.weights != WeightType::Given;
     Expected<Stage> next = runs.next(stage, isLowered ? result.tolerance : before);
-    result.isComplete = next || next.status().code() != StatusCode::Cancelled;
-    if (!next && (result.isComplete || !options.keepsCancelled))
-      return next.status();
-    if (!next)
+    result.isComplete =
+        !isEndedEarly(next.status(), options.keepsCancelled, int64_t(result.stages.size()));
+    if (!result.isComplete)
       break;
+    QUERN_TRY(next.status());
     result.stages.push_back(next.take());
   }
   return result;

@@ -5,10 +5,7 @@
 
 namespace quern {
 
-/// The same model and sizes for the interpreter, which computes as the model says.
-CompileOptions interpretedOptions(const CompileOptions &compile);
-
-/// `compile`; with Precision::Auto, with what is chosen on these inputs.
+/// `compile` with what is to be chosen, on these inputs unless it has samples.
 Expected<CompileOptions> settledOptions(const Model &model, std::span<const AnyValue> inputs,
                                         const CompileOptions &compile);
 

@@ -229,9 +229,7 @@ static double nanosecondsOf(std::span<const std::string> nodes, const Explanatio
 /// What the cost model says that each layer saves. The clock of a noisy machine would rank the same
 /// layers otherwise the next time.
 Status PrecisionChooser::estimateSavings() {
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : options.samples)
-    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
+  std::vector<Tensor::Dims> dims = dimsOf(options.samples);
   QUERN_ASSIGN(nn::OwnedModule first, nn::copyModule(*source.module));
   QUERN_ASSIGN(Explanation before,
                native::explainPlan(*first.module, optionsHere(Precision::Float32), dims));

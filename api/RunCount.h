@@ -35,4 +35,9 @@ private:
   int64_t done = 0;
 };
 
+/// Whether a watcher ended repeated work whose results so far, `measured` of them, are to be kept.
+inline bool isEndedEarly(const Status &status, bool keepsCancelled, int64_t measured) {
+  return keepsCancelled && measured > 0 && status.code() == StatusCode::Cancelled;
+}
+
 } // namespace quern

@@ -41,6 +41,32 @@ double TimeAnalysis::shareNearRoof() const {
   return near / std::max(run.steady.mean, 1e-9);
 }
 
+std::string TimeCause::saving(double runMs) const {
+  if (savedMs <= 0)
+    return "";
+  if (isOnce)
+    return shownTime(savedMs) + ", once";
+  return fmt::format("{}{} ({:.0f} %) less", isMeasured ? "" : "up to ", shownTime(savedMs),
+                     100 * savedMs / std::max(runMs, 1e-9));
+}
+
+std::vector<TimeShare> TimeAnalysis::shares() const {
+  static constexpr std::pair<StepBound, const char *> kMeanings[] = {
+      {StepBound::Compute, "arithmetic, near its peak"},
+      {StepBound::Memory, "memory, near its rate"},
+      {StepBound::Neither, "steps further from both"},
+      {StepBound::Moves, "moving elements"},
+      {StepBound::Reference, "steps without native code"}};
+  std::vector<TimeShare> result;
+  for (const auto &[bound, meaning] : kMeanings) {
+    TimeShare &share = result.emplace_back(stepBoundName(bound), meaning);
+    for (const StepTime &step : steps)
+      share.ms += step.bound == bound && !step.hasNested ? step.ms : 0;
+  }
+  result.emplace_back("overhead", "outside of steps", overheadMs());
+  return result;
+}
+
 double TimeAnalysis::overheadMs() const {
   double fastest = 0;
   for (const StepTime &step : steps)
@@ -135,15 +161,10 @@ static Status measure(const TimeFacts &facts, double compileMs) {
 }
 
 static Status explain(const TimeFacts &facts) {
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : facts.inputs) {
-    const Tensor *tensor = input.asTensor();
-    dims.push_back(tensor ? tensor->dims() : Tensor::Dims());
-  }
   CompileOptions options = facts.compile;
   options.dumpPhasesTo.clear(); // done already
   facts.analysis.graph = facts.model.graph();
-  QUERN_ASSIGN(facts.analysis.explanation, facts.model.explainPlan(options, dims));
+  QUERN_ASSIGN(facts.analysis.explanation, facts.model.explainPlan(options, dimsOf(facts.inputs)));
   return Status::ok();
 }
 

@@ -32,15 +32,13 @@ static void findStart(TimeFacts &facts) {
 
 /// The dims of the inputs with all that may change larger by `more`; nullopt when nothing may.
 static std::optional<std::vector<Tensor::Dims>> otherDims(const TimeFacts &facts, int64_t more) {
-  std::vector<Tensor::Dims> result;
+  std::vector<Tensor::Dims> result = dimsOf(facts.inputs);
   bool isOpen = false;
-  for (size_t i = 0; i < facts.inputs.size(); ++i) {
-    const Tensor *tensor = facts.inputs[i].asTensor();
-    result.push_back(tensor ? tensor->dims() : Tensor::Dims());
+  for (size_t i = 0; i < result.size(); ++i) {
     const PortSignature &port = facts.model.inputs()[i];
-    for (int64_t d = 0; port.isTensor() && d < int64_t(result.back().size()); ++d)
+    for (int64_t d = 0; port.isTensor() && d < int64_t(result[i].size()); ++d)
       if (!port.shape[d].isStatic()) {
-        result.back()[static_cast<size_t>(d)] += more;
+        result[i][static_cast<size_t>(d)] += more;
         isOpen = true;
       }
   }

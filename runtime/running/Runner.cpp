@@ -13,10 +13,7 @@ Expected<std::unique_ptr<Runner>> CompiledModel::createRunner(const RunnerOption
 
 Status CompiledModel::planForInputs(std::span<const AnyValue> inputs,
                                     const Deadline &deadline) const {
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : inputs)
-    dims.push_back(input.asTensor() ? input.asTensor()->dims() : Tensor::Dims());
-  return planFor(dims, deadline);
+  return planFor(dimsOf(inputs), deadline);
 }
 
 Expected<std::vector<AnyValue>> Runner::run(std::span<const AnyValue> inputs) {

@@ -57,13 +57,8 @@ Status Session::selectPlan(ValueList inputs) {
     return Status::ok();
   }
   QUERN_TRY(checkInputs(executable->inputs(), inputs));
-  std::vector<Tensor::Dims> dims;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const Tensor *tensor = inputs.asTensor(i);
-    dims.push_back(tensor ? tensor->dims() : Tensor::Dims());
-  }
   QUERN_ASSIGN(std::shared_ptr<const Plan> plan,
-               executable->findPlan(dims, options.limits.deadline));
+               executable->findPlan(dimsOf(inputs), options.limits.deadline));
   if (!matches(*plan, inputs) || plan->outputs.size() != executable->outputs().size())
     return internalError("the plan does not agree with the executable's signature");
   planned.insert(planned.begin(), std::make_unique<PlannedRun>(std::move(plan)));

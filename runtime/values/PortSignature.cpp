@@ -54,6 +54,14 @@ static Status checkDims(const PortSignature &port, const Tensor::Dims &dims, Sym
   return Status::ok();
 }
 
+std::vector<Tensor::Dims> quern::dimsOf(ValueList values) {
+  std::vector<Tensor::Dims> dims(values.size());
+  for (size_t i = 0; i < values.size(); ++i)
+    if (const Tensor *tensor = values.asTensor(i))
+      dims[i] = tensor->dims();
+  return dims;
+}
+
 Status quern::checkInputDims(std::span<const PortSignature> ports,
                              std::span<const Tensor::Dims> dims) {
   if (dims.size() != ports.size())

@@ -67,6 +67,24 @@ TEST(CompareTest, OneOptimisationAfterTheOther) {
   EXPECT_TRUE(verdict.message().starts_with("-O1: folding")) << verdict.message();
 }
 
+TEST(CompareTest, TunedAndChosenAreSettledOnce) {
+  Model model = expectValue(Model::load(kDigits));
+  std::vector<AnyValue> inputs = expectValue(sampleInputs(model.inputs(), 7));
+  CompileOptions compile{
+      .optLevel = 0, .precision = Precision::Auto, .tuneSeconds = 0, .threads = 1};
+  // The interpreter refuses both.
+  Comparison compared =
+      expectValue(compare(model, inputs, compile, {.threads = 1}, {.seconds = 0}));
+  EXPECT_EQ(compared.tolerance.ofLargest, PrecisionChoice::kMaxError);
+  StagedComparison staged =
+      expectValue(compareStages(model, inputs, compile, {.threads = 1}, {.seconds = 0}));
+  std::vector<std::string> names;
+  for (const Stage &stage : staged.stages)
+    names.push_back(stage.name.substr(0, stage.name.find(':')));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"interpreter", "-O0", "precision auto", "tuned ways"}));
+}
+
 TEST(CompareTest, NamesWhatDiffers) {
   Model model = expectValue(Model::load(kDigits));
   std::string bytes = digitsWith("Softmax", "Hardmax");

@@ -76,16 +76,22 @@ static Expected<Runnable> openReference(const CompareCommand &options, Runnable 
   return Runnable{.model = std::move(model), .library = nullptr, .limits = opened.limits};
 }
 
+/// That of --rtol and --atol, where one of them is given.
+static std::optional<Tolerance> givenTolerance(const CompareCommand &options) {
+  if (!options.relative && !options.absolute)
+    return std::nullopt;
+  return Tolerance{.relative = options.relative.value_or(Tolerance().relative),
+                   .absolute = options.absolute.value_or(Tolerance().absolute)};
+}
+
 static Tolerance toleranceFor(const CompareCommand &options, const Runnable &compiled,
                               const std::optional<Explanation> &explanation) {
-  if (!options.relative && !options.absolute)
-    return toleranceOf(compiled.precision(options.backend),
-                       (explanation && explanation->multipliesBytes()) ||
-                           options.backend.compile.weights != WeightType::Given,
-                       compiled.choice(options.backend));
-  Tolerance tolerance;
-  return {.relative = options.relative.value_or(tolerance.relative),
-          .absolute = options.absolute.value_or(tolerance.absolute)};
+  if (std::optional<Tolerance> given = givenTolerance(options))
+    return *given;
+  return toleranceOf(compiled.precision(options.backend),
+                     (explanation && explanation->multipliesBytes()) ||
+                         options.backend.compile.weights != WeightType::Given,
+                     compiled.choice(options.backend));
 }
 
 /// The model compiled without Winograd's algorithm, where that would make a difference.
@@ -109,11 +115,7 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
   progress.show("compiling");
   explainKernelCache(options.backend.compile, options.style);
   BackendOptions interpreterOptions = options.backend;
-  interpreterOptions.compile.backend = Backend::Interpreter;
-  interpreterOptions.compile.precision = Precision::Float32;
-  interpreterOptions.compile.maxError.reset();
-  interpreterOptions.compile.tuneSeconds.reset();
-  interpreterOptions.compile.weights = WeightType::Given;
+  interpreterOptions.compile = options.backend.compile.interpreted();
   QUERN_ASSIGN(std::unique_ptr<Runner> interpreter, prepare(reference, interpreterOptions, inputs));
   Stopwatch watch;
   QUERN_ASSIGN(std::unique_ptr<Runner> native, prepare(compiled, options.backend, inputs));
@@ -203,10 +205,10 @@ static Status executeStages(const CompareCommand &options, const Runnable &opene
     return usageError("--by-stage is for models: " + options.model.path + " is compiled already");
   Progress progress(options.style);
   progress.show("comparing");
-  CompareOptions how{.seconds = seconds, .seed = options.inputs.seed, .keepsCancelled = true};
-  if (options.relative || options.absolute)
-    how.tolerance = Tolerance{.relative = options.relative.value_or(Tolerance().relative),
-                              .absolute = options.absolute.value_or(Tolerance().absolute)};
+  CompareOptions how{.tolerance = givenTolerance(options),
+                     .seconds = seconds,
+                     .seed = options.inputs.seed,
+                     .keepsCancelled = true};
   CompileOptions compile = options.backend.compile.within(opened.limits);
   EndsEarly interruptible;
   QUERN_ASSIGN(StagedComparison comparison,

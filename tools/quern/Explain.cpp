@@ -11,7 +11,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fmt/format.h>
-#include <map>
 #include <nlohmann/json.hpp>
 
 using namespace quern;
@@ -82,35 +81,20 @@ static std::string bar(double share) {
 
 /// Where a run goes, by what holds its steps up.
 static std::string describeShares(const TimeAnalysis &analysis) {
-  std::map<StepBound, double> times;
-  for (const StepTime &step : analysis.steps)
-    if (!step.hasNested)
-      times[step.bound] += step.ms;
-  constexpr std::pair<StepBound, const char *> kRows[] = {
-      {StepBound::Compute, "arithmetic, near its peak"},
-      {StepBound::Memory, "memory, near its rate"},
-      {StepBound::Neither, "steps further from both"},
-      {StepBound::Moves, "moving elements"},
-      {StepBound::Reference, "steps without native code"}};
   Table table({"where a run goes", "", "time", "%"}, /*leftColumns=*/2);
-  auto addRow = [&](const std::string &what, double ms) {
-    double share = ms / std::max(analysis.run.steady.mean, 1e-9);
-    if (ms > 0)
-      table.addRow({what, bar(share), shownTime(ms), fmt::format("{:.0f}", 100 * share)});
-  };
-  for (const auto &[bound, what] : kRows)
-    addRow(what, times[bound]);
-  addRow("outside of steps", analysis.overheadMs());
+  for (const TimeShare &share : analysis.shares()) {
+    double part = share.ms / std::max(analysis.run.steady.mean, 1e-9);
+    if (share.ms > 0)
+      table.addRow({std::string(share.meaning), bar(part), shownTime(share.ms),
+                    fmt::format("{:.0f}", 100 * part)});
+  }
   return table.str();
 }
 
 static std::string describeCause(const TimeCause &cause, size_t number, double runMs) {
   std::string text = cause.title;
-  if (cause.savedMs > 0 && cause.isOnce)
-    text += fmt::format(": {}, once", shownTime(cause.savedMs));
-  else if (cause.savedMs > 0)
-    text += fmt::format(": {}{} ({:.0f} %) less", cause.isMeasured ? "" : "up to ",
-                        shownTime(cause.savedMs), 100 * cause.savedMs / runMs);
+  if (std::string saving = cause.saving(runMs); !saving.empty())
+    text += ": " + saving;
   auto escaped = [](const std::string &line) { return escapeText(line, TextPlace::Line); };
   std::string result = wrapped(fmt::format("{:2}. ", number), "    ", escaped(text));
   for (const std::string &line : cause.evidence)

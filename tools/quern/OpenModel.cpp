@@ -117,12 +117,7 @@ std::optional<Explanation> cli::explainCompiled(const Runnable &compiled,
     return std::nullopt;
   CompileOptions compile = options.within(compiled.limits);
   compile.dumpPhasesTo.clear(); // done already
-  std::vector<Tensor::Dims> dims;
-  for (const AnyValue &input : inputs) {
-    const Tensor *tensor = input.asTensor();
-    dims.push_back(tensor ? tensor->dims() : Tensor::Dims());
-  }
-  Expected<Explanation> explanation = compiled.model->explainPlan(compile, dims);
+  Expected<Explanation> explanation = compiled.model->explainPlan(compile, dimsOf(inputs));
   if (explanation)
     return explanation.take();
   detail(style, "nothing is known of the plan: " + explanation.status().message());

@@ -89,8 +89,8 @@ struct StagedComparison {
 };
 
 /// Adds one kind of optimisation after the other, from the interpreter to what `compile` and
-/// `session` say: native code, folding, fusion, layouts, threads, precision, small weights. Each
-/// stage is timed in turn with the one before, so at most two are in memory.
+/// `session` say: native code, folding, fusion, layouts, threads, precision, small weights, tuning.
+/// Each stage is timed in turn with the one before, so at most two are in memory.
 Expected<StagedComparison> compareStages(const Model &model, std::span<const AnyValue> inputs,
                                          const CompileOptions &compile = {},
                                          const RunnerOptions &session = {},

@@ -88,6 +88,12 @@ public:
   /// time is given.
   Expected<std::shared_ptr<const TuningChoice>> tune(const CompileOptions &options) const;
 
+  /// `options` with all that they leave to be chosen: choosePrecision, then tune. Their samples,
+  /// which are of no use after that, or else random numbers of these dims, one entry per input,
+  /// are what is measured on.
+  Expected<CompileOptions> withChoice(const CompileOptions &options,
+                                      std::span<const Tensor::Dims> inputDims = {}) const;
+
   /// The native plan that runs for these dims, one entry per input: its steps, what became of the
   /// model's nodes, and what was not done.
   Expected<Explanation> explainPlan(const CompileOptions &options,
@@ -108,9 +114,6 @@ public:
 private:
   /// `options` with a choice of precisions, where they need one, on their samples.
   Expected<CompileOptions> withPrecision(const CompileOptions &options) const;
-  /// `options` with all choices that they need.
-  Expected<CompileOptions> withChoice(const CompileOptions &options,
-                                      std::span<const Tensor::Dims> inputDims = {}) const;
   Expected<CompileOptions> withChoiceFor(const CompileOptions &options,
                                          const ArtifactOptions &artifact) const;
 

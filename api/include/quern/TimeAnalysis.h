@@ -92,6 +92,19 @@ struct TimeCause {
   /// The saving was measured by doing what the advice says, not estimated.
   bool isMeasured = false;
   bool isOnce = false;
+
+  /// "up to 1.2 ms (13 %) less", "0.4 s, once", of runs of so many milliseconds; empty when nothing
+  /// can be said.
+  std::string saving(double runMs) const;
+};
+
+/// A part of a run.
+struct TimeShare {
+  /// That of its steps; "overhead" is what is outside of them.
+  std::string_view name;
+  /// "memory, near its rate".
+  std::string_view meaning;
+  double ms = 0;
 };
 
 /// The time of a run with another number of threads or samples.
@@ -121,6 +134,9 @@ struct TimeAnalysis {
   /// Of a run, outside of its steps: by the means or by the fastest of each, whichever is less, for
   /// other work disturbs the means, and the fastest steps are those of several runs.
   double overheadMs() const;
+  /// Where a run goes: a part for each bound, whether it has steps or not, and what is outside of
+  /// them.
+  std::vector<TimeShare> shares() const;
   /// The share of a run in which the machine is used as well as kNearRoof.
   double shareNearRoof() const;
 };

@@ -34,13 +34,9 @@ static std::string headOf(const TimeAnalysis &analysis, const std::string &title
 }
 
 /// What the colours mean.
-static std::string keyOfColours() {
-  static constexpr std::pair<const char *, const char *> kKeys[] = {
-      {"compute", "arithmetic, near its peak"}, {"memory", "memory, near its rate"},
-      {"neither", "further from both"},         {"moves", "moving elements"},
-      {"reference", "without native code"},     {"overhead", "outside of steps"}};
+static std::string keyOfColours(const TimeAnalysis &analysis) {
   std::string text = "<p class=\"key\">";
-  for (const auto &[name, meaning] : kKeys)
+  for (const auto &[name, meaning, ms] : analysis.shares())
     text += fmt::format("<span><svg viewBox=\"0 0 1 1\" aria-hidden=\"true\"><rect class=\"{}\" "
                         "width=\"1\" height=\"1\"/></svg> {}</span> ",
                         name, meaning);
@@ -49,12 +45,8 @@ static std::string keyOfColours() {
 
 static std::string causeItem(const TimeCause &cause, double runMs) {
   std::string text = "<li>" + htmlText(cause.title);
-  if (cause.savedMs > 0)
-    text += cause.isOnce
-                ? fmt::format(" <span class=\"saved\">{}, once</span>", shownTime(cause.savedMs))
-                : fmt::format(" <span class=\"saved\">{}{} less ({:.0f} %)</span>",
-                              cause.isMeasured ? "" : "up to ", shownTime(cause.savedMs),
-                              100 * cause.savedMs / std::max(runMs, 1e-9));
+  if (std::string saving = cause.saving(runMs); !saving.empty())
+    text += " <span class=\"saved\">" + saving + "</span>";
   text += "\n<ul>";
   for (const std::string &line : cause.evidence)
     text += "<li>" + htmlText(line) + "</li>";
@@ -143,7 +135,7 @@ std::string quern::timePage(const TimeAnalysis &analysis, const std::string &tit
              "<title>{}: where the time goes</title>\n<style>\n{}</style></head>\n<body><main>\n",
              htmlText(title), kReportStyle) +
          headOf(analysis, title) + "<h2>Where a run goes</h2>\n" + sharesSvg(analysis) +
-         keyOfColours() + causesOf(analysis) +
+         keyOfColours(analysis) + causesOf(analysis) +
          "<h2>Against this machine</h2>\n<div class=\"plots\">\n" + plots + "</div>\n" +
          graphOf(analysis) + stepsOf(analysis) + "</main>\n<script>\n" + kReportScript +
          "</script></body></html>\n";

@@ -4,7 +4,6 @@
 #include "api/time/report/Plot.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -83,28 +82,21 @@ std::string timing::rooflineSvg(const TimeAnalysis &analysis) {
 }
 
 std::string timing::sharesSvg(const TimeAnalysis &analysis) {
-  std::array<double, 5> ms = {};
-  for (const StepTime &step : analysis.steps)
-    if (!step.hasNested)
-      ms[static_cast<size_t>(step.bound)] += step.ms;
-  double all = analysis.overheadMs(), at = 0;
-  for (double part : ms)
-    all += part;
+  std::vector<TimeShare> shares = analysis.shares();
+  double all = 0, at = 0;
+  for (const TimeShare &share : shares)
+    all += share.ms;
   std::string body, label = "Where a run goes:";
-  auto draw = [&](std::string_view name, double part) {
-    if (part <= 0 || all <= 0)
-      return;
+  for (const auto &[name, meaning, part] : shares) {
+    if (part <= 0)
+      continue;
     double width = 1000 * part / all;
     body += fmt::format("<rect class=\"{0}\" x=\"{1:.1f}\" y=\"0\" width=\"{2:.1f}\" height=\"36\">"
                         "<title>{0}: {3:.3g} ms, {4:.0f} %</title></rect>",
                         name, at, width, part, 100 * part / all);
     label += fmt::format(" {} {:.0f} %,", name, 100 * part / all);
     at += width;
-  };
-  for (StepBound bound : {StepBound::Compute, StepBound::Memory, StepBound::Neither,
-                          StepBound::Moves, StepBound::Reference})
-    draw(stepBoundName(bound), ms[static_cast<size_t>(bound)]);
-  draw("overhead", analysis.overheadMs());
+  }
   label.back() = '.';
   return fmt::format("<svg viewBox=\"0 0 1000 36\" role=\"img\" aria-label=\"{}\">{}</svg>", label,
                      body);

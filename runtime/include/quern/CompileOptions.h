@@ -76,6 +76,23 @@ struct CompileOptions {
     result.limits = bounds;
     return result;
   }
+  /// The same, computed as the model says: in float32, with its weights, nothing tuned.
+  CompileOptions asGiven() const {
+    CompileOptions result = *this;
+    result.precision = Precision::Float32;
+    result.maxError.reset();
+    result.choice.reset();
+    result.weights = WeightType::Given;
+    result.tuneSeconds.reset();
+    result.tuning.reset();
+    return result;
+  }
+  /// The same for the interpreter.
+  CompileOptions interpreted() const {
+    CompileOptions result = asGiven();
+    result.backend = Backend::Interpreter;
+    return result;
+  }
 };
 
 /// Calls visit(text, member) for each option but the limits.

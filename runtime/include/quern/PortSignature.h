@@ -20,6 +20,9 @@ struct PortSignature : ValueType {
   std::string name;
 };
 
+/// Those of each tensor; what is none has no dims.
+std::vector<Tensor::Dims> dimsOf(ValueList values);
+
 /// InvalidInput, naming the input, what was wanted and what was found, unless
 /// `dims` agree with `ports`; one symbol stands for one size everywhere. What is no
 /// tensor has no dims.
