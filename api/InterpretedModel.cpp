@@ -4,6 +4,7 @@
 #include "backends/interpreter/Interpreter.h"
 #include "ir/Signature.h"
 #include "runtime/running/ExclusiveRunner.h"
+#include "runtime/running/TraceScope.h"
 
 #include <fmt/format.h>
 
@@ -82,6 +83,7 @@ Status InterpreterRunner::compute(ValueList inputs, ValueTargets outputs) {
   if (outputs.size() != model->outputs.size())
     return invalidInput(
         fmt::format("wanted {} outputs, found {}", model->outputs.size(), outputs.size()));
+  TraceScope span("run", "run");
   interpreter::RunOptions run;
   run.limits = options.limits;
   run.cancelled = &cancelled;

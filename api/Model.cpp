@@ -8,6 +8,7 @@
 #include "ir/Signature.h"
 #include "passes/SpecializeInputs.h"
 #include "quern/SampleInputs.h"
+#include "runtime/running/TraceScope.h"
 #include "runtime/system/CpuCount.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -33,6 +34,7 @@ Expected<std::unique_ptr<Model::State>> Model::State::create(nn::OwnedModule sou
 
 Expected<Model> Model::load(const std::string &path, const InputSizes &sizes,
                             const Limits &limits) {
+  TraceScope span("load", "importing");
   nn::OwnedModule source = nn::OwnedModule::create();
   std::vector<std::string> files;
   QUERN_ASSIGN(source.module,
@@ -44,6 +46,7 @@ Expected<Model> Model::load(const std::string &path, const InputSizes &sizes,
 
 Expected<Model> Model::load(const ModelBytes &model, const InputSizes &sizes,
                             const Limits &limits) {
+  TraceScope span("load", "importing");
   nn::OwnedModule source = nn::OwnedModule::create();
   QUERN_ASSIGN(source.module, onnx::importOnnxBytes(model.bytes, model.name, *source.context,
                                                     {limits}, model.owner));

@@ -3,6 +3,7 @@
 
 #include "ir/Types.h"
 #include "passes/GraphLog.h"
+#include "runtime/running/TraceScope.h"
 
 #include "mlir/IR/Action.h"
 #include "mlir/Pass/Pass.h"
@@ -50,8 +51,13 @@ public:
   PassClock(MLIRContext &context, const Deadline &deadline) : context(context), deadline(deadline) {
     context.registerActionHandler(
         [this](function_ref<void()> execute, const tracing::Action &action) {
-          if (isa<PassExecutionAction>(action) || goesOn())
+          if (auto *pass = dyn_cast<PassExecutionAction>(&action)) {
+            llvm::StringRef name = pass->getPass().getArgument();
+            TraceScope span("compile", name.empty() ? "passes of a function" : name);
             execute();
+          } else if (goesOn()) {
+            execute();
+          }
         });
   }
   ~PassClock() { context.registerActionHandler(nullptr); }

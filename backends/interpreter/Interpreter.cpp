@@ -5,6 +5,7 @@
 #include "ir/NNDialect.h"
 #include "ir/Signature.h"
 #include "ir/Types.h"
+#include "runtime/running/TraceScope.h"
 
 #include <chrono>
 #include <fmt/format.h>
@@ -134,6 +135,9 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<AnyValue> &slots,
     givenBytes += std::exchange(slots[slot], AnyValue()).numBytes();
   for (size_t slot : step.lastInputs)
     slots[slot] = AnyValue();
+  TraceScope span([&] {
+    return TraceSpan{.category = "step", .name = step.opName, .nodes = step.nodeName};
+  });
   auto start = std::chrono::steady_clock::now();
   QUERN_ASSIGN(std::vector<AnyValue> results,
                step.call({operands, budget, places, /*takeable=*/operands}));

@@ -5,6 +5,7 @@
 #include "backends/native/emit/SpecKernel.h"
 #include "quern/Progress.h"
 #include "runtime/running/ParallelTasks.h"
+#include "runtime/running/TraceScope.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -53,6 +54,7 @@ static std::string dumpName(const std::string &name, const KernelKey &key) {
 }
 
 Expected<CompiledKernel> KernelStore::compileOne(const KernelSpec &spec) const {
+  TraceScope span([&] { return TraceSpan{.category = "compile", .name = "kernel " + spec.name}; });
   KernelKey key(surroundings, spec.key);
   CompiledKernel result{key.symbol(), {}};
   KernelBuilder builder(cpu, result.symbol);

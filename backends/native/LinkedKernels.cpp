@@ -2,6 +2,7 @@
 #include "backends/native/LinkedKernels.h"
 
 #include "backends/native/CompilerParts.h"
+#include "runtime/running/TraceScope.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -36,6 +37,7 @@ Expected<KernelFunction> LinkedKernels::link(const std::string &key) {
     loader = std::move(made);
   }
   const CompiledKernel &kernel = compiled->get(key);
+  TraceScope span("compile", "linking a kernel");
   QUERN_TRY(loader->addObject(kernel.object));
   QUERN_ASSIGN(KernelFunction function, loader->lookup(kernel.symbol));
   std::lock_guard adding(mutex);

@@ -3,6 +3,7 @@
 
 #include "backends/plan/BodySteps.h"
 #include "ir/Types.h"
+#include "runtime/running/TraceScope.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -67,6 +68,7 @@ static void keepReasons(UnlinkedPlan &unlinked) {
 
 Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::make(PlanRequest request,
                                                             const Deadline &deadline) {
+  TraceScope span("compile", "planning");
   QUERN_ASSIGN(ShapeEnvironment values, instantiator->infer(*family, request, deadline));
   if (SharedPlan filled = fillTemplate(request, values))
     return filled;

@@ -2,6 +2,7 @@
 #include "backends/plan/PackedWeights.h"
 
 #include "runtime/running/ParallelTasks.h"
+#include "runtime/running/TraceScope.h"
 
 #include <algorithm>
 #include <map>
@@ -25,6 +26,7 @@ Status PackedWeights::packMissing(std::vector<const StepBuffer *> missing, const
   });
   auto packOne = [&](size_t i) -> Status {
     QUERN_TRY(deadline.check(kDoing));
+    TraceScope span("compile", kDoing);
     QUERN_ASSIGN(Tensor tensor, missing[i]->pack());
     take(*missing[i], std::move(tensor));
     return Status::ok();

@@ -74,6 +74,7 @@ if TYPE_CHECKING:  # for type checkers, which do not see what comes later
         get_version_string as get_version_string,
         set_default_logger_severity as set_default_logger_severity,
         set_default_logger_verbosity as set_default_logger_verbosity, set_seed as set_seed)
+    from .tracing import trace as trace
 
 # What needs NumPy or more time to import comes when it is asked for.
 _LATER = {name: module for module, names in {
@@ -83,6 +84,7 @@ _LATER = {name: module for module, names in {
     "predict": ("Predictor",),
     "quantizing": ("Quantized", "quantize"),
     "report": ("Artifact", "benchmark", "compare", "explain", "inspect", "problems"),
+    "tracing": ("trace",),
     "session": ("InferenceSession", "disable_telemetry_events", "enable_telemetry_events",
                 "get_all_providers", "get_available_providers", "get_build_info", "get_device",
                 "get_version_string", "set_default_logger_severity",

@@ -8,6 +8,7 @@
 #include "quern/Benchmark.h"
 #include "quern/Compare.h"
 #include "quern/RandomSeed.h"
+#include "quern/Reports.h"
 #include "quern/SampleInputs.h"
 #include "quern/Version.h"
 
@@ -15,6 +16,8 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
+
+#include <optional>
 
 namespace nb = nanobind;
 using namespace quern;
@@ -111,12 +114,28 @@ nb::object python::parsedReport(const std::string &json) {
   return nb::module_::import_("json").attr("loads")(json);
 }
 
+/// That of quern.trace; there is one at most, as in C++.
+static std::optional<TraceRecorder> &recorder() {
+  static std::optional<TraceRecorder> instance;
+  return instance;
+}
+
+static void beginTrace() { recorder() = python::valueOf(TraceRecorder::begin()); }
+
+static std::string endTrace() {
+  std::string report = traceReport(recorder()->end());
+  recorder().reset();
+  return report;
+}
+
 void python::bindReports(nb::module_ &module) {
   module.def("compare_models", compareModels, nb::arg("reference"), nb::arg("compiled"),
              nb::arg("inputs").none(), nb::arg("rtol").none(), nb::arg("atol").none(),
              nb::arg("seconds"), nb::arg("small_weights"));
   module.def("benchmark_model", benchmarkModel, nb::arg("model"), nb::arg("inputs").none(),
              nb::arg("seconds"));
+  module.def("begin_trace", beginTrace);
+  module.def("end_trace", endTrace, "What was recorded, in Chrome's trace format.");
   module.def("seed_random_ops", seedRandomOps, nb::arg("seed"));
   module.def("library_versions", libraryVersions, "Of LLVM, oneTBB and protobuf.");
 }

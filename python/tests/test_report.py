@@ -1,4 +1,5 @@
 """compare, benchmark, inspect, problems."""
+import json
 import re
 
 import numpy as np
@@ -39,6 +40,26 @@ def test_explain(path, tmp_path):
     assert plain.report["thread_curve"] == []
     with pytest.raises(quern.InvalidInputError, match="input 'x' is missing"):
         quern.explain(path, {"z": 1})
+
+
+def test_trace(path, tmp_path):
+    model = quern.compile(path)
+    with quern.trace(tmp_path / "trace.json"):
+        model(np.ones((2, 10), "f4"))
+        with pytest.raises(quern.UsageError, match="one at a time"):
+            with quern.trace(tmp_path / "other.json"):
+                pass
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    kinds = [event.get("cat") for event in events]
+    assert kinds.count("run") == 1 and kinds.count("step") >= 2
+    with pytest.raises(OSError):
+        with quern.trace(tmp_path / "no" / "trace.json"):
+            pass
+    with pytest.raises(ZeroDivisionError):
+        with quern.trace(tmp_path / "failed.json"):
+            quern.load(path)
+            1 / 0
+    assert "importing" in (tmp_path / "failed.json").read_text()
 
 
 def test_compare_at_a_precision(path):

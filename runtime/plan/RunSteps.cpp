@@ -2,6 +2,7 @@
 #include "runtime/plan/RunSteps.h"
 
 #include "runtime/plan/NestedPlans.h"
+#include "runtime/running/TraceScope.h"
 
 #include <fmt/format.h>
 
@@ -31,8 +32,12 @@ Status KernelStep::run(const StepRun &at) const {
   const Budget &budget = run.budget;
   FirstTrap refusal;
   run.pool.parallelFor(tasks, grain, [&](int64_t begin, int64_t end) {
-    if (!budget.mustStop() && !refusal.comesBefore(begin))
-      refusal.note(begin, call(begin, end));
+    if (budget.mustStop() || refusal.comesBefore(begin))
+      return;
+    TraceScope part([&] {
+      return TraceSpan{.category = "tasks", .name = at.kernel, .firstTask = begin, .endTask = end};
+    });
+    refusal.note(begin, call(begin, end));
   });
   // A range was left out only if the budget says so still, or after a refusal.
   QUERN_TRY(budget.check());
@@ -73,11 +78,15 @@ Status quern::runSteps(Frame &frame, const RunContext &run) {
   bool profile = !run.profile.empty();
   for (size_t i = 0; i < frame.plan.steps.size(); ++i) {
     const PlanStep &step = frame.plan.steps[i];
+    TraceScope span([&] {
+      return TraceSpan{
+          .category = "step", .name = step.kernel, .nodes = step.nodes, .cost = step.cost};
+    });
     Clock::time_point start = profile ? Clock::now() : Clock::time_point();
     Status status = run.budget.check();
     if (status.isOk())
       status = step.visit([&](const auto &work) {
-        return work.run({frame, frame.nested[i].get(), run, step.released});
+        return work.run({frame, frame.nested[i].get(), run, step.released, step.kernel});
       });
     if (!status.isOk())
       return status.withContext("node '" + step.nodes.str() + "' (" + step.kernel.str() + ")");

@@ -33,6 +33,8 @@ struct StepRun {
   const RunContext &run;
   /// Slots that end with the step.
   std::span<const uint32_t> released;
+  /// Of the step, for traces.
+  const SharedText &kernel;
 };
 
 /// Runs the plan of a frame whose arena and ports are bound. Dynamic outputs are in

@@ -4,6 +4,7 @@
 #include "runtime/plan/Executor.h"
 #include "runtime/plan/Profile.h"
 #include "runtime/running/Budget.h"
+#include "runtime/running/TraceScope.h"
 #include "runtime/values/PortOverlap.h"
 
 #include <fmt/format.h>
@@ -120,6 +121,7 @@ Status Session::compute(ValueList inputs, ValueTargets outputs) {
                          .arena = arena.data(),
                          .flushSubnormals = options.flushDenormals,
                          .profile = current.profile};
+  TraceScope span("run", "run");
   return current.executor.run(inputs, outputs, resources);
 }
 

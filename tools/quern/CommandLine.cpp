@@ -33,6 +33,7 @@ static void addVerbs(CLI::App &app, Command &command) {
   addCompareVerb(app, command);
   addBenchVerb(app, command);
   addExplainVerb(app, command);
+  addTraceVerb(app, command);
   addTuneVerb(app, command);
   addQuantizeVerb(app, command);
   addCacheVerb(app, command);

@@ -85,6 +85,7 @@ void addInspectVerb(CLI::App &app, Command &command);
 void addManualVerb(CLI::App &app, Command &command);
 void addQuantizeVerb(CLI::App &app, Command &command);
 void addRunVerb(CLI::App &app, Command &command);
+void addTraceVerb(CLI::App &app, Command &command);
 void addTuneVerb(CLI::App &app, Command &command);
 void addVersionVerb(CLI::App &app, Command &command);
 

@@ -5,6 +5,7 @@
 #include "quern/Model.h"
 #include "quern/OnnxFile.h"
 #include "quern/TimeAnalysis.h"
+#include "quern/Trace.h"
 
 #include <span>
 #include <string>
@@ -40,6 +41,9 @@ std::string profileReport(std::span<const ProfileRow> rows);
 std::string timeReport(const TimeAnalysis &analysis);
 /// The same as one HTML page that needs no other file: roofline, causes, curves, a table of steps.
 std::string timePage(const TimeAnalysis &analysis, const std::string &title);
+/// A recording as Chrome's trace format (the JSON that Perfetto and chrome://tracing open): spans
+/// with nodes, operations, bytes and tasks as their arguments, threads with names.
+std::string traceReport(const Trace &trace);
 /// The processor, what this process may use of the machine, and versions of libraries.
 std::string hostReport();
 
