@@ -81,6 +81,16 @@ Expected<Explanation> Model::explainPlan(const CompileOptions &options,
   return withChoiceOf(settled, std::move(explanation));
 }
 
+Expected<std::vector<KernelCode>> Model::codeOfNode(const CompileOptions &options,
+                                                    std::span<const Tensor::Dims> inputDims,
+                                                    const std::string &node) const {
+  QUERN_TRY(checkInputDims(inputs(), inputDims));
+  QUERN_TRY(prepare(options, files()));
+  QUERN_ASSIGN(CompileOptions settled, withChoice(options, inputDims));
+  QUERN_ASSIGN(nn::OwnedModule copy, state->copyModule());
+  return native::codeOfNode(*copy.module, withWays(settled), inputDims, node);
+}
+
 Expected<Explanation> Model::explainWithoutSizes(const CompileOptions &options) const {
   QUERN_TRY(prepare(options, files()));
   QUERN_ASSIGN(CompileOptions settled, withChoice(options));

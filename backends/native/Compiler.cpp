@@ -6,13 +6,17 @@
 #include "backends/native/Compiler.h"
 
 #include "backends/native/CompilerParts.h"
+#include "backends/native/codegen/AssemblyLoops.h"
 #include "backends/native/emit/SpecKernel.h"
 #include "backends/plan/Explain.h"
 #include "passes/OptimizeGraph.h"
 
 #include "llvm/Support/raw_ostream.h"
 
+#include <fmt/format.h>
+
 #include <map>
+#include <set>
 
 using namespace mlir;
 using namespace quern;
@@ -57,8 +61,17 @@ Expected<Explanation> native::explainGraph(ModuleOp module, const NativeOptions 
   return explain(tree);
 }
 
-Expected<Explanation> native::explainPlan(ModuleOp module, const NativeOptions &given,
-                                          std::span<const Tensor::Dims> inputDims) {
+namespace {
+/// A plan without code, and what there is to say of it.
+struct CheckedPlan {
+  Target target;
+  UnlinkedPlan plan;
+  Explanation explanation;
+};
+} // namespace
+
+static Expected<CheckedPlan> checkPlan(ModuleOp module, const NativeOptions &given,
+                                       std::span<const Tensor::Dims> inputDims) {
   QUERN_ASSIGN(CheckedGraph graph, CheckedGraph::create(module, given));
   QUERN_ASSIGN(LoweredTree lowered,
                graph.lower(knownSizes(graph.family->main(), inputDims), UnknownSizes::NextStage));
@@ -66,7 +79,74 @@ Expected<Explanation> native::explainPlan(ModuleOp module, const NativeOptions &
   QUERN_ASSIGN(UnlinkedPlan unlinked,
                graph.instantiator->build(*graph.family, lowered.instance,
                                          graph.options.limits.deadline, &refusals));
-  return explain(lowered.instance, unlinked, refusals);
+  Explanation explanation = explain(lowered.instance, unlinked, refusals);
+  return CheckedPlan{graph.target, std::move(unlinked), std::move(explanation)};
+}
+
+Expected<Explanation> native::explainPlan(ModuleOp module, const NativeOptions &given,
+                                          std::span<const Tensor::Dims> inputDims) {
+  QUERN_ASSIGN(CheckedPlan checked, checkPlan(module, given, inputDims));
+  return std::move(checked.explanation);
+}
+
+//===----------------------------------------------------------------------===//
+// The code of a node
+//===----------------------------------------------------------------------===//
+
+static Expected<std::string> assemblyOf(const KernelSpec &spec, const Target &target) {
+  KernelBuilder builder(target, KernelKey(KernelSurroundings(target), spec.key).symbol());
+  emitKernel(spec, builder);
+  std::string assembly;
+  auto object = compileKernel(builder.finish(), target, &assembly);
+  if (!object)
+    return object.status().withContext("kernel " + spec.name);
+  return assembly;
+}
+
+/// The names of the steps that compute a node, or are called so.
+static std::set<std::string> stepsOf(const std::string &node, const Explanation &explanation) {
+  std::set<std::string> names;
+  for (const ExplainedStep &step : explanation.steps)
+    if (step.name == node || llvm::is_contained(step.nodes, node))
+      names.insert(step.name);
+  return names;
+}
+
+/// Why there is no kernel of a node.
+static Status noKernel(const std::string &node, const Explanation &explanation) {
+  for (const ExplainedNode &found : explanation.nodes)
+    if (found.name == node && found.fate != ExplainedNode::Fate::Step)
+      return usageError(fmt::format("node '{}' has no kernel: it is {}", node,
+                                    found.fate == ExplainedNode::Fate::Body
+                                        ? "in a branch or a body, which has plans of its own"
+                                        : "there no more, or needs no code (" +
+                                              std::string(fateName(found.fate)) + ")"));
+  if (!stepsOf(node, explanation).empty())
+    return usageError(fmt::format("node '{}' has no kernel: a reference kernel computes it", node));
+  return usageError(fmt::format("there is no node '{}'; quern check --json lists them", node));
+}
+
+Expected<std::vector<KernelCode>> native::codeOfNode(ModuleOp module, const NativeOptions &given,
+                                                     std::span<const Tensor::Dims> inputDims,
+                                                     const std::string &node) {
+  QUERN_ASSIGN(CheckedPlan checked, checkPlan(module, given, inputDims));
+  std::set<std::string> names = stepsOf(node, checked.explanation);
+  std::vector<KernelCode> codes;
+  std::set<size_t> known;
+  for (auto [step, origin] : llvm::zip_equal(checked.plan.plan.steps, checked.plan.steps)) {
+    if (!origin.kernel || !names.count(step.nodes.str()) || !known.insert(*origin.kernel).second)
+      continue;
+    QUERN_TRY(given.limits.deadline.check("compiling"));
+    const KernelSpec &spec = checked.plan.kernels[*origin.kernel];
+    KernelCode code{.step = step.nodes, .kernel = spec.name, .parameters = spec.source->text()};
+    QUERN_ASSIGN(code.assembly, assemblyOf(spec, checked.target));
+    for (const AssemblyLoop &loop : innermostLoops(code.assembly))
+      code.loops.push_back(loop.facts());
+    codes.push_back(std::move(code));
+  }
+  if (codes.empty())
+    return noKernel(node, checked.explanation);
+  return codes;
 }
 
 //===----------------------------------------------------------------------===//
@@ -98,17 +178,14 @@ Expected<std::string> native::compileToPhase(ModuleOp module, passes::Phase phas
     QUERN_TRY(given.limits.deadline.check("compiling").withContext("kernel " + spec->name));
     std::string what = spec->name + ": " + spec->source->text();
     stream << (phase == passes::Phase::Object ? "/* " + what + " */\n" : "// " + what + "\n");
-    KernelBuilder builder(target, KernelKey(surroundings, key).symbol());
-    emitKernel(*spec, builder);
-    KernelBuilder::Module kernel = builder.finish();
     if (phase == passes::Phase::Object) {
-      std::string assembly;
-      auto object = compileKernel(std::move(kernel), target, &assembly);
-      if (!object)
-        return object.status();
+      QUERN_ASSIGN(std::string assembly, assemblyOf(*spec, target));
       stream << assembly;
       continue;
     }
+    KernelBuilder builder(target, KernelKey(surroundings, key).symbol());
+    emitKernel(*spec, builder);
+    KernelBuilder::Module kernel = builder.finish();
     if (phase == passes::Phase::Llvm)
       QUERN_TRY(lowerToLlvmDialect(*kernel.module, target));
     kernel.module->print(stream);

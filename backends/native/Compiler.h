@@ -6,6 +6,7 @@
 #include "ir/OwnedModule.h"
 #include "passes/Pipelines.h"
 #include "quern/Explanation.h"
+#include "quern/KernelCode.h"
 #include "runtime/running/Executable.h"
 
 #include <memory>
@@ -47,6 +48,12 @@ Expected<Explanation> explainGraph(mlir::ModuleOp module, const NativeOptions &o
 /// The plan that compileForJit makes for inputs of these dims.
 Expected<Explanation> explainPlan(mlir::ModuleOp module, const NativeOptions &options,
                                   std::span<const Tensor::Dims> inputDims);
+
+/// The kernels of the step that computes `node` (or of steps of this name) in that plan, each once.
+/// Usage where no kernel does.
+Expected<std::vector<KernelCode>> codeOfNode(mlir::ModuleOp module, const NativeOptions &options,
+                                             std::span<const Tensor::Dims> inputDims,
+                                             const std::string &node);
 
 /// The module after `phase` as text: MLIR up to Fused, then the kernels' MLIR,
 /// LLVM dialect or assembly. Changes `module`.

@@ -4,62 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 #include "backends/native/Compiler.h"
+#include "backends/native/codegen/AssemblyLoops.h"
 #include "tests/native/NarrowFactors.h"
 
 #include <algorithm>
-#include <map>
-#include <regex>
-#include <sstream>
 
 using namespace quern;
 using namespace quern::native;
 
 namespace {
-/// The instructions of a loop without another one inside, as text.
-using Loop = std::vector<std::string>;
-
-/// The loops of functions in AT&T's syntax: from a label to a jump back to it.
-std::vector<Loop> innermostLoops(const std::string &assembly) {
-  static const std::regex label(R"(^(\.LBB\w+):)"), jump(R"(^\s*j\w+\s+(\.LBB\w+))");
-  std::vector<std::string> lines;
-  std::map<std::string, size_t> labels; // of the function so far
-  std::vector<std::pair<size_t, size_t>> found;
-  std::istringstream text(assembly);
-  for (std::string line; std::getline(text, line); lines.push_back(line)) {
-    std::smatch match;
-    if (std::regex_search(line, match, label))
-      labels[match[1]] = lines.size();
-    else if (std::regex_search(line, match, jump) && labels.count(match[1]))
-      found.emplace_back(labels[match[1]], lines.size());
-    else if (line.starts_with(".Lfunc_end"))
-      labels.clear();
-  }
-  std::vector<Loop> loops;
-  for (auto [begin, end] : found) {
-    auto isInside = [begin = begin, end = end](const auto &other) {
-      return other != std::pair(begin, end) && begin <= other.first && other.second <= end;
-    };
-    if (std::none_of(found.begin(), found.end(), isInside))
-      loops.emplace_back(lines.begin() + static_cast<ptrdiff_t>(begin),
-                         lines.begin() + static_cast<ptrdiff_t>(end));
-  }
-  return loops;
-}
-
-int64_t countOf(const Loop &loop, const std::string &instruction) {
-  std::regex line("^\\s*" + instruction + "\\s");
-  return std::count_if(loop.begin(), loop.end(),
-                       [&](const std::string &text) { return std::regex_search(text, line); });
-}
-
-/// Vectors or tiles that a loop keeps on the stack.
-int64_t countSpills(const Loop &loop) {
-  static const std::regex stack(R"(\(%rsp)"), vector(R"(%[xyzt]mm\d)");
-  return std::count_if(loop.begin(), loop.end(), [&](const std::string &text) {
-    return std::regex_search(text, stack) && std::regex_search(text, vector);
-  });
-}
-
 std::string assemblyOf(const Graph &graph, const std::string &cpu) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   auto module = graph.parse(context);
@@ -86,11 +39,11 @@ constexpr NarrowTypes kFloats = {"f32", "f32", "f32"}, kBytes = {"ui8", "i8", "i
 void expectLoops(const Graph &graph, const Case &c, bool maySpill = false) {
   SCOPED_TRACE(std::string(c.cpu) + ", " + c.types.a + ", " + std::to_string(c.rows));
   int64_t most = 0, spills = 0;
-  for (const Loop &loop : innermostLoops(assemblyOf(graph, c.cpu))) {
-    int64_t count = countOf(loop, c.instruction);
+  for (const AssemblyLoop &loop : innermostLoops(assemblyOf(graph, c.cpu))) {
+    int64_t count = loop.count(c.instruction);
     most = std::max(most, count);
     if (count > 0)
-      spills += countSpills(loop);
+      spills += loop.facts().spills;
   }
   EXPECT_GE(most, c.atLeast) << c.instruction;
   if (!maySpill)
@@ -157,4 +110,41 @@ TEST(AssemblyTest, PairsOfBytes) {
   Case c{"haswell", kBytes, 64, "vpmaddwd", 24};
   expectLoops(productOf(c), c, /*maySpill=*/true);
   expectLoops(convOf(c), c, /*maySpill=*/true);
+}
+
+TEST(AssemblyTest, WhatALoopDoes) {
+  const char *text = R"(
+f:
+	xorl	%eax, %eax
+.LBB0_1:
+	movq	(%rdi,%rax,8), %rcx
+.LBB0_2:                                # =>This Inner Loop Header: Depth=2
+	vmovups	(%rsi,%rcx), %zmm0
+	vbroadcastss	4(%rdx), %zmm1
+	vfmadd231ps	%zmm0, %zmm1, %zmm2
+	vfmadd231ps	(%rdx){1to16}, %zmm0, %zmm3 # comment (with parentheses)
+	vfmadd231ss	(%rdx), %xmm0, %xmm4
+	vdpbf16ps	%ymm5, %ymm6, %ymm7
+	vmovaps	%zmm3, -64(%rsp)
+	vmovups	%ymm7, (%rdi)
+	prefetcht0	1024(%rsi)
+	leaq	64(%rcx), %rcx
+	cmpq	$100, (%rdi)
+	jne	.LBB0_2
+	incq	%rax
+	jmp	.LBB0_1
+.Lfunc_end0:
+)";
+  std::vector<AssemblyLoop> loops = innermostLoops(text);
+  ASSERT_EQ(loops.size(), 1u);
+  KernelLoop facts = loops[0].facts();
+  EXPECT_EQ(facts.label, ".LBB0_2");
+  EXPECT_EQ(facts.instructions, 12);
+  EXPECT_EQ(facts.flops, 32 + 32 + 2 + 32);
+  EXPECT_EQ(facts.loads, 5);
+  EXPECT_EQ(facts.loadedBytes, 64 + 4 + 4 + 4 + 8);
+  EXPECT_EQ(facts.stores, 2);
+  EXPECT_EQ(facts.storedBytes, 64 + 32);
+  EXPECT_EQ(facts.spills, 1);
+  EXPECT_EQ(loops[0].count("vfmadd\\w+ps"), 2);
 }

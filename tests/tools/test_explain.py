@@ -67,6 +67,22 @@ class Explain(CliTest):
         onnx.save(make_model(nodes, [value("x", ["N", 256])], [value("y", [512, "N"])], [weight]),
                   str(self.folder / "model.onnx"))
 
+    def test_code(self):
+        node = "a product with a long name" * 4
+        given = ("explain", "model.onnx", "--dim=N=8", "--threads=1", "--target-cpu=x86-64-v3")
+        out, _ = self.quern(*given, "--asm", node)
+        self.assertTrue(out.startswith(f"# {node}: dot_"), out[:200])
+        self.assertIn("vfmadd", out)
+        self.assertRegex(out, r"# a turn of +instructions +operations +loads")
+        kernel, = self.quern_json(*given, "--asm", node)["kernels"]
+        most = max(kernel["loops"], key=lambda loop: loop["flops"])
+        # Its tile has 12 sums of 8 floats at most, each of which takes one multiply-add in a turn.
+        self.assertGreaterEqual(most["flops"], 2 * 8 * 4)
+        self.assertEqual(most["flops"] % 16, 0)
+        self.assertEqual(most["stores"], 0)
+        self.assertIn(most["label"] + ":", kernel["assembly"])
+        self.fails(USAGE, *given, "--asm=nobody", says="there is no node 'nobody'")
+
     def test_text(self):
         out, _ = self.quern("explain", "model.onnx", "--dim=N=8", *FAST)
         lines = out.splitlines()

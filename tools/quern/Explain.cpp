@@ -1,6 +1,7 @@
 //===- Explain.cpp - quern explain ----------------------------------------===//
 #include "quern/EscapedText.h"
 #include "quern/Reports.h"
+#include "quern/SampleInputs.h"
 #include "quern/TimeAnalysis.h"
 #include "tools/quern/Duration.h"
 #include "tools/quern/FileIo.h"
@@ -25,6 +26,8 @@ struct ExplainOptions {
   std::string duration = "1s";
   bool noTrials = false;
   std::string htmlPath;
+  /// The node whose code is shown; nothing is measured then.
+  std::string codeOf;
   OutputStyle style;
 };
 /// Of a terminal that nobody made wider.
@@ -41,6 +44,10 @@ static void addOptions(CLI::App &verb, ExplainOptions &options) {
       ->type_name("TIME");
   verb.add_flag("--no-trials", options.noTrials,
                 "Does not try other precisions, weights, threads and batch sizes");
+  verb.add_option(
+          "--asm", options.codeOf,
+          "Shows the kernel of this node, and what its inner loops do, and measures nothing")
+      ->type_name("NODE");
   verb.add_option("--html", options.htmlPath,
                   "Writes a page, too: roofline, causes, curves, a table of all steps")
       ->type_name("FILE");
@@ -147,6 +154,73 @@ static std::string describeSteps(const TimeAnalysis &analysis, const OutputStyle
 }
 
 //===----------------------------------------------------------------------===//
+// The code of a node
+//===----------------------------------------------------------------------===//
+
+static std::string describe(const KernelCode &code) {
+  std::string text =
+      fmt::format("# {}: {}\n# {}\n{}", code.step, code.kernel, code.parameters, code.assembly);
+  if (code.loops.empty())
+    return text;
+  Table table({"# a turn of", "instructions", "operations", "loads", "bytes", "stores", "bytes",
+               "vectors on the stack"});
+  constexpr size_t kShown = 8;
+  std::vector<KernelLoop> loops = code.loops;
+  std::ranges::stable_sort(loops, std::greater(), &KernelLoop::flops);
+  loops.resize(std::min(loops.size(), kShown));
+  for (const KernelLoop &loop : loops)
+    table.addRow({"# " + loop.label, std::to_string(loop.instructions), std::to_string(loop.flops),
+                  std::to_string(loop.loads), std::to_string(loop.loadedBytes),
+                  std::to_string(loop.stores), std::to_string(loop.storedBytes),
+                  std::to_string(loop.spills)});
+  size_t others = code.loops.size() - loops.size();
+  return text + table.str() + (others ? fmt::format("# and {} other inner loops\n", others) : "");
+}
+
+static Json jsonOf(const KernelCode &code) {
+  Json loops = Json::array();
+  for (const KernelLoop &loop : code.loops)
+    loops.push_back({{"label", loop.label},
+                     {"instructions", loop.instructions},
+                     {"flops", loop.flops},
+                     {"loads", loop.loads},
+                     {"loaded_bytes", loop.loadedBytes},
+                     {"stores", loop.stores},
+                     {"stored_bytes", loop.storedBytes},
+                     {"spills", loop.spills}});
+  return {{"step", code.step},
+          {"kernel", code.kernel},
+          {"parameters", code.parameters},
+          {"assembly", code.assembly},
+          {"loops", std::move(loops)}};
+}
+
+static Status showCode(const ExplainOptions &options) {
+  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
+  QUERN_TRY(checkJsonWritable(options.style, opened.guard));
+  std::vector<Tensor::Dims> dims;
+  for (const PortSignature &port : opened.model.inputs())
+    dims.push_back(defaultDims(port));
+  Progress progress(options.style);
+  progress.show("compiling");
+  QUERN_ASSIGN(
+      std::vector<KernelCode> codes,
+      opened.model.codeOfNode(options.backend.compile.within(opened.limits), dims, options.codeOf));
+  progress.clear();
+  Json kernels = Json::array();
+  for (const KernelCode &code : codes) {
+    if (options.style.printsTable())
+      QUERN_TRY(printText(describe(code)));
+    kernels.push_back(jsonOf(code));
+  }
+  return writeJson({{"schema", "quern.code/1"},
+                    {"model", options.model.path},
+                    {"node", options.codeOf},
+                    {"kernels", std::move(kernels)}},
+                   options.style);
+}
+
+//===----------------------------------------------------------------------===//
 // The verb
 //===----------------------------------------------------------------------===//
 
@@ -177,6 +251,8 @@ static Status writePage(const TimeAnalysis &analysis, const ExplainOptions &opti
 }
 
 static Status execute(const ExplainOptions &options) {
+  if (!options.codeOf.empty())
+    return showCode(options);
   std::string backend;
   QUERN_ASSIGN(TimeAnalysis analysis, analyze(options, backend));
   for (const std::string &warning : analysis.run.warnings())

@@ -10,6 +10,7 @@
 #include "quern/CompiledModel.h"
 #include "quern/Explanation.h"
 #include "quern/InputSizes.h"
+#include "quern/KernelCode.h"
 #include "quern/Limits.h"
 #include "quern/ModelGraph.h"
 #include "quern/WeightScan.h"
@@ -101,6 +102,11 @@ public:
   /// What is known of that, each op counting as a step, while sizes of the inputs are not. An
   /// error does not depend on them.
   Expected<Explanation> explainWithoutSizes(const CompileOptions &options) const;
+  /// The machine code of the step that computes `node` in that plan: the step's kernels, each once.
+  /// Usage, with the reason, where no kernel computes it.
+  Expected<std::vector<KernelCode>> codeOfNode(const CompileOptions &options,
+                                               std::span<const Tensor::Dims> inputDims,
+                                               const std::string &node) const;
   /// The IR or assembly after a phase: "imported", "simplified", "laid-out", "fused",
   /// "kernels", "llvm", "object".
   Expected<std::string> textOfPhase(const CompileOptions &options, const std::string &phase) const;
