@@ -3,6 +3,7 @@
 import collections
 import html.parser
 import unittest
+import xml.etree.ElementTree
 
 import numpy as np
 import onnx
@@ -66,6 +67,22 @@ class Explain(CliTest):
             np.random.default_rng(1).standard_normal((256, 512)).astype(np.float32), "w")
         onnx.save(make_model(nodes, [value("x", ["N", 256])], [value("y", [512, "N"])], [weight]),
                   str(self.folder / "model.onnx"))
+
+    def test_pictures(self):
+        given = ("inspect", "model.onnx", "--dim=N=8", "--svg=graph.svg", "--dot=graph.dot")
+        out, _ = self.quern(*given)
+        self.assertIn("MatMul", out)
+        svg = xml.etree.ElementTree.parse(self.folder / "graph.svg").getroot()
+        self.assertTrue(svg.tag.endswith("svg"))
+        texts = [text.text for text in svg.iter() if text.tag.endswith("text")]
+        self.assertIn("transpose", texts)
+        dot = (self.folder / "graph.dot").read_text()
+        self.assertRegex(dot, r'n\d+ \[label="transpose"')
+        self.assertEqual(dot.count("{"), dot.count("}"))
+        self.fails(USAGE, "inspect", "model.onnx", "--dim=N=8", says="sizes for --svg and --dot")
+        self.fails(USAGE, *given[:-2], "--svg=model.onnx", says="model.onnx")
+        self.quern("compile", "model.onnx", "--dim=N=8", "-o", "m.so")
+        self.fails(USAGE, "inspect", "m.so", "--svg=graph.svg", says="m.so is compiled already")
 
     def test_code(self):
         node = "a product with a long name" * 4

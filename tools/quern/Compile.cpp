@@ -69,9 +69,7 @@ static Status writePhase(const CompileCommand &options, const OpenedModel &opene
       QUERN_TRY(printText(text));
     report["text"] = std::move(text);
   } else {
-    QUERN_ASSIGN(AtomicFile file, AtomicFile::create(options.artifact.outputPath));
-    file.write(text);
-    QUERN_TRY(file.commit());
+    QUERN_TRY(writeFile(options.artifact.outputPath, text));
   }
   return writeJson(report, options.style);
 }

@@ -181,9 +181,7 @@ Status cli::writeJson(const nlohmann::ordered_json &object, const OutputStyle &s
       object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (style.isJsonOnStdout())
     return printBytes(text);
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(*style.jsonPath));
-  file.write(text);
-  return file.commit();
+  return writeFile(*style.jsonPath, text);
 }
 
 Status cli::checkJsonWritable(const OutputStyle &style, FileGuard &guard) {

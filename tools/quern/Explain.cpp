@@ -244,12 +244,6 @@ static Expected<TimeAnalysis> analyze(const ExplainOptions &options, std::string
                      {.seconds = seconds, .tries = !options.noTrials, .loadMs = opened.loadMs});
 }
 
-static Status writePage(const TimeAnalysis &analysis, const ExplainOptions &options) {
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(options.htmlPath));
-  file.write(timePage(analysis, options.model.path));
-  return file.commit();
-}
-
 static Status execute(const ExplainOptions &options) {
   if (!options.codeOf.empty())
     return showCode(options);
@@ -265,7 +259,7 @@ static Status execute(const ExplainOptions &options) {
   report.update(Json::parse(timeReport(analysis)));
   QUERN_TRY(writeJson(report, options.style));
   if (!options.htmlPath.empty())
-    QUERN_TRY(writePage(analysis, options));
+    QUERN_TRY(writeFile(options.htmlPath, timePage(analysis, options.model.path)));
   return analysis.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
 }
 

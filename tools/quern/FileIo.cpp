@@ -143,6 +143,12 @@ Status AtomicFile::commit() {
   return Status::ok();
 }
 
+Status cli::writeFile(const std::string &path, std::string_view bytes) {
+  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  file.write(bytes);
+  return file.commit();
+}
+
 Status cli::checkWritable(const std::string &path) {
   TemporaryPath::removeAbandoned(path);
   auto file = AtomicFile::create(path);

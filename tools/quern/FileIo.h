@@ -30,6 +30,9 @@ Expected<InputFile> openFile(const std::string &path);
 /// Reads a regular file of at most `limit` bytes.
 Expected<FileBytes> readFile(const std::string &path, int64_t limit);
 
+/// The file has these bytes then, or is as it was.
+Status writeFile(const std::string &path, std::string_view bytes);
+
 /// Io error when a file could not be created at `path`. Leaves nothing behind:
 /// for asking before long work. Removes what processes that were killed left there.
 Status checkWritable(const std::string &path);

@@ -1,13 +1,14 @@
 //===- Inspect.cpp - quern inspect ----------------------------------------===//
 //
-// Reads the ONNX file only: works for models with ops that are not supported. Of a
+// Reads the ONNX file only, unless it draws: works for models with ops that are not supported. Of a
 // compiled library it shows what that says of itself.
 //
 //===----------------------------------------------------------------------===//
 #include "quern/EscapedText.h"
 #include "quern/OutputGuard.h"
 #include "quern/Reports.h"
-#include "tools/quern/Options.h"
+#include "tools/quern/FileIo.h"
+#include "tools/quern/OpenModel.h"
 #include "tools/quern/Ports.h"
 
 #include <CLI/CLI.hpp>
@@ -20,18 +21,27 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 struct InspectOptions {
-  std::string path;
-  std::string timeout;
+  ModelOptions model;
+  std::string svgPath, dotPath;
   OutputStyle style;
+
+  bool draws() const { return !svgPath.empty() || !dotPath.empty(); }
 };
 } // namespace
 
 static void addOptions(CLI::App &verb, InspectOptions &options) {
-  verb.add_option("MODEL", options.path,
-                  "An ONNX model file, or a library that quern compile has made")
-      ->required()
+  addModelOptions(verb, options.model);
+  verb.get_option("MODEL")->description(
+      "An ONNX model file, or a library that quern compile has made");
+  verb.add_option("--svg", options.svgPath,
+                  "Compiles and runs the model, and draws its graph as it was fused")
       ->type_name("FILE");
-  addTimeoutOption(verb, options.timeout);
+  verb.add_option("--dot", options.dotPath,
+                  "The same with all nodes, in Graphviz's language: dot -Tsvg FILE")
+      ->type_name("FILE");
+  for (const char *size : {"--shape", "--dim"})
+    verb.get_option(size)->description(verb.get_option(size)->get_description() +
+                                       " (for --svg and --dot)");
 }
 
 static std::string describe(const ModelFacts &facts) {
@@ -72,27 +82,59 @@ static std::string describe(const ArtifactFacts &facts) {
 }
 
 static Status inspectLibrary(const InspectOptions &options) {
-  QUERN_ASSIGN(ArtifactFacts facts, inspectArtifact(options.path));
+  QUERN_ASSIGN(ArtifactFacts facts, inspectArtifact(options.model.path));
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(facts)));
-  return writeJson(Json::parse(artifactReport(options.path, facts)), options.style);
+  return writeJson(Json::parse(artifactReport(options.model.path, facts)), options.style);
+}
+
+/// The graph with the times of its steps.
+static Status draw(const InspectOptions &options) {
+  constexpr double kSeconds = 0.3;
+  QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
+  for (const std::string &path : {options.svgPath, options.dotPath})
+    if (!path.empty()) {
+      QUERN_TRY(opened.guard.writes("picture", path));
+      QUERN_TRY(checkWritable(path));
+    }
+  QUERN_ASSIGN(std::vector<AnyValue> inputs,
+               makeInputs(opened.model.inputs(), {}, MissingInputs::Random, options.style,
+                          opened.limits, {}, &opened.guard));
+  Progress progress(options.style);
+  progress.show("measuring");
+  QUERN_ASSIGN(TimeAnalysis analysis,
+               analyzeTime(opened.model, inputs, CompileOptions().within(opened.limits),
+                           {.limits = opened.limits}, {.seconds = kSeconds, .tries = false}));
+  std::string svg = options.svgPath.empty() ? "" : graphPicture(analysis);
+  if (!options.svgPath.empty() && svg.empty())
+    return unsupported("the graph has too many steps for a picture; --dot writes all of it");
+  if (!svg.empty())
+    QUERN_TRY(writeFile(options.svgPath, svg));
+  return options.dotPath.empty() ? Status::ok() : writeFile(options.dotPath, graphDot(analysis));
 }
 
 static Status execute(const InspectOptions &options) {
+  if (!options.draws() && !(options.model.dims.empty() && options.model.shapes.empty()))
+    return usageError("--dim and --shape are sizes for --svg and --dot");
   FileGuard guard;
-  if (isLibraryFile(options.path)) {
-    QUERN_TRY(guardLibraryFiles(options.path, guard));
+  if (isLibraryFile(options.model.path)) {
+    if (options.draws())
+      return usageError("--svg and --dot are for models: " + options.model.path +
+                        " is compiled already");
+    QUERN_TRY(guardLibraryFiles(options.model.path, guard));
     QUERN_TRY(checkJsonWritable(options.style, guard));
     return inspectLibrary(options);
   }
-  QUERN_TRY(guard.reads("model", options.path));
+  QUERN_TRY(guard.reads("model", options.model.path));
   QUERN_TRY(checkJsonWritable(options.style, guard));
-  QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
-  QUERN_ASSIGN(ModelFacts facts, inspectModelFile(options.path, limits));
+  QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.model.timeout));
+  QUERN_ASSIGN(ModelFacts facts, inspectModelFile(options.model.path, limits));
   QUERN_TRY(guardModelFiles(facts.files, guard));
+  if (options.draws())
+    QUERN_TRY(draw(options));
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(facts)));
-  return writeJson(Json::parse(modelReport(options.path, facts)), options.style);
+  return writeJson(Json::parse(modelReport(options.model.path, facts)), options.style);
 }
 
 void cli::addInspectVerb(CLI::App &app, Command &command) {

@@ -117,9 +117,7 @@ Expected<AtomicFile> OutputFiles::Target::open() const {
 static Status writeMessage(const std::string &path, const std::string &name,
                            const AnyValue &value) {
   QUERN_ASSIGN(std::string bytes, serializeValue(value, name));
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
-  file.write(bytes);
-  return file.commit();
+  return writeFile(path, bytes);
 }
 
 /// output_0.pb, output_1.pb, ... in the order of the graph's outputs.

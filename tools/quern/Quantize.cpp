@@ -220,12 +220,6 @@ static Expected<Quantization> quantizeModel(const QuantizeCommand &options, Open
                   sizes);
 }
 
-static Status writeModel(const std::string &path, const std::string &bytes) {
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
-  file.write(bytes);
-  return file.commit();
-}
-
 static Status execute(const QuantizeCommand &options) {
   FileGuard guard;
   QUERN_TRY(guard.writes("output", options.output));
@@ -237,7 +231,7 @@ static Status execute(const QuantizeCommand &options) {
   Status verdict = result.verdict();
   bool isWritten = verdict.isOk() || options.force;
   if (isWritten)
-    QUERN_TRY(writeModel(options.output, result.model));
+    QUERN_TRY(writeFile(options.output, result.model));
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(result, options.style)));
   QUERN_TRY(writeJson(describeJson(options, result, isWritten), options.style));

@@ -83,9 +83,7 @@ static Status execute(const TraceOptions &options) {
   // What was recorded until Ctrl-C is worth keeping.
   if (!worked.isOk() && worked.code() != StatusCode::Cancelled)
     return worked;
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(options.output));
-  file.write(traceReport(trace));
-  QUERN_TRY(file.commit());
+  QUERN_TRY(writeFile(options.output, traceReport(trace)));
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(trace, options.output)));
   return worked;

@@ -41,6 +41,12 @@ std::string profileReport(std::span<const ProfileRow> rows);
 std::string timeReport(const TimeAnalysis &analysis);
 /// The same as one HTML page that needs no other file: roofline, causes, curves, a table of steps.
 std::string timePage(const TimeAnalysis &analysis, const std::string &title);
+/// The graph as it was fused, as an SVG file: a row for each step with its nodes, coloured by what
+/// holds it up and as strongly as it takes time; a block of rows stands for all alike that follow
+/// it. Empty for more steps than anybody can look at.
+std::string graphPicture(const TimeAnalysis &analysis);
+/// All nodes as they were imported, in boxes as they were fused, in Graphviz's language.
+std::string graphDot(const TimeAnalysis &analysis);
 /// A recording as Chrome's trace format (the JSON that Perfetto and chrome://tracing open): spans
 /// with nodes, operations, bytes and tasks as their arguments, threads with names.
 std::string traceReport(const Trace &trace);

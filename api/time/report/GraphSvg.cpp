@@ -1,25 +1,18 @@
 //===- GraphSvg.cpp - the steps of a plan, and what they take -------------===//
 #include "api/time/report/Plot.h"
+#include "api/time/report/ReportTexts.h"
+#include "api/time/report/StepGraph.h"
 #include "api/time/report/Svg.h"
+#include "quern/Reports.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <map>
-#include <set>
 
 using namespace quern;
 using namespace quern::timing;
 
 namespace {
-/// A row of the picture.
-struct Row {
-  std::string name, kernel;
-  StepBound bound = StepBound::Neither;
-  double ms = 0;
-  /// The rows whose results it takes.
-  std::set<size_t> inputs = {};
-};
-
 /// A line from one row to those that take its results, but the next, in a lane at the left.
 struct Line {
   size_t from;
@@ -30,69 +23,12 @@ struct Line {
 };
 
 constexpr size_t kMostRows = 1000;
-constexpr double kRowHeight = 22, kLaneWidth = 9, kTextWidth = 620;
+constexpr double kRowHeight = 22, kLaneWidth = 9, kTextWidth = 620, kBlockWidth = 90;
 /// Lines share lanes from here on: more would leave no room for names.
 constexpr size_t kMostLanes = 14;
 
-/// The steps that compute nodes, and in which row each node is.
-class Rows {
-public:
-  explicit Rows(const TimeAnalysis &analysis) : analysis(analysis) {
-    std::map<size_t, size_t> rowOfStep;
-    const Explanation &explanation = analysis.explanation;
-    for (size_t s = 0; s < explanation.steps.size(); ++s)
-      if (const ExplainedStep &step = explanation.steps[s]; !step.nodes.empty()) {
-        rowOfStep[s] = rows.size();
-        rows.push_back({step.name, step.kernel});
-      }
-    for (const ExplainedNode &node : explanation.nodes)
-      if (auto row = rowOfStep.find(node.step);
-          node.fate == ExplainedNode::Fate::Step && row != rowOfStep.end())
-        rowOfNode[node.name] = row->second;
-    addTimes();
-    addInputs();
-  }
-
-  std::vector<Row> rows;
-
-private:
-  /// Steps beside those of nodes, such as frames of zeros, count to those that have their names.
-  void addTimes() {
-    std::map<std::string, Row *> byName;
-    for (Row &row : rows)
-      byName[row.name] = &row;
-    for (const StepTime &step : analysis.steps)
-      if (auto row = byName.find(step.row.nodes); row != byName.end() && !step.hasNested) {
-        row->second->ms += step.ms;
-        if (step.row.kernel == row->second->kernel)
-          row->second->bound = step.bound;
-      }
-  }
-
-  /// Nodes without a step hand on what they take.
-  void addInputs() {
-    std::vector<std::set<size_t>> sources(analysis.graph.size());
-    for (size_t n = 0; n < analysis.graph.size(); ++n) {
-      auto row = rowOfNode.find(analysis.graph[n].name);
-      std::set<size_t> taken;
-      for (size_t input : analysis.graph[n].inputs)
-        taken.insert(sources[input].begin(), sources[input].end());
-      if (row == rowOfNode.end()) {
-        sources[n] = std::move(taken);
-        continue;
-      }
-      taken.erase(row->second);
-      rows[row->second].inputs.insert(taken.begin(), taken.end());
-      sources[n] = {row->second};
-    }
-  }
-
-  const TimeAnalysis &analysis;
-  std::map<std::string, size_t> rowOfNode;
-};
-
 /// Lines that overlap get lanes of their own, the shortest ones those nearest to the rows.
-std::vector<Line> layLines(const std::vector<Row> &rows) {
+std::vector<Line> layLines(const std::vector<StepNode> &rows) {
   std::map<size_t, Line> bySource;
   for (size_t to = 0; to < rows.size(); ++to)
     for (size_t from : rows[to].inputs)
@@ -130,19 +66,9 @@ std::string shortened(const std::string &text, size_t most) {
 }
 } // namespace
 
-std::string timing::graphSvg(const TimeAnalysis &analysis) {
-  std::vector<Row> rows = Rows(analysis).rows;
-  if (rows.empty() || rows.size() > kMostRows)
-    return "";
-  std::vector<Line> lines = layLines(rows);
-  size_t numLanes = 0;
-  double mostMs = 1e-12;
-  for (const Line &line : lines)
-    numLanes = std::max(numLanes, line.lane + 1);
-  for (const Row &row : rows)
-    mostMs = std::max(mostMs, row.ms);
-  double left = 10 + kLaneWidth * static_cast<double>(numLanes + 1);
-  auto middle = [](size_t row) { return kRowHeight * (static_cast<double>(row) + 0.5); };
+static double middle(size_t row) { return kRowHeight * (static_cast<double>(row) + 0.5); }
+
+static std::string drawLines(const std::vector<Line> &lines, double left) {
   std::string body;
   for (const Line &line : lines) {
     double x = left - kLaneWidth * static_cast<double>(line.lane + 1);
@@ -152,24 +78,71 @@ std::string timing::graphSvg(const TimeAnalysis &analysis) {
       body += fmt::format("<line class=\"wire\" x1=\"{0}\" x2=\"{1}\" y1=\"{2}\" y2=\"{2}\"/>", x,
                           left, middle(to) - 4);
   }
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const Row &row = rows[i];
-    if (row.inputs.contains(i - 1) && i > 0)
-      body +=
-          fmt::format("<line class=\"wire\" x1=\"{0}\" x2=\"{0}\" y1=\"{1}\" y2=\"{2}\"/>",
-                      left + 8, middle(i - 1) + kRowHeight / 2 - 2, middle(i) - kRowHeight / 2 + 2);
-    body += fmt::format(
-        "<rect class=\"{}\" fill-opacity=\"{:.2f}\" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" "
-        "rx=\"4\"/><text class=\"name\" x=\"{}\" y=\"{}\">{}</text><text class=\"name\" x=\"{}\" "
-        "y=\"{}\" "
-        "text-anchor=\"end\">{}</text>",
-        stepBoundName(row.bound), 0.08 + 0.5 * row.ms / mostMs, left,
-        kRowHeight * static_cast<double>(i) + 2, kTextWidth, kRowHeight - 4, left + 16,
-        middle(i) + 4, htmlText(shortened(row.name, 64)), left + kTextWidth - 8, middle(i) + 4,
-        htmlText(shownTime(row.ms)));
-  }
-  return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"The {} steps of the "
-                     "fused graph, in their order\">{}</svg>",
-                     left + kTextWidth + 10, kRowHeight * static_cast<double>(rows.size()),
-                     rows.size(), body);
+  return body;
+}
+
+static std::string drawRow(const std::vector<StepNode> &rows, size_t i, double left,
+                           double mostMs) {
+  const StepNode &row = rows[i];
+  std::string body;
+  if (i > 0 && row.inputs.contains(i - 1))
+    body +=
+        fmt::format("<line class=\"wire\" x1=\"{0}\" x2=\"{0}\" y1=\"{1}\" y2=\"{2}\"/>", left + 8,
+                    middle(i - 1) + kRowHeight / 2 - 2, middle(i) - kRowHeight / 2 + 2);
+  std::string nodes = htmlText(fmt::format("{}", fmt::join(row.nodes, " + ")));
+  return body +
+         fmt::format(
+             "<rect class=\"{}\" fill-opacity=\"{:.2f}\" x=\"{}\" y=\"{}\" width=\"{}\" "
+             "height=\"{}\" rx=\"4\"><title>{}: {}</title></rect><text class=\"name\" x=\"{}\" "
+             "y=\"{}\">{}</text><text class=\"name\" x=\"{}\" y=\"{}\" "
+             "text-anchor=\"end\">{}</text>",
+             stepBoundName(row.bound), 0.08 + 0.5 * row.ms / mostMs, left,
+             kRowHeight * static_cast<double>(i) + 2, kTextWidth, kRowHeight - 4, nodes,
+             htmlText(row.kernel), left + 16, middle(i) + 4,
+             htmlText(shortened(fmt::format("{}", fmt::join(row.nodes, " + ")), 64)),
+             left + kTextWidth - 8, middle(i) + 4, htmlText(shownTime(row.ms)));
+}
+
+/// At the right of a block that stands for several.
+static std::string drawBlock(const RepeatedBlock &block, double right) {
+  double top = middle(block.first) - kRowHeight / 2 + 4,
+         bottom = middle(block.first + block.rows - 1) + kRowHeight / 2 - 4;
+  return fmt::format("<polyline class=\"wire\" points=\"{0},{2} {1},{2} {1},{3} {0},{3}\"/>"
+                     "<text class=\"name\" x=\"{4}\" y=\"{5}\">{6} times</text>",
+                     right, right + 8, top, bottom, right + 14, (top + bottom) / 2 + 4,
+                     block.times);
+}
+
+std::string timing::graphSvg(const TimeAnalysis &analysis) {
+  StepGraph graph = StepGraph::of(analysis);
+  graph.collapseBlocks();
+  const std::vector<StepNode> &rows = graph.rows;
+  if (rows.empty() || rows.size() > kMostRows)
+    return "";
+  std::vector<Line> lines = layLines(rows);
+  size_t numLanes = 0;
+  double mostMs = 1e-12;
+  for (const Line &line : lines)
+    numLanes = std::max(numLanes, line.lane + 1);
+  for (const StepNode &row : rows)
+    mostMs = std::max(mostMs, row.ms);
+  double left = 10 + kLaneWidth * static_cast<double>(numLanes + 1);
+  double width = left + kTextWidth + (graph.blocks.empty() ? 10 : kBlockWidth);
+  std::string body = drawLines(lines, left);
+  for (size_t i = 0; i < rows.size(); ++i)
+    body += drawRow(rows, i, left, mostMs);
+  for (const RepeatedBlock &block : graph.blocks)
+    body += drawBlock(block, left + kTextWidth + 4);
+  return fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" "
+                     "aria-label=\"The {} steps of the fused graph, in their order\">{}</svg>",
+                     width, kRowHeight * static_cast<double>(rows.size()), graph.steps, body);
+}
+
+std::string quern::graphPicture(const TimeAnalysis &analysis) {
+  std::string svg = timing::graphSvg(analysis);
+  size_t begin = svg.find('>');
+  return svg.empty() ? svg
+                     : svg.substr(0, begin + 1) + "<style>" + kReportStyle +
+                           "</style><rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>" +
+                           svg.substr(begin + 1) + "\n";
 }

@@ -1,5 +1,6 @@
 //===- HtmlReport.cpp - an analysis of time as a page ---------------------===//
 #include "api/time/report/Plot.h"
+#include "api/time/report/ReportTexts.h"
 #include "api/time/report/Svg.h"
 #include "quern/Reports.h"
 #include "quern/Version.h"
@@ -8,8 +9,6 @@
 #include <ctime>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-
-#include "api/time/report/ReportTexts.inc"
 
 using namespace quern;
 using namespace quern::timing;

@@ -19,8 +19,8 @@ std::string sharesSvg(const TimeAnalysis &analysis);
 std::string curveSvg(const std::vector<CurvePoint> &curve, bool divides);
 
 /// The steps in their order, one below the other, coloured by what holds them up and as strongly as
-/// they take time; lines at the left lead from a step to those that take its results. Empty for
-/// more steps than anybody can look at.
+/// they take time; lines at the left lead from a step to those that take its results. Blocks that
+/// follow each other alike are one. Empty for more steps than anybody can look at.
 std::string graphSvg(const TimeAnalysis &analysis);
 
 /// A bar for a cell of a table.
