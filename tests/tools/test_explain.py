@@ -68,6 +68,30 @@ class Explain(CliTest):
         onnx.save(make_model(nodes, [value("x", ["N", 256])], [value("y", [512, "N"])], [weight]),
                   str(self.folder / "model.onnx"))
 
+    def test_annotated_model(self):
+        self.quern("explain", "model.onnx", "--dim=N=8", "--annotate=out.onnx", "--no-trials", *FAST)
+        model = onnx.load(str(self.folder / "out.onnx"))
+        onnx.checker.check_model(model)
+        if not hasattr(onnx.NodeProto(), "metadata_props"):  # ONNX 1.16 and newer know them
+            content = (self.folder / "out.onnx").read_bytes()
+            for text in (b"quern.step", b"quern.kernel", b"quern.ms", b"quern.bound"):
+                self.assertEqual(content.count(text), 2)
+        else:
+            for node in model.graph.node:
+                facts = {entry.key: entry.value for entry in node.metadata_props}
+                self.assertEqual(facts["quern.nodes"], node.name)
+                self.assertGreater(float(facts["quern.ms"]), 0)
+                self.assertIn(facts["quern.bound"], ("compute", "memory", "moves", "neither"))
+        # The same model.
+        self.quern("run", "out.onnx", "--input=x=zeros", "--dim=N=8")
+        self.fails(USAGE, "explain", "model.onnx", "--annotate=model.onnx", says="model.onnx")
+        weights = onnx.load(str(self.folder / "model.onnx"))
+        onnx.save(weights, str(self.folder / "apart.onnx"), save_as_external_data=True,
+                  location="apart.bin", size_threshold=0)
+        (self.folder / "other").mkdir()
+        self.fails(USAGE, "explain", "apart.onnx", "--annotate=other/out.onnx",
+                   says="write it beside the model")
+
     def test_pictures(self):
         given = ("inspect", "model.onnx", "--dim=N=8", "--svg=graph.svg", "--dot=graph.dot")
         out, _ = self.quern(*given)

@@ -11,6 +11,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -25,7 +26,7 @@ struct ExplainOptions {
   BackendOptions backend;
   std::string duration = "1s";
   bool noTrials = false;
-  std::string htmlPath;
+  std::string htmlPath, annotatedPath;
   /// The node whose code is shown; nothing is measured then.
   std::string codeOf;
   OutputStyle style;
@@ -50,6 +51,10 @@ static void addOptions(CLI::App &verb, ExplainOptions &options) {
       ->type_name("NODE");
   verb.add_option("--html", options.htmlPath,
                   "Writes a page, too: roofline, causes, curves, a table of all steps")
+      ->type_name("FILE");
+  verb.add_option("--annotate", options.annotatedPath,
+                  "Writes the model with the step and the time of each node as its metadata, as "
+                  "Netron shows them")
       ->type_name("FILE");
 }
 
@@ -224,13 +229,31 @@ static Status showCode(const ExplainOptions &options) {
 // The verb
 //===----------------------------------------------------------------------===//
 
+/// Weights in other files are found from the folder of the model only.
+static Status checkFindsWeights(const Model &model, const std::string &path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  auto folderOf = [&](const std::string &file) {
+    return fs::weakly_canonical(fs::absolute(file, error), error).parent_path();
+  };
+  if (model.files().size() > 1 && folderOf(path) != folderOf(model.files().front()))
+    return usageError(fmt::format("the weights of {} are in other files, which {} would not find: "
+                                  "write it beside the model",
+                                  model.files().front(), path));
+  return Status::ok();
+}
+
 static Expected<TimeAnalysis> analyze(const ExplainOptions &options, std::string &backend) {
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
-  if (!options.htmlPath.empty()) {
-    QUERN_TRY(opened.guard.writes("page", options.htmlPath));
-    QUERN_TRY(checkWritable(options.htmlPath));
-  }
+  for (const auto &[what, path] :
+       {std::pair("page", &options.htmlPath), {"annotated model", &options.annotatedPath}})
+    if (!path->empty()) {
+      QUERN_TRY(opened.guard.writes(what, *path));
+      QUERN_TRY(checkWritable(*path));
+    }
+  if (!options.annotatedPath.empty())
+    QUERN_TRY(checkFindsWeights(opened.model, options.annotatedPath));
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(opened.model.inputs(), options.inputs, MissingInputs::Random,
                           options.style, opened.limits, {}, &opened.guard));
@@ -260,6 +283,10 @@ static Status execute(const ExplainOptions &options) {
   QUERN_TRY(writeJson(report, options.style));
   if (!options.htmlPath.empty())
     QUERN_TRY(writeFile(options.htmlPath, timePage(analysis, options.model.path)));
+  if (!options.annotatedPath.empty()) {
+    QUERN_ASSIGN(std::string model, annotatedModel(options.model.path, analysis));
+    QUERN_TRY(writeFile(options.annotatedPath, model));
+  }
   return analysis.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
 }
 

@@ -47,6 +47,12 @@ std::string timePage(const TimeAnalysis &analysis, const std::string &title);
 std::string graphPicture(const TimeAnalysis &analysis);
 /// All nodes as they were imported, in boxes as they were fused, in Graphviz's language.
 std::string graphDot(const TimeAnalysis &analysis);
+/// The bytes of the ONNX model at `path`, of which `analysis` is, with metadata at each node of its
+/// main graph, as Netron shows it: quern.step, quern.kernel, quern.nodes (those computed together),
+/// quern.ms and quern.percent (of their step), quern.bound; or quern.fate. Weights in other files
+/// stay there. ResourceLimit from 2 GiB on.
+Expected<std::string> annotatedModel(const std::string &path, const TimeAnalysis &analysis,
+                                     const Limits &limits = {});
 /// A recording as Chrome's trace format (the JSON that Perfetto and chrome://tracing open): spans
 /// with nodes, operations, bytes and tasks as their arguments, threads with names.
 std::string traceReport(const Trace &trace);
