@@ -104,6 +104,17 @@ TEST(AssemblyTest, Convolutions) {
     expectLoops(convOf(c), c);
 }
 
+// While a tile is multiplied, two lines of what the next task reads are asked for in each step; two
+// steps are a trip of the loop. One row waits for memory anyway.
+TEST(AssemblyTest, WeightsAreAskedForAhead) {
+  for (const NarrowTypes &types : {kFloats, kBytes, kBf16}) {
+    expectLoops(productOf({"znver4", types, 64, "", 0}),
+                {"znver4", types, 64, "prefetcht1", 4});
+    EXPECT_EQ(assemblyOf(productOf({"znver4", types, 1, "", 0}), "znver4").find("prefetch"),
+              std::string::npos);
+  }
+}
+
 // Parts of bytes fill the 16 registers of AVX2 beside the sums. Tiles that leave more room were
 // slower (docs/decisions/code-generation.md, "Tiles").
 TEST(AssemblyTest, PairsOfBytes) {

@@ -4,7 +4,7 @@
 // than the operands.
 //
 //===----------------------------------------------------------------------===//
-#include "backends/native/kernels/DotMicroKernel.h"
+#include "backends/native/kernels/DotKernel.h"
 
 #include "backends/native/codegen/CodeGen.h"
 #include "backends/native/codegen/Jit.h"
@@ -101,4 +101,39 @@ TEST(DotMicroKernelTest, SumsInAnotherType) {
   };
   run(target, emit, {a.data(), b.data(), c.data()});
   EXPECT_EQ(c, wanted);
+}
+
+// All of the next column tile is asked for, by tiles that are many; by few there would be holes.
+TEST(DotDims, TilesShareTheNextColumnsOfB) {
+  DotSpec spec;
+  spec.tile.vectors = 4;
+  spec.tile.levels = {{}, {}};
+  EXPECT_EQ(spec.tile.linesOfHalfAStep(), 2);
+  spec.tile.linesAhead = 2;
+  constexpr int64_t kSteps = 100, kBytes = kSteps * 256;
+  for (bool flat : {true, false})
+    for (int64_t tiles = 1; tiles <= 40; ++tiles) {
+      spec.flat = flat;
+      DotDims dims;
+      dims.levels[0].trip = 20;
+      dims.levels[1].trip = kSteps / 20;
+      dims.lines = flat ? tiles : 3;
+      dims.tiles = {flat ? tiles - 1 : tiles, 1};
+      dims.tileStrideB = kBytes / 4;
+      dims.shareAhead(spec);
+      int64_t sharers = flat ? tiles : 3 * (tiles + 1), ofTile = 2 * kSteps * dims.aheadStride;
+      if (sharers < 2) {
+        EXPECT_EQ(dims.aheadStride, 0);
+        continue;
+      }
+      // But for a line at the end.
+      EXPECT_GE((sharers - 1) * dims.aheadShare + ofTile + 64, kBytes) << tiles;
+      EXPECT_LE(dims.aheadShare, ofTile) << tiles;
+      EXPECT_LE(dims.aheadStride, 64);
+      EXPECT_EQ(dims.aheadShareOfLine, flat ? 0 : (tiles + 1) * dims.aheadShare);
+    }
+  DotDims without;
+  spec.tile.linesAhead = 0;
+  without.shareAhead(spec);
+  EXPECT_EQ(without.aheadStride, 0);
 }

@@ -27,6 +27,13 @@ DotDriver::Tile DotDriver::tileOfTask(Value batch, Value column) {
                  kb.add(kb.dim(&DotDims::startB),
                         offset({{batch, &DotDims::batchStrideB}, {column, &DotDims::tileStrideB}})),
                  types.b);
+  if (spec.tile.linesAhead > 0) {
+    // Of the last one itself, which is there.
+    Value next =
+        kb.minSigned(kb.add(column, 1), kb.sub(kb.dim(&DotDims::columnTiles), kb.index(1)));
+    Value distance = kb.mul(kb.sub(next, column), kb.dim(&DotDims::tileStrideB));
+    tile.ahead = kb.advance(tile.b, distance, types.b);
+  }
   Value offsetOfC = offset({{batch, &DotDims::batchStrideC}, {column, &DotDims::tileStrideC}});
   tile.c = kb.advance(kb.buffer(2), offsetOfC, types.c);
   activeLanes.clear();
@@ -62,6 +69,9 @@ DotDriver::Tile DotDriver::tileOfLine(const Tile &tile, Value line) {
     clipRows(inLine, line);
   else
     inLine.a = kb.advance(tile.a, kb.mul(line, kb.dim(&DotDims::lineStrideA)), types.a);
+  if (tile.ahead)
+    inLine.ahead =
+        kb.advance(tile.ahead, kb.mul(line, kb.dim(&DotDims::aheadShareOfLine)), DType::UInt8);
   Value offsetOfC = kb.mul(line, kb.dim(&DotDims::lineStrideC));
   inLine.c = kb.advance(tile.c, offsetOfC, types.c);
   if (spec.bias == OperandAccess::Full)

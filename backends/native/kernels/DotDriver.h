@@ -16,6 +16,8 @@ protected:
   /// Where a column tile's data starts.
   struct Tile {
     mlir::Value a, b, c, scales, zeros, bias;
+    /// What of B the task after this one reads, where DotTile::linesAhead is not 0.
+    mlir::Value ahead;
     /// Epilogue operands, at the tile's first element.
     Values operands;
     /// Of a line, where DotSpec::clipsRows says so: how many rows of the filter meet the image, of

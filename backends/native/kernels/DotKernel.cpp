@@ -30,6 +30,22 @@ void DotDims::splitLines(int64_t batches, double totalFlops, int64_t threads) {
   linesPerChunk = ceilDiv(lines, lineChunks);
 }
 
+void DotDims::shareAhead(const DotSpec &spec) {
+  constexpr int64_t kLineBytes = 64;
+  int64_t ofLine = spec.flat ? 0 : std::accumulate(tiles.begin(), tiles.end(), int64_t{0});
+  int64_t sharers = spec.flat ? lines : lines * ofLine, asked = sharers * spec.tile.linesAhead;
+  for (size_t i = 0; i < spec.tile.levels.size(); ++i)
+    asked *= levels[i].trip;
+  if (asked == 0)
+    return;
+  int64_t bytes = tileStrideB * dtypeBits(spec.tile.types.b) / 8, stride = ceilDiv(bytes, asked);
+  if (stride > kLineBytes)
+    return;
+  aheadStride = stride;
+  aheadShare = bytes / sharers;
+  aheadShareOfLine = aheadShare * ofLine;
+}
+
 //===----------------------------------------------------------------------===//
 // Specs
 //===----------------------------------------------------------------------===//
@@ -57,6 +73,8 @@ private:
   /// Tiles [from, to) of a line, or all when null, in the order of their heights.
   void emitTiles(const Tile &tile, Value from, Value to);
   void emitRows(const Tile &tile, Value firstRow, int64_t rows);
+  /// The same of tile number `t` of them, which asks for its share of the next column tile of B.
+  Tile withShareAhead(const Tile &tile, Value t, int64_t rows);
   /// Stores the sums by way of memory, so that the epilogue's code is there once
   /// for all rows.
   void storeByRows(const Tile &tile, const Values &sums, Value firstRow, int64_t rows);
@@ -93,7 +111,8 @@ void DotEmitter::emitTiles(const Tile &tile, Value from, Value to) {
       end = kb.minSigned(kb.sub(to, firstTile), end);
     }
     kb.forLoop(begin, end, 1, [&, rows = height](Value t) {
-      emitRows(tile, kb.add(firstRow, kb.mul(t, rows)), rows);
+      emitRows(withShareAhead(tile, kb.add(firstTile, t), rows), kb.add(firstRow, kb.mul(t, rows)),
+               rows);
     });
     firstTile = kb.add(firstTile, count);
     firstRow = kb.add(firstRow, kb.mul(count, height));
@@ -114,7 +133,19 @@ DotOperands DotEmitter::operandsOf(const Tile &tile) {
     operands.leftOver = kb.dim(&DotDims::leftOver);
   if (!spec.tile.packedB)
     operands.activeLanes = activeLanes;
+  operands.ahead = tile.ahead;
+  operands.aheadStride = kb.dim(&DotDims::aheadStride);
   return operands;
+}
+
+/// One row waits for memory whatever it asks for.
+DotEmitter::Tile DotEmitter::withShareAhead(const Tile &tile, Value t, int64_t rows) {
+  Tile asking = tile;
+  if (rows == 1)
+    asking.ahead = {};
+  else if (tile.ahead)
+    asking.ahead = kb.advance(tile.ahead, kb.mul(t, kb.dim(&DotDims::aheadShare)), DType::UInt8);
+  return asking;
 }
 
 Value DotEmitter::sumOfBlock(Value a) {

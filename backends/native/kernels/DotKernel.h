@@ -113,12 +113,20 @@ struct DotDims {
   /// Of scaled blocks: how many, and the elements of one along k; `levels` are of one.
   int64_t blocks = 1;
   int64_t blockSize = 0;
+  /// Of DotTile::linesAhead: the bytes of the next column tile of B that each tile asks for, and
+  /// all tiles of a line; those from one cache line to the next.
+  int64_t aheadShare = 0;
+  int64_t aheadShareOfLine = 0;
+  int64_t aheadStride = 0;
 
   /// Covers lines of `rows` rows, or a flat space of them, with tiles of `spec`.
   void coverRows(const DotSpec &spec, int64_t rows);
   /// Splits the lines of every column tile of `batches` into chunks, so that there
   /// are tasks for `threads`.
   void splitLines(int64_t batches, double totalFlops, int64_t threads);
+  /// Shares the next column tile of B out among the tiles, when all else is known. Nothing where
+  /// they are too few to ask for all of it: holes would mislead the CPU's own prefetching.
+  void shareAhead(const DotSpec &spec);
 };
 
 // Buffers of a Dot step: A, B, C, then what there is of: the scales of blocks, and their zero

@@ -1,6 +1,7 @@
 //===- DotMicroKernel.cpp - a tile of accumulators over a nest of k loops -===//
 #include "backends/native/kernels/DotMicroKernel.h"
 
+#include "backends/native/emit/Prefetch.h"
 #include "ir/ScalarEmitter.h"
 
 #include <algorithm>
@@ -33,7 +34,7 @@ DotMicroKernel::Values DotMicroKernel::zeros(int64_t rows) {
 }
 
 DotMicroKernel::Values DotMicroKernel::accumulate(int64_t rows, Value a, Value b, Values sums) {
-  Cursor at{a, b};
+  Cursor at{a, b, operands.ahead};
   sums = emitLevel(0, rows, at, std::move(sums));
   if (tile.lastSteps > 0)
     return emitLastTrip(rows, at, std::move(sums));
@@ -56,6 +57,7 @@ DotMicroKernel::Values DotMicroKernel::emitLastTrip(int64_t rows, const Cursor &
   steps.unroll = std::min(steps.unroll, steps.trip);
   DotOperands inner = operands;
   inner.levels.erase(inner.levels.begin());
+  inner.ahead = at.ahead;
   DotMicroKernel kernel(kb, last, std::move(inner));
   kernel.skippedB = allSteps - tile.lastSteps;
   return kernel.accumulate(rows, at.a, at.b, std::move(sums));
@@ -68,19 +70,14 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
   bool innermost = index + 1 == tile.levels.size();
   Value trip = orIndex(level.trip, operands.levels[index].trip);
   Value strideA = orIndex(level.strideA, operands.levels[index].strideA);
-  auto moved = [&](const Cursor &from, int64_t steps) {
-    return Cursor{kb.advance(from.a, kb.mul(strideA, steps), tile.types.a),
-                  advanceB(from.b, kb.mul(operands.strideB, steps))};
-  };
-  // Carried: A and B pointers, then the accumulators.
-  auto loop = [&](Value from, Value to, int64_t step, Values carried) {
+  auto loop = [&](Value from, Value to, int64_t step, const Values &carried) {
     return kb.forLoop(from, to, step, carried, [&](Value, ValueRange now) -> Values {
-      Cursor here{now[0], now[1]}, next = here;
-      Values inner(now.begin() + 2, now.end());
+      Cursor here = takeCursor(now), next = here;
+      Values inner(now);
       if (innermost) {
         for (int64_t u = 0; u < step; ++u)
-          inner = emitStep(rows, moved(here, u), std::move(inner));
-        next = moved(here, step);
+          inner = emitStep(rows, moved(here, strideA, u), std::move(inner));
+        next = moved(here, strideA, step);
       } else {
         inner = emitLevel(index + 1, rows, next, std::move(inner));
         next.a = kb.advance(here.a, strideA, tile.types.a);
@@ -89,28 +86,60 @@ DotMicroKernel::Values DotMicroKernel::emitLevel(size_t index, int64_t rows, Cur
         else if (skippedB > 0 && index + 2 == tile.levels.size())
           next.b = advanceB(next.b, kb.mul(operands.strideB, skippedB));
       }
-      Values all = {next.a, next.b};
-      all.append(inner.begin(), inner.end());
-      return all;
+      return carriedOf(next, inner);
     });
   };
-  Values carried = {at.a, at.b};
-  carried.append(sums.begin(), sums.end());
   int64_t unroll = innermost ? level.unroll : 1;
   Value full = trip;
   if (unroll > 1 && (level.trip == DotTile::kRuntime || level.trip % unroll != 0))
     full = kb.mul(kb.div(trip, kb.index(unroll)), unroll);
-  carried = loop(kb.index(0), full, unroll, std::move(carried));
+  Values carried = loop(kb.index(0), full, unroll, carriedOf(at, sums));
   if (full != trip)
-    carried = loop(full, trip, 1, std::move(carried));
-  at = {carried[0], carried[1]};
-  return Values(carried.begin() + 2, carried.end());
+    carried = loop(full, trip, 1, carried);
+  ValueRange found = carried;
+  at = takeCursor(found);
+  return Values(found);
+}
+
+DotMicroKernel::Values DotMicroKernel::carriedOf(const Cursor &cursor, ValueRange sums) {
+  Values all = {cursor.a, cursor.b};
+  if (cursor.ahead)
+    all.push_back(cursor.ahead);
+  all.append(sums.begin(), sums.end());
+  return all;
+}
+
+DotMicroKernel::Cursor DotMicroKernel::takeCursor(ValueRange &carried) const {
+  Cursor cursor{carried[0], carried[1], {}};
+  carried = carried.drop_front(2);
+  if (!operands.ahead)
+    return cursor;
+  cursor.ahead = carried[0];
+  carried = carried.drop_front(1);
+  return cursor;
+}
+
+DotMicroKernel::Cursor DotMicroKernel::moved(const Cursor &from, Value strideA, int64_t steps) {
+  Cursor to{kb.advance(from.a, kb.mul(strideA, steps), tile.types.a),
+            advanceB(from.b, kb.mul(operands.strideB, steps)), from.ahead};
+  if (from.ahead)
+    to.ahead =
+        kb.advance(from.ahead, kb.mul(operands.aheadStride, steps * tile.linesAhead), DType::UInt8);
+  return to;
+}
+
+void DotMicroKernel::askAhead(const Cursor &at) {
+  for (int64_t line = 0; at.ahead && line < tile.linesAhead; ++line)
+    // The first cache is full of what is multiplied now.
+    prefetch(kb, kb.advance(at.ahead, kb.mul(operands.aheadStride, line), DType::UInt8),
+             CacheLevel::Second);
 }
 
 DotMicroKernel::Values DotMicroKernel::emitStep(int64_t rows, const Cursor &at, Values sums,
                                                 Value count) {
   DotEngine::Place place{tile.types, tile.lanes, /*vectorA=*/false};
   Values rowGroups, columnGroups;
+  askAhead(at);
   for (int64_t v = 0; v < tile.vectors; ++v) {
     Value offset = operands.vectorOffsets.empty() ? kb.index(v * tile.lanes * tile.group)
                                                   : operands.vectorOffsets[v];

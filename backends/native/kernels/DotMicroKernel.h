@@ -47,9 +47,17 @@ struct DotTile {
   /// After the trips of the first level comes one more, whose last level has but so many steps: a
   /// block of channels that is not full, of which B has zeros for the rest. 0: there is none.
   int64_t lastSteps = 0;
+  /// Each step asks for so many cache lines of what of B is read later, DotOperands::ahead.
+  int64_t linesAhead = 0;
 
-  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, packedB, group, partialGroup, lastSteps)
+  QUERN_FIELDS(types, lanes, vectors, levels, rowStrideA, packedB, group, partialGroup, lastSteps,
+               linesAhead)
   int64_t columns() const { return vectors * lanes; }
+  /// Cache lines of half of what a step reads of B, so that two tiles ask for all of the next.
+  int64_t linesOfHalfAStep() const {
+    constexpr int64_t kHalfBits = 2 * 64 * 8;
+    return (columns() * group * dtypeBits(types.b) + kHalfBits - 1) / kHalfBits;
+  }
 };
 
 /// What a tile reads; values that its DotTile bakes in may be null.
@@ -68,6 +76,9 @@ struct DotOperands {
   KernelBuilder::Values vectorOffsets;
   /// How many elements are left over where DotTile::partialGroup says so.
   mlir::Value leftOver;
+  /// Where DotTile::linesAhead says so: the place that the first step asks for, and the bytes from
+  /// each line to the next one, 0 where there is no need. The place need not exist.
+  mlir::Value ahead, aheadStride;
 };
 
 /// Emits tiles of one shape.
@@ -86,8 +97,14 @@ public:
 
 private:
   struct Cursor {
-    mlir::Value a, b;
+    mlir::Value a, b, ahead;
   };
+  /// What loops carry, and the cursor of what they have carried, after which come the sums.
+  static Values carriedOf(const Cursor &cursor, mlir::ValueRange sums);
+  Cursor takeCursor(mlir::ValueRange &carried) const;
+  /// `steps` steps after `from`.
+  Cursor moved(const Cursor &from, mlir::Value strideA, int64_t steps);
+  void askAhead(const Cursor &at);
   Values emitLevel(size_t level, int64_t rows, Cursor &at, Values sums);
   Values emitLastTrip(int64_t rows, const Cursor &at, Values sums);
   /// `count`: how many elements of the group there are; null: all.

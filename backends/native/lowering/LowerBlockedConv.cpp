@@ -348,6 +348,7 @@ static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded, cons
   addLevels(p, reading, spec);
   spec.flat = reading.isFlat;
   spec.clipsRows = reading.clipsRows;
+  spec.tile.linesAhead = spec.tile.linesOfHalfAStep();
   KernelSpec kernel = kernelOf(spec);
   double taps = 0;
   for (const TapSegment &part : reading.parts)
@@ -361,6 +362,7 @@ static void addVectorSteps(const ConvProblem &p, const PaddedInput &padded, cons
       ofPart.share = double(part.results) * double(part.taps.count) / taps;
     dims.lines = p.window.output[kRows];
     dims.coverRows(spec, reading.isFlat ? p.outputPixels() : part.results);
+    dims.shareAhead(spec);
     dims.splitLines(p.batch, p.flops * ofPart.share, p.context.threads);
     steps.push_back(makeConvStep(p, kernel, dims, std::move(ofPart)));
   }

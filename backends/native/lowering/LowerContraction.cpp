@@ -122,6 +122,8 @@ static StepBuffer packAhead(MatrixProduct &p, DotSpec &spec, DotDims &dims) {
     spec.tile.group = p.types().group();
   // Where k is not fixed there are no packed weights.
   spec.tile.partialGroup = p.k % spec.tile.group != 0;
+  if (spec.heights.front() > 1)
+    spec.tile.linesAhead = spec.tile.linesOfHalfAStep();
   setPackedStrides(p, spec, dims);
   MatrixPack pack{p.batchB,
                   p.k,
@@ -210,6 +212,7 @@ static LoweredStep stepOfVectors(const MatrixProduct &p, DotSpec spec, DotDims d
   dims.splitLines(p.batch, p.flops(), p.context.threads);
   dims.levels[0] = {p.k / spec.tile.group, p.strideKA * spec.tile.group};
   dims.leftOver = p.k % spec.tile.group;
+  dims.shareAhead(spec);
   LoweredStep step;
   step.kernel = kernelOf(std::move(spec));
   step.dims = flattenDims(dims);
