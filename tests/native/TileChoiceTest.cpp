@@ -63,6 +63,14 @@ TEST(TileChoiceTest, NoWiderThanTheMatrix) {
   EXPECT_EQ(chooseGemmTile(avx512(), DType::Float64, 17).vectors, 3);
   EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 1000).vectors, 4);
   EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 1000, /*oneRow=*/true).vectors, 4);
+  // Columns that are not there cost time: 96 are two tiles of 48, 80 fill more of these than of 64.
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 96).vectors, 3);
+  EXPECT_EQ(heightOf(chooseGemmTile(avx512(), DType::Float32, 96)), 8);
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 80).vectors, 3);
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 96, /*oneRow=*/true).vectors, 3)
+      << "weights are packed in one way";
+  EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 192).vectors, 4) << "both fit";
+  EXPECT_EQ(chooseGemmTile(avx2(), DType::Float32, 24).vectors, 2) << "too few registers for 3";
   // Of an unknown width: the widest.
   EXPECT_EQ(chooseGemmTile(avx512(), DType::Float32, 0).vectors, 4);
 }
