@@ -38,7 +38,7 @@ struct ArtifactOptions {
   /// loaded without sizes for them: the artefact has a plan for each combination.
   std::vector<ListedSize> listedSizes = {};
   /// The weights go to a file beside the output, with the suffix .weights: the code is given
-  /// it by <prefix>_use_weights, loadArtifact finds it there. Without, they are part of the
+  /// it by PREFIX_use_weights, loadArtifact finds it there. Without, they are part of the
   /// code, and may take up to 1.9 GB.
   bool weightsInFile = false;
   /// A C program that runs the artefact on files; none when empty.
