@@ -13,7 +13,7 @@ Status LinkedKernels::link(plan::UnlinkedPlan &unlinked, const Deadline &deadlin
   QUERN_TRY(compileKernels(unlinked, *compiled, deadline));
   for (auto [step, origin] : llvm::zip_equal(unlinked.plan.steps, unlinked.steps))
     if (origin.kernel) {
-      QUERN_ASSIGN(step.as<KernelStep>()->function, link(unlinked.kernels[*origin.kernel].key));
+      QUERN_ASSIGN(step.as<KernelStep>()->function, link(unlinked.kernels[*origin.kernel]));
     }
   unlinked.plan.keepAlive.push_back(jit());
   return Status::ok();
@@ -25,7 +25,8 @@ KernelFunction LinkedKernels::find(const std::string &key) const {
   return at == linked.end() ? nullptr : at->second;
 }
 
-Expected<KernelFunction> LinkedKernels::link(const std::string &key) {
+Expected<KernelFunction> LinkedKernels::link(const plan::KernelSpec &spec) {
+  const std::string &key = spec.key;
   if (KernelFunction known = find(key))
     return known;
   std::lock_guard lock(loading);
@@ -38,8 +39,7 @@ Expected<KernelFunction> LinkedKernels::link(const std::string &key) {
   }
   const CompiledKernel &kernel = compiled->get(key);
   TraceScope span("compile", "linking a kernel");
-  QUERN_TRY(loader->addObject(kernel.object));
-  QUERN_ASSIGN(KernelFunction function, loader->lookup(kernel.symbol));
+  QUERN_ASSIGN(KernelFunction function, loader->load(kernel.object, kernel.symbol, spec.name));
   std::lock_guard adding(mutex);
   linked[key] = function;
   return function;

@@ -18,7 +18,7 @@ public:
   KernelStore &store() { return *compiled; }
   Status link(plan::UnlinkedPlan &plan, const Deadline &deadline) override;
   /// The function of a kernel that has been compiled.
-  Expected<KernelFunction> link(const std::string &key);
+  Expected<KernelFunction> link(const plan::KernelSpec &spec);
 
 private:
   /// What keeps the code alive.

@@ -102,6 +102,41 @@ TEST_F(KernelStoreTest, LoadsWhatAnotherOneHasCompiled) {
   EXPECT_EQ(std::vector(results, results + 3), (std::vector<int32_t>{5, 3, 1}));
 }
 
+extern "C" {
+// What gdb reads: its documentation has all of it (JIT Interface, Declarations).
+extern struct {
+  uint32_t version, actionFlag;
+  void *relevant, *first;
+} __jit_debug_descriptor;
+}
+
+TEST_F(KernelStoreTest, PerfAndGdbHearOfKernelsByTheirNames) {
+  setenv("JITDUMPDIR", folder.c_str(), 1);
+  setenv("QUERN_JIT_EVENTS", "perf,gdb", 1);
+  auto jit = Jit::create(host()).take();
+  setenv("QUERN_JIT_EVENTS", "perf,vtune", 1);
+  EXPECT_EQ(Jit::create(host()).status().code(), StatusCode::Usage);
+  unsetenv("QUERN_JIT_EVENTS");
+  KernelStore store(host(), {.threads = 1});
+  ASSERT_TRUE(store.compile(pointers(kernels)).isOk());
+  const CompiledKernel &range = store.get(kernels[2].key);
+  auto function = jit->load(range.object, range.symbol, "a.readable_name");
+  ASSERT_TRUE(function) << function.status().message();
+  int32_t start = 1, delta = 4, result = 0;
+  void *buffers[] = {&start, &delta, &result};
+  int64_t dims[] = {1};
+  EXPECT_EQ((*function)(buffers, dims, 0, 1, nullptr), 0);
+  EXPECT_EQ(result, 1);
+  EXPECT_NE(__jit_debug_descriptor.first, nullptr);
+  std::string dump;
+  for (const fs::directory_entry &entry : fs::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".dump") {
+      std::ifstream file(entry.path(), std::ios::binary);
+      dump.assign(std::istreambuf_iterator<char>(file), {});
+    }
+  EXPECT_NE(dump.find("a.readable_name."), std::string::npos) << dump.size() << " bytes";
+}
+
 TEST_F(KernelStoreTest, IsOfOneTargetAndBuild) {
   compileIn(kernels);
   Target other = host();
