@@ -38,7 +38,7 @@ static InferredTypes inferProduct(Op op, const ShapeFacts &facts, Type elementTy
 }
 
 InferredTypes MatMulOp::inferResultTypes(const ShapeFacts &facts) {
-  FailureOr<Type> elementType = sumTypeOf(*this, "a", "b");
+  FailureOr<Type> elementType = sumTypeByWeights(*this, "a", "b");
   if (failed(elementType))
     return failure();
   return inferProduct(*this, facts, *elementType);
@@ -89,7 +89,7 @@ static LogicalResult verifyAddend(GemmOp op, const Shape &result, const ShapeFac
 }
 
 InferredTypes GemmOp::inferResultTypes(const ShapeFacts &facts) {
-  FailureOr<Type> elementType = sumTypeOf(*this, "a", "b");
+  FailureOr<Type> elementType = sumTypeByWeights(*this, "a", "b");
   if (failed(elementType) || failed(requireAddend(*this, getC(), "c", *elementType)))
     return failure();
   std::optional<Shape> a = facts.shapeOf(getA()), b = facts.shapeOf(getB());

@@ -15,7 +15,8 @@ def NN_MatMulOp : NN_RootOp<"matmul"> {
   let summary = "matrix product with NumPy batching and vector rules";
   let description = [{
     The result is of the type of the factors, or of a wider one: i32, whose sums wrap, of
-    8-bit integers, each of either sign; f32 of bfloat16 or float16.
+    8-bit integers, each of either sign; f32 of bfloat16 or float16, and of f32 by these: weights
+    that are as small in memory as the model has them.
   }];
   let arguments = (ins NN_Tensor:$a, NN_Tensor:$b);
   let results = (outs NN_Tensor:$result);

@@ -100,6 +100,13 @@ FailureOr<Type> nn::detail::sumTypeOf(Operation *op, StringRef a, StringRef b) {
   return wider && declared == wider ? wider : type;
 }
 
+FailureOr<Type> nn::detail::sumTypeByWeights(Operation *op, StringRef a, StringRef b) {
+  Type first = elementTypeOf(op->getOperand(0)), second = elementTypeOf(op->getOperand(1));
+  if (first.isF32() && (second.isF16() || second.isBF16()))
+    return first;
+  return sumTypeOf(op, a, b);
+}
+
 LogicalResult nn::detail::requireAddend(Operation *op, Value tensor, StringRef name, Type sums) {
   if (isNone(tensor) || elementTypeOf(tensor) == sums)
     return success();

@@ -40,6 +40,10 @@ mlir::LogicalResult requireSameElements(mlir::Operation *op, mlir::Value tensor,
 /// the wider one that the type of its result says, which is i32 for 8-bit integers of any sign and
 /// f32 for float16 and bfloat16. Fails when the operands do not go together.
 mlir::FailureOr<mlir::Type> sumTypeOf(mlir::Operation *op, llvm::StringRef a, llvm::StringRef b);
+/// The same of products whose second factor may be of 16 bits where the first is f32, as are the
+/// sums.
+mlir::FailureOr<mlir::Type> sumTypeByWeights(mlir::Operation *op, llvm::StringRef a,
+                                             llvm::StringRef b);
 /// Fails unless `tensor`, what is added to such sums, is none or has their type.
 mlir::LogicalResult requireAddend(mlir::Operation *op, mlir::Value tensor, llvm::StringRef name,
                                   mlir::Type sums);

@@ -23,12 +23,12 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
-/// `value` as it is after a rounding to bfloat16.
+/// `value` in float32 as it is after a rounding to bfloat16.
 static Value createRounded(OpBuilder &builder, Value value) {
   auto type = cast<TensorType>(value.getType());
-  Type narrow = BFloat16Type::get(builder.getContext());
+  Type narrow = builder.getBF16Type(), wide = builder.getF32Type();
   Value rounded = builder.create<CastOp>(value.getLoc(), type.clone(narrow), value, narrow);
-  return builder.create<CastOp>(value.getLoc(), type, rounded, type.getElementType());
+  return builder.create<CastOp>(value.getLoc(), type.clone(wide), rounded, wide);
 }
 
 /// Gives `op` a twin with rounded factors, which counts where `condition` is true.
@@ -36,7 +36,7 @@ static void addTwin(Operation *op, Value condition) {
   OpBuilder builder(op);
   SmallVector<Value> operands(op->getOperands());
   for (OpOperand &operand : op->getOpOperands())
-    if (isRoundedFactor(operand) && elementTypeOf(operand.get()).isF32())
+    if (isRoundedFactor(operand))
       operands[operand.getOperandNumber()] = createRounded(builder, operand.get());
   builder.setInsertionPointAfter(op);
   Operation *twin = builder.clone(*op);

@@ -20,6 +20,7 @@
 #include "passes/GraphLog.h"
 #include "passes/Passes.h"
 #include "passes/PrecisionPolicy.h"
+#include "passes/SmallWeights.h"
 
 #include "llvm/ADT/DenseSet.h"
 
@@ -48,10 +49,10 @@ bool passes::isRoundedFactor(OpOperand &operand) {
   return number < (isa<AttentionOp>(operand.getOwner()) ? 3 : 2);
 }
 
-/// Whether the factors are of float32, all of them.
+/// Whether the factors are of float32, all of them; weights of 16 bits stand for such.
 static bool hasFloat32Factors(Operation *op) {
   return llvm::all_of(op->getOpOperands(), [](OpOperand &operand) {
-    return !isRoundedFactor(operand) || isFloat32(operand.get());
+    return !isRoundedFactor(operand) || isFloat32(operand.get()) || isHalfWeight(operand);
   });
 }
 
@@ -198,6 +199,8 @@ Value FactorRounder::rounded(Value value) {
   Value &result = roundedValues[value];
   if (result)
     return result;
+  if (elementTypeOf(value) == narrow)
+    return result = value;
   // What has been widened comes back as it was.
   if (auto widening = value.getDefiningOp<CastOp>();
       widening && elementTypeOf(widening.getInput()) == narrow)

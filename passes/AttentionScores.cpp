@@ -3,6 +3,7 @@
 
 #include "ir/Constants.h"
 #include "ir/Types.h"
+#include "passes/SmallWeights.h"
 #include "runtime/reference/DTypeDispatch.h"
 
 using namespace mlir;
@@ -13,8 +14,6 @@ using namespace quern::passes;
 //===----------------------------------------------------------------------===//
 // Numbers and shapes
 //===----------------------------------------------------------------------===//
-
-static bool isHalf(Type type) { return type.isF16() || type.isBF16(); }
 
 static bool isOneFloat(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());

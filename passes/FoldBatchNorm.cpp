@@ -81,6 +81,9 @@ FailureOr<Producer> matchProducer(Value value, Operation *consumer, PatternRewri
   if (!weights || !isFloat(weights->dtype()))
     return refuseMatch(rewriter, consumer,
                        {ReasonCode::NotConstant, "the producer's weights are no float constant"});
+  if (weights->dtype() != dtypeOf(elementTypeOf(value)))
+    return refuseMatch(rewriter, consumer,
+                       {ReasonCode::ElementType, "the producer's weights would be rounded"});
   Producer producer{op, *weights, *channelOrder(op, weights->dims()), {}};
 
   int64_t channels = producer.order.channels();

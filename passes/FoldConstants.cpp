@@ -16,6 +16,7 @@
 #include "passes/FoldBudget.h"
 #include "passes/InferShapes.h"
 #include "passes/Passes.h"
+#include "passes/SmallWeights.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -37,8 +38,8 @@ constexpr int64_t kOpWork = 256;
 
 class ConstantFolder {
 public:
-  ConstantFolder(Budget &budget, bool keepDequantized)
-      : budget(budget), keepDequantized(keepDequantized) {}
+  ConstantFolder(Budget &budget, bool keepDequantized, bool keepHalves)
+      : budget(budget), keepDequantized(keepDequantized), keepHalves(keepHalves) {}
 
   /// Refines the types of `op` and folds it if its operands and the budget allow.
   /// Fails when the op's shape rule does, or when the time is over.
@@ -58,6 +59,11 @@ private:
   WeightSource sourceOf(Value value) const;
   std::optional<SmallVector<Tensor>> constantOperands(Operation *op) const;
   WeightSource recomputable(OpResult result, const Tensor &now) const;
+  /// Whether passes that follow want the op, not what it evaluates to.
+  bool isKept(Operation *op) const {
+    return (keepDequantized && isa<DequantizeOp>(op)) ||
+           (keepHalves && isa<CastOp>(op) && isWidenedWeight(op->getResult(0)));
+  }
   std::optional<std::vector<Tensor>> evaluate(Operation *op);
   LogicalResult fold(Operation *op);
   void forget(Operation *op);
@@ -67,7 +73,7 @@ private:
   }
 
   Budget &budget;
-  bool keepDequantized;
+  bool keepDequantized, keepHalves;
   llvm::DenseSet<Operation *> folded;
   /// Large results, by value.
   llvm::MapVector<Value, WeightSource> large;
@@ -161,7 +167,7 @@ WeightSource ConstantFolder::recomputable(OpResult result, const Tensor &now) co
 std::optional<std::vector<Tensor>> ConstantFolder::evaluate(Operation *op) {
   if (std::optional<Tensor> fromType = valueFromType(op))
     return std::vector<Tensor>{*fromType};
-  if (!isFoldable(op) || (keepDequantized && isa<DequantizeOp>(op)))
+  if (!isFoldable(op) || isKept(op))
     return std::nullopt;
   int64_t bytesLeft = budget.limits().maxActivationBytes - budget.heldBytes();
   if (std::optional<int64_t> bytes = resultBytes(op); bytes && *bytes > bytesLeft)
@@ -250,7 +256,7 @@ struct FoldConstantsPass : passes::impl::FoldConstantsPassBase<FoldConstantsPass
     limits.maxFoldedBytes = maxFoldedBytes;
     limits.maxFoldedWork = maxFoldedWork;
     std::shared_ptr<Budget> budget = sharedBudget ? sharedBudget : makeFoldBudget(limits);
-    ConstantFolder folder(*budget, keepDequantized);
+    ConstantFolder folder(*budget, keepDequantized, keepHalves);
     if (failed(walkGraph(getOperation(), [&](Operation *op) { return folder.visit(op); })))
       return signalPassFailure();
     // A branch cannot tell the end of the time from an error of its own.

@@ -41,6 +41,8 @@ def FoldConstantsPass : Pass<"nn-fold-constants", "::mlir::func::FuncOp"> {
            "work that folding may do in all; see Limits">,
     Option<"keepDequantized", "keep-dequantized", "bool", "false",
            "leave nn.dequantize, which says more of its constants than their floats">,
+    Option<"keepHalves", "keep-halves", "bool", "false",
+           "leave casts of weights of float16 and bfloat16 to float32 for KeepHalfWeights">,
   ];
 }
 
@@ -89,6 +91,10 @@ def WidenFloat16Pass : Pass<"nn-widen-float16", "::mlir::func::FuncOp"> {
     results are cast back: each is rounded once, as in the model. Between such ops
     both casts stay, so that the values that flow are those of the model's types.
   }];
+}
+
+def KeepHalfWeightsPass : Pass<"nn-keep-half-weights", "::mlir::func::FuncOp"> {
+  let summary = "products of float32 by constants that are widened read them in 16 bits";
 }
 
 def FoldBatchNormPass : Pass<"nn-fold-batch-norm", "::mlir::func::FuncOp"> {

@@ -42,10 +42,16 @@ static void foldConstants(OpPassManager &pm, const PipelineOptions &options) {
   pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget));
 }
 
-/// Leaves weights as the model quantizes them.
+/// Whether weights of 16 bits stay such, unless they are to be quantized.
+static bool keepsHalves(const PipelineOptions &options) {
+  return options.optLevel >= 1 && options.weights == WeightType::Given;
+}
+
+/// Leaves weights as the model quantizes them, or has them in 16 bits.
 static void foldButDequantized(OpPassManager &pm, const PipelineOptions &options) {
   FoldConstantsPassOptions folding;
   folding.keepDequantized = true;
+  folding.keepHalves = keepsHalves(options);
   pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget, folding));
 }
 
@@ -101,11 +107,15 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
   if (options.optLevel >= 1) // of those that are left
     pm.addNestedPass<func::FuncOp>(createFormBlockProductsPass());
   pm.addNestedPass<func::FuncOp>(createDecomposeQuantizationPass());
-  foldConstants(pm, options); // what is dequantized, and scales in their places
+  FoldConstantsPassOptions folding;
+  folding.keepHalves = keepsHalves(options);
+  // What is dequantized, and scales in their places.
+  pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget, folding));
   if (options.optLevel >= 1) {
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
     pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass());
-    foldConstants(pm, options); // the casts of constants that widening leaves
+    pm.addNestedPass<func::FuncOp>(createKeepHalfWeightsPass());
+    foldConstants(pm, options); // the casts of constants that these leave
     // After WidenFloat16: scales and shifts are then not rounded to a half type.
     pm.addNestedPass<func::FuncOp>(createFoldBatchNormPass(options.foldBudget, options.log));
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass()); // scales and shifts of 1 and 0

@@ -1,6 +1,7 @@
 //===- WidenFloat16.cpp - half types in float32 where they must be --------===//
 //
-// Constant operands are cast by the FoldConstants after this pass; the casts at
+// Constant operands are cast by the FoldConstants after this pass, but for those that
+// KeepHalfWeights finds; the casts at
 // the borders of an op fuse with the elementwise ops around it. This runs before
 // FoldBatchNorm: a batch_norm in float32 becomes a scale and a shift that are not
 // rounded to a half type.
@@ -9,6 +10,7 @@
 #include "ir/NNDialect.h"
 #include "ir/Types.h"
 #include "passes/Passes.h"
+#include "passes/SmallWeights.h"
 
 using namespace mlir;
 using namespace quern;
@@ -20,10 +22,7 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
-static bool isHalf(Type type) {
-  auto tensor = dyn_cast<TensorType>(type);
-  return tensor && (tensor.getElementType().isF16() || tensor.getElementType().isBF16());
-}
+static bool isHalfTensor(Value value) { return isHalf(elementTypeOf(value)); }
 
 static Type widened(Type type) {
   auto tensor = dyn_cast<TensorType>(type);
@@ -60,14 +59,14 @@ Value Widener::widen(Value value) {
 
 void Widener::widen(Operation *op) {
   for (OpOperand &operand : op->getOpOperands())
-    if (isHalf(operand.get().getType()))
+    if (isHalfTensor(operand.get()))
       operand.set(widen(operand.get()));
   OpBuilder builder(op->getContext());
   builder.setInsertionPointAfter(op);
   for (Value result : op->getResults()) {
-    Type half = result.getType();
-    if (!isHalf(half))
+    if (!isHalfTensor(result))
       continue;
+    Type half = result.getType();
     result.setType(widened(half));
     Value rounded = createCast(builder, op->getLoc(), result, half);
     result.replaceAllUsesExcept(rounded, rounded.getDefiningOp());
@@ -77,9 +76,9 @@ void Widener::widen(Operation *op) {
 /// Whether `op` reads half types and no kernel computes in them. Products that sum up in
 /// float32 are computed on half types as they are.
 static bool mustWiden(Operation *op) {
-  if (!op->hasTrait<WideFloatsOnly>() || llvm::none_of(op->getOperandTypes(), isHalf))
+  if (!op->hasTrait<WideFloatsOnly>() || llvm::none_of(op->getOperands(), isHalfTensor))
     return false;
-  return !isa<ConvOp, MatMulOp, GemmOp>(op) || isHalf(op->getResult(0).getType());
+  return !isa<ConvOp, MatMulOp, GemmOp>(op) || isHalfTensor(op->getResult(0));
 }
 
 namespace {

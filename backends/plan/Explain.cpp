@@ -56,9 +56,12 @@ static Operation *productOf(Operation *op) {
 
 /// Of products with weights that are kept smaller than they are multiplied: "int4".
 static std::string weightsOf(Operation *op) {
-  auto product = dyn_cast_or_null<nn::BlockMatMulOp>(productOf(op));
-  return product ? std::string(dtypeName(nn::dtypeOf(nn::elementTypeOf(product.getWeights()))))
-                 : "";
+  Operation *product = productOf(op);
+  if (!isa_and_nonnull<nn::BlockMatMulOp, nn::MatMulOp, nn::GemmOp>(product))
+    return "";
+  DType factors = nn::dtypeOf(nn::elementTypeOf(product->getOperand(0))),
+        weights = nn::dtypeOf(nn::elementTypeOf(product->getOperand(1)));
+  return dtypeBits(weights) < dtypeBits(factors) ? std::string(dtypeName(weights)) : "";
 }
 
 /// Of an op or a group that sums products the type of their factors, as precisions are called.

@@ -31,6 +31,10 @@ Expected<Factors> Factors::of(const OpCall &call) {
   const Tensor &a = call.inputs[0], &b = call.inputs[1];
   DType sums = call.resultTypes.empty() ? a.dtype() : call.resultTypes[0];
   bool areBytes = isByte(a.dtype()) && isByte(b.dtype());
+  if (a.dtype() == DType::Float32 && isHalf(b.dtype()) && sums == DType::Float32) {
+    QUERN_ASSIGN(Tensor wide, convertTo(sums, b, call.budget));
+    return Factors{a, wide};
+  }
   if (a.dtype() != b.dtype() && !(areBytes && sums == DType::Int32))
     return invalidInput("operand types differ: " + a.describe() + " and " + b.describe());
   if ((areBytes && sums == DType::Int32) || (isHalf(a.dtype()) && sums == DType::Float32)) {

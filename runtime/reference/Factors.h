@@ -1,6 +1,7 @@
 //===- Factors.h - the operands of products -------------------------------===//
 //
-// Products of 8-bit integers may sum up in int32, those of half types in float32. Kernels
+// Products of 8-bit integers may sum up in int32, those of half types in float32, where only the
+// second factor may be of a half type, too. Kernels
 // compute them on copies of their operands in the type of the sums, which is exact.
 //
 //===----------------------------------------------------------------------===//

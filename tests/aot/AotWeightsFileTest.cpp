@@ -6,6 +6,8 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
+#include <cmath>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/mman.h>
 
@@ -125,6 +127,34 @@ TEST_F(AotWeightsFileTest, IsForAllPlans) {
                               Tensor::of<int64_t>({}, {3}),
                               Tensor::of<int32_t>({2, 6}, {1, 2, 3, 2, 2, 1, 3, 3, 2, 5, 3, 1})}),
             "");
+}
+
+// Those of 16 bits take 16 bits, and are widened by the same code.
+TEST_F(AotWeightsFileTest, KeepsHalfWeights) {
+  constexpr int64_t kDepth = 96, kColumns = 64;
+  for (const std::string half : {"f16", "bf16"}) {
+    std::string bits = "0x", type = fmt::format("tensor<{}x{}x{}>", kDepth, kColumns, half);
+    for (int64_t i = 0; i < kDepth * kColumns; ++i)
+      bits += fmt::format("{:02X}{:02X}", i * 37 % 256, 0x38 + i % 5 + (i % 2 ? 0x80 : 0));
+    auto module = parse(fmt::format(R"mlir(
+  func.func @main(%x: tensor<3x{0}xf32>) -> tensor<3x{1}xf32> {{
+    %w = nn.constant dense<"{2}"> : {3}
+    %wide = nn.cast %w {{to = f32}} : ({3}) -> tensor<{0}x{1}xf32>
+    %y = nn.matmul %x, %wide : (tensor<3x{0}xf32>, tensor<{0}x{1}xf32>) -> tensor<3x{1}xf32>
+    return %y : tensor<3x{1}xf32>
+  }})mlir",
+                                    kDepth, kColumns, bits, type));
+    ASSERT_TRUE(module);
+    AotOptions options;
+    options.weightsInFile = true;
+    auto both = BothWays::compile(*module, folder, options);
+    ASSERT_TRUE(both) << both.status().message();
+    std::vector<float> x(3 * kDepth);
+    for (size_t i = 0; i < x.size(); ++i)
+      x[i] = std::sin(static_cast<float>(i));
+    EXPECT_EQ(both->difference({Tensor::of<float>({3, kDepth}, x)}), "");
+    EXPECT_LT(both->info().weights_bytes, kDepth * kColumns * 3);
+  }
 }
 
 TEST_F(AotWeightsFileTest, AModelWithoutWeightsNeedsNone) {

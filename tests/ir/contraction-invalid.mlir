@@ -63,3 +63,20 @@ func.func @narrow_addend(%a: tensor<1x8xbf16>, %b: tensor<8x16xbf16>, %c: tensor
   %0 = nn.gemm %a, %b, %c {alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = false} : (tensor<1x8xbf16>, tensor<8x16xbf16>, tensor<16xbf16>) -> tensor<*xf32>
   return
 }
+
+// -----
+
+// Only the second factor may be of fewer bits, and only of a float.
+func.func @half_first_factor(%a: tensor<1x8xf16>, %b: tensor<8x16xf32>) {
+  // expected-error @+1 {{b must have element type 'f16', found 'f32'}}
+  %0 = nn.matmul %a, %b : (tensor<1x8xf16>, tensor<8x16xf32>) -> tensor<*xf32>
+  return
+}
+
+// -----
+
+func.func @half_of_double(%a: tensor<1x8xf64>, %b: tensor<8x16xf16>) {
+  // expected-error @+1 {{b must have element type 'f64', found 'f16'}}
+  %0 = nn.matmul %a, %b : (tensor<1x8xf64>, tensor<8x16xf16>) -> tensor<*xf64>
+  return
+}

@@ -39,3 +39,13 @@ func.func @narrow(%u: tensor<4x8xui8>, %s: tensor<8x16xi8>, %x: tensor<4x8xbf16>
     : (tensor<4x8xbf16>, tensor<8x16xbf16>, tensor<16xf32>) -> tensor<*xf32>
   return
 }
+
+// CHECK-LABEL: @half_weights
+func.func @half_weights(%x: tensor<4x8xf32>, %w: tensor<8x16xf16>, %v: tensor<16x8xbf16>, %c: tensor<16xf32>) {
+  // CHECK: nn.matmul {{.*}} -> tensor<4x16xf32>
+  %0 = nn.matmul %x, %w : (tensor<4x8xf32>, tensor<8x16xf16>) -> tensor<*xf32>
+  // CHECK: nn.gemm {{.*}} -> tensor<4x16xf32>
+  %1 = nn.gemm %x, %v, %c {alpha = 1.0 : f64, beta = 1.0 : f64, trans_a = false, trans_b = true}
+    : (tensor<4x8xf32>, tensor<16x8xbf16>, tensor<16xf32>) -> tensor<*xf32>
+  return
+}

@@ -34,7 +34,8 @@ struct Case {
   int64_t atLeast;
 };
 constexpr NarrowTypes kFloats = {"f32", "f32", "f32"}, kBytes = {"ui8", "i8", "i32"},
-                      kBf16 = {"bf16", "bf16", "f32"};
+                      kBf16 = {"bf16", "bf16", "f32"}, kByFloat16 = {"f32", "f16", "f32"},
+                      kByBf16 = {"f32", "bf16", "f32"};
 
 void expectLoops(const Graph &graph, const Case &c, bool maySpill = false) {
   SCOPED_TRACE(std::string(c.cpu) + ", " + c.types.a + ", " + std::to_string(c.rows));
@@ -113,6 +114,24 @@ TEST(AssemblyTest, WeightsAreAskedForAhead) {
     EXPECT_EQ(assemblyOf(productOf({"znver4", types, 1, "", 0}), "znver4").find("prefetch"),
               std::string::npos);
   }
+}
+
+// Weights of 16 bits are widened by an instruction for a vector, and nothing else is added.
+TEST(AssemblyTest, HalfWeights) {
+  const Case cases[] = {
+      {"haswell", kByFloat16, 1, "vcvtph2ps", 4},
+      {"haswell", kByFloat16, 64, "vcvtph2ps", 4},
+      {"haswell", kByFloat16, 64, "vfmadd\\w+ps", 24},
+      {"haswell", kByBf16, 64, "vpmovzxwd", 4},
+      {"znver4", kByFloat16, 1, "vcvtph2ps", 8},
+      {"znver4", kByFloat16, 64, "vcvtph2ps", 8},
+      {"znver5", kByFloat16, 64, "vfmadd\\w+ps", 48},
+      {"znver5", kByBf16, 64, "vpmovzxwd", 8},
+      {"sapphirerapids", kByFloat16, 1, "vcvtph2psx?", 8},
+      {"sapphirerapids", kByBf16, 64, "vpmovzxwd", 8},
+  };
+  for (const Case &c : cases)
+    expectLoops(productOf(c), c);
 }
 
 // Parts of bytes fill the 16 registers of AVX2 beside the sums. Tiles that leave more room were

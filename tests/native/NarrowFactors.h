@@ -26,6 +26,7 @@ inline DType dtypeOfName(std::string_view name) {
   return name == "i8"     ? DType::Int8
          : name == "ui8"  ? DType::UInt8
          : name == "bf16" ? DType::BFloat16
+         : name == "f16"  ? DType::Float16
          : name == "i32"  ? DType::Int32
                           : DType::Float32;
 }

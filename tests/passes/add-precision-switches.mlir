@@ -73,3 +73,17 @@ func.func @recurrent(%x: tensor<3x2x4xf32>) -> tensor<3x1x2x4xf32> {
   %0:2 = nn.recurrent rnn forward [Tanh] %x, %r, %none, %none, %none, %none, %none {alpha = array<f64: 0.0>, beta = array<f64: 0.0>, input_forget = false, linear_before_reset = false} : (tensor<3x2x4xf32>, tensor<1x4x4xf32>, none, none, none, none, none) -> (tensor<3x1x2x4xf32>, tensor<1x2x4xf32>)
   return %0#0 : tensor<3x1x2x4xf32>
 }
+
+// -----
+
+// Weights of 16 bits are rounded, too; the twin has them in float32, which has all of bfloat16.
+// CHECK-LABEL: func @half_weights
+// CHECK-DAG: %[[W:.*]] = nn.cast %{{.*}} {to = bf16} : (tensor<4x4xf16>) -> tensor<4x4xbf16>
+// CHECK-DAG: %[[R:.*]] = nn.cast %[[W]] {to = f32} : (tensor<4x4xbf16>) -> tensor<4x4xf32>
+// CHECK-DAG: nn.matmul %arg0, %{{.*}} : (tensor<2x4xf32>, tensor<4x4xf16>) -> tensor<2x4xf32>
+// CHECK-DAG: nn.matmul %{{.*}}, %[[R]] : (tensor<2x4xf32>, tensor<4x4xf32>) -> tensor<2x4xf32>
+func.func @half_weights(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {
+  %w = nn.constant dense<1.0> : tensor<4x4xf16>
+  %0 = nn.matmul %x, %w : (tensor<2x4xf32>, tensor<4x4xf16>) -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}

@@ -316,3 +316,20 @@ func.func @depthwise(%x: tensor<1x4x8xf32>) -> tensor<1x4x6xf32> {
   %0 = nn.conv %x, %w, %none {strides = array<i64: 1>, dilations = array<i64: 1>, pads = array<i64: 0, 0>, group = 4} : (tensor<1x4x8xf32>, tensor<4x1x3xf32>, none) -> tensor<1x4x6xf32>
   return %0 : tensor<1x4x6xf32>
 }
+
+// -----
+
+// Weights of 16 bits are rounded from those, or are what they would be rounded to.
+// CHECK-LABEL: func @half_weights
+// CHECK-DAG: %[[X:.*]] = nn.cast %arg0 {to = bf16}
+// CHECK-DAG: %[[W:.*]] = nn.cast %{{.*}} {to = bf16} : (tensor<4x4xf16>) -> tensor<4x4xbf16>
+// CHECK-DAG: %[[V:.*]] = nn.constant dense<2.000000e+00> : tensor<4x4xbf16>
+// CHECK: nn.matmul %[[X]], %[[W]] : (tensor<2x4xbf16>, tensor<4x4xbf16>) -> tensor<2x4xf32>
+// CHECK: nn.matmul %[[X]], %[[V]] : (tensor<2x4xbf16>, tensor<4x4xbf16>) -> tensor<2x4xf32>
+func.func @half_weights(%x: tensor<2x4xf32>) -> (tensor<2x4xf32>, tensor<2x4xf32>) {
+  %w = nn.constant dense<1.0> : tensor<4x4xf16>
+  %v = nn.constant dense<2.0> : tensor<4x4xbf16>
+  %0 = nn.matmul %x, %w : (tensor<2x4xf32>, tensor<4x4xf16>) -> tensor<2x4xf32>
+  %1 = nn.matmul %x, %v : (tensor<2x4xf32>, tensor<4x4xbf16>) -> tensor<2x4xf32>
+  return %0, %1 : tensor<2x4xf32>, tensor<2x4xf32>
+}

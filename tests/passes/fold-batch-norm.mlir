@@ -77,6 +77,21 @@ func.func @gemmTransposed(%x: tensor<1x2xf32>) -> tensor<1x2xf32> {
 
 // -----
 
+// Weights of 16 bits would be rounded once more: the scale stays beside them.
+// CHECK-LABEL: func @halfWeights
+// CHECK: %[[R:.*]] = nn.gemm {{.*}} : (tensor<1x2xf32>, tensor<2x2xf16>, none)
+// CHECK: nn.mul
+func.func @halfWeights(%x: tensor<1x2xf32>) -> tensor<1x2xf32> {
+  %none = nn.none
+  %w = nn.constant dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf16>
+  %c = nn.constant dense<[1.0, 10.0]> : tensor<2xf32>
+  %0 = nn.gemm %x, %w, %none {alpha = 1.0, beta = 1.0, trans_a = false, trans_b = false} : (tensor<1x2xf32>, tensor<2x2xf16>, none) -> tensor<1x2xf32>
+  %1 = nn.mul %0, %c : (tensor<1x2xf32>, tensor<2xf32>) -> tensor<1x2xf32>
+  return %1 : tensor<1x2xf32>
+}
+
+// -----
+
 // Refused: another use, weights of the run, c - x, a constant that is not by
 // channel, one that broadcasts the result.
 // CHECK-LABEL: func @refused

@@ -27,6 +27,17 @@ bool isFactor(const Drawn &v) {
          v.bound <= 32 && v.elements() <= 8000;
 }
 
+/// A second factor; of float32 now and then weights that the model has in 16 bits.
+Drawn secondFactor(ModelDraw &draw, DType dtype, const Tensor::Dims &dims) {
+  if (dtype != DType::Float32 || !draw.percent(20))
+    return draw.operand(dtype, dims, 32);
+  DType narrow = draw.opset() >= 13 && draw.percent(40) ? DType::BFloat16 : DType::Float16;
+  Drawn half = draw.parameter(narrow, dims);
+  Drawn wide{draw.fresh(), dtype, dims, half.bound, half.error};
+  draw.result("Cast", {half.name}, wide).attr("to", static_cast<int64_t>(dtype));
+  return wide;
+}
+
 bool drawMatMul(ModelDraw &draw) {
   Drawn a = draw.any([](const Drawn &v) { return isFactor(v) && v.rank() >= 1; },
                      [&] {
@@ -52,7 +63,7 @@ bool drawMatMul(ModelDraw &draw) {
   bDims.push_back(k);
   if (!vectorB)
     bDims.push_back(n);
-  Drawn b = draw.operand(a.dtype, bDims, 32);
+  Drawn b = secondFactor(draw, a.dtype, bDims);
   // The result: broadcast batches, then the rows and columns that are there.
   Tensor::Dims bBatch(bDims.begin(), bDims.end() - (vectorB ? 1 : 2)), dims;
   while (bBatch.size() < batch.size())
@@ -78,7 +89,7 @@ bool drawGemm(ModelDraw &draw) {
                [&] { return draw.leaf(DType::Float32, {drawColumns(draw), draw.between(1, 20)}); });
   bool transA = draw.percent(40), transB = draw.percent(40);
   int64_t m = a.dims[transA ? 1 : 0], k = a.dims[transA ? 0 : 1], n = drawColumns(draw);
-  Drawn b = draw.operand(a.dtype, transB ? Tensor::Dims{n, k} : Tensor::Dims{k, n}, 32);
+  Drawn b = secondFactor(draw, a.dtype, transB ? Tensor::Dims{n, k} : Tensor::Dims{k, n});
   double alpha = draw.pick({1.0, 1.0, 0.5, 2.0, -1.0}),
          beta = draw.pick({1.0, 1.0, 0.5, -2.0, 0.0});
   Drawn y = product(draw, a, b, k, {m, n});

@@ -5,7 +5,7 @@ import unittest
 import numpy as np
 import onnx
 from cli import UNSUPPORTED, USAGE, CliTest, make_model, value
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 FAST = ("--duration", "20ms")
 
@@ -117,6 +117,7 @@ class Precision(CliTest):
             option = f"--weights={weights_type}"
             out, _ = self.quern("check", "-v", "w.onnx", option)
             self.assertIn(f"products and convolutions: 1 in f32, 2 in f32 by {weights_type}", out)
+            self.assertIn(f"\nin f32 by {weights_type}: wide, square\n", out)
             self.assertIn("not at the lower precision: narrow: its weights stay float32: the "
                           "columns of its weights are no multiple of ", out)
             _, err = self.quern("run", "w.onnx", "--input=random", option)
@@ -132,6 +133,24 @@ class Precision(CliTest):
         self.fails(USAGE, "run", "w.so", "--input=zeros", "--weights=int8",
                    says="the weights of a compiled library are part of it")
         self.fails(USAGE, "run", "w.onnx", "--weights=int3", says="int3 not in {given,int8,int4}")
+
+    def test_half_weights(self):
+        """Weights that a model has in float16 stay so, unless bfloat16 is asked for."""
+        rng = np.random.default_rng(3)
+        weights = [numpy_helper.from_array(rng.standard_normal((128, 96)).astype(np.float16), "w")]
+        nodes = [helper.make_node("Cast", ["w"], ["wide"], to=TensorProto.FLOAT),
+                 helper.make_node("MatMul", ["x", "wide"], ["y"], "product")]
+        model = make_model(nodes, [value("x", [2, 128])], [value("y", [2, 96])], weights)
+        onnx.save(model, str(self.folder / "h.onnx"))
+        out, _ = self.quern("check", "-v", "h.onnx")
+        self.assertIn("1 of 1 steps run as native code\n", out)
+        self.assertIn("products and convolutions: 1 in f32 by float16\nin f32 by float16: product\n",
+                      out)
+        self.quern("compile", "h.onnx", "-o", "h.so", "--weights=file")
+        self.assertLess((self.folder / "h.weights").stat().st_size, 3 * 128 * 96)
+        self.quern("compare", "h.onnx", *FAST)
+        out, _ = self.quern("check", "h.onnx", "--weights=int8")
+        self.assertIn("products and convolutions: 1 in f32 by int8\n", out)
 
     def test_unknown(self):
         self.fails(USAGE, "run", "gemm.onnx", "--precision=f8", says="--precision: f8 not in {f32,")

@@ -69,13 +69,18 @@ std::string cli::describeProducts(const Explanation &explanation) {
   return inFloat32 == all && !isRefused ? "" : "products and convolutions: " + text + "\n";
 }
 
+/// As the keys of Explanation::products: "f32 by int4".
+static std::string productKind(const ExplainedStep &step) {
+  return step.weights.empty() ? step.precision : step.precision + " by " + step.weights;
+}
+
 /// "in bf16: conv1+relu1, conv2", a line for each precision.
 static std::string describeProductSteps(const Explanation &explanation, const OutputStyle &style) {
   std::string text;
   for (const auto &[precision, count] : explanation.products) {
     std::vector<std::string> names;
     for (const ExplainedStep &step : explanation.steps)
-      if (step.precision == precision &&
+      if (productKind(step) == precision &&
           std::find(names.begin(), names.end(), shownNodes(step.name, style)) == names.end())
         names.push_back(shownNodes(step.name, style));
     text += fmt::format("in {}: {}\n", precision, listNames(names, ", ", style));

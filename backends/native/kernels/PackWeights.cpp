@@ -22,7 +22,7 @@ template <typename Body> static Expected<Tensor> withType(DType dtype, Body body
     return body(double{});
   if (dtype == DType::Int8 || dtype == DType::UInt8)
     return body(uint8_t{});
-  if (dtype == DType::BFloat16)
+  if (dtype == DType::BFloat16 || dtype == DType::Float16)
     return body(uint16_t{});
   if (dtype == DType::Int32 || dtype == DType::UInt32)
     return body(uint32_t{});
