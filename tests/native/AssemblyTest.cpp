@@ -109,8 +109,7 @@ TEST(AssemblyTest, Convolutions) {
 // steps are a trip of the loop. One row waits for memory anyway.
 TEST(AssemblyTest, WeightsAreAskedForAhead) {
   for (const NarrowTypes &types : {kFloats, kBytes, kBf16}) {
-    expectLoops(productOf({"znver4", types, 64, "", 0}),
-                {"znver4", types, 64, "prefetcht1", 4});
+    expectLoops(productOf({"znver4", types, 64, "", 0}), {"znver4", types, 64, "prefetcht1", 4});
     EXPECT_EQ(assemblyOf(productOf({"znver4", types, 1, "", 0}), "znver4").find("prefetch"),
               std::string::npos);
   }

@@ -132,8 +132,8 @@ template <typename T> void expectAllWidened() {
 TEST(HalfWeightTest, Sizes) {
   Graph graph;
   for (const char *half : {"f16", "bf16"})
-    for (int64_t m : {1, 7, 20})
-      for (int64_t n : {1, 65, 130})
+    for (int64_t m : {1, 7, 103}) // many rows share what is widened before
+      for (int64_t n : {33, 130})
         addProduct(graph, {.m = m, .n = n, .isTransposed = n % 2 == 0}, half);
   for (const char *target : kTargets) {
     if (!runsHere(target))

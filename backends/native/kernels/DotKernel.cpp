@@ -2,6 +2,7 @@
 #include "backends/native/kernels/DotKernel.h"
 
 #include "backends/native/kernels/DotDriver.h"
+#include "ir/ScalarEmitter.h"
 #include "runtime/values/CeilDiv.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -72,6 +73,13 @@ private:
   void emitTask(Value task);
   /// Tiles [from, to) of a line, or all when null, in the order of their heights.
   void emitTiles(const Tile &tile, Value from, Value to);
+  /// Tiles [begin, end) of one height, of which tile number `firstTile` of all begins at
+  /// `firstRow`.
+  void emitTilesOf(const Tile &tile, Value begin, Value end, Value firstTile, Value firstRow,
+                   int64_t rows);
+  /// The same of the tallest, the first of all, with a panel of B that is widened before where they
+  /// are many.
+  void emitWidened(const Tile &tile, Value begin, Value end, int64_t rows);
   void emitRows(const Tile &tile, Value firstRow, int64_t rows);
   /// The same of tile number `t` of them, which asks for its share of the next column tile of B.
   Tile withShareAhead(const Tile &tile, Value t, int64_t rows);
@@ -110,13 +118,50 @@ void DotEmitter::emitTiles(const Tile &tile, Value from, Value to) {
       begin = kb.maxSigned(kb.sub(from, firstTile), begin);
       end = kb.minSigned(kb.sub(to, firstTile), end);
     }
-    kb.forLoop(begin, end, 1, [&, rows = height](Value t) {
-      emitRows(withShareAhead(tile, kb.add(firstTile, t), rows), kb.add(firstRow, kb.mul(t, rows)),
-               rows);
-    });
+    if (i == 0 && spec.widensPanel)
+      emitWidened(tile, begin, end, height);
+    else
+      emitTilesOf(tile, begin, end, firstTile, firstRow, height);
     firstTile = kb.add(firstTile, count);
     firstRow = kb.add(firstRow, kb.mul(count, height));
   }
+}
+
+void DotEmitter::emitTilesOf(const Tile &tile, Value begin, Value end, Value firstTile,
+                             Value firstRow, int64_t rows) {
+  kb.forLoop(begin, end, 1, [&](Value t) {
+    emitRows(withShareAhead(tile, kb.add(firstTile, t), rows), kb.add(firstRow, kb.mul(t, rows)),
+             rows);
+  });
+}
+
+void DotEmitter::emitWidened(const Tile &tile, Value begin, Value end, int64_t rows) {
+  // Widening a panel takes as long as the products of a row or two; in registers it costs up to a
+  // quarter of all products where it has no unit of its own.
+  constexpr int64_t kManyTiles = 16;
+  DotSpec wide = spec;
+  wide.widensPanel = false;
+  wide.tile.types.b = types.accumulate;
+  DotEmitter inner(kb, wide);
+  inner.activeLanes = activeLanes;
+  Tile widened = tile;
+  widened.b = kb.scratch();
+  kb.ifThen(
+      kb.lessThan(kb.sub(end, begin), kb.index(kManyTiles)),
+      [&] { emitTilesOf(tile, begin, end, kb.index(0), kb.index(0), rows); },
+      [&] {
+        int64_t lanes = spec.tile.lanes, vectors = spec.tile.vectors;
+        nn::ScalarEmitter narrow(kb.builder(), kb.loc(), types.b, lanes);
+        kb.forLoop(kb.index(0), kb.dim(&DotDims::tileStrideB), vectors * lanes, [&](Value row) {
+          for (int64_t v = 0; v < vectors; ++v) {
+            Value place = kb.add(row, v * lanes);
+            Value value = kb.load(kb.advance(tile.b, place, types.b), types.b, lanes);
+            kb.store(narrow.castTo(value, types.accumulate),
+                     kb.advance(widened.b, place, types.accumulate), types.accumulate, lanes);
+          }
+        });
+        inner.emitTilesOf(widened, begin, end, kb.index(0), kb.index(0), rows);
+      });
 }
 
 DotOperands DotEmitter::operandsOf(const Tile &tile) {

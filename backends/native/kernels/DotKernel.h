@@ -49,11 +49,14 @@ struct DotSpec {
   /// Before that, a number for each column times the sum of the block's A is taken from it: zero
   /// points. Blocks are of whole vectors then.
   bool shiftedBlocks = false;
+  /// Many tiles of the tallest height widen what they read of a packed B once, into scratch memory
+  /// of DotDims::tileStrideB sums; others in registers.
+  bool widensPanel = false;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "dot";
   QUERN_FIELDS(tile, heights, flat, rowStrideC, contiguousColumns, groupsRepeat, maskColumns,
-               clipsRows, bias, scaledBlocks, shiftedBlocks, epilogue)
+               clipsRows, bias, scaledBlocks, shiftedBlocks, widensPanel, epilogue)
   /// "dot_14x32_relu".
   std::string name() const;
   void emit(KernelBuilder &kb) const;

@@ -125,6 +125,8 @@ static StepBuffer packAhead(MatrixProduct &p, DotSpec &spec, DotDims &dims) {
   if (spec.heights.front() > 1)
     spec.tile.linesAhead = spec.tile.linesOfHalfAStep();
   setPackedStrides(p, spec, dims);
+  bool hasHalves = p.dtypeA == p.dtype && isFloat(p.dtypeB) && dtypeBytes(p.dtypeB) == 2;
+  spec.widensPanel = hasHalves && spec.heights.size() > 1;
   MatrixPack pack{p.batchB,
                   p.k,
                   p.n,
@@ -214,6 +216,7 @@ static LoweredStep stepOfVectors(const MatrixProduct &p, DotSpec spec, DotDims d
   dims.leftOver = p.k % spec.tile.group;
   dims.shareAhead(spec);
   LoweredStep step;
+  step.scratchBytes = spec.widensPanel ? dims.tileStrideB * dtypeBytes(p.dtype) : 0;
   step.kernel = kernelOf(std::move(spec));
   step.dims = flattenDims(dims);
   step.tasks = p.batch * dims.columnTiles * dims.lineChunks;
