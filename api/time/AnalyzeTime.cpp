@@ -140,6 +140,17 @@ static Status measureRates(const TimeFacts &facts, int threads) {
   return Status::ok();
 }
 
+/// One run as its threads saw it.
+static Status recordRun(const TimeFacts &facts, Runner &runner) {
+  Expected<TraceRecorder> recorder = TraceRecorder::begin();
+  if (!recorder)
+    return Status::ok();
+  std::vector<AnyValue> outputs(runner.outputs().size());
+  QUERN_TRY(runner.run(facts.inputs, outputs));
+  facts.analysis.timeline = recorder->end().spans;
+  return Status::ok();
+}
+
 /// The profile of runs, held against the machine: that first, for runs may be cancelled.
 static Status measure(const TimeFacts &facts, double compileMs) {
   TimeAnalysis &analysis = facts.analysis;
@@ -157,7 +168,7 @@ static Status measure(const TimeFacts &facts, double compileMs) {
     analysis.steps.push_back(timeOf(rows[i], hasNested, analysis.rates));
     analysis.stepsMs += rows[i].depth == 0 ? analysis.steps.back().ms : 0;
   }
-  return Status::ok();
+  return analysis.run.isComplete ? recordRun(facts, *runner) : Status::ok();
 }
 
 static Status explain(const TimeFacts &facts) {
@@ -174,7 +185,16 @@ static Status findCauses(TimeFacts &facts) {
   findSettingCauses(facts);
   findWeightCauses(facts);
   QUERN_TRY(findStartCauses(facts));
-  return facts.options.tries ? tryAlternatives(facts) : Status::ok();
+  if (facts.options.tries)
+    QUERN_TRY(tryAlternatives(facts));
+  if (!facts.options.stages)
+    return Status::ok();
+  QUERN_ASSIGN(facts.analysis.stages,
+               compareStages(facts.model, facts.inputs, facts.compile, facts.session,
+                             {.seconds = facts.options.seconds, .keepsCancelled = true}));
+  return facts.analysis.stages->isComplete
+             ? Status::ok()
+             : Status(StatusCode::Cancelled, "ended while stages were measured");
 }
 
 static void rank(std::vector<TimeCause> &causes) {

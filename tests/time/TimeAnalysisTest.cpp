@@ -136,6 +136,18 @@ TEST(TimeAnalysisTest, AsAPage) {
   EXPECT_EQ(count(page, "<polyline class=\"wire\""), 1u);
   EXPECT_EQ(count(page, "<circle class=\""), 4u);
   EXPECT_EQ(count(page, "<tr>"), analysis.steps.size() + 1);
+  EXPECT_EQ(count(page, "<figure class=\"wide\""), 1u);
+  EXPECT_EQ(count(page, ">main thread<"), 1u);
+}
+
+TEST(TimeAnalysisTest, StagesAreABarEach) {
+  TimeAnalysis analysis =
+      analyze(network(), {.options = {.seconds = 0.01, .tries = false, .stages = true}});
+  ASSERT_TRUE(analysis.stages);
+  EXPECT_TRUE(analysis.isComplete);
+  std::string page = timePage(analysis, "network");
+  for (const Stage &stage : analysis.stages->stages)
+    EXPECT_EQ(count(page, ">" + stage.name + "<"), 1u) << stage.name;
 }
 
 TEST(TimeAnalysisTest, AsJson) {

@@ -264,7 +264,10 @@ static Expected<TimeAnalysis> analyze(const ExplainOptions &options, std::string
   EndsEarly interruptible;
   RunnerOptions session{.threads = compile.threads, .limits = opened.limits};
   return analyzeTime(opened.model, inputs, compile, session,
-                     {.seconds = seconds, .tries = !options.noTrials, .loadMs = opened.loadMs});
+                     {.seconds = seconds,
+                      .tries = !options.noTrials,
+                      .stages = !options.htmlPath.empty() && !options.noTrials,
+                      .loadMs = opened.loadMs});
 }
 
 static Status execute(const ExplainOptions &options) {

@@ -7,8 +7,10 @@
 #pragma once
 
 #include "quern/Benchmark.h"
+#include "quern/Compare.h"
 #include "quern/MachineRates.h"
 #include "quern/Model.h"
+#include "quern/Trace.h"
 
 #include <cstdint>
 #include <optional>
@@ -128,6 +130,10 @@ struct TimeAnalysis {
   std::vector<TimeCause> causes;
   /// Median times of whole runs, of what was tried.
   std::vector<CurvePoint> threadCurve, batchCurve;
+  /// What each thread did in one run; nothing where another recording was on.
+  std::vector<TraceSpan> timeline;
+  /// Where it was asked for: what each kind of optimisation brings.
+  std::optional<StagedComparison> stages;
   /// False when it was ended early: what is there was measured.
   bool isComplete = true;
 
@@ -146,6 +152,9 @@ struct TimeAnalysisOptions {
   double seconds = 1;
   /// Whether to measure what would help: other precisions, numbers of threads, batch sizes.
   bool tries = true;
+  /// Whether to go from the interpreter to all optimisations, too (compareStages), which takes a
+  /// run of the interpreter at least.
+  bool stages = false;
   /// Of loading the model, for the causes at the start; 0 where it is not known.
   double loadMs = 0;
   /// Of this machine with the threads of the run; both are found out when they are not given.

@@ -6,6 +6,7 @@
 #include "quern/Version.h"
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -17,6 +18,13 @@ static std::string figure(const std::string &svg, const std::string &caption) {
   return svg.empty()
              ? ""
              : fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", svg, caption);
+}
+
+/// As wide as the page, or to be scrolled.
+static std::string wideFigure(const std::string &svg, const std::string &caption) {
+  std::string text = figure(svg, caption);
+  return text.empty() ? text
+                      : "<figure class=\"wide\" tabindex=\"0\">" + text.substr(strlen("<figure>"));
 }
 
 static std::string headOf(const TimeAnalysis &analysis, const std::string &title) {
@@ -128,6 +136,14 @@ std::string quern::timePage(const TimeAnalysis &analysis, const std::string &tit
              "what this machine was measured to do.") +
       figure(curveSvg(analysis.threadCurve, false), "Threads that were tried.") +
       figure(curveSvg(analysis.batchCurve, true), "Samples in a run that were tried.");
+  std::string timeline =
+      wideFigure(timelineSvg(analysis), "One run, a lane for each thread. Gaps are time in which a "
+                                        "thread waits for others, or for work.");
+  std::string stages =
+      analysis.stages ? wideFigure(waterfallSvg(*analysis.stages),
+                                   "A run from the interpreter, which is there to compare answers "
+                                   "with, to all that was asked for; the scale is logarithmic.")
+                      : "";
   return fmt::format(
              "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -135,7 +151,7 @@ std::string quern::timePage(const TimeAnalysis &analysis, const std::string &tit
              htmlText(title), kReportStyle) +
          headOf(analysis, title) + "<h2>Where a run goes</h2>\n" + sharesSvg(analysis) +
          keyOfColours(analysis) + causesOf(analysis) +
-         "<h2>Against this machine</h2>\n<div class=\"plots\">\n" + plots + "</div>\n" +
-         graphOf(analysis) + stepsOf(analysis) + "</main>\n<script>\n" + kReportScript +
+         "<h2>Against this machine</h2>\n<div class=\"plots\">\n" + plots + "</div>\n" + timeline +
+         stages + graphOf(analysis) + stepsOf(analysis) + "</main>\n<script>\n" + kReportScript +
          "</script></body></html>\n";
 }

@@ -23,6 +23,12 @@ std::string curveSvg(const std::vector<CurvePoint> &curve, bool divides);
 /// follow each other alike are one. Empty for more steps than anybody can look at.
 std::string graphSvg(const TimeAnalysis &analysis);
 
+/// What each thread did in one run, a lane for each; empty where nothing was recorded.
+std::string timelineSvg(const TimeAnalysis &analysis);
+
+/// The time of a run from the interpreter to all optimisations, a bar for each stage.
+std::string waterfallSvg(const StagedComparison &stages);
+
 /// A bar for a cell of a table.
 std::string barSvg(double share, StepBound bound);
 
