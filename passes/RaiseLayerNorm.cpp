@@ -24,9 +24,20 @@ namespace quern::passes {
 #include "passes/Passes.h.inc"
 } // namespace quern::passes
 
-/// The first of the dimensions that a mean is taken over, when these are the last and
-/// stay as 1; nullopt for everything else.
-static std::optional<int64_t> firstOfMean(ReduceOp op) {
+namespace {
+/// The mean of `input` over its dimensions from `axis` on, which stay as 1.
+struct RowMean {
+  Value input;
+  int64_t axis;
+};
+} // namespace
+
+/// What `value` is a mean of, over its last dimensions; nullopt for everything else. That of
+/// images, as [1, 1, H] may be taken for one, is a pool by now.
+static std::optional<RowMean> matchRowMean(Value value) {
+  if (auto pool = value.getDefiningOp<GlobalPoolOp>(); pool && pool.getKind() == ReduceKind::Mean)
+    return RowMean{pool.getInput(), /*axis=*/2};
+  auto op = value.getDefiningOp<ReduceOp>();
   if (!op || op.getKind() != ReduceKind::Mean || !op.getKeepdims())
     return std::nullopt;
   TypeFacts facts;
@@ -37,7 +48,7 @@ static std::optional<int64_t> firstOfMean(ReduceOp op) {
   for (auto [i, dim] : llvm::enumerate(*dims))
     if (dim != shape->rank() - static_cast<int64_t>(dims->size() - i))
       return std::nullopt;
-  return dims->front();
+  return RowMean{op.getInput(), dims->front()};
 }
 
 /// The number that `value` is the square of; null when it is none.
@@ -75,22 +86,22 @@ static std::optional<RootMeanSquare> matchRootMeanSquare(Value value) {
   if (isConstant(mean))
     std::swap(mean, shift);
   std::optional<double> epsilon = onlyReal(shift);
-  auto reduce = mean.getDefiningOp<ReduceOp>();
-  std::optional<int64_t> axis = firstOfMean(reduce);
-  if (!epsilon || !axis)
+  std::optional<RowMean> ofRows = matchRowMean(mean);
+  if (!epsilon || !ofRows)
     return std::nullopt;
-  Value of = squareRootOf(reduce.getInput());
+  Value of = squareRootOf(ofRows->input);
   if (!of)
     return std::nullopt;
-  Operation *square = reduce.getInput().getDefiningOp();
-  return RootMeanSquare{of, square, *axis, *epsilon, {square, reduce, add, sqrt}};
+  Operation *square = ofRows->input.getDefiningOp();
+  return RootMeanSquare{
+      of, square, ofRows->axis, *epsilon, {square, mean.getDefiningOp(), add, sqrt}};
 }
 
 /// x - mean(x) over the same dimensions: x. Null for other values.
 static Value uncentered(Value value, int64_t axis) {
   auto sub = value.getDefiningOp<SubOp>();
-  auto mean = sub ? sub.getB().getDefiningOp<ReduceOp>() : ReduceOp();
-  bool matches = mean && mean.getInput() == sub.getA() && firstOfMean(mean) == axis;
+  std::optional<RowMean> mean = sub ? matchRowMean(sub.getB()) : std::nullopt;
+  bool matches = mean && mean->input == sub.getA() && mean->axis == axis;
   return matches ? sub.getA() : Value();
 }
 

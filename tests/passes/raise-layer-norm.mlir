@@ -44,6 +44,38 @@ func.func @rms_norm(%x: tensor<2x8x4xf32>, %s: tensor<8x4xf32>) -> tensor<2x8x4x
 
 // -----
 
+// A mean over the last of three dimensions is a pool of an image by now. A maximum is no mean.
+// CHECK-LABEL: func @means_as_pools
+// CHECK: nn.layer_norm %arg0, %{{.*}}, %{{.*}} {axis = 2 : i64, center = false,
+// CHECK: nn.layer_norm %arg0, %{{.*}}, %{{.*}} {axis = 2 : i64, center = true,
+// CHECK-NOT: nn.layer_norm
+func.func @means_as_pools(%x: tensor<1x1x8xf32>) -> (tensor<1x1x8xf32>, tensor<1x1x8xf32>, tensor<1x1x8xf32>) {
+  %two = nn.constant dense<2.0> : tensor<f32>
+  %eps = nn.constant dense<0.25> : tensor<f32>
+  %sq = nn.pow %x, %two : (tensor<1x1x8xf32>, tensor<f32>) -> tensor<1x1x8xf32>
+  %ms = nn.global_pool mean %sq : (tensor<1x1x8xf32>) -> tensor<1x1x1xf32>
+  %shifted = nn.add %ms, %eps : (tensor<1x1x1xf32>, tensor<f32>) -> tensor<1x1x1xf32>
+  %root = nn.sqrt %shifted : (tensor<1x1x1xf32>) -> tensor<1x1x1xf32>
+  %rms = nn.div %x, %root : (tensor<1x1x8xf32>, tensor<1x1x1xf32>) -> tensor<1x1x8xf32>
+
+  %mean = nn.global_pool mean %x : (tensor<1x1x8xf32>) -> tensor<1x1x1xf32>
+  %d = nn.sub %x, %mean : (tensor<1x1x8xf32>, tensor<1x1x1xf32>) -> tensor<1x1x8xf32>
+  %dsq = nn.mul %d, %d : (tensor<1x1x8xf32>, tensor<1x1x8xf32>) -> tensor<1x1x8xf32>
+  %var = nn.global_pool mean %dsq : (tensor<1x1x8xf32>) -> tensor<1x1x1xf32>
+  %dshifted = nn.add %var, %eps : (tensor<1x1x1xf32>, tensor<f32>) -> tensor<1x1x1xf32>
+  %dev = nn.sqrt %dshifted : (tensor<1x1x1xf32>) -> tensor<1x1x1xf32>
+  %norm = nn.div %d, %dev : (tensor<1x1x8xf32>, tensor<1x1x1xf32>) -> tensor<1x1x8xf32>
+
+  %msq = nn.mul %x, %x : (tensor<1x1x8xf32>, tensor<1x1x8xf32>) -> tensor<1x1x8xf32>
+  %most = nn.global_pool max %msq : (tensor<1x1x8xf32>) -> tensor<1x1x1xf32>
+  %mshifted = nn.add %most, %eps : (tensor<1x1x1xf32>, tensor<f32>) -> tensor<1x1x1xf32>
+  %mroot = nn.sqrt %mshifted : (tensor<1x1x1xf32>) -> tensor<1x1x1xf32>
+  %other = nn.div %x, %mroot : (tensor<1x1x8xf32>, tensor<1x1x1xf32>) -> tensor<1x1x8xf32>
+  return %rms, %norm, %other : tensor<1x1x8xf32>, tensor<1x1x8xf32>, tensor<1x1x8xf32>
+}
+
+// -----
+
 // A mean over dimensions that are not the last, and one of half the precision: each
 // step of it rounds in the model.
 // CHECK-LABEL: func @other_means
