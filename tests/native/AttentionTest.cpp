@@ -210,6 +210,12 @@ TEST(AttentionTest, Sizes) {
       }
 }
 
+// Several tasks of a head, and last tiles of keys that are full to different parts.
+TEST(AttentionTest, ManyRows) {
+  for (int64_t keys : {33, 69, 96, 160, 161})
+    expectLikeReference({.heads = 1, .keyHeads = 1, .queries = 400, .keys = keys});
+}
+
 TEST(AttentionTest, SizesOfHeads) {
   for (int64_t size : {1, 2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 48, 63, 65, 80, 96, 100, 127, 128})
     for (int64_t valueSize : {size, 129 - size})

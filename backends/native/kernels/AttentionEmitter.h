@@ -7,6 +7,7 @@
 
 #include "backends/native/kernels/AttentionTask.h"
 #include "backends/native/kernels/DotMicroKernel.h"
+#include "backends/native/kernels/RowReduction.h"
 #include "ir/ScalarEmitter.h"
 
 #include <functional>
@@ -58,6 +59,7 @@ private:
   void limitKeys(Task &task);
   void startRows(const Task &task);
   void emitBlock(const Block &block);
+  void sumWeights(const Task &task, Value row);
   void finishRow(const Task &task, Value row);
 
   // Keys and values of a block, where tiles read them.
@@ -71,6 +73,8 @@ private:
 
   // A block.
   void emitScores(const Block &block);
+  void emitScoreTiles(const Task &task, int64_t vectors, TileHeights heights,
+                      const ScoreColumns &range);
   void bendRow(const Block &block, Value row);
   void rescaleRows(const Task &task, Value row);
   void weighRow(const Block &block, Value row);
@@ -92,6 +96,10 @@ private:
   Value alignUp(Value size, int64_t to) {
     return kb.mul(kb.div(kb.add(size, to - 1), kb.index(to)), to);
   }
+  /// Of arrays of a vector for each row: that of `row`; and for a vector of rows from `row` on,
+  /// what the lanes of each come to.
+  Value lanesOf(Value array, Value row) { return advance(array, kb.mul(row, lanes)); }
+  Value combineRowsAt(Combine kind, Value vectorsOfRows, Value row);
   Value stateOf(Value array, Value row) { return kb.load(advance(array, row), dtype, 0); }
   /// Of the block, of a row: in kBlock elements.
   Value scoresOf(const Task &task, Value row) {

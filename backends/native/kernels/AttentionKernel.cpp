@@ -63,9 +63,10 @@ Scratch AttentionEmitter::placeScratch() {
   memory.scores = take(kb.mul(rows, AttentionSpec::kBlock));
   memory.sums = take(kb.mul(rows, valuePadded));
   Value states = alignUp(rows, lanes);
-  for (Value *state :
-       {&memory.largest, &memory.bases, &memory.totals, &memory.factors, &memory.maskLargest})
+  for (Value *state : {&memory.largest, &memory.bases, &memory.factors, &memory.maskLargest})
     *state = take(states);
+  for (Value *vectorState : {&memory.maxima, &memory.totals})
+    *vectorState = take(kb.mul(states, lanes));
   return memory;
 }
 
@@ -129,16 +130,17 @@ void AttentionEmitter::emitTask(Value number) {
     Value keyCount = kb.minSigned(kb.sub(task.seenKeys, begin), kb.index(AttentionSpec::kBlock));
     emitBlock({task, begin, keyCount});
   });
+  kb.forLoop(zero, task.rowCount, lanes, [&](Value row) { sumWeights(task, row); });
   kb.forLoop(zero, task.rowCount, 1, [&](Value row) { finishRow(task, row); });
 }
 
 void AttentionEmitter::startRows(const Task &task) {
   const Scratch &memory = task.memory;
   nn::ScalarEmitter e = scalars();
-  Value least = e.constant(-kInfinity), zero = e.constant(0), zeros = vectors().constant(0);
+  Value least = e.constant(-kInfinity), zeros = vectors().constant(0);
   kb.forLoop(kb.index(0), task.rowCount, 1, [&](Value row) {
     setState(least, memory.largest, row);
-    setState(zero, memory.totals, row);
+    kb.store(zeros, lanesOf(memory.totals, row), dtype, lanes);
     setState(least, memory.maskLargest, row);
     kb.forLoop(kb.index(0), valuePadded, lanes, [&](Value at) {
       kb.store(zeros, advance(memory.sums, kb.add(kb.mul(row, valuePadded), at)), dtype, lanes);
@@ -161,18 +163,32 @@ void AttentionEmitter::emitBlock(const Block &block) {
   addValues(block, values);
 }
 
+Value AttentionEmitter::combineRowsAt(Combine kind, Value vectorsOfRows, Value row) {
+  Values rows;
+  for (int64_t i = 0; i < lanes; ++i)
+    rows.push_back(load(lanesOf(vectorsOfRows, kb.add(row, i))));
+  return combineRows(kb, kind, dtype, std::move(rows));
+}
+
+/// What the sums of values of a vector of rows are multiplied by in the end.
+void AttentionEmitter::sumWeights(const Task &task, Value row) {
+  nn::ScalarEmitter e = vectors();
+  Value total = combineRowsAt(Combine::Add, task.memory.totals, row);
+  kb.store(e.div(e.constant(1), total), advance(task.memory.factors, row), dtype, lanes);
+}
+
 void AttentionEmitter::finishRow(const Task &task, Value row) {
   nn::ScalarEmitter e = scalars(), v = vectors();
   // Without any keys all is 0, as of a product over nothing.
   Value isEmpty = kb.lessThan(kb.dim(&AttentionDims::keys), kb.index(1));
   if (spec.zeroMaskedRows)
     isEmpty = e.logicalOr(isEmpty, isMinusInfinity(stateOf(task.memory.maskLargest, row)));
-  Value total = kb.splat(stateOf(task.memory.totals, row), lanes);
+  Value factor = kb.splat(stateOf(task.memory.factors, row), lanes);
   Value to = advance(task.result, kb.mul(row, stride(&AttentionDims::result, kRow)));
   Value from = advance(task.memory.sums, kb.mul(row, valuePadded));
   kb.forLoop(kb.index(0), kb.dim(&AttentionDims::valueSize), lanes, [&](Value at) {
-    Value quotient = v.div(load(advance(from, at)), total);
-    Value result = kb.builder().create<arith::SelectOp>(kb.loc(), isEmpty, v.constant(0), quotient);
+    Value mean = v.mul(load(advance(from, at)), factor);
+    Value result = kb.builder().create<arith::SelectOp>(kb.loc(), isEmpty, v.constant(0), mean);
     Value exists = spec.maskValueSize ? active(kb.dim(&AttentionDims::valueSize), at) : Value();
     kb.store(result, advance(to, at), dtype, lanes, exists);
   });
@@ -203,20 +219,23 @@ DotTile AttentionEmitter::tileOf(int64_t vectors) const {
   return tile;
 }
 
-void AttentionEmitter::emitScores(const Block &block) {
-  const Task &task = block.task;
-  DotTile tile = tileOf(spec.scoreVectors);
+/// The scores of the keys [from, to), which begin at packed keys `keys`, in tiles of `vectors`.
+void AttentionEmitter::emitScoreTiles(const Task &task, int64_t vectors, TileHeights heights,
+                                      const ScoreColumns &range) {
+  DotTile tile = tileOf(vectors);
   tile.levels = {{DotTile::kRuntime, spec.stridedQuery ? DotTile::kRuntime : group, 2}};
   tile.partialGroup = spec.partialGroup;
+  tile.packedB = vectors == spec.scoreVectors;
   DotOperands operands;
   Value size = kb.dim(&AttentionDims::size);
   operands.levels = {{kb.div(size, kb.index(group)), stride(&AttentionDims::query, kElement)}};
   operands.leftOver = kb.rem(size, kb.index(group));
   operands.rowStrideA = stride(&AttentionDims::query, kRow);
+  operands.strideB = kb.index(spec.scoreVectors * lanes * group);
   DotMicroKernel micro(kb, tile, operands);
-  kb.forLoop(kb.index(0), block.keyCount, tile.columns(), [&](Value column) {
-    Value keys = advanceFactor(task.memory.keys, kb.mul(column, sizePadded));
-    forEachTile(task, spec.scoreHeights, [&](int64_t height, Value row) {
+  kb.forLoop(range.from, range.to, tile.columns(), [&](Value column) {
+    Value keys = advanceFactor(range.keys, kb.mul(kb.sub(column, range.from), range.strideOfKeys));
+    forEachTile(task, heights, [&](int64_t height, Value row) {
       Value queries = advanceFactor(task.query, kb.mul(row, operands.rowStrideA));
       Values found = micro.accumulate(height, queries, keys, micro.zeros(height));
       Value to = advance(task.memory.scores, kb.add(kb.mul(row, AttentionSpec::kBlock), column));
@@ -226,6 +245,22 @@ void AttentionEmitter::emitScores(const Block &block) {
       }
     });
   });
+}
+
+/// In whole tiles of packed keys; of the last one, if it is no more than half full, vector by
+/// vector: 69 keys are 80, not 128.
+void AttentionEmitter::emitScores(const Block &block) {
+  const Task &task = block.task;
+  int64_t columns = spec.scoreVectors * lanes;
+  Value from = kb.index(0), to = block.keyCount;
+  if (spec.scoreVectors > 2)
+    to = kb.mul(kb.div(kb.add(block.keyCount, columns / 2 - 1), kb.index(columns)), columns);
+  emitScoreTiles(task, spec.scoreVectors, spec.scoreHeights,
+                 {from, to, task.memory.keys, sizePadded});
+  if (spec.scoreVectors > 2)
+    emitScoreTiles(task, 1, chooseCellHeights(kb.target(), 1),
+                   {to, block.keyCount, advanceFactor(task.memory.keys, kb.mul(to, sizePadded)),
+                    kb.index(group)});
 }
 
 /// Products of queries and keys, scaled and bent.
@@ -299,7 +334,7 @@ void AttentionEmitter::bendRow(const Block &block, Value row) {
   };
   Values most = pass(kb.index(0), whole, /*masked=*/false, {none, none});
   most = pass(whole, end, /*masked=*/true, most);
-  setState(combineLanes(kb, Combine::MaxNumber, dtype, most[0], lanes), memory.bases, row);
+  kb.store(most[0], lanesOf(memory.maxima, row), dtype, lanes);
   if (spec.zeroMaskedRows)
     setState(combine(kb, Combine::Max, dtype, 0, stateOf(memory.maskLargest, row),
                      combineLanes(kb, Combine::Max, dtype, most[1], lanes)),
@@ -313,7 +348,8 @@ void AttentionEmitter::rescaleRows(const Task &task, Value row) {
   nn::ScalarEmitter e = vectors();
   Value largest = advance(memory.largest, row), bases = advance(memory.bases, row);
   Value before = load(largest);
-  Value after = combine(kb, Combine::MaxNumber, dtype, lanes, load(bases), before);
+  Value found = combineRowsAt(Combine::MaxNumber, memory.maxima, row);
+  Value after = combine(kb, Combine::MaxNumber, dtype, lanes, found, before);
   // Relative to 0 while there is nothing but -infinity: all weights are 0 then.
   Value base = e.select(e.equal(after, e.constant(-kInfinity)), e.constant(0), after);
   kb.store(after, largest, dtype, lanes);
@@ -339,9 +375,9 @@ void AttentionEmitter::weighRow(const Block &block, Value row) {
     nn::ScalarEmitter factors(kb.builder(), kb.loc(), spec.factors, lanes);
     return Values{e.add(now[0], factors.castTo(narrow, dtype))};
   })[0];
-  setState(scalars().fma(stateOf(memory.totals, row), stateOf(memory.factors, row),
-                         combineLanes(kb, Combine::Add, dtype, sum, lanes)),
-           memory.totals, row);
+  Value totals = lanesOf(memory.totals, row);
+  Value factor = kb.splat(stateOf(memory.factors, row), lanes);
+  kb.store(e.fma(load(totals), factor, sum), totals, dtype, lanes);
 }
 
 /// sums = sums * factor + weights * values

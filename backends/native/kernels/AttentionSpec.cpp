@@ -23,9 +23,11 @@ AttentionDims AttentionDims::of(const AttentionShape &s) {
 CheckedSize AttentionDims::scratch(const AttentionSpec &spec) const {
   CheckedSize sizePadded = CheckedSize(size).alignedTo(spec.lanes * spec.types().group()),
               valuePadded = CheckedSize(valueSize).alignedTo(spec.valueVectors * spec.lanes);
-  constexpr int64_t kStates = 5; // of a row
+  // Numbers and vectors of a row.
+  constexpr int64_t kStates = 4, kVectorStates = 2;
   CheckedSize factors = CheckedSize(AttentionSpec::kBlock) * (sizePadded + valuePadded),
               sums = CheckedSize(rows) * (valuePadded + CheckedSize(AttentionSpec::kBlock)),
-              states = CheckedSize(rows).alignedTo(spec.lanes) * CheckedSize(kStates);
+              states = CheckedSize(rows).alignedTo(spec.lanes) *
+                       CheckedSize(kStates + kVectorStates * spec.lanes);
   return factors * dtypeBytes(spec.factors) + (sums + states) * dtypeBytes(spec.dtype);
 }

@@ -27,9 +27,11 @@ struct Scratch {
   /// beginning of their row of scores.
   Value scores, sums;
   /// A number for each row, in whole vectors of rows: the largest score so far; what weights are
-  /// relative to (before, the largest score of the block), and their sum; how much less earlier
-  /// blocks count now; the largest of the mask.
-  Value largest, bases, totals, factors, maskLargest;
+  /// relative to; how much less earlier blocks count now; the largest of the mask.
+  Value largest, bases, factors, maskLargest;
+  /// A vector for each of these rows, of which each lane is of some keys: the largest scores of the
+  /// block, and the sums of weights so far.
+  Value maxima, totals;
 };
 
 /// A task: some queries of one head.
@@ -51,6 +53,12 @@ struct Task {
 struct Block {
   const Task &task;
   Value begin, keyCount;
+};
+
+/// Keys [from, to) of a block that are multiplied in tiles of one width: where the first of them
+/// lies packed, and how far apart, in elements, neighbouring keys are on the whole.
+struct ScoreColumns {
+  Value from, to, keys, strideOfKeys;
 };
 
 /// A vector of scores: those of `row` from key `at` of the block on, of which `active` exist

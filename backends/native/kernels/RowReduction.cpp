@@ -70,6 +70,28 @@ Value native::combineLanes(KernelBuilder &kb, Combine kind, DType dtype, Value v
   return kb.builder().create<vector::ExtractOp>(kb.loc(), vector, ArrayRef<int64_t>{0});
 }
 
+Value native::combineRows(KernelBuilder &kb, Combine kind, DType dtype,
+                          KernelBuilder::Values rows) {
+  auto lanes = static_cast<int64_t>(rows.size());
+  OpBuilder &ops = kb.builder();
+  SmallVector<int64_t> low, high;
+  for (int64_t i = 0; i < lanes / 2; ++i) {
+    low.append({i, lanes + i});
+    high.append({lanes / 2 + i, lanes + lanes / 2 + i});
+  }
+  // Each step puts the lanes of two rows between each other, which are half as many for each then.
+  while (rows.size() > 1) {
+    KernelBuilder::Values next;
+    for (size_t i = 0, half = rows.size() / 2; i < half; ++i) {
+      Value a = ops.create<vector::ShuffleOp>(kb.loc(), rows[i], rows[half + i], low);
+      Value b = ops.create<vector::ShuffleOp>(kb.loc(), rows[i], rows[half + i], high);
+      next.push_back(combine(kb, kind, dtype, lanes, a, b));
+    }
+    rows = std::move(next);
+  }
+  return rows.front();
+}
+
 /// `value` in the first `active` lanes (all when null), `otherwise` in the rest.
 static Value keepActive(KernelBuilder &kb, Value value, Value otherwise, Value active,
                         int64_t lanes) {

@@ -19,6 +19,9 @@ mlir::Value combine(KernelBuilder &kb, Combine kind, DType dtype, int64_t lanes,
 /// All lanes of `vector` combined, in a balanced tree; a scalar.
 mlir::Value combineLanes(KernelBuilder &kb, Combine kind, DType dtype, mlir::Value vector,
                          int64_t lanes);
+/// As many vectors as they have lanes: lane r is what all lanes of vector r combine to, in a
+/// balanced tree. Half of the work of combineLanes for each.
+mlir::Value combineRows(KernelBuilder &kb, Combine kind, DType dtype, KernelBuilder::Values rows);
 
 /// What is reduced: a function of each element, of the index `at` of its first
 /// lane and of the number of lanes that exist (null: all).

@@ -64,12 +64,15 @@ static AttentionSpec makeSpec(nn::AttentionOp op, const AttentionShape &shape,
   return spec;
 }
 
-/// Tasks have as many rows as keep their scores in cache, for each of them packs all keys;
-/// fewer where threads would have nothing to do.
+/// Tasks have as many rows as keep their scores and sums in the second cache, for each of them
+/// packs all keys and copies all values; fewer where threads would have nothing to do.
 static AttentionDims makeDims(const AttentionSpec &spec, const AttentionShape &shape,
                               int64_t threads) {
-  constexpr int64_t kMaxRows = 96, kMinRows = 24, kTasksPerThread = 4;
-  int64_t chunks = ceilDiv(shape.queries, kMaxRows);
+  constexpr int64_t kMostElements = 72 << 10, kFewestRows = 96, kMostRows = 384, kMinRows = 24,
+                    kTasksPerThread = 4;
+  int64_t ofRow = AttentionSpec::kBlock + shape.valueSize;
+  int64_t maxRows = std::clamp(kMostElements / ofRow, kFewestRows, kMostRows);
+  int64_t chunks = ceilDiv(shape.queries, maxRows);
   if (threads > 1) {
     int64_t wanted = ceilDiv(kTasksPerThread * threads, shape.batch * shape.heads);
     chunks = std::max(chunks, std::min(wanted, ceilDiv(shape.queries, kMinRows)));
