@@ -2,8 +2,8 @@
 
     worker.py SYSTEM MODEL INPUTS.npz THREADS
 
-Answers each line of stdin with a line of JSON on stdout: first, unasked, how long loading and the
-first run took; `turn SECONDS`: the median of that many seconds; `save FILE`: the outputs, written
+Answers each line of stdin with a line of JSON on stdout: first, unasked, the system's version and
+how long loading and the first run took, or why it cannot be used ("error"); `turn SECONDS`: the median of that many seconds; `save FILE`: the outputs, written
 to a .npz file; `end`: the most memory that was needed, beyond an empty Python with NumPy.
 """
 import json
@@ -49,10 +49,16 @@ def main():
     name, model, inputs, threads = sys.argv[1:]
     feeds = dict(np.load(inputs))
     empty = peak_memory()
-    start = time.perf_counter()
-    system = SYSTEMS[name](model, feeds, int(threads))
-    loaded = time.perf_counter()
-    say({"load_ms": 1e3 * (loaded - start), "first_run_ms": milliseconds(system.run)})
+    try:
+        version = SYSTEMS[name].version()
+        start = time.perf_counter()
+        system = SYSTEMS[name](model, feeds, int(threads))
+        loaded = time.perf_counter()
+        first = milliseconds(system.run)
+    except Exception as error:  # whatever the system raises is its answer
+        say({"error": f"{type(error).__name__}: {error}"})
+        sys.exit(1)
+    say({"version": version, "load_ms": 1e3 * (loaded - start), "first_run_ms": first})
     for line in sys.stdin:
         command, _, argument = line.strip().partition(" ")
         if command == "turn":

@@ -69,10 +69,11 @@ class CliTest(unittest.TestCase):
         onnx.save(add_relu_model(), str(self.folder / "add.onnx"))
         onnx.save(gemm_model(), str(self.folder / "gemm.onnx"))
 
-    def quern(self, *arguments, exits=OK):
+    def quern(self, *arguments, exits=OK, environment=None):
         """Runs quern in the folder; its standard output and standard error. `exits`: the exit
-        code, or those that it may end with."""
+        code, or those that it may end with. `environment`: variables beside those there are."""
         done = subprocess.run([QUERN, *map(str, arguments)], cwd=self.folder, text=True,
+                              env={**os.environ, **(environment or {})},
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=SECONDS_PER_RUN, errors="replace")
         self.assertIn(done.returncode, exits if isinstance(exits, tuple) else (exits,),

@@ -9,10 +9,68 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from cli import QUERN, SECONDS_PER_RUN, CliTest
+from cli import INCOMPATIBLE, QUERN, SECONDS_PER_RUN, USAGE, CliTest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "examples/digits/digits.onnx"
+
+
+# As much of onnxruntime as the worker uses; its answers are those of `quern run`.
+FAKE_SYSTEM = """
+import subprocess, types
+import numpy as np
+__version__ = "1.2.3"
+GraphOptimizationLevel = types.SimpleNamespace(ORT_ENABLE_ALL=99)
+class SessionOptions: pass
+class InferenceSession:
+    def __init__(self, model, options, providers):
+        if options.intra_op_num_threads != 1:
+            raise ValueError("one thread, please")
+        self.model = model
+    def get_inputs(self): return [types.SimpleNamespace(name="image")]
+    def get_outputs(self): return [types.SimpleNamespace(name="probabilities")]
+    def run(self, names, feeds):
+        np.savez("fed.npz", **feeds)
+        subprocess.run(["QUERN", "run", self.model, "--input=fed.npz", "--output=found.npz"],
+                       check=True, stdout=subprocess.DEVNULL)
+        return [np.load("found.npz")["probabilities"] + ADDED]
+    def io_binding(self):
+        return types.SimpleNamespace(bind_cpu_input=lambda *a: 0, bind_output=lambda *a: 0)
+    def run_with_iobinding(self, binding): pass
+"""
+
+
+class Against(CliTest):
+    def compare(self, added, *arguments, **options):
+        (self.folder / "onnxruntime.py").write_text(
+            FAKE_SYSTEM.replace("QUERN", QUERN).replace("ADDED", added))
+        environment = {"PYTHONPATH": str(self.folder), "QUERN_PYTHON": sys.executable}
+        return self.quern("compare", DIGITS, "--dim=N=1", "--against=onnxruntime",
+                          "--duration=20ms", *arguments, environment=environment, **options)
+
+    def test_is_in_the_table(self):
+        out, _ = self.compare("0", "--threads=1", "--json=found.json")
+        self.assertRegex(out, r"\nonnxruntime 1\.2\.3 +[0-9.]+ +[0-9.]+ +[0-9.]+ .* pass\n")
+        (peer,) = json.loads((self.folder / "found.json").read_text())["against"]
+        self.assertEqual((peer["system"], peer["refusal"]), ("onnxruntime 1.2.3", ""))
+        self.assertGreater(peer["ratio"], 0)
+        self.assertTrue(peer["outputs"][0]["pass"])
+
+    def test_its_errors_are_no_failure_of_quern(self):
+        out, _ = self.compare("0.25", "--threads=1")
+        self.assertRegex(out, r"onnxruntime 1\.2\.3 .* 0\.25  differs")
+
+    def test_refusals_come_after_the_results(self):
+        out, err = self.compare("0", "--threads=2", exits=INCOMPATIBLE)
+        self.assertRegex(out, r"onnxruntime .* does not run")
+        self.assertIn("speed-up", out)
+        self.assertIn("onnxruntime: ValueError: one thread, please", err)
+        _, err = self.quern("compare", DIGITS, "--dim=N=1", "--against=openvino", "--duration=1ms",
+                            exits=INCOMPATIBLE, environment={"QUERN_PYTHON": "/no/python"})
+        self.assertIn("cannot run /no/python for openvino", err)
+        self.fails(USAGE, "compare", DIGITS, "--against=litert", says="litert not in")
+        self.fails(USAGE, "compare", DIGITS, "--against=openvino", "--by-stage", "--dim=N=1",
+                   says="--against is for a comparison without it")
 
 
 class Peers(CliTest):

@@ -2,11 +2,13 @@
 #include "quern/Compare.h"
 #include "quern/OutputGuard.h"
 #include "quern/Reports.h"
+#include "tools/quern/Against.h"
 #include "tools/quern/ChosenPrecision.h"
 #include "tools/quern/Duration.h"
 #include "tools/quern/Explained.h"
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
+#include "tools/quern/Peer.h"
 #include "tools/quern/Stages.h"
 
 #include <CLI/CLI.hpp>
@@ -27,6 +29,8 @@ struct CompareCommand {
   std::string duration = "2s";
   /// The model of a compiled library.
   std::string reference;
+  /// Other systems.
+  std::vector<std::string> against;
   bool byStage = false;
   OutputStyle style;
 };
@@ -42,6 +46,13 @@ static void addOptions(CLI::App &verb, CompareCommand &options) {
   verb.add_flag("--by-stage", options.byStage,
                 "Adds one kind of optimisation after the other: what each brings, and what it "
                 "changes");
+  verb.add_option("--against", options.against,
+                  "Another system, which runs the same in turns: onnxruntime, openvino (in the "
+                  "precision that it chooses) or openvino-f32, from the packages of python3")
+      ->type_name("SYSTEM")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember(peerNames()));
   verb.add_option("--rtol", options.relative,
                   "Relative tolerance (default 1e-3; at a lower precision neither this nor "
                   "--atol counts, but 1 % of the largest magnitude of each output)")
@@ -106,11 +117,18 @@ prepareDirect(const CompareCommand &options, const Runnable &compiled,
   return prepare(compiled, direct, inputs);
 }
 
-static Expected<Comparison> compareBackends(const CompareCommand &options,
-                                            const Runnable &reference, const Runnable &compiled,
-                                            std::span<const AnyValue> inputs,
-                                            const std::optional<Explanation> &explanation,
-                                            double seconds) {
+namespace {
+struct Measured {
+  Comparison comparison;
+  std::vector<PeerComparison> peers;
+};
+} // namespace
+
+static Expected<Measured> compareBackends(const CompareCommand &options, const Runnable &reference,
+                                          const Runnable &compiled,
+                                          std::span<const AnyValue> inputs,
+                                          const std::optional<Explanation> &explanation,
+                                          double seconds) {
   Progress progress(options.style);
   progress.show("compiling");
   explainKernelCache(options.backend.compile, options.style);
@@ -132,7 +150,20 @@ static Expected<Comparison> compareBackends(const CompareCommand &options,
                         .seed = options.inputs.seed,
                         .keepsCancelled = true}));
   result.compileMs = compileMs;
-  return result;
+  Measured measured{std::move(result), {}};
+  if (options.against.empty() || !measured.comparison.isComplete)
+    return measured;
+  progress.show("comparing with other systems");
+  QUERN_ASSIGN(measured.peers,
+               compareWithPeers(
+                   {.systems = options.against,
+                    .modelPath = options.reference.empty() ? options.model.path : options.reference,
+                    .inputPorts = compiled.inputs(),
+                    .outputPorts = native->outputs(),
+                    .tolerance = measured.comparison.tolerance,
+                    .seconds = seconds},
+                   *interpreter, *native, inputs));
+  return measured;
 }
 
 /// "precision bf16: an output may differ by 4 % of its largest magnitude".
@@ -174,8 +205,9 @@ static std::string describe(Precision precision, WeightType weights, const Compa
                      times.str(), c.speedup());
 }
 
-static Json describeJson(const CompareCommand &options, Precision precision, const Comparison &c,
-                         const std::optional<Explanation> &explanation) {
+static Json describeJson(const CompareCommand &options, Precision precision,
+                         const Measured &measured, const std::optional<Explanation> &explanation) {
+  const Comparison &c = measured.comparison;
   return {
       {"schema", "quern.compare/1"},
       {"model", options.model.path},
@@ -188,6 +220,7 @@ static Json describeJson(const CompareCommand &options, Precision precision, con
       {"interpreter", {{"p50_ms", c.reference.p50}}},
       {"native", {{"p50_ms", c.compiled.p50}, {"compile_ms", c.compileMs}, {"threads", c.threads}}},
       {"speedup", c.speedup()},
+      {"against", peersJson(measured.peers)},
       {"complete", c.isComplete},
       {"explanation", explanation ? Json::parse(explanationReport(*explanation)) : Json(nullptr)}};
 }
@@ -235,14 +268,18 @@ static Status execute(const CompareCommand &given) {
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style,
                           compiled.limits, compiled.defaults, &compiled.guard));
+  if (options.byStage && !options.against.empty())
+    return usageError("--by-stage goes from stage to stage of Quern's own: --against is for a "
+                      "comparison without it");
   if (options.byStage)
     return executeStages(options, compiled, inputs, seconds);
   QUERN_ASSIGN(options.backend,
                settleChoices(compiled, options.backend, inputs, options.inputs, options.style));
   std::optional<Explanation> explanation =
       explainCompiled(compiled, options.backend.compile, inputs, options.style);
-  QUERN_ASSIGN(Comparison comparison,
+  QUERN_ASSIGN(Measured measured,
                compareBackends(options, reference, compiled, inputs, explanation, seconds));
+  const Comparison &comparison = measured.comparison;
   for (const OutputComparison &output : comparison.outputs)
     if (output.flushMatters)
       note(options.style,
@@ -253,10 +290,13 @@ static Status execute(const CompareCommand &given) {
   Precision precision = compiled.precision(options.backend);
   if (options.style.printsTable())
     QUERN_TRY(printText(describe(precision, options.backend.compile.weights, comparison) +
+                        (measured.peers.empty() ? "" : "\n" + describePeers(measured.peers)) +
                         describeLibrary(compiled, options.style) +
                         (explanation ? describeExplanation(*explanation, options.style) : "")));
-  QUERN_TRY(writeJson(describeJson(options, precision, comparison, explanation), options.style));
+  QUERN_TRY(writeJson(describeJson(options, precision, measured, explanation), options.style));
   QUERN_TRY(comparison.verdict());
+  for (const PeerComparison &peer : measured.peers)
+    QUERN_TRY(peer.refusal);
   return comparison.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
 }
 
