@@ -3,6 +3,7 @@
 
 #include "runtime/running/FloatEnvironment.h"
 #include "runtime/running/TaskEdges.h"
+#include "runtime/running/TaskTeam.h"
 #include "runtime/system/CpuCount.h"
 
 #include <algorithm>
@@ -16,10 +17,11 @@
 using namespace quern;
 
 struct TaskPool::Implementation {
-  explicit Implementation(int threads);
+  Implementation(int threads, bool flushSubnormals);
   ~Implementation();
   int threads;
   std::unique_ptr<tbb::task_arena> arena;
+  TaskTeam team;
 };
 
 namespace {
@@ -53,14 +55,14 @@ static void giveBack(int threads, std::unique_ptr<tbb::task_arena> arena) {
   idle.byThreads[threads].push_back(std::move(arena));
 }
 
-TaskPool::Implementation::Implementation(int threads)
-    : threads(threads), arena(takeArena(threads)) {}
+TaskPool::Implementation::Implementation(int threads, bool flushSubnormals)
+    : threads(threads), arena(takeArena(threads)), team(threads, flushSubnormals) {}
 TaskPool::Implementation::~Implementation() { giveBack(threads, std::move(arena)); }
 
 TaskPool::TaskPool(int threads, bool flushSubnormals)
     : threadCount(std::min(threads > 0 ? threads : availableCpus(), affinityCpus())),
       flushSubnormals(flushSubnormals) {
-  implementation = std::make_unique<Implementation>(threadCount);
+  implementation = std::make_unique<Implementation>(threadCount, flushSubnormals);
 }
 
 /// Calls `work` inside `arena`, perhaps in another thread when the arena is full.
@@ -86,7 +88,12 @@ int TaskPool::currentWorker() const {
 void TaskPool::enterArena(void (*work)(void *), void *context) {
   if (threadCount == 1)
     return work(context);
-  executeIn(*implementation->arena, [&] { work(context); });
+  executeIn(*implementation->arena, [&] {
+    bool leads = implementation->team.lead();
+    work(context);
+    if (leads)
+      implementation->team.leave();
+  });
 }
 
 void TaskPool::runChunks(int64_t tasks, int64_t grain, void (*body)(void *, int64_t, int64_t),
@@ -102,6 +109,11 @@ void TaskPool::runChunks(int64_t tasks, int64_t grain, void (*body)(void *, int6
   };
   if (threadCount == 1 || chunks == 1)
     return runRange(0, chunks);
+  auto runOne = [&](int64_t chunk) { runRange(chunk, chunk + 1); };
+  if (implementation->team.run(
+          {chunks, [](void *f, int64_t chunk) { (*static_cast<decltype(runOne) *>(f))(chunk); },
+           &runOne}))
+    return;
   executeIn(*implementation->arena, [&] {
     beginTasks();
     tbb::parallel_for(tbb::blocked_range<int64_t>(0, chunks), [&](const auto &range) {

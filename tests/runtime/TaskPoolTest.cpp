@@ -115,6 +115,48 @@ TEST(TaskPool, NestsAndWorksFromManyThreads) {
   EXPECT_EQ(sum, 400);
 }
 
+TEST(TaskPool, EachStepSeesAllOfTheOneBefore) {
+  constexpr int64_t kTasks = 64, kSteps = 300;
+  TaskPool pool(0, false);
+  std::vector<int64_t> from(kTasks, 1), to(kTasks);
+  pool.enter([&] {
+    for (int64_t step = 0; step < kSteps; ++step) {
+      if (step % 100 == 99) // longer than workers wait for a step
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      // Few chunks, and many.
+      pool.parallelFor(kTasks, step % 2 == 0 ? 1 : kTasks / 2, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+          to[i] = (from[i] + from[(i + 1) % kTasks] + i) % 1009;
+      });
+      std::swap(from, to);
+    }
+  });
+  std::vector<int64_t> wanted(kTasks, 1), next(kTasks);
+  for (int64_t step = 0; step < kSteps; ++step) {
+    for (int64_t i = 0; i < kTasks; ++i)
+      next[i] = (wanted[i] + wanted[(i + 1) % kTasks] + i) % 1009;
+    std::swap(wanted, next);
+  }
+  EXPECT_EQ(from, wanted);
+}
+
+TEST(TaskPool, WorkersThatRunAtOnceHaveDifferentNumbers) {
+  TaskPool pool(0, false);
+  std::vector<std::atomic<int>> inside(static_cast<size_t>(pool.threads()));
+  std::atomic<int> met = 0;
+  auto work = [&](int64_t, int64_t) {
+    std::atomic<int> &mine = inside[static_cast<size_t>(pool.currentWorker())];
+    met += mine.fetch_add(1);
+    mine.fetch_sub(1);
+  };
+  pool.enter([&] {
+    for (int step = 0; step < 100; ++step)
+      pool.parallelFor(32, 1, work);
+  });
+  pool.parallelFor(64, 1, work);
+  EXPECT_EQ(met, 0);
+}
+
 TEST(TaskPool, WorkersSleepAfterTheWork) {
   TaskPool pool(0, false);
   std::atomic<int64_t> sum = 0;
