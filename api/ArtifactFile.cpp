@@ -5,6 +5,7 @@
 #include "backends/native/aot/AotWeightsFile.h"
 #include "quern/CheckedSize.h"
 #include "quern/RandomSeed.h"
+#include "runtime/plan/Plan.h"
 
 #include "llvm/Object/ELFObjectFile.h"
 
@@ -215,8 +216,12 @@ readUpdates(const quern_model_port *outputs, const ArtifactPlan &plan, const Art
     if (outputs[i].updates < 0)
       continue;
     auto input = static_cast<size_t>(outputs[i].updates);
-    if (input >= plan.inputDims.size() || plan.inputDims[input] != plan.outputDims[i] ||
-        facts.inputs[input].dtype != facts.outputs[i].dtype)
+    auto port = [](const PortSignature &known, const Tensor::Dims &dims) {
+      return PlanPort{.name = known.name, .dtype = known.dtype, .dims = dims};
+    };
+    if (input >= plan.inputDims.size() ||
+        !continues(port(facts.outputs[i], plan.outputDims[i]),
+                   port(facts.inputs[input], plan.inputDims[input])))
       return damaged(fmt::format("'{}' cannot update an input", facts.outputs[i].name));
     updates[i] = static_cast<uint32_t>(input);
   }

@@ -6,6 +6,7 @@
 #include "api/Tuner.h"
 #include "frontend/onnx/OnnxImporter.h"
 #include "ir/Signature.h"
+#include "passes/GrowCaches.h"
 #include "passes/SpecializeInputs.h"
 #include "quern/SampleInputs.h"
 #include "runtime/running/TraceScope.h"
@@ -25,6 +26,8 @@ Model::~Model() = default;
 Expected<std::unique_ptr<Model::State>> Model::State::create(nn::OwnedModule source,
                                                              const InputSizes &sizes) {
   mlir::func::FuncOp main = nn::findMain(*source.module);
+  if (sizes.growingCaches)
+    passes::growCaches(main);
   QUERN_TRY(passes::specializeInputs(main, sizes));
   auto state = std::make_unique<State>(std::move(source));
   state->inputs = nn::inputSignature(main);

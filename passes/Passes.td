@@ -17,6 +17,10 @@ def SpecializeInputsPass : Pass<"nn-specialize-inputs", "::mlir::ModuleOp"> {
   ];
 }
 
+def GrowCachesPass : Pass<"nn-grow-caches", "::mlir::func::FuncOp"> {
+  let summary = "inputs that outputs continue, and these, have the length in front";
+}
+
 def InferShapesPass : Pass<"nn-infer-shapes", "::mlir::func::FuncOp"> {
   let summary = "refine result types by the ops' shape rules; never widens";
   let description = [{

@@ -16,7 +16,7 @@ static std::string textOr(const char *text, const char *otherwise) {
 }
 
 static Expected<InputSizes> readInputSizes(const quern_load_options &options) {
-  InputSizes sizes;
+  InputSizes sizes{.growingCaches = options.growing_caches != 0};
   QUERN_TRY(requireArray(options.shapes, options.shape_count, "shapes"));
   for (size_t i = 0; i < options.shape_count; ++i) {
     const quern_input_shape &given = options.shapes[i];

@@ -139,6 +139,10 @@ typedef struct quern_load_options {
   const quern_dim_size *dims; /* and for symbolic dimensions */
   size_t dim_count;
   const char *name; /* quern_model_load_bytes: stands for the file in messages */
+  /* 1: inputs that outputs continue along some dimension (past keys and values, and the present
+   * ones), and these outputs, have that dimension first: [length, batch, heads, size] for [batch,
+   * heads, length, size]. See quern_session_run. */
+  int32_t growing_caches;
 } quern_load_options;
 
 /* Loads an ONNX file, which must not shrink while the model, or what is made of it, lives. */
@@ -342,7 +346,9 @@ QUERN_API quern_status quern_session_create(const quern_executable *executable,
 QUERN_API void quern_session_release(quern_session *session);
 /* Runs on one value for each input. Where outputs[i] is NULL a new value is stored; a tensor
  * there is written in place: it has the output's type and sizes and shares no memory with
- * other inputs and outputs. An output whose size only the run tells, or that is no tensor, is
+ * other inputs and outputs. But one that is an input with some elements replaced, or with more
+ * behind it (see growing_caches), may begin where that input does: then only these are written.
+ * An output whose size only the run tells, or that is no tensor, is
  * given to outputs[i] in place of what it held. After an error no new values are stored. */
 QUERN_API quern_status quern_session_run(quern_session *session, const quern_value *const *inputs,
                                          size_t input_count, quern_value **outputs,

@@ -113,8 +113,8 @@ struct LoweredStep {
   /// Buffers that the result may share memory with: the step reads each of their
   /// elements just before it writes the result's at the same place.
   std::vector<uint32_t> overwritable = {};
-  /// It copies all of buffer 0 to buffer 1, and later steps of the op need only that: it is
-  /// left out where both are one place.
+  /// It copies all of buffer 0 to the beginning of buffer 1, and later steps of the op need only
+  /// that: it is left out where both begin at one place.
   bool copiesWhole = false;
 };
 

@@ -36,7 +36,8 @@ def _narrator(progress: Optional[Progress]) -> Optional[Progress]:
 
 @refuses_types
 def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] = None,
-            dims: Optional[Mapping[str, Sizes]] = None, backend: str = "native",
+            dims: Optional[Mapping[str, Sizes]] = None, growing_caches: bool = False,
+            backend: str = "native",
             target_cpu: str = "host", opt_level: int = 3, precision: str = "f32",
             max_error: Optional[float] = None, samples: Any = None, weights: str = "given",
             winograd: str = "auto", tune_seconds: Optional[float] = None, threads: int = 0,
@@ -49,7 +50,7 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
 
     `model`: a path, bytes, an onnx.ModelProto, a torch.nn.Module (with `example_inputs`;
     exported in eval mode), a fitted estimator of scikit-learn, LightGBM or XGBoost, a
-    quern.Model, or a library that quern.aot has written.
+    quern.Model, or a library that quern.aot has written. `growing_caches`: as of quern.load.
     `backend`: "native", or "interpreter" for the unoptimised reference. `precision`: what
     products and convolutions of float32 are computed in: "f32"; "bf16", with sums in float32; or
     "auto", which takes bf16 where it pays, as far as no output is off by more than `max_error`
@@ -76,7 +77,7 @@ def compile(model: Any, example_inputs: Any = None, *, shapes: Optional[Shapes] 
         "tune_seconds": tune_seconds, "threads": threads}
     run_options: dict[str, Any] = {"profile": profile, "flush_denormals": flush_denormals,
                    "memory_limit": memory_limit}
-    sizes: dict[str, Any] = {"shapes": shapes, "dims": dims}
+    sizes: dict[str, Any] = {"shapes": shapes, "dims": dims, "growing_caches": growing_caches}
     if sources.is_library(model):
         given = (backend, target_cpu, opt_level, precision, max_error, weights, winograd, tune_seconds)
         if given != ("native", "host", 3, "f32", None, "given", "auto", None) or samples is not None:
@@ -160,7 +161,8 @@ def _compile_cached(model: Any, example_inputs: Any, export_options: dict[str, A
 @refuses_types
 def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Optional[str] = None,
         example_inputs: Any = None, shapes: Optional[Shapes] = None,
-        dims: Optional[Mapping[str, Sizes]] = None, target: Optional[str] = None,
+        dims: Optional[Mapping[str, Sizes]] = None, growing_caches: bool = False,
+        target: Optional[str] = None,
         target_cpu: str = "host", target_cpus: Sequence[str] = (),
         max_iterations: int = 100_000_000, runtime_archive: Optional[Path] = None,
         weights: Union[str, Sequence[str]] = "embedded", main: Optional[Path] = None, seed: int = 0,
@@ -182,7 +184,8 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
     has a plan for each combination, and takes the sizes when it runs. `weights`: "embedded",
     or "file", in one beside the artefact with its name and the suffix .weights; what they are kept
     as, as of quern.compile; or both, ("file", "int8"). `kernel_cache`,
-    `precision`, `max_error`, `samples`, `winograd` and `tune_seconds`: as of quern.compile. `main`: where
+    `growing_caches`, `precision`, `max_error`, `samples`, `winograd` and `tune_seconds`: as of
+    quern.compile. `main`: where
     a C program goes that runs the artefact on files.
     """
     from .report import Artifact
@@ -194,8 +197,9 @@ def aot(model: Any, output: Path, *, header: Optional[Path] = None, prefix: Opti
                              f"'int4', not '{word}'")
     progress = _narrator(progress)
     fixed, listed = _split_dims(dims)
-    loaded = sources.load(model, example_inputs, shapes=shapes, dims=fixed, timeout=timeout,
-                          progress=progress, **export_options)
+    loaded = sources.load(model, example_inputs, shapes=shapes, dims=fixed,
+                          growing_caches=growing_caches, timeout=timeout, progress=progress,
+                          **export_options)
     if not isinstance(loaded, Model):
         raise UsageError(f"{os.fspath(model)} is compiled already")
     if runtime_archive is None and _RUNTIME_ARCHIVE.exists():

@@ -42,11 +42,14 @@ def load_library_of(path: str, **run_options: Any) -> CompiledModel:
 @refuses_types
 def load(model: Any, example_inputs: Any = None, *,
          shapes: Optional[Mapping[str, Sequence[int]]] = None,
-         dims: Optional[Mapping[str, int]] = None, timeout: Optional[float] = None,
-         progress: Any = None, **export_options: Any) -> Any:
+         dims: Optional[Mapping[str, int]] = None, growing_caches: bool = False,
+         timeout: Optional[float] = None, progress: Any = None, **export_options: Any) -> Any:
     """The quern.Model of a path, bytes, an onnx.ModelProto, a torch.nn.Module with example
     inputs, or a fitted estimator. `shapes` gives inputs sizes by their name, `dims` gives them
-    to symbolic dimensions; `export_options` are those of the exporter.
+    to symbolic dimensions; `export_options` are those of the exporter. `growing_caches`: inputs
+    that outputs continue (past keys and values), and these outputs, have the dimension that grows
+    first, [length, batch, heads, size]: such an output may begin in its input's memory, where a
+    run then writes only what is new (Model.run_into).
 
     Of the path of a library that quern.aot has written, what quern.compile gives: ready to
     run, with the options `threads`, `memory_limit`, `profile` and `flush_denormals` of runs.
@@ -54,13 +57,13 @@ def load(model: Any, example_inputs: Any = None, *,
     if isinstance(model, Model):
         return model
     if is_library(model):
-        if shapes or dims:
+        if shapes or dims or growing_caches:
             raise UsageError(f"{os.fspath(model)} is compiled: its sizes are given")
         _refuse(set(export_options).difference(_LIBRARY_OPTIONS))
         return load_library_of(os.fspath(model), **export_options)
     sizes: dict[str, Any] = {
         "shapes": {name: list(shape) for name, shape in (shapes or {}).items()},
-        "dims": dict(dims or {}), "timeout": timeout, "progress": progress}
+        "dims": dict(dims or {}), "growing_caches": growing_caches, "timeout": timeout, "progress": progress}
     if is_path(model):
         _refuse(export_options)
         return Model.load(os.fspath(model), **sizes)

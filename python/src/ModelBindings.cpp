@@ -48,14 +48,15 @@ static Limits limitsOf(nb::handle seconds, nb::handle bytes) {
 }
 
 static Model loadFile(const std::string &path, const Shapes &shapes, const Dims &dims,
-                      nb::handle timeout, nb::handle progress) {
+                      bool growingCaches, nb::handle timeout, nb::handle progress) {
   Limits limits = limitsOf(timeout, nb::none());
-  return python::valueOf(
-      python::watched(progress, [&] { return Model::load(path, {shapes, dims}, limits); }));
+  return python::valueOf(python::watched(
+      progress, [&] { return Model::load(path, {shapes, dims, growingCaches}, limits); }));
 }
 
 static Model loadBytes(nb::bytes bytes, const std::string &name, const Shapes &shapes,
-                       const Dims &dims, nb::handle timeout, nb::handle progress) {
+                       const Dims &dims, bool growingCaches, nb::handle timeout,
+                       nb::handle progress) {
   Limits limits = limitsOf(timeout, nb::none());
   ModelBytes source;
   source.bytes = {static_cast<const std::byte *>(bytes.data()), bytes.size()};
@@ -66,8 +67,8 @@ static Model loadBytes(nb::bytes bytes, const std::string &name, const Shapes &s
     nb::gil_scoped_acquire lock;
     Py_DECREF(static_cast<PyObject *>(const_cast<void *>(kept)));
   });
-  return python::valueOf(
-      python::watched(progress, [&] { return Model::load(source, {shapes, dims}, limits); }));
+  return python::valueOf(python::watched(
+      progress, [&] { return Model::load(source, {shapes, dims, growingCaches}, limits); }));
 }
 
 /// Of loading and compiling.
@@ -191,11 +192,12 @@ void python::bindModel(nb::module_ &module) {
   module.def("load_library", loadLibrary);
   nb::class_<Model>(module, "Model", "A model as it was loaded.")
       .def_static("load", loadFile, nb::arg("path"), nb::kw_only(), nb::arg("shapes") = Shapes(),
-                  nb::arg("dims") = Dims(), nb::arg("timeout") = nb::none(),
-                  nb::arg("progress") = nb::none())
+                  nb::arg("dims") = Dims(), nb::arg("growing_caches") = false,
+                  nb::arg("timeout") = nb::none(), nb::arg("progress") = nb::none())
       .def_static("from_bytes", loadBytes, nb::arg("bytes"), nb::kw_only(),
                   nb::arg("name") = "model", nb::arg("shapes") = Shapes(), nb::arg("dims") = Dims(),
-                  nb::arg("timeout") = nb::none(), nb::arg("progress") = nb::none())
+                  nb::arg("growing_caches") = false, nb::arg("timeout") = nb::none(),
+                  nb::arg("progress") = nb::none())
       .def_prop_ro("inputs", [](const Model &self) { return portsOf(self.inputs()); })
       .def_prop_ro("outputs", [](const Model &self) { return portsOf(self.outputs()); })
       .def("compile", compile, nb::sig(compileSignature.c_str()))

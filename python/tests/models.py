@@ -66,6 +66,19 @@ def long_loop(trips=2_000_000_000):
                       [("trips", np.array(trips, np.int64))])
 
 
+def decoder():
+    """past and present [batch 2, heads 3, length, size 4], and sums that read all of the present."""
+    shape = lambda *length: [2, 3, *length, 4]  # noqa: E731
+    return make_model(
+        [helper.make_node("Concat", ["past", "new"], ["present"], axis=2),
+         helper.make_node("Transpose", ["present"], ["turned"], perm=[0, 1, 3, 2]),
+         helper.make_node("MatMul", ["query", "turned"], ["y"])],
+        [("past", TensorProto.FLOAT, shape("length")), ("new", TensorProto.FLOAT, shape(1)),
+         ("query", TensorProto.FLOAT, shape(1))],
+        [("present", TensorProto.FLOAT, shape("total")),
+         ("y", TensorProto.FLOAT, [2, 3, 1, "total"])])
+
+
 def many_kernels():
     """A model that takes a second or more to compile: pairs of functions behind products."""
     functions = ("Sigmoid", "Tanh", "Erf", "Exp", "Softplus")

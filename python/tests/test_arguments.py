@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import quern
-from models import TensorProto, mlp, nonzero, relu, two_ports
+from models import TensorProto, decoder, mlp, nonzero, relu, two_ports
 from quern import errors
 
 X = np.ones((1, 3), "f4")
@@ -89,6 +89,27 @@ def test_arrays_for_results_whose_size_depends_on_data():
             model.run_into([x], [wrong])
     with pytest.raises(quern.InvalidInputError, match="its shape is"):  # and no broadcasting
         model.run_into([np.array([0, 0, 2], "f4")], [places])
+
+
+def test_caches_that_grow():
+    """With the length in front, a present that begins where its past does is continued there."""
+    given, draw = quern.compile(decoder()), np.random.default_rng(0).standard_normal
+    for backend in ("native", "interpreter"):
+        model = quern.compile(decoder(), growing_caches=True, backend=backend)
+        assert [port.name for port in model.inputs] == ["past", "new", "query"]
+        room, past = np.zeros((9, 2, 3, 4), "f4"), np.zeros((2, 3, 0, 4), "f4")
+        for length in range(8):
+            new, query = (draw((2, 3, 1, 4)).astype("f4") for _ in range(2))
+            past, wanted = given.run(None, [past, new, query])
+            y = np.zeros((2, 3, 1, length + 1), "f4")
+            present = room[:length + 1] if backend == "native" else np.zeros_like(room[:length + 1])
+            model.run_into([room[:length], new, query], [present, y])
+            room[:length + 1] = present
+            np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-6)
+            np.testing.assert_array_equal(room[:length + 1], past.transpose(2, 0, 1, 3))
+    with pytest.raises(quern.InvalidInputError, match="overlaps input 'past'"):
+        quern.compile(decoder(), growing_caches=True).run_into(
+            [room[1:3], new, query], [room[:3], np.zeros((2, 3, 1, 3), "f4")])
 
 
 def test_converters(monkeypatch):

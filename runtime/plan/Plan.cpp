@@ -93,15 +93,30 @@ PortUses::PortUses(const Plan &plan) : inputs(plan.inputs.size()), outputs(plan.
   }
 }
 
+bool quern::continues(const PlanPort &output, const PlanPort &input) {
+  const Tensor::Dims &from = input.dims, &to = output.dims;
+  if (output.dtype != input.dtype || from.size() != to.size())
+    return false;
+  // Before the dimension along which it grows there are only ones.
+  bool mayGrow = true;
+  for (size_t d = 0; d < from.size(); ++d) {
+    if (from[d] != to[d] && (!mayGrow || from[d] > to[d]))
+      return false;
+    mayGrow = mayGrow && from[d] == 1 && to[d] == 1;
+  }
+  return true;
+}
+
 /// Why `output`, which step `copy` first copies `input` to, does not continue it.
 static std::optional<Reason> refuseUpdate(const Plan &plan, const PortUses &uses, size_t copy,
                                           uint32_t input, uint32_t output) {
   const PlanPort &from = plan.inputs[input], &to = plan.outputs[output];
-  if (from.dtype != to.dtype || from.dims != to.dims)
+  if (!continues(to, from))
     return Reason{ReasonCode::Shape, "the output is of another type or size than the input"};
   if (uses.outputs[output].first != copy)
     return Reason{ReasonCode::Order, "the output is written before it is copied to"};
-  if (uses.inputs[input].last != copy)
+  // What only grows behind the input leaves it as it is.
+  if (from.dims == to.dims && uses.inputs[input].last != copy)
     return Reason{ReasonCode::SeveralUses, "the input is needed later"};
   if (uses.inputs[input].firstOfValues <= copy)
     return Reason{ReasonCode::NoKernel, "a step without native code has read the input"};

@@ -60,7 +60,8 @@ struct PlanPort {
   uint32_t slot = 0;
   /// What is no tensor is dynamic.
   ValueType::Kind kind = ValueType::Kind::Tensor;
-  /// Of an output: the input in whose memory it may be made, by changing some elements.
+  /// Of an output: the input in whose memory it may be made, by changing some elements, or writing
+  /// behind them.
   std::optional<uint32_t> updates = {};
 };
 
@@ -96,8 +97,12 @@ ValueRefs refsOf(const PlanStep &step);
 /// Sets PlanStep::released of all steps: a slot ends with the last step that uses it,
 /// unless it is an output. Inputs that no step uses end with the first step.
 void releaseSlotsAfterLastUse(Plan &plan);
+/// Whether an input may be the beginning of an output: of the same type and sizes, but that the
+/// output may be larger along its first dimension that is not 1.
+bool continues(const PlanPort &output, const PlanPort &input);
 /// Sets PlanPort::updates of all outputs: such an output is first written by a copy of
-/// the whole input, which only kernels before it read, too. Such copies that do not allow it are
+/// the whole input to its beginning. If it is no larger than the input, only kernels before the
+/// copy read that, too; else the rest alone is written afterwards. Copies that do not allow it are
 /// appended to `refusals`, unless that is null.
 void findUpdatedInputs(Plan &plan, std::vector<Refusal> *refusals = nullptr);
 

@@ -44,7 +44,8 @@ struct KernelStep {
   int64_t grain = 1;
   /// Memory of its own that each worker gets for the kernel; 0: none.
   int64_t scratchBytes = 0;
-  /// It copies all of buffer 0 to buffer 1: nothing, where the caller made both one.
+  /// It copies all of buffer 0 to the beginning of buffer 1: nothing, where the caller had both
+  /// begin at one place.
   bool copiesWhole = false;
 
   void addRefs(ValueRefs &) const {}

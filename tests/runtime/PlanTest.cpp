@@ -74,6 +74,25 @@ TEST(Plan, OutputsThatUpdateAnInput) {
   EXPECT_EQ(updatedBy(plan), 0);
 }
 
+TEST(Plan, OutputsThatContinueAnInput) {
+  auto updatedAt = [](Tensor::Dims from, Tensor::Dims to, bool isReadLater = false) {
+    Plan plan = updatingPlan();
+    plan.inputs[0].dims = std::move(from);
+    plan.outputs[0].dims = std::move(to);
+    if (isReadLater)
+      plan.steps.push_back(kernelStep("read", addKernel, {input(0), arena(0)}, {0}, 4));
+    return updatedBy(std::move(plan));
+  };
+  EXPECT_EQ(updatedAt({4}, {5}), 0);
+  EXPECT_EQ(updatedAt({0, 1, 4}, {5, 1, 4}), 0);
+  EXPECT_EQ(updatedAt({1, 2, 4}, {1, 3, 4}), 0);
+  // The input is the same afterwards.
+  EXPECT_EQ(updatedAt({4}, {5}, /*isReadLater=*/true), 0);
+  EXPECT_EQ(updatedAt({4}, {3}), std::nullopt);
+  EXPECT_EQ(updatedAt({2, 4}, {2, 5}), std::nullopt);
+  EXPECT_EQ(updatedAt({1, 2, 4}, {2, 3, 4}), std::nullopt);
+}
+
 TEST(Plan, OutputsThatUpdateNoInput) {
   Plan partial = updatingPlan();
   partial.steps[0].as<KernelStep>()->copiesWhole = false;

@@ -74,6 +74,8 @@ static Expected<Runnable> openLibrary(const ModelOptions &options, const OutputS
   QUERN_ASSIGN(Limits limits, limitsWithTimeout(options.timeout));
   if (!options.shapes.empty())
     return usageError(options.path + " is a compiled library: --shape is for models");
+  if (options.growingCaches)
+    return usageError(options.path + " is a compiled library: how its caches lie is part of it");
   QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options));
   Stopwatch watch;
   QUERN_ASSIGN(std::shared_ptr<const CompiledModel> library, loadArtifact(options.path));

@@ -68,6 +68,10 @@ void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
       ->type_name("NAME=SIZE")
       ->take_all()
       ->allow_extra_args(false);
+  verb.add_flag("--growing-caches", options.growingCaches,
+                "Inputs that outputs continue (past keys and values), and these outputs, have the "
+                "dimension that grows first: such an output may begin in its input's memory, and "
+                "only what is new is written");
   addTimeoutOption(verb, options.timeout);
 }
 
@@ -233,7 +237,7 @@ static bool parseSizes(std::string_view text, std::vector<int64_t> &sizes) {
 }
 
 Expected<InputSizes> cli::parseInputSizes(const ModelOptions &options) {
-  InputSizes sizes;
+  InputSizes sizes{.growingCaches = options.growingCaches};
   // A name may contain '=', a size may not.
   for (const std::string &text : options.shapes) {
     size_t split = text.rfind('=');

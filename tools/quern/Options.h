@@ -27,6 +27,7 @@ struct ModelOptions {
   std::string path;
   std::vector<std::string> shapes;
   std::vector<std::string> dims;
+  bool growingCaches = false;
   /// "3s"; no limit when empty.
   std::string timeout;
 };

@@ -84,6 +84,12 @@ static LoweringResult lower(nn::ConcatOp op, const LoweringContext &context) {
     copyPart(result, Sizes(context.sizesOf(input)), viewOf(input, context),
              viewOf(result, strides, at * strides[axis]), context, lowered,
              lastingDims(input, context));
+    bool isBeginning = at == 0 && lowered.size() == 1 &&
+                       strides[axis] * context.sizesOf(input)[axis] == context.elementsOf(input);
+    if (isBeginning) {
+      lowered.front().copiesWhole = true;
+      lowered.front().overwritable = {}; // whose memory is too small
+    }
     at += context.sizesOf(input)[axis];
   }
   return lowered;

@@ -35,7 +35,9 @@ public:
   /// or another output, and is written in place; an absent one is allocated. One that is an
   /// input with some elements replaced (a cache, by TensorScatter or GroupQueryAttention) may
   /// be all of that input's memory, when nothing else reads the input afterwards: it is
-  /// updated, not copied, and of no use after an error. An output whose
+  /// updated, not copied, and of no use after an error. One that is an input and more behind it,
+  /// along the first dimension that is not 1 (InputSizes::growingCaches), may begin where the
+  /// input does: only the rest is written, and the input stays as it is. An output whose
   /// size is known only after the run is replaced when the run has gone well. Its
   /// storage is its own, as that of an allocated one: neither the model's nor
   /// another tensor's. Native code allocates nothing when all are present, the input dims are

@@ -13,8 +13,8 @@
  *   int m_run(const void *const *inputs, void *const *outputs, void *workspace);
  *     Runs the model in the calling thread. inputs[i] and outputs[i] are dense
  *     row-major tensors, which must not overlap each other or the workspace; but
- *     an output may be all of the input that quern_model_port::updates names,
- *     which is changed in its place then.
+ *     an output may begin where the input that quern_model_port::updates names
+ *     does: it is that input, changed in its place, or continued behind it.
  *     The caller owns all memory; the workspace holds M_WORKSPACE_BYTES bytes,
  *     starts at a multiple of QUERN_MODEL_WORKSPACE_ALIGNMENT and needs no
  *     initialisation. Runs with different workspaces may overlap in time.
@@ -129,7 +129,8 @@ typedef struct quern_model_port {
    * where there is no name. Null when there is no -1. */
   const char *const *dim_names;
   /* Of an output: the number of the input (a cache) in whose memory it may be made;
-   * -1 when there is none. Only some elements are written there then. */
+   * -1 when there is none. Only some elements are written there then, or those behind the
+   * input's. */
   int32_t updates;
 } quern_model_port;
 
