@@ -66,6 +66,7 @@ private:
 
   std::shared_ptr<const Artifact> model;
   Arena workspace;
+  OutputMemory outputMemory;
   TaskPool pool;
   /// Of the run at hand, kept for the next one: the plan and the sizes that it is for.
   size_t plan = 0;
@@ -222,8 +223,9 @@ Status ArtifactRunner::bind(ValueList inputs, ValueTargets outputs) {
     QUERN_TRY(checkPortStorage("input", ports.inputs[i].name, *inputs.asTensor(i)));
     inputData[i] = inputs.asTensor(i)->rawData();
   }
+  outputMemory.beginRun();
   for (size_t i = 0; i < outputs.size(); ++i) {
-    QUERN_TRY(bindOutput(ports.outputs[i], outputs, i, options.limits));
+    QUERN_TRY(bindOutput(ports.outputs[i], outputs, i, outputMemory, options.limits));
     outputData[i] = outputs.asTensor(i)->mutableRawData();
   }
   return overlap->check(inputs, outputs.list());

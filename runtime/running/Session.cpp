@@ -96,10 +96,11 @@ Status Session::checkInputStorage(ValueList inputs) const {
   return status;
 }
 
-Status Session::bindOutputs(const Plan &plan, ValueTargets outputs) const {
+Status Session::bindOutputs(const Plan &plan, ValueTargets outputs) {
+  outputMemory.beginRun();
   for (size_t i = 0; i < outputs.size(); ++i)
     if (!plan.outputs[i].dynamic)
-      QUERN_TRY(bindOutput(plan.outputs[i], outputs, i, options.limits));
+      QUERN_TRY(bindOutput(plan.outputs[i], outputs, i, outputMemory, options.limits));
   return Status::ok();
 }
 

@@ -5,6 +5,7 @@
 #include "runtime/running/ExclusiveRunner.h"
 #include "runtime/running/Executable.h"
 #include "runtime/running/TaskPool.h"
+#include "runtime/values/OutputMemory.h"
 
 #include <memory>
 #include <vector>
@@ -32,11 +33,12 @@ private:
   Status selectPlan(ValueList inputs);
   Status checkInputStorage(ValueList inputs) const;
   Status growArena(CheckedSize bytes);
-  Status bindOutputs(const Plan &plan, ValueTargets outputs) const;
+  Status bindOutputs(const Plan &plan, ValueTargets outputs);
 
   std::shared_ptr<const Executable> executable;
   TaskPool pool;
   Arena arena;
+  OutputMemory outputMemory;
   /// Most recently used first.
   std::vector<std::unique_ptr<PlannedRun>> planned;
 };

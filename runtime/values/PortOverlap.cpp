@@ -19,11 +19,11 @@ Status quern::checkPortStorage(const char *kind, const std::string &name, const 
       (isAligned ? "the tensor has no data" : "the data is not aligned to its elements"));
 }
 
-Status quern::bindOutput(const PlanPort &port, ValueTargets outputs, size_t i,
+Status quern::bindOutput(const PlanPort &port, ValueTargets outputs, size_t i, OutputMemory &memory,
                          const Limits &limits) {
   Tensor *output = outputs.asTensor(i);
   if (output && !output->isPresent()) {
-    QUERN_ASSIGN(*output, Tensor::allocateUninitialized(port.dtype, port.dims, limits));
+    QUERN_ASSIGN(*output, memory.allocate(port.dtype, port.dims, limits));
     return Status::ok();
   }
   if (!output || output->dtype() != port.dtype || output->dims() != port.dims)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/plan/Plan.h"
+#include "runtime/values/OutputMemory.h"
 
 #include <cstdint>
 #include <span>
@@ -12,9 +13,10 @@ namespace quern {
 /// InvalidInput, naming the port of this kind ("input"), when a tensor has no data or an
 /// element straddles its alignment: kernels load whole elements.
 Status checkPortStorage(const char *kind, const std::string &name, const Tensor &tensor);
-/// Makes the tensor of output `i` of a plan, or checks the one that is given: of the port's
-/// type and dims. Not for dynamic ports.
-Status bindOutput(const PlanPort &port, ValueTargets outputs, size_t i, const Limits &limits);
+/// Makes the tensor of output `i` of a plan in `memory`, or checks the one that is given: of the
+/// port's type and dims. Not for dynamic ports.
+Status bindOutput(const PlanPort &port, ValueTargets outputs, size_t i, OutputMemory &memory,
+                  const Limits &limits);
 
 /// Finds outputs that would be written over an input, or over one another. All
 /// its memory is allocated at construction.

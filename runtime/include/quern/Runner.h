@@ -22,7 +22,8 @@ struct RunnerOptions {
 };
 
 /// Runs a compiled model, with memory and threads of its own. One per thread: a
-/// call while another is running is an error. Memory is kept between runs.
+/// call while another is running is an error. Memory is kept between runs: that of values
+/// inside, and of large results that the caller has let go, for those of the next runs.
 class Runner {
 public:
   virtual ~Runner() = default;
