@@ -17,7 +17,7 @@ include(${QUERN_BUILD_FOLDER}/QuernBuildTree.cmake)
 # What of LLVM is used: the JIT for this machine, code and assembly for x86-64 and AArch64,
 # and what lld brings with it. Other targets: src/UnusedParts.cpp.
 llvm_map_components_to_libnames(components
-  X86 AArch64 OrcJIT Passes ObjCopy LTO IRReader BitReader AsmParser Linker MC Option TargetParser
+  X86 AArch64 OrcJIT PerfJITEvents Passes ObjCopy LTO IRReader BitReader AsmParser Linker MC Option TargetParser
   WindowsDriver DebugInfoDWARF)
 add_library(quern_llvm INTERFACE)
 target_link_libraries(quern_llvm INTERFACE ${components})

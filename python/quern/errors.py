@@ -102,6 +102,7 @@ _PYTHONS_WORDS = [(re.compile(words), ours) for words, ours in (
     (r"\(--dim (\w+)=(\w+)\)", r"(dims={'\1': \2})"),
     (r"\(no --no-kernel-cache\), or quern compile the model", "(kernel_cache), or use quern.aot"),
     (r": quern check -v$", ""),
+    (r"; quern check --json lists them$", ""),
     (r"tuning \(quern tune\)", "tuning (tune_seconds=)"),
     (r"^quern compile makes a library", "quern.aot makes a library"),
     (r"; --weights=file has no such limit", "; weights='file' has no such limit"),

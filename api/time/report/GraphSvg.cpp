@@ -143,6 +143,6 @@ std::string quern::graphPicture(const TimeAnalysis &analysis) {
   size_t begin = svg.find('>');
   return svg.empty() ? svg
                      : svg.substr(0, begin + 1) + "<style>" + kReportStyle +
-                           "</style><rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>" +
+                           "</style><rect class=\"paper\" width=\"100%\" height=\"100%\"/>" +
                            svg.substr(begin + 1) + "\n";
 }
