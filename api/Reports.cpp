@@ -278,6 +278,7 @@ std::string quern::profileReport(std::span<const ProfileRow> rows) {
           double runs = static_cast<double>(std::max<int64_t>(row.runs, 1));
           json.attribute("ms", static_cast<double>(row.nanoseconds) * 1e-6 / runs);
           json.attribute("min_ms", static_cast<double>(row.fastestNanoseconds) * 1e-6);
+          json.attribute("expected_ms", row.expectedNanoseconds * 1e-6);
           json.attribute("flops", row.cost.flops);
           json.attribute("bytes", row.cost.bytes());
           json.attribute("bytes_read", row.cost.bytesRead);

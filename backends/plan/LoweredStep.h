@@ -2,9 +2,11 @@
 #pragma once
 
 #include "backends/plan/ShapeEnvironment.h"
+#include "backends/plan/StepEstimate.h"
 #include "ir/WeightStore.h"
 #include "quern/CheckedSize.h"
 #include "quern/Reason.h"
+#include "quern/StepCost.h"
 #include "quern/Tensor.h"
 
 #include "mlir/IR/Operation.h"
@@ -154,6 +156,13 @@ public:
   /// A step that copies `bytes` bytes.
   virtual LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to,
                                 int64_t bytes) const = 0;
+  /// How long `step`, which does `problem`, is expected to take.
+  virtual StepEstimate estimate(const LoweredStep & /*step*/, const StepCost & /*problem*/) const {
+    return {};
+  }
+  /// How long it takes until bytes come, or are gone, which were touched when `distance` bytes
+  /// were still to be touched before them; 0 when they are near.
+  virtual double nanosecondsToMove(double /*bytes*/, double /*distance*/) const { return 0; }
 };
 
 } // namespace quern::plan

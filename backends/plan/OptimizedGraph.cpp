@@ -15,8 +15,10 @@ void OptimizedGraph::addFacts(Value value) {
   found.number = facts.size();
   if (auto type = dyn_cast<RankedTensorType>(value.getType()); type && type.hasStaticShape())
     found.sizes = type.getShape();
-  if (std::optional<nn::WeightSource> weight = nn::weightSource(value))
+  if (std::optional<nn::WeightSource> weight = nn::weightSource(value)) {
+    allWeightBytes += weight->numBytes();
     found.weight = &weights.emplace_back(std::move(*weight));
+  }
   if (auto type = dyn_cast<TensorType>(value.getType()))
     found.isIndexData = isIndexType(nn::dtypeOf(type.getElementType()));
   if (found.isIndexData)

@@ -54,6 +54,8 @@ public:
   const ValueFacts &factsAt(uint32_t number) const { return *byNumber[number]; }
   size_t numValues() const { return facts.size(); }
   size_t numIndexValues() const { return indexValues; }
+  /// The bytes of all constants.
+  int64_t weightBytes() const { return allWeightBytes; }
   /// The numbers of the values whose sizes no type tells.
   llvm::ArrayRef<uint32_t> openValues() const { return open; }
   /// All values, by their numbers.
@@ -75,6 +77,7 @@ private:
   std::vector<const ValueFacts *> byNumber;
   std::vector<uint32_t> open;
   uint32_t indexValues = 0;
+  int64_t allWeightBytes = 0;
   mutable std::once_flag compared;
   mutable std::optional<AlikeNodes> alikeNodes;
   mutable std::mutex mutex;

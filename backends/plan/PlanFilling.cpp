@@ -27,6 +27,8 @@ private:
     LoweredSteps steps;
     StepCost cost;
     size_t op;
+    /// Of each step: the time that it computes, in that which it did before.
+    llvm::SmallVector<double, 2> growth = {};
   };
 
   bool findChanges();
@@ -182,6 +184,11 @@ bool PlanFilling::lowerAgain(size_t op) {
   }
   if (!haveSameForm(before.steps, again.steps))
     return false;
+  for (auto [old, now] : llvm::zip_equal(before.steps, again.steps)) {
+    double time = given.lowering->estimate(old, before.cost * old.share).computeNs;
+    double newTime = given.lowering->estimate(now, again.cost * now.share).computeNs;
+    again.growth.push_back(time > 0 ? newTime / time : 1);
+  }
   lowered[op] = std::make_shared<const LoweredAgain>(std::move(again));
   return true;
 }
@@ -259,6 +266,7 @@ PlanStep PlanFilling::stepFor(size_t number) const {
     work->grain = like.grain;
     work->scratchBytes = like.scratchBytes;
     step.cost = again->cost * like.share;
+    step.expectedNanoseconds *= again->growth[origin.part];
   }
   if (again || !isArenaSame || !arePlacesSame)
     fillKernel(*work, number, again ? again->steps[origin.part] : stepOf(origin));

@@ -50,6 +50,9 @@ public:
   /// The elements of such a value as a weight, not read yet.
   std::optional<nn::WeightSource> weightOf(mlir::Value value) const;
 
+  /// The bytes of all constants of the graph; 0 where there is none.
+  int64_t weightBytes() const { return graph ? graph->weightBytes() : 0; }
+
   bool hasSizes(mlir::Value value) const;
   uint32_t numberOf(mlir::Value value) const { return graph->factsOf(value).number; }
   /// The sizes of the value with this number; nullopt where they are unknown.

@@ -22,6 +22,8 @@ struct PlanStep {
   SharedText kernel;
   /// What it does of the problem of its op.
   StepCost cost = {};
+  /// How long it is expected to take in one thread; 0: nobody can tell.
+  double expectedNanoseconds = 0;
   /// Dynamic slots that are not needed after this step.
   std::vector<uint32_t> released = {};
 

@@ -17,7 +17,8 @@ std::vector<ProfileRow> quern::profileRows(const Plan &plan) {
                     .reference = reference != nullptr,
                     .reason = reference ? reference->reason : std::nullopt,
                     .tasks = kernel ? kernel->tasks : 1,
-                    .cost = step.cost});
+                    .cost = step.cost,
+                    .expectedNanoseconds = step.expectedNanoseconds});
   }
   return rows;
 }

@@ -34,7 +34,7 @@ LIBRARIES = {
 # The folders of the native backend, each standing on those before it; beside them the files of
 # backends/native itself (the compilers), which stand between code generation and ahead of time.
 NATIVE = ("backends/native/target", "backends/native/emit", "backends/native/kernels",
-          "backends/native/lowering", "backends/native/codegen", "backends/native",
+          "backends/native/cost", "backends/native/lowering", "backends/native/codegen", "backends/native",
           "backends/native/aot")
 LAYERS = ("runtime/include", "runtime", "ir", "frontend", "passes", "backends/interpreter",
           "backends/plan", *sorted(NATIVE, reverse=True), "api/include", "api", "tools/quern",

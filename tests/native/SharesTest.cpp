@@ -73,8 +73,8 @@ TEST(SharesTest, ProductsThatArePrepared) {
 
   // Both operands are repeated, and B is packed for the many rows.
   Graph crosswise;
-  crosswise.output(
-      crosswise.op("nn.matmul", {crosswise.input("2x1x40x4xf32"), crosswise.input("1x5x4x6xf32")}));
+  crosswise.output(crosswise.op(
+      "nn.matmul", {crosswise.input("2x1x1000x4xf32"), crosswise.input("1x5x4x6xf32")}));
   expectShares(crosswise, {0, 0, 0, 1});
 
   Graph transposed;

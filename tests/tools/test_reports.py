@@ -187,11 +187,13 @@ class Reports(CliTest):
             # A step of the interpreter has no known flops, hence no share of the peak.
             self.assertEqual(any(s["percent_of_peak"] for s in report["steps"]),
                              backend == "native")
-            for cost in ("flops", "bytes_read", "bytes_written", "gbps"):
+            for cost in ("flops", "bytes_read", "bytes_written", "gbps", "expected_ms"):
                 self.assertEqual(any(s[cost] for s in report["steps"]), backend == "native", cost)
         out, _ = self.quern("bench", "gemm.onnx", *FAST, "--profile")
         for word in ("load", "compile", "first run", "p99", "peak RSS", "GB/s", "GFLOP/s", "% of peak", "matmul1"):
             self.assertIn(word, out)
+        self.assertNotIn("expected ms", out)
+        self.assertIn("expected ms", self.quern("bench", "gemm.onnx", *FAST, "--profile", "-v")[0])
 
     def test_compare(self):
         report = self.quern_json("compare", "gemm.onnx", *FAST)

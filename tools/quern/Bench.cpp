@@ -151,18 +151,28 @@ static std::string profileTable(std::vector<ProfileRow> rows, const EnginePeaks 
   std::sort(rows.begin(), rows.end(), [](const ProfileRow &a, const ProfileRow &b) {
     return std::tie(b.nanoseconds, a.nodes) < std::tie(a.nanoseconds, b.nodes);
   });
-  Table table({"node", "kernel", "ms", "%", "min ms", "GB/s", "GFLOP/s", "% of peak"},
-              /*leftColumns=*/2);
+  std::vector<std::string> header = {"node",   "kernel", "ms",      "%",
+                                     "min ms", "GB/s",   "GFLOP/s", "% of peak"};
+  if (style.verbosity > 0)
+    header.emplace_back("expected ms");
+  Table table(std::move(header), /*leftColumns=*/2);
   for (const ProfileRow &row : rows) {
     std::optional<double> share = shareOfPeak(row, peaks);
-    table.addRow({shownNodes(row.nodes, style),
-                  shownName(row.kernel, style) + (row.reference ? " (reference)" : "") +
-                      (row.depth > 0 ? " (nested)" : ""),
-                  fmt::format("{:.3f}", stepMs(row)), fmt::format("{:.1f}", percentOf(row, rows)),
-                  fmt::format("{:.3f}", static_cast<double>(row.fastestNanoseconds) * 1e-6),
-                  shownRate(row.cost.bytes(), gigabytes(row)),
-                  shownRate(row.cost.flops, gigaflops(row)),
-                  share ? fmt::format("{:.0f}", *share) : "-"});
+    std::vector<std::string> cells = {
+        shownNodes(row.nodes, style),
+        shownName(row.kernel, style) + (row.reference ? " (reference)" : "") +
+            (row.depth > 0 ? " (nested)" : ""),
+        fmt::format("{:.3f}", stepMs(row)),
+        fmt::format("{:.1f}", percentOf(row, rows)),
+        fmt::format("{:.3f}", static_cast<double>(row.fastestNanoseconds) * 1e-6),
+        shownRate(row.cost.bytes(), gigabytes(row)),
+        shownRate(row.cost.flops, gigaflops(row)),
+        share ? fmt::format("{:.0f}", *share) : "-"};
+    if (style.verbosity > 0)
+      cells.push_back(row.expectedNanoseconds > 0
+                          ? fmt::format("{:.3f}", row.expectedNanoseconds * 1e-6)
+                          : "-");
+    table.addRow(std::move(cells));
   }
   return table.str() + describePeaks(rows, peaks) +
          (style.verbosity > 0 ? describeReferenceRows(rows, style) : "");
@@ -181,6 +191,7 @@ static Json profileJson(const std::vector<ProfileRow> &rows, const EnginePeaks &
                                 {"ms", stepMs(row)},
                                 {"percent", percentOf(row, rows)},
                                 {"min_ms", static_cast<double>(row.fastestNanoseconds) * 1e-6},
+                                {"expected_ms", row.expectedNanoseconds * 1e-6},
                                 {"flops", row.cost.flops},
                                 {"bytes_read", row.cost.bytesRead},
                                 {"bytes_written", row.cost.bytesWritten},

@@ -26,7 +26,17 @@ using plan::StepBuffer;
 class NativeKernelSource : public plan::KernelSource {
 public:
   virtual void emit(KernelBuilder &kb) const = 0;
+  /// Spec::kFamily of the spec, and the spec.
+  virtual std::string_view family() const = 0;
+  virtual const void *specOfFamily() const = 0;
 };
+
+/// The spec of a native step's kernel, where it is one of this type; null otherwise.
+template <typename Spec> const Spec *specOf(const KernelSpec &kernel) {
+  const auto &source = static_cast<const NativeKernelSource &>(*kernel.source);
+  return source.family() == Spec::kFamily ? static_cast<const Spec *>(source.specOfFamily())
+                                          : nullptr;
+}
 
 /// Emits the kernel of a native step.
 inline void emitKernel(const KernelSpec &kernel, KernelBuilder &kb) {
@@ -39,6 +49,8 @@ template <typename Spec> KernelSpec kernelOf(Spec spec, std::string name) {
   public:
     explicit Source(Spec spec) : spec(std::move(spec)) {}
     void emit(KernelBuilder &kb) const override { spec.emit(kb); }
+    std::string_view family() const override { return Spec::kFamily; }
+    const void *specOfFamily() const override { return &spec; }
     std::string text() const override {
       std::string text(Spec::kFamily);
       Spec::visitFields(spec, FieldText(text));

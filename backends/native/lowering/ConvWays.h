@@ -72,18 +72,13 @@ LoweredStep startConvStep(const ConvProblem &p, const KernelSpec &kernel, ConvPr
 LoweredStep makeConvStep(const ConvProblem &p, const KernelSpec &kernel, const DotDims &dims,
                          ConvProduct product);
 
-/// What a way costs that is a product after passes over so many bytes of an image; `share` is what
-/// it does of all products.
-double costAfterPasses(const ConvProblem &p, double bytes, double share = 1);
-
 /// One of the ways.
 struct ConvWay {
   /// Why it cannot compute `p`, if it cannot.
   std::optional<Reason> (*refuse)(const ConvProblem &p);
-  /// The nanoseconds one image is expected to take, by `nanoseconds`: batches of any size, and any
-  /// number of threads, have the same kernels, weights and results.
-  double (*cost)(const ConvProblem &p);
   LoweringResult (*lower)(ConvProblem &p);
+  /// The size of the weights as its steps read them, in that of the filters.
+  double weightGrowth = 1;
 };
 
 // LowerBlockedConv.cpp: on a channel-blocked result.

@@ -428,20 +428,6 @@ static std::optional<Reason> refuseDirect(const ConvProblem &p) {
   return std::nullopt;
 }
 
-/// Of the taps that are read, with the copy that has zeros around it.
-static double costBlocked(const ConvProblem &p) {
-  Reading reading = planReading(p, /*onTiles=*/false);
-  double taps = double(reading.rows.count) * double(p.window.output[kRows]);
-  if (reading.clipsRows)
-    taps = double(countMeetings(axisOf(p, kRows)));
-  double ofLine = 0;
-  for (const TapSegment &part : reading.parts)
-    ofLine += double(part.results) * double(part.taps.count);
-  double elements = reading.hasHalo() ? double(p.inputPixels()) * double(p.channels) : 0;
-  return costAfterPasses(p, 2 * elements * double(dtypeBytes(p.inputType)),
-                         taps * ofLine / (double(p.outputPixels()) * double(p.kernelPositions())));
-}
-
 static LoweringResult lowerBlocked(ConvProblem &p) {
   Reading reading = planReading(p, /*onTiles=*/false);
   DotSpec spec = blockedSpec(p, reading.lineRows(p));
@@ -457,4 +443,4 @@ static LoweringResult lowerBlocked(ConvProblem &p) {
   return steps;
 }
 
-const ConvWay native::kBlockedConv = {refuseDirect, costBlocked, lowerBlocked};
+const ConvWay native::kBlockedConv = {refuseDirect, lowerBlocked};

@@ -1,4 +1,5 @@
 //===- LowerContraction.cpp - matrix products -----------------------------===//
+#include "backends/native/cost/StepTimes.h"
 #include "backends/native/kernels/DotKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/kernels/PackWeights.h"
@@ -295,15 +296,37 @@ static std::optional<Reason> refuseForm(const MatrixProduct &p, FormOfB form) {
   return std::nullopt;
 }
 
-/// What it costs to have, or not to have, B in order: packing reads and writes it once; rows that
-/// are apart cost every row of A an eighth of a pass over B. So packing pays for 16 rows.
-static StepCost extraWork(const MatrixProduct &p, FormOfB form) {
+/// The steps of the product itself, in one thread.
+static StepEstimate estimateProduct(const MatrixProduct &p, FormOfB form) {
+  DotSpec spec = makeSpec(p, p.context.target);
+  bool isInGroups = form == FormOfB::PackedAhead
+                        ? p.strideKA == 1
+                        : form == FormOfB::PackedByStep && p.canPackGroups();
+  if (isInGroups)
+    spec.tile.group = p.types().group();
+  spec.tile.levels.resize(1);
+  DotDims dims;
+  dims.columnTiles = ceilDiv(p.n, spec.tile.columns());
+  dims.coverRows(spec, p.m);
+  dims.levels[0].trip = p.k / spec.tile.group;
+  dims.leftOver = p.k % spec.tile.group;
+  return estimateDot(spec, dims, p.batch * dims.columnTiles, p.context.target);
+}
+
+/// What it takes to have B in order, or not to have it: packing goes over it once; rows that are
+/// apart cost each tile of rows a share of a pass, a larger one where B is not in the cache.
+static double nanosecondsForOrder(const MatrixProduct &p, FormOfB form) {
+  CpuRates rates = ratesOf(p.context.target);
   double bytes = double(p.batchB) * double(p.k) * double(p.n) * double(dtypeBytes(p.dtypeB));
+  double ofMatrix = bytes / double(std::max<int64_t>(p.batchB, 1));
+  bool isNear = ofMatrix <= rates.l2Bytes / 2;
+  constexpr double kBytesPerCycle = 5, kNearShare = 0.01, kShare = 0.04;
+  double pack = rates.nanoseconds(bytes / kBytesPerCycle);
   if (form == FormOfB::PackedByStep)
-    return {.bytesRead = bytes, .bytesWritten = bytes};
-  // Groups are multiplied at once where they are packed, and widened one by one where not.
-  double perRow = p.canPackGroups() ? 0.5 : 0.125;
-  return {.bytesRead = form == FormOfB::Plain ? bytes * double(p.m) * perRow : 0};
+    return pack;
+  constexpr double kTileRows = 6;
+  double passes = std::max(1.0, double(p.m) * double(p.batch) / double(p.batchB) / kTileRows);
+  return form == FormOfB::Plain ? pack * passes * (isNear ? kNearShare : kShare) : 0;
 }
 
 template <typename Op, FormOfB Form>
@@ -320,8 +343,9 @@ static double costProduct(Operation *op, const LoweringContext &context) {
   std::vector<LoweredStep> copies;
   if (resolve(cast<Op>(op), p, copies))
     return 0; // which is refused
-  return nanoseconds(costOf(nn::groupOf(op), context.values), p.dtype, context.target) +
-         nanoseconds(extraWork(p, Form), p.dtype, context.target);
+  double bytes = double(context.elementsOf(p.b)) * double(dtypeBytes(p.dtypeB));
+  double waiting = context.values.weightOf(p.b) ? nanosecondsForWeights(bytes, context) : 0;
+  return estimateProduct(p, Form).nanoseconds(waiting) + nanosecondsForOrder(p, Form);
 }
 
 template <typename Op, FormOfB Form>

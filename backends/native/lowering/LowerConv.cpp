@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "backends/native/lowering/ConvWays.h"
 #include "backends/native/lowering/LoweringTable.h"
+#include "backends/native/lowering/Way.h"
 #include "backends/native/target/TileChoice.h"
 #include "backends/plan/ShapeEnvironment.h"
 #include "ir/FusionGroup.h"
@@ -107,18 +108,6 @@ LoweredStep native::makeConvStep(const ConvProblem &p, const KernelSpec &kernel,
   return step;
 }
 
-double native::costAfterPasses(const ConvProblem &p, double bytes, double share) {
-  auto batch = double(p.batch);
-  auto bytesOf = [&](Value value) {
-    return double(p.context.elementsOf(value)) * double(dtypeBytes(dtypeOfValue(value)));
-  };
-  StepCost image{.flops = share * p.flops / batch,
-                 .bytesRead = bytesOf(p.input) / batch + bytesOf(p.weights),
-                 .bytesWritten = bytesOf(p.output) / batch};
-  return nanoseconds(image, p.dtype, p.context.target) +
-         nanoseconds({.bytesRead = bytes}, p.dtype, p.context.target);
-}
-
 //===----------------------------------------------------------------------===//
 // Ways
 //===----------------------------------------------------------------------===//
@@ -130,12 +119,31 @@ static std::optional<Reason> refuseConv(Operation *op, const LoweringContext &co
   return reason ? reason : Used.refuse(p);
 }
 
+/// The problem of one image in one thread, without an epilogue: batches of any size, and any number
+/// of threads, have the same kernels, weights and results.
+static bool resolveOneImage(nn::ConvOp op, ConvProblem &p) {
+  if (resolveProblem(op, p))
+    return false;
+  p.flops /= double(p.batch);
+  p.batch = 1;
+  p.epilogue.program.inputs = {p.dtype};
+  p.epilogue.program.results = {0};
+  return true;
+}
+
 template <const ConvWay &Used>
 static double costConv(Operation *op, const LoweringContext &context) {
-  ConvProblem p{.context = context};
-  if (resolveProblem(cast<nn::ConvOp>(op), p))
-    return 0; // which is refused
-  return Used.cost(p);
+  LoweringContext alone = context;
+  alone.threads = 1;
+  ConvProblem p{.context = alone};
+  constexpr double kNever = 1e18;
+  if (!resolveOneImage(cast<nn::ConvOp>(op), p))
+    return kNever; // which is refused
+  double weights =
+      Used.weightGrowth * double(context.elementsOf(p.weights)) * double(dtypeBytes(p.weightsType));
+  double flops = p.flops;
+  LoweringResult steps = Used.lower(p);
+  return steps ? costOfSteps(*steps, {.flops = flops}, weights, context) : kNever;
 }
 
 template <const ConvWay &Used>

@@ -22,8 +22,6 @@ static std::optional<Reason> refuseDepthwise(const ConvProblem &p) {
   return std::nullopt;
 }
 
-static double costDepthwise(const ConvProblem &p) { return costAfterPasses(p, 0); }
-
 /// Takes the epilogue's program away.
 static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   DepthwiseSpec spec;
@@ -93,4 +91,4 @@ static LoweringResult lowerDepthwise(ConvProblem &p) {
   return oneStep(std::move(step));
 }
 
-const ConvWay native::kDepthwiseConv = {refuseDepthwise, costDepthwise, lowerDepthwise};
+const ConvWay native::kDepthwiseConv = {refuseDepthwise, lowerDepthwise};

@@ -133,9 +133,7 @@ static LoweringResult lowerPointwise(ConvProblem &p) {
   return steps;
 }
 
-static double costPointwise(const ConvProblem &p) { return costAfterPasses(p, 0); }
-
-const ConvWay native::kPointwiseConv = {refusePointwise, costPointwise, lowerPointwise};
+const ConvWay native::kPointwiseConv = {refusePointwise, lowerPointwise};
 
 //===----------------------------------------------------------------------===//
 // Unfolded
@@ -158,10 +156,4 @@ static LoweringResult lowerUnfolded(ConvProblem &p) {
   return result;
 }
 
-/// The unfolding is written and read.
-static double costUnfolded(const ConvProblem &p) {
-  double elements = double(p.channels) * double(p.kernelPositions()) * double(p.outputPixels());
-  return costAfterPasses(p, 2 * elements * double(dtypeBytes(p.inputType)));
-}
-
-const ConvWay native::kUnfoldedConv = {refusePlain, costUnfolded, lowerUnfolded};
+const ConvWay native::kUnfoldedConv = {refusePlain, lowerUnfolded};

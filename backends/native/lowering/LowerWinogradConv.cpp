@@ -1,7 +1,7 @@
 //===- LowerWinogradConv.cpp - 3 x 3 convolution by Winograd's algorithm --===//
+#include "backends/native/cost/StepTimes.h"
 #include "backends/native/kernels/WinogradKernel.h"
 #include "backends/native/lowering/ConvWays.h"
-#include "backends/native/lowering/Way.h"
 #include "backends/native/target/TileChoice.h"
 #include "runtime/values/CeilDiv.h"
 
@@ -73,83 +73,69 @@ static int64_t chooseTilesPerTask(const ConvProblem &p, WinogradTile tile) {
 }
 
 //===----------------------------------------------------------------------===//
-// Cost
-//===----------------------------------------------------------------------===//
-
-/// The products; the weights, which are larger than those of the direct way and are read once for
-/// each task; the transforms of tiles.
-static double costOfTiles(const WinogradImage &image, WinogradTile tile, const Target &target) {
-  auto tiles = double(tilesPerImage(image, tile)), points = double(tile.points());
-  double matrix = double(depthOf(image)) * double(image.outputs);
-  double cost = nanoseconds({.flops = 2 * points * tiles * matrix}, DType::Float32, target);
-  double weightBytes = points * matrix * double(dtypeBytes(DType::Float32));
-  // What one task has read is nearer for the next; half is read while the rest is multiplied.
-  constexpr double kNearer = 4, kBeside = 2;
-  double tasks = std::max(1.0, tiles / double(fittingTiles(image, tile)));
-  double bytes = weightBytes * (1 + (tasks - 1) / kNearer) / kBeside;
-  cost += nanoseconds({.bytesRead = bytes}, DType::Float32, target);
-  // Operations on vectors, loads and stores; their number by count of the code.
-  double ofInputs = tile.results == 2 ? 64 : 240, ofSums = tile.results == 2 ? 56 : 200;
-  constexpr double kPerNanosecond = 6;
-  double blocks = ofInputs * double(ceilDiv(image.channels, image.block)) +
-                  ofSums * double(ceilDiv(image.outputs, image.block));
-  return cost + tiles * blocks / kPerNanosecond;
-}
-
-double native::costOfWinograd(const WinogradImage &image, const Target &target) {
-  return std::min(costOfTiles(image, {2}, target), costOfTiles(image, {4}, target));
-}
-
-//===----------------------------------------------------------------------===//
 // Lowering
 //===----------------------------------------------------------------------===//
 
-/// Takes the epilogue's program away.
-static WinogradSpec winogradSpec(ConvProblem &p, WinogradTile tile) {
+/// But for what follows the sums.
+static WinogradSpec specOfSums(const WinogradImage &image, WinogradTile tile,
+                               const Target &target) {
   // Tiles for any number of rows: other images, batches and threads have the same kernel.
-  TileShape shape =
-      chooseConvTile(p.context.target, kAnyLineRows, ceilDiv(p.outputs, p.outputBlock));
+  TileShape shape = chooseConvTile(target, kAnyLineRows, ceilDiv(image.outputs, image.block));
   WinogradSpec spec;
   spec.results = tile.results;
-  spec.product.types = DotTypes::all(p.dtype);
-  spec.product.lanes = p.outputBlock;
+  spec.product.types = DotTypes::all(DType::Float32);
+  spec.product.lanes = image.block;
   spec.product.vectors = shape.vectors;
   constexpr int64_t kUnroll = 4;
   spec.product.levels.push_back({DotTile::kRuntime, 1, kUnroll});
   spec.heights = shape.heights;
+  return spec;
+}
+
+/// Takes the epilogue's program away.
+static WinogradSpec winogradSpec(ConvProblem &p, WinogradTile tile) {
+  WinogradSpec spec = specOfSums(imageOf(p), tile, p.context.target);
   spec.hasBias = bool(p.bias);
   spec.epilogue = EpilogueCode(p.epilogue);
   return spec;
 }
 
-static WinogradDims winogradDims(const ConvProblem &p, const WinogradSpec &spec,
-                                 int64_t tilesPerTask) {
+/// How much there is of everything, in tasks of `tilesPerTask`.
+static WinogradDims dimsOfSums(const WinogradImage &image, const WinogradSpec &spec, int64_t batch,
+                               int64_t tilesPerTask) {
   WinogradTile tile = spec.tile();
   WinogradDims dims;
-  dims.tiles = tilesOf(p, tile);
-  dims.tilesPerImage = tilesPerImage(imageOf(p), tile);
-  dims.tilesPerLine = ceilDiv(p.window.output[2], tile.results);
+  dims.tilesPerImage = tilesPerImage(image, tile);
+  dims.tiles = batch * dims.tilesPerImage;
+  dims.tilesPerLine = ceilDiv(image.width, tile.results);
   dims.tilesPerTask = tilesPerTask;
-  dims.panels = ceilDiv(p.outputs, p.outputBlock) / spec.product.vectors;
+  dims.outputBlocks = ceilDiv(image.outputs, image.block);
+  dims.panels = dims.panelsPerPart = dims.outputBlocks / spec.product.vectors;
+  dims.inputBlocks = ceilDiv(image.channels, image.block);
+  dims.depth = depthOf(image);
+  int64_t tasks = ceilDiv(dims.tiles, tilesPerTask);
+  dims.cover = coverRows(tilesPerTask, spec.heights, spec.product.vectors);
+  dims.lastCover =
+      coverRows(dims.tiles - (tasks - 1) * tilesPerTask, spec.heights, spec.product.vectors);
+  return dims;
+}
+
+static WinogradDims winogradDims(const ConvProblem &p, const WinogradSpec &spec,
+                                 int64_t tilesPerTask) {
+  WinogradDims dims = dimsOfSums(imageOf(p), spec, p.batch, tilesPerTask);
   int64_t tasks = ceilDiv(dims.tiles, tilesPerTask);
   if (tasks < p.context.threads) // each part transforms the inputs again
     dims.panelParts = std::min(dims.panels, ceilDiv(p.context.threads, tasks));
   dims.panelsPerPart = ceilDiv(dims.panels, dims.panelParts);
-  dims.inputBlocks = ceilDiv(p.channels, p.inputBlock);
   dims.height = p.window.input[1];
   dims.width = p.window.input[2];
   dims.padTop = p.window.padBegin[1];
   dims.padLeft = p.window.padBegin[2];
-  dims.outputBlocks = ceilDiv(p.outputs, p.outputBlock);
   dims.outputHeight = p.window.output[1];
   dims.outputWidth = p.window.output[2];
-  dims.depth = depthOf(imageOf(p));
   dims.rowStride = spread(dims.depth, p.inputBlock);
   dims.inputPoint = spread(tilesPerTask * dims.rowStride, p.inputBlock);
   dims.sumPoint = spread(tilesPerTask * spec.product.columns(), p.outputBlock);
-  dims.cover = coverRows(tilesPerTask, spec.heights, spec.product.vectors);
-  dims.lastCover =
-      coverRows(dims.tiles - (tasks - 1) * tilesPerTask, spec.heights, spec.product.vectors);
   return dims;
 }
 
@@ -174,10 +160,34 @@ static LoweringResult lowerWinograd(ConvProblem &p, WinogradTile tile) {
   return oneStep(std::move(step));
 }
 
+//===----------------------------------------------------------------------===//
+// The ways
+//===----------------------------------------------------------------------===//
+
+/// The weights of a tile of so many results on a side, in those of the filter.
+static constexpr double growthOf(int64_t results) {
+  constexpr int64_t kFilter = 3;
+  auto side = double(results + kFilter - 1) / double(kFilter);
+  return side * side;
+}
+
+double native::costOfWinograd(const WinogradImage &image, const Target &target) {
+  double least = std::numeric_limits<double>::infinity();
+  for (WinogradTile tile : {WinogradTile{2}, WinogradTile{4}}) {
+    WinogradSpec spec = specOfSums(image, tile, target);
+    int64_t tiles = tilesPerImage(image, tile);
+    WinogradDims dims = dimsOfSums(image, spec, 1, std::min(tiles, fittingTiles(image, tile)));
+    double weights = 9 * growthOf(tile.results) * double(dims.depth) * double(image.outputs) *
+                     double(dtypeBytes(DType::Float32));
+    // Nothing says how large the model is: they come from memory.
+    double waiting = weights / ratesOf(target).fromMemory;
+    least = std::min(least, estimateWinograd(spec, dims, target).nanoseconds(waiting));
+  }
+  return least;
+}
+
 template <int64_t Results>
 static constexpr ConvWay kWinograd = {
-    refuseWinograd,
-    [](const ConvProblem &p) { return costOfTiles(imageOf(p), {Results}, p.context.target); },
-    [](ConvProblem &p) { return lowerWinograd(p, {Results}); }};
+    refuseWinograd, [](ConvProblem &p) { return lowerWinograd(p, {Results}); }, growthOf(Results)};
 
 constexpr ConvWay native::kWinograd2Conv = kWinograd<2>, native::kWinograd4Conv = kWinograd<4>;

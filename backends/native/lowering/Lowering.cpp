@@ -1,6 +1,7 @@
 //===- Lowering.cpp - from ops and fusion groups to plan steps ------------===//
 #include "backends/native/lowering/Lowering.h"
 
+#include "backends/native/cost/StepTimes.h"
 #include "backends/native/kernels/MapKernel.h"
 #include "backends/native/kernels/MoveKernels.h"
 #include "backends/native/lowering/GroupProgram.h"
@@ -66,6 +67,15 @@ LoweringResult native::lowerOperation(Operation *op, const LoweringContext &cont
 LoweredStep NativeLowering::copyBytes(const StepBuffer &from, const StepBuffer &to,
                                       int64_t bytes) const {
   return native::copyBytes(from, to, bytes);
+}
+
+plan::StepEstimate NativeLowering::estimate(const LoweredStep &step,
+                                            const StepCost &problem) const {
+  return estimateStep(step, problem, target);
+}
+
+double NativeLowering::nanosecondsToMove(double bytes, double distance) const {
+  return native::nanosecondsToMove(bytes, distance, ratesOf(target));
 }
 
 ResultAxes ResultAxes::ofChannels(int64_t rank, bool blocked) {

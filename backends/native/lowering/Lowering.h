@@ -69,6 +69,8 @@ public:
     return lowerOperation(op, {target, threads, values, tuning.get(), winograd, log.get()});
   }
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
+  plan::StepEstimate estimate(const LoweredStep &step, const StepCost &problem) const override;
+  double nanosecondsToMove(double bytes, double distance) const override;
 
 private:
   Target target;

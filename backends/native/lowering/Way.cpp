@@ -1,6 +1,7 @@
 //===- Way.cpp - the ways of computing an op ------------------------------===//
 #include "backends/native/lowering/Way.h"
 
+#include "backends/native/cost/StepTimes.h"
 #include "backends/native/lowering/TuningTable.h"
 #include "backends/native/lowering/WayLog.h"
 #include "ir/FusionGroup.h"
@@ -10,11 +11,42 @@ using namespace quern;
 using namespace quern::native;
 
 double native::nanoseconds(const StepCost &work, DType dtype, const Target &target) {
-  // Two vectors at a time, at 3 GHz.
-  double perLane = target.has(Isa::Fma) || target.has(Isa::Neon) ? 12 : 6;
-  double flopsPerNs = perLane * static_cast<double>(target.lanes(dtype));
-  constexpr double kBytesPerNs = 8;
-  return std::max(work.flops / flopsPerNs, work.bytes() / kBytesPerNs);
+  constexpr double kShareOfPeak = 0.9;
+  CpuRates rates = ratesOf(target);
+  double perCycle = 2 * rates.productsPerCycle * static_cast<double>(target.lanes(dtype));
+  // Elsewhere a group of bfloat16 is widened first, and multiplied in two parts.
+  if (dtype == DType::BFloat16 && !target.has(Isa::Bf16Dot))
+    perCycle /= 2;
+  return std::max(rates.nanoseconds(work.flops / perCycle) / kShareOfPeak,
+                  work.bytes() / rates.fromMemory);
+}
+
+double native::nanosecondsForWeights(double bytes, const LoweringContext &context) {
+  // They may be larger as they are packed, and a run touches other things, too.
+  constexpr double kBeside = 1.5, kNever = std::numeric_limits<double>::infinity();
+  CpuRates rates = ratesOf(context.target);
+  double distance = kBeside * static_cast<double>(context.values.weightBytes());
+  // Where all of a model stays in the caches, what is read drives out what must come again.
+  return std::min(2 * nanosecondsToMove(bytes, distance, rates),
+                  nanosecondsToMove(bytes, kNever, rates));
+}
+
+double native::costOfSteps(const LoweredSteps &steps, const StepCost &problem, double weightBytes,
+                           const LoweringContext &context) {
+  StepEstimate sum{.exposed = 0};
+  double movingNs = nanosecondsForWeights(weightBytes, context);
+  for (const LoweredStep &step : steps) {
+    StepEstimate estimate = estimateStep(step, problem * step.share, context.target);
+    sum.computeNs += estimate.computeNs;
+    sum.exposed = std::max(sum.exposed, estimate.exposed);
+    // What one step has left for another lies behind all of it.
+    for (const StepBuffer &buffer : step.buffers)
+      if (buffer.kind == StepBuffer::Kind::Scratch && buffer.bytes.valid()) {
+        auto bytes = static_cast<double>(buffer.bytes.value());
+        movingNs += nanosecondsToMove(bytes, bytes, ratesOf(context.target));
+      }
+  }
+  return sum.nanoseconds(movingNs);
 }
 
 namespace {

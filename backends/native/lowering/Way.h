@@ -20,7 +20,7 @@ struct Way {
   const char *name;
   /// Why it cannot compute the op, if that is so whatever follows it; null: it always can.
   std::optional<Reason> (*refuse)(mlir::Operation *op, const LoweringContext &context);
-  /// The nanoseconds it is expected to take, by `nanoseconds`; null where there is no other way.
+  /// The nanoseconds it is expected to take in one thread; null where there is no other way.
   double (*cost)(mlir::Operation *op, const LoweringContext &context);
   LoweringResult (*lower)(mlir::Operation *op, const LoweringContext &context);
 };
@@ -37,8 +37,14 @@ struct WayChoice {
 /// cost, and of equal ones the first.
 WayChoice chooseWay(std::span<const Way> ways, mlir::Operation *op, const LoweringContext &context);
 
-/// How long one thread needs for a pass that does `work`: for its operations, or for its bytes, as
-/// if they came from memory. The rates are of no machine: only how ways compare counts.
+/// How long one thread needs for a pass that does `work` as well as a kernel can: for its
+/// operations, or for its bytes, as if they came from memory.
 double nanoseconds(const StepCost &work, DType dtype, const Target &target);
+
+/// How long one thread needs for `steps`, which do `problem` and read so many bytes of weights.
+double costOfSteps(const LoweredSteps &steps, const StepCost &problem, double weightBytes,
+                   const LoweringContext &context);
+/// How long it waits for so many bytes of weights, which a run reads after all others.
+double nanosecondsForWeights(double bytes, const LoweringContext &context);
 
 } // namespace quern::native

@@ -36,6 +36,8 @@ struct ProfileRow {
   }
   /// Of one run; 0 when unknown.
   StepCost cost = {};
+  /// How long the cost model expects one run to take in one thread; 0 where it cannot tell.
+  double expectedNanoseconds = 0;
 };
 
 } // namespace quern

@@ -1,0 +1,327 @@
+//===- PassTimes.cpp - how long passes over elements are expected to take -===//
+//
+// A row for each family of kernels: cycles by vectors, rows and tasks. Those of kernels without a
+// row are expected to move a vector in a few cycles.
+//
+//===----------------------------------------------------------------------===//
+#include "backends/native/cost/StepTimes.h"
+#include "backends/native/kernels/AttentionKernel.h"
+#include "backends/native/kernels/CopyKernels.h"
+#include "backends/native/kernels/DepthwiseKernel.h"
+#include "backends/native/kernels/IndexedKernels.h"
+#include "backends/native/kernels/MoveKernels.h"
+#include "backends/native/kernels/NormalizationKernels.h"
+#include "backends/native/kernels/PoolKernel.h"
+#include "backends/native/kernels/RecurrentKernel.h"
+#include "backends/native/kernels/ReduceKernel.h"
+#include "backends/native/kernels/SoftmaxKernel.h"
+#include "backends/native/kernels/TiledDotKernel.h"
+#include "runtime/values/CeilDiv.h"
+
+#include "llvm/ADT/StringSwitch.h"
+
+#include <array>
+#include <bit>
+
+using namespace quern;
+using namespace quern::native;
+
+template <class Dims> static Dims dimsOf(const LoweredStep &step) {
+  std::array<int64_t, sizeof(Dims) / sizeof(int64_t)> numbers{};
+  std::copy_n(step.dims.begin(), std::min(numbers.size(), step.dims.size()), numbers.begin());
+  return std::bit_cast<Dims>(numbers);
+}
+
+double native::cyclesOf(const ScalarProgram &program) {
+  double cycles = 0;
+  for (const ScalarProgram::Op &op : program.ops)
+    cycles += llvm::StringSwitch<double>(op.name)
+                  .Case("constant", 0)
+                  .Cases("nn.div", "nn.sqrt", "nn.reciprocal", 3)
+                  .Cases("nn.exp", "nn.tanh", "nn.erf", "nn.gelu", "nn.softplus", 8)
+                  .Cases("nn.sigmoid", "nn.silu", "nn.mish", "nn.elu", "nn.selu", "nn.log", 10)
+                  .Case("nn.pow", 2)
+                  .Cases("nn.sin", "nn.cos", "nn.tan", "nn.asin", "nn.acos", "nn.atan", 60)
+                  .Cases("nn.sinh", "nn.cosh", "nn.asinh", "nn.acosh", "nn.atanh", 60)
+                  .Default(0.55);
+  return cycles;
+}
+
+namespace {
+/// A step, and what it is done with.
+struct Pass {
+  const LoweredStep &step;
+  const Target &target;
+  CpuRates rates;
+
+  double tasks() const { return double(step.tasks); }
+  /// Vectors that hold so many elements of `dtype`.
+  double vectors(int64_t elements, DType dtype = DType::Float32) const {
+    return double(ceilDiv(elements, std::max<int64_t>(target.lanes(dtype), 1)));
+  }
+  StepEstimate of(double cycles, double exposed = 0.3) const {
+    return {kCallNanoseconds + rates.nanoseconds(cycles), exposed};
+  }
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Elements one by one
+//===----------------------------------------------------------------------===//
+
+static StepEstimate estimateMap(const MapSpec &spec, const Pass &pass) {
+  const std::vector<int64_t> &dims = pass.step.dims;
+  int64_t inner = dims[0];
+  double rows = double(dims[3]);
+  constexpr size_t kOuterSizes = 6;
+  for (int64_t i = 0; i < spec.outerRank; ++i)
+    rows *= double(dims[kOuterSizes + static_cast<size_t>(i)]);
+  DType dtype = spec.outputTypes.front();
+  auto isScattered = [](MapSpec::InnerStride stride) {
+    return stride == MapSpec::InnerStride::Any;
+  };
+  bool isScalar = llvm::any_of(spec.inputs, isScattered) || llvm::any_of(spec.outputs, isScattered);
+  double operands = double(spec.inputs.size() + spec.outputs.size());
+  constexpr double kOfOperand = 0.45, kOfRow = 3, kOfScalar = 1.2;
+  double program = cyclesOf(spec.program);
+  double ofRow = isScalar ? double(inner) * (kOfScalar * operands + program)
+                          : pass.vectors(inner, dtype) * (operands * kOfOperand + program);
+  StepEstimate estimate = pass.of(rows * (ofRow + kOfRow));
+  // A map may go over a part of a buffer.
+  estimate.mostBytes = rows * double(inner) * double(dtypeBytes(dtype));
+  return estimate;
+}
+
+static StepEstimate estimateTranspose(const TransposeSpec &spec, const Pass &pass) {
+  const std::vector<int64_t> &dims = pass.step.dims;
+  constexpr int64_t kSide = 16;
+  double tiles = double(ceilDiv(dims[0], kSide) * ceilDiv(dims[1], kSide));
+  for (int64_t i = 0; i < spec.outerRank; ++i)
+    tiles *= double(dims[8 + 3 * static_cast<size_t>(i)]);
+  constexpr double kOfTile = 55;
+  double wide = double(kSide) / double(pass.target.lanes(DType::Float32));
+  return pass.of(tiles * kOfTile * wide, 0.7);
+}
+
+static StepEstimate estimatePadHalo(const PadHaloSpec &, const Pass &pass) {
+  const std::vector<int64_t> &dims = pass.step.dims;
+  DType dtype = DType::Float32;
+  constexpr double kOfVector = 1.1, kOfLine = 6;
+  double line = 2 * pass.vectors(dims[4], dtype) + pass.vectors(dims[3] + dims[5], dtype);
+  double plane = double(dims[0]) * (kOfVector * line + kOfLine) +
+                 kOfVector * pass.vectors(dims[1] + dims[2], dtype);
+  return pass.of(pass.tasks() * plane);
+}
+
+static StepEstimate estimateUnfold(const UnfoldSpec &spec, const Pass &pass) {
+  const std::vector<int64_t> &dims = pass.step.dims; // of each axis input, output, kernel, ...
+  constexpr size_t kAxis = 6, kOutput = 1;
+  double lines = pass.tasks() * double(dims[kOutput]) * double(dims[kAxis + kOutput]);
+  constexpr double kOfVector = 2.4, kOfElement = 2, kOfLine = 3;
+  int64_t width = dims[2 * kAxis + kOutput];
+  double line =
+      spec.unitStride ? kOfVector * pass.vectors(width, spec.dtype) : kOfElement * double(width);
+  return pass.of(lines * (line + kOfLine));
+}
+
+static StepEstimate estimatePackColumns(const PackColumnsSpec &spec, const Pass &pass) {
+  double rows = pass.tasks() * double(pass.step.dims[1]);
+  constexpr double kOfVector = 2.4, kOfElement = 2;
+  double row = spec.unitStride && spec.group == 1
+                   ? kOfVector * pass.vectors(spec.tileColumns, spec.dtype)
+                   : kOfElement * double(spec.tileColumns);
+  return pass.of(rows * row);
+}
+
+/// Slices of a table lie anywhere: each waits for memory.
+static StepEstimate estimateIndexed(const IndexedSpec &spec, const Pass &pass) {
+  constexpr size_t kSlices = 3;
+  double slices = double(pass.step.dims.size() > kSlices ? pass.step.dims[kSlices] : 1);
+  double bytes = slices * double(pass.step.dims[0]) * double(dtypeBytes(spec.dtype));
+  constexpr double kShareOfMemory = 4.5;
+  StepEstimate estimate{
+      kCallNanoseconds + slices * 20 + bytes / pass.rates.fromMemory * kShareOfMemory, 0};
+  estimate.mostBytes = bytes;
+  return estimate;
+}
+
+//===----------------------------------------------------------------------===//
+// Rows and windows
+//===----------------------------------------------------------------------===//
+
+static StepEstimate estimateLayerNorm(const LayerNormSpec &spec, const Pass &pass) {
+  constexpr double kOfVector = 4.4, kOfRow = 25;
+  return pass.of(pass.tasks() * (kOfVector * pass.vectors(pass.step.dims[0], spec.dtype) + kOfRow));
+}
+
+static StepEstimate estimateInstanceNorm(const InstanceNormSpec &spec, const Pass &pass) {
+  constexpr double kOfVector = 8, kOfPlane = 40;
+  return pass.of(pass.tasks() *
+                 (kOfVector * pass.vectors(pass.step.dims[1], spec.dtype) + kOfPlane));
+}
+
+static StepEstimate estimateLrn(const LrnSpec &spec, const Pass &pass) {
+  LrnDims dims = dimsOf<LrnDims>(pass.step);
+  constexpr double kOfVector = 9, kOfTap = 0.7;
+  double taps = double(dims.before + dims.after + 1);
+  return pass.of(double(pass.step.tasks) / double(dims.chunks) *
+                 pass.vectors(dims.plane, spec.dtype) * (kOfVector + kOfTap * taps));
+}
+
+/// What RowDim says of a reduction's tasks.
+static double rowVectors(const Pass &pass, DType dtype, bool contiguous) {
+  const std::vector<int64_t> &dims = pass.step.dims;
+  double length = double(dims[kRowLength]);
+  if (contiguous)
+    return pass.tasks() * pass.vectors(dims[kRowLength], dtype);
+  return pass.tasks() * length * pass.vectors(dims[kRowInner], dtype) /
+         double(std::max<int64_t>(dims[kRowChunks], 1));
+}
+
+static StepEstimate estimateReduce(const ReduceSpec &spec, const Pass &pass) {
+  constexpr double kOfVector = 0.6, kOfTask = 25;
+  return pass.of(rowVectors(pass, spec.dtype, spec.contiguous) * kOfVector +
+                 pass.tasks() * (kOfTask + cyclesOf(spec.epilogue.program)));
+}
+
+static StepEstimate estimateSoftmax(const SoftmaxSpec &spec, const Pass &pass) {
+  constexpr double kOfVector = 14, kOfTask = 60;
+  return pass.of(rowVectors(pass, spec.dtype, spec.contiguous) * kOfVector +
+                 pass.tasks() * kOfTask);
+}
+
+static StepEstimate estimatePool(const PoolSpec &spec, const Pass &pass) {
+  const std::vector<int64_t> &dims = pass.step.dims; // of each axis input, output, kernel, ...
+  constexpr size_t kAxis = 7, kOutput = 1, kKernel = 2;
+  double window = 1;
+  for (size_t axis = 0; axis < 3; ++axis)
+    window *= double(dims[kAxis * axis + kKernel]);
+  int64_t results = dims[2 * kAxis + kOutput];
+  double vectors = spec.block > 0 ? double(results) * pass.vectors(spec.block, spec.dtype)
+                                  : pass.vectors(results, spec.dtype);
+  constexpr double kOfTap = 0.9, kPlainTap = 2.5, kOfVector = 2, kOfTask = 40;
+  double tap = spec.block > 0 ? kOfTap : kPlainTap;
+  return pass.of(
+      pass.tasks() *
+      (vectors * (window * tap + kOfVector + cyclesOf(spec.epilogue.program)) + kOfTask));
+}
+
+//===----------------------------------------------------------------------===//
+// Sums of products
+//===----------------------------------------------------------------------===//
+
+static StepEstimate estimateDepthwise(const DepthwiseSpec &spec, const Pass &pass) {
+  auto dims = dimsOf<DepthwiseDims>(pass.step);
+  double lines = pass.tasks() * double(dims.linesOfPart), rows = double(dims.rows);
+  double vectors = lines * double(dims.outputWidth) * pass.vectors(spec.lanes);
+  double taps = vectors * rows * double(dims.columns);
+  double edge = 1 - double(dims.insideEnd - dims.insideBegin) / double(dims.outputWidth);
+  constexpr double kOfTap = 0.38, kOfEdge = 0.25, kOfVector = 1.5, kOfLine = 14, kOfRow = 1;
+  return pass.of(taps * (kOfTap + kOfEdge * edge) * 2 / pass.rates.productsPerCycle +
+                     vectors * (kOfVector + cyclesOf(spec.epilogue.program)) +
+                     lines * (kOfLine + rows * kOfRow),
+                 0.55);
+}
+
+static StepEstimate estimateAttention(const AttentionSpec &spec, const Pass &pass) {
+  auto dims = dimsOf<AttentionDims>(pass.step);
+  double heads = pass.tasks() / double(std::max<int64_t>(dims.chunks, 1));
+  double queries = heads * double(dims.queries), lanes = double(pass.target.lanes(DType::Float32));
+  double products = queries * double(dims.keys) * double(dims.size + dims.valueSize) /
+                    double(spec.types().group());
+  double scores = queries * double(ceilDiv(dims.keys, static_cast<int64_t>(lanes)));
+  double keys = pass.tasks() * double(dims.keys) * double(dims.size + dims.valueSize) / lanes;
+  constexpr double kOfProduct = 1.05, kOfScore = 11, kOfQuery = 100, kOfKey = 1.6, kOfTask = 700;
+  return pass.of(products / lanes / pass.rates.productsPerCycle * kOfProduct + scores * kOfScore +
+                 queries * kOfQuery + keys * kOfKey + pass.tasks() * kOfTask);
+}
+
+static StepEstimate estimateRecurrent(const RecurrentSpec &spec, const Pass &pass) {
+  auto dims = dimsOf<RecurrentDims>(pass.step);
+  constexpr double kOfProduct = 0.46, kOfWeights = 1, kOfCell = 80, kOfStep = 65;
+  constexpr int64_t kTileRows = 8;
+  double gates = spec.cell == CellKind::Lstm ? 4 : spec.cell == CellKind::Gru ? 3 : 1;
+  double steps = double(dims.steps * dims.directions), hidden = double(dims.hidden);
+  double lanes = double(pass.target.lanes(spec.dtype));
+  double weights = gates * hidden * hidden / lanes / double(spec.types().group());
+  double products = std::max(weights * double(dims.batch) * kOfProduct,
+                             weights * double(ceilDiv(dims.batch, kTileRows)) * kOfWeights);
+  double cells = double(dims.batch) * hidden / lanes * kOfCell;
+  return pass.of(steps * (products + cells + kOfStep));
+}
+
+/// Tiles of matrices, at a share of their peak.
+static StepEstimate estimateTiledDot(const TiledDotSpec &spec, const Pass &pass) {
+  auto dims = dimsOf<TiledDotDims>(pass.step);
+  double steps = 1;
+  for (size_t i = 0; i < spec.dot.tile.levels.size(); ++i)
+    steps *= double(dims.dot.levels[i].trip);
+  // A tile of 16 columns takes a cycle for each row.
+  double rows = double(dims.firstRows + dims.secondRows);
+  double columnTiles = double(spec.dot.tile.vectors);
+  constexpr double kOfTile = 300;
+  double units = pass.tasks() * double(dims.dot.linesPerChunk);
+  double tiles = units * double(std::max<int64_t>(dims.tilesOfLine, 1));
+  return pass.of(tiles * (steps * rows * columnTiles + kOfTile), 0.9);
+}
+
+//===----------------------------------------------------------------------===//
+// Families
+//===----------------------------------------------------------------------===//
+
+/// Of a family without a rule: what its problem demands, at rates that passes have in the mean.
+static StepEstimate estimateAny(const StepCost &problem, const Pass &pass) {
+  constexpr double kOfTask = 20, kBytesPerCycle = 16, kOperationsPerCycle = 6;
+  return pass.of(pass.tasks() * kOfTask +
+                 std::max(problem.bytes() / kBytesPerCycle, problem.flops / kOperationsPerCycle));
+}
+
+template <typename Spec, StepEstimate (*Rule)(const Spec &, const Pass &)>
+static std::optional<StepEstimate> estimateIf(const Pass &pass) {
+  const Spec *spec = specOf<Spec>(pass.step.kernel);
+  return spec ? std::optional(Rule(*spec, pass)) : std::nullopt;
+}
+
+static StepEstimate estimateDotStep(const DotSpec &spec, const Pass &pass) {
+  return estimateDot(spec, dimsOf<DotDims>(pass.step), pass.step.tasks, pass.target);
+}
+static StepEstimate estimateWinogradStep(const WinogradSpec &spec, const Pass &pass) {
+  return estimateWinograd(spec, dimsOf<WinogradDims>(pass.step), pass.target);
+}
+
+StepEstimate native::estimateStep(const LoweredStep &step, const StepCost &problem,
+                                  const Target &target) {
+  static constexpr std::optional<StepEstimate> (*kRules[])(const Pass &) = {
+      estimateIf<DotSpec, estimateDotStep>,
+      estimateIf<MapSpec, estimateMap>,
+      estimateIf<TransposeSpec, estimateTranspose>,
+      estimateIf<WinogradSpec, estimateWinogradStep>,
+      estimateIf<PadHaloSpec, estimatePadHalo>,
+      estimateIf<LayerNormSpec, estimateLayerNorm>,
+      estimateIf<DepthwiseSpec, estimateDepthwise>,
+      estimateIf<AttentionSpec, estimateAttention>,
+      estimateIf<PoolSpec, estimatePool>,
+      estimateIf<UnfoldSpec, estimateUnfold>,
+      estimateIf<PackColumnsSpec, estimatePackColumns>,
+      estimateIf<ReduceSpec, estimateReduce>,
+      estimateIf<SoftmaxSpec, estimateSoftmax>,
+      estimateIf<IndexedSpec, estimateIndexed>,
+      estimateIf<RecurrentSpec, estimateRecurrent>,
+      estimateIf<TiledDotSpec, estimateTiledDot>,
+      estimateIf<InstanceNormSpec, estimateInstanceNorm>,
+      estimateIf<LrnSpec, estimateLrn>,
+  };
+  Pass pass{step, target, ratesOf(target)};
+  for (auto rule : kRules)
+    if (std::optional<StepEstimate> estimate = rule(pass))
+      return *estimate;
+  return estimateAny(problem, pass);
+}
+
+double native::nanosecondsToMove(double bytes, double distance, const CpuRates &rates) {
+  // The rest of a cache has other things.
+  constexpr double kShare = 0.75;
+  if (distance <= kShare * rates.l2Bytes)
+    return 0;
+  return bytes / (distance <= kShare * rates.l3Bytes ? rates.fromL3 : rates.fromMemory);
+}

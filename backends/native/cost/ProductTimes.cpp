@@ -1,0 +1,99 @@
+//===- ProductTimes.cpp - how long products are expected to take ----------===//
+#include "backends/native/cost/StepTimes.h"
+
+#include "runtime/values/CeilDiv.h"
+
+using namespace quern;
+using namespace quern::native;
+
+/// Cycles of one step along k of a tile: all its multiply-adds, at the least the time until a sum
+/// can be added to again, or its loads, of which two begin in a cycle.
+static double cyclesOfStep(double rows, double vectors, double parts, const CpuRates &rates) {
+  constexpr double kLoadsPerCycle = 2;
+  return std::max({parts * rows * vectors / rates.productsPerCycle, parts * rates.productLatency,
+                   (rows + vectors) / kLoadsPerCycle});
+}
+
+//===----------------------------------------------------------------------===//
+// Dot
+//===----------------------------------------------------------------------===//
+
+/// Steps along k, but for rows of the filter that lie outside of the image.
+static double stepsAlongK(const DotSpec &spec, const DotDims &dims) {
+  double steps = 1;
+  size_t levels = spec.tile.levels.size();
+  for (size_t i = 0; i < levels; ++i)
+    steps *= double(dims.levels[i].trip);
+  if (spec.tile.lastSteps > 0)
+    steps += steps / double(std::max<int64_t>(dims.levels[0].trip, 1)) /
+             double(dims.levels[levels - 1].trip) * double(spec.tile.lastSteps);
+  steps = steps * double(std::max<int64_t>(dims.blocks, 1)) + double(dims.leftOver > 0);
+  if (!spec.clipsRows)
+    return steps;
+  int64_t met = 0, filterRows = dims.levels[1].trip;
+  for (int64_t line = 0; line < dims.lines; ++line)
+    for (int64_t row = 0; row < filterRows; ++row) {
+      int64_t at = line * dims.clip.step - dims.clip.padTop + row * dims.clip.dilation;
+      met += at >= 0 && at < dims.clip.rows;
+    }
+  return steps * double(met) / double(std::max<int64_t>(dims.lines * filterRows, 1));
+}
+
+/// How often the innermost loop begins for a tile.
+static double innerLoops(const DotSpec &spec, const DotDims &dims) {
+  double loops = double(std::max<int64_t>(dims.blocks, 1));
+  for (size_t i = 0; i + 1 < spec.tile.levels.size(); ++i)
+    loops *= double(dims.levels[i].trip);
+  return loops;
+}
+
+StepEstimate native::estimateDot(const DotSpec &spec, const DotDims &dims, int64_t tasks,
+                                 const Target &target) {
+  // Beside the products: where the innermost loop begins and ends, of a tile, of a line of them,
+  // and of storing a vector.
+  constexpr double kOfLoop = 6, kOfTile = 5, kOfLine = 40, kOfVector = 0.3;
+  CpuRates rates = ratesOf(target);
+  double steps = stepsAlongK(spec, dims), loops = innerLoops(spec, dims);
+  double parts =
+      double(chooseEngine(target, spec.tile.types, spec.tile.group, spec.tile.lanes).parts);
+  double vectors = double(spec.tile.vectors), line = kOfLine;
+  double ofVector = kOfVector + cyclesOf(spec.epilogue.program);
+  for (size_t i = 0; i < spec.heights.size(); ++i) {
+    double rows = double(spec.heights[i]);
+    line += double(dims.tiles[i]) * (steps * cyclesOfStep(rows, vectors, parts, rates) +
+                                     loops * kOfLoop + kOfTile + rows * vectors * ofVector);
+  }
+  double lines = double(tasks) / double(dims.lineChunks) * (spec.flat ? 1 : double(dims.lines));
+  // The loads of a tile wait for memory, unless they were asked for while others were multiplied.
+  constexpr double kExposed = 0.9, kExposedAhead = 0.35;
+  return {kCallNanoseconds + rates.nanoseconds(lines * line),
+          spec.tile.linesAhead > 0 ? kExposedAhead : kExposed};
+}
+
+//===----------------------------------------------------------------------===//
+// Winograd
+//===----------------------------------------------------------------------===//
+
+StepEstimate native::estimateWinograd(const WinogradSpec &spec, const WinogradDims &dims,
+                                      const Target &target) {
+  // Rows of transformed inputs are further apart than those of an image: what a step takes then.
+  constexpr double kApart = 1.19, kShortest = 1.6;
+  // Of transforming the inputs of a tile in a block of channels; sums take half of that.
+  double ofInputs = spec.results == 2 ? 70 : 275;
+  CpuRates rates = ratesOf(target);
+  double points = double(spec.tile().points()), vectors = double(spec.product.vectors);
+  double tasks = double(ceilDiv(dims.tiles, dims.tilesPerTask)), product = 0;
+  for (size_t i = 0; i < spec.heights.size(); ++i) {
+    double tiles = double(dims.cover[i]) * (tasks - 1) + double(dims.lastCover[i]);
+    double step = cyclesOfStep(double(spec.heights[i]), vectors, 1, rates) * kApart;
+    product += tiles * std::max(step, kShortest * rates.productLatency);
+  }
+  product *= points * double(dims.panels) * double(dims.depth);
+  double ofSums =
+      ofInputs / 2 + double(spec.results * spec.results) * cyclesOf(spec.epilogue.program);
+  // Each part of the panels transforms the inputs again.
+  double transforms = double(dims.tiles) * (ofInputs * double(dims.inputBlocks * dims.panelParts) +
+                                            ofSums * double(dims.outputBlocks));
+  constexpr double kBeside = 1500, kExposed = 1;
+  return {kBeside + rates.nanoseconds(product + transforms), kExposed};
+}

@@ -1,0 +1,37 @@
+//===- CpuRates.h - how fast the cores of a CPU are -----------------------===//
+//
+// What the cost model reckons with, by the name of the CPU that code is tuned for. Nothing here is
+// measured when a model is compiled: two compilations must choose the same code. What the machine
+// at hand can do is measured elsewhere (api/MachineRates.cpp), and shown beside what is expected.
+//
+//===----------------------------------------------------------------------===//
+#pragma once
+
+#include "backends/native/target/Target.h"
+#include "quern/StepCost.h"
+
+namespace quern::native {
+
+/// Of one core, the others being idle.
+struct CpuRates {
+  /// Of code that multiplies without end.
+  double gigahertz = 3;
+  /// Multiply-adds of full vectors that begin in a cycle, and the cycles until the sum can be added
+  /// to again.
+  double productsPerCycle = 2, productLatency = 4;
+  /// Bytes a nanosecond.
+  double fromL3 = 30, fromMemory = 10;
+  /// Caches that a core reaches.
+  double l2Bytes = 1 << 20, l3Bytes = 32 << 20;
+
+  double nanoseconds(double cycles) const { return cycles / gigahertz; }
+};
+
+/// Those of the CPU that code for `target` is tuned for; of a CPU without a row those that are
+/// usual where there are such instructions.
+CpuRates ratesOf(const Target &target);
+
+/// Operations a nanosecond in products of what `engine` multiplies, at the best.
+double peakOf(Engine engine, const Target &target);
+
+} // namespace quern::native
