@@ -9,6 +9,9 @@
 namespace quern::native {
 class Staging;
 }
+namespace quern::plan {
+class StepObserver;
+}
 
 namespace quern {
 
@@ -51,9 +54,11 @@ struct Model::State {
 Status checkOptions(const CompileOptions &options);
 /// A program of reference kernels for the graph of `source`; see InterpretedModel.cpp.
 Expected<std::shared_ptr<const CompiledModel>> compileForInterpreter(const nn::OwnedModule &source);
-/// Native code for the graph of a model in these files; see NativeModel.cpp.
-Expected<std::shared_ptr<const CompiledModel>> compileToNative(nn::OwnedModule source,
-                                                               const CompileOptions &options,
-                                                               std::span<const std::string> files);
+/// Native code for the graph of a model in these files, with who looks at what its steps compute;
+/// see NativeModel.cpp.
+Expected<std::shared_ptr<const CompiledModel>>
+compileToNative(nn::OwnedModule source, const CompileOptions &options,
+                std::span<const std::string> files,
+                std::shared_ptr<plan::StepObserver> observer = nullptr);
 
 } // namespace quern

@@ -1,5 +1,6 @@
 //===- NativeModel.cpp - what the native backend makes of a model ---------===//
 #include "api/ModelState.h"
+#include "api/compare/PlantedError.h"
 #include "backends/native/aot/AotCompiler.h"
 #include "backends/native/aot/AotWeightsFile.h"
 #include "backends/native/lowering/TuningTable.h"
@@ -53,10 +54,16 @@ static native::NativeOptions nativeOptions(const CompileOptions &options) {
 
 Expected<std::shared_ptr<const CompiledModel>>
 quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
-                       std::span<const std::string> files) {
+                       std::span<const std::string> files,
+                       std::shared_ptr<plan::StepObserver> observer) {
   QUERN_TRY(prepare(options, files));
+  native::NativeOptions how = nativeOptions(options);
+  if (std::shared_ptr<plan::StepObserver> error = plantedError())
+    how.observers.push_back(std::move(error));
+  if (observer)
+    how.observers.push_back(std::move(observer));
   QUERN_ASSIGN(std::shared_ptr<const CompiledModel> compiled,
-               native::compileForJit(std::move(source), nativeOptions(options)));
+               native::compileForJit(std::move(source), how));
   return compiled;
 }
 

@@ -1,7 +1,10 @@
 //===- TensorDifference.cpp - how far two tensors are apart ---------------===//
 #include "quern/TensorDifference.h"
 
+#include "api/Noise.h"
+
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -95,6 +98,79 @@ static double largestMagnitude(const std::vector<double> &values) {
   return largest;
 }
 
+/// Where a number stands among all of its type; both zeros are at one place.
+template <typename Bits> static int64_t placeAmongNumbers(Bits bits) {
+  constexpr Bits kSign = Bits{1} << (sizeof(Bits) * 8 - 1);
+  auto magnitude = static_cast<int64_t>(bits & static_cast<Bits>(kSign - 1));
+  return bits & kSign ? -magnitude : magnitude;
+}
+
+template <typename Bits>
+static double largestUlp(const Tensor &wanted, const Tensor &found,
+                         const std::vector<double> &numbers) {
+  auto *a = static_cast<const Bits *>(wanted.rawData());
+  auto *b = static_cast<const Bits *>(found.rawData());
+  double largest = 0;
+  for (size_t i = 0; i < numbers.size(); ++i)
+    if (!std::isnan(numbers[i]))
+      largest = std::max(largest, std::abs(static_cast<double>(placeAmongNumbers(a[i])) -
+                                           static_cast<double>(placeAmongNumbers(b[i]))));
+  return largest;
+}
+
+/// Of tensors that are not finite in the same places; `numbers` are those wanted.
+static double largestUlp(const Tensor &wanted, const Tensor &found,
+                         const std::vector<double> &numbers) {
+  switch (wanted.dtype()) {
+  case DType::Float32:
+    return largestUlp<uint32_t>(wanted, found, numbers);
+  case DType::Float64:
+    return largestUlp<uint64_t>(wanted, found, numbers);
+  case DType::Float16:
+  case DType::BFloat16:
+    return largestUlp<uint16_t>(wanted, found, numbers);
+  default:
+    return 0;
+  }
+}
+
+static double cosineOf(const std::vector<double> &a, const std::vector<double> &b) {
+  double largestA = largestMagnitude(a), largestB = largestMagnitude(b);
+  if (largestA == 0 || largestB == 0)
+    return largestA == largestB ? 1 : 0;
+  double product = 0, ofA = 0, ofB = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (std::isfinite(a[i]) && std::isfinite(b[i])) {
+      double x = a[i] / largestA, y = b[i] / largestB;
+      product += x * y;
+      ofA += x * x;
+      ofB += y * y;
+    }
+  double lengths = std::sqrt(ofA * ofB);
+  return lengths > 0 ? std::clamp(product / lengths, -1.0, 1.0) : 0;
+}
+
+/// What is not about single elements.
+static void addWhole(const Tensor &wanted, const Tensor &found, const std::vector<double> &a,
+                     const std::vector<double> &b, TensorDifference &result) {
+  if (result.maxAbsolute > 0) {
+    result.cosine = cosineOf(a, b);
+    result.maxUlp =
+        std::isfinite(result.maxAbsolute) ? largestUlp(wanted, found, a) : result.maxAbsolute;
+  }
+  Agreement rows;
+  rows.add(wanted, found, /*margin=*/0);
+  if (rows.rows > 0)
+    result.topAgreement = static_cast<double>(rows.agreeing) / static_cast<double>(rows.rows);
+}
+
+static int64_t differingStrings(const Tensor &wanted, const Tensor &found) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < wanted.numElements(); ++i)
+    count += wanted.data<std::string>()[i] != found.data<std::string>()[i];
+  return count;
+}
+
 TensorDifference quern::compareTensors(const Tensor &wanted, const Tensor &found,
                                        const Tolerance &tolerance) {
   TensorDifference result;
@@ -103,8 +179,7 @@ TensorDifference quern::compareTensors(const Tensor &wanted, const Tensor &found
     return result;
   }
   if (wanted.dtype() == DType::String) {
-    for (int64_t i = 0; i < wanted.numElements(); ++i)
-      result.mismatches += wanted.data<std::string>()[i] != found.data<std::string>()[i];
+    result.mismatches = differingStrings(wanted, found);
     return result;
   }
   // 64-bit integers do not all fit a double; equality decides on their bits.
@@ -137,6 +212,8 @@ TensorDifference quern::compareTensors(const Tensor &wanted, const Tensor &found
   }
   if (!exact && result.maxAbsolute > 0)
     result.maxOfLargest = result.maxAbsolute / largest;
+  if (!exact)
+    addWhole(wanted, found, a, b, result);
   return result;
 }
 
@@ -171,6 +248,8 @@ TensorDifference quern::compareValues(const AnyValue &wanted, const AnyValue &fo
     result.maxAbsolute = std::max(result.maxAbsolute, part.maxAbsolute);
     result.maxRelative = std::max(result.maxRelative, part.maxRelative);
     result.maxOfLargest = std::max(result.maxOfLargest, part.maxOfLargest);
+    result.maxUlp = std::max(result.maxUlp, part.maxUlp);
+    result.cosine = std::min(result.cosine, part.cosine);
     result.mismatches += part.mismatches;
     if (result.incomparable.empty() && !part.incomparable.empty())
       result.incomparable = fmt::format("value {}: {}", i, part.incomparable);

@@ -131,6 +131,12 @@ static void collectBodyNames(const proto::GraphProto &body, std::set<std::string
   }
 }
 
+std::set<std::string> quantization::namesInBodies(const proto::NodeProto &node) {
+  std::set<std::string> names;
+  collectBodyNames(node, names);
+  return names;
+}
+
 GraphIndex EditableModel::index() const {
   GraphIndex index;
   for (int i = 0; i < graph().node_size(); ++i) {

@@ -45,6 +45,7 @@ public:
   /// made. Nodes that there are must mean the same: see RaiseOpset.h.
   void setOpset(int64_t version);
   proto::ModelProto &message() { return model; }
+  const proto::ModelProto &message() const { return model; }
 
   GraphIndex index() const;
   /// Null when `name` is no initializer.
@@ -91,6 +92,8 @@ float floatAttribute(const proto::NodeProto &node, const std::string &name, floa
 void removeAttribute(proto::NodeProto &node, const std::string &name);
 /// Of ONNX's own domain.
 bool isOp(const proto::NodeProto &node, std::string_view op);
+/// All names in the bodies of a node: what they read of the graph around it is among them.
+std::set<std::string> namesInBodies(const proto::NodeProto &node);
 proto::TensorProto makeTensorProto(const std::string &name, const Tensor &tensor);
 
 } // namespace quern::quantization

@@ -18,8 +18,7 @@ using namespace quern::interpreter;
 // Creating a program
 //===----------------------------------------------------------------------===//
 
-/// The call of one op; of a fusion group, whose ops run one after the other.
-static Expected<nn::ReferenceCall> makeCall(mlir::Operation &op) {
+Expected<nn::ReferenceCall> interpreter::callOf(mlir::Operation &op) {
   if (isControlFlow(&op))
     return makeControlFlowCall(&op);
   auto group = llvm::dyn_cast<nn::GroupOp>(op);
@@ -34,7 +33,7 @@ static Expected<nn::ReferenceCall> makeCall(mlir::Operation &op) {
 Expected<std::vector<Tensor>>
 interpreter::evaluate(mlir::Operation *op, std::span<const Tensor> inputs, Budget &budget) {
   auto callIt = [&]() -> Expected<std::vector<Tensor>> {
-    QUERN_ASSIGN(nn::ReferenceCall call, makeCall(*op));
+    QUERN_ASSIGN(nn::ReferenceCall call, callOf(*op));
     QUERN_ASSIGN(std::vector<AnyValue> results, call({inputs, budget}));
     return tensorsOf(std::move(results));
   };
@@ -61,7 +60,7 @@ Expected<ReferenceProgram> ReferenceProgram::create(mlir::Block &block,
   for (mlir::Operation &op : block.without_terminator()) {
     for (mlir::Value result : op.getResults())
       slotOf[result] = program.slotCount++;
-    auto call = makeCall(op);
+    auto call = callOf(op);
     if (!call)
       return call.status().withContext(nn::nodeContext(&op));
     if (llvm::isa<nn::NoneOp, nn::ConstantOp, nn::WeightOp>(op)) {
@@ -135,15 +134,16 @@ Status ReferenceProgram::runStep(const Step &step, std::vector<AnyValue> &slots,
     givenBytes += std::exchange(slots[slot], AnyValue()).numBytes();
   for (size_t slot : step.lastInputs)
     slots[slot] = AnyValue();
-  TraceScope span([&] {
-    return TraceSpan{.category = "step", .name = step.opName, .nodes = step.nodeName};
-  });
+  TraceScope span(
+      [&] { return TraceSpan{.category = "step", .name = step.opName, .nodes = step.nodeName}; });
   auto start = std::chrono::steady_clock::now();
   QUERN_ASSIGN(std::vector<AnyValue> results,
                step.call({operands, budget, places, /*takeable=*/operands}));
   std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;
   if (options.onTiming)
     options.onTiming({step.nodeName, step.opName, elapsed.count()});
+  if (options.onResults)
+    QUERN_TRY(options.onResults(step.nodeName, results));
   for (size_t i = 0; i < results.size(); ++i) {
     QUERN_TRY(budget.hold(results[i].numBytes()));
     slots[step.results[i]] = std::move(results[i]);

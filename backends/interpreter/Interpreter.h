@@ -26,6 +26,10 @@ struct RunOptions {
   Limits limits;
   /// Called after each op, when set.
   std::function<void(const OpTiming &)> onTiming;
+  /// Called with the results of each op and the name of its node, when set; what it fails with ends
+  /// the run.
+  std::function<Status(const std::string &nodeName, std::span<const AnyValue> results)> onResults =
+      {};
   /// The run ends with StatusCode::Cancelled soon after this becomes true.
   const std::atomic<bool> *cancelled = nullptr;
   /// Results may share storage with inputs and with each other: for a caller that writes
@@ -91,6 +95,10 @@ Expected<std::vector<Tensor>> interpret(mlir::func::FuncOp main, std::span<const
 Expected<std::vector<AnyValue>> interpretValues(mlir::func::FuncOp main,
                                                 std::span<const AnyValue> inputs,
                                                 const RunOptions &options = {});
+
+/// An op, control flow or a fusion group, whose ops run one after the other, as a function of its
+/// operands (see makeControlFlowCall for more that it takes).
+Expected<nn::ReferenceCall> callOf(mlir::Operation &op);
 
 /// Applies one op, or a fusion group, to tensors. Errors name the node.
 Expected<std::vector<Tensor>> evaluate(mlir::Operation *op, std::span<const Tensor> inputs,

@@ -32,6 +32,8 @@ struct NativeOptions : passes::PipelineOptions {
   std::shared_ptr<const TuningTable> ways;
   /// Hears which ways there were to choose from; null: nobody does.
   std::shared_ptr<WayLog> wayLog;
+  /// Who looks at what the steps of plans compute; of plans that run in this process.
+  std::vector<std::shared_ptr<plan::StepObserver>> observers;
   /// Keeps what the code of kernels is made from, for output that is text.
   bool keepBitcode = false;
 };

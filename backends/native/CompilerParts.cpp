@@ -40,7 +40,7 @@ std::shared_ptr<plan::Instantiator> native::createInstantiator(const Target &tar
   int threads = options.threads > 0 ? options.threads : availableCpus();
   return std::make_shared<plan::Instantiator>(
       std::make_shared<NativeLowering>(target, threads, options.ways, options.winograd,
-                                       options.wayLog),
+                                       options.wayLog, options.observers),
       options.limits, options.threads);
 }
 

@@ -40,6 +40,9 @@ public:
   /// Of a plan that was built of this instance, and linked.
   std::shared_ptr<const PlanTemplate> makeTemplate(Instance instance, UnlinkedPlan linked) const;
 
+  /// Whether each plan is made anew, for those who look at it.
+  bool isObserved() const { return !lowering->observers().empty(); }
+
 private:
   Limits within(const Deadline &deadline) const;
 

@@ -13,10 +13,13 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 namespace quern::plan {
+
+class StepObserver;
 
 /// What a backend emits a kernel from.
 class KernelSource {
@@ -163,6 +166,8 @@ public:
   /// How long it takes until bytes come, or are gone, which were touched when `distance` bytes
   /// were still to be touched before them; 0 when they are near.
   virtual double nanosecondsToMove(double /*bytes*/, double /*distance*/) const { return 0; }
+  /// Who looks at what the steps compute, in the order in which they do; mostly nobody.
+  virtual std::span<const std::shared_ptr<StepObserver>> observers() const { return {}; }
 };
 
 } // namespace quern::plan

@@ -79,7 +79,8 @@ Expected<OnDemandPlanner::SharedPlan> OnDemandPlanner::make(PlanRequest request,
   QUERN_TRY(linker->link(unlinked, deadline));
   keepReasons(unlinked);
   // Where groups are cut for some sizes, others may leave them whole.
-  bool mayHaveOthers = instance.request.graph.get() == asked && !asked->get().openValues().empty();
+  bool mayHaveOthers = instance.request.graph.get() == asked &&
+                       !asked->get().openValues().empty() && !instantiator->isObserved();
   if (!mayHaveOthers) {
     setPlannersOf(unlinked.plan, unlinked.steps, unlinked.later, instance.request);
     return std::make_shared<const Plan>(std::move(unlinked.plan));

@@ -2,6 +2,7 @@
 #include "backends/plan/PlanBuilder.h"
 
 #include "backends/plan/BodySteps.h"
+#include "backends/plan/ObserverSteps.h"
 #include "backends/plan/StepTimeline.h"
 #include "ir/Constants.h"
 #include "ir/FusionGroup.h"
@@ -23,7 +24,8 @@ public:
               const LoweredGraph &graph, const OpLowering &lowering, PackedWeights &weights,
               const Limits &limits)
       : main(main), outlined(outlined), graph(graph), lowering(lowering), weights(weights),
-        limits(limits), storage(graph) {}
+        limits(limits), storage(graph),
+        observers(lowering.observers(), graph, result, [this](Value v) { return operandOf(v); }) {}
 
   Expected<UnlinkedPlan> build(std::vector<Refusal> *refusals);
 
@@ -40,10 +42,12 @@ private:
   void addToTimeline(const LoweredOp &op, const LoweredStep &step, const KernelStep &work);
   void setExpectedTimes();
   Tensor constantAs(Value value, const Tensor &constant) const;
+  Expected<ValueRef> operandOf(Value operand);
   Expected<std::vector<ValueRef>> operandsOf(Operation *op);
   std::vector<ValueRef> resultsOf(Operation *op);
   Status addReferenceStep(const LoweredOp &op);
   Status addBodyStep(const LoweredOp &op);
+  Status addStepsOf(size_t opIndex);
   Status addSteps(size_t opIndex);
   ValueRef valueRefOf(Value value);
   void addStageStep();
@@ -74,6 +78,7 @@ private:
   /// The first weight that cannot be had.
   Status weightError;
   std::vector<const LoweredOp *> order;
+  ObserverSteps observers;
   /// By key.
   std::map<std::string_view, size_t> kernelNumbers;
 };
@@ -258,13 +263,22 @@ void PlanBuilder::setExpectedTimes() {
       step.expectedNanoseconds = times[next++];
 }
 
-Status PlanBuilder::addSteps(size_t opIndex) {
+Status PlanBuilder::addStepsOf(size_t opIndex) {
   const LoweredOp &op = *order[opIndex];
   for (size_t part = 0; part < op.steps.size(); ++part)
     addKernelStep(op, part, opIndex);
   if (op.runsBodies)
     return addBodyStep(op);
   return op.reference ? addReferenceStep(op) : Status::ok();
+}
+
+Status PlanBuilder::addSteps(size_t opIndex) {
+  const LoweredOp &op = *order[opIndex];
+  size_t first = result.plan.steps.size();
+  QUERN_TRY(addStepsOf(opIndex));
+  if (graphOp(op, result.decisions.copies))
+    observers.add(op, first);
+  return Status::ok();
 }
 
 ValueRef PlanBuilder::valueRefOf(Value value) {
@@ -288,18 +302,23 @@ Tensor PlanBuilder::constantAs(Value value, const Tensor &constant) const {
                         std::make_shared<const Tensor>(constant));
 }
 
+Expected<ValueRef> PlanBuilder::operandOf(Value operand) {
+  ValueRef ref;
+  Value base = graph.resolve(operand);
+  if (isConstant(base)) {
+    QUERN_ASSIGN(Tensor tensor, weights.unpacked(*graph.values.weightOf(base)));
+    ref.constant = constantAs(operand, tensor);
+    ref.number = graph.values.numberOf(operand);
+  } else if (!nn::isNone(operand)) {
+    ref = valueRefOf(operand);
+  }
+  return ref;
+}
+
 Expected<std::vector<ValueRef>> PlanBuilder::operandsOf(Operation *op) {
   std::vector<ValueRef> refs;
   for (Value operand : op->getOperands()) {
-    ValueRef ref;
-    Value base = graph.resolve(operand);
-    if (isConstant(base)) {
-      QUERN_ASSIGN(Tensor tensor, weights.unpacked(*graph.values.weightOf(base)));
-      ref.constant = constantAs(operand, tensor);
-      ref.number = graph.values.numberOf(operand);
-    } else if (!nn::isNone(operand)) {
-      ref = valueRefOf(operand);
-    }
+    QUERN_ASSIGN(ValueRef ref, operandOf(operand));
     refs.push_back(std::move(ref));
   }
   return refs;

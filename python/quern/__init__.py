@@ -64,7 +64,7 @@ if TYPE_CHECKING:  # for type checkers, which do not see what comes later
     from .predict import Predictor as Predictor
     from .quantizing import Quantized as Quantized, quantize as quantize
     from .report import (Artifact as Artifact, benchmark as benchmark, compare as compare,
-                         explain as explain, inspect as inspect, problems as problems)
+                         compare_nodes as compare_nodes, explain as explain, inspect as inspect, problems as problems)
     from .session import (
         InferenceSession as InferenceSession,
         disable_telemetry_events as disable_telemetry_events,
@@ -83,7 +83,7 @@ _LATER = {name: module for module, names in {
                 "NodeArg", "RunOptions", "SessionOptions"),
     "predict": ("Predictor",),
     "quantizing": ("Quantized", "quantize"),
-    "report": ("Artifact", "benchmark", "compare", "explain", "inspect", "problems"),
+    "report": ("Artifact", "benchmark", "compare", "compare_nodes", "explain", "inspect", "problems"),
     "tracing": ("trace",),
     "session": ("InferenceSession", "disable_telemetry_events", "enable_telemetry_events",
                 "get_all_providers", "get_available_providers", "get_build_info", "get_device",
@@ -95,7 +95,7 @@ __all__ = sorted([
     "Cancellation", "CompiledModel", "Model", "Port", "__version__", "aot", "compile", "host_cpu",
     "load", *_errors, *_LATER])
 
-for _class, _name in ((Model, "analyze_time"), (Model, "compile"), (Model, "steps"), (Model, "write_artifact"),
+for _class, _name in ((Model, "analyze_time"), (Model, "compare_nodes"), (Model, "compile"), (Model, "steps"), (Model, "write_artifact"),
                       (CompiledModel, "warm_up")):
     setattr(_class, _name, _refuses_types(getattr(_class, _name)))
 for _name in ("from_bytes", "load"):

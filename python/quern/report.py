@@ -162,7 +162,8 @@ def problems(path: Union[str, os.PathLike[str]]) -> list[dict[str, Any]]:
 @dataclasses.dataclass
 class OutputDifference:
     """How far an output of the compiled model is from the interpreted one's; `max_of_largest`
-    as a share of the largest magnitude of the output. `flush_matters`: it agrees only where the interpreter takes subnormal numbers for zero as well."""
+    as a share of the largest magnitude of the output, `max_ulp` in units in the last place, `top_1` the
+    share of rows with the same largest entry (None where there are no rows). `flush_matters`: it agrees only where the interpreter takes subnormal numbers for zero as well."""
 
     name: str
     max_abs: float
@@ -172,6 +173,9 @@ class OutputDifference:
     incomparable: str
     passed: bool
     flush_matters: bool = False
+    max_ulp: float = 0
+    cosine: float = 1
+    top_1: Optional[float] = None
 
     def __str__(self) -> str:
         if self.passed:
@@ -189,7 +193,7 @@ class Comparison(_Shown):
     threads: int
     precision: str
     verdict: str
-    _head: ClassVar[tuple[str, ...]] = ("output", "max abs", "max rel", "of largest", "")
+    _head: ClassVar[tuple[str, ...]] = ("output", "max abs", "max rel", "of largest", "ulp", "cosine", "top-1", "")
 
     @property
     def passed(self) -> bool:
@@ -211,7 +215,8 @@ class Comparison(_Shown):
 
     def _rows(self) -> Sequence[tuple[Any, ...]]:
         return [(o.name, f"{o.max_abs:.2e}", f"{o.max_rel:.2e}",
-                 f"{100 * o.max_of_largest:.2g} %", o) for o in self.outputs]
+                 f"{100 * o.max_of_largest:.2g} %", f"{o.max_ulp:.3g}", f"{o.cosine:.6f}",
+                 "-" if o.top_1 is None else f"{100 * o.top_1:.4g} %", o) for o in self.outputs]
 
 
 @refuses_types
@@ -250,6 +255,68 @@ def compare(model: Any, inputs: Any = None, *, reference: Any = None, example_in
     facts = compare_models(interpreted, compiled, inputs, rtol, atol, seconds, weights != "given")
     facts["outputs"] = [OutputDifference(**output) for output in facts["outputs"]]
     return Comparison(**facts)
+
+
+@dataclasses.dataclass(repr=False)
+class ComparedNodes(_Shown):
+    """quern.compare_nodes's result: `nodes`, in the order in which they are computed, and what else
+    `quern compare --per-node --json` has, in `report`."""
+
+    report: dict[str, Any]
+    verdict: str
+    _head: ClassVar[tuple[str, ...]] = ("node", "op", "max abs", "max rel", "ulp", "cosine", "whole", "")
+
+    @property
+    def nodes(self) -> list[dict[str, Any]]:
+        return self.report["nodes"]
+
+    @property
+    def passed(self) -> bool:
+        return not self.verdict
+
+    @property
+    def first(self) -> Optional[str]:
+        """The first node that differs by more than its bound."""
+        return self.report["first"]
+
+    @property
+    def fault(self) -> str:
+        """"none", "code" (of the first node) or "graph" (a pass before it)."""
+        return self.report["fault"]
+
+    def _title(self) -> str:
+        return self.verdict or f"all {len(self.nodes)} values agree with the interpreter"
+
+    def _rows(self) -> Sequence[tuple[Any, ...]]:
+        def row(node: Mapping[str, Any]) -> tuple[Any, ...]:
+            own, whole = node["difference"], node["whole"]
+            numbers = [_number(own and own[key]) for key in ("max_abs", "max_rel", "max_ulp", "cosine")]
+            return (node["node"], node["op"], *numbers, _number(whole and whole["max_abs"]),
+                    "pass" if node["pass"] else "FAIL")
+        return [row(node) for node in self.nodes]
+
+
+def _number(value: Optional[float]) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+@refuses_types
+def compare_nodes(model: Any, inputs: Any = None, *, example_inputs: Any = None,
+                  shapes: Optional[Mapping[str, Sequence[int]]] = None,
+                  dims: Optional[Mapping[str, int]] = None, rtol: Optional[float] = None,
+                  atol: Optional[float] = None, threads: int = 0, precision: str = "f32",
+                  weights: str = "given", winograd: str = "auto",
+                  **export_options: Any) -> ComparedNodes:
+    """Compares each node as native code computes it, fused and all, with what the interpreter makes
+    of the same operands: which is the first that differs. Inputs are random unless they are given;
+    `rtol` and `atol` replace the bounds that each node has by its type."""
+    if sources.is_library(model):
+        raise UsageError(f"{os.fspath(model)} is compiled: give the model that it was compiled from")
+    loaded = sources.load(model, example_inputs, shapes=shapes, dims=dims, **export_options)
+    bounds = {name: bound for name, bound in (("rtol", rtol), ("atol", atol)) if bound is not None}
+    report, verdict = loaded.compare_nodes(inputs=inputs, threads=threads, precision=precision,
+                                           weights=weights, winograd=winograd, **bounds)
+    return ComparedNodes(report, in_pythons_words(verdict))
 
 
 @dataclasses.dataclass(repr=False)

@@ -9,11 +9,13 @@
 #include "Watch.h"
 #include "quern/Artifact.h"
 #include "quern/Model.h"
+#include "quern/NodeComparison.h"
 #include "quern/Reports.h"
 #include "quern/SampleInputs.h"
 #include "quern/TimeAnalysis.h"
 
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
@@ -135,6 +137,32 @@ writeArtifact(const Model &model, nb::kwargs given) {
   return {std::move(summary.needed), std::move(summary.targetCpus)};
 }
 
+/// Those that are given, or drawn ones.
+static std::vector<AnyValue> inputsOf(const Model &model, nb::handle feed) {
+  return feed.is_none() ? python::valueOf(sampleInputs(model.inputs(), /*seed=*/0))
+                        : python::feedOf(model.inputs(), feed);
+}
+
+/// The report of a comparison node by node, with its verdict.
+static std::pair<nb::object, std::string> compareNodesOf(const Model &model, nb::kwargs given) {
+  NamedArguments named("compare_nodes", std::move(given));
+  CompileOptions options = takeCompileOptions(model, named);
+  RunnerOptions runs = takeRunOptions(named, options.threads);
+  std::optional<double> relative, absolute;
+  named.take("rtol", relative);
+  named.take("atol", absolute);
+  CompareOptions how;
+  if (relative || absolute)
+    how.tolerance = Tolerance{.relative = relative.value_or(Tolerance().relative),
+                              .absolute = absolute.value_or(Tolerance().absolute)};
+  nb::object feed = named.take("inputs"), progress = named.take("progress");
+  named.finish();
+  std::vector<AnyValue> inputs = inputsOf(model, feed);
+  NodeComparison comparison = python::valueOf(
+      python::watched(progress, [&] { return compareNodes(model, inputs, options, runs, how); }));
+  return {python::parsedReport(nodeReport(comparison)), comparison.verdict().message()};
+}
+
 /// The report and the page of an analysis, on inputs that are given or drawn.
 static std::pair<nb::object, std::string> analyzeTimeOf(const Model &model, nb::kwargs given) {
   NamedArguments named("explain", std::move(given));
@@ -148,9 +176,7 @@ static std::pair<nb::object, std::string> analyzeTimeOf(const Model &model, nb::
   named.take("title", title);
   nb::object feed = named.take("inputs"), progress = named.take("progress");
   named.finish();
-  std::vector<AnyValue> inputs = feed.is_none()
-                                     ? python::valueOf(sampleInputs(model.inputs(), /*seed=*/0))
-                                     : python::feedOf(model.inputs(), feed);
+  std::vector<AnyValue> inputs = inputsOf(model, feed);
   TimeAnalysis analysis = python::valueOf(
       python::watched(progress, [&] { return analyzeTime(model, inputs, options, runs, how); }));
   return {python::parsedReport(timeReport(analysis)), timePage(analysis, title)};
@@ -188,6 +214,10 @@ void python::bindModel(nb::module_ &module) {
       "def analyze_time(self, *, inputs: object | None = ..., seconds: float = ..., tries: bool = "
       "..., load_ms: float = ..., title: str = ..., " +
       compiling.str() + kSamples + kRunArguments + kWatched + ") -> tuple[dict[str, object], str]";
+  std::string nodesSignature =
+      "def compare_nodes(self, *, inputs: object | None = ..., rtol: float | None = ..., atol: "
+      "float | None = ..., " +
+      compiling.str() + kSamples + kRunArguments + kWatched + ") -> tuple[dict[str, object], str]";
   module.def("is_library_file", isLibraryFile, nb::arg("path"));
   module.def("load_library", loadLibrary);
   nb::class_<Model>(module, "Model", "A model as it was loaded.")
@@ -203,6 +233,7 @@ void python::bindModel(nb::module_ &module) {
       .def("compile", compile, nb::sig(compileSignature.c_str()))
       .def("write_artifact", writeArtifact, nb::sig(writeSignature.c_str()))
       .def("analyze_time", analyzeTimeOf, nb::sig(analyzeSignature.c_str()))
+      .def("compare_nodes", compareNodesOf, nb::sig(nodesSignature.c_str()))
       .def("steps", stepsOf, nb::arg("dims") = nb::none(),
            "The steps of the native plan for these dims of the inputs, or what is known of them.")
       .def("__repr__", [](const Model &self) {

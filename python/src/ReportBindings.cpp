@@ -50,6 +50,9 @@ static nb::dict dictOf(const OutputComparison &output) {
   row["max_abs"] = output.difference.maxAbsolute;
   row["max_rel"] = output.difference.maxRelative;
   row["max_of_largest"] = output.difference.maxOfLargest;
+  row["max_ulp"] = output.difference.maxUlp;
+  row["cosine"] = output.difference.cosine;
+  row["top_1"] = output.difference.topAgreement;
   row["mismatches"] = output.difference.mismatches;
   row["incomparable"] = output.difference.incomparable;
   row["passed"] = output.difference.passes();

@@ -42,6 +42,19 @@ def test_explain(path, tmp_path):
         quern.explain(path, {"z": 1})
 
 
+def test_compare_nodes(path, monkeypatch):
+    result = quern.compare_nodes(path, dims={"N": 3}, threads=1)
+    assert result.passed and result.fault == "none" and result.first is None
+    assert result.nodes and result.nodes[0]["difference"]["cosine"] > 0.999
+    assert "agree with the interpreter" in repr(result) and "<table>" in result._repr_html_()
+    last = result.nodes[-1]["node"]
+    monkeypatch.setenv("QUERN_PLANT_ERROR", last)
+    result = quern.compare_nodes(mlp(), {"x": np.ones((2, 10), "f4")})
+    assert (result.first, result.fault) == (last, "code") and last in result.verdict
+    with pytest.raises(quern.InvalidInputError, match="input 'x' is missing"):
+        quern.compare_nodes(path, {"z": 1})
+
+
 def test_trace(path, tmp_path):
     model = quern.compile(path)
     with quern.trace(tmp_path / "trace.json"):

@@ -1,6 +1,7 @@
 //===- TensorDifferenceTest.cpp -------------------------------------------===//
 #include "quern/TensorDifference.h"
 
+#include <cmath>
 #include <gtest/gtest.h>
 #include <limits>
 
@@ -63,4 +64,30 @@ TEST(TensorDifference, StringsAndShapes) {
   EXPECT_EQ(compareTensors(a, b, {}).mismatches, 1);
   EXPECT_EQ(compareTensors(a, Tensor::ofInts({1, 2}), {}).incomparable,
             "wanted string 2, found int64 2");
+}
+
+TEST(TensorDifference, UnitsInTheLastPlace) {
+  EXPECT_EQ(compareFloats({1}, {std::nextafter(1.f, 2.f)}).maxUlp, 1);
+  EXPECT_EQ(compareFloats({0.f, -0.f}, {-0.f, 0.f}).maxUlp, 0);
+  float least = std::numeric_limits<float>::denorm_min();
+  EXPECT_EQ(compareFloats({least}, {-least}).maxUlp, 2);
+  EXPECT_EQ(compareFloats({1}, {2}).maxUlp, 1 << 23);
+  EXPECT_TRUE(std::isinf(compareFloats({1}, {INFINITY}).maxUlp));
+  EXPECT_EQ(compareFloats({NAN, 1}, {NAN, 1}).maxUlp, 0);
+  Tensor half = Tensor::of<Float16>({2}, {Float16(1.f), Float16(2.f)});
+  Tensor other = Tensor::of<Float16>({2}, {Float16(1.f), Float16(2.002f)});
+  EXPECT_EQ(compareTensors(half, other, {}).maxUlp, 1);
+  EXPECT_EQ(compareTensors(Tensor::ofInts({3}), Tensor::ofInts({5}), {}).maxUlp, 0);
+}
+
+TEST(TensorDifference, CosineAndLargestEntries) {
+  EXPECT_DOUBLE_EQ(compareFloats({1, 0}, {0, 1}).cosine, 0);
+  EXPECT_DOUBLE_EQ(compareFloats({1, 1}, {-2, -2}).cosine, -1);
+  EXPECT_DOUBLE_EQ(compareFloats({1e30f, 1e30f}, {2e30f, 2e30f}).cosine, 1);
+  EXPECT_EQ(compareFloats({0, 0}, {0, 1}).cosine, 0);
+  EXPECT_EQ(compareFloats({0, 0}, {0, 0}).cosine, 1);
+  Tensor wanted = Tensor::of<float>({2, 2}, {1, 2, 4, 3});
+  Tensor found = Tensor::of<float>({2, 2}, {2, 1, 4, 3});
+  EXPECT_EQ(compareTensors(wanted, found, {}).topAgreement, 0.5);
+  EXPECT_FALSE(compareTensors(Tensor::ofInts({1, 2}), Tensor::ofInts({1, 2}), {}).topAgreement);
 }

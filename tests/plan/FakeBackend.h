@@ -27,6 +27,11 @@ public:
   plan::LoweredStep copyBytes(const plan::StepBuffer &from, const plan::StepBuffer &to,
                               int64_t bytes) const override;
 
+  std::span<const std::shared_ptr<plan::StepObserver>> observers() const override {
+    return watching;
+  }
+
+  std::vector<std::shared_ptr<plan::StepObserver>> watching;
   /// Ops that have no native code.
   std::set<std::string> without = {"nn.nonzero", "nn.unique"};
   /// Says why a group cannot be one step; empty when it can.

@@ -70,7 +70,7 @@ class Against(CliTest):
         self.assertIn("cannot run /no/python for openvino", err)
         self.fails(USAGE, "compare", DIGITS, "--against=litert", says="litert not in")
         self.fails(USAGE, "compare", DIGITS, "--against=openvino", "--by-stage", "--dim=N=1",
-                   says="--against is for a comparison without it")
+                   says="--against is for a comparison without them")
 
 
 class Peers(CliTest):

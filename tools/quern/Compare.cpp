@@ -9,6 +9,8 @@
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
 #include "tools/quern/Peer.h"
+#include "tools/quern/PerNode.h"
+#include "tools/quern/Reduce.h"
 #include "tools/quern/Stages.h"
 
 #include <CLI/CLI.hpp>
@@ -31,7 +33,9 @@ struct CompareCommand {
   std::string reference;
   /// Other systems.
   std::vector<std::string> against;
-  bool byStage = false;
+  bool byStage = false, perNode = false, reduces = false;
+  /// Of --reduce.
+  std::string output;
   OutputStyle style;
 };
 } // namespace
@@ -53,6 +57,14 @@ static void addOptions(CLI::App &verb, CompareCommand &options) {
       ->take_all()
       ->allow_extra_args(false)
       ->check(CLI::IsMember(peerNames()));
+  verb.add_flag("--per-node", options.perNode,
+                "Compares each node as it is computed, fused and all, with the interpreter on the "
+                "same operands: which is the first that differs");
+  verb.add_flag("--reduce", options.reduces,
+                "Leaves out nodes and makes sizes smaller as long as outputs, or nodes, still "
+                "differ, or the program still crashes: the rest is a model to look at");
+  verb.add_option("-o,--output", options.output, "The file for the model of --reduce")
+      ->type_name("FILE");
   verb.add_option("--rtol", options.relative,
                   "Relative tolerance (default 1e-3; at a lower precision neither this nor "
                   "--atol counts, but 1 % of the largest magnitude of each output)")
@@ -182,13 +194,15 @@ static std::string describePrecision(Precision precision, WeightType weights,
 
 static std::string describe(Precision precision, WeightType weights, const Comparison &c) {
   bool boundsLargest = c.tolerance.ofLargest > 0;
-  Table outputs({"output", "max abs error", boundsLargest ? "% of largest" : "max rel error",
-                 "within tolerance"});
+  Table outputs({"output", "max abs error", boundsLargest ? "% of largest" : "max rel error", "ulp",
+                 "cosine", "top-1", ""});
   std::string direct;
   for (const OutputComparison &output : c.outputs) {
     const TensorDifference &d = output.difference;
     outputs.addRow({output.name, fmt::format("{:.3g}", d.maxAbsolute),
                     fmt::format("{:.3g}", boundsLargest ? 100 * d.maxOfLargest : d.maxRelative),
+                    fmt::format("{:.3g}", d.maxUlp), fmt::format("{:.6f}", d.cosine),
+                    d.topAgreement ? fmt::format("{:.4g} %", 100 * *d.topAgreement) : "-",
                     d.passes() ? "pass" : "FAIL"});
     if (output.withoutWinograd)
       direct += fmt::format("{}'{}' {:.3g}", direct.empty() ? "" : ", ", output.name,
@@ -259,6 +273,49 @@ static Status executeStages(const CompareCommand &options, const Runnable &opene
   return comparison.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
 }
 
+/// Of a model: each node on its own.
+static Status executeNodes(const CompareCommand &options, const Runnable &opened,
+                           std::span<const AnyValue> inputs) {
+  if (!opened.model)
+    return usageError("--per-node is for models: " + options.model.path + " is compiled already");
+  Progress progress(options.style);
+  progress.show("comparing");
+  CompareOptions how{
+      .tolerance = givenTolerance(options), .seed = options.inputs.seed, .keepsCancelled = true};
+  CompileOptions compile = options.backend.compile.within(opened.limits);
+  EndsEarly interruptible;
+  QUERN_ASSIGN(NodeComparison comparison,
+               compareNodes(*opened.model, inputs, compile,
+                            {.threads = compile.threads, .limits = opened.limits}, how));
+  progress.clear();
+  if (options.style.printsTable())
+    QUERN_TRY(printText(describeNodes(comparison, options.style)));
+  Json report = {{"schema", "quern.compare-nodes/1"}, {"model", options.model.path}};
+  report.update(Json::parse(nodeReport(comparison)));
+  QUERN_TRY(writeJson(report, options.style));
+  QUERN_TRY(comparison.verdict());
+  return comparison.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
+}
+
+static Status executeReduce(const CompareCommand &options, const Runnable &opened,
+                            std::span<const AnyValue> inputs) {
+  if (!opened.model)
+    return usageError("--reduce is for models: " + options.model.path + " is compiled already");
+  if (options.output.empty())
+    return usageError("--reduce needs a file for the model: -o small.onnx");
+  QUERN_ASSIGN(InputSizes sizes, parseInputSizes(options.model));
+  return reduce({.modelPath = options.model.path,
+                 .outputPath = options.output,
+                 .sizes = std::move(sizes),
+                 .compile = options.backend.compile,
+                 .inputs = options.inputs,
+                 .relative = options.relative,
+                 .absolute = options.absolute,
+                 .limits = opened.limits,
+                 .style = options.style},
+                inputs);
+}
+
 static Status execute(const CompareCommand &given) {
   CompareCommand options = given;
   QUERN_ASSIGN(double seconds, parseSeconds(options.duration));
@@ -268,9 +325,15 @@ static Status execute(const CompareCommand &given) {
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(compiled.inputs(), options.inputs, MissingInputs::Random, options.style,
                           compiled.limits, compiled.defaults, &compiled.guard));
-  if (options.byStage && !options.against.empty())
-    return usageError("--by-stage goes from stage to stage of Quern's own: --against is for a "
-                      "comparison without it");
+  if ((options.byStage || options.perNode || options.reduces) && !options.against.empty())
+    return usageError("--by-stage, --per-node and --reduce look into Quern: --against is for a "
+                      "comparison without them");
+  if (options.byStage + options.perNode + options.reduces > 1)
+    return usageError("--by-stage, --per-node and --reduce exclude each other");
+  if (options.reduces)
+    return executeReduce(options, compiled, inputs);
+  if (options.perNode)
+    return executeNodes(options, compiled, inputs);
   if (options.byStage)
     return executeStages(options, compiled, inputs, seconds);
   QUERN_ASSIGN(options.backend,

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <string_view>
 
 using namespace quern;
 using namespace quern::cli;
@@ -14,8 +13,7 @@ static constexpr size_t kMostLetters = 48, kMostOfName = 32;
 /// Whether a byte of UTF-8 continues a character.
 static bool isInside(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
-/// A long name without its middle: paths differ at their ends.
-static std::string shorten(std::string_view name, size_t most) {
+std::string cli::shortened(std::string_view name, size_t most) {
   if (name.size() <= most)
     return std::string(name);
   constexpr std::string_view kGap = "...";
@@ -33,12 +31,12 @@ std::string cli::shownNodes(const std::string &nodes, const OutputStyle &style) 
     return nodes;
   size_t count = static_cast<size_t>(std::count(nodes.begin(), nodes.end(), '+')) + 1;
   if (count == 1)
-    return shorten(nodes, kMostLetters);
+    return shortened(nodes, kMostLetters);
   std::string_view all = nodes;
-  return fmt::format("{} ... {} ({})", shorten(all.substr(0, all.find('+')), kMostOfName),
-                     shorten(all.substr(all.rfind('+') + 1), kMostOfName), count);
+  return fmt::format("{} ... {} ({})", shortened(all.substr(0, all.find('+')), kMostOfName),
+                     shortened(all.substr(all.rfind('+') + 1), kMostOfName), count);
 }
 
 std::string cli::shownName(const std::string &name, const OutputStyle &style) {
-  return style.verbosity > 0 ? name : shorten(name, kMostLetters);
+  return style.verbosity > 0 ? name : shortened(name, kMostLetters);
 }

@@ -35,6 +35,9 @@ struct ModelBytes {
   std::shared_ptr<const void> owner = nullptr;
 };
 
+struct CompareOptions;
+struct NodeComparison;
+
 /// A model as it was loaded. Immutable; any number of threads may use one at once,
 /// and what is made from it does not need it any more.
 class Model {
@@ -123,6 +126,9 @@ private:
   Expected<CompileOptions> withChoiceFor(const CompileOptions &options,
                                          const ArtifactOptions &artifact) const;
 
+  friend Expected<NodeComparison> compareNodes(const Model &, std::span<const AnyValue>,
+                                               const CompileOptions &, const RunnerOptions &,
+                                               const CompareOptions &);
   struct State;
   explicit Model(std::unique_ptr<State> state);
   std::unique_ptr<State> state;

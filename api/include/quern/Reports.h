@@ -3,6 +3,7 @@
 
 #include "quern/Artifact.h"
 #include "quern/Model.h"
+#include "quern/NodeComparison.h"
 #include "quern/OnnxFile.h"
 #include "quern/TimeAnalysis.h"
 #include "quern/Trace.h"
@@ -56,6 +57,11 @@ Expected<std::string> annotatedModel(const std::string &path, const TimeAnalysis
 /// A recording as Chrome's trace format (the JSON that Perfetto and chrome://tracing open): spans
 /// with nodes, operations, bytes and tasks as their arguments, threads with names.
 std::string traceReport(const Trace &trace);
+/// {"fault": "code", "first": "conv1", "nodes": [{"node": "conv1", "op": "conv", "nodes": [...],
+/// "difference": {"max_abs": 0.1, "max_ulp": ..., "cosine": ..., ...}, "bound": {...}, "pass":
+/// false, "whole": {...}}, ...], "without_value": [...], "outputs": [...], "complete": true}, as
+/// `quern compare --per-node --json` has them.
+std::string nodeReport(const NodeComparison &comparison);
 /// The processor, what this process may use of the machine, and versions of libraries.
 std::string hostReport();
 

@@ -5,6 +5,10 @@
 #include "quern/Precision.h"
 #include "quern/PrecisionChoice.h"
 
+#include <optional>
+#include <string>
+#include <vector>
+
 namespace quern {
 
 struct Tolerance {
@@ -27,6 +31,15 @@ struct TensorDifference {
   /// maxAbsolute as a share of the largest finite magnitude that is wanted; 0 of integers, bools
   /// and strings.
   double maxOfLargest = 0;
+  /// How many numbers of the tensor's type lie between two elements at most, and one: units in the
+  /// last place; infinite where one of them is not finite. 0 of others than floats.
+  double maxUlp = 0;
+  /// Of the angle between both, as vectors of their finite elements; 0 where one of them is all
+  /// zeros, 1 where both are.
+  double cosine = 1;
+  /// Of rows of floats (of up to three dims, the last of two entries or more) the share whose
+  /// largest entry is the same one.
+  std::optional<double> topAgreement = {};
   /// Elements with |found - wanted| > absolute + relative * |wanted| + ofLargest * the largest
   /// magnitude wanted, or not both NaN, or different integers, bools or strings.
   int64_t mismatches = 0;

@@ -61,9 +61,10 @@ class NativeLowering : public plan::OpLowering {
 public:
   NativeLowering(Target target, int64_t threads,
                  std::shared_ptr<const TuningTable> tuning = nullptr,
-                 WinogradUse winograd = WinogradUse::Auto, std::shared_ptr<WayLog> log = nullptr)
+                 WinogradUse winograd = WinogradUse::Auto, std::shared_ptr<WayLog> log = nullptr,
+                 std::vector<std::shared_ptr<plan::StepObserver>> observers = {})
       : target(std::move(target)), threads(threads), tuning(std::move(tuning)), winograd(winograd),
-        log(std::move(log)) {}
+        log(std::move(log)), allObservers(std::move(observers)) {}
   bool hasLowering(mlir::Operation *op) const override { return native::hasLowering(op); }
   LoweringResult lower(mlir::Operation *op, const plan::ShapeEnvironment &values) const override {
     return lowerOperation(op, {target, threads, values, tuning.get(), winograd, log.get()});
@@ -71,6 +72,9 @@ public:
   LoweredStep copyBytes(const StepBuffer &from, const StepBuffer &to, int64_t bytes) const override;
   plan::StepEstimate estimate(const LoweredStep &step, const StepCost &problem) const override;
   double nanosecondsToMove(double bytes, double distance) const override;
+  std::span<const std::shared_ptr<plan::StepObserver>> observers() const override {
+    return allObservers;
+  }
 
 private:
   Target target;
@@ -78,6 +82,7 @@ private:
   std::shared_ptr<const TuningTable> tuning;
   WinogradUse winograd;
   std::shared_ptr<WayLog> log;
+  std::vector<std::shared_ptr<plan::StepObserver>> allObservers;
 };
 
 /// The dimensions of a result that its kernel counts as rows and as columns; an
