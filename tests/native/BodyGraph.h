@@ -73,9 +73,10 @@ public:
     QUERN_ASSIGN(std::shared_ptr<const Plan> plan, executable->findPlan(dims));
     QUERN_ASSIGN(Arena arena,
                  Arena::allocate(runBytes(*plan, 1), budget.limits().maxActivationBytes));
+    OutputMemory memory;
     for (size_t i = 0; i < outputs.size(); ++i)
       if (!plan->outputs[i].dynamic)
-        QUERN_TRY(bindOutput(plan->outputs[i], outputs, i, budget.limits()));
+        QUERN_TRY(bindOutput(plan->outputs[i], outputs, i, memory, budget.limits()));
     TaskPool pool(1, true);
     return Executor(plan).run(inputs, outputs,
                               {.pool = pool, .budget = budget, .arena = arena.data()});
