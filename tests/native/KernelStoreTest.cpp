@@ -269,6 +269,8 @@ public:
     ready.wait();
   }
   std::string text() const override { return "slow()"; }
+  std::string_view family() const override { return "slow"; }
+  const void *specOfFamily() const override { return nullptr; }
   mutable std::promise<void> isAsked;
 
 private:
