@@ -39,8 +39,6 @@ private:
   void numberKernels();
   void addStep(PlanStep step, PlannedStep origin);
   void addKernelStep(const LoweredOp &op, size_t part, size_t opIndex);
-  void addToTimeline(const LoweredOp &op, const LoweredStep &step, const KernelStep &work);
-  void setExpectedTimes();
   Tensor constantAs(Value value, const Tensor &constant) const;
   Expected<ValueRef> operandOf(Value operand);
   Expected<std::vector<ValueRef>> operandsOf(Operation *op);
@@ -228,39 +226,14 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, size_t part, size_t opIndex
   work.grain = step.grain;
   work.scratchBytes = step.scratchBytes;
   work.copiesWhole = step.copiesWhole;
-  addToTimeline(op, step, work);
+  timeline.add(lowering.estimate(step, op.cost * step.share), step, work, result.plan,
+               [&](Value value) { return bytesOf(value); });
   addStep({std::move(work), op.nodes, step.kernel.name, op.cost * step.share},
           {.kernel = kernelNumbers.at(step.kernel.key),
            .op = graphOp(op, result.decisions.copies),
            .opIndex = opIndex,
            .part = part,
            .way = step.way});
-}
-
-void PlanBuilder::addToTimeline(const LoweredOp &op, const LoweredStep &step,
-                                const KernelStep &work) {
-  // A step that does a part of the problem goes over as much of the values.
-  double share = step.share > 0 ? step.share : 1;
-  std::vector<StepTimeline::Access> accesses;
-  for (auto [buffer, place] : llvm::zip_equal(step.buffers, work.buffers)) {
-    double bytes = 0;
-    if (place.space == BufferRef::Space::Weights)
-      bytes = static_cast<double>(result.plan.weights[place.index].numBytes());
-    else if (buffer.kind == StepBuffer::Kind::Value)
-      bytes = static_cast<double>(bytesOf(buffer.value)) * share;
-    else if (buffer.kind == StepBuffer::Kind::Scratch && buffer.bytes.valid())
-      bytes = static_cast<double>(buffer.bytes.value());
-    accesses.push_back({place, bytes});
-  }
-  timeline.add(lowering.estimate(step, op.cost * step.share), std::move(accesses));
-}
-
-void PlanBuilder::setExpectedTimes() {
-  std::vector<double> times = timeline.expectedTimes(lowering);
-  size_t next = 0;
-  for (PlanStep &step : result.plan.steps)
-    if (step.as<KernelStep>())
-      step.expectedNanoseconds = times[next++];
 }
 
 Status PlanBuilder::addStepsOf(size_t opIndex) {
@@ -477,7 +450,7 @@ Expected<UnlinkedPlan> PlanBuilder::build(std::vector<Refusal> *refusals) {
   QUERN_TRY(addOutputPorts());
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());
   QUERN_TRY(weightError);
-  setExpectedTimes();
+  timeline.setTimes(result.plan, lowering);
   releaseSlotsAfterLastUse(result.plan);
   findUpdatedInputs(result.plan, refusals);
   return std::move(result);

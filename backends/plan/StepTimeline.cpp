@@ -1,11 +1,40 @@
 //===- StepTimeline.cpp - where the bytes of a plan's steps come from -----===//
 #include "backends/plan/StepTimeline.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <map>
 #include <tuple>
 
 using namespace quern;
 using namespace quern::plan;
+
+void StepTimeline::add(const StepEstimate &estimate, const LoweredStep &step,
+                       const KernelStep &work, const Plan &plan,
+                       const std::function<int64_t(mlir::Value)> &bytesOf) {
+  // A step that does a part of the problem goes over as much of the values.
+  double share = step.share > 0 ? step.share : 1;
+  std::vector<Access> accesses;
+  for (auto [buffer, place] : llvm::zip_equal(step.buffers, work.buffers)) {
+    double bytes = 0;
+    if (place.space == BufferRef::Space::Weights)
+      bytes = static_cast<double>(plan.weights[place.index].numBytes());
+    else if (buffer.kind == StepBuffer::Kind::Value)
+      bytes = static_cast<double>(bytesOf(buffer.value)) * share;
+    else if (buffer.kind == StepBuffer::Kind::Scratch && buffer.bytes.valid())
+      bytes = static_cast<double>(buffer.bytes.value());
+    accesses.push_back({place, bytes});
+  }
+  add(estimate, std::move(accesses));
+}
+
+void StepTimeline::setTimes(Plan &plan, const OpLowering &lowering) const {
+  std::vector<double> times = expectedTimes(lowering);
+  size_t next = 0;
+  for (PlanStep &step : plan.steps)
+    if (step.as<KernelStep>())
+      step.expectedNanoseconds = times[next++];
+}
 
 std::vector<double> StepTimeline::expectedTimes(const OpLowering &lowering) const {
   std::vector<double> times(steps.size());

@@ -2,8 +2,9 @@
 #pragma once
 
 #include "backends/plan/LoweredStep.h"
-#include "runtime/plan/ValueRef.h"
+#include "runtime/plan/Plan.h"
 
+#include <functional>
 #include <vector>
 
 namespace quern::plan {
@@ -20,6 +21,11 @@ public:
   void add(const StepEstimate &estimate, std::vector<Access> accesses) {
     steps.push_back({estimate, std::move(accesses)});
   }
+  /// That of `step`, as `work` in `plan`; `bytesOf` is for its graph values.
+  void add(const StepEstimate &estimate, const LoweredStep &step, const KernelStep &work,
+           const Plan &plan, const std::function<int64_t(mlir::Value)> &bytesOf);
+  /// Sets PlanStep::expectedNanoseconds of the kernel steps, of which there are as many.
+  void setTimes(Plan &plan, const OpLowering &lowering) const;
 
   /// The nanoseconds of each step, in one thread and in a run among many; 0 where the backend
   /// cannot tell.
