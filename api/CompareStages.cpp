@@ -21,9 +21,8 @@ struct StageOptions {
 /// Native code alone on one thread, then what each level adds, and so on up to what was asked for.
 static std::vector<StageOptions> nativeStages(const CompileOptions &compile,
                                               const RunnerOptions &session, int threads) {
-  static constexpr const char *kLevels[] = {"-O0: native code, op by op",
-                                            "-O1: folding, simplifying, raising", "-O2: fusion",
-                                            "-O3: layouts and ways"};
+  static constexpr const char *kLevels[] = {"-O0: op by op", "-O1: folding, raising", "-O2: fusion",
+                                            "-O3: layouts, ways"};
   CompileOptions options = compile.asGiven();
   RunnerOptions run = session;
   options.threads = run.threads = 1;

@@ -29,8 +29,7 @@ Json cli::outputsJson(const std::vector<OutputComparison> &outputs) {
 }
 
 std::string cli::describeStages(const StagedComparison &comparison) {
-  Table table(
-      {"stage", "median ms", "+-", "x before", "compile ms", "max abs error", "% of largest", ""});
+  Table table({"stage", "median ms", "+-", "faster", "compile", "max abs", "% max", ""});
   for (const Stage &stage : comparison.stages) {
     double absolute = 0, ofLargest = 0;
     bool passes = true;
