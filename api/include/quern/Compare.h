@@ -65,7 +65,7 @@ Expected<Comparison> compare(Runner &reference, Runner &compiled, std::span<cons
 
 /// The model run in one of the ways that lead from the interpreter to all optimisations.
 struct Stage {
-  /// "interpreter", "-O0: native code, op by op", ...
+  /// "interpreter", "-O0: op by op", ...
   std::string name;
   /// Milliseconds of a run, and how many times as fast it is as the stage before, in turn with
   /// which it was timed: 1 of the first.
