@@ -154,14 +154,13 @@ static Expected<std::string> measuredCpu(const CompileOptions &options,
 /// The sizes that inputs have by default, and of listed ones the first.
 static std::vector<Tensor::Dims> firstDims(std::span<const PortSignature> inputs,
                                            const ArtifactOptions &artifact) {
-  std::vector<Tensor::Dims> dims;
-  for (const PortSignature &port : inputs) {
-    dims.push_back(defaultDims(port));
-    for (size_t d = 0; d < dims.back().size(); ++d)
+  std::vector<Tensor::Dims> dims = defaultDims(inputs);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    for (size_t d = 0; d < dims[i].size(); ++d)
       for (const ListedSize &list : artifact.listedSizes)
-        if (port.shape[static_cast<int64_t>(d)].symbolName() == list.name && !list.sizes.empty())
-          dims.back()[d] = list.sizes.front();
-  }
+        if (inputs[i].shape[static_cast<int64_t>(d)].symbolName() == list.name &&
+            !list.sizes.empty())
+          dims[i][d] = list.sizes.front();
   return dims;
 }
 

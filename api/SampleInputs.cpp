@@ -34,6 +34,13 @@ Tensor::Dims quern::defaultDims(const ValueType &port) {
   return dims;
 }
 
+std::vector<Tensor::Dims> quern::defaultDims(std::span<const PortSignature> ports) {
+  std::vector<Tensor::Dims> dims;
+  for (const PortSignature &port : ports)
+    dims.push_back(defaultDims(port));
+  return dims;
+}
+
 Expected<Tensor> quern::randomTensor(DType dtype, Tensor::Dims dims, uint64_t seed,
                                      const Limits &limits) {
   QUERN_ASSIGN(Tensor tensor, Tensor::allocate(dtype, std::move(dims), limits));

@@ -35,7 +35,6 @@ public:
 private:
   Expected<bool> shows(const Nodes &nodes);
   Expected<bool> shows(ModelPart part);
-  Status trySuspects();
   Status cutEnds();
   Status leaveOut();
   Status shrink();
@@ -81,14 +80,6 @@ Expected<bool> Reducer::shows(const Nodes &nodes) {
   else
     failed.insert(nodes);
   return found;
-}
-
-Status Reducer::trySuspects() {
-  Nodes nodes;
-  for (size_t i = 0; i < model.numNodes(); ++i)
-    if (std::ranges::find(options.suspects, model.nameOf(i)) != options.suspects.end())
-      nodes.push_back(i);
-  return shows(nodes).status();
 }
 
 static Nodes slice(const Nodes &nodes, size_t begin, size_t end) {
@@ -167,9 +158,7 @@ Status Reducer::run() {
   QUERN_ASSIGN(bool found, shows(all));
   if (!found)
     return usageError("the whole model does not show it: there is nothing to reduce");
-  QUERN_TRY(trySuspects());
-  if (kept.size() == all.size())
-    QUERN_TRY(cutEnds());
+  QUERN_TRY(cutEnds());
   QUERN_TRY(leaveOut());
   return shrink();
 }

@@ -15,7 +15,6 @@ namespace {
 class Wait {
 public:
   void once() {
-    constexpr int kSpins = 256;
     if (++rounds > kSpins)
       return std::this_thread::yield();
 #if defined(__x86_64__)
@@ -25,9 +24,10 @@ public:
 #endif
   }
   /// Whether the processor was offered to others already.
-  bool isLong() const { return rounds > 256; }
+  bool isLong() const { return rounds > kSpins; }
 
 private:
+  static constexpr int kSpins = 256;
   int rounds = 0;
 };
 } // namespace

@@ -67,7 +67,7 @@ class Against(CliTest):
         self.assertIn("onnxruntime: ValueError: one thread, please", err)
         _, err = self.quern("compare", DIGITS, "--dim=N=1", "--against=openvino", "--duration=1ms",
                             exits=INCOMPATIBLE, environment={"QUERN_PYTHON": "/no/python"})
-        self.assertIn("cannot run /no/python for openvino", err)
+        self.assertIn("openvino: cannot start /no/python", err)
         self.fails(USAGE, "compare", DIGITS, "--against=litert", says="litert not in")
         self.fails(USAGE, "compare", DIGITS, "--against=openvino", "--by-stage", "--dim=N=1",
                    says="--against is for a comparison without them")

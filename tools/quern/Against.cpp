@@ -1,6 +1,7 @@
 //===- Against.cpp - other inference systems in quern compare -------------===//
 #include "tools/quern/Against.h"
 
+#include "quern/Benchmark.h"
 #include "quern/Progress.h"
 #include "tools/quern/Peer.h"
 #include "tools/quern/Stages.h"
@@ -12,27 +13,6 @@ using namespace quern;
 using namespace quern::cli;
 using Json = nlohmann::ordered_json;
 
-static double medianOf(std::vector<double> values) {
-  auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-/// The median run in so many seconds; the first of a turn does not count.
-static Expected<double> takeTurn(Runner &native, std::span<const AnyValue> inputs, double seconds) {
-  constexpr int64_t kFewestRuns = 3;
-  std::vector<AnyValue> outputs(native.outputs().size());
-  QUERN_TRY(native.run(inputs, outputs));
-  SampleSet samples;
-  Stopwatch turn;
-  while (samples.count() < kFewestRuns || turn.milliseconds() < seconds * 1e3) {
-    Stopwatch run;
-    QUERN_TRY(native.run(inputs, outputs));
-    samples.add(run.milliseconds());
-  }
-  return samples.summarize().p50;
-}
-
 static Expected<PeerComparison> compareWith(const std::string &system,
                                             const AgainstOptions &options, Runner &native,
                                             std::span<const AnyValue> inputs,
@@ -41,18 +21,20 @@ static Expected<PeerComparison> compareWith(const std::string &system,
   QUERN_ASSIGN(Peer peer, Peer::start(system, options.modelPath, options.inputPorts, inputs,
                                       native.threads()));
   PeerComparison result{.system = peer.name(), .loadMs = peer.loadMs()};
-  std::vector<double> theirs, ours, ratios;
+  SampleSet theirs, ours, ratios;
   for (int turn = 0; turn < kTurns; ++turn) {
     QUERN_TRY(ProgressScope::check(fmt::format("{}: turn {}", peer.name(), turn + 1)));
-    QUERN_ASSIGN(double ourMs, takeTurn(native, inputs, seconds / kTurns / 2));
-    QUERN_ASSIGN(double theirMs, peer.takeTurn(seconds / kTurns / 2));
-    ours.push_back(ourMs);
-    theirs.push_back(theirMs);
-    ratios.push_back(theirMs / std::max(ourMs, 1e-9));
+    double share = seconds / kTurns / 2;
+    QUERN_ASSIGN(Benchmark runs, benchmark(native, inputs, {.seconds = share, .warmup = 0}));
+    QUERN_ASSIGN(double theirMs, peer.takeTurn(share));
+    double ourMs = runs.steady.p50;
+    ours.add(ourMs);
+    theirs.add(theirMs);
+    ratios.add(theirMs / std::max(ourMs, 1e-9));
   }
-  result.peerMs = medianOf(theirs);
-  result.nativeMs = medianOf(ours);
-  result.ratio = medianOf(ratios);
+  result.peerMs = theirs.summarize().p50;
+  result.nativeMs = ours.summarize().p50;
+  result.ratio = ratios.summarize().p50;
   QUERN_ASSIGN(std::vector<AnyValue> found, peer.outputs(options.outputPorts));
   for (size_t i = 0; i < wanted.size(); ++i)
     result.outputs.push_back(

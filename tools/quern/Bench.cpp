@@ -67,23 +67,20 @@ static Expected<Measurement> measure(const BenchOptions &options) {
                           opened.limits, opened.defaults, &opened.guard));
   Progress progress(options.style);
   progress.show("compiling");
-  explainKernelCache(options.backend.compile, options.style);
-  Stopwatch watch;
-  QUERN_ASSIGN(BackendOptions backend,
-               settleChoices(opened, options.backend, inputs, options.inputs, options.style));
-  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, backend, inputs));
-  double compileMs = watch.milliseconds();
+  QUERN_ASSIGN(PreparedRuns prepared,
+               prepareRuns(opened, options.backend, inputs, options.inputs, options.style));
+  const BackendOptions &backend = prepared.backend;
   progress.show("measuring");
   bool wantsPeak = options.backend.profile && options.backend.compile.backend == Backend::Native;
-  Interruptible runs(*runner);
+  Interruptible runs(*prepared.runner);
   QUERN_ASSIGN(Benchmark result,
-               benchmark(*runner, inputs,
+               benchmark(*prepared.runner, inputs,
                          {.seconds = seconds,
                           .runs = options.runs,
                           .warmup = options.warmup,
                           .peakOfCpu = wantsPeak ? options.backend.compile.targetCpu : "",
                           .keepsCancelled = true}));
-  result.compileMs = compileMs;
+  result.compileMs = prepared.compileMs;
   std::optional<Explanation> explanation;
   if (options.backend.compile.precision != Precision::Float32)
     explanation = explainCompiled(opened, backend.compile, inputs, options.style);

@@ -83,9 +83,7 @@ static Expected<Findings> findOut(OpenedModel &opened, const CheckOptions &optio
   const Model &model = opened.model;
   QUERN_ASSIGN(CompileOptions compile, settleChoices(model, options.compile.within(opened.limits),
                                                      options.inputs, options.style, opened.guard));
-  std::vector<Tensor::Dims> dims;
-  for (const PortSignature &port : model.inputs())
-    dims.push_back(defaultDims(port));
+  std::vector<Tensor::Dims> dims = defaultDims(model.inputs());
   auto planned = watched(options.style, [&] { return model.explainPlan(compile, dims); });
   bool areSizesKnown = std::none_of(model.inputs().begin(), model.inputs().end(), hasUnknownSizes);
   if (!planned && !areSizesKnown) {

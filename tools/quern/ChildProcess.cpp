@@ -1,10 +1,11 @@
-//===- ChildProcess.cpp - this program, once more -------------------------===//
+//===- ChildProcess.cpp - other processes ---------------------------------===//
 #include "tools/quern/ChildProcess.h"
 
 #include "quern/Progress.h"
 #include "quern/Statistics.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <iterator>
 #include <spawn.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,26 +25,43 @@ extern char **environ;
 
 static constexpr const char *kProgram = "/proc/self/exe";
 
-static Expected<pid_t> start(const std::vector<std::string> &arguments, const std::string &errors) {
-  std::vector<char *> argv = {const_cast<char *>("quern")};
+Expected<TemporaryPath> cli::makeFolder(const std::string &near) {
+  TemporaryPath folder =
+      TemporaryPath::create(near, [](const char *path) { return mkdir(path, 0700) == 0; });
+  if (folder.path().empty())
+    return ioError(fmt::format("cannot make a folder beside '{}': {}", near, std::strerror(errno)));
+  return folder;
+}
+
+static void connect(posix_spawn_file_actions_t &files, int descriptor, int to, int mode) {
+  if (descriptor < 0)
+    posix_spawn_file_actions_addopen(&files, to, "/dev/null", mode, 0);
+  else
+    posix_spawn_file_actions_adddup2(&files, descriptor, to);
+}
+
+Expected<pid_t> cli::startProcess(const std::string &program,
+                                  const std::vector<std::string> &arguments,
+                                  const ProcessFiles &streams) {
+  std::vector<char *> argv = {const_cast<char *>(program.c_str())};
   for (const std::string &argument : arguments)
     argv.push_back(const_cast<char *>(argument.c_str()));
   argv.push_back(nullptr);
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, errors.c_str(),
+  connect(files, streams.input, STDIN_FILENO, O_RDONLY);
+  connect(files, streams.output, STDOUT_FILENO, O_WRONLY);
+  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, streams.errors.c_str(),
                                    O_WRONLY | O_CREAT | O_TRUNC, 0600);
   pid_t child = 0;
-  int error = posix_spawn(&child, kProgram, &files, nullptr, argv.data(), environ);
+  int error = posix_spawnp(&child, program.c_str(), &files, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&files);
   if (error != 0)
-    return ioError(fmt::format("cannot start {}: {}", kProgram, std::strerror(error)));
+    return ioError(fmt::format("cannot start {}: {}", program, std::strerror(error)));
   return child;
 }
 
-static std::string lastOf(const std::string &path) {
+std::string cli::endOfErrors(const std::string &path) {
   constexpr std::streamoff kMost = 4096;
   std::ifstream file(path, std::ios::binary);
   file.seekg(0, std::ios::end);
@@ -59,7 +78,7 @@ Expected<ProcessEnd> cli::runQuern(const std::vector<std::string> &arguments,
   getrlimit(RLIMIT_CORE, &before);
   rlimit none = {0, before.rlim_max};
   setrlimit(RLIMIT_CORE, &none);
-  Expected<pid_t> child = start(arguments, errors);
+  Expected<pid_t> child = startProcess(kProgram, arguments, {.errors = errors});
   setrlimit(RLIMIT_CORE, &before);
   if (!child)
     return child.status();
@@ -82,6 +101,6 @@ Expected<ProcessEnd> cli::runQuern(const std::vector<std::string> &arguments,
   end.signal = WIFSIGNALED(code) ? WTERMSIG(code) : 0;
   if (end.exitCode == static_cast<int>(StatusCode::Cancelled))
     return Status(StatusCode::Cancelled, "interrupted");
-  end.message = lastOf(errors);
+  end.message = endOfErrors(errors);
   return end;
 }

@@ -203,9 +203,7 @@ static Json jsonOf(const KernelCode &code) {
 static Status showCode(const ExplainOptions &options) {
   QUERN_ASSIGN(OpenedModel opened, openModel(options.model, options.style));
   QUERN_TRY(checkJsonWritable(options.style, opened.guard));
-  std::vector<Tensor::Dims> dims;
-  for (const PortSignature &port : opened.model.inputs())
-    dims.push_back(defaultDims(port));
+  std::vector<Tensor::Dims> dims = defaultDims(opened.model.inputs());
   Progress progress(options.style);
   progress.show("compiling");
   QUERN_ASSIGN(

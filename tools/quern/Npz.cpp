@@ -258,3 +258,17 @@ Status cli::writeNpz(AtomicFile &file, const std::vector<NamedArray> &arrays) {
     archive.release();
   return Status::ok();
 }
+
+Status cli::writeNpz(const std::string &path,
+                     std::span<const std::pair<std::string, AnyValue>> values) {
+  std::vector<NamedArray> arrays;
+  for (const auto &[name, value] : values) {
+    const Tensor *tensor = value.asTensor();
+    if (!tensor)
+      return unsupported(fmt::format("'{}' is no tensor, which .npz files cannot have", name));
+    arrays.push_back({name, *tensor});
+  }
+  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
+  QUERN_TRY(writeNpz(file, arrays));
+  return file.commit();
+}

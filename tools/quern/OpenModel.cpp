@@ -244,3 +244,13 @@ Expected<std::unique_ptr<Runner>> cli::prepare(const Runnable &opened,
   return compiled->createRunner(
       {.threads = options.compile.threads, .profile = options.profile, .limits = opened.limits});
 }
+
+Expected<PreparedRuns> cli::prepareRuns(const Runnable &opened, const BackendOptions &options,
+                                        std::span<const AnyValue> inputs, const InputOptions &given,
+                                        const OutputStyle &style) {
+  explainKernelCache(options.compile, style);
+  Stopwatch watch;
+  QUERN_ASSIGN(BackendOptions backend, settleChoices(opened, options, inputs, given, style));
+  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, backend, inputs));
+  return PreparedRuns{std::move(backend), std::move(runner), watch.milliseconds()};
+}

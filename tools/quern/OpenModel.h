@@ -95,4 +95,17 @@ std::optional<Explanation> explainCompiled(const Runnable &compiled, const Compi
 Expected<std::unique_ptr<Runner>> prepare(const Runnable &opened, const BackendOptions &options,
                                           std::span<const AnyValue> inputs);
 
+/// What makes the runs of a verb.
+struct PreparedRuns {
+  /// With what was chosen.
+  BackendOptions backend;
+  std::unique_ptr<Runner> runner;
+  double compileMs = 0;
+};
+/// All that comes between a verb's inputs and its runs: makes the choices that are left, then the
+/// runner, and says why no kernels are kept.
+Expected<PreparedRuns> prepareRuns(const Runnable &opened, const BackendOptions &options,
+                                   std::span<const AnyValue> inputs, const InputOptions &given,
+                                   const OutputStyle &style);
+
 } // namespace quern::cli

@@ -20,8 +20,6 @@
 #include <cctype>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sys/stat.h>
 
 using namespace quern;
 using namespace quern::cli;
@@ -109,11 +107,7 @@ private:
 } // namespace
 
 Expected<Trials> Trials::create(const ReduceTask &task) {
-  TemporaryPath folder = TemporaryPath::create(
-      task.outputPath, [](const char *path) { return ::mkdir(path, 0700) == 0; });
-  if (folder.path().empty())
-    return ioError(
-        fmt::format("cannot make a folder beside '{}': {}", task.outputPath, std::strerror(errno)));
+  QUERN_ASSIGN(TemporaryPath folder, makeFolder(task.outputPath));
   return Trials(task, std::move(folder));
 }
 
@@ -130,31 +124,11 @@ std::vector<std::string> Trials::arguments() const {
   return all;
 }
 
-static Status writeWhole(const std::string &path, const std::string &bytes) {
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
-  file.write(bytes);
-  return file.commit();
-}
-
-/// Unsupported where a value can be in no such file.
-static Status writeInputs(const std::string &path, const ReducedModel &model) {
-  std::vector<NamedArray> arrays;
-  for (const auto &[name, value] : model.inputs) {
-    const Tensor *tensor = value.asTensor();
-    if (!tensor)
-      return unsupported(fmt::format("input '{}' is no tensor", name));
-    arrays.push_back({name, *tensor});
-  }
-  QUERN_ASSIGN(AtomicFile file, AtomicFile::create(path));
-  QUERN_TRY(writeNpz(file, arrays));
-  return file.commit();
-}
-
 Expected<ProcessEnd> Trials::run(const ReducedModel &model, bool withInputs) {
-  QUERN_TRY(writeWhole(pathOf("model.onnx"), model.bytes));
+  QUERN_TRY(writeFile(pathOf("model.onnx"), model.bytes));
   std::vector<std::string> all = {"compare", pathOf("model.onnx"), "--duration=0s", "-q"};
   if (withInputs && !model.inputs.empty()) {
-    QUERN_TRY(writeInputs(pathOf("inputs.npz"), model));
+    QUERN_TRY(writeNpz(pathOf("inputs.npz"), model.inputs));
     all.push_back("--input=" + pathOf("inputs.npz"));
   }
   for (std::string &argument : arguments())
@@ -265,10 +239,10 @@ static Status writeResult(const ReduceTask &task, Trials &trials, const ReducedM
   }
   if (!model.inputs.empty() && !isAlone) {
     std::string path = inputsPath(task.outputPath);
-    QUERN_TRY(writeInputs(path, model));
+    QUERN_TRY(writeNpz(path, model.inputs));
     command += " --input=" + forShell(path);
   }
-  QUERN_TRY(writeWhole(task.outputPath, model.bytes));
+  QUERN_TRY(writeFile(task.outputPath, model.bytes));
   for (const std::string &argument : trials.arguments())
     command += " " + forShell(argument);
   nlohmann::ordered_json report = {

@@ -177,19 +177,17 @@ static Expected<FinishedRun> runOnce(const Runnable &opened, const RunOptions &o
                                      std::span<const AnyValue> inputs) {
   Progress progress(options.style);
   progress.show("compiling");
-  explainKernelCache(options.backend.compile, options.style);
-  Stopwatch compileWatch;
-  QUERN_ASSIGN(BackendOptions backend,
-               settleChoices(opened, options.backend, inputs, options.inputs, options.style));
-  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, backend, inputs));
-  FinishedRun done{.backend = std::move(backend),
-                   .outputs = std::vector<AnyValue>(runner->outputs().size()),
-                   .compileMs = compileWatch.milliseconds(),
-                   .threads = runner->threads()};
+  QUERN_ASSIGN(PreparedRuns prepared,
+               prepareRuns(opened, options.backend, inputs, options.inputs, options.style));
+  Runner &runner = *prepared.runner;
+  FinishedRun done{.backend = std::move(prepared.backend),
+                   .outputs = std::vector<AnyValue>(runner.outputs().size()),
+                   .compileMs = prepared.compileMs,
+                   .threads = runner.threads()};
   progress.show("running");
   Stopwatch runWatch;
   seedRandomOps(options.inputs.seed);
-  QUERN_TRY(runInterruptibly(*runner, inputs, done.outputs));
+  QUERN_TRY(runInterruptibly(runner, inputs, done.outputs));
   done.runMs = runWatch.milliseconds();
   return done;
 }

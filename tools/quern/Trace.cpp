@@ -47,15 +47,14 @@ static Status work(const TraceOptions &options) {
                           opened.limits, opened.defaults, &opened.guard));
   Progress progress(options.style);
   progress.show("compiling");
-  explainKernelCache(options.backend.compile, options.style);
-  QUERN_ASSIGN(BackendOptions backend,
-               settleChoices(opened, options.backend, inputs, options.inputs, options.style));
-  QUERN_ASSIGN(std::unique_ptr<Runner> runner, prepare(opened, backend, inputs));
+  QUERN_ASSIGN(PreparedRuns prepared,
+               prepareRuns(opened, options.backend, inputs, options.inputs, options.style));
+  Runner &runner = *prepared.runner;
   progress.show("running");
-  std::vector<AnyValue> outputs(runner->outputs().size());
-  Interruptible runs(*runner);
+  std::vector<AnyValue> outputs(runner.outputs().size());
+  Interruptible runs(runner);
   for (int64_t i = 0; i < options.runs; ++i)
-    QUERN_TRY(runner->run(inputs, outputs));
+    QUERN_TRY(runner.run(inputs, outputs));
   return Status::ok();
 }
 

@@ -29,8 +29,6 @@ struct ReductionOptions {
   /// Sizes that the model's inputs are given.
   InputSizes sizes = {};
   Limits limits = {};
-  /// Nodes that may be all it takes; they are tried first.
-  std::vector<std::string> suspects = {};
   /// How many candidates are tried at most, of nodes and then of sizes.
   size_t maxTrials = 400, maxSizeTrials = 100;
 };

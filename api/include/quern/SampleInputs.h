@@ -12,6 +12,7 @@ namespace quern {
 
 /// The dims of a tensor for `port` that nothing is known of, unknown sizes as 1.
 Tensor::Dims defaultDims(const ValueType &port);
+std::vector<Tensor::Dims> defaultDims(std::span<const PortSignature> ports);
 
 /// Uniform floats in [-1, 1), integers and bools in {0, 1}, empty strings; the
 /// same for the same seed on any machine.
