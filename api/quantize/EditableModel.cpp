@@ -215,7 +215,7 @@ private:
 } // namespace
 
 /// The whole message, raw_data and all; what it is parsed from has passed validateModel.
-static Status parseWhole(const quern::onnx::MessageBytes &source, proto::ModelProto &model) {
+static Status parseWhole(const quern::onnx::SourceBytes &source, proto::ModelProto &model) {
   google::protobuf::io::CodedInputStream stream(
       reinterpret_cast<const uint8_t *>(source.bytes.data()),
       static_cast<int>(source.bytes.size()));

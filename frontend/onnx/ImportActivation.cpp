@@ -1,6 +1,7 @@
 //===- ImportActivation.cpp - activations made of other ops ---------------===//
-#include "frontend/onnx/Composition.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/NodeReader.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -13,7 +14,7 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// Sets result 0 to f of input 0 (plus input 1, where the node has one).
-template <typename F> static void setActivation(NodeImport &node, F f) {
+template <typename F> static void setActivation(NodeReader &node, F f) {
   requireFloats(node, 0);
   requireBroadcastsToFirst(node, 1);
   Value x = widen(node, node.input(0));
@@ -23,7 +24,7 @@ template <typename F> static void setActivation(NodeImport &node, F f) {
 }
 
 /// x times the normal distribution function: exact, or by tanh of a polynomial.
-static void setGelu(NodeImport &node, bool byTanh) {
+static void setGelu(NodeReader &node, bool byTanh) {
   setActivation(node, [&](Value x) {
     auto number = [&](double value) { return constantLike(node, value, x); };
     Value inner = node.create<nn::MulOp>(x, number(std::numbers::sqrt2 / 2));
@@ -39,24 +40,24 @@ static void setGelu(NodeImport &node, bool byTanh) {
   });
 }
 
-static void importGelu(NodeImport &node) {
+static void importGelu(NodeReader &node) {
   std::string approximate = node.getString("approximate", "none");
   if (approximate != "none" && approximate != "tanh")
     return node.invalid("attribute 'approximate': expected none or tanh, found '" + approximate +
                         "'");
   setGelu(node, approximate == "tanh");
 }
-static void importExactGelu(NodeImport &node) { setGelu(node, /*byTanh=*/false); }
-static void importFastGelu(NodeImport &node) { setGelu(node, /*byTanh=*/true); }
+static void importExactGelu(NodeReader &node) { setGelu(node, /*byTanh=*/false); }
+static void importFastGelu(NodeReader &node) { setGelu(node, /*byTanh=*/true); }
 
-static void importMish(NodeImport &node) {
+static void importMish(NodeReader &node) {
   setActivation(node, [&](Value x) {
     Value gate = node.create<nn::TanhOp>(node.create<nn::SoftplusOp>(x));
     return node.create<nn::MulOp>(x, gate);
   });
 }
 
-static void importSwish(NodeImport &node, double defaultAlpha) {
+static void importSwish(NodeReader &node, double defaultAlpha) {
   double alpha = node.getFloat("alpha", defaultAlpha);
   setActivation(node, [&](Value x) {
     Value scaled = alpha == 1 ? x : node.create<nn::MulOp>(x, constantLike(node, alpha, x));
@@ -65,16 +66,16 @@ static void importSwish(NodeImport &node, double defaultAlpha) {
 }
 
 /// An activation that fused nodes may end with as well.
-static void setComposed(NodeImport &node, llvm::ArrayRef<double> params) {
+static void setComposed(NodeReader &node, llvm::ArrayRef<double> params) {
   setActivation(node,
                 [&](Value x) { return createActivation(node, std::string(node.op()), x, params); });
 }
 
-static void importCelu(NodeImport &node) { setComposed(node, node.getFloat("alpha", 1)); }
-static void importHardSwish(NodeImport &node) { setComposed(node, {}); }
+static void importCelu(NodeReader &node) { setComposed(node, node.getFloat("alpha", 1)); }
+static void importHardSwish(NodeReader &node) { setComposed(node, {}); }
 
 /// The defaults had fewer digits before opset 6.
-static void importSelu(NodeImport &node) {
+static void importSelu(NodeReader &node) {
   bool isOld = node.opset() < 6;
   double alpha = node.getFloat("alpha", isOld ? 1.6732 : 1.67326319217681884765625);
   double gamma = node.getFloat("gamma", isOld ? 1.0507 : 1.05070102214813232421875);
@@ -82,7 +83,7 @@ static void importSelu(NodeImport &node) {
 }
 
 /// Swish of input 0, times input 1.
-static void importSwiGlu(NodeImport &node) {
+static void importSwiGlu(NodeReader &node) {
   double alpha = node.getFloat("alpha", 1);
   requireFloats(node, 0);
   std::optional<nn::Shape> gate = node.inputShape(0), linear = node.inputShape(1);
@@ -96,8 +97,8 @@ static void importSwiGlu(NodeImport &node) {
   Value y = node.create<nn::MulOp>(swish, widen(node, node.input(1)));
   node.setOutput(0, convert(node, y, node.inputDType(0)));
 }
-static void importSwish24(NodeImport &node) { importSwish(node, 1); }
-static void importQuickGelu(NodeImport &node) { importSwish(node, 1.702); }
+static void importSwish24(NodeReader &node) { importSwish(node, 1); }
+static void importQuickGelu(NodeReader &node) { importSwish(node, 1.702); }
 
 std::span<const OpsetRow> quern::onnx::activationImports() {
   static constexpr OpsetRow rows[] = {

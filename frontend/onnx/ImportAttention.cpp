@@ -3,8 +3,9 @@
 // Compositions. They are computed in float32 at least, and rounded once.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Attention.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Attention.h"
+#include "frontend/onnx/NodeReader.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -18,7 +19,7 @@ using mlir::Value;
 static constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// A float type by its number in an attribute; nullopt when the node has none.
-static std::optional<DType> readFloatType(NodeImport &node, const char *name) {
+static std::optional<DType> readFloatType(NodeReader &node, const char *name) {
   if (!node.hasAttribute(name))
     return std::nullopt;
   int64_t number = node.getInt(name);
@@ -29,7 +30,7 @@ static std::optional<DType> readFloatType(NodeImport &node, const char *name) {
   return std::nullopt;
 }
 
-static std::optional<double> readScale(NodeImport &node) {
+static std::optional<double> readScale(NodeReader &node) {
   return node.hasAttribute("scale") ? std::optional(node.getFloat("scale")) : std::nullopt;
 }
 
@@ -47,7 +48,7 @@ struct Operands {
 } // namespace
 
 /// An error unless the inputs 0 to 2 all have rank 4 or, where `maybePacked`, 3. That rank.
-static int64_t requireRanks(NodeImport &node, bool maybePacked) {
+static int64_t requireRanks(NodeReader &node, bool maybePacked) {
   std::optional<int64_t> rank;
   for (int i : {0, 1, 2}) {
     requireFloats(node, i);
@@ -65,7 +66,7 @@ static int64_t requireRanks(NodeImport &node, bool maybePacked) {
   return rank.value_or(4);
 }
 
-static int64_t readHeads(NodeImport &node, const char *name) {
+static int64_t readHeads(NodeReader &node, const char *name) {
   int64_t heads = node.getInt(name, 0);
   if (heads < 1)
     node.invalid(fmt::format("attribute '{}': expected at least 1 for packed inputs, found {}",
@@ -73,7 +74,7 @@ static int64_t readHeads(NodeImport &node, const char *name) {
   return std::max<int64_t>(heads, 1);
 }
 
-static Operands readOperands(NodeImport &node) {
+static Operands readOperands(NodeReader &node) {
   bool isPacked = requireRanks(node, /*maybePacked=*/true) == 3;
   DType dtype = attentionType(node, {0, 1, 2});
   Operands operands{{}, {}, {}, isPacked};
@@ -91,7 +92,7 @@ static Operands readOperands(NodeImport &node) {
 
 /// Puts the keys and values of earlier steps before these, and gives both to results 1
 /// and 2. How many came before; null when none did.
-static Value appendToPast(NodeImport &node, Operands &operands) {
+static Value appendToPast(NodeReader &node, Operands &operands) {
   if (node.hasInput(4) != node.hasInput(5))
     node.invalid("past_key and past_value are used together only");
   if (node.hasInput(4) && node.hasInput(6))
@@ -116,7 +117,7 @@ static Value appendToPast(NodeImport &node, Operands &operands) {
 
 /// Input 3 as what is added to scores; a bool says which keys take part. Its last dimension
 /// may lack the last keys: these do not take part.
-static Value readMask(NodeImport &node, const Operands &operands) {
+static Value readMask(NodeReader &node, const Operands &operands) {
   if (!node.hasInput(3))
     return {};
   DType dtype = dtypeOf(operands.queries);
@@ -144,7 +145,7 @@ static Value readMask(NodeImport &node, const Operands &operands) {
 
 /// What the attributes and inputs 3 and 6 add to scores; null when nothing. `past` is the
 /// number of keys before those of the queries.
-static Value readBias(NodeImport &node, const Operands &operands, Value past) {
+static Value readBias(NodeReader &node, const Operands &operands, Value past) {
   bool isCausal = node.getBool("is_causal", false);
   int64_t left = -1, right = -1;
   if (node.opset() >= 25) {
@@ -171,7 +172,7 @@ static Value readBias(NodeImport &node, const Operands &operands, Value past) {
 }
 
 /// Probabilities are 0 where a query may see no key at all.
-static Value zeroMaskedRows(NodeImport &node, Value probabilities, Value bias) {
+static Value zeroMaskedRows(NodeReader &node, Value probabilities, Value bias) {
   Value largest =
       node.create<nn::ReduceOp>(bias, node.intsConstant({-1}), ReduceKind::Max, /*keepdims=*/true,
                                 /*noop_with_empty_axes=*/false);
@@ -179,7 +180,7 @@ static Value zeroMaskedRows(NodeImport &node, Value probabilities, Value bias) {
   return node.create<nn::WhereOp>(isMasked, constantLike(node, 0, probabilities), probabilities);
 }
 
-static void importAttention(NodeImport &node) {
+static void importAttention(NodeReader &node) {
   std::optional<double> scale = readScale(node);
   double cap = node.getFloat("softcap", 0);
   std::optional<DType> softmaxType = readFloatType(node, "softmax_precision");
@@ -215,7 +216,7 @@ static void importAttention(NodeImport &node) {
 
 /// What a graph attribute makes of `value`: its nodes are put here. `value` when the node has no
 /// such attribute.
-static Value applyGraph(NodeImport &node, const char *name, Value value) {
+static Value applyGraph(NodeReader &node, const char *name, Value value) {
   if (!node.hasAttribute(name) || node.failed())
     return value;
   const proto::GraphProto *graph = node.getGraph(name);
@@ -248,7 +249,7 @@ static Value applyGraph(NodeImport &node, const char *name, Value value) {
   return result;
 }
 
-static void importFlexAttention(NodeImport &node) {
+static void importFlexAttention(NodeReader &node) {
   std::optional<double> scale = readScale(node);
   std::optional<DType> softmaxType = readFloatType(node, "softmax_precision");
   requireRanks(node, /*maybePacked=*/false);
@@ -275,7 +276,7 @@ static void importFlexAttention(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// Reads the attributes; the number of heads, 0 when the node does not say.
-static int64_t readRotary(NodeImport &node, Rotary &rotary) {
+static int64_t readRotary(NodeReader &node, Rotary &rotary) {
   rotary.interleaved = node.getBool("interleaved", false);
   rotary.size = node.getInt("rotary_embedding_dim", 0);
   int64_t heads = node.getInt("num_heads", 0);
@@ -292,7 +293,7 @@ static int64_t readRotary(NodeImport &node, Rotary &rotary) {
 
 /// Rotates input 0, `x` in wide floats, whose last dimension is split into heads when it has
 /// three: into as many, or (0) into those of twice as many elements as there are angles.
-static void setRotated(NodeImport &node, Value x, const Rotary &rotary, int64_t heads) {
+static void setRotated(NodeReader &node, Value x, const Rotary &rotary, int64_t heads) {
   for (Value angle : {rotary.cos, rotary.sin})
     if (auto found = nn::shapeOf(angle); found && found->rank() != 3)
       node.invalid(
@@ -319,7 +320,7 @@ static void setRotated(NodeImport &node, Value x, const Rotary &rotary, int64_t 
   node.setOutput(0, convert(node, isPacked ? reshapeLike(node, y, x) : y, node.inputDType(0)));
 }
 
-static void importRotaryEmbedding(NodeImport &node) {
+static void importRotaryEmbedding(NodeReader &node) {
   Rotary rotary;
   int64_t heads = readRotary(node, rotary);
   if (!node.failed() && heads == 0 && node.inputShape(0)->rank() == 3)
@@ -337,7 +338,7 @@ static void importRotaryEmbedding(NodeImport &node) {
 }
 
 /// ONNX Runtime's: position_ids come before the caches, and may be the first position of all.
-static void importMicrosoftRotaryEmbedding(NodeImport &node) {
+static void importMicrosoftRotaryEmbedding(NodeReader &node) {
   Rotary rotary;
   int64_t heads = readRotary(node, rotary);
   if (node.getFloat("scale", 1) != 1)

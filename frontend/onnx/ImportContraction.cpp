@@ -1,6 +1,6 @@
 //===- ImportContraction.cpp - matrix products ----------------------------===//
-#include "frontend/onnx/Composition.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -12,13 +12,13 @@ using namespace quern;
 using namespace quern::onnx;
 using llvm::APFloat;
 
-static void importMatMul(NodeImport &node) {
+static void importMatMul(NodeReader &node) {
   node.setOutput(0, node.create<nn::MatMulOp>(node.input(0), node.input(1)));
 }
 
 /// A factor of FusedMatMul, transposed as its attributes say: `transBatch` moves the
 /// first dimension behind the other batch dimensions, `trans` swaps the last two.
-static mlir::Value readFactor(NodeImport &node, int i, const char *trans, const char *transBatch) {
+static mlir::Value readFactor(NodeReader &node, int i, const char *trans, const char *transBatch) {
   bool swapsLast = node.getBool(trans, false), movesFirst = node.getBool(transBatch, false);
   if (!swapsLast && !movesFirst)
     return node.input(i);
@@ -38,7 +38,7 @@ static mlir::Value readFactor(NodeImport &node, int i, const char *trans, const 
   return node.create<nn::TransposeOp>(node.input(i), perm);
 }
 
-static void importFusedMatMul(NodeImport &node) {
+static void importFusedMatMul(NodeReader &node) {
   double alpha = node.getFloat("alpha", 1);
   mlir::Value a = readFactor(node, 0, "transA", "transBatchA");
   mlir::Value b = readFactor(node, 1, "transB", "transBatchB");
@@ -48,14 +48,14 @@ static void importFusedMatMul(NodeImport &node) {
   node.setOutput(0, product);
 }
 
-static mlir::Value createGemm(NodeImport &node) {
+static mlir::Value createGemm(NodeReader &node) {
   double alpha = node.getFloat("alpha", 1), beta = node.getFloat("beta", 1);
   bool transA = node.getBool("transA", false), transB = node.getBool("transB", false);
   return node.create<nn::GemmOp>(node.input(0), node.input(1), node.input(2), APFloat(alpha),
                                  APFloat(beta), transA, transB);
 }
 
-static void importGemm(NodeImport &node) {
+static void importGemm(NodeReader &node) {
   if (node.opset() < 11 && !node.hasInput(2))
     return node.invalid("input C is required before opset 11");
   if (node.opset() < 7) // what it allowed is always so since
@@ -63,7 +63,7 @@ static void importGemm(NodeImport &node) {
   node.setOutput(0, createGemm(node));
 }
 
-static void importFusedGemm(NodeImport &node) {
+static void importFusedGemm(NodeReader &node) {
   std::string activation = node.getString("activation", "");
   llvm::SmallVector<double> params;
   for (const char *name : {"activation_alpha", "activation_beta", "activation_gamma"})

@@ -1,6 +1,6 @@
 //===- ImportControlFlow.cpp - branches and loops -------------------------===//
 #include "frontend/onnx/CarriedValues.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/ControlFlow.h"
 #include "ir/OutlinedOps.h"
@@ -21,7 +21,7 @@ static constexpr int kAttempts = 5;
 
 /// Fills a new block of `region`. What the body yields; empty when that failed, and
 /// then the node knows why.
-static llvm::SmallVector<Value> importBody(NodeImport &node, const proto::GraphProto &body,
+static llvm::SmallVector<Value> importBody(NodeReader &node, const proto::GraphProto &body,
                                            Region &region, llvm::ArrayRef<Type> arguments) {
   if (body.input_size() != static_cast<int>(arguments.size())) {
     node.invalid(
@@ -42,7 +42,7 @@ static llvm::SmallVector<Value> importBody(NodeImport &node, const proto::GraphP
   return yielded.take();
 }
 
-static void setOutputs(NodeImport &node, mlir::ResultRange results) {
+static void setOutputs(NodeReader &node, mlir::ResultRange results) {
   if (node.outputCount() > static_cast<int>(results.size()))
     return node.invalid(
         fmt::format("has {} outputs, the body gives {}", node.outputCount(), results.size()));
@@ -62,7 +62,7 @@ struct Branch {
 } // namespace
 
 /// Imports a branch; one in which a node breaks a rule is left empty.
-static void importBranch(NodeImport &node, Branch &branch) {
+static void importBranch(NodeReader &node, Branch &branch) {
   Block &block = branch.region->emplaceBlock();
   ++node.graph().openBranches;
   auto yielded = node.graph().importBody(*branch.proto, node.scope(), block);
@@ -80,7 +80,7 @@ static void importBranch(NodeImport &node, Branch &branch) {
 
 /// Ends the branch; a broken one with an error in place of what it yields, whose types
 /// are those of the other branch.
-static void finishBranch(NodeImport &node, Branch &branch, const Branch &other) {
+static void finishBranch(NodeReader &node, Branch &branch, const Branch &other) {
   mlir::OpBuilder::InsertionGuard guard(node.builder());
   node.builder().setInsertionPointToEnd(&branch.region->front());
   if (!branch.broken.isOk()) {
@@ -91,7 +91,7 @@ static void finishBranch(NodeImport &node, Branch &branch, const Branch &other) 
   node.builder().create<nn::YieldOp>(node.loc(), branch.results);
 }
 
-static void importIf(NodeImport &node) {
+static void importIf(NodeReader &node) {
   OperationState state(node.loc(), nn::IfOp::getOperationName());
   state.addOperands(node.input(0));
   Branch branches[2];
@@ -152,7 +152,7 @@ static void widenMore(int attempt, const CarriedValues &carried, llvm::ArrayRef<
 
 /// Imports the body of a loop: again, with wider types of the carried values, until
 /// those that it yields fit.
-static size_t importLoopBody(NodeImport &node, const CarriedValues &carried, Region &region,
+static size_t importLoopBody(NodeReader &node, const CarriedValues &carried, Region &region,
                              llvm::SmallVector<Type> arguments) {
   size_t wanted = carried.firstOutput + carried.count;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
@@ -186,7 +186,7 @@ static size_t importLoopBody(NodeImport &node, const CarriedValues &carried, Reg
 
 /// Makes optionals of what `body` yields in place of some; the results that the model takes
 /// for what is in them.
-static llvm::SmallVector<size_t> wrapOptionals(NodeImport &node, Block &body, size_t carried) {
+static llvm::SmallVector<size_t> wrapOptionals(NodeReader &node, Block &body, size_t carried) {
   llvm::SmallVector<size_t> wrapped;
   mlir::Operation *yield = body.getTerminator();
   mlir::OpBuilder builder(yield);
@@ -210,7 +210,7 @@ static Type loopScalarType(const proto::GraphProto &body, int input, Type elemen
   return mlir::RankedTensorType::get(dims, element);
 }
 
-static void importLoop(NodeImport &node) {
+static void importLoop(NodeReader &node) {
   const proto::GraphProto *body = node.getGraph("body");
   if (!body)
     return;
@@ -238,7 +238,7 @@ static void importLoop(NodeImport &node) {
 }
 
 /// A list attribute with one entry for each of `count`, 0 by default.
-static std::vector<int64_t> intsFor(NodeImport &node, const char *name, size_t count) {
+static std::vector<int64_t> intsFor(NodeReader &node, const char *name, size_t count) {
   std::vector<int64_t> values = node.getInts(name);
   if (values.empty())
     values.assign(count, 0);
@@ -248,7 +248,7 @@ static std::vector<int64_t> intsFor(NodeImport &node, const char *name, size_t c
 }
 
 /// The type of a slice along `axis`.
-static Type sliceType(NodeImport &node, Value input, int64_t axis) {
+static Type sliceType(NodeReader &node, Value input, int64_t axis) {
   std::optional<nn::Shape> shape = nn::shapeOf(input);
   if (!shape)
     return input.getType();
@@ -264,7 +264,7 @@ static Type sliceType(NodeImport &node, Value input, int64_t axis) {
 }
 
 /// The attributes of a scan whose slices and results are along these axes.
-static void setScanAttributes(NodeImport &node, OperationState &state, llvm::ArrayRef<int64_t> axes,
+static void setScanAttributes(NodeReader &node, OperationState &state, llvm::ArrayRef<int64_t> axes,
                               llvm::ArrayRef<int64_t> directions,
                               llvm::ArrayRef<int64_t> outputAxes,
                               llvm::ArrayRef<int64_t> outputDirections) {
@@ -275,7 +275,7 @@ static void setScanAttributes(NodeImport &node, OperationState &state, llvm::Arr
   state.addAttribute("output_directions", builder.getDenseI64ArrayAttr(outputDirections));
 }
 
-static void importScan(NodeImport &node) {
+static void importScan(NodeReader &node) {
   const proto::GraphProto *body = node.getGraph("body");
   int64_t scanned = node.getInt("num_scan_inputs");
   if (node.failed())
@@ -316,13 +316,13 @@ static void importScan(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// The first `length` slices of a sequence.
-static Value cutSequence(NodeImport &node, Value sequence, Value length) {
+static Value cutSequence(NodeReader &node, Value sequence, Value length) {
   return node.create<nn::SliceOp>(sequence, node.intsConstant({0}), length, node.intsConstant({0}),
-                                  node.graph().none);
+                                  node.none());
 }
 
 /// What was collected of a sequence, with zeros for slices that are beyond its length.
-static Value padSequence(NodeImport &node, Value collected, Value missing) {
+static Value padSequence(NodeReader &node, Value collected, Value missing) {
   std::optional<nn::Shape> shape = nn::shapeOf(collected);
   if (!shape || shape->rank() == 0) {
     node.unsupported("sequence_lens, when the rank of what is collected is unknown");
@@ -333,12 +333,12 @@ static Value padSequence(NodeImport &node, Value collected, Value missing) {
   zeros.pop_back();
   Value pads = node.create<nn::ConcatOp>(
       mlir::ValueRange{before, missing, node.intsConstant(zeros)}, /*axis=*/0);
-  return node.create<nn::PadOp>(collected, pads, node.graph().none, PadMode::Constant);
+  return node.create<nn::PadOp>(collected, pads, node.none(), PadMode::Constant);
 }
 
 /// The scan of one element of a batch: `values` are its length (null when all have the
 /// same), first states and sequences. What it gives.
-static llvm::SmallVector<Value> scanElement(NodeImport &node, const proto::GraphProto &body,
+static llvm::SmallVector<Value> scanElement(NodeReader &node, const proto::GraphProto &body,
                                             Value length, llvm::ArrayRef<Value> values,
                                             size_t states, llvm::ArrayRef<int64_t> directions) {
   OperationState state(node.loc(), nn::ScanOp::getOperationName());
@@ -369,7 +369,7 @@ static llvm::SmallVector<Value> scanElement(NodeImport &node, const proto::Graph
 
 /// A scan over the elements of a batch, of which each is scanned along its sequences.
 /// Input 0 are the lengths of these, when they differ.
-static void importScanV8(NodeImport &node) {
+static void importScanV8(NodeReader &node) {
   const proto::GraphProto *body = node.getGraph("body");
   int64_t scanned = node.getInt("num_scan_inputs");
   if (node.failed())

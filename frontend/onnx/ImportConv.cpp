@@ -1,15 +1,16 @@
 //===- ImportConv.cpp - convolution ---------------------------------------===//
-#include "frontend/onnx/Composition.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/compose/Window.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
-#include "frontend/onnx/Window.h"
+#include "frontend/onnx/WindowAttributes.h"
 
 #include <fmt/format.h>
 
 using namespace quern;
 using namespace quern::onnx;
 
-static mlir::Value createConv(NodeImport &node) {
+static mlir::Value createConv(NodeReader &node) {
   Window window = readWindow(node, node.inputShape(1));
   int64_t group = node.getInt("group", 1);
   resolveAutoPad(window, node.inputShape(0));
@@ -17,10 +18,10 @@ static mlir::Value createConv(NodeImport &node) {
                                  window.dilations, window.pads, group, window.autoPad);
 }
 
-static void importConv(NodeImport &node) { node.setOutput(0, createConv(node)); }
+static void importConv(NodeReader &node) { node.setOutput(0, createConv(node)); }
 
 /// Convolution, plus input 3, then an activation.
-static void importFusedConv(NodeImport &node) {
+static void importFusedConv(NodeReader &node) {
   std::string activation = node.getString("activation", "");
   std::vector<float> params = node.getFloats("activation_params");
   mlir::Value y = createConv(node);
@@ -30,7 +31,7 @@ static void importFusedConv(NodeImport &node) {
                                      llvm::SmallVector<double>(params.begin(), params.end())));
 }
 
-static void importConvTranspose(NodeImport &node) {
+static void importConvTranspose(NodeReader &node) {
   Window window = readWindow(node, node.inputShape(1));
   size_t axes = window.strides.size();
   int64_t group = node.getInt("group", 1);

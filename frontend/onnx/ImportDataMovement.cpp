@@ -1,6 +1,7 @@
 //===- ImportDataMovement.cpp - shapes, moves and copies ------------------===//
-#include "frontend/onnx/Composition.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/NodeReader.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/GatherOps.h"
 
@@ -11,21 +12,21 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// A list that was an attribute before it became operand `operand`.
-static Value attributeOrInput(NodeImport &node, const char *attribute, int operand,
+static Value attributeOrInput(NodeReader &node, const char *attribute, int operand,
                               bool isAttribute) {
   if (!isAttribute)
     return node.input(operand);
   std::vector<int64_t> values = node.getInts(attribute);
-  return values.empty() ? node.graph().none : node.intsConstant(values);
+  return values.empty() ? node.none() : node.intsConstant(values);
 }
 
-static void importConcat(NodeImport &node) {
+static void importConcat(NodeReader &node) {
   // The axis became required with opset 4.
   int64_t axis = node.opset() < 4 ? node.getInt("axis", 1) : node.getInt("axis");
   node.setOutput(0, node.create<nn::ConcatOp>(node.allInputs(), axis));
 }
 
-static void importSplit(NodeImport &node) {
+static void importSplit(NodeReader &node) {
   int64_t axis = node.getInt("axis", 0);
   // Opset 1 had both.
   bool isAttribute = node.opset() < 13 && !node.hasInput(1);
@@ -51,64 +52,63 @@ static void importSplit(NodeImport &node) {
 }
 
 /// Slice of opset 1: starts, ends and axes are attributes.
-static void importSliceV1(NodeImport &node) {
+static void importSliceV1(NodeReader &node) {
   std::vector<int64_t> starts = node.getInts("starts"), ends = node.getInts("ends");
   std::vector<int64_t> axes = node.getInts("axes");
   if (starts.empty() || starts.size() != ends.size())
     return node.invalid("attributes 'starts' and 'ends' need the same number of entries");
-  Value axesValue = axes.empty() ? node.graph().none : node.intsConstant(axes);
-  node.setOutput(0,
-                 node.create<nn::SliceOp>(node.input(0), node.intsConstant(starts),
-                                          node.intsConstant(ends), axesValue, node.graph().none));
+  Value axesValue = axes.empty() ? node.none() : node.intsConstant(axes);
+  node.setOutput(0, node.create<nn::SliceOp>(node.input(0), node.intsConstant(starts),
+                                             node.intsConstant(ends), axesValue, node.none()));
 }
 
-static void importSlice(NodeImport &node) {
+static void importSlice(NodeReader &node) {
   node.setOutput(0, node.create<nn::SliceOp>(node.input(0), node.input(1), node.input(2),
                                              node.input(3), node.input(4)));
 }
 
-static void importReshapeV1(NodeImport &node) {
+static void importReshapeV1(NodeReader &node) {
   Value shape = node.intsConstant(node.getInts("shape"));
   node.setOutput(0, node.create<nn::ReshapeOp>(node.input(0), shape, /*allowzero=*/false));
 }
 
-static void importReshape(NodeImport &node) {
+static void importReshape(NodeReader &node) {
   bool allowZero = node.opset() >= 14 && node.getBool("allowzero", false);
   node.setOutput(0, node.create<nn::ReshapeOp>(node.input(0), node.input(1), allowZero));
 }
 
-static void importFlatten(NodeImport &node) {
+static void importFlatten(NodeReader &node) {
   int64_t axis = node.getInt("axis", 1);
   node.setOutput(0, node.create<nn::FlattenOp>(node.input(0), axis));
 }
 
-static void importTranspose(NodeImport &node) {
+static void importTranspose(NodeReader &node) {
   std::vector<int64_t> perm = node.getInts("perm");
   node.setOutput(0, node.create<nn::TransposeOp>(node.input(0), perm));
 }
 
-static void importSqueeze(NodeImport &node) {
+static void importSqueeze(NodeReader &node) {
   Value axes = attributeOrInput(node, "axes", 1, node.opset() < 13);
   node.setOutput(0, node.create<nn::SqueezeOp>(node.input(0), axes));
 }
 
-static void importUnsqueeze(NodeImport &node) {
+static void importUnsqueeze(NodeReader &node) {
   Value axes = attributeOrInput(node, "axes", 1, node.opset() < 13);
   if (nn::isNone(axes))
     return node.invalid("axes are missing");
   node.setOutput(0, node.create<nn::UnsqueezeOp>(node.input(0), axes));
 }
 
-template <typename Op> static void importWithShape(NodeImport &node) {
+template <typename Op> static void importWithShape(NodeReader &node) {
   node.setOutput(0, node.create<Op>(node.input(0), node.input(1)));
 }
 
-static void importGather(NodeImport &node) {
+static void importGather(NodeReader &node) {
   int64_t axis = node.getInt("axis", 0);
   node.setOutput(0, node.create<nn::GatherOp>(node.input(0), node.input(1), axis));
 }
 
-static void importShape(NodeImport &node) {
+static void importShape(NodeReader &node) {
   int64_t start = 0;
   mlir::IntegerAttr end;
   if (node.opset() >= 15) {
@@ -120,14 +120,14 @@ static void importShape(NodeImport &node) {
       0, node.create<nn::ShapeOp>(node.input(0), node.builder().getI64IntegerAttr(start), end));
 }
 
-static void importSize(NodeImport &node) {
-  node.setOutput(0, node.create<nn::ReduceOp>(createSizes(node, node.input(0), 0),
-                                              node.graph().none, ReduceKind::Prod,
+static void importSize(NodeReader &node) {
+  node.setOutput(0, node.create<nn::ReduceOp>(createSizes(node, node.input(0), 0), node.none(),
+                                              ReduceKind::Prod,
                                               /*keepdims=*/false, /*noop_with_empty_axes=*/false));
 }
 
 /// Small floats are computed in more precision than either stash type, and rounded once.
-static void importRange(NodeImport &node) {
+static void importRange(NodeReader &node) {
   if (node.opset() >= 27) {
     int64_t stash = node.getInt("stash_type", 1);
     if (stash != static_cast<int64_t>(DType::Float32) &&
@@ -137,7 +137,7 @@ static void importRange(NodeImport &node) {
   node.setOutput(0, node.create<nn::RangeOp>(node.input(0), node.input(1), node.input(2)));
 }
 
-static void importNonZero(NodeImport &node) {
+static void importNonZero(NodeReader &node) {
   node.setOutput(0, node.create<nn::NonZeroOp>(node.input(0)));
 }
 
@@ -146,7 +146,7 @@ static void importNonZero(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// The input in the shape `split`, transposed, in the shape `joined`.
-static Value regrouped(NodeImport &node, llvm::ArrayRef<Value> split,
+static Value regrouped(NodeReader &node, llvm::ArrayRef<Value> split,
                        const std::vector<int64_t> &perm, llvm::ArrayRef<Value> joined) {
   Value parts = node.create<nn::ReshapeOp>(node.input(0), joinSizes(node, split), true);
   parts = node.create<nn::TransposeOp>(parts, perm);
@@ -154,7 +154,7 @@ static Value regrouped(NodeImport &node, llvm::ArrayRef<Value> split,
 }
 
 /// The attribute `blocksize`, once the input can have four dimensions.
-static int64_t readBlockSize(NodeImport &node) {
+static int64_t readBlockSize(NodeReader &node) {
   constexpr int64_t kMaxBlock = 1 << 15; // so that its square is harmless
   int64_t block = node.getInt("blocksize");
   if (block < 1 || block > kMaxBlock)
@@ -164,7 +164,7 @@ static int64_t readBlockSize(NodeImport &node) {
   return block;
 }
 
-static void importDepthToSpace(NodeImport &node) {
+static void importDepthToSpace(NodeReader &node) {
   int64_t block = readBlockSize(node);
   std::string mode = node.opset() < 11 ? "DCR" : node.getString("mode", "DCR");
   if (mode != "DCR" && mode != "CRD")
@@ -181,7 +181,7 @@ static void importDepthToSpace(NodeImport &node) {
     node.setOutput(0, regrouped(node, {n, c, b, b, h, w}, {0, 1, 4, 2, 5, 3}, joined));
 }
 
-static void importSpaceToDepth(NodeImport &node) {
+static void importSpaceToDepth(NodeReader &node) {
   int64_t block = readBlockSize(node);
   std::string mode = node.opset() < 28 ? "DCR" : node.getString("mode", "DCR");
   if (mode != "DCR" && mode != "CRD")
@@ -203,10 +203,10 @@ static void importSpaceToDepth(NodeImport &node) {
 // Pad
 //===----------------------------------------------------------------------===//
 
-static PadMode readPadMode(NodeImport &node) { return node.getEnum("mode", PadMode::Constant); }
+static PadMode readPadMode(NodeReader &node) { return node.getEnum("mode", PadMode::Constant); }
 
 /// Pad of opsets 1 and 2: pads and value are attributes.
-static void importPadV2(NodeImport &node) {
+static void importPadV2(NodeReader &node) {
   const char *name = node.opset() < 2 ? "paddings" : "pads";
   PadMode mode = readPadMode(node);
   std::vector<int64_t> pads = node.getInts(name);
@@ -218,7 +218,7 @@ static void importPadV2(NodeImport &node) {
 }
 
 /// The pads of all axes, when those of some `axes` (opset 18) are given.
-static Value padsOfAllAxes(NodeImport &node) {
+static Value padsOfAllAxes(NodeReader &node) {
   if (!node.hasInput(3))
     return node.input(1);
   auto given = nn::constantInts(node.input(1)), axes = nn::constantInts(node.input(3));
@@ -228,7 +228,7 @@ static Value padsOfAllAxes(NodeImport &node) {
     return node.input(1);
   }
   if (!given || !axes) {
-    auto halves = node.createMulti<nn::SplitOp>(2, node.input(1), node.graph().none, /*axis=*/0);
+    auto halves = node.createMulti<nn::SplitOp>(2, node.input(1), node.none(), /*axis=*/0);
     Value pads[] = {entriesAt(node, halves[0], node.input(3), shape->rank()),
                     entriesAt(node, halves[1], node.input(3), shape->rank())};
     return node.create<nn::ConcatOp>(mlir::ValueRange(pads), /*axis=*/0);
@@ -251,7 +251,7 @@ static Value padsOfAllAxes(NodeImport &node) {
 
 /// The elements from `begin` before an axis to `end` behind it, which goes around: those at
 /// places begin, begin + 1, ... modulo its size.
-static Value wrapAxis(NodeImport &node, Value x, Value begin, Value end, int64_t axis) {
+static Value wrapAxis(NodeReader &node, Value x, Value begin, Value end, int64_t axis) {
   auto scalar = [&](Value size) {
     return node.create<nn::SqueezeOp>(size, node.intsConstant({0}));
   };
@@ -262,25 +262,25 @@ static Value wrapAxis(NodeImport &node, Value x, Value begin, Value end, int64_t
   return node.create<nn::GatherOp>(x, node.create<nn::ModOp>(places, size), axis);
 }
 
-static Value atMostZero(NodeImport &node, Value size) {
+static Value atMostZero(NodeReader &node, Value size) {
   return node.create<nn::MinOp>(size, node.intsConstant({0}));
 }
 
-static Value atLeastZero(NodeImport &node, Value size) {
+static Value atLeastZero(NodeReader &node, Value size) {
   return node.create<nn::MaxOp>(size, node.intsConstant({0}));
 }
 
 /// Takes off what negative pads of an axis say.
-static Value cropAxis(NodeImport &node, Value x, Value begin, Value end, int64_t axis) {
+static Value cropAxis(NodeReader &node, Value x, Value begin, Value end, int64_t axis) {
   Value first = node.create<nn::NegOp>(atMostZero(node, begin));
   Value last = node.create<nn::AddOp>(node.sizeOf(x, axis), atMostZero(node, end));
   return node.create<nn::SliceOp>(x, first, atLeastZero(node, last), node.intsConstant({axis}),
-                                  node.graph().none);
+                                  node.none());
 }
 
 /// Mode wrap (opset 19), axis by axis; those with no pads stay. What negative pads take off does
 /// not come back on the other side: as in ONNX Runtime, of which ONNX says nothing.
-static void importWrappingPad(NodeImport &node, Value pads) {
+static void importWrappingPad(NodeReader &node, Value pads) {
   auto shape = node.inputShape(0);
   if (!shape)
     return node.unsupported("mode 'wrap', when the rank of the data is unknown");
@@ -308,7 +308,7 @@ static void importWrappingPad(NodeImport &node, Value pads) {
   node.setOutput(0, x);
 }
 
-static void importPad(NodeImport &node) {
+static void importPad(NodeReader &node) {
   if (node.opset() >= 19 && node.getString("mode", "constant") == "wrap")
     return importWrappingPad(node, padsOfAllAxes(node));
   PadMode mode = readPadMode(node);
@@ -317,7 +317,7 @@ static void importPad(NodeImport &node) {
 }
 
 /// ONNX Runtime's op, the pads of which may be a row.
-static void importMicrosoftPad(NodeImport &node) {
+static void importMicrosoftPad(NodeReader &node) {
   PadMode mode = readPadMode(node);
   Value pads = node.create<nn::ReshapeOp>(node.input(1), node.intsConstant({-1}),
                                           /*allowzero=*/false);
@@ -329,7 +329,7 @@ static void importMicrosoftPad(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// Tile of opset 1: `tiles` times along `axis`, both of any type.
-static void importTileV1(NodeImport &node) {
+static void importTileV1(NodeReader &node) {
   auto shape = node.inputShape(0);
   if (!shape)
     return node.unsupported("an input of unknown rank");
@@ -349,7 +349,7 @@ static void importTileV1(NodeImport &node) {
 
 /// Cuts what is too large and surrounds with zeros what is too small, half of it on
 /// either side; the odd element goes to the end.
-static void importCenterCropPad(NodeImport &node) {
+static void importCenterCropPad(NodeReader &node) {
   auto shape = node.inputShape(0);
   if (!shape)
     return node.unsupported("an input of unknown rank");
@@ -367,14 +367,14 @@ static void importCenterCropPad(NodeImport &node) {
   Value zero = node.scalarConstant(0, DType::Int64), two = node.scalarConstant(2, DType::Int64);
   Value lost = node.create<nn::MaxOp>(node.create<nn::SubOp>(sizes, wanted), zero);
   Value start = node.create<nn::DivOp>(lost, two), end = node.create<nn::AddOp>(start, wanted);
-  Value cropped = node.create<nn::SliceOp>(node.input(0), start, end, axesValue, node.graph().none);
+  Value cropped = node.create<nn::SliceOp>(node.input(0), start, end, axesValue, node.none());
   Value added = node.create<nn::MaxOp>(node.create<nn::SubOp>(wanted, sizes), zero);
   Value before = node.create<nn::DivOp>(added, two), after = node.create<nn::SubOp>(added, before);
   Value pads[] = {entriesAt(node, before, axesValue, shape->rank()),
                   entriesAt(node, after, axesValue, shape->rank())};
   node.setOutput(0, node.create<nn::PadOp>(cropped,
                                            node.create<nn::ConcatOp>(mlir::ValueRange(pads), 0),
-                                           node.graph().none, PadMode::Constant));
+                                           node.none(), PadMode::Constant));
 }
 
 std::span<const OpsetRow> quern::onnx::dataMovementImports() {

@@ -4,9 +4,11 @@
 // the kernel, and the weights are multiplied with what was found.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/compose/Window.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
-#include "frontend/onnx/Window.h"
+#include "frontend/onnx/WindowAttributes.h"
 #include "ir/VisionOps.h"
 
 #include <fmt/format.h>
@@ -30,7 +32,7 @@ struct DeformConv {
 } // namespace
 
 /// Kernel and channels are sizes that the composition must know.
-static DeformConv readDeformConv(NodeImport &node) {
+static DeformConv readDeformConv(NodeReader &node) {
   auto weights = node.inputShape(1);
   DeformConv conv{};
   conv.group = node.getInt("group", 1);
@@ -82,7 +84,7 @@ static DeformConv readDeformConv(NodeImport &node) {
 
 /// Where along an axis the window's elements lie before they are moved: [kernel, 1...] +
 /// [1, ..., size, 1...], in pixels.
-static Value regularPlaces(NodeImport &node, const DeformConv &conv, int64_t axis, DType dtype) {
+static Value regularPlaces(NodeReader &node, const DeformConv &conv, int64_t axis, DType dtype) {
   int64_t inner = 1;
   for (int64_t a = axis + 1; a < conv.axes; ++a)
     inner *= conv.window.kernel[a];
@@ -106,7 +108,7 @@ static Value regularPlaces(NodeImport &node, const DeformConv &conv, int64_t axi
 }
 
 /// [N * offset groups, kernel, result..., axes] of places in pixels.
-static Value pointsOf(NodeImport &node, const DeformConv &conv) {
+static Value pointsOf(NodeReader &node, const DeformConv &conv) {
   Value offsets = widen(node, node.input(2));
   offsets = reshapeTo(node, offsets,
                       {node.intsConstant({-1, conv.kernelElements, conv.axes}), conv.resultSizes});
@@ -122,7 +124,7 @@ static Value pointsOf(NodeImport &node, const DeformConv &conv) {
 }
 
 /// The image at these points, times the mask: [N * offset groups, channels, kernel, result...].
-static Value sampleImage(NodeImport &node, const DeformConv &conv, Value image) {
+static Value sampleImage(NodeReader &node, const DeformConv &conv, Value image) {
   Value channels = node.intsConstant({-1, conv.channels / conv.offsetGroup});
   image = reshapeTo(node, image, {channels, createSizes(node, image, 2)});
   Value sampled = node.create<nn::GridSampleOp>(image, pointsOf(node, conv), ResizeMode::Linear,
@@ -134,7 +136,7 @@ static Value sampleImage(NodeImport &node, const DeformConv &conv, Value image) 
   return node.create<nn::MulOp>(sampled, mask);
 }
 
-static void importDeformConv(NodeImport &node) {
+static void importDeformConv(NodeReader &node) {
   for (int i : {0, 1, 2})
     requireFloats(node, i);
   DeformConv conv = readDeformConv(node);

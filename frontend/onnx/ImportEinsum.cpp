@@ -6,7 +6,7 @@
 // element by element; its result has all indices then.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
 #include "frontend/onnx/EinsumEquation.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "quern/Limits.h"
@@ -51,7 +51,7 @@ static Indices expanded(const Indices &term, int64_t rank) {
 }
 
 /// The operands with the indices of their dimensions.
-static std::vector<Operand> readOperands(NodeImport &node, const EinsumEquation &equation) {
+static std::vector<Operand> readOperands(NodeReader &node, const EinsumEquation &equation) {
   std::vector<Operand> operands;
   for (int i = 0; i < node.inputCount(); ++i) {
     const Indices &term = equation.terms[static_cast<size_t>(i)];
@@ -76,7 +76,7 @@ static std::vector<Operand> readOperands(NodeImport &node, const EinsumEquation 
 
 /// The indices of the result: those given, or the ellipsis and, by the alphabet, the
 /// letters that occur once.
-static Indices readResult(NodeImport &node, const EinsumEquation &equation,
+static Indices readResult(NodeReader &node, const EinsumEquation &equation,
                           const std::vector<Operand> &operands) {
   std::map<Index, int> uses;
   int64_t ellipsis = 0;
@@ -106,7 +106,7 @@ static Indices readResult(NodeImport &node, const EinsumEquation &equation,
 //===----------------------------------------------------------------------===//
 
 /// The operand with its dimensions in the order of `indices`, which has all of them.
-static Operand transposed(NodeImport &node, const Operand &operand, const Indices &indices) {
+static Operand transposed(NodeReader &node, const Operand &operand, const Indices &indices) {
   if (operand.indices == indices)
     return operand;
   std::vector<int64_t> perm;
@@ -115,7 +115,7 @@ static Operand transposed(NodeImport &node, const Operand &operand, const Indice
   return {node.create<nn::TransposeOp>(operand.value, perm), indices};
 }
 
-static Value sizeOfIndex(NodeImport &node, const Operand &operand, Index index) {
+static Value sizeOfIndex(NodeReader &node, const Operand &operand, Index index) {
   return node.sizeOf(operand.value, operand.placeOf(index));
 }
 
@@ -125,7 +125,7 @@ static nn::Dim dimOf(const Operand &operand, Index index) {
 }
 
 /// The sum over the dimensions whose index is not in `kept`.
-static Operand sumOver(NodeImport &node, const Operand &operand, const Indices &kept) {
+static Operand sumOver(NodeReader &node, const Operand &operand, const Indices &kept) {
   std::vector<int64_t> axes;
   Indices rest;
   for (size_t d = 0; d < operand.indices.size(); ++d) {
@@ -143,7 +143,7 @@ static Operand sumOver(NodeImport &node, const Operand &operand, const Indices &
 
 /// Of two dimensions with one index, the elements where both are equal: every n + 1st of
 /// the n * n that they are together.
-static Operand diagonalOf(NodeImport &node, const Operand &operand, Index index) {
+static Operand diagonalOf(NodeReader &node, const Operand &operand, Index index) {
   size_t first = static_cast<size_t>(operand.placeOf(index)), second = first + 1;
   while (operand.indices[second] != index)
     ++second;
@@ -173,7 +173,7 @@ static Operand diagonalOf(NodeImport &node, const Operand &operand, Index index)
 }
 
 /// The operand without indices that occur in it twice.
-static Operand withoutRepeats(NodeImport &node, Operand operand) {
+static Operand withoutRepeats(NodeReader &node, Operand operand) {
   for (size_t d = 0; d < operand.indices.size() && !node.failed();) {
     Index index = operand.indices[d];
     std::optional<nn::Shape> shape = nn::shapeOf(operand.value);
@@ -196,7 +196,7 @@ static Operand withoutRepeats(NodeImport &node, Operand operand) {
 
 /// Takes dimensions of size 1 off where another operand has more of them, and finds
 /// sizes that differ.
-static void broadcastOnes(NodeImport &node, std::vector<Operand> &operands) {
+static void broadcastOnes(NodeReader &node, std::vector<Operand> &operands) {
   std::map<Index, nn::Dim> sizes;
   auto sizeAt = [](const Operand &operand, size_t d) { return dimOf(operand, operand.indices[d]); };
   for (const Operand &operand : operands)
@@ -232,7 +232,7 @@ static void broadcastOnes(NodeImport &node, std::vector<Operand> &operands) {
 
 /// The product of two operands of which no index ends: the second is moved to where the
 /// first has its dimensions, and has those of its own behind them.
-static Operand multiply(NodeImport &node, Operand a, Operand b) {
+static Operand multiply(NodeReader &node, Operand a, Operand b) {
   if (a.indices.size() < b.indices.size())
     std::swap(a, b);
   Indices result = a.indices, ofB;
@@ -264,7 +264,7 @@ struct Roles {
 } // namespace
 
 /// A factor as [batch..., first, second], each of these all of its indices together.
-static Value createMatrices(NodeImport &node, const Operand &operand, const Indices &batch,
+static Value createMatrices(NodeReader &node, const Operand &operand, const Indices &batch,
                             const Indices &first, const Indices &second) {
   Indices order = batch;
   order.insert(order.end(), first.begin(), first.end());
@@ -286,7 +286,7 @@ static Value createMatrices(NodeImport &node, const Operand &operand, const Indi
 
 /// `a` with as many elements along `depth` as `b` where it has one of each there, which
 /// may show in a run only. (The ones that are known are no dimensions any more.)
-static Operand expandDepth(NodeImport &node, const Operand &a, const Operand &b,
+static Operand expandDepth(NodeReader &node, const Operand &a, const Operand &b,
                            const Indices &depth) {
   std::vector<Value> sizes(a.indices.size(), node.intsConstant({1}));
   bool mayBeOne = false;
@@ -303,7 +303,7 @@ static Operand expandDepth(NodeImport &node, const Operand &a, const Operand &b,
 }
 
 /// Sums the product of two operands over the indices of `roles.depth`.
-static Operand createProduct(NodeImport &node, Operand a, Operand b, const Roles &roles) {
+static Operand createProduct(NodeReader &node, Operand a, Operand b, const Roles &roles) {
   Operand given = a;
   a = expandDepth(node, a, b, roles.depth);
   b = expandDepth(node, b, given, roles.depth);
@@ -328,7 +328,7 @@ static Operand createProduct(NodeImport &node, Operand a, Operand b, const Roles
 
 /// Contracts two operands. `later` are the indices of the other operands, `result` those
 /// of the whole result.
-static Operand contract(NodeImport &node, Operand a, Operand b, const Indices &later,
+static Operand contract(NodeReader &node, Operand a, Operand b, const Indices &later,
                         const Indices &result) {
   auto isKept = [&](Index index) {
     return llvm::is_contained(later, index) || llvm::is_contained(result, index);
@@ -406,7 +406,7 @@ static std::pair<size_t, size_t> choosePair(const std::vector<Operand> &operands
   return best;
 }
 
-static void importEinsum(NodeImport &node) {
+static void importEinsum(NodeReader &node) {
   // Beyond it operands are taken in their order: looking at all pairs is cubic.
   constexpr size_t kMostChosen = 24;
   constexpr int kMostOperands = 1000;

@@ -4,8 +4,9 @@
 // here are only those whose ONNX form differs from their row.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/NodeReader.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -29,7 +30,7 @@ static int64_t firstOpset(std::string_view op) {
 }
 
 /// `b` with dimensions of size 1 behind its own, which then stand in `a` from `axis` on.
-static Value alignedAt(NodeImport &node, Value a, Value b, int64_t axis) {
+static Value alignedAt(NodeReader &node, Value a, Value b, int64_t axis) {
   std::optional<nn::Shape> whole = nn::shapeOf(a), part = nn::shapeOf(b);
   if (!whole || !part) {
     node.unsupported("broadcasting along an axis of tensors of unknown rank");
@@ -49,7 +50,7 @@ static Value alignedAt(NodeImport &node, Value a, Value b, int64_t axis) {
 
 /// The operands of a binary op. Before opset 7 the second one broadcasts where it is asked
 /// to, and along an axis; slopes of PRelu belong to channels.
-static llvm::SmallVector<Value> binaryOperands(NodeImport &node) {
+static llvm::SmallVector<Value> binaryOperands(NodeReader &node) {
   llvm::SmallVector<Value> operands(node.allInputs());
   if (node.opset() >= 7)
     return operands;
@@ -71,7 +72,7 @@ static llvm::SmallVector<Value> binaryOperands(NodeImport &node) {
   return operands;
 }
 
-static void importRow(NodeImport &node) {
+static void importRow(NodeReader &node) {
   const nn::ElementwiseInfo *row = nn::lookupElementwiseByOnnxName(node.op());
   llvm::SmallVector<double> params;
   for (const nn::ElementwiseParam &param : row->params)
@@ -82,21 +83,21 @@ static void importRow(NodeImport &node) {
   node.setOutput(0, node.createElementwise(*row, operands, params));
 }
 
-static void importGreater(NodeImport &node) {
+static void importGreater(NodeReader &node) {
   llvm::SmallVector<Value> operands = binaryOperands(node);
   node.setOutput(0, createGreater(node, operands[0], operands[1]));
 }
-static void importGreaterOrEqual(NodeImport &node) {
+static void importGreaterOrEqual(NodeReader &node) {
   node.setOutput(0, createGreaterOrEqual(node, node.input(0), node.input(1)));
 }
 
-static void importReciprocal(NodeImport &node) {
+static void importReciprocal(NodeReader &node) {
   requireFloats(node, 0);
   node.setOutput(0, createReciprocal(node, node.input(0)));
 }
 
 /// Input 1 times what is below zero.
-static void importPRelu(NodeImport &node) {
+static void importPRelu(NodeReader &node) {
   llvm::SmallVector<Value> operands = binaryOperands(node);
   Value isBelow = node.create<nn::LessOp>(operands[0], constantLike(node, 0, operands[0]));
   Value below = node.create<nn::MulOp>(operands[0], operands[1]);
@@ -104,7 +105,7 @@ static void importPRelu(NodeImport &node) {
 }
 
 /// Logic of bools, or bit by bit of integers: the same op of the dialect.
-template <typename Op> static void setLogic(NodeImport &node, bool ofBits) {
+template <typename Op> static void setLogic(NodeReader &node, bool ofBits) {
   if (DType dtype = node.inputDType(0); (dtype == DType::Bool) == ofBits)
     return node.invalid(fmt::format("input 0 must hold {}, found {}", ofBits ? "integers" : "bool",
                                     dtypeName(dtype)));
@@ -113,21 +114,21 @@ template <typename Op> static void setLogic(NodeImport &node, bool ofBits) {
     operands = binaryOperands(node);
   node.setOutput(0, node.create<Op>(mlir::ValueRange(operands)));
 }
-static void importAnd(NodeImport &node) { setLogic<nn::AndOp>(node, /*ofBits=*/false); }
-static void importOr(NodeImport &node) { setLogic<nn::OrOp>(node, /*ofBits=*/false); }
-static void importXor(NodeImport &node) { setLogic<nn::XorOp>(node, /*ofBits=*/false); }
-static void importNot(NodeImport &node) { setLogic<nn::NotOp>(node, /*ofBits=*/false); }
-static void importBitwiseAnd(NodeImport &node) { setLogic<nn::AndOp>(node, /*ofBits=*/true); }
-static void importBitwiseOr(NodeImport &node) { setLogic<nn::OrOp>(node, /*ofBits=*/true); }
-static void importBitwiseXor(NodeImport &node) { setLogic<nn::XorOp>(node, /*ofBits=*/true); }
-static void importBitwiseNot(NodeImport &node) { setLogic<nn::NotOp>(node, /*ofBits=*/true); }
+static void importAnd(NodeReader &node) { setLogic<nn::AndOp>(node, /*ofBits=*/false); }
+static void importOr(NodeReader &node) { setLogic<nn::OrOp>(node, /*ofBits=*/false); }
+static void importXor(NodeReader &node) { setLogic<nn::XorOp>(node, /*ofBits=*/false); }
+static void importNot(NodeReader &node) { setLogic<nn::NotOp>(node, /*ofBits=*/false); }
+static void importBitwiseAnd(NodeReader &node) { setLogic<nn::AndOp>(node, /*ofBits=*/true); }
+static void importBitwiseOr(NodeReader &node) { setLogic<nn::OrOp>(node, /*ofBits=*/true); }
+static void importBitwiseXor(NodeReader &node) { setLogic<nn::XorOp>(node, /*ofBits=*/true); }
+static void importBitwiseNot(NodeReader &node) { setLogic<nn::NotOp>(node, /*ofBits=*/true); }
 
-static void importIsNan(NodeImport &node) {
+static void importIsNan(NodeReader &node) {
   requireFloats(node, 0);
   node.setOutput(0, createIsNan(node, node.input(0)));
 }
 
-static void importIsInf(NodeImport &node) {
+static void importIsInf(NodeReader &node) {
   requireFloats(node, 0);
   bool negative = node.getBool("detect_negative", true);
   bool positive = node.getBool("detect_positive", true);
@@ -143,18 +144,18 @@ static void importIsInf(NodeImport &node) {
 }
 
 /// Sum, Min and Max of any number of operands: a chain.
-template <typename Op> static Value createChain(NodeImport &node) {
+template <typename Op> static Value createChain(NodeReader &node) {
   Value result = node.input(0);
   for (Value operand : node.allInputs().drop_front())
     result = node.create<Op>(result, operand);
   return result;
 }
 
-static void importSum(NodeImport &node) { node.setOutput(0, createChain<nn::AddOp>(node)); }
-static void importMin(NodeImport &node) { node.setOutput(0, createChain<nn::MinOp>(node)); }
-static void importMax(NodeImport &node) { node.setOutput(0, createChain<nn::MaxOp>(node)); }
+static void importSum(NodeReader &node) { node.setOutput(0, createChain<nn::AddOp>(node)); }
+static void importMin(NodeReader &node) { node.setOutput(0, createChain<nn::MinOp>(node)); }
+static void importMax(NodeReader &node) { node.setOutput(0, createChain<nn::MaxOp>(node)); }
 
-static void importMean(NodeImport &node) {
+static void importMean(NodeReader &node) {
   Value sum = createChain<nn::AddOp>(node);
   Value count = node.scalarConstant(node.inputCount(), node.inputDType(0));
   node.setOutput(0, node.create<nn::DivOp>(sum, count));
@@ -162,7 +163,7 @@ static void importMean(NodeImport &node) {
 
 /// Clip is max, then min: so min wins where it is below max, as ONNX says. Opsets 6 to 10 have
 /// the largest floats as default bounds, which infinities are clipped to.
-static void importClip(NodeImport &node) {
+static void importClip(NodeReader &node) {
   constexpr double kLargest = std::numeric_limits<float>::max();
   Value low = node.input(1), high = node.input(2);
   if (node.opset() < 11) {
@@ -181,7 +182,7 @@ static void importClip(NodeImport &node) {
   node.setOutput(0, result);
 }
 
-static void importMod(NodeImport &node) {
+static void importMod(NodeReader &node) {
   bool truncated = node.getBool("fmod", false);
   bool isRealMod = !truncated && isFloat(node.inputDType(0));
   if (isRealMod && node.opset() < 28)
@@ -217,7 +218,7 @@ static std::optional<DType> unsignedOf(DType dtype) {
 /// Shifts signed integers as unsigned ones, for which a negative count is a large one and
 /// shifts all bits out. A negative x is shifted to the right with its bits inverted, so that
 /// zeros come in, and inverted again.
-static Value createSignedShift(NodeImport &node, bool left, DType bits) {
+static Value createSignedShift(NodeReader &node, bool left, DType bits) {
   Value x = node.input(0), count = node.createCast(node.input(1), bits);
   DType dtype = node.inputDType(0);
   if (left)
@@ -232,7 +233,7 @@ static Value createSignedShift(NodeImport &node, bool left, DType bits) {
   return node.create<nn::XorOp>(node.createCast(shifted, dtype), inversion);
 }
 
-static void importBitShift(NodeImport &node) {
+static void importBitShift(NodeReader &node) {
   std::string direction = node.getString("direction");
   if (direction != "LEFT" && direction != "RIGHT")
     return node.invalid("attribute 'direction': expected LEFT or RIGHT, found '" + direction + "'");
@@ -250,7 +251,7 @@ static void importBitShift(NodeImport &node) {
 
 /// The result has the type of the base. An integer raised to a float is computed
 /// in double, so that the exponent keeps its fraction.
-static void importPow(NodeImport &node) {
+static void importPow(NodeReader &node) {
   llvm::SmallVector<Value> operands = binaryOperands(node);
   Value base = operands[0], exponent = operands[1];
   DType baseType = node.inputDType(0), exponentType = node.inputDType(1);
@@ -270,7 +271,7 @@ static void importPow(NodeImport &node) {
 }
 
 /// Shrink moves x by `bias` towards zero; within [-lambd, lambd] it is zero.
-static void importShrink(NodeImport &node) {
+static void importShrink(NodeReader &node) {
   DType dtype = node.inputDType(0);
   double lambd = node.getFloat("lambd", 0.5), bias = node.getFloat("bias", 0);
   Value x = node.input(0), zero = node.scalarConstant(0, dtype);
@@ -289,7 +290,7 @@ static void importShrink(NodeImport &node) {
 
 /// A conversion by the node's attributes. Of floats beyond its range an integer of less than
 /// a byte gets the low bits (as ONNX's cases have it); larger integers saturate.
-static void setCast(NodeImport &node, DType to) {
+static void setCast(NodeReader &node, DType to) {
   CastRounding rounding = CastRounding::Nearest;
   if (node.opset() >= 24) {
     CastRounding named = node.getEnum("round_mode", CastRounding::Up);
@@ -307,14 +308,14 @@ static void setCast(NodeImport &node, DType to) {
 }
 
 /// Types were written by their names before opset 6.
-static int64_t typeNamed(NodeImport &node, const std::string &name) {
+static int64_t typeNamed(NodeReader &node, const std::string &name) {
   proto::TensorProto::DataType type = proto::TensorProto::UNDEFINED;
   if (!proto::TensorProto::DataType_Parse(name, &type))
     node.invalid("attribute 'to': unknown type '" + name + "'");
   return type;
 }
 
-static void importCast(NodeImport &node) {
+static void importCast(NodeReader &node) {
   int64_t to = node.opset() < 6 ? typeNamed(node, node.getString("to")) : node.getInt("to");
   if (node.failed())
     return;
@@ -323,10 +324,10 @@ static void importCast(NodeImport &node) {
   setCast(node, static_cast<DType>(to));
 }
 
-static void importCastLike(NodeImport &node) { setCast(node, node.inputDType(1)); }
+static void importCastLike(NodeReader &node) { setCast(node, node.inputDType(1)); }
 
 /// A bool has the bits of a uint8, of which every number but 0 is true.
-static void importBitCast(NodeImport &node) {
+static void importBitCast(NodeReader &node) {
   int64_t number = node.getInt("to");
   if (number <= 0 || number > static_cast<int64_t>(DType::Int4))
     return node.invalid(fmt::format("attribute 'to': unknown type {}", number));

@@ -17,7 +17,7 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// An error unless input 0 is of a type that these ops take.
-static bool requireFeatureType(NodeImport &node, int i) {
+static bool requireFeatureType(NodeReader &node, int i) {
   DType dtype = node.inputDType(i);
   bool isTaken = dtype == DType::Float32 || dtype == DType::Float64 || dtype == DType::Int32 ||
                  dtype == DType::Int64;
@@ -28,7 +28,7 @@ static bool requireFeatureType(NodeImport &node, int i) {
 }
 
 /// An error unless a list is for all features of input 0 or has an entry for each.
-static void requirePerFeature(NodeImport &node, std::string_view name, size_t length) {
+static void requirePerFeature(NodeReader &node, std::string_view name, size_t length) {
   std::optional<nn::Shape> shape = node.inputShape(0);
   auto count = static_cast<int64_t>(length);
   bool fits = count == 1 || !shape ||
@@ -38,7 +38,7 @@ static void requirePerFeature(NodeImport &node, std::string_view name, size_t le
         fmt::format("'{}' has {} elements, but input 0 has shape {}", name, count, shape->str()));
 }
 
-static void importArrayFeatureExtractor(NodeImport &node) {
+static void importArrayFeatureExtractor(NodeReader &node) {
   if (node.inputDType(1) != DType::Int64)
     return node.invalid(
         fmt::format("input 1 must hold int64, found {}", dtypeName(node.inputDType(1))));
@@ -54,7 +54,7 @@ static void importArrayFeatureExtractor(NodeImport &node) {
 }
 
 /// Integers are compared in float64, which has all thresholds.
-static void importBinarizer(NodeImport &node) {
+static void importBinarizer(NodeReader &node) {
   double threshold = node.getFloat("threshold", 0);
   if (!requireFeatureType(node, 0))
     return;
@@ -68,7 +68,7 @@ static void importBinarizer(NodeImport &node) {
 // Numbers
 //===----------------------------------------------------------------------===//
 
-static void importScaler(NodeImport &node) {
+static void importScaler(NodeReader &node) {
   std::vector<float> offset = node.getFloats("offset"), scale = node.getFloats("scale");
   if (!requireFeatureType(node, 0))
     return;
@@ -87,7 +87,7 @@ static void importScaler(NodeImport &node) {
 }
 
 /// What has norm 0 stays as it is. The largest element is not that by magnitude.
-static void importNormalizer(NodeImport &node) {
+static void importNormalizer(NodeReader &node) {
   std::string name = node.getString("norm", "MAX");
   if (name != "MAX" && name != "L1" && name != "L2")
     return node.unsupported(fmt::format("norm '{}'", name));
@@ -106,7 +106,7 @@ static void importNormalizer(NodeImport &node) {
   node.setOutput(0, convert(node, node.create<nn::DivOp>(x, divisor), DType::Float32));
 }
 
-static void importImputer(NodeImport &node) {
+static void importImputer(NodeReader &node) {
   std::vector<float> floats = node.getFloats("imputed_value_floats");
   std::vector<int64_t> ints = node.getInts("imputed_value_int64s");
   double replacedFloat = node.getFloat("replaced_value_float", 0);
@@ -138,11 +138,11 @@ static void importImputer(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// The first `count` columns of a matrix; zeros where it has fewer.
-static Value takeColumns(NodeImport &node, Value x, int64_t count) {
+static Value takeColumns(NodeReader &node, Value x, int64_t count) {
   std::optional<nn::Shape> shape = nn::shapeOf(x);
   if (shape && (*shape)[1].isStatic(count))
     return x;
-  Value none = node.graph().none, axes = node.intsConstant({1});
+  Value none = node.none(), axes = node.intsConstant({1});
   x = node.create<nn::SliceOp>(x, node.intsConstant({0}), node.intsConstant({count}), axes, none);
   Value missing = node.create<nn::SubOp>(node.intsConstant({count}), node.sizeOf(x, 1));
   Value pads = node.create<nn::ConcatOp>(mlir::ValueRange{node.intsConstant({0, 0, 0}), missing},
@@ -150,7 +150,7 @@ static Value takeColumns(NodeImport &node, Value x, int64_t count) {
   return node.create<nn::PadOp>(x, pads, none, PadMode::Constant);
 }
 
-static void importFeatureVectorizer(NodeImport &node) {
+static void importFeatureVectorizer(NodeReader &node) {
   std::vector<int64_t> sizes = node.getInts("inputdimensions");
   if (!sizes.empty() && static_cast<int>(sizes.size()) != node.inputCount())
     return node.invalid(fmt::format("inputdimensions has {} elements for {} inputs", sizes.size(),
@@ -175,7 +175,7 @@ static void importFeatureVectorizer(NodeImport &node) {
 
 /// 1 in the place of the category of each element: found at once where it may have none,
 /// and all are different.
-static void importOneHotEncoder(NodeImport &node) {
+static void importOneHotEncoder(NodeReader &node) {
   std::vector<int64_t> ints = node.getInts("cats_int64s");
   std::vector<std::string> strings = node.getStrings("cats_strings");
   bool mayMiss = node.getBool("zeros", true), areStrings = node.inputDType(0) == DType::String;
@@ -189,7 +189,7 @@ static void importOneHotEncoder(NodeImport &node) {
   bool areDifferent = areStrings || std::set(ints.begin(), ints.end()).size() == ints.size();
   if (areStrings || !areDifferent || !mayMiss) {
     Value numbers = node.createCount(node.intsConstant({count}));
-    Value otherwise = mayMiss ? node.scalarConstant(-1, DType::Int64) : node.graph().none;
+    Value otherwise = mayMiss ? node.scalarConstant(-1, DType::Int64) : node.none();
     x = node.create<nn::LookupOp>(x, categories, numbers, otherwise);
     categories = numbers;
   }

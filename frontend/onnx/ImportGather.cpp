@@ -1,5 +1,5 @@
 //===- ImportGather.cpp - elements by index, read and written -------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/GatherOps.h"
 
@@ -9,18 +9,18 @@ using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
 
-static void importGatherElements(NodeImport &node) {
+static void importGatherElements(NodeReader &node) {
   int64_t axis = node.getInt("axis", 0);
   node.setOutput(0, node.create<nn::GatherElementsOp>(node.input(0), node.input(1), axis));
 }
 
-static void importGatherND(NodeImport &node) {
+static void importGatherND(NodeReader &node) {
   int64_t batchDims = node.opset() < 12 ? 0 : node.getInt("batch_dims", 0);
   node.setOutput(0, node.create<nn::GatherNDOp>(node.input(0), node.input(1), batchDims));
 }
 
 /// Reductions came with opset 16, those by order with 18.
-static ScatterReduction readReduction(NodeImport &node) {
+static ScatterReduction readReduction(NodeReader &node) {
   if (node.opset() < 16)
     return ScatterReduction::None;
   ScatterReduction reduction = node.getEnum("reduction", ScatterReduction::None);
@@ -30,21 +30,21 @@ static ScatterReduction readReduction(NodeImport &node) {
   return reduction;
 }
 
-static void importScatterElements(NodeImport &node) {
+static void importScatterElements(NodeReader &node) {
   int64_t axis = node.getInt("axis", 0);
   ScatterReduction reduction = readReduction(node);
   node.setOutput(0, node.create<nn::ScatterElementsOp>(node.input(0), node.input(1), node.input(2),
                                                        reduction, axis));
 }
 
-static void importScatterND(NodeImport &node) {
+static void importScatterND(NodeReader &node) {
   ScatterReduction reduction = readReduction(node);
   node.setOutput(
       0, node.create<nn::ScatterNDOp>(node.input(0), node.input(1), node.input(2), reduction));
 }
 
 /// What stands along an axis where a condition holds: Gather at the places that NonZero finds.
-static void importCompress(NodeImport &node) {
+static void importCompress(NodeReader &node) {
   Value input = node.input(0);
   int64_t axis = 0;
   if (node.hasAttribute("axis"))
@@ -59,7 +59,7 @@ static void importCompress(NodeImport &node) {
 }
 
 /// Gathers, in each batch, the times in their new order.
-static void importReverseSequence(NodeImport &node) {
+static void importReverseSequence(NodeReader &node) {
   int64_t batchAxis = node.getInt("batch_axis", 1), timeAxis = node.getInt("time_axis", 0);
   if (std::min(batchAxis, timeAxis) != 0 || std::max(batchAxis, timeAxis) != 1)
     return node.invalid(fmt::format("batch_axis and time_axis must be 0 and 1, found {} and {}",
@@ -88,7 +88,7 @@ static void importReverseSequence(NodeImport &node) {
 }
 
 /// Writes updates into a cache, in each batch from its own index on along the axis.
-static void importTensorScatter(NodeImport &node) {
+static void importTensorScatter(NodeReader &node) {
   int64_t axis = node.getInt("axis", -2);
   std::string mode = node.getString("mode", "linear");
   if (mode != "linear" && mode != "circular")

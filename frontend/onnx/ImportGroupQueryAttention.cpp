@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/MicrosoftAttention.h"
+#include "frontend/onnx/Operands.h"
 #include "ir/GatherOps.h"
 
 #include <fmt/format.h>
@@ -27,7 +28,7 @@ struct CacheLengths {
 } // namespace
 
 /// The first run after a start has all keys: nothing is past, even of shorter sequences.
-static CacheLengths readLengths(NodeImport &node, Value queryCount) {
+static CacheLengths readLengths(NodeReader &node, Value queryCount) {
   Value one = node.scalarConstant(1, DType::Int64), zero = node.scalarConstant(0, DType::Int64);
   Value vector = node.intsConstant({-1});
   auto ints = [&](int i) -> Value {
@@ -43,7 +44,7 @@ static CacheLengths readLengths(NodeImport &node, Value queryCount) {
 }
 
 /// Inputs 0 to 2 as heads; input 0 may hold all.
-static Projections readGroupedHeads(NodeImport &node, int64_t heads, int64_t keyHeads) {
+static Projections readGroupedHeads(NodeReader &node, int64_t heads, int64_t keyHeads) {
   requireRank(node, 0, 3, 3);
   requireFloats(node, 0);
   if (node.hasInput(1) != node.hasInput(2))
@@ -70,7 +71,7 @@ static Projections readGroupedHeads(NodeImport &node, int64_t heads, int64_t key
 }
 
 /// [batch, length]: where queries stand, from input 9 or their places.
-static Value queryPositions(NodeImport &node, Value queries, const CacheLengths &lengths) {
+static Value queryPositions(NodeReader &node, Value queries, const CacheLengths &lengths) {
   if (node.hasInput(9))
     return node.input(9);
   Value count = node.createCount(node.sizeOf(queries, 2));
@@ -78,13 +79,13 @@ static Value queryPositions(NodeImport &node, Value queries, const CacheLengths 
 }
 
 /// `cache` with `added` from the end of each sequence's past on.
-static Value writeToCache(NodeImport &node, Value cache, Value added, const CacheLengths &lengths) {
+static Value writeToCache(NodeReader &node, Value cache, Value added, const CacheLengths &lengths) {
   // As long as the longest sequence at least.
   Value size = node.sizeOf(cache, 2), zero = node.intsConstant({0});
   Value missing = node.create<nn::MaxOp>(node.create<nn::SubOp>(lengths.longest, size), zero);
   Value before = node.intsConstant({0, 0, 0, 0, 0, 0});
   Value pads = concat(node, {before, missing, zero}, 0);
-  cache = node.create<nn::PadOp>(cache, pads, node.graph().none, PadMode::Constant);
+  cache = node.create<nn::PadOp>(cache, pads, node.none(), PadMode::Constant);
   Value first = node.create<nn::UnsqueezeOp>(lengths.past, node.intsConstant({1, 2, 3}));
   Value count = unsqueeze(node, node.createCount(node.sizeOf(added, 2)), 1);
   Value shape =
@@ -95,14 +96,14 @@ static Value writeToCache(NodeImport &node, Value cache, Value added, const Cach
 }
 
 /// The softmax where each head also attends to a key without a value, of score `sink`, [heads].
-static Value probabilitiesWithSink(NodeImport &node, Value scores, Value sink) {
+static Value probabilitiesWithSink(NodeReader &node, Value scores, Value sink) {
   Value sizes[] = {node.sizeOf(scores, 0), node.sizeOf(scores, 1), node.sizeOf(scores, 2),
                    node.intsConstant({1})};
   Value column = node.create<nn::UnsqueezeOp>(sink, node.intsConstant({0, 2, 3}));
   column = node.create<nn::ExpandOp>(column, joinSizes(node, sizes));
   Value whole = createProbabilities(node, concat(node, {scores, column}, 3), std::nullopt);
   return node.create<nn::SliceOp>(whole, node.intsConstant({0}), node.sizeOf(scores, 3),
-                                  node.intsConstant({3}), node.graph().none);
+                                  node.intsConstant({3}), node.none());
 }
 
 namespace {
@@ -115,7 +116,7 @@ struct GroupedOptions {
 };
 } // namespace
 
-static GroupedOptions readGroupedOptions(NodeImport &node) {
+static GroupedOptions readGroupedOptions(NodeReader &node) {
   GroupedOptions options{};
   options.heads = readHeads(node, "num_heads");
   options.keyHeads = readHeads(node, "kv_num_heads");
@@ -152,7 +153,7 @@ static GroupedOptions readGroupedOptions(NodeImport &node) {
 }
 
 /// Which keys the queries see: of those that the sequence has so far, the last `window`.
-static Value groupedBias(NodeImport &node, const GroupedOptions &options, Value queries, Value keys,
+static Value groupedBias(NodeReader &node, const GroupedOptions &options, Value queries, Value keys,
                          const CacheLengths &lengths) {
   auto perSequence = [&](Value vector) -> Value {
     return node.create<nn::UnsqueezeOp>(vector, node.intsConstant({1, 2, 3}));
@@ -169,7 +170,7 @@ static Value groupedBias(NodeImport &node, const GroupedOptions &options, Value 
   return createBias(node, mask, added, dtype);
 }
 
-void quern::onnx::importGroupQueryAttention(NodeImport &node) {
+void quern::onnx::importGroupQueryAttention(NodeReader &node) {
   GroupedOptions options = readGroupedOptions(node);
   if (node.failed())
     return;

@@ -1,12 +1,12 @@
 //===- ImportImage.cpp - images in files ----------------------------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/ImageOps.h"
 
 using namespace quern;
 using namespace quern::onnx;
 
-static void importImageDecoder(NodeImport &node) {
+static void importImageDecoder(NodeReader &node) {
   std::string format = node.getString("pixel_format", "RGB");
   node.setOutput(0, node.create<nn::ImageDecodeOp>(node.input(0), format));
 }

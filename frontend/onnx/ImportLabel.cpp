@@ -13,13 +13,13 @@ using namespace quern;
 using namespace quern::onnx;
 using mlir::Value;
 
-static Value stringConstant(NodeImport &node, const std::string &text) {
+static Value stringConstant(NodeReader &node, const std::string &text) {
   Value vector = stringsConstant(node, {text});
   return node.create<nn::SqueezeOp>(vector, node.intsConstant({0}));
 }
 
 /// 0, 1, ... of `count`.
-static Value numbersConstant(NodeImport &node, size_t count) {
+static Value numbersConstant(NodeReader &node, size_t count) {
   std::vector<int64_t> numbers(count);
   std::iota(numbers.begin(), numbers.end(), 0);
   return node.intsConstant(numbers);
@@ -29,7 +29,7 @@ static Value numbersConstant(NodeImport &node, size_t count) {
 // Labels
 //===----------------------------------------------------------------------===//
 
-static void importCategoryMapper(NodeImport &node) {
+static void importCategoryMapper(NodeReader &node) {
   std::vector<int64_t> ints = node.getInts("cats_int64s");
   std::vector<std::string> strings = node.getStrings("cats_strings");
   Value noInt = node.constant(Tensor::of<int64_t>({}, {node.getInt("default_int64", -1)}));
@@ -43,7 +43,7 @@ static void importCategoryMapper(NodeImport &node) {
 }
 
 /// Version 1: between strings and their places in a list.
-static void importPlainLabelEncoder(NodeImport &node) {
+static void importPlainLabelEncoder(NodeReader &node) {
   std::vector<std::string> classes = node.getStrings("classes_strings");
   Value noInt = node.constant(Tensor::of<int64_t>({}, {node.getInt("default_int64", -1)}));
   Value noString = stringConstant(node, node.getString("default_string", "_Unused"));
@@ -54,7 +54,7 @@ static void importPlainLabelEncoder(NodeImport &node) {
 }
 
 /// The list of keys or of values, in one of four attributes; absent after an error.
-static Tensor readList(NodeImport &node, const std::string &prefix) {
+static Tensor readList(NodeReader &node, const std::string &prefix) {
   Tensor list = readTensorAttribute(node, prefix + "_tensor");
   std::vector<float> floats = node.getFloats(prefix + "_floats");
   std::vector<int64_t> ints = node.getInts(prefix + "_int64s");
@@ -87,7 +87,7 @@ static Tensor readList(NodeImport &node, const std::string &prefix) {
 }
 
 /// What elements without a key become, of the type of the values.
-static Value readOtherwise(NodeImport &node, DType dtype) {
+static Value readOtherwise(NodeReader &node, DType dtype) {
   double number = node.getFloat("default_float", -0.0);
   int64_t integer = node.getInt("default_int64", -1);
   std::string text = node.getString("default_string", "_Unused");
@@ -105,14 +105,14 @@ static Value readOtherwise(NodeImport &node, DType dtype) {
   return convert(node, node.constant(Tensor::of<int64_t>({}, {integer})), dtype);
 }
 
-static Value reversed(NodeImport &node, Value list, int64_t count) {
+static Value reversed(NodeReader &node, Value list, int64_t count) {
   std::vector<int64_t> places(static_cast<size_t>(count));
   std::iota(places.rbegin(), places.rend(), 0);
   return node.create<nn::GatherOp>(list, node.intsConstant(places), /*axis=*/0);
 }
 
 /// From version 4 on the last of equal keys is the one that counts, before the first.
-static void importLabelEncoder(NodeImport &node) {
+static void importLabelEncoder(NodeReader &node) {
   Tensor keys = readList(node, "keys"), values = readList(node, "values");
   if (node.failed())
     return;
@@ -137,7 +137,7 @@ static void importLabelEncoder(NodeImport &node) {
 // Maps
 //===----------------------------------------------------------------------===//
 
-static void importZipMap(NodeImport &node) {
+static void importZipMap(NodeReader &node) {
   ClassLabels labels = readClassLabels(node, "classlabels_int64s");
   if (node.inputDType(0) != DType::Float32)
     return node.invalid(
@@ -151,22 +151,22 @@ static void importZipMap(NodeImport &node) {
 }
 
 /// The keys and the values of input 0; an error unless it is a map of tensors.
-static mlir::ResultRange readEntries(NodeImport &node) {
+static mlir::ResultRange readEntries(NodeReader &node) {
   return node.createMulti<nn::MapEntriesOp>(2, node.input(0));
 }
 
 /// [1, count] with the values in their places, of which those from `count` on are left
 /// out, and `fill` elsewhere.
-static Value placeValues(NodeImport &node, Value places, Value values, Value fill, int64_t count) {
+static Value placeValues(NodeReader &node, Value places, Value values, Value fill, int64_t count) {
   Value row = node.create<nn::ExpandOp>(fill, node.intsConstant({count + 1}));
   row = node.create<nn::ScatterElementsOp>(row, places, values, ScatterReduction::None,
                                            /*axis=*/0);
   row = node.create<nn::SliceOp>(row, node.intsConstant({0}), node.intsConstant({count}),
-                                 node.graph().none, node.graph().none);
+                                 node.none(), node.none());
   return node.create<nn::UnsqueezeOp>(row, node.intsConstant({0}));
 }
 
-static void importDictVectorizer(NodeImport &node) {
+static void importDictVectorizer(NodeReader &node) {
   std::vector<int64_t> ints = node.getInts("int64_vocabulary");
   std::vector<std::string> strings = node.getStrings("string_vocabulary");
   if (ints.empty() == strings.empty())
@@ -186,7 +186,7 @@ static void importDictVectorizer(NodeImport &node) {
   node.setOutput(0, placeValues(node, places, entries[1], fill, count));
 }
 
-static DType readTargetType(NodeImport &node) {
+static DType readTargetType(NodeReader &node) {
   std::string name = node.getString("cast_to", "TO_FLOAT");
   if (name == "TO_FLOAT")
     return DType::Float32;
@@ -197,7 +197,7 @@ static DType readTargetType(NodeImport &node) {
   return DType::String;
 }
 
-static void importCastMap(NodeImport &node) {
+static void importCastMap(NodeReader &node) {
   DType dtype = readTargetType(node);
   int64_t length = node.getInt("max_map", 1);
   std::string form = node.getString("map_form", "DENSE");

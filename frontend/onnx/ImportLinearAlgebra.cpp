@@ -1,12 +1,12 @@
 //===- ImportLinearAlgebra.cpp - of matrices as such ----------------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/LinearAlgebraOps.h"
 
 using namespace quern;
 using namespace quern::onnx;
 
-static void importDet(NodeImport &node) {
+static void importDet(NodeReader &node) {
   node.setOutput(0, node.create<nn::DetOp>(node.input(0)));
 }
 

@@ -19,7 +19,7 @@ using mlir::Value;
 using Floats = std::vector<float>;
 
 /// x * rows' + bias, of `count` rows of coefficients; `bias` may be none.
-static Value createProduct(NodeImport &node, Value x, const Floats &coefficients, int64_t count,
+static Value createProduct(NodeReader &node, Value x, const Floats &coefficients, int64_t count,
                            Value bias) {
   auto size = static_cast<int64_t>(coefficients.size());
   if (size == 0 || count < 1 || size % count != 0) {
@@ -31,9 +31,9 @@ static Value createProduct(NodeImport &node, Value x, const Floats &coefficients
 }
 
 /// The intercepts as a vector of `count`, which none is zeros of.
-static Value readIntercepts(NodeImport &node, const Floats &intercepts, int64_t count, Value like) {
+static Value readIntercepts(NodeReader &node, const Floats &intercepts, int64_t count, Value like) {
   if (intercepts.empty())
-    return node.graph().none;
+    return node.none();
   if (static_cast<int64_t>(intercepts.size()) != count)
     node.invalid(fmt::format("has {} intercepts, expected {}", intercepts.size(), count));
   return floatsLike(node, intercepts, like);
@@ -43,7 +43,7 @@ static Value readIntercepts(NodeImport &node, const Floats &intercepts, int64_t 
 // Linear models
 //===----------------------------------------------------------------------===//
 
-static void importLinearRegressor(NodeImport &node) {
+static void importLinearRegressor(NodeReader &node) {
   Floats coefficients = node.getFloats("coefficients"), intercepts = node.getFloats("intercepts");
   int64_t targets = node.getInt("targets", 1);
   PostTransform transform = readPostTransform(node);
@@ -59,7 +59,7 @@ static void importLinearRegressor(NodeImport &node) {
 }
 
 /// The number of scores: that of intercepts or, without them, what the features leave.
-static int64_t scoreCount(NodeImport &node, const Floats &coefficients, const Floats &intercepts,
+static int64_t scoreCount(NodeReader &node, const Floats &coefficients, const Floats &intercepts,
                           const ClassLabels &labels, Value x) {
   if (!intercepts.empty())
     return static_cast<int64_t>(intercepts.size());
@@ -68,7 +68,7 @@ static int64_t scoreCount(NodeImport &node, const Floats &coefficients, const Fl
   return isKnown ? static_cast<int64_t>(coefficients.size()) / (*shape)[1].size() : labels.count();
 }
 
-static void importLinearClassifier(NodeImport &node) {
+static void importLinearClassifier(NodeReader &node) {
   node.ignoreAttribute("multi_class"); // the transform says what scores are
   Floats coefficients = node.getFloats("coefficients"), intercepts = node.getFloats("intercepts");
   ClassLabels labels = readClassLabels(node, "classlabels_ints");
@@ -106,7 +106,7 @@ struct SvmKernel {
 };
 } // namespace
 
-static SvmKernel readKernel(NodeImport &node) {
+static SvmKernel readKernel(NodeReader &node) {
   SvmKernel kernel{.type = node.getString("kernel_type", "LINEAR")};
   if (kernel.type != "LINEAR" && kernel.type != "POLY" && kernel.type != "RBF" &&
       kernel.type != "SIGMOID")
@@ -121,7 +121,7 @@ static SvmKernel readKernel(NodeImport &node) {
 
 /// exp(-gamma * the squared distances): as sums of products in float64, in which what
 /// cancels does not show.
-static Value createRbf(NodeImport &node, const SvmKernel &kernel, Value x, const Floats &vectors,
+static Value createRbf(NodeReader &node, const SvmKernel &kernel, Value x, const Floats &vectors,
                        int64_t count) {
   DType dtype = dtypeOf(x);
   int64_t length = static_cast<int64_t>(vectors.size()) / count;
@@ -129,7 +129,7 @@ static Value createRbf(NodeImport &node, const SvmKernel &kernel, Value x, const
   for (int64_t i = 0; i < count * length; ++i)
     squares[i / length] += static_cast<double>(vectors[i]) * vectors[i];
   Value wide = convert(node, x, DType::Float64);
-  Value products = createProduct(node, wide, vectors, count, node.graph().none);
+  Value products = createProduct(node, wide, vectors, count, node.none());
   Value own = node.create<nn::ReduceOp>(node.create<nn::MulOp>(wide, wide), node.intsConstant({1}),
                                         ReduceKind::Sum, /*keepdims=*/true,
                                         /*noop_with_empty_axes=*/false);
@@ -143,7 +143,7 @@ static Value createRbf(NodeImport &node, const SvmKernel &kernel, Value x, const
 }
 
 /// The kernel of each row with each of `count` vectors.
-static Value createKernel(NodeImport &node, const SvmKernel &kernel, Value x, const Floats &vectors,
+static Value createKernel(NodeReader &node, const SvmKernel &kernel, Value x, const Floats &vectors,
                           int64_t count) {
   auto size = static_cast<int64_t>(vectors.size());
   if (count < 1 || size == 0 || size % count != 0) {
@@ -152,7 +152,7 @@ static Value createKernel(NodeImport &node, const SvmKernel &kernel, Value x, co
   }
   if (kernel.type == "RBF")
     return createRbf(node, kernel, x, vectors, count);
-  Value products = createProduct(node, x, vectors, count, node.graph().none);
+  Value products = createProduct(node, x, vectors, count, node.none());
   if (kernel.type == "LINEAR")
     return products;
   Value scaled =
@@ -163,7 +163,7 @@ static Value createKernel(NodeImport &node, const SvmKernel &kernel, Value x, co
   return node.create<nn::PowOp>(scaled, constantLike(node, kernel.degree, x));
 }
 
-static void importSvmRegressor(NodeImport &node) {
+static void importSvmRegressor(NodeReader &node) {
   Floats coefficients = node.getFloats("coefficients"), rho = node.getFloats("rho"),
          vectors = node.getFloats("support_vectors");
   int64_t count = node.getInt("n_supports", 0);
@@ -209,7 +209,7 @@ struct SvmClassifier {
   int64_t pairs() const { return classes() * (classes() - 1) / 2; }
   int64_t vectorCount() const;
   /// Fails unless all lists fit each other.
-  void check(NodeImport &node) const;
+  void check(NodeReader &node) const;
 };
 } // namespace
 
@@ -220,7 +220,7 @@ int64_t SvmClassifier::vectorCount() const {
   return sum.valid() ? sum.value() : -1;
 }
 
-void SvmClassifier::check(NodeImport &node) const {
+void SvmClassifier::check(NodeReader &node) const {
   int64_t count = vectorCount();
   if (rho.empty())
     return node.invalid("needs 'rho'");
@@ -245,7 +245,7 @@ void SvmClassifier::check(NodeImport &node) const {
 
 /// Zeros for each pair of classes and each of `count`; an error when they are too many,
 /// which are more than the model has.
-static Floats zerosOfPairs(NodeImport &node, const SvmClassifier &svm, int64_t count) {
+static Floats zerosOfPairs(NodeReader &node, const SvmClassifier &svm, int64_t count) {
   CheckedSize elements = CheckedSize(count) * CheckedSize(svm.pairs());
   const Limits &limits = node.graph().limits;
   int64_t most = std::min({limits.maxTensorBytes, limits.maxFoldedBytes,
@@ -259,7 +259,7 @@ static Floats zerosOfPairs(NodeImport &node, const SvmClassifier &svm, int64_t c
 
 /// The coefficients by vector and pair of classes, [vectors, pairs]. Class i has a row of
 /// coefficients for each other class.
-static Value pairCoefficients(NodeImport &node, const SvmClassifier &svm, Value like) {
+static Value pairCoefficients(NodeReader &node, const SvmClassifier &svm, Value like) {
   int64_t count = svm.vectorCount(), pairs = svm.pairs();
   Floats matrix = zerosOfPairs(node, svm, count);
   if (node.failed())
@@ -279,7 +279,7 @@ static Value pairCoefficients(NodeImport &node, const SvmClassifier &svm, Value 
 }
 
 /// The class that wins most pairs: the first of a pair where its score is above zero.
-static Value countVotes(NodeImport &node, const SvmClassifier &svm, Value scores) {
+static Value countVotes(NodeReader &node, const SvmClassifier &svm, Value scores) {
   // A vote for the first is one less for the second, which has them all before.
   Floats change = zerosOfPairs(node, svm, svm.classes());
   Floats before(static_cast<size_t>(svm.classes()));
@@ -301,7 +301,7 @@ static Value countVotes(NodeImport &node, const SvmClassifier &svm, Value scores
 }
 
 /// The probabilities of classes, from scores of pairs.
-static Value createProbabilities(NodeImport &node, const SvmClassifier &svm, Value scores) {
+static Value createProbabilities(NodeReader &node, const SvmClassifier &svm, Value scores) {
   int64_t classes = svm.classes();
   // 1 - logistic(a * score + b)
   Value line =
@@ -326,7 +326,7 @@ static Value createProbabilities(NodeImport &node, const SvmClassifier &svm, Val
       node.create<nn::ReshapeOp>(square, shape, /*allowzero=*/false));
 }
 
-static void importSvmByVectors(NodeImport &node, const SvmClassifier &svm, Value x) {
+static void importSvmByVectors(NodeReader &node, const SvmClassifier &svm, Value x) {
   Value kernels = createKernel(node, svm.kernel, x, svm.vectors, svm.vectorCount());
   if (node.failed())
     return;
@@ -349,7 +349,7 @@ static void importSvmByVectors(NodeImport &node, const SvmClassifier &svm, Value
 }
 
 /// Without support vectors: a row of coefficients for each class.
-static void importSvmByClasses(NodeImport &node, const SvmClassifier &svm, Value x) {
+static void importSvmByClasses(NodeReader &node, const SvmClassifier &svm, Value x) {
   Floats rho(svm.rho.begin(), svm.rho.begin() + 1);
   Value scores = createProduct(node, x, svm.coefficients, svm.classes(), floatsLike(node, rho, x));
   if (node.failed())
@@ -369,7 +369,7 @@ static void importSvmByClasses(NodeImport &node, const SvmClassifier &svm, Value
   node.setOutput(1, transformScores(node, scores, svm.classes(), svm.transform));
 }
 
-static void importSvmClassifier(NodeImport &node) {
+static void importSvmClassifier(NodeReader &node) {
   SvmClassifier svm{.coefficients = node.getFloats("coefficients"),
                     .rho = node.getFloats("rho"),
                     .vectors = node.getFloats("support_vectors"),

@@ -4,7 +4,8 @@
 // class. Scores are [samples, classes, places...], classes [samples, places...].
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/GatherOps.h"
 
@@ -17,7 +18,7 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// Checks what shapes tell of scores, classes and weights.
-static void requireLossShapes(NodeImport &node) {
+static void requireLossShapes(NodeReader &node) {
   requireFloats(node, 0);
   if (DType dtype = node.inputDType(1); dtype != DType::Int32 && dtype != DType::Int64)
     node.invalid(fmt::format("input 1 must hold int32 or int64, found {}", dtypeName(dtype)));
@@ -49,7 +50,7 @@ struct Classes {
 };
 } // namespace
 
-static Classes readClasses(NodeImport &node) {
+static Classes readClasses(NodeReader &node) {
   Classes classes{convert(node, node.input(1), DType::Int64), Value()};
   Value zero = node.scalarConstant(0, DType::Int64);
   if (node.hasAttribute("ignore_index")) {
@@ -67,7 +68,7 @@ static Classes readClasses(NodeImport &node) {
 }
 
 /// The score of each sample's class.
-static Value scoresOfClasses(NodeImport &node, Value scores, Value classes) {
+static Value scoresOfClasses(NodeReader &node, Value scores, Value classes) {
   mlir::Builder &builder = node.builder();
   Value samples =
       node.create<nn::ShapeOp>(scores, builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(1));
@@ -79,13 +80,13 @@ static Value scoresOfClasses(NodeImport &node, Value scores, Value classes) {
   return reshapeLike(node, node.create<nn::GatherElementsOp>(scores, indices, /*axis=*/1), classes);
 }
 
-static Value reduceAll(NodeImport &node, Value values, ReduceKind kind) {
-  return node.create<nn::ReduceOp>(values, node.graph().none, kind, /*keepdims=*/false,
+static Value reduceAll(NodeReader &node, Value values, ReduceKind kind) {
+  return node.create<nn::ReduceOp>(values, node.none(), kind, /*keepdims=*/false,
                                    /*noop_with_empty_axes=*/false);
 }
 
 /// Result 0, from logarithms of probabilities. A mean is weighted as its terms are.
-static void setLoss(NodeImport &node, Value logarithms) {
+static void setLoss(NodeReader &node, Value logarithms) {
   std::string reduction = node.getString("reduction", "mean");
   if (reduction != "none" && reduction != "sum" && reduction != "mean")
     return node.invalid("attribute 'reduction': expected none, sum or mean, found '" + reduction +
@@ -113,13 +114,13 @@ static void setLoss(NodeImport &node, Value logarithms) {
   node.setOutput(0, convert(node, loss, node.inputDType(0)));
 }
 
-static void importNegativeLogLikelihoodLoss(NodeImport &node) {
+static void importNegativeLogLikelihoodLoss(NodeReader &node) {
   requireLossShapes(node);
   if (!node.failed())
     setLoss(node, widen(node, node.input(0)));
 }
 
-static void importSoftmaxCrossEntropyLoss(NodeImport &node) {
+static void importSoftmaxCrossEntropyLoss(NodeReader &node) {
   requireLossShapes(node);
   if (node.failed())
     return;

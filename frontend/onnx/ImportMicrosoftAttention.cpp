@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "frontend/onnx/MicrosoftAttention.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -20,30 +21,30 @@ using mlir::Value;
 // What the ops have in common
 //===----------------------------------------------------------------------===//
 
-Value quern::onnx::concat(NodeImport &node, llvm::ArrayRef<Value> parts, int64_t axis) {
+Value quern::onnx::concat(NodeReader &node, llvm::ArrayRef<Value> parts, int64_t axis) {
   return node.create<nn::ConcatOp>(mlir::ValueRange(parts), axis);
 }
 
-Value quern::onnx::add(NodeImport &node, Value a, Value b) {
+Value quern::onnx::add(NodeReader &node, Value a, Value b) {
   return !a ? b : !b ? a : node.create<nn::AddOp>(a, b);
 }
 
-Value quern::onnx::unsqueeze(NodeImport &node, Value x, int64_t axis) {
+Value quern::onnx::unsqueeze(NodeReader &node, Value x, int64_t axis) {
   return node.create<nn::UnsqueezeOp>(x, node.intsConstant({axis}));
 }
 
 /// Part `index` of a dimension, which it loses.
-static Value selectPart(NodeImport &node, Value x, int64_t index, int64_t axis) {
+static Value selectPart(NodeReader &node, Value x, int64_t index, int64_t axis) {
   return node.create<nn::GatherOp>(x, node.scalarConstant(static_cast<double>(index), DType::Int64),
                                    axis);
 }
 
-std::optional<double> quern::onnx::readScale(NodeImport &node) {
+std::optional<double> quern::onnx::readScale(NodeReader &node) {
   double scale = node.getFloat("scale", 0);
   return scale != 0 ? std::optional(scale) : std::nullopt;
 }
 
-int64_t quern::onnx::readHeads(NodeImport &node, const char *name) {
+int64_t quern::onnx::readHeads(NodeReader &node, const char *name) {
   constexpr int64_t kMost = int64_t{1} << 31;
   int64_t heads = node.getInt(name);
   if (heads < 1 || heads > kMost)
@@ -51,23 +52,23 @@ int64_t quern::onnx::readHeads(NodeImport &node, const char *name) {
   return std::clamp<int64_t>(heads, 1, kMost);
 }
 
-void quern::onnx::refuseInputs(NodeImport &node, llvm::ArrayRef<int> inputs) {
+void quern::onnx::refuseInputs(NodeReader &node, llvm::ArrayRef<int> inputs) {
   for (int i : inputs)
     if (node.hasInput(i))
       node.unsupported(fmt::format("input {}", i));
 }
-void quern::onnx::refuseAttributes(NodeImport &node, llvm::ArrayRef<const char *> names) {
+void quern::onnx::refuseAttributes(NodeReader &node, llvm::ArrayRef<const char *> names) {
   for (const char *name : names)
     if (node.getBool(name, false))
       node.unsupported(fmt::format("attribute '{}'", name));
 }
 
-static std::optional<int64_t> rankOf(NodeImport &node, int i) {
+static std::optional<int64_t> rankOf(NodeReader &node, int i) {
   std::optional<nn::Shape> shape = node.inputShape(i);
   return shape ? std::optional(shape->rank()) : std::nullopt;
 }
 
-int64_t quern::onnx::requireRank(NodeImport &node, int i, int64_t least, int64_t most) {
+int64_t quern::onnx::requireRank(NodeReader &node, int i, int64_t least, int64_t most) {
   std::optional<int64_t> rank = rankOf(node, i);
   if (!rank)
     node.unsupported(fmt::format("input {} of unknown rank", i));
@@ -78,7 +79,7 @@ int64_t quern::onnx::requireRank(NodeImport &node, int i, int64_t least, int64_t
 
 /// Which keys a mask of indices allows, [batch, keys]: those before its first `batch` numbers
 /// and, where it `mayHaveStarts`, from the second on. Null when it has another length.
-static Value allowedByIndices(NodeImport &node, Value mask, Value keys, bool mayHaveStarts) {
+static Value allowedByIndices(NodeReader &node, Value mask, Value keys, bool mayHaveStarts) {
   Value batch = node.sizeOf(keys, 0), length = node.sizeOf(mask, 0), zero = node.intsConstant({0});
   Value places = node.createCount(node.sizeOf(keys, 2));
   auto given = nn::constantInts(length), size = nn::constantInts(batch);
@@ -95,7 +96,7 @@ static Value allowedByIndices(NodeImport &node, Value mask, Value keys, bool may
   // Starts that are missing are 0.
   Value missing = node.create<nn::SubOp>(timesSize(node, batch, 2), length);
   Value pads = concat(node, {zero, node.create<nn::MaxOp>(missing, zero)}, 0);
-  Value both = node.create<nn::PadOp>(mask, pads, node.graph().none, PadMode::Constant);
+  Value both = node.create<nn::PadOp>(mask, pads, node.none(), PadMode::Constant);
   Value shape = joinSizes(node, {node.intsConstant({2}), batch});
   both = node.create<nn::ReshapeOp>(both, shape, /*allowzero=*/true);
   Value ends = unsqueeze(node, selectPart(node, both, 0, 0), 1);
@@ -106,7 +107,7 @@ static Value allowedByIndices(NodeImport &node, Value mask, Value keys, bool may
 
 /// The key mask in input `i` as what is added to scores; null without one. It is
 /// [batch, keys] or [batch, queries, keys], above 0 for keys that take part, or one of indices.
-static Value readKeyMask(NodeImport &node, int i, Value keys, DType dtype, bool mayHaveStarts) {
+static Value readKeyMask(NodeReader &node, int i, Value keys, DType dtype, bool mayHaveStarts) {
   double filter = node.getFloat("mask_filter_value", -10000);
   if (!node.hasInput(i))
     return {};
@@ -126,7 +127,7 @@ static Value readKeyMask(NodeImport &node, int i, Value keys, DType dtype, bool 
 }
 
 /// Attention of all to all, or causal after `past` keys.
-static Value createAttention(NodeImport &node, Value queries, const KeysAndValues &all, Value bias,
+static Value createAttention(NodeReader &node, Value queries, const KeysAndValues &all, Value bias,
                              std::optional<double> scale) {
   requireGroupedHeads(node, queries, all.keys);
   Value scores = createScores(node, queries, all.keys, attentionScale(node, queries, scale));
@@ -135,7 +136,7 @@ static Value createAttention(NodeImport &node, Value queries, const KeysAndValue
 }
 
 /// The bias of attention to earlier keys only, of which `past` come before the first query.
-static Value causalBias(NodeImport &node, Value queries, Value keys, Value past, DType dtype) {
+static Value causalBias(NodeReader &node, Value queries, Value keys, Value past, DType dtype) {
   KeyMask mask = keyMask(node, queries, keys, past);
   mask.requireCausal(node);
   return createBias(node, mask, {}, dtype);
@@ -153,7 +154,7 @@ struct SelfAttentionInputs {
 } // namespace
 
 /// Attention of `projected`, [batch, length, queries + keys + values], with results in `result`.
-static void setSelfAttention(NodeImport &node, Value projected, Value sizes, DType result,
+static void setSelfAttention(NodeReader &node, Value projected, Value sizes, DType result,
                              const SelfAttentionInputs &inputs) {
   bool isCausal = node.getBool("unidirectional", false);
   std::optional<double> scale = readScale(node);
@@ -190,7 +191,7 @@ static void setSelfAttention(NodeImport &node, Value projected, Value sizes, DTy
   node.setOutput(0, convert(node, y, result));
 }
 
-static void importMicrosoftAttention(NodeImport &node) {
+static void importMicrosoftAttention(NodeReader &node) {
   requireRank(node, 0, 3, 3);
   requireRank(node, 1, 2, 2);
   requireFloats(node, 0);
@@ -205,12 +206,12 @@ static void importMicrosoftAttention(NodeImport &node) {
   x = node.create<nn::MatMulOp>(x, convert(node, node.input(1), dtypeOf(x)));
   if (node.hasInput(2))
     x = node.create<nn::AddOp>(x, convert(node, node.input(2), dtypeOf(x)));
-  setSelfAttention(node, x, sizes.empty() ? node.graph().none : node.intsConstant(sizes),
+  setSelfAttention(node, x, sizes.empty() ? node.none() : node.intsConstant(sizes),
                    node.inputDType(0), {.mask = 3, .past = 4, .bias = 5});
 }
 
 /// Input `i` in int32 without its zero point, input `zero`.
-static Value centred(NodeImport &node, int i, int zero) {
+static Value centred(NodeReader &node, int i, int zero) {
   Value x = convert(node, node.input(i), DType::Int32);
   return node.hasInput(zero)
              ? node.create<nn::SubOp>(x, convert(node, node.input(zero), DType::Int32))
@@ -218,7 +219,7 @@ static Value centred(NodeImport &node, int i, int zero) {
 }
 
 /// The projection is exact: integers, then one scale.
-static void importQAttention(NodeImport &node) {
+static void importQAttention(NodeReader &node) {
   requireRank(node, 0, 3, 3);
   requireRank(node, 1, 2, 2);
   for (int i : {0, 1})
@@ -230,8 +231,7 @@ static void importQAttention(NodeImport &node) {
   Value scale = node.create<nn::MulOp>(widen(node, node.input(3)), widen(node, node.input(4)));
   Value x = node.create<nn::MulOp>(convert(node, sums, dtypeOf(scale)), scale);
   x = node.create<nn::AddOp>(x, convert(node, node.input(2), dtypeOf(x)));
-  setSelfAttention(node, x, node.graph().none, node.inputDType(2),
-                   {.mask = 5, .past = 8, .bias = -1});
+  setSelfAttention(node, x, node.none(), node.inputDType(2), {.mask = 5, .past = 8, .bias = -1});
 }
 
 //===----------------------------------------------------------------------===//
@@ -239,7 +239,7 @@ static void importQAttention(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// A part of [batch, length, heads, parts, size] as [batch, length, heads * size].
-static Value packedPart(NodeImport &node, Value x, int64_t index, int64_t heads) {
+static Value packedPart(NodeReader &node, Value x, int64_t index, int64_t heads) {
   Value part = selectPart(node, x, index, 3);
   Value width = timesSize(node, node.sizeOf(part, 3), heads);
   Value sizes[] = {node.sizeOf(part, 0), node.sizeOf(part, 1), width};
@@ -247,13 +247,13 @@ static Value packedPart(NodeImport &node, Value x, int64_t index, int64_t heads)
 }
 
 /// Adds to each of the projections its part of the bias, input 3.
-static void addBias(NodeImport &node, Projections &projections) {
+static void addBias(NodeReader &node, Projections &projections) {
   if (!node.hasInput(3))
     return;
   Value bias = convert(node, node.input(3), dtypeOf(projections.queries));
   Value first = node.intsConstant({0}), width = node.sizeOf(projections.queries, 2);
   auto part = [&](Value begin, Value end) {
-    return node.create<nn::SliceOp>(bias, begin, end, first, node.graph().none);
+    return node.create<nn::SliceOp>(bias, begin, end, first, node.none());
   };
   projections.queries = node.create<nn::AddOp>(projections.queries, part(first, width));
   if (projections.keysHaveHeads)
@@ -264,7 +264,7 @@ static void addBias(NodeImport &node, Projections &projections) {
   projections.values = node.create<nn::AddOp>(projections.values, part(twice, end));
 }
 
-static Projections readProjections(NodeImport &node, int64_t heads) {
+static Projections readProjections(NodeReader &node, int64_t heads) {
   int64_t rank = requireRank(node, 0, 3, 5);
   requireFloats(node, 0);
   if (rank == 4 || (rank == 5 && (node.hasInput(1) || node.hasInput(2))))
@@ -298,7 +298,7 @@ static Projections readProjections(NodeImport &node, int64_t heads) {
   return projections;
 }
 
-static void importMultiHeadAttention(NodeImport &node) {
+static void importMultiHeadAttention(NodeReader &node) {
   int64_t heads = readHeads(node, "num_heads");
   bool isCausal = node.getBool("unidirectional", false);
   std::optional<double> scale = readScale(node);

@@ -5,9 +5,10 @@
 // the product. Zero points that are floats, and blocks in any order, are composed.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/compose/Quantization.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
-#include "frontend/onnx/Quantization.h"
 #include "ir/QuantOps.h"
 
 #include <fmt/format.h>
@@ -26,7 +27,7 @@ struct Packing {
 };
 } // namespace
 
-static Packing readPacking(NodeImport &node) {
+static Packing readPacking(NodeReader &node) {
   Packing packing{node.getInt("bits", 4), node.getInt("block_size"), node.getInt("N"),
                   node.getInt("K")};
   constexpr int64_t kMost = int64_t{1} << 31;
@@ -43,7 +44,7 @@ static Packing readPacking(NodeImport &node) {
 }
 
 /// An operand of these sizes, in whatever dimensions it comes.
-static Value shaped(NodeImport &node, int i, const std::vector<int64_t> &dims) {
+static Value shaped(NodeReader &node, int i, const std::vector<int64_t> &dims) {
   nn::Shape wanted = nn::Shape::fromSizes(dims);
   auto shape = node.inputShape(i);
   std::optional<int64_t> found = shape ? shape->numElements() : std::nullopt;
@@ -54,7 +55,7 @@ static Value shaped(NodeImport &node, int i, const std::vector<int64_t> &dims) {
 }
 
 /// The values in the bytes of a tensor, in a dimension more.
-static Value unpacked(NodeImport &node, Value bytes, int64_t rank, const Packing &packing) {
+static Value unpacked(NodeReader &node, Value bytes, int64_t rank, const Packing &packing) {
   bytes = node.create<nn::UnsqueezeOp>(bytes, node.intsConstant({rank}));
   if (packing.perByte() == 1)
     return bytes;
@@ -68,15 +69,15 @@ static Value unpacked(NodeImport &node, Value bytes, int64_t rank, const Packing
 }
 
 /// The first positions along dimension 1.
-static Value firstOf(NodeImport &node, Value value, int64_t count) {
+static Value firstOf(NodeReader &node, Value value, int64_t count) {
   if ((*nn::shapeOf(value.getType()))[1].isStatic(count))
     return value;
   return node.create<nn::SliceOp>(value, node.intsConstant({0}), node.intsConstant({count}),
-                                  node.intsConstant({1}), node.graph().none);
+                                  node.intsConstant({1}), node.none());
 }
 
 /// What stands for zero, [columns, blocks] or a scalar: bytes, or floats as they are given.
-static Value readZeros(NodeImport &node, const Packing &packing) {
+static Value readZeros(NodeReader &node, const Packing &packing) {
   if (!node.hasInput(3))
     return node.constant(Tensor::of<uint8_t>({}, {static_cast<uint8_t>(1 << (packing.bits - 1))}));
   if (isFloat(node.inputDType(3)))
@@ -92,7 +93,7 @@ static Value readZeros(NodeImport &node, const Packing &packing) {
 }
 
 /// (values - zeros) * scales of what broadcasts, in float32.
-static Value scaled(NodeImport &node, Value values, Value scales, Value zeros) {
+static Value scaled(NodeReader &node, Value values, Value scales, Value zeros) {
   auto wide = [&](Value value) { return convert(node, value, DType::Float32); };
   return node.create<nn::MulOp>(node.create<nn::SubOp>(wide(values), wide(zeros)), wide(scales));
 }
@@ -103,7 +104,7 @@ template <typename Place> static Value placed(Value ofBlocks, Place place) {
 }
 
 /// The weights in float32, [columns, depth].
-static Value readWeights(NodeImport &node, const Packing &packing) {
+static Value readWeights(NodeReader &node, const Packing &packing) {
   int64_t columns = packing.columns, blocks = packing.blocks(), size = packing.blockSize;
   Value bytes = shaped(node, 1, {columns, blocks, size / packing.perByte()});
   Value scales = shaped(node, 2, {columns, blocks}), zeros = readZeros(node, packing);
@@ -138,7 +139,7 @@ static Value readWeights(NodeImport &node, const Packing &packing) {
 }
 
 /// A product with weights [N, K]; accuracy levels ask for less, and get the same.
-static void importMatMulNBits(NodeImport &node) {
+static void importMatMulNBits(NodeReader &node) {
   Packing packing = readPacking(node);
   node.ignoreAttribute("accuracy_level");
   if (node.getInt("weight_prepacked", 0) != 0)

@@ -6,8 +6,9 @@
 // and those from it on.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/NodeReader.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -24,7 +25,7 @@ struct BatchStatistics {
 };
 } // namespace
 
-static BatchStatistics batchStatistics(NodeImport &node, Value x) {
+static BatchStatistics batchStatistics(NodeReader &node, Value x) {
   // [N, C, all else], whatever the rank.
   Value rows = node.create<nn::ReshapeOp>(x, node.intsConstant({0, 0, -1}), /*allowzero=*/false);
   auto mean = [&](Value of, bool keepDims) -> Value {
@@ -36,7 +37,7 @@ static BatchStatistics batchStatistics(NodeImport &node, Value x) {
 }
 
 /// `momentum` times a running statistic plus the rest of the batch's.
-static Value runningStatistic(NodeImport &node, Value before, Value ofBatch, double momentum) {
+static Value runningStatistic(NodeReader &node, Value before, Value ofBatch, double momentum) {
   before = convert(node, before, dtypeOf(ofBatch));
   Value kept = node.create<nn::MulOp>(before, constantLike(node, momentum, ofBatch));
   Value added = node.create<nn::MulOp>(ofBatch, constantLike(node, 1 - momentum, ofBatch));
@@ -46,7 +47,7 @@ static Value runningStatistic(NodeImport &node, Value before, Value ofBatch, dou
 namespace {
 /// The operands of BatchNormalization on their way.
 struct BatchNorm {
-  NodeImport &node;
+  NodeReader &node;
   double epsilon, momentum;
   /// Until opset 8 features can each have statistics of their own instead of channels: all
   /// operands but x have its shape without the batch then. They are channels of a matrix here.
@@ -99,7 +100,7 @@ void BatchNorm::train() const {
   setStatistic(4, batch.variance);
 }
 
-static void importBatchNormalization(NodeImport &node) {
+static void importBatchNormalization(NodeReader &node) {
   double epsilon = node.getFloat("epsilon", 1e-5);
   double momentum = node.getFloat("momentum", 0.9);
   bool ofFeatures = node.opset() < 9 && !node.getBool("spatial", true);
@@ -115,13 +116,13 @@ static void importBatchNormalization(NodeImport &node) {
   training ? norm.train() : norm.normalize();
 }
 
-static void importInstanceNormalization(NodeImport &node) {
+static void importInstanceNormalization(NodeReader &node) {
   double epsilon = node.getFloat("epsilon", 1e-5);
   node.setOutput(0, node.create<nn::InstanceNormOp>(node.input(0), node.input(1), node.input(2),
                                                     APFloat(epsilon)));
 }
 
-static void importLrn(NodeImport &node) {
+static void importLrn(NodeReader &node) {
   double alpha = node.getFloat("alpha", 1e-4), beta = node.getFloat("beta", 0.75);
   double bias = node.getFloat("bias", 1);
   int64_t size = node.getInt("size");
@@ -143,17 +144,17 @@ struct RowNorm {
 } // namespace
 
 /// x as [rows, length].
-static Value rowsOf(NodeImport &node, const RowNorm &norm) {
+static Value rowsOf(NodeReader &node, const RowNorm &norm) {
   return node.create<nn::FlattenOp>(norm.x, norm.axis);
 }
 
-static Value reduceRows(NodeImport &node, Value rows, ReduceKind kind) {
+static Value reduceRows(NodeReader &node, Value rows, ReduceKind kind) {
   return node.create<nn::ReduceOp>(rows, node.intsConstant({1}), kind, /*keepdims=*/true,
                                    /*noop_with_empty_axes=*/false);
 }
 
 /// 1 / sqrt(mean of squares + epsilon) of each row.
-static Value inverseRootMeanSquare(NodeImport &node, Value rows, double epsilon) {
+static Value inverseRootMeanSquare(NodeReader &node, Value rows, double epsilon) {
   std::optional<nn::Shape> shape = nn::shapeOf(rows.getType());
   Value mean;
   if (shape && (*shape)[1].isStatic()) {
@@ -169,7 +170,7 @@ static Value inverseRootMeanSquare(NodeImport &node, Value rows, double epsilon)
 }
 
 /// A vector of `count` equal floats.
-static Value filledVector(NodeImport &node, int64_t count, double value, DType dtype) {
+static Value filledVector(NodeReader &node, int64_t count, double value, DType dtype) {
   auto size = static_cast<size_t>(count);
   return node.constant(
       dtype == DType::Float64
@@ -178,21 +179,21 @@ static Value filledVector(NodeImport &node, int64_t count, double value, DType d
 }
 
 /// (x - mean) / sqrt(variance + epsilon) over `image`, [n, groups, length].
-static Value createGroupNorm(NodeImport &node, Value image, int64_t groups, double epsilon) {
+static Value createGroupNorm(NodeReader &node, Value image, int64_t groups, double epsilon) {
   DType dtype = dtypeOf(image);
   return node.create<nn::InstanceNormOp>(image, filledVector(node, groups, 1, dtype),
                                          filledVector(node, groups, 0, dtype), APFloat(epsilon));
 }
 
 /// Without scale and bias.
-static Value createLayerNorm(NodeImport &node, const RowNorm &norm, bool center) {
-  Value none = node.graph().none;
+static Value createLayerNorm(NodeReader &node, const RowNorm &norm, bool center) {
+  Value none = node.none();
   return node.create<nn::LayerNormOp>(norm.x, none, none, norm.axis, center, APFloat(norm.epsilon));
 }
 
 /// A statistic of each row in x's shape, but 1 from the axis on. The axis counts from
 /// the end.
-static Value besideX(NodeImport &node, const RowNorm &norm, Value statistic) {
+static Value besideX(NodeReader &node, const RowNorm &norm, Value statistic) {
   Value before = node.create<nn::ShapeOp>(norm.x, node.builder().getI64IntegerAttr(0),
                                           node.builder().getI64IntegerAttr(norm.axis));
   Value ones = node.intsConstant(std::vector<int64_t>(static_cast<size_t>(-norm.axis), 1));
@@ -201,7 +202,7 @@ static Value besideX(NodeImport &node, const RowNorm &norm, Value statistic) {
 }
 
 /// `value` times input `i`, or as it is when the node has none.
-static Value scaleBy(NodeImport &node, Value value, int i) {
+static Value scaleBy(NodeReader &node, Value value, int i) {
   requireBroadcastsToFirst(node, i);
   return node.hasInput(i)
              ? node.create<nn::MulOp>(value, convert(node, node.input(i), dtypeOf(value)))
@@ -209,14 +210,14 @@ static Value scaleBy(NodeImport &node, Value value, int i) {
 }
 
 /// `value` plus input `i`, or as it is when the node has none.
-static Value shiftBy(NodeImport &node, Value value, int i) {
+static Value shiftBy(NodeReader &node, Value value, int i) {
   requireBroadcastsToFirst(node, i);
   return node.hasInput(i)
              ? node.create<nn::AddOp>(value, convert(node, node.input(i), dtypeOf(value)))
              : value;
 }
 
-static void setStatistic(NodeImport &node, int output, const RowNorm &norm, Value statistic,
+static void setStatistic(NodeReader &node, int output, const RowNorm &norm, Value statistic,
                          DType dtype) {
   if (norm.axis >= 0)
     return node.unsupported("statistics of a tensor of unknown rank along an axis from the front");
@@ -224,7 +225,7 @@ static void setStatistic(NodeImport &node, int output, const RowNorm &norm, Valu
 }
 
 /// Mean and inverse deviation as results 1 and 2, when these are wanted.
-static void setMoments(NodeImport &node, const RowNorm &norm, DType dtype) {
+static void setMoments(NodeReader &node, const RowNorm &norm, DType dtype) {
   if (!node.hasOutput(1) && !node.hasOutput(2))
     return;
   Value rows = rowsOf(node, norm), mean = reduceRows(node, rows, ReduceKind::Mean);
@@ -237,7 +238,7 @@ static void setMoments(NodeImport &node, const RowNorm &norm, DType dtype) {
 }
 
 /// The type of the statistics. They are computed in float32 at least.
-static DType readStashType(NodeImport &node) {
+static DType readStashType(NodeReader &node) {
   int64_t type = node.getInt("stash_type", 1);
   for (DType dtype : {DType::Float32, DType::Float64, DType::Float16, DType::BFloat16})
     if (type == static_cast<int64_t>(dtype))
@@ -247,12 +248,12 @@ static DType readStashType(NodeImport &node) {
 }
 
 /// The first operand for statistics of type `stash`.
-static Value operandFor(NodeImport &node, DType stash) {
+static Value operandFor(NodeReader &node, DType stash) {
   requireFloats(node, 0);
   return stash == DType::Float64 ? convert(node, node.input(0), stash) : widen(node, node.input(0));
 }
 
-static void importLayerNormalization(NodeImport &node) {
+static void importLayerNormalization(NodeReader &node) {
   double epsilon = node.getFloat("epsilon", 1e-5);
   DType stash = readStashType(node);
   int64_t axis = readAxis(node, -1);
@@ -266,7 +267,7 @@ static void importLayerNormalization(NodeImport &node) {
 
 /// The result has the type of the scale. ONNX Runtime's op of the same meaning,
 /// SimplifiedLayerNormalization, has the inverse deviation as a second result.
-static void importRmsNormalization(NodeImport &node) {
+static void importRmsNormalization(NodeReader &node) {
   double epsilon = node.getFloat("epsilon", 1e-5);
   DType stash = readStashType(node);
   int64_t axis = readAxis(node, -1);
@@ -281,7 +282,7 @@ static void importRmsNormalization(NodeImport &node) {
 }
 
 /// Input 0 + input 1 (+ bias), which is result 3 as well, over its last dimension.
-static RowNorm importSkip(NodeImport &node, int bias) {
+static RowNorm importSkip(NodeReader &node, int bias) {
   double epsilon = node.getFloat("epsilon", 1e-12);
   for (int i : {0, 1, 2})
     requireFloats(node, i);
@@ -290,14 +291,14 @@ static RowNorm importSkip(NodeImport &node, int bias) {
   return {sum, -1, epsilon};
 }
 
-static void importSkipLayerNormalization(NodeImport &node) {
+static void importSkipLayerNormalization(NodeReader &node) {
   RowNorm norm = importSkip(node, 4);
   Value y = shiftBy(node, scaleBy(node, createLayerNorm(node, norm, /*center=*/true), 2), 3);
   node.setOutput(0, convert(node, y, node.inputDType(0)));
   setMoments(node, norm, DType::Float32);
 }
 
-static void importSkipSimplifiedLayerNormalization(NodeImport &node) {
+static void importSkipSimplifiedLayerNormalization(NodeReader &node) {
   if (node.hasOutput(1))
     return node.unsupported("output 1, the mean");
   RowNorm norm = importSkip(node, 3);
@@ -310,7 +311,7 @@ static void importSkipSimplifiedLayerNormalization(NodeImport &node) {
 
 /// The sum of the embeddings of words, positions and, maybe, segments, normalized. Result 1 is
 /// the number of words before the first that the mask leaves out.
-static void importEmbedLayerNormalization(NodeImport &node) {
+static void importEmbedLayerNormalization(NodeReader &node) {
   double epsilon = node.getFloat("epsilon", 1e-12);
   node.ignoreAttribute("mask_index_type"); // tells the type of result 1
   if (auto ids = node.inputShape(0); !ids || ids->rank() != 2)
@@ -351,7 +352,7 @@ static void importEmbedLayerNormalization(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// An error unless `channels` divide into groups and input `i` has `wanted` elements.
-static void requireGroups(NodeImport &node, int64_t groups, bool perGroup) {
+static void requireGroups(NodeReader &node, int64_t groups, bool perGroup) {
   if (groups < 1)
     return node.invalid(fmt::format("num_groups is {}, expected at least 1", groups));
   // Vectors of as many are made, and the channels may not be known.
@@ -374,7 +375,7 @@ static void requireGroups(NodeImport &node, int64_t groups, bool perGroup) {
 }
 
 /// Scale and bias belong to groups before opset 21, then to channels.
-static void importGroupNormalization(NodeImport &node) {
+static void importGroupNormalization(NodeReader &node) {
   double epsilon = node.getFloat("epsilon", 1e-5);
   int64_t groups = node.getInt("num_groups");
   bool perGroup = node.opset() < 21;
@@ -406,7 +407,7 @@ static void importGroupNormalization(NodeImport &node) {
 }
 
 /// Before opset 9 it was called experimental, and had other attributes.
-static void importMeanVarianceNormalization(NodeImport &node) {
+static void importMeanVarianceNormalization(NodeReader &node) {
   if (node.opset() < 9 &&
       (node.getBool("across_channels", false) || !node.getBool("normalize_variance", true)))
     return node.unsupported("attributes 'across_channels' = 1 and 'normalize_variance' = 0");
@@ -428,7 +429,7 @@ static void importMeanVarianceNormalization(NodeImport &node) {
 }
 
 /// What has norm 0 stays 0.
-static void importLpNormalization(NodeImport &node) {
+static void importLpNormalization(NodeReader &node) {
   int64_t p = node.getInt("p", 2), axis = readAxis(node, -1);
   if (p != 1 && p != 2)
     return node.invalid(fmt::format("attribute 'p': expected 1 or 2, found {}", p));

@@ -1,7 +1,9 @@
 //===- ImportPool.cpp - pooling -------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/compose/Window.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
-#include "frontend/onnx/Window.h"
+#include "frontend/onnx/WindowAttributes.h"
 #include "ir/GatherOps.h"
 
 #include <fmt/format.h>
@@ -20,7 +22,7 @@ struct PoolWindow : Window {
 };
 } // namespace
 
-static PoolWindow readPoolWindow(NodeImport &node) {
+static PoolWindow readPoolWindow(NodeReader &node) {
   PoolWindow window{readWindow(node), node.getBool("ceil_mode", false)};
   if (window.kernel.empty())
     node.invalid("required attribute 'kernel_shape' is missing");
@@ -31,7 +33,7 @@ static PoolWindow readPoolWindow(NodeImport &node) {
   return window;
 }
 
-static void importMaxPool(NodeImport &node) {
+static void importMaxPool(NodeReader &node) {
   PoolWindow window = readPoolWindow(node);
   int64_t storageOrder = node.getInt("storage_order", 0);
   if (!node.hasOutput(1))
@@ -45,7 +47,7 @@ static void importMaxPool(NodeImport &node) {
   node.setOutput(1, results[1]);
 }
 
-static void importAveragePool(NodeImport &node) {
+static void importAveragePool(NodeReader &node) {
   PoolWindow window = readPoolWindow(node);
   bool countPads = node.getBool("count_include_pad", false);
   node.setOutput(0, node.create<nn::AveragePoolOp>(node.input(0), window.kernel, window.strides,
@@ -53,12 +55,12 @@ static void importAveragePool(NodeImport &node) {
                                                    countPads, window.autoPad));
 }
 
-template <ReduceKind kind> static void importGlobalPool(NodeImport &node) {
+template <ReduceKind kind> static void importGlobalPool(NodeReader &node) {
   node.setOutput(0, node.create<nn::GlobalPoolOp>(node.input(0), kind));
 }
 
 /// ONNX Runtime's op on [N, spatial..., C].
-static void importNhwcMaxPool(NodeImport &node) {
+static void importNhwcMaxPool(NodeReader &node) {
   PoolWindow window = readPoolWindow(node);
   auto rank = static_cast<int64_t>(window.kernel.size()) + 2;
   if (auto shape = node.inputShape(0); shape && shape->rank() != rank)
@@ -82,14 +84,14 @@ static void importNhwcMaxPool(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// |x|^p, of which sums are made.
-static Value powerOf(NodeImport &node, Value x, double p) {
+static Value powerOf(NodeReader &node, Value x, double p) {
   if (p == 2)
     return node.create<nn::MulOp>(x, x);
   Value magnitude = node.create<nn::AbsOp>(x);
   return p == 1 ? magnitude : node.create<nn::PowOp>(magnitude, constantLike(node, p, x));
 }
 
-static Value rootOf(NodeImport &node, Value sum, double p) {
+static Value rootOf(NodeReader &node, Value sum, double p) {
   if (p == 1)
     return sum;
   return p == 2 ? node.create<nn::SqrtOp>(sum)
@@ -97,7 +99,7 @@ static Value rootOf(NodeImport &node, Value sum, double p) {
 }
 
 /// The norm's p, and input 0 in float32 at least.
-static double readNorm(NodeImport &node) {
+static double readNorm(NodeReader &node) {
   double p = node.getNumber("p", 2);
   requireFloats(node, 0);
   if (!(p > 0) || std::isinf(p))
@@ -107,7 +109,7 @@ static double readNorm(NodeImport &node) {
 
 /// `x`, of zeros at its ends so that every window that ceil_mode adds is whole; then as many
 /// windows as start before the end padding.
-static Value averageOfWholeWindows(NodeImport &node, Value x, const PoolWindow &window) {
+static Value averageOfWholeWindows(NodeReader &node, Value x, const PoolWindow &window) {
   auto axes = static_cast<int64_t>(window.kernel.size());
   std::vector<int64_t> pads(2 * axes + 4, 0), none(2 * axes, 0), begins, spatial;
   std::vector<int64_t> starts(axes, 0);
@@ -117,8 +119,7 @@ static Value averageOfWholeWindows(NodeImport &node, Value x, const PoolWindow &
     begins.push_back(window.pads[axis] - 1);
     spatial.push_back(2 + axis);
   }
-  Value padded =
-      node.create<nn::PadOp>(x, node.intsConstant(pads), node.graph().none, PadMode::Constant);
+  Value padded = node.create<nn::PadOp>(x, node.intsConstant(pads), node.none(), PadMode::Constant);
   Value pooled = node.create<nn::AveragePoolOp>(padded, window.kernel, window.strides,
                                                 window.dilations, none, /*ceil_mode=*/false,
                                                 /*count_include_pad=*/true, AutoPad::NotSet);
@@ -126,12 +127,12 @@ static Value averageOfWholeWindows(NodeImport &node, Value x, const PoolWindow &
   Value ends = node.create<nn::AddOp>(
       node.create<nn::DivOp>(starting, node.intsConstant(window.strides)), node.intsConstant({1}));
   return node.create<nn::SliceOp>(pooled, node.intsConstant(starts), ends,
-                                  node.intsConstant(spatial), node.graph().none);
+                                  node.intsConstant(spatial), node.none());
 }
 
 /// The root of the sum of powers, which is the mean over the window with its padding times
 /// its size.
-static void importLpPool(NodeImport &node) {
+static void importLpPool(NodeReader &node) {
   double p = readNorm(node);
   PoolWindow window = readPoolWindow(node);
   if (node.failed())
@@ -153,7 +154,7 @@ static void importLpPool(NodeImport &node) {
   node.setOutput(0, convert(node, rootOf(node, sum, p), node.inputDType(0)));
 }
 
-static void importGlobalLpPool(NodeImport &node) {
+static void importGlobalLpPool(NodeReader &node) {
   double p = readNorm(node);
   auto shape = node.inputShape(0);
   if (!shape)
@@ -175,7 +176,7 @@ static void importGlobalLpPool(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// The sizes of what MaxPool with this window took: batch, channels and spatial ones.
-static Value unpooledSizes(NodeImport &node, const Window &window) {
+static Value unpooledSizes(NodeReader &node, const Window &window) {
   size_t axes = window.kernel.size();
   std::vector<int64_t> more;
   for (size_t axis = 0; axis < axes; ++axis)
@@ -189,7 +190,7 @@ static Value unpooledSizes(NodeImport &node, const Window &window) {
 
 /// Zeros but where MaxPool found its maxima. Indices count in the tensor that the window
 /// alone implies; output_shape adds zeros at its ends, or cuts it.
-static void importMaxUnpool(NodeImport &node) {
+static void importMaxUnpool(NodeReader &node) {
   Window window = readWindow(node);
   if (window.kernel.empty())
     node.invalid("required attribute 'kernel_shape' is missing");
@@ -212,7 +213,7 @@ static void importMaxUnpool(NodeImport &node) {
   if (node.hasInput(2)) {
     Value before = node.intsConstant(std::vector<int64_t>(window.kernel.size() + 2, 0));
     Value after = node.create<nn::SubOp>(convert(node, node.input(2), DType::Int64), sizes);
-    result = node.create<nn::PadOp>(result, joinSizes(node, {before, after}), node.graph().none,
+    result = node.create<nn::PadOp>(result, joinSizes(node, {before, after}), node.none(),
                                     PadMode::Constant);
   }
   node.setOutput(0, result);

@@ -1,8 +1,9 @@
 //===- ImportQuant.cpp - from floats to quantized tensors and back --------===//
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/compose/Quantization.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
-#include "frontend/onnx/Quantization.h"
 #include "ir/QuantOps.h"
 
 #include <fmt/format.h>
@@ -35,7 +36,7 @@ struct Granularity {
 };
 } // namespace
 
-static Granularity readGranularity(NodeImport &node) {
+static Granularity readGranularity(NodeReader &node) {
   Granularity found;
   if (node.opset() >= 13)
     found.axis = node.getInt("axis", 1);
@@ -64,7 +65,7 @@ static bool isOne(Value parameter) {
 }
 
 /// The operands 1 and 2 of QuantizeLinear and DequantizeLinear; their sizes are the ops' to check.
-static Parameters readParameters(NodeImport &node, const Granularity &by) {
+static Parameters readParameters(NodeReader &node, const Granularity &by) {
   Parameters read{node.input(1), node.input(2)};
   if (node.failed() || (isOne(read.scale) && isOne(read.zeroPoint)))
     return read;
@@ -83,7 +84,7 @@ static Parameters readParameters(NodeImport &node, const Granularity &by) {
 //===----------------------------------------------------------------------===//
 
 /// A type that an attribute names; Undefined when it does not.
-static DType readDType(NodeImport &node, const char *attribute,
+static DType readDType(NodeReader &node, const char *attribute,
                        std::initializer_list<DType> allowed) {
   int64_t number = node.getInt(attribute, 0);
   auto found = std::find_if(allowed.begin(), allowed.end(),
@@ -96,7 +97,7 @@ static DType readDType(NodeImport &node, const char *attribute,
 }
 
 /// The type of the result: the zero point's, that of the attribute, or uint8.
-static DType readQuantizedType(NodeImport &node, bool hasAttribute) {
+static DType readQuantizedType(NodeReader &node, bool hasAttribute) {
   DType named = hasAttribute ? readDType(node, "output_dtype", kQuantized) : DType::Undefined;
   if (!node.hasInput(2))
     return named == DType::Undefined ? DType::UInt8 : named;
@@ -109,7 +110,7 @@ static DType readQuantizedType(NodeImport &node, bool hasAttribute) {
 
 /// The type in which the scale divides. An int32 scale (of int32 data) is exact in float64; a
 /// power of two of 8 bits is any type's.
-static DType readDivisionType(NodeImport &node) {
+static DType readDivisionType(NodeReader &node) {
   DType named = DType::Undefined;
   if (node.opset() >= 23)
     named = readDType(node, "precision", {DType::Float32, DType::Float16, DType::BFloat16});
@@ -121,7 +122,7 @@ static DType readDivisionType(NodeImport &node) {
   return isFloat(scale) ? scale : DType::Float64;
 }
 
-static void setQuantized(NodeImport &node, const Granularity &by, DType to, DType division,
+static void setQuantized(NodeReader &node, const Granularity &by, DType to, DType division,
                          bool saturate) {
   if (node.failed())
     return;
@@ -132,7 +133,7 @@ static void setQuantized(NodeImport &node, const Granularity &by, DType to, DTyp
                         nn::elementTypeOf(context, division), read.axis, by.blockSize, saturate));
 }
 
-static void importQuantizeLinear(NodeImport &node) {
+static void importQuantizeLinear(NodeReader &node) {
   if (!checkDType(node, 0, {DType::Float32, DType::Float16, DType::BFloat16, DType::Int32}) ||
       !checkDType(
           node, 1,
@@ -145,7 +146,7 @@ static void importQuantizeLinear(NodeImport &node) {
 }
 
 /// ONNX Runtime's own divides in float32.
-static void importMicrosoftQuantizeLinear(NodeImport &node) {
+static void importMicrosoftQuantizeLinear(NodeReader &node) {
   if (!checkDType(node, 0, {DType::Float32, DType::Float16}) ||
       !checkDType(node, 1, {DType::Float32, DType::Float16}))
     return;
@@ -157,7 +158,7 @@ static void importMicrosoftQuantizeLinear(NodeImport &node) {
 // DequantizeLinear, DynamicQuantizeLinear
 //===----------------------------------------------------------------------===//
 
-static bool checkDequantized(NodeImport &node) {
+static bool checkDequantized(NodeReader &node) {
   // int32 is not what anything is quantized to, but biases have it.
   bool isKnown = node.inputDType(0) == DType::Int32 || checkDType(node, 0, kQuantized);
   return isKnown &&
@@ -166,7 +167,7 @@ static bool checkDequantized(NodeImport &node) {
          checkZeroPoint(node, 2, 0);
 }
 
-static void setDequantized(NodeImport &node, const Granularity &by, DType to) {
+static void setDequantized(NodeReader &node, const Granularity &by, DType to) {
   if (node.failed())
     return;
   Parameters read = readParameters(node, by);
@@ -176,7 +177,7 @@ static void setDequantized(NodeImport &node, const Granularity &by, DType to) {
                                                read.axis, by.blockSize));
 }
 
-static void importDequantizeLinear(NodeImport &node) {
+static void importDequantizeLinear(NodeReader &node) {
   if (!checkDequantized(node))
     return;
   Granularity by = readGranularity(node);
@@ -188,13 +189,13 @@ static void importDequantizeLinear(NodeImport &node) {
   setDequantized(node, by, to);
 }
 
-static void importMicrosoftDequantizeLinear(NodeImport &node) {
+static void importMicrosoftDequantizeLinear(NodeReader &node) {
   if (checkDequantized(node))
     setDequantized(node, {node.getInt("axis", 1)}, node.inputDType(1));
 }
 
 /// The scale of zeros only is 1, as in ONNX Runtime.
-static void importDynamicQuantizeLinear(NodeImport &node) {
+static void importDynamicQuantizeLinear(NodeReader &node) {
   if (!checkDType(node, 0, {DType::Float32}))
     return;
   DynamicallyQuantized made = quantizeDynamically(node, node.input(0));

@@ -5,10 +5,12 @@
 // are none by a last bit), that order is kept.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/compose/Quantization.h"
+#include "frontend/compose/Window.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
-#include "frontend/onnx/Quantization.h"
-#include "frontend/onnx/Window.h"
+#include "frontend/onnx/WindowAttributes.h"
 #include "ir/RequantizedSums.h"
 
 #include <fmt/format.h>
@@ -26,7 +28,7 @@ struct Quantized {
 
 /// Operands `i` to `i` + 2, or with `hasData` false those without the first; the zero point may
 /// be left out.
-static Quantized readQuantized(NodeImport &node, int i, bool hasData = true) {
+static Quantized readQuantized(NodeReader &node, int i, bool hasData = true) {
   int scale = i + (hasData ? 1 : 0);
   Quantized read = {node.input(i), node.input(scale), node.input(scale + 1)};
   int like = hasData ? i : 0;
@@ -38,20 +40,20 @@ static Quantized readQuantized(NodeImport &node, int i, bool hasData = true) {
   return read;
 }
 
-static Value dequantized(NodeImport &node, const Quantized &x) {
+static Value dequantized(NodeReader &node, const Quantized &x) {
   return dequantize(node, x.data, x.scale, x.zeroPoint);
 }
 
-static Value quantized(NodeImport &node, Value value, const Quantized &as, DType to) {
+static Value quantized(NodeReader &node, Value value, const Quantized &as, DType to) {
   return quantize(node, value, as.scale, as.zeroPoint, to);
 }
 
 /// data - zeroPoint in float32.
-static Value centred(NodeImport &node, const Quantized &x) {
+static Value centred(NodeReader &node, const Quantized &x) {
   return dequantize(node, x.data, node.scalarConstant(1, DType::Float32), x.zeroPoint);
 }
 
-static Value floatOf(NodeImport &node, Value value) {
+static Value floatOf(NodeReader &node, Value value) {
   return nn::isNone(value) ? node.scalarConstant(0, DType::Float32)
                            : convert(node, value, DType::Float32);
 }
@@ -61,12 +63,12 @@ static Value floatOf(NodeImport &node, Value value) {
 //===----------------------------------------------------------------------===//
 
 /// The integers as float32. As what is dequantized they may become integers of the other sign.
-static Value numbersOf(NodeImport &node, Value data) {
-  return dequantize(node, data, node.scalarConstant(1, DType::Float32), node.graph().none);
+static Value numbersOf(NodeReader &node, Value data) {
+  return dequantize(node, data, node.scalarConstant(1, DType::Float32), node.none());
 }
 
 /// A sum or product by ONNX Runtime's formula, `compute`.
-template <typename Compute> static void setRequantized(NodeImport &node, Compute compute) {
+template <typename Compute> static void setRequantized(NodeReader &node, Compute compute) {
   Quantized a = readQuantized(node, 0), b = readQuantized(node, 3);
   Quantized result = readQuantized(node, 6, /*hasData=*/false);
   if (node.failed())
@@ -76,16 +78,16 @@ template <typename Compute> static void setRequantized(NodeImport &node, Compute
   };
   nn::ScaledNumbers of = {{}, result.scale, floatOf(node, result.zeroPoint)};
   Value value = compute(scaled(a), scaled(b), of);
-  node.setOutput(0, roundAndSaturate(node, value, node.graph().none, node.inputDType(0)));
+  node.setOutput(0, roundAndSaturate(node, value, node.none(), node.inputDType(0)));
 }
 
-static void importQLinearAdd(NodeImport &node) {
+static void importQLinearAdd(NodeReader &node) {
   setRequantized(node, [&](const auto &a, const auto &b, const auto &sum) {
     return nn::requantizedSum(node, a, b, sum);
   });
 }
 
-static void importQLinearMul(NodeImport &node) {
+static void importQLinearMul(NodeReader &node) {
   setRequantized(node, [&](const auto &a, const auto &b, const auto &product) {
     return nn::requantizedProduct(node, a, b, product);
   });
@@ -95,7 +97,7 @@ static void importQLinearMul(NodeImport &node) {
 // Functions of one tensor, choices
 //===----------------------------------------------------------------------===//
 
-static void setActivation(NodeImport &node, const char *name, llvm::ArrayRef<double> params) {
+static void setActivation(NodeReader &node, const char *name, llvm::ArrayRef<double> params) {
   Quantized x = readQuantized(node, 0), y = readQuantized(node, 3, /*hasData=*/false);
   if (node.failed())
     return;
@@ -103,14 +105,14 @@ static void setActivation(NodeImport &node, const char *name, llvm::ArrayRef<dou
   node.setOutput(0, quantized(node, value, y, node.inputDType(0)));
 }
 
-static void importQLinearLeakyRelu(NodeImport &node) {
+static void importQLinearLeakyRelu(NodeReader &node) {
   setActivation(node, "LeakyRelu", {node.getFloat("alpha", 0.01F)});
 }
-static void importQLinearSigmoid(NodeImport &node) { setActivation(node, "Sigmoid", {}); }
+static void importQLinearSigmoid(NodeReader &node) { setActivation(node, "Sigmoid", {}); }
 
 /// Multiplied by the whole part of 1 / scale, as ONNX Runtime does it. Before opset 13, which
 /// an attribute says, all dimensions from the axis on are one.
-static void importQLinearSoftmax(NodeImport &node) {
+static void importQLinearSoftmax(NodeReader &node) {
   bool trailing = node.getInt("opset") < 13;
   int64_t axis = node.getInt("axis", -1);
   Quantized x = readQuantized(node, 0), y = readQuantized(node, 3, /*hasData=*/false);
@@ -124,13 +126,13 @@ static void importQLinearSoftmax(NodeImport &node) {
 }
 
 /// The bytes of operands `i` to `i` + 2 as those of a tensor of another scale.
-static Value requantized(NodeImport &node, int i, const Quantized &as, DType to) {
+static Value requantized(NodeReader &node, int i, const Quantized &as, DType to) {
   Quantized x = readQuantized(node, i);
   return node.failed() ? x.data : quantized(node, dequantized(node, x), as, to);
 }
 
 /// Operands: scale and zero point of the result, then three for each tensor.
-static void importQLinearConcat(NodeImport &node) {
+static void importQLinearConcat(NodeReader &node) {
   if (node.inputCount() < 5 || (node.inputCount() - 2) % 3 != 0)
     return node.invalid(fmt::format("needs a scale, a zero point and three operands for each "
                                     "tensor, found {} in all",
@@ -146,7 +148,7 @@ static void importQLinearConcat(NodeImport &node) {
     node.setOutput(0, node.create<nn::ConcatOp>(parts, axis));
 }
 
-static void importQLinearWhere(NodeImport &node) {
+static void importQLinearWhere(NodeReader &node) {
   if (!checkDType(node, 0, {DType::Bool}) || !checkBytes(node, 8) ||
       !checkDType(node, 7, {DType::Float32}))
     return;
@@ -161,7 +163,7 @@ static void importQLinearWhere(NodeImport &node) {
 // Pools
 //===----------------------------------------------------------------------===//
 
-static void importQLinearAveragePool(NodeImport &node) {
+static void importQLinearAveragePool(NodeReader &node) {
   ChannelsLast last(node);
   bool ceilMode = node.getBool("ceil_mode", false);
   bool countPads = node.getBool("count_include_pad", false);
@@ -183,12 +185,12 @@ static void importQLinearAveragePool(NodeImport &node) {
   // The zero point is added before rounding.
   Value scaled = node.create<nn::DivOp>(mean, y.scale);
   scaled = node.create<nn::AddOp>(scaled, floatOf(node, y.zeroPoint));
-  Value bytes = roundAndSaturate(node, scaled, node.graph().none, node.inputDType(0));
+  Value bytes = roundAndSaturate(node, scaled, node.none(), node.inputDType(0));
   node.setOutput(0, last.toBack(node, bytes));
 }
 
 /// The mean of integers, scaled once.
-static void importQLinearGlobalAveragePool(NodeImport &node) {
+static void importQLinearGlobalAveragePool(NodeReader &node) {
   ChannelsLast last(node);
   Quantized x = readQuantized(node, 0), y = readQuantized(node, 3, /*hasData=*/false);
   if (node.failed())

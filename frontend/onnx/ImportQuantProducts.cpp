@@ -4,10 +4,12 @@
 // it floats or bytes again.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/compose/Quantization.h"
+#include "frontend/compose/Window.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
-#include "frontend/onnx/Quantization.h"
-#include "frontend/onnx/Window.h"
+#include "frontend/onnx/WindowAttributes.h"
 
 #include <fmt/format.h>
 
@@ -22,13 +24,13 @@ using mlir::Value;
 //===----------------------------------------------------------------------===//
 
 /// The product of a and b without their zero points.
-static Value integerProduct(NodeImport &node, Value a, Value aZero, Value b, Value bZero) {
+static Value integerProduct(NodeReader &node, Value a, Value aZero, Value b, Value bZero) {
   if (node.failed())
     return a;
   return node.create<nn::MatMulIntegerOp>(a, b, aZero, bZero);
 }
 
-static void importMatMulInteger(NodeImport &node) {
+static void importMatMulInteger(NodeReader &node) {
   if (!checkBytes(node, 0) || !checkBytes(node, 1) || !checkZeroPoint(node, 2, 0) ||
       !checkZeroPoint(node, 3, 1))
     return;
@@ -51,7 +53,7 @@ struct IntegerConv {
 } // namespace
 
 /// The convolution of data and weights without their zero points.
-static IntegerConv integerConv(NodeImport &node, const ConvOperands &operands) {
+static IntegerConv integerConv(NodeReader &node, const ConvOperands &operands) {
   Value x = operands.last.toFront(node, node.input(operands.input));
   Value w = node.input(operands.weights);
   Window window = readWindow(node, node.inputShape(operands.weights));
@@ -66,11 +68,11 @@ static IntegerConv integerConv(NodeImport &node, const ConvOperands &operands) {
   return {sums, spatialRank};
 }
 
-static void importConvInteger(NodeImport &node) {
+static void importConvInteger(NodeReader &node) {
   if (!checkBytes(node, 0) || !checkBytes(node, 1) || !checkZeroPoint(node, 2, 0) ||
       !checkZeroPoint(node, 3, 1))
     return;
-  IntegerConv conv = integerConv(node, {0, 1, node.input(2), node.input(3), node.graph().none, {}});
+  IntegerConv conv = integerConv(node, {0, 1, node.input(2), node.input(3), node.none(), {}});
   node.setOutput(0, conv.sums);
 }
 
@@ -79,14 +81,14 @@ static void importConvInteger(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// The scale that turns sums into results: one number in float32, as in ONNX Runtime.
-static Value requantizingScale(NodeImport &node, Value a, Value b, Value result) {
+static Value requantizingScale(NodeReader &node, Value a, Value b, Value result) {
   Value product =
       node.create<nn::MulOp>(convert(node, a, DType::Float32), convert(node, b, DType::Float32));
   return node.create<nn::DivOp>(product, convert(node, result, DType::Float32));
 }
 
 /// As a vector the zero point is one for each row.
-static Value requantized(NodeImport &node, Value sums, Value scale, Value zeroPoint) {
+static Value requantized(NodeReader &node, Value sums, Value scale, Value zeroPoint) {
   if (node.failed())
     return sums;
   checkBroadcast(node, scale, sums);
@@ -96,7 +98,7 @@ static Value requantized(NodeImport &node, Value sums, Value scale, Value zeroPo
 
 /// Operands: a value, its scale, its zero point; the same again; scale and zero point of
 /// the result.
-static bool checkQLinear(NodeImport &node) {
+static bool checkQLinear(NodeReader &node) {
   for (int i : {0, 3, 7})
     if (!checkBytes(node, i))
       return false;
@@ -106,7 +108,7 @@ static bool checkQLinear(NodeImport &node) {
   return checkZeroPoint(node, 2, 0) && checkZeroPoint(node, 5, 3);
 }
 
-static void importQLinearMatMul(NodeImport &node) {
+static void importQLinearMatMul(NodeReader &node) {
   if (!checkQLinear(node))
     return;
   Value sums = integerProduct(node, node.input(0), node.input(2), node.input(3), node.input(5));
@@ -118,7 +120,7 @@ static void importQLinearMatMul(NodeImport &node) {
   node.setOutput(0, requantized(node, sums, scale, node.input(7)));
 }
 
-static void setQLinearConv(NodeImport &node, const ChannelsLast &last) {
+static void setQLinearConv(NodeReader &node, const ChannelsLast &last) {
   if (!checkQLinear(node) || (node.hasInput(8) && !checkDType(node, 8, {DType::Int32})))
     return;
   IntegerConv conv = integerConv(node, {0, 3, node.input(2), node.input(5), node.input(8), last});
@@ -131,12 +133,12 @@ static void setQLinearConv(NodeImport &node, const ChannelsLast &last) {
   node.setOutput(0, last.toBack(node, requantized(node, conv.sums, scale, zeroPoint)));
 }
 
-static void importQLinearConv(NodeImport &node) { setQLinearConv(node, {}); }
+static void importQLinearConv(NodeReader &node) { setQLinearConv(node, {}); }
 /// With channels behind the pixels, if its attribute says so; weights are ONNX's.
-static void importNhwcQLinearConv(NodeImport &node) { setQLinearConv(node, ChannelsLast(node)); }
+static void importNhwcQLinearConv(NodeReader &node) { setQLinearConv(node, ChannelsLast(node)); }
 
 /// Of a matrix whose attribute asks for it.
-static Value readFactor(NodeImport &node, int i, const char *transposes) {
+static Value readFactor(NodeReader &node, int i, const char *transposes) {
   bool isTransposed = node.getBool(transposes, false);
   auto shape = node.inputShape(i);
   if (shape && shape->rank() != 2)
@@ -147,7 +149,7 @@ static Value readFactor(NodeImport &node, int i, const char *transposes) {
 }
 
 /// alpha * A * B + C: bytes where a scale for them is given, float32 otherwise.
-static void importQGemm(NodeImport &node) {
+static void importQGemm(NodeReader &node) {
   for (int i : {0, 3})
     if (!checkBytes(node, i))
       return;
@@ -184,7 +186,7 @@ static void importQGemm(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// sums * (aScale * bScale) + bias, of the type of the scales.
-static void setScaled(NodeImport &node, Value sums, Value aScale, Value bScale, Value bias) {
+static void setScaled(NodeReader &node, Value sums, Value aScale, Value bScale, Value bias) {
   DType to = dtypeOf(bScale);
   if (node.failed())
     return;
@@ -197,7 +199,7 @@ static void setScaled(NodeImport &node, Value sums, Value aScale, Value bScale, 
   node.setOutput(0, convert(node, result, to));
 }
 
-static void importMatMulIntegerToFloat(NodeImport &node) {
+static void importMatMulIntegerToFloat(NodeReader &node) {
   if (!checkBytes(node, 0) || !checkBytes(node, 1) || !checkScale(node, 2) ||
       !checkScale(node, 3) || !checkZeroPoint(node, 4, 0) || !checkZeroPoint(node, 5, 1))
     return;
@@ -208,7 +210,7 @@ static void importMatMulIntegerToFloat(NodeImport &node) {
 }
 
 /// MatMulIntegerToFloat of what DynamicQuantizeLinear makes of A.
-static void importDynamicQuantizeMatMul(NodeImport &node) {
+static void importDynamicQuantizeMatMul(NodeReader &node) {
   if (!checkDType(node, 0, {DType::Float32}) || !checkBytes(node, 1) ||
       !checkDType(node, 2, {DType::Float32}) || !checkZeroPoint(node, 3, 1))
     return;

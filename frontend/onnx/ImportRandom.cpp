@@ -3,7 +3,8 @@
 // All distributions are made of nn.random, which draws from [0, 1).
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/RandomOps.h"
 
@@ -17,7 +18,7 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// The float attribute `seed`, of which any value is one; null when there is none.
-static mlir::IntegerAttr readSeed(NodeImport &node) {
+static mlir::IntegerAttr readSeed(NodeReader &node) {
   if (!node.hasAttribute("seed"))
     return {};
   auto bits = std::bit_cast<uint32_t>(static_cast<float>(node.getFloat("seed")));
@@ -25,7 +26,7 @@ static mlir::IntegerAttr readSeed(NodeImport &node) {
 }
 
 /// The attribute `dtype`.
-static DType readType(NodeImport &node, DType otherwise) {
+static DType readType(NodeReader &node, DType otherwise) {
   int64_t type = node.getInt("dtype", static_cast<int64_t>(otherwise));
   if (type > 0 && type <= static_cast<int64_t>(DType::Int4) &&
       static_cast<DType>(type) != DType::String)
@@ -38,13 +39,13 @@ static DType readType(NodeImport &node, DType otherwise) {
 static DType drawnType(DType dtype) { return dtype == DType::Float64 ? dtype : DType::Float32; }
 
 /// Numbers from [0, 1), of float32 or float64.
-static Value createDraw(NodeImport &node, Value shape, DType dtype, mlir::IntegerAttr seed) {
+static Value createDraw(NodeReader &node, Value shape, DType dtype, mlir::IntegerAttr seed) {
   mlir::Type element = nn::elementTypeOf(node.builder().getContext(), dtype);
   return node.create<nn::RandomOp>(shape, element, seed);
 }
 
 /// The shape of operand 0: a constant when it is known.
-static Value shapeOfInput(NodeImport &node) {
+static Value shapeOfInput(NodeReader &node) {
   if (auto shape = node.inputShape(0); shape && shape->isStatic())
     return node.intsConstant(*shape->sizes());
   return node.create<nn::ShapeOp>(node.input(0), node.builder().getI64IntegerAttr(0),
@@ -55,7 +56,7 @@ static Value shapeOfInput(NodeImport &node) {
 // Uniform and normal numbers
 //===----------------------------------------------------------------------===//
 
-static void setUniform(NodeImport &node, Value shape, DType dtype) {
+static void setUniform(NodeReader &node, Value shape, DType dtype) {
   double low = node.getFloat("low", 0), high = node.getFloat("high", 1);
   Value u = createDraw(node, shape, drawnType(dtype), readSeed(node));
   Value scaled = node.create<nn::MulOp>(u, constantLike(node, high - low, u));
@@ -64,7 +65,7 @@ static void setUniform(NodeImport &node, Value shape, DType dtype) {
 }
 
 /// By G. E. P. Box and M. E. Muller: the root of -2 ln u times the cosine of a random angle.
-static void setNormal(NodeImport &node, Value shape, DType dtype) {
+static void setNormal(NodeReader &node, Value shape, DType dtype) {
   double mean = node.getFloat("mean", 0), scale = node.getFloat("scale", 1);
   Value pairs = node.create<nn::ConcatOp>(mlir::ValueRange{node.intsConstant({2}), shape}, 0);
   Value u = createDraw(node, pairs, drawnType(dtype), readSeed(node));
@@ -82,16 +83,16 @@ static void setNormal(NodeImport &node, Value shape, DType dtype) {
   node.setOutput(0, convert(node, node.create<nn::AddOp>(scaled, number(mean)), dtype));
 }
 
-using SetNumbers = void (*)(NodeImport &, Value shape, DType);
+using SetNumbers = void (*)(NodeReader &, Value shape, DType);
 
-template <SetNumbers set> static void importOfShape(NodeImport &node) {
+template <SetNumbers set> static void importOfShape(NodeReader &node) {
   if (!node.hasAttribute("shape"))
     return node.invalid("required attribute 'shape' is missing");
   DType dtype = readType(node, DType::Float32);
   set(node, node.intsConstant(node.getInts("shape")), dtype);
 }
 
-template <SetNumbers set> static void importLike(NodeImport &node) {
+template <SetNumbers set> static void importLike(NodeReader &node) {
   set(node, shapeOfInput(node), readType(node, node.inputDType(0)));
 }
 
@@ -99,7 +100,7 @@ template <SetNumbers set> static void importLike(NodeImport &node) {
 // Bernoulli and Multinomial
 //===----------------------------------------------------------------------===//
 
-static void importBernoulli(NodeImport &node) {
+static void importBernoulli(NodeReader &node) {
   DType dtype = readType(node, node.inputDType(0));
   requireFloats(node, 0);
   if (node.failed())
@@ -110,7 +111,7 @@ static void importBernoulli(NodeImport &node) {
 }
 
 /// Of each row of logarithms of chances, the class where their sum passes a random number.
-static void importMultinomial(NodeImport &node) {
+static void importMultinomial(NodeReader &node) {
   int64_t samples = node.getInt("sample_size", 1);
   DType dtype = readType(node, DType::Int32);
   requireFloats(node, 0);
@@ -144,7 +145,7 @@ static void importMultinomial(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// Whether dropout happens, a bool scalar; null when it never does.
-static Value readTraining(NodeImport &node) {
+static Value readTraining(NodeReader &node) {
   if (node.opset() < 7 && !node.getBool("is_test", false))
     return node.constant(Tensor::of<bool>({}, {true}));
   if (!node.hasInput(2))
@@ -159,13 +160,13 @@ static Value readTraining(NodeImport &node) {
 }
 
 /// The mask had the type of the data before opset 10.
-static void setMask(NodeImport &node, Value isKept) {
+static void setMask(NodeReader &node, Value isKept) {
   if (node.hasOutput(1))
     node.setOutput(1, convert(node, isKept, node.opset() < 10 ? node.inputDType(0) : DType::Bool));
 }
 
 /// Keeps each element with the chance 1 - ratio, and makes up for the others by a factor.
-static void importDropout(NodeImport &node) {
+static void importDropout(NodeReader &node) {
   Value ratio = node.opset() < 12 ? node.scalarConstant(node.getFloat("ratio", 0.5), DType::Float32)
                 : node.hasInput(1) ? readScalar(node, 1, node.inputDType(1))
                                    : node.scalarConstant(0.5, DType::Float32);

@@ -4,7 +4,8 @@
 // biases in it that do not depend on the state; nn.recurrent does the rest.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/RecurrentOps.h"
 
@@ -81,7 +82,7 @@ static std::vector<std::string> defaultActivations(const RecurrentNode &r) {
 
 /// The activations of all directions. Parameters are given in the order of those
 /// activations that have some; missing ones are ONNX's defaults.
-static Activations readActivations(NodeImport &node, const RecurrentNode &r) {
+static Activations readActivations(NodeReader &node, const RecurrentNode &r) {
   std::vector<std::string> names = node.getStrings("activations");
   if (names.empty())
     names = defaultActivations(r);
@@ -112,7 +113,7 @@ static Activations readActivations(NodeImport &node, const RecurrentNode &r) {
   return all;
 }
 
-static RecurrentNode readNode(NodeImport &node, CellKind cell, bool isQuantized) {
+static RecurrentNode readNode(NodeReader &node, CellKind cell, bool isQuantized) {
   RecurrentNode r{cell, node.getEnum("direction", RecurrentDirection::Forward), isQuantized};
   if (!isQuantized && node.opset() >= 14) {
     int64_t layout = node.getInt("layout", 0);
@@ -146,7 +147,7 @@ enum Input {
 };
 
 /// An error where an operand's shape is known to be another than this.
-static void requireShape(NodeImport &node, int i, std::string_view name,
+static void requireShape(NodeReader &node, int i, std::string_view name,
                          llvm::ArrayRef<nn::Dim> wanted) {
   std::optional<nn::Shape> found = node.inputShape(i);
   if (!found)
@@ -160,7 +161,7 @@ static void requireShape(NodeImport &node, int i, std::string_view name,
 }
 
 /// Checks what of ONNX's operands nn.recurrent does not have.
-static void checkOperands(NodeImport &node, const RecurrentNode &r) {
+static void checkOperands(NodeReader &node, const RecurrentNode &r) {
   requireFloats(node, kX);
   for (int i : {kW, kR, kB, kInitialH, kInitialC, kP, kScaleOfW, kScaleOfR}) {
     bool isInteger = r.isQuantized && (i == kW || i == kR);
@@ -190,13 +191,13 @@ static void checkOperands(NodeImport &node, const RecurrentNode &r) {
 }
 
 /// [batch, directions, hidden] as [directions, batch, hidden], or back.
-static Value swapFirst(NodeImport &node, Value state) {
+static Value swapFirst(NodeReader &node, Value state) {
   return node.create<nn::TransposeOp>(state, llvm::ArrayRef<int64_t>{1, 0, 2});
 }
 
-static Value readState(NodeImport &node, const RecurrentNode &r, int i) {
+static Value readState(NodeReader &node, const RecurrentNode &r, int i) {
   if (!node.hasInput(i))
-    return node.graph().none;
+    return node.none();
   Value state = widen(node, node.input(i));
   return r.batchFirst ? swapFirst(node, state) : state;
 }
@@ -212,8 +213,8 @@ struct Biases {
 } // namespace
 
 /// W's and R's biases, which are added once but where the reset gate comes between.
-static Biases readBiases(NodeImport &node, const RecurrentNode &r) {
-  Value none = node.graph().none;
+static Biases readBiases(NodeReader &node, const RecurrentNode &r) {
+  Value none = node.none();
   if (!node.hasInput(kB))
     return {Value(), none};
   Value both = widen(node, node.input(kB));
@@ -233,7 +234,7 @@ static Biases readBiases(NodeImport &node, const RecurrentNode &r) {
 
 /// Input `data` [directions, rows, gates * hidden], whose scale and zero point are of a
 /// direction or of each column of one.
-static Value dequantize(NodeImport &node, int data, int scale, int zeroPoint) {
+static Value dequantize(NodeReader &node, int data, int scale, int zeroPoint) {
   if (DType dtype = node.inputDType(data); dtype != DType::Int8 && dtype != DType::UInt8)
     node.invalid(fmt::format("input {} must hold int8 or uint8, found {}", data, dtypeName(dtype)));
   auto broadcast = [&](int i) {
@@ -271,7 +272,7 @@ struct Weights {
 
 /// The weights as floats. What is multiplied with quantized ones stays as it is: ONNX Runtime
 /// rounds it to a byte in every step, by the range that it happens to have in a batch.
-static Weights readWeights(NodeImport &node, const RecurrentNode &r) {
+static Weights readWeights(NodeReader &node, const RecurrentNode &r) {
   using Order = llvm::ArrayRef<int64_t>;
   Value ofInput, recurrence;
   if (r.isQuantized) {
@@ -289,7 +290,7 @@ static Weights readWeights(NodeImport &node, const RecurrentNode &r) {
 }
 
 /// What the inputs give to the gates: [steps, batch, directions * gates * hidden].
-static Value createInputProduct(NodeImport &node, const RecurrentNode &r, Value weights,
+static Value createInputProduct(NodeReader &node, const RecurrentNode &r, Value weights,
                                 Value bias) {
   Value x = widen(node, node.input(kX));
   if (r.batchFirst)
@@ -303,7 +304,7 @@ static Value createInputProduct(NodeImport &node, const RecurrentNode &r, Value 
 //===----------------------------------------------------------------------===//
 
 /// The results in the layout and the element type of the node.
-static void setOutputs(NodeImport &node, const RecurrentNode &r, mlir::ResultRange results) {
+static void setOutputs(NodeReader &node, const RecurrentNode &r, mlir::ResultRange results) {
   DType dtype = node.inputDType(kX);
   for (int i = 0; i < static_cast<int>(results.size()); ++i) {
     if (!node.hasOutput(i))
@@ -316,7 +317,7 @@ static void setOutputs(NodeImport &node, const RecurrentNode &r, mlir::ResultRan
   }
 }
 
-static void importRecurrent(NodeImport &node, CellKind cell, bool isQuantized = false) {
+static void importRecurrent(NodeReader &node, CellKind cell, bool isQuantized = false) {
   RecurrentNode r = readNode(node, cell, isQuantized);
   bool isLstm = cell == CellKind::Lstm;
   Activations activations = readActivations(node, r);
@@ -330,7 +331,7 @@ static void importRecurrent(NodeImport &node, CellKind cell, bool isQuantized = 
   checkOperands(node, r);
   if (node.failed())
     return;
-  Value none = node.graph().none;
+  Value none = node.none();
   Weights weights = readWeights(node, r);
   if (node.failed())
     return;
@@ -347,10 +348,10 @@ static void importRecurrent(NodeImport &node, CellKind cell, bool isQuantized = 
   setOutputs(node, r, results);
 }
 
-static void importRnn(NodeImport &node) { importRecurrent(node, CellKind::Rnn); }
-static void importGru(NodeImport &node) { importRecurrent(node, CellKind::Gru); }
-static void importLstm(NodeImport &node) { importRecurrent(node, CellKind::Lstm); }
-static void importQuantizedLstm(NodeImport &node) {
+static void importRnn(NodeReader &node) { importRecurrent(node, CellKind::Rnn); }
+static void importGru(NodeReader &node) { importRecurrent(node, CellKind::Gru); }
+static void importLstm(NodeReader &node) { importRecurrent(node, CellKind::Lstm); }
+static void importQuantizedLstm(NodeReader &node) {
   for (int i : {kScaleOfW, kZeroOfW, kScaleOfR, kZeroOfR})
     if (!node.hasInput(i))
       return node.invalid(fmt::format("required input {} is missing", i));

@@ -1,6 +1,7 @@
 //===- ImportReduction.cpp - reductions, softmax, arg max -----------------===//
-#include "frontend/onnx/Composition.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/NodeReader.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -17,7 +18,7 @@ static bool hasAxes(Value axes) {
 
 /// A reduction of no axes, when the attribute says that none are meant, still does to each
 /// element what is done before and after the sum.
-static Value reducePerhapsNone(NodeImport &node, Value input, Value axes, ReduceKind kind,
+static Value reducePerhapsNone(NodeReader &node, Value input, Value axes, ReduceKind kind,
                                bool keepDims) {
   auto reduce = [&](Value x, ReduceKind of) -> Value {
     return node.create<nn::ReduceOp>(x, axes, of, keepDims, /*noop_with_empty_axes=*/true);
@@ -46,7 +47,7 @@ static Value reducePerhapsNone(NodeImport &node, Value input, Value axes, Reduce
 
 /// Builds `nn.reduce`. The axes became an operand in opset `axesInput`, an
 /// attribute before; absent axes mean all.
-static void importReduce(NodeImport &node, ReduceKind kind, int64_t axesInput) {
+static void importReduce(NodeReader &node, ReduceKind kind, int64_t axesInput) {
   bool keepDims = node.getBool("keepdims", true);
   bool noopWithEmptyAxes = false;
   mlir::Value axes = node.input(1);
@@ -68,31 +69,31 @@ static void importReduce(NodeImport &node, ReduceKind kind, int64_t axesInput) {
   node.setOutput(0, ofBools ? node.createCast(result, DType::Bool) : result);
 }
 
-static void importReduceSum(NodeImport &node) { importReduce(node, ReduceKind::Sum, 13); }
-static void importReduceMean(NodeImport &node) { importReduce(node, ReduceKind::Mean, 18); }
-static void importReduceMax(NodeImport &node) { importReduce(node, ReduceKind::Max, 18); }
-static void importReduceMin(NodeImport &node) { importReduce(node, ReduceKind::Min, 18); }
-static void importReduceProd(NodeImport &node) { importReduce(node, ReduceKind::Prod, 18); }
-static void importReduceL1(NodeImport &node) { importReduce(node, ReduceKind::L1, 18); }
-static void importReduceL2(NodeImport &node) { importReduce(node, ReduceKind::L2, 18); }
-static void importReduceLogSum(NodeImport &node) { importReduce(node, ReduceKind::LogSum, 18); }
-static void importReduceLogSumExp(NodeImport &node) {
+static void importReduceSum(NodeReader &node) { importReduce(node, ReduceKind::Sum, 13); }
+static void importReduceMean(NodeReader &node) { importReduce(node, ReduceKind::Mean, 18); }
+static void importReduceMax(NodeReader &node) { importReduce(node, ReduceKind::Max, 18); }
+static void importReduceMin(NodeReader &node) { importReduce(node, ReduceKind::Min, 18); }
+static void importReduceProd(NodeReader &node) { importReduce(node, ReduceKind::Prod, 18); }
+static void importReduceL1(NodeReader &node) { importReduce(node, ReduceKind::L1, 18); }
+static void importReduceL2(NodeReader &node) { importReduce(node, ReduceKind::L2, 18); }
+static void importReduceLogSum(NodeReader &node) { importReduce(node, ReduceKind::LogSum, 18); }
+static void importReduceLogSumExp(NodeReader &node) {
   importReduce(node, ReduceKind::LogSumExp, 18);
 }
-static void importReduceSumSquare(NodeImport &node) {
+static void importReduceSumSquare(NodeReader &node) {
   importReduce(node, ReduceKind::SumSquare, 18);
 }
 
 /// Before opset 13 softmax worked on all dimensions from `axis` on together.
-static void setSoftmax(NodeImport &node, bool logarithm) {
+static void setSoftmax(NodeReader &node, bool logarithm) {
   bool trailing = node.opset() < 13;
   int64_t axis = node.getInt("axis", trailing ? 1 : -1);
   node.setOutput(0, node.create<nn::SoftmaxOp>(node.input(0), axis, trailing, logarithm));
 }
-static void importSoftmax(NodeImport &node) { setSoftmax(node, /*logarithm=*/false); }
-static void importLogSoftmax(NodeImport &node) { setSoftmax(node, /*logarithm=*/true); }
+static void importSoftmax(NodeReader &node) { setSoftmax(node, /*logarithm=*/false); }
+static void importLogSoftmax(NodeReader &node) { setSoftmax(node, /*logarithm=*/true); }
 
-template <ReduceKind kind> static void importArg(NodeImport &node) {
+template <ReduceKind kind> static void importArg(NodeReader &node) {
   int64_t axis = node.getInt("axis", 0);
   bool keepDims = node.getBool("keepdims", true);
   bool selectLast = node.opset() >= 12 && node.getBool("select_last_index", false);
@@ -100,7 +101,7 @@ template <ReduceKind kind> static void importArg(NodeImport &node) {
 }
 
 /// 1 where the first maximum along `axis`, which is below 0, is; 0 elsewhere.
-static mlir::Value createHardmax(NodeImport &node, mlir::Value x, int64_t axis) {
+static mlir::Value createHardmax(NodeReader &node, mlir::Value x, int64_t axis) {
   Value place = node.create<nn::ArgReduceOp>(x, ReduceKind::Max, axis, /*keepdims=*/true,
                                              /*select_last_index=*/false);
   // The places along the axis as [size, 1, ...].
@@ -113,7 +114,7 @@ static mlir::Value createHardmax(NodeImport &node, mlir::Value x, int64_t axis) 
   return node.createCast(node.create<nn::EqualOp>(place, places), dtypeOf(x));
 }
 
-static void importHardmax(NodeImport &node) {
+static void importHardmax(NodeReader &node) {
   bool trailing = node.opset() < 13;
   int64_t axis = readAxis(node, trailing ? 1 : -1);
   requireFloats(node, 0);
@@ -129,16 +130,16 @@ static void importHardmax(NodeImport &node) {
   node.setOutput(0, createHardmax(node, x, axis));
 }
 
-static void importCumulate(NodeImport &node, ReduceKind kind) {
+static void importCumulate(NodeReader &node, ReduceKind kind) {
   bool exclusive = node.getBool("exclusive", false), reverse = node.getBool("reverse", false);
   node.setOutput(
       0, node.create<nn::CumulateOp>(node.input(0), node.input(1), kind, exclusive, reverse));
 }
-static void importCumProd(NodeImport &node) { importCumulate(node, ReduceKind::Prod); }
-static void importCumSum(NodeImport &node) { importCumulate(node, ReduceKind::Sum); }
+static void importCumProd(NodeReader &node) { importCumulate(node, ReduceKind::Prod); }
+static void importCumSum(NodeReader &node) { importCumulate(node, ReduceKind::Sum); }
 
 /// `k` was an attribute before opset 10. What need not be sorted is sorted as well.
-static void importTopK(NodeImport &node) {
+static void importTopK(NodeReader &node) {
   int64_t axis = node.getInt("axis", -1);
   mlir::Value k = node.opset() < 10 ? node.intsConstant({node.getInt("k")}) : node.input(1);
   bool largest = true;

@@ -1,5 +1,5 @@
 //===- ImportResize.cpp - Upsample and Resize -----------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/GatherOps.h"
 
@@ -11,7 +11,7 @@ using llvm::APFloat;
 using mlir::Value;
 
 /// The mode; before opset 11 "linear" could also be written "bilinear".
-static ResizeMode readMode(NodeImport &node) {
+static ResizeMode readMode(NodeReader &node) {
   if (node.opset() < 11 && node.getString("mode", "nearest") == "bilinear")
     return ResizeMode::Linear;
   return node.getEnum("mode", ResizeMode::Nearest);
@@ -19,8 +19,8 @@ static ResizeMode readMode(NodeImport &node) {
 
 /// Upsample, and Resize of opset 10, scale without an offset. The text of these versions does
 /// not say which element is the nearest; the data of ONNX 1.5 and ONNX Runtime do.
-static void importAsymmetric(NodeImport &node, Value scales) {
-  Value none = node.graph().none;
+static void importAsymmetric(NodeReader &node, Value scales) {
+  Value none = node.none();
   ResizeMode mode = readMode(node);
   node.setOutput(0, node.create<nn::ResizeOp>(
                         node.input(0), none, scales, none, mode, ResizeCoordinates::Asymmetric,
@@ -28,13 +28,13 @@ static void importAsymmetric(NodeImport &node, Value scales) {
 }
 
 /// Of an image: a factor for its height and one for its width.
-static void importUpsampleV1(NodeImport &node) {
+static void importUpsampleV1(NodeReader &node) {
   auto height = static_cast<float>(node.getFloat("height_scale"));
   auto width = static_cast<float>(node.getFloat("width_scale"));
   importAsymmetric(node, node.constant(Tensor::of<float>({4}, {1, 1, height, width})));
 }
 
-static void importUpsampleV7(NodeImport &node) {
+static void importUpsampleV7(NodeReader &node) {
   std::vector<float> scales = node.getFloats("scales");
   if (scales.empty())
     return node.invalid("required attribute 'scales' is missing");
@@ -42,13 +42,13 @@ static void importUpsampleV7(NodeImport &node) {
                    node.constant(Tensor::of<float>({static_cast<int64_t>(scales.size())}, scales)));
 }
 
-static void importResizeV10(NodeImport &node) { importAsymmetric(node, node.input(1)); }
+static void importResizeV10(NodeReader &node) { importAsymmetric(node, node.input(1)); }
 
 /// The operand; `nn.none` also when it is an empty tensor, the way opset 11 leaves it out.
-static Value inputUnlessEmpty(NodeImport &node, int i) {
+static Value inputUnlessEmpty(NodeReader &node, int i) {
   auto shape = node.inputShape(i);
   bool empty = shape && shape->numElements() == 0;
-  return empty ? node.graph().none : node.input(i);
+  return empty ? node.none() : node.input(i);
 }
 
 //===----------------------------------------------------------------------===//
@@ -63,7 +63,7 @@ struct ResizeOperands {
 } // namespace
 
 /// The axes that the operands are about, counted from the front; empty for all.
-static std::vector<int64_t> readAxes(NodeImport &node) {
+static std::vector<int64_t> readAxes(NodeReader &node) {
   std::vector<int64_t> axes = node.getInts("axes");
   auto shape = node.inputShape(0);
   if (axes.empty())
@@ -86,21 +86,21 @@ static std::vector<int64_t> readAxes(NodeImport &node) {
 }
 
 /// `everywhere`, an entry for each dimension of the input, with those of `chosen` at the axes.
-static Value entriesAtAxes(NodeImport &node, Value everywhere, Value chosen,
+static Value entriesAtAxes(NodeReader &node, Value everywhere, Value chosen,
                            const std::vector<int64_t> &axes) {
   return node.create<nn::ScatterElementsOp>(everywhere, node.intsConstant(axes), chosen,
                                             ScatterReduction::None, /*axis=*/0);
 }
 
 /// A float vector with `count` equal entries, in the type of `like`.
-static Value filledLike(NodeImport &node, size_t count, float value, Value like) {
+static Value filledLike(NodeReader &node, size_t count, float value, Value like) {
   std::vector<float> entries(count, value);
   return convert(node, node.constant(Tensor::of<float>({static_cast<int64_t>(count)}, entries)),
                  dtypeOf(like));
 }
 
 /// The operands for all dimensions instead of `axes`.
-static void extendToAllAxes(NodeImport &node, ResizeOperands &operands,
+static void extendToAllAxes(NodeReader &node, ResizeOperands &operands,
                             const std::vector<int64_t> &axes) {
   auto rank = static_cast<size_t>(node.inputShape(0)->rank());
   if (!nn::isNone(operands.scales))
@@ -111,7 +111,7 @@ static void extendToAllAxes(NodeImport &node, ResizeOperands &operands,
                                    convert(node, operands.sizes, DType::Int64), axes);
   if (nn::isNone(operands.roi))
     return;
-  auto ends = node.createMulti<nn::SplitOp>(2, operands.roi, node.graph().none, /*axis=*/0);
+  auto ends = node.createMulti<nn::SplitOp>(2, operands.roi, node.none(), /*axis=*/0);
   Value begin = entriesAtAxes(node, filledLike(node, rank, 0, operands.roi), ends[0], axes);
   Value end = entriesAtAxes(node, filledLike(node, rank, 1, operands.roi), ends[1], axes);
   operands.roi = joinSizes(node, {begin, end});
@@ -119,7 +119,7 @@ static void extendToAllAxes(NodeImport &node, ResizeOperands &operands,
 
 /// One scale for all axes, the smallest or the largest that the sizes ask for; the sizes
 /// are those that it gives, rounded.
-static void keepAspectRatio(NodeImport &node, ResizeOperands &operands,
+static void keepAspectRatio(NodeReader &node, ResizeOperands &operands,
                             const std::vector<int64_t> &axes, ReduceKind choice) {
   Value dims = createSizes(node, node.input(0), 0);
   if (!axes.empty())
@@ -136,7 +136,7 @@ static void keepAspectRatio(NodeImport &node, ResizeOperands &operands,
 }
 
 /// Applies the attributes of opset 18.
-static void readNewerOperands(NodeImport &node, ResizeOperands &operands) {
+static void readNewerOperands(NodeReader &node, ResizeOperands &operands) {
   std::vector<int64_t> axes = readAxes(node);
   std::string policy = node.getString("keep_aspect_ratio_policy", "stretch");
   bool isSmaller = policy == "not_larger";
@@ -151,7 +151,7 @@ static void readNewerOperands(NodeImport &node, ResizeOperands &operands) {
     extendToAllAxes(node, operands, axes);
 }
 
-static void importResize(NodeImport &node) {
+static void importResize(NodeReader &node) {
   ResizeMode mode = readMode(node);
   auto coordinates = node.getEnum("coordinate_transformation_mode", ResizeCoordinates::HalfPixel);
   NearestMode nearest = node.getEnum("nearest_mode", NearestMode::RoundPreferFloor);
@@ -164,7 +164,7 @@ static void importResize(NodeImport &node) {
   if (coordinates == ResizeCoordinates::HalfPixelSymmetric && node.opset() < 19)
     node.unsupported("coordinate_transformation_mode 'half_pixel_symmetric' before opset 19");
   bool crops = coordinates == ResizeCoordinates::TfCropAndResize;
-  ResizeOperands operands{crops ? node.input(1) : node.graph().none, inputUnlessEmpty(node, 2),
+  ResizeOperands operands{crops ? node.input(1) : node.none(), inputUnlessEmpty(node, 2),
                           inputUnlessEmpty(node, 3)};
   if (nn::isNone(operands.scales) == nn::isNone(operands.sizes))
     return node.invalid("exactly one of scales and sizes must be given");

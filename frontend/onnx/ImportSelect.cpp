@@ -4,7 +4,7 @@
 // which of two values an element gets.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "quern/Limits.h"
 
@@ -27,7 +27,7 @@ struct Diagonal {
 };
 } // namespace
 
-static Diagonal diagonalOf(NodeImport &node, Value matrix, Value k) {
+static Diagonal diagonalOf(NodeReader &node, Value matrix, Value k) {
   Value rows = node.createCount(node.sizeOf(matrix, -2));
   rows = node.create<nn::UnsqueezeOp>(rows, node.intsConstant({1}));
   // More than there are columns, but nothing that overflows.
@@ -35,7 +35,7 @@ static Diagonal diagonalOf(NodeImport &node, Value matrix, Value k) {
   return {node.createCount(node.sizeOf(matrix, -1)), node.create<nn::AddOp>(rows, k)};
 }
 
-static void importTrilu(NodeImport &node) {
+static void importTrilu(NodeReader &node) {
   if (auto shape = node.inputShape(0); shape && shape->rank() < 2)
     return node.invalid(fmt::format("the input must have rank 2 or more, found {}", shape->rank()));
   if (auto k = node.inputShape(1); k && (k->rank() > 1 || !k->numElements().value_or(1)))
@@ -49,7 +49,7 @@ static void importTrilu(NodeImport &node) {
   node.setOutput(0, node.create<nn::WhereOp>(isKept, node.input(0), zero));
 }
 
-static void importEyeLike(NodeImport &node) {
+static void importEyeLike(NodeReader &node) {
   if (auto shape = node.inputShape(0); shape && shape->rank() != 2)
     return node.invalid(fmt::format("the input must have rank 2, found {}", shape->rank()));
   int64_t dtype = node.getInt("dtype", static_cast<int64_t>(node.inputDType(0)));
@@ -66,7 +66,7 @@ static void importEyeLike(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// The number of classes as an int64 scalar.
-static Value readDepth(NodeImport &node) {
+static Value readDepth(NodeReader &node) {
   Value depth = convert(node, node.input(1), DType::Int64);
   if (auto shape = node.inputShape(1); shape && shape->rank() == 0)
     return depth;
@@ -75,14 +75,14 @@ static Value readDepth(NodeImport &node) {
 
 /// The indices as int64, of which negative ones count from the end. What is out of range
 /// stays so, and is no class.
-static Value classIndices(NodeImport &node, Value depth) {
+static Value classIndices(NodeReader &node, Value depth) {
   Value indices = convert(node, node.input(0), DType::Int64);
   Value isNegative = node.create<nn::LessOp>(indices, node.scalarConstant(0, DType::Int64));
   Value fromEnd = node.create<nn::AddOp>(indices, depth);
   return node.create<nn::WhereOp>(isNegative, fromEnd, indices);
 }
 
-static void importOneHot(NodeImport &node) {
+static void importOneHot(NodeReader &node) {
   int64_t axis = node.getInt("axis", -1);
   auto shape = node.inputShape(0);
   int64_t trailing = 0;

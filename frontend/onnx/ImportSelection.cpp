@@ -1,5 +1,5 @@
 //===- ImportSelection.cpp - ops that select by value ---------------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/SelectionOps.h"
 
@@ -7,14 +7,14 @@ using namespace quern;
 using namespace quern::onnx;
 
 /// Thresholds and counts may be given in vectors of one element.
-static void importNonMaxSuppression(NodeImport &node) {
+static void importNonMaxSuppression(NodeReader &node) {
   bool isCentered = node.getBool("center_point_box", false);
   node.setOutput(0,
                  node.create<nn::NonMaxSuppressionOp>(node.input(0), node.input(1), node.input(2),
                                                       node.input(3), node.input(4), isCentered));
 }
 
-static void importUnique(NodeImport &node) {
+static void importUnique(NodeReader &node) {
   mlir::IntegerAttr axis;
   if (node.hasAttribute("axis"))
     axis = node.builder().getI64IntegerAttr(node.getInt("axis"));

@@ -1,5 +1,5 @@
 //===- ImportSequence.cpp - sequences and optionals -----------------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/ValueTypes.h"
 #include "ir/ControlFlow.h"
@@ -21,7 +21,7 @@ using mlir::Value;
 static std::string describe(Type type) { return nn::valueTypeOf(type).describe(); }
 
 /// The type of operand `i` as a sequence; null, with an error, when it is none.
-static nn::SequenceType sequenceInput(NodeImport &node, int i) {
+static nn::SequenceType sequenceInput(NodeReader &node, int i) {
   Type type = node.input(i).getType();
   auto sequence = mlir::dyn_cast<nn::SequenceType>(type);
   if (!sequence)
@@ -30,24 +30,24 @@ static nn::SequenceType sequenceInput(NodeImport &node, int i) {
 }
 
 /// An error unless operand `i` is a tensor, or left out.
-static void requireTensor(NodeImport &node, int i) {
+static void requireTensor(NodeReader &node, int i) {
   if (Type type = node.input(i).getType(); nn::isNestedType(type))
     node.invalid(fmt::format("input {} must be a tensor, found {}", i, describe(type)));
 }
 
 /// Builds an op that says the type of its result.
 template <typename Op, typename... Args>
-static Value createTyped(NodeImport &node, Type type, Args &&...args) {
+static Value createTyped(NodeReader &node, Type type, Args &&...args) {
   return node.builder().create<Op>(node.loc(), type, std::forward<Args>(args)...);
 }
 
-static Value emptySequence(NodeImport &node, Type element) {
+static Value emptySequence(NodeReader &node, Type element) {
   auto type = nn::SequenceType::get(element.getContext(), element);
   return createTyped<nn::SequenceOp>(node, type, mlir::ValueRange());
 }
 
 /// The type of a sequence of values of both types; null, with an error, when there is none.
-static nn::SequenceType sequenceOfBoth(NodeImport &node, Type a, Type b) {
+static nn::SequenceType sequenceOfBoth(NodeReader &node, Type a, Type b) {
   if (Type wide = nn::joinTypes(a, b))
     return nn::SequenceType::get(wide.getContext(), wide);
   node.invalid(fmt::format("a sequence cannot hold both {} and {}", describe(a), describe(b)));
@@ -58,7 +58,7 @@ static nn::SequenceType sequenceOfBoth(NodeImport &node, Type a, Type b) {
 // Sequences
 //===----------------------------------------------------------------------===//
 
-static void importSequenceConstruct(NodeImport &node) {
+static void importSequenceConstruct(NodeReader &node) {
   Type element = node.input(0).getType();
   for (Value value : node.allInputs()) {
     nn::SequenceType both = sequenceOfBoth(node, element, value.getType());
@@ -70,7 +70,7 @@ static void importSequenceConstruct(NodeImport &node) {
   node.setOutput(0, createTyped<nn::SequenceOp>(node, type, node.allInputs()));
 }
 
-static void importSequenceEmpty(NodeImport &node) {
+static void importSequenceEmpty(NodeReader &node) {
   int64_t number = node.getInt("dtype", static_cast<int64_t>(DType::Float32));
   Type element;
   if (number > 0 && number <= static_cast<int64_t>(DType::Int4))
@@ -80,7 +80,7 @@ static void importSequenceEmpty(NodeImport &node) {
   node.setOutput(0, emptySequence(node, mlir::UnrankedTensorType::get(element)));
 }
 
-static void importSequenceInsert(NodeImport &node) {
+static void importSequenceInsert(NodeReader &node) {
   // Values that hold each other twice would grow exponentially; ONNX has none.
   requireTensor(node, 1);
   requireTensor(node, 2);
@@ -99,7 +99,7 @@ static void importSequenceInsert(NodeImport &node) {
                                                         node.input(1), /*removed=*/0));
 }
 
-static void importSequenceErase(NodeImport &node) {
+static void importSequenceErase(NodeReader &node) {
   requireTensor(node, 1);
   nn::SequenceType type = sequenceInput(node, 0);
   if (!node.failed())
@@ -107,19 +107,19 @@ static void importSequenceErase(NodeImport &node) {
                                                         mlir::ValueRange(), /*removed=*/1));
 }
 
-static void importSequenceAt(NodeImport &node) {
+static void importSequenceAt(NodeReader &node) {
   requireTensor(node, 1);
   sequenceInput(node, 0);
   if (!node.failed())
     node.setOutput(0, node.create<nn::SequenceAtOp>(node.input(0), node.input(1)));
 }
 
-static void importSequenceLength(NodeImport &node) {
+static void importSequenceLength(NodeReader &node) {
   if (sequenceInput(node, 0))
     node.setOutput(0, node.create<nn::SequenceLengthOp>(node.input(0)));
 }
 
-static void importConcatFromSequence(NodeImport &node) {
+static void importConcatFromSequence(NodeReader &node) {
   int64_t axis = node.getInt("axis");
   bool newAxis = node.getBool("new_axis", false);
   if (sequenceInput(node, 0) && !node.failed())
@@ -127,7 +127,7 @@ static void importConcatFromSequence(NodeImport &node) {
 }
 
 /// The type of slices along `axis`: what is not static is left open.
-static Type sliceType(NodeImport &node, int64_t axis, bool keepsAxis) {
+static Type sliceType(NodeReader &node, int64_t axis, bool keepsAxis) {
   Type element = nn::elementTypeOf(node.input(0));
   std::optional<nn::Shape> shape = node.inputShape(0);
   if (!shape)
@@ -148,7 +148,7 @@ static Type sliceType(NodeImport &node, int64_t axis, bool keepsAxis) {
   return nn::tensorType(nn::Shape(std::move(dims)), element);
 }
 
-static void importSplitToSequence(NodeImport &node) {
+static void importSplitToSequence(NodeReader &node) {
   int64_t axis = node.getInt("axis", 0);
   bool keepDims = node.getBool("keepdims", true);
   Type slice = sliceType(node, axis, keepDims || node.hasInput(1));
@@ -169,7 +169,7 @@ namespace {
 /// the iteration, and puts what it makes of them at the end of sequences it carries.
 class SequenceMapLoop {
 public:
-  explicit SequenceMapLoop(NodeImport &node) : node(node) {}
+  explicit SequenceMapLoop(NodeReader &node) : node(node) {}
 
   void import(const proto::GraphProto &body);
 
@@ -178,7 +178,7 @@ private:
   void readAtPosition();
   void appendResults();
 
-  NodeImport &node;
+  NodeReader &node;
   mlir::Region region;
   /// What the body yields.
   llvm::SmallVector<Value> made;
@@ -243,7 +243,7 @@ void SequenceMapLoop::appendResults() {
   llvm::SmallVector<Value> next = {block.getArgument(1)};
   for (auto [i, value] : llvm::enumerate(made))
     next.push_back(createTyped<nn::SequenceSpliceOp>(node, types[i], block.getArgument(i + 2),
-                                                     node.graph().none, value, /*removed=*/0));
+                                                     node.none(), value, /*removed=*/0));
   builder.create<nn::YieldOp>(node.loc(), next);
 }
 
@@ -254,7 +254,7 @@ void SequenceMapLoop::import(const proto::GraphProto &body) {
   readAtPosition();
   appendResults();
   mlir::OperationState state(node.loc(), nn::LoopOp::getOperationName());
-  state.addOperands({node.create<nn::SequenceLengthOp>(node.input(0)), node.graph().none});
+  state.addOperands({node.create<nn::SequenceLengthOp>(node.input(0)), node.none()});
   for (nn::SequenceType type : types)
     state.addOperands(emptySequence(node, type.getElementType()));
   state.addRegion()->takeBody(region);
@@ -266,7 +266,7 @@ void SequenceMapLoop::import(const proto::GraphProto &body) {
     node.setOutput(i, results[static_cast<size_t>(i)]);
 }
 
-static void importSequenceMap(NodeImport &node) {
+static void importSequenceMap(NodeReader &node) {
   const proto::GraphProto *body = node.getGraph("body");
   if (body && sequenceInput(node, 0))
     SequenceMapLoop(node).import(*body);
@@ -276,7 +276,7 @@ static void importSequenceMap(NodeImport &node) {
 // Optionals
 //===----------------------------------------------------------------------===//
 
-static void importOptional(NodeImport &node) {
+static void importOptional(NodeReader &node) {
   Type content;
   if (node.hasInput(0)) {
     content = node.input(0).getType();
@@ -293,13 +293,13 @@ static void importOptional(NodeImport &node) {
 }
 
 /// What is no optional has an element.
-static void importOptionalHasElement(NodeImport &node) {
+static void importOptionalHasElement(NodeReader &node) {
   if (mlir::isa<nn::OptionalType>(node.input(0).getType()))
     return node.setOutput(0, node.create<nn::OptionalHasOp>(node.input(0)));
   node.setOutput(0, node.constant(Tensor::of<bool>({}, {node.hasInput(0)})));
 }
 
-static void importOptionalGetElement(NodeImport &node) {
+static void importOptionalGetElement(NodeReader &node) {
   if (!mlir::isa<nn::OptionalType>(node.input(0).getType()))
     return node.setOutput(0, node.input(0));
   node.setOutput(0, node.create<nn::OptionalGetOp>(node.input(0)));

@@ -1,5 +1,6 @@
 //===- ImportSignal.cpp - transforms, windows and filters of signals ------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/SignalOps.h"
 
@@ -13,7 +14,7 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// The attribute `output_datatype`: what is computed in float64 is rounded to it.
-static DType readOutputType(NodeImport &node) {
+static DType readOutputType(NodeReader &node) {
   int64_t type = node.getInt("output_datatype", static_cast<int64_t>(DType::Float32));
   if (type > 0 && type <= static_cast<int64_t>(DType::Int4) &&
       static_cast<DType>(type) != DType::String && static_cast<DType>(type) != DType::Bool)
@@ -22,7 +23,7 @@ static DType readOutputType(NodeImport &node) {
   return DType::Float32;
 }
 
-static Value number(NodeImport &node, double value) {
+static Value number(NodeReader &node, double value) {
   return node.scalarConstant(value, DType::Float64);
 }
 
@@ -32,7 +33,7 @@ static Value number(NodeImport &node, double value) {
 
 /// a0 - a1 cos(t) + a2 cos(2t), where t goes once around: to the end of the window, or,
 /// of a symmetric one, to its last element. The only element of such a window is 1.
-static void importCosineWindow(NodeImport &node, double a0, double a1, double a2) {
+static void importCosineWindow(NodeReader &node, double a0, double a1, double a2) {
   DType dtype = readOutputType(node);
   bool isPeriodic = node.getBool("periodic", true);
   Value size = readScalar(node, 0, DType::Int64);
@@ -59,18 +60,18 @@ static void importCosineWindow(NodeImport &node, double a0, double a1, double a2
   node.setOutput(0, convert(node, window, dtype));
 }
 
-static void importHannWindow(NodeImport &node) { importCosineWindow(node, 0.5, 0.5, 0); }
-static void importHammingWindow(NodeImport &node) {
+static void importHannWindow(NodeReader &node) { importCosineWindow(node, 0.5, 0.5, 0); }
+static void importHammingWindow(NodeReader &node) {
   importCosineWindow(node, 25.0 / 46, 21.0 / 46, 0);
 }
-static void importBlackmanWindow(NodeImport &node) { importCosineWindow(node, 0.42, 0.5, 0.08); }
+static void importBlackmanWindow(NodeReader &node) { importCosineWindow(node, 0.42, 0.5, 0.08); }
 
 //===----------------------------------------------------------------------===//
 // MelWeightMatrix
 //===----------------------------------------------------------------------===//
 
 /// 2595 log10(1 + f / 700)
-static Value melOfHertz(NodeImport &node, Value hertz) {
+static Value melOfHertz(NodeReader &node, Value hertz) {
   Value ratio =
       node.create<nn::AddOp>(node.create<nn::DivOp>(hertz, number(node, 700)), number(node, 1));
   return node.create<nn::MulOp>(node.create<nn::LogOp>(ratio),
@@ -78,7 +79,7 @@ static Value melOfHertz(NodeImport &node, Value hertz) {
 }
 
 /// The bins of the edges of the filters, [filters + 2]: evenly spaced in mel.
-static Value melEdges(NodeImport &node, Value filters, Value length) {
+static Value melEdges(NodeReader &node, Value filters, Value length) {
   Value edges = node.create<nn::AddOp>(filters, number(node, 2));
   Value numbers =
       node.createCast(node.createCount(node.createCast(edges, DType::Int64)), DType::Float64);
@@ -97,7 +98,7 @@ static Value melEdges(NodeImport &node, Value filters, Value length) {
 
 /// A triangle for each filter, from its lower edge over its center, where it is 1, to its
 /// upper one: [bins, filters].
-static void importMelWeightMatrix(NodeImport &node) {
+static void importMelWeightMatrix(NodeReader &node) {
   DType dtype = readOutputType(node);
   Value filters = readScalar(node, 0, DType::Float64), length = readScalar(node, 1, DType::Float64);
   if (node.failed())
@@ -107,7 +108,7 @@ static void importMelWeightMatrix(NodeImport &node) {
   auto edge = [&](int64_t first) -> Value { // of each filter
     Value start = node.intsConstant({first});
     Value end = node.create<nn::AddOp>(start, count);
-    return node.create<nn::SliceOp>(edges, start, end, node.intsConstant({0}), node.graph().none);
+    return node.create<nn::SliceOp>(edges, start, end, node.intsConstant({0}), node.none());
   };
   Value lower = edge(0), center = edge(1), upper = edge(2), zero = number(node, 0);
   Value half = node.create<nn::FloorOp>(node.create<nn::DivOp>(length, number(node, 2)));
@@ -134,21 +135,21 @@ static void importMelWeightMatrix(NodeImport &node) {
 // DFT and STFT
 //===----------------------------------------------------------------------===//
 
-static Value intConstant(NodeImport &node, int64_t value) { return node.intsConstant({value}); }
+static Value intConstant(NodeReader &node, int64_t value) { return node.intsConstant({value}); }
 
 /// How many of `length` frequencies tell the others of a real signal; vectors of one.
-static Value halfOf(NodeImport &node, Value length) {
+static Value halfOf(NodeReader &node, Value length) {
   Value half = node.create<nn::DivOp>(length, intConstant(node, 2));
   return node.create<nn::AddOp>(half, intConstant(node, 1));
 }
 
-static Value sliceAlong(NodeImport &node, Value x, Value begin, Value end, Value axis,
+static Value sliceAlong(NodeReader &node, Value x, Value begin, Value end, Value axis,
                         int64_t step = 1) {
   return node.create<nn::SliceOp>(x, begin, end, axis, intConstant(node, step));
 }
 
 /// `x` with zeros along the axis, before and behind it; a negative number cuts off.
-static Value padAlong(NodeImport &node, Value x, Value before, Value behind, Value axis) {
+static Value padAlong(NodeReader &node, Value x, Value before, Value behind, Value axis) {
   std::optional<nn::Shape> shape = nn::shapeOf(x);
   if (!shape) // after an error
     return x;
@@ -156,10 +157,10 @@ static Value padAlong(NodeImport &node, Value x, Value before, Value behind, Val
   Value pads = node.create<nn::ConcatOp>(
       mlir::ValueRange{entriesAt(node, before, axis, rank), entriesAt(node, behind, axis, rank)},
       /*axis=*/0);
-  return node.create<nn::PadOp>(x, pads, node.graph().none, PadMode::Constant);
+  return node.create<nn::PadOp>(x, pads, node.none(), PadMode::Constant);
 }
 
-static Value sizeAlong(NodeImport &node, Value x, Value axis) {
+static Value sizeAlong(NodeReader &node, Value x, Value axis) {
   Value sizes = node.create<nn::ShapeOp>(x, node.builder().getI64IntegerAttr(0),
                                          /*end=*/mlir::IntegerAttr());
   return node.create<nn::GatherOp>(sizes, axis, /*axis=*/0);
@@ -167,7 +168,7 @@ static Value sizeAlong(NodeImport &node, Value x, Value axis) {
 
 /// All frequencies of a real signal of `length`, of the first half of them: the others are
 /// their conjugates in reverse.
-static Value mirrored(NodeImport &node, Value half, Value length, Value axis) {
+static Value mirrored(NodeReader &node, Value half, Value length, Value axis) {
   Value known = halfOf(node, length), zero = intConstant(node, 0);
   Value others = node.create<nn::SubOp>(length, known);
   half =
@@ -180,7 +181,7 @@ static Value mirrored(NodeImport &node, Value half, Value length, Value axis) {
 }
 
 /// The axis of a DFT as a vector of one: an attribute before opset 20.
-static Value readDftAxis(NodeImport &node) {
+static Value readDftAxis(NodeReader &node) {
   if (node.opset() < 20)
     return intConstant(node, node.getInt("axis", 1));
   if (!node.hasInput(2))
@@ -190,7 +191,7 @@ static Value readDftAxis(NodeImport &node) {
 }
 
 /// Fails unless the last dimension is of numbers with `parts` parts, or of any where 0.
-static void requireSignal(NodeImport &node, int64_t rank, int64_t parts) {
+static void requireSignal(NodeReader &node, int64_t rank, int64_t parts) {
   requireFloats(node, 0);
   std::optional<nn::Shape> shape = node.inputShape(0);
   if (!shape)
@@ -204,7 +205,7 @@ static void requireSignal(NodeImport &node, int64_t rank, int64_t parts) {
         fmt::format("the last dimension of the signal must be {}, found {}", parts, last.str()));
 }
 
-static void importDft(NodeImport &node) {
+static void importDft(NodeReader &node) {
   bool inverse = node.getBool("inverse", false), onesided = node.getBool("onesided", false);
   requireSignal(node, 0, !onesided ? 0 : inverse ? 2 : 1);
   Value axis = readDftAxis(node);
@@ -231,7 +232,7 @@ static void importDft(NodeImport &node) {
 }
 
 /// The length of a frame, as a vector of one: input 3, or that of the window or the signal.
-static Value readFrameLength(NodeImport &node) {
+static Value readFrameLength(NodeReader &node) {
   if (node.hasInput(3))
     return node.create<nn::ReshapeOp>(readScalar(node, 3, DType::Int64), intConstant(node, 1),
                                       /*allowzero=*/false);
@@ -239,7 +240,7 @@ static Value readFrameLength(NodeImport &node) {
 }
 
 /// Frames are gathered out of the signal and transformed, each for itself.
-static void importStft(NodeImport &node) {
+static void importStft(NodeReader &node) {
   bool onesided = node.getBool("onesided", true);
   requireSignal(node, 3, onesided ? 1 : 0);
   if (auto window = node.inputShape(2); window && window->rank() != 1)

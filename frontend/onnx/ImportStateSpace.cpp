@@ -4,8 +4,9 @@
 // earlier ones.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/NodeReader.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -17,12 +18,12 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// Zeros of these sizes, of the type of `like`.
-static Value createZeros(NodeImport &node, llvm::ArrayRef<Value> sizes, Value like) {
+static Value createZeros(NodeReader &node, llvm::ArrayRef<Value> sizes, Value like) {
   return node.create<nn::ExpandOp>(constantLike(node, 0, like), joinSizes(node, sizes));
 }
 
 /// An error unless the inputs that are there have rank `rank`.
-static void requireRank(NodeImport &node, llvm::ArrayRef<int> inputs, int64_t rank) {
+static void requireRank(NodeReader &node, llvm::ArrayRef<int> inputs, int64_t rank) {
   for (int i : inputs) {
     if (!node.hasInput(i))
       continue;
@@ -41,10 +42,10 @@ static void requireRank(NodeImport &node, llvm::ArrayRef<int> inputs, int64_t ra
 
 /// Each channel of `padded` with its own kernel: without a number of channels that the model
 /// tells, as the products of all windows.
-static Value createDepthwise(NodeImport &node, Value padded, Value weight) {
+static Value createDepthwise(NodeReader &node, Value padded, Value weight) {
   std::optional<nn::Shape> shape = nn::shapeOf(weight);
   if (shape && (*shape)[0].isStatic() && (*shape)[0].size() > 0)
-    return node.create<nn::ConvOp>(padded, weight, node.graph().none, std::vector<int64_t>{1},
+    return node.create<nn::ConvOp>(padded, weight, node.none(), std::vector<int64_t>{1},
                                    std::vector<int64_t>{1}, std::vector<int64_t>{0, 0},
                                    (*shape)[0].size(), AutoPad::NotSet);
   Value taps = node.createCount(node.sizeOf(weight, 2));
@@ -57,7 +58,7 @@ static Value createDepthwise(NodeImport &node, Value padded, Value weight) {
                                    /*keepdims=*/false, /*noop_with_empty_axes=*/false);
 }
 
-static void importCausalConv(NodeImport &node) {
+static void importCausalConv(NodeReader &node) {
   std::string activation = node.getString("activation", "none");
   if (activation != "none" && activation != "silu" && activation != "swish")
     return node.invalid("attribute 'activation': expected none, silu or swish, found '" +
@@ -88,8 +89,7 @@ static void importCausalConv(NodeImport &node) {
   node.setOutput(0, convert(node, y, node.inputDType(0)));
   // From the length of the input on.
   Value start = node.sizeOf(x, 2), end = node.create<nn::AddOp>(start, carried);
-  Value present =
-      node.create<nn::SliceOp>(padded, start, end, node.intsConstant({2}), node.graph().none);
+  Value present = node.create<nn::SliceOp>(padded, start, end, node.intsConstant({2}), node.none());
   node.setOutput(1, convert(node, present, node.inputDType(0)));
 }
 
@@ -112,18 +112,18 @@ struct Heads {
 } // namespace
 
 /// [batch, time, heads * size] as [batch, time, heads, size].
-static Value splitLast(NodeImport &node, Value x, int64_t heads) {
+static Value splitLast(NodeReader &node, Value x, int64_t heads) {
   Value size = dividedSize(node, node.sizeOf(x, 2), heads);
   Value sizes[] = {node.sizeOf(x, 0), node.sizeOf(x, 1), node.intsConstant({heads}), size};
   return node.create<nn::ReshapeOp>(x, joinSizes(node, sizes), /*allowzero=*/true);
 }
 
-static Value unsqueeze(NodeImport &node, Value x, int64_t axis) {
+static Value unsqueeze(NodeReader &node, Value x, int64_t axis) {
   return node.create<nn::UnsqueezeOp>(x, node.intsConstant({axis}));
 }
 
 /// The state after a step, [batch, heads, key size, value size].
-static Value nextState(NodeImport &node, const Step &step) {
+static Value nextState(NodeReader &node, const Step &step) {
   Value state = step.state, value = unsqueeze(node, step.value, 2);
   if (step.factor)
     state = node.create<nn::MulOp>(state, unsqueeze(node, step.factor, -1));
@@ -138,7 +138,7 @@ static Value nextState(NodeImport &node, const Step &step) {
 }
 
 /// What the queries read from a state: [batch, heads of queries, value size].
-static Value readState(NodeImport &node, Value query, Value state, const Heads &heads) {
+static Value readState(NodeReader &node, Value query, Value state, const Heads &heads) {
   Value batch = node.sizeOf(query, 0), keyHeads = node.intsConstant({heads.keys});
   Value group = node.intsConstant({heads.queries / heads.keys});
   Value rows = node.create<nn::ReshapeOp>(
@@ -150,7 +150,7 @@ static Value readState(NodeImport &node, Value query, Value state, const Heads &
 
 /// The last state and what has been read at all times, [batch, time, heads, size], when the
 /// step goes over the second dimension of its operands.
-static mlir::ResultRange scanTimes(NodeImport &node, const Step &whole, const Heads &heads) {
+static mlir::ResultRange scanTimes(NodeReader &node, const Step &whole, const Heads &heads) {
   mlir::OperationState state(node.loc(), nn::ScanOp::getOperationName());
   mlir::Block &block = state.addRegion()->emplaceBlock();
   state.addOperands(whole.state);
@@ -190,7 +190,7 @@ static mlir::ResultRange scanTimes(NodeImport &node, const Step &whole, const He
 }
 
 /// Reads the heads, and checks which inputs the update rule has.
-static Heads readLinearHeads(NodeImport &node) {
+static Heads readLinearHeads(NodeReader &node) {
   std::string rule = node.getString("update_rule", "gated_delta");
   bool isGated = rule == "gated" || rule == "gated_delta";
   bool isDelta = rule == "delta" || rule == "gated_delta";
@@ -210,7 +210,7 @@ static Heads readLinearHeads(NodeImport &node) {
   return heads;
 }
 
-static void importLinearAttention(NodeImport &node) {
+static void importLinearAttention(NodeReader &node) {
   Heads heads = readLinearHeads(node);
   double scale = node.getFloat("scale", 0);
   requireRank(node, {0, 1, 2, 4, 5}, 3);

@@ -1,5 +1,5 @@
 //===- ImportStructure.cpp - constants and identity ------------------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/TensorData.h"
 #include "frontend/onnx/WeightImport.h"
@@ -21,7 +21,7 @@ static Expected<Tensor> stringTensor(const std::vector<std::string> &strings, bo
 }
 
 /// The tensor in one of the value_* attributes of opset 12.
-static Expected<Tensor> listConstant(NodeImport &node) {
+static Expected<Tensor> listConstant(NodeReader &node) {
   if (node.hasAttribute("value_float"))
     return Tensor::of<float>({}, {static_cast<float>(node.getFloat("value_float"))});
   if (node.hasAttribute("value_floats")) {
@@ -41,7 +41,7 @@ static Expected<Tensor> listConstant(NodeImport &node) {
   return invalidModel("has no value");
 }
 
-static void importConstant(NodeImport &node) {
+static void importConstant(NodeReader &node) {
   if (const proto::TensorProto *tensor = node.getTensor("value")) {
     auto value = importTensor(node.graph(), *tensor, node.loc());
     if (!value)
@@ -54,7 +54,7 @@ static void importConstant(NodeImport &node) {
   node.setOutput(0, node.constant(*tensor));
 }
 
-static void importConstantOfShape(NodeImport &node) {
+static void importConstantOfShape(NodeReader &node) {
   Tensor value = Tensor::of<float>({1}, {0});
   if (const proto::TensorProto *tensor = node.getTensor("value")) {
     auto decoded = decodeTensor(*tensor, node.graph().source, node.graph().limits);
@@ -69,7 +69,7 @@ static void importConstantOfShape(NodeImport &node) {
   node.setOutput(0, node.create<nn::ExpandOp>(number, node.input(0)));
 }
 
-static void importIdentity(NodeImport &node) { node.setOutput(0, node.input(0)); }
+static void importIdentity(NodeReader &node) { node.setOutput(0, node.input(0)); }
 
 std::span<const OpsetRow> quern::onnx::structureImports() {
   static constexpr OpsetRow rows[] = {

@@ -1,5 +1,5 @@
 //===- ImportText.cpp - ops on strings ------------------------------------===//
-#include "frontend/onnx/ImportContext.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/TextOps.h"
 
@@ -12,31 +12,31 @@ using namespace quern::onnx;
 using mlir::Value;
 
 /// A constant vector of strings.
-static Value stringsConstant(NodeImport &node, const std::vector<std::string> &strings) {
+static Value stringsConstant(NodeReader &node, const std::vector<std::string> &strings) {
   auto tensor = Tensor::allocate(DType::String, {static_cast<int64_t>(strings.size())});
   if (!tensor) {
     node.fail(tensor.status());
-    return node.graph().none;
+    return node.none();
   }
   std::copy(strings.begin(), strings.end(), tensor->mutableData<std::string>());
   return node.constant(*tensor);
 }
 
-static void importStringConcat(NodeImport &node) {
+static void importStringConcat(NodeReader &node) {
   node.setOutput(0, node.create<nn::StringConcatOp>(node.input(0), node.input(1)));
 }
 
 /// Opset 10 knew the same attributes. Cases are Unicode's, whatever the locale.
-static void importStringNormalizer(NodeImport &node) {
+static void importStringNormalizer(NodeReader &node) {
   node.ignoreAttribute("locale");
   std::string action = node.getString("case_change_action", "NONE");
   bool isSensitive = node.getBool("is_case_sensitive", false);
   std::vector<std::string> stopwords = node.getStrings("stopwords");
-  Value words = stopwords.empty() ? node.graph().none : stringsConstant(node, stopwords);
+  Value words = stopwords.empty() ? node.none() : stringsConstant(node, stopwords);
   node.setOutput(0, node.create<nn::StringNormalizeOp>(node.input(0), words, action, isSensitive));
 }
 
-static void importStringSplit(NodeImport &node) {
+static void importStringSplit(NodeReader &node) {
   std::string delimiter = node.getString("delimiter", "");
   int64_t most = node.getInt("maxsplit", -1);
   mlir::ResultRange results =
@@ -45,12 +45,12 @@ static void importStringSplit(NodeImport &node) {
   node.setOutput(1, results[1]);
 }
 
-static void importRegexFullMatch(NodeImport &node) {
+static void importRegexFullMatch(NodeReader &node) {
   // Without a pattern only the empty string matches.
   node.setOutput(0, node.create<nn::RegexMatchOp>(node.input(0), node.getString("pattern", "")));
 }
 
-static void importTfIdfVectorizer(NodeImport &node) {
+static void importTfIdfVectorizer(NodeReader &node) {
   std::vector<int64_t> numbers = node.getInts("pool_int64s");
   std::vector<std::string> strings = node.getStrings("pool_strings");
   if (numbers.empty() == strings.empty())

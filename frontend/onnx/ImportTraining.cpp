@@ -5,7 +5,8 @@
 // of updates so far, then all variables, all gradients, and all averages of each kind.
 //
 //===----------------------------------------------------------------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 
 #include <fmt/format.h>
@@ -26,19 +27,19 @@ struct Variable {
 };
 } // namespace
 
-static Value times(NodeImport &node, Value a, double factor) {
+static Value times(NodeReader &node, Value a, double factor) {
   return node.create<nn::MulOp>(a, constantLike(node, factor, a));
 }
-static Value times(NodeImport &node, Value a, Value b) { return node.create<nn::MulOp>(a, b); }
-static Value plus(NodeImport &node, Value a, Value b) { return node.create<nn::AddOp>(a, b); }
-static Value plus(NodeImport &node, Value a, double b) {
+static Value times(NodeReader &node, Value a, Value b) { return node.create<nn::MulOp>(a, b); }
+static Value plus(NodeReader &node, Value a, Value b) { return node.create<nn::AddOp>(a, b); }
+static Value plus(NodeReader &node, Value a, double b) {
   return node.create<nn::AddOp>(a, constantLike(node, b, a));
 }
-static Value minus(NodeImport &node, Value a, Value b) { return node.create<nn::SubOp>(a, b); }
+static Value minus(NodeReader &node, Value a, Value b) { return node.create<nn::SubOp>(a, b); }
 
 /// Calls step(variable) for each variable; it leaves there what the variable and the
 /// averages are afterwards. `kept` is how many averages there are.
-template <typename Step> static void importSteps(NodeImport &node, int kept, Step step) {
+template <typename Step> static void importSteps(NodeReader &node, int kept, Step step) {
   int lists = 2 + kept, count = (node.inputCount() - 2) / lists;
   if (count < 1 || node.inputCount() != 2 + count * lists)
     return node.invalid(fmt::format("has {} inputs, expected 2 and {} for each variable",
@@ -64,11 +65,11 @@ template <typename Step> static void importSteps(NodeImport &node, int kept, Ste
 }
 
 /// The gradient with that of 0.5 * norm * ||x||^2.
-static Value regularized(NodeImport &node, const Variable &variable, double norm) {
+static Value regularized(NodeReader &node, const Variable &variable, double norm) {
   return plus(node, times(node, variable.x, norm), variable.gradient);
 }
 
-static void importAdagrad(NodeImport &node) {
+static void importAdagrad(NodeReader &node) {
   double decay = node.getFloat("decay_factor", 0), epsilon = node.getFloat("epsilon", 1e-6);
   double norm = node.getFloat("norm_coefficient", 0);
   importSteps(node, 1, [&](Variable &v) {
@@ -82,7 +83,7 @@ static void importAdagrad(NodeImport &node) {
 }
 
 /// What Adam makes of the rate while its averages are young.
-static Value adjustedRate(NodeImport &node, const Variable &v, double alpha, double beta) {
+static Value adjustedRate(NodeReader &node, const Variable &v, double alpha, double beta) {
   Value one = constantLike(node, 1, v.rate), zero = constantLike(node, 0, v.rate);
   auto remains = [&](double base) { // 1 - base^T
     Value power = node.create<nn::PowOp>(constantLike(node, base, v.rate), v.updates);
@@ -93,7 +94,7 @@ static Value adjustedRate(NodeImport &node, const Variable &v, double alpha, dou
   return node.create<nn::WhereOp>(isYoung, times(node, v.rate, factor), v.rate);
 }
 
-static void importAdam(NodeImport &node) {
+static void importAdam(NodeReader &node) {
   double alpha = node.getFloat("alpha", 0.9), beta = node.getFloat("beta", 0.999);
   double epsilon = node.getFloat("epsilon", 1e-6), norm = node.getFloat("norm_coefficient", 0);
   double normPost = node.getFloat("norm_coefficient_post", 0);
@@ -111,7 +112,7 @@ static void importAdam(NodeImport &node) {
   });
 }
 
-static void importMomentum(NodeImport &node) {
+static void importMomentum(NodeReader &node) {
   double alpha = node.getFloat("alpha"), beta = node.getFloat("beta");
   double norm = node.getFloat("norm_coefficient");
   std::string mode = node.getString("mode");

@@ -25,7 +25,7 @@ using mlir::Value;
 //===----------------------------------------------------------------------===//
 
 /// Numbers of a tensor attribute of floats.
-static std::vector<double> doublesOf(NodeImport &node, const Tensor &tensor,
+static std::vector<double> doublesOf(NodeReader &node, const Tensor &tensor,
                                      std::string_view name) {
   auto count = static_cast<size_t>(tensor.numElements());
   std::vector<double> values(count);
@@ -42,12 +42,12 @@ static std::vector<double> doublesOf(NodeImport &node, const Tensor &tensor,
   return values;
 }
 
-static std::vector<double> readTensorOfFloats(NodeImport &node, const std::string &name) {
+static std::vector<double> readTensorOfFloats(NodeReader &node, const std::string &name) {
   return doublesOf(node, readTensorAttribute(node, name), name);
 }
 
 /// A list of floats, in an attribute of this name or a tensor of a like one.
-static std::vector<double> readFloats(NodeImport &node, const std::string &name) {
+static std::vector<double> readFloats(NodeReader &node, const std::string &name) {
   std::vector<float> floats = node.getFloats(name);
   std::vector<double> values = readTensorOfFloats(node, name + "_as_tensor");
   if (!floats.empty() && !values.empty())
@@ -56,7 +56,7 @@ static std::vector<double> readFloats(NodeImport &node, const std::string &name)
 }
 
 /// The attributes of both older ops; those of votes start with `prefix`.
-static NodeLists readNodeLists(NodeImport &node, const std::string &prefix) {
+static NodeLists readNodeLists(NodeReader &node, const std::string &prefix) {
   node.ignoreAttribute("nodes_hitrates");
   node.ignoreAttribute("nodes_hitrates_as_tensor");
   return {.treeIds = node.getInts("nodes_treeids"),
@@ -78,11 +78,11 @@ static NodeLists readNodeLists(NodeImport &node, const std::string &prefix) {
 //===----------------------------------------------------------------------===//
 
 template <typename To, typename From>
-static Value listConstant(NodeImport &node, const std::vector<From> &values, Tensor::Dims dims) {
+static Value listConstant(NodeReader &node, const std::vector<From> &values, Tensor::Dims dims) {
   auto tensor = Tensor::allocateUninitialized(dtypeOf<To>(), std::move(dims), node.graph().limits);
   if (!tensor) {
     node.fail(tensor.status());
-    return node.graph().none;
+    return node.none();
   }
   std::transform(values.begin(), values.end(), tensor->template mutableData<To>(),
                  [](From value) { return static_cast<To>(value); });
@@ -90,16 +90,16 @@ static Value listConstant(NodeImport &node, const std::vector<From> &values, Ten
 }
 
 template <typename To, typename From>
-static Value vectorConstant(NodeImport &node, const std::vector<From> &values) {
+static Value vectorConstant(NodeReader &node, const std::vector<From> &values) {
   return listConstant<To>(node, values, {static_cast<int64_t>(values.size())});
 }
 
-static Value doublesLike(NodeImport &node, const std::vector<double> &values, Value like) {
+static Value doublesLike(NodeReader &node, const std::vector<double> &values, Value like) {
   return dtypeOf(like) == DType::Float64 ? vectorConstant<double>(node, values)
                                          : vectorConstant<float>(node, values);
 }
 
-static Value createTrees(NodeImport &node, Value x, const TreeTables &tables, ReduceKind kind,
+static Value createTrees(NodeReader &node, Value x, const TreeTables &tables, ReduceKind kind,
                          int64_t targetCount) {
   Tensor::Dims nodeDims = {static_cast<int64_t>(tables.tests.size()), 3};
   return node.create<nn::TreeEnsembleOp>(
@@ -111,7 +111,7 @@ static Value createTrees(NodeImport &node, Value x, const TreeTables &tables, Re
 }
 
 /// Whether rows get a weight for each target, [rows, targets].
-static Value createVoted(NodeImport &node, Value x, const TreeTables &tables, int64_t targets) {
+static Value createVoted(NodeReader &node, Value x, const TreeTables &tables, int64_t targets) {
   TreeTables counts = tables;
   std::fill(counts.weights.begin(), counts.weights.end(), 1);
   Value count = createTrees(node, x, counts, ReduceKind::Sum, targets);
@@ -127,7 +127,7 @@ static constexpr Aggregate kAggregates[] = {
     {ReduceKind::Sum, true}, {ReduceKind::Sum}, {ReduceKind::Min}, {ReduceKind::Max}};
 
 /// The scores of a regression, [rows, targets], of the type of `x`.
-static Value createRegression(NodeImport &node, Value x, const TreeTables &tables,
+static Value createRegression(NodeReader &node, Value x, const TreeTables &tables,
                               Aggregate aggregate, int64_t targets,
                               const std::vector<double> &base) {
   if (!base.empty() && static_cast<int64_t>(base.size()) != targets) {
@@ -144,7 +144,7 @@ static Value createRegression(NodeImport &node, Value x, const TreeTables &table
 }
 
 /// Fails the node where there are no tables.
-static std::optional<TreeTables> taken(NodeImport &node, Expected<TreeTables> tables) {
+static std::optional<TreeTables> taken(NodeReader &node, Expected<TreeTables> tables) {
   if (tables && !node.failed())
     return tables.take();
   if (!tables)
@@ -153,7 +153,7 @@ static std::optional<TreeTables> taken(NodeImport &node, Expected<TreeTables> ta
 }
 
 /// The number of targets; at most what int32 counts.
-static int64_t readTargetCount(NodeImport &node, const std::vector<int64_t> &targets) {
+static int64_t readTargetCount(NodeReader &node, const std::vector<int64_t> &targets) {
   int64_t largest = targets.empty() ? 0 : *std::max_element(targets.begin(), targets.end());
   largest = std::clamp<int64_t>(largest, 0, std::numeric_limits<int32_t>::max() - 1);
   int64_t count = node.getInt("n_targets", largest + 1);
@@ -166,7 +166,7 @@ static int64_t readTargetCount(NodeImport &node, const std::vector<int64_t> &tar
 // Regressors
 //===----------------------------------------------------------------------===//
 
-static void importTreeEnsembleRegressor(NodeImport &node) {
+static void importTreeEnsembleRegressor(NodeReader &node) {
   constexpr std::array<std::string_view, 4> kNames = {"AVERAGE", "SUM", "MIN", "MAX"};
   std::string name = node.getString("aggregate_function", "SUM");
   auto function = std::find(kNames.begin(), kNames.end(), name);
@@ -192,7 +192,7 @@ static void importTreeEnsembleRegressor(NodeImport &node) {
   node.setOutput(0, transformScores(node, scores, targets, transform));
 }
 
-static void importTreeEnsemble(NodeImport &node) {
+static void importTreeEnsemble(NodeReader &node) {
   int64_t function = node.getInt("aggregate_function", 1),
           transform = node.getInt("post_transform", 0);
   if (function < 0 || function > 3)
@@ -233,7 +233,7 @@ static void importTreeEnsemble(NodeImport &node) {
 namespace {
 /// A TreeEnsembleClassifier on its way.
 struct Classifier {
-  NodeImport &node;
+  NodeReader &node;
   NodeLists lists;
   TreeTables tables;
   ClassLabels labels;
@@ -294,7 +294,7 @@ Value Classifier::whereVoted(int64_t i, Value score) const {
   return mayVote ? node.create<nn::WhereOp>(voted[i], score, columns[i]) : columns[i];
 }
 
-static Value beside(NodeImport &node, Value a, Value b) {
+static Value beside(NodeReader &node, Value a, Value b) {
   return node.create<nn::ConcatOp>(mlir::ValueRange{a, b}, /*axis=*/1);
 }
 
@@ -337,7 +337,7 @@ void Classifier::finishTwo() {
   if (!hasOneVotedClass())
     return finishByScores();
   auto split = [&](Value value, Value *parts) {
-    auto results = node.createMulti<nn::SplitOp>(2, value, node.graph().none, /*axis=*/1);
+    auto results = node.createMulti<nn::SplitOp>(2, value, node.none(), /*axis=*/1);
     std::copy(results.begin(), results.end(), parts);
   };
   split(scores, columns);
@@ -377,7 +377,7 @@ void Classifier::finishMany() {
   node.setOutput(1, transformScores(node, scores, classes(), transform));
 }
 
-static void importTreeEnsembleClassifier(NodeImport &node) {
+static void importTreeEnsembleClassifier(NodeReader &node) {
   NodeLists lists = readNodeLists(node, "class");
   ClassLabels labels = readClassLabels(node, "classlabels_int64s");
   std::vector<double> base = readFloats(node, "base_values");

@@ -1,5 +1,6 @@
 //===- ImportVision.cpp - sampling, regions, windows summed up ------------===//
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
+#include "frontend/onnx/Operands.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "ir/VisionOps.h"
 #include "quern/Limits.h"
@@ -12,7 +13,7 @@ using llvm::APFloat;
 using mlir::Value;
 
 /// a * b + c in the type of `a`.
-static Value scaleAndShift(NodeImport &node, Value a, double b, double c) {
+static Value scaleAndShift(NodeReader &node, Value a, double b, double c) {
   Value product = node.create<nn::MulOp>(a, constantLike(node, b, a));
   return node.create<nn::AddOp>(product, constantLike(node, c, a));
 }
@@ -22,7 +23,7 @@ static Value scaleAndShift(NodeImport &node, Value a, double b, double c) {
 //===----------------------------------------------------------------------===//
 
 /// How many spatial axes there are; 0 with an error when nothing tells.
-static int64_t gridAxes(NodeImport &node) {
+static int64_t gridAxes(NodeReader &node) {
   auto input = node.inputShape(0), grid = node.inputShape(1);
   int64_t axes = 0;
   if (input)
@@ -38,7 +39,7 @@ static int64_t gridAxes(NodeImport &node) {
 }
 
 /// Places in [-1, 1] as places in pixels.
-static Value gridInPixels(NodeImport &node, int64_t axes, bool alignCorners) {
+static Value gridInPixels(NodeReader &node, int64_t axes, bool alignCorners) {
   Value grid = widen(node, node.input(1));
   // The grid's coordinates are those of the last axis first.
   std::vector<int64_t> reversed;
@@ -58,7 +59,7 @@ static Value gridInPixels(NodeImport &node, int64_t axes, bool alignCorners) {
 }
 
 /// Opset 16 and ONNX Runtime's op have other names for modes than opset 20.
-static ResizeMode readSampleMode(NodeImport &node) {
+static ResizeMode readSampleMode(NodeReader &node) {
   std::string mode = node.getString("mode", "linear");
   if (mode == "linear" || mode == "bilinear")
     return ResizeMode::Linear;
@@ -69,7 +70,7 @@ static ResizeMode readSampleMode(NodeImport &node) {
   return ResizeMode::Nearest;
 }
 
-static PadMode readSamplePadding(NodeImport &node) {
+static PadMode readSamplePadding(NodeReader &node) {
   std::string padding = node.getString("padding_mode", "zeros");
   if (padding == "border")
     return PadMode::Edge;
@@ -80,7 +81,7 @@ static PadMode readSamplePadding(NodeImport &node) {
   return PadMode::Constant;
 }
 
-static void importGridSample(NodeImport &node) {
+static void importGridSample(NodeReader &node) {
   ResizeMode mode = readSampleMode(node);
   PadMode padding = readSamplePadding(node);
   bool alignCorners = node.getBool("align_corners", false);
@@ -98,7 +99,7 @@ static void importGridSample(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// Where the pixels of an axis lie in [-1, 1].
-static Value axisPlaces(NodeImport &node, Value size, bool alignCorners, DType dtype) {
+static Value axisPlaces(NodeReader &node, Value size, bool alignCorners, DType dtype) {
   Value places = convert(node, node.createCount(size), dtype);
   size = convert(node, size, dtype);
   if (alignCorners) {
@@ -112,7 +113,7 @@ static Value axisPlaces(NodeImport &node, Value size, bool alignCorners, DType d
 }
 
 /// How many spatial axes there are: theta is [N, axes, axes + 1].
-static int64_t affineAxes(NodeImport &node) {
+static int64_t affineAxes(NodeReader &node) {
   auto theta = node.inputShape(0), size = node.inputShape(1);
   int64_t axes = 0;
   if (theta && theta->rank() == 3 && (*theta)[1].isStatic())
@@ -135,7 +136,7 @@ static int64_t affineAxes(NodeImport &node) {
 }
 
 /// theta[:, :, column], to be added to places in its last dimension: [N, 1, ..., axes].
-static Value thetaColumn(NodeImport &node, Value theta, int64_t column, int64_t axes) {
+static Value thetaColumn(NodeReader &node, Value theta, int64_t column, int64_t axes) {
   Value vector = node.create<nn::GatherOp>(theta, node.scalarConstant(double(column), DType::Int64),
                                            /*axis=*/2);
   std::vector<int64_t> inner;
@@ -144,7 +145,7 @@ static Value thetaColumn(NodeImport &node, Value theta, int64_t column, int64_t 
   return node.create<nn::UnsqueezeOp>(vector, node.intsConstant(inner));
 }
 
-static void importAffineGrid(NodeImport &node) {
+static void importAffineGrid(NodeReader &node) {
   bool alignCorners = node.getBool("align_corners", false);
   requireFloats(node, 0);
   int64_t axes = affineAxes(node);
@@ -174,7 +175,7 @@ static void importAffineGrid(NodeImport &node) {
 //===----------------------------------------------------------------------===//
 
 /// RoiAlign; pixels have whole coordinates at their corners from opset 16 on.
-static void importRoiAlign(NodeImport &node) {
+static void importRoiAlign(NodeReader &node) {
   std::string kind = node.getString("mode", "avg");
   int64_t height = node.getInt("output_height", 1), width = node.getInt("output_width", 1);
   int64_t samplingRatio = node.getInt("sampling_ratio", 0);
@@ -199,7 +200,7 @@ static void importRoiAlign(NodeImport &node) {
 }
 
 /// A region is (image, x1, y1, x2, y2).
-static void importMaxRoiPool(NodeImport &node) {
+static void importMaxRoiPool(NodeReader &node) {
   std::vector<int64_t> shape = node.getInts("pooled_shape");
   double scale = node.getFloat("spatial_scale", 1);
   if (shape.size() != 2)
@@ -230,7 +231,7 @@ struct CropAxis {
 } // namespace
 
 /// Regions begin and end at columns `axis` and 2 + `axis` of `rois`, in [0, 1].
-static CropAxis cropAxis(NodeImport &node, Value rois, int64_t axis) {
+static CropAxis cropAxis(NodeReader &node, Value rois, int64_t axis) {
   auto column = [&](int64_t i) -> Value {
     return node.create<nn::GatherOp>(rois, node.intsConstant({i}), /*axis=*/1);
   };
@@ -258,7 +259,7 @@ static CropAxis cropAxis(NodeImport &node, Value rois, int64_t axis) {
 }
 
 /// ONNX Runtime's op: regions, each of one size afterwards.
-static void importCropAndResize(NodeImport &node) {
+static void importCropAndResize(NodeReader &node) {
   std::string mode = node.getString("mode", "bilinear");
   double extrapolation = node.getFloat("extrapolation_value", 0);
   if (mode != "bilinear" && mode != "nearest")
@@ -300,7 +301,7 @@ static void importCropAndResize(NodeImport &node) {
 // Col2Im
 //===----------------------------------------------------------------------===//
 
-static void importCol2Im(NodeImport &node) {
+static void importCol2Im(NodeReader &node) {
   node.setOutput(0, node.create<nn::Col2ImOp>(node.input(0), node.input(1), node.input(2),
                                               node.getInts("strides"), node.getInts("dilations"),
                                               node.getInts("pads")));

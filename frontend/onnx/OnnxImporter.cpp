@@ -1,9 +1,9 @@
 //===- OnnxImporter.cpp - ONNX models to the nn dialect -------------------===//
 #include "frontend/onnx/OnnxImporter.h"
 
-#include "frontend/onnx/ImportContext.h"
 #include "frontend/onnx/NodeLabels.h"
 #include "frontend/onnx/NodeOrder.h"
+#include "frontend/onnx/NodeReader.h"
 #include "frontend/onnx/OnnxReader.h"
 #include "frontend/onnx/OpsetTable.h"
 #include "frontend/onnx/Scope.h"
@@ -35,7 +35,8 @@ public:
               const ImportOptions &options, ImportProblems &problems)
       : context(context), graphProto(model->graph()), valid(valid), labels(*model),
         opsets(opsetVersions(*model)), options(options), problems(problems), scope{nullptr, opsets},
-        graph{mlir::OpBuilder(&context), options.limits, model.source, name,
+        graph{{mlir::OpBuilder(&context), options.limits, name},
+              model.source,
               ExternalFiles(directory)} {}
   Expected<Module> run();
 
@@ -139,7 +140,7 @@ Status ModelImport::importInitializers(Scope &inner, const proto::GraphProto &pr
 }
 
 /// Fails unless the operands are tensors, or of a kind that the op takes.
-static Status checkOperandKinds(const NodeImport &node, const OpsetRow &row) {
+static Status checkOperandKinds(const NodeReader &node, const OpsetRow &row) {
   for (int i = 0; i < node.inputCount() && !row.takesAnyValue; ++i)
     if (mlir::Type type = node.input(i).getType(); nn::isNestedType(type))
       return invalidModel("input " + std::to_string(i) + " must be a tensor, found " +
@@ -148,7 +149,7 @@ static Status checkOperandKinds(const NodeImport &node, const OpsetRow &row) {
 }
 
 /// Number of operands and results, and that required operands are there.
-static Status checkArity(const NodeImport &node, const OpsetRow &row) {
+static Status checkArity(const NodeReader &node, const OpsetRow &row) {
   int found = node.inputCount();
   if (found < row.minInputs || found > row.maxInputs)
     return invalidModel(fmt::format("has {} inputs, expected {}{}", found, row.minInputs,
@@ -257,7 +258,7 @@ Status ModelImport::importOp(Scope &inner, const proto::NodeProto &proto,
   }
   std::string where = fmt::format("node '{}' ({}, opset {})", label, proto.op_type(), opset);
   QUERN_TRY(graph.limits.deadline.check("importing the model").withContext(where));
-  NodeImport node(graph, inner, proto, namedLocation(label), opset);
+  NodeReader node(graph, inner, proto, namedLocation(label), opset);
   if (opset < 6 && domain.empty()) // a hint about memory
     node.ignoreAttribute("consumed_inputs");
   QUERN_TRY(checkArity(node, *row).withContext(where));

@@ -40,7 +40,7 @@ static Status checkSize(int64_t size, const Limits &limits) {
 }
 
 template <typename Message>
-static Expected<ParsedMessage<Message>> parse(MessageBytes source, const char *what) {
+static Expected<ParsedMessage<Message>> parse(SourceBytes source, const char *what) {
   // Protobuf logs to stderr; the Status says it all.
   [[maybe_unused]] static auto previous = google::protobuf::SetLogHandler(nullptr);
   auto message = std::make_shared<Message>();
@@ -89,7 +89,7 @@ Expected<ParsedModel> quern::onnx::readModelFile(const std::string &path, const 
   return found.empty() ? model : invalidModel("not an ONNX model: this is " + found);
 }
 
-Expected<ParsedModel> quern::onnx::readModelBytes(MessageBytes bytes, const Limits &limits) {
+Expected<ParsedModel> quern::onnx::readModelBytes(SourceBytes bytes, const Limits &limits) {
   QUERN_TRY(checkSize(static_cast<int64_t>(bytes.bytes.size()), limits));
   if (!bytes.owner) {
     auto copy = std::make_shared<std::vector<std::byte>>(bytes.bytes.begin(), bytes.bytes.end());

@@ -17,7 +17,7 @@ namespace quern::onnx {
 /// see rawDataOf.
 template <typename Message> struct ParsedMessage {
   std::shared_ptr<const Message> message;
-  MessageBytes source;
+  SourceBytes source;
 
   const Message &operator*() const { return *message; }
   const Message *operator->() const { return message.get(); }
@@ -30,7 +30,7 @@ using ParsedTensor = ParsedMessage<proto::TensorProto>;
 /// caller adds it.
 Expected<ParsedModel> readModelFile(const std::string &path, const Limits &limits);
 /// As above, from memory. Without an owner the bytes are copied.
-Expected<ParsedModel> readModelBytes(MessageBytes bytes, const Limits &limits);
+Expected<ParsedModel> readModelBytes(SourceBytes bytes, const Limits &limits);
 
 /// Maps and parses a file with one TensorProto (the .pb files of ONNX test data).
 Expected<ParsedTensor> readTensorProtoFile(const std::string &path, const Limits &limits);

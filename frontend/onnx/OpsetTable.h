@@ -8,7 +8,7 @@
 
 namespace quern::onnx {
 
-class NodeImport;
+class NodeReader;
 
 /// The newest opset of the default domain whose changes are known: a version
 /// after it is refused, by op, as its semantics may have changed. Rows of single ops
@@ -31,7 +31,7 @@ struct OpsetRow {
   int minInputs;
   int maxInputs;
   int maxOutputs;
-  void (*import)(NodeImport &node);
+  void (*import)(NodeReader &node);
   std::string_view domain = "";
   /// Whether operands may be sequences, optionals and maps.
   bool takesAnyValue = false;

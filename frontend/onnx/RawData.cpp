@@ -26,7 +26,7 @@ struct Reference {
 } // namespace
 
 std::span<const std::byte> quern::onnx::rawDataOf(const proto::TensorProto &tensor,
-                                                  const MessageBytes &source) {
+                                                  const SourceBytes &source) {
   const std::string &field = tensor.raw_data();
   if (source.bytes.empty())
     return std::as_bytes(std::span(field));

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "frontend/SourceBytes.h"
 #include "frontend/onnx/OnnxProto.h"
 
 #include <google/protobuf/io/zero_copy_stream.h>
@@ -29,16 +30,11 @@ inline constexpr int kMaxMessageNesting = 1000;
 /// default attributes, which may hold tensors.
 inline constexpr int kFunctionAttributeProtoField = 11;
 
-/// What a message was parsed from; `owner` keeps the bytes alive.
-struct MessageBytes {
-  std::span<const std::byte> bytes;
-  std::shared_ptr<const void> owner;
-  bool isMappedFile = false;
-};
+using frontend::SourceBytes;
 
 /// The raw_data of a tensor in a message that was parsed from `source`. With a
 /// default-constructed `source` it is the field itself, of a message that was built.
-std::span<const std::byte> rawDataOf(const proto::TensorProto &tensor, const MessageBytes &source);
+std::span<const std::byte> rawDataOf(const proto::TensorProto &tensor, const SourceBytes &source);
 
 /// A serialized message with references in place of raw_data, as a stream for the
 /// parser. The bytes must live as long.

@@ -16,7 +16,7 @@ using mlir::Value;
 // Operands and constants
 //===----------------------------------------------------------------------===//
 
-Value quern::onnx::readFeatures(NodeImport &node) {
+Value quern::onnx::readFeatures(NodeReader &node) {
   Value x = node.input(0);
   DType dtype = node.inputDType(0);
   if (!isFloat(dtype) && !isSignedInteger(dtype) && !isUnsignedInteger(dtype))
@@ -32,17 +32,17 @@ Value quern::onnx::readFeatures(NodeImport &node) {
 }
 
 template <typename T>
-static Value floatsConstant(NodeImport &node, std::span<const float> values, Tensor::Dims dims) {
+static Value floatsConstant(NodeReader &node, std::span<const float> values, Tensor::Dims dims) {
   auto tensor = Tensor::allocateUninitialized(dtypeOf<T>(), std::move(dims), node.graph().limits);
   if (!tensor) {
     node.fail(tensor.status());
-    return node.graph().none;
+    return node.none();
   }
   std::copy(values.begin(), values.end(), tensor->template mutableData<T>());
   return node.constant(*tensor);
 }
 
-Value quern::onnx::floatsLike(NodeImport &node, std::span<const float> values, Value like,
+Value quern::onnx::floatsLike(NodeReader &node, std::span<const float> values, Value like,
                               int64_t columns) {
   auto count = static_cast<int64_t>(values.size());
   Tensor::Dims dims = {count};
@@ -52,7 +52,7 @@ Value quern::onnx::floatsLike(NodeImport &node, std::span<const float> values, V
                                          : floatsConstant<float>(node, values, dims);
 }
 
-Tensor quern::onnx::readTensorAttribute(NodeImport &node, std::string_view name) {
+Tensor quern::onnx::readTensorAttribute(NodeReader &node, std::string_view name) {
   const proto::TensorProto *proto = node.getTensor(name);
   if (!proto)
     return {};
@@ -63,11 +63,11 @@ Tensor quern::onnx::readTensorAttribute(NodeImport &node, std::string_view name)
   return {};
 }
 
-Value quern::onnx::stringsConstant(NodeImport &node, const std::vector<std::string> &strings) {
+Value quern::onnx::stringsConstant(NodeReader &node, const std::vector<std::string> &strings) {
   auto tensor = Tensor::allocate(DType::String, {static_cast<int64_t>(strings.size())});
   if (!tensor) {
     node.fail(tensor.status());
-    return node.graph().none;
+    return node.none();
   }
   std::copy(strings.begin(), strings.end(), tensor->mutableData<std::string>());
   return node.constant(*tensor);
@@ -77,7 +77,7 @@ Value quern::onnx::stringsConstant(NodeImport &node, const std::vector<std::stri
 // Transforms
 //===----------------------------------------------------------------------===//
 
-PostTransform quern::onnx::readPostTransform(NodeImport &node) {
+PostTransform quern::onnx::readPostTransform(NodeReader &node) {
   constexpr std::array<std::string_view, 5> kNames = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO",
                                                       "PROBIT"};
   std::string name = node.getString("post_transform", "NONE");
@@ -91,7 +91,7 @@ PostTransform quern::onnx::readPostTransform(NodeImport &node) {
 
 /// The quantile of the normal distribution, in the approximation of erf's inverse by
 /// Winitzki that ONNX Runtime has, with its constants.
-static Value createProbit(NodeImport &node, Value p) {
+static Value createProbit(NodeReader &node, Value p) {
   auto number = [&](double value) { return constantLike(node, value, p); };
   Value x = node.create<nn::SubOp>(node.create<nn::MulOp>(p, number(2)), number(1));
   Value logarithm = node.create<nn::LogOp>(node.create<nn::MulOp>(
@@ -107,7 +107,7 @@ static Value createProbit(NodeImport &node, Value p) {
 }
 
 /// Softmax over what is not zero, which stays zero.
-static Value createSoftmaxZero(NodeImport &node, Value scores) {
+static Value createSoftmaxZero(NodeReader &node, Value scores) {
   Value axes = node.intsConstant({-1}), zero = constantLike(node, 0, scores);
   auto reduce = [&](Value of, ReduceKind kind) -> Value {
     return node.create<nn::ReduceOp>(of, axes, kind, /*keepdims=*/true,
@@ -123,7 +123,7 @@ static Value createSoftmaxZero(NodeImport &node, Value scores) {
   return node.create<nn::DivOp>(node.create<nn::WhereOp>(isZero, small, power), sum);
 }
 
-Value quern::onnx::transformScores(NodeImport &node, Value scores, int64_t columns,
+Value quern::onnx::transformScores(NodeReader &node, Value scores, int64_t columns,
                                    PostTransform transform) {
   if (columns < 2 && transform != PostTransform::Probit)
     return scores;
@@ -142,17 +142,17 @@ Value quern::onnx::transformScores(NodeImport &node, Value scores, int64_t colum
   return scores;
 }
 
-static Value besideEachOther(NodeImport &node, Value a, Value b) {
+static Value besideEachOther(NodeReader &node, Value a, Value b) {
   return node.create<nn::ConcatOp>(mlir::ValueRange{a, b}, /*axis=*/1);
 }
 
 /// Of a single score the quantile, and 0 beside it.
-static Value probitAlone(NodeImport &node, Value score) {
+static Value probitAlone(NodeReader &node, Value score) {
   Value zero = node.create<nn::SubOp>(score, score);
   return besideEachOther(node, createProbit(node, score), zero);
 }
 
-Value quern::onnx::complementScores(NodeImport &node, Value scores, PostTransform transform) {
+Value quern::onnx::complementScores(NodeReader &node, Value scores, PostTransform transform) {
   if (transform == PostTransform::Probit)
     return probitAlone(node, scores);
   if (transform == PostTransform::Logistic)
@@ -161,7 +161,7 @@ Value quern::onnx::complementScores(NodeImport &node, Value scores, PostTransfor
   return besideEachOther(node, other, scores);
 }
 
-Value quern::onnx::mirrorScores(NodeImport &node, Value scores, PostTransform transform) {
+Value quern::onnx::mirrorScores(NodeReader &node, Value scores, PostTransform transform) {
   if (transform == PostTransform::Probit)
     return probitAlone(node, scores);
   Value both = besideEachOther(node, node.create<nn::NegOp>(scores), scores);
@@ -172,20 +172,20 @@ Value quern::onnx::mirrorScores(NodeImport &node, Value scores, PostTransform tr
 // Labels
 //===----------------------------------------------------------------------===//
 
-ClassLabels quern::onnx::readClassLabels(NodeImport &node, std::string_view intsName) {
+ClassLabels quern::onnx::readClassLabels(NodeReader &node, std::string_view intsName) {
   ClassLabels labels{node.getInts(intsName), node.getStrings("classlabels_strings")};
   if (labels.ints.empty() == labels.strings.empty())
     node.invalid(fmt::format("needs either '{}' or 'classlabels_strings'", intsName));
   return labels;
 }
 
-Value quern::onnx::createLabels(NodeImport &node, const ClassLabels &labels, Value numbers) {
+Value quern::onnx::createLabels(NodeReader &node, const ClassLabels &labels, Value numbers) {
   Value all =
       labels.areStrings() ? stringsConstant(node, labels.strings) : node.intsConstant(labels.ints);
   return node.create<nn::GatherOp>(all, numbers, /*axis=*/0);
 }
 
-Value quern::onnx::createBinaryLabels(NodeImport &node, const ClassLabels &labels, Value isSecond) {
+Value quern::onnx::createBinaryLabels(NodeReader &node, const ClassLabels &labels, Value isSecond) {
   ClassLabels two = labels;
   if (labels.count() == 1 && labels.ints == std::vector<int64_t>{1})
     two.ints = {0, 1};
@@ -196,7 +196,7 @@ Value quern::onnx::createBinaryLabels(NodeImport &node, const ClassLabels &label
   return createLabels(node, two, node.create<nn::SqueezeOp>(numbers, node.intsConstant({1})));
 }
 
-Value quern::onnx::createTopClass(NodeImport &node, Value scores) {
+Value quern::onnx::createTopClass(NodeReader &node, Value scores) {
   return node.create<nn::ArgReduceOp>(scores, ReduceKind::Max, /*axis=*/1, /*keepdims=*/false,
                                       /*select_last_index=*/false);
 }

@@ -80,7 +80,7 @@ static Expected<TensorLayout> layoutOf(const proto::TensorProto &tensor, const L
 }
 
 Expected<TensorLayout> quern::onnx::checkTensor(const proto::TensorProto &tensor,
-                                                const MessageBytes &source, const Limits &limits) {
+                                                const SourceBytes &source, const Limits &limits) {
   QUERN_ASSIGN(TensorLayout layout, layoutOf(tensor, limits));
   std::string what = fmt::format("{} {}", dtypeName(layout.dtype), formatDims(layout.dims));
   if (tensor.has_segment())
@@ -193,7 +193,7 @@ static void copyTypedField(const proto::TensorProto &from, Tensor &tensor) {
 }
 
 Expected<Tensor> quern::onnx::decodeTensor(const proto::TensorProto &tensor,
-                                           const MessageBytes &source, const Limits &limits) {
+                                           const SourceBytes &source, const Limits &limits) {
   QUERN_ASSIGN(TensorLayout layout, checkTensor(tensor, source, limits));
   if (tensor.data_location() == proto::TensorProto::EXTERNAL)
     return invalidModel("external data is allowed only in a model file");

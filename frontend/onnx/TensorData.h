@@ -24,7 +24,7 @@ struct TensorLayout {
 /// A known element type, dims without overflow and within the limits, and data
 /// of exactly the size they need. For external data only the former. `source` is
 /// what the message was parsed from.
-Expected<TensorLayout> checkTensor(const proto::TensorProto &tensor, const MessageBytes &source,
+Expected<TensorLayout> checkTensor(const proto::TensorProto &tensor, const SourceBytes &source,
                                    const Limits &limits);
 
 /// A copy of the elements in `raw` (little-endian, as ONNX stores them).
@@ -33,7 +33,7 @@ Expected<Tensor> decodeRawTensor(const TensorLayout &layout, std::span<const std
 
 /// A copy of the elements of a tensor whose data lies in the message itself or in
 /// `source`, what the message was parsed from.
-Expected<Tensor> decodeTensor(const proto::TensorProto &tensor, const MessageBytes &source,
+Expected<Tensor> decodeTensor(const proto::TensorProto &tensor, const SourceBytes &source,
                               const Limits &limits);
 
 /// A tensor that knows its ONNX value name ("" when the file has none).

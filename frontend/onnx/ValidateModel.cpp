@@ -33,7 +33,7 @@ private:
   Status checkTensorAttribute(const proto::TensorProto &tensor);
 
   const proto::ModelProto &model;
-  const MessageBytes &source;
+  const SourceBytes &source;
   const Limits &limits;
   /// The imported version of each domain.
   std::unordered_map<std::string, int64_t> domains;

@@ -23,7 +23,7 @@ namespace {
 /// Decodes the messages of one file.
 class ValueReader {
 public:
-  ValueReader(const MessageBytes &source, const Limits &limits) : source(source), limits(limits) {}
+  ValueReader(const SourceBytes &source, const Limits &limits) : source(source), limits(limits) {}
 
   Expected<AnyValue> decode(const proto::SequenceProto &message, const ValueType &type, int depth);
   Expected<AnyValue> decode(const proto::OptionalProto &message, const ValueType &type, int depth);
@@ -43,7 +43,7 @@ private:
                      fmt::format("values nested deeper than maxNesting {}", limits.maxNesting));
   }
 
-  const MessageBytes &source;
+  const SourceBytes &source;
   const Limits &limits;
   int64_t values = 0;
 };

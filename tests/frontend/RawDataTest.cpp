@@ -17,13 +17,13 @@ Expected<ParsedModel> parseInPlace(const std::string &bytes) {
   return readModelBytes({std::as_bytes(std::span(bytes)), keptByCaller}, Limits());
 }
 
-std::string rawText(const proto::TensorProto &tensor, const MessageBytes &source) {
+std::string rawText(const proto::TensorProto &tensor, const SourceBytes &source) {
   std::span<const std::byte> raw = rawDataOf(tensor, source);
   return {reinterpret_cast<const char *>(raw.data()), raw.size()};
 }
 
 /// The message with every raw_data back in its place.
-void restore(google::protobuf::Message &message, const MessageBytes &source) {
+void restore(google::protobuf::Message &message, const SourceBytes &source) {
   if (auto *tensor = dynamic_cast<proto::TensorProto *>(&message)) {
     if (!tensor->raw_data().empty())
       tensor->set_raw_data(rawText(*tensor, source));
@@ -103,7 +103,7 @@ TEST(RawData, IsNotCopied) {
 TEST(RawData, IsTheFieldOfAMessageThatWasBuilt) {
   proto::TensorProto tensor;
   tensor.set_raw_data("abc");
-  EXPECT_EQ(rawText(tensor, MessageBytes()), "abc");
+  EXPECT_EQ(rawText(tensor, SourceBytes()), "abc");
 }
 
 // Protobuf merges a message that comes twice; the last raw_data holds.

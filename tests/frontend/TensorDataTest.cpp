@@ -19,7 +19,7 @@ proto::TensorProto tensorOf(DType dtype, const std::vector<int64_t> &dims) {
 
 /// Decodes a tensor that must be valid.
 Tensor decode(const proto::TensorProto &tensor) {
-  auto decoded = decodeTensor(tensor, MessageBytes(), Limits());
+  auto decoded = decodeTensor(tensor, SourceBytes(), Limits());
   EXPECT_TRUE(decoded) << decoded.status().message();
   return decoded ? decoded.take() : Tensor();
 }
@@ -29,7 +29,7 @@ template <typename T> std::vector<T> elements(const Tensor &tensor) {
 }
 
 void expectRefused(const proto::TensorProto &tensor, StatusCode code, const std::string &part) {
-  auto decoded = decodeTensor(tensor, MessageBytes(), Limits());
+  auto decoded = decodeTensor(tensor, SourceBytes(), Limits());
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.status().code(), code);
   EXPECT_NE(decoded.status().message().find(part), std::string::npos) << decoded.status().message();

@@ -1,8 +1,7 @@
-//===- Window.cpp - the window attributes of convolution and pooling ------===//
-#include "frontend/onnx/Window.h"
+//===- WindowAttributes.cpp - the window that a node asks for -------------===//
+#include "frontend/onnx/WindowAttributes.h"
 
-#include "frontend/onnx/ImportContext.h"
-#include "runtime/reference/WindowShape.h"
+#include "frontend/onnx/NodeReader.h"
 
 #include <fmt/format.h>
 
@@ -27,7 +26,7 @@ static std::optional<std::vector<int64_t>> kernelOfWeights(const std::optional<S
 }
 
 /// The number of spatial axes; nullopt when nothing tells.
-static std::optional<int64_t> spatialRank(NodeImport &node, const std::vector<int64_t> &kernel,
+static std::optional<int64_t> spatialRank(NodeReader &node, const std::vector<int64_t> &kernel,
                                           const std::optional<Shape> &weights) {
   if (!kernel.empty())
     return static_cast<int64_t>(kernel.size());
@@ -44,7 +43,7 @@ static std::optional<int64_t> spatialRank(NodeImport &node, const std::vector<in
 
 /// Reads a list attribute with one entry per axis. When it is missing, and when it
 /// is wrong, each entry is `otherwise`.
-static std::vector<int64_t> readAxesList(NodeImport &node, const char *name, int64_t axes,
+static std::vector<int64_t> readAxesList(NodeReader &node, const char *name, int64_t axes,
                                          int64_t otherwise, int64_t smallest) {
   std::vector<int64_t> values = node.getInts(name);
   std::vector<int64_t> defaults(axes, otherwise);
@@ -64,7 +63,7 @@ static std::vector<int64_t> readAxesList(NodeImport &node, const char *name, int
 }
 
 /// Old exporters also leave it empty.
-static AutoPad readAutoPad(NodeImport &node) {
+static AutoPad readAutoPad(NodeReader &node) {
   std::string text = node.getString("auto_pad", "");
   std::optional<AutoPad> autoPad = text.empty() ? AutoPad::NotSet : enumNamed<AutoPad>(text);
   if (!autoPad)
@@ -72,7 +71,7 @@ static AutoPad readAutoPad(NodeImport &node) {
   return autoPad.value_or(AutoPad::NotSet);
 }
 
-Window quern::onnx::readWindow(NodeImport &node, const std::optional<Shape> &weights) {
+Window quern::onnx::readWindow(NodeReader &node, const std::optional<Shape> &weights) {
   Window window;
   window.kernel = node.getInts("kernel_shape");
   auto ofWeights = kernelOfWeights(weights);
@@ -97,23 +96,4 @@ Window quern::onnx::readWindow(NodeImport &node, const std::optional<Shape> &wei
   if (window.autoPad == AutoPad::Valid)
     window.autoPad = AutoPad::NotSet;
   return window;
-}
-
-void quern::onnx::resolveAutoPad(Window &window, const std::optional<Shape> &input) {
-  int64_t axes = static_cast<int64_t>(window.kernel.size());
-  if (window.autoPad == AutoPad::NotSet || axes == 0 || !input || input->rank() != axes + 2)
-    return;
-  std::vector<int64_t> pads(2 * axes, 0);
-  for (int64_t i = 0; i < axes; ++i) {
-    const Dim &dim = (*input)[2 + i];
-    if (!dim.isStatic() || dim.size() == 0)
-      return;
-    WindowAxis axis{dim.size(), window.kernel[i], window.strides[i], window.dilations[i]};
-    if (!windowOutputSize(axis, window.autoPad, /*ceilMode=*/false))
-      return;
-    pads[i] = axis.padBegin;
-    pads[axes + i] = axis.padEnd;
-  }
-  window.pads = std::move(pads);
-  window.autoPad = AutoPad::NotSet;
 }

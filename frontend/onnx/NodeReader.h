@@ -1,27 +1,26 @@
-//===- ImportContext.h - what the import of one node works with -----------===//
+//===- NodeReader.h - what the import of one node works with --------------===//
 #pragma once
 
+#include "frontend/GraphBuilder.h"
 #include "frontend/onnx/GraphImport.h"
 #include "frontend/onnx/Scope.h"
-#include "ir/NNDialect.h"
-#include "ir/Types.h"
 
 #include <set>
 #include <string_view>
 
 namespace quern::onnx {
 
-/// One node during its import. Errors are sticky: the first is kept, getters then
-/// return harmless defaults, so that an import function reads straight through.
-class NodeImport {
+// What models of any format are made of.
+using namespace frontend;
+
+/// One node during its import. After an error getters return harmless defaults.
+class NodeReader : public GraphBuilder {
 public:
-  NodeImport(GraphImport &graph, Scope &scope, const proto::NodeProto &node, mlir::Location loc,
+  NodeReader(GraphImport &graph, Scope &scope, const proto::NodeProto &node, mlir::Location loc,
              int64_t opset);
 
   GraphImport &graph() { return graphImport; }
   const Scope &scope() const { return names; }
-  mlir::OpBuilder &builder() { return graphImport.builder; }
-  mlir::Location loc() const { return location; }
   const std::string &op() const { return node.op_type(); }
   int64_t opset() const { return opsetVersion; }
 
@@ -30,7 +29,7 @@ public:
   /// An input of a function that its call left out is left out as well.
   bool hasInput(int i) const { return i < inputCount() && !nn::isNone(inputs[i]); }
   /// The operand; `nn.none` when left out.
-  mlir::Value input(int i) const { return i < inputCount() ? inputs[i] : graphImport.none; }
+  mlir::Value input(int i) const { return i < inputCount() ? inputs[i] : none(); }
   mlir::ValueRange allInputs() const { return inputs; }
   DType inputDType(int i) const;
   /// The shape of an operand; nullopt when unranked or left out.
@@ -72,60 +71,16 @@ public:
   /// An attribute that has not been read.
   std::optional<std::string> unreadAttribute() const;
 
-  // Errors.
-  void fail(Status error);
-  void invalid(std::string message) { fail(invalidModel(std::move(message))); }
-  void unsupported(std::string message) { fail(quern::unsupported(std::move(message))); }
-  bool failed() const { return !firstError.isOk(); }
-  const Status &status() const { return firstError; }
-
-  // Building.
-  /// Builds an op with one result; the arguments are those of its ODS builder
-  /// after the result type, which the op infers.
-  template <typename Op, typename... Args> mlir::Value create(Args &&...args) {
-    return inferred(builder().create<Op>(loc(), uninferredType(), std::forward<Args>(args)...));
-  }
-  /// As `create`, for ops with several results.
-  template <typename Op, typename... Args>
-  mlir::ResultRange createMulti(size_t results, Args &&...args) {
-    llvm::SmallVector<mlir::Type> types(results, uninferredType());
-    mlir::Operation *op =
-        builder().create<Op>(loc(), mlir::TypeRange(types), std::forward<Args>(args)...);
-    inferTypes(op);
-    return op->getResults();
-  }
-  /// As above, of a state with all but result types.
-  mlir::ResultRange createMulti(mlir::OperationState &state, size_t results);
-  /// An op of the elementwise table.
-  mlir::Value createElementwise(const nn::ElementwiseInfo &row, mlir::ValueRange operands,
-                                llvm::ArrayRef<double> params = {});
-  mlir::Value constant(const Tensor &tensor);
-  mlir::Value intsConstant(const std::vector<int64_t> &values);
-  mlir::Value createCast(mlir::Value value, DType dtype);
-  /// A rank-0 constant.
-  mlir::Value scalarConstant(double value, DType dtype);
-  /// A size of a tensor, as an int64 vector of one: a constant when it is known. A
-  /// negative dimension counts from the end.
-  mlir::Value sizeOf(mlir::Value tensor, int64_t dimension);
-  /// The int64 vector 0, 1, ... count - 1.
-  mlir::Value createCount(mlir::Value count);
-
 private:
   const proto::AttributeProto *find(std::string_view name,
                                     proto::AttributeProto::AttributeType type, bool required);
-  /// What results are declared as until inferTypes replaces it.
-  mlir::Type uninferredType();
-  void inferTypes(mlir::Operation *op);
-  mlir::Value inferred(mlir::Operation *op);
 
   GraphImport &graphImport;
   Scope &names;
   const proto::NodeProto &node;
-  mlir::Location location;
   int64_t opsetVersion;
   llvm::SmallVector<mlir::Value> inputs;
   std::set<std::string> readAttributes;
-  Status firstError;
 };
 
 } // namespace quern::onnx

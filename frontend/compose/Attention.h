@@ -7,34 +7,32 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
-#include "frontend/onnx/Composition.h"
+#include "frontend/compose/Composition.h"
 
 #include <optional>
 
-namespace quern::onnx {
-
-/// float64 when an input that is there holds it, else float32.
-DType attentionType(NodeImport &node, llvm::ArrayRef<int> inputs);
+namespace quern::frontend {
 
 /// [batch, length, heads * size] as [batch, heads, length, size].
-mlir::Value splitHeads(NodeImport &node, mlir::Value packed, int64_t heads);
+mlir::Value splitHeads(GraphBuilder &graph, mlir::Value packed, int64_t heads);
 /// [batch, heads, length, size] as [batch, length, heads * size].
-mlir::Value joinHeads(NodeImport &node, mlir::Value tensor);
+mlir::Value joinHeads(GraphBuilder &graph, mlir::Value tensor);
 
 /// An error when it is certain that the heads of queries are no multiple of those of keys.
-void requireGroupedHeads(NodeImport &node, mlir::Value queries, mlir::Value keys);
+void requireGroupedHeads(GraphBuilder &graph, mlir::Value queries, mlir::Value keys);
 
 /// `given`, or 1 / sqrt(size of a head), in the type of the queries.
-mlir::Value attentionScale(NodeImport &node, mlir::Value queries, std::optional<double> given);
+mlir::Value attentionScale(GraphBuilder &graph, mlir::Value queries, std::optional<double> given);
 /// The products of queries and keys, times `scale`: [batch, heads, queries, keys].
-mlir::Value createScores(NodeImport &node, mlir::Value queries, mlir::Value keys,
+mlir::Value createScores(GraphBuilder &graph, mlir::Value queries, mlir::Value keys,
                          mlir::Value scale);
 /// cap * tanh(scores / cap); as they are when the cap is 0.
-mlir::Value capScores(NodeImport &node, mlir::Value scores, double cap);
+mlir::Value capScores(GraphBuilder &graph, mlir::Value scores, double cap);
 /// The softmax over keys, in `dtype` where that is given, and then as `scores` were.
-mlir::Value createProbabilities(NodeImport &node, mlir::Value scores, std::optional<DType> dtype);
+mlir::Value createProbabilities(GraphBuilder &graph, mlir::Value scores,
+                                std::optional<DType> dtype);
 /// The sums of values, weighed by probabilities: [batch, heads, queries, size].
-mlir::Value sumValues(NodeImport &node, mlir::Value probabilities, mlir::Value values);
+mlir::Value sumValues(GraphBuilder &graph, mlir::Value probabilities, mlir::Value values);
 
 /// Which keys a query sees: those for which all of this holds.
 struct KeyMask {
@@ -45,19 +43,19 @@ struct KeyMask {
   /// A bool that broadcasts to the scores; null: all see all.
   mlir::Value allowed = {};
 
-  void require(NodeImport &node, mlir::Value condition);
+  void require(GraphBuilder &graph, mlir::Value condition);
   /// No key after the query.
-  void requireCausal(NodeImport &node);
+  void requireCausal(GraphBuilder &graph);
   /// At most so many keys before and after the query's own; negative: any number.
-  void requireWindow(NodeImport &node, int64_t left, int64_t right);
+  void requireWindow(GraphBuilder &graph, int64_t left, int64_t right);
   /// Only the first `counts` keys, int64, broadcast to the scores.
-  void requireFirst(NodeImport &node, mlir::Value counts);
+  void requireFirst(GraphBuilder &graph, mlir::Value counts);
 };
 /// The mask where query i stands at key i + offset (null: 0), of int64.
-KeyMask keyMask(NodeImport &node, mlir::Value queries, mlir::Value keys, mlir::Value offset);
+KeyMask keyMask(GraphBuilder &graph, mlir::Value queries, mlir::Value keys, mlir::Value offset);
 /// What is added to scores of `dtype`: `added` (null: 0), and -infinity where a key is
 /// not allowed. Null when nothing is.
-mlir::Value createBias(NodeImport &node, const KeyMask &mask, mlir::Value added, DType dtype);
+mlir::Value createBias(GraphBuilder &graph, const KeyMask &mask, mlir::Value added, DType dtype);
 
 /// Rotary position embeddings.
 struct Rotary {
@@ -69,6 +67,6 @@ struct Rotary {
   int64_t size = 0;
 };
 /// `x`, [batch, heads, length, size] or [batch, length, heads, size], rotated.
-mlir::Value rotate(NodeImport &node, mlir::Value x, const Rotary &rotary, bool headsLast);
+mlir::Value rotate(GraphBuilder &graph, mlir::Value x, const Rotary &rotary, bool headsLast);
 
-} // namespace quern::onnx
+} // namespace quern::frontend

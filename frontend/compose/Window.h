@@ -1,4 +1,4 @@
-//===- Window.h - the window attributes of convolution and pooling --------===//
+//===- Window.h - the window of convolution and pooling -------------------===//
 #pragma once
 
 #include "ir/Shape.h"
@@ -8,11 +8,9 @@
 #include <optional>
 #include <vector>
 
-namespace quern::onnx {
+namespace quern::frontend {
 
-class NodeImport;
-
-/// kernel_shape, strides, dilations, pads and auto_pad of a node, complete.
+/// What convolution and pooling slide over the spatial axes.
 struct Window {
   std::vector<int64_t> kernel; ///< empty when only the weights tell at run time
   std::vector<int64_t> strides;
@@ -23,11 +21,7 @@ struct Window {
   AutoPad autoPad = AutoPad::NotSet;
 };
 
-/// Reads the attributes of a node whose operand 0 is the data. `weights`, when
-/// given, is the shape of convolution weights: it supplies the kernel.
-Window readWindow(NodeImport &node, const std::optional<nn::Shape> &weights = std::nullopt);
-
 /// Replaces SAME_* by the pads it means when input and kernel sizes are known.
 void resolveAutoPad(Window &window, const std::optional<nn::Shape> &input);
 
-} // namespace quern::onnx
+} // namespace quern::frontend
