@@ -58,6 +58,7 @@ quern::compileToNative(nn::OwnedModule source, const CompileOptions &options,
                        std::shared_ptr<plan::StepObserver> observer) {
   QUERN_TRY(prepare(options, files));
   native::NativeOptions how = nativeOptions(options);
+  plantGraphError(nn::findMain(*source.module));
   if (std::shared_ptr<plan::StepObserver> error = plantedError())
     how.observers.push_back(std::move(error));
   if (observer)

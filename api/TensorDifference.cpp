@@ -105,32 +105,43 @@ template <typename Bits> static int64_t placeAmongNumbers(Bits bits) {
   return bits & kSign ? -magnitude : magnitude;
 }
 
-template <typename Bits>
-static double largestUlp(const Tensor &wanted, const Tensor &found,
-                         const std::vector<double> &numbers) {
-  auto *a = static_cast<const Bits *>(wanted.rawData());
-  auto *b = static_cast<const Bits *>(found.rawData());
-  double largest = 0;
-  for (size_t i = 0; i < numbers.size(); ++i)
-    if (!std::isnan(numbers[i]))
-      largest = std::max(largest, std::abs(static_cast<double>(placeAmongNumbers(a[i])) -
-                                           static_cast<double>(placeAmongNumbers(b[i]))));
-  return largest;
+/// Which of TensorDifference::ulps counts it.
+static size_t placeOfUlps(double ulps) {
+  return ulps < 1 ? 0 : static_cast<size_t>(std::ilogb(ulps)) + 1;
 }
 
-/// Of tensors that are not finite in the same places; `numbers` are those wanted.
-static double largestUlp(const Tensor &wanted, const Tensor &found,
-                         const std::vector<double> &numbers) {
+template <typename Bits>
+static void addUlps(const Tensor &wanted, const Tensor &found, const std::vector<double> &a,
+                    const std::vector<double> &b, TensorDifference &result) {
+  auto *wantedBits = static_cast<const Bits *>(wanted.rawData());
+  auto *foundBits = static_cast<const Bits *>(found.rawData());
+  result.ulps.assign(1, 0);
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!std::isfinite(a[i]) || !std::isfinite(b[i]))
+      continue;
+    double ulps = std::abs(static_cast<double>(placeAmongNumbers(wantedBits[i])) -
+                           static_cast<double>(placeAmongNumbers(foundBits[i])));
+    size_t place = placeOfUlps(ulps);
+    result.ulps.resize(std::max(result.ulps.size(), place + 1));
+    ++result.ulps[place];
+    result.maxUlp = std::max(result.maxUlp, ulps);
+  }
+  if (!std::isfinite(result.maxAbsolute))
+    result.maxUlp = result.maxAbsolute;
+}
+
+static void addUlps(const Tensor &wanted, const Tensor &found, const std::vector<double> &a,
+                    const std::vector<double> &b, TensorDifference &result) {
   switch (wanted.dtype()) {
   case DType::Float32:
-    return largestUlp<uint32_t>(wanted, found, numbers);
+    return addUlps<uint32_t>(wanted, found, a, b, result);
   case DType::Float64:
-    return largestUlp<uint64_t>(wanted, found, numbers);
+    return addUlps<uint64_t>(wanted, found, a, b, result);
   case DType::Float16:
   case DType::BFloat16:
-    return largestUlp<uint16_t>(wanted, found, numbers);
+    return addUlps<uint16_t>(wanted, found, a, b, result);
   default:
-    return 0;
+    break;
   }
 }
 
@@ -153,11 +164,9 @@ static double cosineOf(const std::vector<double> &a, const std::vector<double> &
 /// What is not about single elements.
 static void addWhole(const Tensor &wanted, const Tensor &found, const std::vector<double> &a,
                      const std::vector<double> &b, TensorDifference &result) {
-  if (result.maxAbsolute > 0) {
+  if (result.maxAbsolute > 0)
     result.cosine = cosineOf(a, b);
-    result.maxUlp =
-        std::isfinite(result.maxAbsolute) ? largestUlp(wanted, found, a) : result.maxAbsolute;
-  }
+  addUlps(wanted, found, a, b, result);
   Agreement rows;
   rows.add(wanted, found, /*margin=*/0);
   if (rows.rows > 0)
@@ -249,6 +258,9 @@ TensorDifference quern::compareValues(const AnyValue &wanted, const AnyValue &fo
     result.maxRelative = std::max(result.maxRelative, part.maxRelative);
     result.maxOfLargest = std::max(result.maxOfLargest, part.maxOfLargest);
     result.maxUlp = std::max(result.maxUlp, part.maxUlp);
+    result.ulps.resize(std::max(result.ulps.size(), part.ulps.size()));
+    for (size_t place = 0; place < part.ulps.size(); ++place)
+      result.ulps[place] += part.ulps[place];
     result.cosine = std::min(result.cosine, part.cosine);
     result.mismatches += part.mismatches;
     if (result.incomparable.empty() && !part.incomparable.empty())

@@ -18,11 +18,13 @@ static json::Value numberValue(double number) {
 }
 
 static json::Object differenceValue(const TensorDifference &d) {
+  json::Array ulps(d.ulps);
   json::Object value{
       {"max_abs", numberValue(d.maxAbsolute)},
       {"max_rel", numberValue(d.maxRelative)},
       {"max_of_largest", numberValue(d.maxOfLargest)},
       {"max_ulp", numberValue(d.maxUlp)},
+      {"ulps", std::move(ulps)},
       {"cosine", d.cosine},
       {"top_1", d.topAgreement ? json::Value(*d.topAgreement) : json::Value(nullptr)},
       {"mismatches", d.mismatches}};

@@ -1,4 +1,4 @@
-//===- PlantedError.cpp - an error in a kernel's result, for tests --------===//
+//===- PlantedError.cpp - an error in what is compiled, for tests ---------===//
 #include "api/compare/PlantedError.h"
 
 #include "backends/plan/LowerGraph.h"
@@ -13,6 +13,13 @@
 #include <cstring>
 
 using namespace quern;
+
+static constexpr std::string_view kCrash = "crash:", kGraph = "graph:";
+
+static std::string_view plantedPlace() {
+  const char *place = std::getenv("QUERN_PLANT_ERROR");
+  return place ? place : "";
+}
 
 /// The one that is changed: next to the middle, and not 0, for that may be padding.
 static int64_t chooseElement(const std::vector<double> &numbers) {
@@ -96,8 +103,6 @@ private:
            std::ranges::find(names, place) != names.end();
   }
 
-  static constexpr std::string_view kCrash = "crash:";
-
   std::string place;
   bool crashes = false;
   std::optional<size_t> step;
@@ -105,6 +110,26 @@ private:
 } // namespace
 
 std::shared_ptr<plan::StepObserver> quern::plantedError() {
-  const char *place = std::getenv("QUERN_PLANT_ERROR");
-  return place && *place ? std::make_shared<PlantedError>(place) : nullptr;
+  std::string_view place = plantedPlace();
+  return place.empty() || place.starts_with(kGraph)
+             ? nullptr
+             : std::make_shared<PlantedError>(std::string(place));
+}
+
+void quern::plantGraphError(mlir::func::FuncOp main) {
+  std::string_view place = plantedPlace();
+  if (!place.starts_with(kGraph))
+    return;
+  std::string node(place.substr(kGraph.size()));
+  main.walk([&](mlir::Operation *op) {
+    std::vector<std::string> names = nn::nodeNames(op->getLoc());
+    if (op->getNumResults() == 0 || std::ranges::find(names, node) == names.end())
+      return;
+    mlir::Value result = op->getResult(0);
+    auto same = llvm::find_if(op->getOperands(), [&](mlir::Value operand) {
+      return operand.getType() == result.getType();
+    });
+    if (same != op->operand_end())
+      result.replaceAllUsesWith(*same);
+  });
 }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 using namespace quern;
 using namespace quern::timing;
@@ -116,6 +117,21 @@ static bool multiplies(const TimeFacts &facts) {
   return hasProducts && ms > 0.2 * facts.runMs();
 }
 
+/// "16", "16 and 32": the bits of the weights, or other factors, of the products.
+static std::string factorBits(const TimeFacts &facts) {
+  std::set<int> bits;
+  for (const ExplainedStep &step : facts.analysis.explanation.steps)
+    if (!step.precision.empty()) {
+      bool isFloat32 = step.precision == precisionName(Precision::Float32);
+      std::optional<DType> weights = parseDType(step.weights), factors = parseDType(step.precision);
+      bits.insert(weights     ? dtypeBits(*weights)
+                  : isFloat32 ? 32
+                  : factors   ? dtypeBits(*factors)
+                              : 16);
+    }
+  return fmt::format("{}", fmt::join(bits, " and "));
+}
+
 static Status tryPrecision(TimeFacts &facts) {
   const EnginePeaks &peaks = facts.analysis.rates.peaks;
   if (facts.compile.precision != Precision::Float32 || !multiplies(facts) ||
@@ -131,8 +147,8 @@ static Status tryPrecision(TimeFacts &facts) {
        .title = isCompute
                     ? fmt::format("products in float32: {:.0f} % of a run keep its units busy",
                                   100 * compute)
-                    : fmt::format("factors of 32 bits: {:.0f} % of a run wait for memory",
-                                  100 * memory)},
+                    : fmt::format("factors of {} bits: {:.0f} % of a run wait for memory",
+                                  factorBits(facts), 100 * memory)},
       std::span(&trial, 1));
 }
 
@@ -146,11 +162,11 @@ static Status tryWeights(TimeFacts &facts) {
         {fmt::format("--weights {}", weightTypeName(type)), facts.compile, facts.session});
     trials.back().compile.weights = type;
   }
-  return tryAll(
-      facts,
-      {.kind = CauseKind::Memory,
-       .title = fmt::format("weights of 32 bits: {:.0f} % of a run wait for memory", 100 * memory)},
-      trials);
+  return tryAll(facts,
+                {.kind = CauseKind::Memory,
+                 .title = fmt::format("weights of {} bits: {:.0f} % of a run wait for memory",
+                                      factorBits(facts), 100 * memory)},
+                trials);
 }
 
 //===----------------------------------------------------------------------===//

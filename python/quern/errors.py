@@ -104,6 +104,7 @@ _PYTHONS_WORDS = [(re.compile(words), ours) for words, ours in (
     (r": quern check -v$", ""),
     (r"; quern check --json lists them$", ""),
     (r"tuning \(quern tune\)", "tuning (tune_seconds=)"),
+    (r"with quern quantize\b", "with quern.quantize"),
     (r"^quern compile makes a library", "quern.aot makes a library"),
     (r"; --weights=file has no such limit", "; weights='file' has no such limit"),
     (r"\bquern run MODEL --input (NAME=)?FILE\b", r"quern.compile(MODEL)(\1array)"),

@@ -1,9 +1,11 @@
 """compare, benchmark, explain and inspect, with results that notebooks show as tables."""
 from __future__ import annotations
 
+import base64
 import dataclasses
 import html
 import os
+import re
 import time
 from typing import Any, ClassVar, Iterable, Mapping, Optional, Sequence, Union
 
@@ -38,6 +40,16 @@ def model_html(model: Union[Model, CompiledModel]) -> str:
     """The inputs and outputs of a model."""
     rows = _port_rows(model.inputs, "input") + _port_rows(model.outputs, "output")
     return _table(("", "name", "type", "shape"), rows)
+
+
+def _picture(svg: str) -> str:
+    """An SVG file in a page whose styles it leaves alone."""
+    if not svg:
+        return ""
+    label = re.search('aria-label="([^"]*)"', svg)
+    data = base64.b64encode(svg.encode()).decode()
+    return (f'<img style="max-width: 560px; width: 100%" alt="{label.group(1) if label else ""}" '
+            f'src="data:image/svg+xml;base64,{data}">')
 
 
 class _Shown:
@@ -163,7 +175,8 @@ def problems(path: Union[str, os.PathLike[str]]) -> list[dict[str, Any]]:
 class OutputDifference:
     """How far an output of the compiled model is from the interpreted one's; `max_of_largest`
     as a share of the largest magnitude of the output, `max_ulp` in units in the last place, `top_1` the
-    share of rows with the same largest entry (None where there are no rows). `flush_matters`: it agrees only where the interpreter takes subnormal numbers for zero as well."""
+    share of rows with the same largest entry (None where there are no rows), `ulps` how many elements are off by 0 units in the last place, by 1, by 2
+    and 3, by 4 to 7, and so on. `flush_matters`: it agrees only where the interpreter takes subnormal numbers for zero as well."""
 
     name: str
     max_abs: float
@@ -176,6 +189,7 @@ class OutputDifference:
     max_ulp: float = 0
     cosine: float = 1
     top_1: Optional[float] = None
+    ulps: list[int] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         if self.passed:
@@ -185,7 +199,8 @@ class OutputDifference:
 
 @dataclasses.dataclass(repr=False)
 class Comparison(_Shown):
-    """quern.compare's result. Times are dicts in milliseconds: min, mean, p50, ..."""
+    """quern.compare's result. Times are dicts in milliseconds: min, mean, p50, ...; `picture` is an
+    SVG file, the numbers of the outputs by their units in the last place ("" where none are floats)."""
 
     outputs: list[OutputDifference]
     interpreted: dict[str, float]
@@ -193,6 +208,7 @@ class Comparison(_Shown):
     threads: int
     precision: str
     verdict: str
+    picture: str = ""
     _head: ClassVar[tuple[str, ...]] = ("output", "max abs", "max rel", "of largest", "ulp", "cosine", "top-1", "")
 
     @property
@@ -217,6 +233,9 @@ class Comparison(_Shown):
         return [(o.name, f"{o.max_abs:.2e}", f"{o.max_rel:.2e}",
                  f"{100 * o.max_of_largest:.2g} %", f"{o.max_ulp:.3g}", f"{o.cosine:.6f}",
                  "-" if o.top_1 is None else f"{100 * o.top_1:.4g} %", o) for o in self.outputs]
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + _picture(self.picture)
 
 
 @refuses_types
@@ -404,16 +423,25 @@ class Explained(_Shown):
             return f"{how}{cause['saved_ms']:.3g} ms{', once' * cause['once']}"
         return [(cause["title"], saved(cause), cause["advice"]) for cause in self.causes]
 
+    def _repr_html_(self) -> str:
+        """The page, in a frame of its own; the table for who shows no frames."""
+        title = html.escape(self._title())
+        return (f'<iframe title="{title}" sandbox="allow-scripts" loading="lazy" '
+                'style="width: 100%; height: 640px; border: 0" '
+                f'srcdoc="{html.escape(self.page)}"></iframe>'
+                f"<details><summary>{title}</summary>{_table(self._head, self._rows())}</details>")
+
 
 @refuses_types
 def explain(model: Any, inputs: Any = None, *, example_inputs: Any = None,
             shapes: Optional[Mapping[str, Sequence[int]]] = None,
             dims: Optional[Mapping[str, int]] = None, seconds: float = 1.0, tries: bool = True,
-            threads: int = 0, precision: str = "f32", weights: str = "given",
+            stages: bool = False, threads: int = 0, precision: str = "f32", weights: str = "given",
             **export_options: Any) -> Explained:
     """Why a prediction takes the time it takes: each step against the measured rates of this
     machine, and causes ranked by what they cost. Other precisions, weights, numbers of threads and
-    batch sizes are tried unless `tries` is false. Inputs are random unless they are given."""
+    batch sizes are tried unless `tries` is false. With `stages` the page has a run from the
+    interpreter, which takes its time, to all optimisations, and how far the answers are off. Inputs are random unless they are given."""
     if sources.is_library(model):
         raise UsageError(f"{os.fspath(model)} is compiled: give the model that it was compiled from")
     began = time.perf_counter()
@@ -421,7 +449,7 @@ def explain(model: Any, inputs: Any = None, *, example_inputs: Any = None,
     load_ms = (time.perf_counter() - began) * 1e3
     title = os.fspath(model) if isinstance(model, (str, os.PathLike)) else type(model).__name__
     report, page = loaded.analyze_time(
-        inputs=inputs, seconds=seconds, tries=tries, load_ms=load_ms, title=str(title),
+        inputs=inputs, seconds=seconds, tries=tries, stages=stages, load_ms=load_ms, title=str(title),
         threads=threads, precision=precision, weights=weights)
     for cause in report["causes"]:
         for key in ("title", "advice"):

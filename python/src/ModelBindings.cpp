@@ -172,6 +172,7 @@ static std::pair<nb::object, std::string> analyzeTimeOf(const Model &model, nb::
   std::string title = "model";
   named.take("seconds", how.seconds);
   named.take("tries", how.tries);
+  named.take("stages", how.stages);
   named.take("load_ms", how.loadMs);
   named.take("title", title);
   nb::object feed = named.take("inputs"), progress = named.take("progress");
@@ -212,7 +213,7 @@ void python::bindModel(nb::module_ &module) {
                                kSamples + kWatched + ") -> tuple[list[str], list[str]]";
   std::string analyzeSignature =
       "def analyze_time(self, *, inputs: object | None = ..., seconds: float = ..., tries: bool = "
-      "..., load_ms: float = ..., title: str = ..., " +
+      "..., stages: bool = ..., load_ms: float = ..., title: str = ..., " +
       compiling.str() + kSamples + kRunArguments + kWatched + ") -> tuple[dict[str, object], str]";
   std::string nodesSignature =
       "def compare_nodes(self, *, inputs: object | None = ..., rtol: float | None = ..., atol: "

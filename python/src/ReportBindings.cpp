@@ -51,6 +51,7 @@ static nb::dict dictOf(const OutputComparison &output) {
   row["max_rel"] = output.difference.maxRelative;
   row["max_of_largest"] = output.difference.maxOfLargest;
   row["max_ulp"] = output.difference.maxUlp;
+  row["ulps"] = output.difference.ulps;
   row["cosine"] = output.difference.cosine;
   row["top_1"] = output.difference.topAgreement;
   row["mismatches"] = output.difference.mismatches;
@@ -85,6 +86,7 @@ static nb::dict compareModels(const python::CallableModel &reference,
   dict["threads"] = comparison.threads;
   dict["precision"] = std::string(precisionName(compiled.compiled().precision()));
   dict["verdict"] = python::textOf(comparison.verdict().message());
+  dict["picture"] = errorPicture(comparison.outputs);
   return dict;
 }
 

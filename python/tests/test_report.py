@@ -1,4 +1,6 @@
 """compare, benchmark, inspect, problems."""
+import base64
+import html.parser
 import json
 import re
 
@@ -7,6 +9,23 @@ import pytest
 
 import quern
 from models import TensorProto, helper, identity, make_model, mlp
+
+
+class Shown(html.parser.HTMLParser):
+    """What a notebook shows of a result."""
+
+    def __init__(self, result):
+        super().__init__()
+        self.tags, self.frame, self.image = [], {}, {}
+        self.feed(result._repr_html_())
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag == "iframe":
+            self.frame = dict(attributes)
+        if tag == "img":
+            self.image = dict(attributes)
 
 
 @pytest.fixture
@@ -19,7 +38,13 @@ def path(tmp_path):
 def test_compare(path):
     result = quern.compare(path, dims={"N": 3}, seconds=0.01)
     assert result.passed and result.outputs[0].name == "y" and result.speedup > 0
-    assert "speed-up" in repr(result) and "<table>" in result._repr_html_()
+    assert "speed-up" in repr(result)
+    assert sum(result.outputs[0].ulps) == 6 and result.picture.startswith("<svg")
+    shown = Shown(result)
+    assert "table" in shown.tags and shown.tags.count("img") == 1
+    assert shown.image["alt"].startswith("Errors of 6 numbers against the interpreter: ")
+    data = shown.image["src"].partition("base64,")[2]
+    assert base64.b64decode(data).decode() == result.picture
     assert result.raise_for_difference() is result
     assert quern.compare(path, {"x": np.ones((2, 10), "f4")}, seconds=0.01).passed
     with pytest.raises(quern.InvalidInputError, match="wanted 1 inputs, found 2"):
@@ -32,7 +57,13 @@ def test_explain(path, tmp_path):
     result = quern.explain(path, dims={"N": 3}, seconds=0.01, threads=1)
     assert result.steps and result.report["p50_ms"] > 0 and result.report["complete"]
     assert all(cause["title"] for cause in result.causes)
-    assert "ms a run on 1 threads" in repr(result) and "<table>" in result._repr_html_()
+    assert "ms a run on 1 threads" in repr(result)
+    shown = Shown(result)
+    assert shown.tags.count("iframe") == 1 and "table" in shown.tags
+    # The page as it is, in a frame whose scripts reach nothing.
+    assert shown.frame["srcdoc"] == result.page and shown.frame["sandbox"] == "allow-scripts"
+    assert shown.frame["title"] == result._title()
+    assert "Errors of" not in result.page
     result.save(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert page == result.page and page.startswith("<!doctype html>") and "mlp.onnx" in page
@@ -40,6 +71,11 @@ def test_explain(path, tmp_path):
     assert plain.report["thread_curve"] == []
     with pytest.raises(quern.InvalidInputError, match="input 'x' is missing"):
         quern.explain(path, {"z": 1})
+
+
+def test_explain_with_stages(path):
+    result = quern.explain(path, dims={"N": 3}, seconds=0.01, tries=False, stages=True, threads=1)
+    assert "The time of a run after each of" in result.page and "Errors of 6 numbers" in result.page
 
 
 def test_compare_nodes(path, monkeypatch):
@@ -94,7 +130,8 @@ def test_compare_says_what_differs():
 
 
 def test_compare_of_strings():
-    assert quern.compare(identity(TensorProto.STRING), dims={"N": 2}, seconds=0.01).passed
+    result = quern.compare(identity(TensorProto.STRING), dims={"N": 2}, seconds=0.01)
+    assert result.passed and "img" not in Shown(result).tags
 
 
 def test_benchmark(path):

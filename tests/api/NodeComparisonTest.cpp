@@ -80,6 +80,21 @@ TEST(NodeComparisonTest, FindsAnErrorByTheNumberOfTheStep) {
   EXPECT_EQ(compareDigits().fault, NodeComparison::Fault::None);
 }
 
+TEST(NodeComparisonTest, NamesTheFirstNodeBehindAWrongPass) {
+  Planted error("graph:relu2");
+  NodeComparison found = compareDigits();
+  ASSERT_EQ(found.fault, NodeComparison::Fault::Graph);
+  for (const ComparedNode &node : found.nodes)
+    EXPECT_TRUE(node.passes()) << node.node;
+  // What is before the node that is gone is as it was.
+  ASSERT_TRUE(found.first);
+  EXPECT_EQ(found.nodes[*found.first].node, "pool2");
+  EXPECT_TRUE(found.verdict().message().starts_with(
+      "each node's native code is right, but not what was made of the graph before node 'pool2': "))
+      << found.verdict().message();
+  EXPECT_NE(nodeReport(found).find("\"fault\":\"graph\""), std::string::npos);
+}
+
 TEST(NodeComparisonTest, BoundsFollowThePrecision) {
   NodeComparison lowered = compareDigits({.precision = Precision::BFloat16, .threads = 1});
   EXPECT_EQ(lowered.fault, NodeComparison::Fault::None);

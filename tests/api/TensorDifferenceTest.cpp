@@ -39,6 +39,36 @@ TEST(TensorDifference, OfTheLargestMagnitude) {
   EXPECT_EQ(compareTensors(a, b, lowered).maxOfLargest, 0);
 }
 
+TEST(TensorDifference, ElementsAreCountedByTheirUnitsInTheLastPlace) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  auto above = [](float x, int times) {
+    for (int i = 0; i < times; ++i)
+      x = std::nextafter(x, 10.0f);
+    return x;
+  };
+  TensorDifference d =
+      compareFloats({1, 1, 1, 1, 1, -1, 0, kNan}, {1, above(1, 1), above(1, 2), above(1, 3),
+                                                   above(1, 4), above(-1, 7), above(0, 8), kNan});
+  EXPECT_EQ(d.ulps, (std::vector<int64_t>{1, 1, 2, 2, 1}));
+  EXPECT_EQ(d.maxUlp, 8);
+  EXPECT_EQ(compareFloats({1, 2}, {1, 2}).ulps, std::vector<int64_t>{2});
+  // 2^32 - 2 numbers lie between them.
+  constexpr float kMost = std::numeric_limits<float>::max();
+  EXPECT_EQ(compareFloats({-kMost}, {kMost}).ulps.size(), 33u);
+  constexpr double kWide = std::numeric_limits<double>::max();
+  EXPECT_EQ(compareTensors(Tensor::of<double>({1}, {-kWide}), Tensor::of<double>({1}, {kWide}), {})
+                .ulps.size(),
+            65u);
+  EXPECT_TRUE(compareTensors(Tensor::ofInts({1}), Tensor::ofInts({2}), {}).ulps.empty());
+  // Of what is made of several tensors all.
+  auto both = [](float x) {
+    return AnyValue::sequence(ValueType::tensor(DType::Float32),
+                              {Tensor::of<float>({1}, {1}), Tensor::of<float>({1}, {x})})
+        .take();
+  };
+  EXPECT_EQ(compareValues(both(2), both(above(2, 5)), {}).ulps, (std::vector<int64_t>{1, 0, 0, 1}));
+}
+
 TEST(TensorDifference, NanAndInfinityMustBeInTheSamePlaces) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInf = std::numeric_limits<float>::infinity();

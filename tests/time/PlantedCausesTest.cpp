@@ -1,4 +1,5 @@
 //===- PlantedCausesTest.cpp - models that are slow for one reason --------===//
+#include "quern/ConvertTensor.h"
 #include "quern/Reports.h"
 #include "tests/time/Models.h"
 
@@ -56,6 +57,22 @@ TEST(PlantedCausesTest, WeightsThatWaitForMemory) {
   TimeCause cause = causeOf(analysis, CauseKind::Memory);
   EXPECT_TRUE(cause.isMeasured);
   EXPECT_TRUE(cause.advice.starts_with("--")) << cause.advice;
+}
+
+/// Products read weights of 16 bits as they are.
+TEST(PlantedCausesTest, TitlesSayTheBitsThatWeightsHave) {
+  Tensor weight = convertTensor(randomFloats({2048, 4096}), DType::Float16).take();
+  ModelBuilder model;
+  model.initializer("h", weight);
+  model.input("x", {1, 2048}).node("Cast", {"h"}, {"w"}).attr("to", int64_t{1});
+  model.node("MatMul", {"x", "w"}, {"y"}).output("y");
+  TimeAnalysis analysis = analyze(model, trying());
+  for (const TimeCause &cause : analysis.causes) {
+    EXPECT_EQ(cause.title.find("32 bits"), std::string::npos) << cause.title;
+    if (cause.kind == CauseKind::Memory) {
+      EXPECT_NE(cause.title.find("s of 16 bits: "), std::string::npos) << cause.title;
+    }
+  }
 }
 
 TEST(PlantedCausesTest, ArithmeticInFloat32) {

@@ -148,6 +148,35 @@ TEST(TimeAnalysisTest, StagesAreABarEach) {
   std::string page = timePage(analysis, "network");
   for (const Stage &stage : analysis.stages->stages)
     EXPECT_EQ(count(page, ">" + stage.name + "<"), 1u) << stage.name;
+  // Of the last stage each bar has its numbers.
+  EXPECT_EQ(count(page, "aria-label=\"Errors of 123008 numbers against the interpreter: "), 1u);
+  size_t bars = 0;
+  for (int64_t ulps : analysis.stages->stages.back().outputs.at(0).difference.ulps)
+    bars += ulps > 0;
+  EXPECT_EQ(count(page, "<title>off by "), bars);
+}
+
+TEST(TimeAnalysisTest, ErrorsAsAPicture) {
+  OutputComparison output{.name = "y", .difference = {.ulps = {6, 2, 0, 1}}};
+  std::vector<OutputComparison> outputs = {output, output};
+  std::string picture = errorPicture(outputs);
+  EXPECT_TRUE(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=")) << picture;
+  EXPECT_EQ(count(picture,
+                  "Errors of 18 numbers against the interpreter: 66.7 % have the same bits, "
+                  "all are off by less than 8 units in the last place"),
+            1u);
+  EXPECT_EQ(count(picture, "<title>off by 0: 12 numbers, 66.7 %</title>"), 1u);
+  EXPECT_EQ(count(picture, "<title>off by 4 to 7: 2 numbers, 11.1 %</title>"), 1u);
+  EXPECT_EQ(count(picture, "<title>"), 3u);
+  // Many bars, of which some have numbers below.
+  outputs = {{.name = "y", .difference = {.ulps = std::vector<int64_t>(33, 1)}}};
+  picture = errorPicture(outputs);
+  EXPECT_EQ(count(picture, ">2^11<"), 1u);
+  EXPECT_EQ(count(picture, ">2^12<"), 0u);
+  EXPECT_EQ(count(picture, "<title>off by 2147483648 to 4294967295: 1 numbers, 3.03 %</title>"),
+            1u);
+  // Integers have none.
+  EXPECT_EQ(errorPicture(std::vector<OutputComparison>{{.name = "n"}}), "");
 }
 
 TEST(TimeAnalysisTest, AsJson) {

@@ -59,6 +59,56 @@ class Stages(CliTest):
                    says="--by-stage is for models: m.so is compiled already")
 
 
+def counted_model():
+    """A small network, and by node what it costs by docs/costs.md: operations, bytes read, bytes
+    written."""
+    draw = np.random.default_rng(2)
+    weights = [numpy_helper.from_array(draw.standard_normal(dims).astype(np.float32), name)
+               for name, dims in (("w", (32, 16, 3, 3)), ("b", (32,)), ("v", (512, 10)), ("c", (10,)))]
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["t"], "conv", pads=[1, 1, 1, 1]),
+             helper.make_node("Relu", ["t"], ["r"], "relu"),
+             helper.make_node("MaxPool", ["r"], ["p"], "pool", kernel_shape=[2, 2], strides=[2, 2]),
+             helper.make_node("Flatten", ["p"], ["f"], "flatten"),
+             helper.make_node("Gemm", ["f", "v", "c"], ["s"], "gemm"),
+             helper.make_node("Softmax", ["s"], ["y"], "softmax")]
+    image, features, pooled = 16 * 8 * 8, 32 * 8 * 8, 32 * 4 * 4
+    costs = {"conv": (features * (2 * 16 * 9 + 1), 4 * (image + 32 * 16 * 9 + 32), 4 * features),
+             "relu": (features, 4 * features, 4 * features),
+             "pool": (4 * pooled, 4 * features, 4 * pooled),
+             "gemm": (10 * (2 * pooled + 1), 4 * (pooled + 10 * pooled + 10), 40),
+             "softmax": (50, 40, 40)}
+    return make_model(nodes, [value("x", [1, 16, 8, 8])], [value("y", [1, 10])], weights), costs
+
+
+class Costs(CliTest):
+    """Operations and bytes of steps are those that a count by hand finds in the nodes."""
+
+    KEYS = ("flops", "bytes_read", "bytes_written")
+
+    def steps(self, level):
+        model, costs = counted_model()
+        onnx.save(model, str(self.folder / "m.onnx"))
+        report = self.quern_json("explain", "m.onnx", level, "--threads=1", "--no-trials", *FAST)
+        return [(step["nodes"].split("+"), tuple(step[key] for key in self.KEYS))
+                for step in report["steps"]], costs
+
+    def test_op_by_op(self):
+        steps, costs = self.steps("-O0")
+        found = {name: cost for (name, *_), cost in steps}
+        self.assertEqual({name: found[name] for name in costs}, costs)
+
+    def test_fused(self):
+        """What stays inside of a group is neither read nor written."""
+        steps, costs = self.steps("-O3")
+        steps = [(nodes, cost) for nodes, cost in steps if cost[0] > 0]
+        named = [name for nodes, _ in steps for name in nodes]
+        self.assertEqual(sorted(name for name in named if name in costs), sorted(costs))
+        self.assertEqual(sum(cost[0] for _, cost in steps), sum(cost[0] for cost in costs.values()))
+        found = {nodes[0]: cost for nodes, cost in steps}
+        self.assertEqual(found["conv"][1:], (costs["conv"][1], costs["relu"][2]))
+        self.assertEqual(found["gemm"][1:], costs["gemm"][1:])
+
+
 class Explain(CliTest):
     def setUp(self):
         super().setUp()
@@ -124,6 +174,8 @@ class Explain(CliTest):
         self.assertEqual(most["stores"], 0)
         self.assertIn(most["label"] + ":", kernel["assembly"])
         self.fails(USAGE, *given, "--asm=nobody", says="there is no node 'nobody'")
+        for other in ("--html=page.html", "--annotate=out.onnx", "--no-trials"):
+            self.fails(USAGE, *given, "--asm", node, other, says=["--asm", "excludes"])
 
     def test_text(self):
         out, _ = self.quern("explain", "model.onnx", "--dim=N=8", *FAST)

@@ -1,8 +1,10 @@
 """Names of a model do no harm where they are printed or written."""
 
 import json
+import os
 import subprocess
 import unittest
+from unittest import mock
 
 import onnx
 from cli import QUERN, USAGE, CliTest, make_model, value
@@ -79,11 +81,28 @@ class Names(CliTest):
 
     def test_table_cells_are_one_line(self):
         onnx.save(model("a\nquern: error: no", "N"), str(self.folder / "m.onnx"))
+        name = "a\nquern: error: no"
         for arguments in (["inspect", "m.onnx"], ["check", "m.onnx"],
                           ["run", "m.onnx", "--input=random"],
-                          ["bench", "m.onnx", "--runs=1", "--profile"]):
+                          ["bench", "m.onnx", "--runs=1", "--profile"],
+                          ["explain", "m.onnx", "--asm", name],
+                          ["compare", "m.onnx", "--per-node", "-v"]):
             out, _ = self.raw(*arguments)
             self.assertNotIn("\nquern: error: no", out)
+
+    def test_names_of_wrong_nodes_are_one_line(self):
+        """Of the first that differs, of those that are computed with it, and of what is left."""
+        name = "a\nquern: error: no"
+        nodes = [helper.make_node("Exp", ["x"], ["e"], name + "1"),
+                 helper.make_node("Neg", ["e"], ["y"], name)]
+        onnx.save(make_model(nodes, [value("x", [4, 4])], [value("y", [4, 4])]),
+                  str(self.folder / "m.onnx"))
+        with mock.patch.dict(os.environ, {"QUERN_PLANT_ERROR": name}):
+            for arguments in (["--per-node"], ["--per-node", "-v"],
+                              ["--reduce", "-o", "small.onnx"]):
+                out, _ = self.raw("compare", "m.onnx", *arguments)
+                self.assertIn("quern: error: no", out)
+                self.assertNotIn("\nquern: error: no", out)
 
     def test_invalid_utf8_never_reaches_json(self):
         proto = model("x", "N")

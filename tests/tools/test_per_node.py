@@ -156,6 +156,19 @@ class Reduce(CliTest):
             self.assertEqual((report["nodes"], report["nodes_before"]), (["m2"], 6))
             self.quern(*report["command"].split()[1:], "-q", exits=-signal.SIGABRT)
 
+    def test_a_wrong_pass(self):
+        """The code of every node is right, and the graph is not."""
+        with planted("graph:t1"):
+            out, err = self.quern("compare", "chain.onnx", "--per-node", exits=MISMATCH)
+            self.assertIn("first to differ: 't2' (matmul+tanh), float32 1x24\n"
+                          "  computed in one with: m2, t2\n"
+                          "  all native code is right for its operands: an optimisation of the graph "
+                          "is wrong\n", out)
+            self.assertIn("not what was made of the graph before node 't2'", err)
+            report = self.quern_json("compare", "chain.onnx", "--reduce", "-o", "small.onnx", "-q")
+            self.assertEqual((report["fault"], report["nodes"]), ("an output that differs", ["t1"]))
+            self.quern(*report["command"].split()[1:], "-q", exits=MISMATCH)
+
     def test_ctrl_c_keeps_the_smallest_so_far(self):
         onnx.save(chain_model(40), str(self.folder / "long.onnx"))
         environment = {**os.environ, "QUERN_PLANT_ERROR": "t33"}

@@ -45,10 +45,6 @@ static void addOptions(CLI::App &verb, ExplainOptions &options) {
       ->type_name("TIME");
   verb.add_flag("--no-trials", options.noTrials,
                 "Does not try other precisions, weights, threads and batch sizes");
-  verb.add_option(
-          "--asm", options.codeOf,
-          "Shows the kernel of this node, and what its inner loops do, and measures nothing")
-      ->type_name("NODE");
   verb.add_option("--html", options.htmlPath,
                   "Writes a page, too: roofline, causes, curves, a table of all steps")
       ->type_name("FILE");
@@ -56,6 +52,11 @@ static void addOptions(CLI::App &verb, ExplainOptions &options) {
                   "Writes the model with the step and the time of each node as its metadata, as "
                   "Netron shows them")
       ->type_name("FILE");
+  verb.add_option(
+          "--asm", options.codeOf,
+          "Shows the kernel of this node, and what its inner loops do, and measures nothing")
+      ->type_name("NODE")
+      ->excludes("--html", "--annotate", "--duration", "--no-trials");
 }
 
 //===----------------------------------------------------------------------===//
@@ -164,7 +165,8 @@ static std::string describeSteps(const TimeAnalysis &analysis, const OutputStyle
 
 static std::string describe(const KernelCode &code) {
   std::string text =
-      fmt::format("# {}: {}\n# {}\n{}", code.step, code.kernel, code.parameters, code.assembly);
+      fmt::format("# {}\n# {}\n{}", escapeText(code.step + ": " + code.kernel, TextPlace::Line),
+                  escapeText(code.parameters, TextPlace::Line), code.assembly);
   if (code.loops.empty())
     return text;
   Table table({"# a turn of", "instructions", "operations", "loads", "bytes", "stores", "bytes",

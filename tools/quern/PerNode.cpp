@@ -1,6 +1,7 @@
 //===- PerNode.cpp - where native code first differs, for people ----------===//
 #include "tools/quern/PerNode.h"
 
+#include "quern/EscapedText.h"
 #include "tools/quern/NodeNames.h"
 
 #include <algorithm>
@@ -91,6 +92,11 @@ static std::string describeBounds(const NodeComparison &comparison) {
   return fmt::format("bound of a node: {}\n", fmt::join(texts, "\n                 "));
 }
 
+/// Whatever is in names.
+static std::string lineOf(const std::string &text) {
+  return escapeText(text, TextPlace::Line) + "\n";
+}
+
 static std::string describeFirst(const NodeComparison &comparison) {
   if (comparison.fault == NodeComparison::Fault::None)
     return comparison.isComplete ? "every node agrees with the interpreter\n" : "";
@@ -98,9 +104,9 @@ static std::string describeFirst(const NodeComparison &comparison) {
     return "an output differs, and no node on the way to it has a value to compare\n";
   const ComparedNode &node = comparison.nodes[*comparison.first];
   std::string text =
-      fmt::format("first to differ: '{}' ({}), {}\n", nodeOf(node), node.op, node.type);
+      lineOf(fmt::format("first to differ: '{}' ({}), {}", nodeOf(node), node.op, node.type));
   if (node.nodes.size() > 1)
-    text += fmt::format("  computed in one with: {}\n", fmt::join(node.nodes, ", "));
+    text += lineOf(fmt::format("  computed in one with: {}", fmt::join(node.nodes, ", ")));
   if (comparison.fault == NodeComparison::Fault::Code) {
     const TensorDifference &d = node.difference;
     return text + (d.incomparable.empty()
@@ -131,6 +137,6 @@ std::string cli::describeNodes(const NodeComparison &comparison, const OutputSty
                         comparison.others.size());
   for (const UncomparedNode &node : comparison.others)
     if (style.verbosity > 0)
-      text += fmt::format("no value: '{}', {}\n", node.node, node.reason);
+      text += lineOf(fmt::format("no value: '{}', {}", node.node, node.reason));
   return text + describeFirst(comparison);
 }

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Reduce.h"
 
+#include "quern/EscapedText.h"
 #include "quern/Reduction.h"
 #include "tools/quern/ChildProcess.h"
 #include "tools/quern/FileIo.h"
@@ -254,7 +255,8 @@ static Status writeResult(const ReduceTask &task, Trials &trials, const ReducedM
   if (task.style.printsTable())
     QUERN_TRY(printText(fmt::format(
         "{}: {} of {} nodes show {} ({} trials)\n  {}\n{}\n", task.outputPath, model.nodes.size(),
-        model.nodesBefore, trials.fault(), model.trials, fmt::join(model.nodes, ", "), command)));
+        model.nodesBefore, trials.fault(), model.trials,
+        escapeText(fmt::format("{}", fmt::join(model.nodes, ", ")), TextPlace::Line), command)));
   QUERN_TRY(writeJson(report, task.style));
   return model.isComplete ? Status::ok() : Status(StatusCode::Cancelled, "interrupted");
 }

@@ -19,6 +19,7 @@ Json cli::outputsJson(const std::vector<OutputComparison> &outputs) {
                       {"max_rel", d.maxRelative},
                       {"max_of_largest", d.maxOfLargest},
                       {"max_ulp", d.maxUlp},
+                      {"ulps", d.ulps},
                       {"cosine", d.cosine},
                       {"top_1", d.topAgreement ? Json(*d.topAgreement) : nullptr},
                       {"mismatches", d.mismatches},

@@ -46,6 +46,9 @@ std::string timePage(const TimeAnalysis &analysis, const std::string &title);
 /// holds it up and as strongly as it takes time; a block of rows stands for all alike that follow
 /// it. Empty for more steps than anybody can look at.
 std::string graphPicture(const TimeAnalysis &analysis);
+/// How many numbers of the outputs are off by how many units in the last place, as an SVG file;
+/// empty where none are floats.
+std::string errorPicture(std::span<const OutputComparison> outputs);
 /// All nodes as they were imported, in boxes as they were fused, in Graphviz's language.
 std::string graphDot(const TimeAnalysis &analysis);
 /// The bytes of the ONNX model at `path`, of which `analysis` is, with metadata at each node of its

@@ -34,6 +34,9 @@ struct TensorDifference {
   /// How many numbers of the tensor's type lie between two elements at most, and one: units in the
   /// last place; infinite where one of them is not finite. 0 of others than floats.
   double maxUlp = 0;
+  /// How many finite elements differ by 0 of these units, by 1, by 2 and 3, by 4 to 7, and so on;
+  /// empty of others than floats.
+  std::vector<int64_t> ulps = {};
   /// Of the angle between both, as vectors of their finite elements; 0 where one of them is all
   /// zeros, 1 where both are.
   double cosine = 1;

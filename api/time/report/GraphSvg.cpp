@@ -1,6 +1,5 @@
 //===- GraphSvg.cpp - the steps of a plan, and what they take -------------===//
 #include "api/time/report/Plot.h"
-#include "api/time/report/ReportTexts.h"
 #include "api/time/report/StepGraph.h"
 #include "api/time/report/Svg.h"
 #include "quern/Reports.h"
@@ -133,16 +132,11 @@ std::string timing::graphSvg(const TimeAnalysis &analysis) {
     body += drawRow(rows, i, left, mostMs);
   for (const RepeatedBlock &block : graph.blocks)
     body += drawBlock(block, left + kTextWidth + 4);
-  return fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" "
+  return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" "
                      "aria-label=\"The {} steps of the fused graph, in their order\">{}</svg>",
                      width, kRowHeight * static_cast<double>(rows.size()), graph.steps, body);
 }
 
 std::string quern::graphPicture(const TimeAnalysis &analysis) {
-  std::string svg = timing::graphSvg(analysis);
-  size_t begin = svg.find('>');
-  return svg.empty() ? svg
-                     : svg.substr(0, begin + 1) + "<style>" + kReportStyle +
-                           "</style><rect class=\"paper\" width=\"100%\" height=\"100%\"/>" +
-                           svg.substr(begin + 1) + "\n";
+  return timing::standalone(timing::graphSvg(analysis));
 }

@@ -129,13 +129,25 @@ static std::string graphOf(const TimeAnalysis &analysis) {
                    "</details>\n";
 }
 
+/// Of what was asked for, the last stage.
+static std::string errorsOf(const TimeAnalysis &analysis) {
+  if (!analysis.stages || analysis.stages->stages.size() < 2)
+    return "";
+  return figure(
+      errorSvg(analysis.stages->stages.back().outputs),
+      "How far the numbers of the outputs are from the interpreter's, by how many numbers "
+      "of their type lie between. Where large numbers cancel out, small ones are off by "
+      "many.");
+}
+
 std::string quern::timePage(const TimeAnalysis &analysis, const std::string &title) {
   std::string plots =
       figure(rooflineSvg(analysis),
              "Each dot is a step; its area grows with its time. The lines are "
              "what this machine was measured to do.") +
       figure(curveSvg(analysis.threadCurve, false), "Threads that were tried.") +
-      figure(curveSvg(analysis.batchCurve, true), "Samples in a run that were tried.");
+      figure(curveSvg(analysis.batchCurve, true), "Samples in a run that were tried.") +
+      errorsOf(analysis);
   std::string timeline =
       wideFigure(timelineSvg(analysis), "One run, a lane for each thread. Gaps are time in which a "
                                         "thread waits for others, or for work.");

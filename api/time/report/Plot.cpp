@@ -78,13 +78,21 @@ void Plot::drawAxes(const std::string &xTitle, const std::string &yTitle) {
     body += fmt::format("<line class=\"axis\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>"
                         "<text x=\"{0:.1f}\" y=\"{3}\" text-anchor=\"middle\">{4:g}</text>",
                         x.at(tick), kTop, kBottom, kBottom + 16, tick);
+  drawYAxis(yTitle);
+  drawXTitle(xTitle);
+}
+
+void Plot::drawYAxis(const std::string &title) {
   for (double tick : y.numbers())
     body += fmt::format("<line class=\"axis\" x1=\"{1}\" x2=\"{2}\" y1=\"{0:.1f}\" y2=\"{0:.1f}\"/>"
                         "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:g}</text>",
                         y.at(tick), kLeft, kRight, kLeft - 6, y.at(tick) + 4, tick);
-  body += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>"
-                      "<text x=\"{}\" y=\"{}\">{}</text>",
-                      (kLeft + kRight) / 2, kHeight - 6, xTitle, kLeft + 4, kTop + 12, yTitle);
+  body += fmt::format("<text x=\"{}\" y=\"{}\">{}</text>", kLeft + 4, kTop + 12, title);
+}
+
+void Plot::drawXTitle(const std::string &title) {
+  body += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                      (kLeft + kRight) / 2, kHeight - 6, title);
 }
 
 std::string Plot::svg(const std::string &label) const {

@@ -45,6 +45,9 @@ struct Plot {
   std::string body = {};
 
   void drawAxes(const std::string &xTitle, const std::string &yTitle);
+  /// A part of that.
+  void drawYAxis(const std::string &title);
+  void drawXTitle(const std::string &title);
   /// `label` is for who cannot see it.
   std::string svg(const std::string &label) const;
 };

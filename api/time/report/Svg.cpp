@@ -2,6 +2,7 @@
 #include "api/time/report/Svg.h"
 
 #include "api/time/report/Plot.h"
+#include "api/time/report/ReportTexts.h"
 
 #include <algorithm>
 #include <cmath>
@@ -121,12 +122,25 @@ std::string timing::curveSvg(const std::vector<CurvePoint> &curve, bool divides)
     points += fmt::format("{:.1f},{:.1f} ", x, y);
     plot.body +=
         fmt::format("<circle class=\"compute\" cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"4\"/>"
-                    "<text x=\"{0:.1f}\" y=\"{2:.1f}\" text-anchor=\"middle\">{3:.3g}</text>",
-                    x, y, y - 9, shown(point));
+                    "<text x=\"{0:.1f}\" y=\"{2:.1f}\" text-anchor=\"{4}\">{3:.3g}</text>",
+                    x, y, y - 9, shown(point),
+                    // Beside the numbers of the axis.
+                    &point == &curve.front() ? "start" : "middle");
   }
   plot.body += "<polyline class=\"curve\" points=\"" + points + "\"/>";
   return plot.svg(divides ? "Milliseconds of a sample, by samples in a run"
                           : "Milliseconds of a run, by threads");
+}
+
+std::string timing::standalone(const std::string &svg) {
+  constexpr std::string_view kName = "<svg";
+  size_t begin = svg.find('>');
+  if (svg.empty())
+    return svg;
+  return fmt::format("{} xmlns=\"http://www.w3.org/2000/svg\"{}<style>{}</style>"
+                     "<rect class=\"paper\" width=\"100%\" height=\"100%\"/>{}\n",
+                     kName, svg.substr(kName.size(), begin + 1 - kName.size()), kReportStyle,
+                     svg.substr(begin + 1));
 }
 
 std::string timing::barSvg(double share, StepBound bound) {

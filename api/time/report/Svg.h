@@ -3,6 +3,7 @@
 
 #include "quern/TimeAnalysis.h"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,13 @@ std::string timelineSvg(const TimeAnalysis &analysis);
 
 /// The time of a run from the interpreter to all optimisations, a bar for each stage.
 std::string waterfallSvg(const StagedComparison &stages);
+
+/// How many of the outputs' numbers are off from the interpreter's by how many units in the last
+/// place; empty where none are floats.
+std::string errorSvg(std::span<const OutputComparison> outputs);
+
+/// A picture that needs no page around it; none of none.
+std::string standalone(const std::string &svg);
 
 /// A bar for a cell of a table.
 std::string barSvg(double share, StepBound bound);
