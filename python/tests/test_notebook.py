@@ -17,3 +17,4 @@ def test_notebook(monkeypatch):
             exec(compile("".join(cell["source"]), str(NOTEBOOK), "exec"), names)
     for shown in ("model", "comparison", "artifact"):
         assert names[shown]._repr_html_().count("<tr>") >= 2
+    assert names["explanation"]._repr_html_().startswith("<iframe ")
