@@ -120,12 +120,11 @@ std::string timing::curveSvg(const std::vector<CurvePoint> &curve, bool divides)
   for (const CurvePoint &point : curve) {
     double x = plot.x.at(double(point.at)), y = plot.y.at(shown(point));
     points += fmt::format("{:.1f},{:.1f} ", x, y);
-    plot.body +=
-        fmt::format("<circle class=\"compute\" cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"4\"/>"
-                    "<text x=\"{0:.1f}\" y=\"{2:.1f}\" text-anchor=\"{4}\">{3:.3g}</text>",
-                    x, y, y - 9, shown(point),
-                    // Beside the numbers of the axis.
-                    &point == &curve.front() ? "start" : "middle");
+    plot.body += fmt::format("<circle class=\"compute\" cx=\"{0:.1f}\" cy=\"{1:.1f}\" r=\"4\"/>"
+                             "<text x=\"{0:.1f}\" y=\"{2:.1f}\" text-anchor=\"{4}\">{3:.3g}</text>",
+                             x, y, y - 9, shown(point),
+                             // Beside the numbers of the axis.
+                             &point == &curve.front() ? "start" : "middle");
   }
   plot.body += "<polyline class=\"curve\" points=\"" + points + "\"/>";
   return plot.svg(divides ? "Milliseconds of a sample, by samples in a run"
