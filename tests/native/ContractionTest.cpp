@@ -72,6 +72,34 @@ TEST(ContractionTest, GemmSizes) {
   }
 }
 
+// A column tile of B is too large for the second cache: k comes in parts, and many rows in chunks.
+TEST(ContractionTest, LongK) {
+  Graph graph;
+  for (const char *rows : {"5", "20"}) {
+    std::string m = rows;
+    GraphValue product =
+        graph.op("nn.matmul", {graph.input(m + "x1603xf32"), graph.weight("1603x70xf32")});
+    GraphValue bias = graph.op("nn.add", {product, graph.weight("70xf32")});
+    graph.output(graph.op("nn.add", {bias, graph.input(m + "x70xf32")}), m + " rows");
+  }
+  graph.output(graph.op("nn.relu", {graph.op("nn.matmul", {graph.input("20x3300xf32"),
+                                                           graph.weight("3300x64xf32")})}),
+               "three parts");
+  graph.output(graph.op("nn.matmul", {graph.input("20x2100xf64"), graph.weight("2100x32xf64")}),
+               "f64");
+  expectExact(graph);
+}
+
+TEST(ContractionTest, LongKOfAnyNumberOfRows) {
+  Graph graph;
+  graph.output(graph.op("nn.matmul", {graph.input("?x1700xf32"), graph.weight("1700x64xf32")}, "",
+                        "?x64xf32"));
+  auto executable = compileForTest(graph);
+  ASSERT_TRUE(executable) << executable.status().message();
+  for (int64_t rows : {13, 1, 6, 390, 2})
+    expectExactAt(graph, *executable, {{rows, 1700}});
+}
+
 TEST(ContractionTest, GemmForms) {
   std::vector<GemmCase> cases;
   for (bool transA : {false, true})

@@ -137,3 +137,34 @@ TEST(DotDims, TilesShareTheNextColumnsOfB) {
   without.shareAhead(spec);
   EXPECT_EQ(without.aheadStride, 0);
 }
+
+// Parts of k are whole steps, cover it, and are no larger than half of the second cache; what their
+// sums need of scratch memory is bounded.
+TEST(DotDims, PartsOfK) {
+  static constexpr int64_t kHeights[] = {6, 1};
+  DotSpec spec;
+  spec.flat = spec.splitsK = true;
+  spec.heights = kHeights;
+  spec.tile.vectors = 4;
+  spec.tile.levels = {{.unroll = 2}};
+  spec.tile.linesAhead = 2;
+  for (int64_t k : {1601, 3072, 3073, 40000})
+    for (int64_t lines : {1, 2, 64, 65, 300}) {
+      DotDims dims;
+      dims.levels[0].trip = k;
+      dims.tileStrideB = k * spec.tile.columns();
+      dims.lines = dims.linesPerChunk = lines;
+      dims.splitK(spec);
+      dims.shareAhead(spec);
+      EXPECT_EQ(dims.partsOfK == 1, lines == 1);
+      EXPECT_LT((dims.partsOfK - 1) * dims.stepsOfPart, k);
+      EXPECT_GE(dims.partsOfK * dims.stepsOfPart, k);
+      if (lines > 1) {
+        EXPECT_EQ(dims.stepsOfPart % 2, 0);
+        EXPECT_LE(dims.stepsOfPart * spec.tile.columns() * 4, (256 << 10) + 512);
+      }
+      EXPECT_GE(dims.lineChunks * dims.linesPerChunk, lines);
+      EXPECT_LE(dims.bytesOfPartialSums(spec), 64 * 6 * 64 * 4);
+      EXPECT_EQ(dims.aheadStride > 0, dims.linesPerChunk > 1);
+    }
+}

@@ -149,7 +149,7 @@ TEST(KernelKey, TextNamesFields) {
             "packedB=true, group=1, partialGroup=false, lastSteps=0, linesAhead=0), "
             "heights=[9, 2], flat=false, rowStrideC=-1, contiguousColumns=false, "
             "groupsRepeat=false, maskColumns=false, clipsRows=false, bias=none, "
-            "scaledBlocks=false, shiftedBlocks=false, widensPanel=false, "
+            "scaledBlocks=false, shiftedBlocks=false, widensPanel=false, splitsK=false, "
             "epilogue=(program=(inputs=[], "
             "ops=[], results=[]), access=[]))");
 }

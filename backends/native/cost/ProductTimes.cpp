@@ -41,7 +41,7 @@ static double stepsAlongK(const DotSpec &spec, const DotDims &dims) {
 
 /// How often the innermost loop begins for a tile.
 static double innerLoops(const DotSpec &spec, const DotDims &dims) {
-  double loops = double(std::max<int64_t>(dims.blocks, 1));
+  double loops = double(std::max<int64_t>(dims.blocks, 1) * dims.partsOfK);
   for (size_t i = 0; i + 1 < spec.tile.levels.size(); ++i)
     loops *= double(dims.levels[i].trip);
   return loops;

@@ -23,6 +23,9 @@ protected:
     /// Of a line, where DotSpec::clipsRows says so: how many rows of the filter meet the image, of
     /// which A and B are at the first.
     mlir::Value filterRows;
+    /// Of a part of k: its steps, where in scratch memory the sums of tiles are, and whether it is
+    /// the last part.
+    mlir::Value steps, partialSums, isLastPart;
   };
 
   /// Of a column tile of a batch, whose columns count from now on.

@@ -31,15 +31,36 @@ void DotDims::splitLines(int64_t batches, double totalFlops, int64_t threads) {
   linesPerChunk = ceilDiv(lines, lineChunks);
 }
 
+void DotDims::splitK(const DotSpec &spec) {
+  // Half of a second cache of 1 MiB for this part of B and the next.
+  constexpr int64_t kBytesOfPart = 256 << 10, kTilesOfChunk = 64;
+  int64_t bytes = tileStrideB * dtypeBits(spec.tile.types.b) / 8, steps = levels[0].trip;
+  int64_t unroll = spec.tile.levels[0].unroll;
+  // A single tile reads B once.
+  int64_t wanted = lines > 1 ? ceilDiv(bytes, kBytesOfPart) : 1;
+  stepsOfPart = std::max(ceilDiv(ceilDiv(steps, wanted), unroll) * unroll, int64_t{1});
+  partsOfK = ceilDiv(steps, stepsOfPart);
+  lineChunks = std::max(lineChunks, ceilDiv(lines, kTilesOfChunk));
+  linesPerChunk = ceilDiv(lines, lineChunks);
+}
+
+int64_t DotDims::bytesOfPartialSums(const DotSpec &spec) const {
+  return linesPerChunk * spec.heights.front() * spec.tile.columns() *
+         dtypeBytes(spec.tile.types.accumulate);
+}
+
 void DotDims::shareAhead(const DotSpec &spec) {
   constexpr int64_t kLineBytes = 64;
   int64_t ofLine = spec.flat ? 0 : std::accumulate(tiles.begin(), tiles.end(), int64_t{0});
-  int64_t sharers = spec.flat ? lines : lines * ofLine, asked = sharers * spec.tile.linesAhead;
+  int64_t sharers = spec.splitsK ? linesPerChunk : spec.flat ? lines : lines * ofLine;
+  int64_t asked = sharers * spec.tile.linesAhead;
   for (size_t i = 0; i < spec.tile.levels.size(); ++i)
-    asked *= levels[i].trip;
+    asked *= spec.splitsK ? stepsOfPart : levels[i].trip;
   if (asked == 0)
     return;
-  int64_t bytes = tileStrideB * dtypeBits(spec.tile.types.b) / 8, stride = ceilDiv(bytes, asked);
+  int64_t elements =
+      spec.splitsK ? stepsOfPart * spec.tile.columns() * spec.tile.group : tileStrideB;
+  int64_t bytes = elements * dtypeBits(spec.tile.types.b) / 8, stride = ceilDiv(bytes, asked);
   if (stride > kLineBytes)
     return;
   aheadStride = stride;
@@ -73,6 +94,10 @@ private:
   void emitTask(Value task);
   /// Tiles [from, to) of a line, or all when null, in the order of their heights.
   void emitTiles(const Tile &tile, Value from, Value to);
+  /// The same, one part of k after the other.
+  void emitParts(const Tile &tile, Value from, Value to);
+  /// `tile` in steps [first, first + steps) of k.
+  Tile partOf(const Tile &tile, Value first, Value steps);
   /// Tiles [begin, end) of one height, of which tile number `firstTile` of all begins at
   /// `firstRow`.
   void emitTilesOf(const Tile &tile, Value begin, Value end, Value firstTile, Value firstRow,
@@ -83,9 +108,13 @@ private:
   void emitRows(const Tile &tile, Value firstRow, int64_t rows);
   /// The same of tile number `t` of them, which asks for its share of the next column tile of B.
   Tile withShareAhead(const Tile &tile, Value t, int64_t rows);
-  /// Stores the sums by way of memory, so that the epilogue's code is there once
+  /// What accumulators of `rows` rows from `firstRow` on start from.
+  Values startSums(const Tile &tile, Value firstRow, int64_t rows);
+  /// Stores the sums by way of `memory`, so that the epilogue's code is there once
   /// for all rows.
-  void storeByRows(const Tile &tile, const Values &sums, Value firstRow, int64_t rows);
+  void storeByRows(const Tile &tile, Value memory, Value firstRow, int64_t rows);
+  /// Elements of the sums of a tile of the tallest height.
+  int64_t elementsOfTile() const { return spec.heights.front() * spec.tile.columns(); }
   DotOperands operandsOf(const Tile &tile);
   /// The sum of the block that begins at `a`, in all lanes.
   Value sumOfBlock(Value a);
@@ -104,7 +133,7 @@ void DotEmitter::emitTask(Value task) {
   Value from = kb.mul(chunk, kb.dim(&DotDims::linesPerChunk));
   Value to = kb.minSigned(kb.add(from, kb.dim(&DotDims::linesPerChunk)), kb.dim(&DotDims::lines));
   if (spec.flat)
-    return emitTiles(tile, from, to);
+    return spec.splitsK ? emitParts(tile, from, to) : emitTiles(tile, from, to);
   kb.forLoop(from, to, 1, [&](Value line) { emitTiles(tileOfLine(tile, line), {}, {}); });
 }
 
@@ -125,6 +154,45 @@ void DotEmitter::emitTiles(const Tile &tile, Value from, Value to) {
     firstTile = kb.add(firstTile, count);
     firstRow = kb.add(firstRow, kb.mul(count, height));
   }
+}
+
+void DotEmitter::emitParts(const Tile &tile, Value from, Value to) {
+  Value size = kb.index(elementsOfTile());
+  Value zeros = kb.floatConstant(types.accumulate, spec.tile.lanes, 0);
+  kb.forLoop(kb.index(0), kb.mul(kb.sub(to, from), size), spec.tile.lanes, [&](Value at) {
+    kb.store(zeros, kb.advance(kb.scratch(), at, types.accumulate), types.accumulate,
+             spec.tile.lanes);
+  });
+  Value all = ofLevel(0, &DotDims::Level::trip), parts = kb.dim(&DotDims::partsOfK);
+  kb.forLoop(kb.index(0), parts, 1, [&](Value part) {
+    Value first = kb.mul(part, kb.dim(&DotDims::stepsOfPart));
+    Value steps = kb.minSigned(kb.dim(&DotDims::stepsOfPart), kb.sub(all, first));
+    Tile ofPart = partOf(tile, first, steps);
+    ofPart.isLastPart = kb.lessThan(kb.sub(parts, kb.index(2)), part);
+    // Of tile number 0, of which there need be none.
+    ofPart.partialSums =
+        kb.advance(kb.scratch(), kb.mul(kb.sub(kb.index(0), from), size), types.accumulate);
+    if (tile.ahead)
+      ofPart.ahead =
+          kb.advance(ofPart.ahead, kb.mul(kb.sub(kb.index(0), from), kb.dim(&DotDims::aheadShare)),
+                     DType::UInt8);
+    emitTiles(ofPart, from, to);
+  });
+}
+
+DotEmitter::Tile DotEmitter::partOf(const Tile &tile, Value first, Value steps) {
+  Tile part = tile;
+  int64_t ofStep = spec.tile.columns() * spec.tile.group;
+  int64_t stride = spec.tile.levels[0].strideA;
+  Value strideA =
+      stride == DotSpec::kRuntime ? ofLevel(0, &DotDims::Level::strideA) : kb.index(stride);
+  part.steps = steps;
+  part.a = kb.advance(tile.a, kb.mul(first, strideA), types.a);
+  part.b = kb.advance(tile.b, kb.mul(first, ofStep), types.b);
+  // The next part, or after the last one the next column tile, follows.
+  if (tile.ahead)
+    part.ahead = kb.advance(part.b, kb.mul(steps, ofStep), types.b);
+  return part;
 }
 
 void DotEmitter::emitTilesOf(const Tile &tile, Value begin, Value end, Value firstTile,
@@ -170,6 +238,8 @@ DotOperands DotEmitter::operandsOf(const Tile &tile) {
     operands.levels.push_back({ofLevel(i, &DotDims::Level::trip),
                                ofLevel(i, &DotDims::Level::strideA),
                                ofLevel(i, &DotDims::Level::strideB)});
+  if (tile.steps)
+    operands.levels[0].trip = tile.steps;
   if (tile.filterRows)
     operands.levels[1].trip = tile.filterRows;
   operands.rowStrideA = kb.dim(&DotDims::rowStrideA);
@@ -186,6 +256,9 @@ DotOperands DotEmitter::operandsOf(const Tile &tile) {
 /// One row waits for memory whatever it asks for.
 DotEmitter::Tile DotEmitter::withShareAhead(const Tile &tile, Value t, int64_t rows) {
   Tile asking = tile;
+  if (tile.partialSums)
+    asking.partialSums =
+        kb.advance(tile.partialSums, kb.mul(t, elementsOfTile()), types.accumulate);
   if (rows == 1)
     asking.ahead = {};
   else if (tile.ahead)
@@ -246,31 +319,42 @@ DotEmitter::Values DotEmitter::accumulate(const Tile &tile, Value a, int64_t row
                     });
 }
 
-void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
+DotEmitter::Values DotEmitter::startSums(const Tile &tile, Value firstRow, int64_t rows) {
   Values sums = DotMicroKernel(kb, spec.tile, operandsOf(tile)).zeros(rows);
-  int64_t vectors = spec.tile.vectors;
-  if (spec.bias)
-    for (int64_t i = 0; i < rows * vectors; ++i)
+  int64_t vectors = spec.tile.vectors, lanes = spec.tile.lanes;
+  for (int64_t i = 0; i < rows * vectors; ++i)
+    if (tile.partialSums)
+      sums[i] = kb.load(kb.advance(tile.partialSums, i * lanes, types.accumulate), types.accumulate,
+                        lanes);
+    else if (spec.bias)
       sums[i] = loadOperand(kb, tile.bias, *spec.bias, types.accumulate,
-                            position(kb.add(firstRow, i / vectors), i % vectors), spec.tile.lanes,
+                            position(kb.add(firstRow, i / vectors), i % vectors), lanes,
                             active(i % vectors));
+  return sums;
+}
+
+void DotEmitter::emitRows(const Tile &tile, Value firstRow, int64_t rows) {
+  int64_t vectors = spec.tile.vectors, lanes = spec.tile.lanes;
   Value strideA = strideOf(spec.tile.rowStrideA, &DotDims::rowStrideA);
   Value a = kb.advance(tile.a, kb.mul(firstRow, strideA), types.a);
-  sums = accumulate(tile, a, rows, std::move(sums));
-  if (rows > 1 && !spec.epilogue.isShort())
-    return storeByRows(tile, sums, firstRow, rows);
+  Values sums = accumulate(tile, a, rows, startSums(tile, firstRow, rows));
+  if (tile.partialSums || (rows > 1 && !spec.epilogue.isShort())) {
+    Value memory = tile.partialSums ? tile.partialSums
+                                    : kb.stackSpace(types.accumulate, rows * vectors * lanes);
+    for (auto [i, sum] : llvm::enumerate(sums))
+      kb.store(sum, kb.advance(memory, static_cast<int64_t>(i) * lanes, types.accumulate),
+               types.accumulate, lanes);
+    auto store = [&] { storeByRows(tile, memory, firstRow, rows); };
+    return tile.isLastPart ? kb.ifThen(tile.isLastPart, store) : store();
+  }
   for (int64_t i = 0; i < rows * vectors; ++i)
     emitEpilogue(kb, spec.epilogue, sums[i], tile.operands,
-                 position(kb.add(firstRow, i / vectors), i % vectors), spec.tile.lanes, tile.c,
+                 position(kb.add(firstRow, i / vectors), i % vectors), lanes, tile.c,
                  active(i % vectors));
 }
 
-void DotEmitter::storeByRows(const Tile &tile, const Values &sums, Value firstRow, int64_t rows) {
+void DotEmitter::storeByRows(const Tile &tile, Value memory, Value firstRow, int64_t rows) {
   int64_t lanes = spec.tile.lanes, vectors = spec.tile.vectors;
-  Value memory = kb.stackSpace(types.accumulate, rows * vectors * lanes);
-  for (auto [i, sum] : llvm::enumerate(sums))
-    kb.store(sum, kb.advance(memory, static_cast<int64_t>(i) * lanes, types.accumulate),
-             types.accumulate, lanes);
   kb.forLoop(kb.index(0), kb.index(rows), 1, [&](Value row) {
     Value ofRow = kb.advance(memory, kb.mul(row, vectors * lanes), types.accumulate);
     for (int64_t v = 0; v < vectors; ++v) {

@@ -52,11 +52,14 @@ struct DotSpec {
   /// Many tiles of the tallest height widen what they read of a packed B once, into scratch memory
   /// of DotDims::tileStrideB sums; others in registers.
   bool widensPanel = false;
+  /// Of a flat space and one level: k comes in DotDims::partsOfK, whose sums wait in scratch memory
+  /// for the next one, so that what of B a part reads stays in the second cache.
+  bool splitsK = false;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "dot";
   QUERN_FIELDS(tile, heights, flat, rowStrideC, contiguousColumns, groupsRepeat, maskColumns,
-               clipsRows, bias, scaledBlocks, shiftedBlocks, widensPanel, epilogue)
+               clipsRows, bias, scaledBlocks, shiftedBlocks, widensPanel, splitsK, epilogue)
   /// "dot_14x32_relu".
   std::string name() const;
   void emit(KernelBuilder &kb) const;
@@ -116,6 +119,9 @@ struct DotDims {
   /// Of scaled blocks: how many, and the elements of one along k; `levels` are of one.
   int64_t blocks = 1;
   int64_t blockSize = 0;
+  /// Of DotSpec::splitsK: how many parts, and the steps of each but the last.
+  int64_t partsOfK = 1;
+  int64_t stepsOfPart = 0;
   /// Of DotTile::linesAhead: the bytes of the next column tile of B that each tile asks for, and
   /// all tiles of a line; those from one cache line to the next.
   int64_t aheadShare = 0;
@@ -127,6 +133,11 @@ struct DotDims {
   /// Splits the lines of every column tile of `batches` into chunks, so that there
   /// are tasks for `threads`.
   void splitLines(int64_t batches, double totalFlops, int64_t threads);
+  /// Splits k and the chunks of lines, so that what a part reads of B and the sums of a chunk stay
+  /// in the second cache. The order in which a sum is made is the same.
+  void splitK(const DotSpec &spec);
+  /// The scratch memory of sums of parts.
+  int64_t bytesOfPartialSums(const DotSpec &spec) const;
   /// Shares the next column tile of B out among the tiles, when all else is known. Nothing where
   /// they are too few to ask for all of it: holes would mislead the CPU's own prefetching.
   void shareAhead(const DotSpec &spec);

@@ -209,15 +209,27 @@ static void fillDims(const MatrixProduct &p, const DotSpec &spec, DotDims &dims)
   dims.columns = p.n;
 }
 
+/// Whether a column tile of B is too large for the second cache, beside the next one.
+static bool splitsK(const MatrixProduct &p, const DotSpec &spec, const DotDims &dims) {
+  constexpr int64_t kMostBytes = 400 << 10;
+  return spec.tile.packedB && spec.heights.size() > 1 && isFloat(p.dtype) && !spec.widensPanel &&
+         !spec.tile.partialGroup && dims.tileStrideB * dtypeBytes(p.dtypeB) > kMostBytes;
+}
+
 /// The kernel on vectors.
 static LoweredStep stepOfVectors(const MatrixProduct &p, DotSpec spec, DotDims dims) {
   dims.coverRows(spec, p.m);
   dims.splitLines(p.batch, p.flops(), p.context.threads);
   dims.levels[0] = {p.k / spec.tile.group, p.strideKA * spec.tile.group};
   dims.leftOver = p.k % spec.tile.group;
+  spec.splitsK = splitsK(p, spec, dims);
+  if (spec.splitsK)
+    dims.splitK(spec);
   dims.shareAhead(spec);
   LoweredStep step;
-  step.scratchBytes = spec.widensPanel ? dims.tileStrideB * dtypeBytes(p.dtype) : 0;
+  step.scratchBytes = spec.widensPanel ? dims.tileStrideB * dtypeBytes(p.dtype)
+                      : spec.splitsK   ? dims.bytesOfPartialSums(spec)
+                                       : 0;
   step.kernel = kernelOf(std::move(spec));
   step.dims = flattenDims(dims);
   step.tasks = p.batch * dims.columnTiles * dims.lineChunks;
