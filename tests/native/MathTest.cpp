@@ -9,6 +9,7 @@
 
 #include <bit>
 #include <cmath>
+#include <numbers>
 #include <optional>
 #include <random>
 
@@ -36,8 +37,22 @@ const MathFunction kFunctions[] = {
 /// Floats of one task: whole vectors of any number of lanes that is tried.
 constexpr int64_t kTask = 64;
 
+/// The exact GELU with its factors in an order of exporters, or with another last factor.
+mlir::Value emitGelu(nn::ScalarEmitter e, const std::string &order, mlir::Value x) {
+  mlir::Value scaled = order == "halfOfX" ? e.mul(x, e.constant(std::numbers::sqrt2 / 2))
+                                          : e.div(x, e.constant(std::numbers::sqrt2));
+  mlir::Value sum = e.add(e.erf(scaled), e.constant(1)), half = e.constant(0.5);
+  if (order == "halfOfX")
+    return e.mul(e.mul(x, half), sum);
+  if (order == "halfOfSum")
+    return e.mul(x, e.mul(half, sum));
+  return e.mul(e.mul(sum, x), order == "halfLast" ? half : e.constant(0.6));
+}
+
 /// The op of MLIR or elementwise op of this name, of one operand.
 mlir::Value emitFunction(KernelBuilder &kb, const std::string &name, mlir::Value x, int64_t lanes) {
+  if (name.starts_with("gelu."))
+    return emitGelu({kb.builder(), kb.loc(), DType::Float32, lanes}, name.substr(5), x);
   if (const nn::ElementwiseInfo *row = nn::lookupElementwise(name)) {
     nn::ScalarEmitter emitter(kb.builder(), kb.loc(), DType::Float32, lanes);
     return row->emit(emitter, x, {});
@@ -175,6 +190,39 @@ TEST(MathInstructionsTest, followTheTarget) {
     std::string haswell = assemblyOf(resolveTarget("haswell", triple).take(), row.function);
     EXPECT_EQ(haswell.find(row.has), std::string::npos) << haswell;
   }
+}
+
+/// x times the normal distribution function, whatever the order of its steps; where AVX-512 makes
+/// one function of them, it is the same one.
+TEST_P(MathTest, geluIsOneFunctionInAnyOrder) {
+  std::vector<float> inputs = floatsOfAllKinds(), first;
+  Target target = resolveTarget(GetParam()).take();
+  auto jit = Jit::create(target);
+  ASSERT_TRUE(jit);
+  for (const char *name : {"gelu.halfLast", "gelu.halfOfX", "gelu.halfOfSum"}) {
+    std::vector<float> found = computeMath(**jit, target, name, 0, inputs);
+    std::vector<float> vectors = computeMath(**jit, target, name, 16, inputs);
+    for (size_t i = 0; i < inputs.size(); i += 5) {
+      double x = inputs[i], wanted = x * 0.5 * std::erfc(-x / std::numbers::sqrt2);
+      // -infinity times zero.
+      if (std::isnan(x) || x == -INFINITY)
+        EXPECT_TRUE(std::isnan(found[i])) << name << "(" << x << ")";
+      else if (std::isfinite(x) && std::abs(x) < 1e38)
+        EXPECT_NEAR(found[i], wanted, 2.5e-7 * std::abs(x) + 3e-45) << name << "(" << x << ")";
+      EXPECT_TRUE(std::bit_cast<uint32_t>(found[i]) == std::bit_cast<uint32_t>(vectors[i]) ||
+                  std::isnan(found[i]));
+      if (target.has(Isa::Avx512) && !first.empty())
+        EXPECT_TRUE(std::bit_cast<uint32_t>(found[i]) == std::bit_cast<uint32_t>(first[i]) ||
+                    std::isnan(found[i]));
+    }
+    first = found;
+  }
+}
+
+TEST(MathInstructionsTest, geluDoesNotDivideOnAvx512) {
+  Target skylake = resolveTarget("skylake-avx512", "x86_64-linux-gnu").take();
+  EXPECT_EQ(assemblyOf(skylake, "gelu.halfLast").find("vdivps"), std::string::npos);
+  EXPECT_NE(assemblyOf(skylake, "gelu.other").find("vdivps"), std::string::npos);
 }
 
 /// Odd to the bit, never beyond 1, and 1 in the end.

@@ -84,6 +84,27 @@ static Value expandOdd(Operation *op, const SegmentedFunction &function) {
 static Value expandErf(Operation *op) { return expandOdd(op, kSegmentedErf); }
 static Value expandTanh(Operation *op) { return expandOdd(op, kSegmentedTanh); }
 
+/// x times the normal distribution function, of the operand of `op`; it errs by less than the steps
+/// of the formula. Adding 1.5 * 2^23 rounds to an integer, which is then in the lowest bits.
+static Value expandGeluOf(Operation *op) {
+  constexpr float kRounder = 12582912.0f;
+  FloatBuilder b(op);
+  OpBuilder ops(op);
+  Value x = op->getOperand(0), magnitude = b.atMost(b.abs(x), kGeluLimit);
+  Value rounded = b.multiplyAdd(magnitude, kGeluSegmentsPerUnit, b.constant(kRounder));
+  Value center = b.sub(b.constant(kRounder), rounded);
+  Value d = b.multiplyAdd(magnitude, kGeluSegmentsPerUnit, center);
+  Value sum;
+  for (size_t i = std::size(kGeluSegments[0]); i-- > 0;) {
+    std::array<float, 2 * kLanes> table;
+    for (auto [entry, segment] : llvm::zip_equal(table, kGeluSegments))
+      entry = segment[i];
+    Value coefficient = lookUp(ops, op->getLoc(), table, b.bitsOf(rounded));
+    sum = sum ? b.multiplyAdd(sum, d, coefficient) : coefficient;
+  }
+  return b.mul(x, b.add(b.copySign(sum, x), b.constant(0.5)));
+}
+
 //===----------------------------------------------------------------------===//
 // Pieces
 //===----------------------------------------------------------------------===//
@@ -125,10 +146,7 @@ static Expansion findExpansion(Operation *op) {
       .Default(Expansion());
 }
 
-Value quern::native::expandByAvx512(Operation *op) {
-  Expansion expand = findExpansion(op);
-  if (!expand)
-    return {};
+static Value expandInPieces(Operation *op, Expansion expand) {
   Type type = op->getResult(0).getType();
   auto vector = dyn_cast<VectorType>(type);
   int64_t lanes = vector ? vector.getNumElements() : 1;
@@ -146,4 +164,17 @@ Value quern::native::expandByAvx512(Operation *op) {
     part->erase();
   }
   return join(ops, op->getLoc(), pieces, type);
+}
+
+Value quern::native::expandByAvx512(Operation *op) {
+  Expansion expand = findExpansion(op);
+  return expand ? expandInPieces(op, expand) : Value();
+}
+
+Value quern::native::expandGeluByAvx512(Operation *at, Value x) {
+  OpBuilder ops(at);
+  auto placeholder = ops.create<math::ErfOp>(at->getLoc(), x);
+  Value expansion = expandInPieces(placeholder, expandGeluOf);
+  placeholder.erase();
+  return expansion;
 }

@@ -9,4 +9,8 @@ namespace quern::native {
 /// 16 lanes: scalars and tails have the bits of full vectors. Null when `op` is none.
 mlir::Value expandByAvx512(mlir::Operation *op);
 
+/// x times the normal distribution function, in the same pieces, before `at`; null when `x` has no
+/// such.
+mlir::Value expandGeluByAvx512(mlir::Operation *at, mlir::Value x);
+
 } // namespace quern::native

@@ -10,6 +10,7 @@
 
 #include "backends/native/codegen/ExpandAvx512.h"
 #include "backends/native/codegen/ExpandElementary.h"
+#include "backends/native/codegen/ExpandGelu.h"
 #include "backends/native/codegen/ExpandPower.h"
 #include "backends/native/codegen/Exponential.h"
 #include "backends/native/emit/FloatBuilder.h"
@@ -167,6 +168,8 @@ struct ExpandMath : PassWrapper<ExpandMath, OperationPass<ModuleOp>> {
                     vector::VectorDialect>();
   }
   void runOnOperation() override {
+    if (target.has(Isa::Avx512))
+      expandGelus(getOperation());
     getOperation().walk([&](Operation *op) {
       if (Value expansion = expand(op, target)) {
         op->replaceAllUsesWith(ValueRange{expansion});

@@ -28,4 +28,10 @@ struct SegmentedFunction {
 /// Within 2.3 and 1.3 units of the last place, and never above 1.
 extern const SegmentedFunction kSegmentedErf, kSegmentedTanh;
 
+/// The normal distribution function of |x|, less 1/2, within 4e-8: segment i is c[0] + ... + c[4]
+/// d^4 of d = kGeluSegmentsPerUnit |x| - i from -1/2 to 1/2. Beyond kGeluLimit it is what it is
+/// there.
+extern const float kGeluSegments[32][5];
+constexpr float kGeluSegmentsPerUnit = 5.5f, kGeluLimit = 5.727f;
+
 } // namespace quern::native

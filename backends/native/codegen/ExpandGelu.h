@@ -1,0 +1,12 @@
+//===- ExpandGelu.h - the exact GELU as one function ----------------------===//
+#pragma once
+
+#include "mlir/IR/Operation.h"
+
+namespace quern::native {
+
+/// Makes one function of each x / 2 (1 + erf(x / sqrt(2))) of float32 in `top`, whatever the order
+/// of its factors: for AVX-512.
+void expandGelus(mlir::Operation *top);
+
+} // namespace quern::native
