@@ -3,8 +3,10 @@
     bench/make_families.py FOLDER [NAME...]
 
 NAME.onnx and NAME.in.npz of those whose names begin with a NAME, for bench/run --list families.
-The forests need scikit-learn and skl2onnx and are left out with a word without them.
+The forests need scikit-learn and skl2onnx, those of LightGBM lightgbm and onnxmltools, and are left
+out with a word without them. LightGBM's own form of a model is NAME.lightgbm.txt.
 """
+import functools
 import pathlib
 import sys
 
@@ -136,6 +138,22 @@ def forest(kind, rows):
                            options=options, target_opset=17), {"x": floats(rows, features)}
 
 
+@functools.cache
+def lightgbm_forest(trees, depth):
+    """The ONNX model, and LightGBM's own form of it."""
+    import lightgbm
+    from onnxmltools.convert import convert_lightgbm
+    from onnxmltools.convert.common.data_types import FloatTensorType
+    x, features = floats(20000, 30), 30
+    y = x[:, 0] * x[:, 1] + x[:, 2] + 0.1 * floats(len(x))
+    model = lightgbm.LGBMRegressor(n_estimators=trees, max_depth=depth, num_leaves=min(2 ** depth, 512),
+                                   min_child_samples=5, learning_rate=0.02, random_state=0,
+                                   n_jobs=1, verbose=-1).fit(x, y)
+    network = convert_lightgbm(model, initial_types=[("x", FloatTensorType([None, features]))],
+                               target_opset=15, zipmap=False)
+    return network, model.booster_.model_to_string()
+
+
 ROWS, COLUMNS = 16384, 1024  # 64 MB
 FAMILIES = {
     **{f"{op.lower()}_batch{batch}": (recurrent, op, gates, batch)
@@ -178,6 +196,11 @@ FAMILIES = {
         "CumSum", {"x": floats(ROWS, COLUMNS)}, {"axis": np.array(1)}),),
     **{f"{kind}_forest_{rows}": (forest, kind, rows)
        for kind in ("random", "boosted") for rows in (1, 10000)},
+    **{f"lightgbm_{trees}x{depth}_rows{rows}": (
+        lambda trees, depth, rows: (lightgbm_forest(trees, depth)[0], {"x": floats(rows, 30)},
+                                    lightgbm_forest(trees, depth)[1]), trees, depth, rows)
+       for trees, depth in ((100, 6), (100, 12), (1000, 6), (1000, 12))
+       for rows in (1, 100, 10000)},
 }
 
 
@@ -194,12 +217,14 @@ def main():
         if not name.startswith(wanted):
             continue
         try:
-            model, feeds = make(*arguments)
+            model, feeds, *source = make(*arguments)
         except ImportError as missing:
             print(f"{name}: skipped: {missing}")
             continue
         onnx.save(model, folder / f"{name}.onnx")
         np.savez(folder / f"{name}.in.npz", **feeds)
+        for text in source:
+            (folder / f"{name}.lightgbm.txt").write_text(text)
         print(f"{name}: {sum(array.nbytes for array in feeds.values()) / 2**20:.1f} MiB of inputs")
 
 

@@ -86,6 +86,9 @@ LISTS = {
     "recurrent": described(made_by("make_families.py", "lstm", "gru"),
                            "LSTM and GRU, 1, 2 and 32 sequences at once"),
     "tiny": described(made_by("make_families.py", "tiny"), "models of microseconds"),
+    "forests": described(made_by("make_families.py", "lightgbm"),
+                         "LightGBM's, 100 and 1,000 trees of depth 6 and 12, on 1, 100 and 10,000 "
+                         "rows; lleaves is their peer, too"),
     "families": described(made_by("make_families.py"),
                           "one op family each: recurrent cells, attention, forests, 64 MB moves"),
 }

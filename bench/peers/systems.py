@@ -3,12 +3,24 @@
 A system is a class with `version()`, which raises ImportError where it is not installed, and
 `__init__(model, feeds, threads)`, `run()` and `outputs()`: arrays by the names of the model's
 outputs. Everything that can be done before the first run is done by `__init__`; results go to
-memory that was there before where the system allows it.
+memory that was there before where the system allows it. `serves(model)` tells whether it is meant
+for such models at all, `avx2` the environment in which it uses no more of a CPU than AVX2, or None
+where nothing tells it so.
 """
 import importlib
+import importlib.metadata
+import pathlib
 
 
-class OnnxRuntime:
+class System:
+    avx2 = None
+
+    @staticmethod
+    def serves(model):
+        return True
+
+
+class OnnxRuntime(System):
     """CPU provider, all optimisations, results bound where their sizes are known."""
 
     package = "onnxruntime"
@@ -54,10 +66,11 @@ class OnnxRuntime:
                 for value, array in zip(self.session.get_outputs(), self.results)}
 
 
-class OpenVino:
+class OpenVino(System):
     """Its latency mode, in the precision that it chooses by itself: bfloat16 where units are."""
 
     hints = {}
+    avx2 = {"ONEDNN_MAX_CPU_ISA": "AVX2"}
 
     @staticmethod
     def version():
@@ -99,5 +112,38 @@ class QuernPython(OnnxRuntime):
     package = "quern"
 
 
+class Lleaves(System):
+    """Compiles LightGBM's forests; it reads the file NAME.lightgbm.txt beside NAME.onnx."""
+
+    @staticmethod
+    def source_of(model):
+        return pathlib.Path(model).with_suffix(".lightgbm.txt")
+
+    @staticmethod
+    def version():
+        importlib.import_module("lleaves")
+        return importlib.metadata.version("lleaves")
+
+    @classmethod
+    def serves(cls, model):
+        return cls.source_of(model).exists()
+
+    def __init__(self, model, feeds, threads):
+        import lleaves
+        import onnx
+        self.threads = threads
+        self.output = onnx.load(str(model)).graph.output[0].name
+        self.forest = lleaves.Model(model_file=str(self.source_of(model)))
+        self.forest.compile()
+        (rows,) = feeds.values()
+        self.rows = rows.astype("float64")
+
+    def run(self):
+        self.result = self.forest.predict(self.rows, n_jobs=self.threads)
+
+    def outputs(self):
+        return {self.output: self.result.reshape(len(self.rows), -1)}
+
+
 SYSTEMS = {"onnxruntime": OnnxRuntime, "openvino-f32": OpenVinoFloat32, "openvino": OpenVino,
-           "quern-python": QuernPython}
+           "quern-python": QuernPython, "lleaves": Lleaves}

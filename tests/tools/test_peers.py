@@ -126,6 +126,23 @@ class Peers(CliTest):
         self.assertEqual(done.returncode, 1)
         self.assertIn("broken: quern: exit code 3:", done.stderr)
 
+    def test_avx2_is_for_all(self):
+        done = self.bench(DIGITS, "--avx2", "--peers", "onnxruntime", "--own-f32", "--rounds=1",
+                          "--seconds=0.02", "--json=figures.json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("onnxruntime: left out: nothing limits it to AVX2", done.stderr)
+        figures = json.loads((self.folder / "figures.json").read_text())
+        self.assertEqual(figures["quern_options"], ["--target-cpu=haswell"])
+
+    def test_systems_for_some_models_only(self):
+        sys.path.insert(0, str(ROOT / "bench/peers"))
+        from systems import SYSTEMS
+        model = self.folder / "forest.onnx"
+        self.assertFalse(SYSTEMS["lleaves"].serves(model))
+        (self.folder / "forest.lightgbm.txt").write_text("tree")
+        self.assertTrue(SYSTEMS["lleaves"].serves(model))
+        self.assertTrue(SYSTEMS["onnxruntime"].serves(model))
+
     def test_usage(self):
         self.assertEqual(self.bench().returncode, 2)
         done = self.bench(DIGITS, "--peers")
