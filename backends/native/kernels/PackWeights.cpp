@@ -3,6 +3,7 @@
 
 #include "runtime/values/CeilDiv.h"
 #include "runtime/values/Unaligned.h"
+#include "runtime/values/WeightMemory.h"
 
 #include <oneapi/tbb/parallel_for.h>
 
@@ -43,8 +44,7 @@ Expected<Tensor> native::packConvWeights(const Tensor &weights, int64_t inputBlo
   int64_t block = std::max<int64_t>(inputBlock, 1);
   int64_t depth = ceilDiv(inputs, block) * positions * block;
   int64_t tiles = ceilDiv(outputs, tileColumns);
-  QUERN_ASSIGN(Tensor packed,
-               Tensor::allocateUninitialized(weights.dtype(), {tiles, depth, tileColumns}));
+  QUERN_ASSIGN(Tensor packed, allocateWeights(weights.dtype(), {tiles, depth, tileColumns}));
   return withType(weights.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     UnalignedElements<T> from(weights.rawData());
     T *to = static_cast<T *>(packed.mutableRawData());
@@ -125,9 +125,8 @@ Expected<Tensor> native::packMatrix(const Tensor &matrix, const MatrixPack &pack
                                     const std::function<void(int64_t begin, int64_t end)> &done) {
   constexpr int64_t kPartBytes = int64_t{4} << 20;
   int64_t tiles = ceilDiv(pack.n, pack.tileColumns);
-  QUERN_ASSIGN(Tensor packed,
-               Tensor::allocateUninitialized(
-                   matrix.dtype(), {pack.batch, tiles, pack.paddedK(), pack.tileColumns}));
+  QUERN_ASSIGN(Tensor packed, allocateWeights(matrix.dtype(), {pack.batch, tiles, pack.paddedK(),
+                                                               pack.tileColumns}));
   return withType(matrix.dtype(), [&]<typename T>(T) -> Expected<Tensor> {
     constexpr auto kElement = static_cast<int64_t>(sizeof(T));
     // A part is of rows or of tiles, whichever lie one after the other.
@@ -161,7 +160,8 @@ Expected<Tensor> native::packFewBits(const Tensor &weights, int64_t offset, int6
                                      int64_t tileColumns) {
   int64_t n = weights.dim(0), k = weights.dim(1), tiles = ceilDiv(n, tileColumns);
   int64_t bits = 32 / group;
-  QUERN_ASSIGN(Tensor packed, Tensor::allocate(DType::UInt32, {tiles, k / group, tileColumns}));
+  QUERN_ASSIGN(Tensor packed, allocateWeights(DType::UInt32, {tiles, k / group, tileColumns}));
+  std::memset(packed.mutableRawData(), 0, static_cast<size_t>(packed.numBytes()));
   const auto *from = static_cast<const uint8_t *>(weights.rawData());
   auto *to = static_cast<uint32_t *>(packed.mutableRawData());
   auto mask = static_cast<uint32_t>((int64_t{1} << bits) - 1);

@@ -3,6 +3,7 @@
 
 #include "runtime/values/CeilDiv.h"
 #include "runtime/values/Unaligned.h"
+#include "runtime/values/WeightMemory.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <cstring>
 
 using namespace mlir;
 using namespace quern;
@@ -124,7 +126,8 @@ Expected<Tensor> native::packWinogradWeights(const Tensor &weights, WinogradTile
   int64_t outputs = weights.dim(0), channels = weights.dim(1), points = tile.inputs();
   int64_t depth = ceilDiv(channels, block) * block, tiles = ceilDiv(outputs, tileColumns);
   QUERN_ASSIGN(Tensor packed,
-               Tensor::allocate(DType::Float32, {tiles, points * points, depth, tileColumns}));
+               allocateWeights(DType::Float32, {tiles, points * points, depth, tileColumns}));
+  std::memset(packed.mutableRawData(), 0, static_cast<size_t>(packed.numBytes()));
   std::array<FilterRow, kMaxInputs> transform = filterTransform(tile);
   UnalignedElements<float> from(weights.rawData());
   auto *to = packed.mutableData<float>();
