@@ -1,10 +1,10 @@
 //===- Model.cpp - loading, and what compiles -----------------------------===//
 #include "quern/Model.h"
 
+#include "api/Frontend.h"
 #include "api/ModelState.h"
 #include "api/PrecisionChooser.h"
 #include "api/Tuner.h"
-#include "frontend/onnx/OnnxImporter.h"
 #include "ir/Signature.h"
 #include "passes/GrowCaches.h"
 #include "passes/SpecializeInputs.h"
@@ -40,8 +40,7 @@ Expected<Model> Model::load(const std::string &path, const InputSizes &sizes,
   TraceScope span("load", "importing");
   nn::OwnedModule source = nn::OwnedModule::create();
   std::vector<std::string> files;
-  QUERN_ASSIGN(source.module,
-               onnx::importOnnxFile(path, *source.context, {.limits = limits, .files = &files}));
+  QUERN_ASSIGN(source.module, frontendOf(path).loadFile(path, *source.context, limits, files));
   QUERN_ASSIGN(std::unique_ptr<State> state, State::create(std::move(source), sizes));
   state->files = std::move(files);
   return Model(std::move(state));
@@ -51,8 +50,7 @@ Expected<Model> Model::load(const ModelBytes &model, const InputSizes &sizes,
                             const Limits &limits) {
   TraceScope span("load", "importing");
   nn::OwnedModule source = nn::OwnedModule::create();
-  QUERN_ASSIGN(source.module, onnx::importOnnxBytes(model.bytes, model.name, *source.context,
-                                                    {limits}, model.owner));
+  QUERN_ASSIGN(source.module, frontendOf(model.bytes).loadBytes(model, *source.context, limits));
   QUERN_ASSIGN(std::unique_ptr<State> state, State::create(std::move(source), sizes));
   return Model(std::move(state));
 }

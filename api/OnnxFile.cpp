@@ -1,5 +1,5 @@
 //===- OnnxFile.cpp - what an ONNX file says, without importing it --------===//
-#include "quern/OnnxFile.h"
+#include "api/Frontend.h"
 
 #include "frontend/onnx/ExternalData.h"
 #include "frontend/onnx/OnnxImporter.h"
@@ -95,7 +95,7 @@ static Expected<ModelFacts> inspectModel(const Expected<quern::onnx::ParsedModel
   return collectFacts(**model);
 }
 
-Expected<ModelFacts> quern::inspectModelFile(const std::string &path, const Limits &limits) {
+static Expected<ModelFacts> inspectFile(const std::string &path, const Limits &limits) {
   auto model = quern::onnx::readModelFile(path, limits);
   auto facts = inspectModel(model, path, limits);
   if (facts)
@@ -103,24 +103,22 @@ Expected<ModelFacts> quern::inspectModelFile(const std::string &path, const Limi
   return facts;
 }
 
-Expected<std::vector<std::string>> quern::findModelFiles(const std::string &path,
-                                                         const Limits &limits) {
+static Expected<std::vector<std::string>> findFiles(const std::string &path, const Limits &limits) {
   auto model = quern::onnx::readModelFile(path, limits);
   if (!model)
     return model.status().withContext(path);
   return filesOf(**model, path);
 }
 
-Expected<ModelFacts> quern::inspectModelBytes(std::span<const std::byte> bytes,
-                                              const Limits &limits) {
+static Expected<ModelFacts> inspectBytes(std::span<const std::byte> bytes, const Limits &limits) {
   // The caller's bytes outlive the call.
   std::shared_ptr<const void> unowned(bytes.data(), [](const void *) {});
   return inspectModel(quern::onnx::readModelBytes({bytes, std::move(unowned)}, limits), "model",
                       limits);
 }
 
-Expected<std::vector<UnsupportedOp>> quern::findUnsupportedOps(const std::string &path,
-                                                               const Limits &limits) {
+static Expected<std::vector<UnsupportedOp>> unsupportedOpsIn(const std::string &path,
+                                                             const Limits &limits) {
   auto model = quern::onnx::readModelFile(path, limits);
   if (!model)
     return model.status().withContext(path);
@@ -131,8 +129,8 @@ Expected<std::vector<UnsupportedOp>> quern::findUnsupportedOps(const std::string
   return ops;
 }
 
-Expected<std::vector<ModelProblem>> quern::findModelProblems(const std::string &path,
-                                                             const Limits &limits) {
+static Expected<std::vector<ModelProblem>> findProblems(const std::string &path,
+                                                        const Limits &limits) {
   nn::OwnedModule source = nn::OwnedModule::create();
   std::vector<quern::onnx::ImportProblem> found;
   auto module = quern::onnx::importOnnxFile(path, *source.context, {limits, &found});
@@ -143,6 +141,28 @@ Expected<std::vector<ModelProblem>> quern::findModelProblems(const std::string &
     problems.push_back({problem.code, std::move(problem.node), std::move(problem.op),
                         problem.version, std::move(problem.message)});
   return problems;
+}
+
+static ImportedModule loadFile(const std::string &path, mlir::MLIRContext &context,
+                               const Limits &limits, std::vector<std::string> &files) {
+  return quern::onnx::importOnnxFile(path, context, {.limits = limits, .files = &files});
+}
+
+static ImportedModule loadBytes(const ModelBytes &model, mlir::MLIRContext &context,
+                                const Limits &limits) {
+  return quern::onnx::importOnnxBytes(model.bytes, model.name, context, {limits}, model.owner);
+}
+
+const Frontend &quern::onnxFrontend() {
+  static constexpr Frontend frontend = {[](std::span<const std::byte>) { return true; },
+                                        loadFile,
+                                        loadBytes,
+                                        inspectFile,
+                                        inspectBytes,
+                                        findFiles,
+                                        unsupportedOpsIn,
+                                        findProblems};
+  return frontend;
 }
 
 Expected<Tensor> quern::readTensorFile(const std::string &path, const Limits &limits) {

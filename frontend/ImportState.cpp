@@ -33,7 +33,3 @@ std::string ImportState::addBlob(const std::string &wanted, const SourceBytes &b
     store.addBlob(name, blob.bytes.data(), size, blob.owner);
   return name;
 }
-
-bool frontend::hasFormOfFile(DType dtype) {
-  return dtype != DType::Bool && dtype != DType::String && dtypeBits(dtype) >= 8;
-}

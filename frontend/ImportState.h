@@ -3,7 +3,6 @@
 
 #include "frontend/SourceBytes.h"
 #include "quern/CheckedSize.h"
-#include "quern/DType.h"
 #include "quern/Limits.h"
 
 #include "mlir/IR/Builders.h"
@@ -37,8 +36,5 @@ struct ImportState {
 
 /// From this size on a tensor is a reference to where the model has it, instead of an attribute.
 inline constexpr int64_t kReferenceBytes = 1024;
-
-/// Whether the elements in a file are those of a Tensor, byte for byte.
-bool hasFormOfFile(DType dtype);
 
 } // namespace quern::frontend

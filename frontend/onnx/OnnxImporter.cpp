@@ -1,6 +1,7 @@
 //===- OnnxImporter.cpp - ONNX models to the nn dialect -------------------===//
 #include "frontend/onnx/OnnxImporter.h"
 
+#include "frontend/MainFunction.h"
 #include "frontend/onnx/NodeLabels.h"
 #include "frontend/onnx/NodeOrder.h"
 #include "frontend/onnx/NodeReader.h"
@@ -13,17 +14,12 @@
 #include "frontend/onnx/WeightImport.h"
 #include "ir/NodeNames.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/Diagnostics.h"
-#include "mlir/IR/Verifier.h"
-
 #include <fmt/format.h>
 
 #include <unordered_set>
 
 using namespace quern;
 using namespace quern::onnx;
-using mlir::func::FuncOp;
 using Module = mlir::OwningOpRef<mlir::ModuleOp>;
 
 namespace {
@@ -55,12 +51,7 @@ private:
                     const std::string &label);
   Status createReturn();
   mlir::Location namedLocation(const std::string &name) {
-    return mlir::NameLoc::get(graph.builder.getStringAttr(name));
-  }
-  /// The attributes of an argument or result of @main.
-  mlir::DictionaryAttr portNameAttr(const std::string &name) {
-    mlir::Builder &builder = graph.builder;
-    return builder.getDictionaryAttr(builder.getNamedAttr("nn.name", builder.getStringAttr(name)));
+    return frontend::namedLocation(graph.builder, name);
   }
 
   mlir::MLIRContext &context;
@@ -79,7 +70,7 @@ private:
   llvm::SmallVector<mlir::Attribute> nodesWithoutOps;
   /// An `nn.none` that stands for the values that could not be imported.
   mlir::Value unknown;
-  FuncOp function;
+  MainFunction function;
 };
 } // namespace
 
@@ -95,28 +86,17 @@ Status ModelImport::createFunction() {
   std::unordered_set<std::string_view> initializers;
   for (const proto::TensorProto &initializer : graphProto.initializer())
     initializers.insert(initializer.name());
-  mlir::OpBuilder &builder = graph.builder;
-  llvm::SmallVector<mlir::Type> types;
-  llvm::SmallVector<mlir::Location> locations;
-  llvm::SmallVector<mlir::Attribute> names;
-  std::vector<const std::string *> keys;
+  std::vector<std::pair<std::string, mlir::Type>> inputs;
   for (const proto::ValueInfoProto &input : graphProto.input()) {
     if (initializers.count(input.name()))
       continue;
     QUERN_ASSIGN(ValueType type, declaredType(input));
-    types.push_back(nn::mlirTypeOf(&context, type));
-    locations.push_back(namedLocation(input.name()));
-    names.push_back(portNameAttr(input.name()));
-    keys.push_back(&input.name());
+    inputs.emplace_back(input.name(), nn::mlirTypeOf(&context, type));
   }
-  function =
-      builder.create<FuncOp>(builder.getUnknownLoc(), "main", builder.getFunctionType(types, {}));
-  mlir::Block *body = builder.createBlock(&function.getBody(), {}, types, locations);
-  for (size_t i = 0; i < keys.size(); ++i)
-    scope.values[*keys[i]] = body->getArgument(i);
-  // All at once: every list of attributes is kept by the context for ever.
-  function.setAllArgAttrs(names);
-  graph.none = builder.create<nn::NoneOp>(builder.getUnknownLoc(), builder.getNoneType());
+  function.begin(graph, inputs);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    scope.values[inputs[i].first] = function.input(i);
+  mlir::OpBuilder &builder = graph.builder;
   unknown = builder.create<nn::NoneOp>(builder.getUnknownLoc(), builder.getNoneType());
   return Status::ok();
 }
@@ -360,9 +340,7 @@ static std::string describeElements(const ValueType &type) {
 }
 
 Status ModelImport::createReturn() {
-  mlir::OpBuilder &builder = graph.builder;
-  llvm::SmallVector<mlir::Value> values;
-  llvm::SmallVector<mlir::Attribute> names;
+  std::vector<std::pair<std::string, mlir::Value>> outputs;
   for (const proto::ValueInfoProto &output : graphProto.output()) {
     mlir::Value value = scope.values[output.name()];
     // Declared shapes are often wrong or out of date; the element type must fit.
@@ -375,15 +353,11 @@ Status ModelImport::createReturn() {
                                              output.name(), describeElements(declared),
                                              describeElements(found))});
     }
-    values.push_back(value);
-    names.push_back(portNameAttr(output.name()));
+    outputs.emplace_back(output.name(), value);
   }
-  builder.create<mlir::func::ReturnOp>(builder.getUnknownLoc(), values);
-  function.setFunctionType(
-      builder.getFunctionType(function.getArgumentTypes(), mlir::ValueRange(values).getTypes()));
-  function.setAllResultAttrs(names);
+  function.end(graph, outputs);
   if (!nodesWithoutOps.empty())
-    function->setAttr(nn::kNodesWithoutOps, builder.getArrayAttr(nodesWithoutOps));
+    function.op()->setAttr(nn::kNodesWithoutOps, graph.builder.getArrayAttr(nodesWithoutOps));
   return Status::ok();
 }
 
@@ -396,31 +370,17 @@ Status ModelImport::importNodes() {
 }
 
 Expected<Module> ModelImport::run() {
-  context.loadDialect<nn::NNDialect, mlir::func::FuncDialect>();
-  bool nameNodes = false; // importNode names them itself
-  mlir::ScopedDiagnosticHandler collect(&context, [&](mlir::Diagnostic &diagnostic) {
-    if (!graph.diagnostics.empty())
-      graph.diagnostics += "; ";
-    if (nameNodes)
-      graph.diagnostics += "node '" + nn::nodeName(diagnostic.getLocation()) + "': ";
-    graph.diagnostics += diagnostic.str();
-    return mlir::success();
-  });
-  Module module(mlir::ModuleOp::create(namedLocation(graph.modelName)));
-  graph.builder.setInsertionPointToEnd(module->getBody());
   graph.importBody = [this](const proto::GraphProto &body, const Scope &around,
                             mlir::Block &block) { return importBody(body, around, block); };
-  QUERN_TRY(createFunction());
-  Status imported = importNodes();
-  if (!imported.isOk() && !problems.isFull())
-    return imported;
-  QUERN_TRY(problems.status());
-  unknown.getDefiningOp()->erase();
-  graph.diagnostics.clear();
-  nameNodes = true;
-  if (mlir::failed(mlir::verify(*module)))
-    return invalidModel(graph.diagnostics);
-  return module;
+  return buildModule(graph, [&]() -> Status {
+    QUERN_TRY(createFunction());
+    Status imported = importNodes();
+    if (!imported.isOk() && !problems.isFull())
+      return imported;
+    QUERN_TRY(problems.status());
+    unknown.getDefiningOp()->erase();
+    return Status::ok();
+  });
 }
 
 static Expected<Module> importModel(const Expected<ParsedModel> &model, const std::string &name,

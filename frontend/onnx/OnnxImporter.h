@@ -1,7 +1,7 @@
 //===- OnnxImporter.h - ONNX models to the nn dialect ---------------------===//
 #pragma once
 
-#include "frontend/onnx/ImportProblems.h"
+#include "frontend/ImportProblems.h"
 #include "quern/Limits.h"
 #include "quern/Status.h"
 
@@ -15,6 +15,9 @@
 #include <string>
 
 namespace quern::onnx {
+
+using frontend::ImportProblem;
+using frontend::ImportProblems;
 
 struct OpsetRow;
 

@@ -10,15 +10,13 @@
 using namespace quern;
 using namespace quern::onnx;
 
-/// Whether a file has several elements in a byte.
-static bool isPacked(DType dtype) { return dtype != DType::String && dtypeBits(dtype) < 8; }
-
 /// The number of entries the typed field of a TensorProto must have.
 static int64_t typedEntries(const TensorLayout &layout) {
   if (layout.dtype == DType::Complex64 || layout.dtype == DType::Complex128)
     return 2 * layout.elements;
   // Elements of 6 bits are packed in raw_data only.
-  return isPacked(layout.dtype) && dtypeBits(layout.dtype) != 6 ? layout.rawBytes : layout.elements;
+  return frontend::isPacked(layout.dtype) && dtypeBits(layout.dtype) != 6 ? layout.rawBytes
+                                                                          : layout.elements;
 }
 
 /// The number of entries in the typed field that ONNX prescribes for `dtype`.
@@ -50,33 +48,11 @@ static int64_t allTypedFields(const proto::TensorProto &tensor) {
 
 /// Type and dims alone.
 static Expected<TensorLayout> layoutOf(const proto::TensorProto &tensor, const Limits &limits) {
-  TensorLayout layout;
   int type = tensor.data_type();
   if (!isDTypeNumber(type))
     return invalidModel(fmt::format("unknown data_type {}", type));
-  layout.dtype = static_cast<DType>(type);
-  layout.dims.assign(tensor.dims().begin(), tensor.dims().end());
-  if (tensor.dims_size() > limits.maxRank)
-    return resourceLimit(
-        fmt::format("rank {} exceeds maxRank {}", tensor.dims_size(), limits.maxRank));
-  for (int64_t dim : layout.dims)
-    if (dim < 0)
-      return invalidModel(fmt::format("dims {}: {} is negative", formatDims(layout.dims), dim));
-  CheckedSize elements = CheckedSize::product(layout.dims);
-  CheckedSize bytes = elements * CheckedSize(dtypeBytes(layout.dtype));
-  if (!bytes.valid())
-    return invalidModel("dims " + formatDims(layout.dims) + " overflow");
-  if (bytes.value() > limits.maxTensorBytes)
-    return resourceLimit(fmt::format("dims {} need {} bytes, maxTensorBytes is {}",
-                                     formatDims(layout.dims), bytes.value(),
-                                     limits.maxTensorBytes));
-  layout.elements = elements.value();
-  if (isPacked(layout.dtype))
-    layout.rawBytes = layout.elements / 8 * dtypeBits(layout.dtype) +
-                      (layout.elements % 8 * dtypeBits(layout.dtype) + 7) / 8;
-  else if (layout.dtype != DType::String)
-    layout.rawBytes = bytes.value();
-  return layout;
+  return TensorLayout::of(static_cast<DType>(type), {tensor.dims().begin(), tensor.dims().end()},
+                          limits);
 }
 
 Expected<TensorLayout> quern::onnx::checkTensor(const proto::TensorProto &tensor,
@@ -109,44 +85,6 @@ Expected<TensorLayout> quern::onnx::checkTensor(const proto::TensorProto &tensor
     return invalidModel(fmt::format("holds {} values, {} needs {}",
                                     typedFieldSize(tensor, layout.dtype), what, wanted));
   return layout;
-}
-
-/// The byte of an element in memory: its low bits, of integers their value.
-static uint8_t byteOf(DType dtype, unsigned bits) {
-  unsigned width = dtypeBits(dtype), low = bits & ((1u << width) - 1);
-  bool isNegative = isSignedInteger(dtype) && (low >> (width - 1)) != 0;
-  return static_cast<uint8_t>(isNegative ? low | (0xffu << width) : low);
-}
-
-/// Spreads packed elements, the lowest bits first, to one per byte.
-static void unpack(DType dtype, int64_t elements, std::span<const uint8_t> packed, uint8_t *out) {
-  int width = dtypeBits(dtype);
-  // Eight elements take `width` bytes.
-  for (int64_t i = 0; i < elements; ++i) {
-    int bit = static_cast<int>(i % 8) * width;
-    auto at = static_cast<size_t>(i / 8 * width + bit / 8);
-    unsigned two = packed[at] | (at + 1 < packed.size() ? packed[at + 1] << 8 : 0u);
-    out[i] = byteOf(dtype, two >> (bit % 8));
-  }
-}
-
-Expected<Tensor> quern::onnx::decodeRawTensor(const TensorLayout &layout,
-                                              std::span<const std::byte> raw,
-                                              const Limits &limits) {
-  if (static_cast<int64_t>(raw.size()) != layout.rawBytes)
-    return invalidModel(
-        fmt::format("found {} bytes of data, need {}", raw.size(), layout.rawBytes));
-  QUERN_ASSIGN(Tensor tensor, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
-  auto *from = reinterpret_cast<const uint8_t *>(raw.data());
-  auto *to = static_cast<uint8_t *>(tensor.mutableRawData());
-  if (isPacked(layout.dtype))
-    unpack(layout.dtype, layout.elements, {from, raw.size()}, to);
-  else if (layout.dtype == DType::Bool)
-    for (int64_t i = 0; i < layout.elements; ++i)
-      to[i] = from[i] != 0; // a C++ bool must not hold anything else
-  else if (!raw.empty())
-    std::memcpy(to, from, raw.size());
-  return tensor;
 }
 
 /// Copies a typed field, narrowing each entry to the element's width.
@@ -199,16 +137,16 @@ Expected<Tensor> quern::onnx::decodeTensor(const proto::TensorProto &tensor,
     return invalidModel("external data is allowed only in a model file");
   if (auto raw = rawDataOf(tensor, source); !raw.empty())
     return decodeRawTensor(layout, raw, limits);
-  if (isPacked(layout.dtype) && dtypeBits(layout.dtype) != 6) {
+  if (frontend::isPacked(layout.dtype) && dtypeBits(layout.dtype) != 6) {
     std::string packed(tensor.int32_data().begin(), tensor.int32_data().end());
     return decodeRawTensor(layout, std::as_bytes(std::span(packed)), limits);
   }
   QUERN_ASSIGN(Tensor result, Tensor::allocateUninitialized(layout.dtype, layout.dims, limits));
   copyTypedField(tensor, result);
-  if (isPacked(layout.dtype))
+  if (frontend::isPacked(layout.dtype))
     for (uint8_t &byte :
          std::span(static_cast<uint8_t *>(result.mutableRawData()), layout.elements))
-      byte = byteOf(layout.dtype, byte);
+      byte = frontend::byteOfPacked(layout.dtype, byte);
   return result;
 }
 

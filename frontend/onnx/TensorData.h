@@ -1,6 +1,7 @@
 //===- TensorData.h - elements of TensorProtos ----------------------------===//
 #pragma once
 
+#include "frontend/RawTensor.h"
 #include "frontend/onnx/RawData.h"
 #include "quern/Limits.h"
 #include "quern/Status.h"
@@ -12,24 +13,14 @@
 
 namespace quern::onnx {
 
-/// Type and dims of a TensorProto, checked.
-struct TensorLayout {
-  DType dtype = DType::Undefined;
-  Tensor::Dims dims;
-  int64_t elements = 0;
-  /// Bytes of the elements in raw form (int4 packed two to a byte; 0 for strings).
-  int64_t rawBytes = 0;
-};
+using frontend::decodeRawTensor;
+using frontend::TensorLayout;
 
 /// A known element type, dims without overflow and within the limits, and data
 /// of exactly the size they need. For external data only the former. `source` is
 /// what the message was parsed from.
 Expected<TensorLayout> checkTensor(const proto::TensorProto &tensor, const SourceBytes &source,
                                    const Limits &limits);
-
-/// A copy of the elements in `raw` (little-endian, as ONNX stores them).
-Expected<Tensor> decodeRawTensor(const TensorLayout &layout, std::span<const std::byte> raw,
-                                 const Limits &limits);
 
 /// A copy of the elements of a tensor whose data lies in the message itself or in
 /// `source`, what the message was parsed from.

@@ -40,7 +40,6 @@ FILES = {
     "m.pt2": (zipped("archive/models/model.json"), "a program of torch.export", "torch.export.load("),
     "m.keras": (zipped("metadata.json", "model.weights.h5"), "a Keras model", "format=\"onnx\""),
     "m.h5": (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file", "keras.saving.load_model("),
-    "m.tflite": (b"\x1c\0\0\0TFL3" + bytes(9), "a TensorFlow Lite model", "--tflite FILE"),
     "m.ort": (b"\x1c\0\0\0ORTM" + bytes(9), "a model in ONNX Runtime's own format", ".onnx file"),
     # Read as a model it has fields that nobody knows, and no graph.
     "saved_model.pb": (b"\x08\x01\x12\x02\x0a\0", "a TensorFlow SavedModel", "--saved-model"),

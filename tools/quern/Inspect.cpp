@@ -32,7 +32,7 @@ struct InspectOptions {
 static void addOptions(CLI::App &verb, InspectOptions &options) {
   addModelOptions(verb, options.model);
   verb.get_option("MODEL")->description(
-      "An ONNX model file, or a library that quern compile has made");
+      "A model file (ONNX or TensorFlow Lite), or a library that quern compile has made");
   verb.add_option("--svg", options.svgPath,
                   "Compiles and runs the model, and draws its graph as it was fused")
       ->type_name("FILE");
@@ -45,7 +45,9 @@ static void addOptions(CLI::App &verb, InspectOptions &options) {
 }
 
 static std::string describe(const ModelFacts &facts) {
-  std::string text = fmt::format("IR version {}", facts.irVersion);
+  std::string text = fmt::format("{}, {} {}", facts.format,
+                                 facts.opsets.empty() ? "format version" : "IR version",
+                                 facts.irVersion);
   for (const auto &[domain, version] : facts.opsets)
     text += fmt::format(", opset {} {}", domain, version);
   text += facts.producer.empty() ? "" : ", made by " + facts.producer;

@@ -59,7 +59,7 @@ Status TimeBudget::check(std::string_view what, double milliseconds) const {
 }
 
 void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
-  verb.add_option("MODEL", options.path, "An ONNX model file")->required()->type_name("FILE");
+  verb.add_option("MODEL", options.path, "A model file: ONNX or TensorFlow Lite")->required()->type_name("FILE");
   verb.add_option("--shape", options.shapes, "Shape of an input: NAME=1x3x224x224")
       ->type_name("NAME=SIZES")
       ->take_all()

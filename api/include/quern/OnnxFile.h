@@ -17,6 +17,8 @@ namespace quern {
 struct ModelFacts {
   /// Those that it is in: its own, then those with external data; none from memory.
   std::vector<std::string> files = {};
+  /// "ONNX", "TensorFlow Lite".
+  std::string format = "ONNX";
   std::string producer;
   /// As the model has them, for people: its graph's name, the domain, what is said of the
   /// model and of the graph, the version, and whatever else is there by name.

@@ -1,10 +1,10 @@
 //===- ImportProblems.cpp - all that keeps a model from being imported ----===//
-#include "frontend/onnx/ImportProblems.h"
+#include "frontend/ImportProblems.h"
 
 #include <fmt/format.h>
 
 using namespace quern;
-using namespace quern::onnx;
+using namespace quern::frontend;
 
 void ImportProblems::add(ImportProblem problem) {
   if (!isFull() && messages.insert(problem.message).second)

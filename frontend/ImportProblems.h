@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace quern::onnx {
+namespace quern::frontend {
 
 /// One reason why a model cannot be imported.
 struct ImportProblem {
@@ -51,4 +51,4 @@ private:
   std::set<std::string> messages;
 };
 
-} // namespace quern::onnx
+} // namespace quern::frontend

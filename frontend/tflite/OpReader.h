@@ -1,0 +1,122 @@
+//===- OpReader.h - what the import of one op works with ------------------===//
+#pragma once
+
+#include "frontend/GraphBuilder.h"
+#include "frontend/tflite/ModelView.h"
+
+#include <functional>
+#include <memory>
+
+namespace quern::tflite {
+
+using namespace frontend;
+
+/// How the integers of a tensor stand for real numbers.
+struct Scales {
+  std::vector<float> scale;
+  std::vector<int64_t> zeroPoint;
+  /// Of several scales the dimension that they are along.
+  int64_t dimension = 0;
+
+  bool operator==(const Scales &) const = default;
+};
+
+/// The state of an import of this format, of one subgraph.
+struct SubgraphImport {
+  const TfliteFile &file;
+  const ModelView &view;
+  ImportState &state;
+  /// The values made so far, by the tensors' numbers.
+  std::vector<mlir::Value> values = {};
+};
+
+/// One op during its import. Operands and results are real numbers where a tensor is quantized:
+/// integers dequantized, or what is to be quantized. After an error, getters return what does no
+/// harm.
+class OpReader : public GraphBuilder {
+public:
+  /// All numbers of tensors have been checked.
+  OpReader(SubgraphImport &graph, const file::Operator &op, mlir::Location loc)
+      : GraphBuilder(graph.state, loc), graph(graph), op(op) {}
+
+  // Operands.
+  int inputCount() const { return op.inputs() ? static_cast<int>(op.inputs()->size()) : 0; }
+  bool hasInput(int i) const { return i < inputCount() && op.inputs()->Get(i) >= 0; }
+  /// As it is stored; `nn.none` when left out.
+  mlir::Value stored(int i);
+  /// Floats: of a quantized tensor the numbers that it stands for, of others what is stored.
+  mlir::Value real(int i);
+  DType inputDType(int i);
+  std::optional<nn::Shape> inputShape(int i) { return nn::shapeOf(stored(i)); }
+  /// The rank of input `i`; Unsupported when it is unknown.
+  int64_t rankOf(int i);
+  /// Absent for numbers that are stored as they are.
+  std::optional<Scales> scalesOf(int i) const;
+  /// The integers of input `i` where the file has them.
+  std::optional<std::vector<int64_t>> constants(int i);
+  /// The same; an error where a run computes them.
+  std::vector<int64_t> requireConstants(int i, const char *what);
+  /// Integers as int64, of a vector.
+  mlir::Value sizes(int i);
+
+  // Results.
+  int outputCount() const { return op.outputs() ? static_cast<int>(op.outputs()->size()) : 0; }
+  DType outputDType(int i) const { return dtypeOf(outputTensor(i).type()); }
+  std::optional<Scales> outputScales(int i) const;
+  /// The shape that the file says that output `i` has; -1 for sizes that may change.
+  std::vector<int64_t> outputDims(int i) const;
+  /// Quantizes floats where the result is a quantized tensor, and converts integers to its type.
+  void setReal(int i, mlir::Value value);
+  /// Elements that are stored as they are.
+  void setStored(int i, mlir::Value value);
+  /// `move` only chooses elements: it takes what is stored where operands and result stand for
+  /// numbers alike, else real numbers.
+  void setMoved(int i, llvm::ArrayRef<int> inputs,
+                const std::function<mlir::Value(llvm::ArrayRef<mlir::Value>)> &move);
+  /// Whether all of these stand for numbers as output `i` does.
+  bool areAlike(int i, llvm::ArrayRef<int> inputs) const;
+  /// What zero is stored as in a tensor like input `i`, as a scalar.
+  mlir::Value storedZero(int i);
+
+  /// The op's options, or what they are by default; verified.
+  template <typename T> const T &options() {
+    if (const file::Options *found = op.options()) {
+      const auto *typed = reinterpret_cast<const T *>(found);
+      if (isValid([typed](flatbuffers::Verifier &verifier) { return typed->Verify(verifier); }))
+        return *typed;
+      invalid("its options are damaged");
+    }
+    return defaults<T>();
+  }
+  bool hasOptions() const { return op.options() != nullptr; }
+
+private:
+  const file::Tensor &inputTensor(int i) const { return graph.view.tensor(op.inputs()->Get(i)); }
+  const file::Tensor &outputTensor(int i) const { return graph.view.tensor(op.outputs()->Get(i)); }
+  bool isValid(const std::function<bool(flatbuffers::Verifier &)> &verify) const;
+  mlir::Value dequantized(mlir::Value value, const Scales &scales);
+  mlir::Value scaleConstant(const Scales &scales);
+  mlir::Value zeroConstant(const Scales &scales, DType dtype);
+
+  /// A table of no fields: all of them are what they are by default.
+  template <typename T> static const T &defaults() {
+    static const flatbuffers::DetachedBuffer empty = [] {
+      flatbuffers::FlatBufferBuilder builder;
+      typename T::Builder table(builder);
+      builder.Finish(table.Finish());
+      return builder.Release();
+    }();
+    return *flatbuffers::GetRoot<T>(empty.data());
+  }
+
+  SubgraphImport &graph;
+  const file::Operator &op;
+};
+
+/// Absent for a tensor that is not quantized. InvalidModel for scales that fit nothing.
+Expected<std::optional<Scales>> readScales(const file::Tensor &tensor);
+
+/// What an op does at last with its result.
+mlir::Value createFused(GraphBuilder &graph, mlir::Value value, file::Activation activation);
+
+} // namespace quern::tflite

@@ -1,0 +1,38 @@
+//===- OpTable.h - TensorFlow Lite's ops to import functions --------------===//
+#pragma once
+
+#include "frontend/tflite/OpReader.h"
+
+#include <span>
+
+namespace quern::tflite {
+
+/// One builtin op.
+struct OpRow {
+  file::BuiltinOperator op;
+  int minInputs;
+  int maxInputs;
+  void (*import)(OpReader &op);
+};
+
+/// maxInputs of an op that takes any number.
+inline constexpr int kAnyNumber = 1 << 20;
+
+/// The op's row; null when it is not supported.
+const OpRow *lookupOp(file::BuiltinOperator op);
+std::vector<const OpRow *> allOpRows();
+
+// One table per op family, each in Import<Family>.cpp.
+std::span<const OpRow> convImports();
+std::span<const OpRow> elementwiseImports();
+std::span<const OpRow> gatherImports();
+std::span<const OpRow> movementImports();
+std::span<const OpRow> normImports();
+std::span<const OpRow> poolImports();
+std::span<const OpRow> productImports();
+std::span<const OpRow> quantizationImports();
+std::span<const OpRow> reductionImports();
+std::span<const OpRow> resizeImports();
+std::span<const OpRow> sliceImports();
+
+} // namespace quern::tflite

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Writes the models of tests/tflite/cases, with inputs and what LiteRT computes of them.
+
+Needs TensorFlow (which converts Keras models) and ai-edge-litert (whose reference kernels are the
+oracle); the tests themselves need neither. For each model NAME: NAME.tflite, and NAME.npz with the
+arrays "in:INPUT" and "out:OUTPUT".
+
+  python3 make_cases.py [NAME...]
+"""
+import os
+import pathlib
+import sys
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+FOLDER = pathlib.Path(__file__).parent / "cases"
+L = tf.keras.layers
+INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+
+
+def mlp():
+    return tf.keras.Sequential([L.Input((10,)), L.Dense(16, activation="tanh"), L.Dense(3)])
+
+
+def cnn():
+    return tf.keras.Sequential([
+        L.Input((28, 28, 1)), L.Conv2D(8, 3, activation="relu"), L.MaxPool2D(),
+        L.Conv2D(16, 3, padding="same", strides=2), L.BatchNormalization(), L.ReLU(6.0),
+        L.DepthwiseConv2D(3, padding="same"), L.AveragePooling2D(2), L.Flatten(),
+        L.Dense(10, activation="softmax")])
+
+
+def unet():
+    image = L.Input((16, 16, 3))
+    first = L.Conv2D(4, 3, padding="same", activation="relu")(image)
+    second = L.Conv2D(8, 3, padding="same", activation="relu")(L.MaxPool2D()(first))
+    up = L.UpSampling2D(interpolation="bilinear")(second)
+    up = L.Conv2DTranspose(4, 3, strides=2, padding="same")(L.Concatenate()([up, first]))
+    return tf.keras.Model(image, L.Conv2D(2, 1)(up))
+
+
+def conv1d():
+    return tf.keras.Sequential([
+        L.Input((50, 4)), L.Conv1D(8, 5, padding="same", activation="relu"),
+        L.Conv1D(8, 3, dilation_rate=2, padding="same"), L.GlobalAveragePooling1D(), L.Dense(3)])
+
+
+def attention():
+    x = L.Input((16, 16))
+    y = L.LayerNormalization()(L.MultiHeadAttention(2, 8)(x, x) + x)
+    z = L.Dense(16)(L.Dense(32, activation="gelu")(y))
+    return tf.keras.Model(x, L.Dense(4)(L.GlobalAveragePooling1D()(L.LayerNormalization()(y + z))))
+
+
+KINDS = {mlp: ("f32", "f16", "int8"), cnn: ("f32", "dynamic", "int8", "int16"),
+         unet: ("f32", "int8"), conv1d: ("f32",), attention: ("f32",)}
+
+
+def convert(model, kind):
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    shape = [1, *model.input_shape[1:]]
+    if kind != "f32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "f16":
+        converter.target_spec.supported_types = [tf.float16]
+    if kind.startswith("int"):
+        random = np.random.RandomState(3)
+        samples = [[random.rand(*shape).astype(np.float32)] for _ in range(8)]
+        converter.representative_dataset = lambda: iter(samples)
+        wide = kind == "int16"
+        converter.target_spec.supported_ops = [
+            INT16 if wide else tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = (
+            tf.int16 if wide else tf.int8)
+    return converter.convert()
+
+
+def names_of(interpreter):
+    """The signature's names, by the tensors' numbers."""
+    runner = interpreter.get_signature_runner()
+    details = [*runner.get_input_details().items(), *runner.get_output_details().items()]
+    return {detail["index"]: name for name, detail in details}
+
+
+def run(content):
+    interpreter = Interpreter(model_content=content,
+                              experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    names = names_of(interpreter)
+    interpreter.allocate_tensors()
+    random = np.random.RandomState(5)
+    arrays = {}
+    for detail in interpreter.get_input_details():
+        value = random.rand(*detail["shape"])
+        if np.issubdtype(detail["dtype"], np.integer):
+            value = value * 255 - 128
+        value = value.astype(detail["dtype"])
+        interpreter.set_tensor(detail["index"], value)
+        arrays["in:" + names[detail["index"]]] = value
+    interpreter.invoke()
+    for detail in interpreter.get_output_details():
+        arrays["out:" + names[detail["index"]]] = interpreter.get_tensor(detail["index"])
+    return arrays
+
+
+def main(wanted):
+    FOLDER.mkdir(exist_ok=True)
+    for make, kinds in KINDS.items():
+        for kind in kinds:
+            name = f"{make.__name__}_{kind}"
+            if wanted and name not in wanted:
+                continue
+            tf.keras.utils.set_random_seed(1)
+            content = convert(make(), kind)
+            (FOLDER / f"{name}.tflite").write_bytes(content)
+            np.savez_compressed(FOLDER / f"{name}.npz", **run(content))
+            print(name, len(content), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,94 @@
+"""Models of TensorFlow Lite: converted ones against LiteRT's reference kernels, broken ones."""
+
+import pathlib
+import random
+import unittest
+
+import numpy as np
+
+from cli import INVALID_MODEL, CliTest
+
+CASES = pathlib.Path(__file__).resolve().parents[1] / "tflite" / "cases"
+NAMES = sorted(path.stem for path in CASES.glob("*.tflite"))
+# Of the largest magnitude. LiteRT rounds what dense layers of int8 weights get to 8 bits first,
+# which Quern does not; sums of int16 are rounded once more in between.
+TOLERANCES = {"cnn_dynamic": 2e-2}
+# Integers may be one step off where LiteRT multiplies with fixed-point numbers of 31 bits.
+STEPS = {"cnn_int16": 8}
+
+
+class Tflite(CliTest):
+    def run_case(self, name, *options):
+        arrays = np.load(CASES / f"{name}.npz")
+        np.savez(self.folder / "x.npz",
+                 **{key[3:]: arrays[key] for key in arrays if key.startswith("in:")})
+        self.quern("run", CASES / f"{name}.tflite", "--input", "x.npz", "-o", "y.npz", *options)
+        found = np.load(self.folder / "y.npz")
+        wanted = {key[4:]: arrays[key] for key in arrays if key.startswith("out:")}
+        self.assertEqual(set(found), set(wanted))
+        for key, value in wanted.items():
+            self.assertEqual((found[key].dtype, found[key].shape), (value.dtype, value.shape))
+            yield found[key], value
+
+    def test_cases(self):
+        self.assertGreater(len(NAMES), 10)
+        for name in NAMES:
+            for backend in ("native", "interpreter"):
+                with self.subTest(name, backend=backend):
+                    for found, wanted in self.run_case(name, f"--backend={backend}"):
+                        difference = np.abs(found.astype(np.float64) - wanted)
+                        if wanted.dtype.kind == "f":
+                            bound = TOLERANCES.get(name, 1e-5) * np.abs(wanted).max()
+                        else:
+                            bound = STEPS.get(name, 1)
+                        self.assertLessEqual(difference.max(), bound)
+
+    def test_backends_agree(self):
+        self.quern("compare", CASES / "cnn_int8.tflite", "--duration=0s")
+        self.quern("compare", CASES / "attention_f32.tflite", "--duration=0s")
+
+    def test_any_batch(self):
+        """The converter has left the batch open."""
+        np.save(self.folder / "x.npy", np.ones((7, 10), np.float32))
+        out, _ = self.quern("run", CASES / "mlp_f32.tflite", "--input", "x.npy", "-o", "y.npz")
+        self.assertEqual([value.shape for value in np.load(self.folder / "y.npz").values()],
+                         [(7, 3)])
+
+    def test_inspect(self):
+        out, _ = self.quern("inspect", CASES / "cnn_int8.tflite")
+        self.assertIn("TensorFlow Lite, format version 3\n", out)
+        self.assertRegex(out, r"CONV_2D +2\n")
+        self.assertRegex(out, r"input +\S+ +int8 \?x28x28x1")
+
+    def test_what_it_is_counts(self):
+        """Not what it is called."""
+        (self.folder / "m.onnx").write_bytes((CASES / "mlp_f32.tflite").read_bytes())
+        self.quern("check", "m.onnx", "--shape", "keras_tensor=1x10")
+
+    def test_ahead_of_time(self):
+        self.quern("compile", CASES / "cnn_int8.tflite", "--shape", "keras_tensor_29=1x28x28x1", "-o", "m.so")
+        self.quern("run", "m.so", "--input", "random")
+
+    def test_broken(self):
+        content = (CASES / "cnn_f32.tflite").read_bytes()
+        (self.folder / "cut.tflite").write_bytes(content[:300])
+        self.fails(INVALID_MODEL, "run", "cut.tflite",
+                   says="cut.tflite: not a TensorFlow Lite model: the file is truncated or damaged")
+        (self.folder / "short.tflite").write_bytes(b"\x1c\0\0\0TFL3")
+        self.fails(INVALID_MODEL, "run", "short.tflite", says="truncated or damaged")
+
+    def test_changed_bytes(self):
+        """Whatever is in a file: an error or a result, never a signal."""
+        draw = random.Random(11)
+        for name in ("cnn_int8", "attention_f32"):
+            content = (CASES / f"{name}.tflite").read_bytes()
+            for _ in range(6):
+                changed = bytearray(content)
+                for _ in range(draw.choice((1, 4, 30))):
+                    changed[draw.randrange(len(changed))] = draw.randrange(256)
+                (self.folder / "m.tflite").write_bytes(changed)
+                self.quern("check", "m.tflite", exits=tuple(range(11)))
+
+
+if __name__ == "__main__":
+    unittest.main()
