@@ -183,8 +183,9 @@ TEST(MathInstructionsTest, followTheTarget) {
     const char *function, *has;
   };
   const char *triple = "x86_64-linux-gnu";
-  for (Row row : {Row{"math.exp", "vscalefps"}, Row{"nn.sigmoid", "vscalefps"},
-                  Row{"math.erf", "vperm"}, Row{"math.tanh", "vperm"}}) {
+  for (Row row :
+       {Row{"math.exp", "vscalefps"}, Row{"math.exp", "vpermps"}, Row{"nn.sigmoid", "vpermps"},
+        Row{"math.erf", "vperm"}, Row{"math.tanh", "vperm"}}) {
     std::string skylake = assemblyOf(resolveTarget("skylake-avx512", triple).take(), row.function);
     EXPECT_NE(skylake.find(row.has), std::string::npos) << skylake;
     std::string haswell = assemblyOf(resolveTarget("haswell", triple).take(), row.function);
@@ -223,6 +224,15 @@ TEST(MathInstructionsTest, geluDoesNotDivideOnAvx512) {
   Target skylake = resolveTarget("skylake-avx512", "x86_64-linux-gnu").take();
   EXPECT_EQ(assemblyOf(skylake, "gelu.halfLast").find("vdivps"), std::string::npos);
   EXPECT_NE(assemblyOf(skylake, "gelu.other").find("vdivps"), std::string::npos);
+}
+
+/// The whole of a sigmoid is found, not its exponential alone: no lane chooses between two
+/// quotients.
+TEST(MathInstructionsTest, sigmoidIsOneFunction) {
+  Target skylake = resolveTarget("skylake-avx512", "x86_64-linux-gnu").take();
+  std::string assembly = assemblyOf(skylake, "nn.sigmoid");
+  EXPECT_EQ(assembly.find("vcmp"), std::string::npos) << assembly;
+  EXPECT_EQ(assembly.find("vblendm"), std::string::npos) << assembly;
 }
 
 /// Odd to the bit, never beyond 1, and 1 in the end.

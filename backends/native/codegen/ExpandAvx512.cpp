@@ -1,15 +1,17 @@
 //===- ExpandAvx512.cpp - math ops by instructions of AVX-512 -------------===//
 #include "backends/native/codegen/ExpandAvx512.h"
 
-#include "backends/native/codegen/Exponential.h"
 #include "backends/native/codegen/Segments.h"
+#include "backends/native/emit/FloatBuilder.h"
 
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/ADT/bit.h"
 
 #include <array>
+#include <cmath>
 
 using namespace mlir;
 using namespace quern::native;
@@ -36,13 +38,68 @@ static Value scale(OpBuilder &ops, Location loc, Value x, Value n) {
   return instruction(ops, loc, "llvm.x86.avx512.mask.scalef.ps.512", {x, n, x, all, rounding});
 }
 
-/// Only the lower end needs a bound: from 2^23 on n has rounding errors that make r large, and
-/// exp(r) infinite; that is right for positive x, also for those whose r is NaN, for n is infinite.
+namespace {
+/// x = n ln 2 + r, n in sixteenths. They lie in the last bits of `shifted`, and what 2^n has beside
+/// a power of two is one of 16 numbers, which VPERMPS takes out of a register: so r is so small
+/// that a cubic serves, where a whole n needs degree 6.
+struct FineExponent {
+  Value shifted, n, r;
+};
+} // namespace
+
+static FineExponent reduceFinely(FloatBuilder &b, Value x, double log2e) {
+  constexpr float kRounder = 786432.0f; // 1.5 * 2^19, whose last bit is worth 1/16
+  FineExponent e;
+  e.shifted = b.multiplyAdd(x, log2e, b.constant(kRounder));
+  e.n = b.sub(e.shifted, b.constant(kRounder));
+  // ln 2 in two parts; the first has so few bits that its product is exact.
+  e.r = b.multiplyAdd(e.n, -0.693359375f, x);
+  e.r = b.multiplyAdd(e.n, 2.12194440e-4f, e.r);
+  return e;
+}
+
+/// For each lane the entry that the lowest four bits of `numbers` say (VPERMPS).
+static Value lookUpSixteenth(OpBuilder &ops, Location loc, function_ref<float(int)> entry,
+                             Value numbers) {
+  std::array<float, kLanes> entries;
+  for (size_t i = 0; i < entries.size(); ++i)
+    entries[i] = entry(static_cast<int>(i));
+  auto type = VectorType::get({kLanes}, ops.getF32Type());
+  Value table =
+      ops.create<arith::ConstantOp>(loc, DenseElementsAttr::get(type, ArrayRef<float>(entries)));
+  return instruction(ops, loc, "llvm.x86.avx512.permvar.sf.512", {table, numbers});
+}
+
+/// Only the lower end needs a bound: from 2^18 on n has rounding errors that make r large. The
+/// factor is less than 1 / ln 2 by 5e-7, so that n is too small and r positive there, and exp(r)
+/// infinite; that is right for positive x, also for those whose r is NaN, for n is infinite.
 static Value expandExp(Operation *op) {
   FloatBuilder b(op);
   OpBuilder ops(op);
-  ReducedExponent e = reduceExponent(b, b.atLeast(op->getOperand(0), -104.0f));
-  return scale(ops, op->getLoc(), expOfRest(b, e.r), e.n);
+  FineExponent e = reduceFinely(b, b.atLeast(op->getOperand(0), -104.0f), 1.4426943f);
+  Value power = lookUpSixteenth(
+      ops, op->getLoc(), [](int i) { return static_cast<float>(std::exp2(i / 16.0)); },
+      b.bitsOf(e.shifted));
+  Value rest = b.mul(b.polynomial(e.r, {1.0f, 0.5000162f, 0.16666667f}), e.r);
+  return scale(ops, op->getLoc(), b.multiplyAdd(power, rest, power), e.n);
+}
+
+/// exp(x) / (exp(x) + 1) as 2^n / (2^n + exp(x) / 2^n) with a whole n, the second exponential by
+/// that of the rest of -x: what is small keeps its relative error, down to subnormal numbers, and
+/// between the bounds no power is infinite. What the powers' rounding loses is added to the rest.
+static Value expandSigmoid(Operation *op) {
+  FloatBuilder b(op);
+  OpBuilder ops(op);
+  Value x = b.atMost(b.atLeast(op->getOperand(0), -104.0f), 64.0f);
+  FineExponent e = reduceFinely(b, x, 1.44269504f);
+  auto power = [](int i) { return static_cast<float>(std::exp2(-i / 16.0)); };
+  auto lost = [&](int i) { return static_cast<float>(std::exp2(-i / 16.0) / power(i) - 1); };
+  Value numbers = b.bitsOf(e.shifted);
+  Value ofSixteenth = lookUpSixteenth(ops, op->getLoc(), power, numbers);
+  Value rest = b.multiplyAdd(b.polynomial(e.r, {-1.0f, 0.5000162f, -0.16666667f}), e.r,
+                             lookUpSixteenth(ops, op->getLoc(), lost, numbers));
+  Value whole = scale(ops, op->getLoc(), b.constant(1.0f), e.n);
+  return b.div(whole, b.add(whole, b.multiplyAdd(ofSixteenth, rest, ofSixteenth)));
 }
 
 /// For each lane the entry of 32 that the lowest bits of `numbers` say (VPERMI2PS).
@@ -146,35 +203,60 @@ static Expansion findExpansion(Operation *op) {
       .Default(Expansion());
 }
 
-static Value expandInPieces(Operation *op, Expansion expand) {
-  Type type = op->getResult(0).getType();
+/// `expand` of `x`, of which there is one result for each lane, in the place of `op`.
+static Value expandInPieces(Expansion expand, Operation *op, Value x) {
+  Type type = x.getType();
   auto vector = dyn_cast<VectorType>(type);
   int64_t lanes = vector ? vector.getNumElements() : 1;
   if (vector && (vector.getRank() != 1 || (lanes > kLanes && lanes % kLanes != 0)))
     return {};
-  if (vector && lanes == kLanes)
-    return expand(op);
   OpBuilder ops(op);
-  SmallVector<Value> pieces;
-  for (int64_t begin = 0; begin < lanes; begin += kLanes) {
-    Value operand = piece(ops, op->getLoc(), op->getOperand(0), begin);
-    OperationState state(op->getLoc(), op->getName(), operand, operand.getType());
-    Operation *part = ops.create(state);
-    pieces.push_back(expand(part));
+  auto expandPiece = [&](Value operand) {
+    // An op of a piece's type, for what builders take from one.
+    Operation *part = ops.create<math::ExpOp>(op->getLoc(), operand);
+    Value result = expand(part);
     part->erase();
-  }
+    return result;
+  };
+  if (vector && lanes == kLanes)
+    return expandPiece(x);
+  SmallVector<Value> pieces;
+  for (int64_t begin = 0; begin < lanes; begin += kLanes)
+    pieces.push_back(expandPiece(piece(ops, op->getLoc(), x, begin)));
   return join(ops, op->getLoc(), pieces, type);
 }
 
 Value quern::native::expandByAvx512(Operation *op) {
   Expansion expand = findExpansion(op);
-  return expand ? expandInPieces(op, expand) : Value();
+  return expand ? expandInPieces(expand, op, op->getOperand(0)) : Value();
 }
 
 Value quern::native::expandGeluByAvx512(Operation *at, Value x) {
-  OpBuilder ops(at);
-  auto placeholder = ops.create<math::ErfOp>(at->getLoc(), x);
-  Value expansion = expandInPieces(placeholder, expandGeluOf);
-  placeholder.erase();
-  return expansion;
+  return expandInPieces(expandGeluOf, at, x);
+}
+
+/// The x whose sigmoid `op` is, as ir/ElementwiseOps.td writes it: p / (p + 1) where x is below 0,
+/// else 1 / (p + 1), of p = exp(-|x|). Null when `op` is something else.
+static Value findSigmoid(arith::DivFOp op) {
+  auto part = op.getLhs().getDefiningOp<arith::SelectOp>();
+  auto sum = op.getRhs().getDefiningOp<arith::AddFOp>();
+  auto power = part ? part.getTrueValue().getDefiningOp<math::ExpOp>() : math::ExpOp();
+  if (!power || !sum || sum.getLhs() != power.getResult() ||
+      !matchPattern(sum.getRhs(), m_OneFloat()) ||
+      !matchPattern(part.getFalseValue(), m_OneFloat()))
+    return {};
+  auto negated = power.getOperand().getDefiningOp<arith::NegFOp>();
+  auto magnitude = negated ? negated.getOperand().getDefiningOp<math::AbsFOp>() : math::AbsFOp();
+  auto isNegative = part.getCondition().getDefiningOp<arith::CmpFOp>();
+  if (!magnitude || !isNegative || isNegative.getPredicate() != arith::CmpFPredicate::OLT ||
+      isNegative.getLhs() != magnitude.getOperand() ||
+      !matchPattern(isNegative.getRhs(), m_AnyZeroFloat()))
+    return {};
+  return magnitude.getOperand();
+}
+
+Value quern::native::expandSigmoidByAvx512(arith::DivFOp op) {
+  Value x = findSigmoid(op);
+  return x && getElementTypeOrSelf(x.getType()).isF32() ? expandInPieces(expandSigmoid, op, x)
+                                                        : Value();
 }

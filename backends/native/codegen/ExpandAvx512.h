@@ -1,7 +1,7 @@
 //===- ExpandAvx512.h - math ops by instructions of AVX-512 ---------------===//
 #pragma once
 
-#include "mlir/IR/Operation.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 namespace quern::native {
 
@@ -12,5 +12,9 @@ mlir::Value expandByAvx512(mlir::Operation *op);
 /// x times the normal distribution function, in the same pieces, before `at`; null when `x` has no
 /// such.
 mlir::Value expandGeluByAvx512(mlir::Operation *at, mlir::Value x);
+
+/// The same for a division that ends a sigmoid of float32 as ir/ElementwiseOps.td has it, before
+/// its exponential has been expanded. Null for any other.
+mlir::Value expandSigmoidByAvx512(mlir::arith::DivFOp op);
 
 } // namespace quern::native

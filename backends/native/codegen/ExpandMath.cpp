@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/TypeUtilities.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include <limits>
@@ -158,6 +159,17 @@ static Value expand(Operation *op, const Target &target) {
       .Default([](Operation *o) { return expandElementary(o); });
 }
 
+/// Erases `op` and what only it used, if nothing uses it.
+static void eraseUnused(Operation *op) {
+  if (!isOpTriviallyDead(op))
+    return;
+  SmallVector<Value> operands(op->getOperands());
+  op->erase();
+  for (Value operand : operands)
+    if (Operation *producer = operand.getDefiningOp())
+      eraseUnused(producer);
+}
+
 namespace {
 struct ExpandMath : PassWrapper<ExpandMath, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandMath)
@@ -168,8 +180,16 @@ struct ExpandMath : PassWrapper<ExpandMath, OperationPass<ModuleOp>> {
                     vector::VectorDialect>();
   }
   void runOnOperation() override {
-    if (target.has(Isa::Avx512))
+    if (target.has(Isa::Avx512)) {
       expandGelus(getOperation());
+      // Before their exponentials, which nothing uses then.
+      getOperation().walk([&](arith::DivFOp op) {
+        if (Value expansion = expandSigmoidByAvx512(op)) {
+          op.replaceAllUsesWith(expansion);
+          eraseUnused(op);
+        }
+      });
+    }
     getOperation().walk([&](Operation *op) {
       if (Value expansion = expand(op, target)) {
         op->replaceAllUsesWith(ValueRange{expansion});
