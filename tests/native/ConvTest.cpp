@@ -335,6 +335,20 @@ TEST(ConvTest, Depthwise) {
       c.bias = kernel != 5;
       cases.push_back(c);
     }
+  // Cut evenly, into one group of results or several, of which the first and the last reach
+  // outside.
+  for (int64_t width : {7, 14, 12, 28, 33, 42})
+    for (int64_t kernel : {3, 5})
+      for (int64_t stride : {1, 2, 3}) {
+        int64_t pad = (kernel - 1) / 2, dilation = 1 + (width + stride) % 2;
+        cases.push_back({{1, 32, 5, width * stride},
+                         32,
+                         {3, kernel},
+                         {1, stride},
+                         {1, dilation},
+                         {1, pad * dilation, 1, pad * dilation - stride / 2},
+                         32});
+      }
   cases.push_back({{1, 20, 9, 9}, 20, {5, 5}, {2, 2}, {2, 2}, {4, 4, 4, 4}, 20});
   cases.push_back({{2, 48, 2, 3}, 48, {7, 7}, {}, {}, {6, 6, 6, 6}, 48});
   cases.push_back({{1, 16, 19}, 16, {3}, {}, {}, {1, 1}, 16});

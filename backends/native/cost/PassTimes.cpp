@@ -216,11 +216,15 @@ static StepEstimate estimateDepthwise(const DepthwiseSpec &spec, const Pass &pas
   double lines = pass.tasks() * double(dims.linesOfPart), rows = double(dims.rows);
   double vectors = lines * double(dims.outputWidth) * pass.vectors(spec.lanes);
   double taps = vectors * rows * double(dims.columns);
-  double edge = 1 - double(dims.insideEnd - dims.insideBegin) / double(dims.outputWidth);
-  constexpr double kOfTap = 0.38, kOfEdge = 0.25, kOfVector = 1.5, kOfLine = 14, kOfRow = 1;
-  return pass.of(taps * (kOfTap + kOfEdge * edge) * 2 / pass.rates.productsPerCycle +
-                     vectors * (kOfVector + cyclesOf(spec.epilogue.program)) +
-                     lines * (kOfLine + rows * kOfRow),
+  bool isEven = spec.cut != DepthwiseSpec::Cut::Anyhow;
+  double edge =
+      isEven ? 0 : 1 - double(dims.insideEnd - dims.insideBegin) / double(dims.outputWidth);
+  constexpr double kOfTap = 0.38, kOfEvenTap = 0.4, kOfEdge = 0.25, kOfRow = 1;
+  double ofTap = isEven ? kOfEvenTap : kOfTap + kOfEdge * edge;
+  double ofVector = isEven ? 0.5 : 1.5, ofLine = isEven ? 8 : 14;
+  return pass.of(taps * ofTap * 2 / pass.rates.productsPerCycle +
+                     vectors * (ofVector + cyclesOf(spec.epilogue.program)) +
+                     lines * (ofLine + rows * kOfRow),
                  0.55);
 }
 

@@ -55,6 +55,11 @@ private:
   /// over the line's ends, and the last results that are summed up may not exist.
   void emitPixels(const Line &line, Value from, Value to, bool areInside);
   Values addRow(const Line &line, Value row, Value x, Values sums, bool areInside);
+  /// The results from x on, `spec.results` of them, of a line that is cut evenly. The first and
+  /// last pixels of their windows lie outside, this many.
+  void emitGroup(const Line &line, Value x, int64_t outsideFirst, int64_t outsideLast);
+  Values addRowOfGroup(const Line &line, Value row, Value x, Values sums, int64_t outsideFirst,
+                       int64_t outsideLast);
   /// Adds what `body` does for each column of a row of the filter. Its number is 0 in a loop.
   using ColumnBody = std::function<Values(Value column, int64_t number, Values sums)>;
   Values forColumns(Values sums, const ColumnBody &body);
@@ -119,10 +124,20 @@ void DepthwiseEmitter::emitLine(Value plane, Value y) {
     line.start = addOutside(line, kb.index(0), line.rows.from, line.start);
     line.start = addOutside(line, line.rows.to, dim(&DepthwiseDims::rows), line.start);
   }
-  Value begin = dim(&DepthwiseDims::insideBegin), end = dim(&DepthwiseDims::insideEnd);
-  emitPixels(line, kb.index(0), begin, /*areInside=*/false);
-  emitPixels(line, begin, end, /*areInside=*/true);
-  emitPixels(line, end, dim(&DepthwiseDims::outputWidth), /*areInside=*/false);
+  Value width = dim(&DepthwiseDims::outputWidth);
+  if (spec.cut == DepthwiseSpec::Cut::Anyhow) {
+    Value begin = dim(&DepthwiseDims::insideBegin), end = dim(&DepthwiseDims::insideEnd);
+    emitPixels(line, kb.index(0), begin, /*areInside=*/false);
+    emitPixels(line, begin, end, /*areInside=*/true);
+    return emitPixels(line, end, width, /*areInside=*/false);
+  }
+  if (spec.cut == DepthwiseSpec::Cut::Once)
+    return emitGroup(line, kb.index(0), spec.overBegin, spec.overEnd);
+  Value last = kb.sub(width, kb.index(spec.results));
+  emitGroup(line, kb.index(0), spec.overBegin, 0);
+  kb.forLoop(kb.index(spec.results), last, spec.results,
+             [&](Value x) { emitGroup(line, x, 0, 0); });
+  emitGroup(line, last, 0, spec.overEnd);
 }
 
 Value DepthwiseEmitter::addOutside(const Line &line, Value from, Value to, Value sum) {
@@ -183,6 +198,49 @@ DepthwiseEmitter::Values DepthwiseEmitter::addRow(const Line &line, Value row, V
     }
     return next;
   });
+}
+
+void DepthwiseEmitter::emitGroup(const Line &line, Value x, int64_t outsideFirst,
+                                 int64_t outsideLast) {
+  Values sums =
+      kb.forLoop(line.rows.from, line.rows.to, 1, Values(spec.results, line.start),
+                 [&](Value row, ValueRange now) {
+                   return addRowOfGroup(line, row, x, Values(now), outsideFirst, outsideLast);
+                 });
+  if (spec.epilogue.isShort())
+    return finishAll(line, x, sums);
+  finishSome(line, x, sums, kb.index(spec.results));
+}
+
+/// Pixel by pixel: each is added to all sums whose windows it is in, so that one of them is in a
+/// register at a time, beside the sums and the weights of the row.
+DepthwiseEmitter::Values DepthwiseEmitter::addRowOfGroup(const Line &line, Value row, Value x,
+                                                         Values sums, int64_t outsideFirst,
+                                                         int64_t outsideLast) {
+  Values weights;
+  for (int64_t j = 0; j < spec.columns; ++j)
+    weights.push_back(weight(line, row, kb.index(j)));
+  Value y = kb.add(line.firstRow, kb.mul(row, dim(&DepthwiseDims::dilation)));
+  Value first = kb.sub(kb.mul(x, spec.stride), kb.index(spec.overBegin));
+  Value pixel = kb.mul(kb.add(kb.mul(y, dim(&DepthwiseDims::width)), first), spec.lanes);
+  int64_t pixels = (spec.results - 1) * spec.stride + (spec.columns - 1) * spec.dilation + 1;
+  for (int64_t i = 0; i < pixels; ++i) {
+    bool exists = i >= outsideFirst && i < pixels - outsideLast;
+    if (!exists && spec.outside == 0)
+      continue;
+    Value a;
+    for (int64_t j = 0; j < spec.columns; ++j) {
+      int64_t distance = i - j * spec.dilation, result = distance / spec.stride;
+      if (distance < 0 || distance % spec.stride != 0 || result >= spec.results)
+        continue;
+      if (!a) {
+        Value pointer = kb.advance(line.image, kb.add(pixel, i * spec.lanes), types.a);
+        a = engine.loadA(kb, place, exists ? pointer : outside, {});
+      }
+      sums[result] = engine.add(kb, place, a, weights[j], sums[result]);
+    }
+  }
+  return sums;
 }
 
 void DepthwiseEmitter::finish(const Line &line, Value x, Value sum) {

@@ -16,6 +16,10 @@ namespace quern::native {
 /// a wide one.
 struct DepthwiseSpec {
   static constexpr int64_t kMostUnrolled = 7;
+  /// How lines of results are cut into groups of `results`: anyhow, with what is left over at their
+  /// ends; or with nothing left, into one group or several. Then which pixels of a group lie
+  /// outside is known: nothing is asked at run time.
+  enum class Cut : uint8_t { Anyhow, Once, Evenly };
 
   DotTypes types;
   /// The channel block.
@@ -24,13 +28,18 @@ struct DepthwiseSpec {
   int64_t results = 8;
   /// Of the filter, along lines. No columns: as many as DepthwiseDims says, in a loop.
   int64_t columns = 3, stride = 1, dilation = 1;
+  Cut cut = Cut::Anyhow;
+  /// Unless it is anyhow: by how many pixels the first window reaches over the begin of a line, and
+  /// the last one over its end.
+  int64_t overBegin = 0, overEnd = 0;
   /// What lies outside: 0 but for bytes.
   int64_t outside = 0;
   bool hasBias = false;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "depthwise";
-  QUERN_FIELDS(types, lanes, results, columns, stride, dilation, outside, hasBias, epilogue)
+  QUERN_FIELDS(types, lanes, results, columns, stride, dilation, cut, overBegin, overEnd, outside,
+               hasBias, epilogue)
   std::string name() const;
   void emit(KernelBuilder &kb) const;
 };
@@ -44,7 +53,7 @@ struct DepthwiseDims {
   /// Of the filter, down the lines; and its columns.
   int64_t rows = 1, stride = 1, dilation = 1, columns = 1;
   /// Results [insideBegin, insideEnd) of a line have their windows between its ends; both are
-  /// whole multiples of DepthwiseSpec::results.
+  /// whole multiples of DepthwiseSpec::results. Read where lines are cut anyhow.
   int64_t insideBegin = 0, insideEnd = 0;
 };
 

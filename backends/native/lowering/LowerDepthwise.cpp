@@ -22,6 +22,28 @@ static std::optional<Reason> refuseDepthwise(const ConvProblem &p) {
   return std::nullopt;
 }
 
+/// Cuts lines evenly where their length allows that, into groups as large as the registers hold
+/// beside a row of weights: few pixels are then loaded for each result.
+static void cutEvenly(DepthwiseSpec &spec, const ConvProblem &p, int64_t vectors) {
+  const WindowShape3 &w = p.window;
+  int64_t output = w.output[2], reach = (spec.columns - 1) * spec.dilation;
+  constexpr int64_t kMostResults = 14, kFewestResults = 6;
+  int64_t registers = p.context.target.vectorRegisters / vectors;
+  int64_t results = std::min({output, kMostResults, registers - spec.columns - 2});
+  while (results >= kFewestResults && output % results != 0)
+    --results;
+  int64_t overBegin = w.padBegin[2];
+  int64_t overEnd = (output - 1) * spec.stride + reach - overBegin - (w.input[2] - 1);
+  // Only windows of the first and the last group may reach over the ends.
+  int64_t step = results * spec.stride;
+  if (spec.columns == 0 || results < kFewestResults || std::max(overBegin, overEnd) > step)
+    return;
+  spec.cut = results == output ? DepthwiseSpec::Cut::Once : DepthwiseSpec::Cut::Evenly;
+  spec.results = results;
+  spec.overBegin = overBegin;
+  spec.overEnd = std::max<int64_t>(overEnd, 0);
+}
+
 /// Takes the epilogue's program away.
 static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   DepthwiseSpec spec;
@@ -37,6 +59,7 @@ static DepthwiseSpec depthwiseSpec(ConvProblem &p) {
   spec.stride = p.window.stride[2];
   if (p.window.kernel[2] > 1)
     spec.dilation = p.window.dilation[2];
+  cutEvenly(spec, p, vectors);
   // Where there are no pads it is not read.
   spec.outside = p.hasPads() ? p.window.outside : 0;
   spec.hasBias = bool(p.bias);
