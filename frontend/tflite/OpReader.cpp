@@ -122,8 +122,21 @@ int64_t OpReader::rankOf(int i) {
   return shape ? shape->rank() : 0;
 }
 
+/// More than any op has dimensions or results: elements, not sizes.
+static constexpr int64_t kMostIntegers = 4096;
+
 std::optional<std::vector<int64_t>> OpReader::constants(int i) {
-  return hasInput(i) ? nn::constantInts(stored(i)) : std::nullopt;
+  std::optional<Tensor> tensor;
+  if (hasInput(i))
+    tensor = nn::constantTensor(stored(i));
+  if (!tensor || tensor->numElements() > kMostIntegers)
+    return std::nullopt;
+  if (tensor->dtype() == DType::Int64)
+    return std::vector(tensor->data<int64_t>(), tensor->data<int64_t>() + tensor->numElements());
+  if (tensor->dtype() == DType::Int32)
+    return std::vector<int64_t>(tensor->data<int32_t>(),
+                                tensor->data<int32_t>() + tensor->numElements());
+  return std::nullopt;
 }
 
 std::vector<int64_t> OpReader::requireConstants(int i, const char *what) {
@@ -135,7 +148,7 @@ std::vector<int64_t> OpReader::requireConstants(int i, const char *what) {
 
 Value OpReader::sizes(int i) {
   Value value = stored(i);
-  if (std::optional<std::vector<int64_t>> known = nn::constantInts(value))
+  if (std::optional<std::vector<int64_t>> known = constants(i))
     return intsConstant(*known);
   value = convert(*this, value, DType::Int64);
   std::optional<nn::Shape> shape = nn::shapeOf(value);
