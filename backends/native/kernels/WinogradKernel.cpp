@@ -48,7 +48,9 @@ private:
   Values loadInputs(Value plane, const Place &at);
   /// The products of all points with a panel; the last task has fewer tiles.
   void multiply(Value panel, Value isLast);
-  void multiplyRows(Value firstRow, int64_t rows, Value a, Value b, Value c);
+  /// `ahead`: see DotOperands.
+  void multiplyRows(Value firstRow, int64_t rows, Value a, Value b, Value c, Value ahead,
+                    Value aheadStride);
   void finishTile(Value index, Value row, Value panel);
   void finishVector(const Place &at, Value row, Value vector, Value block);
 
@@ -120,7 +122,7 @@ void WinogradEmitter::transformTile(Value index, Value row) {
   kb.forLoop(kb.index(0), blocks, 1, [&](Value block) {
     Value plane = kb.mul(kb.add(kb.mul(at.image, blocks), block), kb.mul(pixels, lanes));
     Values inputs = loadInputs(kb.advance(kb.buffer(0), plane, kType), at);
-    Value to = kb.add(kb.mul(row, dim(&WinogradDims::rowStride)), kb.mul(block, lanes));
+    Value to = kb.add(kb.mul(row, lanes), kb.mul(block, dim(&WinogradDims::blockStride)));
     for (Value vector : transformInputs(kb, tile, inputs, lanes)) {
       kb.store(vector, kb.advance(kb.scratch(), to, kType), kType, lanes);
       to = kb.add(to, dim(&WinogradDims::inputPoint));
@@ -128,12 +130,15 @@ void WinogradEmitter::transformTile(Value index, Value row) {
   });
 }
 
-void WinogradEmitter::multiplyRows(Value firstRow, int64_t rows, Value a, Value b, Value c) {
+void WinogradEmitter::multiplyRows(Value firstRow, int64_t rows, Value a, Value b, Value c,
+                                   Value ahead, Value aheadStride) {
   DotOperands operands;
-  operands.levels.push_back({dim(&WinogradDims::depth), kb.index(1), {}});
-  operands.rowStrideA = dim(&WinogradDims::rowStride);
+  operands.ahead = ahead;
+  operands.aheadStride = aheadStride;
+  operands.levels.push_back({dim(&WinogradDims::inputBlocks), dim(&WinogradDims::blockStride), {}});
+  operands.levels.push_back({});
   DotMicroKernel micro(kb, spec.product, operands);
-  a = kb.advance(a, kb.mul(firstRow, operands.rowStrideA), kType);
+  a = kb.advance(a, kb.mul(firstRow, lanes), kType);
   Values products = micro.accumulate(rows, a, b, micro.zeros(rows));
   Value to = kb.advance(c, kb.mul(firstRow, spec.product.columns()), kType);
   for (auto [i, product] : llvm::enumerate(products))
@@ -143,20 +148,33 @@ void WinogradEmitter::multiplyRows(Value firstRow, int64_t rows, Value a, Value 
 void WinogradEmitter::multiply(Value panel, Value isLast) {
   Value matrix = kb.mul(dim(&WinogradDims::depth), spec.product.columns());
   Value weights = kb.advance(kb.buffer(1), kb.mul(panel, kb.mul(matrix, tile.points())), kType);
+  auto ofTask = [&](Value last, Value others) -> Value {
+    return kb.builder().create<arith::SelectOp>(kb.loc(), isLast, last, others);
+  };
+  bool asks = spec.product.linesAhead > 0;
+  Value share, stride;
+  if (asks) {
+    share = ofTask(dim(&WinogradDims::lastAheadShare), dim(&WinogradDims::aheadShare));
+    stride = ofTask(dim(&WinogradDims::lastAheadStride), dim(&WinogradDims::aheadStride));
+  }
   kb.forLoop(kb.index(0), kb.index(tile.points()), 1, [&](Value point) {
     Value a = kb.advance(kb.scratch(), kb.mul(point, dim(&WinogradDims::inputPoint)), kType);
     Value b = kb.advance(weights, kb.mul(point, matrix), kType);
     Value c = kb.advance(sums, kb.mul(point, dim(&WinogradDims::sumPoint)), kType);
-    Value firstRow = kb.index(0);
+    Value next = kb.advance(b, matrix, kType);
+    Value firstRow = kb.index(0), firstTile = kb.index(0);
     for (auto [i, height] : llvm::enumerate(spec.heights)) {
       auto number = static_cast<int64_t>(i);
-      Value count = kb.builder().create<arith::SelectOp>(
-          kb.loc(), isLast, kb.dim(dimIndex(&WinogradDims::lastCover) + number),
-          kb.dim(dimIndex(&WinogradDims::cover) + number));
+      Value count = ofTask(kb.dim(dimIndex(&WinogradDims::lastCover) + number),
+                           kb.dim(dimIndex(&WinogradDims::cover) + number));
       kb.forLoop(kb.index(0), count, 1, [&, rows = height](Value t) {
-        multiplyRows(kb.add(firstRow, kb.mul(t, rows)), rows, a, b, c);
+        Value ahead;
+        if (asks)
+          ahead = kb.advance(next, kb.mul(kb.add(firstTile, t), share), DType::UInt8);
+        multiplyRows(kb.add(firstRow, kb.mul(t, rows)), rows, a, b, c, ahead, stride);
       });
       firstRow = kb.add(firstRow, kb.mul(count, height));
+      firstTile = kb.add(firstTile, count);
     }
   });
 }

@@ -43,12 +43,16 @@ struct WinogradDims {
   int64_t panelParts = 1, panelsPerPart = 1, panels = 1;
   int64_t inputBlocks = 1, height = 1, width = 1, padTop = 0, padLeft = 0;
   int64_t outputBlocks = 1, outputHeight = 1, outputWidth = 1;
-  /// Channels in whole blocks, and the distance between tiles in the transformed inputs.
-  int64_t depth = 1, rowStride = 1;
+  /// Channels in whole blocks, and the distance between two blocks of the transformed inputs: those
+  /// of all tiles lie side by side in a block.
+  int64_t depth = 1, blockStride = 1;
   /// Between points, of transformed inputs and of sums.
   int64_t inputPoint = 1, sumPoint = 1;
   /// How tiles of products cover the tiles of a task, and those of the last.
   TileCover cover{}, lastCover{};
+  /// Of DotTile::linesAhead: the bytes of the next point's weights that each tile of products asks
+  /// for, and from a line to the next; of the last task, too. 0 where its tiles cannot ask for all.
+  int64_t aheadShare = 0, aheadStride = 0, lastAheadShare = 0, lastAheadStride = 0;
 
   /// Of a worker: transformed inputs, then sums.
   int64_t scratchElements(const WinogradSpec &spec) const {

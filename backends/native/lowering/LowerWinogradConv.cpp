@@ -8,6 +8,8 @@
 #include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include <numeric>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::native;
@@ -87,9 +89,30 @@ static WinogradSpec specOfSums(const WinogradImage &image, WinogradTile tile,
   spec.product.lanes = image.block;
   spec.product.vectors = shape.vectors;
   constexpr int64_t kUnroll = 4;
-  spec.product.levels.push_back({DotTile::kRuntime, 1, kUnroll});
+  // Rows of a block follow each other, so that one register has the place of all.
+  spec.product.levels.push_back({.trip = DotTile::kRuntime, .strideA = DotTile::kRuntime});
+  spec.product.levels.push_back({.trip = image.block, .strideA = 1, .unroll = kUnroll});
+  spec.product.rowStrideA = image.block;
   spec.heights = shape.heights;
+  // What the second cache cannot keep beside the inputs is asked for ahead.
+  constexpr int64_t kKeptBytes = int64_t{512} << 10;
+  if (tile.points() * depthOf(image) * image.outputs * dtypeBytes(DType::Float32) > kKeptBytes)
+    spec.product.linesAhead = 2;
   return spec;
+}
+
+/// How the tiles of products of `cover` share in asking for the next point's weights; nothing where
+/// they are too few for all of it: holes would mislead the CPU's own prefetching.
+static void shareAhead(const WinogradSpec &spec, int64_t depth, const TileCover &cover,
+                       int64_t &share, int64_t &stride) {
+  constexpr int64_t kLineBytes = 64;
+  int64_t tiles = std::accumulate(cover.begin(), cover.end(), int64_t{0});
+  int64_t bytes = depth * spec.product.columns() * dtypeBytes(DType::Float32);
+  int64_t asked = tiles * depth * spec.product.linesAhead;
+  if (asked == 0 || ceilDiv(bytes, asked) > kLineBytes)
+    return;
+  stride = ceilDiv(bytes, asked);
+  share = bytes / tiles;
 }
 
 /// Takes the epilogue's program away.
@@ -117,6 +140,8 @@ static WinogradDims dimsOfSums(const WinogradImage &image, const WinogradSpec &s
   dims.cover = coverRows(tilesPerTask, spec.heights, spec.product.vectors);
   dims.lastCover =
       coverRows(dims.tiles - (tasks - 1) * tilesPerTask, spec.heights, spec.product.vectors);
+  shareAhead(spec, dims.depth, dims.cover, dims.aheadShare, dims.aheadStride);
+  shareAhead(spec, dims.depth, dims.lastCover, dims.lastAheadShare, dims.lastAheadStride);
   return dims;
 }
 
@@ -133,8 +158,8 @@ static WinogradDims winogradDims(const ConvProblem &p, const WinogradSpec &spec,
   dims.padLeft = p.window.padBegin[2];
   dims.outputHeight = p.window.output[1];
   dims.outputWidth = p.window.output[2];
-  dims.rowStride = spread(dims.depth, p.inputBlock);
-  dims.inputPoint = spread(tilesPerTask * dims.rowStride, p.inputBlock);
+  dims.blockStride = tilesPerTask * p.inputBlock;
+  dims.inputPoint = spread(dims.inputBlocks * dims.blockStride, p.inputBlock);
   dims.sumPoint = spread(tilesPerTask * spec.product.columns(), p.outputBlock);
   return dims;
 }
