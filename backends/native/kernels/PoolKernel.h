@@ -23,12 +23,15 @@ struct PoolSpec {
   int64_t columns = 0;
   /// Stride along a line; only 1 and 2 matter (plain layout), others are 0.
   int64_t columnStride = 0;
+  /// Windows lie side by side in channel blocks: what follows along the image is asked for ahead.
+  bool asksAhead = false;
   /// The divisor of an average counts elements of the padding.
   bool countsPadding = false;
   EpilogueCode epilogue;
 
   static constexpr std::string_view kFamily = "pool";
-  QUERN_FIELDS(kind, dtype, block, hasDepth, columns, columnStride, countsPadding, epilogue)
+  QUERN_FIELDS(kind, dtype, block, hasDepth, columns, columnStride, asksAhead, countsPadding,
+               epilogue)
   /// Half types are compared and summed up in float32.
   DType computedType() const {
     return isFloat(dtype) && dtypeBits(dtype) < 32 ? DType::Float32 : dtype;
