@@ -94,6 +94,8 @@ constexpr ForeignKind kKinds[] = {
     // Models of other programs.
     {[](const FileEnds &f) { return f.beginsWith("\x89HDF\r\n\x1a\n"); },
      "an HDF5 file, as Keras wrote models", kExportKeras},
+    {[](const FileEnds &f) { return f.beginsWith("TFL3", 4); }, "a TensorFlow Lite model",
+     "\n  which is run, compiled and explained as it is; only ONNX models are rewritten"},
     {[](const FileEnds &f) { return f.beginsWith("ORTM", 4); },
      "a model in ONNX Runtime's own format (.ort)",
      "\n  give the .onnx file that it was made of; a .ort file cannot be turned back"},

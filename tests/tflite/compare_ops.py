@@ -136,6 +136,9 @@ class Draw:
 
 
 CASES = {}
+# Whose reference kernel is at odds with TensorFlow and with the optimized one: it leaves out the last
+# neighbour.
+FAULTY = {"LOCAL_RESPONSE_NORMALIZATION"}
 
 
 def case(*names):
@@ -679,9 +682,10 @@ def other(model, draw, name):
                  [model.tensor([4, *shape[1:]], np.float32)])
 
 
-def litert(content, feed):
-    interpreter = Interpreter(model_content=content,
-                              experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+def litert(content, feed, reference=True):
+    resolver = (OpResolverType.BUILTIN_REF if reference else
+                OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+    interpreter = Interpreter(model_content=content, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
         interpreter.set_tensor(detail["index"], feed[detail["name"]])
@@ -719,11 +723,11 @@ def difference(found, wanted):
     return f"{worst} steps off" if worst > (wanted.dtype.type in QUANTIZED) else ""
 
 
-def compare(model, quern, folder):
+def compare(name, model, quern, folder):
     """What differs, by the names of results, and how many integers are a step off, of how many."""
     (folder / "m.tflite").write_bytes(model.content())
     np.savez(folder / "x.npz", **model.feed)
-    wanted = litert(model.content(), model.feed)
+    wanted = litert(model.content(), model.feed, reference=name not in FAULTY)
     faults, steps = [], [0, 0]
     for backend in ("native", "interpreter"):
         done = subprocess.run([quern, "run", folder / "m.tflite", "--input", folder / "x.npz", "-o",
@@ -761,7 +765,7 @@ def main():
                 if model is None or not is_taken(model):
                     refused += 1
                     continue
-                faults, more = compare(model, options.quern, pathlib.Path(folder))
+                faults, more = compare(name, model, options.quern, pathlib.Path(folder))
                 compared += 1
                 steps += more
                 if faults:

@@ -6,7 +6,7 @@ import unittest
 
 import numpy as np
 
-from cli import INVALID_MODEL, CliTest
+from cli import INVALID_MODEL, USAGE, CliTest
 
 CASES = pathlib.Path(__file__).resolve().parents[1] / "tflite" / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.tflite"))
@@ -64,6 +64,15 @@ class Tflite(CliTest):
         """Not what it is called."""
         (self.folder / "m.onnx").write_bytes((CASES / "mlp_f32.tflite").read_bytes())
         self.quern("check", "m.onnx", "--shape", "keras_tensor=1x10")
+
+    def test_only_onnx_is_rewritten(self):
+        model = CASES / "mlp_f32.tflite"
+        self.fails(USAGE, "explain", model, "--annotate=a.onnx",
+                   says="is one of TensorFlow Lite")
+        for verb in (("quantize", model, "-o", "q.onnx", "--data=random"),
+                     ("compare", model, "--reduce", "-o", "r.onnx")):
+            self.fails(INVALID_MODEL, *verb, says=["this is a TensorFlow Lite model",
+                                                   "only ONNX models are rewritten"])
 
     def test_ahead_of_time(self):
         self.quern("compile", CASES / "cnn_int8.tflite", "--shape", "keras_tensor_29=1x28x28x1", "-o", "m.so")

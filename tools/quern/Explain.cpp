@@ -252,8 +252,13 @@ static Expected<TimeAnalysis> analyze(const ExplainOptions &options, std::string
       QUERN_TRY(opened.guard.writes(what, *path));
       QUERN_TRY(checkWritable(*path));
     }
-  if (!options.annotatedPath.empty())
+  if (!options.annotatedPath.empty()) {
+    QUERN_ASSIGN(ModelFacts facts, inspectModelFile(options.model.path, opened.limits));
+    if (facts.format != "ONNX")
+      return usageError(fmt::format("--annotate writes ONNX models: {} is one of {}",
+                                    options.model.path, facts.format));
     QUERN_TRY(checkFindsWeights(opened.model, options.annotatedPath));
+  }
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(opened.model.inputs(), options.inputs, MissingInputs::Random,
                           options.style, opened.limits, {}, &opened.guard));
