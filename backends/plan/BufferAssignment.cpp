@@ -34,9 +34,9 @@ int64_t BufferAssignment::bytesOf(Value value) const {
 // Lifetimes
 //===----------------------------------------------------------------------===//
 
-/// Notes that the steps from `first` to `last`, of `nodes`, read or write a value.
-Status BufferAssignment::useValue(Value value, int64_t first, int64_t last, const SharedText &nodes,
-                                  const Limits &limits) {
+/// Notes that steps of an op, of `nodes`, read or write a value.
+Status BufferAssignment::useValue(Value value, size_t opIndex, StepOrder::Waves when,
+                                  const SharedText &nodes, const Limits &limits) {
   if (nn::isNone(value) || !graph.hasPlace(value))
     return Status::ok();
   Value base = places.placeOf(value).base;
@@ -45,33 +45,34 @@ Status BufferAssignment::useValue(Value value, int64_t first, int64_t last, cons
   QUERN_ASSIGN(int64_t bytes, graph.checkedBytes(base, nodes, limits));
   Storage &entry = storage[base];
   entry.bytes = bytes;
-  entry.use(first);
-  entry.use(last);
+  entry.use(when.first, opIndex);
+  entry.use(when.last, opIndex);
   return Status::ok();
 }
 
-Status BufferAssignment::useOp(const LoweredOp &op, size_t opIndex, int64_t first, int64_t last,
+Status BufferAssignment::useOp(const LoweredOp &op, size_t opIndex, StepOrder::Waves when,
                                const Limits &limits) {
   if (op.takesValues()) {
     for (Value operand : op.op->getOperands())
-      QUERN_TRY(useValue(operand, first, last, op.nodes, limits));
+      QUERN_TRY(useValue(operand, opIndex, when, op.nodes, limits));
     for (Value value : op.op->getResults())
-      QUERN_TRY(useValue(value, first, last, op.nodes, limits));
+      QUERN_TRY(useValue(value, opIndex, when, op.nodes, limits));
   }
   for (const LoweredStep &step : op.steps)
     for (const StepBuffer &buffer : step.buffers) {
       // What a first copy reads may be overwritten by the steps after it.
       bool isCopied = step.copiesWhole && &buffer == &step.buffers.front();
       if (buffer.kind == StepBuffer::Kind::Value)
-        QUERN_TRY(useValue(buffer.value, first, isCopied ? first : last, op.nodes, limits));
+        QUERN_TRY(useValue(buffer.value, opIndex, {when.first, isCopied ? when.first : when.last},
+                           op.nodes, limits));
       if (buffer.kind != StepBuffer::Kind::Scratch)
         continue;
       if (!buffer.bytes.valid())
         return resourceLimit("node '" + op.nodes.str() + "' needs more memory than there can be");
       Storage &entry = scratch[{opIndex, buffer.number}];
       entry.bytes = std::max(entry.bytes, buffer.bytes.value());
-      entry.use(first);
-      entry.use(last);
+      entry.use(when.first, opIndex);
+      entry.use(when.last, opIndex);
     }
   return Status::ok();
 }
@@ -88,7 +89,7 @@ BufferAssignment::Storage *BufferAssignment::wholeStorage(Value value) {
 
 /// Why a step must not write its result over this operand; no text if it may.
 BufferAssignment::Obstacle BufferAssignment::obstacleAt(const LoweredStep &step, uint32_t index,
-                                                        int64_t stepIndex) {
+                                                        int64_t wave) {
   const StepBuffer &buffer = step.buffers[index];
   if (buffer.kind != StepBuffer::Kind::Value || graph.values.isKnown(buffer.value))
     return {ReasonCode::Form, "the operand is a constant"};
@@ -97,7 +98,7 @@ BufferAssignment::Obstacle BufferAssignment::obstacleAt(const LoweredStep &step,
     return {ReasonCode::Layout, "the operand is a part of another value"};
   if (entry->fixed)
     return {ReasonCode::Layout, "the operand lies in memory of the caller"};
-  if (entry->last != stepIndex)
+  if (entry->last != wave || entry->othersAtLast)
     return {ReasonCode::SeveralUses, "the operand is needed later"};
   Value base = places.placeOf(buffer.value).base;
   auto readers = llvm::count_if(step.buffers, [&](const StepBuffer &other) {
@@ -111,9 +112,9 @@ BufferAssignment::Obstacle BufferAssignment::obstacleAt(const LoweredStep &step,
 /// The operand whose memory a step may write its result to, element by element, as
 /// nothing reads it afterwards. Null, with the last obstacle, when there is none.
 BufferAssignment::Storage *BufferAssignment::overwritable(const LoweredStep &step, Value result,
-                                                          int64_t stepIndex, Obstacle &obstacle) {
+                                                          int64_t wave, Obstacle &obstacle) {
   for (uint32_t index : step.overwritable) {
-    obstacle = obstacleAt(step, index, stepIndex);
+    obstacle = obstacleAt(step, index, wave);
     if (obstacle.text)
       continue;
     arena.inPlace.emplace_back(result, step.buffers[index].value);
@@ -124,7 +125,7 @@ BufferAssignment::Storage *BufferAssignment::overwritable(const LoweredStep &ste
 
 /// Lets the result of an op take over an operand's memory; no text if it does, or could not in
 /// any graph.
-BufferAssignment::Obstacle BufferAssignment::takeOver(const LoweredOp &op, int64_t stepIndex) {
+BufferAssignment::Obstacle BufferAssignment::takeOver(const LoweredOp &op, int64_t wave) {
   bool writesOnce = op.steps.size() == 1 || (!op.steps.empty() && op.steps[0].copiesWhole);
   if (!writesOnce || op.op->getNumResults() != 1 || op.reference ||
       op.steps.front().overwritable.empty())
@@ -135,20 +136,18 @@ BufferAssignment::Obstacle BufferAssignment::takeOver(const LoweredOp &op, int64
   if (result->fixed)
     return {ReasonCode::Layout, "the result lies in memory of the caller"};
   Obstacle obstacle;
-  result->inPlaceOf = overwritable(op.steps.front(), op.op->getResult(0), stepIndex, obstacle);
+  result->inPlaceOf = overwritable(op.steps.front(), op.op->getResult(0), wave, obstacle);
   return obstacle;
 }
 
 /// Decides which values take over the memory of an operand.
 void BufferAssignment::chooseInPlace(const std::vector<const LoweredOp *> &order,
-                                     std::vector<Refusal> *refusals) {
-  int64_t stepIndex = 0;
-  for (const LoweredOp *op : order) {
-    Obstacle obstacle = takeOver(*op, stepIndex);
+                                     const StepOrder &steps, std::vector<Refusal> *refusals) {
+  for (auto [op, waves] : llvm::zip_equal(order, steps.ofOps)) {
+    Obstacle obstacle = takeOver(*op, waves.first);
     if (refusals && obstacle.text && obstacle.code != ReasonCode::Form)
       refusals->push_back({Refusal::Kind::InPlace,
                            {obstacle.code, obstacle.text, nn::nodeNames(op->op->getLoc())}});
-    stepIndex += std::max<int64_t>(op->steps.size(), 1);
   }
 }
 
@@ -157,16 +156,15 @@ void BufferAssignment::chooseInPlace(const std::vector<const LoweredOp *> &order
 //===----------------------------------------------------------------------===//
 
 Expected<ArenaUse> BufferAssignment::assign(const std::vector<const LoweredOp *> &order,
-                                            const Limits &limits, std::vector<Refusal> *refusals) {
-  int64_t steps = 0;
-  for (auto [opIndex, op] : llvm::enumerate(order)) {
-    int64_t first = steps;
-    steps += std::max<int64_t>(op->steps.size(), 1);
-    QUERN_TRY(useOp(*op, opIndex, first, steps - 1, limits));
-  }
+                                            const StepOrder &steps, const Limits &limits,
+                                            std::vector<Refusal> *refusals) {
+  for (auto [opIndex, op] : llvm::enumerate(order))
+    QUERN_TRY(useOp(*op, opIndex, steps.ofOps[opIndex], limits));
+  auto end = static_cast<int64_t>(steps.waves.size());
   for (Value passed : graph.later.inputs)
-    QUERN_TRY(useValue(passed, steps, steps, graph.waiting.front().node->nodes, limits));
-  chooseInPlace(order, refusals);
+    QUERN_TRY(
+        useValue(passed, order.size(), {end, end}, graph.waiting.front().node->nodes, limits));
+  chooseInPlace(order, steps, refusals);
   std::vector<Storage *> owners;
   llvm::DenseMap<Storage *, int64_t> indices;
   auto add = [&](Storage &entry, ArenaUse::Owner owner) {

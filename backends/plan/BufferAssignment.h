@@ -3,6 +3,7 @@
 
 #include "backends/plan/LowerGraph.h"
 #include "backends/plan/MemoryPlanner.h"
+#include "backends/plan/StepOrder.h"
 #include "backends/plan/ValuePlaces.h"
 #include "quern/Explanation.h"
 #include "runtime/plan/ValueRef.h"
@@ -40,12 +41,15 @@ public:
   /// Decides which concatenations have nothing to do, when all outside is said.
   void placeConcats();
   bool isElided(mlir::Operation *op) const { return places.isElided(op); }
+  /// Which values lie in others' storage.
+  const ValuePlaces &valuePlaces() const { return places; }
 
-  /// Places all that the ops, in this order, and the later part use.
+  /// Places all that the ops, and the later part, use, when they run as `steps` says: what steps
+  /// side by side read and write is in use in all of their wave.
   /// ResourceLimit, naming the node, for what is too large. What might have been written in place
   /// and is not is appended to `refusals`, unless that is null.
-  Expected<ArenaUse> assign(const std::vector<const LoweredOp *> &order, const Limits &limits,
-                            std::vector<Refusal> *refusals = nullptr);
+  Expected<ArenaUse> assign(const std::vector<const LoweredOp *> &order, const StepOrder &steps,
+                            const Limits &limits, std::vector<Refusal> *refusals = nullptr);
 
   /// The value whose storage this one lies in, and where in it.
   ValuePlaces::Place placeOf(mlir::Value value) const { return places.placeOf(value); }
@@ -55,35 +59,41 @@ public:
   BufferRef scratchOf(size_t opIndex, uint32_t number) const;
 
 private:
-  /// How long the storage of a base value, or a scratch buffer, is in use.
+  /// From which wave to which the storage of a base value, or a scratch buffer, is in use.
   struct Storage {
     int64_t first = -1, last = -1, bytes = 0;
+    /// An op that uses it in the last wave, and whether others do.
+    size_t lastOp = 0;
+    bool othersAtLast = false;
     /// Whose memory this one takes over, unless null.
     Storage *inPlaceOf = nullptr;
     /// Set for storage outside the arena.
     std::optional<BufferRef> fixed;
-    void use(int64_t step) {
-      first = first < 0 ? step : std::min(first, step);
-      last = std::max(last, step);
+    void use(int64_t wave, size_t op) {
+      first = first < 0 ? wave : std::min(first, wave);
+      othersAtLast = wave == last ? othersAtLast || op != lastOp : wave < last && othersAtLast;
+      if (wave >= last)
+        lastOp = op;
+      last = std::max(last, wave);
     }
   };
 
   int64_t bytesOf(mlir::Value value) const;
-  Status useValue(mlir::Value value, int64_t first, int64_t last, const SharedText &nodes,
+  Status useValue(mlir::Value value, size_t opIndex, StepOrder::Waves when, const SharedText &nodes,
                   const Limits &limits);
-  Status useOp(const LoweredOp &op, size_t opIndex, int64_t first, int64_t last,
-               const Limits &limits);
+  Status useOp(const LoweredOp &op, size_t opIndex, StepOrder::Waves when, const Limits &limits);
   Storage *wholeStorage(mlir::Value value);
   /// Why memory is not taken over; it is asked for each step of each plan, so no text is made.
   struct Obstacle {
     ReasonCode code = ReasonCode::Form;
     const char *text = nullptr;
   };
-  Obstacle obstacleAt(const LoweredStep &step, uint32_t buffer, int64_t stepIndex);
-  Storage *overwritable(const LoweredStep &step, mlir::Value result, int64_t stepIndex,
+  Obstacle obstacleAt(const LoweredStep &step, uint32_t buffer, int64_t wave);
+  Storage *overwritable(const LoweredStep &step, mlir::Value result, int64_t wave,
                         Obstacle &obstacle);
-  Obstacle takeOver(const LoweredOp &op, int64_t stepIndex);
-  void chooseInPlace(const std::vector<const LoweredOp *> &order, std::vector<Refusal> *refusals);
+  Obstacle takeOver(const LoweredOp &op, int64_t wave);
+  void chooseInPlace(const std::vector<const LoweredOp *> &order, const StepOrder &steps,
+                     std::vector<Refusal> *refusals);
 
   const LoweredGraph &graph;
   /// Which values lie in others' storage.

@@ -45,8 +45,8 @@ private:
   std::vector<ValueRef> resultsOf(Operation *op);
   Status addReferenceStep(const LoweredOp &op);
   Status addBodyStep(const LoweredOp &op);
-  Status addStepsOf(size_t opIndex);
-  Status addSteps(size_t opIndex);
+  Status addPart(const StepOrder::Entry &entry);
+  Status addSteps();
   ValueRef valueRefOf(Value value);
   void addStageStep();
   Status addSlotCopy(Value from, const std::string &output);
@@ -76,6 +76,9 @@ private:
   /// The first weight that cannot be had.
   Status weightError;
   std::vector<const LoweredOp *> order;
+  StepOrder steps;
+  /// Of the op whose steps are added, the first one's number in the plan.
+  size_t firstOfOp = 0;
   ObserverSteps observers;
   /// By key.
   std::map<std::string_view, size_t> kernelNumbers;
@@ -236,21 +239,39 @@ void PlanBuilder::addKernelStep(const LoweredOp &op, size_t part, size_t opIndex
            .way = step.way});
 }
 
-Status PlanBuilder::addStepsOf(size_t opIndex) {
-  const LoweredOp &op = *order[opIndex];
-  for (size_t part = 0; part < op.steps.size(); ++part)
-    addKernelStep(op, part, opIndex);
+Status PlanBuilder::addPart(const StepOrder::Entry &entry) {
+  const LoweredOp &op = *order[entry.op];
+  // Where somebody observes, the steps of an op follow each other.
+  if (entry.part == 0)
+    firstOfOp = result.plan.steps.size();
+  if (entry.part < op.steps.size())
+    addKernelStep(op, entry.part, entry.op);
   if (op.runsBodies)
-    return addBodyStep(op);
-  return op.reference ? addReferenceStep(op) : Status::ok();
+    QUERN_TRY(addBodyStep(op));
+  else if (op.reference)
+    QUERN_TRY(addReferenceStep(op));
+  if (entry.part + 1 >= op.steps.size() && graphOp(op, result.decisions.copies))
+    observers.add(op, firstOfOp);
+  return Status::ok();
 }
 
-Status PlanBuilder::addSteps(size_t opIndex) {
-  const LoweredOp &op = *order[opIndex];
-  size_t first = result.plan.steps.size();
-  QUERN_TRY(addStepsOf(opIndex));
-  if (graphOp(op, result.decisions.copies))
-    observers.add(op, first);
+/// All of them, wave by wave; a later stage comes before the copies to outputs.
+Status PlanBuilder::addSteps() {
+  size_t firstCopy = result.decisions.order.size(), next = 0;
+  bool isStageMissing = !graph.later.outputs.empty();
+  for (uint32_t size : steps.waves) {
+    if (isStageMissing && steps.entries[next].op >= firstCopy) {
+      addStageStep();
+      isStageMissing = false;
+    }
+    size_t first = result.plan.steps.size();
+    for (uint32_t i = 0; i < size; ++i)
+      QUERN_TRY(addPart(steps.entries[next++]));
+    if (size > 1)
+      result.plan.steps[first].wave = size;
+  }
+  if (isStageMissing)
+    addStageStep();
   return Status::ok();
 }
 
@@ -431,21 +452,14 @@ Expected<UnlinkedPlan> PlanBuilder::build(std::vector<Refusal> *refusals) {
   orderOps();
   numberKernels();
   QUERN_TRY(packWeights());
-  QUERN_ASSIGN(result.decisions.arena, storage.assign(order, limits, refusals));
+  steps = orderSteps(graph, order, result.decisions.order.size(), storage.valuePlaces(), lowering);
+  QUERN_ASSIGN(result.decisions.arena, storage.assign(order, steps, limits, refusals));
   result.plan.arenaBytes = result.decisions.arena.plan.totalBytes;
-  size_t steps = graph.later.outputs.empty() ? 0 : 1;
-  for (const LoweredOp *op : order)
-    steps += std::max<size_t>(op->steps.size(), 1);
   // Plans are kept: no room for more steps than there are.
-  result.plan.steps.reserve(steps);
-  result.steps.reserve(steps);
-  size_t firstCopy = result.decisions.order.size();
-  for (size_t i = 0; i < firstCopy; ++i)
-    QUERN_TRY(addSteps(i));
-  if (!graph.later.outputs.empty())
-    addStageStep();
-  for (size_t i = firstCopy; i < order.size(); ++i)
-    QUERN_TRY(addSteps(i));
+  size_t most = steps.entries.size() + (graph.later.outputs.empty() ? 0 : 1);
+  result.plan.steps.reserve(most);
+  result.steps.reserve(most);
+  QUERN_TRY(addSteps());
   addInputPorts();
   QUERN_TRY(addOutputPorts());
   result.plan.dynamicSlots = static_cast<uint32_t>(slots.size());

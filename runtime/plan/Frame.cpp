@@ -16,9 +16,13 @@ Frame::Frame(const Plan &plan)
     : plan(plan), inputs(plan.inputs.size()), outputs(plan.outputs.size()),
       slots(plan.dynamicSlots) {
   size_t widest = 0;
-  for (const PlanStep &step : plan.steps)
-    if (auto *kernel = step.as<KernelStep>())
-      widest = std::max(widest, kernel->buffers.size());
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    size_t ofWave = 0;
+    for (uint32_t member = 0; member < plan.steps[i].wave; ++member)
+      if (auto *kernel = plan.steps[i + member].as<KernelStep>())
+        ofWave += kernel->buffers.size();
+    widest = std::max(widest, ofWave);
+  }
   pointers.resize(widest);
   nested.reserve(plan.steps.size());
   for (const PlanStep &step : plan.steps)

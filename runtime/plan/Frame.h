@@ -25,7 +25,7 @@ struct Frame {
   std::vector<void *> inputs;
   std::vector<void *> outputs;
   std::vector<AnyValue> slots;
-  /// The buffers of the running kernel step.
+  /// The buffers of the running kernel step, or of all steps of a wave.
   std::vector<void *> pointers;
 
   /// For each step the plans that it runs; null for most.

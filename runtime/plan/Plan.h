@@ -24,6 +24,9 @@ struct PlanStep {
   StepCost cost = {};
   /// How long it is expected to take in one thread; 0: nobody can tell.
   double expectedNanoseconds = 0;
+  /// The number of steps, from this kernel step on, that need nothing of each other and may run
+  /// side by side.
+  uint32_t wave = 1;
   /// Dynamic slots that are not needed after this step.
   std::vector<uint32_t> released = {};
 
@@ -81,6 +84,9 @@ struct Plan {
   int64_t ownWeightBytes = 0;
   /// Keeps code alive.
   std::vector<std::shared_ptr<const void>> keepAlive;
+
+  /// The most steps of a wave.
+  static constexpr uint32_t kMostInWave = 16;
 };
 
 /// The memory that a plan takes, without what it shares with others.

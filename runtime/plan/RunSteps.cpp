@@ -73,11 +73,22 @@ Status ReferenceStep::run(const StepRun &at) const {
   return Status::ok();
 }
 
+Status quern::inStep(const PlanStep &step, Status status) {
+  if (status.isOk())
+    return status;
+  return status.withContext("node '" + step.nodes.str() + "' (" + step.kernel.str() + ")");
+}
+
 Status quern::runSteps(Frame &frame, const RunContext &run) {
   using Clock = std::chrono::steady_clock;
-  bool profile = !run.profile.empty();
+  bool profile = !run.profile.empty(), sideBySide = run.pool.threads() > 1;
   for (size_t i = 0; i < frame.plan.steps.size(); ++i) {
     const PlanStep &step = frame.plan.steps[i];
+    if (sideBySide && step.wave > 1) {
+      QUERN_TRY(runWave(frame, run, i));
+      i += step.wave - 1;
+      continue;
+    }
     TraceScope span([&] {
       return TraceSpan{
           .category = "step", .name = step.kernel, .nodes = step.nodes, .cost = step.cost};
@@ -89,7 +100,7 @@ Status quern::runSteps(Frame &frame, const RunContext &run) {
         return work.run({frame, frame.nested[i].get(), run, step.released, step.kernel});
       });
     if (!status.isOk())
-      return status.withContext("node '" + step.nodes.str() + "' (" + step.kernel.str() + ")");
+      return inStep(step, status);
     frame.releaseSlots(step.released, run.budget);
     if (profile)
       run.profile[i].addRun(std::chrono::nanoseconds(Clock::now() - start).count());

@@ -40,5 +40,9 @@ struct StepRun {
 /// Runs the plan of a frame whose arena and ports are bound. Dynamic outputs are in
 /// their slots then. Errors name the nodes of the step that failed.
 Status runSteps(Frame &frame, const RunContext &run);
+/// Runs the wave that begins with the step `first`: its chunks are dealt out together.
+Status runWave(Frame &frame, const RunContext &run, size_t first);
+/// The status, with the step's nodes where it is an error.
+Status inStep(const PlanStep &step, Status status);
 
 } // namespace quern

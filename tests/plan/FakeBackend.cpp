@@ -267,12 +267,16 @@ std::vector<ProfileRow> test::expectSame(const Graph &graph,
   EXPECT_TRUE(wanted) << wanted.status().message();
   if (!wanted)
     return {};
-  Session session(executable, {.threads = 1, .profile = true});
-  auto found = session.run(inputs);
-  EXPECT_TRUE(found) << found.status().message();
-  if (found)
-    expectSameTensors(*found, *wanted, graph.labels());
-  return session.profile();
+  std::vector<ProfileRow> steps;
+  for (int threads : {2, 1}) {
+    Session session(executable, {.threads = threads, .profile = true});
+    auto found = session.run(inputs);
+    EXPECT_TRUE(found) << found.status().message();
+    if (found)
+      expectSameTensors(*found, *wanted, graph.labels());
+    steps = session.profile();
+  }
+  return steps;
 }
 
 std::vector<ProfileRow> test::expectExact(const Graph &graph, const FakeBackend &backend,

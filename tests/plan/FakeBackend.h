@@ -31,7 +31,13 @@ public:
     return watching;
   }
 
+  plan::StepEstimate estimate(const plan::LoweredStep &, const StepCost &) const override {
+    return {.computeNs = stepNanoseconds};
+  }
+
   std::vector<std::shared_ptr<plan::StepObserver>> watching;
+  /// What each step is expected to take; 0: nobody can tell.
+  double stepNanoseconds = 0;
   /// Ops that have no native code.
   std::set<std::string> without = {"nn.nonzero", "nn.unique"};
   /// Says why a group cannot be one step; empty when it can.
@@ -70,7 +76,8 @@ struct FakeBackend {
   Expected<std::shared_ptr<Executable>> compile(const Graph &graph) const;
 };
 
-/// Runs `executable`, made of `graph`, on these inputs, compares, and gives the steps.
+/// Runs `executable`, made of `graph`, on these inputs, in one and in two threads, compares, and
+/// gives the steps.
 std::vector<ProfileRow> expectSame(const Graph &graph,
                                    const std::shared_ptr<const Executable> &executable,
                                    const std::vector<Tensor> &inputs);

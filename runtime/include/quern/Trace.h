@@ -14,7 +14,8 @@ namespace quern {
 
 /// A span of time in which one thread did something. Spans of one thread nest.
 struct TraceSpan {
-  /// "load", "compile", "run"; "step", a step of a plan; "tasks", a part of one that a thread took.
+  /// "load", "compile", "run"; "step", a step of a plan, or a thread's part of one that
+  /// runs beside others; "tasks", a part of a step that a thread took.
   std::string_view category;
   /// "importing", "dot_12x32_relu".
   std::string name;
