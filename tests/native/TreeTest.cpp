@@ -1,4 +1,5 @@
 //===- TreeTest.cpp - decision trees, compiled ----------------------------===//
+#include "backends/native/kernels/PackTreeMasks.h"
 #include "backends/native/kernels/PackTrees.h"
 #include "tests/native/GraphCheck.h"
 
@@ -17,6 +18,8 @@ struct ForestKind {
   int64_t targets = 1;
   /// Of all nodes; 0: any, for each.
   uint8_t test = 3;
+  /// Whether what is no number takes either way, from node to node.
+  bool mixed = false;
   int votes = 1;
 };
 
@@ -87,6 +90,8 @@ private:
     auto place = static_cast<int32_t>(tests.size());
     nodes.insert(nodes.end(), {draw(kFeatures), 0, 0});
     tests.push_back(kind.test ? kind.test : static_cast<uint8_t>(draw(16)));
+    if (kind.mixed && draw(2) == 0)
+      tests.back() ^= reference::kTreeUnordered;
     thresholds.push_back(static_cast<float>(draw(7) - 3));
     int32_t first = grow(depth - 1), second = grow(depth - 1);
     nodes[3 * place + 1] = first;
@@ -130,18 +135,65 @@ TEST(TreeTest, AnyNumberOfRowsIsOneKernel) {
     expectExactAt(graph, *executable, {{rows, kFeatures}});
 }
 
-TEST(TreeTest, NaNTakesTheWayThatItsTestSays) {
-  Graph graph = Forest({.trees = 20, .test = 0}, 9).on("9x3xf32");
-  Tensor x = integerTensor(DType::Float32, {9, 3}, 1);
-  for (int64_t i = 0; i < 27; i += 4)
+/// The kernels of a run of rows with NaN among them, which is compared with the interpreter.
+static std::vector<std::string> expectSameWithNaN(const Graph &graph, int64_t rows) {
+  Tensor x = integerTensor(DType::Float32, {rows, kFeatures}, 1);
+  for (int64_t i = 0; i < x.numElements(); i += 4)
     x.mutableData<float>()[i] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<std::string> kernels;
   auto wanted = runInterpreted(graph, {x});
-  ASSERT_TRUE(wanted) << wanted.status().message();
   auto executable = compileForTest(graph);
-  ASSERT_TRUE(executable) << executable.status().message();
+  EXPECT_TRUE(wanted && executable);
   auto found = runCompiled(*executable, {x});
-  ASSERT_TRUE(found) << found.status().message();
+  EXPECT_TRUE(found) << found.status().message();
   expectSameTensors(found->results, *wanted, graph.labels());
+  for (const ProfileRow &row : found->steps)
+    kernels.push_back(row.kernel);
+  return kernels;
+}
+
+TEST(TreeTest, NaNTakesTheWayThatItsTestSays) {
+  expectSameWithNaN(Forest({.trees = 20, .test = 0}, 9).on("9x3xf32"), 9);
+}
+
+//===----------------------------------------------------------------------===//
+// Masks
+//===----------------------------------------------------------------------===//
+
+// One target and vote, any order of numbers, any way of what is no number; rows in whole groups and
+// not. One row walks.
+TEST(TreeTest, LeavesAreBitsOfMasks) {
+  bool hasMasks = resolveTarget("host")->has(Isa::Avx512);
+  unsigned drawn = 0;
+  for (int test : {1, 2, 3, 5, 11, 12}) {
+    ForestKind kind{.trees = 8 + drawn, .test = static_cast<uint8_t>(test), .mixed = true};
+    int64_t rows = drawn % 2 ? 96 : 77;
+    Graph graph = Forest(kind, drawn++).on("?x3xf32");
+    std::string kernel = expectSameWithNaN(graph, rows).at(0);
+    EXPECT_EQ(kernel.starts_with("tree_masks"), hasMasks) << test;
+    EXPECT_EQ(expectSameWithNaN(graph, 1).at(0), "trees");
+  }
+  expectExact(Forest({.trees = 20}, 1).on("77x3xf32"));
+}
+
+TEST(TreeTest, MasksAreForFewLeaves) {
+  std::vector<uint8_t> tests(70, 3);
+  std::vector<int32_t> nodes, roots = {0}, leaves(72);
+  for (int32_t node = 0; node < 70; ++node)
+    nodes.insert(nodes.end(), {0, node < 69 ? node + 1 : -1, -2 - node});
+  auto masksOf = [&](size_t count) {
+    nodes[3 * count - 2] = -1;
+    return TreeMasks::of({.nodes = std::span(nodes).first(3 * count),
+                          .tests = std::span(tests).first(count),
+                          .roots = roots,
+                          .leaves = leaves});
+  };
+  EXPECT_FALSE(masksOf(64));
+  ASSERT_TRUE(masksOf(63));
+  EXPECT_EQ(masksOf(63)->leaves, 64);
+  EXPECT_EQ(masksOf(31)->leaves, 32);
+  tests[5] = 1;
+  EXPECT_FALSE(masksOf(31)) << "tests differ";
 }
 
 TEST(TreeTest, FeaturesThatAreMissingAreRefused) {

@@ -94,18 +94,21 @@ private:
 // Walks
 //===----------------------------------------------------------------------===//
 
+arith::CmpFPredicate native::secondWayTest(int test) {
+  using enum arith::CmpFPredicate;
+  constexpr arith::CmpFPredicate kUnordered[] = {AlwaysTrue, UGE, UNE, UGT};
+  constexpr arith::CmpFPredicate kOrdered[] = {ORD, OGE, ONE, OGT};
+  return (test & kTreeUnordered ? kOrdered : kUnordered)[test & 3];
+}
+
 Value TreeEmitter::takesSecond(Value feature, Value threshold, Value word) {
   OpBuilder &ops = kb.builder();
   auto compare = [&](arith::CmpFPredicate predicate) -> Value {
     return ops.create<arith::CmpFOp>(kb.loc(), predicate, feature, threshold);
   };
   using enum arith::CmpFPredicate;
-  if (spec.test >= 0) {
-    // What the test is not.
-    constexpr arith::CmpFPredicate kUnordered[] = {AlwaysTrue, UGE, UNE, UGT};
-    constexpr arith::CmpFPredicate kOrdered[] = {ORD, OGE, ONE, OGT};
-    return compare((spec.test & kTreeUnordered ? kOrdered : kUnordered)[spec.test & 3]);
-  }
+  if (spec.test >= 0)
+    return compare(secondWayTest(spec.test));
   auto bit = [&](arith::CmpFPredicate predicate, TreeOutcome outcome) -> Value {
     Value is = ops.create<arith::ExtUIOp>(kb.loc(), ops.getI64Type(), compare(predicate));
     return kb.mul(is, outcome);

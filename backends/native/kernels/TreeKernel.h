@@ -4,6 +4,8 @@
 #include "backends/native/emit/SpecKernel.h"
 #include "backends/native/kernels/PackTrees.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 namespace quern::native {
 
 /// What shapes the code. Buffers: rows [rows, features], the block of packTrees, the
@@ -26,6 +28,10 @@ struct TreeSpec {
   std::string name() const { return "trees"; }
   void emit(KernelBuilder &kb) const;
 };
+
+/// What a comparison of feature and threshold must be for a walk to take the second way, of a
+/// normalized test: what the test is not.
+mlir::arith::CmpFPredicate secondWayTest(int test);
 
 struct TreeProblem {
   int64_t rows, features, targets, trees;

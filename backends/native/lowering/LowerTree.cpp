@@ -1,11 +1,16 @@
 //===- LowerTree.cpp - decision trees -------------------------------------===//
 #include "backends/native/kernels/TreeKernel.h"
+#include "backends/native/kernels/TreeMaskKernel.h"
 #include "backends/native/lowering/LoweringTable.h"
+#include "backends/native/lowering/Way.h"
+#include "backends/native/target/CpuRates.h"
 #include "ir/Constants.h"
 #include "ir/TreeOps.h"
+#include "runtime/values/CeilDiv.h"
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <limits>
 
 using namespace mlir;
@@ -16,6 +21,16 @@ namespace {
 /// The tables of the trees, which are constants: those of int32, of tests and of floats.
 enum Table { kNodes, kTests, kThresholds, kRoots, kLeaves, kTargets, kWeights, kTableCount };
 using TreeSources = std::array<std::optional<nn::WeightSource>, kTableCount>;
+
+/// What an ensemble is, for any way of computing it.
+struct Forest {
+  TreeSources sources;
+  TreeProblem problem;
+  TreeSpec spec;
+  /// None where its leaves are no bits of a mask.
+  std::optional<TreeMasks> masks;
+  int64_t leaves = 0;
+};
 } // namespace
 
 /// Places are int32, with room for those of missing roots.
@@ -30,8 +45,26 @@ static Expected<std::array<Tensor, kTableCount>> loadTables(const TreeSources &s
   return tables;
 }
 
+/// The tables of integers, as views of those that were loaded; tests refuse features that rows
+/// lack.
+static reference::Trees treesOf(const std::array<Tensor, kTableCount> &tables, int64_t targets) {
+  auto ints = [&](Table table) { return tables[table].elementsAs<int32_t>(); };
+  return {.nodes = ints(kNodes),
+          .tests = tables[kTests].elementsAs<uint8_t>(),
+          .roots = ints(kRoots),
+          .leaves = ints(kLeaves),
+          .targets = ints(kTargets),
+          // The kernel asks how many there are.
+          .features = int64_t{1} << TreeLayout::kFeatureBits,
+          .targetCount = targets};
+}
+
+using PackFunction = Expected<Tensor> (*)(const reference::Trees &trees, const Tensor &thresholds,
+                                          const Tensor &weights);
+
 /// A block that plans share, made when it is asked for.
-static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
+static StepBuffer packedTrees(const TreeSources &sources, int64_t targets, const std::string &how,
+                              PackFunction pack) {
   StepBuffer buffer;
   buffer.kind = StepBuffer::Kind::Weights;
   std::string key;
@@ -39,19 +72,10 @@ static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
     buffer.sourceBytes += source->numBytes();
     key += source->key() + ":";
   }
-  buffer.packKey = key + "trees of " + std::to_string(targets);
-  buffer.pack = [sources, targets]() -> Expected<Tensor> {
+  buffer.packKey = key + how + " of " + std::to_string(targets);
+  buffer.pack = [sources, targets, pack]() -> Expected<Tensor> {
     QUERN_ASSIGN(auto tables, loadTables(sources));
-    auto ints = [&](Table table) { return tables[table].elementsAs<int32_t>(); };
-    reference::Trees trees{.nodes = ints(kNodes),
-                           .tests = tables[kTests].elementsAs<uint8_t>(),
-                           .roots = ints(kRoots),
-                           .leaves = ints(kLeaves),
-                           .targets = ints(kTargets),
-                           // The kernel asks how many there are.
-                           .features = int64_t{1} << TreeLayout::kFeatureBits,
-                           .targetCount = targets};
-    auto block = packTrees(trees, tables[kThresholds], tables[kWeights]);
+    auto block = pack(treesOf(tables, targets), tables[kThresholds], tables[kWeights]);
     for (const auto &source : sources)
       source->release();
     return block;
@@ -59,36 +83,60 @@ static StepBuffer packedTrees(const TreeSources &sources, int64_t targets) {
   return buffer;
 }
 
-static LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &context) {
+/// Leaves that are bits of a mask: of float32, with one target and one vote each. Small
+/// forests only: all is looked at again for new sizes.
+static std::optional<TreeMasks> masksOf(const Forest &forest, const Tensor &nodes,
+                                        const Tensor &tests, const LoweringContext &context) {
+  const TreeSpec &spec = forest.spec;
+  if (!context.target.has(Isa::Avx512) || spec.dtype != DType::Float32 || !spec.hasOneVote ||
+      !spec.hasOneTarget || !spec.turnsRows ||
+      forest.problem.features < forest.problem.usedFeatures ||
+      forest.leaves > 64 * forest.problem.trees)
+    return std::nullopt;
+  auto roots = forest.sources[kRoots]->load();
+  if (!roots)
+    return std::nullopt;
+  // Places are checked against the leaves.
+  std::vector<int32_t> leaves(static_cast<size_t>(forest.leaves) + 1);
+  return TreeMasks::of({.nodes = nodes.elementsAs<int32_t>(),
+                        .tests = tests.elementsAs<uint8_t>(),
+                        .roots = roots->elementsAs<int32_t>(),
+                        .leaves = leaves});
+}
+
+/// Fills in what the ensemble is; why there is no native code for it, if that is so.
+static std::optional<Reason> read(nn::TreeEnsembleOp op, const LoweringContext &context,
+                                  Forest &forest) {
   if (op.getKind() != ReduceKind::Sum)
     return Reason{ReasonCode::Attributes, "the smallest or the largest of trees"};
-  TreeSources sources;
+  TreeSources &sources = forest.sources;
   for (size_t i = 0; i < sources.size(); ++i) {
     sources[i] = nn::weightSource(op->getOperand(static_cast<unsigned>(i) + 1));
     if (!sources[i])
       return Reason{ReasonCode::NotConstant, "trees that are no constants"};
   }
-  if (context.elementsOf(op.getResult()) == 0)
-    return LoweredSteps();
   auto nodes = sources[kNodes]->load(), tests = sources[kTests]->load(),
        leaves = sources[kLeaves]->load();
   if (!nodes || !tests || !leaves)
     return Reason{ReasonCode::Missing, "trees that are not at hand"};
   ArrayRef<int64_t> sizes = context.sizesOf(op.getInput());
-  TreeProblem problem{.rows = sizes[0],
-                      .features = sizes[1],
-                      .targets = op.getTargetCount(),
-                      .trees = sources[kRoots]->dims()[0],
-                      .usedFeatures = featuresOf(nodes->elementsAs<int32_t>())};
-  TreeSpec spec{.dtype = sources[kThresholds]->dtype(),
-                .test = commonTest(tests->elementsAs<uint8_t>()),
-                .hasOneTarget = problem.targets == 1};
-  int64_t nodeCount = sources[kTests]->dims()[0], leafCount = sources[kLeaves]->dims()[0] - 1;
-  auto layout = TreeLayout::choose(spec.dtype, spec.test, nodeCount, leafCount, problem.trees,
+  TreeProblem &problem = forest.problem;
+  problem = {.rows = sizes[0],
+             .features = sizes[1],
+             .targets = op.getTargetCount(),
+             .trees = sources[kRoots]->dims()[0],
+             .usedFeatures = featuresOf(nodes->elementsAs<int32_t>())};
+  TreeSpec &spec = forest.spec;
+  spec = {.dtype = sources[kThresholds]->dtype(),
+          .test = commonTest(tests->elementsAs<uint8_t>()),
+          .hasOneTarget = problem.targets == 1};
+  int64_t nodeCount = sources[kTests]->dims()[0];
+  forest.leaves = sources[kLeaves]->dims()[0] - 1;
+  auto layout = TreeLayout::choose(spec.dtype, spec.test, nodeCount, forest.leaves, problem.trees,
                                    problem.usedFeatures);
   spec.isWide = layout.isWide;
   problem.recordBytes = layout.end(nodeCount, problem.trees);
-  if (leafCount < 0 || problem.recordBytes / TreeLayout::kUnitBytes > kMostPlaces ||
+  if (forest.leaves < 0 || problem.recordBytes / TreeLayout::kUnitBytes > kMostPlaces ||
       std::max(problem.features, problem.usedFeatures) > int64_t{1} << TreeLayout::kFeatureBits)
     return Reason{ReasonCode::Limit, "trees of this size"};
   // Where walks read more features than rows have.
@@ -99,8 +147,86 @@ static LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &contex
   spec.hasOneVote = true;
   for (size_t leaf = 0; leaf < begins.size() && spec.hasOneVote; ++leaf)
     spec.hasOneVote = begins[leaf] == static_cast<int32_t>(leaf);
-  return oneStep(makeTrees(spec, problem, context.threads, StepBuffer::of(op.getInput()),
-                           packedTrees(sources, problem.targets), StepBuffer::of(op.getResult())));
+  forest.masks = masksOf(forest, *nodes, *tests, context);
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Walks
+//===----------------------------------------------------------------------===//
+
+static std::optional<Reason> refuseWalks(Operation *op, const LoweringContext &context) {
+  Forest forest;
+  return read(cast<nn::TreeEnsembleOp>(op), context, forest);
+}
+
+/// A step of a walk takes 4.7 cycles beside fifteen others.
+static double costWalks(Operation *op, const LoweringContext &context) {
+  Forest forest;
+  if (read(cast<nn::TreeEnsembleOp>(op), context, forest))
+    return 0;
+  auto trees = static_cast<double>(std::max<int64_t>(forest.problem.trees, 1));
+  double levels = std::bit_width(static_cast<uint64_t>(static_cast<double>(forest.leaves) / trees));
+  return ratesOf(context.target)
+      .nanoseconds(4.7 * static_cast<double>(forest.problem.rows) * trees * levels);
+}
+
+static LoweringResult lowerWalks(Operation *op, const LoweringContext &context) {
+  auto ensemble = cast<nn::TreeEnsembleOp>(op);
+  if (context.elementsOf(ensemble.getResult()) == 0)
+    return LoweredSteps();
+  Forest forest;
+  if (std::optional<Reason> reason = read(ensemble, context, forest))
+    return *reason;
+  return oneStep(makeTrees(forest.spec, forest.problem, context.threads,
+                           StepBuffer::of(ensemble.getInput()),
+                           packedTrees(forest.sources, forest.problem.targets, "trees", packTrees),
+                           StepBuffer::of(ensemble.getResult())));
+}
+
+//===----------------------------------------------------------------------===//
+// Masks
+//===----------------------------------------------------------------------===//
+
+static std::optional<Reason> refuseMasks(Operation *op, const LoweringContext &context) {
+  Forest forest;
+  if (std::optional<Reason> reason = read(cast<nn::TreeEnsembleOp>(op), context, forest))
+    return reason;
+  if (!forest.masks)
+    return Reason{ReasonCode::Form, "leaves of trees that are no bits of a mask"};
+  return std::nullopt;
+}
+
+/// Of 32 rows at once, whether there are as many or not.
+static double costMasks(Operation *op, const LoweringContext &context) {
+  Forest forest;
+  if (read(cast<nn::TreeEnsembleOp>(op), context, forest) || !forest.masks)
+    return 0;
+  double ofNode = forest.masks->leaves == 32 ? 2.5 : 4, ofTree = 60;
+  double groups = static_cast<double>(ceilDiv(forest.problem.rows, TreeMasks::kRows));
+  double cycles = ofNode * static_cast<double>(forest.masks->nodes) +
+                  ofTree * static_cast<double>(forest.masks->trees) +
+                  1.5 * static_cast<double>(TreeMasks::kRows * forest.problem.usedFeatures);
+  return ratesOf(context.target).nanoseconds(groups * cycles);
+}
+
+static LoweringResult lowerMasks(Operation *op, const LoweringContext &context) {
+  auto ensemble = cast<nn::TreeEnsembleOp>(op);
+  if (context.elementsOf(ensemble.getResult()) == 0)
+    return LoweredSteps();
+  Forest forest;
+  if (std::optional<Reason> reason = read(ensemble, context, forest))
+    return *reason;
+  return oneStep(makeTreeMasks({forest.masks->test, forest.masks->leaves}, forest.problem,
+                               *forest.masks, context.threads, StepBuffer::of(ensemble.getInput()),
+                               packedTrees(forest.sources, 1, "tree masks", packTreeMasks),
+                               StepBuffer::of(ensemble.getResult())));
+}
+
+static std::span<const Way> treeWays() {
+  static constexpr Way ways[] = {{"walks", refuseWalks, costWalks, lowerWalks},
+                                 {"masks", refuseMasks, costMasks, lowerMasks}};
+  return ways;
 }
 
 //===----------------------------------------------------------------------===//
@@ -109,7 +235,7 @@ static LoweringResult lower(nn::TreeEnsembleOp op, const LoweringContext &contex
 
 std::span<const LoweringRow> native::treeLowerings() {
   static const LoweringRow rows[] = {
-      lowered<nn::TreeEnsembleOp, lower>(),
+      lowered<nn::TreeEnsembleOp>(treeWays()),
   };
   return rows;
 }
