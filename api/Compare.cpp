@@ -143,10 +143,10 @@ Expected<CompileOptions> quern::settledOptions(const Model &model, std::span<con
 
 Tolerance quern::toleranceFor(const Model &model, const CompileOptions &settled) {
   Expected<Explanation> explanation = model.explainWithoutSizes(settled);
-  return toleranceOf(settled.precision,
-                     (explanation && explanation->multipliesBytes()) ||
-                         settled.weights != WeightType::Given,
-                     settled.choice.get());
+  return toleranceOf(
+      settled.precision,
+      (explanation && explanation->multipliesBytes()) || settled.weights != WeightType::Given,
+      settled.choice.get(), explanation ? explanation->unroundedType() : DType::Undefined);
 }
 
 Expected<Comparison> quern::compare(const Model &model, std::span<const AnyValue> inputs,

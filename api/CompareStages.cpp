@@ -119,7 +119,7 @@ Expected<StagedComparison> quern::compareStages(const Model &model,
   share.seconds /= static_cast<double>(stages.size() + 1);
   StagedComparison result;
   result.tolerance = options.tolerance.value_or(toleranceFor(model, settled));
-  Tolerance before = options.tolerance.value_or(toleranceFor(model, stages.front().compile));
+  Tolerance before = options.tolerance.value_or(toleranceFor(model, settled.asGiven()));
   StageRuns runs(model, inputs, share);
   QUERN_ASSIGN(Stage first, runs.begin(compile, session));
   result.stages.push_back(std::move(first));

@@ -3,6 +3,7 @@
 
 #include "ir/OwnedModule.h"
 #include "quern/Model.h"
+#include "quern/TensorDifference.h"
 
 #include <mutex>
 
@@ -34,8 +35,8 @@ struct Model::State {
   /// Writes all files of such a folder; `summary` is that of the object file.
   Status fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
                         const native::Staging &folder, ArtifactSummary &summary);
-  /// Whether code for one of these CPUs multiplies bytes.
-  Expected<bool> multipliesBytes(const CompileOptions &options, std::span<const std::string> cpus);
+  /// What results of code for one of these CPUs may be off by.
+  Expected<Tolerance> toleranceOn(const CompileOptions &options, std::span<const std::string> cpus);
   /// Writes inputs, and what the interpreter gives for them, for the first and the last
   /// combination of listed sizes, whose numbers are `plans`.
   Status writeTestCases(const ArtifactOptions &artifact, const native::Staging &folder,

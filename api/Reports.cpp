@@ -212,6 +212,10 @@ std::string quern::explanationReport(const Explanation &explanation) {
         for (const auto &[precision, count] : explanation.products)
           json.attribute(precision, static_cast<int64_t>(count));
       });
+      json.attributeObject("unrounded", [&] {
+        for (const auto &[type, count] : explanation.unrounded)
+          json.attribute(type, static_cast<int64_t>(count));
+      });
       json.attributeArray("nodes", [&] {
         for (const ExplainedNode &node : explanation.nodes)
           json.object([&] { addNode(json, node); });

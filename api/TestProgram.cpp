@@ -66,17 +66,19 @@ Status Model::State::writeTestCases(const ArtifactOptions &artifact, const nativ
   return Status::ok();
 }
 
-Expected<bool> Model::State::multipliesBytes(const CompileOptions &options,
-                                             std::span<const std::string> cpus) {
+Expected<Tolerance> Model::State::toleranceOn(const CompileOptions &options,
+                                              std::span<const std::string> cpus) {
+  bool hasBytes = options.weights != WeightType::Given;
+  DType unrounded = DType::Undefined;
   for (const std::string &cpu : cpus) {
     CompileOptions of = options;
     of.targetCpu = cpu;
     QUERN_ASSIGN(nn::OwnedModule copy, copyModule());
     QUERN_ASSIGN(Explanation explanation, native::explainGraph(*copy.module, of));
-    if (explanation.multipliesBytes())
-      return true;
+    hasBytes |= explanation.multipliesBytes();
+    unrounded = explanation.unroundedType(); // the same for all CPUs
   }
-  return false;
+  return toleranceOf(options.precision, hasBytes, options.choice.get(), unrounded);
 }
 
 Status Model::State::fillTestFolder(const CompileOptions &options, const ArtifactOptions &artifact,
@@ -100,9 +102,7 @@ Status Model::State::fillTestFolder(const CompileOptions &options, const Artifac
   }
   std::vector<size_t> plans;
   QUERN_TRY(writeTestCases(artifact, folder, options.limits, plans));
-  QUERN_ASSIGN(bool hasBytes, multipliesBytes(options, summary.targetCpus));
-  Tolerance tolerance = toleranceOf(
-      options.precision, hasBytes || options.weights != WeightType::Given, options.choice.get());
+  QUERN_ASSIGN(Tolerance tolerance, toleranceOn(options, summary.targetCpus));
   native::ProgramFacts facts{.header = "#include \"model.h\"",
                              .prefix = inner.prefix,
                              .takesSizes = !artifact.listedSizes.empty(),

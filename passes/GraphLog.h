@@ -16,7 +16,9 @@
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quern::passes {
@@ -33,10 +35,15 @@ public:
   /// All that still counts, with the names of nodes.
   std::vector<Refusal> refusals() const;
 
+  /// So many results of a half type, by its name, are read before they are rounded.
+  void noteUnrounded(std::string_view type, size_t count) { unrounded[std::string(type)] += count; }
+
   /// All nodes of the graph in their order. Those with fate Step are computed still.
   const std::vector<ExplainedNode> &nodes() const { return allNodes; }
-  /// Both of these, without steps.
-  Explanation explanation() const { return {{}, nodes(), refusals()}; }
+  /// All of these, without steps.
+  Explanation explanation() const {
+    return {.nodes = nodes(), .refusals = refusals(), .unrounded = unrounded};
+  }
   /// Notes the nodes of a graph that no pass has changed.
   void begin(mlir::Operation *root);
   /// Notes which nodes `root` lacks since it was looked at before, because of `fate`.
@@ -53,6 +60,7 @@ private:
   using Place = std::pair<Refusal::Kind, mlir::Location>;
   llvm::MapVector<Place, Reason> atPlaces;
   std::vector<Refusal> lasting;
+  std::map<std::string, size_t> unrounded;
   std::vector<ExplainedNode> allNodes;
   /// The names and numbers of those that are computed still.
   std::vector<std::pair<mlir::StringAttr, size_t>> present;

@@ -37,6 +37,8 @@ createFormIntegerProductsPass(std::shared_ptr<const ProductPolicy> policy, Graph
 std::unique_ptr<mlir::Pass> createFormByteLookupsPass(std::shared_ptr<const ProductPolicy> policy);
 std::unique_ptr<mlir::Pass> createQuantizeWeightsPass(const QuantizeWeightsPassOptions &options,
                                                       GraphLog *log);
+std::unique_ptr<mlir::Pass> createWidenFloat16Pass(const WidenFloat16PassOptions &options,
+                                                   GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseLayerNormPass(GraphLog *log);
 std::unique_ptr<mlir::Pass> createRaiseAttentionPass(GraphLog *log);
 /// `policy` says what is lowered; null is BFloat16Factors.

@@ -94,7 +94,13 @@ def WidenFloat16Pass : Pass<"nn-widen-float16", "::mlir::func::FuncOp"> {
     Ops with the trait WideFloatsOnly get operands cast to float32, and their
     results are cast back: each is rounded once, as in the model. Between such ops
     both casts stay, so that the values that flow are those of the model's types.
+    With `excess-precision` they are left out where nothing depends on the bits.
   }];
+  let options = [
+    Option<"excessPrecision", "excess-precision", "bool", "false",
+           "also compute elementwise ops in float32, and round only where the model casts, where "
+           "something depends on the bits, and at borders">,
+  ];
 }
 
 def KeepHalfWeightsPass : Pass<"nn-keep-half-weights", "::mlir::func::FuncOp"> {

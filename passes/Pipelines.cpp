@@ -106,6 +106,9 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
     quantizeWeights(pm, options);
   if (options.optLevel >= 1) // of those that are left
     pm.addNestedPass<func::FuncOp>(createFormBlockProductsPass());
+  // Sees what is quantized as such, and casts that are the model's.
+  if (options.optLevel >= 1)
+    pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass({/*excessPrecision=*/true}, options.log));
   pm.addNestedPass<func::FuncOp>(createDecomposeQuantizationPass());
   FoldConstantsPassOptions folding;
   folding.keepHalves = keepsHalves(options);
@@ -113,7 +116,6 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
   pm.addNestedPass<func::FuncOp>(createFoldConstantsPass(options.foldBudget, folding));
   if (options.optLevel >= 1) {
     pm.addNestedPass<func::FuncOp>(createSimplifyGraphPass());
-    pm.addNestedPass<func::FuncOp>(createWidenFloat16Pass());
     pm.addNestedPass<func::FuncOp>(createKeepHalfWeightsPass());
     foldConstants(pm, options); // the casts of constants that these leave
     // After WidenFloat16: scales and shifts are then not rounded to a half type.

@@ -183,6 +183,7 @@ Explanation Explainer::explain() {
       result.steps[node.step].nodes.push_back(node.name);
     result.nodes.push_back(std::move(node));
   }
+  result.unrounded = history.unrounded;
   result.refusals = history.refusals;
   llvm::append_range(result.refusals, instance.refusals);
   return std::move(result);
@@ -204,6 +205,8 @@ static void addBody(Explanation &around, Explanation body) {
   llvm::move(body.refusals, std::back_inserter(around.refusals));
   for (const auto &[precision, count] : body.products)
     around.products[precision] += count;
+  for (const auto &[type, count] : body.unrounded)
+    around.unrounded[type] += count;
   llvm::StringMap<const ExplainedNode *> inBody;
   for (ExplainedNode &node : body.nodes) {
     node.step += node.fate == Fate::Step ? firstStep : 0;

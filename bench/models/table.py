@@ -42,9 +42,8 @@ largest difference relative to the output's largest magnitude, *reference* the s
 that was busy with builds, about five times as long as on a quiet one. Models with `com.microsoft.Tokenizer` (scikit-learn's text vectorizers) are refused
 by name.
 
-int8 versions have ONNX Runtime's own distance from float32, mostly with the same bits. In float16 Quern rounds after each node, as the model says;
-ONNX Runtime computes chains of nodes in float32 on a CPU. Quern's distance from float32 is 0.1 to 4 times ONNX Runtime's, and 18 times for a UNet
-(3e-4 of 1).
+int8 versions have ONNX Runtime's own distance from float32, mostly with the same bits. The interpreter rounds float16 after each node, as the
+model says; native code does not, where nothing depends on it, and is as close to float32 as ONNX Runtime or closer (docs/precision.md).
 
 Made by:
 

@@ -61,14 +61,17 @@ static nb::dict dictOf(const OutputComparison &output) {
   return row;
 }
 
-static nb::dict compareModels(const python::CallableModel &reference,
+/// `model` is what both were compiled from.
+static nb::dict compareModels(const Model &model, const python::CallableModel &reference,
                               const python::CallableModel &compiled, nb::handle feed,
                               std::optional<double> relative, std::optional<double> absolute,
                               double seconds, bool hasSmallWeights) {
   std::vector<AnyValue> inputs = inputsOf(compiled.compiled(), feed);
   CompareOptions options;
+  Expected<Explanation> explanation = model.explainWithoutSizes({});
   options.tolerance = toleranceOf(compiled.compiled().precision(), hasSmallWeights,
-                                  compiled.compiled().precisionChoice());
+                                  compiled.compiled().precisionChoice(),
+                                  explanation ? explanation->unroundedType() : DType::Undefined);
   if (relative || absolute)
     options.tolerance = Tolerance{.relative = relative.value_or(Tolerance().relative),
                                   .absolute = absolute.value_or(Tolerance().absolute)};
@@ -134,9 +137,9 @@ static std::string endTrace() {
 }
 
 void python::bindReports(nb::module_ &module) {
-  module.def("compare_models", compareModels, nb::arg("reference"), nb::arg("compiled"),
-             nb::arg("inputs").none(), nb::arg("rtol").none(), nb::arg("atol").none(),
-             nb::arg("seconds"), nb::arg("small_weights"));
+  module.def("compare_models", compareModels, nb::arg("model"), nb::arg("reference"),
+             nb::arg("compiled"), nb::arg("inputs").none(), nb::arg("rtol").none(),
+             nb::arg("atol").none(), nb::arg("seconds"), nb::arg("small_weights"));
   module.def("benchmark_model", benchmarkModel, nb::arg("model"), nb::arg("inputs").none(),
              nb::arg("seconds"));
   module.def("begin_trace", beginTrace);

@@ -31,6 +31,8 @@ TEST(TensorDifference, OfTheLargestMagnitude) {
   EXPECT_DOUBLE_EQ(d.maxOfLargest, 0.0075);
   EXPECT_EQ(compareTensors(wanted, found, toleranceOf(Precision::Float32)).mismatches, 1);
   EXPECT_EQ(toleranceOf(Precision::Float32, /*multipliesBytes=*/true).ofLargest, 0.04);
+  EXPECT_EQ(toleranceOf(Precision::Float32, false, nullptr, DType::Float16).ofLargest, 0.02);
+  EXPECT_EQ(toleranceOf(Precision::Float32, false, nullptr, DType::BFloat16).ofLargest, 0.1);
   found.mutableData<float>()[1] = 8.5f;
   EXPECT_EQ(compareTensors(wanted, found, lowered).mismatches, 1);
   // Integers are as exact as ever.

@@ -130,6 +130,18 @@ TEST_F(GraphLogTest, OpsThatHaveNoLowerPrecision) {
              "ops of its kind are computed in float32", "up");
 }
 
+TEST_F(GraphLogTest, ResultsThatAreReadUnrounded) {
+  const std::string chain = R"(func.func @main(%x: tensor<4xf16>) -> tensor<4xf16> {
+    %0 = nn.exp %x : (tensor<4xf16>) -> tensor<4xf16>
+    %1 = nn.tanh %0 : (tensor<4xf16>) -> tensor<4xf16>
+    return %1 : tensor<4xf16>
+  })";
+  run(chain, createWidenFloat16Pass({/*excessPrecision=*/false}, &log));
+  EXPECT_TRUE(log.explanation().unrounded.empty());
+  run(chain, createWidenFloat16Pass({/*excessPrecision=*/true}, &log));
+  EXPECT_EQ(log.explanation().unrounded, (std::map<std::string, size_t>{{"float16", 1}}));
+}
+
 TEST_F(GraphLogTest, AttentionThatIsRaisedLeavesNone) {
   run(attention("%y", "tensor<2x4x8x16xf32>"), createRaiseAttentionPass(&log));
   EXPECT_TRUE(log.refusals().empty());

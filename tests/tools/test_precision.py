@@ -152,6 +152,32 @@ class Precision(CliTest):
         out, _ = self.quern("check", "h.onnx", "--weights=int8")
         self.assertIn("products and convolutions: 1 in f32 by int8\n", out)
 
+    def test_half_results(self):
+        """Between ops in float16 results are not rounded, but where bits matter, and at -O0."""
+        half = TensorProto.FLOAT16
+        nodes, step = [], numpy_helper.from_array(np.float16([1]), "one")
+        back = numpy_helper.from_array(np.float16([-2048]), "back")
+        for x, y in ("ac", "bd"):  # 2048 + 1 is 2048 in float16
+            nodes += [helper.make_node("Add", [x, "one"], [x + "1"]),
+                      helper.make_node("Add", [x + "1", "one"], [x + "2"]),
+                      helper.make_node("Add", [x + "2", "back"], ["c" if y == "c" else "rest"])]
+        nodes.append(helper.make_node("Floor", ["rest"], ["d"]))
+        model = make_model(nodes, [value(name, [3], half) for name in "ab"],
+                           [value(name, [3], half) for name in "cd"], [step, back])
+        onnx.save(model, str(self.folder / "sums.onnx"))
+        np.savez(self.folder / "sums.npz", a=np.float16([2048] * 3), b=np.float16([2048] * 3))
+        for options, c in ([], 2), (["-O0"], 0), (["--backend=interpreter"], 0):
+            self.quern("run", "sums.onnx", "--input=sums.npz", "-o", "out.npz", *options)
+            out = np.load(self.folder / "out.npz")
+            self.assertEqual((out["c"].tolist(), out["d"].tolist()), ([c] * 3, [0] * 3))
+        out, _ = self.quern("check", "sums.onnx")
+        self.assertIn("2 results of float16 are read before they are rounded\n", out)
+        self.assertEqual(self.quern_json("check", "sums.onnx")["unrounded"], {"float16": 2})
+        out, _ = self.quern("check", "-O0", "sums.onnx")
+        self.assertNotIn("rounded", out)
+        out, _ = self.quern("compare", "sums.onnx", "--input=random", *FAST)
+        self.assertIn("an output may differ by 2 % of its largest magnitude", out)
+
     def test_unknown(self):
         self.fails(USAGE, "run", "gemm.onnx", "--precision=f8", says="--precision: f8 not in {f32,")
 

@@ -114,7 +114,8 @@ static Tolerance toleranceFor(const CompareCommand &options, const Runnable &com
   return toleranceOf(compiled.precision(options.backend),
                      (explanation && explanation->multipliesBytes()) ||
                          options.backend.compile.weights != WeightType::Given,
-                     compiled.choice(options.backend));
+                     compiled.choice(options.backend),
+                     explanation ? explanation->unroundedType() : DType::Undefined);
 }
 
 /// The model compiled without Winograd's algorithm, where that would make a difference.
@@ -180,11 +181,12 @@ static Expected<Measured> compareBackends(const CompareCommand &options, const R
 
 /// "precision bf16: an output may differ by 4 % of its largest magnitude".
 static std::string describePrecision(Precision precision, WeightType weights,
+                                     const std::optional<Explanation> &explanation,
                                      const Tolerance &tolerance) {
   std::string text = fmt::format("precision {}", precisionName(precision));
   if (weights != WeightType::Given)
     text += fmt::format(", weights of products in {}", weightTypeName(weights));
-  else if (precision == Precision::Float32 && tolerance.ofLargest > 0)
+  else if (precision == Precision::Float32 && explanation && explanation->multipliesBytes())
     text += ", products of quantized tensors on integers";
   if (tolerance.ofLargest > 0)
     text += fmt::format(": an output may differ by {:g} % of its largest magnitude",
@@ -192,7 +194,8 @@ static std::string describePrecision(Precision precision, WeightType weights,
   return text + "\n";
 }
 
-static std::string describe(Precision precision, WeightType weights, const Comparison &c) {
+static std::string describe(Precision precision, WeightType weights,
+                            const std::optional<Explanation> &explanation, const Comparison &c) {
   bool boundsLargest = c.tolerance.ofLargest > 0;
   Table outputs({"output", "max abs error", boundsLargest ? "% of largest" : "max rel error", "ulp",
                  "cosine", "top-1", ""});
@@ -215,8 +218,8 @@ static std::string describe(Precision precision, WeightType weights, const Compa
   times.addRow(
       {"native", fmt::format("{:.3f}", c.compiled.p50), fmt::format("{:.1f}", c.compileMs)});
   return fmt::format("{}{}{}\n{}speed-up {:.1f}x\n",
-                     describePrecision(precision, weights, c.tolerance), outputs.str(), direct,
-                     times.str(), c.speedup());
+                     describePrecision(precision, weights, explanation, c.tolerance), outputs.str(),
+                     direct, times.str(), c.speedup());
 }
 
 static Json describeJson(const CompareCommand &options, Precision precision,
@@ -352,10 +355,11 @@ static Status execute(const CompareCommand &given) {
                output.name));
   Precision precision = compiled.precision(options.backend);
   if (options.style.printsTable())
-    QUERN_TRY(printText(describe(precision, options.backend.compile.weights, comparison) +
-                        (measured.peers.empty() ? "" : "\n" + describePeers(measured.peers)) +
-                        describeLibrary(compiled, options.style) +
-                        (explanation ? describeExplanation(*explanation, options.style) : "")));
+    QUERN_TRY(
+        printText(describe(precision, options.backend.compile.weights, explanation, comparison) +
+                  (measured.peers.empty() ? "" : "\n" + describePeers(measured.peers)) +
+                  describeLibrary(compiled, options.style) +
+                  (explanation ? describeExplanation(*explanation, options.style) : "")));
   QUERN_TRY(writeJson(describeJson(options, precision, measured, explanation), options.style));
   QUERN_TRY(comparison.verdict());
   for (const PeerComparison &peer : measured.peers)

@@ -69,6 +69,16 @@ std::string cli::describeProducts(const Explanation &explanation) {
   return inFloat32 == all && !isRefused ? "" : "products and convolutions: " + text + "\n";
 }
 
+/// "37 results of float16 are read before they are rounded".
+static std::string describeUnrounded(const Explanation &explanation) {
+  std::string text;
+  for (const auto &[type, count] : explanation.unrounded)
+    text += count == 1
+                ? fmt::format("1 result of {} is read before it is rounded\n", type)
+                : fmt::format("{} results of {} are read before they are rounded\n", count, type);
+  return text;
+}
+
 /// As the keys of Explanation::products: "f32 by int4".
 static std::string productKind(const ExplainedStep &step) {
   return step.weights.empty() ? step.precision : step.precision + " by " + step.weights;
@@ -122,7 +132,8 @@ std::string cli::describeExplanation(const Explanation &explanation, const Outpu
   else if (!undecided.empty())
     text += fmt::format("not decided without sizes: {}; give {}\n",
                         listNames(undecided, ", ", style), listNames(wantedOptions, " ", style));
-  text += reference + describeProducts(explanation) + describeWinograd(explanation, style);
+  text += reference + describeProducts(explanation) + describeUnrounded(explanation) +
+          describeWinograd(explanation, style);
   if (explanation.choice)
     text += describeChoice(*explanation.choice, style);
   if (style.verbosity > 0) {

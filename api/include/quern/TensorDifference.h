@@ -20,9 +20,11 @@ struct Tolerance {
 };
 /// What results may differ by that are computed so: at less than float32, and where products of
 /// quantized tensors are computed on their integers, which rounds once where the model's steps
-/// round thrice, 1 % of the largest magnitude; with Precision::Auto the bound that was chosen by.
+/// round thrice, 4 % of the largest magnitude; with Precision::Auto the bound that was chosen by.
+/// `unrounded` is the coarsest type that results are not rounded to before they are read, as the
+/// model says that they are (Explanation::unroundedType): float16 adds 2 %, bfloat16 10 %.
 Tolerance toleranceOf(Precision precision, bool multipliesBytes = false,
-                      const PrecisionChoice *choice = nullptr);
+                      const PrecisionChoice *choice = nullptr, DType unrounded = DType::Undefined);
 
 struct TensorDifference {
   double maxAbsolute = 0;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #pragma once
 
+#include "quern/DType.h"
 #include "quern/PrecisionChoice.h"
 #include "quern/Reason.h"
 #include "quern/StepCost.h"
@@ -91,12 +92,21 @@ struct Explanation {
   std::vector<Refusal> refusals = {};
   /// How many products and convolutions there are, by the precision of their factors.
   std::map<std::string, size_t> products = {};
+  /// How many results of float16 and bfloat16, by these names, are read before they are rounded.
+  std::map<std::string, size_t> unrounded = {};
   /// What Precision::Auto has come to, where that was asked for.
   std::optional<PrecisionChoice> choice = {};
   /// Whether some are by Winograd's algorithm.
   bool usesWinograd() const {
     return std::any_of(steps.begin(), steps.end(),
                        [](const ExplainedStep &step) { return step.isWinograd(); });
+  }
+  /// The coarsest type of `unrounded`; Undefined if there are none.
+  DType unroundedType() const {
+    for (DType type : {DType::BFloat16, DType::Float16})
+      if (unrounded.count(std::string(dtypeName(type))) > 0)
+        return type;
+    return DType::Undefined;
   }
   /// Whether some are of quantized tensors, on their integers.
   bool multipliesBytes() const { return products.count("uint8") > 0; }
