@@ -18,7 +18,6 @@ using reference::expectTensor;
 using Ints = std::vector<int64_t>;
 
 static constexpr StatusCode kInvalid = StatusCode::InvalidModel;
-static constexpr StatusCode kUnsupported = StatusCode::Unsupported;
 static constexpr float kInf = std::numeric_limits<float>::infinity();
 static constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 

@@ -290,7 +290,6 @@ TEST(PrecisionTest, NativeCodeKeepsWhatWinogradIsFasterAt) {
 // Factors that only a run tells, of odd depth, in batches.
 TEST(PrecisionTest, ComputedFactors) {
   Graph graph;
-  Weights weights{true};
   GraphValue x = graph.input("2x40x9xf32"), y = graph.input("2x9x33xf32");
   graph.output(graph.op("nn.matmul", {x, y}), "batches");
   GraphValue across = graph.op("nn.transpose", {y}, "perm = array<i64: 0, 2, 1>");
