@@ -92,51 +92,54 @@ static int64_t groupsOf(OpReader &op, int64_t ofWeights) {
   return op.failed() ? 1 : channels / ofWeights;
 }
 
-static void importConv2D(OpReader &op) {
-  const auto &options = op.options<file::Conv2DOptions>();
-  if (!checkRank(op, 0, 4) || !checkRank(op, 1, 4) ||
-      !checkWindow(
-          op, {options.stride_h(), options.stride_w(), options.dilation_h(), options.dilation_w()}))
-    return;
-  int64_t height = staticSize(op, 1, 1), width = staticSize(op, 1, 2);
-  int64_t group = groupsOf(op, staticSize(op, 1, 3));
+/// Whether the op is of images and weights of rank 4, with such steps.
+template <typename Options> static bool checkImages(OpReader &op, const Options &options) {
+  return checkRank(op, 0, 4) && checkRank(op, 1, 4) &&
+         checkWindow(op, {options.stride_h(), options.stride_w(), options.dilation_h(),
+                          options.dilation_w()});
+}
+
+/// Of images, with `weights` [M, C / group, height, width], which the file has as [_, height,
+/// width,
+/// _]. An op that has failed is left as it is.
+template <typename Options>
+static void setImageConvolution(OpReader &op, const Options &options, int64_t group,
+                                llvm::function_ref<Value()> weights) {
+  std::vector<int64_t> kernel = {staticSize(op, 1, 1), staticSize(op, 1, 2)};
   if (op.failed())
     return;
   Value image = channelsToFront(op, op.real(0));
   setConvolution(op, {.image = image,
-                      .weights = channelsToFront(op, op.real(1)),
+                      .weights = weights(),
                       .bias = op.real(2),
-                      .window = windowOf({height, width}, {options.stride_h(), options.stride_w()},
+                      .window = windowOf(kernel, {options.stride_h(), options.stride_w()},
                                          {options.dilation_h(), options.dilation_w()},
                                          options.padding(), image),
                       .group = group,
                       .activation = options.activation()});
 }
 
+/// Weights [M, height, width, C / group].
+static void importConv2D(OpReader &op) {
+  const auto &options = op.options<file::Conv2DOptions>();
+  if (!checkImages(op, options))
+    return;
+  setImageConvolution(op, options, groupsOf(op, staticSize(op, 1, 3)),
+                      [&] { return channelsToFront(op, op.real(1)); });
+}
+
 /// Weights [1, height, width, C * multiplier].
 static void importDepthwise(OpReader &op) {
   const auto &options = op.options<file::DepthwiseConv2DOptions>();
-  if (!checkRank(op, 0, 4) || !checkRank(op, 1, 4) ||
-      !checkWindow(
-          op, {options.stride_h(), options.stride_w(), options.dilation_h(), options.dilation_w()}))
+  if (!checkImages(op, options))
     return;
-  int64_t height = staticSize(op, 1, 1), width = staticSize(op, 1, 2);
   int64_t filters = staticSize(op, 1, 3);
   int64_t group = channelsOf(op).value_or(filters / std::max<int64_t>(options.multiplier(), 1));
   if (!op.failed() && (group < 1 || filters % group != 0 || staticSize(op, 1, 0) != 1))
     op.invalid(fmt::format("{} channels, {} filters", group, filters));
-  if (op.failed())
-    return;
-  Value image = channelsToFront(op, op.real(0));
-  Value weights = op.create<nn::TransposeOp>(op.real(1), llvm::ArrayRef<int64_t>{3, 0, 1, 2});
-  setConvolution(op, {.image = image,
-                      .weights = weights,
-                      .bias = op.real(2),
-                      .window = windowOf({height, width}, {options.stride_h(), options.stride_w()},
-                                         {options.dilation_h(), options.dilation_w()},
-                                         options.padding(), image),
-                      .group = group,
-                      .activation = options.activation()});
+  setImageConvolution(op, options, group, [&]() -> Value {
+    return op.create<nn::TransposeOp>(op.real(1), llvm::ArrayRef<int64_t>{3, 0, 1, 2});
+  });
 }
 
 /// Weights [depth, height, width, C / group, M].

@@ -151,6 +151,19 @@ static std::optional<Reason> read(nn::TreeEnsembleOp op, const LoweringContext &
   return std::nullopt;
 }
 
+/// The step that `make` makes of the forest, its rows and its result; none for no rows.
+template <typename Make>
+static LoweringResult lowerForest(Operation *op, const LoweringContext &context, Make make) {
+  auto ensemble = cast<nn::TreeEnsembleOp>(op);
+  if (context.elementsOf(ensemble.getResult()) == 0)
+    return LoweredSteps();
+  Forest forest;
+  if (std::optional<Reason> reason = read(ensemble, context, forest))
+    return *reason;
+  return oneStep(
+      make(forest, StepBuffer::of(ensemble.getInput()), StepBuffer::of(ensemble.getResult())));
+}
+
 //===----------------------------------------------------------------------===//
 // Walks
 //===----------------------------------------------------------------------===//
@@ -172,16 +185,11 @@ static double costWalks(Operation *op, const LoweringContext &context) {
 }
 
 static LoweringResult lowerWalks(Operation *op, const LoweringContext &context) {
-  auto ensemble = cast<nn::TreeEnsembleOp>(op);
-  if (context.elementsOf(ensemble.getResult()) == 0)
-    return LoweredSteps();
-  Forest forest;
-  if (std::optional<Reason> reason = read(ensemble, context, forest))
-    return *reason;
-  return oneStep(makeTrees(forest.spec, forest.problem, context.threads,
-                           StepBuffer::of(ensemble.getInput()),
-                           packedTrees(forest.sources, forest.problem.targets, "trees", packTrees),
-                           StepBuffer::of(ensemble.getResult())));
+  return lowerForest(op, context, [&](const Forest &forest, StepBuffer rows, StepBuffer result) {
+    return makeTrees(forest.spec, forest.problem, context.threads, rows,
+                     packedTrees(forest.sources, forest.problem.targets, "trees", packTrees),
+                     result);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -211,16 +219,11 @@ static double costMasks(Operation *op, const LoweringContext &context) {
 }
 
 static LoweringResult lowerMasks(Operation *op, const LoweringContext &context) {
-  auto ensemble = cast<nn::TreeEnsembleOp>(op);
-  if (context.elementsOf(ensemble.getResult()) == 0)
-    return LoweredSteps();
-  Forest forest;
-  if (std::optional<Reason> reason = read(ensemble, context, forest))
-    return *reason;
-  return oneStep(makeTreeMasks({forest.masks->test, forest.masks->leaves}, forest.problem,
-                               *forest.masks, context.threads, StepBuffer::of(ensemble.getInput()),
-                               packedTrees(forest.sources, 1, "tree masks", packTreeMasks),
-                               StepBuffer::of(ensemble.getResult())));
+  return lowerForest(op, context, [&](const Forest &forest, StepBuffer rows, StepBuffer result) {
+    return makeTreeMasks({forest.masks->test, forest.masks->leaves}, forest.problem, *forest.masks,
+                         context.threads, rows,
+                         packedTrees(forest.sources, 1, "tree masks", packTreeMasks), result);
+  });
 }
 
 static std::span<const Way> treeWays() {
