@@ -92,6 +92,8 @@ static LogicalResult verifyChoices(RecurrentOp op) {
     return op.emitOpError("has a cell state or peepholes, but is no LSTM");
   if (!isNone(op.getBias()) && (op.cellKind() != CellKind::Gru || !op.getLinearBeforeReset()))
     return op.emitOpError("has a bias, but is no GRU that is linear before its reset");
+  if (op.getCellClip() && !(isLstm && op.getCellClip()->convertToDouble() >= 0))
+    return op.emitOpError("has a negative bound of c, or is no LSTM");
   if (static_cast<int64_t>(op.getNumResults()) != (isLstm ? 3 : 2))
     return op.emitOpError("must have ")
            << (isLstm ? 3 : 2) << " results, found " << op.getNumResults();

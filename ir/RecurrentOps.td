@@ -16,6 +16,8 @@ def NN_RecurrentOp : NN_Op<"recurrent", [NN_SumsProducts]> {
     recurrent part of h of a GRU that is linear before its reset, `lengths` [B] are int32,
     `initial_h` and `initial_c` are [D, B, H], `peepholes` [D, 3 * H] (iof).
     `activations`, `alpha` and `beta` are those of the first direction, then of the second.
+    `clip` bounds what comes to the gates, `cell_clip` the magnitude of an LSTM's c, which ONNX does
+    not have.
 
     The recurrence may be of bfloat16 or float16 where the rest is of f32: the states that it is
     multiplied with, and r * h of a GRU, are then rounded to that type for the product.
@@ -27,7 +29,8 @@ def NN_RecurrentOp : NN_Op<"recurrent", [NN_SumsProducts]> {
     NN_OptionalTensor:$lengths, NN_OptionalTensor:$initial_h, NN_OptionalTensor:$initial_c,
     NN_OptionalTensor:$peepholes, NN_IntAttr:$cell, NN_IntAttr:$direction,
     DenseI64ArrayAttr:$activations, DenseF64ArrayAttr:$alpha, DenseF64ArrayAttr:$beta,
-    OptionalAttr<F64Attr>:$clip, BoolAttr:$input_forget, BoolAttr:$linear_before_reset);
+    OptionalAttr<F64Attr>:$clip, BoolAttr:$input_forget, BoolAttr:$linear_before_reset,
+    OptionalAttr<F64Attr>:$cell_clip);
   let results = (outs NN_Tensor:$y, NN_Tensor:$final_h, Variadic<NN_Tensor>:$final_c);
   let assemblyFormat = [{
     custom<CellKind>($cell) custom<Direction>($direction) custom<Activations>($activations)

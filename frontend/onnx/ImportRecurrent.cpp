@@ -344,7 +344,7 @@ static void importRecurrent(NodeReader &node, CellKind cell, bool isQuantized = 
       readState(node, r, kInitialH), initialC, peepholes, static_cast<int64_t>(cell),
       static_cast<int64_t>(r.direction), llvm::ArrayRef<int64_t>(activations.numbers),
       llvm::ArrayRef<double>(activations.alpha), llvm::ArrayRef<double>(activations.beta), clip,
-      inputForget, r.linearBeforeReset);
+      inputForget, r.linearBeforeReset, /*cell_clip=*/mlir::FloatAttr());
   setOutputs(node, r, results);
 }
 

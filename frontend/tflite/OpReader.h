@@ -42,6 +42,8 @@ public:
   // Operands.
   int inputCount() const { return op.inputs() ? static_cast<int>(op.inputs()->size()) : 0; }
   bool hasInput(int i) const { return i < inputCount() && op.inputs()->Get(i) >= 0; }
+  /// A tensor that LiteRT keeps from run to run, zeros at first.
+  bool isVariable(int i) const { return hasInput(i) && inputTensor(i).is_variable(); }
   /// As it is stored; `nn.none` when left out.
   mlir::Value stored(int i);
   /// Floats: of a quantized tensor the numbers that it stands for, of others what is stored.

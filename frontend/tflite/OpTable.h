@@ -26,6 +26,7 @@ std::vector<const OpRow *> allOpRows();
 std::span<const OpRow> convImports();
 std::span<const OpRow> elementwiseImports();
 std::span<const OpRow> gatherImports();
+std::span<const OpRow> lstmImports();
 std::span<const OpRow> movementImports();
 std::span<const OpRow> normImports();
 std::span<const OpRow> poolImports();
@@ -33,6 +34,7 @@ std::span<const OpRow> productImports();
 std::span<const OpRow> quantizationImports();
 std::span<const OpRow> reductionImports();
 std::span<const OpRow> resizeImports();
+std::span<const OpRow> rnnImports();
 std::span<const OpRow> sliceImports();
 
 } // namespace quern::tflite

@@ -23,7 +23,7 @@ struct Recurrence {
   RecurrentDirection direction;
   std::vector<int64_t> activations;
   std::vector<double> alpha, beta;
-  double clip;
+  double clip, cellClip;
   bool inputForget, linearBeforeReset;
   int64_t steps, batch, directions, gates, hidden;
 };
@@ -70,6 +70,7 @@ static Expected<Recurrence> readCall(const OpCall &call) {
   r.alpha = attributes.getFloats("alpha");
   r.beta = attributes.getFloats("beta");
   r.clip = attributes.getFloat("clip", std::numeric_limits<double>::infinity());
+  r.cellClip = attributes.getFloat("cell_clip", std::numeric_limits<double>::infinity());
   r.inputForget = attributes.getInt("input_forget");
   r.linearBeforeReset = attributes.getInt("linear_before_reset");
   r.directions = directionsOf(r.direction);
@@ -165,7 +166,8 @@ private:
     int64_t i = direction * activationsOf(r.cell) + number;
     return activate(static_cast<CellActivation>(r.activations[i]), r.alpha[i], r.beta[i], x);
   }
-  double clipped(double x) const { return x < -r.clip ? -r.clip : x > r.clip ? r.clip : x; }
+  static double bounded(double x, double most) { return x < -most ? -most : x > most ? most : x; }
+  double clipped(double x) const { return bounded(x, r.clip); }
   double peephole(int64_t gate, int64_t j) const {
     const Tensor &weights = call.inputs[kPeepholes];
     return weights.isPresent()
@@ -247,7 +249,7 @@ template <typename T, typename W> Status SequenceCell<T, W>::stepLstm(int64_t st
   for (int64_t j = 0; j < r.hidden; ++j) {
     double i = apply(0, clipped(sum(kI, j) + peephole(0, j)));
     double f = r.inputForget ? 1 - i : apply(0, clipped(sum(kF, j) + peephole(2, j)));
-    c[j] = f * c[j] + i * apply(1, clipped(sum(kC, j)));
+    c[j] = bounded(f * c[j] + i * apply(1, clipped(sum(kC, j))), r.cellClip);
     h[j] = apply(0, clipped(sum(kO, j) + peephole(1, j))) * apply(2, c[j]);
   }
   return Status::ok();

@@ -150,3 +150,12 @@ func.func @initial_size(%x: tensor<2x3x5xf32>, %r: tensor<1x5x5xf32>, %h: tensor
   %0:2 = nn.recurrent rnn forward [Tanh] %x, %r, %none, %none, %h, %none, %none {alpha = array<f64: 0.0>, beta = array<f64: 0.0>, input_forget = false, linear_before_reset = false} : (tensor<2x3x5xf32>, tensor<1x5x5xf32>, none, none, tensor<2x3x5xf32>, none, none) -> (tensor<*xf32>, tensor<*xf32>)
   return
 }
+
+// -----
+
+func.func @cell_clip(%x: tensor<2x3x5xf32>, %r: tensor<1x5x5xf32>) {
+  %none = nn.none
+  // expected-error @+1 {{has a negative bound of c, or is no LSTM}}
+  %0:2 = nn.recurrent rnn forward [Tanh] %x, %r, %none, %none, %none, %none, %none {alpha = array<f64: 0.0>, beta = array<f64: 0.0>, cell_clip = 1.0 : f64, input_forget = false, linear_before_reset = false} : (tensor<2x3x5xf32>, tensor<1x5x5xf32>, none, none, none, none, none) -> (tensor<*xf32>, tensor<*xf32>)
+  return
+}

@@ -25,6 +25,7 @@ struct Cell {
   int64_t steps = 3, batch = 2, hidden = 5;
   bool linear = false, inputForget = false, constant = true;
   bool bias = false, lengths = false, initialH = false, initialC = false, peepholes = false;
+  bool cellClip = false;
   std::string dtype = "f32";
   /// Of the recurrence, if another.
   std::string factors = "";
@@ -51,8 +52,9 @@ struct Cell {
       return fmt::format("array<f64: {}>", fmt::join(std::vector<std::string>(count, value), ", "));
     };
     return fmt::format("alpha = {}, beta = {}, clip = 3.0 : f64, input_forget = {}, "
-                       "linear_before_reset = {}",
-                       list("1.0"), list("0.0"), inputForget, linear);
+                       "linear_before_reset = {}{}",
+                       list("1.0"), list("0.0"), inputForget, linear,
+                       cellClip ? ", cell_clip = 2.0 : f64" : "");
   }
   /// The graph of the cell on a graph input [steps, batch, all gates].
   Graph graph() const {
@@ -99,7 +101,8 @@ std::vector<Cell> cells() {
                    .lengths = with,
                    .initialH = with,
                    .initialC = with,
-                   .peepholes = with});
+                   .peepholes = with,
+                   .cellClip = with});
   }
   return all;
 }

@@ -124,6 +124,11 @@ TEST(Recurrent, LstmHasPeepholesAndCoupledGates) {
   auto small = run(input, r, optional, clipped);
   expectTensor<float>(small[2], {1, 1, 1}, {8});
   expectTensor<float>(small[0], {1, 1, 1, 1}, {16});
+  Attributes bounded = cellOf(CellKind::Lstm);
+  bounded.set("cell_clip", 5.0);
+  auto bound = run(input, r, optional, bounded);
+  expectTensor<float>(bound[2], {1, 1, 1}, {5});
+  expectTensor<float>(bound[0], {1, 1, 1, 1}, {10});
 }
 
 // From NumPy.

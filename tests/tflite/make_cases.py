@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+import compare_ops
+
 FOLDER = pathlib.Path(__file__).parent / "cases"
 L = tf.keras.layers
 INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
@@ -57,6 +59,13 @@ def attention():
 
 KINDS = {mlp: ("f32", "f16", "int8"), cnn: ("f32", "dynamic", "int8", "int16"),
          unet: ("f32", "int8"), conv1d: ("f32",), attention: ("f32",)}
+
+
+# Single ops, as compare_ops.py draws them: the name of the op and a seed.
+OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
+       "lstm_norms": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500334),
+       "bidirectional_lstm": ("BIDIRECTIONAL_SEQUENCE_LSTM", 500330),
+       "bidirectional_rnn": ("BIDIRECTIONAL_SEQUENCE_RNN", 500319)}
 
 
 def convert(model, kind):
@@ -117,6 +126,17 @@ def main(wanted):
             (FOLDER / f"{name}.tflite").write_bytes(content)
             np.savez_compressed(FOLDER / f"{name}.npz", **run(content))
             print(name, len(content), flush=True)
+
+
+    for name, (op, seed) in OPS.items():
+        if not wanted or name in wanted:
+            model = compare_ops.one_op(op, seed)
+            arrays = {"in:" + key: value for key, value in model.feed.items()}
+            for key, value in compare_ops.litert(model.content(), model.feed).items():
+                arrays["out:" + key] = value
+            (FOLDER / f"{name}.tflite").write_bytes(model.content())
+            np.savez_compressed(FOLDER / f"{name}.npz", **arrays)
+            print(name, len(model.content()), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,11 +14,13 @@ Value RecurrentCell::product(Value a, Value b) {
   return nn::ScalarEmitter(kb.builder(), kb.loc(), spec.dtype, spec.lanes).mul(a, b);
 }
 
-Value RecurrentCell::clipped(Value x) {
-  if (!spec.clip)
+Value RecurrentCell::clipped(Value x) { return bounded(x, spec.clip); }
+
+Value RecurrentCell::bounded(Value x, std::optional<double> most) {
+  if (!most)
     return x;
   nn::ScalarEmitter e(kb.builder(), kb.loc(), spec.dtype, spec.lanes);
-  return e.atMost(e.atLeast(x, -*spec.clip), *spec.clip);
+  return e.atMost(e.atLeast(x, -*most), *most);
 }
 
 /// The functions are rows of the elementwise table, but for two that ONNX has no op of.
@@ -50,6 +52,7 @@ LstmState RecurrentCell::lstm(const LstmSums &sums, Value c, const LstmPeepholes
   Value forget = spec.inputForget ? e.sub(e.constant(1), input)
                                   : gate(0, withPeephole(sums.forget, peepholes.forget, c));
   Value next = kb.multiplyAdd(forget, c, e.mul(input, gate(1, sums.candidate)));
+  next = bounded(next, spec.cellClip);
   Value output = gate(0, withPeephole(sums.output, peepholes.output, next));
   return {e.mul(output, activate(2, next)), next};
 }

@@ -34,6 +34,7 @@ public:
 private:
   mlir::Value activate(int64_t number, mlir::Value x);
   mlir::Value clipped(mlir::Value x);
+  mlir::Value bounded(mlir::Value x, std::optional<double> most);
 
   KernelBuilder &kb;
   const RecurrentSpec &spec;

@@ -36,7 +36,7 @@ struct RecurrentSpec {
   DType factors = DType::Float32, dtype = DType::Float32;
   int64_t lanes = 16;
   llvm::SmallVector<Activation, 3> activations;
-  std::optional<double> clip;
+  std::optional<double> clip, cellClip;
   bool inputForget = false, linearBeforeReset = false;
   bool hasBias = false, hasLengths = false, hasInitialH = false, hasInitialC = false,
        hasPeepholes = false;
@@ -48,9 +48,9 @@ struct RecurrentSpec {
   TileHeights heights[4];
 
   static constexpr std::string_view kFamily = "recurrent";
-  QUERN_FIELDS(cell, factors, dtype, lanes, activations, clip, inputForget, linearBeforeReset,
-               hasBias, hasLengths, hasInitialH, hasInitialC, hasPeepholes, maskTail, partialGroup,
-               heights)
+  QUERN_FIELDS(cell, factors, dtype, lanes, activations, clip, cellClip, inputForget,
+               linearBeforeReset, hasBias, hasLengths, hasInitialH, hasInitialC, hasPeepholes,
+               maskTail, partialGroup, heights)
   DotTypes types() const { return {factors, factors, dtype, dtype}; }
   std::string name() const { return types().label() + std::string(nameOf(cell)); }
   void emit(KernelBuilder &kb) const;

@@ -41,6 +41,8 @@ static RecurrentSpec makeSpec(nn::RecurrentOp op, const LoweringContext &context
   spec.lanes = context.target.lanes(spec.dtype);
   if (op.getClip())
     spec.clip = op.getClip()->convertToDouble();
+  if (op.getCellClip())
+    spec.cellClip = op.getCellClip()->convertToDouble();
   spec.inputForget = op.getInputForget();
   spec.linearBeforeReset = op.getLinearBeforeReset();
   spec.hasBias = !nn::isNone(op.getBias());

@@ -45,6 +45,11 @@ class Model:
         self.feed[f"t{number}"] = data
         return number
 
+    def variable(self, shape):
+        number = self.tensor(shape, np.float32)
+        self.tensors[number].isVariable = True
+        return number
+
     def op(self, name, inputs, outputs, options=None):
         number = getattr(schema.BuiltinOperator, name)
         op = schema.OperatorT()
