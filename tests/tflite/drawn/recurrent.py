@@ -81,6 +81,3 @@ def simple_recurrent(model, draw, name):
     outs = ([[*first, 2 * hidden]] if merges else [[*first, hidden]] * 2)
     model.op(name, inputs, [result(model, draw, out, np.float32) for out in outs],
              options("BidirectionalSequenceRNNOptions", mergeOutputs=merges, **fields))
-
-
->>>>>>> 496f3a4 (LSTMs and RNNs of TensorFlow Lite are nn.recurrent, which may bound an LSTM's cell state; projections and norms are scans)
