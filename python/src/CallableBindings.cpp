@@ -67,6 +67,8 @@ void python::bindCallableModel(nb::module_ &module) {
            nb::arg("timeout") = nb::none(), nb::arg("cancellation") = nb::none(),
            "The outputs of these names (None: all) as a list, for inputs by name or in order. A\n"
            "quern.Cancellation ends the run from another thread.")
+      .def("check_inputs", &CallableModel::checkFeed, nb::arg("inputs"),
+           "Raises what `run` would raise about names, types and shapes, and computes nothing.")
       .def("run_into", &CallableModel::runInto, nb::arg("inputs"), nb::arg("outputs"),
            nb::arg("cancellation") = nb::none(),
            "Computes in the memory of given arrays; None stands for a new one.")

@@ -92,3 +92,14 @@ void CallableModel::readFeed(Worker &worker, nb::handle feed) {
   for (size_t i = 0; i < worker.given.size(); ++i)
     readInput(worker, i);
 }
+
+void CallableModel::checkFeed(nb::handle feed) {
+  // No runner is taken: others may be busy, and none is needed.
+  Worker worker;
+  worker.given.resize(inputNames.size());
+  (onlyTensors ? worker.inputs.resize(inputNames.size())
+               : worker.inputValues.resize(inputNames.size()));
+  readFeed(worker, feed);
+  check(onlyTensors ? checkInputs(model->inputs(), std::span<const Tensor>(worker.inputs))
+                    : checkInputs(model->inputs(), std::span<const AnyValue>(worker.inputValues)));
+}

@@ -40,6 +40,9 @@ public:
   nanobind::list runInto(nanobind::handle feed, nanobind::handle outputs,
                          nanobind::handle cancellation);
 
+  /// Raises what `run` would raise about inputs before it computes.
+  void checkFeed(nanobind::handle feed);
+
   using Sizes = std::map<std::string, int64_t>;
   using Shapes = std::map<std::string, std::vector<int64_t>>;
   /// Plans and compiles what runs of these sizes need: those of symbolic dimensions, or the

@@ -1,0 +1,381 @@
+#!/usr/bin/env python3
+"""Loads a server of quern.serving with clients on this machine, beside the bare library.
+
+    bench/serving.py MODEL [--rows N] [--seconds S] [--rounds N] [--protocol rest|grpc]
+
+The model (its first dimension open) is served from a folder of its own by `python -m quern.serving`,
+which must be importable with KServe. In turns, for `--seconds` each: the library alone, in a process
+of its own with all threads at its best batch size; `--clients` that each ask again when they are
+answered; and these at half of the rate that they reached, in equal intervals or (--arrivals
+poisson) at random moments, for the times of single answers. Printed are rows per second and their ratio, and the 50th and 99th percentile
+beside the time of a bare run. All of it shares this machine's CPUs: the clients' work, too, is
+taken from the server's.
+
+--overload asks without bounds on what waits (clients that give up after a tenth of a second and ask again), and
+prints how many answers had which status, and how the server's memory grew. --reload puts new
+versions of the model into the folder meanwhile: no request may fail.
+"""
+import argparse
+import asyncio
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_BARE = """
+import sys, time, json, numpy as np, quern
+from quern.serving.rows import random_inputs, row_shapes
+path, seconds, sizes = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
+model = quern.compile(path)
+shapes = row_shapes(model.inputs, {})
+best = {}
+for size in sizes:
+    feed = random_inputs(model.inputs, [(size, *shape) for shape in shapes])
+    model.run(None, feed)
+    times, end = [], time.perf_counter() + seconds / len(sizes)
+    while time.perf_counter() < end or len(times) < 3:
+        began = time.perf_counter()
+        model.run(None, feed)
+        times.append(time.perf_counter() - began)
+    best[size] = (size / (sum(times) / len(times)), sorted(times)[len(times) // 2])
+print(json.dumps(best))
+"""
+
+
+class RestClient(asyncio.Protocol):
+    """One connection, one request at a time, made once: what a client costs is to be little."""
+
+    def __init__(self, content):
+        self._content = content
+        self._done = None
+        self._left, self._head, self._status = 0, b"", 0
+
+    def connection_made(self, transport):
+        self._transport = transport
+
+    def connection_lost(self, error):
+        if self._done and not self._done.done():
+            self._done.set_exception(ConnectionError("closed"))
+
+    def data_received(self, data):
+        if self._left == 0:
+            self._head += data
+            head, found, rest = self._head.partition(b"\r\n\r\n")
+            if not found:
+                return
+            self._status = int(head[9:12])
+            length = next(line for line in head.lower().split(b"\r\n")
+                          if line.startswith(b"content-length:"))
+            self._left, self._head = int(length[15:]) - len(rest), b""
+        else:
+            self._left -= len(data)
+        if self._left == 0 and not self._done.done():
+            self._done.set_result(self._status)
+
+    async def ask(self):
+        """The status."""
+        self._done = asyncio.get_running_loop().create_future()
+        self._transport.write(self._content)
+        return await self._done
+
+    def close(self):
+        self._transport.close()
+
+    @staticmethod
+    async def connect(port, content):
+        loop = asyncio.get_running_loop()
+        return (await loop.create_connection(lambda: RestClient(content), "127.0.0.1", port))[1]
+
+
+class GrpcClient:
+    """tritonclient's."""
+
+    def __init__(self, client, inputs):
+        self._client, self._inputs = client, inputs
+
+    async def ask(self):
+        from tritonclient.utils import InferenceServerException
+        try:
+            await self._client.infer("model", self._inputs)
+            return 200
+        except InferenceServerException as error:
+            return error.status()
+
+    def close(self):
+        asyncio.ensure_future(self._client.close())
+
+    @staticmethod
+    async def connect(port, inputs):
+        import tritonclient.grpc.aio as triton
+        return GrpcClient(triton.InferenceServerClient(f"127.0.0.1:{port}"), inputs)
+
+
+class Load:
+    """Clients, and what they were answered: statuses and seconds."""
+
+    def __init__(self, connect, clients):
+        self._connect, self._clients = connect, clients
+        self.statuses, self.times = {}, []
+
+    async def _ask(self, client, began):
+        status = await client.ask()
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        if status == 200:
+            self.times.append(time.perf_counter() - began)
+        return status
+
+    async def closed(self, seconds):
+        """Each client asks again at once. Answers per second."""
+        clients = [await self._connect() for _ in range(self._clients)]
+        began = time.perf_counter()
+
+        async def ask_on(client):
+            while time.perf_counter() < began + seconds:
+                if await self._ask(client, time.perf_counter()) != 200:
+                    await asyncio.sleep(0.1)
+        await asyncio.gather(*map(ask_on, clients))
+        took = time.perf_counter() - began
+        for client in clients:
+            client.close()
+        return len(self.times) / took
+
+    async def open(self, seconds, rate, arrivals):
+        """At given moments, whatever has been answered: times count from there."""
+        idle = [await self._connect() for _ in range(self._clients)]
+        pending = set()
+        at = began = time.perf_counter()
+
+        async def ask_once(moment):
+            client = idle.pop() if idle else await self._connect()
+            await self._ask(client, moment)
+            idle.append(client)
+        while at < began + seconds:
+            at += random.expovariate(rate) if arrivals == "poisson" else 1 / rate
+            await asyncio.sleep(max(at - time.perf_counter(), 0))
+            task = asyncio.ensure_future(ask_once(at))
+            pending.add(task)
+            task.add_done_callback(pending.discard)
+        await asyncio.gather(*pending)
+        for client in idle:
+            client.close()
+
+    async def overload(self, seconds):
+        """Clients that go away after a tenth of a second, and come again."""
+        began = time.perf_counter()
+
+        async def ask_on():
+            while time.perf_counter() < began + seconds:
+                try:
+                    client = await self._connect()
+                    await asyncio.wait_for(self._ask(client, time.perf_counter()), 0.1)
+                except asyncio.TimeoutError:
+                    self.statuses["gone"] = self.statuses.get("gone", 0) + 1
+                except OSError as error:
+                    name = type(error).__name__
+                    self.statuses[name] = self.statuses.get(name, 0) + 1
+                client.close()
+        patient = [asyncio.ensure_future(self._patient(began + seconds))
+                   for _ in range(self._clients)]
+        await asyncio.gather(*patient, *(ask_on() for _ in range(self._clients)))
+
+    async def _patient(self, end):
+        """Asks again at once, refused or not."""
+        client = await self._connect()
+        while time.perf_counter() < end:
+            await self._ask(client, time.perf_counter())
+        client.close()
+
+    def percentile(self, share):
+        return sorted(self.times)[int(len(self.times) * share)] if self.times else float("nan")
+
+
+class Server:
+    """`python -m quern.serving` on a model, until it is left; then SIGTERM."""
+
+    def __init__(self, model, options):
+        self._folder = tempfile.TemporaryDirectory()
+        self.models = pathlib.Path(self._folder.name)
+        self.put(model, 1)
+        self.http, self.grpc = _free_port(), _free_port()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "quern.serving", "--models", str(self.models), "--host",
+             "127.0.0.1", "--http-port", str(self.http), "--grpc-port", str(self.grpc),
+             "--poll-seconds", "0.5", *options])
+
+    def put(self, model, version):
+        place = self.models / "model" / f".{version}"
+        place.mkdir(parents=True)
+        shutil.copy(model, place / "model.onnx")
+        place.rename(place.with_name(str(version)))
+
+    def __enter__(self):
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.http)) == 0:
+                    return self
+            if self._process.poll() is not None:
+                raise SystemExit("the server has not started")
+            time.sleep(0.1)
+
+    def __exit__(self, *_):
+        self._process.send_signal(signal.SIGTERM)
+        print(f"SIGTERM: exit code {self._process.wait(60)}")
+        self._folder.cleanup()
+
+    def resident_mb(self):
+        with open(f"/proc/{self._process.pid}/status", encoding="ascii") as file:
+            line = next(line for line in file if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _content(model, rows):
+    """A request as bytes, and as tritonclient's inputs."""
+    import quern
+    from quern.serving.protocol import bytes_of, datatype_of
+    from quern.serving.rows import random_inputs, row_shapes
+    ports = quern.load(model).inputs
+    arrays = random_inputs(ports, [(rows, *shape) for shape in row_shapes(ports, {})])
+    parts = [bytes(bytes_of(array)) for array in arrays]
+    head = json.dumps({"parameters": {"binary_data_output": True}, "inputs": [
+        {"name": port.name, "datatype": datatype_of(port), "shape": list(array.shape),
+         "parameters": {"binary_data_size": len(part)}}
+        for port, array, part in zip(ports, arrays, parts)]}).encode()
+    body = head + b"".join(parts)
+    return ports, arrays, (
+        "POST /v2/models/model/infer HTTP/1.1\r\nHost: localhost\r\n"
+        f"Inference-Header-Content-Length: {len(head)}\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def _connector(server, model, rows, protocol):
+    from quern.serving.protocol import datatype_of
+    ports, arrays, content = _content(model, rows)
+    if protocol == "rest":
+        return lambda: RestClient.connect(server.http, content)
+    import tritonclient.grpc as triton
+    inputs = []
+    for port, array in zip(ports, arrays):
+        inputs.append(triton.InferInput(port.name, array.shape, datatype_of(port)))
+        inputs[-1].set_data_from_numpy(array)
+    return lambda: GrpcClient.connect(server.grpc, inputs)
+
+
+def _bare(model, seconds, sizes):
+    found = subprocess.run([sys.executable, "-c", _BARE, model, str(seconds), json.dumps(sizes)],
+                           check=True, capture_output=True, text=True).stdout
+    return {int(size): value for size, value in json.loads(found).items()}
+
+
+def _run(coroutine):
+    try:
+        import uvloop
+        return uvloop.run(coroutine)
+    except ImportError:
+        return asyncio.run(coroutine)
+
+
+def _compare(server, connect, given):
+    """In turns: the ratio of rows per second, and times at half of the load."""
+    sizes, ratios, late = list(given.batch_sizes), [], []
+    first = _bare(given.model, given.seconds, sizes)
+    best = max(first, key=lambda size: first[size][0])
+    for _ in range(given.rounds):
+        bare = _bare(given.model, given.seconds, [best])[best]
+        alone = _bare(given.model, min(given.seconds, 3), [given.rows])[given.rows][1]
+        full, half = Load(connect, given.clients), Load(connect, given.clients)
+        rate = _run(full.closed(given.seconds))
+        _run(half.open(given.seconds, rate / 2, given.arrivals))
+        ratios.append(rate * given.rows / bare[0])
+        late.append(half.percentile(.99) / (alone + given.max_delay_ms / 1e3))
+        print(f"bare {bare[0]:.0f} rows/s at {best} rows ({bare[1] * 1e3:.2f} ms), served "
+              f"{rate * given.rows:.0f} rows/s: {ratios[-1]:.3f}; p50 "
+              f"{full.percentile(.5) * 1e3:.1f}, p99 {full.percentile(.99) * 1e3:.1f} ms; at half "
+              f"load p50 {half.percentile(.5) * 1e3:.1f}, p99 {half.percentile(.99) * 1e3:.1f} ms "
+              f"of a bare run's {alone * 1e3:.2f} + {given.max_delay_ms:g} ms: {late[-1]:.2f} times; "
+              f"statuses {full.statuses} {half.statuses}", flush=True)
+    print(f"throughput {np.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}) of the bare "
+          f"library's; p99 at half load {np.median(late):.2f} ({min(late):.2f} to {max(late):.2f}) "
+          "times a bare run and the delay")
+
+
+def _reload(server, connect, given):
+    load = Load(connect, given.clients)
+
+    async def run():
+        asked = asyncio.ensure_future(load.closed(given.seconds))
+        for version in range(2, given.rounds + 2):
+            await asyncio.sleep(given.seconds / (given.rounds + 1))
+            server.put(given.model, version)
+            shutil.rmtree(server.models / "model" / str(version - 1))
+        return await asked
+    rate = _run(run())
+    print(f"{given.rounds} new versions under load: {rate * given.rows:.0f} rows/s, p99 "
+          f"{load.percentile(.99) * 1e3:.1f} ms, statuses {load.statuses}")
+    return set(load.statuses) == {200}
+
+
+def _overload(server, connect, given):
+    load, before = Load(connect, given.clients), server.resident_mb()
+    peak = before
+
+    async def run():
+        nonlocal peak
+        asked = asyncio.ensure_future(load.overload(given.seconds))
+        while not asked.done():
+            await asyncio.sleep(0.5)
+            peak = max(peak, server.resident_mb())
+        await asked
+    _run(run())
+    print(f"overload by {2 * given.clients} clients: statuses {load.statuses}; resident "
+          f"{before:.0f} MB before, {peak:.0f} at most, {server.resident_mb():.0f} after")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("--rows", type=int, default=1, help="of each request")
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--protocol", choices=["rest", "grpc"], default="rest")
+    parser.add_argument("--batch-sizes", type=lambda text: [int(size) for size in text.split(",")],
+                        default=_SIZES)
+    parser.add_argument("--max-delay-ms", type=float, default=2.0)
+    parser.add_argument("--arrivals", choices=["constant", "poisson"], default="constant")
+    parser.add_argument("--reload", action="store_true")
+    parser.add_argument("--overload", action="store_true")
+    parser.add_argument("--options", default="", help="further ones of the server, in one word")
+    given = parser.parse_args()
+    options = ["--batch-sizes", ",".join(map(str, given.batch_sizes)), "--max-delay-ms",
+               str(given.max_delay_ms), *given.options.split()]
+    with Server(given.model, options) as server:
+        connect = _connector(server, given.model, given.rows, given.protocol)
+        if given.reload and not _reload(server, connect, given):
+            return 1
+        if given.overload:
+            _overload(server, connect, given)
+        if not given.reload and not given.overload:
+            _compare(server, connect, given)
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""python -m quern.serving, asked by public clients and by hostile ones."""
+import http.client
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import quern
+from models import long_loop, mlp
+from test_serving import hostile_requests, put, rows
+
+# Not imported: its protocol buffers have the names of tritonclient's.
+if importlib.util.find_spec("kserve") is None:
+    pytest.skip("needs kserve (pip install kserve)", allow_module_level=True)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    def __init__(self, folder, *options):
+        self.http, self.grpc = free_port(), free_port()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "quern.serving", "--models", str(folder), "--host", "127.0.0.1",
+             "--http-port", str(self.http), "--grpc-port", str(self.grpc), "--poll-seconds", "0.1",
+             *options], stderr=subprocess.PIPE, text=True)
+        self.lines = []
+        ready = threading.Event()
+
+        def read():
+            for line in self.process.stderr:
+                self.lines.append(line)
+                if "http://" in line:
+                    ready.set()
+            ready.set()
+        threading.Thread(target=read, daemon=True).start()
+        assert ready.wait(120) and self.process.poll() is None, "".join(self.lines)
+
+    def ask(self, method, path, body=None, headers=None):
+        """(status, JSON or text)"""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=60)
+        try:
+            headers = headers or {}
+            connection.request(method, path, body, headers,
+                               encode_chunked="Transfer-Encoding" in headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, (json.loads(text) if text[:1] in b"{[" else text.decode())
+        finally:
+            connection.close()
+
+    def infer(self, x, model="mlp", **message):
+        message["inputs"] = [{"name": "x", "datatype": "FP32", "shape": list(x.shape),
+                              "data": x.reshape(-1).tolist()}]
+        return self.ask("POST", f"/v2/models/{model}/infer", json.dumps(message))
+
+    def resident(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(next(line for line in file if line.startswith("VmRSS")).split()[1]) * 1024
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    put(folder, "mlp", 3, mlp())
+    server = Server(folder, "--json-mb", "1", "--request-mb", "2")
+    yield server
+    server.stop()
+
+
+def test_health_metadata_and_metrics(server):
+    assert server.ask("GET", "/v2/health/live") == (200, {"live": True})
+    assert server.ask("GET", "/v2/health/ready") == (200, {"ready": True})
+    assert server.ask("GET", "/v2/models/mlp/ready") == (200, {"name": "mlp", "ready": True})
+    for path in ("/v2/models/mlp", "/v2/models/mlp/versions/3"):
+        status, found = server.ask("GET", path)
+        assert status == 200 and found["versions"] == ["3"]
+        assert found["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 10]}]
+    assert server.ask("GET", "/v2/models/none")[0] == 404
+    assert server.ask("GET", "/v2/models") == (200, {"models": ["mlp"]})
+    status, text = server.ask("GET", "/metrics")
+    assert status == 200 and "quern_loads_total{" in text
+
+
+def test_answers_are_the_librarys(server):
+    x = rows(5)
+    status, found = server.infer(x, id="q1")
+    assert status == 200 and found["id"] == "q1" and found["model_version"] == "3"
+    (y,) = found["outputs"]
+    np.testing.assert_allclose(np.reshape(y["data"], y["shape"]), quern.compile(mlp())(x),
+                               rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_tritons_clients(server, protocol):
+    client = pytest.importorskip(f"tritonclient.{protocol}", reason="needs tritonclient[all]")
+    from tritonclient.utils import InferenceServerException
+    with client.InferenceServerClient(f"127.0.0.1:{getattr(server, protocol)}") as triton:
+        assert triton.is_server_live() and triton.is_server_ready() and triton.is_model_ready("mlp")
+        x = rows(3)
+
+        def tensor(array):
+            given = client.InferInput("x", array.shape, "FP32")
+            given.set_data_from_numpy(array)
+            return [given]
+        for version in ("", "3"):
+            result = triton.infer("mlp", tensor(x), model_version=version,
+                                  outputs=[client.InferRequestedOutput("y")])
+            np.testing.assert_allclose(result.as_numpy("y"), quern.compile(mlp())(x),
+                                       rtol=1e-5, atol=1e-5)
+        for wrong, named, message in ((rows(3, width=4), {}, "wanted shape Nx10, found 3x4"),
+                                      (x, {"model_version": "8"}, "has no version '8'"),
+                                      (x, {"outputs": [client.InferRequestedOutput("z")]},
+                                       "no output 'z'")):
+            with pytest.raises(InferenceServerException, match=message) as error:
+                triton.infer("mlp", tensor(wrong), **named)
+            assert error.value.status() in ("400", "404", "StatusCode.INVALID_ARGUMENT",
+                                            "StatusCode.NOT_FOUND")
+
+
+def test_hostile_bodies_are_answered_with_4xx_and_leave_nothing(server):
+    x = rows(1)
+    bodies = list(hostile_requests(1000))
+    for round_ in range(2):
+        for body, length in bodies:
+            headers = {} if length is None or not length.isascii() else {
+                "Inference-Header-Content-Length": length}
+            status, _ = server.ask("POST", "/v2/models/mlp/infer", body, headers)
+            assert status == 200 or 400 <= status < 500
+        if round_ == 0:  # after what comes once: imports, arenas
+            before = server.resident()
+    assert server.resident() < before + (16 << 20)
+    assert server.infer(x)[0] == 200
+    # Larger than anything may be: refused by its length, or where it goes beyond.
+    assert server.ask("POST", "/v2/models/mlp/infer", b"x" * (3 << 20))[0] == 413
+    assert server.ask("POST", "/v2/models/mlp/infer", (b"x" * 65536 for _ in range(40)),
+                      {"Transfer-Encoding": "chunked"})[0] == 413
+    connection = socket.create_connection(("127.0.0.1", server.http))
+    connection.sendall(b"POST /v2/models/mlp/infer HTTP/1.1\r\nHost: x\r\n"
+                       b"Content-Length: 999999999999999\r\n\r\n")
+    assert b" 413 " in connection.recv(100)
+    connection.close()
+    assert server.ask("POST", "/v1/models/mlp:predict", '{"instances": [1]}')[0] == 400
+    assert server.ask("POST", "/v2/repository/models/mlp/unload")[0] == 503
+
+
+def test_a_client_that_goes_away_ends_its_run_and_others_go_on(tmp_path):
+    put(tmp_path, "slow", 1, long_loop(), batching="off")
+    put(tmp_path, "mlp", 1, mlp())
+    server = Server(tmp_path, "--queue", "2")
+    x = np.zeros(64, "f4")
+    message = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [64],
+                                      "data": x.tolist()}]}).encode()
+    clients = []
+    for _ in range(3):
+        clients.append(socket.create_connection(("127.0.0.1", server.http)))
+        clients[-1].sendall(b"POST /v2/models/slow/infer HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+                            str(len(message)).encode() + b"\r\n\r\n" + message)
+        time.sleep(0.3)
+    status, found = server.infer(x, "slow")
+    assert status == 429 and "2 requests wait" in found["error"]
+    assert server.infer(rows(1))[0] == 200
+    for client in clients:
+        client.close()
+    # Two runs more than this one would wait for minutes.
+    status, found = server.infer(x, "slow", parameters={"timeout": 1_500_000})
+    assert status == 504 and "not answered in time" in found["error"]
+    assert server.stop() == 0
+
+
+def test_sigterm_answers_what_has_been_asked(tmp_path):
+    put(tmp_path, "mlp", 1, mlp())
+    server = Server(tmp_path, "--max-delay-ms", "1500", "--batch-sizes", "1,64")
+    answers = []
+    asked = [threading.Thread(target=lambda: answers.append(server.infer(rows(1))[0]))
+             for _ in range(8)]
+    for thread in asked:
+        thread.start()
+    time.sleep(0.7)
+    assert server.stop() == 0
+    for thread in asked:
+        thread.join()
+    assert answers == [200] * 8
+    assert "stopped" in server.lines[-1]
+
+
+def test_wrong_folders_end_with_a_reason(tmp_path):
+    ended = subprocess.run([sys.executable, "-m", "quern.serving", "--models",
+                            str(tmp_path / "none")], capture_output=True, text=True, timeout=120,
+                           env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert ended.returncode == 10 and "no folder of models" in ended.stderr
