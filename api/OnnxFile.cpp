@@ -46,6 +46,32 @@ static std::vector<std::string> filesOf(const proto::ModelProto &model, const st
   return files;
 }
 
+/// What ONNX's own metadata say of the pixels of images.
+static ImageOptions imageOptionsOf(const proto::ModelProto &model) {
+  ImageOptions options;
+  for (const proto::StringStringEntryProto &entry : model.metadata_props()) {
+    const std::string &key = entry.key(), &value = entry.value();
+    if (key == "Image.BitmapPixelFormat" && value == "Gray8")
+      options.colors = ImageColors::Gray;
+    else if (key == "Image.BitmapPixelFormat" && value == "Rgb8")
+      options.colors = ImageColors::Rgb;
+    else if (key == "Image.BitmapPixelFormat" && value == "Bgr8")
+      options.colors = ImageColors::Bgr;
+    else if (key == "Image.NominalPixelRange" && value == "NominalRange_0_255")
+      options.numbers = PixelNumbers{.scale = 1};
+    else if (key == "Image.NominalPixelRange" && value == "Normalized_0_1")
+      options.numbers = PixelNumbers();
+    else if (key == "Image.NominalPixelRange" && value == "Normalized_1_1")
+      options.numbers = PixelNumbers{.scale = 1, .mean = {127.5}, .deviation = {127.5}};
+    else if (key == "Image.NominalPixelRange" && value == "NominalRange_16_235")
+      options.numbers = PixelNumbers{.scale = 219.0 / 255, .mean = {-16}};
+    else if (key == "Image.BitmapPixelFormat" || key == "Image.NominalPixelRange" ||
+             (key == "Image.ColorSpaceGamma" && value != "SRGB"))
+      options.unsupported = "the model's metadata ask for images with " + key + " " + value;
+  }
+  return options;
+}
+
 static ModelFacts collectFacts(const proto::ModelProto &model) {
   ModelFacts facts;
   facts.producer = model.producer_name();
@@ -74,6 +100,8 @@ static ModelFacts collectFacts(const proto::ModelProto &model) {
       facts.inputs.push_back(portOf(input));
   for (const proto::ValueInfoProto &output : graph.output())
     facts.outputs.push_back(portOf(output));
+  for (const PortSignature &input : facts.inputs)
+    facts.images.emplace(input.name, imageOptionsOf(model));
   std::map<std::string, int64_t> counts;
   countOps(graph, counts);
   facts.ops.assign(counts.begin(), counts.end());

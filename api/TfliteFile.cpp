@@ -49,6 +49,24 @@ static ImportedModule loadBytes(const ModelBytes &model, mlir::MLIRContext &cont
   return tflite::importTflite(std::move(bytes), model.name, context, limits);
 }
 
+/// Also of an input of which nothing is said, what its integers stand for.
+static ImageOptions imageOptionsOf(const tflite::ImageFacts &image) {
+  ImageOptions options;
+  if (image.height > 0)
+    options.height = image.height;
+  if (image.width > 0)
+    options.width = image.width;
+  if (image.isImage)
+    options.colors = image.isGray ? ImageColors::Gray : ImageColors::Rgb;
+  if (image.hasNormalization)
+    options.numbers = PixelNumbers{.scale = 1,
+                                   .mean = {image.mean.begin(), image.mean.end()},
+                                   .deviation = {image.deviation.begin(), image.deviation.end()}};
+  if (image.scale && *image.scale > 0)
+    options.quantization = PixelQuantization{*image.scale, image.zeroPoint};
+  return options;
+}
+
 static Expected<ModelFacts> factsOf(SourceBytes bytes, const Limits &limits) {
   QUERN_ASSIGN(tflite::FileFacts found, tflite::inspect(std::move(bytes), limits));
   ModelFacts facts;
@@ -57,6 +75,10 @@ static Expected<ModelFacts> factsOf(SourceBytes bytes, const Limits &limits) {
   facts.irVersion = found.version;
   for (std::string &name : found.metadata)
     facts.metadata.emplace_back(std::move(name), "");
+  for (const tflite::ImageFacts &image : found.described.images)
+    facts.images.emplace(image.input, imageOptionsOf(image));
+  for (tflite::LabelFile &labels : found.described.labels)
+    facts.labelFiles.emplace_back(std::move(labels.output), std::move(labels.file));
   facts.inputs = std::move(found.inputs);
   facts.outputs = std::move(found.outputs);
   std::map<std::string, int64_t> counts;

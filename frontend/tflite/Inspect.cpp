@@ -29,6 +29,7 @@ Expected<FileFacts> tflite::inspect(frontend::SourceBytes bytes, const Limits &l
   if (file->metadata())
     for (const file::Metadata *entry : *file->metadata())
       facts.metadata.push_back(nameOf(entry->name()));
+  QUERN_ASSIGN(facts.described, readMetadata(file, view));
   CheckedSize parameters(0);
   for (const file::SubGraph *graph : *file->subgraphs()) {
     if (graph->operators())

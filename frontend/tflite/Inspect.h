@@ -3,6 +3,7 @@
 
 #include "frontend/ImportProblems.h"
 #include "frontend/SourceBytes.h"
+#include "frontend/tflite/Metadata.h"
 #include "quern/Limits.h"
 #include "quern/PortSignature.h"
 
@@ -19,8 +20,9 @@ struct FileFacts {
   std::vector<PortSignature> inputs, outputs;
   /// The op of each node, of all subgraphs.
   std::vector<std::string> ops;
-  /// Names of pieces of metadata.
+  /// Names of pieces of metadata, and what is known of the one on images and labels.
   std::vector<std::string> metadata;
+  MetadataFacts described;
   int64_t constants = 0;
   /// Elements of the constants.
   int64_t parameters = 0;

@@ -11,11 +11,6 @@ using namespace quern::reference;
 /// What a pixel costs, in units of the budget: JPEG 2000 is slow.
 static constexpr int64_t kPixelWork = 100;
 
-/// Luma as ITU-R 601 weighs it, in 16 bits and rounded.
-static uint8_t lumaOf(const uint8_t *rgb) {
-  return static_cast<uint8_t>((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16);
-}
-
 static Expected<std::vector<Tensor>> evalImageDecode(const OpCall &call) {
   const Tensor &input = call.inputs[0];
   if (input.dtype() != DType::UInt8 || input.rank() != 1)

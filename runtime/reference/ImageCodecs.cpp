@@ -8,6 +8,8 @@
 #include <string_view>
 
 #include <jpeglib.h>
+// After it:
+#include <jerror.h>
 #include <png.h>
 #include <webp/decode.h>
 
@@ -62,6 +64,13 @@ static void onJpegError(j_common_ptr info) {
   std::longjmp(errors->back, 1);
 }
 
+/// What is damaged within is shown as it can be, as other decoders do; what is not there is no
+/// picture.
+static void onJpegWarning(j_common_ptr info, int level) {
+  if (level < 0 && info->err->msg_code == JWRN_JPEG_EOF)
+    onJpegError(info);
+}
+
 /// Reads the header; false with a message in `errors`. No object here has a destructor:
 /// the jump would leave it out.
 static bool startJpeg(jpeg_decompress_struct &info, JpegErrors &errors, ImageBytes file) {
@@ -93,7 +102,7 @@ static Status decodeJpeg(ImageBytes file, const AllocatePixels &allocate) {
   JpegErrors errors = {};
   info.err = jpeg_std_error(&errors.base);
   errors.base.error_exit = onJpegError;
-  errors.base.emit_message = [](j_common_ptr, int) {};
+  errors.base.emit_message = onJpegWarning;
   auto finish = [&](Status status) {
     jpeg_destroy_decompress(&info);
     return status;
@@ -150,10 +159,17 @@ static constexpr Format kFormats[] = {
     {"\xff\x4f\xff\x51", 0, decodeJpeg2000},
 };
 
-Status reference::decodeImage(ImageBytes file, const AllocatePixels &allocate) {
+static const Format *formatOf(ImageBytes file) {
   for (const Format &format : kFormats)
     if (file.size() >= format.offset + format.magic.size() &&
         std::memcmp(file.data() + format.offset, format.magic.data(), format.magic.size()) == 0)
-      return format.decode(file, allocate);
-  return unsupported("an image of unknown format");
+      return &format;
+  return nullptr;
+}
+
+bool reference::isImageFile(ImageBytes head) { return formatOf(head) != nullptr; }
+
+Status reference::decodeImage(ImageBytes file, const AllocatePixels &allocate) {
+  const Format *format = formatOf(file);
+  return format ? format->decode(file, allocate) : unsupported("an image of unknown format");
 }

@@ -199,9 +199,9 @@ class BadInputs(CliTest):
         self.fails(IO, "run", "add.onnx", "--input", "a=fifo.npy", says="not a regular file")
 
     def test_unknown_kind_of_file(self):
-        (self.folder / "a.csv").write_text("1,2,3")
-        self.fails(USAGE, "run", "add.onnx", "--input", "a=a.csv",
-                   says="an input file is a .npy, .npz or ONNX .pb file")
+        (self.folder / "a.txt").write_text("1,2,3")
+        self.fails(USAGE, "run", "add.onnx", "--input", "a=a.txt",
+                   says="an input file is a .npy, .npz or ONNX .pb file, a table")
 
     def test_broken_files(self):
         self.save("good.npy", np.zeros((1, 3), np.float32))

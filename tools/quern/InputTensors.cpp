@@ -1,6 +1,7 @@
 //===- InputTensors.cpp - what a model is run on --------------------------===//
 #include "tools/quern/InputTensors.h"
 
+#include "quern/Artifact.h"
 #include "quern/ConvertTensor.h"
 #include "quern/NearestName.h"
 #include "quern/OnnxFile.h"
@@ -10,6 +11,7 @@
 #include "tools/quern/Ports.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fmt/format.h>
 #include <map>
@@ -48,7 +50,9 @@ private:
   Status addFile(const std::string &path);
   Status addFolder(const std::string &path);
   Status addArchive(const std::string &path);
-  Expected<AnyValue> readValue(const std::string &path, const ValueType &type) const;
+  Status addTable(const std::string &path);
+  Expected<AnyValue> readValue(const std::string &path, const PortSignature &port) const;
+  Expected<AnyValue> readPicture(const std::string &path, const PortSignature &port) const;
   Status checkAll() const;
   Status noteFile(const std::string &path) const;
   Expected<AnyValue> makeValue(const PortSignature &port, Filling filling, uint64_t seed);
@@ -106,19 +110,58 @@ Status InputSet::noteFile(const std::string &path) const {
   return guard ? guard->reads("input", path) : Status::ok();
 }
 
-/// The value of a file, of a .pb file one of this type.
-Expected<AnyValue> InputSet::readValue(const std::string &path, const ValueType &type) const {
+/// Whether it is an image, by what it begins with.
+static Expected<bool> isImageFile(const std::string &path) {
+  constexpr size_t kHead = 32;
+  QUERN_ASSIGN(InputFile input, openFile(path));
+  std::array<std::byte, kHead> head = {};
+  return isImage({head.data(), std::fread(head.data(), 1, kHead, input.file.get())});
+}
+
+/// As the options and then the model's metadata say.
+Expected<AnyValue> InputSet::readPicture(const std::string &path, const PortSignature &port) const {
+  QUERN_ASSIGN(ImageOptions image, parseImageOptions(options.images));
+  if (!options.model.empty() && !isLibraryFile(options.model)) {
+    QUERN_ASSIGN(ModelFacts facts, inspectModelFile(options.model, limits));
+    image = image.orElse(facts.images[port.name]);
+  }
+  QUERN_ASSIGN(FileBytes file, readFile(path, limits.maxTensorBytes));
+  auto input = readImage(file.bytes(), port, image, limits);
+  if (!input)
+    return input.status().withContext(fmt::format("'{}' for input '{}'", path, port.name));
+  if (input->isNumbersGuessed)
+    note(style, fmt::format("input '{}' takes pixels from 0 to 1, as nothing says what it wants; "
+                            "--image-preset, --image-scale, --image-mean and --image-std do",
+                            port.name));
+  detail(style, fmt::format("'{}': {}", path, input->description));
+  return AnyValue(std::move(input->tensor));
+}
+
+/// The value of a file, of a .pb file one of this port's type.
+Expected<AnyValue> InputSet::readValue(const std::string &path, const PortSignature &port) const {
   QUERN_TRY(noteFile(path));
+  QUERN_TRY(refuseParquet(path));
+  if (isTable(path)) {
+    QUERN_ASSIGN(std::vector<AnyValue> read, readTable({&port, 1}, path, options.table, limits));
+    return std::move(read[0]);
+  }
   if (path.ends_with(".pb")) {
-    auto value = readValueFile(path, type, limits);
+    auto value = readValueFile(path, port, limits);
     if (value)
       return value;
     // What is broken is the input, not the model.
     Status status = value.status();
     return status.code() == StatusCode::InvalidModel ? invalidInput(status.message()) : status;
   }
-  if (!path.ends_with(".npy"))
-    return usageError("'" + path + "': an input file is a .npy, .npz or ONNX .pb file");
+  if (!path.ends_with(".npy")) {
+    QUERN_ASSIGN(bool isImage, isImageFile(path));
+    if (isImage)
+      return readPicture(path, port);
+    return usageError(
+        "'" + path +
+        "': an input file is a .npy, .npz or ONNX .pb file, a table (.csv, .tsv) or an "
+        "image (JPEG, PNG, WebP, BMP, TIFF, PNM, JPEG 2000)");
+  }
   QUERN_ASSIGN(FileBytes file, readFile(path, limits.maxTensorBytes));
   auto tensor = parseNpy(file.bytes(), file.data, limits);
   if (!tensor)
@@ -165,19 +208,31 @@ Status InputSet::addArchive(const std::string &path) {
   return Status::ok();
 }
 
+/// An input for each of the model's.
+Status InputSet::addTable(const std::string &path) {
+  QUERN_TRY(noteFile(path));
+  QUERN_ASSIGN(std::vector<AnyValue> read, readTable(ports, path, options.table, limits));
+  for (size_t i = 0; i < ports.size(); ++i)
+    QUERN_TRY(set(i, std::move(read[i]), "'" + path + "'"));
+  return Status::ok();
+}
+
 Status InputSet::addFile(const std::string &path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored))
     return addFolder(path);
   if (path.ends_with(".npz"))
     return addArchive(path);
-  const ValueType type = ports.size() == 1 ? ValueType(ports[0]) : ValueType();
-  QUERN_ASSIGN(AnyValue value, readValue(path, type));
-  if (ports.size() != 1)
-    return usageError(
-        fmt::format("'{}' could be any of the model's {} inputs; write --input NAME={}", path,
-                    ports.size(), path));
-  return set(0, std::move(value), "'" + path + "'");
+  if (isTable(path))
+    return addTable(path);
+  QUERN_TRY(refuseParquet(path));
+  if (ports.size() == 1) {
+    QUERN_ASSIGN(AnyValue value, readValue(path, ports[0]));
+    return set(0, std::move(value), "'" + path + "'");
+  }
+  QUERN_TRY(openFile(path).status());
+  return usageError(fmt::format("'{}' could be any of the model's {} inputs; write --input NAME={}",
+                                path, ports.size(), path));
 }
 
 Status InputSet::add(const std::string &option) {

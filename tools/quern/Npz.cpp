@@ -1,12 +1,13 @@
 //===- Npz.cpp - NumPy's archives of arrays -------------------------------===//
 //
-// The container is libzip's, ZIP64 included. Archives are read from the file, not from memory:
-// every entry is read once, into the memory that its tensor keeps.
+// The container is libzip's (ZipArchive.h). Every entry is read once, into the memory that its
+// tensor keeps.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Npz.h"
 
 #include "tools/quern/Npy.h"
+#include "tools/quern/ZipArchive.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -20,83 +21,9 @@ using namespace quern::cli;
 
 namespace {
 using Archive = std::unique_ptr<zip_t, void (*)(zip_t *)>;
-using ZipFile = std::unique_ptr<zip_file_t, void (*)(zip_file_t *)>;
 
-/// What a byte of deflated data becomes at most, rounded up.
-constexpr zip_uint64_t kMostDeflated = 1040;
 /// The name of an entry has so many bytes at most.
 constexpr size_t kMaxNameBytes = std::numeric_limits<uint16_t>::max();
-
-//===----------------------------------------------------------------------===//
-// Reading
-//===----------------------------------------------------------------------===//
-
-Status readFailure(const zip_error_t &error) {
-  switch (zip_error_code_zip(&error)) {
-  case ZIP_ER_NOPASSWD:
-  case ZIP_ER_ENCRNOTSUPP:
-    return unsupported("encrypted .npz files");
-  case ZIP_ER_COMPNOTSUPP:
-    return unsupported("this compression method in a .npz file");
-  case ZIP_ER_CRC:
-    return invalidInput("the checksum does not match: the .npz file is damaged");
-  case ZIP_ER_MEMORY:
-    return resourceLimit("out of memory for a .npz file");
-  default:
-    return invalidInput("the .npz file is damaged");
-  }
-}
-
-Expected<Archive> openArchive(InputFile file) {
-  if (file.bytes == 0) // which libzip takes for an archive of nothing
-    return invalidInput("not a .npz file, or cut off");
-  zip_error_t error;
-  zip_error_init(&error);
-  zip_source_t *source = zip_source_filep_create(file.file.get(), 0, -1, &error);
-  if (!source)
-    return readFailure(error);
-  (void)file.file.release(); // the source's now
-  zip_t *archive = zip_open_from_source(source, ZIP_RDONLY, &error);
-  if (archive)
-    return Archive(archive, zip_discard);
-  zip_source_free(source);
-  return invalidInput("not a .npz file, or cut off");
-}
-
-/// All bytes of an entry, whose checksum libzip compares at the end.
-Expected<FileBytes> readContent(zip_t *archive, zip_uint64_t index, int64_t limit) {
-  constexpr zip_uint64_t kWanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
-  zip_stat_t info;
-  if (zip_stat_index(archive, index, 0, &info) != 0 || (info.valid & kWanted) != kWanted)
-    return invalidInput("the directory of the .npz file is damaged");
-  // More than deflate can make of so many bytes is a lie.
-  zip_uint64_t most = info.comp_method == ZIP_CM_STORE ? 1 : kMostDeflated;
-  if (info.size / most > info.comp_size)
-    return invalidInput("the directory of the .npz file is damaged");
-  if (info.size > static_cast<zip_uint64_t>(limit))
-    return resourceLimit(
-        fmt::format("the array needs {} bytes, the limit is {}", info.size, limit));
-  ZipFile entry(zip_fopen_index(archive, index, 0), [](zip_file_t *f) { zip_fclose(f); });
-  if (!entry)
-    return readFailure(*zip_get_error(archive));
-  auto size = static_cast<int64_t>(info.size);
-  QUERN_ASSIGN(Tensor buffer, Tensor::allocateUninitialized(DType::UInt8, {size}));
-  auto shared = std::make_shared<Tensor>(buffer);
-  auto *data = static_cast<std::byte *>(shared->mutableRawData());
-  for (int64_t at = 0; at < size;) {
-    zip_int64_t got = zip_fread(entry.get(), data + at, static_cast<zip_uint64_t>(size - at));
-    if (got < 0)
-      return readFailure(*zip_file_get_error(entry.get()));
-    if (got == 0)
-      return invalidInput("the compressed data is damaged");
-    at += got;
-  }
-  std::byte beyond;
-  if (zip_int64_t got = zip_fread(entry.get(), &beyond, 1); got != 0)
-    return got < 0 ? readFailure(*zip_file_get_error(entry.get()))
-                   : invalidInput("the compressed data is damaged");
-  return FileBytes{std::shared_ptr<const std::byte>(shared, data), info.size};
-}
 
 //===----------------------------------------------------------------------===//
 // Writing
@@ -206,17 +133,14 @@ static Status addEntry(zip_t *archive, const std::string &name, const NpyArray &
 
 Expected<std::vector<NamedArray>> cli::readNpz(const std::string &path, const Limits &limits) {
   QUERN_ASSIGN(InputFile file, openFile(path));
-  QUERN_ASSIGN(Archive archive, openArchive(std::move(file)));
+  QUERN_ASSIGN(ZipArchive archive, ZipArchive::open(std::move(file), ".npz file"));
   std::vector<NamedArray> arrays;
   int64_t bytesLeft = limits.maxActivationBytes;
-  zip_int64_t count = zip_get_num_entries(archive.get(), 0);
-  for (zip_int64_t i = 0; i < count; ++i) {
-    auto index = static_cast<zip_uint64_t>(i);
-    const char *found = zip_get_name(archive.get(), index, ZIP_FL_ENC_RAW);
-    std::string name = found ? found : "";
+  for (int64_t i = 0; i < archive.size(); ++i) {
+    std::string name = archive.name(i).value_or("");
     if (name.ends_with(".npy"))
       name.resize(name.size() - 4);
-    auto content = readContent(archive.get(), index, std::min(bytesLeft, limits.maxTensorBytes));
+    auto content = archive.read(i, std::min(bytesLeft, limits.maxTensorBytes));
     if (!content)
       return content.status().withContext("array '" + name + "'");
     bytesLeft -= static_cast<int64_t>(content->size);

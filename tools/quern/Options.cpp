@@ -59,7 +59,9 @@ Status TimeBudget::check(std::string_view what, double milliseconds) const {
 }
 
 void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
-  verb.add_option("MODEL", options.path, "A model file: ONNX or TensorFlow Lite")->required()->type_name("FILE");
+  verb.add_option("MODEL", options.path, "A model file: ONNX or TensorFlow Lite")
+      ->required()
+      ->type_name("FILE");
   verb.add_option("--shape", options.shapes, "Shape of an input: NAME=1x3x224x224")
       ->type_name("NAME=SIZES")
       ->take_all()
@@ -75,13 +77,102 @@ void cli::addModelOptions(CLI::App &verb, ModelOptions &options) {
   addTimeoutOption(verb, options.timeout);
 }
 
+namespace {
+struct ImageOption {
+  const char *flag;
+  std::string ImageArguments::*value;
+  const char *name;
+  const char *description;
+  std::vector<std::string> choices;
+};
+} // namespace
+
+static void addImageOptions(CLI::App &verb, ImageArguments &arguments) {
+  static const std::vector<ImageOption> kOptions = {
+      {"--image-preset",
+       &ImageArguments::preset,
+       "NAME",
+       "How images become inputs: as torchvision, TensorFlow (from -1 to 1) or Caffe have them; "
+       "the options below come before it, the model's metadata after it",
+       {"torch", "tf", "caffe"}},
+      {"--image-size",
+       &ImageArguments::size,
+       "SIZE",
+       "HEIGHTxWIDTH of images where the model takes any: 224x224",
+       {}},
+      {"--image-fit",
+       &ImageArguments::fit,
+       "HOW",
+       "What is not of that size is stretched (default), cropped around its centre, or padded "
+       "with black",
+       {"stretch", "crop", "pad"}},
+      {"--image-crop",
+       &ImageArguments::crop,
+       "PART",
+       "What part of the shorter side --image-fit crop keeps (default 1)",
+       {}},
+      {"--image-filter",
+       &ImageArguments::filter,
+       "NAME",
+       "How images are resized, as Pillow does it (default bilinear)",
+       {"nearest", "bilinear", "bicubic"}},
+      {"--image-layout",
+       &ImageArguments::layout,
+       "LAYOUT",
+       "Where the channels are, if the input does not tell",
+       {"nchw", "nhwc"}},
+      {"--image-colors",
+       &ImageArguments::colors,
+       "ORDER",
+       "The channels of an image (default rgb, of one channel gray)",
+       {"rgb", "bgr", "gray"}},
+      {"--image-scale",
+       &ImageArguments::scale,
+       "NUMBER",
+       "Floats are (pixel * scale - mean) / std of pixels from 0 to 255 (default 1/255)",
+       {}},
+      {"--image-mean",
+       &ImageArguments::mean,
+       "NUMBERS",
+       "The mean, one for all channels or one for each, in the model's order (default 0)",
+       {}},
+      {"--image-std", &ImageArguments::deviation, "NUMBERS", "The std, likewise (default 1)", {}},
+  };
+  for (const ImageOption &option : kOptions) {
+    CLI::Option *added = verb.add_option(option.flag, arguments.*option.value, option.description);
+    if (option.choices.empty())
+      added->type_name(option.name);
+    else
+      added->check(CLI::IsMember(option.choices));
+  }
+}
+
+static void addTableOptions(CLI::App &verb, TableOptions &options) {
+  verb.add_option("--columns", options.columns,
+                  "The columns of a table that a model's input takes, in order: age,height; of "
+                  "several inputs NAME=age,height (default: all, or the one of the input's name)")
+      ->type_name("[NAME=]COLUMNS")
+      ->take_all()
+      ->allow_extra_args(false);
+  verb.add_option("--missing", options.missing,
+                  "What stands for numbers that a table lacks: nan or a number (default: they are "
+                  "refused)")
+      ->type_name("VALUE");
+  verb.add_option("--separator", options.separator,
+                  "What is between the columns of a table: a character, or tab (default: a comma, "
+                  "of .tsv files a tab)")
+      ->type_name("CHARACTER");
+}
+
 void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
   verb.add_option(
           "--input", options.given,
           "NAME=FILE.npy, NAME=FILE.pb, NAME=random, NAME=zeros; a .npz file with the "
           "names of the inputs (others are left out with a warning; a single array arr_0 is "
           "that of a single input); a folder with "
-          "input_0.pb, ...; random or zeros for the rest")
+          "input_0.pb, ...; NAME=IMAGE or IMAGE, a JPEG, PNG, WebP, BMP, TIFF, PNM or JPEG 2000 "
+          "file; FILE.csv or .tsv, a table whose columns are the inputs; random or zeros for the "
+          "rest")
       ->type_name("INPUT")
       ->take_all()
       ->allow_extra_args(false);
@@ -92,6 +183,9 @@ void cli::addInputOptions(CLI::App &verb, InputOptions &options) {
   verb.add_option("--seed", options.seed,
                   "Of random inputs, and of nodes that draw at random (default 0)")
       ->check(CLI::NonNegativeNumber);
+  addImageOptions(verb, options.images);
+  addTableOptions(verb, options.table);
+  verb.get_option("MODEL")->each([&options](const std::string &path) { options.model = path; });
 }
 
 void cli::addSampleOptions(CLI::App &verb, InputOptions &options) {
@@ -102,6 +196,7 @@ void cli::addSampleOptions(CLI::App &verb, InputOptions &options) {
       ->take_all()
       ->allow_extra_args(false);
   verb.add_flag("--cast", options.cast, "Convert its numbers to the types of the inputs");
+  verb.get_option("MODEL")->each([&options](const std::string &path) { options.model = path; });
 }
 
 //===----------------------------------------------------------------------===//

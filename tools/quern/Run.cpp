@@ -7,6 +7,8 @@
 #include "tools/quern/Interrupt.h"
 #include "tools/quern/OpenModel.h"
 #include "tools/quern/OutputFiles.h"
+#include "tools/quern/RunTable.h"
+#include "tools/quern/TopClasses.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -26,6 +28,9 @@ struct RunOptions {
   std::vector<std::string> outputs;
   /// Of each output, to show; by default few for people and more in JSON.
   std::optional<int64_t> values;
+  TopOptions top;
+  /// Of a table that another is written of.
+  std::string keep;
   TimeBudget maxTime;
   OutputStyle style;
 };
@@ -55,7 +60,8 @@ static void addOptions(CLI::App &verb, RunOptions &options) {
   verb.add_option("-o,--output", options.outputs,
                   "FILE.npz with all outputs, FOLDER/ for output_0.pb, output_1.pb, ... of any "
                   "kind, or NAME=FILE.npy (or .pb) with one; FILE.npy when there is but one; - for "
-                  "standard output, as .npy or, of several outputs, .npz")
+                  "standard output, as .npy or, of several outputs, .npz; of a table FILE.csv or - "
+                  "for another with its columns and then the outputs")
       ->type_name("FILE")
       ->take_all()
       ->allow_extra_args(false);
@@ -63,6 +69,11 @@ static void addOptions(CLI::App &verb, RunOptions &options) {
                   "How many values of each output to show (default 8, with --json 100)")
       ->type_name("COUNT")
       ->check(CLI::NonNegativeNumber);
+  addTopOptions(verb, options.top);
+  verb.add_option("--keep", options.keep,
+                  "The columns of a table that the one with the outputs has, too: id,name, all "
+                  "(default) or none")
+      ->type_name("COLUMNS");
   addMaxTimeOption(verb, options.maxTime, "Ends with exit code 6 when the run takes longer: 5ms");
 }
 
@@ -168,6 +179,8 @@ struct FinishedRun {
   /// With what was chosen.
   BackendOptions backend;
   std::vector<AnyValue> outputs;
+  /// Of each output the largest scores of its rows, where they are asked for.
+  std::vector<std::vector<std::vector<RankedClass>>> classes;
   double compileMs = 0, runMs = 0;
   int threads = 0;
 };
@@ -182,6 +195,7 @@ static Expected<FinishedRun> runOnce(const Runnable &opened, const RunOptions &o
   Runner &runner = *prepared.runner;
   FinishedRun done{.backend = std::move(prepared.backend),
                    .outputs = std::vector<AnyValue>(runner.outputs().size()),
+                   .classes = {},
                    .compileMs = prepared.compileMs,
                    .threads = runner.threads()};
   progress.show("running");
@@ -215,35 +229,95 @@ static Json describeJson(const RunOptions &options, const Runnable &opened,
     report["max_time_ms"] = *most;
   constexpr int64_t kShown = 100;
   report["outputs"] = Json::array();
-  for (size_t i = 0; i < done.outputs.size(); ++i)
+  for (size_t i = 0; i < done.outputs.size(); ++i) {
     report["outputs"].push_back(
         describeOutputJson(opened.outputs()[i].name, done.outputs[i],
                            static_cast<size_t>(options.values.value_or(kShown))));
+    if (!done.classes.empty() && !done.classes[i].empty())
+      report["outputs"].back()["top"] = classesJson(done.classes[i]);
+  }
   return report;
+}
+
+/// With labels, where there are labels. Usage error when no output has scores.
+static Status rankOutputs(const Runnable &opened, const RunOptions &options, FinishedRun &done) {
+  QUERN_ASSIGN(OutputLabels labels, readLabels(options.top, options.model.path, opened.outputs(),
+                                               done.outputs, opened.limits));
+  bool isRanked = false;
+  for (size_t i = 0; i < done.outputs.size(); ++i) {
+    done.classes.push_back(rankClasses(done.outputs[i], options.top, labels[i]));
+    isRanked |= !done.classes.back().empty();
+  }
+  return isRanked ? Status::ok()
+                  : usageError("--top: no output has scores: numbers in one or two dimensions");
+}
+
+/// The outputs as a person wants to see them.
+static std::string describeOutputs(const Runnable &opened, const RunOptions &options,
+                                   const FinishedRun &done) {
+  constexpr int64_t kShown = 8;
+  std::string text;
+  for (size_t i = 0; i < done.outputs.size(); ++i) {
+    text += describeValue(opened.outputs()[i].name, done.outputs[i],
+                          static_cast<size_t>(options.values.value_or(kShown)));
+    if (!done.classes.empty() && !done.classes[i].empty())
+      text += describeClasses(done.classes[i]);
+  }
+  return text;
+}
+
+/// From table to table.
+static Status executeTable(Runnable &opened, const RunOptions &options, const TableRun &tables) {
+  if (options.top.isAsked())
+    return usageError(
+        "--top, --labels and --softmax are for outputs that are shown; a table has all "
+        "of them");
+  if (tables.output == "-" && options.style.isJsonOnStdout())
+    return usageError("--output - and --json both write to standard output; use --json=FILE");
+  QUERN_ASSIGN(TableReport done,
+               runTable(opened, tables, options.backend, options.inputs, options.style));
+  notePrecision(opened, done.backend, options.style);
+  note(options.style,
+       fmt::format("wrote {} rows to {}; compiled in {:.1f} ms, ran in {:.1f} ms", done.rows,
+                   tables.output == "-" ? "standard output" : tables.output, done.compileMs,
+                   done.runMs));
+  QUERN_TRY(writeJson({{"schema", "quern.run/1"},
+                       {"model", options.model.path},
+                       {"backend", opened.backendName(options.backend)},
+                       {"precision", precisionName(opened.precision(options.backend))},
+                       {"threads", done.threads},
+                       {"load_ms", opened.loadMs},
+                       {"compile_ms", done.compileMs},
+                       {"run_ms", done.runMs},
+                       {"table", {{"rows", done.rows}, {"runs", done.runs}}}},
+                      options.style));
+  return options.maxTime.check("the run", done.runMs);
 }
 
 static Status execute(const RunOptions &options) {
   QUERN_TRY(options.maxTime.milliseconds().status());
+  QUERN_ASSIGN(std::optional<TableRun> tables,
+               findTables(options.inputs, options.outputs, options.keep));
   QUERN_ASSIGN(Runnable opened, openRunnable(options.model, options.style));
+  if (tables)
+    return executeTable(opened, options, *tables);
   QUERN_ASSIGN(OutputFiles files,
                OutputFiles::parse(opened.outputs(), options.outputs, opened.guard));
+  if (!options.top.labels.empty())
+    QUERN_TRY(opened.guard.reads("labels", options.top.labels));
   QUERN_TRY(checkStandardOutput(files, options.style));
   QUERN_ASSIGN(std::vector<AnyValue> inputs,
                makeInputs(opened.inputs(), options.inputs, MissingInputs::Refuse, options.style,
                           opened.limits, opened.defaults, &opened.guard));
   QUERN_ASSIGN(FinishedRun done, runOnce(opened, options, inputs));
+  if (options.top.isAsked())
+    QUERN_TRY(rankOutputs(opened, options, done));
   notePrecision(opened, done.backend, options.style);
   detail(options.style,
          fmt::format("compiled in {:.1f} ms, ran in {:.1f} ms", done.compileMs, done.runMs));
   QUERN_TRY(files.write(opened.outputs(), done.outputs));
-  if (options.style.printsTable() && options.style.verbosity >= 0 && !files.useStandardOutput()) {
-    constexpr int64_t kShown = 8;
-    std::string text;
-    for (size_t i = 0; i < done.outputs.size(); ++i)
-      text += describeValue(opened.outputs()[i].name, done.outputs[i],
-                            static_cast<size_t>(options.values.value_or(kShown)));
-    QUERN_TRY(printText(text));
-  }
+  if (options.style.printsTable() && options.style.verbosity >= 0 && !files.useStandardOutput())
+    QUERN_TRY(printText(describeOutputs(opened, options, done)));
   QUERN_TRY(writeJson(describeJson(options, opened, done), options.style));
   return options.maxTime.check("the run", done.runMs);
 }

@@ -1,11 +1,13 @@
 //===- OnnxFile.h - what an ONNX file says, without importing it ----------===//
 #pragma once
 
+#include "quern/ImageInput.h"
 #include "quern/Limits.h"
 #include "quern/PortSignature.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -25,6 +27,11 @@ struct ModelFacts {
   std::string graphName, domain, description, graphDescription;
   int64_t modelVersion = 0;
   std::vector<std::pair<std::string, std::string>> metadata;
+  /// How inputs take images, as far as metadata that are standard say it, by input.
+  std::map<std::string, ImageOptions> images;
+  /// Outputs, and the files with a label for each element of their rows, which lie in a ZIP
+  /// archive behind the model in its own file.
+  std::vector<std::pair<std::string, std::string>> labelFiles;
   int64_t irVersion = 0;
   /// The imported versions by domain; that of ONNX itself is called ai.onnx.
   std::vector<std::pair<std::string, int64_t>> opsets;
