@@ -9,9 +9,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <unistd.h>
+#include <vector>
 
 using namespace quern;
 using namespace std::string_view_literals;
@@ -23,6 +26,8 @@ struct FileEnds {
   std::string head, tail;
   std::string path;
   bool isProtobuf = false;
+  /// The numbers of the outermost fields, if it is a protobuf message with few of them.
+  std::vector<int> fields = {};
 
   bool beginsWith(std::string_view magic, size_t offset = 0) const {
     return head.size() >= offset && std::string_view(head).substr(offset).starts_with(magic);
@@ -43,6 +48,13 @@ struct FileEnds {
     return std::none_of(head.begin(), head.end(), [](char c) { return c >= 0 && c < '\t'; });
   }
   bool mentions(std::string_view word) const { return head.find(word) != std::string::npos; }
+  /// A header of zlib, which joblib's compressed pickles begin with.
+  bool isZlib() const {
+    if (head.size() < 2)
+      return false;
+    auto method = static_cast<unsigned char>(head[0]), flags = static_cast<unsigned char>(head[1]);
+    return method == 0x78 && (method * 256U + flags) % 31 == 0;
+  }
 };
 
 struct ForeignKind {
@@ -55,8 +67,13 @@ constexpr const char *kExportTorch =
     "\n  export it where its class is at hand, in Python: model.eval()"
     "\n  torch.onnx.export(model, (example_input,), \"model.onnx\", dynamo=True)";
 constexpr const char *kExportKeras =
-    "\n  in Python, with Keras 3.8 and tf2onnx:"
-    "\n  keras.saving.load_model(\"FILE\").export(\"model.onnx\", format=\"onnx\")";
+    "\n  in Python (quern.compile(\"FILE\") does it): import keras, tensorflow as tf"
+    "\n  open(\"model.tflite\", \"wb\").write(tf.lite.TFLiteConverter.from_keras_model("
+    "keras.saving.load_model(\"FILE\")).convert())";
+constexpr const char *kExportSavedModel =
+    "\n  in Python (quern.compile(\"FOLDER\") does it): import tensorflow as tf"
+    "\n  open(\"model.tflite\", \"wb\").write("
+    "tf.lite.TFLiteConverter.from_saved_model(\"FOLDER\").convert())";
 constexpr const char *kExportEstimator =
     "\n  if it is a scikit-learn estimator, in Python: import joblib, skl2onnx"
     "\n  open(\"model.onnx\", \"wb\").write(skl2onnx.to_onnx(joblib.load(\"FILE\"), "
@@ -64,6 +81,9 @@ constexpr const char *kExportEstimator =
 constexpr const char *kExportHub = "\n  export the model that it was made of:"
                                    "\n  pip install optimum-onnx; optimum-cli export onnx --model "
                                    "NAME_OR_FOLDER onnx_folder/";
+constexpr const char *kTakeOther =
+    "\n  no program turns it into ONNX: take the model that it was converted from,"
+    "\n  or export one from the framework that the model was trained with";
 constexpr const char *kUnpack = "\n  unpack it and give the .onnx file in it";
 constexpr const char *kTakeSource =
     "\n  it cannot be turned back: take the ONNX model that it was made of,"
@@ -78,10 +98,11 @@ constexpr ForeignKind kKinds[] = {
      "\n  in Python: module = torch.jit.load(\"FILE\").eval()"
      "\n  torch.onnx.export(module, (example_input,), \"model.onnx\", dynamo=False)"},
     {[](const FileEnds &f) {
-       return f.holds("serialized_exported_program") || (f.isZip() && f.isNamed(".pt2"));
+       return f.holds("serialized_exported_program") || f.holds("models/model.json") ||
+              (f.isZip() && f.isNamed(".pt2"));
      },
      "a program of torch.export",
-     "\n  in Python: program = torch.export.load(\"FILE\")"
+     "\n  in Python (quern.compile(\"FILE\") does it): program = torch.export.load(\"FILE\")"
      "\n  torch.onnx.export(program, f=\"model.onnx\", dynamo=True)"},
     {[](const FileEnds &f) { return f.holds("data.pkl"); }, "a PyTorch file", kExportTorch},
     {[](const FileEnds &f) {
@@ -99,17 +120,30 @@ constexpr ForeignKind kKinds[] = {
     {[](const FileEnds &f) { return f.beginsWith("ORTM", 4); },
      "a model in ONNX Runtime's own format (.ort)",
      "\n  give the .onnx file that it was made of; a .ort file cannot be turned back"},
-    {[](const FileEnds &f) { return f.isNamed("saved_model.pb"); }, "a TensorFlow SavedModel",
-     "\n  pip install tf2onnx"
-     "\n  python3 -m tf2onnx.convert --saved-model FOLDER_OF_IT --output model.onnx"},
+    // Schema version 1 and graphs, no more.
+    {[](const FileEnds &f) {
+       return f.isNamed("saved_model.pb") ||
+              (f.beginsWith("\x08\x01\x12") &&
+               std::ranges::all_of(f.fields, [](int field) { return field == 1 || field == 2; }) &&
+               f.fields.size() > 1);
+     },
+     "a TensorFlow SavedModel", kExportSavedModel},
     {[](const FileEnds &f) {
        return f.beginsWith("ftrt") || f.beginsWith("ptrt") || f.isNamed(".engine") ||
               f.isNamed(".trt");
      },
      "a TensorRT engine, which is code for one kind of GPU", kTakeSource},
-    {[](const FileEnds &f) { return f.beginsWith("<?xml") && f.mentions("<net "); },
-     "an OpenVINO model", kTakeSource},
-    {[](const FileEnds &f) { return f.isNamed(".mlmodel"); }, "a Core ML model", kTakeSource},
+    {[](const FileEnds &f) {
+       return (f.beginsWith("<?xml") || f.beginsWith("<net ")) && f.mentions("<net ");
+     },
+     "an OpenVINO model", kTakeOther},
+    // A version, a description, and one of the kinds of models, whose numbers begin at 200.
+    {[](const FileEnds &f) {
+       return f.isNamed(".mlmodel") ||
+              (f.beginsWith("\x08") &&
+               std::ranges::any_of(f.fields, [](int field) { return field >= 200; }));
+     },
+     "a Core ML model", kTakeOther},
     {[](const FileEnds &f) { return f.isNamed(".pdmodel"); }, "a PaddlePaddle model",
      "\n  pip install paddle2onnx"
      "\n  paddle2onnx --model_dir FOLDER --model_filename FILE --params_filename FILE.pdiparams "
@@ -132,7 +166,8 @@ constexpr ForeignKind kKinds[] = {
      "a PyTorch file", kExportTorch},
     {[](const FileEnds &f) {
        return f.isNamed(".joblib") || f.isNamed(".pkl") || f.isNamed(".pickle") ||
-              (f.head.size() > 1 && f.head[0] == '\x80' && f.head[1] >= 2 && f.head[1] <= 5);
+              (f.head.size() > 1 && f.head[0] == '\x80' && f.head[1] >= 2 && f.head[1] <= 5) ||
+              (f.isZlib() && !f.isText());
      },
      "a Python pickle", kExportEstimator},
     // Weights without a graph.
@@ -148,7 +183,7 @@ constexpr ForeignKind kKinds[] = {
        std::error_code ignored;
        return f.isNamed(".bin") && fs::exists(fs::path(f.path).replace_extension(".xml"), ignored);
      },
-     "the weights of an OpenVINO model", kTakeSource},
+     "the weights of an OpenVINO model", kTakeOther},
     // Archives, arrays, text.
     {[](const FileEnds &f) { return f.beginsWith("\x1f\x8b"); }, "a gzip file",
      "\n  unpack it: gunzip --keep --stdout FILE > model.onnx (a .tar.gz: tar xf FILE)"},
@@ -193,6 +228,46 @@ static std::string readPart(const FileDescriptor &file, int64_t offset, int64_t 
   return part;
 }
 
+/// Takes a varint off the front; nothing when there is none.
+static std::optional<uint64_t> takeVarint(std::string_view &bytes) {
+  uint64_t value = 0;
+  for (int shift = 0; shift < 63 && !bytes.empty(); shift += 7) {
+    auto byte = static_cast<unsigned char>(bytes.front());
+    bytes.remove_prefix(1);
+    value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80)
+      return value;
+  }
+  return std::nullopt;
+}
+
+/// The outermost fields of a protobuf message, of which only the tags are read; none when the file
+/// is something else, or has many.
+static std::vector<int> readFields(const FileDescriptor &file, int64_t size) {
+  constexpr size_t kMostFields = 64;
+  std::vector<int> fields;
+  for (int64_t offset = 0; offset < size;) {
+    std::string part = readPart(file, offset, std::min<int64_t>(size - offset, 20));
+    std::string_view rest = part;
+    auto tag = takeVarint(rest);
+    uint64_t wire = tag.value_or(7) & 7;
+    auto value = wire == 0 || wire == 2 ? takeVarint(rest) : tag;
+    if (!tag || !value || *tag < 8 || *tag > INT32_MAX || fields.size() == kMostFields)
+      return {};
+    uint64_t payload = wire == 0   ? 0
+                       : wire == 1 ? 8
+                       : wire == 2 ? *value
+                       : wire == 5 ? 4
+                                   : UINT64_MAX;
+    int64_t next = offset + static_cast<int64_t>(part.size() - rest.size());
+    if (payload > static_cast<uint64_t>(size - next))
+      return {};
+    offset = next + static_cast<int64_t>(payload);
+    fields.push_back(static_cast<int>(*tag >> 3));
+  }
+  return fields;
+}
+
 std::string quern::onnx::describeForeignFile(const std::string &path, bool isProtobuf) {
   constexpr int64_t kHead = 4096, kTail = 65536;
   auto file = openRegularFile(path);
@@ -202,7 +277,8 @@ std::string quern::onnx::describeForeignFile(const std::string &path, bool isPro
   FileEnds ends{.head = readPart(file->descriptor, 0, std::min(file->size, kHead)),
                 .tail = readPart(file->descriptor, file->size - tailBytes, tailBytes),
                 .path = path,
-                .isProtobuf = isProtobuf};
+                .isProtobuf = isProtobuf,
+                .fields = readFields(file->descriptor, file->size)};
   for (const ForeignKind &kind : kKinds)
     if (kind.matches(ends))
       return std::string(kind.what) + kind.advice;
@@ -214,8 +290,9 @@ static std::string describeFolder(const fs::path &folder) {
   std::error_code ignored;
   auto has = [&](const char *name) { return fs::exists(folder / name, ignored); };
   if (has("saved_model.pb"))
-    return "a TensorFlow SavedModel\n  pip install tf2onnx"
-           "\n  python3 -m tf2onnx.convert --saved-model FOLDER --output model.onnx";
+    return std::string("a TensorFlow SavedModel") + kExportSavedModel;
+  if (has("Manifest.json") && has("Data"))
+    return std::string("a Core ML package") + kTakeOther;
   if (has("config.json") && !has("model.onnx"))
     return std::string("a model of Hugging Face's libraries") + kExportHub;
   constexpr int kMostEntries = 1000;
