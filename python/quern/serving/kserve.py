@@ -17,7 +17,7 @@ from .errors import answer_for, message_of
 from .protocol import (InferenceRequest, bytes_of, datatype_of, from_bytes, from_numbers,
                        metadata_of, seconds_of)
 from .rest import Endpoints
-from .service import Service, Ticket
+from .service import Service, Ticket, answered
 
 log = logging.getLogger("quern.serving")
 
@@ -133,15 +133,6 @@ def _grpc_response(name: str, ticket: Ticket, request: InferenceRequest, results
         response.outputs.add(name=port.name, datatype=datatype_of(port), shape=list(array.shape))
         response.raw_output_contents.append(bytes(bytes_of(array)))
     return response
-
-
-async def answered(ticket: Ticket) -> Any:
-    """The results; when whoever asks for them goes away, the request is cancelled."""
-    try:
-        return await asyncio.wrap_future(ticket.future)
-    except asyncio.CancelledError:
-        ticket.cancel()
-        raise
 
 
 def serve(service: Service, address: Address = Address(), *, control: bool = False,

@@ -101,6 +101,17 @@ class Endpoints:
             body.release()
 
 
+async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+    """What goes on when there are no other routes."""
+    if scope["type"] == "lifespan":
+        while True:
+            kind = (await receive())["type"]
+            await send({"type": f"{kind}.complete"})
+            if kind == "lifespan.shutdown":
+                return
+    await _send_json(send, 404, {"error": f"there is nothing at {scope['path']:.200}"})
+
+
 class _Body:
     """Of one request; what it holds is taken from the budget before it is read."""
 

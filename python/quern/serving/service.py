@@ -1,6 +1,7 @@
 """Models of a folder, and what becomes of a request: the core that all servers have in common."""
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import logging
 import os
@@ -123,3 +124,12 @@ class Service:
         """Takes no more requests and answers those that it has; whether all were answered."""
         self._draining = self._stopping = True
         return self.repository.close(seconds)
+
+
+async def answered(ticket: Ticket) -> Any:
+    """The results; when whoever awaits them is cancelled, the request is, too."""
+    try:
+        return await asyncio.wrap_future(ticket.future)
+    except asyncio.CancelledError:
+        ticket.cancel()
+        raise
