@@ -14,6 +14,8 @@ target_compile_options(quern_options INTERFACE
   -Wall -Wextra -Wno-unused-parameter -fvisibility-inlines-hidden
   # Comparisons that are always true or false: a sign check of an unsigned value, say.
   -Wtype-limits -Wsign-compare -Wtautological-compare -Wtautological-constant-in-range-compare
+  # libstdc++'s stable_sort uses what it deprecates; its own pragma is lost in precompiled headers.
+  -Wno-deprecated-declarations
   # Integer tensors wrap on overflow, in reference kernels as in emitted code.
   -fwrapv
   # One code model everywhere, so that executables can use the precompiled headers.

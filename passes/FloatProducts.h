@@ -17,9 +17,9 @@ struct FloatProduct {
   mlir::Operation *op = nullptr;
   Factors factors = {};
   /// Of the activation: one number; of the weights: one, or one for each channel.
-  mlir::Value xScale, weightsScale;
+  mlir::Value xScale = {}, weightsScale = {};
   /// What is added, or none: in int32, of the scale of the product, or in float32.
-  mlir::Value integerBias, floatBias;
+  mlir::Value integerBias = {}, floatBias = {};
   /// The dimensions behind the channels.
   int64_t spatialRank = 0;
   /// The weights lie the other way round.

@@ -23,9 +23,9 @@ struct OpTiming {
 };
 
 struct RunOptions {
-  Limits limits;
+  Limits limits = {};
   /// Called after each op, when set.
-  std::function<void(const OpTiming &)> onTiming;
+  std::function<void(const OpTiming &)> onTiming = {};
   /// Called with the results of each op and the name of its node, when set; what it fails with ends
   /// the run.
   std::function<Status(const std::string &nodeName, std::span<const AnyValue> results)> onResults =

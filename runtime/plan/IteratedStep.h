@@ -27,7 +27,7 @@ struct CarriedValue {
 
 /// An operand of which each iteration sees one slice.
 struct ScanInput {
-  ValueRef operand;
+  ValueRef operand = {};
   /// Along which it is cut; counts from the end when negative.
   int64_t axis = 0;
   bool backward = false;

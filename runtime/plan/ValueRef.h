@@ -30,7 +30,7 @@ struct BufferRef {
 struct ValueRef {
   BufferRef buffer;
   DType dtype = DType::Undefined;
-  Tensor::Dims dims;
+  Tensor::Dims dims = {};
   /// A constant operand itself; the rest says nothing then. Strings, for one, have
   /// no place in a plan's memory.
   AnyValue constant = {};

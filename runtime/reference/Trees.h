@@ -22,8 +22,8 @@ struct Trees {
   std::span<const int32_t> nodes;
   std::span<const uint8_t> tests;
   std::span<const int32_t> roots;
-  std::span<const int32_t> leaves;
-  std::span<const int32_t> targets;
+  std::span<const int32_t> leaves = {};
+  std::span<const int32_t> targets = {};
   int64_t features = 0;
   int64_t targetCount = 0;
 

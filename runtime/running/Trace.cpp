@@ -42,8 +42,8 @@ struct Current {
 /// What this thread adds to, and in which recording.
 struct Mine {
   uint64_t number = 0;
-  std::shared_ptr<TraceRecording> recording;
-  std::shared_ptr<ThreadSpans> spans;
+  std::shared_ptr<TraceRecording> recording = {};
+  std::shared_ptr<ThreadSpans> spans = {};
 };
 } // namespace
 

@@ -92,7 +92,7 @@ struct RunnablePlan {
   template <typename F> void find(const char *name, F &function) {
     auto found = jit->lookup(name);
     ASSERT_TRUE(found) << found.status().message();
-    function = reinterpret_cast<F>(*found);
+    function = reinterpret_cast<F>(reinterpret_cast<void (*)()>(*found));
   }
 
   Plan plan;

@@ -98,7 +98,8 @@ TEST(WeightLayoutTest, HasWhatStepsRead) {
   Tensor used = Tensor::borrow(DType::Float32, {5}, values.data());
   Plan plan;
   plan.weights = {Tensor::borrow(DType::Float32, {20}, values.data() + 50), used};
-  plan.steps.push_back({KernelStep{.buffers = {{BufferRef::Space::Weights, 1, 0}}}, "", ""});
+  plan.steps.push_back(
+      {KernelStep{.buffers = {{BufferRef::Space::Weights, 1, 0}}, .dims = {}}, "", ""});
   std::vector<Tensor> tensors = usedWeights(std::vector<AotPlan>{{&plan, {""}}});
   ASSERT_EQ(tensors.size(), 1u);
   EXPECT_EQ(tensors.front().rawData(), used.rawData());

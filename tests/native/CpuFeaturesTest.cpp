@@ -131,7 +131,7 @@ static int answerOfCheck(llvm::TargetMachine &machine, const std::vector<std::st
   EXPECT_TRUE(jit && object && (*jit)->addObject(*object).isOk());
   auto function = (*jit)->lookup("cpu_ok");
   EXPECT_TRUE(function);
-  return reinterpret_cast<int (*)()>(*function)();
+  return reinterpret_cast<int (*)()>(reinterpret_cast<void (*)()>(*function))();
 }
 
 TEST_F(CpuFeaturesTest, ArtefactsAskTheSame) {

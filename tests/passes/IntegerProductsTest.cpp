@@ -78,7 +78,7 @@ private:
 struct Drawn {
   std::string text;
   DType input = DType::UInt8;
-  Tensor::Dims dims;
+  Tensor::Dims dims = {};
 };
 
 Drawn finish(const DrawnGraph &graph, const std::string &inputType, const std::string &result,

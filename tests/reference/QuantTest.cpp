@@ -35,7 +35,7 @@ TEST(Quantize, AlongAnAxisInTheMiddle) {
   Tensor x = floats({2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
   expectTensor<int8_t>(evaluate("nn.quantize",
                                 {x, floats({2}, {1, 2}), Tensor::of<int8_t>({2}, {0, -10})},
-                                quantizing(DType::Int8, 1), {DType::Int8}),
+                                quantizing(DType::Int8, 1), DType::Int8),
                        {2, 2, 2}, {1, 2, -8, -8, 5, 6, -6, -6});
 }
 
@@ -44,7 +44,7 @@ TEST(Quantize, BlocksOfWhichTheLastIsSmaller) {
   for (int64_t axis : {0, -2})
     expectTensor<uint8_t>(evaluate("nn.quantize",
                                    {x, floats({2, 1}, {1, 0.5}), Tensor::of<uint8_t>({}, {1})},
-                                   quantizing(DType::UInt8, axis, 2), {DType::UInt8}),
+                                   quantizing(DType::UInt8, axis, 2), DType::UInt8),
                           {3, 2}, {2, 3, 4, 5, 11, 13});
 }
 
@@ -53,7 +53,7 @@ TEST(Quantize, WhatIsNoNumber) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
   Tensor x = floats({4}, {kInf, -kInf, NAN, 0});
   expectTensor<int8_t>(evaluate("nn.quantize", {x, floats({}, {0}), Tensor::of<int8_t>({}, {5})},
-                                quantizing(DType::Int8), {DType::Int8}),
+                                quantizing(DType::Int8), DType::Int8),
                        {4}, {127, -128, 0, 0});
 }
 
@@ -62,7 +62,7 @@ TEST(Quantize, NegativeZeroOfMiniFloats) {
   Tensor x = floats({2}, {-0.0f, -0.5f}), one = floats({}, {1});
   auto bits = [&](const Tensor &zeroPoint) {
     Tensor y = evaluate("nn.quantize", {x, one, zeroPoint}, quantizing(DType::Float8E5M2),
-                        {DType::Float8E5M2});
+                        DType::Float8E5M2);
     return std::vector<int>{static_cast<const uint8_t *>(y.rawData())[0],
                             static_cast<const uint8_t *>(y.rawData())[1]};
   };
@@ -75,7 +75,7 @@ TEST(Quantize, TheQuotientIsOfItsPrecision) {
   Tensor x = floats({1}, {2348}), scale = floats({}, {7});
   auto quotient = [&](DType precision) {
     return evaluate("nn.quantize", {x, scale, Tensor()}, quantizing(DType::UInt16, 0, 0, precision),
-                    {DType::UInt16});
+                    DType::UInt16);
   };
   expectTensor<uint16_t>(quotient(DType::Float32), {1}, {335});
   expectTensor<uint16_t>(quotient(DType::BFloat16), {1}, {336});
@@ -123,7 +123,7 @@ TEST(ConvInteger, BeyondTheEdgesLiesTheZeroPoint) {
   expectTensor<int32_t>(evaluate("nn.conv_integer",
                                  {x, w, Tensor::of<uint8_t>({1}, {9}), Tensor::of<int8_t>({}, {1}),
                                   Tensor::of<int32_t>({2}, {100, 0})},
-                                 attributes, {DType::Int32}),
+                                 attributes, DType::Int32),
                         {1, 2, 1, 2}, {107, 103, 19, 15});
 }
 
@@ -133,7 +133,7 @@ TEST(MatMulInteger, ZeroPointsOfRowsAndColumns) {
   expectTensor<int32_t>(
       evaluate("nn.matmul_integer",
                {a, b, Tensor::of<uint8_t>({2}, {255, 0}), Tensor::of<int8_t>({1}, {127})}, {},
-               {DType::Int32}),
+               DType::Int32),
       {2, 1}, {0, -255});
 }
 
@@ -142,10 +142,10 @@ TEST(ByteLookup, EntriesByTheBitsOfANumber) {
   for (size_t i = 0; i < entries.size(); ++i)
     entries[i] = static_cast<uint8_t>(255 - i);
   Tensor table = Tensor::of<uint8_t>({256}, entries);
-  expectTensor<uint8_t>(evaluate("nn.byte_lookup", {Tensor::of<uint8_t>({3}, {0, 7, 255}), table},
-                                 {}, {DType::UInt8}),
-                        {3}, {255, 248, 0});
-  expectTensor<uint8_t>(evaluate("nn.byte_lookup", {Tensor::of<int8_t>({1, 2}, {-1, 127}), table},
-                                 {}, {DType::UInt8}),
-                        {1, 2}, {0, 128});
+  expectTensor<uint8_t>(
+      evaluate("nn.byte_lookup", {Tensor::of<uint8_t>({3}, {0, 7, 255}), table}, {}, DType::UInt8),
+      {3}, {255, 248, 0});
+  expectTensor<uint8_t>(
+      evaluate("nn.byte_lookup", {Tensor::of<int8_t>({1, 2}, {-1, 127}), table}, {}, DType::UInt8),
+      {1, 2}, {0, 128});
 }

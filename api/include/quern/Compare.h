@@ -30,7 +30,7 @@ struct CompareOptions {
 
 struct OutputComparison {
   std::string name;
-  TensorDifference difference;
+  TensorDifference difference = {};
   /// The compiled one agrees only with the reference run as it runs itself, with subnormal
   /// numbers taken for zero: that changes this output.
   bool flushMatters = false;

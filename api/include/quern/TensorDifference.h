@@ -49,7 +49,7 @@ struct TensorDifference {
   /// magnitude wanted, or not both NaN, or different integers, bools or strings.
   int64_t mismatches = 0;
   /// Why the tensors cannot be compared element by element; empty when they can.
-  std::string incomparable;
+  std::string incomparable = {};
 
   bool passes() const { return mismatches == 0 && incomparable.empty(); }
 };

@@ -48,7 +48,7 @@ struct AotInterface {
   /// The model's own.
   std::string name;
   /// With symbols in place of `sizes`.
-  std::vector<PortSignature> inputs, outputs;
+  std::vector<PortSignature> inputs = {}, outputs = {};
   /// The dimensions that runs take the sizes of.
   std::vector<ListedSize> sizes = {};
   /// What it was asked to compute in.

@@ -63,7 +63,7 @@ struct DotTile {
 /// What a tile reads; values that its DotTile bakes in may be null.
 struct DotOperands {
   struct Level {
-    mlir::Value trip, strideA, strideB;
+    mlir::Value trip = {}, strideA = {}, strideB = {};
   };
   std::vector<Level> levels;
   mlir::Value rowStrideA;

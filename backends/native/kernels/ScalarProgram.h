@@ -17,8 +17,8 @@ struct ScalarProgram {
   struct Op {
     /// "nn.relu", "nn.cast", "nn.byte_lookup" or "constant"; of static storage.
     llvm::StringRef name;
-    llvm::SmallVector<double, 2> params;
-    llvm::SmallVector<int, 3> args;
+    llvm::SmallVector<double, 2> params = {};
+    llvm::SmallVector<int, 3> args = {};
     /// Element type of the (last) operand, and of the result.
     DType operandType = DType::Undefined;
     DType resultType = DType::Undefined;

@@ -34,9 +34,9 @@ struct TreeSpec {
 mlir::arith::CmpFPredicate secondWayTest(int test);
 
 struct TreeProblem {
-  int64_t rows, features, targets, trees;
+  int64_t rows = 0, features = 0, targets = 0, trees = 0;
   /// Features that the nodes ask for, and bytes of all records.
-  int64_t usedFeatures, recordBytes;
+  int64_t usedFeatures = 0, recordBytes = 0;
 };
 
 LoweredStep makeTrees(const TreeSpec &spec, const TreeProblem &problem, int64_t threads,

@@ -11,16 +11,16 @@ namespace quern::native {
 /// A convolution, as all ways of computing it see it.
 struct ConvProblem {
   const LoweringContext &context;
-  nn::ConvOp op;
-  mlir::Value input, weights, bias, output;
+  nn::ConvOp op = {};
+  mlir::Value input = {}, weights = {}, bias = {}, output = {};
   /// Of the sums, of the image and of the weights.
   DType dtype = DType::Float32, inputType = DType::Float32, weightsType = DType::Float32;
   int64_t batch = 1, channels = 1, outputs = 1, groups = 1;
   int64_t inputBlock = 0, outputBlock = 0;
   /// Spatial geometry in 3-D, leading axes of size 1 when there are fewer.
-  WindowShape3 window;
+  WindowShape3 window = {};
   int64_t padEnd[3] = {0, 0, 0};
-  Epilogue epilogue;
+  Epilogue epilogue = {};
   double flops = 0;
 
   /// Elements of the result are what the epilogue makes of the sums.

@@ -24,8 +24,8 @@ using namespace quern::plan;
 namespace {
 struct TransposedProblem {
   const LoweringContext &context;
-  nn::ConvTransposeOp op;
-  Value input, weights;
+  nn::ConvTransposeOp op = {};
+  Value input = {}, weights = {};
   DType dtype = DType::Float32;
   int64_t batch = 1, channels = 1, outputs = 1, groups = 1;
   /// Of windows that slide over the result.

@@ -23,10 +23,10 @@ namespace {
 struct PoolProblem {
   const LoweringContext &context;
   Operation *group = nullptr;
-  Value input;
+  Value input = {};
   DType dtype = DType::Undefined;
   int64_t block = 0;
-  Epilogue epilogue;
+  Epilogue epilogue = {};
 
   ArrayRef<int64_t> spatialSizes(Value v) const {
     return context.sizesOf(v).drop_front(2).drop_back(block ? 1 : 0);

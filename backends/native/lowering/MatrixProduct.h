@@ -20,13 +20,13 @@ struct MatrixProduct {
   /// Matrices that B holds.
   int64_t batchB = 1;
   double alpha = 1, beta = 1;
-  mlir::Value a, b;
+  mlir::Value a = {}, b = {};
   /// Copies of the matrices of A and B, where batches broadcast crosswise.
-  std::optional<StepBuffer> repeatedA, repeatedB;
+  std::optional<StepBuffer> repeatedA = {}, repeatedB = {};
   /// The C operand of Gemm; null when there is none.
-  mlir::Value c;
-  mlir::Value result;
-  Epilogue epilogue;
+  mlir::Value c = {};
+  mlir::Value result = {};
+  Epilogue epilogue = {};
 
   DotTypes types() const { return {dtypeA, dtypeB, dtype, dtype}; }
   /// Whether a step can pack B in groups, and A has them side by side: two of 16 bits.

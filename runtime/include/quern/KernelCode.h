@@ -27,9 +27,9 @@ struct KernelCode {
   /// "dot_12x32_relu", and all that shapes its code.
   std::string kernel, parameters;
   /// In AT&T's syntax.
-  std::string assembly;
+  std::string assembly = {};
   /// In their order; none for other machines than x86-64.
-  std::vector<KernelLoop> loops;
+  std::vector<KernelLoop> loops = {};
 };
 
 } // namespace quern
