@@ -9,7 +9,7 @@ using namespace quern::tflite;
 
 static Status addPorts(const ModelView &view, bool isInput, const Limits &limits,
                        std::vector<PortSignature> &ports) {
-  const auto *numbers = isInput ? view.main().inputs() : view.main().outputs();
+  const auto *numbers = isInput ? view.graph().inputs() : view.graph().outputs();
   for (size_t i = 0; numbers && i < numbers->size(); ++i) {
     int32_t number = numbers->Get(static_cast<flatbuffers::uoffset_t>(i));
     QUERN_ASSIGN(ValueType type, view.typeOf(number, limits));

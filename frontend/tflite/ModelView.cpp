@@ -49,33 +49,33 @@ Expected<ModelView> ModelView::create(const TfliteFile &file, const Limits &limi
   }
   if (ops > limits.maxNodes)
     return resourceLimit(fmt::format("the graph has {} ops, maxNodes is {}", ops, limits.maxNodes));
-  return ModelView(file);
+  return ModelView(file, 0);
 }
 
 //===----------------------------------------------------------------------===//
 // Tensors
 //===----------------------------------------------------------------------===//
 
-std::string ModelView::tensorName(int32_t number) const {
-  std::string name = nameOf(tensor(number).name());
-  return name.empty() ? fmt::format("tensor_{}", number) : name;
+std::string ModelView::tensorName(int32_t at) const {
+  std::string name = nameOf(tensor(at).name());
+  return name.empty() ? fmt::format("tensor_{}", at) : name;
 }
 
-std::string ModelView::portName(int32_t number, bool isInput) const {
-  if (file->signatures())
-    for (const file::Signature *signature : *file->signatures()) {
+std::string ModelView::portName(int32_t at, bool isInput) const {
+  if (const auto *signatures = file->model->signatures())
+    for (const file::Signature *signature : *signatures) {
       const auto *maps = isInput ? signature->inputs() : signature->outputs();
-      if (signature->subgraph() != 0 || !maps)
+      if (signature->subgraph() != number || !maps)
         continue;
       for (const file::TensorMap *map : *maps)
-        if (map->tensor() == static_cast<uint32_t>(number) && map->name())
+        if (map->tensor() == static_cast<uint32_t>(at) && map->name())
           return map->name()->str();
     }
-  return tensorName(number);
+  return tensorName(at);
 }
 
-Expected<ValueType> ModelView::typeOf(int32_t number, const Limits &limits) const {
-  const file::Tensor &found = tensor(number);
+Expected<ValueType> ModelView::typeOf(int32_t at, const Limits &limits) const {
+  const file::Tensor &found = tensor(at);
   QUERN_ASSIGN(frontend::TensorLayout layout, layoutOf(found, limits));
   std::vector<PortDim> dims;
   const auto *signature = found.shape_signature();
@@ -93,7 +93,7 @@ Expected<ValueType> ModelView::typeOf(int32_t number, const Limits &limits) cons
 
 /// Old files have the number in a byte.
 file::BuiltinOperator ModelView::builtinOf(const file::Operator &op) const {
-  const file::OperatorCode &code = *file->codes()->Get(op.code_index());
+  const file::OperatorCode &code = *file->model->codes()->Get(op.code_index());
   return std::max(code.code(), static_cast<file::BuiltinOperator>(code.old_code()));
 }
 
@@ -101,7 +101,7 @@ std::string ModelView::opName(const file::Operator &op) const {
   file::BuiltinOperator builtin = builtinOf(op);
   if (builtin == file::BuiltinOperator::CUSTOM)
     return fmt::format("custom op '{}'",
-                       nameOf(file->codes()->Get(op.code_index())->custom_code()));
+                       nameOf(file->model->codes()->Get(op.code_index())->custom_code()));
   const char *name = file::EnumNameBuiltinOperator(builtin);
   return *name ? std::string(name) : fmt::format("op {}", static_cast<int>(builtin));
 }

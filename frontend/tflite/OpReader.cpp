@@ -160,12 +160,15 @@ Value OpReader::sizes(int i) {
 // Results
 //===----------------------------------------------------------------------===//
 
-std::vector<int64_t> OpReader::outputDims(int i) const {
-  const auto *shape = outputTensor(i).shape(), *open = outputTensor(i).shape_signature();
+/// The sizes that the file says; -1 for those that may change.
+static std::vector<int64_t> declaredDims(const file::Tensor &tensor) {
+  const auto *shape = tensor.shape(), *open = tensor.shape_signature();
   if (shape && open && open->size() == shape->size())
     shape = open;
   return shape ? std::vector<int64_t>(shape->begin(), shape->end()) : std::vector<int64_t>();
 }
+
+std::vector<int64_t> OpReader::outputDims(int i) const { return declaredDims(outputTensor(i)); }
 
 void OpReader::setStored(int i, Value value) {
   if (!failed() && i < outputCount() && op.outputs()->Get(i) >= 0)
@@ -208,6 +211,43 @@ Value OpReader::storedZero(int i) {
   std::optional<Scales> scales = scalesOf(i);
   int32_t zero = scales ? static_cast<int32_t>(scales->zeroPoint[0]) : 0;
   return convert(*this, constant(Tensor::of<int32_t>({}, {zero})), inputDType(i));
+}
+
+//===----------------------------------------------------------------------===//
+// Subgraphs and variables
+//===----------------------------------------------------------------------===//
+
+ModelCalls::Results OpReader::call(int64_t subgraph, llvm::ArrayRef<Value> arguments) {
+  if (failed())
+    return {};
+  if (subgraph < 0 || subgraph >= static_cast<int64_t>(graph.view.graphCount())) {
+    invalid(fmt::format("subgraph {} is not there, of {}", subgraph, graph.view.graphCount()));
+    return {};
+  }
+  auto results = graph.calls.call(static_cast<uint32_t>(subgraph), arguments);
+  if (results)
+    return results.take();
+  fail(results.status());
+  return {};
+}
+
+std::vector<int64_t> OpReader::resultDims(int64_t subgraph, size_t result) const {
+  ModelView view = graph.view.of(static_cast<uint32_t>(subgraph));
+  auto at = static_cast<flatbuffers::uoffset_t>(result);
+  return declaredDims(view.tensor(view.graph().outputs()->Get(at)));
+}
+
+void OpReader::setHandle(int i, std::string variable) {
+  if (!failed() && op.outputs()->Get(static_cast<flatbuffers::uoffset_t>(i)) >= 0)
+    graph.handles[op.outputs()->Get(static_cast<flatbuffers::uoffset_t>(i))] = std::move(variable);
+}
+
+std::string OpReader::variableOf(int i) {
+  auto found = graph.handles.find(op.inputs()->Get(static_cast<flatbuffers::uoffset_t>(i)));
+  if (found != graph.handles.end())
+    return found->second;
+  unsupported("a variable that is passed from subgraph to subgraph");
+  return "";
 }
 
 bool OpReader::isValid(const std::function<bool(flatbuffers::Verifier &)> &verify) const {

@@ -5,6 +5,7 @@
 #include "frontend/tflite/ModelView.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 
 namespace quern::tflite {
@@ -21,13 +22,27 @@ struct Scales {
   bool operator==(const Scales &) const = default;
 };
 
+/// What the import of a model's subgraphs shares.
+struct ModelCalls {
+  using Results = llvm::SmallVector<mlir::Value>;
+  /// Imports a subgraph where the builder stands: its results for these arguments.
+  std::function<Expected<Results>(uint32_t subgraph, llvm::ArrayRef<mlir::Value>)> call;
+  /// By name: what variables hold once CALL_ONCE has set them, which it does in @main.
+  std::map<std::string, mlir::Value> variables = {};
+  /// While CALL_ONCE is imported.
+  bool isFirstRun = false;
+};
+
 /// The state of an import of this format, of one subgraph.
 struct SubgraphImport {
   const TfliteFile &file;
-  const ModelView &view;
+  ModelView view;
   ImportState &state;
+  ModelCalls &calls;
   /// The values made so far, by the tensors' numbers.
   std::vector<mlir::Value> values = {};
+  /// The names of variables that tensors stand for.
+  std::map<int32_t, std::string> handles = {};
 };
 
 /// One op during its import. Operands and results are real numbers where a tensor is quantized:
@@ -90,6 +105,20 @@ public:
     }
     return defaults<T>();
   }
+  // Subgraphs.
+  /// The results of a subgraph for these arguments, imported where the builder stands; none of them
+  /// after an error.
+  ModelCalls::Results call(int64_t subgraph, llvm::ArrayRef<mlir::Value> arguments);
+  /// The sizes that the file says that a result of a subgraph has; -1 for those that may change.
+  std::vector<int64_t> resultDims(int64_t subgraph, size_t result) const;
+  bool isMain() const { return graph.view.graphNumber() == 0; }
+
+  // Variables.
+  ModelCalls &calls() { return graph.calls; }
+  void setHandle(int i, std::string variable);
+  /// The name of the variable that input `i` stands for; an error when it does not.
+  std::string variableOf(int i);
+
   bool hasOptions() const { return op.options() != nullptr; }
 
 private:

@@ -6,9 +6,9 @@
 using namespace quern::tflite;
 
 static constexpr std::span<const OpRow> (*kFamilies[])() = {
-    convImports,   elementwiseImports, gatherImports,  lstmImports,         movementImports,
-    normImports,   poolImports,        productImports, quantizationImports, reductionImports,
-    resizeImports, rnnImports,         sliceImports,
+    controlFlowImports, convImports,   elementwiseImports, gatherImports,  lstmImports,
+    movementImports,    normImports,   poolImports,        productImports, quantizationImports,
+    reductionImports,   resizeImports, rnnImports,         sliceImports,
 };
 
 std::vector<const OpRow *> quern::tflite::allOpRows() {

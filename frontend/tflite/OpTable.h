@@ -13,6 +13,7 @@ struct OpRow {
   int minInputs;
   int maxInputs;
   void (*import)(OpReader &op);
+  int minOutputs = 1;
 };
 
 /// maxInputs of an op that takes any number.
@@ -23,6 +24,7 @@ const OpRow *lookupOp(file::BuiltinOperator op);
 std::vector<const OpRow *> allOpRows();
 
 // One table per op family, each in Import<Family>.cpp.
+std::span<const OpRow> controlFlowImports();
 std::span<const OpRow> convImports();
 std::span<const OpRow> elementwiseImports();
 std::span<const OpRow> gatherImports();

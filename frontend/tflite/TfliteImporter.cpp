@@ -3,10 +3,12 @@
 
 #include "frontend/ImportProblems.h"
 #include "frontend/MainFunction.h"
+#include "frontend/compose/Composition.h"
 #include "frontend/tflite/OpTable.h"
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 
 using namespace quern;
@@ -19,49 +21,66 @@ class ModelImport {
 public:
   ModelImport(const TfliteFile &file, const ModelView &view, const std::string &name,
               mlir::MLIRContext &context, const Limits &limits)
-      : file(file), view(view), state{mlir::OpBuilder(&context), limits, name},
-        subgraph{file, view, state} {}
+      : file(file), view(view), state{mlir::OpBuilder(&context), limits, name} {
+    calls.call = [this](uint32_t subgraph, llvm::ArrayRef<mlir::Value> arguments) {
+      return call(subgraph, arguments);
+    };
+  }
   Expected<Module> run();
   const std::vector<ImportProblem> &allProblems() const { return problems.all(); }
 
 private:
-  Status importConstant(int32_t number);
-  Status begin();
-  Status importOps();
-  Status importOp(const file::Operator &op, const std::string &label);
-  Status end();
+  Status importConstant(SubgraphImport &graph, int32_t number);
+  Status begin(SubgraphImport &graph);
+  Status importOps(SubgraphImport &graph);
+  Status importOp(SubgraphImport &graph, const file::Operator &op, const std::string &label);
+  Status importConstants(SubgraphImport &graph, const file::Operator &op);
+  Expected<ModelCalls::Results> call(uint32_t subgraph, llvm::ArrayRef<mlir::Value> arguments);
+  Expected<mlir::Value> result(SubgraphImport &graph, int32_t number);
+  Status end(SubgraphImport &graph);
 
-  std::string labelOf(const file::Operator &op);
+  const std::string &labelOf(const ModelView &graph, const file::Operator &op);
 
   const TfliteFile &file;
   const ModelView &view;
   ImportState state;
-  SubgraphImport subgraph;
+  ModelCalls calls;
   MainFunction function;
   ImportProblems problems{Status::ok()};
+  /// How often something was added to them.
+  int64_t refusals = 0;
   std::set<std::string> labels;
+  std::map<const file::Operator *, std::string> labelsOfOps;
+  /// The subgraphs that call each other where the import stands, and all ops so far: those of a
+  /// subgraph count at each of its calls.
+  std::vector<uint32_t> callers;
+  int64_t importedOps = 0;
   /// The blob of the file, once there is one.
   std::string blob;
 };
 } // namespace
 
-/// An op has no name: that of its first result, which another op may have, too.
-std::string ModelImport::labelOf(const file::Operator &op) {
+/// An op has no name: that of its first result, which another op may have, too. It stays the same
+/// when its subgraph is imported again.
+const std::string &ModelImport::labelOf(const ModelView &graph, const file::Operator &op) {
+  std::string &known = labelsOfOps[&op];
+  if (!known.empty())
+    return known;
   bool hasResult = op.outputs() && op.outputs()->size() > 0 && op.outputs()->Get(0) >= 0;
-  std::string name = hasResult ? view.tensorName(op.outputs()->Get(0)) : "op";
+  std::string name = hasResult ? graph.tensorName(op.outputs()->Get(0)) : graph.opName(op);
   std::string label = name;
   for (int i = 2; !labels.insert(label).second; ++i)
     label = fmt::format("{}#{}", name, i);
-  return label;
+  return known = label;
 }
 
 //===----------------------------------------------------------------------===//
 // Values
 //===----------------------------------------------------------------------===//
 
-Status ModelImport::importConstant(int32_t number) {
-  const file::Tensor &tensor = view.tensor(number);
-  mlir::Value &value = subgraph.values[static_cast<size_t>(number)];
+Status ModelImport::importConstant(SubgraphImport &graph, int32_t number) {
+  const file::Tensor &tensor = graph.view.tensor(number);
+  mlir::Value &value = graph.values[static_cast<size_t>(number)];
   QUERN_ASSIGN(std::span<const std::byte> data, dataOf(file, tensor));
   if (value || data.empty())
     return Status::ok();
@@ -74,7 +93,7 @@ Status ModelImport::importConstant(int32_t number) {
     return invalidModel(fmt::format("has {} bytes, {} {} needs {}", data.size(),
                                     dtypeName(layout.dtype), formatDims(layout.dims),
                                     layout.rawBytes));
-  mlir::Location loc = frontend::namedLocation(state.builder, view.tensorName(number));
+  mlir::Location loc = frontend::namedLocation(state.builder, graph.view.tensorName(number));
   if (hasFormOfFile(layout.dtype) && layout.rawBytes > kReferenceBytes) {
     if (blob.empty())
       blob = state.addBlob(state.modelName, file.source);
@@ -91,22 +110,21 @@ Status ModelImport::importConstant(int32_t number) {
   return Status::ok();
 }
 
-Status ModelImport::begin() {
+Status ModelImport::begin(SubgraphImport &graph) {
   std::vector<std::pair<std::string, mlir::Type>> inputs;
   std::vector<int32_t> numbers;
-  if (view.main().inputs())
-    numbers.assign(view.main().inputs()->begin(), view.main().inputs()->end());
+  if (graph.view.graph().inputs())
+    numbers.assign(graph.view.graph().inputs()->begin(), graph.view.graph().inputs()->end());
   for (int32_t number : numbers) {
-    std::string name = view.portName(number, /*isInput=*/true);
-    auto type = view.typeOf(number, state.limits);
+    std::string name = graph.view.portName(number, /*isInput=*/true);
+    auto type = graph.view.typeOf(number, state.limits);
     if (!type)
       return type.status().withContext("input '" + name + "'");
     inputs.emplace_back(name, nn::mlirTypeOf(state.builder.getContext(), *type));
   }
   function.begin(state, inputs);
-  subgraph.values.resize(view.tensorCount());
   for (size_t i = 0; i < numbers.size(); ++i)
-    subgraph.values[static_cast<size_t>(numbers[i])] = function.input(i);
+    graph.values[static_cast<size_t>(numbers[i])] = function.input(i);
   return Status::ok();
 }
 
@@ -114,80 +132,139 @@ Status ModelImport::begin() {
 // Ops
 //===----------------------------------------------------------------------===//
 
-Status ModelImport::importOp(const file::Operator &op, const std::string &label) {
+/// What the op reads that the file has, once all its scales mean something.
+Status ModelImport::importConstants(SubgraphImport &graph, const file::Operator &op) {
+  for (const auto *numbers : {op.inputs(), op.outputs()}) {
+    if (!numbers)
+      continue;
+    for (int32_t number : *numbers) {
+      if (number < 0)
+        continue;
+      std::string where = "tensor '" + graph.view.tensorName(number) + "'";
+      if (numbers == op.inputs())
+        QUERN_TRY(importConstant(graph, number).withContext(where));
+      if (auto scales = readScales(graph.view.tensor(number)); !scales)
+        return scales.status().withContext(where);
+    }
+  }
+  return Status::ok();
+}
+
+Status ModelImport::importOp(SubgraphImport &graph, const file::Operator &op,
+                             const std::string &label) {
   std::string where = fmt::format("node '{}' ({})", label, view.opName(op));
   QUERN_TRY(state.limits.deadline.check("importing the model").withContext(where));
+  if (++importedOps > state.limits.maxNodes)
+    return resourceLimit(fmt::format("subgraphs have more than {} ops with those that they call, "
+                                     "maxNodes is as many",
+                                     state.limits.maxNodes))
+        .withContext(where);
   const OpRow *row = lookupOp(view.builtinOf(op));
   if (!row)
     return unsupported("this op").withContext(where);
-  OpReader reader(subgraph, op, frontend::namedLocation(state.builder, label));
+  OpReader reader(graph, op, frontend::namedLocation(state.builder, label));
   if (reader.inputCount() < row->minInputs || reader.inputCount() > row->maxInputs)
     return invalidModel(fmt::format("has {} inputs", reader.inputCount())).withContext(where);
   for (int i = 0; i < row->minInputs; ++i)
     if (row->maxInputs != kAnyNumber && !reader.hasInput(i))
       return invalidModel(fmt::format("input {} is left out", i)).withContext(where);
-  if (reader.outputCount() < 1)
+  if (reader.outputCount() < row->minOutputs)
     return invalidModel("has no output").withContext(where);
-  for (int32_t number : *op.inputs())
-    if (number >= 0)
-      QUERN_TRY(importConstant(number)
-                    .withContext("tensor '" + view.tensorName(number) + "'")
-                    .withContext(where));
-  for (int i = 0; i < reader.inputCount(); ++i)
-    if (reader.hasInput(i))
-      if (auto scales = readScales(view.tensor(op.inputs()->Get(i))); !scales)
-        return scales.status().withContext(fmt::format("input {}", i)).withContext(where);
-  for (int32_t number : *op.outputs()) {
-    if (number < 0)
-      continue;
-    auto scales = readScales(view.tensor(number));
-    if (!scales)
-      return scales.status()
-          .withContext("tensor '" + view.tensorName(number) + "'")
-          .withContext(where);
-  }
+  QUERN_TRY(importConstants(graph, op).withContext(where));
   row->import(reader);
   return reader.status().withContext(where);
 }
 
-Status ModelImport::importOps() {
-  if (!view.main().operators())
+Status ModelImport::importOps(SubgraphImport &graph) {
+  if (!graph.view.graph().operators())
     return Status::ok();
   std::set<int32_t> lost;
-  for (const file::Operator *op : *view.main().operators()) {
-    std::string label = labelOf(*op);
-    // What needs the result of an op that was refused is not wrong itself.
+  int64_t refusedBefore = refusals;
+  for (const file::Operator *op : *graph.view.graph().operators()) {
+    std::string label = labelOf(graph.view, *op);
+    // What needs the result of an op that was refused is not wrong itself, nor is what calls a
+    // subgraph with such an op.
     bool isLost =
         op->inputs() && llvm::any_of(*op->inputs(), [&](int32_t i) { return lost.count(i) > 0; });
-    Status status = isLost ? unsupported("") : importOp(*op, label);
+    int64_t before = refusals;
+    Status status = isLost ? unsupported("") : importOp(graph, *op, label);
     if (status.isOk())
       continue;
     if (!isLost && !ImportProblems::isOfOneNode(status))
       return status;
-    if (!isLost)
+    if (!isLost && refusals == before) {
       problems.add({.code = status.code(),
                     .node = label,
                     .op = view.opName(*op),
                     .message = status.message()});
+      ++refusals;
+    }
     if (problems.isFull())
       break;
     if (op->outputs())
       lost.insert(op->outputs()->begin(), op->outputs()->end());
   }
-  return problems.status();
+  return refusals == refusedBefore ? Status::ok() : unsupported("has ops that are refused");
 }
 
-Status ModelImport::end() {
-  std::vector<std::pair<std::string, mlir::Value>> outputs;
-  if (!view.main().outputs() || view.main().outputs()->size() == 0)
-    return invalidModel("the model has no outputs");
-  for (int32_t number : *view.main().outputs()) {
-    std::string name = view.portName(number, /*isInput=*/false);
-    QUERN_TRY(importConstant(number).withContext("output '" + name + "'"));
-    mlir::Value value = subgraph.values[static_cast<size_t>(number)];
+//===----------------------------------------------------------------------===//
+// Subgraphs
+//===----------------------------------------------------------------------===//
+
+Expected<mlir::Value> ModelImport::result(SubgraphImport &graph, int32_t number) {
+  QUERN_TRY(importConstant(graph, number));
+  if (mlir::Value value = graph.values[static_cast<size_t>(number)])
+    return value;
+  return invalidModel("is computed by no op");
+}
+
+Expected<ModelCalls::Results> ModelImport::call(uint32_t subgraph,
+                                                llvm::ArrayRef<mlir::Value> arguments) {
+  constexpr size_t kMaxDepth = 32;
+  std::string where = fmt::format("subgraph {}", subgraph);
+  if (subgraph == 0 || llvm::is_contained(callers, subgraph))
+    return invalidModel(where + " calls itself");
+  if (callers.size() >= kMaxDepth)
+    return unsupported(fmt::format("more than {} subgraphs that call each other", kMaxDepth));
+  SubgraphImport graph{file, view.of(subgraph), state, calls};
+  graph.values.resize(graph.view.tensorCount());
+  const auto *inputs = graph.view.graph().inputs(), *outputs = graph.view.graph().outputs();
+  if ((inputs ? inputs->size() : 0) != arguments.size())
+    return invalidModel(fmt::format("{} has {} inputs, is given {}", where,
+                                    inputs ? inputs->size() : 0, arguments.size()));
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    int32_t number = inputs->Get(static_cast<flatbuffers::uoffset_t>(i));
+    DType wanted = dtypeOf(graph.view.tensor(number).type());
+    if (frontend::dtypeOf(arguments[i]) != wanted)
+      return invalidModel(fmt::format("input {} of {} holds {}, is given {}", i, where,
+                                      dtypeName(wanted),
+                                      dtypeName(frontend::dtypeOf(arguments[i]))));
+    graph.values[static_cast<size_t>(number)] = arguments[i];
+  }
+  callers.push_back(subgraph);
+  Status status = importOps(graph);
+  callers.pop_back();
+  QUERN_TRY(status);
+  ModelCalls::Results results;
+  for (size_t i = 0; outputs && i < outputs->size(); ++i) {
+    auto value = result(graph, outputs->Get(static_cast<flatbuffers::uoffset_t>(i)));
     if (!value)
-      return invalidModel("output '" + name + "' is computed by no op");
-    outputs.emplace_back(name, value);
+      return value.status().withContext(fmt::format("output {} of {}", i, where));
+    results.push_back(*value);
+  }
+  return results;
+}
+
+Status ModelImport::end(SubgraphImport &graph) {
+  std::vector<std::pair<std::string, mlir::Value>> outputs;
+  if (!graph.view.graph().outputs() || graph.view.graph().outputs()->size() == 0)
+    return invalidModel("the model has no outputs");
+  for (int32_t number : *graph.view.graph().outputs()) {
+    std::string name = view.portName(number, /*isInput=*/false);
+    auto value = result(graph, number);
+    if (!value)
+      return value.status().withContext("output '" + name + "'");
+    outputs.emplace_back(name, *value);
   }
   function.end(state, outputs);
   return Status::ok();
@@ -195,9 +272,13 @@ Status ModelImport::end() {
 
 Expected<Module> ModelImport::run() {
   return frontend::buildModule(state, [&]() -> Status {
-    QUERN_TRY(begin());
-    QUERN_TRY(importOps());
-    return end();
+    SubgraphImport graph{file, view, state, calls};
+    graph.values.resize(view.tensorCount());
+    QUERN_TRY(begin(graph));
+    Status imported = importOps(graph);
+    QUERN_TRY(problems.status());
+    QUERN_TRY(imported);
+    return end(graph);
   });
 }
 

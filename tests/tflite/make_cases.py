@@ -3,7 +3,7 @@
 
 Needs TensorFlow (which converts Keras models) and ai-edge-litert (whose reference kernels are the
 oracle); the tests themselves need neither. For each model NAME: NAME.tflite, and NAME.npz with the
-arrays "in:INPUT" and "out:OUTPUT".
+arrays "in:INPUT" and "out:OUTPUT". Those of tests/tflite/refused have no arrays.
 
   python3 make_cases.py [NAME...]
 """
@@ -12,13 +12,16 @@ import pathlib
 import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import flatbuffers
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import compare_ops
 
 FOLDER = pathlib.Path(__file__).parent / "cases"
+REFUSED_FOLDER = FOLDER.parent / "refused"
 L = tf.keras.layers
 INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
@@ -57,7 +60,47 @@ def attention():
     return tf.keras.Model(x, L.Dense(4)(L.GlobalAveragePooling1D()(L.LayerNormalization()(y + z))))
 
 
-KINDS = {mlp: ("f32", "f16", "int8"), cnn: ("f32", "dynamic", "int8", "int16"),
+def gru():
+    """A loop, as all recurrent layers of Keras 3 are."""
+    return tf.keras.Sequential([L.Input((7, 4), batch_size=1), L.GRU(5, return_sequences=True),
+                                L.Dense(3)])
+
+
+def lstm():
+    """With steps that are left out: branches for each."""
+    return tf.keras.Sequential([L.Input((7, 4), batch_size=1), L.Masking(0.25), L.LSTM(6)])
+
+
+class Control(tf.Module):
+    """Functions with branches and loops."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = tf.Variable(0.0)
+
+    def branches(self, x):
+        return tf.cond(tf.reduce_sum(x) > 0.0, lambda: x * 2.0, lambda: tf.exp(x))
+
+    def growing(self, x):
+        """Carries more rows from step to step."""
+        step = lambda i, y: (i + 1, tf.concat([y, tf.tanh(y[:1])], 0))
+        shapes = tf.TensorShape([]), tf.TensorShape([None, 3])
+        return tf.while_loop(lambda i, y: i < 4, step, (tf.constant(0), x), shapes)[1]
+
+    def nested(self, x):
+        def body(i, y):
+            _, z = tf.while_loop(lambda j, z: j < i, lambda j, z: (j + 1, z + 1.0),
+                                 (tf.constant(0), y))
+            return i + 1, tf.cond(z[0, 0] > 3.0, lambda: z * 0.5, lambda: z)
+        return tf.while_loop(lambda i, y: i < 5, body, (tf.constant(0), x))[1]
+
+    def counting(self, x):
+        """Refused: what a run counts is for the next."""
+        self.count.assign_add(1.0)
+        return x * self.count
+
+
+KINDS = {gru: ("f32",), lstm: ("f32",), mlp: ("f32", "f16", "int8"), cnn: ("f32", "dynamic", "int8", "int16"),
          unet: ("f32", "int8"), conv1d: ("f32",), attention: ("f32",)}
 
 
@@ -66,6 +109,29 @@ OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
        "lstm_norms": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500334),
        "bidirectional_lstm": ("BIDIRECTIONAL_SEQUENCE_LSTM", 500330),
        "bidirectional_rnn": ("BIDIRECTIONAL_SEQUENCE_RNN", 500319)}
+
+
+def convert_function(name):
+    module = Control()
+    shape = tf.TensorSpec([2, 3], tf.float32, name="x")
+    function = tf.function(lambda x: {"y": getattr(module, name)(x)}).get_concrete_function(shape)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    converter.experimental_enable_resource_variables = True
+    return converter.convert()
+
+
+def recursive():
+    """A loop whose body is itself."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(convert_function("growing")))
+    for op in model.subgraphs[0].operators:
+        if isinstance(op.builtinOptions, schema.WhileOptionsT):
+            op.builtinOptions.bodySubgraphIndex = 0
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+REFUSED = {"counting": lambda: convert_function("counting"), "recursive": recursive}
 
 
 def convert(model, kind):
@@ -128,6 +194,16 @@ def main(wanted):
             print(name, len(content), flush=True)
 
 
+    for name in ("branches", "growing", "nested"):
+        if not wanted or name in wanted:
+            content = convert_function(name)
+            (FOLDER / f"{name}.tflite").write_bytes(content)
+            np.savez_compressed(FOLDER / f"{name}.npz", **run(content))
+            print(name, len(content), flush=True)
+    for name, make in REFUSED.items():
+        if not wanted or name in wanted:
+            REFUSED_FOLDER.mkdir(exist_ok=True)
+            (REFUSED_FOLDER / f"{name}.tflite").write_bytes(make())
     for name, (op, seed) in OPS.items():
         if not wanted or name in wanted:
             model = compare_ops.one_op(op, seed)

@@ -6,7 +6,7 @@ import unittest
 
 import numpy as np
 
-from cli import INVALID_MODEL, USAGE, CliTest
+from cli import INVALID_MODEL, UNSUPPORTED, USAGE, CliTest
 
 CASES = pathlib.Path(__file__).resolve().parents[1] / "tflite" / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.tflite"))
@@ -85,6 +85,14 @@ class Tflite(CliTest):
                    says="cut.tflite: not a TensorFlow Lite model: the file is truncated or damaged")
         (self.folder / "short.tflite").write_bytes(b"\x1c\0\0\0TFL3")
         self.fails(INVALID_MODEL, "run", "short.tflite", says="truncated or damaged")
+
+    def test_refused(self):
+        """By name, with what to do."""
+        for name, code, says in (
+                ("counting", UNSUPPORTED, ["node 'ASSIGN_VARIABLE#2' (ASSIGN_VARIABLE): a variable that keeps",
+                                           "convert a model that has this state as an input"]),
+                ("recursive", INVALID_MODEL, "(WHILE): subgraph 0 calls itself")):
+            self.fails(code, "run", CASES.parent / "refused" / f"{name}.tflite", says=says)
 
     def test_changed_bytes(self):
         """Whatever is in a file: an error or a result, never a signal."""
