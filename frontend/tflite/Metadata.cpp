@@ -83,7 +83,7 @@ Expected<MetadataFacts> tflite::readMetadata(const TfliteFile &file, const Model
       said.model && said.model->subgraphs() && said.model->subgraphs()->size() > 0
           ? said.model->subgraphs()->Get(0)
           : nullptr;
-  const auto *inputs = view.main().inputs(), *outputs = view.main().outputs();
+  const auto *inputs = view.graph().inputs(), *outputs = view.graph().outputs();
   for (flatbuffers::uoffset_t i = 0; inputs && i < inputs->size(); ++i) {
     ImageFacts image{.input = view.portName(inputs->Get(i), /*isInput=*/true)};
     addQuantization(view.tensor(inputs->Get(i)), image);
