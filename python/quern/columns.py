@@ -16,15 +16,61 @@ if TYPE_CHECKING:
 #===-----------------------------------------------------------------------===#
 
 
-def numbers_of(column: Any, port: Port, where: str) -> Any:
+def numbers_of(column: Any, port: Port, where: str, missing: Any = None) -> Any:
     """A column as an array of an input's element type: a vector, or a tensor of rows when the
-    column has lists. `where` names file and column in errors."""
+    column has lists. `where` names file and column in errors; `missing` is the Predictor's rule for
+    this column."""
+    if missing is not None:
+        column = _filled(column, missing, where)
     array = _from_arrow(column, port, where) if _is_arrow(column) else _from_array(column, where)
     return _as_type(array, port, where)
 
 
 def _is_arrow(column: Any) -> bool:
     return type(column).__module__.partition(".")[0] == "pyarrow"
+
+
+def _filled(column: Any, missing: Any, where: str) -> Any:
+    """The column with a value for what it lacks: nulls, in pandas NaN, too, in arrays of objects
+    None. InvalidInputError where they are to be refused, or the value is none of the column's."""
+    is_pandas = type(column).__module__.partition(".")[0] == "pandas"
+    if not _is_arrow(column) and not is_pandas:
+        column = np.asarray(column)
+    if _is_arrow(column):
+        absent = column.is_null() if column.null_count else None
+        count = column.null_count
+    else:
+        absent = np.asarray(column.isna()) if is_pandas else np.array(
+            [value is None for value in column], bool) if column.dtype == object else None
+        count = 0 if absent is None else int(absent.sum())
+    if not count:
+        return column
+    if isinstance(missing, str) and missing == "refuse":
+        row = np.flatnonzero(np.asarray(absent))[0]
+        raise InvalidInputError(f"{where} has {count} values missing, the first in row {row}; "
+                                "missing=... says what stands for them")
+    try:
+        return _with_value(column, absent, missing)
+    except (TypeError, ValueError, NotImplementedError) as error:  # Arrow's errors are such, too
+        raise InvalidInputError(f"{where}: {missing!r} cannot stand for what is missing "
+                                f"({error})") from error
+
+
+def _with_value(column: Any, absent: Any, value: Any) -> Any:
+    if _is_arrow(column):
+        import pyarrow
+        import pyarrow.compute
+
+        if pyarrow.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        return pyarrow.compute.fill_null(column, pyarrow.scalar(value, column.type))
+    if hasattr(column, "fillna"):
+        if hasattr(column, "cat"):
+            column = column.astype(column.cat.categories.dtype)
+        return column.fillna(value)
+    column = column.copy()
+    column[absent] = value
+    return column
 
 
 def _from_array(column: Any, where: str) -> Any:

@@ -1,4 +1,4 @@
-"""Predictions over tables: Arrow, Polars, DuckDB, pandas, Ray Data and Dask.
+"""Predictions over tables: Arrow, Polars, DuckDB, pandas, Spark, Ray Data and Dask.
 
     predictor = quern.Predictor("model.onnx", columns=["a", "b"])
     table = predictor(table)                  # of PyArrow, Polars, pandas: another of its kind
@@ -6,6 +6,8 @@
     dataset.map_batches(quern.Predictor, fn_constructor_args=("model.onnx",),
                         fn_constructor_kwargs={"columns": ["a", "b"]}, concurrency=2)
     frame.map_partitions(predictor, meta=predictor(frame.head(1)))    # a Dask dataframe
+    frame = predictor(spark.read.parquet("in.parquet"))               # another DataFrame of Spark
+    frame.select("id", predictor.spark_udf()("a", "b").alias("y"))    # as a pandas UDF
 
 A Predictor travels as its model's path or bytes; each process compiles it once, when it is used.
 Of a library that quern.aot has written no process compiles anything.
@@ -48,13 +50,17 @@ class Predictor:
     batch in parts of the sizes that it was compiled for, the largest first: one that lists 1
     takes all batches.
 
+    `missing` says what stands for values that a column lacks (nulls; NaN, too, in pandas): None
+    for NaN where the model takes floating-point numbers, an error otherwise; "refuse" for an
+    error; or a value, or one for each column by name.
+
     `model` is a path or what quern.compile converts; pipelines with a ColumnTransformer take
     their columns by name. Other options are those of quern.compile, and of the converter.
     """
 
     def __init__(self, model: Any, columns: Optional[Iterable[str]] = None,
                  outputs: Optional[Mapping[str, str]] = None, threads: int = 1,
-                 example_inputs: Any = None, **options: Any) -> None:
+                 example_inputs: Any = None, missing: Any = None, **options: Any) -> None:
         self._name = name_of(model)
         known = set(signatures.signature(compile_model).parameters)
         self._options: dict[str, Any] = {"threads": threads}
@@ -68,6 +74,7 @@ class Predictor:
             self._source = serialized(model, example_inputs, **options)
         self._columns = None if columns is None else list(columns)
         _refuse_twice(self._columns or [], UsageError, "`columns` name '{}' twice")
+        self._missing = missing
         self._names = dict(outputs or {})
         self._check_outputs()
         self._ready: Optional[list[Output]] = None
@@ -106,6 +113,20 @@ class Predictor:
 
         return pyarrow.schema([(output.name, output.arrow_type) for output in self._outputs()])
 
+    @property
+    def input_columns(self) -> list[str]:
+        """The names of the columns that the model takes, in their order."""
+        if self._columns is not None:
+            return list(self._columns)
+        return [port.name for port in self._compiled()[0].inputs]
+
+    def spark_udf(self) -> Any:
+        """A pandas UDF of Spark, to be called with `input_columns`: it gives the model's output,
+        or a struct of its outputs."""
+        from .spark import udf_of
+
+        return udf_of(self)
+
     def predict(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """From a dict of arrays to a dict of arrays."""
         return self._predict(columns.__getitem__, list(columns))
@@ -142,11 +163,15 @@ class Predictor:
                 raise InvalidInputError(f"{self._name}: the batch has two columns '{name}'")
         return wanted
 
+    def _values(self, name: str, column: Any, port: Port) -> Any:
+        missing = self._missing.get(name) if isinstance(self._missing, Mapping) else self._missing
+        return numbers_of(column, port, f"{self._name}: column '{name}'", missing)
+
     def _matrix(self, port: Port, column: Callable[[str], Any]) -> Any:
         assert self._columns is not None
         matrix = None
         for i, name in enumerate(self._columns):
-            values = numbers_of(column(name), port, f"{self._name}: column '{name}'")
+            values = self._values(name, column(name), port)
             if values.ndim != 1:
                 raise InvalidInputError(f"{self._name}: column '{name}' has rows of "
                                         f"{values.shape[1:]} elements, not one number each")
@@ -159,7 +184,7 @@ class Predictor:
         return np.empty((0, 0), port.dtype) if matrix is None else matrix
 
     def _input(self, port: Port, values: Any) -> Any:
-        array = numbers_of(values, port, f"{self._name}: column '{port.name}'")
+        array = self._values(port.name, values, port)
         # A column is a vector; models often want a matrix of one column.
         if port.shape is not None and array.ndim == 1 and len(port.shape) == 2:
             return array[:, None]
@@ -181,6 +206,12 @@ class Predictor:
             return self._on_pandas(batch)
         if package == "polars":
             return self._on_polars(batch)
+        if package == "pyspark":
+            from .spark import on_spark
+
+            self._refuse_names_of(batch.columns)
+            self._wanted(batch.columns)
+            return on_spark(self, batch)
         if hasattr(batch, "__arrow_c_stream__") or hasattr(batch, "__arrow_c_array__"):
             return self._on_arrow(batch)
         raise InvalidInputError(f"cannot predict over a {type(batch).__module__}."
