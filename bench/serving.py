@@ -4,16 +4,17 @@
     bench/serving.py MODEL [--rows N] [--seconds S] [--rounds N] [--protocol rest|grpc]
 
 The model (its first dimension open) is served from a folder of its own by `python -m quern.serving`,
-which must be importable with KServe. In turns, for `--seconds` each: the library alone, in a process
-of its own with all threads at its best batch size; `--clients` that each ask again when they are
-answered; and these at half of the rate that they reached, in equal intervals or (--arrivals
-poisson) at random moments, for the times of single answers. Printed are rows per second and their ratio, and the 50th and 99th percentile
-beside the time of a bare run. All of it shares this machine's CPUs: the clients' work, too, is
-taken from the server's.
+which must be importable with KServe. In turns, for `--seconds` each: the library alone, in a process of its own, as it is fastest (of all
+batch sizes; one run on all threads, or one on each); `--clients` that each ask again when they are
+answered; and these at half of the rate that they reached, in equal intervals or (--arrivals poisson)
+at random moments, for the times of single answers. Printed are rows per second and their ratio, and
+the 50th and 99th percentile beside the time of a bare run: of the rows of one request, and of the
+best batch. All of it shares this machine's CPUs: the clients' work, too, is taken from the server's.
 
---overload asks without bounds on what waits (clients that give up after a tenth of a second and ask again), and
-prints how many answers had which status, and how the server's memory grew. --reload puts new
-versions of the model into the folder meanwhile: no request may fail.
+--overload asks without bounds: clients that ask again at once when they are refused, and as many
+that give up after a tenth of a second. It prints how many answers had which status, and how the
+server's memory grew. --reload puts new versions of the model into the folder meanwhile: no request
+may fail.
 """
 import argparse
 import asyncio
@@ -33,22 +34,28 @@ import numpy as np
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _BARE = """
-import sys, time, json, numpy as np, quern
+import json, sys, threading, time
+import quern
 from quern.serving.rows import random_inputs, row_shapes
-path, seconds, sizes = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
-model = quern.compile(path)
-shapes = row_shapes(model.inputs, {})
-best = {}
-for size in sizes:
-    feed = random_inputs(model.inputs, [(size, *shape) for shape in shapes])
+path, seconds, ways = sys.argv[1], float(sys.argv[2]), json.loads(sys.argv[3])
+models = {threads: quern.compile(path, threads=threads) for threads in {way[2] for way in ways}}
+found = []
+for size, instances, threads in ways:
+    model, times = models[threads], []
+    feed = random_inputs(model.inputs,
+                         [(size, *shape) for shape in row_shapes(model.inputs, {})])
     model.run(None, feed)
-    times, end = [], time.perf_counter() + seconds / len(sizes)
-    while time.perf_counter() < end or len(times) < 3:
-        began = time.perf_counter()
-        model.run(None, feed)
-        times.append(time.perf_counter() - began)
-    best[size] = (size / (sum(times) / len(times)), sorted(times)[len(times) // 2])
-print(json.dumps(best))
+    began = time.perf_counter()
+    def run():
+        while len(times) < 3 or time.perf_counter() < began + seconds / len(ways):
+            at = time.perf_counter()
+            model.run(None, feed)
+            times.append(time.perf_counter() - at)
+    runners = [threading.Thread(target=run) for _ in range(instances)]
+    for runner in runners: runner.start()
+    for runner in runners: runner.join()
+    found.append([size * len(times) / (time.perf_counter() - began), sorted(times)[len(times) // 2]])
+print(json.dumps(found))
 """
 
 
@@ -276,10 +283,11 @@ def _connector(server, model, rows, protocol):
     return lambda: GrpcClient.connect(server.grpc, inputs)
 
 
-def _bare(model, seconds, sizes):
-    found = subprocess.run([sys.executable, "-c", _BARE, model, str(seconds), json.dumps(sizes)],
-                           check=True, capture_output=True, text=True).stdout
-    return {int(size): value for size, value in json.loads(found).items()}
+def _bare(model, seconds, ways):
+    """[(rows per second, median seconds of a run)] of [(rows, runs at a time, threads of each)]"""
+    return json.loads(subprocess.run(
+        [sys.executable, "-c", _BARE, model, str(seconds), json.dumps(ways)], check=True,
+        capture_output=True, text=True).stdout)
 
 
 def _run(coroutine):
@@ -292,26 +300,39 @@ def _run(coroutine):
 
 def _compare(server, connect, given):
     """In turns: the ratio of rows per second, and times at half of the load."""
-    sizes, ratios, late = list(given.batch_sizes), [], []
-    first = _bare(given.model, given.seconds, sizes)
-    best = max(first, key=lambda size: first[size][0])
+    ratios, late = [], []
+    cpus = len(os.sched_getaffinity(0))
+    ways = [(size, *way) for size in given.batch_sizes for way in ((1, 0), (cpus, 1))]
+    found = _bare(given.model, 2 * given.seconds, ways)
+    best = max(zip(found, ways))[1]
+    print("bare, rows/s: " + ", ".join(f"{size} rows{' on one thread each' if threads else ''} "
+                                       f"{rate:.0f}" for (rate, _), (size, _, threads)
+                                       in zip(found, ways)))
+    # A single answer's run is as the server has it.
+    one = (given.rows, 1, given.threads)
     for _ in range(given.rounds):
-        bare = _bare(given.model, given.seconds, [best])[best]
-        alone = _bare(given.model, min(given.seconds, 3), [given.rows])[given.rows][1]
+        (bare,) = _bare(given.model, given.seconds, [best])
+        ((_, alone),) = _bare(given.model, min(given.seconds, 3), [one])
         full, half = Load(connect, given.clients), Load(connect, given.clients)
         rate = _run(full.closed(given.seconds))
         _run(half.open(given.seconds, rate / 2, given.arrivals))
         ratios.append(rate * given.rows / bare[0])
-        late.append(half.percentile(.99) / (alone + given.max_delay_ms / 1e3))
-        print(f"bare {bare[0]:.0f} rows/s at {best} rows ({bare[1] * 1e3:.2f} ms), served "
+        late.append([half.percentile(.99) / (run + given.max_delay_ms / 1e3)
+                     for run in (alone, bare[1])])
+        print(f"bare {bare[0]:.0f} rows/s at {best[0]} rows ({bare[1] * 1e3:.2f} ms), served "
               f"{rate * given.rows:.0f} rows/s: {ratios[-1]:.3f}; p50 "
               f"{full.percentile(.5) * 1e3:.1f}, p99 {full.percentile(.99) * 1e3:.1f} ms; at half "
               f"load p50 {half.percentile(.5) * 1e3:.1f}, p99 {half.percentile(.99) * 1e3:.1f} ms "
-              f"of a bare run's {alone * 1e3:.2f} + {given.max_delay_ms:g} ms: {late[-1]:.2f} times; "
+              f"of a bare run's {alone * 1e3:.2f} + {given.max_delay_ms:g} ms: {late[-1][0]:.2f} times, "
+              f"{late[-1][1]:.2f} of the best batch's; "
               f"statuses {full.statuses} {half.statuses}", flush=True)
-    print(f"throughput {np.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}) of the bare "
-          f"library's; p99 at half load {np.median(late):.2f} ({min(late):.2f} to {max(late):.2f}) "
-          "times a bare run and the delay")
+    single, best_run = ([pair[i] for pair in late] for i in (0, 1))
+    print(f"throughput {_spread(ratios)} of the bare library's; p99 at half load {_spread(single)} "
+          f"times a bare run of a request and the delay, {_spread(best_run)} of the best batch")
+
+
+def _spread(values):
+    return f"{np.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def _reload(server, connect, given):
@@ -357,6 +378,8 @@ def main():
     parser.add_argument("--protocol", choices=["rest", "grpc"], default="rest")
     parser.add_argument("--batch-sizes", type=lambda text: [int(size) for size in text.split(",")],
                         default=_SIZES)
+    parser.add_argument("--threads", type=int, default=0, help="of each run of the server's")
+    parser.add_argument("--instances", type=int, default=1, help="runs of the server's at a time")
     parser.add_argument("--max-delay-ms", type=float, default=2.0)
     parser.add_argument("--arrivals", choices=["constant", "poisson"], default="constant")
     parser.add_argument("--reload", action="store_true")
@@ -364,7 +387,8 @@ def main():
     parser.add_argument("--options", default="", help="further ones of the server, in one word")
     given = parser.parse_args()
     options = ["--batch-sizes", ",".join(map(str, given.batch_sizes)), "--max-delay-ms",
-               str(given.max_delay_ms), *given.options.split()]
+               str(given.max_delay_ms), "--threads", str(given.threads), "--instances",
+               str(given.instances), *given.options.split()]
     with Server(given.model, options) as server:
         connect = _connector(server, given.model, given.rows, given.protocol)
         if given.reload and not _reload(server, connect, given):

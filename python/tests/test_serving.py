@@ -227,6 +227,7 @@ def test_versions_appear_change_and_go_without_a_failed_request(folder):
         thread.start()
     for version in (2, 3, 4):
         put(folder, "mlp", version, mlp())
+        shutil.rmtree(folder / "mlp" / str(version - 1))  # what it serves is not yet replaced
         wait_until(lambda: service.repository.versions("mlp") == [version])
     stop.set()
     for thread in threads:

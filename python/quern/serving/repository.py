@@ -177,8 +177,8 @@ class Repository:
             else:
                 ready = False
             self._seen[(name, version)] = files
-        # What is there serves on while what is to replace it is not ready.
-        for version in [v for v in model.versions if v not in wanted and (ready or v not in found)]:
+        # What is there serves on while what is to replace it is not ready, though its files be gone.
+        for version in [v for v in model.versions if v not in wanted and (ready or not wanted)]:
             self._retire(name, model, version)
         for version in [v for v in model.failed if v and v not in found]:
             del model.failed[version]

@@ -78,7 +78,7 @@ class Endpoints:
         reached = False  # the service, which counts what it refuses
         try:
             try:
-                content = await asyncio.wait_for(body.read(receive), self._service.limits.seconds)
+                content = await _within(self._service.limits.seconds, body.read(receive))
                 request = decode_request(content, body.headers.get(_HEADER_LENGTH),
                                          self._service.limits)
                 reached = True
@@ -89,8 +89,6 @@ class Endpoints:
                 head, binary = encode_response(name, ticket.served.version, request,
                                                ticket.chosen(results))
             except Exception as error:
-                if isinstance(error, asyncio.TimeoutError):
-                    error = DeadlineError("the request did not arrive in time")
                 if not reached:
                     self._service.count_refusal(name, error)
                 await body.discard(receive)
@@ -173,17 +171,44 @@ class _Body:
         self._held = 0
 
 
+async def _within(seconds: float, work: Awaitable[Any]) -> Any:
+    """As asyncio.wait_for, without a task of its own."""
+    task, late = asyncio.current_task(), False
+    assert task is not None
+
+    def cancel() -> None:
+        nonlocal late
+        late = True
+        task.cancel()
+    timer = asyncio.get_running_loop().call_later(seconds, cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not late:
+            raise
+        getattr(task, "uncancel", lambda: None)()
+        raise DeadlineError("the request did not arrive in time") from None
+    finally:
+        timer.cancel()
+
+
 async def _answered_or_gone(ticket: Ticket, receive: Receive) -> Any:
     """The results; CancelledError, which nobody will read, when the client goes away first."""
-    results = asyncio.wrap_future(ticket.future)
-    gone = asyncio.ensure_future(_gone(receive))
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+
+    def wake(*_: Any) -> None:
+        if not over.done():
+            over.set_result(None)
+    gone = loop.create_task(_gone(receive))
+    gone.add_done_callback(wake)
+    ticket.future.add_done_callback(lambda _: loop.call_soon_threadsafe(wake))
     try:
-        await asyncio.wait((results, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not results.done():
-            ticket.cancel()
+        await over
+        if not ticket.future.done():
             raise CancelledError("the client has gone away")
-        return results.result()
-    except asyncio.CancelledError:
+        return ticket.future.result()
+    except (asyncio.CancelledError, CancelledError):
         ticket.cancel()
         raise
     finally:
