@@ -65,6 +65,10 @@ def SinkDequantizePass : Pass<"nn-sink-dequantize", "::mlir::func::FuncOp"> {
   let summary = "move integers in place of their floats, and drop what quantizes them as before";
 }
 
+def SinkTransposesPass : Pass<"nn-sink-transposes", "::mlir::func::FuncOp"> {
+  let summary = "keep channels in front between ops on images, where transposes become fewer";
+}
+
 def FormIntegerProductsPass : Pass<"nn-form-integer-products", "::mlir::func::FuncOp"> {
   let summary = "products of quantized tensors on uint8 by int8, where a policy says that it pays";
   let options = [

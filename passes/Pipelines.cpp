@@ -100,6 +100,9 @@ void passes::buildSimplifyPipeline(OpPassManager &pm, const PipelineOptions &opt
   // Infers shapes on the way, which conditions are made of.
   foldButDequantized(pm, options);
   pm.addNestedPass<func::FuncOp>(createInlineKnownBranchesPass());
+  // Integers are then quantized where convolutions make them.
+  if (options.optLevel >= 1)
+    pm.addNestedPass<func::FuncOp>(createSinkTransposesPass());
   if (options.optLevel >= 1 && options.products)
     formIntegerProducts(pm, options);
   if (options.optLevel >= 1 && options.weights != WeightType::Given)
