@@ -3,6 +3,7 @@ import http.client
 import importlib.util
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -157,7 +158,42 @@ def test_hostile_bodies_are_answered_with_4xx_and_leave_nothing(server):
     assert b" 413 " in connection.recv(100)
     connection.close()
     assert server.ask("POST", "/v1/models/mlp:predict", '{"instances": [1]}')[0] == 400
-    assert server.ask("POST", "/v2/repository/models/mlp/unload")[0] == 503
+    status, found = server.ask("POST", "/v2/repository/models/mlp/unload")
+    assert status == 400 and "--control" in found["error"]
+
+
+def test_hostile_messages_over_grpc(server):
+    pytest.importorskip("tritonclient.grpc", reason="needs tritonclient[all]")
+    import grpc
+    from tritonclient.grpc import service_pb2 as messages, service_pb2_grpc as calls
+    draw = random.Random(2)
+    codes = set()
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc}") as channel:
+        stub = calls.GRPCInferenceServiceStub(channel)
+        for _ in range(300):
+            request = messages.ModelInferRequest(model_name=draw.choice(["mlp", "mlp", "none", ""]),
+                                                 model_version=draw.choice(["", "3", "-1", "x" * 999]))
+            for _ in range(draw.choice([0, 1, 1, 2])):
+                given = request.inputs.add(name=draw.choice(["x", "x", "", "y"]),
+                                           datatype=draw.choice(["FP32", "FP64", "BYTES", "what", ""]))
+                given.shape.extend(draw.choice([[1, 10], [], [-1], [2**62, 2**62], [0] * 99, [3, 3]]))
+                if draw.random() < 0.5:
+                    given.contents.fp32_contents.extend([1.0] * draw.randrange(12))
+            for _ in range(draw.choice([0, 0, 1, 2])):
+                request.raw_input_contents.append(b"x" * draw.choice([0, 3, 40]))
+            if draw.random() < 0.2:
+                request.outputs.add(name=draw.choice(["y", "z"]))
+            try:
+                stub.ModelInfer(request)
+                codes.add("OK")
+            except grpc.RpcError as error:
+                codes.add(error.code().name)
+        with pytest.raises(grpc.RpcError) as error:
+            stub.ModelInfer(messages.ModelInferRequest(
+                model_name="mlp", raw_input_contents=[b"x" * (3 << 20)]))
+        assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert codes <= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED"}, codes
+    assert server.infer(rows(1))[0] == 200
 
 
 def test_a_client_that_goes_away_ends_its_run_and_others_go_on(tmp_path):
@@ -207,3 +243,14 @@ def test_wrong_folders_end_with_a_reason(tmp_path):
                             str(tmp_path / "none")], capture_output=True, text=True, timeout=120,
                            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     assert ended.returncode == 10 and "no folder of models" in ended.stderr
+
+
+def test_a_port_that_is_taken_is_an_error(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ended = subprocess.run(
+            [sys.executable, "-m", "quern.serving", "--models", str(tmp_path), "--host", "127.0.0.1",
+             "--http-port", str(free_port()), "--grpc-port", str(taken.getsockname()[1])],
+            capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 10 and "cannot listen on 127.0.0.1" in ended.stderr

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import Any, Callable, Mapping
 
-from ..errors import InvalidInputError, UnsupportedError
+from ..errors import FileError, InvalidInputError, UnsupportedError
 from .errors import answer_for, message_of
 from .protocol import (InferenceRequest, bytes_of, datatype_of, from_bytes, from_numbers,
                        metadata_of, seconds_of)
@@ -84,8 +84,8 @@ def _registry(kserve: Any, service: Service, control: bool) -> Any:
 
     def _check_control() -> None:
         if not control:
-            raise kserve.errors.ModelNotReady("", "the server is not to be told what it loads "
-                                                  "(--control)")
+            raise kserve.errors.InvalidInput("the server is not to be told what it loads: "
+                                             "it was started without --control")
     return Registry()
 
 
@@ -163,15 +163,20 @@ def serve(service: Service, address: Address = Address(), *, control: bool = Fal
                          ("grpc.max_receive_message_length", service.limits.request_bytes)])
             calls.add_GRPCInferenceServiceServicer_to_server(
                 InferenceServicer(self._data_plane, self._model_repository_extension), self._server)
-            self._server.add_insecure_port(f"{address.host}:{address.grpc_port}")
+            try:
+                self._server.add_insecure_port(f"{address.host}:{address.grpc_port}")
+            except RuntimeError:
+                raise FileError(f"cannot listen on {address.host}:{address.grpc_port}, for gRPC"
+                                ) from None
             await self._server.start()
             await self._server.wait_for_termination()
 
-    logging.getLogger("kserve").setLevel(logging.WARNING)
     server = kserve.ModelServer(registered_models=_registry(kserve, service, control),
                                 enable_grpc=False)
-    for name in ("kserve", "kserve.trace", "uvicorn", "uvicorn.error"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # Each request of a stranger's that is wrong would be an error, with a stack.
+    for name in ("kserve", "kserve.trace"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
     common = (server.dataplane, server.model_repository_extension)
     grpc = Grpc(address.grpc_port, *common, kwargs={}, grace_period=drain_seconds)
@@ -200,7 +205,9 @@ def _run_loop(service: Service, rest: Any, grpc: Any, drain_seconds: float,
         pages = loop.create_task(rest.start())
         while not (rest._server.started or pages.done()):
             await asyncio.sleep(0.01)
-        if not pages.done():
+        if calls.done():  # it could not listen
+            rest._server.should_exit = True
+        elif not pages.done():
             on_ready()
         try:
             await pages
