@@ -22,4 +22,10 @@ bool checkWindow(OpReader &op, std::initializer_list<int64_t> values);
 /// An error unless input `i` has this rank.
 bool checkRank(OpReader &op, int i, int64_t rank);
 
+/// Size `at` of input `i`; Unsupported, and 1, when a run computes it.
+int64_t staticSize(OpReader &op, int i, int64_t at);
+
+/// What TfLitePadding says in the options of a custom op.
+file::Padding readStructPadding(OpReader &op, int64_t field);
+
 } // namespace quern::tflite

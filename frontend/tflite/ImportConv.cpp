@@ -1,5 +1,6 @@
 //===- ImportConv.cpp - convolution ---------------------------------------===//
 #include "frontend/compose/Composition.h"
+#include "frontend/tflite/CustomOptions.h"
 #include "frontend/tflite/Images.h"
 #include "frontend/tflite/OpTable.h"
 
@@ -45,14 +46,20 @@ bool tflite::checkRank(OpReader &op, int i, int64_t rank) {
   return !op.failed();
 }
 
-/// Dimension `at` of weights, which the file must say.
-static int64_t staticSize(OpReader &op, int i, int64_t at) {
+int64_t tflite::staticSize(OpReader &op, int i, int64_t at) {
   std::optional<nn::Shape> shape = op.inputShape(i);
   if (!shape || at >= shape->rank() || !(*shape)[at].isStatic()) {
     op.unsupported(fmt::format("sizes of input {} that a run computes", i));
     return 1;
   }
   return (*shape)[at].size();
+}
+
+file::Padding tflite::readStructPadding(OpReader &op, int64_t field) {
+  enum { Same = 1, Valid = 2 };
+  if (field != Same && field != Valid)
+    op.invalid(fmt::format("padding {}", field));
+  return field == Same ? file::Padding::Same : file::Padding::Valid;
 }
 
 //===----------------------------------------------------------------------===//
@@ -184,32 +191,83 @@ static void fitResult(Window &window, std::vector<int64_t> &beyond, llvm::ArrayR
   }
 }
 
-/// Inputs: the sizes of the result, weights [M, height, width, C], the image.
+namespace {
+/// A transposed convolution of the image that is input `image` by weights [M, height, width, C].
+struct TransposedConvolution {
+  int image, weights, bias;
+  std::vector<int64_t> strides;
+  file::Activation activation;
+};
+} // namespace
+
+/// `results`: from the sizes of image and window, height and width of the result.
+using ResultSizes =
+    llvm::function_ref<std::vector<int64_t>(llvm::ArrayRef<int64_t> image, const Window &window)>;
+
+static void setTransposedConvolution(OpReader &op, const TransposedConvolution &conv,
+                                     ResultSizes results) {
+  if (!checkRank(op, conv.weights, 4) || !checkRank(op, conv.image, 4) ||
+      !checkWindow(op, {conv.strides[0], conv.strides[1]}))
+    return;
+  int64_t inputs[] = {staticSize(op, conv.image, 1), staticSize(op, conv.image, 2)};
+  Window window{.kernel = {staticSize(op, conv.weights, 1), staticSize(op, conv.weights, 2)},
+                .strides = conv.strides,
+                .dilations = {1, 1},
+                .pads = {0, 0, 0, 0}};
+  if (op.failed() || !checkWindow(op, {window.kernel[0], window.kernel[1]}))
+    return;
+  std::vector<int64_t> beyond;
+  fitResult(window, beyond, inputs, results(inputs, window));
+  Value weights =
+      op.create<nn::TransposeOp>(op.real(conv.weights), llvm::ArrayRef<int64_t>{3, 0, 1, 2});
+  Value y = op.create<nn::ConvTransposeOp>(
+      channelsToFront(op, op.real(conv.image)), weights, op.real(conv.bias), window.strides,
+      window.dilations, window.pads, beyond, std::vector<int64_t>(), int64_t{1}, AutoPad::NotSet);
+  op.setReal(0, channelsToBack(op, createFused(op, y, conv.activation)));
+}
+
+/// Inputs: the sizes of the result, weights, the image.
 static void importTransposeConv(OpReader &op) {
   const auto &options = op.options<file::TransposeConvOptions>();
-  if (!checkRank(op, 1, 4) || !checkRank(op, 2, 4) ||
-      !checkWindow(op, {options.stride_h(), options.stride_w()}))
-    return;
   // Where the batch is open a run computes them; of the image itself the file says them.
   std::vector<int64_t> result = op.constants(0).value_or(op.outputDims(0));
   if (result.size() != 4)
     return op.invalid(fmt::format("{} sizes of the result", result.size()));
   if (result[1] < 0 || result[2] < 0)
     return op.unsupported("sizes of the result that a run computes");
-  int64_t inputs[] = {staticSize(op, 2, 1), staticSize(op, 2, 2)};
-  Window window{.kernel = {staticSize(op, 1, 1), staticSize(op, 1, 2)},
-                .strides = {options.stride_h(), options.stride_w()},
-                .dilations = {1, 1},
-                .pads = {0, 0, 0, 0}};
-  if (op.failed() || !checkWindow(op, {window.kernel[0], window.kernel[1]}))
-    return;
-  std::vector<int64_t> beyond;
-  fitResult(window, beyond, inputs, {result[1], result[2]});
-  Value weights = op.create<nn::TransposeOp>(op.real(1), llvm::ArrayRef<int64_t>{3, 0, 1, 2});
-  Value y = op.create<nn::ConvTransposeOp>(channelsToFront(op, op.real(2)), weights, op.real(3),
-                                           window.strides, window.dilations, window.pads, beyond,
-                                           std::vector<int64_t>(), int64_t{1}, AutoPad::NotSet);
-  op.setReal(0, channelsToBack(op, createFused(op, y, options.activation())));
+  setTransposedConvolution(
+      op,
+      {.image = 2,
+       .weights = 1,
+       .bias = 3,
+       .strides = {options.stride_h(), options.stride_w()},
+       .activation = options.activation()},
+      [&](llvm::ArrayRef<int64_t>, const Window &) { return std::vector{result[1], result[2]}; });
+}
+
+/// MediaPipe's: the image, weights, biases. Of the way back from a convolution whose padding is
+/// SAME the result has the least sizes.
+static void importTransposeConvBias(OpReader &op) {
+  // TfLiteTransposeConvParams: padding, the strides of width and height.
+  std::vector<int64_t> fields = structOptions(op, 3);
+  bool isSame = readStructPadding(op, fields[0]) == file::Padding::Same;
+  setTransposedConvolution(op,
+                           {.image = 0,
+                            .weights = 1,
+                            .bias = 2,
+                            .strides = {fields[2], fields[1]},
+                            .activation = file::Activation::None},
+                           [&](llvm::ArrayRef<int64_t> image, const Window &window) {
+                             std::vector<int64_t> sizes;
+                             for (size_t i = 0; i < 2; ++i) {
+                               int64_t stride = window.strides[i], kernel = window.kernel[i],
+                                       last = image[i] - 1;
+                               int64_t pads =
+                                   isSame ? std::max<int64_t>(0, kernel - last % stride - 1) : 0;
+                               sizes.push_back(stride * last + kernel - pads);
+                             }
+                             return sizes;
+                           });
 }
 
 std::span<const OpRow> tflite::convImports() {
@@ -218,6 +276,7 @@ std::span<const OpRow> tflite::convImports() {
       {Op::CONV_3D, 2, 3, importConv3D},
       {Op::DEPTHWISE_CONV_2D, 2, 3, importDepthwise},
       {Op::TRANSPOSE_CONV, 3, 4, importTransposeConv},
+      {Op::CUSTOM, 3, 3, importTransposeConvBias, 1, "Convolution2DTransposeBias"},
   };
   return rows;
 }

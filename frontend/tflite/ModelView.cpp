@@ -97,11 +97,16 @@ file::BuiltinOperator ModelView::builtinOf(const file::Operator &op) const {
   return std::max(code.code(), static_cast<file::BuiltinOperator>(code.old_code()));
 }
 
+std::string ModelView::customNameOf(const file::Operator &op) const {
+  if (builtinOf(op) != file::BuiltinOperator::CUSTOM)
+    return "";
+  return nameOf(file->model->codes()->Get(op.code_index())->custom_code());
+}
+
 std::string ModelView::opName(const file::Operator &op) const {
   file::BuiltinOperator builtin = builtinOf(op);
   if (builtin == file::BuiltinOperator::CUSTOM)
-    return fmt::format("custom op '{}'",
-                       nameOf(file->model->codes()->Get(op.code_index())->custom_code()));
+    return fmt::format("custom op '{}'", customNameOf(op));
   const char *name = file::EnumNameBuiltinOperator(builtin);
   return *name ? std::string(name) : fmt::format("op {}", static_cast<int>(builtin));
 }

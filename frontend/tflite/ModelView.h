@@ -30,6 +30,8 @@ public:
   Expected<ValueType> typeOf(int32_t at, const Limits &limits) const;
 
   file::BuiltinOperator builtinOf(const file::Operator &op) const;
+  /// Empty for builtin ops.
+  std::string customNameOf(const file::Operator &op) const;
   /// "CONV_2D", "custom op 'TFLite_Detection_PostProcess'".
   std::string opName(const file::Operator &op) const;
 

@@ -250,6 +250,11 @@ std::string OpReader::variableOf(int i) {
   return "";
 }
 
+std::span<const uint8_t> OpReader::customOptions() const {
+  const auto *found = op.custom_options();
+  return found ? std::span(found->data(), found->size()) : std::span<const uint8_t>();
+}
+
 bool OpReader::isValid(const std::function<bool(flatbuffers::Verifier &)> &verify) const {
   std::span<const std::byte> bytes = graph.file.source.bytes;
   size_t reached = std::min<size_t>(bytes.size(), FLATBUFFERS_MAX_BUFFER_SIZE - 1);

@@ -105,6 +105,9 @@ public:
     }
     return defaults<T>();
   }
+  /// Those of a custom op; none where the file has none.
+  std::span<const uint8_t> customOptions() const;
+
   // Subgraphs.
   /// The results of a subgraph for these arguments, imported where the builder stands; none of them
   /// after an error.

@@ -1,31 +1,25 @@
 //===- OpTable.cpp - TensorFlow Lite's ops to import functions ------------===//
 #include "frontend/tflite/OpTable.h"
 
-#include <unordered_map>
+#include <map>
 
 using namespace quern::tflite;
 
 static constexpr std::span<const OpRow> (*kFamilies[])() = {
-    controlFlowImports, convImports,   elementwiseImports, gatherImports,  lstmImports,
-    movementImports,    normImports,   poolImports,        productImports, quantizationImports,
-    reductionImports,   resizeImports, rnnImports,         sliceImports,
+    controlFlowImports,  convImports,      detectionImports, elementwiseImports, gatherImports,
+    lstmImports,         movementImports,  normImports,      poolImports,        productImports,
+    quantizationImports, reductionImports, resizeImports,    rnnImports,         sliceImports,
 };
 
-std::vector<const OpRow *> quern::tflite::allOpRows() {
-  std::vector<const OpRow *> rows;
-  for (auto family : kFamilies)
-    for (const OpRow &row : family())
-      rows.push_back(&row);
-  return rows;
-}
-
-const OpRow *quern::tflite::lookupOp(file::BuiltinOperator op) {
+const OpRow *quern::tflite::lookupOp(file::BuiltinOperator op, std::string_view custom) {
+  using Key = std::pair<file::BuiltinOperator, std::string_view>;
   static const auto *rows = [] {
-    auto *table = new std::unordered_map<int, const OpRow *>;
-    for (const OpRow *row : allOpRows())
-      table->emplace(static_cast<int>(row->op), row);
+    auto *table = new std::map<Key, const OpRow *>;
+    for (auto family : kFamilies)
+      for (const OpRow &row : family())
+        table->emplace(Key{row.op, row.custom}, &row);
     return table;
   }();
-  auto found = rows->find(static_cast<int>(op));
+  auto found = rows->find({op, custom});
   return found == rows->end() ? nullptr : found->second;
 }

@@ -159,9 +159,9 @@ Status ModelImport::importOp(SubgraphImport &graph, const file::Operator &op,
                                      "maxNodes is as many",
                                      state.limits.maxNodes))
         .withContext(where);
-  const OpRow *row = lookupOp(view.builtinOf(op));
+  const OpRow *row = lookupOp(view.builtinOf(op), view.customNameOf(op));
   if (!row)
-    return unsupported("this op").withContext(where);
+    return unsupported("this op is not supported").withContext(where);
   OpReader reader(graph, op, frontend::namedLocation(state.builder, label));
   if (reader.inputCount() < row->minInputs || reader.inputCount() > row->maxInputs)
     return invalidModel(fmt::format("has {} inputs", reader.inputCount())).withContext(where);

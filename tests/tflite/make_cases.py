@@ -9,6 +9,7 @@ arrays "in:INPUT" and "out:OUTPUT". Those of tests/tflite/refused have no arrays
 """
 import os
 import pathlib
+import struct
 import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -17,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from flatbuffers import flexbuffers
 
 import compare_ops
 
@@ -108,7 +110,13 @@ KINDS = {gru: ("f32",), lstm: ("f32",), mlp: ("f32", "f16", "int8"), cnn: ("f32"
 OPS = {"lstm_peepholes": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500332),
        "lstm_norms": ("UNIDIRECTIONAL_SEQUENCE_LSTM", 500334),
        "bidirectional_lstm": ("BIDIRECTIONAL_SEQUENCE_LSTM", 500330),
-       "bidirectional_rnn": ("BIDIRECTIONAL_SEQUENCE_RNN", 500319)}
+       "bidirectional_rnn": ("BIDIRECTIONAL_SEQUENCE_RNN", 500319),
+       "detection_fast": ("TFLite_Detection_PostProcess", 700023),
+       "detection_by_class": ("TFLite_Detection_PostProcess", 700001),
+       "detection_bytes": ("TFLite_Detection_PostProcess", 700037),
+       "argmax_pool": ("MaxPoolingWithArgmax2D", 1),
+       "max_unpooling": ("MaxUnpooling2D", 1),
+       "transpose_conv_bias": ("Convolution2DTransposeBias", 1)}
 
 
 def convert_function(name):
@@ -131,7 +139,42 @@ def recursive():
     return bytes(builder.Output())
 
 
-REFUSED = {"counting": lambda: convert_function("counting"), "recursive": recursive}
+def custom(name, options, shapes, results):
+    """One custom op, of inputs of these shapes."""
+    model = compare_ops.Model()
+    inputs = [model.input(np.zeros(shape, np.float32)) for shape in shapes]
+    model.op(name, inputs, [model.tensor(shape, np.float32) for shape in results], options)
+    return model.content()
+
+
+def detection(**changes):
+    options = {"max_detections": 3, "max_classes_per_detection": 1, "num_classes": 2,
+               "nms_iou_threshold": 0.5, "nms_score_threshold": 0.0, "y_scale": 1.0, "x_scale": 1.0,
+               "h_scale": 1.0, "w_scale": 1.0} | changes
+    return custom("TFLite_Detection_PostProcess", flexbuffers.Dumps(options),
+                  [(1, 2, 4), (1, 2, 2), (2, 4)], [(1, 3, 4), (1, 3), (1, 3), (1,)])
+
+
+def argmax_pool(*fields):
+    return custom("MaxPoolingWithArgmax2D", struct.pack(f"<{len(fields)}i", *fields),
+                  [(1, 4, 4, 1)], [(1, 2, 2, 1)] * 2)
+
+
+REFUSED = {"custom": lambda: custom("MyOp", b"options", [(1, 2)], [(1, 2)]),
+           "detection_damaged": lambda: custom(
+               "TFLite_Detection_PostProcess", b"max_detections",
+               [(1, 2, 4), (1, 2, 2), (2, 4)], [(1, 3, 4), (1, 3), (1, 3), (1,)]),
+           "detection_text": lambda: detection(num_classes="two"),
+           "detection_negative": lambda: detection(max_detections=-1),
+           "detection_infinite": lambda: detection(h_scale=float("inf")),
+           "detection_overlap": lambda: detection(nms_iou_threshold=1.5),
+           "detection_classes": lambda: detection(num_classes=3),
+           "detection_many": lambda: detection(max_detections=1 << 20,
+                                               max_classes_per_detection=1 << 20),
+           "pool_short": lambda: argmax_pool(1, 2, 2),
+           "pool_padding": lambda: argmax_pool(0, 2, 2, 2, 2, 0),
+           "pool_activation": lambda: argmax_pool(1, 2, 2, 2, 2, 9),
+           "counting": lambda: convert_function("counting"), "recursive": recursive}
 
 
 def convert(model, kind):
@@ -208,8 +251,9 @@ def main(wanted):
         if not wanted or name in wanted:
             model = compare_ops.one_op(op, seed)
             arrays = {"in:" + key: value for key, value in model.feed.items()}
-            for key, value in compare_ops.litert(model.content(), model.feed).items():
-                arrays["out:" + key] = value
+            results = compare_ops.expected(model)
+            model.said(results)
+            arrays |= {"out:" + key: value for key, value in results.items()}
             (FOLDER / f"{name}.tflite").write_bytes(model.content())
             np.savez_compressed(FOLDER / f"{name}.npz", **arrays)
             print(name, len(model.content()), flush=True)

@@ -91,13 +91,29 @@ class Tflite(CliTest):
         for name, code, says in (
                 ("counting", UNSUPPORTED, ["node 'ASSIGN_VARIABLE#2' (ASSIGN_VARIABLE): a variable that keeps",
                                            "convert a model that has this state as an input"]),
-                ("recursive", INVALID_MODEL, "(WHILE): subgraph 0 calls itself")):
+                ("recursive", INVALID_MODEL, "(WHILE): subgraph 0 calls itself"),
+                ("custom", UNSUPPORTED, "node 't1' (custom op 'MyOp'): this op is not supported")):
             self.fails(code, "run", CASES.parent / "refused" / f"{name}.tflite", says=says)
+
+    def test_options_of_custom_ops(self):
+        """Options that mean nothing are named."""
+        for name, says in (
+                ("detection_damaged", "(custom op 'TFLite_Detection_PostProcess'): its options are damaged"),
+                ("detection_text", "option 'num_classes' is not a number"),
+                ("detection_negative", "option 'max_detections' must be 0 or more, found -1"),
+                ("detection_infinite", "option 'h_scale' must be a float32, found inf"),
+                ("detection_overlap", "nms_iou_threshold must be above 0 and at most 1, found 1.5"),
+                ("detection_classes", "2 scores of a box, num_classes is 3"),
+                ("detection_many", "1048576 detections of 1048576 classes"),
+                ("pool_short", "its options have 12 bytes, 24 are wanted"),
+                ("pool_padding", "(custom op 'MaxPoolingWithArgmax2D'): padding 0"),
+                ("pool_activation", "activation 9")):
+            self.fails(INVALID_MODEL, "run", CASES.parent / "refused" / f"{name}.tflite", says=says)
 
     def test_changed_bytes(self):
         """Whatever is in a file: an error or a result, never a signal."""
         draw = random.Random(11)
-        for name in ("cnn_int8", "attention_f32"):
+        for name in ("cnn_int8", "attention_f32", "detection_fast", "detection_by_class"):
             content = (CASES / f"{name}.tflite").read_bytes()
             for _ in range(6):
                 changed = bytearray(content)

@@ -15,6 +15,10 @@ class Model:
     def __init__(self):
         self.tensors, self.buffers, self.ops = [], [schema.BufferT()], []
         self.codes, self.inputs, self.outputs, self.feed = {}, [], [], {}
+        # What the results must be, where LiteRT does not have an op.
+        self.known = None
+        # What changes results, of whoever they are, to those that LiteRT says something of.
+        self.said = lambda results: None
 
     def tensor(self, shape, dtype, scale=None, zero=0, data=None, dimension=0):
         tensor = schema.TensorT()
@@ -51,11 +55,13 @@ class Model:
         return number
 
     def op(self, name, inputs, outputs, options=None):
-        number = getattr(schema.BuiltinOperator, name)
+        """A name that is no builtin op's is a custom op's, whose options are bytes."""
         op = schema.OperatorT()
-        op.opcodeIndex = self.codes.setdefault(number, len(self.codes))
+        op.opcodeIndex = self.codes.setdefault(name, len(self.codes))
         op.inputs, op.outputs = list(inputs), list(outputs)
-        if options is not None:
+        if isinstance(options, (bytes, bytearray)):
+            op.customOptions = np.frombuffer(options, np.uint8)
+        elif options is not None:
             kind = type(options).__name__[:-1]
             op.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
             op.builtinOptions = options
@@ -66,8 +72,11 @@ class Model:
         model, graph = schema.ModelT(), schema.SubGraphT()
         model.version = 3
         model.operatorCodes = []
-        for number in self.codes:
+        for name in self.codes:
             code = schema.OperatorCodeT()
+            number = getattr(schema.BuiltinOperator, name, schema.BuiltinOperator.CUSTOM)
+            if number == schema.BuiltinOperator.CUSTOM:
+                code.customCode = name
             code.builtinCode, code.deprecatedBuiltinCode = number, min(number, 127)
             code.version = 1
             model.operatorCodes.append(code)
