@@ -11,26 +11,21 @@ says "skipped" and ends with exit code 77.
 """
 
 import argparse
-import json
-import os
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
-import time
 
 EXIT_SKIPPED = 77
 try:
     import numpy as np
     import onnx
+    from comparing import ROOT, difference, read_rows, reference_steps, run_quern
     from onnx import numpy_helper
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(EXIT_SKIPPED)
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-RTOL, ATOL = 1e-3, 1e-4
 REDUCED_TOLERANCE = 0.02  # of the largest magnitude
 REDUCED = ("qdq", "qoperator", "int8", "float16", "bfloat16", "matmulnbits")
 HEAD = """# Models of real exporters
@@ -64,33 +59,6 @@ def read_output(path, kind):
     proto = onnx.SequenceProto.FromString(path.read_bytes())
     rows = [numpy_helper.to_dict(each) for each in proto.map_values]
     return np.array([[row[key] for key in sorted(row)] for row in rows])
-
-
-def difference(found, wanted, allowed):
-    """The largest relative difference, and a reason when it is too large. `allowed` is an absolute
-    difference that is fine for a model in lower precision, or None."""
-    if found.shape != wanted.shape:
-        return np.inf, f"shape {found.shape}, wanted {wanted.shape}"
-    if wanted.dtype.kind in "US":
-        return 0, "" if (found.astype(str) == wanted).all() else "strings differ"
-    if wanted.dtype.kind in "iub":
-        same = (found == wanted).all() or allowed is not None
-        return 0, "" if same else f"{(found != wanted).sum()} of {wanted.size} values differ"
-    found, wanted = found.astype(np.float64), wanted.astype(np.float64)
-    if (np.isnan(found) != np.isnan(wanted)).any():
-        return np.inf, "NaN differs"
-    finite = np.isfinite(wanted)
-    if (found[~finite & ~np.isnan(wanted)] != wanted[~finite & ~np.isnan(wanted)]).any():
-        return np.inf, "infinities differ"
-    found, wanted = found[finite], wanted[finite]
-    error = np.abs(found - wanted)
-    scale = np.abs(wanted).max(initial=0)
-    worst = error.max(initial=0)
-    close = (
-        worst <= max(allowed, ATOL) if allowed is not None else (error <= ATOL + RTOL * np.abs(wanted)).all()
-    )
-    reason = "" if close else f"differs by {worst:.3g} of {scale:.3g}"
-    return worst / scale if scale else worst, reason
 
 
 def reduced_from(stem):
@@ -140,58 +108,20 @@ class Case:
             for o in onnx.load(self.model, load_external_data=False).graph.output
         ]
         with tempfile.TemporaryDirectory() as folder:
-            folder = pathlib.Path(folder)
-            command = [
-                quern,
-                "run",
-                self.model,
-                "--input",
-                self.inputs,
-                "--output",
-                f"{folder}/out/",
-                "-q",
-                f"--json={folder}/report.json",
-                *options,
-            ]
-            try:
-                done, peak = run_measured(command, timeout)
-            except subprocess.TimeoutExpired:
-                return np.inf, f"takes more than {timeout} s", timeout, 0
-            if done.returncode:
-                return np.inf, f"exit code {done.returncode}: {done.stderr.strip()[-300:]}", 0, peak
-            report = json.loads((folder / "report.json").read_text())
-            seconds = (report["load_ms"] + report["compile_ms"]) / 1000
+            outputs = pathlib.Path(folder)
+            failure, seconds, peak = run_quern(
+                quern, self.model, self.inputs, f"{outputs}/", options, timeout
+            )
+            if failure:
+                return np.inf, failure, seconds, peak
             worst = 0
             for i, (name, kind) in enumerate(kinds):
-                found = read_output(folder / "out" / f"output_{i}.pb", kind)
+                found = read_output(outputs / f"output_{i}.pb", kind)
                 error, reason = difference(found, self.wanted[name], self.allowed[name])
                 if reason:
                     return error, f"output {name}: {reason}", seconds, peak
                 worst = max(worst, error)
             return worst, "", seconds, peak
-
-
-def run_measured(command, timeout):
-    """The finished process and its peak resident bytes."""
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
-        )
-        end = time.monotonic() + timeout
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            if time.monotonic() > end:
-                process.kill()
-                os.wait4(process.pid, 0)
-                process.returncode = -9
-                raise subprocess.TimeoutExpired(command, timeout)
-            time.sleep(0.01)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        errors.seek(0)
-        done = subprocess.CompletedProcess(command, process.returncode, "", errors.read())
-        return done, usage.ru_maxrss * 1024
 
 
 def shapes_of(case):
@@ -206,25 +136,6 @@ def shapes_of(case):
         if all(not o.endswith("=") for o in options)
         else [x for pair in zip(options[::2], options[1::2]) if not pair[1].endswith("=") for x in pair]
     )
-
-
-def reference_steps(quern, case):
-    done = subprocess.run(
-        [quern, "check", case.model, "--json", "-q", *shapes_of(case)],
-        text=True,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=600,
-    )
-    if done.returncode:
-        return "?", done.stderr.strip()[-300:]
-    report = json.loads(done.stdout)
-    steps = report["reference_steps"]
-    kinds = {}
-    for step in steps:
-        kinds[step["kernel"]] = kinds.get(step["kernel"], 0) + 1
-    text = ", ".join(f"{count} {kernel.removeprefix('nn.')}" for kernel, count in sorted(kinds.items()))
-    return f"{text or '0'} of {report['steps']}", ""
 
 
 def row_of(quern, model, args):
@@ -249,7 +160,7 @@ def row_of(quern, model, args):
             if reason:
                 print(f"WRONG {case.inputs.name.removesuffix('.in.npz')} {backend}: {reason}", flush=True)
         ok[backend] = f"{good}/{len(cases)}"
-    steps, reason = reference_steps(quern, cases[0])
+    steps, reason = reference_steps(quern, cases[0].model, shapes_of(cases[0]))
     if reason:
         print(f"WRONG {model.stem} check: {reason}", flush=True)
     size = sum(f.stat().st_size for f in [model, *model.parent.glob(f"{model.name}.data")]) / 1e6
@@ -266,13 +177,6 @@ def row_of(quern, model, args):
         f"| {model.stem} | {size:.1f} | {len(cases)} | {ok['native']} | {ok['interpreter']} | {errors['native']:.0e} | "
         f"{errors['interpreter']:.0e} | {steps} | {seconds:.1f} | {peak / 1e6:.0f} |\n"
     )
-
-
-def read_rows(path):
-    """The rows that a table has, by model: those that are not measured again stay."""
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    first = next((i for i, line in enumerate(lines) if line.startswith("|---")), len(lines))
-    return {line.split("|")[1].strip(): line for line in lines[first + 1 :] if line.startswith("|")}
 
 
 def main():

@@ -12,11 +12,13 @@ SHARED = ROOT.parent / "shared/models"
 
 
 def inputs_of(model, dims):
-    """The arrays of NAME.in.npz beside NAME.onnx, else random floats: symbolic sizes are those of
+    """The arrays of NAME.in.npz beside the model, else random floats: symbolic sizes are those of
     `dims`, or 1."""
     beside = pathlib.Path(model).with_suffix(".in.npz")
     if beside.exists():
         return dict(np.load(beside))
+    if pathlib.Path(model).suffix != ".onnx":
+        sys.exit(f"{model}: its inputs are not known: put {beside.name} beside it")
     import onnx
     graph = onnx.load(model, load_external_data=False).graph
     constants = {tensor.name for tensor in graph.initializer}
@@ -63,6 +65,17 @@ def made_by(script, *options):
     return models
 
 
+def tflite(folder):
+    """CNNs of Keras at real sizes as .tflite, float32 and int8; LiteRT is their peer"""
+    applications = ("ResNet50", "MobileNetV2", "MobileNetV3Large", "EfficientNetB0", "DenseNet121",
+                    "InceptionV3", "NASNetMobile", "Xception", "VGG16")
+    subprocess.run([sys.executable, ROOT / "tests/tflite/make_networks.py", folder, "--no-answers",
+                    "--size", "224", "--kinds", "f32", "int8", "--applications", *applications],
+                   check=True, stdout=sys.stderr)
+    for path in sorted(folder.glob("*.tflite")):
+        yield path, None
+
+
 def described(models, what):
     models.__doc__ = what
     return models
@@ -71,6 +84,7 @@ def described(models, what):
 LISTS = {
     "light": light,
     "exported": exported,
+    "tflite": tflite,
     "networks": described(made_by("make_networks.py"), "CNNs and transformers at real sizes"),
     "quantized": described(made_by("make_networks.py", "--quantized"),
                            "the same, quantized by ONNX Runtime"),

@@ -4,20 +4,22 @@ A system is a class with `version()`, which raises ImportError where it is not i
 `__init__(model, feeds, threads)`, `run()` and `outputs()`: arrays by the names of the model's
 outputs. Everything that can be done before the first run is done by `__init__`; results go to
 memory that was there before where the system allows it. `serves(model)` tells whether it is meant
-for such models at all, `avx2` the environment in which it uses no more of a CPU than AVX2, or None
+for such models at all, by default whether it reads such files (`formats`), `avx2` the environment in which it uses no more of a CPU than AVX2, or None
 where nothing tells it so.
 """
 import importlib
 import importlib.metadata
 import pathlib
+import sys
 
 
 class System:
     avx2 = None
+    formats = (".onnx",)
 
-    @staticmethod
-    def serves(model):
-        return True
+    @classmethod
+    def serves(cls, model):
+        return pathlib.Path(model).suffix in cls.formats
 
 
 class OnnxRuntime(System):
@@ -110,6 +112,39 @@ class QuernPython(OnnxRuntime):
     """The package, with the same calls: what a call from Python costs in the peers' figures, too."""
 
     package = "quern"
+    formats = (".onnx", ".tflite")
+
+
+class LiteRt(System):
+    """TensorFlow Lite's own runtime, with XNNPACK as it comes; inputs by the signature's names, as
+    Quern has them, else the tensors'."""
+
+    formats = (".tflite",)
+
+    @staticmethod
+    def version():
+        importlib.import_module("ai_edge_litert")
+        return importlib.metadata.version("ai-edge-litert")
+
+    def __init__(self, model, feeds, threads):
+        from ai_edge_litert.interpreter import Interpreter
+        sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tests/tflite"))
+        from converting import names_of
+        self.interpreter = Interpreter(model_path=str(model), num_threads=threads)
+        self.names = names_of(self.interpreter)
+        for detail in self.interpreter.get_input_details():
+            self.interpreter.resize_tensor_input(detail["index"],
+                                                 feeds[self.names[detail["index"]]].shape)
+        self.interpreter.allocate_tensors()
+        for detail in self.interpreter.get_input_details():
+            self.interpreter.set_tensor(detail["index"], feeds[self.names[detail["index"]]])
+
+    def run(self):
+        self.interpreter.invoke()
+
+    def outputs(self):
+        return {self.names[detail["index"]]: self.interpreter.get_tensor(detail["index"])
+                for detail in self.interpreter.get_output_details()}
 
 
 class Lleaves(System):
@@ -146,4 +181,4 @@ class Lleaves(System):
 
 
 SYSTEMS = {"onnxruntime": OnnxRuntime, "openvino-f32": OpenVinoFloat32, "openvino": OpenVino,
-           "quern-python": QuernPython, "lleaves": Lleaves}
+           "quern-python": QuernPython, "lleaves": Lleaves, "litert": LiteRt}

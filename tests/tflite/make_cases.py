@@ -17,15 +17,14 @@ import flatbuffers
 import numpy as np
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from flatbuffers import flexbuffers
 
 import compare_ops
+from converting import answers, convert
 
 FOLDER = pathlib.Path(__file__).parent / "cases"
 REFUSED_FOLDER = FOLDER.parent / "refused"
 L = tf.keras.layers
-INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
 
 
 def mlp():
@@ -177,50 +176,20 @@ REFUSED = {"custom": lambda: custom("MyOp", b"options", [(1, 2)], [(1, 2)]),
            "counting": lambda: convert_function("counting"), "recursive": recursive}
 
 
-def convert(model, kind):
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    shape = [1, *model.input_shape[1:]]
-    if kind != "f32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind == "f16":
-        converter.target_spec.supported_types = [tf.float16]
-    if kind.startswith("int"):
-        random = np.random.RandomState(3)
-        samples = [[random.rand(*shape).astype(np.float32)] for _ in range(8)]
-        converter.representative_dataset = lambda: iter(samples)
-        wide = kind == "int16"
-        converter.target_spec.supported_ops = [
-            INT16 if wide else tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = (
-            tf.int16 if wide else tf.int8)
-    return converter.convert()
-
-
-def names_of(interpreter):
-    """The signature's names, by the tensors' numbers."""
-    runner = interpreter.get_signature_runner()
-    details = [*runner.get_input_details().items(), *runner.get_output_details().items()]
-    return {detail["index"]: name for name, detail in details}
+def samples_of(model):
+    random = np.random.RandomState(3)
+    return [[random.rand(1, *model.input_shape[1:]).astype(np.float32)] for _ in range(8)]
 
 
 def run(content):
-    interpreter = Interpreter(model_content=content,
-                              experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    names = names_of(interpreter)
-    interpreter.allocate_tensors()
     random = np.random.RandomState(5)
-    arrays = {}
-    for detail in interpreter.get_input_details():
-        value = random.rand(*detail["shape"])
-        if np.issubdtype(detail["dtype"], np.integer):
-            value = value * 255 - 128
-        value = value.astype(detail["dtype"])
-        interpreter.set_tensor(detail["index"], value)
-        arrays["in:" + names[detail["index"]]] = value
-    interpreter.invoke()
-    for detail in interpreter.get_output_details():
-        arrays["out:" + names[detail["index"]]] = interpreter.get_tensor(detail["index"])
-    return arrays
+
+    def draw(name, shape, dtype):
+        value = random.rand(*shape)
+        return (value * 255 - 128 if np.issubdtype(dtype, np.integer) else value).astype(dtype)
+    inputs, outputs = answers(content, draw)
+    return {**{f"in:{name}": value for name, value in inputs.items()},
+            **{f"out:{name}": value for name, value in outputs.items()}}
 
 
 def main(wanted):
@@ -231,7 +200,8 @@ def main(wanted):
             if wanted and name not in wanted:
                 continue
             tf.keras.utils.set_random_seed(1)
-            content = convert(make(), kind)
+            model = make()
+            content = convert(model, kind, samples_of(model))
             (FOLDER / f"{name}.tflite").write_bytes(content)
             np.savez_compressed(FOLDER / f"{name}.npz", **run(content))
             print(name, len(content), flush=True)

@@ -142,6 +142,9 @@ class Peers(CliTest):
         (self.folder / "forest.lightgbm.txt").write_text("tree")
         self.assertTrue(SYSTEMS["lleaves"].serves(model))
         self.assertTrue(SYSTEMS["onnxruntime"].serves(model))
+        self.assertFalse(SYSTEMS["onnxruntime"].serves(self.folder / "net.tflite"))
+        self.assertTrue(SYSTEMS["litert"].serves(self.folder / "net.tflite"))
+        self.assertFalse(SYSTEMS["litert"].serves(model))
 
     def test_usage(self):
         self.assertEqual(self.bench().returncode, 2)
