@@ -61,6 +61,7 @@ static void formIntegerProducts(OpPassManager &pm, const PipelineOptions &option
   pm.addNestedPass<func::FuncOp>(createSinkDequantizePass());
   foldButDequantized(pm, options); // weights that have been moved
   pm.addNestedPass<func::FuncOp>(createFormIntegerProductsPass(options.products, options.log));
+  foldButDequantized(pm, options); // quotients of scales are numbers, which tables may be made of
   pm.addNestedPass<func::FuncOp>(createFormByteLookupsPass(options.products));
 }
 
